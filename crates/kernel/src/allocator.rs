@@ -1,0 +1,72 @@
+//! An allocator that counts, for tests which prove that a loop allocates nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The system's allocator, with a tally of what is asked of it. A test binary installs it:
+///
+/// ```
+/// use kernel::allocator::CountingAllocator;
+///
+/// #[global_allocator]
+/// static ALLOCATOR: CountingAllocator = CountingAllocator;
+///
+/// let before = CountingAllocator::of_this_thread();
+/// let boxed = Box::new(7);
+/// assert_eq!(CountingAllocator::of_this_thread() - before, 1);
+/// # drop(boxed);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CountingAllocator;
+
+static OF_ALL_THREADS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    // Constant and without a destructor, so that reaching it never allocates in turn.
+    static OF_THIS_THREAD: Cell<u64> = const { Cell::new(0) };
+}
+
+impl CountingAllocator {
+    /// How often the calling thread has asked for memory, reallocations included; 0 for ever where the
+    /// allocator is not installed.
+    pub fn of_this_thread() -> u64 {
+        OF_THIS_THREAD.get()
+    }
+
+    /// How often all threads together have asked for memory.
+    pub fn of_all_threads() -> u64 {
+        OF_ALL_THREADS.load(Ordering::Relaxed)
+    }
+
+    fn count() {
+        OF_ALL_THREADS.fetch_add(1, Ordering::Relaxed);
+        OF_THIS_THREAD.set(OF_THIS_THREAD.get() + 1);
+    }
+}
+
+// SAFETY: every call is handed to the system's allocator as it came; counting allocates nothing.
+unsafe impl GlobalAlloc for CountingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        Self::count();
+        // SAFETY: the caller keeps GlobalAlloc's contract, which is passed on unchanged.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        Self::count();
+        // SAFETY: as in `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        Self::count();
+        // SAFETY: as in `alloc`; the memory came from the system's allocator through this one.
+        unsafe { System.realloc(memory, layout, bytes) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as in `realloc`.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}

@@ -1,0 +1,33 @@
+//! Every system call and every `unsafe` of copycost, behind a safe API.
+//!
+//! The crate knows nothing of the study: it wraps sockets, the error queue, perf counters, clocks,
+//! affinity and processes, and holds the pure parsers for what the kernel hands back in buffers and
+//! in `/proc` and `/sys`. All measured paths enter the kernel through `libc`'s wrappers, so that no
+//! path is favoured by a shorter way in.
+#![allow(unsafe_code, reason = "this is the one crate that may; every block says why it is sound")]
+
+mod error;
+
+pub mod allocator;
+pub mod arena;
+pub mod clock;
+pub mod cpu;
+pub mod error_queue;
+pub mod gather;
+pub mod idle;
+pub mod limits;
+pub mod machine;
+pub mod perf;
+pub mod perf_format;
+pub mod pmu;
+pub mod poll;
+pub mod process;
+pub mod signal;
+pub mod snmp;
+pub mod socket;
+pub mod stat;
+pub mod tcp_info;
+pub mod topology;
+pub mod usage;
+
+pub use error::{CallError, Errno, Unavailable};

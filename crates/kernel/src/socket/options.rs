@@ -1,0 +1,336 @@
+//! What can be set on a socket, and asked of it.
+
+use std::mem::size_of;
+use std::ptr;
+use std::time::Duration;
+
+use super::address::socklen_of;
+use super::{Socket, SocketError};
+use crate::error::{CallError, Errno, Unavailable};
+use crate::tcp_info::TcpInfo;
+
+/// The longest name of a congestion control (`TCP_CA_NAME_MAX`, linux/tcp.h).
+const CONGESTION_NAME_BYTES: usize = 16;
+
+/// A level and a name that `setsockopt` takes, and the name in words.
+#[derive(Clone, Copy)]
+struct OptionName {
+    level: libc::c_int,
+    name: libc::c_int,
+    words: &'static str,
+}
+
+const NODELAY: OptionName =
+    OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_NODELAY, words: "TCP_NODELAY" };
+const CONGESTION: OptionName =
+    OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_CONGESTION, words: "TCP_CONGESTION" };
+const INFO: OptionName = OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_INFO, words: "TCP_INFO" };
+const SEND_BUFFER: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_SNDBUF, words: "SO_SNDBUF" };
+const RECEIVE_BUFFER: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_RCVBUF, words: "SO_RCVBUF" };
+const ZEROCOPY: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_ZEROCOPY, words: "SO_ZEROCOPY" };
+const SEND_TIMEOUT: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_SNDTIMEO, words: "SO_SNDTIMEO" };
+const RECEIVE_TIMEOUT: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_RCVTIMEO, words: "SO_RCVTIMEO" };
+const REUSE_ADDRESS: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_REUSEADDR, words: "SO_REUSEADDR" };
+const REUSE_PORT: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_REUSEPORT, words: "SO_REUSEPORT" };
+const PENDING_ERROR: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_ERROR, words: "SO_ERROR" };
+
+impl Socket {
+    /// Sends small segments at once instead of waiting for acknowledgements (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// EOPNOTSUPP or ENOPROTOOPT on a socket that is not TCP.
+    pub fn set_nodelay(&self, on: bool) -> Result<(), CallError> {
+        self.set_int(NODELAY, i32::from(on))
+    }
+
+    /// Whether `TCP_NODELAY` is set.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::set_nodelay`].
+    pub fn nodelay(&self) -> Result<bool, CallError> {
+        Ok(self.get_int(NODELAY)? != 0)
+    }
+
+    /// Sets the send buffer, which ends its autotuning. Answers what was granted, in the measure asked for:
+    /// the kernel clips silently to `net.core.wmem_max` and raises to its minimum.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for more bytes than an `int` holds.
+    pub fn set_send_buffer(&self, bytes: usize) -> Result<usize, CallError> {
+        self.set_buffer(SEND_BUFFER, bytes)?;
+        Ok(self.send_buffer()? / 2)
+    }
+
+    /// The send buffer in bytes as the kernel counts it: twice what was asked for, since its bookkeeping is
+    /// counted in (socket(7)).
+    ///
+    /// # Errors
+    ///
+    /// ENOTSOCK on what is no socket.
+    pub fn send_buffer(&self) -> Result<usize, CallError> {
+        Ok(usize::try_from(self.get_int(SEND_BUFFER)?).unwrap_or(0))
+    }
+
+    /// Sets the receive buffer, which ends its autotuning; before connecting or listening, so that the
+    /// window can be scaled to it. Answers what was granted, as [`Socket::set_send_buffer`] does
+    /// (`net.core.rmem_max`).
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for more bytes than an `int` holds.
+    pub fn set_receive_buffer(&self, bytes: usize) -> Result<usize, CallError> {
+        self.set_buffer(RECEIVE_BUFFER, bytes)?;
+        Ok(self.receive_buffer()? / 2)
+    }
+
+    /// The receive buffer in bytes as the kernel counts it, see [`Socket::send_buffer`].
+    ///
+    /// # Errors
+    ///
+    /// ENOTSOCK on what is no socket.
+    pub fn receive_buffer(&self) -> Result<usize, CallError> {
+        Ok(usize::try_from(self.get_int(RECEIVE_BUFFER)?).unwrap_or(0))
+    }
+
+    /// Chooses the congestion control by the kernel's name for it.
+    ///
+    /// # Errors
+    ///
+    /// EPERM (this user may not choose it) and ENOENT (unknown, or its module is not loaded) name their
+    /// remedy.
+    pub fn set_congestion(&self, name: &str) -> Result<(), SocketError> {
+        // The kernel would take the first bytes of a longer name.
+        let answer = if name.len() < CONGESTION_NAME_BYTES && !name.contains('\0') {
+            self.set_bytes(CONGESTION, name.as_bytes(), name)
+        } else {
+            Err(CallError {
+                call: "setsockopt",
+                argument: format!("TCP_CONGESTION={name}"),
+                errno: Errno(libc::ENOENT),
+            })
+        };
+        answer.map_err(|failed| {
+            SocketError::with_remedy(failed, &[
+                (
+                    libc::EPERM,
+                    "choose one of net.ipv4.tcp_allowed_congestion_control, run as root, or add it there with \
+                     sysctl",
+                ),
+                (
+                    libc::ENOENT,
+                    "choose one of net.ipv4.tcp_available_congestion_control, or load its module: \
+                     sudo modprobe tcp_NAME",
+                ),
+            ])
+        })
+    }
+
+    /// The congestion control's name.
+    ///
+    /// # Errors
+    ///
+    /// ENOPROTOOPT or EOPNOTSUPP on a socket that is not TCP.
+    pub fn congestion(&self) -> Result<String, CallError> {
+        let mut name = [0u8; CONGESTION_NAME_BYTES];
+        let filled = self.get_bytes(CONGESTION, &mut name)?;
+        let name = filled.split(|&byte| byte == 0).next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(name).into_owned())
+    }
+
+    /// Allows `MSG_ZEROCOPY` to mean something (`SO_ZEROCOPY`). Without it the flag is ignored, and such a
+    /// send is an ordinary copy without notification.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError::Unavailable`] when this kernel, family or protocol does not know it (ENOPROTOOPT,
+    /// EOPNOTSUPP, EINVAL), [`SocketError::Failed`] for anything else.
+    pub fn set_zerocopy(&self, on: bool) -> Result<(), SocketError> {
+        self.set_int(ZEROCOPY, i32::from(on)).map_err(|failed| match failed.errno.0 {
+            libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EINVAL => {
+                SocketError::Unavailable(Unavailable {
+                    what: "SO_ZEROCOPY".into(),
+                    because: format!("the kernel refuses it on this socket: {}", failed.errno),
+                    remedy: "use Linux 4.14 or later and a TCP socket".into(),
+                })
+            }
+            _ => SocketError::Failed(failed),
+        })
+    }
+
+    /// Whether `SO_ZEROCOPY` is set.
+    ///
+    /// # Errors
+    ///
+    /// ENOPROTOOPT on a kernel that does not know it.
+    pub fn zerocopy(&self) -> Result<bool, CallError> {
+        Ok(self.get_int(ZEROCOPY)? != 0)
+    }
+
+    /// How long a blocking receive may wait before it answers EAGAIN; `None` is for ever.
+    ///
+    /// # Errors
+    ///
+    /// EDOM for a time that the kernel cannot hold.
+    pub fn set_receive_timeout(&self, timeout: Option<Duration>) -> Result<(), CallError> {
+        self.set_timeout(RECEIVE_TIMEOUT, timeout)
+    }
+
+    /// How long a blocking send may wait before it answers EAGAIN or a short count; `None` is for ever.
+    ///
+    /// # Errors
+    ///
+    /// EDOM for a time that the kernel cannot hold.
+    pub fn set_send_timeout(&self, timeout: Option<Duration>) -> Result<(), CallError> {
+        self.set_timeout(SEND_TIMEOUT, timeout)
+    }
+
+    /// Allows binding to a port whose old connections linger in TIME-WAIT (`SO_REUSEADDR`).
+    ///
+    /// # Errors
+    ///
+    /// ENOTSOCK on what is no socket.
+    pub fn set_reuse_address(&self, on: bool) -> Result<(), CallError> {
+        self.set_int(REUSE_ADDRESS, i32::from(on))
+    }
+
+    /// Allows several listeners of one user on one port (`SO_REUSEPORT`); before binding.
+    ///
+    /// # Errors
+    ///
+    /// ENOTSOCK on what is no socket.
+    pub fn set_reuse_port(&self, on: bool) -> Result<(), CallError> {
+        self.set_int(REUSE_PORT, i32::from(on))
+    }
+
+    /// Makes calls answer EAGAIN instead of blocking. Clones share this.
+    ///
+    /// # Errors
+    ///
+    /// None that is known for an open socket.
+    pub fn set_nonblocking(&self, on: bool) -> Result<(), CallError> {
+        let mut value = libc::c_int::from(on);
+        // SAFETY: FIONBIO reads one int.
+        match unsafe { libc::ioctl(self.raw(), libc::FIONBIO, ptr::from_mut(&mut value)) } {
+            0 => Ok(()),
+            _ => Err(CallError::last("ioctl", "FIONBIO")),
+        }
+    }
+
+    /// The error that the connection died of, if any; asking clears it (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// ENOTSOCK on what is no socket.
+    pub fn take_error(&self) -> Result<Option<Errno>, CallError> {
+        let errno = self.get_int(PENDING_ERROR)?;
+        Ok((errno != 0).then_some(Errno(errno)))
+    }
+
+    /// The kernel's view of the connection (`TCP_INFO`).
+    ///
+    /// # Errors
+    ///
+    /// ENOPROTOOPT or EOPNOTSUPP on a socket that is not TCP.
+    pub fn tcp_info(&self) -> Result<TcpInfo, CallError> {
+        // Longer than any kernel's struct so far, so that what is cut off is the kernel's doing, not ours.
+        let mut buffer = [0u8; 512];
+        self.get_bytes(INFO, &mut buffer).map(|filled| TcpInfo::parse(filled))
+    }
+
+    fn set_buffer(&self, option: OptionName, bytes: usize) -> Result<(), CallError> {
+        let value = i32::try_from(bytes).map_err(|_| CallError {
+            call: "setsockopt",
+            argument: format!("{}={bytes}", option.words),
+            errno: Errno(libc::EINVAL),
+        })?;
+        self.set_int(option, value)
+    }
+
+    fn set_timeout(&self, option: OptionName, timeout: Option<Duration>) -> Result<(), CallError> {
+        let time = match timeout {
+            None => libc::timeval { tv_sec: 0, tv_usec: 0 },
+            // All zeros would mean for ever.
+            Some(timeout) => libc::timeval {
+                tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+                tv_usec: libc::suseconds_t::from(timeout.subsec_micros())
+                    .max(libc::suseconds_t::from(timeout.as_secs() == 0)),
+            },
+        };
+        self.set_value(option, &time, || format!("{timeout:?}"))
+    }
+
+    fn set_int(&self, option: OptionName, value: i32) -> Result<(), CallError> {
+        self.set_value(option, &value, || value.to_string())
+    }
+
+    fn set_value<T: Copy>(
+        &self,
+        option: OptionName,
+        value: &T,
+        words: impl FnOnce() -> String,
+    ) -> Result<(), CallError> {
+        // SAFETY: the pointer and the length are those of a live plain C value, which is only read.
+        let answer = unsafe {
+            libc::setsockopt(
+                self.raw(),
+                option.level,
+                option.name,
+                ptr::from_ref(value).cast(),
+                socklen_of::<T>(),
+            )
+        };
+        match answer {
+            0 => Ok(()),
+            _ => Err(CallError::last("setsockopt", format!("{}={}", option.words, words()))),
+        }
+    }
+
+    fn set_bytes(&self, option: OptionName, value: &[u8], words: &str) -> Result<(), CallError> {
+        let length = libc::socklen_t::try_from(value.len()).unwrap_or(libc::socklen_t::MAX);
+        // SAFETY: the pointer and the length are those of a live slice, which is only read.
+        let answer = unsafe {
+            libc::setsockopt(self.raw(), option.level, option.name, value.as_ptr().cast(), length)
+        };
+        match answer {
+            0 => Ok(()),
+            _ => Err(CallError::last("setsockopt", format!("{}={words}", option.words))),
+        }
+    }
+
+    fn get_int(&self, option: OptionName) -> Result<i32, CallError> {
+        let mut bytes = [0u8; size_of::<i32>()];
+        self.get_bytes(option, &mut bytes)?;
+        Ok(i32::from_ne_bytes(bytes))
+    }
+
+    /// The part of the buffer that the kernel filled.
+    fn get_bytes<'a>(&self, option: OptionName, into: &'a mut [u8]) -> Result<&'a [u8], CallError> {
+        let mut length = libc::socklen_t::try_from(into.len()).unwrap_or(libc::socklen_t::MAX);
+        // SAFETY: the buffer and its length belong together and are ours to write; so is the length.
+        let answer = unsafe {
+            libc::getsockopt(
+                self.raw(),
+                option.level,
+                option.name,
+                into.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        if answer != 0 {
+            return Err(CallError::last("getsockopt", option.words));
+        }
+        let filled = usize::try_from(length).unwrap_or(0).min(into.len());
+        Ok(&into[..filled])
+    }
+}

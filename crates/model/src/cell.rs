@@ -1,0 +1,161 @@
+//! One value for every factor, and its canonical id.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::factor::Factor;
+use crate::names::{Family, Layout, Link, ReceivePath, SendPath, Switch, Watch};
+use crate::placement::Placement;
+use crate::values::{
+    Congestion, Fields, Flows, MessageSize, ReceiveBuffer, Replica, Ring, SocketBuffer, Threads,
+};
+
+/// One value for every factor. What each means stands with [`Factor`].
+///
+/// Its id is canonical `key=value` text in the order of the factors. Defaults are left out, so that a new
+/// factor leaves old ids alone; send path, size and threads are always named, as nobody would recognise the
+/// cell without them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "documented with the factors")]
+pub struct Cell {
+    pub send_path: SendPath,
+    pub receive_path: ReceivePath,
+    pub link: Link,
+    pub message: MessageSize,
+    pub fields: Fields,
+    pub layout: Layout,
+    pub threads: Threads,
+    pub flows: Flows,
+    pub congestion: Congestion,
+    pub nodelay: Switch,
+    pub send_buffer: SocketBuffer,
+    pub receive_socket_buffer: SocketBuffer,
+    pub ring: Ring,
+    pub rewriting: Switch,
+    pub receive_buffer: ReceiveBuffer,
+    pub family: Family,
+    pub so_zerocopy: Switch,
+    pub placement: Placement,
+    pub replica: Replica,
+    pub watch: Watch,
+}
+
+/// The cells that differ only in their paths, by what they share: ids without the paths.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Block(pub String);
+
+impl Cell {
+    /// The canonical id.
+    pub fn id(&self) -> String {
+        self.to_string()
+    }
+
+    /// The block that this cell belongs to.
+    pub fn block(&self) -> Block {
+        Block(self.text(|factor| !factor.is_within_block()))
+    }
+
+    /// Data connections of one trial.
+    pub fn connections(&self) -> u32 {
+        self.threads.get() * self.flows.get()
+    }
+
+    fn text(&self, keep: impl Fn(Factor) -> bool) -> String {
+        let parts: Vec<String> = Factor::ALL
+            .iter()
+            .filter(|factor| self.is_named(**factor) && keep(**factor))
+            .map(|factor| format!("{}={}", factor.id_key(), self.get(*factor)))
+            .collect();
+        parts.join(" ")
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text(|_| true))
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Cell {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut cell = Self::default();
+        for part in text.split_whitespace() {
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| format!("\"{part}\" in a cell's id is no key=value"))?;
+            cell.set(Factor::of_id_key(key)?, value)?;
+        }
+        Ok(cell)
+    }
+}
+
+impl Serialize for Cell {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cell {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FactorLists;
+
+    #[test]
+    fn an_id_leaves_defaults_out_and_reads_back() {
+        let cell = Cell { send_path: SendPath::Zerocopy, nodelay: Switch::On, ..Cell::default() };
+        assert_eq!(cell.id(), "send=zerocopy message_bytes=4096 threads=1 nodelay=on");
+        assert_eq!(cell.id().parse(), Ok(cell));
+    }
+
+    #[test]
+    fn every_factor_survives_an_id_at_a_value_that_is_not_its_default() {
+        let texts = [
+            "zerocopy", "recv", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536", "131072", "9",
+            "on", "message", "ipv6", "off", "0-1/2-3", "2", "none",
+        ];
+        assert_eq!(texts.len(), Factor::ALL.len());
+        let mut cell = Cell::default();
+        for (factor, text) in Factor::ALL.iter().zip(texts) {
+            cell.set(*factor, text).unwrap();
+            assert_eq!(cell.get(*factor), text);
+        }
+        assert_eq!(cell.id().parse(), Ok(cell));
+    }
+
+    #[test]
+    fn a_block_is_what_cells_share_without_their_paths() {
+        let mut lists = FactorLists::default();
+        lists.set(Factor::Send, "send,sendmsg,zerocopy").unwrap();
+        lists.set(Factor::Threads, "1,2").unwrap();
+        let cells = lists.product();
+        assert_eq!(cells.len(), 6);
+        let mut blocks: Vec<_> = cells.iter().map(Cell::block).collect();
+        blocks.sort();
+        blocks.dedup();
+        let texts: Vec<_> = blocks.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["message_bytes=4096 threads=1", "message_bytes=4096 threads=2"]);
+    }
+
+    #[test]
+    fn a_wrong_id_says_which_part_is_wrong() {
+        assert!("send=sned".parse::<Cell>().unwrap_err().contains("did you mean \"send\""));
+        assert!("speed=9".parse::<Cell>().unwrap_err().contains("speed"));
+        assert!("threads".parse::<Cell>().is_err());
+    }
+}

@@ -1,0 +1,253 @@
+//! What a plan can vary, in one table.
+//!
+//! Each row gives a factor its field in a [`Cell`], its flag and plan key, its key in cell ids, its column
+//! in CSV files, its type and its default. The flags, the plan file, ids and columns all come from here,
+//! so a new factor is one row (and the engine's use of it).
+
+use crate::cell::Cell;
+use crate::names::{Family, Layout, Link, ReceivePath, SendPath, Switch, Watch};
+use crate::placement::Placement;
+use crate::values::{
+    Congestion, Fields, Flows, MessageSize, ReceiveBuffer, Replica, Ring, SocketBuffer, Threads,
+};
+
+/// Parses one item of a list; most factors take one value an item, sizes also take ranges.
+trait Item: Sized {
+    fn item(text: &str) -> Result<Vec<Self>, String>;
+}
+
+impl<T: std::str::FromStr<Err = String>> Item for T
+where
+    T: NotRanged,
+{
+    fn item(text: &str) -> Result<Vec<Self>, String> {
+        text.parse().map(|value| vec![value])
+    }
+}
+
+/// A factor value that is never written as a range.
+trait NotRanged {}
+
+impl Item for MessageSize {
+    fn item(text: &str) -> Result<Vec<Self>, String> {
+        Self::list(text)
+    }
+}
+
+macro_rules! factors {
+    ($(
+        $(#[doc = $doc:literal])+
+        $factor:ident { $field:ident: $type:ty = $default:expr, key $key:literal, id $id:literal, column $column:literal $(, $always:ident)? }
+    )+) => {
+        /// What a plan can vary.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Factor {
+            $( $(#[doc = $doc])+ $factor, )+
+        }
+
+        impl Factor {
+            /// Every factor, in the order of ids and columns.
+            pub const ALL: &'static [Self] = &[$( Self::$factor ),+];
+
+            /// The flag (after `--`) and the key in a plan file.
+            pub const fn key(self) -> &'static str {
+                match self { $( Self::$factor => $key ),+ }
+            }
+
+            /// The key in a cell's id.
+            pub const fn id_key(self) -> &'static str {
+                match self { $( Self::$factor => $id ),+ }
+            }
+
+            /// The column in CSV files.
+            pub const fn column(self) -> &'static str {
+                match self { $( Self::$factor => $column ),+ }
+            }
+
+            /// One sentence for `--help`.
+            pub fn help(self) -> &'static str {
+                match self { $( Self::$factor => concat!($( $doc ),+).trim_ascii() ),+ }
+            }
+
+            /// Whether ids name this factor even at its default, because nobody would know the cell without it.
+            const fn always_named(self) -> bool {
+                match self { $( Self::$factor => factors!(@always $($always)?) ),+ }
+            }
+        }
+
+        impl Default for Cell {
+            fn default() -> Self {
+                Self { $( $field: $default ),+ }
+            }
+        }
+
+        impl Cell {
+            /// The text of one factor's value.
+            pub fn get(&self, factor: Factor) -> String {
+                match factor { $( Factor::$factor => self.$field.to_string() ),+ }
+            }
+
+            /// Sets one factor from text.
+            ///
+            /// # Errors
+            /// Text that is no value of this factor.
+            pub fn set(&mut self, factor: Factor, text: &str) -> Result<(), String> {
+                match factor { $( Factor::$factor => self.$field = text.parse()? ),+ }
+                Ok(())
+            }
+
+            /// Whether a factor has its default in this cell.
+            pub fn is_default(&self, factor: Factor) -> bool {
+                match factor { $( Factor::$factor => self.$field == Self::default().$field ),+ }
+            }
+
+            pub(crate) fn is_named(&self, factor: Factor) -> bool {
+                factor.always_named() || !self.is_default(factor)
+            }
+        }
+
+        /// The values of every factor in a plan; the cells are their product.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct FactorLists {
+            $( $(#[doc = $doc])+ pub $field: Vec<$type>, )+
+        }
+
+        impl Default for FactorLists {
+            /// One cell: every factor at its default.
+            fn default() -> Self {
+                Self { $( $field: vec![$default] ),+ }
+            }
+        }
+
+        impl FactorLists {
+            /// Replaces one factor's values by a list with commas, such as `64,4KiB` or `64B..1MiB`.
+            ///
+            /// # Errors
+            /// An item that is no value of this factor, an empty list, or a value given twice.
+            pub fn set(&mut self, factor: Factor, text: &str) -> Result<(), String> {
+                match factor { $( Factor::$factor => self.$field = list(text)? ),+ }
+                Ok(())
+            }
+
+            /// The texts of one factor's values.
+            pub fn get(&self, factor: Factor) -> Vec<String> {
+                match factor {
+                    $( Factor::$factor => self.$field.iter().map(ToString::to_string).collect() ),+
+                }
+            }
+
+            /// All combinations, the first factors varying slowest.
+            pub fn product(&self) -> Vec<Cell> {
+                let mut cells = vec![Cell::default()];
+                $(
+                    cells = cells
+                        .into_iter()
+                        .flat_map(|cell| {
+                            self.$field.iter().map(move |value| Cell { $field: value.clone(), ..cell.clone() })
+                        })
+                        .collect();
+                )+
+                cells
+            }
+        }
+    };
+    (@always) => { false };
+    (@always always) => { true };
+}
+
+fn list<T: Item + PartialEq + std::fmt::Display>(text: &str) -> Result<Vec<T>, String> {
+    let mut values: Vec<T> = Vec::new();
+    for part in text.split(',') {
+        for value in T::item(part)? {
+            if values.contains(&value) {
+                return Err(format!("{value} stands twice in \"{text}\""));
+            }
+            values.push(value);
+        }
+    }
+    Ok(values)
+}
+
+macro_rules! not_ranged { ($( $type:ty ),+) => { $( impl NotRanged for $type {} )+ }; }
+not_ranged!(
+    SendPath, ReceivePath, Link, Threads, Flows, Fields, Layout, Congestion, Switch, SocketBuffer, Ring,
+    ReceiveBuffer, Family, Replica, Placement, Watch
+);
+
+factors! {
+    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3).
+    Send { send_path: SendPath = SendPath::Send, key "send", id "send", column "send_path", always }
+    /// How the receiver takes bytes from the kernel.
+    Recv { receive_path: ReceivePath = ReceivePath::Recv, key "recv", id "recv", column "receive_path" }
+    /// What lies between the two ends.
+    Link { link: Link = Link::Loopback, key "link", id "link", column "link" }
+    /// Message sizes, such as 64,4KiB,20KB or 64B..1MiB.
+    Message { message: MessageSize = PAPER_SIZE, key "sizes", id "message_bytes", column "message_bytes", always }
+    /// Fields a message, of equal size.
+    Fields { fields: Fields = Fields::EIGHT, key "fields", id "fields", column "fields" }
+    /// How a message's fields lie in memory: scattered, paged, packed.
+    Layout { layout: Layout = Layout::Scattered, key "layout", id "layout", column "layout" }
+    /// Workers a side.
+    Threads { threads: Threads = Threads::ONE, key "threads", id "threads", column "threads", always }
+    /// Connections a worker.
+    Flows { flows: Flows = Flows::ONE, key "flows", id "flows", column "flows_per_thread" }
+    /// Congestion control: auto (CUBIC where allowed), system, or a name.
+    Congestion { congestion: Congestion = Congestion::Auto, key "congestion", id "congestion", column "congestion" }
+    /// TCP_NODELAY.
+    Nodelay { nodelay: Switch = Switch::Off, key "nodelay", id "nodelay", column "nodelay" }
+    /// SO_SNDBUF in bytes, or auto.
+    Sndbuf { send_buffer: SocketBuffer = SocketBuffer::Auto, key "sndbuf", id "sndbuf", column "sndbuf_bytes" }
+    /// SO_RCVBUF in bytes, or auto.
+    Rcvbuf { receive_socket_buffer: SocketBuffer = SocketBuffer::Auto, key "rcvbuf", id "rcvbuf", column "rcvbuf_bytes" }
+    /// Message slots a flow, or auto (as many as fill 4 MiB, 4 to 256).
+    Ring { ring: Ring = Ring::Auto, key "ring", id "ring", column "ring_slots" }
+    /// Whether every message is rewritten before it is sent.
+    Rewriting { rewriting: Switch = Switch::Off, key "rewriting", id "rewriting", column "rewriting" }
+    /// Bytes a receive call asks for, or message (the message's size).
+    ReceiveBuffer { receive_buffer: ReceiveBuffer = ReceiveBuffer::Fixed(131_072), key "receive-buffer", id "receive_buffer", column "receive_buffer_bytes" }
+    /// Address family of the data connections: ipv4, ipv6.
+    Family { family: Family = Family::Ipv4, key "family", id "family", column "family" }
+    /// SO_ZEROCOPY for the zerocopy path; off is the control in which MSG_ZEROCOPY must be an ordinary copy.
+    SoZerocopy { so_zerocopy: Switch = Switch::On, key "so-zerocopy", id "so_zerocopy", column "so_zerocopy" }
+    /// On which CPUs workers run: split, same, none, or senders/receivers such as 0-1/2-3.
+    Placement { placement: Placement = Placement::Split, key "placement", id "placement", column "placement" }
+    /// Which of several equal cells this is.
+    Replica { replica: Replica = Replica::ONE, key "replica", id "replica", column "replica" }
+    /// Which instruments watch: cheap (all of them) or none (the control that tells what they cost).
+    Watch { watch: Watch = Watch::Cheap, key "watch", id "watch", column "watch" }
+}
+
+/// 4 KiB: in the middle of the paper's sizes.
+const PAPER_SIZE: MessageSize = match MessageSize::new(4096) {
+    Some(size) => size,
+    None => unreachable!(),
+};
+
+impl Factor {
+    /// The factor of a flag or plan key.
+    ///
+    /// # Errors
+    /// An unknown key, with the nearest right one.
+    pub fn of_key(key: &str) -> Result<Self, String> {
+        let keys: Vec<_> = Self::ALL.iter().map(|factor| factor.key()).collect();
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|factor| factor.key() == key)
+            .ok_or_else(|| crate::nearest::unknown("factor", key, &keys))
+    }
+
+    pub(crate) fn of_id_key(key: &str) -> Result<Self, String> {
+        let keys: Vec<_> = Self::ALL.iter().map(|factor| factor.id_key()).collect();
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|factor| factor.id_key() == key)
+            .ok_or_else(|| crate::nearest::unknown("factor in a cell's id", key, &keys))
+    }
+
+    /// Whether cells of one block may differ in this factor: the paths, and the controls that are paired with them.
+    pub const fn is_within_block(self) -> bool {
+        matches!(self, Self::Send | Self::Recv | Self::Replica | Self::SoZerocopy | Self::Watch)
+    }
+}

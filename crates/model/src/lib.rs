@@ -1,0 +1,32 @@
+//! copycost's vocabulary: the words of the design as types, and their spelling in files.
+//!
+//! Nothing here does input or output, reads a clock or asks the machine anything. Every other crate
+//! speaks in these types, so a word means one thing everywhere.
+#![forbid(unsafe_code)]
+
+pub mod cell;
+pub mod factor;
+pub mod host;
+pub mod mark;
+mod measured;
+pub mod message;
+pub mod names;
+pub mod nearest;
+pub mod placement;
+pub mod plan;
+mod plan_file;
+pub mod record;
+pub mod thresholds;
+pub mod units;
+pub mod values;
+
+pub use cell::{Block, Cell};
+pub use factor::{Factor, FactorLists};
+pub use mark::{Class, Mark};
+pub use measured::Measured;
+pub use names::{Family, Instrument, Layout, Link, ReceivePath, SendPath};
+pub use placement::Placement;
+pub use plan::{Measure, Plan, Preset};
+pub use plan_file::PlanError;
+pub use thresholds::Thresholds;
+pub use units::{Bytes, Nanos, Share};

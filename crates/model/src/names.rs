@@ -1,0 +1,201 @@
+//! The open lists and the closed choices, by the names that they bear in files and on the command line.
+//!
+//! A new path, link or instrument is one line here, one file in the engine, and the arms that the
+//! compiler then asks for.
+
+/// An enum whose members have kebab-case names, aliases and a line of help.
+macro_rules! names {
+    (
+        $(#[$meta:meta])*
+        $name:ident, $what:literal {
+            $( $(#[$member_meta:meta])* $member:ident = $text:literal $(| $alias:literal)* ),+ $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $( $(#[$member_meta])* $member, )+
+        }
+
+        impl $name {
+            /// Every member, in the order of the study.
+            pub const ALL: &'static [Self] = &[$( Self::$member ),+];
+
+            /// The name in files and on the command line.
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$member => $text ),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text.trim().to_ascii_lowercase().as_str() {
+                    $( $text $(| $alias)* => Ok(Self::$member), )+
+                    _ => Err($crate::nearest::unknown($what, text.trim(), &[$( $text ),+])),
+                }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.name())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "enum": [$( $text ),+] })
+            }
+        }
+    };
+}
+pub(crate) use names;
+
+names! {
+    /// A way to hand the bytes of a message to the kernel.
+    SendPath, "send path" {
+        /// One `send()` for each field: the paper's A1.
+        Send = "send" | "a1",
+        /// Copy the fields into one buffer, one `send()`: the paper's A1'.
+        Staged = "staged" | "a1'",
+        /// One `sendmsg()` with an iovec entry for each field: the paper's A2.
+        Sendmsg = "sendmsg" | "writev" | "a2",
+        /// One `sendmsg(MSG_ZEROCOPY)`, completions from the error queue: the paper's A3.
+        Zerocopy = "zerocopy" | "msg-zerocopy" | "msg_zerocopy" | "a3",
+    }
+}
+
+names! {
+    /// A way to take bytes from the kernel.
+    ReceivePath, "receive path" {
+        /// `recv()` into one buffer.
+        Recv = "recv",
+    }
+}
+
+names! {
+    /// What lies between the two ends.
+    Link, "link" {
+        /// The loopback device.
+        Loopback = "loopback" | "lo",
+    }
+}
+
+names! {
+    /// Something that observes a trial.
+    Instrument, "instrument" {
+        /// Messages, bytes, calls and notifications, counted by the workers themselves.
+        Tally = "tally",
+        /// `getrusage(RUSAGE_THREAD)` and the thread's CPU clock.
+        Rusage = "rusage",
+        /// `perf_event_open` counters of each worker.
+        Counters = "counters",
+        /// Busy, softirq and stolen time of whole CPUs.
+        CpuBusy = "cpu-busy",
+        /// `TCP_INFO` of each flow, and the namespace's SNMP counters.
+        TcpInfo = "tcp-info",
+        /// Zero-copy completions and whether they were copied after all.
+        ZcNotifications = "zc-notifications",
+    }
+}
+
+names! {
+    /// How the fields of a message lie in memory; the same for every path.
+    Layout, "layout" {
+        /// Every field on cache lines of its own with a gap before the next.
+        Scattered = "scattered",
+        /// Every field on pages of its own: the paper's A3.
+        Paged = "paged",
+        /// The fields one after the other, without a gap.
+        Packed = "packed",
+    }
+}
+
+names! {
+    /// The address family of the data connections.
+    Family, "address family" {
+        /// IPv4.
+        Ipv4 = "ipv4" | "4" | "inet",
+        /// IPv6.
+        Ipv6 = "ipv6" | "6" | "inet6",
+    }
+}
+
+names! {
+    /// A switch.
+    Switch, "switch" {
+        /// Off.
+        Off = "off" | "false" | "no" | "0",
+        /// On.
+        On = "on" | "true" | "yes" | "1",
+    }
+}
+
+names! {
+    /// Which of the cheap instruments watch a timing trial; `none` is the control that tells what they cost.
+    Watch, "watch" {
+        /// All cheap instruments.
+        Cheap = "cheap",
+        /// The tally and the two clocks alone.
+        None = "none",
+    }
+}
+
+impl SendPath {
+    /// The paper's name of the path.
+    pub const fn paper_name(self) -> &'static str {
+        match self {
+            Self::Send => "A1",
+            Self::Staged => "A1'",
+            Self::Sendmsg => "A2",
+            Self::Zerocopy => "A3",
+        }
+    }
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_papers_names_and_the_common_ones_mean_the_same_paths() {
+        assert_eq!("writev".parse(), Ok(SendPath::Sendmsg));
+        assert_eq!("A3".parse(), Ok(SendPath::Zerocopy));
+        for path in SendPath::ALL {
+            assert_eq!(path.name().parse(), Ok(*path));
+            assert_eq!(path.paper_name().parse(), Ok(*path));
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_names_the_nearest_right_one() {
+        let error = "sendmgs".parse::<SendPath>().unwrap_err();
+        assert!(error.contains("did you mean \"sendmsg\""), "{error}");
+    }
+}

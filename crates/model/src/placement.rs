@@ -1,0 +1,106 @@
+//! On which CPUs the workers run.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Where workers are pinned.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Placement {
+    /// Senders and receivers on disjoint physical cores where there are enough.
+    Split,
+    /// Sender and receiver of a flow on the same CPU.
+    Same,
+    /// Not pinned.
+    None,
+    /// The CPUs of each side: `0-1/2-3` (senders/receivers).
+    Cpus {
+        /// The senders' CPUs.
+        senders: Vec<u32>,
+        /// The receivers' CPUs.
+        receivers: Vec<u32>,
+    },
+}
+
+/// A CPU list as the kernel writes it, with `+` for the comma, which separates a plan's values: `0-3+8`.
+fn cpu_list(text: &str) -> Result<Vec<u32>, String> {
+    let wrong = || format!("\"{text}\" is no CPU list; write it as 0-3 or 0+2");
+    let mut cpus = Vec::new();
+    for part in text.split('+') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let first: u32 = first.trim().parse().map_err(|_| wrong())?;
+        let last: u32 = last.trim().parse().map_err(|_| wrong())?;
+        if first > last || last > 65_535 {
+            return Err(wrong());
+        }
+        cpus.extend(first..=last);
+    }
+    cpus.sort_unstable();
+    cpus.dedup();
+    Ok(cpus)
+}
+
+/// The shortest list of ranges.
+fn ranges(cpus: &[u32]) -> String {
+    let mut parts: Vec<(u32, u32)> = Vec::new();
+    for cpu in cpus {
+        match parts.last_mut() {
+            Some((_, last)) if *last + 1 == *cpu => *last = *cpu,
+            _ => parts.push((*cpu, *cpu)),
+        }
+    }
+    let text = |(first, last): &(u32, u32)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    parts.iter().map(text).collect::<Vec<_>>().join("+")
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Split => f.write_str("split"),
+            Self::Same => f.write_str("same"),
+            Self::None => f.write_str("none"),
+            Self::Cpus { senders, receivers } => write!(f, "{}/{}", ranges(senders), ranges(receivers)),
+        }
+    }
+}
+
+impl FromStr for Placement {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "split" => Ok(Self::Split),
+            "same" => Ok(Self::Same),
+            "none" => Ok(Self::None),
+            other => match other.split_once('/') {
+                Some((senders, receivers)) => {
+                    Ok(Self::Cpus { senders: cpu_list(senders)?, receivers: cpu_list(receivers)? })
+                }
+                None => Err(format!(
+                    "{}; or the senders' and receivers' CPUs, such as 0-1/2-3",
+                    crate::nearest::unknown("placement", other, &["split", "same", "none"])
+                )),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists_read_back_as_they_were_written() {
+        for text in ["split", "same", "none", "0-1/2-3", "0/1", "0-2+7/4+6"] {
+            assert_eq!(text.parse::<Placement>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_malformed_list_is_refused() {
+        for text in ["0-", "3-1/0", "a/b", "/", "spilt", "0-99999999/1"] {
+            assert!(text.parse::<Placement>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The cells to measure, and how precisely.
+
+use std::collections::BTreeMap;
+
+use crate::cell::{Block, Cell};
+use crate::factor::{Factor, FactorLists};
+use crate::names::{SendPath, Switch, Watch, names};
+use crate::thresholds::Thresholds;
+use crate::units::{Nanos, Share};
+use crate::values::Replica;
+
+names! {
+    /// A ready-made plan.
+    Preset, "preset" {
+        /// The paper's 48 cells, short windows, rounds until the intervals are narrow: about five minutes.
+        Default = "default",
+        /// The same cells, few short trials, marked preliminary: well under a minute.
+        Quick = "quick",
+        /// The paper's method: 10 s windows, one round, its layout and receive buffer; marked preliminary.
+        Paper = "paper",
+        /// 64 B to 1 MiB by powers of two at one thread: where one path overtakes another.
+        BreakEven = "break-even",
+    }
+}
+
+/// How to measure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measure {
+    /// The window of a trial; oversubscribed cells get longer ones, see [`Plan::window`].
+    pub window: Nanos,
+    /// Warm-up before it.
+    pub warmup: Nanos,
+    /// How long senders go on after it.
+    pub tail: Nanos,
+    /// Half-width of the 95 % interval, as a share of the estimate, at which a cell is done.
+    pub precision: Option<Share>,
+    /// Rounds before precision is looked at.
+    pub min_rounds: u32,
+    /// Exactly this many rounds, whatever the precision.
+    pub rounds: Option<u32>,
+    /// When to stop at the latest, measured from the start of the run.
+    pub max_time: Option<Nanos>,
+    /// Margin of equivalence.
+    pub margin: Share,
+    /// Seed of the order.
+    pub seed: u64,
+    /// Whether the control cells (instruments off, A/A, SO_ZEROCOPY off) are measured too.
+    pub controls: bool,
+}
+
+/// The cells to measure, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What it started from.
+    pub preset: Preset,
+    /// A name for the run, free text.
+    pub label: String,
+    /// What varies.
+    pub factors: FactorLists,
+    /// How to measure.
+    pub measure: Measure,
+    /// Where marks begin.
+    pub thresholds: Thresholds,
+}
+
+/// Fewer rounds than this are preliminary.
+pub const FEWEST_ROUNDS: u32 = 10;
+
+/// The most cells of one plan.
+pub const MAX_CELLS: usize = 10_000;
+
+/// The scheduler lets a thread run for about this long before its neighbour's turn
+/// (`sysctl_sched_base_slice`, kernel/sched/fair.c, up to a tick of 4 ms at 250 Hz).
+const TURN: Nanos = Nanos::ms(4);
+
+impl Plan {
+    /// The plan of a preset.
+    pub fn preset(preset: Preset) -> Self {
+        let mut factors = FactorLists::default();
+        let paper_sizes = [64, 512, 4096, 65_536];
+        factors.send_path = vec![SendPath::Send, SendPath::Sendmsg, SendPath::Zerocopy];
+        factors.message = paper_sizes.into_iter().filter_map(crate::values::MessageSize::new).collect();
+        factors.threads = [1, 2, 4, 8].into_iter().filter_map(crate::values::Threads::new).collect();
+        let mut measure = Measure {
+            window: Nanos::ms(250),
+            warmup: Nanos::ms(100),
+            tail: Nanos::ms(10),
+            precision: Some(Share(0.03)),
+            min_rounds: FEWEST_ROUNDS,
+            rounds: None,
+            max_time: Some(Nanos::s(300)),
+            margin: Share(0.03),
+            seed: 1,
+            controls: true,
+        };
+        match preset {
+            Preset::Default => {}
+            Preset::Quick => {
+                measure.window = Nanos::ms(60);
+                measure.warmup = Nanos::ms(30);
+                measure.rounds = Some(3);
+                measure.max_time = Some(Nanos::s(45));
+            }
+            Preset::Paper => {
+                factors.layout = vec![crate::names::Layout::Paged];
+                factors.receive_buffer = vec![crate::values::ReceiveBuffer::Auto];
+                factors.placement = vec![crate::placement::Placement::None];
+                factors.congestion = vec![crate::values::Congestion::System];
+                measure.window = Nanos::s(10);
+                measure.warmup = Nanos::s(1);
+                measure.precision = None;
+                measure.rounds = Some(1);
+                measure.max_time = None;
+                measure.controls = false;
+            }
+            Preset::BreakEven => {
+                factors.message = (6..=20).filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
+                factors.threads = vec![crate::values::Threads::ONE];
+            }
+        }
+        Self { preset, label: String::new(), factors, measure, thresholds: Thresholds::default() }
+    }
+
+    /// The cells asked for, without controls, in the plan's own order.
+    pub fn cells(&self) -> Vec<Cell> {
+        self.factors.product()
+    }
+
+    /// Cells that control the method rather than answer a question: the instruments off, an A/A twin, and
+    /// MSG_ZEROCOPY without SO_ZEROCOPY. Each is the twin of a cell of the plan, measured in its block.
+    pub fn controls(&self) -> Vec<Cell> {
+        if !self.measure.controls {
+            return Vec::new();
+        }
+        let cells = self.cells();
+        let mut controls = Vec::new();
+        // The cell with the largest messages and fewest threads of a path that every machine has: its
+        // figures spread least, so that a small difference shows.
+        let steady = |path: fn(SendPath) -> bool| {
+            cells
+                .iter()
+                .filter(|cell| path(cell.send_path))
+                .min_by_key(|cell| (cell.threads, std::cmp::Reverse(cell.message)))
+        };
+        let copying = steady(|p| p == SendPath::Sendmsg).or_else(|| steady(|p| p != SendPath::Zerocopy));
+        if let Some(cell) = copying.or_else(|| cells.first()) {
+            controls.push(Cell { watch: Watch::None, ..cell.clone() });
+            if let Some(replica) = Replica::new(cell.replica.get() + 1) {
+                controls.push(Cell { replica, ..cell.clone() });
+            }
+        }
+        if let Some(cell) = steady(|p| p == SendPath::Zerocopy) {
+            controls.push(Cell { so_zerocopy: Switch::Off, ..cell.clone() });
+        }
+        controls.retain(|control| !cells.contains(control));
+        controls
+    }
+
+    /// Cells and controls by block, in the plan's own order.
+    pub fn blocks(&self) -> Vec<(Block, Vec<Cell>)> {
+        let mut places = BTreeMap::new();
+        let mut blocks: Vec<(Block, Vec<Cell>)> = Vec::new();
+        for cell in self.cells().into_iter().chain(self.controls()) {
+            let block = cell.block();
+            let place = *places.entry(block.clone()).or_insert_with(|| {
+                blocks.push((block, Vec::new()));
+                blocks.len() - 1
+            });
+            blocks[place].1.push(cell);
+        }
+        blocks
+    }
+
+    /// The window of a cell: longer where so many threads share a CPU that each would see the window's
+    /// edges late by more than 5 % of it.
+    pub fn window(&self, cell: &Cell, usable_cpus: usize) -> Nanos {
+        let busy = 2 * u64::from(cell.threads.get());
+        let shared_by = busy.div_ceil(u64::try_from(usable_cpus.max(1)).unwrap_or(u64::MAX));
+        self.measure.window.max(Nanos(20 * TURN.0 * shared_by.saturating_sub(1)))
+    }
+
+    /// The time that `rounds` rounds take at least, without retries.
+    pub fn expected(&self, rounds: u32, usable_cpus: usize) -> Nanos {
+        // Starting, draining and journalling a trial, beside the times ordered.
+        const AROUND: u64 = 40_000_000;
+        let trial = |cell: &Cell| {
+            self.window(cell, usable_cpus).0 + self.measure.warmup.0 + self.measure.tail.0 + AROUND
+        };
+        let round: u64 = self.cells().iter().chain(&self.controls()).map(trial).sum();
+        Nanos(round * u64::from(rounds))
+    }
+
+    /// What resume compares: everything but budget, precision, rounds and label.
+    pub fn identity(&self) -> String {
+        let mut same = self.clone();
+        same.label.clear();
+        same.measure.precision = None;
+        same.measure.rounds = None;
+        same.measure.min_rounds = FEWEST_ROUNDS;
+        same.measure.max_time = None;
+        same.to_toml()
+    }
+
+    /// Checks what no single factor can see.
+    ///
+    /// # Errors
+    /// No cell at all, too many, or times that make no trial.
+    pub fn check(&self) -> Result<(), String> {
+        let product: usize = Factor::ALL.iter().map(|f| self.factors.get(*f).len()).product();
+        if product > MAX_CELLS {
+            return Err(format!(
+                "the plan has {product} cells, more than {MAX_CELLS}; name fewer values for a factor"
+            ));
+        }
+        if self.measure.window < Nanos::ms(1) || self.measure.window > Nanos::s(3600) {
+            return Err(format!("a window must last from 1ms to 1h, not {}", self.measure.window));
+        }
+        if self.measure.warmup > Nanos::s(3600) || self.measure.tail > Nanos::s(60) {
+            return Err("a warm-up lasts at most 1h and a tail at most 1min".to_owned());
+        }
+        if self.measure.rounds == Some(0) || self.measure.min_rounds == 0 {
+            return Err("rounds must be at least 1".to_owned());
+        }
+        if self.measure.precision.is_some_and(|p| p.0 <= 0.0 || p.0 >= 1.0) {
+            return Err("a precision lies between 0% and 100%, such as 3%".to_owned());
+        }
+        if self.measure.max_time == Some(Nanos(0)) {
+            return Err("max-time must be more than nothing".to_owned());
+        }
+        if self.measure.rounds.is_none() && self.measure.precision.is_none() && self.measure.max_time.is_none() {
+            return Err("nothing would end this run; give rounds, a precision or max-time".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_plan_is_the_papers_48_cells_in_16_blocks() {
+        let plan = Plan::preset(Preset::Default);
+        assert_eq!(plan.cells().len(), 48);
+        assert_eq!(plan.blocks().len(), 16);
+        assert!(plan.check().is_ok());
+    }
+
+    #[test]
+    fn controls_are_twins_within_an_existing_block() {
+        let plan = Plan::preset(Preset::Default);
+        let controls: Vec<_> = plan.controls().iter().map(Cell::id).collect();
+        assert_eq!(
+            controls,
+            [
+                "send=sendmsg message_bytes=65536 threads=1 watch=none",
+                "send=sendmsg message_bytes=65536 threads=1 replica=2",
+                "send=zerocopy message_bytes=65536 threads=1 so_zerocopy=off",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_oversubscribed_cell_gets_a_longer_window() {
+        let plan = Plan::preset(Preset::Default);
+        let cells = plan.cells();
+        let of = |threads: u32| {
+            let cell = cells.iter().find(|c| c.threads.get() == threads).unwrap();
+            plan.window(cell, 2)
+        };
+        assert_eq!(of(1), Nanos::ms(250));
+        assert_eq!(of(8), Nanos::ms(560));
+        assert_eq!(plan.window(&cells[0], 0), Nanos::ms(250));
+    }
+
+    #[test]
+    fn budget_and_precision_may_differ_on_resume_and_nothing_else() {
+        let plan = Plan::preset(Preset::Default);
+        let mut longer = plan.clone();
+        longer.measure.max_time = Some(Nanos::s(3000));
+        longer.measure.precision = Some(Share(0.01));
+        assert_eq!(plan.identity(), longer.identity());
+        let mut other = plan.clone();
+        other.measure.window = Nanos::ms(300);
+        assert_ne!(plan.identity(), other.identity());
+    }
+}

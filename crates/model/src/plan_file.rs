@@ -1,0 +1,290 @@
+//! `plan.toml`: a plan as text. Every value is read by the same parser as its flag.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::factor::Factor;
+use crate::nearest::unknown;
+use crate::plan::{Measure, Plan, Preset};
+use crate::thresholds::Thresholds;
+
+/// What is wrong with a plan file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// What is wrong, with the nearest right word where one is near.
+    pub why: String,
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.why)
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+type Value<'a, 'i> = &'a Spanned<DeValue<'i>>;
+
+/// Reads with the text at hand, so that errors can tell line and column.
+struct Reader<'t> {
+    text: &'t str,
+}
+
+impl Reader<'_> {
+    fn error(&self, at: Range<usize>, why: impl Into<String>) -> PlanError {
+        let before = self.text.get(..at.start).unwrap_or(self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        PlanError { line, column, why: why.into() }
+    }
+
+    /// A scalar as the text that its flag would take.
+    fn scalar(&self, key: &str, value: Value) -> Result<String, PlanError> {
+        match value.get_ref() {
+            DeValue::String(text) => Ok(text.to_string()),
+            DeValue::Integer(number) => Ok(number.to_string()),
+            DeValue::Float(number) => Ok(number.to_string()),
+            DeValue::Boolean(switch) => Ok(switch.to_string()),
+            other @ (DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_)) => Err(self.error(
+                value.span(),
+                format!("{key} takes a text or a number, not a value of type {}", other.type_str()),
+            )),
+        }
+    }
+
+    /// A list with commas: an array's items, or one scalar.
+    fn list(&self, key: &str, value: Value) -> Result<String, PlanError> {
+        match value.get_ref() {
+            DeValue::Array(items) => {
+                let texts: Result<Vec<_>, _> = items.iter().map(|item| self.scalar(key, item)).collect();
+                let texts = texts?;
+                if texts.is_empty() {
+                    return Err(self.error(value.span(), format!("{key} names no value")));
+                }
+                Ok(texts.join(","))
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Table(_) => self.scalar(key, value),
+        }
+    }
+
+    fn table<'a, 'i>(&self, key: &str, value: Value<'a, 'i>) -> Result<&'a DeTable<'i>, PlanError> {
+        value.get_ref().as_table().ok_or_else(|| {
+            self.error(value.span(), format!("{key} is a table, written [{key}]; this is a {}", value.get_ref().type_str()))
+        })
+    }
+}
+
+const TOP: &[&str] = &["preset", "label", "factors", "measure", "thresholds"];
+
+impl Measure {
+    /// The keys in a plan file; with a hyphen for the underscore they are the flags.
+    pub const KEYS: &'static [&'static str] = &[
+        "window", "warmup", "tail", "precision", "min_rounds", "rounds", "max_time", "margin", "seed", "controls",
+    ];
+
+    /// Sets a key from text; `none` takes away precision, rounds or max_time.
+    ///
+    /// # Errors
+    /// An unknown key, with the nearest right one, or text that is no value of it.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
+        fn optional<T: std::str::FromStr>(text: &str) -> Result<Option<T>, T::Err> {
+            if text.trim() == "none" { Ok(None) } else { text.parse().map(Some) }
+        }
+        let number = |why: std::num::ParseIntError| format!("\"{text}\" is no whole number ({why})");
+        match key {
+            "window" => self.window = text.parse()?,
+            "warmup" => self.warmup = text.parse()?,
+            "tail" => self.tail = text.parse()?,
+            "precision" => self.precision = optional(text)?,
+            "min_rounds" => self.min_rounds = text.trim().parse().map_err(number)?,
+            "rounds" => self.rounds = optional(text.trim()).map_err(number)?,
+            "max_time" => self.max_time = optional(text)?,
+            "margin" => self.margin = text.parse()?,
+            "seed" => self.seed = text.trim().parse().map_err(number)?,
+            "controls" => self.controls = text.parse::<crate::names::Switch>()?.is_on(),
+            _ => return Err(unknown("key of [measure]", key, Self::KEYS)),
+        }
+        Ok(())
+    }
+
+    fn get(&self, key: &str) -> Option<String> {
+        fn or_none<T: fmt::Display>(value: Option<T>) -> String {
+            value.map_or_else(|| "none".to_owned(), |value| value.to_string())
+        }
+        Some(match key {
+            "window" => self.window.to_string(),
+            "warmup" => self.warmup.to_string(),
+            "tail" => self.tail.to_string(),
+            "precision" => or_none(self.precision),
+            "min_rounds" => self.min_rounds.to_string(),
+            "rounds" => or_none(self.rounds),
+            "max_time" => or_none(self.max_time),
+            "margin" => self.margin.to_string(),
+            "seed" => self.seed.to_string(),
+            "controls" => (if self.controls { "on" } else { "off" }).to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+impl Plan {
+    /// Reads a plan file; what it does not name keeps its preset's value.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with line and column.
+    pub fn from_toml(text: &str) -> Result<Self, PlanError> {
+        let reader = Reader { text };
+        let document = DeTable::parse(text)
+            .map_err(|error| reader.error(error.span().unwrap_or(0..0), error.message().to_owned()))?;
+        let document = document.get_ref();
+        for key in document.keys() {
+            if !TOP.contains(&key.get_ref().as_ref()) {
+                return Err(reader.error(key.span(), unknown("key of a plan", key.get_ref(), TOP)));
+            }
+        }
+        let preset = match document.get("preset") {
+            None => Preset::Default,
+            Some(value) => {
+                reader.scalar("preset", value)?.parse().map_err(|why: String| reader.error(value.span(), why))?
+            }
+        };
+        let mut plan = Self::preset(preset);
+        if let Some(value) = document.get("label") {
+            plan.label = reader.scalar("label", value)?;
+        }
+        if let Some(value) = document.get("factors") {
+            for (key, value) in reader.table("factors", value)? {
+                let factor =
+                    Factor::of_key(key.get_ref()).map_err(|why| reader.error(key.span(), why))?;
+                let list = reader.list(factor.key(), value)?;
+                let set = plan.factors.set(factor, &list);
+                set.map_err(|why| reader.error(value.span(), format!("{}: {why}", factor.key())))?;
+            }
+        }
+        if let Some(value) = document.get("measure") {
+            for (key, value) in reader.table("measure", value)? {
+                let name = key.get_ref().replace('-', "_");
+                if !Measure::KEYS.contains(&name.as_str()) {
+                    return Err(reader.error(key.span(), unknown("key of [measure]", &name, Measure::KEYS)));
+                }
+                let set = plan.measure.set(&name, &reader.scalar(&name, value)?);
+                set.map_err(|why| reader.error(value.span(), format!("{name}: {why}")))?;
+            }
+        }
+        if let Some(value) = document.get("thresholds") {
+            for (key, value) in reader.table("thresholds", value)? {
+                let name = key.get_ref().replace('-', "_");
+                if !Thresholds::KEYS.contains(&name.as_str()) {
+                    return Err(reader.error(key.span(), unknown("threshold", &name, Thresholds::KEYS)));
+                }
+                let set = plan.thresholds.set(&name, &reader.scalar(&name, value)?);
+                set.map_err(|why| reader.error(value.span(), format!("{name}: {why}")))?;
+            }
+        }
+        plan.check().map_err(|why| reader.error(0..0, why))?;
+        Ok(plan)
+    }
+
+    /// The whole plan as a file, every default written out.
+    pub fn to_toml(&self) -> String {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let mut text = String::new();
+        let mut line = |key: &str, value: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{key} = {value}");
+        };
+        line("preset", quoted(self.preset.name()));
+        line("label", quoted(&self.label));
+        text.push_str("\n[factors]\n");
+        for factor in Factor::ALL {
+            let values: Vec<_> = self.factors.get(*factor).iter().map(|value| quoted(value)).collect();
+            let _ = writeln!(text, "{} = [{}]", factor.key(), values.join(", "));
+        }
+        text.push_str("\n[measure]\n");
+        for key in Measure::KEYS {
+            let _ = writeln!(text, "{key} = {}", quoted(&self.measure.get(key).unwrap_or_default()));
+        }
+        text.push_str("\n[thresholds]\n");
+        for key in Thresholds::KEYS {
+            let share = self.thresholds.get(key).unwrap_or_default();
+            let _ = writeln!(text, "{key} = {}", quoted(&share.to_string()));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_preset_reads_back_as_it_was_written() {
+        for preset in Preset::ALL {
+            let plan = Plan::preset(*preset);
+            assert_eq!(Plan::from_toml(&plan.to_toml()), Ok(plan));
+        }
+    }
+
+    #[test]
+    fn numbers_texts_and_lists_are_all_read() {
+        let plan = Plan::from_toml(
+            "label = \"a \\\"b\\\"\"\n[factors]\nsizes = [64, \"4KiB\"]\nthreads = 2\nsend = \"send,zerocopy\"\nnodelay = [true, false]\n[measure]\nprecision = 0.05\nmax-time = \"none\"\n",
+        )
+        .unwrap();
+        assert_eq!(plan.cells().len(), 8);
+        assert_eq!(plan.measure.precision, Some(crate::Share(0.05)));
+        assert_eq!(plan.measure.max_time, None);
+        assert_eq!(Plan::from_toml(&plan.to_toml()), Ok(plan));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_line_column_and_the_nearest_right_word() {
+        let wrong = |text: &str| Plan::from_toml(text).unwrap_err();
+        let error = wrong("[factors]\nsizs = [64]\n");
+        assert_eq!((error.line, error.column), (2, 1));
+        assert!(error.why.contains("did you mean \"sizes\""), "{error}");
+        let error = wrong("[factors]\nsend = [\"sned\"]\n");
+        assert_eq!(error.line, 2);
+        assert!(error.why.contains("did you mean \"send\""), "{error}");
+        let error = wrong("[measure]\nwindow = 250\n");
+        assert!(error.why.contains("such as 250ms"), "{error}");
+        assert_eq!(wrong("factors = 3\n").line, 1);
+        assert_eq!(wrong("a = [\n\n").why.is_empty(), false);
+        assert!(wrong("[factors]\nthreads = []\n").why.contains("no value"));
+        assert!(wrong("[factors]\nthreads = [1, 1]\n").why.contains("twice"));
+        assert!(wrong("[factors]\nthreads = [{a=1}]\n").why.contains("type"));
+        assert!(wrong("[thresholds]\nsteel = \"1%\"\n").why.contains("did you mean \"steal\""));
+        assert!(wrong("[mesure]\n").why.contains("did you mean \"measure\""));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in ".{0,80}") {
+            let _ = Plan::from_toml(&text);
+        }
+
+        #[test]
+        fn damage_anywhere_in_a_plan_never_panics(at in 0_usize..1200, with in any::<char>()) {
+            let text = Plan::preset(Preset::Default).to_toml();
+            let mut chars: Vec<char> = text.chars().collect();
+            let place = at % chars.len();
+            chars[place] = with;
+            let _ = Plan::from_toml(&chars.into_iter().collect::<String>());
+        }
+    }
+}

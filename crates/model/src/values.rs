@@ -1,0 +1,291 @@
+//! The values that factors take, where they are not plain names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::units::Bytes;
+
+/// The longest message that a plan may ask for.
+pub const MAX_MESSAGE: Bytes = Bytes::mib(64);
+/// The most workers a side.
+pub const MAX_THREADS: u32 = 256;
+/// The most flows a worker.
+pub const MAX_FLOWS: u32 = 256;
+/// The most fields a message: the kernel's `UIO_MAXIOV` (include/uapi/linux/uio.h).
+pub const MAX_FIELDS: u32 = 1024;
+/// The most message slots a flow.
+pub const MAX_RING: u32 = 65_536;
+
+/// A count that starts at 1 and has a limit.
+fn count(what: &str, text: &str, limit: u32) -> Result<u32, String> {
+    match text.trim().parse::<u32>() {
+        Ok(n) if n >= 1 && n <= limit => Ok(n),
+        Ok(0) => Err(format!("{what} must be at least 1, not 0")),
+        _ if text.trim().bytes().all(|b| b.is_ascii_digit()) && !text.trim().is_empty() => {
+            Err(format!("{what} must be at most {limit}, not {}", text.trim()))
+        }
+        _ => Err(format!("\"{}\" is no number of {what}; write a whole number from 1 to {limit}", text.trim())),
+    }
+}
+
+macro_rules! counts {
+    ($( $(#[$meta:meta])* $name:ident, $what:literal, $limit:expr; )+) => { $(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u32);
+
+        impl $name {
+            /// One.
+            pub const ONE: Self = Self(1);
+
+            /// A count within the limit; none if it is 0 or above it.
+            pub const fn new(n: u32) -> Option<Self> {
+                if n >= 1 && n <= $limit { Some(Self(n)) } else { None }
+            }
+
+            /// The number.
+            pub const fn get(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                count($what, text, $limit).map(Self)
+            }
+        }
+    )+ };
+}
+
+counts! {
+    /// Workers a side.
+    Threads, "threads", MAX_THREADS;
+    /// Flows (connections) a worker.
+    Flows, "flows", MAX_FLOWS;
+    /// Fields a message.
+    Fields, "fields", MAX_FIELDS;
+    /// Which of several equal cells this is (for A/A comparisons).
+    Replica, "replica", 1_000_000;
+}
+
+impl Fields {
+    /// The paper's eight.
+    pub const EIGHT: Self = Self(8);
+}
+
+/// The length of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageSize(Bytes);
+
+impl MessageSize {
+    /// A size from 1 byte to [`MAX_MESSAGE`].
+    pub const fn new(bytes: u64) -> Option<Self> {
+        if bytes >= 1 && bytes <= MAX_MESSAGE.0 { Some(Self(Bytes(bytes))) } else { None }
+    }
+
+    /// The length.
+    pub const fn bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// The powers of two from `low` to `high`, for `64B..1MiB`; both ends must be powers of two.
+    fn powers(low: Self, high: Self) -> Result<Vec<Self>, String> {
+        for end in [low, high] {
+            if !end.0.0.is_power_of_two() {
+                return Err(format!("a range of sizes goes by powers of two; {} bytes is none", end.0.0));
+            }
+        }
+        if low > high {
+            return Err(format!("the range {}..{} runs backwards", low.0, high.0));
+        }
+        let doublings = std::iter::successors(Some(low.0.0), |n| n.checked_mul(2));
+        Ok(doublings.take_while(|n| *n <= high.0.0).map(|n| Self(Bytes(n))).collect())
+    }
+
+    /// A size, or a range of powers of two such as `64B..1MiB`.
+    pub fn list(text: &str) -> Result<Vec<Self>, String> {
+        match text.split_once("..") {
+            Some((low, high)) => Self::powers(low.parse()?, high.trim_start_matches('=').parse()?),
+            None => Ok(vec![text.parse()?]),
+        }
+    }
+}
+
+/// In ids and files the plain number of bytes.
+impl fmt::Display for MessageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.0, f)
+    }
+}
+
+impl FromStr for MessageSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes: Bytes = text.parse()?;
+        Self::new(bytes.0).ok_or_else(|| {
+            format!("a message must have from 1 byte to {MAX_MESSAGE}, not {} bytes", bytes.0)
+        })
+    }
+}
+
+/// A choice between the default that `auto` stands for and a number.
+macro_rules! auto_or {
+    ($( $(#[$meta:meta])* $name:ident, $word:literal, $parse:expr, $inner:ty, $expected:literal; )+) => { $(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            /// As the word says.
+            Auto,
+            /// As given.
+            Fixed($inner),
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::Auto => f.write_str($word),
+                    Self::Fixed(n) => fmt::Display::fmt(n, f),
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                if text.trim().eq_ignore_ascii_case($word) {
+                    return Ok(Self::Auto);
+                }
+                let parse: fn(&str) -> Result<$inner, String> = $parse;
+                parse(text).map(Self::Fixed).map_err(|why| format!("{why}; or write {}", $expected))
+            }
+        }
+    )+ };
+}
+
+fn buffer_bytes(text: &str) -> Result<u64, String> {
+    let bytes: Bytes = text.parse()?;
+    match bytes.0 {
+        1..=0x4000_0000 => Ok(bytes.0),
+        n => Err(format!("a buffer must have from 1 byte to 1 GiB, not {n} bytes")),
+    }
+}
+
+auto_or! {
+    /// SO_SNDBUF or SO_RCVBUF, in bytes as given to the kernel (which doubles them); `auto` leaves the
+    /// kernel's autotuning alone.
+    SocketBuffer, "auto", buffer_bytes, u64, "auto";
+    /// Message slots a flow; `auto` fills 4 MiB with at least 4 and at most 256.
+    Ring, "auto", |text| count("ring slots", text, MAX_RING), u32, "auto";
+    /// Bytes a receive call asks for; `message` is the message's size, as in the paper.
+    ReceiveBuffer, "message", buffer_bytes, u64, "message";
+}
+
+impl Ring {
+    /// The slots of a ring: what was asked for, or as many as fill 4 MiB, at least 4 and at most 256.
+    pub fn slots(self, message: MessageSize) -> u32 {
+        match self {
+            Self::Fixed(slots) => slots,
+            Self::Auto => {
+                let fill = Bytes::mib(4).0 / message.bytes().0;
+                u32::try_from(fill.clamp(4, 256)).unwrap_or(256)
+            }
+        }
+    }
+}
+
+impl ReceiveBuffer {
+    /// The bytes that one receive call asks for.
+    pub fn bytes(self, message: MessageSize) -> u64 {
+        match self {
+            Self::Fixed(bytes) => bytes,
+            Self::Auto => message.bytes().0,
+        }
+    }
+}
+
+/// The congestion control of the data connections.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Congestion {
+    /// CUBIC if this user may set it, else Reno, else the system's; one for the whole run.
+    Auto,
+    /// Whatever the system's default is.
+    System,
+    /// A named one, such as `cubic` or `bbr`.
+    Named(String),
+}
+
+impl fmt::Display for Congestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::System => f.write_str("system"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+impl FromStr for Congestion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        // TCP_CA_NAME_MAX is 16 with its terminating zero (include/net/tcp.h).
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        match text {
+            "auto" => Ok(Self::Auto),
+            "system" => Ok(Self::System),
+            _ if !text.is_empty() && text.len() < 16 && text.chars().all(plain) => {
+                Ok(Self::Named(text.to_owned()))
+            }
+            _ => Err(format!(
+                "\"{text}\" is no congestion control; write auto, system or a name such as cubic"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_of_nothing_and_one_too_large_are_refused() {
+        assert!("0".parse::<MessageSize>().unwrap_err().contains("from 1 byte"));
+        assert!("65MiB".parse::<MessageSize>().is_err());
+        assert!("-4".parse::<MessageSize>().is_err());
+    }
+
+    #[test]
+    fn a_range_goes_by_powers_of_two() {
+        let sizes = MessageSize::list("64B..1KiB").unwrap();
+        assert_eq!(sizes.iter().map(|s| s.bytes().0).collect::<Vec<_>>(), [64, 128, 256, 512, 1024]);
+        assert!(MessageSize::list("100..200").is_err());
+        assert!(MessageSize::list("1KiB..64").unwrap_err().contains("backwards"));
+    }
+
+    #[test]
+    fn more_threads_than_the_limit_names_the_limit() {
+        assert_eq!("257".parse::<Threads>().unwrap_err(), "threads must be at most 256, not 257");
+        assert!("99999999999".parse::<Threads>().unwrap_err().contains("at most 256"));
+        assert!("two".parse::<Threads>().is_err());
+    }
+
+    #[test]
+    fn the_ring_fills_four_mebibytes_within_its_bounds() {
+        let slots = |bytes| Ring::Auto.slots(MessageSize::new(bytes).unwrap());
+        assert_eq!(slots(64), 256);
+        assert_eq!(slots(65_536), 64);
+        assert_eq!(slots(1 << 20), 4);
+        assert_eq!(slots(64 << 20), 4);
+    }
+}
