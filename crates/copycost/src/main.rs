@@ -1,1 +1,66 @@
-fn main() {}
+//! `copycost`: arguments to a plan, stages in a row, exit codes.
+#![forbid(unsafe_code)]
+
+mod args;
+mod asked_plan;
+mod by_hand;
+mod cautions;
+mod derived;
+mod dry_run;
+mod exit;
+mod plan_flags;
+mod probe;
+mod progress;
+mod report;
+mod run;
+mod terminal;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Arguments, Command};
+use crate::exit::Stop;
+
+/// What somebody needs who typed the name alone.
+const OVERVIEW: &str = "copycost measures what it costs to move bytes through a Linux socket.
+
+  copycost run      measure the paper's 48 cells on loopback, in about five minutes (--preset quick: under one)
+  copycost probe    what this machine can measure, and how to unlock the rest
+
+Every command: copycost --help";
+
+fn main() -> ExitCode {
+    // An end speaks the protocol on its standard output: nothing may come before it.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "end") {
+        return engine::end::main();
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // A reader that went away needs no help.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let done = match &arguments.command {
+        None => {
+            terminal::tell(OVERVIEW);
+            return Stop::Usage(String::new()).code();
+        }
+        Some(Command::Run(arguments)) => run::run(arguments),
+        Some(Command::Report(arguments)) => report::report(arguments),
+        Some(Command::Probe(arguments)) => probe::probe(arguments),
+        Some(Command::Verify(arguments)) => verify::verify(arguments),
+        Some(Command::Serve(arguments)) => by_hand::serve(arguments),
+        Some(Command::Connect(arguments)) => by_hand::connect(arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            terminal::tell(&stop.to_string());
+            stop.code()
+        }
+    }
+}

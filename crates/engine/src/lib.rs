@@ -1,1 +1,35 @@
-//! To be described.
+//! One trial of one cell over a link, watched by instruments: the paths, the workers, the two ends and
+//! the protocol by which the engine tells them what to do. The engine knows no rounds.
+#![forbid(unsafe_code)]
+
+pub mod by_hand;
+mod child;
+mod congestion;
+pub mod content;
+mod crew;
+pub mod end;
+mod engine;
+mod error;
+pub mod gate;
+pub mod host;
+mod instruments;
+mod interrupts;
+mod links;
+mod meeting;
+pub mod order;
+mod placement;
+pub mod probe;
+pub mod protocol;
+pub mod pump;
+pub mod receive_paths;
+pub mod send_paths;
+pub mod slots;
+pub mod verify;
+pub mod watch;
+
+pub use congestion::CongestionChoice;
+pub use engine::{Engine, EngineOptions};
+pub use error::EngineError;
+pub use interrupts::Interrupts;
+pub use order::TrialOrder;
+pub use placement::{Seats, seat};

@@ -1,1 +1,17 @@
-//! To be described.
+//! The append-only journal of records and the run directory around it.
+//!
+//! The journal is the evidence: one line a record, checked by a sum over its raw bytes, synced before the next trial
+//! begins. Everything else in a run directory is derived from it and replaced as a whole.
+#![forbid(unsafe_code)]
+
+mod error;
+mod line;
+mod reader;
+mod run_directory;
+mod writer;
+
+pub use error::{Class, JournalError};
+pub use line::VERSION;
+pub use reader::{Reader, Torn};
+pub use run_directory::{LATEST, Owner, RunDirectory, directory_name};
+pub use writer::{Resumed, Store, Writer};

@@ -32,9 +32,11 @@ impl Arena {
     pub fn new(bytes: usize) -> Result<Self, CallError> {
         let page = process::page_size();
         let argument = || format!("{bytes} bytes of anonymous memory");
-        let mapped = bytes
-            .checked_next_multiple_of(page)
-            .ok_or_else(|| CallError { call: "mmap", argument: argument(), errno: Errno(libc::ENOMEM) })?;
+        let mapped = bytes.checked_next_multiple_of(page).ok_or_else(|| CallError {
+            call: "mmap",
+            argument: argument(),
+            errno: Errno(libc::ENOMEM),
+        })?;
         // SAFETY: an anonymous mapping at an address of the kernel's choice overlaps nothing of ours.
         let base = unsafe {
             libc::mmap(

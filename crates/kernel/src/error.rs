@@ -7,6 +7,15 @@ use std::fmt;
 pub struct Errno(pub i32);
 
 impl Errno {
+    /// The peer, or this side, has closed the connection (EPIPE).
+    pub const BROKEN_PIPE: Self = Self(libc::EPIPE);
+    /// A buffer has no room or no memory (ENOBUFS).
+    pub const NO_BUFFERS: Self = Self(libc::ENOBUFS);
+    /// A signal interrupted the call (EINTR).
+    pub const INTERRUPTED: Self = Self(libc::EINTR);
+    /// Nothing was ready (EAGAIN).
+    pub const WOULD_BLOCK: Self = Self(libc::EAGAIN);
+
     /// The calling thread's `errno` of the call that has just failed.
     pub fn last() -> Self {
         Self(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))

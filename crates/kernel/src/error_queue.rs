@@ -142,11 +142,7 @@ fn extended_error(body: &[u8]) -> Result<Notification, QueuedError> {
 }
 
 fn read<const N: usize>(bytes: &[u8], offset: usize) -> Result<[u8; N], QueuedError> {
-    bytes
-        .get(offset..)
-        .and_then(<[u8]>::first_chunk::<N>)
-        .copied()
-        .ok_or(QueuedError::Truncated)
+    bytes.get(offset..).and_then(<[u8]>::first_chunk::<N>).copied().ok_or(QueuedError::Truncated)
 }
 
 fn read_u8(bytes: &[u8], offset: usize) -> Result<u8, QueuedError> {
@@ -235,7 +231,14 @@ mod tests {
         bytes
     }
 
-    fn extended(errno: u32, origin: u8, code: u8, info: u32, value: u32, offender: usize) -> Vec<u8> {
+    fn extended(
+        errno: u32,
+        origin: u8,
+        code: u8,
+        info: u32,
+        value: u32,
+        offender: usize,
+    ) -> Vec<u8> {
         let mut bytes = errno.to_ne_bytes().to_vec();
         bytes.extend([origin, 0, code, 0]);
         bytes.extend(info.to_ne_bytes());
@@ -283,8 +286,10 @@ mod tests {
         let refused = libc::ECONNREFUSED.cast_unsigned();
         let icmp = ipv4(&extended(refused, libc::SO_EE_ORIGIN_ICMP, 3, 0, 0, 16));
         let fault = parse(&icmp).unwrap_err();
-        let expected =
-            QueuedError::Other { origin: libc::SO_EE_ORIGIN_ICMP, errno: Errno(libc::ECONNREFUSED) };
+        let expected = QueuedError::Other {
+            origin: libc::SO_EE_ORIGIN_ICMP,
+            errno: Errno(libc::ECONNREFUSED),
+        };
         assert_eq!((fault, fault.errno()), (expected, Errno(libc::ECONNREFUSED)));
     }
 

@@ -11,20 +11,21 @@
 //! | [`IdleSource::CpuIdle`] | µs | counts a period when it ends, so a sleeping CPU may be off by the whole window; a state entered with interrupts on (`hlt` in guests) counts the interrupt and its softirqs as idle; used only while it agrees with `/proc/stat` |
 //! | [`IdleSource::ProcStat`] | 1/USER_HZ | the kernel's same sum as the timer list's, period in progress included, rounded down to 10 ms, idle and iowait each |
 //!
-//! Measured (`cargo run -p kernel --example idle_sources`; 2 virtual CPUs, haltpoll, HZ=250, windows
-//! of 250 ms): with a thread spinning for 125 ms of CPU time, the timer list read 125.4 to 127.1 ms
-//! busy, `/proc/stat` 121 to 131 ms, and cpuidle alone 37 to 206 ms, as the CPU slept at the edges;
-//! for a sleeping CPU the timer list read 0.5 to 2.2 ms, cpuidle alone -35 to 40 ms.
+//! Measured with `cargo run --release -p kernel --example idle_sources` (2 virtual CPUs, Linux 6.18,
+//! haltpoll, HZ=250, windows of 250 ms): of a CPU with a thread that spun for 125 ms of CPU time,
+//! the timer list read 125.4 to 126.1 ms busy, `/proc/stat` 120 to 130 ms, and cpuidle alone 23 to
+//! 120 ms, because the CPU slept at the window's edges; of a sleeping CPU the timer list read 0 to
+//! 1.1 ms, and cpuidle alone -49 to 218 ms. A reading took 40, 3 and 4 us.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::Unavailable;
+use crate::cpu::CpuSet;
 use crate::machine::tree;
 use crate::stat::{parse_stat, user_hz};
-use crate::topology::parse_cpu_list;
-use crate::{CallError, Unavailable};
 
 mod timer_list;
 
@@ -227,8 +228,7 @@ impl IdleClock {
                 let text = reread(stat, &mut self.text, STAT)?;
                 let monotonic_ns = monotonic_ns();
                 let idle = stat_idle(&text)?;
-                let of_cpu =
-                    |cpu| Ok(CpuIdle { cpu, fine: find(&idle, cpu, STAT)?, coarse: None });
+                let of_cpu = |cpu| Ok(CpuIdle { cpu, fine: find(&idle, cpu, STAT)?, coarse: None });
                 let cpus = self.cpus.iter().map(|&cpu| of_cpu(cpu)).collect::<Result<_, _>>()?;
                 Ok(IdleSnapshot { monotonic_ns, cpus })
             }
@@ -284,8 +284,9 @@ pub fn busy(source: IdleSource, before: &IdleSnapshot, after: &IdleSnapshot) -> 
 /// The tick may be stopped on these CPUs while they work, which breaks the timer list's reading.
 fn refuse_nohz_full(root: &Path, cpus: &[usize]) -> Result<(), Unavailable> {
     let listed = tree::text(root, NOHZ_FULL).unwrap_or_default();
-    let full = parse_cpu_list(&listed).unwrap_or_default();
-    match cpus.iter().find(|cpu| full.contains(cpu)) {
+    // A mask that was never set reads as `(null)`.
+    let full = CpuSet::parse(&listed).unwrap_or_default();
+    match cpus.iter().find(|cpu| full.contains(**cpu)) {
         None => Ok(()),
         Some(cpu) => Err(Unavailable {
             what: TIMER_LIST.to_owned(),
@@ -332,11 +333,7 @@ fn stat_error_ns() -> u64 {
     2 * (NS_PER_S / user_hz())
 }
 
-fn find(
-    cpus: &[(usize, IdleReading)],
-    cpu: usize,
-    file: &str,
-) -> Result<IdleReading, Unavailable> {
+fn find(cpus: &[(usize, IdleReading)], cpu: usize, file: &str) -> Result<IdleReading, Unavailable> {
     let found = cpus.iter().find(|(number, _)| *number == cpu);
     found.map(|(_, reading)| *reading).ok_or_else(|| Unavailable {
         what: format!("idle time of CPU {cpu}"),
@@ -377,8 +374,7 @@ fn tick_ns() -> u64 {
     const SLOWEST: Duration = Duration::from_millis(10);
     let mut resolution = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes one timespec through the pointer, which is valid for that.
-    let answer =
-        unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut resolution) };
+    let answer = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &raw mut resolution) };
     if answer == 0 { nanoseconds(resolution) } else { nanoseconds_of(SLOWEST) }
 }
 

@@ -28,7 +28,10 @@ impl fmt::Display for Limit {
     }
 }
 
-fn read(resource: libc::__rlimit_resource_t, name: &'static str) -> Result<libc::rlimit, CallError> {
+fn read(
+    resource: libc::__rlimit_resource_t,
+    name: &'static str,
+) -> Result<libc::rlimit, CallError> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a live rlimit.
     match unsafe { libc::getrlimit(resource, &raw mut limit) } {

@@ -171,7 +171,7 @@ impl EventRequest {
 /// machines have every kind of PMU.
 pub trait CounterSource {
     /// One open counter; closed by its drop.
-    type Event;
+    type Event: fmt::Debug;
 
     /// Opens a counter of the calling thread, disabled, in the group of `leader`.
     ///
@@ -263,15 +263,16 @@ impl<S: CounterSource> Counters<S> {
     /// [`Counters::open`] on any source and surroundings.
     pub fn open_with(source: S, around: &Surroundings, wanted: &[CounterName]) -> Opened<S> {
         let mut opening = Opening { source, groups: Vec::new(), refused: Vec::new() };
-        let hybrid: Vec<Option<&CorePmu>> = around.pmus.core.iter().map(Some).collect();
+        let core = around.core_pmus();
+        let is_hybrid = core.len() > 1;
         for group in GROUPS {
             let wanted: Vec<CounterName> =
                 group.iter().copied().filter(|name| wanted.contains(name)).collect();
             let is_software = group.iter().all(|name| name.is_software());
-            if is_software || !around.pmus.is_hybrid() {
+            if is_software || !is_hybrid {
                 opening.open_group(&wanted, None);
             } else {
-                hybrid.iter().for_each(|pmu| opening.open_group(&wanted, *pmu));
+                core.iter().for_each(|pmu| opening.open_group(&wanted, Some(pmu)));
             }
         }
         let Opening { source, groups, refused } = opening;
@@ -327,14 +328,12 @@ impl<S: CounterSource> Counters<S> {
         let mut buffer = [0_u8; GROUP_BYTES];
         for group in &self.groups {
             let length = self.source.read_group(&group.leader.event, &mut buffer);
-            let parsed = length
-                .map_err(ReadFault::Call)
-                .and_then(|length| {
-                    parse_group(buffer.get(..length).unwrap_or_default()).map_err(ReadFault::Format)
-                });
+            let parsed = length.map_err(ReadFault::Call).and_then(|length| {
+                parse_group(buffer.get(..length).unwrap_or_default()).map_err(ReadFault::Format)
+            });
             for member in group.members() {
-                let sample = parsed
-                    .and_then(|reading| reading.sample(member.id).map_err(ReadFault::Format));
+                let sample =
+                    parsed.and_then(|reading| reading.sample(member.id).map_err(ReadFault::Format));
                 snapshot.join(member.counter, sample);
             }
         }

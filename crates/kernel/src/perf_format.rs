@@ -89,10 +89,13 @@ pub fn parse_group(bytes: &[u8]) -> Result<GroupReading<'_>, FormatError> {
     let header = || Some((word(bytes, 0)?, word(bytes, 1)?, word(bytes, 2)?));
     let (counters, time_enabled_ns, time_running_ns) =
         header().ok_or_else(|| truncated(HEADER_WORDS))?;
-    let words =
-        usize::try_from(counters).unwrap_or(usize::MAX).saturating_mul(2).saturating_add(HEADER_WORDS);
-    let pairs =
-        bytes.get(HEADER_WORDS * WORD..words.saturating_mul(WORD)).ok_or_else(|| truncated(words))?;
+    let words = usize::try_from(counters)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(2)
+        .saturating_add(HEADER_WORDS);
+    let pairs = bytes
+        .get(HEADER_WORDS * WORD..words.saturating_mul(WORD))
+        .ok_or_else(|| truncated(words))?;
     Ok(GroupReading { time_enabled_ns, time_running_ns, pairs })
 }
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use crate::cpu::CpuSet;
 use crate::machine::tree;
 use crate::perf::{CounterName, CounterSource, Counters, LiveSource};
-use crate::topology::parse_cpu_list;
 use crate::{Errno, Unavailable};
 
 const DEVICES: &str = "/sys/bus/event_source/devices";
@@ -54,10 +54,10 @@ impl Pmus {
             }
             let number = tree::number(root, &format!("{device}/type"))?;
             let Ok(pmu_type) = u32::try_from(number) else { continue };
-            let cpus = cpus.ok().and_then(|list| parse_cpu_list(&list).ok()).unwrap_or_default();
+            let cpus = cpus.ok().and_then(|list| CpuSet::parse(&list).ok()).unwrap_or_default();
             core.push(CorePmu {
                 pmu_type,
-                cpus,
+                cpus: cpus.cpus().to_vec(),
                 events: named(root, &format!("{device}/events")),
                 caps: named(root, &format!("{device}/caps")),
                 name,
@@ -115,8 +115,8 @@ pub struct Surroundings {
     pub is_root: bool,
     /// The CPU says that it is virtual.
     pub is_virtual: bool,
-    /// The core's counting units.
-    pub pmus: Pmus,
+    /// The core's counting units, or why they are unknown.
+    pub pmus: Result<Pmus, Unavailable>,
 }
 
 impl Surroundings {
@@ -129,13 +129,22 @@ impl Surroundings {
             paranoid: perf_event_paranoid(root),
             is_root: user == 0,
             is_virtual: crate::machine::has_hypervisor_flag(&cpuinfo) == Some(true),
-            pmus: Pmus::discover(root).unwrap_or_default(),
+            pmus: Pmus::discover(root),
         }
+    }
+
+    /// The core's counting units, as far as known.
+    pub fn core_pmus(&self) -> &[CorePmu] {
+        self.pmus.as_ref().map_or(&[], |pmus| &pmus.core)
     }
 
     /// Why `perf_event_open` refused `counter`, and what would give it.
     pub fn explain(&self, counter: CounterName, errno: Errno) -> Unavailable {
         let (because, remedy) = match errno.0 {
+            // Permission would not help where there is nothing to count with.
+            libc::EACCES | libc::EPERM if !(counter.is_software() || self.may_have_a_pmu()) => {
+                self.explain_missing(counter, errno)
+            }
             libc::EACCES | libc::EPERM => self.explain_permission(errno),
             libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV | libc::ENXIO | libc::EINVAL => {
                 self.explain_missing(counter, errno)
@@ -157,6 +166,10 @@ impl Surroundings {
             _ => (format!("perf_event_open: {errno}"), String::new()),
         };
         Unavailable { what: counter.to_string(), because, remedy }
+    }
+
+    fn may_have_a_pmu(&self) -> bool {
+        self.pmus.as_ref().map_or(true, |pmus| !pmus.core.is_empty())
     }
 
     fn explain_permission(&self, errno: Errno) -> (String, String) {
@@ -188,7 +201,7 @@ impl Surroundings {
         if counter.is_software() {
             return (format!("this kernel does not count it ({errno})"), String::new());
         }
-        if !self.pmus.core.is_empty() {
+        if !self.core_pmus().is_empty() {
             return (format!("this CPU has no such event ({errno})"), String::new());
         }
         if self.is_virtual {
@@ -243,9 +256,9 @@ pub fn probe_with<S: CounterSource>(
     let before = counters.read();
     std::hint::black_box((0..200_000_u64).fold(0_u64, |sum, next| sum.rotate_left(3) ^ next));
     let after = counters.read();
-    let raw_event = |counter| match counter {
-        CounterName::CacheMisses => surroundings.pmus.raw_cache_misses().ok(),
-        _ => None,
+    let raw_event = |counter| {
+        let pmus = surroundings.pmus.as_ref().ok()?;
+        if counter == CounterName::CacheMisses { pmus.raw_cache_misses().ok() } else { None }
     };
     let answer = |counter| {
         if let Some((_, refusal)) = opened.unavailable.iter().find(|(name, _)| *name == counter) {
@@ -281,8 +294,23 @@ mod tests {
         std::fs::write(path, content).unwrap();
     }
 
+    fn cpu() -> CorePmu {
+        CorePmu {
+            name: "cpu".to_owned(),
+            pmu_type: 4,
+            cpus: Vec::new(),
+            events: Vec::new(),
+            caps: Vec::new(),
+        }
+    }
+
     fn surroundings(paranoid: i64, is_root: bool, is_virtual: bool) -> Surroundings {
-        Surroundings { paranoid: Ok(paranoid), is_root, is_virtual, pmus: Pmus::default() }
+        Surroundings {
+            paranoid: Ok(paranoid),
+            is_root,
+            is_virtual,
+            pmus: Ok(Pmus { core: vec![cpu()] }),
+        }
     }
 
     #[test]
@@ -312,10 +340,7 @@ mod tests {
         let pmus = Pmus::discover(root.path()).unwrap();
         assert!(pmus.is_hybrid());
         assert_eq!(pmus.core[0].cpus, [8, 9, 10, 11]);
-        assert_eq!(
-            pmus.raw_cache_misses().unwrap(),
-            "cpu_atom/event=0x2e/ + cpu_core/event=0x2e/"
-        );
+        assert_eq!(pmus.raw_cache_misses().unwrap(), "cpu_atom/event=0x2e/ + cpu_core/event=0x2e/");
     }
 
     #[test]
@@ -351,23 +376,26 @@ mod tests {
     fn a_virtual_machine_without_counters_is_told_from_a_cpu_without_one_event() {
         let mut around = surroundings(1, true, true);
         let refusal = around.explain(CounterName::LlcMisses, Errno(libc::ENOENT));
-        assert!(refusal.because.contains("virtual machine"), "{refusal}");
-        around.pmus.core.push(CorePmu {
-            name: "cpu".to_owned(),
-            pmu_type: 4,
-            cpus: Vec::new(),
-            events: Vec::new(),
-            caps: Vec::new(),
-        });
-        let refusal = around.explain(CounterName::LlcMisses, Errno(libc::ENOENT));
         assert!(refusal.because.contains("this CPU has no such event"), "{refusal}");
+        around.pmus = Ok(Pmus::default());
+        let refusal = around.explain(CounterName::LlcMisses, Errno(libc::ENOENT));
+        assert!(refusal.because.contains("virtual machine"), "{refusal}");
+    }
+
+    #[test]
+    fn nobody_is_told_to_unlock_what_the_machine_has_not_got() {
+        let mut around = surroundings(4, false, true);
+        around.pmus = Ok(Pmus::default());
+        let hardware = around.explain(CounterName::Cycles, Errno(libc::EACCES));
+        assert!(!hardware.remedy.contains("sysctl"), "{hardware}");
+        let software = around.explain(CounterName::TaskClock, Errno(libc::EACCES));
+        assert!(software.remedy.contains("sysctl"), "{software}");
     }
 
     #[test]
     fn every_errno_has_a_reason() {
         for errno in 1..134 {
-            let refusal =
-                surroundings(2, false, false).explain(CounterName::Cycles, Errno(errno));
+            let refusal = surroundings(2, false, false).explain(CounterName::Cycles, Errno(errno));
             assert!(!refusal.because.is_empty());
         }
     }

@@ -45,11 +45,8 @@ pub fn own_process_group() -> Result<(), CallError> {
 ///
 /// EINVAL for a number that is no signal.
 pub fn die_with_parent(signal: i32) -> Result<(), CallError> {
-    let refused = |errno| CallError {
-        call: "prctl",
-        argument: format!("PR_SET_PDEATHSIG={signal}"),
-        errno,
-    };
+    let refused =
+        |errno| CallError { call: "prctl", argument: format!("PR_SET_PDEATHSIG={signal}"), errno };
     let number = libc::c_ulong::try_from(signal).map_err(|_| refused(Errno(libc::EINVAL)))?;
     // SAFETY: this option takes a number only.
     match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number) } {
@@ -234,7 +231,10 @@ mod tests {
     fn names_and_sizes_agree_with_what_proc_shows() {
         let name = system_name();
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-        assert_eq!((name.release.as_str(), kernel_release()), (release.trim(), name.release.clone()));
+        assert_eq!(
+            (name.release.as_str(), kernel_release()),
+            (release.trim(), name.release.clone())
+        );
         assert_eq!(hostname(), name.host);
         assert!(!name.machine.is_empty() && !name.version.is_empty());
         assert!(page_size().is_power_of_two() && page_size() >= 4096);
@@ -306,7 +306,11 @@ mod tests {
     #[test]
     fn what_prints_goes_to_standard_error_once_standard_output_is_taken() {
         let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "process::tests::child_that_takes_its_standard_output", "--nocapture"])
+            .args([
+                "--exact",
+                "process::tests::child_that_takes_its_standard_output",
+                "--nocapture",
+            ])
             .env("KERNEL_TEST_CHILD", "1")
             .stdin(Stdio::null())
             .output()

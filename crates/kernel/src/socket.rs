@@ -12,12 +12,14 @@ use std::{fmt, mem, ptr};
 use crate::error::{CallError, Errno, Unavailable};
 use crate::error_queue::{ErrorQueueSpace, Notification};
 use crate::gather::Gather;
-use crate::poll::{self, Ready};
+use crate::poll;
 
 mod address;
+mod handshake;
 mod options;
 
 use address::RawAddress;
+use handshake::remaining_ms;
 
 /// A TCP socket; dropping it closes it.
 #[derive(Debug)]
@@ -163,7 +165,10 @@ impl Socket {
     /// The bare `errno`. Something other than a notification is answered with its own `errno` or EBADMSG,
     /// and [`ErrorQueueSpace::last_fault`] tells what it was.
     #[inline]
-    pub fn read_error_queue(&self, space: &mut ErrorQueueSpace) -> Result<Option<Notification>, Errno> {
+    pub fn read_error_queue(
+        &self,
+        space: &mut ErrorQueueSpace,
+    ) -> Result<Option<Notification>, Errno> {
         let control = space.control_mut();
         // SAFETY: msghdr is a plain C struct for which all zeros is valid. Notifications carry no payload.
         let mut header: libc::msghdr = unsafe { mem::zeroed() };
@@ -201,10 +206,13 @@ impl Socket {
         // SAFETY: no pointers are passed.
         let fd = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
         if fd < 0 {
-            return Err(SocketError::with_remedy(CallError::last("socket", name), &[
-                (libc::EAFNOSUPPORT, "use an IPv4 address, or boot with IPv6 enabled"),
-                (libc::EMFILE, "raise the limit of open files: ulimit -n"),
-            ]));
+            return Err(SocketError::with_remedy(
+                CallError::last("socket", name),
+                &[
+                    (libc::EAFNOSUPPORT, "use an IPv4 address, or boot with IPv6 enabled"),
+                    (libc::EMFILE, "raise the limit of open files: ulimit -n"),
+                ],
+            ));
         }
         // SAFETY: the descriptor was just made and belongs to no one else.
         Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
@@ -235,11 +243,14 @@ impl Socket {
         if answer == 0 {
             return Ok(());
         }
-        Err(SocketError::with_remedy(CallError::last("bind", address.to_string()), &[
-            (libc::EADDRINUSE, "choose another port, or find who has it: ss -ltnp"),
-            (libc::EACCES, "choose a port from 1024 up, or run as root"),
-            (libc::EADDRNOTAVAIL, "choose an address of this machine: ip address"),
-        ]))
+        Err(SocketError::with_remedy(
+            CallError::last("bind", address.to_string()),
+            &[
+                (libc::EADDRINUSE, "choose another port, or find who has it: ss -ltnp"),
+                (libc::EACCES, "choose a port from 1024 up, or run as root"),
+                (libc::EADDRNOTAVAIL, "choose an address of this machine: ip address"),
+            ],
+        ))
     }
 
     /// Makes a bound socket listen. It becomes non-blocking, which what it accepts is not.
@@ -254,10 +265,10 @@ impl Socket {
         if unsafe { libc::listen(self.raw(), libc::c_int::from(backlog)) } == 0 {
             return Ok(());
         }
-        Err(SocketError::with_remedy(CallError::last("listen", format!("backlog {backlog}")), &[(
-            libc::EADDRINUSE,
-            "choose another port, or find who has it: ss -ltnp",
-        )]))
+        Err(SocketError::with_remedy(
+            CallError::last("listen", format!("backlog {backlog}")),
+            &[(libc::EADDRINUSE, "choose another port, or find who has it: ss -ltnp")],
+        ))
     }
 
     /// The next connection and its peer. `None`: nobody came in time, or a signal interrupted the wait.
@@ -312,12 +323,15 @@ impl Socket {
     pub fn connect(&self, address: SocketAddr, timeout: Duration) -> Result<(), SocketError> {
         let failed = |errno| {
             let failed = CallError { call: "connect", argument: address.to_string(), errno };
-            SocketError::with_remedy(failed, &[
-                (libc::ECONNREFUSED, "start the other end first, and check the port"),
-                (libc::ETIMEDOUT, "check the address, and firewalls in between"),
-                (libc::ENETUNREACH, "check the address and the routes: ip route"),
-                (libc::EADDRNOTAVAIL, "wait for old connections to leave TIME-WAIT: ss -s"),
-            ])
+            SocketError::with_remedy(
+                failed,
+                &[
+                    (libc::ECONNREFUSED, "start the other end first, and check the port"),
+                    (libc::ETIMEDOUT, "check the address, and firewalls in between"),
+                    (libc::ENETUNREACH, "check the address and the routes: ip route"),
+                    (libc::EADDRNOTAVAIL, "wait for old connections to leave TIME-WAIT: ss -s"),
+                ],
+            )
         };
         let deadline = Instant::now() + timeout;
         let raw = RawAddress::from(address);
@@ -336,74 +350,6 @@ impl Socket {
             }
         }
         self.set_nonblocking(false)?;
-        Ok(())
-    }
-
-    /// Waits until the socket is ready, interrupted or not; ETIMEDOUT at the deadline.
-    fn await_until(
-        &self,
-        deadline: Instant,
-        wait: impl Fn(&Self, i32) -> Result<Ready, Errno>,
-    ) -> Result<(), Errno> {
-        loop {
-            match wait(self, remaining_ms(Some(deadline))) {
-                Ok(ready) if ready.is_any() => return Ok(()),
-                Err(errno) if !errno.is_interrupted() => return Err(errno),
-                Ok(_) | Err(_) if Instant::now() >= deadline => return Err(Errno(libc::ETIMEDOUT)),
-                Ok(_) | Err(_) => {}
-            }
-        }
-    }
-
-    /// Sends everything before the deadline: for handshakes, before the first zero-copy send.
-    ///
-    /// # Errors
-    ///
-    /// ETIMEDOUT at the deadline, EPIPE or ECONNRESET when the peer is gone.
-    pub fn write_all(&self, bytes: &[u8], deadline: Instant) -> Result<(), CallError> {
-        let mut sent = 0;
-        let failed = |errno, sent| CallError {
-            call: "send",
-            argument: format!("a handshake of {} bytes, {sent} sent", bytes.len()),
-            errno,
-        };
-        while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
-            match self.send(rest, SendFlags::DONT_WAIT) {
-                Ok(count) => sent += count,
-                Err(errno) if errno.is_interrupted() => {}
-                Err(errno) if errno.is_would_block() => self
-                    .await_until(deadline, poll::wait_writable)
-                    .map_err(|errno| failed(errno, sent))?,
-                Err(errno) => return Err(failed(errno, sent)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Fills the buffer before the deadline: for handshakes, before the first zero-copy send.
-    ///
-    /// # Errors
-    ///
-    /// ETIMEDOUT at the deadline, ENODATA when the stream ends before the buffer is full.
-    pub fn read_exact(&self, into: &mut [u8], deadline: Instant) -> Result<(), CallError> {
-        let wanted = into.len();
-        let mut received = 0;
-        let failed = |errno, received| CallError {
-            call: "recv",
-            argument: format!("a handshake of {wanted} bytes, {received} received"),
-            errno,
-        };
-        while received < wanted {
-            match self.receive(&mut into[received..], ReceiveFlags::DONT_WAIT) {
-                Ok(0) => return Err(failed(Errno(libc::ENODATA), received)),
-                Ok(count) => received += count,
-                Err(errno) if errno.is_interrupted() => {}
-                Err(errno) if errno.is_would_block() => self
-                    .await_until(deadline, poll::wait_readable)
-                    .map_err(|errno| failed(errno, received))?,
-                Err(errno) => return Err(failed(errno, received)),
-            }
-        }
         Ok(())
     }
 
@@ -502,13 +448,6 @@ impl Socket {
         }
         Ok(usize::try_from(bytes).unwrap_or(0))
     }
-}
-
-/// Milliseconds to the deadline for `poll`: rounded up, 0 when past, −1 without one.
-fn remaining_ms(deadline: Option<Instant>) -> i32 {
-    let Some(deadline) = deadline else { return -1 };
-    let left = deadline.saturating_duration_since(Instant::now());
-    i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
 }
 
 impl AsFd for Socket {

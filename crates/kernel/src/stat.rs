@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use crate::machine::tree;
 use crate::Unavailable;
+use crate::machine::tree;
 
 const STAT: &str = "/proc/stat";
 const SOFTIRQS: &str = "/proc/softirqs";
@@ -97,8 +97,7 @@ impl Stat {
 
     /// What every CPU spent since `before`; CPUs that came or went between are left out.
     pub fn since(&self, before: &Self) -> Vec<(usize, CpuTime)> {
-        let of_cpu =
-            |&(cpu, after): &(usize, CpuTime)| Some((cpu, after.since(before.cpu(cpu)?)));
+        let of_cpu = |&(cpu, after): &(usize, CpuTime)| Some((cpu, after.since(before.cpu(cpu)?)));
         self.cpus.iter().filter_map(of_cpu).collect()
     }
 }
@@ -312,8 +311,7 @@ impl TimeAccounting {
     pub fn find() -> Result<Self, Unavailable> {
         let root = Path::new(tree::LIVE);
         let release = tree::text(root, "/proc/sys/kernel/osrelease")?;
-        let places =
-            [format!("/boot/config-{release}"), format!("/lib/modules/{release}/config")];
+        let places = [format!("/boot/config-{release}"), format!("/lib/modules/{release}/config")];
         let plain = places.iter().find_map(|place| tree::text(root, place).ok());
         let text = match plain {
             Some(text) => text,
@@ -403,9 +401,11 @@ mod tests {
     #[test]
     fn ksoftirqd_threads_are_found_by_name_and_read_in_nanoseconds() {
         let root = tempfile::tempdir().unwrap();
-        for (pid, comm, schedstat) in
-            [(14, "ksoftirqd/0", "5000 7 9"), (21, "ksoftirqd/1", "6000 7 9"), (30, "bash", "1 1 1")]
-        {
+        for (pid, comm, schedstat) in [
+            (14, "ksoftirqd/0", "5000 7 9"),
+            (21, "ksoftirqd/1", "6000 7 9"),
+            (30, "bash", "1 1 1"),
+        ] {
             let directory = root.path().join(format!("proc/{pid}"));
             std::fs::create_dir_all(&directory).unwrap();
             std::fs::write(directory.join("comm"), format!("{comm}\n")).unwrap();

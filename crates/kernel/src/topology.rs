@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::Unavailable;
+use crate::cpu::CpuSet;
 use crate::machine::tree;
 use crate::pmu::Pmus;
 
@@ -64,8 +65,7 @@ impl Topology {
     pub fn read(root: &Path) -> Result<Self, Unavailable> {
         let present = cpu_list(root, &format!("{CPUS}/present"))?;
         // Kernels without hotplug have no such file, and all CPUs online.
-        let online =
-            cpu_list(root, &format!("{CPUS}/online")).unwrap_or_else(|_| present.clone());
+        let online = cpu_list(root, &format!("{CPUS}/online")).unwrap_or_else(|_| present.clone());
         let nodes = nodes(root);
         let pmus = Pmus::discover(root).unwrap_or_default();
         let mut caches: Vec<Cache> = Vec::new();
@@ -82,9 +82,8 @@ impl Topology {
                 .or_else(|_| cpu_list(root, &below("topology/thread_siblings_list")));
             let node = nodes.as_ref().map_err(Clone::clone).and_then(|nodes| {
                 let home = nodes.iter().find(|(_, cpus)| cpus.contains(&cpu));
-                home.map(|(node, _)| *node).ok_or_else(|| {
-                    tree::odd(NODES, &format!("CPU {cpu} belongs to no node"))
-                })
+                home.map(|(node, _)| *node)
+                    .ok_or_else(|| tree::odd(NODES, &format!("CPU {cpu} belongs to no node")))
             });
             let core_type = pmus.core.iter().find(|pmu| pmu.cpus.contains(&cpu));
             cpus.push(Cpu {
@@ -145,9 +144,8 @@ fn caches_of(root: &Path, directory: &str) -> Vec<Cache> {
     let of_index = |index: String| {
         let below = |file: &str| format!("{directory}/{index}/{file}");
         let size = tree::text(root, &below("size"));
-        let parsed = size.and_then(|text| {
-            parse_size(&text).ok_or_else(|| tree::odd(&below("size"), &text))
-        });
+        let parsed =
+            size.and_then(|text| parse_size(&text).ok_or_else(|| tree::odd(&below("size"), &text)));
         Some(Cache {
             level: tree::number(root, &below("level")).ok()?,
             kind: tree::text(root, &below("type")).ok()?,
@@ -162,7 +160,8 @@ fn caches_of(root: &Path, directory: &str) -> Vec<Cache> {
 
 fn cpu_list(root: &Path, file: &str) -> Result<Vec<usize>, Unavailable> {
     let text = tree::text(root, file)?;
-    parse_cpu_list(&text).map_err(|_| tree::odd(file, &text))
+    let set = CpuSet::parse(&text).map_err(|_| tree::odd(file, &text))?;
+    Ok(set.cpus().to_vec())
 }
 
 /// A size as sysfs writes it: `48K`, `2M`.
@@ -177,4 +176,108 @@ fn parse_size(text: &str) -> Option<u64> {
         _ => return None,
     };
     digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn plant(root: &Path, relative: &str, content: &str) {
+        let path = tree::path(root, relative);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, format!("{content}\n")).unwrap();
+    }
+
+    /// Two P cores of two threads, two E cores; one L3 for all; CPU 5 offline.
+    fn hybrid() -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        let root = tree.path();
+        plant(root, "/sys/devices/system/cpu/present", "0-5");
+        plant(root, "/sys/devices/system/cpu/online", "0-4");
+        plant(root, "/sys/devices/system/node/node0/cpulist", "0-5");
+        for (cpu, core, siblings) in
+            [(0, 0, "0-1"), (1, 0, "0-1"), (2, 4, "2-3"), (3, 4, "2-3"), (4, 8, "4")]
+        {
+            let below = |file: &str| format!("{CPUS}/cpu{cpu}/{file}");
+            plant(root, &below("topology/core_id"), &core.to_string());
+            plant(root, &below("topology/physical_package_id"), "0");
+            plant(root, &below("topology/core_cpus_list"), siblings);
+            plant(root, &below("cpufreq/cpuinfo_max_freq"), "4700000");
+            for (index, level, kind, size, shared) in [
+                (0, "1", "Data", "48K", siblings),
+                (1, "1", "Instruction", "32K", siblings),
+                (2, "3", "Unified", "12M", "0-4"),
+            ] {
+                let below = |file: &str| format!("{CPUS}/cpu{cpu}/cache/index{index}/{file}");
+                plant(root, &below("level"), level);
+                plant(root, &below("type"), kind);
+                plant(root, &below("size"), size);
+                plant(root, &below("coherency_line_size"), "64");
+                plant(root, &below("shared_cpu_list"), shared);
+            }
+        }
+        for (name, number, cpus) in [("cpu_core", "4", "0-3"), ("cpu_atom", "10", "4-5")] {
+            plant(root, &format!("/sys/bus/event_source/devices/{name}/type"), number);
+            plant(root, &format!("/sys/bus/event_source/devices/{name}/cpus"), cpus);
+        }
+        tree
+    }
+
+    #[test]
+    fn logical_cpus_are_gathered_by_physical_core() {
+        let tree = hybrid();
+        let topology = Topology::read(tree.path()).unwrap();
+        assert_eq!(topology.physical_cores(&[4, 3, 0, 1, 2]), [vec![0, 1], vec![2, 3], vec![4]]);
+        assert_eq!(topology.physical_cores(&[3, 1]), [[1], [3]]);
+        assert_eq!(topology.physical_cores(&[5, 77]), [[5], [77]], "unknown ones stand alone");
+    }
+
+    #[test]
+    fn each_cache_is_listed_once_with_its_sharers() {
+        let tree = hybrid();
+        let topology = Topology::read(tree.path()).unwrap();
+        assert_eq!(topology.caches.len(), 3 + 3 + 1);
+        let last = topology.last_level_caches();
+        assert_eq!(last.len(), 1);
+        assert_eq!((last[0].bytes.clone(), last[0].cpus.len()), (Ok(12 << 20), 5));
+    }
+
+    #[test]
+    fn core_types_are_named_on_a_hybrid_cpu() {
+        let tree = hybrid();
+        let topology = Topology::read(tree.path()).unwrap();
+        assert_eq!(topology.cpus[0].core_type.as_deref(), Some("cpu_core"));
+        assert_eq!(topology.cpus[4].core_type.as_deref(), Some("cpu_atom"));
+    }
+
+    #[test]
+    fn an_offline_cpu_has_no_core_and_says_so() {
+        let tree = hybrid();
+        let topology = Topology::read(tree.path()).unwrap();
+        assert!(!topology.cpus[5].online);
+        assert!(topology.cpus[5].core.is_err());
+        assert_eq!(topology.cpus[5].node, Ok(0));
+    }
+
+    #[test]
+    fn an_unknown_base_frequency_carries_its_reason() {
+        let tree = hybrid();
+        let topology = Topology::read(tree.path()).unwrap();
+        assert_eq!(topology.cpus[0].max_khz, Ok(4_700_000));
+        assert!(topology.cpus[0].base_khz.is_err());
+    }
+
+    #[test]
+    fn cache_sizes_are_read_as_the_kernel_writes_them() {
+        assert_eq!(parse_size("480K"), Some(480 << 10));
+        assert_eq!(parse_size("12 parsecs"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn odd_sizes_never_panic(text in "[0-9]{0,25}[KMG]?|\\PC{0,30}") {
+            let _ = parse_size(&text);
+        }
+    }
 }

@@ -104,10 +104,7 @@ mod tests {
     fn a_cpu_with_a_stopped_tick_is_idle_up_to_now() {
         let list = parse_timer_list(&fixture(1, 880_000_000), TICK_NS).unwrap();
         assert_eq!(list.now_ns, 900_000_000);
-        assert_eq!(
-            list.cpus,
-            [(3, IdleReading { idle_ns: 520_001_000, uncertain_ns: 0 })]
-        );
+        assert_eq!(list.cpus, [(3, IdleReading { idle_ns: 520_001_000, uncertain_ns: 0 })]);
     }
 
     #[test]

@@ -104,9 +104,8 @@ impl CounterSource for LiveSource {
 
     fn read_group(&mut self, leader: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Errno> {
         // SAFETY: the buffer is valid for writes of its length throughout the call.
-        let read = unsafe {
-            libc::read(leader.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len())
-        };
+        let read =
+            unsafe { libc::read(leader.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) };
         usize::try_from(read).map_err(|_| Errno::last())
     }
 }

@@ -24,7 +24,8 @@ const NODELAY: OptionName =
     OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_NODELAY, words: "TCP_NODELAY" };
 const CONGESTION: OptionName =
     OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_CONGESTION, words: "TCP_CONGESTION" };
-const INFO: OptionName = OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_INFO, words: "TCP_INFO" };
+const INFO: OptionName =
+    OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_INFO, words: "TCP_INFO" };
 const SEND_BUFFER: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_SNDBUF, words: "SO_SNDBUF" };
 const RECEIVE_BUFFER: OptionName =
@@ -245,7 +246,7 @@ impl Socket {
     pub fn tcp_info(&self) -> Result<TcpInfo, CallError> {
         // Longer than any kernel's struct so far, so that what is cut off is the kernel's doing, not ours.
         let mut buffer = [0u8; 512];
-        self.get_bytes(INFO, &mut buffer).map(|filled| TcpInfo::parse(filled))
+        self.get_bytes(INFO, &mut buffer).map(TcpInfo::parse)
     }
 
     fn set_buffer(&self, option: OptionName, bytes: usize) -> Result<(), CallError> {

@@ -1,0 +1,212 @@
+//! What the trials of one cell add up to.
+
+use std::collections::BTreeMap;
+
+use model::record::{Finished, Outcome, Trial};
+use model::{Cell, Mark, Measured, Share};
+
+use crate::estimate::{Sample, half_width};
+use crate::figures::{Reading, context_switches};
+use crate::marks::is_void;
+use crate::metric::Metric;
+use crate::pairs::{Logs, RATIO_METRICS};
+use crate::summary::{CellEstimates, Estimate, PaperRow};
+
+/// A sum that is absent as soon as a part of it is.
+#[derive(Clone, Debug)]
+struct Total(Result<u64, String>);
+
+impl Total {
+    fn add(&mut self, part: Result<u64, String>) {
+        if let Ok(total) = &mut self.0 {
+            match part {
+                Ok(part) => *total = total.saturating_add(part),
+                Err(why) => self.0 = Err(why),
+            }
+        }
+    }
+}
+
+/// Figures of one metric, and why the first trial without one has none.
+#[derive(Clone, Debug, Default)]
+struct Figures {
+    sample: Sample,
+    why_not: Option<String>,
+}
+
+/// What the trials of one cell add up to.
+#[derive(Clone, Debug)]
+pub(crate) struct CellTotals {
+    pub(crate) valid: u32,
+    void: u32,
+    /// Why trials were void, and how often.
+    reasons: BTreeMap<String, u32>,
+    figures: Vec<Figures>,
+    marks: BTreeMap<Mark, u32>,
+    is_oversubscribed: bool,
+    received_bytes: u64,
+    /// Time of the windows: bytes over their rate, summed over trials.
+    window_ns: f64,
+    cycles: Total,
+    cache_misses: Total,
+    context_switches: Total,
+}
+
+const NO_VALID_TRIAL: &str = "no valid trial";
+
+impl CellTotals {
+    pub(crate) fn new() -> Self {
+        Self {
+            valid: 0,
+            void: 0,
+            reasons: BTreeMap::new(),
+            figures: vec![Figures::default(); Metric::ALL.len()],
+            marks: BTreeMap::new(),
+            is_oversubscribed: false,
+            received_bytes: 0,
+            window_ns: 0.0,
+            cycles: Total(Ok(0)),
+            cache_misses: Total(Ok(0)),
+            context_switches: Total(Ok(0)),
+        }
+    }
+
+    /// Takes a trial in. For a valid one, the logarithms of the figures of which ratios are formed.
+    pub(crate) fn push(
+        &mut self,
+        trial: &Trial,
+        marks: &[Mark],
+        reading: &Reading<'_>,
+    ) -> Option<Logs> {
+        self.is_oversubscribed |= marks.contains(&Mark::Oversubscribed);
+        let Outcome::Finished(finished) = &trial.outcome else {
+            self.void(trial, marks);
+            return None;
+        };
+        if is_void(marks) {
+            self.void(trial, marks);
+            return None;
+        }
+        self.valid += 1;
+        for mark in marks {
+            *self.marks.entry(*mark).or_insert(0) += 1;
+        }
+        let mut logs = Logs::default();
+        for (metric, figures) in Metric::ALL.iter().zip(&mut self.figures) {
+            match reading.value(*metric) {
+                Measured::Value(x) => {
+                    figures.sample.push(x);
+                    if let Some(place) = RATIO_METRICS.iter().position(|other| other == metric) {
+                        logs[place] = (x > 0.0).then(|| x.ln());
+                    }
+                }
+                Measured::Absent { absent } => {
+                    figures.why_not.get_or_insert(absent);
+                }
+            }
+        }
+        self.add_windows(finished, reading);
+        Some(logs)
+    }
+
+    fn void(&mut self, trial: &Trial, marks: &[Mark]) {
+        self.void += 1;
+        let reason = match (&trial.outcome, marks.first()) {
+            (Outcome::Failed(failure), _) => failure.why.clone(),
+            (Outcome::Finished(_), Some(mark)) => format!("{mark}: {}", mark.meaning()),
+            (Outcome::Finished(_), None) => "void".to_owned(),
+        };
+        *self.reasons.entry(reason).or_insert(0) += 1;
+    }
+
+    fn add_windows(&mut self, finished: &Finished, reading: &Reading<'_>) {
+        let bytes: u64 = finished.receiver.workers.iter().map(|worker| worker.bytes.0).sum();
+        // A window without a byte adds none, and its time through no rate: nothing was received at all.
+        if let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) {
+            self.received_bytes = self.received_bytes.saturating_add(bytes);
+            self.window_ns += bytes as f64 * 8.0 / gbps;
+        }
+        let (sending, taking) = (&finished.sender, &finished.receiver);
+        let both =
+            |a: &Measured<model::record::Count>, b: &Measured<model::record::Count>| match (a, b) {
+                (Measured::Value(a), Measured::Value(b)) => Ok(a.count.saturating_add(b.count)),
+                (Measured::Absent { absent }, _) | (_, Measured::Absent { absent }) => {
+                    Err(absent.clone())
+                }
+            };
+        self.cycles.add(both(&sending.counters.cycles, &taking.counters.cycles));
+        self.cache_misses.add(both(&sending.counters.cache_misses, &taking.counters.cache_misses));
+        self.context_switches
+            .add(context_switches(sending).and_then(|a| Ok(a + context_switches(taking)?)));
+    }
+
+    /// The commonest reason why there is no valid trial; none where there is one.
+    pub(crate) fn why_none(&self) -> Option<String> {
+        let commonest =
+            || self.reasons.iter().max_by_key(|(_, times)| **times).map(|(why, _)| why.clone());
+        (self.valid == 0).then(|| commonest().unwrap_or_else(|| "it was never tried".to_owned()))
+    }
+
+    fn estimate(&self, metric: Metric, figures: &Figures) -> Measured<Estimate> {
+        match figures.sample.estimate(metric.scale()) {
+            Some(estimate) => Measured::Value(estimate),
+            None => Measured::absent(figures.why_not.as_deref().unwrap_or(NO_VALID_TRIAL)),
+        }
+    }
+
+    /// The cell's entry in the summary.
+    pub(crate) fn estimates(
+        &self,
+        cell: &Cell,
+        control: bool,
+        precision: Option<Share>,
+    ) -> CellEstimates {
+        let metrics: BTreeMap<Metric, Measured<Estimate>> = Metric::ALL
+            .iter()
+            .zip(&self.figures)
+            .map(|(metric, figures)| (*metric, self.estimate(*metric, figures)))
+            .collect();
+        let is_narrow = |metric: Metric, limit: Share| {
+            let width = metrics.get(&metric).and_then(|estimate| half_width(estimate.value()?));
+            width.is_some_and(|width| width <= limit.0)
+        };
+        let precise = match precision {
+            Some(limit) => Measured::Value(
+                is_narrow(Metric::GoodputGbps, limit) && is_narrow(Metric::EndsCpuNsPerKib, limit),
+            ),
+            None => Measured::absent("the plan asks for no precision"),
+        };
+        CellEstimates {
+            cell: cell.clone(),
+            control,
+            trials: self.valid,
+            void_trials: self.void,
+            oversubscribed: self.is_oversubscribed,
+            precise,
+            metrics,
+            marks: self.marks.clone(),
+            paper: self.paper_row(cell),
+        }
+    }
+
+    fn paper_row(&self, cell: &Cell) -> PaperRow {
+        let of_valid = |total: &Total| match &total.0 {
+            Ok(_) if self.valid == 0 => Measured::absent(NO_VALID_TRIAL),
+            total => Measured::from(total.clone()),
+        };
+        PaperRow {
+            implementation: cell.send_path.paper_name().to_owned(),
+            message_bytes: cell.message.bytes().0,
+            threads: cell.threads.get(),
+            total_bytes: self.received_bytes,
+            throughput_gbps: if self.window_ns > 0.0 {
+                Measured::Value(self.received_bytes as f64 * 8.0 / self.window_ns)
+            } else {
+                Measured::absent(NO_VALID_TRIAL)
+            },
+            cycles: of_valid(&self.cycles),
+            cache_misses: of_valid(&self.cache_misses),
+            context_switches: of_valid(&self.context_switches),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The figures of one trial: every [`Metric`], or why there is none.
+
+use model::record::{
+    Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, TcpFacts, Trial, Worker,
+};
+use model::{Measured, SendPath};
+
+use crate::marks;
+use crate::metric::Metric;
+
+const KIB: f64 = 1024.0;
+
+/// One figure of a trial.
+///
+/// `idle` is the idle baseline of the trial's round, for [`Metric::MachineCpuNsPerKib`]. To read many figures of
+/// one trial, [`Reading`] sums its workers only once.
+pub fn value(metric: Metric, trial: &Trial, idle: Option<&Measured<CpuBusy>>) -> Measured<f64> {
+    Reading::new(trial, idle).value(metric)
+}
+
+/// A trial with the sums from which its figures are formed.
+///
+/// A rate is the sum over workers of their bytes over their own windows. A cost divides a side's figure by that
+/// side's own bytes of the same windows.
+#[derive(Clone, Debug)]
+pub struct Reading<'a> {
+    trial: &'a Trial,
+    idle: Option<&'a Measured<CpuBusy>>,
+    sums: Result<Sums<'a>, String>,
+}
+
+#[derive(Clone, Debug)]
+struct Sums<'a> {
+    finished: &'a Finished,
+    sender: Result<SideSums, String>,
+    receiver: Result<SideSums, String>,
+}
+
+/// Sums over one side's workers; all are above 0.
+#[derive(Clone, Copy, Debug)]
+struct SideSums {
+    bytes: f64,
+    cpu_ns: f64,
+    bytes_per_ns: f64,
+    mean_window_ns: f64,
+}
+
+impl SideSums {
+    fn new(side: &str, workers: &[Worker]) -> Result<Self, String> {
+        if workers.is_empty() {
+            return Err(format!("the {side} reported no worker"));
+        }
+        if workers.iter().any(|worker| worker.window_ns.0 == 0) {
+            return Err(format!("a window of the {side} has no length"));
+        }
+        let sum = |of: fn(&Worker) -> f64| workers.iter().map(of).sum::<f64>();
+        let sums = Self {
+            bytes: sum(|w| w.bytes.0 as f64),
+            cpu_ns: sum(|w| w.cpu_ns.0 as f64),
+            bytes_per_ns: sum(|w| w.bytes.0 as f64 / w.window_ns.0 as f64),
+            mean_window_ns: sum(|w| w.window_ns.0 as f64) / workers.len() as f64,
+        };
+        if sums.bytes <= 0.0 {
+            return Err(format!("no byte passed the {side} in its window"));
+        }
+        Ok(sums)
+    }
+
+    fn kib(&self) -> f64 {
+        self.bytes / KIB
+    }
+
+    /// A clock that stood still was not read: 0 would be a cost that nothing has.
+    fn cpu_ns(&self) -> Result<f64, String> {
+        if self.cpu_ns > 0.0 {
+            Ok(self.cpu_ns)
+        } else {
+            Err("the workers' CPU clock stood still".to_owned())
+        }
+    }
+
+    fn cpu_ns_per_kib(&self) -> Result<f64, String> {
+        Ok(self.cpu_ns()? / self.kib())
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Sums a trial's workers.
+    pub fn new(trial: &'a Trial, idle: Option<&'a Measured<CpuBusy>>) -> Self {
+        let sums = match &trial.outcome {
+            Outcome::Failed(failure) => Err(format!("the trial failed: {}", failure.why)),
+            Outcome::Finished(finished) => Ok(Sums {
+                finished,
+                sender: SideSums::new("sender", &finished.sender.workers),
+                receiver: SideSums::new("receiver", &finished.receiver.workers),
+            }),
+        };
+        Self { trial, idle, sums }
+    }
+
+    /// One figure, or why there is none.
+    pub fn value(&self, metric: Metric) -> Measured<f64> {
+        let figure = match &self.sums {
+            Ok(sums) => self.figure(metric, sums),
+            Err(why) => Err(why.clone()),
+        };
+        match figure {
+            Ok(value) if !value.is_finite() => Measured::absent("the figure is not finite"),
+            figure => figure.into(),
+        }
+    }
+
+    fn figure(&self, metric: Metric, sums: &Sums<'_>) -> Result<f64, String> {
+        let Sums { finished, .. } = sums;
+        let (sending, taking) = (&finished.sender, &finished.receiver);
+        let sender = || sums.sender.as_ref().map_err(Clone::clone);
+        let receiver = || sums.receiver.as_ref().map_err(Clone::clone);
+        let message = self.trial.cell.message.bytes().0 as f64;
+        let messages = || sender().map(|sums| sums.bytes / message);
+        let sender_per_byte = |count| Ok(counted(count)? / sender()?.bytes);
+        let receiver_per_byte = |count| Ok(counted(count)? / receiver()?.bytes);
+        let sender_per_kib = |count| Ok(counted(count)? / sender()?.kib());
+        let receiver_per_kib = |count| Ok(counted(count)? / receiver()?.kib());
+        match metric {
+            Metric::GoodputGbps => Ok(receiver()?.bytes_per_ns * 8.0),
+            Metric::MessagesPerS => Ok(receiver()?.bytes_per_ns * 1e9 / message),
+            Metric::SenderCpuNsPerMessage => Ok(sender()?.cpu_ns()? / messages()?),
+            Metric::ReceiverCpuNsPerMessage => Ok(receiver()?.cpu_ns_per_kib()? / KIB * message),
+            Metric::SenderCpuNsPerKib => sender()?.cpu_ns_per_kib(),
+            Metric::ReceiverCpuNsPerKib => receiver()?.cpu_ns_per_kib(),
+            Metric::EndsCpuNsPerKib => {
+                Ok(sender()?.cpu_ns_per_kib()? + receiver()?.cpu_ns_per_kib()?)
+            }
+            Metric::MachineCpuNsPerKib => self.machine_cpu_ns_per_kib(finished, receiver()?),
+            Metric::SoftirqNsPerKib => softirq_ns_per_kib(finished, receiver()?),
+            Metric::SenderCyclesPerByte => sender_per_byte(&sending.counters.cycles),
+            Metric::ReceiverCyclesPerByte => receiver_per_byte(&taking.counters.cycles),
+            Metric::SenderInstructionsPerByte => sender_per_byte(&sending.counters.instructions),
+            Metric::ReceiverInstructionsPerByte => receiver_per_byte(&taking.counters.instructions),
+            Metric::SenderLlcLoadsPerKib => sender_per_kib(&sending.counters.llc_loads),
+            Metric::ReceiverLlcLoadsPerKib => receiver_per_kib(&taking.counters.llc_loads),
+            Metric::SenderLlcMissesPerKib => sender_per_kib(&sending.counters.llc_misses),
+            Metric::ReceiverLlcMissesPerKib => receiver_per_kib(&taking.counters.llc_misses),
+            Metric::SenderL1dMissesPerKib => sender_per_kib(&sending.counters.l1d_misses),
+            Metric::ReceiverL1dMissesPerKib => receiver_per_kib(&taking.counters.l1d_misses),
+            Metric::SenderDtlbMissesPerKib => sender_per_kib(&sending.counters.dtlb_misses),
+            Metric::ReceiverDtlbMissesPerKib => receiver_per_kib(&taking.counters.dtlb_misses),
+            Metric::SenderCacheMissesPerKib => sender_per_kib(&sending.counters.cache_misses),
+            Metric::ReceiverCacheMissesPerKib => receiver_per_kib(&taking.counters.cache_misses),
+            Metric::ContextSwitchesPerS => Ok(per_s(context_switches(sending)? as f64, sender()?)
+                + per_s(context_switches(taking)? as f64, receiver()?)),
+            Metric::MigrationsPerS => Ok(per_s(counted(&sending.counters.migrations)?, sender()?)
+                + per_s(counted(&taking.counters.migrations)?, receiver()?)),
+            Metric::SendCallsPerMessage => {
+                Ok((sending.window.calls.send + sending.window.calls.sendmsg) as f64 / messages()?)
+            }
+            Metric::SenderCallsPerMessage => Ok(sending.window.calls.all() as f64 / messages()?),
+            Metric::BytesPerReceiveCall => bytes_per_receive_call(&taking.window),
+            Metric::BytesPerPacket => bytes_per_packet(present(&sending.tcp)?),
+            Metric::CopiedShare => copied_share(self.trial, &sending.total),
+            Metric::SenderCpuAfterShare => Ok(sending.after_cpu_ns.0 as f64 / sender()?.cpu_ns()?),
+            Metric::SlotWaitsPerMessage => Ok(sending.window.slot_waits as f64 / messages()?),
+            Metric::NoBuffersPerMessage => Ok(sending.window.no_buffers as f64 / messages()?),
+            Metric::Retransmits => match marks::retransmits(sending) {
+                Some(segments) => Ok(segments as f64),
+                None => present(&sending.snmp).map(|snmp| snmp.retransmits as f64),
+            },
+            Metric::RttUs => Ok(present(&sending.tcp)?.rtt_us),
+            Metric::CwndPackets => Ok(present(&sending.tcp)?.cwnd_packets),
+            Metric::MssBytes => Ok(present(&sending.tcp)?.mss_bytes),
+        }
+    }
+
+    /// Busy time less what the same CPUs do in the same time with both ends idle, over what was received in that
+    /// time at the trial's goodput.
+    fn machine_cpu_ns_per_kib(
+        &self,
+        finished: &Finished,
+        receiver: &SideSums,
+    ) -> Result<f64, String> {
+        let busy = present(&finished.machine.busy)?;
+        let idle = present(self.idle.ok_or("no idle baseline stands before this trial")?)?;
+        if idle.span_ns.0 == 0 || busy.span_ns.0 == 0 {
+            return Err("busy time was read over no time at all".to_owned());
+        }
+        let span = busy.span_ns.0 as f64;
+        let mut ns = 0.0;
+        for (cpu, busy_ns) in busy.cpus.iter().zip(&busy.busy_ns) {
+            let place = idle.cpus.iter().position(|other| other == cpu);
+            let Some(baseline) = place.and_then(|place| idle.busy_ns.get(place)) else {
+                return Err(format!("CPU {cpu} has no idle baseline in this round"));
+            };
+            ns += *busy_ns as f64 - *baseline as f64 / idle.span_ns.0 as f64 * span;
+        }
+        if ns > 0.0 {
+            Ok(ns / (receiver.bytes_per_ns * span / KIB))
+        } else {
+            Err("the CPUs in use were no busier than when idle".to_owned())
+        }
+    }
+}
+
+fn present<T>(measured: &Measured<T>) -> Result<&T, String> {
+    match measured {
+        Measured::Value(value) => Ok(value),
+        Measured::Absent { absent } => Err(absent.clone()),
+    }
+}
+
+fn counted(count: &Measured<Count>) -> Result<f64, String> {
+    present(count).map(|count| count.count as f64)
+}
+
+/// A figure of a side's windows a second.
+fn per_s(figure: f64, side: &SideSums) -> f64 {
+    figure / side.mean_window_ns * 1e9
+}
+
+/// A side's context switches: as `getrusage` has them, or else the counter.
+pub(crate) fn context_switches<T>(side: &Side<T>) -> Result<u64, String> {
+    match (&side.usage, &side.counters.context_switches) {
+        (Measured::Value(usage), _) => {
+            Ok(usage.voluntary_switches.saturating_add(usage.involuntary_switches))
+        }
+        (_, Measured::Value(count)) => Ok(count.count),
+        (Measured::Absent { absent }, Measured::Absent { .. }) => Err(absent.clone()),
+    }
+}
+
+fn softirq_ns_per_kib(finished: &Finished, receiver: &SideSums) -> Result<f64, String> {
+    let ticks = present(&finished.machine.ticks)?;
+    if ticks.span_ns.0 == 0 {
+        return Err("softirq time was read over no time at all".to_owned());
+    }
+    let ns = ticks.softirq_ns.iter().sum::<u64>() as f64;
+    Ok(ns / (receiver.bytes_per_ns * ticks.span_ns.0 as f64 / KIB))
+}
+
+fn bytes_per_receive_call(window: &ReceiveTally) -> Result<f64, String> {
+    match window.calls.recv {
+        0 => Err("no receive call was made in the window".to_owned()),
+        calls => Ok(window.received_bytes as f64 / calls as f64),
+    }
+}
+
+fn bytes_per_packet(tcp: &TcpFacts) -> Result<f64, String> {
+    match (tcp.sent_bytes, tcp.data_segments_out) {
+        (Some(_), Some(0)) => Err("no segment was sent in the window".to_owned()),
+        (Some(bytes), Some(segments)) => Ok(bytes as f64 / segments as f64),
+        _ => Err("this kernel's TCP_INFO counts no segments or bytes sent".to_owned()),
+    }
+}
+
+/// Of the whole trial, drain included: completions of the window's messages come in after it.
+fn copied_share(trial: &Trial, total: &SendTally) -> Result<f64, String> {
+    match total.completed {
+        0 if trial.cell.send_path != SendPath::Zerocopy => {
+            Err("the path has no completions".to_owned())
+        }
+        0 => Err("no zero-copy completion came: MSG_ZEROCOPY was an ordinary copy".to_owned()),
+        completed => Ok(total.copied as f64 / completed as f64),
+    }
+}

@@ -1,0 +1,156 @@
+//! Marks: which trials to distrust, judged from their records and the plan's thresholds alone.
+
+use model::record::{
+    CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, TcpFacts,
+    Trial, Worker,
+};
+use model::{Class, Mark, Measured, Share, Thresholds};
+
+/// The marks that a trial earns, void ones first, each once.
+///
+/// A source that is absent never marks: what was not seen speaks against nobody.
+pub fn judge(trial: &Trial, thresholds: &Thresholds) -> Vec<Mark> {
+    let mut marks = match &trial.outcome {
+        Outcome::Failed(failure) => vec![of_failure(failure)],
+        Outcome::Finished(finished) => of_finished(finished, &trial.settings, thresholds),
+    };
+    let usable = trial.settings.usable_cpus.len();
+    if usable > 0 && 2 * trial.cell.threads.get() as usize > usable {
+        marks.push(Mark::Oversubscribed);
+    }
+    marks.sort_unstable();
+    marks.dedup();
+    marks
+}
+
+/// Whether any of these makes its trial void.
+pub fn is_void(marks: &[Mark]) -> bool {
+    marks.iter().any(|mark| mark.class() == Class::Void)
+}
+
+fn of_failure(failure: &Failure) -> Mark {
+    match failure.kind {
+        FailureKind::EndLost => Mark::EndLost,
+        FailureKind::CallFailed | FailureKind::Unsupported => Mark::CallFailed,
+    }
+}
+
+fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds) -> Vec<Mark> {
+    let Finished { sender, receiver, machine } = finished;
+    let window = |limit: Share| {
+        let off = |worker| is_off(worker, settings.window_ns.0, limit);
+        sender.workers.iter().any(off) || receiver.workers.iter().any(off)
+    };
+    let is_void_window = window(thresholds.window_void);
+    let (accepted, received) = (sender.window.accepted_bytes, receiver.window.received_bytes);
+    let earned = [
+        (Mark::ContentLost, is_content_lost(finished)),
+        (Mark::Unsettled, is_unsettled(&receiver.workers, thresholds.unsettled)),
+        (Mark::WindowVoid, is_void_window),
+        (Mark::WindowNoted, !is_void_window && window(thresholds.window_noted)),
+        (Mark::Throttled, is_throttled(sender) || is_throttled(receiver)),
+        (Mark::Retransmits, retransmits(sender).max(retransmits(receiver)).is_some_and(|n| n > 0)),
+        (Mark::Imbalance, apart(accepted as f64, received as f64) > thresholds.imbalance.0),
+        (Mark::Steal, stolen(machine).is_some_and(|share| share > thresholds.steal.0)),
+        (Mark::Others, is_shared(finished, thresholds.others)),
+        (Mark::Frequency, is_frequency_changed(machine, thresholds.frequency)),
+        (Mark::Multiplexed, is_multiplexed(sender) || is_multiplexed(receiver)),
+        (Mark::Strangers, sender.strangers + receiver.strangers > 0),
+    ];
+    earned.into_iter().filter_map(|(mark, is_earned)| is_earned.then_some(mark)).collect()
+}
+
+/// How far two figures are apart, as a share of the larger one; 0 where both are 0.
+fn apart(a: f64, b: f64) -> f64 {
+    let larger = a.max(b);
+    if larger > 0.0 { (a - b).abs() / larger } else { 0.0 }
+}
+
+/// Laws 1 and 3 of the design, as far as a single record can tell.
+fn is_content_lost(finished: &Finished) -> bool {
+    let SendTally { accepted_bytes, zerocopy_sends, completed, stray_ids, .. } =
+        finished.sender.total;
+    let received = &finished.receiver.total;
+    received.received_bytes != accepted_bytes
+        || received.wrong_bytes > 0
+        || stray_ids > 0
+        || zerocopy_sends != completed
+}
+
+/// Whether goodput of the first and last third of the receivers' windows disagree.
+fn is_unsettled(receivers: &[Worker], limit: Share) -> bool {
+    let goodput = |third: usize| -> f64 {
+        let rate = |worker: &Worker| match worker.third_ns[third] {
+            0 => 0.0,
+            ns => worker.third_bytes[third] as f64 / ns as f64,
+        };
+        receivers.iter().map(rate).sum()
+    };
+    apart(goodput(0), goodput(2)) > limit.0
+}
+
+/// Whether a worker's own window is longer, shorter, earlier or later than the ordered one by more than a share of it.
+fn is_off(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
+    let allowed = limit.0 * ordered_ns as f64;
+    worker.window_ns.0.abs_diff(ordered_ns) as f64 > allowed
+        || worker.late_ns.unsigned_abs() as f64 > allowed
+}
+
+fn is_throttled<T>(side: &Side<T>) -> bool {
+    side.throttled_us.value().is_some_and(|us| *us > 0)
+}
+
+/// Segments sent again: as the namespace counts them, or else as the flows do.
+pub(crate) fn retransmits<T>(side: &Side<T>) -> Option<u64> {
+    let of_flows = |tcp: &TcpFacts| tcp.retransmits;
+    side.snmp.value().map(|snmp| snmp.retransmits).or_else(|| side.tcp.value().map(of_flows))
+}
+
+/// Stolen time as a share of the time of all CPUs in use.
+fn stolen(machine: &Machine) -> Option<f64> {
+    let ticks = machine.ticks.value()?;
+    let time = ticks.span_ns.0 as f64 * ticks.cpus.len() as f64;
+    (time > 0.0).then(|| ticks.steal_ns.iter().sum::<u64>() as f64 / time)
+}
+
+/// CPU time of a side's workers while the machine was observed, in ns: each worker's share of its own window, as both
+/// spans have their own edges.
+fn on_cpu_in<T>(side: &Side<T>, span_ns: f64) -> f64 {
+    let share = |worker: &Worker| match worker.window_ns.0 {
+        0 => 0.0,
+        window => worker.cpu_ns.0 as f64 / window as f64,
+    };
+    side.workers.iter().map(share).sum::<f64>() * span_ns
+}
+
+/// Whether others than the ends and softirqs used more of the CPUs in use than a share of one CPU.
+///
+/// The figure is a lower bound: all softirq and interrupt time counts as the ends', though a kernel without
+/// CONFIG_IRQ_TIME_ACCOUNTING charged part of it to their threads already. What lies within the error of the
+/// sources (one tick of `/proc/stat` a CPU beside that of the busy time) marks nothing.
+fn is_shared(finished: &Finished, limit: Share) -> bool {
+    let (Measured::Value(busy), Measured::Value(ticks)) =
+        (&finished.machine.busy, &finished.machine.ticks)
+    else {
+        return false;
+    };
+    let CpuBusy { error_ns, span_ns, cpus, busy_ns, .. } = busy;
+    let span = span_ns.0 as f64;
+    let interrupts = ticks.softirq_ns.iter().chain(&ticks.irq_ns).sum::<u64>() as f64;
+    let ends = on_cpu_in(&finished.sender, span) + on_cpu_in(&finished.receiver, span);
+    let others = busy_ns.iter().sum::<u64>() as f64 - ends - interrupts;
+    let error = (error_ns.0 as f64 + ticks.tick_ns.0 as f64) * cpus.len() as f64;
+    others > limit.0 * span && others > error
+}
+
+fn is_frequency_changed(machine: &Machine, limit: Share) -> bool {
+    let changed = |[first, last]: &[u64; 2]| apart(*first as f64, *last as f64) > limit.0;
+    machine.khz.value().is_some_and(|khz| khz.iter().any(changed))
+}
+
+fn is_multiplexed<T>(side: &Side<T>) -> bool {
+    side.counters
+        .all()
+        .into_iter()
+        .any(|(_, count)| count.value().is_some_and(|count| count.scaled))
+}

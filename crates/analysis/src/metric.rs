@@ -1,0 +1,156 @@
+//! The figures that a trial yields, by the names that they bear in files.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! metrics {
+    ($( $(#[doc = $doc:literal])+ $metric:ident = $name:literal, $scale:ident, $better:ident; )+) => {
+        /// A figure of a trial, and of a cell as the mean over its trials.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+        )]
+        #[serde(rename_all = "snake_case")]
+        pub enum Metric { $( $(#[doc = $doc])+ $metric, )+ }
+
+        impl Metric {
+            /// Every metric, in the order of the columns.
+            pub const ALL: &'static [Self] = &[$( Self::$metric ),+];
+
+            /// The name in files; the unit ends it.
+            pub const fn name(self) -> &'static str {
+                match self { $( Self::$metric => $name ),+ }
+            }
+
+            /// The scale on which its spread is judged.
+            pub const fn scale(self) -> Scale {
+                match self { $( Self::$metric => Scale::$scale ),+ }
+            }
+
+            /// Which direction is better, where one is.
+            pub const fn better(self) -> Better {
+                match self { $( Self::$metric => Better::$better ),+ }
+            }
+
+            /// What it is, in one line.
+            pub fn meaning(self) -> &'static str {
+                match self { $( Self::$metric => concat!($( $doc ),+).trim_ascii() ),+ }
+            }
+        }
+    };
+}
+
+/// The scale on which a metric's mean and interval are formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Positive figures whose spread grows with them: geometric mean, interval on the logarithm.
+    Log,
+    /// Counts and shares that may be 0: arithmetic mean and interval.
+    Linear,
+}
+
+/// Which direction of a metric is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// More is better.
+    High,
+    /// Less is better.
+    Low,
+    /// Neither.
+    None,
+}
+
+metrics! {
+    /// Payload that the receivers took in their windows, in Gbit/s (decimal).
+    GoodputGbps = "goodput_gbps", Log, High;
+    /// Whole messages' worth of goodput a second.
+    MessagesPerS = "messages_per_s", Log, High;
+    /// Sender CPU time a message, in ns.
+    SenderCpuNsPerMessage = "sender_cpu_ns_per_message", Log, Low;
+    /// Receiver CPU time a message, in ns.
+    ReceiverCpuNsPerMessage = "receiver_cpu_ns_per_message", Log, Low;
+    /// Sender CPU time a KiB that it sent, in ns.
+    SenderCpuNsPerKib = "sender_cpu_ns_per_kib", Log, Low;
+    /// Receiver CPU time a KiB that it took, in ns.
+    ReceiverCpuNsPerKib = "receiver_cpu_ns_per_kib", Log, Low;
+    /// CPU time of both ends a KiB, in ns; absent when one side is.
+    EndsCpuNsPerKib = "ends_cpu_ns_per_kib", Log, Low;
+    /// Busy time of all CPUs in use a KiB received, less what they do when idle, in ns.
+    MachineCpuNsPerKib = "machine_cpu_ns_per_kib", Log, Low;
+    /// Softirq time of all CPUs in use a KiB received, in ns.
+    SoftirqNsPerKib = "softirq_ns_per_kib", Linear, Low;
+    /// Sender CPU cycles a byte, user and kernel.
+    SenderCyclesPerByte = "sender_cycles_per_byte", Log, Low;
+    /// Receiver CPU cycles a byte.
+    ReceiverCyclesPerByte = "receiver_cycles_per_byte", Log, Low;
+    /// Sender instructions a byte.
+    SenderInstructionsPerByte = "sender_instructions_per_byte", Log, Low;
+    /// Receiver instructions a byte.
+    ReceiverInstructionsPerByte = "receiver_instructions_per_byte", Log, Low;
+    /// Sender last-level cache read accesses a KiB.
+    SenderLlcLoadsPerKib = "sender_llc_loads_per_kib", Linear, Low;
+    /// Receiver last-level cache read accesses a KiB.
+    ReceiverLlcLoadsPerKib = "receiver_llc_loads_per_kib", Linear, Low;
+    /// Sender last-level cache read misses a KiB.
+    SenderLlcMissesPerKib = "sender_llc_misses_per_kib", Linear, Low;
+    /// Receiver last-level cache read misses a KiB.
+    ReceiverLlcMissesPerKib = "receiver_llc_misses_per_kib", Linear, Low;
+    /// Sender level-1 data cache read misses a KiB.
+    SenderL1dMissesPerKib = "sender_l1d_misses_per_kib", Linear, Low;
+    /// Receiver level-1 data cache read misses a KiB.
+    ReceiverL1dMissesPerKib = "receiver_l1d_misses_per_kib", Linear, Low;
+    /// Sender data TLB read misses a KiB.
+    SenderDtlbMissesPerKib = "sender_dtlb_misses_per_kib", Linear, Low;
+    /// Receiver data TLB read misses a KiB.
+    ReceiverDtlbMissesPerKib = "receiver_dtlb_misses_per_kib", Linear, Low;
+    /// Sender generic cache-misses (the vendor's raw event) a KiB.
+    SenderCacheMissesPerKib = "sender_cache_misses_per_kib", Linear, Low;
+    /// Receiver generic cache-misses a KiB.
+    ReceiverCacheMissesPerKib = "receiver_cache_misses_per_kib", Linear, Low;
+    /// Context switches of both ends a second, voluntary and not.
+    ContextSwitchesPerS = "context_switches_per_s", Linear, None;
+    /// Migrations of both ends' workers between CPUs, a second.
+    MigrationsPerS = "migrations_per_s", Linear, None;
+    /// Sending system calls a message.
+    SendCallsPerMessage = "send_calls_per_message", Linear, None;
+    /// All system calls of the sender a message, reaping and waiting included.
+    SenderCallsPerMessage = "sender_calls_per_message", Linear, None;
+    /// Bytes that a receive call took on average.
+    BytesPerReceiveCall = "bytes_per_receive_call", Log, None;
+    /// Payload bytes in a sent packet, before the device cuts it.
+    BytesPerPacket = "bytes_per_packet", Log, None;
+    /// Share of zero-copy completions that were copied after all, from 0 to 1.
+    CopiedShare = "copied_share", Linear, None;
+    /// Sender CPU time between the window and the end of the drain, as a share of its time in the window.
+    SenderCpuAfterShare = "sender_cpu_after_share", Linear, None;
+    /// Waits for a free slot a message.
+    SlotWaitsPerMessage = "slot_waits_per_message", Linear, None;
+    /// ENOBUFS a message.
+    NoBuffersPerMessage = "no_buffers_per_message", Linear, None;
+    /// Segments sent again in the window.
+    Retransmits = "retransmits", Linear, None;
+    /// Smoothed round-trip time at the window's end, in microseconds.
+    RttUs = "rtt_us", Linear, None;
+    /// Congestion window at the window's end, in packets.
+    CwndPackets = "cwnd_packets", Linear, None;
+    /// Segment size, in bytes.
+    MssBytes = "mss_bytes", Linear, None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metrics_name_is_its_spelling_in_files() {
+        for metric in Metric::ALL {
+            let mut snake = String::new();
+            for c in format!("{metric:?}").chars() {
+                if c.is_ascii_uppercase() && !snake.is_empty() {
+                    snake.push('_');
+                }
+                snake.push(c.to_ascii_lowercase());
+            }
+            assert_eq!(snake, metric.name());
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! From the journal's records to the summary, in one pass.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::host::Host;
+use model::names::Watch;
+use model::plan::FEWEST_ROUNDS;
+use model::record::{FailureKind, FinishReason, Finished, Outcome, Record, Round, Trial};
+use model::{Measured, Plan};
+
+use crate::cell_totals::CellTotals;
+use crate::estimate::Moments;
+use crate::figures::Reading;
+use crate::marks::{is_void, judge};
+use crate::metric::Metric;
+use crate::pairings::{Pairings, Places};
+use crate::pairs::{Complete, Groups, Paired};
+use crate::run_facts::RunTotals;
+use crate::summary::{CellEstimates, InstrumentCost, RunFacts, SUMMARY_VERSION, Summary};
+use crate::warnings::{Known, warnings};
+
+/// Everything that may be said of a run.
+///
+/// Levels come from all valid trials of a cell; ratios from complete blocks only (see [`crate::pairs`]). A trial of a
+/// cell that is not of the plan is counted among the run's trials and marks and enters nothing else. Time and memory
+/// grow with the number of records.
+pub fn summarise(plan: &Plan, host: &Host, records: &[Record]) -> Summary {
+    let mut pass = Pass::new(plan);
+    for record in records {
+        pass.push(plan, record);
+    }
+    pass.close(plan, host)
+}
+
+struct Pass<'a> {
+    places: Places,
+    cells: Vec<CellTotals>,
+    groups: Groups,
+    run: RunTotals,
+    round: Option<&'a Round>,
+    /// The highest round that the study left behind: another one began, or it finished by itself.
+    whole_until: u32,
+    edge_shares: Moments,
+}
+
+impl<'a> Pass<'a> {
+    fn new(plan: &Plan) -> Self {
+        let places = Places::new(plan);
+        Self {
+            cells: vec![CellTotals::new(); places.cells.len()],
+            groups: Groups::new(places.blocks.iter().map(|(_, members)| members.clone()).collect()),
+            places,
+            run: RunTotals::default(),
+            round: None,
+            whole_until: 0,
+            edge_shares: Moments::default(),
+        }
+    }
+
+    fn push(&mut self, plan: &Plan, record: &'a Record) {
+        match record {
+            Record::Segment(segment) => {
+                self.groups.close(false);
+                self.round = None;
+                self.run.segment(segment);
+            }
+            Record::Round(round) => {
+                self.groups.close(true);
+                self.whole_until = self.whole_until.max(round.round.saturating_sub(1));
+                self.round = Some(round);
+                self.run.round();
+            }
+            Record::Finish(finish) => {
+                let by_itself =
+                    !matches!(finish.reason, FinishReason::Interrupted | FinishReason::Failed);
+                self.groups.close(by_itself);
+                if let (FinishReason::Precise | FinishReason::Rounds, Some(round)) =
+                    (finish.reason, self.round)
+                {
+                    self.whole_until = self.whole_until.max(round.round);
+                }
+                self.run.finish(finish);
+            }
+            Record::Trial(trial) => self.trial(plan, trial),
+        }
+    }
+
+    fn trial(&mut self, plan: &Plan, trial: &Trial) {
+        let marks = judge(trial, &plan.thresholds);
+        self.run.trial(trial, &marks);
+        let Some(cell) = self.places.of(&trial.cell) else {
+            self.groups.close(true);
+            return;
+        };
+        let idle = self.round.filter(|round| round.round == trial.round).map(|round| &round.idle);
+        let reading = Reading::new(trial, idle);
+        let logs = self.cells[cell].push(trial, &marks, &reading);
+        let is_unsupported = matches!(
+            &trial.outcome,
+            Outcome::Failed(failure) if failure.kind == FailureKind::Unsupported
+        );
+        let block = self.places.block_of[cell];
+        self.groups.push(Paired { round: trial.round, block, cell, logs, is_unsupported });
+        if let (Outcome::Finished(finished), Watch::Cheap, false) =
+            (&trial.outcome, trial.cell.watch, is_void(&marks))
+            && let Some(share) = edge_share(finished)
+        {
+            self.edge_shares.push(share);
+        }
+    }
+
+    fn close(mut self, plan: &Plan, host: &Host) -> Summary {
+        let places = &self.places;
+        let complete = self.groups.complete();
+        let pairings = Pairings::over(places, &complete);
+        let precision = plan.measure.precision;
+        let estimates: Vec<CellEstimates> = places
+            .cells
+            .iter()
+            .zip(&self.cells)
+            .enumerate()
+            .map(|(place, (cell, totals))| totals.estimates(cell, place >= places.asked, precision))
+            .collect();
+        let instrument_cost = InstrumentCost {
+            edge_share: if self.edge_shares.is_empty() {
+                Measured::absent("no valid trial was watched by instruments")
+            } else {
+                Measured::Value(self.edge_shares.mean())
+            },
+            ends_cpu_ratio: pairings.watched(Metric::EndsCpuNsPerKib),
+            goodput_ratio: pairings.watched(Metric::GoodputGbps),
+        };
+        let noise_floor = pairings.noise_floor(plan.measure.margin);
+        let ratios = pairings.ratios(places, plan.measure.margin);
+        let rounds = self.whole_rounds(&complete);
+        let run = self.run_facts(plan, host, rounds, &estimates);
+        let known = Known {
+            plan,
+            host,
+            run: &run,
+            estimates: &estimates,
+            marks: &self.run.marks,
+            noise_floor: &noise_floor,
+            instrument_cost: &instrument_cost,
+        };
+        Summary {
+            version: SUMMARY_VERSION,
+            copycost: env!("CARGO_PKG_VERSION").to_owned(),
+            warnings: warnings(&known),
+            run,
+            estimates,
+            ratios,
+            marks: self.run.marks,
+            noise_floor,
+            instrument_cost,
+        }
+    }
+
+    /// Rounds with every block complete. Blocks that were never attempted are not waited for in rounds that the study
+    /// left behind: this machine cannot measure them.
+    fn whole_rounds(&self, complete: &[Complete]) -> u32 {
+        let mut blocks: BTreeMap<u32, BTreeSet<usize>> = BTreeMap::new();
+        for Complete { round, block, .. } in complete {
+            blocks.entry(*round).or_default().insert(*block);
+        }
+        let all = self.places.blocks.len();
+        let attempted = (0..all).filter(|block| self.groups.was_attempted(*block)).count();
+        let is_whole = |(round, blocks): &(&u32, &BTreeSet<usize>)| {
+            blocks.len() == all || (**round <= self.whole_until && blocks.len() == attempted)
+        };
+        u32::try_from(blocks.iter().filter(is_whole).count()).unwrap_or(u32::MAX)
+    }
+
+    fn run_facts(
+        &mut self,
+        plan: &Plan,
+        host: &Host,
+        rounds: u32,
+        estimates: &[CellEstimates],
+    ) -> RunFacts {
+        let spent_ns = self.run.spent_ns();
+        let asked = || estimates.iter().filter(|estimate| !estimate.control);
+        let imprecise: Vec<String> = asked()
+            .filter(|estimate| estimate.precise == Measured::Value(false))
+            .map(|estimate| estimate.cell.id())
+            .collect();
+        let cells = u32::try_from(self.places.asked).unwrap_or(u32::MAX);
+        let missed = u32::try_from(imprecise.len()).unwrap_or(u32::MAX);
+        let without_valid_trial = self
+            .places
+            .cells
+            .iter()
+            .zip(&self.cells)
+            .filter_map(|(cell, totals)| Some((cell.id(), totals.why_none()?)))
+            .collect();
+        let run = &self.run;
+        RunFacts {
+            label: plan.label.clone(),
+            preset: plan.preset.to_string(),
+            started_unix_ms: run.started_unix_ms.unwrap_or(0),
+            spent_ns,
+            segments: run.segments,
+            rounds,
+            preliminary: rounds < FEWEST_ROUNDS,
+            finish: run.finish_name().to_owned(),
+            cells,
+            precise_cells: match plan.measure.precision {
+                Some(_) => Measured::Value(cells.saturating_sub(missed)),
+                None => Measured::absent("the plan asks for no precision"),
+            },
+            imprecise,
+            without_valid_trial,
+            trials: run.trials,
+            void_trials: run.void_trials,
+            noted_trials: run.noted_trials,
+            congestion: run.congestion(),
+            placement: run.placement(host),
+            usable_cpus: run.usable_cpus(host),
+            peak_rss_without_rings_bytes: run.peak_rss_without_rings(),
+        }
+    }
+}
+
+/// The instruments' work at the window's edges as a share of both ends' CPU time in the window.
+fn edge_share(finished: &Finished) -> Option<f64> {
+    let workers = finished.sender.workers.iter().chain(&finished.receiver.workers);
+    let cpu_ns = workers.map(|worker| worker.cpu_ns.0 as f64).sum::<f64>();
+    let edge_ns = finished.sender.edge_ns.0 as f64 + finished.receiver.edge_ns.0 as f64;
+    (cpu_ns > 0.0).then_some(edge_ns / cpu_ns)
+}

@@ -1,0 +1,655 @@
+//! Records made to order, for tests and demonstrations.
+//!
+//! [`trial`] starts from a trial in which everything went well, with the figures of a plausible machine
+//! ([`likely`]); its builder changes what a test is about. [`run`] makes a whole journal. Nothing here is
+//! random: [`noise`] is a fixed function of its arguments.
+//!
+//! ```
+//! use analysis::synthetic;
+//! use model::{Plan, Preset};
+//!
+//! let plan = Plan::preset(Preset::Default);
+//! let records = synthetic::run(&plan, 10, |cell, round| {
+//!     synthetic::trial(cell, round).goodput_gbps(20.0 * synthetic::noise(1, cell, round, 0.02))
+//! });
+//! let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+//! assert_eq!(summary.run.rounds, 10);
+//! ```
+
+use std::collections::BTreeMap;
+
+use model::host::{CacheFacts, CpuFacts, Host};
+use model::names::{Switch, Watch};
+use model::record::{
+    Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finish, FinishReason,
+    Finished, Machine, Outcome, ReceiveTally, Record, Round, Segment, SendTally, Settings, Side,
+    SnmpFacts, SocketFacts, TcpFacts, Trial, Usage, Worker,
+};
+use model::{Bytes, Cell, Mark, Measured, Nanos, Placement, Plan, SendPath};
+
+use crate::order::{generator, mix, round_order};
+
+/// Why the made-up machine has no hardware counters.
+pub const NO_COUNTERS: &str = "this machine has no hardware counters (perf_event_open: ENOENT); a virtual machine may be given a virtual PMU";
+
+/// When made-up runs begin, in milliseconds since 1970.
+const START_UNIX_MS: u64 = 1_764_000_000_000;
+/// From the start of one trial to the next, in milliseconds.
+const TRIAL_MS: u64 = 400;
+/// CPUs of the made-up machine.
+const CPUS: u32 = 8;
+
+/// A trial in the making.
+#[derive(Clone, Debug)]
+pub struct TrialBuilder {
+    cell: Cell,
+    round: u32,
+    block: u32,
+    position: u32,
+    attempt: u32,
+    started_unix_ms: u64,
+    window: Nanos,
+    extended: bool,
+    usable_cpus: u32,
+    goodput_gbps: f64,
+    sender_cpu_ns_per_kib: f64,
+    receiver_cpu_ns_per_kib: f64,
+    copied_share: f64,
+    edge_ns: u64,
+    congestion: String,
+    counted: bool,
+    failure: Option<Failure>,
+    marks: Vec<Mark>,
+}
+
+/// A trial of a cell in which everything went well; figures as in [`likely`].
+pub fn trial(cell: &Cell, round: u32) -> TrialBuilder {
+    let figures = likely(cell);
+    TrialBuilder {
+        cell: cell.clone(),
+        round,
+        block: 0,
+        position: 0,
+        attempt: 1,
+        started_unix_ms: START_UNIX_MS,
+        window: Nanos::ms(250),
+        extended: false,
+        usable_cpus: CPUS,
+        goodput_gbps: figures.goodput_gbps,
+        sender_cpu_ns_per_kib: figures.sender_cpu_ns_per_kib,
+        receiver_cpu_ns_per_kib: figures.receiver_cpu_ns_per_kib,
+        copied_share: 1.0,
+        edge_ns: 60_000,
+        congestion: "cubic".to_owned(),
+        counted: false,
+        failure: None,
+        marks: Vec::new(),
+    }
+}
+
+/// The figures from which everything else in a made-up trial follows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Figures {
+    /// What the receivers took, in Gbit/s.
+    pub goodput_gbps: f64,
+    /// Sender CPU time a KiB, in ns.
+    pub sender_cpu_ns_per_kib: f64,
+    /// Receiver CPU time a KiB, in ns.
+    pub receiver_cpu_ns_per_kib: f64,
+}
+
+/// Figures as a loopback machine might have them: a fixed cost a message and a cost a byte for each path,
+/// each worker as fast as its slower side allows.
+pub fn likely(cell: &Cell) -> Figures {
+    let bytes = to_f64(cell.message.bytes().0);
+    let kib = bytes / 1024.0;
+    let (per_message, per_kib) = match cell.send_path {
+        SendPath::Send => (3_400.0, 130.0),
+        SendPath::Staged => (620.0, 160.0),
+        SendPath::Sendmsg => (650.0, 115.0),
+        SendPath::Zerocopy => (2_300.0, 150.0),
+    };
+    let sender = per_message / kib + per_kib;
+    let receiver = 60.0 / kib + 95.0;
+    let workers = f64::from(cell.threads.get());
+    let crowd = (2.0 * workers / f64::from(CPUS)).max(1.0);
+    Figures {
+        goodput_gbps: workers / crowd * 8.0 * 1024.0 / sender.max(receiver),
+        sender_cpu_ns_per_kib: sender,
+        receiver_cpu_ns_per_kib: receiver,
+    }
+}
+
+/// A factor around 1 with log-normal spread `sigma`, fixed by its other arguments.
+pub fn noise(seed: u64, cell: &Cell, round: u32, sigma: f64) -> f64 {
+    let text = cell.id().bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
+    (sigma * normal(&mut generator(text, u64::from(round)))).exp()
+}
+
+/// A standard normal figure (Box and Muller 1958).
+pub fn normal(random: &mut impl rand::Rng) -> f64 {
+    // 53 bits above 0, so that the logarithm is finite.
+    let mut uniform = || (to_f64(random.next_u64() >> 11) + 0.5) / to_f64(1 << 53);
+    (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "made-up figures need no 64 bits")]
+fn to_f64(n: u64) -> f64 {
+    n as f64
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, which will do here"
+)]
+fn to_u64(x: f64) -> u64 {
+    x.round() as u64
+}
+
+/// `total` in `parts` whole parts that add up to it.
+fn shares(total: u64, parts: u64) -> impl Iterator<Item = u64> {
+    (0..parts).map(move |i| total / parts + u64::from(i < total % parts))
+}
+
+impl TrialBuilder {
+    /// What the receivers took, in Gbit/s; the senders' bytes follow.
+    #[must_use]
+    pub fn goodput_gbps(self, goodput_gbps: f64) -> Self {
+        Self { goodput_gbps, ..self }
+    }
+
+    /// CPU time of both ends a KiB, in ns, split between them as before.
+    #[must_use]
+    pub fn ends_cpu_ns_per_kib(self, ns: f64) -> Self {
+        let factor = ns / (self.sender_cpu_ns_per_kib + self.receiver_cpu_ns_per_kib);
+        Self {
+            sender_cpu_ns_per_kib: self.sender_cpu_ns_per_kib * factor,
+            receiver_cpu_ns_per_kib: self.receiver_cpu_ns_per_kib * factor,
+            ..self
+        }
+    }
+
+    /// CPU time of the sender a KiB, in ns.
+    #[must_use]
+    pub fn sender_cpu_ns_per_kib(self, sender_cpu_ns_per_kib: f64) -> Self {
+        Self { sender_cpu_ns_per_kib, ..self }
+    }
+
+    /// CPU time of the receiver a KiB, in ns.
+    #[must_use]
+    pub fn receiver_cpu_ns_per_kib(self, receiver_cpu_ns_per_kib: f64) -> Self {
+        Self { receiver_cpu_ns_per_kib, ..self }
+    }
+
+    /// Multiplies goodput by a factor and divides both sides' CPU by it.
+    #[must_use]
+    pub fn faster(self, factor: f64) -> Self {
+        Self {
+            goodput_gbps: self.goodput_gbps * factor,
+            sender_cpu_ns_per_kib: self.sender_cpu_ns_per_kib / factor,
+            receiver_cpu_ns_per_kib: self.receiver_cpu_ns_per_kib / factor,
+            ..self
+        }
+    }
+
+    /// Share of zero-copy completions marked copied; 1 on loopback.
+    #[must_use]
+    pub fn copied_share(self, copied_share: f64) -> Self {
+        Self { copied_share, ..self }
+    }
+
+    /// The instruments' work at the window's edges, in ns a side.
+    #[must_use]
+    pub fn edge_ns(self, edge_ns: u64) -> Self {
+        Self { edge_ns, ..self }
+    }
+
+    /// The congestion control in effect.
+    #[must_use]
+    pub fn congestion(self, name: &str) -> Self {
+        Self { congestion: name.to_owned(), ..self }
+    }
+
+    /// The window ordered.
+    #[must_use]
+    pub fn window(self, window: Nanos) -> Self {
+        Self { window, ..self }
+    }
+
+    /// CPUs that the ends may use, numbered from 0.
+    #[must_use]
+    pub fn usable_cpus(self, usable_cpus: u32) -> Self {
+        Self { usable_cpus: usable_cpus.max(1), ..self }
+    }
+
+    /// With hardware and software counters, as on a machine that has them.
+    #[must_use]
+    pub fn counted(self) -> Self {
+        Self { counted: true, ..self }
+    }
+
+    /// Which attempt this was, from 1; the second and later ones have the extended warm-up.
+    #[must_use]
+    pub fn attempt(self, attempt: u32) -> Self {
+        Self { attempt, extended: attempt > 1, ..self }
+    }
+
+    /// Place of the block in the round and of the cell in the block, from 0.
+    #[must_use]
+    pub fn place(self, block: u32, position: u32) -> Self {
+        Self { block, position, ..self }
+    }
+
+    /// When it began, in milliseconds since 1970.
+    #[must_use]
+    pub fn started_unix_ms(self, started_unix_ms: u64) -> Self {
+        Self { started_unix_ms, ..self }
+    }
+
+    /// Changes the record so that it earns this mark.
+    ///
+    /// `Oversubscribed` leaves one usable CPU; marks of failure make the outcome a failure.
+    #[must_use]
+    pub fn marked(mut self, mark: Mark) -> Self {
+        if mark == Mark::Oversubscribed {
+            self.usable_cpus = 1;
+        }
+        self.marks.push(mark);
+        self
+    }
+
+    /// A trial that failed.
+    #[must_use]
+    pub fn failed(self, kind: FailureKind, why: &str) -> Self {
+        Self { failure: Some(Failure { kind, why: why.to_owned() }), ..self }
+    }
+
+    /// The trial.
+    pub fn build(self) -> Trial {
+        let outcome = self.outcome();
+        let pinned = self.cell.placement != Placement::None;
+        let cpus = |first: u32| -> Vec<u32> {
+            let workers = if pinned { self.cell.threads.get() } else { 0 };
+            let half = (self.usable_cpus / 2).max(1);
+            (0..workers).map(|i| (first * half + i % half) % self.usable_cpus).collect()
+        };
+        let message = self.cell.message;
+        Trial {
+            settings: Settings {
+                window_ns: self.window,
+                warmup_ns: Nanos::ms(if self.extended { 300 } else { 100 }),
+                tail_ns: Nanos::ms(10),
+                extended: self.extended,
+                usable_cpus: (0..self.usable_cpus).collect(),
+                sender_cpus: cpus(0),
+                receiver_cpus: cpus(1),
+                ring_slots: self.cell.ring.slots(message),
+                slot_bytes: Bytes(message.bytes().0 + 64),
+                receive_buffer_bytes: Bytes(self.cell.receive_buffer.bytes(message)),
+            },
+            outcome,
+            cell: self.cell,
+            round: self.round,
+            block: self.block,
+            position: self.position,
+            attempt: self.attempt,
+            started_unix_ms: self.started_unix_ms,
+        }
+    }
+
+    fn has(&self, mark: Mark) -> bool {
+        self.marks.contains(&mark)
+    }
+
+    fn watched(&self) -> bool {
+        self.cell.watch == Watch::Cheap
+    }
+
+    fn outcome(&self) -> Outcome {
+        if let Some(failure) = &self.failure {
+            return Outcome::Failed(failure.clone());
+        }
+        let failed = |kind, why: &str| Outcome::Failed(Failure { kind, why: why.to_owned() });
+        if self.has(Mark::EndLost) {
+            return failed(FailureKind::EndLost, "the sending end died: signal 9");
+        }
+        if self.has(Mark::CallFailed) {
+            return failed(
+                FailureKind::CallFailed,
+                "sendmsg: ECONNRESET: the connection was reset",
+            );
+        }
+        let bytes = to_u64(self.goodput_gbps * to_f64(self.window.0) / 8.0);
+        let sent = to_u64(to_f64(bytes) * if self.has(Mark::Imbalance) { 1.02 } else { 1.0 });
+        let sender_cpu = to_u64(self.sender_cpu_ns_per_kib * to_f64(sent) / 1024.0);
+        let receiver_cpu = to_u64(self.receiver_cpu_ns_per_kib * to_f64(bytes) / 1024.0);
+        let mut sender = self.side(self.sent(sent), self.sent(sent * 3 / 2), sent, sender_cpu);
+        let mut receiver =
+            self.side(self.taken(bytes), self.taken(sent * 3 / 2), bytes, receiver_cpu);
+        if self.cell.send_path == SendPath::Zerocopy {
+            sender.after_cpu_ns = Nanos(sender_cpu / 50);
+        }
+        if self.has(Mark::ContentLost) {
+            receiver.total.received_bytes -= 1;
+        }
+        if self.has(Mark::Throttled) {
+            sender.throttled_us = Measured::Value(1_500);
+        }
+        if self.has(Mark::Strangers) {
+            receiver.strangers = 1;
+        }
+        if self.has(Mark::Retransmits) {
+            sender.snmp = Measured::Value(SnmpFacts {
+                retransmits: 3,
+                fast: 2,
+                timeouts: 1,
+                ..SnmpFacts::default()
+            });
+        }
+        Outcome::Finished(Box::new(Finished {
+            machine: self.machine(sender_cpu + receiver_cpu),
+            sender,
+            receiver,
+        }))
+    }
+
+    fn sent(&self, bytes: u64) -> SendTally {
+        let messages = bytes / self.cell.message.bytes().0;
+        let fields = u64::from(self.cell.fields.get());
+        let mut tally = SendTally { messages, accepted_bytes: bytes, ..SendTally::default() };
+        match self.cell.send_path {
+            SendPath::Send => tally.calls.send = messages * fields,
+            SendPath::Staged => {
+                tally.calls.send = messages;
+                tally.staged_bytes = bytes;
+            }
+            SendPath::Sendmsg => tally.calls.sendmsg = messages,
+            SendPath::Zerocopy => {
+                tally.calls.sendmsg = messages;
+                if self.cell.so_zerocopy == Switch::On {
+                    tally.zerocopy_sends = messages;
+                    tally.completed = messages;
+                    tally.copied = to_u64(to_f64(messages) * self.copied_share);
+                    tally.notifications = messages.div_ceil(8);
+                    tally.calls.recvmsg_errqueue = tally.notifications;
+                    tally.calls.poll = tally.notifications / 4;
+                    tally.slot_waits = tally.calls.poll;
+                }
+            }
+        }
+        tally
+    }
+
+    fn taken(&self, bytes: u64) -> ReceiveTally {
+        let calls = bytes.div_ceil(self.cell.receive_buffer.bytes(self.cell.message).max(1));
+        ReceiveTally {
+            received_bytes: bytes,
+            calls: Calls { recv: calls, ..Calls::default() },
+            ..ReceiveTally::default()
+        }
+    }
+
+    fn side<T>(&self, window: T, total: T, bytes: u64, cpu_ns: u64) -> Side<T> {
+        let threads = u64::from(self.cell.threads.get());
+        let off = |mark, factor: f64| if self.has(mark) { factor } else { 1.0 };
+        let length = to_u64(
+            to_f64(self.window.0) * off(Mark::WindowNoted, 1.1) * off(Mark::WindowVoid, 1.4),
+        );
+        let workers = shares(bytes, threads).zip(shares(cpu_ns, threads)).map(|(bytes, cpu_ns)| {
+            let mut third_bytes = [bytes / 3, bytes / 3, bytes - bytes / 3 * 2];
+            if self.has(Mark::Unsettled) {
+                third_bytes = [bytes / 4, bytes / 3, bytes - bytes / 4 - bytes / 3];
+            }
+            let third = length / 3;
+            Worker {
+                late_ns: 8_000,
+                window_ns: Nanos(length),
+                bytes: Bytes(bytes),
+                cpu_ns: Nanos(cpu_ns),
+                third_bytes,
+                third_ns: [third, third, length - third * 2],
+            }
+        });
+        let unwatched = "not watched: this cell measures what the instruments cost";
+        let when_watched = |value| {
+            if self.watched() { Measured::Value(value) } else { Measured::absent(unwatched) }
+        };
+        Side {
+            workers: workers.collect(),
+            window,
+            total,
+            usage: if self.watched() {
+                Measured::Value(Usage {
+                    user_us: cpu_ns / 10_000,
+                    system_us: cpu_ns / 1_000 - cpu_ns / 10_000,
+                    voluntary_switches: 120 * threads,
+                    involuntary_switches: 5 * threads,
+                    ..Usage::default()
+                })
+            } else {
+                Measured::absent(unwatched)
+            },
+            after_cpu_ns: Nanos(0),
+            counters: self.counters(
+                bytes,
+                cpu_ns,
+                if self.watched() { NO_COUNTERS } else { unwatched },
+            ),
+            tcp: if self.watched() {
+                Measured::Value(TcpFacts {
+                    rtt_us: 45.0,
+                    cwnd_packets: 10.0,
+                    mss_bytes: 65_483.0,
+                    data_segments_out: Some(bytes.div_ceil(32_741)),
+                    segments_in: Some(bytes / 65_483),
+                    sent_bytes: Some(bytes),
+                    retransmitted_bytes: Some(0),
+                    ..TcpFacts::default()
+                })
+            } else {
+                Measured::absent(unwatched)
+            },
+            snmp: if self.watched() {
+                Measured::Value(SnmpFacts::default())
+            } else {
+                Measured::absent(unwatched)
+            },
+            strangers: 0,
+            edge_ns: Nanos(if self.watched() { self.edge_ns } else { 0 }),
+            peak_rss_bytes: Bytes::mib(10),
+            ring_bytes: Bytes::mib(4),
+            socket: SocketFacts {
+                congestion: self.congestion.clone(),
+                nodelay: self.cell.nodelay.is_on(),
+                send_buffer_bytes: 2_626_560,
+                receive_buffer_bytes: 6_291_456,
+                zerocopy: self.cell.send_path == SendPath::Zerocopy
+                    && self.cell.so_zerocopy.is_on(),
+            },
+            throttled_us: when_watched(0),
+        }
+    }
+
+    fn counters(&self, bytes: u64, cpu_ns: u64, why_not: &str) -> Counters {
+        let mut counters = Counters::absent(why_not);
+        if !self.watched() {
+            return counters;
+        }
+        let scaled = self.has(Mark::Multiplexed);
+        let count = |x: f64| Measured::Value(Count { count: to_u64(x), scaled });
+        counters.context_switches = Measured::Value(Count {
+            count: 125 * u64::from(self.cell.threads.get()),
+            scaled: false,
+        });
+        counters.migrations = Measured::Value(Count { count: 0, scaled: false });
+        counters.task_clock_ns = Measured::Value(Count { count: cpu_ns, scaled: false });
+        if self.counted || scaled {
+            let (cpu, kib) = (to_f64(cpu_ns), to_f64(bytes) / 1024.0);
+            counters.cycles = count(cpu * 3.2);
+            counters.instructions = count(cpu * 4.1);
+            counters.llc_loads = count(kib * 14.0);
+            counters.llc_misses = count(kib * 1.5);
+            counters.l1d_misses = count(kib * 19.0);
+            counters.dtlb_misses = count(kib * 0.4);
+            counters.cache_misses = count(kib * 2.0);
+            counters.cache_misses_event = Measured::Value("cpu/event=0x2e,umask=0x41/".to_owned());
+        }
+        counters
+    }
+
+    fn machine(&self, ends_cpu_ns: u64) -> Machine {
+        if !self.watched() {
+            let unwatched =
+                || "not watched: this cell measures what the instruments cost".to_owned();
+            return Machine {
+                busy: Measured::absent(unwatched()),
+                ticks: Measured::absent(unwatched()),
+                khz: Measured::absent(unwatched()),
+            };
+        }
+        let cpus: Vec<u32> = (0..self.usable_cpus).collect();
+        let n = u64::from(self.usable_cpus);
+        let others = if self.has(Mark::Others) { self.window.0 / 2 } else { 0 };
+        let idle = n * self.window.0 / 1_000;
+        let stolen = if self.has(Mark::Steal) { self.window.0 / 10 } else { 0 };
+        let last = if self.has(Mark::Frequency) { 2_400_000 } else { 3_190_000 };
+        Machine {
+            busy: Measured::Value(CpuBusy {
+                source: "cpuidle".to_owned(),
+                error_ns: Nanos(20_000),
+                span_ns: self.window,
+                cpus: cpus.clone(),
+                busy_ns: shares(ends_cpu_ns + idle + others, n).collect(),
+            }),
+            ticks: Measured::Value(CpuTicks {
+                tick_ns: Nanos::ms(10),
+                span_ns: self.window,
+                softirq_ns: shares(ends_cpu_ns / 10 / 10_000_000 * 10_000_000, n).collect(),
+                irq_ns: vec![0; cpus.len()],
+                steal_ns: vec![stolen; cpus.len()],
+                cpus: cpus.clone(),
+            }),
+            khz: Measured::Value(cpus.iter().map(|_| [3_200_000, last]).collect()),
+        }
+    }
+}
+
+/// The beginning of a segment on [`host`].
+pub fn segment(started_unix_ms: u64) -> Segment {
+    let host = host();
+    Segment {
+        copycost: host.copycost.clone(),
+        started_unix_ms,
+        boot_id: host.boot_id.clone(),
+        host: host.identity(),
+        congestion: "cubic".to_owned(),
+    }
+}
+
+/// The beginning of a round on [`host`], a thousandth of whose CPU time is never idle.
+pub fn round(round: u32, started_unix_ms: u64) -> Round {
+    let span = Nanos::ms(250);
+    Round {
+        round,
+        started_unix_ms,
+        idle: Measured::Value(CpuBusy {
+            source: "cpuidle".to_owned(),
+            error_ns: Nanos(20_000),
+            span_ns: span,
+            cpus: (0..CPUS).collect(),
+            busy_ns: vec![span.0 / 1_000; CPUS as usize],
+        }),
+    }
+}
+
+/// A journal of whole rounds: one segment, every cell of every block in the plan's random order, and a
+/// finish. `figures` makes each trial; its place and time are set here.
+pub fn run(
+    plan: &Plan,
+    rounds: u32,
+    mut figures: impl FnMut(&Cell, u32) -> TrialBuilder,
+) -> Vec<Record> {
+    let mut now = START_UNIX_MS;
+    let mut records = vec![Record::Segment(segment(now))];
+    for number in 1..=rounds {
+        records.push(Record::Round(round(number, now)));
+        for (block, (_, cells)) in (0..).zip(round_order(plan, number)) {
+            for (position, cell) in (0..).zip(cells) {
+                let trial =
+                    figures(&cell, number).place(block, position).started_unix_ms(now).build();
+                now += TRIAL_MS;
+                records.push(Record::Trial(Box::new(trial)));
+            }
+        }
+    }
+    let spent_ns = Nanos::ms(now - START_UNIX_MS);
+    records.push(Record::Finish(Finish { reason: FinishReason::Rounds, spent_ns }));
+    records
+}
+
+/// A laptop with eight CPUs and no hardware counters.
+pub fn host() -> Host {
+    let cpu = |cpu| CpuFacts {
+        cpu,
+        package: Measured::Value(0),
+        core: Measured::Value(cpu % 4),
+        node: Measured::Value(0),
+        max_khz: Measured::Value(4_700_000),
+        core_type: None,
+    };
+    let hardware = [
+        "cycles",
+        "instructions",
+        "llc-loads",
+        "llc-misses",
+        "l1d-misses",
+        "dtlb-misses",
+        "cache-misses",
+    ];
+    let software = ["context-switches", "migrations", "task-clock"];
+    let mut counters: BTreeMap<String, Measured<String>> =
+        hardware.iter().map(|name| ((*name).to_owned(), Measured::absent(NO_COUNTERS))).collect();
+    counters.extend(
+        software.iter().map(|name| ((*name).to_owned(), Measured::Value("software".to_owned()))),
+    );
+    let setting = |name: &str, value: &str| (name.to_owned(), Measured::Value(value.to_owned()));
+    Host {
+        copycost: env!("CARGO_PKG_VERSION").to_owned(),
+        hostname: "laptop".to_owned(),
+        boot_id: Measured::Value("11111111-2222-3333-4444-555555555555".to_owned()),
+        kernel: "6.8.0-45-generic".to_owned(),
+        kernel_build: "#45-Ubuntu SMP PREEMPT_DYNAMIC".to_owned(),
+        architecture: "x86_64".to_owned(),
+        distribution: Measured::Value("Ubuntu 24.04.1 LTS".to_owned()),
+        cpu_model: Measured::Value("11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz".to_owned()),
+        usable_cpus: (0..CPUS).collect(),
+        cpus: (0..CPUS).map(cpu).collect(),
+        numa_nodes: Measured::Value(1),
+        caches: vec![
+            CacheFacts { level: 1, kind: "Data".to_owned(), bytes: 48 << 10, shared_by: 2 },
+            CacheFacts { level: 2, kind: "Unified".to_owned(), bytes: 1_280 << 10, shared_by: 2 },
+            CacheFacts { level: 3, kind: "Unified".to_owned(), bytes: 12 << 20, shared_by: 8 },
+        ],
+        virtualization: Measured::Value("none".to_owned()),
+        memory_bytes: Measured::Value(16 << 30),
+        page_bytes: 4096,
+        transparent_hugepages: Measured::Value("madvise".to_owned()),
+        mitigations: BTreeMap::new(),
+        cpu_time_accounting: Measured::Value("tick".to_owned()),
+        clocksource: Measured::Value("tsc".to_owned()),
+        governor: Measured::Value("intel_pstate performance".to_owned()),
+        turbo: Measured::Value(true),
+        on_battery: Measured::Value(false),
+        load_average: Measured::Value(0.2),
+        cpu_quota: Measured::absent("no quota is set"),
+        counters,
+        sysctls: BTreeMap::from([
+            setting("net.ipv4.tcp_congestion_control", "cubic"),
+            setting("kernel.perf_event_paranoid", "1"),
+        ]),
+        limits: BTreeMap::from([("memlock".to_owned(), Measured::Value(8 << 20))]),
+        devices: BTreeMap::from([("lo".to_owned(), Measured::Value(65_536))]),
+        uid: 1000,
+    }
+}

@@ -1,0 +1,251 @@
+//! What a reader must know before the figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::host::Host;
+use model::{Link, Mark, Measured, Plan, SendPath};
+
+use crate::estimate::half_width;
+use crate::metric::Metric;
+use crate::summary::{CellEstimates, InstrumentCost, NoiseFloor, RunFacts};
+
+/// What warnings are drawn from.
+pub(crate) struct Known<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) host: &'a Host,
+    pub(crate) run: &'a RunFacts,
+    pub(crate) estimates: &'a [CellEstimates],
+    pub(crate) marks: &'a BTreeMap<Mark, u32>,
+    pub(crate) noise_floor: &'a Measured<NoiseFloor>,
+    pub(crate) instrument_cost: &'a InstrumentCost,
+}
+
+/// Instruments that cost more than this share are warned of: the figure that the project holds itself to.
+const INSTRUMENT_LIMIT: f64 = 0.01;
+
+/// The warnings, in order of weight.
+pub(crate) fn warnings(known: &Known<'_>) -> Vec<String> {
+    let all: [fn(&Known<'_>) -> Option<String>; 13] = [
+        without_valid_trial,
+        ended_early,
+        preliminary,
+        imprecise,
+        no_counters,
+        copied,
+        oversubscribed,
+        virtual_machine,
+        limited,
+        steal,
+        congestion,
+        noise,
+        instruments,
+    ];
+    all.iter().filter_map(|warning| warning(known)).collect()
+}
+
+fn without_valid_trial(known: &Known<'_>) -> Option<String> {
+    let run = known.run;
+    let (cell, why) = run.without_valid_trial.first_key_value()?;
+    if run.trials == 0 {
+        return Some("nothing was measured yet; go on with --resume".to_owned());
+    }
+    if run.void_trials == run.trials {
+        return Some(format!("no trial is valid, so there is no figure at all: {why}"));
+    }
+    match run.without_valid_trial.len() {
+        1 => Some(format!("no valid trial of {cell}: {why}")),
+        n => Some(format!("{n} cells have no valid trial, among them {cell}: {why}")),
+    }
+}
+
+fn ended_early(known: &Known<'_>) -> Option<String> {
+    match known.run.finish.as_str() {
+        "interrupted" => Some("the run was interrupted; go on with --resume".to_owned()),
+        "failed" => Some(
+            "the run ended in an error; what was measured before it is kept, go on with --resume"
+                .to_owned(),
+        ),
+        "unfinished" if known.run.trials > 0 => {
+            Some("the run was killed, or is still going; go on with --resume".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn preliminary(known: &Known<'_>) -> Option<String> {
+    let rounds = known.run.rounds;
+    let whole =
+        if rounds == 1 { "1 whole round".to_owned() } else { format!("{rounds} whole rounds") };
+    (known.run.preliminary && known.run.trials > 0).then(|| {
+        format!("preliminary: {whole}; intervals are trustworthy from 10 on (--rounds 10, or --resume with more --max-time)")
+    })
+}
+
+fn imprecise(known: &Known<'_>) -> Option<String> {
+    let precision = known.plan.measure.precision?;
+    let measured = |estimate: &&CellEstimates| {
+        !estimate.control && estimate.trials > 0 && estimate.precise == Measured::Value(false)
+    };
+    let missed: Vec<&CellEstimates> = known.estimates.iter().filter(measured).collect();
+    let width = |estimate: &CellEstimates| {
+        let of = |metric: Metric| half_width(estimate.metrics.get(&metric)?.value()?);
+        Some(of(Metric::GoodputGbps)?.max(of(Metric::EndsCpuNsPerKib)?))
+    };
+    let widest = missed
+        .iter()
+        .filter_map(|estimate| Some((width(estimate)?, &estimate.cell)))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let named = widest
+        .map(|(width, cell)| format!(", the widest ±{} ({cell})", percent(width)))
+        .unwrap_or_default();
+    let (missed, cells) = (missed.len(), known.run.cells);
+    (missed > 0).then(|| {
+        format!("{missed} of {cells} cells are not within ±{precision}{named}; go on with --resume and more --max-time")
+    })
+}
+
+fn no_counters(known: &Known<'_>) -> Option<String> {
+    let cycles: Vec<_> = known
+        .estimates
+        .iter()
+        .filter(|estimate| !estimate.control && estimate.trials > 0)
+        .filter_map(|estimate| estimate.metrics.get(&Metric::SenderCyclesPerByte))
+        .collect();
+    if cycles.iter().any(|estimate| estimate.value().is_some()) {
+        return None;
+    }
+    let of_host = known.host.counters.get("cycles").and_then(Measured::reason);
+    let of_trials = cycles.iter().find_map(|estimate| estimate.reason());
+    let why = of_host.or(of_trials)?;
+    Some(format!("no hardware counters, so cycles and cache misses are absent: {why}"))
+}
+
+/// Only what was measured: the share of completions that the kernel marked.
+fn copied(known: &Known<'_>) -> Option<String> {
+    let zerocopy = |estimate: &&CellEstimates| {
+        estimate.cell.send_path == SendPath::Zerocopy
+            && !estimate.control
+            && estimate.cell.so_zerocopy.is_on()
+    };
+    let mut shares = Vec::new();
+    let mut links = BTreeSet::new();
+    for estimate in known.estimates.iter().filter(zerocopy) {
+        if let Some(share) = estimate.metrics.get(&Metric::CopiedShare).and_then(Measured::value) {
+            shares.push(share.mean);
+            links.insert(estimate.cell.link);
+        }
+    }
+    let least = shares.iter().copied().min_by(f64::total_cmp)?;
+    let most = shares.iter().copied().max_by(f64::total_cmp)?;
+    let why = if links.iter().all(|link| *link == Link::Loopback) {
+        " (loopback always copies on delivery: no figure here tells what zero-copy saves on a network card)"
+    } else {
+        ""
+    };
+    // A share of 1 is a quotient of equal whole numbers, and so exact.
+    if least >= 1.0 {
+        Some(format!("every zero-copy completion was marked copied{why}"))
+    } else if most > 0.0 {
+        Some(format!(
+            "from {} to {} of a cell's zero-copy completions were marked copied",
+            percent(least),
+            percent(most)
+        ))
+    } else {
+        None
+    }
+}
+
+fn oversubscribed(known: &Known<'_>) -> Option<String> {
+    let threads: BTreeSet<u32> = known
+        .estimates
+        .iter()
+        .filter(|estimate| estimate.oversubscribed && !estimate.control)
+        .map(|estimate| estimate.cell.threads.get())
+        .collect();
+    let (first, last) = (*threads.first()?, *threads.last()?);
+    let cpus = known.run.usable_cpus;
+    let cells = if first == last {
+        format!("{first} threads")
+    } else {
+        format!("{first} to {last} threads")
+    };
+    let busy = if first == last {
+        (2 * first).to_string()
+    } else {
+        format!("{} to {}", 2 * first, 2 * last)
+    };
+    let cpus = if cpus == 1 { "1 CPU".to_owned() } else { format!("{cpus} CPUs") };
+    Some(format!(
+        "{}: oversubscribed ({busy} busy threads on {cpus}); no cause is claimed",
+        if cells == "1 threads" { "1 thread" } else { &cells }
+    ))
+}
+
+fn virtual_machine(known: &Known<'_>) -> Option<String> {
+    let hypervisor = known.host.virtualization.value().filter(|name| *name != "none")?;
+    Some(format!(
+        "this is a virtual machine ({hypervisor}): wake-ups cost more than on bare metal, and its host may take CPU time unseen"
+    ))
+}
+
+fn limited(known: &Known<'_>) -> Option<String> {
+    let quota =
+        known.host.cpu_quota.value().filter(|quota| **quota < known.host.usable_cpus.len() as f64);
+    let battery = known.host.on_battery.value().is_some_and(|on| *on);
+    match (quota, battery) {
+        (Some(quota), _) => Some(format!(
+            "a CPU quota of {quota} CPUs throttles the ends when they use more; lift it (cpu.max of the cgroup)"
+        )),
+        (None, true) => {
+            Some("the machine ran on battery: frequencies may be held down; plug it in".to_owned())
+        }
+        (None, false) => None,
+    }
+}
+
+fn steal(known: &Known<'_>) -> Option<String> {
+    let trials = known.marks.get(&Mark::Steal).filter(|n| **n > 0)?;
+    let limit = known.plan.thresholds.steal;
+    Some(format!(
+        "the hypervisor took more than {limit} of the CPUs' time in {trials} of {} trials; measure when its host is quieter",
+        known.run.trials
+    ))
+}
+
+fn congestion(known: &Known<'_>) -> Option<String> {
+    let usual =
+        known.host.sysctls.get("net.ipv4.tcp_congestion_control").and_then(Measured::value)?;
+    let used = &known.run.congestion;
+    (!used.is_empty() && used != usual && known.run.trials > 0).then(|| {
+        format!("congestion control was {used}, this system's default is {usual}; --congestion system measures that")
+    })
+}
+
+fn noise(known: &Known<'_>) -> Option<String> {
+    let floor = known.noise_floor.value().filter(|floor| !floor.equivalent)?;
+    Some(format!(
+        "equal cells are not shown to be equal here (goodput {:.3} × ±{}): distrust differences of that order, and look for what else runs",
+        floor.goodput.mean,
+        percent(floor.half_width)
+    ))
+}
+
+fn instruments(known: &Known<'_>) -> Option<String> {
+    let edges =
+        known.instrument_cost.edge_share.value().copied().filter(|share| *share > INSTRUMENT_LIMIT);
+    let twins = known.instrument_cost.ends_cpu_ratio.value().copied();
+    // The interval must exclude the limit: noise alone is no cost.
+    let twins = twins.filter(|ratio| ratio.low.is_some_and(|low| low > 1.0 + INSTRUMENT_LIMIT));
+    let cost = edges.into_iter().chain(twins.map(|ratio| ratio.mean - 1.0)).max_by(f64::total_cmp)?;
+    Some(format!(
+        "the instruments cost {} of the ends' CPU time; longer windows (--time) make that less",
+        percent(cost)
+    ))
+}
+
+/// Two significant digits at most below 10 %: 0.0123 is 1.2%.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent.abs() < 10.0 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
+}

@@ -1,0 +1,134 @@
+//! The plan that was asked for: preset, then plan file, then flags.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use model::message::Message;
+use model::{Plan, Preset};
+
+use crate::exit::Stop;
+use crate::plan_flags::PlanFlags;
+
+/// What of a command line makes a plan.
+pub(crate) struct Asked<'a> {
+    /// A plan file.
+    pub(crate) file: Option<&'a Path>,
+    /// `--preset`.
+    pub(crate) preset: Option<&'a str>,
+    /// The factors' and the measure's flags.
+    pub(crate) flags: &'a PlanFlags,
+    /// `--label`.
+    pub(crate) label: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    /// The plan, checked as far as that goes without the machine.
+    ///
+    /// `kept` is the plan of a run to go on with: it holds where neither a file nor a preset is named.
+    ///
+    /// # Errors
+    /// Wrong usage: the file with line and column, or the flag, and what is wrong with it.
+    pub(crate) fn plan(&self, kept: Option<Plan>) -> Result<Plan, Stop> {
+        let preset = match self.preset {
+            Some(name) => {
+                Some(name.parse::<Preset>().map_err(|why| Stop::Usage(format!("--preset: {why}")))?)
+            }
+            None => None,
+        };
+        let mut plan = match (self.file, preset, kept) {
+            (Some(file), _, _) => read(file, preset)?,
+            (None, None, Some(kept)) => kept,
+            (None, _, _) => Plan::preset(preset.unwrap_or(Preset::Default)),
+        };
+        self.flags.apply(&mut plan).map_err(Stop::Usage)?;
+        if let Some(label) = self.label {
+            label.clone_into(&mut plan.label);
+        }
+        plan.check().map_err(Stop::Usage)?;
+        Ok(plan)
+    }
+}
+
+/// Reads a plan file over a preset: the one named on the command line, or the file's own.
+fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
+    let name = file.display();
+    if file.is_dir() {
+        return Err(Stop::Usage(format!("{name} is a directory; name a plan file, such as its plan.toml")));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Stop::Usage(format!("cannot read the plan {name}: {error}; a plan is a TOML file such as a run's plan.toml"))
+    })?;
+    let wrong = |why: String| Stop::Usage(format!("{name}: {why}"));
+    let plan = Plan::from_toml(&text).map_err(|error| wrong(error.to_string()))?;
+    let Some(preset) = preset else { return Ok(plan) };
+    // The text is known to be right, so that exchanging its preset cannot make an error of place.
+    let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
+    table.insert("preset".to_owned(), toml::Value::String(preset.name().to_owned()));
+    Plan::from_toml(&table.to_string()).map_err(|error| wrong(error.why))
+}
+
+/// Whether every message can be laid out as the plan asks, on pages of `page` bytes.
+///
+/// # Errors
+/// The first message that cannot, and the remedy.
+pub(crate) fn check_messages(plan: &Plan, page: u64) -> Result<(), Stop> {
+    let page = usize::try_from(page).unwrap_or(4096);
+    let shapes: BTreeSet<_> =
+        plan.cells().into_iter().map(|cell| (cell.message, cell.fields, cell.layout)).collect();
+    for (size, fields, layout) in shapes {
+        Message::new(size, fields, layout, page).map_err(Stop::Usage)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+    use model::Nanos;
+
+    use super::*;
+
+    fn flags(line: &str) -> PlanFlags {
+        let command = PlanFlags::augment_args(clap::Command::new("run").no_binary_name(true));
+        PlanFlags::from_arg_matches(&command.get_matches_from(line.split_whitespace())).unwrap()
+    }
+
+    fn asked(file: Option<&str>, preset: Option<&str>, line: &str) -> Result<Plan, Stop> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plan.toml");
+        if let Some(text) = file {
+            std::fs::write(&path, text).unwrap();
+        }
+        let flags = flags(line);
+        Asked { file: file.map(|_| path.as_path()), preset, flags: &flags, label: None }.plan(None)
+    }
+
+    #[test]
+    fn a_flag_overrides_the_file_and_the_file_overrides_the_preset() {
+        let file = "preset = \"paper\"\n[measure]\nwindow = \"50ms\"\n";
+        let plan = asked(Some(file), None, "").unwrap();
+        assert_eq!((plan.preset, plan.measure.window), (Preset::Paper, Nanos::ms(50)));
+        let plan = asked(Some(file), Some("quick"), "").unwrap();
+        assert_eq!((plan.preset, plan.measure.window), (Preset::Quick, Nanos::ms(50)));
+        assert_eq!(plan.measure.rounds, Plan::preset(Preset::Quick).measure.rounds);
+        let plan = asked(Some(file), Some("quick"), "--time 70ms").unwrap();
+        assert_eq!(plan.measure.window, Nanos::ms(70));
+        assert_eq!(asked(None, None, "").unwrap(), Plan::preset(Preset::Default));
+    }
+
+    #[test]
+    fn a_message_smaller_than_its_fields_is_refused_before_anything_runs() {
+        let plan = asked(None, None, "--sizes 4,64").unwrap();
+        let Err(Stop::Usage(why)) = check_messages(&plan, 4096) else { panic!("accepted") };
+        assert!(why.contains("--fields 4"), "{why}");
+        assert_eq!(check_messages(&asked(None, None, "--sizes 4,64 --fields 4").unwrap(), 4096), Ok(()));
+    }
+
+    #[test]
+    fn what_ends_never_is_refused() {
+        let Err(Stop::Usage(why)) = asked(None, None, "--precision none --max-time none") else {
+            panic!("accepted")
+        };
+        assert!(why.contains("nothing would end this run"), "{why}");
+    }
+}

@@ -1,0 +1,167 @@
+//! Everything in a run directory that follows from its plan, host and journal.
+
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use analysis::summary::Summary;
+use journal::{Class, JournalError, Owner, RunDirectory};
+use model::Plan;
+use model::host::Host;
+use model::record::Record;
+use report::ReportError;
+
+use crate::exit::Stop;
+use crate::terminal::Shown;
+
+/// Where runs go unless somebody says otherwise.
+pub(crate) const RUNS: &str = "copycost-runs";
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        match error.class() {
+            Class::Usage => Self::Usage(error.to_string()),
+            Class::Cannot => Self::Cannot(error.to_string()),
+        }
+    }
+}
+
+/// What a run directory holds and what follows from it.
+pub(crate) struct Derived {
+    plan: Plan,
+    host: Host,
+    records: Vec<Record>,
+    /// All figures.
+    pub(crate) summary: Summary,
+    /// What a reader of the journal must know, such as a torn last line.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Derived {
+    /// Reads plan, host and journal, and derives the rest.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged or of another version.
+    pub(crate) fn read(directory: &RunDirectory) -> Result<Self, Stop> {
+        let (records, torn) = directory.read_journal()?.read_all()?;
+        let (plan, host) = (directory.read_plan()?, directory.read_host()?);
+        let summary = analysis::summarise(&plan, &host, &records);
+        let notes = torn.iter().map(ToString::to_string).collect();
+        Ok(Self { plan, host, records, summary, notes })
+    }
+
+    /// Writes the derived files, each whole or not at all.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub(crate) fn write(&mut self, directory: &RunDirectory) -> Result<(), Stop> {
+        let again = |error: ReportError| io::Error::new(error.io().kind(), error.io().to_string());
+        directory.replace(&directory.trials(), |file| {
+            report::write_trials(file, &self.plan, &self.records).map_err(again)
+        })?;
+        directory
+            .replace(&directory.results(), |file| report::write_results(file, &self.summary).map_err(again))?;
+        let mut note = None;
+        directory.replace(&directory.paper(), |file| {
+            note = report::write_paper(file, &self.summary).map_err(again)?;
+            Ok(())
+        })?;
+        self.notes.extend(note);
+        directory
+            .replace(&directory.summary(), |file| report::write_summary(file, &self.summary).map_err(again))?;
+        Ok(())
+    }
+
+    /// The one screen at the end.
+    pub(crate) fn screen(&self, directory: &RunDirectory) -> String {
+        let shown = Shown::output();
+        let name = directory.path().display().to_string();
+        let options = report::ScreenOptions { width: shown.width, colour: shown.colour, directory: &name };
+        report::screen(&self.summary, &self.host, &self.plan, options)
+    }
+
+    /// `summary.json`.
+    ///
+    /// # Errors
+    /// None in practice: the figures are plain.
+    pub(crate) fn json(&self) -> Result<String, Stop> {
+        let mut text = Vec::new();
+        report::write_summary(&mut text, &self.summary).map_err(|error| Stop::Cannot(error.to_string()))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// What keeps a run from counting as well done.
+    ///
+    /// # Errors
+    /// No cell has a valid trial: this machine cannot. With `strict`, any cell without one.
+    pub(crate) fn judge(&self, strict: bool) -> Result<(), Stop> {
+        let invalid = &self.summary.run.without_valid_trial;
+        let asked = self.summary.estimates.iter().filter(|cell| !cell.control);
+        let mut valid = asked.clone().filter(|cell| cell.trials > 0);
+        let first = invalid.iter().find(|(id, _)| asked.clone().any(|cell| cell.cell.id() == **id));
+        let because = |(id, why): (&String, &String)| format!("{id}: {why}");
+        if valid.next().is_none() {
+            let why = first.map_or_else(|| "no trial was measured".to_owned(), because);
+            return Err(Stop::Cannot(format!("there is not one valid trial ({why})")));
+        }
+        match first {
+            Some(first) if strict => Err(Stop::Strict(format!(
+                "{} without a valid trial ({})",
+                report::numbers::counted(u32::try_from(invalid.len()).unwrap_or(u32::MAX), "cell", "cells"),
+                because(first)
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// The run directory that was named, or the latest one.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find(named: Option<&Path>, owner: Owner) -> Result<RunDirectory, Stop> {
+    let latest = || Path::new(RUNS).join(journal::LATEST);
+    let path: PathBuf = match named {
+        None if !latest().exists() => {
+            return Err(Stop::Usage(format!("there is no {}; name a run directory", latest().display())));
+        }
+        None => latest(),
+        Some(path) if path.as_os_str() == journal::LATEST && !path.exists() => latest(),
+        Some(path) => path.to_owned(),
+    };
+    Ok(RunDirectory::open(&path, owner)?)
+}
+
+/// Who runs this; a user of no privilege where that cannot be told.
+pub(crate) fn effective_uid() -> u32 {
+    // /proc/self belongs to the effective user (proc(5)).
+    std::fs::metadata("/proc/self").map_or(u32::MAX, |facts| facts.uid())
+}
+
+/// Who a run directory shall belong to: under sudo the user who called it, else whoever runs this.
+pub(crate) fn owner(effective_uid: u32, variable: impl Fn(&str) -> Option<String>) -> Owner {
+    let number = |name: &str| variable(name)?.parse::<u32>().ok();
+    // Only root may give files away; elsewhere the variables are left over from something else.
+    if effective_uid != 0 {
+        return None;
+    }
+    Some((number("SUDO_UID")?, number("SUDO_GID")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_sudo_files_belong_to_the_invoking_user() {
+        let sudo = |name: &str| match name {
+            "SUDO_UID" => Some("1000".to_owned()),
+            "SUDO_GID" => Some("100".to_owned()),
+            _ => None,
+        };
+        assert_eq!(owner(0, sudo), Some((1000, 100)));
+        assert_eq!(owner(1000, sudo), None);
+        assert_eq!(owner(0, |_| None), None);
+        assert_eq!(owner(0, |_| Some("root".to_owned())), None);
+    }
+}

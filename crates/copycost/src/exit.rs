@@ -1,0 +1,44 @@
+//! How a command ends: what it says, and the number that a script sees.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// The numbers of the design: 0 done, and these.
+const STRICT: u8 = 1;
+const USAGE: u8 = 2;
+const CANNOT: u8 = 3;
+const INTERRUPTED: u8 = 130;
+
+/// Why a command did not simply end well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// `--strict`, and cells are invalid: 1.
+    Strict(String),
+    /// Wrong usage, a wrong plan, a run directory that cannot be read: 2.
+    Usage(String),
+    /// This machine cannot do it: 3.
+    Cannot(String),
+    /// A signal; what was measured is kept: 130.
+    Interrupted(String),
+}
+
+impl Stop {
+    /// The number that a script sees.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Strict(_) => STRICT,
+            Self::Usage(_) => USAGE,
+            Self::Cannot(_) => CANNOT,
+            Self::Interrupted(_) => INTERRUPTED,
+        })
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Strict(why) | Self::Usage(why) | Self::Cannot(why) => write!(f, "error: {why}"),
+            Self::Interrupted(why) => write!(f, "interrupted: {why}"),
+        }
+    }
+}

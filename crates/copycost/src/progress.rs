@@ -1,0 +1,168 @@
+//! What a run shows while it measures: on a terminal one line that is redrawn between trials, elsewhere one plain
+//! line a round.
+
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use model::record::FinishReason;
+use model::{Cell, Factor, Nanos};
+use report::numbers::{counted, duration, percent};
+use study::Event;
+
+use crate::terminal::tell;
+
+/// Follows a study's events.
+pub(crate) struct Progress {
+    /// Absent where nobody watches. It has no ticking thread: drawing during a trial would be measured with it.
+    line: Option<ProgressBar>,
+    quiet: bool,
+    round: u32,
+    widest: Option<(Cell, f64)>,
+    /// The last estimate of the time left, and when it was made.
+    left: Option<(Nanos, Instant)>,
+    retried: u32,
+}
+
+impl Progress {
+    /// On a terminal a line is drawn; `quiet` leaves only the warnings.
+    pub(crate) fn new(terminal: bool, quiet: bool) -> Self {
+        let line = (terminal && !quiet).then(|| {
+            let line = ProgressBar::no_length();
+            // A template of one key that every version knows cannot be wrong.
+            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+                line.set_style(style);
+            }
+            line
+        });
+        Self { line, quiet, round: 0, widest: None, left: None, retried: 0 }
+    }
+
+    /// Shows what happened.
+    pub(crate) fn show(&mut self, event: &Event) {
+        match event {
+            Event::RoundStarted { round, .. } => {
+                self.round = *round;
+                self.retried = 0;
+            }
+            Event::TrialStarted { cell, number, of, attempt } => {
+                if let Some(line) = &self.line {
+                    line.set_message(self.in_hand(cell, *number, *of, *attempt));
+                    line.tick();
+                }
+            }
+            Event::TrialEnded { .. } => {}
+            Event::Retried { .. } => self.retried += 1,
+            Event::RoundEnded { round, widest, precise, cells, elapsed, left } => {
+                self.widest.clone_from(widest);
+                self.left = left.map(|left| (left, Instant::now()));
+                if self.line.is_none() && !self.quiet {
+                    tell(&round_line(*round, self.retried, widest.as_ref(), (*precise, *cells), *elapsed, *left));
+                }
+            }
+            Event::Warning(text) => self.warn(text),
+            Event::Finished(reason) => self.finish(*reason),
+        }
+    }
+
+    /// Tells a warning without tearing the line.
+    fn warn(&self, text: &str) {
+        let text = format!("! {text}");
+        match &self.line {
+            Some(line) => line.suspend(|| tell(&text)),
+            None => tell(&text),
+        }
+    }
+
+    fn finish(&mut self, reason: FinishReason) {
+        self.clear();
+        if !self.quiet {
+            tell(match reason {
+                FinishReason::Precise => "done: every cell is as precise as asked",
+                FinishReason::Rounds => "done: all rounds are measured",
+                FinishReason::Time => "done: the time is spent",
+                FinishReason::Interrupted => "interrupted: the trial in hand is dropped, all others are kept",
+                FinishReason::Failed => "failed: what was measured before is kept",
+            });
+        }
+    }
+
+    /// Takes the line away.
+    pub(crate) fn clear(&mut self) {
+        if let Some(line) = self.line.take() {
+            line.finish_and_clear();
+        }
+    }
+
+    fn in_hand(&self, cell: &Cell, number: u32, of: u32, attempt: u32) -> String {
+        let mut parts = vec![format!("round {}", self.round), format!("trial {number}/{of}"), brief(cell)];
+        if attempt > 1 {
+            parts.push(format!("attempt {attempt}"));
+        }
+        if let Some((_, width)) = &self.widest {
+            parts.push(format!("widest ±{}", percent(*width)));
+        }
+        if let Some((left, told)) = &self.left {
+            let since = u64::try_from(told.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            parts.push(format!("{} left", duration(Nanos(left.0.saturating_sub(since)))));
+        }
+        parts.join(" · ")
+    }
+}
+
+fn round_line(
+    round: u32,
+    retried: u32,
+    widest: Option<&(Cell, f64)>,
+    (precise, cells): (u32, u32),
+    elapsed: Nanos,
+    left: Option<Nanos>,
+) -> String {
+    let mut parts = vec![format!("round {round} done after {}", duration(elapsed))];
+    if let Some((cell, width)) = widest {
+        parts.push(format!("widest interval ±{} ({})", percent(*width), brief(cell)));
+        parts.push(format!("{precise} of {cells} cells precise"));
+    }
+    if retried > 0 {
+        parts.push(format!("{} tried again", counted(retried, "void trial", "void trials")));
+    }
+    if let Some(left) = left {
+        parts.push(format!("about {} left", duration(left)));
+    }
+    parts.join(", ")
+}
+
+/// A cell in few words: `sendmsg 64 KiB ×4`, and what else is not as usual.
+pub(crate) fn brief(cell: &Cell) -> String {
+    let mut text = format!("{} {} ×{}", cell.send_path, cell.message.bytes(), cell.threads);
+    for factor in Factor::ALL {
+        let said = matches!(factor, Factor::Send | Factor::Message | Factor::Threads);
+        if !said && !cell.is_default(*factor) {
+            text.push_str(&format!(" {}={}", factor.id_key(), cell.get(*factor)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_one_plain_line() {
+        let cell: Cell = "send=zerocopy message_bytes=65536 threads=4 nodelay=on".parse().unwrap();
+        let line = round_line(3, 2, Some(&(cell, 0.051)), (30, 48), Nanos::s(75), Some(Nanos::s(192)));
+        assert_eq!(
+            line,
+            "round 3 done after 1m15s, widest interval ±5.1 % (zerocopy 64 KiB ×4 nodelay=on), 30 of 48 cells precise, 2 void trials tried again, about 3m12s left"
+        );
+        assert_eq!(round_line(1, 0, None, (0, 48), Nanos::s(5), None), "round 1 done after 5 s");
+    }
+
+    #[test]
+    fn the_trial_in_hand_is_named_with_its_place() {
+        let mut progress = Progress::new(false, false);
+        progress.show(&Event::RoundStarted { round: 2, blocks: 1, trials: 9, elapsed: Nanos(0) });
+        let cell = Cell::default();
+        assert_eq!(progress.in_hand(&cell, 4, 9, 2), "round 2 · trial 4/9 · send 4 KiB ×1 · attempt 2");
+    }
+}

@@ -1,0 +1,88 @@
+//! Standard output and error: who reads them, how wide, in colour or not, and readers that go away.
+
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+
+use crate::exit::Stop;
+
+/// Columns where nobody says how many there are.
+const COLUMNS: usize = 100;
+
+/// How something is shown: decided once, by who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// Whether a person reads it on a terminal.
+    pub(crate) terminal: bool,
+    /// Whether it may have colour.
+    pub(crate) colour: bool,
+    /// Columns.
+    pub(crate) width: usize,
+}
+
+impl Shown {
+    /// Standard output.
+    pub(crate) fn output() -> Self {
+        Self::of(io::stdout().is_terminal(), terminal_size::terminal_size_of(io::stdout()))
+    }
+
+    /// Standard error.
+    pub(crate) fn error() -> Self {
+        Self::of(io::stderr().is_terminal(), terminal_size::terminal_size_of(io::stderr()))
+    }
+
+    fn of(terminal: bool, size: Option<(terminal_size::Width, terminal_size::Height)>) -> Self {
+        let variable = |name: &str| std::env::var(name).ok();
+        let columns = variable("COLUMNS").and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+        let width = size.map(|(width, _)| usize::from(width.0)).or(columns).unwrap_or(COLUMNS);
+        Self { terminal, colour: colour(terminal, variable), width }
+    }
+}
+
+/// `NO_COLOR` (<https://no-color.org>) first, then `CLICOLOR_FORCE` (<https://bixense.com/clicolors>), then
+/// whether it is a terminal that knows colour.
+fn colour(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
+    if variable("NO_COLOR").is_some_and(|text| !text.is_empty()) {
+        return false;
+    }
+    if variable("CLICOLOR_FORCE").is_some_and(|text| !text.is_empty() && text != "0") {
+        return true;
+    }
+    terminal && variable("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Writes to standard output. A reader that went away (`copycost probe | head -1`) has had enough: no error.
+///
+/// # Errors
+/// Anything else that keeps the text from its reader, such as a full disk.
+pub(crate) fn show(text: &str) -> Result<(), Stop> {
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Stop::Cannot(format!("cannot write to standard output: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes one line to standard error; where even that fails nobody is left to be told.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_and_for_those_who_insist() {
+        let with = |set: &'static [(&str, &str)]| {
+            move |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        assert!(colour(true, with(&[])));
+        assert!(!colour(false, with(&[])));
+        assert!(!colour(true, with(&[("TERM", "dumb")])));
+        assert!(!colour(true, with(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")])));
+        assert!(colour(true, with(&[("NO_COLOR", "")])));
+        assert!(colour(false, with(&[("CLICOLOR_FORCE", "1")])));
+        assert!(!colour(false, with(&[("CLICOLOR_FORCE", "0")])));
+    }
+}

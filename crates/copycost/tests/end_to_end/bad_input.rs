@@ -1,0 +1,158 @@
+//! Wrong usage: one clear line, the remedy, the right exit code, and nothing lost.
+
+use crate::common::{Place, TINY, trials};
+
+#[test]
+fn a_wrong_command_line_is_one_line_with_the_remedy_and_exit_2() {
+    let place = Place::new();
+    for (arguments, part) in [
+        ("--sizes 0", "--sizes: a message must have from 1 byte to 64 MiB, not 0 bytes"),
+        ("--sizes -1", "--sizes: \"-1\" is no size"),
+        ("--sizes 1GiB", "--sizes: a message must have from 1 byte to 64 MiB"),
+        ("--sizes 99999999999999999999", "too large"),
+        ("--sizes 64XB", "--sizes: \"64XB\" is no size"),
+        ("--sizes 64,,512", "--sizes: \"\" is no size"),
+        ("--sizes 64..100", "powers of two"),
+        ("--sizes 64,64", "stands twice"),
+        ("--sizes 4", "--fields 4"),
+        ("--threads 9999", "--threads: threads must be at most 256, not 9999"),
+        ("--threads 0", "at least 1"),
+        ("--threads two", "no number of threads"),
+        ("--send sendmgs", "did you mean \"sendmsg\"?"),
+        ("--recv rcv", "did you mean \"recv\"?"),
+        ("--link loopbak", "did you mean \"loopback\"?"),
+        ("--layout page", "did you mean \"paged\"?"),
+        ("--placement spilt", "did you mean \"split\"?"),
+        ("--time 250", "--time: \"250\" is no time; write a number and a unit"),
+        ("--time 0ms", "a window must last from 1ms"),
+        ("--precision 200%", "between 0% and 100%"),
+        ("--rounds 0", "at least 1"),
+        ("--threshold steel=1%", "did you mean \"steal\"?"),
+        ("--preset quik", "'quick'"),
+        ("--sizs 64", "'--sizes'"),
+        ("no-such-plan.toml", "cannot read the plan no-such-plan.toml"),
+        (".", "is a directory"),
+        ("--resume nowhere", "nowhere"),
+        ("--out here --resume there", "cannot be used with"),
+    ] {
+        let mut line = vec!["run"];
+        line.extend(arguments.split(' '));
+        let ended = place.copycost(&line).ends_with(2);
+        // clap adds its tip on a line of its own.
+        ended.complaint();
+        assert!(ended.error.contains(part), "{arguments}: {ended:#?}");
+        assert_eq!(ended.output, "", "{arguments}");
+    }
+    assert!(!place.path("copycost-runs").exists(), "a wrong command line left something behind");
+}
+
+#[test]
+fn an_unknown_subcommand_names_the_nearest_one() {
+    let place = Place::new();
+    let ended = place.copycost(&["prob"]).ends_with(2);
+    assert!(ended.error.contains("'probe'"), "{ended:#?}");
+}
+
+#[test]
+fn a_wrong_plan_file_is_told_with_line_and_column() {
+    let place = Place::new();
+    for (text, parts) in [
+        ("[factors]\nsizs = [64]\n", ["plan.toml: line 2, column 1", "did you mean \"sizes\"?"]),
+        ("[factors]\nsend = [\"sned\"]\n", ["plan.toml: line 2", "did you mean \"send\"?"]),
+        ("[factors]\nsizes = [64\n", ["plan.toml: line ", "column "]),
+        ("factors = 3\n", ["plan.toml: line 1", "is a table"]),
+        ("[measure]\nwindow = 250\n", ["line 2", "such as 250ms"]),
+        ("[factors]\nlink = \"veht\"\n", ["line 2", "unknown link"]),
+    ] {
+        place.write("plan.toml", text);
+        let ended = place.copycost(&["run", "plan.toml"]).ends_with(2);
+        for part in parts {
+            assert!(ended.complaint().contains(part), "{text}: {ended:#?}");
+        }
+    }
+}
+
+#[test]
+fn an_existing_directory_is_never_written_over() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("run")).unwrap();
+    place.write("run/precious.txt", "mine");
+    let mut line = TINY.to_vec();
+    line.extend(["--out", "run"]);
+    let ended = place.copycost(&line).ends_with(2);
+    assert!(ended.complaint().contains("--resume"), "{ended:#?}");
+    assert_eq!(std::fs::read_dir(place.path("run")).unwrap().count(), 1);
+}
+
+#[test]
+fn an_unwritable_place_is_told_before_anything_is_measured() {
+    let place = Place::new();
+    place.write("file", "not a directory");
+    let mut line = TINY.to_vec();
+    line.extend(["--out", "file/run"]);
+    let ended = place.copycost(&line).ends_with(3);
+    assert!(ended.complaint().contains("file/run"), "{ended:#?}");
+}
+
+#[test]
+fn a_damaged_journal_names_its_line_and_a_torn_tail_never_happened() {
+    let place = Place::new();
+    let run = place.tiny_run();
+    let journal = run.join("journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+
+    // Another version: both are named.
+    std::fs::write(&journal, whole.replace("{\"v\":1,", "{\"v\":7,")).unwrap();
+    let ended = place.copycost(&["report", "run"]).ends_with(2);
+    assert!(ended.complaint().contains("version 7") && ended.complaint().contains('1'), "{ended:#?}");
+
+    // Damage in the middle.
+    let damaged = whole.replacen("\"attempt\":1", "\"attempt\":2", 1);
+    let line = 1 + whole.lines().zip(damaged.lines()).position(|(a, b)| a != b).unwrap();
+    std::fs::write(&journal, &damaged).unwrap();
+    let ended = place.copycost(&["report", "run"]).ends_with(2);
+    assert!(ended.complaint().contains("journal.jsonl"), "{ended:#?}");
+    assert!(ended.complaint().contains(&format!("line {line}")), "{ended:#?}");
+    let mut resume = TINY.to_vec();
+    resume.extend(["--resume", "run"]);
+    place.copycost(&resume).ends_with(2);
+    assert_eq!(std::fs::read_to_string(&journal).unwrap(), damaged, "a damaged journal is left as it is");
+
+    // A torn tail: reading works, and nothing before it is lost.
+    std::fs::write(&journal, &whole[..whole.len() - 5]).unwrap();
+    place.copycost(&["report", "run"]).ends_with(0);
+    let before = trials(&run).len();
+    place.copycost(&resume).ends_with(0);
+    assert!(trials(&run).len() >= before);
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_plan_only() {
+    let place = Place::new();
+    place.tiny_run();
+    let before = trials(&place.path("run"));
+    let ended = place.copycost(&["run", "--resume", "run", "--sizes", "512", "--rounds", "3"]).ends_with(2);
+    assert!(ended.complaint().contains("sizes"), "{ended:#?}");
+    let ended = place.copycost(&["run", "--resume", "run", "--preset", "quick"]).ends_with(2);
+    ended.complaint();
+    assert_eq!(trials(&place.path("run")), before);
+}
+
+#[test]
+fn a_directory_that_is_no_run_is_told_so() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).unwrap();
+    for line in [&["report", "empty"][..], &["report", "missing"], &["report"], &["run", "--resume", "empty"]] {
+        let ended = place.copycost(line).ends_with(2);
+        ended.complaint();
+    }
+}
+
+#[test]
+fn a_cpu_that_is_not_there_is_told_before_anything_runs() {
+    let place = Place::new();
+    let mut line = TINY.to_vec();
+    line.extend(["--placement", "60000/60001"]);
+    let ended = place.copycost(&line).ends_with(3);
+    assert!(ended.complaint().contains("6000"), "{ended:#?}");
+}

@@ -1,0 +1,83 @@
+//! Ctrl-C, SIGTERM and `kill -9` lose at most the trial in hand.
+
+use std::path::Path;
+use std::process::Child;
+
+use analysis::summary::Summary;
+
+use crate::common::{Ended, PATIENCE, Place, eventually, signal, trials};
+
+/// Longer than any test waits for it, so that it is always interrupted.
+const ENDLESS: &[&str] = &[
+    "run", "--send", "send,sendmsg", "--sizes", "512,16KiB", "--time", "20ms", "--warmup", "5ms", "--tail", "2ms",
+    "--controls", "off", "--rounds", "100000", "--max-time", "1h", "--out", "run",
+];
+
+fn wait(child: Child) -> Ended {
+    let (done, waited) = std::sync::mpsc::channel();
+    let pid = child.id();
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    let output = waited.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("process {pid} does not end"));
+    Ended::of(output.unwrap())
+}
+
+fn measured(run: &Path, least: usize) -> impl FnMut() -> bool {
+    move || trials(run).len() >= least
+}
+
+#[test]
+fn after_a_signal_what_was_measured_is_there_and_the_exit_code_is_130() {
+    for name in ["INT", "TERM"] {
+        let place = Place::new();
+        let run = place.path("run");
+        let child = place.spawn(ENDLESS);
+        eventually("three trials", measured(&run, 3));
+        signal(name, &child);
+        let ended = wait(child).ends_with(130);
+        assert!(ended.error.contains("--resume run"), "{ended:#?}");
+        for file in ["trials.csv", "results.csv", "paper.csv", "summary.json"] {
+            assert!(run.join(file).is_file(), "{file} is missing after SIG{name}");
+        }
+        let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
+        let summary: Summary = serde_json::from_str(&text).unwrap();
+        assert_eq!(summary.run.finish, "interrupted");
+        assert_eq!(summary.run.trials as usize, trials(&run).len());
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_and_keeps_every_trial() {
+    let place = Place::new();
+    let run = place.path("run");
+    let mut child = place.spawn(ENDLESS);
+    eventually("three trials", measured(&run, 3));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = trials(&run);
+    assert!(before.len() >= 3);
+
+    // The rounds may differ on resume; nothing else is named, so the run's own plan holds.
+    let rounds = before.len() / 4 + 2;
+    let ended = place.copycost(&["run", "--resume", "run", "--rounds", &rounds.to_string()]).ends_with(0);
+    let after = trials(&run);
+    assert_eq!(after[..before.len()], before[..], "a trial was lost");
+    assert!(after.len() > before.len(), "{ended:#?}");
+    let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
+    let summary: Summary = serde_json::from_str(&text).unwrap();
+    assert_eq!((summary.run.segments, summary.run.finish.as_str()), (2, "rounds"));
+    assert_eq!(summary.run.rounds as usize, rounds);
+}
+
+#[test]
+fn two_processes_never_write_to_one_run() {
+    let place = Place::new();
+    let run = place.path("run");
+    let child = place.spawn(ENDLESS);
+    eventually("a trial", measured(&run, 1));
+    let second = place.copycost(&["run", "--resume", "run"]);
+    signal("INT", &child);
+    let first = wait(child);
+    let second = second.ends_with(2);
+    assert!(second.complaint().contains("another copycost"), "{second:#?}");
+    first.ends_with(130);
+}

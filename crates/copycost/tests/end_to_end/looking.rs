@@ -1,0 +1,52 @@
+//! What is looked at and not measured: help, `probe`, closed pipes.
+
+use std::io::Read as _;
+use std::process::Stdio;
+
+use crate::common::{Ended, Place};
+
+#[test]
+fn without_arguments_the_two_common_commands_are_named() {
+    let ended = Place::new().copycost(&[]).ends_with(2);
+    assert!(ended.error.contains("copycost run") && ended.error.contains("copycost probe"), "{ended:#?}");
+    assert_eq!(ended.output, "");
+}
+
+#[test]
+fn help_shows_every_factor_and_hides_the_ends() {
+    let place = Place::new();
+    let help = place.copycost(&["--help"]).ends_with(0);
+    assert!(!help.output.contains("\n  end"), "{help:#?}");
+    let help = place.copycost(&["run", "--help"]).ends_with(0);
+    for factor in model::Factor::ALL {
+        assert!(help.output.contains(&format!("--{}", factor.key())), "{}", factor.key());
+    }
+}
+
+#[test]
+fn probe_tells_every_member_of_the_three_lists() {
+    let place = Place::new();
+    let table = place.copycost(&["probe"]).ends_with(0);
+    let paths = model::SendPath::ALL.iter().map(|path| path.name());
+    let instruments = model::Instrument::ALL.iter().map(|instrument| instrument.name());
+    for name in paths.chain(instruments).chain(["recv", "loopback"]) {
+        assert!(table.output.contains(name), "{name}: {table:#?}");
+    }
+    let json = place.copycost(&["probe", "--json"]).ends_with(0);
+    let value: serde_json::Value = serde_json::from_str(&json.output).unwrap();
+    assert!(value["items"].as_array().is_some_and(|items| !items.is_empty()), "{value}");
+}
+
+#[test]
+fn a_reader_that_went_away_has_had_enough() {
+    let place = Place::new();
+    let mut child =
+        place.command(&["probe"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Closed before the first line is written.
+    drop(child.stdout.take());
+    let mut error = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    let code = child.wait().unwrap().code();
+    Ended { code, output: String::new(), error: error.clone() }.ends_with(0);
+    assert_eq!(error, "");
+}

@@ -1,0 +1,172 @@
+//! The engine's hold on one end: a child process, its replies with a deadline, and its last words.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use crate::protocol::{Order, Reply};
+
+/// Which of the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The end that sends.
+    Sender,
+    /// The end that receives.
+    Receiver,
+}
+
+impl Which {
+    /// As said in messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sender => "the sending end",
+            Self::Receiver => "the receiving end",
+        }
+    }
+}
+
+/// What came from an end, or from the outside.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A reply.
+    Reply(Box<Reply>),
+    /// A line that is no reply.
+    Babble(String),
+    /// Its standard output closed: it died, or is about to.
+    Gone,
+    /// A signal asks the engine to stop.
+    Interrupted,
+}
+
+/// How many lines of an end's standard error are kept.
+const LAST_WORDS: usize = 5;
+/// No reply is longer: a trial of 256 workers has some 100 KB.
+const LONGEST_REPLY: u64 = 16 << 20;
+
+/// One end, as the engine sees it. Dropping it ends the process.
+#[derive(Debug)]
+pub(crate) struct EndProcess {
+    which: Which,
+    child: Child,
+    input: Option<ChildStdin>,
+    last_words: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl EndProcess {
+    /// Starts an end; what it says arrives at `heard`.
+    pub(crate) fn start(
+        which: Which,
+        mut command: Command,
+        heard: mpsc::Sender<(Which, Heard)>,
+    ) -> Result<Self, String> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("starting {}: {error}", which.name()))?;
+        let input = child.stdin.take();
+        let last_words = Arc::new(Mutex::new(VecDeque::new()));
+        if let Some(output) = child.stdout.take() {
+            std::thread::spawn(move || listen(which, output, &heard));
+        }
+        if let Some(errors) = child.stderr.take() {
+            let last_words = Arc::clone(&last_words);
+            std::thread::spawn(move || keep_last_words(errors, &last_words));
+        }
+        Ok(Self { which, child, input, last_words })
+    }
+
+    /// Sends an order.
+    pub(crate) fn order(&mut self, order: &Order) -> Result<(), String> {
+        let mut line = serde_json::to_vec(order).map_err(|error| error.to_string())?;
+        line.push(b'\n');
+        let written = match &mut self.input {
+            Some(input) => input.write_all(&line),
+            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
+        written.map_err(|_| self.obituary())
+    }
+
+    /// How it died, with its last words; call it when the end is known to be gone.
+    pub(crate) fn obituary(&mut self) -> String {
+        self.input = None;
+        let status = match self.wait(Duration::from_millis(500)) {
+            Some(status) => status.to_string(),
+            None => "closed its output and lives on".to_owned(),
+        };
+        // Its standard error may arrive a moment after its death.
+        std::thread::sleep(Duration::from_millis(10));
+        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        if words.is_empty() {
+            format!("{} died ({status})", self.which.name())
+        } else {
+            format!("{} died ({status}): {}", self.which.name(), words.join(" / "))
+        }
+    }
+
+    fn wait(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for EndProcess {
+    /// Closing its input ends an end at once; one that hangs is killed.
+    fn drop(&mut self) {
+        self.input = None;
+        if self.wait(Duration::from_millis(500)).is_none() {
+            // It may have died in between; waiting then reaps it.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn listen(which: Which, output: impl Read, heard: &mpsc::Sender<(Which, Heard)>) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = output.by_ref().take(LONGEST_REPLY).read_until(b'\n', &mut line);
+        let said = match read {
+            Ok(0) | Err(_) => Heard::Gone,
+            Ok(_) => match serde_json::from_slice(&line) {
+                Ok(reply) => Heard::Reply(Box::new(reply)),
+                Err(_) => {
+                    let text = String::from_utf8_lossy(&line);
+                    Heard::Babble(text.trim_end().chars().take(200).collect())
+                }
+            },
+        };
+        let is_last = matches!(said, Heard::Gone);
+        if heard.send((which, said)).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+fn keep_last_words(errors: impl Read, last_words: &Mutex<VecDeque<String>>) {
+    let mut errors = BufReader::new(errors);
+    let mut line = Vec::new();
+    // A line is cut at 4 KiB: the rest becomes the next one.
+    while let Ok(1..) = errors.by_ref().take(4096).read_until(b'\n', &mut line) {
+        let mut words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        if words.len() == LAST_WORDS {
+            words.pop_front();
+        }
+        words.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
+        line.clear();
+    }
+}

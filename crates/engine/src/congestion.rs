@@ -1,0 +1,49 @@
+//! Which congestion control a run uses: one for all its cells, set explicitly, and said.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use kernel::socket::Socket;
+use model::values::Congestion;
+
+/// What each choice stands for on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CongestionChoice {
+    /// The system's default.
+    pub system: String,
+    /// What `auto` stands for: CUBIC if this user may set it, else Reno, else the system's.
+    pub auto: String,
+}
+
+fn probe() -> Result<Socket, String> {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Socket::stream(any).map_err(|error| error.to_string())
+}
+
+impl CongestionChoice {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// No TCP socket can be made.
+    pub fn find() -> Result<Self, String> {
+        let system = probe()?.congestion().map_err(|error| error.to_string())?;
+        let auto = ["cubic", "reno"].into_iter().find(|name| Self::may_set(name).is_ok());
+        Ok(Self { auto: auto.map_or_else(|| system.clone(), str::to_owned), system })
+    }
+
+    /// Whether this user may set a congestion control.
+    ///
+    /// # Errors
+    /// Why not, with the remedy.
+    pub fn may_set(name: &str) -> Result<(), String> {
+        probe()?.set_congestion(name).map_err(|error| error.to_string())
+    }
+
+    /// The name to set for a cell.
+    pub fn resolve(&self, choice: &Congestion) -> String {
+        match choice {
+            Congestion::Auto => self.auto.clone(),
+            Congestion::System => self.system.clone(),
+            Congestion::Named(name) => name.clone(),
+        }
+    }
+}

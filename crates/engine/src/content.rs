@@ -1,0 +1,155 @@
+//! What is in the messages: a pattern that tells every place of every flow from every other.
+
+use model::record::ReceiveTally;
+
+/// The pattern of one flow: the byte at each offset of its stream.
+///
+/// Eight bytes at a time, a word is its number in the stream times an odd constant, mixed with the flow's
+/// seed: no two words of a stream are equal, so lost, repeated, moved and stale bytes all show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    seed: u64,
+}
+
+/// 2^64 divided by the golden ratio, made odd (Knuth, The Art of Computer Programming, 6.4).
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Pattern {
+    /// The pattern of a flow of a trial.
+    pub fn new(token: &[u8; 16], flow: u32) -> Self {
+        let mut seed = u64::from(flow).wrapping_add(1).wrapping_mul(SPREAD);
+        for part in token.chunks_exact(8) {
+            let mut word = [0; 8];
+            word.copy_from_slice(part);
+            seed = (seed ^ u64::from_le_bytes(word)).wrapping_mul(SPREAD).rotate_left(29);
+        }
+        Self { seed }
+    }
+
+    #[inline]
+    fn word(self, number: u64) -> [u8; 8] {
+        (number.wrapping_mul(SPREAD) ^ self.seed).to_le_bytes()
+    }
+
+    /// Calls `each` with pieces of `length` bytes and what should stand there, word by word.
+    #[inline]
+    fn pieces(self, offset: u64, length: usize, mut each: impl FnMut(usize, &[u8])) {
+        let mut done = 0;
+        while done < length {
+            let at = offset + done as u64;
+            // Below 8, so it fits.
+            let within = (at % 8) as usize;
+            let take = (8 - within).min(length - done);
+            let word = self.word(at / 8);
+            each(done, &word[within..within + take]);
+            done += take;
+        }
+    }
+
+    /// Writes the bytes that stand at `offset` of the stream.
+    #[inline]
+    pub fn write(self, offset: u64, into: &mut [u8]) {
+        self.pieces(offset, into.len(), |at, piece| into[at..at + piece.len()].copy_from_slice(piece));
+    }
+
+    /// How many bytes are not those that stand at `offset` of the stream, and the place of the first.
+    pub fn wrong(self, offset: u64, bytes: &[u8]) -> (u64, Option<u64>) {
+        let mut wrong = 0;
+        let mut first = None;
+        self.pieces(offset, bytes.len(), |at, piece| {
+            let got = &bytes[at..at + piece.len()];
+            if got != piece {
+                for (index, (got, right)) in got.iter().zip(piece).enumerate() {
+                    if got != right {
+                        wrong += 1;
+                        first.get_or_insert(offset + (at + index) as u64);
+                    }
+                }
+            }
+        });
+        (wrong, first)
+    }
+}
+
+/// What a receiver does with the bytes that it has taken.
+pub trait Content {
+    /// Looks at bytes as they come, in order.
+    fn take(&mut self, bytes: &[u8], tally: &mut ReceiveTally);
+}
+
+/// Looks at nothing: payload checks would be charged to the receiver.
+#[derive(Clone, Copy, Debug)]
+pub struct Unread;
+
+impl Content for Unread {
+    #[inline]
+    fn take(&mut self, _: &[u8], _: &mut ReceiveTally) {}
+}
+
+/// Compares every byte with the flow's pattern.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked {
+    pattern: Pattern,
+    offset: u64,
+}
+
+impl Checked {
+    /// From the start of a flow.
+    pub fn new(pattern: Pattern) -> Self {
+        Self { pattern, offset: 0 }
+    }
+}
+
+impl Content for Checked {
+    fn take(&mut self, bytes: &[u8], tally: &mut ReceiveTally) {
+        let (wrong, first) = self.pattern.wrong(self.offset, bytes);
+        self.offset += bytes.len() as u64;
+        tally.checked_bytes += bytes.len() as u64;
+        tally.wrong_bytes += wrong;
+        tally.first_wrong = tally.first_wrong.or(first);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(length: usize) -> (Pattern, Vec<u8>) {
+        let pattern = Pattern::new(&[7; 16], 3);
+        let mut bytes = vec![0; length];
+        pattern.write(0, &mut bytes);
+        (pattern, bytes)
+    }
+
+    #[test]
+    fn pieces_written_anywhere_join_into_the_same_stream() {
+        let (pattern, whole) = stream(1000);
+        for cut in 1..40 {
+            let mut pieces = vec![0; 1000];
+            for (number, piece) in pieces.chunks_mut(cut).enumerate() {
+                pattern.write((number * cut) as u64, piece);
+            }
+            assert_eq!(pieces, whole, "pieces of {cut}");
+        }
+    }
+
+    #[test]
+    fn lost_moved_repeated_and_changed_bytes_are_all_found() {
+        let (pattern, right) = stream(4096);
+        let mut tally = ReceiveTally::default();
+        Checked::new(pattern).take(&right, &mut tally);
+        assert_eq!((tally.checked_bytes, tally.wrong_bytes, tally.first_wrong), (4096, 0, None));
+        let mut changed = right.clone();
+        changed[777] ^= 1;
+        assert_eq!(pattern.wrong(0, &changed), (1, Some(777)));
+        let mut lost = right.clone();
+        lost.remove(100);
+        assert!(pattern.wrong(0, &lost).0 > 3900);
+        let mut moved = right.clone();
+        moved.swap(8, 2048);
+        assert!(pattern.wrong(0, &moved).0 >= 1);
+        let mut other = vec![0; 4096];
+        Pattern::new(&[7; 16], 4).write(0, &mut other);
+        assert!(pattern.wrong(0, &other).0 > 3900, "another flow's stream is not this one's");
+    }
+}

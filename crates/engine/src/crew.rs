@@ -1,0 +1,575 @@
+//! One end's workers: started, watched and gathered by its coordinator.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use kernel::arena::Arena;
+use kernel::socket::Socket;
+use kernel::{clock, cpu, process, usage};
+use model::message::Message;
+use model::record::{
+    Counters, FailureKind, Machine, ReceiveTally, SendTally, Side, SocketFacts, Usage, Worker,
+};
+use model::{Bytes, Measured, Nanos};
+
+use crate::content::{Checked, Content, Pattern, Unread};
+use crate::gate::{Gate, Phase};
+use crate::instruments::counters;
+use crate::instruments::cpu_busy::CpuBusy;
+use crate::instruments::flows;
+use crate::instruments::namespace::Namespace;
+use crate::instruments::throttling::Throttling;
+use crate::instruments::{Edge, Instrument};
+use crate::meeting::Met;
+use crate::protocol::{Prepare, Report, Role, Times};
+use crate::pump::{self, ReceiveFlow, SendFlow};
+use crate::receive_paths::{ReceivePath, with_receive_path};
+use crate::send_paths::{SendOptions, SendPath, with_send_path};
+use crate::slots::Slots;
+use crate::watch::Watch;
+
+/// Why a trial is over too soon.
+pub(crate) type Broken = (FailureKind, String);
+
+fn failed(why: impl Into<String>) -> Broken {
+    (FailureKind::CallFailed, why.into())
+}
+
+/// What a worker hands back.
+struct Done<T> {
+    watch: Watch<T>,
+    total: T,
+    /// Thread CPU time when the drain was over.
+    cpu_ns: u64,
+}
+
+/// What a worker tells its coordinator.
+enum Note<T> {
+    Ready,
+    Done(Box<Done<T>>),
+    Broken(Broken),
+}
+
+/// A tally that knows its payload bytes.
+pub(crate) trait Tally: Copy + Default + Send + 'static {
+    fn bytes(&self) -> u64;
+    fn since(&self, earlier: &Self) -> Self;
+    fn add(&mut self, other: &Self);
+}
+
+impl Tally for SendTally {
+    fn bytes(&self) -> u64 {
+        self.accepted_bytes
+    }
+    fn since(&self, earlier: &Self) -> Self {
+        Self::since(self, earlier)
+    }
+    fn add(&mut self, other: &Self) {
+        Self::add(self, other);
+    }
+}
+
+impl Tally for ReceiveTally {
+    fn bytes(&self) -> u64 {
+        self.received_bytes
+    }
+    fn since(&self, earlier: &Self) -> Self {
+        Self::since(self, earlier)
+    }
+    fn add(&mut self, other: &Self) {
+        Self::add(self, other);
+    }
+}
+
+/// Workers that are ready and wait at the gate.
+pub(crate) struct Crew<T> {
+    gate: Arc<Gate>,
+    notes: mpsc::Receiver<(usize, Note<T>)>,
+    workers: usize,
+    /// Second handles of all flows, to wake workers that block and to look at the sockets.
+    flows: Vec<Socket>,
+    strangers: u64,
+    ring_bytes: u64,
+    prepare: Prepare,
+}
+
+/// A crew of either role.
+pub(crate) enum AnyCrew {
+    Senders(Crew<SendTally>),
+    Receivers(Crew<ReceiveTally>),
+}
+
+impl AnyCrew {
+    /// Starts the workers of a trial and waits until all are ready.
+    pub(crate) fn start(prepare: Prepare, met: Met) -> Result<Self, Broken> {
+        match prepare.role {
+            Role::Send => Ok(Self::Senders(start_senders(prepare, met)?)),
+            Role::Receive => Ok(Self::Receivers(start_receivers(prepare, met)?)),
+        }
+    }
+
+    /// Runs the trial.
+    pub(crate) fn run(self, times: &Times, is_over: &dyn Fn() -> bool) -> Result<Report, Broken> {
+        match self {
+            Self::Senders(crew) => {
+                let (side, machine) = crew.run(times, is_over)?;
+                Ok(Report::Sent { side, machine })
+            }
+            Self::Receivers(crew) => {
+                let (side, machine) = crew.run(times, is_over)?;
+                Ok(Report::Received { side, machine })
+            }
+        }
+    }
+}
+
+fn pin(cpus: &[u32], worker: usize) -> Result<(), Broken> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let cpu = cpus[worker % cpus.len()];
+    cpu::pin_thread(&[cpu as usize]).map_err(|error| failed(error.to_string()))
+}
+
+fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> {
+    let cell = &prepare.cell;
+    let message = Message::new(cell.message, cell.fields, cell.layout, process::page_size())
+        .map_err(failed)?;
+    let slots = cell.ring.slots(cell.message);
+    let arena = message.arena(slots).ok_or_else(|| failed("the ring does not fit in memory"))?;
+    let ring_bytes = arena.0 * u64::from(cell.connections());
+    let message = Arc::new(message);
+    let options = SendOptions { so_zerocopy: cell.so_zerocopy.is_on(), slots };
+    let rewriting = cell.rewriting.is_on() || prepare.check;
+    let path = cell.send_path;
+    Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<SendTally>| {
+        let message = Arc::clone(&message);
+        with_send_path!(path, Path => send_job::<Path>(job, &message, &options, rewriting, arena))
+    })
+}
+
+fn send_job<P: SendPath>(
+    job: Job<SendTally>,
+    message: &Message,
+    options: &SendOptions,
+    rewriting: bool,
+    arena: Bytes,
+) -> Result<Done<SendTally>, Broken> {
+    let bytes = usize::try_from(arena.0).map_err(|_| failed("the ring does not fit in memory"))?;
+    let mut flows = Vec::with_capacity(job.sockets.len());
+    for (number, socket) in job.sockets {
+        let mut flow = SendFlow {
+            path: P::open(socket, message, options)
+                .map_err(|why| (FailureKind::Unsupported, why))?,
+            slots: Slots::new(options.slots),
+            // Written by this thread first, so its pages are near the worker's CPU.
+            arena: Arena::new(bytes).map_err(|error| failed(error.to_string()))?,
+            pattern: Pattern::new(&job.token, number),
+            written: 0,
+        };
+        flow.fill(message);
+        flows.push(flow);
+    }
+    let mut watch = Watch::open(job.watch, flows.len());
+    let mut tally = SendTally::default();
+    (job.ready)();
+    pump::send(&mut flows, message, rewriting, &job.gate, &mut watch, &mut tally).map_err(
+        |(doing, errno)| {
+            failed(format!("{doing}: {errno} (after {} bytes)", tally.accepted_bytes))
+        },
+    )?;
+    Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
+}
+
+fn start_receivers(prepare: Prepare, met: Met) -> Result<Crew<ReceiveTally>, Broken> {
+    let cell = &prepare.cell;
+    let buffer = cell.receive_buffer.bytes(cell.message);
+    let ring_bytes = buffer * u64::from(cell.threads.get());
+    let (path, check) = (cell.receive_path, prepare.check);
+    Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<ReceiveTally>| {
+        with_receive_path!(path, Path => if check {
+            let token = job.token;
+            receive_job::<Path, _>(job, buffer, |flow| Checked::new(Pattern::new(&token, flow)))
+        } else {
+            receive_job::<Path, _>(job, buffer, |_| Unread)
+        })
+    })
+}
+
+fn receive_job<P: ReceivePath, C: Content>(
+    job: Job<ReceiveTally>,
+    buffer: u64,
+    content: impl Fn(u32) -> C,
+) -> Result<Done<ReceiveTally>, Broken> {
+    let may_wait = job.sockets.len() == 1;
+    let mut flows = Vec::with_capacity(job.sockets.len());
+    for (number, socket) in job.sockets {
+        let path = P::open(socket, may_wait).map_err(|why| (FailureKind::Unsupported, why))?;
+        flows.push(ReceiveFlow { path, content: content(number) });
+    }
+    let buffer = usize::try_from(buffer).map_err(|_| failed("the receive buffer is too large"))?;
+    // An arena, like the senders': resident before the start, and without huge pages.
+    let mut arena = Arena::new(buffer).map_err(|error| failed(error.to_string()))?;
+    let mut watch = Watch::open(job.watch, flows.len());
+    let mut tally = ReceiveTally::default();
+    (job.ready)();
+    let buffer = arena.bytes_mut(0..buffer);
+    pump::receive(&mut flows, buffer, &job.gate, &mut watch, &mut tally).map_err(
+        |(doing, errno)| {
+            failed(format!("{doing}: {errno} (after {} bytes)", tally.received_bytes))
+        },
+    )?;
+    Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
+}
+
+/// What a worker starts with.
+struct Job<T> {
+    sockets: Vec<(u32, Socket)>,
+    gate: Arc<Gate>,
+    token: crate::protocol::Token,
+    watch: model::names::Watch,
+    ready: Box<dyn FnOnce() + Send>,
+    _tally: std::marker::PhantomData<T>,
+}
+
+/// How long workers may take to get ready: arenas are written once, and large ones take a while.
+const GETTING_READY: Duration = Duration::from_secs(60);
+/// How long woken workers may take to leave.
+const LEAVING: Duration = Duration::from_secs(3);
+
+impl<T: Tally> Crew<T> {
+    fn start(
+        prepare: Prepare,
+        met: Met,
+        ring_bytes: u64,
+        work: impl Fn(Job<T>) -> Result<Done<T>, Broken> + Clone + Send + 'static,
+    ) -> Result<Self, Broken> {
+        let gate = Arc::new(Gate::default());
+        let (told, notes) = mpsc::channel();
+        let mut flows = Vec::new();
+        for socket in &met.sockets {
+            flows.push(socket.try_clone().map_err(|error| failed(error.to_string()))?);
+        }
+        let each = prepare.cell.flows.get() as usize;
+        let workers = prepare.cell.threads.get() as usize;
+        let mut sockets = (0..).zip(met.sockets);
+        for worker in 0..workers {
+            let ready = {
+                let told = told.clone();
+                Box::new(move || {
+                    let _ = told.send((worker, Note::Ready));
+                })
+            };
+            let job = Job {
+                sockets: sockets.by_ref().take(each).collect(),
+                gate: Arc::clone(&gate),
+                token: prepare.token,
+                watch: prepare.cell.watch,
+                ready,
+                _tally: std::marker::PhantomData,
+            };
+            let (told, work, cpus) = (told.clone(), work.clone(), prepare.worker_cpus.clone());
+            let thread = std::thread::Builder::new().name(format!("worker {worker}"));
+            let started = thread.spawn(move || {
+                let done = pin(&cpus, worker).and_then(|()| work(job));
+                // The coordinator may have given up and gone.
+                let _ = told.send((
+                    worker,
+                    match done {
+                        Ok(done) => Note::Done(Box::new(done)),
+                        Err(broken) => Note::Broken(broken),
+                    },
+                ));
+            });
+            started.map_err(|error| {
+                failed(format!("starting worker {worker}: {error}; raise the limit of processes or use fewer --threads"))
+            })?;
+        }
+        let crew =
+            Self { gate, notes, workers, flows, strangers: met.strangers, ring_bytes, prepare };
+        crew.wait_ready()?;
+        Ok(crew)
+    }
+
+    fn wait_ready(&self) -> Result<(), Broken> {
+        for _ in 0..self.workers {
+            match self.notes.recv_timeout(GETTING_READY) {
+                Ok((_, Note::Ready)) => {}
+                Ok((worker, Note::Broken((kind, why)))) => {
+                    self.wake();
+                    return Err((kind, format!("worker {worker}: {why}")));
+                }
+                Ok((_, Note::Done(_))) | Err(_) => {
+                    self.wake();
+                    return Err(failed("a worker did not get ready"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every blocking call on the flows: `shutdown` wakes `send` (EPIPE) and `recv` (0).
+    fn wake(&self) {
+        self.gate.open(Phase::Stop);
+        for flow in &self.flows {
+            // One that is closed already needs no waking.
+            let _ = flow.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// Waits until a moment, or until a worker is done, whichever comes first.
+    fn note_until(
+        &self,
+        moment_ns: u64,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Option<(usize, Note<T>)>, Broken> {
+        /// How soon a wish to stop is heard. Coarse: each look wakes a CPU that is being measured.
+        const LOOK: u64 = 100_000_000;
+        loop {
+            if is_over() {
+                return Err(failed("given up"));
+            }
+            let left = moment_ns.saturating_sub(clock::monotonic_ns());
+            if left == 0 {
+                return Ok(None);
+            }
+            match self.notes.recv_timeout(Duration::from_nanos(left.min(LOOK))) {
+                Ok(note) => return Ok(Some(note)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(failed("all workers are gone"));
+                }
+            }
+        }
+    }
+
+    fn run(
+        self,
+        times: &Times,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(Side<T>, Option<Machine>), Broken> {
+        let result = self.conduct(times, is_over);
+        if result.is_err() {
+            self.wake();
+            // Threads that are woken leave; one that does not is ended with its process.
+            let deadline = clock::monotonic_ns() + nanos(LEAVING);
+            let mut left = self.workers;
+            while left > 0 {
+                match self.note_until(deadline, &|| false) {
+                    Ok(Some((_, Note::Done(_) | Note::Broken(_)))) => left -= 1,
+                    Ok(Some((_, Note::Ready))) => {}
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+        result
+    }
+
+    fn conduct(
+        &self,
+        times: &Times,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(Side<T>, Option<Machine>), Broken> {
+        let start = times.start_ns.unwrap_or_else(clock::monotonic_ns);
+        let first = start + times.warmup_ns.0;
+        let third = times.window_ns.0 / 3;
+        let end = first + times.window_ns.0;
+        let edges = [
+            (Phase::Warmup, start),
+            (Phase::First, first),
+            (Phase::Second, first + third),
+            (Phase::Third, first + 2 * third),
+            (Phase::Tail, end),
+            (Phase::Stop, end + times.tail_ns.0),
+        ];
+        let watched = self.prepare.cell.watch == model::names::Watch::Cheap;
+        let mut namespace = watched.then(|| Namespace::attach(()));
+        let mut throttling = watched.then(|| Throttling::attach(()));
+        let cpus = &self.prepare.machine_cpus;
+        let mut machine = (watched && !cpus.is_empty()).then(|| CpuBusy::attach(cpus));
+        let mut done: Vec<Option<Done<T>>> = (0..self.workers).map(|_| None).collect();
+        let mut socket = SocketFacts::default();
+        for (phase, moment) in edges {
+            while let Some((worker, note)) = self.note_until(moment, is_over)? {
+                self.keep(worker, note, phase, &mut done)?;
+            }
+            self.gate.open(phase);
+            let edge = match phase {
+                Phase::First => Edge::Start,
+                Phase::Tail => Edge::End,
+                Phase::Hold | Phase::Warmup | Phase::Second | Phase::Third | Phase::Stop => continue,
+            };
+            if let Some(machine) = &mut machine {
+                machine.mark(edge, cpus);
+            }
+            if let Some(namespace) = &mut namespace {
+                namespace.mark(edge, ());
+            }
+            if let Some(throttling) = &mut throttling {
+                throttling.mark(edge, ());
+            }
+            if edge == Edge::End {
+                socket = self.socket_facts();
+            }
+        }
+        let deadline = end + times.tail_ns.0 + times.drain_ns.0;
+        while done.iter().any(Option::is_none) {
+            match self.note_until(deadline, is_over)? {
+                Some((worker, note)) => self.keep(worker, note, Phase::Stop, &mut done)?,
+                None => {
+                    return Err(failed(format!(
+                        "the drain was not over {} after the senders stopped",
+                        times.drain_ns
+                    )));
+                }
+            }
+        }
+        let done: Vec<Done<T>> = done.into_iter().flatten().collect();
+        let side = self.side(&done, first, socket, namespace.as_ref(), throttling.as_ref());
+        Ok((side, machine.map(|machine| machine.figures())))
+    }
+
+    fn keep(
+        &self,
+        worker: usize,
+        note: Note<T>,
+        next: Phase,
+        done: &mut [Option<Done<T>>],
+    ) -> Result<(), Broken> {
+        match note {
+            Note::Ready => Ok(()),
+            Note::Broken((kind, why)) => Err((kind, format!("worker {worker}: {why}"))),
+            Note::Done(_) if next < Phase::Stop => Err(failed(format!(
+                "worker {worker}: the connection ended before the window did"
+            ))),
+            Note::Done(finished) => {
+                done[worker] = Some(*finished);
+                Ok(())
+            }
+        }
+    }
+
+    fn socket_facts(&self) -> SocketFacts {
+        let Some(flow) = self.flows.first() else { return SocketFacts::default() };
+        SocketFacts {
+            congestion: flow.congestion().unwrap_or_default(),
+            nodelay: flow.nodelay().unwrap_or_default(),
+            send_buffer_bytes: flow.send_buffer().unwrap_or_default() as u64,
+            receive_buffer_bytes: flow.receive_buffer().unwrap_or_default() as u64,
+            zerocopy: flow.zerocopy().unwrap_or_default(),
+        }
+    }
+
+    fn side(
+        &self,
+        done: &[Done<T>],
+        first_ns: u64,
+        socket: SocketFacts,
+        namespace: Option<&Namespace>,
+        throttling: Option<&Throttling>,
+    ) -> Side<T> {
+        const UNWATCHED: &str = "this control trial ran without instruments (watch=none)";
+        let mut window = T::default();
+        let mut total = T::default();
+        let mut usage: Measured<Usage> = Measured::Value(Usage::default());
+        let mut counted: Option<Counters> = None;
+        let mut tcp = Measured::Value(Vec::new());
+        let mut after_cpu_ns = 0;
+        let mut edge_ns = 0;
+        for worker in done {
+            total.add(&worker.total);
+            edge_ns += worker.watch.edge_ns;
+            if let (Some(start), Some(end)) = (&worker.watch.start, &worker.watch.end) {
+                window.add(&end.tally.since(&start.tally));
+                after_cpu_ns += worker.cpu_ns.saturating_sub(end.cpu_ns);
+            }
+            let Some(attached) = &worker.watch.attached else {
+                usage = Measured::absent(UNWATCHED);
+                tcp = Measured::absent(UNWATCHED);
+                continue;
+            };
+            if let Measured::Value(sum) = &mut usage {
+                add_usage(sum, attached.rusage.figures());
+            }
+            let figures = attached.counters.figures();
+            match &mut counted {
+                None => counted = Some(figures),
+                Some(sum) => counters::add(sum, figures),
+            }
+            match (&mut tcp, attached.flows.figures()) {
+                (Measured::Value(all), Measured::Value(flows)) => all.extend(flows),
+                (Measured::Value(_), Measured::Absent { absent }) => tcp = Measured::absent(absent),
+                (Measured::Absent { .. }, _) => {}
+            }
+        }
+        let mut counters = counted.unwrap_or_else(|| Counters::absent(UNWATCHED));
+        counters.cache_misses_event = match counters.cache_misses.reason() {
+            Some(reason) => Measured::absent(reason),
+            None => counters::cache_misses_event(),
+        };
+        Side {
+            workers: done.iter().map(|worker| brief(worker, first_ns)).collect(),
+            window,
+            total,
+            usage,
+            after_cpu_ns: Nanos(after_cpu_ns),
+            counters,
+            tcp: tcp.map(|flows| flows::sum(&flows)),
+            snmp: namespace.map_or_else(|| Measured::absent(UNWATCHED), Instrument::figures),
+            strangers: self.strangers,
+            edge_ns: Nanos(edge_ns),
+            peak_rss_bytes: Bytes(usage::peak_rss_bytes()),
+            ring_bytes: Bytes(self.ring_bytes),
+            socket,
+            throttled_us: throttling.map_or_else(|| Measured::absent(UNWATCHED), Instrument::figures),
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn add_usage(sum: &mut Usage, worker: Usage) {
+    sum.user_us += worker.user_us;
+    sum.system_us += worker.system_us;
+    sum.voluntary_switches += worker.voluntary_switches;
+    sum.involuntary_switches += worker.involuntary_switches;
+    sum.minor_faults += worker.minor_faults;
+    sum.major_faults += worker.major_faults;
+}
+
+fn brief<T: Tally>(worker: &Done<T>, first_ns: u64) -> Worker {
+    let (Some(start), Some(end)) = (&worker.watch.start, &worker.watch.end) else {
+        // It never saw the window: an empty one, which is marked.
+        return Worker {
+            late_ns: i64::MAX,
+            window_ns: Nanos(0),
+            bytes: Bytes(0),
+            cpu_ns: Nanos(0),
+            third_bytes: [0; 3],
+            third_ns: [0; 3],
+        };
+    };
+    let edges = [
+        (start.moment_ns, start.tally.bytes()),
+        worker.watch.inner[0],
+        worker.watch.inner[1],
+        (end.moment_ns, end.tally.bytes()),
+    ];
+    let third = |n: usize| {
+        let ((from, before), (to, after)) = (edges[n], edges[n + 1]);
+        (to.saturating_sub(from), after.saturating_sub(before))
+    };
+    let thirds = [third(0), third(1), third(2)];
+    let late = i128::from(start.moment_ns) - i128::from(first_ns);
+    Worker {
+        late_ns: i64::try_from(late).unwrap_or(i64::MAX),
+        window_ns: Nanos(end.moment_ns.saturating_sub(start.moment_ns)),
+        bytes: Bytes(end.tally.bytes().saturating_sub(start.tally.bytes())),
+        cpu_ns: Nanos(end.cpu_ns.saturating_sub(start.cpu_ns)),
+        third_bytes: thirds.map(|(_, bytes)| bytes),
+        third_ns: thirds.map(|(ns, _)| ns),
+    }
+}

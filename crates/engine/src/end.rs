@@ -1,0 +1,159 @@
+//! One end of a trial: a child process that does as it is told over its standard input and output.
+
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use kernel::process;
+use model::Measured;
+use model::record::FailureKind;
+
+use crate::crew::AnyCrew;
+use crate::instruments::cpu_busy::CpuBusy;
+use crate::meeting::{self, Listener, MEETING};
+use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply};
+
+/// What `copycost end` exits with when its orders are not to be understood.
+const WRONG_USAGE: u8 = 2;
+
+/// The hidden subcommand: obeys orders from standard input until `Bye` or its end. Standard output belongs to
+/// the protocol alone: anything that prints goes to standard error.
+pub fn main() -> ExitCode {
+    let output = match process::take_standard_output() {
+        Ok(output) => output,
+        Err(error) => return complain(&error.to_string()),
+    };
+    // Ctrl-C is for the engine, which lets its ends finish; an end dies with its engine all the same.
+    let alone = process::own_process_group()
+        .and_then(|()| process::die_with_parent(SIGKILL))
+        .and_then(|()| kernel::clock::set_timer_slack_ns(1));
+    if let Err(error) = alone {
+        return complain(&error.to_string());
+    }
+    // The coordinator's few wake-ups should be on time among workers that fill every CPU. Without the
+    // privilege it stays as it is, and late edges are marked.
+    let _ = process::raise_priority(-15);
+    let _ = kernel::limits::raise_open_files();
+    let (orders, is_over) = read_orders();
+    match (End { output, crew: None, is_over }).obey(&orders) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error),
+    }
+}
+
+/// SIGKILL has this number on every Linux architecture (asm-generic/signal.h).
+const SIGKILL: i32 = 9;
+
+#[allow(clippy::print_stderr, reason = "an end's last words are what its engine reports")]
+fn complain(why: &str) -> ExitCode {
+    eprintln!("{why}");
+    ExitCode::from(WRONG_USAGE)
+}
+
+/// Orders as they come, and whether a trial was given up. The process leaves when its input closes.
+fn read_orders() -> (mpsc::Receiver<Result<Order, String>>, Arc<AtomicBool>) {
+    let (heard, orders) = mpsc::channel();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&is_over);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let order = match line {
+                Err(error) => Err(format!("reading orders: {error}")),
+                Ok(line) => serde_json::from_str(&line)
+                    .map_err(|error| format!("this is no order: {error}: {line:.200}")),
+            };
+            if matches!(order, Ok(Order::Abort)) {
+                flag.store(true, Ordering::SeqCst);
+            }
+            if heard.send(order).is_err() {
+                return;
+            }
+        }
+        // The engine is gone, or wants this end gone: nothing here is worth a clean farewell.
+        std::process::exit(0);
+    });
+    (orders, is_over)
+}
+
+struct End {
+    output: std::fs::File,
+    crew: Option<AnyCrew>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl End {
+    fn reply(&mut self, reply: &Reply) -> Result<(), String> {
+        let mut line = serde_json::to_vec(reply).map_err(|error| error.to_string())?;
+        line.push(b'\n');
+        self.output.write_all(&line).map_err(|error| format!("writing a reply: {error}"))
+    }
+
+    fn fail(&mut self, (kind, why): (FailureKind, String)) -> Result<(), String> {
+        self.reply(&Reply::Failed { kind, why })
+    }
+
+    fn obey(mut self, orders: &mpsc::Receiver<Result<Order, String>>) -> Result<(), String> {
+        while let Ok(order) = orders.recv() {
+            match order? {
+                Order::Hello { protocol } if protocol != PROTOCOL => {
+                    return Err(format!(
+                        "the engine speaks protocol {protocol}, this end {PROTOCOL}; use the same version of copycost at both ends"
+                    ));
+                }
+                Order::Hello { .. } => self.reply(&Reply::Hello {
+                    protocol: PROTOCOL,
+                    build: env!("CARGO_PKG_VERSION").to_owned(),
+                    boot_id: Measured::from(process::boot_id()),
+                })?,
+                Order::Idle { cpus, span_ns } => {
+                    let busy = CpuBusy::baseline(&cpus, Duration::from_nanos(span_ns.0));
+                    self.reply(&Reply::Idle(busy))?;
+                }
+                Order::Prepare(prepare) => {
+                    self.is_over.store(false, Ordering::SeqCst);
+                    match self.prepare(*prepare) {
+                        Ok(crew) => {
+                            self.crew = Some(crew);
+                            self.reply(&Reply::Ready)?;
+                        }
+                        Err(broken) => self.fail(broken)?,
+                    }
+                }
+                Order::Run(times) => match self.crew.take() {
+                    None => return Err("told to run before anything was prepared".to_owned()),
+                    Some(crew) => {
+                        let is_over = Arc::clone(&self.is_over);
+                        match crew.run(&times, &move || is_over.load(Ordering::SeqCst)) {
+                            Ok(report) => self.reply(&Reply::Finished(Box::new(report)))?,
+                            Err(broken) => self.fail(broken)?,
+                        }
+                    }
+                },
+                Order::Abort => self.crew = None,
+                Order::Bye => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, prepare: Prepare) -> Result<AnyCrew, (FailureKind, String)> {
+        let failed = |why| (FailureKind::CallFailed, why);
+        let met = match prepare.meet {
+            Meet::Connect(address) => {
+                meeting::connect(address, &prepare, MEETING).map_err(failed)?
+            }
+            Meet::Listen(address) => {
+                let listener = Listener::open(address, &prepare).map_err(failed)?;
+                self.reply(&Reply::Listening(listener.address)).map_err(failed)?;
+                let is_over = Arc::clone(&self.is_over);
+                listener
+                    .meet(&prepare, MEETING, || is_over.load(Ordering::SeqCst))
+                    .map_err(failed)?
+            }
+        };
+        AnyCrew::start(prepare, met)
+    }
+}

@@ -1,0 +1,17 @@
+//! How the engine fails, where no trial's record could hold it.
+
+use thiserror::Error;
+
+/// What ends more than a trial. A trial's own failure is an outcome in its record instead.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EngineError {
+    /// A signal asked to stop; the trial in hand is lost.
+    #[error("interrupted")]
+    Interrupted,
+    /// This machine, kernel or user cannot do what was asked.
+    #[error("{0}")]
+    Unsupported(String),
+    /// The ends could not be started or did not answer even when started again.
+    #[error("{0}")]
+    Ends(String),
+}

@@ -1,0 +1,315 @@
+//! What this machine can measure, how to unlock the rest, and how to undo that.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use kernel::idle::{IdleClock, IdleSource};
+use kernel::pmu::{self, Answer};
+use kernel::socket::Socket;
+use kernel::snmp::Snmp;
+use kernel::{Unavailable, cpu};
+use model::host::Host;
+use model::{Family, Instrument, Link, ReceivePath, SendPath};
+use serde::Serialize;
+
+use crate::congestion::CongestionChoice;
+use crate::instruments::counters::WANTED;
+use crate::{host, links};
+
+/// Whether something can be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum State {
+    /// Yes.
+    Yes,
+    /// No.
+    No {
+        /// Why.
+        because: String,
+        /// What would give it; empty where nothing would.
+        unlock: String,
+        /// What takes that back; empty where there is nothing to take back.
+        undo: String,
+    },
+    /// It could not be told.
+    Unknown {
+        /// Why.
+        because: String,
+    },
+}
+
+/// One member of a list and its state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// The list: `send path`, `receive path`, `link`, `instrument`, `counter`, `setting`.
+    pub group: String,
+    /// The member's name.
+    pub name: String,
+    /// Whether it can be had.
+    pub state: State,
+    /// What is worth knowing beside; empty where nothing is.
+    pub note: String,
+}
+
+/// What the machine can measure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Probe {
+    /// The machine's facts.
+    pub host: Host,
+    /// Every member of every list.
+    pub items: Vec<Item>,
+    /// Noise to expect, one line each.
+    pub noise: Vec<String>,
+}
+
+fn item(group: &str, name: &str, state: State, note: impl Into<String>) -> Item {
+    Item { group: group.to_owned(), name: name.to_owned(), state, note: note.into() }
+}
+
+fn no(because: impl Into<String>, unlock: impl Into<String>, undo: impl Into<String>) -> State {
+    State::No { because: because.into(), unlock: unlock.into(), undo: undo.into() }
+}
+
+impl From<Unavailable> for State {
+    /// Remedies read "unlock …; undo …" where both are known.
+    fn from(why: Unavailable) -> Self {
+        let (unlock, undo) = match why.remedy.split_once("undo") {
+            Some((unlock, undo)) => (
+                unlock.trim().trim_end_matches([';', ',']).to_owned(),
+                undo.trim_start_matches([':', ' ']).trim_start_matches("with ").to_owned(),
+            ),
+            None => (why.remedy.clone(), String::new()),
+        };
+        let unlock = unlock.trim_start_matches("unlock").trim_start_matches([':', ' ']);
+        no(why.because, unlock.trim_start_matches("with ").trim(), undo.trim())
+    }
+}
+
+/// Whether a TCP socket takes SO_ZEROCOPY.
+///
+/// # Errors
+/// Why not, with the remedy.
+pub(crate) fn zerocopy() -> Result<(), String> {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let socket = Socket::stream(any).map_err(|error| error.to_string())?;
+    socket.set_zerocopy(true).map_err(|error| error.to_string())
+}
+
+fn from_result(result: Result<(), String>) -> State {
+    match result {
+        Ok(()) => State::Yes,
+        Err(because) => no(because, "", ""),
+    }
+}
+
+/// Asks the machine; changes nothing.
+pub fn probe() -> Probe {
+    let host = host::facts();
+    let mut items = Vec::new();
+    for path in SendPath::ALL {
+        let (state, note) = match path {
+            SendPath::Send | SendPath::Staged | SendPath::Sendmsg => (State::Yes, String::new()),
+            SendPath::Zerocopy => (from_result(zerocopy()), zerocopy_limits(&host)),
+        };
+        items.push(item("send path", path.name(), state, note));
+    }
+    for path in ReceivePath::ALL {
+        let state = match path {
+            ReceivePath::Recv => State::Yes,
+        };
+        items.push(item("receive path", path.name(), state, ""));
+    }
+    for link in Link::ALL {
+        for family in Family::ALL {
+            let state = from_result(links::raise(*link, *family).map(|_| ()));
+            items.push(item("link", &format!("{link} {family}"), state, ""));
+        }
+    }
+    for instrument in Instrument::ALL {
+        let (state, note) = instrument_state(*instrument);
+        let scope = format!("observes {}", crate::instruments::scope(*instrument));
+        let note = if note.is_empty() { scope } else { format!("{scope}; {note}") };
+        items.push(item("instrument", instrument.name(), state, note));
+    }
+    for (counter, answer) in pmu::probe(&WANTED) {
+        let (state, note) = match answer {
+            Answer::Yes { raw_event } => (State::Yes, raw_event.unwrap_or_default()),
+            Answer::No(why) => (State::from(why), String::new()),
+            Answer::CouldNotTell(why) => {
+                (State::Unknown { because: why.to_string() }, String::new())
+            }
+        };
+        items.push(item("counter", counter.name(), state, note));
+    }
+    items.extend(settings(&host));
+    let noise = noise(&host);
+    Probe { host, items, noise }
+}
+
+fn zerocopy_limits(host: &Host) -> String {
+    let optmem = host.sysctls.get("net.core.optmem_max").and_then(|v| v.value());
+    let memlock = host.limits.get("memlock").and_then(|v| v.value());
+    let mut limits = Vec::new();
+    if let Some(bytes) = optmem {
+        limits.push(format!("optmem_max {bytes} B"));
+    }
+    if let Some(bytes) = memlock {
+        limits.push(format!("memlock {bytes} B"));
+    }
+    limits.join(", ")
+}
+
+fn instrument_state(instrument: Instrument) -> (State, String) {
+    match instrument {
+        Instrument::Tally | Instrument::Rusage | Instrument::TcpInfo => {
+            let note = match (instrument, Snmp::read()) {
+                (Instrument::TcpInfo, Err(why)) => {
+                    format!("without retransmissions by kind: {why}")
+                }
+                _ => String::new(),
+            };
+            (State::Yes, note)
+        }
+        Instrument::ZcNotifications => (from_result(zerocopy()), String::new()),
+        Instrument::Counters => {
+            let answers = pmu::probe(&WANTED);
+            let hardware = answers.iter().filter(|(counter, _)| !counter.is_software());
+            let mut refused = None;
+            for (_, answer) in hardware {
+                match answer {
+                    Answer::Yes { .. } => return (State::Yes, String::new()),
+                    Answer::No(why) => refused = Some(State::from(why.clone())),
+                    Answer::CouldNotTell(why) => {
+                        refused = Some(State::Unknown { because: why.to_string() });
+                    }
+                }
+            }
+            let software = answers
+                .iter()
+                .any(|(counter, answer)| counter.is_software() && matches!(answer, Answer::Yes { .. }));
+            let note = if software { "software counters work" } else { "" };
+            (refused.unwrap_or(State::Yes), note.to_owned())
+        }
+        Instrument::CpuBusy => {
+            let cpus = match cpu::allowed() {
+                Ok(cpus) => cpus,
+                Err(error) => return (State::Unknown { because: error.to_string() }, String::new()),
+            };
+            match IdleClock::choose(cpus.cpus()) {
+                Err(why) => (State::from(why), String::new()),
+                Ok((clock, error_ns)) => {
+                    let better = match clock.source() {
+                        IdleSource::TimerList => String::new(),
+                        IdleSource::CpuIdle | IdleSource::ProcStat => {
+                            "; finer as root: sudo copycost run".to_owned()
+                        }
+                    };
+                    let error_us = error_ns / 1000;
+                    let source = clock.source().name();
+                    (State::Yes, format!("from {source}, to within {error_us} us a window{better}"))
+                }
+            }
+        }
+    }
+}
+
+fn settings(host: &Host) -> Vec<Item> {
+    let mut items = Vec::new();
+    match CongestionChoice::find() {
+        Err(because) => items.push(item("setting", "congestion", no(because, "", ""), "")),
+        Ok(choice) => {
+            let sysctl = |name: &str| {
+                let value = host.sysctls.get(name).and_then(|value| value.value());
+                value.cloned().unwrap_or_default()
+            };
+            let available = sysctl("net.ipv4.tcp_available_congestion_control");
+            let allowed = sysctl("net.ipv4.tcp_allowed_congestion_control");
+            for name in available.split_whitespace() {
+                let state = match CongestionChoice::may_set(name) {
+                    Ok(()) => State::Yes,
+                    Err(because) => no(
+                        because,
+                        format!(
+                            "sudo sysctl net.ipv4.tcp_allowed_congestion_control=\"{allowed} {name}\""
+                        ),
+                        format!("sudo sysctl net.ipv4.tcp_allowed_congestion_control=\"{allowed}\""),
+                    ),
+                };
+                let mut notes = Vec::new();
+                if name == choice.auto {
+                    notes.push("what auto stands for here");
+                }
+                if name == choice.system {
+                    notes.push("the system's default");
+                }
+                items.push(item("setting", &format!("congestion {name}"), state, notes.join(", ")));
+            }
+        }
+    }
+    let cpus = &host.usable_cpus;
+    let note = format!("{} usable CPUs", cpus.len());
+    let state = if cpus.len() >= 2 {
+        State::Yes
+    } else {
+        no("only one CPU may be used: both ends share it", "allow more CPUs (taskset, cpuset)", "")
+    };
+    items.push(item("setting", "placement split", state, note));
+    items
+}
+
+/// What will disturb the figures here, one line each.
+pub fn noise(host: &Host) -> Vec<String> {
+    let mut noise = Vec::new();
+    match host.virtualization.value().map(String::as_str) {
+        None | Some("none") => {}
+        Some(name) => noise.push(format!(
+            "a virtual machine ({name}): wake-ups cost more, CPU time may be stolen; compare ratios"
+        )),
+    }
+    if host.on_battery.value() == Some(&true) {
+        noise.push("on battery: frequencies change; plug it in".to_owned());
+    }
+    if let Some(governor) = host.governor.value().filter(|name| !name.ends_with("/performance")) {
+        noise.push(format!(
+            "frequency governor {governor}; steadier with: sudo cpupower frequency-set -g performance"
+        ));
+    }
+    if let Some(load) = host.load_average.value().filter(|load| **load > 0.3) {
+        noise.push(format!("load average {load}: other programs are running"));
+    }
+    if let Some(quota) = host.cpu_quota.value() {
+        noise.push(format!(
+            "a control group allows {quota} CPUs: throttled trials are void; run outside of it or raise the quota"
+        ));
+    }
+    noise
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_member_of_the_open_lists_is_told() {
+        let probe = probe();
+        let names: Vec<_> = probe.items.iter().map(|item| item.name.as_str()).collect();
+        for name in SendPath::ALL.iter().map(|p| p.name()) {
+            assert!(names.contains(&name), "{name}");
+        }
+        for name in Instrument::ALL.iter().map(|i| i.name()) {
+            assert!(names.contains(&name), "{name}");
+        }
+        assert!(probe.items.iter().filter(|i| i.group == "counter").count() == WANTED.len());
+    }
+
+    #[test]
+    fn a_remedy_is_told_apart_from_its_undoing() {
+        let state = State::from(Unavailable {
+            what: "counters".to_owned(),
+            because: "perf_event_paranoid is 4".to_owned(),
+            remedy: "unlock: sudo sysctl kernel.perf_event_paranoid=1; undo: sudo sysctl kernel.perf_event_paranoid=4".to_owned(),
+        });
+        let State::No { unlock, undo, .. } = state else { panic!("it is refused") };
+        assert_eq!(unlock, "sudo sysctl kernel.perf_event_paranoid=1");
+        assert_eq!(undo, "sudo sysctl kernel.perf_event_paranoid=4");
+    }
+}

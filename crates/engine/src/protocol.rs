@@ -1,0 +1,145 @@
+//! What the engine and its ends say to each other: one JSON line an order, one a reply.
+
+use std::net::SocketAddr;
+
+use model::record::{CpuBusy, FailureKind, Machine, ReceiveTally, SendTally, Side};
+use model::{Cell, Measured, Nanos};
+use serde::{Deserialize, Serialize};
+
+/// The version of this protocol; both sides must speak the same.
+pub const PROTOCOL: u32 = 1;
+
+/// A secret that a data connection begins with, so that a stranger is refused.
+pub type Token = [u8; 16];
+
+/// From the engine to an end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// The first order.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+    },
+    /// Measure how busy these CPUs are while both ends sleep.
+    Idle {
+        /// The CPUs.
+        cpus: Vec<u32>,
+        /// For how long.
+        span_ns: Nanos,
+    },
+    /// Make ready for a trial.
+    Prepare(Box<Prepare>),
+    /// Run the trial that was prepared; the end replies when it is over.
+    Run(Times),
+    /// Give the trial up.
+    Abort,
+    /// Leave.
+    Bye,
+}
+
+/// Which way an end moves bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It sends.
+    Send,
+    /// It receives.
+    Receive,
+}
+
+/// How the ends find each other. Who listens is independent of who sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Meet {
+    /// Wait at this address; port 0 takes any that is free.
+    Listen(SocketAddr),
+    /// Go to this address.
+    Connect(SocketAddr),
+}
+
+/// Everything that an end needs for a trial but its times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prepare {
+    /// Send or receive.
+    pub role: Role,
+    /// What to measure.
+    pub cell: Cell,
+    /// How the ends meet.
+    pub meet: Meet,
+    /// What every data connection begins with.
+    pub token: Token,
+    /// CPU of each worker; empty: not pinned.
+    pub worker_cpus: Vec<u32>,
+    /// The congestion control to set; empty: the system's.
+    pub congestion: String,
+    /// CPUs whose busy time this end measures; empty: none.
+    pub machine_cpus: Vec<u32>,
+    /// Whether the receiver compares every byte with what was sent.
+    pub check: bool,
+}
+
+/// When a trial happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// CLOCK_MONOTONIC of the start of the warm-up; absent: at once (ends without a common clock).
+    pub start_ns: Option<u64>,
+    /// Warm-up.
+    pub warmup_ns: Nanos,
+    /// Window.
+    pub window_ns: Nanos,
+    /// Tail.
+    pub tail_ns: Nanos,
+    /// How long the drain may take before the trial is given up.
+    pub drain_ns: Nanos,
+}
+
+/// From an end to the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// Answer to [`Order::Hello`].
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The program's version.
+        build: String,
+        /// The boot that it runs in.
+        boot_id: Measured<String>,
+    },
+    /// Answer to [`Order::Idle`].
+    Idle(Measured<CpuBusy>),
+    /// Answer to [`Order::Prepare`] of an end that listens: where.
+    Listening(SocketAddr),
+    /// All flows are connected and all workers wait for the start.
+    Ready,
+    /// Answer to [`Order::Run`].
+    Finished(Box<Report>),
+    /// The trial is over because something went wrong.
+    Failed {
+        /// Whose fault it was.
+        kind: FailureKind,
+        /// One line.
+        why: String,
+    },
+}
+
+/// What an end measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// A sender's.
+    Sent {
+        /// Its side.
+        side: Side<SendTally>,
+        /// The machine, where it was told to measure it.
+        machine: Option<Machine>,
+    },
+    /// A receiver's.
+    Received {
+        /// Its side.
+        side: Side<ReceiveTally>,
+        /// The machine, where it was told to measure it.
+        machine: Option<Machine>,
+    },
+}

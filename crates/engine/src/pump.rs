@@ -1,0 +1,210 @@
+//! The workers' loops: what runs inside the window, compiled for each path.
+//!
+//! Per message one relaxed load of the gate, `submit`, and `reap` when due; no clock, dynamic call, allocation,
+//! lock or log between the edges (tests/pump_allocates_nothing.rs).
+
+use kernel::arena::Arena;
+use kernel::poll::{Epoll, EpollEvents};
+use kernel::{Errno, clock};
+use model::message::Message;
+use model::record::{ReceiveTally, SendTally};
+
+use crate::content::{Content, Pattern};
+use crate::gate::{Gate, Phase};
+use crate::receive_paths::{ReceivePath, Taken};
+use crate::send_paths::{SendPath, Wait};
+use crate::slots::Slots;
+use crate::watch::Watch;
+
+/// One flow of a sending worker.
+pub struct SendFlow<P> {
+    /// The path, on this flow's socket.
+    pub path: P,
+    /// Its ring.
+    pub slots: Slots,
+    /// The ring's memory.
+    pub arena: Arena,
+    /// What its messages hold.
+    pub pattern: Pattern,
+    /// Bytes of the stream that have been written into slots, when every message is rewritten.
+    pub written: u64,
+}
+
+impl<P: SendPath> SendFlow<P> {
+    /// Fills every slot once, so that no page is the kernel's zero page and content is what the pattern says.
+    pub fn fill(&mut self, message: &Message) {
+        for _ in 0..self.slots.len() {
+            self.rewrite(message);
+            self.slots.advance();
+        }
+        self.written = 0;
+    }
+
+    /// Writes the next message of the stream into the slot whose turn it is.
+    #[inline]
+    fn rewrite(&mut self, message: &Message) {
+        let start = self.slots.turn().0 as usize * message.stride();
+        for field in message.fields() {
+            let from = start + field.offset;
+            self.pattern.write(self.written, self.arena.bytes_mut(from..from + field.length));
+            self.written += field.length as u64;
+        }
+    }
+
+    #[inline]
+    fn send_one(
+        &mut self,
+        message: &Message,
+        rewriting: bool,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
+        while !self.slots.is_turn_free() {
+            tally.slot_waits += 1;
+            self.path.reap(Wait::One, &mut self.slots, tally)?;
+        }
+        if rewriting {
+            self.rewrite(message);
+        }
+        let slot = self.slots.turn();
+        self.slots.advance();
+        self.path.submit(&self.arena, slot, &mut self.slots, tally)?;
+        if self.path.is_reap_due(&self.slots) {
+            self.path.reap(Wait::Never, &mut self.slots, tally)?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits at the gate until load may begin. Workers sleep in short steps: the start is no edge of the window.
+fn wait_for_start(gate: &Gate) {
+    while gate.phase() == Phase::Hold {
+        clock::sleep_until_ns(clock::monotonic_ns() + 200_000);
+    }
+}
+
+/// Sends over the flows in turn until the gate says stop, then drains and closes the sending direction.
+///
+/// # Errors
+/// The call that failed, and where; the tally holds what was done until then.
+pub fn send<P: SendPath>(
+    flows: &mut [SendFlow<P>],
+    message: &Message,
+    rewriting: bool,
+    gate: &Gate,
+    watch: &mut Watch<SendTally>,
+    tally: &mut SendTally,
+) -> Result<(), (&'static str, Errno)> {
+    wait_for_start(gate);
+    if let [flow] = flows {
+        // The usual case, without the turn over flows.
+        loop {
+            let word = gate.word();
+            if watch.is_edge(word)
+                && watch.cross(word, *tally, tally.accepted_bytes, [flow.path.socket()].into_iter())
+            {
+                break;
+            }
+            flow.send_one(message, rewriting, tally).map_err(|errno| ("sending", errno))?;
+        }
+    } else {
+        let mut turn = 0;
+        loop {
+            let word = gate.word();
+            if watch.is_edge(word) {
+                let sockets = flows.iter().map(|flow| flow.path.socket());
+                if watch.cross(word, *tally, tally.accepted_bytes, sockets) {
+                    break;
+                }
+            }
+            flows[turn].send_one(message, rewriting, tally).map_err(|errno| ("sending", errno))?;
+            turn = if turn + 1 == flows.len() { 0 } else { turn + 1 };
+        }
+    }
+    for flow in flows {
+        let path = &mut flow.path;
+        path.flush(&mut flow.slots, tally).map_err(|errno| ("flushing", errno))?;
+        path.reap(Wait::All, &mut flow.slots, tally)
+            .map_err(|errno| ("waiting for the last zero-copy completions", errno))?;
+        path.socket()
+            .shutdown(std::net::Shutdown::Write)
+            .map_err(|error| ("shutdown(SHUT_WR)", error.errno))?;
+    }
+    Ok(())
+}
+
+/// One flow of a receiving worker.
+pub struct ReceiveFlow<P, C> {
+    /// The path, on this flow's socket.
+    pub path: P,
+    /// What looks at the bytes.
+    pub content: C,
+}
+
+/// Receives until every flow has ended.
+///
+/// # Errors
+/// The call that failed, and where.
+pub fn receive<P: ReceivePath, C: Content>(
+    flows: &mut [ReceiveFlow<P, C>],
+    buffer: &mut [u8],
+    gate: &Gate,
+    watch: &mut Watch<ReceiveTally>,
+    tally: &mut ReceiveTally,
+) -> Result<(), (&'static str, Errno)> {
+    wait_for_start(gate);
+    if let [flow] = flows {
+        loop {
+            let word = gate.word();
+            if watch.is_edge(word) {
+                watch.cross(word, *tally, tally.received_bytes, [flow.path.socket()].into_iter());
+            }
+            let taken = flow.path.take(buffer, &mut flow.content, tally);
+            if taken.map_err(|errno| ("receiving", errno))? == Taken::End {
+                return Ok(());
+            }
+        }
+    }
+    receive_many(flows, buffer, gate, watch, tally)
+}
+
+/// Several flows: wait for any, then one call on each that is ready, so that no flow is starved.
+fn receive_many<P: ReceivePath, C: Content>(
+    flows: &mut [ReceiveFlow<P, C>],
+    buffer: &mut [u8],
+    gate: &Gate,
+    watch: &mut Watch<ReceiveTally>,
+    tally: &mut ReceiveTally,
+) -> Result<(), (&'static str, Errno)> {
+    let epoll = Epoll::new().map_err(|error| ("epoll_create1", error.errno))?;
+    for (number, flow) in flows.iter().enumerate() {
+        epoll.add(flow.path.socket(), number as u64).map_err(|error| ("epoll_ctl", error.errno))?;
+    }
+    let mut events = EpollEvents::new(flows.len());
+    let mut open = flows.len();
+    while open > 0 {
+        tally.calls.epoll_wait += 1;
+        match epoll.wait(&mut events, -1) {
+            Ok(_) => {}
+            Err(errno) if errno.is_interrupted() => tally.interrupted += 1,
+            Err(errno) => return Err(("epoll_wait", errno)),
+        }
+        for (number, _) in events.ready() {
+            let word = gate.word();
+            if watch.is_edge(word) {
+                let sockets = flows.iter().map(|flow| flow.path.socket());
+                watch.cross(word, *tally, tally.received_bytes, sockets);
+            }
+            let Some(flow) = usize::try_from(number).ok().and_then(|n| flows.get_mut(n)) else {
+                continue;
+            };
+            let taken = flow.path.take(buffer, &mut flow.content, tally);
+            if taken.map_err(|errno| ("receiving", errno))? == Taken::End {
+                epoll
+                    .remove(flow.path.socket())
+                    .map_err(|error| ("epoll_ctl(EPOLL_CTL_DEL)", error.errno))?;
+                open -= 1;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! A1': copy the fields into one buffer, then one `send()`.
+
+use kernel::Errno;
+use kernel::arena::Arena;
+use kernel::socket::Socket;
+use model::message::{Field, Message};
+use model::record::SendTally;
+
+use super::{SendOptions, SendPath, send_all, start};
+use crate::slots::{Slot, Slots};
+
+/// The "traditional approach" that the paper compares with.
+#[derive(Debug)]
+pub struct Staged {
+    socket: Socket,
+    fields: Vec<Field>,
+    stride: usize,
+    buffer: Vec<u8>,
+}
+
+impl SendPath for Staged {
+    fn open(socket: Socket, message: &Message, _: &SendOptions) -> Result<Self, String> {
+        let buffer = vec![0; message.bytes()];
+        Ok(Self { socket, fields: message.fields().to_vec(), stride: message.stride(), buffer })
+    }
+
+    fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    #[inline]
+    fn submit(
+        &mut self,
+        arena: &Arena,
+        slot: Slot,
+        _: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
+        let start = start(slot, self.stride);
+        let mut filled = 0;
+        for field in &self.fields {
+            let from = start + field.offset;
+            let to = filled + field.length;
+            self.buffer[filled..to].copy_from_slice(arena.bytes(from..from + field.length));
+            filled = to;
+        }
+        tally.staged_bytes += filled as u64;
+        send_all(&self.socket, &self.buffer, tally)?;
+        tally.messages += 1;
+        Ok(())
+    }
+}

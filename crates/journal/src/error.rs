@@ -1,0 +1,206 @@
+//! How the journal and the run directory fail: one line each, with the remedy.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use model::PlanError;
+use thiserror::Error;
+
+use crate::line::VERSION;
+
+/// Which exit code an error asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// What was named cannot be used so: exit code 2.
+    Usage,
+    /// This machine cannot do it now: exit code 3.
+    Cannot,
+}
+
+/// Why a run directory or its journal cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// A new run was to be put where something is already.
+    #[error(
+        "{0} exists and is not empty: go on with that run by --resume {0}, or name another directory with --out"
+    )]
+    Exists(PathBuf),
+    /// A file stands where a directory should.
+    #[error("{0} is not a directory: name a run directory")]
+    NotADirectory(PathBuf),
+    /// A file of the run is not there.
+    #[error("there is no {0}: is its directory a run directory?")]
+    Missing(PathBuf),
+    /// Another process holds the journal.
+    #[error(
+        "another copycost is writing to this run ({0}): wait until it ends, or name another run"
+    )]
+    Locked(PathBuf),
+    /// The journal was written by another version.
+    #[error(
+        "{path}: line {line} is of journal version {found}, and this copycost reads version {reads}: use the copycost that wrote it",
+        reads = VERSION
+    )]
+    OtherVersion {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+        /// The version that the line names.
+        found: u64,
+    },
+    /// A line before the last one is not what was written.
+    #[error("{path}: line {line} is damaged ({why}): take the file from a copy, or keep what is whole before it: {}", keep(path, *line))]
+    Damaged {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A line is whole, but of a kind that this program does not know.
+    #[error(
+        "{path}: line {line} is a record of the unknown kind \"{kind}\": use the copycost that wrote it"
+    )]
+    UnknownKind {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+        /// The kind.
+        kind: String,
+    },
+    /// Lines are missing or doubled.
+    #[error(
+        "{path}: line {line} has sequence number {found} where {expected} belongs, so lines are missing or doubled: take the file from a copy, or keep what is whole before it: {}",
+        keep(path, *line)
+    )]
+    Gap {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+        /// The number that belongs there.
+        expected: u64,
+        /// The number that is there.
+        found: u64,
+    },
+    /// `plan.toml` is wrong.
+    #[error("{path}: {why}")]
+    Plan {
+        /// The plan file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        why: PlanError,
+    },
+    /// `host.json` is wrong.
+    #[error("{path}: {why}: take the file from a copy; it describes the machine that measured")]
+    Host {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        why: String,
+    },
+    /// The disk or the quota is full.
+    #[error(
+        "no space left to write {0}: what was measured before is kept; make room, then go on with --resume"
+    )]
+    Full(PathBuf),
+    /// Writing failed.
+    #[error("cannot write {path}: {why}{}", remedy(why))]
+    Unwritable {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's answer.
+        why: io::Error,
+    },
+    /// Reading failed.
+    #[error("cannot read {path}: {why}{}", remedy(why))]
+    Unreadable {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's answer.
+        why: io::Error,
+    },
+    /// A record would not read back, so it was not written.
+    #[error(
+        "a record was not written to {path} because it would not read back ({why}): report this as a fault of copycost"
+    )]
+    WouldNotReadBack {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An earlier write failed and left the file in doubt.
+    #[error(
+        "nothing more is written to {0} after a write that failed: go on with --resume once that is mended"
+    )]
+    Broken(PathBuf),
+}
+
+impl JournalError {
+    /// Which exit code it asks for.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Exists(_)
+            | Self::NotADirectory(_)
+            | Self::Missing(_)
+            | Self::Locked(_)
+            | Self::OtherVersion { .. }
+            | Self::Damaged { .. }
+            | Self::UnknownKind { .. }
+            | Self::Gap { .. }
+            | Self::Plan { .. }
+            | Self::Host { .. } => Class::Usage,
+            Self::Full(_)
+            | Self::Unwritable { .. }
+            | Self::Unreadable { .. }
+            | Self::WouldNotReadBack { .. }
+            | Self::Broken(_) => Class::Cannot,
+        }
+    }
+
+    pub(crate) fn writing(path: &Path, why: io::Error) -> Self {
+        if is_full(&why) {
+            Self::Full(path.to_owned())
+        } else {
+            Self::Unwritable { path: path.to_owned(), why }
+        }
+    }
+
+    pub(crate) fn reading(path: &Path, why: io::Error) -> Self {
+        if why.kind() == io::ErrorKind::NotFound {
+            Self::Missing(path.to_owned())
+        } else {
+            Self::Unreadable { path: path.to_owned(), why }
+        }
+    }
+}
+
+fn is_full(why: &io::Error) -> bool {
+    matches!(
+        why.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+fn keep(path: &Path, line: u64) -> String {
+    format!("head -n {} {}", line.saturating_sub(1), path.display())
+}
+
+/// What to do about the commonest of the system's answers.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "ErrorKind is open; most answers have no remedy of ours"
+)]
+fn remedy(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::PermissionDenied => ": name a directory that belongs to you with --out",
+        io::ErrorKind::ReadOnlyFilesystem => ": name a directory on another file system with --out",
+        io::ErrorKind::NotADirectory => ": a part of that path is a file; name another with --out",
+        _ => "",
+    }
+}

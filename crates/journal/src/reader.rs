@@ -1,0 +1,151 @@
+//! Reads a journal line by line; a torn last line never happened, damage elsewhere is an error.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+use model::record::Record;
+
+use crate::error::JournalError;
+use crate::line::{Flaw, decode, holds_more_than_a_line, may_begin_a_journal};
+
+/// A longer line is no record of ours; without a bound one damaged file could fill the memory.
+const LONGEST_LINE: u64 = 64 << 20;
+
+/// A last line that was being written when its process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// The line, from 1.
+    pub line: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+impl fmt::Display for Torn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the journal's last line ({}, {} bytes) was torn when the run ended, so its record is left out",
+            self.line, self.bytes
+        )
+    }
+}
+
+/// The records of a journal, in order. After the first error there are no more.
+#[derive(Debug)]
+pub struct Reader<R = BufReader<File>> {
+    source: R,
+    path: PathBuf,
+    line: u64,
+    whole_bytes: u64,
+    torn: Option<Torn>,
+    done: bool,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    /// Opens a journal for reading. A run that is still being written can be read.
+    ///
+    /// # Errors
+    /// The file is missing or unreadable.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let file = File::open(path).map_err(|why| JournalError::reading(path, why))?;
+        Ok(Self::over(BufReader::new(file), path))
+    }
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads from any source; the path is for messages.
+    pub fn over(source: R, path: &Path) -> Self {
+        let path = path.to_owned();
+        Self { source, path, line: 0, whole_bytes: 0, torn: None, done: false, buffer: Vec::new() }
+    }
+
+    /// The torn last line, once the end was reached.
+    pub fn torn(&self) -> Option<Torn> {
+        self.torn
+    }
+
+    /// Bytes of the whole lines read so far.
+    pub fn whole_bytes(&self) -> u64 {
+        self.whole_bytes
+    }
+
+    /// Records read so far, which is also the last sequence number.
+    pub fn records(&self) -> u64 {
+        self.line
+    }
+
+    /// All records, and the torn last line if there was one.
+    ///
+    /// # Errors
+    /// As the iterator's.
+    pub fn read_all(mut self) -> Result<(Vec<Record>, Option<Torn>), JournalError> {
+        let records = self.by_ref().collect::<Result<_, _>>()?;
+        Ok((records, self.torn))
+    }
+
+    fn step(&mut self) -> Result<Option<Record>, JournalError> {
+        self.buffer.clear();
+        let read = (&mut self.source).take(LONGEST_LINE).read_until(b'\n', &mut self.buffer);
+        let bytes = read.map_err(|why| JournalError::reading(&self.path, why))? as u64;
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let line = self.line + 1;
+        let ended = self.buffer.pop_if(|byte| *byte == b'\n').is_some();
+        let is_last = self
+            .source
+            .fill_buf()
+            .map_err(|why| JournalError::reading(&self.path, why))?
+            .is_empty();
+        let record = if ended {
+            decode(&mut self.buffer, line)
+        } else {
+            Err(Flaw::Damaged(if is_last { "its end is missing" } else { "it is too long" }))
+        };
+        let path = || self.path.clone();
+        match record {
+            Ok(record) => {
+                self.line = line;
+                self.whole_bytes += bytes;
+                Ok(Some(record))
+            }
+            Err(Flaw::Damaged(_))
+                if is_last
+                    && (line > 1 || may_begin_a_journal(&self.buffer))
+                    && !holds_more_than_a_line(&self.buffer) =>
+            {
+                self.torn = Some(Torn { line, bytes });
+                Ok(None)
+            }
+            Err(Flaw::Damaged(why)) => {
+                Err(JournalError::Damaged { path: path(), line, why: why.to_owned() })
+            }
+            Err(Flaw::Unreadable(why)) => Err(JournalError::Damaged { path: path(), line, why }),
+            Err(Flaw::OtherVersion(found)) => {
+                Err(JournalError::OtherVersion { path: path(), line, found })
+            }
+            Err(Flaw::UnknownKind(kind)) => {
+                Err(JournalError::UnknownKind { path: path(), line, kind })
+            }
+            Err(Flaw::OtherSequence(found)) => {
+                Err(JournalError::Gap { path: path(), line, expected: line, found })
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for Reader<R> {
+    type Item = Result<Record, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let step = self.step().transpose();
+        self.done = !matches!(step, Some(Ok(_)));
+        step
+    }
+}

@@ -1,0 +1,185 @@
+//! Appends records: one write and one sync each, under a lock for the writer's life.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use model::record::Record;
+
+use crate::error::JournalError;
+use crate::line::{decode, encode};
+use crate::reader::{Reader, Torn};
+
+/// Where lines go: a file, or in tests something that fails on purpose.
+pub trait Store {
+    /// Appends bytes, some of them perhaps.
+    ///
+    /// # Errors
+    /// As `write(2)`.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Returns when what was written would survive a power cut.
+    ///
+    /// # Errors
+    /// As `fdatasync(2)`.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Cuts to a length in bytes.
+    ///
+    /// # Errors
+    /// As `ftruncate(2)`.
+    fn truncate(&mut self, bytes: u64) -> io::Result<()>;
+}
+
+impl Store for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(self, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.set_len(bytes)
+    }
+}
+
+/// The one process that may append to a journal.
+pub struct Writer {
+    store: Box<dyn Store>,
+    path: PathBuf,
+    records: u64,
+    bytes: u64,
+    broken: bool,
+}
+
+/// A journal opened to go on with.
+pub struct Resumed {
+    /// Appends after what is there.
+    pub writer: Writer,
+    /// What is there.
+    pub records: Vec<Record>,
+    /// The torn last line that was cut off.
+    pub torn: Option<Torn>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("path", &self.path)
+            .field("records", &self.records)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Begins a journal in a new file.
+    ///
+    /// # Errors
+    /// The file exists, cannot be made, or is locked.
+    pub fn create(path: &Path) -> Result<Self, JournalError> {
+        let file = OpenOptions::new().append(true).create_new(true).open(path).map_err(|why| {
+            if why.kind() == io::ErrorKind::AlreadyExists {
+                JournalError::Exists(path.parent().unwrap_or(path).to_owned())
+            } else {
+                JournalError::writing(path, why)
+            }
+        })?;
+        lock(&file, path)?;
+        Ok(Self::over(Box::new(file), path))
+    }
+
+    /// Opens a journal to go on with: reads it whole, and cuts off a torn last line, all under the lock.
+    ///
+    /// # Errors
+    /// It is missing, unwritable, locked, of another version, or damaged elsewhere than at its end.
+    pub fn resume(path: &Path) -> Result<Resumed, JournalError> {
+        let opened = OpenOptions::new().read(true).append(true).open(path);
+        let file = opened.map_err(|why| {
+            if why.kind() == io::ErrorKind::NotFound {
+                JournalError::Missing(path.to_owned())
+            } else {
+                JournalError::writing(path, why)
+            }
+        })?;
+        lock(&file, path)?;
+        let mut reader = Reader::over(BufReader::new(&file), path);
+        let records = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
+        let (bytes, torn) = (reader.whole_bytes(), reader.torn());
+        if torn.is_some() {
+            let cut = file.set_len(bytes).and_then(|()| file.sync_data());
+            cut.map_err(|why| JournalError::writing(path, why))?;
+        }
+        let mut writer = Self::over(Box::new(file), path);
+        writer.bytes = bytes;
+        writer.records = records.len() as u64;
+        Ok(Resumed { writer, records, torn })
+    }
+
+    /// Writes to an empty store; the path is for messages.
+    pub fn over(store: Box<dyn Store>, path: &Path) -> Self {
+        Self { store, path: path.to_owned(), records: 0, bytes: 0, broken: false }
+    }
+
+    /// Appends a record and returns when it would survive a power cut.
+    ///
+    /// # Errors
+    /// The disk is full or the file cannot be written. What came before stays readable: a line that was written in
+    /// part is cut off, and where even that fails it is a torn last line, after which nothing is written.
+    pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        if self.broken {
+            return Err(JournalError::Broken(self.path.clone()));
+        }
+        let sequence = self.records + 1;
+        let would_not = |why| JournalError::WouldNotReadBack { path: self.path.clone(), why };
+        let line = encode(sequence, record).map_err(would_not)?;
+        // A figure that JSON cannot hold (NaN becomes null) would make the whole journal unreadable.
+        let mut copy = line.get(..line.len().saturating_sub(1)).unwrap_or_default().to_vec();
+        decode(&mut copy, sequence).map_err(|flaw| would_not(format!("{flaw:?}")))?;
+        if let Err(why) = write_whole(self.store.as_mut(), &line) {
+            // After a failed sync nobody knows what is on the disk, so the line is taken back in either case.
+            let taken_back = self.store.truncate(self.bytes).and_then(|()| self.store.sync());
+            self.broken = taken_back.is_err();
+            return Err(JournalError::writing(&self.path, why));
+        }
+        self.records = sequence;
+        self.bytes += line.len() as u64;
+        Ok(())
+    }
+
+    /// Records in the journal.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The journal's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// One write in all but rare cases, then one sync.
+fn write_whole(store: &mut dyn Store, line: &[u8]) -> io::Result<()> {
+    struct Through<'s>(&'s mut dyn Store);
+    impl io::Write for Through<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    Through(store).write_all(line)?;
+    store.sync()
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked(path.to_owned())),
+        // A file system without locks (some network ones) must not keep anybody from measuring.
+        Err(TryLockError::Error(why)) if why.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(why)) => Err(JournalError::writing(path, why)),
+    }
+}

@@ -1,0 +1,155 @@
+//! Cuts, flips and worse: what reads is always a beginning of what was written, and damage is told.
+
+use std::fs;
+use std::path::Path;
+
+use journal::{JournalError, Reader, Torn, Writer};
+use model::record::Record;
+use proptest::prelude::*;
+
+use crate::made;
+
+fn written(records: &[Record]) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.jsonl");
+    let mut writer = Writer::create(&path).unwrap();
+    for record in records {
+        writer.append(record).unwrap();
+    }
+    fs::read(path).unwrap()
+}
+
+fn read(bytes: &[u8]) -> Result<(Vec<Record>, Option<Torn>), JournalError> {
+    Reader::over(bytes, Path::new("journal.jsonl")).read_all()
+}
+
+#[test]
+fn every_record_reads_back_as_it_was_written() {
+    let mut records = made::journal();
+    records.push(made::finished(0.1 + 0.2, u64::MAX));
+    assert_eq!(read(&written(&records)).unwrap(), (records, None));
+}
+
+#[test]
+fn a_torn_tail_never_happened_wherever_the_journal_is_cut() {
+    let records = made::journal();
+    let bytes = written(&records);
+    for cut in 0..=bytes.len() {
+        let kept = &bytes[..cut];
+        let whole = kept.iter().filter(|byte| **byte == b'\n').count();
+        let (left, torn) = read(kept).unwrap();
+        assert_eq!(left, records[..whole], "cut at {cut}");
+        let tail = kept.len() - kept.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let expected = (tail > 0).then(|| Torn { line: whole as u64 + 1, bytes: tail as u64 });
+        assert_eq!(torn, expected, "cut at {cut}");
+    }
+}
+
+#[test]
+fn no_flipped_bit_is_ever_accepted() {
+    let records = made::journal();
+    let bytes = written(&records);
+    let last_line = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        match read(&flipped) {
+            Err(error) => assert!(error.to_string().contains("line "), "{error}"),
+            Ok((left, torn)) => {
+                assert!(bit / 8 >= last_line, "bit {bit} before the last line went unnoticed");
+                assert_eq!(left, records[..records.len() - 1], "bit {bit}");
+                assert!(torn.is_some(), "bit {bit}");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_in_the_middle_names_file_line_and_remedy() {
+    let mut bytes = written(&made::journal());
+    let third = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(1).unwrap().0 + 40;
+    bytes[third] = b'X';
+    let error = read(&bytes).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "journal.jsonl: line 3 is damaged (its checksum is wrong): take the file from a copy, or keep what is whole before it: head -n 2 journal.jsonl"
+    );
+    assert_eq!(error.class(), journal::Class::Usage);
+}
+
+#[test]
+fn missing_doubled_and_exchanged_lines_are_told() {
+    let bytes = written(&made::journal());
+    let lines: Vec<_> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    for (order, line) in
+        [([0, 2, 3, 4].as_slice(), 2), (&[0, 1, 1, 2], 3), (&[1, 0, 2], 1), (&[0, 1, 2, 4], 4)]
+    {
+        let changed: Vec<u8> = order.iter().flat_map(|at| lines[*at]).copied().collect();
+        let error = read(&changed).unwrap_err();
+        assert!(matches!(error, JournalError::Gap { line: at, .. } if at == line), "{error}");
+    }
+}
+
+/// A line with a right sum, from another program.
+fn sealed(before: &str) -> String {
+    format!("{before},\"crc32\":\"{:08x}\"}}\n", crc32fast::hash(before.as_bytes()))
+}
+
+#[test]
+fn another_version_is_told_with_both_versions_even_in_the_last_line() {
+    for line in
+        [sealed(r#"{"v":2,"seq":1,"kind":"finish","body":{}"#), "{\"v\":2,\"sum\":0}\n".to_owned()]
+    {
+        let text = read(line.as_bytes()).unwrap_err().to_string();
+        assert!(
+            text.contains("line 1 is of journal version 2, and this copycost reads version 1"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_kind_is_told_and_not_skipped() {
+    let text = read(sealed(r#"{"v":1,"seq":1,"kind":"dance","body":{}"#).as_bytes())
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("line 1 is a record of the unknown kind \"dance\""), "{text}");
+}
+
+#[test]
+fn a_file_of_something_else_is_no_journal_with_a_torn_tail() {
+    for bytes in [b"round,block\n".as_slice(), b"\x89PNG", b"\n"] {
+        assert!(matches!(read(bytes), Err(JournalError::Damaged { line: 1, .. })));
+    }
+}
+
+#[test]
+fn after_an_error_a_reader_yields_nothing() {
+    let bytes = written(&made::journal());
+    let damaged = [b"x".as_slice(), &bytes].concat();
+    let mut reader = Reader::over(damaged.as_slice(), Path::new("j"));
+    assert!(reader.next().unwrap().is_err());
+    assert!(reader.next().is_none());
+}
+
+proptest! {
+    #[test]
+    fn whatever_replaces_a_stretch_of_bytes_no_record_is_invented(
+        from in 0_usize..2000, length in 0_usize..300, with in proptest::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let records = made::journal();
+        let mut bytes = written(&records);
+        let from = from % bytes.len();
+        let to = (from + length).min(bytes.len());
+        bytes.splice(from..to, with);
+        if let Ok((left, _)) = read(&bytes) {
+            prop_assert!(records.starts_with(&left));
+        }
+    }
+
+    #[test]
+    fn every_figure_reads_back_to_the_last_bit(rtt_us in 0.0_f64..1e9, bytes in any::<u64>()) {
+        let record = made::finished(rtt_us, bytes);
+        prop_assert_eq!(read(&written(std::slice::from_ref(&record))).unwrap().0, [record]);
+    }
+}

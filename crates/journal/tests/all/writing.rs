@@ -1,0 +1,192 @@
+//! Appending, locking, resuming, and disks that fail.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use journal::{Class, JournalError, Reader, Store, Writer};
+
+use crate::made;
+
+fn place() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.jsonl");
+    (directory, path)
+}
+
+#[test]
+fn each_record_is_in_the_file_when_append_returns() {
+    let (_directory, path) = place();
+    let mut writer = Writer::create(&path).unwrap();
+    for (at, record) in made::journal().iter().enumerate() {
+        writer.append(record).unwrap();
+        assert_eq!(Reader::open(&path).unwrap().read_all().unwrap().0, made::journal()[..=at]);
+    }
+    assert_eq!(writer.records(), 5);
+}
+
+#[test]
+fn a_journal_goes_on_from_every_byte_at_which_it_was_cut() {
+    let (_directory, path) = place();
+    let mut writer = Writer::create(&path).unwrap();
+    for record in &made::journal() {
+        writer.append(record).unwrap();
+    }
+    drop(writer);
+    let bytes = fs::read(&path).unwrap();
+    // A sync for each byte would be slow; the boundaries and their neighbours are what matters here.
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let cuts =
+        ends.flat_map(|end| [end.saturating_sub(1), end, (end + 1).min(bytes.len())]).chain([0, 5]);
+    for cut in cuts {
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let mut resumed = Writer::resume(&path).unwrap();
+        let whole = resumed.records.len();
+        assert_eq!(resumed.records, made::journal()[..whole]);
+        assert_eq!(resumed.torn.is_some(), cut > 0 && bytes[cut - 1] != b'\n');
+        resumed.writer.append(&made::round(9)).unwrap();
+        drop(resumed);
+        let (records, torn) = Reader::open(&path).unwrap().read_all().unwrap();
+        assert_eq!((records.len(), torn), (whole + 1, None), "cut at {cut}");
+        assert_eq!(records[whole], made::round(9));
+    }
+}
+
+#[test]
+fn a_second_writer_is_refused_while_the_first_lives() {
+    let (_directory, path) = place();
+    let mut writer = Writer::create(&path).unwrap();
+    writer.append(&made::segment()).unwrap();
+    let error = Writer::resume(&path).err().unwrap();
+    assert!(error.to_string().starts_with("another copycost is writing to this run"), "{error}");
+    assert!(matches!(Writer::create(&path), Err(JournalError::Exists(_))));
+    drop(writer);
+    assert_eq!(Writer::resume(&path).unwrap().records.len(), 1);
+}
+
+#[test]
+fn resume_refuses_a_missing_journal_and_leaves_a_damaged_one_as_it_is() {
+    let (_directory, path) = place();
+    assert!(matches!(Writer::resume(&path), Err(JournalError::Missing(_))));
+    let mut writer = Writer::create(&path).unwrap();
+    writer.append(&made::segment()).unwrap();
+    writer.append(&made::round(1)).unwrap();
+    drop(writer);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(Writer::resume(&path), Err(JournalError::Damaged { line: 1, .. })));
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+/// A disk with so much room, on which cutting or syncing may fail.
+#[derive(Default)]
+struct Disk {
+    bytes: Vec<u8>,
+    room: usize,
+    sync_fails: bool,
+    cut_fails: bool,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Rc<RefCell<Disk>>);
+
+impl Store for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut disk = self.0.borrow_mut();
+        let taken = bytes.len().min(disk.room - disk.bytes.len());
+        if taken == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.bytes.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.0.borrow().sync_fails { Err(io::Error::other("medium error")) } else { Ok(()) }
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        let mut disk = self.0.borrow_mut();
+        if disk.cut_fails {
+            return Err(io::Error::other("medium error"));
+        }
+        disk.bytes.truncate(usize::try_from(bytes).unwrap());
+        Ok(())
+    }
+}
+
+fn on(disk: Disk) -> (Writer, Shared) {
+    let shared = Shared(Rc::new(RefCell::new(disk)));
+    (Writer::over(Box::new(shared.clone()), Path::new("run/journal.jsonl")), shared)
+}
+
+fn left(disk: &Shared) -> usize {
+    Reader::over(disk.0.borrow().bytes.as_slice(), Path::new("j")).read_all().unwrap().0.len()
+}
+
+#[test]
+fn a_full_disk_loses_the_record_in_hand_and_no_other() {
+    let (mut writer, disk) = on(Disk { room: 1000, ..Disk::default() });
+    let mut written = 0;
+    let error = loop {
+        match writer.append(&made::segment()) {
+            Ok(()) => written += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.class(), Class::Cannot);
+    assert_eq!(
+        error.to_string(),
+        "no space left to write run/journal.jsonl: what was measured before is kept; make room, then go on with --resume"
+    );
+    assert!(written > 0);
+    assert_eq!(left(&disk), written);
+    assert_eq!(disk.0.borrow().bytes.last(), Some(&b'\n'));
+    disk.0.borrow_mut().room = 100_000;
+    writer.append(&made::round(1)).unwrap();
+    assert_eq!(left(&disk), written + 1);
+}
+
+#[test]
+fn where_a_part_of_a_line_cannot_be_taken_back_nothing_is_written_after_it() {
+    let (mut writer, disk) = on(Disk { room: 150, cut_fails: true, ..Disk::default() });
+    writer.append(&made::finish()).unwrap();
+    assert!(matches!(writer.append(&made::segment()), Err(JournalError::Full(_))));
+    disk.0.borrow_mut().room = 100_000;
+    assert!(matches!(writer.append(&made::finish()), Err(JournalError::Broken(_))));
+    assert_eq!(left(&disk), 1);
+}
+
+#[test]
+fn a_failed_sync_is_an_error_and_the_record_is_taken_back() {
+    let (mut writer, disk) = on(Disk { room: 100_000, ..Disk::default() });
+    writer.append(&made::finish()).unwrap();
+    disk.0.borrow_mut().sync_fails = true;
+    let text = writer.append(&made::finish()).unwrap_err().to_string();
+    assert_eq!(text, "cannot write run/journal.jsonl: medium error");
+    assert_eq!(left(&disk), 1);
+}
+
+#[test]
+fn a_record_that_would_not_read_back_is_refused_before_it_spoils_the_journal() {
+    let (mut writer, disk) = on(Disk { room: 100_000, ..Disk::default() });
+    writer.append(&made::segment()).unwrap();
+    let error = writer.append(&made::finished(f64::NAN, 1)).unwrap_err();
+    assert!(matches!(error, JournalError::WouldNotReadBack { .. }), "{error}");
+    writer.append(&made::finish()).unwrap();
+    assert_eq!(left(&disk), 2);
+}
+
+#[test]
+fn a_real_device_without_room_is_told_as_such() {
+    let full = Path::new("/dev/full");
+    let Ok(file) = fs::OpenOptions::new().write(true).open(full) else {
+        eprintln!("skipped: /dev/full cannot be opened here");
+        return;
+    };
+    let error = Writer::over(Box::new(file), full).append(&made::finish()).unwrap_err();
+    assert!(matches!(error, JournalError::Full(_)), "{error}");
+}

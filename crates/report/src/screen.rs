@@ -1,0 +1,174 @@
+//! The one screen at the end of a run: the machine, the answer, the cells, the doubts, where the files lie.
+
+use std::fmt::Write as _;
+
+use analysis::metric::Metric;
+use analysis::summary::{CellEstimates, Summary};
+use model::host::Host;
+use model::{Class, Mark, Measured, Plan};
+
+use crate::numbers::{counted, duration, level, percent};
+use crate::plain_table::{Group, Table, TableRow};
+use crate::styled_text::{Line, Style, render};
+
+mod caveats;
+mod comparison;
+mod grid;
+mod machine_line;
+
+use grid::Grid;
+
+/// How to lay out a screen.
+#[derive(Clone, Copy, Debug)]
+pub struct ScreenOptions<'a> {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Whether to colour; the caller knows the terminal and `NO_COLOR`.
+    pub colour: bool,
+    /// The run directory, as the reader can type it.
+    pub directory: &'a str,
+}
+
+/// Narrower than this nothing is laid out; lines hang over instead.
+const NARROWEST: usize = 40;
+/// Wider than this no sentence is easy to read.
+const WIDEST_TEXT: usize = 120;
+/// More rows than this make no screen: a digest stands in for the table, which is in `results.csv`.
+const MOST_ROWS: usize = 40;
+
+/// The one screen at the end of a run. Every figure is one of the summary's, to three digits.
+pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOptions) -> String {
+    let width = options.width.max(NARROWEST);
+    let text_width = width.min(WIDEST_TEXT);
+    let grid = Grid::new(&summary.estimates);
+    let mut parts: Vec<String> = Vec::new();
+
+    let mut head = vec![machine_line::machine_line(summary, host, plan)];
+    if !grid.shared.is_empty() {
+        head.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
+    }
+    for warning in &summary.warnings {
+        head.push(Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, warning));
+    }
+    head.push(counts(summary, plan));
+    parts.push(render(&head, text_width, options.colour));
+
+    let measured = summary.estimates.iter().any(|entry| !entry.control && entry.trials > 0);
+    if measured {
+        if grid.rows() > MOST_ROWS {
+            parts.push(render(&grid.digest(options.directory), text_width, options.colour));
+        } else {
+            let table = grid.table().lines(width);
+            let notes = grid.notes(summary, plan);
+            parts.push(
+                render(&table, width, options.colour) + &render(&notes, text_width, options.colour),
+            );
+        }
+    } else {
+        parts.push(render(&grid::no_valid_trial(summary), text_width, options.colour));
+    }
+
+    let mut said = Vec::new();
+    if measured {
+        said.extend(comparison::comparisons(summary, plan, &grid));
+        said.extend(caveats::copied_share(summary, &grid));
+        said.extend(caveats::oversubscribed(summary));
+    }
+    parts.push(render(&said, text_width, options.colour));
+
+    let mut doubts = Vec::new();
+    if measured {
+        doubts.push(caveats::noise_floor(summary));
+        doubts.push(caveats::instrument_cost(summary));
+        doubts.push(caveats::not_claimed(summary, plan));
+    }
+    doubts.push(
+        Line::wrapped(2)
+            .and(Style::Strong, "Files: ")
+            .and(Style::Plain, options.directory)
+            .and(Style::Plain, " (summary.json, results.csv, trials.csv, paper.csv)"),
+    );
+    parts.push(render(&doubts, text_width, options.colour));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+/// `48 cells, 13 rounds, 4m58s; 41 within ±3 %; 2 marked; 0 invalid`, with what marked them.
+fn counts(summary: &Summary, plan: &Plan) -> Line {
+    let run = &summary.run;
+    let mut text = format!(
+        "{}, {}, {}{}",
+        counted(run.cells, "cell", "cells"),
+        counted(run.rounds, "round", "rounds"),
+        duration(model::Nanos(run.spent_ns)),
+        match run.finish.as_str() {
+            "time" => " (the time was spent)",
+            "interrupted" => " (interrupted)",
+            "failed" => " (failed)",
+            "unfinished" => " (unfinished)",
+            _ => "",
+        },
+    );
+    if run.segments > 1 {
+        let _ = write!(text, " in {} segments", run.segments);
+    }
+    if let (Some(precise), Some(precision)) = (run.precise_cells.value(), plan.measure.precision) {
+        let _ = write!(text, "; {precise} within ±{}", percent(precision.0));
+    }
+    let marked = |class: Class| {
+        let kinds = summary.marks.iter().filter(|(mark, _)| {
+            // Oversubscription has a line of its own.
+            mark.class() == class && **mark != Mark::Oversubscribed
+        });
+        let kinds: Vec<String> = kinds.map(|(mark, trials)| format!("{mark} {trials}")).collect();
+        if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
+    };
+    let _ = write!(
+        text,
+        "; of {}: {} marked{}; {} invalid{}",
+        counted(run.trials, "trial", "trials"),
+        run.noted_trials,
+        marked(Class::Noted),
+        run.void_trials,
+        marked(Class::Void),
+    );
+    if !run.without_valid_trial.is_empty() {
+        let cells = u32::try_from(run.without_valid_trial.len()).unwrap_or(u32::MAX);
+        let _ = write!(text, "; {} without a valid trial", counted(cells, "cell", "cells"));
+    }
+    Line::wrapped(2).and(Style::Plain, text)
+}
+
+/// All cells, controls too, one line each: id, trials, goodput and CPU with their intervals, marks.
+pub fn cells_table(summary: &Summary, width: usize, colour: bool) -> String {
+    let columns = ["trials", "goodput Gbit/s", "CPU ns per KiB, both sides", "marks"];
+    let group = Group { heading: String::new(), columns: columns.map(str::to_owned).to_vec() };
+    let rows = summary.estimates.iter().map(|entry| {
+        let figure = |metric: Metric| estimate(entry, metric).map_or_else(|| "-".to_owned(), level);
+        let marks: Vec<String> =
+            entry.marks.iter().map(|(mark, trials)| format!("{mark}={trials}")).collect();
+        TableRow::Figures(
+            entry.cell.id(),
+            vec![
+                entry.trials.to_string(),
+                figure(Metric::GoodputGbps),
+                figure(Metric::EndsCpuNsPerKib),
+                marks.join(" "),
+            ],
+        )
+    });
+    let corner = [String::new(), "cell".to_owned()];
+    let table = Table { corner, groups: vec![group], rows: rows.collect() };
+    let mut lines = table.lines(width.max(NARROWEST));
+    for (why, cells) in grid::absences(summary, summary.estimates.iter()) {
+        let ids: Vec<String> = cells.iter().map(|cell| cell.id()).collect();
+        let text = format!("{}: {why}", ids.join("; "));
+        lines.push(Line::wrapped(2).and(Style::Faint, "- ").and(Style::Plain, text));
+    }
+    render(&lines, width.max(NARROWEST), colour)
+}
+
+/// A cell's estimate of a metric, where there is one.
+fn estimate(entry: &CellEstimates, metric: Metric) -> Option<&analysis::summary::Estimate> {
+    entry.metrics.get(&metric).and_then(Measured::value)
+}

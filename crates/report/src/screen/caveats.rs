@@ -1,0 +1,130 @@
+//! What bounds the figures: copies, oversubscription, noise, the instruments, and what is not claimed.
+
+use std::collections::BTreeMap;
+
+use analysis::metric::Metric;
+use analysis::summary::{Estimate, Summary};
+use model::{Link, Measured, Plan, SendPath};
+
+use super::estimate;
+use super::grid::Grid;
+use crate::numbers::{counted, percent, ratio};
+use crate::styled_text::{Line, Style, whole};
+
+/// How many zero-copy completions were copied anyway.
+pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
+    let cells =
+        summary.estimates.iter().filter(|e| !e.control && e.cell.send_path == SendPath::Zerocopy);
+    let mut shares: Vec<(&Estimate, Link)> =
+        cells.filter_map(|e| Some((estimate(e, Metric::CopiedShare)?, e.cell.link))).collect();
+    shares.sort_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean));
+    let ((low, _), (high, _)) = (shares.first()?, shares.last()?);
+    let share = match (percent(low.mean), percent(high.mean)) {
+        (low, high) if low == high => low,
+        (low, high) => format!("{low} to {high}"),
+    };
+    let reason = if low.mean >= 1.0 && shares.iter().all(|(_, link)| *link == Link::Loopback) {
+        " (loopback always copies)"
+    } else {
+        ""
+    };
+    let path = grid
+        .paths()
+        .iter()
+        .find(|path| **path == SendPath::Zerocopy)
+        .map_or("A3", |p| p.paper_name());
+    Some(Line::wrapped(2).and(Style::Strong, format!("{path}: ")).and(
+        Style::Plain,
+        format!("{} of its completions were copied anyway{reason}", whole(&share)),
+    ))
+}
+
+/// `8 threads: oversubscribed (16 busy threads on 8 CPUs), no cause is claimed`.
+pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
+    // A worker on each side of every thread counted.
+    let busy: BTreeMap<u32, u32> = summary
+        .estimates
+        .iter()
+        .filter(|entry| entry.oversubscribed && !entry.control)
+        .map(|entry| (entry.cell.threads.get(), 2 * entry.cell.threads.get()))
+        .collect();
+    let (last, _) = busy.last_key_value()?;
+    let list = |numbers: Vec<String>| numbers.join(", ");
+    let threads = list(busy.keys().map(ToString::to_string).collect());
+    let workers = list(busy.values().map(ToString::to_string).collect());
+    let noun = if busy.len() == 1 && *last == 1 { "thread" } else { "threads" };
+    let cpus = counted(summary.run.usable_cpus, "CPU", "CPUs");
+    Some(Line::wrapped(2).and(Style::Strong, format!("{threads} {noun}: ")).and(
+        Style::Plain,
+        format!("oversubscribed ({workers} busy threads on {cpus}), no cause is claimed"),
+    ))
+}
+
+/// What equal cells differ by.
+pub(super) fn noise_floor(summary: &Summary) -> Line {
+    let line = Line::wrapped(2).and(Style::Strong, "Noise floor: ");
+    match &summary.noise_floor {
+        Measured::Absent { absent } => line.and(Style::Plain, format!("not measured: {absent}")),
+        Measured::Value(floor) => {
+            let cpu = floor
+                .ends_cpu
+                .value()
+                .map_or_else(String::new, |e| format!(", CPU {}", whole(&ratio(e))));
+            let differ = if floor.equivalent {
+                ""
+            } else {
+                "; the twins are not equivalent: distrust small differences"
+            };
+            line.and(
+                Style::Plain,
+                format!(
+                    "a cell against its twin: goodput {}{cpu}; differences below {} cannot be seen here{differ}",
+                    whole(&ratio(&floor.goodput)),
+                    whole(&percent(floor.half_width)),
+                ),
+            )
+        }
+    }
+}
+
+/// What the cheap instruments cost.
+pub(super) fn instrument_cost(summary: &Summary) -> Line {
+    let cost = &summary.instrument_cost;
+    let edge = match &cost.edge_share {
+        Measured::Value(share) => format!("{} of the workers' CPU time", whole(&percent(*share))),
+        Measured::Absent { absent } => format!("not measured: {absent}"),
+    };
+    let against = match (&cost.ends_cpu_ratio, &cost.goodput_ratio) {
+        (Measured::Value(cpu), Measured::Value(goodput)) => {
+            format!(
+                "; with against without them: CPU {}, goodput {}",
+                whole(&ratio(cpu)),
+                whole(&ratio(goodput))
+            )
+        }
+        (Measured::Absent { absent }, _) | (_, Measured::Absent { absent }) => {
+            format!("; with against without them: not measured: {absent}")
+        }
+    };
+    Line::wrapped(2).and(Style::Strong, "Instruments: ").and(Style::Plain, edge + &against)
+}
+
+/// What no figure of this run can show.
+pub(super) fn not_claimed(summary: &Summary, plan: &Plan) -> Line {
+    let mut not = vec!["a cause of any difference".to_owned()];
+    if plan.factors.link.contains(&Link::Loopback) {
+        not.push("anything of a network card: loopback has none, and delivery copies what zero-copy sending spared".to_owned());
+    }
+    let counted = summary.estimates.iter().any(|entry| {
+        [Metric::SenderCyclesPerByte, Metric::SenderLlcMissesPerKib]
+            .iter()
+            .any(|m| estimate(entry, *m).is_some())
+    });
+    if !counted {
+        not.push("cycles and cache misses: they were not counted".to_owned());
+    }
+    if summary.run.preliminary {
+        not.push("any interval: fewer than 10 rounds are preliminary".to_owned());
+    }
+    Line::wrapped(2).and(Style::Strong, "Not claimed: ").and(Style::Plain, not.join("; "))
+}

@@ -1,0 +1,345 @@
+//! The cells as a grid: rows by what blocks share, columns by path.
+
+use std::collections::{BTreeMap, HashMap};
+
+use analysis::metric::Metric;
+use analysis::summary::{CellEstimates, Estimate, Summary};
+use model::{Bytes, Cell, Factor, Mark, Measured, Plan, SendPath};
+
+use super::estimate;
+use crate::numbers::{counted, percent, short};
+use crate::plain_table::{Group, Table, TableRow};
+use crate::styled_text::{Line, Style};
+
+/// The two figures of the table.
+const SHOWN: [(Metric, &str); 2] = [
+    (Metric::GoodputGbps, "goodput Gbit/s"),
+    (Metric::EndsCpuNsPerKib, "CPU ns per KiB, both sides"),
+];
+
+/// How cells are named on the screen: by what the plan varies.
+pub(super) struct Naming {
+    varied: Vec<Factor>,
+}
+
+impl Naming {
+    /// The columns' name of a cell: the paper's name of its path, and what else varies within a block.
+    pub(super) fn path(&self, cell: &Cell) -> String {
+        let mut name = cell.send_path.paper_name().to_owned();
+        for factor in self.others().filter(|factor| factor.is_within_block()) {
+            if !cell.is_default(factor) {
+                name.push_str(&format!(" {}={}", factor.id_key(), cell.get(factor)));
+            }
+        }
+        name
+    }
+
+    /// What its rows share: threads, and what else varies between blocks but the size.
+    pub(super) fn group(&self, cell: &Cell) -> String {
+        let mut name = counted(cell.threads.get(), "thread", "threads");
+        for factor in self.others().filter(|factor| !factor.is_within_block()) {
+            name.push_str(&format!(", {}={}", factor.id_key(), cell.get(factor)));
+        }
+        name
+    }
+
+    fn others(&self) -> impl Iterator<Item = Factor> + '_ {
+        let own =
+            |factor: &Factor| matches!(factor, Factor::Send | Factor::Message | Factor::Threads);
+        self.varied.iter().copied().filter(move |factor| !own(factor))
+    }
+}
+
+/// Rows that share all but the size.
+struct RowGroup<'a> {
+    name: String,
+    rows: Vec<(Bytes, Vec<Option<&'a CellEstimates>>)>,
+}
+
+/// The cells without controls, in the plan's order.
+pub(super) struct Grid<'a> {
+    /// What differs from the defaults in every cell alike.
+    pub(super) shared: String,
+    pub(super) naming: Naming,
+    columns: Vec<String>,
+    groups: Vec<RowGroup<'a>>,
+    paths: Vec<SendPath>,
+}
+
+/// The place of a name in a list, which it joins when it is new.
+fn place<K: Clone + Eq + std::hash::Hash>(
+    places: &mut HashMap<K, usize>,
+    key: &K,
+) -> (usize, bool) {
+    let next = places.len();
+    match places.get(key) {
+        Some(place) => (*place, false),
+        None => {
+            places.insert(key.clone(), next);
+            (next, true)
+        }
+    }
+}
+
+impl<'a> Grid<'a> {
+    pub(super) fn new(estimates: &'a [CellEstimates]) -> Self {
+        let entries: Vec<&CellEstimates> =
+            estimates.iter().filter(|entry| !entry.control).collect();
+        let (naming, shared) = naming(&entries);
+        let mut column_places = HashMap::new();
+        let mut columns = Vec::new();
+        let mut paths: Vec<SendPath> = Vec::new();
+        for entry in &entries {
+            let name = naming.path(&entry.cell);
+            if place(&mut column_places, &name).1 {
+                columns.push(name);
+            }
+            if !paths.contains(&entry.cell.send_path) {
+                paths.push(entry.cell.send_path);
+            }
+        }
+        let mut groups: Vec<RowGroup> = Vec::new();
+        let mut group_places = HashMap::new();
+        let mut row_places: HashMap<(usize, Bytes), usize> = HashMap::new();
+        for entry in entries {
+            let name = naming.group(&entry.cell);
+            let (group, new) = place(&mut group_places, &name);
+            if new {
+                groups.push(RowGroup { name, rows: Vec::new() });
+            }
+            let Some(rows) = groups.get_mut(group).map(|group| &mut group.rows) else { continue };
+            let size = entry.cell.message.bytes();
+            let row = *row_places.entry((group, size)).or_insert_with(|| {
+                rows.push((size, vec![None; columns.len()]));
+                rows.len() - 1
+            });
+            let column = column_places.get(&naming.path(&entry.cell)).copied().unwrap_or(0);
+            if let Some(cell) = rows.get_mut(row).and_then(|(_, cells)| cells.get_mut(column)) {
+                *cell = Some(entry);
+            }
+        }
+        Self { shared, naming, columns, groups, paths }
+    }
+
+    /// Rows of figures.
+    pub(super) fn rows(&self) -> usize {
+        self.groups.iter().map(|group| group.rows.len()).sum()
+    }
+
+    /// Names of the row groups.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    pub(super) fn paths(&self) -> &[SendPath] {
+        &self.paths
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &'a CellEstimates> + '_ {
+        self.groups
+            .iter()
+            .flat_map(|group| &group.rows)
+            .flat_map(|(_, cells)| cells.iter().flatten().copied())
+    }
+
+    pub(super) fn table(&self) -> Table {
+        let mut rows = Vec::new();
+        for (index, group) in self.groups.iter().enumerate() {
+            if index > 0 {
+                rows.push(TableRow::Section(group.name.clone()));
+            }
+            for (size, cells) in &group.rows {
+                let figures = SHOWN.iter().flat_map(|(metric, _)| {
+                    cells.iter().map(move |cell| {
+                        cell.map_or_else(String::new, |entry| figure(entry, *metric))
+                    })
+                });
+                rows.push(TableRow::Figures(size.to_string(), figures.collect()));
+            }
+        }
+        let first = self.groups.first().map_or_else(String::new, |group| group.name.clone());
+        Table {
+            corner: [first, "size".to_owned()],
+            groups: SHOWN
+                .iter()
+                .map(|(_, heading)| Group {
+                    heading: (*heading).to_owned(),
+                    columns: self.columns.clone(),
+                })
+                .collect(),
+            rows,
+        }
+    }
+
+    /// What the signs in the table mean, and why figures are absent.
+    pub(super) fn notes(&self, summary: &Summary, plan: &Plan) -> Vec<Line> {
+        let mut legend = vec![self.legend()];
+        if let Some(precision) = plan.measure.precision
+            && self.entries().any(is_imprecise)
+        {
+            legend.push(format!("~ an interval wider than ±{}", percent(precision.0)));
+        }
+        if self.entries().any(is_noted) {
+            legend.push("* some trials are marked".to_owned());
+        }
+        let mut lines = vec![Line::wrapped(2).and(Style::Faint, legend.join("; "))];
+        for (why, cells) in absences(summary, self.entries()) {
+            lines.push(
+                Line::wrapped(2)
+                    .and(Style::Faint, "- ")
+                    .and(Style::Plain, format!("{}: {why}", self.named(&cells))),
+            );
+        }
+        lines
+    }
+
+    /// `A3 at 64 B, 1 thread and 3 more cells`.
+    fn named(&self, cells: &[&Cell]) -> String {
+        let Some(first) = cells.first() else { return String::new() };
+        let name = format!(
+            "{} at {}, {}",
+            self.naming.path(first),
+            first.message.bytes(),
+            self.naming.group(first)
+        );
+        match cells.len() - 1 {
+            0 => name,
+            more => format!(
+                "{name} and {}",
+                counted(u32::try_from(more).unwrap_or(u32::MAX), "more cell", "more cells")
+            ),
+        }
+    }
+
+    fn legend(&self) -> String {
+        let paths: Vec<String> =
+            self.paths.iter().map(|path| format!("{} {path}", path.paper_name())).collect();
+        paths.join(", ")
+    }
+
+    /// The range of each path's figures, where a table would not fit a screen.
+    pub(super) fn digest(&self, directory: &str) -> Vec<Line> {
+        let mut lines = vec![Line::wrapped(2).and(
+            Style::Strong,
+            format!("The table has {} rows; it is in {directory}/results.csv. In short, over all of them:", self.rows()),
+        )];
+        for (index, column) in self.columns.iter().enumerate() {
+            let cells: Vec<&CellEstimates> = self
+                .groups
+                .iter()
+                .flat_map(|group| &group.rows)
+                .filter_map(|(_, cells)| cells.get(index).copied().flatten())
+                .collect();
+            let range = |metric: Metric| {
+                let mut estimates: Vec<&Estimate> =
+                    cells.iter().filter_map(|entry| estimate(entry, metric)).collect();
+                estimates.sort_by(|a, b| a.mean.total_cmp(&b.mean));
+                match (estimates.first(), estimates.last()) {
+                    (Some(low), Some(high)) => {
+                        format!("{} to {}", short(low.mean), short(high.mean))
+                    }
+                    (None, _) | (_, None) => "-".to_owned(),
+                }
+            };
+            lines.push(Line::wrapped(4).and(
+                Style::Plain,
+                format!(
+                    "{column}: goodput {} Gbit/s, CPU {} ns per KiB, both sides",
+                    range(Metric::GoodputGbps),
+                    range(Metric::EndsCpuNsPerKib)
+                ),
+            ));
+        }
+        lines.push(Line::wrapped(2).and(Style::Faint, self.legend()));
+        lines
+    }
+}
+
+fn naming(entries: &[&CellEstimates]) -> (Naming, String) {
+    let Some((first, rest)) = entries.split_first() else {
+        return (Naming { varied: Vec::new() }, String::new());
+    };
+    let (varied, shared): (Vec<Factor>, Vec<Factor>) = Factor::ALL.iter().partition(|factor| {
+        let value = first.cell.get(**factor);
+        rest.iter().any(|entry| entry.cell.get(**factor) != value)
+    });
+    let named = |factor: &&Factor| {
+        // These three stand in the table.
+        !matches!(factor, Factor::Send | Factor::Message | Factor::Threads)
+            && !first.cell.is_default(**factor)
+    };
+    let shared: Vec<String> = shared
+        .iter()
+        .filter(named)
+        .map(|factor| format!("{}={}", factor.id_key(), first.cell.get(*factor)))
+        .collect();
+    (Naming { varied }, shared.join(" "))
+}
+
+fn is_imprecise(entry: &CellEstimates) -> bool {
+    entry.precise == Measured::Value(false)
+}
+
+/// Whether trials of the cell are marked with more than what its thread count says anyway.
+fn is_noted(entry: &CellEstimates) -> bool {
+    entry.marks.keys().any(|mark| *mark != Mark::Oversubscribed)
+}
+
+fn figure(entry: &CellEstimates, metric: Metric) -> String {
+    let Some(estimate) = estimate(entry, metric) else { return "-".to_owned() };
+    let mut text = short(estimate.mean);
+    if metric == Metric::GoodputGbps {
+        text.push_str(if is_imprecise(entry) { "~" } else { "" });
+        text.push_str(if is_noted(entry) { "*" } else { "" });
+    }
+    text
+}
+
+/// Why figures of the table are absent, and of which cells.
+pub(super) fn absences<'a>(
+    summary: &'a Summary,
+    entries: impl Iterator<Item = &'a CellEstimates>,
+) -> BTreeMap<&'a str, Vec<&'a Cell>> {
+    let mut absent: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
+    for entry in entries {
+        let missing = SHOWN.iter().find_map(|(metric, _)| match entry.metrics.get(metric) {
+            Some(Measured::Value(_)) => None,
+            Some(Measured::Absent { absent }) => Some(absent.as_str()),
+            None => Some("not in the summary"),
+        });
+        if let Some(reason) = missing {
+            let why = summary
+                .run
+                .without_valid_trial
+                .get(&entry.cell.id())
+                .map_or(reason, String::as_str);
+            absent.entry(why).or_default().push(&entry.cell);
+        }
+    }
+    absent
+}
+
+/// What stands where the table would: that there is nothing to show, and why.
+pub(super) fn no_valid_trial(summary: &Summary) -> Vec<Line> {
+    const MOST_REASONS: usize = 5;
+    let mut lines = vec![
+        Line::wrapped(2)
+            .and(Style::Warning, "! ")
+            .and(Style::Strong, "No valid trial: this run has no figures to show."),
+    ];
+    let mut reasons: BTreeMap<&str, u32> = BTreeMap::new();
+    for reason in summary.run.without_valid_trial.values() {
+        *reasons.entry(reason).or_default() += 1;
+    }
+    for (reason, cells) in reasons.iter().take(MOST_REASONS) {
+        let cells = counted(*cells, "cell", "cells");
+        lines.push(Line::wrapped(4).and(Style::Plain, format!("  {cells}: {reason}")));
+    }
+    if reasons.len() > MOST_REASONS {
+        lines.push(
+            Line::wrapped(4)
+                .and(Style::Plain, "  more reasons in summary.json, run.without_valid_trial"),
+        );
+    }
+    lines
+}

@@ -1,0 +1,78 @@
+//! The first line: what measured, and how it was set up.
+
+use std::collections::BTreeSet;
+
+use analysis::summary::Summary;
+use model::Plan;
+use model::host::Host;
+
+use crate::numbers::counted;
+use crate::styled_text::{Line, Style};
+
+/// `i7-1165G7, 4 cores / 8 threads, Linux 6.8, loopback, cubic, pinned: …`.
+pub(super) fn machine_line(summary: &Summary, host: &Host, plan: &Plan) -> Line {
+    let mut facts = Vec::new();
+    facts.push(
+        host.cpu_model.value().map_or_else(|| "unknown CPU".to_owned(), |model| short_model(model)),
+    );
+    facts.push(cpus(host));
+    if host.numa_nodes.value().is_some_and(|nodes| *nodes > 1) {
+        facts.push(format!("{} NUMA nodes", host.numa_nodes.value().unwrap_or(&1)));
+    }
+    facts.push(format!("Linux {}", host.kernel));
+    let links: Vec<String> = plan.factors.link.iter().map(ToString::to_string).collect();
+    facts.push(links.join(" + "));
+    facts.push(summary.run.congestion.clone());
+    facts.push(summary.run.placement.clone());
+    facts.retain(|fact| !fact.is_empty());
+    let line = Line::wrapped(2);
+    let line = match summary.run.label.as_str() {
+        "" => line,
+        label => line.and(Style::Strong, label).and(Style::Plain, ": "),
+    };
+    line.and(Style::Strong, facts.join(", "))
+}
+
+/// The model without trademarks, generation and nominal frequency.
+fn short_model(model: &str) -> String {
+    let model = model.split(" @ ").next().unwrap_or(model);
+    let model = model.replace("(R)", "").replace("(TM)", "").replace("(tm)", "");
+    let model = model.split_once(" Gen ").map_or(model.as_str(), |(_, rest)| rest);
+    let words =
+        model.split_whitespace().filter(|word| !matches!(*word, "CPU" | "Processor" | "Core"));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn cpus(host: &Host) -> String {
+    let threads = u32::try_from(host.usable_cpus.len()).unwrap_or(u32::MAX);
+    let cores: Option<BTreeSet<(u32, u32)>> =
+        host.cpus.iter().map(|cpu| Some((*cpu.package.value()?, *cpu.core.value()?))).collect();
+    match cores {
+        Some(cores) if !cores.is_empty() && cores.len() < host.usable_cpus.len() => {
+            let cores = u32::try_from(cores.len()).unwrap_or(u32::MAX);
+            format!(
+                "{} / {}",
+                counted(cores, "core", "cores"),
+                counted(threads, "thread", "threads")
+            )
+        }
+        _ => counted(threads, "CPU", "CPUs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_models_name_is_what_people_call_it() {
+        for (long, short) in [
+            ("11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz", "Intel i7-1165G7"),
+            ("Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz", "Intel Xeon E5-2680 v4"),
+            ("AMD EPYC 7763 64-Core Processor", "AMD EPYC 7763 64-Core"),
+            ("Neoverse-N1", "Neoverse-N1"),
+        ] {
+            assert_eq!(short_model(long), short);
+        }
+    }
+}

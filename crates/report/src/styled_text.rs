@@ -1,0 +1,159 @@
+//! Lines of text with a style, wrapped to a width, with or without colour.
+//!
+//! Colour only adds escapes around the same characters, so that a screen without it reads the same.
+
+/// How a piece of text looks on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Plain,
+    /// Headings and answers.
+    Strong,
+    /// What a reader must know before the figures.
+    Warning,
+    /// Legends and footnotes.
+    Faint,
+}
+
+impl Style {
+    /// SGR parameters (ECMA-48, section 8.3.117); none for plain text.
+    const fn escape(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Strong => Some("\u{1b}[1m"),
+            Self::Warning => Some("\u{1b}[33m"),
+            Self::Faint => Some("\u{1b}[2m"),
+        }
+    }
+}
+
+const RESET: &str = "\u{1b}[0m";
+
+/// One line before wrapping.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    spans: Vec<(Style, String)>,
+    /// Columns by which its continuations are indented; none for lines that are never wrapped (tables).
+    hang: Option<usize>,
+}
+
+impl Line {
+    /// A line that wraps at spaces, its continuations indented by `hang` columns.
+    pub(crate) fn wrapped(hang: usize) -> Self {
+        Self { spans: Vec::new(), hang: Some(hang) }
+    }
+
+    /// A line that stays as it is.
+    pub(crate) fn fixed() -> Self {
+        Self { spans: Vec::new(), hang: None }
+    }
+
+    /// Adds text. Control characters, which could come in with a label or a host's name, become `?`.
+    pub(crate) fn and(mut self, style: Style, text: impl AsRef<str>) -> Self {
+        let clean = text.as_ref().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        self.spans.push((style, clean));
+        self
+    }
+
+    fn render(&self, out: &mut String, width: usize, colour: bool) {
+        let mut spans: Vec<(Style, &str)> =
+            self.spans.iter().map(|(s, t)| (*s, t.as_str())).collect();
+        if let (Some((_, last)), None) = (spans.last_mut(), self.hang) {
+            *last = last.trim_end();
+        }
+        let mut column = 0;
+        for (style, text) in spans {
+            let open = style.escape().filter(|_| colour && !text.is_empty());
+            out.push_str(open.unwrap_or(""));
+            match self.hang {
+                None => out.push_str(text),
+                Some(hang) => wrap(out, &mut column, text, hang, width),
+            }
+            out.push_str(if open.is_some() { RESET } else { "" });
+        }
+        while out.ends_with(' ') {
+            out.pop();
+        }
+        out.push('\n');
+    }
+}
+
+/// Appends words, going to a new line where the next word would not fit. A word longer than a line (a path)
+/// is left whole, so that it can be copied.
+fn wrap(out: &mut String, column: &mut usize, text: &str, hang: usize, width: usize) {
+    for word in text.split_inclusive(' ') {
+        let length = word.trim_end_matches(' ').chars().count();
+        if *column + length > width && *column > hang {
+            while out.ends_with(' ') {
+                out.pop();
+            }
+            out.push('\n');
+            out.push_str(&" ".repeat(hang));
+            *column = hang;
+        }
+        // A no-break space has kept the word together; in the output it is a space.
+        out.extend(word.chars().map(|c| if c == NO_BREAK { ' ' } else { c }));
+        *column += word.chars().count();
+    }
+}
+
+const NO_BREAK: char = '\u{a0}';
+
+/// Keeps a text on one line: `1.20 × [1.17, 1.24]`.
+pub(crate) fn whole(text: &str) -> String {
+    text.replace(' ', "\u{a0}")
+}
+
+/// All lines as one text.
+pub(crate) fn render(lines: &[Line], width: usize, colour: bool) -> String {
+    let mut out = String::new();
+    for line in lines {
+        line.render(&mut out, width, colour);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<Line> {
+        vec![
+            Line::wrapped(2)
+                .and(Style::Warning, "! ")
+                .and(Style::Plain, "one two three four five six"),
+            Line::fixed().and(Style::Strong, "a table's row that is wider than the screen   "),
+            Line::wrapped(0).and(Style::Plain, format!("ratio {}", whole("1.20 × [1.17, 1.24]"))),
+        ]
+    }
+
+    #[test]
+    fn lines_wrap_at_words_and_tables_do_not() {
+        assert_eq!(
+            render(&sample(), 20, false),
+            "! one two three four\n  five six\na table's row that is wider than the screen\nratio\n1.20 × [1.17, 1.24]\n"
+        );
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_escapes() {
+        let coloured = render(&sample(), 20, true);
+        assert!(coloured.contains("\u{1b}[33m! \u{1b}[0m"), "{coloured:?}");
+        let mut plain = coloured.clone();
+        for escape in ["\u{1b}[33m", "\u{1b}[1m", "\u{1b}[2m", RESET] {
+            plain = plain.replace(escape, "");
+        }
+        assert_eq!(plain, render(&sample(), 20, false));
+    }
+
+    #[test]
+    fn a_word_longer_than_the_line_stays_whole() {
+        let line = Line::wrapped(2).and(Style::Plain, "see /a/very/long/path/indeed now");
+        assert_eq!(render(&[line], 10, false), "see\n  /a/very/long/path/indeed\n  now\n");
+    }
+
+    #[test]
+    fn no_control_character_of_others_reaches_the_terminal() {
+        let line = Line::wrapped(0).and(Style::Plain, "label\u{1b}[2J\nnext");
+        assert_eq!(render(&[line], 80, false), "label?[2J?next\n");
+    }
+}

@@ -1,0 +1,77 @@
+//! The columns of the machine: whole CPUs over the window, and at rest before the round.
+
+use model::record::{CpuBusy, CpuTicks};
+
+use super::{Columns, Row, put_list};
+
+pub(super) fn machine(columns: &mut Columns) {
+    busy(columns, "busy", "over the window", |row| {
+        row.finished().and_then(|f| f.machine.busy.value())
+    });
+    busy(columns, "idle", "with both ends idle, before the round", |row| row.idle?.value());
+    ticks(columns);
+    for (name, edge, when) in [("start", 0, "start"), ("end", 1, "end")] {
+        let meaning = format!("Frequency of each CPU in use at the window's {when}.");
+        columns.add(false, format!("cpu_{name}_khz"), meaning, move |row, out| {
+            let khz = row.finished().and_then(|f| f.machine.khz.value());
+            put_list(out, khz.into_iter().flatten().filter_map(|edges| edges.get(edge)));
+        });
+    }
+}
+
+fn busy(
+    columns: &mut Columns,
+    name: &str,
+    when: &str,
+    get: for<'a> fn(&Row<'a>) -> Option<&'a CpuBusy>,
+) {
+    columns.text(
+        format!("{name}_source"),
+        format!("Where the busy times {when} came from."),
+        move |row| get(row).map(|b| b.source.clone()),
+    );
+    columns.number(
+        format!("{name}_error_ns"),
+        format!("What one CPU's busy time {when} may be off by."),
+        move |r| get(r).map(|b| b.error_ns.0),
+    );
+    columns.number(
+        format!("{name}_span_ns"),
+        format!("Time between the two readings {when}."),
+        move |row| get(row).map(|b| b.span_ns.0),
+    );
+    columns.add(
+        false,
+        format!("{name}_cpus"),
+        format!("The CPUs read {when}."),
+        move |row, out| {
+            put_list(out, get(row).into_iter().flat_map(|b| &b.cpus));
+        },
+    );
+    let list = if name == "busy" { "busy_ns".to_owned() } else { format!("{name}_busy_ns") };
+    columns.add(false, list, format!("Each CPU's busy time {when}."), move |row, out| {
+        put_list(out, get(row).into_iter().flat_map(|b| &b.busy_ns));
+    });
+}
+
+fn ticks(columns: &mut Columns) {
+    let get: for<'a> fn(&Row<'a>) -> Option<&'a CpuTicks> =
+        |row| row.finished().and_then(|f| f.machine.ticks.value());
+    columns.number("tick_ns", "The unit of the three times below.", move |row| {
+        get(row).map(|t| t.tick_ns.0)
+    });
+    columns.number("tick_span_ns", "Time between the two readings of /proc/stat.", move |row| {
+        get(row).map(|t| t.span_ns.0)
+    });
+    columns.add(false, "tick_cpus", "The CPUs read.", move |row, out| {
+        put_list(out, get(row).into_iter().flat_map(|t| &t.cpus));
+    });
+    let mut each = |name: &str, meaning: &str, list: fn(&CpuTicks) -> &[u64]| {
+        columns.add(false, name, meaning, move |row, out| {
+            put_list(out, get(row).into_iter().flat_map(list))
+        });
+    };
+    each("cpu_softirq_ns", "Each CPU's softirq time.", |t| &t.softirq_ns);
+    each("cpu_irq_ns", "Each CPU's hardware interrupt time.", |t| &t.irq_ns);
+    each("cpu_steal_ns", "Each CPU's time that the hypervisor took.", |t| &t.steal_ns);
+}

@@ -1,0 +1,186 @@
+//! Summaries made to order: shaped by a plan, with figures that follow from [`synthetic::likely`].
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::collections::BTreeMap;
+
+use analysis::metric::Metric;
+use analysis::summary::{
+    CellEstimates, Estimate, Finding, InstrumentCost, NoiseFloor, PaperRow, Ratio, RunFacts,
+    SUMMARY_VERSION, Summary,
+};
+use analysis::synthetic;
+use model::record::FailureKind;
+use model::{Cell, Factor, Mark, Measured, Plan, Preset, SendPath};
+
+pub const NO_COUNTERS: &str = "no hardware counters";
+
+pub fn around(mean: f64) -> Estimate {
+    Estimate { mean, low: Some(mean * 0.98), high: Some(mean * 1.02), trials: 13 }
+}
+
+fn entry(cell: &Cell, control: bool) -> CellEstimates {
+    let figures = synthetic::likely(cell);
+    let mut metrics: BTreeMap<Metric, Measured<Estimate>> =
+        Metric::ALL.iter().map(|metric| (*metric, Measured::absent(NO_COUNTERS))).collect();
+    let mut set = |metric, mean| metrics.insert(metric, Measured::Value(around(mean)));
+    set(Metric::GoodputGbps, figures.goodput_gbps);
+    set(Metric::SenderCpuNsPerKib, figures.sender_cpu_ns_per_kib);
+    set(Metric::ReceiverCpuNsPerKib, figures.receiver_cpu_ns_per_kib);
+    set(Metric::EndsCpuNsPerKib, figures.sender_cpu_ns_per_kib + figures.receiver_cpu_ns_per_kib);
+    set(Metric::Retransmits, 0.0);
+    if cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on() {
+        metrics.insert(
+            Metric::CopiedShare,
+            Measured::Value(Estimate { mean: 1.0, low: Some(1.0), high: Some(1.0), trials: 13 }),
+        );
+    }
+    CellEstimates {
+        cell: cell.clone(),
+        control,
+        trials: 13,
+        void_trials: 0,
+        oversubscribed: cell.threads.get() * 2 > 8,
+        precise: Measured::Value(true),
+        metrics,
+        marks: BTreeMap::new(),
+        paper: PaperRow {
+            implementation: cell.send_path.paper_name().to_owned(),
+            message_bytes: cell.message.bytes().0,
+            threads: cell.threads.get(),
+            total_bytes: 123_456_789,
+            throughput_gbps: Measured::Value(figures.goodput_gbps),
+            cycles: Measured::absent(NO_COUNTERS),
+            cache_misses: Measured::absent(NO_COUNTERS),
+            context_switches: Measured::Value(1_625),
+        },
+    }
+}
+
+fn ratio(cell: &Cell, against: &Cell, metric: Metric, of: impl Fn(&Cell) -> f64) -> Ratio {
+    let mean = of(cell) / of(against);
+    let finding = match mean {
+        m if m > 1.03 => Finding::More,
+        m if m < 0.97 => Finding::Less,
+        m if (m - 1.0).abs() < 0.01 => Finding::Equivalent,
+        _ => Finding::Undecided,
+    };
+    Ratio {
+        block: cell.block().to_string(),
+        cell: cell.clone(),
+        against: against.clone(),
+        metric,
+        ratio: Measured::Value(around(mean)),
+        p: Measured::Value(0.001),
+        p_holm: Measured::Value(0.01),
+        finding,
+    }
+}
+
+/// A run of the plan in which everything went well.
+pub fn summary(plan: &Plan) -> Summary {
+    let mut estimates: Vec<CellEstimates> =
+        plan.cells().iter().map(|cell| entry(cell, false)).collect();
+    estimates.extend(plan.controls().iter().map(|cell| entry(cell, true)));
+    let mut ratios = Vec::new();
+    for metric in [Metric::GoodputGbps, Metric::EndsCpuNsPerKib] {
+        let of = |cell: &Cell| {
+            let figures = synthetic::likely(cell);
+            if metric == Metric::GoodputGbps {
+                figures.goodput_gbps
+            } else {
+                figures.sender_cpu_ns_per_kib + figures.receiver_cpu_ns_per_kib
+            }
+        };
+        for (_, cells) in plan.blocks() {
+            let cells: Vec<&Cell> = cells.iter().filter(|c| plan.cells().contains(c)).collect();
+            for (index, cell) in cells.iter().enumerate() {
+                for against in &cells[..index] {
+                    ratios.push(ratio(cell, against, metric, of));
+                }
+            }
+        }
+    }
+    let cells = u32::try_from(plan.cells().len()).unwrap();
+    Summary {
+        version: SUMMARY_VERSION,
+        copycost: "0.1.0".to_owned(),
+        run: RunFacts {
+            label: plan.label.clone(),
+            preset: plan.preset.to_string(),
+            started_unix_ms: 1_764_000_000_000,
+            spent_ns: 298_000_000_000,
+            segments: 1,
+            rounds: 13,
+            preliminary: false,
+            finish: "precise".to_owned(),
+            cells,
+            precise_cells: Measured::Value(cells),
+            imprecise: Vec::new(),
+            without_valid_trial: BTreeMap::new(),
+            trials: 13 * u32::try_from(estimates.len()).unwrap(),
+            void_trials: 0,
+            noted_trials: 0,
+            congestion: "cubic".to_owned(),
+            placement: "pinned: senders 0-3, receivers 4-7".to_owned(),
+            usable_cpus: 8,
+            peak_rss_without_rings_bytes: Measured::Value(11 << 20),
+        },
+        estimates,
+        ratios,
+        marks: BTreeMap::new(),
+        noise_floor: Measured::Value(NoiseFloor {
+            goodput: Estimate { mean: 1.002, low: Some(0.991), high: Some(1.013), trials: 13 },
+            ends_cpu: Measured::Value(Estimate { mean: 0.999, low: Some(0.994), high: Some(1.004), trials: 13 }),
+            half_width: 0.011,
+            equivalent: true,
+        }),
+        instrument_cost: InstrumentCost {
+            edge_share: Measured::Value(0.000_24),
+            ends_cpu_ratio: Measured::Value(Estimate { mean: 1.002, low: Some(0.997), high: Some(1.007), trials: 13 }),
+            goodput_ratio: Measured::Value(Estimate { mean: 0.999, low: Some(0.99), high: Some(1.008), trials: 13 }),
+        },
+        warnings: vec![
+            "no hardware counters (kernel.perf_event_paranoid=4): cycles and misses are absent. Unlock: sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
+        ],
+    }
+}
+
+/// The default plan with other values for some factors.
+pub fn plan(factors: &[(Factor, &str)]) -> Plan {
+    let mut plan = Plan::preset(Preset::Default);
+    for (factor, values) in factors {
+        plan.factors.set(*factor, values).unwrap();
+    }
+    plan
+}
+
+/// Takes every valid trial of a cell away.
+pub fn without_trial(summary: &mut Summary, index: usize, reason: &str) {
+    let entry = &mut summary.estimates[index];
+    entry.trials = 0;
+    entry.void_trials = 3;
+    entry.precise = Measured::absent("no valid trial");
+    for value in entry.metrics.values_mut() {
+        *value = Measured::absent("no valid trial");
+    }
+    entry.paper.total_bytes = 0;
+    entry.paper.throughput_gbps = Measured::absent("no valid trial");
+    entry.paper.context_switches = Measured::absent("no valid trial");
+    let id = entry.cell.id();
+    summary.run.without_valid_trial.insert(id, reason.to_owned());
+    summary.run.void_trials += 3;
+    *summary.marks.entry(Mark::CallFailed).or_default() += 3;
+    let cell = summary.estimates[index].cell.clone();
+    for ratio in &mut summary.ratios {
+        if ratio.cell == cell || ratio.against == cell {
+            ratio.ratio = Measured::absent("no pair of valid trials");
+            ratio.p = Measured::absent("no pair of valid trials");
+            ratio.p_holm = Measured::absent("no pair of valid trials");
+            ratio.finding = Finding::Undecided;
+        }
+    }
+}
+
+/// Kinds of failures, so that a new one is met here.
+pub const FAILURES: [FailureKind; 3] =
+    [FailureKind::EndLost, FailureKind::CallFailed, FailureKind::Unsupported];

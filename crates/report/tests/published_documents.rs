@@ -1,0 +1,149 @@
+//! `docs/FILES.md` and `schema/summary.schema.json` say what the code does. `BLESS=1` writes them anew.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use analysis::metric::{Better, Metric, Scale};
+use model::host::Host;
+use model::{Class, Factor, FactorLists, Mark};
+use serde_json::Value;
+
+fn workspace(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// Compares a file with what it should hold, or writes it.
+fn check(path: &str, expected: &str) {
+    let file = workspace(path);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&file, expected).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+    assert!(
+        found == expected,
+        "{path} is stale, first at {differs:?}; write it anew with: BLESS=1 cargo test -p report"
+    );
+}
+
+/// Replaces what stands between two markers.
+fn fill(document: &mut String, name: &str, table: &str) {
+    let open = format!("<!-- {name}: written by a test -->\n");
+    let close = format!("<!-- end of {name} -->");
+    let start = document.find(&open).unwrap_or_else(|| panic!("no marker for {name}")) + open.len();
+    let end = start + document[start..].find(&close).unwrap_or_else(|| panic!("no end marker for {name}"));
+    document.replace_range(start..end, table);
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+fn factors() -> String {
+    let mut table = "| key | column in CSV | default | meaning |\n|---|---|---|---|\n".to_owned();
+    for factor in Factor::ALL {
+        let default = FactorLists::default().get(*factor).join(", ");
+        let meaning = cell(factor.help());
+        writeln!(table, "| `{}` | `{}` | {default} | {meaning} |", factor.key(), factor.column()).unwrap();
+    }
+    table
+}
+
+fn trials() -> String {
+    let mut table = "| column | unit | meaning |\n|---|---|---|\n".to_owned();
+    for column in report::trial_columns() {
+        writeln!(table, "| `{}` | {} | {} |", column.name, column.unit(), cell(&column.meaning)).unwrap();
+    }
+    table
+}
+
+fn metrics() -> String {
+    let columns = report::trial_columns();
+    let mut table = "| metric | unit | better | mean | meaning |\n|---|---|---|---|---|\n".to_owned();
+    for metric in Metric::ALL {
+        let unit = columns.iter().find(|column| column.name == metric.name()).unwrap().unit();
+        let better = match metric.better() {
+            Better::High => "more",
+            Better::Low => "less",
+            Better::None => "",
+        };
+        let mean = match metric.scale() {
+            Scale::Log => "geometric",
+            Scale::Linear => "arithmetic",
+        };
+        let meaning = cell(metric.meaning());
+        writeln!(table, "| `{}` | {unit} | {better} | {mean} | {meaning} |", metric.name()).unwrap();
+    }
+    table
+}
+
+fn marks() -> String {
+    let mut table = "| mark | class | meaning |\n|---|---|---|\n".to_owned();
+    for mark in Mark::ALL {
+        let class = match mark.class() {
+            Class::Void => "void",
+            Class::Noted => "noted",
+        };
+        writeln!(table, "| `{mark}` | {class} | {} |", cell(mark.meaning())).unwrap();
+    }
+    table
+}
+
+/// The keys of an object of a schema, with their descriptions.
+fn keys(table: &mut String, of: &str, object: &Value) {
+    for (key, schema) in object["properties"].as_object().unwrap() {
+        let meaning = schema["description"].as_str().unwrap_or_else(|| panic!("{of}.{key} is undescribed"));
+        writeln!(table, "| `{of}{key}` | {} |", cell(meaning)).unwrap();
+    }
+}
+
+fn host() -> String {
+    let schema = schemars::schema_for!(Host).to_value();
+    let mut table = "| key | meaning |\n|---|---|\n".to_owned();
+    keys(&mut table, "", &schema);
+    for (list, part) in [("cpus[].", "CpuFacts"), ("caches[].", "CacheFacts")] {
+        keys(&mut table, list, &schema["$defs"][part]);
+    }
+    table
+}
+
+fn summary() -> String {
+    let schema = report::schema();
+    let mut table = "| key | meaning |\n|---|---|\n".to_owned();
+    keys(&mut table, "", &schema);
+    for (of, part) in [
+        ("run.", "RunFacts"),
+        ("estimates[].", "CellEstimates"),
+        ("estimates[].metrics.*.", "Estimate"),
+        ("estimates[].paper.", "PaperRow"),
+        ("ratios[].", "Ratio"),
+        ("noise_floor.", "NoiseFloor"),
+        ("instrument_cost.", "InstrumentCost"),
+    ] {
+        keys(&mut table, of, &schema["$defs"][part]);
+    }
+    table
+}
+
+#[test]
+fn the_document_names_every_column_key_and_mark() {
+    let mut document = std::fs::read_to_string(workspace("docs/FILES.md")).unwrap();
+    for (name, table) in [
+        ("factors", factors()),
+        ("host", host()),
+        ("trials.csv", trials()),
+        ("metrics", metrics()),
+        ("marks", marks()),
+        ("summary", summary()),
+    ] {
+        fill(&mut document, name, &table);
+    }
+    assert!(document.contains(&report::PAPER_COLUMNS.join(",")));
+    check("docs/FILES.md", &document);
+}
+
+#[test]
+fn the_published_schema_is_the_codes() {
+    let schema = serde_json::to_string_pretty(&report::schema()).unwrap() + "\n";
+    check("schema/summary.schema.json", &schema);
+}

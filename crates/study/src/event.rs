@@ -1,0 +1,68 @@
+//! What a study tells while it runs. It tells between trials only, so that drawing disturbs nothing that is measured.
+
+use model::record::FinishReason;
+use model::{Cell, Mark, Measured, Nanos};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A round begins.
+    RoundStarted {
+        /// From 1.
+        round: u32,
+        /// Blocks to measure in it; those that are precise already are left out.
+        blocks: u32,
+        /// Trials to measure in it, without retries.
+        trials: u32,
+        /// Time spent in this segment.
+        elapsed: Nanos,
+    },
+    /// A trial is about to start.
+    TrialStarted {
+        /// What is measured.
+        cell: Cell,
+        /// Its number in the round, from 1; attempts share it.
+        number: u32,
+        /// Trials of the round.
+        of: u32,
+        /// From 1.
+        attempt: u32,
+    },
+    /// A trial ended and is in the journal.
+    TrialEnded {
+        /// What was measured.
+        cell: Cell,
+        /// What speaks against it.
+        marks: Vec<Mark>,
+        /// In Gbit/s.
+        goodput_gbps: Measured<f64>,
+    },
+    /// A void trial is tried again.
+    Retried {
+        /// What is measured again.
+        cell: Cell,
+        /// The attempt that comes now, 2 or 3.
+        attempt: u32,
+        /// Why the last one is void.
+        why: String,
+    },
+    /// A round is over.
+    RoundEnded {
+        /// From 1.
+        round: u32,
+        /// The cell with the widest interval and its half-width as a share, once there are intervals.
+        widest: Option<(Cell, f64)>,
+        /// Cells that are as precise as the plan asks.
+        precise: u32,
+        /// Cells without controls.
+        cells: u32,
+        /// Time spent in this segment.
+        elapsed: Nanos,
+        /// Estimated time until the end, where anything is known of it.
+        left: Option<Nanos>,
+    },
+    /// Something that the reader should know, in one line.
+    Warning(String),
+    /// The study is over, and the journal says so.
+    Finished(FinishReason),
+}

@@ -1,0 +1,127 @@
+//! What a plan will take, before anything runs.
+
+use std::fmt;
+
+use model::{Nanos, Plan};
+
+/// What a plan will take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// Cells without controls.
+    pub cells: usize,
+    /// Cells that control the method.
+    pub controls: usize,
+    /// Blocks.
+    pub blocks: usize,
+    /// Rounds to be done at least: those asked for, or those before precision is looked at.
+    pub rounds: u32,
+    /// Whether these are exactly the rounds to be done.
+    pub exactly: bool,
+    /// What one round takes, without retries.
+    pub round: Nanos,
+    /// What those rounds take, without retries.
+    pub least: Nanos,
+    /// When the run stops at the latest.
+    pub limit: Option<Nanos>,
+}
+
+/// Looks ahead; oversubscribed cells take longer, hence the CPUs.
+pub fn forecast(plan: &Plan, usable_cpus: usize) -> Forecast {
+    let rounds = plan.measure.rounds.unwrap_or(plan.measure.min_rounds);
+    Forecast {
+        cells: plan.cells().len(),
+        controls: plan.controls().len(),
+        blocks: plan.blocks().len(),
+        rounds,
+        exactly: plan.measure.rounds.is_some(),
+        round: plan.expected(1, usable_cpus),
+        least: plan.expected(rounds, usable_cpus),
+        limit: plan.measure.max_time,
+    }
+}
+
+impl Forecast {
+    /// Whether the rounds are expected to fit into the limit.
+    pub fn fits(&self) -> bool {
+        self.limit.is_none_or(|limit| self.least <= limit)
+    }
+}
+
+/// Minutes and seconds as people say them.
+fn spoken(time: Nanos) -> String {
+    let seconds = time.0.div_ceil(1_000_000_000);
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m{s:02}s"),
+        (h, m, _) => format!("{h}h{m:02}m"),
+    }
+}
+
+impl fmt::Display for Forecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        write!(
+            f,
+            "{} and {} in {}; ",
+            number(self.cells, "cell"),
+            number(self.controls, "control"),
+            number(self.blocks, "block")
+        )?;
+        let rounds = number(usize::try_from(self.rounds).unwrap_or(usize::MAX), "round");
+        let about = if self.exactly { "" } else { "at least " };
+        write!(f, "{about}{rounds} of {}, {about}{}", spoken(self.round), spoken(self.least))?;
+        match self.limit {
+            Some(limit) => write!(f, "; limit {}", spoken(limit)),
+            None => write!(f, "; no limit"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Preset;
+
+    use super::*;
+
+    #[test]
+    fn the_default_plan_fits_its_five_minutes_on_two_cpus() {
+        let plan = Plan::preset(Preset::Default);
+        let forecast = forecast(&plan, 2);
+        assert_eq!(
+            (forecast.cells, forecast.controls, forecast.blocks, forecast.rounds),
+            (48, 3, 16, 10)
+        );
+        assert!(forecast.fits(), "{forecast}");
+        let text = forecast.to_string();
+        assert!(
+            text.starts_with("48 cells and 3 controls in 16 blocks; at least 10 rounds of "),
+            "{text}"
+        );
+        assert!(text.ends_with("; limit 5m00s"), "{text}");
+    }
+
+    #[test]
+    fn a_plan_that_cannot_do_its_rounds_in_time_does_not_fit() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.measure.max_time = Some(Nanos::s(20));
+        assert!(!forecast(&plan, 2).fits());
+        plan.measure.max_time = None;
+        plan.measure.rounds = Some(1);
+        let forecast = forecast(&plan, 64);
+        assert!(forecast.fits());
+        assert!(forecast.to_string().ends_with("; no limit"), "{forecast}");
+        assert!(!forecast.to_string().contains("at least"), "{forecast}");
+    }
+
+    #[test]
+    fn times_are_spoken_in_two_units() {
+        for (time, text) in [
+            (Nanos(1), "1s"),
+            (Nanos::s(59), "59s"),
+            (Nanos::s(61), "1m01s"),
+            (Nanos::s(7260), "2h01m"),
+        ] {
+            assert_eq!(spoken(time), text);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Going on with a run: whether it is the same one, and where it stopped.
+
+use std::collections::BTreeSet;
+
+use analysis::round_order;
+use model::host::Host;
+use model::record::{FailureKind, Outcome, Record, Trial};
+use model::{Cell, Plan};
+use thiserror::Error;
+
+use crate::progress::MAX_ATTEMPTS;
+
+/// Why results would not belong to one run.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Differs {
+    /// The plan is another one.
+    #[error(
+        "this plan differs from the run's: it has \"{now}\" where the run has \"{then}\"; only label, precision, rounds and max-time may differ: begin a new run with --out"
+    )]
+    Plan {
+        /// The first line of the run's plan that differs.
+        then: String,
+        /// The same line of the new plan.
+        now: String,
+    },
+    /// The machine or its kernel is another one.
+    #[error(
+        "this machine differs from the run's: it is \"{now}\", and the run's is \"{then}\": begin a new run with --out"
+    )]
+    Host {
+        /// The run's machine.
+        then: String,
+        /// This one.
+        now: String,
+    },
+}
+
+/// Checks that a run may be gone on with: the same plan but for budget, precision, rounds and label, on the same
+/// machine and kernel. Another boot is allowed; it begins a new segment as every resume does.
+///
+/// # Errors
+/// The first line of the plan that differs, or the machine.
+pub fn check(
+    plan_then: &Plan,
+    plan_now: &Plan,
+    host_then: &Host,
+    host_now: &Host,
+) -> Result<(), Differs> {
+    let (then, now) = (plan_then.identity(), plan_now.identity());
+    if then != now {
+        let mut lines = then.lines().zip(now.lines());
+        let (then, now) = lines.find(|(then, now)| then != now).unwrap_or(("", ""));
+        return Err(Differs::Plan { then: then.to_owned(), now: now.to_owned() });
+    }
+    let (then, now) = (host_then.identity(), host_now.identity());
+    if then != now {
+        return Err(Differs::Host { then, now });
+    }
+    Ok(())
+}
+
+/// Where to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub round: u32,
+    /// Place of the block in the round's order, from 0.
+    pub block: u32,
+}
+
+/// The first block of the run that is not finished. Blocks are measured in the order of `analysis::round_order`, so only
+/// the last one of which there is a trial can be unfinished; it is then measured again as a whole.
+pub fn position(plan: &Plan, records: &[Record]) -> Position {
+    let trials = || records.iter().filter_map(trial_of);
+    let Some(last) = trials().next_back() else {
+        return Position { round: 1, block: 0 };
+    };
+    let order = round_order(plan, last.round);
+    let place = usize::try_from(last.block).unwrap_or(usize::MAX);
+    let cells = order.get(place).map_or(&[][..], |(_, cells)| cells);
+    let mut next = last.block;
+    if is_finished(plan, records, last, cells) {
+        next += 1;
+    }
+    if usize::try_from(next).unwrap_or(usize::MAX) >= order.len() {
+        return Position { round: last.round + 1, block: 0 };
+    }
+    Position { round: last.round, block: next }
+}
+
+fn trial_of(record: &Record) -> Option<&Trial> {
+    match record {
+        Record::Trial(trial) => Some(trial),
+        Record::Segment(_) | Record::Round(_) | Record::Finish(_) => None,
+    }
+}
+
+/// Whether a trial says that this machine cannot measure its cell.
+pub(crate) fn is_unsupported(trial: &Trial) -> bool {
+    match &trial.outcome {
+        Outcome::Failed(failure) => failure.kind == FailureKind::Unsupported,
+        Outcome::Finished(_) => false,
+    }
+}
+
+/// Whether every cell of the last trial's block had its last attempt in the last trial's segment and after its round's
+/// beginning: ends started anew begin the block anew.
+fn is_finished(plan: &Plan, records: &[Record], last: &Trial, cells: &[Cell]) -> bool {
+    let end = records.iter().rposition(|record| trial_of(record).is_some()).map_or(0, |at| at + 1);
+    let records = records.get(..end).unwrap_or_default();
+    let segment =
+        records.iter().rposition(|record| matches!(record, Record::Segment(_))).unwrap_or(0);
+    let round = records.iter().rposition(|record| matches!(record, Record::Round(_))).unwrap_or(0);
+    let since = |at: usize| records.iter().skip(at).filter_map(trial_of);
+    let mut done: BTreeSet<&Cell> =
+        since(segment).filter(|trial| is_unsupported(trial)).map(|trial| &trial.cell).collect();
+    let of_block = since(round.max(segment))
+        .filter(|trial| trial.round == last.round && trial.block == last.block);
+    let over = of_block.filter(|trial| {
+        trial.attempt >= MAX_ATTEMPTS
+            || !analysis::marks::is_void(&analysis::marks::judge(trial, &plan.thresholds))
+    });
+    done.extend(over.map(|trial| &trial.cell));
+    cells.iter().all(|cell| done.contains(cell))
+}

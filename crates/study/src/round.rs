@@ -1,0 +1,126 @@
+//! Within a round: fresh ends, blocks, and the attempts at a cell.
+
+use analysis::Metric;
+use analysis::marks::is_void;
+use engine::{EngineError, TrialOrder};
+use model::record::{Failure, Outcome, Record, Round, Trial};
+use model::{Cell, Class, Mark, Nanos};
+
+use crate::event::Event;
+use crate::progress::MAX_ATTEMPTS;
+use crate::resume::is_unsupported;
+use crate::study::{Halt, Running, Todo};
+
+/// Where in the run a cell stands.
+struct Place {
+    round: u32,
+    block: u32,
+    position: u32,
+}
+
+impl Running<'_> {
+    /// Starts both ends, a second time where the first fails, and journals that a round begins with them.
+    pub(crate) fn start_ends(&mut self, round: u32) -> Result<(), Halt> {
+        let started_unix_ms = self.clock.unix_ms();
+        let idle = match self.bench.begin_round() {
+            Err(EngineError::Ends(why)) => {
+                self.tell(Event::Warning(format!("{why}; both ends are started again")));
+                self.bench.end_round();
+                self.bench.begin_round()?
+            }
+            other => other?,
+        };
+        self.append(&Record::Round(Round { round, started_unix_ms, idle }))?;
+        Ok(())
+    }
+
+    /// Measures a block's cells one after the other. `done` trials of the round's `of` came before.
+    pub(crate) fn block(
+        &mut self,
+        round: u32,
+        todo: &Todo,
+        done: u32,
+        of: u32,
+    ) -> Result<(), Halt> {
+        for (number, (position, cell)) in (done + 1..).zip(&todo.cells) {
+            let place = Place { round, block: todo.block, position: *position };
+            self.cell(cell, &place, number, of)?;
+        }
+        Ok(())
+    }
+
+    /// Tries a cell until a trial is valid, up to three times.
+    fn cell(&mut self, cell: &Cell, place: &Place, number: u32, of: u32) -> Result<(), Halt> {
+        let mut extended = false;
+        let mut why = String::new();
+        for attempt in 1..=MAX_ATTEMPTS {
+            if attempt > 1 {
+                self.tell(Event::Retried { cell: cell.clone(), attempt, why: why.clone() });
+            }
+            self.tell(Event::TrialStarted { cell: cell.clone(), number, of, attempt });
+            let trial = self.trial(cell, place, attempt, extended)?;
+            let marks = self.progress.push(&trial);
+            let goodput_gbps = analysis::figures::value(Metric::GoodputGbps, &trial, None);
+            self.tell(Event::TrialEnded { cell: cell.clone(), marks: marks.clone(), goodput_gbps });
+            why = speaks_against(&trial.outcome, &marks);
+            if is_unsupported(&trial) {
+                self.tell(Event::Warning(format!("{cell}: left out from here on: {why}")));
+                return Ok(());
+            }
+            if !is_void(&marks) {
+                self.progress.cell_ended(cell, true);
+                return Ok(());
+            }
+            extended |= marks.contains(&Mark::Unsettled);
+        }
+        if self.progress.cell_ended(cell, false) {
+            self.tell(Event::Warning(format!(
+                "{cell}: no valid trial in three rounds, the last because of {why}; the others go on without waiting for it"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Runs and journals one trial.
+    fn trial(
+        &mut self,
+        cell: &Cell,
+        place: &Place,
+        attempt: u32,
+        extended: bool,
+    ) -> Result<Trial, Halt> {
+        let order = TrialOrder {
+            cell: cell.clone(),
+            window: self.plan.window(cell, self.usable_cpus),
+            warmup: self.pace.warmup(extended),
+            tail: self.plan.measure.tail,
+            extended,
+        };
+        let started_unix_ms = self.clock.unix_ms();
+        let before = self.clock.monotonic();
+        let (settings, outcome) = self.bench.trial(&order)?;
+        let trial = Box::new(Trial {
+            cell: cell.clone(),
+            round: place.round,
+            block: place.block,
+            position: place.position,
+            attempt,
+            started_unix_ms,
+            settings,
+            outcome,
+        });
+        self.append(&Record::Trial(trial.clone()))?;
+        self.pace.took(cell, extended, Nanos(self.clock.monotonic().0.saturating_sub(before.0)));
+        Ok(*trial)
+    }
+}
+
+/// Why a trial is void, in a few words.
+fn speaks_against(outcome: &Outcome, marks: &[Mark]) -> String {
+    if let Outcome::Failed(Failure { why, .. }) = outcome {
+        return why.clone();
+    }
+    let names: Vec<_> =
+        marks.iter().filter(|mark| mark.class() == Class::Void).map(|mark| mark.name()).collect();
+    names.join(", ")
+}

@@ -1,0 +1,241 @@
+//! The loop over rounds, and when it ends.
+
+use analysis::round_order;
+use engine::EngineError;
+use journal::{JournalError, Writer};
+use model::record::{Finish, FinishReason, Record, Segment};
+use model::{Cell, Nanos, Plan};
+
+use crate::bench::Bench;
+use crate::clock::Clock;
+use crate::error::StudyError;
+use crate::event::Event;
+use crate::pace::Pace;
+use crate::progress::{Progress, saturating};
+use crate::resume::{Position, position};
+
+/// One process's part of a run: everything that it needs to begin, or to go on.
+pub struct Study<'a> {
+    /// What to measure. On resume its budget, precision and rounds may differ from the earlier segments'.
+    pub plan: &'a Plan,
+    /// CPUs that the ends may use: oversubscribed cells get longer windows.
+    pub usable_cpus: usize,
+    /// How this segment begins; its time is set when it does.
+    pub segment: Segment,
+    /// What the journal holds from earlier segments; empty for a new run.
+    pub earlier: &'a [Record],
+    /// Measures.
+    pub bench: &'a mut dyn Bench,
+    /// Keeps.
+    pub journal: &'a mut Writer,
+    /// Tells the time.
+    pub clock: &'a dyn Clock,
+    /// Is told what happens, between trials only.
+    pub events: &'a mut dyn FnMut(Event),
+}
+
+/// A study that has begun.
+pub(crate) struct Running<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) usable_cpus: usize,
+    pub(crate) bench: &'a mut dyn Bench,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) progress: Progress<'a>,
+    pub(crate) pace: Pace<'a>,
+    journal: &'a mut Writer,
+    events: &'a mut dyn FnMut(Event),
+    started: Nanos,
+}
+
+/// Why the loop ends early.
+pub(crate) enum Halt {
+    Engine(EngineError),
+    Journal(JournalError),
+}
+
+impl From<EngineError> for Halt {
+    fn from(why: EngineError) -> Self {
+        Self::Engine(why)
+    }
+}
+
+impl From<JournalError> for Halt {
+    fn from(why: JournalError) -> Self {
+        Self::Journal(why)
+    }
+}
+
+/// A block of a round that is to be measured.
+pub(crate) struct Todo {
+    /// Its place in the round's order, from 0.
+    pub(crate) block: u32,
+    /// Its cells with their places in the block; those that cannot be measured here are left out.
+    pub(crate) cells: Vec<(u32, Cell)>,
+}
+
+impl Study<'_> {
+    /// Measures until the intervals are narrow, the rounds done, the time spent, or a signal comes; journals why.
+    ///
+    /// The rounds asked for are those of the whole run. `max_time` is a budget of this segment: a resumed run gets it
+    /// anew. A block that would end later is not begun, but one whole round of the run is done whatever it takes.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or the engine fails beyond single trials; what was journalled is kept.
+    pub fn run(self) -> Result<FinishReason, StudyError> {
+        let position = position(self.plan, self.earlier);
+        let mut running = Running {
+            plan: self.plan,
+            usable_cpus: self.usable_cpus,
+            progress: Progress::new(self.plan, self.earlier, position),
+            pace: Pace::new(self.plan, self.usable_cpus),
+            started: self.clock.monotonic(),
+            bench: self.bench,
+            journal: self.journal,
+            clock: self.clock,
+            events: self.events,
+        };
+        let started_unix_ms = running.clock.unix_ms();
+        running.append(&Record::Segment(Segment { started_unix_ms, ..self.segment }))?;
+        let ended = running.rounds(position);
+        running.bench.end_round();
+        match ended {
+            Ok(reason) => running.finish(reason),
+            Err(Halt::Engine(EngineError::Interrupted)) => {
+                running.finish(FinishReason::Interrupted)
+            }
+            Err(Halt::Engine(why)) => {
+                running.finish(FinishReason::Failed)?;
+                Err(why.into())
+            }
+            Err(Halt::Journal(why)) => {
+                // A full disk may yet have room for so short a line; the error to tell is the first one.
+                let _ = running.finish(FinishReason::Failed);
+                Err(why.into())
+            }
+        }
+    }
+}
+
+impl Running<'_> {
+    pub(crate) fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.journal.append(record)
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        (self.events)(event);
+    }
+
+    fn elapsed(&self) -> Nanos {
+        Nanos(self.clock.monotonic().0.saturating_sub(self.started.0))
+    }
+
+    fn finish(&mut self, reason: FinishReason) -> Result<FinishReason, StudyError> {
+        let spent_ns = self.elapsed();
+        self.append(&Record::Finish(Finish { reason, spent_ns }))?;
+        self.tell(Event::Finished(reason));
+        Ok(reason)
+    }
+
+    fn rounds(&mut self, mut position: Position) -> Result<FinishReason, Halt> {
+        loop {
+            if let Some(reason) = self.is_enough() {
+                return Ok(reason);
+            }
+            let todo = self.todo(position);
+            let begun = self.elapsed();
+            if let Some(first) = todo.first() {
+                if !self.fits(first) {
+                    return Ok(FinishReason::Time);
+                }
+                if !self.round(position.round, &todo)? {
+                    return Ok(FinishReason::Time);
+                }
+            } else if position.block == 0 {
+                return self.nothing_to_do();
+            }
+            self.progress.end_round();
+            // A round that was begun in the middle tells nothing of a whole one.
+            if position.block == 0 {
+                self.pace.round_took(Nanos(self.elapsed().0.saturating_sub(begun.0)));
+            }
+            self.tell_of_round(position.round);
+            position = Position { round: position.round + 1, block: 0 };
+        }
+    }
+
+    /// Whether the run is over at the end of a round.
+    fn is_enough(&self) -> Option<FinishReason> {
+        if let Some(rounds) = self.plan.measure.rounds {
+            return (self.progress.rounds() >= rounds).then_some(FinishReason::Rounds);
+        }
+        self.progress.is_precise().then_some(FinishReason::Precise)
+    }
+
+    /// The blocks of a round that are still to be measured, in order.
+    fn todo(&self, position: Position) -> Vec<Todo> {
+        let order = round_order(self.plan, position.round);
+        let rest = (0_u32..).zip(order).filter(|(block, _)| *block >= position.block);
+        let needed = rest.filter(|(_, (_, cells))| !self.progress.may_skip(cells));
+        let supported = needed.map(|(block, (_, cells))| {
+            let cells =
+                (0_u32..).zip(cells).filter(|(_, cell)| !self.progress.is_unsupported(cell));
+            Todo { block, cells: cells.collect() }
+        });
+        supported.filter(|todo| !todo.cells.is_empty()).collect()
+    }
+
+    /// A whole round in which no block is left: nothing can be measured here.
+    fn nothing_to_do(&self) -> Result<FinishReason, Halt> {
+        if self.progress.precise_cells() > 0 {
+            return Ok(FinishReason::Precise);
+        }
+        let why =
+            "no cell of this plan can be measured on this machine; `copycost probe` tells why"
+                .to_owned();
+        Err(Halt::Engine(EngineError::Unsupported(why)))
+    }
+
+    fn fits(&self, todo: &Todo) -> bool {
+        let expected = self.pace.expected(todo.cells.iter().map(|(_, cell)| cell));
+        self.progress.rounds() == 0 || self.pace.fits(self.elapsed(), expected)
+    }
+
+    /// Measures a round's blocks; false where the time does not suffice for all of them.
+    fn round(&mut self, round: u32, todo: &[Todo]) -> Result<bool, Halt> {
+        let trials = todo.iter().map(|todo| todo.cells.len()).sum();
+        let (blocks, trials) = (saturating(todo.len()), saturating(trials));
+        let elapsed = self.elapsed();
+        self.tell(Event::RoundStarted { round, blocks, trials, elapsed });
+        self.start_ends(round)?;
+        let mut restarted = false;
+        let mut done = 0;
+        for todo in todo {
+            if !self.fits(todo) {
+                return Ok(false);
+            }
+            match self.block(round, todo, done, trials) {
+                Err(Halt::Engine(EngineError::Ends(why))) if !restarted => {
+                    restarted = true;
+                    self.tell(Event::Warning(format!(
+                        "{why}; both ends are started again, and the block in hand is measured again"
+                    )));
+                    self.bench.end_round();
+                    self.start_ends(round)?;
+                    self.block(round, todo, done, trials)?;
+                }
+                other => other?,
+            }
+            done += saturating(todo.cells.len());
+        }
+        self.bench.end_round();
+        Ok(true)
+    }
+
+    fn tell_of_round(&mut self, round: u32) {
+        let elapsed = self.elapsed();
+        let widest = self.progress.widest();
+        let left = self.pace.left(round, widest.as_ref().map(|(_, width)| *width), elapsed);
+        let (precise, cells) = (self.progress.precise_cells(), self.progress.cells());
+        self.tell(Event::RoundEnded { round, widest, precise, cells, elapsed, left });
+    }
+}
