@@ -120,7 +120,11 @@ impl CellTotals {
     }
 
     fn add_windows(&mut self, finished: &Finished, reading: &Reading<'_>) {
-        let bytes: u64 = finished.receiver.workers.iter().map(|worker| worker.bytes.0).sum();
+        let bytes = finished
+            .receiver
+            .workers
+            .iter()
+            .fold(0, |sum: u64, worker| sum.saturating_add(worker.bytes.0));
         // A window without a byte adds none, and its time through no rate: nothing was received at all.
         if let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) {
             self.received_bytes = self.received_bytes.saturating_add(bytes);
@@ -136,8 +140,9 @@ impl CellTotals {
             };
         self.cycles.add(both(&sending.counters.cycles, &taking.counters.cycles));
         self.cache_misses.add(both(&sending.counters.cache_misses, &taking.counters.cache_misses));
-        self.context_switches
-            .add(context_switches(sending).and_then(|a| Ok(a + context_switches(taking)?)));
+        self.context_switches.add(
+            context_switches(sending).and_then(|a| Ok(a.saturating_add(context_switches(taking)?))),
+        );
     }
 
     /// The commonest reason why there is no valid trial; none where there is one.

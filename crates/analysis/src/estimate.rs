@@ -48,7 +48,8 @@ impl Moments {
 
     /// Half the 95 % interval of the mean (Student, Biometrika 6, 1908); none below two figures.
     pub fn half_interval(&self) -> Option<f64> {
-        Some(t_975(self.n - 1) * self.standard_error()?)
+        let error = self.standard_error()?;
+        Some(t_975(self.n - 1) * error)
     }
 
     /// The two-sided p of "the mean is 0" (one-sample t test); none below two figures.
@@ -138,7 +139,8 @@ impl Sample {
             Estimate {
                 mean: back(moments.mean()),
                 low: half.map(|half| back(moments.mean() - half)),
-                high: half.map(|half| back(moments.mean() + half)),
+                // A file cannot hold infinity.
+                high: half.map(|half| back(moments.mean() + half).min(f64::MAX)),
                 trials: moments.len(),
             }
         };
@@ -159,7 +161,7 @@ impl Sample {
 /// [`Sample::half_width`]. None without an interval of positive figures.
 pub fn half_width(estimate: &Estimate) -> Option<f64> {
     match (estimate.low, estimate.high) {
-        (Some(low), Some(high)) if low > 0.0 => Some((high / low).sqrt() - 1.0),
+        (Some(low), Some(high)) if low > 0.0 => Some(((high.ln() - low.ln()) / 2.0).exp_m1()),
         _ => None,
     }
 }

@@ -232,7 +232,7 @@ fn softirq_ns_per_kib(finished: &Finished, receiver: &SideSums) -> Result<f64, S
     if ticks.span_ns.0 == 0 {
         return Err("softirq time was read over no time at all".to_owned());
     }
-    let ns = ticks.softirq_ns.iter().sum::<u64>() as f64;
+    let ns: f64 = ticks.softirq_ns.iter().map(|ns| *ns as f64).sum();
     Ok(ns / (receiver.bytes_per_ns * ticks.span_ns.0 as f64 / KIB))
 }
 

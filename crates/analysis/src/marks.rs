@@ -55,7 +55,7 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
         (Mark::Others, is_shared(finished, thresholds.others)),
         (Mark::Frequency, is_frequency_changed(machine, thresholds.frequency)),
         (Mark::Multiplexed, is_multiplexed(sender) || is_multiplexed(receiver)),
-        (Mark::Strangers, sender.strangers + receiver.strangers > 0),
+        (Mark::Strangers, sender.strangers > 0 || receiver.strangers > 0),
     ];
     earned.into_iter().filter_map(|(mark, is_earned)| is_earned.then_some(mark)).collect()
 }
@@ -106,11 +106,16 @@ pub(crate) fn retransmits<T>(side: &Side<T>) -> Option<u64> {
     side.snmp.value().map(|snmp| snmp.retransmits).or_else(|| side.tcp.value().map(of_flows))
 }
 
+/// Nanoseconds of all CPUs.
+fn total(ns: &[u64]) -> f64 {
+    ns.iter().map(|ns| *ns as f64).sum()
+}
+
 /// Stolen time as a share of the time of all CPUs in use.
 fn stolen(machine: &Machine) -> Option<f64> {
     let ticks = machine.ticks.value()?;
     let time = ticks.span_ns.0 as f64 * ticks.cpus.len() as f64;
-    (time > 0.0).then(|| ticks.steal_ns.iter().sum::<u64>() as f64 / time)
+    (time > 0.0).then(|| total(&ticks.steal_ns) / time)
 }
 
 /// CPU time of a side's workers while the machine was observed, in ns: each worker's share of its own window, as both
@@ -136,9 +141,9 @@ fn is_shared(finished: &Finished, limit: Share) -> bool {
     };
     let CpuBusy { error_ns, span_ns, cpus, busy_ns, .. } = busy;
     let span = span_ns.0 as f64;
-    let interrupts = ticks.softirq_ns.iter().chain(&ticks.irq_ns).sum::<u64>() as f64;
+    let interrupts = total(&ticks.softirq_ns) + total(&ticks.irq_ns);
     let ends = on_cpu_in(&finished.sender, span) + on_cpu_in(&finished.receiver, span);
-    let others = busy_ns.iter().sum::<u64>() as f64 - ends - interrupts;
+    let others = total(busy_ns) - ends - interrupts;
     let error = (error_ns.0 as f64 + ticks.tick_ns.0 as f64) * cpus.len() as f64;
     others > limit.0 * span && others > error
 }

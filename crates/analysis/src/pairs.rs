@@ -180,7 +180,7 @@ pub fn ratio(log_ratios: &Moments) -> Measured<Estimate> {
     Measured::Value(Estimate {
         mean: log_ratios.mean().exp(),
         low: half.map(|half| (log_ratios.mean() - half).exp()),
-        high: half.map(|half| (log_ratios.mean() + half).exp()),
+        high: half.map(|half| (log_ratios.mean() + half).exp().min(f64::MAX)),
         trials: log_ratios.len(),
     })
 }

@@ -79,7 +79,12 @@ impl RunTotals {
         self.trials += 1;
         self.started_unix_ms.get_or_insert(trial.started_unix_ms);
         let settings = &trial.settings;
-        let lasted_ms = (settings.warmup_ns.0 + settings.window_ns.0 + settings.tail_ns.0) / 1_000_000;
+        let lasted_ms = settings
+            .warmup_ns
+            .0
+            .saturating_add(settings.window_ns.0)
+            .saturating_add(settings.tail_ns.0)
+            / 1_000_000;
         if let Some((_, end)) = &mut self.unfinished_ms {
             *end = trial.started_unix_ms.saturating_add(lasted_ms).max(*end);
         }

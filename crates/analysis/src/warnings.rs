@@ -237,7 +237,8 @@ fn instruments(known: &Known<'_>) -> Option<String> {
     let twins = known.instrument_cost.ends_cpu_ratio.value().copied();
     // The interval must exclude the limit: noise alone is no cost.
     let twins = twins.filter(|ratio| ratio.low.is_some_and(|low| low > 1.0 + INSTRUMENT_LIMIT));
-    let cost = edges.into_iter().chain(twins.map(|ratio| ratio.mean - 1.0)).max_by(f64::total_cmp)?;
+    let cost =
+        edges.into_iter().chain(twins.map(|ratio| ratio.mean - 1.0)).max_by(f64::total_cmp)?;
     Some(format!(
         "the instruments cost {} of the ends' CPU time; longer windows (--time) make that less",
         percent(cost)

@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 use model::Preset;
 
+use crate::cell_flags::CellFlags;
 use crate::plan_flags::PlanFlags;
 
 /// Measures what it costs to move bytes through a Linux socket, and says which way of sending to use.
@@ -28,9 +29,9 @@ pub(crate) enum Command {
     /// Send checked content down every path and prove that nothing is lost, reordered or changed
     Verify(VerifyArguments),
     /// Send by hand: one end, until another copycost connects to it
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Receive by hand what a `serve` sends
-    Connect(ConnectArguments),
+    Connect(Box<ConnectArguments>),
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -91,14 +92,11 @@ pub(crate) struct ProbeArguments {
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Without flags: every path that this machine has, sizes from 1 B to 1 MiB with odd ones among \
-them, 1 and 2 threads.")]
+them, 1, 2 and 4 threads.")]
 pub(crate) struct VerifyArguments {
     /// Send paths, with commas [default: all]
     #[arg(long, value_name = "LIST")]
     pub(crate) send: Option<String>,
-    /// Receive paths, with commas [default: all]
-    #[arg(long, value_name = "LIST")]
-    pub(crate) recv: Option<String>,
     /// Message sizes, with commas
     #[arg(long, value_name = "LIST", allow_negative_numbers = true)]
     pub(crate) sizes: Option<String>,
@@ -108,6 +106,9 @@ pub(crate) struct VerifyArguments {
     /// Address families, with commas: ipv4, ipv6
     #[arg(long, value_name = "LIST")]
     pub(crate) family: Option<String>,
+    /// How long each trial sends [default: 20ms]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub(crate) time: Option<String>,
     /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,
@@ -118,61 +119,44 @@ pub(crate) struct VerifyArguments {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ServeArguments {
-    /// How to send: send, staged, sendmsg, zerocopy
-    #[arg(long, value_name = "PATH", default_value = "sendmsg")]
-    pub(crate) send: String,
-    /// Address to listen on; anything but loopback lets strangers try the token
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    pub(crate) listen: String,
+    /// Address to listen on; anything but loopback lets strangers try the token [default: loopback of --family]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
     /// Port to listen on; 0 takes a free one
     #[arg(long, value_name = "PORT", default_value = "0", allow_negative_numbers = true)]
     pub(crate) port: String,
-    /// Bytes of a message
-    #[arg(long, value_name = "SIZE", default_value = "4KiB", alias = "sizes", allow_negative_numbers = true)]
-    pub(crate) size: String,
-    /// Fields of a message
-    #[arg(long, value_name = "N", default_value = "8", allow_negative_numbers = true)]
-    pub(crate) fields: String,
-    /// How they lie in memory: scattered, paged, packed
-    #[arg(long, value_name = "LAYOUT", default_value = "scattered")]
-    pub(crate) layout: String,
-    /// Workers, one connection each
-    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true)]
-    pub(crate) threads: String,
     /// How long to send
     #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true)]
     pub(crate) time: String,
-    /// The token that the other end must bring, 32 hex digits [default: a random one]
+    /// How long to wait for the other end
+    #[arg(long, value_name = "TIME", default_value = "5m", allow_negative_numbers = true)]
+    pub(crate) wait: String,
+    /// The token that the other end must bring, 32 hexadecimal digits [default: a random one]
     #[arg(long, value_name = "HEX")]
     pub(crate) token: Option<String>,
-    /// Print JSON instead of lines
+    /// Print what was measured as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) flags: CellFlags,
 }
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ConnectArguments {
-    /// Where the other end listens, as `serve` prints it: ADDRESS:PORT
+    /// Where the other end listens, as `serve` prints it
     #[arg(value_name = "ADDRESS:PORT")]
     pub(crate) address: String,
     /// The token that `serve` printed
     #[arg(long, value_name = "HEX")]
     pub(crate) token: String,
-    /// How to receive: recv
-    #[arg(long, value_name = "PATH", default_value = "recv")]
-    pub(crate) recv: String,
-    /// Bytes that a receive call asks for
-    #[arg(long, value_name = "SIZE", default_value = "128KiB", alias = "sizes", allow_negative_numbers = true)]
-    pub(crate) size: String,
-    /// Workers, one connection each; as many as the other end's
-    #[arg(long, value_name = "N", default_value = "1", allow_negative_numbers = true)]
-    pub(crate) threads: String,
     /// How long to receive
     #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true)]
     pub(crate) time: String,
-    /// Print JSON instead of lines
+    /// Print what was measured as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) flags: CellFlags,
 }
 
 fn presets() -> PossibleValuesParser {

@@ -1,10 +1,9 @@
 //! The plan that was asked for: preset, then plan file, then flags.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use model::message::Message;
-use model::{Plan, Preset};
+use model::{Cell, Plan, Preset};
 
 use crate::exit::Stop;
 use crate::plan_flags::PlanFlags;
@@ -72,13 +71,16 @@ fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
 /// # Errors
 /// The first message that cannot, and the remedy.
 pub(crate) fn check_messages(plan: &Plan, page: u64) -> Result<(), Stop> {
+    plan.cells().iter().try_for_each(|cell| check_message(cell, page))
+}
+
+/// Whether a cell's message can be laid out on pages of `page` bytes.
+///
+/// # Errors
+/// Why not, and the remedy.
+pub(crate) fn check_message(cell: &Cell, page: u64) -> Result<(), Stop> {
     let page = usize::try_from(page).unwrap_or(4096);
-    let shapes: BTreeSet<_> =
-        plan.cells().into_iter().map(|cell| (cell.message, cell.fields, cell.layout)).collect();
-    for (size, fields, layout) in shapes {
-        Message::new(size, fields, layout, page).map_err(Stop::Usage)?;
-    }
-    Ok(())
+    Message::new(cell.message, cell.fields, cell.layout, page).map(|_| ()).map_err(Stop::Usage)
 }
 
 #[cfg(test)]

@@ -11,16 +11,8 @@ use study::Forecast;
 pub(crate) fn cautions(host: &Host, plan: &Plan, forecast: &Forecast) -> Vec<String> {
     let mut cautions = Vec::new();
     cautions.extend(counters(host));
-    if host.on_battery.value() == Some(&true) {
-        cautions.push("running on battery, which holds the CPU back: plug it in".to_owned());
-    }
-    let usable = host.usable_cpus.len();
-    if let Some(quota) = host.cpu_quota.value().filter(|quota| **quota < as_number(usable)) {
-        cautions.push(format!(
-            "a limit of this container or slice allows {quota:.1} of {usable} CPUs, and throttled trials are void: raise its CPU quota"
-        ));
-    }
-    if usable == 1 {
+    cautions.extend(engine::probe::noise(host));
+    if host.usable_cpus.len() == 1 {
         cautions.push("there is one usable CPU, so senders and receivers take turns on it".to_owned());
     }
     if !forecast.fits() {
@@ -35,27 +27,28 @@ pub(crate) fn cautions(host: &Host, plan: &Plan, forecast: &Forecast) -> Vec<Str
     cautions
 }
 
-fn as_number(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::INFINITY, f64::from)
-}
+/// Without these two there is no hardware counter worth the name.
+const HARDWARE: [&str; 2] = ["cycles", "instructions"];
 
-/// Hardware counters that do not open, by reason.
+/// Counters that do not open, by reason.
 fn counters(host: &Host) -> Vec<String> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, counter) in &host.counters {
         if let Some(reason) = counter.reason() {
+            // The reason may begin with the counter's name, which would keep equal reasons apart.
+            let reason = reason.strip_prefix(&format!("{name}: ")).unwrap_or(reason);
             by_reason.entry(reason).or_default().push(name);
         }
     }
-    let all = by_reason.values().map(Vec::len).sum::<usize>() == host.counters.len();
-    let mut cautions = Vec::new();
-    for (reason, names) in by_reason {
-        cautions.push(match all && names.len() == host.counters.len() {
-            true => format!("no hardware counters ({reason}): cycles and misses are absent"),
-            false => format!("no counter for {} ({reason}): their figures are absent", names.join(", ")),
-        });
-    }
-    cautions
+    let hardware = |names: &[&str]| HARDWARE.iter().all(|name| names.contains(name));
+    let cautions = by_reason.into_iter().map(|(reason, names)| {
+        if hardware(&names) {
+            format!("no hardware counters ({reason}): cycles and misses are absent")
+        } else {
+            format!("no counter for {} ({reason}): their figures are absent", names.join(", "))
+        }
+    });
+    cautions.collect()
 }
 
 #[cfg(test)]
@@ -74,6 +67,9 @@ mod tests {
         host.counters = BTreeMap::from([("cycles".to_owned(), Measured::Value("cycles".to_owned()))]);
         host.on_battery = Measured::Value(false);
         host.cpu_quota = Measured::absent("no quota");
+        host.virtualization = Measured::Value("none".to_owned());
+        host.governor = Measured::absent("no frequency driver");
+        host.load_average = Measured::Value(0.0);
         host
     }
 
@@ -86,14 +82,14 @@ mod tests {
     fn each_fault_is_told_with_its_remedy() {
         let mut host = host();
         host.counters = ["cycles", "instructions"]
-            .map(|name| (name.to_owned(), Measured::absent("no PMU")))
+            .map(|name| (name.to_owned(), Measured::absent(format!("{name}: no PMU"))))
             .into();
         host.on_battery = Measured::Value(true);
         host.cpu_quota = Measured::Value(1.5);
         let mut plan = Plan::preset(Preset::Default);
         plan.measure.max_time = Some(Nanos::s(10));
         let text = of(&host, &plan);
-        for part in ["no hardware counters (no PMU)", "plug it in", "1.5 of 4 CPUs", "raise --max-time"] {
+        for part in ["no hardware counters (no PMU)", "plug it in", "1.5 CPUs", "raise --max-time"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         host.counters.insert("cycles".to_owned(), Measured::Value("cycles".to_owned()));

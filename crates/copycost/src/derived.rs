@@ -105,7 +105,7 @@ impl Derived {
             return Err(Stop::Cannot(format!("there is not one valid trial ({why})")));
         }
         match first {
-            Some(first) if strict => Err(Stop::Strict(format!(
+            Some(first) if strict => Err(Stop::Invalid(format!(
                 "{} without a valid trial ({})",
                 report::numbers::counted(u32::try_from(invalid.len()).unwrap_or(u32::MAX), "cell", "cells"),
                 because(first)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 /// The numbers of the design: 0 done, and these.
-const STRICT: u8 = 1;
+const INVALID: u8 = 1;
 const USAGE: u8 = 2;
 const CANNOT: u8 = 3;
 const INTERRUPTED: u8 = 130;
@@ -12,8 +12,8 @@ const INTERRUPTED: u8 = 130;
 /// Why a command did not simply end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// `--strict`, and cells are invalid: 1.
-    Strict(String),
+    /// `--strict` and cells are invalid, or `verify` found a fault: 1.
+    Invalid(String),
     /// Wrong usage, a wrong plan, a run directory that cannot be read: 2.
     Usage(String),
     /// This machine cannot do it: 3.
@@ -26,7 +26,7 @@ impl Stop {
     /// The number that a script sees.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Strict(_) => STRICT,
+            Self::Invalid(_) => INVALID,
             Self::Usage(_) => USAGE,
             Self::Cannot(_) => CANNOT,
             Self::Interrupted(_) => INTERRUPTED,
@@ -37,7 +37,7 @@ impl Stop {
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Strict(why) | Self::Usage(why) | Self::Cannot(why) => write!(f, "error: {why}"),
+            Self::Invalid(why) | Self::Usage(why) | Self::Cannot(why) => write!(f, "error: {why}"),
             Self::Interrupted(why) => write!(f, "interrupted: {why}"),
         }
     }

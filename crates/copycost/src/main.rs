@@ -5,6 +5,7 @@ mod args;
 mod asked_plan;
 mod by_hand;
 mod cautions;
+mod cell_flags;
 mod derived;
 mod dry_run;
 mod exit;

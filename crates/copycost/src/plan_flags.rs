@@ -85,11 +85,6 @@ impl PlanFlags {
         }
         Ok(())
     }
-
-    /// What the flag of a factor said.
-    pub(crate) fn factor(&self, factor: Factor) -> Option<&str> {
-        self.factors.iter().find(|(named, _)| *named == factor).map(|(_, text)| text.as_str())
-    }
 }
 
 /// The flag of one factor.

@@ -125,7 +125,7 @@ fn round_line(
     if retried > 0 {
         parts.push(format!("{} tried again", counted(retried, "void trial", "void trials")));
     }
-    if let Some(left) = left {
+    if let Some(left) = left.filter(|left| *left > Nanos::ms(500)) {
         parts.push(format!("about {} left", duration(left)));
     }
     parts.join(", ")

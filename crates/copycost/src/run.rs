@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         Some(directory) => go_on(directory, &plan)?,
         None => begin(arguments.out.as_deref(), owner, &plan, &host)?,
     };
-    cautions.extend(probe::noise());
+    
     cautions.extend(left_out.iter().map(|(cell, why)| format!("left out: {cell}: {why}")));
     tell_all(&cautions);
     if !arguments.quiet {
@@ -93,7 +93,11 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     conclude(arguments, &directory, finished)
 }
 
-fn start_engine() -> Result<Engine, Stop> {
+/// An engine of this very program, which stops at Ctrl-C and SIGTERM.
+///
+/// # Errors
+/// What no trial could do without is missing.
+pub(crate) fn start_engine() -> Result<Engine, Stop> {
     let program = std::env::current_exe()
         .map_err(|error| Stop::Cannot(format!("cannot find this program's own file: {error}")))?;
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;

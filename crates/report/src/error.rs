@@ -15,6 +15,18 @@ impl ReportError {
         Self { file, source: source.into() }
     }
 
+    pub(crate) fn csv(file: &'static str, error: csv::Error) -> Self {
+        // The error of the write itself, not one that wraps it: a full disk must be told from the rest.
+        let text = error.to_string();
+        let kind = error.into_kind();
+        let source = if let csv::ErrorKind::Io(source) = kind {
+            source
+        } else {
+            std::io::Error::other(text)
+        };
+        Self { file, source }
+    }
+
     /// The file's name inside the run directory.
     pub fn file(&self) -> &'static str {
         self.file

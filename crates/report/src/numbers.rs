@@ -33,20 +33,23 @@ pub fn short(value: f64) -> String {
     format!("{sign}{whole}{point}{fraction}{}", UNITS.get(power / 3).copied().unwrap_or(""))
 }
 
-/// A share of a whole in percent, three significant digits at most: `3 %`, `0.2 %`, `99.9 %`.
+/// A share of a whole in percent, two significant digits below ten and whole ones above: `3 %`, `0.24 %`, `63 %`.
 ///
 /// 100 % and 0 % are only said of exactly all and exactly nothing.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    if share < 1.0 && percent >= 99.95 {
-        return "more than 99.9 %".to_owned();
+    if !percent.is_finite() {
+        return "-".to_owned();
     }
-    let text = short(percent);
-    let trimmed = if text.contains('.') && !text.contains('e') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
+    if share < 1.0 && percent >= 99.5 {
+        return "more than 99 %".to_owned();
+    }
+    // The power of ten as the rounded figure has it, so that 9.97 becomes 10 rather than 10.0.
+    let power = format!("{percent:.1e}").split_once('e').and_then(|(_, e)| e.parse::<i32>().ok());
+    let decimals = usize::try_from(1 - power.unwrap_or(0)).unwrap_or(0);
+    let text = format!("{percent:.decimals$}");
+    let trimmed =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{trimmed} %")
 }
 
@@ -134,14 +137,23 @@ mod tests {
 
     #[test]
     fn all_of_it_is_only_said_of_all_of_it() {
-        assert_eq!(percent(1.0), "100 %");
-        assert_eq!(percent(0.999_99), "more than 99.9 %");
-        assert_eq!(percent(0.999), "99.9 %");
-        assert_eq!(percent(0.03), "3 %");
-        assert_eq!(percent(0.002), "0.2 %");
-        assert_eq!(percent(0.0), "0 %");
-        assert_eq!(percent(0.1), "10 %");
-        assert_eq!(percent(0.000_001), "0.0001 %");
+        for (share, text) in [
+            (1.0, "100 %"),
+            (0.999_99, "more than 99 %"),
+            (0.994, "99 %"),
+            (0.634, "63 %"),
+            (0.1, "10 %"),
+            (0.0997, "10 %"),
+            (0.0252, "2.5 %"),
+            (0.03, "3 %"),
+            (0.002, "0.2 %"),
+            (0.000_001, "0.0001 %"),
+            (0.0, "0 %"),
+            (102.0, "10200 %"),
+            (f64::NAN, "-"),
+        ] {
+            assert_eq!(percent(share), text, "{share}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub const PAPER_COLUMNS: [&str; 8] = [
 /// # Errors
 /// The writer's.
 pub fn write_paper(out: impl Write, summary: &Summary) -> Result<Option<String>, ReportError> {
-    let error = |e: csv::Error| ReportError::new("paper.csv", e);
+    let error = |e: csv::Error| ReportError::csv("paper.csv", e);
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(PAPER_COLUMNS).map_err(error)?;
     for entry in summary.estimates.iter().filter(|entry| !entry.control) {

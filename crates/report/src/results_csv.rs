@@ -29,7 +29,7 @@ pub fn results_columns() -> Vec<String> {
 /// # Errors
 /// The writer's.
 pub fn write_results(out: impl Write, summary: &Summary) -> Result<(), ReportError> {
-    let error = |e: csv::Error| ReportError::new("results.csv", e);
+    let error = |e: csv::Error| ReportError::csv("results.csv", e);
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(results_columns()).map_err(error)?;
     for entry in &summary.estimates {

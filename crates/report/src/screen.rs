@@ -47,7 +47,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     if !grid.shared.is_empty() {
         head.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
     }
-    for warning in &summary.warnings {
+    for warning in summary.warnings.iter().filter(|warning| !is_said_below(warning)) {
         head.push(Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, warning));
     }
     head.push(counts(summary, plan));
@@ -93,6 +93,12 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     parts.join("\n")
 }
 
+/// Whether a warning has a line of its own below the table: what was copied anyway, and oversubscription.
+fn is_said_below(warning: &str) -> bool {
+    let copied = warning.contains("zero-copy completion") && warning.contains("marked copied");
+    copied || warning.contains(": oversubscribed (")
+}
+
 /// `48 cells, 13 rounds, 4m58s; 41 within ±3 %; 2 marked; 0 invalid`, with what marked them.
 fn counts(summary: &Summary, plan: &Plan) -> Line {
     let run = &summary.run;
@@ -132,9 +138,11 @@ fn counts(summary: &Summary, plan: &Plan) -> Line {
         run.void_trials,
         marked(Class::Void),
     );
-    if !run.without_valid_trial.is_empty() {
-        let cells = u32::try_from(run.without_valid_trial.len()).unwrap_or(u32::MAX);
-        let _ = write!(text, "; {} without a valid trial", counted(cells, "cell", "cells"));
+    let without =
+        summary.estimates.iter().filter(|entry| !entry.control && entry.trials == 0).count();
+    if without > 0 {
+        let cells = counted(u32::try_from(without).unwrap_or(u32::MAX), "cell", "cells");
+        let _ = write!(text, "; {cells} without a valid trial");
     }
     Line::wrapped(2).and(Style::Plain, text)
 }

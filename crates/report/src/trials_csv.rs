@@ -162,12 +162,13 @@ fn place(columns: &mut Columns) {
     });
     columns.number("started_unix_ms", "When the trial began.", |r| Some(r.trial.started_unix_ms));
     for factor in Factor::ALL {
-        // Factors are texts to a reader: sizes and buffers may say `auto`.
+        // A factor whose values may be a word (`auto`) is text to a reader.
         let number = matches!(
             factor,
             Factor::Message | Factor::Fields | Factor::Threads | Factor::Flows | Factor::Replica
         );
-        columns.add(!number, factor.column(), factor.help(), |row, out| {
+        let meaning = if *factor == Factor::Message { "Message size." } else { factor.help() };
+        columns.add(!number, factor.column(), meaning, |row, out| {
             out.push_str(&row.trial.cell.get(*factor))
         });
     }
@@ -261,7 +262,7 @@ pub fn write_trials<'a>(
     plan: &Plan,
     records: impl IntoIterator<Item = &'a Record>,
 ) -> Result<(), ReportError> {
-    let error = |e: csv::Error| ReportError::new("trials.csv", e);
+    let error = |e: csv::Error| ReportError::csv("trials.csv", e);
     let columns = trial_columns();
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(columns.iter().map(|column| &column.name)).map_err(error)?;

@@ -1,4 +1,5 @@
 //! `docs/FILES.md` and `schema/summary.schema.json` say what the code does. `BLESS=1` writes them anew.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -31,7 +32,8 @@ fn fill(document: &mut String, name: &str, table: &str) {
     let open = format!("<!-- {name}: written by a test -->\n");
     let close = format!("<!-- end of {name} -->");
     let start = document.find(&open).unwrap_or_else(|| panic!("no marker for {name}")) + open.len();
-    let end = start + document[start..].find(&close).unwrap_or_else(|| panic!("no end marker for {name}"));
+    let end = start
+        + document[start..].find(&close).unwrap_or_else(|| panic!("no end marker for {name}"));
     document.replace_range(start..end, table);
 }
 
@@ -44,7 +46,8 @@ fn factors() -> String {
     for factor in Factor::ALL {
         let default = FactorLists::default().get(*factor).join(", ");
         let meaning = cell(factor.help());
-        writeln!(table, "| `{}` | `{}` | {default} | {meaning} |", factor.key(), factor.column()).unwrap();
+        writeln!(table, "| `{}` | `{}` | {default} | {meaning} |", factor.key(), factor.column())
+            .unwrap();
     }
     table
 }
@@ -52,14 +55,16 @@ fn factors() -> String {
 fn trials() -> String {
     let mut table = "| column | unit | meaning |\n|---|---|---|\n".to_owned();
     for column in report::trial_columns() {
-        writeln!(table, "| `{}` | {} | {} |", column.name, column.unit(), cell(&column.meaning)).unwrap();
+        writeln!(table, "| `{}` | {} | {} |", column.name, column.unit(), cell(&column.meaning))
+            .unwrap();
     }
     table
 }
 
 fn metrics() -> String {
     let columns = report::trial_columns();
-    let mut table = "| metric | unit | better | mean | meaning |\n|---|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| metric | unit | better | mean | meaning |\n|---|---|---|---|---|\n".to_owned();
     for metric in Metric::ALL {
         let unit = columns.iter().find(|column| column.name == metric.name()).unwrap().unit();
         let better = match metric.better() {
@@ -72,7 +77,8 @@ fn metrics() -> String {
             Scale::Linear => "arithmetic",
         };
         let meaning = cell(metric.meaning());
-        writeln!(table, "| `{}` | {unit} | {better} | {mean} | {meaning} |", metric.name()).unwrap();
+        writeln!(table, "| `{}` | {unit} | {better} | {mean} | {meaning} |", metric.name())
+            .unwrap();
     }
     table
 }
@@ -92,7 +98,8 @@ fn marks() -> String {
 /// The keys of an object of a schema, with their descriptions.
 fn keys(table: &mut String, of: &str, object: &Value) {
     for (key, schema) in object["properties"].as_object().unwrap() {
-        let meaning = schema["description"].as_str().unwrap_or_else(|| panic!("{of}.{key} is undescribed"));
+        let meaning =
+            schema["description"].as_str().unwrap_or_else(|| panic!("{of}.{key} is undescribed"));
         writeln!(table, "| `{of}{key}` | {} |", cell(meaning)).unwrap();
     }
 }

@@ -1,72 +1,331 @@
-//! What the last screen says, and that it is the summary's.
+//! What the last screen says, how it fits a terminal, and that its figures are the summary's.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
+
 mod common;
+
+use std::collections::BTreeMap;
+
+use analysis::metric::Metric;
+use analysis::summary::{Finding, Summary};
 use analysis::synthetic;
 use model::{Factor, Mark, Measured, Plan, Preset};
-use report::*;
+use report::numbers::{ratio, short};
+use report::{ScreenOptions, cells_table, screen, write_results};
+
+const DIRECTORY: &str = "copycost-runs/latest";
+
+fn shown(summary: &Summary, plan: &Plan, width: usize, colour: bool) -> String {
+    screen(summary, &synthetic::host(), plan, ScreenOptions { width, colour, directory: DIRECTORY })
+}
+
+fn plain(summary: &Summary, plan: &Plan, width: usize) -> String {
+    shown(summary, plan, width, false)
+}
+
+/// A run with a bit of everything: marks, a wide interval, cells that failed.
+fn mixed(plan: &Plan) -> Summary {
+    let mut summary = common::summary(plan);
+    summary.estimates[3].marks.insert(Mark::Retransmits, 2);
+    summary.estimates[7].marks.insert(Mark::Oversubscribed, 13);
+    summary.marks.extend([(Mark::Retransmits, 2), (Mark::Oversubscribed, 169)]);
+    summary.run.noted_trials = 2;
+    summary.estimates[5].precise = Measured::Value(false);
+    summary.run.precise_cells = Measured::Value(45);
+    for index in [40, 41] {
+        common::without_trial(
+            &mut summary,
+            index,
+            "setsockopt SO_ZEROCOPY: EINVAL; this kernel has none",
+        );
+    }
+    summary
+}
+
+/// Plans of every kind that a screen must bear.
+fn plans() -> Vec<Plan> {
+    vec![
+        Plan::preset(Preset::Default),
+        Plan::preset(Preset::Quick),
+        Plan::preset(Preset::Paper),
+        Plan::preset(Preset::BreakEven),
+        common::plan(&[(Factor::Send, "sendmsg"), (Factor::Message, "77"), (Factor::Threads, "3")]),
+        common::plan(&[
+            (Factor::Send, "send,staged,sendmsg,zerocopy"),
+            (Factor::SoZerocopy, "on,off"),
+        ]),
+        common::plan(&[
+            (Factor::Nodelay, "off,on"),
+            (Factor::Layout, "paged"),
+            (Factor::Threads, "1,2"),
+        ]),
+        common::plan(&[(Factor::Fields, "1,2,3,4,5,6,7,8,9,10,11")]),
+    ]
+}
+
 #[test]
-fn look() {
+fn the_default_run_is_one_screen() {
     let plan = Plan::preset(Preset::Default);
-    let mut s = common::summary(&plan);
-    println!(
-        "{}",
-        screen(
-            &s,
-            &synthetic::host(),
-            &plan,
-            ScreenOptions { width: 100, colour: false, directory: "copycost-runs/latest" }
-        )
-    );
-    s.estimates[3].marks.insert(Mark::Retransmits, 2);
-    s.marks.insert(Mark::Retransmits, 2);
-    s.run.noted_trials = 2;
-    s.estimates[5].precise = Measured::Value(false);
-    common::without_trial(&mut s, 40, "sendmsg: EINVAL on SO_ZEROCOPY");
-    common::without_trial(&mut s, 41, "sendmsg: EINVAL on SO_ZEROCOPY");
-    println!(
-        "{}",
-        screen(
-            &s,
-            &synthetic::host(),
-            &plan,
-            ScreenOptions { width: 60, colour: false, directory: "copycost-runs/latest" }
-        )
-    );
+    let text = plain(&common::summary(&plan), &plan, 120);
+    assert!(text.lines().count() <= 45, "{} lines", text.lines().count());
+    insta::assert_snapshot!("default", text);
+}
+
+#[test]
+fn a_run_with_faults_says_which_and_why() {
+    let plan = Plan::preset(Preset::Default);
+    insta::assert_snapshot!("mixed", plain(&mixed(&plan), &plan, 100));
+}
+
+#[test]
+fn a_narrow_terminal_gets_the_same_words() {
+    let plan = Plan::preset(Preset::Default);
+    let narrow = plain(&mixed(&plan), &plan, 44);
+    insta::assert_snapshot!("narrow", narrow);
+    for word in plain(&mixed(&plan), &plan, 200).split_whitespace() {
+        assert!(narrow.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn other_factors_stand_beside_the_threads() {
     let plan = common::plan(&[
         (Factor::Send, "zerocopy,staged,send"),
         (Factor::Nodelay, "off,on"),
         (Factor::Layout, "paged"),
+        (Factor::Threads, "1,8"),
     ]);
-    let s = common::summary(&plan);
-    println!(
-        "{}",
-        screen(
-            &s,
-            &synthetic::host(),
-            &plan,
-            ScreenOptions { width: 80, colour: true, directory: "copycost-runs/latest" }
-        )
-    );
-    let plan = common::plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]);
-    let s = common::summary(&plan);
-    println!(
-        "{}",
-        screen(
-            &s,
-            &synthetic::host(),
-            &plan,
-            ScreenOptions { width: 80, colour: false, directory: "copycost-runs/latest" }
-        )
-    );
-    println!("{}", cells_table(&s, 120, false));
+    insta::assert_snapshot!("other_factors", plain(&common::summary(&plan), &plan, 100));
+}
+
+#[test]
+fn a_run_without_a_valid_trial_tells_its_reasons_and_shows_no_figure() {
+    let plan = Plan::preset(Preset::Default);
+    let mut summary = common::summary(&plan);
+    for index in 0..summary.estimates.len() {
+        let reason =
+            if index % 2 == 0 { "the sending end died: signal 9" } else { "connect: ETIMEDOUT" };
+        common::without_trial(&mut summary, index, reason);
+    }
+    insta::assert_snapshot!("no_valid_trial", plain(&summary, &plan, 100));
+}
+
+#[test]
+fn hundreds_of_cells_get_a_digest_of_one_screen() {
     let plan = common::plan(&[(Factor::Fields, "1,2,3,4,5,6,7,8,9,10,11")]);
-    let s = common::summary(&plan);
-    println!(
-        "{}",
-        screen(
-            &s,
-            &synthetic::host(),
-            &plan,
-            ScreenOptions { width: 80, colour: false, directory: "copycost-runs/latest" }
-        )
+    let summary = common::summary(&plan);
+    assert!(summary.estimates.len() > 500);
+    let text = plain(&summary, &plan, 100);
+    assert!(text.lines().count() <= 40, "{} lines", text.lines().count());
+    assert!(text.contains("copycost-runs/latest/results.csv"), "{text}");
+    insta::assert_snapshot!("digest", text);
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for plan in plans() {
+        for width in [60, 80, 100, 132, 250] {
+            for summary in [common::summary(&plan), with_long_texts(&plan)] {
+                for line in plain(&summary, &plan, width).lines() {
+                    let longest =
+                        line.split_whitespace().map(|word| word.chars().count()).max().unwrap_or(0);
+                    assert!(line.chars().count() <= width.max(longest + 4), "{width}: {line}");
+                }
+            }
+        }
+    }
+}
+
+fn with_long_texts(plan: &Plan) -> Summary {
+    let mut summary = common::summary(plan);
+    summary.warnings.push("word ".repeat(200));
+    summary.run.label =
+        "a label that somebody made rather long because it had to say so much".to_owned();
+    summary
+}
+
+#[test]
+fn a_screen_without_colour_differs_in_the_escapes_only() {
+    for plan in plans() {
+        let summary = common::summary(&plan);
+        let coloured = shown(&summary, &plan, 90, true);
+        assert!(coloured.contains('\u{1b}'));
+        let mut stripped = String::new();
+        let mut inside = false;
+        for c in coloured.chars() {
+            match c {
+                '\u{1b}' => inside = true,
+                'm' if inside => inside = false,
+                other if !inside => stripped.push(other),
+                _ => {}
+            }
+        }
+        // A space before a line's end is all that an escape may hide.
+        let trimmed: Vec<&str> = stripped.lines().map(str::trim_end).collect();
+        assert_eq!(trimmed, plain(&summary, &plan, 90).lines().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn every_size_is_only_said_where_each_is_shown() {
+    let plan = common::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
+    let mut summary = common::summary(&plan);
+    assert!(plain(&summary, &plan, 100).contains("A2 against A1: faster at every size;"));
+    let goodput = |ratio: &&mut analysis::summary::Ratio| ratio.metric == Metric::GoodputGbps;
+    summary.ratios.iter_mut().find(goodput).unwrap().finding = Finding::Undecided;
+    let text = plain(&summary, &plan, 200);
+    assert!(
+        text.contains("A2 against A1: goodput undecided at 64 B, faster at 512 B, 4 KiB, 64 KiB;"),
+        "{text}"
     );
+    summary.ratios.iter_mut().filter(goodput).for_each(|ratio| ratio.finding = Finding::Equivalent);
+    assert!(
+        plain(&summary, &plan, 100).contains("A2 against A1: as fast (within ±3 %) at every size;")
+    );
+}
+
+#[test]
+fn zerocopy_is_compared_with_the_path_that_differs_in_copying_alone() {
+    let text = |paths: &str| {
+        let plan = common::plan(&[(Factor::Send, paths), (Factor::Threads, "1")]);
+        plain(&common::summary(&plan), &plan, 100)
+    };
+    let all = text("send,staged,sendmsg,zerocopy");
+    for pair in ["A1' against A1:", "A2 against A1:", "A2 against A1':", "A3 against A2:"] {
+        assert!(all.contains(pair), "{all}");
+    }
+    assert!(!all.contains("A3 against A1"), "{all}");
+    assert!(text("send,zerocopy").contains("A3 against A1:"));
+}
+
+#[test]
+fn one_path_alone_is_compared_with_nothing() {
+    let plan = common::plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]);
+    let text = plain(&common::summary(&plan), &plan, 100);
+    assert!(!text.contains("against A"), "{text}");
+    assert!(text.contains("A2 sendmsg"), "{text}");
+}
+
+#[test]
+fn what_the_warnings_say_is_said_once() {
+    let plan = Plan::preset(Preset::Default);
+    let records = synthetic::run(&plan, 10, |cell, round| {
+        synthetic::trial(cell, round).faster(synthetic::noise(1, cell, round, 0.02))
+    });
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    let text = plain(&summary, &plan, 100).replace("\n  ", " ");
+    assert_eq!(text.matches("oversubscribed").count(), 1, "{text}");
+    assert_eq!(
+        text.matches("copied anyway").count() + text.matches("marked copied").count(),
+        1,
+        "{text}"
+    );
+    for warning in &summary.warnings {
+        let below = warning.contains("oversubscribed") || warning.contains("marked copied");
+        assert_eq!(text.contains(warning.as_str()), !below, "{warning}");
+    }
+}
+
+#[test]
+fn a_strange_label_cannot_drive_the_terminal() {
+    let mut plan = Plan::preset(Preset::Default);
+    plan.label = "\u{1b}]0;owned\u{7}\n! all is well".to_owned();
+    let text = plain(&common::summary(&plan), &plan, 100);
+    assert!(text.starts_with("?]0;owned??! all is well: "), "{text}");
+}
+
+/// The figures of a screen's table: group and size, then as they are written.
+fn table(text: &str) -> BTreeMap<(String, String), Vec<String>> {
+    let mut rows = BTreeMap::new();
+    let mut group = String::new();
+    let mut inside = false;
+    for line in text.lines() {
+        let parts: Vec<String> = line
+            .split("  ")
+            .map(|part| part.trim().to_owned())
+            .filter(|part| !part.is_empty())
+            .collect();
+        let Some(first) = parts.first() else { continue };
+        if first.ends_with(" thread") || first.ends_with(" threads") {
+            group.clone_from(first);
+            inside = true;
+        } else if first.starts_with("A1 send") {
+            inside = false;
+        } else if inside && first != "size" {
+            rows.insert((group.clone(), first.clone()), parts[1..].to_vec());
+        }
+    }
+    rows
+}
+
+#[test]
+fn the_table_and_results_csv_show_the_same_figures() {
+    let plan = Plan::preset(Preset::Default);
+    let summary = mixed(&plan);
+    let rows = table(&plain(&summary, &plan, 120));
+    assert_eq!(rows.len(), 16);
+    let mut bytes = Vec::new();
+    write_results(&mut bytes, &summary).unwrap();
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let header = reader.headers().unwrap().clone();
+    let mut compared = 0;
+    for record in reader.records() {
+        let record = record.unwrap();
+        let field = |name: &str| &record[header.iter().position(|column| column == name).unwrap()];
+        if field("control") == "true" {
+            continue;
+        }
+        let threads = field("threads");
+        let group =
+            if threads == "1" { "1 thread".to_owned() } else { format!("{threads} threads") };
+        let size = model::Bytes(field("message_bytes").parse().unwrap()).to_string();
+        let path =
+            ["send", "sendmsg", "zerocopy"].iter().position(|p| *p == field("send_path")).unwrap();
+        let figures = &rows[&(group, size)];
+        for (place, metric) in [(path, Metric::GoodputGbps), (path + 3, Metric::EndsCpuNsPerKib)] {
+            let expected = field(metric.name()).parse().map_or("-".to_owned(), short);
+            assert_eq!(figures[place].trim_end_matches(['~', '*']), expected);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 96);
+}
+
+#[test]
+fn every_ratio_on_the_screen_is_one_of_the_summarys() {
+    let plan = Plan::preset(Preset::Default);
+    let summary = common::summary(&plan);
+    let text = plain(&summary, &plan, 500);
+    let mut known: Vec<String> =
+        summary.ratios.iter().filter_map(|r| r.ratio.value()).map(ratio).collect();
+    let floor = summary.noise_floor.value().unwrap();
+    let cost = &summary.instrument_cost;
+    known.extend([&floor.goodput, floor.ends_cpu.value().unwrap()].map(ratio));
+    known.extend(
+        [cost.ends_cpu_ratio.value().unwrap(), cost.goodput_ratio.value().unwrap()].map(ratio),
+    );
+    // At a width of 500 only the sentence's own limit wraps; intervals stay whole.
+    let shown: Vec<&str> = text
+        .match_indices(" × [")
+        .map(|(at, _)| {
+            let start = text[..at].rfind([' ', '\n']).unwrap() + 1;
+            &text[start..=at + text[at..].find(']').unwrap()]
+        })
+        .collect();
+    assert_eq!(shown.len(), 12);
+    for figure in shown {
+        assert!(known.contains(&figure.to_owned()), "{figure}");
+    }
+}
+
+#[test]
+fn the_table_of_all_cells_has_a_line_for_each_and_a_reason_for_each_absence() {
+    let plan = common::plan(&[(Factor::Message, "64,20KB"), (Factor::Threads, "1")]);
+    let mut summary = common::summary(&plan);
+    common::without_trial(&mut summary, 1, "it broke");
+    summary.estimates[0].marks.insert(Mark::Steal, 4);
+    let text = cells_table(&summary, 140, false);
+    for entry in &summary.estimates {
+        assert!(text.lines().any(|line| line.starts_with(&entry.cell.id())), "{text}");
+    }
+    insta::assert_snapshot!("cells", text);
 }

@@ -1,6 +1,6 @@
 //! What the study measures with: the engine, or in tests a script.
 
-use engine::{EngineError, TrialOrder};
+use engine::{Engine, EngineError, TrialOrder};
 use model::Measured;
 use model::record::{CpuBusy, Outcome, Settings};
 
@@ -20,4 +20,18 @@ pub trait Bench {
 
     /// Stops the ends; nothing happens where none run.
     fn end_round(&mut self);
+}
+
+impl Bench for Engine {
+    fn begin_round(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
+        Self::begin_round(self)
+    }
+
+    fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
+        Self::trial(self, order)
+    }
+
+    fn end_round(&mut self) {
+        Self::end_round(self);
+    }
 }

@@ -1,1 +1,79 @@
 //! `verify`, and both ends by hand.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+
+use crate::common::{Ended, Place};
+
+#[test]
+fn verify_compares_every_byte_of_every_path() {
+    let place = Place::new();
+    let line = ["verify", "--sizes", "1,7,513,70000", "--threads", "2", "--time", "5ms"];
+    let ended = place.copycost(&line).ends_with(0);
+    assert_eq!(ended.output.matches("nothing lost, reordered or changed").count(), ended.output.lines().count());
+    assert!(ended.output.contains("sendmsg"), "{ended:#?}");
+
+    let json = place.copycost(&["verify", "--send", "staged", "--sizes", "9", "--threads", "1", "--json"]).ends_with(0);
+    let value: serde_json::Value = serde_json::from_str(&json.output).unwrap();
+    assert_eq!(value["cells"].as_array().unwrap().len(), 1);
+    assert!(value["cells"][0]["checked_bytes"].as_u64().unwrap() > 0, "{value}");
+    assert!(value["cells"][0]["fault"].is_null(), "{value}");
+}
+
+#[test]
+fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
+    let place = Place::new();
+    for (line, part) in [
+        ("verify --send sned", "did you mean \"send\"?"),
+        ("verify --sizes 0", "--sizes: "),
+        ("verify --threads 9999", "at most 256"),
+        ("verify --time 5", "--time: "),
+        ("serve --size 4", "--fields 4"),
+        ("serve --send sned", "did you mean \"send\"?"),
+        ("serve --listen nowhere", "--listen: \"nowhere\" is no IP address"),
+        ("serve --port 70000", "--port: \"70000\" is no port"),
+        ("serve --token 12", "--token: "),
+        ("serve --time -1s", "--time: "),
+        ("connect localhost --token 00112233445566778899aabbccddeeff", "ADDRESS:PORT"),
+        ("connect 127.0.0.1:1 --token xyz", "--token: "),
+        ("connect 127.0.0.1:1", "--token"),
+    ] {
+        let words: Vec<_> = line.split(' ').collect();
+        let ended = place.copycost(&words).ends_with(2);
+        ended.complaint();
+        assert!(ended.error.contains(part), "{line}: {ended:#?}");
+    }
+}
+
+#[test]
+fn two_ends_by_hand_find_each_other_by_the_printed_command() {
+    let place = Place::new();
+    let serve = ["serve", "--send", "sendmsg", "--size", "16KiB", "--threads", "2", "--time", "300ms"];
+    let mut server = place.spawn(&serve);
+    let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
+    let first = told.next().unwrap().unwrap();
+    assert!(first.starts_with("listening on 127.0.0.1:"), "{first}");
+    let command = told.next().unwrap().unwrap();
+
+    // The port is taken now.
+    let address = command.split(' ').nth(2).unwrap();
+    let port = address.rsplit(':').next().unwrap();
+    let taken = place.copycost(&["serve", "--port", port]).ends_with(3);
+    assert!(taken.complaint().contains(port), "{taken:#?}");
+
+    // A stranger with a wrong token is refused and the server goes on waiting.
+    let stranger = "00112233445566778899aabbccddeeff";
+    let refused = place.copycost(&["connect", address, "--token", stranger, "--threads", "2", "--time", "100ms"]);
+    refused.ends_with(3);
+
+    let words: Vec<_> = command.split(' ').skip(1).collect();
+    let client = place.copycost(&words).ends_with(0);
+    assert!(client.output.starts_with("received "), "{client:#?}");
+    assert!(client.output.contains("2 workers"), "{client:#?}");
+    let report: Vec<_> = told.map(|line| line.unwrap()).collect();
+    let mut error = String::new();
+    server.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    let code = server.wait().unwrap().code();
+    let server = Ended { code, output: report.join("\n"), error }.ends_with(0);
+    assert!(server.output.starts_with("sent "), "{server:#?}");
+    assert!(server.output.contains("sendmsg"), "{server:#?}");
+}

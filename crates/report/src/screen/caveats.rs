@@ -70,17 +70,13 @@ pub(super) fn noise_floor(summary: &Summary) -> Line {
                 .ends_cpu
                 .value()
                 .map_or_else(String::new, |e| format!(", CPU {}", whole(&ratio(e))));
-            let differ = if floor.equivalent {
-                ""
-            } else {
-                "; the twins are not equivalent: distrust small differences"
-            };
+            let differ = if floor.equivalent { "" } else { ", not shown to be equal" };
             line.and(
                 Style::Plain,
                 format!(
-                    "a cell against its twin: goodput {}{cpu}; differences below {} cannot be seen here{differ}",
-                    whole(&ratio(&floor.goodput)),
+                    "{} (a cell against its twin: goodput {}{cpu}{differ})",
                     whole(&percent(floor.half_width)),
+                    whole(&ratio(&floor.goodput)),
                 ),
             )
         }
@@ -96,16 +92,13 @@ pub(super) fn instrument_cost(summary: &Summary) -> Line {
     };
     let against = match (&cost.ends_cpu_ratio, &cost.goodput_ratio) {
         (Measured::Value(cpu), Measured::Value(goodput)) => {
-            format!(
-                "; with against without them: CPU {}, goodput {}",
-                whole(&ratio(cpu)),
-                whole(&ratio(goodput))
-            )
+            format!("CPU {}, goodput {}", whole(&ratio(cpu)), whole(&ratio(goodput)))
         }
         (Measured::Absent { absent }, _) | (_, Measured::Absent { absent }) => {
-            format!("; with against without them: not measured: {absent}")
+            format!("not measured: {absent}")
         }
     };
+    let against = format!(" (with against without them: {against})");
     Line::wrapped(2).and(Style::Strong, "Instruments: ").and(Style::Plain, edge + &against)
 }
 
@@ -113,7 +106,10 @@ pub(super) fn instrument_cost(summary: &Summary) -> Line {
 pub(super) fn not_claimed(summary: &Summary, plan: &Plan) -> Line {
     let mut not = vec!["a cause of any difference".to_owned()];
     if plan.factors.link.contains(&Link::Loopback) {
-        not.push("anything of a network card: loopback has none, and delivery copies what zero-copy sending spared".to_owned());
+        not.push(
+            "anything of a network card (loopback has none, and copies what zero-copy spared)"
+                .to_owned(),
+        );
     }
     let counted = summary.estimates.iter().any(|entry| {
         [Metric::SenderCyclesPerByte, Metric::SenderLlcMissesPerKib]
@@ -121,10 +117,7 @@ pub(super) fn not_claimed(summary: &Summary, plan: &Plan) -> Line {
             .any(|m| estimate(entry, *m).is_some())
     });
     if !counted {
-        not.push("cycles and cache misses: they were not counted".to_owned());
-    }
-    if summary.run.preliminary {
-        not.push("any interval: fewer than 10 rounds are preliminary".to_owned());
+        not.push("cycles and cache misses (not counted)".to_owned());
     }
     Line::wrapped(2).and(Style::Strong, "Not claimed: ").and(Style::Plain, not.join("; "))
 }

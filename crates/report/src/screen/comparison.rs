@@ -18,6 +18,9 @@ const MOST_GROUPS: usize = 5;
 /// Continuations are indented by the pair's names, but not further than this.
 const WIDEST_TITLE: usize = 20;
 
+/// With more row groups than this, no two are looked at for findings alike.
+const MOST_GROUPS_READ: usize = 64;
+
 /// A ratio in its place.
 struct Place<'a> {
     group: String,
@@ -142,7 +145,7 @@ fn sentence(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> Stri
     };
     let shown: Vec<String> = shown.iter().map(|row| at(row.size, &row.ratio.ratio)).collect();
     if groups > 1 {
-        text.push_str(&format!("; with {} {}", whole(&group), shown.join(", ")));
+        text.push_str(&format!("; {}: {}", whole(&group), shown.join(", ")));
     } else {
         text.push_str(&format!("; {}", shown.join(", ")));
     }
@@ -165,8 +168,12 @@ fn found(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> String 
         };
         return verdict(metric, finding, margin) + scope;
     }
+    let names = names(rows);
+    if names.len() > MOST_GROUPS_READ {
+        return counts(rows, metric, margin);
+    }
     let mut texts: Vec<(Vec<&str>, String)> = Vec::new();
-    for group in names(rows) {
+    for group in names {
         let text = within(rows.iter().filter(|row| row.group == group), metric, margin);
         match texts.iter_mut().find(|(_, other)| *other == text) {
             Some((groups, _)) => groups.push(group),
@@ -237,13 +244,8 @@ fn unanimous<'r, 'a: 'r>(mut rows: impl Iterator<Item = &'r Place<'a>>) -> Optio
 
 /// The row groups in their order.
 fn names<'r>(rows: &'r [Place]) -> Vec<&'r str> {
-    let mut names: Vec<&str> = Vec::new();
-    for row in rows {
-        if !names.contains(&row.group.as_str()) {
-            names.push(&row.group);
-        }
-    }
-    names
+    let mut seen = BTreeSet::new();
+    rows.iter().map(|row| row.group.as_str()).filter(|group| seen.insert(*group)).collect()
 }
 
 /// Whether a row group is named by its threads alone.
@@ -279,7 +281,6 @@ fn verdict(metric: Metric, finding: Option<Finding>, margin: &str) -> String {
         (Finding::More, false) => "costs more CPU".to_owned(),
         (Finding::Less, false) => "costs less CPU".to_owned(),
         (Finding::Equivalent, false) => format!("costs as much CPU (within ±{})", whole(margin)),
-        (Finding::Undecided, true) => "undecided which is faster".to_owned(),
-        (Finding::Undecided, false) => "undecided which costs more CPU".to_owned(),
+        (Finding::Undecided, _) => format!("{} undecided", word(metric)),
     }
 }

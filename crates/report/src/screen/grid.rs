@@ -322,14 +322,12 @@ pub(super) fn absences<'a>(
 /// What stands where the table would: that there is nothing to show, and why.
 pub(super) fn no_valid_trial(summary: &Summary) -> Vec<Line> {
     const MOST_REASONS: usize = 5;
-    let mut lines = vec![
-        Line::wrapped(2)
-            .and(Style::Warning, "! ")
-            .and(Style::Strong, "No valid trial: this run has no figures to show."),
-    ];
+    let mut lines =
+        vec![Line::wrapped(2).and(Style::Strong, "No valid trial, so there is no figure to show.")];
     let mut reasons: BTreeMap<&str, u32> = BTreeMap::new();
-    for reason in summary.run.without_valid_trial.values() {
-        *reasons.entry(reason).or_default() += 1;
+    for entry in summary.estimates.iter().filter(|entry| !entry.control) {
+        let reason = summary.run.without_valid_trial.get(&entry.cell.id());
+        *reasons.entry(reason.map_or("no reason is known", String::as_str)).or_default() += 1;
     }
     for (reason, cells) in reasons.iter().take(MOST_REASONS) {
         let cells = counted(*cells, "cell", "cells");

@@ -8,7 +8,7 @@ pub(super) fn machine(columns: &mut Columns) {
     busy(columns, "busy", "over the window", |row| {
         row.finished().and_then(|f| f.machine.busy.value())
     });
-    busy(columns, "idle", "with both ends idle, before the round", |row| row.idle?.value());
+    busy(columns, "idle", "at rest before the round", |row| row.idle?.value());
     ticks(columns);
     for (name, edge, when) in [("start", 0, "start"), ("end", 1, "end")] {
         let meaning = format!("Frequency of each CPU in use at the window's {when}.");

@@ -1,7 +1,7 @@
 //! Summaries made to order: shaped by a plan, with figures that follow from [`synthetic::likely`].
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use analysis::metric::Metric;
 use analysis::summary::{
@@ -12,9 +12,9 @@ use analysis::synthetic;
 use model::record::FailureKind;
 use model::{Cell, Factor, Mark, Measured, Plan, Preset, SendPath};
 
-pub const NO_COUNTERS: &str = "no hardware counters";
+pub(crate) const NO_COUNTERS: &str = "no hardware counters";
 
-pub fn around(mean: f64) -> Estimate {
+pub(crate) fn around(mean: f64) -> Estimate {
     Estimate { mean, low: Some(mean * 0.98), high: Some(mean * 1.02), trials: 13 }
 }
 
@@ -77,10 +77,11 @@ fn ratio(cell: &Cell, against: &Cell, metric: Metric, of: impl Fn(&Cell) -> f64)
 }
 
 /// A run of the plan in which everything went well.
-pub fn summary(plan: &Plan) -> Summary {
+pub(crate) fn summary(plan: &Plan) -> Summary {
     let mut estimates: Vec<CellEstimates> =
         plan.cells().iter().map(|cell| entry(cell, false)).collect();
     estimates.extend(plan.controls().iter().map(|cell| entry(cell, true)));
+    let asked: HashSet<Cell> = plan.cells().into_iter().collect();
     let mut ratios = Vec::new();
     for metric in [Metric::GoodputGbps, Metric::EndsCpuNsPerKib] {
         let of = |cell: &Cell| {
@@ -92,7 +93,7 @@ pub fn summary(plan: &Plan) -> Summary {
             }
         };
         for (_, cells) in plan.blocks() {
-            let cells: Vec<&Cell> = cells.iter().filter(|c| plan.cells().contains(c)).collect();
+            let cells: Vec<&Cell> = cells.iter().filter(|c| asked.contains(c)).collect();
             for (index, cell) in cells.iter().enumerate() {
                 for against in &cells[..index] {
                     ratios.push(ratio(cell, against, metric, of));
@@ -146,7 +147,7 @@ pub fn summary(plan: &Plan) -> Summary {
 }
 
 /// The default plan with other values for some factors.
-pub fn plan(factors: &[(Factor, &str)]) -> Plan {
+pub(crate) fn plan(factors: &[(Factor, &str)]) -> Plan {
     let mut plan = Plan::preset(Preset::Default);
     for (factor, values) in factors {
         plan.factors.set(*factor, values).unwrap();
@@ -155,7 +156,7 @@ pub fn plan(factors: &[(Factor, &str)]) -> Plan {
 }
 
 /// Takes every valid trial of a cell away.
-pub fn without_trial(summary: &mut Summary, index: usize, reason: &str) {
+pub(crate) fn without_trial(summary: &mut Summary, index: usize, reason: &str) {
     let entry = &mut summary.estimates[index];
     entry.trials = 0;
     entry.void_trials = 3;
@@ -182,5 +183,5 @@ pub fn without_trial(summary: &mut Summary, index: usize, reason: &str) {
 }
 
 /// Kinds of failures, so that a new one is met here.
-pub const FAILURES: [FailureKind; 3] =
+pub(crate) const FAILURES: [FailureKind; 3] =
     [FailureKind::EndLost, FailureKind::CallFailed, FailureKind::Unsupported];

@@ -1,0 +1,223 @@
+//! Every mark, earned and not earned, and the edges between the two.
+
+use analysis::marks::{is_void, judge};
+use analysis::synthetic;
+use model::names::Watch;
+use model::record::{FailureKind, Finished, Outcome, SnmpFacts, TcpFacts, Trial};
+use model::{Cell, Class, Mark, Measured, Nanos, SendPath, Share, Thresholds};
+
+fn judged(trial: &Trial) -> Vec<Mark> {
+    judge(trial, &Thresholds::default())
+}
+
+/// A good trial, changed.
+fn changed(change: impl FnOnce(&mut Finished)) -> Vec<Mark> {
+    let mut trial = synthetic::trial(&Cell::default(), 1).build();
+    let Outcome::Finished(finished) = &mut trial.outcome else { panic!("it failed") };
+    change(finished);
+    judged(&trial)
+}
+
+#[test]
+fn a_good_trial_earns_no_mark_on_any_path() {
+    for path in SendPath::ALL {
+        for watch in Watch::ALL {
+            let cell = Cell { send_path: *path, watch: *watch, ..Cell::default() };
+            assert_eq!(judged(&synthetic::trial(&cell, 1).build()), [], "{cell}");
+            assert_eq!(judged(&synthetic::trial(&cell, 1).counted().build()), [], "{cell}");
+        }
+    }
+}
+
+#[test]
+fn every_mark_is_earned_alone_and_has_its_class() {
+    for mark in Mark::ALL {
+        let marks = judged(&synthetic::trial(&Cell::default(), 1).marked(*mark).build());
+        assert_eq!(marks, [*mark]);
+        assert_eq!(is_void(&marks), mark.class() == Class::Void);
+    }
+}
+
+#[test]
+fn marks_come_sorted_and_once_with_the_void_ones_first() {
+    let trial = synthetic::trial(&Cell::default(), 1)
+        .marked(Mark::Strangers)
+        .marked(Mark::Retransmits)
+        .marked(Mark::Unsettled)
+        .build();
+    assert_eq!(judged(&trial), [Mark::Unsettled, Mark::Retransmits, Mark::Strangers]);
+}
+
+#[test]
+fn each_kind_of_failure_has_its_mark() {
+    for (kind, mark) in [
+        (FailureKind::EndLost, Mark::EndLost),
+        (FailureKind::CallFailed, Mark::CallFailed),
+        (FailureKind::Unsupported, Mark::CallFailed),
+    ] {
+        assert_eq!(
+            judged(&synthetic::trial(&Cell::default(), 1).failed(kind, "why").build()),
+            [mark]
+        );
+    }
+}
+
+#[test]
+fn content_is_lost_in_four_ways() {
+    let ways: [fn(&mut Finished); 4] = [
+        |f| f.receiver.total.received_bytes += 1,
+        |f| f.receiver.total.wrong_bytes = 1,
+        |f| f.sender.total.stray_ids = 1,
+        |f| f.sender.total.zerocopy_sends = f.sender.total.completed + 1,
+    ];
+    for way in ways {
+        assert_eq!(changed(way), [Mark::ContentLost]);
+    }
+}
+
+#[test]
+fn a_trial_whose_thirds_disagree_is_unsettled_whether_rising_or_falling() {
+    let thirds = |first: u64, last: u64| {
+        changed(|f| f.receiver.workers[0].third_bytes = [first, 1_000_000, last])
+    };
+    assert_eq!(thirds(1_000_000, 1_000_000), []);
+    assert_eq!(thirds(1_000_000, 901_000), []);
+    assert_eq!(thirds(1_000_000, 890_000), [Mark::Unsettled]);
+    assert_eq!(thirds(890_000, 1_000_000), [Mark::Unsettled]);
+    assert_eq!(thirds(0, 1_000_000), [Mark::Unsettled]);
+    assert_eq!(thirds(0, 0), []);
+}
+
+#[test]
+fn thirds_are_compared_over_all_workers_and_by_their_own_lengths() {
+    let cell = Cell { threads: "2".parse().unwrap(), ..Cell::default() };
+    let mut trial = synthetic::trial(&cell, 1).build();
+    let Outcome::Finished(finished) = &mut trial.outcome else { panic!("it failed") };
+    finished.receiver.workers[0].third_bytes = [1_000_000, 0, 500_000];
+    finished.receiver.workers[1].third_bytes = [500_000, 0, 1_000_000];
+    assert_eq!(judged(&trial), []);
+    let Outcome::Finished(finished) = &mut trial.outcome else { panic!("it failed") };
+    finished.receiver.workers[1].third_bytes = [1_000_000, 0, 3_000_000];
+    finished.receiver.workers[1].third_ns = [1_000_000, 0, 3_000_000];
+    finished.receiver.workers[0].third_bytes = [1_000_000, 0, 3_000_000];
+    finished.receiver.workers[0].third_ns = [1_000_000, 0, 3_000_000];
+    assert_eq!(judged(&trial), []);
+}
+
+#[test]
+fn a_window_off_either_way_or_late_is_noted_and_far_off_is_void() {
+    let ordered = Nanos::ms(250).0;
+    for (length, marks) in [
+        (ordered * 104 / 100, vec![]),
+        (ordered * 106 / 100, vec![Mark::WindowNoted]),
+        (ordered * 94 / 100, vec![Mark::WindowNoted]),
+        (ordered * 126 / 100, vec![Mark::WindowVoid]),
+        (ordered * 74 / 100, vec![Mark::WindowVoid]),
+    ] {
+        assert_eq!(changed(|f| f.sender.workers[0].window_ns = Nanos(length)), marks, "{length}");
+        assert_eq!(changed(|f| f.receiver.workers[0].window_ns = Nanos(length)), marks, "{length}");
+    }
+    assert_eq!(changed(|f| f.sender.workers[0].late_ns = 20_000_000), [Mark::WindowNoted]);
+    assert_eq!(changed(|f| f.sender.workers[0].late_ns = -20_000_000), [Mark::WindowNoted]);
+    assert_eq!(changed(|f| f.receiver.workers[0].late_ns = i64::MIN), [Mark::WindowVoid]);
+}
+
+#[test]
+fn retransmissions_come_from_the_namespace_or_else_from_the_flows() {
+    let again = || TcpFacts { retransmits: 2, ..TcpFacts::default() };
+    assert_eq!(changed(|f| f.sender.tcp = Measured::Value(again())), []);
+    assert_eq!(
+        changed(|f| {
+            f.sender.snmp = Measured::absent("no /proc/net/snmp");
+            f.sender.tcp = Measured::Value(again());
+        }),
+        [Mark::Retransmits]
+    );
+    assert_eq!(
+        changed(|f| f.receiver.snmp =
+            Measured::Value(SnmpFacts { retransmits: 1, ..SnmpFacts::default() })),
+        [Mark::Retransmits]
+    );
+}
+
+#[test]
+fn others_are_accused_only_beyond_the_error_of_the_source() {
+    let with_others = |others: u64, error: Nanos| {
+        changed(|f| {
+            let Measured::Value(busy) = &mut f.machine.busy else { panic!("no busy time") };
+            busy.busy_ns[3] += others;
+            busy.error_ns = error;
+        })
+    };
+    // 5 % of one CPU in 250 ms is 12.5 ms; the error is eight ticks of 10 ms and that of the busy time.
+    assert_eq!(with_others(60_000_000, Nanos(20_000)), []);
+    assert_eq!(with_others(110_000_000, Nanos(20_000)), [Mark::Others]);
+    assert_eq!(with_others(110_000_000, Nanos::ms(10)), []);
+}
+
+#[test]
+fn softirq_time_is_nobody_elses() {
+    let marks = changed(|f| {
+        let (Measured::Value(busy), Measured::Value(ticks)) =
+            (&mut f.machine.busy, &mut f.machine.ticks)
+        else {
+            panic!("no busy time")
+        };
+        busy.busy_ns[3] += 110_000_000;
+        ticks.softirq_ns[3] += 110_000_000;
+    });
+    assert_eq!(marks, []);
+}
+
+#[test]
+fn what_was_not_seen_speaks_against_nobody() {
+    let marks = changed(|f| {
+        f.machine.busy = Measured::absent("no cpuidle");
+        f.machine.ticks = Measured::absent("no /proc/stat");
+        f.machine.khz = Measured::absent("no cpufreq");
+        for snmp in [&mut f.sender.snmp, &mut f.receiver.snmp] {
+            *snmp = Measured::absent("no /proc/net/snmp");
+        }
+        f.sender.tcp = Measured::absent("no TCP_INFO");
+        f.sender.throttled_us = Measured::absent("no cgroup");
+    });
+    assert_eq!(marks, []);
+}
+
+#[test]
+fn as_many_busy_threads_as_cpus_are_not_oversubscribed() {
+    let on = |cpus| judged(&synthetic::trial(&Cell::default(), 1).usable_cpus(cpus).build());
+    assert_eq!(on(2), []);
+    assert_eq!(on(1), [Mark::Oversubscribed]);
+    let mut unknown = synthetic::trial(&Cell::default(), 1).build();
+    unknown.settings.usable_cpus.clear();
+    assert_eq!(judged(&unknown), []);
+}
+
+#[test]
+fn the_plans_thresholds_decide() {
+    let trial = synthetic::trial(&Cell::default(), 1).marked(Mark::Imbalance).build();
+    assert_eq!(judged(&trial), [Mark::Imbalance]);
+    let lenient = Thresholds { imbalance: Share(0.05), ..Thresholds::default() };
+    assert_eq!(judge(&trial, &lenient), []);
+}
+
+#[test]
+fn a_record_full_of_nothing_and_one_full_of_everything_are_judged_without_panic() {
+    let empty = |f: &mut Finished| {
+        f.sender.workers.clear();
+        f.receiver.workers.clear();
+    };
+    // Ends that did nothing leave all busy time to others.
+    assert_eq!(changed(empty), [Mark::Others]);
+    let huge = changed(|f| {
+        f.sender.strangers = u64::MAX;
+        f.receiver.strangers = u64::MAX;
+        f.receiver.workers[0].third_bytes = [u64::MAX; 3];
+        f.receiver.workers[0].third_ns = [0; 3];
+        if let Measured::Value(ticks) = &mut f.machine.ticks {
+            ticks.steal_ns = vec![u64::MAX; 8];
+        }
+    });
+    assert_eq!(huge, [Mark::Steal, Mark::Strangers]);
+}

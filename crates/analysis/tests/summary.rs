@@ -1,0 +1,493 @@
+//! The summary of runs with a known truth, and of runs that went wrong in every way.
+
+use analysis::summary::{CellEstimates, Estimate, Finding, Ratio};
+use analysis::synthetic::{self, NO_COUNTERS};
+use analysis::{Metric, Summary, summarise};
+use model::names::{Switch, Watch};
+use model::record::{FailureKind, Finish, FinishReason, Record};
+use model::{Cell, Mark, Measured, Nanos, Plan, Preset, SendPath};
+use proptest::prelude::*;
+
+fn plan(preset: Preset) -> Plan {
+    Plan::preset(preset)
+}
+
+fn small_plan() -> Plan {
+    let mut plan = plan(Preset::Default);
+    plan.factors.message.truncate(1);
+    plan.factors.threads.truncate(1);
+    plan
+}
+
+fn summary(plan: &Plan, records: &[Record]) -> Summary {
+    summarise(plan, &synthetic::host(), records)
+}
+
+fn noisy(cell: &Cell, round: u32) -> synthetic::TrialBuilder {
+    synthetic::trial(cell, round).faster(synthetic::noise(11, cell, round, 0.01))
+}
+
+fn estimate(cell: &CellEstimates, metric: Metric) -> Estimate {
+    *cell.metrics[&metric].value().unwrap()
+}
+
+fn holds(estimate: &Estimate, truth: f64) -> bool {
+    estimate.low.unwrap() <= truth && truth <= estimate.high.unwrap()
+}
+
+fn warns(summary: &Summary, of: &str) -> bool {
+    summary.warnings.iter().any(|line| line.contains(of))
+}
+
+fn ratio_of(summary: &Summary, path: SendPath, against: SendPath, metric: Metric) -> Vec<&Ratio> {
+    let is_it = |r: &&Ratio| {
+        r.cell.send_path == path && r.against.send_path == against && r.metric == metric
+    };
+    summary.ratios.iter().filter(is_it).collect()
+}
+
+#[test]
+fn a_good_run_is_told_whole() {
+    let plan = plan(Preset::Default);
+    let summary = summary(&plan, &synthetic::run(&plan, 12, noisy));
+    let run = &summary.run;
+    assert_eq!((run.cells, run.rounds, run.segments, run.trials), (48, 12, 1, 51 * 12));
+    assert_eq!((run.void_trials, run.noted_trials), (0, 0));
+    assert!(!run.preliminary);
+    assert_eq!(run.finish, "rounds");
+    assert_eq!(run.congestion, "cubic");
+    assert_eq!(run.placement, "pinned: senders 0-3, receivers 4-7, sharing physical cores");
+    assert_eq!(run.usable_cpus, 8);
+    assert_eq!(run.precise_cells, Measured::Value(48));
+    assert_eq!(run.peak_rss_without_rings_bytes, Measured::Value(6 << 20));
+    assert_eq!(run.spent_ns, 51 * 12 * 400_000_000);
+    assert!(run.imprecise.is_empty() && run.without_valid_trial.is_empty());
+
+    assert_eq!(summary.estimates.len(), 51);
+    assert_eq!(summary.estimates.iter().filter(|e| e.control).count(), 3);
+    assert_eq!(summary.estimates.iter().filter(|e| e.oversubscribed).count(), 12);
+    // Three paths give three ratios in each of 16 blocks, each for five metrics.
+    assert_eq!(summary.ratios.len(), 16 * 3 * 5);
+    assert!(summary.ratios.iter().all(|ratio| ratio.p_holm.value() >= ratio.p.value()));
+    assert_eq!(summary.marks.keys().collect::<Vec<_>>(), [&Mark::Oversubscribed]);
+    assert!(warns(
+        &summary,
+        "8 threads: oversubscribed (16 busy threads on 8 CPUs); no cause is claimed"
+    ));
+    assert!(warns(&summary, NO_COUNTERS));
+    assert!(warns(&summary, "every zero-copy completion was marked copied"));
+    assert_eq!(summary.warnings.len(), 3, "{:#?}", summary.warnings);
+}
+
+#[test]
+fn intervals_hold_the_truth_that_was_put_in() {
+    let plan = plan(Preset::Default);
+    let summary = summary(&plan, &synthetic::run(&plan, 20, noisy));
+    let (mut held, mut of) = (0, 0);
+    for cell in &summary.estimates {
+        let truth = synthetic::likely(&cell.cell);
+        for (metric, truth) in [
+            (Metric::GoodputGbps, truth.goodput_gbps),
+            (Metric::SenderCpuNsPerKib, truth.sender_cpu_ns_per_kib),
+            (Metric::EndsCpuNsPerKib, truth.sender_cpu_ns_per_kib + truth.receiver_cpu_ns_per_kib),
+        ] {
+            of += 1;
+            held += u32::from(holds(&estimate(cell, metric), truth));
+        }
+    }
+    assert!(held * 100 >= of * 90, "{held} of {of}");
+}
+
+#[test]
+fn drift_that_a_block_shares_cancels_in_its_ratios() {
+    let plan = small_plan();
+    // The machine loses half its speed during the run; sendmsg is 1.2 times as fast as send throughout.
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        let drift = 1.0 - 0.04 * f64::from(round);
+        let path = if cell.send_path == SendPath::Sendmsg { 1.2 } else { 1.0 };
+        let noise = synthetic::noise(5, cell, round, 0.005);
+        synthetic::trial(cell, round).goodput_gbps(10.0 * drift * path * noise)
+    });
+    let summary = summary(&plan, &records);
+    let ratio = ratio_of(&summary, SendPath::Sendmsg, SendPath::Send, Metric::GoodputGbps)[0];
+    let estimate = ratio.ratio.value().unwrap();
+    assert!(holds(estimate, 1.2), "{estimate:?}");
+    assert!(estimate.high.unwrap() / estimate.low.unwrap() < 1.02);
+    assert_eq!(ratio.finding, Finding::More);
+    let same = ratio_of(&summary, SendPath::Zerocopy, SendPath::Send, Metric::GoodputGbps)[0];
+    assert_eq!(same.finding, Finding::Equivalent);
+    assert_eq!(estimate.trials, 12);
+    let level = summary.estimates.iter().find(|e| e.cell == ratio.cell).unwrap();
+    assert_eq!(level.precise, Measured::Value(false));
+    assert!(warns(&summary, "3 of 3 cells are not within ±3%"));
+}
+
+#[test]
+fn every_later_path_is_compared_with_every_earlier_one_in_the_order_of_the_study() {
+    let mut plan = small_plan();
+    plan.factors.send_path =
+        vec![SendPath::Zerocopy, SendPath::Staged, SendPath::Send, SendPath::Sendmsg];
+    let summary = summary(&plan, &synthetic::run(&plan, 3, noisy));
+    let pairs: Vec<_> = summary
+        .ratios
+        .iter()
+        .filter(|ratio| ratio.metric == Metric::GoodputGbps)
+        .map(|ratio| (ratio.cell.send_path.name(), ratio.against.send_path.name()))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            ("staged", "send"),
+            ("sendmsg", "send"),
+            ("sendmsg", "staged"),
+            ("zerocopy", "send"),
+            ("zerocopy", "staged"),
+            ("zerocopy", "sendmsg"),
+        ]
+    );
+}
+
+#[test]
+fn twins_give_the_noise_floor_and_the_instruments_cost() {
+    let plan = small_plan();
+    let records = synthetic::run(&plan, 15, |cell, round| {
+        // Instruments cost 2 % of CPU here.
+        let unwatched = if cell.watch == Watch::None { 0.98 } else { 1.0 };
+        let ns = 400.0 * unwatched * synthetic::noise(1, cell, round, 0.002);
+        synthetic::trial(cell, round)
+            .goodput_gbps(10.0 * synthetic::noise(2, cell, round, 0.01))
+            .ends_cpu_ns_per_kib(ns)
+            .edge_ns(100_000)
+    });
+    let summary = summary(&plan, &records);
+    let floor = summary.noise_floor.value().unwrap();
+    assert!(holds(&floor.goodput, 1.0) && floor.equivalent);
+    assert!(floor.half_width > 0.003 && floor.half_width < 0.02, "{}", floor.half_width);
+    assert_eq!(floor.goodput.trials, 15);
+    let cost = &summary.instrument_cost;
+    assert!(holds(cost.ends_cpu_ratio.value().unwrap(), 1.0 / 0.98));
+    assert!(holds(cost.goodput_ratio.value().unwrap(), 1.0));
+    // 200 µs of both ends over their CPU time: 400 ns a KiB at 10 Gbit/s in 250 ms.
+    let cpu_ns = 400.0 * 10.0 / 8.0 * 250e6 / 1024.0;
+    let share = *cost.edge_share.value().unwrap();
+    assert!((share / (200_000.0 / cpu_ns) - 1.0).abs() < 0.02, "{share}");
+    assert!(
+        warns(&summary, "the instruments cost 2.0% of the ends' CPU time"),
+        "{:#?}",
+        summary.warnings
+    );
+}
+
+#[test]
+fn twins_that_differ_are_not_called_equal() {
+    let plan = small_plan();
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        let twin = if cell.replica.get() == 2 { 1.1 } else { 1.0 };
+        synthetic::trial(cell, round)
+            .goodput_gbps(10.0 * twin * synthetic::noise(2, cell, round, 0.005))
+    });
+    let summary = summary(&plan, &records);
+    assert!(!summary.noise_floor.value().unwrap().equivalent);
+    assert!(warns(&summary, "equal cells are not shown to be equal"));
+}
+
+#[test]
+fn the_papers_sums_have_right_quotients() {
+    let mut plan = small_plan();
+    plan.measure.controls = false;
+    let records = synthetic::run(&plan, 4, |cell, round| {
+        // Windows of different length, rates of 10 and 20: the quotient weighs by time.
+        let (gbps, ms) = if round % 2 == 0 { (10.0, 300) } else { (20.0, 100) };
+        let trial =
+            synthetic::trial(cell, round).goodput_gbps(gbps).window(Nanos::ms(ms)).counted();
+        if round == 4 { trial.marked(Mark::ContentLost) } else { trial }
+    });
+    let summary = summary(&plan, &records);
+    let paper = &summary.estimates[0].paper;
+    assert_eq!((paper.implementation.as_str(), paper.message_bytes, paper.threads), ("A1", 64, 1));
+    let bytes = (20.0 * 100e6 * 2.0 + 10.0 * 300e6) / 8.0;
+    assert!((paper.total_bytes as f64 - bytes).abs() < 2.0);
+    assert!((paper.throughput_gbps.value().unwrap() - bytes * 8.0 / 500e6).abs() < 1e-6);
+    assert_eq!(paper.context_switches, Measured::Value(3 * 250));
+    let cycles = *paper.cycles.value().unwrap() as f64;
+    let cpu = bytes / 1024.0 * {
+        let figures = synthetic::likely(&summary.estimates[0].cell);
+        figures.sender_cpu_ns_per_kib + figures.receiver_cpu_ns_per_kib
+    };
+    assert!((cycles / (3.2 * cpu) - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn a_sum_of_which_a_part_is_absent_is_absent() {
+    let plan = small_plan();
+    let records = synthetic::run(&plan, 3, |cell, round| {
+        let trial = synthetic::trial(cell, round);
+        if round == 2 { trial } else { trial.counted() }
+    });
+    let paper = &summary(&plan, &records).estimates[0].paper;
+    assert_eq!(paper.cycles.reason(), Some(NO_COUNTERS));
+    assert_eq!(paper.cache_misses.reason(), Some(NO_COUNTERS));
+    assert!(paper.context_switches.value().is_some());
+}
+
+#[test]
+fn no_trial_at_all_gives_reasons_and_no_figure() {
+    let plan = plan(Preset::Default);
+    for records in [vec![], vec![Record::Segment(synthetic::segment(5))]] {
+        let summary = summary(&plan, &records);
+        assert_eq!(summary.run.trials, 0);
+        assert_eq!(summary.run.finish, "unfinished");
+        assert_eq!(summary.run.without_valid_trial.len(), 51);
+        assert!(summary.estimates.iter().all(|e| e.metrics.values().all(|m| m.reason().is_some())));
+        assert!(
+            summary
+                .ratios
+                .iter()
+                .all(|r| r.ratio.reason().is_some() && r.finding == Finding::Undecided)
+        );
+        assert!(summary.noise_floor.reason().is_some());
+        assert!(warns(&summary, "nothing was measured yet"));
+    }
+}
+
+#[test]
+fn when_all_trials_are_void_the_commonest_reason_is_told() {
+    let plan = small_plan();
+    let records = synthetic::run(&plan, 3, |cell, round| {
+        let trial = synthetic::trial(cell, round);
+        if round == 1 {
+            trial.marked(Mark::Unsettled)
+        } else {
+            trial.failed(FailureKind::CallFailed, "connect: EPERM")
+        }
+    });
+    let summary = summary(&plan, &records);
+    assert_eq!(summary.run.void_trials, summary.run.trials);
+    assert!(summary.run.without_valid_trial.values().all(|why| why == "connect: EPERM"));
+    assert_eq!(summary.estimates[0].void_trials, 3);
+    assert_eq!(summary.marks[&Mark::CallFailed], 12);
+    assert_eq!(summary.marks[&Mark::Unsettled], 6);
+    assert_eq!(summary.estimates[0].paper.total_bytes, 0);
+    assert!(summary.estimates[0].paper.throughput_gbps.reason().is_some());
+    assert!(warns(&summary, "no trial is valid"));
+    assert_eq!(summary.run.rounds, 3, "void trials complete a block, they only give no pair");
+}
+
+#[test]
+fn one_path_has_no_ratios_and_still_a_noise_floor() {
+    let mut plan = small_plan();
+    plan.factors.send_path = vec![SendPath::Sendmsg];
+    let summary = summary(&plan, &synthetic::run(&plan, 10, noisy));
+    assert!(summary.ratios.is_empty());
+    assert!(summary.noise_floor.value().is_some());
+    assert_eq!(summary.run.rounds, 10);
+}
+
+#[test]
+fn sizes_that_nobody_foresaw_and_cells_of_another_plan_do_no_harm() {
+    let mut plan = small_plan();
+    plan.factors.message =
+        vec!["67".parse().unwrap(), "1".parse().unwrap(), "64MiB".parse().unwrap()];
+    let mut records = synthetic::run(&plan, 10, noisy);
+    let foreign =
+        synthetic::trial(&"send=staged message_bytes=77 threads=3".parse().unwrap(), 1).build();
+    records.push(Record::Trial(Box::new(foreign)));
+    let summary = summary(&plan, &records);
+    assert_eq!(summary.run.rounds, 10);
+    assert_eq!(summary.estimates.len(), 12);
+    assert_eq!(summary.run.trials, 121);
+    assert!(summary.estimates.iter().all(|e| e.metrics[&Metric::GoodputGbps].value().is_some()));
+}
+
+#[test]
+fn a_cell_that_this_machine_cannot_measure_leaves_the_rest_compared() {
+    let plan = plan(Preset::Default);
+    // As the study does: tried in the first round, left out of the others.
+    let records: Vec<Record> = synthetic::run(&plan, 10, |cell, round| {
+        let trial = noisy(cell, round);
+        let is_zerocopy = cell.send_path == SendPath::Zerocopy && cell.so_zerocopy == Switch::On;
+        if is_zerocopy {
+            trial.failed(FailureKind::Unsupported, "SO_ZEROCOPY: ENOTSUPP")
+        } else {
+            trial
+        }
+    })
+    .into_iter()
+    .filter(|record| match record {
+        Record::Trial(trial) => {
+            trial.round == 1
+                || trial.cell.send_path != SendPath::Zerocopy
+                || trial.cell.so_zerocopy == Switch::Off
+        }
+        Record::Segment(_) | Record::Round(_) | Record::Finish(_) => true,
+    })
+    .collect();
+    let summary = summary(&plan, &records);
+    assert_eq!(summary.run.rounds, 10);
+    for ratio in ratio_of(&summary, SendPath::Sendmsg, SendPath::Send, Metric::GoodputGbps) {
+        assert_eq!(ratio.ratio.value().unwrap().trials, 10);
+    }
+    for ratio in ratio_of(&summary, SendPath::Zerocopy, SendPath::Send, Metric::GoodputGbps) {
+        assert!(ratio.ratio.reason().is_some());
+    }
+    assert_eq!(summary.run.without_valid_trial.len(), 16);
+    assert!(warns(&summary, "16 cells have no valid trial"));
+}
+
+#[test]
+fn an_unfinished_block_is_never_paired_with_the_resumed_one() {
+    let mut plan = small_plan();
+    plan.measure.controls = false;
+    let whole = synthetic::run(&plan, 10, noisy);
+    // Killed after the first trial of the last round, in which the machine was three times as fast.
+    let is_last = |record: &Record| matches!(record, Record::Trial(trial) if trial.round == 10);
+    let first = whole.iter().position(is_last).unwrap();
+    let mut records = whole[..first].to_vec();
+    let Record::Trial(fast) = &whole[first] else { panic!("no trial") };
+    let fast = noisy(&fast.cell, 10).faster(3.0).started_unix_ms(fast.started_unix_ms).build();
+    records.push(Record::Trial(Box::new(fast)));
+    records.push(Record::Segment(synthetic::segment(1_764_000_500_000)));
+    records.push(Record::Round(synthetic::round(10, 1_764_000_500_000)));
+    records.extend(whole[first..].to_vec());
+    let resumed = summary(&plan, &records);
+    let never_killed = summary(&plan, &whole);
+    assert_eq!(resumed.ratios, never_killed.ratios);
+    assert_eq!((resumed.run.rounds, resumed.run.segments, resumed.run.trials), (10, 2, 31));
+    // The killed segment's last trial began at 27 × 400 ms and took 360 ms; the finish tells of the other one.
+    let Some(Record::Finish(finish)) = whole.last() else { panic!("no finish") };
+    assert_eq!(resumed.run.spent_ns, finish.spent_ns.0 + (27 * 400 + 360) * 1_000_000);
+    let counts: Vec<u32> = resumed.estimates.iter().map(|e| e.trials).collect();
+    assert_eq!(counts.iter().sum::<u32>(), 31, "every valid trial counts for the levels");
+
+    let cut = summary(&plan, &records[..first + 1]);
+    assert_eq!(cut.run.rounds, 9);
+    assert!(cut.run.preliminary && warns(&cut, "preliminary: 9 whole rounds"));
+    assert_eq!(cut.run.finish, "unfinished");
+}
+
+#[test]
+fn blocks_that_were_precise_and_left_out_of_later_rounds_keep_the_pairs_they_have() {
+    let plan = plan(Preset::BreakEven);
+    let records: Vec<Record> = synthetic::run(&plan, 14, noisy)
+        .into_iter()
+        .filter(|record| {
+            !matches!(record, Record::Trial(t) if t.round > 10 && t.cell.message.bytes().0 >= 4096)
+        })
+        .collect();
+    let summary = summary(&plan, &records);
+    assert_eq!(summary.run.rounds, 10);
+    for ratio in &summary.ratios {
+        let pairs = if ratio.cell.message.bytes().0 >= 4096 { 10 } else { 14 };
+        assert_eq!(ratio.ratio.value().unwrap().trials, pairs);
+    }
+}
+
+#[test]
+fn the_last_finish_of_the_last_segment_tells_why_it_ended() {
+    let plan = small_plan();
+    for (reason, name) in [
+        (FinishReason::Precise, "precise"),
+        (FinishReason::Rounds, "rounds"),
+        (FinishReason::Time, "time"),
+        (FinishReason::Interrupted, "interrupted"),
+        (FinishReason::Failed, "failed"),
+    ] {
+        let mut records = synthetic::run(&plan, 1, noisy);
+        records.pop();
+        records.push(Record::Finish(Finish { reason, spent_ns: Nanos::s(3) }));
+        let run = summary(&plan, &records).run;
+        assert_eq!((run.finish.as_str(), run.spent_ns), (name, 3_000_000_000));
+    }
+}
+
+#[test]
+fn the_machine_is_warned_of_where_it_matters() {
+    let plan = small_plan();
+    let mut host = synthetic::host();
+    host.virtualization = Measured::Value("kvm".to_owned());
+    host.sysctls
+        .insert("net.ipv4.tcp_congestion_control".to_owned(), Measured::Value("bbr".to_owned()));
+    host.on_battery = Measured::Value(true);
+    let records =
+        synthetic::run(&plan, 3, |cell, round| noisy(cell, round).marked(Mark::Steal).counted());
+    let summary = summarise(&plan, &host, &records);
+    for line in [
+        "virtual machine (kvm)",
+        "congestion control was cubic, this system's default is bbr",
+        "battery",
+        "took more than 2% of the CPUs' time in 15 of 18 trials",
+        "preliminary: 3 whole rounds",
+    ] {
+        assert!(warns(&summary, line), "{line}: {:#?}", summary.warnings);
+    }
+    assert!(!warns(&summary, "no hardware counters"));
+    assert_eq!(summary.run.noted_trials, 15, "the cell without instruments sees no steal");
+}
+
+#[test]
+fn unpinned_workers_are_said_to_be_unpinned() {
+    let plan = plan(Preset::Paper);
+    let summary = summary(&plan, &synthetic::run(&plan, 1, noisy));
+    assert_eq!(summary.run.placement, "not pinned");
+    assert!(summary.run.precise_cells.reason().is_some());
+    assert!(summary.estimates.iter().all(|e| e.precise.reason().is_some()));
+    assert!(summary.estimates.iter().all(|e| estimate(e, Metric::GoodputGbps).low.is_none()));
+    assert!(summary.ratios.iter().all(|r| r.ratio.value().is_some() && r.p.reason().is_some()));
+}
+
+#[test]
+fn a_summary_reads_back_from_its_file_to_the_last_bit() {
+    let plan = plan(Preset::Quick);
+    let summary = summary(&plan, &synthetic::run(&plan, 3, noisy));
+    let text = serde_json::to_string(&summary).unwrap();
+    assert!(!text.contains("null") || summary.estimates.iter().all(|e| e.trials > 1));
+    let read: Summary = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), text);
+}
+
+#[test]
+#[ignore = "takes seconds without optimisation; run by hand with --release for the time it prints"]
+fn fifty_thousand_trials_of_five_hundred_cells_are_summarised() {
+    let mut plan = plan(Preset::Default);
+    plan.factors.message = (0..21).map(|i| (1000 + 997 * i).to_string().parse().unwrap()).collect();
+    plan.factors.threads = (1..9).map(|i: u32| i.to_string().parse().unwrap()).collect();
+    let records = synthetic::run(&plan, 100, noisy);
+    let begin = std::time::Instant::now();
+    let summary = summary(&plan, &records);
+    eprintln!("{} cells, {} trials: {:?}", summary.run.cells, summary.run.trials, begin.elapsed());
+    assert_eq!(summary.run.rounds, 100);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_journal_cut_anywhere_is_summarised_in_finite_figures(
+        cut in 0_usize..200, again in 0_usize..200, mark in prop::sample::select(Mark::ALL), seed in 0_u64..1000
+    ) {
+        let plan = small_plan();
+        let whole = synthetic::run(&plan, 12, |cell, round| {
+            let trial = synthetic::trial(cell, round).faster(synthetic::noise(seed, cell, round, 2.0));
+            if (seed + u64::from(round)).is_multiple_of(3) { trial.marked(mark) } else { trial }
+        });
+        let mut records = whole[..cut.min(whole.len())].to_vec();
+        records.extend_from_slice(&whole[again.min(whole.len())..]);
+        let summary = summary(&plan, &records);
+        let valid: u32 = summary.estimates.iter().map(|e| e.trials).sum();
+        prop_assert_eq!(valid + summary.run.void_trials, summary.run.trials);
+        prop_assert!(summary.run.rounds <= 12);
+        let finite = |e: &Estimate| e.mean.is_finite() && e.low.is_none_or(f64::is_finite) && e.high.is_none_or(f64::is_finite);
+        for cell in &summary.estimates {
+            prop_assert_eq!(cell.metrics.len(), Metric::ALL.len());
+            for estimate in cell.metrics.values().filter_map(Measured::value) {
+                prop_assert!(finite(estimate));
+                prop_assert_eq!(estimate.low.is_some(), estimate.trials > 1);
+                prop_assert!(estimate.trials <= cell.trials);
+            }
+        }
+        for ratio in &summary.ratios {
+            prop_assert!(ratio.ratio.value().is_none_or(finite));
+            prop_assert!(ratio.ratio.value().is_none_or(|e| e.trials <= 12));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `copycost serve` and `connect`: one end each, for perf, strace or two terminals.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use engine::by_hand::{HandOptions, HandReport};
+use engine::{EngineError, Interrupts};
+use model::record::{Calls, Side};
+use model::{Cell, Factor, Family, Nanos};
+
+use crate::args::{ConnectArguments, ServeArguments};
+use crate::asked_plan::check_message;
+use crate::exit::Stop;
+use crate::terminal::{show, tell};
+
+/// How long `connect` tries.
+const CONNECTING: Duration = Duration::from_secs(10);
+
+/// Sends until the time is over.
+///
+/// # Errors
+/// Wrong usage, nobody came, the port is taken, or a signal.
+pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
+    let mut cell = arguments.flags.cell().map_err(Stop::Usage)?;
+    let page = engine::host::facts().page_bytes;
+    check_message(&cell, page)?;
+    let address = listening_address(arguments, &mut cell)?;
+    let options = HandOptions {
+        address,
+        token: arguments.token.clone().map(token).transpose()?,
+        duration: time("time", &arguments.time)?,
+        patience: Duration::from_nanos(time("wait", &arguments.wait)?.0),
+        cell,
+    };
+    let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
+    let mut told = Ok(());
+    let report = engine::by_hand::serve(&options, &interrupts, &mut |address, token| {
+        // Standard output is the report's where JSON was asked for.
+        let command = connect_command(&options, address, token);
+        if arguments.json {
+            tell(&command);
+        } else {
+            told = show(&format!("listening on {address}; at the other end:\n{command}\n"));
+        }
+    });
+    told?;
+    conclude(report, &options.cell, arguments.json)
+}
+
+/// Receives until the other end is done or the time is over.
+///
+/// # Errors
+/// Wrong usage, nobody listens, a wrong token, or a signal.
+pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
+    let mut cell = arguments.flags.cell().map_err(Stop::Usage)?;
+    let text = &arguments.address;
+    let address: SocketAddr = text.parse().map_err(|_| {
+        Stop::Usage(format!("\"{text}\" is no ADDRESS:PORT, such as 127.0.0.1:4000 or [::1]:4000"))
+    })?;
+    cell.family = family(address.ip());
+    let options = HandOptions {
+        address,
+        token: Some(token(arguments.token.clone())?),
+        duration: time("time", &arguments.time)?,
+        patience: CONNECTING,
+        cell,
+    };
+    let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
+    conclude(engine::by_hand::connect(&options, &interrupts), &options.cell, arguments.json)
+}
+
+fn family(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::Ipv4,
+        IpAddr::V6(_) => Family::Ipv6,
+    }
+}
+
+fn listening_address(arguments: &ServeArguments, cell: &mut Cell) -> Result<SocketAddr, Stop> {
+    let address = match &arguments.listen {
+        Some(text) => text
+            .parse()
+            .map_err(|_| Stop::Usage(format!("--listen: \"{text}\" is no IP address, such as 0.0.0.0 or ::1")))?,
+        None => match cell.family {
+            Family::Ipv4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Family::Ipv6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        },
+    };
+    cell.family = family(address);
+    let text = &arguments.port;
+    let port: u16 = text
+        .parse()
+        .map_err(|_| Stop::Usage(format!("--port: \"{text}\" is no port; write a number from 0 to 65535")))?;
+    if !address.is_loopback() {
+        tell("! listening beyond loopback: whoever has the token may connect, and what is sent is not encrypted");
+    }
+    Ok(SocketAddr::new(address, port))
+}
+
+fn token(text: String) -> Result<String, Stop> {
+    engine::by_hand::read_token(&text).map_err(|why| Stop::Usage(format!("--token: {why}")))?;
+    Ok(text)
+}
+
+fn time(flag: &str, text: &str) -> Result<Nanos, Stop> {
+    let time: Nanos = text.parse().map_err(|why| Stop::Usage(format!("--{flag}: {why}")))?;
+    if time < Nanos::ms(1) || time > Nanos::s(24 * 3600) {
+        return Err(Stop::Usage(format!("--{flag}: from 1ms to 24h, not {time}")));
+    }
+    Ok(time)
+}
+
+/// The command that fits this server, ready to be copied.
+fn connect_command(options: &HandOptions, address: SocketAddr, token: &str) -> String {
+    let mut command = format!("copycost connect {address} --token {token} --time {}", options.duration);
+    for factor in [Factor::Threads, Factor::Flows] {
+        if !options.cell.is_default(factor) {
+            command.push_str(&format!(" --{} {}", factor.key(), options.cell.get(factor)));
+        }
+    }
+    command
+}
+
+fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) -> Result<(), Stop> {
+    let report = report.map_err(|error| match error {
+        EngineError::Interrupted => Stop::Interrupted("nothing is kept of a trial by hand".to_owned()),
+        EngineError::Unsupported(why) | EngineError::Ends(why) => Stop::Cannot(why),
+    })?;
+    let written = |error: serde_json::Error| Stop::Cannot(format!("cannot write JSON: {error}"));
+    let text = match (&report, json) {
+        (HandReport::Sent(side), true) => {
+            serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "sent": side })).map_err(written)?
+        }
+        (HandReport::Received(side), true) => {
+            serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "received": side })).map_err(written)?
+        }
+        (HandReport::Sent(side), false) => {
+            let window = &side.window;
+            let mut text = lines("sent", side, &window.calls);
+            if window.zerocopy_sends > 0 {
+                text.push_str(&format!(
+                    "\nzero-copy: {} sends, {} completed, {} of them copied after all",
+                    side.total.zerocopy_sends, side.total.completed, side.total.copied
+                ));
+            }
+            text
+        }
+        (HandReport::Received(side), false) => lines("received", side, &side.window.calls),
+    };
+    show(&(text + "\n"))
+}
+
+/// What passed in the window, its CPU time, and the system calls.
+fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
+    let bytes: u64 = side.workers.iter().map(|worker| worker.bytes.0).sum();
+    let cpu_ns: u64 = side.workers.iter().map(|worker| worker.cpu_ns.0).sum();
+    let window = side.workers.iter().map(|worker| worker.window_ns).max().unwrap_or_default();
+    let made: Vec<String> = [
+        ("send", calls.send),
+        ("sendmsg", calls.sendmsg),
+        ("recv", calls.recv),
+        ("recvmsg(MSG_ERRQUEUE)", calls.recvmsg_errqueue),
+        ("poll", calls.poll),
+        ("epoll_wait", calls.epoll_wait),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(name, count)| format!("{count} {name}"))
+    .collect();
+    format!(
+        "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time\nsystem calls: {}",
+        window.as_secs_f64(),
+        report::numbers::counted(u32::try_from(side.workers.len()).unwrap_or(u32::MAX), "worker", "workers"),
+        Nanos(cpu_ns).as_secs_f64(),
+        if made.is_empty() { "none".to_owned() } else { made.join(", ") }
+    )
+}

@@ -1,0 +1,91 @@
+//! The flags of a single cell, for the ends by hand: the factors' own, each with one value.
+
+use clap::{ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use model::{Cell, Factor};
+
+use crate::plan_flags::factor_flag;
+
+/// What the flags of a cell said, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CellFlags(Vec<(Factor, String)>);
+
+/// Factors that no single end knows of.
+fn is_of_an_end(factor: Factor) -> bool {
+    !matches!(factor, Factor::Link | Factor::Placement | Factor::Replica)
+}
+
+/// The flag's name: one size is no list of sizes.
+fn name(factor: Factor) -> &'static str {
+    if factor == Factor::Message { "size" } else { factor.key() }
+}
+
+fn factors() -> impl Iterator<Item = Factor> {
+    Factor::ALL.iter().copied().filter(|factor| is_of_an_end(*factor))
+}
+
+impl CellFlags {
+    /// The cell that the flags name; factors without a flag have their defaults.
+    ///
+    /// # Errors
+    /// The flag and what is wrong with its value.
+    pub(crate) fn cell(&self) -> Result<Cell, String> {
+        let mut cell = Cell::default();
+        for (factor, text) in &self.0 {
+            cell.set(*factor, text).map_err(|why| format!("--{}: {why}", name(*factor)))?;
+        }
+        Ok(cell)
+    }
+}
+
+impl Args for CellFlags {
+    fn augment_args(command: Command) -> Command {
+        factors().fold(command, |command, factor| {
+            let help = match factor {
+                Factor::Message => "Bytes of a message, such as 64, 4KiB or 20KB".to_owned(),
+                _ => factor.help().trim_end_matches('.').to_owned(),
+            };
+            let help = format!("{help} [default: {}]", Cell::default().get(factor));
+            let flag = factor_flag(factor).long(name(factor)).value_name("VALUE").help(help);
+            let flag = flag.help_heading("Factors").action(ArgAction::Set);
+            command.arg(if factor == Factor::Message { flag.alias(factor.key()) } else { flag })
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for CellFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let said = |factor: Factor| Some((factor, matches.get_one::<String>(factor.key())?.clone()));
+        Ok(Self(factors().filter_map(said).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(line: &str) -> Result<Cell, String> {
+        let command = CellFlags::augment_args(Command::new("serve").no_binary_name(true));
+        CellFlags::from_arg_matches(&command.get_matches_from(line.split_whitespace())).unwrap().cell()
+    }
+
+    #[test]
+    fn one_value_a_factor_makes_a_cell() {
+        let cell = cell("--send zerocopy --size 64KiB --threads 4 --nodelay on").unwrap();
+        assert_eq!(cell.id(), "send=zerocopy message_bytes=65536 threads=4 nodelay=on");
+    }
+
+    #[test]
+    fn a_list_is_refused_where_one_value_belongs() {
+        assert!(cell("--threads 1,2").unwrap_err().starts_with("--threads: "));
+        assert!(cell("--size 64..128").unwrap_err().starts_with("--size: "));
+    }
+}

@@ -1,0 +1,130 @@
+//! A path that uses a slot again before the kernel has let go of it sends bytes that were rewritten meanwhile.
+//! The content check must catch that, and must find nothing wrong with the path that waits.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::content::{Checked, Pattern};
+use engine::gate::{Gate, Phase};
+use engine::pump::{self, ReceiveFlow, SendFlow};
+use engine::receive_paths::{ReceivePath, Recv};
+use engine::send_paths::{SendOptions, SendPath, Wait, Zerocopy};
+use engine::slots::{Slot, Slots};
+use engine::watch::Watch;
+use kernel::Errno;
+use kernel::arena::Arena;
+use kernel::socket::Socket;
+use model::Layout;
+use model::message::Message;
+use model::record::{ReceiveTally, SendTally};
+use model::values::{Fields, MessageSize};
+
+const SLOTS: u32 = 4;
+
+/// The planted fault: zero-copy sends whose slots are called free at once.
+struct Hasty {
+    inner: Zerocopy,
+    hidden: Slots,
+}
+
+impl SendPath for Hasty {
+    fn open(socket: Socket, message: &Message, options: &SendOptions) -> Result<Self, String> {
+        let inner = Zerocopy::open(socket, message, options)?;
+        Ok(Self { inner, hidden: Slots::new(options.slots) })
+    }
+
+    fn socket(&self) -> &Socket {
+        SendPath::socket(&self.inner)
+    }
+
+    fn submit(
+        &mut self,
+        arena: &Arena,
+        slot: Slot,
+        _: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
+        SendPath::submit(&mut self.inner, arena, slot, &mut self.hidden, tally)
+    }
+
+    fn reap(&mut self, wait: Wait, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        SendPath::reap(&mut self.inner, wait, &mut self.hidden, tally)
+    }
+}
+
+fn connected() -> (Socket, Socket) {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = Socket::listen(any, 1).unwrap();
+    let address = listener.local_address().unwrap();
+    let client = Socket::stream(address).unwrap();
+    client.connect(address, Duration::from_secs(5)).unwrap();
+    let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
+    (client, server)
+}
+
+/// Sends rewritten messages to a receiver that starts late, so that some wait in the sender's queue, where
+/// the kernel still reads the slots. None: this machine refuses SO_ZEROCOPY.
+fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
+    let (client, server) = connected();
+    if let Err(why) = client.set_zerocopy(true) {
+        eprintln!("skipped: {why}");
+        return None;
+    }
+    let gate = Arc::new(Gate::default());
+    let message =
+        Message::new(MessageSize::new(65_536).unwrap(), Fields::EIGHT, Layout::Scattered, 4096).unwrap();
+    let pattern = Pattern::new(&[5; 16], 0);
+    let sending = {
+        let gate = Arc::clone(&gate);
+        std::thread::spawn(move || {
+            let options = SendOptions { so_zerocopy: true, slots: SLOTS };
+            let mut flow = SendFlow {
+                path: P::open(client, &message, &options).unwrap(),
+                slots: Slots::new(SLOTS),
+                arena: Arena::new(message.stride() * SLOTS as usize).unwrap(),
+                pattern,
+                written: 0,
+            };
+            flow.fill(&message);
+            let mut watch = Watch::open(model::names::Watch::None, 1);
+            let mut tally = SendTally::default();
+            pump::send(&mut [flow], &message, true, &gate, &mut watch, &mut tally).unwrap();
+            tally
+        })
+    };
+    gate.open(Phase::Warmup);
+    std::thread::sleep(Duration::from_millis(100));
+    let receiving = {
+        let gate = Arc::clone(&gate);
+        std::thread::spawn(move || {
+            let path = Recv::open(server, true).unwrap();
+            let mut flows = [ReceiveFlow { path, content: Checked::new(pattern) }];
+            let mut buffer = vec![0; 131_072];
+            let mut watch = Watch::open(model::names::Watch::None, 1);
+            let mut tally = ReceiveTally::default();
+            pump::receive(&mut flows, &mut buffer, &gate, &mut watch, &mut tally).unwrap();
+            tally
+        })
+    };
+    std::thread::sleep(Duration::from_millis(50));
+    gate.open(Phase::Stop);
+    Some((sending.join().unwrap(), receiving.join().unwrap()))
+}
+
+#[test]
+fn a_path_that_uses_a_slot_again_too_early_is_caught() {
+    let Some((sent, received)) = check::<Hasty>() else { return };
+    assert_eq!(received.received_bytes, sent.accepted_bytes);
+    assert!(received.wrong_bytes > 0, "the planted fault went unnoticed over {} bytes", received.checked_bytes);
+    assert!(received.first_wrong.is_some());
+}
+
+#[test]
+fn the_path_that_waits_for_its_notifications_sends_what_was_written() {
+    let Some((sent, received)) = check::<Zerocopy>() else { return };
+    assert_eq!(received.checked_bytes, sent.accepted_bytes);
+    assert_eq!(received.wrong_bytes, 0, "first at {:?}", received.first_wrong);
+    assert!(sent.slot_waits > 0, "the ring was never full: nothing was proved");
+    assert_eq!(sent.completed, sent.zerocopy_sends);
+}

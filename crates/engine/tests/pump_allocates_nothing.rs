@@ -1,0 +1,121 @@
+//! The worker's loop allocates nothing, on any path, from the start to the end of the drain.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::content::{Pattern, Unread};
+use engine::gate::{Gate, Phase};
+use engine::pump::{self, ReceiveFlow, SendFlow};
+use engine::receive_paths::{ReceivePath, Recv};
+use engine::send_paths::{Send, SendOptions, SendPath, Sendmsg, Staged, Zerocopy};
+use engine::slots::Slots;
+use engine::watch::Watch;
+use kernel::allocator::CountingAllocator;
+use kernel::arena::Arena;
+use kernel::socket::Socket;
+use model::Layout;
+use model::message::Message;
+use model::record::{ReceiveTally, SendTally};
+use model::values::{Fields, MessageSize};
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+fn connected() -> (Socket, Socket) {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = Socket::listen(any, 1).unwrap();
+    let address = listener.local_address().unwrap();
+    let client = Socket::stream(address).unwrap();
+    client.connect(address, Duration::from_secs(5)).unwrap();
+    let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
+    (client, server)
+}
+
+/// Runs both pumps over one connection through all phases; allocations of each, and messages sent.
+fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64, u64, u64) {
+    let (client, server) = connected();
+    let gate = Arc::new(Gate::default());
+    let message =
+        Message::new(MessageSize::new(4096).unwrap(), Fields::EIGHT, Layout::Scattered, 4096).unwrap();
+    let options = SendOptions { so_zerocopy: true, slots: 8 };
+    let sending = {
+        let gate = Arc::clone(&gate);
+        std::thread::spawn(move || {
+            let mut flows = [SendFlow {
+                path: P::open(client, &message, &options).unwrap(),
+                slots: Slots::new(8),
+                arena: Arena::new(message.stride() * 8).unwrap(),
+                pattern: Pattern::new(&[1; 16], 0),
+                written: 0,
+            }];
+            let mut watch = Watch::open(level, 1);
+            let mut tally = SendTally::default();
+            let before = CountingAllocator::of_this_thread();
+            pump::send(&mut flows, &message, rewriting, &gate, &mut watch, &mut tally).unwrap();
+            (CountingAllocator::of_this_thread() - before, tally.messages)
+        })
+    };
+    let receiving = {
+        let gate = Arc::clone(&gate);
+        std::thread::spawn(move || {
+            let mut flows = [ReceiveFlow { path: Recv::open(server, true).unwrap(), content: Unread }];
+            let mut buffer = vec![0; 131_072];
+            let mut watch = Watch::open(level, 1);
+            let mut tally = ReceiveTally::default();
+            let before = CountingAllocator::of_this_thread();
+            pump::receive(&mut flows, &mut buffer, &gate, &mut watch, &mut tally).unwrap();
+            CountingAllocator::of_this_thread() - before
+        })
+    };
+    let phases =
+        [Phase::Warmup, Phase::First, Phase::Second, Phase::Third, Phase::Tail, Phase::Stop];
+    for phase in phases {
+        std::thread::sleep(Duration::from_millis(10));
+        gate.open(phase);
+    }
+    let (sent, messages) = sending.join().unwrap();
+    (sent, receiving.join().unwrap(), messages)
+}
+
+fn assert_nothing_is_allocated<P: SendPath>() {
+    use model::names::Watch;
+    for (level, rewriting) in [(Watch::None, false), (Watch::Cheap, false), (Watch::Cheap, true)] {
+        let (sender, receiver, messages) = allocations::<P>(level, rewriting);
+        assert!(messages > 0, "nothing was sent");
+        assert_eq!((sender, receiver), (0, 0), "{level}, rewriting {rewriting}");
+    }
+}
+
+#[test]
+fn send_allocates_nothing() {
+    assert_nothing_is_allocated::<Send>();
+}
+
+#[test]
+fn staged_allocates_nothing() {
+    assert_nothing_is_allocated::<Staged>();
+}
+
+#[test]
+fn sendmsg_allocates_nothing() {
+    assert_nothing_is_allocated::<Sendmsg>();
+}
+
+#[test]
+fn zerocopy_allocates_nothing() {
+    let (client, _server) = connected();
+    if let Err(why) = client.set_zerocopy(true) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    assert_nothing_is_allocated::<Zerocopy>();
+}
+
+#[test]
+fn the_counter_would_notice_an_allocation() {
+    let before = CountingAllocator::of_this_thread();
+    let boxed = std::hint::black_box(Box::new(7_u64));
+    assert_eq!(*boxed, 7);
+    assert!(CountingAllocator::of_this_thread() > before);
+}

@@ -1,0 +1,429 @@
+//! Whole trials with real ends on loopback. This test program is its own end: the engine starts it again
+//! with `end`, or with the name of a misbehaviour.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use engine::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Report, Role, Times};
+use engine::{Engine, EngineOptions, Interrupts, TrialOrder};
+use kernel::socket::Socket;
+use libtest_mimic::{Arguments, Failed, Trial};
+use model::record::{FailureKind, Finished, Outcome};
+use model::{Cell, Nanos};
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        Some("end") => return engine::end::main(),
+        Some("end-that-dies") => {
+            std::thread::spawn(|| {
+                std::thread::sleep(Duration::from_millis(400));
+                eprintln!("I have seen enough");
+                std::process::exit(9);
+            });
+            return engine::end::main();
+        }
+        Some("end-that-babbles") => {
+            println!("Welcome to this machine!");
+            return engine::end::main();
+        }
+        Some("end-that-hangs") => {
+            std::thread::sleep(Duration::from_secs(60));
+            return ExitCode::SUCCESS;
+        }
+        Some("engine") => {
+            let mut engine = engine();
+            let _ = engine.trial(&order("send=sendmsg message_bytes=512 threads=1", 20_000));
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let tests: Vec<(&str, fn())> = vec![
+        ("every_path_delivers_what_it_accepted_in_whole_messages", every_path_delivers),
+        ("zero_copy_on_loopback_is_copied_and_every_send_is_completed", zero_copy_is_copied),
+        ("without_so_zerocopy_the_flag_is_an_ordinary_copy", so_zerocopy_off),
+        ("several_flows_a_thread_all_move", several_flows),
+        ("ipv6_works_where_the_machine_has_it", ipv6),
+        ("checked_content_of_odd_sizes_arrives_unchanged", odd_sizes),
+        ("the_instruments_tell_or_say_why_not", instruments),
+        ("a_control_trial_runs_without_instruments_and_says_so", unwatched),
+        ("settings_reach_the_sockets", settings),
+        ("a_stranger_is_refused_and_counted", strangers),
+        ("an_end_that_dies_fails_its_trial_with_its_last_words", an_end_dies),
+        ("an_end_that_babbles_is_told_with_its_words", an_end_babbles),
+        ("an_end_that_hangs_is_given_up", an_end_hangs),
+        ("ends_leave_when_their_engine_is_killed", the_engine_is_killed),
+        ("a_cpu_that_may_not_be_used_is_unsupported_not_a_crash", impossible_placement),
+    ];
+    let trials = tests
+        .into_iter()
+        .map(|(name, test)| {
+            Trial::test(name, move || {
+                test();
+                Ok::<(), Failed>(())
+            })
+        })
+        .collect();
+    let mut arguments = Arguments::from_args();
+    // Trials side by side would disturb each other's deadlines.
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn this_program() -> PathBuf {
+    std::env::current_exe().unwrap()
+}
+
+fn engine_with(program: &Path) -> Engine {
+    let interrupts = Interrupts::install().unwrap();
+    Engine::new(EngineOptions { program: program.to_path_buf(), interrupts }).unwrap()
+}
+
+fn engine() -> Engine {
+    engine_with(&this_program())
+}
+
+fn order(cell: &str, window_ms: u64) -> TrialOrder {
+    TrialOrder {
+        cell: cell.parse().unwrap(),
+        window: Nanos::ms(window_ms),
+        warmup: Nanos::ms(20),
+        tail: Nanos::ms(5),
+        extended: false,
+    }
+}
+
+fn finished(engine: &mut Engine, cell: &str) -> Finished {
+    match engine.trial(&order(cell, 50)).unwrap() {
+        (_, Outcome::Finished(finished)) => *finished,
+        (_, Outcome::Failed(failure)) => panic!("{cell}: {}", failure.why),
+    }
+}
+
+fn every_path_delivers() {
+    let mut engine = engine();
+    for path in model::SendPath::ALL {
+        for (size, threads) in [(64, 1), (4096, 2), (65_536, 1), (1000, 3)] {
+            let cell = format!("send={path} message_bytes={size} threads={threads}");
+            let finished = finished(&mut engine, &cell);
+            let (sent, received) = (finished.sender.total, finished.receiver.total);
+            assert_eq!(sent.accepted_bytes, received.received_bytes, "{cell}");
+            assert_eq!(sent.accepted_bytes, sent.messages * size, "{cell}");
+            assert!(finished.sender.window.messages > 0, "{cell}");
+            assert!(finished.receiver.window.received_bytes > 0, "{cell}");
+            assert_eq!(finished.sender.workers.len(), threads, "{cell}");
+            let fewest_calls = if *path == model::SendPath::Send { 8 } else { 1 };
+            let calls = sent.calls.send + sent.calls.sendmsg;
+            assert!(calls >= sent.messages * fewest_calls, "{cell}: {calls}");
+            let staged = if *path == model::SendPath::Staged { sent.accepted_bytes } else { 0 };
+            assert_eq!(sent.staged_bytes, staged, "{cell}");
+        }
+    }
+}
+
+fn zero_copy_is_copied() {
+    let mut engine = engine();
+    for size in [64, 65_536] {
+        let finished =
+            finished(&mut engine, &format!("send=zerocopy message_bytes={size} threads=1"));
+        let sent = finished.sender.total;
+        assert!(sent.zerocopy_sends >= sent.messages);
+        assert_eq!(sent.completed, sent.zerocopy_sends);
+        assert_eq!(sent.copied, sent.completed, "loopback copies every one");
+        assert_eq!(sent.stray_ids, 0);
+        assert!(sent.notifications <= sent.completed);
+        assert!(finished.sender.socket.zerocopy);
+    }
+}
+
+fn so_zerocopy_off() {
+    let finished =
+        finished(&mut engine(), "send=zerocopy message_bytes=4096 threads=1 so_zerocopy=off");
+    let sent = finished.sender.total;
+    assert!(sent.messages > 0);
+    assert_eq!((sent.zerocopy_sends, sent.notifications, sent.completed), (0, 0, 0));
+    assert!(!finished.sender.socket.zerocopy);
+}
+
+fn several_flows() {
+    let mut engine = engine();
+    for path in ["sendmsg", "zerocopy"] {
+        let cell = format!("send={path} message_bytes=4096 threads=2 flows=3");
+        let finished = finished(&mut engine, &cell);
+        assert_eq!(finished.sender.total.accepted_bytes, finished.receiver.total.received_bytes);
+        assert!(finished.receiver.total.calls.epoll_wait > 0);
+        assert!(finished.sender.total.messages >= 6);
+    }
+}
+
+fn ipv6() {
+    let mut engine = engine();
+    let cell = "send=sendmsg message_bytes=4096 threads=1 family=ipv6";
+    match engine.trial(&order(cell, 50)).unwrap() {
+        (_, Outcome::Finished(finished)) => {
+            assert_eq!(finished.sender.total.accepted_bytes, finished.receiver.total.received_bytes);
+        }
+        (_, Outcome::Failed(failure)) => {
+            assert_eq!(failure.kind, FailureKind::Unsupported, "{}", failure.why);
+            eprintln!("skipped: {}", failure.why);
+        }
+    }
+}
+
+fn odd_sizes() {
+    let mut engine = engine();
+    for path in model::SendPath::ALL {
+        for (size, fields) in [(1, 1), (67, 8), (4097, 8), (131_073, 8), (4096, 3)] {
+            for layout in model::Layout::ALL {
+                let cell = format!(
+                    "send={path} message_bytes={size} fields={fields} layout={layout} threads=2 ring=4"
+                );
+                let order = order(&cell, 10);
+                let (_, outcome) = engine.checked_trial(&order).unwrap();
+                let Outcome::Finished(finished) = outcome else { panic!("{cell}: {outcome:?}") };
+                let received = finished.receiver.total;
+                assert_eq!(received.wrong_bytes, 0, "{cell}: first at {:?}", received.first_wrong);
+                assert_eq!(received.checked_bytes, finished.sender.total.accepted_bytes, "{cell}");
+                assert!(received.checked_bytes > 0, "{cell}");
+            }
+        }
+    }
+}
+
+fn instruments() {
+    let finished = finished(&mut engine(), "send=sendmsg message_bytes=4096 threads=1");
+    for counters in [&finished.sender.counters, &finished.receiver.counters] {
+        for (name, counter) in counters.all() {
+            match counter.reason() {
+                None => {}
+                Some(reason) => {
+                    assert!(!reason.is_empty(), "{name}");
+                    eprintln!("absent here: {reason}");
+                }
+            }
+        }
+    }
+    assert!(finished.sender.usage.value().is_some());
+    assert!(finished.sender.snmp.value().is_some());
+    let tcp = finished.sender.tcp.value().unwrap();
+    assert!(tcp.mss_bytes > 0.0 && tcp.cwnd_packets > 0.0);
+    assert!(tcp.data_segments_out.is_none_or(|segments| segments > 0));
+    let busy = finished.machine.busy.value().unwrap();
+    assert_eq!(busy.cpus.len(), busy.busy_ns.len());
+    assert!(finished.machine.ticks.value().is_some());
+    let worker = &finished.sender.workers[0];
+    assert!(worker.cpu_ns.0 > 0);
+    assert_eq!(worker.third_bytes.iter().sum::<u64>(), worker.bytes.0);
+    assert_eq!(worker.third_ns.iter().sum::<u64>(), worker.window_ns.0);
+}
+
+fn unwatched() {
+    let finished = finished(&mut engine(), "send=sendmsg message_bytes=4096 threads=1 watch=none");
+    assert!(finished.sender.usage.reason().unwrap().contains("watch=none"));
+    assert!(finished.machine.busy.reason().unwrap().contains("watch=none"));
+    assert!(finished.sender.workers[0].cpu_ns.0 > 0, "the clocks run all the same");
+}
+
+fn settings() {
+    let cell = "send=sendmsg message_bytes=4096 threads=1 congestion=reno nodelay=on sndbuf=65536 rcvbuf=65536";
+    let (settings, outcome) = engine().trial(&order(cell, 30)).unwrap();
+    let Outcome::Finished(finished) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(finished.sender.socket.congestion, "reno");
+    assert!(finished.sender.socket.nodelay);
+    // The kernel doubles what it is given, for its own bookkeeping (socket(7)).
+    assert_eq!(finished.sender.socket.send_buffer_bytes, 131_072);
+    assert_eq!(finished.receiver.socket.receive_buffer_bytes, 131_072);
+    assert_eq!(settings.ring_slots, 256);
+    assert_eq!(settings.receive_buffer_bytes.0, 131_072);
+}
+
+/// Speaks to an end directly, as the engine does.
+struct Spoken {
+    child: std::process::Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Spoken {
+    fn start() -> Self {
+        let mut child = Command::new(this_program())
+            .arg("end")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut spoken = Self { child, output };
+        spoken.order(&Order::Hello { protocol: PROTOCOL });
+        assert!(matches!(spoken.reply(), Reply::Hello { .. }));
+        spoken
+    }
+
+    fn order(&mut self, order: &Order) {
+        let line = serde_json::to_string(order).unwrap();
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn reply(&mut self) -> Reply {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    fn finished(&mut self) -> Report {
+        match self.reply() {
+            Reply::Finished(report) => *report,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Drop for Spoken {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
+
+fn strangers() {
+    let prepare = |role, meet| {
+        Order::Prepare(Box::new(Prepare {
+            role,
+            cell: Cell { ..Cell::default() },
+            meet,
+            token: [3; 16],
+            worker_cpus: Vec::new(),
+            congestion: String::new(),
+            machine_cpus: Vec::new(),
+            check: false,
+        }))
+    };
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut receiver = Spoken::start();
+    receiver.order(&prepare(Role::Receive, Meet::Listen(any)));
+    let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
+    // One that knows no token, one that says nothing, one that claims a flow that is not there.
+    let knock = |words: &[u8]| {
+        let socket = Socket::stream(address).unwrap();
+        socket.connect(address, Duration::from_secs(5)).unwrap();
+        if !words.is_empty() {
+            socket.write_all(words, Instant::now() + Duration::from_secs(5)).unwrap();
+        }
+        socket
+    };
+    let wrong = knock(&[9; 20]);
+    let silent = knock(&[]);
+    let beyond = knock(&[[3; 16].as_slice(), &[0, 0, 0, 7]].concat());
+    std::thread::sleep(Duration::from_millis(700));
+    let mut sender = Spoken::start();
+    sender.order(&prepare(Role::Send, Meet::Connect(address)));
+    assert_eq!(sender.reply(), Reply::Ready);
+    assert_eq!(receiver.reply(), Reply::Ready);
+    let times = Times {
+        start_ns: None,
+        warmup_ns: Nanos::ms(5),
+        window_ns: Nanos::ms(30),
+        tail_ns: Nanos::ms(5),
+        drain_ns: Nanos::s(5),
+    };
+    receiver.order(&Order::Run(times));
+    sender.order(&Order::Run(times));
+    let Report::Received { side, .. } = receiver.finished() else { panic!("wrong report") };
+    let Report::Sent { side: sent, .. } = sender.finished() else { panic!("wrong report") };
+    assert_eq!(side.strangers, 3);
+    assert_eq!(side.total.received_bytes, sent.total.accepted_bytes, "no stranger's byte is counted");
+    for stranger in [wrong, silent, beyond] {
+        let mut byte = [0];
+        let refused = stranger.read_exact(&mut byte, Instant::now() + Duration::from_secs(5));
+        assert!(refused.is_err(), "the stranger was let in");
+    }
+}
+
+/// A program whose `end` behaves in another way.
+fn misbehaving(mode: &str, directory: &Path) -> PathBuf {
+    let script = directory.join(mode);
+    let text = format!("#!/bin/sh\nexec '{}' {mode}\n", this_program().display());
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+fn failure(mode: &str, window_ms: u64) -> model::record::Failure {
+    let directory = tempfile::tempdir().unwrap();
+    let mut engine = engine_with(&misbehaving(mode, directory.path()));
+    let order = order("send=sendmsg message_bytes=4096 threads=1", window_ms);
+    match engine.trial(&order).unwrap() {
+        (_, Outcome::Failed(failure)) => failure,
+        (_, Outcome::Finished(_)) => panic!("{mode}: the trial went well"),
+    }
+}
+
+fn an_end_dies() {
+    let failure = failure("end-that-dies", 5_000);
+    assert!(matches!(failure.kind, FailureKind::EndLost | FailureKind::CallFailed), "{failure:?}");
+    if failure.kind == FailureKind::EndLost {
+        assert!(failure.why.contains("I have seen enough"), "{}", failure.why);
+    }
+}
+
+fn an_end_babbles() {
+    let failure = failure("end-that-babbles", 50);
+    assert_eq!(failure.kind, FailureKind::EndLost);
+    assert!(failure.why.contains("Welcome to this machine!"), "{}", failure.why);
+}
+
+fn an_end_hangs() {
+    let failure = failure("end-that-hangs", 50);
+    assert_eq!(failure.kind, FailureKind::EndLost);
+    assert!(failure.why.contains("did not answer in time while greeting"), "{}", failure.why);
+}
+
+fn children_of(parent: u32) -> Vec<u32> {
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(status) = std::fs::read_to_string(entry.path().join("status")) else { continue };
+        if status.lines().any(|line| line.strip_prefix("PPid:").is_some_and(|p| p.trim() == parent.to_string())) {
+            children.push(pid);
+        }
+    }
+    children
+}
+
+fn is_alive(pid: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Err(_) => false,
+        // A zombie is dead; somebody else has to bury it.
+        Ok(stat) => !stat.rsplit(')').next().unwrap_or("").trim_start().starts_with('Z'),
+    }
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn the_engine_is_killed() {
+    let mut engine = Command::new(this_program()).arg("engine").spawn().unwrap();
+    let mut ends = Vec::new();
+    wait_until("the start of both ends", || {
+        ends = children_of(engine.id());
+        ends.len() == 2
+    });
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    wait_until("the leaving of both ends", || ends.iter().all(|end| !is_alive(*end)));
+}
+
+fn impossible_placement() {
+    let cell = "send=sendmsg message_bytes=4096 threads=1 placement=60000/60001";
+    let (_, outcome) = engine().trial(&order(cell, 20)).unwrap();
+    let Outcome::Failed(failure) = outcome else { panic!("CPU 60000 exists here?") };
+    assert_eq!(failure.kind, FailureKind::Unsupported);
+    assert!(failure.why.contains("CPU 60000"), "{}", failure.why);
+}

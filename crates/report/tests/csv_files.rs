@@ -1,0 +1,331 @@
+//! The CSV files: their columns, that nothing is lost in them, and that absent stays absent.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
+
+mod common;
+
+use analysis::metric::Metric;
+use analysis::{marks, synthetic};
+use model::record::{Finished, Outcome, Record, Trial};
+use model::{Cell, Factor, Mark, Plan, Preset, SendPath};
+use report::{results_columns, trial_columns, write_paper, write_results, write_trials};
+use serde_json::Value;
+
+type Rows = Vec<Vec<String>>;
+
+fn read(bytes: &[u8]) -> (Vec<String>, Rows) {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let header = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows =
+        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+    (header, rows)
+}
+
+fn trials(plan: &Plan, records: &[Record]) -> (Vec<String>, Rows) {
+    let mut bytes = Vec::new();
+    write_trials(&mut bytes, plan, records).unwrap();
+    read(&bytes)
+}
+
+fn column(header: &[String], name: &str) -> usize {
+    header.iter().position(|column| column == name).unwrap_or_else(|| panic!("no column {name}"))
+}
+
+/// A trial in which nothing is absent and nothing is 0.
+fn full() -> Trial {
+    let cell = Cell { send_path: SendPath::Zerocopy, ..Cell::default() };
+    let mut trial = synthetic::trial(&cell, 3)
+        .counted()
+        .marked(Mark::Retransmits)
+        .marked(Mark::Throttled)
+        .build();
+    if let Outcome::Finished(finished) = &mut trial.outcome {
+        let Finished { sender, receiver, .. } = finished.as_mut();
+        for calls in [&mut sender.window.calls, &mut sender.total.calls] {
+            (calls.send, calls.recv, calls.epoll_wait) = (1, 2, 3);
+        }
+        for tally in [&mut receiver.window, &mut receiver.total] {
+            tally.calls.sendmsg = 5;
+            (
+                tally.calls.send,
+                tally.calls.recvmsg_errqueue,
+                tally.calls.poll,
+                tally.calls.epoll_wait,
+            ) = (6, 7, 8, 9);
+            tally.first_wrong = Some(17);
+        }
+        let tcp = |facts: &mut model::Measured<model::record::TcpFacts>| {
+            let mut full = *facts.value().unwrap();
+            (full.busy_us, full.receiver_limited_us, full.send_buffer_limited_us) =
+                (Some(1), Some(2), Some(3));
+            *facts = model::Measured::Value(full);
+        };
+        tcp(&mut sender.tcp);
+        tcp(&mut receiver.tcp);
+    }
+    trial
+}
+
+/// Every number, text and switch in a value, by its path.
+fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(keys) => {
+            keys.iter().for_each(|(key, value)| leaves(value, &format!("{path}/{key}"), found))
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, value)| leaves(value, &format!("{path}/{i}"), found));
+        }
+        Value::Null => {}
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => found.push(path.to_owned()),
+    }
+}
+
+fn changed(value: &Value) -> Value {
+    match value {
+        Value::Bool(switch) => Value::Bool(!switch),
+        Value::Number(number) => match number.as_i64() {
+            Some(n) => (n + 1).into(),
+            None => (number.as_f64().unwrap() + 1.0).into(),
+        },
+        Value::String(text) => format!("{text}x").into(),
+        Value::Null | Value::Array(_) | Value::Object(_) => panic!("no leaf"),
+    }
+}
+
+#[test]
+fn no_figure_of_a_record_is_lost() {
+    let plan = Plan::preset(Preset::Default);
+    let row = |trial: Trial| {
+        let (header, mut rows) = trials(&plan, &[Record::Trial(Box::new(trial))]);
+        // The metrics and marks follow from the rest.
+        rows.pop().unwrap()[..column(&header, Metric::ALL[0].name())].to_vec()
+    };
+    let trial = serde_json::to_value(full()).unwrap();
+    let before = row(full());
+    let mut paths = Vec::new();
+    leaves(&trial, "", &mut paths);
+    assert!(paths.len() > 150, "{}", paths.len());
+    for path in paths {
+        if path == "/cell" {
+            continue; // Its factors are columns; another test changes them.
+        }
+        let mut other = trial.clone();
+        let leaf = other.pointer_mut(&path).unwrap();
+        *leaf = changed(leaf);
+        let other: Trial = serde_json::from_value(other).unwrap();
+        assert_ne!(row(other), before, "{path} is in no column");
+    }
+}
+
+#[test]
+fn every_factor_is_a_column_under_its_own_name() {
+    let plan = Plan::preset(Preset::Default);
+    let cell: Cell = "send=zerocopy message_bytes=77 fields=3 layout=paged threads=4 flows=2 congestion=bbr nodelay=on sndbuf=65536 ring=9 family=ipv6 so_zerocopy=off placement=0-1/2-3 replica=2".parse().unwrap();
+    let (header, rows) =
+        trials(&plan, &[Record::Trial(Box::new(synthetic::trial(&cell, 1).build()))]);
+    for factor in Factor::ALL {
+        assert_eq!(rows[0][column(&header, factor.column())], cell.get(*factor));
+    }
+    assert_eq!(rows[0][column(&header, "congestion_effective")], "cubic");
+}
+
+#[test]
+fn columns_are_named_once_and_described() {
+    let columns = trial_columns();
+    let mut names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    assert!(columns.iter().all(|column| column.meaning.ends_with('.')));
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all);
+    let mut results = results_columns();
+    results.sort_unstable();
+    let all = results.len();
+    results.dedup();
+    assert_eq!(results.len(), all);
+}
+
+#[test]
+fn a_trial_row_carries_the_figures_and_marks_that_the_analysis_finds() {
+    let plan = Plan::preset(Preset::Default);
+    let records = synthetic::run(&plan, 1, |cell, round| {
+        synthetic::trial(cell, round).marked(Mark::Steal).marked(Mark::Retransmits)
+    });
+    let (header, rows) = trials(&plan, &records);
+    let mut idle = None;
+    let mut marked = false;
+    let mut rows = rows.iter();
+    for record in &records {
+        match record {
+            Record::Round(round) => idle = Some(&round.idle),
+            Record::Trial(trial) => {
+                let row = rows.next().unwrap();
+                for metric in Metric::ALL {
+                    let text = &row[column(&header, metric.name())];
+                    let value = analysis::figures::value(*metric, trial, idle);
+                    assert_eq!(text.parse().ok(), value.value().copied(), "{}", metric.name());
+                }
+                let marks: Vec<String> =
+                    marks::judge(trial, &plan.thresholds).iter().map(ToString::to_string).collect();
+                assert_eq!(row[column(&header, "marks")], marks.join(" "));
+                marked |= marks.len() > 1;
+            }
+            Record::Segment(_) | Record::Finish(_) => {}
+        }
+    }
+    assert_eq!(rows.next(), None);
+    assert!(marked, "two marks in a field were never seen");
+}
+
+#[test]
+fn what_was_not_measured_is_an_empty_field_and_what_was_none_is_0() {
+    let plan = Plan::preset(Preset::Default);
+    let trial = synthetic::trial(&Cell::default(), 1).build();
+    let (header, rows) = trials(&plan, &[Record::Trial(Box::new(trial))]);
+    let field = |name| rows[0][column(&header, name)].as_str();
+    assert_eq!(field("sender_cycles"), "");
+    assert_eq!(field("sender_cycles_per_byte"), "");
+    assert_eq!(field("idle_busy_ns"), "");
+    assert_eq!(field("sender_snmp_retransmits"), "0");
+    assert_eq!(field("failure_why"), "");
+}
+
+#[test]
+fn a_failed_trial_is_a_row_with_its_reason_and_no_figure() {
+    let plan = Plan::preset(Preset::Default);
+    let why = "sendmsg, said \"no, never\":\nretry";
+    let failed = synthetic::trial(&Cell::default(), 1).failed(common::FAILURES[2], why).build();
+    let (header, rows) = trials(&plan, &[Record::Trial(Box::new(failed))]);
+    let field = |name| rows[0][column(&header, name)].as_str();
+    assert_eq!(
+        (field("outcome"), field("failure"), field("failure_why")),
+        ("failed", "unsupported", why)
+    );
+    assert_eq!(field("marks"), "call-failed");
+    assert_eq!(field("goodput_gbps"), "");
+    assert_eq!(field("sender_accepted_bytes"), "");
+    assert_eq!(field("window_ns"), "250000000");
+}
+
+#[test]
+fn a_rounds_idle_baseline_ends_with_its_segment() {
+    let plan = Plan::preset(Preset::Default);
+    let trial = || Record::Trial(Box::new(synthetic::trial(&Cell::default(), 1).build()));
+    let records = [
+        Record::Round(synthetic::round(1, 0)),
+        trial(),
+        Record::Segment(synthetic::segment(1)),
+        trial(),
+    ];
+    let (header, rows) = trials(&plan, &records);
+    let idle = column(&header, "idle_span_ns");
+    assert_eq!((rows[0][idle].as_str(), rows[1][idle].as_str()), ("250000000", ""));
+}
+
+#[test]
+fn the_header_of_results_begins_with_the_factors_and_ends_with_the_marks() {
+    insta::assert_snapshot!("results_header", results_columns().join("\n"));
+}
+
+#[test]
+fn results_has_one_row_a_cell_with_the_summarys_figures() {
+    let plan = Plan::preset(Preset::Default);
+    let mut summary = common::summary(&plan);
+    summary.estimates[1].marks.extend([(Mark::Retransmits, 3), (Mark::Steal, 1)]);
+    common::without_trial(&mut summary, 2, "it broke");
+    let mut bytes = Vec::new();
+    write_results(&mut bytes, &summary).unwrap();
+    let (header, rows) = read(&bytes);
+    assert_eq!(header, results_columns());
+    assert_eq!(rows.len(), 51);
+    for (row, entry) in rows.iter().zip(&summary.estimates) {
+        for factor in Factor::ALL {
+            assert_eq!(row[column(&header, factor.column())], entry.cell.get(*factor));
+        }
+        assert_eq!(row[column(&header, "control")], entry.control.to_string());
+        assert_eq!(row[column(&header, "trials")], entry.trials.to_string());
+        for metric in Metric::ALL {
+            let estimate = entry.metrics[metric].value();
+            let field = |suffix: &str| {
+                row[column(&header, &format!("{}{suffix}", metric.name()))].parse().ok()
+            };
+            assert_eq!(field(""), estimate.map(|e| e.mean), "{}", metric.name());
+            assert_eq!(field("_low"), estimate.and_then(|e| e.low));
+            assert_eq!(field("_high"), estimate.and_then(|e| e.high));
+        }
+    }
+    let marks = column(&header, "marks");
+    assert_eq!((rows[0][marks].as_str(), rows[1][marks].as_str()), ("", "retransmits=3 steal=1"));
+    assert_eq!(rows[2][column(&header, "retransmits")], "");
+    assert_eq!(rows[3][column(&header, "retransmits")], "0");
+}
+
+#[test]
+fn the_papers_table_has_its_header_and_no_control() {
+    let plan = common::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1,8")]);
+    let mut summary = common::summary(&plan);
+    common::without_trial(&mut summary, 2, "it broke");
+    let mut bytes = Vec::new();
+    let note = write_paper(&mut bytes, &summary).unwrap();
+    assert_eq!(note, None);
+    insta::assert_snapshot!("paper", String::from_utf8(bytes).unwrap());
+}
+
+#[test]
+fn what_the_papers_columns_cannot_tell_apart_is_said() {
+    let plan = common::plan(&[(Factor::Nodelay, "off,on"), (Factor::Fields, "1,8")]);
+    let summary = common::summary(&plan);
+    let mut bytes = Vec::new();
+    let note = write_paper(&mut bytes, &summary).unwrap().unwrap();
+    assert!(note.contains("fields, nodelay"), "{note}");
+    let (_, rows) = read(&bytes);
+    assert_eq!(rows.len(), 48 * 4);
+    let paths: Vec<&str> = plan.cells().iter().map(|cell| cell.send_path.paper_name()).collect();
+    assert_eq!(rows.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), paths);
+}
+
+#[test]
+fn a_long_journal_streams_through_one_row_at_a_time() {
+    struct Counted(u64);
+    impl std::io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let plan = Plan::preset(Preset::Default);
+    let trial = Record::Trial(Box::new(full()));
+    let mut lines = Counted(0);
+    write_trials(&mut lines, &plan, std::iter::repeat_n(&trial, 2_000)).unwrap();
+    assert_eq!(lines.0, 2_001);
+}
+
+#[test]
+fn a_full_disk_is_an_error_that_names_the_file() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let plan = Plan::preset(Preset::Default);
+    let summary = common::summary(&plan);
+    let errors = [
+        ("trials.csv", write_trials(Full, &plan, &[]).unwrap_err()),
+        ("results.csv", write_results(Full, &summary).unwrap_err()),
+        ("paper.csv", write_paper(Full, &summary).unwrap_err()),
+        ("summary.json", report::write_summary(Full, &summary).unwrap_err()),
+    ];
+    for (file, error) in errors {
+        assert_eq!((error.file(), error.io().kind()), (file, std::io::ErrorKind::StorageFull));
+        assert!(error.to_string().contains(file), "{error}");
+    }
+}

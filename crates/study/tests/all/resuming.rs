@@ -1,0 +1,201 @@
+//! Going on from any record.
+
+use std::collections::BTreeMap;
+
+use analysis::synthetic;
+use model::record::{FailureKind, FinishReason, Record, Trial};
+use model::{Mark, Nanos, Plan, Share};
+use study::resume::{Differs, Position, check, position};
+
+use crate::script::{Script, go_on, is, run, small_plan, trials};
+
+/// A bench with a void attempt in most blocks.
+fn uneven() -> Script<'static> {
+    Script::new(|order, number| {
+        let trial = synthetic::trial(&order.cell, 1);
+        Ok(if number % 5 == 2 { trial.marked(Mark::Throttled) } else { trial })
+    })
+}
+
+/// A block's trials: segment, position, attempt.
+type Measured = Vec<(usize, u32, u32)>;
+
+/// The trials of each block by round and place.
+fn blocks(records: &[Record]) -> BTreeMap<(u32, u32), Measured> {
+    let mut segment = 0;
+    let mut blocks: BTreeMap<_, Measured> = BTreeMap::new();
+    for record in records {
+        match record {
+            Record::Segment(_) => segment += 1,
+            Record::Trial(t) => {
+                blocks
+                    .entry((t.round, t.block))
+                    .or_default()
+                    .push((segment, t.position, t.attempt));
+            }
+            Record::Round(_) | Record::Finish(_) => {}
+        }
+    }
+    blocks
+}
+
+#[test]
+fn from_every_record_a_run_goes_on_at_the_first_unfinished_block() {
+    let plan = small_plan(Some(3));
+    let whole = run(&plan, &mut uneven());
+    let finished = blocks(&whole.records);
+    assert_eq!(finished.len(), 6);
+    for cut in 0..whole.records.len() {
+        let earlier = &whole.records[..cut];
+        let more = go_on(&plan, &mut Script::good(), earlier);
+        assert_eq!(more.reason(), FinishReason::Rounds, "cut at {cut}");
+        let all: Vec<Record> = earlier.iter().chain(&more.records).cloned().collect();
+        let before = blocks(earlier);
+        let after = blocks(&all);
+        assert_eq!(after.len(), 6, "cut at {cut}");
+        for (place, trials) in &after {
+            // A block that was finished is not measured again, another is measured again as a whole.
+            let is_finished = before.get(place) == finished.get(place);
+            let again: Vec<_> =
+                trials.iter().filter(|(segment, ..)| *segment == 2 || cut == 0).collect();
+            let positions: Vec<_> = again.iter().map(|(_, position, _)| *position).collect();
+            assert_eq!(
+                positions,
+                if is_finished { vec![] } else { vec![0, 1] },
+                "cut at {cut}, block {place:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_torn_journal_goes_on_through_the_file_as_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("journal.jsonl");
+    let plan = small_plan(Some(2));
+    let whole = run(&plan, &mut Script::good());
+    let mut writer = journal::Writer::create(&path).unwrap();
+    for record in &whole.records {
+        writer.append(record).unwrap();
+    }
+    drop(writer);
+    let bytes = std::fs::read(&path).unwrap();
+    let cut = bytes.len() * 6 / 10;
+    std::fs::write(&path, &bytes[..cut]).unwrap();
+    let mut resumed = journal::Writer::resume(&path).unwrap();
+    assert!(resumed.torn.is_some());
+    let clock = study::SystemClock::new();
+    let ended = study::Study {
+        plan: &plan,
+        usable_cpus: 8,
+        segment: synthetic::segment(0),
+        earlier: &resumed.records,
+        bench: &mut Script::good(),
+        journal: &mut resumed.writer,
+        clock: &clock,
+        events: &mut |_| (),
+    };
+    assert_eq!(ended.run().unwrap(), FinishReason::Rounds);
+    let (records, torn) = journal::Reader::open(&path).unwrap().read_all().unwrap();
+    assert_eq!(torn, None);
+    assert_eq!(blocks(&records).len(), 4);
+    let kept = resumed.records.len();
+    assert_eq!(records[..kept], whole.records[..kept]);
+}
+
+#[test]
+fn an_interrupted_resume_is_resumed_in_turn() {
+    let plan = small_plan(Some(2));
+    let mut all = Vec::new();
+    for _ in 0..100 {
+        // Every segment is interrupted at its third trial, so it finishes one block of two.
+        let mut bench = Script::new(|order, number| {
+            if number == 3 {
+                Err(engine::EngineError::Interrupted)
+            } else {
+                Ok(synthetic::trial(&order.cell, 1))
+            }
+        });
+        let ran = go_on(&plan, &mut bench, &all);
+        let reason = ran.reason();
+        all.extend(ran.records);
+        if reason != FinishReason::Interrupted {
+            break;
+        }
+    }
+    assert_eq!(blocks(&all).len(), 4);
+    assert_eq!(trials(&all).len(), 8);
+}
+
+#[test]
+fn a_finished_run_ends_at_once_and_more_rounds_are_added_to_it() {
+    let whole = run(&small_plan(Some(2)), &mut Script::good());
+    let again = go_on(&small_plan(Some(2)), &mut Script::good(), &whole.records);
+    assert_eq!((again.reason(), again.trials().len()), (FinishReason::Rounds, 0));
+    let more = go_on(&small_plan(Some(3)), &mut Script::good(), &whole.records);
+    assert_eq!(more.rounds(), [(3, 4)]);
+}
+
+#[test]
+fn precision_is_that_of_all_segments_and_the_time_is_that_of_this_one() {
+    let mut plan = small_plan(None);
+    plan.measure.max_time = Some(Nanos::s(10));
+    let answer = |order: &engine::TrialOrder, n| Ok(crate::script::spread(order, n, 0.001));
+    let first = run(&plan, &mut Script::new(answer));
+    assert_eq!((first.reason(), first.rounds().len()), (FinishReason::Time, 6));
+    let second = go_on(&plan, &mut Script::new(answer), &first.records);
+    assert_eq!(second.reason(), FinishReason::Precise);
+    let rounds = second.rounds();
+    assert_eq!(rounds.last().unwrap().0, 10, "{rounds:?}");
+}
+
+#[test]
+fn a_cell_that_could_not_be_measured_is_tried_once_more_in_a_new_segment() {
+    let plan = small_plan(Some(2));
+    let refusing = || {
+        Script::new(|order, _| {
+            let trial = synthetic::trial(&order.cell, 1);
+            let refused = is(&order.cell, model::SendPath::Send, 64);
+            Ok(if refused { trial.failed(FailureKind::Unsupported, "not allowed") } else { trial })
+        })
+    };
+    let whole = run(&plan, &mut refusing());
+    assert_eq!(whole.trials().len(), 7);
+    for cut in 0..=whole.records.len() {
+        let expected = position(&plan, &whole.records[..cut]);
+        let more = go_on(&small_plan(Some(3)), &mut refusing(), &whole.records[..cut]);
+        let first = more.trials()[0];
+        assert_eq!((first.round, first.block), (expected.round, expected.block), "cut at {cut}");
+        let refused = more
+            .trials()
+            .into_iter()
+            .filter(|t: &&Trial| is(&t.cell, model::SendPath::Send, 64))
+            .count();
+        assert_eq!(refused, 1, "cut at {cut}");
+    }
+    assert_eq!(position(&plan, &whole.records), Position { round: 3, block: 0 });
+}
+
+#[test]
+fn only_budget_precision_rounds_and_label_may_differ() {
+    let (plan, host) = (small_plan(Some(2)), synthetic::host());
+    let mut longer: Plan = small_plan(None);
+    longer.measure.max_time = Some(Nanos::s(9));
+    longer.measure.precision = Some(Share(0.01));
+    longer.label = "again".to_owned();
+    let mut rebooted = host.clone();
+    rebooted.boot_id = model::Measured::Value("another".to_owned());
+    assert_eq!(check(&plan, &longer, &host, &rebooted), Ok(()));
+
+    let mut other = plan.clone();
+    other.measure.window = Nanos::ms(300);
+    let error = check(&plan, &other, &host, &host).unwrap_err();
+    let Differs::Plan { then, now } = &error else { panic!("{error}") };
+    assert_eq!((then.as_str(), now.as_str()), ("window = \"250ms\"", "window = \"300ms\""));
+    assert!(error.to_string().contains("--out") && !error.to_string().contains('\n'), "{error}");
+
+    let mut upgraded = host.clone();
+    upgraded.kernel = "6.9.1".to_owned();
+    let error = check(&plan, &plan, &host, &upgraded).unwrap_err();
+    assert!(matches!(&error, Differs::Host { now, .. } if now.contains("6.9.1")), "{error}");
+}

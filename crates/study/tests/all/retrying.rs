@@ -1,0 +1,166 @@
+//! Void trials, and cells that never succeed.
+
+use analysis::synthetic;
+use engine::TrialOrder;
+use model::record::{FailureKind, FinishReason, Trial};
+use model::{Mark, Nanos, SendPath};
+use study::Event;
+
+use crate::script::{Script, is, run, small_plan};
+
+fn target(order: &TrialOrder) -> bool {
+    is(&order.cell, SendPath::Sendmsg, 512)
+}
+
+/// The trials of the target cell.
+fn of_target(ran: &crate::script::Ran) -> Vec<Trial> {
+    ran.trials().into_iter().filter(|t| is(&t.cell, SendPath::Sendmsg, 512)).cloned().collect()
+}
+
+#[test]
+fn a_void_trial_is_tried_again_up_to_twice_and_every_attempt_is_kept() {
+    let plan = small_plan(Some(1));
+    let ran = run(
+        &plan,
+        &mut Script::new(|order, _| {
+            let trial = synthetic::trial(&order.cell, 1);
+            Ok(if target(order) { trial.marked(Mark::Throttled) } else { trial })
+        }),
+    );
+    assert_eq!(ran.reason(), FinishReason::Rounds);
+    let tried = of_target(&ran);
+    assert_eq!(
+        tried.iter().map(|t| (t.attempt, t.settings.extended)).collect::<Vec<_>>(),
+        [(1, false), (2, false), (3, false)]
+    );
+    assert_eq!(ran.trials().len(), 6);
+    let mut whys = Vec::new();
+    for event in &ran.events {
+        if let Event::Retried { attempt, why, .. } = event {
+            whys.push((*attempt, why.as_str()));
+        }
+    }
+    assert_eq!(whys, [(2, "throttled"), (3, "throttled")]);
+}
+
+#[test]
+fn a_retry_that_succeeds_is_the_last() {
+    let mut first = true;
+    let ran = run(
+        &small_plan(Some(1)),
+        &mut Script::new(|order, _| {
+            let trial = synthetic::trial(&order.cell, 1);
+            let fails = target(order) && std::mem::take(&mut first);
+            Ok(if fails { trial.failed(FailureKind::EndLost, "it died") } else { trial })
+        }),
+    );
+    assert_eq!(of_target(&ran).iter().map(|t| t.attempt).collect::<Vec<_>>(), [1, 2]);
+    let retried = ran
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::Retried { why, .. } if why == "it died"));
+    assert!(retried);
+}
+
+#[test]
+fn after_an_unsettled_trial_the_warm_up_is_three_times_as_long() {
+    let ran = run(
+        &small_plan(Some(2)),
+        &mut Script::new(|order, _| {
+            let trial = synthetic::trial(&order.cell, 1);
+            let settles = !target(order) || order.warmup == Nanos::ms(300);
+            Ok(if settles { trial } else { trial.marked(Mark::Unsettled) })
+        }),
+    );
+    let warmups: Vec<_> = of_target(&ran)
+        .iter()
+        .map(|t| (t.round, t.settings.warmup_ns, t.settings.extended))
+        .collect();
+    let (plain, long) = (Nanos::ms(100), Nanos::ms(300));
+    assert_eq!(warmups, [(1, plain, false), (1, long, true), (2, plain, false), (2, long, true)]);
+}
+
+#[test]
+fn what_never_settles_is_void_after_its_attempts() {
+    let ran = run(
+        &small_plan(Some(1)),
+        &mut Script::new(|order, _| {
+            let trial = synthetic::trial(&order.cell, 1);
+            Ok(if target(order) { trial.marked(Mark::Unsettled) } else { trial })
+        }),
+    );
+    let extended: Vec<_> = of_target(&ran).iter().map(|t| t.settings.extended).collect();
+    assert_eq!(extended, [false, true, true]);
+    assert_eq!(ran.trials().len(), 6);
+}
+
+#[test]
+fn a_noted_trial_is_not_tried_again() {
+    let mut bench =
+        Script::new(|order, _| Ok(synthetic::trial(&order.cell, 1).marked(Mark::Retransmits)));
+    assert_eq!(run(&small_plan(Some(1)), &mut bench).trials().len(), 4);
+}
+
+#[test]
+fn a_cell_that_this_machine_cannot_measure_is_told_once_and_does_not_stop_the_rest() {
+    let mut plan = small_plan(None);
+    plan.measure.precision = Some(model::Share(0.5));
+    let ran = run(
+        &plan,
+        &mut Script::new(|order, n| {
+            let trial = crate::script::spread(order, n, 0.001);
+            Ok(if target(order) {
+                trial.failed(FailureKind::Unsupported, "no such thing here")
+            } else {
+                trial
+            })
+        }),
+    );
+    assert_eq!(ran.reason(), FinishReason::Precise);
+    assert_eq!(of_target(&ran).len(), 1);
+    assert_eq!(ran.rounds()[0], (1, 4));
+    assert!(ran.rounds()[1..].iter().all(|(_, trials)| *trials == 3), "{:?}", ran.rounds());
+    let warnings = ran.warnings();
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].contains("left out from here on: no such thing here"), "{warnings:?}");
+}
+
+#[test]
+fn where_nothing_can_be_measured_the_run_fails_and_says_so() {
+    let plan = small_plan(None);
+    let ran = run(
+        &plan,
+        &mut Script::new(|order, _| {
+            Ok(synthetic::trial(&order.cell, 1)
+                .failed(FailureKind::Unsupported, "no such thing here"))
+        }),
+    );
+    let text = ran.ended.as_ref().unwrap_err().to_string();
+    assert!(text.contains("no cell of this plan can be measured"), "{text}");
+    assert_eq!(ran.events.last(), Some(&Event::Finished(FinishReason::Failed)));
+    assert_eq!(ran.trials().len(), 4);
+}
+
+#[test]
+fn a_cell_without_a_valid_trial_in_three_rounds_is_told_once_and_not_waited_for() {
+    let plan = small_plan(None);
+    let ran = run(
+        &plan,
+        &mut Script::new(|order, n| {
+            let trial = crate::script::spread(order, n, 0.001);
+            Ok(if target(order) { trial.marked(Mark::WindowVoid) } else { trial })
+        }),
+    );
+    assert_eq!(ran.reason(), FinishReason::Precise);
+    assert_eq!(ran.rounds().len(), 10);
+    assert_eq!(of_target(&ran).len(), 30);
+    assert_eq!(ran.warnings().len(), 1);
+    assert!(
+        ran.warnings()[0]
+            .contains("no valid trial in three rounds, the last because of window-void")
+    );
+    let told = ran.events.iter().position(|event| matches!(event, Event::Warning(_))).unwrap();
+    let rounds =
+        ran.events[..told].iter().filter(|event| matches!(event, Event::RoundEnded { .. })).count();
+    assert_eq!(rounds, 2);
+}

@@ -1,0 +1,236 @@
+//! A bench that does what a test says, a clock that it moves, and a journal in memory.
+
+use std::cell::{Cell as Shelf, RefCell};
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use analysis::synthetic::{self, TrialBuilder};
+use engine::{EngineError, TrialOrder};
+use journal::{Reader, Store, Writer};
+use model::record::{CpuBusy, FinishReason, Outcome, Record, Settings, Trial};
+use model::{Cell, Measured, Nanos, Plan, Preset, SendPath};
+use study::{Bench, Clock, Event, Study, StudyError};
+
+/// What a test answers to an order; the number counts orders from 1.
+pub(crate) type Answer<'a> =
+    Box<dyn FnMut(&TrialOrder, u32) -> Result<TrialBuilder, EngineError> + 'a>;
+
+#[derive(Clone, Default)]
+pub(crate) struct Watch(Rc<Shelf<u64>>);
+
+impl Clock for Watch {
+    fn monotonic(&self) -> Nanos {
+        Nanos(self.0.get())
+    }
+
+    fn unix_ms(&self) -> u64 {
+        1_764_000_000_000 + self.0.get() / 1_000_000
+    }
+}
+
+impl Watch {
+    fn pass(&self, time: Nanos) {
+        self.0.set(self.0.get() + time.0);
+    }
+}
+
+/// The scripted bench.
+pub(crate) struct Script<'a> {
+    answer: Answer<'a>,
+    /// Answers of `begin_round` that are no success, first one first.
+    pub(crate) begins: Vec<Option<EngineError>>,
+    watch: Watch,
+    orders: u32,
+    /// Rounds begun less rounds ended.
+    pub(crate) open: bool,
+    pub(crate) begun: u32,
+}
+
+impl<'a> Script<'a> {
+    pub(crate) fn new(
+        answer: impl FnMut(&TrialOrder, u32) -> Result<TrialBuilder, EngineError> + 'a,
+    ) -> Self {
+        let watch = Watch::default();
+        Self {
+            answer: Box::new(answer),
+            begins: Vec::new(),
+            watch,
+            orders: 0,
+            open: false,
+            begun: 0,
+        }
+    }
+
+    /// Every trial goes well.
+    pub(crate) fn good() -> Self {
+        Self::new(|order, _| Ok(synthetic::trial(&order.cell, 1)))
+    }
+}
+
+impl Bench for Script<'_> {
+    fn begin_round(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
+        assert!(!self.open, "a round was begun within another");
+        self.begun += 1;
+        if !self.begins.is_empty()
+            && let Some(why) = self.begins.remove(0)
+        {
+            return Err(why);
+        }
+        self.open = true;
+        self.watch.pass(Nanos::ms(100));
+        Ok(Measured::absent("scripted"))
+    }
+
+    fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
+        assert!(self.open, "a trial was ordered without ends");
+        self.orders += 1;
+        self.watch.pass(Nanos(order.warmup.0 + order.window.0 + order.tail.0 + 40_000_000));
+        let trial = (self.answer)(order, self.orders)?.window(order.window).build();
+        let settings =
+            Settings { warmup_ns: order.warmup, extended: order.extended, ..trial.settings };
+        Ok((settings, trial.outcome))
+    }
+
+    fn end_round(&mut self) {
+        self.open = false;
+    }
+}
+
+/// A file in memory with so much room.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    pub(crate) bytes: Rc<RefCell<Vec<u8>>>,
+    pub(crate) room: usize,
+}
+
+impl Memory {
+    pub(crate) fn with_room(room: usize) -> Self {
+        Self { bytes: Rc::default(), room }
+    }
+
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let bytes = self.bytes.borrow();
+        let (records, torn) =
+            Reader::over(bytes.as_slice(), Path::new("journal.jsonl")).read_all().unwrap();
+        assert_eq!(torn, None);
+        records
+    }
+}
+
+impl Store for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut held = self.bytes.borrow_mut();
+        let taken = bytes.len().min(self.room - held.len());
+        if taken == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        held.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.bytes.borrow_mut().truncate(usize::try_from(bytes).unwrap());
+        Ok(())
+    }
+}
+
+/// What came of a run.
+pub(crate) struct Ran {
+    pub(crate) ended: Result<FinishReason, StudyError>,
+    /// What this segment journalled.
+    pub(crate) records: Vec<Record>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl Ran {
+    pub(crate) fn trials(&self) -> Vec<&Trial> {
+        trials(&self.records)
+    }
+
+    pub(crate) fn reason(&self) -> FinishReason {
+        *self.ended.as_ref().unwrap()
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<&str> {
+        fn text(event: &Event) -> Option<&str> {
+            if let Event::Warning(text) = event { Some(text) } else { None }
+        }
+        self.events.iter().filter_map(text).collect()
+    }
+
+    /// The rounds whose trials are in the journal, with their numbers of trials.
+    pub(crate) fn rounds(&self) -> Vec<(u32, usize)> {
+        let mut rounds: Vec<(u32, usize)> = Vec::new();
+        for trial in self.trials() {
+            match rounds.last_mut() {
+                Some((round, trials)) if *round == trial.round => *trials += 1,
+                _ => rounds.push((trial.round, 1)),
+            }
+        }
+        rounds
+    }
+}
+
+pub(crate) fn trials(records: &[Record]) -> Vec<&Trial> {
+    fn trial(record: &Record) -> Option<&Trial> {
+        if let Record::Trial(trial) = record { Some(trial) } else { None }
+    }
+    records.iter().filter_map(trial).collect()
+}
+
+/// Runs a study after earlier records, on a disk with so much room.
+pub(crate) fn run_on(disk: &Memory, plan: &Plan, bench: &mut Script, earlier: &[Record]) -> Ran {
+    let mut events = Vec::new();
+    let watch = bench.watch.clone();
+    let mut journal = Writer::over(Box::new(disk.clone()), Path::new("journal.jsonl"));
+    let study = Study {
+        plan,
+        usable_cpus: 8,
+        segment: synthetic::segment(0),
+        earlier,
+        bench,
+        journal: &mut journal,
+        clock: &watch,
+        events: &mut |event| events.push(event),
+    };
+    let ended = study.run();
+    assert!(!bench.open, "the ends were left running");
+    Ran { ended, records: disk.records(), events }
+}
+
+pub(crate) fn go_on(plan: &Plan, bench: &mut Script, earlier: &[Record]) -> Ran {
+    run_on(&Memory::with_room(usize::MAX), plan, bench, earlier)
+}
+
+pub(crate) fn run(plan: &Plan, bench: &mut Script) -> Ran {
+    go_on(plan, bench, &[])
+}
+
+/// Two blocks of two paths, so many rounds, no controls: 4 trials a round, 1600 ms of them, after 100 ms for the ends.
+pub(crate) fn small_plan(rounds: Option<u32>) -> Plan {
+    let mut plan = Plan::preset(Preset::Default);
+    plan.factors.send_path = vec![SendPath::Send, SendPath::Sendmsg];
+    plan.factors.message.truncate(2);
+    plan.factors.threads.truncate(1);
+    plan.measure.controls = false;
+    plan.measure.rounds = rounds;
+    plan.measure.max_time = None;
+    plan
+}
+
+/// A round of [`small_plan`].
+pub(crate) const ROUND: Nanos = Nanos::ms(1700);
+
+/// Goodput with a spread that is fixed by cell and order.
+pub(crate) fn spread(order: &TrialOrder, number: u32, sigma: f64) -> TrialBuilder {
+    synthetic::trial(&order.cell, 1).faster(synthetic::noise(1, &order.cell, number, sigma))
+}
+
+pub(crate) fn is(cell: &Cell, path: SendPath, bytes: u64) -> bool {
+    cell.send_path == path && cell.message.bytes().0 == bytes
+}
