@@ -16,26 +16,28 @@
 //! assert_eq!(summary.run.rounds, 10);
 //! ```
 
-use std::collections::BTreeMap;
+mod journal;
+mod laptop;
 
-use model::host::{CacheFacts, CpuFacts, Host};
 use model::names::{Switch, Watch};
 use model::record::{
-    Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finish, FinishReason,
-    Finished, Machine, Outcome, ReceiveTally, Record, Round, Segment, SendTally, Settings, Side,
-    SnmpFacts, SocketFacts, TcpFacts, Trial, Usage, Worker,
+    Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, Outcome,
+    ReceiveTally, SendTally, Settings, Side, SnmpFacts, SocketFacts, TcpFacts, Trial, Usage,
+    Worker,
 };
-use model::{Bytes, Cell, Mark, Measured, Nanos, Placement, Plan, SendPath};
+use model::{Bytes, Cell, Mark, Measured, Nanos, Placement, SendPath};
 
-use crate::order::{generator, mix, round_order};
+pub use self::journal::{round, run, segment};
+pub use self::laptop::host;
+use crate::order::{generator, mix};
 
 /// Why the made-up machine has no hardware counters.
 pub const NO_COUNTERS: &str = "this machine has no hardware counters (perf_event_open: ENOENT); a virtual machine may be given a virtual PMU";
 
+/// What cells without instruments say in place of a figure.
+const UNWATCHED: &str = "not watched: this cell measures what the instruments cost";
 /// When made-up runs begin, in milliseconds since 1970.
 const START_UNIX_MS: u64 = 1_764_000_000_000;
-/// From the start of one trial to the next, in milliseconds.
-const TRIAL_MS: u64 = 400;
 /// CPUs of the made-up machine.
 const CPUS: u32 = 8;
 
@@ -302,8 +304,13 @@ impl TrialBuilder {
         self.marks.contains(&mark)
     }
 
-    fn watched(&self) -> bool {
+    fn is_watched(&self) -> bool {
         self.cell.watch == Watch::Cheap
+    }
+
+    /// A figure that cells without instruments lack.
+    fn watched<T>(&self, value: T) -> Measured<T> {
+        if self.is_watched() { Measured::Value(value) } else { Measured::absent(UNWATCHED) }
     }
 
     fn outcome(&self) -> Outcome {
@@ -411,52 +418,32 @@ impl TrialBuilder {
                 third_ns: [third, third, length - third * 2],
             }
         });
-        let unwatched = "not watched: this cell measures what the instruments cost";
-        let when_watched = |value| {
-            if self.watched() { Measured::Value(value) } else { Measured::absent(unwatched) }
-        };
         Side {
             workers: workers.collect(),
             window,
             total,
-            usage: if self.watched() {
-                Measured::Value(Usage {
-                    user_us: cpu_ns / 10_000,
-                    system_us: cpu_ns / 1_000 - cpu_ns / 10_000,
-                    voluntary_switches: 120 * threads,
-                    involuntary_switches: 5 * threads,
-                    ..Usage::default()
-                })
-            } else {
-                Measured::absent(unwatched)
-            },
+            usage: self.watched(Usage {
+                user_us: cpu_ns / 10_000,
+                system_us: cpu_ns / 1_000 - cpu_ns / 10_000,
+                voluntary_switches: 120 * threads,
+                involuntary_switches: 5 * threads,
+                ..Usage::default()
+            }),
             after_cpu_ns: Nanos(0),
-            counters: self.counters(
-                bytes,
-                cpu_ns,
-                if self.watched() { NO_COUNTERS } else { unwatched },
-            ),
-            tcp: if self.watched() {
-                Measured::Value(TcpFacts {
-                    rtt_us: 45.0,
-                    cwnd_packets: 10.0,
-                    mss_bytes: 65_483.0,
-                    data_segments_out: Some(bytes.div_ceil(32_741)),
-                    segments_in: Some(bytes / 65_483),
-                    sent_bytes: Some(bytes),
-                    retransmitted_bytes: Some(0),
-                    ..TcpFacts::default()
-                })
-            } else {
-                Measured::absent(unwatched)
-            },
-            snmp: if self.watched() {
-                Measured::Value(SnmpFacts::default())
-            } else {
-                Measured::absent(unwatched)
-            },
+            counters: self.counters(bytes, cpu_ns),
+            tcp: self.watched(TcpFacts {
+                rtt_us: 45.0,
+                cwnd_packets: 10.0,
+                mss_bytes: 65_483.0,
+                data_segments_out: Some(bytes.div_ceil(32_741)),
+                segments_in: Some(bytes / 65_483),
+                sent_bytes: Some(bytes),
+                retransmitted_bytes: Some(0),
+                ..TcpFacts::default()
+            }),
+            snmp: self.watched(SnmpFacts::default()),
             strangers: 0,
-            edge_ns: Nanos(if self.watched() { self.edge_ns } else { 0 }),
+            edge_ns: Nanos(if self.is_watched() { self.edge_ns } else { 0 }),
             peak_rss_bytes: Bytes::mib(10),
             ring_bytes: Bytes::mib(4),
             socket: SocketFacts {
@@ -467,15 +454,15 @@ impl TrialBuilder {
                 zerocopy: self.cell.send_path == SendPath::Zerocopy
                     && self.cell.so_zerocopy.is_on(),
             },
-            throttled_us: when_watched(0),
+            throttled_us: self.watched(0),
         }
     }
 
-    fn counters(&self, bytes: u64, cpu_ns: u64, why_not: &str) -> Counters {
-        let mut counters = Counters::absent(why_not);
-        if !self.watched() {
-            return counters;
+    fn counters(&self, bytes: u64, cpu_ns: u64) -> Counters {
+        if !self.is_watched() {
+            return Counters::absent(UNWATCHED);
         }
+        let mut counters = Counters::absent(NO_COUNTERS);
         let scaled = self.has(Mark::Multiplexed);
         let count = |x: f64| Measured::Value(Count { count: to_u64(x), scaled });
         counters.context_switches = Measured::Value(Count {
@@ -499,15 +486,6 @@ impl TrialBuilder {
     }
 
     fn machine(&self, ends_cpu_ns: u64) -> Machine {
-        if !self.watched() {
-            let unwatched =
-                || "not watched: this cell measures what the instruments cost".to_owned();
-            return Machine {
-                busy: Measured::absent(unwatched()),
-                ticks: Measured::absent(unwatched()),
-                khz: Measured::absent(unwatched()),
-            };
-        }
         let cpus: Vec<u32> = (0..self.usable_cpus).collect();
         let n = u64::from(self.usable_cpus);
         let others = if self.has(Mark::Others) { self.window.0 / 2 } else { 0 };
@@ -515,14 +493,14 @@ impl TrialBuilder {
         let stolen = if self.has(Mark::Steal) { self.window.0 / 10 } else { 0 };
         let last = if self.has(Mark::Frequency) { 2_400_000 } else { 3_190_000 };
         Machine {
-            busy: Measured::Value(CpuBusy {
+            busy: self.watched(CpuBusy {
                 source: "cpuidle".to_owned(),
                 error_ns: Nanos(20_000),
                 span_ns: self.window,
                 cpus: cpus.clone(),
                 busy_ns: shares(ends_cpu_ns + idle + others, n).collect(),
             }),
-            ticks: Measured::Value(CpuTicks {
+            ticks: self.watched(CpuTicks {
                 tick_ns: Nanos::ms(10),
                 span_ns: self.window,
                 softirq_ns: shares(ends_cpu_ns / 10 / 10_000_000 * 10_000_000, n).collect(),
@@ -530,126 +508,7 @@ impl TrialBuilder {
                 steal_ns: vec![stolen; cpus.len()],
                 cpus: cpus.clone(),
             }),
-            khz: Measured::Value(cpus.iter().map(|_| [3_200_000, last]).collect()),
+            khz: self.watched(cpus.iter().map(|_| [3_200_000, last]).collect()),
         }
-    }
-}
-
-/// The beginning of a segment on [`host`].
-pub fn segment(started_unix_ms: u64) -> Segment {
-    let host = host();
-    Segment {
-        copycost: host.copycost.clone(),
-        started_unix_ms,
-        boot_id: host.boot_id.clone(),
-        host: host.identity(),
-        congestion: "cubic".to_owned(),
-    }
-}
-
-/// The beginning of a round on [`host`], a thousandth of whose CPU time is never idle.
-pub fn round(round: u32, started_unix_ms: u64) -> Round {
-    let span = Nanos::ms(250);
-    Round {
-        round,
-        started_unix_ms,
-        idle: Measured::Value(CpuBusy {
-            source: "cpuidle".to_owned(),
-            error_ns: Nanos(20_000),
-            span_ns: span,
-            cpus: (0..CPUS).collect(),
-            busy_ns: vec![span.0 / 1_000; CPUS as usize],
-        }),
-    }
-}
-
-/// A journal of whole rounds: one segment, every cell of every block in the plan's random order, and a
-/// finish. `figures` makes each trial; its place and time are set here.
-pub fn run(
-    plan: &Plan,
-    rounds: u32,
-    mut figures: impl FnMut(&Cell, u32) -> TrialBuilder,
-) -> Vec<Record> {
-    let mut now = START_UNIX_MS;
-    let mut records = vec![Record::Segment(segment(now))];
-    for number in 1..=rounds {
-        records.push(Record::Round(round(number, now)));
-        for (block, (_, cells)) in (0..).zip(round_order(plan, number)) {
-            for (position, cell) in (0..).zip(cells) {
-                let trial =
-                    figures(&cell, number).place(block, position).started_unix_ms(now).build();
-                now += TRIAL_MS;
-                records.push(Record::Trial(Box::new(trial)));
-            }
-        }
-    }
-    let spent_ns = Nanos::ms(now - START_UNIX_MS);
-    records.push(Record::Finish(Finish { reason: FinishReason::Rounds, spent_ns }));
-    records
-}
-
-/// A laptop with eight CPUs and no hardware counters.
-pub fn host() -> Host {
-    let cpu = |cpu| CpuFacts {
-        cpu,
-        package: Measured::Value(0),
-        core: Measured::Value(cpu % 4),
-        node: Measured::Value(0),
-        max_khz: Measured::Value(4_700_000),
-        core_type: None,
-    };
-    let hardware = [
-        "cycles",
-        "instructions",
-        "llc-loads",
-        "llc-misses",
-        "l1d-misses",
-        "dtlb-misses",
-        "cache-misses",
-    ];
-    let software = ["context-switches", "migrations", "task-clock"];
-    let mut counters: BTreeMap<String, Measured<String>> =
-        hardware.iter().map(|name| ((*name).to_owned(), Measured::absent(NO_COUNTERS))).collect();
-    counters.extend(
-        software.iter().map(|name| ((*name).to_owned(), Measured::Value("software".to_owned()))),
-    );
-    let setting = |name: &str, value: &str| (name.to_owned(), Measured::Value(value.to_owned()));
-    Host {
-        copycost: env!("CARGO_PKG_VERSION").to_owned(),
-        hostname: "laptop".to_owned(),
-        boot_id: Measured::Value("11111111-2222-3333-4444-555555555555".to_owned()),
-        kernel: "6.8.0-45-generic".to_owned(),
-        kernel_build: "#45-Ubuntu SMP PREEMPT_DYNAMIC".to_owned(),
-        architecture: "x86_64".to_owned(),
-        distribution: Measured::Value("Ubuntu 24.04.1 LTS".to_owned()),
-        cpu_model: Measured::Value("11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz".to_owned()),
-        usable_cpus: (0..CPUS).collect(),
-        cpus: (0..CPUS).map(cpu).collect(),
-        numa_nodes: Measured::Value(1),
-        caches: vec![
-            CacheFacts { level: 1, kind: "Data".to_owned(), bytes: 48 << 10, shared_by: 2 },
-            CacheFacts { level: 2, kind: "Unified".to_owned(), bytes: 1_280 << 10, shared_by: 2 },
-            CacheFacts { level: 3, kind: "Unified".to_owned(), bytes: 12 << 20, shared_by: 8 },
-        ],
-        virtualization: Measured::Value("none".to_owned()),
-        memory_bytes: Measured::Value(16 << 30),
-        page_bytes: 4096,
-        transparent_hugepages: Measured::Value("madvise".to_owned()),
-        mitigations: BTreeMap::new(),
-        cpu_time_accounting: Measured::Value("tick".to_owned()),
-        clocksource: Measured::Value("tsc".to_owned()),
-        governor: Measured::Value("intel_pstate performance".to_owned()),
-        turbo: Measured::Value(true),
-        on_battery: Measured::Value(false),
-        load_average: Measured::Value(0.2),
-        cpu_quota: Measured::absent("no quota is set"),
-        counters,
-        sysctls: BTreeMap::from([
-            setting("net.ipv4.tcp_congestion_control", "cubic"),
-            setting("kernel.perf_event_paranoid", "1"),
-        ]),
-        limits: BTreeMap::from([("memlock".to_owned(), Measured::Value(8 << 20))]),
-        devices: BTreeMap::from([("lo".to_owned(), Measured::Value(65_536))]),
-        uid: 1000,
     }
 }

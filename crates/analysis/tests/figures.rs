@@ -1,4 +1,5 @@
 //! Every figure of a trial against a truth that was put into it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 use analysis::figures::{Reading, value};
 use analysis::{Metric, synthetic};

@@ -1,4 +1,5 @@
 //! Every mark, earned and not earned, and the edges between the two.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 use analysis::marks::{is_void, judge};
 use analysis::synthetic;

@@ -1,4 +1,5 @@
 //! Deciding whether another round is worth its time.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 use analysis::marks::judge;
 use analysis::stopping::{Decision, Observations, decide, widest};

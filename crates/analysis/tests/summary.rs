@@ -1,4 +1,5 @@
 //! The summary of runs with a known truth, and of runs that went wrong in every way.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 use analysis::summary::{CellEstimates, Estimate, Finding, Ratio};
 use analysis::synthetic::{self, NO_COUNTERS};
@@ -82,20 +83,26 @@ fn a_good_run_is_told_whole() {
 #[test]
 fn intervals_hold_the_truth_that_was_put_in() {
     let plan = plan(Preset::Default);
-    let summary = summary(&plan, &synthetic::run(&plan, 20, noisy));
-    let (mut held, mut of) = (0, 0);
-    for cell in &summary.estimates {
-        let truth = synthetic::likely(&cell.cell);
-        for (metric, truth) in [
-            (Metric::GoodputGbps, truth.goodput_gbps),
-            (Metric::SenderCpuNsPerKib, truth.sender_cpu_ns_per_kib),
-            (Metric::EndsCpuNsPerKib, truth.sender_cpu_ns_per_kib + truth.receiver_cpu_ns_per_kib),
-        ] {
-            of += 1;
-            held += u32::from(holds(&estimate(cell, metric), truth));
+    let truths: [(Metric, fn(synthetic::Figures) -> f64); 3] = [
+        (Metric::GoodputGbps, |f| f.goodput_gbps),
+        (Metric::SenderCpuNsPerKib, |f| f.sender_cpu_ns_per_kib),
+        (Metric::EndsCpuNsPerKib, |f| f.sender_cpu_ns_per_kib + f.receiver_cpu_ns_per_kib),
+    ];
+    for (metric, truth) in truths {
+        let (mut held, mut of) = (0, 0);
+        for seed in 0..6 {
+            let noisy = |cell: &Cell, round| {
+                synthetic::trial(cell, round).faster(synthetic::noise(seed, cell, round, 0.01))
+            };
+            for cell in summary(&plan, &synthetic::run(&plan, 10, noisy)).estimates {
+                let truth = truth(synthetic::likely(&cell.cell));
+                of += 1;
+                held += u32::from(holds(&estimate(&cell, metric), truth));
+            }
         }
+        // 306 cells: 95 % are 291, with a standard deviation of 4.
+        assert!((279..=303).contains(&held), "{metric:?}: {held} of {of}");
     }
-    assert!(held * 100 >= of * 90, "{held} of {of}");
 }
 
 #[test]
@@ -435,14 +442,34 @@ fn unpinned_workers_are_said_to_be_unpinned() {
     assert!(summary.ratios.iter().all(|r| r.ratio.value().is_some() && r.p.reason().is_some()));
 }
 
+/// Whether two files say the same, but for the last digits of a number.
+fn same(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            (a - b).abs() <= 1e-12 * a.abs()
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same(a, b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
 #[test]
-fn a_summary_reads_back_from_its_file_to_the_last_bit() {
-    let plan = plan(Preset::Quick);
-    let summary = summary(&plan, &synthetic::run(&plan, 3, noisy));
-    let text = serde_json::to_string(&summary).unwrap();
-    assert!(!text.contains("null") || summary.estimates.iter().all(|e| e.trials > 1));
-    let read: Summary = serde_json::from_str(&text).unwrap();
-    assert_eq!(serde_json::to_string(&read).unwrap(), text);
+fn a_summary_reads_back_from_its_file() {
+    for (preset, rounds) in [(Preset::Quick, 3), (Preset::Paper, 1), (Preset::Default, 0)] {
+        let plan = plan(preset);
+        let written =
+            serde_json::to_value(summary(&plan, &synthetic::run(&plan, rounds, noisy))).unwrap();
+        let text = serde_json::to_string(&written).unwrap();
+        let read: Summary = serde_json::from_str(&text).unwrap();
+        assert!(same(&written, &serde_json::to_value(&read).unwrap()));
+    }
 }
 
 #[test]

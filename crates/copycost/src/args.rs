@@ -35,9 +35,11 @@ pub(crate) enum Command {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Sizes are written 64, 4KiB, 64k (65536), 20KB (20000) or 64B..1MiB (powers of two).
+#[command(
+    after_help = "Sizes are written 64, 4KiB, 64k (65536), 20KB (20000) or 64B..1MiB (powers of two).
 Flags override the plan file, which overrides the preset.
-Exit codes: 0 done; 1 --strict and invalid; 2 wrong usage; 3 this machine cannot; 130 interrupted.")]
+Exit codes: 0 done; 1 --strict and invalid; 2 wrong usage; 3 this machine cannot; 130 interrupted."
+)]
 pub(crate) struct RunArguments {
     /// A plan file (TOML), such as the plan.toml of an earlier run
     #[arg(id = "plan-file", value_name = "PLAN")]
@@ -91,23 +93,25 @@ pub(crate) struct ProbeArguments {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Without flags: every path that this machine has, sizes from 1 B to 1 MiB with odd ones among \
-them, 1, 2 and 4 threads.")]
+#[command(
+    after_help = "Without flags: every path that this machine has, sizes from 1 B to 1 MiB with odd ones among \
+them, 1, 2 and 4 threads."
+)]
 pub(crate) struct VerifyArguments {
     /// Send paths, with commas [default: all]
     #[arg(long, value_name = "LIST")]
     pub(crate) send: Option<String>,
     /// Message sizes, with commas
-    #[arg(long, value_name = "LIST", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) sizes: Option<String>,
     /// Workers a side, with commas
-    #[arg(long, value_name = "LIST", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) threads: Option<String>,
     /// Address families, with commas: ipv4, ipv6
     #[arg(long, value_name = "LIST")]
     pub(crate) family: Option<String>,
     /// How long each trial sends [default: 20ms]
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) time: Option<String>,
     /// Print JSON instead of a table
     #[arg(long)]
@@ -123,13 +127,13 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
     /// Port to listen on; 0 takes a free one
-    #[arg(long, value_name = "PORT", default_value = "0", allow_negative_numbers = true)]
+    #[arg(long, value_name = "PORT", default_value = "0", allow_hyphen_values = true)]
     pub(crate) port: String,
     /// How long to send
-    #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", default_value = "10s", allow_hyphen_values = true)]
     pub(crate) time: String,
     /// How long to wait for the other end
-    #[arg(long, value_name = "TIME", default_value = "5m", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", default_value = "5m", allow_hyphen_values = true)]
     pub(crate) wait: String,
     /// The token that the other end must bring, 32 hexadecimal digits [default: a random one]
     #[arg(long, value_name = "HEX")]
@@ -150,7 +154,7 @@ pub(crate) struct ConnectArguments {
     #[arg(long, value_name = "HEX")]
     pub(crate) token: String,
     /// How long to receive
-    #[arg(long, value_name = "TIME", default_value = "10s", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", default_value = "10s", allow_hyphen_values = true)]
     pub(crate) time: String,
     /// Print what was measured as JSON
     #[arg(long)]
@@ -178,5 +182,6 @@ mod tests {
     fn a_negative_number_is_a_value_and_no_flag() {
         let arguments = Arguments::try_parse_from(["copycost", "run", "--sizes", "-1"]).unwrap();
         assert!(matches!(arguments.command, Some(Command::Run(_))));
+        assert!(Arguments::try_parse_from(["copycost", "serve", "--time", "-1s"]).is_ok());
     }
 }

@@ -29,11 +29,13 @@ impl Asked<'_> {
     /// Wrong usage: the file with line and column, or the flag, and what is wrong with it.
     pub(crate) fn plan(&self, kept: Option<Plan>) -> Result<Plan, Stop> {
         let preset = match self.preset {
-            Some(name) => {
-                Some(name.parse::<Preset>().map_err(|why| Stop::Usage(format!("--preset: {why}")))?)
-            }
+            Some(name) => Some(
+                name.parse::<Preset>().map_err(|why| Stop::Usage(format!("--preset: {why}")))?,
+            ),
             None => None,
         };
+        // Before the file, because a flag that swallowed the next word makes that one's value a file's name.
+        self.flags.apply(&mut Plan::preset(Preset::Default)).map_err(Stop::Usage)?;
         let mut plan = match (self.file, preset, kept) {
             (Some(file), _, _) => read(file, preset)?,
             (None, None, Some(kept)) => kept,
@@ -52,16 +54,21 @@ impl Asked<'_> {
 fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
     let name = file.display();
     if file.is_dir() {
-        return Err(Stop::Usage(format!("{name} is a directory; name a plan file, such as its plan.toml")));
+        return Err(Stop::Usage(format!(
+            "{name} is a directory; name a plan file, such as its plan.toml"
+        )));
     }
     let text = std::fs::read_to_string(file).map_err(|error| {
-        Stop::Usage(format!("cannot read the plan {name}: {error}; a plan is a TOML file such as a run's plan.toml"))
+        Stop::Usage(format!(
+            "cannot read the plan {name}: {error}; a plan is a TOML file such as a run's plan.toml"
+        ))
     })?;
     let wrong = |why: String| Stop::Usage(format!("{name}: {why}"));
     let plan = Plan::from_toml(&text).map_err(|error| wrong(error.to_string()))?;
     let Some(preset) = preset else { return Ok(plan) };
     // The text is known to be right, so that exchanging its preset cannot make an error of place.
-    let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
+    let mut table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
     table.insert("preset".to_owned(), toml::Value::String(preset.name().to_owned()));
     Plan::from_toml(&table.to_string()).map_err(|error| wrong(error.why))
 }
@@ -123,7 +130,10 @@ mod tests {
         let plan = asked(None, None, "--sizes 4,64").unwrap();
         let Err(Stop::Usage(why)) = check_messages(&plan, 4096) else { panic!("accepted") };
         assert!(why.contains("--fields 4"), "{why}");
-        assert_eq!(check_messages(&asked(None, None, "--sizes 4,64 --fields 4").unwrap(), 4096), Ok(()));
+        assert_eq!(
+            check_messages(&asked(None, None, "--sizes 4,64 --fields 4").unwrap(), 4096),
+            Ok(())
+        );
     }
 
     #[test]

@@ -78,9 +78,9 @@ fn family(address: IpAddr) -> Family {
 
 fn listening_address(arguments: &ServeArguments, cell: &mut Cell) -> Result<SocketAddr, Stop> {
     let address = match &arguments.listen {
-        Some(text) => text
-            .parse()
-            .map_err(|_| Stop::Usage(format!("--listen: \"{text}\" is no IP address, such as 0.0.0.0 or ::1")))?,
+        Some(text) => text.parse().map_err(|_| {
+            Stop::Usage(format!("--listen: \"{text}\" is no IP address, such as 0.0.0.0 or ::1"))
+        })?,
         None => match cell.family {
             Family::Ipv4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
             Family::Ipv6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -88,11 +88,13 @@ fn listening_address(arguments: &ServeArguments, cell: &mut Cell) -> Result<Sock
     };
     cell.family = family(address);
     let text = &arguments.port;
-    let port: u16 = text
-        .parse()
-        .map_err(|_| Stop::Usage(format!("--port: \"{text}\" is no port; write a number from 0 to 65535")))?;
+    let port: u16 = text.parse().map_err(|_| {
+        Stop::Usage(format!("--port: \"{text}\" is no port; write a number from 0 to 65535"))
+    })?;
     if !address.is_loopback() {
-        tell("! listening beyond loopback: whoever has the token may connect, and what is sent is not encrypted");
+        tell(
+            "! listening beyond loopback: whoever has the token may connect, and what is sent is not encrypted",
+        );
     }
     Ok(SocketAddr::new(address, port))
 }
@@ -112,7 +114,8 @@ fn time(flag: &str, text: &str) -> Result<Nanos, Stop> {
 
 /// The command that fits this server, ready to be copied.
 fn connect_command(options: &HandOptions, address: SocketAddr, token: &str) -> String {
-    let mut command = format!("copycost connect {address} --token {token} --time {}", options.duration);
+    let mut command =
+        format!("copycost connect {address} --token {token} --time {}", options.duration);
     for factor in [Factor::Threads, Factor::Flows] {
         if !options.cell.is_default(factor) {
             command.push_str(&format!(" --{} {}", factor.key(), options.cell.get(factor)));
@@ -123,16 +126,20 @@ fn connect_command(options: &HandOptions, address: SocketAddr, token: &str) -> S
 
 fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) -> Result<(), Stop> {
     let report = report.map_err(|error| match error {
-        EngineError::Interrupted => Stop::Interrupted("nothing is kept of a trial by hand".to_owned()),
+        EngineError::Interrupted => {
+            Stop::Interrupted("nothing is kept of a trial by hand".to_owned())
+        }
         EngineError::Unsupported(why) | EngineError::Ends(why) => Stop::Cannot(why),
     })?;
     let written = |error: serde_json::Error| Stop::Cannot(format!("cannot write JSON: {error}"));
     let text = match (&report, json) {
         (HandReport::Sent(side), true) => {
-            serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "sent": side })).map_err(written)?
+            serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "sent": side }))
+                .map_err(written)?
         }
         (HandReport::Received(side), true) => {
-            serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "received": side })).map_err(written)?
+            serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "received": side }))
+                .map_err(written)?
         }
         (HandReport::Sent(side), false) => {
             let window = &side.window;
@@ -170,7 +177,11 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
     format!(
         "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time\nsystem calls: {}",
         window.as_secs_f64(),
-        report::numbers::counted(u32::try_from(side.workers.len()).unwrap_or(u32::MAX), "worker", "workers"),
+        report::numbers::counted(
+            u32::try_from(side.workers.len()).unwrap_or(u32::MAX),
+            "worker",
+            "workers"
+        ),
         Nanos(cpu_ns).as_secs_f64(),
         if made.is_empty() { "none".to_owned() } else { made.join(", ") }
     )

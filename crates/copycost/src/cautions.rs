@@ -13,7 +13,8 @@ pub(crate) fn cautions(host: &Host, plan: &Plan, forecast: &Forecast) -> Vec<Str
     cautions.extend(counters(host));
     cautions.extend(engine::probe::noise(host));
     if host.usable_cpus.len() == 1 {
-        cautions.push("there is one usable CPU, so senders and receivers take turns on it".to_owned());
+        cautions
+            .push("there is one usable CPU, so senders and receivers take turns on it".to_owned());
     }
     if !forecast.fits() {
         let limit = plan.measure.max_time.unwrap_or_default();
@@ -64,7 +65,8 @@ mod tests {
     fn host() -> Host {
         let mut host = analysis::synthetic::host();
         host.usable_cpus = vec![0, 1, 2, 3];
-        host.counters = BTreeMap::from([("cycles".to_owned(), Measured::Value("cycles".to_owned()))]);
+        host.counters =
+            BTreeMap::from([("cycles".to_owned(), Measured::Value("cycles".to_owned()))]);
         host.on_battery = Measured::Value(false);
         host.cpu_quota = Measured::absent("no quota");
         host.virtualization = Measured::Value("none".to_owned());
@@ -89,7 +91,8 @@ mod tests {
         let mut plan = Plan::preset(Preset::Default);
         plan.measure.max_time = Some(Nanos::s(10));
         let text = of(&host, &plan);
-        for part in ["no hardware counters (no PMU)", "plug it in", "1.5 CPUs", "raise --max-time"] {
+        for part in ["no hardware counters (no PMU)", "plug it in", "1.5 CPUs", "raise --max-time"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
         host.counters.insert("cycles".to_owned(), Measured::Value("cycles".to_owned()));

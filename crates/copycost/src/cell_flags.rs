@@ -40,9 +40,10 @@ impl CellFlags {
 impl Args for CellFlags {
     fn augment_args(command: Command) -> Command {
         factors().fold(command, |command, factor| {
-            let help = match factor {
-                Factor::Message => "Bytes of a message, such as 64, 4KiB or 20KB".to_owned(),
-                _ => factor.help().trim_end_matches('.').to_owned(),
+            let help = if factor == Factor::Message {
+                "Bytes of a message, such as 64, 4KiB or 20KB"
+            } else {
+                factor.help().trim_end_matches('.')
             };
             let help = format!("{help} [default: {}]", Cell::default().get(factor));
             let flag = factor_flag(factor).long(name(factor)).value_name("VALUE").help(help);
@@ -58,7 +59,8 @@ impl Args for CellFlags {
 
 impl FromArgMatches for CellFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let said = |factor: Factor| Some((factor, matches.get_one::<String>(factor.key())?.clone()));
+        let said =
+            |factor: Factor| Some((factor, matches.get_one::<String>(factor.key())?.clone()));
         Ok(Self(factors().filter_map(said).collect()))
     }
 
@@ -74,7 +76,9 @@ mod tests {
 
     fn cell(line: &str) -> Result<Cell, String> {
         let command = CellFlags::augment_args(Command::new("serve").no_binary_name(true));
-        CellFlags::from_arg_matches(&command.get_matches_from(line.split_whitespace())).unwrap().cell()
+        CellFlags::from_arg_matches(&command.get_matches_from(line.split_whitespace()))
+            .unwrap()
+            .cell()
     }
 
     #[test]

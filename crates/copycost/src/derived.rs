@@ -59,16 +59,18 @@ impl Derived {
         directory.replace(&directory.trials(), |file| {
             report::write_trials(file, &self.plan, &self.records).map_err(again)
         })?;
-        directory
-            .replace(&directory.results(), |file| report::write_results(file, &self.summary).map_err(again))?;
+        directory.replace(&directory.results(), |file| {
+            report::write_results(file, &self.summary).map_err(again)
+        })?;
         let mut note = None;
         directory.replace(&directory.paper(), |file| {
             note = report::write_paper(file, &self.summary).map_err(again)?;
             Ok(())
         })?;
         self.notes.extend(note);
-        directory
-            .replace(&directory.summary(), |file| report::write_summary(file, &self.summary).map_err(again))?;
+        directory.replace(&directory.summary(), |file| {
+            report::write_summary(file, &self.summary).map_err(again)
+        })?;
         Ok(())
     }
 
@@ -76,7 +78,8 @@ impl Derived {
     pub(crate) fn screen(&self, directory: &RunDirectory) -> String {
         let shown = Shown::output();
         let name = directory.path().display().to_string();
-        let options = report::ScreenOptions { width: shown.width, colour: shown.colour, directory: &name };
+        let options =
+            report::ScreenOptions { width: shown.width, colour: shown.colour, directory: &name };
         report::screen(&self.summary, &self.host, &self.plan, options)
     }
 
@@ -86,7 +89,8 @@ impl Derived {
     /// None in practice: the figures are plain.
     pub(crate) fn json(&self) -> Result<String, Stop> {
         let mut text = Vec::new();
-        report::write_summary(&mut text, &self.summary).map_err(|error| Stop::Cannot(error.to_string()))?;
+        report::write_summary(&mut text, &self.summary)
+            .map_err(|error| Stop::Cannot(error.to_string()))?;
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
@@ -107,7 +111,11 @@ impl Derived {
         match first {
             Some(first) if strict => Err(Stop::Invalid(format!(
                 "{} without a valid trial ({})",
-                report::numbers::counted(u32::try_from(invalid.len()).unwrap_or(u32::MAX), "cell", "cells"),
+                report::numbers::counted(
+                    u32::try_from(invalid.len()).unwrap_or(u32::MAX),
+                    "cell",
+                    "cells"
+                ),
                 because(first)
             ))),
             Some(_) | None => Ok(()),
@@ -123,7 +131,10 @@ pub(crate) fn find(named: Option<&Path>, owner: Owner) -> Result<RunDirectory, S
     let latest = || Path::new(RUNS).join(journal::LATEST);
     let path: PathBuf = match named {
         None if !latest().exists() => {
-            return Err(Stop::Usage(format!("there is no {}; name a run directory", latest().display())));
+            return Err(Stop::Usage(format!(
+                "there is no {}; name a run directory",
+                latest().display()
+            )));
         }
         None => latest(),
         Some(path) if path.as_os_str() == journal::LATEST && !path.exists() => latest(),

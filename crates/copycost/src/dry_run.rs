@@ -9,7 +9,12 @@ use study::Forecast;
 const MOST_BLOCKS: usize = 40;
 
 /// Cells by block, time, and what this machine leaves out.
-pub(crate) fn text(plan: &Plan, forecast: &Forecast, left_out: &[(Cell, String)], needs: &[String]) -> String {
+pub(crate) fn text(
+    plan: &Plan,
+    forecast: &Forecast,
+    left_out: &[(Cell, String)],
+    needs: &[String],
+) -> String {
     let mut text = format!("{forecast}\n\n");
     let blocks = plan.blocks();
     let widest = blocks.iter().take(MOST_BLOCKS).map(|(block, _)| block.0.len()).max().unwrap_or(0);
@@ -58,7 +63,10 @@ mod tests {
         let plan = Plan::preset(Preset::Default);
         let text = text(&plan, &study::forecast(&plan, 2), &[], &[]);
         assert!(text.starts_with("48 cells and 3 controls in 16 blocks"), "{text}");
-        assert!(text.contains("  message_bytes=64 threads=1     send, sendmsg, zerocopy\n"), "{text}");
+        assert!(
+            text.contains("  message_bytes=64 threads=1     send, sendmsg, zerocopy\n"),
+            "{text}"
+        );
         assert!(text.contains("sendmsg replica=2"), "{text}");
         assert!(text.contains("zerocopy so_zerocopy=off"), "{text}");
     }

@@ -23,7 +23,12 @@ struct MeasureFlag {
 
 /// Every key of `[measure]`; a test holds this list against the model's.
 const MEASURE: &[MeasureFlag] = &[
-    MeasureFlag { key: "window", flag: "time", value: "TIME", help: "Length of a trial's window, such as 250ms" },
+    MeasureFlag {
+        key: "window",
+        flag: "time",
+        value: "TIME",
+        help: "Length of a trial's window, such as 250ms",
+    },
     MeasureFlag { key: "warmup", flag: "warmup", value: "TIME", help: "Warm-up before the window" },
     MeasureFlag {
         key: "tail",
@@ -43,15 +48,30 @@ const MEASURE: &[MeasureFlag] = &[
         value: "N",
         help: "Rounds before precision is looked at; fewer than 10 are preliminary",
     },
-    MeasureFlag { key: "rounds", flag: "rounds", value: "N", help: "Exactly so many rounds, or none" },
+    MeasureFlag {
+        key: "rounds",
+        flag: "rounds",
+        value: "N",
+        help: "Exactly so many rounds, or none",
+    },
     MeasureFlag {
         key: "max_time",
         flag: "max-time",
         value: "TIME",
         help: "When to stop at the latest, such as 5m, or none",
     },
-    MeasureFlag { key: "margin", flag: "margin", value: "SHARE", help: "Margin of equivalence, such as 3%" },
-    MeasureFlag { key: "seed", flag: "seed", value: "N", help: "Seed of the order of blocks and cells" },
+    MeasureFlag {
+        key: "margin",
+        flag: "margin",
+        value: "SHARE",
+        help: "Margin of equivalence, such as 3%",
+    },
+    MeasureFlag {
+        key: "seed",
+        flag: "seed",
+        value: "N",
+        help: "Seed of the order of blocks and cells",
+    },
     MeasureFlag {
         key: "controls",
         flag: "controls",
@@ -94,20 +114,21 @@ pub(crate) fn factor_flag(factor: Factor) -> Arg {
         .value_name("LIST")
         .help(factor.help().trim_end_matches('.').to_owned())
         .help_heading(FACTORS)
-        .allow_negative_numbers(true)
+        .allow_hyphen_values(true)
         .action(ArgAction::Set)
 }
 
 impl Args for PlanFlags {
     fn augment_args(command: Command) -> Command {
-        let command = Factor::ALL.iter().fold(command, |command, factor| command.arg(factor_flag(*factor)));
+        let command =
+            Factor::ALL.iter().fold(command, |command, factor| command.arg(factor_flag(*factor)));
         let command = MEASURE.iter().fold(command, |command, flag| {
             let arg = Arg::new(flag.key)
                 .long(flag.flag)
                 .value_name(flag.value)
                 .help(flag.help)
                 .help_heading(MEASURING)
-                .allow_negative_numbers(true)
+                .allow_hyphen_values(true)
                 .action(ArgAction::Set);
             command.arg(if flag.key == "window" { arg.alias("window") } else { arg })
         });
@@ -115,7 +136,10 @@ impl Args for PlanFlags {
             Arg::new(THRESHOLD)
                 .long(THRESHOLD)
                 .value_name("KEY=SHARE")
-                .help(format!("Where a mark begins, again for each: {}", model::Thresholds::KEYS.join(", ")))
+                .help(format!(
+                    "Where a mark begins, again for each: {}",
+                    model::Thresholds::KEYS.join(", ")
+                ))
                 .help_heading(MEASURING)
                 .action(ArgAction::Append),
         )
@@ -130,9 +154,16 @@ impl FromArgMatches for PlanFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let said = |id: &str| matches.get_one::<String>(id).cloned();
         Ok(Self {
-            factors: Factor::ALL.iter().filter_map(|factor| Some((*factor, said(factor.key())?))).collect(),
+            factors: Factor::ALL
+                .iter()
+                .filter_map(|factor| Some((*factor, said(factor.key())?)))
+                .collect(),
             measure: MEASURE.iter().filter_map(|flag| Some((*flag, said(flag.key)?))).collect(),
-            thresholds: matches.get_many::<String>(THRESHOLD).unwrap_or_default().cloned().collect(),
+            thresholds: matches
+                .get_many::<String>(THRESHOLD)
+                .unwrap_or_default()
+                .cloned()
+                .collect(),
         })
     }
 
@@ -172,7 +203,9 @@ mod tests {
     #[test]
     fn flags_lie_over_the_plan_and_say_which_of_them_is_wrong() {
         let mut plan = Plan::preset(Preset::Default);
-        flags("--sizes 64B..256B --time 20ms --precision none --threshold steal=5%").apply(&mut plan).unwrap();
+        flags("--sizes 64B..256B --time 20ms --precision none --threshold steal=5%")
+            .apply(&mut plan)
+            .unwrap();
         assert_eq!(plan.factors.message.len(), 3);
         assert_eq!(plan.measure.window, model::Nanos::ms(20));
         assert_eq!(plan.measure.precision, None);

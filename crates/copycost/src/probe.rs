@@ -115,7 +115,10 @@ mod tests {
               undo: sudo sysctl kernel.perf_event_paranoid=4\n"
         );
         let other = Item { name: "cycles".to_owned(), note: String::new(), ..item.clone() };
-        assert_eq!(rows(&other, 8, &mut told), "  cycles    no, because perf_event_paranoid is 4\n");
+        assert_eq!(
+            rows(&other, 8, &mut told),
+            "  cycles    no, because perf_event_paranoid is 4\n"
+        );
         let item = Item { state: State::Yes, note: String::new(), ..item.clone() };
         assert_eq!(rows(&item, 8, &mut Vec::new()), "  counters  yes\n");
     }

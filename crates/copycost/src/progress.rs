@@ -56,7 +56,14 @@ impl Progress {
                 self.widest.clone_from(widest);
                 self.left = left.map(|left| (left, Instant::now()));
                 if self.line.is_none() && !self.quiet {
-                    tell(&round_line(*round, self.retried, widest.as_ref(), (*precise, *cells), *elapsed, *left));
+                    tell(&round_line(
+                        *round,
+                        self.retried,
+                        widest.as_ref(),
+                        (*precise, *cells),
+                        *elapsed,
+                        *left,
+                    ));
                 }
             }
             Event::Warning(text) => self.warn(text),
@@ -75,14 +82,15 @@ impl Progress {
 
     fn finish(&mut self, reason: FinishReason) {
         self.clear();
+        let text = match reason {
+            FinishReason::Precise => "every cell is as precise as asked",
+            FinishReason::Rounds => "all rounds are measured",
+            FinishReason::Time => "the time is spent",
+            // The exit tells more of these.
+            FinishReason::Interrupted | FinishReason::Failed => return,
+        };
         if !self.quiet {
-            tell(match reason {
-                FinishReason::Precise => "done: every cell is as precise as asked",
-                FinishReason::Rounds => "done: all rounds are measured",
-                FinishReason::Time => "done: the time is spent",
-                FinishReason::Interrupted => "interrupted: the trial in hand is dropped, all others are kept",
-                FinishReason::Failed => "failed: what was measured before is kept",
-            });
+            tell(&format!("done: {text}"));
         }
     }
 
@@ -94,7 +102,8 @@ impl Progress {
     }
 
     fn in_hand(&self, cell: &Cell, number: u32, of: u32, attempt: u32) -> String {
-        let mut parts = vec![format!("round {}", self.round), format!("trial {number}/{of}"), brief(cell)];
+        let mut parts =
+            vec![format!("round {}", self.round), format!("trial {number}/{of}"), brief(cell)];
         if attempt > 1 {
             parts.push(format!("attempt {attempt}"));
         }
@@ -150,7 +159,8 @@ mod tests {
     #[test]
     fn a_round_is_one_plain_line() {
         let cell: Cell = "send=zerocopy message_bytes=65536 threads=4 nodelay=on".parse().unwrap();
-        let line = round_line(3, 2, Some(&(cell, 0.051)), (30, 48), Nanos::s(75), Some(Nanos::s(192)));
+        let line =
+            round_line(3, 2, Some(&(cell, 0.051)), (30, 48), Nanos::s(75), Some(Nanos::s(192)));
         assert_eq!(
             line,
             "round 3 done after 1m15s, widest interval ±5.1 % (zerocopy 64 KiB ×4 nodelay=on), 30 of 48 cells precise, 2 void trials tried again, about 3m12s left"
@@ -163,6 +173,9 @@ mod tests {
         let mut progress = Progress::new(false, false);
         progress.show(&Event::RoundStarted { round: 2, blocks: 1, trials: 9, elapsed: Nanos(0) });
         let cell = Cell::default();
-        assert_eq!(progress.in_hand(&cell, 4, 9, 2), "round 2 · trial 4/9 · send 4 KiB ×1 · attempt 2");
+        assert_eq!(
+            progress.in_hand(&cell, 4, 9, 2),
+            "round 2 · trial 4/9 · send 4 KiB ×1 · attempt 2"
+        );
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         Some(directory) => go_on(directory, &plan)?,
         None => begin(arguments.out.as_deref(), owner, &plan, &host)?,
     };
-    
+
     cautions.extend(left_out.iter().map(|(cell, why)| format!("left out: {cell}: {why}")));
     tell_all(&cautions);
     if !arguments.quiet {
@@ -101,7 +101,8 @@ pub(crate) fn start_engine() -> Result<Engine, Stop> {
     let program = std::env::current_exe()
         .map_err(|error| Stop::Cannot(format!("cannot find this program's own file: {error}")))?;
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
-    Engine::new(EngineOptions { program, interrupts }).map_err(|error| Stop::Cannot(error.to_string()))
+    Engine::new(EngineOptions { program, interrupts })
+        .map_err(|error| Stop::Cannot(error.to_string()))
 }
 
 /// The cells that this machine cannot measure; an error where no other is left.
@@ -128,7 +129,11 @@ fn begin(out: Option<&Path>, owner: Owner, plan: &Plan, host: &Host) -> Result<O
         Some(path) => RunDirectory::create(path, owner)?,
         None => {
             let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
-            RunDirectory::create_within(Path::new(RUNS), &journal::directory_name(&time, &host.hostname), owner)?
+            RunDirectory::create_within(
+                Path::new(RUNS),
+                &journal::directory_name(&time, &host.hostname),
+                owner,
+            )?
         }
     };
     directory.write_plan(plan)?;
@@ -183,7 +188,8 @@ impl<'a> Deriving<'a> {
     }
 
     fn follow(&mut self, event: &Event) {
-        if !matches!(event, Event::RoundEnded { .. }) || self.last.elapsed() < self.took * DERIVING {
+        if !matches!(event, Event::RoundEnded { .. }) || self.last.elapsed() < self.took * DERIVING
+        {
             return;
         }
         let begun = Instant::now();
@@ -213,7 +219,10 @@ fn conclude(
             return Err(Stop::Cannot(error.to_string()));
         }
         Ok(
-            FinishReason::Precise | FinishReason::Rounds | FinishReason::Time | FinishReason::Failed,
+            FinishReason::Precise
+            | FinishReason::Rounds
+            | FinishReason::Time
+            | FinishReason::Failed,
         ) => {}
     }
     shown?.judge(arguments.strict)

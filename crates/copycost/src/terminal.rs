@@ -31,7 +31,8 @@ impl Shown {
 
     fn of(terminal: bool, size: Option<(terminal_size::Width, terminal_size::Height)>) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
-        let columns = variable("COLUMNS").and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+        let columns =
+            variable("COLUMNS").and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
         let width = size.map(|(width, _)| usize::from(width.0)).or(columns).unwrap_or(COLUMNS);
         Self { terminal, colour: colour(terminal, variable), width }
     }
@@ -75,7 +76,9 @@ mod tests {
     #[test]
     fn colour_is_for_terminals_and_for_those_who_insist() {
         let with = |set: &'static [(&str, &str)]| {
-            move |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            move |name: &str| {
+                set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            }
         };
         assert!(colour(true, with(&[])));
         assert!(!colour(false, with(&[])));

@@ -70,7 +70,8 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
             .map_err(|why| Stop::Usage(format!("--{}: {why}", factor.key()))),
         None => Ok(false),
     };
-    let (send, sizes) = (set(Factor::Send, &arguments.send)?, set(Factor::Message, &arguments.sizes)?);
+    let (send, sizes) =
+        (set(Factor::Send, &arguments.send)?, set(Factor::Message, &arguments.sizes)?);
     let (threads, family) =
         (set(Factor::Threads, &arguments.threads)?, set(Factor::Family, &arguments.family)?);
     if send {
@@ -121,7 +122,9 @@ fn leave_out(engine: &Engine, options: &mut VerifyOptions) -> Result<Vec<String>
             || (families.contains(&cell.family) && !options.families.contains(&cell.family))
     };
     let notes = refused.iter().filter(|(cell, _)| gone(cell));
-    Ok(notes.map(|(cell, why)| format!("left out: {} {}: {why}", cell.send_path, cell.family)).collect())
+    Ok(notes
+        .map(|(cell, why)| format!("left out: {} {}: {why}", cell.send_path, cell.family))
+        .collect())
 }
 
 /// One line a path, and one for each fault.
@@ -133,7 +136,11 @@ fn table(paths: &[SendPath], verified: &[Verified]) -> String {
         let bytes: u64 = of_path().map(|verified| verified.checked_bytes).sum();
         let messages: u64 = of_path().map(|verified| verified.messages).sum();
         let faults = of_path().filter(|verified| verified.fault.is_some()).count();
-        let verdict = if faults == 0 { "nothing lost, reordered or changed".to_owned() } else { format!("{faults} faulty") };
+        let verdict = if faults == 0 {
+            "nothing lost, reordered or changed".to_owned()
+        } else {
+            format!("{faults} faulty")
+        };
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(
             text,
@@ -183,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_fault_is_named_with_its_cell_and_counted_with_its_path() {
-        let sound = Verified { cell: Cell::default(), checked_bytes: 3 << 20, messages: 768, fault: None };
+        let sound =
+            Verified { cell: Cell::default(), checked_bytes: 3 << 20, messages: 768, fault: None };
         let faulty = Verified {
             cell: Cell { send_path: SendPath::Zerocopy, ..Cell::default() },
             fault: Some("8 of 4096 bytes are not what was sent".to_owned()),
@@ -191,7 +199,11 @@ mod tests {
         };
         let text = table(&[SendPath::Send, SendPath::Zerocopy], &[sound, faulty]);
         let lines: Vec<_> = text.lines().collect();
-        assert!(lines[0].starts_with("send ") && lines[0].ends_with("nothing lost, reordered or changed"), "{text}");
+        assert!(
+            lines[0].starts_with("send ")
+                && lines[0].ends_with("nothing lost, reordered or changed"),
+            "{text}"
+        );
         assert!(lines[0].contains("3 MiB compared"), "{text}");
         assert!(lines[1].ends_with("1 faulty"), "{text}");
         assert!(lines[2].starts_with("fault: send=zerocopy message_bytes=4096"), "{text}");

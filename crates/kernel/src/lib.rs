@@ -29,5 +29,6 @@ pub mod stat;
 pub mod tcp_info;
 pub mod topology;
 pub mod usage;
+pub mod yardstick;
 
 pub use error::{CallError, Errno, Unavailable};

@@ -35,6 +35,8 @@ const NARROWEST: usize = 40;
 const WIDEST_TEXT: usize = 120;
 /// More rows than this make no screen: a digest stands in for the table, which is in `results.csv`.
 const MOST_ROWS: usize = 40;
+/// The same of columns of one metric.
+const MOST_COLUMNS: usize = 12;
 
 /// The one screen at the end of a run. Every figure is one of the summary's, to three digits.
 pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOptions) -> String {
@@ -55,7 +57,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
 
     let measured = summary.estimates.iter().any(|entry| !entry.control && entry.trials > 0);
     if measured {
-        if grid.rows() > MOST_ROWS {
+        if grid.rows() > MOST_ROWS || grid.columns() > MOST_COLUMNS {
             parts.push(render(&grid.digest(options.directory), text_width, options.colour));
         } else {
             let table = grid.table().lines(width);
@@ -70,7 +72,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
 
     let mut said = Vec::new();
     if measured {
-        said.extend(comparison::comparisons(summary, plan, &grid));
+        said.extend(comparison::comparisons(summary, plan, &grid, width));
         said.extend(caveats::copied_share(summary, &grid));
         said.extend(caveats::oversubscribed(summary));
     }

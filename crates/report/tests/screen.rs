@@ -121,6 +121,16 @@ fn hundreds_of_cells_get_a_digest_of_one_screen() {
 }
 
 #[test]
+fn hundreds_of_columns_get_a_digest_too() {
+    let replicas: Vec<String> = (1..=40).map(|n| n.to_string()).collect();
+    let mut plan = common::plan(&[(Factor::Message, "64"), (Factor::Threads, "1")]);
+    plan.factors.set(Factor::Replica, &replicas.join(",")).unwrap();
+    let text = plain(&common::summary(&plan), &plan, 100);
+    assert!(text.lines().count() <= 60, "{} lines", text.lines().count());
+    assert!(text.contains("108 more columns in results.csv"), "{text}");
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal() {
     for plan in plans() {
         for width in [60, 80, 100, 132, 250] {

@@ -9,10 +9,15 @@ fn verify_compares_every_byte_of_every_path() {
     let place = Place::new();
     let line = ["verify", "--sizes", "1,7,513,70000", "--threads", "2", "--time", "5ms"];
     let ended = place.copycost(&line).ends_with(0);
-    assert_eq!(ended.output.matches("nothing lost, reordered or changed").count(), ended.output.lines().count());
+    assert_eq!(
+        ended.output.matches("nothing lost, reordered or changed").count(),
+        ended.output.lines().count()
+    );
     assert!(ended.output.contains("sendmsg"), "{ended:#?}");
 
-    let json = place.copycost(&["verify", "--send", "staged", "--sizes", "9", "--threads", "1", "--json"]).ends_with(0);
+    let json = place
+        .copycost(&["verify", "--send", "staged", "--sizes", "9", "--threads", "1", "--json"])
+        .ends_with(0);
     let value: serde_json::Value = serde_json::from_str(&json.output).unwrap();
     assert_eq!(value["cells"].as_array().unwrap().len(), 1);
     assert!(value["cells"][0]["checked_bytes"].as_u64().unwrap() > 0, "{value}");
@@ -47,7 +52,8 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
 #[test]
 fn two_ends_by_hand_find_each_other_by_the_printed_command() {
     let place = Place::new();
-    let serve = ["serve", "--send", "sendmsg", "--size", "16KiB", "--threads", "2", "--time", "300ms"];
+    let serve =
+        ["serve", "--send", "sendmsg", "--size", "16KiB", "--threads", "2", "--time", "300ms"];
     let mut server = place.spawn(&serve);
     let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
     let first = told.next().unwrap().unwrap();
@@ -62,7 +68,16 @@ fn two_ends_by_hand_find_each_other_by_the_printed_command() {
 
     // A stranger with a wrong token is refused and the server goes on waiting.
     let stranger = "00112233445566778899aabbccddeeff";
-    let refused = place.copycost(&["connect", address, "--token", stranger, "--threads", "2", "--time", "100ms"]);
+    let refused = place.copycost(&[
+        "connect",
+        address,
+        "--token",
+        stranger,
+        "--threads",
+        "2",
+        "--time",
+        "100ms",
+    ]);
     refused.ends_with(3);
 
     let words: Vec<_> = command.split(' ').skip(1).collect();

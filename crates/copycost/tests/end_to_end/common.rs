@@ -7,8 +7,26 @@ use std::time::{Duration, Instant};
 /// A tiny plan: two sizes, two paths, two rounds; a second or two. Nothing is void for want of quiet, because
 /// the machine that tests is not quiet.
 pub(crate) const TINY: &[&str] = &[
-    "run", "--send", "send,sendmsg", "--sizes", "512,16KiB", "--threads", "1", "--time", "20ms", "--warmup", "5ms",
-    "--tail", "2ms", "--rounds", "2", "--max-time", "50s", "--threshold", "unsettled=1000", "--threshold",
+    "run",
+    "--send",
+    "send,sendmsg",
+    "--sizes",
+    "512,16KiB",
+    "--threads",
+    "1",
+    "--time",
+    "20ms",
+    "--warmup",
+    "5ms",
+    "--tail",
+    "2ms",
+    "--rounds",
+    "2",
+    "--max-time",
+    "50s",
+    "--threshold",
+    "unsettled=1000",
+    "--threshold",
     "window-void=1000",
 ];
 
@@ -110,6 +128,7 @@ pub(crate) fn trials(run: &Path) -> Vec<String> {
 
 /// Sends a signal to a process that a test started.
 pub(crate) fn signal(name: &str, child: &Child) {
-    let done = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status().unwrap();
+    let done =
+        Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status().unwrap();
     assert!(done.success());
 }

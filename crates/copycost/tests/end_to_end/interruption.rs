@@ -9,16 +9,39 @@ use crate::common::{Ended, PATIENCE, Place, eventually, signal, trials};
 
 /// Longer than any test waits for it, so that it is always interrupted.
 const ENDLESS: &[&str] = &[
-    "run", "--send", "send,sendmsg", "--sizes", "512,16KiB", "--time", "20ms", "--warmup", "5ms", "--tail", "2ms",
-    "--controls", "off", "--rounds", "100000", "--max-time", "1h", "--threads", "1", "--threshold", "unsettled=1000",
-    "--threshold", "window-void=1000", "--out", "run",
+    "run",
+    "--send",
+    "send,sendmsg",
+    "--sizes",
+    "512,16KiB",
+    "--time",
+    "20ms",
+    "--warmup",
+    "5ms",
+    "--tail",
+    "2ms",
+    "--controls",
+    "off",
+    "--rounds",
+    "100000",
+    "--max-time",
+    "1h",
+    "--threads",
+    "1",
+    "--threshold",
+    "unsettled=1000",
+    "--threshold",
+    "window-void=1000",
+    "--out",
+    "run",
 ];
 
 fn wait(child: Child) -> Ended {
     let (done, waited) = std::sync::mpsc::channel();
     let pid = child.id();
     std::thread::spawn(move || done.send(child.wait_with_output()));
-    let output = waited.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("process {pid} does not end"));
+    let output =
+        waited.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("process {pid} does not end"));
     Ended::of(output.unwrap())
 }
 
@@ -37,7 +60,9 @@ fn measured(run: &Path, least: usize) -> impl FnMut() -> bool {
 fn after_a_signal_what_was_measured_is_there_and_the_exit_code_is_130() {
     for (name, number) in [("INT", 2), ("TERM", 15)] {
         if is_ignored(number) {
-            eprintln!("skipped: SIG{name} is ignored by whoever started this test, and so by its children");
+            eprintln!(
+                "skipped: SIG{name} is ignored by whoever started this test, and so by its children"
+            );
             continue;
         }
         let place = Place::new();
@@ -70,7 +95,8 @@ fn a_killed_run_goes_on_and_keeps_every_trial() {
 
     // The rounds may differ on resume; nothing else is named, so the run's own plan holds.
     let rounds = before.len() / 4 + 2;
-    let ended = place.copycost(&["run", "--resume", "run", "--rounds", &rounds.to_string()]).ends_with(0);
+    let ended =
+        place.copycost(&["run", "--resume", "run", "--rounds", &rounds.to_string()]).ends_with(0);
     let after = trials(&run);
     assert_eq!(after[..before.len()], before[..], "a trial was lost");
     assert!(after.len() > before.len(), "{ended:#?}");

@@ -8,7 +8,10 @@ use crate::common::{Ended, Place};
 #[test]
 fn without_arguments_the_two_common_commands_are_named() {
     let ended = Place::new().copycost(&[]).ends_with(2);
-    assert!(ended.error.contains("copycost run") && ended.error.contains("copycost probe"), "{ended:#?}");
+    assert!(
+        ended.error.contains("copycost run") && ended.error.contains("copycost probe"),
+        "{ended:#?}"
+    );
     assert_eq!(ended.output, "");
 }
 

@@ -1,4 +1,10 @@
 //! The whole program from outside, on loopback: what it prints, writes and returns.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "what fails outside a test function fails its test, and skips are shown"
+)]
 
 mod bad_input;
 mod by_hand;

@@ -8,7 +8,13 @@ use analysis::summary::Summary;
 use crate::common::{Place, TINY, trials};
 
 const FILES: &[&str] = &[
-    "plan.toml", "host.json", "journal.jsonl", "trials.csv", "results.csv", "paper.csv", "summary.json",
+    "plan.toml",
+    "host.json",
+    "journal.jsonl",
+    "trials.csv",
+    "results.csv",
+    "paper.csv",
+    "summary.json",
 ];
 const DERIVED: &[&str] = &["trials.csv", "results.csv", "paper.csv", "summary.json"];
 
@@ -28,7 +34,10 @@ fn a_run_leaves_every_file_and_report_derives_the_same_again() {
     for part in ["16 KiB", "A1", "A2", "copycost-runs/", "preliminary"] {
         assert!(ended.output.contains(part), "{part}: {ended:#?}");
     }
-    assert!(!ended.output.contains('\u{1b}') && !ended.error.contains('\u{1b}'), "colour without a terminal");
+    assert!(
+        !ended.output.contains('\u{1b}') && !ended.error.contains('\u{1b}'),
+        "colour without a terminal"
+    );
     assert!(ended.error.contains("round 2"), "a plain line a round: {ended:#?}");
 
     let run = place.path("copycost-runs/latest");
@@ -48,11 +57,17 @@ fn a_run_leaves_every_file_and_report_derives_the_same_again() {
         header.join(","),
         "Implementation,MessageSize,Threads,TotalBytes,Throughput_Gbps,Cycles,CacheMisses,ContextSwitches"
     );
-    let cells: BTreeSet<_> = paper.iter().map(|row| (row[0].to_owned(), row[1].to_owned())).collect();
+    let cells: BTreeSet<_> =
+        paper.iter().map(|row| (row[0].to_owned(), row[1].to_owned())).collect();
     let pair = |path: &str, size: &str| (path.to_owned(), size.to_owned());
     assert_eq!(
         cells,
-        BTreeSet::from([pair("A1", "512"), pair("A1", "16384"), pair("A2", "512"), pair("A2", "16384")])
+        BTreeSet::from([
+            pair("A1", "512"),
+            pair("A1", "16384"),
+            pair("A2", "512"),
+            pair("A2", "16384")
+        ])
     );
     assert!(paper.iter().all(|row| row[3].parse::<u64>().unwrap() > 0), "{paper:?}");
 
@@ -86,7 +101,10 @@ fn json_is_the_summary_and_nothing_else() {
     assert!(!ended.error.contains("round 1"), "{ended:#?}");
     let again = place.copycost(&["report", "run", "--json"]).ends_with(0);
     assert_eq!(again.output, ended.output);
-    assert_eq!(std::fs::read_to_string(place.path("run/summary.json")).unwrap().trim(), ended.output.trim());
+    assert_eq!(
+        std::fs::read_to_string(place.path("run/summary.json")).unwrap().trim(),
+        ended.output.trim()
+    );
 }
 
 #[test]
@@ -108,7 +126,10 @@ fn a_dry_run_tells_cells_and_minutes_and_writes_nothing() {
     }
     assert_eq!(std::fs::read_dir(place.path("")).unwrap().count(), 0);
     let ended = place.copycost(&["run", "--dry-run", "--max-time", "1s"]).ends_with(0);
-    assert!(ended.error.contains("max-time"), "a budget too small for the rounds is told: {ended:#?}");
+    assert!(
+        ended.error.contains("max-time"),
+        "a budget too small for the rounds is told: {ended:#?}"
+    );
 }
 
 #[test]

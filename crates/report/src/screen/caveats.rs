@@ -69,14 +69,14 @@ pub(super) fn noise_floor(summary: &Summary) -> Line {
             let cpu = floor
                 .ends_cpu
                 .value()
-                .map_or_else(String::new, |e| format!(", CPU {}", whole(&ratio(e))));
+                .map_or_else(String::new, |e| format!(", {}", whole(&format!("CPU {}", ratio(e)))));
             let differ = if floor.equivalent { "" } else { ", not shown to be equal" };
             line.and(
                 Style::Plain,
                 format!(
-                    "{} (a cell against its twin: goodput {}{cpu}{differ})",
+                    "{} (a cell against its twin: {}{cpu}{differ})",
                     whole(&percent(floor.half_width)),
-                    whole(&ratio(&floor.goodput)),
+                    whole(&format!("goodput {}", ratio(&floor.goodput))),
                 ),
             )
         }
@@ -92,7 +92,9 @@ pub(super) fn instrument_cost(summary: &Summary) -> Line {
     };
     let against = match (&cost.ends_cpu_ratio, &cost.goodput_ratio) {
         (Measured::Value(cpu), Measured::Value(goodput)) => {
-            format!("CPU {}, goodput {}", whole(&ratio(cpu)), whole(&ratio(goodput)))
+            let (cpu, goodput) =
+                (format!("CPU {}", ratio(cpu)), format!("goodput {}", ratio(goodput)));
+            format!("{}, {}", whole(&cpu), whole(&goodput))
         }
         (Measured::Absent { absent }, _) | (_, Measured::Absent { absent }) => {
             format!("not measured: {absent}")

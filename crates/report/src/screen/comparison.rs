@@ -1,6 +1,6 @@
 //! What may be said of one path against another, in sentences.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::metric::Metric;
 use analysis::summary::{Estimate, Finding, Ratio, Summary};
@@ -17,6 +17,8 @@ const MOST_GROUPS: usize = 5;
 
 /// Continuations are indented by the pair's names, but not further than this.
 const WIDEST_TITLE: usize = 20;
+/// On a narrower terminal there is no room for that.
+const NARROW: usize = 80;
 
 /// With more row groups than this, no two are looked at for findings alike.
 const MOST_GROUPS_READ: usize = 64;
@@ -43,13 +45,13 @@ struct Pair<'a> {
 }
 
 /// Two lines for each pair of paths: goodput, then CPU of both ends.
-pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid) -> Vec<Line> {
+pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: usize) -> Vec<Line> {
     let pairs = pairs(summary, grid);
     let margin = percent(plan.measure.margin.0);
     let mut lines = Vec::new();
     for pair in pairs.iter().take(MOST_PAIRS) {
         let title = format!("{} against {}: ", pair.paths.0, pair.paths.1);
-        let hang = title.chars().count().min(WIDEST_TITLE);
+        let hang = if width < NARROW { 4 } else { title.chars().count().min(WIDEST_TITLE) };
         for (place, metric, rows) in
             [(0, Metric::GoodputGbps, &pair.goodput), (1, Metric::EndsCpuNsPerKib, &pair.cpu)]
         {
@@ -78,6 +80,7 @@ fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
     let controls: BTreeSet<&Cell> =
         summary.estimates.iter().filter(|entry| entry.control).map(|entry| &entry.cell).collect();
     let mut pairs: Vec<Pair> = Vec::new();
+    let mut places = BTreeMap::new();
     for ratio in &summary.ratios {
         if controls.contains(&ratio.cell) || controls.contains(&ratio.against) {
             continue;
@@ -86,7 +89,7 @@ fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
             continue;
         }
         let paths = (grid.naming.path(&ratio.cell), grid.naming.path(&ratio.against));
-        let index = pairs.iter().position(|pair| pair.paths == paths).unwrap_or_else(|| {
+        let index = *places.entry(paths.clone()).or_insert_with(|| {
             pairs.push(Pair { paths, goodput: Vec::new(), cpu: Vec::new() });
             pairs.len() - 1
         });
@@ -154,7 +157,7 @@ fn sentence(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> Stri
 
 fn at(size: Bytes, estimate: &Measured<Estimate>) -> String {
     let figure = estimate.value().map_or_else(|| "-".to_owned(), ratio);
-    format!("at {} {}", whole(&size.to_string()), whole(&figure))
+    whole(&format!("at {size} {figure}"))
 }
 
 /// The finding where it is one, by row group or by size where it is not.

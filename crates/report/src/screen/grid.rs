@@ -6,7 +6,7 @@ use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Estimate, Summary};
 use model::{Bytes, Cell, Factor, Mark, Measured, Plan, SendPath};
 
-use super::estimate;
+use super::{MOST_COLUMNS, estimate};
 use crate::numbers::{counted, percent, short};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style};
@@ -126,7 +126,12 @@ impl<'a> Grid<'a> {
         self.groups.iter().map(|group| group.rows.len()).sum()
     }
 
-    /// Names of the row groups.
+    /// Columns of one metric.
+    pub(super) fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Groups of rows that differ in more than the size.
     pub(super) fn groups(&self) -> usize {
         self.groups.len()
     }
@@ -219,11 +224,14 @@ impl<'a> Grid<'a> {
 
     /// The range of each path's figures, where a table would not fit a screen.
     pub(super) fn digest(&self, directory: &str) -> Vec<Line> {
+        let rows = counted(u32::try_from(self.rows()).unwrap_or(u32::MAX), "row", "rows");
         let mut lines = vec![Line::wrapped(2).and(
             Style::Strong,
-            format!("The table has {} rows; it is in {directory}/results.csv. In short, over all of them:", self.rows()),
+            format!(
+                "The table has {rows} and is in {directory}/results.csv. In short, over all of it:"
+            ),
         )];
-        for (index, column) in self.columns.iter().enumerate() {
+        for (index, column) in self.columns.iter().enumerate().take(MOST_COLUMNS) {
             let cells: Vec<&CellEstimates> = self
                 .groups
                 .iter()
@@ -250,7 +258,11 @@ impl<'a> Grid<'a> {
                 ),
             ));
         }
-        lines.push(Line::wrapped(2).and(Style::Faint, self.legend()));
+        let mut legend = self.legend();
+        if let Some(more) = self.columns.len().checked_sub(MOST_COLUMNS).filter(|more| *more > 0) {
+            legend.push_str(&format!("; {more} more columns in results.csv"));
+        }
+        lines.push(Line::wrapped(2).and(Style::Faint, legend));
         lines
     }
 }

@@ -1,0 +1,63 @@
+//! Whole journals made to order.
+
+use model::record::{CpuBusy, Finish, FinishReason, Record, Round, Segment};
+use model::{Cell, Measured, Nanos, Plan};
+
+use super::{CPUS, START_UNIX_MS, TrialBuilder, host};
+use crate::order::round_order;
+
+/// From the start of one trial to the next, in milliseconds.
+const TRIAL_MS: u64 = 400;
+
+/// The beginning of a segment on [`host`].
+pub fn segment(started_unix_ms: u64) -> Segment {
+    let host = host();
+    Segment {
+        copycost: host.copycost.clone(),
+        started_unix_ms,
+        boot_id: host.boot_id.clone(),
+        host: host.identity(),
+        congestion: "cubic".to_owned(),
+    }
+}
+
+/// The beginning of a round on [`host`], a thousandth of whose CPU time is never idle.
+pub fn round(round: u32, started_unix_ms: u64) -> Round {
+    let span = Nanos::ms(250);
+    Round {
+        round,
+        started_unix_ms,
+        idle: Measured::Value(CpuBusy {
+            source: "cpuidle".to_owned(),
+            error_ns: Nanos(20_000),
+            span_ns: span,
+            cpus: (0..CPUS).collect(),
+            busy_ns: vec![span.0 / 1_000; CPUS as usize],
+        }),
+    }
+}
+
+/// A journal of whole rounds: one segment, every cell of every block in the plan's random order, and a
+/// finish. `figures` makes each trial; its place and time are set here.
+pub fn run(
+    plan: &Plan,
+    rounds: u32,
+    mut figures: impl FnMut(&Cell, u32) -> TrialBuilder,
+) -> Vec<Record> {
+    let mut now = START_UNIX_MS;
+    let mut records = vec![Record::Segment(segment(now))];
+    for number in 1..=rounds {
+        records.push(Record::Round(round(number, now)));
+        for (block, (_, cells)) in (0..).zip(round_order(plan, number)) {
+            for (position, cell) in (0..).zip(cells) {
+                let trial =
+                    figures(&cell, number).place(block, position).started_unix_ms(now).build();
+                now += TRIAL_MS;
+                records.push(Record::Trial(Box::new(trial)));
+            }
+        }
+    }
+    let spent_ns = Nanos::ms(now - START_UNIX_MS);
+    records.push(Record::Finish(Finish { reason: FinishReason::Rounds, spent_ns }));
+    records
+}

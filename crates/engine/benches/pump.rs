@@ -1,0 +1,168 @@
+//! What the worker's loop costs: `cargo bench -p engine --bench pump [PAIRS]`
+//!
+//! 1. The pump over a path that does nothing, in ns a message.
+//! 2. The pump with `sendmsg` of 64 B from a ring of one slot against a bare libc loop of the same call: CPU time
+//!    a message, both on fresh connections in turn, pinned alike; the median of the paired ratios is the figure.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::content::Pattern;
+use engine::gate::{Gate, Phase};
+use engine::pump::{self, SendFlow};
+use engine::send_paths::{SendOptions, SendPath, Sendmsg};
+use engine::slots::{Slot, Slots};
+use engine::watch::Watch;
+use kernel::arena::Arena;
+use kernel::gather::{Field, Gather};
+use kernel::socket::{ReceiveFlags, Socket};
+use kernel::{Errno, cpu, yardstick};
+use model::Layout;
+use model::message::Message;
+use model::record::SendTally;
+use model::values::{Fields, MessageSize};
+
+/// A path that does nothing.
+struct Nothing(Socket);
+
+impl SendPath for Nothing {
+    fn open(socket: Socket, _: &Message, _: &SendOptions) -> Result<Self, String> {
+        Ok(Self(socket))
+    }
+
+    fn socket(&self) -> &Socket {
+        &self.0
+    }
+
+    fn submit(&mut self, _: &Arena, slot: Slot, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        std::hint::black_box(slot);
+        tally.messages += 1;
+        Ok(())
+    }
+}
+
+fn main() {
+    let pairs: usize =
+        std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(40);
+    let message =
+        Message::new(MessageSize::new(64).unwrap(), Fields::EIGHT, Layout::Scattered, 4096).unwrap();
+    for slots in [1, 256] {
+        let (cpu_ns, messages) = pumped::<Nothing>(&message, slots);
+        println!(
+            "pump over nothing, ring of {slots}: {:.2} ns a message",
+            cpu_ns as f64 / messages as f64
+        );
+    }
+    let mut ratios = Vec::new();
+    let (mut bare_ns, mut pump_ns) = (Vec::new(), Vec::new());
+    for pair in 0..pairs {
+        let measure_pump = || {
+            let (cpu_ns, messages) = pumped::<Sendmsg>(&message, 1);
+            cpu_ns as f64 / messages as f64
+        };
+        // Every other pair the other way round, so that drift cancels.
+        let (bare, pumped) = if pair % 2 == 0 {
+            let bare = bare(&message);
+            (bare, measure_pump())
+        } else {
+            let pumped = measure_pump();
+            (bare(&message), pumped)
+        };
+        bare_ns.push(bare);
+        pump_ns.push(pumped);
+        ratios.push(pumped / bare);
+    }
+    println!(
+        "sendmsg 64 B, ring of 1, {pairs} pairs: bare {:.1} ns, pump {:.1} ns a message; ratio median {:.4}, quartiles {:.4} to {:.4}",
+        quantile(&mut bare_ns, 0.5),
+        quantile(&mut pump_ns, 0.5),
+        quantile(&mut ratios, 0.5),
+        quantile(&mut ratios, 0.25),
+        quantile(&mut ratios, 0.75),
+    );
+}
+
+fn quantile(values: &mut [f64], at: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * at).round() as usize]
+}
+
+/// A connection to a thread that receives until the end, on the last usable CPU.
+fn connection() -> (Socket, std::thread::JoinHandle<()>) {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = Socket::listen(any, 1).unwrap();
+    let address = listener.local_address().unwrap();
+    let client = Socket::stream(address).unwrap();
+    // Without the right to set it both sides of the comparison use the system's.
+    let _ = client.set_congestion("cubic");
+    client.connect(address, Duration::from_secs(5)).unwrap();
+    let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
+    let receiver = std::thread::spawn(move || {
+        let cpus = cpu::allowed().unwrap();
+        cpu::pin_thread(&cpus.cpus()[cpus.len() - 1..]).unwrap();
+        let mut buffer = vec![0; 131_072];
+        while server.receive(&mut buffer, ReceiveFlags::NONE).unwrap_or(0) > 0 {}
+    });
+    (client, receiver)
+}
+
+fn pin_first() {
+    let cpus = cpu::allowed().unwrap();
+    cpu::pin_thread(&cpus.cpus()[..1]).unwrap();
+}
+
+/// Messages of one measurement: some 100 ms of 64 B sends.
+const MESSAGES: u64 = 150_000;
+
+fn bare(message: &Message) -> f64 {
+    let (client, receiver) = connection();
+    let fields: Vec<Field> = message
+        .fields()
+        .iter()
+        .map(|field| Field { offset: field.offset, bytes: field.length })
+        .collect();
+    let sender = std::thread::spawn(move || {
+        pin_first();
+        let arena = Arena::new(8192).unwrap();
+        let mut gather = Gather::new(&fields).unwrap();
+        gather.point(&arena, 0).unwrap();
+        yardstick::sendmsg_loop(&client, &gather, MESSAGES / 5).unwrap();
+        yardstick::sendmsg_loop(&client, &gather, MESSAGES).unwrap()
+    });
+    let cpu_ns = sender.join().unwrap();
+    receiver.join().unwrap();
+    cpu_ns as f64 / MESSAGES as f64
+}
+
+/// CPU time and messages of the pump's window.
+fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
+    let (client, receiver) = connection();
+    let gate = Arc::new(Gate::default());
+    let sender = {
+        let (gate, message) = (Arc::clone(&gate), message.clone());
+        std::thread::spawn(move || {
+            pin_first();
+            let options = SendOptions { so_zerocopy: false, slots };
+            let mut flows = [SendFlow {
+                path: P::open(client, &message, &options).unwrap(),
+                slots: Slots::new(slots),
+                arena: Arena::new(message.stride() * slots as usize).unwrap(),
+                pattern: Pattern::new(&[0; 16], 0),
+                written: 0,
+            }];
+            let mut watch = Watch::open(model::names::Watch::None, 1);
+            let mut tally = SendTally::default();
+            pump::send(&mut flows, &message, false, &gate, &mut watch, &mut tally).unwrap();
+            let (start, end) = (watch.start.unwrap(), watch.end.unwrap());
+            (end.cpu_ns - start.cpu_ns, end.tally.messages - start.tally.messages)
+        })
+    };
+    for (phase, ms) in [(Phase::Warmup, 25), (Phase::First, 120), (Phase::Stop, 0)] {
+        gate.open(phase);
+        std::thread::sleep(Duration::from_millis(ms));
+    }
+    let figures = sender.join().unwrap();
+    receiver.join().unwrap();
+    figures
+}
