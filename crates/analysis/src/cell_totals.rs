@@ -9,7 +9,7 @@ use crate::estimate::{Sample, half_width};
 use crate::figures::{Reading, context_switches};
 use crate::marks::is_void;
 use crate::metric::Metric;
-use crate::pairs::{Logs, RATIO_METRICS};
+use crate::pairs::{Log, Logs, RATIO_METRICS};
 use crate::summary::{CellEstimates, Estimate, PaperRow};
 
 /// A sum that is absent as soon as a part of it is.
@@ -97,7 +97,7 @@ impl CellTotals {
                 Measured::Value(x) => {
                     figures.sample.push(x);
                     if let Some(place) = RATIO_METRICS.iter().position(|other| other == metric) {
-                        logs[place] = (x > 0.0).then(|| x.ln());
+                        logs[place] = Log::of(x);
                     }
                 }
                 Measured::Absent { absent } => {

@@ -8,7 +8,7 @@ use model::{Block, Cell, Measured, Plan, Share};
 
 use crate::estimate::{Moments, half_width};
 use crate::metric::Metric;
-use crate::pairs::{Complete, LogRatios, Logs, RATIO_METRICS, SIGNIFICANCE, ratio, test_family};
+use crate::pairs::{AllLogRatios, Complete, Logs, RATIO_METRICS, SIGNIFICANCE, test_family};
 use crate::summary::{Estimate, Finding, NoiseFloor, Ratio};
 
 /// A plan's cells and controls, and their blocks, by place.
@@ -72,9 +72,9 @@ enum Into {
 pub(crate) struct Pairings {
     of_block: Vec<Vec<Pairing>>,
     /// Block, cell, against, log-ratios.
-    paths: Vec<(usize, usize, usize, LogRatios)>,
-    replicas: LogRatios,
-    watch: LogRatios,
+    paths: Vec<(usize, usize, usize, AllLogRatios)>,
+    replicas: AllLogRatios,
+    watch: AllLogRatios,
 }
 
 impl Pairings {
@@ -97,7 +97,7 @@ impl Pairings {
                             against: *against,
                             into: Into::Path(paths.len()),
                         });
-                        paths.push((block, *cell, *against, LogRatios::default()));
+                        paths.push((block, *cell, *against, AllLogRatios::default()));
                     }
                 }
             }
@@ -118,7 +118,7 @@ impl Pairings {
             }
             of_block.push(pairings);
         }
-        Self { of_block, paths, replicas: LogRatios::default(), watch: LogRatios::default() }
+        Self { of_block, paths, replicas: AllLogRatios::default(), watch: AllLogRatios::default() }
     }
 
     /// The comparisons of a plan over complete blocks.
@@ -150,14 +150,15 @@ impl Pairings {
     /// Every ratio between paths, tested: the ratios of one metric are a family.
     pub(crate) fn ratios(&self, places: &Places, margin: Share) -> Vec<Ratio> {
         let families = RATIO_METRICS.map(|metric| {
-            let family: Vec<Moments> =
-                self.paths.iter().map(|(.., log_ratios)| log_ratios.of(metric)).collect();
-            let tested = test_family(&family, margin);
-            (metric, family, tested)
+            let of = |(.., log_ratios): &(usize, usize, usize, AllLogRatios)| {
+                log_ratios.of(metric).moments()
+            };
+            let family: Vec<Moments> = self.paths.iter().map(of).collect();
+            (metric, test_family(&family, margin))
         });
         let mut ratios = Vec::with_capacity(self.paths.len() * RATIO_METRICS.len());
-        for (place, (block, cell, against, _)) in self.paths.iter().enumerate() {
-            for (metric, family, tested) in &families {
+        for (place, (block, cell, against, log_ratios)) in self.paths.iter().enumerate() {
+            for (metric, tested) in &families {
                 let too_few = || {
                     Measured::absent(
                         "a test needs two complete blocks in which both trials are valid",
@@ -168,7 +169,7 @@ impl Pairings {
                     cell: places.cells[*cell].clone(),
                     against: places.cells[*against].clone(),
                     metric: *metric,
-                    ratio: ratio(&family[place]),
+                    ratio: log_ratios.of(*metric).ratio(),
                     p: tested[place].map_or_else(too_few, |tested| Measured::Value(tested.p)),
                     p_holm: tested[place]
                         .map_or_else(too_few, |tested| Measured::Value(tested.p_holm)),
@@ -185,7 +186,7 @@ impl Pairings {
     /// plan's margin and the figure's own floor.
     pub(crate) fn noise_floor(&self, margin: Share) -> Measured<NoiseFloor> {
         let goodput = self.replicas.of(Metric::GoodputGbps);
-        let Measured::Value(estimate) = ratio(&goodput) else {
+        let Measured::Value(estimate) = goodput.ratio() else {
             return Measured::absent(
                 "no cell was measured beside its twin; leave controls on, or add a second value to replica",
             );
@@ -200,15 +201,15 @@ impl Pairings {
         };
         Measured::Value(NoiseFloor {
             goodput: estimate,
-            ends_cpu: ratio(&ends_cpu),
+            ends_cpu: ends_cpu.ratio(),
             half_width: floor,
-            equivalent: is_equivalent(&goodput) && is_equivalent(&ends_cpu),
+            equivalent: is_equivalent(&goodput.moments()) && is_equivalent(&ends_cpu.moments()),
         })
     }
 
     /// The ends' CPU a KiB, or goodput, with the instruments against without them.
     pub(crate) fn watched(&self, metric: Metric) -> Measured<Estimate> {
-        match ratio(&self.watch.of(metric)) {
+        match self.watch.of(metric).ratio() {
             Measured::Absent { .. } => Measured::absent(
                 "no cell was measured beside its twin without instruments; leave controls on",
             ),

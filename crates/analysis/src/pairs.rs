@@ -24,9 +24,26 @@ pub const RATIO_METRICS: [Metric; 5] = [
 /// The error rate at which a finding is claimed, over its whole family.
 pub const SIGNIFICANCE: f64 = 0.05;
 
-/// Logarithms of a valid trial's figures, in the order of [`RATIO_METRICS`]; none where a figure is absent or has no
-/// logarithm.
-pub(crate) type Logs = [Option<f64>; RATIO_METRICS.len()];
+/// Logarithms of a valid trial's figures, in the order of [`RATIO_METRICS`].
+pub(crate) type Logs = [Log; RATIO_METRICS.len()];
+
+/// The logarithm of a figure.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Log {
+    /// There is no figure.
+    #[default]
+    Absent,
+    /// The figure is 0 or below.
+    Undefined,
+    /// Its natural logarithm.
+    Of(f64),
+}
+
+impl Log {
+    pub(crate) fn of(x: f64) -> Self {
+        if x > 0.0 { Self::Of(x.ln()) } else { Self::Undefined }
+    }
+}
 
 /// A trial as far as pairing needs it. `cell` and `block` are places in the plan.
 #[derive(Clone, Copy, Debug)]
@@ -148,26 +165,55 @@ impl Groups {
     }
 }
 
-/// The log-ratios of one cell against another, metric by metric.
+/// The log-ratios of one cell against another.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LogRatios([Moments; RATIO_METRICS.len()]);
+pub(crate) struct LogRatios {
+    moments: Moments,
+    /// Whether a figure had no logarithm: the others alone would be a choice among the trials.
+    is_undefined: bool,
+}
 
 impl LogRatios {
-    /// Takes the figures of a round in; a metric that is absent on one side gives no pair.
+    /// Takes the figures of a round in; one that is absent on a side gives no pair.
+    fn push(&mut self, cell: Log, against: Log) {
+        match (cell, against) {
+            (Log::Of(cell), Log::Of(against)) => self.moments.push(cell - against),
+            (Log::Absent, _) | (_, Log::Absent) => {}
+            (Log::Undefined, _) | (_, Log::Undefined) => self.is_undefined = true,
+        }
+    }
+
+    /// The log-ratios; empty where one is undefined.
+    pub(crate) fn moments(&self) -> Moments {
+        if self.is_undefined { Moments::default() } else { self.moments }
+    }
+
+    /// Their geometric mean, or why there is none.
+    pub(crate) fn ratio(&self) -> Measured<Estimate> {
+        if self.is_undefined {
+            Measured::absent("a figure at or below 0 has no ratio")
+        } else {
+            ratio(&self.moments)
+        }
+    }
+}
+
+/// The log-ratios of one cell against another, metric by metric.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AllLogRatios([LogRatios; RATIO_METRICS.len()]);
+
+impl AllLogRatios {
+    /// Takes the figures of a round in.
     pub(crate) fn push(&mut self, cell: &Logs, against: &Logs) {
-        for (moments, (cell, against)) in self.0.iter_mut().zip(cell.iter().zip(against)) {
-            if let (Some(cell), Some(against)) = (cell, against) {
-                moments.push(cell - against);
-            }
+        for (log_ratios, (cell, against)) in self.0.iter_mut().zip(cell.iter().zip(against)) {
+            log_ratios.push(*cell, *against);
         }
     }
 
     /// The log-ratios of one of [`RATIO_METRICS`].
-    pub(crate) fn of(&self, metric: Metric) -> Moments {
-        RATIO_METRICS
-            .iter()
-            .position(|other| *other == metric)
-            .map_or_else(Moments::default, |place| self.0[place])
+    pub(crate) fn of(&self, metric: Metric) -> LogRatios {
+        let place = RATIO_METRICS.iter().position(|other| *other == metric);
+        place.map_or_else(LogRatios::default, |place| self.0[place])
     }
 }
 
@@ -291,7 +337,7 @@ mod tests {
     }
 
     fn trial(round: u32, cell: usize, log: f64) -> Paired {
-        Paired { round, block: 0, cell, logs: Some([Some(log); 5]), is_unsupported: false }
+        Paired { round, block: 0, cell, logs: Some([Log::Of(log); 5]), is_unsupported: false }
     }
 
     #[test]
@@ -304,7 +350,7 @@ mod tests {
         groups.push(trial(1, 0, 2.0));
         let complete = groups.complete();
         assert_eq!(complete.len(), 1);
-        assert_eq!(complete[0].logs, [(0, [Some(2.0); 5]), (1, [Some(1.0); 5])]);
+        assert_eq!(complete[0].logs, [(0, [Log::Of(2.0); 5]), (1, [Log::Of(1.0); 5])]);
     }
 
     #[test]
@@ -336,7 +382,21 @@ mod tests {
         groups.push(trial(1, 0, 3.0));
         groups.push(Paired { logs: None, ..trial(1, 1, 0.0) });
         let complete = groups.complete();
-        assert_eq!(complete[0].logs, [(0, [Some(3.0); 5])]);
+        assert_eq!(complete[0].logs, [(0, [Log::Of(3.0); 5])]);
+    }
+
+    #[test]
+    fn a_figure_without_a_logarithm_leaves_no_ratio_and_an_absent_one_no_pair() {
+        let mut ratios = AllLogRatios::default();
+        ratios.push(&[Log::of(2.0); 5], &[Log::of(1.0); 5]);
+        ratios.push(
+            &[Log::of(2.0), Log::Absent, Log::of(-1.0), Log::of(2.0), Log::of(2.0)],
+            &[Log::of(1.0); 5],
+        );
+        let pairs: Vec<_> =
+            RATIO_METRICS.iter().map(|metric| ratios.of(*metric).moments().len()).collect();
+        assert_eq!(pairs, [2, 1, 0, 2, 2]);
+        assert!(ratios.of(RATIO_METRICS[2]).ratio().reason().is_some());
     }
 
     proptest! {

@@ -117,6 +117,7 @@ fn no_counters(known: &Known<'_>) -> Option<String> {
     let of_host = known.host.counters.get("cycles").and_then(Measured::reason);
     let of_trials = cycles.iter().find_map(|estimate| estimate.reason());
     let why = of_host.or(of_trials)?;
+    let why = why.strip_prefix("cycles: ").unwrap_or(why);
     Some(format!("no hardware counters, so cycles and cache misses are absent: {why}"))
 }
 

@@ -101,6 +101,12 @@ fn busy_time_is_charged_less_the_idle_baseline_and_scaled_to_the_bytes_of_its_sp
         72e6 / 97_656.25,
     );
 
+    // Busier when idle than now: the figure is not left out, or only the high ones would remain.
+    let mut other_load = idle.clone();
+    other_load.busy_ns = vec![300_000_000; 8];
+    let below = value(Metric::MachineCpuNsPerKib, &trial, Some(&Measured::Value(other_load)));
+    close(&below, -160e6 / 97_656.25);
+
     idle.cpus[7] = 99;
     let missing = value(Metric::MachineCpuNsPerKib, &trial, Some(&Measured::Value(idle)));
     assert!(missing.reason().unwrap().contains("CPU 7"));

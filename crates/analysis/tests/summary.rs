@@ -83,7 +83,8 @@ fn a_good_run_is_told_whole() {
 #[test]
 fn intervals_hold_the_truth_that_was_put_in() {
     let plan = plan(Preset::Default);
-    let truths: [(Metric, fn(synthetic::Figures) -> f64); 3] = [
+    type Truth = fn(synthetic::Figures) -> f64;
+    let truths: [(Metric, Truth); 3] = [
         (Metric::GoodputGbps, |f| f.goodput_gbps),
         (Metric::SenderCpuNsPerKib, |f| f.sender_cpu_ns_per_kib),
         (Metric::EndsCpuNsPerKib, |f| f.sender_cpu_ns_per_kib + f.receiver_cpu_ns_per_kib),

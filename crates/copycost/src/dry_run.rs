@@ -12,7 +12,7 @@ const MOST_BLOCKS: usize = 40;
 pub(crate) fn text(
     plan: &Plan,
     forecast: &Forecast,
-    left_out: &[(Cell, String)],
+    left_out: &[String],
     needs: &[String],
 ) -> String {
     let mut text = format!("{forecast}\n\n");
@@ -27,8 +27,8 @@ pub(crate) fn text(
         let _ = writeln!(text, "  and {} more blocks", blocks.len() - MOST_BLOCKS);
     }
     text.push('\n');
-    for (cell, why) in left_out {
-        let _ = writeln!(text, "left out: {cell}: {why}");
+    for line in left_out {
+        let _ = writeln!(text, "left out: {line}");
     }
     if needs.is_empty() {
         text.push_str("No privilege is needed.\n");

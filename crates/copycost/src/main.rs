@@ -9,6 +9,7 @@ mod cell_flags;
 mod derived;
 mod dry_run;
 mod exit;
+mod left_out;
 mod plan_flags;
 mod probe;
 mod progress;

@@ -3,13 +3,28 @@
 
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::record::FinishReason;
 use model::{Cell, Factor, Nanos};
 use report::numbers::{counted, duration, percent};
 use study::Event;
 
 use crate::terminal::tell;
+
+/// Draws a second, more often than trials begin.
+const OFTEN: u8 = 200;
+
+/// A line on the terminal that is drawn when its message is set and at no other time.
+pub(crate) fn drawn_line() -> ProgressBar {
+    let line = ProgressBar::no_length();
+    // At the usual rate a line may be held back, and would then show the wrong cell for a whole trial.
+    line.set_draw_target(ProgressDrawTarget::stderr_with_hz(OFTEN));
+    // A template of one key that every version knows cannot be wrong.
+    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+        line.set_style(style);
+    }
+    line
+}
 
 /// Follows a study's events.
 pub(crate) struct Progress {
@@ -26,14 +41,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// On a terminal a line is drawn; `quiet` leaves only the warnings.
     pub(crate) fn new(terminal: bool, quiet: bool) -> Self {
-        let line = (terminal && !quiet).then(|| {
-            let line = ProgressBar::no_length();
-            // A template of one key that every version knows cannot be wrong.
-            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
-                line.set_style(style);
-            }
-            line
-        });
+        let line = (terminal && !quiet).then(drawn_line);
         Self { line, quiet, round: 0, widest: None, left: None, retried: 0 }
     }
 
@@ -47,7 +55,6 @@ impl Progress {
             Event::TrialStarted { cell, number, of, attempt } => {
                 if let Some(line) = &self.line {
                     line.set_message(self.in_hand(cell, *number, *of, *attempt));
-                    line.tick();
                 }
             }
             Event::TrialEnded { .. } => {}

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use engine::{Engine, EngineError, EngineOptions, Interrupts};
 use journal::{Owner, RunDirectory, Writer};
+use model::Plan;
 use model::host::Host;
 use model::record::{FinishReason, Record, Segment};
-use model::{Cell, Plan};
 use study::{Event, Study, StudyError, SystemClock};
 
 use crate::args::RunArguments;
 use crate::asked_plan::{Asked, check_messages};
 use crate::derived::{self, Derived, RUNS};
 use crate::exit::Stop;
+use crate::left_out::{LeftOut, WithoutLeftOut};
 use crate::progress::Progress;
 use crate::terminal::{Shown, show, tell};
 use crate::{cautions, dry_run, probe};
@@ -53,12 +54,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         differs.map_err(|differs| Stop::Usage(differs.to_string()))?;
     }
     let mut engine = start_engine()?;
-    let left_out = left_out(&engine, &plan)?;
+    let left_out = LeftOut::find(&engine, &plan)?;
     let forecast = study::forecast(&plan, host.usable_cpus.len());
     let mut cautions = cautions::cautions(&host, &plan, &forecast);
     if arguments.dry_run {
         tell_all(&cautions);
-        return show(&dry_run::text(&plan, &forecast, &left_out, &probe::unlockable()));
+        return show(&dry_run::text(&plan, &forecast, &left_out.lines(), &probe::unlockable()));
     }
 
     let Opened { directory, mut journal, earlier } = match resumed {
@@ -66,7 +67,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         None => begin(arguments.out.as_deref(), owner, &plan, &host)?,
     };
 
-    cautions.extend(left_out.iter().map(|(cell, why)| format!("left out: {cell}: {why}")));
+    cautions.extend(left_out.lines().iter().map(|line| format!("left out: {line}")));
     tell_all(&cautions);
     if !arguments.quiet {
         tell(&format!("{forecast}; into {}", directory.path().display()));
@@ -75,16 +76,19 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     let mut progress = Progress::new(Shown::error().terminal, arguments.quiet);
     let mut deriving = Deriving::new(&directory);
     let segment = segment(&engine, &plan, &host);
+    let usable_cpus = engine.usable_cpus().len();
     let finished = Study {
         plan: &plan,
-        usable_cpus: engine.usable_cpus().len(),
+        usable_cpus,
         segment,
         earlier: &earlier,
-        bench: &mut engine,
+        bench: &mut WithoutLeftOut { engine: &mut engine, left_out: &left_out },
         journal: &mut journal,
         clock: &SystemClock::new(),
         events: &mut |event| {
-            progress.show(&event);
+            if !left_out.is_known(&event) {
+                progress.show(&event);
+            }
             deriving.follow(&event);
         },
     }
@@ -103,19 +107,6 @@ pub(crate) fn start_engine() -> Result<Engine, Stop> {
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
     Engine::new(EngineOptions { program, interrupts })
         .map_err(|error| Stop::Cannot(error.to_string()))
-}
-
-/// The cells that this machine cannot measure; an error where no other is left.
-fn left_out(engine: &Engine, plan: &Plan) -> Result<Vec<(Cell, String)>, Stop> {
-    let unsupported = engine.unsupported(plan);
-    let refused = |cell: &Cell| unsupported.iter().find(|(refused, _)| refused == cell);
-    let cells = plan.cells();
-    match cells.first().and_then(refused) {
-        Some((cell, why)) if cells.iter().all(|cell| refused(cell).is_some()) => {
-            Err(Stop::Cannot(format!("no cell of this plan can be measured here ({cell}: {why})")))
-        }
-        Some(_) | None => Ok(unsupported),
-    }
 }
 
 fn tell_all(cautions: &[String]) {

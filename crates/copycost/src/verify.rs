@@ -4,14 +4,13 @@ use std::fmt::Write as _;
 
 use engine::verify::{Verified, VerifyOptions};
 use engine::{Engine, EngineError};
-use indicatif::{ProgressBar, ProgressStyle};
 use model::values::Threads;
 use model::{Bytes, Cell, Factor, FactorLists, Family, Plan, Preset, SendPath};
 use report::numbers::counted;
 
 use crate::args::VerifyArguments;
 use crate::exit::Stop;
-use crate::progress::brief;
+use crate::progress::{brief, drawn_line};
 use crate::run::start_engine;
 use crate::terminal::{Shown, show, tell};
 
@@ -26,21 +25,16 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
         tell(&format!("! {note}"));
     }
     let cells = options.cells().len();
-    let line = (Shown::error().terminal && !arguments.quiet).then(|| {
-        let line = ProgressBar::new(cells as u64);
-        if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_msg}") {
-            line.set_style(style);
-        }
-        line
-    });
+    let line = (Shown::error().terminal && !arguments.quiet).then(drawn_line);
     if line.is_none() && !arguments.quiet {
         let cells = u32::try_from(cells).unwrap_or(u32::MAX);
         tell(&format!("{} to verify", counted(cells, "cell", "cells")));
     }
+    let mut done = 0;
     let verified = engine::verify::verify(&mut engine, &options, &mut |verified| {
+        done += 1;
         if let Some(line) = &line {
-            line.set_message(brief(&verified.cell));
-            line.inc(1);
+            line.set_message(format!("{done}/{cells} verified · {}", brief(&verified.cell)));
         }
     });
     if let Some(line) = line {

@@ -93,6 +93,7 @@ impl Plan {
             seed: 1,
             controls: true,
         };
+        let mut thresholds = Thresholds::default();
         match preset {
             Preset::Default => {}
             Preset::Quick => {
@@ -100,6 +101,8 @@ impl Plan {
                 measure.warmup = Nanos::ms(30);
                 measure.rounds = Some(3);
                 measure.max_time = Some(Nanos::s(45));
+                // Shorter windows even where threads share CPUs, so their edges are coarser.
+                thresholds.window_noted = Share(0.125);
             }
             Preset::Paper => {
                 factors.layout = vec![crate::names::Layout::Paged];
@@ -118,7 +121,7 @@ impl Plan {
                 factors.threads = vec![crate::values::Threads::ONE];
             }
         }
-        Self { preset, label: String::new(), factors, measure, thresholds: Thresholds::default() }
+        Self { preset, label: String::new(), factors, measure, thresholds }
     }
 
     /// The cells asked for, without controls, in the plan's own order.
@@ -172,11 +175,17 @@ impl Plan {
     }
 
     /// The window of a cell: longer where so many threads share a CPU that each would see the window's
-    /// edges late by more than 5 % of it.
+    /// edges late by more than the share of it that would be noted.
     pub fn window(&self, cell: &Cell, usable_cpus: usize) -> Nanos {
         let busy = 2 * u64::from(cell.threads.get());
         let shared_by = busy.div_ceil(u64::try_from(usable_cpus.max(1)).unwrap_or(u64::MAX));
-        self.measure.window.max(Nanos(20 * TURN.0 * shared_by.saturating_sub(1)))
+        let late = Nanos(TURN.0 * shared_by.saturating_sub(1));
+        if late == Nanos(0) {
+            return self.measure.window;
+        }
+        // A threshold of 0 asks for what no window can give: then the longest that a plan may have.
+        let long_enough = (late.as_secs_f64() / self.thresholds.window_noted.0).min(3600.0);
+        self.measure.window.max(Nanos::from_secs_f64(long_enough))
     }
 
     /// The time that `rounds` rounds take at least, without retries.

@@ -48,6 +48,16 @@ impl Nanos {
         Self(n * 1_000_000_000)
     }
 
+    /// From seconds, to the nearest nanosecond; 0 for what is no length of time.
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a float's cast saturates, and NaN becomes 0"
+    )]
+    pub fn from_secs_f64(seconds: f64) -> Self {
+        Self((seconds * 1e9).round() as u64)
+    }
+
     /// As seconds.
     #[allow(clippy::cast_precision_loss, reason = "2^53 ns is 104 days")]
     pub fn as_secs_f64(self) -> f64 {

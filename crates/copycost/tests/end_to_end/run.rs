@@ -5,7 +5,7 @@ use std::path::Path;
 
 use analysis::summary::Summary;
 
-use crate::common::{Place, TINY, trials};
+use crate::common::{Ended, Place, TINY, trials};
 
 const FILES: &[&str] = &[
     "plan.toml",
@@ -115,6 +115,7 @@ fn a_plan_file_is_a_run_like_its_flags() {
     place.copycost(&["run", "again.toml", "--out", "again", "--quiet"]).ends_with(0);
     let plan = |name: &str| std::fs::read_to_string(place.path(name)).unwrap();
     assert_eq!(plan("again/plan.toml"), plan("run/plan.toml"));
+    assert!(!place.path("latest").exists(), "a link where nobody asked for one");
 }
 
 #[test]
@@ -145,4 +146,89 @@ fn zero_copy_on_loopback_says_that_it_was_copied() {
     }
     let ended = ended.ends_with(0);
     assert!(ended.output.contains("copied"), "{ended:#?}");
+}
+
+#[test]
+fn what_this_machine_refuses_is_left_out_and_the_rest_runs() {
+    let place = Place::new();
+    let mut line = TINY.to_vec();
+    line.extend(["--out", "run", "--controls", "off", "--congestion", "auto,no-such-control"]);
+    let ended = place.copycost(&line).ends_with(0);
+    assert!(
+        ended.error.contains("left out: ") && ended.error.contains("no-such-control"),
+        "{ended:#?}"
+    );
+    assert!(!ended.error.contains("left out from here on"), "told twice: {ended:#?}");
+    let refused =
+        trials(&place.path("run")).iter().filter(|trial| trial.contains("no-such-control")).count();
+    assert_eq!(refused, 4, "one record a refused cell");
+
+    // A cell without a valid trial is invalid where somebody insists.
+    let ended = place.copycost(&["report", "run", "--strict"]).ends_with(1);
+    assert!(ended.complaint().contains("4 cells without a valid trial"), "{ended:#?}");
+
+    let mut line = TINY.to_vec();
+    line.extend(["--out", "none", "--congestion", "no-such-control"]);
+    let ended = place.copycost(&line).ends_with(3);
+    assert!(ended.complaint().contains("no cell of this plan can be measured here"), "{ended:#?}");
+    assert!(!place.path("none").exists());
+}
+
+#[test]
+fn a_run_without_one_valid_trial_ends_with_3_and_the_reason() {
+    let place = Place::new();
+    // No two thirds of a window are equal to the byte, and no worker is on time to the nanosecond.
+    let ended = place.copycost(&[
+        "run",
+        "--send",
+        "send",
+        "--sizes",
+        "512",
+        "--threads",
+        "1",
+        "--time",
+        "20ms",
+        "--warmup",
+        "5ms",
+        "--rounds",
+        "1",
+        "--controls",
+        "off",
+        "--threshold",
+        "unsettled=0",
+        "--threshold",
+        "window-void=0",
+        "--out",
+        "run",
+    ]);
+    let ended = ended.ends_with(3);
+    assert!(
+        ended.complaint().contains("not one valid trial (send=send message_bytes=512"),
+        "{ended:#?}"
+    );
+    assert_eq!(trials(&place.path("run")).len(), 3, "it is tried again twice");
+}
+
+#[test]
+fn under_sudo_everything_belongs_to_the_invoking_user() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let place = Place::new();
+    let owner = |path: &Path| {
+        let facts = std::fs::symlink_metadata(path).unwrap();
+        (facts.uid(), facts.gid())
+    };
+    if owner(&place.path("")).0 != 0 {
+        eprintln!("skipped: only root can be under sudo");
+        return;
+    }
+    let mut command = place.command(TINY);
+    command.env("SUDO_UID", "12345").env("SUDO_GID", "54321");
+    Ended::of(command.output().unwrap()).ends_with(0);
+    let mut paths = vec![place.path("copycost-runs"), place.path("copycost-runs/latest")];
+    paths.push(std::fs::canonicalize(place.path("copycost-runs/latest")).unwrap());
+    paths.extend(FILES.iter().map(|file| place.path("copycost-runs/latest").join(file)));
+    for path in paths {
+        assert_eq!(owner(&path), (12345, 54321), "{}", path.display());
+    }
 }
