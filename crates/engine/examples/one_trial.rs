@@ -28,6 +28,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
     let cell: Cell = words.first().copied().unwrap_or("send=sendmsg message_bytes=65536 threads=1").parse()?;
     let window: Nanos = words.get(1).copied().unwrap_or("250ms").parse()?;
     let trials: u32 = words.get(2).copied().unwrap_or("5").parse().map_err(|_| "how many trials?")?;
+    let warmup: Nanos = words.get(3).copied().unwrap_or("100ms").parse()?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let interrupts = Interrupts::install()?;
     let mut engine =
@@ -39,7 +40,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
         let order = TrialOrder {
             cell: cell.clone(),
             window,
-            warmup: Nanos::ms(100),
+            warmup,
             tail: Nanos::ms(10),
             extended: false,
         };
@@ -65,8 +66,9 @@ fn run(arguments: &[String]) -> Result<(), String> {
                     cpu(&finished.sender.workers),
                     cpu(&finished.receiver.workers),
                     finished.receiver.workers.iter().fold([0; 3], |mut sum, w| {
-                        for (s, b) in sum.iter_mut().zip(w.third_bytes) {
-                            *s += b;
+                        for ((s, b), ns) in sum.iter_mut().zip(w.third_bytes).zip(w.third_ns) {
+                            // Mbit/s.
+                            *s += b * 8000 / ns.max(1);
                         }
                         sum
                     }),
