@@ -3,6 +3,14 @@
 //! 1. The pump over a path that does nothing, in ns a message.
 //! 2. The pump with `sendmsg` of 64 B from a ring of one slot against a bare libc loop of the same call: CPU time
 //!    a message, both on fresh connections in turn, pinned alike; the median of the paired ratios is the figure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark tells what it measured and stops where it cannot go on"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use model::{Bytes, Cell, Measured, Nanos, Plan};
 use crate::child::{EndProcess, Heard, Which};
 use crate::congestion::CongestionChoice;
 use crate::error::EngineError;
-use crate::interrupts::Interrupts;
+use crate::interrupts::{Forward, Interrupts};
 use crate::links::{self, Raised};
 use crate::order::TrialOrder;
 use crate::placement::{Seats, seat};
@@ -54,6 +54,7 @@ struct Pair {
 /// Runs trials.
 pub struct Engine {
     options: EngineOptions,
+    forward: Forward,
     congestion: CongestionChoice,
     usable: Vec<u32>,
     cores: Vec<Vec<u32>>,
@@ -157,7 +158,8 @@ impl Engine {
         };
         let congestion = CongestionChoice::find().map_err(unsupported)?;
         let _ = kernel::limits::raise_open_files();
-        Ok(Self { options, congestion, usable, cores, pair: None })
+        let forward = options.interrupts.forward();
+        Ok(Self { options, forward, congestion, usable, cores, pair: None })
     }
 
     /// What `auto` stands for in this run.
@@ -213,7 +215,7 @@ impl Engine {
         let unsupported = |why| Trouble::Failed(FailureKind::Unsupported, why);
         let raised = links::raise(cell.link, cell.family).map_err(unsupported)?;
         let (heard, ear) = mpsc::channel();
-        self.options.interrupts.report(heard.clone());
+        self.forward.to(heard.clone());
         let start = |which: Which| {
             EndProcess::start(which, raised.start(which, &self.options.program), heard.clone())
         };

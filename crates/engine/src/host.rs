@@ -174,7 +174,7 @@ fn counters() -> BTreeMap<String, Measured<String>> {
             let fact = match answer {
                 Answer::Yes { raw_event: Some(raw) } => Measured::Value(raw),
                 Answer::Yes { raw_event: None } => Measured::Value("yes".to_owned()),
-                Answer::No(why) | Answer::CouldNotTell(why) => Measured::absent(why.to_string()),
+                Answer::No(why) | Answer::CouldNotTell(why) => Measured::absent(why.reason()),
             };
             (counter.name().to_owned(), fact)
         })

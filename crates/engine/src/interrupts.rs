@@ -1,6 +1,6 @@
 //! Signals that ask to stop.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::child::{Heard, Which};
 
@@ -22,8 +22,10 @@ impl Interrupts {
         self.0.requested()
     }
 
-    /// Tells the engine's ear when a signal comes, from a thread that sleeps until then.
-    pub(crate) fn report(self, heard: mpsc::Sender<(Which, Heard)>) {
+    /// Tells an ear when a signal comes, from one thread that sleeps until then.
+    pub(crate) fn forward(self) -> Forward {
+        let forward = Forward::default();
+        let ear = Arc::clone(&forward.0);
         std::thread::spawn(move || {
             loop {
                 match kernel::poll::wait_readable(&self.0, -1) {
@@ -32,7 +34,25 @@ impl Interrupts {
                     Err(_) => return,
                 }
             }
-            let _ = heard.send((Which::Sender, Heard::Interrupted));
+            if let Some(ear) = &*ear.lock().unwrap_or_else(PoisonError::into_inner) {
+                // An ear that is gone looks at `requested` before its next trial.
+                let _ = ear.send((Which::Sender, Heard::Interrupted));
+            }
         });
+        forward
+    }
+}
+
+/// To whom a signal is told: the ear of the ends that run now.
+#[derive(Debug, Default)]
+pub(crate) struct Forward(Arc<Mutex<Option<Ear>>>);
+
+/// What hears both ends.
+type Ear = mpsc::Sender<(Which, Heard)>;
+
+impl Forward {
+    /// From now on to this ear.
+    pub(crate) fn to(&self, ear: Ear) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ear);
     }
 }

@@ -160,6 +160,7 @@ pub fn receive<P: ReceivePath, C: Content>(
             }
             let taken = flow.path.take(buffer, &mut flow.content, tally);
             if taken.map_err(|errno| ("receiving", errno))? == Taken::End {
+                watch.close(*tally, [flow.path.socket()].into_iter());
                 return Ok(());
             }
         }
@@ -206,5 +207,6 @@ fn receive_many<P: ReceivePath, C: Content>(
             }
         }
     }
+    watch.close(*tally, flows.iter().map(|flow| flow.path.socket()));
     Ok(())
 }

@@ -94,6 +94,13 @@ impl<T: Copy> Watch<T> {
         phase >= Phase::Stop
     }
 
+    /// The flow is over: a window that is still open ends here.
+    pub fn close<'s>(&mut self, tally: T, sockets: impl Iterator<Item = &'s Socket>) {
+        if self.start.is_some() && self.end.is_none() {
+            self.finish(tally, sockets);
+        }
+    }
+
     /// The window's start: the clocks last, so that the edge's own work lies before it.
     fn begin<'s>(&mut self, tally: T, bytes: u64, sockets: impl Iterator<Item = &'s Socket>) {
         let entered = clock::monotonic_ns();

@@ -215,10 +215,11 @@ impl Plan {
     /// # Errors
     /// No cell at all, too many, or times that make no trial.
     pub fn check(&self) -> Result<(), String> {
-        let product: usize = Factor::ALL.iter().map(|f| self.factors.get(*f).len()).product();
-        if product > MAX_CELLS {
+        let mut lengths = Factor::ALL.iter().map(|factor| self.factors.get(*factor).len());
+        let product = lengths.try_fold(1_usize, |cells, values| cells.checked_mul(values));
+        if product.is_none_or(|cells| cells > MAX_CELLS) {
             return Err(format!(
-                "the plan has {product} cells, more than {MAX_CELLS}; name fewer values for a factor"
+                "the plan has more than {MAX_CELLS} cells; name fewer values for a factor"
             ));
         }
         if self.measure.window < Nanos::ms(1) || self.measure.window > Nanos::s(3600) {

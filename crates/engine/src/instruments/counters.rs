@@ -62,7 +62,7 @@ impl Instrument for Counters {
         };
         let of = |name| match self.opened.delta_of(name, start, end) {
             Ok(count) => Measured::Value(Count { count: count.value, scaled: count.scaled }),
-            Err(why) => Measured::absent(why.to_string()),
+            Err(why) => Measured::absent(why.reason()),
         };
         Figures {
             cycles: of(CounterName::Cycles),
