@@ -46,8 +46,16 @@ fn copycost(out: &std::path::Path) -> Result<f64, String> {
     let arguments = ["run", "--json", "--send", "sendmsg", "--sizes", "64K", "--threads", "1"];
     let more = ["--congestion", "cubic", "--placement", "0/1", "--time", "2s", "--warmup", "500ms"];
     let once = ["--rounds", "1", "--controls", "off", "--quiet"];
+    // iperf3 sends one hot buffer and receives into one of the same size: the same working set for both.
+    let alike = ["--ring", "1", "--fields", "1", "--receive-buffer", "64K"];
     let summary = run_json(
-        Command::new("target/release/copycost").args(arguments).args(more).args(once).arg("--out").arg(out),
+        Command::new("target/release/copycost")
+            .args(arguments)
+            .args(more)
+            .args(once)
+            .args(alike)
+            .arg("--out")
+            .arg(out),
         "copycost",
     )?;
     summary["estimates"][0]["metrics"]["goodput_gbps"]["mean"]
@@ -58,7 +66,8 @@ fn copycost(out: &std::path::Path) -> Result<f64, String> {
 /// Runs both in turn and compares.
 pub(crate) fn run(pairs: Option<&str>) -> Result<String, String> {
     let pairs: u32 = pairs.unwrap_or("10").parse().map_err(|_| "PAIRS is a number")?;
-    let directory = std::env::temp_dir().join(format!("copycost-side-by-side-{}", std::process::id()));
+    let directory =
+        std::env::temp_dir().join(format!("copycost-side-by-side-{}", std::process::id()));
     let server = Command::new("iperf3")
         .args(["-s", "-B", "127.0.0.1", "-p", PORT])
         .stdout(Stdio::null())
@@ -78,7 +87,10 @@ pub(crate) fn run(pairs: Option<&str>) -> Result<String, String> {
             let theirs = iperf3()?;
             (copycost(&out)?, theirs)
         };
-        lines.push(format!("copycost {ours:6.2}  iperf3 {theirs:6.2} Gbit/s  ratio {:.3}", ours / theirs));
+        lines.push(format!(
+            "copycost {ours:6.2}  iperf3 {theirs:6.2} Gbit/s  ratio {:.3}",
+            ours / theirs
+        ));
         ratios.push(ours / theirs);
     }
     drop(server);

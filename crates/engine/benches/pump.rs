@@ -43,7 +43,13 @@ impl SendPath for Nothing {
         &self.0
     }
 
-    fn submit(&mut self, _: &Arena, slot: Slot, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+    fn submit(
+        &mut self,
+        _: &Arena,
+        slot: Slot,
+        _: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
         std::hint::black_box(slot);
         tally.messages += 1;
         Ok(())
@@ -51,10 +57,10 @@ impl SendPath for Nothing {
 }
 
 fn main() {
-    let pairs: usize =
-        std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(40);
+    let pairs: usize = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(40);
     let message =
-        Message::new(MessageSize::new(64).unwrap(), Fields::EIGHT, Layout::Scattered, 4096).unwrap();
+        Message::new(MessageSize::new(64).unwrap(), Fields::EIGHT, Layout::Scattered, 4096)
+            .unwrap();
     for slots in [1, 256] {
         let (cpu_ns, messages) = pumped::<Nothing>(&message, slots);
         println!(

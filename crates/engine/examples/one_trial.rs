@@ -26,9 +26,11 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<(), String> {
     let words: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
-    let cell: Cell = words.first().copied().unwrap_or("send=sendmsg message_bytes=65536 threads=1").parse()?;
+    let cell: Cell =
+        words.first().copied().unwrap_or("send=sendmsg message_bytes=65536 threads=1").parse()?;
     let window: Nanos = words.get(1).copied().unwrap_or("250ms").parse()?;
-    let trials: u32 = words.get(2).copied().unwrap_or("5").parse().map_err(|_| "how many trials?")?;
+    let trials: u32 =
+        words.get(2).copied().unwrap_or("5").parse().map_err(|_| "how many trials?")?;
     let warmup: Nanos = words.get(3).copied().unwrap_or("100ms").parse()?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let interrupts = Interrupts::install()?;
@@ -38,13 +40,8 @@ fn run(arguments: &[String]) -> Result<(), String> {
     println!("idle: {idle:?}");
     let mut last = None;
     for _ in 0..trials {
-        let order = TrialOrder {
-            cell: cell.clone(),
-            window,
-            warmup,
-            tail: Nanos::ms(10),
-            extended: false,
-        };
+        let order =
+            TrialOrder { cell: cell.clone(), window, warmup, tail: Nanos::ms(10), extended: false };
         let began = std::time::Instant::now();
         let (_, outcome) = engine.trial(&order).map_err(|error| error.to_string())?;
         let took = began.elapsed();

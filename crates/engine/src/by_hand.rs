@@ -47,7 +47,8 @@ fn token_text(token: &Token) -> String {
 /// # Errors
 /// What is wrong with it.
 pub fn read_token(text: &str) -> Result<Token, String> {
-    let wrong = || format!("\"{text}\" is no token; copy the 32 hexadecimal digits that serve printed");
+    let wrong =
+        || format!("\"{text}\" is no token; copy the 32 hexadecimal digits that serve printed");
     let text = text.trim();
     if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(wrong());
@@ -60,7 +61,12 @@ pub fn read_token(text: &str) -> Result<Token, String> {
     Ok(token)
 }
 
-fn prepare(options: &HandOptions, role: Role, meet: Meet, token: Token) -> Result<Prepare, EngineError> {
+fn prepare(
+    options: &HandOptions,
+    role: Role,
+    meet: Meet,
+    token: Token,
+) -> Result<Prepare, EngineError> {
     let choice = CongestionChoice::find().map_err(EngineError::Unsupported)?;
     Ok(Prepare {
         role,
@@ -106,9 +112,8 @@ pub fn serve(
     let listener = Listener::open(options.address, &prepare).map_err(EngineError::Unsupported)?;
     say(listener.address, &token_text(&token));
     let is_over = || interrupts.requested().is_some();
-    let met = listener
-        .meet(&prepare, options.patience, is_over)
-        .map_err(|why| ended(interrupts, why))?;
+    let met =
+        listener.meet(&prepare, options.patience, is_over).map_err(|why| ended(interrupts, why))?;
     conduct(prepare, met, options, interrupts)
 }
 
@@ -120,7 +125,9 @@ pub fn connect(options: &HandOptions, interrupts: &Interrupts) -> Result<HandRep
     let token = match &options.token {
         Some(text) => read_token(text).map_err(EngineError::Unsupported)?,
         None => {
-            return Err(EngineError::Unsupported("the token that serve printed is missing".to_owned()));
+            return Err(EngineError::Unsupported(
+                "the token that serve printed is missing".to_owned(),
+            ));
         }
     };
     let _ = kernel::limits::raise_open_files();
@@ -160,7 +167,9 @@ mod tests {
     fn a_token_reads_back_as_it_was_printed() {
         let token = [0, 1, 2, 250, 251, 252, 253, 254, 255, 9, 8, 7, 6, 5, 4, 3];
         assert_eq!(read_token(&token_text(&token)), Ok(token));
-        for wrong in ["", "00", "zz010203040506070809101112131415", "+1010203040506070809101112131415"] {
+        for wrong in
+            ["", "00", "zz010203040506070809101112131415", "+1010203040506070809101112131415"]
+        {
             assert!(read_token(wrong).is_err(), "{wrong}");
         }
     }

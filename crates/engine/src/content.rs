@@ -49,7 +49,9 @@ impl Pattern {
     /// Writes the bytes that stand at `offset` of the stream.
     #[inline]
     pub fn write(self, offset: u64, into: &mut [u8]) {
-        self.pieces(offset, into.len(), |at, piece| into[at..at + piece.len()].copy_from_slice(piece));
+        self.pieces(offset, into.len(), |at, piece| {
+            into[at..at + piece.len()].copy_from_slice(piece)
+        });
     }
 
     /// How many bytes are not those that stand at `offset` of the stream, and the place of the first.

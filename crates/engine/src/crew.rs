@@ -175,9 +175,7 @@ fn send_job<P: SendPath>(
     let mut tally = SendTally::default();
     (job.ready)();
     pump::send(&mut flows, message, rewriting, &job.gate, &mut watch, &mut tally).map_err(
-        |(doing, errno)| {
-            failed(format!("{doing}: {errno} (after {} bytes)", tally.accepted_bytes))
-        },
+        |(doing, errno)| failed(format!("{doing}: {errno} (after {} bytes)", tally.accepted_bytes)),
     )?;
     Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
 }
@@ -216,9 +214,7 @@ fn receive_job<P: ReceivePath, C: Content>(
     (job.ready)();
     let buffer = arena.bytes_mut(0..buffer);
     pump::receive(&mut flows, buffer, &job.gate, &mut watch, &mut tally).map_err(
-        |(doing, errno)| {
-            failed(format!("{doing}: {errno} (after {} bytes)", tally.received_bytes))
-        },
+        |(doing, errno)| failed(format!("{doing}: {errno} (after {} bytes)", tally.received_bytes)),
     )?;
     Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
 }
@@ -463,9 +459,9 @@ impl<T: Tally> Crew<T> {
             Note::Ready => Ok(()),
             Note::Broken((kind, why)) => Err((kind, format!("worker {worker}: {why}"))),
             // By the clock, not by this coordinator's phase: on a crowded CPU it may be late itself.
-            Note::Done(_) if clock::monotonic_ns() < window_end_ns => Err(failed(format!(
-                "worker {worker}: the connection ended before the window did"
-            ))),
+            Note::Done(_) if clock::monotonic_ns() < window_end_ns => {
+                Err(failed(format!("worker {worker}: the connection ended before the window did")))
+            }
             Note::Done(finished) => {
                 done[worker] = Some(*finished);
                 Ok(())
@@ -545,7 +541,8 @@ impl<T: Tally> Crew<T> {
             peak_rss_bytes: Bytes(usage::peak_rss_bytes()),
             ring_bytes: Bytes(self.ring_bytes),
             socket,
-            throttled_us: throttling.map_or_else(|| Measured::absent(UNWATCHED), Instrument::figures),
+            throttled_us: throttling
+                .map_or_else(|| Measured::absent(UNWATCHED), Instrument::figures),
         }
     }
 }

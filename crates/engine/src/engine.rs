@@ -128,7 +128,9 @@ impl Pair {
     ) -> Result<Reply, Trouble> {
         match self.hear(deadline, phase)? {
             (speaker, reply) if speaker == which => Ok(reply),
-            (speaker, _) => Err(lost(format!("{} spoke out of turn while {phase}", speaker.name()))),
+            (speaker, _) => {
+                Err(lost(format!("{} spoke out of turn while {phase}", speaker.name())))
+            }
         }
     }
 }
@@ -180,16 +182,18 @@ impl Engine {
         let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
         let mut refused = Vec::new();
         for cell in plan.cells().into_iter().chain(plan.controls()) {
-            let link = links.entry((cell.link, cell.family)).or_insert_with(|| {
-                links::raise(cell.link, cell.family).map(|_| ())
-            });
+            let link = links
+                .entry((cell.link, cell.family))
+                .or_insert_with(|| links::raise(cell.link, cell.family).map(|_| ()));
             let congestion = self.congestion.resolve(&cell.congestion);
             let congestion = named
                 .entry(congestion.clone())
                 .or_insert_with(|| CongestionChoice::may_set(&congestion));
             let path = match cell.send_path {
                 model::SendPath::Zerocopy => zerocopy.clone(),
-                model::SendPath::Send | model::SendPath::Staged | model::SendPath::Sendmsg => Ok(()),
+                model::SendPath::Send | model::SendPath::Staged | model::SendPath::Sendmsg => {
+                    Ok(())
+                }
             };
             let verdict = link
                 .clone()
@@ -268,7 +272,9 @@ impl Engine {
                 | Reply::Listening(_)
                 | Reply::Ready
                 | Reply::Finished(_)
-                | Reply::Failed { .. } => Err(out_of_turn(Which::Sender, "measuring the idle machine")),
+                | Reply::Failed { .. } => {
+                    Err(out_of_turn(Which::Sender, "measuring the idle machine"))
+                }
             }
         };
         match measure(self) {
@@ -277,7 +283,9 @@ impl Engine {
                 self.pair = None;
                 Err(EngineError::Interrupted)
             }
-            Err(Trouble::Failed(FailureKind::Unsupported, why)) => Err(EngineError::Unsupported(why)),
+            Err(Trouble::Failed(FailureKind::Unsupported, why)) => {
+                Err(EngineError::Unsupported(why))
+            }
             Err(Trouble::Failed(_, why)) => {
                 self.pair = None;
                 Err(EngineError::Ends(why))
@@ -307,7 +315,10 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::trial`].
-    pub fn checked_trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
+    pub fn checked_trial(
+        &mut self,
+        order: &TrialOrder,
+    ) -> Result<(Settings, Outcome), EngineError> {
         self.run(order, true)
     }
 

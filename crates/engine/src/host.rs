@@ -137,7 +137,9 @@ fn virtualization(signs: &kernel::machine::Virtualization) -> Measured<String> {
         Ok(true) => {
             let named = [&signs.hypervisor, &signs.product, &signs.vendor];
             let name = named.into_iter().find_map(|name| name.as_ref().ok()).cloned();
-            Measured::Value(name.unwrap_or_else(|| "a hypervisor that does not name itself".to_owned()))
+            Measured::Value(
+                name.unwrap_or_else(|| "a hypervisor that does not name itself".to_owned()),
+            )
         }
         Err(why) => Measured::absent(why.to_string()),
     }
@@ -160,9 +162,7 @@ fn accounting() -> Measured<String> {
 
 fn governor(frequency: &kernel::machine::Frequency) -> Measured<String> {
     match (&frequency.driver, &frequency.governors) {
-        (Ok(driver), Ok(governors)) => {
-            Measured::Value(format!("{driver}/{}", governors.join("+")))
-        }
+        (Ok(driver), Ok(governors)) => Measured::Value(format!("{driver}/{}", governors.join("+"))),
         (Err(why), _) | (_, Err(why)) => Measured::absent(why.to_string()),
     }
 }

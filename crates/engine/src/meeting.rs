@@ -101,7 +101,8 @@ impl Listener {
                 ));
             }
             let timeout_ms = if showing > 0 { 1 } else { 50 };
-            let accepted = self.socket.accept(Some(timeout_ms)).map_err(|error| error.to_string())?;
+            let accepted =
+                self.socket.accept(Some(timeout_ms)).map_err(|error| error.to_string())?;
             if let Some((socket, _)) = accepted {
                 if showing >= MOST_HANDSHAKES {
                     strangers += 1;

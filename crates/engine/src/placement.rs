@@ -101,8 +101,7 @@ mod tests {
 
     #[test]
     fn a_cpu_that_may_not_be_used_is_named_with_those_that_may() {
-        let error =
-            seat(&"0/7".parse().unwrap(), Threads::ONE, &[vec![0], vec![1]]).unwrap_err();
+        let error = seat(&"0/7".parse().unwrap(), Threads::ONE, &[vec![0], vec![1]]).unwrap_err();
         assert!(error.contains("CPU 7") && error.contains("0, 1"), "{error}");
     }
 

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use kernel::idle::{IdleClock, IdleSource};
 use kernel::pmu::{self, Answer};
-use kernel::socket::Socket;
 use kernel::snmp::Snmp;
+use kernel::socket::Socket;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
 use model::{Family, Instrument, Link, ReceivePath, SendPath};
@@ -172,27 +172,25 @@ fn instrument_state(instrument: Instrument) -> (State, String) {
         Instrument::ZcNotifications => (from_result(zerocopy()), String::new()),
         Instrument::Counters => {
             let answers = pmu::probe(&WANTED);
-            let hardware = answers.iter().filter(|(counter, _)| !counter.is_software());
             let mut refused = None;
-            for (_, answer) in hardware {
+            for (_, answer) in answers {
                 match answer {
                     Answer::Yes { .. } => return (State::Yes, String::new()),
-                    Answer::No(why) => refused = Some(State::from(why.clone())),
+                    Answer::No(why) => refused = Some(State::from(why)),
                     Answer::CouldNotTell(why) => {
                         refused = Some(State::Unknown { because: why.to_string() });
                     }
                 }
             }
-            let software = answers
-                .iter()
-                .any(|(counter, answer)| counter.is_software() && matches!(answer, Answer::Yes { .. }));
-            let note = if software { "software counters work" } else { "" };
+            let note = "context switches, migrations and CPU time come from the scheduler";
             (refused.unwrap_or(State::Yes), note.to_owned())
         }
         Instrument::CpuBusy => {
             let cpus = match cpu::allowed() {
                 Ok(cpus) => cpus,
-                Err(error) => return (State::Unknown { because: error.to_string() }, String::new()),
+                Err(error) => {
+                    return (State::Unknown { because: error.to_string() }, String::new());
+                }
             };
             match IdleClock::choose(cpus.cpus()) {
                 Err(why) => (State::from(why), String::new()),
@@ -231,7 +229,9 @@ fn settings(host: &Host) -> Vec<Item> {
                         format!(
                             "sudo sysctl net.ipv4.tcp_allowed_congestion_control=\"{allowed} {name}\""
                         ),
-                        format!("sudo sysctl net.ipv4.tcp_allowed_congestion_control=\"{allowed}\""),
+                        format!(
+                            "sudo sysctl net.ipv4.tcp_allowed_congestion_control=\"{allowed}\""
+                        ),
                     ),
                 };
                 let mut notes = Vec::new();

@@ -25,8 +25,8 @@ pub struct VerifyOptions {
 
 /// From 1 B to 1 MiB: powers of two, their neighbours, and some of no form at all.
 const SIZES: [u64; 27] = [
-    1, 2, 3, 7, 8, 9, 63, 64, 65, 511, 512, 513, 1000, 1448, 4095, 4096, 4097, 12_345, 16_384, 32_768,
-    65_535, 65_536, 65_537, 131_073, 262_144, 1_048_575, 1_048_576,
+    1, 2, 3, 7, 8, 9, 63, 64, 65, 511, 512, 513, 1000, 1448, 4095, 4096, 4097, 12_345, 16_384,
+    32_768, 65_535, 65_536, 65_537, 131_073, 262_144, 1_048_575, 1_048_576,
 ];
 
 impl Default for VerifyOptions {
@@ -120,14 +120,28 @@ fn verify_cell(engine: &mut Engine, cell: Cell, window: Nanos) -> Result<Verifie
     let (sent, received) = (&finished.sender.total, &finished.receiver.total);
     let whole = sent.messages.saturating_mul(cell.message.bytes().0);
     let fault = if received.wrong_bytes > 0 {
-        let first = received.first_wrong.map_or_else(String::new, |at| format!(", the first at byte {at} of its flow"));
-        Some(format!("{} of {} bytes are not what was sent{first}", received.wrong_bytes, received.received_bytes))
+        let first = received
+            .first_wrong
+            .map_or_else(String::new, |at| format!(", the first at byte {at} of its flow"));
+        Some(format!(
+            "{} of {} bytes are not what was sent{first}",
+            received.wrong_bytes, received.received_bytes
+        ))
     } else if received.received_bytes != sent.accepted_bytes {
-        Some(format!("{} bytes were accepted, {} arrived", sent.accepted_bytes, received.received_bytes))
+        Some(format!(
+            "{} bytes were accepted, {} arrived",
+            sent.accepted_bytes, received.received_bytes
+        ))
     } else if received.checked_bytes != received.received_bytes {
-        Some(format!("only {} of {} bytes were checked", received.checked_bytes, received.received_bytes))
+        Some(format!(
+            "only {} of {} bytes were checked",
+            received.checked_bytes, received.received_bytes
+        ))
     } else if sent.accepted_bytes != whole {
-        Some(format!("{} messages make {whole} bytes, {} were accepted", sent.messages, sent.accepted_bytes))
+        Some(format!(
+            "{} messages make {whole} bytes, {} were accepted",
+            sent.messages, sent.accepted_bytes
+        ))
     } else if sent.zerocopy_sends != sent.completed || sent.stray_ids > 0 {
         Some(format!(
             "{} zero-copy sends, {} completed, {} completions that nobody sent",

@@ -41,7 +41,7 @@ pub struct Watch<T> {
     pub end: Option<Snapshot<T>>,
     /// Moment and bytes at the two inner edges.
     pub inner: [(u64, u64); 2],
-    /// Time that the work at the edges took.
+    /// CPU time that the work at the edges took.
     pub edge_ns: u64,
 }
 
@@ -103,7 +103,7 @@ impl<T: Copy> Watch<T> {
 
     /// The window's start: the clocks last, so that the edge's own work lies before it.
     fn begin<'s>(&mut self, tally: T, bytes: u64, sockets: impl Iterator<Item = &'s Socket>) {
-        let entered = clock::monotonic_ns();
+        let entered = clock::thread_cpu_ns();
         if let Some(attached) = &mut self.attached {
             sockets.for_each(|socket| attached.flows.mark_flow(Edge::Start, socket));
             attached.counters.mark(Edge::Start, ());
@@ -113,18 +113,19 @@ impl<T: Copy> Watch<T> {
         let moment_ns = clock::monotonic_ns();
         self.start = Some(Snapshot { moment_ns, cpu_ns, tally });
         self.inner = [(moment_ns, bytes); 2];
-        self.edge_ns += moment_ns - entered;
+        self.edge_ns += cpu_ns - entered;
     }
 
     /// The window's end: the clocks first.
     fn finish<'s>(&mut self, tally: T, sockets: impl Iterator<Item = &'s Socket>) {
         let moment_ns = clock::monotonic_ns();
-        self.end = Some(Snapshot { moment_ns, cpu_ns: clock::thread_cpu_ns(), tally });
+        let cpu_ns = clock::thread_cpu_ns();
+        self.end = Some(Snapshot { moment_ns, cpu_ns, tally });
         if let Some(attached) = &mut self.attached {
             attached.rusage.mark(Edge::End, ());
             attached.counters.mark(Edge::End, ());
             sockets.for_each(|socket| attached.flows.mark_flow(Edge::End, socket));
         }
-        self.edge_ns += clock::monotonic_ns() - moment_ns;
+        self.edge_ns += clock::thread_cpu_ns() - cpu_ns;
     }
 }

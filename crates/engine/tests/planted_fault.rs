@@ -1,6 +1,6 @@
 //! A path that uses a slot again before the kernel has let go of it sends bytes that were rewritten meanwhile.
 //! The content check must catch that, and must find nothing wrong with the path that waits.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on should stop where it stands")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -74,7 +74,8 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
     }
     let gate = Arc::new(Gate::default());
     let message =
-        Message::new(MessageSize::new(65_536).unwrap(), Fields::EIGHT, Layout::Scattered, 4096).unwrap();
+        Message::new(MessageSize::new(65_536).unwrap(), Fields::EIGHT, Layout::Scattered, 4096)
+            .unwrap();
     let pattern = Pattern::new(&[5; 16], 0);
     let sending = {
         let gate = Arc::clone(&gate);
@@ -117,7 +118,11 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
 fn a_path_that_uses_a_slot_again_too_early_is_caught() {
     let Some((sent, received)) = check::<Hasty>() else { return };
     assert_eq!(received.received_bytes, sent.accepted_bytes);
-    assert!(received.wrong_bytes > 0, "the planted fault went unnoticed over {} bytes", received.checked_bytes);
+    assert!(
+        received.wrong_bytes > 0,
+        "the planted fault went unnoticed over {} bytes",
+        received.checked_bytes
+    );
     assert!(received.first_wrong.is_some());
 }
 

@@ -1,5 +1,5 @@
 //! The worker's loop allocates nothing, on any path, from the start to the end of the drain.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on should stop where it stands")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -38,7 +38,8 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
     let (client, server) = connected();
     let gate = Arc::new(Gate::default());
     let message =
-        Message::new(MessageSize::new(4096).unwrap(), Fields::EIGHT, Layout::Scattered, 4096).unwrap();
+        Message::new(MessageSize::new(4096).unwrap(), Fields::EIGHT, Layout::Scattered, 4096)
+            .unwrap();
     let options = SendOptions { so_zerocopy: true, slots: 8 };
     let sending = {
         let gate = Arc::clone(&gate);
@@ -60,7 +61,8 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
     let receiving = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let mut flows = [ReceiveFlow { path: Recv::open(server, true).unwrap(), content: Unread }];
+            let mut flows =
+                [ReceiveFlow { path: Recv::open(server, true).unwrap(), content: Unread }];
             let mut buffer = vec![0; 131_072];
             let mut watch = Watch::open(level, 1);
             let mut tally = ReceiveTally::default();

@@ -171,7 +171,10 @@ fn ipv6() {
     let cell = "send=sendmsg message_bytes=4096 threads=1 family=ipv6";
     match engine.trial(&order(cell, 50)).unwrap() {
         (_, Outcome::Finished(finished)) => {
-            assert_eq!(finished.sender.total.accepted_bytes, finished.receiver.total.received_bytes);
+            assert_eq!(
+                finished.sender.total.accepted_bytes,
+                finished.receiver.total.received_bytes
+            );
         }
         (_, Outcome::Failed(failure)) => {
             assert_eq!(failure.kind, FailureKind::Unsupported, "{}", failure.why);
@@ -280,10 +283,9 @@ impl Spoken {
     }
 
     fn finished(&mut self) -> Report {
-        match self.reply() {
-            Reply::Finished(report) => *report,
-            other => panic!("{other:?}"),
-        }
+        let reply = self.reply();
+        let Reply::Finished(report) = reply else { panic!("{reply:?}") };
+        *report
     }
 }
 
@@ -340,7 +342,10 @@ fn strangers() {
     let Report::Received { side, .. } = receiver.finished() else { panic!("wrong report") };
     let Report::Sent { side: sent, .. } = sender.finished() else { panic!("wrong report") };
     assert_eq!(side.strangers, 3);
-    assert_eq!(side.total.received_bytes, sent.total.accepted_bytes, "no stranger's byte is counted");
+    assert_eq!(
+        side.total.received_bytes, sent.total.accepted_bytes,
+        "no stranger's byte is counted"
+    );
     for stranger in [wrong, silent, beyond] {
         let mut byte = [0];
         let refused = stranger.read_exact(&mut byte, Instant::now() + Duration::from_secs(5));
@@ -392,7 +397,10 @@ fn children_of(parent: u32) -> Vec<u32> {
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         let Ok(status) = std::fs::read_to_string(entry.path().join("status")) else { continue };
-        if status.lines().any(|line| line.strip_prefix("PPid:").is_some_and(|p| p.trim() == parent.to_string())) {
+        if status
+            .lines()
+            .any(|line| line.strip_prefix("PPid:").is_some_and(|p| p.trim() == parent.to_string()))
+        {
             children.push(pid);
         }
     }

@@ -27,6 +27,7 @@ pub mod snmp;
 pub mod socket;
 pub mod stat;
 pub mod tcp_info;
+pub mod thread_sched;
 pub mod topology;
 pub mod usage;
 pub mod yardstick;

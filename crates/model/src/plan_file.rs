@@ -264,7 +264,7 @@ mod tests {
         let error = wrong("[measure]\nwindow = 250\n");
         assert!(error.why.contains("such as 250ms"), "{error}");
         assert_eq!(wrong("factors = 3\n").line, 1);
-        assert_eq!(wrong("a = [\n\n").why.is_empty(), false);
+        assert!(!wrong("a = [\n\n").why.is_empty());
         assert!(wrong("[factors]\nthreads = []\n").why.contains("no value"));
         assert!(wrong("[factors]\nthreads = [1, 1]\n").why.contains("twice"));
         assert!(wrong("[factors]\nthreads = [{a=1}]\n").why.contains("type"));

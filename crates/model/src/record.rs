@@ -184,7 +184,7 @@ pub struct Side<T> {
     pub snmp: Measured<SnmpFacts>,
     /// Strangers refused at the data port.
     pub strangers: u64,
-    /// What the instruments' work at the edges of the window took, all workers together.
+    /// CPU time of the instruments' work at the edges of the window, all workers together.
     pub edge_ns: Nanos,
     /// Highest resident memory of this end so far.
     pub peak_rss_bytes: Bytes,
@@ -377,11 +377,11 @@ pub struct Counters {
     pub cache_misses: Measured<Count>,
     /// The raw event behind `cache_misses`.
     pub cache_misses_event: Measured<String>,
-    /// Context switches.
+    /// Context switches, as the kernel accounts them (`getrusage`).
     pub context_switches: Measured<Count>,
-    /// Migrations to another CPU.
+    /// Migrations to another CPU (`/proc/thread-self/sched`).
     pub migrations: Measured<Count>,
-    /// CPU time in nanoseconds, as the counters' own clock has it.
+    /// CPU time in nanoseconds (`CLOCK_THREAD_CPUTIME_ID`).
     pub task_clock_ns: Measured<Count>,
 }
 

@@ -74,9 +74,7 @@ pub(crate) fn sum(flows: &[(TcpInfo, TcpInfo)]) -> TcpFacts {
     ) -> Option<u64> {
         flows
             .iter()
-            .map(|(start, end)| {
-                Some(field(end)?.into().saturating_sub(field(start)?.into()))
-            })
+            .map(|(start, end)| Some(field(end)?.into().saturating_sub(field(start)?.into())))
             .sum()
     }
     TcpFacts {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use kernel::machine::{CgroupCpu, LIVE, Throttled};
 use kernel::Unavailable;
+use kernel::machine::{CgroupCpu, LIVE, Throttled};
 use model::{Instrument as Name, Measured};
 
 use super::{Edge, Instrument, Scope};
