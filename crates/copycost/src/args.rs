@@ -49,7 +49,7 @@ pub(crate) struct RunArguments {
     pub(crate) preset: Option<String>,
     #[command(flatten)]
     pub(crate) flags: PlanFlags,
-    /// Where to write [default: copycost-runs/<time>-<host>]
+    /// Where to write; without it copycost-runs/TIME-HOST
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with a run that was interrupted; budget, precision and rounds may differ

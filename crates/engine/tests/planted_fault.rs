@@ -1,6 +1,10 @@
 //! A path that uses a slot again before the kernel has let go of it sends bytes that were rewritten meanwhile.
 //! The content check must catch that, and must find nothing wrong with the path that waits.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on should stop where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop where it stands"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

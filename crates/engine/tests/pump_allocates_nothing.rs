@@ -1,5 +1,9 @@
 //! The worker's loop allocates nothing, on any path, from the start to the end of the drain.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on should stop where it stands")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop where it stands"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -90,8 +90,9 @@ impl FromStr for Cell {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut cell = Self::default();
         for part in text.split_whitespace() {
-            let (key, value) =
-                part.split_once('=').ok_or_else(|| format!("\"{part}\" in a cell's id is no key=value"))?;
+            let (key, value) = part
+                .split_once('=')
+                .ok_or_else(|| format!("\"{part}\" in a cell's id is no key=value"))?;
             cell.set(Factor::of_id_key(key)?, value)?;
         }
         Ok(cell)
@@ -126,8 +127,8 @@ mod tests {
     #[test]
     fn every_factor_survives_an_id_at_a_value_that_is_not_its_default() {
         let texts = [
-            "zerocopy", "recv", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536", "131072", "9",
-            "on", "message", "ipv6", "off", "0-1/2-3", "2", "none",
+            "zerocopy", "recv", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
+            "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();

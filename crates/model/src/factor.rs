@@ -170,8 +170,22 @@ fn list<T: Item + PartialEq + std::fmt::Display>(text: &str) -> Result<Vec<T>, S
 
 macro_rules! not_ranged { ($( $type:ty ),+) => { $( impl NotRanged for $type {} )+ }; }
 not_ranged!(
-    SendPath, ReceivePath, Link, Threads, Flows, Fields, Layout, Congestion, Switch, SocketBuffer, Ring,
-    ReceiveBuffer, Family, Replica, Placement, Watch
+    SendPath,
+    ReceivePath,
+    Link,
+    Threads,
+    Flows,
+    Fields,
+    Layout,
+    Congestion,
+    Switch,
+    SocketBuffer,
+    Ring,
+    ReceiveBuffer,
+    Family,
+    Replica,
+    Placement,
+    Watch
 );
 
 factors! {

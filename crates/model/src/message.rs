@@ -32,9 +32,15 @@ impl Message {
     ///
     /// # Errors
     /// A message smaller than its number of fields, or one whose slot does not fit the address space.
-    pub fn new(size: MessageSize, fields: Fields, layout: Layout, page: usize) -> Result<Self, String> {
+    pub fn new(
+        size: MessageSize,
+        fields: Fields,
+        layout: Layout,
+        page: usize,
+    ) -> Result<Self, String> {
         let count = fields.get() as usize;
-        let too_large = || format!("a message of {size} bytes in {count} fields does not fit this machine");
+        let too_large =
+            || format!("a message of {size} bytes in {count} fields does not fit this machine");
         let bytes = usize::try_from(size.bytes().0).map_err(|_| too_large())?;
         if bytes < count {
             return Err(format!(

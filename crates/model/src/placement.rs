@@ -60,7 +60,9 @@ impl fmt::Display for Placement {
             Self::Split => f.write_str("split"),
             Self::Same => f.write_str("same"),
             Self::None => f.write_str("none"),
-            Self::Cpus { senders, receivers } => write!(f, "{}/{}", ranges(senders), ranges(receivers)),
+            Self::Cpus { senders, receivers } => {
+                write!(f, "{}/{}", ranges(senders), ranges(receivers))
+            }
         }
     }
 }

@@ -79,8 +79,10 @@ impl Plan {
         let mut factors = FactorLists::default();
         let paper_sizes = [64, 512, 4096, 65_536];
         factors.send_path = vec![SendPath::Send, SendPath::Sendmsg, SendPath::Zerocopy];
-        factors.message = paper_sizes.into_iter().filter_map(crate::values::MessageSize::new).collect();
-        factors.threads = [1, 2, 4, 8].into_iter().filter_map(crate::values::Threads::new).collect();
+        factors.message =
+            paper_sizes.into_iter().filter_map(crate::values::MessageSize::new).collect();
+        factors.threads =
+            [1, 2, 4, 8].into_iter().filter_map(crate::values::Threads::new).collect();
         let mut measure = Measure {
             window: Nanos::ms(250),
             warmup: Nanos::ms(100),
@@ -117,7 +119,8 @@ impl Plan {
                 measure.controls = false;
             }
             Preset::BreakEven => {
-                factors.message = (6..=20).filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
+                factors.message =
+                    (6..=20).filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
                 factors.threads = vec![crate::values::Threads::ONE];
             }
         }
@@ -145,7 +148,8 @@ impl Plan {
                 .filter(|cell| path(cell.send_path))
                 .min_by_key(|cell| (cell.threads, std::cmp::Reverse(cell.message)))
         };
-        let copying = steady(|p| p == SendPath::Sendmsg).or_else(|| steady(|p| p != SendPath::Zerocopy));
+        let copying =
+            steady(|p| p == SendPath::Sendmsg).or_else(|| steady(|p| p != SendPath::Zerocopy));
         if let Some(cell) = copying.or_else(|| cells.first()) {
             controls.push(Cell { watch: Watch::None, ..cell.clone() });
             if let Some(replica) = Replica::new(cell.replica.get() + 1) {
@@ -237,8 +241,13 @@ impl Plan {
         if self.measure.max_time == Some(Nanos(0)) {
             return Err("max-time must be more than nothing".to_owned());
         }
-        if self.measure.rounds.is_none() && self.measure.precision.is_none() && self.measure.max_time.is_none() {
-            return Err("nothing would end this run; give rounds, a precision or max-time".to_owned());
+        if self.measure.rounds.is_none()
+            && self.measure.precision.is_none()
+            && self.measure.max_time.is_none()
+        {
+            return Err(
+                "nothing would end this run; give rounds, a precision or max-time".to_owned()
+            );
         }
         Ok(())
     }

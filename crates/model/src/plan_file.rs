@@ -53,10 +53,14 @@ impl Reader<'_> {
             DeValue::Integer(number) => Ok(number.to_string()),
             DeValue::Float(number) => Ok(number.to_string()),
             DeValue::Boolean(switch) => Ok(switch.to_string()),
-            other @ (DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_)) => Err(self.error(
-                value.span(),
-                format!("{key} takes a text or a number, not a value of type {}", other.type_str()),
-            )),
+            other @ (DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_)) => Err(self
+                .error(
+                    value.span(),
+                    format!(
+                        "{key} takes a text or a number, not a value of type {}",
+                        other.type_str()
+                    ),
+                )),
         }
     }
 
@@ -64,7 +68,8 @@ impl Reader<'_> {
     fn list(&self, key: &str, value: Value) -> Result<String, PlanError> {
         match value.get_ref() {
             DeValue::Array(items) => {
-                let texts: Result<Vec<_>, _> = items.iter().map(|item| self.scalar(key, item)).collect();
+                let texts: Result<Vec<_>, _> =
+                    items.iter().map(|item| self.scalar(key, item)).collect();
                 let texts = texts?;
                 if texts.is_empty() {
                     return Err(self.error(value.span(), format!("{key} names no value")));
@@ -82,7 +87,13 @@ impl Reader<'_> {
 
     fn table<'a, 'i>(&self, key: &str, value: Value<'a, 'i>) -> Result<&'a DeTable<'i>, PlanError> {
         value.get_ref().as_table().ok_or_else(|| {
-            self.error(value.span(), format!("{key} is a table, written [{key}]; this is a {}", value.get_ref().type_str()))
+            self.error(
+                value.span(),
+                format!(
+                    "{key} is a table, written [{key}]; this is a {}",
+                    value.get_ref().type_str()
+                ),
+            )
         })
     }
 }
@@ -92,7 +103,16 @@ const TOP: &[&str] = &["preset", "label", "factors", "measure", "thresholds"];
 impl Measure {
     /// The keys in a plan file; with a hyphen for the underscore they are the flags.
     pub const KEYS: &'static [&'static str] = &[
-        "window", "warmup", "tail", "precision", "min_rounds", "rounds", "max_time", "margin", "seed", "controls",
+        "window",
+        "warmup",
+        "tail",
+        "precision",
+        "min_rounds",
+        "rounds",
+        "max_time",
+        "margin",
+        "seed",
+        "controls",
     ];
 
     /// Sets a key from text; `none` takes away precision, rounds or max_time.
@@ -103,7 +123,8 @@ impl Measure {
         fn optional<T: std::str::FromStr>(text: &str) -> Result<Option<T>, T::Err> {
             if text.trim() == "none" { Ok(None) } else { text.parse().map(Some) }
         }
-        let number = |why: std::num::ParseIntError| format!("\"{text}\" is no whole number ({why})");
+        let number =
+            |why: std::num::ParseIntError| format!("\"{text}\" is no whole number ({why})");
         match key {
             "window" => self.window = text.parse()?,
             "warmup" => self.warmup = text.parse()?,
@@ -147,8 +168,9 @@ impl Plan {
     /// The first thing that is wrong, with line and column.
     pub fn from_toml(text: &str) -> Result<Self, PlanError> {
         let reader = Reader { text };
-        let document = DeTable::parse(text)
-            .map_err(|error| reader.error(error.span().unwrap_or(0..0), error.message().to_owned()))?;
+        let document = DeTable::parse(text).map_err(|error| {
+            reader.error(error.span().unwrap_or(0..0), error.message().to_owned())
+        })?;
         let document = document.get_ref();
         for key in document.keys() {
             if !TOP.contains(&key.get_ref().as_ref()) {
@@ -157,9 +179,10 @@ impl Plan {
         }
         let preset = match document.get("preset") {
             None => Preset::Default,
-            Some(value) => {
-                reader.scalar("preset", value)?.parse().map_err(|why: String| reader.error(value.span(), why))?
-            }
+            Some(value) => reader
+                .scalar("preset", value)?
+                .parse()
+                .map_err(|why: String| reader.error(value.span(), why))?,
         };
         let mut plan = Self::preset(preset);
         if let Some(value) = document.get("label") {
@@ -178,7 +201,9 @@ impl Plan {
             for (key, value) in reader.table("measure", value)? {
                 let name = key.get_ref().replace('-', "_");
                 if !Measure::KEYS.contains(&name.as_str()) {
-                    return Err(reader.error(key.span(), unknown("key of [measure]", &name, Measure::KEYS)));
+                    return Err(
+                        reader.error(key.span(), unknown("key of [measure]", &name, Measure::KEYS))
+                    );
                 }
                 let set = plan.measure.set(&name, &reader.scalar(&name, value)?);
                 set.map_err(|why| reader.error(value.span(), format!("{name}: {why}")))?;
@@ -188,7 +213,9 @@ impl Plan {
             for (key, value) in reader.table("thresholds", value)? {
                 let name = key.get_ref().replace('-', "_");
                 if !Thresholds::KEYS.contains(&name.as_str()) {
-                    return Err(reader.error(key.span(), unknown("threshold", &name, Thresholds::KEYS)));
+                    return Err(
+                        reader.error(key.span(), unknown("threshold", &name, Thresholds::KEYS))
+                    );
                 }
                 let set = plan.thresholds.set(&name, &reader.scalar(&name, value)?);
                 set.map_err(|why| reader.error(value.span(), format!("{name}: {why}")))?;
@@ -210,12 +237,14 @@ impl Plan {
         line("label", quoted(&self.label));
         text.push_str("\n[factors]\n");
         for factor in Factor::ALL {
-            let values: Vec<_> = self.factors.get(*factor).iter().map(|value| quoted(value)).collect();
+            let values: Vec<_> =
+                self.factors.get(*factor).iter().map(|value| quoted(value)).collect();
             let _ = writeln!(text, "{} = [{}]", factor.key(), values.join(", "));
         }
         text.push_str("\n[measure]\n");
         for key in Measure::KEYS {
-            let _ = writeln!(text, "{key} = {}", quoted(&self.measure.get(key).unwrap_or_default()));
+            let _ =
+                writeln!(text, "{key} = {}", quoted(&self.measure.get(key).unwrap_or_default()));
         }
         text.push_str("\n[thresholds]\n");
         for key in Thresholds::KEYS {

@@ -536,8 +536,13 @@ mod tests {
 
     #[test]
     fn a_tally_between_two_edges_is_what_lies_between_them() {
-        let early = SendTally { messages: 3, calls: Calls { sendmsg: 4, ..Calls::default() }, ..SendTally::default() };
-        let late = SendTally { messages: 10, calls: Calls { sendmsg: 14, ..Calls::default() }, ..early };
+        let early = SendTally {
+            messages: 3,
+            calls: Calls { sendmsg: 4, ..Calls::default() },
+            ..SendTally::default()
+        };
+        let late =
+            SendTally { messages: 10, calls: Calls { sendmsg: 14, ..Calls::default() }, ..early };
         let between = late.since(&early);
         assert_eq!((between.messages, between.calls.sendmsg), (7, 10));
         let mut sum = between;

@@ -8,20 +8,44 @@ use serde::{Deserialize, Serialize};
 
 /// A number of bytes.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
 /// A length of time in nanoseconds.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Nanos(pub u64);
 
 /// A share of a whole: 0.03 is 3 %.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Share(pub f64);
 
@@ -156,7 +180,9 @@ impl FromStr for Nanos {
     /// Times as people write them: `250ms`, `10s`, `5m`, `1.5s`; a bare number is refused.
     fn from_str(text: &str) -> Result<Self, String> {
         let (number, unit) = split_number(text.trim());
-        let wrong = || format!("\"{text}\" is no time; write a number and a unit, such as 250ms, 10s or 5m");
+        let wrong = || {
+            format!("\"{text}\" is no time; write a number and a unit, such as 250ms, 10s or 5m")
+        };
         if number.is_empty() {
             return Err(wrong());
         }
@@ -214,7 +240,18 @@ mod tests {
 
     #[test]
     fn malformed_sizes_are_refused_with_the_text_that_was_wrong() {
-        for text in ["", "-1", "four", "64XB", "1.0001k", "99999999999999999999", "0x40", "1e3", ".", "1.2.3"] {
+        for text in [
+            "",
+            "-1",
+            "four",
+            "64XB",
+            "1.0001k",
+            "99999999999999999999",
+            "0x40",
+            "1e3",
+            ".",
+            "1.2.3",
+        ] {
             let error = text.parse::<Bytes>().unwrap_err();
             assert!(error.contains(&format!("\"{text}\"")), "{error}");
         }

@@ -24,7 +24,10 @@ fn count(what: &str, text: &str, limit: u32) -> Result<u32, String> {
         _ if text.trim().bytes().all(|b| b.is_ascii_digit()) && !text.trim().is_empty() => {
             Err(format!("{what} must be at most {limit}, not {}", text.trim()))
         }
-        _ => Err(format!("\"{}\" is no number of {what}; write a whole number from 1 to {limit}", text.trim())),
+        _ => Err(format!(
+            "\"{}\" is no number of {what}; write a whole number from 1 to {limit}",
+            text.trim()
+        )),
     }
 }
 
@@ -100,7 +103,10 @@ impl MessageSize {
     fn powers(low: Self, high: Self) -> Result<Vec<Self>, String> {
         for end in [low, high] {
             if !end.0.0.is_power_of_two() {
-                return Err(format!("a range of sizes goes by powers of two; {} bytes is none", end.0.0));
+                return Err(format!(
+                    "a range of sizes goes by powers of two; {} bytes is none",
+                    end.0.0
+                ));
             }
         }
         if low > high {
@@ -268,7 +274,10 @@ mod tests {
     #[test]
     fn a_range_goes_by_powers_of_two() {
         let sizes = MessageSize::list("64B..1KiB").unwrap();
-        assert_eq!(sizes.iter().map(|s| s.bytes().0).collect::<Vec<_>>(), [64, 128, 256, 512, 1024]);
+        assert_eq!(
+            sizes.iter().map(|s| s.bytes().0).collect::<Vec<_>>(),
+            [64, 128, 256, 512, 1024]
+        );
         assert!(MessageSize::list("100..200").is_err());
         assert!(MessageSize::list("1KiB..64").unwrap_err().contains("backwards"));
     }
