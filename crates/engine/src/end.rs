@@ -33,9 +33,6 @@ pub fn main() -> ExitCode {
     if let Err(error) = alone {
         return complain(&error.to_string());
     }
-    // The coordinator's few wake-ups should be on time among workers that fill every CPU. Without the
-    // privilege it stays as it is, and late edges are marked.
-    let _ = process::raise_priority(-15);
     let _ = kernel::limits::raise_open_files();
     let (orders, is_over) = read_orders();
     match (End { output, crew: None, is_over }).obey(&orders) {
@@ -126,7 +123,14 @@ impl End {
                     None => return Err("told to run before anything was prepared".to_owned()),
                     Some(crew) => {
                         let is_over = Arc::clone(&self.is_over);
-                        match crew.run(&times, &move || is_over.load(Ordering::SeqCst)) {
+                        // The coordinator's few wake-ups should be on time among workers that fill every CPU. The
+                        // workers are there already and keep the priority that the user gave. Without the
+                        // privilege it stays as it is, and late edges are marked.
+                        let usual = process::nice();
+                        let _ = process::set_nice(usual.saturating_sub(15));
+                        let ran = crew.run(&times, &move || is_over.load(Ordering::SeqCst));
+                        let _ = process::set_nice(usual);
+                        match ran {
                             Ok(report) => self.reply(&Reply::Finished(Box::new(report)))?,
                             Err(broken) => self.fail(broken)?,
                         }

@@ -170,9 +170,16 @@ pub fn page_size() -> usize {
     usize::try_from(answer).unwrap_or(4096)
 }
 
-/// Lets the calling thread be scheduled before others (a nice value, −20 the most urgent); false where it may
-/// not, which is the rule without CAP_SYS_NICE.
-pub fn raise_priority(nice: i32) -> bool {
+/// The calling thread's nice value, −20 the most urgent. Threads that it starts inherit it.
+pub fn nice() -> i32 {
+    // −1 is a nice value too, so that only errno could tell a failure, and there is none for oneself (getpriority(2)).
+    // SAFETY: no pointers are passed.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// Sets the calling thread's nice value; false where it may not, which is the rule without CAP_SYS_NICE when
+/// it would become more urgent.
+pub fn set_nice(nice: i32) -> bool {
     // On Linux the nice value belongs to a thread, and 0 means the calling one (setpriority(2)).
     // SAFETY: no pointers are passed.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) == 0 }
@@ -274,7 +281,11 @@ mod tests {
 
     #[test]
     fn lowering_ones_priority_is_always_allowed() {
-        std::thread::spawn(|| assert!(raise_priority(19))).join().unwrap();
+        let lowered = || {
+            assert!(set_nice(19));
+            assert_eq!(nice(), 19);
+        };
+        std::thread::spawn(lowered).join().unwrap();
     }
 
     #[test]
