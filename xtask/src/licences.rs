@@ -94,7 +94,8 @@ fn one(words: &[&str], at: &mut usize) -> bool {
     let mut allowed = ALLOWED.contains(word);
     if words.get(*at) == Some(&"WITH") {
         // An exception only ever permits more; the two that our dependencies use.
-        allowed &= matches!(words.get(*at + 1), Some(&"LLVM-exception" | &"Classpath-exception-2.0"));
+        allowed &=
+            matches!(words.get(*at + 1), Some(&"LLVM-exception" | &"Classpath-exception-2.0"));
         *at += 2;
     }
     allowed
@@ -117,7 +118,9 @@ mod tests {
         ] {
             assert!(is_allowed(good), "{good}");
         }
-        for bad in ["GPL-3.0-only", "MIT AND GPL-3.0-only", "", "(MIT", "MIT WITH strange-exception"] {
+        for bad in
+            ["GPL-3.0-only", "MIT AND GPL-3.0-only", "", "(MIT", "MIT WITH strange-exception"]
+        {
             assert!(!is_allowed(bad), "{bad}");
         }
     }

@@ -100,10 +100,11 @@ fn is_throttled<T>(side: &Side<T>) -> bool {
     side.throttled_us.value().is_some_and(|us| *us > 0)
 }
 
-/// Segments sent again: as the namespace counts them, or else as the flows do.
+/// Segments sent again: as the flows count them between the edges of their windows, or else as the namespace does, whose
+/// span begins some milliseconds earlier and which counts everybody's.
 pub(crate) fn retransmits<T>(side: &Side<T>) -> Option<u64> {
     let of_flows = |tcp: &TcpFacts| tcp.retransmits;
-    side.snmp.value().map(|snmp| snmp.retransmits).or_else(|| side.tcp.value().map(of_flows))
+    side.tcp.value().map(of_flows).or_else(|| side.snmp.value().map(|snmp| snmp.retransmits))
 }
 
 /// Nanoseconds of all CPUs.

@@ -74,7 +74,7 @@ metrics! {
     ReceiverCpuNsPerKib = "receiver_cpu_ns_per_kib", Log, Low;
     /// CPU time of both ends a KiB, in ns; absent when one side is.
     EndsCpuNsPerKib = "ends_cpu_ns_per_kib", Log, Low;
-    /// Busy time of all CPUs in use a KiB received, less what they do when idle, in ns.
+    /// Busy time of all CPUs in use a KiB received, less what they do when idle, in ns; observed from up to 30 ms before the window, at the window's goodput.
     MachineCpuNsPerKib = "machine_cpu_ns_per_kib", Log, Low;
     /// Softirq time of all CPUs in use a KiB received, in ns.
     SoftirqNsPerKib = "softirq_ns_per_kib", Linear, Low;

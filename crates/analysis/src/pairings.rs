@@ -129,17 +129,20 @@ impl Pairings {
             for (cell, logs) in logs {
                 logs_of[*cell] = Some(*logs);
             }
+            // Twins of one block share its drift, and may share a trial: their mean is one observation.
+            let mut twins = AllLogRatios::default();
             for Pairing { cell, against, into } in &pairings.of_block[*block] {
                 let (Some(cell), Some(against)) = (&logs_of[*cell], &logs_of[*against]) else {
                     continue;
                 };
                 let collected = match into {
                     Into::Path(place) => &mut pairings.paths[*place].3,
-                    Into::Replicas => &mut pairings.replicas,
+                    Into::Replicas => &mut twins,
                     Into::Watch => &mut pairings.watch,
                 };
                 collected.push(cell, against);
             }
+            pairings.replicas.push_mean_of(&twins);
             for (cell, _) in logs {
                 logs_of[*cell] = None;
             }
@@ -182,8 +185,8 @@ impl Pairings {
 
     /// What equal cells differ by (A/A comparison), and whether that is nothing.
     ///
-    /// The twins are equivalent where goodput and, if there, CPU pass two one-sided tests against the larger one of the
-    /// plan's margin and the figure's own floor.
+    /// The twins are equivalent where goodput and, if there, CPU pass two one-sided tests against the plan's margin. A
+    /// floor wider than the margin cannot show that, and is no sign of a difference either.
     pub(crate) fn noise_floor(&self, margin: Share) -> Measured<NoiseFloor> {
         let goodput = self.replicas.of(Metric::GoodputGbps);
         let Measured::Value(estimate) = goodput.ratio() else {
@@ -196,8 +199,7 @@ impl Pairings {
         };
         let ends_cpu = self.replicas.of(Metric::EndsCpuNsPerKib);
         let is_equivalent = |moments: &Moments| {
-            let floor = moments.half_interval().unwrap_or(0.0);
-            moments.p_outside(floor.max(margin.0.ln_1p())).is_none_or(|p| p < SIGNIFICANCE)
+            moments.p_outside(margin.0.ln_1p()).is_none_or(|p| p < SIGNIFICANCE)
         };
         Measured::Value(NoiseFloor {
             goodput: estimate,

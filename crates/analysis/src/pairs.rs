@@ -210,6 +210,16 @@ impl AllLogRatios {
         }
     }
 
+    /// Takes the mean of other log-ratios in as one observation.
+    pub(crate) fn push_mean_of(&mut self, others: &Self) {
+        for (log_ratios, others) in self.0.iter_mut().zip(&others.0) {
+            log_ratios.is_undefined |= others.is_undefined;
+            if !others.moments.is_empty() {
+                log_ratios.moments.push(others.moments.mean());
+            }
+        }
+    }
+
     /// The log-ratios of one of [`RATIO_METRICS`].
     pub(crate) fn of(&self, metric: Metric) -> LogRatios {
         let place = RATIO_METRICS.iter().position(|other| *other == metric);

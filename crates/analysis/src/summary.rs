@@ -184,7 +184,8 @@ pub struct NoiseFloor {
     pub ends_cpu: Measured<Estimate>,
     /// Half-width of the goodput interval as a share: differences below it cannot be seen here.
     pub half_width: f64,
-    /// Whether the twins are equivalent within that floor and the plan's margin.
+    /// Whether the twins are shown to be equivalent within the plan's margin. False is no sign of a difference where the
+    /// half-width is above the margin: then nothing that small can be shown here.
     pub equivalent: bool,
 }
 

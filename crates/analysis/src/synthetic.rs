@@ -347,6 +347,9 @@ impl TrialBuilder {
             receiver.strangers = 1;
         }
         if self.has(Mark::Retransmits) {
+            if let Measured::Value(tcp) = &mut sender.tcp {
+                tcp.retransmits = 3;
+            }
             sender.snmp = Measured::Value(SnmpFacts {
                 retransmits: 3,
                 fast: 2,

@@ -23,10 +23,14 @@ pub(crate) struct Known<'a> {
 /// Instruments that cost more than this share are warned of: the figure that the project holds itself to.
 const INSTRUMENT_LIMIT: f64 = 0.01;
 
+/// An interval of a greater half-width than this says nothing that a reader could use.
+const USEFUL_WIDTH: f64 = 1.0;
+
 /// The warnings, in order of weight.
 pub(crate) fn warnings(known: &Known<'_>) -> Vec<String> {
-    let all: [fn(&Known<'_>) -> Option<String>; 13] = [
+    let all: [fn(&Known<'_>) -> Option<String>; 14] = [
         without_valid_trial,
+        not_reached,
         ended_early,
         preliminary,
         imprecise,
@@ -43,19 +47,37 @@ pub(crate) fn warnings(known: &Known<'_>) -> Vec<String> {
     all.iter().filter_map(|warning| warning(known)).collect()
 }
 
+/// Cells of the plan, controls left out, in which every attempt was void.
 fn without_valid_trial(known: &Known<'_>) -> Option<String> {
     let run = known.run;
-    let (cell, why) = run.without_valid_trial.first_key_value()?;
     if run.trials == 0 {
         return Some("nothing was measured yet; go on with --resume".to_owned());
     }
+    let void = |estimate: &&CellEstimates| {
+        !estimate.control && estimate.trials == 0 && estimate.void_trials > 0
+    };
+    let ids: BTreeSet<String> =
+        known.estimates.iter().filter(void).map(|estimate| estimate.cell.id()).collect();
+    let cell = ids.first()?;
+    let why = run.without_valid_trial.get(cell).map_or("no reason is known", String::as_str);
     if run.void_trials == run.trials {
         return Some(format!("no trial is valid, so there is no figure at all: {why}"));
     }
-    match run.without_valid_trial.len() {
+    match ids.len() {
         1 => Some(format!("no valid trial of {cell}: {why}")),
         n => Some(format!("{n} cells have no valid trial, among them {cell}: {why}")),
     }
+}
+
+/// Cells of the plan, controls left out, whose turn did not come.
+fn not_reached(known: &Known<'_>) -> Option<String> {
+    let unreached = |estimate: &&CellEstimates| {
+        !estimate.control && estimate.trials == 0 && estimate.void_trials == 0
+    };
+    let cells = known.estimates.iter().filter(unreached).count();
+    let were = if cells == 1 { "1 cell was" } else { &format!("{cells} cells were") };
+    (cells > 0 && known.run.trials > 0)
+        .then(|| format!("{were} not reached yet; go on with --resume"))
 }
 
 fn ended_early(known: &Known<'_>) -> Option<String> {
@@ -96,7 +118,7 @@ fn imprecise(known: &Known<'_>) -> Option<String> {
         .filter_map(|estimate| Some((width(estimate)?, &estimate.cell)))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let named = widest
-        .map(|(width, cell)| format!(", the widest ±{} ({cell})", percent(width)))
+        .map(|(width, cell)| format!(", the widest {} ({cell})", width_in_words(width)))
         .unwrap_or_default();
     let (missed, cells) = (missed.len(), known.run.cells);
     (missed > 0).then(|| {
@@ -225,10 +247,19 @@ fn congestion(known: &Known<'_>) -> Option<String> {
 
 fn noise(known: &Known<'_>) -> Option<String> {
     let floor = known.noise_floor.value().filter(|floor| !floor.equivalent)?;
+    let margin = known.plan.measure.margin;
+    let holds_one = floor.goodput.low.is_none_or(|low| low <= 1.0)
+        && floor.goodput.high.is_none_or(|high| high >= 1.0);
+    if holds_one && floor.half_width > margin.0 {
+        let floor = width_in_words(floor.half_width);
+        return Some(format!(
+            "the noise floor here is {floor}, wider than the margin of ±{margin}: smaller differences cannot be seen; measure more rounds, or when less else runs",
+        ));
+    }
     Some(format!(
-        "equal cells are not shown to be equal here (goodput {:.3} × ±{}): distrust differences of that order, and look for what else runs",
+        "equal cells are not shown to be equal here (goodput {:.3} ×, {}): distrust differences of that order, and look for what else runs",
         floor.goodput.mean,
-        percent(floor.half_width)
+        width_in_words(floor.half_width)
     ))
 }
 
@@ -244,6 +275,15 @@ fn instruments(known: &Known<'_>) -> Option<String> {
         "the instruments cost {} of the ends' CPU time; longer windows (--time) make that less",
         percent(cost)
     ))
+}
+
+/// `±3%`, or that the interval is of no use.
+fn width_in_words(half_width: f64) -> String {
+    if half_width > USEFUL_WIDTH {
+        "without a useful interval".to_owned()
+    } else {
+        format!("±{}", percent(half_width))
+    }
 }
 
 /// Two significant digits at most below 10 %: 0.0123 is 1.2%.

@@ -124,19 +124,20 @@ fn a_window_off_either_way_or_late_is_noted_and_far_off_is_void() {
 }
 
 #[test]
-fn retransmissions_come_from_the_namespace_or_else_from_the_flows() {
-    let again = || TcpFacts { retransmits: 2, ..TcpFacts::default() };
-    assert_eq!(changed(|f| f.sender.tcp = Measured::Value(again())), []);
+fn retransmissions_are_those_of_the_flows_or_else_of_the_namespace() {
+    let again = |n| Measured::Value(TcpFacts { retransmits: n, ..TcpFacts::default() });
+    let namespace = || Measured::Value(SnmpFacts { retransmits: 1, ..SnmpFacts::default() });
+    assert_eq!(changed(|f| f.sender.tcp = again(2)), [Mark::Retransmits]);
     assert_eq!(
-        changed(|f| {
-            f.sender.snmp = Measured::absent("no /proc/net/snmp");
-            f.sender.tcp = Measured::Value(again());
-        }),
-        [Mark::Retransmits]
+        changed(|f| f.sender.snmp = namespace()),
+        [],
+        "somebody else's, or before the window"
     );
     assert_eq!(
-        changed(|f| f.receiver.snmp =
-            Measured::Value(SnmpFacts { retransmits: 1, ..SnmpFacts::default() })),
+        changed(|f| {
+            f.sender.tcp = Measured::absent("no TCP_INFO");
+            f.sender.snmp = namespace();
+        }),
         [Mark::Retransmits]
     );
 }

@@ -414,7 +414,7 @@ impl<T: Tally> Crew<T> {
             self.gate.open(phase);
             if phase == Phase::Tail {
                 mark(Edge::End);
-                socket = self.socket_facts();
+                socket = self.socket_facts()?;
             }
         }
         let deadline = end + times.tail_ns.0 + times.drain_ns.0;
@@ -469,15 +469,18 @@ impl<T: Tally> Crew<T> {
         }
     }
 
-    fn socket_facts(&self) -> SocketFacts {
-        let Some(flow) = self.flows.first() else { return SocketFacts::default() };
-        SocketFacts {
-            congestion: flow.congestion().unwrap_or_default(),
-            nodelay: flow.nodelay().unwrap_or_default(),
-            send_buffer_bytes: flow.send_buffer().unwrap_or_default() as u64,
-            receive_buffer_bytes: flow.receive_buffer().unwrap_or_default() as u64,
-            zerocopy: flow.zerocopy().unwrap_or_default(),
-        }
+    fn socket_facts(&self) -> Result<SocketFacts, Broken> {
+        let flow = self.flows.first().ok_or_else(|| failed("a trial without a flow"))?;
+        let read = || -> Result<SocketFacts, kernel::CallError> {
+            Ok(SocketFacts {
+                congestion: flow.congestion()?,
+                nodelay: flow.nodelay()?,
+                send_buffer_bytes: flow.send_buffer()? as u64,
+                receive_buffer_bytes: flow.receive_buffer()? as u64,
+                zerocopy: flow.zerocopy()?,
+            })
+        };
+        read().map_err(|error| failed(error.to_string()))
     }
 
     fn side(
@@ -534,7 +537,10 @@ impl<T: Tally> Crew<T> {
             usage,
             after_cpu_ns: Nanos(after_cpu_ns),
             counters,
-            tcp: tcp.map(|flows| flows::sum(&flows)),
+            tcp: match tcp {
+                Measured::Value(flows) => flows::sum(&flows),
+                Measured::Absent { absent } => Measured::absent(absent),
+            },
             snmp: namespace.map_or_else(|| Measured::absent(UNWATCHED), Instrument::figures),
             strangers: self.strangers,
             edge_ns: Nanos(edge_ns),

@@ -178,7 +178,7 @@ impl Engine {
     pub fn unsupported(&self, plan: &Plan) -> Vec<(Cell, String)> {
         let mut links = std::collections::BTreeMap::new();
         let mut named = std::collections::BTreeMap::new();
-        let zerocopy = crate::probe::zerocopy();
+        let mut paths = std::collections::BTreeMap::new();
         let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
         let mut refused = Vec::new();
         for cell in plan.cells().into_iter().chain(plan.controls()) {
@@ -189,16 +189,13 @@ impl Engine {
             let congestion = named
                 .entry(congestion.clone())
                 .or_insert_with(|| CongestionChoice::may_set(&congestion));
-            let path = match cell.send_path {
-                model::SendPath::Zerocopy => zerocopy.clone(),
-                model::SendPath::Send | model::SendPath::Staged | model::SendPath::Sendmsg => {
-                    Ok(())
-                }
-            };
+            let path = paths
+                .entry(cell.send_path)
+                .or_insert_with(|| crate::send_paths::supported(cell.send_path));
             let verdict = link
                 .clone()
                 .and_then(|()| congestion.clone())
-                .and(path)
+                .and_then(|()| path.clone())
                 .and_then(|()| seat(&cell.placement, cell.threads, &self.cores).map(|_| ()))
                 .and_then(|()| self.message(&cell).map(|_| ()))
                 .and_then(|()| fits(&cell, memory));

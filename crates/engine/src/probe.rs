@@ -1,11 +1,8 @@
 //! What this machine can measure, how to unlock the rest, and how to undo that.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use kernel::idle::{IdleClock, IdleSource};
 use kernel::pmu::{self, Answer};
 use kernel::snmp::Snmp;
-use kernel::socket::Socket;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
 use model::{Family, Instrument, Link, ReceivePath, SendPath};
@@ -13,6 +10,7 @@ use serde::Serialize;
 
 use crate::congestion::CongestionChoice;
 use crate::instruments::counters::WANTED;
+use crate::send_paths::{self, SendPath as SendPathOf, Zerocopy};
 use crate::{host, links};
 
 /// Whether something can be had.
@@ -84,16 +82,6 @@ impl From<Unavailable> for State {
     }
 }
 
-/// Whether a TCP socket takes SO_ZEROCOPY.
-///
-/// # Errors
-/// Why not, with the remedy.
-pub(crate) fn zerocopy() -> Result<(), String> {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let socket = Socket::stream(any).map_err(|error| error.to_string())?;
-    socket.set_zerocopy(true).map_err(|error| error.to_string())
-}
-
 fn from_result(result: Result<(), String>) -> State {
     match result {
         Ok(()) => State::Yes,
@@ -106,11 +94,8 @@ pub fn probe() -> Probe {
     let host = host::facts();
     let mut items = Vec::new();
     for path in SendPath::ALL {
-        let (state, note) = match path {
-            SendPath::Send | SendPath::Staged | SendPath::Sendmsg => (State::Yes, String::new()),
-            SendPath::Zerocopy => (from_result(zerocopy()), zerocopy_limits(&host)),
-        };
-        items.push(item("send path", path.name(), state, note));
+        let state = from_result(send_paths::supported(*path));
+        items.push(item("send path", path.name(), state, ""));
     }
     for path in ReceivePath::ALL {
         let state = match path {
@@ -125,7 +110,7 @@ pub fn probe() -> Probe {
         }
     }
     for instrument in Instrument::ALL {
-        let (state, note) = instrument_state(*instrument);
+        let (state, note) = instrument_state(*instrument, &host);
         let scope = format!("observes {}", crate::instruments::scope(*instrument));
         let note = if note.is_empty() { scope } else { format!("{scope}; {note}") };
         items.push(item("instrument", instrument.name(), state, note));
@@ -158,7 +143,7 @@ fn zerocopy_limits(host: &Host) -> String {
     limits.join(", ")
 }
 
-fn instrument_state(instrument: Instrument) -> (State, String) {
+fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
     match instrument {
         Instrument::Tally | Instrument::Rusage | Instrument::TcpInfo => {
             let note = match (instrument, Snmp::read()) {
@@ -169,7 +154,9 @@ fn instrument_state(instrument: Instrument) -> (State, String) {
             };
             (State::Yes, note)
         }
-        Instrument::ZcNotifications => (from_result(zerocopy()), String::new()),
+        Instrument::ZcNotifications => {
+            (from_result(<Zerocopy as SendPathOf>::supported()), zerocopy_limits(host))
+        }
         Instrument::Counters => {
             let answers = pmu::probe(&WANTED);
             let mut refused = None;

@@ -46,6 +46,14 @@ pub trait SendPath: Sized {
     /// One line: what this machine or socket refuses, with the remedy.
     fn open(socket: Socket, message: &Message, options: &SendOptions) -> Result<Self, String>;
 
+    /// Whether this machine has the path.
+    ///
+    /// # Errors
+    /// One line: why not, with the remedy.
+    fn supported() -> Result<(), String> {
+        Ok(())
+    }
+
     /// The socket that it sends on.
     fn socket(&self) -> &Socket;
 
@@ -114,6 +122,14 @@ macro_rules! with_send_path {
     };
 }
 pub(crate) use with_send_path;
+
+/// Whether this machine has a path.
+///
+/// # Errors
+/// Why not, with the remedy.
+pub fn supported(path: model::SendPath) -> Result<(), String> {
+    with_send_path!(path, Path => <Path as SendPath>::supported())
+}
 
 /// Sends all of `bytes` with `send()`: the loop that `send` and `staged` share.
 #[inline]

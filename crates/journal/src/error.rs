@@ -30,7 +30,7 @@ pub enum JournalError {
     #[error("{0} is not a directory: name a run directory")]
     NotADirectory(PathBuf),
     /// A file of the run is not there.
-    #[error("there is no {0}: is its directory a run directory?")]
+    #[error("{0} does not exist; name a run directory")]
     Missing(PathBuf),
     /// Another process holds the journal.
     #[error(
@@ -51,7 +51,7 @@ pub enum JournalError {
         found: u64,
     },
     /// A line before the last one is not what was written.
-    #[error("{path}: line {line} is damaged ({why}): take the file from a copy, or keep what is whole before it: {}", keep(path, *line))]
+    #[error("{path}: line {line} is damaged ({why}): take the file from a copy{}", keep(path, *line))]
     Damaged {
         /// The journal.
         path: PathBuf,
@@ -74,7 +74,7 @@ pub enum JournalError {
     },
     /// Lines are missing or doubled.
     #[error(
-        "{path}: line {line} has sequence number {found} where {expected} belongs, so lines are missing or doubled: take the file from a copy, or keep what is whole before it: {}",
+        "{path}: line {line} has sequence number {found} where {expected} belongs, so lines are missing or doubled: take the file from a copy{}",
         keep(path, *line)
     )]
     Gap {
@@ -187,8 +187,25 @@ fn is_full(why: &io::Error) -> bool {
     )
 }
 
+/// How to keep what is whole before a damaged line, as a command for a shell.
 fn keep(path: &Path, line: u64) -> String {
-    format!("head -n {} {}", line.saturating_sub(1), path.display())
+    let whole = line.saturating_sub(1);
+    if whole == 0 {
+        return "; this is its first line, so nothing of it can be kept".to_owned();
+    }
+    let (old, new) = (quoted(&path.display().to_string()), quoted(&format!("{}.new", path.display())));
+    format!(", or keep what is whole before that line: head -n {whole} {old} > {new} && mv {new} {old}")
+}
+
+/// A word for a shell: within single quotes where it has more than plain characters (POSIX, Shell Command Language, 2.2.2).
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%".contains(c);
+    // What begins with a dash would be an option.
+    let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word;
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// What to do about the commonest of the system's answers.

@@ -12,13 +12,13 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// `unknown send path "sned"; did you mean "send"? (one of send, staged …)`
+/// `unknown send path "sned"; did you mean "send"? one of: send, staged …`
 pub fn unknown(what: &str, wrong: &str, candidates: &[&str]) -> String {
     let hint = match nearest(wrong, candidates.iter().copied()) {
         Some(near) => format!("did you mean \"{near}\"? "),
         None => String::new(),
     };
-    format!("unknown {what} \"{wrong}\"; {hint}(one of: {})", candidates.join(", "))
+    format!("unknown {what} \"{wrong}\"; {hint}one of: {}", candidates.join(", "))
 }
 
 #[cfg(test)]
@@ -30,5 +30,14 @@ mod tests {
         assert_eq!(nearest("sendmgs", ["send", "sendmsg", "zerocopy"]), Some("sendmsg"));
         assert_eq!(nearest("zero-copy", ["send", "sendmsg", "zerocopy"]), Some("zerocopy"));
         assert_eq!(nearest("xyz", ["send", "sendmsg"]), None);
+    }
+
+    #[test]
+    fn an_unknown_word_is_told_with_the_right_ones() {
+        assert_eq!(unknown("link", "veth", &["loopback"]), "unknown link \"veth\"; one of: loopback");
+        assert_eq!(
+            unknown("send path", "sned", &["send", "zerocopy"]),
+            "unknown send path \"sned\"; did you mean \"send\"? one of: send, zerocopy"
+        );
     }
 }

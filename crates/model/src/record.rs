@@ -180,7 +180,7 @@ pub struct Side<T> {
     pub counters: Counters,
     /// TCP_INFO of the flows.
     pub tcp: Measured<TcpFacts>,
-    /// The namespace's counters from the start of the window to its end.
+    /// The namespace's counters from just before the window to its end.
     pub snmp: Measured<SnmpFacts>,
     /// Strangers refused at the data port.
     pub strangers: u64,
@@ -449,7 +449,8 @@ pub struct TcpFacts {
     pub send_buffer_limited_us: Option<u64>,
 }
 
-/// SNMP counters of the namespace between the edges of the window (`/proc/net/snmp`, `/proc/net/netstat`).
+/// SNMP counters of the namespace, from some milliseconds before the window (instruments are read ahead of it) to its end,
+/// all connections of the namespace together (`/proc/net/snmp`, `/proc/net/netstat`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SnmpFacts {

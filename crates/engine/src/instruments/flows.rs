@@ -61,12 +61,14 @@ impl Instrument for Flows {
     }
 }
 
-/// A side's figures from its flows at both edges.
-pub(crate) fn sum(flows: &[(TcpInfo, TcpInfo)]) -> TcpFacts {
+/// A side's figures from its flows at both edges. RTT, congestion window, segment size and retransmissions are as
+/// old as TCP_INFO itself: a kernel that told them not would leave the whole absent.
+pub(crate) fn sum(flows: &[(TcpInfo, TcpInfo)]) -> Measured<TcpFacts> {
     #[allow(clippy::cast_precision_loss, reason = "microseconds, packets and bytes of one flow")]
-    fn mean(values: impl Iterator<Item = Option<u32>>) -> f64 {
-        let known: Vec<f64> = values.flatten().map(f64::from).collect();
-        if known.is_empty() { 0.0 } else { known.iter().sum::<f64>() / known.len() as f64 }
+    fn mean(flows: &[(TcpInfo, TcpInfo)], field: impl Fn(&TcpInfo) -> Option<u32>) -> Option<f64> {
+        let all: Option<Vec<f64>> =
+            flows.iter().map(|(_, end)| field(end).map(f64::from)).collect();
+        all.filter(|all| !all.is_empty()).map(|all| all.iter().sum::<f64>() / all.len() as f64)
     }
     fn gained<N: Into<u64>>(
         flows: &[(TcpInfo, TcpInfo)],
@@ -77,19 +79,29 @@ pub(crate) fn sum(flows: &[(TcpInfo, TcpInfo)]) -> TcpFacts {
             .map(|(start, end)| Some(field(end)?.into().saturating_sub(field(start)?.into())))
             .sum()
     }
-    TcpFacts {
-        rtt_us: mean(flows.iter().map(|(_, end)| end.rtt_us)),
-        cwnd_packets: mean(flows.iter().map(|(_, end)| end.snd_cwnd)),
-        mss_bytes: mean(flows.iter().map(|(_, end)| end.snd_mss)),
+    let (Some(rtt_us), Some(cwnd_packets), Some(mss_bytes), Some(retransmits)) = (
+        mean(flows, |info| info.rtt_us),
+        mean(flows, |info| info.snd_cwnd),
+        mean(flows, |info| info.snd_mss),
+        gained(flows, |info| info.total_retrans),
+    ) else {
+        return Measured::absent(
+            "this kernel's TCP_INFO lacks RTT, window, segment size or retransmissions",
+        );
+    };
+    Measured::Value(TcpFacts {
+        rtt_us,
+        cwnd_packets,
+        mss_bytes,
+        retransmits,
         data_segments_out: gained(flows, |info| info.data_segs_out),
         segments_in: gained(flows, |info| info.segs_in),
         sent_bytes: gained(flows, |info| info.bytes_sent),
         retransmitted_bytes: gained(flows, |info| info.bytes_retrans),
-        retransmits: gained(flows, |info| info.total_retrans).unwrap_or(0),
         busy_us: gained(flows, |info| info.busy_time_us),
         receiver_limited_us: gained(flows, |info| info.rwnd_limited_us),
         send_buffer_limited_us: gained(flows, |info| info.sndbuf_limited_us),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -102,12 +114,18 @@ mod tests {
             bytes_sent: Some(sent),
             data_segs_out: Some(segments),
             rtt_us: Some(rtt),
+            snd_cwnd: Some(10),
+            snd_mss: Some(1448),
+            total_retrans: Some(2),
             ..TcpInfo::default()
         };
-        let facts = sum(&[(at(100, 1, 9), at(300, 3, 10)), (at(0, 0, 9), at(50, 1, 30))]);
+        let flows = [(at(100, 1, 9), at(300, 3, 10)), (at(0, 0, 9), at(50, 1, 30))];
+        let Measured::Value(facts) = sum(&flows) else { panic!("all is there") };
         assert_eq!(facts.sent_bytes, Some(250));
         assert_eq!(facts.data_segments_out, Some(3));
         assert!((facts.rtt_us - 20.0).abs() < 1e-9);
         assert_eq!(facts.busy_us, None, "what an old kernel does not tell is not 0");
+        let without = TcpInfo { rtt_us: None, ..at(300, 3, 10) };
+        assert!(sum(&[(at(100, 1, 9), without)]).value().is_none(), "nor is a missing RTT");
     }
 }

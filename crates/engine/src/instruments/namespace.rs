@@ -33,22 +33,22 @@ impl Instrument for Namespace {
             (Ok(start), Ok(end)) => end.since(start),
             (Err(why), _) | (_, Err(why)) => return Measured::absent(why),
         };
-        // RetransSegs is as old as the file; a kind that this kernel lacks never happened under that name.
-        match gained.get(SnmpCounter::RetransSegs) {
-            None => Measured::absent("/proc/self/net/snmp has no RetransSegs"),
-            Some(retransmits) => {
-                let kind = |counter| gained.get(counter).unwrap_or(0);
-                Measured::Value(SnmpFacts {
-                    retransmits,
-                    fast: kind(SnmpCounter::FastRetrans),
-                    slow_start: kind(SnmpCounter::SlowStartRetrans),
-                    timeouts: kind(SnmpCounter::Timeouts),
-                    loss_probes: kind(SnmpCounter::LossProbes),
-                    spurious: kind(SnmpCounter::SpuriousRtos),
-                    lost_again: kind(SnmpCounter::LostRetransmit),
-                    backlog_drops: kind(SnmpCounter::BacklogDrop),
-                })
-            }
-        }
+        // Every kernel from 5.15 on has all of these; one that lacks any tells none, rather than a 0.
+        let kind = |counter: SnmpCounter| {
+            gained.get(counter).ok_or_else(|| format!("this kernel counts no {}", counter.name()))
+        };
+        let kinds = || -> Result<SnmpFacts, String> {
+            Ok(SnmpFacts {
+                retransmits: kind(SnmpCounter::RetransSegs)?,
+                fast: kind(SnmpCounter::FastRetrans)?,
+                slow_start: kind(SnmpCounter::SlowStartRetrans)?,
+                timeouts: kind(SnmpCounter::Timeouts)?,
+                loss_probes: kind(SnmpCounter::LossProbes)?,
+                spurious: kind(SnmpCounter::SpuriousRtos)?,
+                lost_again: kind(SnmpCounter::LostRetransmit)?,
+                backlog_drops: kind(SnmpCounter::BacklogDrop)?,
+            })
+        };
+        kinds().into()
     }
 }

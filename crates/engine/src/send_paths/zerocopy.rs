@@ -185,7 +185,12 @@ impl<W: Wire> Zerocopy<W> {
                         if barren > BARREN_WAITS {
                             return Err(errno);
                         }
-                        self.wire.wait(BARREN_MS)?;
+                        tally.calls.poll += 1;
+                        match self.wire.wait(BARREN_MS) {
+                            Ok(_) => {}
+                            Err(errno) if errno.is_interrupted() => tally.interrupted += 1,
+                            Err(errno) => return Err(errno),
+                        }
                     }
                     self.reap(Wait::One, slots, tally)?;
                 }
@@ -269,6 +274,12 @@ impl SendPath for Zerocopy {
             socket.set_zerocopy(true).map_err(|error| error.to_string())?;
         }
         Self::over(socket, message, options)
+    }
+
+    fn supported() -> Result<(), String> {
+        let any = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        let socket = Socket::stream(any).map_err(|error| error.to_string())?;
+        socket.set_zerocopy(true).map_err(|error| error.to_string())
     }
 
     fn socket(&self) -> &Socket {

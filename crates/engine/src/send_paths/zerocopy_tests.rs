@@ -14,11 +14,15 @@ enum Answer {
 
 #[derive(Default)]
 struct Script {
+    /// Waits that a signal interrupts.
+    interruptions: std::cell::Cell<u32>,
     sends: RefCell<VecDeque<Answer>>,
     notifications: RefCell<VecDeque<Notification>>,
     /// Notifications that only a wait brings.
     late: RefCell<VecDeque<Notification>>,
     dead: bool,
+    /// Nothing is outstanding: waits just pass the time.
+    barren: bool,
 }
 
 impl Wire for Script {
@@ -35,6 +39,13 @@ impl Wire for Script {
     }
 
     fn wait(&self, _: i32) -> Result<Ready, Errno> {
+        if self.interruptions.get() > 0 {
+            self.interruptions.set(self.interruptions.get() - 1);
+            return Err(Errno::INTERRUPTED);
+        }
+        if self.barren {
+            return Ok(Ready::default());
+        }
         let late = self.late.borrow_mut().pop_front();
         assert!(late.is_some() || self.dead, "the path waits for something that never comes");
         self.notifications.borrow_mut().extend(late);
@@ -142,6 +153,21 @@ fn no_buffers_means_reap_wait_and_retry_and_is_counted() {
     bench.submit().unwrap();
     bench.submit().unwrap();
     assert_eq!((bench.tally.no_buffers, bench.tally.completed, bench.tally.messages), (1, 1, 2));
+}
+
+#[test]
+fn no_buffers_with_nothing_outstanding_waits_for_others_and_survives_a_signal() {
+    let script = Script { barren: true, ..Script::default() };
+    script.interruptions.set(1);
+    let refused = || Answer::Refused(Errno::NO_BUFFERS);
+    script.sends.borrow_mut().extend([refused(), refused()]);
+    let mut bench = bench(script, 1);
+    bench.submit().unwrap();
+    assert_eq!((bench.tally.no_buffers, bench.tally.interrupted, bench.tally.messages), (2, 1, 1));
+    let script = Script { barren: true, ..Script::default() };
+    script.sends.borrow_mut().extend((0..10_000).map(|_| refused()));
+    let mut bench = self::bench(script, 1);
+    assert_eq!(bench.submit(), Err(Errno::NO_BUFFERS), "it does not wait for ever");
 }
 
 #[test]

@@ -72,9 +72,41 @@ fn damage_in_the_middle_names_file_line_and_remedy() {
     let error = read(&bytes).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "journal.jsonl: line 3 is damaged (its checksum is wrong): take the file from a copy, or keep what is whole before it: head -n 2 journal.jsonl"
+        "journal.jsonl: line 3 is damaged (its checksum is wrong): take the file from a copy, or keep what is whole before that line: head -n 2 journal.jsonl > journal.jsonl.new && mv journal.jsonl.new journal.jsonl"
     );
     assert_eq!(error.class(), journal::Class::Usage);
+}
+
+#[test]
+fn of_a_journal_damaged_in_its_first_line_nothing_can_be_kept() {
+    let error = read(b"round,block\n").unwrap_err().to_string();
+    assert!(
+        error.ends_with("take the file from a copy; this is its first line, so nothing of it can be kept"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_command_that_keeps_what_is_whole_does_so() {
+    let records = made::journal();
+    let bytes = written(&records);
+    let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 40;
+    let mut damaged = bytes;
+    damaged[second] = b'X';
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("it's a run.jsonl");
+    fs::write(&path, &damaged).unwrap();
+    let error = Reader::over(damaged.as_slice(), &path).read_all().unwrap_err().to_string();
+    let (_, command) = error.rsplit_once("before that line: ").unwrap();
+    assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success());
+    assert_eq!(read(&fs::read(&path).unwrap()).unwrap(), (records[..1].to_vec(), None));
+}
+
+#[test]
+fn what_is_not_there_is_told_with_its_name() {
+    let missing = JournalError::Missing("nonexist".into());
+    assert_eq!(missing.to_string(), "nonexist does not exist; name a run directory");
+    assert_eq!(missing.class(), journal::Class::Usage);
 }
 
 #[test]
