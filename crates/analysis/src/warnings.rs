@@ -118,7 +118,7 @@ fn imprecise(known: &Known<'_>) -> Option<String> {
         .filter_map(|estimate| Some((width(estimate)?, &estimate.cell)))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let named = widest
-        .map(|(width, cell)| format!(", the widest {} ({cell})", width_in_words(width)))
+        .map(|(width, cell)| format!(", the widest: {} ({cell})", width_in_words(width)))
         .unwrap_or_default();
     let (missed, cells) = (missed.len(), known.run.cells);
     (missed > 0).then(|| {
@@ -251,9 +251,13 @@ fn noise(known: &Known<'_>) -> Option<String> {
     let holds_one = floor.goodput.low.is_none_or(|low| low <= 1.0)
         && floor.goodput.high.is_none_or(|high| high >= 1.0);
     if holds_one && floor.half_width > margin.0 {
-        let floor = width_in_words(floor.half_width);
+        let floor = if floor.half_width > USEFUL_WIDTH {
+            "has no useful interval".to_owned()
+        } else {
+            format!("is {}", width_in_words(floor.half_width))
+        };
         return Some(format!(
-            "the noise floor here is {floor}, wider than the margin of ±{margin}: smaller differences cannot be seen; measure more rounds, or when less else runs",
+            "the noise floor here {floor}, wider than the margin of ±{margin}: smaller differences cannot be seen; measure more rounds, or when less else runs",
         ));
     }
     Some(format!(
@@ -280,7 +284,7 @@ fn instruments(known: &Known<'_>) -> Option<String> {
 /// `±3%`, or that the interval is of no use.
 fn width_in_words(half_width: f64) -> String {
     if half_width > USEFUL_WIDTH {
-        "without a useful interval".to_owned()
+        "no useful interval".to_owned()
     } else {
         format!("±{}", percent(half_width))
     }
@@ -290,4 +294,67 @@ fn width_in_words(half_width: f64) -> String {
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent.abs() < 10.0 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
+mod tests {
+    use model::record::{FailureKind, Record};
+    use model::{Cell, Preset};
+
+    use super::*;
+    use crate::synthetic;
+
+    fn small_plan() -> Plan {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.message.truncate(1);
+        plan.factors.threads.truncate(1);
+        plan
+    }
+
+    fn told(plan: &Plan, records: &[Record]) -> String {
+        crate::summarise(plan, &synthetic::host(), records).warnings.join("\n")
+    }
+
+    fn void_where(plan: &Plan, is_void: impl Fn(&Cell) -> bool) -> Vec<Record> {
+        synthetic::run(plan, 3, |cell, round| {
+            let trial = synthetic::trial(cell, round);
+            let failed = is_void(cell);
+            if failed { trial.failed(FailureKind::CallFailed, "connect: EPERM") } else { trial }
+        })
+    }
+
+    #[test]
+    fn a_control_without_a_valid_trial_is_no_cell_without_one() {
+        let plan = small_plan();
+        let controls = plan.controls();
+        let text = told(&plan, &void_where(&plan, |cell| controls.contains(cell)));
+        assert!(!text.contains("no valid trial"), "{text}");
+        let is_void = |cell: &Cell| controls.contains(cell) || cell.send_path != SendPath::Sendmsg;
+        let text = told(&plan, &void_where(&plan, is_void));
+        assert!(text.contains("2 cells have no valid trial, among them send="), "{text}");
+        assert!(!text.contains("not reached"), "{text}");
+    }
+
+    #[test]
+    fn what_an_interruption_left_out_was_not_reached() {
+        let plan = small_plan();
+        let mut records = synthetic::run(&plan, 1, synthetic::trial);
+        let is_trial = |record: &Record| matches!(record, Record::Trial(trial) if !plan.controls().contains(&trial.cell));
+        let first = records.iter().position(is_trial).unwrap();
+        records.truncate(first + 1);
+        let text = told(&plan, &records);
+        assert!(text.contains("2 cells were not reached yet; go on with --resume"), "{text}");
+        assert!(!text.contains("no valid trial"), "{text}");
+    }
+
+    #[test]
+    fn an_interval_above_100_percent_is_of_no_use() {
+        let plan = small_plan();
+        let records = synthetic::run(&plan, 2, |cell, round| {
+            synthetic::trial(cell, round).faster(f64::from(round).powi(6))
+        });
+        let text = told(&plan, &records);
+        assert!(text.contains("the widest: no useful interval (send="), "{text}");
+    }
 }

@@ -58,8 +58,8 @@ pub(crate) struct RunArguments {
     /// A name for the run
     #[arg(long, value_name = "NAME")]
     pub(crate) label: Option<String>,
-    /// Print cells, minutes and needs, and measure nothing
-    #[arg(long, conflicts_with = "json")]
+    /// Print cells, minutes and needs, and measure nothing; with --json as JSON
+    #[arg(long)]
     pub(crate) dry_run: bool,
     /// End with 1 where a cell is invalid
     #[arg(long)]

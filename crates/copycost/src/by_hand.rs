@@ -1,7 +1,7 @@
 //! `copycost serve` and `connect`: one end each, for perf, strace or two terminals.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::by_hand::{HandOptions, HandReport};
 use engine::{EngineError, Interrupts};
@@ -66,7 +66,31 @@ pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
         cell,
     };
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
-    conclude(engine::by_hand::connect(&options, &interrupts), &options.cell, arguments.json)
+    let begun = Instant::now();
+    let report = engine::by_hand::connect(&options, &interrupts);
+    if is_refusal(&report, begun.elapsed() < AT_ONCE) {
+        return Err(Stop::Usage(REFUSED.to_owned()));
+    }
+    conclude(report, &options.cell, arguments.json)
+}
+
+/// What a refused end is told: a server closes the connection and does not say why.
+const REFUSED: &str = "the server refused the connection or is busy: is the token that of this serve, and are --threads and --flows the same?";
+
+/// Within this time a server has judged a token; what ends later was a connection.
+const AT_ONCE: Duration = Duration::from_millis(250);
+
+/// Whether the connection ended before any byte arrived.
+fn is_refusal(report: &Result<HandReport, EngineError>, early: bool) -> bool {
+    match report {
+        Ok(HandReport::Received(side)) => side.total.received_bytes == 0,
+        Err(EngineError::Ends(why)) => {
+            why.contains("(after 0 bytes)") || (early && why.contains("connection ended before"))
+        }
+        Ok(HandReport::Sent(_)) | Err(EngineError::Interrupted | EngineError::Unsupported(_)) => {
+            false
+        }
+    }
 }
 
 fn family(address: IpAddr) -> Family {
@@ -144,6 +168,7 @@ fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) ->
         (HandReport::Sent(side), false) => {
             let window = &side.window;
             let mut text = lines("sent", side, &window.calls);
+            text.push_str(&whole_connection(side.total.accepted_bytes, "accepted"));
             if window.zerocopy_sends > 0 {
                 text.push_str(&format!(
                     "\nzero-copy: {} sends, {} completed, {} of them copied after all",
@@ -152,9 +177,17 @@ fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) ->
             }
             text
         }
-        (HandReport::Received(side), false) => lines("received", side, &side.window.calls),
+        (HandReport::Received(side), false) => {
+            lines("received", side, &side.window.calls)
+                + &whole_connection(side.total.received_bytes, "received")
+        }
     };
     show(&(text + "\n"))
+}
+
+/// The one figure in which both ends agree.
+fn whole_connection(bytes: u64, what: &str) -> String {
+    format!("\nwhole connection: {bytes} bytes {what}; compare this with the other end's")
 }
 
 /// What passed in the window, its CPU time, and the system calls.
@@ -175,7 +208,7 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
     .map(|(name, count)| format!("{count} {name}"))
     .collect();
     format!(
-        "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time\nsystem calls: {}",
+        "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time\nsystem calls: {}\nthese are of this end's own window: the first tenth of the time is left out, and the other end's window differs",
         window.as_secs_f64(),
         report::numbers::counted(
             u32::try_from(side.workers.len()).unwrap_or(u32::MAX),
@@ -185,4 +218,23 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
         Nanos(cpu_ns).as_secs_f64(),
         if made.is_empty() { "none".to_owned() } else { made.join(", ") }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_brought_bytes_was_not_refused() {
+        let ends = |why: &str| Err(EngineError::Ends(why.to_owned()));
+        let ended = "worker 1: the connection ended before the window did";
+        assert!(is_refusal(&ends(ended), true));
+        assert!(!is_refusal(&ends(ended), false));
+        let reset =
+            |bytes| format!("worker 0: receiving: Connection reset by peer (after {bytes} bytes)");
+        assert!(is_refusal(&ends(&reset(0)), false));
+        assert!(!is_refusal(&ends(&reset(64)), true));
+        assert!(!is_refusal(&ends("connect(127.0.0.1:1): Connection refused"), true));
+        assert!(!is_refusal(&Err(EngineError::Interrupted), true));
+    }
 }

@@ -10,6 +10,7 @@ use model::Plan;
 use model::host::Host;
 use model::record::Record;
 use report::ReportError;
+use report::numbers::counted;
 
 use crate::exit::Stop;
 use crate::terminal::Shown;
@@ -99,28 +100,41 @@ impl Derived {
     /// # Errors
     /// No cell has a valid trial: this machine cannot. With `strict`, any cell without one.
     pub(crate) fn judge(&self, strict: bool) -> Result<(), Stop> {
-        let invalid = &self.summary.run.without_valid_trial;
-        let asked = self.summary.estimates.iter().filter(|cell| !cell.control);
-        let mut valid = asked.clone().filter(|cell| cell.trials > 0);
-        let first = invalid.iter().find(|(id, _)| asked.clone().any(|cell| cell.cell.id() == **id));
-        let because = |(id, why): (&String, &String)| format!("{id}: {why}");
-        if valid.next().is_none() {
-            let why = first.map_or_else(|| "no trial was measured".to_owned(), because);
-            return Err(Stop::Cannot(format!("there is not one valid trial ({why})")));
-        }
-        match first {
-            Some(first) if strict => Err(Stop::Invalid(format!(
-                "{} without a valid trial ({})",
-                report::numbers::counted(
-                    u32::try_from(invalid.len()).unwrap_or(u32::MAX),
-                    "cell",
-                    "cells"
-                ),
-                because(first)
-            ))),
-            Some(_) | None => Ok(()),
-        }
+        judge(&self.summary, strict)
     }
+}
+
+fn judge(summary: &Summary, strict: bool) -> Result<(), Stop> {
+    let reasons = &summary.run.without_valid_trial;
+    // Controls answer no question.
+    let asked: Vec<_> = summary.estimates.iter().filter(|cell| !cell.control).collect();
+    let (unreached, void): (Vec<_>, Vec<_>) = asked
+        .iter()
+        .filter(|cell| cell.trials == 0)
+        .map(|cell| (cell.cell.id(), cell.void_trials))
+        .partition(|(_, attempts)| *attempts == 0);
+    let because = |(id, _): &(String, u32)| {
+        format!("{id}: {}", reasons.get(id).map_or("no reason is known", String::as_str))
+    };
+    let first = void.first().map(because);
+    if asked.iter().all(|cell| cell.trials == 0) {
+        return Err(Stop::Cannot(first.map_or_else(
+            || "nothing was measured yet; go on with copycost run --resume".to_owned(),
+            |first| format!("there is not one valid trial ({first})"),
+        )));
+    }
+    let cells = |n: usize| counted(u32::try_from(n).unwrap_or(u32::MAX), "cell", "cells");
+    let mut faults = Vec::new();
+    if let Some(first) = first {
+        faults.push(format!("{} without a valid trial ({first})", cells(void.len())));
+    }
+    if !unreached.is_empty() {
+        faults.push(format!("{} not reached yet; go on with --resume", cells(unreached.len())));
+    }
+    if strict && !faults.is_empty() {
+        return Err(Stop::Invalid(faults.join("; ")));
+    }
+    Ok(())
 }
 
 /// The run directory that was named, or the latest one.
@@ -132,7 +146,7 @@ pub(crate) fn find(named: Option<&Path>, owner: Owner) -> Result<RunDirectory, S
     let path: PathBuf = match named {
         None if !latest().exists() => {
             return Err(Stop::Usage(format!(
-                "there is no {}; name a run directory",
+                "{} does not exist; name a run directory",
                 latest().display()
             )));
         }
@@ -161,7 +175,45 @@ pub(crate) fn owner(effective_uid: u32, variable: impl Fn(&str) -> Option<String
 
 #[cfg(test)]
 mod tests {
+    use analysis::synthetic;
+    use model::Preset;
+    use model::record::FailureKind;
+
     use super::*;
+
+    #[test]
+    fn only_the_plans_cells_are_counted_and_the_unreached_apart() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.message.truncate(1);
+        plan.factors.threads.truncate(1);
+        let judged = |rounds: u32, keep: usize, is_void: &dyn Fn(&model::Cell) -> bool| {
+            let records = synthetic::run(&plan, rounds, |cell, round| {
+                let trial = synthetic::trial(cell, round);
+                if is_void(cell) {
+                    trial.failed(FailureKind::CallFailed, "connect: EPERM")
+                } else {
+                    trial
+                }
+            });
+            let kept = records.into_iter().take(keep).collect::<Vec<_>>();
+            judge(&analysis::summarise(&plan, &synthetic::host(), &kept), true)
+        };
+        let controls = plan.controls();
+        assert!(!controls.is_empty());
+        assert_eq!(judged(2, usize::MAX, &|cell| controls.contains(cell)), Ok(()));
+        let Err(Stop::Invalid(why)) = judged(2, usize::MAX, &|cell| {
+            controls.contains(cell) || cell.send_path == model::SendPath::Zerocopy
+        }) else {
+            panic!("accepted")
+        };
+        assert!(why.starts_with("1 cell without a valid trial (send=zerocopy"), "{why}");
+        let Err(Stop::Cannot(why)) = judged(1, 1, &|_| false) else { panic!("accepted") };
+        assert!(why.starts_with("nothing was measured yet"), "{why}");
+        // The segment, the round, and the first trial.
+        let Err(Stop::Invalid(why)) = judged(1, 3, &|_| false) else { panic!("accepted") };
+        assert!(why.contains(" not reached yet"), "{why}");
+        assert!(!why.contains("without a valid trial"), "{why}");
+    }
 
     #[test]
     fn under_sudo_files_belong_to_the_invoking_user() {

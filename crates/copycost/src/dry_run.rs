@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use model::{Cell, Factor, Plan};
 use study::Forecast;
 
+use crate::left_out::LeftOut;
+use crate::probe::Unlockable;
+
 /// More blocks than this are counted and not listed.
 const MOST_BLOCKS: usize = 40;
 
@@ -13,7 +16,7 @@ pub(crate) fn text(
     plan: &Plan,
     forecast: &Forecast,
     left_out: &[String],
-    needs: &[String],
+    needs: &[Unlockable],
 ) -> String {
     let mut text = format!("{forecast}\n\n");
     let blocks = plan.blocks();
@@ -39,6 +42,44 @@ pub(crate) fn text(
         }
     }
     text
+}
+
+/// The same as JSON. Cells stand by id, in the plan's order, with their block; times are in seconds.
+pub(crate) fn json(
+    plan: &Plan,
+    forecast: &Forecast,
+    left_out: &LeftOut,
+    needs: &[Unlockable],
+) -> String {
+    let cell = |cell: &Cell| serde_json::json!({ "id": cell.id(), "block": cell.block().0 });
+    let cells: Vec<_> = plan.cells().iter().map(cell).collect();
+    let controls: Vec<_> = plan.controls().iter().map(cell).collect();
+    let blocks: Vec<_> = plan.blocks().into_iter().map(|(block, _)| block.0).collect();
+    let left_out: Vec<_> = left_out
+        .cells()
+        .map(|(cell, why)| serde_json::json!({ "id": cell.id(), "because": why }))
+        .collect();
+    let unlocks: Vec<_> = needs
+        .iter()
+        .map(|need| {
+            serde_json::json!({ "names": need.names, "unlock": need.unlock, "undo": need.undo })
+        })
+        .collect();
+    let told = serde_json::json!({
+        "version": 1,
+        "cells": cells,
+        "controls": controls,
+        "blocks": blocks,
+        "rounds": forecast.rounds,
+        "rounds_are_exact": forecast.exactly,
+        "round_seconds": forecast.round.as_secs_f64(),
+        "expected_seconds": forecast.least.as_secs_f64(),
+        "limit_seconds": forecast.limit.map(model::Nanos::as_secs_f64),
+        "left_out": left_out,
+        "privileges_needed": [],
+        "unlocks": unlocks,
+    });
+    format!("{told:#}\n")
 }
 
 /// What tells a cell from the others of its block: its paths, and a control's one difference.
@@ -69,5 +110,28 @@ mod tests {
         );
         assert!(text.contains("sendmsg replica=2"), "{text}");
         assert!(text.contains("zerocopy so_zerocopy=off"), "{text}");
+    }
+
+    #[test]
+    fn as_json_it_tells_the_same() {
+        let plan = Plan::preset(Preset::Default);
+        let forecast = study::forecast(&plan, 2);
+        let need = Unlockable {
+            names: vec!["counters".to_owned()],
+            unlock: "sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
+            undo: String::new(),
+        };
+        let told = json(&plan, &forecast, &LeftOut::default(), &[need]);
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let length = |key: &str| told[key].as_array().unwrap().len();
+        assert_eq!((length("cells"), length("controls"), length("blocks")), (48, 3, 16));
+        assert_eq!(told["cells"][0]["id"], plan.cells()[0].id());
+        assert_eq!(told["cells"][0]["block"], told["blocks"][0]);
+        assert_eq!(told["rounds"], 10);
+        let seconds = told["expected_seconds"].as_f64().unwrap();
+        assert!((seconds - forecast.least.as_secs_f64()).abs() < 1e-9);
+        assert_eq!(told["limit_seconds"], 300.0);
+        assert_eq!((length("left_out"), length("privileges_needed")), (0, 0));
+        assert_eq!(told["unlocks"][0]["names"][0], "counters");
     }
 }

@@ -33,6 +33,11 @@ impl LeftOut {
         Ok(left_out)
     }
 
+    /// Each cell with its reason.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (&Cell, &str)> {
+        self.0.iter().map(|(cell, why)| (cell, why.as_str()))
+    }
+
     /// One line for each reason.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut by_reason: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();

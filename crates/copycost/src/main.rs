@@ -17,10 +17,12 @@ mod report;
 mod run;
 mod terminal;
 mod verify;
+mod wrong_words;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::{Arguments, Command};
 use crate::exit::Stop;
@@ -40,10 +42,24 @@ fn main() -> ExitCode {
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
+        Err(error)
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
+        {
             // A reader that went away needs no help.
             let _ = error.print();
-            return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            let words: Vec<String> = std::env::args_os()
+                .skip(1)
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect();
+            let command = Arguments::command();
+            let commands: Vec<&str> =
+                command.get_subcommands().map(clap::Command::get_name).collect();
+            let stop = Stop::Usage(wrong_words::in_one_line(&error, &words, &commands));
+            terminal::tell(&stop.to_string());
+            return stop.code();
         }
     };
     let done = match &arguments.command {

@@ -1,6 +1,6 @@
 //! `copycost probe`: what this machine can measure, how to unlock the rest and to undo that.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use engine::probe::{Item, Probe, State};
 
@@ -22,21 +22,38 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<(), Stop> {
     show(&table(&probe))
 }
 
-/// What privileges or another machine would add, one line for each remedy, for `--dry-run`.
-pub(crate) fn unlockable() -> Vec<String> {
-    let mut remedies: Vec<(String, Vec<String>)> = Vec::new();
+/// What a privilege or another machine would add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unlockable {
+    /// Members of the probe's lists that one remedy unlocks.
+    pub(crate) names: Vec<String>,
+    /// How.
+    pub(crate) unlock: String,
+    /// How to undo that; empty where there is nothing to undo.
+    pub(crate) undo: String,
+}
+
+impl fmt::Display for Unlockable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.names.join(", "), self.unlock)?;
+        if self.undo.is_empty() { Ok(()) } else { write!(f, "; undo: {}", self.undo) }
+    }
+}
+
+/// What privileges or another machine would add, one for each remedy, for `--dry-run`.
+pub(crate) fn unlockable() -> Vec<Unlockable> {
+    let mut remedies: Vec<Unlockable> = Vec::new();
     for item in engine::probe::probe().items {
         let State::No { unlock, undo, .. } = item.state else { continue };
         if unlock.is_empty() {
             continue;
         }
-        let remedy = if undo.is_empty() { unlock } else { format!("{unlock}; undo: {undo}") };
-        match remedies.iter_mut().find(|(known, _)| *known == remedy) {
-            Some((_, names)) => names.push(item.name),
-            None => remedies.push((remedy, vec![item.name])),
+        match remedies.iter_mut().find(|known| known.unlock == unlock && known.undo == undo) {
+            Some(known) => known.names.push(item.name),
+            None => remedies.push(Unlockable { names: vec![item.name], unlock, undo }),
         }
     }
-    remedies.into_iter().map(|(remedy, names)| format!("{}: {remedy}", names.join(", "))).collect()
+    remedies
 }
 
 fn table(probe: &Probe) -> String {

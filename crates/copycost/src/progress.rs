@@ -6,7 +6,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::record::FinishReason;
 use model::{Cell, Factor, Nanos};
-use report::numbers::{counted, duration, percent};
+use report::numbers::{counted, duration, half_width};
 use study::Event;
 
 use crate::terminal::tell;
@@ -115,7 +115,7 @@ impl Progress {
             parts.push(format!("attempt {attempt}"));
         }
         if let Some((_, width)) = &self.widest {
-            parts.push(format!("widest ±{}", percent(*width)));
+            parts.push(format!("widest: {}", half_width(*width)));
         }
         if let Some((left, told)) = &self.left {
             let since = u64::try_from(told.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -135,7 +135,7 @@ fn round_line(
 ) -> String {
     let mut parts = vec![format!("round {round} done after {}", duration(elapsed))];
     if let Some((cell, width)) = widest {
-        parts.push(format!("widest interval ±{} ({})", percent(*width), brief(cell)));
+        parts.push(format!("widest: {} ({})", half_width(*width), brief(cell)));
         parts.push(format!("{precise} of {cells} cells precise"));
     }
     if retried > 0 {
@@ -170,7 +170,12 @@ mod tests {
             round_line(3, 2, Some(&(cell, 0.051)), (30, 48), Nanos::s(75), Some(Nanos::s(192)));
         assert_eq!(
             line,
-            "round 3 done after 1m15s, widest interval ±5.1 % (zerocopy 64 KiB ×4 nodelay=on), 30 of 48 cells precise, 2 void trials tried again, about 3m12s left"
+            "round 3 done after 1m15s, widest: ±5.1 % (zerocopy 64 KiB ×4 nodelay=on), 30 of 48 cells precise, 2 void trials tried again, about 3m12s left"
+        );
+        let line = round_line(2, 0, Some(&(Cell::default(), 254.97)), (0, 48), Nanos::s(5), None);
+        assert_eq!(
+            line,
+            "round 2 done after 5 s, widest: no useful interval (send 4 KiB ×1), 0 of 48 cells precise"
         );
         assert_eq!(round_line(1, 0, None, (0, 48), Nanos::s(5), None), "round 1 done after 5 s");
     }

@@ -59,7 +59,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     let mut cautions = cautions::cautions(&host, &plan, &forecast);
     if arguments.dry_run {
         tell_all(&cautions);
-        return show(&dry_run::text(&plan, &forecast, &left_out.lines(), &probe::unlockable()));
+        let needs = probe::unlockable();
+        return show(&if arguments.json {
+            dry_run::json(&plan, &forecast, &left_out, &needs)
+        } else {
+            dry_run::text(&plan, &forecast, &left_out.lines(), &needs)
+        });
     }
 
     let Opened { directory, mut journal, earlier } = match resumed {

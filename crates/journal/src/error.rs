@@ -193,8 +193,11 @@ fn keep(path: &Path, line: u64) -> String {
     if whole == 0 {
         return "; this is its first line, so nothing of it can be kept".to_owned();
     }
-    let (old, new) = (quoted(&path.display().to_string()), quoted(&format!("{}.new", path.display())));
-    format!(", or keep what is whole before that line: head -n {whole} {old} > {new} && mv {new} {old}")
+    let (old, new) =
+        (quoted(&path.display().to_string()), quoted(&format!("{}.new", path.display())));
+    format!(
+        ", or keep what is whole before that line: head -n {whole} {old} > {new} && mv {new} {old}"
+    )
 }
 
 /// A word for a shell: within single quotes where it has more than plain characters (POSIX, Shell Command Language, 2.2.2).

@@ -34,7 +34,10 @@ mod tests {
 
     #[test]
     fn an_unknown_word_is_told_with_the_right_ones() {
-        assert_eq!(unknown("link", "veth", &["loopback"]), "unknown link \"veth\"; one of: loopback");
+        assert_eq!(
+            unknown("link", "veth", &["loopback"]),
+            "unknown link \"veth\"; one of: loopback"
+        );
         assert_eq!(
             unknown("send path", "sned", &["send", "zerocopy"]),
             "unknown send path \"sned\"; did you mean \"send\"? one of: send, zerocopy"

@@ -64,9 +64,30 @@ pub fn duration(time: Nanos) -> String {
     }
 }
 
+/// What stands for an interval from which a reader learns nothing.
+pub const NO_USEFUL_INTERVAL: &str = "no useful interval";
+
+/// The half-width of an interval as a share of its figure: `±3 %`; above ±100 % that it is of no use.
+pub fn half_width(share: f64) -> String {
+    if share > 1.0 { NO_USEFUL_INTERVAL.to_owned() } else { format!("±{}", percent(share)) }
+}
+
+/// Whether an interval ends more than ten times above or below its figure.
+fn is_useless(estimate: &Estimate) -> bool {
+    const FACTOR: f64 = 10.0;
+    let above = |high: f64| high > estimate.mean * FACTOR;
+    let below = |low: f64| low * FACTOR < estimate.mean;
+    estimate.high.is_some_and(above) || estimate.low.is_some_and(below)
+}
+
 /// A level with its interval: `63.0 [62.1, 63.9]`; the mean alone where there is no interval.
 pub fn level(estimate: &Estimate) -> String {
     match (estimate.low, estimate.high) {
+        (Some(_), Some(_))
+            if analysis::estimate::half_width(estimate).is_some_and(|half| half > 1.0) =>
+        {
+            format!("{} [{NO_USEFUL_INTERVAL}]", short(estimate.mean))
+        }
         (Some(low), Some(high)) => {
             format!("{} [{}, {}]", short(estimate.mean), short(low), short(high))
         }
@@ -83,6 +104,9 @@ pub fn ratio(estimate: &Estimate) -> String {
         figures.into_iter().flatten().any(|figure| figure != 1.0 && short(figure) == "1.00");
     let digits = |figure: f64| if hidden { format!("{figure:.3}") } else { short(figure) };
     match (estimate.low, estimate.high) {
+        (Some(_), Some(_)) if is_useless(estimate) => {
+            format!("{} × [{NO_USEFUL_INTERVAL}]", digits(estimate.mean))
+        }
         (Some(low), Some(high)) => {
             format!("{} × [{}, {}]", digits(estimate.mean), digits(low), digits(high))
         }
@@ -175,6 +199,18 @@ mod tests {
         let with = Estimate { mean: 1.2, low: Some(1.17), high: Some(1.24), trials: 12 };
         assert_eq!(ratio(&with), "1.20 × [1.17, 1.24]");
         assert_eq!(level(&Estimate { low: None, high: None, trials: 1, ..with }), "1.20");
+    }
+
+    #[test]
+    fn an_interval_that_says_nothing_is_called_so() {
+        let wide = Estimate { mean: 1.2, low: Some(0.11), high: Some(13.0), trials: 2 };
+        assert_eq!(ratio(&wide), "1.20 × [no useful interval]");
+        assert_eq!(level(&wide), "1.20 [no useful interval]");
+        let still_told = Estimate { low: Some(0.5), high: Some(1.9), ..wide };
+        assert_eq!(ratio(&still_told), "1.20 × [0.500, 1.90]");
+        assert_eq!(level(&still_told), "1.20 [0.500, 1.90]");
+        assert_eq!(half_width(254.97), "no useful interval");
+        assert_eq!(half_width(0.051), "±5.1 %");
     }
 
     #[test]

@@ -140,11 +140,17 @@ fn counts(summary: &Summary, plan: &Plan) -> Line {
         run.void_trials,
         marked(Class::Void),
     );
-    let without =
-        summary.estimates.iter().filter(|entry| !entry.control && entry.trials == 0).count();
-    if without > 0 {
-        let cells = counted(u32::try_from(without).unwrap_or(u32::MAX), "cell", "cells");
-        let _ = write!(text, "; {cells} without a valid trial");
+    let of_none = |reached: bool| {
+        let none = summary.estimates.iter().filter(|entry| !entry.control && entry.trials == 0);
+        none.filter(|entry| (entry.void_trials > 0) == reached).count()
+    };
+    for (cells, what) in
+        [(of_none(true), "without a valid trial"), (of_none(false), "not reached yet")]
+    {
+        if cells > 0 {
+            let cells = counted(u32::try_from(cells).unwrap_or(u32::MAX), "cell", "cells");
+            let _ = write!(text, "; {cells} {what}");
+        }
     }
     Line::wrapped(2).and(Style::Plain, text)
 }

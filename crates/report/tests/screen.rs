@@ -179,17 +179,18 @@ fn a_screen_without_colour_differs_in_the_escapes_only() {
 fn every_size_is_only_said_where_each_is_shown() {
     let plan = common::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
     let mut summary = common::summary(&plan);
-    assert!(plain(&summary, &plan, 100).contains("A2 against A1: faster at every size;"));
+    assert!(plain(&summary, &plan, 100).contains("A2 against A1: goodput: faster at every size;"));
     let goodput = |ratio: &&mut analysis::summary::Ratio| ratio.metric == Metric::GoodputGbps;
     summary.ratios.iter_mut().find(goodput).unwrap().finding = Finding::Undecided;
     let text = plain(&summary, &plan, 200);
     assert!(
-        text.contains("A2 against A1: goodput undecided at 64 B, faster at 512 B, 4 KiB, 64 KiB;"),
+        text.contains("A2 against A1: goodput: undecided at 64 B, faster at 512 B, 4 KiB, 64 KiB;"),
         "{text}"
     );
     summary.ratios.iter_mut().filter(goodput).for_each(|ratio| ratio.finding = Finding::Equivalent);
     assert!(
-        plain(&summary, &plan, 100).contains("A2 against A1: as fast (within ±3 %) at every size;")
+        plain(&summary, &plan, 100)
+            .contains("A2 against A1: goodput: as fast (within ±3 %) at every size;")
     );
 }
 
@@ -205,6 +206,85 @@ fn zerocopy_is_compared_with_the_path_that_differs_in_copying_alone() {
     }
     assert!(!all.contains("A3 against A1"), "{all}");
     assert!(text("send,zerocopy").contains("A3 against A1:"));
+}
+
+#[test]
+fn what_was_not_compared_is_told_once_at_the_end() {
+    let plan = Plan::preset(Preset::Default);
+    let text = plain(&mixed(&plan), &plan, 500);
+    assert_eq!(text.to_lowercase().matches("not compared").count(), 1, "{text}");
+    assert!(
+        text.contains("Not compared: A3 against A2 at 4 KiB (1 and 2 threads): no pair of valid"),
+        "{text}"
+    );
+    assert!(text.contains("goodput: slower wherever it was compared; 1 thread: at"), "{text}");
+
+    // A whole path that is missing leaves no empty line.
+    let plan = common::plan(&[(Factor::Threads, "1")]);
+    let mut summary = common::summary(&plan);
+    for index in 0..plan.cells().len() {
+        if summary.estimates[index].cell.send_path == model::SendPath::Zerocopy {
+            common::without_trial(&mut summary, index, "SO_ZEROCOPY: ENOTSUPP");
+        }
+    }
+    let text = plain(&summary, &plan, 200);
+    assert!(
+        !text.contains("A3 against A2:  ") && !text.contains("A3 against A2: goodput"),
+        "{text}"
+    );
+    assert!(text.contains("Not compared: A3 against A2: no pair of valid trials\n"), "{text}");
+}
+
+#[test]
+fn few_pairs_and_useless_intervals_are_told_beside_the_ratio() {
+    let plan = common::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
+    let mut summary = common::summary(&plan);
+    for ratio in &mut summary.ratios {
+        if let Measured::Value(estimate) = &mut ratio.ratio {
+            estimate.trials = 2;
+            estimate.high = Some(estimate.mean * 300.0);
+        }
+    }
+    let text = plain(&summary, &plan, 200);
+    assert!(text.contains("× [no useful interval] (2 pairs)"), "{text}");
+    if let Measured::Value(floor) = &mut summary.noise_floor {
+        floor.half_width = 254.97;
+    }
+    let text = plain(&summary, &plan, 200);
+    assert!(text.contains("Noise floor: no useful interval ("), "{text}");
+}
+
+#[test]
+fn void_controls_are_not_told_to_be_switched_on() {
+    let plan = Plan::preset(Preset::Default);
+    let mut summary = common::summary(&plan);
+    let advice = "no cell was measured beside its twin; leave controls on";
+    summary.noise_floor = Measured::absent(advice);
+    summary.instrument_cost.ends_cpu_ratio = Measured::absent(advice);
+    for index in 48..summary.estimates.len() {
+        common::without_trial(&mut summary, index, "unsettled");
+    }
+    let text = plain(&summary, &plan, 500);
+    assert!(!text.contains("leave controls on"), "{text}");
+    assert_eq!(text.matches("not measured: all 3 control trials were void").count(), 2, "{text}");
+    assert!(!text.contains("without a valid trial"), "controls are no cells of the plan: {text}");
+    summary.estimates.truncate(48);
+    assert!(plain(&summary, &plan, 500).contains("leave controls on"));
+}
+
+#[test]
+fn cells_that_were_not_reached_are_not_called_invalid() {
+    let plan = Plan::preset(Preset::Default);
+    let mut summary = common::summary(&plan);
+    for index in 0..summary.estimates.len() {
+        common::without_trial(&mut summary, index, "it was never tried");
+        summary.estimates[index].void_trials = 0;
+    }
+    let text = plain(&summary, &plan, 200).replace("\n  ", " ");
+    assert!(text.contains("; 48 cells not reached yet\n"), "{text}");
+    assert!(text.contains("No trial yet, so there is no figure to show."), "{text}");
+    assert!(!text.contains("alid trial"), "{text}");
+    assert!(text.contains("48 cells: not reached yet"), "{text}");
 }
 
 #[test]

@@ -30,19 +30,20 @@ fn a_wrong_command_line_is_one_line_with_the_remedy_and_exit_2() {
         ("--precision 200%", "between 0% and 100%"),
         ("--rounds 0", "at least 1"),
         ("--threshold steel=1%", "did you mean \"steal\"?"),
-        ("--preset quik", "'quick'"),
-        ("--sizs 64", "'--sizes'"),
+        ("--preset quik", "did you mean \"quick\"? see copycost run --help"),
+        ("--sizs 64", "did you mean \"--sizes\"? see copycost run --help"),
+        ("--label", "a value is required for '--label <NAME>'"),
+        ("--link veth", "unknown link \"veth\"; one of: loopback"),
+        ("--resume nowhere", "nowhere does not exist; name a run directory"),
         ("no-such-plan.toml", "cannot read the plan no-such-plan.toml"),
         (".", "is a directory"),
-        ("--resume nowhere", "nowhere"),
         ("--out here --resume there", "cannot be used with"),
     ] {
         let mut line = vec!["run"];
         line.extend(arguments.split(' '));
         let ended = place.copycost(&line).ends_with(2);
-        // clap adds its tip on a line of its own.
-        ended.complaint();
-        assert!(ended.error.contains(part), "{arguments}: {ended:#?}");
+        assert!(ended.complaint().contains(part), "{arguments}: {ended:#?}");
+        assert_eq!(ended.error.lines().count(), 1, "{arguments}: {ended:#?}");
         assert_eq!(ended.output, "", "{arguments}");
     }
     assert!(!place.path("copycost-runs").exists(), "a wrong command line left something behind");
@@ -52,7 +53,9 @@ fn a_wrong_command_line_is_one_line_with_the_remedy_and_exit_2() {
 fn an_unknown_subcommand_names_the_nearest_one() {
     let place = Place::new();
     let ended = place.copycost(&["prob"]).ends_with(2);
-    assert!(ended.error.contains("'probe'"), "{ended:#?}");
+    assert!(ended.error.contains("did you mean \"probe\"?"), "{ended:#?}");
+    let ended = place.copycost(&["frobnicate"]).ends_with(2);
+    assert_eq!(ended.error, "error: unrecognized subcommand 'frobnicate'; see copycost --help\n");
 }
 
 #[test]
@@ -167,6 +170,8 @@ fn a_directory_that_is_no_run_is_told_so() {
         let ended = place.copycost(line).ends_with(2);
         ended.complaint();
     }
+    let ended = place.copycost(&["report", "missing"]).ends_with(2);
+    assert_eq!(ended.complaint(), "error: missing does not exist; name a run directory");
 }
 
 #[test]

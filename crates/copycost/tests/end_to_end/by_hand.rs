@@ -40,12 +40,12 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
         ("serve --time -1s", "--time: "),
         ("connect localhost --token 00112233445566778899aabbccddeeff", "ADDRESS:PORT"),
         ("connect 127.0.0.1:1 --token xyz", "--token: "),
-        ("connect 127.0.0.1:1", "--token"),
+        ("connect 127.0.0.1:1", "not provided: --token <HEX>; see copycost connect --help"),
     ] {
         let words: Vec<_> = line.split(' ').collect();
         let ended = place.copycost(&words).ends_with(2);
-        ended.complaint();
-        assert!(ended.error.contains(part), "{line}: {ended:#?}");
+        assert!(ended.complaint().contains(part), "{line}: {ended:#?}");
+        assert_eq!(ended.error.lines().count(), 1, "{line}: {ended:#?}");
     }
 }
 
@@ -78,7 +78,8 @@ fn two_ends_by_hand_find_each_other_by_the_printed_command() {
         "--time",
         "100ms",
     ]);
-    refused.ends_with(3);
+    let refused = refused.ends_with(2);
+    assert!(refused.complaint().contains("is the token that of this serve"), "{refused:#?}");
 
     let words: Vec<_> = command.split(' ').skip(1).collect();
     let client = place.copycost(&words).ends_with(0);
@@ -91,4 +92,13 @@ fn two_ends_by_hand_find_each_other_by_the_printed_command() {
     let server = Ended { code, output: report.join("\n"), error }.ends_with(0);
     assert!(server.output.starts_with("sent "), "{server:#?}");
     assert!(server.output.contains("sendmsg"), "{server:#?}");
+
+    // The two windows differ; what passed over the whole connection does not.
+    let whole = |output: &str| {
+        let line = output.lines().find(|line| line.starts_with("whole connection: ")).unwrap();
+        line.split(' ').nth(2).unwrap().parse::<u64>().unwrap()
+    };
+    assert!(whole(&client.output) > 0);
+    assert_eq!(whole(&client.output), whole(&server.output));
+    assert!(client.output.contains("this end's own window"), "{client:#?}");
 }

@@ -125,6 +125,10 @@ fn a_dry_run_tells_cells_and_minutes_and_writes_nothing() {
     for part in ["48 cells", "16 blocks", "10 rounds of", "send, sendmsg, zerocopy"] {
         assert!(ended.output.contains(part), "{part}: {ended:#?}");
     }
+    let json = place.copycost(&["run", "--dry-run", "--json"]).ends_with(0);
+    let told: serde_json::Value = serde_json::from_str(&json.output).unwrap();
+    assert_eq!(told["cells"].as_array().unwrap().len(), 48, "{told}");
+    assert!(told["expected_seconds"].as_f64().unwrap() > 1.0, "{told}");
     assert_eq!(std::fs::read_dir(place.path("")).unwrap().count(), 0);
     let ended = place.copycost(&["run", "--dry-run", "--max-time", "1s"]).ends_with(0);
     assert!(

@@ -81,7 +81,9 @@ fn damage_in_the_middle_names_file_line_and_remedy() {
 fn of_a_journal_damaged_in_its_first_line_nothing_can_be_kept() {
     let error = read(b"round,block\n").unwrap_err().to_string();
     assert!(
-        error.ends_with("take the file from a copy; this is its first line, so nothing of it can be kept"),
+        error.ends_with(
+            "take the file from a copy; this is its first line, so nothing of it can be kept"
+        ),
         "{error}"
     );
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
 use analysis::summary::{Estimate, Summary};
-use model::{Link, Measured, Plan, SendPath};
+use model::names::Watch;
+use model::{Cell, Link, Measured, Plan, SendPath};
 
 use super::estimate;
 use super::grid::Grid;
-use crate::numbers::{counted, percent, ratio};
+use crate::numbers::{counted, half_width, percent, ratio};
 use crate::styled_text::{Line, Style, whole};
 
 /// How many zero-copy completions were copied anyway.
@@ -64,7 +65,10 @@ pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
 pub(super) fn noise_floor(summary: &Summary) -> Line {
     let line = Line::wrapped(2).and(Style::Strong, "Noise floor: ");
     match &summary.noise_floor {
-        Measured::Absent { absent } => line.and(Style::Plain, format!("not measured: {absent}")),
+        Measured::Absent { absent } => {
+            let why = why_no_twins(summary, |cell| cell.watch == Watch::Cheap, absent);
+            line.and(Style::Plain, format!("not measured: {why}"))
+        }
         Measured::Value(floor) => {
             let cpu = floor
                 .ends_cpu
@@ -75,11 +79,41 @@ pub(super) fn noise_floor(summary: &Summary) -> Line {
                 Style::Plain,
                 format!(
                     "{} (a cell against its twin: {}{cpu}{differ})",
-                    whole(&percent(floor.half_width)),
+                    whole(half_width(floor.half_width).trim_start_matches('±')),
                     whole(&format!("goodput {}", ratio(&floor.goodput))),
                 ),
             )
         }
+    }
+}
+
+/// Why there is no pair of twins: what became of the control cells of that kind, or `otherwise` where the plan has none.
+fn why_no_twins(summary: &Summary, kind: impl Fn(&Cell) -> bool, otherwise: &str) -> String {
+    // SO_ZEROCOPY off is a control of another question.
+    let controls = || {
+        let twin = |cell: &Cell| {
+            (cell.send_path != SendPath::Zerocopy || cell.so_zerocopy.is_on()) && kind(cell)
+        };
+        summary.estimates.iter().filter(move |entry| entry.control && twin(&entry.cell))
+    };
+    let valid: u32 = controls().map(|entry| entry.trials).sum();
+    let void: u32 = controls().map(|entry| entry.void_trials).sum();
+    if controls().next().is_none() {
+        otherwise.to_owned()
+    } else if valid > 0 {
+        // What was done already is no advice.
+        otherwise.split("; leave controls on").next().unwrap_or(otherwise).to_owned()
+    } else if void > 0 {
+        format!(
+            "{} void; look at the marks, and measure when less else runs",
+            if void == 1 {
+                "the control trial was".to_owned()
+            } else {
+                format!("all {void} control trials were")
+            }
+        )
+    } else {
+        "the control cells were not reached yet; go on with --resume".to_owned()
     }
 }
 
@@ -97,7 +131,8 @@ pub(super) fn instrument_cost(summary: &Summary) -> Line {
             format!("{}, {}", whole(&cpu), whole(&goodput))
         }
         (Measured::Absent { absent }, _) | (_, Measured::Absent { absent }) => {
-            format!("not measured: {absent}")
+            let why = why_no_twins(summary, |cell| cell.watch == Watch::None, absent);
+            format!("not measured: {why}")
         }
     };
     let against = format!(" (with against without them: {against})");

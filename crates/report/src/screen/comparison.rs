@@ -7,7 +7,7 @@ use analysis::summary::{Estimate, Finding, Ratio, Summary};
 use model::{Bytes, Cell, Measured, Plan, SendPath};
 
 use super::grid::Grid;
-use crate::numbers::{percent, ratio};
+use crate::numbers::{counted, percent, ratio};
 use crate::styled_text::{Line, Style, whole};
 
 /// More pairs than this are left to `summary.json`.
@@ -19,6 +19,9 @@ const MOST_GROUPS: usize = 5;
 const WIDEST_TITLE: usize = 20;
 /// On a narrower terminal there is no room for that.
 const NARROW: usize = 80;
+
+/// More sizes than this are counted.
+const MOST_SIZES: usize = 8;
 
 /// With more row groups than this, no two are looked at for findings alike.
 const MOST_GROUPS_READ: usize = 64;
@@ -35,6 +38,10 @@ impl Place<'_> {
     fn finding(&self) -> Option<Finding> {
         self.ratio.ratio.value().map(|_| self.ratio.finding)
     }
+
+    fn is_compared(&self) -> bool {
+        self.ratio.ratio.value().is_some()
+    }
 }
 
 /// One path against another over all blocks.
@@ -44,7 +51,10 @@ struct Pair<'a> {
     cpu: Vec<Place<'a>>,
 }
 
-/// Two lines for each pair of paths: goodput, then CPU of both ends.
+/// Fewer pairs than this are told beside the ratio: its interval is then hardly to be trusted.
+const FEW_PAIRS: u32 = 5;
+
+/// Two lines for each pair of paths: goodput, then CPU of both ends; at the end, what was not compared.
 pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: usize) -> Vec<Line> {
     let pairs = pairs(summary, grid);
     let margin = percent(plan.measure.margin.0);
@@ -52,21 +62,25 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: us
     for pair in pairs.iter().take(MOST_PAIRS) {
         let title = format!("{} against {}: ", pair.paths.0, pair.paths.1);
         let hang = if width < NARROW { 4 } else { title.chars().count().min(WIDEST_TITLE) };
-        for (place, metric, rows) in
-            [(0, Metric::GoodputGbps, &pair.goodput), (1, Metric::EndsCpuNsPerKib, &pair.cpu)]
+        let mut titled = false;
+        for (metric, rows) in
+            [(Metric::GoodputGbps, &pair.goodput), (Metric::EndsCpuNsPerKib, &pair.cpu)]
         {
-            if rows.is_empty() {
+            if !rows.iter().any(Place::is_compared) {
                 continue;
             }
             let line = Line::wrapped(hang);
-            let line = if place == 0 || pair.goodput.is_empty() {
-                line.and(Style::Strong, &title)
-            } else {
+            let line = if titled {
                 line.and(Style::Plain, whole(&" ".repeat(hang)))
+            } else {
+                line.and(Style::Strong, &title)
             };
-            lines.push(line.and(Style::Plain, sentence(rows, metric, &margin, grid.groups())));
+            titled = true;
+            let text = sentence(rows, metric, &margin, grid.groups());
+            lines.push(line.and(Style::Plain, format!("{}: {text}", word(metric))));
         }
     }
+    lines.extend(not_compared(&pairs, grid.groups()));
     if pairs.len() > MOST_PAIRS {
         lines.push(Line::wrapped(2).and(
             Style::Faint,
@@ -125,17 +139,86 @@ fn answers(one: SendPath, other: SendPath, measured: &[SendPath]) -> bool {
     }
 }
 
+/// What has no ratio, by reason: the pairs, and where not all of a pair is meant, its sizes and groups.
+fn not_compared(pairs: &[Pair], groups: usize) -> Option<Line> {
+    let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
+    for pair in pairs.iter().take(MOST_PAIRS) {
+        let title = format!("{} against {}", pair.paths.0, pair.paths.1);
+        let goodput = Absent::of(&pair.goodput, groups);
+        let cpu = Absent::of(&pair.cpu, groups);
+        let absences = if goodput == cpu {
+            vec![(title, goodput)]
+        } else {
+            vec![(format!("goodput of {title}"), goodput), (format!("CPU of {title}"), cpu)]
+        };
+        for (title, absence) in absences {
+            let Some(Absent { reason, places }) = absence else { continue };
+            let text = format!("{}{places}", whole(&title));
+            match by_reason.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, texts)) => texts.push(text),
+                None => by_reason.push((reason, vec![text])),
+            }
+        }
+    }
+    let texts: Vec<String> =
+        by_reason.iter().map(|(why, texts)| format!("{}: {why}", texts.join(", "))).collect();
+    (!texts.is_empty()).then(|| {
+        Line::wrapped(2).and(Style::Strong, "Not compared: ").and(Style::Plain, texts.join("; "))
+    })
+}
+
+/// What of a pair has no ratio of a metric.
+#[derive(PartialEq, Eq)]
+struct Absent<'a> {
+    reason: &'a str,
+    /// ` at 4 KiB (1 and 2 threads)`; nothing where all of the pair is meant.
+    places: String,
+}
+
+impl<'a> Absent<'a> {
+    fn of(rows: &[Place<'a>], groups: usize) -> Option<Self> {
+        let absent: Vec<&Place> = rows.iter().filter(|row| !row.is_compared()).collect();
+        let reason = absent.iter().find_map(|row| row.ratio.ratio.reason())?;
+        Some(Self { reason, places: places(&absent, rows.len(), groups) })
+    }
+}
+
+/// Where the absent ones of so many rows are.
+fn places(absent: &[&Place], rows: usize, groups: usize) -> String {
+    if absent.len() == rows {
+        return String::new();
+    }
+    // Groups that lack the same sizes are told together.
+    let mut alike: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for group in absent.iter().map(|row| row.group.as_str()).filter(|group| seen.insert(*group)) {
+        let sizes: Vec<String> = absent
+            .iter()
+            .filter(|row| row.group == group)
+            .map(|row| whole(&row.size.to_string()))
+            .collect();
+        match alike.iter_mut().find(|(known, _)| *known == sizes) {
+            Some((_, groups)) => groups.push(group),
+            None => alike.push((sizes, vec![group])),
+        }
+    }
+    if alike.len() > MOST_GROUPS || alike.iter().any(|(sizes, _)| sizes.len() > MOST_SIZES) {
+        return format!(" in {} of {rows} blocks", absent.len());
+    }
+    let texts: Vec<String> = alike
+        .iter()
+        .map(|(sizes, named)| match groups {
+            1 => sizes.join(", "),
+            _ => format!("{} ({})", sizes.join(", "), joined_groups(named)),
+        })
+        .collect();
+    format!(" at {}", texts.join(" and "))
+}
+
 /// What is found, and how large it is at the smallest and the largest size.
 fn sentence(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> String {
-    let values = |row: &&Place| row.ratio.ratio.value().is_some();
-    if !rows.iter().any(|row| values(&row)) {
-        let reason = rows
-            .iter()
-            .find_map(|row| row.ratio.ratio.reason())
-            .unwrap_or("no pair of valid trials");
-        return format!("{} not compared: {reason}", word(metric));
-    }
     let mut text = found(rows, metric, margin, groups);
+    let values = |row: &&Place| row.is_compared();
     // Sizes of the first row group that has figures: the one with the fewest threads in most plans.
     let group = rows.iter().find(values).map(|row| row.group.clone()).unwrap_or_default();
     let mut shown: Vec<&Place> =
@@ -157,13 +240,18 @@ fn sentence(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> Stri
 
 fn at(size: Bytes, estimate: &Measured<Estimate>) -> String {
     let figure = estimate.value().map_or_else(|| "-".to_owned(), ratio);
-    whole(&format!("at {size} {figure}"))
+    let few = estimate.value().map(|estimate| estimate.trials).filter(|pairs| *pairs < FEW_PAIRS);
+    let few = few.map_or_else(String::new, |n| format!(" ({})", counted(n, "pair", "pairs")));
+    whole(&format!("at {size} {figure}{few}"))
 }
 
-/// The finding where it is one, by row group or by size where it is not.
+/// The finding where it is one, by row group or by size where it is not. What was not compared is told elsewhere.
 fn found(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> String {
     if let Some(finding) = unanimous(rows.iter()) {
+        let all = rows.iter().all(Place::is_compared);
         let scope = match (rows.len(), groups) {
+            (_, 2..) if !all => " wherever it was compared",
+            (_, 1) if !all => return within(rows.iter(), metric, margin),
             (1, _) => "",
             (_, 1) => " at every size",
             _ if rows.iter().all(|row| is_threads(&row.group)) => " at every size and thread count",
@@ -171,7 +259,8 @@ fn found(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> String 
         };
         return verdict(metric, finding, margin) + scope;
     }
-    let names = names(rows);
+    let mut names = names(rows);
+    names.retain(|group| rows.iter().any(|row| row.group == *group && row.is_compared()));
     if names.len() > MOST_GROUPS_READ {
         return counts(rows, metric, margin);
     }
@@ -202,16 +291,18 @@ fn within<'r, 'a: 'r>(
     metric: Metric,
     margin: &str,
 ) -> String {
-    const MOST_SIZES: usize = 8;
-    if let Some(finding) = unanimous(rows.clone()) {
+    if rows.clone().all(Place::is_compared)
+        && let Some(finding) = unanimous(rows.clone())
+    {
         return verdict(metric, finding, margin) + " at every size";
     }
-    let mut by_finding: Vec<(Option<Finding>, Vec<String>)> = Vec::new();
+    let mut by_finding: Vec<(Finding, Vec<String>)> = Vec::new();
     for row in rows.clone() {
+        let Some(finding) = row.finding() else { continue };
         let size = whole(&row.size.to_string());
-        match by_finding.iter_mut().find(|(finding, _)| *finding == row.finding()) {
+        match by_finding.iter_mut().find(|(known, _)| *known == finding) {
             Some((_, sizes)) => sizes.push(size),
-            None => by_finding.push((row.finding(), vec![size])),
+            None => by_finding.push((finding, vec![size])),
         }
     }
     let many = rows.count() > MOST_SIZES;
@@ -226,23 +317,19 @@ fn within<'r, 'a: 'r>(
 }
 
 fn counts(rows: &[Place], metric: Metric, margin: &str) -> String {
-    let findings = [
-        Some(Finding::More),
-        Some(Finding::Less),
-        Some(Finding::Equivalent),
-        Some(Finding::Undecided),
-        None,
-    ];
+    let findings = [Finding::More, Finding::Less, Finding::Equivalent, Finding::Undecided];
     let counted = findings.into_iter().filter_map(|finding| {
-        let n = rows.iter().filter(|row| row.finding() == finding).count();
+        let n = rows.iter().filter(|row| row.finding() == Some(finding)).count();
         (n > 0).then(|| format!("{} in {n}", verdict(metric, finding, margin)))
     });
     format!("{} of {} blocks", counted.collect::<Vec<_>>().join(", "), rows.len())
 }
 
-fn unanimous<'r, 'a: 'r>(mut rows: impl Iterator<Item = &'r Place<'a>>) -> Option<Option<Finding>> {
-    let first = rows.next()?.finding();
-    rows.all(|row| row.finding() == first).then_some(first)
+/// The finding of all that were compared, if it is one.
+fn unanimous<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Place<'a>>) -> Option<Finding> {
+    let mut findings = rows.filter_map(Place::finding);
+    let first = findings.next()?;
+    findings.all(|finding| finding == first).then_some(first)
 }
 
 /// The row groups in their order.
@@ -274,16 +361,15 @@ fn word(metric: Metric) -> &'static str {
 }
 
 /// What a finding says of a metric.
-fn verdict(metric: Metric, finding: Option<Finding>, margin: &str) -> String {
+fn verdict(metric: Metric, finding: Finding, margin: &str) -> String {
     let goodput = metric == Metric::GoodputGbps;
-    let Some(finding) = finding else { return "not compared".to_owned() };
     match (finding, goodput) {
         (Finding::More, true) => "faster".to_owned(),
         (Finding::Less, true) => "slower".to_owned(),
         (Finding::Equivalent, true) => format!("as fast (within ±{})", whole(margin)),
-        (Finding::More, false) => "costs more CPU".to_owned(),
-        (Finding::Less, false) => "costs less CPU".to_owned(),
-        (Finding::Equivalent, false) => format!("costs as much CPU (within ±{})", whole(margin)),
-        (Finding::Undecided, _) => format!("{} undecided", word(metric)),
+        (Finding::More, false) => "costs more".to_owned(),
+        (Finding::Less, false) => "costs less".to_owned(),
+        (Finding::Equivalent, false) => format!("costs as much (within ±{})", whole(margin)),
+        (Finding::Undecided, _) => "undecided".to_owned(),
     }
 }

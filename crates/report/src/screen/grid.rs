@@ -307,6 +307,9 @@ fn figure(entry: &CellEstimates, metric: Metric) -> String {
     text
 }
 
+/// Why a cell has no trial at all.
+const NOT_REACHED: &str = "not reached yet";
+
 /// Why figures of the table are absent, and of which cells.
 pub(super) fn absences<'a>(
     summary: &'a Summary,
@@ -320,11 +323,11 @@ pub(super) fn absences<'a>(
             None => Some("not in the summary"),
         });
         if let Some(reason) = missing {
-            let why = summary
-                .run
-                .without_valid_trial
-                .get(&entry.cell.id())
-                .map_or(reason, String::as_str);
+            let why = match summary.run.without_valid_trial.get(&entry.cell.id()) {
+                Some(_) if entry.void_trials == 0 => NOT_REACHED,
+                Some(why) => why,
+                None => reason,
+            };
             absent.entry(why).or_default().push(&entry.cell);
         }
     }
@@ -334,13 +337,20 @@ pub(super) fn absences<'a>(
 /// What stands where the table would: that there is nothing to show, and why.
 pub(super) fn no_valid_trial(summary: &Summary) -> Vec<Line> {
     const MOST_REASONS: usize = 5;
-    let mut lines =
-        vec![Line::wrapped(2).and(Style::Strong, "No valid trial, so there is no figure to show.")];
     let mut reasons: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut void = false;
     for entry in summary.estimates.iter().filter(|entry| !entry.control) {
-        let reason = summary.run.without_valid_trial.get(&entry.cell.id());
-        *reasons.entry(reason.map_or("no reason is known", String::as_str)).or_default() += 1;
+        let reason = match summary.run.without_valid_trial.get(&entry.cell.id()) {
+            _ if entry.void_trials == 0 => NOT_REACHED,
+            Some(reason) => reason,
+            None => "no reason is known",
+        };
+        void |= entry.void_trials > 0;
+        *reasons.entry(reason).or_default() += 1;
     }
+    let what = if void { "No valid trial" } else { "No trial yet" };
+    let what = format!("{what}, so there is no figure to show.");
+    let mut lines = vec![Line::wrapped(2).and(Style::Strong, what)];
     for (reason, cells) in reasons.iter().take(MOST_REASONS) {
         let cells = counted(*cells, "cell", "cells");
         lines.push(Line::wrapped(4).and(Style::Plain, format!("  {cells}: {reason}")));

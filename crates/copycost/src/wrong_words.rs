@@ -1,0 +1,88 @@
+//! A command line that clap does not understand, as one line with the remedy.
+
+use clap::Error;
+use clap::error::{ContextKind, ContextValue};
+
+/// Clap's first paragraph in one line, what it thinks was meant, and whose help tells more.
+pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) -> String {
+    let rendered = error.render().to_string();
+    let first: Vec<&str> =
+        rendered.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let first = first.join(" ");
+    let mut text = first.strip_prefix("error: ").unwrap_or(&first).to_owned();
+    // A question ends its sentence by itself.
+    match meant(error) {
+        Some(meant) => text.push_str(&format!("; did you mean {meant}? ")),
+        None => text.push_str("; "),
+    }
+    match words.iter().find_map(|word| commands.iter().find(|command| *command == word)) {
+        Some(command) => text.push_str(&format!("see copycost {command} --help")),
+        None => text.push_str("see copycost --help"),
+    }
+    text
+}
+
+/// The words nearest to the wrong one.
+#[allow(clippy::wildcard_enum_match_arm, reason = "ContextValue is open; suggestions are words")]
+fn meant(error: &Error) -> Option<String> {
+    [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
+        .into_iter()
+        .find_map(|kind| match error.get(kind)? {
+            ContextValue::String(word) => Some(format!("\"{word}\"")),
+            ContextValue::Strings(words) if !words.is_empty() => {
+                let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                Some(words.join(" or "))
+            }
+            _ => None,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+    use crate::args::Arguments;
+
+    fn told(line: &str) -> String {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let error = Arguments::try_parse_from(&words).unwrap_err();
+        let command = Arguments::command();
+        let commands: Vec<&str> =
+            command.get_subcommands().map(|command| command.get_name()).collect();
+        in_one_line(&error, &words[1..], &commands)
+    }
+
+    #[test]
+    fn every_wrong_word_is_one_line_with_what_was_meant() {
+        for (line, text) in [
+            ("copycost frobnicate", "unrecognized subcommand 'frobnicate'; see copycost --help"),
+            (
+                "copycost prob",
+                "unrecognized subcommand 'prob'; did you mean \"probe\"? see copycost --help",
+            ),
+            (
+                "copycost connect foo",
+                "the following required arguments were not provided: --token <HEX>; see copycost connect --help",
+            ),
+            (
+                "copycost run --sizs 64",
+                "unexpected argument '--sizs' found; did you mean \"--sizes\"? see copycost run --help",
+            ),
+            (
+                "copycost run --sizes",
+                "a value is required for '--sizes <LIST>' but none was supplied; see copycost run --help",
+            ),
+            (
+                "copycost run --preset quik",
+                "invalid value 'quik' for '--preset <NAME>' [possible values: default, quick, paper, break-even]; did you mean \"quick\"? see copycost run --help",
+            ),
+            (
+                "copycost run --out here --resume there",
+                "the argument '--out <DIR>' cannot be used with '--resume <DIR>'; see copycost run --help",
+            ),
+        ] {
+            assert_eq!(told(line), text);
+        }
+    }
+}
