@@ -1,7 +1,7 @@
 //! `copycost serve` and `connect`: one end each, for perf, strace or two terminals.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine::by_hand::{HandOptions, HandReport};
 use engine::{EngineError, Interrupts};
@@ -66,9 +66,8 @@ pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
         cell,
     };
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
-    let begun = Instant::now();
     let report = engine::by_hand::connect(&options, &interrupts);
-    if is_refusal(&report, begun.elapsed() < AT_ONCE) {
+    if is_refusal(&report) {
         return Err(Stop::Usage(REFUSED.to_owned()));
     }
     conclude(report, &options.cell, arguments.json)
@@ -77,16 +76,11 @@ pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
 /// What a refused end is told: a server closes the connection and does not say why.
 const REFUSED: &str = "the server refused the connection or is busy: is the token that of this serve, and are --threads and --flows the same?";
 
-/// Within this time a server has judged a token; what ends later was a connection.
-const AT_ONCE: Duration = Duration::from_millis(250);
-
 /// Whether the connection ended before any byte arrived.
-fn is_refusal(report: &Result<HandReport, EngineError>, early: bool) -> bool {
+fn is_refusal(report: &Result<HandReport, EngineError>) -> bool {
     match report {
         Ok(HandReport::Received(side)) => side.total.received_bytes == 0,
-        Err(EngineError::Ends(why)) => {
-            why.contains("(after 0 bytes)") || (early && why.contains("connection ended before"))
-        }
+        Err(EngineError::Ends(why)) => why.contains("(after 0 bytes)"),
         Ok(HandReport::Sent(_)) | Err(EngineError::Interrupted | EngineError::Unsupported(_)) => {
             false
         }
@@ -227,14 +221,16 @@ mod tests {
     #[test]
     fn a_connection_that_brought_bytes_was_not_refused() {
         let ends = |why: &str| Err(EngineError::Ends(why.to_owned()));
-        let ended = "worker 1: the connection ended before the window did";
-        assert!(is_refusal(&ends(ended), true));
-        assert!(!is_refusal(&ends(ended), false));
+        let ended = |bytes| {
+            format!("worker 1: the connection ended before the window did (after {bytes} bytes)")
+        };
+        assert!(is_refusal(&ends(&ended(0))));
+        assert!(!is_refusal(&ends(&ended(64))));
         let reset =
             |bytes| format!("worker 0: receiving: Connection reset by peer (after {bytes} bytes)");
-        assert!(is_refusal(&ends(&reset(0)), false));
-        assert!(!is_refusal(&ends(&reset(64)), true));
-        assert!(!is_refusal(&ends("connect(127.0.0.1:1): Connection refused"), true));
-        assert!(!is_refusal(&Err(EngineError::Interrupted), true));
+        assert!(is_refusal(&ends(&reset(0))));
+        assert!(!is_refusal(&ends(&reset(64))));
+        assert!(!is_refusal(&ends("connect(127.0.0.1:1): Connection refused")));
+        assert!(!is_refusal(&Err(EngineError::Interrupted)));
     }
 }

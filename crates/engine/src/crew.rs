@@ -459,9 +459,10 @@ impl<T: Tally> Crew<T> {
             Note::Ready => Ok(()),
             Note::Broken((kind, why)) => Err((kind, format!("worker {worker}: {why}"))),
             // By the clock, not by this coordinator's phase: on a crowded CPU it may be late itself.
-            Note::Done(_) if clock::monotonic_ns() < window_end_ns => {
-                Err(failed(format!("worker {worker}: the connection ended before the window did")))
-            }
+            Note::Done(finished) if clock::monotonic_ns() < window_end_ns => Err(failed(format!(
+                "worker {worker}: the connection ended before the window did (after {} bytes)",
+                finished.total.bytes()
+            ))),
             Note::Done(finished) => {
                 done[worker] = Some(*finished);
                 Ok(())
