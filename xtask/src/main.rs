@@ -1,8 +1,10 @@
 //! What is more than plain cargo: `cargo run -p xtask -- TASK`.
 #![forbid(unsafe_code)]
 
+mod browser;
 mod imports;
 mod licences;
+mod page;
 mod side_by_side;
 
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use std::process::ExitCode;
 const TASKS: &str = "tasks:
   imports              check who imports whom against the table in ARCHITECTURE.md
   licences             check that everything built in may be
+  page DIR [SCREENSHOTS]  open a run's report.html in headless Chromium, wide and narrow, light and dark, and check it
   side-by-side [PAIRS] goodput of copycost's sendmsg at 64 KiB against iperf3, in turn (needs iperf3 on the path)";
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's whole purpose is to tell")]
@@ -18,6 +21,9 @@ fn main() -> ExitCode {
     let done = match words.first().map(String::as_str) {
         Some("imports") => imports::check(),
         Some("licences") => licences::check(),
+        Some("page") => {
+            page::check(words.get(1).map(String::as_str), words.get(2).map(String::as_str))
+        }
         Some("side-by-side") => side_by_side::run(words.get(1).map(String::as_str)),
         _ => Err(TASKS.to_owned()),
     };

@@ -77,7 +77,7 @@ impl Moments {
 }
 
 /// P(T > t) for Student's t.
-fn t_above(t: f64, freedom: u32) -> f64 {
+pub(crate) fn t_above(t: f64, freedom: u32) -> f64 {
     // The scale is 1 and there is at least one degree of freedom, so the distribution exists; 1 claims nothing.
     StudentsT::new(0.0, 1.0, f64::from(freedom)).map_or(1.0, |student| student.sf(t))
 }

@@ -3,19 +3,34 @@
 //! Everything here is a function of its arguments: no clock, no file, no randomness without a seed.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 mod cell_totals;
+pub mod claims;
+mod comparisons;
+pub mod cost_model;
+pub mod crossovers;
+mod data_paths;
 pub mod estimate;
+pub mod evidence;
+mod explain;
+pub mod explained;
+mod figure_text;
 pub mod figures;
+mod headline;
+pub mod laws;
 pub mod marks;
 pub mod metric;
 pub mod order;
 mod pairings;
 pub mod pairs;
+mod round_logs;
 mod run_facts;
+pub mod scaling;
 pub mod stopping;
 mod summarise;
 pub mod summary;
 pub mod synthetic;
+mod trial_dots;
 mod warnings;
 
 pub use metric::Metric;

@@ -10,6 +10,7 @@ use model::{Measured, Plan};
 
 use crate::cell_totals::CellTotals;
 use crate::estimate::Moments;
+use crate::explain::{Explaining, explain};
 use crate::figures::Reading;
 use crate::marks::{is_void, judge};
 use crate::metric::Metric;
@@ -29,7 +30,7 @@ pub fn summarise(plan: &Plan, host: &Host, records: &[Record]) -> Summary {
     for record in records {
         pass.push(plan, record);
     }
-    pass.close(plan, host)
+    pass.close(plan, host, records)
 }
 
 struct Pass<'a> {
@@ -109,7 +110,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn close(mut self, plan: &Plan, host: &Host) -> Summary {
+    fn close(mut self, plan: &Plan, host: &Host, records: &[Record]) -> Summary {
         let places = &self.places;
         let complete = self.groups.complete();
         let pairings = Pairings::over(places, &complete);
@@ -143,6 +144,17 @@ impl<'a> Pass<'a> {
             noise_floor: &noise_floor,
             instrument_cost: &instrument_cost,
         };
+        let explained = explain(&Explaining {
+            plan,
+            host,
+            records,
+            places: &self.places,
+            complete: &complete,
+            estimates: &estimates,
+            ratios: &ratios,
+            run: &run,
+            noise_floor: &noise_floor,
+        });
         Summary {
             version: SUMMARY_VERSION,
             copycost: env!("CARGO_PKG_VERSION").to_owned(),
@@ -153,6 +165,7 @@ impl<'a> Pass<'a> {
             marks: self.run.marks,
             noise_floor,
             instrument_cost,
+            explained,
         }
     }
 

@@ -35,6 +35,9 @@ pub struct Summary {
     pub instrument_cost: InstrumentCost,
     /// What a reader must know before the figures: in order of weight, each one line with its remedy.
     pub warnings: Vec<String>,
+    /// Crossovers, models, laws, answers and verdicts.
+    #[serde(flatten)]
+    pub explained: crate::explained::Explained,
 }
 
 /// The run as a whole.

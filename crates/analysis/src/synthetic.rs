@@ -109,6 +109,8 @@ pub fn likely(cell: &Cell) -> Figures {
         SendPath::Send => (3_400.0, 130.0),
         SendPath::Staged => (620.0, 160.0),
         SendPath::Sendmsg => (650.0, 115.0),
+        // Without the option MSG_ZEROCOPY is sendmsg's ordinary copy.
+        SendPath::Zerocopy if !cell.so_zerocopy.is_on() => (650.0, 115.0),
         SendPath::Zerocopy => (2_300.0, 150.0),
     };
     let sender = per_message / kib + per_kib;

@@ -484,6 +484,13 @@ fn fifty_thousand_trials_of_five_hundred_cells_are_summarised() {
     let summary = summary(&plan, &records);
     eprintln!("{} cells, {} trials: {:?}", summary.run.cells, summary.run.trials, begin.elapsed());
     assert_eq!(summary.run.rounds, 100);
+    assert_eq!(summary.explained.trials.len(), 507);
+    // Records, summary and all that it took: the whole process.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
+    let kib: u64 = peak.trim_end_matches(" kB").parse().unwrap();
+    eprintln!("peak {} MiB", kib / 1024);
+    assert!(kib < 512 * 1024, "{kib} KiB");
 }
 
 proptest! {
@@ -517,5 +524,8 @@ proptest! {
             prop_assert!(ratio.ratio.value().is_none_or(finite));
             prop_assert!(ratio.ratio.value().is_none_or(|e| e.trials <= 12));
         }
+        // A figure that is not finite would be written as null, and not read back.
+        let text = serde_json::to_string(&summary).unwrap();
+        prop_assert!(serde_json::from_str::<Summary>(&text).is_ok());
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use model::Preset;
 
 use crate::cell_flags::CellFlags;
@@ -32,13 +33,17 @@ pub(crate) enum Command {
     Serve(Box<ServeArguments>),
     /// Receive by hand what a `serve` sends
     Connect(Box<ConnectArguments>),
+    /// Print a script that completes commands and flags in a shell
+    Completions(CompletionsArguments),
+    /// Print a manual page, to be read with `man -l -`
+    Man(ManArguments),
 }
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Sizes are written 64, 4KiB, 64k (65536), 20KB (20000) or 64B..1MiB (powers of two).
 Flags override the plan file, which overrides the preset.
-Exit codes: 0 done; 1 --strict and invalid; 2 wrong usage; 3 this machine cannot; 130 interrupted."
+Exit codes: 0 done; 1 --strict and invalid or a law broken; 2 wrong usage; 3 this machine cannot; 130 interrupted."
 )]
 pub(crate) struct RunArguments {
     /// A plan file (TOML), such as the plan.toml of an earlier run
@@ -61,7 +66,7 @@ pub(crate) struct RunArguments {
     /// Print cells, minutes and needs, and measure nothing; with --json as JSON
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// End with 1 where a cell is invalid
+    /// End with 1 where a cell is invalid or a law is broken
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print summary.json on standard output instead of the screen
@@ -77,7 +82,7 @@ pub(crate) struct ReportArguments {
     /// A run directory [default: copycost-runs/latest]
     #[arg(value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
-    /// End with 1 where a cell is invalid
+    /// End with 1 where a cell is invalid or a law is broken
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print summary.json on standard output instead of the screen
@@ -161,6 +166,23 @@ pub(crate) struct ConnectArguments {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) flags: CellFlags,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "For bash: copycost completions bash > ~/.local/share/bash-completion/completions/copycost"
+)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ManArguments {
+    /// The command whose page to print [default: the overview]
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
 }
 
 fn presets() -> PossibleValuesParser {

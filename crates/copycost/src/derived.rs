@@ -1,9 +1,12 @@
 //! Everything in a run directory that follows from its plan, host and journal.
 
 use std::io;
+use std::num::NonZero;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use analysis::explained::LawState;
 use analysis::summary::Summary;
 use journal::{Class, JournalError, Owner, RunDirectory};
 use model::Plan;
@@ -72,6 +75,27 @@ impl Derived {
         directory.replace(&directory.summary(), |file| {
             report::write_summary(file, &self.summary).map_err(again)
         })?;
+        let figures = report::figures::all(&self.summary, &self.host);
+        let data_paths = report::data_paths(&self.summary);
+        let page = report::Page {
+            summary: &self.summary,
+            host: &self.host,
+            plan: &self.plan,
+            figures: &figures,
+            data_paths: &data_paths,
+        };
+        let pictures: Vec<(&str, &str)> = figures
+            .iter()
+            .map(|figure| (figure.name, figure.svg.as_str()))
+            .chain(data_paths.iter().map(|diagram| (diagram.name, diagram.svg.as_str())))
+            .collect();
+        write_pictures(directory, &pictures)?;
+        directory.replace(&directory.path().join("report.html"), |file| {
+            report::write_html(file, &page).map_err(again)
+        })?;
+        directory.replace(&directory.path().join("report.md"), |file| {
+            report::write_markdown(file, &self.summary, &self.host, &self.plan).map_err(again)
+        })?;
         Ok(())
     }
 
@@ -98,7 +122,7 @@ impl Derived {
     /// What keeps a run from counting as well done.
     ///
     /// # Errors
-    /// No cell has a valid trial: this machine cannot. With `strict`, any cell without one.
+    /// No cell has a valid trial: this machine cannot. With `strict`, any cell without one, or a broken law.
     pub(crate) fn judge(&self, strict: bool) -> Result<(), Stop> {
         judge(&self.summary, strict)
     }
@@ -131,10 +155,60 @@ fn judge(summary: &Summary, strict: bool) -> Result<(), Stop> {
     if !unreached.is_empty() {
         faults.push(format!("{} not reached yet; go on with --resume", cells(unreached.len())));
     }
+    let broken = summary.explained.laws.iter().find(|law| law.state == LawState::Broken);
+    if let Some(law) = broken {
+        faults.push(format!("law {} ({}) is broken: {}", law.id, law.name, law.because));
+    }
     if strict && !faults.is_empty() {
         return Err(Stop::Invalid(faults.join("; ")));
     }
     Ok(())
+}
+
+/// Writes pictures, by file stem, as SVG and PNG.
+///
+/// # Errors
+/// The directory cannot be written, or a picture cannot be painted.
+fn write_pictures(directory: &RunDirectory, pictures: &[(&str, &str)]) -> Result<(), Stop> {
+    let folder = directory.figures()?;
+    for ((name, svg), png) in pictures.iter().zip(painted(pictures)) {
+        let png = png.map_err(|why| Stop::Cannot(format!("{name}.png: {why}")))?;
+        for (ending, bytes) in [("svg", svg.as_bytes()), ("png", &png)] {
+            directory.replace(&folder.join(format!("{name}.{ending}")), |file| {
+                io::Write::write_all(file, bytes)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The PNG of each picture, painted on all CPUs: that is most of the time that a report takes.
+fn painted(pictures: &[(&str, &str)]) -> Vec<Result<Vec<u8>, String>> {
+    let next = AtomicUsize::new(0);
+    let paint = || {
+        let mut done = Vec::new();
+        while let Some((place, (_, svg))) = {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            pictures.get(place).map(|picture| (place, picture))
+        } {
+            done.push((place, report::figures::png(svg).map_err(|why| why.to_string())));
+        }
+        done
+    };
+    let mut painted: Vec<Result<Vec<u8>, String>> =
+        pictures.iter().map(|_| Err("its painter died".to_owned())).collect();
+    let painters = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let painters: Vec<_> = (0..painters).map(|_| scope.spawn(paint)).collect();
+        for (place, png) in
+            painters.into_iter().flat_map(|painter| painter.join().unwrap_or_default())
+        {
+            if let Some(slot) = painted.get_mut(place) {
+                *slot = png;
+            }
+        }
+    });
+    painted
 }
 
 /// The run directory that was named, or the latest one.
@@ -175,6 +249,7 @@ pub(crate) fn owner(effective_uid: u32, variable: impl Fn(&str) -> Option<String
 
 #[cfg(test)]
 mod tests {
+    use analysis::explained::Law;
     use analysis::synthetic;
     use model::Preset;
     use model::record::FailureKind;
@@ -213,6 +288,30 @@ mod tests {
         let Err(Stop::Invalid(why)) = judged(1, 3, &|_| false) else { panic!("accepted") };
         assert!(why.contains(" not reached yet"), "{why}");
         assert!(!why.contains("without a valid trial"), "{why}");
+    }
+
+    #[test]
+    fn a_broken_law_is_no_success_where_somebody_insists() {
+        let plan = Plan::preset(Preset::Default);
+        let host = synthetic::host();
+        let records = synthetic::run(&plan, 2, synthetic::trial);
+        let mut summary = analysis::summarise(&plan, &host, &records);
+        summary.explained.laws = vec![Law {
+            id: 3,
+            name: "notifications".to_owned(),
+            says: String::new(),
+            sources: [String::new(), String::new()],
+            state: LawState::Broken,
+            because: "one is missing".to_owned(),
+            compared: 1,
+            broken_by: Vec::new(),
+        }];
+        let mut derived = Derived { plan, host, records, summary, notes: Vec::new() };
+        assert_eq!(derived.judge(false), Ok(()));
+        let why = "law 3 (notifications) is broken: one is missing".to_owned();
+        assert_eq!(derived.judge(true), Err(Stop::Invalid(why)));
+        derived.summary.explained.laws.clear();
+        assert_eq!(derived.judge(true), Ok(()));
     }
 
     #[test]

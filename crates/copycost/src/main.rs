@@ -10,6 +10,7 @@ mod derived;
 mod dry_run;
 mod exit;
 mod left_out;
+mod manual;
 mod plan_flags;
 mod probe;
 mod progress;
@@ -73,6 +74,8 @@ fn main() -> ExitCode {
         Some(Command::Verify(arguments)) => verify::verify(arguments),
         Some(Command::Serve(arguments)) => by_hand::serve(arguments),
         Some(Command::Connect(arguments)) => by_hand::connect(arguments),
+        Some(Command::Completions(arguments)) => manual::completions(arguments),
+        Some(Command::Man(arguments)) => manual::man(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -125,6 +125,16 @@ impl RunDirectory {
         self.path.join("summary.json")
     }
 
+    /// The folder of figures, which is made if it is missing.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn figures(&self) -> Result<PathBuf, JournalError> {
+        let path = self.path.join("figures");
+        make_directories(&path, self.owner)?;
+        Ok(path)
+    }
+
     /// Begins the journal.
     ///
     /// # Errors

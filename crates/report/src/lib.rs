@@ -1,20 +1,32 @@
-//! Terminal tables, CSV and JSON from the analysis.
+//! Terminal tables, CSV, JSON, figures, HTML and Markdown from the analysis.
 //!
 //! Nothing is computed here beyond formatting: every figure on the screen and in `results.csv`, `paper.csv`
 //! and `summary.json` is one of the [`analysis::summary::Summary`]; `trials.csv` shows the journal and each trial's own figures.
 #![forbid(unsafe_code)]
 
+mod claims_tally;
+mod crossover_text;
+mod data_path;
 mod error;
+pub mod figures;
+mod html;
+mod markdown;
 pub mod numbers;
 mod paper_csv;
 mod plain_table;
+mod reproduce;
 mod results_csv;
 mod screen;
 mod styled_text;
 mod summary_json;
 mod trials_csv;
+mod trust;
+mod unanswered;
 
+pub use data_path::{Diagram, data_paths};
 pub use error::ReportError;
+pub use html::{Page, write_html};
+pub use markdown::write_markdown;
 pub use paper_csv::{PAPER_COLUMNS, write_paper};
 pub use results_csv::{results_columns, write_results};
 pub use screen::{ScreenOptions, cells_table, screen};

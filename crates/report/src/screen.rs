@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use analysis::explained::LawState;
 use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Summary};
 use model::host::Host;
 use model::{Class, Mark, Measured, Plan};
 
+use crate::claims_tally::claims_tally;
 use crate::numbers::{counted, duration, level, percent};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
@@ -17,6 +19,7 @@ mod grid;
 mod machine_line;
 
 use grid::Grid;
+pub(crate) use machine_line::machine_facts;
 
 /// How to lay out a screen.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     if !grid.shared.is_empty() {
         head.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
     }
+    head.extend(broken_laws(summary));
     for warning in summary.warnings.iter().filter(|warning| !is_said_below(warning)) {
         head.push(Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, warning));
     }
@@ -84,19 +88,76 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         doubts.push(caveats::instrument_cost(summary));
         doubts.push(caveats::not_claimed(summary, plan));
     }
-    doubts.push(
-        Line::wrapped(2)
-            .and(Style::Strong, "Files: ")
-            .and(Style::Plain, options.directory)
-            .and(Style::Plain, " (summary.json, results.csv, trials.csv, paper.csv)"),
-    );
+    doubts.push(claims_and_report(summary, options.directory));
     parts.push(render(&doubts, text_width, options.colour));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
 
-/// Whether a warning has a line of its own below the table: what was copied anyway, and oversubscription.
-fn is_said_below(warning: &str) -> bool {
+/// Figures that contradict each other come before all others.
+fn broken_laws(summary: &Summary) -> Vec<Line> {
+    let broken = summary.explained.laws.iter().filter(|law| law.state == LawState::Broken);
+    broken
+        .map(|law| {
+            Line::wrapped(2)
+                .and(Style::Warning, format!("! law {} ({}) is broken: ", law.id, law.name))
+                .and(Style::Plain, &law.because)
+        })
+        .collect()
+}
+
+/// The last line: how the paper's claims came out, and the report to read on in.
+fn claims_and_report(summary: &Summary, directory: &str) -> Line {
+    let report = format!("{directory}/report.html");
+    match claims_tally(&summary.explained.claims) {
+        Some(tally) => Line::wrapped(2)
+            .and(Style::Strong, "Claims of the paper: ")
+            .and(Style::Plain, format!("{tally}        "))
+            .and(Style::Plain, report),
+        None => Line::wrapped(2).and(Style::Strong, "Report: ").and(Style::Plain, report),
+    }
+}
+
+/// How many zero-copy completions were copied anyway, in one line.
+pub(crate) fn copied_note(summary: &Summary) -> Option<String> {
+    caveats::copied_share(summary, &Grid::new(&summary.estimates)).map(|line| line.text())
+}
+
+/// Which thread counts are oversubscribed, in one line.
+pub(crate) fn oversubscribed_note(summary: &Summary) -> Option<String> {
+    caveats::oversubscribed(summary).map(|line| line.text())
+}
+
+/// Noise floor, instruments and what is not claimed: a name and a text each.
+pub(crate) fn doubts(summary: &Summary, plan: &Plan) -> Vec<(String, String)> {
+    let lines = [
+        caveats::noise_floor(summary),
+        caveats::instrument_cost(summary),
+        caveats::not_claimed(summary, plan),
+    ];
+    let split = |line: Line| {
+        let text = line.text();
+        match text.split_once(": ") {
+            Some((name, rest)) => (format!("{name}:"), rest.to_owned()),
+            None => (String::new(), text),
+        }
+    };
+    lines.into_iter().map(split).collect()
+}
+
+/// The cells as the screen shows them, for other pages; none where they are too many to be read as a table.
+pub(crate) fn figures_table(summary: &Summary) -> Option<Table> {
+    let grid = Grid::new(&summary.estimates);
+    (grid.rows() <= MOST_ROWS && grid.columns() <= MOST_COLUMNS).then(|| grid.table())
+}
+
+/// The legend of [`figures_table`], and why figures are absent.
+pub(crate) fn figures_notes(summary: &Summary, plan: &Plan) -> Vec<String> {
+    Grid::new(&summary.estimates).notes(summary, plan).iter().map(Line::text).collect()
+}
+
+/// Whether a warning has a line of its own, below the table or with the answer: what was copied anyway, and oversubscription.
+pub(crate) fn is_said_below(warning: &str) -> bool {
     let copied = warning.contains("zero-copy completion") && warning.contains("marked copied");
     copied || warning.contains(": oversubscribed (")
 }

@@ -54,6 +54,12 @@ impl Line {
         self
     }
 
+    /// The words alone, for pages that lay them out themselves.
+    pub(crate) fn text(&self) -> String {
+        let text: String = self.spans.iter().map(|(_, text)| text.as_str()).collect();
+        text.trim().to_owned()
+    }
+
     fn render(&self, out: &mut String, width: usize, colour: bool) {
         let mut spans: Vec<(Style, &str)> =
             self.spans.iter().map(|(s, t)| (*s, t.as_str())).collect();

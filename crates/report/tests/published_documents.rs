@@ -126,6 +126,18 @@ fn summary() -> String {
         ("ratios[].", "Ratio"),
         ("noise_floor.", "NoiseFloor"),
         ("instrument_cost.", "InstrumentCost"),
+        ("crossovers[].", "Crossover"),
+        ("cost_models[].", "CostModel"),
+        ("cost_models[].breaks[].", "BreakPoint"),
+        ("scaling[].", "Scaling"),
+        ("scaling[].points[].", "ScalingPoint"),
+        ("laws[].", "Law"),
+        ("answers[].", "Answer"),
+        ("answers[].evidence.", "Table"),
+        ("claims[].", "Claim"),
+        ("trials[].", "Trials"),
+        ("data_paths[].", "DataPath"),
+        ("data_paths[].copies_*.", "Copies"),
     ] {
         keys(&mut table, of, &schema["$defs"][part]);
     }

@@ -323,6 +323,23 @@ fn a_strange_label_cannot_drive_the_terminal() {
     assert!(text.starts_with("?]0;owned??! all is well: "), "{text}");
 }
 
+#[test]
+fn broken_laws_come_first_and_the_claims_last() {
+    let plan = Plan::preset(Preset::Default);
+    let summary = common::explanation::explained(common::summary(&plan), str::to_owned);
+    let text = plain(&summary, &plan, 120);
+    assert_eq!(
+        text.lines().nth(1),
+        Some("! law 3 (notifications) is broken: 624 of 624 records agree")
+    );
+    assert_eq!(
+        text.lines().last(),
+        Some(
+            "Claims of the paper: 8 supported, 9 refuted, 8 undecidable here        copycost-runs/latest/report.html"
+        )
+    );
+}
+
 /// The figures of a screen's table: group and size, then as they are written.
 fn table(text: &str) -> BTreeMap<(String, String), Vec<String>> {
     let mut rows = BTreeMap::new();

@@ -33,6 +33,10 @@ fn validate(value: &Value, schema: &Value, root: &Value, at: &str) -> Result<(),
             "enum" => with.as_array().unwrap().contains(value),
             "minimum" => value.as_f64().is_none_or(|n| n >= with.as_f64().unwrap()),
             "maximum" => value.as_f64().is_none_or(|n| n <= with.as_f64().unwrap()),
+            "minItems" | "maxItems" => value.as_array().is_none_or(|items| {
+                let limit = usize::try_from(with.as_u64().unwrap()).unwrap();
+                if keyword == "minItems" { items.len() >= limit } else { items.len() <= limit }
+            }),
             "anyOf" | "oneOf" => {
                 let parts = with.as_array().unwrap();
                 let met =
@@ -109,7 +113,8 @@ fn samples() -> Vec<Summary> {
     let records = synthetic::run(&plan, 3, |cell, round| synthetic::trial(cell, round).counted());
     let analysed = analysis::summarise(&plan, &synthetic::host(), &records);
     let nothing = analysis::summarise(&plan, &synthetic::host(), &[]);
-    vec![whole, broken, analysed, nothing]
+    let explained = common::explanation::explained(common::summary(&plan), str::to_owned);
+    vec![whole, broken, analysed, nothing, explained]
 }
 
 #[test]

@@ -41,6 +41,23 @@ fn probe_tells_every_member_of_the_three_lists() {
 }
 
 #[test]
+fn shells_and_man_learn_the_command_line() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = place.copycost(&["completions", shell]).ends_with(0).output;
+        for word in ["copycost", "report", "preset"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let page = place.copycost(&["man"]).ends_with(0).output;
+    assert!(page.contains(".TH copycost 1"), "{page}");
+    let page = place.copycost(&["man", "run"]).ends_with(0).output;
+    assert!(page.contains("\\-\\-precision"), "{page}");
+    let ended = place.copycost(&["man", "rum"]).ends_with(2);
+    assert!(ended.complaint().contains("\"rum\""), "{ended:#?}");
+}
+
+#[test]
 fn a_reader_that_went_away_has_had_enough() {
     let place = Place::new();
     let mut child =

@@ -15,8 +15,17 @@ const FILES: &[&str] = &[
     "results.csv",
     "paper.csv",
     "summary.json",
+    "figures/goodput-over-size.svg",
+    "figures/goodput-over-size.png",
 ];
-const DERIVED: &[&str] = &["trials.csv", "results.csv", "paper.csv", "summary.json"];
+const DERIVED: &[&str] = &[
+    "trials.csv",
+    "results.csv",
+    "paper.csv",
+    "summary.json",
+    "figures/goodput-over-size.svg",
+    "figures/goodput-over-size.png",
+];
 
 fn rows(path: &Path) -> (Vec<String>, Vec<csv::StringRecord>) {
     // Not flexible: every row must have as many fields as the header.

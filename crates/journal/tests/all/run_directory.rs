@@ -39,6 +39,19 @@ fn a_run_directory_has_its_files_where_the_design_says() {
 }
 
 #[test]
+fn the_folder_of_figures_is_made_where_it_is_missing_and_takes_whole_files() {
+    let root = tempfile::tempdir().unwrap();
+    let run = RunDirectory::create(&root.path().join("run"), None).unwrap();
+    for _ in 0..2 {
+        let picture = run.figures().unwrap().join("a.svg");
+        run.replace(&picture, |file| file.write_all(b"<svg/>")).unwrap();
+        assert_eq!(fs::read(&picture).unwrap(), b"<svg/>");
+    }
+    assert_eq!(names(run.path()), ["figures"]);
+    assert_eq!(names(&run.path().join("figures")), ["a.svg"]);
+}
+
+#[test]
 fn an_existing_run_is_refused_with_the_way_to_go_on() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("run");

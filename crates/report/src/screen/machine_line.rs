@@ -11,6 +11,16 @@ use crate::styled_text::{Line, Style};
 
 /// `i7-1165G7, 4 cores / 8 threads, Linux 6.8, loopback, cubic, pinned: …`.
 pub(super) fn machine_line(summary: &Summary, host: &Host, plan: &Plan) -> Line {
+    let line = Line::wrapped(2);
+    let line = match summary.run.label.as_str() {
+        "" => line,
+        label => line.and(Style::Strong, label).and(Style::Plain, ": "),
+    };
+    line.and(Style::Strong, machine_facts(summary, host, plan).join(", "))
+}
+
+/// CPU, kernel, link, congestion control and placement, each in a few words.
+pub(crate) fn machine_facts(summary: &Summary, host: &Host, plan: &Plan) -> Vec<String> {
     let mut facts = Vec::new();
     facts.push(
         host.cpu_model.value().map_or_else(|| "unknown CPU".to_owned(), |model| short_model(model)),
@@ -25,12 +35,7 @@ pub(super) fn machine_line(summary: &Summary, host: &Host, plan: &Plan) -> Line 
     facts.push(summary.run.congestion.clone());
     facts.push(summary.run.placement.clone());
     facts.retain(|fact| !fact.is_empty());
-    let line = Line::wrapped(2);
-    let line = match summary.run.label.as_str() {
-        "" => line,
-        label => line.and(Style::Strong, label).and(Style::Plain, ": "),
-    };
-    line.and(Style::Strong, facts.join(", "))
+    facts
 }
 
 /// The model without trademarks, generation and nominal frequency.

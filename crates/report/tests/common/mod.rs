@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use analysis::explained::Explained;
 use analysis::metric::Metric;
 use analysis::summary::{
     CellEstimates, Estimate, Finding, InstrumentCost, NoiseFloor, PaperRow, Ratio, RunFacts,
@@ -11,6 +12,8 @@ use analysis::summary::{
 use analysis::synthetic;
 use model::record::FailureKind;
 use model::{Cell, Factor, Mark, Measured, Plan, Preset, SendPath};
+
+pub(crate) mod explanation;
 
 pub(crate) const NO_COUNTERS: &str = "no hardware counters";
 
@@ -142,7 +145,7 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
         },
         warnings: vec![
             "no hardware counters (kernel.perf_event_paranoid=4): cycles and misses are absent. Unlock: sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
-        ],
+        ],        explained: Explained::default(),
     }
 }
 

@@ -1,0 +1,179 @@
+//! C1, C2, C3 and C19: what is copied.
+
+use model::names::Switch;
+use model::values::Fields;
+use model::{Cell, SendPath};
+
+use super::{Says, law_name, refuted, supported, undecidable};
+use crate::comparisons::{
+    Compared, copied_shares, copied_words, counters_remedy, extremes, is_itself, names, of_moments,
+    paths, sound,
+};
+use crate::evidence::{Evidence, figure};
+use crate::figure_text::percent;
+use crate::metric::Metric;
+use crate::summary::Finding;
+
+const AUDIT: &str = "a copy audit that counts the bytes of _copy_from_iter and _copy_to_iter by flow (root, hardware breakpoints); this version has none";
+
+/// No record of these instruments counts a copied byte of a plain send.
+pub(super) fn c1(_evidence: &Evidence<'_>) -> Says {
+    undecidable(
+        "no record of these instruments counts the bytes that the kernel copies; its source has one copy by the CPU on the way out, and a network card's DMA is none",
+        AUDIT,
+    )
+}
+
+/// Refuted where, with one field a message, both paths make one call and cost the same: what sendmsg saves with more
+/// fields is then calls. A saving that stays is no proof of a copy saved.
+pub(super) fn c2(evidence: &Evidence<'_>) -> Says {
+    let metric = Metric::EndsCpuNsPerKib;
+    let all = paths(evidence, SendPath::Sendmsg, SendPath::Send, metric);
+    let with = |is_one: bool| -> Vec<Compared> {
+        all.iter()
+            .filter(|c| {
+                // Below a page, the copy is too small a part of the cost to be missed.
+                (c.cell.fields == Fields::ONE) == is_one
+                    && c.cell.message.bytes().0 >= 4096
+                    && !c.oversubscribed
+            })
+            .cloned()
+            .collect()
+    };
+    let (one, more) = (with(true), with(false));
+    let further = "a copy audit (root, hardware breakpoints; not in this version), or that saving with one field: copycost run --send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1";
+    let Some((_, most)) = extremes(&one) else {
+        return undecidable(
+            "no record of these instruments counts the bytes that the kernel copies, and no message of one field was sent by both paths, which would part the calls from the copy",
+            further,
+        );
+    };
+    let cited = || names(&one, metric).into_iter().chain(names(&more, metric));
+    if one.iter().all(|c| c.finding == Finding::Equivalent) && more.iter().any(|c| c.is_below(1.0))
+    {
+        return refuted(format!(
+            "with one field both paths make one call and their CPU a KiB is the same ({}); sendmsg saves only where it saves calls",
+            most.text()
+        ))
+        .from(cited());
+    }
+    undecidable(
+        format!(
+            "with one field sendmsg's CPU a KiB against send's is {}: not shown to be the same, and no instrument tells a saved copy from other savings",
+            most.text()
+        ),
+        "a copy audit (root, hardware breakpoints); this version has none",
+    )
+    .from(cited())
+}
+
+/// What the completions themselves say.
+pub(super) fn c3(evidence: &Evidence<'_>) -> Says {
+    let cells = evidence.asked().filter(|estimates| {
+        estimates.cell.send_path == SendPath::Zerocopy
+            && figure(estimates, Metric::CopiedShare).is_some()
+    });
+    let cited = cells.map(|e| format!("copied_share: {}", e.cell)).chain([law_name(3)]);
+    match copied_shares(evidence) {
+        None => undecidable(
+            "no zero-copy completion came in this run",
+            "copycost run --send zerocopy,sendmsg",
+        ),
+        Some((_, most)) if most <= 0.0 => {
+            supported("no zero-copy completion was marked copied").from(cited)
+        }
+        Some((least, most)) if least > 0.0 => {
+            let share = if least >= 1.0 {
+                "every zero-copy completion was marked copied".to_owned()
+            } else {
+                format!(
+                    "in every cell zero-copy completions were marked copied, from {} to {} of them",
+                    percent(least),
+                    percent(most)
+                )
+            };
+            refuted(format!("{share}: the kernel copied the payload when it delivered it"))
+                .from(cited)
+        }
+        Some((_, most)) => undecidable(
+            format!(
+                "in some cells no completion was marked copied, in others up to {}",
+                percent(most)
+            ),
+            "the same run on an idle machine, or a copy audit (root; not in this version)",
+        )
+        .from(cited),
+    }
+}
+
+/// The reason falls where completions were copied. Else last-level misses decide, and the option left off parts the
+/// missing copy from the rest of the path.
+pub(super) fn c19(evidence: &Evidence<'_>) -> Says {
+    let shares = copied_shares(evidence);
+    if let Some((least, _)) = shares
+        && least >= 1.0
+    {
+        return refuted(format!(
+            "{}: its payload did pass through the cache",
+            copied_words(evidence)
+        ))
+        .from([law_name(3), law_name(4)]);
+    }
+    let misses = Metric::SenderLlcMissesPerKib;
+    let medium = |cell: &Cell| (512..=16_384).contains(&cell.message.bytes().0);
+    let mut compared = Vec::new();
+    for against in [SendPath::Send, SendPath::Sendmsg] {
+        compared.extend(crate::comparisons::twins(
+            evidence,
+            misses,
+            |cell| cell.send_path == SendPath::Zerocopy && is_itself(cell) && medium(cell),
+            |cell| Cell { send_path: against, ..cell.clone() },
+        ));
+    }
+    let (compared, _) = sound(compared);
+    if compared.is_empty() {
+        return undecidable(
+            "cache misses of zerocopy and a copying path at 512 bytes to 16 KiB were not both counted",
+            counters_remedy(evidence, misses, "llc-misses"),
+        );
+    }
+    let cited = names(&compared, misses);
+    if let Some(more) = compared.iter().find(|c| c.is_no_less()) {
+        return refuted(format!(
+            "the sender's last-level misses a KiB with zerocopy are not the fewest: {} of {}'s",
+            more.text(),
+            more.against.send_path
+        ))
+        .from(cited);
+    }
+    let fewest = compared.iter().all(|c| c.is_below(1.0));
+    let nothing_copied = shares.is_some_and(|(_, most)| most <= 0.0);
+    let without = evidence.estimates.iter().filter(|e| {
+        e.cell.so_zerocopy == Switch::Off
+            && e.cell.send_path == SendPath::Zerocopy
+            && medium(&e.cell)
+            && !e.oversubscribed
+    });
+    let without = without.map(|e| {
+        let on = Cell { so_zerocopy: Switch::On, ..e.cell.clone() };
+        let moments = evidence.trials.paired(&on, &e.cell, misses);
+        (on, e.cell.clone(), moments)
+    });
+    let off = of_moments(evidence, without.collect());
+    if fewest && nothing_copied && !off.is_empty() && off.iter().all(|c| c.is_below(1.0)) {
+        return supported(format!(
+            "zerocopy has the fewest last-level misses a KiB, nothing was copied, and with SO_ZEROCOPY off they return ({})",
+            off.iter().map(Compared::text).collect::<Vec<_>>().join("; ")
+        ))
+        .from(cited.into_iter().chain(names(&off, misses)));
+    }
+    undecidable(
+        if fewest {
+            "zerocopy has the fewest last-level misses a KiB, but no intervention shows that the missing copy is why"
+        } else {
+            "the intervals of last-level misses do not tell the paths apart"
+        },
+        "more rounds, and the option as an intervention: --so-zerocopy on,off --sizes 512,4KiB on a link without local delivery",
+    )
+    .from(cited)
+}

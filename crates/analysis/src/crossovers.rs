@@ -1,0 +1,309 @@
+//! From which message size on one path is better than another.
+//!
+//! Each round gives a pair of paths one log-ratio a size, so each round gives a curve over the logarithm of size. Between
+//! two sizes the curve is the polynomial through the nearest sizes (Lagrange; two on either side where they are no more
+//! than a factor of two apart, otherwise the straight line), which is linear in the log-ratios.
+//!
+//! *Always* and *never* are intersection–union tests: at every size the ratio differs from 1 at 5 %, uncorrected, as all
+//! tests must pass together (R. L. Berger, Technometrics 24, 1982). A crossover is claimed where, after Holm's correction
+//! over all curves of a metric, one path wins at a small size and the other at a large one, and no size contradicts that.
+//! Its interval holds the sizes at which a t test at 5 % does not tell the curve's height from 0 (E. C. Fieller, J. Royal
+//! Statistical Society B 16, 1954): the height at the true crossover is 0, so that the test keeps it in 95 % of all studies.
+
+use model::factor::Factor;
+
+use crate::estimate::{Moments, t_975};
+use crate::explained::{Crossover, CrossoverOutcome};
+use crate::metric::{Better, Metric};
+use crate::pairings::Places;
+use crate::pairs::{SIGNIFICANCE, holm};
+use crate::round_logs::{RoundLogs, but_path_and_size, families, shared_text};
+use crate::summary::CellEstimates;
+
+/// The metrics in which crossovers are sought.
+pub const CROSSOVER_METRICS: [Metric; 2] = [Metric::GoodputGbps, Metric::EndsCpuNsPerKib];
+
+/// Neighbouring sizes further apart than this leave a bracket.
+const WIDEST_GAP: u64 = 2;
+/// A gap is searched in so many steps before the last one is halved.
+const STEPS: u32 = 16;
+/// Halvings of a step: what is left is below a millionth of a percent.
+const HALVINGS: u32 = 32;
+
+/// One size of a curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SizeRatios {
+    /// Message size in bytes.
+    pub bytes: u64,
+    /// Rounds, ascending, and the natural logarithm of the ratio in each: above 0 where the path is better than the one
+    /// that it is compared with.
+    pub log_ratios: Vec<(u32, f64)>,
+}
+
+/// The outcome of each curve (sizes ascending, each above 0 bytes). All curves are one family for Holm's correction.
+pub fn outcomes(curves: &[Vec<SizeRatios>]) -> Vec<CrossoverOutcome> {
+    let tests: Vec<Vec<Option<Test>>> =
+        curves.iter().map(|curve| curve.iter().map(Test::new).collect()).collect();
+    let p: Vec<f64> = tests.iter().flatten().flatten().map(|test| test.p).collect();
+    let mut corrected = holm(&p).into_iter();
+    let mut outcome = |(curve, tests): (&Vec<SizeRatios>, &Vec<Option<Test>>)| {
+        let signs: Vec<Signs> = tests
+            .iter()
+            .map(|test| test.map_or_else(Signs::default, |test| test.signs(corrected.next())))
+            .collect();
+        outcome(curve, &signs)
+    };
+    curves.iter().zip(&tests).map(&mut outcome).collect()
+}
+
+/// The t test of one size.
+#[derive(Clone, Copy, Debug)]
+struct Test {
+    mean: f64,
+    p: f64,
+}
+
+/// Which path wins at a size: 1 the path, −1 the other one, 0 not told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    alone: i8,
+    corrected: i8,
+}
+
+impl Test {
+    fn new(size: &SizeRatios) -> Option<Self> {
+        let mut moments = Moments::default();
+        size.log_ratios.iter().for_each(|(_, log)| moments.push(*log));
+        Some(Self { mean: moments.mean(), p: moments.p_of_zero()? })
+    }
+
+    fn signs(self, p_holm: Option<f64>) -> Signs {
+        let sign = |p: f64| match () {
+            () if p >= SIGNIFICANCE => 0,
+            () if self.mean > 0.0 => 1,
+            () => -1,
+        };
+        Signs { alone: sign(self.p), corrected: p_holm.map_or(0, sign) }
+    }
+}
+
+fn outcome(curve: &[SizeRatios], signs: &[Signs]) -> CrossoverOutcome {
+    let all = |sign: i8| !signs.is_empty() && signs.iter().all(|signs| signs.alone == sign);
+    if all(1) {
+        return CrossoverOutcome::Always;
+    }
+    if all(-1) {
+        return CrossoverOutcome::Never;
+    }
+    let is_shown = |sign: i8| signs.iter().any(|signs| signs.corrected == sign);
+    if !is_shown(1) || !is_shown(-1) {
+        return CrossoverOutcome::Undecided;
+    }
+    // Shown signs are among the uncorrected ones, so both searches find something.
+    let first = |sign: i8| signs.iter().position(|signs| signs.alone == sign);
+    let last = |sign: i8| signs.iter().rposition(|signs| signs.alone == sign);
+    match (last(-1), first(1), last(1), first(-1)) {
+        (Some(worse), Some(better), _, _) if worse < better => {
+            match locate(curve, worse, better, 1.0) {
+                Place::At { bytes, low, high } => CrossoverOutcome::At { bytes, low, high },
+                Place::Between { low, high } => CrossoverOutcome::Bracket { low, high },
+            }
+        }
+        (_, _, Some(better), Some(worse)) if better < worse => {
+            match locate(curve, better, worse, -1.0) {
+                Place::At { bytes, low, high } => CrossoverOutcome::Until { bytes, low, high },
+                Place::Between { low, high } => CrossoverOutcome::UntilBracket { low, high },
+            }
+        }
+        _ => CrossoverOutcome::Undecided,
+    }
+}
+
+/// Where a curve changes its sign, in bytes.
+enum Place {
+    At { bytes: f64, low: f64, high: f64 },
+    Between { low: f64, high: f64 },
+}
+
+/// Where a curve that is below 0 at `from` (after a change of sign by `sign`) and above at `to` passes 0.
+fn locate(curve: &[SizeRatios], from: usize, to: usize, sign: f64) -> Place {
+    let between = Place::Between { low: curve[from].bytes as f64, high: curve[to].bytes as f64 };
+    let gaps: Option<Vec<Gap>> =
+        (from..to).map(|left| Gap::new(curve, left, sign).filter(|gap| gap.is_narrow)).collect();
+    let Some(gaps) = gaps else { return between };
+    let (Some(first), Some(last)) = (gaps.first(), gaps.last()) else { return between };
+    // The lower end is the first size that is not shown to be below 0, the upper end the last one not shown to be above.
+    let low = first.first_where(|(mean, half)| mean + half >= 0.0).unwrap_or(first.right);
+    let high = last.last_where(|(mean, half)| mean - half <= 0.0).unwrap_or(last.left);
+    let first_zero = gaps.iter().find_map(|gap| gap.first_where(|(mean, _)| mean >= 0.0));
+    let last_zero = gaps.iter().rev().find_map(|gap| gap.last_where(|(mean, _)| mean <= 0.0));
+    let middle = match (first_zero, last_zero) {
+        (Some(first), Some(last)) => f64::midpoint(first, last),
+        _ => f64::midpoint(low, high),
+    };
+    Place::At { bytes: middle.exp2(), low: low.min(middle).exp2(), high: high.max(middle).exp2() }
+}
+
+/// Two neighbouring sizes, and the rounds' curves between them.
+struct Gap {
+    /// Binary logarithms of the two sizes.
+    left: f64,
+    right: f64,
+    is_narrow: bool,
+    /// Binary logarithms of the sizes through which the curve is drawn.
+    nodes: Vec<f64>,
+    /// Each round's log-ratios at them; at least two rounds.
+    rounds: Vec<Vec<f64>>,
+}
+
+impl Gap {
+    /// None where fewer than two rounds measured both sizes.
+    fn new(curve: &[SizeRatios], left: usize, sign: f64) -> Option<Self> {
+        let is_near =
+            |left: usize| curve[left + 1].bytes <= curve[left].bytes.saturating_mul(WIDEST_GAP);
+        let is_narrow = is_near(left);
+        let before = usize::from(left > 0 && is_near(left - 1) && is_narrow);
+        let after = usize::from(left + 2 < curve.len() && is_near(left + 1) && is_narrow);
+        let wide = &curve[left - before..=left + 1 + after];
+        let of_nodes = |nodes: &[SizeRatios]| Self {
+            left: (curve[left].bytes as f64).log2(),
+            right: (curve[left + 1].bytes as f64).log2(),
+            is_narrow,
+            nodes: nodes.iter().map(|size| (size.bytes as f64).log2()).collect(),
+            rounds: common_rounds(nodes, sign),
+        };
+        let gap = of_nodes(wide);
+        let gap = if gap.rounds.len() < 2 { of_nodes(&curve[left..=left + 1]) } else { gap };
+        (gap.rounds.len() >= 2).then_some(gap)
+    }
+
+    /// Mean height of the rounds' curves at a place, and half of its 95 % interval.
+    fn height(&self, x: f64) -> (f64, f64) {
+        let weight = |node: usize| {
+            let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != node);
+            others.map(|(_, other)| (x - other) / (self.nodes[node] - other)).product::<f64>()
+        };
+        let weights: Vec<f64> = (0..self.nodes.len()).map(weight).collect();
+        let mut moments = Moments::default();
+        for round in &self.rounds {
+            moments.push(round.iter().zip(&weights).map(|(log, weight)| log * weight).sum());
+        }
+        let error = moments.standard_error().unwrap_or(0.0);
+        (moments.mean(), t_975(moments.len().saturating_sub(1)) * error)
+    }
+
+    /// The first place, from the left, at which something becomes true of the height.
+    fn first_where(&self, is_so: impl Fn((f64, f64)) -> bool) -> Option<f64> {
+        self.search(self.left, self.right, is_so)
+    }
+
+    /// The last place at which it is true.
+    fn last_where(&self, is_so: impl Fn((f64, f64)) -> bool) -> Option<f64> {
+        self.search(self.right, self.left, is_so)
+    }
+
+    fn search(&self, from: f64, to: f64, is_so: impl Fn((f64, f64)) -> bool) -> Option<f64> {
+        let at = |step: u32| from + (to - from) * f64::from(step) / f64::from(STEPS);
+        let step = (0..=STEPS).find(|step| is_so(self.height(at(*step))))?;
+        let (mut yes, mut no) = (at(step), at(step.saturating_sub(1)));
+        for _ in 0..HALVINGS {
+            let middle = f64::midpoint(yes, no);
+            if is_so(self.height(middle)) { yes = middle } else { no = middle }
+        }
+        Some(yes)
+    }
+}
+
+/// The log-ratios, times `sign`, of the rounds that measured all of these sizes.
+fn common_rounds(sizes: &[SizeRatios], sign: f64) -> Vec<Vec<f64>> {
+    let Some((first, others)) = sizes.split_first() else { return Vec::new() };
+    let of_round = |(round, log): &(u32, f64)| {
+        let mut logs = vec![sign * log];
+        for size in others {
+            let place = size.log_ratios.binary_search_by_key(round, |(round, _)| *round).ok()?;
+            logs.push(sign * size.log_ratios[place].1);
+        }
+        Some(logs)
+    };
+    first.log_ratios.iter().filter_map(of_round).collect()
+}
+
+/// The crossovers of each later path against each earlier one, everything but path and size being equal.
+pub(crate) fn crossovers(
+    places: &Places,
+    logs: &RoundLogs,
+    estimates: &[CellEstimates],
+) -> Vec<Crossover> {
+    let families = families(places, but_path_and_size);
+    let mut found = Vec::new();
+    for metric in CROSSOVER_METRICS {
+        let mut curves = Vec::new();
+        let mut of_metric = Vec::new();
+        for (shared, cells) in &families {
+            for pair in pairs(places, cells) {
+                let curve = curve(places, logs, metric, &pair);
+                of_metric.push(Crossover {
+                    shared: shared_text(shared, &[Factor::Send, Factor::Message]),
+                    oversubscribed: pair.iter().any(|(cell, against)| {
+                        estimates[*cell].oversubscribed || estimates[*against].oversubscribed
+                    }),
+                    path: places.cells[pair[0].0].send_path,
+                    against: places.cells[pair[0].1].send_path,
+                    metric,
+                    outcome: CrossoverOutcome::Undecided,
+                    sizes: curve.iter().map(|size| size.bytes).collect(),
+                });
+                curves.push(curve);
+            }
+        }
+        for (crossover, outcome) in of_metric.iter_mut().zip(outcomes(&curves)) {
+            crossover.outcome = outcome;
+        }
+        found.append(&mut of_metric);
+    }
+    found
+}
+
+/// Each later path against each earlier one: their cells, by size ascending; none without a size that both have.
+fn pairs(places: &Places, cells: &[usize]) -> Vec<Vec<(usize, usize)>> {
+    let mut paths: Vec<_> = cells.iter().map(|cell| places.cells[*cell].send_path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let mut pairs = Vec::new();
+    for (later, path) in paths.iter().enumerate() {
+        for against in &paths[..later] {
+            let twin = |cell: &usize| {
+                let twin = model::Cell { send_path: *against, ..places.cells[*cell].clone() };
+                places.of(&twin).map(|twin| (*cell, twin))
+            };
+            let of_path = cells.iter().filter(|cell| places.cells[**cell].send_path == *path);
+            let mut pair: Vec<(usize, usize)> = of_path.filter_map(twin).collect();
+            pair.sort_by_key(|(cell, _)| places.cells[*cell].message);
+            if !pair.is_empty() {
+                pairs.push(pair);
+            }
+        }
+    }
+    pairs
+}
+
+/// Log-ratios of a pair over size, above 0 where the first one is better. Sizes at which the two were never measured
+/// together are left out.
+fn curve(
+    places: &Places,
+    logs: &RoundLogs,
+    metric: Metric,
+    pair: &[(usize, usize)],
+) -> Vec<SizeRatios> {
+    let sign = match metric.better() {
+        Better::Low => -1.0,
+        Better::High | Better::None => 1.0,
+    };
+    let size = |(cell, against): &(usize, usize)| {
+        let mut log_ratios = logs.paired(*cell, *against, metric)?;
+        log_ratios.iter_mut().for_each(|(_, log)| *log *= sign);
+        let bytes = places.cells[*cell].message.bytes().0;
+        (!log_ratios.is_empty()).then_some(SizeRatios { bytes, log_ratios })
+    };
+    pair.iter().filter_map(size).collect()
+}

@@ -1,0 +1,138 @@
+//! What each send path did with a message, as the run saw it and the kernel's source has it.
+
+use std::collections::BTreeSet;
+
+use model::message::Message;
+use model::record::SendTally;
+use model::values::MessageSize;
+use model::{Cell, Link, Measured, SendPath};
+
+use crate::evidence::{Evidence, JudgedTrial, figure};
+use crate::explained::{Copies, DataPath};
+use crate::metric::Metric;
+use crate::summary::CellEstimates;
+
+/// Fragments of one packet: `MAX_SKB_FRAGS`, include/linux/skbuff.h.
+const PACKET_FRAGMENTS: u32 = 17;
+/// The paper's middle size: of the sizes measured, the one nearest to it is drawn.
+const DRAWN_BYTES: f64 = 4096.0;
+/// Slots repeat their places on pages after so many at the latest, for all practical layouts.
+const SLOTS_LOOKED_AT: u32 = 64;
+
+/// The data path of each send path of the plan, from the cell with the fewest threads whose size is nearest to 4 KiB.
+pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
+    let paths: BTreeSet<SendPath> =
+        evidence.asked().map(|estimates| estimates.cell.send_path).collect();
+    let drawn = |path: SendPath| {
+        let of_path = evidence.asked().filter(|estimates| estimates.cell.send_path == path);
+        of_path.min_by(|a, b| {
+            let rank = |estimates: &CellEstimates| {
+                let off = (estimates.cell.message.bytes().0 as f64 / DRAWN_BYTES).ln().abs();
+                (estimates.trials == 0, estimates.cell.threads, off)
+            };
+            let ((a_empty, a_threads, a_off), (b_empty, b_threads, b_off)) = (rank(a), rank(b));
+            (a_empty, a_threads).cmp(&(b_empty, b_threads)).then(a_off.total_cmp(&b_off))
+        })
+    };
+    paths.into_iter().filter_map(|path| Some(data_path(evidence, drawn(path)?))).collect()
+}
+
+fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
+    let cell = &estimates.cell;
+    let by_reference = cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on();
+    // Delivery to a socket on the same machine copies what was passed by reference (skb_orphan_frags_rx); a receiver's
+    // recv copies every byte out (_copy_to_iter).
+    let deferred = match cell.link {
+        Link::Loopback => f64::from(u8::from(by_reference)),
+    };
+    let expected = |per_byte: f64| Copies { per_byte, audited: false };
+    let tally = total(evidence, cell);
+    let per_message = |count: fn(&SendTally) -> u64| match &tally {
+        Some(tally) if tally.messages > 0 => {
+            Measured::Value(count(tally) as f64 / tally.messages as f64)
+        }
+        Some(_) => Measured::absent("no whole message was sent"),
+        None => Measured::absent(NO_TRIAL),
+    };
+    let metric = |metric: Metric| match (figure(estimates, metric), estimates.metrics.get(&metric))
+    {
+        (Some(estimate), _) => Measured::Value(estimate.mean),
+        (None, Some(Measured::Absent { absent })) => Measured::absent(absent.clone()),
+        (None, _) => Measured::absent(NO_TRIAL),
+    };
+    DataPath {
+        path: cell.send_path,
+        cell: cell.clone(),
+        send_calls_per_message: metric(Metric::SendCallsPerMessage),
+        staged_copies: match &tally {
+            Some(tally) if tally.accepted_bytes > 0 => {
+                Measured::Value(tally.staged_bytes as f64 / tally.accepted_bytes as f64)
+            }
+            Some(_) => Measured::absent("no byte was sent"),
+            None => Measured::absent(NO_TRIAL),
+        },
+        copies_in: expected(f64::from(u8::from(!by_reference))),
+        copies_deferred: expected(deferred),
+        copies_out: expected(1.0),
+        pages_pinned_per_message: if by_reference {
+            pages_per_message(cell, evidence.host.page_bytes).unwrap_or(0.0)
+        } else {
+            0.0
+        },
+        notifications_per_message: if by_reference {
+            per_message(|tally| tally.notifications)
+        } else {
+            Measured::absent("the path has no notifications")
+        },
+        copied_share: metric(Metric::CopiedShare),
+    }
+}
+
+const NO_TRIAL: &str = "no valid trial";
+
+/// What the cell's senders counted over whole valid trials, drain included.
+fn total(evidence: &Evidence<'_>, cell: &Cell) -> Option<SendTally> {
+    let mut sum: Option<SendTally> = None;
+    for judged in evidence.trials.of(cell).filter(|judged| judged.is_valid()) {
+        if let Some(finished) = JudgedTrial::finished(judged) {
+            sum.get_or_insert_default().add(&finished.sender.total);
+        }
+    }
+    sum
+}
+
+/// Pages that one message's fields lie on, field by field, as `iov_iter_get_pages2` takes them: the mean over the slots
+/// of a ring that begins on a page. None where the message cannot be laid out.
+fn pages_per_message(cell: &Cell, page_bytes: u64) -> Option<f64> {
+    let page = usize::try_from(page_bytes).ok().filter(|page| page.is_power_of_two())?;
+    let message = Message::new(cell.message, cell.fields, cell.layout, page).ok()?;
+    let slots = cell.ring.slots(cell.message).clamp(1, SLOTS_LOOKED_AT);
+    let mut pages = 0_usize;
+    for slot in 0..slots as usize {
+        for field in message.fields() {
+            let first = slot * message.stride() + field.offset;
+            pages += (first + field.length - 1) / page - first / page + 1;
+        }
+    }
+    Some(pages as f64 / f64::from(slots))
+}
+
+/// The largest size, in bytes, whose message still fits into the fragments of one packet when its pages are passed by
+/// reference. None where that cannot be told.
+pub(crate) fn size_beyond_fragments(cell: &Cell, page_bytes: u64) -> Option<f64> {
+    let fits = |bytes: u64| {
+        let message = MessageSize::new(bytes)?;
+        let pages = pages_per_message(&Cell { message, ..cell.clone() }, page_bytes)?;
+        Some(pages <= f64::from(PACKET_FRAGMENTS))
+    };
+    let (mut low, mut high) =
+        (u64::from(cell.fields.get()), page_bytes.checked_mul(u64::from(PACKET_FRAGMENTS) + 1)?);
+    if !fits(low)? || fits(high)? {
+        return None;
+    }
+    while high - low > 1 {
+        let middle = low.midpoint(high);
+        if fits(middle)? { low = middle } else { high = middle }
+    }
+    Some(low as f64)
+}

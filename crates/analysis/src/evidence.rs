@@ -1,0 +1,175 @@
+//! What laws, answers and verdicts are drawn from: the records with their marks, and all that was derived before.
+
+use std::collections::{BTreeMap, HashMap};
+
+use model::host::Host;
+use model::record::{CpuBusy, Finished, Outcome, Record, Trial};
+use model::{Cell, Mark, Measured, Plan};
+
+use crate::estimate::Moments;
+use crate::explained::{CostModel, Crossover, Scaling};
+use crate::figures;
+use crate::marks::{is_void, judge};
+use crate::metric::Metric;
+use crate::summary::{CellEstimates, Estimate, NoiseFloor, Ratio, RunFacts};
+
+/// A trial, what speaks against it, and the idle baseline of its round.
+#[derive(Clone, Debug)]
+pub struct JudgedTrial<'a> {
+    /// The record.
+    pub trial: &'a Trial,
+    /// Its marks, void ones first.
+    pub marks: Vec<Mark>,
+    /// Busy time of the CPUs in use with both ends idle, where its round has one.
+    pub idle: Option<&'a Measured<CpuBusy>>,
+}
+
+impl<'a> JudgedTrial<'a> {
+    /// Both ends' reports, void or not; none where the trial failed.
+    pub fn finished(&self) -> Option<&'a Finished> {
+        match &self.trial.outcome {
+            Outcome::Finished(finished) => Some(finished),
+            Outcome::Failed(_) => None,
+        }
+    }
+
+    /// Whether it enters estimates.
+    pub fn is_valid(&self) -> bool {
+        self.finished().is_some() && !is_void(&self.marks)
+    }
+
+    /// `round R, CELL`, as broken laws name it.
+    pub fn name(&self) -> String {
+        format!("round {}, {}", self.trial.round, self.trial.cell)
+    }
+
+    /// One of its figures.
+    pub fn value(&self, metric: Metric) -> Measured<f64> {
+        figures::value(metric, self.trial, self.idle)
+    }
+}
+
+/// Every trial of a journal, judged, in its order; and by cell.
+#[derive(Clone, Debug, Default)]
+pub struct JudgedTrials<'a> {
+    all: Vec<JudgedTrial<'a>>,
+    by_cell: HashMap<&'a Cell, Vec<usize>>,
+}
+
+impl<'a> JudgedTrials<'a> {
+    /// Judges every trial of a journal by the plan's thresholds.
+    pub fn new(plan: &Plan, records: &'a [Record]) -> Self {
+        let mut judged = Self::default();
+        let mut round = None;
+        for record in records {
+            match record {
+                Record::Round(begun) => round = Some(begun),
+                Record::Segment(_) => round = None,
+                Record::Finish(_) => {}
+                Record::Trial(trial) => {
+                    let idle = round.filter(|begun| begun.round == trial.round);
+                    judged.by_cell.entry(&trial.cell).or_default().push(judged.all.len());
+                    judged.all.push(JudgedTrial {
+                        trial,
+                        marks: judge(trial, &plan.thresholds),
+                        idle: idle.map(|begun| &begun.idle),
+                    });
+                }
+            }
+        }
+        judged
+    }
+
+    /// Every trial, in the journal's order.
+    pub fn all(&self) -> &[JudgedTrial<'a>] {
+        &self.all
+    }
+
+    /// A cell's trials, in the journal's order.
+    pub fn of<'b>(
+        &'b self,
+        cell: &Cell,
+    ) -> impl Iterator<Item = &'b JudgedTrial<'a>> + use<'a, 'b> {
+        let places = self.by_cell.get(cell).map_or(&[][..], Vec::as_slice);
+        places.iter().map(|place| &self.all[*place])
+    }
+
+    /// The logarithm of one figure of a cell, round by round: that of the last valid trial of each. Trials without the
+    /// figure are left out; one whose figure is 0 or below leaves nothing, as the others alone would be a choice among
+    /// the trials.
+    pub fn logs_by_round(&self, cell: &Cell, metric: Metric) -> BTreeMap<u32, f64> {
+        let mut logs = BTreeMap::new();
+        for judged in self.of(cell).filter(|judged| judged.is_valid()) {
+            match judged.value(metric) {
+                Measured::Value(x) if x > 0.0 => {
+                    logs.insert(judged.trial.round, x.ln());
+                }
+                Measured::Value(_) => return BTreeMap::new(),
+                Measured::Absent { .. } => {}
+            }
+        }
+        logs
+    }
+
+    /// The log-ratios of one cell against another, paired by round: for cells of different blocks, between which a
+    /// machine's drift within a round does not cancel.
+    pub fn paired(&self, cell: &Cell, against: &Cell, metric: Metric) -> Moments {
+        let others = self.logs_by_round(against, metric);
+        let mut moments = Moments::default();
+        for (round, log) in self.logs_by_round(cell, metric) {
+            if let Some(other) = others.get(&round) {
+                moments.push(log - other);
+            }
+        }
+        moments
+    }
+}
+
+/// All that a law, an answer or a verdict may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What was asked.
+    pub plan: &'a Plan,
+    /// The machine.
+    pub host: &'a Host,
+    /// Every trial with its marks.
+    pub trials: &'a JudgedTrials<'a>,
+    /// Each cell's figures, controls included, in the plan's order.
+    pub estimates: &'a [CellEstimates],
+    /// Ratios of paths within blocks.
+    pub ratios: &'a [Ratio],
+    /// The run as a whole.
+    pub run: &'a RunFacts,
+    /// What equal cells differ by.
+    pub noise_floor: &'a Measured<NoiseFloor>,
+    /// From which size on a path is better.
+    pub crossovers: &'a [Crossover],
+    /// CPU a message over size.
+    pub cost_models: &'a [CostModel],
+    /// Goodput over threads.
+    pub scaling: &'a [Scaling],
+}
+
+impl<'a> Evidence<'a> {
+    /// The cells that answer questions: of the plan, no controls.
+    pub fn asked(&self) -> impl Iterator<Item = &'a CellEstimates> + use<'a> {
+        self.estimates.iter().filter(|estimates| !estimates.control)
+    }
+
+    /// A cell's entry.
+    pub fn cell(&self, cell: &Cell) -> Option<&'a CellEstimates> {
+        self.estimates.iter().find(|estimates| estimates.cell == *cell)
+    }
+
+    /// A ratio between two cells of a block.
+    pub fn ratio(&self, cell: &Cell, against: &Cell, metric: Metric) -> Option<&'a Ratio> {
+        self.ratios.iter().find(|ratio| {
+            ratio.metric == metric && ratio.cell == *cell && ratio.against == *against
+        })
+    }
+}
+
+/// A cell's estimate of one metric, if there is one.
+pub(crate) fn figure(estimates: &CellEstimates, metric: Metric) -> Option<Estimate> {
+    estimates.metrics.get(&metric).and_then(Measured::value).copied()
+}

@@ -1,0 +1,304 @@
+//! What the study explains: crossovers, cost models, scaling, laws, answers and verdicts, as `summary.json` holds them.
+//!
+//! Reporters show these; none of them computes a figure, a verdict or a sentence's number of its own.
+
+use model::{Cell, Measured, SendPath};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::metric::Metric;
+use crate::summary::Estimate;
+
+/// From which message size on one path is better than another, in one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Crossover {
+    /// What the cells share beside path and size, as id text: `threads=1`.
+    pub shared: String,
+    /// Whether more busy threads than usable CPUs stand behind it.
+    pub oversubscribed: bool,
+    /// The path that may win.
+    pub path: SendPath,
+    /// The path that it is compared with.
+    pub against: SendPath,
+    /// In what.
+    pub metric: Metric,
+    /// From where on.
+    pub outcome: CrossoverOutcome,
+    /// Message sizes measured, in bytes.
+    pub sizes: Vec<u64>,
+}
+
+/// From where on a path is better.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum CrossoverOutcome {
+    /// From this size on, with its 95 % interval; sizes in bytes.
+    At {
+        /// Estimate.
+        bytes: f64,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// Somewhere between two neighbouring sizes that are more than a factor of two apart.
+    Bracket {
+        /// The larger size at which it is not yet better.
+        low: f64,
+        /// The smaller size at which it is.
+        high: f64,
+    },
+    /// At every size that was measured.
+    Always,
+    /// At none.
+    Never,
+    /// It was better at small sizes and is worse from here on.
+    Until {
+        /// Estimate, in bytes.
+        bytes: f64,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// It was better at small sizes and is worse at large ones; where it stops being better lies between two sizes that
+    /// are more than a factor of two apart.
+    UntilBracket {
+        /// The larger size at which it is still better.
+        low: f64,
+        /// The smaller size at which it no longer is.
+        high: f64,
+    },
+    /// The intervals do not tell, or the sign changes more than once.
+    Undecided,
+}
+
+/// A side whose CPU time is modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelledSide {
+    /// The senders.
+    Sender,
+    /// The receivers.
+    Receiver,
+}
+
+/// CPU time a message = a + b·bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CostModel {
+    /// What the cells share beside the size, as id text.
+    pub shared: String,
+    /// The path.
+    pub path: SendPath,
+    /// Whose CPU time.
+    pub side: ModelledSide,
+    /// Whether more busy threads than usable CPUs stand behind it.
+    pub oversubscribed: bool,
+    /// a, in ns a message; absent below three sizes.
+    pub per_message_ns: Measured<Estimate>,
+    /// b, in ns a byte.
+    pub per_byte_ns: Measured<Estimate>,
+    /// p of "the line fits" (lack-of-fit test); small: it does not.
+    pub lack_of_fit_p: Measured<f64>,
+    /// The break points named beforehand that lie in the range, each with its own test.
+    pub breaks: Vec<BreakPoint>,
+    /// Size in bytes, measured ns a message, fitted ns a message.
+    pub points: Vec<[f64; 3]>,
+}
+
+/// A size at which the cost may change its slope or jump, named beforehand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BreakPoint {
+    /// Why one is expected there: `segment size`, `17 fragments`, `32 KiB page fragments`, `GSO size`.
+    pub name: String,
+    /// Where, in bytes.
+    pub bytes: f64,
+    /// p of "no change there" after Holm's correction; absent where too few sizes surround it.
+    pub p: Measured<f64>,
+}
+
+/// Speed-up over threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scaling {
+    /// What the cells share beside the threads, as id text.
+    pub shared: String,
+    /// The path.
+    pub path: SendPath,
+    /// One entry a thread count, ascending.
+    pub points: Vec<ScalingPoint>,
+}
+
+/// Speed-up at one thread count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScalingPoint {
+    /// Threads a side.
+    pub threads: u32,
+    /// Goodput against the fewest threads; paired by round.
+    pub speed_up: Measured<Estimate>,
+    /// Speed-up over the ratio of threads: 1 is ideal.
+    pub efficiency: Measured<Estimate>,
+    /// More busy threads than usable CPUs.
+    pub oversubscribed: bool,
+}
+
+/// A law of the design, checked on this run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Law {
+    /// Its number.
+    pub id: u32,
+    /// Its name: `content`, `notifications`, `copied`, `cpu`, `cycles`, `cost`, `a-a`, `negative-control`.
+    pub name: String,
+    /// What it says, in one sentence.
+    pub says: String,
+    /// Its two independent sources.
+    pub sources: [String; 2],
+    /// Whether it holds.
+    pub state: LawState,
+    /// One line: what was seen, or what is missing and would decide it.
+    pub because: String,
+    /// Records (or cells) that were compared.
+    pub compared: u32,
+    /// The records that break it, as `round R, CELL`; at most 20, then how many more.
+    pub broken_by: Vec<String>,
+}
+
+/// Whether a law holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LawState {
+    /// In every record.
+    Holds,
+    /// Not in all.
+    Broken,
+    /// Its sources are absent here.
+    Undecidable,
+}
+
+/// A table as evidence, already formatted: every cell is text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Table {
+    /// Column heads, units included.
+    pub columns: Vec<String>,
+    /// Rows.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// An answer to one of the paper's questions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    /// `q0` … `q6`.
+    pub id: String,
+    /// The question as the paper asks it.
+    pub question: String,
+    /// The answer in one line, with its interval.
+    pub line: String,
+    /// Whether it could be answered on this machine from this run.
+    pub answered: bool,
+    /// The evidence, in the paper's form.
+    pub evidence: Table,
+    /// What would change the answer.
+    pub would_change: String,
+    /// What the reader must know beside: oversubscription, copied completions, absent counters.
+    pub notes: Vec<String>,
+}
+
+/// A verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The records speak for it.
+    Supported,
+    /// The records speak against it.
+    Refuted,
+    /// The records cannot tell.
+    Undecidable,
+}
+
+/// A claim of the paper and what this run says of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Claim {
+    /// `c1` … `c25`.
+    pub id: String,
+    /// The claim in one line.
+    pub text: String,
+    /// What this run says.
+    pub verdict: Verdict,
+    /// Why, in one or two sentences, with the figures.
+    pub because: String,
+    /// The cells, laws or ratios behind it, by name.
+    pub evidence: Vec<String>,
+    /// What would decide it: instrument, privilege, hardware or a further plan; empty where it is decided.
+    pub would_decide: String,
+}
+
+/// Every trial of a cell, so that no mean hides them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Trials {
+    /// The cell's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Goodput of each valid trial in Gbit/s, in order of rounds.
+    pub goodput_gbps: Vec<f64>,
+    /// CPU of both ends a KiB of each valid trial in ns; as many, or none.
+    pub ends_cpu_ns_per_kib: Vec<f64>,
+    /// Goodput of void trials.
+    pub void_goodput_gbps: Vec<f64>,
+}
+
+/// The data path of one send path, as this run saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DataPath {
+    /// The path.
+    pub path: SendPath,
+    /// The cell that the figures are of.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Sending system calls a message.
+    pub send_calls_per_message: Measured<f64>,
+    /// Bytes copied by the path itself a payload byte (`staged`: 1).
+    pub staged_copies: Measured<f64>,
+    /// Copies a payload byte from user memory to the socket; expected from the kernel's source until audited.
+    pub copies_in: Copies,
+    /// Copies a payload byte at delivery on the same machine.
+    pub copies_deferred: Copies,
+    /// Copies a payload byte from the socket to the receiver.
+    pub copies_out: Copies,
+    /// Pages pinned a message, expected from sizes and layout; 0 for paths that copy.
+    pub pages_pinned_per_message: f64,
+    /// Notifications a message, and the share of completions that said "copied".
+    pub notifications_per_message: Measured<f64>,
+    /// Share of completions marked copied.
+    pub copied_share: Measured<f64>,
+}
+
+/// Copies a payload byte.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Copies {
+    /// How many.
+    pub per_byte: f64,
+    /// Whether an audit counted them; otherwise they are expected from the kernel's source.
+    pub audited: bool,
+}
+
+/// Everything that explains a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Explained {
+    /// From which size on a path is better.
+    pub crossovers: Vec<Crossover>,
+    /// CPU a message over size.
+    pub cost_models: Vec<CostModel>,
+    /// Goodput over threads.
+    pub scaling: Vec<Scaling>,
+    /// The laws, broken ones first.
+    pub laws: Vec<Law>,
+    /// Q0 to Q6.
+    pub answers: Vec<Answer>,
+    /// C1 to C25.
+    pub claims: Vec<Claim>,
+    /// Every trial.
+    pub trials: Vec<Trials>,
+    /// The data path of each send path.
+    pub data_paths: Vec<DataPath>,
+    /// The run's answer in one or two lines: which path to use here, and by how much.
+    pub headline: Vec<String>,
+}

@@ -1,0 +1,288 @@
+//! The run's answer in one or two lines.
+
+use model::factor::Factor;
+use model::{Bytes, Link, SendPath};
+
+use crate::evidence::{Evidence, figure};
+use crate::explained::{Crossover, CrossoverOutcome};
+use crate::metric::{Better, Metric};
+use crate::round_logs::{path_name, shared_text};
+use crate::summary::{Estimate, Finding, Ratio};
+
+/// Which path to use here: what one call for many fields saves, then what passing by reference saves.
+pub(crate) fn headline(evidence: &Evidence<'_>) -> Vec<String> {
+    if !evidence.asked().any(|estimates| estimates.trials > 0) {
+        return vec!["no trial was valid: this run says nothing of any path".to_owned()];
+    }
+    let mut lines: Vec<String> = [
+        (SendPath::Sendmsg, &[SendPath::Send, SendPath::Staged][..], Metric::GoodputGbps),
+        (
+            SendPath::Zerocopy,
+            &[SendPath::Sendmsg, SendPath::Staged, SendPath::Send][..],
+            Metric::EndsCpuNsPerKib,
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(path, others, metric)| {
+        others.iter().find_map(|against| line(evidence, path, *against, metric))
+    })
+    .collect();
+    if lines.is_empty() {
+        // Neither question was asked; whatever pair there is stands for the answer.
+        let shown = &evidence.crossovers.first();
+        lines.extend(shown.and_then(|c| line(evidence, c.path, c.against, c.metric)));
+    }
+    if lines.is_empty() {
+        let mut paths: Vec<SendPath> =
+            evidence.asked().map(|estimates| estimates.cell.send_path).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let names: Vec<String> = paths.into_iter().map(path_name).collect();
+        lines.push(format!(
+            "{} alone was measured: there is nothing to compare it with",
+            names.join(", ")
+        ));
+    }
+    if evidence.run.preliminary {
+        let rounds = match evidence.run.rounds {
+            1 => "1 whole round".to_owned(),
+            n => format!("{n} whole rounds"),
+        };
+        lines[0] = format!("preliminary ({rounds}): {}", lines[0]);
+    }
+    lines
+}
+
+/// The comparison of two paths in the family of cells that says most: not oversubscribed, then the first of the plan,
+/// which has the fewest threads.
+fn line(
+    evidence: &Evidence<'_>,
+    path: SendPath,
+    against: SendPath,
+    metric: Metric,
+) -> Option<String> {
+    let crossover = evidence
+        .crossovers
+        .iter()
+        .filter(|c| c.path == path && c.against == against && c.metric == metric)
+        .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed))?;
+    let mut ratios: Vec<&Ratio> = evidence
+        .ratios
+        .iter()
+        .filter(|ratio| {
+            ratio.metric == metric
+                && ratio.cell.send_path == path
+                && ratio.against.send_path == against
+                && shared_text(&ratio.cell, &[Factor::Send, Factor::Message]) == crossover.shared
+        })
+        .collect();
+    ratios.sort_by_key(|ratio| ratio.cell.message);
+    let mut text = format!("{}: {}", place(crossover), verdict(crossover, metric, &ratios));
+    if let Some(figures) = figures(&ratios, metric) {
+        text.push_str("; ");
+        text.push_str(&figures);
+    }
+    if path == SendPath::Zerocopy
+        && let Some(copied) = copied(evidence, crossover)
+    {
+        text.push_str("; ");
+        text.push_str(&copied);
+    }
+    Some(text)
+}
+
+/// What the two have in common, as people say it.
+fn place(crossover: &Crossover) -> String {
+    let shared = match crossover.shared.strip_prefix("threads=") {
+        Some("1") => "1 thread".to_owned(),
+        Some(n) if n.bytes().all(|b| b.is_ascii_digit()) => format!("{n} threads"),
+        _ => crossover.shared.clone(),
+    };
+    if crossover.oversubscribed {
+        format!("{shared}, oversubscribed (no cause is claimed)")
+    } else {
+        shared
+    }
+}
+
+/// Better and worse in a metric.
+const fn words(metric: Metric) -> (&'static str, &'static str) {
+    match metric.better() {
+        Better::Low => ("cheaper", "dearer"),
+        Better::High | Better::None => ("faster", "slower"),
+    }
+}
+
+/// What is recommended, and from where to where.
+fn verdict(crossover: &Crossover, metric: Metric, ratios: &[&Ratio]) -> String {
+    let (path, against) = (path_name(crossover.path), path_name(crossover.against));
+    let (better, worse) = words(metric);
+    let range = match crossover.sizes.as_slice() {
+        [] => return format!("{path} and {against} were never measured validly side by side"),
+        [only] => format!("at {}, the only size measured", Bytes(*only)),
+        [first, .., last] => {
+            format!("at every size from {} to {}", Bytes(*first), Bytes(*last))
+        }
+    };
+    match crossover.outcome {
+        CrossoverOutcome::Always => {
+            format!("use {path} rather than {against}: {better} {range}")
+        }
+        CrossoverOutcome::Never => {
+            format!("use {against} rather than {path}, which is {worse} {range}")
+        }
+        CrossoverOutcome::At { bytes, low, high } => format!(
+            "{path} is {better} than {against} from {} on [{}, {}], and {worse} below",
+            size(bytes),
+            size(low),
+            size(high)
+        ),
+        CrossoverOutcome::Bracket { low, high } => format!(
+            "{path} becomes {better} than {against} somewhere between {} and {} (--preset break-even finds where)",
+            size(low),
+            size(high)
+        ),
+        CrossoverOutcome::Until { bytes, low, high } => format!(
+            "{path} is {better} than {against} up to {} [{}, {}], and {worse} above",
+            size(bytes),
+            size(low),
+            size(high)
+        ),
+        CrossoverOutcome::UntilBracket { low, high } => format!(
+            "{path} is {better} than {against} up to {} and {worse} from {} on (--preset break-even finds where)",
+            size(low),
+            size(high)
+        ),
+        CrossoverOutcome::Undecided => {
+            format!("{path} against {against}: no break-even is shown; {}", found(ratios, metric))
+        }
+    }
+}
+
+/// At how many sizes which finding was made.
+fn found(ratios: &[&Ratio], metric: Metric) -> String {
+    let (better, worse) = words(metric);
+    let (more, less) = match metric.better() {
+        Better::Low => (worse, better),
+        Better::High | Better::None => (better, worse),
+    };
+    let told = |finding: Finding, word: &str| {
+        let n = ratios.iter().filter(|ratio| ratio.finding == finding).count();
+        (n > 0).then(|| format!("{word} at {n}"))
+    };
+    let parts: Vec<String> = [
+        told(Finding::More, more),
+        told(Finding::Less, less),
+        told(Finding::Equivalent, "equivalent"),
+        told(Finding::Undecided, "undecided"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let sizes = if ratios.len() == 1 { "size" } else { "sizes" };
+    format!("{} of {} {sizes}", parts.join(", "), ratios.len())
+}
+
+/// The ratios at the ends of the range.
+fn figures(ratios: &[&Ratio], metric: Metric) -> Option<String> {
+    let first = ratios.first()?;
+    let (path, against) = (first.cell.send_path.paper_name(), first.against.send_path.paper_name());
+    let what = match metric.better() {
+        Better::Low => format!("CPU {path}/{against}"),
+        Better::High | Better::None => format!("goodput {path}/{against}"),
+    };
+    let with_figure: Vec<(&Ratio, &Estimate)> =
+        ratios.iter().filter_map(|ratio| Some((*ratio, ratio.ratio.value()?))).collect();
+    let at = |(ratio, estimate): &(&Ratio, &Estimate)| {
+        let interval = match (estimate.low, estimate.high) {
+            (Some(low), Some(high)) => format!(" [{}, {}]", factor(low), factor(high)),
+            _ => String::new(),
+        };
+        let same = if ratio.finding == Finding::Equivalent { " (equivalent)" } else { "" };
+        format!("{} ×{interval}{same} at {}", factor(estimate.mean), ratio.cell.message.bytes())
+    };
+    match with_figure.as_slice() {
+        [] => None,
+        [only] => Some(format!("{what} {}", at(only))),
+        [first, .., last] => Some(format!("{what} {}, {}", at(first), at(last))),
+    }
+}
+
+/// The completions that were copied after all, in the cells compared.
+fn copied(evidence: &Evidence<'_>, crossover: &Crossover) -> Option<String> {
+    let compared = evidence.asked().filter(|estimates| {
+        estimates.cell.send_path == SendPath::Zerocopy
+            && estimates.cell.so_zerocopy.is_on()
+            && shared_text(&estimates.cell, &[Factor::Send, Factor::Message]) == crossover.shared
+    });
+    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+    let mut is_loopback = true;
+    for estimates in compared {
+        if let Some(share) = figure(estimates, Metric::CopiedShare) {
+            least = least.min(share.mean);
+            most = most.max(share.mean);
+            is_loopback &= match estimates.cell.link {
+                Link::Loopback => true,
+            };
+        }
+    }
+    if least > most {
+        return None;
+    }
+    let why = if is_loopback && most > 0.0 { " (loopback always copies)" } else { "" };
+    // Shares are quotients of equal whole numbers where all were copied, and so exact.
+    Some(if least >= 1.0 {
+        format!("100 % of its completions were copied anyway{why}")
+    } else if most > 0.0 {
+        format!(
+            "{:.0} to {:.0} % of its completions were copied anyway{why}",
+            least * 100.0,
+            most * 100.0
+        )
+    } else {
+        "none of its completions was copied".to_owned()
+    })
+}
+
+/// Three significant digits, as far as a ratio needs them.
+fn factor(ratio: f64) -> String {
+    match ratio {
+        r if r >= 100.0 => format!("{r:.0}"),
+        r if r >= 10.0 => format!("{r:.1}"),
+        r if r >= 0.1 => format!("{r:.2}"),
+        r => format!("{r:.3}"),
+    }
+}
+
+/// A size that was calculated: `640 B`, `9.8 KiB`.
+fn size(bytes: f64) -> String {
+    const KIB: f64 = 1024.0;
+    let whole = |x: f64| (x - x.round()).abs() < 0.05;
+    let text = |x: f64, unit: &str| {
+        if whole(x) { format!("{x:.0} {unit}") } else { format!("{x:.1} {unit}") }
+    };
+    match bytes {
+        b if b < KIB => format!("{b:.0} B"),
+        b if b < KIB * KIB => text(b / KIB, "KiB"),
+        b => text(b / KIB / KIB, "MiB"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calculated_sizes_are_told_as_people_write_them() {
+        let told: Vec<String> =
+            [640.2, 1024.0, 10_035.0, 65_536.0, 1_572_864.0].into_iter().map(size).collect();
+        assert_eq!(told, ["640 B", "1 KiB", "9.8 KiB", "64 KiB", "1.5 MiB"]);
+    }
+
+    #[test]
+    fn a_ratio_has_three_digits() {
+        let told: Vec<String> =
+            [0.0421, 0.957, 1.2, 9.6, 34.56, 250.4].into_iter().map(factor).collect();
+        assert_eq!(told, ["0.042", "0.96", "1.20", "9.60", "34.6", "250"]);
+    }
+}

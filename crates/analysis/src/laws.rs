@@ -1,0 +1,116 @@
+//! The laws of the design, checked on a run.
+//!
+//! Each law compares two independent sources. One whose sources are absent is undecidable, with what would decide it;
+//! a broken one names the records that break it. Void trials are checked too: content lost and notifications missing
+//! are exactly why a trial may be void.
+
+mod a_a;
+mod content;
+mod cost;
+mod cpu;
+mod notifications;
+
+use crate::evidence::Evidence;
+use crate::explained::{Law, LawState};
+
+/// The most records that a broken law names.
+const MOST_NAMED: usize = 20;
+
+/// Checks every law; broken ones come first, then undecidable ones, each in the order of their numbers.
+pub fn check(evidence: &Evidence<'_>) -> Vec<Law> {
+    let mut laws = vec![
+        content::content(evidence),
+        CALLS.undecidable("the calls that the kernel's tracepoints count are not recorded in this version; an audit trial with tracepoints (root) would decide"),
+        notifications::notifications(evidence),
+        notifications::copied(evidence),
+        COPIES.undecidable("the bytes that the kernel copies are not counted in this version; a copy audit (root, hardware breakpoints) would decide"),
+        cpu::cpu(evidence),
+        cpu::cycles(evidence),
+        CEILING.undecidable("how fast these CPUs copy is not measured in this version; a copying benchmark on the same CPUs at the same working set would decide"),
+        cost::cost(evidence),
+        a_a::a_a(evidence),
+        notifications::negative_control(evidence),
+    ];
+    laws.sort_by_key(|law| {
+        let weight = match law.state {
+            LawState::Broken => 0,
+            LawState::Undecidable => 1,
+            LawState::Holds => 2,
+        };
+        (weight, law.id)
+    });
+    laws
+}
+
+/// What is the same of a law on every run.
+struct Text {
+    id: u32,
+    name: &'static str,
+    says: &'static str,
+    sources: [&'static str; 2],
+}
+
+const CALLS: Text = Text {
+    id: 2,
+    name: "calls",
+    says: "the ends make as many system calls as they tally",
+    sources: ["the ends' tally", "the kernel's tracepoints"],
+};
+
+const COPIES: Text = Text {
+    id: 5,
+    name: "copies",
+    says: "send and sendmsg copy each byte once in and once out; zerocopy on loopback copies it once on delivery and once out",
+    sources: ["payload bytes", "bytes copied in the kernel, by flow"],
+};
+
+const CEILING: Text = Text {
+    id: 8,
+    name: "ceiling",
+    says: "goodput stays under the rate at which the same CPUs can copy",
+    sources: ["goodput", "copying measured on the same CPUs at the same working set"],
+};
+
+impl Text {
+    fn law(
+        &self,
+        state: LawState,
+        because: String,
+        compared: usize,
+        broken_by: Vec<String>,
+    ) -> Law {
+        Law {
+            id: self.id,
+            name: self.name.to_owned(),
+            says: self.says.to_owned(),
+            sources: self.sources.map(str::to_owned),
+            state,
+            because,
+            compared: u32::try_from(compared).unwrap_or(u32::MAX),
+            broken_by,
+        }
+    }
+
+    /// A law of which one source is absent.
+    fn undecidable(&self, because: impl Into<String>) -> Law {
+        self.law(LawState::Undecidable, because.into(), 0, Vec::new())
+    }
+
+    /// A law that was compared and that nothing breaks.
+    fn holds(&self, compared: usize, because: impl Into<String>) -> Law {
+        self.law(LawState::Holds, because.into(), compared, Vec::new())
+    }
+
+    /// A law that was compared and that these records break.
+    fn broken(&self, compared: usize, because: impl Into<String>, mut by: Vec<String>) -> Law {
+        let more = by.len().saturating_sub(MOST_NAMED);
+        if more > 0 {
+            by.truncate(MOST_NAMED);
+            by.push(format!("and {more} more"));
+        }
+        self.law(LawState::Broken, because.into(), compared, by)
+    }
+}
+
+/// What a run without any finished trial says of every law about records.
+const NO_TRIAL: &str = "no trial finished; measure first, or go on with --resume";

@@ -1,0 +1,187 @@
+//! Laws 6 and 7: CPU time against the wall clock, and cycles against CPU time.
+
+use model::host::Host;
+use model::record::{Counters, Finished, Worker};
+use model::{Measured, Nanos};
+
+use super::{NO_TRIAL, Text};
+use crate::evidence::{Evidence, JudgedTrial};
+use crate::explained::Law;
+use crate::figure_text::{counted, short};
+
+const CPU: Text = Text {
+    id: 6,
+    name: "cpu",
+    says: "the CPUs in use are busy for no longer than the wall clock allows, and for at least the ends' own CPU time",
+    sources: ["busy time of whole CPUs", "the workers' own CPU clocks"],
+};
+
+const CYCLES: Text = Text {
+    id: 7,
+    name: "cycles",
+    says: "cycles over CPU time lie inside the CPU's frequency range",
+    sources: ["the cycle counter", "the task clock and the CPU's frequency range"],
+};
+
+/// Beyond one reading's stated error, what both sources may be off by: their edges are not read at the same instant.
+const EDGES: f64 = 0.01;
+
+/// CPU time of a side's workers that lies within the span in which the CPUs were observed, in ns. The span holds the
+/// windows; where it is shorter, only that part of them counts.
+fn own_cpu_ns(workers: &[Worker], span: Nanos) -> f64 {
+    let within = |worker: &Worker| {
+        let window = worker.window_ns.0.max(1) as f64;
+        worker.cpu_ns.0 as f64 * (span.0 as f64 / window).min(1.0)
+    };
+    workers.iter().map(within).sum()
+}
+
+/// Ends' CPU ≤ busy time of all CPUs in use ≤ CPUs × wall.
+pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
+    let (mut compared, mut finished_trials) = (0, 0);
+    let mut why_not = None;
+    let mut broken = Vec::new();
+    for judged in evidence.trials.all() {
+        let Some(finished) = judged.finished() else { continue };
+        finished_trials += 1;
+        match &finished.machine.busy {
+            Measured::Absent { absent } => {
+                why_not.get_or_insert(absent.clone());
+            }
+            Measured::Value(_) => {
+                compared += 1;
+                if let Some(why) = breach(finished) {
+                    broken.push(format!("{}: {why}", judged.name()));
+                }
+            }
+        }
+    }
+    let trials = counted(compared, "trial", "trials");
+    if finished_trials == 0 {
+        CPU.undecidable(NO_TRIAL)
+    } else if compared == 0 {
+        CPU.undecidable(format!(
+            "busy time of the CPUs is absent: {}",
+            why_not.unwrap_or_else(|| "it was not measured".to_owned())
+        ))
+    } else if broken.is_empty() {
+        CPU.holds(
+            compared,
+            format!("in {trials} the CPUs were busy for at least the ends' CPU time and no longer than the wall clock"),
+        )
+    } else {
+        let because = format!("busy time and CPU time contradict in {} of {trials}", broken.len());
+        CPU.broken(compared, because, broken)
+    }
+}
+
+fn breach(finished: &Finished) -> Option<String> {
+    let busy = finished.machine.busy.value()?;
+    let span = busy.span_ns.0 as f64;
+    let one_error = busy.error_ns.0 as f64 + EDGES * span;
+    for (cpu, busy_ns) in busy.cpus.iter().zip(&busy.busy_ns) {
+        if *busy_ns as f64 > span + one_error {
+            return Some(format!("CPU {cpu} was busy for {busy_ns} ns of {span:.0}"));
+        }
+    }
+    let own = own_cpu_ns(&finished.sender.workers, busy.span_ns)
+        + own_cpu_ns(&finished.receiver.workers, busy.span_ns);
+    let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
+    let error = one_error * busy.cpus.len().max(1) as f64;
+    (own > all + error).then(|| {
+        format!("the ends used {own:.0} ns of CPU, but the CPUs were busy for {all:.0} ns")
+    })
+}
+
+/// The counters' own tolerance: both are read one after the other, and turbo steps are coarse.
+const COUNTERS: f64 = 0.05;
+/// No CPU of this kind runs below a tenth of its highest frequency; its lowest is not recorded.
+const SLOWEST: f64 = 0.1;
+
+/// The highest frequency of any of these CPUs, in Hz.
+///
+/// With `acpi-cpufreq` the kernel tells the highest frequency without boost, so with boost nothing is known.
+fn highest_hz(host: &Host, cpus: &[u32]) -> Result<f64, String> {
+    let governor = host.governor.value().map_or("", String::as_str);
+    if governor.contains("acpi-cpufreq") && host.turbo.value() != Some(&false) {
+        return Err("acpi-cpufreq does not tell how far boost goes; switch boost off".to_owned());
+    }
+    let mut highest = None;
+    for facts in host.cpus.iter().filter(|facts| cpus.is_empty() || cpus.contains(&facts.cpu)) {
+        match &facts.max_khz {
+            Measured::Value(khz) => highest = highest.max(Some(*khz)),
+            Measured::Absent { absent } => {
+                return Err(format!("the CPU's frequency range is absent: {absent}"));
+            }
+        }
+    }
+    highest
+        .map(|khz| khz as f64 * 1e3)
+        .ok_or_else(|| "the CPU's frequency range is absent from host.json".to_owned())
+}
+
+/// Cycles a second of CPU time of one side.
+fn hz(counters: &Counters) -> Result<f64, String> {
+    match (&counters.cycles, &counters.task_clock_ns) {
+        (Measured::Value(cycles), Measured::Value(clock)) if clock.count > 0 => {
+            Ok(cycles.count as f64 / clock.count as f64 * 1e9)
+        }
+        (Measured::Value(_), Measured::Value(_)) => Err("the task clock stood still".to_owned()),
+        (Measured::Absent { absent }, _) => Err(format!("cycles are absent: {absent}")),
+        (_, Measured::Absent { absent }) => Err(format!("the task clock is absent: {absent}")),
+    }
+}
+
+/// Cycles / on-CPU time lies inside the frequency range.
+pub(super) fn cycles(evidence: &Evidence<'_>) -> Law {
+    let mut compared = 0;
+    let mut why_not = None;
+    let mut broken = Vec::new();
+    for judged in evidence.trials.all() {
+        match frequency_breach(evidence.host, judged) {
+            None => {}
+            Some(Err(why)) => {
+                why_not.get_or_insert(why);
+            }
+            Some(Ok(breach)) => {
+                compared += 1;
+                broken.extend(breach.map(|why| format!("{}: {why}", judged.name())));
+            }
+        }
+    }
+    let trials = counted(compared, "trial", "trials");
+    if compared == 0 {
+        CYCLES.undecidable(why_not.unwrap_or_else(|| NO_TRIAL.to_owned()))
+    } else if broken.is_empty() {
+        CYCLES.holds(compared, format!("in {trials} both ends ran at a frequency that the CPU has"))
+    } else {
+        let because = format!(
+            "cycles over CPU time are no frequency of this CPU in {} of {trials}",
+            broken.len()
+        );
+        CYCLES.broken(compared, because, broken)
+    }
+}
+
+/// None for a trial that failed; an error where a source is absent; the breach, if there is one.
+fn frequency_breach(
+    host: &Host,
+    judged: &JudgedTrial<'_>,
+) -> Option<Result<Option<String>, String>> {
+    let finished = judged.finished()?;
+    let settings = &judged.trial.settings;
+    let side = |name: &str, counters: &Counters, cpus: &[u32]| -> Result<Option<String>, String> {
+        let hz = hz(counters)?;
+        let highest = highest_hz(host, cpus)?;
+        let (slow, fast) = (highest * SLOWEST * (1.0 - COUNTERS), highest * (1.0 + COUNTERS));
+        Ok((hz < slow || hz > fast).then(|| {
+            format!("the {name} ran at {}Hz, the CPU's highest is {}Hz", short(hz), short(highest))
+        }))
+    };
+    let sender = side("sender", &finished.sender.counters, &settings.sender_cpus);
+    let receiver = side("receiver", &finished.receiver.counters, &settings.receiver_cpus);
+    Some(match (sender, receiver) {
+        (Ok(sender), Ok(receiver)) => Ok(sender.or(receiver)),
+        (Err(why), _) | (_, Err(why)) => Err(why),
+    })
+}

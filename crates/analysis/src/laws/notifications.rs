@@ -1,0 +1,196 @@
+//! Laws 3, 4 and 11: what the kernel says of zero-copy sends.
+
+use model::names::Switch;
+use model::{Cell, Link, SendPath};
+
+use super::Text;
+use crate::evidence::{Evidence, JudgedTrial};
+use crate::explained::Law;
+use crate::figure_text::{counted, ratio};
+use crate::metric::Metric;
+use crate::pairs;
+
+const NOTIFICATIONS: Text = Text {
+    id: 3,
+    name: "notifications",
+    says: "every successful zero-copy send is completed exactly once",
+    sources: ["successful zero-copy sends", "ids in the kernel's completions"],
+};
+
+const COPIED: Text = Text {
+    id: 4,
+    name: "copied",
+    says: "delivery on the same machine marks every zero-copy completion copied",
+    sources: ["the link", "the copied mark of the kernel's completions"],
+};
+
+const NEGATIVE_CONTROL: Text = Text {
+    id: 11,
+    name: "negative-control",
+    says: "MSG_ZEROCOPY on a socket without SO_ZEROCOPY is an ordinary copy: no notification, and the cost of sendmsg",
+    sources: ["the option left off", "completions, and the cost of sendmsg in the same blocks"],
+};
+
+/// The control is like sendmsg when its cost is not shown to differ by more than this share. It runs the zero-copy
+/// path's own loop (a look at the ring, no notification), so that it need not be equal.
+const LIKE: f64 = 0.10;
+
+const NO_ZEROCOPY: &str = "no zero-copy send was made; add zerocopy to --send";
+
+/// Finished trials of the zerocopy path, with the option on or off.
+fn zerocopy<'a>(
+    evidence: &'a Evidence<'a>,
+    option: Switch,
+) -> impl Iterator<Item = &'a JudgedTrial<'a>> {
+    evidence.trials.all().iter().filter(move |judged| {
+        let cell = &judged.trial.cell;
+        cell.send_path == SendPath::Zerocopy
+            && cell.so_zerocopy == option
+            && judged.finished().is_some()
+    })
+}
+
+/// Sends = completed ids after the drain, none twice, none unknown.
+pub(super) fn notifications(evidence: &Evidence<'_>) -> Law {
+    let mut compared = 0;
+    let mut sends = 0_u64;
+    let mut broken = Vec::new();
+    for judged in zerocopy(evidence, Switch::On) {
+        let Some(finished) = judged.finished() else { continue };
+        let total = &finished.sender.total;
+        compared += 1;
+        sends = sends.saturating_add(total.zerocopy_sends);
+        if total.zerocopy_sends != total.completed || total.stray_ids > 0 {
+            broken.push(format!(
+                "{}: {} sends, {} completed, {} unknown or twice",
+                judged.name(),
+                total.zerocopy_sends,
+                total.completed,
+                total.stray_ids
+            ));
+        }
+    }
+    let trials = counted(compared, "trial", "trials");
+    if compared == 0 {
+        NOTIFICATIONS.undecidable(NO_ZEROCOPY)
+    } else if !broken.is_empty() {
+        let because = format!("sends and completions differ in {} of {trials}", broken.len());
+        NOTIFICATIONS.broken(compared, because, broken)
+    } else if sends == 0 {
+        NOTIFICATIONS.undecidable(format!("none of {trials} made a zero-copy send"))
+    } else {
+        NOTIFICATIONS.holds(compared, format!("{sends} sends in {trials}, each completed once"))
+    }
+}
+
+/// Every completion of a same-machine link is marked copied.
+pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
+    let (mut compared, mut completions) = (0, 0_u64);
+    let mut broken = Vec::new();
+    for judged in zerocopy(evidence, Switch::On) {
+        let Some(finished) = judged.finished() else { continue };
+        match judged.trial.cell.link {
+            Link::Loopback => {}
+        }
+        let total = &finished.sender.total;
+        if total.completed == 0 {
+            continue;
+        }
+        compared += 1;
+        completions = completions.saturating_add(total.completed);
+        if total.copied != total.completed {
+            broken.push(format!(
+                "{}: {} of {} completions marked copied",
+                judged.name(),
+                total.copied,
+                total.completed
+            ));
+        }
+    }
+    let trials = counted(compared, "trial", "trials");
+    if compared == 0 {
+        COPIED.undecidable(format!("no zero-copy completion came; {NO_ZEROCOPY}"))
+    } else if broken.is_empty() {
+        COPIED.holds(
+            compared,
+            format!("all {completions} completions in {trials} over loopback were marked copied"),
+        )
+    } else {
+        let because = format!(
+            "in {} of {trials} over loopback not every completion was marked copied: this kernel delivers otherwise, or the mark is wrong",
+            broken.len()
+        );
+        COPIED.broken(compared, because, broken)
+    }
+}
+
+/// Without SO_ZEROCOPY nothing is notified, and the cost is sendmsg's.
+pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
+    let mut compared = 0;
+    let mut broken = Vec::new();
+    for judged in zerocopy(evidence, Switch::Off) {
+        let Some(finished) = judged.finished() else { continue };
+        let total = &finished.sender.total;
+        compared += 1;
+        if total.completed + total.notifications + total.zerocopy_sends > 0 {
+            broken.push(format!(
+                "{}: {} notifications, {} completed ids",
+                judged.name(),
+                total.notifications,
+                total.completed
+            ));
+        }
+    }
+    if compared == 0 {
+        return NEGATIVE_CONTROL.undecidable(
+            "no trial left SO_ZEROCOPY off; leave controls on, or add --so-zerocopy on,off",
+        );
+    }
+    let trials = counted(compared, "trial", "trials");
+    let (told, unlike) = cost_of_control(evidence);
+    if !broken.is_empty() {
+        let because =
+            format!("notifications came in {} of {trials} without SO_ZEROCOPY", broken.len());
+        return NEGATIVE_CONTROL.broken(compared, because, broken);
+    }
+    if !unlike.is_empty() {
+        return NEGATIVE_CONTROL.broken(
+            compared,
+            format!("no notification came in {trials}, but the cost is not sendmsg's: {told}"),
+            unlike,
+        );
+    }
+    NEGATIVE_CONTROL.holds(compared, format!("no notification came in {trials}; {told}"))
+}
+
+/// The control's CPU of both ends a KiB against sendmsg's, in words; and the cells that are not like it.
+fn cost_of_control(evidence: &Evidence<'_>) -> (String, Vec<String>) {
+    let mut told = Vec::new();
+    let mut unlike = Vec::new();
+    for estimates in evidence.estimates {
+        let cell = &estimates.cell;
+        if cell.send_path != SendPath::Zerocopy || cell.so_zerocopy != Switch::Off {
+            continue;
+        }
+        // The plan may hold the copying twin with either value of an option that it ignores.
+        let twin = [Switch::On, Switch::Off]
+            .map(|so_zerocopy| Cell { send_path: SendPath::Sendmsg, so_zerocopy, ..cell.clone() })
+            .into_iter()
+            .find(|twin| evidence.cell(twin).is_some());
+        let Some(twin) = twin else { continue };
+        let moments = evidence.trials.paired(cell, &twin, Metric::EndsCpuNsPerKib);
+        let estimate = pairs::ratio(&moments);
+        let Some(estimate) = estimate.value() else { continue };
+        told.push(format!("{} of sendmsg's CPU a KiB ({cell})", ratio(estimate)));
+        let is_unlike = |low: f64, high: f64| low > 1.0 + LIKE || high < 1.0 / (1.0 + LIKE);
+        if let (Some(low), Some(high)) = (estimate.low, estimate.high)
+            && is_unlike(low, high)
+        {
+            unlike.push(format!("all rounds, {cell}: {} of {twin}", ratio(estimate)));
+        }
+    }
+    if told.is_empty() {
+        told.push("its cost was not compared: add sendmsg to --send".to_owned());
+    }
+    (told.join("; "), unlike)
+}

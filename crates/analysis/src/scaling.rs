@@ -1,0 +1,78 @@
+//! Goodput over threads.
+
+use model::factor::Factor;
+use model::values::Threads;
+use model::{Cell, Measured};
+
+use crate::estimate::Moments;
+use crate::explained::{Scaling, ScalingPoint};
+use crate::metric::Metric;
+use crate::pairings::Places;
+use crate::pairs::ratio;
+use crate::round_logs::{RoundLogs, families, shared_text};
+use crate::summary::{CellEstimates, Estimate};
+
+/// Speed-up of every path over threads, everything else being equal; nothing where there is one thread count only.
+///
+/// A speed-up is the geometric mean of ratios of goodput against the fewest threads. Pairs are formed within a round, as
+/// other threads stand in another block: drift within a round does not cancel and widens the Student-t interval.
+pub(crate) fn scaling(
+    places: &Places,
+    logs: &RoundLogs,
+    estimates: &[CellEstimates],
+) -> Vec<Scaling> {
+    let but_threads = |cell: &Cell| Cell { threads: Threads::ONE, ..cell.clone() };
+    let mut scalings = Vec::new();
+    for (shared, mut cells) in families(places, but_threads) {
+        cells.sort_by_key(|cell| places.cells[*cell].threads);
+        let [fewest, _, ..] = cells[..] else { continue };
+        let base = f64::from(places.cells[fewest].threads.get());
+        let point = |cell: &usize| {
+            let threads = places.cells[*cell].threads.get();
+            let speed_up = speed_up(logs, *cell, fewest);
+            let ideal = f64::from(threads) / base;
+            ScalingPoint {
+                threads,
+                efficiency: speed_up.clone().map(|speed_up| over(&speed_up, ideal)),
+                speed_up,
+                oversubscribed: estimates[*cell].oversubscribed,
+            }
+        };
+        scalings.push(Scaling {
+            shared: shared_text(&shared, &[Factor::Send, Factor::Threads]),
+            path: shared.send_path,
+            points: cells.iter().map(point).collect(),
+        });
+    }
+    scalings
+}
+
+fn speed_up(logs: &RoundLogs, cell: usize, fewest: usize) -> Measured<Estimate> {
+    let Some(log_ratios) = logs.paired(cell, fewest, Metric::GoodputGbps) else {
+        return Measured::absent("a goodput of 0 has no ratio");
+    };
+    let mut moments = Moments::default();
+    log_ratios.iter().for_each(|(_, log)| moments.push(*log));
+    match ratio(&moments) {
+        Measured::Absent { .. } if cell == fewest => {
+            Measured::absent("the fewest threads have no valid trial in a complete block")
+        }
+        Measured::Absent { .. } => Measured::absent(
+            "these threads and the fewest ones were never measured validly in complete blocks of one round",
+        ),
+        // Against itself it is 1 by definition, also where one round gives no interval.
+        Measured::Value(estimate) if cell == fewest => {
+            Measured::Value(Estimate { low: Some(1.0), high: Some(1.0), ..estimate })
+        }
+        measured @ Measured::Value(_) => measured,
+    }
+}
+
+fn over(estimate: &Estimate, by: f64) -> Estimate {
+    Estimate {
+        mean: estimate.mean / by,
+        low: estimate.low.map(|low| low / by),
+        high: estimate.high.map(|high| high / by),
+        trials: estimate.trials,
+    }
+}

@@ -1,0 +1,45 @@
+//! Every trial of every cell, so that no mean hides them.
+
+use model::Measured;
+
+use crate::evidence::{JudgedTrial, JudgedTrials};
+use crate::explained::Trials;
+use crate::figures::Reading;
+use crate::metric::Metric;
+use crate::summary::CellEstimates;
+
+/// The trials of each cell, controls included, in the plan's order.
+pub(crate) fn trial_dots(estimates: &[CellEstimates], trials: &JudgedTrials<'_>) -> Vec<Trials> {
+    estimates.iter().map(|estimates| dots(estimates, trials)).collect()
+}
+
+fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
+    let mut dots = Trials {
+        cell: estimates.cell.clone(),
+        goodput_gbps: Vec::new(),
+        ends_cpu_ns_per_kib: Vec::new(),
+        void_goodput_gbps: Vec::new(),
+    };
+    let mut valid: Vec<&JudgedTrial<'_>> = Vec::new();
+    for judged in trials.of(&estimates.cell) {
+        if judged.is_valid() {
+            valid.push(judged);
+        } else if let Measured::Value(gbps) = judged.value(Metric::GoodputGbps) {
+            dots.void_goodput_gbps.push(gbps);
+        }
+    }
+    // A resumed run may have gone back to a round; its order in the journal is kept within the round.
+    valid.sort_by_key(|judged| judged.trial.round);
+    let mut ends_cpu = Some(Vec::new());
+    for judged in valid {
+        let reading = Reading::new(judged.trial, judged.idle);
+        let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) else { continue };
+        dots.goodput_gbps.push(gbps);
+        match (reading.value(Metric::EndsCpuNsPerKib), &mut ends_cpu) {
+            (Measured::Value(ns), Some(all)) => all.push(ns),
+            (Measured::Absent { .. }, _) | (_, None) => ends_cpu = None,
+        }
+    }
+    dots.ends_cpu_ns_per_kib = ends_cpu.unwrap_or_default();
+    dots
+}

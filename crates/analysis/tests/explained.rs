@@ -1,0 +1,352 @@
+//! What explains a run, from records with a known truth and from runs that went wrong in every way.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
+
+use analysis::explained::{
+    CostModel, Crossover, CrossoverOutcome, Explained, ModelledSide, ScalingPoint,
+};
+use analysis::synthetic::{self, TrialBuilder};
+use analysis::{Metric, Summary, summarise};
+use model::record::{FailureKind, Record};
+use model::values::Threads;
+use model::{Cell, Mark, Plan, Preset, SendPath};
+
+fn noisy(cell: &Cell, round: u32) -> TrialBuilder {
+    synthetic::trial(cell, round).faster(synthetic::noise(11, cell, round, 0.01))
+}
+
+fn explained(plan: &Plan, records: &[Record]) -> Explained {
+    summarise(plan, &synthetic::host(), records).explained
+}
+
+fn default_run() -> Explained {
+    let plan = Plan::preset(Preset::Default);
+    explained(&plan, &synthetic::run(&plan, 12, noisy))
+}
+
+fn crossover(
+    explained: &Explained,
+    shared: &str,
+    pair: (SendPath, SendPath),
+    metric: Metric,
+) -> Crossover {
+    let is_it =
+        |c: &&Crossover| c.shared == shared && (c.path, c.against) == pair && c.metric == metric;
+    explained.crossovers.iter().find(is_it).unwrap().clone()
+}
+
+fn cost_model(explained: &Explained, path: SendPath, side: ModelledSide) -> &CostModel {
+    let is_it = |m: &&CostModel| m.shared == "threads=1" && m.path == path && m.side == side;
+    explained.cost_models.iter().find(is_it).unwrap()
+}
+
+#[test]
+fn every_pair_of_paths_has_its_crossover_in_every_family() {
+    let explained = default_run();
+    // Four thread counts, three pairs, two metrics.
+    assert_eq!(explained.crossovers.len(), 4 * 3 * 2);
+    for metric in [Metric::GoodputGbps, Metric::EndsCpuNsPerKib] {
+        let scattered =
+            crossover(&explained, "threads=1", (SendPath::Sendmsg, SendPath::Send), metric);
+        assert_eq!(scattered.sizes, [64, 512, 4096, 65_536]);
+        assert_eq!(scattered.outcome, CrossoverOutcome::Always);
+        assert!(!scattered.oversubscribed);
+        let crowded =
+            crossover(&explained, "threads=8", (SendPath::Zerocopy, SendPath::Sendmsg), metric);
+        assert_eq!(crowded.outcome, CrossoverOutcome::Never);
+        assert!(crowded.oversubscribed);
+    }
+}
+
+#[test]
+fn a_planted_crossover_is_found_from_the_records() {
+    let mut plan = Plan::preset(Preset::BreakEven);
+    plan.factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy];
+    // 650 + 100 n against 1 450 + 50 n, n in KiB: equal at 16 KiB, where the receiver costs both the same.
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        let kib = cell.message.bytes().0 as f64 / 1024.0;
+        let sender = match cell.send_path {
+            SendPath::Zerocopy => 1_450.0 / kib + 50.0,
+            SendPath::Send | SendPath::Staged | SendPath::Sendmsg => 650.0 / kib + 100.0,
+        };
+        synthetic::trial(cell, round)
+            .sender_cpu_ns_per_kib(sender)
+            .faster(synthetic::noise(3, cell, round, 0.01))
+    });
+    let explained = explained(&plan, &records);
+    let found = crossover(
+        &explained,
+        "threads=1",
+        (SendPath::Zerocopy, SendPath::Sendmsg),
+        Metric::EndsCpuNsPerKib,
+    );
+    let CrossoverOutcome::At { bytes, low, high } = found.outcome else { panic!("{found:?}") };
+    assert!(low <= bytes && bytes <= high && high / low < 1.2);
+    assert!((bytes / 16_384.0).ln().abs() < 0.1, "{bytes}");
+    assert_eq!(found.sizes.len(), 15);
+    assert!(explained.headline.iter().any(|line| line.contains("cheaper than sendmsg (A2) from ")));
+}
+
+#[test]
+fn cost_models_hold_the_costs_that_were_put_in() {
+    let explained = default_run();
+    assert_eq!(explained.cost_models.len(), 3 * 4 * 2);
+    let sender = cost_model(&explained, SendPath::Sendmsg, ModelledSide::Sender);
+    let (a, b) = (sender.per_message_ns.value().unwrap(), sender.per_byte_ns.value().unwrap());
+    assert!(a.low.unwrap() <= 650.0 && 650.0 <= a.high.unwrap(), "{a:?}");
+    assert!(b.low.unwrap() * 1024.0 <= 115.0 && 115.0 <= b.high.unwrap() * 1024.0, "{b:?}");
+    assert_eq!((a.trials, sender.points.len()), (12, 4));
+    assert!(*sender.lack_of_fit_p.value().unwrap() > 0.001);
+    let named: Vec<&str> = sender.breaks.iter().map(|tested| tested.name.as_str()).collect();
+    // The GSO size is the largest size measured: nothing lies above it.
+    assert_eq!(named, ["segment size", "32 KiB page fragments"]);
+    assert!(sender.breaks.iter().all(|tested| tested.p.reason().unwrap().contains("1 above")));
+    let by_reference = cost_model(&explained, SendPath::Zerocopy, ModelledSide::Sender);
+    let fragments =
+        by_reference.breaks.iter().find(|tested| tested.name == "17 fragments").unwrap();
+    assert!((32_768.0..40_960.0).contains(&fragments.bytes), "{}", fragments.bytes);
+}
+
+#[test]
+fn breaks_are_tested_where_the_sizes_allow() {
+    let plan = Plan::preset(Preset::BreakEven);
+    let explained = explained(&plan, &synthetic::run(&plan, 12, noisy));
+    for model in &explained.cost_models {
+        assert_eq!(model.breaks.len(), 3, "{:?}", model.breaks);
+        for tested in &model.breaks {
+            assert!(*tested.p.value().unwrap() > 0.01, "{model:?}");
+        }
+    }
+}
+
+#[test]
+fn too_few_sizes_leave_no_model_and_say_why() {
+    let mut plan = Plan::preset(Preset::Default);
+    plan.factors.message.truncate(2);
+    let explained = explained(&plan, &synthetic::run(&plan, 10, noisy));
+    assert_eq!(explained.cost_models.len(), 24);
+    for model in &explained.cost_models {
+        assert!(model.per_message_ns.reason().unwrap().contains("needs 3 sizes, 2 were measured"));
+        assert!(model.breaks.is_empty() && model.points.is_empty());
+    }
+}
+
+#[test]
+fn speed_up_is_paired_within_rounds_and_efficiency_is_its_share() {
+    let plan = Plan::preset(Preset::Default);
+    // The machine slows down over the run: between rounds, not within them.
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        noisy(cell, round).faster(1.0 - 0.04 * f64::from(round))
+    });
+    let explained = explained(&plan, &records);
+    assert_eq!(explained.scaling.len(), 3 * 4);
+    let scaling = &explained.scaling[0];
+    assert_eq!((scaling.shared.as_str(), scaling.path), ("message_bytes=64", SendPath::Send));
+    let holds = |point: &ScalingPoint, truth: f64| {
+        let speed_up = point.speed_up.value().unwrap();
+        let (low, high) = (speed_up.low.unwrap(), speed_up.high.unwrap());
+        assert!(low <= truth && truth <= high && high / low < 1.05, "{speed_up:?}");
+        let share = point.efficiency.value().unwrap().mean * f64::from(point.threads);
+        assert!((share - speed_up.mean).abs() < 1e-12);
+    };
+    // The made-up machine has 8 CPUs, which 8 senders and 8 receivers share.
+    for (point, truth) in scaling.points.iter().zip([1.0, 2.0, 4.0, 4.0]) {
+        holds(point, truth);
+        assert_eq!(point.oversubscribed, point.threads == 8);
+    }
+}
+
+#[test]
+fn one_thread_count_scales_nothing_and_a_missing_one_says_so() {
+    let mut plan = Plan::preset(Preset::Default);
+    plan.factors.threads.truncate(1);
+    assert!(explained(&plan, &synthetic::run(&plan, 10, noisy)).scaling.is_empty());
+    let plan = Plan::preset(Preset::Default);
+    let records = synthetic::run(&plan, 10, |cell, round| {
+        let trial = noisy(cell, round);
+        if cell.threads == Threads::ONE { trial.marked(Mark::Unsettled) } else { trial }
+    });
+    for scaling in explained(&plan, &records).scaling {
+        assert!(scaling.points.iter().all(|point| point.speed_up.reason().is_some()));
+    }
+}
+
+#[test]
+fn every_trial_is_shown_and_void_ones_apart() {
+    let plan = Plan::preset(Preset::Default);
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        let trial = noisy(cell, round);
+        match (cell.send_path, round) {
+            (SendPath::Zerocopy, 3) => trial.marked(Mark::Unsettled),
+            (SendPath::Send, 5) => trial.failed(FailureKind::CallFailed, "send: EPIPE"),
+            _ => trial,
+        }
+    });
+    let explained = explained(&plan, &records);
+    assert_eq!(explained.trials.len(), 51);
+    for trials in &explained.trials {
+        let (valid, void) = match trials.cell.send_path {
+            SendPath::Zerocopy => (11, 1),
+            SendPath::Send => (11, 0),
+            SendPath::Staged | SendPath::Sendmsg => (12, 0),
+        };
+        assert_eq!(trials.goodput_gbps.len(), valid);
+        assert_eq!(trials.ends_cpu_ns_per_kib.len(), valid);
+        assert_eq!(trials.void_goodput_gbps.len(), void);
+    }
+}
+
+#[test]
+fn data_paths_tell_what_was_counted_and_what_is_expected() {
+    let mut plan = Plan::preset(Preset::Default);
+    plan.factors.send_path = SendPath::ALL.to_vec();
+    let explained = explained(&plan, &synthetic::run(&plan, 10, noisy));
+    let told: Vec<_> = explained
+        .data_paths
+        .iter()
+        .map(|path| {
+            assert_eq!((path.cell.message.bytes().0, path.cell.threads.get()), (4096, 1));
+            assert!(!path.copies_in.audited);
+            let round = |x: Option<&f64>| x.map(|x| (x * 10.0).round() / 10.0);
+            (
+                path.path,
+                round(path.send_calls_per_message.value()),
+                round(path.staged_copies.value()),
+                [path.copies_in, path.copies_deferred, path.copies_out].map(|c| c.per_byte),
+                path.pages_pinned_per_message > 0.0,
+                path.notifications_per_message.value().is_some(),
+                path.copied_share.value().copied(),
+            )
+        })
+        .collect();
+    let copying = [1.0, 0.0, 1.0];
+    assert_eq!(
+        told,
+        [
+            (SendPath::Send, Some(8.0), Some(0.0), copying, false, false, None),
+            (SendPath::Staged, Some(1.0), Some(1.0), copying, false, false, None),
+            (SendPath::Sendmsg, Some(1.0), Some(0.0), copying, false, false, None),
+            (SendPath::Zerocopy, Some(1.0), Some(0.0), [0.0, 1.0, 1.0], true, true, Some(1.0)),
+        ]
+    );
+    // Eight fields of 512 bytes: each on one page, or astride two.
+    let pinned = explained.data_paths[3].pages_pinned_per_message;
+    assert!((8.0..=9.5).contains(&pinned), "{pinned}");
+}
+
+#[test]
+fn the_headline_is_the_answer_in_two_lines() {
+    let lines = default_run().headline;
+    assert_eq!(lines.len(), 2);
+    let first = "1 thread: use sendmsg (A2) rather than send (A1): faster at every size from 64 B to 64 KiB; goodput A2/A1 ";
+    assert!(lines[0].starts_with(first), "{}", lines[0]);
+    assert!(lines[0].contains(" at 64 KiB") && lines[0].contains(" × ["), "{}", lines[0]);
+    let second = "1 thread: use sendmsg (A2) rather than zerocopy (A3), which is dearer at every size from 64 B to 64 KiB; CPU A3/A2 ";
+    assert!(lines[1].starts_with(second), "{}", lines[1]);
+    assert!(
+        lines[1].ends_with("100 % of its completions were copied anyway (loopback always copies)"),
+        "{}",
+        lines[1]
+    );
+}
+
+#[test]
+fn equal_paths_have_no_crossover_and_the_headline_says_so() {
+    let plan = Plan::preset(Preset::BreakEven);
+    for seed in 0..5 {
+        let explained = explained(
+            &plan,
+            &synthetic::run(&plan, 10, |cell, round| {
+                synthetic::trial(cell, round)
+                    .goodput_gbps(10.0)
+                    .ends_cpu_ns_per_kib(300.0)
+                    .faster(synthetic::noise(seed, cell, round, 0.02))
+            }),
+        );
+        for crossover in &explained.crossovers {
+            assert_eq!(crossover.outcome, CrossoverOutcome::Undecided, "{crossover:?}");
+        }
+        assert!(
+            explained.headline[0].contains("no break-even is shown"),
+            "{:?}",
+            explained.headline
+        );
+    }
+}
+
+/// A summary whose file reads back whole.
+fn sound(plan: &Plan, records: &[Record]) -> Summary {
+    let summary = summarise(plan, &synthetic::host(), records);
+    let text = serde_json::to_string(&summary).unwrap();
+    let read: Summary = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.explained, summary.explained);
+    assert!((1..=2).contains(&summary.explained.headline.len()));
+    summary
+}
+
+#[test]
+fn bad_runs_are_explained_as_far_as_they_go() {
+    let plan = |edit: fn(&mut Plan)| {
+        let mut plan = Plan::preset(Preset::Default);
+        edit(&mut plan);
+        plan
+    };
+    let whole = plan(|_| {});
+    let run = |plan: &Plan, rounds| synthetic::run(plan, rounds, noisy);
+
+    let nothing = sound(&whole, &[]);
+    assert!(nothing.explained.headline[0].contains("no trial was valid"));
+    assert!(nothing.explained.crossovers.iter().all(|c| c.sizes.is_empty()));
+
+    let one_round = sound(&whole, &run(&whole, 1));
+    assert!(one_round.explained.headline[0].starts_with("preliminary (1 whole round): "));
+    assert!(
+        one_round.explained.crossovers.iter().all(|c| c.outcome == CrossoverOutcome::Undecided)
+    );
+
+    let one_path = plan(|plan| plan.factors.send_path = vec![SendPath::Zerocopy]);
+    let summary = sound(&one_path, &run(&one_path, 10));
+    assert!(summary.explained.crossovers.is_empty());
+    assert!(summary.explained.headline[0].starts_with("zerocopy (A3) alone was measured"));
+
+    let one_size = plan(|plan| plan.factors.message.truncate(1));
+    let summary = sound(&one_size, &run(&one_size, 10));
+    assert!(summary.explained.headline[0].contains("at 64 B, the only size measured"));
+
+    let all_marked =
+        synthetic::run(&whole, 10, |cell, round| noisy(cell, round).marked(Mark::Unsettled));
+    let summary = sound(&whole, &all_marked);
+    assert!(summary.explained.trials.iter().all(|trials| trials.void_goodput_gbps.len() == 10));
+
+    let a_cell_void = synthetic::run(&whole, 10, |cell, round| {
+        let trial = noisy(cell, round);
+        let is_it = cell.message.bytes().0 == 4096 && cell.send_path == SendPath::Sendmsg;
+        if is_it { trial.marked(Mark::EndLost) } else { trial }
+    });
+    let summary = sound(&whole, &a_cell_void);
+    let pair = (SendPath::Sendmsg, SendPath::Send);
+    let found = crossover(&summary.explained, "threads=1", pair, Metric::GoodputGbps);
+    assert_eq!(found.sizes, [64, 512, 65_536]);
+
+    let no_zerocopy = synthetic::run(&whole, 10, |cell, round| {
+        let trial = noisy(cell, round);
+        match cell.send_path {
+            SendPath::Zerocopy => trial.failed(FailureKind::Unsupported, "SO_ZEROCOPY: ENOTSUPP"),
+            SendPath::Send | SendPath::Staged | SendPath::Sendmsg => trial,
+        }
+    });
+    let summary = sound(&whole, &no_zerocopy);
+    assert!(summary.explained.headline[1].contains("never measured validly side by side"));
+
+    let wild = synthetic::run(&whole, 4, |cell, round| {
+        noisy(cell, round).faster(synthetic::noise(2, cell, round, 3.0))
+    });
+    sound(&whole, &wild);
+
+    let odd = plan(|plan| {
+        plan.factors.message =
+            ["77", "1001", "20000", "70001", "3000000"].map(|size| size.parse().unwrap()).to_vec();
+        plan.factors.threads = ["3", "7"].map(|threads| threads.parse().unwrap()).to_vec();
+    });
+    let summary = sound(&odd, &run(&odd, 10));
+    assert!(summary.explained.headline[0].starts_with("3 threads: "));
+}

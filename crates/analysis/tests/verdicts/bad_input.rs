@@ -1,0 +1,235 @@
+//! Runs that nobody hopes for: each law, answer and verdict is there, right, or says why not.
+
+use analysis::explained::{Explained, LawState, Verdict};
+use analysis::synthetic;
+use model::record::FailureKind;
+use model::{Factor, Mark, Plan, Preset};
+
+use crate::made::{CPUS, Run, host, plan, run};
+
+/// Everything is there, no sentence is empty, and no figure is none.
+#[track_caller]
+fn whole(run: &Run) -> Explained {
+    let explained = run.explained();
+    assert_eq!(explained.laws.len(), 11);
+    assert_eq!(explained.answers.len(), 7);
+    assert_eq!(explained.claims.len(), 25);
+    let text =
+        serde_json::to_string(&(&explained.laws, &explained.answers, &explained.claims)).unwrap();
+    for none in ["NaN", "inf ", "inf]", "\"because\":\"\"", "\"line\":\"\"", "null"] {
+        assert!(!text.contains(none), "{none} in {text}");
+    }
+    for law in &explained.laws {
+        assert_eq!(law.broken_by.is_empty(), law.state != LawState::Broken, "{law:#?}");
+        assert!(law.broken_by.len() <= 21);
+    }
+    for answer in &explained.answers {
+        let columns = answer.evidence.columns.len();
+        assert!(answer.evidence.rows.iter().all(|row| row.len() == columns), "{answer:#?}");
+        assert!(!answer.would_change.is_empty(), "{answer:#?}");
+    }
+    for claim in &explained.claims {
+        let undecidable = claim.verdict == Verdict::Undecidable;
+        assert_eq!(claim.would_decide.is_empty(), !undecidable, "{claim:#?}");
+    }
+    explained
+}
+
+fn undecided(explained: &Explained) -> usize {
+    explained.claims.iter().filter(|claim| claim.verdict == Verdict::Undecidable).count()
+}
+
+fn of(plan: Plan, rounds: u32) -> Run {
+    let records = synthetic::run(&plan, rounds, |cell, round| {
+        synthetic::trial(cell, round)
+            .usable_cpus(CPUS)
+            .faster(synthetic::noise(1, cell, round, 0.01))
+    });
+    Run { plan, host: host(), records }
+}
+
+#[test]
+fn one_round_decides_only_what_needs_no_interval() {
+    let explained = whole(&of(Plan::preset(Preset::Default), 1));
+    let decided: Vec<&str> = explained
+        .claims
+        .iter()
+        .filter(|claim| claim.verdict != Verdict::Undecidable)
+        .map(|claim| claim.id.as_str())
+        .collect();
+    assert_eq!(decided, ["c3", "c16", "c19", "c21"]);
+    let answered = explained.answers.iter().filter(|answer| answer.answered);
+    assert!(answered.clone().all(|a| a.notes.iter().any(|note| note.contains("preliminary"))));
+}
+
+#[test]
+fn one_path_leaves_nothing_to_compare() {
+    for path in ["send", "staged", "sendmsg", "zerocopy"] {
+        let explained = whole(&of(plan(&[(Factor::Send, path)]), 10));
+        for (number, answer) in explained.answers.iter().enumerate() {
+            assert!(answer.answered == (number == 6), "{answer:#?}");
+        }
+    }
+}
+
+#[test]
+fn one_size_and_one_thread_count_are_enough_for_some_questions() {
+    let one_size = whole(&of(plan(&[(Factor::Message, "4KiB")]), 10));
+    assert_eq!(one_size.claims[9].verdict, Verdict::Supported, "{:#?}", one_size.claims[9]);
+    let one_thread = whole(&of(plan(&[(Factor::Threads, "2")]), 10));
+    assert_eq!(one_thread.claims[3].verdict, Verdict::Supported, "{:#?}", one_thread.claims[3]);
+    let one_cell =
+        of(plan(&[(Factor::Threads, "1"), (Factor::Message, "64"), (Factor::Send, "send")]), 10);
+    // The machine's facts alone decide.
+    assert_eq!(undecided(&whole(&one_cell)), 23);
+}
+
+#[test]
+fn without_a_valid_trial_nothing_is_decided() {
+    let failed = run(Plan::preset(Preset::Default), |_, trial| {
+        trial.failed(FailureKind::CallFailed, "socket: EMFILE")
+    });
+    let nothing = Run { records: Vec::new(), plan: Plan::preset(Preset::Default), host: host() };
+    for run in [failed, nothing] {
+        let explained = whole(&run);
+        assert_eq!(undecided(&explained), 25);
+        assert!(explained.answers.iter().all(|answer| !answer.answered));
+        assert!(explained.laws.iter().all(|law| law.state == LawState::Undecidable));
+    }
+}
+
+#[test]
+fn without_any_counter_or_fact_only_what_needs_none_is_decided() {
+    let mut blind = run(Plan::preset(Preset::Default), |_, trial| trial).with(|_, finished| {
+        use model::Measured;
+        use model::record::Counters;
+        finished.sender.counters = Counters::absent("refused");
+        finished.receiver.counters = Counters::absent("refused");
+        finished.sender.usage = Measured::absent("refused");
+        finished.receiver.usage = Measured::absent("refused");
+        finished.sender.tcp = Measured::absent("refused");
+        finished.receiver.tcp = Measured::absent("refused");
+        finished.sender.snmp = Measured::absent("refused");
+        finished.machine.busy = Measured::absent("refused");
+        finished.machine.ticks = Measured::absent("refused");
+    });
+    blind.host.caches.clear();
+    blind.host.cpus.clear();
+    blind.host.counters.clear();
+    blind.host.numa_nodes = model::Measured::absent("refused");
+    let explained = whole(&blind);
+    for claim in [18, 20, 21, 22, 23] {
+        assert_eq!(explained.claims[claim - 1].verdict, Verdict::Undecidable);
+    }
+    assert!(explained.answers[2].would_change.contains("refused"));
+    assert!(!explained.answers[2].answered && !explained.answers[3].answered);
+}
+
+#[test]
+fn marked_trials_stay_and_void_ones_decide_nothing() {
+    let noted = [Mark::Retransmits, Mark::Steal, Mark::Imbalance, Mark::Others];
+    let noted = run(Plan::preset(Preset::Default), |_, trial| {
+        noted.into_iter().fold(trial, synthetic::TrialBuilder::marked)
+    });
+    assert!(undecided(&whole(&noted)) < 25);
+    let void = run(Plan::preset(Preset::Default), |_, trial| trial.marked(Mark::Unsettled));
+    assert_eq!(undecided(&whole(&void)), 25);
+    // A cell that all its trials void, beside good ones.
+    let one = run(Plan::preset(Preset::Default), |cell, trial| {
+        let is_it = cell.message.bytes().0 == 64 && cell.threads.get() == 1;
+        if is_it { trial.marked(Mark::Unsettled) } else { trial }
+    });
+    assert!(whole(&one).answers[3].answered || !one.explained().answers[3].line.is_empty());
+}
+
+#[test]
+fn oversubscribed_runs_say_so() {
+    let crowded = run(Plan::preset(Preset::Default), |_, trial| trial.usable_cpus(1));
+    let explained = whole(&crowded);
+    for number in [1, 3, 4, 5] {
+        let notes = &explained.answers[number].notes;
+        assert!(notes.iter().any(|note| note.contains("oversubscribed")), "{notes:?}");
+    }
+    assert!(explained.claims[3].because.contains("every cell is oversubscribed"));
+}
+
+#[test]
+fn sizes_that_nobody_foresaw_are_sizes() {
+    let odd = plan(&[(Factor::Message, "8,77,1000,5000,1000003,64MiB"), (Factor::Threads, "3,5")]);
+    let explained = whole(&of(odd, 10));
+    assert!(explained.answers[3].answered || explained.answers[3].line.contains("64 MiB"));
+    assert!(explained.answers[4].evidence.rows.iter().any(|row| row[0] == "1000003 B"));
+}
+
+#[test]
+fn five_hundred_cells_are_read() {
+    let many = plan(&[
+        (Factor::Send, "send,staged,sendmsg,zerocopy"),
+        (Factor::Message, "64B..64KiB"),
+        (Factor::Threads, "1,2,4,8"),
+        (Factor::Placement, "split,none"),
+        (Factor::Layout, "scattered,packed"),
+    ]);
+    assert_eq!(many.cells().len(), 4 * 11 * 4 * 2 * 2);
+    let explained = whole(&of(many, 2));
+    assert!(explained.claims.iter().all(|claim| claim.evidence.len() <= 50));
+}
+
+/// The flags of `copycost run` that no factor names.
+const OTHER_FLAGS: [&str; 5] = ["preset", "rounds", "resume", "max-time", "time"];
+
+/// Every flag of a sentence is one, and the list behind a factor's flag is one of its values.
+#[track_caller]
+fn advice_can_be_followed(text: &str) {
+    let words: Vec<&str> = text.split([' ', '(', ')']).collect();
+    for (place, word) in words.iter().enumerate() {
+        let Some(flag) = word.strip_prefix("--") else { continue };
+        let bare = flag.trim_end_matches([',', ';', '.', ':']);
+        if OTHER_FLAGS.contains(&bare) {
+            continue;
+        }
+        let factor = Factor::of_key(bare).unwrap_or_else(|why| panic!("{why} in: {text}"));
+        let value = words
+            .get(place + 1)
+            .filter(|_| bare == flag)
+            .map(|value| value.trim_end_matches([',', ';', '.', ':']));
+        if let Some(value) = value.filter(|value| value.starts_with(|c: char| c.is_ascii_digit())) {
+            let mut lists = Plan::preset(Preset::Default).factors;
+            lists.set(factor, value).unwrap_or_else(|why| panic!("{why} in: {text}"));
+        }
+    }
+}
+
+#[test]
+fn every_advised_command_line_can_be_given() {
+    let two_nodes = run(Plan::preset(Preset::Default), |_, trial| trial)
+        .on(|host| host.numa_nodes = model::Measured::Value(2));
+    let runs = [
+        two_nodes,
+        of(Plan::preset(Preset::Default), 1),
+        of(plan(&[(Factor::Threads, "1"), (Factor::Message, "64"), (Factor::Send, "send")]), 10),
+        of(plan(&[(Factor::Send, "sendmsg,zerocopy")]), 10),
+        run(Plan::preset(Preset::Default), |_, trial| trial.usable_cpus(2)),
+        Run { records: Vec::new(), plan: Plan::preset(Preset::Default), host: host() },
+    ];
+    for run in runs {
+        let explained = run.explained();
+        let laws = explained.laws.iter().map(|law| &law.because);
+        let answers = explained.answers.iter().map(|answer| &answer.would_change);
+        let claims = explained.claims.iter().map(|claim| &claim.would_decide);
+        laws.chain(answers).chain(claims).for_each(|text| advice_can_be_followed(text));
+    }
+}
+
+#[test]
+fn wherever_zerocopy_is_compared_its_copied_completions_are_said() {
+    let explained = run(plan(&[(Factor::Threads, "1,2,4,8")]), |_, trial| trial).explained();
+    for number in [3, 5, 6, 7, 8, 12, 15, 19] {
+        let claim = &explained.claims[number - 1];
+        assert!(claim.because.contains("completion was marked copied"), "{claim:#?}");
+    }
+    for number in [0, 5] {
+        assert!(explained.answers[number].line.contains("completion was marked copied"));
+    }
+    assert!(explained.answers[1].notes.iter().any(|note| note.contains("marked copied")));
+}

@@ -1,0 +1,101 @@
+//! C13, C14, C15 and C17.
+
+use model::SendPath::Zerocopy;
+use model::{Cell, Factor, Measured};
+
+use crate::made::{Run, count, kib, one_thread, plan, run, run_of_goodput};
+
+fn threads() -> model::Plan {
+    plan(&[(Factor::Threads, "4,8"), (Factor::Message, "64KiB")])
+}
+
+fn falling(cell: &Cell) -> f64 {
+    match (cell.threads.get(), cell.send_path) {
+        (8, Zerocopy) => 3.0,
+        (8, _) => 7.0,
+        _ => 10.0,
+    }
+}
+
+#[test]
+fn without_a_fall_there_is_nothing_to_explain() {
+    let level = run_of_goodput(threads(), |_| 10.0);
+    for claim in [13, 14] {
+        level.refutes(claim, "no fall to explain");
+    }
+    level.refutes(15, "zerocopy does not fall");
+}
+
+#[test]
+fn without_eight_threads_no_fall_was_measured() {
+    for claim in [13, 14, 15] {
+        run(one_thread(), |_, trial| trial).leaves_open(claim, "not measured");
+    }
+}
+
+#[test]
+fn c13_falls_with_few_bytes_from_memory_and_is_not_shown_by_many() {
+    let counted = || run(threads(), |cell, trial| trial.goodput_gbps(falling(cell)).counted());
+    counted().refutes(13, "comes from caches");
+    counted()
+        .with(|_, finished| {
+            finished.sender.counters.llc_misses = count(kib(&finished.sender) * 30.0);
+        })
+        .leaves_open(13, "no intervention");
+    run_of_goodput(threads(), falling).leaves_open(13, "not counted");
+}
+
+#[test]
+fn c14_no_record_tells_a_line_that_travels() {
+    run_of_goodput(threads(), falling).leaves_open(14, "no record of these instruments");
+}
+
+/// Context switches in each trial's window, by cell.
+fn switching(run: Run, switches: impl Fn(&Cell) -> u64) -> Run {
+    run.with(|cell, finished| {
+        for usage in [&mut finished.sender.usage, &mut finished.receiver.usage] {
+            if let Measured::Value(usage) = usage {
+                usage.voluntary_switches = switches(cell);
+            }
+        }
+    })
+}
+
+#[test]
+fn c15_is_shown_by_switches_that_go_away_with_the_notifications() {
+    let option = || {
+        plan(&[
+            (Factor::Threads, "4,8"),
+            (Factor::Message, "64KiB"),
+            (Factor::SoZerocopy, "on,off"),
+        ])
+    };
+    let many = |cell: &Cell| {
+        if cell.send_path == Zerocopy && cell.so_zerocopy.is_on() { 50_000 } else { 500 }
+    };
+    let with_option = |cell: &Cell| {
+        if cell.so_zerocopy.is_on() || cell.threads.get() == 4 { falling(cell) } else { 7.0 }
+    };
+    switching(run_of_goodput(option(), with_option), many).supports(15, "SO_ZEROCOPY off");
+    let as_far = |cell: &Cell| if cell.threads.get() == 4 { 10.0 } else { falling(cell) };
+    switching(run_of_goodput(option(), as_far), many).refutes(15, "without notifications");
+    switching(run_of_goodput(threads(), falling), many).leaves_open(15, "not shown");
+    switching(run_of_goodput(threads(), falling), |_| 500).refutes(15, "no more context switches");
+    let others = |cell: &Cell| match (cell.threads.get(), cell.send_path) {
+        (8, Zerocopy) => 8.0,
+        (8, _) => 4.0,
+        _ => 10.0,
+    };
+    switching(run_of_goodput(threads(), others), many).refutes(15, "falls more");
+}
+
+#[test]
+fn c17_falls_where_no_cpu_time_is_burnt() {
+    let threads = || plan(&[(Factor::Threads, "1,4")]);
+    run(threads(), |_, trial| trial).refutes(17, "nothing spins");
+    run(threads(), |cell, trial| {
+        trial.sender_cpu_ns_per_kib(100.0 * f64::from(cell.threads.get()))
+    })
+    .leaves_open(17, "names a lock");
+    run(one_thread(), |_, trial| trial).leaves_open(17, "not both measured");
+}

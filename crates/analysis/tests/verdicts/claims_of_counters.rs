@@ -1,0 +1,146 @@
+//! C18 to C23: what hardware counters and the machine's facts decide.
+
+use model::SendPath::{Send, Sendmsg, Zerocopy};
+use model::{Cell, Factor, Layout, Plan};
+
+use crate::made::{Run, count, kib, one_thread, plan, run};
+
+fn counted(plan: Plan) -> Run {
+    run(plan, |_, trial| trial.counted().goodput_gbps(10.0))
+}
+
+fn bytes(cell: &Cell) -> u64 {
+    cell.message.bytes().0
+}
+
+/// The sender's cache misses a KiB, by cell; goodput is the same everywhere, so misses a second follow.
+fn missing(plan: Plan, misses: impl Fn(&Cell) -> f64) -> Run {
+    counted(plan).with(|cell, finished| {
+        finished.sender.counters.cache_misses = count(kib(&finished.sender) * misses(cell));
+    })
+}
+
+#[test]
+fn c18_needs_the_peak_and_a_layout_without_it() {
+    let layouts = || plan(&[(Factor::Threads, "1"), (Factor::Layout, "scattered,packed")]);
+    let peak = |cell: &Cell| if bytes(cell) == 512 { 9.0 } else { 3.0 };
+    let peak_of_scattered =
+        move |cell: &Cell| if cell.layout == Layout::Packed { 3.0 } else { peak(cell) };
+    missing(layouts(), peak_of_scattered).supports(18, "the peak is gone");
+    missing(layouts(), peak).refutes(18, "alignment is not why");
+    missing(one_thread(), peak).leaves_open(18, "no other layout");
+    missing(one_thread(), |_| 3.0).refutes(18, "do not peak");
+    run(one_thread(), |_, trial| trial).leaves_open(18, "not both counted");
+}
+
+/// Last-level misses of the sender a KiB, with nothing copied.
+fn nothing_copied(plan: Plan, misses: impl Fn(&Cell) -> f64) -> Run {
+    run(plan, |_, trial| trial.counted().copied_share(0.0)).with(|cell, finished| {
+        finished.sender.counters.llc_misses = count(kib(&finished.sender) * misses(cell));
+    })
+}
+
+#[test]
+fn c19_falls_where_everything_was_copied_and_else_follows_the_misses() {
+    let option = || plan(&[(Factor::Threads, "1"), (Factor::SoZerocopy, "on,off")]);
+    let fewer = |cell: &Cell| {
+        if cell.send_path == Zerocopy && cell.so_zerocopy.is_on() { 2.0 } else { 8.0 }
+    };
+    run(one_thread(), |_, trial| trial).refutes(19, "did pass through the cache");
+    nothing_copied(option(), fewer).supports(19, "with SO_ZEROCOPY off they return");
+    nothing_copied(one_thread(), fewer).leaves_open(19, "no intervention");
+    nothing_copied(one_thread(), |_| 5.0).refutes(19, "not the fewest");
+    run(one_thread(), |_, trial| trial.copied_share(0.0)).leaves_open(19, "not both counted");
+}
+
+#[test]
+fn c20_compares_the_levels() {
+    let levels = |l1: f64, l2: f64, last: f64| {
+        counted(one_thread()).with(move |cell, finished| {
+            let of = |share: f64| if cell.send_path == Sendmsg { share } else { 1.0 };
+            let kib = kib(&finished.sender);
+            let counters = &mut finished.sender.counters;
+            counters.l1d_misses = count(kib * 20.0 * of(l1));
+            counters.llc_loads = count(kib * 10.0 * of(l2));
+            counters.llc_misses = count(kib * 5.0 * of(last));
+        })
+    };
+    levels(0.9, 0.8, 0.4).supports(20, "60 %");
+    levels(0.3, 0.8, 0.7).refutes(20, "L1 data");
+    levels(0.5, 0.5, 0.5).leaves_open(20, "do not tell");
+    run(one_thread(), |_, trial| trial).leaves_open(20, "not counted");
+}
+
+#[test]
+fn c21_is_a_matter_of_size() {
+    let of = |bytes: u64| {
+        run(one_thread(), |_, trial| trial).on(move |host| host.caches[2].bytes = bytes)
+    };
+    of(12 << 20).refutes(21, "holds 192 such messages");
+    of(32 << 10).supports(21, "32 KiB");
+    run(one_thread(), |_, trial| trial).on(|host| host.caches.truncate(2)).leaves_open(21, "no L3");
+}
+
+/// Sender cycles a byte, at 3 GHz.
+fn set_cycles(finished: &mut model::record::Finished, per_byte: f64) {
+    let cycles = kib(&finished.sender) * 1024.0 * per_byte;
+    finished.sender.counters.cycles = count(cycles);
+    finished.sender.counters.task_clock_ns = count(cycles / 3.0);
+}
+
+#[test]
+fn cycles_at_no_frequency_of_the_cpu_decide_nothing() {
+    let threads = plan(&[(Factor::Threads, "1,8")]);
+    let broken = cycles(threads, |_| 3.0).with(|_, finished| {
+        finished.sender.counters.task_clock_ns = count(1000.0);
+    });
+    broken.leaves_open(22, "law 7 is broken");
+    broken.leaves_open(23, "law 7 is broken");
+}
+
+/// A run of so many sender cycles a byte.
+fn cycles(plan: Plan, per_byte: impl Fn(&Cell) -> f64) -> Run {
+    counted(plan).with(|cell, finished| {
+        set_cycles(finished, per_byte(cell));
+    })
+}
+
+#[test]
+fn c22_is_every_part_of_it() {
+    let sizes = || plan(&[(Factor::Threads, "1,8"), (Factor::Message, "64,64KiB")]);
+    let as_claimed = |cell: &Cell| match (bytes(cell), cell.threads.get(), cell.send_path) {
+        (64, _, Sendmsg) => 60.0,
+        (64, ..) => 200.0,
+        (_, 8, Sendmsg) => 0.04,
+        (_, _, Sendmsg) => 0.3,
+        _ => 0.8,
+    };
+    cycles(sizes(), as_claimed).supports(22, "parts hold");
+    let one_off = move |cell: &Cell| if cell.send_path == Send { 5.0 } else { as_claimed(cell) };
+    cycles(sizes(), one_off).refutes(22, "fail");
+    cycles(plan(&[(Factor::Threads, "1"), (Factor::Message, "64")]), as_claimed)
+        .leaves_open(22, "not all are shown");
+    run(sizes(), |_, trial| trial).leaves_open(22, "not counted");
+}
+
+#[test]
+fn c23_compares_most_threads_with_fewest() {
+    let threads = || plan(&[(Factor::Threads, "1,8")]);
+    let by = |eight: f64| move |cell: &Cell| if cell.threads.get() == 8 { eight } else { 3.0 };
+    cycles(threads(), by(2.0)).supports(23, "most threads against fewest");
+    cycles(threads(), by(4.0)).refutes(23, "most threads against fewest");
+    run(threads(), |_, trial| trial).leaves_open(23, "not counted");
+    // Lower on average, and in some rounds higher.
+    let unsteady = counted(threads()).changed(|trial| {
+        let is_odd = trial.round % 2 == 1;
+        if let model::record::Outcome::Finished(finished) = &mut trial.outcome {
+            let rate = match (trial.cell.threads.get(), is_odd) {
+                (8, true) => 1.0,
+                (8, false) => 6.0,
+                _ => 3.0,
+            };
+            set_cycles(finished, rate);
+        }
+    });
+    unsteady.leaves_open(23, "not shown everywhere");
+}

@@ -1,0 +1,174 @@
+//! C1 to C9.
+
+use model::SendPath::{self, Send, Sendmsg, Zerocopy};
+use model::{Cell, Factor, Preset};
+
+use crate::made::{one_thread, plan, run, run_of_goodput, run_with_noise};
+
+fn bytes(cell: &Cell) -> u64 {
+    cell.message.bytes().0
+}
+
+/// A ratio to 10 Gbit/s for one path, by size.
+fn ratio_of(path: SendPath, of: impl Fn(u64) -> f64) -> impl Fn(&Cell) -> f64 {
+    move |cell| if cell.send_path == path { 10.0 * of(bytes(cell)) } else { 10.0 }
+}
+
+#[test]
+fn c1_no_record_counts_the_copies_of_a_send() {
+    run(one_thread(), |_, trial| trial.counted()).leaves_open(1, "no record of these instruments");
+}
+
+#[test]
+fn c2_falls_where_one_field_makes_both_paths_the_same() {
+    let fields = || {
+        plan(&[(Factor::Threads, "1"), (Factor::Message, "4KiB,64KiB"), (Factor::Fields, "1,8")])
+    };
+    let saves = |only_calls: bool| {
+        run(fields(), move |cell, trial| {
+            let saved = cell.send_path == Sendmsg && (!only_calls || cell.fields.get() > 1);
+            trial.ends_cpu_ns_per_kib(if saved { 200.0 } else { 300.0 })
+        })
+    };
+    saves(true).refutes(2, "saves only where it saves calls");
+    saves(false).leaves_open(2, "not shown to be the same");
+    run(one_thread(), |_, trial| trial).leaves_open(2, "no message of one field");
+}
+
+#[test]
+fn c3_is_what_the_completions_say() {
+    run(one_thread(), |_, trial| trial).refutes(3, "every zero-copy completion was marked copied");
+    run(one_thread(), |_, trial| trial.copied_share(0.4)).refutes(3, "in every cell");
+    run(one_thread(), |_, trial| trial.copied_share(0.0))
+        .supports(3, "no zero-copy completion was marked");
+    run(one_thread(), |cell, trial| trial.copied_share(if bytes(cell) > 1000 { 0.9 } else { 0.0 }))
+        .leaves_open(3, "in some cells");
+    run(plan(&[(Factor::Send, "send,sendmsg")]), |_, trial| trial)
+        .leaves_open(3, "no zero-copy completion came");
+}
+
+#[test]
+fn a_broken_law_leaves_no_claim_that_rests_on_it() {
+    let lost = run(one_thread(), |_, trial| trial).with(|_, finished| {
+        finished.sender.total.stray_ids = u64::from(finished.sender.total.completed > 0);
+    });
+    // Every zerocopy trial is void then, so nothing is left to say.
+    assert_eq!(lost.law(3).state, analysis::explained::LawState::Broken);
+    lost.leaves_open(3, "no zero-copy completion came");
+    let mut once = run(one_thread(), |_, trial| trial);
+    let mut is_first = true;
+    for record in &mut once.records {
+        if let model::record::Record::Trial(trial) = record
+            && trial.cell.send_path == Zerocopy
+            && let model::record::Outcome::Finished(finished) = &mut trial.outcome
+            && std::mem::take(&mut is_first)
+        {
+            finished.sender.total.stray_ids = 1;
+        }
+    }
+    once.leaves_open(3, "law 3 is broken");
+}
+
+#[test]
+fn c4_needs_a_gain_at_every_size_and_the_largest_at_small_ones() {
+    run_of_goodput(one_thread(), ratio_of(Sendmsg, |n| if n < 1000 { 5.0 } else { 1.2 }))
+        .supports(4, "from 1.20");
+    run_of_goodput(one_thread(), ratio_of(Sendmsg, |n| if n < 10_000 { 3.0 } else { 1.0 }))
+        .refutes(4, "no gain there");
+    run_of_goodput(one_thread(), ratio_of(Sendmsg, |n| if n < 1000 { 1.2 } else { 5.0 }))
+        .refutes(4, "not largest at small messages");
+    run_of_goodput(plan(&[(Factor::Message, "64")]), ratio_of(Sendmsg, |_| 3.0))
+        .leaves_open(4, "only one size");
+    run_with_noise(one_thread(), 0.8, |cell, trial| {
+        trial.goodput_gbps(if cell.send_path == Sendmsg { 13.0 } else { 10.0 })
+    })
+    .leaves_open(4, "not shown at every size");
+}
+
+#[test]
+fn c5_needs_the_copy_parted_from_the_rest() {
+    // As loopback: dearer, and copied anyway.
+    run(one_thread(), |_, trial| trial).leaves_open(5, "it does lose");
+    let option = || plan(&[(Factor::Threads, "1"), (Factor::SoZerocopy, "on,off")]);
+    run(option(), |_, trial| trial.copied_share(0.0)).supports(5, "nothing was copied");
+    run(one_thread(), |cell, trial| {
+        trial.ends_cpu_ns_per_kib(if cell.send_path == Zerocopy { 900.0 } else { 1000.0 })
+    })
+    .refutes(5, "does not lose");
+    run(plan(&[(Factor::Message, "64KiB")]), |_, trial| trial).leaves_open(5, "not both measured");
+}
+
+#[test]
+fn c6_and_c7_follow_the_threshold_that_is_found() {
+    let from_4096 = || {
+        run_of_goodput(
+            one_thread(),
+            ratio_of(Zerocopy, |n| match n {
+                0..512 => 0.6,
+                512..4096 => 0.8,
+                4096..60_000 => 1.2,
+                _ => 1.5,
+            }),
+        )
+    };
+    from_4096().supports(6, "between 512 B and 4 KiB");
+    from_4096().leaves_open(7, "does not show that the page is why");
+    from_4096().on(|host| host.page_bytes = 16_384).refutes(7, "though a page has 16384");
+    let always = run_of_goodput(one_thread(), ratio_of(Zerocopy, |_| 1.5));
+    always.refutes(6, "at every size measured");
+    always.refutes(7, "no threshold at 4096");
+    let never = run_of_goodput(one_thread(), ratio_of(Zerocopy, |_| 0.7));
+    never.refutes(6, "at no size measured");
+    assert!(never.claim(6).because.contains("every zero-copy completion was marked copied"));
+    let noisy = run_with_noise(one_thread(), 0.8, |_, trial| trial.goodput_gbps(10.0));
+    noisy.leaves_open(6, "do not tell");
+    noisy.leaves_open(7, "itself undecided");
+    run(plan(&[(Factor::Send, "send")]), |_, trial| trial).leaves_open(6, "not both measured");
+}
+
+#[test]
+fn c8_needs_its_gain_in_its_spot_and_nowhere_else() {
+    let grid = || plan(&[(Factor::Threads, "1,2,4")]);
+    let gain = |in_spot: f64, outside: f64| {
+        run_of_goodput(grid(), move |cell| {
+            let is_in = bytes(cell) == 4096 && cell.threads.get() > 1;
+            match (cell.send_path, is_in) {
+                (Zerocopy, true) => 10.0 * in_spot,
+                (Zerocopy, false) => 10.0 * outside,
+                _ => 10.0,
+            }
+        })
+    };
+    gain(1.15, 0.95).supports(8, "1.15");
+    gain(0.9, 0.95).refutes(8, "no cell of that spot");
+    gain(1.15, 1.6).refutes(8, "gains more elsewhere");
+    gain(1.15, 1.15).leaves_open(8, "do not tell");
+    run(one_thread(), |_, trial| trial).leaves_open(8, "not both measured");
+}
+
+#[test]
+fn c9_needs_growth_and_a_fixed_cost_that_follows_the_calls() {
+    run(one_thread(), |_, trial| trial).supports(9, "8.00 calls");
+    run_of_goodput(one_thread(), |_| 10.0).refutes(9, "does not grow");
+    // Goodput grows, but a message costs the same whatever the calls.
+    run(one_thread(), |cell, trial| {
+        let kib = bytes(cell) as f64 / 1024.0;
+        let fixed = if cell.send_path == Send { 500.0 } else { 3000.0 };
+        trial.sender_cpu_ns_per_kib(fixed / kib + 100.0)
+    })
+    .refutes(9, "does not come with the calls");
+    run(plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]), |_, trial| trial)
+        .leaves_open(9, "why is not shown");
+    run(plan(&[(Factor::Threads, "8")]), |_, trial| trial.usable_cpus(4))
+        .leaves_open(9, "oversubscribed");
+    run(plan(&[(Factor::Message, "64")]), |_, trial| trial).leaves_open(9, "two sizes");
+}
+
+#[test]
+fn the_paper_preset_of_one_round_decides_only_what_one_round_can() {
+    let mut once = run(model::Plan::preset(Preset::Paper), |_, trial| trial);
+    once.records = analysis::synthetic::run(&once.plan, 1, analysis::synthetic::trial);
+    once.refutes(3, "copied");
+    once.leaves_open(4, "not shown at every size");
+    once.leaves_open(12, "do not tell");
+}

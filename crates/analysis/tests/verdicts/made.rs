@@ -1,0 +1,157 @@
+//! Runs made to order.
+
+use analysis::explained::{Answer, Claim, Explained, Law, Verdict};
+use analysis::{Summary, summarise, synthetic};
+use model::host::Host;
+use model::record::{Count, Finished, Outcome, Record, Trial};
+use model::{Cell, Factor, Measured, Plan, Preset};
+
+/// CPUs of the machine: eight senders and eight receivers fit.
+pub(crate) const CPUS: u32 = 16;
+pub(crate) const ROUNDS: u32 = 10;
+
+/// A plan of these lists, without controls.
+pub(crate) fn plan(lists: &[(Factor, &str)]) -> Plan {
+    let mut plan = Plan::preset(Preset::Default);
+    plan.measure.controls = false;
+    for (factor, list) in lists {
+        plan.factors.set(*factor, list).unwrap();
+    }
+    plan
+}
+
+/// The paper's paths and sizes at one thread.
+pub(crate) fn one_thread() -> Plan {
+    plan(&[(Factor::Threads, "1")])
+}
+
+/// A machine with sixteen CPUs, else as the usual one.
+pub(crate) fn host() -> Host {
+    let mut host = synthetic::host();
+    let first = host.cpus[0].clone();
+    host.cpus = (0..CPUS).map(|cpu| model::host::CpuFacts { cpu, ..first.clone() }).collect();
+    host.usable_cpus = (0..CPUS).collect();
+    host
+}
+
+/// A run in its making.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) host: Host,
+    pub(crate) records: Vec<Record>,
+}
+
+/// What a trial's cell makes of it.
+pub(crate) type Builder = synthetic::TrialBuilder;
+
+/// Ten rounds with half a percent of noise on sixteen CPUs; `figures` changes what a test is about.
+pub(crate) fn run(plan: Plan, figures: impl Fn(&Cell, Builder) -> Builder) -> Run {
+    run_with_noise(plan, 0.005, figures)
+}
+
+pub(crate) fn run_with_noise(
+    plan: Plan,
+    sigma: f64,
+    figures: impl Fn(&Cell, Builder) -> Builder,
+) -> Run {
+    let records = synthetic::run(&plan, ROUNDS, |cell, round| {
+        let trial = synthetic::trial(cell, round).usable_cpus(CPUS);
+        figures(cell, trial).faster(synthetic::noise(3, cell, round, sigma))
+    });
+    Run { plan, host: host(), records }
+}
+
+/// Goodput in Gbit/s of each cell; CPU as usual.
+pub(crate) fn run_of_goodput(plan: Plan, gbps: impl Fn(&Cell) -> f64) -> Run {
+    run(plan, |cell, trial| trial.goodput_gbps(gbps(cell)))
+}
+
+impl Run {
+    /// Changes every trial's record.
+    pub(crate) fn changed(mut self, change: impl Fn(&mut Trial)) -> Self {
+        for record in &mut self.records {
+            if let Record::Trial(trial) = record {
+                change(trial);
+            }
+        }
+        self
+    }
+
+    /// Changes every finished trial's reports.
+    pub(crate) fn with(self, change: impl Fn(&Cell, &mut Finished)) -> Self {
+        self.changed(|trial| {
+            let cell = trial.cell.clone();
+            if let Outcome::Finished(finished) = &mut trial.outcome {
+                change(&cell, finished);
+            }
+        })
+    }
+
+    pub(crate) fn on(mut self, change: impl Fn(&mut Host)) -> Self {
+        change(&mut self.host);
+        self
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        summarise(&self.plan, &self.host, &self.records)
+    }
+
+    pub(crate) fn explained(&self) -> Explained {
+        self.summary().explained
+    }
+
+    pub(crate) fn claim(&self, number: usize) -> Claim {
+        let claim = self.explained().claims[number - 1].clone();
+        assert_eq!(claim.id, format!("c{number}"));
+        claim
+    }
+
+    pub(crate) fn law(&self, id: u32) -> Law {
+        self.explained().laws.into_iter().find(|law| law.id == id).unwrap()
+    }
+
+    pub(crate) fn answer(&self, number: usize) -> Answer {
+        self.explained().answers[number].clone()
+    }
+
+    /// The claim comes out like this, for a reason that holds these words, and names what it rests on.
+    #[track_caller]
+    pub(crate) fn says(&self, number: usize, verdict: Verdict, words: &str) {
+        let claim = self.claim(number);
+        assert_eq!(claim.verdict, verdict, "{claim:#?}");
+        assert!(claim.because.contains(words), "{claim:#?}");
+        let undecidable = verdict == Verdict::Undecidable;
+        assert_eq!(claim.would_decide.is_empty(), !undecidable, "{claim:#?}");
+        assert!(undecidable || !claim.evidence.is_empty(), "{claim:#?}");
+    }
+
+    #[track_caller]
+    pub(crate) fn supports(&self, number: usize, words: &str) {
+        self.says(number, Verdict::Supported, words);
+    }
+
+    #[track_caller]
+    pub(crate) fn refutes(&self, number: usize, words: &str) {
+        self.says(number, Verdict::Refuted, words);
+    }
+
+    #[track_caller]
+    pub(crate) fn leaves_open(&self, number: usize, words: &str) {
+        self.says(number, Verdict::Undecidable, words);
+    }
+}
+
+/// A count as the counters give it.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, which will do here"
+)]
+pub(crate) fn count(x: f64) -> Measured<Count> {
+    Measured::Value(Count { count: x.round() as u64, scaled: false })
+}
+
+/// KiB that a side's workers moved in their windows.
+pub(crate) fn kib<T>(side: &model::record::Side<T>) -> f64 {
+    side.workers.iter().map(|worker| worker.bytes.0 as f64).sum::<f64>() / 1024.0
+}

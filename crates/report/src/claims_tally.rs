@@ -1,0 +1,27 @@
+//! How many of the paper's claims came out how.
+
+use analysis::explained::{Claim, Verdict};
+
+/// The verdict as readers see it.
+pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Supported => "supported",
+        Verdict::Refuted => "refuted",
+        Verdict::Undecidable => "undecidable here",
+    }
+}
+
+/// How many claims have a verdict.
+pub(crate) fn counted(claims: &[Claim], verdict: Verdict) -> usize {
+    claims.iter().filter(|claim| claim.verdict == verdict).count()
+}
+
+/// `9 supported, 7 refuted, 9 undecidable here`; nothing where no claim was judged.
+pub(crate) fn claims_tally(claims: &[Claim]) -> Option<String> {
+    if claims.is_empty() {
+        return None;
+    }
+    let parts = [Verdict::Supported, Verdict::Refuted, Verdict::Undecidable]
+        .map(|verdict| format!("{} {}", counted(claims, verdict), verdict_name(verdict)));
+    Some(parts.join(", "))
+}

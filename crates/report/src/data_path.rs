@@ -1,0 +1,418 @@
+//! The way of a message's bytes along each send path, drawn from what the run saw.
+//!
+//! A diagram is 360 units wide and reads from top to bottom, so that several stand beside each other on a desk and below
+//! each other on a phone. Colours are plain attributes for a file of its own; in a page its classes take the page's.
+
+use analysis::explained::{Copies, DataPath};
+use analysis::summary::Summary;
+use model::{Link, Measured, SendPath};
+
+use crate::html::markup::Markup;
+use crate::numbers::{percent, short};
+
+/// A data path, drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagram {
+    /// File stem: `data-path-send`.
+    pub name: &'static str,
+    /// What it shows.
+    pub title: String,
+    /// What it says, in one or two sentences with the summary's figures.
+    pub reading: String,
+    /// The picture.
+    pub svg: String,
+}
+
+/// One diagram a send path of the run, in the summary's order.
+pub fn data_paths(summary: &Summary) -> Vec<Diagram> {
+    let diagram = |path: &DataPath| Diagram {
+        name: file_stem(path.path),
+        title: format!("{} {}", path.path.paper_name(), path.path),
+        reading: reading(path),
+        svg: draw(path),
+    };
+    summary.explained.data_paths.iter().map(diagram).collect()
+}
+
+const fn file_stem(path: SendPath) -> &'static str {
+    match path {
+        SendPath::Send => "data-path-send",
+        SendPath::Staged => "data-path-staged",
+        SendPath::Sendmsg => "data-path-sendmsg",
+        SendPath::Zerocopy => "data-path-zerocopy",
+    }
+}
+
+/// Where bytes rest.
+struct Place {
+    name: String,
+    notes: Vec<String>,
+}
+
+/// How they go on to the next place.
+struct Step {
+    /// Whether the CPU copies them; without a copy they are handed over by reference.
+    copies: bool,
+    /// What is done, and then what is known of it.
+    name: String,
+    notes: Vec<String>,
+}
+
+fn reading(path: &DataPath) -> String {
+    let mut text = format!(
+        "{} a message; copies of each byte: {} in, {} at delivery, {} out ({}).",
+        calls(path),
+        count(path.copies_in.per_byte),
+        count(path.copies_deferred.per_byte),
+        count(path.copies_out.per_byte),
+        source_of_all(path),
+    );
+    if let Measured::Value(share) = &path.copied_share {
+        text.push_str(&format!(
+            " {} of the completions said that the bytes were copied after all.",
+            percent(*share)
+        ));
+    }
+    text
+}
+
+fn source_of_all(path: &DataPath) -> &'static str {
+    let all = [path.copies_in, path.copies_deferred, path.copies_out];
+    match all.iter().filter(|copies| copies.audited).count() {
+        0 => "expected from the kernel's source, not audited",
+        3 => "counted by an audit",
+        _ => "in part audited, in part expected",
+    }
+}
+
+/// A number of copies; whole ones without decimals.
+fn count(copies: f64) -> String {
+    if copies.fract() == 0.0 && copies < 1000.0 { format!("{copies:.0}") } else { short(copies) }
+}
+
+/// `8 calls`, or that their number is unknown.
+fn calls(path: &DataPath) -> String {
+    match path.send_calls_per_message.value().map(|calls| count(*calls)) {
+        Some(one) if one == "1" => "1 call".to_owned(),
+        Some(calls) => format!("{calls} calls"),
+        None => "an unknown number of calls".to_owned(),
+    }
+}
+
+fn copies(copies: Copies) -> String {
+    let noun = if copies.per_byte == 1.0 { "copy" } else { "copies" };
+    let source = if copies.audited { "audited" } else { "expected" };
+    format!("{} {noun} of each byte ({source})", count(copies.per_byte))
+}
+
+fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
+    let cell = &path.cell;
+    let place =
+        |name: &str, notes: &[String]| Place { name: name.to_owned(), notes: notes.to_vec() };
+    let mut places = vec![place(
+        "Fields in user memory",
+        &[format!("{} in {} fields, {}", cell.message.bytes(), cell.fields, cell.layout)],
+    )];
+    let mut steps = Vec::new();
+    if path.path == SendPath::Staged {
+        let staged = match &path.staged_copies {
+            Measured::Value(n) if *n == 1.0 => "1 copy of each byte (tallied)".to_owned(),
+            Measured::Value(n) => format!("{} copies of each byte (tallied)", count(*n)),
+            Measured::Absent { absent } => format!("not tallied: {absent}"),
+        };
+        steps.push(Step {
+            copies: path.staged_copies.value().is_none_or(|n| *n > 0.0),
+            name: "memcpy, field by field".to_owned(),
+            notes: vec![staged],
+        });
+        places.push(place("One buffer in user memory", &[]));
+    }
+    steps.push(handing_over(path));
+    let by_reference = path.copies_in.per_byte == 0.0;
+    let queue = if by_reference { "references to user pages" } else { "the kernel's own pages" };
+    places.push(place("Sender's socket", &[queue.to_owned()]));
+    let link = match cell.link {
+        Link::Loopback => "loopback, delivered on this machine",
+    };
+    steps.push(Step {
+        copies: path.copies_deferred.per_byte > 0.0,
+        name: "delivery".to_owned(),
+        notes: vec![link.to_owned(), copies(path.copies_deferred)],
+    });
+    places.push(place("Receiver's socket", &[]));
+    steps.push(Step {
+        copies: path.copies_out.per_byte > 0.0,
+        name: format!("{}()", cell.receive_path),
+        notes: vec![copies(path.copies_out)],
+    });
+    places.push(place("Receiver's buffer", &[]));
+    (places, steps)
+}
+
+fn handing_over(path: &DataPath) -> Step {
+    let call = match path.path {
+        SendPath::Send | SendPath::Staged => "send()",
+        SendPath::Sendmsg => "sendmsg()",
+        SendPath::Zerocopy => "sendmsg(MSG_ZEROCOPY)",
+    };
+    let calls = match path.send_calls_per_message.reason() {
+        None => format!("{} a message", calls(path)),
+        Some(reason) => format!("calls not known: {reason}"),
+    };
+    let mut notes = vec![calls, copies(path.copies_in)];
+    if path.pages_pinned_per_message > 0.0 {
+        let pages = count(path.pages_pinned_per_message);
+        let noun = if pages == "1" { "page" } else { "pages" };
+        notes.push(format!("{pages} {noun} pinned a message (expected)"));
+    }
+    Step { copies: path.copies_in.per_byte > 0.0, name: call.to_owned(), notes }
+}
+
+/// What the kernel told the sender afterwards.
+fn notifications(path: &DataPath) -> Vec<String> {
+    if path.path != SendPath::Zerocopy {
+        return Vec::new();
+    }
+    let mut notes = vec![match &path.notifications_per_message {
+        Measured::Value(n) => format!("{} notifications a message", short(*n)),
+        Measured::Absent { absent } => format!("notifications: {absent}"),
+    }];
+    notes.push(match &path.copied_share {
+        Measured::Value(share) => {
+            format!("{} of completions say \u{201c}copied\u{201d}", percent(*share))
+        }
+        Measured::Absent { absent } => format!("what they say: {absent}"),
+    });
+    notes
+}
+
+const WIDTH: f64 = 360.0;
+const MARGIN: f64 = 12.0;
+/// Baseline to baseline.
+const LINE: f64 = 17.0;
+/// At 13 units a character of any usual sans-serif font is narrower than this on average, so this many fit a line.
+const LINE_CHARACTERS: usize = 38;
+
+const INK: &str = "#1b1f24";
+const FAINT: &str = "#59636e";
+const BOX: &str = "#eef2f6";
+const EDGE: &str = "#8c959f";
+const COPY: &str = "#b35900";
+const REFERENCE: &str = "#0b6bcb";
+
+fn draw(path: &DataPath) -> String {
+    let (places, steps) = places(path);
+    let mut body = Markup::new();
+    let mut y = MARGIN;
+    for (index, place) in places.iter().enumerate() {
+        y = draw_place(&mut body, place, y);
+        if let Some(step) = steps.get(index) {
+            y = draw_step(&mut body, step, y);
+        }
+    }
+    let notes = notifications(path);
+    if !notes.is_empty() {
+        y += LINE;
+        line(&mut body, [MARGIN, WIDTH - MARGIN], y - LINE * 0.5, "rule", EDGE);
+        text(&mut body, MARGIN, y + LINE * 0.6, "strong", INK, "Error queue, back to the sender");
+        y += LINE * 0.6;
+        for note in notes.iter().flat_map(|note| wrapped(note, LINE_CHARACTERS + 6)) {
+            y += LINE;
+            text(&mut body, MARGIN, y, "note", FAINT, &note);
+        }
+    }
+    let height = y + MARGIN;
+    let view = format!("0 0 {WIDTH} {height:.0}");
+    let label = format!("Data path of {} {}", path.path.paper_name(), path.path);
+    let mut svg = Markup::new();
+    svg.element(
+        "svg",
+        &[
+            ("xmlns", "http://www.w3.org/2000/svg"),
+            ("class", "data-path"),
+            ("viewBox", &view),
+            ("width", &WIDTH.to_string()),
+            ("height", &format!("{height:.0}")),
+            ("role", "img"),
+            ("aria-label", &label),
+            ("font-family", "DejaVu Sans, Verdana, sans-serif"),
+            ("font-size", "13"),
+        ],
+        |svg| svg.drawn(&body.finish()),
+    );
+    svg.finish()
+}
+
+fn draw_place(svg: &mut Markup, place: &Place, top: f64) -> f64 {
+    let notes: Vec<String> =
+        place.notes.iter().flat_map(|note| wrapped(note, LINE_CHARACTERS + 4)).collect();
+    let lines = (0..=notes.len()).fold(0.0, |lines, _| lines + 1.0);
+    let height = lines * LINE + 13.0;
+    svg.empty(
+        "rect",
+        &[
+            ("class", "place"),
+            ("x", &MARGIN.to_string()),
+            ("y", &format!("{top:.1}")),
+            ("width", &(WIDTH - 2.0 * MARGIN).to_string()),
+            ("height", &format!("{height:.1}")),
+            ("rx", "6"),
+            ("fill", BOX),
+            ("stroke", EDGE),
+        ],
+    );
+    let mut y = top + LINE + 2.0;
+    text(svg, MARGIN + 12.0, y, "strong", INK, &place.name);
+    for note in &notes {
+        y += LINE;
+        text(svg, MARGIN + 12.0, y, "note", FAINT, note);
+    }
+    top + height
+}
+
+/// A thick arrow is a copy; a thin broken one hands bytes over by reference.
+fn draw_step(svg: &mut Markup, step: &Step, top: f64) -> f64 {
+    let notes: Vec<String> =
+        step.notes.iter().flat_map(|note| wrapped(note, LINE_CHARACTERS)).collect();
+    let lines = (0..=notes.len()).fold(0.0, |lines, _| lines + 1.0);
+    let height = lines * LINE + 16.0;
+    let x = MARGIN + 24.0;
+    let (class, colour, width, dashes) = if step.copies {
+        ("copy", COPY, "6", "none")
+    } else {
+        ("reference", REFERENCE, "2", "5 4")
+    };
+    let head = if step.copies { 11.0 } else { 6.0 };
+    let shaft = format!("M {x} {:.1} V {:.1}", top + 2.0, top + height - head - 2.0);
+    svg.empty(
+        "path",
+        &[
+            ("class", class),
+            ("d", &shaft),
+            ("stroke", colour),
+            ("stroke-width", width),
+            ("stroke-dasharray", dashes),
+            ("fill", "none"),
+        ],
+    );
+    let tip = top + height - 2.0;
+    let point =
+        format!("M {:.1} {:.1} H {:.1} L {x} {tip:.1} Z", x - head, tip - head * 1.3, x + head);
+    let filled = if step.copies { "copy-head" } else { "reference-head" };
+    svg.empty("path", &[("class", filled), ("d", &point), ("fill", colour)]);
+    let mut y = top + LINE + 4.0;
+    text(svg, x + 22.0, y, "strong", INK, &step.name);
+    for note in &notes {
+        y += LINE;
+        text(svg, x + 22.0, y, "note", FAINT, note);
+    }
+    top + height
+}
+
+fn text(svg: &mut Markup, x: f64, y: f64, class: &str, colour: &str, words: &str) {
+    let weight = if class == "strong" { "bold" } else { "normal" };
+    let (x, y) = (x.to_string(), format!("{y:.1}"));
+    svg.leaf(
+        "text",
+        &[("class", class), ("x", &x), ("y", &y), ("fill", colour), ("font-weight", weight)],
+        words,
+    );
+}
+
+fn line(svg: &mut Markup, [from, to]: [f64; 2], y: f64, class: &str, colour: &str) {
+    let d = format!("M {from} {y:.1} H {to}");
+    svg.empty("path", &[("class", class), ("d", &d), ("stroke", colour), ("fill", "none")]);
+}
+
+/// Cuts a text into lines at spaces; a word longer than a line is cut too, as nothing may run out of the picture.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let mut rest: Vec<char> = word.chars().collect();
+        let fits = lines.last().is_some_and(|line| line.chars().count() + 1 + rest.len() <= width);
+        if fits && let Some(line) = lines.last_mut() {
+            line.push(' ');
+            line.extend(rest);
+            continue;
+        }
+        while rest.len() > width {
+            let tail = rest.split_off(width);
+            lines.push(rest.into_iter().collect());
+            rest = tail;
+        }
+        lines.push(rest.into_iter().collect());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Cell;
+
+    use super::*;
+
+    fn path(send_path: SendPath) -> DataPath {
+        let expected = |per_byte| Copies { per_byte, audited: false };
+        let zerocopy = send_path == SendPath::Zerocopy;
+        DataPath {
+            path: send_path,
+            cell: Cell { send_path, ..Cell::default() },
+            send_calls_per_message: Measured::Value(if send_path == SendPath::Send {
+                8.0
+            } else {
+                1.0
+            }),
+            staged_copies: Measured::Value(if send_path == SendPath::Staged { 1.0 } else { 0.0 }),
+            copies_in: expected(if zerocopy { 0.0 } else { 1.0 }),
+            copies_deferred: expected(if zerocopy { 1.0 } else { 0.0 }),
+            copies_out: expected(1.0),
+            pages_pinned_per_message: if zerocopy { 8.0 } else { 0.0 },
+            notifications_per_message: if zerocopy {
+                Measured::Value(0.125)
+            } else {
+                Measured::absent("this path asks for none")
+            },
+            copied_share: if zerocopy {
+                Measured::Value(1.0)
+            } else {
+                Measured::absent("this path asks for none")
+            },
+        }
+    }
+
+    #[test]
+    fn every_copy_is_a_thick_arrow_and_every_reference_a_broken_one() {
+        for (send_path, copies, references) in [
+            (SendPath::Send, 2, 1),
+            (SendPath::Staged, 3, 1),
+            (SendPath::Sendmsg, 2, 1),
+            (SendPath::Zerocopy, 2, 1),
+        ] {
+            let svg = draw(&path(send_path));
+            assert_eq!(svg.matches("class=\"copy\"").count(), copies, "{send_path}");
+            assert_eq!(svg.matches("class=\"reference\"").count(), references, "{send_path}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_audited_is_said_to_be_expected() {
+        let mut seen = path(SendPath::Zerocopy);
+        assert!(draw(&seen).contains("0 copies of each byte (expected)"));
+        assert!(reading(&seen).contains("100 % of the completions said"));
+        seen.copies_in.audited = true;
+        assert!(draw(&seen).contains("0 copies of each byte (audited)"));
+        assert!(reading(&seen).contains("in part audited"));
+    }
+
+    #[test]
+    fn a_long_reason_stays_inside_the_picture() {
+        let mut seen = path(SendPath::Send);
+        seen.send_calls_per_message = Measured::absent("x".repeat(100) + " because of <that>");
+        let svg = draw(&seen);
+        assert!(svg.contains("&lt;that&gt;"), "{svg}");
+        for line in svg.split("</text>") {
+            let words = line.rsplit('>').next().unwrap_or_default();
+            assert!(words.chars().count() <= LINE_CHARACTERS + 12, "{words}");
+        }
+    }
+}

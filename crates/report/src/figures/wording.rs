@@ -1,0 +1,161 @@
+//! The sentences that go with figures: readings, notes, the machine.
+
+use analysis::metric::Metric;
+use analysis::summary::{CellEstimates, Summary};
+use model::host::Host;
+use model::{Measured, SendPath};
+
+use super::groups::{Across, Cells, Group};
+use crate::numbers::{counted, level, percent};
+
+/// More cells without a valid trial than this are only counted.
+const MOST_NAMED: usize = 3;
+
+/// The machine and how it was set up.
+pub(super) fn footer(summary: &Summary, host: &Host) -> String {
+    let mut facts = vec![
+        host.cpu_model.value().cloned().unwrap_or_else(|| "unknown CPU".to_owned()),
+        counted(summary.run.usable_cpus, "CPU", "CPUs"),
+        format!("Linux {}", host.kernel),
+    ];
+    let links: std::collections::BTreeSet<String> =
+        summary.estimates.iter().map(|entry| entry.cell.link.to_string()).collect();
+    facts.extend(links);
+    facts.push(summary.run.congestion.clone());
+    facts.push(summary.run.placement.clone());
+    facts.push(counted(summary.run.rounds, "round", "rounds"));
+    facts.push(format!("copycost {}", summary.copycost));
+    if !summary.run.label.is_empty() {
+        facts.insert(0, summary.run.label.clone());
+    }
+    facts.retain(|fact| !fact.is_empty());
+    // Lines break between facts, but for long ones.
+    let whole = |fact: &String| match fact.chars().count() {
+        0..=36 => fact.replace(' ', "\u{a0}"),
+        _ => fact.clone(),
+    };
+    facts.iter().map(whole).collect::<Vec<_>>().join(" · ")
+}
+
+/// What must be said wherever zero-copy sends are compared; nothing where there is none.
+pub(super) fn copied(cells: &Cells) -> Option<String> {
+    let zerocopy = || cells.iter().filter(|entry| entry.cell.send_path == SendPath::Zerocopy);
+    zerocopy().next()?;
+    let mut shares: Vec<f64> = zerocopy()
+        .filter_map(|entry| Some(entry.metrics.get(&Metric::CopiedShare)?.value()?.mean))
+        .collect();
+    shares.sort_by(f64::total_cmp);
+    let (Some(least), Some(most)) = (shares.first(), shares.last()) else {
+        return Some(
+            "zerocopy (A3): nothing tells how many of its completions were copied anyway"
+                .to_owned(),
+        );
+    };
+    let share = if percent(*least) == percent(*most) {
+        percent(*most)
+    } else {
+        format!("{} to {}", percent(*least), percent(*most))
+    };
+    Some(match *most {
+        0.0 => "zerocopy (A3): none of its completions was copied".to_owned(),
+        _ => format!(
+            "zerocopy (A3): {share} of its completions were marked copied, so no copy was saved there"
+        ),
+    })
+}
+
+/// Which groups keep more threads busy than there are CPUs.
+pub(super) fn oversubscribed(groups: &[Group]) -> Option<String> {
+    let names: Vec<&str> = groups
+        .iter()
+        .filter(|group| group.oversubscribed)
+        .map(|group| group.name.as_str())
+        .collect();
+    match names.as_slice() {
+        [] => None,
+        names if names.len() == groups.len() && names.len() > 1 => Some(
+            "oversubscribed throughout (more busy threads than usable CPUs); no cause is claimed"
+                .to_owned(),
+        ),
+        names => Some(format!(
+            "oversubscribed (more busy threads than usable CPUs): {}; no cause is claimed",
+            names.join(", ")
+        )),
+    }
+}
+
+/// Cells that are drawn nowhere because no trial of theirs was valid.
+pub(super) fn without_trials(summary: &Summary, cells: &Cells) -> Option<String> {
+    let missing: Vec<&CellEstimates> = cells.iter().filter(|entry| entry.trials == 0).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = missing
+        .iter()
+        .take(MOST_NAMED)
+        .map(|entry| {
+            let reason = summary.run.without_valid_trial.get(&entry.cell.id());
+            let name = cells.cell_name(&entry.cell);
+            reason.map_or_else(|| name.clone(), |reason| format!("{name} ({reason})"))
+        })
+        .collect();
+    let more = match missing.len() - named.len() {
+        0 => String::new(),
+        n => format!("; and {n} more"),
+    };
+    Some(format!("without a valid trial, so not drawn: {}{more}", named.join("; ")))
+}
+
+/// How few rounds there were, where they are too few.
+pub(super) fn preliminary(summary: &Summary) -> Option<String> {
+    summary.run.preliminary.then(|| {
+        format!(
+            "preliminary: {}, too few for the intervals to be trusted",
+            counted(summary.run.rounds, "round", "rounds")
+        )
+    })
+}
+
+/// The figures at both ends of a group: `1 thread: at 64 B send 0.219 [..], sendmsg 1.00 [..] Gbit/s; at 64 KiB …`.
+pub(super) fn ends(
+    group: &Group,
+    paths: &[SendPath],
+    across: Across,
+    metric: Metric,
+    unit: &str,
+) -> Option<String> {
+    let mut places: Vec<f64> = Vec::new();
+    let entries: Vec<&CellEstimates> =
+        paths.iter().flat_map(|path| group.of_path(*path, across)).collect();
+    let value =
+        |entry: &CellEstimates| entry.metrics.get(&metric).and_then(Measured::value).copied();
+    for entry in &entries {
+        if value(entry).is_some() {
+            places.push(across.of(&entry.cell));
+        }
+    }
+    places.sort_by(f64::total_cmp);
+    places.dedup();
+    let shown = match places.as_slice() {
+        [] => return None,
+        [only] => vec![*only],
+        [first, .., last] => vec![*first, *last],
+    };
+    let parts: Vec<String> = shown
+        .into_iter()
+        .map(|place| {
+            let here = || entries.iter().filter(|entry| across.of(&entry.cell) == place);
+            let figures: Vec<String> = here()
+                .filter_map(|entry| {
+                    Some(format!("{} {}", entry.cell.send_path, level(&value(entry)?)))
+                })
+                .collect();
+            let at = here().next().map_or_else(String::new, |entry| match across {
+                Across::Size => entry.cell.message.bytes().to_string(),
+                Across::Threads => counted(entry.cell.threads.get(), "thread", "threads"),
+            });
+            format!("at {at} {} {unit}", figures.join(", "))
+        })
+        .collect();
+    Some(format!("{}: {}.", group.name, parts.join("; ")))
+}

@@ -1,0 +1,175 @@
+//! All cells in one table, to be sorted and filtered.
+
+use analysis::metric::Metric;
+use analysis::summary::{CellEstimates, Estimate};
+use model::{Factor, Measured};
+
+use super::markup::Markup;
+use super::{Page, section, table};
+use crate::numbers::{field, short};
+
+/// The metrics of the table, where a cell of the run has them, and their headings.
+const SHOWN: [(Metric, &str); 10] = [
+    (Metric::GoodputGbps, "Goodput Gbit/s"),
+    (Metric::EndsCpuNsPerKib, "CPU ns/KiB, both sides"),
+    (Metric::SenderCpuNsPerKib, "CPU ns/KiB, sender"),
+    (Metric::ReceiverCpuNsPerKib, "CPU ns/KiB, receiver"),
+    (Metric::MachineCpuNsPerKib, "CPU ns/KiB, machine"),
+    (Metric::SenderCyclesPerByte, "Sender cycles/byte"),
+    (Metric::ReceiverCyclesPerByte, "Receiver cycles/byte"),
+    (Metric::SenderLlcMissesPerKib, "Sender LLC misses/KiB"),
+    (Metric::ContextSwitchesPerS, "Context switches/s"),
+    (Metric::CopiedShare, "Share copied anyway"),
+];
+
+fn estimate(entry: &CellEstimates, metric: Metric) -> Option<&Estimate> {
+    entry.metrics.get(&metric).and_then(Measured::value)
+}
+
+pub(super) fn cells(html: &mut Markup, page: &Page) {
+    let entries = &page.summary.estimates;
+    section(html, "cells", |html| {
+        html.fixed(concat!(
+            "<p>Every cell of the plan, controls included: means with 95 % intervals. All metrics are in ",
+            "<a href=\"results.csv\">results.csv</a>.</p>\n"
+        ));
+        let factors: Vec<Factor> =
+            Factor::ALL.iter().copied().filter(|factor| is_shown(*factor, entries)).collect();
+        let metrics: Vec<(Metric, &str)> = SHOWN
+            .into_iter()
+            .filter(|(metric, _)| entries.iter().any(|entry| estimate(entry, *metric).is_some()))
+            .collect();
+        let mut columns: Vec<String> =
+            factors.iter().map(|factor| heading(*factor).to_owned()).collect();
+        columns.push("Trials".to_owned());
+        columns.extend(metrics.iter().map(|(_, heading)| (*heading).to_owned()));
+        columns.push("Marks".to_owned());
+        table(html, "All cells", "cells sortable filterable", &columns, |html| {
+            for entry in entries {
+                row(html, page, entry, &factors, &metrics);
+            }
+        });
+    });
+}
+
+/// Path, size and threads always; any other factor where two cells of the plan differ in it.
+fn is_shown(factor: Factor, entries: &[CellEstimates]) -> bool {
+    if matches!(factor, Factor::Send | Factor::Message | Factor::Threads) {
+        return true;
+    }
+    let mut asked = entries.iter().filter(|entry| !entry.control);
+    let Some(first) = asked.next() else { return false };
+    let value = first.cell.get(factor);
+    asked.any(|entry| entry.cell.get(factor) != value)
+}
+
+/// What makes a control differ: `control watch=none`.
+fn control_name(entry: &CellEstimates, factors: &[Factor]) -> String {
+    let differs = |factor: &&Factor| !factors.contains(factor) && !entry.cell.is_default(**factor);
+    let differences = Factor::ALL.iter().filter(differs);
+    let differences: Vec<String> = differences
+        .map(|factor| format!(" {}={}", factor.id_key(), entry.cell.get(*factor)))
+        .collect();
+    format!("control{}", differences.concat())
+}
+
+fn heading(factor: Factor) -> &'static str {
+    match factor.key() {
+        "send" => "Path",
+        "sizes" => "Size",
+        "threads" => "Threads",
+        key => key,
+    }
+}
+
+fn row(
+    html: &mut Markup,
+    page: &Page,
+    entry: &CellEstimates,
+    factors: &[Factor],
+    metrics: &[(Metric, &str)],
+) {
+    let id = entry.cell.id();
+    html.element(
+        "tr",
+        &[("data-cell", &id), ("class", if entry.control { "control" } else { "" })],
+        |html| {
+            for factor in factors {
+                factor_cell(html, entry, *factor);
+            }
+            let trials = match entry.void_trials {
+                0 => entry.trials.to_string(),
+                void => format!("{} (+{void} void)", entry.trials),
+            };
+            html.leaf(
+                "td",
+                &[("data-value", &entry.trials.to_string()), ("class", "number")],
+                &trials,
+            );
+            for (metric, _) in metrics {
+                figure(html, page, entry, *metric);
+            }
+            let mut marks: Vec<String> =
+                entry.marks.iter().map(|(mark, trials)| format!("{mark} {trials}")).collect();
+            if entry.control {
+                marks.insert(0, control_name(entry, factors));
+            }
+            if entry.precise == Measured::Value(false) {
+                marks.push("imprecise".to_owned());
+            }
+            html.leaf("td", &[("class", "marks")], &marks.join(", "));
+        },
+    );
+}
+
+fn factor_cell(html: &mut Markup, entry: &CellEstimates, factor: Factor) {
+    let cell = &entry.cell;
+    match factor.key() {
+        "send" => {
+            let name = format!("{} {}", cell.send_path.paper_name(), cell.send_path);
+            html.leaf("td", &[("class", "path")], &name);
+        }
+        "sizes" => {
+            let bytes = cell.message.bytes();
+            html.leaf(
+                "td",
+                &[("data-value", &bytes.0.to_string()), ("class", "number")],
+                &bytes.to_string(),
+            );
+        }
+        "threads" => html.leaf("td", &[("class", "number")], &cell.threads.to_string()),
+        _ => html.leaf("td", &[], &cell.get(factor)),
+    }
+}
+
+fn figure(html: &mut Markup, page: &Page, entry: &CellEstimates, metric: Metric) {
+    match entry.metrics.get(&metric) {
+        Some(Measured::Value(estimate)) => {
+            let value = field(Some(estimate.mean));
+            html.open(
+                "td",
+                &[("class", "number"), ("data-metric", metric.name()), ("data-value", &value)],
+            );
+            html.text(&short(estimate.mean));
+            if let (Some(low), Some(high)) = (estimate.low, estimate.high) {
+                let interval = format!("[{}, {}]", short(low), short(high));
+                html.leaf("span", &[("class", "interval")], &interval);
+            }
+            html.fixed("</td>");
+        }
+        absent => {
+            let reason = absent.and_then(Measured::reason).unwrap_or("not in the summary");
+            let reason = page
+                .summary
+                .run
+                .without_valid_trial
+                .get(&entry.cell.id())
+                .map_or(reason, String::as_str);
+            html.leaf(
+                "td",
+                &[("class", "number absent"), ("data-metric", metric.name()), ("title", reason)],
+                "–",
+            );
+        }
+    }
+}

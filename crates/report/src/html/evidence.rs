@@ -1,0 +1,172 @@
+//! Answers with their tables, claims with their verdicts, laws with what breaks them.
+
+use analysis::explained::{Answer, Claim, Law, LawState, Verdict};
+
+use super::markup::Markup;
+use super::{section, table};
+use crate::claims_tally::{claims_tally, verdict_name};
+
+pub(super) fn answers(html: &mut Markup, answers: &[Answer]) {
+    section(html, "answers", |html| {
+        if answers.is_empty() {
+            html.fixed("<p>No question was looked at: the run holds no valid trial.</p>\n");
+        }
+        for answer in answers {
+            self::answer(html, answer);
+        }
+    });
+}
+
+fn answer(html: &mut Markup, answer: &Answer) {
+    html.element("article", &[("id", &answer.id), ("class", "answer-to")], |html| {
+        html.leaf("h3", &[], &format!("{}. {}", answer.id.to_uppercase(), answer.question));
+        html.fixed("\n");
+        let class = if answer.answered { "line" } else { "line open" };
+        html.leaf("p", &[("class", class)], &answer.line);
+        html.fixed("\n");
+        for note in &answer.notes {
+            html.leaf("p", &[("class", "note")], note);
+            html.fixed("\n");
+        }
+        if !answer.evidence.rows.is_empty() {
+            let name = format!("Evidence for {}", answer.id.to_uppercase());
+            table(html, &name, "evidence", &answer.evidence.columns, |html| {
+                for row in &answer.evidence.rows {
+                    html.element("tr", &[], |html| {
+                        for text in row {
+                            html.leaf("td", &[], text);
+                        }
+                    });
+                }
+            });
+        }
+        if !answer.would_change.is_empty() {
+            html.element("p", &[("class", "note")], |html| {
+                html.fixed("<strong>What would change it:</strong> ");
+                html.text(&answer.would_change);
+            });
+        }
+    });
+}
+
+/// The class of a verdict in the page's style.
+pub(super) const fn verdict_class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Supported => "verdict supported",
+        Verdict::Refuted => "verdict refuted",
+        Verdict::Undecidable => "verdict undecidable",
+    }
+}
+
+pub(super) fn claims(html: &mut Markup, claims: &[Claim]) {
+    section(html, "claims", |html| {
+        let Some(tally) = claims_tally(claims) else {
+            html.fixed("<p>No claim was judged: the run holds no valid trial.</p>\n");
+            return;
+        };
+        html.paragraph(&format!(
+            "{tally}. A verdict holds for this machine and this run; it says nothing of others."
+        ));
+        let columns = ["Claim", "Verdict", "Why"].map(str::to_owned);
+        table(html, "Claims", "claims sortable", &columns, |html| {
+            for claim in claims {
+                self::claim(html, claim);
+            }
+        });
+    });
+}
+
+fn claim(html: &mut Markup, claim: &Claim) {
+    html.element("tr", &[("id", &claim.id)], |html| {
+        let order = claim.id.trim_start_matches('c');
+        html.element("td", &[("data-value", order)], |html| {
+            html.leaf("strong", &[], &claim.id.to_uppercase());
+            html.text(" ");
+            html.text(&claim.text);
+        });
+        html.element("td", &[], |html| {
+            html.leaf(
+                "span",
+                &[("class", verdict_class(claim.verdict))],
+                verdict_name(claim.verdict),
+            );
+        });
+        html.element("td", &[], |html| {
+            html.text(&claim.because);
+            if !claim.would_decide.is_empty() {
+                html.element("p", &[("class", "note")], |html| {
+                    html.fixed("<strong>Would decide it:</strong> ");
+                    html.text(&claim.would_decide);
+                });
+            }
+            evidence(html, &claim.evidence);
+        });
+    });
+}
+
+/// The cells, laws or records behind a verdict.
+fn evidence(html: &mut Markup, evidence: &[String]) {
+    if evidence.is_empty() {
+        return;
+    }
+    html.element("details", &[], |html| {
+        html.leaf("summary", &[], &format!("Evidence ({})", evidence.len()));
+        html.element("ul", &[("class", "ids")], |html| {
+            for name in evidence {
+                html.leaf("li", &[], name);
+            }
+        });
+    });
+}
+
+pub(super) fn laws(html: &mut Markup, laws: &[Law]) {
+    section(html, "laws", |html| {
+        if laws.is_empty() {
+            html.fixed("<p>No law was checked: the run holds no valid trial.</p>\n");
+            return;
+        }
+        html.fixed(concat!(
+            "<p>Each law compares two independent sources. A broken one means that figures of this run contradict each other; ",
+            "an undecidable one lacks a source here.</p>\n"
+        ));
+        let columns = ["Law", "State", "What was seen"].map(str::to_owned);
+        table(html, "Laws", "laws", &columns, |html| {
+            let mut sorted: Vec<&Law> = laws.iter().collect();
+            sorted.sort_by_key(|law| law.state != LawState::Broken);
+            for law in sorted {
+                self::law(html, law);
+            }
+        });
+    });
+}
+
+fn law(html: &mut Markup, law: &Law) {
+    let (class, state) = match law.state {
+        LawState::Holds => ("verdict supported", "holds"),
+        LawState::Broken => ("verdict refuted", "broken"),
+        LawState::Undecidable => ("verdict undecidable", "undecidable here"),
+    };
+    html.element("tr", &[("id", &format!("law-{}-{}", law.id, law.name))], |html| {
+        html.element("td", &[], |html| {
+            html.leaf("strong", &[], &format!("{} {}", law.id, law.name));
+            html.text(". ");
+            html.text(&law.says);
+            let [one, other] = &law.sources;
+            html.leaf("p", &[("class", "note")], &format!("{one} against {other}"));
+        });
+        html.element("td", &[], |html| html.leaf("span", &[("class", class)], state));
+        html.element("td", &[], |html| {
+            html.text(&law.because);
+            html.leaf("p", &[("class", "note")], &format!("compared: {}", law.compared));
+            if law.state == LawState::Broken {
+                html.element("ul", &[("class", "ids")], |html| {
+                    for record in &law.broken_by {
+                        html.leaf("li", &[], record);
+                    }
+                });
+            } else {
+                evidence(html, &law.broken_by);
+            }
+        });
+    });
+}

@@ -1,0 +1,206 @@
+//! The first screen: machine, answer, trust, main figure, questions, claims, what stayed open, downloads.
+
+use analysis::explained::{LawState, Verdict};
+use model::{Link, Plan};
+
+use super::markup::Markup;
+use super::{Page, name, pictures};
+use crate::claims_tally::{counted, verdict_name};
+use crate::numbers;
+use crate::reproduce::{command, date};
+use crate::screen::{copied_note, is_said_below, machine_facts, oversubscribed_note};
+use crate::trust::trust;
+use crate::unanswered::unanswered;
+
+pub(super) fn first_screen(html: &mut Markup, page: &Page) {
+    head(html, page);
+    broken_laws(html, page);
+    answer(html, page);
+    strip_of_trust(html, page);
+    if let Some(main) = page.figures.first() {
+        pictures::figure(html, main);
+    }
+    questions(html, page);
+    tally(html, page);
+    open_questions(html, page);
+    downloads(html, page);
+}
+
+fn head(html: &mut Markup, page: &Page) {
+    html.element("header", &[], |html| {
+        html.fixed("<p class=\"kind\">What it costs to send</p>\n");
+        html.leaf("h1", &[], name(page));
+        html.fixed("\n");
+        let facts = machine_facts(page.summary, page.host, page.plan).join(", ");
+        html.leaf("p", &[("class", "machine")], &facts);
+        html.element("p", &[("class", "origin")], |html| {
+            html.text(&format!(
+                "{}, {}. Measure it again: ",
+                date(page.summary.run.started_unix_ms),
+                links(page.plan)
+            ));
+            html.leaf("code", &[], &command(page.plan));
+        });
+    });
+}
+
+fn links(plan: &Plan) -> String {
+    let links: Vec<String> = plan.factors.link.iter().map(Link::to_string).collect();
+    format!("link {}", links.join(", "))
+}
+
+fn broken_laws(html: &mut Markup, page: &Page) {
+    let broken = page.summary.explained.laws.iter().filter(|law| law.state == LawState::Broken);
+    for law in broken {
+        html.element("p", &[("class", "banner bad")], |html| {
+            html.leaf("strong", &[], &format!("✗ Law {} ({}) is broken: ", law.id, law.name));
+            html.text(&law.because);
+            html.fixed(" <a href=\"#laws\">Which trials</a>");
+        });
+    }
+}
+
+fn answer(html: &mut Markup, page: &Page) {
+    html.element("section", &[("class", "answer"), ("aria-label", "The answer")], |html| {
+        let lines = &page.summary.explained.headline;
+        for line in lines {
+            html.paragraph(line);
+        }
+        if lines.is_empty() {
+            html.fixed("<p>This run gives no answer: no two paths could be compared.</p>\n");
+        }
+        // An answer about zero-copy says itself what was copied.
+        let copied = copied_note(page.summary)
+            .filter(|_| !lines.iter().any(|line| line.contains("copied anyway")));
+        let notes = [copied, oversubscribed_note(page.summary)];
+        for note in notes.into_iter().flatten() {
+            html.leaf("p", &[("class", "note")], &note);
+            html.fixed("\n");
+        }
+    });
+}
+
+fn strip_of_trust(html: &mut Markup, page: &Page) {
+    html.element("section", &[("aria-label", "How far to trust it")], |html| {
+        html.fixed("<h2 class=\"small\">How far to trust it</h2>\n");
+        html.element("dl", &[("class", "trust")], |html| {
+            for fact in trust(page.summary, page.plan) {
+                html.element("div", &[("class", fact.grade.name())], |html| {
+                    html.leaf("dt", &[], &format!("{} {}", fact.grade.sign(), fact.name));
+                    html.leaf("dd", &[("class", "figure")], &fact.figure);
+                    html.leaf("dd", &[("class", "note")], &fact.note);
+                });
+            }
+        });
+        let warnings = page.summary.warnings.iter().filter(|warning| !is_said_below(warning));
+        let warnings: Vec<&String> = warnings.collect();
+        if !warnings.is_empty() {
+            html.element("ul", &[("class", "warnings")], |html| {
+                for warning in warnings {
+                    html.leaf("li", &[], warning);
+                    html.fixed("\n");
+                }
+            });
+        }
+    });
+}
+
+fn questions(html: &mut Markup, page: &Page) {
+    let answers = &page.summary.explained.answers;
+    if answers.is_empty() {
+        return;
+    }
+    html.element("section", &[("aria-label", "The questions")], |html| {
+        html.fixed("<h2 class=\"small\">The paper's questions</h2>\n");
+        html.element("ul", &[("class", "questions")], |html| {
+            for answer in answers {
+                let class = if answer.answered { "answered" } else { "open" };
+                html.element("li", &[("class", class)], |html| {
+                    let link = format!("#{}", answer.id);
+                    html.leaf("a", &[("href", &link)], &answer.id.to_uppercase());
+                    html.element("div", &[], |html| {
+                        html.leaf("span", &[("class", "question")], &answer.question);
+                        html.text(" ");
+                        html.leaf("span", &[("class", "line")], &answer.line);
+                    });
+                });
+            }
+        });
+    });
+}
+
+fn tally(html: &mut Markup, page: &Page) {
+    let claims = &page.summary.explained.claims;
+    if claims.is_empty() {
+        return;
+    }
+    html.element("section", &[("aria-label", "Claims of the paper")], |html| {
+        html.fixed("<h2 class=\"small\">Claims of the paper</h2>\n");
+        html.element("p", &[("class", "tally")], |html| {
+            for verdict in [Verdict::Supported, Verdict::Refuted, Verdict::Undecidable] {
+                let class = super::evidence::verdict_class(verdict);
+                html.element("a", &[("class", class), ("href", "#claims")], |html| {
+                    html.leaf("b", &[], &counted(claims, verdict).to_string());
+                    html.text(" ");
+                    html.text(verdict_name(verdict));
+                });
+            }
+        });
+    });
+}
+
+fn open_questions(html: &mut Markup, page: &Page) {
+    let open = unanswered(page.summary, page.host);
+    if open.is_empty() {
+        return;
+    }
+    html.element("section", &[("aria-label", "What stayed open")], |html| {
+        html.fixed("<h2 class=\"small\">Not answered here, and what would answer it</h2>\n");
+        html.element("ul", &[("class", "unanswered")], |html| {
+            for one in &open {
+                html.element("li", &[], |html| {
+                    html.leaf("strong", &[], &one.what);
+                    html.text(" → ");
+                    html.text(&one.remedy);
+                });
+            }
+        });
+    });
+}
+
+/// The files of the run directory, where this page lies too.
+const FILES: [(&str, &str); 8] = [
+    ("results.csv", "one row a cell"),
+    ("trials.csv", "one row a trial"),
+    ("paper.csv", "the paper's columns"),
+    ("summary.json", "every figure"),
+    ("report.md", "for a pull request"),
+    ("plan.toml", "what was asked"),
+    ("host.json", "the machine"),
+    ("journal.jsonl", "the records"),
+];
+
+fn downloads(html: &mut Markup, page: &Page) {
+    html.element("section", &[("aria-label", "Files")], |html| {
+        html.fixed("<h2 class=\"small\">Files of this run</h2>\n");
+        html.element("p", &[("class", "files")], |html| {
+            for (file, what) in FILES {
+                html.element("span", &[], |html| {
+                    html.leaf("a", &[("href", file)], file);
+                    html.text(&format!(" {what}"));
+                });
+            }
+            if !page.figures.is_empty() {
+                let count = u32::try_from(page.figures.len()).unwrap_or(u32::MAX);
+                html.leaf(
+                    "span",
+                    &[],
+                    &format!(
+                        "{} as SVG and PNG in figures/",
+                        numbers::counted(count, "figure", "figures")
+                    ),
+                );
+            }
+        });
+    });
+}

@@ -1,0 +1,109 @@
+//! How it was measured, and the machine's facts.
+
+use model::host::Host;
+use serde_json::Value;
+
+use super::markup::Markup;
+use super::{Page, section};
+use crate::screen::doubts;
+
+pub(super) fn method(html: &mut Markup, page: &Page) {
+    section(html, "method", |html| {
+        html.fixed(concat!(
+            "<p>Sender and receiver are processes of their own. A trial connects afresh, warms up, measures a window whose edges ",
+            "each worker reads itself, and drains; costs are divided by the bytes of the same window and side. Paths are measured ",
+            "next to each other in blocks, in random order, over and over in rounds.</p>\n",
+            "<p>A figure is the mean over valid trials, geometric where its spread grows with it, with a 95 % Student-t interval. ",
+            "A ratio is the geometric mean of pairs within blocks. Families of ratios are corrected after Holm; “equivalent” needs two ",
+            "one-sided tests against the margin. Nothing is dropped as an outlier: a trial is void for the reasons under “marks” alone. ",
+            "A KiB is 1024 bytes; Gbit/s are decimal. CPU of the ends is that of their workers’ threads; that of the machine is whole ",
+            "CPUs, interrupts included. On loopback the kernel copies what zero-copy did not, so nothing here speaks of a network ",
+            "card.</p>\n"
+        ));
+        html.element("ul", &[], |html| {
+            for (name, text) in doubts(page.summary, page.plan) {
+                html.element("li", &[], |html| {
+                    html.leaf("strong", &[], &name);
+                    html.text(" ");
+                    html.text(&text);
+                });
+            }
+        });
+        if !page.summary.marks.is_empty() {
+            html.fixed("<h3>Marks</h3>\n");
+            html.element("ul", &[], |html| {
+                for (mark, trials) in &page.summary.marks {
+                    html.element("li", &[], |html| {
+                        html.leaf("strong", &[], &format!("{mark}: {trials} trials. "));
+                        html.text(mark.meaning());
+                    });
+                }
+            });
+        }
+        html.element("details", &[("class", "bulk")], |html| {
+            html.fixed("<summary>The plan (plan.toml)</summary>\n");
+            html.leaf("pre", &[("tabindex", "0")], &page.plan.to_toml());
+        });
+    });
+}
+
+/// More entries of a list of objects than this are left to `host.json`.
+const MOST_ENTRIES: usize = 8;
+
+pub(super) fn machine(html: &mut Markup, host: &Host) {
+    section(html, "machine", |html| {
+        let mut facts = Vec::new();
+        // A host is plain figures and texts; what could not be written could not have been read either.
+        if let Ok(value) = serde_json::to_value(host) {
+            flatten(&mut facts, String::new(), &value);
+        }
+        html.element("details", &[("class", "bulk")], |html| {
+            html.leaf("summary", &[], &format!("{} facts (host.json)", facts.len()));
+            html.element("dl", &[("class", "facts")], |html| {
+                for (key, fact) in &facts {
+                    html.leaf("dt", &[], key);
+                    html.leaf("dd", &[], fact);
+                    html.fixed("\n");
+                }
+            });
+        });
+    });
+}
+
+/// One line a fact, named by the keys that lead to it.
+fn flatten(facts: &mut Vec<(String, String)>, key: String, value: &Value) {
+    let below = |part: &str| if key.is_empty() { part.to_owned() } else { format!("{key}.{part}") };
+    match value {
+        Value::Object(object) => match object.get("absent").and_then(Value::as_str) {
+            Some(reason) if object.len() == 1 => facts.push((key, format!("– ({reason})"))),
+            _ => {
+                for (part, value) in object {
+                    flatten(facts, below(part), value);
+                }
+            }
+        },
+        Value::Array(entries) if entries.iter().any(Value::is_object) => {
+            for (index, entry) in entries.iter().enumerate().take(MOST_ENTRIES) {
+                flatten(facts, below(&index.to_string()), entry);
+            }
+            if let Some(more @ 1..) = entries.len().checked_sub(MOST_ENTRIES) {
+                facts.push((key, format!("{more} more in host.json")));
+            }
+        }
+        Value::Array(entries) => {
+            let entries: Vec<String> = entries.iter().map(plain).collect();
+            facts.push((key, entries.join(", ")));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            facts.push((key, plain(value)));
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "–".to_owned(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}

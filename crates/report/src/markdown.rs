@@ -1,0 +1,253 @@
+//! `report.md`: the run for a pull request: answer, trust, figures, questions, claims, what stayed open.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use analysis::explained::{LawState, Verdict};
+use analysis::summary::Summary;
+use model::Plan;
+use model::host::Host;
+
+use crate::claims_tally::{claims_tally, verdict_name};
+use crate::error::ReportError;
+use crate::plain_table::{Table, TableRow};
+use crate::reproduce::{command, date};
+use crate::screen::{
+    copied_note, doubts, figures_notes, figures_table, is_said_below, machine_facts,
+    oversubscribed_note,
+};
+use crate::trust::trust;
+use crate::unanswered::unanswered;
+
+/// Writes `report.md`.
+///
+/// # Errors
+/// The writer's.
+pub fn write_markdown(
+    mut out: impl Write,
+    summary: &Summary,
+    host: &Host,
+    plan: &Plan,
+) -> Result<(), ReportError> {
+    let error = |why| ReportError::new("report.md", why);
+    let mut parts = vec![head(summary, host, plan), answer(summary)];
+    parts.push(broken_laws(summary));
+    parts.push(trust_table(summary, plan));
+    parts.push(figures(summary, plan));
+    parts.push(questions(summary));
+    parts.push(claims(summary));
+    parts.push(open(summary, host));
+    parts.push(files(summary));
+    parts.retain(|part| !part.is_empty());
+    out.write_all(parts.join("\n").as_bytes()).map_err(error)?;
+    out.flush().map_err(error)
+}
+
+/// Text that Markdown takes as it is: backslashes before what could be markup (CommonMark, 2.4), entities where HTML
+/// could begin, one line.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '!' | '~' | '$' => {
+                out.push('\\');
+                out.push(c);
+            }
+            // A name of somebody who would be told.
+            '@' => out.push_str("&#64;"),
+            '\u{a0}' => out.push(' '),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Code: backticks alone could end it.
+fn code(text: &str) -> String {
+    let clean: String =
+        text.chars().map(|c| if c == '`' || c.is_control() { ' ' } else { c }).collect();
+    format!("`{}`", clean.replace('|', "\\|"))
+}
+
+fn row(out: &mut String, cells: impl IntoIterator<Item = String>) {
+    out.push('|');
+    for cell in cells {
+        out.push(' ');
+        out.push_str(&cell);
+        out.push_str(" |");
+    }
+    out.push('\n');
+}
+
+fn heads<S: AsRef<str>>(out: &mut String, columns: &[S]) {
+    row(out, columns.iter().map(|column| plain(column.as_ref())));
+    row(out, columns.iter().map(|_| "---".to_owned()));
+}
+
+fn head(summary: &Summary, host: &Host, plan: &Plan) -> String {
+    let run = &summary.run;
+    let name = if run.label.is_empty() { &host.hostname } else { &run.label };
+    format!(
+        "# What it costs to send: {}\n\n{}\n\n{}. Measure it again: {}\n",
+        plain(name),
+        plain(&machine_facts(summary, host, plan).join(", ")),
+        date(run.started_unix_ms),
+        code(&command(plan)),
+    )
+}
+
+fn answer(summary: &Summary) -> String {
+    let mut out = String::new();
+    for line in &summary.explained.headline {
+        let _ = writeln!(out, "**{}**\n", plain(line));
+    }
+    if summary.explained.headline.is_empty() {
+        out.push_str("This run gives no answer: no two paths could be compared.\n\n");
+    }
+    // An answer about zero-copy says itself what was copied.
+    let copied = copied_note(summary)
+        .filter(|_| !summary.explained.headline.iter().any(|line| line.contains("copied anyway")));
+    let notes = [copied, oversubscribed_note(summary)];
+    for note in notes.into_iter().flatten() {
+        let _ = writeln!(out, "{}\n", plain(&note));
+    }
+    out.truncate(out.trim_end().len());
+    out + "\n"
+}
+
+fn broken_laws(summary: &Summary) -> String {
+    let broken = summary.explained.laws.iter().filter(|law| law.state == LawState::Broken);
+    broken.fold(String::new(), |mut out, law| {
+        let because = plain(&law.because);
+        let _ = writeln!(out, "- ✗ **Law {} ({}) is broken:** {because}", law.id, plain(&law.name));
+        out
+    })
+}
+
+fn trust_table(summary: &Summary, plan: &Plan) -> String {
+    let mut out = "## How far to trust it\n\n".to_owned();
+    heads(&mut out, &["", "", ""]);
+    for fact in trust(summary, plan) {
+        let name = format!("{} {}", fact.grade.sign(), fact.name);
+        row(&mut out, [name, fact.figure, fact.note].map(|text| plain(&text)));
+    }
+    let mut lines: Vec<String> = summary
+        .warnings
+        .iter()
+        .filter(|warning| !is_said_below(warning))
+        .map(|warning| format!("- {}", plain(warning)))
+        .collect();
+    for (name, text) in doubts(summary, plan) {
+        lines.push(format!("- **{}** {}", plain(&name), plain(&text)));
+    }
+    if !lines.is_empty() {
+        let _ = write!(out, "\n{}\n", lines.join("\n"));
+    }
+    out
+}
+
+fn figures(summary: &Summary, plan: &Plan) -> String {
+    let mut out = "## Figures\n\n".to_owned();
+    if summary.estimates.iter().all(|entry| entry.control || entry.trials == 0) {
+        out.push_str("No valid trial, so there is no figure to show.\n");
+        return out;
+    }
+    let Some(table) = figures_table(summary) else {
+        out.push_str("Too many cells for a table here; they are in report.html and results.csv.\n");
+        return out;
+    };
+    figure_rows(&mut out, &table);
+    out.push('\n');
+    for note in figures_notes(summary, plan) {
+        let _ = writeln!(out, "- {}", plain(note.trim_start_matches("- ")));
+    }
+    out
+}
+
+/// The screen's table: what rows share becomes a column of its own.
+fn figure_rows(out: &mut String, table: &Table) {
+    let mut columns = vec![String::new(), "size".to_owned()];
+    for group in &table.groups {
+        columns.extend(group.columns.iter().map(|name| format!("{}: {name}", group.heading)));
+    }
+    heads(out, &columns);
+    let mut section = &table.corner[0];
+    for line in &table.rows {
+        match line {
+            TableRow::Section(name) => section = name,
+            TableRow::Figures(name, figures) => {
+                let names = [section, name].into_iter().map(|text| plain(text));
+                row(out, names.chain(figures.iter().map(|figure| plain(figure))));
+            }
+        }
+    }
+}
+
+fn questions(summary: &Summary) -> String {
+    let answers = &summary.explained.answers;
+    if answers.is_empty() {
+        return String::new();
+    }
+    let mut out = "## The paper's questions\n\n".to_owned();
+    for answer in answers {
+        let _ = writeln!(
+            out,
+            "- **{}** {} {}",
+            plain(&answer.id.to_uppercase()),
+            plain(&answer.question),
+            plain(&answer.line)
+        );
+    }
+    out
+}
+
+fn claims(summary: &Summary) -> String {
+    let claims = &summary.explained.claims;
+    let Some(tally) = claims_tally(claims) else { return String::new() };
+    let mut out = format!("## Claims of the paper: {tally}\n\n");
+    heads(&mut out, &["claim", "verdict", "why"]);
+    // What is undecidable here stands below, together with what would decide it.
+    for claim in claims.iter().filter(|claim| claim.verdict != Verdict::Undecidable) {
+        let name = format!("{} {}", claim.id.to_uppercase(), claim.text);
+        let verdict = verdict_name(claim.verdict).to_owned();
+        row(&mut out, [name, verdict, claim.because.clone()].map(|text| plain(&text)));
+    }
+    out
+}
+
+fn open(summary: &Summary, host: &Host) -> String {
+    let open = unanswered(summary, host);
+    if open.is_empty() {
+        return String::new();
+    }
+    let mut out = "## Not answered here, and what would answer it\n\n".to_owned();
+    for one in open {
+        let _ = writeln!(out, "- **{}** → {}", plain(&one.what), plain(&one.remedy));
+    }
+    out
+}
+
+fn files(summary: &Summary) -> String {
+    format!(
+        "Written by copycost {}; figures, evidence and every cell are in report.html of the same run.\n",
+        plain(&summary.copycost)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_can_be_markup() {
+        assert_eq!(
+            plain("<script>|*x*\n`y` [a](b) @me"),
+            "&lt;script&gt;\\|\\*x\\* \\`y\\` \\[a\\](b) &#64;me"
+        );
+        assert_eq!(code("a`b|c"), "`a b\\|c`");
+    }
+}

@@ -1,0 +1,176 @@
+//! How far the figures of a run can be trusted, in a few words each.
+
+use analysis::explained::LawState;
+use analysis::summary::Summary;
+use model::{Measured, Nanos, Plan};
+
+use crate::numbers::{duration, percent, ratio};
+
+/// What a fact means for trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grade {
+    /// As it should be.
+    Good,
+    /// A reader must know it.
+    Caution,
+    /// Figures contradict each other.
+    Bad,
+}
+
+impl Grade {
+    /// A sign that tells it without colour.
+    pub(crate) const fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Caution => "!",
+            Self::Bad => "✗",
+        }
+    }
+
+    /// Its name in classes of style.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Caution => "caution",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trust {
+    pub(crate) name: &'static str,
+    pub(crate) figure: String,
+    pub(crate) note: String,
+    pub(crate) grade: Grade,
+}
+
+const fn grade(good: bool) -> Grade {
+    if good { Grade::Good } else { Grade::Caution }
+}
+
+/// Rounds, precision, noise floor, trials, laws and warnings.
+pub(crate) fn trust(summary: &Summary, plan: &Plan) -> Vec<Trust> {
+    vec![
+        rounds(summary),
+        precision(summary, plan),
+        noise_floor(summary),
+        trials(summary),
+        laws(summary),
+        warnings(summary),
+    ]
+}
+
+fn rounds(summary: &Summary) -> Trust {
+    let run = &summary.run;
+    let time = duration(Nanos(run.spent_ns));
+    let ended = match run.finish.as_str() {
+        "precise" => "until every interval was narrow enough",
+        "rounds" => "as many as were asked for",
+        "time" => "until the time was spent",
+        "interrupted" => "interrupted",
+        "failed" => "failed",
+        _ => "unfinished",
+    };
+    let segments =
+        if run.segments > 1 { format!(", in {} segments", run.segments) } else { String::new() };
+    let preliminary = if run.preliminary { "preliminary: fewer than 10; " } else { "" };
+    let whole = matches!(run.finish.as_str(), "precise" | "rounds" | "time");
+    Trust {
+        name: "Rounds",
+        figure: run.rounds.to_string(),
+        note: format!("{preliminary}{time}{segments}, {ended}"),
+        grade: grade(!run.preliminary && whole),
+    }
+}
+
+fn precision(summary: &Summary, plan: &Plan) -> Trust {
+    let run = &summary.run;
+    match (&run.precise_cells, plan.measure.precision) {
+        (Measured::Value(precise), Some(precision)) => Trust {
+            name: "Precise cells",
+            figure: format!("{precise} of {}", run.cells),
+            note: format!("intervals within ±{}", percent(precision.0)),
+            grade: grade(*precise == run.cells),
+        },
+        (Measured::Absent { absent }, Some(_)) => Trust {
+            name: "Precise cells",
+            figure: "unknown".to_owned(),
+            note: absent.clone(),
+            grade: Grade::Caution,
+        },
+        (_, None) => Trust {
+            name: "Precise cells",
+            figure: "not asked".to_owned(),
+            note: "the plan asks for no precision".to_owned(),
+            grade: Grade::Caution,
+        },
+    }
+}
+
+fn noise_floor(summary: &Summary) -> Trust {
+    match &summary.noise_floor {
+        Measured::Value(floor) => Trust {
+            name: "Noise floor",
+            figure: percent(floor.half_width),
+            note: format!(
+                "a cell against its twin: goodput {}{}",
+                ratio(&floor.goodput),
+                if floor.equivalent { "" } else { ", not shown to be equal" }
+            ),
+            grade: grade(floor.equivalent),
+        },
+        Measured::Absent { absent } => Trust {
+            name: "Noise floor",
+            figure: "not measured".to_owned(),
+            note: absent.clone(),
+            grade: Grade::Caution,
+        },
+    }
+}
+
+fn trials(summary: &Summary) -> Trust {
+    let run = &summary.run;
+    let without = run.without_valid_trial.len();
+    let without =
+        if without > 0 { format!("; {without} cells without a valid one") } else { String::new() };
+    Trust {
+        name: "Trials",
+        figure: run.trials.to_string(),
+        note: format!("{} marked, {} invalid{without}", run.noted_trials, run.void_trials),
+        grade: grade(run.void_trials == 0 && run.noted_trials == 0 && without.is_empty()),
+    }
+}
+
+fn laws(summary: &Summary) -> Trust {
+    let laws = &summary.explained.laws;
+    let count = |state| laws.iter().filter(|law| law.state == state).count();
+    let (holds, broken) = (count(LawState::Holds), count(LawState::Broken));
+    Trust {
+        name: "Laws",
+        figure: if broken > 0 { format!("{broken} broken") } else { format!("{holds} hold") },
+        note: match (laws.is_empty(), broken) {
+            (true, _) => "none was checked".to_owned(),
+            (false, 0) => format!("none broken, {} undecidable here", count(LawState::Undecidable)),
+            (false, _) => {
+                format!("{holds} hold, {} undecidable here", count(LawState::Undecidable))
+            }
+        },
+        grade: match (laws.is_empty(), broken) {
+            (false, 0) => Grade::Good,
+            (true, _) => Grade::Caution,
+            (false, _) => Grade::Bad,
+        },
+    }
+}
+
+fn warnings(summary: &Summary) -> Trust {
+    let count = summary.warnings.len();
+    Trust {
+        name: "Warnings",
+        figure: count.to_string(),
+        note: if count == 0 { "none" } else { "beside the answer and below" }.to_owned(),
+        grade: grade(count == 0),
+    }
+}

@@ -1,0 +1,347 @@
+//! Figures: the same bytes every time, nothing clipped or on top of each other, and honest where there is nothing to draw.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
+
+use analysis::summary::Summary;
+use analysis::synthetic;
+use figure_png::{Weight, width};
+use model::record::FailureKind;
+use model::{Factor, Plan, Preset, SendPath};
+use report::figures::{self, Figure};
+
+fn plan(factors: &[(Factor, &str)]) -> Plan {
+    let mut plan = Plan::preset(Preset::Default);
+    for (factor, values) in factors {
+        plan.factors.set(*factor, values).unwrap();
+    }
+    plan
+}
+
+/// A run of so many rounds in which everything went well, with or without hardware counters.
+fn summary(plan: &Plan, rounds: u32, counted: bool) -> Summary {
+    let records = synthetic::run(plan, rounds, |cell, round| {
+        let noise = |seed, spread| synthetic::noise(seed, cell, round, spread);
+        let likely = synthetic::likely(cell);
+        let trial = synthetic::trial(cell, round)
+            .goodput_gbps(likely.goodput_gbps * noise(1, 0.02))
+            .sender_cpu_ns_per_kib(likely.sender_cpu_ns_per_kib * noise(2, 0.02))
+            .receiver_cpu_ns_per_kib(likely.receiver_cpu_ns_per_kib * noise(3, 0.02));
+        if counted { trial.counted() } else { trial }
+    });
+    analysis::summarise(plan, &synthetic::host(), &records)
+}
+
+fn all(summary: &Summary) -> Vec<Figure> {
+    figures::all(summary, &synthetic::host())
+}
+
+fn named<'a>(figures: &'a [Figure], name: &str) -> &'a Figure {
+    figures.iter().find(|figure| figure.name == name).unwrap_or_else(|| panic!("no figure {name}"))
+}
+
+/// A line of text in a drawing: its box, and what it says.
+#[derive(Debug)]
+struct Text {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    says: String,
+}
+
+fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
+    let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
+    let rest = tag.get(start..)?;
+    rest.get(..rest.find('"')?)
+}
+
+fn number(tag: &str, name: &str) -> f64 {
+    attribute(tag, name).unwrap_or_else(|| panic!("no {name} in {tag}")).parse().unwrap()
+}
+
+fn unescaped(text: &str) -> String {
+    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")]
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// Every text of a drawing, measured with the font that it is drawn with.
+fn texts(svg: &str) -> Vec<Text> {
+    svg.split("<text")
+        .skip(1)
+        .map(|element| {
+            let (tag, rest) = element.split_once('>').unwrap();
+            let says = unescaped(rest.split_once("</text>").unwrap().0);
+            let size = number(tag, "font-size");
+            let weight = if tag.contains("bold") { Weight::Bold } else { Weight::Regular };
+            let wide = width(&says, size, weight);
+            let (x, y) = (number(tag, "x"), number(tag, "y"));
+            let left = match attribute(tag, "text-anchor") {
+                Some("middle") => x - wide / 2.0,
+                Some("end") => x - wide,
+                _ => x,
+            };
+            Text { left, right: left + wide, top: y - size * 0.75, bottom: y + size * 0.2, says }
+        })
+        .collect()
+}
+
+/// Holds every text of both drawings against the edges and against each other.
+fn assert_legible(figure: &Figure, situation: &str) {
+    for svg in [&figure.svg, &figure.narrow] {
+        let (across, down) = (number(svg, "width"), number(svg, "height"));
+        let texts = texts(svg);
+        assert!(texts.len() > 3, "{situation}, {}: hardly any text", figure.name);
+        for text in &texts {
+            let within = text.left >= -0.1
+                && text.right <= across + 0.1
+                && text.top >= -0.1
+                && text.bottom <= down;
+            let says = &text.says;
+            assert!(
+                within,
+                "{situation}, {} ({across} wide): clipped \"{says}\" {text:?}",
+                figure.name
+            );
+        }
+        for (place, one) in texts.iter().enumerate() {
+            for other in &texts[place + 1..] {
+                let apart = one.right <= other.left
+                    || other.right <= one.left
+                    || one.bottom <= other.top
+                    || other.bottom <= one.top;
+                assert!(
+                    apart,
+                    "{situation}, {} ({across} wide): {one:?} over {other:?}",
+                    figure.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn in_no_situation_is_text_clipped_or_on_top_of_other_text() {
+    let five_hundred = [(Factor::Message, "1B..16MiB"), (Factor::Threads, "1,2,3,4,5,6,7")];
+    let situations: [(&str, Plan, u32, bool); 9] = [
+        ("the default", plan(&[]), 3, false),
+        ("with counters", plan(&[]), 3, true),
+        ("one round", plan(&[]), 1, false),
+        ("one path", plan(&[(Factor::Send, "zerocopy")]), 3, false),
+        ("four paths", plan(&[(Factor::Send, "send,staged,sendmsg,zerocopy")]), 3, true),
+        ("one size", plan(&[(Factor::Message, "20000")]), 3, false),
+        ("one thread", plan(&[(Factor::Threads, "1")]), 3, false),
+        (
+            "sizes that nobody foresaw",
+            plan(&[(Factor::Message, "1,63,64,65,4095,4096,4097,20000,1048577")]),
+            3,
+            false,
+        ),
+        ("525 cells", plan(&five_hundred), 2, false),
+    ];
+    for (situation, plan, rounds, counted) in situations {
+        let figures = all(&summary(&plan, rounds, counted));
+        assert!(figures.len() >= 9, "{situation}: {} figures", figures.len());
+        for figure in &figures {
+            assert_legible(figure, situation);
+            assert!(
+                !figure.reading.is_empty() && !figure.title.is_empty(),
+                "{situation}, {}",
+                figure.name
+            );
+        }
+    }
+}
+
+/// `cargo test -p report --test figures -- --ignored` paints what is to be looked at when figures change.
+#[test]
+#[ignore = "paints pictures for people into the target directory"]
+fn pictures_to_look_at_are_painted() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures");
+    std::fs::create_dir_all(&folder).unwrap();
+    let many = [(Factor::Message, "1B..16MiB"), (Factor::Threads, "1,2,3,4,5,6,7")];
+    for (situation, plan, rounds, counted) in [
+        ("default", plan(&[]), 12, true),
+        ("four-paths", plan(&[(Factor::Send, "send,staged,sendmsg,zerocopy")]), 12, false),
+        (
+            "small",
+            plan(&[(Factor::Message, "20000"), (Factor::Threads, "1"), (Factor::Send, "send")]),
+            2,
+            false,
+        ),
+        ("many", plan(&many), 10, false),
+    ] {
+        for figure in all(&summary(&plan, rounds, counted)) {
+            for (breadth, svg) in [("wide", &figure.svg), ("narrow", &figure.narrow)] {
+                let png = figures::png(svg).unwrap();
+                assert!(png.len() > 1000);
+                std::fs::write(
+                    folder.join(format!("{situation}-{}-{breadth}.png", figure.name)),
+                    png,
+                )
+                .unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn many_cells_give_pages_of_bearable_size() {
+    let plan = plan(&[(Factor::Message, "1B..16MiB"), (Factor::Threads, "1,2,3,4,5,6,7")]);
+    let figures = all(&summary(&plan, 10, false));
+    let bytes: usize = figures.iter().map(|figure| figure.svg.len() + figure.narrow.len()).sum();
+    assert!(bytes < 2_500_000, "{bytes} bytes");
+}
+
+#[test]
+fn the_same_summary_gives_the_same_bytes() {
+    let summary = summary(&plan(&[]), 3, false);
+    assert_eq!(all(&summary), all(&summary));
+}
+
+#[test]
+fn a_small_run_is_drawn_as_it_was_looked_at() {
+    let plan = plan(&[
+        (Factor::Message, "64,4KiB"),
+        (Factor::Threads, "1"),
+        (Factor::Send, "send,zerocopy"),
+    ]);
+    let figures = all(&summary(&plan, 3, false));
+    for name in ["goodput-over-size", "cycles-over-size", "trials"] {
+        let figure = named(&figures, name);
+        insta::assert_snapshot!(
+            name,
+            format!("{}\n{}\n{}", figure.title, figure.reading, figure.svg)
+        );
+    }
+}
+
+#[test]
+fn every_estimate_is_a_mark_with_its_interval() {
+    let summary = summary(&plan(&[]), 3, false);
+    let figures = all(&summary);
+    let svg = &named(&figures, "goodput-over-size").svg;
+    let says: Vec<&str> =
+        svg.split("<title>").skip(1).map(|rest| rest.split_once("</title>").unwrap().0).collect();
+    assert_eq!(says.len(), 48);
+    for text in says {
+        assert!(text.contains('[') && text.contains("Gbit/s, 3 trials"), "{text}");
+    }
+    // Caps of 48 intervals, and a band for each of the 12 lines.
+    assert_eq!(svg.matches("class=\"band\"").count(), 12);
+    assert_eq!(svg.matches("<path d=\"M").count(), 48 + 3);
+}
+
+#[test]
+fn a_path_looks_the_same_in_every_figure_and_in_grey_its_mark_tells_it() {
+    let figures = all(&summary(&plan(&[]), 3, true));
+    for figure in &figures {
+        for path in SendPath::ALL {
+            let class = format!("class=\"series path-{path}\"");
+            for series in figure.svg.split(&class).skip(1) {
+                let other = figure.svg.split(&class).nth(1).unwrap();
+                assert_eq!(
+                    attribute(series, "color"),
+                    attribute(other, "color"),
+                    "{}",
+                    figure.name
+                );
+            }
+        }
+    }
+    let main = &figures[0].svg;
+    let shape = |path: &str| {
+        let series = main.split(&format!("class=\"series {path}\"")).nth(1).unwrap();
+        let mark = series.split("class=\"full\" d=\"M").nth(1).unwrap();
+        let start = mark.find('m').unwrap();
+        mark[start..].split('"').next().unwrap().to_owned()
+    };
+    let shapes = ["path-send", "path-sendmsg", "path-zerocopy"].map(shape);
+    assert!(shapes[0] != shapes[1] && shapes[1] != shapes[2] && shapes[0] != shapes[2]);
+}
+
+#[test]
+fn without_counters_figures_say_what_is_missing_and_show_cpu_time_instead() {
+    let figures = all(&summary(&plan(&[]), 3, false));
+    for name in ["cache-misses-over-size", "cycles-over-size"] {
+        let figure = named(&figures, name);
+        assert!(figure.svg.contains("were not measured: shown as absent, not as 0"), "{name}");
+        assert!(figure.svg.contains("copycost probe"), "{name}");
+        assert!(figure.svg.contains("sender CPU, ns per KiB"), "{name}");
+        assert!(figure.reading.contains("could not be measured here"), "{}", figure.reading);
+    }
+    let counted = all(&summary(&plan(&[]), 3, true));
+    for name in ["cache-misses-over-size", "cycles-over-size"] {
+        assert!(!named(&counted, name).svg.contains("class=\"notice\""), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_drawn_says_why_and_what_would() {
+    let one_path = all(&summary(&plan(&[(Factor::Send, "sendmsg")]), 3, false));
+    assert!(named(&one_path, "ratios-over-size").svg.contains("--send send,sendmsg,zerocopy"));
+    let one_thread = all(&summary(&plan(&[(Factor::Threads, "1")]), 3, false));
+    assert!(named(&one_thread, "scaling").svg.contains("--threads 1,2,4,8"));
+    assert!(named(&one_thread, "goodput-over-threads").svg.contains("--threads 1,2,4,8"));
+    let far =
+        all(&summary(&plan(&[(Factor::Message, "64,20KB"), (Factor::Threads, "1,8")]), 3, false));
+    assert!(named(&far, "goodput-over-threads").title.ends_with("20000 B"));
+    assert!(named(&far, "goodput-over-threads").svg.contains("4 KiB was not measured"));
+    assert!(named(&far, "cache-misses-over-size").svg.contains("2 threads were not measured"));
+}
+
+#[test]
+fn a_cell_without_a_valid_trial_is_named_and_the_rest_is_drawn() {
+    let plan = plan(&[(Factor::Threads, "1")]);
+    let dead = plan.cells()[1].clone();
+    let records = synthetic::run(&plan, 3, |cell, round| {
+        let trial = synthetic::trial(cell, round);
+        if *cell == dead { trial.failed(FailureKind::EndLost, "the sender died") } else { trial }
+    });
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    let figures = all(&summary);
+    let figure = named(&figures, "goodput-over-size");
+    assert!(figure.svg.contains("without a valid trial, so not drawn: send, 512 B, 1 thread"));
+    for figure in &figures {
+        assert_legible(figure, "one cell without trials");
+    }
+
+    let none = synthetic::run(&plan, 3, |cell, round| {
+        synthetic::trial(cell, round).failed(FailureKind::EndLost, "the sender died")
+    });
+    let summary = analysis::summarise(&plan, &synthetic::host(), &none);
+    for figure in all(&summary) {
+        assert!(figure.svg.contains("class=\"notice\""), "{}", figure.name);
+        assert_legible(&figure, "no valid trial at all");
+    }
+}
+
+#[test]
+fn no_text_of_the_machine_or_of_the_plan_becomes_markup() {
+    let nasty = "<script>alert(\"x\")</script>'&";
+    let mut plan = plan(&[(Factor::Threads, "1")]);
+    plan.label = nasty.to_owned();
+    let mut host = synthetic::host();
+    host.cpu_model = model::Measured::Value(nasty.to_owned());
+    host.kernel = nasty.to_owned();
+    let records = synthetic::run(&plan, 2, synthetic::trial);
+    let summary = analysis::summarise(&plan, &host, &records);
+    for figure in figures::all(&summary, &host) {
+        for svg in [&figure.svg, &figure.narrow] {
+            assert!(!svg.contains("<script"), "{}", figure.name);
+            assert!(svg.contains("&lt;script&gt;"), "{}", figure.name);
+            figures::png(svg).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_style_knows_every_colour_that_figures_use() {
+    let style = figures::style();
+    for path in SendPath::ALL {
+        assert_eq!(style.matches(&format!("--figure-path-{path}:")).count(), 3, "{path}");
+    }
+    assert!(style.contains("prefers-color-scheme:dark"));
+    for name in style.split("var(--").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        assert_eq!(style.matches(&format!("--{name}:")).count(), 3, "{name}");
+    }
+}

@@ -1,0 +1,409 @@
+//! The HTML and Markdown reports: what they hold, that no text can be markup, and that their figures are the screen's.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use analysis::metric::Metric;
+use analysis::summary::Summary;
+use analysis::synthetic;
+use common::explanation::explained;
+use model::host::Host;
+use model::{Bytes, Factor, Mark, Measured, Plan, Preset};
+use report::numbers::short;
+use report::{Page, ScreenOptions, data_paths, screen, write_html, write_markdown, write_results};
+use serde_json::Value;
+
+/// What somebody could have given a machine, a run or a file as its name.
+const HOSTILE: &str =
+    "</style></script><script>alert('x')</script>\"><img src=x onerror=\"alert(1)\">";
+
+fn html(summary: &Summary, host: &Host, plan: &Plan) -> String {
+    let figures = report::figures::all(summary, host);
+    let data_paths = data_paths(summary);
+    let page = Page { summary, host, plan, figures: &figures, data_paths: &data_paths };
+    let mut bytes = Vec::new();
+    write_html(&mut bytes, &page).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn markdown(summary: &Summary, host: &Host, plan: &Plan) -> String {
+    let mut bytes = Vec::new();
+    write_markdown(&mut bytes, summary, host, plan).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn whole(plan: &Plan) -> Summary {
+    explained(common::summary(plan), str::to_owned)
+}
+
+/// Puts a text into every text of a value, keys of maps included.
+fn poison(value: &mut Value) {
+    match value {
+        Value::String(text) => text.push_str(HOSTILE),
+        Value::Array(entries) => entries.iter_mut().for_each(poison),
+        Value::Object(object)
+            if object.keys().any(|key| key.contains('.') || key.contains('-')) =>
+        {
+            let poisoned = object.iter().map(|(key, value)| {
+                let mut value = value.clone();
+                poison(&mut value);
+                (format!("{key}{HOSTILE}"), value)
+            });
+            *object = poisoned.collect();
+        }
+        Value::Object(object) => object.values_mut().for_each(poison),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn hostile() -> (Summary, Host, Plan) {
+    let mut host = serde_json::to_value(synthetic::host()).unwrap();
+    poison(&mut host);
+    let host: Host = serde_json::from_value(host).unwrap();
+    assert!(host.hostname.contains("onerror"));
+    assert!(host.cpu_model.value().unwrap().contains("onerror"));
+    let mut plan = Plan::preset(Preset::Default);
+    plan.label = HOSTILE.to_owned();
+    let mut summary = explained(common::summary(&plan), |text| format!("{text}{HOSTILE}"));
+    common::without_trial(&mut summary, 5, HOSTILE);
+    summary.copycost = HOSTILE.to_owned();
+    summary.run.congestion = HOSTILE.to_owned();
+    summary.run.placement = HOSTILE.to_owned();
+    summary.run.finish = HOSTILE.to_owned();
+    summary.warnings.push(HOSTILE.to_owned());
+    summary.noise_floor = Measured::absent(HOSTILE);
+    summary.instrument_cost.edge_share = Measured::absent(HOSTILE);
+    for entry in &mut summary.estimates {
+        for value in entry.metrics.values_mut().filter(|value| value.value().is_none()) {
+            *value = Measured::absent(HOSTILE);
+        }
+    }
+    (summary, host, plan)
+}
+
+/// The names of all elements that a page opens, in its order; text that a parser would not read as one is left out.
+fn elements(html: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        let name: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '!' | '/' | ':' | '-'))
+            .collect();
+        rest = &rest[name.len()..];
+        // What stands in a script or a style is no markup until its own end.
+        if let raw @ ("script" | "style") = name.as_str() {
+            let end = rest.find(&format!("</{raw}>")).unwrap();
+            rest = &rest[end + raw.len() + 3..];
+        }
+        if !name.is_empty() {
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[test]
+fn no_text_of_machine_plan_or_summary_becomes_markup() {
+    let (summary, host, plan) = hostile();
+    let page = html(&summary, &host, &plan);
+    assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)"));
+    let names = elements(&page);
+    assert_eq!(names.iter().filter(|name| *name == "script").count(), 1);
+    assert_eq!(names.iter().filter(|name| *name == "img").count(), 0);
+    assert!(!page.contains("alert('x')"));
+    assert!(!page.contains("\" onerror") && !page.contains("=\"alert(1)"));
+    let text = markdown(&summary, &host, &plan);
+    assert!(text.contains("&lt;script&gt;"));
+    assert!(!text.contains("<script") && !text.contains("<img"), "{text}");
+}
+
+#[test]
+fn every_element_is_closed_in_its_order() {
+    let plan = Plan::preset(Preset::Default);
+    let page = html(&whole(&plan), &synthetic::host(), &plan);
+    const VOID: [&str; 7] = ["meta", "link", "input", "!DOCTYPE", "!--", "script", "style"];
+    let mut open: Vec<&str> = Vec::new();
+    let names = elements(&page);
+    let mut rest = page.as_str();
+    for name in &names {
+        let at = rest.find(&format!("<{name}")).unwrap();
+        rest = &rest[at + 1..];
+        let tag = &rest[..rest.find('>').unwrap()];
+        if VOID.contains(&name.as_str()) || tag.ends_with('/') {
+            continue;
+        }
+        match name.strip_prefix('/') {
+            Some(name) if !VOID.contains(&name) => {
+                let opened = open.pop();
+                assert_eq!(opened, Some(name), "before {}", &rest[..rest.len().min(200)]);
+            }
+            Some(_) => {}
+            None => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn the_page_needs_nothing_from_outside() {
+    let plan = Plan::preset(Preset::Default);
+    let page = html(&whole(&plan), &synthetic::host(), &plan);
+    for (at, _) in page.match_indices("://") {
+        let around = &page[at.saturating_sub(30)..(at + 30).min(page.len())];
+        assert!(around.contains("http://www.w3.org/"), "{around}");
+    }
+    assert!(page.contains("default-src &#39;none&#39;"));
+    assert!(!page.contains(" src=") && !page.contains("@import"));
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn the_first_screen_says_what_a_reader_asks_first() {
+    let mut plan = Plan::preset(Preset::Default);
+    plan.label = "before the upgrade".to_owned();
+    let page = html(&whole(&plan), &synthetic::host(), &plan);
+    let first = page[..page.find("<nav").unwrap()].replace('\u{a0}', " ");
+    for said in [
+        "before the upgrade",
+        "Intel i7-1165G7",
+        "link loopback",
+        "2025-11-24 16:00 UTC",
+        "<code>copycost run</code>",
+        "Use sendmsg here",
+        "Noise floor",
+        "1.1 %",
+        "Law 3 (notifications) is broken",
+        "no hardware counters",
+        "100 % of its completions were copied anyway",
+        "oversubscribed (16 busy threads on 8 CPUs)",
+        "<b>8</b> supported",
+        "<b>9</b> refuted",
+        "<b>8</b> undecidable here",
+        "Q2: At every size",
+        "claims C2, C5, C8",
+        "hardware counters (cache-misses)",
+        "href=\"results.csv\"",
+        "href=\"#q6\"",
+    ] {
+        assert!(first.contains(said), "{said}");
+    }
+}
+
+#[test]
+fn everything_that_is_explained_has_its_place() {
+    let plan = Plan::preset(Preset::Default);
+    let page = html(&whole(&plan), &synthetic::host(), &plan);
+    for id in
+        (0..=6).map(|n| format!("id=\"q{n}\"")).chain((1..=25).map(|n| format!("id=\"c{n}\"")))
+    {
+        assert_eq!(page.matches(&id).count(), 1, "{id}");
+    }
+    for said in [
+        "from 9.60 KiB [8.10 KiB, 12 KiB] on",
+        "from somewhere between 4 KiB and 64 KiB on",
+        "at every size measured",
+        "never in this range",
+        "until 700 B",
+        "412 [404, 420]",
+        "&lt; 0.001",
+        "not tested: 32 KiB page fragments (no size between 4 KiB and 64 KiB was measured)",
+        "8 (oversubscribed)",
+        "data-path-zerocopy",
+        "8 pages pinned a message (expected)",
+        "net.ipv4.tcp_congestion_control",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    let laws = &page[page.find("<section id=\"laws\"").unwrap()..];
+    let place = |name: &str| laws.find(name).unwrap();
+    assert!(place("law-3-notifications") < place("law-1-content"), "the broken law comes first");
+}
+
+/// Runs that nobody hopes for.
+fn strange() -> Vec<(&'static str, Plan, Summary)> {
+    let mut runs = Vec::new();
+    let one =
+        common::plan(&[(Factor::Send, "sendmsg"), (Factor::Message, "77"), (Factor::Threads, "3")]);
+    runs.push(("one cell", one.clone(), common::summary(&one)));
+    let plan = Plan::preset(Preset::Default);
+    let mut none = common::summary(&plan);
+    for index in 0..none.estimates.len() {
+        common::without_trial(&mut none, index, "connect: ETIMEDOUT");
+    }
+    none.ratios.clear();
+    runs.push(("no valid trial", plan.clone(), none));
+    let mut empty = common::summary(&plan);
+    empty.estimates.clear();
+    empty.ratios.clear();
+    runs.push(("no cell", plan, empty));
+    let many = common::plan(&[(Factor::Fields, "1,2,3,4,5,6,7,8,9,10,11")]);
+    runs.push(("500 cells", many.clone(), whole(&many)));
+    runs
+}
+
+#[test]
+fn a_strange_run_gets_a_page_too() {
+    for (name, plan, summary) in strange() {
+        let page = html(&summary, &synthetic::host(), &plan);
+        assert!(page.len() < 3_000_000, "{name}: {} bytes", page.len());
+        assert_eq!(page.matches("<tr data-cell=").count(), summary.estimates.len(), "{name}");
+        assert!(!page.contains(">NaN"), "{name}");
+        let text = markdown(&summary, &synthetic::host(), &plan);
+        assert!(text.starts_with("# What it costs to send: laptop\n"), "{name}");
+        if name == "500 cells" {
+            assert!(text.contains("Too many cells"), "{text}");
+        } else if name != "one cell" {
+            assert!(text.contains("No valid trial"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn markdown_says_the_same_as_the_page() {
+    let plan = Plan::preset(Preset::Default);
+    let text = markdown(&whole(&plan), &synthetic::host(), &plan);
+    for said in [
+        "**Use sendmsg here: it moves 1.46 × \\[1.43, 1.49\\] as much",
+        "## Claims of the paper: 8 supported, 9 refuted, 8 undecidable here",
+        "**Law 3 (notifications) is broken:**",
+        "- **Q4** At what message size",
+        "| ✓ Noise floor | 1.1 % |",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+}
+
+/// Figures by path, size and threads, as they are written: goodput, then CPU of both ends.
+type Figures = BTreeMap<(String, String, String), [String; 2]>;
+
+const PATHS: [&str; 3] = ["send", "sendmsg", "zerocopy"];
+
+fn group(threads: &str) -> String {
+    if threads == "1" { "1 thread".to_owned() } else { format!("{threads} threads") }
+}
+
+fn of_csv(summary: &Summary) -> Figures {
+    let mut bytes = Vec::new();
+    write_results(&mut bytes, summary).unwrap();
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let header = reader.headers().unwrap().clone();
+    let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let place = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let rows = records.iter().filter(|record| &record[place("control")] == "false");
+    rows.map(|record| {
+        let figure =
+            |metric: Metric| record[place(metric.name())].parse().map_or("-".to_owned(), short);
+        let size = Bytes(record[place("message_bytes")].parse().unwrap()).to_string();
+        let key = (record[place("send_path")].to_owned(), size, group(&record[place("threads")]));
+        (key, [figure(Metric::GoodputGbps), figure(Metric::EndsCpuNsPerKib)])
+    })
+    .collect()
+}
+
+/// Rows of `group, size, three goodputs, three CPUs`.
+fn of_rows(rows: impl Iterator<Item = Vec<String>>) -> Figures {
+    let mut figures = Figures::new();
+    for row in rows {
+        for (index, path) in PATHS.iter().enumerate() {
+            let clean = |text: &str| text.trim_end_matches(['~', '*', '\\']).to_owned();
+            let pair = [clean(&row[2 + index]), clean(&row[5 + index])];
+            figures.insert(((*path).to_owned(), row[1].clone(), row[0].clone()), pair);
+        }
+    }
+    figures
+}
+
+fn of_screen(text: &str) -> Figures {
+    let mut group = String::new();
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        let parts: Vec<String> = line
+            .split("  ")
+            .map(|part| part.trim().to_owned())
+            .filter(|part| !part.is_empty())
+            .collect();
+        match parts.first() {
+            Some(first) if first.ends_with(" thread") || first.ends_with(" threads") => {
+                group.clone_from(first);
+            }
+            Some(first) if parts.len() == 7 && first != "size" => {
+                rows.push([vec![group.clone()], parts].concat());
+            }
+            _ => {}
+        }
+    }
+    of_rows(rows.into_iter())
+}
+
+fn of_markdown(text: &str) -> Figures {
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<String> =
+            line.trim_matches('|').split(" |").map(|cell| cell.trim().replace('\\', "")).collect();
+        (cells.len() >= 8 && cells[0].contains("thread")).then_some(cells)
+    });
+    of_rows(rows)
+}
+
+/// Reads the table of cells, and checks that what a cell shows is what its attribute says with all digits.
+fn of_html(page: &str) -> Figures {
+    let after = |text: &str, mark: &str| -> Option<String> {
+        let rest = &text[text.find(mark)? + mark.len()..];
+        Some(rest.split(['"', '<']).next().unwrap().to_owned())
+    };
+    let rows = page.split("<tr data-cell=\"").skip(1).map(|row| &row[..row.find("</tr>").unwrap()]);
+    let rows = rows.filter(|row| !row.contains("class=\"control\""));
+    rows.map(|row| {
+        let figure = |metric: Metric| {
+            let mark = format!("data-metric=\"{}\"", metric.name());
+            let cell = &row[row.find(&mark).unwrap()..];
+            let cell = &cell[..cell.find("</td>").unwrap()];
+            let shown = after(cell, ">").unwrap();
+            match after(cell, "data-value=\"") {
+                Some(value) => {
+                    assert_eq!(short(value.parse().unwrap()), shown);
+                    shown
+                }
+                None => "-".to_owned(),
+            }
+        };
+        let id: BTreeMap<&str, &str> = row[..row.find('"').unwrap()]
+            .split(' ')
+            .map(|part| part.split_once('=').unwrap())
+            .collect();
+        let size = Bytes(id["message_bytes"].parse().unwrap()).to_string();
+        let key = (id["send"].to_owned(), size, group(id["threads"]));
+        (key, [figure(Metric::GoodputGbps), figure(Metric::EndsCpuNsPerKib)])
+    })
+    .collect()
+}
+
+#[test]
+fn screen_csv_markdown_and_html_show_the_same_figures() {
+    let plan = Plan::preset(Preset::Default);
+    let mut summary = whole(&plan);
+    common::without_trial(&mut summary, 40, "it broke");
+    summary.estimates[3].marks.insert(Mark::Retransmits, 2);
+    summary.estimates[5].precise = Measured::Value(false);
+    let host = synthetic::host();
+    let expected = of_csv(&summary);
+    assert_eq!(expected.len(), 48);
+    let options = ScreenOptions { width: 160, colour: false, directory: "x" };
+    let shown = screen(&summary, &host, &plan, options);
+    assert_eq!(of_screen(&shown), expected);
+    let text = markdown(&summary, &host, &plan);
+    assert_eq!(of_markdown(&text), expected);
+    let page = html(&summary, &host, &plan);
+    assert_eq!(of_html(&page), expected);
+    // What is said in words comes from one place too.
+    let page = page.replace('\u{a0}', " ");
+    for said in
+        ["8 supported, 9 refuted, 8 undecidable here", "copied anyway (loopback always copies)"]
+    {
+        assert!(shown.contains(said) && text.contains(said) && page.contains(said), "{said}");
+    }
+    assert!(shown.trim_end().ends_with("x/report.html"), "{shown}");
+}
