@@ -1,6 +1,6 @@
 //! Figures of a run as SVG.
 //!
-//! Every figure is first described ([`drawing`]: axes, series, areas, panels), from the summary's own figures, and then placed and
+//! Every figure is first described (`drawing`: axes, series, areas, panels), from the summary's own figures, and then placed and
 //! written twice: for wide pages and files, and in one column for phones. Text is measured with the font that PNGs are drawn with
 //! (DejaVu Sans, wider than what browsers take in its place), so nothing is clipped. The same summary gives the same bytes.
 
