@@ -260,9 +260,7 @@ pub(crate) fn copied_shares(evidence: &Evidence<'_>) -> Option<(f64, f64)> {
 
 /// What must be said wherever the zerocopy path is compared: how much of it was copied anyway.
 pub(crate) fn copied_words(evidence: &Evidence<'_>) -> String {
-    let on_loopback = evidence.asked().all(|estimates| match estimates.cell.link {
-        Link::Loopback => true,
-    });
+    let on_loopback = evidence.asked().all(|estimates| estimates.cell.link == Link::Loopback);
     let link = if on_loopback { ", as loopback always does on delivery" } else { "" };
     match copied_shares(evidence) {
         None => "no zero-copy completion came, so what was copied is not known".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::message::Message;
 use model::record::SendTally;
 use model::values::MessageSize;
-use model::{Cell, Link, Measured, SendPath};
+use model::{Cell, Measured, SendPath};
 
 use crate::evidence::{Evidence, JudgedTrial, figure};
 use crate::explained::{Copies, DataPath};
@@ -42,9 +42,7 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     let by_reference = cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on();
     // Delivery to a socket on the same machine copies what was passed by reference (skb_orphan_frags_rx); a receiver's
     // recv copies every byte out (_copy_to_iter).
-    let deferred = match cell.link {
-        Link::Loopback => f64::from(u8::from(by_reference)),
-    };
+    let deferred = f64::from(u8::from(by_reference && cell.link.delivers_locally()));
     let expected = |per_byte: f64| Copies { per_byte, audited: false };
     let tally = total(evidence, cell);
     let per_message = |count: fn(&SendTally) -> u64| match &tally {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use model::audit::{Audited, Ceiling};
 use model::host::Host;
 use model::record::{CpuBusy, Finished, Outcome, Record, Trial};
 use model::{Cell, Mark, Measured, Plan};
@@ -49,6 +50,35 @@ impl<'a> JudgedTrial<'a> {
     }
 }
 
+/// What heavy instruments told, in the journal's order.
+#[derive(Clone, Debug, Default)]
+pub struct AuditRecords<'a> {
+    /// Audit trials.
+    pub audited: Vec<&'a Audited>,
+    /// Copying ceilings, one a segment.
+    pub ceilings: Vec<&'a Ceiling>,
+}
+
+impl<'a> AuditRecords<'a> {
+    /// Gathers them from a journal.
+    pub fn new(records: &'a [Record]) -> Self {
+        let mut audits = Self::default();
+        for record in records {
+            match record {
+                Record::Audit(audited) => audits.audited.push(audited),
+                Record::Ceiling(ceiling) => audits.ceilings.push(ceiling),
+                Record::Segment(_) | Record::Round(_) | Record::Trial(_) | Record::Finish(_) => {}
+            }
+        }
+        audits
+    }
+
+    /// The last audit trial of a cell.
+    pub fn of(&self, cell: &Cell) -> Option<&'a Audited> {
+        self.audited.iter().rev().find(|audited| audited.cell == *cell).copied()
+    }
+}
+
 /// Every trial of a journal, judged, in its order; and by cell.
 #[derive(Clone, Debug, Default)]
 pub struct JudgedTrials<'a> {
@@ -65,7 +95,7 @@ impl<'a> JudgedTrials<'a> {
             match record {
                 Record::Round(begun) => round = Some(begun),
                 Record::Segment(_) => round = None,
-                Record::Finish(_) => {}
+                Record::Finish(_) | Record::Audit(_) | Record::Ceiling(_) => {}
                 Record::Trial(trial) => {
                     let idle = round.filter(|begun| begun.round == trial.round);
                     judged.by_cell.entry(&trial.cell).or_default().push(judged.all.len());
@@ -134,6 +164,8 @@ pub struct Evidence<'a> {
     pub host: &'a Host,
     /// Every trial with its marks.
     pub trials: &'a JudgedTrials<'a>,
+    /// What heavy instruments told.
+    pub audits: &'a AuditRecords<'a>,
     /// Each cell's figures, controls included, in the plan's order.
     pub estimates: &'a [CellEstimates],
     /// Ratios of paths within blocks.

@@ -5,7 +5,7 @@ use model::Plan;
 use model::host::Host;
 use model::record::Record;
 
-use crate::evidence::{Evidence, JudgedTrials};
+use crate::evidence::{AuditRecords, Evidence, JudgedTrials};
 use crate::explained::Explained;
 use crate::pairings::Places;
 use crate::pairs::Complete;
@@ -33,6 +33,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let Explaining { places, estimates, .. } = *known;
     let logs = RoundLogs::new(places.cells.len(), known.complete);
     let trials = JudgedTrials::new(known.plan, known.records);
+    let audits = AuditRecords::new(known.records);
     let crossovers = crossovers::crossovers(places, &logs, estimates);
     let cost_models = cost_model::cost_models(places, &logs, estimates, known.host.page_bytes);
     let scaling = scaling::scaling(places, &logs, estimates);
@@ -40,6 +41,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         plan: known.plan,
         host: known.host,
         trials: &trials,
+        audits: &audits,
         estimates,
         ratios: known.ratios,
         run: known.run,

@@ -221,9 +221,7 @@ fn copied(evidence: &Evidence<'_>, crossover: &Crossover) -> Option<String> {
         if let Some(share) = figure(estimates, Metric::CopiedShare) {
             least = least.min(share.mean);
             most = most.max(share.mean);
-            is_loopback &= match estimates.cell.link {
-                Link::Loopback => true,
-            };
+            is_loopback &= estimates.cell.link == Link::Loopback;
         }
     }
     if least > most {

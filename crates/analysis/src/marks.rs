@@ -36,7 +36,7 @@ fn of_failure(failure: &Failure) -> Mark {
 }
 
 fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds) -> Vec<Mark> {
-    let Finished { sender, receiver, machine } = finished;
+    let Finished { sender, receiver, machine, link: _, sink: _ } = finished;
     let window = |limit: Share| {
         let off = |worker| is_off(worker, settings.window_ns.0, limit);
         sender.workers.iter().any(off) || receiver.workers.iter().any(off)

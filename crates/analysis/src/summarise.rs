@@ -83,6 +83,8 @@ impl<'a> Pass<'a> {
                 self.run.finish(finish);
             }
             Record::Trial(trial) => self.trial(plan, trial),
+            // Never timed; what they tell is gathered by `AuditRecords`.
+            Record::Audit(_) | Record::Ceiling(_) => {}
         }
     }
 

@@ -21,9 +21,9 @@ mod laptop;
 
 use model::names::{Switch, Watch};
 use model::record::{
-    Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, Outcome,
-    ReceiveTally, SendTally, Settings, Side, SnmpFacts, SocketFacts, TcpFacts, Trial, Usage,
-    Worker,
+    Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, NO_DEVICES,
+    NO_SINK, Outcome, ReceiveTally, SendTally, Settings, Side, SnmpFacts, SocketFacts, TcpFacts,
+    Trial, Usage, Worker,
 };
 use model::{Bytes, Cell, Mark, Measured, Nanos, Placement, SendPath};
 
@@ -363,6 +363,8 @@ impl TrialBuilder {
             machine: self.machine(sender_cpu + receiver_cpu),
             sender,
             receiver,
+            link: Measured::absent(NO_DEVICES),
+            sink: Measured::absent(NO_SINK),
         }))
     }
 

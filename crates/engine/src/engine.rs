@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use kernel::topology::Topology;
 use kernel::{clock, cpu, process};
 use model::message::Message;
-use model::record::{CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, Settings};
+use model::record::{
+    CpuBusy, Failure, FailureKind, Finished, Machine, NO_DEVICES, NO_SINK, Outcome, Settings,
+};
 use model::{Bytes, Cell, Measured, Nanos, Plan};
 
 use crate::child::{EndProcess, Heard, Which};
@@ -454,7 +456,13 @@ impl Engine {
         let (Some(sender), Some(receiver)) = (sender, receiver) else {
             return Err(lost("an end did not report".to_owned()));
         };
-        Ok(Finished { sender, receiver, machine: machine.unwrap_or_else(unwatched) })
+        Ok(Finished {
+            sender,
+            receiver,
+            machine: machine.unwrap_or_else(unwatched),
+            link: Measured::absent(NO_DEVICES),
+            sink: Measured::absent(NO_SINK),
+        })
     }
 }
 

@@ -1,14 +1,18 @@
-//! The cheap instruments of timing trials: one file each, behind one trait.
+//! The instruments: one file each. Those of timing trials are cheap and stand behind one trait; the heavy ones
+//! (`copy_audit`, `profile`) run in audit trials, and `ceiling` before the first trial.
 //!
 //! The tally and the zero-copy notifications are counted by the paths themselves, since each counts what only
 //! it can know; everything else observes from here.
 
 use model::Instrument as Name;
 
+pub(crate) mod ceiling;
+pub(crate) mod copy_audit;
 pub(crate) mod counters;
 pub(crate) mod cpu_busy;
 pub(crate) mod flows;
 pub(crate) mod namespace;
+pub(crate) mod profile;
 pub(crate) mod rusage;
 pub(crate) mod throttling;
 
@@ -19,6 +23,19 @@ pub(crate) enum Edge {
     Start,
     /// It ends.
     End,
+}
+
+/// What the heavy instruments of an audit trial watch.
+#[derive(Clone, Debug)]
+pub(crate) struct Watched {
+    /// Process id of the end that sends.
+    pub(crate) sender: u32,
+    /// Process id of the end that receives, or of the sink's helper.
+    pub(crate) receiver: u32,
+    /// Whether the second process is the sink's helper.
+    pub(crate) is_sink: bool,
+    /// The CPUs in use.
+    pub(crate) cpus: Vec<u32>,
 }
 
 /// What an instrument observes.

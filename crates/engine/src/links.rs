@@ -43,5 +43,6 @@ pub(crate) trait Raised {
 pub(crate) fn raise(link: Name, family: Family) -> Result<Box<dyn Raised>, String> {
     match link {
         Name::Loopback => Ok(Box::new(Loopback::raise(family)?)),
+        Name::Veth | Name::Sink => Err(format!("{link} is not built yet")),
     }
 }

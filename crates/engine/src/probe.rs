@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::congestion::CongestionChoice;
 use crate::instruments::counters::WANTED;
+use crate::instruments::{ceiling, copy_audit, profile};
 use crate::send_paths::{self, SendPath as SendPathOf, Zerocopy};
 use crate::{host, links};
 
@@ -143,6 +144,13 @@ fn zerocopy_limits(host: &Host) -> String {
     limits.join(", ")
 }
 
+fn told(supported: Result<String, Unavailable>) -> (State, String) {
+    match supported {
+        Ok(note) => (State::Yes, note),
+        Err(why) => (State::from(why), String::new()),
+    }
+}
+
 fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
     match instrument {
         Instrument::Tally | Instrument::Rusage | Instrument::TcpInfo => {
@@ -172,6 +180,9 @@ fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
             let note = "context switches, migrations and CPU time come from the scheduler";
             (refused.unwrap_or(State::Yes), note.to_owned())
         }
+        Instrument::CopyAudit => told(copy_audit::supported()),
+        Instrument::Profile => told(profile::supported()),
+        Instrument::Ceiling => told(ceiling::supported().map(|()| String::new())),
         Instrument::CpuBusy => {
             let cpus = match cpu::allowed() {
                 Ok(cpus) => cpus,

@@ -6,10 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::factor::Factor;
-use crate::names::{Family, Layout, Link, ReceivePath, SendPath, Switch, Watch};
+use crate::names::{
+    AckPlacement, Family, Layout, Link, Offload, ReceivePath, SendPath, Switch, Watch,
+};
 use crate::placement::Placement;
 use crate::values::{
-    Congestion, Fields, Flows, MessageSize, ReceiveBuffer, Replica, Ring, SocketBuffer, Threads,
+    AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, ReceiveBuffer, Replica, Ring,
+    Segment, SocketBuffer, Threads,
 };
 
 /// One value for every factor. What each means stands with [`Factor`].
@@ -40,6 +43,13 @@ pub struct Cell {
     pub placement: Placement,
     pub replica: Replica,
     pub watch: Watch,
+    pub mtu: Mtu,
+    pub segment: Segment,
+    pub tso: Offload,
+    pub gso: Offload,
+    pub gro: Offload,
+    pub ack_interval: AckInterval,
+    pub ack_placement: AckPlacement,
 }
 
 /// The cells that differ only in their paths, by what they share: ids without the paths.
@@ -128,7 +138,8 @@ mod tests {
     fn every_factor_survives_an_id_at_a_value_that_is_not_its_default() {
         let texts = [
             "zerocopy", "recv", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
-            "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none",
+            "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
+            "off", "off", "on", "1ms", "sender",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();

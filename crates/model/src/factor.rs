@@ -5,10 +5,13 @@
 //! so a new factor is one row (and the engine's use of it).
 
 use crate::cell::Cell;
-use crate::names::{Family, Layout, Link, ReceivePath, SendPath, Switch, Watch};
+use crate::names::{
+    AckPlacement, Family, Layout, Link, Offload, ReceivePath, SendPath, Switch, Watch,
+};
 use crate::placement::Placement;
 use crate::values::{
-    Congestion, Fields, Flows, MessageSize, ReceiveBuffer, Replica, Ring, SocketBuffer, Threads,
+    AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, ReceiveBuffer, Replica, Ring,
+    Segment, SocketBuffer, Threads,
 };
 
 /// Parses one item of a list; most factors take one value an item, sizes also take ranges.
@@ -185,7 +188,12 @@ not_ranged!(
     Family,
     Replica,
     Placement,
-    Watch
+    Watch,
+    Mtu,
+    Segment,
+    Offload,
+    AckInterval,
+    AckPlacement
 );
 
 factors! {
@@ -229,6 +237,20 @@ factors! {
     Replica { replica: Replica = Replica::ONE, key "replica", id "replica", column "replica" }
     /// Which instruments watch: cheap (all of them) or none (the control that tells what they cost).
     Watch { watch: Watch = Watch::Cheap, key "watch", id "watch", column "watch" }
+    /// MTU of a link's devices in bytes, or auto (veth, sink).
+    Mtu { mtu: Mtu = Mtu::Auto, key "mtu", id "mtu", column "mtu_bytes" }
+    /// Largest segment in bytes (TCP_MAXSEG), or auto.
+    Segment { segment: Segment = Segment::Auto, key "segment", id "segment", column "segment_bytes" }
+    /// TCP segmentation offload of a link's devices: auto, on, off (veth, sink).
+    Tso { tso: Offload = Offload::Auto, key "tso", id "tso", column "tso" }
+    /// Generic segmentation offload of a link's devices: auto, on, off (veth, sink).
+    Gso { gso: Offload = Offload::Auto, key "gso", id "gso", column "gso" }
+    /// Generic receive offload of a link's devices: auto, on, off (veth).
+    Gro { gro: Offload = Offload::Auto, key "gro", id "gro", column "gro" }
+    /// Time between two acknowledgements of the sink, such as 20us or 1ms.
+    AckInterval { ack_interval: AckInterval = AckInterval::DEFAULT, key "ack-interval", id "ack_interval", column "ack_interval" }
+    /// Whose CPU processes the sink's acknowledgements: helper, sender.
+    AckPlacement { ack_placement: AckPlacement = AckPlacement::Helper, key "ack-placement", id "ack_placement", column "ack_placement" }
 }
 
 /// 4 KiB: in the middle of the paper's sizes.

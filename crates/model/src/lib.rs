@@ -4,6 +4,7 @@
 //! speaks in these types, so a word means one thing everywhere.
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod cell;
 pub mod factor;
 pub mod host;
@@ -24,7 +25,7 @@ pub use cell::{Block, Cell};
 pub use factor::{Factor, FactorLists};
 pub use mark::{Class, Mark};
 pub use measured::Measured;
-pub use names::{Family, Instrument, Layout, Link, ReceivePath, SendPath};
+pub use names::{Audit, Family, Instrument, Layout, Link, ReceivePath, SendPath};
 pub use placement::Placement;
 pub use plan::{Measure, Plan, Preset};
 pub use plan_file::PlanError;

@@ -97,6 +97,44 @@ names! {
     Link, "link" {
         /// The loopback device.
         Loopback = "loopback" | "lo",
+        /// A veth pair between two network namespaces that copycost makes.
+        Veth = "veth",
+        /// A veth pair whose far end drops every packet before local delivery; a helper answers for the missing peer.
+        Sink = "sink",
+    }
+}
+
+names! {
+    /// Whether a device takes over work of the protocol stack.
+    Offload, "offload" {
+        /// As the device comes.
+        Auto = "auto",
+        /// Off.
+        Off = "off" | "false" | "no" | "0",
+        /// On.
+        On = "on" | "true" | "yes" | "1",
+    }
+}
+
+names! {
+    /// On whose CPU the sink's acknowledgements are processed (packets freed, notifications posted).
+    AckPlacement, "ack placement" {
+        /// On the helper's CPU, which sends them.
+        Helper = "helper",
+        /// On the senders' CPUs, where a network card's interrupt is usually steered.
+        Sender = "sender",
+    }
+}
+
+names! {
+    /// An instrument that is too heavy for a timing trial: it runs in audit trials of its own, or before the first trial.
+    Audit, "audit" {
+        /// Bytes copied by kernel function, and system calls as the kernel counts them.
+        CopyAudit = "copy-audit" | "copies",
+        /// Sampled stacks, sorted into categories: where the CPU time goes.
+        Profile = "profile",
+        /// Copying bandwidth of the CPUs in use, by routine and working set.
+        Ceiling = "ceiling",
     }
 }
 
@@ -115,6 +153,12 @@ names! {
         TcpInfo = "tcp-info",
         /// Zero-copy completions and whether they were copied after all.
         ZcNotifications = "zc-notifications",
+        /// Bytes copied by kernel function, direction and process (audit trials).
+        CopyAudit = "copy-audit",
+        /// Sampled kernel and user stacks, by category (audit trials).
+        Profile = "profile",
+        /// Copying bandwidth of the CPUs in use (before a run).
+        Ceiling = "ceiling",
     }
 }
 
@@ -168,6 +212,17 @@ impl SendPath {
             Self::Staged => "A1'",
             Self::Sendmsg => "A2",
             Self::Zerocopy => "A3",
+        }
+    }
+}
+
+impl Link {
+    /// Whether packets reach a socket on this machine: delivery then copies what was passed by reference
+    /// (`skb_orphan_frags_rx`).
+    pub const fn delivers_locally(self) -> bool {
+        match self {
+            Self::Loopback | Self::Veth => true,
+            Self::Sink => false,
         }
     }
 }

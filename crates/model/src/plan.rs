@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::cell::{Block, Cell};
 use crate::factor::{Factor, FactorLists};
-use crate::names::{SendPath, Switch, Watch, names};
+use crate::names::{Audit, SendPath, Switch, Watch, names};
 use crate::thresholds::Thresholds;
 use crate::units::{Nanos, Share};
 use crate::values::Replica;
@@ -46,6 +46,8 @@ pub struct Measure {
     pub seed: u64,
     /// Whether the control cells (instruments off, A/A, SO_ZEROCOPY off) are measured too.
     pub controls: bool,
+    /// The heavy instruments asked for; each cell gets an audit trial that is never timed.
+    pub audits: Vec<Audit>,
 }
 
 /// The cells to measure, and how.
@@ -94,6 +96,7 @@ impl Plan {
             margin: Share(0.03),
             seed: 1,
             controls: true,
+            audits: Vec::new(),
         };
         let mut thresholds = Thresholds::default();
         match preset {

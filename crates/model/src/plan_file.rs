@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::factor::Factor;
+use crate::names::Audit;
 use crate::nearest::unknown;
 use crate::plan::{Measure, Plan, Preset};
 use crate::thresholds::Thresholds;
@@ -113,6 +114,7 @@ impl Measure {
         "margin",
         "seed",
         "controls",
+        "audits",
     ];
 
     /// Sets a key from text; `none` takes away precision, rounds or max_time.
@@ -136,6 +138,7 @@ impl Measure {
             "margin" => self.margin = text.parse()?,
             "seed" => self.seed = text.trim().parse().map_err(number)?,
             "controls" => self.controls = text.parse::<crate::names::Switch>()?.is_on(),
+            "audits" => self.audits = audits(text)?,
             _ => return Err(unknown("key of [measure]", key, Self::KEYS)),
         }
         Ok(())
@@ -156,8 +159,32 @@ impl Measure {
             "margin" => self.margin.to_string(),
             "seed" => self.seed.to_string(),
             "controls" => (if self.controls { "on" } else { "off" }).to_owned(),
+            "audits" if self.audits.is_empty() => "none".to_owned(),
+            "audits" => {
+                let names: Vec<_> = self.audits.iter().map(|audit| audit.name()).collect();
+                names.join(",")
+            }
             _ => return None,
         })
+    }
+}
+
+/// A list with commas; `none` and `all` stand for what they say.
+fn audits(text: &str) -> Result<Vec<Audit>, String> {
+    match text.trim() {
+        "none" => Ok(Vec::new()),
+        "all" => Ok(Audit::ALL.to_vec()),
+        list => {
+            let mut audits = Vec::new();
+            for name in list.split(',') {
+                let audit: Audit = name.parse()?;
+                if audits.contains(&audit) {
+                    return Err(format!("{audit} stands twice in \"{list}\""));
+                }
+                audits.push(audit);
+            }
+            Ok(audits)
+        }
     }
 }
 

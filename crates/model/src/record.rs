@@ -20,6 +20,10 @@ pub enum Record {
     Round(Round),
     /// A trial ended, one way or the other.
     Trial(Box<Trial>),
+    /// An audit trial of a cell: heavy instruments, never timed.
+    Audit(Box<crate::audit::Audited>),
+    /// The copying ceiling, measured before the first trial of a segment.
+    Ceiling(crate::audit::Ceiling),
     /// A process stopped measuring.
     Finish(Finish),
 }
@@ -161,6 +165,84 @@ pub struct Finished {
     pub receiver: Side<ReceiveTally>,
     /// The machine, over the sender's window.
     pub machine: Machine,
+    /// The link's devices, where the link has devices of its own.
+    #[serde(default = "no_devices", skip_serializing_if = "is_absent")]
+    pub link: Measured<LinkFacts>,
+    /// What the sink counted; its `receiver` has the helper's windows and the bytes that the sink took.
+    #[serde(default = "no_sink", skip_serializing_if = "is_absent")]
+    pub sink: Measured<SinkFacts>,
+}
+
+/// Why a record of another link has no [`SinkFacts`].
+pub const NO_SINK: &str = "only the sink link has a sink";
+/// Why a record of the loopback device has no [`LinkFacts`].
+pub const NO_DEVICES: &str = "this link has no devices of its own";
+
+fn no_devices() -> Measured<LinkFacts> {
+    Measured::absent(NO_DEVICES)
+}
+
+fn no_sink() -> Measured<SinkFacts> {
+    Measured::absent(NO_SINK)
+}
+
+fn is_absent<T>(measured: &Measured<T>) -> bool {
+    measured.value().is_none()
+}
+
+/// The devices of a link, as the kernel told when they were up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkFacts {
+    /// MTU in bytes, both ends.
+    pub mtu_bytes: u32,
+    /// TCP segmentation offload of the sender's device.
+    pub tso: bool,
+    /// Generic segmentation offload of the sender's device.
+    pub gso: bool,
+    /// Generic receive offload of the receiver's device.
+    pub gro: bool,
+    /// CPUs that acknowledgements are steered to (receive packet steering of the sender's device); empty: none.
+    pub ack_cpus: Vec<u32>,
+}
+
+/// What the sink's BPF program counted; sums over flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SinkTally {
+    /// Packets with payload that were taken: GSO packets count once.
+    pub packets: u64,
+    /// Payload bytes in order: each counted once.
+    pub payload_bytes: u64,
+    /// Packets beyond a gap that were dropped, to be sent again.
+    pub gaps: u64,
+    /// Packets that came early and were joined later.
+    pub reordered: u64,
+    /// Packets whose payload was there already.
+    pub duplicates: u64,
+    /// Payload bytes that were there already.
+    pub duplicate_bytes: u64,
+    /// Packets that are no flow's of the trial: dropped, never answered.
+    pub refused: u64,
+    /// Frames that the helper answered with.
+    pub acks: u64,
+}
+
+/// The sink's side of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SinkFacts {
+    /// Counted in the window.
+    pub window: SinkTally,
+    /// Counted over the whole trial.
+    pub total: SinkTally,
+    /// The helper's CPU.
+    pub helper_cpu: u32,
+    /// The helper's CPU time in the window, looking and answering.
+    pub helper_cpu_ns: Nanos,
+    /// The part of it that answering took. With acknowledgements placed on the helper's CPU it has the sender's own
+    /// work on them: packets freed, notifications posted.
+    pub answering_ns: Nanos,
+    /// Time of the BPF program a packet, counted by the kernel in the tail, so that the window is not disturbed.
+    pub program_ns_per_packet: Measured<f64>,
 }
 
 /// One end's report: sums over its workers.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::units::Bytes;
+use crate::units::{Bytes, Nanos};
 
 /// The longest message that a plan may ask for.
 pub const MAX_MESSAGE: Bytes = Bytes::mib(64);
@@ -186,7 +186,29 @@ fn buffer_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
+fn mtu_bytes(text: &str) -> Result<u32, String> {
+    let bytes: Bytes = text.parse()?;
+    match u32::try_from(bytes.0) {
+        // 576: what every IPv4 host takes (RFC 791); 65535: ETH_MAX_MTU.
+        Ok(n @ 576..=65_535) => Ok(n),
+        _ => Err(format!("an MTU must have from 576 to 65535 bytes, not {}", bytes.0)),
+    }
+}
+
+fn segment_bytes(text: &str) -> Result<u32, String> {
+    let bytes: Bytes = text.parse()?;
+    match u32::try_from(bytes.0) {
+        // TCP_MIN_MSS is 88 and MAX_TCP_WINDOW 32767 (setsockopt(TCP_MAXSEG), net/ipv4/tcp.c).
+        Ok(n @ 88..=32_767) => Ok(n),
+        _ => Err(format!("a segment must have from 88 to 32767 bytes, not {}", bytes.0)),
+    }
+}
+
 auto_or! {
+    /// MTU of a link's devices, in bytes; `auto` is the device's own.
+    Mtu, "auto", mtu_bytes, u32, "auto";
+    /// TCP_MAXSEG in bytes; `auto` leaves it to MTU and peer.
+    Segment, "auto", segment_bytes, u32, "auto";
     /// SO_SNDBUF or SO_RCVBUF, in bytes as given to the kernel (which doubles them); `auto` leaves the
     /// kernel's autotuning alone.
     SocketBuffer, "auto", buffer_bytes, u64, "auto";
@@ -194,6 +216,39 @@ auto_or! {
     Ring, "auto", |text| count("ring slots", text, MAX_RING), u32, "auto";
     /// Bytes a receive call asks for; `message` is the message's size, as in the paper.
     ReceiveBuffer, "message", buffer_bytes, u64, "message";
+}
+
+/// How long the sink waits between two looks at its flows: what it acknowledges, it acknowledges then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AckInterval(Nanos);
+
+impl AckInterval {
+    /// 20 µs.
+    pub const DEFAULT: Self = Self(Nanos(20_000));
+
+    /// The interval.
+    pub const fn nanos(self) -> Nanos {
+        self.0
+    }
+}
+
+impl fmt::Display for AckInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for AckInterval {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time: Nanos = text.parse()?;
+        if (1_000..=100_000_000).contains(&time.0) {
+            Ok(Self(time))
+        } else {
+            Err(format!("an ack interval lies between 1us and 100ms, not {time}"))
+        }
+    }
 }
 
 impl Ring {

@@ -272,6 +272,8 @@ pub fn write_trials<'a>(
         match record {
             Record::Round(round) => idle = Some(&round.idle),
             Record::Segment(_) | Record::Finish(_) => idle = None,
+            // Never timed: no row.
+            Record::Audit(_) | Record::Ceiling(_) => {}
             Record::Trial(trial) => {
                 let marks = analysis::marks::judge(trial, &plan.thresholds);
                 let row = Row { trial, marks: &marks, idle };

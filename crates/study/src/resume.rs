@@ -91,7 +91,11 @@ pub fn position(plan: &Plan, records: &[Record]) -> Position {
 fn trial_of(record: &Record) -> Option<&Trial> {
     match record {
         Record::Trial(trial) => Some(trial),
-        Record::Segment(_) | Record::Round(_) | Record::Finish(_) => None,
+        Record::Segment(_)
+        | Record::Round(_)
+        | Record::Audit(_)
+        | Record::Ceiling(_)
+        | Record::Finish(_) => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Laws 3, 4 and 11: what the kernel says of zero-copy sends.
 
 use model::names::Switch;
-use model::{Cell, Link, SendPath};
+use model::{Cell, SendPath};
 
 use super::Text;
 use crate::evidence::{Evidence, JudgedTrial};
@@ -89,8 +89,8 @@ pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
     let mut broken = Vec::new();
     for judged in zerocopy(evidence, Switch::On) {
         let Some(finished) = judged.finished() else { continue };
-        match judged.trial.cell.link {
-            Link::Loopback => {}
+        if !judged.trial.cell.link.delivers_locally() {
+            continue;
         }
         let total = &finished.sender.total;
         if total.completed == 0 {

@@ -1,0 +1,169 @@
+//! What heavy instruments tell: copies and system calls counted by the kernel, sampled stacks, copying ceilings.
+//!
+//! They run in trials of their own, which are never timed: their figures are compared with the tallies of those same
+//! trials over their whole length, connecting and draining included.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+use crate::measured::Measured;
+use crate::names::{Audit, names};
+use crate::record::{Outcome, Settings};
+use crate::units::Nanos;
+
+/// An audit trial of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Audited {
+    /// What was audited.
+    pub cell: Cell,
+    /// The instruments that watched.
+    pub audits: Vec<Audit>,
+    /// When, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// What was set, in effect.
+    pub settings: Settings,
+    /// The trial's own record: its tallies are what the audit is compared with.
+    pub outcome: Outcome,
+    /// Bytes copied in the kernel.
+    pub copies: Measured<CopyCounts>,
+    /// System calls of the workers, counted by the kernel.
+    pub calls: Measured<CallCounts>,
+    /// Sampled stacks.
+    pub profile: Measured<Profile>,
+}
+
+names! {
+    /// On whose behalf the kernel did something.
+    Owner, "owner" {
+        /// The end that sends.
+        Sender = "sender",
+        /// The end that receives.
+        Receiver = "receiver",
+        /// The sink's helper.
+        Helper = "helper",
+        /// The idle thread: interrupts and softirqs that came upon an idle CPU, or idling itself.
+        Idle = "idle",
+        /// Any other process or kernel thread.
+        Other = "other",
+    }
+}
+
+names! {
+    /// How a kernel function was counted.
+    Hook, "hook" {
+        /// A hardware execution breakpoint with a BPF program behind it.
+        Breakpoint = "breakpoint",
+        /// A BPF program at the function's entry (fentry).
+        Fentry = "fentry",
+        /// A kprobe with a BPF program behind it.
+        Kprobe = "kprobe",
+        /// A kernel tracepoint with a BPF program behind it.
+        Tracepoint = "tracepoint",
+        /// Not counted itself: what remains of one count when another is taken away.
+        Elimination = "elimination",
+    }
+}
+
+/// Bytes that one kernel function moved for one owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionCount {
+    /// The kernel function or tracepoint: `_copy_from_iter`, `skb_copy_ubufs`, `skb:skb_copy_datagram_iovec`, …
+    pub function: String,
+    /// In whose context it ran. Deferred copies run in softirq, normally on the sending CPU.
+    pub owner: Owner,
+    /// Calls.
+    pub calls: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A figure of the copy audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopiedBytes {
+    /// Bytes.
+    pub bytes: u64,
+    /// How they were counted.
+    pub hook: Hook,
+}
+
+/// Bytes copied in the kernel during an audit trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CopyCounts {
+    /// From the sender's memory into the socket (`_copy_from_iter` by the sending end).
+    pub copied_in: Measured<CopiedBytes>,
+    /// Passed by reference (`skb_zerocopy_iter_stream`, `skb_splice_from_iter` by the sending end).
+    pub by_reference: Measured<CopiedBytes>,
+    /// Copied after all at delivery (`skb_copy_ubufs`, whatever context it ran in).
+    pub deferred: Measured<CopiedBytes>,
+    /// From the socket into the receiver's memory (`_copy_to_iter` by the receiving end).
+    pub copied_out: Measured<CopiedBytes>,
+    /// Everything that was counted, function by function.
+    pub functions: Vec<FunctionCount>,
+}
+
+/// System calls of each end's workers, by name, as the kernel's `sys_enter` tracepoint counted them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCounts {
+    /// The senders' calls.
+    pub sender: BTreeMap<String, u64>,
+    /// The receivers'.
+    pub receiver: BTreeMap<String, u64>,
+}
+
+/// Sampled stacks of the CPUs in use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// What was sampled: `cycles`, or `cpu-clock` where there is no PMU.
+    pub event: String,
+    /// Time between two samples of a CPU (`cpu-clock`); the mean one of `cycles`.
+    pub interval_ns: Nanos,
+    /// How long samples were taken.
+    pub span_ns: Nanos,
+    /// The CPUs.
+    pub cpus: Vec<u32>,
+    /// Samples that the kernel had to drop.
+    pub lost: u64,
+    /// Names of functions: kernel symbols as they are, those of programs as `program`name` with a backtick between.
+    pub symbols: Vec<String>,
+    /// Stacks that differ, with their samples.
+    pub stacks: Vec<Stack>,
+}
+
+/// One stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stack {
+    /// On whose behalf the CPU ran.
+    pub owner: Owner,
+    /// The CPU.
+    pub cpu: u32,
+    /// Places in [`Profile::symbols`], outermost first; the last one is where the sample fell.
+    pub frames: Vec<u32>,
+    /// Samples.
+    pub samples: u64,
+}
+
+/// Copying bandwidth, measured before a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ceiling {
+    /// When, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// How long it took.
+    pub spent_ns: Nanos,
+    /// One entry a routine, working set and set of CPUs.
+    pub points: Vec<CeilingPoint>,
+}
+
+/// One measurement of copying bandwidth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CeilingPoint {
+    /// The routine: `memcpy` (the C library's), `rep-movsb` (x86-64), …
+    pub routine: String,
+    /// Source and destination together, in bytes.
+    pub working_set_bytes: u64,
+    /// The CPUs that copied at the same time, each in a working set of its own.
+    pub cpus: Vec<u32>,
+    /// Bytes copied a second, each CPU; the median of several passes.
+    pub bytes_per_s: Vec<f64>,
+}
