@@ -133,6 +133,8 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
     places.push(place("Sender's socket", &[queue.to_owned()]));
     let link = match cell.link {
         Link::Loopback => "loopback, delivered on this machine",
+        Link::Veth => "veth, delivered on this machine",
+        Link::Sink => "sink: dropped before local delivery",
     };
     steps.push(Step {
         copies: path.copies_deferred.per_byte > 0.0,
