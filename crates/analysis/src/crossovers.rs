@@ -21,7 +21,8 @@ use crate::round_logs::{RoundLogs, but_path_and_size, families, shared_text};
 use crate::summary::CellEstimates;
 
 /// The metrics in which crossovers are sought.
-pub const CROSSOVER_METRICS: [Metric; 2] = [Metric::GoodputGbps, Metric::EndsCpuNsPerKib];
+pub const CROSSOVER_METRICS: [Metric; 3] =
+    [Metric::GoodputGbps, Metric::EndsCpuNsPerKib, Metric::SenderSideCpuNsPerKib];
 
 /// Neighbouring sizes further apart than this leave a bracket.
 const WIDEST_GAP: u64 = 2;
@@ -239,7 +240,7 @@ pub(crate) fn crossovers(
     for metric in CROSSOVER_METRICS {
         let mut curves = Vec::new();
         let mut of_metric = Vec::new();
-        for (shared, cells) in &families {
+        for (shared, cells) in families.iter().filter(|(cell, _)| metric.is_formed_on(cell.link)) {
             for pair in pairs(places, cells) {
                 let curve = curve(places, logs, metric, &pair);
                 of_metric.push(Crossover {

@@ -243,7 +243,7 @@ pub struct Trials {
     pub cell: Cell,
     /// Goodput of each valid trial in Gbit/s, in order of rounds.
     pub goodput_gbps: Vec<f64>,
-    /// CPU of both ends a KiB of each valid trial in ns; as many, or none.
+    /// CPU of both ends a KiB of each valid trial in ns (on the sink: of the sender's side); as many, or none.
     pub ends_cpu_ns_per_kib: Vec<f64>,
     /// Goodput of void trials.
     pub void_goodput_gbps: Vec<f64>,

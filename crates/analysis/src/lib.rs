@@ -7,6 +7,7 @@ pub mod answers;
 mod cell_totals;
 pub mod claims;
 mod comparisons;
+mod copies;
 pub mod cost_model;
 pub mod crossovers;
 mod data_paths;

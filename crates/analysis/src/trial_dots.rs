@@ -35,7 +35,7 @@ fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
         let reading = Reading::new(judged.trial, judged.idle);
         let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) else { continue };
         dots.goodput_gbps.push(gbps);
-        match (reading.value(Metric::EndsCpuNsPerKib), &mut ends_cpu) {
+        match (reading.value(Metric::cost_on(judged.trial.cell.link)), &mut ends_cpu) {
             (Measured::Value(ns), Some(all)) => all.push(ns),
             (Measured::Absent { .. }, _) | (_, None) => ends_cpu = None,
         }

@@ -111,7 +111,7 @@ fn imprecise(known: &Known<'_>) -> Option<String> {
     let missed: Vec<&CellEstimates> = known.estimates.iter().filter(measured).collect();
     let width = |estimate: &CellEstimates| {
         let of = |metric: Metric| half_width(estimate.metrics.get(&metric)?.value()?);
-        Some(of(Metric::GoodputGbps)?.max(of(Metric::EndsCpuNsPerKib)?))
+        Some(of(Metric::GoodputGbps)?.max(of(Metric::cost_on(estimate.cell.link))?))
     };
     let widest = missed
         .iter()

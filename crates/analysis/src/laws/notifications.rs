@@ -1,7 +1,9 @@
 //! Laws 3, 4 and 11: what the kernel says of zero-copy sends.
 
+use std::collections::BTreeMap;
+
 use model::names::Switch;
-use model::{Cell, SendPath};
+use model::{Cell, Link, SendPath};
 
 use super::Text;
 use crate::evidence::{Evidence, JudgedTrial};
@@ -20,7 +22,7 @@ const NOTIFICATIONS: Text = Text {
 const COPIED: Text = Text {
     id: 4,
     name: "copied",
-    says: "delivery on the same machine marks every zero-copy completion copied",
+    says: "delivery on the same machine marks every zero-copy completion copied, the sink none",
     sources: ["the link", "the copied mark of the kernel's completions"],
 };
 
@@ -83,44 +85,76 @@ pub(super) fn notifications(evidence: &Evidence<'_>) -> Law {
     }
 }
 
-/// Every completion of a same-machine link is marked copied.
+/// What one link's completions said.
+#[derive(Default)]
+struct OfLink {
+    trials: usize,
+    completions: u64,
+    sends: u64,
+}
+
+/// Every completion of a same-machine link is marked copied, and none of the sink.
 pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
-    let (mut compared, mut completions) = (0, 0_u64);
+    let mut links: BTreeMap<Link, OfLink> = BTreeMap::new();
     let mut broken = Vec::new();
     for judged in zerocopy(evidence, Switch::On) {
         let Some(finished) = judged.finished() else { continue };
-        if !judged.trial.cell.link.delivers_locally() {
-            continue;
-        }
+        let link = judged.trial.cell.link;
         let total = &finished.sender.total;
         if total.completed == 0 {
             continue;
         }
-        compared += 1;
-        completions = completions.saturating_add(total.completed);
-        if total.copied != total.completed {
-            broken.push(format!(
-                "{}: {} of {} completions marked copied",
-                judged.name(),
-                total.copied,
-                total.completed
+        let of_link = links.entry(link).or_default();
+        of_link.trials += 1;
+        of_link.completions = of_link.completions.saturating_add(total.completed);
+        of_link.sends = of_link.sends.saturating_add(total.zerocopy_sends);
+        let should = if link.delivers_locally() { total.completed } else { 0 };
+        if total.copied != should {
+            broken.push((
+                link,
+                format!(
+                    "{}: {} of {} completions marked copied",
+                    judged.name(),
+                    total.copied,
+                    total.completed
+                ),
             ));
         }
     }
-    let trials = counted(compared, "trial", "trials");
+    let compared: usize = links.values().map(|of_link| of_link.trials).sum();
     if compared == 0 {
-        COPIED.undecidable(format!("no zero-copy completion came; {NO_ZEROCOPY}"))
-    } else if broken.is_empty() {
-        COPIED.holds(
-            compared,
-            format!("all {completions} completions in {trials} over loopback were marked copied"),
-        )
+        return COPIED.undecidable(format!("no zero-copy completion came; {NO_ZEROCOPY}"));
+    }
+    let told: Vec<String> = links
+        .iter()
+        .map(|(link, seen)| {
+            let wrong = broken.iter().filter(|(other, _)| other == link).count();
+            let trials = counted(seen.trials, "trial", "trials");
+            let over = over(*link);
+            match (link.delivers_locally(), wrong) {
+                (true, 0) => format!("all {} completions in {trials} {over} were marked copied", seen.completions),
+                (false, 0) => format!(
+                    "none of {} completions of {} sends in {trials} {over} was marked copied",
+                    seen.completions, seen.sends
+                ),
+                (true, n) => format!("in {n} of {trials} {over} not every completion was marked copied: this kernel delivers otherwise, or the mark is wrong"),
+                (false, n) => format!("in {n} of {trials} {over} completions were marked copied: something copies packets that the sink drops (a packet tap, a device without scatter-gather)"),
+            }
+        })
+        .collect();
+    let told = told.join("; ");
+    if broken.is_empty() {
+        COPIED.holds(compared, told)
     } else {
-        let because = format!(
-            "in {} of {trials} over loopback not every completion was marked copied: this kernel delivers otherwise, or the mark is wrong",
-            broken.len()
-        );
-        COPIED.broken(compared, because, broken)
+        COPIED.broken(compared, told, broken.into_iter().map(|(_, name)| name).collect())
+    }
+}
+
+const fn over(link: Link) -> &'static str {
+    match link {
+        Link::Loopback => "over loopback",
+        Link::Veth => "over veth",
+        Link::Sink => "into the sink",
     }
 }
 
@@ -178,7 +212,7 @@ fn cost_of_control(evidence: &Evidence<'_>) -> (String, Vec<String>) {
             .into_iter()
             .find(|twin| evidence.cell(twin).is_some());
         let Some(twin) = twin else { continue };
-        let moments = evidence.trials.paired(cell, &twin, Metric::EndsCpuNsPerKib);
+        let moments = evidence.trials.paired(cell, &twin, Metric::cost_on(cell.link));
         let estimate = pairs::ratio(&moments);
         let Some(estimate) = estimate.value() else { continue };
         told.push(format!("{} of sendmsg's CPU a KiB ({cell})", ratio(estimate)));
