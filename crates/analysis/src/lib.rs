@@ -8,6 +8,7 @@ mod cell_totals;
 pub mod claims;
 mod comparisons;
 mod copies;
+mod copy_audits;
 pub mod cost_model;
 pub mod crossovers;
 mod data_paths;
