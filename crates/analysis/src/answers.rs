@@ -8,6 +8,7 @@ mod expectation;
 mod speed_up;
 mod surprise;
 mod threads;
+mod two_way;
 
 use crate::comparisons::oversubscribed_words;
 use crate::evidence::Evidence;

@@ -9,7 +9,7 @@ use model::{Cell, Link, SendPath};
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
 use crate::explained::Crossover;
-use crate::figure_text::{counted, message, percent, ratio};
+use crate::figure_text::{counted, listed, message, percent, ratio, size};
 use crate::metric::Metric;
 use crate::pairs::{self, Tested};
 use crate::round_logs::shared_text;
@@ -218,6 +218,25 @@ pub(crate) fn crossovers<'a>(
         found.retain(|crossover| !crossover.oversubscribed);
     }
     found
+}
+
+/// What cells share, as people say it: `1 thread`, `2 threads, placement=none`.
+pub(crate) fn shared_words(shared: &str) -> String {
+    let word = |part: &str| match part.strip_prefix("threads=").map(str::parse) {
+        Some(Ok(n)) => counted(n, "thread", "threads"),
+        Some(Err(_)) | None => part.to_owned(),
+    };
+    let words: Vec<String> = shared.split(' ').map(word).collect();
+    words.join(", ")
+}
+
+/// The sizes of which a crossover says nothing: `; at 64 B neither is shown to be better`; empty without any.
+pub(crate) fn untold_words(crossover: &Crossover) -> String {
+    if crossover.untold.is_empty() {
+        return String::new();
+    }
+    let sizes: Vec<String> = crossover.untold.iter().map(|bytes| size(*bytes as f64)).collect();
+    format!("; at {} neither is shown to be better", listed(&sizes))
 }
 
 /// The send paths that the plan asks for.

@@ -34,7 +34,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let logs = RoundLogs::new(places.cells.len(), known.complete);
     let trials = JudgedTrials::new(known.plan, known.records);
     let audits = AuditRecords::new(known.records);
-    let crossovers = crossovers::crossovers(places, &logs, estimates);
+    let crossovers = crossovers::crossovers(places, &logs, estimates, known.plan.measure.margin);
     let cost_models = cost_model::cost_models(places, &logs, estimates, known.host.page_bytes);
     let scaling = scaling::scaling(places, &logs, estimates);
     let evidence = Evidence {

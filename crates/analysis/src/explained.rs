@@ -28,6 +28,9 @@ pub struct Crossover {
     pub outcome: CrossoverOutcome,
     /// Message sizes measured, in bytes.
     pub sizes: Vec<u64>,
+    /// Of these, sizes below or above the crossover at which neither path is shown to be better; none where the outcome
+    /// is no crossover.
+    pub untold: Vec<u64>,
 }
 
 /// From where on a path is better.
@@ -52,8 +55,10 @@ pub enum CrossoverOutcome {
     },
     /// At every size that was measured.
     Always,
-    /// At none.
+    /// At none: it is worse at every size that was measured.
     Never,
+    /// At every size that was measured the two lie within the plan's margin of each other.
+    Alike,
     /// It was better at small sizes and is worse from here on.
     Until {
         /// Estimate, in bytes.
@@ -102,7 +107,7 @@ pub struct CostModel {
     pub per_message_ns: Measured<Estimate>,
     /// b, in ns a byte.
     pub per_byte_ns: Measured<Estimate>,
-    /// p of "the line fits" (lack-of-fit test); small: it does not.
+    /// p of "the line fits" (lack-of-fit test), after Holm's correction over the run's lines; small: it does not.
     pub lack_of_fit_p: Measured<f64>,
     /// The break points named beforehand that lie in the range, each with its own test.
     pub breaks: Vec<BreakPoint>,

@@ -78,6 +78,7 @@ fn line(
         .collect();
     ratios.sort_by_key(|ratio| ratio.cell.message);
     let mut text = format!("{}: {}", place(crossover), verdict(crossover, metric, &ratios));
+    text.push_str(&crate::comparisons::untold_words(crossover));
     if let Some(figures) = figures(&ratios, metric) {
         text.push_str("; ");
         text.push_str(&figures);
@@ -153,6 +154,7 @@ fn verdict(crossover: &Crossover, metric: Metric, ratios: &[&Ratio]) -> String {
             size(low),
             size(high)
         ),
+        CrossoverOutcome::Alike => format!("{path} and {against} are alike {range}"),
         CrossoverOutcome::Undecided => {
             format!("{path} against {against}: no break-even is shown; {}", found(ratios, metric))
         }

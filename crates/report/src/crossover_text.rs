@@ -30,6 +30,7 @@ pub(crate) fn outcome(outcome: &CrossoverOutcome) -> String {
         }
         CrossoverOutcome::Always => "at every size measured".to_owned(),
         CrossoverOutcome::Never => "never in this range".to_owned(),
+        CrossoverOutcome::Alike => "at no size: both are alike at every size measured".to_owned(),
         CrossoverOutcome::Until { bytes, low, high } => {
             format!("until {} [{}, {}]", size(*bytes), size(*low), size(*high))
         }

@@ -6,7 +6,9 @@ use model::SendPath;
 
 use super::{Found, columns, crowd_note};
 use crate::claims::outcome_words;
-use crate::comparisons::{Compared, copied_words, crossovers, extremes, paths, row_name};
+use crate::comparisons::{
+    Compared, copied_words, crossovers, extremes, paths, row_name, shared_words, untold_words,
+};
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome, Table};
 use crate::figure_text::ratio;
@@ -49,7 +51,12 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
     let words = |crossovers: &[&Crossover]| {
         let words = crossovers.iter().map(|c| {
             let crowd = if c.oversubscribed { ", oversubscribed" } else { "" };
-            format!("{} ({}{crowd})", outcome_words(&c.outcome), c.shared)
+            format!(
+                "{} ({}{crowd}){}",
+                outcome_words(&c.outcome),
+                shared_words(&c.shared),
+                untold_words(c)
+            )
         });
         words.collect::<Vec<_>>().join("; ")
     };

@@ -147,11 +147,18 @@ pub(super) fn c12(evidence: &Evidence<'_>) -> Says {
         )
         .from(names(&falls, GOODPUT));
     }
-    let words: Vec<String> = falls
-        .iter()
-        .map(|c| format!("{} {} less", c.cell.send_path, reduction(&c.ratio)))
-        .collect();
-    let told = format!("with 8 threads against 4: {}", listed(&words));
+    let word = |c: &Compared| {
+        let path = c.cell.send_path;
+        if c.is_below(1.0) {
+            format!("{path} {} less", reduction(&c.ratio))
+        } else if c.is_above(1.0) {
+            format!("{path} more ({})", ratio(&c.ratio))
+        } else {
+            format!("{path} neither less nor more as far as is told ({})", ratio(&c.ratio))
+        }
+    };
+    let words: Vec<String> = falls.iter().map(word).collect();
+    let told = format!("8 threads carry against 4: {}", listed(&words));
     let note = if falls.iter().any(|c| c.oversubscribed) { CROWD } else { "" };
     let copied = crate::comparisons::copied_words(evidence);
     let cited = names(&falls, GOODPUT);

@@ -389,7 +389,10 @@ fn place(outcome: &CrossoverOutcome) -> Option<[f64; 2]> {
         | CrossoverOutcome::Until { low, high, .. }
         | CrossoverOutcome::Bracket { low, high }
         | CrossoverOutcome::UntilBracket { low, high } => Some([low, high]),
-        CrossoverOutcome::Always | CrossoverOutcome::Never | CrossoverOutcome::Undecided => None,
+        CrossoverOutcome::Always
+        | CrossoverOutcome::Never
+        | CrossoverOutcome::Alike
+        | CrossoverOutcome::Undecided => None,
     }
 }
 
