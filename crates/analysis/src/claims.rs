@@ -15,7 +15,6 @@ mod sizes;
 mod threads;
 
 pub(crate) use self::caches::LEVELS;
-pub(crate) use self::paths::outcome_words;
 use crate::evidence::Evidence;
 use crate::explained::{Claim, Law, LawState, Verdict};
 

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use model::SendPath;
 
 use super::{Found, columns, crowd_note};
-use crate::claims::outcome_words;
 use crate::comparisons::{Compared, copied_words, crossovers, extremes, paths, row_name};
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome, Table};
-use crate::figure_text::ratio;
+use crate::figure_text::{outcome, ratio};
 use crate::metric::Metric;
 
 /// A1 → A2.
@@ -49,7 +48,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
     let words = |crossovers: &[&Crossover]| {
         let words = crossovers.iter().map(|c| {
             let crowd = if c.oversubscribed { ", oversubscribed" } else { "" };
-            format!("{} ({}{crowd})", outcome_words(&c.outcome), c.shared)
+            format!("{} ({}{crowd})", outcome(&c.outcome), c.shared)
         });
         words.collect::<Vec<_>>().join("; ")
     };
