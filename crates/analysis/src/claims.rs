@@ -5,6 +5,7 @@
 //! comparison of the zerocopy path; oversubscribed cells are called that. A claim that no record of these instruments
 //! can decide says just that, with what would.
 
+mod audited;
 mod caches;
 mod causes;
 mod copies;
@@ -17,7 +18,6 @@ mod threads;
 use std::collections::BTreeSet;
 
 pub(crate) use self::caches::{LEVELS, log_ratios};
-pub(crate) use self::paths::outcome_words;
 use crate::evidence::Evidence;
 use crate::explained::{Claim, Law, LawState, Verdict};
 use crate::figure_text::counted;
@@ -85,12 +85,15 @@ const CLAIMS: [(&str, Judge); 25] = [
 const CAUSES: [usize; 6] = [5, 9, 15, 16, 18, 19];
 
 /// C1 to C25.
-pub fn claims(evidence: &Evidence<'_>, laws: &[Law]) -> Vec<Claim> {
+///
+/// `evidence` is of the link that the paper's claims are about, `whole` of every link: what an audit or the sink decides
+/// comes before what timing decides.
+pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Vec<Claim> {
     let oversubscribed: BTreeSet<String> =
         evidence.estimates.iter().filter(|e| e.oversubscribed).map(|e| e.cell.id()).collect();
     let claim = |(number, (text, judge)): (usize, &(&str, Judge))| {
         let mut says = if evidence.asked().any(|estimates| estimates.trials > 0) {
-            judge(evidence)
+            audited::claim(number + 1, evidence, whole).unwrap_or_else(|| judge(evidence))
         } else {
             undecidable("no trial is valid", "a run with valid trials: copycost run")
         };

@@ -222,7 +222,7 @@ pub(crate) fn crossovers<'a>(
 
 /// What cells share, as people say it: `1 thread`, `2 threads, placement=none`.
 pub(crate) fn shared_words(shared: &str) -> String {
-    let word = |part: &str| match part.strip_prefix("threads=").map(str::parse) {
+    let word = |part: &str| match part.strip_prefix("threads=").map(str::parse::<u32>) {
         Some(Ok(n)) => counted(n, "thread", "threads"),
         Some(Err(_)) | None => part.to_owned(),
     };

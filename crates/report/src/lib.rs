@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 mod claims_tally;
-mod crossover_text;
 mod data_path;
 mod error;
 pub mod figures;

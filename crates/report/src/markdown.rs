@@ -110,7 +110,7 @@ fn answer(summary: &Summary) -> String {
     }
     // An answer about zero-copy says itself what was copied.
     let copied = copied_note(summary)
-        .filter(|_| !summary.explained.headline.iter().any(|line| line.contains("copied anyway")));
+        .filter(|_| !summary.explained.headline.iter().any(|line| line.contains("of its completions")));
     let notes = [copied, oversubscribed_note(summary)];
     for note in notes.into_iter().flatten() {
         let _ = writeln!(out, "{}\n", plain(&note));

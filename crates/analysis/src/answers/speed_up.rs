@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use model::SendPath;
 
 use super::{Found, columns, crowd_note};
-use crate::claims::outcome_words;
 use crate::comparisons::{
     Compared, copied_words, crossovers, extremes, paths, row_name, shared_words, untold_words,
 };
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome, Table};
-use crate::figure_text::ratio;
+use crate::figure_text::{outcome, ratio};
 use crate::metric::Metric;
 
 /// A1 → A2.
@@ -53,7 +52,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
             let crowd = if c.oversubscribed { ", oversubscribed" } else { "" };
             format!(
                 "{} ({}{crowd}){}",
-                outcome_words(&c.outcome),
+                outcome(&c.outcome),
                 shared_words(&c.shared),
                 untold_words(c)
             )

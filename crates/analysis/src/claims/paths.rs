@@ -10,7 +10,7 @@ use crate::comparisons::{
 };
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome};
-use crate::figure_text::{ratio, size};
+use crate::figure_text::{outcome, ratio, size};
 use crate::metric::Metric;
 
 /// At every size (intersection–union: each one shown by itself, R. L. Berger, Technometrics 24, 1982), and more at the
@@ -138,6 +138,11 @@ enum Threshold {
     Unknown,
 }
 
+/// Whether a threshold lies elsewhere than at 4096 bytes.
+pub(super) fn is_elsewhere(crossover: &Crossover) -> bool {
+    matches!(threshold(crossover), Threshold::Elsewhere)
+}
+
 /// The bytes that the claim names.
 const PAGE: f64 = 4096.0;
 /// An interval that lies within this factor of them shows the threshold there.
@@ -178,33 +183,9 @@ fn threshold(crossover: &Crossover) -> Threshold {
     }
 }
 
-/// A crossover in words: `from 9.8 KiB [8.1 KiB, 12 KiB] on`.
-pub(crate) fn outcome_words(outcome: &CrossoverOutcome) -> String {
-    match outcome {
-        CrossoverOutcome::At { bytes, low, high } => {
-            format!("from {} [{}, {}] on", size(*bytes), size(*low), size(*high))
-        }
-        CrossoverOutcome::Bracket { low, high } => {
-            format!("from a size between {} and {} on", size(*low), size(*high))
-        }
-        CrossoverOutcome::Always => "at every size measured".to_owned(),
-        CrossoverOutcome::Never => "at no size measured".to_owned(),
-        CrossoverOutcome::Alike => {
-            "at no size, as both are alike at every size measured".to_owned()
-        }
-        CrossoverOutcome::Until { bytes, low, high } => {
-            format!("only below {} [{}, {}]", size(*bytes), size(*low), size(*high))
-        }
-        CrossoverOutcome::UntilBracket { low, high } => {
-            format!("only below a size between {} and {}", size(*low), size(*high))
-        }
-        CrossoverOutcome::Undecided => "from a size that the intervals do not tell".to_owned(),
-    }
-}
-
 const FINER: &str = "copycost run --preset break-even --send send,sendmsg,zerocopy (64 B to 1 MiB by powers of two at one thread)";
 
-fn crossover_name(crossover: &Crossover) -> String {
+pub(super) fn crossover_name(crossover: &Crossover) -> String {
     format!(
         "crossover {} / {}, {}, {}",
         crossover.path,
@@ -224,7 +205,7 @@ pub(super) fn c6(evidence: &Evidence<'_>) -> Says {
         .iter()
         .map(|c| {
             let shared = shared_words(&c.shared);
-            format!("{} ({shared}){}", outcome_words(&c.outcome), untold_words(c))
+            format!("{} ({shared}){}", outcome(&c.outcome), untold_words(c))
         })
         .collect();
     let told = format!("zerocopy's goodput beats send's {}", words.join("; "));

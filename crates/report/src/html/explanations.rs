@@ -1,13 +1,13 @@
 //! Break-even sizes, cost models, scaling, and the ratios behind them.
 
 use analysis::explained::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
+use analysis::figure_text::{outcome, size};
 use analysis::metric::Metric;
 use analysis::summary::{Finding, Ratio, Summary};
 use model::Measured;
 
 use super::markup::Markup;
 use super::{Page, measured, plain_table, section, table};
-use crate::crossover_text::{outcome, size};
 use crate::numbers::{level, ratio, short};
 
 /// More ratios than this are left to `summary.json`.

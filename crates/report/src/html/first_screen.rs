@@ -71,7 +71,7 @@ fn answer(html: &mut Markup, page: &Page) {
         }
         // An answer about zero-copy says itself what was copied.
         let copied = copied_note(page.summary)
-            .filter(|_| !lines.iter().any(|line| line.contains("copied anyway")));
+            .filter(|_| !lines.iter().any(|line| line.contains("of its completions")));
         let notes = [copied, oversubscribed_note(page.summary)];
         for note in notes.into_iter().flatten() {
             html.leaf("p", &[("class", "note")], &note);
