@@ -5,7 +5,7 @@ use model::{Bytes, Link, SendPath};
 
 use crate::evidence::{Evidence, figure};
 use crate::explained::{Crossover, CrossoverOutcome};
-use crate::figure_text::{counted, ratio, share_range, size};
+use crate::figure_text::{counted, ratio, share_range, shared_words, size};
 use crate::metric::{Better, Metric};
 use crate::round_logs::{path_name, shared_text};
 use crate::summary::{Estimate, Finding, Ratio};
@@ -91,11 +91,7 @@ fn line(
 
 /// What the two have in common, as people say it.
 fn place(crossover: &Crossover) -> String {
-    let shared = match crossover.shared.strip_prefix("threads=") {
-        Some("1") => "1 thread".to_owned(),
-        Some(n) if n.bytes().all(|b| b.is_ascii_digit()) => format!("{n} threads"),
-        _ => crossover.shared.clone(),
-    };
+    let shared = shared_words(&crossover.shared);
     if crossover.oversubscribed {
         format!("{shared}, oversubscribed (no cause is claimed)")
     } else {

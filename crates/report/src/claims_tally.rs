@@ -1,6 +1,6 @@
-//! How many of the paper's claims came out how.
+//! How many of the paper's claims came out how, and what verdicts and states are called.
 
-use analysis::explained::{Claim, Verdict};
+use analysis::explained::{Claim, LawState, Verdict};
 
 /// The verdict as readers see it.
 pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
@@ -8,6 +8,15 @@ pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
         Verdict::Supported => "supported",
         Verdict::Refuted => "refuted",
         Verdict::Undecidable => "undecidable here",
+    }
+}
+
+/// A law's state as readers see it.
+pub(crate) const fn law_state(state: LawState) -> &'static str {
+    match state {
+        LawState::Holds => "holds",
+        LawState::Broken => "broken",
+        LawState::Undecidable => "undecidable here",
     }
 }
 

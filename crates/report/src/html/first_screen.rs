@@ -1,4 +1,4 @@
-//! The first screen: machine, answer, trust, main figure, questions, claims, what stayed open, downloads.
+//! The first screen: machine, answer, trust, main figure, questions, claims, downloads, what stayed open.
 
 use analysis::explained::{LawState, Verdict};
 use model::{Link, Plan};
@@ -22,8 +22,8 @@ pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     }
     questions(html, page);
     tally(html, page);
-    open_questions(html, page);
     downloads(html, page);
+    open_questions(html, page);
 }
 
 fn head(html: &mut Markup, page: &Page) {
@@ -159,9 +159,18 @@ fn open_questions(html: &mut Markup, page: &Page) {
         html.element("ul", &[("class", "unanswered")], |html| {
             for one in &open {
                 html.element("li", &[], |html| {
-                    html.leaf("strong", &[], &one.what);
+                    html.leaf("strong", &[], &one.instrument);
                     html.text(" → ");
-                    html.text(&one.remedy);
+                    for (place, named) in one.settles.iter().enumerate() {
+                        if place > 0 {
+                            html.text(", ");
+                        }
+                        html.leaf("a", &[("href", &named.anchor)], &named.name);
+                    }
+                    let takes = one.takes();
+                    if !takes.is_empty() {
+                        html.leaf("p", &[("class", "note")], &takes);
+                    }
                 });
             }
         });
