@@ -17,7 +17,6 @@ mod threads;
 use std::collections::BTreeSet;
 
 pub(crate) use self::caches::{LEVELS, log_ratios};
-pub(crate) use self::paths::outcome_words;
 use crate::evidence::Evidence;
 use crate::explained::{Claim, Law, LawState, Verdict};
 use crate::figure_text::counted;
@@ -83,6 +82,14 @@ const CLAIMS: [(&str, Judge); 25] = [
 
 /// Claims of a cause, by number: where busy threads share a CPU, none is claimed.
 const CAUSES: [usize; 6] = [5, 9, 15, 16, 18, 19];
+
+/// How the reason of a verdict begins that rests on intervals of too few rounds.
+const PRELIMINARY: &str = "preliminary";
+
+/// Whether a verdict rests on intervals of too few rounds.
+pub fn is_preliminary(claim: &Claim) -> bool {
+    claim.because.starts_with(PRELIMINARY)
+}
 
 /// C1 to C25.
 pub fn claims(evidence: &Evidence<'_>, laws: &[Law]) -> Vec<Claim> {
@@ -204,7 +211,7 @@ impl Says {
         };
         if self.verdict != Verdict::Undecidable && self.evidence.iter().any(needs_interval) {
             let rounds = counted(rounds as usize, "round", "rounds");
-            self.because = format!("preliminary ({rounds}): {}", self.because);
+            self.because = format!("{PRELIMINARY} ({rounds}): {}", self.because);
         }
     }
 

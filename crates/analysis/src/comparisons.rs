@@ -9,7 +9,7 @@ use model::{Cell, Link, SendPath};
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
 use crate::explained::{Crossover, CrossoverOutcome};
-use crate::figure_text::{counted, listed, message, percent, ratio, size};
+use crate::figure_text::{self, counted, listed, message, percent, ratio, shared_words};
 use crate::metric::{Better, Metric};
 use crate::pairs::{self, Tested};
 use crate::round_logs::shared_text;
@@ -220,16 +220,6 @@ pub(crate) fn crossovers<'a>(
     found
 }
 
-/// What cells share, as people say it: `1 thread`, `2 threads, placement=none`.
-fn shared_words(shared: &str) -> String {
-    let word = |part: &str| match part.strip_prefix("threads=").map(str::parse) {
-        Some(Ok(n)) => counted(n, "thread", "threads"),
-        Some(Err(_)) | None => part.to_owned(),
-    };
-    let words: Vec<String> = shared.split(' ').map(word).collect();
-    words.join(", ")
-}
-
 /// At how many of a crossover's sizes which finding was made, for the path: better, worse, alike, not told.
 fn findings(evidence: &Evidence<'_>, crossover: &Crossover) -> [usize; 4] {
     let compared = paths(evidence, crossover.path, crossover.against, crossover.metric);
@@ -263,23 +253,18 @@ pub(crate) fn crossover_words(evidence: &Evidence<'_>, crossover: &Crossover) ->
     {
         let parts = counts.iter().zip(["better", "worse", "alike", "not told"]);
         let parts = parts.filter(|(n, _)| **n > 0).map(|(n, word)| format!("{word} at {n}"));
-        let sizes = counted(counts.iter().sum(), "size", "sizes");
+        let sizes = counted(counts.iter().sum::<usize>(), "size", "sizes");
         let parts: Vec<String> = parts.collect();
         format!("from no size on that is shown: {} of {sizes}", listed(&parts))
     } else {
-        crate::claims::outcome_words(outcome)
+        figure_text::outcome(outcome)
     };
     let crowd = if crossover.oversubscribed { ", oversubscribed" } else { "" };
-    format!("{words} ({}{crowd}){}", shared_words(&crossover.shared), untold_words(crossover))
-}
-
-/// The sizes of which a crossover says nothing: `; at 64 B neither is shown to be better`; empty without any.
-pub(crate) fn untold_words(crossover: &Crossover) -> String {
-    if crossover.untold.is_empty() {
-        return String::new();
-    }
-    let sizes: Vec<String> = crossover.untold.iter().map(|bytes| size(*bytes as f64)).collect();
-    format!("; at {} neither is shown to be better", listed(&sizes))
+    format!(
+        "{words} ({}{crowd}){}",
+        shared_words(&crossover.shared),
+        figure_text::untold(crossover)
+    )
 }
 
 /// The send paths that the plan asks for.

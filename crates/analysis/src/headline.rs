@@ -5,6 +5,7 @@ use model::{Bytes, Link, SendPath};
 
 use crate::evidence::{Evidence, figure};
 use crate::explained::{Crossover, CrossoverOutcome};
+use crate::figure_text::{counted, ratio, share_range, shared_words, size, untold};
 use crate::metric::{Better, Metric};
 use crate::round_logs::{path_name, shared_text};
 use crate::summary::{Estimate, Finding, Ratio};
@@ -44,10 +45,7 @@ pub(crate) fn headline(evidence: &Evidence<'_>) -> Vec<String> {
         ));
     }
     if evidence.run.preliminary {
-        let rounds = match evidence.run.rounds {
-            1 => "1 whole round".to_owned(),
-            n => format!("{n} whole rounds"),
-        };
+        let rounds = counted(evidence.run.rounds, "whole round", "whole rounds");
         lines[0] = format!("preliminary ({rounds}): {}", lines[0]);
     }
     lines
@@ -78,7 +76,7 @@ fn line(
         .collect();
     ratios.sort_by_key(|ratio| ratio.cell.message);
     let mut text = format!("{}: {}", place(crossover), verdict(crossover, metric, &ratios));
-    text.push_str(&crate::comparisons::untold_words(crossover));
+    text.push_str(&untold(crossover));
     if let Some(figures) = figures(&ratios, metric) {
         text.push_str("; ");
         text.push_str(&figures);
@@ -94,11 +92,7 @@ fn line(
 
 /// What the two have in common, as people say it.
 fn place(crossover: &Crossover) -> String {
-    let shared = match crossover.shared.strip_prefix("threads=") {
-        Some("1") => "1 thread".to_owned(),
-        Some(n) if n.bytes().all(|b| b.is_ascii_digit()) => format!("{n} threads"),
-        _ => crossover.shared.clone(),
-    };
+    let shared = shared_words(&crossover.shared);
     if crossover.oversubscribed {
         format!("{shared}, oversubscribed (no cause is claimed)")
     } else {
@@ -195,13 +189,9 @@ fn figures(ratios: &[&Ratio], metric: Metric) -> Option<String> {
     };
     let with_figure: Vec<(&Ratio, &Estimate)> =
         ratios.iter().filter_map(|ratio| Some((*ratio, ratio.ratio.value()?))).collect();
-    let at = |(ratio, estimate): &(&Ratio, &Estimate)| {
-        let interval = match (estimate.low, estimate.high) {
-            (Some(low), Some(high)) => format!(" [{}, {}]", factor(low), factor(high)),
-            _ => String::new(),
-        };
-        let same = if ratio.finding == Finding::Equivalent { " (equivalent)" } else { "" };
-        format!("{} ×{interval}{same} at {}", factor(estimate.mean), ratio.cell.message.bytes())
+    let at = |(pair, estimate): &(&Ratio, &Estimate)| {
+        let same = if pair.finding == Finding::Equivalent { " (equivalent)" } else { "" };
+        format!("{}{same} at {}", ratio(estimate), pair.cell.message.bytes())
     };
     match with_figure.as_slice() {
         [] => None,
@@ -231,60 +221,13 @@ fn copied(evidence: &Evidence<'_>, crossover: &Crossover) -> Option<String> {
     if least > most {
         return None;
     }
-    let why = if is_loopback && most > 0.0 { " (loopback always copies)" } else { "" };
     // Shares are quotients of equal whole numbers where all were copied, and so exact.
     Some(if least >= 1.0 {
+        let why = if is_loopback { " (loopback always copies)" } else { "" };
         format!("100 % of its completions were copied anyway{why}")
     } else if most > 0.0 {
-        format!(
-            "{:.0} to {:.0} % of its completions were copied anyway{why}",
-            least * 100.0,
-            most * 100.0
-        )
+        format!("{} of its completions were copied anyway", share_range(least, most))
     } else {
         "none of its completions was copied".to_owned()
     })
-}
-
-/// Three significant digits, as far as a ratio needs them.
-fn factor(ratio: f64) -> String {
-    match ratio {
-        r if r >= 100.0 => format!("{r:.0}"),
-        r if r >= 10.0 => format!("{r:.1}"),
-        r if r >= 0.1 => format!("{r:.2}"),
-        r => format!("{r:.3}"),
-    }
-}
-
-/// A size that was calculated: `640 B`, `9.8 KiB`.
-fn size(bytes: f64) -> String {
-    const KIB: f64 = 1024.0;
-    let whole = |x: f64| (x - x.round()).abs() < 0.05;
-    let text = |x: f64, unit: &str| {
-        if whole(x) { format!("{x:.0} {unit}") } else { format!("{x:.1} {unit}") }
-    };
-    match bytes {
-        b if b < KIB => format!("{b:.0} B"),
-        b if b < KIB * KIB => text(b / KIB, "KiB"),
-        b => text(b / KIB / KIB, "MiB"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calculated_sizes_are_told_as_people_write_them() {
-        let told: Vec<String> =
-            [640.2, 1024.0, 10_035.0, 65_536.0, 1_572_864.0].into_iter().map(size).collect();
-        assert_eq!(told, ["640 B", "1 KiB", "9.8 KiB", "64 KiB", "1.5 MiB"]);
-    }
-
-    #[test]
-    fn a_ratio_has_three_digits() {
-        let told: Vec<String> =
-            [0.0421, 0.957, 1.2, 9.6, 34.56, 250.4].into_iter().map(factor).collect();
-        assert_eq!(told, ["0.042", "0.96", "1.20", "9.60", "34.6", "250"]);
-    }
 }

@@ -14,7 +14,7 @@ pub mod estimate;
 pub mod evidence;
 mod explain;
 pub mod explained;
-mod figure_text;
+pub mod figure_text;
 pub mod figures;
 mod headline;
 pub mod laws;

@@ -127,7 +127,7 @@ fn drift_that_a_block_shares_cancels_in_its_ratios() {
     assert_eq!(estimate.trials, 12);
     let level = summary.estimates.iter().find(|e| e.cell == ratio.cell).unwrap();
     assert_eq!(level.precise, Measured::Value(false));
-    assert!(warns(&summary, "3 of 3 cells are not within ±3%"));
+    assert!(warns(&summary, "3 of 3 cells are not within ±3 %"));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn twins_give_the_noise_floor_and_the_instruments_cost() {
     let share = *cost.edge_share.value().unwrap();
     assert!((share / (200_000.0 / cpu_ns) - 1.0).abs() < 0.02, "{share}");
     assert!(
-        warns(&summary, "the instruments cost 2.0% of the ends' CPU time"),
+        warns(&summary, "the instruments cost 2 % of the ends' CPU time"),
         "{:#?}",
         summary.warnings
     );

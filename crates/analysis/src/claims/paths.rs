@@ -178,30 +178,6 @@ fn threshold(crossover: &Crossover) -> Threshold {
     }
 }
 
-/// A crossover in words: `from 9.8 KiB [8.1 KiB, 12 KiB] on`.
-pub(crate) fn outcome_words(outcome: &CrossoverOutcome) -> String {
-    match outcome {
-        CrossoverOutcome::At { bytes, low, high } => {
-            format!("from {} [{}, {}] on", size(*bytes), size(*low), size(*high))
-        }
-        CrossoverOutcome::Bracket { low, high } => {
-            format!("from a size between {} and {} on", size(*low), size(*high))
-        }
-        CrossoverOutcome::Always => "at every size measured".to_owned(),
-        CrossoverOutcome::Never => "at no size measured".to_owned(),
-        CrossoverOutcome::Alike => {
-            "at no size, as both are alike at every size measured".to_owned()
-        }
-        CrossoverOutcome::Until { bytes, low, high } => {
-            format!("only below {} [{}, {}]", size(*bytes), size(*low), size(*high))
-        }
-        CrossoverOutcome::UntilBracket { low, high } => {
-            format!("only below a size between {} and {}", size(*low), size(*high))
-        }
-        CrossoverOutcome::Undecided => "from a size that the intervals do not tell".to_owned(),
-    }
-}
-
 const FINER: &str = "copycost run --preset break-even --send send,sendmsg,zerocopy (64 B to 1 MiB by powers of two at one thread)";
 
 fn crossover_name(crossover: &Crossover) -> String {
