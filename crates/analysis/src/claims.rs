@@ -84,6 +84,14 @@ const CLAIMS: [(&str, Judge); 25] = [
 /// Claims of a cause, by number: where busy threads share a CPU, none is claimed.
 const CAUSES: [usize; 6] = [5, 9, 15, 16, 18, 19];
 
+/// How the reason of a verdict begins that rests on intervals of too few rounds.
+const PRELIMINARY: &str = "preliminary";
+
+/// Whether a verdict rests on intervals of too few rounds.
+pub fn is_preliminary(claim: &Claim) -> bool {
+    claim.because.starts_with(PRELIMINARY)
+}
+
 /// C1 to C25.
 ///
 /// `evidence` is of the link that the paper's claims are about, `whole` of every link: what an audit or the sink decides
@@ -207,7 +215,7 @@ impl Says {
         };
         if self.verdict != Verdict::Undecidable && self.evidence.iter().any(needs_interval) {
             let rounds = counted(rounds as usize, "round", "rounds");
-            self.because = format!("preliminary ({rounds}): {}", self.because);
+            self.because = format!("{PRELIMINARY} ({rounds}): {}", self.because);
         }
     }
 

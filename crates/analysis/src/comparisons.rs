@@ -8,9 +8,9 @@ use model::{Cell, Link, SendPath};
 
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
-use crate::explained::Crossover;
-use crate::figure_text::{counted, listed, message, percent, ratio, size};
-use crate::metric::Metric;
+use crate::explained::{Crossover, CrossoverOutcome};
+use crate::figure_text::{self, counted, listed, message, percent, ratio, shared_words};
+use crate::metric::{Better, Metric};
 use crate::pairs::{self, Tested};
 use crate::round_logs::shared_text;
 use crate::summary::{CellEstimates, Estimate, Finding};
@@ -220,23 +220,51 @@ pub(crate) fn crossovers<'a>(
     found
 }
 
-/// What cells share, as people say it: `1 thread`, `2 threads, placement=none`.
-pub(crate) fn shared_words(shared: &str) -> String {
-    let word = |part: &str| match part.strip_prefix("threads=").map(str::parse::<u32>) {
-        Some(Ok(n)) => counted(n, "thread", "threads"),
-        Some(Err(_)) | None => part.to_owned(),
-    };
-    let words: Vec<String> = shared.split(' ').map(word).collect();
-    words.join(", ")
+/// At how many of a crossover's sizes which finding was made, for the path: better, worse, alike, not told.
+fn findings(evidence: &Evidence<'_>, crossover: &Crossover) -> [usize; 4] {
+    let compared = paths(evidence, crossover.path, crossover.against, crossover.metric);
+    let is_of =
+        |c: &&Compared| shared_text(&c.cell, &[Factor::Send, Factor::Message]) == crossover.shared;
+    let is_low_better = crossover.metric.better() == Better::Low;
+    let mut counts = [0; 4];
+    for c in compared.iter().filter(is_of) {
+        let place = match c.finding {
+            Finding::Equivalent => 2,
+            Finding::Undecided => 3,
+            Finding::More => usize::from(is_low_better),
+            Finding::Less => usize::from(!is_low_better),
+        };
+        counts[place] += 1;
+    }
+    counts
 }
 
-/// The sizes of which a crossover says nothing: `; at 64 B neither is shown to be better`; empty without any.
-pub(crate) fn untold_words(crossover: &Crossover) -> String {
-    if crossover.untold.is_empty() {
-        return String::new();
-    }
-    let sizes: Vec<String> = crossover.untold.iter().map(|bytes| size(*bytes as f64)).collect();
-    format!("; at {} neither is shown to be better", listed(&sizes))
+/// Whether every size of a crossover is shown to be better, worse or alike.
+pub(crate) fn is_told(evidence: &Evidence<'_>, crossover: &Crossover) -> bool {
+    let [better, worse, alike, not_told] = findings(evidence, crossover);
+    better + worse + alike > 0 && not_told == 0
+}
+
+/// A crossover in words, with what is not told of it; where none is shown, what is at how many sizes.
+pub(crate) fn crossover_words(evidence: &Evidence<'_>, crossover: &Crossover) -> String {
+    let counts = findings(evidence, crossover);
+    let outcome = &crossover.outcome;
+    let words = if *outcome == CrossoverOutcome::Undecided && counts[..3].iter().sum::<usize>() > 0
+    {
+        let parts = counts.iter().zip(["better", "worse", "alike", "not told"]);
+        let parts = parts.filter(|(n, _)| **n > 0).map(|(n, word)| format!("{word} at {n}"));
+        let sizes = counted(counts.iter().sum::<usize>(), "size", "sizes");
+        let parts: Vec<String> = parts.collect();
+        format!("from no size on that is shown: {} of {sizes}", listed(&parts))
+    } else {
+        figure_text::outcome(outcome)
+    };
+    let crowd = if crossover.oversubscribed { ", oversubscribed" } else { "" };
+    format!(
+        "{words} ({}{crowd}){}",
+        shared_words(&crossover.shared),
+        figure_text::untold(crossover)
+    )
 }
 
 /// The send paths that the plan asks for.

@@ -254,6 +254,19 @@ pub struct Trials {
     pub ends_cpu_ns_per_kib: Vec<f64>,
     /// Goodput of void trials.
     pub void_goodput_gbps: Vec<f64>,
+    /// The same goodputs over the cell's estimate; absent where there is no estimate.
+    pub relative: Measured<RelativeTrials>,
+}
+
+/// Trials of a cell over its estimate of goodput, which is 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RelativeTrials {
+    /// Each valid trial, in order of rounds.
+    pub goodput: Vec<f64>,
+    /// Each void trial.
+    pub void_goodput: Vec<f64>,
+    /// Lower and upper end of the estimate's 95 % interval; empty where it has none.
+    pub interval: Vec<f64>,
 }
 
 /// The data path of one send path, as this run saw it.

@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use model::{Bytes, Cell};
 
-use crate::explained::CrossoverOutcome;
+use crate::explained::{Crossover, CrossoverOutcome};
 use crate::summary::Estimate;
 
 /// Three significant digits; thousands as `k`, millions as `M`, and so on: `0.126`, `63.0`, `254`, `101k`.
@@ -174,8 +174,17 @@ pub fn outcome(outcome: &CrossoverOutcome) -> String {
         CrossoverOutcome::UntilBracket { low, high } => {
             format!("only below a size between {} and {}", size(*low), size(*high))
         }
-        CrossoverOutcome::Undecided => "at sizes that stay undecided".to_owned(),
+        CrossoverOutcome::Undecided => "at sizes that the intervals do not tell".to_owned(),
     }
+}
+
+/// The sizes of which a crossover says nothing: `; at 64 B neither is shown to be better`; empty without any.
+pub fn untold(crossover: &Crossover) -> String {
+    if crossover.untold.is_empty() {
+        return String::new();
+    }
+    let sizes: Vec<String> = crossover.untold.iter().map(|bytes| size(*bytes as f64)).collect();
+    format!("; at {} neither is shown to be better", listed(&sizes))
 }
 
 /// A number with its noun: `1 thread`, `2 threads`.
@@ -187,6 +196,20 @@ pub fn counted<N: Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -
 /// The size of a cell's messages by name.
 pub fn message(cell: &Cell) -> String {
     Bytes(cell.message.bytes().0).to_string()
+}
+
+/// What cells share, in words: `1 thread` for the id text `threads=1`; other factors stay as they are written.
+pub fn shared_words(shared: &str) -> String {
+    let word = |part: &str| {
+        let number = |text: &str| text.parse::<u64>().ok();
+        match part.split_once('=') {
+            Some(("threads", n)) => number(n).map(|n| counted(n, "thread", "threads")),
+            Some(("message_bytes", n)) => number(n).map(|n| Bytes(n).to_string()),
+            Some(_) | None => None,
+        }
+        .unwrap_or_else(|| part.to_owned())
+    };
+    shared.split_whitespace().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// Words with commas and a last "and".
@@ -314,6 +337,18 @@ mod tests {
     fn one_is_not_many() {
         assert_eq!(counted(1_u32, "thread", "threads"), "1 thread");
         assert_eq!(counted(0_usize, "thread", "threads"), "0 threads");
+    }
+
+    #[test]
+    fn what_cells_share_is_said_in_words() {
+        for (shared, words) in [
+            ("threads=1", "1 thread"),
+            ("threads=8 placement=none", "8 threads, placement=none"),
+            ("message_bytes=4096", "4 KiB"),
+            ("", ""),
+        ] {
+            assert_eq!(shared_words(shared), words);
+        }
     }
 
     #[test]

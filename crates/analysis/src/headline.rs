@@ -3,10 +3,9 @@
 use model::factor::Factor;
 use model::{Bytes, Link, SendPath};
 
-use crate::comparisons::shared_words;
 use crate::evidence::{Evidence, figure};
 use crate::explained::{Crossover, CrossoverOutcome, LinkVerdict};
-use crate::figure_text::{counted, ratio, share_range, size};
+use crate::figure_text::{counted, ratio, share_range, shared_words, size, untold};
 use crate::metric::{Better, Metric};
 use crate::on_link::{OnLink, links_asked};
 use crate::round_logs::{path_name, shared_text};
@@ -108,7 +107,7 @@ fn line(
         .collect();
     ratios.sort_by_key(|ratio| ratio.cell.message);
     let mut text = format!("{}: {}", place(crossover), verdict(crossover, metric, &ratios));
-    text.push_str(&crate::comparisons::untold_words(crossover));
+    text.push_str(&untold(crossover));
     if let Some(figures) = figures(&ratios, metric) {
         text.push_str("; ");
         text.push_str(&figures);

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use model::factor::Factor;
 use model::{Cell, Link, Measured, SendPath};
 
-use crate::comparisons::{is_itself, shared_words};
+use crate::comparisons::is_itself;
 use crate::evidence::{Evidence, figure};
 use crate::explained::{CrossoverOutcome, LinkComparison, LinkPoint, LinkVerdict};
-use crate::figure_text::{counted, listed, outcome, percent, size};
+use crate::figure_text::{counted, listed, outcome, percent, shared_words, size};
 use crate::metric::Metric;
 use crate::round_logs::{but_path_and_size, shared_text};
 use crate::summary::Estimate;

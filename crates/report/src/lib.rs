@@ -7,6 +7,7 @@
 mod claims_tally;
 mod data_path;
 mod error;
+mod explained_tables;
 pub mod figures;
 mod html;
 mod markdown;

@@ -6,11 +6,11 @@ use model::SendPath;
 
 use super::{Found, columns, crowd_note};
 use crate::comparisons::{
-    Compared, copied_words, crossovers, extremes, paths, row_name, shared_words, untold_words,
+    Compared, copied_words, crossover_words, crossovers, extremes, is_told, paths, row_name,
 };
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome, Table};
-use crate::figure_text::{outcome, ratio};
+use crate::figure_text::ratio;
 use crate::metric::Metric;
 
 /// A1 → A2.
@@ -48,15 +48,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
     };
     let of = |metric: Metric| crossovers(evidence, path, SendPath::Send, metric);
     let words = |crossovers: &[&Crossover]| {
-        let words = crossovers.iter().map(|c| {
-            let crowd = if c.oversubscribed { ", oversubscribed" } else { "" };
-            format!(
-                "{} ({}{crowd}){}",
-                outcome(&c.outcome),
-                shared_words(&c.shared),
-                untold_words(c)
-            )
-        });
+        let words = crossovers.iter().map(|c| crossover_words(evidence, c));
         words.collect::<Vec<_>>().join("; ")
     };
     let (goodput, cpu) = (of(Metric::GoodputGbps), of(Metric::EndsCpuNsPerKib));
@@ -75,7 +67,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
         line.push_str(&format!("; it needs less CPU a KiB {}", words(&cpu)));
     }
     let undecided =
-        goodput.is_empty() || goodput.iter().all(|c| c.outcome == CrossoverOutcome::Undecided);
+        goodput.iter().all(|c| c.outcome == CrossoverOutcome::Undecided && !is_told(evidence, c));
     let is_bracket = |c: &&&Crossover| {
         matches!(
             c.outcome,

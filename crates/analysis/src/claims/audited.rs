@@ -238,7 +238,7 @@ fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Say
     let words: Vec<String> = found
         .iter()
         .map(|c| {
-            let shared = crate::comparisons::shared_words(&c.shared);
+            let shared = crate::figure_text::shared_words(&c.shared);
             format!("{} ({shared})", outcome(&c.outcome))
         })
         .collect();

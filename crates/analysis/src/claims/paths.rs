@@ -5,12 +5,12 @@ use model::{Cell, SendPath};
 
 use super::{EVERY_ONE_CROWDED, Says, law_name, refuted, supported, undecidable};
 use crate::comparisons::{
-    Compared, copied_shares, copied_words, crossovers, extremes, names, of_moments, paths,
-    shared_words, sound, untold_words,
+    Compared, copied_shares, copied_words, crossover_words, crossovers, extremes, names,
+    of_moments, paths, sound,
 };
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome};
-use crate::figure_text::{outcome, ratio, size};
+use crate::figure_text::{ratio, size};
 use crate::metric::Metric;
 
 /// At every size (intersection–union: each one shown by itself, R. L. Berger, Technometrics 24, 1982), and more at the
@@ -201,13 +201,7 @@ pub(super) fn c6(evidence: &Evidence<'_>) -> Says {
     if found.is_empty() {
         return undecidable("zerocopy and send were not both measured over sizes", FINER);
     }
-    let words: Vec<String> = found
-        .iter()
-        .map(|c| {
-            let shared = shared_words(&c.shared);
-            format!("{} ({shared}){}", outcome(&c.outcome), untold_words(c))
-        })
-        .collect();
+    let words: Vec<String> = found.iter().map(|c| crossover_words(evidence, c)).collect();
     let told = format!("zerocopy's goodput beats send's {}", words.join("; "));
     let note =
         format!("against send it also makes one call of eight, and {}", copied_words(evidence));
@@ -221,7 +215,7 @@ pub(super) fn c6(evidence: &Evidence<'_>) -> Says {
         undecidable(format!("{told}: whether from 4096 bytes on is not told"), FINER)
     };
     // Its evidence names no cell by which this could be seen.
-    let crowd = if found.iter().any(|c| c.oversubscribed) { EVERY_ONE_CROWDED } else { "" };
+    let crowd = if found.iter().all(|c| c.oversubscribed) { EVERY_ONE_CROWDED } else { "" };
     says.and(&note).and(crowd).from(cited)
 }
 

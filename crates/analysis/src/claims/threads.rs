@@ -12,6 +12,7 @@ use crate::evidence::Evidence;
 use crate::figure_text::{listed, ratio, reduction};
 use crate::metric::Metric;
 use crate::pairs;
+use crate::summary::Finding;
 
 pub(super) const GOODPUT: Metric = Metric::GoodputGbps;
 /// The size at which the paper looks for the fall.
@@ -149,12 +150,14 @@ pub(super) fn c12(evidence: &Evidence<'_>) -> Says {
     }
     let word = |c: &Compared| {
         let path = c.cell.send_path;
-        if c.is_below(1.0) {
+        if c.finding == Finding::Equivalent {
+            format!("{path} the same ({})", ratio(&c.ratio))
+        } else if c.is_below(1.0) {
             format!("{path} {} less", reduction(&c.ratio))
         } else if c.is_above(1.0) {
             format!("{path} more ({})", ratio(&c.ratio))
         } else {
-            format!("{path} neither less nor more as far as is told ({})", ratio(&c.ratio))
+            format!("{path} not told ({})", ratio(&c.ratio))
         }
     };
     let words: Vec<String> = falls.iter().map(word).collect();

@@ -202,7 +202,7 @@ fn q6_finds_the_whole_of_what_was_planted_in_a_grid_with_gaps() {
     });
     let answer = run.answer(6);
     assert!(
-        answer.line.starts_with("zerocopy (A3) at 64 KiB, 8 threads: goodput is 0.40"),
+        answer.line.starts_with("zerocopy (A3) at 64 KiB, 8 threads: goodput is 0.399"),
         "{}",
         answer.line
     );

@@ -264,7 +264,8 @@ fn wherever_zerocopy_is_compared_its_copied_completions_are_said() {
         assert!(claim.because.contains("completion was marked copied"), "{claim:#?}");
     }
     for number in [0, 5] {
-        assert!(explained.answers[number].line.contains("completion was marked copied"));
+        let line = &explained.answers[number].line;
+        assert!(line.contains("completion was marked copied"), "{line}");
     }
     assert!(explained.answers[1].notes.iter().any(|note| note.contains("marked copied")));
 }

@@ -135,8 +135,8 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
     };
     sweep(4300.0, 0.01).supports(6, "from 4.");
     sweep(4300.0, 0.2).leaves_open(6, "not told");
-    sweep(20_000.0, 0.01).refutes(6, "from 19");
-    sweep(700.0, 0.01).refutes(6, "from 7");
+    sweep(20_000.0, 0.01).refutes(6, "from 18");
+    sweep(700.0, 0.01).refutes(6, "from 6");
     // Better at 4 KiB, but not told of the largest size.
     let not_beyond = run_of_goodput(
         one_thread(),

@@ -371,7 +371,11 @@ pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Pl
     };
     for crossover in run.summary.explained.crossovers.iter().filter(here) {
         let better = if metric == Metric::GoodputGbps { "faster" } else { "cheaper" };
-        let words = figure_text::outcome(&crossover.outcome);
+        let words = format!(
+            "{}{}",
+            figure_text::outcome(&crossover.outcome),
+            figure_text::untold(crossover)
+        );
         plot.remarks
             .push(format!("{} {better} than {}: {words}", crossover.path, crossover.against));
         plot.areas.extend(place(&crossover.outcome).map(|x| Area {

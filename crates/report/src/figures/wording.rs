@@ -12,7 +12,7 @@ use crate::numbers::{counted, level, share_range};
 const MOST_NAMED: usize = 3;
 
 /// The machine and how it was set up.
-pub(super) fn footer(summary: &Summary, host: &Host) -> String {
+pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
     let mut facts = vec![
         host.cpu_model.value().cloned().unwrap_or_else(|| "unknown CPU".to_owned()),
         counted(summary.run.usable_cpus, "CPU", "CPUs"),

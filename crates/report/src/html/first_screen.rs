@@ -1,11 +1,11 @@
-//! The first screen: machine, answer, trust, main figure, questions, claims, what stayed open, downloads.
+//! The first screen: machine, answer, trust, main figure, questions, claims, downloads, what stayed open.
 
 use analysis::explained::{LawState, Verdict};
 use model::{Link, Plan};
 
 use super::markup::Markup;
 use super::{Page, name, pictures};
-use crate::claims_tally::{counted, verdict_name};
+use crate::claims_tally::{counted, preliminary, verdict_name};
 use crate::numbers;
 use crate::reproduce::{command, date};
 use crate::screen::{copied_note, is_said_below, machine_facts, oversubscribed_note};
@@ -22,8 +22,8 @@ pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     }
     questions(html, page);
     tally(html, page);
-    open_questions(html, page);
     downloads(html, page);
+    open_questions(html, page);
 }
 
 fn head(html: &mut Markup, page: &Page) {
@@ -145,6 +145,9 @@ fn tally(html: &mut Markup, page: &Page) {
                     html.text(verdict_name(verdict));
                 });
             }
+            if let Some(note) = preliminary(claims) {
+                html.leaf("span", &[], &note);
+            }
         });
     });
 }
@@ -159,9 +162,18 @@ fn open_questions(html: &mut Markup, page: &Page) {
         html.element("ul", &[("class", "unanswered")], |html| {
             for one in &open {
                 html.element("li", &[], |html| {
-                    html.leaf("strong", &[], &one.what);
+                    html.leaf("strong", &[], &one.instrument);
                     html.text(" → ");
-                    html.text(&one.remedy);
+                    for (place, named) in one.settles.iter().enumerate() {
+                        if place > 0 {
+                            html.text(", ");
+                        }
+                        html.leaf("a", &[("href", &named.anchor)], &named.name);
+                    }
+                    let takes = one.takes();
+                    if !takes.is_empty() {
+                        html.leaf("p", &[("class", "note")], &takes);
+                    }
                 });
             }
         });
