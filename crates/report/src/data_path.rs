@@ -290,7 +290,13 @@ fn draw(path: &DataPath, footer: &str) -> String {
     if !notes.is_empty() {
         y += LINE * 0.5;
         rule(&mut body, y);
-        y = paragraph(&mut body, MARGIN, y, Letters::Strong, "Error queue, back to the sender");
+        y = paragraph(
+            &mut body,
+            MARGIN,
+            y + 2.0,
+            Letters::Strong,
+            "Error queue, back to the sender",
+        );
         for note in &notes {
             y = paragraph(&mut body, MARGIN, y, Letters::Note, note);
         }

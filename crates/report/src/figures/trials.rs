@@ -14,7 +14,7 @@ use super::look::{Look, path_name};
 use super::{MOST_PANELS, Run, wording};
 use crate::numbers::{counted, level, short};
 
-/// A trial farther from its cell's estimate than this gets an arrow at the axis' end, so that it does not squash all others.
+/// A trial farther from its cell's estimate than this gets an arrow at the axis' end, so that it squashes no others.
 const FARTHEST: [f64; 2] = [0.75, 1.25];
 /// More trials beyond an axis than this are only counted.
 const MOST_TOLD: usize = 3;
@@ -28,15 +28,17 @@ pub(super) fn trials(run: &Run) -> Drawing {
     let (groups, more) = first_groups(run.cells.groups(Across::Size), MOST_PANELS);
     let sizes = run.cells.sizes();
     let panels = groups.iter().map(|group| {
-        let series = series(run, group, &of_cell, &sizes);
+        let mut series = series(run, group, &of_cell, &sizes);
+        let y =
+            Axis::departures("goodput of each trial around its cell's estimate", heights(&series));
+        for series in &mut series {
+            void_beyond(series, &y);
+        }
         Plot {
             title: group.title(),
             remarks: told(&series),
             x: Axis::slots(&sizes),
-            y: Axis::departures(
-                "goodput of each trial around its cell's estimate",
-                heights(&series),
-            ),
+            y,
             areas: Vec::new(),
             guides: vec![vec![[0.0, 1.0], [f64::MAX, 1.0]]],
             series,
@@ -45,28 +47,25 @@ pub(super) fn trials(run: &Run) -> Drawing {
     let panels = with_figures(panels.collect());
     let series = || panels.iter().flat_map(|plot| &plot.series);
     let mut keys = Vec::new();
-    if series().any(|series| !series.crosses.is_empty()) {
+    let has_void = series().any(|s| !s.crosses.is_empty() || !s.void_beyond.is_empty());
+    if has_void {
         keys.push(Key {
             shape: KeyShape::Cross,
             text: "void trial: in no estimate, tried again".to_owned(),
         });
     }
     if series().any(|series| !series.beyond.is_empty() || !series.void_beyond.is_empty()) {
-        let hollow = if series().any(|series| !series.void_beyond.is_empty()) {
-            " (hollow: void)"
-        } else {
-            ""
-        };
+        let hollow = if has_void { " (hollow: void)" } else { "" };
         keys.push(Key {
             shape: KeyShape::Arrow,
-            text: format!("trial beyond the axis, more than 25 % off{hollow}"),
+            text: format!("trial beyond the panel's axis{hollow}"),
         });
     }
     let run_facts = &run.summary.run;
     Drawing {
         name: "trials",
         title: "Every trial".to_owned(),
-        lead: "Each dot is a valid trial, from left to right in the order of rounds; the line is its cell's estimate, the box the 95 % interval. Each panel has an axis of its own.".to_owned(),
+        lead: "Each dot is a valid trial, from left to right in the order of rounds; the line is its cell's estimate, the box the 95 % interval. Each panel has an axis of its own, of at most ±25 %.".to_owned(),
         notice: if panels.is_empty() {
             absent("No trial can be drawn", vec!["No cell has a valid trial.".to_owned()])
         } else {
@@ -86,13 +85,20 @@ pub(super) fn trials(run: &Run) -> Drawing {
     }
 }
 
-/// What the upright axis must hold.
+/// What the upright axis must hold: valid trials and intervals.
 fn heights(series: &[Series]) -> impl Iterator<Item = f64> {
     series.iter().flat_map(|series| {
-        let places = series.dots.iter().chain(&series.crosses).map(|[_, y]| *y);
+        let places = series.dots.iter().map(|[_, y]| *y);
         let boxes = series.boxes.iter().filter_map(|cell| cell.y).flatten();
         places.chain(boxes.map(|end| end.clamp(FARTHEST[0], FARTHEST[1])))
     })
+}
+
+/// Makes arrows of the void trials for which the axis has no room; they enter no estimate, and it is not made for them.
+fn void_beyond(series: &mut Series, axis: &Axis) {
+    let [low, high] = axis.domain;
+    (series.crosses, series.void_beyond) =
+        series.crosses.iter().partition(|[_, y]| (low..=high).contains(y));
 }
 
 /// Where trials beyond the axis lie.
@@ -108,7 +114,13 @@ fn told(series: &[Series]) -> Vec<String> {
     } else {
         format!("from {} to {} ×", short(*least), short(*most))
     };
-    vec![format!("{trials} beyond the axis, {places} the cell's estimate")]
+    let void: usize = series.iter().map(|series| series.void_beyond.len()).sum();
+    let void = match void {
+        0 => String::new(),
+        n if n == beyond.len() => " (void)".to_owned(),
+        n => format!(" ({n} of them void)"),
+    };
+    vec![format!("{trials} beyond the axis{void}, {places} the cell's estimate")]
 }
 
 fn series(
@@ -147,8 +159,12 @@ fn series(
 
 /// A cell's trials on its own axis, on which its estimate is 1.
 fn fill(series: &mut Series, trials: &RelativeTrials, x: [f64; 2], says: String) {
-    spread(&trials.goodput, x, &mut series.dots, &mut series.beyond);
-    spread(&trials.void_goodput, x, &mut series.crosses, &mut series.void_beyond);
+    let (within, beyond): (Vec<[f64; 2]>, Vec<[f64; 2]>) = spread(&trials.goodput, x)
+        .into_iter()
+        .partition(|[_, y]| (FARTHEST[0]..=FARTHEST[1]).contains(y));
+    series.dots.extend(within);
+    series.beyond.extend(beyond);
+    series.crosses.extend(spread(&trials.void_goodput, x));
     let interval = match trials.interval.as_slice() {
         [low, high] => Some([*low, *high]),
         _ => None,
@@ -156,17 +172,11 @@ fn fill(series: &mut Series, trials: &RelativeTrials, x: [f64; 2], says: String)
     series.boxes.push(CellBox { x, y: interval, says });
 }
 
-/// Puts trials side by side between two places: those within the axis, and those beyond it.
-fn spread(values: &[f64], x: [f64; 2], within: &mut Vec<[f64; 2]>, beyond: &mut Vec<[f64; 2]>) {
+/// Trials side by side between two places.
+fn spread(values: &[f64], x: [f64; 2]) -> Vec<[f64; 2]> {
     let step = (x[1] - x[0]) / whole(values.len()).max(1.0);
-    for (order, value) in values.iter().enumerate() {
-        let place = [x[0] + (whole(order) + 0.5) * step, *value];
-        if (FARTHEST[0]..=FARTHEST[1]).contains(value) {
-            within.push(place);
-        } else {
-            beyond.push(place);
-        }
-    }
+    let place = |(order, value): (usize, &f64)| [x[0] + (whole(order) + 0.5) * step, *value];
+    values.iter().enumerate().map(place).collect()
 }
 
 fn whole(n: usize) -> f64 {

@@ -10,7 +10,7 @@ use crate::numbers;
 use crate::reproduce::{command, date};
 use crate::screen::{copied_note, is_said_below, machine_facts, oversubscribed_note};
 use crate::trust::trust;
-use crate::unanswered::unanswered;
+use crate::unanswered::{Open, unanswered};
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     head(html, page);
@@ -170,11 +170,31 @@ fn open_questions(html: &mut Markup, page: &Page) {
                         }
                         html.leaf("a", &[("href", &named.anchor)], &named.name);
                     }
-                    let takes = one.takes();
-                    if !takes.is_empty() {
-                        html.leaf("p", &[("class", "note")], &takes);
-                    }
+                    remedy(html, one);
                 });
+            }
+        });
+    });
+}
+
+/// What an instrument takes here; what each of several is to do beside stands folded away.
+fn remedy(html: &mut Markup, open: &Open) {
+    if open.then.len() < 2 {
+        let takes = open.takes();
+        if !takes.is_empty() {
+            html.leaf("p", &[("class", "note")], &takes);
+        }
+        return;
+    }
+    if !open.needs.is_empty() {
+        html.leaf("p", &[("class", "note")], &open.needs);
+    }
+    html.element("details", &[], |html| {
+        let count = numbers::counted(open.then.len(), "step", "steps");
+        html.leaf("summary", &[], &format!("Then: {count}"));
+        html.element("ul", &[], |html| {
+            for (name, what) in &open.then {
+                html.leaf("li", &[], &format!("{name}: {what}"));
             }
         });
     });
