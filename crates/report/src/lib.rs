@@ -5,9 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod claims_tally;
-mod crossover_text;
 mod data_path;
 mod error;
+mod explained_tables;
 pub mod figures;
 mod html;
 mod markdown;

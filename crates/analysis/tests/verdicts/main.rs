@@ -8,4 +8,5 @@ mod claims_of_counters;
 mod claims_of_paths;
 mod claims_of_threads;
 mod laws;
+mod laws_of_links;
 mod made;

@@ -52,6 +52,7 @@ fn crossovers() -> Vec<Crossover> {
         metric: Metric::EndsCpuNsPerKib,
         outcome,
         sizes: vec![64, 512, 4096, 65_536],
+        untold: Vec::new(),
     };
     outcomes.into_iter().map(crossover).collect()
 }
