@@ -5,6 +5,7 @@
 //! are exactly why a trial may be void.
 
 mod a_a;
+mod ceiling;
 mod content;
 mod cost;
 mod cpu;
@@ -26,7 +27,7 @@ pub fn check(evidence: &Evidence<'_>) -> Vec<Law> {
         COPIES.undecidable("the bytes that the kernel copies are not counted in this version; a copy audit (root, hardware breakpoints) would decide"),
         cpu::cpu(evidence),
         cpu::cycles(evidence),
-        CEILING.undecidable("how fast these CPUs copy is not measured in this version; a copying benchmark on the same CPUs at the same working set would decide"),
+        ceiling::ceiling(evidence),
         cost::cost(evidence),
         a_a::a_a(evidence),
         notifications::negative_control(evidence),
@@ -62,13 +63,6 @@ const COPIES: Text = Text {
     name: "copies",
     says: "send and sendmsg copy each byte once in and once out; zerocopy on loopback copies it once on delivery and once out",
     sources: ["payload bytes", "bytes copied in the kernel, by flow"],
-};
-
-const CEILING: Text = Text {
-    id: 8,
-    name: "ceiling",
-    says: "goodput stays under the rate at which the same CPUs can copy",
-    sources: ["goodput", "copying measured on the same CPUs at the same working set"],
 };
 
 impl Text {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+mod ceilings;
 mod cell_totals;
 pub mod claims;
 mod comparisons;

@@ -176,7 +176,7 @@ fn five_hundred_cells_are_read() {
 }
 
 /// The flags of `copycost run` that no factor names.
-const OTHER_FLAGS: [&str; 5] = ["preset", "rounds", "resume", "max-time", "time"];
+const OTHER_FLAGS: [&str; 6] = ["preset", "rounds", "resume", "max-time", "time", "audits"];
 
 /// Every flag of a sentence is one, and the list behind a factor's flag is one of its values.
 #[track_caller]
