@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::audit::CeilingPoint;
+use model::names::Audit;
 use model::record::{Outcome, Settings};
 use model::{Cell, Measured, SendPath};
 
@@ -133,7 +134,7 @@ fn share(
 /// source has them. Deferred copies are made in softirq, normally on the sender's CPU (`skb_copy_ubufs`).
 fn kernel_copies(evidence: &Evidence<'_>, cell: &Cell, side: ModelledSide) -> Copies {
     let audited = || {
-        let audit = evidence.audits.of(cell)?;
+        let audit = evidence.audits.of(cell, Audit::CopyAudit)?;
         let counts = audit.copies.value()?;
         let Outcome::Finished(finished) = &audit.outcome else { return None };
         let (copied, payload) = match side {

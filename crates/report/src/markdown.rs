@@ -8,6 +8,7 @@ use analysis::summary::Summary;
 use model::Plan;
 use model::host::Host;
 
+use crate::ceiling_table::{self, CEILING_NOTE, SHARES_NOTE, TextTable};
 use crate::claims_tally::{claims_tally, verdict_name};
 use crate::error::ReportError;
 use crate::plain_table::{Table, TableRow};
@@ -34,6 +35,7 @@ pub fn write_markdown(
     parts.push(broken_laws(summary));
     parts.push(trust_table(summary, plan));
     parts.push(figures(summary, plan));
+    parts.push(ceiling(summary));
     parts.push(questions(summary));
     parts.push(claims(summary));
     parts.push(open(summary, host));
@@ -184,6 +186,31 @@ fn figure_rows(out: &mut String, table: &Table) {
                 row(out, names.chain(figures.iter().map(|figure| plain(figure))));
             }
         }
+    }
+}
+
+/// More shares than this are left to the page.
+const MOST_SHARES: usize = 12;
+
+fn ceiling(summary: &Summary) -> String {
+    let explained = &summary.explained;
+    let Some(ceilings) = ceiling_table::ceilings(explained) else { return String::new() };
+    let mut out = format!("## Copying ceiling\n\n{}\n\n", plain(CEILING_NOTE));
+    text_table(&mut out, &ceilings, usize::MAX);
+    if let Some(shares) = ceiling_table::shares(explained) {
+        let _ = write!(out, "\n{}\n\n", plain(SHARES_NOTE));
+        text_table(&mut out, &shares, MOST_SHARES);
+        if let Some(more) = shares.rows.len().checked_sub(MOST_SHARES).filter(|more| *more > 0) {
+            let _ = write!(out, "\nThe nearest {MOST_SHARES}; {more} more are in report.html.\n");
+        }
+    }
+    out
+}
+
+fn text_table<const N: usize>(out: &mut String, of: &TextTable<N>, most: usize) {
+    heads(out, &of.columns);
+    for texts in of.rows.iter().take(most) {
+        row(out, texts.iter().map(|text| plain(text)));
     }
 }
 

@@ -1,12 +1,13 @@
 //! Break-even sizes, cost models, scaling, and the ratios behind them.
 
-use analysis::explained::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
+use analysis::explained::{BreakPoint, CostModel, Crossover, Explained, ModelledSide, Scaling};
 use analysis::metric::Metric;
 use analysis::summary::{Finding, Ratio, Summary};
 use model::Measured;
 
 use super::markup::Markup;
 use super::{Page, measured, plain_table, section, table};
+use crate::ceiling_table::{self, CEILING_NOTE, SHARES_NOTE, TextTable};
 use crate::crossover_text::{outcome, size};
 use crate::numbers::{level, ratio, short};
 
@@ -19,6 +20,7 @@ pub(super) fn explanations(html: &mut Markup, page: &Page) {
         crossovers(html, &explained.crossovers);
         cost_models(html, &explained.cost_models);
         scaling(html, &explained.scaling);
+        ceiling(html, explained);
     });
     section(html, "ratios", |html| ratios(html, page.summary));
 }
@@ -156,6 +158,30 @@ fn scaling(html: &mut Markup, scaling: &[Scaling]) {
         }
     }
     plain_table(html, "Scaling", &["Cells", "Path", "Threads", "Speed-up", "Efficiency"], &rows);
+}
+
+/// More shares than this are left to `summary.json`.
+const MOST_SHARES: usize = 200;
+
+fn ceiling(html: &mut Markup, explained: &Explained) {
+    let Some(ceilings) = ceiling_table::ceilings(explained) else { return };
+    html.fixed("<h3 id=\"copying-ceiling\">Copying ceiling</h3>\n");
+    html.paragraph(CEILING_NOTE);
+    text_table(html, "Copying ceiling", &ceilings, usize::MAX);
+    let Some(shares) = ceiling_table::shares(explained) else { return };
+    html.paragraph(SHARES_NOTE);
+    html.element("details", &[("class", "bulk")], |html| {
+        html.leaf("summary", &[], &format!("{} shares of the ceiling", shares.rows.len()));
+        text_table(html, "Shares of the copying ceiling", &shares, MOST_SHARES);
+        if let Some(more) = shares.rows.len().checked_sub(MOST_SHARES).filter(|more| *more > 0) {
+            html.paragraph(&format!("{more} more in summary.json, ceiling_shares"));
+        }
+    });
+}
+
+fn text_table<const N: usize>(html: &mut Markup, name: &str, of: &TextTable<N>, most: usize) {
+    let rows: Vec<Vec<String>> = of.rows.iter().take(most).map(|row| row.to_vec()).collect();
+    plain_table(html, name, &of.columns, &rows);
 }
 
 fn ratios(html: &mut Markup, summary: &Summary) {
