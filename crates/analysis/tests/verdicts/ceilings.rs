@@ -194,9 +194,8 @@ fn both_sides_on_the_same_cpu_share_its_time() {
 #[test]
 fn counted_copies_take_the_place_of_expected_ones() {
     let mut run = with_ceiling(at("sendmsg", "64KiB", 100.0), ceiling(1.0));
-    let trial = run.records.iter().find_map(|record| match record {
-        Record::Trial(trial) => Some(trial.clone()),
-        _ => None,
+    let trial = run.records.iter().find_map(|record| {
+        if let Record::Trial(trial) = record { Some(trial.clone()) } else { None }
     });
     let trial = trial.unwrap();
     let Outcome::Finished(finished) = &trial.outcome else { panic!("it finished") };
