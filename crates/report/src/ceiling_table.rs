@@ -14,9 +14,9 @@ pub(crate) struct TextTable<const N: usize> {
 }
 
 /// What a reader must know of both tables.
-pub(crate) const CEILING_NOTE: &str = "How fast the CPUs in use copy memory, measured before the run: source and destination together make the working set.";
+pub(crate) const CEILING_NOTE: &str = "How fast the CPUs in use copy memory, measured before the run in each CPU’s own time: source and destination together make the working set.";
 /// What a reader must know of the shares.
-pub(crate) const SHARES_NOTE: &str = "Goodput × copies a byte, as a share of what these CPUs can copy at the largest measured working set that is no larger than the worker’s own memory (its ring, or its receive buffer). The true working set is larger, so the true share may be higher.";
+pub(crate) const SHARES_NOTE: &str = "Goodput × copies a byte, as a share of what these CPUs can copy at the largest measured working set that is no larger than the worker’s own memory (its ring, or its receive buffer). The true working set is larger, so the true share may be higher. The ceiling of a path that makes a copy of its own is the harmonic mean of both copies’.";
 
 /// How fast the CPUs copy; none where it was not measured.
 pub(crate) fn ceilings(explained: &Explained) -> Option<TextTable<4>> {
