@@ -1,6 +1,6 @@
 //! What audits say of a path on a link, over all of its cells that were audited.
 
-use model::{Link, SendPath};
+use model::{Audit, Link, SendPath};
 
 use crate::comparisons::is_itself;
 use crate::copies::{Step, of_cell};
@@ -49,7 +49,7 @@ impl OfPath {
             .iter()
             .map(|estimates| &estimates.cell)
             .filter(|cell| cell.send_path == path && cell.link == link && is_itself(cell))
-            .filter(|cell| evidence.audits.of(cell).is_some())
+            .filter(|cell| evidence.audits.of(cell, Audit::CopyAudit).is_some())
             .collect();
         let steps = Step::ALL.map(|step| {
             let figures = cells.iter().filter_map(|cell| of_cell(evidence.audits, cell, step).ok());
@@ -61,10 +61,7 @@ impl OfPath {
                 }))
             })
         });
-        steps
-            .iter()
-            .any(Option::is_some)
-            .then_some(Self { path, link, cells: cells.len(), steps })
+        steps.iter().any(Option::is_some).then_some(Self { path, link, cells: cells.len(), steps })
     }
 
     pub(crate) const fn of(&self, step: Step) -> Option<Seen> {

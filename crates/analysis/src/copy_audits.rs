@@ -1,8 +1,8 @@
 //! What the kernel copied, as the last audit trial of each cell has it.
 
-use model::Measured;
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::Outcome;
+use model::{Audit, Measured};
 
 use crate::copies::{Step, expected, per_byte};
 use crate::evidence::Evidence;
@@ -10,7 +10,8 @@ use crate::explained::{CopyAudit, CopyFigure, CopyFunction};
 
 /// One entry a cell that was audited, in the plan's order, controls included.
 pub(crate) fn copy_audits(evidence: &Evidence<'_>) -> Vec<CopyAudit> {
-    let audited = evidence.estimates.iter().filter_map(|e| evidence.audits.of(&e.cell));
+    let audited =
+        evidence.estimates.iter().filter_map(|e| evidence.audits.of(&e.cell, Audit::CopyAudit));
     audited.filter_map(copy_audit).collect()
 }
 

@@ -402,6 +402,56 @@ pub struct CopyFunction {
     pub bytes: u64,
 }
 
+/// How fast the CPUs in use copy memory, by one routine at one working set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyingCeiling {
+    /// The routine: `memcpy`, `rep-movsb`.
+    pub routine: String,
+    /// Source and destination of a CPU together, in bytes.
+    pub working_set_bytes: u64,
+    /// CPUs while no other one copied.
+    pub alone: Vec<CpuRate>,
+    /// All CPUs in use at the same time, each in a working set of its own.
+    pub together: Vec<CpuRate>,
+    /// The sum over [`Self::together`], in Gbit/s.
+    pub together_gbps: Measured<f64>,
+}
+
+/// How fast a CPU copied.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CpuRate {
+    /// The CPU.
+    pub cpu: u32,
+    /// Bits copied a second, in Gbit/s (decimal).
+    pub gbps: f64,
+}
+
+/// How near a side of a cell comes to the rate at which its CPUs can copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CeilingShare {
+    /// The cell's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Whose CPUs.
+    pub side: ModelledSide,
+    /// The CPUs, without repetition; all usable ones where workers were not pinned.
+    pub cpus: Vec<u32>,
+    /// Goodput in Gbit/s.
+    pub goodput_gbps: Estimate,
+    /// Copies a payload byte made on these CPUs, a path's own included; expected from the kernel's source until audited.
+    pub copies: Copies,
+    /// The fastest routine there.
+    pub routine: String,
+    /// The working set whose ceiling it is: the largest measured one that is no larger than the worker's own memory
+    /// (the payload of its rings, or its receive buffer), else the smallest.
+    pub working_set_bytes: u64,
+    /// What these CPUs can copy, in Gbit/s. With a second copy out of a staging buffer: the harmonic mean of both
+    /// copies' ceilings, the second one's at a working set no larger than a message.
+    pub ceiling_gbps: f64,
+    /// Goodput × copies over the ceiling, with the interval of goodput.
+    pub share: Estimate,
+}
+
 /// Everything that explains a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
@@ -432,4 +482,10 @@ pub struct Explained {
     pub copy_audits: Vec<CopyAudit>,
     /// The run's answer in one or two lines: which path to use here, and by how much.
     pub headline: Vec<String>,
+    /// Copying ceilings by working set and routine; empty where none was measured.
+    #[serde(default)]
+    pub ceilings: Vec<CopyingCeiling>,
+    /// How near each cell comes to them, sender then receiver; cells over links of this machine alone.
+    #[serde(default)]
+    pub ceiling_shares: Vec<CeilingShare>,
 }

@@ -6,6 +6,7 @@
 
 mod a_a;
 mod calls;
+mod ceiling;
 mod content;
 mod copies;
 mod cost;
@@ -28,7 +29,7 @@ pub fn check(evidence: &Evidence<'_>) -> Vec<Law> {
         copies::copies(evidence),
         cpu::cpu(evidence),
         cpu::cycles(evidence),
-        CEILING.undecidable("how fast these CPUs copy is not measured in this version; a copying benchmark on the same CPUs at the same working set would decide"),
+        ceiling::ceiling(evidence),
         cost::cost(evidence),
         a_a::a_a(evidence),
         notifications::negative_control(evidence),
@@ -51,13 +52,6 @@ struct Text {
     says: &'static str,
     sources: [&'static str; 2],
 }
-
-const CEILING: Text = Text {
-    id: 8,
-    name: "ceiling",
-    says: "goodput stays under the rate at which the same CPUs can copy",
-    sources: ["goodput", "copying measured on the same CPUs at the same working set"],
-};
 
 impl Text {
     fn law(

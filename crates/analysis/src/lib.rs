@@ -5,6 +5,7 @@
 
 pub mod answers;
 mod audited;
+mod ceilings;
 mod cell_totals;
 pub mod claims;
 mod comparisons;

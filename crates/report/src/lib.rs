@@ -4,6 +4,7 @@
 //! and `summary.json` is one of the [`analysis::summary::Summary`]; `trials.csv` shows the journal and each trial's own figures.
 #![forbid(unsafe_code)]
 
+mod ceiling_table;
 mod claims_tally;
 mod data_path;
 mod error;

@@ -132,8 +132,11 @@ fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
         of_completions.is_none_or(|(_, most)| most <= 0.0),
     );
     Some(if copied.is(1.0) && says_copied {
-        refuted(format!("the kernel copied the payload when it delivered it: {}; {said}", seen.text()))
-            .from(cited)
+        refuted(format!(
+            "the kernel copied the payload when it delivered it: {}; {said}",
+            seen.text()
+        ))
+        .from(cited)
     } else if copied.is(0.0) && says_none {
         supported(format!("{}; {said}", seen.text())).from(cited)
     } else {
@@ -153,10 +156,8 @@ fn c5(whole: &Evidence<'_>) -> Option<Says> {
     }
     let metric = Metric::SenderSideCpuNsPerKib;
     let all = on_sink(whole, metric, SendPath::Sendmsg);
-    let small: Vec<Compared> = all
-        .into_iter()
-        .filter(|c| c.cell.message.bytes().0 < 4096 && !c.oversubscribed)
-        .collect();
+    let small: Vec<Compared> =
+        all.into_iter().filter(|c| c.cell.message.bytes().0 < 4096 && !c.oversubscribed).collect();
     let smallest = small.iter().map(|c| c.cell.message).min()?;
     let small: Vec<Compared> = small.into_iter().filter(|c| c.cell.message == smallest).collect();
     let packets = |c: &Compared| {
@@ -179,8 +180,10 @@ fn c5(whole: &Evidence<'_>) -> Option<Says> {
     let cited = || names(compared, metric).into_iter().chain([law_name(3), law_name(4)]);
     let loses = compared.iter().filter(|c| c.is_above(1.0)).count();
     Some(if compared.iter().all(Compared::is_no_more) {
-        refuted(format!("zero-copy does not lose at small messages where it copies nothing: {told}"))
-            .from(cited())
+        refuted(format!(
+            "zero-copy does not lose at small messages where it copies nothing: {told}"
+        ))
+        .from(cited())
     } else if loses < compared.len() {
         undecidable(
             format!("it loses in {loses} of {} settings: {told}", compared.len()),

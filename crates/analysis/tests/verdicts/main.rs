@@ -3,6 +3,7 @@
 
 mod answers;
 mod bad_input;
+mod ceilings;
 mod claims_of_causes;
 mod claims_of_counters;
 mod claims_of_paths;

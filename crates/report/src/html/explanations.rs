@@ -5,6 +5,7 @@ use model::Measured;
 
 use super::markup::Markup;
 use super::{Page, plain_table, section, table};
+use crate::ceiling_table;
 use crate::explained_tables::{
     NO_CROSSOVER, TextTable, cost_models, crossovers, measured, metric_name, probability, scaling,
 };
@@ -21,7 +22,8 @@ pub(super) fn explanations(html: &mut Markup, page: &Page) {
         if crossovers.rows.is_empty() {
             html.paragraph(NO_CROSSOVER);
         }
-        for table in [cost_models(&explained.cost_models), scaling(&explained.scaling)] {
+        let known = [cost_models(&explained.cost_models), scaling(&explained.scaling)];
+        for table in known.into_iter().chain(ceiling_table::tables(explained)) {
             if !table.rows.is_empty() {
                 text_table(html, &table);
             }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use analysis::explained::{Answer, Claim, Explained, Law, LawState};
 
 use super::{heads, plain, row};
+use crate::ceiling_table;
 use crate::claims_tally::{claims_tally, law_state, verdict_name};
 use crate::explained_tables::{NO_CROSSOVER, TextTable, cost_models, crossovers, scaling};
 
@@ -100,7 +101,8 @@ pub(super) fn tables(known: &Explained) -> String {
     }
     let tables =
         [crossovers(&known.crossovers), cost_models(&known.cost_models), scaling(&known.scaling)];
-    for TextTable { heading, reading, columns, rows } in &tables {
+    let ceilings = ceiling_table::tables(known);
+    for TextTable { heading, reading, columns, rows } in tables.iter().chain(&ceilings) {
         if rows.is_empty() {
             continue;
         }
