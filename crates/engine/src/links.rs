@@ -8,10 +8,13 @@ use kernel::Unavailable;
 use model::factor::Factor;
 use model::names::{AckPlacement, Offload};
 use model::record::{LinkFacts, NO_DEVICES};
-use model::values::Mtu;
+use model::values::{Mtu, Segment};
 use model::{Cell, Family, Link as Name, Measured};
 
 use crate::child::Which;
+
+/// MTU of a veth device as it comes (`ETH_DATA_LEN`, linux/if_ether.h).
+const DEVICE_MTU: u32 = 1500;
 
 mod device_pair;
 mod loopback;
@@ -119,6 +122,30 @@ pub(crate) fn has_what_varies(cell: &Cell) -> Result<(), String> {
                 names.join(" or ")
             ));
         }
+    }
+    segment_fits(cell)
+}
+
+/// Refuses a segment that the link's packets have no room for: the kernel would take the number and send smaller ones.
+fn segment_fits(cell: &Cell) -> Result<(), String> {
+    let has_devices = matches!(cell.link, Name::Veth | Name::Sink);
+    let Segment::Fixed(segment) = cell.segment else { return Ok(()) };
+    // Headers of IP and TCP without options (RFC 9293 section 3.7.1).
+    let headers = match cell.family {
+        Family::Ipv4 => 40,
+        Family::Ipv6 => 60,
+    };
+    let mtu = match cell.mtu {
+        Mtu::Fixed(bytes) => bytes,
+        Mtu::Auto => DEVICE_MTU,
+    };
+    if has_devices && segment > mtu - headers {
+        return Err(format!(
+            "--segment {segment}: an MTU of {mtu} bytes has room for {} over {}; use --mtu {} or more",
+            mtu - headers,
+            cell.family,
+            segment + headers
+        ));
     }
     Ok(())
 }

@@ -9,9 +9,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
-use std::{io, panic, thread};
+use std::{fs, io, panic, thread};
 
 use crate::error::{CallError, Errno, Unavailable};
+use crate::machine::SYSCTLS;
 use crate::process::{Capabilities, Capability};
 
 /// The calling thread's namespace (namespaces(7)).
@@ -132,6 +133,58 @@ impl Namespace {
         // allocates nothing and takes no lock.
         unsafe { command.pre_exec(enter) };
     }
+}
+
+// Settings.
+impl Namespace {
+    /// Gives the namespace the caller's values of the recorded network settings ([`SYSCTLS`]), where it has values of
+    /// its own and they differ.
+    ///
+    /// A new namespace begins with the first namespace's `tcp_rmem`, `tcp_wmem` and default congestion control, but
+    /// with the kernel's defaults of the others, also where the machine is set otherwise (`tcp_sk_init`,
+    /// net/ipv4/tcp_ipv4.c; `setup_net`, net/core/net_namespace.c). What it lacks is the whole machine's.
+    ///
+    /// # Errors
+    ///
+    /// A value that differs and cannot be set.
+    pub fn take_over_settings(&self) -> Result<(), Unavailable> {
+        let settings: Vec<(&str, String)> = SYSCTLS
+            .into_iter()
+            .filter(|name| name.starts_with("net."))
+            .filter_map(|name| Some((name, fs::read_to_string(setting(name)).ok()?)))
+            .collect();
+        let take_over = || {
+            for (name, value) in &settings {
+                match fs::read_to_string(setting(name)) {
+                    Ok(own) if own != *value => write_setting(name, value.trim())?,
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            Ok(())
+        };
+        self.run(take_over).map_err(|error| unavailable(error.to_string(), "run as root"))?
+    }
+
+    /// Sets one of the namespace's settings, e.g. `net.ipv4.tcp_orphan_retries`.
+    ///
+    /// # Errors
+    ///
+    /// One that it does not have, or a value that the kernel does not take.
+    pub fn set(&self, name: &str, value: &str) -> Result<(), Unavailable> {
+        self.run(|| write_setting(name, value))
+            .map_err(|error| unavailable(error.to_string(), "run as root"))?
+    }
+}
+
+fn setting(name: &str) -> String {
+    format!("/proc/sys/{}", name.replace('.', "/"))
+}
+
+/// Sets one of the calling thread's namespace.
+fn write_setting(name: &str, value: &str) -> Result<(), Unavailable> {
+    fs::write(setting(name), value).map_err(|error| {
+        unavailable(format!("setting {name}={value} in it: {error}"), "mount /proc writable")
+    })
 }
 
 impl AsFd for Namespace {

@@ -195,3 +195,24 @@ fn without_the_right_it_says_which_is_missing() {
     assert!(why.because.contains("CAP_SYS_ADMIN"), "{why}");
     assert!(!why.remedy.is_empty());
 }
+
+#[test]
+fn a_namespace_takes_over_the_settings_around_it() {
+    if is_skipped() {
+        return;
+    }
+    let setting = |namespace: &Namespace, name: &str| {
+        let path = format!("/proc/sys/net/ipv4/{name}");
+        namespace.run(|| std::fs::read_to_string(path).unwrap().trim().to_owned()).unwrap()
+    };
+    let outer = Namespace::create().unwrap();
+    outer.set("net.ipv4.tcp_sack", "0").unwrap();
+    outer.set("net.ipv4.tcp_wmem", "4096 20480 2097152").unwrap();
+    let inner = outer.run(Namespace::create).unwrap().unwrap();
+    assert_eq!(setting(&inner, "tcp_sack"), "1", "a new namespace has the kernel's default");
+    outer.run(|| inner.take_over_settings()).unwrap().unwrap();
+    assert_eq!(setting(&inner, "tcp_sack"), "0");
+    assert_eq!(setting(&inner, "tcp_wmem"), setting(&outer, "tcp_wmem"));
+    let why = inner.set("net.ipv4.no_such_setting", "1").unwrap_err();
+    assert!(why.to_string().contains("no_such_setting"), "{why}");
+}

@@ -110,6 +110,13 @@ impl Side {
     /// Sets everything up but the link between the two, which was made.
     fn raise(&mut self, setup: &LinkSetup) -> Result<(), Unavailable> {
         let failed = |error: CallError| unavailable(setup, error);
+        // The same settings as on the other links, or the links would differ in more than themselves.
+        self.namespace.take_over_settings().map_err(|why| of_link(setup, why))?;
+        // Sockets that outlive their process, killed in the middle of a trial, hold the namespace while they try to
+        // reach the other end, by default for minutes (`tcp_orphan_retries`, net/ipv4/tcp_timer.c). One retry is a second.
+        self.namespace
+            .set("net.ipv4.tcp_orphan_retries", "1")
+            .map_err(|why| of_link(setup, why))?;
         let lo = self.netlink.device("lo").map_err(failed)?;
         self.netlink.set_up(lo.index).map_err(failed)?;
         let (device, _) = device(self.which);
