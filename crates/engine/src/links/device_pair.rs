@@ -36,8 +36,8 @@ const fn address(which: Which, family: Family) -> (IpAddr, u8) {
         Which::Receiver => 2,
     };
     match family {
-        Family::Ipv4 => (IpAddr::V4(Ipv4Addr::new(198, 18, 0, last as u8)), 30),
-        Family::Ipv6 => (IpAddr::V6(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, last)), 64),
+        Family::Ipv4 => (IpAddr::V4(Ipv4Addr::new(198, 18, 0, last)), 30),
+        Family::Ipv6 => (IpAddr::V6(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, last as u16)), 64),
     }
 }
 
