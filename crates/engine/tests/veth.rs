@@ -146,12 +146,16 @@ fn segments() {
     let mut engine = engine();
     for link in ["loopback", "veth"] {
         let cell = format!("send=sendmsg link={link} message_bytes=16384 threads=1 segment=1000");
-        let (_, outcome) = engine.trial(&order(&cell, 50)).unwrap();
-        let finished = finished(outcome, &cell);
+        // On a machine that is too busy a worker may come late to an edge of the window; then once more.
+        let told = (0..10).find_map(|_| {
+            let (_, outcome) = engine.trial(&order(&cell, 50)).unwrap();
+            let finished = finished(outcome, &cell);
+            let (sent, received) = (finished.sender.total, finished.receiver.total);
+            assert_eq!(received.received_bytes, sent.accepted_bytes);
+            finished.sender.tcp.value().map(|tcp| tcp.mss_bytes)
+        });
         // 12 bytes of it are the timestamps' where they are on (RFC 7323).
-        let mss = finished.sender.tcp.value().unwrap().mss_bytes;
-        assert!([988.0, 1000.0].contains(&mss), "{cell}: {mss}");
-        assert_eq!(finished.receiver.total.received_bytes, finished.sender.total.accepted_bytes);
+        assert!(told.is_some_and(|mss| [988.0, 1000.0].contains(&mss)), "{cell}: {told:?}");
     }
 }
 
