@@ -61,10 +61,7 @@ impl OfPath {
                 }))
             })
         });
-        steps
-            .iter()
-            .any(Option::is_some)
-            .then_some(Self { path, link, cells: cells.len(), steps })
+        steps.iter().any(Option::is_some).then_some(Self { path, link, cells: cells.len(), steps })
     }
 
     pub(crate) const fn of(&self, step: Step) -> Option<Seen> {

@@ -84,8 +84,7 @@ pub(crate) struct PerByte {
 }
 
 /// Why no cell was audited, and what would.
-pub(crate) const NOT_AUDITED: &str =
-    "the bytes that the kernel copies were not counted; an audit would: --audits copy-audit, as root";
+pub(crate) const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted; an audit would: --audits copy-audit, as root";
 
 /// One figure of an audit trial, or why there is none.
 pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, String> {
@@ -107,14 +106,16 @@ pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, String>
     // On the sink nobody receives: what was taken stands for it, and nothing of it may be copied out.
     match step.payload(finished) {
         0 => Err("no byte was sent in the audit trial".to_owned()),
-        bytes => {
-            Ok(PerByte { per_byte: counted.bytes as f64 / bytes as f64, hook: counted.hook })
-        }
+        bytes => Ok(PerByte { per_byte: counted.bytes as f64 / bytes as f64, hook: counted.hook }),
     }
 }
 
 /// The same of the last audit trial of a cell.
-pub(crate) fn of_cell(audits: &AuditRecords<'_>, cell: &Cell, step: Step) -> Result<PerByte, String> {
+pub(crate) fn of_cell(
+    audits: &AuditRecords<'_>,
+    cell: &Cell,
+    step: Step,
+) -> Result<PerByte, String> {
     match audits.of(cell) {
         Some(audited) => per_byte(audited, step),
         None => Err(NOT_AUDITED.to_owned()),

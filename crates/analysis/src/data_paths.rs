@@ -26,8 +26,7 @@ pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
     let paths: BTreeSet<(SendPath, Link)> =
         evidence.asked().map(|estimates| (estimates.cell.send_path, estimates.cell.link)).collect();
     let drawn = |(path, link): (SendPath, Link)| {
-        let of_path =
-            evidence.asked().filter(|e| e.cell.send_path == path && e.cell.link == link);
+        let of_path = evidence.asked().filter(|e| e.cell.send_path == path && e.cell.link == link);
         of_path.min_by(|a, b| {
             let rank = |estimates: &CellEstimates| {
                 let off = (estimates.cell.message.bytes().0 as f64 / DRAWN_BYTES).ln().abs();

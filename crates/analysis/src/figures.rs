@@ -1,10 +1,10 @@
 //! The figures of one trial: every [`Metric`], or why there is none.
 
+use model::names::AckPlacement;
 use model::record::{
     Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkTally, TcpFacts, Trial,
     Worker,
 };
-use model::names::AckPlacement;
 use model::{Link, Measured, SendPath};
 
 use crate::marks;

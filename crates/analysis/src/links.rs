@@ -210,12 +210,7 @@ fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
 }
 
 /// `from a size between 8 KiB and 14 KiB on`, or how many settings have which outcome.
-fn range(
-    found: &[From],
-    low: Option<f64>,
-    high: Option<f64>,
-    group: &[&LinkComparison],
-) -> String {
+fn range(found: &[From], low: Option<f64>, high: Option<f64>, group: &[&LinkComparison]) -> String {
     let first = found.first().copied().unwrap_or(From::Unknown);
     let count = |is: fn(&From) -> bool| found.iter().filter(|from| is(from)).count();
     let is_between = |from: &From| matches!(from, From::Between(..));

@@ -162,7 +162,8 @@ impl Pairings {
         let mut ratios = Vec::with_capacity(self.paths.len() * RATIO_METRICS.len());
         for (place, (block, cell, against, log_ratios)) in self.paths.iter().enumerate() {
             let link = places.cells[*cell].link;
-            for (metric, tested) in families.iter().filter(|(metric, _)| metric.is_formed_on(link)) {
+            for (metric, tested) in families.iter().filter(|(metric, _)| metric.is_formed_on(link))
+            {
                 let too_few = || {
                     Measured::absent(
                         "a test needs two complete blocks in which both trials are valid",

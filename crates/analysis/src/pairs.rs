@@ -348,7 +348,13 @@ mod tests {
     }
 
     fn trial(round: u32, cell: usize, log: f64) -> Paired {
-        Paired { round, block: 0, cell, logs: Some([Log::Of(log); RATIO_METRICS.len()]), is_unsupported: false }
+        Paired {
+            round,
+            block: 0,
+            cell,
+            logs: Some([Log::Of(log); RATIO_METRICS.len()]),
+            is_unsupported: false,
+        }
     }
 
     #[test]
@@ -361,7 +367,10 @@ mod tests {
         groups.push(trial(1, 0, 2.0));
         let complete = groups.complete();
         assert_eq!(complete.len(), 1);
-        assert_eq!(complete[0].logs, [(0, [Log::Of(2.0); RATIO_METRICS.len()]), (1, [Log::Of(1.0); RATIO_METRICS.len()])]);
+        assert_eq!(
+            complete[0].logs,
+            [(0, [Log::Of(2.0); RATIO_METRICS.len()]), (1, [Log::Of(1.0); RATIO_METRICS.len()])]
+        );
     }
 
     #[test]
@@ -401,14 +410,7 @@ mod tests {
         let mut ratios = AllLogRatios::default();
         ratios.push(&[Log::of(2.0); RATIO_METRICS.len()], &[Log::of(1.0); RATIO_METRICS.len()]);
         ratios.push(
-            &[
-                Log::of(2.0),
-                Log::Absent,
-                Log::of(-1.0),
-                Log::of(2.0),
-                Log::of(2.0),
-                Log::of(2.0),
-            ],
+            &[Log::of(2.0), Log::Absent, Log::of(-1.0), Log::of(2.0), Log::of(2.0), Log::of(2.0)],
             &[Log::of(1.0); RATIO_METRICS.len()],
         );
         let pairs: Vec<_> =

@@ -48,15 +48,17 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
         return None;
     }
     let delivered = links.iter().filter(|link| link.delivers_locally());
-    let of_send = delivered.filter_map(|link| seen(SendPath::Send, *link)).find(|of_send| {
-        of_send.of(Step::In).is_some() && of_send.of(Step::Out).is_some()
-    });
+    let of_send = delivered
+        .filter_map(|link| seen(SendPath::Send, *link))
+        .find(|of_send| of_send.of(Step::In).is_some() && of_send.of(Step::Out).is_some());
     let heard = copied_shares(main)
         .map_or_else(String::new, |_| format!(" Of zerocopy: {}.", copied_words(main)));
     let (line, answered) = match &of_send {
         Some(of_send) => (format!("{}{heard}", counted_line(of_send)), true),
         None => (
-            format!("By the kernel's source send() copies twice in all: once in, by the sender's call, and once out, by the receiver's; a network card's DMA is no copy by the CPU. The audit did not count both of them here.{heard}"),
+            format!(
+                "By the kernel's source send() copies twice in all: once in, by the sender's call, and once out, by the receiver's; a network card's DMA is no copy by the CPU. The audit did not count both of them here.{heard}"
+            ),
             false,
         ),
     };
@@ -89,8 +91,8 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
 fn counted_line(of_send: &OfPath) -> String {
     let text = |step: Step| of_send.of(step).map(|seen| seen.text());
     let once = |step: Step| of_send.of(step).is_some_and(|seen| seen.is(1.0));
-    let delivery = text(Step::Deferred)
-        .map_or_else(String::new, |seen| format!(", {seen} at delivery"));
+    let delivery =
+        text(Step::Deferred).map_or_else(String::new, |seen| format!(", {seen} at delivery"));
     let (copied_in, copied_out) =
         (text(Step::In).unwrap_or_default(), text(Step::Out).unwrap_or_default());
     let none_deferred = of_send.of(Step::Deferred).is_none_or(|seen| seen.is(0.0));

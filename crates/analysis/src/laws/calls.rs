@@ -63,7 +63,12 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
     }
     let trials = counted(compared, "audit trial", "audit trials");
     if broken.is_empty() {
-        CALLS.holds(compared, format!("{seen} calls tallied in {trials}, and as many seen by the kernel, call by call"))
+        CALLS.holds(
+            compared,
+            format!(
+                "{seen} calls tallied in {trials}, and as many seen by the kernel, call by call"
+            ),
+        )
     } else {
         let because = format!("tally and kernel differ {} in {trials}", times(broken.len()));
         CALLS.broken(compared, because, broken)

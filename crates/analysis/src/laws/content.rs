@@ -36,7 +36,10 @@ pub(super) fn content(evidence: &Evidence<'_>) -> Law {
     if broken.is_empty() {
         let from_sink = match sinks {
             0 => String::new(),
-            n => format!("; in {} the sink's own program counted them", counted(n, "trial", "trials")),
+            n => format!(
+                "; in {} the sink's own program counted them",
+                counted(n, "trial", "trials")
+            ),
         };
         let content = if checked_bytes > 0 {
             format!("{checked_bytes} bytes were compared with what was sent")
@@ -44,7 +47,10 @@ pub(super) fn content(evidence: &Evidence<'_>) -> Law {
             "content was not compared in timing trials; copycost verify compares every byte"
                 .to_owned()
         };
-        CONTENT.holds(compared, format!("every byte accepted was received in {trials}{from_sink}; {content}"))
+        CONTENT.holds(
+            compared,
+            format!("every byte accepted was received in {trials}{from_sink}; {content}"),
+        )
     } else {
         let because = format!("bytes accepted and received differ in {} of {trials}", broken.len());
         CONTENT.broken(compared, because, broken)

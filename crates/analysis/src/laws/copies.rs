@@ -71,7 +71,10 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
             format!("{figures} of {trials} are within 0.01 copies a byte of the kernel's source{not_all}"),
         )
     } else {
-        let because = format!("{} of {figures} figures of {trials} are not what the kernel's source lets expect{not_all}", broken.len());
+        let because = format!(
+            "{} of {figures} figures of {trials} are not what the kernel's source lets expect{not_all}",
+            broken.len()
+        );
         COPIES.broken(compared, because, broken)
     }
 }

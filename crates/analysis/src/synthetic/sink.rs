@@ -41,8 +41,7 @@ pub(super) fn without_receiver(side: &mut Side<ReceiveTally>) {
     side.tcp = Measured::absent(NO_PROCESS);
     side.snmp = Measured::absent(NO_PROCESS);
     for tally in [&mut side.window, &mut side.total] {
-        *tally =
-            ReceiveTally { received_bytes: tally.received_bytes, ..ReceiveTally::default() };
+        *tally = ReceiveTally { received_bytes: tally.received_bytes, ..ReceiveTally::default() };
     }
 }
 
