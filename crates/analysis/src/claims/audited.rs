@@ -9,7 +9,7 @@ use crate::comparisons::{Compared, extremes, names};
 use crate::copies::Step;
 use crate::evidence::{Evidence, figure};
 use crate::explained::Verdict;
-use crate::figure_text::{outcome, ratio, short};
+use crate::figure_text::{outcome, ratio, shared_words, short};
 use crate::links::nothing_copied_on_the_sink;
 use crate::metric::Metric;
 use crate::on_link::{OnLink, link_of, main_link};
@@ -39,10 +39,12 @@ fn of_the_sink_alone() -> Says {
     )
 }
 
+// Law 5 is what these claims are about: it is no premise of theirs.
+
 /// Copies of plain send on its way out: into the socket, and again before delivery.
 fn c1(whole: &Evidence<'_>) -> Option<Says> {
     let seen = of_path(whole, SendPath::Send);
-    let cited = || seen.iter().map(OfPath::name).chain([law_name(5)]).collect::<Vec<_>>();
+    let cited = || seen.iter().map(OfPath::name).collect::<Vec<_>>();
     let told = || texts(&seen);
     let on_way: Vec<_> = seen.iter().filter_map(OfPath::on_the_way_out).collect();
     if on_way.is_empty() {
@@ -96,7 +98,7 @@ fn c2(whole: &Evidence<'_>) -> Option<Says> {
         }
         both.extend([send, sendmsg]);
     }
-    let cited = || both.iter().map(OfPath::name).chain([law_name(5)]).collect::<Vec<_>>();
+    let cited = || both.iter().map(OfPath::name).collect::<Vec<_>>();
     match (less, same, other) {
         (0, 0, 0) => None,
         (0, 1.., 0) => Some(
@@ -124,7 +126,7 @@ fn c2(whole: &Evidence<'_>) -> Option<Says> {
 fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
     let seen = OfPath::new(whole, SendPath::Zerocopy, Link::Loopback)?;
     let copied = seen.on_the_way_out()?;
-    let cited = [seen.name(), law_name(3), law_name(5)];
+    let cited = [seen.name(), law_name(3)];
     let of_completions = crate::comparisons::copied_shares(main);
     let said = crate::comparisons::copied_words(main);
     let (says_copied, says_none) = (
@@ -241,22 +243,26 @@ fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Say
     let words: Vec<String> = found
         .iter()
         .map(|c| {
-            let shared = crate::figure_text::shared_words(&c.shared);
-            format!("{} ({shared})", outcome(&c.outcome))
+            let shared: Vec<&str> =
+                c.shared.split(' ').filter(|part| !part.starts_with("link=")).collect();
+            format!("{} ({})", outcome(&c.outcome), shared_words(&shared.join(" ")))
         })
         .collect();
     let told = format!(
-        "into the sink, where it copies nothing, its sender-side cost is below send's {}",
+        "into the sink, where it copies nothing, zerocopy's sender-side cost is below send's {}",
         words.join("; ")
     );
     let cited = found.iter().map(|c| paths::crossover_name(c));
-    let timed = if sink_alone { of_the_sink_alone() } else { paths::c6(main) };
-    let says = match timed.verdict {
-        Verdict::Supported | Verdict::Refuted => timed,
-        Verdict::Undecidable if found.iter().all(|c| paths::is_elsewhere(c)) => {
-            refuted(timed.because).from(timed.evidence)
-        }
-        Verdict::Undecidable => timed,
+    let is_elsewhere = found.iter().all(|c| paths::is_elsewhere(c));
+    if sink_alone {
+        let says = if is_elsewhere { refuted(told) } else { of_the_sink_alone().and(&told) };
+        return Some(says.from(cited));
+    }
+    let timed = paths::c6(main);
+    let says = if timed.verdict == Verdict::Undecidable && is_elsewhere {
+        refuted(timed.because).from(timed.evidence)
+    } else {
+        timed
     };
     Some(says.and(&told).from(cited))
 }

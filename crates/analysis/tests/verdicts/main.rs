@@ -10,4 +10,5 @@ mod claims_of_paths;
 mod claims_of_threads;
 mod laws;
 mod laws_of_links;
+mod links;
 mod made;
