@@ -432,7 +432,7 @@ mod tests {
     use super::*;
 
     fn path(send_path: SendPath) -> DataPath {
-        let expected = |per_byte| Copies { per_byte, audited: false };
+        let expected = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
         let zerocopy = send_path == SendPath::Zerocopy;
         DataPath {
             path: send_path,

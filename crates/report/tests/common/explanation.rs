@@ -12,6 +12,9 @@ use model::{Measured, SendPath};
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
     summary.explained = Explained {
+        links: Vec::new(),
+        link_verdicts: Vec::new(),
+        copy_audits: Vec::new(),
         crossovers: crossovers(),
         cost_models: vec![cost_model(&text)],
         scaling: vec![scaling()],
@@ -186,7 +189,7 @@ fn ceiling_share(cell: model::Cell, text: impl Fn(&str) -> String) -> CeilingSha
         side: ModelledSide::Sender,
         cpus: vec![0],
         goodput_gbps: super::around(gbps),
-        copies: Copies { per_byte: 1.0, audited: cell.send_path == SendPath::Send },
+        copies: Copies { per_byte: 1.0, audited: cell.send_path == SendPath::Send, expected: 1.0 },
         routine: text("memcpy"),
         working_set_bytes: 4 << 20,
         ceiling_gbps: 115.0,
@@ -196,7 +199,7 @@ fn ceiling_share(cell: model::Cell, text: impl Fn(&str) -> String) -> CeilingSha
 }
 
 fn data_path(cell: model::Cell, text: impl Fn(&str) -> String) -> DataPath {
-    let expected = |per_byte| Copies { per_byte, audited: false };
+    let expected = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
     let zerocopy = cell.send_path == SendPath::Zerocopy;
     let only = |value| {
         if zerocopy {
