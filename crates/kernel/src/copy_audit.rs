@@ -5,6 +5,7 @@
 //! and `_copy_to_iter`), fentry or fexit, a kprobe; a tracepoint has its one way. Every program is loaded on its own, so
 //! that one refusal does not spoil the rest. Nothing outlives the process: programs, maps and events hang on descriptors.
 
+use std::any::Any;
 use std::fmt;
 use std::io::{BufReader, Read, Write};
 use std::os::linux::fs::MetadataExt;
@@ -193,11 +194,15 @@ fn count([a, b, c, d, counted, thread, low, high]: [u8; 8], sums: &[[u64; 2]]) -
     })
 }
 
-/// The hooks, attached for as long as this lives.
+/// What keeps a program attached; dropping it detaches.
+type Attachment = Box<dyn Any>;
+
+/// The programs, loaded; attached between [`Self::attach`] and [`Self::detach`] only, since they cost every copy.
 #[derive(Debug)]
 pub struct CopyAudit {
     ebpf: Ebpf,
     hooks: Vec<(Counted, Result<Hook, Unavailable>)>,
+    attached: Vec<Attachment>,
 }
 
 /// The errno of what the loader met, wherever in its chain of causes.
@@ -224,7 +229,7 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 impl CopyAudit {
-    /// Loads the programs and attaches those that this machine allows.
+    /// Loads the programs that this machine allows; each is attached once to see whether it can be, and detached again.
     ///
     /// # Errors
     /// BPF is refused altogether, or nothing could be hooked.
@@ -246,18 +251,50 @@ impl CopyAudit {
             .map_err(|error| {
                 surroundings.refused(Hook::Tracepoint, "sockets", errno(&error), &told(&error))
             })?;
+        let mut attached = Vec::new();
         let hooks = Counted::ALL
             .into_iter()
             .map(|counted| {
-                (counted, attach_best(&mut ebpf, counted, btf.as_ref(), &surroundings))
+                let best = attach_best(&mut ebpf, counted, btf.as_ref(), &surroundings);
+                (
+                    counted,
+                    best.map(|(hook, attachments)| {
+                        attached.extend(attachments);
+                        hook
+                    }),
+                )
             })
             .collect();
-        let mut audit = Self { ebpf, hooks };
+        let mut audit = Self { ebpf, hooks, attached };
         audit.test_breakpoints()?;
+        audit.detach();
         match audit.hooks.iter().find_map(|(_, hook)| hook.as_ref().err()) {
             Some(why) if audit.hooks.iter().all(|(_, hook)| hook.is_err()) => Err(why.clone()),
             Some(_) | None => Ok(audit),
         }
+    }
+
+    /// Attaches the programs. What cannot be attached this time has its reason in [`Self::hook`] from now on.
+    pub fn attach(&mut self) {
+        self.detach();
+        let surroundings = Surroundings::of(Path::new(tree::LIVE));
+        for (counted, found) in &mut self.hooks {
+            let Ok(hook) = *found else { continue };
+            let of_hook = counted.programs().iter().find(|(known, _)| *known == hook);
+            let attached = match of_hook.and_then(|(_, name)| self.ebpf.program_mut(name)) {
+                Some(program) => attach(program, *counted),
+                None => Err(Refused::Known(no_map())),
+            };
+            match attached {
+                Ok(attachments) => self.attached.extend(attachments),
+                Err(why) => *found = Err(why.told(&surroundings, hook, counted.function())),
+            }
+        }
+    }
+
+    /// Detaches the programs: the kernel runs as if they were not there.
+    pub fn detach(&mut self) {
+        self.attached.clear();
     }
 
     /// How something is counted here.
@@ -331,7 +368,7 @@ impl CopyAudit {
     }
 
     /// Some virtual machines take breakpoints and never hit them: bytes are sent through a local socket, and what does not
-    /// see them is detached.
+    /// see them is not used.
     fn test_breakpoints(&mut self) -> Result<(), Unavailable> {
         const BYTES: u64 = 1000;
         let has = |hooks: &[(Counted, Result<Hook, Unavailable>)]| {
@@ -360,9 +397,6 @@ impl CopyAudit {
                     remedy: remedy.to_owned(),
                 };
                 *hook = Err(refusal::together(counted.function(), &[(Hook::Breakpoint, why)]));
-                for (_, name) in counted.programs() {
-                    self.ebpf.program_mut(name).map_or(Ok(()), detach).map_err(|e| odd(&e))?;
-                }
             }
         }
         Ok(())
@@ -389,24 +423,19 @@ fn attach_best(
     counted: Counted,
     btf: Option<&Btf>,
     surroundings: &Surroundings,
-) -> Result<Hook, Unavailable> {
+) -> Result<(Hook, Vec<Attachment>), Unavailable> {
     let function = counted.function();
     let mut tried = Vec::new();
     for (hook, program) in counted.programs() {
         let refused = match (surroundings.lacks(*hook, function), ebpf.program_mut(program)) {
             (Some(why), _) => why,
             (None, None) => no_map(),
-            (None, Some(program)) => match attach(program, counted, btf) {
-                Ok(()) => return Ok(*hook),
-                Err(Refused::Known(why)) => why,
-                Err(Refused::Loader(error)) => {
-                    // It may have been attached to some CPUs already; the refusal itself is told below.
-                    let _ = detach(program);
-                    let absent = matches!(&error, ProgramError::Btf(_)).then_some(libc::ENOENT);
-                    let errno = errno(&error).or(absent);
-                    surroundings.refused(*hook, function, errno, &told(&error))
+            (None, Some(program)) => {
+                match load(program, function, btf).and_then(|()| attach(program, counted)) {
+                    Ok(attachments) => return Ok((*hook, attachments)),
+                    Err(why) => why.told(surroundings, *hook, function),
                 }
-            },
+            }
         };
         tried.push((*hook, refused));
     }
@@ -418,36 +447,61 @@ enum Refused {
     Loader(ProgramError),
 }
 
+impl Refused {
+    fn told(self, surroundings: &Surroundings, hook: Hook, function: &str) -> Unavailable {
+        match self {
+            Self::Known(why) => why,
+            Self::Loader(error) => {
+                // A function that the kernel's BTF does not know.
+                let absent = matches!(&error, ProgramError::Btf(_)).then_some(libc::ENOENT);
+                let errno = errno(&error).or(absent);
+                surroundings.refused(hook, function, errno, &told(&error))
+            }
+        }
+    }
+}
+
 impl From<ProgramError> for Refused {
     fn from(error: ProgramError) -> Self {
         Self::Loader(error)
     }
 }
 
-fn attach(program: &mut Program, counted: Counted, btf: Option<&Btf>) -> Result<(), Refused> {
+fn load(program: &mut Program, function: &str, btf: Option<&Btf>) -> Result<(), Refused> {
+    if let Ok(at) = <&mut PerfEvent>::try_from(&mut *program) {
+        at.load()?;
+    } else if let Ok(entry) = <&mut FEntry>::try_from(&mut *program) {
+        entry.load(function, btf.ok_or_else(no_btf)?)?;
+    } else if let Ok(exit) = <&mut FExit>::try_from(&mut *program) {
+        exit.load(function, btf.ok_or_else(no_btf)?)?;
+    } else if let Ok(probe) = <&mut KProbe>::try_from(&mut *program) {
+        probe.load()?;
+    } else {
+        <&mut RawTracePoint>::try_from(program)?.load()?;
+    }
+    Ok(())
+}
+
+fn attach(program: &mut Program, counted: Counted) -> Result<Vec<Attachment>, Refused> {
     let function = counted.function();
     if let Ok(at) = <&mut PerfEvent>::try_from(&mut *program) {
         return attach_breakpoints(at, function);
     }
-    if let Ok(entry) = <&mut FEntry>::try_from(&mut *program) {
-        entry.load(function, btf.ok_or_else(no_btf)?)?;
-        entry.attach()?;
-        return Ok(());
-    }
-    if let Ok(exit) = <&mut FExit>::try_from(&mut *program) {
-        exit.load(function, btf.ok_or_else(no_btf)?)?;
-        exit.attach()?;
-        return Ok(());
-    }
-    if let Ok(probe) = <&mut KProbe>::try_from(&mut *program) {
-        probe.load()?;
-        probe.attach(function, 0)?;
-        return Ok(());
-    }
-    let tracepoint = <&mut RawTracePoint>::try_from(program)?;
-    tracepoint.load()?;
-    tracepoint.attach(function.split_once(':').map_or(function, |(_, name)| name))?;
-    Ok(())
+    let attachment: Attachment = if let Ok(entry) = <&mut FEntry>::try_from(&mut *program) {
+        let id = entry.attach()?;
+        Box::new(entry.take_link(id)?)
+    } else if let Ok(exit) = <&mut FExit>::try_from(&mut *program) {
+        let id = exit.attach()?;
+        Box::new(exit.take_link(id)?)
+    } else if let Ok(probe) = <&mut KProbe>::try_from(&mut *program) {
+        let id = probe.attach(function, 0)?;
+        Box::new(probe.take_link(id)?)
+    } else {
+        let tracepoint = <&mut RawTracePoint>::try_from(program)?;
+        let id = tracepoint.attach(function.split_once(':').map_or(function, |(_, name)| name))?;
+        Box::new(tracepoint.take_link(id)?)
+    };
+    Ok(vec![attachment])
 }
 
 fn no_btf() -> Refused {
@@ -458,15 +512,11 @@ fn no_btf() -> Refused {
     })
 }
 
-/// Detaches breakpoints from every CPU; programs of other kinds are attached whole or not at all.
-fn detach(program: &mut Program) -> Result<(), ProgramError> {
-    match <&mut PerfEvent>::try_from(program) {
-        Ok(at) if at.fd().is_ok() => at.unload(),
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-fn attach_breakpoints(program: &mut PerfEvent, function: &str) -> Result<(), Refused> {
+/// One event a CPU; those of the CPUs before one that refuses are closed again.
+fn attach_breakpoints(
+    program: &mut PerfEvent,
+    function: &str,
+) -> Result<Vec<Attachment>, Refused> {
     let unavailable = |because: &str, remedy: &str| {
         Refused::Known(Unavailable {
             what: format!("breakpoint on {function}"),
@@ -479,10 +529,10 @@ fn attach_breakpoints(program: &mut PerfEvent, function: &str) -> Result<(), Ref
         let because = "breakpoints with BPF programs hang aarch64 kernels before 6.6";
         return Err(unavailable(because, "boot Linux 6.6 or later"));
     }
-    let text = std::fs::File::open("/proc/kallsyms")
+    let symbol = std::fs::File::open("/proc/kallsyms")
         .and_then(|file| kallsyms::find(BufReader::new(file), function))
         .map_err(|error| Refused::Known(tree::unreadable("proc/kallsyms", &error)))?;
-    let address = match text {
+    let address = match symbol {
         Symbol::At(address) => address,
         Symbol::Missing => return Err(unavailable("this kernel has no such function", "")),
         Symbol::Hidden => {
@@ -492,15 +542,16 @@ fn attach_breakpoints(program: &mut PerfEvent, function: &str) -> Result<(), Ref
             ));
         }
     };
-    program.load()?;
     let cpus = aya::util::online_cpus()
         .map_err(|(path, error)| Refused::Known(tree::unreadable(path, &error)))?;
     let event = PerfEventConfig::Breakpoint(BreakpointConfig::Instruction { address });
+    let mut attached: Vec<Attachment> = Vec::new();
     for cpu in cpus {
         let scope = PerfEventScope::AllProcessesOneCpu { cpu };
-        program.attach(event, scope, SamplePolicy::Period(1), false)?;
+        let id = program.attach(event, scope, SamplePolicy::Period(1), false)?;
+        attached.push(Box::new(program.take_link(id)?));
     }
-    Ok(())
+    Ok(attached)
 }
 
 /// Whether the running kernel is this version or a later one.

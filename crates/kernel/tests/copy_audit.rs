@@ -35,6 +35,7 @@ fn what_this_machine_can_hook_counts_every_byte() {
     const BYTES: usize = 3_000_017;
     let own = std::process::id();
     audit.reset(&[own]).unwrap();
+    audit.attach();
     send_and_receive(BYTES);
     let counts = audit.read().unwrap();
     for counted in Counted::ALL {
@@ -75,14 +76,24 @@ fn libc_number(number: u16) -> bool {
 }
 
 #[test]
-fn a_reset_forgets_what_was_counted() {
+fn nothing_is_counted_while_it_is_detached_and_a_reset_forgets() {
     let Ok(mut audit) = CopyAudit::open() else {
         eprintln!("skipped: see the test above");
         return;
     };
-    send_and_receive(100_000);
-    audit.reset(&[]).unwrap();
     let own = std::process::id();
-    let counts = audit.read().unwrap();
-    assert!(counts.iter().all(|count| count.process != own || count.bytes < 100_000), "{counts:?}");
+    let seen = |audit: &CopyAudit| {
+        audit.read().unwrap().iter().any(|count| count.process == own && count.bytes >= 100_000)
+    };
+    audit.reset(&[own]).unwrap();
+    send_and_receive(100_000);
+    assert!(!seen(&audit), "detached");
+    for _ in 0..2 {
+        audit.attach();
+        send_and_receive(100_000);
+        assert!(seen(&audit), "attached");
+        audit.detach();
+        audit.reset(&[own]).unwrap();
+        assert!(!seen(&audit), "reset");
+    }
 }

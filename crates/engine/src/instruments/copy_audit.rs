@@ -12,7 +12,7 @@ use model::audit::{CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Own
 
 use super::Watched;
 
-/// Loaded and attached once; asked between trials.
+/// Loaded once; attached from [`Self::begin`] to [`Self::end`], so that trials which are timed pay nothing for it.
 #[derive(Debug)]
 pub(crate) struct CopyAudit {
     kernel: copy_audit::CopyAudit,
@@ -20,7 +20,7 @@ pub(crate) struct CopyAudit {
 }
 
 impl CopyAudit {
-    /// Loads and attaches whatever this machine allows.
+    /// Loads whatever this machine allows.
     ///
     /// # Errors
     /// Nothing of it could be had: one line, with the remedy.
@@ -36,6 +36,7 @@ impl CopyAudit {
     pub(crate) fn begin(&mut self, watched: &Watched) -> Result<(), String> {
         self.watched = None;
         self.kernel.reset(&[watched.sender, watched.receiver]).map_err(|why| why.to_string())?;
+        self.kernel.attach();
         self.watched = Some(watched.clone());
         Ok(())
     }
@@ -43,6 +44,7 @@ impl CopyAudit {
     /// What was counted since [`Self::begin`].
     pub(crate) fn end(&mut self) -> (Measured<CopyCounts>, Measured<CallCounts>) {
         let absent = |why: String| (Measured::absent(why.clone()), Measured::absent(why));
+        self.kernel.detach();
         let Some(watched) = self.watched.take() else {
             return absent("the audit was not begun".to_owned());
         };
