@@ -6,6 +6,7 @@ mod imports;
 mod licences;
 mod page;
 mod side_by_side;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -13,7 +14,9 @@ const TASKS: &str = "tasks:
   imports              check who imports whom against the table in ARCHITECTURE.md
   licences             check that everything built in may be
   page DIR [SCREENSHOTS]  open a run's report.html in headless Chromium, wide and narrow, light and dark, and check it
-  side-by-side [PAIRS] goodput of copycost's sendmsg at 64 KiB against iperf3, in turn (needs iperf3 on the path)";
+  side-by-side [PAIRS] goodput of copycost's sendmsg at 64 KiB against iperf3, in turn (needs iperf3 on the path)
+  vm [KERNEL_PACKAGE…] [--links LIST] [--laws LIST] [--program FILE] [--test FILE]
+                       the copy audit on stock Debian kernels in QEMU, against what each path must copy";
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's whole purpose is to tell")]
 fn main() -> ExitCode {
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
             page::check(words.get(1).map(String::as_str), words.get(2).map(String::as_str))
         }
         Some("side-by-side") => side_by_side::run(words.get(1).map(String::as_str)),
+        Some("vm") => vm::run(words.get(1..).unwrap_or_default()),
         _ => Err(TASKS.to_owned()),
     };
     match done {
