@@ -7,6 +7,7 @@ mod left_behind;
 mod licences;
 mod page;
 mod side_by_side;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -15,7 +16,9 @@ const TASKS: &str = "tasks:
   licences             check that everything built in may be
   left-behind [RAISES] [LINK...]  kill copycost over links that it raised, 200 times, and check that nothing stays (root)
   page DIR [SCREENSHOTS]  open a run's report.html in headless Chromium, wide and narrow, light and dark, and check it
-  side-by-side [PAIRS] goodput of copycost's sendmsg at 64 KiB against iperf3, in turn (needs iperf3 on the path)";
+  side-by-side [PAIRS] goodput of copycost's sendmsg at 64 KiB against iperf3, in turn (needs iperf3 on the path)
+  vm [KERNEL_PACKAGE…] [--links LIST] [--laws LIST] [--program FILE] [--test FILE]
+                       the copy audit on stock Debian kernels in QEMU, against what each path must copy";
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's whole purpose is to tell")]
 fn main() -> ExitCode {
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
             page::check(words.get(1).map(String::as_str), words.get(2).map(String::as_str))
         }
         Some("side-by-side") => side_by_side::run(words.get(1).map(String::as_str)),
+        Some("vm") => vm::run(words.get(1..).unwrap_or_default()),
         _ => Err(TASKS.to_owned()),
     };
     match done {

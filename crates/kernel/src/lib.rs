@@ -11,6 +11,7 @@ mod error;
 pub mod allocator;
 pub mod arena;
 pub mod clock;
+pub mod copy_audit;
 pub mod copying;
 pub mod cpu;
 pub mod error_queue;
