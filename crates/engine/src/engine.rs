@@ -7,16 +7,14 @@ use std::time::{Duration, Instant};
 use kernel::topology::Topology;
 use kernel::{clock, cpu, process};
 use model::message::Message;
-use model::record::{
-    CpuBusy, Failure, FailureKind, Finished, Machine, NO_DEVICES, NO_SINK, Outcome, Settings,
-};
+use model::record::{CpuBusy, Failure, FailureKind, Finished, Machine, NO_SINK, Outcome, Settings};
 use model::{Bytes, Cell, Measured, Nanos, Plan};
 
 use crate::child::{EndProcess, Heard, Which};
 use crate::congestion::CongestionChoice;
 use crate::error::EngineError;
 use crate::interrupts::{Forward, Interrupts};
-use crate::links::{self, Raised};
+use crate::links::{self, LinkSetup, Raised};
 use crate::order::TrialOrder;
 use crate::placement::{Seats, seat};
 use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Report, Role, Times, Token};
@@ -50,7 +48,7 @@ struct Pair {
     receiver: EndProcess,
     raised: Box<dyn Raised>,
     ear: mpsc::Receiver<(Which, Heard)>,
-    link: (model::Link, model::Family),
+    link: LinkSetup,
 }
 
 /// Runs trials.
@@ -184,9 +182,13 @@ impl Engine {
         let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
         let mut refused = Vec::new();
         for cell in plan.cells().into_iter().chain(plan.controls()) {
-            let link = links
-                .entry((cell.link, cell.family))
-                .or_insert_with(|| links::raise(cell.link, cell.family).map(|_| ()));
+            if let Err(why) = links::has_what_varies(&cell) {
+                refused.push((cell, why));
+                continue;
+            }
+            let link = links.entry(LinkSetup::from(&cell)).or_insert_with_key(|setup| {
+                links::raise(setup).map(|_| ()).map_err(|why| why.to_string())
+            });
             let congestion = self.congestion.resolve(&cell.congestion);
             let congestion = named
                 .entry(congestion.clone())
@@ -214,9 +216,10 @@ impl Engine {
 
     fn start_ends(&mut self, cell: &Cell) -> Result<(), Trouble> {
         self.pair = None;
-        let link = (cell.link, cell.family);
-        let unsupported = |why| Trouble::Failed(FailureKind::Unsupported, why);
-        let raised = links::raise(cell.link, cell.family).map_err(unsupported)?;
+        let link = LinkSetup::from(cell);
+        let unsupported = |why: String| Trouble::Failed(FailureKind::Unsupported, why);
+        links::has_what_varies(cell).map_err(unsupported)?;
+        let raised = links::raise(&link).map_err(|why| unsupported(why.to_string()))?;
         let (heard, ear) = mpsc::channel();
         self.forward.to(heard.clone());
         let start = |which: Which| {
@@ -246,7 +249,7 @@ impl Engine {
     }
 
     fn pair(&mut self, cell: &Cell) -> Result<&mut Pair, Trouble> {
-        let fits = |pair: &Pair| pair.link == (cell.link, cell.family);
+        let fits = |pair: &Pair| pair.link == LinkSetup::from(cell);
         if !self.pair.as_ref().is_some_and(fits) {
             self.start_ends(cell)?;
         }
@@ -456,11 +459,12 @@ impl Engine {
         let (Some(sender), Some(receiver)) = (sender, receiver) else {
             return Err(lost("an end did not report".to_owned()));
         };
+        let link = pair.raised.facts();
         Ok(Finished {
             sender,
             receiver,
             machine: machine.unwrap_or_else(unwatched),
-            link: Measured::absent(NO_DEVICES),
+            link,
             sink: Measured::absent(NO_SINK),
         })
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use kernel::socket::Socket;
-use model::values::SocketBuffer;
+use model::values::{Segment, SocketBuffer};
 
 use crate::protocol::{Prepare, Token};
 
@@ -37,6 +37,11 @@ fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
             .set_receive_buffer(usize::try_from(bytes).unwrap_or(usize::MAX))
             .map_err(|error| error.to_string())?;
         refuse_less("SO_RCVBUF", "rmem_max", bytes, granted)?;
+    }
+    if let Segment::Fixed(bytes) = cell.segment {
+        socket
+            .set_maximum_segment(bytes)
+            .map_err(|error| format!("{error}; use a --segment from 88 to 32767 bytes, or auto"))?;
     }
     if !prepare.congestion.is_empty() {
         socket.set_congestion(&prepare.congestion).map_err(|error| error.to_string())?;
