@@ -393,6 +393,10 @@ static __always_inline int read(struct __sk_buff *skb, struct segment *seg)
 	tcp = begin + at;
 	if ((void *)(tcp + 1) > end)
 		return 1;
+	seg->has_syn = tcp->syn;
+	seg->has_fin = tcp->fin;
+	seg->has_rst = tcp->rst;
+	seg->has_ack = tcp->ack;
 	at += tcp->doff * 4;
 	if (tcp->doff < 5 || whole > skb->len || at > whole || !is_for_the_sink(&sink))
 		return 1;
@@ -401,10 +405,6 @@ static __always_inline int read(struct __sk_buff *skb, struct segment *seg)
 	seg->from = bpf_ntohl(tcp->seq);
 	seg->len = whole - at;
 	seg->ack = bpf_ntohl(tcp->ack_seq);
-	seg->has_syn = tcp->syn;
-	seg->has_fin = tcp->fin;
-	seg->has_rst = tcp->rst;
-	seg->has_ack = tcp->ack;
 	return seg->slot < TRIAL.flows ? (int)at : 1;
 }
 

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::netlink::Mac;
+
 /// Ethernet, IPv6 and TCP headers, and the options of a SYN-ACK.
 const LONGEST: usize = 14 + 40 + 20 + 8;
 const ETHERNET: usize = 14;
@@ -19,9 +21,6 @@ const ACK: u8 = 0x10;
 /// By how much windows are shifted: the most that RFC 7323 allows (2.3), so that a window of 65535 units is 1 GiB and
 /// never the limit.
 pub const WINDOW_SCALE: u8 = 14;
-
-/// A device's address.
-pub type Mac = [u8; 6];
 
 /// Whom a frame is for, and whom it claims to be from. Both addresses are of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ pub struct PacketSocket {
 }
 
 fn set<T>(fd: &OwnedFd, level: i32, option: i32, value: &T) -> i32 {
-    let len = libc::socklen_t::try_from(mem::size_of::<T>()).unwrap_or(0);
+    let len = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);
     // SAFETY: the value is live, and its length is its own.
     unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, ptr::from_ref(value).cast(), len) }
 }
@@ -49,7 +49,7 @@ impl PacketSocket {
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
         address.sll_family = u16::try_from(libc::AF_PACKET).unwrap_or(0);
         address.sll_ifindex = index;
-        let len = libc::socklen_t::try_from(mem::size_of_val(&address)).unwrap_or(0);
+        let len = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
         // SAFETY: the address is live, and its length is its own.
         let bound = unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), len) };
         if bound != 0 {

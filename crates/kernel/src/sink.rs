@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use aya::maps::{Array, Map};
+use aya::maps::Map;
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{SchedClassifier, TcAttachType, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
@@ -18,7 +18,7 @@ use crate::process;
 
 mod refusal;
 
-use refusal::{ROOT, refused};
+use refusal::refused;
 
 /// Aligned as an ELF file must be to be read in place.
 #[repr(C, align(8))]
@@ -242,6 +242,12 @@ impl std::fmt::Debug for Sink {
 }
 
 const WHAT: &str = "the sink";
+/// The program's name in its object.
+const PROGRAM: &str = "sink";
+
+fn missing() -> Unavailable {
+    broken(format!("its object has no classifier named {PROGRAM}"))
+}
 
 fn broken(because: impl Into<String>) -> Unavailable {
     Unavailable { what: WHAT.to_owned(), because: because.into(), remedy: String::new() }
@@ -322,8 +328,9 @@ impl Sink {
     ///
     /// # Errors
     /// The kernel's refusal.
-    pub fn run_time(&mut self) -> Result<RunTime, Unavailable> {
-        let info = classifier(&mut self.program)?
+    pub fn run_time(&self) -> Result<RunTime, Unavailable> {
+        let program = self.program.program(PROGRAM).ok_or_else(missing)?;
+        let info = program
             .info()
             .map_err(|error| refused("the run time of the sink's program", "bpf(BPF_OBJ_GET_INFO_BY_FD)", &error))?;
         let ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
@@ -392,9 +399,9 @@ impl Sink {
 
 fn classifier(program: &mut Ebpf) -> Result<&mut SchedClassifier, Unavailable> {
     program
-        .program_mut("sink")
+        .program_mut(PROGRAM)
         .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| broken("its object has no classifier named sink"))
+        .ok_or_else(missing)
 }
 
 fn mapped<T>(program: &Ebpf, name: &str, entries: usize) -> Result<Mapped<T>, Unavailable> {

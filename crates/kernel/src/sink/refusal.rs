@@ -9,7 +9,7 @@ use crate::error::{Errno, Unavailable};
 pub(super) const ROOT: &str = "run as root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW): sudo copycost run --link sink";
 
 /// The errno at the bottom of an error, where there is one.
-fn errno(error: &dyn Error) -> Option<Errno> {
+fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
     let mut at = Some(error);
     let mut found = None;
     while let Some(error) = at {
@@ -22,7 +22,7 @@ fn errno(error: &dyn Error) -> Option<Errno> {
 }
 
 /// The errors from the outermost to the one at the bottom, each said once, on one line.
-fn in_one_line(error: &dyn Error) -> String {
+fn in_one_line(error: &(dyn Error + 'static)) -> String {
     let mut said: Vec<String> = Vec::new();
     let mut at = Some(error);
     while let Some(error) = at {
