@@ -18,6 +18,7 @@ mod links;
 mod meeting;
 pub mod order;
 mod placement;
+mod sink_crew;
 pub mod probe;
 pub mod protocol;
 pub mod pump;
