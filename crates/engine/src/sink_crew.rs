@@ -54,7 +54,6 @@ enum Note {
 
 /// The program is attached and the helper answers.
 pub(crate) struct SinkCrew {
-    prepare: Prepare,
     sink: Arc<Sink>,
     told: Arc<Told>,
     notes: mpsc::Receiver<Note>,
@@ -113,7 +112,7 @@ impl SinkCrew {
             let _ = tell.send(Note::Done(Box::new(done)));
         });
         let thread = thread.map_err(|error| failed(format!("starting the helper: {error}")))?;
-        Ok(Self { prepare, sink, told, notes, helper: Some(thread), helper_cpu, address })
+        Ok(Self { sink, told, notes, helper: Some(thread), helper_cpu, address })
     }
 
     /// Waits until every flow has shown the token.
