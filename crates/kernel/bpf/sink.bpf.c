@@ -34,15 +34,13 @@ struct address {
 	__be32 part[4];
 };
 
-/* The trial. Set before the program is loaded. */
+/* The trial. Set before the program is attached; the layout is `kernel::sink::RawTrial`. */
 struct trial {
 	struct address sink;
 	__u32 token[TOKEN_WORDS];
 	__u32 first_port;
 	__u32 flows;
 };
-const volatile struct trial TRIAL = {};
-
 enum state {
 	/* No connection yet. */
 	LISTENING = 0,
@@ -117,6 +115,14 @@ struct totals {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_RDONLY_PROG);
+	__type(key, __u32);
+	__type(value, struct trial);
+} TRIAL SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct flow);
 } FLOWS SEC(".maps");
@@ -161,12 +167,6 @@ static __always_inline bool is_same(const struct address *a, const struct addres
 {
 	return ((a->part[0] ^ b->part[0]) | (a->part[1] ^ b->part[1]) | (a->part[2] ^ b->part[2]) |
 		(a->part[3] ^ b->part[3])) == 0;
-}
-
-static __always_inline bool is_for_the_sink(const struct address *a)
-{
-	return ((a->part[0] ^ TRIAL.sink.part[0]) | (a->part[1] ^ TRIAL.sink.part[1]) |
-		(a->part[2] ^ TRIAL.sink.part[2]) | (a->part[3] ^ TRIAL.sink.part[3])) == 0;
 }
 
 /* Bytes beyond a gap: keeps them where there is room. Whether they were kept. */
@@ -340,7 +340,7 @@ static __always_inline void count(__u64 *counter)
 
 /* Reads a packet: 0, or less where it is no TCP over IP, or more where it is not for the trial. Headers lie in the linear part
  * of a packet that TCP made; one where they do not is no flow's. */
-static __always_inline int read(struct __sk_buff *skb, struct segment *seg)
+static __always_inline int read(struct __sk_buff *skb, const struct trial *trial, struct segment *seg)
 {
 	void *begin = (void *)(long)skb->data;
 	void *end = (void *)(long)skb->data_end;
@@ -398,14 +398,14 @@ static __always_inline int read(struct __sk_buff *skb, struct segment *seg)
 	seg->has_rst = tcp->rst;
 	seg->has_ack = tcp->ack;
 	at += tcp->doff * 4;
-	if (tcp->doff < 5 || whole > skb->len || at > whole || !is_for_the_sink(&sink))
+	if (tcp->doff < 5 || whole > skb->len || at > whole || !is_same(&sink, &trial->sink))
 		return 1;
 	seg->port = bpf_ntohs(tcp->source);
-	seg->slot = bpf_ntohs(tcp->dest) - TRIAL.first_port;
+	seg->slot = bpf_ntohs(tcp->dest) - trial->first_port;
 	seg->from = bpf_ntohl(tcp->seq);
 	seg->len = whole - at;
 	seg->ack = bpf_ntohl(tcp->ack_seq);
-	return seg->slot < TRIAL.flows ? (int)at : 1;
+	return seg->slot < trial->flows ? (int)at : 1;
 }
 
 SEC("classifier")
@@ -413,15 +413,16 @@ int sink(struct __sk_buff *skb)
 {
 	__u32 zero = 0;
 	struct totals *totals = bpf_map_lookup_elem(&TOTALS, &zero);
+	struct trial *trial = bpf_map_lookup_elem(&TRIAL, &zero);
 	struct segment seg = {};
 	struct flow *flow;
 	struct published *told;
 	enum verdict verdict;
 	int at;
 
-	if (!totals)
+	if (!totals || !trial)
 		return TC_ACT_SHOT;
-	at = read(skb, &seg);
+	at = read(skb, trial, &seg);
 	if (at < 0) {
 		count(&totals->others);
 		return TC_ACT_SHOT;
@@ -441,8 +442,8 @@ int sink(struct __sk_buff *skb)
 		struct greeting greeting;
 
 		if (bpf_skb_load_bytes(skb, at, &greeting, sizeof(greeting)) == 0)
-			seg.greets = ((greeting.token[0] ^ TRIAL.token[0]) | (greeting.token[1] ^ TRIAL.token[1]) |
-				      (greeting.token[2] ^ TRIAL.token[2]) | (greeting.token[3] ^ TRIAL.token[3]) |
+			seg.greets = ((greeting.token[0] ^ trial->token[0]) | (greeting.token[1] ^ trial->token[1]) |
+				      (greeting.token[2] ^ trial->token[2]) | (greeting.token[3] ^ trial->token[3]) |
 				      (bpf_ntohl(greeting.flow) ^ seg.slot)) == 0;
 	}
 	bpf_spin_lock(&flow->lock);

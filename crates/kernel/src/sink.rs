@@ -7,8 +7,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-use aya::maps::Map;
+use aya::maps::{Array, Map};
 use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{SchedClassifier, TcAttachType, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
@@ -245,6 +246,14 @@ const WHAT: &str = "the sink";
 /// The program's name in its object.
 const PROGRAM: &str = "sink";
 
+/// The one loader of the process. A new one reads and parses the kernel's type information, which takes tens of milliseconds and
+/// which this program has no use for.
+static LOADER: LazyLock<Mutex<EbpfLoader<'static>>> = LazyLock::new(|| {
+    let mut loader = EbpfLoader::new();
+    loader.btf(None);
+    Mutex::new(loader)
+});
+
 fn missing() -> Unavailable {
     broken(format!("its object has no classifier named {PROGRAM}"))
 }
@@ -275,13 +284,19 @@ impl Sink {
             first_port: u32::from(trial.first_port),
             flows: trial.flows,
         };
-        let mut program = EbpfLoader::new()
-            .btf(None)
-            .override_global("TRIAL", &raw, true)
+        let mut program = LOADER
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
             .map_max_entries("FLOWS", trial.flows)
             .map_max_entries("PUBLISHED", trial.flows)
             .load(&OBJECT.0)
             .map_err(|error| refused(WHAT, "bpf(BPF_MAP_CREATE)", &error))?;
+        program
+            .map_mut("TRIAL")
+            .and_then(|map| Array::<_, RawTrial>::try_from(map).ok())
+            .ok_or_else(|| broken("its object has no array named TRIAL"))?
+            .set(0, raw, 0)
+            .map_err(|error| refused(WHAT, "bpf(BPF_MAP_UPDATE_ELEM)", &error))?;
         classifier(&mut program)?
             .load()
             .map_err(|error| refused(WHAT, "bpf(BPF_PROG_LOAD)", &error))?;
