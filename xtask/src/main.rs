@@ -1,6 +1,7 @@
 //! What is more than plain cargo: `cargo run -p xtask -- TASK`.
 #![forbid(unsafe_code)]
 
+mod bpf;
 mod browser;
 mod imports;
 mod licences;
@@ -10,6 +11,7 @@ mod side_by_side;
 use std::process::ExitCode;
 
 const TASKS: &str = "tasks:
+  bpf [--check]        build the BPF objects from their sources, or check that they belong together
   imports              check who imports whom against the table in ARCHITECTURE.md
   licences             check that everything built in may be
   page DIR [SCREENSHOTS]  open a run's report.html in headless Chromium, wide and narrow, light and dark, and check it
@@ -19,6 +21,7 @@ const TASKS: &str = "tasks:
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.first().map(String::as_str) {
+        Some("bpf") => bpf::run(words.get(1).map(String::as_str)),
         Some("imports") => imports::check(),
         Some("licences") => licences::check(),
         Some("page") => {
