@@ -1,6 +1,7 @@
 //! What is more than plain cargo: `cargo run -p xtask -- TASK`.
 #![forbid(unsafe_code)]
 
+mod bpf;
 mod browser;
 mod imports;
 mod left_behind;
@@ -12,6 +13,7 @@ mod vm;
 use std::process::ExitCode;
 
 const TASKS: &str = "tasks:
+  bpf [--check]        build the BPF objects from their sources, or check that they belong together
   imports              check who imports whom against the table in ARCHITECTURE.md
   licences             check that everything built in may be
   left-behind [RAISES] [LINK...]  kill copycost over links that it raised, 200 times, and check that nothing stays (root)
@@ -24,6 +26,7 @@ const TASKS: &str = "tasks:
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.first().map(String::as_str) {
+        Some("bpf") => bpf::run(words.get(1).map(String::as_str)),
         Some("imports") => imports::check(),
         Some("licences") => licences::check(),
         Some("left-behind") => left_behind::check(words.get(1..).unwrap_or_default()),

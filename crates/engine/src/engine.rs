@@ -426,8 +426,12 @@ impl Engine {
         let seated = seat(&cell.placement, cell.threads, &self.cores);
         let laid = seated.and_then(|seats| Ok((seats, self.message(cell)?)));
         match laid {
-            Ok((seats, message)) => {
+            Ok((mut seats, message)) => {
                 settings.slot_bytes = Bytes(message.stride() as u64);
+                if cell.link == model::Link::Sink {
+                    // One helper answers for all flows.
+                    seats.receivers.truncate(1);
+                }
                 settings.sender_cpus.clone_from(&seats.senders);
                 settings.receiver_cpus.clone_from(&seats.receivers);
                 Ok((seats, settings))
@@ -449,6 +453,7 @@ impl Engine {
         let token: Token = process::random_token().map_err(|error| error.to_string())?;
         let congestion = self.congestion.resolve(&order.cell.congestion);
         let machine_cpus = seats.in_use(&self.usable);
+        let usable = self.usable.clone();
         let pair = self.pair(&order.cell)?;
         let watched = Watched {
             sender: pair.sender.id(),
@@ -459,6 +464,10 @@ impl Engine {
         if let Some(auditing) = &mut auditing {
             auditing.before_meeting(&watched);
         }
+        let role = pair
+            .raised
+            .receiving_role(&order.cell, seats, &usable)
+            .map_err(|why| Trouble::Failed(FailureKind::Unsupported, why.to_string()))?;
         let prepare = |role, meet, worker_cpus: &[u32], machine_cpus: Vec<u32>| {
             Order::Prepare(Box::new(Prepare {
                 role,
@@ -474,7 +483,7 @@ impl Engine {
         let deadline = Instant::now() + PREPARING;
         let phase = "connecting";
         let listen = Meet::Listen(pair.raised.listening_address());
-        let order_receiver = prepare(Role::Receive, listen, &seats.receivers, Vec::new());
+        let order_receiver = prepare(role, listen, &seats.receivers, Vec::new());
         pair.receiver.order(&order_receiver)?;
         let address = match pair.hear_from(Which::Receiver, deadline, phase)? {
             Reply::Listening(address) => address,
@@ -484,7 +493,10 @@ impl Engine {
             | Reply::Finished(_)
             | Reply::Failed { .. } => return Err(out_of_turn(Which::Receiver, phase)),
         };
-        let connect = Meet::Connect(address);
+        let connect = match role {
+            Role::Absorb(_) => Meet::ConnectEach(address),
+            Role::Send | Role::Receive => Meet::Connect(address),
+        };
         pair.sender.order(&prepare(Role::Send, connect, &seats.senders, machine_cpus))?;
         for _ in 0..2 {
             match pair.hear(deadline, phase)? {
@@ -510,6 +522,7 @@ impl Engine {
         let deadline = Instant::now() + Duration::from_nanos(lasts) + GRACE;
         let (mut sender, mut receiver) = (None, None);
         let mut machine = None;
+        let mut sink = Measured::absent(NO_SINK);
         while sender.is_none() || receiver.is_none() {
             match pair.hear(deadline, "measuring")? {
                 (Which::Sender, Reply::Finished(report)) => match *report {
@@ -517,12 +530,16 @@ impl Engine {
                         sender = Some(side);
                         machine = seen;
                     }
-                    Report::Received { .. } => {
+                    Report::Received { .. } | Report::Absorbed { .. } => {
                         return Err(out_of_turn(Which::Sender, "measuring"));
                     }
                 },
                 (Which::Receiver, Reply::Finished(report)) => match *report {
                     Report::Received { side, .. } => receiver = Some(side),
+                    Report::Absorbed { side, facts } => {
+                        receiver = Some(side);
+                        sink = Measured::Value(facts);
+                    }
                     Report::Sent { .. } => return Err(out_of_turn(Which::Receiver, "measuring")),
                 },
                 (which, _) => return Err(out_of_turn(which, "measuring")),
@@ -532,13 +549,7 @@ impl Engine {
             return Err(lost("an end did not report".to_owned()));
         };
         let link = pair.raised.facts();
-        Ok(Finished {
-            sender,
-            receiver,
-            machine: machine.unwrap_or_else(unwatched),
-            link,
-            sink: Measured::absent(NO_SINK),
-        })
+        Ok(Finished { sender, receiver, machine: machine.unwrap_or_else(unwatched), link, sink })
     }
 }
 

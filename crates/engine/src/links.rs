@@ -12,15 +12,19 @@ use model::values::{Mtu, Segment};
 use model::{Cell, Family, Link as Name, Measured};
 
 use crate::child::Which;
+use crate::placement::Seats;
+use crate::protocol::Role;
 
 /// MTU of a veth device as it comes (`ETH_DATA_LEN`, linux/if_ether.h).
 const DEVICE_MTU: u32 = 1500;
 
-mod device_pair;
+pub(crate) mod device_pair;
 mod loopback;
+mod sink;
 mod veth;
 
 pub(crate) use loopback::Loopback;
+use sink::Sink;
 use veth::Veth;
 
 /// What of a cell decides how its link is raised: ends and link are kept while this stays the same.
@@ -83,6 +87,14 @@ pub(crate) trait Raised {
     fn facts(&self) -> Measured<LinkFacts> {
         Measured::absent(NO_DEVICES)
     }
+
+    /// What the receiving end is told to be in a trial of this cell.
+    ///
+    /// # Errors
+    /// What this machine refuses, with the remedy.
+    fn receiving_role(&mut self, _: &Cell, _: &Seats, _: &[u32]) -> Result<Role, Unavailable> {
+        Ok(Role::Receive)
+    }
 }
 
 /// Raises a link.
@@ -93,11 +105,7 @@ pub(crate) fn raise(setup: &LinkSetup) -> Result<Box<dyn Raised>, Unavailable> {
     match setup.link {
         Name::Loopback => Ok(Box::new(Loopback::raise(setup)?)),
         Name::Veth => Ok(Box::new(Veth::raise(setup)?)),
-        Name::Sink => Err(Unavailable {
-            what: "link sink".to_owned(),
-            because: "it is not built yet".to_owned(),
-            remedy: String::new(),
-        }),
+        Name::Sink => Ok(Box::new(Sink::raise(setup)?)),
     }
 }
 
@@ -122,6 +130,9 @@ pub(crate) fn has_what_varies(cell: &Cell) -> Result<(), String> {
                 names.join(" or ")
             ));
         }
+    }
+    if cell.link == Name::Sink {
+        sink::suits(cell)?;
     }
     segment_fits(cell)
 }

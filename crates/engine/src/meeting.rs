@@ -151,15 +151,23 @@ fn read_token(socket: &Socket, token: &Token) -> Option<usize> {
     (differs == 0).then(|| usize::try_from(u32::from_be_bytes(flow)).ok()).flatten()
 }
 
-/// Makes one connection for each flow.
+/// Makes one connection for each flow: all to the same port, or each to one of its own.
 pub(crate) fn connect(
     address: SocketAddr,
+    has_port_each: bool,
     prepare: &Prepare,
     patience: Duration,
 ) -> Result<Met, String> {
     let deadline = Instant::now() + patience;
     let mut sockets = Vec::new();
     for flow in 0..prepare.cell.connections() {
+        let mut address = address;
+        if has_port_each {
+            let port = u32::from(address.port()) + flow;
+            address.set_port(
+                u16::try_from(port).map_err(|_| format!("no port {port} for flow {flow}"))?,
+            );
+        }
         let socket = Socket::stream(address).map_err(|error| error.to_string())?;
         set_up(&socket, prepare)?;
         let left = deadline.saturating_duration_since(Instant::now());
