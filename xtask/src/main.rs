@@ -4,6 +4,7 @@
 mod bpf;
 mod browser;
 mod imports;
+mod left_behind;
 mod licences;
 mod page;
 mod side_by_side;
@@ -14,6 +15,7 @@ const TASKS: &str = "tasks:
   bpf [--check]        build the BPF objects from their sources, or check that they belong together
   imports              check who imports whom against the table in ARCHITECTURE.md
   licences             check that everything built in may be
+  left-behind [RAISES] [LINK...]  kill copycost over links that it raised, 200 times, and check that nothing stays (root)
   page DIR [SCREENSHOTS]  open a run's report.html in headless Chromium, wide and narrow, light and dark, and check it
   side-by-side [PAIRS] goodput of copycost's sendmsg at 64 KiB against iperf3, in turn (needs iperf3 on the path)";
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Some("bpf") => bpf::run(words.get(1).map(String::as_str)),
         Some("imports") => imports::check(),
         Some("licences") => licences::check(),
+        Some("left-behind") => left_behind::check(words.get(1..).unwrap_or_default()),
         Some("page") => {
             page::check(words.get(1).map(String::as_str), words.get(2).map(String::as_str))
         }

@@ -7,6 +7,7 @@
 )]
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,7 @@ fn finished(outcome: Outcome, cell: &str) -> Finished {
 
 /// Whether this kernel has IPv6; where it has none, it is said.
 fn has_ipv6() -> bool {
-    let has = std::path::Path::new("/proc/sys/net/ipv6").exists();
+    let has = Path::new("/proc/sys/net/ipv6").exists();
     if !has {
         eprintln!("skipped: IPv6, this kernel has none");
     }
@@ -145,12 +146,16 @@ fn segments() {
     let mut engine = engine();
     for link in ["loopback", "veth"] {
         let cell = format!("send=sendmsg link={link} message_bytes=16384 threads=1 segment=1000");
-        let (_, outcome) = engine.trial(&order(&cell, 50)).unwrap();
-        let finished = finished(outcome, &cell);
+        // On a machine that is too busy a worker may come late to an edge of the window; then once more.
+        let told = (0..10).find_map(|_| {
+            let (_, outcome) = engine.trial(&order(&cell, 50)).unwrap();
+            let finished = finished(outcome, &cell);
+            let (sent, received) = (finished.sender.total, finished.receiver.total);
+            assert_eq!(received.received_bytes, sent.accepted_bytes);
+            finished.sender.tcp.value().map(|tcp| tcp.mss_bytes)
+        });
         // 12 bytes of it are the timestamps' where they are on (RFC 7323).
-        let mss = finished.sender.tcp.value().unwrap().mss_bytes;
-        assert!([988.0, 1000.0].contains(&mss), "{cell}: {mss}");
-        assert_eq!(finished.receiver.total.received_bytes, finished.sender.total.accepted_bytes);
+        assert!(told.is_some_and(|mss| [988.0, 1000.0].contains(&mss)), "{cell}: {told:?}");
     }
 }
 
@@ -216,59 +221,65 @@ fn impossible_settings() {
     );
 }
 
-/// The network namespaces that some process is in or holds open, by their inode.
-fn namespaces() -> BTreeSet<String> {
-    let links = |directory: std::path::PathBuf| {
+/// The network namespaces that a process is in or holds open, by their inode.
+fn namespaces_of(process: &Path) -> BTreeSet<String> {
+    let links = |directory: PathBuf| {
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         entries
             .filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.display().to_string()))
     };
-    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    processes
-        .flat_map(|process| links(process.join("ns")).chain(links(process.join("fd"))))
-        .filter(|name| name.starts_with("net:["))
-        .collect()
+    let both = links(process.join("ns")).chain(links(process.join("fd")));
+    both.filter(|name| name.starts_with("net:[")).collect()
+}
+
+/// Every process's directory below /proc.
+fn processes() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let is_number = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().parse::<u32>().is_ok())
+    };
+    entries.filter(is_number).collect()
 }
 
 /// The processes of this program, this one left out.
-fn of_this_program() -> usize {
+fn of_this_program() -> Vec<PathBuf> {
     let program = std::env::current_exe().unwrap();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let same = processes.filter(|process| {
-        std::fs::read_link(process.path().join("exe")).is_ok_and(|exe| exe == program)
-    });
-    // /proc/self and /proc/thread-self are not among the numbers that read_dir lists twice.
-    same.filter(|process| process.file_name().to_string_lossy().parse::<u32>().is_ok()).count() - 1
-}
-
-fn interfaces() -> BTreeSet<String> {
-    let text = std::fs::read_to_string("/proc/net/dev").unwrap();
-    let names = text.lines().filter_map(|line| line.split_once(':'));
-    names.map(|(name, _)| name.trim().to_owned()).collect()
+    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
+    let is_same = |process: &PathBuf| {
+        std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe == program) && *process != own
+    };
+    processes().into_iter().filter(is_same).collect()
 }
 
 fn killed_engines() {
-    let (before, devices) = (namespaces(), interfaces());
+    let here = namespaces_of(Path::new("/proc/self"));
+    let mut seen = BTreeSet::new();
     let begun = Instant::now();
-    let mut raised = 0;
-    // Fewer where the machine is slow: `xtask left-behind` kills 200.
+    // `xtask left-behind` kills 200.
     for n in 0..15_u32 {
         let mut engine =
             Command::new(std::env::current_exe().unwrap()).arg("engine").spawn().unwrap();
         // Spread over the starting, the raising, the trial and the lowering.
         std::thread::sleep(Duration::from_millis(u64::from(n * 37 % 200)));
-        raised += usize::from(!namespaces().is_subset(&before));
+        seen.extend(of_this_program().iter().flat_map(|process| namespaces_of(process)));
         engine.kill().unwrap();
         engine.wait().unwrap();
-        assert_eq!(interfaces(), devices, "nothing appears among the machine's interfaces");
         if begun.elapsed() > Duration::from_secs(15) {
             break;
         }
     }
-    assert!(raised > 0, "no namespace was ever seen, so nothing was shown");
+    let seen: BTreeSet<_> = seen.difference(&here).cloned().collect();
+    assert!(!seen.is_empty(), "no namespace was ever seen, so nothing was shown");
+    let left = || -> BTreeSet<String> {
+        let held: BTreeSet<_> =
+            processes().iter().flat_map(|process| namespaces_of(process)).collect();
+        held.intersection(&seen).cloned().collect()
+    };
     let deadline = Instant::now() + Duration::from_secs(20);
-    while of_this_program() > 0 || !namespaces().is_subset(&before) {
-        assert!(Instant::now() < deadline, "left behind: {:?}", namespaces().difference(&before));
+    while !of_this_program().is_empty() || !left().is_empty() {
+        assert!(Instant::now() < deadline, "left behind: {:?}, {:?}", of_this_program(), left());
         std::thread::sleep(Duration::from_millis(50));
     }
+    let devices = std::fs::read_to_string("/proc/net/dev").unwrap();
+    assert!(!devices.contains("send0:") && !devices.contains("recv0:"), "{devices}");
 }

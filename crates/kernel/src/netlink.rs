@@ -271,9 +271,11 @@ impl Netlink {
             if header.sequence_number != self.sequence {
                 continue;
             }
-            return match payload {
-                NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
-                NetlinkPayload::Error(error) => match error.code {
+            if let NetlinkPayload::InnerMessage(message) = payload {
+                return Ok(Some(message));
+            }
+            if let NetlinkPayload::Error(error) = payload {
+                return match error.code {
                     None => Ok(None),
                     // The kernel answers errno with a minus.
                     Some(code) => Err(CallError {
@@ -281,9 +283,8 @@ impl Netlink {
                         argument: what,
                         errno: Errno(code.get().wrapping_neg()),
                     }),
-                },
-                _ => continue,
-            };
+                };
+            }
         }
     }
 }

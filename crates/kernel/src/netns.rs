@@ -32,27 +32,24 @@ fn unavailable(because: impl Into<String>, remedy: impl Into<String>) -> Unavail
     }
 }
 
-/// Why the kernel refused to make a namespace (unshare(2), namespaces(7)).
-fn refusal(errno: Errno) -> Unavailable {
+/// Why the kernel refused to make a namespace (unshare(2), namespaces(7)), `missing` being the capability that this
+/// process does not have.
+fn refusal(errno: Errno, missing: Option<&str>) -> Unavailable {
     let refused = format!("unshare(CLONE_NEWNET): {errno}");
-    match errno.0 {
-        libc::EPERM => match missing_capability() {
-            Some(name) => unavailable(
-                format!("{refused}: {name} is missing"),
-                "run as root, or in a container with --cap-add SYS_ADMIN --cap-add NET_ADMIN",
-            ),
-            None => unavailable(
-                format!(
-                    "{refused}, though CAP_SYS_ADMIN is there: a sandbox (seccomp) or a security module forbids it"
-                ),
-                "run outside of the sandbox, or in a container with --security-opt seccomp=unconfined",
-            ),
-        },
-        libc::ENOSPC => unavailable(
+    match (errno.0, missing) {
+        (libc::EPERM, Some(name)) => unavailable(
+            format!("{refused}: {name} is missing"),
+            "run as root, or in a container with --cap-add SYS_ADMIN --cap-add NET_ADMIN",
+        ),
+        (libc::EPERM | libc::ENOSYS, _) => unavailable(
+            format!("{refused}: a sandbox (seccomp) or a security module forbids it"),
+            "run outside of the sandbox, or in a container with --security-opt seccomp=unconfined",
+        ),
+        (libc::ENOSPC, _) => unavailable(
             format!("{refused}: as many namespaces as user.max_net_namespaces allows"),
             "sudo sysctl user.max_net_namespaces=1024",
         ),
-        libc::EINVAL => unavailable(
+        (libc::EINVAL, _) => unavailable(
             format!("{refused}: this kernel has none"),
             "use a kernel with CONFIG_NET_NS",
         ),
@@ -89,7 +86,8 @@ impl Namespace {
         let made = thread::Builder::new().name("namespace".into()).spawn(|| {
             // SAFETY: no pointers are passed; only the calling thread, which ends here, moves.
             if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-                return Err(refusal(Errno::last()));
+                let errno = Errno::last();
+                return Err(refusal(errno, missing_capability()));
             }
             // Opened files of the standard library close when a program is executed.
             File::open(OWN).map_err(|error| unavailable(format!("{OWN}: {error}"), "mount /proc"))
@@ -190,5 +188,25 @@ fn write_setting(name: &str, value: &str) -> Result<(), Unavailable> {
 impl AsFd for Namespace {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_says_why_and_what_would_help() {
+        for (errno, missing, because, remedy) in [
+            (libc::EPERM, Some("CAP_SYS_ADMIN"), "CAP_SYS_ADMIN is missing", "run as root"),
+            (libc::EPERM, None, "a sandbox (seccomp)", "outside of the sandbox"),
+            (libc::ENOSYS, Some("CAP_NET_ADMIN"), "a sandbox (seccomp)", "outside of the sandbox"),
+            (libc::ENOSPC, None, "user.max_net_namespaces", "sudo sysctl"),
+            (libc::EINVAL, None, "this kernel has none", "CONFIG_NET_NS"),
+        ] {
+            let why = refusal(Errno(errno), missing);
+            assert!(why.because.contains(because) && why.remedy.contains(remedy), "{why}");
+        }
+        assert!(refusal(Errno(libc::ENOMEM), None).because.starts_with("unshare(CLONE_NEWNET)"));
     }
 }

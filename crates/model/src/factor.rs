@@ -201,7 +201,7 @@ factors! {
     Send { send_path: SendPath = SendPath::Send, key "send", id "send", column "send_path", always }
     /// How the receiver takes bytes from the kernel.
     Recv { receive_path: ReceivePath = ReceivePath::Recv, key "recv", id "recv", column "receive_path" }
-    /// What lies between the two ends.
+    /// What lies between the two ends: loopback, veth, sink.
     Link { link: Link = Link::Loopback, key "link", id "link", column "link" }
     /// Message sizes, such as 64,4KiB,20KB or 64B..1MiB.
     Message { message: MessageSize = PAPER_SIZE, key "sizes", id "message_bytes", column "message_bytes", always }

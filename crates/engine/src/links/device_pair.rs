@@ -36,8 +36,8 @@ const fn address(which: Which, family: Family) -> (IpAddr, u8) {
         Which::Receiver => 2,
     };
     match family {
-        Family::Ipv4 => (IpAddr::V4(Ipv4Addr::new(198, 18, 0, last as u8)), 30),
-        Family::Ipv6 => (IpAddr::V6(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, last)), 64),
+        Family::Ipv4 => (IpAddr::V4(Ipv4Addr::new(198, 18, 0, last)), 30),
+        Family::Ipv6 => (IpAddr::V6(Ipv6Addr::new(0x2001, 2, 0, 0, 0, 0, 0, last as u16)), 64),
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct DevicePair {
     facts: LinkFacts,
 }
 
-/// A refusal of the link, with the command that would have it.
+/// A refusal of the link as it was asked for.
 fn unavailable(setup: &LinkSetup, because: impl ToString) -> Unavailable {
     Unavailable {
         what: format!("link {} over {}", setup.link, setup.family),
@@ -70,13 +70,22 @@ fn unavailable(setup: &LinkSetup, because: impl ToString) -> Unavailable {
     }
 }
 
-/// The same for a part of it; without the rights it takes, the whole command is what must be run otherwise.
+/// The same where a part of it was refused. Without the rights that it takes, the whole command as root is what helps.
 fn of_link(setup: &LinkSetup, why: Unavailable) -> Unavailable {
-    let remedy = match netns::missing_capability() {
-        Some(_) => format!("unlock: sudo copycost run --link {}", setup.link),
-        None => why.remedy,
-    };
-    Unavailable { remedy, ..unavailable(setup, why.because) }
+    match netns::missing_capability() {
+        None => Unavailable { remedy: why.remedy, ..unavailable(setup, why.because) },
+        Some(name) => {
+            let because = if why.because.contains(name) {
+                why.because
+            } else {
+                format!("{}: {name} is missing", why.because)
+            };
+            Unavailable {
+                remedy: format!("unlock: sudo copycost run --link {}", setup.link),
+                ..unavailable(setup, because)
+            }
+        }
+    }
 }
 
 /// The name and the Ethernet address of an end's device.
@@ -109,14 +118,13 @@ impl Side {
 
     /// Sets everything up but the link between the two, which was made.
     fn raise(&mut self, setup: &LinkSetup) -> Result<(), Unavailable> {
-        let failed = |error: CallError| unavailable(setup, error);
+        let failed = |error: CallError| of_link(setup, unavailable(setup, error));
         // The same settings as on the other links, or the links would differ in more than themselves.
         self.namespace.take_over_settings().map_err(|why| of_link(setup, why))?;
         // Sockets that outlive their process, killed in the middle of a trial, hold the namespace while they try to
-        // reach the other end, by default for minutes (`tcp_orphan_retries`, net/ipv4/tcp_timer.c). One retry is a second.
-        self.namespace
-            .set("net.ipv4.tcp_orphan_retries", "1")
-            .map_err(|why| of_link(setup, why))?;
+        // reach an end that no longer answers, by default for minutes (`tcp_orphan_retries`, net/ipv4/tcp_timer.c). With one
+        // retry it is a second. Where /proc/sys is read-only, as in most containers, it stays as it is.
+        let _ = self.namespace.set("net.ipv4.tcp_orphan_retries", "1");
         let lo = self.netlink.device("lo").map_err(failed)?;
         self.netlink.set_up(lo.index).map_err(failed)?;
         let (device, _) = device(self.which);
