@@ -12,4 +12,5 @@ mod common;
 mod interruption;
 mod looking;
 mod run;
+mod sink;
 mod veth;
