@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use model::audit::{Audited, Ceiling};
 use model::host::Host;
 use model::record::{CpuBusy, Finished, Outcome, Record, Trial};
-use model::{Cell, Mark, Measured, Plan};
+use model::{Audit, Cell, Mark, Measured, Plan};
 
 use crate::estimate::Moments;
 use crate::explained::{CostModel, Crossover, Scaling};
@@ -73,9 +73,11 @@ impl<'a> AuditRecords<'a> {
         audits
     }
 
-    /// The last audit trial of a cell.
-    pub fn of(&self, cell: &Cell) -> Option<&'a Audited> {
-        self.audited.iter().rev().find(|audited| audited.cell == *cell).copied()
+    /// The last audit trial of a cell in which an instrument watched.
+    pub fn of(&self, cell: &Cell, audit: Audit) -> Option<&'a Audited> {
+        let watched =
+            |audited: &&&Audited| audited.cell == *cell && audited.audits.contains(&audit);
+        self.audited.iter().rev().find(watched).copied()
     }
 }
 

@@ -327,7 +327,11 @@ fn a_cell_that_this_machine_cannot_measure_leaves_the_rest_compared() {
                 || trial.cell.send_path != SendPath::Zerocopy
                 || trial.cell.so_zerocopy == Switch::Off
         }
-        Record::Segment(_) | Record::Round(_) | Record::Finish(_) => true,
+        Record::Segment(_)
+        | Record::Round(_)
+        | Record::Audit(_)
+        | Record::Ceiling(_)
+        | Record::Finish(_) => true,
     })
     .collect();
     let summary = summary(&plan, &records);

@@ -1,19 +1,23 @@
-//! Cells that this machine cannot measure: said before anything runs, and then never tried.
+//! Cells and heavy instruments that this machine cannot have: said before anything runs, and then never tried.
 
 use std::collections::BTreeMap;
 
-use engine::{Engine, EngineError, TrialOrder};
+use engine::{AuditSeen, Engine, EngineError, TrialOrder};
+use model::audit::CeilingPoint;
 use model::message::Message;
 use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
-use model::{Bytes, Cell, Measured, Plan};
+use model::{Audit, Bytes, Cell, Measured, Plan};
 use report::numbers::counted;
 use study::{Bench, Event};
 
 use crate::exit::Stop;
 
-/// The cells of a plan that this machine refuses, each with the reason.
+/// The cells and heavy instruments of a plan that this machine refuses, each with the reason.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LeftOut(BTreeMap<Cell, String>);
+pub(crate) struct LeftOut {
+    cells: BTreeMap<Cell, String>,
+    audits: BTreeMap<Audit, String>,
+}
 
 impl LeftOut {
     /// Asks the engine.
@@ -21,12 +25,14 @@ impl LeftOut {
     /// # Errors
     /// No cell is left.
     pub(crate) fn find(engine: &Engine, plan: &Plan) -> Result<Self, Stop> {
-        Self::of(plan, engine.unsupported(plan))
+        let mut left_out = Self::of(plan, engine.unsupported(plan))?;
+        left_out.audits = engine.unsupported_audits(plan).into_iter().collect();
+        Ok(left_out)
     }
 
     fn of(plan: &Plan, refused: Vec<(Cell, String)>) -> Result<Self, Stop> {
-        let left_out = Self(refused.into_iter().collect());
-        if plan.cells().iter().all(|cell| left_out.0.contains_key(cell)) {
+        let left_out = Self { cells: refused.into_iter().collect(), audits: BTreeMap::new() };
+        if plan.cells().iter().all(|cell| left_out.cells.contains_key(cell)) {
             let why = left_out.lines().join("; ");
             return Err(Stop::Cannot(format!("no cell of this plan can be measured here: {why}")));
         }
@@ -35,13 +41,13 @@ impl LeftOut {
 
     /// Each cell with its reason.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (&Cell, &str)> {
-        self.0.iter().map(|(cell, why)| (cell, why.as_str()))
+        self.cells.iter().map(|(cell, why)| (cell, why.as_str()))
     }
 
     /// One line for each reason.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut by_reason: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
-        for (cell, why) in &self.0 {
+        for (cell, why) in &self.cells {
             by_reason.entry(why).or_default().push(cell);
         }
         let line = |(why, cells): (&str, Vec<&Cell>)| {
@@ -54,13 +60,14 @@ impl LeftOut {
                 }
             }
         };
-        by_reason.into_iter().map(line).collect()
+        let audits = self.audits.iter().map(|(audit, why)| format!("{audit}: {why}"));
+        by_reason.into_iter().map(line).chain(audits).collect()
     }
 
     /// Whether an event only repeats what was said before the run.
     pub(crate) fn is_known(&self, event: &Event) -> bool {
         let Event::Warning(text) = event else { return false };
-        self.0.keys().any(|cell| text.starts_with(&format!("{cell}: left out")))
+        self.cells.keys().any(|cell| text.starts_with(&format!("{cell}: left out")))
     }
 }
 
@@ -76,9 +83,29 @@ impl Bench for WithoutLeftOut<'_> {
     }
 
     fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
-        let Some(why) = self.left_out.0.get(&order.cell) else { return self.engine.trial(order) };
+        let Some(why) = self.left_out.cells.get(&order.cell) else {
+            return self.engine.trial(order);
+        };
         let failure = Failure { kind: FailureKind::Unsupported, why: why.clone() };
         Ok((planned(order, self.engine.usable_cpus()), Outcome::Failed(failure)))
+    }
+
+    fn audit(
+        &mut self,
+        order: &TrialOrder,
+        audits: &[Audit],
+    ) -> Result<(Settings, Outcome, AuditSeen), EngineError> {
+        let refused = audits.iter().find_map(|audit| self.left_out.audits.get(audit));
+        let Some(why) = self.left_out.cells.get(&order.cell).or(refused) else {
+            return self.engine.audit_trial(order, audits);
+        };
+        let failure = Failure { kind: FailureKind::Unsupported, why: why.clone() };
+        let settings = planned(order, self.engine.usable_cpus());
+        Ok((settings, Outcome::Failed(failure), AuditSeen::absent(why)))
+    }
+
+    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
+        self.engine.measure_ceiling(plan)
     }
 
     fn end_round(&mut self) {

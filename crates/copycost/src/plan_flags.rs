@@ -78,6 +78,12 @@ const MEASURE: &[MeasureFlag] = &[
         value: "on|off",
         help: "Whether the control cells (A/A, instruments off, SO_ZEROCOPY off) are measured too",
     },
+    MeasureFlag {
+        key: "audits",
+        flag: "audits",
+        value: "LIST",
+        help: "Heavy instruments, in audit trials that are never timed: copy-audit, profile, ceiling, all or none",
+    },
 ];
 
 const THRESHOLD: &str = "threshold";

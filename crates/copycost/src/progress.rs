@@ -57,6 +57,10 @@ impl Progress {
                     line.set_message(self.in_hand(cell, *number, *of, *attempt));
                 }
             }
+            Event::CeilingStarted => self.say("measuring the copying ceiling"),
+            Event::AuditStarted { cell, audit, number, of } => {
+                self.say(&format!("{audit} · audit trial {number}/{of} · {}", brief(cell)));
+            }
             Event::TrialEnded { .. } => {}
             Event::Retried { .. } => self.retried += 1,
             Event::RoundEnded { round, widest, precise, cells, elapsed, left } => {
@@ -75,6 +79,13 @@ impl Progress {
             }
             Event::Warning(text) => self.warn(text),
             Event::Finished(reason) => self.finish(*reason),
+        }
+    }
+
+    /// Says what goes on where there is a line to say it on.
+    fn say(&self, text: &str) {
+        if let Some(line) = &self.line {
+            line.set_message(text.to_owned());
         }
     }
 

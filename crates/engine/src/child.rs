@@ -79,6 +79,11 @@ impl EndProcess {
         Ok(Self { which, child, input, last_words })
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends an order.
     pub(crate) fn order(&mut self, order: &Order) -> Result<(), String> {
         let mut line = serde_json::to_vec(order).map_err(|error| error.to_string())?;

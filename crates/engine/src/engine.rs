@@ -6,15 +6,19 @@ use std::time::{Duration, Instant};
 
 use kernel::topology::Topology;
 use kernel::{clock, cpu, process};
+use model::audit::CeilingPoint;
 use model::message::Message;
 use model::record::{
     CpuBusy, Failure, FailureKind, Finished, Machine, NO_DEVICES, NO_SINK, Outcome, Settings,
 };
-use model::{Bytes, Cell, Measured, Nanos, Plan};
+use model::{Audit, Bytes, Cell, Measured, Nanos, Plan};
 
+use crate::auditing::{AuditSeen, Auditing};
 use crate::child::{EndProcess, Heard, Which};
 use crate::congestion::CongestionChoice;
 use crate::error::EngineError;
+use crate::instruments::copy_audit::CopyAudit;
+use crate::instruments::{Watched, ceiling, copy_audit, profile};
 use crate::interrupts::{Forward, Interrupts};
 use crate::links::{self, Raised};
 use crate::order::TrialOrder;
@@ -61,6 +65,8 @@ pub struct Engine {
     usable: Vec<u32>,
     cores: Vec<Vec<u32>>,
     pair: Option<Pair>,
+    /// Loaded at the first audit trial that asks for it.
+    copy_audit: Option<Result<CopyAudit, String>>,
 }
 
 /// How a step of a trial went wrong.
@@ -163,7 +169,7 @@ impl Engine {
         let congestion = CongestionChoice::find().map_err(unsupported)?;
         let _ = kernel::limits::raise_open_files();
         let forward = options.interrupts.forward();
-        Ok(Self { options, forward, congestion, usable, cores, pair: None })
+        Ok(Self { options, forward, congestion, usable, cores, pair: None, copy_audit: None })
     }
 
     /// What `auto` stands for in this run.
@@ -206,6 +212,19 @@ impl Engine {
             }
         }
         refused
+    }
+
+    /// Which of a plan's heavy instruments this machine lacks, each with the reason and the remedy.
+    pub fn unsupported_audits(&self, plan: &Plan) -> Vec<(Audit, String)> {
+        let lacking = |audit: &Audit| {
+            let supported = match audit {
+                Audit::CopyAudit => copy_audit::supported().map(|_| ()),
+                Audit::Profile => profile::supported().map(|_| ()),
+                Audit::Ceiling => ceiling::supported(),
+            };
+            supported.err().map(|why| (*audit, why.to_string()))
+        };
+        plan.measure.audits.iter().filter_map(lacking).collect()
     }
 
     fn message(&self, cell: &Cell) -> Result<Message, String> {
@@ -307,7 +326,42 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Interrupted`]: the trial in hand is lost.
     pub fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
-        self.run(order, false)
+        self.run(order, false, None)
+    }
+
+    /// The same under heavy instruments: no timing of it means anything. An instrument that fails is absent from what was
+    /// seen, with the reason.
+    ///
+    /// # Errors
+    /// As [`Engine::trial`].
+    pub fn audit_trial(
+        &mut self,
+        order: &TrialOrder,
+        audits: &[Audit],
+    ) -> Result<(Settings, Outcome, AuditSeen), EngineError> {
+        // The trial borrows the engine, and its instruments the audit.
+        let mut copy_audit = self.copy_audit.take();
+        let mut auditing = Auditing::new(audits, &mut copy_audit);
+        let ran = self.run(order, false, Some(&mut auditing));
+        let seen = auditing.end();
+        self.copy_audit = copy_audit;
+        ran.map(|(settings, outcome)| (settings, outcome, seen))
+    }
+
+    /// Measures the copying bandwidth of the CPUs that a plan's cells use, in some seconds.
+    ///
+    /// # Errors
+    /// One line: what could not be had, with the remedy.
+    pub fn measure_ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
+        let mut cpus = Vec::new();
+        for cell in plan.cells() {
+            if let Ok(seats) = seat(&cell.placement, cell.threads, &self.cores) {
+                cpus.extend(seats.in_use(&self.usable));
+            }
+        }
+        cpus.sort_unstable();
+        cpus.dedup();
+        ceiling::measure(&cpus)
     }
 
     /// The same, every message rewritten and every byte checked by the receiver: no timing of it means anything.
@@ -318,10 +372,15 @@ impl Engine {
         &mut self,
         order: &TrialOrder,
     ) -> Result<(Settings, Outcome), EngineError> {
-        self.run(order, true)
+        self.run(order, true, None)
     }
 
-    fn run(&mut self, order: &TrialOrder, check: bool) -> Result<(Settings, Outcome), EngineError> {
+    fn run(
+        &mut self,
+        order: &TrialOrder,
+        check: bool,
+        auditing: Option<&mut Auditing<'_>>,
+    ) -> Result<(Settings, Outcome), EngineError> {
         let settings = self.settings(order);
         let failure = |kind, why| Outcome::Failed(Failure { kind, why });
         let (seats, settings) = match settings {
@@ -330,7 +389,7 @@ impl Engine {
                 return Ok((*settings, failure(FailureKind::Unsupported, why)));
             }
         };
-        match self.conduct(order, &seats, check) {
+        match self.conduct(order, &seats, check, auditing) {
             Ok(finished) => Ok((settings, Outcome::Finished(Box::new(finished)))),
             Err(Trouble::Interrupted) => {
                 self.pair = None;
@@ -379,6 +438,7 @@ impl Engine {
         order: &TrialOrder,
         seats: &Seats,
         check: bool,
+        mut auditing: Option<&mut Auditing<'_>>,
     ) -> Result<Finished, Trouble> {
         if self.options.interrupts.requested().is_some() {
             return Err(Trouble::Interrupted);
@@ -387,6 +447,15 @@ impl Engine {
         let congestion = self.congestion.resolve(&order.cell.congestion);
         let machine_cpus = seats.in_use(&self.usable);
         let pair = self.pair(&order.cell)?;
+        let watched = Watched {
+            sender: pair.sender.id(),
+            receiver: pair.receiver.id(),
+            is_sink: order.cell.link == model::Link::Sink,
+            cpus: machine_cpus.clone(),
+        };
+        if let Some(auditing) = &mut auditing {
+            auditing.before_meeting(&watched);
+        }
         let prepare = |role, meet, worker_cpus: &[u32], machine_cpus: Vec<u32>| {
             Order::Prepare(Box::new(Prepare {
                 role,
@@ -419,6 +488,9 @@ impl Engine {
                 (_, Reply::Ready) => {}
                 (which, _) => return Err(out_of_turn(which, phase)),
             }
+        }
+        if let Some(auditing) = &mut auditing {
+            auditing.before_run(&watched);
         }
         let start_ns = pair.raised.has_common_clock().then(|| clock::monotonic_ns() + AHEAD.0);
         let times = Times {

@@ -2,6 +2,7 @@
 //! the protocol by which the engine tells them what to do. The engine knows no rounds.
 #![forbid(unsafe_code)]
 
+mod auditing;
 pub mod by_hand;
 mod child;
 mod congestion;
@@ -27,6 +28,7 @@ pub mod slots;
 pub mod verify;
 pub mod watch;
 
+pub use auditing::AuditSeen;
 pub use congestion::CongestionChoice;
 pub use engine::{Engine, EngineOptions};
 pub use error::EngineError;

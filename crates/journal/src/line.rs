@@ -94,7 +94,7 @@ pub(crate) fn decode(line: &mut [u8], expected: u64) -> Result<Record, Flaw> {
 }
 
 /// The kinds of [`Record`], as serde spells them; a test holds them together.
-const KINDS: [&str; 4] = ["segment", "round", "trial", "finish"];
+const KINDS: [&str; 6] = ["segment", "round", "trial", "audit", "ceiling", "finish"];
 
 #[derive(Deserialize)]
 struct Kind {

@@ -1,8 +1,9 @@
 //! What the study measures with: the engine, or in tests a script.
 
-use engine::{Engine, EngineError, TrialOrder};
-use model::Measured;
+use engine::{AuditSeen, Engine, EngineError, TrialOrder};
+use model::audit::CeilingPoint;
 use model::record::{CpuBusy, Outcome, Settings};
+use model::{Audit, Measured, Plan};
 
 /// Runs single trials. It knows no rounds beyond starting fresh ends for each.
 pub trait Bench {
@@ -18,6 +19,22 @@ pub trait Bench {
     /// The ends are lost for good, or a signal asks to stop; the trial in hand is lost.
     fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError>;
 
+    /// Runs one trial under heavy instruments.
+    ///
+    /// # Errors
+    /// As [`Bench::trial`].
+    fn audit(
+        &mut self,
+        order: &TrialOrder,
+        audits: &[Audit],
+    ) -> Result<(Settings, Outcome, AuditSeen), EngineError>;
+
+    /// Measures the copying bandwidth of the CPUs that a plan uses.
+    ///
+    /// # Errors
+    /// One line: why it cannot be had.
+    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String>;
+
     /// Stops the ends; nothing happens where none run.
     fn end_round(&mut self);
 }
@@ -29,6 +46,18 @@ impl Bench for Engine {
 
     fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
         Self::trial(self, order)
+    }
+
+    fn audit(
+        &mut self,
+        order: &TrialOrder,
+        audits: &[Audit],
+    ) -> Result<(Settings, Outcome, AuditSeen), EngineError> {
+        Self::audit_trial(self, order, audits)
+    }
+
+    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
+        Self::measure_ceiling(self, plan)
     }
 
     fn end_round(&mut self) {

@@ -1,7 +1,7 @@
 //! What a study tells while it runs. It tells between trials only, so that drawing disturbs nothing that is measured.
 
 use model::record::FinishReason;
-use model::{Cell, Mark, Measured, Nanos};
+use model::{Audit, Cell, Mark, Measured, Nanos};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,19 @@ pub enum Event {
         trials: u32,
         /// Time spent in this segment.
         elapsed: Nanos,
+    },
+    /// The copying ceiling is about to be measured.
+    CeilingStarted,
+    /// An audit trial is about to start.
+    AuditStarted {
+        /// What is audited.
+        cell: Cell,
+        /// The instrument.
+        audit: Audit,
+        /// Its number among the audit trials, from 1.
+        number: u32,
+        /// All of them.
+        of: u32,
     },
     /// A trial is about to start.
     TrialStarted {

@@ -96,7 +96,7 @@ impl Study<'_> {
         };
         let started_unix_ms = running.clock.unix_ms();
         running.append(&Record::Segment(Segment { started_unix_ms, ..self.segment }))?;
-        let ended = running.rounds(position);
+        let ended = running.audits(self.earlier).and_then(|()| running.rounds(position));
         running.bench.end_round();
         match ended {
             Ok(reason) => running.finish(reason),

@@ -2,8 +2,8 @@
 
 use model::record::{
     Calls, Counters, CpuBusy, Failure, FailureKind, Finish, FinishReason, Finished, Machine,
-    Outcome, ReceiveTally, Record, Round, Segment, SendTally, Settings, Side, SocketFacts,
-    TcpFacts, Trial, Usage, Worker,
+    NO_DEVICES, NO_SINK, Outcome, ReceiveTally, Record, Round, Segment, SendTally, Settings, Side,
+    SocketFacts, TcpFacts, Trial, Usage, Worker,
 };
 use model::{Bytes, Cell, Measured, Nanos};
 
@@ -68,6 +68,8 @@ pub(crate) fn finished(rtt_us: f64, bytes: u64) -> Record {
                 ticks: Measured::absent("none"),
                 khz: Measured::Value(vec![[1, 2]]),
             },
+            link: Measured::absent(NO_DEVICES),
+            sink: Measured::absent(NO_SINK),
         })),
     )
 }

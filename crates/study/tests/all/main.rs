@@ -1,6 +1,8 @@
 //! The study over a scripted bench and a clock that only the bench moves.
 
 #[cfg(test)]
+mod auditing;
+#[cfg(test)]
 mod failing;
 #[cfg(test)]
 mod resuming;

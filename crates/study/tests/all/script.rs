@@ -6,10 +6,11 @@ use std::path::Path;
 use std::rc::Rc;
 
 use analysis::synthetic::{self, TrialBuilder};
-use engine::{EngineError, TrialOrder};
+use engine::{AuditSeen, EngineError, TrialOrder};
 use journal::{Reader, Store, Writer};
+use model::audit::CeilingPoint;
 use model::record::{CpuBusy, FinishReason, Outcome, Record, Settings, Trial};
-use model::{Cell, Measured, Nanos, Plan, Preset, SendPath};
+use model::{Audit, Cell, Measured, Nanos, Plan, Preset, SendPath};
 use study::{Bench, Clock, Event, Study, StudyError};
 
 /// What a test answers to an order; the number counts orders from 1.
@@ -45,6 +46,10 @@ pub(crate) struct Script<'a> {
     /// Rounds begun less rounds ended.
     pub(crate) open: bool,
     pub(crate) begun: u32,
+    /// What audit trials were ordered.
+    pub(crate) audited: Vec<(Cell, Vec<Audit>)>,
+    /// Answers of `ceiling`, the last one first; none left: it fails.
+    pub(crate) ceilings: Vec<Result<Vec<CeilingPoint>, String>>,
 }
 
 impl<'a> Script<'a> {
@@ -59,6 +64,8 @@ impl<'a> Script<'a> {
             orders: 0,
             open: false,
             begun: 0,
+            audited: Vec::new(),
+            ceilings: Vec::new(),
         }
     }
 
@@ -90,6 +97,21 @@ impl Bench for Script<'_> {
         let settings =
             Settings { warmup_ns: order.warmup, extended: order.extended, ..trial.settings };
         Ok((settings, trial.outcome))
+    }
+
+    fn audit(
+        &mut self,
+        order: &TrialOrder,
+        audits: &[Audit],
+    ) -> Result<(Settings, Outcome, AuditSeen), EngineError> {
+        self.audited.push((order.cell.clone(), audits.to_vec()));
+        let (settings, outcome) = self.trial(order)?;
+        Ok((settings, outcome, AuditSeen::absent("scripted")))
+    }
+
+    fn ceiling(&mut self, _: &Plan) -> Result<Vec<CeilingPoint>, String> {
+        self.watch.pass(Nanos::s(2));
+        self.ceilings.pop().unwrap_or_else(|| Err("scripted".to_owned()))
     }
 
     fn end_round(&mut self) {
