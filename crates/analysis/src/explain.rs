@@ -12,7 +12,8 @@ use crate::pairs::Complete;
 use crate::round_logs::RoundLogs;
 use crate::summary::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::{
-    answers, claims, cost_model, crossovers, data_paths, headline, laws, scaling, trial_dots,
+    answers, claims, cost_model, cpu_breakdown, crossovers, data_paths, headline, laws, scaling,
+    trial_dots,
 };
 
 /// What is known of a run before it is explained.
@@ -55,6 +56,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let claims = claims::claims(&evidence, &laws);
     let headline = headline::headline(&evidence);
     let data_paths = data_paths::data_paths(&evidence);
+    let breakdowns = cpu_breakdown::breakdowns(&evidence);
     let trials = trial_dots::trial_dots(estimates, &trials);
     Explained {
         crossovers,
@@ -66,5 +68,6 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         trials,
         data_paths,
         headline,
+        breakdowns,
     }
 }

@@ -6,6 +6,9 @@ use model::{Cell, Measured, SendPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::cpu_breakdown::{
+    BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown, UnmappedSymbol,
+};
 use crate::metric::Metric;
 use crate::summary::Estimate;
 
@@ -305,4 +308,7 @@ pub struct Explained {
     pub data_paths: Vec<DataPath>,
     /// The run's answer in one or two lines: which path to use here, and by how much.
     pub headline: Vec<String>,
+    /// Where the CPU time of each profiled cell went.
+    #[serde(default)]
+    pub breakdowns: Vec<CpuBreakdown>,
 }

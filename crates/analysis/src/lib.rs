@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+pub mod categories;
 mod cell_totals;
 pub mod claims;
 mod comparisons;
 pub mod cost_model;
+pub mod cpu_breakdown;
 pub mod crossovers;
 mod data_paths;
 pub mod estimate;
