@@ -35,6 +35,8 @@ pub struct CpuBreakdown {
     pub payload_kib: Measured<f64>,
     /// Sender, receiver (or the sink's helper), and what ran on nobody's behalf.
     pub sides: Vec<SideBreakdown>,
+    /// The categories of all sides together, the largest first.
+    pub categories: Vec<CategoryShare>,
     /// Share of the busy samples that the table has no category for.
     pub unmapped_share: f64,
     /// The functions behind them, the most frequent first; at most 10.
@@ -224,6 +226,20 @@ pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
         }
         Measured::Absent { absent } => Measured::absent(absent.clone()),
     };
+    let categories = |counted: &BTreeMap<Category, u64>| -> Vec<CategoryShare> {
+        let shares = counted.iter().map(|(category, samples)| CategoryShare {
+            category: *category,
+            share: share(*samples),
+            cpu_ns_per_kib: ns_per_kib(*samples),
+        });
+        shares.collect()
+    };
+    let mut together: BTreeMap<Category, u64> = BTreeMap::new();
+    for (category, samples) in sides.values().flat_map(|counted| &counted.categories) {
+        *together.entry(*category).or_default() += samples;
+    }
+    let mut together = categories(&together);
+    together.sort_by(|a, b| b.share.total_cmp(&a.share));
     let unmapped: u64 = sides.values().map(|counted| counted.unmapped).sum();
     let mut unmapped_symbols: Vec<(&str, u64)> = unknown.into_iter().collect();
     unmapped_symbols.sort_by_key(|(_, samples)| std::cmp::Reverse(*samples));
@@ -244,18 +260,11 @@ pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
                 share: share(counted.all),
                 softirq_share: share(counted.softirq),
                 cpu_ns_per_kib: ns_per_kib(counted.all),
-                categories: counted
-                    .categories
-                    .iter()
-                    .map(|(category, samples)| CategoryShare {
-                        category: *category,
-                        share: share(*samples),
-                        cpu_ns_per_kib: ns_per_kib(*samples),
-                    })
-                    .collect(),
+                categories: categories(&counted.categories),
                 unmapped_share: share(counted.unmapped),
             })
             .collect(),
+        categories: together,
         payload_kib,
         unmapped_share: share(unmapped),
         unmapped_symbols: unmapped_symbols
@@ -431,6 +440,14 @@ mod tests {
             side.unmapped_share + side.categories.iter().map(|one| one.share).sum::<f64>()
         });
         assert!(near(parts.sum(), 1.0), "nothing is left over and nothing counts twice");
+    }
+
+    #[test]
+    fn all_sides_together_show_the_largest_category_first() {
+        let shares: Vec<(Category, f64)> =
+            loopback().categories.iter().map(|one| (one.category, one.share)).collect();
+        assert_eq!(shares[0], (Category::DataCopy, 0.6));
+        assert!(shares.is_sorted_by(|a, b| a.1 >= b.1));
     }
 
     #[test]

@@ -22,10 +22,10 @@ fn document() -> String {
         then counts where they are let in again. `_raw_spin_unlock_irqrestore` and `_raw_spin_unlock_irq` therefore have no \
         category of their own, so that this time counts for whoever held the lock (waking a receiver, mostly). In virtual \
         machines waking and idling cost exits to the host, which these samples do not tell apart.\n\n\
-        **Where it comes from.** The idea, and the first list, are those of Q. Cai, S. Chaudhary, M. Vuppalapati, J. Hwang, R. \
-        Agarwal, *Understanding Host Network Stack Overheads*, SIGCOMM 2021, whose table fits Linux 5.4. This one was built from \
-        samples of send, staged, sendmsg and zerocopy on the loopback device of Linux 6.18, and from the sources of 5.15, 6.1 \
-        and 6.12 for names that differ there.\n\n\
+        **Where it comes from.** The idea is that of Q. Cai, S. Chaudhary, M. Vuppalapati, J. Hwang, R. Agarwal, \
+        *Understanding Host Network Stack Overheads*, SIGCOMM 2021, whose table fits Linux 5.4. This one was built from \
+        samples of send, staged, sendmsg and zerocopy on the loopback device of Linux 6.18. Names that only 5.15, 6.1 or 6.12 \
+        have were added from what is known of those kernels, not from samples of them.\n\n\
         | category | what counts for it |\n|---|---|\n"
     );
     for category in Category::ALL {
