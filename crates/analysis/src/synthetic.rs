@@ -18,6 +18,7 @@
 
 mod journal;
 mod laptop;
+mod profiled;
 
 use model::names::{Switch, Watch};
 use model::record::{
@@ -29,6 +30,7 @@ use model::{Bytes, Cell, Mark, Measured, Nanos, Placement, SendPath};
 
 pub use self::journal::{round, run, segment};
 pub use self::laptop::host;
+pub use self::profiled::profiled;
 use crate::order::{generator, mix};
 
 /// Why the made-up machine has no hardware counters.

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod claims_tally;
+mod cpu_time_text;
 mod crossover_text;
 mod data_path;
 mod error;
 pub mod figures;
+mod flame_graph;
 mod html;
 mod markdown;
 pub mod numbers;
@@ -25,6 +27,7 @@ mod unanswered;
 
 pub use data_path::{Diagram, data_paths};
 pub use error::ReportError;
+pub use flame_graph::flame_graph;
 pub use html::{Page, write_html};
 pub use markdown::write_markdown;
 pub use paper_csv::{PAPER_COLUMNS, write_paper};

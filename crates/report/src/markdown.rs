@@ -3,13 +3,15 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
-use analysis::explained::{LawState, Verdict};
+use analysis::explained::{CpuBreakdown, LawState, Verdict};
 use analysis::summary::Summary;
 use model::Plan;
 use model::host::Host;
 
 use crate::claims_tally::{claims_tally, verdict_name};
+use crate::cpu_time_text::{NOT_PROFILED, REMEDY, largest};
 use crate::error::ReportError;
+use crate::numbers::{percent, short};
 use crate::plain_table::{Table, TableRow};
 use crate::reproduce::{command, date};
 use crate::screen::{
@@ -18,6 +20,9 @@ use crate::screen::{
 };
 use crate::trust::trust;
 use crate::unanswered::unanswered;
+
+/// More profiled cells than this are left to the page.
+const MOST_BREAKDOWNS: usize = 12;
 
 /// Writes `report.md`.
 ///
@@ -34,6 +39,7 @@ pub fn write_markdown(
     parts.push(broken_laws(summary));
     parts.push(trust_table(summary, plan));
     parts.push(figures(summary, plan));
+    parts.push(cpu_time(&summary.explained.breakdowns));
     parts.push(questions(summary));
     parts.push(claims(summary));
     parts.push(open(summary, host));
@@ -185,6 +191,32 @@ fn figure_rows(out: &mut String, table: &Table) {
             }
         }
     }
+}
+
+fn cpu_time(breakdowns: &[CpuBreakdown]) -> String {
+    let mut out = "## Where the CPU time goes\n\n".to_owned();
+    if breakdowns.is_empty() {
+        let _ = writeln!(out, "{}", plain(NOT_PROFILED).replace(REMEDY, &code(REMEDY)));
+        return out;
+    }
+    heads(&mut out, &["cell", "side", "CPU ns per KiB", "of the busy samples", "unmapped"]);
+    for breakdown in breakdowns.iter().take(MOST_BREAKDOWNS) {
+        for side in &breakdown.sides {
+            let time = side.cpu_ns_per_kib.value().map_or_else(|| "–".to_owned(), |ns| short(*ns));
+            let cells = [
+                breakdown.cell.id(),
+                format!("{} {}", side.side.title(), percent(side.share)),
+                time,
+                largest(&side.categories),
+                percent(side.unmapped_share),
+            ];
+            row(&mut out, cells.map(|text| plain(&text)));
+        }
+    }
+    if let Some(more) = breakdowns.len().checked_sub(MOST_BREAKDOWNS).filter(|more| *more > 0) {
+        let _ = writeln!(out, "\n{more} more cells are in report.html of the same run.");
+    }
+    out
 }
 
 fn questions(summary: &Summary) -> String {

@@ -1,12 +1,13 @@
 //! What a run explains, made to order: a bit of everything.
 
 use analysis::explained::{
-    Answer, BreakPoint, Claim, Copies, CostModel, Crossover, CrossoverOutcome, DataPath, Explained,
-    Law, LawState, ModelledSide, Scaling, ScalingPoint, Table, Verdict,
+    Answer, BreakPoint, Claim, Copies, CostModel, CpuBreakdown, Crossover, CrossoverOutcome,
+    DataPath, Explained, Law, LawState, ModelledSide, Scaling, ScalingPoint, Table, Verdict,
 };
 use analysis::metric::Metric;
 use analysis::summary::Summary;
-use model::{Measured, SendPath};
+use analysis::{cpu_breakdown, synthetic};
+use model::{Cell, Measured, SendPath};
 
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
@@ -31,8 +32,25 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
         headline: vec![text(
             "Use sendmsg here: it moves 1.46 × [1.43, 1.49] as much at 64 KiB as eight send() calls.",
         )],
+        breakdowns: summary
+            .estimates
+            .iter()
+            .filter(|entry| !entry.control)
+            .take(3)
+            .filter_map(|entry| breakdown(&entry.cell, &text))
+            .collect(),
     };
     summary
+}
+
+fn breakdown(cell: &Cell, text: impl Fn(&str) -> String) -> Option<CpuBreakdown> {
+    let audited = synthetic::profiled(cell);
+    let mut found = cpu_breakdown::breakdown(&audited, audited.profile.value()?);
+    for symbol in &mut found.unmapped_symbols {
+        symbol.symbol = text(&symbol.symbol);
+    }
+    found.event = text(&found.event);
+    Some(found)
 }
 
 fn crossovers() -> Vec<Crossover> {
