@@ -1,6 +1,7 @@
 //! One colour, pattern and letter a category of CPU time. Pattern and letter alone tell them apart in grey.
 
 use analysis::categories::Category;
+use figure_png::{Weight, width};
 
 use super::markup::N;
 use super::sheet::Breadth;
@@ -135,14 +136,19 @@ impl Tint {
         )
     }
 
-    /// A text on it, in the middle of `x`, kept clear of its pattern.
+    /// A text on it, in the middle of `x`, its pattern left out behind.
     pub(super) fn text(self, (x, y): (f64, f64), text: &str, size: f64) -> String {
+        let room = width(text, size, Weight::Regular) + 3.0;
         format!(
-            r#"<text x="{}" y="{}" font-size="{}" text-anchor="middle" fill="{INK}" stroke="{}" stroke-width="3" stroke-linejoin="round" paint-order="stroke">{}</text>"#,
+            r#"<rect x="{}" y="{}" width="{}" height="{}" rx="2" fill="{}"/><text x="{}" y="{}" font-size="{}" text-anchor="middle" fill="{INK}">{}</text>"#,
+            N(x - room / 2.0),
+            N(y - size * 0.9),
+            N(room),
+            N(size * 1.15),
+            self.colour(),
             N(x),
             N(y),
             N(size),
-            self.colour(),
             super::markup::escaped(text)
         )
     }
