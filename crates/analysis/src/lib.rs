@@ -4,10 +4,14 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+mod audited;
 pub mod categories;
+mod ceilings;
 mod cell_totals;
 pub mod claims;
 mod comparisons;
+mod copies;
+mod copy_audits;
 pub mod cost_model;
 pub mod cpu_breakdown;
 pub mod crossovers;
@@ -16,12 +20,14 @@ pub mod estimate;
 pub mod evidence;
 mod explain;
 pub mod explained;
-mod figure_text;
+pub mod figure_text;
 pub mod figures;
 mod headline;
 pub mod laws;
+mod links;
 pub mod marks;
 pub mod metric;
+mod on_link;
 pub mod order;
 mod pairings;
 pub mod pairs;

@@ -4,11 +4,12 @@
 //! and `summary.json` is one of the [`analysis::summary::Summary`]; `trials.csv` shows the journal and each trial's own figures.
 #![forbid(unsafe_code)]
 
+mod ceiling_table;
 mod claims_tally;
 mod cpu_time_text;
-mod crossover_text;
 mod data_path;
 mod error;
+mod explained_tables;
 pub mod figures;
 mod flame_graph;
 mod html;

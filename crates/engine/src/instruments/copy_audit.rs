@@ -1,34 +1,250 @@
 //! `copy-audit`: bytes copied by kernel function, direction and process, and system calls as the kernel counts them.
+//!
+//! The kernel crate counts; here its sums become copies in, by reference, deferred and out. Where a copy itself cannot be
+//! hooked it is told another way, and the figure says which: copied in = accepted − by reference, copied out = what the
+//! tracepoint before the copy saw. Only the ends' own threads count (they are named `worker…`; the sink's `helper…`),
+//! since the same functions also serve the ends' pipes; deferred copies count whoever the softirq came upon.
 
+use kernel::Unavailable;
+use kernel::copy_audit::{self, Count, Counted, Thread, system_calls};
 use model::Measured;
-use model::audit::{CallCounts, CopyCounts};
+use model::audit::{CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner};
 
 use super::Watched;
 
-/// Loaded and attached once; asked between trials.
+/// Loaded once; attached from [`Self::begin`] to [`Self::end`], so that trials which are timed pay nothing for it.
 #[derive(Debug)]
-pub(crate) struct CopyAudit {}
+pub(crate) struct CopyAudit {
+    kernel: copy_audit::CopyAudit,
+    watched: Option<Watched>,
+}
 
 impl CopyAudit {
-    /// Loads and attaches whatever this machine allows.
+    /// Loads whatever this machine allows.
     ///
     /// # Errors
     /// Nothing of it could be had: one line, with the remedy.
     pub(crate) fn open() -> Result<Self, String> {
-        Err("not built yet".to_owned())
+        let kernel = copy_audit::CopyAudit::open().map_err(|why| why.to_string())?;
+        Ok(Self { kernel, watched: None })
     }
 
     /// Counts from here on.
     ///
     /// # Errors
     /// The counts cannot be read or reset.
-    pub(crate) fn begin(&mut self, _watched: &Watched) -> Result<(), String> {
-        Err("not built yet".to_owned())
+    pub(crate) fn begin(&mut self, watched: &Watched) -> Result<(), String> {
+        self.watched = None;
+        self.kernel.reset(&[watched.sender, watched.receiver]).map_err(|why| why.to_string())?;
+        self.kernel.attach();
+        self.watched = Some(watched.clone());
+        Ok(())
     }
 
     /// What was counted since [`Self::begin`].
     pub(crate) fn end(&mut self) -> (Measured<CopyCounts>, Measured<CallCounts>) {
-        (Measured::absent("not built yet"), Measured::absent("not built yet"))
+        let absent = |why: String| (Measured::absent(why.clone()), Measured::absent(why));
+        self.kernel.detach();
+        let Some(watched) = self.watched.take() else {
+            return absent("the audit was not begun".to_owned());
+        };
+        match self.kernel.read() {
+            Ok(counts) => {
+                let seen = Seen { counts: &counts, watched: &watched };
+                let hook = |counted| self.kernel.hook(counted);
+                (Measured::Value(seen.copies(&hook)), seen.calls(&hook))
+            }
+            Err(why) => absent(why.reason()),
+        }
+    }
+}
+
+/// How the kernel crate says that something is counted.
+type Hooks<'a> = dyn Fn(Counted) -> Result<copy_audit::Hook, Unavailable> + 'a;
+
+fn hook(hook: copy_audit::Hook) -> Hook {
+    match hook {
+        copy_audit::Hook::Breakpoint => Hook::Breakpoint,
+        copy_audit::Hook::Fentry => Hook::Fentry,
+        copy_audit::Hook::Kprobe => Hook::Kprobe,
+        copy_audit::Hook::Tracepoint => Hook::Tracepoint,
+    }
+}
+
+/// How the four figures are counted here.
+struct Ways {
+    copied_in: Result<(Way, Hook), Unavailable>,
+    by_reference: Result<Hook, Unavailable>,
+    deferred: Result<Hook, Unavailable>,
+    copied_out: Result<(Counted, Hook), Unavailable>,
+}
+
+/// How copies in are told.
+enum Way {
+    /// By the function that copies.
+    Itself,
+    /// Accepted, as this one counts it, less what went by reference.
+    Less(Counted),
+}
+
+/// Both refusals, where neither the one nor the other way is open.
+fn neither(first: Unavailable, second: Unavailable) -> Unavailable {
+    let remedy = if first.remedy.is_empty() || first.remedy == second.remedy {
+        second.remedy
+    } else if second.remedy.is_empty() {
+        first.remedy
+    } else {
+        format!("{}, or {}", first.remedy, second.remedy)
+    };
+    let because =
+        format!("{}: {}; nor {}: {}", first.what, first.because, second.what, second.because);
+    Unavailable { what: first.what, because, remedy }
+}
+
+impl Ways {
+    fn of(hooks: &Hooks<'_>) -> Self {
+        let either = |first, second| {
+            hooks(first)
+                .map(|way| (first, hook(way)))
+                .or_else(|_| hooks(second).map(|way| (second, hook(way))))
+        };
+        // What a socket accepted is told by the value returned, so that a call cut short counts what it took.
+        let accepted = either(Counted::SendLength, Counted::SendmsgLocked);
+        let by_elimination = || {
+            hooks(Counted::ZerocopyIter)?;
+            let (accepted, _) = accepted?;
+            Ok((Way::Less(accepted), Hook::Elimination))
+        };
+        let copied_in = match hooks(Counted::CopyFromIter) {
+            Ok(way) => Ok((Way::Itself, hook(way))),
+            Err(first) => by_elimination().map_err(|second| neither(first, second)),
+        };
+        let copied_out = hooks(Counted::CopyToIter)
+            .map(|way| (Counted::CopyToIter, hook(way)))
+            .or_else(|first| {
+                let way = hooks(Counted::CopyDatagram);
+                way.map(|way| (Counted::CopyDatagram, hook(way)))
+                    .map_err(|second| neither(first, second))
+            });
+        Self {
+            copied_in,
+            by_reference: hooks(Counted::ZerocopyIter).map(hook),
+            deferred: hooks(Counted::CopyUbufs).map(hook),
+            copied_out,
+        }
+    }
+}
+
+fn measured<T>(result: Result<T, Unavailable>) -> Measured<T> {
+    match result {
+        Ok(value) => Measured::Value(value),
+        Err(why) => Measured::absent(why.reason()),
+    }
+}
+
+/// What a trial's counts tell.
+struct Seen<'a> {
+    counts: &'a [Count],
+    watched: &'a Watched,
+}
+
+impl Seen<'_> {
+    /// On whose behalf a process acted.
+    fn owner(&self, process: u32) -> Owner {
+        if process == self.watched.sender {
+            Owner::Sender
+        } else if process == self.watched.receiver && self.watched.is_sink {
+            Owner::Helper
+        } else if process == self.watched.receiver {
+            Owner::Receiver
+        } else if process == 0 {
+            Owner::Idle
+        } else {
+            Owner::Other
+        }
+    }
+
+    /// Bytes of a process's own threads.
+    fn threads(&self, counted: Counted, process: u32) -> u64 {
+        let of = |count: &&Count| {
+            count.counted == counted && count.process == process && count.thread != Thread::Any
+        };
+        self.counts.iter().filter(of).map(|count| count.bytes).sum()
+    }
+
+    fn copies(&self, hooks: &Hooks<'_>) -> CopyCounts {
+        let Watched { sender, receiver, .. } = *self.watched;
+        let ways = Ways::of(hooks);
+        // The splicing function is missing before Linux 6.5, and then nothing goes through it.
+        let by_reference =
+            self.threads(Counted::ZerocopyIter, sender) + self.threads(Counted::SpliceIter, sender);
+        let copied_in = ways.copied_in.map(|(way, hook)| {
+            let bytes = match way {
+                Way::Itself => self.threads(Counted::CopyFromIter, sender),
+                Way::Less(accepted) => self.threads(accepted, sender).saturating_sub(by_reference),
+            };
+            CopiedBytes { bytes, hook }
+        });
+        let deferred = ways.deferred.map(|hook| {
+            let of = |count: &&Count| count.counted == Counted::CopyUbufs;
+            CopiedBytes {
+                bytes: self.counts.iter().filter(of).map(|count| count.bytes).sum(),
+                hook,
+            }
+        });
+        CopyCounts {
+            copied_in: measured(copied_in),
+            by_reference: measured(
+                ways.by_reference.map(|hook| CopiedBytes { bytes: by_reference, hook }),
+            ),
+            deferred: measured(deferred),
+            copied_out: measured(ways.copied_out.map(|(counted, hook)| CopiedBytes {
+                bytes: self.threads(counted, receiver),
+                hook,
+            })),
+            functions: self.functions(),
+        }
+    }
+
+    /// Everything by function and owner, in the order of both.
+    fn functions(&self) -> Vec<FunctionCount> {
+        let mut functions = Vec::new();
+        for counted in Counted::ALL.into_iter().filter(|it| *it != Counted::SystemCalls) {
+            for owner in Owner::ALL {
+                let of = |count: &&Count| {
+                    count.counted == counted && self.owner(count.process) == *owner
+                };
+                let calls: u64 = self.counts.iter().filter(of).map(|count| count.calls).sum();
+                let bytes = self.counts.iter().filter(of).map(|count| count.bytes).sum();
+                if calls > 0 {
+                    let function = counted.function().to_owned();
+                    functions.push(FunctionCount { function, owner: *owner, calls, bytes });
+                }
+            }
+        }
+        functions
+    }
+
+    fn calls(&self, hooks: &Hooks<'_>) -> Measured<CallCounts> {
+        if let Err(why) = hooks(Counted::SystemCalls) {
+            return Measured::absent(why.reason());
+        }
+        let mut calls = CallCounts::default();
+        let own =
+            |count: &&Count| count.counted == Counted::SystemCalls && count.thread != Thread::Any;
+        for count in self.counts.iter().filter(own) {
+            let by_name = if count.process == self.watched.sender {
+                &mut calls.sender
+            } else if count.process == self.watched.receiver {
+                &mut calls.receiver
+            } else {
+                continue;
+            };
+            if let Some(name) = system_calls::name(count.number) {
+                *by_name.entry(name.to_owned()).or_default() += count.calls;
+            }
+        }
+        Measured::Value(calls)
     }
 }
 
@@ -36,6 +252,27 @@ impl CopyAudit {
 ///
 /// # Errors
 /// Nothing can be had.
-pub(crate) fn supported() -> Result<String, kernel::Unavailable> {
-    Ok(String::new())
+pub(crate) fn supported() -> Result<String, Unavailable> {
+    let audit = copy_audit::CopyAudit::open()?;
+    Ok(note(&|counted| audit.hook(counted)))
 }
+
+fn note(hooks: &Hooks<'_>) -> String {
+    let ways = Ways::of(hooks);
+    let figures = [
+        ("copied in", ways.copied_in.map(|(_, hook)| hook)),
+        ("by reference", ways.by_reference),
+        ("deferred", ways.deferred),
+        ("copied out", ways.copied_out.map(|(_, hook)| hook)),
+        ("calls", hooks(Counted::SystemCalls).map(hook)),
+    ];
+    let told = figures.into_iter().map(|(figure, way)| match way {
+        Ok(hook) => format!("{figure}: {hook}"),
+        Err(why) => format!("{figure}: no ({})", why.because),
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+#[path = "copy_audit_tests.rs"]
+mod tests;

@@ -6,7 +6,7 @@ use super::bars;
 use super::drawing::{AreaKind, Drawing, Key, KeyShape, Series};
 use super::look::Look;
 use super::markup::{Anchor, Ink, Markup, N, escaped};
-use super::panel::{Frame, LABEL_SIZE, Panel, left_margin};
+use super::panel::{Frame, LABEL_SIZE, Panel, arrow, left_margin};
 use super::tints::Tint;
 use super::typeset::wrapped;
 
@@ -147,6 +147,10 @@ impl Sheet {
                     let letter = tint.text((x + SAMPLE / 2.0, at.1), tint.letter(), LABEL_SIZE);
                     tint.rect(self.breadth, (x, y), (SAMPLE, 15.0)) + &letter
                 }
+                KeyShape::Arrow => format!(
+                    r#"<path d="{}" fill="currentColor"/>"#,
+                    arrow(at.0 + SAMPLE / 2.0, at.1 + 1.5, false)
+                ),
                 KeyShape::Cross => format!(
                     r#"<path d="M{} {}m-3-3l6 6m0-6l-6 6" stroke="currentColor" stroke-width="1.4" fill="none"/>"#,
                     N(at.0 + SAMPLE / 2.0),

@@ -3,8 +3,9 @@
 use analysis::explained::CpuBreakdown;
 
 use super::markup::Markup;
-use super::{Page, measured, pictures, section, table};
+use super::{Page, pictures, section, table};
 use crate::cpu_time_text::{NOT_PROFILED, largest};
+use crate::explained_tables::measured;
 use crate::figures::cpu_time::NAME;
 use crate::numbers::percent;
 

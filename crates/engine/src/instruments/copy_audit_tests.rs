@@ -1,0 +1,154 @@
+//! The figures of the copy audit, from made counts.
+
+use super::*;
+
+const SENDER: u32 = 100;
+const RECEIVER: u32 = 200;
+
+fn watched() -> Watched {
+    Watched { sender: SENDER, receiver: RECEIVER, is_sink: false, cpus: vec![0, 1] }
+}
+
+fn of(process: u32, counted: Counted, thread: Thread, bytes: u64) -> Count {
+    Count { process, counted, thread, number: 0, calls: 1, bytes }
+}
+
+fn refused(counted: Counted) -> Unavailable {
+    Unavailable {
+        what: format!("counting {}", counted.function()),
+        because: "not here".to_owned(),
+        remedy: "another kernel".to_owned(),
+    }
+}
+
+/// Everything but these is hooked, each by its best way.
+fn all_but(missing: &[Counted]) -> impl Fn(Counted) -> Result<copy_audit::Hook, Unavailable> {
+    move |counted| match counted {
+        _ if missing.contains(&counted) => Err(refused(counted)),
+        Counted::CopyFromIter | Counted::CopyToIter => Ok(copy_audit::Hook::Breakpoint),
+        Counted::CopyUbufs
+        | Counted::ZerocopyIter
+        | Counted::SpliceIter
+        | Counted::SendmsgLocked => Ok(copy_audit::Hook::Fentry),
+        Counted::CopyDatagram
+        | Counted::SendLength
+        | Counted::RecvLength
+        | Counted::SystemCalls => Ok(copy_audit::Hook::Tracepoint),
+    }
+}
+
+fn copies(counts: &[Count], missing: &[Counted]) -> CopyCounts {
+    Seen { counts, watched: &watched() }.copies(&all_but(missing))
+}
+
+fn value(figure: &Measured<CopiedBytes>) -> (u64, Hook) {
+    let copied = figure.value().unwrap();
+    (copied.bytes, copied.hook)
+}
+
+#[test]
+fn copies_are_those_of_the_workers_and_not_of_the_pipes() {
+    let counts = [
+        of(SENDER, Counted::CopyFromIter, Thread::Worker, 1000),
+        of(SENDER, Counted::CopyFromIter, Thread::Any, 77),
+        of(RECEIVER, Counted::CopyFromIter, Thread::Any, 78),
+        of(RECEIVER, Counted::CopyToIter, Thread::Worker, 999),
+        of(SENDER, Counted::CopyToIter, Thread::Worker, 5),
+        of(7, Counted::CopyToIter, Thread::Any, 12345),
+    ];
+    let copies = copies(&counts, &[]);
+    assert_eq!(value(&copies.copied_in), (1000, Hook::Breakpoint));
+    assert_eq!(value(&copies.copied_out), (999, Hook::Breakpoint));
+    assert_eq!(value(&copies.deferred), (0, Hook::Fentry));
+    let others = copies.functions.iter().find(|f| f.owner == Owner::Other).unwrap();
+    assert_eq!((others.function.as_str(), others.bytes), ("_copy_to_iter", 12345));
+}
+
+#[test]
+fn deferred_copies_count_in_whatever_context_they_ran() {
+    let counts = [
+        of(SENDER, Counted::CopyUbufs, Thread::Worker, 10),
+        of(0, Counted::CopyUbufs, Thread::Any, 20),
+        of(u32::MAX, Counted::CopyUbufs, Thread::Any, 30),
+    ];
+    let copies = copies(&counts, &[]);
+    assert_eq!(value(&copies.deferred), (60, Hook::Fentry));
+    let owners: Vec<Owner> = copies.functions.iter().map(|function| function.owner).collect();
+    assert_eq!(owners, [Owner::Sender, Owner::Idle, Owner::Other]);
+}
+
+#[test]
+fn without_breakpoints_what_was_copied_in_is_what_remains() {
+    let counts = [
+        of(SENDER, Counted::SendLength, Thread::Worker, 1000),
+        of(SENDER, Counted::SendmsgLocked, Thread::Worker, 1000),
+        of(SENDER, Counted::ZerocopyIter, Thread::Worker, 900),
+        of(RECEIVER, Counted::CopyDatagram, Thread::Worker, 1000),
+    ];
+    let missing = [Counted::CopyFromIter, Counted::CopyToIter];
+    let first = copies(&counts, &missing);
+    assert_eq!(value(&first.copied_in), (100, Hook::Elimination));
+    assert_eq!(value(&first.by_reference), (900, Hook::Fentry));
+    assert_eq!(value(&first.copied_out), (1000, Hook::Tracepoint));
+    // Before Linux 6.3 there is no such tracepoint, and TCP's own function tells.
+    let counts = &counts[1..];
+    let older = copies(counts, &[Counted::CopyFromIter, Counted::SendLength, Counted::SpliceIter]);
+    assert_eq!(value(&older.copied_in), (100, Hook::Elimination));
+}
+
+#[test]
+fn a_figure_that_cannot_be_had_is_absent_with_both_reasons() {
+    let missing = [Counted::CopyFromIter, Counted::ZerocopyIter, Counted::CopyUbufs];
+    let copies = copies(&[of(SENDER, Counted::SendLength, Thread::Worker, 1000)], &missing);
+    let why = copies.copied_in.reason().unwrap();
+    assert!(why.contains("_copy_from_iter") && why.contains("skb_zerocopy_iter_stream"), "{why}");
+    assert!(why.ends_with("; another kernel"), "{why}");
+    assert!(copies.by_reference.reason().is_some() && copies.deferred.reason().is_some());
+    assert!(copies.copied_out.value().is_some());
+}
+
+#[test]
+fn the_sinks_helper_is_an_owner_of_its_own() {
+    let watched = Watched { is_sink: true, ..watched() };
+    let counts = [of(RECEIVER, Counted::CopyFromIter, Thread::Helper, 54)];
+    let copies = Seen { counts: &counts, watched: &watched }.copies(&all_but(&[]));
+    assert_eq!(copies.functions[0].owner, Owner::Helper);
+    assert_eq!(value(&copies.copied_in), (0, Hook::Breakpoint));
+    assert_eq!(value(&copies.copied_out), (0, Hook::Breakpoint));
+}
+
+#[test]
+fn calls_are_named_and_only_the_ends_workers_are_counted() {
+    // 44: sendto and 45: recvfrom on x86-64; elsewhere others, so the names are looked up.
+    let named: Vec<u16> = (0..500).filter(|n| system_calls::name(*n) == Some("sendto")).collect();
+    let call = |process, thread, number, calls| Count {
+        process,
+        counted: Counted::SystemCalls,
+        thread,
+        number,
+        calls,
+        bytes: 0,
+    };
+    let counts = [
+        call(SENDER, Thread::Worker, named[0], 8),
+        call(SENDER, Thread::Any, named[0], 100),
+        call(RECEIVER, Thread::Worker, named[0], 2),
+        call(9, Thread::Worker, named[0], 1000),
+        call(SENDER, Thread::Worker, u16::MAX, 3),
+    ];
+    let watched = watched();
+    let seen = Seen { counts: &counts, watched: &watched };
+    let calls = seen.calls(&all_but(&[])).value().unwrap().clone();
+    assert_eq!(calls.sender.into_iter().collect::<Vec<_>>(), [("sendto".to_owned(), 8)]);
+    assert_eq!(calls.receiver["sendto"], 2);
+    assert!(seen.calls(&all_but(&[Counted::SystemCalls])).reason().is_some());
+}
+
+#[test]
+fn the_note_tells_each_figures_way() {
+    let note = note(&all_but(&[Counted::CopyFromIter, Counted::CopyUbufs]));
+    assert_eq!(
+        note,
+        "copied in: elimination; by reference: fentry; deferred: no (not here); copied out: breakpoint; calls: tracepoint"
+    );
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0
+ *
+ * Counts the bytes that the kernel copies, or passes by reference, between user memory and sockets: one program for each
+ * function and way of hooking it. User space loads each on its own and keeps those that the machine allows; at most one is
+ * attached to a function. `kernel::copy_audit` holds the other half: the numbers below stand there too.
+ *
+ * No vmlinux.h: the one field of the kernel's that is read is relocated by its BTF.
+ */
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <bpf/bpf_helpers.h>
+
+/* The helpers for tracing are for programs under a GPL-compatible licence. */
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+/* What is counted. */
+enum {
+	COPY_FROM_ITER = 1,
+	COPY_TO_ITER = 2,
+	COPY_UBUFS = 3,
+	ZEROCOPY_ITER = 4,
+	SPLICE_ITER = 5,
+	SENDMSG_LOCKED = 6,
+	COPY_DATAGRAM = 7,
+	SEND_LENGTH = 8,
+	RECV_LENGTH = 9,
+	SYSTEM_CALL = 10,
+};
+
+/* Which thread: what follows from the name that the program gives its threads. */
+enum { ANY_THREAD = 0, WORKER = 1, HELPER = 2 };
+
+struct key {
+	__u32 tgid;
+	__u8 kind;
+	__u8 thread;
+	/* Of a system call; 0 otherwise. */
+	__u16 number;
+};
+
+struct count {
+	__u64 calls;
+	__u64 bytes;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct key);
+	__type(value, struct count);
+} counts SEC(".maps");
+
+/* Calls that found no room in `counts`: if this is not 0, nothing of it is believed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost SEC(".maps");
+
+/* Set before loading: the reader's pid namespace as stat(2) of /proc/self/ns/pid tells it, and the machine (x86-64 or
+ * aarch64). */
+volatile const __u64 PIDNS_DEV = 0;
+volatile const __u64 PIDNS_INO = 0;
+volatile const __u32 IS_ARM = 0;
+
+struct sk_buff {
+	unsigned int data_len;
+} __attribute__((preserve_access_index));
+
+/* Registers in struct pt_regs (arch/.../include/uapi/asm/ptrace.h), in bytes. The loads are written out because the verifier
+ * wants a fixed offset, which the compiler would join into a computed one. */
+#define LOAD(value, regs, offset) asm volatile("%0 = *(u64 *)(%1 + " #offset ")" : "=r"(value) : "r"(regs))
+#define EITHER(name, x86, arm)                                                                                         \
+	static __always_inline __u64 name(const __u64 *regs)                                                           \
+	{                                                                                                              \
+		__u64 value;                                                                                           \
+                                                                                                                       \
+		if (IS_ARM)                                                                                            \
+			LOAD(value, regs, arm);                                                                        \
+		else                                                                                                   \
+			LOAD(value, regs, x86);                                                                        \
+		return value;                                                                                          \
+	}
+
+EITHER(argument0, 112, 0) /* rdi; regs[0] */
+EITHER(argument1, 104, 8) /* rsi; regs[1] */
+EITHER(returned, 80, 0) /* rax; regs[0] */
+
+static __always_inline __u8 thread(void)
+{
+	char name[16] = {};
+
+	bpf_get_current_comm(name, sizeof(name));
+	if (name[0] == 'w' && name[1] == 'o' && name[2] == 'r' && name[3] == 'k' && name[4] == 'e' && name[5] == 'r')
+		return WORKER;
+	if (name[0] == 'h' && name[1] == 'e' && name[2] == 'l' && name[3] == 'p' && name[4] == 'e' && name[5] == 'r')
+		return HELPER;
+	return ANY_THREAD;
+}
+
+static __always_inline __u32 tgid(void)
+{
+	struct bpf_pidns_info ids = {};
+
+	/* Softirq work that interrupts a process of another namespace has no number here. */
+	if (bpf_get_ns_current_pid_tgid(PIDNS_DEV, PIDNS_INO, &ids, sizeof(ids)))
+		return bpf_get_current_pid_tgid() >> 32 ? (__u32)-1 : 0;
+	return ids.tgid;
+}
+
+static __always_inline int add(__u8 kind, __u8 in, __u16 number, __u64 bytes)
+{
+	struct key key = { .tgid = tgid(), .kind = kind, .thread = in, .number = number };
+	struct count *count = bpf_map_lookup_elem(&counts, &key);
+	__u32 first = 0;
+	__u64 *missed;
+
+	if (!count) {
+		struct count none = {};
+
+		/* Another CPU, or an interrupt, may have put it there meanwhile: what counts is the second look. */
+		bpf_map_update_elem(&counts, &key, &none, BPF_NOEXIST);
+		count = bpf_map_lookup_elem(&counts, &key);
+	}
+	if (count) {
+		/* Atomic, since an interrupt or another thread of the process may come in between. */
+		__sync_fetch_and_add(&count->calls, 1);
+		__sync_fetch_and_add(&count->bytes, bytes);
+	} else {
+		missed = bpf_map_lookup_elem(&lost, &first);
+		if (missed)
+			__sync_fetch_and_add(missed, 1);
+	}
+	return 0;
+}
+
+/* What a function returned: bytes, or a negative error. */
+static __always_inline int add_returned(__u8 kind, __u64 value)
+{
+	int bytes = (int)value;
+
+	return bytes > 0 ? add(kind, thread(), 0, bytes) : 0;
+}
+
+/* size_t _copy_from_iter(void *addr, size_t bytes, struct iov_iter *i); _copy_to_iter likewise. Breakpoints. */
+SEC("perf_event")
+int at_copy_from_iter(__u64 *regs)
+{
+	return add(COPY_FROM_ITER, thread(), 0, argument1(regs));
+}
+
+SEC("perf_event")
+int at_copy_to_iter(__u64 *regs)
+{
+	return add(COPY_TO_ITER, thread(), 0, argument1(regs));
+}
+
+/* int skb_copy_ubufs(struct sk_buff *skb, gfp_t gfp_mask): everything beyond the linear part is copied. */
+SEC("fentry/skb_copy_ubufs")
+int in_copy_ubufs(__u64 *arguments)
+{
+	struct sk_buff *skb = (void *)arguments[0];
+
+	return add(COPY_UBUFS, thread(), 0, skb->data_len);
+}
+
+SEC("kprobe/skb_copy_ubufs")
+int probe_copy_ubufs(__u64 *regs)
+{
+	struct sk_buff *skb = (void *)argument0(regs);
+	unsigned int bytes = 0;
+
+	bpf_probe_read_kernel(&bytes, sizeof(bytes), &skb->data_len);
+	return add(COPY_UBUFS, thread(), 0, bytes);
+}
+
+/* These may take less than they were asked to (a packet's fragment slots fill up): what they return is what counts. */
+#define RETURNS(name, kind, function)                                                                                  \
+	SEC("fexit/" function)                                                                                         \
+	int in_##name(__u64 *arguments)                                                                                \
+	{                                                                                                              \
+		__u64 value = 0;                                                                                       \
+                                                                                                                       \
+		if (bpf_get_func_ret(arguments, &value))                                                               \
+			return 0;                                                                                      \
+		return add_returned(kind, value);                                                                      \
+	}                                                                                                              \
+                                                                                                                       \
+	SEC("kretprobe/" function)                                                                                     \
+	int probe_##name(__u64 *regs)                                                                                  \
+	{                                                                                                              \
+		return add_returned(kind, returned(regs));                                                             \
+	}
+
+RETURNS(zerocopy_iter, ZEROCOPY_ITER, "skb_zerocopy_iter_stream")
+RETURNS(splice_iter, SPLICE_ITER, "skb_splice_from_iter")
+RETURNS(sendmsg_locked, SENDMSG_LOCKED, "tcp_sendmsg_locked")
+
+/* trace_skb_copy_datagram_iovec(const struct sk_buff *skb, int len): before the copy. */
+SEC("raw_tp/skb_copy_datagram_iovec")
+int on_copy_datagram(__u64 *arguments)
+{
+	return add_returned(COPY_DATAGRAM, arguments[1]);
+}
+
+/* trace_sock_send_length(struct sock *sk, int ret, int flags), from Linux 6.3; sock_recv_length likewise. */
+SEC("raw_tp/sock_send_length")
+int on_send_length(__u64 *arguments)
+{
+	return add_returned(SEND_LENGTH, arguments[1]);
+}
+
+SEC("raw_tp/sock_recv_length")
+int on_recv_length(__u64 *arguments)
+{
+	return add_returned(RECV_LENGTH, arguments[1]);
+}
+
+/* trace_sys_enter(struct pt_regs *regs, long id). Only the ends' own threads are looked at. */
+SEC("raw_tp/sys_enter")
+int on_sys_enter(__u64 *arguments)
+{
+	__u8 in = thread();
+
+	return in == ANY_THREAD ? 0 : add(SYSTEM_CALL, in, (__u16)arguments[1], 0);
+}

@@ -1,0 +1,99 @@
+//! The copy audit against this machine's kernel, as far as it allows.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use kernel::copy_audit::{CopyAudit, Counted, Thread};
+
+/// Sends so many bytes through a loopback connection from a thread named `worker…` to another.
+fn send_and_receive(bytes: usize) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let worker = |name: &str| std::thread::Builder::new().name(name.to_owned());
+    let receiver = worker("worker 1").spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut all = Vec::new();
+        socket.read_to_end(&mut all).unwrap();
+        all.len()
+    });
+    let sender = worker("worker 0").spawn(move || {
+        TcpStream::connect(address).unwrap().write_all(&vec![1; bytes]).unwrap();
+    });
+    sender.unwrap().join().unwrap();
+    assert_eq!(receiver.unwrap().join().unwrap(), bytes);
+}
+
+#[test]
+fn what_this_machine_can_hook_counts_every_byte() {
+    let mut audit = match CopyAudit::open() {
+        Ok(audit) => audit,
+        Err(why) => {
+            eprintln!("skipped: {why}");
+            return;
+        }
+    };
+    const BYTES: usize = 3_000_017;
+    let own = std::process::id();
+    audit.reset(&[own]).unwrap();
+    audit.attach();
+    send_and_receive(BYTES);
+    let counts = audit.read().unwrap();
+    for counted in Counted::ALL {
+        let hook = audit.hook(counted);
+        let of = |counted| {
+            counts.iter().filter(move |count| {
+                count.process == own && count.thread == Thread::Worker && count.counted == counted
+            })
+        };
+        let bytes: u64 = of(counted).map(|count| count.bytes).sum();
+        match (&hook, counted) {
+            (Err(why), _) => {
+                eprintln!("skipped: {why}");
+                assert_eq!(of(counted).count(), 0, "{counted:?} is counted without a hook");
+                assert!(!why.because.is_empty() && !why.because.contains('\n'));
+            }
+            (Ok(_), Counted::SystemCalls) => {
+                let calls: u64 = of(counted)
+                    .filter(|count| libc_number(count.number))
+                    .map(|count| count.calls)
+                    .sum();
+                assert!(calls >= 2, "{calls} calls that receive or send");
+            }
+            // TCP_NODELAY and friends move nothing; a std socket writes and reads exactly this.
+            (Ok(_), Counted::CopyFromIter | Counted::SendLength | Counted::SendmsgLocked)
+            | (Ok(_), Counted::CopyToIter | Counted::CopyDatagram | Counted::RecvLength) => {
+                assert_eq!(bytes, BYTES as u64, "{counted:?} by {hook:?}");
+            }
+            (Ok(_), Counted::CopyUbufs | Counted::ZerocopyIter | Counted::SpliceIter) => {
+                assert_eq!(bytes, 0, "{counted:?}: nothing was sent by reference");
+            }
+        }
+    }
+}
+
+fn libc_number(number: u16) -> bool {
+    kernel::copy_audit::system_calls::name(number).is_some()
+}
+
+#[test]
+fn nothing_is_counted_while_it_is_detached_and_a_reset_forgets() {
+    let Ok(mut audit) = CopyAudit::open() else {
+        eprintln!("skipped: see the test above");
+        return;
+    };
+    let own = std::process::id();
+    let seen = |audit: &CopyAudit| {
+        audit.read().unwrap().iter().any(|count| count.process == own && count.bytes >= 100_000)
+    };
+    audit.reset(&[own]).unwrap();
+    send_and_receive(100_000);
+    assert!(!seen(&audit), "detached");
+    for _ in 0..2 {
+        audit.attach();
+        send_and_receive(100_000);
+        assert!(seen(&audit), "attached");
+        audit.detach();
+        audit.reset(&[own]).unwrap();
+        assert!(!seen(&audit), "reset");
+    }
+}

@@ -1,0 +1,192 @@
+//! The copy audit on stock kernels: boots Debian's own kernels in QEMU without KVM, runs copycost there, and compares what
+//! the kernel copied with what it must copy.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+mod initramfs;
+mod judgement;
+mod kernel_package;
+
+/// The paths whose copies are known beforehand.
+const PATHS: &str = "send,staged,sendmsg,zerocopy";
+/// Where packages, images and results are kept between runs.
+const WORK: &str = "target/vm";
+/// How long a machine may take, in seconds: without KVM it needs about 20 to boot and a minute to measure.
+const PATIENCE: &str = "420";
+
+/// What was asked for.
+struct Asked {
+    packages: Vec<String>,
+    links: Vec<String>,
+    laws: Vec<u64>,
+    program: PathBuf,
+    /// Test programs that are run in the machine too; each must end well.
+    tests: Vec<PathBuf>,
+}
+
+fn asked(words: &[String]) -> Result<Asked, String> {
+    let mut asked = Asked {
+        packages: Vec::new(),
+        links: ["loopback", "veth", "sink"].map(str::to_owned).to_vec(),
+        laws: vec![2, 4, 5],
+        program: PathBuf::from("target/release/copycost"),
+        tests: Vec::new(),
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        match word.as_str() {
+            "--links" => asked.links = value()?.split(',').map(str::to_owned).collect(),
+            "--laws" => {
+                let laws = value()?.split(',').filter(|law| !law.is_empty());
+                let numbers: Result<_, _> = laws.map(str::parse).collect();
+                asked.laws = numbers.map_err(|_| "--laws wants numbers, such as 2,4,5")?;
+            }
+            "--program" => asked.program = PathBuf::from(value()?),
+            "--test" => asked.tests.push(PathBuf::from(value()?)),
+            _ if word.starts_with("--") => {
+                return Err(format!(
+                    "unknown option {word}; there are --links, --laws, --program and --test"
+                ));
+            }
+            package => asked.packages.push(package.to_owned()),
+        }
+    }
+    if asked.packages.is_empty() {
+        asked.packages = kernel_package::usual()?;
+    }
+    Ok(asked)
+}
+
+/// Runs the audit on each kernel.
+pub(crate) fn run(words: &[String]) -> Result<String, String> {
+    let asked = asked(words)?;
+    for (tool, package) in [
+        ("qemu-system-x86_64", "qemu-system-x86"),
+        ("busybox", "busybox-static"),
+        ("cpio", "cpio"),
+        ("dpkg", "dpkg"),
+    ] {
+        let there = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
+        if !there.is_ok_and(|found| found.status.success()) {
+            return Err(format!("{tool} is missing; apt-get install {package}"));
+        }
+    }
+    let mut said = Vec::new();
+    let mut differing = Vec::new();
+    for package in &asked.packages {
+        let began = Instant::now();
+        match audit(package, &asked) {
+            Ok(found) => {
+                said.push(format!("{package}, {} s", began.elapsed().as_secs()));
+                said.extend(found.said);
+                differing.extend(found.differing.iter().map(|what| format!("{package}: {what}")));
+            }
+            Err(why) => differing.push(format!("{package}: {why}")),
+        }
+    }
+    let said = said.join("\n");
+    if differing.is_empty() {
+        Ok(format!("{said}\nevery figure is as it must be on {} kernels", asked.packages.len()))
+    } else {
+        Err(format!("{said}\n{} differ:\n  {}", differing.len(), differing.join("\n  ")))
+    }
+}
+
+/// One kernel: its machine is booted, and what it sends back is judged.
+fn audit(package: &str, asked: &Asked) -> Result<judgement::Found, String> {
+    let dir = Path::new(WORK).join(package);
+    let kernel = kernel_package::fetch(package, &dir)?;
+    let image = initramfs::Contents {
+        program: &asked.program,
+        tests: &asked.tests,
+        modules: kernel.modules(&["veth", "cls_bpf", "sch_ingress"])?,
+        arguments: &[
+            "--audits",
+            "copy-audit",
+            "--send",
+            PATHS,
+            "--link",
+            &asked.links.join(","),
+            "--sizes",
+            "64KiB",
+            "--threads",
+            "1",
+            "--rounds",
+            "1",
+            "--controls",
+            "off",
+            "--time",
+            "250ms",
+            "--warmup",
+            "100ms",
+            "--quiet",
+        ],
+    }
+    .pack(&dir)?;
+    let result = dir.join("result");
+    let _ = fs::remove_file(&result);
+    let console = dir.join("console.log");
+    let log = fs::File::create(&console).map_err(|why| format!("{}: {why}", console.display()))?;
+    let ended = Command::new("timeout")
+        .args([PATIENCE, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"])
+        .args(["-smp", "2", "-m", "1G", "-no-reboot", "-display", "none", "-nic", "none"])
+        .arg("-kernel")
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(&image)
+        .args(["-append", "console=ttyS0 quiet panic=-1", "-serial", "stdio", "-serial"])
+        .arg(format!("file:{}", result.display()))
+        .stdin(Stdio::null())
+        .stdout(log)
+        .status()
+        .map_err(|why| format!("qemu-system-x86_64: {why}"))?;
+    let last_words = || {
+        let text = fs::read(&console).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines.len().saturating_sub(25);
+        lines.get(tail..).unwrap_or_default().join("\n    ")
+    };
+    if !ended.success() {
+        return Err(format!("the machine ended with {ended}\n    {}", last_words()));
+    }
+    let run = dir.join("run");
+    unpack(&result, &run).map_err(|why| format!("{why}\n    {}", last_words()))?;
+    let read = |name: &str| {
+        let path = run.join(name);
+        fs::read_to_string(&path)
+            .map_err(|why| format!("{}: {why}\n    {}", path.display(), last_words()))
+    };
+    let mut found = judgement::judge(
+        &read("journal.jsonl")?,
+        // A run without one valid trial (a slow machine never settles) has no summary, but its audits count.
+        read("summary.json").ok().as_deref(),
+        &asked.links,
+        &PATHS.split(',').collect::<Vec<_>>(),
+        &asked.laws,
+    )?;
+    for test in read("tests")?.lines().filter(|line| !line.ends_with(" 0")) {
+        found.differing.push(format!("test {test}\n    {}", last_words()));
+    }
+    Ok(found)
+}
+
+/// What came over the second serial line: base64 of a compressed tar archive.
+fn unpack(result: &Path, run: &Path) -> Result<(), String> {
+    let _ = fs::remove_dir_all(run);
+    fs::create_dir_all(run).map_err(|why| format!("{}: {why}", run.display()))?;
+    let script = r#"tr -d '\r' <"$1" | base64 -d | tar -xz -C "$2""#;
+    let done = Command::new("sh").args(["-c", script, "unpack"]).args([result, run]).output();
+    match done {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!(
+            "nothing readable came back: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+        Err(why) => Err(format!("sh: {why}")),
+    }
+}

@@ -1,0 +1,117 @@
+//! The machine's whole file system: busybox, copycost with the libraries it needs, kernel modules, and what to do.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What goes in.
+pub(super) struct Contents<'a> {
+    /// copycost.
+    pub(super) program: &'a Path,
+    /// Test programs to run beside.
+    pub(super) tests: &'a [PathBuf],
+    /// Name and content, in the order in which they load.
+    pub(super) modules: Vec<(String, Vec<u8>)>,
+    /// Of `copycost run`.
+    pub(super) arguments: &'a [&'a str],
+}
+
+/// Where `ldd` says that a program's libraries and its loader are.
+fn libraries(ldd: &str) -> Vec<&str> {
+    ldd.lines()
+        .filter_map(|line| line.split_ascii_whitespace().find(|word| word.starts_with('/')))
+        .collect()
+}
+
+fn copy(from: &Path, root: &Path, to: &str) -> Result<(), String> {
+    let target = root.join(to.trim_start_matches('/'));
+    let said = |why: std::io::Error| format!("{}: {why}", from.display());
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(said)?;
+    }
+    fs::copy(from, &target).map(|_| ()).map_err(said)
+}
+
+impl Contents<'_> {
+    /// The script that the kernel starts. Whatever becomes of the run, its journal goes over the second serial line.
+    fn init(&self) -> String {
+        let modules: String =
+            self.modules.iter().map(|(name, _)| format!("insmod /modules/{name}.ko\n")).collect();
+        let tests: String = (0..self.tests.len())
+            .map(|n| format!("/bin/test{n} --test-threads 1; echo \"{n} $?\" >>/tmp/run/tests\n"))
+            .collect();
+        format!(
+            "#!/bin/busybox sh\n\
+             /bin/busybox --install -s /bin\n\
+             mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev\n\
+             mount -t tmpfs tmp /tmp; mount -t tmpfs run /run\n\
+             export HOME=/tmp; hostname vm; ip link set lo up; uname -r\n\
+             {modules}\
+             mkdir -p /tmp/run; : >/tmp/run/tests\n\
+             cd /tmp; copycost run {} --out /tmp/out; echo \"copycost ended with $?\"\n\
+             {tests}\
+             for file in journal.jsonl summary.json; do cp /tmp/out/$file /tmp/run/; done\n\
+             stty -F /dev/ttyS1 raw\n\
+             tar -cz -C /tmp/run . | base64 >/dev/ttyS1\n\
+             poweroff -f\n",
+            self.arguments.join(" ")
+        )
+    }
+
+    /// Packs everything below a directory.
+    pub(super) fn pack(&self, dir: &Path) -> Result<PathBuf, String> {
+        let root = dir.join("root");
+        let _ = fs::remove_dir_all(&root);
+        let said = |why: std::io::Error| format!("{}: {why}", root.display());
+        for place in ["bin", "proc", "sys", "dev", "tmp", "run", "modules"] {
+            fs::create_dir_all(root.join(place)).map_err(said)?;
+        }
+        copy(Path::new("/bin/busybox"), &root, "/bin/busybox")?;
+        self.with_libraries(self.program, &root, "/bin/copycost")?;
+        for (n, test) in self.tests.iter().enumerate() {
+            self.with_libraries(test, &root, &format!("/bin/test{n}"))?;
+        }
+        for (name, module) in &self.modules {
+            fs::write(root.join(format!("modules/{name}.ko")), module).map_err(said)?;
+        }
+        let init = root.join("init");
+        fs::write(&init, self.init()).map_err(said)?;
+        fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(said)?;
+        let image = dir.join("initramfs.gz");
+        let script = r#"cd "$1" && find . | cpio -o -H newc --quiet | gzip -1"#;
+        let packed = Command::new("sh").args(["-c", script, "pack"]).arg(&root).output();
+        let packed = packed.map_err(|why| format!("sh: {why}"))?;
+        if !packed.status.success() {
+            return Err(format!("cpio: {}", String::from_utf8_lossy(&packed.stderr).trim()));
+        }
+        fs::write(&image, packed.stdout).map_err(|why| format!("{}: {why}", image.display()))?;
+        Ok(image)
+    }
+
+    fn with_libraries(&self, program: &Path, root: &Path, to: &str) -> Result<(), String> {
+        copy(program, root, to)?;
+        let ldd = Command::new("ldd").arg(program).output();
+        let ldd = ldd.map_err(|why| format!("ldd: {why}"))?;
+        // A program without shared libraries is none of ldd's business, and has nothing to copy.
+        let text = String::from_utf8_lossy(&ldd.stdout).into_owned();
+        libraries(&text).into_iter().try_for_each(|library| copy(Path::new(library), root, library))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_and_the_loader_are_found_and_the_kernels_page_is_not() {
+        let text = "\tlinux-vdso.so.1 (0x00007)\n\
+            \tlibc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x00007)\n\
+            \t/lib64/ld-linux-x86-64.so.2 (0x00007)\n";
+        assert_eq!(
+            libraries(text),
+            ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/ld-linux-x86-64.so.2"]
+        );
+        assert_eq!(libraries("\tstatically linked\n"), [""; 0]);
+    }
+}
