@@ -13,8 +13,8 @@ use crate::pairs::Complete;
 use crate::round_logs::RoundLogs;
 use crate::summary::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::{
-    answers, ceilings, claims, copy_audits, cost_model, crossovers, data_paths, headline, laws,
-    links, scaling, trial_dots,
+    answers, ceilings, claims, copy_audits, cost_model, cpu_breakdown, crossovers, data_paths,
+    headline, laws, links, scaling, trial_dots,
 };
 
 /// What is known of a run before it is explained.
@@ -62,6 +62,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let link_verdicts = links::verdicts(&links);
     let headline = headline::headline(&evidence, &link_verdicts);
     let data_paths = data_paths::data_paths(&evidence);
+    let breakdowns = cpu_breakdown::breakdowns(&evidence);
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);
     let ceilings = ceilings::ceilings(&evidence);
@@ -79,6 +80,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         link_verdicts,
         copy_audits,
         headline,
+        breakdowns,
         ceilings,
         ceiling_shares,
     }

@@ -8,6 +8,9 @@ use model::{Cell, Link, Measured, SendPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::cpu_breakdown::{
+    BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown, UnmappedSymbol,
+};
 use crate::metric::Metric;
 use crate::summary::Estimate;
 
@@ -482,6 +485,9 @@ pub struct Explained {
     pub copy_audits: Vec<CopyAudit>,
     /// The run's answer in one or two lines: which path to use here, and by how much.
     pub headline: Vec<String>,
+    /// Where the CPU time of each profiled cell went.
+    #[serde(default)]
+    pub breakdowns: Vec<CpuBreakdown>,
     /// Copying ceilings by working set and routine; empty where none was measured.
     #[serde(default)]
     pub ceilings: Vec<CopyingCeiling>,

@@ -5,6 +5,7 @@
 
 pub mod answers;
 mod audited;
+pub mod categories;
 mod ceilings;
 mod cell_totals;
 pub mod claims;
@@ -12,6 +13,7 @@ mod comparisons;
 mod copies;
 mod copy_audits;
 pub mod cost_model;
+pub mod cpu_breakdown;
 pub mod crossovers;
 mod data_paths;
 pub mod estimate;

@@ -19,6 +19,7 @@
 mod audit;
 mod journal;
 mod laptop;
+mod profiled;
 mod sink;
 
 use model::names::{Switch, Watch};
@@ -32,6 +33,7 @@ use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, SendPath};
 pub use self::audit::{audited, audits};
 pub use self::journal::{round, run, segment};
 pub use self::laptop::host;
+pub use self::profiled::profiled;
 use crate::order::{generator, mix};
 
 /// Why the made-up machine has no hardware counters.

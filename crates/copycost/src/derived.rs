@@ -90,12 +90,31 @@ impl Derived {
             .chain(data_paths.iter().map(|diagram| (diagram.name, diagram.svg.as_str())))
             .collect();
         write_pictures(directory, &pictures)?;
+        self.write_flame_graphs(directory)?;
         directory.replace(&directory.path().join("report.html"), |file| {
             report::write_html(file, &page).map_err(again)
         })?;
         directory.replace(&directory.path().join("report.md"), |file| {
             report::write_markdown(file, &page).map_err(again)
         })?;
+        Ok(())
+    }
+
+    /// One SVG a profiled cell; the page links to them.
+    fn write_flame_graphs(&self, directory: &RunDirectory) -> Result<(), Stop> {
+        let audits = self.records.iter().filter_map(|record| match record {
+            Record::Audit(audited) => Some(&**audited),
+            Record::Segment(_)
+            | Record::Round(_)
+            | Record::Trial(_)
+            | Record::Ceiling(_)
+            | Record::Finish(_) => None,
+        });
+        for (stem, cell, profile) in analysis::cpu_breakdown::profiles(audits) {
+            let Some(svg) = report::flame_graph(cell, profile) else { continue };
+            let file = directory.figures()?.join(format!("{stem}.svg"));
+            directory.replace(&file, |file| io::Write::write_all(file, svg.as_bytes()))?;
+        }
         Ok(())
     }
 

@@ -5,7 +5,9 @@
 //! (DejaVu Sans, wider than what browsers take in its place), so nothing is clipped. The same summary gives the same bytes.
 
 mod axes;
+mod bars;
 mod counters;
+pub(crate) mod cpu_time;
 mod drawing;
 mod groups;
 mod levels;
@@ -16,6 +18,7 @@ mod ratios;
 mod scaling;
 mod sheet;
 mod style;
+mod tints;
 mod trials;
 mod typeset;
 mod wording;
@@ -94,6 +97,7 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
         Some(counters::cycles(&run)),
         Some(levels::context_switches(&run)),
         Some(trials::trials(&run)),
+        cpu_time::cpu_time(&run),
     ];
     let footer = footer(summary, host);
     drawings.into_iter().flatten().map(|drawing| figure(&run, drawing, &footer)).collect()

@@ -15,6 +15,7 @@ use crate::figures::{self, Figure};
 use crate::reproduce::date;
 
 mod cells;
+mod cpu_time;
 mod evidence;
 mod explanations;
 mod first_screen;
@@ -65,6 +66,7 @@ fn document(page: &Page) -> String {
                 first_screen::first_screen(html, page);
                 contents(html);
                 pictures::figures(html, page);
+                cpu_time::cpu_time(html, page);
                 pictures::data_paths(html, page);
                 evidence::answers(html, &page.summary.explained.answers);
                 evidence::claims(html, &page.summary.explained.claims);
@@ -110,8 +112,9 @@ fn name<'a>(page: &Page<'a>) -> &'a str {
 }
 
 /// The sections below the first screen: anchor and heading.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 11] = [
     ("figures", "Figures"),
+    ("cpu-time", "Where the CPU time goes"),
     ("paths", "Data paths"),
     ("answers", "Answers"),
     ("claims", "Claims"),

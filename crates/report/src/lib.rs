@@ -6,10 +6,12 @@
 
 mod ceiling_table;
 mod claims_tally;
+mod cpu_time_text;
 mod data_path;
 mod error;
 mod explained_tables;
 pub mod figures;
+mod flame_graph;
 mod html;
 mod markdown;
 pub mod numbers;
@@ -26,6 +28,7 @@ mod unanswered;
 
 pub use data_path::{Diagram, data_paths};
 pub use error::ReportError;
+pub use flame_graph::flame_graph;
 pub use html::{Page, write_html};
 pub use markdown::write_markdown;
 pub use paper_csv::{PAPER_COLUMNS, write_paper};

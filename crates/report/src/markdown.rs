@@ -20,6 +20,7 @@ use crate::screen::{
 use crate::trust::trust;
 use crate::unanswered::unanswered;
 
+mod cpu_time;
 mod explained;
 
 /// Writes `report.md`.
@@ -37,6 +38,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         trust_table(summary, plan),
         figures(summary, plan),
         pictures(page),
+        cpu_time::cpu_time(&known.breakdowns),
         explained::answers(&known.answers),
         explained::claims(&known.claims),
         explained::laws(&known.laws),

@@ -4,7 +4,7 @@
 use analysis::summary::Summary;
 use analysis::synthetic;
 use figure_png::{Weight, width};
-use model::record::FailureKind;
+use model::record::{FailureKind, Record};
 use model::{Factor, Mark, Plan, Preset, SendPath};
 use report::figures::{self, Figure};
 
@@ -152,6 +152,62 @@ fn in_no_situation_is_text_clipped_or_on_top_of_other_text() {
     }
 }
 
+/// A run with every cell profiled.
+fn profiled(plan: &Plan) -> Summary {
+    let mut records = synthetic::run(plan, 3, synthetic::trial);
+    let audits = plan.cells().into_iter().map(|cell| synthetic::profiled(&cell));
+    records.extend(audits.map(|audited| Record::Audit(Box::new(audited))));
+    analysis::summarise(plan, &synthetic::host(), &records)
+}
+
+const CPU_TIME: &str = "where-the-cpu-time-goes";
+
+#[test]
+fn where_the_cpu_time_goes_is_drawn_where_there_is_a_profile_and_only_there() {
+    assert!(all(&summary(&plan(&[]), 3, false)).iter().all(|figure| figure.name != CPU_TIME));
+    for factors in [
+        &[][..],
+        &[(Factor::Message, "4KiB,64KiB"), (Factor::Threads, "1")],
+        &[(Factor::Send, "send,staged,sendmsg,zerocopy"), (Factor::Threads, "1")],
+        &[(Factor::Message, "1B..16MiB"), (Factor::Threads, "1,2,3,4,5,6,7")],
+    ] {
+        let figures = all(&profiled(&plan(factors)));
+        assert_legible(named(&figures, CPU_TIME), "profiled");
+    }
+}
+
+#[test]
+fn segments_of_a_bar_bear_letter_and_pattern_of_their_key_and_say_their_share() {
+    let plan = plan(&[(Factor::Message, "64KiB"), (Factor::Threads, "1")]);
+    let figures = all(&profiled(&plan));
+    let figure = named(&figures, CPU_TIME);
+    for text in [
+        ">a</text>",
+        ">data copy</text>",
+        ">b</text>",
+        ">zero-copy bookkeeping</text>",
+        ">?</text>",
+        ">unmapped</text>",
+        "sendmsg, sender: data copy",
+        "ns per KiB</title>",
+        "unmapped: 0.",
+        "CPU ns per KiB of payload",
+    ] {
+        assert!(figure.svg.contains(text), "{text}: {}", figure.svg);
+    }
+    // Each drawing refers to patterns of its own, as both stand in one page.
+    for (svg, own, other) in
+        [(&figure.svg, "-wide)", "-narrow)"), (&figure.narrow, "-narrow)", "-wide)")]
+    {
+        assert!(svg.contains(own) && !svg.contains(other));
+        for reference in svg.split("url(#").skip(1) {
+            let id = reference.split_once(')').unwrap().0;
+            assert!(svg.contains(&format!("<pattern id=\"{id}\"")), "{id}");
+        }
+    }
+    assert!(figure.reading.contains("sendmsg data copy"), "{}", figure.reading);
+}
+
 /// `cargo test -p report --test figures -- --ignored` paints what is to be looked at when figures change.
 #[test]
 #[ignore = "paints pictures for people into the target directory"]
@@ -181,6 +237,25 @@ fn pictures_to_look_at_are_painted() {
                 .unwrap();
             }
         }
+    }
+}
+
+#[test]
+#[ignore = "paints pictures for people into the target directory"]
+fn where_the_cpu_time_goes_is_painted() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures");
+    std::fs::create_dir_all(&folder).unwrap();
+    let plan = plan(&[
+        (Factor::Message, "4KiB,64KiB"),
+        (Factor::Threads, "1"),
+        (Factor::Send, "send,staged,sendmsg,zerocopy"),
+    ]);
+    let figures = all(&profiled(&plan));
+    let figure = named(&figures, CPU_TIME);
+    for (breadth, svg) in [("wide", &figure.svg), ("narrow", &figure.narrow)] {
+        let png = figures::png(svg).unwrap();
+        assert!(png.len() > 1000);
+        std::fs::write(folder.join(format!("{CPU_TIME}-{breadth}.png")), png).unwrap();
     }
 }
 

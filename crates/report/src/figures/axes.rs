@@ -192,6 +192,22 @@ fn log_ticks(domain: [f64; 2]) -> Vec<Tick> {
     even_ticks(domain)
 }
 
+/// Shares in percent from 0, with all of `values` on it.
+pub(super) fn percent_axis(label: &str, values: impl Iterator<Item = f64>) -> Axis {
+    let hundred = Axis::from_zero(label, values.map(|share| share * 100.0));
+    let ticks = hundred.ticks.into_iter().map(|tick| Tick {
+        at: tick.at / 100.0,
+        name: format!("{} %", tick.name),
+        ..tick
+    });
+    Axis {
+        domain: hundred.domain.map(|end| end / 100.0),
+        ticks: ticks.collect(),
+        label: hundred.label,
+        scale: hundred.scale,
+    }
+}
+
 /// Multiples of 1, 2 or 5 times a power of ten.
 fn even_ticks(domain: [f64; 2]) -> Vec<Tick> {
     let [low, high] = domain;

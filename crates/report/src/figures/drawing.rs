@@ -1,6 +1,7 @@
 //! The figure model: what a figure shows, before anything is placed.
 
 use super::look::Look;
+use super::tints::Tint;
 
 /// One figure: words, keys and panels.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Drawing {
     pub(super) keys: Vec<Key>,
     /// The panels, row by row.
     pub(super) panels: Vec<Plot>,
+    /// Groups of stacked bars, below the panels.
+    pub(super) bars: Vec<Bars>,
     /// Panels side by side on a wide page.
     pub(super) columns: usize,
     /// What must be said beside, under the panels.
@@ -54,8 +57,49 @@ pub(super) enum KeyShape {
     Line,
     /// A cross.
     Cross,
+    /// A category of CPU time.
+    Tint(Tint),
     /// An arrow.
     Arrow,
+}
+
+/// Stacked bars that lie one below the other.
+#[derive(Clone, Debug)]
+pub(super) struct Bars {
+    /// What they are of.
+    pub(super) title: String,
+    /// Findings, under the title.
+    pub(super) remarks: Vec<String>,
+    /// Across, from 0.
+    pub(super) axis: Axis,
+    /// From top to bottom.
+    pub(super) rows: Vec<Bar>,
+}
+
+/// One bar.
+#[derive(Clone, Debug)]
+pub(super) struct Bar {
+    /// Whose.
+    pub(super) name: String,
+    /// Bars of the same group stand closer.
+    pub(super) group: usize,
+    /// From left to right.
+    pub(super) segments: Vec<Segment>,
+    /// The whole, behind it.
+    pub(super) total: String,
+}
+
+/// A part of a bar.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    /// How it looks.
+    pub(super) tint: Tint,
+    /// On the axis.
+    pub(super) length: f64,
+    /// What stands in it where there is room.
+    pub(super) share: String,
+    /// What it says under the pointer.
+    pub(super) says: String,
 }
 
 /// A pair of axes and what lies in it.

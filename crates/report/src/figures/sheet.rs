@@ -2,10 +2,12 @@
 
 use figure_png::{FAMILY, Weight, width};
 
+use super::bars;
 use super::drawing::{AreaKind, Drawing, Key, KeyShape, Series};
 use super::look::Look;
 use super::markup::{Anchor, Ink, Markup, N, escaped};
-use super::panel::{Frame, Panel, arrow, left_margin};
+use super::panel::{Frame, LABEL_SIZE, Panel, arrow, left_margin};
+use super::tints::Tint;
 use super::typeset::wrapped;
 
 const PADDING: f64 = 14.0;
@@ -49,12 +51,17 @@ impl Breadth {
 
 /// The figure as SVG.
 pub(super) fn drawn(drawing: &Drawing, breadth: Breadth) -> String {
-    let mut sheet = Sheet { markup: Markup::default(), y: PADDING, units: breadth.units() };
+    let mut sheet =
+        Sheet { markup: Markup::default(), y: PADDING, units: breadth.units(), breadth };
+    if !drawing.bars.is_empty() {
+        sheet.markup.push(&Tint::definitions(breadth));
+    }
     sheet.text(&drawing.title, TITLE_SIZE, Weight::Bold, Ink::Full);
     sheet.text(&drawing.lead, TEXT_SIZE, Weight::Regular, Ink::Muted);
     sheet.keys(drawing);
     sheet.notice(drawing);
     sheet.panels(drawing);
+    sheet.bars(drawing);
     for note in &drawing.notes {
         sheet.y += 2.0;
         sheet.text(note, NOTE_SIZE, Weight::Regular, Ink::Full);
@@ -78,6 +85,7 @@ struct Sheet {
     markup: Markup,
     y: f64,
     units: f64,
+    breadth: Breadth,
 }
 
 impl Sheet {
@@ -134,6 +142,11 @@ impl Sheet {
                     N(at.1 - 4.0),
                     N(SAMPLE)
                 ),
+                KeyShape::Tint(tint) => {
+                    let (x, y) = (at.0, at.1 - 11.0);
+                    let letter = tint.text((x + SAMPLE / 2.0, at.1), tint.letter(), LABEL_SIZE);
+                    tint.rect(self.breadth, (x, y), (SAMPLE, 15.0)) + &letter
+                }
                 KeyShape::Arrow => format!(
                     r#"<path d="{}" fill="currentColor"/>"#,
                     arrow(at.0 + SAMPLE / 2.0, at.1 + 1.5, false)
@@ -242,6 +255,14 @@ impl Sheet {
                 panel.draw(&mut self.markup, Frame { x, y: self.y, head, height, speaks });
             }
             self.y += head + height + 38.0;
+        }
+    }
+
+    fn bars(&mut self, drawing: &Drawing) {
+        for bars in &drawing.bars {
+            self.y += 10.0;
+            let place = (PADDING, self.y, self.room());
+            self.y = bars::draw(&mut self.markup, bars, self.breadth, place);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::markup::Markup;
 use super::{Page, section};
 use crate::data_path::Diagram;
-use crate::figures::Figure;
+use crate::figures::{Figure, cpu_time};
 
 pub(super) fn figures(html: &mut Markup, page: &Page) {
     section(html, "figures", |html| match page.figures {
@@ -13,7 +13,8 @@ pub(super) fn figures(html: &mut Markup, page: &Page) {
                 html.leaf("a", &[("href", &anchor(main))], &main.title);
                 html.text(" stands above. A band or bar is a 95 % interval.");
             });
-            for figure in others {
+            // Where the CPU time goes has a section of its own.
+            for figure in others.iter().filter(|figure| figure.name != cpu_time::NAME) {
                 self::figure(html, figure);
             }
         }

@@ -1,13 +1,14 @@
 //! What a run explains, made to order: a bit of everything.
 
 use analysis::explained::{
-    Answer, BreakPoint, CeilingShare, Claim, Copies, CopyingCeiling, CostModel, CpuRate, Crossover,
-    CrossoverOutcome, DataPath, Explained, Law, LawState, ModelledSide, Scaling, ScalingPoint,
-    Table, Verdict,
+    Answer, BreakPoint, CeilingShare, Claim, Copies, CopyingCeiling, CostModel, CpuBreakdown,
+    CpuRate, Crossover, CrossoverOutcome, DataPath, Explained, Law, LawState, ModelledSide,
+    Scaling, ScalingPoint, Table, Verdict,
 };
 use analysis::metric::Metric;
 use analysis::summary::Summary;
-use model::{Measured, SendPath};
+use analysis::{cpu_breakdown, synthetic};
+use model::{Cell, Measured, SendPath};
 
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
@@ -35,6 +36,13 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
         headline: vec![text(
             "Use sendmsg here: it moves 1.46 × [1.43, 1.49] as much at 64 KiB as eight send() calls.",
         )],
+        breakdowns: summary
+            .estimates
+            .iter()
+            .filter(|entry| !entry.control)
+            .take(3)
+            .filter_map(|entry| breakdown(&entry.cell, &text))
+            .collect(),
         ceilings: ceilings(&text),
         ceiling_shares: summary
             .estimates
@@ -44,6 +52,16 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
             .collect(),
     };
     summary
+}
+
+fn breakdown(cell: &Cell, text: impl Fn(&str) -> String) -> Option<CpuBreakdown> {
+    let audited = synthetic::profiled(cell);
+    let mut found = cpu_breakdown::breakdown(&audited, audited.profile.value()?);
+    for symbol in &mut found.unmapped_symbols {
+        symbol.symbol = text(&symbol.symbol);
+    }
+    found.event = text(&found.event);
+    Some(found)
 }
 
 fn crossovers() -> Vec<Crossover> {
@@ -183,7 +201,7 @@ fn ceilings(text: impl Fn(&str) -> String) -> Vec<CopyingCeiling> {
     vec![ceiling(rates(0..8, 100.0), 4 << 20), ceiling(Vec::new(), 64 << 20)]
 }
 
-fn ceiling_share(cell: model::Cell, text: impl Fn(&str) -> String) -> CeilingShare {
+fn ceiling_share(cell: Cell, text: impl Fn(&str) -> String) -> CeilingShare {
     let gbps = 46.0 * (cell.message.bytes().0 as f64 / 65_536.0);
     CeilingShare {
         side: ModelledSide::Sender,
@@ -198,7 +216,7 @@ fn ceiling_share(cell: model::Cell, text: impl Fn(&str) -> String) -> CeilingSha
     }
 }
 
-fn data_path(cell: model::Cell, text: impl Fn(&str) -> String) -> DataPath {
+fn data_path(cell: Cell, text: impl Fn(&str) -> String) -> DataPath {
     let expected = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
     let zerocopy = cell.send_path == SendPath::Zerocopy;
     let only = |value| {

@@ -1,0 +1,25 @@
+//! The words about where the CPU time goes.
+
+use analysis::explained::CategoryShare;
+
+use crate::numbers::percent;
+
+/// What a run without a profile says.
+pub(crate) const NOT_PROFILED: &str = "Nobody looked: no cell of this run has a profile. Get one, as root or with kernel.perf_event_paranoid at 0 or below, with copycost run --audits profile.";
+/// The command in it.
+pub(crate) const REMEDY: &str = "copycost run --audits profile";
+
+/// Categories below this share are not named in a line of text.
+const LEAST_NAMED: f64 = 0.02;
+
+/// The largest categories in a line: `data copy 37 %, TCP/IP 14 %`.
+pub(crate) fn largest(categories: &[CategoryShare]) -> String {
+    let mut sorted: Vec<&CategoryShare> =
+        categories.iter().filter(|one| one.share >= LEAST_NAMED).collect();
+    sorted.sort_by(|a, b| b.share.total_cmp(&a.share));
+    let named: Vec<String> = sorted
+        .iter()
+        .map(|one| format!("{} {}", one.category.title(), percent(one.share)))
+        .collect();
+    if named.is_empty() { "–".to_owned() } else { named.join(", ") }
+}

@@ -1,0 +1,186 @@
+//! Where the CPU time goes: a stacked bar a path and side, from the profiled audit trials.
+
+use analysis::categories::TABLE_VERSION;
+use analysis::explained::{BreakdownSide, CpuBreakdown, SideBreakdown};
+
+use super::Run;
+use super::axes::percent_axis;
+use super::drawing::{Axis, Bar, Bars, Drawing, Key, KeyShape, Segment};
+use super::groups::{Across, Group};
+use super::look::path_name;
+use super::tints::Tint;
+use crate::numbers::{percent, short};
+
+/// The figure's file stem.
+pub(crate) const NAME: &str = "where-the-cpu-time-goes";
+/// A figure has at most this many groups of bars; what is left out is said.
+const MOST_GROUPS: usize = 6;
+/// Softirqs on nobody's behalf below this share have no bar of their own; they are in summary.json.
+const LEAST_MACHINE: f64 = 0.01;
+/// A path's reading names so many categories.
+const NAMED: usize = 2;
+
+/// Cells that differ in their path alone.
+struct Compared<'a> {
+    name: String,
+    cells: Vec<&'a CpuBreakdown>,
+}
+
+/// The figure; none for a run without a profile.
+pub(super) fn cpu_time(run: &Run) -> Option<Drawing> {
+    let mut groups = compared(run);
+    if groups.is_empty() {
+        return None;
+    }
+    let more = groups.len().saturating_sub(MOST_GROUPS);
+    groups.truncate(MOST_GROUPS);
+    let cells = || groups.iter().flat_map(|group| &group.cells);
+    let mut notes = vec![unmapped(cells().copied())];
+    let lost: u64 = cells().map(|cell| cell.lost).sum();
+    if lost > 0 {
+        notes.push(format!("{lost} samples were lost: the kernel had no room for them"));
+    }
+    if more > 0 {
+        notes.push(format!("{more} more groups of cells are in summary.json, breakdowns"));
+    }
+    let event = cells().next().map_or("", |cell| cell.event.as_str());
+    let present =
+        |tint: &Tint| cells().flat_map(|cell| &cell.sides).any(|side| share(side, *tint) > 0.0);
+    let key = |tint: Tint| Key { shape: KeyShape::Tint(tint), text: tint.title().to_owned() };
+    Some(Drawing {
+        name: NAME,
+        title: "Where the CPU time goes".to_owned(),
+        reading: reading(&groups),
+        lead: format!(
+            "Samples of {event} on all CPUs in use, in audit trials of their own; a side’s softirqs are in its bar. Shares are of the cell’s busy samples."
+        ),
+        keys: Tint::all().filter(present).map(key).collect(),
+        bars: groups.iter().map(bars).collect(),
+        columns: 1,
+        notes,
+        ..Drawing::default()
+    })
+}
+
+fn compared<'a>(run: &Run<'a>) -> Vec<Compared<'a>> {
+    let summary = run.summary;
+    let of = |group: &Group, size: u64| {
+        let breakdowns = summary.explained.breakdowns.iter();
+        let cells = breakdowns.filter(|one| {
+            one.cell.message.bytes().0 == size
+                && one.busy_samples > 0
+                && group.holds(&one.cell, Across::Size)
+        });
+        cells.collect::<Vec<_>>()
+    };
+    let mut found = Vec::new();
+    for group in run.cells.groups(Across::Size) {
+        for size in run.cells.sizes() {
+            let cells = of(&group, size);
+            if !cells.is_empty() {
+                let name = format!("{}, {}", model::Bytes(size), group.title());
+                found.push(Compared { name, cells });
+            }
+        }
+    }
+    found
+}
+
+/// One bar a path and side; as long as the CPU time a KiB where every cell has it, else as the share.
+fn bars(group: &Compared) -> Bars {
+    let timed = group
+        .cells
+        .iter()
+        .flat_map(|cell| &cell.sides)
+        .all(|side| side.cpu_ns_per_kib.value().is_some());
+    let mut rows = Vec::new();
+    for (place, cell) in group.cells.iter().enumerate() {
+        for side in &cell.sides {
+            if side.side == BreakdownSide::Machine && side.share < LEAST_MACHINE {
+                continue;
+            }
+            rows.push(bar(cell, side, place, timed));
+        }
+    }
+    let lengths = rows.iter().map(|bar| bar.segments.iter().map(|segment| segment.length).sum());
+    let axis = if timed {
+        Axis::from_zero("CPU ns per KiB of payload", lengths)
+    } else {
+        percent_axis("share of the cell’s busy samples", lengths)
+    };
+    Bars { title: group.name.clone(), remarks: Vec::new(), axis, rows }
+}
+
+fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> Bar {
+    let total = if timed { side.cpu_ns_per_kib.value().copied() } else { Some(side.share) };
+    let total = total.unwrap_or(0.0);
+    // A share's part of the bar's length.
+    let scale = if side.share > 0.0 { total / side.share } else { 0.0 };
+    let segments = Tint::all().filter_map(|tint| {
+        let share = share(side, tint);
+        (share > 0.0).then(|| {
+            let time = match ns_per_kib(side, tint) {
+                Some(ns) => format!(", {} ns per KiB", short(ns)),
+                None => String::new(),
+            };
+            let (path, title) = (cell.cell.send_path, tint.title());
+            Segment {
+                tint,
+                length: share * scale,
+                share: percent(share),
+                says: format!(
+                    "{path}, {}: {title} {} of the busy samples{time}",
+                    side.side.title(),
+                    percent(share)
+                ),
+            }
+        })
+    });
+    Bar {
+        name: format!("{}, {}", path_name(cell.cell.send_path), side.side.title()),
+        group,
+        segments: segments.collect(),
+        total: if timed { format!("{} ns", short(total)) } else { percent(total) },
+    }
+}
+
+fn share(side: &SideBreakdown, tint: Tint) -> f64 {
+    if tint == Tint::UNMAPPED {
+        return side.unmapped_share;
+    }
+    let one = side.categories.iter().find(|one| Tint::of(one.category) == tint);
+    one.map_or(0.0, |one| one.share)
+}
+
+fn ns_per_kib(side: &SideBreakdown, tint: Tint) -> Option<f64> {
+    let one = side.categories.iter().find(|one| Tint::of(one.category) == tint)?;
+    one.cpu_ns_per_kib.value().copied()
+}
+
+fn reading(groups: &[Compared]) -> String {
+    let sentences = groups.iter().map(|group| {
+        let paths = group.cells.iter().map(|cell| {
+            let named = cell.categories.iter().take(NAMED);
+            let named: Vec<String> = named
+                .map(|one| format!("{} {}", one.category.title(), percent(one.share)))
+                .collect();
+            format!("{} {}", cell.cell.send_path, named.join(", "))
+        });
+        format!("{}: {}.", group.name, paths.collect::<Vec<_>>().join("; "))
+    });
+    sentences.collect::<Vec<_>>().join(" ")
+}
+
+/// The unmapped share is always printed.
+fn unmapped<'a>(cells: impl Iterator<Item = &'a CpuBreakdown>) -> String {
+    let mut shares: Vec<f64> = cells.map(|cell| cell.unmapped_share).collect();
+    shares.sort_by(f64::total_cmp);
+    let range = match (shares.first(), shares.last()) {
+        (Some(least), Some(most)) if percent(*least) != percent(*most) => {
+            format!("{} to {}", percent(*least), percent(*most))
+        }
+        (_, Some(most)) => percent(*most),
+        (_, None) => "nothing".to_owned(),
+    };
+    format!("unmapped: {range} of the busy samples (table of categories, version {TABLE_VERSION})")
+}

@@ -1,0 +1,64 @@
+//! Where the CPU time goes: the figure, and each profiled cell with its flame graph.
+
+use analysis::explained::CpuBreakdown;
+
+use super::markup::Markup;
+use super::{Page, pictures, section, table};
+use crate::cpu_time_text::{NOT_PROFILED, largest};
+use crate::explained_tables::measured;
+use crate::figures::cpu_time::NAME;
+use crate::numbers::percent;
+
+pub(super) fn cpu_time(html: &mut Markup, page: &Page) {
+    section(html, "cpu-time", |html| {
+        let breakdowns = &page.summary.explained.breakdowns;
+        if breakdowns.is_empty() {
+            html.paragraph(NOT_PROFILED);
+            return;
+        }
+        if let Some(figure) = page.figures.iter().find(|figure| figure.name == NAME) {
+            pictures::figure(html, figure);
+        }
+        html.fixed(concat!(
+            "<p>Samples of whole CPUs, kernel and programs alike, sorted by kernel function; the table of categories is ",
+            "docs/CATEGORIES.md of copycost. Busy samples are those of the ends and of softirqs; idle ones and those of other ",
+            "programs are none. A timer’s samples cannot fall where interrupts are off and then count just behind.</p>\n"
+        ));
+        let columns =
+            ["Cell", "Busy samples", "Lost", "CPUs idle", "Largest", "Unmapped", "Flame graph"]
+                .map(str::to_owned);
+        table(html, "Profiled cells", "plain", &columns, |html| {
+            for breakdown in breakdowns {
+                row(html, breakdown);
+            }
+        });
+    });
+}
+
+fn row(html: &mut Markup, breakdown: &CpuBreakdown) {
+    html.element("tr", &[], |html| {
+        let texts = [
+            breakdown.cell.id(),
+            format!("{} ({})", breakdown.busy_samples, breakdown.event),
+            breakdown.lost.to_string(),
+            measured(&breakdown.idle_share, |share| percent(*share)),
+            largest(&breakdown.categories),
+            unmapped(breakdown),
+        ];
+        for text in texts {
+            html.leaf("td", &[], &text);
+        }
+        html.element("td", &[], |html| {
+            let file = format!("figures/{}.svg", breakdown.flame_graph);
+            html.leaf("a", &[("href", &file)], "SVG");
+        });
+    });
+}
+
+/// The share, and the functions behind it.
+fn unmapped(breakdown: &CpuBreakdown) -> String {
+    let share = percent(breakdown.unmapped_share);
+    let named: Vec<&str> =
+        breakdown.unmapped_symbols.iter().map(|one| one.symbol.as_str()).take(3).collect();
+    if named.is_empty() { share } else { format!("{share}: {}", named.join(", ")) }
+}
