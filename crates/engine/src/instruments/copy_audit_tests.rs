@@ -32,6 +32,7 @@ fn all_but(missing: &[Counted]) -> impl Fn(Counted) -> Result<copy_audit::Hook, 
         Counted::CopyDatagram
         | Counted::SendLength
         | Counted::RecvLength
+        | Counted::Retransmit
         | Counted::SystemCalls => Ok(copy_audit::Hook::Tracepoint),
     }
 }
