@@ -2,12 +2,14 @@
 //!
 //! Each answer is one line with its interval, the evidence as a table in the paper's form, and what would change it.
 
+mod audited;
 mod caches;
 mod copies;
 mod expectation;
 mod speed_up;
 mod surprise;
 mod threads;
+mod two_way;
 
 use crate::comparisons::oversubscribed_words;
 use crate::evidence::Evidence;
@@ -37,7 +39,9 @@ struct Found {
 type Answering = fn(&Evidence<'_>) -> Found;
 
 /// Q0 to Q6.
-pub fn answers(evidence: &Evidence<'_>) -> Vec<Answer> {
+///
+/// `evidence` is of the link that the paper's questions are about, `whole` of every link.
+pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
     let answer: [fn(&Evidence<'_>) -> Found; 7] =
         [copies::q0, copies::q1, caches::q2, threads::q3, speed_up::q4, speed_up::q5, surprise::q6];
     let is_measured = evidence.asked().any(|estimates| estimates.trials > 0);
@@ -52,7 +56,9 @@ pub fn answers(evidence: &Evidence<'_>) -> Vec<Answer> {
         }
     };
     let whole = |(number, (question, answer)): (usize, (&str, Answering))| {
-        let Found { line, answered, evidence: table, would_change, mut notes } = found(answer);
+        let Found { line, answered, evidence: table, would_change, mut notes } =
+            audited::of(number, evidence, whole).unwrap_or_else(|| found(answer));
+        notes.extend(audited::notes(number, whole));
         if evidence.run.preliminary && answered {
             notes.push(
                 "preliminary: fewer than 10 rounds, so intervals are not to be trusted".to_owned(),

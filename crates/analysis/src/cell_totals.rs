@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use model::record::{Finished, Outcome, Trial};
-use model::{Cell, Mark, Measured, Share};
+use model::{Cell, Link, Mark, Measured, Share};
 
 use crate::estimate::{Sample, half_width};
 use crate::figures::{Reading, context_switches};
 use crate::marks::is_void;
-use crate::metric::Metric;
+use crate::metric::{Metric, NO_RECEIVER};
 use crate::pairs::{Log, Logs, RATIO_METRICS};
 use crate::summary::{CellEstimates, Estimate, PaperRow};
 
@@ -105,7 +105,7 @@ impl CellTotals {
                 }
             }
         }
-        self.add_windows(finished, reading);
+        self.add_windows(trial.cell.link, finished, reading);
         Some(logs)
     }
 
@@ -119,7 +119,7 @@ impl CellTotals {
         *self.reasons.entry(reason).or_insert(0) += 1;
     }
 
-    fn add_windows(&mut self, finished: &Finished, reading: &Reading<'_>) {
+    fn add_windows(&mut self, link: Link, finished: &Finished, reading: &Reading<'_>) {
         let bytes = finished
             .receiver
             .workers
@@ -138,6 +138,13 @@ impl CellTotals {
                     Err(absent.clone())
                 }
             };
+        if link == Link::Sink {
+            let none = || Err(NO_RECEIVER.to_owned());
+            self.cycles.add(none());
+            self.cache_misses.add(none());
+            self.context_switches.add(none());
+            return;
+        }
         self.cycles.add(both(&sending.counters.cycles, &taking.counters.cycles));
         self.cache_misses.add(both(&sending.counters.cache_misses, &taking.counters.cache_misses));
         self.context_switches.add(
@@ -177,7 +184,8 @@ impl CellTotals {
         };
         let precise = match precision {
             Some(limit) => Measured::Value(
-                is_narrow(Metric::GoodputGbps, limit) && is_narrow(Metric::EndsCpuNsPerKib, limit),
+                is_narrow(Metric::GoodputGbps, limit)
+                    && is_narrow(Metric::cost_on(cell.link), limit),
             ),
             None => Measured::absent("the plan asks for no precision"),
         };

@@ -5,6 +5,7 @@
 //! comparison of the zerocopy path; oversubscribed cells are called that. A claim that no record of these instruments
 //! can decide says just that, with what would.
 
+mod audited;
 mod caches;
 mod causes;
 mod copies;
@@ -14,10 +15,13 @@ mod placement;
 mod sizes;
 mod threads;
 
-pub(crate) use self::caches::LEVELS;
-pub(crate) use self::paths::outcome_words;
+use std::collections::BTreeSet;
+
+pub(crate) use self::caches::{LEVELS, log_ratios};
 use crate::evidence::Evidence;
 use crate::explained::{Claim, Law, LawState, Verdict};
+use crate::figure_text::counted;
+use crate::metric::Metric;
 
 type Judge = fn(&Evidence<'_>) -> Says;
 
@@ -77,15 +81,36 @@ const CLAIMS: [(&str, Judge); 25] = [
     ("pinning threads, separate sockets and batching would help", placement::c25),
 ];
 
+/// Claims of a cause, by number: where busy threads share a CPU, none is claimed.
+const CAUSES: [usize; 6] = [5, 9, 15, 16, 18, 19];
+
+/// How the reason of a verdict begins that rests on intervals of too few rounds.
+const PRELIMINARY: &str = "preliminary";
+
+/// Whether a verdict rests on intervals of too few rounds.
+pub fn is_preliminary(claim: &Claim) -> bool {
+    claim.because.starts_with(PRELIMINARY)
+}
+
 /// C1 to C25.
-pub fn claims(evidence: &Evidence<'_>, laws: &[Law]) -> Vec<Claim> {
+///
+/// `evidence` is of the link that the paper's claims are about, `whole` of every link: what an audit or the sink decides
+/// comes before what timing decides.
+pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Vec<Claim> {
+    let oversubscribed: BTreeSet<String> =
+        evidence.estimates.iter().filter(|e| e.oversubscribed).map(|e| e.cell.id()).collect();
     let claim = |(number, (text, judge)): (usize, &(&str, Judge))| {
         let mut says = if evidence.asked().any(|estimates| estimates.trials > 0) {
-            judge(evidence)
+            audited::claim(number + 1, evidence, whole).unwrap_or_else(|| judge(evidence))
         } else {
             undecidable("no trial is valid", "a run with valid trials: copycost run")
         };
         says.doubt(laws);
+        says.crowd(&oversubscribed, CAUSES.contains(&(number + 1)));
+        if evidence.run.preliminary {
+            says.preliminary(evidence.run.rounds);
+        }
+        says.shorten();
         let Says { verdict, because, evidence, would_decide } = says;
         Claim {
             id: format!("c{}", number + 1),
@@ -125,6 +150,9 @@ fn undecidable(because: impl Into<String>, would_decide: impl Into<String>) -> S
     Says { verdict: Verdict::Undecidable, would_decide: would_decide.into(), ..supported(because) }
 }
 
+/// Said where no cell behind a verdict leaves each busy thread a CPU.
+const EVERY_ONE_CROWDED: &str = "every cell is oversubscribed";
+
 /// The most names that stand as evidence of one claim; the rest is counted.
 const MOST_NAMED: usize = 24;
 
@@ -132,12 +160,16 @@ impl Says {
     /// With the cells, laws or ratios behind it.
     fn from(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.evidence.extend(names);
+        self
+    }
+
+    /// Names no more than so many.
+    fn shorten(&mut self) {
         let more = self.evidence.len().saturating_sub(MOST_NAMED);
         if more > 0 {
             self.evidence.truncate(MOST_NAMED);
             self.evidence.push(format!("and {more} more"));
         }
-        self
     }
 
     /// With one more clause to its reason.
@@ -146,6 +178,45 @@ impl Says {
             self.because = format!("{}; {clause}", self.because);
         }
         self
+    }
+
+    /// Calls oversubscription that, where a cell behind the verdict is; supports no cause from it.
+    fn crowd(&mut self, oversubscribed: &BTreeSet<String>, is_cause: bool) {
+        let is_crowded = |name: &String| cells_of(name).any(|cell| oversubscribed.contains(cell));
+        let of_cells = || self.evidence.iter().filter(|name| cells_of(name).next().is_some());
+        let crowded = self.evidence.iter().filter(|name| is_crowded(name)).count();
+        if crowded == 0 {
+            return;
+        }
+        let all = of_cells().all(is_crowded);
+        if is_cause && self.verdict == Verdict::Supported {
+            self.verdict = Verdict::Undecidable;
+            self.because = format!(
+                "cells behind it are oversubscribed, so no cause is claimed; else: {}",
+                self.because
+            );
+            self.would_decide =
+                "a thread count that leaves each busy thread a CPU: --threads 1 on 2 CPUs or more"
+                    .to_owned();
+        }
+        if !self.because.contains("oversubscribed") {
+            let which =
+                if all { EVERY_ONE_CROWDED } else { "some of its cells are oversubscribed" };
+            self.because = format!("{}; {which}", self.because);
+        }
+    }
+
+    /// Says that a decided verdict rests on intervals of too few rounds. Facts of the machine, laws and what every
+    /// completion said need none.
+    fn preliminary(&mut self, rounds: u32) {
+        let needs_interval = |name: &String| {
+            (name.starts_with("crossover ") || cells_of(name).next().is_some())
+                && !name.starts_with(Metric::CopiedShare.name())
+        };
+        if self.verdict != Verdict::Undecidable && self.evidence.iter().any(needs_interval) {
+            let rounds = counted(rounds as usize, "round", "rounds");
+            self.because = format!("{PRELIMINARY} ({rounds}): {}", self.because);
+        }
     }
 
     /// A verdict that rests on notifications stands no firmer than the laws about them.
@@ -165,6 +236,15 @@ impl Says {
         }
     }
 }
+
+/// The cells of one piece of evidence, `METRIC: CELL / CELL` or `METRIC: CELL`; none of facts, laws and crossovers.
+fn cells_of(name: &str) -> impl Iterator<Item = &str> {
+    let of_metric = name.split_once(": ").filter(|(of, _)| *of != HOST);
+    of_metric.into_iter().flat_map(|(_, cells)| cells.split(" / "))
+}
+
+/// The file of the machine's facts, as evidence names it.
+const HOST: &str = "host.json";
 
 /// How a law stands among the evidence.
 fn law_name(id: u32) -> String {

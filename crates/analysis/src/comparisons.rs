@@ -8,9 +8,9 @@ use model::{Cell, Link, SendPath};
 
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
-use crate::explained::Crossover;
-use crate::figure_text::{counted, message, percent, ratio};
-use crate::metric::Metric;
+use crate::explained::{Crossover, CrossoverOutcome};
+use crate::figure_text::{self, counted, listed, message, percent, ratio, shared_words};
+use crate::metric::{Better, Metric};
 use crate::pairs::{self, Tested};
 use crate::round_logs::shared_text;
 use crate::summary::{CellEstimates, Estimate, Finding};
@@ -218,6 +218,53 @@ pub(crate) fn crossovers<'a>(
         found.retain(|crossover| !crossover.oversubscribed);
     }
     found
+}
+
+/// At how many of a crossover's sizes which finding was made, for the path: better, worse, alike, not told.
+fn findings(evidence: &Evidence<'_>, crossover: &Crossover) -> [usize; 4] {
+    let compared = paths(evidence, crossover.path, crossover.against, crossover.metric);
+    let is_of =
+        |c: &&Compared| shared_text(&c.cell, &[Factor::Send, Factor::Message]) == crossover.shared;
+    let is_low_better = crossover.metric.better() == Better::Low;
+    let mut counts = [0; 4];
+    for c in compared.iter().filter(is_of) {
+        let place = match c.finding {
+            Finding::Equivalent => 2,
+            Finding::Undecided => 3,
+            Finding::More => usize::from(is_low_better),
+            Finding::Less => usize::from(!is_low_better),
+        };
+        counts[place] += 1;
+    }
+    counts
+}
+
+/// Whether every size of a crossover is shown to be better, worse or alike.
+pub(crate) fn is_told(evidence: &Evidence<'_>, crossover: &Crossover) -> bool {
+    let [better, worse, alike, not_told] = findings(evidence, crossover);
+    better + worse + alike > 0 && not_told == 0
+}
+
+/// A crossover in words, with what is not told of it; where none is shown, what is at how many sizes.
+pub(crate) fn crossover_words(evidence: &Evidence<'_>, crossover: &Crossover) -> String {
+    let counts = findings(evidence, crossover);
+    let outcome = &crossover.outcome;
+    let words = if *outcome == CrossoverOutcome::Undecided && counts[..3].iter().sum::<usize>() > 0
+    {
+        let parts = counts.iter().zip(["better", "worse", "alike", "not told"]);
+        let parts = parts.filter(|(n, _)| **n > 0).map(|(n, word)| format!("{word} at {n}"));
+        let sizes = counted(counts.iter().sum::<usize>(), "size", "sizes");
+        let parts: Vec<String> = parts.collect();
+        format!("from no size on that is shown: {} of {sizes}", listed(&parts))
+    } else {
+        figure_text::outcome(outcome)
+    };
+    let crowd = if crossover.oversubscribed { ", oversubscribed" } else { "" };
+    format!(
+        "{words} ({}{crowd}){}",
+        shared_words(&crossover.shared),
+        figure_text::untold(crossover)
+    )
 }
 
 /// The send paths that the plan asks for.

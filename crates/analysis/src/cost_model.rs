@@ -291,7 +291,7 @@ fn break_p(rounds: &Rounds, at: f64) -> Measured<f64> {
 }
 
 /// The models of every path and side, everything but size being equal. The breaks of the whole run are one family for
-/// Holm's correction.
+/// Holm's correction, its tests of fit are another.
 pub(crate) fn cost_models(
     places: &Places,
     logs: &RoundLogs,
@@ -413,6 +413,15 @@ fn correct(models: &mut [CostModel]) {
     let mut corrected = holm(&p).into_iter();
     for tested in models.iter_mut().flat_map(|model| &mut model.breaks) {
         if let Measured::Value(p) = &mut tested.p
+            && let Some(p_holm) = corrected.next()
+        {
+            *p = p_holm;
+        }
+    }
+    let p: Vec<f64> = models.iter().filter_map(|m| m.lack_of_fit_p.value().copied()).collect();
+    let mut corrected = holm(&p).into_iter();
+    for model in models {
+        if let Measured::Value(p) = &mut model.lack_of_fit_p
             && let Some(p_holm) = corrected.next()
         {
             *p = p_holm;

@@ -4,12 +4,16 @@
 //! two sizes the curve is the polynomial through the nearest sizes (Lagrange; two on either side where they are no more
 //! than a factor of two apart, otherwise the straight line), which is linear in the log-ratios.
 //!
-//! *Always* and *never* are intersection–union tests: at every size the ratio differs from 1 at 5 %, uncorrected, as all
-//! tests must pass together (R. L. Berger, Technometrics 24, 1982). A crossover is claimed where, after Holm's correction
-//! over all curves of a metric, one path wins at a small size and the other at a large one, and no size contradicts that.
-//! Its interval holds the sizes at which a t test at 5 % does not tell the curve's height from 0 (E. C. Fieller, J. Royal
-//! Statistical Society B 16, 1954): the height at the true crossover is 0, so that the test keeps it in 95 % of all studies.
+//! *Always* and *never* are intersection–union tests: at every size the ratio differs from 1, so that a curve's p is its
+//! largest one (R. L. Berger, Technometrics 24, 1982); *alike* likewise, of two one-sided tests against the plan's margin at
+//! every size. Each is corrected by Holm over the curves of a metric. A size that is shown to lie within the margin, after
+//! Holm's correction over all sizes, counts for neither path. A crossover is claimed where, after the same correction, one
+//! path wins at a small size and the other at a large one, and no size contradicts that; sizes outside at which neither wins
+//! are told beside it. Its interval holds the sizes at which a t test at 5 % does not tell the curve's height from 0
+//! (E. C. Fieller, J. Royal Statistical Society B 16, 1954): the height at the true crossover is 0, so that the test keeps it
+//! in 95 % of all studies.
 
+use model::Share;
 use model::factor::Factor;
 
 use crate::estimate::{Moments, t_975};
@@ -21,7 +25,8 @@ use crate::round_logs::{RoundLogs, but_path_and_size, families, shared_text};
 use crate::summary::CellEstimates;
 
 /// The metrics in which crossovers are sought.
-pub const CROSSOVER_METRICS: [Metric; 2] = [Metric::GoodputGbps, Metric::EndsCpuNsPerKib];
+pub const CROSSOVER_METRICS: [Metric; 3] =
+    [Metric::GoodputGbps, Metric::EndsCpuNsPerKib, Metric::SenderSideCpuNsPerKib];
 
 /// Neighbouring sizes further apart than this leave a bracket.
 const WIDEST_GAP: u64 = 2;
@@ -40,82 +45,164 @@ pub struct SizeRatios {
     pub log_ratios: Vec<(u32, f64)>,
 }
 
-/// The outcome of each curve (sizes ascending, each above 0 bytes). All curves are one family for Holm's correction.
-pub fn outcomes(curves: &[Vec<SizeRatios>]) -> Vec<CrossoverOutcome> {
-    let tests: Vec<Vec<Option<Test>>> =
-        curves.iter().map(|curve| curve.iter().map(Test::new).collect()).collect();
-    let p: Vec<f64> = tests.iter().flatten().flatten().map(|test| test.p).collect();
-    let mut corrected = holm(&p).into_iter();
-    let mut outcome = |(curve, tests): (&Vec<SizeRatios>, &Vec<Option<Test>>)| {
-        let signs: Vec<Signs> = tests
-            .iter()
-            .map(|test| test.map_or_else(Signs::default, |test| test.signs(corrected.next())))
-            .collect();
-        outcome(curve, &signs)
-    };
-    curves.iter().zip(&tests).map(&mut outcome).collect()
+/// What a curve comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// From where on the path is better.
+    pub outcome: CrossoverOutcome,
+    /// Sizes outside those between which the path becomes or stops being better, at which neither path is shown to be,
+    /// in bytes; none where the outcome is no crossover.
+    pub untold: Vec<u64>,
 }
 
-/// The t test of one size.
+impl Found {
+    const fn plain(outcome: CrossoverOutcome) -> Self {
+        Self { outcome, untold: Vec::new() }
+    }
+}
+
+/// What each curve (sizes ascending, each above 0 bytes) comes to. All curves are one family for Holm's correction.
+/// `margin` is on the ratio: 3 % means that from 1/1.03 to 1.03 two paths are alike.
+pub fn outcomes(curves: &[Vec<SizeRatios>], margin: Share) -> Vec<Found> {
+    let margin = margin.0.ln_1p();
+    let tests: Vec<Vec<Option<Test>>> = curves
+        .iter()
+        .map(|curve| curve.iter().map(|size| Test::new(size, margin)).collect())
+        .collect();
+    let of_sizes = |p: fn(&Test) -> f64| {
+        let p: Vec<f64> = tests.iter().flatten().flatten().map(p).collect();
+        holm(&p).into_iter()
+    };
+    let (mut differences, mut equivalences) =
+        (of_sizes(|test| test.p), of_sizes(|test| test.p_outside));
+    let wholes = wholes(&tests);
+    let mut all = Vec::with_capacity(curves.len());
+    for ((curve, tests), whole) in curves.iter().zip(&tests).zip(wholes) {
+        // Taken for every curve, so that each size gets its own corrected p.
+        let mut signs = |test: &Option<Test>| {
+            test.map_or_else(Signs::default, |test| {
+                test.signs(differences.next(), equivalences.next())
+            })
+        };
+        let signs: Vec<Signs> = tests.iter().map(&mut signs).collect();
+        all.push(whole_curve(whole, &signs).unwrap_or_else(|| changing(curve, &signs)));
+    }
+    all
+}
+
+/// What is shown of every size of a curve at once, after Holm over the curves.
+fn wholes(tests: &[Vec<Option<Test>>]) -> Vec<Option<CrossoverOutcome>> {
+    /// A curve's p of "not everywhere", for one path being better and for both being alike.
+    fn p(curve: &[Option<Test>]) -> Option<[f64; 2]> {
+        let tests: Vec<Test> = curve.iter().copied().collect::<Option<_>>()?;
+        tests.first()?;
+        let largest = |p: fn(&Test) -> f64| tests.iter().map(p).fold(0.0, f64::max);
+        let is_one_sided =
+            tests.iter().all(|test| test.mean > 0.0) || tests.iter().all(|test| test.mean < 0.0);
+        Some([
+            if is_one_sided { largest(|test| test.p) } else { 1.0 },
+            largest(|test| test.p_outside),
+        ])
+    }
+    let p: Vec<Option<[f64; 2]>> = tests.iter().map(|curve| p(curve)).collect();
+    let corrected = |which: usize| {
+        let p: Vec<f64> = p.iter().flatten().map(|p| p[which]).collect();
+        holm(&p).into_iter()
+    };
+    let (mut better, mut alike) = (corrected(0), corrected(1));
+    let mut whole = |(p, tests): (&Option<[f64; 2]>, &Vec<Option<Test>>)| {
+        (*p)?;
+        let (better, alike) = (better.next()?, alike.next()?);
+        let is_more = tests.iter().flatten().all(|test| test.mean > 0.0);
+        match () {
+            () if alike < SIGNIFICANCE => Some(CrossoverOutcome::Alike),
+            () if better >= SIGNIFICANCE => None,
+            () if is_more => Some(CrossoverOutcome::Always),
+            () => Some(CrossoverOutcome::Never),
+        }
+    };
+    p.iter().zip(tests).map(&mut whole).collect()
+}
+
+/// The tests of one size.
 #[derive(Clone, Copy, Debug)]
 struct Test {
     mean: f64,
+    /// Of "no difference".
     p: f64,
+    /// Of "not within the margin".
+    p_outside: f64,
 }
 
-/// Which path wins at a size: 1 the path, −1 the other one, 0 not told.
+/// Which path wins at a size: 1 the path, −1 the other one, 0 not told or alike.
 #[derive(Clone, Copy, Debug, Default)]
 struct Signs {
     alone: i8,
     corrected: i8,
+    is_alike: bool,
 }
 
 impl Test {
-    fn new(size: &SizeRatios) -> Option<Self> {
+    fn new(size: &SizeRatios, margin: f64) -> Option<Self> {
         let mut moments = Moments::default();
         size.log_ratios.iter().for_each(|(_, log)| moments.push(*log));
-        Some(Self { mean: moments.mean(), p: moments.p_of_zero()? })
+        let (p, p_outside) = (moments.p_of_zero()?, moments.p_outside(margin)?);
+        Some(Self { mean: moments.mean(), p, p_outside })
     }
 
-    fn signs(self, p_holm: Option<f64>) -> Signs {
+    fn signs(self, p_holm: Option<f64>, p_outside_holm: Option<f64>) -> Signs {
+        if p_outside_holm.is_some_and(|p| p < SIGNIFICANCE) {
+            return Signs { is_alike: true, ..Signs::default() };
+        }
         let sign = |p: f64| match () {
             () if p >= SIGNIFICANCE => 0,
             () if self.mean > 0.0 => 1,
             () => -1,
         };
-        Signs { alone: sign(self.p), corrected: p_holm.map_or(0, sign) }
+        Signs { alone: sign(self.p), corrected: p_holm.map_or(0, sign), is_alike: false }
     }
 }
 
-fn outcome(curve: &[SizeRatios], signs: &[Signs]) -> CrossoverOutcome {
-    let all = |sign: i8| !signs.is_empty() && signs.iter().all(|signs| signs.alone == sign);
-    if all(1) {
-        return CrossoverOutcome::Always;
-    }
-    if all(-1) {
-        return CrossoverOutcome::Never;
-    }
+/// An outcome of the whole curve, where no size speaks against it.
+fn whole_curve(whole: Option<CrossoverOutcome>, signs: &[Signs]) -> Option<Found> {
+    let whole = whole?;
+    let is_won = whole != CrossoverOutcome::Alike;
+    let speaks_against = is_won && signs.iter().any(|signs| signs.is_alike);
+    (!speaks_against).then(|| Found::plain(whole))
+}
+
+/// Where a curve changes from one path to the other.
+fn changing(curve: &[SizeRatios], signs: &[Signs]) -> Found {
     let is_shown = |sign: i8| signs.iter().any(|signs| signs.corrected == sign);
     if !is_shown(1) || !is_shown(-1) {
-        return CrossoverOutcome::Undecided;
+        return Found::plain(CrossoverOutcome::Undecided);
     }
     // Shown signs are among the uncorrected ones, so both searches find something.
     let first = |sign: i8| signs.iter().position(|signs| signs.alone == sign);
     let last = |sign: i8| signs.iter().rposition(|signs| signs.alone == sign);
+    let untold = |from: usize, to: usize| {
+        let outside = curve.iter().zip(signs).enumerate();
+        let is_untold = |(place, (_, signs)): &(usize, (&SizeRatios, &Signs))| {
+            (*place < from || *place > to) && signs.alone == 0
+        };
+        outside.filter(is_untold).map(|(_, (size, _))| size.bytes).collect()
+    };
     match (last(-1), first(1), last(1), first(-1)) {
-        (Some(worse), Some(better), _, _) if worse < better => {
-            match locate(curve, worse, better, 1.0) {
+        (Some(worse), Some(better), _, _) if worse < better => Found {
+            outcome: match locate(curve, worse, better, 1.0) {
                 Place::At { bytes, low, high } => CrossoverOutcome::At { bytes, low, high },
                 Place::Between { low, high } => CrossoverOutcome::Bracket { low, high },
-            }
-        }
-        (_, _, Some(better), Some(worse)) if better < worse => {
-            match locate(curve, better, worse, -1.0) {
+            },
+            untold: untold(worse, better),
+        },
+        (_, _, Some(better), Some(worse)) if better < worse => Found {
+            outcome: match locate(curve, better, worse, -1.0) {
                 Place::At { bytes, low, high } => CrossoverOutcome::Until { bytes, low, high },
                 Place::Between { low, high } => CrossoverOutcome::UntilBracket { low, high },
-            }
-        }
-        _ => CrossoverOutcome::Undecided,
+            },
+            untold: untold(better, worse),
+        },
+        _ => Found::plain(CrossoverOutcome::Undecided),
     }
 }
 
@@ -233,13 +320,14 @@ pub(crate) fn crossovers(
     places: &Places,
     logs: &RoundLogs,
     estimates: &[CellEstimates],
+    margin: Share,
 ) -> Vec<Crossover> {
     let families = families(places, but_path_and_size);
     let mut found = Vec::new();
     for metric in CROSSOVER_METRICS {
         let mut curves = Vec::new();
         let mut of_metric = Vec::new();
-        for (shared, cells) in &families {
+        for (shared, cells) in families.iter().filter(|(cell, _)| metric.is_formed_on(cell.link)) {
             for pair in pairs(places, cells) {
                 let curve = curve(places, logs, metric, &pair);
                 of_metric.push(Crossover {
@@ -252,12 +340,14 @@ pub(crate) fn crossovers(
                     metric,
                     outcome: CrossoverOutcome::Undecided,
                     sizes: curve.iter().map(|size| size.bytes).collect(),
+                    untold: Vec::new(),
                 });
                 curves.push(curve);
             }
         }
-        for (crossover, outcome) in of_metric.iter_mut().zip(outcomes(&curves)) {
-            crossover.outcome = outcome;
+        for (crossover, found) in of_metric.iter_mut().zip(outcomes(&curves, margin)) {
+            crossover.outcome = found.outcome;
+            crossover.untold = found.untold;
         }
         found.append(&mut of_metric);
     }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use model::message::Message;
 use model::record::SendTally;
 use model::values::MessageSize;
-use model::{Cell, Measured, SendPath};
+use model::{Cell, Link, Measured, SendPath};
 
+use crate::copies::{Step, expected, of_cell, passes_by_reference};
 use crate::evidence::{Evidence, JudgedTrial, figure};
 use crate::explained::{Copies, DataPath};
 use crate::metric::Metric;
@@ -19,12 +20,13 @@ const DRAWN_BYTES: f64 = 4096.0;
 /// Slots repeat their places on pages after so many at the latest, for all practical layouts.
 const SLOTS_LOOKED_AT: u32 = 64;
 
-/// The data path of each send path of the plan, from the cell with the fewest threads whose size is nearest to 4 KiB.
+/// The data path of each send path of the plan on each link, from the cell with the fewest threads whose size is nearest to
+/// 4 KiB.
 pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
-    let paths: BTreeSet<SendPath> =
-        evidence.asked().map(|estimates| estimates.cell.send_path).collect();
-    let drawn = |path: SendPath| {
-        let of_path = evidence.asked().filter(|estimates| estimates.cell.send_path == path);
+    let paths: BTreeSet<(SendPath, Link)> =
+        evidence.asked().map(|estimates| (estimates.cell.send_path, estimates.cell.link)).collect();
+    let drawn = |(path, link): (SendPath, Link)| {
+        let of_path = evidence.asked().filter(|e| e.cell.send_path == path && e.cell.link == link);
         of_path.min_by(|a, b| {
             let rank = |estimates: &CellEstimates| {
                 let off = (estimates.cell.message.bytes().0 as f64 / DRAWN_BYTES).ln().abs();
@@ -39,11 +41,15 @@ pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
 
 fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     let cell = &estimates.cell;
-    let by_reference = cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on();
-    // Delivery to a socket on the same machine copies what was passed by reference (skb_orphan_frags_rx); a receiver's
-    // recv copies every byte out (_copy_to_iter).
-    let deferred = f64::from(u8::from(by_reference && cell.link.delivers_locally()));
-    let expected = |per_byte: f64| Copies { per_byte, audited: false };
+    let by_reference = passes_by_reference(cell);
+    let should = expected(cell);
+    let copies = |step: Step| {
+        let expected = step.of(&should);
+        match of_cell(evidence.audits, cell, step) {
+            Ok(seen) => Copies { per_byte: seen.per_byte, audited: true, expected },
+            Err(_) => Copies { per_byte: expected, audited: false, expected },
+        }
+    };
     let tally = total(evidence, cell);
     let per_message = |count: fn(&SendTally) -> u64| match &tally {
         Some(tally) if tally.messages > 0 => {
@@ -69,9 +75,9 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
             Some(_) => Measured::absent("no byte was sent"),
             None => Measured::absent(NO_TRIAL),
         },
-        copies_in: expected(f64::from(u8::from(!by_reference))),
-        copies_deferred: expected(deferred),
-        copies_out: expected(1.0),
+        copies_in: copies(Step::In),
+        copies_deferred: copies(Step::Deferred),
+        copies_out: copies(Step::Out),
         pages_pinned_per_message: if by_reference {
             pages_per_message(cell, evidence.host.page_bytes).unwrap_or(0.0)
         } else {

@@ -7,12 +7,14 @@ use model::record::Record;
 
 use crate::evidence::{AuditRecords, Evidence, JudgedTrials};
 use crate::explained::Explained;
+use crate::on_link::{OnLink, main_link};
 use crate::pairings::Places;
 use crate::pairs::Complete;
 use crate::round_logs::RoundLogs;
 use crate::summary::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::{
-    answers, claims, cost_model, crossovers, data_paths, headline, laws, scaling, trial_dots,
+    answers, ceilings, claims, copy_audits, cost_model, crossovers, data_paths, headline, laws,
+    links, scaling, trial_dots,
 };
 
 /// What is known of a run before it is explained.
@@ -34,7 +36,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let logs = RoundLogs::new(places.cells.len(), known.complete);
     let trials = JudgedTrials::new(known.plan, known.records);
     let audits = AuditRecords::new(known.records);
-    let crossovers = crossovers::crossovers(places, &logs, estimates);
+    let crossovers = crossovers::crossovers(places, &logs, estimates, known.plan.measure.margin);
     let cost_models = cost_model::cost_models(places, &logs, estimates, known.host.page_bytes);
     let scaling = scaling::scaling(places, &logs, estimates);
     let evidence = Evidence {
@@ -51,10 +53,18 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         scaling: &scaling,
     };
     let laws = laws::check(&evidence);
-    let answers = answers::answers(&evidence);
-    let claims = claims::claims(&evidence, &laws);
-    let headline = headline::headline(&evidence);
+    let on_main = main_link(&evidence).map(|link| OnLink::new(&evidence, link));
+    // Answers and claims are about the paper's kind of link; the sink speaks where it is asked by name.
+    let main = on_main.as_ref().map_or(evidence, |on_main| on_main.evidence(&evidence));
+    let answers = answers::answers(&main, &evidence);
+    let claims = claims::claims(&main, &evidence, &laws);
+    let links = links::comparisons(&evidence);
+    let link_verdicts = links::verdicts(&links);
+    let headline = headline::headline(&evidence, &link_verdicts);
     let data_paths = data_paths::data_paths(&evidence);
+    let copy_audits = copy_audits::copy_audits(&evidence);
+    let ceiling_shares = ceilings::shares(&evidence);
+    let ceilings = ceilings::ceilings(&evidence);
     let trials = trial_dots::trial_dots(estimates, &trials);
     Explained {
         crossovers,
@@ -65,6 +75,11 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         claims,
         trials,
         data_paths,
+        links,
+        link_verdicts,
+        copy_audits,
         headline,
+        ceilings,
+        ceiling_shares,
     }
 }

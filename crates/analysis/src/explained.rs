@@ -2,7 +2,9 @@
 //!
 //! Reporters show these; none of them computes a figure, a verdict or a sentence's number of its own.
 
-use model::{Cell, Measured, SendPath};
+use model::audit::{Hook, Owner};
+use model::names::AckPlacement;
+use model::{Cell, Link, Measured, SendPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,9 @@ pub struct Crossover {
     pub outcome: CrossoverOutcome,
     /// Message sizes measured, in bytes.
     pub sizes: Vec<u64>,
+    /// Of these, sizes below or above the crossover at which neither path is shown to be better; none where the outcome
+    /// is no crossover.
+    pub untold: Vec<u64>,
 }
 
 /// From where on a path is better.
@@ -50,8 +55,10 @@ pub enum CrossoverOutcome {
     },
     /// At every size that was measured.
     Always,
-    /// At none.
+    /// At none: it is worse at every size that was measured.
     Never,
+    /// At every size that was measured the two lie within the plan's margin of each other.
+    Alike,
     /// It was better at small sizes and is worse from here on.
     Until {
         /// Estimate, in bytes.
@@ -100,7 +107,7 @@ pub struct CostModel {
     pub per_message_ns: Measured<Estimate>,
     /// b, in ns a byte.
     pub per_byte_ns: Measured<Estimate>,
-    /// p of "the line fits" (lack-of-fit test); small: it does not.
+    /// p of "the line fits" (lack-of-fit test), after Holm's correction over the run's lines; small: it does not.
     pub lack_of_fit_p: Measured<f64>,
     /// The break points named beforehand that lie in the range, each with its own test.
     pub breaks: Vec<BreakPoint>,
@@ -243,10 +250,23 @@ pub struct Trials {
     pub cell: Cell,
     /// Goodput of each valid trial in Gbit/s, in order of rounds.
     pub goodput_gbps: Vec<f64>,
-    /// CPU of both ends a KiB of each valid trial in ns; as many, or none.
+    /// CPU of both ends a KiB of each valid trial in ns (on the sink: of the sender's side); as many, or none.
     pub ends_cpu_ns_per_kib: Vec<f64>,
     /// Goodput of void trials.
     pub void_goodput_gbps: Vec<f64>,
+    /// The same goodputs over the cell's estimate; absent where there is no estimate.
+    pub relative: Measured<RelativeTrials>,
+}
+
+/// Trials of a cell over its estimate of goodput, which is 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RelativeTrials {
+    /// Each valid trial, in order of rounds.
+    pub goodput: Vec<f64>,
+    /// Each void trial.
+    pub void_goodput: Vec<f64>,
+    /// Lower and upper end of the estimate's 95 % interval; empty where it has none.
+    pub interval: Vec<f64>,
 }
 
 /// The data path of one send path, as this run saw it.
@@ -282,6 +302,154 @@ pub struct Copies {
     pub per_byte: f64,
     /// Whether an audit counted them; otherwise they are expected from the kernel's source.
     pub audited: bool,
+    /// How many the kernel's source lets expect on this path and link.
+    #[serde(default)]
+    pub expected: f64,
+}
+
+/// Zerocopy against sendmsg on one link, with one interval and placement of acknowledgements where the link is the sink.
+///
+/// The sink's figures are sender-side cost: they are laid beside another link's, never ranked against them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkComparison {
+    /// The link.
+    pub link: Link,
+    /// What the cells share beside path, size and link, as id text: `threads=1 ack_placement=sender`.
+    pub shared: String,
+    /// Time between two acknowledgements, on the sink: `20us`.
+    pub ack_interval: Option<String>,
+    /// Whose CPU processes acknowledgements, on the sink.
+    pub ack_placement: Option<AckPlacement>,
+    /// What is compared: CPU of both ends a KiB, or on the sink of the sender's side.
+    pub metric: Metric,
+    /// One entry a message size, ascending.
+    pub points: Vec<LinkPoint>,
+    /// From which size on zerocopy costs less.
+    pub crossover: CrossoverOutcome,
+    /// Whether more busy threads than usable CPUs stand behind it.
+    pub oversubscribed: bool,
+}
+
+/// Zerocopy against sendmsg at one size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkPoint {
+    /// Message size in bytes.
+    pub message_bytes: u64,
+    /// Its cost over sendmsg's, paired within rounds; below 1 it is cheaper.
+    pub cost_ratio: Measured<Estimate>,
+    /// The sending threads' CPU over sendmsg's.
+    pub sender_cpu_ratio: Measured<Estimate>,
+    /// Share of its completions marked copied.
+    pub copied_share: Measured<f64>,
+    /// Payload bytes a packet, sendmsg's and zerocopy's.
+    pub bytes_per_packet: [Measured<f64>; 2],
+}
+
+/// When zerocopy is cheaper than sendmsg on each link, in words; the sink as a range over interval and placement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkVerdict {
+    /// The link.
+    pub link: Link,
+    /// What the comparisons share beside interval and placement.
+    pub shared: String,
+    /// One sentence.
+    pub line: String,
+    /// Interval and placement combinations behind it; 1 on other links.
+    pub settings: u32,
+    /// Smallest size in bytes from which on it may be cheaper, over all settings; absent where a setting has none.
+    pub from_bytes: Measured<f64>,
+    /// Largest one.
+    pub to_bytes: Measured<f64>,
+}
+
+/// What the kernel copied in an audit trial of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyAudit {
+    /// The cell's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Payload bytes that the senders' calls accepted in the audit trial.
+    pub accepted_bytes: u64,
+    /// Copied in, passed by reference, copied at delivery, copied out.
+    pub figures: Vec<CopyFigure>,
+    /// What each kernel function moved for whom.
+    pub functions: Vec<CopyFunction>,
+}
+
+/// One figure of a copy audit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyFigure {
+    /// `copied in`, `passed by reference`, `copied at delivery`, `copied out`.
+    pub name: String,
+    /// Times a payload byte.
+    pub per_byte: Measured<f64>,
+    /// What the kernel's source lets expect.
+    pub expected: f64,
+    /// How it was counted; absent where it was not.
+    pub hook: Option<Hook>,
+}
+
+/// Bytes that one kernel function moved for one owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyFunction {
+    /// The kernel function or tracepoint.
+    pub function: String,
+    /// In whose context it ran.
+    pub owner: Owner,
+    /// Calls.
+    pub calls: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// How fast the CPUs in use copy memory, by one routine at one working set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyingCeiling {
+    /// The routine: `memcpy`, `rep-movsb`.
+    pub routine: String,
+    /// Source and destination of a CPU together, in bytes.
+    pub working_set_bytes: u64,
+    /// CPUs while no other one copied.
+    pub alone: Vec<CpuRate>,
+    /// All CPUs in use at the same time, each in a working set of its own.
+    pub together: Vec<CpuRate>,
+    /// The sum over [`Self::together`], in Gbit/s.
+    pub together_gbps: Measured<f64>,
+}
+
+/// How fast a CPU copied.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CpuRate {
+    /// The CPU.
+    pub cpu: u32,
+    /// Bits copied a second, in Gbit/s (decimal).
+    pub gbps: f64,
+}
+
+/// How near a side of a cell comes to the rate at which its CPUs can copy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CeilingShare {
+    /// The cell's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Whose CPUs.
+    pub side: ModelledSide,
+    /// The CPUs, without repetition; all usable ones where workers were not pinned.
+    pub cpus: Vec<u32>,
+    /// Goodput in Gbit/s.
+    pub goodput_gbps: Estimate,
+    /// Copies a payload byte made on these CPUs, a path's own included; expected from the kernel's source until audited.
+    pub copies: Copies,
+    /// The fastest routine there.
+    pub routine: String,
+    /// The working set whose ceiling it is: the largest measured one that is no larger than the worker's own memory
+    /// (the payload of its rings, or its receive buffer), else the smallest.
+    pub working_set_bytes: u64,
+    /// What these CPUs can copy, in Gbit/s. With a second copy out of a staging buffer: the harmonic mean of both
+    /// copies' ceilings, the second one's at a working set no larger than a message.
+    pub ceiling_gbps: f64,
+    /// Goodput × copies over the ceiling, with the interval of goodput.
+    pub share: Estimate,
 }
 
 /// Everything that explains a run.
@@ -301,8 +469,23 @@ pub struct Explained {
     pub claims: Vec<Claim>,
     /// Every trial.
     pub trials: Vec<Trials>,
-    /// The data path of each send path.
+    /// The data path of each send path on each link.
     pub data_paths: Vec<DataPath>,
+    /// Zerocopy against sendmsg link by link.
+    #[serde(default)]
+    pub links: Vec<LinkComparison>,
+    /// When zerocopy is cheaper, link by link.
+    #[serde(default)]
+    pub link_verdicts: Vec<LinkVerdict>,
+    /// What the kernel copied, cell by cell.
+    #[serde(default)]
+    pub copy_audits: Vec<CopyAudit>,
     /// The run's answer in one or two lines: which path to use here, and by how much.
     pub headline: Vec<String>,
+    /// Copying ceilings by working set and routine; empty where none was measured.
+    #[serde(default)]
+    pub ceilings: Vec<CopyingCeiling>,
+    /// How near each cell comes to them, sender then receiver; cells over links of this machine alone.
+    #[serde(default)]
+    pub ceiling_shares: Vec<CeilingShare>,
 }

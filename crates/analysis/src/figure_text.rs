@@ -1,13 +1,17 @@
-//! Figures as sentences and tables say them: three significant digits, intervals in brackets, sizes by name.
+//! How figures are spelt in sentences, tables and pictures: three significant digits, intervals in brackets, sizes by name.
 //!
-//! The same spelling as on the screen and in the report, so that a figure reads alike wherever it stands.
+//! The one speller: the screen, the page, the figures and every sentence of the analysis write a figure with these functions, so
+//! that it reads alike wherever it stands.
+
+use std::fmt::Display;
 
 use model::{Bytes, Cell};
 
+use crate::explained::{Crossover, CrossoverOutcome};
 use crate::summary::Estimate;
 
-/// Three significant digits; thousands as `k`, millions as `M`: `0.126`, `63.0`, `254`, `101k`.
-pub(crate) fn short(value: f64) -> String {
+/// Three significant digits; thousands as `k`, millions as `M`, and so on: `0.126`, `63.0`, `254`, `101k`.
+pub fn short(value: f64) -> String {
     const UNITS: [&str; 5] = ["", "k", "M", "G", "T"];
     if value == 0.0 {
         return "0".to_owned();
@@ -36,9 +40,57 @@ pub(crate) fn short(value: f64) -> String {
     format!("{sign}{whole}{point}{fraction}{}", UNITS.get(power / 3).copied().unwrap_or(""))
 }
 
+/// A share of a whole in percent, two significant digits below ten and whole ones above: `3 %`, `0.24 %`, `63 %`.
+///
+/// 100 % and 0 % are only said of exactly all and exactly nothing.
+pub fn percent(share: f64) -> String {
+    // Written as 0 rather than -0.
+    let percent = share * 100.0 + 0.0;
+    if !percent.is_finite() {
+        return "-".to_owned();
+    }
+    if share < 1.0 && percent >= 99.5 {
+        return "more than 99 %".to_owned();
+    }
+    // The power of ten as the rounded figure has it, so that 9.97 becomes 10 rather than 10.0.
+    let power = format!("{percent:.1e}").split_once('e').and_then(|(_, e)| e.parse::<i32>().ok());
+    let decimals = usize::try_from(1 - power.unwrap_or(0)).unwrap_or(0);
+    let text = format!("{percent:.decimals$}");
+    let trimmed =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{trimmed} %")
+}
+
+/// The least and the largest of several shares: `4 % to 63 %`; `63 %` where they are written alike.
+pub fn share_range(least: f64, most: f64) -> String {
+    let (least, most) = (percent(least), percent(most));
+    if least == most { most } else { format!("{least} to {most}") }
+}
+
+/// What stands for an interval from which a reader learns nothing.
+pub const NO_USEFUL_INTERVAL: &str = "no useful interval";
+
+/// The half-width of an interval as a share of its figure: `±3 %`; above ±100 % that it is of no use.
+pub fn half_width(share: f64) -> String {
+    if share > 1.0 { NO_USEFUL_INTERVAL.to_owned() } else { format!("±{}", percent(share)) }
+}
+
+/// Whether an interval ends more than ten times above or below its figure.
+fn is_useless(estimate: &Estimate) -> bool {
+    const FACTOR: f64 = 10.0;
+    let above = |high: f64| high > estimate.mean * FACTOR;
+    let below = |low: f64| low * FACTOR < estimate.mean;
+    estimate.high.is_some_and(above) || estimate.low.is_some_and(below)
+}
+
 /// A level with its interval: `63.0 [62.1, 63.9]`; the mean alone where there is no interval.
-pub(crate) fn level(estimate: &Estimate) -> String {
+pub fn level(estimate: &Estimate) -> String {
     match (estimate.low, estimate.high) {
+        (Some(_), Some(_))
+            if crate::estimate::half_width(estimate).is_some_and(|half| half > 1.0) =>
+        {
+            format!("{} [{NO_USEFUL_INTERVAL}]", short(estimate.mean))
+        }
         (Some(low), Some(high)) => {
             format!("{} [{}, {}]", short(estimate.mean), short(low), short(high))
         }
@@ -46,13 +98,18 @@ pub(crate) fn level(estimate: &Estimate) -> String {
     }
 }
 
-/// A ratio with its interval: `1.20 × [1.17, 1.24]`; three decimals where fewer would hide the side of 1.
-pub(crate) fn ratio(estimate: &Estimate) -> String {
+/// A ratio with its interval: `1.20 × [1.17, 1.24]`.
+///
+/// Which side of 1 a figure lies on must show: where three digits would hide it, all get three decimals.
+pub fn ratio(estimate: &Estimate) -> String {
     let figures = [Some(estimate.mean), estimate.low, estimate.high];
     let hidden =
         figures.into_iter().flatten().any(|figure| figure != 1.0 && short(figure) == "1.00");
     let digits = |figure: f64| if hidden { format!("{figure:.3}") } else { short(figure) };
     match (estimate.low, estimate.high) {
+        (Some(_), Some(_)) if is_useless(estimate) => {
+            format!("{} × [{NO_USEFUL_INTERVAL}]", digits(estimate.mean))
+        }
         (Some(low), Some(high)) => {
             format!("{} × [{}, {}]", digits(estimate.mean), digits(low), digits(high))
         }
@@ -61,7 +118,7 @@ pub(crate) fn ratio(estimate: &Estimate) -> String {
 }
 
 /// How much less a ratio is than 1, in percent with its interval: `42 % [40, 44]`; negative where it is more.
-pub(crate) fn reduction(ratio: &Estimate) -> String {
+pub fn reduction(ratio: &Estimate) -> String {
     let percent = |ratio: f64| {
         let percent = 100.0 * (1.0 - ratio);
         // Written as 0 rather than -0.
@@ -75,26 +132,17 @@ pub(crate) fn reduction(ratio: &Estimate) -> String {
     }
 }
 
-/// A share in percent; 100 % and 0 % are said of exactly all and exactly nothing only.
-pub(crate) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if !percent.is_finite() {
-        "-".to_owned()
-    } else if share < 1.0 && percent >= 99.5 {
-        "more than 99 %".to_owned()
-    } else if percent == 0.0 || percent.abs() >= 9.95 {
-        format!("{percent:.0} %")
-    } else if percent.abs() >= 0.05 {
-        format!("{} %", format!("{percent:.1}").trim_end_matches(".0"))
-    } else {
-        "less than 0.1 %".to_owned()
+/// A size in bytes by name: a whole one as people write it (`64 B`, `4 KiB`, `20000 B`), a calculated one to one decimal
+/// (`9.8 KiB`).
+pub fn size(bytes: f64) -> String {
+    if bytes.fract() == 0.0
+        && let Ok(whole) = format!("{bytes:.0}").parse()
+    {
+        return Bytes(whole).to_string();
     }
-}
-
-/// A size by name: `64 B`, `4 KiB`; one decimal where it lies between: `9.8 KiB`.
-pub(crate) fn size(bytes: f64) -> String {
     for (unit, scale) in [("MiB", 1_048_576.0), ("KiB", 1_024.0)] {
-        if bytes >= scale {
+        // What would be written as 1024 of the smaller unit is 1 of this one.
+        if bytes >= scale - 0.5 {
             let number = bytes / scale;
             return if (number - number.round()).abs() < 0.005 || number >= 100.0 {
                 format!("{number:.0} {unit}")
@@ -106,18 +154,66 @@ pub(crate) fn size(bytes: f64) -> String {
     format!("{bytes:.0} B")
 }
 
+/// From which message size on a path is better, as the end of "it is better …": `from 9.8 KiB [8.1 KiB, 12 KiB] on`.
+pub fn outcome(outcome: &CrossoverOutcome) -> String {
+    match outcome {
+        CrossoverOutcome::At { bytes, low, high } => {
+            format!("from {} [{}, {}] on", size(*bytes), size(*low), size(*high))
+        }
+        CrossoverOutcome::Bracket { low, high } => {
+            format!("from a size between {} and {} on", size(*low), size(*high))
+        }
+        CrossoverOutcome::Always => "at every size measured".to_owned(),
+        CrossoverOutcome::Never => "at no size measured".to_owned(),
+        CrossoverOutcome::Alike => {
+            "at no size, as both are alike at every size measured".to_owned()
+        }
+        CrossoverOutcome::Until { bytes, low, high } => {
+            format!("only below {} [{}, {}]", size(*bytes), size(*low), size(*high))
+        }
+        CrossoverOutcome::UntilBracket { low, high } => {
+            format!("only below a size between {} and {}", size(*low), size(*high))
+        }
+        CrossoverOutcome::Undecided => "at sizes that the intervals do not tell".to_owned(),
+    }
+}
+
+/// The sizes of which a crossover says nothing: `; at 64 B neither is shown to be better`; empty without any.
+pub fn untold(crossover: &Crossover) -> String {
+    if crossover.untold.is_empty() {
+        return String::new();
+    }
+    let sizes: Vec<String> = crossover.untold.iter().map(|bytes| size(*bytes as f64)).collect();
+    format!("; at {} neither is shown to be better", listed(&sizes))
+}
+
+/// A number with its noun: `1 thread`, `2 threads`.
+pub fn counted<N: Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
+    let noun = if n == N::from(1) { one } else { many };
+    format!("{n} {noun}")
+}
+
 /// The size of a cell's messages by name.
-pub(crate) fn message(cell: &Cell) -> String {
+pub fn message(cell: &Cell) -> String {
     Bytes(cell.message.bytes().0).to_string()
 }
 
-/// `1 thread`, `2 threads`.
-pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
+/// What cells share, in words: `1 thread` for the id text `threads=1`; other factors stay as they are written.
+pub fn shared_words(shared: &str) -> String {
+    let word = |part: &str| {
+        let number = |text: &str| text.parse::<u64>().ok();
+        match part.split_once('=') {
+            Some(("threads", n)) => number(n).map(|n| counted(n, "thread", "threads")),
+            Some(("message_bytes", n)) => number(n).map(|n| Bytes(n).to_string()),
+            Some(_) | None => None,
+        }
+        .unwrap_or_else(|| part.to_owned())
+    };
+    shared.split_whitespace().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// Words with commas and a last "and".
-pub(crate) fn listed(words: &[String]) -> String {
+pub fn listed(words: &[String]) -> String {
     match words {
         [] => String::new(),
         [one] => one.clone(),
@@ -134,20 +230,77 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_spelt_as_on_the_screen() {
+    fn figures_have_three_significant_digits() {
         for (value, text) in [
             (0.0, "0"),
             (0.126, "0.126"),
-            (63.0, "63.0"),
+            (0.1264, "0.126"),
+            (0.000_123_4, "0.000123"),
+            (0.000_012_34, "1.23e-5"),
+            (1.2, "1.20"),
+            (9.996, "10.0"),
+            (63.04, "63.0"),
             (254.4, "254"),
             (999.6, "1.00k"),
-            (101e3, "101k"),
+            (1234.0, "1.23k"),
+            (11_480.0, "11.5k"),
+            (101_300.0, "101k"),
+            (259e9, "259G"),
+            (1e15, "1.00e15"),
+            (-2.5, "-2.50"),
+            (-0.05, "-0.0500"),
+            (f64::NAN, "-"),
         ] {
-            assert_eq!(short(value), text);
+            assert_eq!(short(value), text, "{value}");
         }
-        assert_eq!(ratio(&estimate(1.17, 1.2, 1.24)), "1.20 × [1.17, 1.24]");
-        assert_eq!(ratio(&estimate(0.998, 1.002, 1.1)), "1.002 × [0.998, 1.100]");
-        assert_eq!(level(&Estimate { low: None, high: None, ..estimate(0.0, 63.0, 0.0) }), "63.0");
+    }
+
+    #[test]
+    fn all_of_it_is_only_said_of_all_of_it() {
+        for (share, text) in [
+            (1.0, "100 %"),
+            (0.999_99, "more than 99 %"),
+            (0.994, "99 %"),
+            (0.634, "63 %"),
+            (0.1, "10 %"),
+            (0.0997, "10 %"),
+            (0.0252, "2.5 %"),
+            (0.03, "3 %"),
+            (0.002, "0.2 %"),
+            (0.000_001, "0.0001 %"),
+            (0.0, "0 %"),
+            (102.0, "10200 %"),
+            (f64::NAN, "-"),
+        ] {
+            assert_eq!(percent(share), text, "{share}");
+        }
+    }
+
+    #[test]
+    fn an_interval_follows_its_figure_and_is_left_out_where_there_is_none() {
+        let with = Estimate { mean: 1.2, low: Some(1.17), high: Some(1.24), trials: 12 };
+        assert_eq!(ratio(&with), "1.20 × [1.17, 1.24]");
+        assert_eq!(level(&Estimate { low: None, high: None, trials: 1, ..with }), "1.20");
+    }
+
+    #[test]
+    fn an_interval_that_says_nothing_is_called_so() {
+        let wide = Estimate { mean: 1.2, low: Some(0.11), high: Some(13.0), trials: 2 };
+        assert_eq!(ratio(&wide), "1.20 × [no useful interval]");
+        assert_eq!(level(&wide), "1.20 [no useful interval]");
+        let still_told = Estimate { low: Some(0.5), high: Some(1.9), ..wide };
+        assert_eq!(ratio(&still_told), "1.20 × [0.500, 1.90]");
+        assert_eq!(level(&still_told), "1.20 [0.500, 1.90]");
+        assert_eq!(half_width(254.97), "no useful interval");
+        assert_eq!(half_width(0.051), "±5.1 %");
+    }
+
+    #[test]
+    fn a_ratio_shows_on_which_side_of_1_it_lies() {
+        let near = Estimate { mean: 0.999, low: Some(0.994), high: Some(1.004), trials: 12 };
+        assert_eq!(ratio(&near), "0.999 × [0.994, 1.004]");
+        let exact = Estimate { mean: 1.0, low: Some(1.0), high: Some(1.0), trials: 12 };
+        assert_eq!(ratio(&exact), "1.00 × [1.00, 1.00]");
     }
 
     #[test]
@@ -158,24 +311,43 @@ mod tests {
 
     #[test]
     fn sizes_between_powers_of_two_have_a_decimal() {
-        for (bytes, text) in
-            [(64.0, "64 B"), (4096.0, "4 KiB"), (10_035.0, "9.8 KiB"), (1_048_576.0, "1 MiB")]
-        {
+        for (bytes, text) in [
+            (64.0, "64 B"),
+            (640.2, "640 B"),
+            (1_023.7, "1 KiB"),
+            (4096.0, "4 KiB"),
+            (10_035.2, "9.8 KiB"),
+            (20_000.0, "20000 B"),
+            (1_048_576.0, "1 MiB"),
+            (1_572_864.3, "1.5 MiB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }
 
     #[test]
-    fn all_and_nothing_are_said_of_exactly_that() {
-        for (share, text) in [
-            (1.0, "100 %"),
-            (0.9999, "more than 99 %"),
-            (0.0, "0 %"),
-            (0.0001, "less than 0.1 %"),
-            (0.042, "4.2 %"),
-            (0.03, "3 %"),
+    fn a_break_even_size_has_its_unit_and_interval() {
+        let at = CrossoverOutcome::At { bytes: 10_035.2, low: 8_294.4, high: 12_288.0 };
+        assert_eq!(outcome(&at), "from 9.8 KiB [8.1 KiB, 12 KiB] on");
+        let bracket = CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 };
+        assert_eq!(outcome(&bracket), "from a size between 512 B and 4 KiB on");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(counted(1_u32, "thread", "threads"), "1 thread");
+        assert_eq!(counted(0_usize, "thread", "threads"), "0 threads");
+    }
+
+    #[test]
+    fn what_cells_share_is_said_in_words() {
+        for (shared, words) in [
+            ("threads=1", "1 thread"),
+            ("threads=8 placement=none", "8 threads, placement=none"),
+            ("message_bytes=4096", "4 KiB"),
+            ("", ""),
         ] {
-            assert_eq!(percent(share), text);
+            assert_eq!(shared_words(shared), words);
         }
     }
 

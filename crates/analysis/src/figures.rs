@@ -1,12 +1,14 @@
 //! The figures of one trial: every [`Metric`], or why there is none.
 
+use model::names::AckPlacement;
 use model::record::{
-    Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, TcpFacts, Trial, Worker,
+    Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkTally, TcpFacts, Trial,
+    Worker,
 };
-use model::{Measured, SendPath};
+use model::{Link, Measured, SendPath};
 
 use crate::marks;
-use crate::metric::Metric;
+use crate::metric::{Metric, NO_RECEIVER, NOT_THE_SINK};
 
 const KIB: f64 = 1024.0;
 
@@ -112,6 +114,11 @@ impl<'a> Reading<'a> {
 
     fn figure(&self, metric: Metric, sums: &Sums<'_>) -> Result<f64, String> {
         let Sums { finished, .. } = sums;
+        let link = self.trial.cell.link;
+        if !metric.is_formed_on(link) {
+            let why = if link == Link::Sink { NO_RECEIVER } else { NOT_THE_SINK };
+            return Err(why.to_owned());
+        }
         let (sending, taking) = (&finished.sender, &finished.receiver);
         let sender = || sums.sender.as_ref().map_err(Clone::clone);
         let receiver = || sums.receiver.as_ref().map_err(Clone::clone);
@@ -130,6 +137,21 @@ impl<'a> Reading<'a> {
             Metric::ReceiverCpuNsPerKib => receiver()?.cpu_ns_per_kib(),
             Metric::EndsCpuNsPerKib => {
                 Ok(sender()?.cpu_ns_per_kib()? + receiver()?.cpu_ns_per_kib()?)
+            }
+            Metric::SenderSideCpuNsPerKib => {
+                let sink = present(&finished.sink)?;
+                // Placed on the senders' CPUs, the work on acknowledgements is in the senders' own time.
+                let answering = match self.trial.cell.ack_placement {
+                    AckPlacement::Helper => sink.answering_ns.0 as f64,
+                    AckPlacement::Sender => 0.0,
+                };
+                Ok((sender()?.cpu_ns()? + answering) / sender()?.kib())
+            }
+            Metric::HelperCpuNsPerKib => {
+                Ok(present(&finished.sink)?.helper_cpu_ns.0 as f64 / receiver()?.kib())
+            }
+            Metric::ProgramNsPerPacket => {
+                present(&present(&finished.sink)?.program_ns_per_packet).copied()
             }
             Metric::MachineCpuNsPerKib => self.machine_cpu_ns_per_kib(finished, receiver()?),
             Metric::SoftirqNsPerKib => softirq_ns_per_kib(finished, receiver()?),
@@ -156,7 +178,10 @@ impl<'a> Reading<'a> {
             }
             Metric::SenderCallsPerMessage => Ok(sending.window.calls.all() as f64 / messages()?),
             Metric::BytesPerReceiveCall => bytes_per_receive_call(&taking.window),
-            Metric::BytesPerPacket => bytes_per_packet(present(&sending.tcp)?),
+            Metric::BytesPerPacket => match finished.sink.value() {
+                Some(sink) => bytes_per_taken_packet(&sink.window),
+                None => bytes_per_packet(present(&sending.tcp)?),
+            },
             Metric::CopiedShare => copied_share(self.trial, &sending.total),
             Metric::SenderCpuAfterShare => Ok(sending.after_cpu_ns.0 as f64 / sender()?.cpu_ns()?),
             Metric::SlotWaitsPerMessage => Ok(sending.window.slot_waits as f64 / messages()?),
@@ -237,6 +262,13 @@ fn bytes_per_receive_call(window: &ReceiveTally) -> Result<f64, String> {
     match window.calls.recv {
         0 => Err("no receive call was made in the window".to_owned()),
         calls => Ok(window.received_bytes as f64 / calls as f64),
+    }
+}
+
+fn bytes_per_taken_packet(window: &SinkTally) -> Result<f64, String> {
+    match window.packets {
+        0 => Err("the sink took no packet in the window".to_owned()),
+        packets => Ok(window.payload_bytes as f64 / packets as f64),
     }
 }
 

@@ -4,32 +4,64 @@ use model::factor::Factor;
 use model::{Bytes, Link, SendPath};
 
 use crate::evidence::{Evidence, figure};
-use crate::explained::{Crossover, CrossoverOutcome};
+use crate::explained::{Crossover, CrossoverOutcome, LinkVerdict};
+use crate::figure_text::{counted, ratio, share_range, shared_words, size, untold};
 use crate::metric::{Better, Metric};
+use crate::on_link::{OnLink, links_asked};
 use crate::round_logs::{path_name, shared_text};
 use crate::summary::{Estimate, Finding, Ratio};
 
-/// Which path to use here: what one call for many fields saves, then what passing by reference saves.
-pub(crate) fn headline(evidence: &Evidence<'_>) -> Vec<String> {
+/// Which path to use here, link by link: links are never ranked against each other.
+pub(crate) fn headline(evidence: &Evidence<'_>, verdicts: &[LinkVerdict]) -> Vec<String> {
+    let links = links_asked(evidence);
+    if let [] | [_] = links[..] {
+        return of_link(evidence, verdicts);
+    }
+    let mut lines = Vec::new();
+    for link in links {
+        let on_link = OnLink::new(evidence, link);
+        let of_link = of_link(&on_link.evidence(evidence), verdicts);
+        lines.extend(of_link.into_iter().map(|line| format!("{link}: {line}")));
+    }
+    lines
+}
+
+/// One link's answer: what one call for many fields saves, then what passing by reference saves.
+fn of_link(evidence: &Evidence<'_>, verdicts: &[LinkVerdict]) -> Vec<String> {
     if !evidence.asked().any(|estimates| estimates.trials > 0) {
         return vec!["no trial was valid: this run says nothing of any path".to_owned()];
     }
-    let mut lines: Vec<String> = [
-        (SendPath::Sendmsg, &[SendPath::Send, SendPath::Staged][..], Metric::GoodputGbps),
-        (
-            SendPath::Zerocopy,
-            &[SendPath::Sendmsg, SendPath::Staged, SendPath::Send][..],
-            Metric::EndsCpuNsPerKib,
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(path, others, metric)| {
-        others.iter().find_map(|against| line(evidence, path, *against, metric))
-    })
-    .collect();
+    let is_sink = evidence.asked().all(|estimates| estimates.cell.link == Link::Sink);
+    let copying = &[SendPath::Sendmsg, SendPath::Staged, SendPath::Send][..];
+    let calling = &[SendPath::Send, SendPath::Staged][..];
+    let mut lines = if is_sink {
+        let metric = Metric::SenderSideCpuNsPerKib;
+        let mut lines: Vec<String> = calling
+            .iter()
+            .find_map(|against| line(evidence, SendPath::Sendmsg, *against, metric))
+            .into_iter()
+            .collect();
+        // The break-even as a range over intervals and placements stands for the single comparisons.
+        let told = verdicts.iter().filter(|verdict| verdict.link == Link::Sink);
+        lines.extend(told.map(|verdict| verdict.line.clone()));
+        lines
+    } else {
+        [
+            (SendPath::Sendmsg, calling, Metric::GoodputGbps),
+            (SendPath::Zerocopy, copying, Metric::EndsCpuNsPerKib),
+        ]
+        .into_iter()
+        .filter_map(|(path, others, metric)| {
+            others.iter().find_map(|against| line(evidence, path, *against, metric))
+        })
+        .collect()
+    };
     if lines.is_empty() {
         // Neither question was asked; whatever pair there is stands for the answer.
-        let shown = &evidence.crossovers.first();
+        let shown = evidence
+            .crossovers
+            .iter()
+            .find(|crossover| !is_sink || crossover.metric != Metric::GoodputGbps);
         lines.extend(shown.and_then(|c| line(evidence, c.path, c.against, c.metric)));
     }
     if lines.is_empty() {
@@ -44,10 +76,7 @@ pub(crate) fn headline(evidence: &Evidence<'_>) -> Vec<String> {
         ));
     }
     if evidence.run.preliminary {
-        let rounds = match evidence.run.rounds {
-            1 => "1 whole round".to_owned(),
-            n => format!("{n} whole rounds"),
-        };
+        let rounds = counted(evidence.run.rounds, "whole round", "whole rounds");
         lines[0] = format!("preliminary ({rounds}): {}", lines[0]);
     }
     lines
@@ -78,6 +107,7 @@ fn line(
         .collect();
     ratios.sort_by_key(|ratio| ratio.cell.message);
     let mut text = format!("{}: {}", place(crossover), verdict(crossover, metric, &ratios));
+    text.push_str(&untold(crossover));
     if let Some(figures) = figures(&ratios, metric) {
         text.push_str("; ");
         text.push_str(&figures);
@@ -93,11 +123,10 @@ fn line(
 
 /// What the two have in common, as people say it.
 fn place(crossover: &Crossover) -> String {
-    let shared = match crossover.shared.strip_prefix("threads=") {
-        Some("1") => "1 thread".to_owned(),
-        Some(n) if n.bytes().all(|b| b.is_ascii_digit()) => format!("{n} threads"),
-        _ => crossover.shared.clone(),
-    };
+    // The link stands before the line where there are several.
+    let is_told = |part: &&str| !part.starts_with("link=");
+    let told: Vec<&str> = crossover.shared.split(' ').filter(is_told).collect();
+    let shared = shared_words(&told.join(" "));
     if crossover.oversubscribed {
         format!("{shared}, oversubscribed (no cause is claimed)")
     } else {
@@ -153,6 +182,7 @@ fn verdict(crossover: &Crossover, metric: Metric, ratios: &[&Ratio]) -> String {
             size(low),
             size(high)
         ),
+        CrossoverOutcome::Alike => format!("{path} and {against} are alike {range}"),
         CrossoverOutcome::Undecided => {
             format!("{path} against {against}: no break-even is shown; {}", found(ratios, metric))
         }
@@ -188,18 +218,17 @@ fn figures(ratios: &[&Ratio], metric: Metric) -> Option<String> {
     let first = ratios.first()?;
     let (path, against) = (first.cell.send_path.paper_name(), first.against.send_path.paper_name());
     let what = match metric.better() {
+        Better::Low if metric == Metric::SenderSideCpuNsPerKib => {
+            format!("sender-side cost {path}/{against}")
+        }
         Better::Low => format!("CPU {path}/{against}"),
         Better::High | Better::None => format!("goodput {path}/{against}"),
     };
     let with_figure: Vec<(&Ratio, &Estimate)> =
         ratios.iter().filter_map(|ratio| Some((*ratio, ratio.ratio.value()?))).collect();
-    let at = |(ratio, estimate): &(&Ratio, &Estimate)| {
-        let interval = match (estimate.low, estimate.high) {
-            (Some(low), Some(high)) => format!(" [{}, {}]", factor(low), factor(high)),
-            _ => String::new(),
-        };
-        let same = if ratio.finding == Finding::Equivalent { " (equivalent)" } else { "" };
-        format!("{} ×{interval}{same} at {}", factor(estimate.mean), ratio.cell.message.bytes())
+    let at = |(pair, estimate): &(&Ratio, &Estimate)| {
+        let same = if pair.finding == Finding::Equivalent { " (equivalent)" } else { "" };
+        format!("{}{same} at {}", ratio(estimate), pair.cell.message.bytes())
     };
     match with_figure.as_slice() {
         [] => None,
@@ -227,60 +256,13 @@ fn copied(evidence: &Evidence<'_>, crossover: &Crossover) -> Option<String> {
     if least > most {
         return None;
     }
-    let why = if is_loopback && most > 0.0 { " (loopback always copies)" } else { "" };
     // Shares are quotients of equal whole numbers where all were copied, and so exact.
     Some(if least >= 1.0 {
+        let why = if is_loopback { " (loopback always copies)" } else { "" };
         format!("100 % of its completions were copied anyway{why}")
     } else if most > 0.0 {
-        format!(
-            "{:.0} to {:.0} % of its completions were copied anyway{why}",
-            least * 100.0,
-            most * 100.0
-        )
+        format!("{} of its completions were copied anyway", share_range(least, most))
     } else {
         "none of its completions was copied".to_owned()
     })
-}
-
-/// Three significant digits, as far as a ratio needs them.
-fn factor(ratio: f64) -> String {
-    match ratio {
-        r if r >= 100.0 => format!("{r:.0}"),
-        r if r >= 10.0 => format!("{r:.1}"),
-        r if r >= 0.1 => format!("{r:.2}"),
-        r => format!("{r:.3}"),
-    }
-}
-
-/// A size that was calculated: `640 B`, `9.8 KiB`.
-fn size(bytes: f64) -> String {
-    const KIB: f64 = 1024.0;
-    let whole = |x: f64| (x - x.round()).abs() < 0.05;
-    let text = |x: f64, unit: &str| {
-        if whole(x) { format!("{x:.0} {unit}") } else { format!("{x:.1} {unit}") }
-    };
-    match bytes {
-        b if b < KIB => format!("{b:.0} B"),
-        b if b < KIB * KIB => text(b / KIB, "KiB"),
-        b => text(b / KIB / KIB, "MiB"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calculated_sizes_are_told_as_people_write_them() {
-        let told: Vec<String> =
-            [640.2, 1024.0, 10_035.0, 65_536.0, 1_572_864.0].into_iter().map(size).collect();
-        assert_eq!(told, ["640 B", "1 KiB", "9.8 KiB", "64 KiB", "1.5 MiB"]);
-    }
-
-    #[test]
-    fn a_ratio_has_three_digits() {
-        let told: Vec<String> =
-            [0.0421, 0.957, 1.2, 9.6, 34.56, 250.4].into_iter().map(factor).collect();
-        assert_eq!(told, ["0.042", "0.96", "1.20", "9.60", "34.6", "250"]);
-    }
 }

@@ -5,7 +5,10 @@
 //! are exactly why a trial may be void.
 
 mod a_a;
+mod calls;
+mod ceiling;
 mod content;
+mod copies;
 mod cost;
 mod cpu;
 mod notifications;
@@ -20,13 +23,13 @@ const MOST_NAMED: usize = 20;
 pub fn check(evidence: &Evidence<'_>) -> Vec<Law> {
     let mut laws = vec![
         content::content(evidence),
-        CALLS.undecidable("the calls that the kernel's tracepoints count are not recorded in this version; an audit trial with tracepoints (root) would decide"),
+        calls::calls(evidence),
         notifications::notifications(evidence),
         notifications::copied(evidence),
-        COPIES.undecidable("the bytes that the kernel copies are not counted in this version; a copy audit (root, hardware breakpoints) would decide"),
+        copies::copies(evidence),
         cpu::cpu(evidence),
         cpu::cycles(evidence),
-        CEILING.undecidable("how fast these CPUs copy is not measured in this version; a copying benchmark on the same CPUs at the same working set would decide"),
+        ceiling::ceiling(evidence),
         cost::cost(evidence),
         a_a::a_a(evidence),
         notifications::negative_control(evidence),
@@ -49,27 +52,6 @@ struct Text {
     says: &'static str,
     sources: [&'static str; 2],
 }
-
-const CALLS: Text = Text {
-    id: 2,
-    name: "calls",
-    says: "the ends make as many system calls as they tally",
-    sources: ["the ends' tally", "the kernel's tracepoints"],
-};
-
-const COPIES: Text = Text {
-    id: 5,
-    name: "copies",
-    says: "send and sendmsg copy each byte once in and once out; zerocopy on loopback copies it once on delivery and once out",
-    sources: ["payload bytes", "bytes copied in the kernel, by flow"],
-};
-
-const CEILING: Text = Text {
-    id: 8,
-    name: "ceiling",
-    says: "goodput stays under the rate at which the same CPUs can copy",
-    sources: ["goodput", "copying measured on the same CPUs at the same working set"],
-};
 
 impl Text {
     fn law(

@@ -4,9 +4,13 @@
 #![forbid(unsafe_code)]
 
 pub mod answers;
+mod audited;
+mod ceilings;
 mod cell_totals;
 pub mod claims;
 mod comparisons;
+mod copies;
+mod copy_audits;
 pub mod cost_model;
 pub mod crossovers;
 mod data_paths;
@@ -14,12 +18,14 @@ pub mod estimate;
 pub mod evidence;
 mod explain;
 pub mod explained;
-mod figure_text;
+pub mod figure_text;
 pub mod figures;
 mod headline;
 pub mod laws;
+mod links;
 pub mod marks;
 pub mod metric;
+mod on_link;
 pub mod order;
 mod pairings;
 pub mod pairs;

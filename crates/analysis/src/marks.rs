@@ -15,7 +15,7 @@ pub fn judge(trial: &Trial, thresholds: &Thresholds) -> Vec<Mark> {
         Outcome::Finished(finished) => of_finished(finished, &trial.settings, thresholds),
     };
     let usable = trial.settings.usable_cpus.len();
-    if usable > 0 && 2 * trial.cell.threads.get() as usize > usable {
+    if usable > 0 && trial.cell.busy_threads() as usize > usable {
         marks.push(Mark::Oversubscribed);
     }
     marks.sort_unstable();
@@ -36,7 +36,9 @@ fn of_failure(failure: &Failure) -> Mark {
 }
 
 fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds) -> Vec<Mark> {
-    let Finished { sender, receiver, machine, link: _, sink: _ } = finished;
+    let Finished { sender, receiver, machine, link: _, sink } = finished;
+    // What the sink dropped beyond a gap is sent again.
+    let gaps = sink.value().is_some_and(|sink| sink.window.gaps > 0);
     let window = |limit: Share| {
         let off = |worker| is_off(worker, settings.window_ns.0, limit);
         sender.workers.iter().any(off) || receiver.workers.iter().any(off)
@@ -49,7 +51,10 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
         (Mark::WindowVoid, is_void_window),
         (Mark::WindowNoted, !is_void_window && window(thresholds.window_noted)),
         (Mark::Throttled, is_throttled(sender) || is_throttled(receiver)),
-        (Mark::Retransmits, retransmits(sender).max(retransmits(receiver)).is_some_and(|n| n > 0)),
+        (
+            Mark::Retransmits,
+            gaps || retransmits(sender).max(retransmits(receiver)).is_some_and(|n| n > 0),
+        ),
         (Mark::Imbalance, apart(accepted as f64, received as f64) > thresholds.imbalance.0),
         (Mark::Steal, stolen(machine).is_some_and(|share| share > thresholds.steal.0)),
         (Mark::Others, is_shared(finished, thresholds.others)),

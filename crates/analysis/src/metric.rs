@@ -1,5 +1,6 @@
 //! The figures that a trial yields, by the names that they bear in files.
 
+use model::Link;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,8 @@ metrics! {
     ReceiverCpuNsPerKib = "receiver_cpu_ns_per_kib", Log, Low;
     /// CPU time of both ends a KiB, in ns; absent when one side is.
     EndsCpuNsPerKib = "ends_cpu_ns_per_kib", Log, Low;
+    /// On the sink: CPU time of the senders a KiB that they sent, and of the helper where it processes their acknowledgements (packets freed, notifications posted), in ns.
+    SenderSideCpuNsPerKib = "sender_side_cpu_ns_per_kib", Log, Low;
     /// Busy time of all CPUs in use a KiB received, less what they do when idle, in ns; observed from up to 30 ms before the window, at the window's goodput.
     MachineCpuNsPerKib = "machine_cpu_ns_per_kib", Log, Low;
     /// Softirq time of all CPUs in use a KiB received, in ns.
@@ -116,7 +119,7 @@ metrics! {
     SenderCallsPerMessage = "sender_calls_per_message", Linear, None;
     /// Bytes that a receive call took on average.
     BytesPerReceiveCall = "bytes_per_receive_call", Log, None;
-    /// Payload bytes in a sent packet, before the device cuts it.
+    /// Payload bytes in a sent packet, before the device cuts it; on the sink as its program counted them.
     BytesPerPacket = "bytes_per_packet", Log, None;
     /// Share of zero-copy completions that were copied after all, from 0 to 1.
     CopiedShare = "copied_share", Linear, None;
@@ -134,7 +137,58 @@ metrics! {
     CwndPackets = "cwnd_packets", Linear, None;
     /// Segment size, in bytes.
     MssBytes = "mss_bytes", Linear, None;
+    /// On the sink: CPU time of the helper a KiB taken, looking and answering, in ns.
+    HelperCpuNsPerKib = "helper_cpu_ns_per_kib", Log, None;
+    /// On the sink: time of its program a packet, in ns, counted in the tail.
+    ProgramNsPerPacket = "program_ns_per_packet", Log, None;
 }
+
+impl Metric {
+    /// The cost that decides on a link: CPU time of both ends a KiB, or on the sink, which has no receiver, what the
+    /// sender's side takes. Figures of the two are never compared with each other.
+    pub const fn cost_on(link: Link) -> Self {
+        match link {
+            Link::Loopback | Link::Veth => Self::EndsCpuNsPerKib,
+            Link::Sink => Self::SenderSideCpuNsPerKib,
+        }
+    }
+
+    /// Whether a figure is formed on a link at all. The sink has no receiver, so that neither its costs nor a total are
+    /// known there; and only there are the sender's side and the helper told apart.
+    pub const fn is_formed_on(self, link: Link) -> bool {
+        let is_of_sink = matches!(
+            self,
+            Self::SenderSideCpuNsPerKib | Self::HelperCpuNsPerKib | Self::ProgramNsPerPacket
+        );
+        let needs_receiver = matches!(
+            self,
+            Self::ReceiverCpuNsPerMessage
+                | Self::ReceiverCpuNsPerKib
+                | Self::EndsCpuNsPerKib
+                | Self::MachineCpuNsPerKib
+                | Self::SoftirqNsPerKib
+                | Self::ReceiverCyclesPerByte
+                | Self::ReceiverInstructionsPerByte
+                | Self::ReceiverLlcLoadsPerKib
+                | Self::ReceiverLlcMissesPerKib
+                | Self::ReceiverL1dMissesPerKib
+                | Self::ReceiverDtlbMissesPerKib
+                | Self::ReceiverCacheMissesPerKib
+                | Self::ContextSwitchesPerS
+                | Self::MigrationsPerS
+                | Self::BytesPerReceiveCall
+        );
+        match link {
+            Link::Loopback | Link::Veth => !is_of_sink,
+            Link::Sink => !needs_receiver,
+        }
+    }
+}
+
+/// Why the sink has no receiver's figure and no total (law 6 of the design).
+pub const NO_RECEIVER: &str = "the sink has no receiver: sender-side cost only";
+/// Why other links have no figure of the sender's side.
+pub const NOT_THE_SINK: &str = "told apart only on the sink";
 
 #[cfg(test)]
 mod tests {

@@ -161,7 +161,9 @@ impl Pairings {
         });
         let mut ratios = Vec::with_capacity(self.paths.len() * RATIO_METRICS.len());
         for (place, (block, cell, against, log_ratios)) in self.paths.iter().enumerate() {
-            for (metric, tested) in &families {
+            let link = places.cells[*cell].link;
+            for (metric, tested) in families.iter().filter(|(metric, _)| metric.is_formed_on(link))
+            {
                 let too_few = || {
                     Measured::absent(
                         "a test needs two complete blocks in which both trials are valid",
@@ -197,7 +199,12 @@ impl Pairings {
         let Some(floor) = half_width(&estimate) else {
             return Measured::absent("a noise floor needs two pairs of twins; measure more rounds");
         };
+        // Where a run has the sink alone, the cost of the sender's side is what twins are compared by.
         let ends_cpu = self.replicas.of(Metric::EndsCpuNsPerKib);
+        let ends_cpu = match ends_cpu.ratio() {
+            Measured::Value(_) => ends_cpu,
+            Measured::Absent { .. } => self.replicas.of(Metric::SenderSideCpuNsPerKib),
+        };
         let is_equivalent = |moments: &Moments| {
             moments.p_outside(margin.0.ln_1p()).is_none_or(|p| p < SIGNIFICANCE)
         };
@@ -207,6 +214,15 @@ impl Pairings {
             half_width: floor,
             equivalent: is_equivalent(&goodput.moments()) && is_equivalent(&ends_cpu.moments()),
         })
+    }
+
+    /// The cost a KiB (both ends', or the sender's side where a run has the sink alone) with the instruments against
+    /// without them.
+    pub(crate) fn watched_cost(&self) -> Measured<Estimate> {
+        match self.watched(Metric::EndsCpuNsPerKib) {
+            Measured::Absent { .. } => self.watched(Metric::SenderSideCpuNsPerKib),
+            measured @ Measured::Value(_) => measured,
+        }
     }
 
     /// The ends' CPU a KiB, or goodput, with the instruments against without them.

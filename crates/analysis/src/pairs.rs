@@ -13,12 +13,13 @@ use crate::metric::Metric;
 use crate::summary::{Estimate, Finding};
 
 /// The metrics of which ratios are formed.
-pub const RATIO_METRICS: [Metric; 5] = [
+pub const RATIO_METRICS: [Metric; 6] = [
     Metric::GoodputGbps,
     Metric::EndsCpuNsPerKib,
     Metric::SenderCpuNsPerKib,
     Metric::ReceiverCpuNsPerKib,
     Metric::MachineCpuNsPerKib,
+    Metric::SenderSideCpuNsPerKib,
 ];
 
 /// The error rate at which a finding is claimed, over its whole family.
@@ -347,7 +348,13 @@ mod tests {
     }
 
     fn trial(round: u32, cell: usize, log: f64) -> Paired {
-        Paired { round, block: 0, cell, logs: Some([Log::Of(log); 5]), is_unsupported: false }
+        Paired {
+            round,
+            block: 0,
+            cell,
+            logs: Some([Log::Of(log); RATIO_METRICS.len()]),
+            is_unsupported: false,
+        }
     }
 
     #[test]
@@ -360,7 +367,10 @@ mod tests {
         groups.push(trial(1, 0, 2.0));
         let complete = groups.complete();
         assert_eq!(complete.len(), 1);
-        assert_eq!(complete[0].logs, [(0, [Log::Of(2.0); 5]), (1, [Log::Of(1.0); 5])]);
+        assert_eq!(
+            complete[0].logs,
+            [(0, [Log::Of(2.0); RATIO_METRICS.len()]), (1, [Log::Of(1.0); RATIO_METRICS.len()])]
+        );
     }
 
     #[test]
@@ -392,20 +402,20 @@ mod tests {
         groups.push(trial(1, 0, 3.0));
         groups.push(Paired { logs: None, ..trial(1, 1, 0.0) });
         let complete = groups.complete();
-        assert_eq!(complete[0].logs, [(0, [Log::Of(3.0); 5])]);
+        assert_eq!(complete[0].logs, [(0, [Log::Of(3.0); RATIO_METRICS.len()])]);
     }
 
     #[test]
     fn a_figure_without_a_logarithm_leaves_no_ratio_and_an_absent_one_no_pair() {
         let mut ratios = AllLogRatios::default();
-        ratios.push(&[Log::of(2.0); 5], &[Log::of(1.0); 5]);
+        ratios.push(&[Log::of(2.0); RATIO_METRICS.len()], &[Log::of(1.0); RATIO_METRICS.len()]);
         ratios.push(
-            &[Log::of(2.0), Log::Absent, Log::of(-1.0), Log::of(2.0), Log::of(2.0)],
-            &[Log::of(1.0); 5],
+            &[Log::of(2.0), Log::Absent, Log::of(-1.0), Log::of(2.0), Log::of(2.0), Log::of(2.0)],
+            &[Log::of(1.0); RATIO_METRICS.len()],
         );
         let pairs: Vec<_> =
             RATIO_METRICS.iter().map(|metric| ratios.of(*metric).moments().len()).collect();
-        assert_eq!(pairs, [2, 1, 0, 2, 2]);
+        assert_eq!(pairs, [2, 1, 0, 2, 2, 2]);
         assert!(ratios.of(RATIO_METRICS[2]).ratio().reason().is_some());
     }
 

@@ -41,7 +41,7 @@ pub struct Observations {
 #[derive(Clone, Debug, Default)]
 struct Seen {
     goodput: Sample,
-    ends_cpu: Sample,
+    cost: Sample,
     is_unsupported: bool,
     /// Whether the intervals were narrow at the end of the last round.
     is_narrow: bool,
@@ -50,7 +50,7 @@ struct Seen {
 impl Seen {
     /// The wider one of the two intervals.
     fn half_width(&self) -> Option<f64> {
-        Some(self.goodput.half_width()?.max(self.ends_cpu.half_width()?))
+        Some(self.goodput.half_width()?.max(self.cost.half_width()?))
     }
 }
 
@@ -87,16 +87,16 @@ impl Observations {
         if let Some(goodput) = reading.value(Metric::GoodputGbps).value() {
             seen.goodput.push(*goodput);
         }
-        if let Some(ends_cpu) = reading.value(Metric::EndsCpuNsPerKib).value() {
-            seen.ends_cpu.push(*ends_cpu);
+        if let Some(cost) = reading.value(Metric::cost_on(trial.cell.link)).value() {
+            seen.cost.push(*cost);
         }
     }
 
-    /// Takes the two figures of a valid trial in; cells that are not of the plan are passed over.
-    pub fn observe(&mut self, cell: &Cell, goodput_gbps: f64, ends_cpu_ns_per_kib: f64) {
+    /// Takes the two figures of a valid trial in, goodput and the link's cost ([`Metric::cost_on`]); cells that are not of the plan are passed over.
+    pub fn observe(&mut self, cell: &Cell, goodput_gbps: f64, cost_ns_per_kib: f64) {
         if let Some(seen) = self.places.get(cell).map(|place| &mut self.seen[*place]) {
             seen.goodput.push(goodput_gbps);
-            seen.ends_cpu.push(ends_cpu_ns_per_kib);
+            seen.cost.push(cost_ns_per_kib);
         }
     }
 
@@ -114,7 +114,7 @@ impl Observations {
         self.rounds
     }
 
-    /// Half-width of a cell's wider interval (goodput or the ends' CPU), as a share; none below two valid trials.
+    /// Half-width of a cell's wider interval (goodput, or the cost that decides on its link), as a share; none below two valid trials.
     pub fn half_width(&self, cell: &Cell) -> Option<f64> {
         self.seen[*self.places.get(cell)?].half_width()
     }

@@ -130,7 +130,7 @@ impl<'a> Pass<'a> {
             } else {
                 Measured::Value(self.edge_shares.mean())
             },
-            ends_cpu_ratio: pairings.watched(Metric::EndsCpuNsPerKib),
+            ends_cpu_ratio: pairings.watched_cost(),
             goodput_ratio: pairings.watched(Metric::GoodputGbps),
         };
         let noise_floor = pairings.noise_floor(plan.measure.margin);

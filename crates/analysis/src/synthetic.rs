@@ -16,8 +16,10 @@
 //! assert_eq!(summary.run.rounds, 10);
 //! ```
 
+mod audit;
 mod journal;
 mod laptop;
+mod sink;
 
 use model::names::{Switch, Watch};
 use model::record::{
@@ -25,8 +27,9 @@ use model::record::{
     NO_SINK, Outcome, ReceiveTally, SendTally, Settings, Side, SnmpFacts, SocketFacts, TcpFacts,
     Trial, Usage, Worker,
 };
-use model::{Bytes, Cell, Mark, Measured, Nanos, Placement, SendPath};
+use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, SendPath};
 
+pub use self::audit::{audited, audits};
 pub use self::journal::{round, run, segment};
 pub use self::laptop::host;
 use crate::order::{generator, mix};
@@ -56,6 +59,7 @@ pub struct TrialBuilder {
     goodput_gbps: f64,
     sender_cpu_ns_per_kib: f64,
     receiver_cpu_ns_per_kib: f64,
+    answering_ns_per_kib: f64,
     copied_share: f64,
     edge_ns: u64,
     congestion: String,
@@ -80,7 +84,8 @@ pub fn trial(cell: &Cell, round: u32) -> TrialBuilder {
         goodput_gbps: figures.goodput_gbps,
         sender_cpu_ns_per_kib: figures.sender_cpu_ns_per_kib,
         receiver_cpu_ns_per_kib: figures.receiver_cpu_ns_per_kib,
-        copied_share: 1.0,
+        answering_ns_per_kib: sink::ANSWERING_NS_PER_KIB,
+        copied_share: if cell.link.delivers_locally() { 1.0 } else { 0.0 },
         edge_ns: 60_000,
         congestion: "cubic".to_owned(),
         counted: false,
@@ -103,6 +108,9 @@ pub struct Figures {
 /// Figures as a loopback machine might have them: a fixed cost a message and a cost a byte for each path,
 /// each worker as fast as its slower side allows.
 pub fn likely(cell: &Cell) -> Figures {
+    if cell.link == Link::Sink {
+        return sink::likely(cell);
+    }
     let bytes = to_f64(cell.message.bytes().0);
     let kib = bytes / 1024.0;
     let (per_message, per_kib) = match cell.send_path {
@@ -193,11 +201,18 @@ impl TrialBuilder {
             goodput_gbps: self.goodput_gbps * factor,
             sender_cpu_ns_per_kib: self.sender_cpu_ns_per_kib / factor,
             receiver_cpu_ns_per_kib: self.receiver_cpu_ns_per_kib / factor,
+            answering_ns_per_kib: self.answering_ns_per_kib / factor,
             ..self
         }
     }
 
-    /// Share of zero-copy completions marked copied; 1 on loopback.
+    /// Time in which the sink's helper answers, in ns a KiB that it took.
+    #[must_use]
+    pub fn answering_ns_per_kib(self, answering_ns_per_kib: f64) -> Self {
+        Self { answering_ns_per_kib, ..self }
+    }
+
+    /// Share of zero-copy completions marked copied; 1 where packets are delivered on the machine, 0 on the sink.
     #[must_use]
     pub fn copied_share(self, copied_share: f64) -> Self {
         Self { copied_share, ..self }
@@ -359,12 +374,21 @@ impl TrialBuilder {
                 ..SnmpFacts::default()
             });
         }
+        let sink = if self.cell.link == Link::Sink {
+            sink::without_receiver(&mut receiver);
+            Measured::Value(self.sink_facts(bytes, sent * 3 / 2, receiver_cpu))
+        } else {
+            Measured::absent(NO_SINK)
+        };
         Outcome::Finished(Box::new(Finished {
             machine: self.machine(sender_cpu + receiver_cpu),
             sender,
             receiver,
-            link: Measured::absent(NO_DEVICES),
-            sink: Measured::absent(NO_SINK),
+            link: match self.cell.link {
+                Link::Loopback => Measured::absent(NO_DEVICES),
+                Link::Veth | Link::Sink => Measured::Value(self.link_facts()),
+            },
+            sink,
         }))
     }
 

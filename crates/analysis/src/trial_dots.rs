@@ -3,7 +3,7 @@
 use model::Measured;
 
 use crate::evidence::{JudgedTrial, JudgedTrials};
-use crate::explained::Trials;
+use crate::explained::{RelativeTrials, Trials};
 use crate::figures::Reading;
 use crate::metric::Metric;
 use crate::summary::CellEstimates;
@@ -19,6 +19,7 @@ fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
         goodput_gbps: Vec::new(),
         ends_cpu_ns_per_kib: Vec::new(),
         void_goodput_gbps: Vec::new(),
+        relative: Measured::absent("no valid trial"),
     };
     let mut valid: Vec<&JudgedTrial<'_>> = Vec::new();
     for judged in trials.of(&estimates.cell) {
@@ -35,11 +36,31 @@ fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
         let reading = Reading::new(judged.trial, judged.idle);
         let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) else { continue };
         dots.goodput_gbps.push(gbps);
-        match (reading.value(Metric::EndsCpuNsPerKib), &mut ends_cpu) {
+        match (reading.value(Metric::cost_on(judged.trial.cell.link)), &mut ends_cpu) {
             (Measured::Value(ns), Some(all)) => all.push(ns),
             (Measured::Absent { .. }, _) | (_, None) => ends_cpu = None,
         }
     }
     dots.ends_cpu_ns_per_kib = ends_cpu.unwrap_or_default();
+    dots.relative = relative(estimates, &dots);
     dots
+}
+
+/// The dots over their cell's estimate.
+fn relative(estimates: &CellEstimates, dots: &Trials) -> Measured<RelativeTrials> {
+    let estimate = match estimates.metrics.get(&Metric::GoodputGbps) {
+        Some(Measured::Value(estimate)) if estimate.mean > 0.0 => estimate,
+        Some(Measured::Value(_)) => return Measured::absent("the estimate is 0"),
+        Some(Measured::Absent { absent }) => return Measured::absent(absent.as_str()),
+        None => return Measured::absent("no goodput was estimated"),
+    };
+    let over = |values: &[f64]| values.iter().map(|value| value / estimate.mean).collect();
+    Measured::Value(RelativeTrials {
+        goodput: over(&dots.goodput_gbps),
+        void_goodput: over(&dots.void_goodput_gbps),
+        interval: match (estimate.low, estimate.high) {
+            (Some(low), Some(high)) => over(&[low, high]),
+            (None, _) | (_, None) => Vec::new(),
+        },
+    })
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::host::Host;
 use model::{Link, Mark, Measured, Plan, SendPath};
 
-use crate::estimate::half_width;
+use crate::estimate;
+use crate::figure_text::{NO_USEFUL_INTERVAL, counted, half_width, percent, ratio};
 use crate::metric::Metric;
 use crate::summary::{CellEstimates, InstrumentCost, NoiseFloor, RunFacts};
 
@@ -22,9 +23,6 @@ pub(crate) struct Known<'a> {
 
 /// Instruments that cost more than this share are warned of: the figure that the project holds itself to.
 const INSTRUMENT_LIMIT: f64 = 0.01;
-
-/// An interval of a greater half-width than this says nothing that a reader could use.
-const USEFUL_WIDTH: f64 = 1.0;
 
 /// The warnings, in order of weight.
 pub(crate) fn warnings(known: &Known<'_>) -> Vec<String> {
@@ -96,8 +94,7 @@ fn ended_early(known: &Known<'_>) -> Option<String> {
 
 fn preliminary(known: &Known<'_>) -> Option<String> {
     let rounds = known.run.rounds;
-    let whole =
-        if rounds == 1 { "1 whole round".to_owned() } else { format!("{rounds} whole rounds") };
+    let whole = counted(rounds, "whole round", "whole rounds");
     (known.run.preliminary && known.run.trials > 0).then(|| {
         format!("preliminary: {whole}; intervals are trustworthy from 10 on (--rounds 10, or --resume with more --max-time)")
     })
@@ -110,19 +107,19 @@ fn imprecise(known: &Known<'_>) -> Option<String> {
     };
     let missed: Vec<&CellEstimates> = known.estimates.iter().filter(measured).collect();
     let width = |estimate: &CellEstimates| {
-        let of = |metric: Metric| half_width(estimate.metrics.get(&metric)?.value()?);
-        Some(of(Metric::GoodputGbps)?.max(of(Metric::EndsCpuNsPerKib)?))
+        let of = |metric: Metric| estimate::half_width(estimate.metrics.get(&metric)?.value()?);
+        Some(of(Metric::GoodputGbps)?.max(of(Metric::cost_on(estimate.cell.link))?))
     };
     let widest = missed
         .iter()
         .filter_map(|estimate| Some((width(estimate)?, &estimate.cell)))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let named = widest
-        .map(|(width, cell)| format!(", the widest: {} ({cell})", width_in_words(width)))
+        .map(|(width, cell)| format!(", the widest: {} ({cell})", half_width(width)))
         .unwrap_or_default();
     let (missed, cells) = (missed.len(), known.run.cells);
     (missed > 0).then(|| {
-        format!("{missed} of {cells} cells are not within ±{precision}{named}; go on with --resume and more --max-time")
+        format!("{missed} of {cells} cells are not within ±{}{named}; go on with --resume and more --max-time", percent(precision.0))
     })
 }
 
@@ -250,20 +247,17 @@ fn noise(known: &Known<'_>) -> Option<String> {
     let margin = known.plan.measure.margin;
     let holds_one = floor.goodput.low.is_none_or(|low| low <= 1.0)
         && floor.goodput.high.is_none_or(|high| high >= 1.0);
+    let width = half_width(floor.half_width);
     if holds_one && floor.half_width > margin.0 {
-        let floor = if floor.half_width > USEFUL_WIDTH {
-            "has no useful interval".to_owned()
-        } else {
-            format!("is {}", width_in_words(floor.half_width))
-        };
+        let floor = if width == NO_USEFUL_INTERVAL { "has" } else { "is" };
         return Some(format!(
-            "the noise floor here {floor}, wider than the margin of ±{margin}: smaller differences cannot be seen; measure more rounds, or when less else runs",
+            "the noise floor here {floor} {width}, wider than the margin of ±{}: smaller differences cannot be seen; measure more rounds, or when less else runs",
+            percent(margin.0)
         ));
     }
     Some(format!(
-        "equal cells are not shown to be equal here (goodput {:.3} ×, {}): distrust differences of that order, and look for what else runs",
-        floor.goodput.mean,
-        width_in_words(floor.half_width)
+        "equal cells are not shown to be equal here (goodput {}, {width}): distrust differences of that order, and look for what else runs",
+        ratio(&floor.goodput)
     ))
 }
 
@@ -279,21 +273,6 @@ fn instruments(known: &Known<'_>) -> Option<String> {
         "the instruments cost {} of the ends' CPU time; longer windows (--time) make that less",
         percent(cost)
     ))
-}
-
-/// `±3%`, or that the interval is of no use.
-fn width_in_words(half_width: f64) -> String {
-    if half_width > USEFUL_WIDTH {
-        "no useful interval".to_owned()
-    } else {
-        format!("±{}", percent(half_width))
-    }
-}
-
-/// Two significant digits at most below 10 %: 0.0123 is 1.2%.
-fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent.abs() < 10.0 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
 }
 
 #[cfg(test)]

@@ -6,13 +6,25 @@
     reason = "a test's functions may fail it, and tell the coverage"
 )]
 
-use analysis::crossovers::{SizeRatios, outcomes};
+use analysis::crossovers::{Found, SizeRatios};
 use analysis::explained::CrossoverOutcome;
 use analysis::synthetic::normal;
+use model::Share;
 use rand_pcg::Pcg64;
 
 /// Spread of the log-ratio of a pair within a block.
 const SPREAD: f64 = 0.03;
+
+/// The plan's usual margin of equivalence.
+const MARGIN: Share = Share(0.03);
+
+fn found(curves: &[Vec<SizeRatios>]) -> Vec<Found> {
+    analysis::crossovers::outcomes(curves, MARGIN)
+}
+
+fn outcomes(curves: &[Vec<SizeRatios>]) -> Vec<CrossoverOutcome> {
+    found(curves).into_iter().map(|found| found.outcome).collect()
+}
 
 fn powers(from: u32, to: u32) -> Vec<u64> {
     (from..=to).map(|power| 1 << power).collect()
@@ -62,6 +74,7 @@ fn covered(
             CrossoverOutcome::Bracket { low, high } => (low, high),
             CrossoverOutcome::Always
             | CrossoverOutcome::Never
+            | CrossoverOutcome::Alike
             | CrossoverOutcome::Until { .. }
             | CrossoverOutcome::UntilBracket { .. }
             | CrossoverOutcome::Undecided => continue,
@@ -111,7 +124,10 @@ fn claimed(truth: impl Fn(f64) -> f64, random: &mut Pcg64) -> f64 {
         | CrossoverOutcome::Bracket { .. }
         | CrossoverOutcome::Until { .. }
         | CrossoverOutcome::UntilBracket { .. } => true,
-        CrossoverOutcome::Always | CrossoverOutcome::Never | CrossoverOutcome::Undecided => false,
+        CrossoverOutcome::Always
+        | CrossoverOutcome::Never
+        | CrossoverOutcome::Alike
+        | CrossoverOutcome::Undecided => false,
     };
     let claims = (0..studies)
         .filter(|_| outcomes(&[study(&sizes, 10, &truth, random)]).iter().any(is_claimed))
@@ -146,6 +162,38 @@ fn always_and_never_are_claimed_falsely_in_one_study_of_twenty_at_most() {
     assert!((0.005..=0.05).contains(&always), "{always}");
 }
 
+#[test]
+fn twelve_curves_with_one_equal_size_each_claim_always_falsely_in_one_study_of_twenty_at_most() {
+    let mut random = Pcg64::new(20_261_123, 5);
+    let sizes = [64, 512, 4096, 65_536];
+    let truth = |n: f64| if n > 10_000.0 { 0.0 } else { 0.2 };
+    let studies = 2_000;
+    let is_false = |_: &i32| {
+        let curves: Vec<Vec<SizeRatios>> =
+            (0..12).map(|_| study(&sizes, 10, truth, &mut random)).collect();
+        outcomes(&curves).contains(&CrossoverOutcome::Always)
+    };
+    let share = (0..studies).filter(is_false).count() as f64 / f64::from(studies);
+    eprintln!("always, falsely: {share:.4}");
+    assert!(share <= 0.05, "{share}");
+}
+
+#[test]
+fn paths_are_called_alike_falsely_in_one_study_of_twenty_at_most() {
+    let mut random = Pcg64::new(20_261_123, 6);
+    // Equal at every size but one, where they differ by just the margin.
+    let truth = |n: f64| if n > 500.0 { 1.03_f64.ln() } else { 0.0 };
+    let studies = 2_000;
+    let is_alike = |_: &i32| {
+        let curves: Vec<Vec<SizeRatios>> =
+            (0..12).map(|_| study(&powers(6, 9), 30, truth, &mut random)).collect();
+        outcomes(&curves).contains(&CrossoverOutcome::Alike)
+    };
+    let share = (0..studies / 4).filter(is_alike).count() as f64 / f64::from(studies / 4);
+    eprintln!("alike, falsely: {share:.4}");
+    assert!(share <= 0.05, "{share}");
+}
+
 fn exact(sizes: &[u64], truth: impl Fn(f64) -> f64) -> Vec<SizeRatios> {
     let of_round = |round: u32, bytes: u64| {
         (round, truth(bytes as f64) + 0.001 * (f64::from(round % 3) - 1.0))
@@ -166,7 +214,12 @@ fn each_outcome_has_its_curve() {
     let sizes = powers(6, 12);
     assert_eq!(one(exact(&sizes, |_| 0.1)), CrossoverOutcome::Always);
     assert_eq!(one(exact(&sizes, |_| -0.1)), CrossoverOutcome::Never);
-    assert_eq!(one(exact(&sizes, |_| 0.0)), CrossoverOutcome::Undecided);
+    assert_eq!(one(exact(&sizes, |_| 0.0)), CrossoverOutcome::Alike);
+    // Shown to differ from 1, but within the margin.
+    assert_eq!(one(exact(&sizes, |_| 0.01)), CrossoverOutcome::Alike);
+    // Better at every size but one, where it is alike.
+    let fading = |n: f64| if n > 2000.0 { 0.01 } else { 0.1 };
+    assert_eq!(one(exact(&sizes, fading)), CrossoverOutcome::Undecided);
     let rising = |n: f64| 0.1 * (n / 700.0).ln();
     let CrossoverOutcome::At { bytes, low, high } = one(exact(&sizes, rising)) else {
         panic!("no crossover")
@@ -184,6 +237,24 @@ fn each_outcome_has_its_curve() {
     );
     let twice = |n: f64| if (200.0..2000.0).contains(&n) { 0.1 } else { -0.1 };
     assert_eq!(one(exact(&sizes, twice)), CrossoverOutcome::Undecided);
+}
+
+#[test]
+fn sizes_beyond_the_crossover_that_do_not_tell_are_named() {
+    let sizes = [64, 512, 4096, 65_536];
+    let rising = |n: f64| if n < 100.0 { 0.0 } else { 0.1 * (n / 700.0).ln() };
+    let mut curve = exact(&sizes, rising);
+    for (round, log) in &mut curve[0].log_ratios {
+        *log += if *round % 2 == 0 { 0.2 } else { -0.2 };
+    }
+    let told = found(&[curve]).remove(0);
+    assert_eq!(told.outcome, CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 });
+    assert_eq!(told.untold, [64]);
+    // A size at which both are alike is no better shown.
+    assert_eq!(found(&[exact(&sizes, rising)])[0].untold, [64]);
+    let all = found(&[exact(&sizes, |n| 0.1 * (n / 700.0).ln())]).remove(0);
+    assert_eq!(all.untold, [0; 0]);
+    assert_eq!(found(&[exact(&sizes, |_| 0.1)])[0].untold, [0; 0]);
 }
 
 #[test]

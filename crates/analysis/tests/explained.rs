@@ -192,6 +192,27 @@ fn every_trial_is_shown_and_void_ones_apart() {
         assert_eq!(trials.goodput_gbps.len(), valid);
         assert_eq!(trials.ends_cpu_ns_per_kib.len(), valid);
         assert_eq!(trials.void_goodput_gbps.len(), void);
+        let relative = trials.relative.value().unwrap();
+        assert_eq!((relative.goodput.len(), relative.void_goodput.len()), (valid, void));
+        for (gbps, relative) in trials.goodput_gbps.iter().zip(&relative.goodput) {
+            assert!((0.8..1.25).contains(relative), "{gbps} Gbit/s is {relative} of the estimate");
+        }
+        // The estimate is their geometric mean, and lies inside its interval.
+        let logs: f64 = relative.goodput.iter().map(|value| value.ln()).sum();
+        assert!(logs.abs() < 1e-9, "{logs}");
+        assert!(relative.interval[0] < 1.0 && relative.interval[1] > 1.0);
+    }
+}
+
+#[test]
+fn without_a_valid_trial_nothing_is_relative_to_it() {
+    let plan = Plan::preset(Preset::Default);
+    let records = synthetic::run(&plan, 2, |cell, round| {
+        synthetic::trial(cell, round).marked(Mark::Unsettled)
+    });
+    for trials in explained(&plan, &records).trials {
+        assert_eq!(trials.void_goodput_gbps.len(), 2);
+        assert!(trials.relative.reason().is_some(), "{trials:?}");
     }
 }
 

@@ -127,7 +127,7 @@ fn drift_that_a_block_shares_cancels_in_its_ratios() {
     assert_eq!(estimate.trials, 12);
     let level = summary.estimates.iter().find(|e| e.cell == ratio.cell).unwrap();
     assert_eq!(level.precise, Measured::Value(false));
-    assert!(warns(&summary, "3 of 3 cells are not within ±3%"));
+    assert!(warns(&summary, "3 of 3 cells are not within ±3 %"));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn twins_give_the_noise_floor_and_the_instruments_cost() {
     let share = *cost.edge_share.value().unwrap();
     assert!((share / (200_000.0 / cpu_ns) - 1.0).abs() < 0.02, "{share}");
     assert!(
-        warns(&summary, "the instruments cost 2.0% of the ends' CPU time"),
+        warns(&summary, "the instruments cost 2 % of the ends' CPU time"),
         "{:#?}",
         summary.warnings
     );
@@ -478,17 +478,28 @@ fn a_summary_reads_back_from_its_file() {
 }
 
 #[test]
-#[ignore = "takes seconds without optimisation; run by hand with --release for the time it prints"]
+#[ignore = "takes seconds without optimisation, and its time means something with it only: cargo test --release -p analysis --test summary -- --ignored"]
 fn fifty_thousand_trials_of_five_hundred_cells_are_summarised() {
     let mut plan = plan(Preset::Default);
     plan.factors.message = (0..21).map(|i| (1000 + 997 * i).to_string().parse().unwrap()).collect();
     plan.factors.threads = (1..9).map(|i: u32| i.to_string().parse().unwrap()).collect();
     let records = synthetic::run(&plan, 100, noisy);
-    let begin = std::time::Instant::now();
-    let summary = summary(&plan, &records);
-    eprintln!("{} cells, {} trials: {:?}", summary.run.cells, summary.run.trials, begin.elapsed());
-    assert_eq!(summary.run.rounds, 100);
-    assert_eq!(summary.explained.trials.len(), 507);
+    // The best of three: the machine may be busy with something else.
+    let took = (0..3).map(|_| {
+        let begin = std::time::Instant::now();
+        let summary = summary(&plan, &records);
+        let took = begin.elapsed();
+        eprintln!("{} cells, {} trials: {took:?}", summary.run.cells, summary.run.trials);
+        assert!(summary.run.trials >= 50_000);
+        assert_eq!(summary.run.rounds, 100);
+        assert_eq!(summary.explained.trials.len(), 507);
+        took
+    });
+    let best = took.min().unwrap();
+    // Without optimisation a time says nothing of what users wait for.
+    if !cfg!(debug_assertions) {
+        assert!(best < std::time::Duration::from_secs(5), "{best:?}");
+    }
     // Records, summary and all that it took: the whole process.
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();

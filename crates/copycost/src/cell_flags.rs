@@ -11,7 +11,18 @@ pub(crate) struct CellFlags(Vec<(Factor, String)>);
 
 /// Factors that no single end knows of.
 fn is_of_an_end(factor: Factor) -> bool {
-    !matches!(factor, Factor::Link | Factor::Placement | Factor::Replica)
+    !matches!(
+        factor,
+        Factor::Link
+            | Factor::Placement
+            | Factor::Replica
+            | Factor::Mtu
+            | Factor::Tso
+            | Factor::Gso
+            | Factor::Gro
+            | Factor::AckInterval
+            | Factor::AckPlacement
+    )
 }
 
 /// The flag's name: one size is no list of sizes.

@@ -76,7 +76,7 @@ impl Derived {
             report::write_summary(file, &self.summary).map_err(again)
         })?;
         let figures = report::figures::all(&self.summary, &self.host);
-        let data_paths = report::data_paths(&self.summary);
+        let data_paths = report::data_paths(&self.summary, &self.host);
         let page = report::Page {
             summary: &self.summary,
             host: &self.host,
@@ -94,7 +94,7 @@ impl Derived {
             report::write_html(file, &page).map_err(again)
         })?;
         directory.replace(&directory.path().join("report.md"), |file| {
-            report::write_markdown(file, &self.summary, &self.host, &self.plan).map_err(again)
+            report::write_markdown(file, &page).map_err(again)
         })?;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use model::{Cell, Factor, Plan};
+use model::{Cell, Factor, Link, Plan};
 use study::Forecast;
 
 use crate::left_out::LeftOut;
@@ -33,10 +33,16 @@ pub(crate) fn text(
     for line in left_out {
         let _ = writeln!(text, "left out: {line}");
     }
-    if needs.is_empty() {
+    let privileges = privileges(plan);
+    for (link, capabilities) in &privileges {
+        let _ = writeln!(text, "link {link} needs root, or {}", capabilities.join(" and "));
+    }
+    if needs.is_empty() && privileges.is_empty() {
         text.push_str("No privilege is needed.\n");
-    } else {
-        text.push_str("No privilege is needed to run it; more can be measured with some:\n");
+    } else if !needs.is_empty() {
+        let none =
+            if privileges.is_empty() { "No privilege is needed to run it; more" } else { "More" };
+        let _ = writeln!(text, "{none} can be measured with some:");
         for need in needs {
             let _ = writeln!(text, "  {need}");
         }
@@ -65,6 +71,12 @@ pub(crate) fn json(
             serde_json::json!({ "names": need.names, "unlock": need.unlock, "undo": need.undo })
         })
         .collect();
+    let privileges: Vec<_> = privileges(plan)
+        .into_iter()
+        .map(|(link, capabilities)| {
+            serde_json::json!({ "link": link.name(), "capabilities": capabilities })
+        })
+        .collect();
     let told = serde_json::json!({
         "version": 1,
         "cells": cells,
@@ -76,10 +88,23 @@ pub(crate) fn json(
         "expected_seconds": forecast.least.as_secs_f64(),
         "limit_seconds": forecast.limit.map(model::Nanos::as_secs_f64),
         "left_out": left_out,
-        "privileges_needed": [],
+        "privileges_needed": privileges,
         "unlocks": unlocks,
     });
     format!("{told:#}\n")
+}
+
+/// The links of a plan that are raised with privileges, and those (capabilities(7)).
+fn privileges(plan: &Plan) -> Vec<(Link, &'static [&'static str])> {
+    let needed = |link: &Link| -> &'static [&'static str] {
+        match link {
+            Link::Loopback => &[],
+            Link::Veth => &["CAP_SYS_ADMIN", "CAP_NET_ADMIN"],
+            Link::Sink => &["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_BPF", "CAP_NET_RAW"],
+        }
+    };
+    let links = plan.factors.link.iter().map(|link| (*link, needed(link)));
+    links.filter(|(_, capabilities)| !capabilities.is_empty()).collect()
 }
 
 /// What tells a cell from the others of its block: its paths, and a control's one difference.
@@ -110,6 +135,22 @@ mod tests {
         );
         assert!(text.contains("sendmsg replica=2"), "{text}");
         assert!(text.contains("zerocopy so_zerocopy=off"), "{text}");
+    }
+
+    #[test]
+    fn a_link_that_needs_privileges_is_told_with_them() {
+        let mut plan = Plan::preset(Preset::Quick);
+        plan.factors.link = vec![Link::Loopback, Link::Veth];
+        let forecast = study::forecast(&plan, 2);
+        let told = text(&plan, &forecast, &[], &[]);
+        assert!(
+            told.ends_with("link veth needs root, or CAP_SYS_ADMIN and CAP_NET_ADMIN\n"),
+            "{told}"
+        );
+        let told = json(&plan, &forecast, &LeftOut::default(), &[]);
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["privileges_needed"][0]["link"], "veth");
+        assert_eq!(told["privileges_needed"].as_array().unwrap().len(), 1);
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub fn connect(options: &HandOptions, interrupts: &Interrupts) -> Result<HandRep
     };
     let _ = kernel::limits::raise_open_files();
     let prepare = prepare(options, Role::Receive, Meet::Connect(options.address), token)?;
-    let met = meeting::connect(options.address, &prepare, options.patience)
+    let met = meeting::connect(options.address, false, &prepare, options.patience)
         .map_err(|why| ended(interrupts, why))?;
     conduct(prepare, met, options, interrupts)
 }
@@ -148,6 +148,9 @@ fn conduct(
     match crew.run(&times(options), &is_over) {
         Ok(Report::Sent { side, .. }) => Ok(HandReport::Sent(Box::new(side))),
         Ok(Report::Received { side, .. }) => Ok(HandReport::Received(Box::new(side))),
+        Ok(Report::Absorbed { .. }) => {
+            Err(EngineError::Ends("a sink came of an end by hand".to_owned()))
+        }
         Err((_, why)) => Err(ended(interrupts, why)),
     }
 }

@@ -22,6 +22,7 @@ use crate::protocol::{Prepare, Report, Role, Times};
 use crate::pump::{self, ReceiveFlow, SendFlow};
 use crate::receive_paths::{ReceivePath, with_receive_path};
 use crate::send_paths::{SendOptions, SendPath, with_send_path};
+use crate::sink_crew::SinkCrew;
 use crate::slots::Slots;
 use crate::watch::Watch;
 
@@ -96,6 +97,7 @@ pub(crate) struct Crew<T> {
 pub(crate) enum AnyCrew {
     Senders(Crew<SendTally>),
     Receivers(Crew<ReceiveTally>),
+    Sink(SinkCrew),
 }
 
 impl AnyCrew {
@@ -104,6 +106,7 @@ impl AnyCrew {
         match prepare.role {
             Role::Send => Ok(Self::Senders(start_senders(prepare, met)?)),
             Role::Receive => Ok(Self::Receivers(start_receivers(prepare, met)?)),
+            Role::Absorb(_) => Err(failed("the sink has no sockets to start with")),
         }
     }
 
@@ -117,6 +120,10 @@ impl AnyCrew {
             Self::Receivers(crew) => {
                 let (side, machine) = crew.run(times, is_over)?;
                 Ok(Report::Received { side, machine })
+            }
+            Self::Sink(crew) => {
+                let (side, facts) = crew.run(times, is_over)?;
+                Ok(Report::Absorbed { side, facts })
             }
         }
     }

@@ -14,7 +14,8 @@ use model::record::FailureKind;
 use crate::crew::AnyCrew;
 use crate::instruments::cpu_busy::CpuBusy;
 use crate::meeting::{self, Listener, MEETING};
-use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply};
+use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Role};
+use crate::sink_crew::SinkCrew;
 
 /// What `copycost end` exits with when its orders are not to be understood.
 const WRONG_USAGE: u8 = 2;
@@ -145,11 +146,21 @@ impl End {
 
     fn prepare(&mut self, prepare: Prepare) -> Result<AnyCrew, (FailureKind, String)> {
         let failed = |why| (FailureKind::CallFailed, why);
-        let met = match prepare.meet {
-            Meet::Connect(address) => {
-                meeting::connect(address, &prepare, MEETING).map_err(failed)?
+        let met = match (prepare.meet.clone(), prepare.role) {
+            (Meet::Connect(address), _) => {
+                meeting::connect(address, false, &prepare, MEETING).map_err(failed)?
             }
-            Meet::Listen(address) => {
+            (Meet::ConnectEach(address), _) => {
+                meeting::connect(address, true, &prepare, MEETING).map_err(failed)?
+            }
+            (Meet::Listen(address), Role::Absorb(absorb)) => {
+                let crew = SinkCrew::listen(prepare, absorb, address)?;
+                self.reply(&Reply::Listening(crew.address)).map_err(failed)?;
+                let is_over = Arc::clone(&self.is_over);
+                crew.meet(&|| is_over.load(Ordering::SeqCst))?;
+                return Ok(AnyCrew::Sink(crew));
+            }
+            (Meet::Listen(address), Role::Send | Role::Receive) => {
                 let listener = Listener::open(address, &prepare).map_err(failed)?;
                 self.reply(&Reply::Listening(listener.address)).map_err(failed)?;
                 let is_over = Arc::clone(&self.is_over);

@@ -8,9 +8,7 @@ use kernel::topology::Topology;
 use kernel::{clock, cpu, process};
 use model::audit::CeilingPoint;
 use model::message::Message;
-use model::record::{
-    CpuBusy, Failure, FailureKind, Finished, Machine, NO_DEVICES, NO_SINK, Outcome, Settings,
-};
+use model::record::{CpuBusy, Failure, FailureKind, Finished, Machine, NO_SINK, Outcome, Settings};
 use model::{Audit, Bytes, Cell, Measured, Nanos, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
@@ -20,7 +18,7 @@ use crate::error::EngineError;
 use crate::instruments::copy_audit::CopyAudit;
 use crate::instruments::{Watched, ceiling, copy_audit, profile};
 use crate::interrupts::{Forward, Interrupts};
-use crate::links::{self, Raised};
+use crate::links::{self, LinkSetup, Raised};
 use crate::order::TrialOrder;
 use crate::placement::{Seats, seat};
 use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Report, Role, Times, Token};
@@ -54,7 +52,7 @@ struct Pair {
     receiver: EndProcess,
     raised: Box<dyn Raised>,
     ear: mpsc::Receiver<(Which, Heard)>,
-    link: (model::Link, model::Family),
+    link: LinkSetup,
 }
 
 /// Runs trials.
@@ -190,9 +188,13 @@ impl Engine {
         let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
         let mut refused = Vec::new();
         for cell in plan.cells().into_iter().chain(plan.controls()) {
-            let link = links
-                .entry((cell.link, cell.family))
-                .or_insert_with(|| links::raise(cell.link, cell.family).map(|_| ()));
+            if let Err(why) = links::has_what_varies(&cell) {
+                refused.push((cell, why));
+                continue;
+            }
+            let link = links.entry(LinkSetup::from(&cell)).or_insert_with_key(|setup| {
+                links::raise(setup).map(|_| ()).map_err(|why| why.to_string())
+            });
             let congestion = self.congestion.resolve(&cell.congestion);
             let congestion = named
                 .entry(congestion.clone())
@@ -233,9 +235,10 @@ impl Engine {
 
     fn start_ends(&mut self, cell: &Cell) -> Result<(), Trouble> {
         self.pair = None;
-        let link = (cell.link, cell.family);
-        let unsupported = |why| Trouble::Failed(FailureKind::Unsupported, why);
-        let raised = links::raise(cell.link, cell.family).map_err(unsupported)?;
+        let link = LinkSetup::from(cell);
+        let unsupported = |why: String| Trouble::Failed(FailureKind::Unsupported, why);
+        links::has_what_varies(cell).map_err(unsupported)?;
+        let raised = links::raise(&link).map_err(|why| unsupported(why.to_string()))?;
         let (heard, ear) = mpsc::channel();
         self.forward.to(heard.clone());
         let start = |which: Which| {
@@ -265,7 +268,7 @@ impl Engine {
     }
 
     fn pair(&mut self, cell: &Cell) -> Result<&mut Pair, Trouble> {
-        let fits = |pair: &Pair| pair.link == (cell.link, cell.family);
+        let fits = |pair: &Pair| pair.link == LinkSetup::from(cell);
         if !self.pair.as_ref().is_some_and(fits) {
             self.start_ends(cell)?;
         }
@@ -423,8 +426,12 @@ impl Engine {
         let seated = seat(&cell.placement, cell.threads, &self.cores);
         let laid = seated.and_then(|seats| Ok((seats, self.message(cell)?)));
         match laid {
-            Ok((seats, message)) => {
+            Ok((mut seats, message)) => {
                 settings.slot_bytes = Bytes(message.stride() as u64);
+                if cell.link == model::Link::Sink {
+                    // One helper answers for all flows.
+                    seats.receivers.truncate(1);
+                }
                 settings.sender_cpus.clone_from(&seats.senders);
                 settings.receiver_cpus.clone_from(&seats.receivers);
                 Ok((seats, settings))
@@ -446,6 +453,7 @@ impl Engine {
         let token: Token = process::random_token().map_err(|error| error.to_string())?;
         let congestion = self.congestion.resolve(&order.cell.congestion);
         let machine_cpus = seats.in_use(&self.usable);
+        let usable = self.usable.clone();
         let pair = self.pair(&order.cell)?;
         let watched = Watched {
             sender: pair.sender.id(),
@@ -456,6 +464,10 @@ impl Engine {
         if let Some(auditing) = &mut auditing {
             auditing.before_meeting(&watched);
         }
+        let role = pair
+            .raised
+            .receiving_role(&order.cell, seats, &usable)
+            .map_err(|why| Trouble::Failed(FailureKind::Unsupported, why.to_string()))?;
         let prepare = |role, meet, worker_cpus: &[u32], machine_cpus: Vec<u32>| {
             Order::Prepare(Box::new(Prepare {
                 role,
@@ -471,7 +483,7 @@ impl Engine {
         let deadline = Instant::now() + PREPARING;
         let phase = "connecting";
         let listen = Meet::Listen(pair.raised.listening_address());
-        let order_receiver = prepare(Role::Receive, listen, &seats.receivers, Vec::new());
+        let order_receiver = prepare(role, listen, &seats.receivers, Vec::new());
         pair.receiver.order(&order_receiver)?;
         let address = match pair.hear_from(Which::Receiver, deadline, phase)? {
             Reply::Listening(address) => address,
@@ -481,7 +493,10 @@ impl Engine {
             | Reply::Finished(_)
             | Reply::Failed { .. } => return Err(out_of_turn(Which::Receiver, phase)),
         };
-        let connect = Meet::Connect(address);
+        let connect = match role {
+            Role::Absorb(_) => Meet::ConnectEach(address),
+            Role::Send | Role::Receive => Meet::Connect(address),
+        };
         pair.sender.order(&prepare(Role::Send, connect, &seats.senders, machine_cpus))?;
         for _ in 0..2 {
             match pair.hear(deadline, phase)? {
@@ -507,6 +522,7 @@ impl Engine {
         let deadline = Instant::now() + Duration::from_nanos(lasts) + GRACE;
         let (mut sender, mut receiver) = (None, None);
         let mut machine = None;
+        let mut sink = Measured::absent(NO_SINK);
         while sender.is_none() || receiver.is_none() {
             match pair.hear(deadline, "measuring")? {
                 (Which::Sender, Reply::Finished(report)) => match *report {
@@ -514,12 +530,16 @@ impl Engine {
                         sender = Some(side);
                         machine = seen;
                     }
-                    Report::Received { .. } => {
+                    Report::Received { .. } | Report::Absorbed { .. } => {
                         return Err(out_of_turn(Which::Sender, "measuring"));
                     }
                 },
                 (Which::Receiver, Reply::Finished(report)) => match *report {
                     Report::Received { side, .. } => receiver = Some(side),
+                    Report::Absorbed { side, facts } => {
+                        receiver = Some(side);
+                        sink = Measured::Value(facts);
+                    }
                     Report::Sent { .. } => return Err(out_of_turn(Which::Receiver, "measuring")),
                 },
                 (which, _) => return Err(out_of_turn(which, "measuring")),
@@ -528,13 +548,8 @@ impl Engine {
         let (Some(sender), Some(receiver)) = (sender, receiver) else {
             return Err(lost("an end did not report".to_owned()));
         };
-        Ok(Finished {
-            sender,
-            receiver,
-            machine: machine.unwrap_or_else(unwatched),
-            link: Measured::absent(NO_DEVICES),
-            sink: Measured::absent(NO_SINK),
-        })
+        let link = pair.raised.facts();
+        Ok(Finished { sender, receiver, machine: machine.unwrap_or_else(unwatched), link, sink })
     }
 }
 

@@ -108,6 +108,7 @@ fn cpu_facts(topology: &Topology, allowed: &[usize]) -> Vec<CpuFacts> {
             package: number(cpu.package.clone()),
             core: number(cpu.core.clone()),
             node: number(cpu.node.clone().map(|node| node as u64)),
+            min_khz: measured(cpu.min_khz.clone()),
             max_khz: measured(cpu.max_khz.clone()),
             core_type: cpu.core_type.clone(),
         })

@@ -54,6 +54,9 @@ pub(crate) fn scope(name: Name) -> &'static str {
     fn of<I: Instrument>(name: Name) -> Option<Scope> {
         (I::NAME == name).then_some(I::SCOPE)
     }
+    if name == Name::Ceiling {
+        return "the CPUs in use";
+    }
     let widest = of::<cpu_busy::CpuBusy>(name)
         .or_else(|| of::<rusage::Rusage>(name))
         .or_else(|| of::<counters::Counters>(name))

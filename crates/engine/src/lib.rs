@@ -24,6 +24,7 @@ pub mod protocol;
 pub mod pump;
 pub mod receive_paths;
 pub mod send_paths;
+mod sink_crew;
 pub mod slots;
 pub mod verify;
 pub mod watch;

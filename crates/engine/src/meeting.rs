@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use kernel::socket::Socket;
-use model::values::SocketBuffer;
+use model::values::{Segment, SocketBuffer};
 
 use crate::protocol::{Prepare, Token};
 
@@ -37,6 +37,11 @@ fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
             .set_receive_buffer(usize::try_from(bytes).unwrap_or(usize::MAX))
             .map_err(|error| error.to_string())?;
         refuse_less("SO_RCVBUF", "rmem_max", bytes, granted)?;
+    }
+    if let Segment::Fixed(bytes) = cell.segment {
+        socket
+            .set_maximum_segment(bytes)
+            .map_err(|error| format!("{error}; use a --segment from 88 to 32767 bytes, or auto"))?;
     }
     if !prepare.congestion.is_empty() {
         socket.set_congestion(&prepare.congestion).map_err(|error| error.to_string())?;
@@ -146,15 +151,23 @@ fn read_token(socket: &Socket, token: &Token) -> Option<usize> {
     (differs == 0).then(|| usize::try_from(u32::from_be_bytes(flow)).ok()).flatten()
 }
 
-/// Makes one connection for each flow.
+/// Makes one connection for each flow: all to the same port, or each to one of its own.
 pub(crate) fn connect(
     address: SocketAddr,
+    has_port_each: bool,
     prepare: &Prepare,
     patience: Duration,
 ) -> Result<Met, String> {
     let deadline = Instant::now() + patience;
     let mut sockets = Vec::new();
     for flow in 0..prepare.cell.connections() {
+        let mut address = address;
+        if has_port_each {
+            let port = u32::from(address.port()) + flow;
+            address.set_port(
+                u16::try_from(port).map_err(|_| format!("no port {port} for flow {flow}"))?,
+            );
+        }
         let socket = Socket::stream(address).map_err(|error| error.to_string())?;
         set_up(&socket, prepare)?;
         let left = deadline.saturating_duration_since(Instant::now());

@@ -61,6 +61,11 @@ pub fn seat(placement: &Placement, threads: Threads, cores: &[Vec<u32>]) -> Resu
 }
 
 impl Seats {
+    /// The CPU of the sink's helper: the first receiver's, or the last usable one where workers are not pinned.
+    pub fn helper(&self, usable: &[u32]) -> u32 {
+        self.receivers.first().or(usable.last()).copied().unwrap_or(0)
+    }
+
     /// The CPUs in use, without repetition; all usable ones where workers are not pinned.
     pub fn in_use(&self, usable: &[u32]) -> Vec<u32> {
         let mut cpus: Vec<u32> = self.senders.iter().chain(&self.receivers).copied().collect();
@@ -103,6 +108,12 @@ mod tests {
     fn a_cpu_that_may_not_be_used_is_named_with_those_that_may() {
         let error = seat(&"0/7".parse().unwrap(), Threads::ONE, &[vec![0], vec![1]]).unwrap_err();
         assert!(error.contains("CPU 7") && error.contains("0, 1"), "{error}");
+    }
+
+    #[test]
+    fn the_sinks_helper_sits_where_the_first_receiver_would() {
+        assert_eq!(seats("split", 4, &[vec![0], vec![1]]).helper(&[0, 1]), 1);
+        assert_eq!(seats("none", 4, &[vec![0], vec![5]]).helper(&[0, 5]), 5);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::congestion::CongestionChoice;
 use crate::instruments::counters::WANTED;
 use crate::instruments::{ceiling, copy_audit, profile};
+use crate::links::LinkSetup;
 use crate::send_paths::{self, SendPath as SendPathOf, Zerocopy};
 use crate::{host, links};
 
@@ -106,7 +107,8 @@ pub fn probe() -> Probe {
     }
     for link in Link::ALL {
         for family in Family::ALL {
-            let state = from_result(links::raise(*link, *family).map(|_| ()));
+            let raised = links::raise(&LinkSetup::plain(*link, *family));
+            let state = raised.map_or_else(State::from, |_| State::Yes);
             items.push(item("link", &format!("{link} {family}"), state, ""));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use model::record::{CpuBusy, FailureKind, Machine, ReceiveTally, SendTally, Side};
+use model::record::{CpuBusy, FailureKind, Machine, ReceiveTally, SendTally, Side, SinkFacts};
 use model::{Cell, Measured, Nanos};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,17 @@ pub enum Role {
     Send,
     /// It receives.
     Receive,
+    /// It takes packets before any socket does, and answers for the missing peer: the sink.
+    Absorb(Absorb),
+}
+
+/// What the sink must know beside what every end must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absorb {
+    /// The helper's CPU.
+    pub helper_cpu: u32,
+    /// The segment size that it asks of its peer, in bytes.
+    pub segment_bytes: u16,
 }
 
 /// How the ends find each other. Who listens is independent of who sends.
@@ -56,6 +67,8 @@ pub enum Meet {
     Listen(SocketAddr),
     /// Go to this address.
     Connect(SocketAddr),
+    /// Go to this address, each flow to a port of its own from this one upwards.
+    ConnectEach(SocketAddr),
 }
 
 /// Everything that an end needs for a trial but its times.
@@ -141,5 +154,12 @@ pub enum Report {
         side: Side<ReceiveTally>,
         /// The machine, where it was told to measure it.
         machine: Option<Machine>,
+    },
+    /// The sink's.
+    Absorbed {
+        /// Its side: the bytes that it took, and the helper's windows.
+        side: Side<ReceiveTally>,
+        /// What else it counted.
+        facts: SinkFacts,
     },
 }

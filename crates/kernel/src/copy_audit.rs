@@ -528,10 +528,7 @@ fn no_btf() -> Refused {
 }
 
 /// One event a CPU; those of the CPUs before one that refuses are closed again.
-fn attach_breakpoints(
-    program: &mut PerfEvent,
-    function: &str,
-) -> Result<Vec<Attachment>, Refused> {
+fn attach_breakpoints(program: &mut PerfEvent, function: &str) -> Result<Vec<Attachment>, Refused> {
     let unavailable = |because: &str, remedy: &str| {
         Refused::Known(Unavailable {
             what: format!("breakpoint on {function}"),

@@ -34,6 +34,8 @@ pub struct Cpu {
     pub node: Result<usize, Unavailable>,
     /// Logical CPUs of the same physical core, itself among them.
     pub siblings: Result<Vec<usize>, Unavailable>,
+    /// The lowest frequency that the CPU may run at, in kHz.
+    pub min_khz: Result<u64, Unavailable>,
     /// The highest frequency that the CPU may reach, in kHz.
     pub max_khz: Result<u64, Unavailable>,
     /// The frequency that it keeps without turbo, in kHz.
@@ -93,6 +95,7 @@ impl Topology {
                 package: tree::number(root, &below("topology/physical_package_id")),
                 node,
                 siblings,
+                min_khz: tree::number(root, &below("cpufreq/cpuinfo_min_freq")),
                 max_khz: tree::number(root, &below("cpufreq/cpuinfo_max_freq")),
                 base_khz: tree::number(root, &below("cpufreq/base_frequency")),
                 core_type: core_type.filter(|_| pmus.is_hybrid()).map(|pmu| pmu.name.clone()),
@@ -203,6 +206,7 @@ mod tests {
             plant(root, &below("topology/core_id"), &core.to_string());
             plant(root, &below("topology/physical_package_id"), "0");
             plant(root, &below("topology/core_cpus_list"), siblings);
+            plant(root, &below("cpufreq/cpuinfo_min_freq"), "400000");
             plant(root, &below("cpufreq/cpuinfo_max_freq"), "4700000");
             for (index, level, kind, size, shared) in [
                 (0, "1", "Data", "48K", siblings),
@@ -264,6 +268,7 @@ mod tests {
     fn an_unknown_base_frequency_carries_its_reason() {
         let tree = hybrid();
         let topology = Topology::read(tree.path()).unwrap();
+        assert_eq!(topology.cpus[0].min_khz, Ok(400_000));
         assert_eq!(topology.cpus[0].max_khz, Ok(4_700_000));
         assert!(topology.cpus[0].base_khz.is_err());
     }

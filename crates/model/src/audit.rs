@@ -164,6 +164,6 @@ pub struct CeilingPoint {
     pub working_set_bytes: u64,
     /// The CPUs that copied at the same time, each in a working set of its own.
     pub cpus: Vec<u32>,
-    /// Bytes copied a second, each CPU; the median of several passes.
+    /// Bytes copied a second of the copying thread's CPU time, each CPU; the median of several passes.
     pub bytes_per_s: Vec<f64>,
 }

@@ -67,6 +67,26 @@ impl Cell {
         Block(self.text(|factor| !factor.is_within_block()))
     }
 
+    /// The same cell with the factors that mean nothing on its link at their defaults: cells that differ in those alone
+    /// are one.
+    #[must_use]
+    pub fn on_its_link(mut self) -> Self {
+        for factor in Factor::ALL {
+            if !factor.means_something_on(self.link) {
+                self.reset(*factor);
+            }
+        }
+        self
+    }
+
+    /// Threads that are busy in a trial: both ends' workers, or on the sink the senders and its helper.
+    pub const fn busy_threads(&self) -> u32 {
+        match self.link {
+            Link::Loopback | Link::Veth => 2 * self.threads.get(),
+            Link::Sink => self.threads.get() + 1,
+        }
+    }
+
     /// Data connections of one trial.
     pub fn connections(&self) -> u32 {
         self.threads.get() * self.flows.get()
@@ -148,6 +168,21 @@ mod tests {
             assert_eq!(cell.get(*factor), text);
         }
         assert_eq!(cell.id().parse(), Ok(cell));
+    }
+
+    #[test]
+    fn a_cell_keeps_only_what_means_something_on_its_link() {
+        let read = |id: &str| id.parse::<Cell>().unwrap();
+        let all = "send=send message_bytes=64 threads=2 mtu=9000 gro=off ack_interval=1ms";
+        let on = |link: &str| read(&format!("{all} link={link}")).on_its_link().id();
+        assert_eq!(on("loopback"), "send=send message_bytes=64 threads=2");
+        assert_eq!(on("veth"), "send=send link=veth message_bytes=64 threads=2 mtu=9000 gro=off");
+        let sink = read(&on("sink"));
+        assert_eq!(
+            sink.id(),
+            "send=send link=sink message_bytes=64 threads=2 mtu=9000 ack_interval=1ms"
+        );
+        assert_eq!((sink.busy_threads(), read(&on("veth")).busy_threads()), (3, 4));
     }
 
     #[test]

@@ -104,6 +104,11 @@ macro_rules! factors {
                 match factor { $( Factor::$factor => self.$field == Self::default().$field ),+ }
             }
 
+            /// Gives one factor its default.
+            pub fn reset(&mut self, factor: Factor) {
+                match factor { $( Factor::$factor => self.$field = Self::default().$field ),+ }
+            }
+
             pub(crate) fn is_named(&self, factor: Factor) -> bool {
                 factor.always_named() || !self.is_default(factor)
             }
@@ -201,7 +206,7 @@ factors! {
     Send { send_path: SendPath = SendPath::Send, key "send", id "send", column "send_path", always }
     /// How the receiver takes bytes from the kernel.
     Recv { receive_path: ReceivePath = ReceivePath::Recv, key "recv", id "recv", column "receive_path" }
-    /// What lies between the two ends.
+    /// What lies between the two ends: loopback, veth, sink.
     Link { link: Link = Link::Loopback, key "link", id "link", column "link" }
     /// Message sizes, such as 64,4KiB,20KB or 64B..1MiB.
     Message { message: MessageSize = PAPER_SIZE, key "sizes", id "message_bytes", column "message_bytes", always }
@@ -285,5 +290,34 @@ impl Factor {
     /// Whether cells of one block may differ in this factor: the paths, and the controls that are paired with them.
     pub const fn is_within_block(self) -> bool {
         matches!(self, Self::Send | Self::Recv | Self::Replica | Self::SoZerocopy | Self::Watch)
+    }
+
+    /// Whether this factor means anything on a link. A link without devices has none to set; the sink has no receiver
+    /// whose calls or buffer could vary, and only the sink acknowledges by a clock of its own.
+    pub const fn means_something_on(self, link: Link) -> bool {
+        match self {
+            Self::Mtu | Self::Tso | Self::Gso => !matches!(link, Link::Loopback),
+            Self::Gro => matches!(link, Link::Veth),
+            Self::AckInterval | Self::AckPlacement => matches!(link, Link::Sink),
+            Self::Recv | Self::ReceiveBuffer | Self::Rcvbuf => !matches!(link, Link::Sink),
+            Self::Send
+            | Self::Link
+            | Self::Message
+            | Self::Fields
+            | Self::Layout
+            | Self::Threads
+            | Self::Flows
+            | Self::Congestion
+            | Self::Nodelay
+            | Self::Sndbuf
+            | Self::Ring
+            | Self::Rewriting
+            | Self::Family
+            | Self::SoZerocopy
+            | Self::Placement
+            | Self::Replica
+            | Self::Watch
+            | Self::Segment => true,
+        }
     }
 }

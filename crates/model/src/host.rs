@@ -81,10 +81,17 @@ pub struct CpuFacts {
     pub core: Measured<u32>,
     /// NUMA node.
     pub node: Measured<u32>,
+    /// Lowest frequency in kHz.
+    #[serde(default = "not_recorded")]
+    pub min_khz: Measured<u64>,
     /// Highest frequency in kHz.
     pub max_khz: Measured<u64>,
     /// PMU of its core type on hybrid CPUs.
     pub core_type: Option<String>,
+}
+
+fn not_recorded() -> Measured<u64> {
+    Measured::absent("the version of copycost that measured did not record it")
 }
 
 /// One cache.

@@ -1,10 +1,10 @@
 //! The cells to measure, and how precisely.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::{Block, Cell};
 use crate::factor::{Factor, FactorLists};
-use crate::names::{Audit, SendPath, Switch, Watch, names};
+use crate::names::{AckPlacement, Audit, Link, SendPath, Switch, Watch, names};
 use crate::thresholds::Thresholds;
 use crate::units::{Nanos, Share};
 use crate::values::Replica;
@@ -20,6 +20,9 @@ names! {
         Paper = "paper",
         /// 64 B to 1 MiB by powers of two at one thread: where one path overtakes another.
         BreakEven = "break-even",
+        /// When MSG_ZEROCOPY pays: 1 to 256 KiB by powers of two at one thread, over loopback and the sink, with both
+        /// placements of acknowledgements. Needs root (the sink's namespaces and its BPF program).
+        ZeroCopy = "zero-copy",
     }
 }
 
@@ -128,13 +131,24 @@ impl Plan {
                     (6..=20).filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
                 factors.threads = vec![crate::values::Threads::ONE];
             }
+            Preset::ZeroCopy => {
+                factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy];
+                factors.message =
+                    (10..=18).filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
+                factors.threads = vec![crate::values::Threads::ONE];
+                factors.link = vec![Link::Loopback, Link::Sink];
+                factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
+            }
         }
         Self { preset, label: String::new(), factors, measure, thresholds }
     }
 
-    /// The cells asked for, without controls, in the plan's own order.
+    /// The cells asked for, without controls, in the plan's own order. A factor that means nothing on a cell's link has
+    /// its default there, so that no cell is measured twice under two names.
     pub fn cells(&self) -> Vec<Cell> {
-        self.factors.product()
+        let mut seen = BTreeSet::new();
+        let product = self.factors.product().into_iter().map(Cell::on_its_link);
+        product.filter(|cell| seen.insert(cell.clone())).collect()
     }
 
     /// Cells that control the method rather than answer a question: the instruments off, an A/A twin, and
@@ -186,7 +200,7 @@ impl Plan {
     /// The window of a cell: longer where so many threads share a CPU that each would see the window's
     /// edges late by more than the share of it that would be noted.
     pub fn window(&self, cell: &Cell, usable_cpus: usize) -> Nanos {
-        let busy = 2 * u64::from(cell.threads.get());
+        let busy = u64::from(cell.busy_threads());
         let shared_by = busy.div_ceil(u64::try_from(usable_cpus.max(1)).unwrap_or(u64::MAX));
         let late = Nanos(TURN.0 * shared_by.saturating_sub(1));
         if late == Nanos(0) {
@@ -231,6 +245,29 @@ impl Plan {
                 "the plan has more than {MAX_CELLS} cells; name fewer values for a factor"
             ));
         }
+        let usual = FactorLists::default();
+        let idle = |factor: &&Factor| {
+            let links = &self.factors.link;
+            self.factors.get(**factor) != usual.get(**factor)
+                && !links.iter().any(|link| factor.means_something_on(*link))
+        };
+        // The presets' own receive buffer says nothing of what was asked.
+        let is_of_receiver = |factor: &Factor| {
+            matches!(factor, Factor::Recv | Factor::ReceiveBuffer | Factor::Rcvbuf)
+        };
+        if let Some(factor) = Factor::ALL.iter().filter(|f| !is_of_receiver(f)).find(idle) {
+            let on: Vec<&str> = Link::ALL
+                .iter()
+                .filter(|link| factor.means_something_on(**link))
+                .map(|link| link.name())
+                .collect();
+            let links = self.factors.get(Factor::Link).join(",");
+            return Err(format!(
+                "{} means nothing on {links}; add --link {}",
+                factor.key(),
+                on.join(" or ")
+            ));
+        }
         if self.measure.window < Nanos::ms(1) || self.measure.window > Nanos::s(3600) {
             return Err(format!("a window must last from 1ms to 1h, not {}", self.measure.window));
         }
@@ -268,6 +305,28 @@ mod tests {
         assert_eq!(plan.cells().len(), 48);
         assert_eq!(plan.blocks().len(), 16);
         assert!(plan.check().is_ok());
+    }
+
+    #[test]
+    fn the_zero_copy_plan_varies_the_acknowledgements_on_the_sink_alone() {
+        let plan = Plan::preset(Preset::ZeroCopy);
+        let cells = plan.cells();
+        let on = |link: Link| cells.iter().filter(|cell| cell.link == link).count();
+        assert_eq!((on(Link::Loopback), on(Link::Sink)), (18, 36));
+        assert_eq!(plan.blocks().len(), 27);
+        assert_eq!(plan.check(), Ok(()));
+        assert!(plan.controls().iter().all(|cell| cell.link == Link::Loopback));
+    }
+
+    #[test]
+    fn a_factor_that_means_nothing_on_any_link_of_the_plan_is_refused() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.set(Factor::AckInterval, "20us,1ms").unwrap();
+        let why = plan.check().unwrap_err();
+        assert_eq!(why, "ack-interval means nothing on loopback; add --link sink");
+        plan.factors.set(Factor::Link, "loopback,sink").unwrap();
+        assert_eq!(plan.check(), Ok(()));
+        assert_eq!(plan.cells().len(), 3 * 48);
     }
 
     #[test]

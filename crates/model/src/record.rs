@@ -394,7 +394,7 @@ macro_rules! tally_arithmetic {
 
 #[allow(clippy::needless_update, reason = "one macro serves tallies with and without other fields")]
 mod arithmetic {
-    use super::{Calls, ReceiveTally, SendTally};
+    use super::{Calls, ReceiveTally, SendTally, SinkTally};
 
     tally_arithmetic!(Calls { send, sendmsg, recv, recvmsg_errqueue, poll, epoll_wait });
     tally_arithmetic!(SendTally {
@@ -404,6 +404,16 @@ mod arithmetic {
     tally_arithmetic!(ReceiveTally {
         received_bytes, interrupted, checked_bytes, wrong_bytes
     } calls calls);
+    tally_arithmetic!(SinkTally {
+        packets,
+        payload_bytes,
+        gaps,
+        reordered,
+        duplicates,
+        duplicate_bytes,
+        refused,
+        acks
+    });
 }
 
 impl Calls {

@@ -1,6 +1,7 @@
-//! How many of the paper's claims came out how.
+//! How many of the paper's claims came out how, and what verdicts and states are called.
 
-use analysis::explained::{Claim, Verdict};
+use analysis::claims::is_preliminary;
+use analysis::explained::{Claim, LawState, Verdict};
 
 /// The verdict as readers see it.
 pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
@@ -11,17 +12,33 @@ pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
     }
 }
 
+/// A law's state as readers see it.
+pub(crate) const fn law_state(state: LawState) -> &'static str {
+    match state {
+        LawState::Holds => "holds",
+        LawState::Broken => "broken",
+        LawState::Undecidable => "undecidable here",
+    }
+}
+
 /// How many claims have a verdict.
 pub(crate) fn counted(claims: &[Claim], verdict: Verdict) -> usize {
     claims.iter().filter(|claim| claim.verdict == verdict).count()
 }
 
-/// `9 supported, 7 refuted, 9 undecidable here`; nothing where no claim was judged.
+/// `5 of them preliminary`: how many verdicts rest on intervals of too few rounds; none where none does.
+pub(crate) fn preliminary(claims: &[Claim]) -> Option<String> {
+    let n = claims.iter().filter(|claim| is_preliminary(claim)).count();
+    (n > 0).then(|| format!("{n} of them preliminary"))
+}
+
+/// `9 supported, 7 refuted, 9 undecidable here`, and how many of them are preliminary; nothing where no claim was judged.
 pub(crate) fn claims_tally(claims: &[Claim]) -> Option<String> {
     if claims.is_empty() {
         return None;
     }
     let parts = [Verdict::Supported, Verdict::Refuted, Verdict::Undecidable]
         .map(|verdict| format!("{} {}", counted(claims, verdict), verdict_name(verdict)));
-    Some(parts.join(", "))
+    let note = preliminary(claims).map_or_else(String::new, |note| format!(" ({note})"));
+    Some(format!("{}{note}", parts.join(", ")))
 }

@@ -5,10 +5,13 @@
 
 use analysis::explained::{Copies, DataPath};
 use analysis::summary::Summary;
+use figure_png::{FAMILY, Weight};
+use model::host::Host;
 use model::{Link, Measured, SendPath};
 
+use crate::figures::{self, wrapped};
 use crate::html::markup::Markup;
-use crate::numbers::{percent, short};
+use crate::numbers::{counted, percent, short};
 
 /// A data path, drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,15 +26,33 @@ pub struct Diagram {
     pub svg: String,
 }
 
-/// One diagram a send path of the run, in the summary's order.
-pub fn data_paths(summary: &Summary) -> Vec<Diagram> {
+/// One diagram a send path of the run, in the summary's order. Each says by itself what it is of, so that it can be handed on.
+pub fn data_paths(summary: &Summary, host: &Host) -> Vec<Diagram> {
+    let footer = figures::footer(summary, host);
     let diagram = |path: &DataPath| Diagram {
         name: file_stem(path.path),
-        title: format!("{} {}", path.path.paper_name(), path.path),
+        title: title(path),
         reading: reading(path),
-        svg: draw(path),
+        svg: draw(path, &footer),
     };
     summary.explained.data_paths.iter().map(diagram).collect()
+}
+
+fn title(path: &DataPath) -> String {
+    format!("{} {}: where its bytes go", path.path.paper_name(), path.path)
+}
+
+/// What it was measured with, and where its numbers of copies are from.
+fn origin(path: &DataPath) -> [String; 2] {
+    let cell = &path.cell;
+    [
+        format!(
+            "{} a message, {}",
+            cell.message.bytes(),
+            counted(cell.threads.get(), "thread", "threads")
+        ),
+        format!("Copies: {}.", source_of_all(path)),
+    ]
 }
 
 const fn file_stem(path: SendPath) -> &'static str {
@@ -192,8 +213,13 @@ const WIDTH: f64 = 360.0;
 const MARGIN: f64 = 12.0;
 /// Baseline to baseline.
 const LINE: f64 = 17.0;
-/// At 13 units a character of any usual sans-serif font is narrower than this on average, so this many fit a line.
-const LINE_CHARACTERS: usize = 38;
+const TITLE_SIZE: f64 = 15.0;
+const TEXT_SIZE: f64 = 13.0;
+const FOOTER_SIZE: f64 = 10.0;
+/// From the edge of a place to its text.
+const INSET: f64 = 12.0;
+/// From the edge to an arrow, and from the arrow to its text.
+const ARROW: [f64; 2] = [24.0, 22.0];
 
 const INK: &str = "#1b1f24";
 const FAINT: &str = "#59636e";
@@ -201,11 +227,59 @@ const BOX: &str = "#eef2f6";
 const EDGE: &str = "#8c959f";
 const COPY: &str = "#b35900";
 const REFERENCE: &str = "#0b6bcb";
+/// How arrows are to be read.
+const KEY: &str =
+    "Thick arrow: the CPU copies. Broken arrow: handed over by reference, without a copy.";
 
-fn draw(path: &DataPath) -> String {
+/// How a text looks.
+#[derive(Clone, Copy)]
+enum Letters {
+    Title,
+    Strong,
+    Note,
+    Footer,
+}
+
+impl Letters {
+    const fn size(self) -> f64 {
+        match self {
+            Self::Title => TITLE_SIZE,
+            Self::Strong | Self::Note => TEXT_SIZE,
+            Self::Footer => FOOTER_SIZE,
+        }
+    }
+
+    const fn weight(self) -> Weight {
+        match self {
+            Self::Title | Self::Strong => Weight::Bold,
+            Self::Note | Self::Footer => Weight::Regular,
+        }
+    }
+
+    const fn line(self) -> f64 {
+        match self {
+            Self::Title => LINE + 2.0,
+            Self::Strong | Self::Note => LINE,
+            Self::Footer => LINE - 4.0,
+        }
+    }
+
+    /// As many lines as a text needs in the room from `x` to the right margin.
+    fn wrapped(self, words: &str, x: f64) -> Vec<String> {
+        // Nothing touches the edge of a place.
+        wrapped(words, WIDTH - MARGIN - INSET / 2.0 - x, self.size(), self.weight())
+    }
+}
+
+fn draw(path: &DataPath, footer: &str) -> String {
     let (places, steps) = places(path);
     let mut body = Markup::new();
     let mut y = MARGIN;
+    y = paragraph(&mut body, MARGIN, y, Letters::Title, &title(path));
+    for line in origin(path) {
+        y = paragraph(&mut body, MARGIN, y, Letters::Note, &line);
+    }
+    y += LINE * 0.6;
     for (index, place) in places.iter().enumerate() {
         y = draw_place(&mut body, place, y);
         if let Some(step) = steps.get(index) {
@@ -214,18 +288,28 @@ fn draw(path: &DataPath) -> String {
     }
     let notes = notifications(path);
     if !notes.is_empty() {
-        y += LINE;
-        line(&mut body, [MARGIN, WIDTH - MARGIN], y - LINE * 0.5, "rule", EDGE);
-        text(&mut body, MARGIN, y + LINE * 0.6, "strong", INK, "Error queue, back to the sender");
-        y += LINE * 0.6;
-        for note in notes.iter().flat_map(|note| wrapped(note, LINE_CHARACTERS + 6)) {
-            y += LINE;
-            text(&mut body, MARGIN, y, "note", FAINT, &note);
+        y += LINE * 0.5;
+        rule(&mut body, y);
+        y = paragraph(
+            &mut body,
+            MARGIN,
+            y + 2.0,
+            Letters::Strong,
+            "Error queue, back to the sender",
+        );
+        for note in &notes {
+            y = paragraph(&mut body, MARGIN, y, Letters::Note, note);
         }
     }
-    let height = y + MARGIN;
-    let view = format!("0 0 {WIDTH} {height:.0}");
-    let label = format!("Data path of {} {}", path.path.paper_name(), path.path);
+    y += LINE * 0.5;
+    rule(&mut body, y);
+    for line in [KEY.to_owned(), format!("Figures of the cell {}", path.cell), footer.to_owned()] {
+        y = paragraph(&mut body, MARGIN, y + 2.0, Letters::Footer, &line);
+    }
+    let height = format!("{:.0}", y + MARGIN);
+    let view = format!("0 0 {WIDTH} {height}");
+    let label = format!("{}. {}", title(path), reading(path));
+    let family = format!("'{FAMILY}', Verdana, sans-serif");
     let mut svg = Markup::new();
     svg.element(
         "svg",
@@ -234,22 +318,30 @@ fn draw(path: &DataPath) -> String {
             ("class", "data-path"),
             ("viewBox", &view),
             ("width", &WIDTH.to_string()),
-            ("height", &format!("{height:.0}")),
+            ("height", &height),
             ("role", "img"),
             ("aria-label", &label),
-            ("font-family", "DejaVu Sans, Verdana, sans-serif"),
-            ("font-size", "13"),
+            ("font-family", &family),
+            ("font-size", &TEXT_SIZE.to_string()),
         ],
-        |svg| svg.drawn(&body.finish()),
+        |svg| {
+            let across = WIDTH.to_string();
+            let size = [("width", across.as_str()), ("height", height.as_str())];
+            svg.empty("rect", &[("class", "ground"), size[0], size[1], ("fill", "#ffffff")]);
+            svg.drawn(&body.finish());
+        },
     );
     svg.finish()
 }
 
 fn draw_place(svg: &mut Markup, place: &Place, top: f64) -> f64 {
-    let notes: Vec<String> =
-        place.notes.iter().flat_map(|note| wrapped(note, LINE_CHARACTERS + 4)).collect();
-    let lines = (0..=notes.len()).fold(0.0, |lines, _| lines + 1.0);
-    let height = lines * LINE + 13.0;
+    let x = MARGIN + INSET;
+    let mut inside = Markup::new();
+    let mut y = paragraph(&mut inside, x, top + 3.0, Letters::Strong, &place.name);
+    for note in &place.notes {
+        y = paragraph(&mut inside, x, y, Letters::Note, note);
+    }
+    let height = y + 8.0 - top;
     svg.empty(
         "rect",
         &[
@@ -263,22 +355,19 @@ fn draw_place(svg: &mut Markup, place: &Place, top: f64) -> f64 {
             ("stroke", EDGE),
         ],
     );
-    let mut y = top + LINE + 2.0;
-    text(svg, MARGIN + 12.0, y, "strong", INK, &place.name);
-    for note in &notes {
-        y += LINE;
-        text(svg, MARGIN + 12.0, y, "note", FAINT, note);
-    }
+    svg.drawn(&inside.finish());
     top + height
 }
 
 /// A thick arrow is a copy; a thin broken one hands bytes over by reference.
 fn draw_step(svg: &mut Markup, step: &Step, top: f64) -> f64 {
-    let notes: Vec<String> =
-        step.notes.iter().flat_map(|note| wrapped(note, LINE_CHARACTERS)).collect();
-    let lines = (0..=notes.len()).fold(0.0, |lines, _| lines + 1.0);
-    let height = lines * LINE + 16.0;
-    let x = MARGIN + 24.0;
+    let x = MARGIN + ARROW[0];
+    let mut words = Markup::new();
+    let mut y = paragraph(&mut words, x + ARROW[1], top + 4.0, Letters::Strong, &step.name);
+    for note in &step.notes {
+        y = paragraph(&mut words, x + ARROW[1], y, Letters::Note, note);
+    }
+    let height = y + 10.0 - top;
     let (class, colour, width, dashes) = if step.copies {
         ("copy", COPY, "6", "none")
     } else {
@@ -302,49 +391,38 @@ fn draw_step(svg: &mut Markup, step: &Step, top: f64) -> f64 {
         format!("M {:.1} {:.1} H {:.1} L {x} {tip:.1} Z", x - head, tip - head * 1.3, x + head);
     let filled = if step.copies { "copy-head" } else { "reference-head" };
     svg.empty("path", &[("class", filled), ("d", &point), ("fill", colour)]);
-    let mut y = top + LINE + 4.0;
-    text(svg, x + 22.0, y, "strong", INK, &step.name);
-    for note in &notes {
-        y += LINE;
-        text(svg, x + 22.0, y, "note", FAINT, note);
-    }
+    svg.drawn(&words.finish());
     top + height
 }
 
-fn text(svg: &mut Markup, x: f64, y: f64, class: &str, colour: &str, words: &str) {
-    let weight = if class == "strong" { "bold" } else { "normal" };
-    let (x, y) = (x.to_string(), format!("{y:.1}"));
-    svg.leaf(
-        "text",
-        &[("class", class), ("x", &x), ("y", &y), ("fill", colour), ("font-weight", weight)],
-        words,
-    );
-}
-
-fn line(svg: &mut Markup, [from, to]: [f64; 2], y: f64, class: &str, colour: &str) {
-    let d = format!("M {from} {y:.1} H {to}");
-    svg.empty("path", &[("class", class), ("d", &d), ("stroke", colour), ("fill", "none")]);
-}
-
-/// Cuts a text into lines at spaces; a word longer than a line is cut too, as nothing may run out of the picture.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let mut rest: Vec<char> = word.chars().collect();
-        let fits = lines.last().is_some_and(|line| line.chars().count() + 1 + rest.len() <= width);
-        if fits && let Some(line) = lines.last_mut() {
-            line.push(' ');
-            line.extend(rest);
-            continue;
-        }
-        while rest.len() > width {
-            let tail = rest.split_off(width);
-            lines.push(rest.into_iter().collect());
-            rest = tail;
-        }
-        lines.push(rest.into_iter().collect());
+/// Lines of text from `x` on, below `top`; gives where they end.
+fn paragraph(svg: &mut Markup, x: f64, top: f64, letters: Letters, words: &str) -> f64 {
+    let (class, colour, weight) = match letters {
+        Letters::Title | Letters::Strong => ("strong", INK, "bold"),
+        Letters::Note | Letters::Footer => ("faint", FAINT, "normal"),
+    };
+    let mut y = top;
+    for line in letters.wrapped(words, x) {
+        y += letters.line();
+        svg.leaf(
+            "text",
+            &[
+                ("class", class),
+                ("x", &x.to_string()),
+                ("y", &format!("{y:.1}")),
+                ("fill", colour),
+                ("font-size", &letters.size().to_string()),
+                ("font-weight", weight),
+            ],
+            &line,
+        );
     }
-    lines
+    y
+}
+
+fn rule(svg: &mut Markup, y: f64) {
+    let d = format!("M {MARGIN} {y:.1} H {}", WIDTH - MARGIN);
+    svg.empty("path", &[("class", "rule"), ("d", &d), ("stroke", EDGE), ("fill", "none")]);
 }
 
 #[cfg(test)]
@@ -354,7 +432,7 @@ mod tests {
     use super::*;
 
     fn path(send_path: SendPath) -> DataPath {
-        let expected = |per_byte| Copies { per_byte, audited: false };
+        let expected = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
         let zerocopy = send_path == SendPath::Zerocopy;
         DataPath {
             path: send_path,
@@ -390,7 +468,7 @@ mod tests {
             (SendPath::Sendmsg, 2, 1),
             (SendPath::Zerocopy, 2, 1),
         ] {
-            let svg = draw(&path(send_path));
+            let svg = draw(&path(send_path), "");
             assert_eq!(svg.matches("class=\"copy\"").count(), copies, "{send_path}");
             assert_eq!(svg.matches("class=\"reference\"").count(), references, "{send_path}");
         }
@@ -399,10 +477,10 @@ mod tests {
     #[test]
     fn what_was_not_audited_is_said_to_be_expected() {
         let mut seen = path(SendPath::Zerocopy);
-        assert!(draw(&seen).contains("0 copies of each byte (expected)"));
+        assert!(draw(&seen, "").contains("0 copies of each byte (expected)"));
         assert!(reading(&seen).contains("100 % of the completions said"));
         seen.copies_in.audited = true;
-        assert!(draw(&seen).contains("0 copies of each byte (audited)"));
+        assert!(draw(&seen, "").contains("0 copies of each byte (audited)"));
         assert!(reading(&seen).contains("in part audited"));
     }
 
@@ -410,11 +488,34 @@ mod tests {
     fn a_long_reason_stays_inside_the_picture() {
         let mut seen = path(SendPath::Send);
         seen.send_calls_per_message = Measured::absent("x".repeat(100) + " because of <that>");
-        let svg = draw(&seen);
+        let svg = draw(&seen, "");
         assert!(svg.contains("&lt;that&gt;"), "{svg}");
-        for line in svg.split("</text>") {
-            let words = line.rsplit('>').next().unwrap_or_default();
-            assert!(words.chars().count() <= LINE_CHARACTERS + 12, "{words}");
+        let lines = svg.split("</text>").filter_map(|element| element.split("<text").nth(1));
+        for line in lines {
+            let (tag, words) = line.split_once('>').unwrap_or_default();
+            let words = words.replace("&lt;", "<").replace("&gt;", ">").replace("&#39;", "'");
+            let weight = if tag.contains("bold") { Weight::Bold } else { Weight::Regular };
+            let number = |name: &str| -> f64 {
+                let value = tag.split(&format!(" {name}=\"")).nth(1).unwrap_or_default();
+                value.split('"').next().and_then(|value| value.parse().ok()).unwrap_or(f64::NAN)
+            };
+            let end = number("x") + figure_png::width(&words, number("font-size"), weight);
+            assert!(end <= WIDTH - MARGIN, "{words}");
+        }
+    }
+
+    #[test]
+    fn a_picture_that_is_handed_on_says_what_it_is_of() {
+        let svg = draw(&path(SendPath::Zerocopy), "laptop · Linux 6.8");
+        for said in [
+            "A3 zerocopy: where its bytes go",
+            "1 thread",
+            "Copies: expected from the kernel",
+            "Figures of the cell send=zerocopy",
+            "Thick arrow: the CPU copies.",
+            "laptop · Linux 6.8",
+        ] {
+            assert!(svg.contains(said), "{said}: {svg}");
         }
     }
 }

@@ -30,6 +30,8 @@ use self::drawing::Drawing;
 use self::groups::Cells;
 use self::sheet::{Breadth, drawn};
 
+pub(crate) use self::typeset::wrapped;
+pub(crate) use self::wording::footer;
 pub use figure_png::{PngError, png};
 
 /// A figure has at most this many panels; what is left out is said.
@@ -93,7 +95,7 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
         Some(levels::context_switches(&run)),
         Some(trials::trials(&run)),
     ];
-    let footer = wording::footer(summary, host);
+    let footer = footer(summary, host);
     drawings.into_iter().flatten().map(|drawing| figure(&run, drawing, &footer)).collect()
 }
 

@@ -6,8 +6,8 @@
 use std::io::Write;
 
 use analysis::summary::Summary;
+use model::Plan;
 use model::host::Host;
-use model::{Measured, Plan};
 
 use crate::data_path::Diagram;
 use crate::error::ReportError;
@@ -22,6 +22,7 @@ mod machine;
 pub(crate) mod markup;
 mod pictures;
 
+pub(crate) use machine::METHOD;
 use markup::Markup;
 
 /// What a page is made of.
@@ -177,12 +178,4 @@ fn plain_table(html: &mut Markup, name: &str, columns: &[&str], rows: &[Vec<Stri
             });
         }
     });
-}
-
-/// A figure, or a dash that carries the reason.
-fn measured<T>(value: &Measured<T>, text: impl FnOnce(&T) -> String) -> String {
-    match value {
-        Measured::Value(value) => text(value),
-        Measured::Absent { absent } => format!("– ({absent})"),
-    }
 }

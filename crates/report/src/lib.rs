@@ -4,10 +4,11 @@
 //! and `summary.json` is one of the [`analysis::summary::Summary`]; `trials.csv` shows the journal and each trial's own figures.
 #![forbid(unsafe_code)]
 
+mod ceiling_table;
 mod claims_tally;
-mod crossover_text;
 mod data_path;
 mod error;
+mod explained_tables;
 pub mod figures;
 mod html;
 mod markdown;

@@ -1,15 +1,16 @@
-//! `report.md`: the run for a pull request: answer, trust, figures, questions, claims, what stayed open.
+//! `report.md`: what the page says, for a pull request: answer, trust, figures, questions, claims, laws, what stayed open. Tables
+//! that are evidence are folded away.
 
 use std::fmt::Write as _;
 use std::io::Write;
 
-use analysis::explained::{LawState, Verdict};
+use analysis::explained::LawState;
 use analysis::summary::Summary;
 use model::Plan;
 use model::host::Host;
 
-use crate::claims_tally::{claims_tally, verdict_name};
 use crate::error::ReportError;
+use crate::html::Page;
 use crate::plain_table::{Table, TableRow};
 use crate::reproduce::{command, date};
 use crate::screen::{
@@ -19,25 +20,31 @@ use crate::screen::{
 use crate::trust::trust;
 use crate::unanswered::unanswered;
 
+mod explained;
+
 /// Writes `report.md`.
 ///
 /// # Errors
 /// The writer's.
-pub fn write_markdown(
-    mut out: impl Write,
-    summary: &Summary,
-    host: &Host,
-    plan: &Plan,
-) -> Result<(), ReportError> {
+pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportError> {
     let error = |why| ReportError::new("report.md", why);
-    let mut parts = vec![head(summary, host, plan), answer(summary)];
-    parts.push(broken_laws(summary));
-    parts.push(trust_table(summary, plan));
-    parts.push(figures(summary, plan));
-    parts.push(questions(summary));
-    parts.push(claims(summary));
-    parts.push(open(summary, host));
-    parts.push(files(summary));
+    let Page { summary, host, plan, .. } = *page;
+    let known = &summary.explained;
+    let mut parts = vec![
+        head(summary, host, plan),
+        answer(summary),
+        broken_laws(summary),
+        trust_table(summary, plan),
+        figures(summary, plan),
+        pictures(page),
+        explained::answers(&known.answers),
+        explained::claims(&known.claims),
+        explained::laws(&known.laws),
+        explained::tables(known),
+        open(summary, host),
+        explained::method(summary),
+        files(summary),
+    ];
     parts.retain(|part| !part.is_empty());
     out.write_all(parts.join("\n").as_bytes()).map_err(error)?;
     out.flush().map_err(error)
@@ -109,8 +116,9 @@ fn answer(summary: &Summary) -> String {
         out.push_str("This run gives no answer: no two paths could be compared.\n\n");
     }
     // An answer about zero-copy says itself what was copied.
-    let copied = copied_note(summary)
-        .filter(|_| !summary.explained.headline.iter().any(|line| line.contains("copied anyway")));
+    let copied = copied_note(summary).filter(|_| {
+        !summary.explained.headline.iter().any(|line| line.contains("of its completions"))
+    });
     let notes = [copied, oversubscribed_note(summary)];
     for note in notes.into_iter().flatten() {
         let _ = writeln!(out, "{}\n", plain(&note));
@@ -187,36 +195,16 @@ fn figure_rows(out: &mut String, table: &Table) {
     }
 }
 
-fn questions(summary: &Summary) -> String {
-    let answers = &summary.explained.answers;
-    if answers.is_empty() {
-        return String::new();
+/// Figures and data paths: where each lies, and what it says.
+fn pictures(page: &Page) -> String {
+    let figures = page.figures.iter().map(|f| (f.name, &f.title, &f.reading));
+    let paths = page.data_paths.iter().map(|path| (path.name, &path.title, &path.reading));
+    let mut out = String::new();
+    for (name, title, reading) in figures.chain(paths) {
+        let title = plain(title);
+        let _ = writeln!(out, "- [{title}](figures/{name}.svg): {}", plain(reading));
     }
-    let mut out = "## The paper's questions\n\n".to_owned();
-    for answer in answers {
-        let _ = writeln!(
-            out,
-            "- **{}** {} {}",
-            plain(&answer.id.to_uppercase()),
-            plain(&answer.question),
-            plain(&answer.line)
-        );
-    }
-    out
-}
-
-fn claims(summary: &Summary) -> String {
-    let claims = &summary.explained.claims;
-    let Some(tally) = claims_tally(claims) else { return String::new() };
-    let mut out = format!("## Claims of the paper: {tally}\n\n");
-    heads(&mut out, &["claim", "verdict", "why"]);
-    // What is undecidable here stands below, together with what would decide it.
-    for claim in claims.iter().filter(|claim| claim.verdict != Verdict::Undecidable) {
-        let name = format!("{} {}", claim.id.to_uppercase(), claim.text);
-        let verdict = verdict_name(claim.verdict).to_owned();
-        row(&mut out, [name, verdict, claim.because.clone()].map(|text| plain(&text)));
-    }
-    out
+    if out.is_empty() { out } else { format!("## Pictures\n\n{out}") }
 }
 
 fn open(summary: &Summary, host: &Host) -> String {
@@ -226,14 +214,22 @@ fn open(summary: &Summary, host: &Host) -> String {
     }
     let mut out = "## Not answered here, and what would answer it\n\n".to_owned();
     for one in open {
-        let _ = writeln!(out, "- **{}** → {}", plain(&one.what), plain(&one.remedy));
+        let takes = one.takes();
+        let colon = if takes.is_empty() { "" } else { ": " };
+        let _ = writeln!(
+            out,
+            "- **{}** → {}{colon}{}",
+            plain(&one.instrument),
+            plain(&one.names()),
+            plain(&takes)
+        );
     }
     out
 }
 
 fn files(summary: &Summary) -> String {
     format!(
-        "Written by copycost {}; figures, evidence and every cell are in report.html of the same run.\n",
+        "Written by copycost {}. The table of ratios, the machine's facts and every cell are in report.html of the same run.\n",
         plain(&summary.copycost)
     )
 }

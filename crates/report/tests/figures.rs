@@ -5,7 +5,7 @@ use analysis::summary::Summary;
 use analysis::synthetic;
 use figure_png::{Weight, width};
 use model::record::FailureKind;
-use model::{Factor, Plan, Preset, SendPath};
+use model::{Factor, Mark, Plan, Preset, SendPath};
 use report::figures::{self, Figure};
 
 fn plan(factors: &[(Factor, &str)]) -> Plan {
@@ -213,6 +213,58 @@ fn a_small_run_is_drawn_as_it_was_looked_at() {
             format!("{}\n{}\n{}", figure.title, figure.reading, figure.svg)
         );
     }
+}
+
+/// The figures on the upright axes of a drawing, panel by panel from top to bottom.
+fn percents(svg: &str) -> Vec<String> {
+    texts(svg).into_iter().map(|text| text.says).filter(|says| says.ends_with(" %")).collect()
+}
+
+#[test]
+fn a_trial_far_off_is_an_arrow_and_squashes_no_other() {
+    let plan = plan(&[(Factor::Threads, "1,2")]);
+    let with = |far: f64| {
+        let records = synthetic::run(&plan, 12, |cell, round| {
+            let is_far = cell.threads.get() == 1 && cell.message.bytes().0 == 64 && round == 5;
+            let noise = synthetic::noise(1, cell, round, 0.02);
+            let likely = synthetic::likely(cell).goodput_gbps;
+            synthetic::trial(cell, round).goodput_gbps(likely * if is_far { far } else { noise })
+        });
+        let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+        named(&all(&summary), "trials").svg.clone()
+    };
+    let (usual, far) = (with(1.0), with(0.3));
+    assert!(!usual.contains("class=\"beyond\""));
+    // One cell of each of the three paths.
+    assert_eq!(far.matches("class=\"beyond\"").count(), 3);
+    assert!(far.contains("3 trials lie beyond the axis, at 0.3"), "{far}");
+    assert!(far.contains("trial beyond the panel's axis") || far.contains("panel&#39;s axis"));
+    let axes = percents(&far);
+    for tick in ["−50 %", "−60 %", "−70 %", "−30 %"] {
+        assert!(!axes.contains(&tick.to_owned()), "{axes:?}");
+    }
+    // The other panel stays as it was.
+    let other = |svg: &str| percents(svg).split_off(percents(svg).len() / 2);
+    assert_eq!(other(&usual).last(), other(&far).last());
+}
+
+#[test]
+fn a_void_trial_makes_no_axis_longer() {
+    let plan = plan(&[(Factor::Threads, "1")]);
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        let noise = synthetic::noise(1, cell, round, 0.01);
+        let likely = synthetic::likely(cell).goodput_gbps;
+        if round == 3 {
+            synthetic::trial(cell, round).goodput_gbps(likely * 0.8).marked(Mark::Unsettled)
+        } else {
+            synthetic::trial(cell, round).goodput_gbps(likely * noise)
+        }
+    });
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    let svg = &named(&all(&summary), "trials").svg.clone();
+    assert!(svg.contains("class=\"beyond-void\"") && !svg.contains("class=\"crosses\""));
+    assert!(svg.contains("12 trials lie beyond the axis (void), from 0.7"), "{svg}");
+    assert!(!percents(svg).contains(&"−10 %".to_owned()), "{:?}", percents(svg));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use common::explanation::explained;
 use model::host::Host;
 use model::{Bytes, Factor, Mark, Measured, Plan, Preset};
 use report::numbers::short;
-use report::{Page, ScreenOptions, data_paths, screen, write_html, write_markdown, write_results};
+use report::{ScreenOptions, screen, write_results};
 use serde_json::Value;
 
 /// What somebody could have given a machine, a run or a file as its name.
@@ -20,18 +20,11 @@ const HOSTILE: &str =
     "</style></script><script>alert('x')</script>\"><img src=x onerror=\"alert(1)\">";
 
 fn html(summary: &Summary, host: &Host, plan: &Plan) -> String {
-    let figures = report::figures::all(summary, host);
-    let data_paths = data_paths(summary);
-    let page = Page { summary, host, plan, figures: &figures, data_paths: &data_paths };
-    let mut bytes = Vec::new();
-    write_html(&mut bytes, &page).unwrap();
-    String::from_utf8(bytes).unwrap()
+    common::documents(summary, host, plan).html
 }
 
 fn markdown(summary: &Summary, host: &Host, plan: &Plan) -> String {
-    let mut bytes = Vec::new();
-    write_markdown(&mut bytes, summary, host, plan).unwrap();
-    String::from_utf8(bytes).unwrap()
+    common::documents(summary, host, plan).markdown
 }
 
 fn whole(plan: &Plan) -> Summary {
@@ -183,9 +176,8 @@ fn the_first_screen_says_what_a_reader_asks_first() {
         "<b>8</b> supported",
         "<b>9</b> refuted",
         "<b>8</b> undecidable here",
-        "Q2: At every size",
-        "claims C2, C5, C8",
-        "hardware counters (cache-misses)",
+        "<strong>A machine with hardware counters.</strong> → <a href=\"#q2\">Q2</a>",
+        "<strong>hardware counters (cache-misses)</strong> → <a href=\"#c2\">C2</a>, <a href=\"#c5\">C5</a>",
         "href=\"results.csv\"",
         "href=\"#q6\"",
     ] {
@@ -203,11 +195,11 @@ fn everything_that_is_explained_has_its_place() {
         assert_eq!(page.matches(&id).count(), 1, "{id}");
     }
     for said in [
-        "from 9.60 KiB [8.10 KiB, 12 KiB] on",
-        "from somewhere between 4 KiB and 64 KiB on",
+        "from 9.6 KiB [8.1 KiB, 12 KiB] on",
+        "from a size between 4 KiB and 64 KiB on",
         "at every size measured",
-        "never in this range",
-        "until 700 B",
+        "at no size measured",
+        "only below 700 B [512 B, 900 B]",
         "412 [404, 420]",
         "&lt; 0.001",
         "not tested: 32 KiB page fragments (no size between 4 KiB and 64 KiB was measured)",
@@ -263,18 +255,47 @@ fn a_strange_run_gets_a_page_too() {
 }
 
 #[test]
-fn markdown_says_the_same_as_the_page() {
+fn markdown_says_what_a_reader_asks_first() {
     let plan = Plan::preset(Preset::Default);
     let text = markdown(&whole(&plan), &synthetic::host(), &plan);
     for said in [
         "**Use sendmsg here: it moves 1.46 × \\[1.43, 1.49\\] as much",
         "## Claims of the paper: 8 supported, 9 refuted, 8 undecidable here",
         "**Law 3 (notifications) is broken:**",
-        "- **Q4** At what message size",
+        "### Q4. At what message size",
         "| ✓ Noise floor | 1.1 % |",
     ] {
         assert!(text.contains(said), "{said}\n{text}");
     }
+}
+
+#[test]
+fn the_copying_ceiling_and_the_shares_of_it_stand_in_both_reports() {
+    let plan = Plan::preset(Preset::Default);
+    let page = html(&whole(&plan), &synthetic::host(), &plan).replace('\u{a0}', " ");
+    for said in [
+        "<h3 id=\"copying-ceiling\">",
+        "<td>4 MiB</td><td>memcpy</td><td>CPU 0: 115, CPU 1: 116</td><td>828 (8 CPUs, CPU 0: 100 to CPU 7: 107)</td>",
+        "– (all working sets together would take too much memory)",
+        "48 shares of the ceiling",
+        "<td>sender</td><td>46.0</td><td>1.00 (counted)</td><td>115</td><td>memcpy, 4 MiB</td><td>40 % [39 %, 41 %]</td>",
+        "1.00 (expected)",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    let text = markdown(&whole(&plan), &synthetic::host(), &plan);
+    for said in [
+        "## Copying ceiling\n",
+        "| 4 MiB | memcpy | CPU 0: 115, CPU 1: 116 | 828 (8 CPUs, CPU 0: 100 to CPU 7: 107) |",
+        "| sender | 46.0 | 1.00 (counted) | 115 | memcpy, 4 MiB | 40 % \\[39 %, 41 %\\] |",
+        "The nearest 12; 36 more are in report.html.",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    // Nothing is said where nothing was measured.
+    let unmeasured = common::summary(&plan);
+    assert!(!html(&unmeasured, &synthetic::host(), &plan).contains("copying-ceiling"));
+    assert!(!markdown(&unmeasured, &synthetic::host(), &plan).contains("Copying ceiling"));
 }
 
 /// Figures by path, size and threads, as they are written: goodput, then CPU of both ends.

@@ -98,9 +98,7 @@ impl Contents<'_> {
         let ldd = ldd.map_err(|why| format!("ldd: {why}"))?;
         // A program without shared libraries is none of ldd's business, and has nothing to copy.
         let text = String::from_utf8_lossy(&ldd.stdout).into_owned();
-        libraries(&text).into_iter().try_for_each(|library| {
-            copy(Path::new(library), root, library)
-        })
+        libraries(&text).into_iter().try_for_each(|library| copy(Path::new(library), root, library))
     }
 }
 

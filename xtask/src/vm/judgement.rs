@@ -69,7 +69,9 @@ fn check_cell(audited: &Value, path: &str, link: &str, found: &mut Found) {
                 let is_deferred = figure == "deferred" && must > 0.0;
                 let again = if is_deferred { retransmitted(audited) / total } else { 0.0 };
                 if is < must - MARGIN || is > must + again + MARGIN {
-                    found.differing.push(format!("{name}: {figure} is {is:.4} of a byte, not {must:.2}"));
+                    found
+                        .differing
+                        .push(format!("{name}: {figure} is {is:.4} of a byte, not {must:.2}"));
                 }
             }
             None => {
@@ -122,7 +124,9 @@ pub(super) fn judge(
                 found.said.push(format!("  law {law} holds: {}", told["because"]));
             }
             Some(told) => {
-                found.differing.push(format!("law {law} is {}: {}", told["state"], told["because"]));
+                found
+                    .differing
+                    .push(format!("law {law} is {}: {}", told["state"], told["because"]));
             }
             None => found.differing.push(format!("law {law} was not judged")),
         }
@@ -162,7 +166,10 @@ mod tests {
         assert_eq!(judged("send=send", [1.0, 0.0, 0.0, 1.0], "send", "loopback"), none);
         let veth = "send=zerocopy link=veth message_bytes=65536";
         assert_eq!(judged(veth, [0.004, 1.0, 0.996, 1.0], "zerocopy", "veth"), none);
-        assert_eq!(judged("send=zerocopy link=sink", [0.0, 1.0, 0.0, 0.0], "zerocopy", "sink"), none);
+        assert_eq!(
+            judged("send=zerocopy link=sink", [0.0, 1.0, 0.0, 0.0], "zerocopy", "sink"),
+            none
+        );
         assert_eq!(judged("send=send link=sink", [1.0, 0.0, 0.0, 0.0], "send", "sink"), none);
     }
 

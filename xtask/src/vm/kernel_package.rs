@@ -51,9 +51,8 @@ pub(super) fn fetch(package: &str, dir: &Path) -> Result<KernelPackage, String> 
         let fresh = dir.join("fetched");
         let _ = fs::remove_dir_all(&fresh);
         fs::create_dir_all(&fresh).map_err(|why| format!("{}: {why}", fresh.display()))?;
-        let _ = output(
-            Command::new("apt-get").args(["download", "-qq", package]).current_dir(&fresh),
-        )?;
+        let _ =
+            output(Command::new("apt-get").args(["download", "-qq", package]).current_dir(&fresh))?;
         let unpacked = dir.join("unpacked");
         let _ = fs::remove_dir_all(&unpacked);
         let found = entries(&fresh)?;

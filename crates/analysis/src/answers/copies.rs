@@ -124,7 +124,6 @@ pub(super) fn q1(evidence: &Evidence<'_>) -> Found {
             ..Found::default()
         };
     };
-    let of = counted(sound_goodput.len(), "comparison", "comparisons");
     let wins = sound_goodput.iter().filter(|c| c.finding == crate::summary::Finding::More).count();
     let loses = sound_goodput.iter().filter(|c| c.finding == crate::summary::Finding::Less).count();
     let range = if sound_goodput.len() == 1 {
@@ -143,13 +142,28 @@ pub(super) fn q1(evidence: &Evidence<'_>) -> Found {
     }
     Found {
         line: format!(
-            "A3's goodput against A2's is more in {wins} and less in {loses} of {of} ({range}); {why}"
+            "A3's goodput against A2's is {} ({range}); {why}",
+            wins_words(wins, loses, sound_goodput.len())
         ),
         answered: true,
         evidence: table,
         would_change: change,
         notes,
     }
+}
+
+/// `less in all 4 comparisons`, `more in 1 and less in 2 of 4 comparisons`.
+fn wins_words(wins: usize, loses: usize, all: usize) -> String {
+    let of = counted(all, "comparison", "comparisons");
+    match (wins, loses) {
+        (wins, _) if wins == all => format!("more in all {of}"),
+        (_, loses) if loses == all => format!("less in all {of}"),
+        (0, 0) => format!("not shown to differ in any of {of}"),
+        (0, loses) => format!("less in {loses} of {of} and more in none"),
+        (wins, 0) => format!("more in {wins} of {of} and less in none"),
+        (wins, loses) => format!("more in {wins} and less in {loses} of {of}"),
+    }
+    .replace("in all 1 comparison", "in the one comparison")
 }
 
 fn threads_text(compared: &Compared) -> String {

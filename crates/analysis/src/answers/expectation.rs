@@ -1,16 +1,17 @@
 //! What a cell's neighbours let expect of it, and how far it departs.
 //!
 //! On the logarithm, what a path costs at a size, what it costs at a thread count, and what a size costs at a thread
-//! count are fitted by least squares in every round (all two-way terms; with one path its sizes and threads). What is
-//! left of a cell is its departure. Rounds are repeats, so the mean departure has a t interval and test (Student 1908)
-//! that drift of the machine between rounds does not widen. With one thread count nothing would be left, so there the
-//! expectation is the cubic through the two sizes on either side (Lagrange), on the logarithm of both.
+//! count are fitted by least squares in every round (all two-way terms; with one path its sizes and threads) to all other
+//! cells. What is left of a cell is its departure. Rounds are repeats, so the mean departure has a t interval and test
+//! (Student 1908) that drift of the machine between rounds does not widen. With one thread count nothing would be left, so
+//! there the expectation is the cubic through the two sizes on either side (Lagrange), on the logarithm of both.
 
 use std::collections::BTreeMap;
 
 use model::values::Threads;
 use model::{Cell, SendPath};
 
+use super::two_way::Grid;
 use crate::estimate::Moments;
 use crate::evidence::Evidence;
 use crate::metric::Metric;
@@ -35,6 +36,8 @@ pub(super) struct Departure {
     /// Mean log of what was measured in those rounds.
     pub(super) measured_log: f64,
     pub(super) basis: Basis,
+    /// Other cells of which a departure would look the same: a factor of two levels does not tell which of them departs.
+    pub(super) not_told_from: Vec<Cell>,
     /// p of "no departure", after Holm over all cells and metrics.
     pub(super) p_holm: f64,
 }
@@ -127,62 +130,32 @@ fn of_group(
             measured[place].push(log);
         }
     }
-    let departure = |(place, cell): (usize, &&Cell)| Departure {
-        cell: (*cell).clone(),
+    let tested: Vec<usize> = (0..cells.len()).filter(|place| logs[*place].len() > 1).collect();
+    let grid = Grid::new(tested.iter().map(|place| cells[*place]));
+    let departure = |(number, place): (usize, &usize)| Departure {
+        cell: cells[*place].clone(),
         metric,
-        log: logs[place],
-        measured_log: measured[place].mean(),
+        log: logs[*place],
+        measured_log: measured[*place].mean(),
         basis,
+        not_told_from: match basis {
+            Basis::Additive => grid.not_told_from(number),
+            Basis::Neighbours => Vec::new(),
+        }
+        .into_iter()
+        .map(|other| cells[tested[other]].clone())
+        .collect(),
         p_holm: 1.0,
     };
-    let departures = cells.iter().enumerate().map(departure);
-    departures.filter(|departure| departure.log.len() > 1).collect()
+    tested.iter().enumerate().map(departure).collect()
 }
 
-/// What is left of each cell of a round after all two-way terms: place, residual, measured.
+/// Each cell of a round against what all two-way terms of the others let expect: place, departure, measured.
 fn additive(cells: &[&Cell], seen: &[(usize, f64)]) -> Vec<(usize, f64, f64)> {
-    /// As many sweeps as an unbalanced round may take; a balanced one needs one.
-    const SWEEPS: usize = 100;
-    let has_paths = distinct(seen.iter().map(|(place, _)| cells[*place].send_path)) > 1;
-    // Each term's level of each cell seen.
-    type Key = fn(&Cell) -> (Option<SendPath>, Option<u64>, Option<u32>);
-    let terms: [Key; 3] = [
-        |cell| (Some(cell.send_path), Some(cell.message.bytes().0), None),
-        |cell| (Some(cell.send_path), None, Some(cell.threads.get())),
-        |cell| (None, Some(cell.message.bytes().0), Some(cell.threads.get())),
-    ];
-    let terms = if has_paths { &terms[..] } else { &terms[..2] };
-    let levels: Vec<(Vec<usize>, usize)> = terms
-        .iter()
-        .map(|term| {
-            let mut numbers = BTreeMap::new();
-            let of = seen.iter().map(|(place, _)| {
-                let next = numbers.len();
-                *numbers.entry(term(cells[*place])).or_insert(next)
-            });
-            let of: Vec<usize> = of.collect();
-            (of, numbers.len())
-        })
-        .collect();
-    let mut left: Vec<f64> = seen.iter().map(|(_, log)| *log).collect();
-    for _ in 0..SWEEPS {
-        let mut moved: f64 = 0.0;
-        for (of, count) in &levels {
-            let mut means = vec![Moments::default(); *count];
-            for (level, x) in of.iter().zip(&left) {
-                means[*level].push(*x);
-            }
-            for (level, x) in of.iter().zip(&mut left) {
-                let mean = means[*level].mean();
-                *x -= mean;
-                moved = moved.max(mean.abs());
-            }
-        }
-        if moved < ROUNDING / 10.0 {
-            break;
-        }
-    }
-    seen.iter().zip(left).map(|((place, log), left)| (*place, left, *log)).collect()
+    let grid = Grid::new(seen.iter().map(|(place, _)| cells[*place]));
+    let figures: Vec<f64> = seen.iter().map(|(_, log)| *log).collect();
+    let departures = seen.iter().zip(grid.departures(&figures));
+    departures.filter_map(|((place, log), left)| Some((*place, left?, *log))).collect()
 }
 
 /// Each cell of a round that has two sizes on either side, against the cubic through them.
@@ -213,56 +186,6 @@ fn neighbours(cells: &[&Cell], seen: &[(usize, f64)]) -> Vec<(usize, f64, f64)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cells() -> Vec<Cell> {
-        let mut cells = Vec::new();
-        for path in ["send", "sendmsg", "zerocopy"] {
-            for bytes in [64, 512, 4096, 65_536] {
-                for threads in [1, 2, 4, 8] {
-                    let id = format!("send={path} message_bytes={bytes} threads={threads}");
-                    cells.push(id.parse().unwrap());
-                }
-            }
-        }
-        cells
-    }
-
-    /// Any sum of two-way terms.
-    fn expected(cell: &Cell) -> f64 {
-        let path = f64::from(cell.send_path as u32);
-        let size = (cell.message.bytes().0 as f64).ln();
-        let threads = f64::from(cell.threads.get());
-        path * size.sin() + (path + 1.0) * threads.sqrt() + size * threads * 0.01
-    }
-
-    #[test]
-    fn two_way_terms_leave_nothing() {
-        let cells = cells();
-        let cells: Vec<&Cell> = cells.iter().collect();
-        let seen: Vec<(usize, f64)> =
-            cells.iter().enumerate().map(|(place, cell)| (place, expected(cell))).collect();
-        for (place, left, _) in additive(&cells, &seen) {
-            assert!(left.abs() < 1e-9, "{}: {left}", cells[place]);
-        }
-        // A cell that is missing from the round changes nothing for the others.
-        for (place, left, _) in additive(&cells, &seen[1..]) {
-            assert!(left.abs() < 1e-6, "{}: {left}", cells[place]);
-        }
-    }
-
-    #[test]
-    fn the_cell_that_departs_has_the_largest_rest() {
-        let cells = cells();
-        let cells: Vec<&Cell> = cells.iter().collect();
-        let mut seen: Vec<(usize, f64)> =
-            cells.iter().enumerate().map(|(place, cell)| (place, expected(cell))).collect();
-        seen[21].1 -= 0.7;
-        let left = additive(&cells, &seen);
-        let largest = left.iter().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs())).unwrap();
-        assert_eq!(largest.0, 21);
-        // (1 - 1/3)(1 - 1/4)(1 - 1/4) of it is left, as the fit follows the rest.
-        assert!((largest.1 + 0.7 * 0.375).abs() < 1e-9, "{}", largest.1);
-    }
 
     #[test]
     fn a_cubic_over_sizes_leaves_nothing() {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use model::SendPath;
 
 use super::{Found, columns, crowd_note};
-use crate::claims::outcome_words;
-use crate::comparisons::{Compared, copied_words, crossovers, extremes, paths, row_name};
+use crate::comparisons::{
+    Compared, copied_words, crossover_words, crossovers, extremes, is_told, paths, row_name,
+};
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome, Table};
 use crate::figure_text::ratio;
@@ -47,10 +48,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
     };
     let of = |metric: Metric| crossovers(evidence, path, SendPath::Send, metric);
     let words = |crossovers: &[&Crossover]| {
-        let words = crossovers.iter().map(|c| {
-            let crowd = if c.oversubscribed { ", oversubscribed" } else { "" };
-            format!("{} ({}{crowd})", outcome_words(&c.outcome), c.shared)
-        });
+        let words = crossovers.iter().map(|c| crossover_words(evidence, c));
         words.collect::<Vec<_>>().join("; ")
     };
     let (goodput, cpu) = (of(Metric::GoodputGbps), of(Metric::EndsCpuNsPerKib));
@@ -69,7 +67,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
         line.push_str(&format!("; it needs less CPU a KiB {}", words(&cpu)));
     }
     let undecided =
-        goodput.is_empty() || goodput.iter().all(|c| c.outcome == CrossoverOutcome::Undecided);
+        goodput.iter().all(|c| c.outcome == CrossoverOutcome::Undecided && !is_told(evidence, c));
     let is_bracket = |c: &&&Crossover| {
         matches!(
             c.outcome,

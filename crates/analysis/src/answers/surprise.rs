@@ -67,7 +67,7 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
     let Some(first) = all.first().filter(|departure| survives(departure)) else {
         return Found {
             line: format!(
-                "nothing surprising: of {} no cell departs from what its neighbours let expect, after correction and beyond {}",
+                "nothing surprising: in {} no cell departs from what the other cells let expect, after correction and beyond {}",
                 counted(tests, "test", "tests"),
                 percent(evidence.plan.measure.margin.0)
             ),
@@ -77,13 +77,28 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
             notes: Vec::new(),
         };
     };
-    let oversubscribed = is_oversubscribed(evidence, &first.cell);
-    let crowd = if oversubscribed { ", oversubscribed" } else { "" };
     let what =
         if first.metric == Metric::GoodputGbps { "goodput" } else { "CPU a KiB of both ends" };
     let from = match first.basis {
         Basis::Additive => "what its path, size and threads do elsewhere let expect",
         Basis::Neighbours => "what the sizes beside it let expect",
+    };
+    let others: Vec<String> = first
+        .not_told_from
+        .iter()
+        .filter_map(|cell| all.iter().find(|d| d.cell == *cell && d.metric == first.metric))
+        .map(|other| format!("that of {} {}", named(evidence, &other.cell), factor(other)))
+        .collect();
+    let told = if others.is_empty() {
+        format!("{}: {what} is {} of {from}", named(evidence, &first.cell), factor(first))
+    } else {
+        format!(
+            "one of these {} cells departs, and a factor of two levels does not tell which: {what} of {} is {} of {from}, or {}",
+            others.len() + 1,
+            named(evidence, &first.cell),
+            factor(first),
+            listed(&others)
+        )
     };
     let mut notes = vec![
         format!("{survivors} of {} survive the correction", counted(tests, "test", "tests")),
@@ -91,13 +106,7 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
     ];
     notes.extend(companions(evidence, &first.cell));
     Found {
-        line: format!(
-            "{} at {}{crowd}: {what} is {} of {from} (p = {:.0e} after Holm)",
-            crate::round_logs::path_name(first.cell.send_path),
-            place(&first.cell),
-            ratio_of(first).map_or_else(|| short(first.log.mean().exp()), |r| ratio(&r)),
-            first.p_holm
-        ),
+        line: format!("{told} (p = {:.0e} after Holm)", first.p_holm),
         answered: true,
         evidence: table,
         would_change: if evidence.asked().any(|e| figure(e, Metric::SenderCyclesPerByte).is_some())
@@ -115,6 +124,17 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
 
 fn ratio_of(departure: &Departure) -> Option<Estimate> {
     pairs::ratio(&departure.log).value().copied()
+}
+
+/// Measured over expected, with its interval.
+fn factor(departure: &Departure) -> String {
+    ratio_of(departure).map_or_else(|| short(departure.log.mean().exp()), |r| ratio(&r))
+}
+
+/// A cell in words: `zerocopy (A3) at 64 KiB, 8 threads`.
+fn named(evidence: &Evidence<'_>, cell: &Cell) -> String {
+    let crowd = if is_oversubscribed(evidence, cell) { ", oversubscribed" } else { "" };
+    format!("{} at {}{crowd}", crate::round_logs::path_name(cell.send_path), place(cell))
 }
 
 fn is_oversubscribed(evidence: &Evidence<'_>, cell: &Cell) -> bool {

@@ -11,6 +11,17 @@ use crate::metric::Metric;
 
 const MISSES: Metric = Metric::SenderLlcMissesPerKib;
 
+/// How factors of a figure that was counted or timed are led in.
+fn becomes(compared: &[Compared]) -> &'static str {
+    if compared.iter().all(|c| c.ratio.mean >= 1.0) {
+        "grows by"
+    } else if compared.iter().all(|c| c.ratio.mean < 1.0) {
+        "falls to"
+    } else {
+        "changes by"
+    }
+}
+
 /// Each path at the largest size over threads; misses where they are counted.
 pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
     let (counts, sizes) = (threads_asked(evidence), sizes_asked(evidence));
@@ -93,7 +104,7 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
     let cpu_words = if cpu.is_empty() {
         "CPU a KiB was not measured at both".to_owned()
     } else {
-        format!("CPU a KiB becomes {}", words(&cpu))
+        format!("CPU a KiB {} {}", becomes(&cpu), words(&cpu))
     };
     if misses.is_empty() {
         return Found {
@@ -108,7 +119,8 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
     }
     Found {
         line: format!(
-            "{span} the senders' last-level misses a KiB become {} and {cpu_words}{crowd}; that the one makes the other is not shown",
+            "{span} the number of the senders' last-level misses a KiB {} {} and {cpu_words}{crowd}; that the one makes the other is not shown",
+            becomes(&misses),
             words(&misses)
         ),
         answered: true,

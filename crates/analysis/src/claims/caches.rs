@@ -106,7 +106,11 @@ pub(crate) const LEVELS: [(&str, Metric); 3] = [
 ];
 
 /// Log-ratio of sendmsg to send at each level, round by round.
-fn log_ratios(evidence: &Evidence<'_>, cell: &Cell, against: &Cell) -> [BTreeMap<u32, f64>; 3] {
+pub(crate) fn log_ratios(
+    evidence: &Evidence<'_>,
+    cell: &Cell,
+    against: &Cell,
+) -> [BTreeMap<u32, f64>; 3] {
     LEVELS.map(|(_, metric)| {
         let others = evidence.trials.logs_by_round(against, metric);
         let logs = evidence.trials.logs_by_round(cell, metric);
@@ -126,6 +130,7 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Says {
         |cell| Cell { send_path: SendPath::Send, ..cell.clone() },
     ));
     let mut tests: Vec<(String, Moments)> = Vec::new();
+    let mut missing: Vec<String> = Vec::new();
     for c in &compared {
         let [l1, l2, last] = log_ratios(evidence, &c.cell, &c.against);
         for (level, other) in [("L1 data", l1), ("L2", l2)] {
@@ -139,10 +144,12 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Says {
                 let ratio = pairs::ratio(&moments).value().copied();
                 let ratio = ratio.map(|r| ratio_words(&r, level)).unwrap_or_default();
                 tests.push((format!("{ratio} at {}", crate::comparisons::place(&c.cell)), moments));
+            } else {
+                missing.push(format!("{level} at {}", crate::comparisons::place(&c.cell)));
             }
         }
     }
-    if tests.is_empty() {
+    if compared.is_empty() || tests.is_empty() {
         return undecidable(
             "misses of send and sendmsg were not counted at all three levels",
             counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses"),
@@ -168,6 +175,18 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Says {
             )
         })
         .unwrap_or_default();
+    if let Some(first) = missing.first() {
+        return undecidable(
+            format!("{told}; {first} was not counted of both paths beside the last level"),
+            [Metric::SenderL1dMissesPerKib, Metric::SenderLlcLoadsPerKib]
+                .into_iter()
+                .zip(["l1d-misses", "llc-loads"])
+                .map(|(metric, counter)| counters_remedy(evidence, metric, counter))
+                .find(|remedy| remedy.starts_with("hardware counters"))
+                .unwrap_or_else(|| "more rounds, in which all three levels are counted".to_owned()),
+        )
+        .from(cited);
+    }
     // Intersection–union: each by itself.
     if tests.iter().zip(&p).all(|((_, moments), p)| *p < SIGNIFICANCE && moments.mean() < 0.0)
         && compared.iter().all(|c| c.is_below(1.0))

@@ -3,16 +3,15 @@
 use model::names::Switch;
 use model::{Cell, SendPath};
 
-use super::{Says, law_name, refuted, supported, undecidable};
+use super::{EVERY_ONE_CROWDED, Says, law_name, refuted, supported, undecidable};
 use crate::comparisons::{
-    Compared, copied_shares, copied_words, crossovers, extremes, names, of_moments, paths, sound,
+    Compared, copied_shares, copied_words, crossover_words, crossovers, extremes, names,
+    of_moments, paths, sound,
 };
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome};
 use crate::figure_text::{ratio, size};
 use crate::metric::Metric;
-
-const OVERSUBSCRIBED: &str = "every cell is oversubscribed";
 
 /// At every size (intersection–union: each one shown by itself, R. L. Berger, Technometrics 24, 1982), and more at the
 /// smallest size than at the largest, at each thread count.
@@ -20,15 +19,13 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Says {
     let metric = Metric::GoodputGbps;
     let further =
         "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20";
-    let (compared, crowded) = sound(paths(evidence, SendPath::Sendmsg, SendPath::Send, metric));
+    let (compared, _) = sound(paths(evidence, SendPath::Sendmsg, SendPath::Send, metric));
     let Some((least, most)) = extremes(&compared) else {
         return undecidable("send and sendmsg were not both measured", further);
     };
     let cited = names(&compared, metric);
-    let crowd = if crowded { OVERSUBSCRIBED } else { "" };
     if let Some(not) = compared.iter().find(|c| c.is_no_more()) {
         return refuted(format!("sendmsg's goodput is {} of send's: no gain there", not.text()))
-            .and(crowd)
             .from(cited);
     }
     let at_ends = |cell: &Cell| -> Option<(&Compared, &Compared)> {
@@ -48,7 +45,6 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Says {
             small.text(),
             large.text()
         ))
-        .and(crowd)
         .from(cited);
     }
     let everywhere = compared.iter().all(|c| c.is_above(1.0));
@@ -59,15 +55,14 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Says {
     let told =
         format!("sendmsg's goodput against send's is from {} to {}", least.text(), most.text());
     if everywhere && most_at_small {
-        supported(told).and(crowd).from(cited)
+        supported(told).from(cited)
     } else if ends.is_empty() {
-        undecidable(format!("only one size was measured: {told}"), further).and(crowd).from(cited)
+        undecidable(format!("only one size was measured: {told}"), further).from(cited)
     } else {
         undecidable(
             format!("not shown at every size: {told}"),
             "more rounds: --resume with more --max-time",
         )
-        .and(crowd)
         .from(cited)
     }
 }
@@ -136,57 +131,61 @@ pub(super) fn c5(evidence: &Evidence<'_>) -> Says {
 
 /// The threshold of one group of cells against 4096 bytes.
 enum Threshold {
-    /// It is compatible with 4096 bytes.
+    /// It is shown to lie there, as narrowly as this claim asks.
     There,
     /// It is elsewhere, or nowhere.
     Elsewhere,
     Unknown,
 }
 
-fn threshold(crossover: &Crossover) -> Threshold {
-    const PAGE: f64 = 4096.0;
-    let has = |holds: fn(f64) -> bool| crossover.sizes.iter().any(|bytes| holds(*bytes as f64));
-    match crossover.outcome {
-        CrossoverOutcome::At { low, high, .. } if low <= PAGE && PAGE <= high => Threshold::There,
-        CrossoverOutcome::At { .. }
-        | CrossoverOutcome::Until { .. }
-        | CrossoverOutcome::UntilBracket { .. } => Threshold::Elsewhere,
-        // The smallest size at which it is better is 4096, or 4096 lies between the two.
-        CrossoverOutcome::Bracket { low, high } if low < PAGE && PAGE <= high => Threshold::There,
-        CrossoverOutcome::Bracket { .. } => Threshold::Elsewhere,
-        // Better already below, or never though there were sizes from 4096 on.
-        CrossoverOutcome::Always if has(|bytes| bytes < PAGE) => Threshold::Elsewhere,
-        CrossoverOutcome::Never if has(|bytes| bytes >= PAGE) => Threshold::Elsewhere,
-        CrossoverOutcome::Always | CrossoverOutcome::Never | CrossoverOutcome::Undecided => {
-            Threshold::Unknown
-        }
-    }
+/// Whether a threshold lies elsewhere than at 4096 bytes.
+pub(super) fn is_elsewhere(crossover: &Crossover) -> bool {
+    matches!(threshold(crossover), Threshold::Elsewhere)
 }
 
-/// A crossover in words: `from 9.8 KiB [8.1 KiB, 12 KiB] on`.
-pub(crate) fn outcome_words(outcome: &CrossoverOutcome) -> String {
-    match outcome {
-        CrossoverOutcome::At { bytes, low, high } => {
-            format!("from {} [{}, {}] on", size(*bytes), size(*low), size(*high))
+/// The bytes that the claim names.
+const PAGE: f64 = 4096.0;
+/// An interval that lies within this factor of them shows the threshold there.
+const NEAR: f64 = 2.0;
+
+fn threshold(crossover: &Crossover) -> Threshold {
+    let has = |holds: fn(f64) -> bool| crossover.sizes.iter().any(|bytes| holds(*bytes as f64));
+    // "From there on" speaks of every larger size.
+    let goes_on = crossover.untold.iter().all(|bytes| (*bytes as f64) < PAGE);
+    match crossover.outcome {
+        CrossoverOutcome::At { low, high, .. } if high < PAGE || low > PAGE => Threshold::Elsewhere,
+        CrossoverOutcome::At { low, high, .. }
+            if PAGE / NEAR <= low && high <= PAGE * NEAR && goes_on =>
+        {
+            Threshold::There
         }
-        CrossoverOutcome::Bracket { low, high } => {
-            format!("from a size between {} and {} on", size(*low), size(*high))
+        CrossoverOutcome::Bracket { low, high } if high < PAGE || low >= PAGE => {
+            Threshold::Elsewhere
         }
-        CrossoverOutcome::Always => "at every size measured".to_owned(),
-        CrossoverOutcome::Never => "at no size measured".to_owned(),
-        CrossoverOutcome::Until { bytes, low, high } => {
-            format!("only below {} [{}, {}]", size(*bytes), size(*low), size(*high))
+        // Better at 4096 bytes, and not yet at the next smaller size that tells.
+        CrossoverOutcome::Bracket { high, .. } if (high - PAGE).abs() < 1.0 && goes_on => {
+            Threshold::There
         }
-        CrossoverOutcome::UntilBracket { low, high } => {
-            format!("only below a size between {} and {}", size(*low), size(*high))
+        CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => {
+            Threshold::Elsewhere
         }
-        CrossoverOutcome::Undecided => "from a size that the intervals do not tell".to_owned(),
+        // Better already below, or not better though there were sizes from 4096 on.
+        CrossoverOutcome::Always if has(|bytes| bytes < PAGE) => Threshold::Elsewhere,
+        CrossoverOutcome::Never | CrossoverOutcome::Alike if has(|bytes| bytes >= PAGE) => {
+            Threshold::Elsewhere
+        }
+        CrossoverOutcome::At { .. }
+        | CrossoverOutcome::Bracket { .. }
+        | CrossoverOutcome::Always
+        | CrossoverOutcome::Never
+        | CrossoverOutcome::Alike
+        | CrossoverOutcome::Undecided => Threshold::Unknown,
     }
 }
 
 const FINER: &str = "copycost run --preset break-even --send send,sendmsg,zerocopy (64 B to 1 MiB by powers of two at one thread)";
 
-fn crossover_name(crossover: &Crossover) -> String {
+pub(super) fn crossover_name(crossover: &Crossover) -> String {
     format!(
         "crossover {} / {}, {}, {}",
         crossover.path,
@@ -199,25 +198,24 @@ fn crossover_name(crossover: &Crossover) -> String {
 /// From the crossover of goodput between zerocopy and send.
 pub(super) fn c6(evidence: &Evidence<'_>) -> Says {
     let found = crossovers(evidence, SendPath::Zerocopy, SendPath::Send, Metric::GoodputGbps);
-    let crowded = found.iter().any(|c| c.oversubscribed);
     if found.is_empty() {
         return undecidable("zerocopy and send were not both measured over sizes", FINER);
     }
-    let words: Vec<String> =
-        found.iter().map(|c| format!("{} ({})", outcome_words(&c.outcome), c.shared)).collect();
+    let words: Vec<String> = found.iter().map(|c| crossover_words(evidence, c)).collect();
     let told = format!("zerocopy's goodput beats send's {}", words.join("; "));
     let note =
         format!("against send it also makes one call of eight, and {}", copied_words(evidence));
     let cited: Vec<String> = found.iter().map(|c| crossover_name(c)).collect();
-    let crowd = if crowded { OVERSUBSCRIBED } else { "" };
     let states: Vec<Threshold> = found.iter().map(|c| threshold(c)).collect();
     let says = if states.iter().any(|t| matches!(t, Threshold::Elsewhere)) {
         refuted(told)
     } else if states.iter().all(|t| matches!(t, Threshold::There)) {
-        supported(told)
+        supported(format!("{told}; an interval within a factor of two of 4096 bytes counts"))
     } else {
-        undecidable(told, FINER)
+        undecidable(format!("{told}: whether from 4096 bytes on is not told"), FINER)
     };
+    // Its evidence names no cell by which this could be seen.
+    let crowd = if found.iter().all(|c| c.oversubscribed) { EVERY_ONE_CROWDED } else { "" };
     says.and(&note).and(crowd).from(cited)
 }
 
@@ -254,6 +252,9 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Says {
     }
 }
 
+/// Where the interval of a gain of 10 to 20 % must lie: a gain of 10 % has an interval around 1.10 itself.
+const BAND: (f64, f64) = (1.05, 1.25);
+
 /// The largest gain of zerocopy over send, and where it lies.
 pub(super) fn c8(evidence: &Evidence<'_>) -> Says {
     let metric = Metric::GoodputGbps;
@@ -274,8 +275,8 @@ pub(super) fn c8(evidence: &Evidence<'_>) -> Says {
     let cited: Vec<String> =
         names(&spot, metric).into_iter().chain(names(&outside, metric)).collect();
     let told = format!("the largest gain there is {}, elsewhere {}", best.text(), other.text());
-    let gains = |c: &Compared| !c.is_below(1.10) && !c.is_above(1.20);
-    if !spot.iter().any(gains) {
+    let may_gain = |c: &Compared| !c.is_below(1.10) && !c.is_above(1.20);
+    if !spot.iter().any(may_gain) {
         return refuted(format!("no cell of that spot gains 10 to 20 %: {told}"))
             .and(&note)
             .from(cited);
@@ -284,11 +285,16 @@ pub(super) fn c8(evidence: &Evidence<'_>) -> Says {
     if other.is_above(best_high) {
         return refuted(format!("it gains more elsewhere: {told}")).and(&note).from(cited);
     }
-    if best.is_above(1.0)
+    let (least, most) = BAND;
+    if best.is_above(least)
+        && best.is_below(most)
         && outside.iter().all(|c| c.is_below(best.ratio.low.unwrap_or(0.0)))
-        && gains(best)
     {
-        return supported(told).and(&note).from(cited);
+        return supported(format!(
+            "{told}; an interval within {least} to {most} counts as 10 to 20 %"
+        ))
+        .and(&note)
+        .from(cited);
     }
     undecidable(
         format!("the intervals do not tell: {told}"),

@@ -12,6 +12,7 @@ use crate::evidence::Evidence;
 use crate::figure_text::{listed, ratio, reduction};
 use crate::metric::Metric;
 use crate::pairs;
+use crate::summary::Finding;
 
 pub(super) const GOODPUT: Metric = Metric::GoodputGbps;
 /// The size at which the paper looks for the fall.
@@ -147,11 +148,20 @@ pub(super) fn c12(evidence: &Evidence<'_>) -> Says {
         )
         .from(names(&falls, GOODPUT));
     }
-    let words: Vec<String> = falls
-        .iter()
-        .map(|c| format!("{} {} less", c.cell.send_path, reduction(&c.ratio)))
-        .collect();
-    let told = format!("with 8 threads against 4: {}", listed(&words));
+    let word = |c: &Compared| {
+        let path = c.cell.send_path;
+        if c.finding == Finding::Equivalent {
+            format!("{path} the same ({})", ratio(&c.ratio))
+        } else if c.is_below(1.0) {
+            format!("{path} {} less", reduction(&c.ratio))
+        } else if c.is_above(1.0) {
+            format!("{path} more ({})", ratio(&c.ratio))
+        } else {
+            format!("{path} not told ({})", ratio(&c.ratio))
+        }
+    };
+    let words: Vec<String> = falls.iter().map(word).collect();
+    let told = format!("8 threads carry against 4: {}", listed(&words));
     let note = if falls.iter().any(|c| c.oversubscribed) { CROWD } else { "" };
     let copied = crate::comparisons::copied_words(evidence);
     let cited = names(&falls, GOODPUT);

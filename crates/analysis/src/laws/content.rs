@@ -9,17 +9,21 @@ const CONTENT: Text = Text {
     id: 1,
     name: "content",
     says: "after the drain the receivers took every byte that the senders' calls accepted, in whole messages and unchanged where checked",
-    sources: ["bytes accepted by the senders' calls", "bytes taken by the receivers' calls"],
+    sources: [
+        "bytes accepted by the senders' calls",
+        "bytes taken by the receivers' calls; on the sink those that its program counted in order",
+    ],
 };
 
 /// Received = accepted after the drain, and accepted = whole messages.
 pub(super) fn content(evidence: &Evidence<'_>) -> Law {
-    let mut compared = 0;
+    let (mut compared, mut sinks) = (0, 0);
     let mut checked_bytes = 0_u64;
     let mut broken = Vec::new();
     for judged in evidence.trials.all() {
         let Some(finished) = judged.finished() else { continue };
         compared += 1;
+        sinks += usize::from(finished.sink.value().is_some());
         checked_bytes = checked_bytes.saturating_add(finished.receiver.total.checked_bytes);
         if let Some(why) = breach(judged) {
             broken.push(format!("{}: {why}", judged.name()));
@@ -30,13 +34,23 @@ pub(super) fn content(evidence: &Evidence<'_>) -> Law {
     }
     let trials = counted(compared, "trial", "trials");
     if broken.is_empty() {
+        let from_sink = match sinks {
+            0 => String::new(),
+            n => format!(
+                "; in {} the sink's own program counted them",
+                counted(n, "trial", "trials")
+            ),
+        };
         let content = if checked_bytes > 0 {
             format!("{checked_bytes} bytes were compared with what was sent")
         } else {
             "content was not compared in timing trials; copycost verify compares every byte"
                 .to_owned()
         };
-        CONTENT.holds(compared, format!("every byte accepted was received in {trials}; {content}"))
+        CONTENT.holds(
+            compared,
+            format!("every byte accepted was received in {trials}{from_sink}; {content}"),
+        )
     } else {
         let because = format!("bytes accepted and received differ in {} of {trials}", broken.len());
         CONTENT.broken(compared, because, broken)
@@ -50,6 +64,15 @@ fn breach(judged: &JudgedTrial<'_>) -> Option<String> {
         return Some(format!(
             "{} bytes accepted, {} received",
             sent.accepted_bytes, taken.received_bytes
+        ));
+    }
+    // The sink's program counts bytes in order by itself; what its worker reports must be the same.
+    if let Some(sink) = finished.sink.value()
+        && sink.total.payload_bytes != sent.accepted_bytes
+    {
+        return Some(format!(
+            "{} bytes accepted, {} taken in order by the sink's program ({} packets beyond a gap)",
+            sent.accepted_bytes, sink.total.payload_bytes, sink.total.gaps
         ));
     }
     if taken.wrong_bytes > 0 {

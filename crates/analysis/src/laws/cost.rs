@@ -41,12 +41,11 @@ fn name(model: &CostModel) -> String {
     format!("{} of {}, {}", side(model.side), path_name(model.path), model.shared)
 }
 
-/// a and b are above 0; which models do not fit a line is told.
+/// a and b are above 0, and a line that does not fit has one of the breaks named beforehand.
 pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
     let mut tested: Vec<(String, f64)> = Vec::new();
     let (mut compared, mut above) = (0, 0);
-    let mut unexplained = Vec::new();
-    let mut explained = Vec::new();
+    let mut misfits = Misfits::default();
     let mut why_not = None;
     for model in evidence.cost_models {
         let (Some(a), Some(b)) = (model.per_message_ns.value(), model.per_byte_ns.value()) else {
@@ -64,19 +63,7 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
                 ));
             }
         }
-        if model.lack_of_fit_p.value().is_some_and(|p| *p < SIGNIFICANCE) {
-            let at = model
-                .breaks
-                .iter()
-                .filter(|point| point.p.value().is_some_and(|p| *p < SIGNIFICANCE))
-                .map(|point| format!("{} ({})", point.name, size(point.bytes)));
-            let at: Vec<String> = at.collect();
-            if at.is_empty() {
-                unexplained.push(name(model));
-            } else {
-                explained.push(format!("{} at {}", name(model), listed(&at)));
-            }
-        }
+        misfits.look_at(model);
     }
     if compared == 0 {
         let why = why_not.unwrap_or("no path was measured at three sizes or more");
@@ -88,34 +75,79 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
         );
     }
     let corrected = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
-    let broken: Vec<String> = tested
+    let below: Vec<String> = tested
         .iter()
         .zip(corrected)
         .filter(|(_, p)| *p < SIGNIFICANCE)
         .map(|((name, _), _)| name.clone())
         .collect();
     let lines = counted(compared, "fitted line", "fitted lines");
-    let mut because = if broken.is_empty() {
-        format!(
-            "in {above} of {lines} both a and b are shown to be above 0, in none is either shown to be below"
-        )
-    } else {
-        format!("a or b is below 0 in {}", counted(broken.len(), "place", "places"))
-    };
-    if !explained.is_empty() {
-        because
-            .push_str(&format!("; a break named beforehand is seen in {}", first_few(&explained)));
+    let Misfits { explained, unexplained, untestable } = misfits;
+    let mut because = Vec::new();
+    if !below.is_empty() {
+        because.push(format!("a or b is below 0 in {}", counted(below.len(), "place", "places")));
     }
     if !unexplained.is_empty() {
-        because.push_str(&format!(
-            "; a straight line does not fit, and no break point named beforehand explains it, in {}",
-            first_few(&unexplained)
+        because.push(format!(
+            "a straight line does not fit in {} of {lines}, and no break point named beforehand explains it",
+            unexplained.len()
         ));
     }
-    if broken.is_empty() {
+    if !untestable.is_empty() {
+        because.push(format!(
+            "a straight line does not fit in {} of {lines}, and the breaks named beforehand cannot be tested with these sizes and rounds; --preset break-even would decide",
+            untestable.len()
+        ));
+    }
+    if !explained.is_empty() {
+        because.push(format!("a break named beforehand is seen in {}", first_few(&explained)));
+    }
+    if below.is_empty() {
+        because.push(format!(
+            "in {above} of {lines} both a and b are shown to be above 0, in none is either shown to be below"
+        ));
+    }
+    let because = because.join("; ");
+    let broken: Vec<String> = below.into_iter().chain(unexplained).collect();
+    if !broken.is_empty() {
+        COST.broken(compared, because, broken)
+    } else if untestable.is_empty() {
         COST.holds(compared, because)
     } else {
-        COST.broken(compared, because, broken)
+        COST.undecidable(because)
+    }
+}
+
+/// Lines that do not fit (their p are corrected by Holm over the run's lines), by what is known of why.
+#[derive(Default)]
+struct Misfits {
+    /// A break named beforehand is shown.
+    explained: Vec<String>,
+    /// Every break named beforehand that lies among the sizes was tested, and none is shown.
+    unexplained: Vec<String>,
+    /// None is shown, but not every one could be tested.
+    untestable: Vec<String>,
+}
+
+impl Misfits {
+    fn look_at(&mut self, model: &CostModel) {
+        let Some(p) = model.lack_of_fit_p.value().filter(|p| **p < SIGNIFICANCE) else { return };
+        let shown = model
+            .breaks
+            .iter()
+            .filter(|point| point.p.value().is_some_and(|p| *p < SIGNIFICANCE))
+            .map(|point| format!("{} ({})", point.name, size(point.bytes)));
+        let shown: Vec<String> = shown.collect();
+        if !shown.is_empty() {
+            self.explained.push(format!("{} at {}", name(model), listed(&shown)));
+        } else if model.breaks.iter().any(|point| point.p.value().is_none()) {
+            self.untestable.push(name(model));
+        } else {
+            self.unexplained.push(format!(
+                "all rounds, {}: the line does not fit (p = {p:.0e} after Holm)",
+                name(model)
+            ));
+        }
     }
 }
 

@@ -95,9 +95,6 @@ fn breach(finished: &Finished) -> Option<String> {
 
 /// The counters' own tolerance: both are read one after the other, and turbo steps are coarse.
 const COUNTERS: f64 = 0.05;
-/// No CPU of this kind runs below a tenth of its highest frequency; its lowest is not recorded.
-const SLOWEST: f64 = 0.1;
-
 /// The highest frequency of any of these CPUs, in Hz.
 ///
 /// With `acpi-cpufreq` the kernel tells the highest frequency without boost, so with boost nothing is known.
@@ -120,6 +117,13 @@ fn highest_hz(host: &Host, cpus: &[u32]) -> Result<f64, String> {
         .ok_or_else(|| "the CPU's frequency range is absent from host.json".to_owned())
 }
 
+/// The lowest frequency of any of these CPUs, in Hz; none where one of them does not tell it.
+fn lowest_hz(host: &Host, cpus: &[u32]) -> Option<f64> {
+    let of = host.cpus.iter().filter(|facts| cpus.is_empty() || cpus.contains(&facts.cpu));
+    let khz: Vec<u64> = of.map(|facts| facts.min_khz.value().copied()).collect::<Option<_>>()?;
+    khz.into_iter().min().map(|khz| khz as f64 * 1e3)
+}
+
 /// Cycles a second of CPU time of one side.
 fn hz(counters: &Counters) -> Result<f64, String> {
     match (&counters.cycles, &counters.task_clock_ns) {
@@ -135,6 +139,7 @@ fn hz(counters: &Counters) -> Result<f64, String> {
 /// Cycles / on-CPU time lies inside the frequency range.
 pub(super) fn cycles(evidence: &Evidence<'_>) -> Law {
     let mut compared = 0;
+    let mut without_lowest = 0;
     let mut why_not = None;
     let mut broken = Vec::new();
     for judged in evidence.trials.all() {
@@ -143,45 +148,71 @@ pub(super) fn cycles(evidence: &Evidence<'_>) -> Law {
             Some(Err(why)) => {
                 why_not.get_or_insert(why);
             }
-            Some(Ok(breach)) => {
+            Some(Ok(Frequency { breach, is_lowest_known })) => {
                 compared += 1;
+                without_lowest += usize::from(!is_lowest_known);
                 broken.extend(breach.map(|why| format!("{}: {why}", judged.name())));
             }
         }
     }
     let trials = counted(compared, "trial", "trials");
+    let limits = if without_lowest == 0 {
+        String::new()
+    } else {
+        "; the CPU's lowest frequency is not known, so that only the highest was held against them"
+            .to_owned()
+    };
     if compared == 0 {
         CYCLES.undecidable(why_not.unwrap_or_else(|| NO_TRIAL.to_owned()))
     } else if broken.is_empty() {
-        CYCLES.holds(compared, format!("in {trials} both ends ran at a frequency that the CPU has"))
+        CYCLES.holds(
+            compared,
+            format!("in {trials} both ends ran at a frequency that the CPU has{limits}"),
+        )
     } else {
         let because = format!(
-            "cycles over CPU time are no frequency of this CPU in {} of {trials}",
+            "cycles over CPU time are no frequency of this CPU in {} of {trials}{limits}",
             broken.len()
         );
         CYCLES.broken(compared, because, broken)
     }
 }
 
-/// None for a trial that failed; an error where a source is absent; the breach, if there is one.
-fn frequency_breach(
-    host: &Host,
-    judged: &JudgedTrial<'_>,
-) -> Option<Result<Option<String>, String>> {
+/// What a trial's cycles come to.
+struct Frequency {
+    breach: Option<String>,
+    /// Without it the lower limit is not tested.
+    is_lowest_known: bool,
+}
+
+/// None for a trial that failed; an error where a source is absent.
+fn frequency_breach(host: &Host, judged: &JudgedTrial<'_>) -> Option<Result<Frequency, String>> {
     let finished = judged.finished()?;
     let settings = &judged.trial.settings;
-    let side = |name: &str, counters: &Counters, cpus: &[u32]| -> Result<Option<String>, String> {
+    let side = |name: &str, counters: &Counters, cpus: &[u32]| -> Result<Frequency, String> {
         let hz = hz(counters)?;
         let highest = highest_hz(host, cpus)?;
-        let (slow, fast) = (highest * SLOWEST * (1.0 - COUNTERS), highest * (1.0 + COUNTERS));
-        Ok((hz < slow || hz > fast).then(|| {
-            format!("the {name} ran at {}Hz, the CPU's highest is {}Hz", short(hz), short(highest))
-        }))
+        let lowest = lowest_hz(host, cpus);
+        let slow = lowest.unwrap_or(0.0) * (1.0 - COUNTERS);
+        let limit = if hz > highest * (1.0 + COUNTERS) {
+            Some(("highest", highest))
+        } else if hz < slow {
+            lowest.map(|lowest| ("lowest", lowest))
+        } else {
+            None
+        };
+        let breach = limit.map(|(which, limit)| {
+            format!("the {name} ran at {}Hz, the CPU's {which} is {}Hz", short(hz), short(limit))
+        });
+        Ok(Frequency { breach, is_lowest_known: lowest.is_some() })
     };
     let sender = side("sender", &finished.sender.counters, &settings.sender_cpus);
     let receiver = side("receiver", &finished.receiver.counters, &settings.receiver_cpus);
     Some(match (sender, receiver) {
-        (Ok(sender), Ok(receiver)) => Ok(sender.or(receiver)),
+        (Ok(sender), Ok(receiver)) => Ok(Frequency {
+            breach: sender.breach.or(receiver.breach),
+            is_lowest_known: sender.is_lowest_known && receiver.is_lowest_known,
+        }),
         (Err(why), _) | (_, Err(why)) => Err(why),
     })
 }

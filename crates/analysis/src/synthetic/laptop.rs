@@ -14,6 +14,7 @@ pub fn host() -> Host {
         package: Measured::Value(0),
         core: Measured::Value(cpu % 4),
         node: Measured::Value(0),
+        min_khz: Measured::Value(400_000),
         max_khz: Measured::Value(4_700_000),
         core_type: None,
     };

@@ -151,6 +151,41 @@ fn oversubscribed_runs_say_so() {
         assert!(notes.iter().any(|note| note.contains("oversubscribed")), "{notes:?}");
     }
     assert!(explained.claims[3].because.contains("every cell is oversubscribed"));
+    // Whatever rests on cells says so, and no cause is supported by them.
+    let sizes = plan(&[(Factor::Threads, "1,2,4,8"), (Factor::Placement, "split,none")]);
+    let counted = run(sizes, |_, trial| trial.usable_cpus(1).counted());
+    let every = [whole(&crowded), whole(&counted)];
+    for claim in every.iter().flat_map(|explained| &explained.claims) {
+        let rests_on_cells = claim.evidence.iter().any(|name| name.contains("threads="));
+        assert_eq!(rests_on_cells, claim.because.contains("oversubscribed"), "{claim:#?}");
+        let is_cause = [5, 9, 15, 16, 18, 19].map(|n| format!("c{n}")).contains(&claim.id);
+        let rests_on_cells = rests_on_cells && claim.verdict == Verdict::Supported;
+        assert!(!(is_cause && rests_on_cells), "{claim:#?}");
+    }
+    let named = every[1].claims.iter().filter(|claim| claim.because.contains("oversubscribed"));
+    let named: Vec<&str> = named.map(|claim| claim.id.as_str()).collect();
+    for id in ["c4", "c5", "c9", "c18", "c19", "c20", "c22", "c25"] {
+        assert!(named.contains(&id) || id == "c19", "{id} is not among {named:?}");
+    }
+}
+
+#[test]
+fn fewer_than_ten_rounds_are_called_preliminary_wherever_an_interval_decides() {
+    let few = whole(&of(plan(&[(Factor::Threads, "1,4,8")]), 5));
+    let ten = whole(&of(plan(&[(Factor::Threads, "1,4,8")]), 10));
+    let is_preliminary =
+        |claim: &&analysis::explained::Claim| claim.because.starts_with("preliminary (5 rounds): ");
+    let named: Vec<&str> =
+        few.claims.iter().filter(is_preliminary).map(|claim| claim.id.as_str()).collect();
+    assert!(named.contains(&"c4") && named.contains(&"c6"), "{named:?}");
+    // What every completion said, and the machine's facts, need no interval.
+    for id in ["c3", "c16", "c21"] {
+        assert!(!named.contains(&id), "{named:?}");
+    }
+    for claim in few.claims.iter().filter(is_preliminary) {
+        assert_ne!(claim.verdict, Verdict::Undecidable, "{claim:#?}");
+    }
+    assert!(ten.claims.iter().all(|claim| !claim.because.contains("preliminary")));
 }
 
 #[test]
@@ -176,7 +211,7 @@ fn five_hundred_cells_are_read() {
 }
 
 /// The flags of `copycost run` that no factor names.
-const OTHER_FLAGS: [&str; 5] = ["preset", "rounds", "resume", "max-time", "time"];
+const OTHER_FLAGS: [&str; 6] = ["preset", "rounds", "resume", "max-time", "time", "audits"];
 
 /// Every flag of a sentence is one, and the list behind a factor's flag is one of its values.
 #[track_caller]
@@ -229,7 +264,8 @@ fn wherever_zerocopy_is_compared_its_copied_completions_are_said() {
         assert!(claim.because.contains("completion was marked copied"), "{claim:#?}");
     }
     for number in [0, 5] {
-        assert!(explained.answers[number].line.contains("completion was marked copied"));
+        let line = &explained.answers[number].line;
+        assert!(line.contains("completion was marked copied"), "{line}");
     }
     assert!(explained.answers[1].notes.iter().any(|note| note.contains("marked copied")));
 }

@@ -68,6 +68,18 @@ fn c20_compares_the_levels() {
     levels(0.9, 0.8, 0.4).supports(20, "60 %");
     levels(0.3, 0.8, 0.7).refutes(20, "L1 data");
     levels(0.5, 0.5, 0.5).leaves_open(20, "do not tell");
+    // The second level was never counted: nothing can be said of it.
+    let without_l2 = levels(0.9, 0.8, 0.4).with(|_, finished| {
+        finished.sender.counters.llc_loads = model::Measured::absent("no such event");
+    });
+    without_l2.leaves_open(20, "L2 at 64 B");
+    assert!(without_l2.claim(20).would_decide.contains("no such event"));
+    // Another level that loses more refutes all the same.
+    levels(0.3, 0.8, 0.7)
+        .with(|_, finished| {
+            finished.sender.counters.llc_loads = model::Measured::absent("no such event");
+        })
+        .refutes(20, "L1 data");
     run(one_thread(), |_, trial| trial).leaves_open(20, "not counted");
 }
 

@@ -124,8 +124,12 @@ fn cycles_are_a_frequency_that_the_cpu_has() {
     is(&counted(), 7, LawState::Holds, "a frequency that the CPU has");
     let fast = once(counted(), SendPath::Send, |f| f.sender.counters.task_clock_ns = count(1e6));
     is(&fast, 7, LawState::Broken, "in 1 of");
-    let slow = once(counted(), SendPath::Send, |f| f.receiver.counters.cycles = count(1e3));
-    is(&slow, 7, LawState::Broken, "in 1 of");
+    let slow = || once(counted(), SendPath::Send, |f| f.receiver.counters.cycles = count(1e3));
+    is(&slow(), 7, LawState::Broken, "in 1 of");
+    let no_lowest = slow().on(|host| {
+        host.cpus.iter_mut().for_each(|cpu| cpu.min_khz = Measured::absent("no cpufreq"));
+    });
+    is(&no_lowest, 7, LawState::Holds, "lowest frequency is not known");
     is(&usual(), 7, LawState::Undecidable, "cycles are absent");
     let unknown = counted().on(|host| {
         host.cpus.iter_mut().for_each(|cpu| cpu.max_khz = Measured::absent("no cpufreq"));
@@ -145,6 +149,22 @@ fn cost_grows_from_a_fixed_part() {
         trial.sender_cpu_ns_per_kib(per_message / bytes * 1024.0)
     });
     is(&falling, 9, LawState::Broken, "below 0");
+    // Cheaper from somewhere on, which four sizes cannot place.
+    let bent = |lists: &[(Factor, &str)]| {
+        run(plan(lists), |cell, trial| {
+            let bytes = cell.message.bytes().0 as f64;
+            let per_message = 4000.0 + 0.3 * bytes.min(3000.0) + 0.05 * (bytes - 3000.0).max(0.0);
+            trial
+                .sender_cpu_ns_per_kib(per_message / bytes * 1024.0)
+                .receiver_cpu_ns_per_kib((2000.0 + 0.2 * bytes) / bytes * 1024.0)
+        })
+    };
+    let few = bent(&[(Factor::Threads, "1")]);
+    is(&few, 9, LawState::Undecidable, "--preset break-even would decide");
+    // Where every break named beforehand is tested, none of them explains it.
+    let many = bent(&[(Factor::Threads, "1"), (Factor::Message, "64B..16KiB")]);
+    let law = is(&many, 9, LawState::Broken, "no break point named beforehand explains it");
+    assert!(law.broken_by[0].contains("the line does not fit"), "{law:#?}");
     let two_sizes = run(plan(&[(Factor::Message, "64,512")]), |_, trial| trial);
     is(&two_sizes, 9, LawState::Undecidable, "three sizes");
     let mut one_round = usual();
@@ -187,7 +207,13 @@ fn without_the_option_nothing_is_notified_and_it_costs_as_a_copy() {
         plan.measure.controls = true;
         run(plan, |_, trial| trial)
     };
-    is(&alone, 11, LawState::Holds, "add sendmsg");
+    is(&alone, 11, LawState::Undecidable, "add sendmsg");
+    // No more shown than that it lies somewhere around.
+    let unsteady = run_with_noise(with_controls(), 0.3, |_, trial| trial);
+    is(&unsteady, 11, LawState::Undecidable, "more rounds would decide");
+    let mut once = usual();
+    once.records = analysis::synthetic::run(&once.plan, 1, analysis::synthetic::trial);
+    is(&once, 11, LawState::Undecidable, "more rounds would decide");
     is(&run(one_thread(), |_, trial| trial), 11, LawState::Undecidable, "leave controls on");
 }
 

@@ -2,6 +2,7 @@
 
 use analysis::explained::{Answer, Claim, Explained, Law, Verdict};
 use analysis::{Summary, summarise, synthetic};
+use model::audit::Audited;
 use model::host::Host;
 use model::record::{Count, Finished, Outcome, Record, Trial};
 use model::{Cell, Factor, Measured, Plan, Preset};
@@ -85,6 +86,22 @@ impl Run {
                 change(&cell, finished);
             }
         })
+    }
+
+    /// With an audit trial of every cell in which all is as it should be.
+    pub(crate) fn audited(mut self) -> Self {
+        self.records.extend(synthetic::audits(&self.plan));
+        self
+    }
+
+    /// Changes every audit trial.
+    pub(crate) fn with_audits(mut self, change: impl Fn(&mut Audited)) -> Self {
+        for record in &mut self.records {
+            if let Record::Audit(audited) = record {
+                change(audited);
+            }
+        }
+        self
     }
 
     pub(crate) fn on(mut self, change: impl Fn(&mut Host)) -> Self {

@@ -3,9 +3,12 @@
 
 mod answers;
 mod bad_input;
+mod ceilings;
 mod claims_of_causes;
 mod claims_of_counters;
 mod claims_of_paths;
 mod claims_of_threads;
 mod laws;
+mod laws_of_links;
+mod links;
 mod made;

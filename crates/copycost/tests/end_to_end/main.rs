@@ -12,3 +12,4 @@ mod common;
 mod interruption;
 mod looking;
 mod run;
+mod veth;

@@ -182,15 +182,16 @@ impl Seen<'_> {
         let copied_in = ways.copied_in.map(|(way, hook)| {
             let bytes = match way {
                 Way::Itself => self.threads(Counted::CopyFromIter, sender),
-                Way::Less(accepted) => {
-                    self.threads(accepted, sender).saturating_sub(by_reference)
-                }
+                Way::Less(accepted) => self.threads(accepted, sender).saturating_sub(by_reference),
             };
             CopiedBytes { bytes, hook }
         });
         let deferred = ways.deferred.map(|hook| {
             let of = |count: &&Count| count.counted == Counted::CopyUbufs;
-            CopiedBytes { bytes: self.counts.iter().filter(of).map(|count| count.bytes).sum(), hook }
+            CopiedBytes {
+                bytes: self.counts.iter().filter(of).map(|count| count.bytes).sum(),
+                hook,
+            }
         });
         CopyCounts {
             copied_in: measured(copied_in),
@@ -198,8 +199,9 @@ impl Seen<'_> {
                 ways.by_reference.map(|hook| CopiedBytes { bytes: by_reference, hook }),
             ),
             deferred: measured(deferred),
-            copied_out: measured(ways.copied_out.map(|(counted, hook)| {
-                CopiedBytes { bytes: self.threads(counted, receiver), hook }
+            copied_out: measured(ways.copied_out.map(|(counted, hook)| CopiedBytes {
+                bytes: self.threads(counted, receiver),
+                hook,
             })),
             functions: self.functions(),
         }
@@ -229,9 +231,8 @@ impl Seen<'_> {
             return Measured::absent(why.reason());
         }
         let mut calls = CallCounts::default();
-        let own = |count: &&Count| {
-            count.counted == Counted::SystemCalls && count.thread != Thread::Any
-        };
+        let own =
+            |count: &&Count| count.counted == Counted::SystemCalls && count.thread != Thread::Any;
         for count in self.counts.iter().filter(own) {
             let by_name = if count.process == self.watched.sender {
                 &mut calls.sender

@@ -26,9 +26,10 @@ fn all_but(missing: &[Counted]) -> impl Fn(Counted) -> Result<copy_audit::Hook, 
     move |counted| match counted {
         _ if missing.contains(&counted) => Err(refused(counted)),
         Counted::CopyFromIter | Counted::CopyToIter => Ok(copy_audit::Hook::Breakpoint),
-        Counted::CopyUbufs | Counted::ZerocopyIter | Counted::SpliceIter | Counted::SendmsgLocked => {
-            Ok(copy_audit::Hook::Fentry)
-        }
+        Counted::CopyUbufs
+        | Counted::ZerocopyIter
+        | Counted::SpliceIter
+        | Counted::SendmsgLocked => Ok(copy_audit::Hook::Fentry),
         Counted::CopyDatagram
         | Counted::SendLength
         | Counted::RecvLength

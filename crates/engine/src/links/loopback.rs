@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
+use kernel::Unavailable;
 use kernel::socket::Socket;
 use model::Family;
 
-use super::{Link, Raised};
+use super::{Link, LinkSetup, Raised};
 use crate::child::Which;
 
 /// Nothing needs raising: it is there, or this machine has no such address.
@@ -19,19 +20,21 @@ pub(crate) struct Loopback {
 impl Link for Loopback {
     type Raised = Self;
 
-    fn raise(family: Family) -> Result<Self, String> {
-        let ip: IpAddr = match family {
-            Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
-            Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
+    fn raise(setup: &LinkSetup) -> Result<Self, Unavailable> {
+        let (ip, remedy): (IpAddr, _) = match setup.family {
+            Family::Ipv4 => {
+                (Ipv4Addr::LOCALHOST.into(), "bring the loopback device up: sudo ip link set lo up")
+            }
+            Family::Ipv6 => (
+                Ipv6Addr::LOCALHOST.into(),
+                "allow it: sudo sysctl net.ipv6.conf.lo.disable_ipv6=0",
+            ),
         };
         let address = SocketAddr::new(ip, 0);
-        let refused = |why: String| format!("loopback over {family}: {why}");
-        Socket::listen(address, 1).map_err(|error| {
-            let remedy = match family {
-                Family::Ipv4 => "bring the loopback device up: sudo ip link set lo up",
-                Family::Ipv6 => "allow it: sudo sysctl net.ipv6.conf.lo.disable_ipv6=0",
-            };
-            refused(format!("{error}; {remedy}"))
+        Socket::listen(address, 1).map_err(|error| Unavailable {
+            what: format!("loopback over {}", setup.family),
+            because: error.to_string(),
+            remedy: remedy.to_owned(),
         })?;
         Ok(Self { address })
     }

@@ -52,7 +52,9 @@ impl Surroundings {
                 "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
                 "boot a kernel with CONFIG_DEBUG_INFO_BTF",
             ),
-            Hook::Tracepoint if !self.has_btf && function == super::Counted::Retransmit.function() => {
+            Hook::Tracepoint
+                if !self.has_btf && function == super::Counted::Retransmit.function() =>
+            {
                 lacking(
                     "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
                     "boot a kernel with CONFIG_DEBUG_INFO_BTF",

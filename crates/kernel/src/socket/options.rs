@@ -24,6 +24,8 @@ const NODELAY: OptionName =
     OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_NODELAY, words: "TCP_NODELAY" };
 const CONGESTION: OptionName =
     OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_CONGESTION, words: "TCP_CONGESTION" };
+const MAXIMUM_SEGMENT: OptionName =
+    OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_MAXSEG, words: "TCP_MAXSEG" };
 const INFO: OptionName =
     OptionName { level: libc::IPPROTO_TCP, name: libc::TCP_INFO, words: "TCP_INFO" };
 const SEND_BUFFER: OptionName =
@@ -60,6 +62,30 @@ impl Socket {
     /// As [`Socket::set_nodelay`].
     pub fn nodelay(&self) -> Result<bool, CallError> {
         Ok(self.get_int(NODELAY)? != 0)
+    }
+
+    /// Bounds the payload of a segment, options included, and what the peer may send (`TCP_MAXSEG`); before connecting
+    /// or listening, since both sides agree on it at the handshake. A path that takes less decides all the same.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL below 88 (TCP_MIN_MSS) and above 32767 bytes (MAX_TCP_WINDOW, net/ipv4/tcp.c).
+    pub fn set_maximum_segment(&self, bytes: u32) -> Result<(), CallError> {
+        let value = i32::try_from(bytes).map_err(|_| CallError {
+            call: "setsockopt",
+            argument: format!("TCP_MAXSEG={bytes}"),
+            errno: Errno(libc::EINVAL),
+        })?;
+        self.set_int(MAXIMUM_SEGMENT, value)
+    }
+
+    /// What `TCP_MAXSEG` tells: before connecting the bound that was set, then the payload of a segment in force.
+    ///
+    /// # Errors
+    ///
+    /// ENOPROTOOPT or EOPNOTSUPP on a socket that is not TCP.
+    pub fn maximum_segment(&self) -> Result<u32, CallError> {
+        Ok(u32::try_from(self.get_int(MAXIMUM_SEGMENT)?).unwrap_or(0))
     }
 
     /// Sets the send buffer, which ends its autotuning. Answers what was granted, in the measure asked for:

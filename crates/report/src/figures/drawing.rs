@@ -54,6 +54,8 @@ pub(super) enum KeyShape {
     Line,
     /// A cross.
     Cross,
+    /// An arrow.
+    Arrow,
 }
 
 /// A pair of axes and what lies in it.
@@ -145,6 +147,10 @@ pub(super) struct Series {
     pub(super) dots: Vec<[f64; 2]>,
     /// Void trials.
     pub(super) crosses: Vec<[f64; 2]>,
+    /// Trials that lie beyond the upright axis: an arrow at its end.
+    pub(super) beyond: Vec<[f64; 2]>,
+    /// Void trials beyond it: a hollow one.
+    pub(super) void_beyond: Vec<[f64; 2]>,
     /// Intervals of cells as boxes: left, right, low, high.
     pub(super) boxes: Vec<CellBox>,
 }
@@ -185,6 +191,8 @@ impl Series {
             points: Vec::new(),
             dots: Vec::new(),
             crosses: Vec::new(),
+            beyond: Vec::new(),
+            void_beyond: Vec::new(),
             boxes: Vec::new(),
         }
     }
@@ -194,6 +202,8 @@ impl Series {
         self.points.is_empty()
             && self.dots.is_empty()
             && self.crosses.is_empty()
+            && self.beyond.is_empty()
+            && self.void_beyond.is_empty()
             && self.boxes.is_empty()
     }
 }

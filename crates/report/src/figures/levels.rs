@@ -1,6 +1,7 @@
 //! Goodput, CPU cost and context switches: estimates over size or threads.
 
 use analysis::explained::{Crossover, CrossoverOutcome};
+use analysis::figure_text;
 use analysis::metric::Metric;
 use analysis::summary::CellEstimates;
 use model::{Bytes, Measured};
@@ -9,7 +10,6 @@ use super::drawing::{Area, AreaKind, Axis, Drawing, Key, KeyShape, Notice, Plot}
 use super::groups::{Across, Cells, Group, heights};
 use super::look::Look;
 use super::{MOST_PANELS, Run, wording};
-use crate::crossover_text;
 
 /// How estimates are to be read.
 pub(super) const LEAD: &str = "Means over valid trials; bars and bands are 95 % intervals, hidden by the mark where they are narrower.";
@@ -371,7 +371,11 @@ pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Pl
     };
     for crossover in run.summary.explained.crossovers.iter().filter(here) {
         let better = if metric == Metric::GoodputGbps { "faster" } else { "cheaper" };
-        let words = crossover_text::outcome(&crossover.outcome);
+        let words = format!(
+            "{}{}",
+            figure_text::outcome(&crossover.outcome),
+            figure_text::untold(crossover)
+        );
         plot.remarks
             .push(format!("{} {better} than {}: {words}", crossover.path, crossover.against));
         plot.areas.extend(place(&crossover.outcome).map(|x| Area {
@@ -389,7 +393,10 @@ fn place(outcome: &CrossoverOutcome) -> Option<[f64; 2]> {
         | CrossoverOutcome::Until { low, high, .. }
         | CrossoverOutcome::Bracket { low, high }
         | CrossoverOutcome::UntilBracket { low, high } => Some([low, high]),
-        CrossoverOutcome::Always | CrossoverOutcome::Never | CrossoverOutcome::Undecided => None,
+        CrossoverOutcome::Always
+        | CrossoverOutcome::Never
+        | CrossoverOutcome::Alike
+        | CrossoverOutcome::Undecided => None,
     }
 }
 

@@ -337,6 +337,12 @@ fn draw_point(markup: &mut Markup, plane: &Plane, series: &Series, point: &Point
     markup.push("\n");
 }
 
+/// An arrow with its tip at a place, as the data of an SVG path.
+pub(super) fn arrow(x: f64, y: f64, up: bool) -> String {
+    let (down, shaft) = if up { (6, 5) } else { (-6, -5) };
+    format!("M{} {}l4 {down}h-3v{shaft}h-2v{}h-3z", N(x), N(y), -shaft)
+}
+
 /// What a mark says under the pointer.
 fn says(plane: &Plane, text: &str) -> String {
     if plane.speaks { format!("<title>{}</title>", escaped(text)) } else { String::new() }
@@ -373,6 +379,19 @@ fn draw_trials(markup: &mut Markup, plane: &Plane, series: &Series) {
             .collect();
         markup.push(&format!(
             r#"<path class="dots" d="{dots}" stroke="currentColor" stroke-width="3.4" stroke-opacity="0.75" stroke-linecap="round" fill="none"/>"#
+        ));
+        markup.push("\n");
+    }
+    for (places, class, fill) in
+        [(&series.beyond, "beyond", "currentColor"), (&series.void_beyond, "beyond-void", "none")]
+    {
+        if places.is_empty() {
+            continue;
+        }
+        let arrows: String =
+            places.iter().map(|[x, y]| arrow(plane.x(*x), plane.y(*y), *y > 1.0)).collect();
+        markup.push(&format!(
+            r#"<path class="{class}" d="{arrows}" stroke="currentColor" fill="{fill}"/>"#
         ));
         markup.push("\n");
     }

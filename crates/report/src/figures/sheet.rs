@@ -5,7 +5,7 @@ use figure_png::{FAMILY, Weight, width};
 use super::drawing::{AreaKind, Drawing, Key, KeyShape, Series};
 use super::look::Look;
 use super::markup::{Anchor, Ink, Markup, N, escaped};
-use super::panel::{Frame, Panel, left_margin};
+use super::panel::{Frame, Panel, arrow, left_margin};
 use super::typeset::wrapped;
 
 const PADDING: f64 = 14.0;
@@ -133,6 +133,10 @@ impl Sheet {
                     N(at.0),
                     N(at.1 - 4.0),
                     N(SAMPLE)
+                ),
+                KeyShape::Arrow => format!(
+                    r#"<path d="{}" fill="currentColor"/>"#,
+                    arrow(at.0 + SAMPLE / 2.0, at.1 + 1.5, false)
                 ),
                 KeyShape::Cross => format!(
                     r#"<path d="M{} {}m-3-3l6 6m0-6l-6 6" stroke="currentColor" stroke-width="1.4" fill="none"/>"#,

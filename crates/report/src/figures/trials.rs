@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 
-use analysis::explained::Trials;
+use analysis::explained::{RelativeTrials, Trials};
 use analysis::metric::Metric;
-use analysis::summary::Estimate;
 use model::{Cell, Measured};
 
 use super::axes::as_f64;
@@ -13,10 +12,12 @@ use super::groups::{Across, Group};
 use super::levels::{absent, first_groups, with_figures};
 use super::look::{Look, path_name};
 use super::{MOST_PANELS, Run, wording};
-use crate::numbers::{counted, level};
+use crate::numbers::{counted, level, short};
 
-/// Beyond these shares of a cell's estimate nothing can be told apart from the rest: trials lie at the edge.
-const FARTHEST: [f64; 2] = [0.4, 1.6];
+/// A trial farther from its cell's estimate than this gets an arrow at the axis' end, so that it squashes no others.
+const FARTHEST: [f64; 2] = [0.75, 1.25];
+/// More trials beyond an axis than this are only counted.
+const MOST_TOLD: usize = 3;
 /// The part of a slot that its cells fill.
 const FILLED: f64 = 0.86;
 
@@ -26,38 +27,45 @@ pub(super) fn trials(run: &Run) -> Drawing {
         run.summary.explained.trials.iter().map(|trials| (&trials.cell, trials)).collect();
     let (groups, more) = first_groups(run.cells.groups(Across::Size), MOST_PANELS);
     let sizes = run.cells.sizes();
-    let panels = groups.iter().map(|group| Plot {
-        title: group.title(),
-        remarks: Vec::new(),
-        x: Axis::slots(&sizes),
-        y: Axis::departures("", std::iter::empty()),
-        areas: Vec::new(),
-        guides: vec![vec![[0.0, 1.0], [f64::MAX, 1.0]]],
-        series: series(run, group, &of_cell, &sizes),
+    let panels = groups.iter().map(|group| {
+        let mut series = series(run, group, &of_cell, &sizes);
+        let y =
+            Axis::departures("goodput of each trial around its cell's estimate", heights(&series));
+        for series in &mut series {
+            void_beyond(series, &y);
+        }
+        Plot {
+            title: group.title(),
+            remarks: told(&series),
+            x: Axis::slots(&sizes),
+            y,
+            areas: Vec::new(),
+            guides: vec![vec![[0.0, 1.0], [f64::MAX, 1.0]]],
+            series,
+        }
     });
-    let mut panels = with_figures(panels.collect());
-    let heights = panels.iter().flat_map(|plot| &plot.series).flat_map(|series| {
-        let places = series.dots.iter().chain(&series.crosses).map(|[_, y]| *y);
-        places.chain(series.boxes.iter().filter_map(|cell| cell.y).flatten())
-    });
-    let within = heights.map(|height| height.clamp(FARTHEST[0], FARTHEST[1]));
-    let y = Axis::departures("goodput of each trial around its cell's estimate", within);
-    for plot in &mut panels {
-        plot.y = y.clone();
-    }
+    let panels = with_figures(panels.collect());
     let series = || panels.iter().flat_map(|plot| &plot.series);
     let mut keys = Vec::new();
-    if series().any(|series| !series.crosses.is_empty()) {
+    let has_void = series().any(|s| !s.crosses.is_empty() || !s.void_beyond.is_empty());
+    if has_void {
         keys.push(Key {
             shape: KeyShape::Cross,
             text: "void trial: in no estimate, tried again".to_owned(),
+        });
+    }
+    if series().any(|series| !series.beyond.is_empty() || !series.void_beyond.is_empty()) {
+        let hollow = if has_void { " (hollow: void)" } else { "" };
+        keys.push(Key {
+            shape: KeyShape::Arrow,
+            text: format!("trial beyond the panel's axis{hollow}"),
         });
     }
     let run_facts = &run.summary.run;
     Drawing {
         name: "trials",
         title: "Every trial".to_owned(),
-        lead: "Each dot is a valid trial, from left to right in the order of rounds; the line is its cell's estimate, the box the 95 % interval. What is farther than 60 % off lies at the edge.".to_owned(),
+        lead: "Each dot is a valid trial, from left to right in the order of rounds; the line is its cell's estimate, the box the 95 % interval. Each panel has an axis of its own, of at most ±25 %.".to_owned(),
         notice: if panels.is_empty() {
             absent("No trial can be drawn", vec!["No cell has a valid trial.".to_owned()])
         } else {
@@ -77,6 +85,44 @@ pub(super) fn trials(run: &Run) -> Drawing {
     }
 }
 
+/// What the upright axis must hold: valid trials and intervals.
+fn heights(series: &[Series]) -> impl Iterator<Item = f64> {
+    series.iter().flat_map(|series| {
+        let places = series.dots.iter().map(|[_, y]| *y);
+        let boxes = series.boxes.iter().filter_map(|cell| cell.y).flatten();
+        places.chain(boxes.map(|end| end.clamp(FARTHEST[0], FARTHEST[1])))
+    })
+}
+
+/// Makes arrows of the void trials for which the axis has no room; they enter no estimate, and it is not made for them.
+fn void_beyond(series: &mut Series, axis: &Axis) {
+    let [low, high] = axis.domain;
+    (series.crosses, series.void_beyond) =
+        series.crosses.iter().partition(|[_, y]| (low..=high).contains(y));
+}
+
+/// Where trials beyond the axis lie.
+fn told(series: &[Series]) -> Vec<String> {
+    let beyond = series.iter().flat_map(|series| series.beyond.iter().chain(&series.void_beyond));
+    let mut beyond: Vec<f64> = beyond.map(|[_, y]| *y).collect();
+    beyond.sort_by(f64::total_cmp);
+    let trials = counted(beyond.len(), "trial lies", "trials lie");
+    let (Some(least), Some(most)) = (beyond.first(), beyond.last()) else { return Vec::new() };
+    let places = if beyond.len() <= MOST_TOLD {
+        let places: Vec<String> = beyond.iter().map(|place| short(*place)).collect();
+        format!("at {} ×", places.join(", "))
+    } else {
+        format!("from {} to {} ×", short(*least), short(*most))
+    };
+    let void: usize = series.iter().map(|series| series.void_beyond.len()).sum();
+    let void = match void {
+        0 => String::new(),
+        n if n == beyond.len() => " (void)".to_owned(),
+        n => format!(" ({n} of them void)"),
+    };
+    vec![format!("{trials} beyond the axis{void}, {places} the cell's estimate")]
+}
+
 fn series(
     run: &Run,
     group: &Group,
@@ -88,18 +134,23 @@ fn series(
     for (place, path) in run.paths.iter().enumerate() {
         let mut series = Series::new(path.name().to_owned(), path_name(*path), Look::of(*path));
         for entry in group.of_path(*path, Across::Size) {
-            let Some(trials) = of_cell.get(&entry.cell) else { continue };
+            let trials = of_cell.get(&entry.cell).and_then(|trials| trials.relative.value());
             let estimate = entry.metrics.get(&Metric::GoodputGbps).and_then(Measured::value);
-            let Some(slot) = sizes.iter().position(|size| *size == entry.cell.message.bytes().0)
-            else {
+            let slot = sizes.iter().position(|size| *size == entry.cell.message.bytes().0);
+            let (Some(trials), Some(estimate), Some(slot)) = (trials, estimate, slot) else {
                 continue;
             };
             let width = FILLED / paths;
             let left = whole(slot) + (1.0 - FILLED) / 2.0 + whole(place) * width;
             // Cells keep a distance from each other.
             let x = [left + width * 0.08, left + width * 0.92];
-            let name = run.cells.cell_name(&entry.cell);
-            fill(&mut series, estimate, trials, x, &name);
+            let says = format!(
+                "{}: {} Gbit/s, {}",
+                run.cells.cell_name(&entry.cell),
+                level(estimate),
+                counted(estimate.trials, "trial", "trials")
+            );
+            fill(&mut series, trials, x, says);
         }
         all.push(series);
     }
@@ -107,33 +158,25 @@ fn series(
 }
 
 /// A cell's trials on its own axis, on which its estimate is 1.
-fn fill(
-    series: &mut Series,
-    estimate: Option<&Estimate>,
-    trials: &Trials,
-    x: [f64; 2],
-    name: &str,
-) {
-    let Some(estimate) = estimate.filter(|estimate| estimate.mean > 0.0) else { return };
-    let on_axis = |value: f64| (value / estimate.mean).clamp(FARTHEST[0], FARTHEST[1]);
-    let spread = |values: &[f64]| {
-        let steps = whole(values.len()).max(1.0);
-        let step = (x[1] - x[0]) / steps;
-        let place =
-            |(order, value): (usize, &f64)| [x[0] + (whole(order) + 0.5) * step, on_axis(*value)];
-        values.iter().enumerate().map(place).collect::<Vec<_>>()
+fn fill(series: &mut Series, trials: &RelativeTrials, x: [f64; 2], says: String) {
+    let (within, beyond): (Vec<[f64; 2]>, Vec<[f64; 2]>) = spread(&trials.goodput, x)
+        .into_iter()
+        .partition(|[_, y]| (FARTHEST[0]..=FARTHEST[1]).contains(y));
+    series.dots.extend(within);
+    series.beyond.extend(beyond);
+    series.crosses.extend(spread(&trials.void_goodput, x));
+    let interval = match trials.interval.as_slice() {
+        [low, high] => Some([*low, *high]),
+        _ => None,
     };
-    series.dots.extend(spread(&trials.goodput_gbps));
-    series.crosses.extend(spread(&trials.void_goodput_gbps));
-    series.boxes.push(CellBox {
-        x,
-        y: estimate.low.zip(estimate.high).map(|(low, high)| [on_axis(low), on_axis(high)]),
-        says: format!(
-            "{name}: {} Gbit/s, {}",
-            level(estimate),
-            counted(estimate.trials, "trial", "trials")
-        ),
-    });
+    series.boxes.push(CellBox { x, y: interval, says });
+}
+
+/// Trials side by side between two places.
+fn spread(values: &[f64], x: [f64; 2]) -> Vec<[f64; 2]> {
+    let step = (x[1] - x[0]) / whole(values.len()).max(1.0);
+    let place = |(order, value): (usize, &f64)| [x[0] + (whole(order) + 0.5) * step, *value];
+    values.iter().enumerate().map(place).collect()
 }
 
 fn whole(n: usize) -> f64 {

@@ -24,7 +24,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// Breaks a text into lines no wider than `room`; a word that is wider than a line is cut.
-pub(super) fn wrapped(text: &str, room: f64, size: f64, weight: Weight) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, room: f64, size: f64, weight: Weight) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in &words(text) {

@@ -6,13 +6,13 @@ use model::host::Host;
 use model::{Measured, SendPath};
 
 use super::groups::{Across, Cells, Group};
-use crate::numbers::{counted, level, percent};
+use crate::numbers::{counted, level, share_range};
 
 /// More cells without a valid trial than this are only counted.
 const MOST_NAMED: usize = 3;
 
 /// The machine and how it was set up.
-pub(super) fn footer(summary: &Summary, host: &Host) -> String {
+pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
     let mut facts = vec![
         host.cpu_model.value().cloned().unwrap_or_else(|| "unknown CPU".to_owned()),
         counted(summary.run.usable_cpus, "CPU", "CPUs"),
@@ -51,16 +51,16 @@ pub(super) fn copied(cells: &Cells) -> Option<String> {
                 .to_owned(),
         );
     };
-    let share = if percent(*least) == percent(*most) {
-        percent(*most)
+    let marked = format!(
+        "zerocopy (A3): {} of its completions were marked copied",
+        share_range(*least, *most)
+    );
+    Some(if *most == 0.0 {
+        "zerocopy (A3): none of its completions was copied".to_owned()
+    } else if *least >= 1.0 {
+        format!("{marked}, so no copy was saved there")
     } else {
-        format!("{} to {}", percent(*least), percent(*most))
-    };
-    Some(match *most {
-        0.0 => "zerocopy (A3): none of its completions was copied".to_owned(),
-        _ => format!(
-            "zerocopy (A3): {share} of its completions were marked copied, so no copy was saved there"
-        ),
+        marked
     })
 }
 

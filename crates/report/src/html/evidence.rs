@@ -4,7 +4,7 @@ use analysis::explained::{Answer, Claim, Law, LawState, Verdict};
 
 use super::markup::Markup;
 use super::{section, table};
-use crate::claims_tally::{claims_tally, verdict_name};
+use crate::claims_tally::{claims_tally, law_state, verdict_name};
 
 pub(super) fn answers(html: &mut Markup, answers: &[Answer]) {
     section(html, "answers", |html| {
@@ -141,10 +141,10 @@ pub(super) fn laws(html: &mut Markup, laws: &[Law]) {
 }
 
 fn law(html: &mut Markup, law: &Law) {
-    let (class, state) = match law.state {
-        LawState::Holds => ("verdict supported", "holds"),
-        LawState::Broken => ("verdict refuted", "broken"),
-        LawState::Undecidable => ("verdict undecidable", "undecidable here"),
+    let class = match law.state {
+        LawState::Holds => "verdict supported",
+        LawState::Broken => "verdict refuted",
+        LawState::Undecidable => "verdict undecidable",
     };
     html.element("tr", &[("id", &format!("law-{}-{}", law.id, law.name))], |html| {
         html.element("td", &[], |html| {
@@ -154,7 +154,9 @@ fn law(html: &mut Markup, law: &Law) {
             let [one, other] = &law.sources;
             html.leaf("p", &[("class", "note")], &format!("{one} against {other}"));
         });
-        html.element("td", &[], |html| html.leaf("span", &[("class", class)], state));
+        html.element("td", &[], |html| {
+            html.leaf("span", &[("class", class)], law_state(law.state))
+        });
         html.element("td", &[], |html| {
             html.text(&law.because);
             html.leaf("p", &[("class", "note")], &format!("compared: {}", law.compared));

@@ -1,14 +1,15 @@
 //! Break-even sizes, cost models, scaling, and the ratios behind them.
 
-use analysis::explained::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
-use analysis::metric::Metric;
 use analysis::summary::{Finding, Ratio, Summary};
 use model::Measured;
 
 use super::markup::Markup;
-use super::{Page, measured, plain_table, section, table};
-use crate::crossover_text::{outcome, size};
-use crate::numbers::{level, ratio, short};
+use super::{Page, plain_table, section, table};
+use crate::ceiling_table;
+use crate::explained_tables::{
+    NO_CROSSOVER, TextTable, cost_models, crossovers, measured, metric_name, probability, scaling,
+};
+use crate::numbers::ratio;
 
 /// More ratios than this are left to `summary.json`.
 const MOST_RATIOS: usize = 600;
@@ -16,153 +17,37 @@ const MOST_RATIOS: usize = 600;
 pub(super) fn explanations(html: &mut Markup, page: &Page) {
     let explained = &page.summary.explained;
     section(html, "break-even", |html| {
-        crossovers(html, &explained.crossovers);
-        cost_models(html, &explained.cost_models);
-        scaling(html, &explained.scaling);
+        let crossovers = crossovers(&explained.crossovers);
+        text_table(html, &crossovers);
+        if crossovers.rows.is_empty() {
+            html.paragraph(NO_CROSSOVER);
+        }
+        let known = [cost_models(&explained.cost_models), scaling(&explained.scaling)];
+        for table in known.into_iter().chain(ceiling_table::tables(explained)) {
+            if !table.rows.is_empty() {
+                text_table(html, &table);
+            }
+        }
     });
     section(html, "ratios", |html| ratios(html, page.summary));
 }
 
-const fn oversubscribed(is: bool) -> &'static str {
-    if is { " (oversubscribed)" } else { "" }
-}
-
-fn crossovers(html: &mut Markup, crossovers: &[Crossover]) {
-    html.fixed("<h3>From which message size on a path is better</h3>\n");
-    if crossovers.is_empty() {
-        html.fixed("<p>No two paths were measured over several sizes.</p>\n");
-        return;
+fn text_table(html: &mut Markup, table: &TextTable) {
+    html.leaf("h3", &[], table.heading);
+    html.fixed("\n");
+    if !table.reading.is_empty() {
+        html.paragraph(table.reading);
     }
-    let rows: Vec<Vec<String>> = crossovers
-        .iter()
-        .map(|crossover| {
-            vec![
-                format!("{}{}", crossover.shared, oversubscribed(crossover.oversubscribed)),
-                format!(
-                    "{} against {}",
-                    crossover.path.paper_name(),
-                    crossover.against.paper_name()
-                ),
-                name(crossover.metric).to_owned(),
-                outcome(&crossover.outcome),
-                crossover.sizes.len().to_string(),
-            ]
-        })
-        .collect();
-    plain_table(
-        html,
-        "Break-even sizes",
-        &["Cells", "Paths", "In", "Better", "Sizes measured"],
-        &rows,
-    );
-}
-
-/// What a metric is called here.
-fn name(metric: Metric) -> &'static str {
-    if metric == Metric::GoodputGbps {
-        "goodput"
-    } else if metric == Metric::EndsCpuNsPerKib {
-        "CPU, both sides"
-    } else {
-        metric.name()
+    if !table.rows.is_empty() {
+        plain_table(html, table.heading, table.columns, &table.rows);
     }
-}
-
-fn cost_models(html: &mut Markup, models: &[CostModel]) {
-    if models.is_empty() {
-        return;
-    }
-    html.fixed("<h3>CPU time a message = a + b · bytes</h3>\n");
-    html.fixed("<p>A small p of “the line fits” says that it does not. Break points were named beforehand; each is tested.</p>\n");
-    let rows: Vec<Vec<String>> = models
-        .iter()
-        .map(|model| {
-            let side = match model.side {
-                ModelledSide::Sender => "sender",
-                ModelledSide::Receiver => "receiver",
-            };
-            vec![
-                format!("{}{}", model.shared, oversubscribed(model.oversubscribed)),
-                model.path.paper_name().to_owned(),
-                side.to_owned(),
-                measured(&model.per_message_ns, level),
-                measured(&model.per_byte_ns, level),
-                measured(&model.lack_of_fit_p, |p| probability(*p)),
-                breaks(&model.breaks),
-            ]
-        })
-        .collect();
-    plain_table(
-        html,
-        "Cost models",
-        &[
-            "Cells",
-            "Path",
-            "Side",
-            "a, ns a message",
-            "b, ns a byte",
-            "p (line fits)",
-            "Break points",
-        ],
-        &rows,
-    );
-}
-
-/// The tested break points with their p; then those that could not be tested, the same reason said once.
-fn breaks(points: &[BreakPoint]) -> String {
-    let mut texts: Vec<String> = Vec::new();
-    let mut untested: Vec<(&str, Vec<&str>)> = Vec::new();
-    for point in points {
-        match &point.p {
-            Measured::Value(p) => {
-                let p = probability(*p);
-                texts.push(format!("{} at {}: p {p}", point.name, size(point.bytes)));
-            }
-            Measured::Absent { absent } => {
-                match untested.iter_mut().find(|(reason, _)| reason == absent) {
-                    Some((_, names)) => names.push(&point.name),
-                    None => untested.push((absent, vec![&point.name])),
-                }
-            }
-        }
-    }
-    for (reason, names) in untested {
-        texts.push(format!("not tested: {} ({reason})", names.join(", ")));
-    }
-    texts.join("; ")
-}
-
-/// A probability; very small ones are only said to be so.
-fn probability(p: f64) -> String {
-    if p < 0.001 { "< 0.001".to_owned() } else { short(p) }
-}
-
-fn scaling(html: &mut Markup, scaling: &[Scaling]) {
-    if scaling.is_empty() {
-        return;
-    }
-    html.fixed("<h3>Speed-up over threads</h3>\n");
-    html.fixed("<p>Goodput against the fewest threads; an efficiency of 1 is ideal.</p>\n");
-    let mut rows = Vec::new();
-    for path in scaling {
-        for point in &path.points {
-            rows.push(vec![
-                path.shared.clone(),
-                path.path.paper_name().to_owned(),
-                format!("{}{}", point.threads, oversubscribed(point.oversubscribed)),
-                measured(&point.speed_up, ratio),
-                measured(&point.efficiency, level),
-            ]);
-        }
-    }
-    plain_table(html, "Scaling", &["Cells", "Path", "Threads", "Speed-up", "Efficiency"], &rows);
 }
 
 fn ratios(html: &mut Markup, summary: &Summary) {
     let shown: Vec<&Ratio> = summary
         .ratios
         .iter()
-        .filter(|ratio| matches!(name(ratio.metric), "goodput" | "CPU, both sides"))
+        .filter(|ratio| matches!(metric_name(ratio.metric), "goodput" | "CPU, both sides"))
         .collect();
     if shown.is_empty() {
         html.fixed("<p>No two paths were measured in the same blocks.</p>\n");
@@ -195,7 +80,7 @@ fn ratio_row(html: &mut Markup, row: &Ratio) {
             let of = format!("{} {}", cell.send_path.paper_name(), cell.send_path);
             html.leaf("td", &[("title", &cell.id())], &of);
         }
-        html.leaf("td", &[], name(row.metric));
+        html.leaf("td", &[], metric_name(row.metric));
         let value = estimate.map_or_else(String::new, |estimate| estimate.mean.to_string());
         html.leaf("td", &[("data-value", &value)], &measured(&row.ratio, ratio));
         let p = row.p_holm.value().map_or_else(String::new, f64::to_string);

@@ -1,16 +1,16 @@
-//! The first screen: machine, answer, trust, main figure, questions, claims, what stayed open, downloads.
+//! The first screen: machine, answer, trust, main figure, questions, claims, downloads, what stayed open.
 
 use analysis::explained::{LawState, Verdict};
 use model::{Link, Plan};
 
 use super::markup::Markup;
 use super::{Page, name, pictures};
-use crate::claims_tally::{counted, verdict_name};
+use crate::claims_tally::{counted, preliminary, verdict_name};
 use crate::numbers;
 use crate::reproduce::{command, date};
 use crate::screen::{copied_note, is_said_below, machine_facts, oversubscribed_note};
 use crate::trust::trust;
-use crate::unanswered::unanswered;
+use crate::unanswered::{Open, unanswered};
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     head(html, page);
@@ -22,8 +22,8 @@ pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     }
     questions(html, page);
     tally(html, page);
-    open_questions(html, page);
     downloads(html, page);
+    open_questions(html, page);
 }
 
 fn head(html: &mut Markup, page: &Page) {
@@ -71,7 +71,7 @@ fn answer(html: &mut Markup, page: &Page) {
         }
         // An answer about zero-copy says itself what was copied.
         let copied = copied_note(page.summary)
-            .filter(|_| !lines.iter().any(|line| line.contains("copied anyway")));
+            .filter(|_| !lines.iter().any(|line| line.contains("of its completions")));
         let notes = [copied, oversubscribed_note(page.summary)];
         for note in notes.into_iter().flatten() {
             html.leaf("p", &[("class", "note")], &note);
@@ -145,6 +145,9 @@ fn tally(html: &mut Markup, page: &Page) {
                     html.text(verdict_name(verdict));
                 });
             }
+            if let Some(note) = preliminary(claims) {
+                html.leaf("span", &[], &note);
+            }
         });
     });
 }
@@ -159,10 +162,39 @@ fn open_questions(html: &mut Markup, page: &Page) {
         html.element("ul", &[("class", "unanswered")], |html| {
             for one in &open {
                 html.element("li", &[], |html| {
-                    html.leaf("strong", &[], &one.what);
+                    html.leaf("strong", &[], &one.instrument);
                     html.text(" → ");
-                    html.text(&one.remedy);
+                    for (place, named) in one.settles.iter().enumerate() {
+                        if place > 0 {
+                            html.text(", ");
+                        }
+                        html.leaf("a", &[("href", &named.anchor)], &named.name);
+                    }
+                    remedy(html, one);
                 });
+            }
+        });
+    });
+}
+
+/// What an instrument takes here; what each of several is to do beside stands folded away.
+fn remedy(html: &mut Markup, open: &Open) {
+    if open.then.len() < 2 {
+        let takes = open.takes();
+        if !takes.is_empty() {
+            html.leaf("p", &[("class", "note")], &takes);
+        }
+        return;
+    }
+    if !open.needs.is_empty() {
+        html.leaf("p", &[("class", "note")], &open.needs);
+    }
+    html.element("details", &[], |html| {
+        let count = numbers::counted(open.then.len(), "step", "steps");
+        html.leaf("summary", &[], &format!("Then: {count}"));
+        html.element("ul", &[], |html| {
+            for (name, what) in &open.then {
+                html.leaf("li", &[], &format!("{name}: {what}"));
             }
         });
     });

@@ -58,20 +58,19 @@ pub(super) fn data_paths(html: &mut Markup, page: &Page) {
             "a thin broken one hands bytes over by reference.</p>\n"
         ));
         html.element("div", &[("class", "data-paths")], |html| {
-            for (path, diagram) in page.summary.explained.data_paths.iter().zip(page.data_paths) {
-                self::diagram(html, diagram, &path.cell.id());
+            for diagram in page.data_paths {
+                self::diagram(html, diagram);
             }
         });
     });
 }
 
-fn diagram(html: &mut Markup, diagram: &Diagram, cell: &str) {
+fn diagram(html: &mut Markup, diagram: &Diagram) {
     html.element("figure", &[("id", diagram.name)], |html| {
-        html.leaf("h3", &[], &diagram.title);
+        html.leaf("h3", &[("class", "unseen")], &diagram.title);
         html.drawn(&diagram.svg);
         html.element("figcaption", &[], |html| {
             html.paragraph(&diagram.reading);
-            html.leaf("p", &[("class", "note")], &format!("Figures of the cell {cell}"));
             files(html, diagram.name);
         });
     });

@@ -9,7 +9,7 @@ use model::{Cell, Link, Measured, Plan, SendPath};
 
 use super::estimate;
 use super::grid::Grid;
-use crate::numbers::{counted, half_width, percent, ratio};
+use crate::numbers::{counted, half_width, percent, ratio, share_range};
 use crate::styled_text::{Line, Style, whole};
 
 /// How many zero-copy completions were copied anyway.
@@ -20,10 +20,7 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
         cells.filter_map(|e| Some((estimate(e, Metric::CopiedShare)?, e.cell.link))).collect();
     shares.sort_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean));
     let ((low, _), (high, _)) = (shares.first()?, shares.last()?);
-    let share = match (percent(low.mean), percent(high.mean)) {
-        (low, high) if low == high => low,
-        (low, high) => format!("{low} to {high}"),
-    };
+    let share = share_range(low.mean, high.mean);
     let reason = if low.mean >= 1.0 && shares.iter().all(|(_, link)| *link == Link::Loopback) {
         " (loopback always copies)"
     } else {
@@ -36,7 +33,11 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
         .map_or("A3", |p| p.paper_name());
     Some(Line::wrapped(2).and(Style::Strong, format!("{path}: ")).and(
         Style::Plain,
-        format!("{} of its completions were copied anyway{reason}", whole(&share)),
+        if high.mean > 0.0 {
+            format!("{} of its completions were copied anyway{reason}", whole(&share))
+        } else {
+            "none of its completions was copied".to_owned()
+        },
     ))
 }
 

@@ -1,8 +1,9 @@
 //! What a run explains, made to order: a bit of everything.
 
 use analysis::explained::{
-    Answer, BreakPoint, Claim, Copies, CostModel, Crossover, CrossoverOutcome, DataPath, Explained,
-    Law, LawState, ModelledSide, Scaling, ScalingPoint, Table, Verdict,
+    Answer, BreakPoint, CeilingShare, Claim, Copies, CopyingCeiling, CostModel, CpuRate, Crossover,
+    CrossoverOutcome, DataPath, Explained, Law, LawState, ModelledSide, Scaling, ScalingPoint,
+    Table, Verdict,
 };
 use analysis::metric::Metric;
 use analysis::summary::Summary;
@@ -11,6 +12,9 @@ use model::{Measured, SendPath};
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
     summary.explained = Explained {
+        links: Vec::new(),
+        link_verdicts: Vec::new(),
+        copy_audits: Vec::new(),
         crossovers: crossovers(),
         cost_models: vec![cost_model(&text)],
         scaling: vec![scaling()],
@@ -31,6 +35,13 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
         headline: vec![text(
             "Use sendmsg here: it moves 1.46 × [1.43, 1.49] as much at 64 KiB as eight send() calls.",
         )],
+        ceilings: ceilings(&text),
+        ceiling_shares: summary
+            .estimates
+            .iter()
+            .filter(|entry| !entry.control)
+            .map(|entry| ceiling_share(entry.cell.clone(), &text))
+            .collect(),
     };
     summary
 }
@@ -52,6 +63,7 @@ fn crossovers() -> Vec<Crossover> {
         metric: Metric::EndsCpuNsPerKib,
         outcome,
         sizes: vec![64, 512, 4096, 65_536],
+        untold: Vec::new(),
     };
     outcomes.into_iter().map(crossover).collect()
 }
@@ -153,8 +165,41 @@ fn claims(text: impl Fn(&str) -> String) -> Vec<Claim> {
     (1..=25).map(claim).collect()
 }
 
+fn ceilings(text: impl Fn(&str) -> String) -> Vec<CopyingCeiling> {
+    let rates = |cpus: std::ops::Range<u32>, gbps: f64| -> Vec<CpuRate> {
+        cpus.map(|cpu| CpuRate { cpu, gbps: gbps + f64::from(cpu) }).collect()
+    };
+    let ceiling = |together: Vec<CpuRate>, working_set_bytes| CopyingCeiling {
+        routine: text("memcpy"),
+        working_set_bytes,
+        alone: rates(0..2, 115.0),
+        together_gbps: if together.is_empty() {
+            Measured::absent(text("all working sets together would take too much memory"))
+        } else {
+            Measured::Value(together.iter().map(|rate| rate.gbps).sum())
+        },
+        together,
+    };
+    vec![ceiling(rates(0..8, 100.0), 4 << 20), ceiling(Vec::new(), 64 << 20)]
+}
+
+fn ceiling_share(cell: model::Cell, text: impl Fn(&str) -> String) -> CeilingShare {
+    let gbps = 46.0 * (cell.message.bytes().0 as f64 / 65_536.0);
+    CeilingShare {
+        side: ModelledSide::Sender,
+        cpus: vec![0],
+        goodput_gbps: super::around(gbps),
+        copies: Copies { per_byte: 1.0, audited: cell.send_path == SendPath::Send, expected: 1.0 },
+        routine: text("memcpy"),
+        working_set_bytes: 4 << 20,
+        ceiling_gbps: 115.0,
+        share: super::around(gbps / 115.0),
+        cell,
+    }
+}
+
 fn data_path(cell: model::Cell, text: impl Fn(&str) -> String) -> DataPath {
-    let expected = |per_byte| Copies { per_byte, audited: false };
+    let expected = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
     let zerocopy = cell.send_path == SendPath::Zerocopy;
     let only = |value| {
         if zerocopy {

@@ -10,12 +10,32 @@ use analysis::summary::{
     SUMMARY_VERSION, Summary,
 };
 use analysis::synthetic;
+use model::host::Host;
 use model::record::FailureKind;
 use model::{Cell, Factor, Mark, Measured, Plan, Preset, SendPath};
 
 pub(crate) mod explanation;
 
 pub(crate) const NO_COUNTERS: &str = "no hardware counters";
+
+/// The page and the Markdown of a run.
+pub(crate) struct Documents {
+    pub(crate) html: String,
+    pub(crate) markdown: String,
+}
+
+pub(crate) fn documents(summary: &Summary, host: &Host, plan: &Plan) -> Documents {
+    let figures = report::figures::all(summary, host);
+    let data_paths = report::data_paths(summary, host);
+    let page = report::Page { summary, host, plan, figures: &figures, data_paths: &data_paths };
+    let (mut html, mut markdown) = (Vec::new(), Vec::new());
+    report::write_html(&mut html, &page).unwrap();
+    report::write_markdown(&mut markdown, &page).unwrap();
+    Documents {
+        html: String::from_utf8(html).unwrap(),
+        markdown: String::from_utf8(markdown).unwrap(),
+    }
+}
 
 pub(crate) fn around(mean: f64) -> Estimate {
     Estimate { mean, low: Some(mean * 0.98), high: Some(mean * 1.02), trials: 13 }

@@ -1,0 +1,160 @@
+//! Q0 by the audit, and what the sink adds to the questions about zero-copy.
+
+use model::{Link, Measured, SendPath};
+
+use super::{Found, columns};
+use crate::audited::{OfPath, over};
+use crate::comparisons::{copied_shares, copied_words, paths_asked};
+use crate::copies::{Step, expected};
+use crate::evidence::{Evidence, figure};
+use crate::explained::Table;
+use crate::figure_text::{percent, short};
+use crate::links;
+use crate::metric::Metric;
+use crate::on_link::{links_asked, main_link};
+
+/// An answer that an audit gives, or that a run over the sink alone cannot give; none where timing answers.
+pub(super) fn of(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
+    if number == 0 {
+        return q0(main, whole);
+    }
+    let is_measured = whole.asked().any(|estimates| estimates.trials > 0);
+    (is_measured && main_link(whole).is_none()).then(|| Found {
+        line: "not answered: the sink alone was measured, which has no receiver; its figures are sender-side cost".to_owned(),
+        would_change: "the same plan on a link with a receiver: --link loopback,sink".to_owned(),
+        ..Found::default()
+    })
+}
+
+/// What the sink says beside the answers about zero-copy.
+pub(super) fn notes(number: usize, whole: &Evidence<'_>) -> Vec<String> {
+    if number != 1 && number != 5 {
+        return Vec::new();
+    }
+    let verdicts = links::verdicts(&links::comparisons(whole));
+    verdicts
+        .into_iter()
+        .filter(|verdict| verdict.link == Link::Sink)
+        .map(|verdict| format!("where nothing is copied: {}", verdict.line))
+        .collect()
+}
+
+/// By what an audit counted of send over a link with a receiver.
+fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
+    let links = links_asked(whole);
+    let paths = paths_asked(whole);
+    let seen = |path: SendPath, link: Link| OfPath::new(whole, path, link);
+    if !paths.iter().any(|path| links.iter().any(|link| seen(*path, *link).is_some())) {
+        return None;
+    }
+    let delivered = links.iter().filter(|link| link.delivers_locally());
+    let of_send = delivered
+        .filter_map(|link| seen(SendPath::Send, *link))
+        .find(|of_send| of_send.of(Step::In).is_some() && of_send.of(Step::Out).is_some());
+    let heard = copied_shares(main)
+        .map_or_else(String::new, |_| format!(" Of zerocopy: {}.", copied_words(main)));
+    let (line, answered) = match &of_send {
+        Some(of_send) => (format!("{}{heard}", counted_line(of_send)), true),
+        None => (
+            format!(
+                "By the kernel's source send() copies twice in all: once in, by the sender's call, and once out, by the receiver's; a network card's DMA is no copy by the CPU. The audit did not count both of them here.{heard}"
+            ),
+            false,
+        ),
+    };
+    let rows = paths.iter().flat_map(|path| links.iter().map(move |link| (*path, *link)));
+    let rows = rows.filter_map(|(path, link)| row(whole, path, link));
+    Some(Found {
+        line,
+        answered,
+        evidence: Table {
+            columns: columns([
+                "path",
+                "link",
+                "send calls a message",
+                "copies in (_copy_from_iter, the sender's call)",
+                "copies at delivery (skb_copy_ubufs, softirq)",
+                "copies out (_copy_to_iter, the receiver's call)",
+                "completions",
+            ]),
+            rows: rows.collect(),
+        },
+        would_change: if answered {
+            "another kernel, or a network card between the ends".to_owned()
+        } else {
+            "an audit of send over loopback that counts what is copied in and out: --audits copy-audit, as root, on a CPU with breakpoint registers".to_owned()
+        },
+        notes: not_counted(whole).into_iter().collect(),
+    })
+}
+
+fn counted_line(of_send: &OfPath) -> String {
+    let text = |step: Step| of_send.of(step).map(|seen| seen.text());
+    let once = |step: Step| of_send.of(step).is_some_and(|seen| seen.is(1.0));
+    let delivery =
+        text(Step::Deferred).map_or_else(String::new, |seen| format!(", {seen} at delivery"));
+    let (copied_in, copied_out) =
+        (text(Step::In).unwrap_or_default(), text(Step::Out).unwrap_or_default());
+    let none_deferred = of_send.of(Step::Deferred).is_none_or(|seen| seen.is(0.0));
+    let really = if once(Step::In) && once(Step::Out) && none_deferred {
+        "Yes, two in all"
+    } else {
+        "No, not two"
+    };
+    format!(
+        "{really}, counted here for send() {}: {copied_in} in, by the sender's call (_copy_from_iter), and {copied_out} out, by the receiver's (_copy_to_iter){delivery}; a network card's DMA is no copy by the CPU.",
+        over(of_send.link)
+    )
+}
+
+fn row(whole: &Evidence<'_>, path: SendPath, link: Link) -> Option<Vec<String>> {
+    let on = |metric: Metric| {
+        let cells = whole.asked().filter(|e| e.cell.send_path == path && e.cell.link == link);
+        cells.filter_map(|e| figure(e, metric)).map(|e| e.mean).next()
+    };
+    let cell = whole.asked().find(|e| e.cell.send_path == path && e.cell.link == link)?;
+    let should = expected(&cell.cell);
+    let seen = OfPath::new(whole, path, link);
+    let copies = |step: Step| {
+        let should = short_whole(step.of(&should));
+        match seen.as_ref().and_then(|seen| seen.of(step)) {
+            Some(seen) => format!("{} counted, {should} expected", seen.text()),
+            None => format!("{should} expected"),
+        }
+    };
+    let staged = if path == SendPath::Staged { "1 by the program, then " } else { "" };
+    Some(vec![
+        format!("{} ({path})", path.paper_name()),
+        link.to_string(),
+        on(Metric::SendCallsPerMessage).map_or_else(|| "-".to_owned(), short),
+        format!("{staged}{}", copies(Step::In)),
+        copies(Step::Deferred),
+        copies(Step::Out),
+        on(Metric::CopiedShare)
+            .map_or_else(|| "-".to_owned(), |share| format!("{} copied", percent(share))),
+    ])
+}
+
+fn short_whole(copies: f64) -> String {
+    format!("{copies:.0}")
+}
+
+/// Why a figure of an audit is absent.
+fn not_counted(whole: &Evidence<'_>) -> Option<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for audited in &whole.audits.audited {
+        for step in Step::ALL {
+            if let Err(why) = crate::copies::per_byte(audited, step) {
+                let reason = format!("{}: {why}", step.words());
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+        if let Measured::Absent { absent } = &audited.copies {
+            reasons.truncate(0);
+            reasons.push(absent.clone());
+        }
+    }
+    (!reasons.is_empty()).then(|| format!("not counted: {}", reasons.join("; ")))
+}

@@ -1,0 +1,112 @@
+//! What audits say of a path on a link, over all of its cells that were audited.
+
+use model::{Audit, Link, SendPath};
+
+use crate::comparisons::is_itself;
+use crate::copies::{Step, of_cell};
+use crate::evidence::Evidence;
+use crate::figure_text::{counted, listed};
+
+/// A figure is the whole number that it is meant to be within this much.
+const NEAR: f64 = 0.05;
+
+/// Copies a payload byte at one step, over the cells of one path on one link.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Seen {
+    low: f64,
+    high: f64,
+}
+
+impl Seen {
+    pub(crate) fn is(self, copies: f64) -> bool {
+        (self.low - copies).abs() <= NEAR && (self.high - copies).abs() <= NEAR
+    }
+
+    pub(crate) fn text(self) -> String {
+        let (low, high) = (format!("{:.2}", self.low), format!("{:.2}", self.high));
+        if low == high { low } else { format!("{low} to {high}") }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { low: self.low + other.low, high: self.high + other.high }
+    }
+}
+
+/// What audits counted of one path on one link.
+#[derive(Clone, Debug)]
+pub(crate) struct OfPath {
+    pub(crate) path: SendPath,
+    pub(crate) link: Link,
+    pub(crate) cells: usize,
+    steps: [Option<Seen>; 3],
+}
+
+impl OfPath {
+    /// None where no cell of it was audited.
+    pub(crate) fn new(evidence: &Evidence<'_>, path: SendPath, link: Link) -> Option<Self> {
+        let cells: Vec<_> = evidence
+            .estimates
+            .iter()
+            .map(|estimates| &estimates.cell)
+            .filter(|cell| cell.send_path == path && cell.link == link && is_itself(cell))
+            .filter(|cell| evidence.audits.of(cell, Audit::CopyAudit).is_some())
+            .collect();
+        let steps = Step::ALL.map(|step| {
+            let figures = cells.iter().filter_map(|cell| of_cell(evidence.audits, cell, step).ok());
+            figures.fold(None, |seen: Option<Seen>, figure| {
+                let x = figure.per_byte;
+                Some(seen.map_or(Seen { low: x, high: x }, |seen| Seen {
+                    low: seen.low.min(x),
+                    high: seen.high.max(x),
+                }))
+            })
+        });
+        steps.iter().any(Option::is_some).then_some(Self { path, link, cells: cells.len(), steps })
+    }
+
+    pub(crate) const fn of(&self, step: Step) -> Option<Seen> {
+        match step {
+            Step::In => self.steps[0],
+            Step::Deferred => self.steps[1],
+            Step::Out => self.steps[2],
+        }
+    }
+
+    /// Copies on the way out: in, and at delivery. None where one of them was not counted.
+    pub(crate) fn on_the_way_out(&self) -> Option<Seen> {
+        Some(self.of(Step::In)?.plus(self.of(Step::Deferred)?))
+    }
+
+    /// Copies in all; none where a step was not counted.
+    pub(crate) fn in_all(&self) -> Option<Seen> {
+        Some(self.on_the_way_out()?.plus(self.of(Step::Out)?))
+    }
+
+    /// `send over loopback: 1.00 copied in, 0.00 copied at delivery and 1.00 copied out a byte (4 cells)`.
+    pub(crate) fn text(&self) -> String {
+        let steps: Vec<String> = Step::ALL
+            .into_iter()
+            .filter_map(|step| Some(format!("{} {}", self.of(step)?.text(), step.words())))
+            .collect();
+        let cells = counted(self.cells, "cell", "cells");
+        format!("{} {}: {} a byte ({cells})", self.path, over(self.link), listed(&steps))
+    }
+
+    /// How it stands among the evidence.
+    pub(crate) fn name(&self) -> String {
+        format!("copy audit of {} {}", self.path, over(self.link))
+    }
+}
+
+pub(crate) const fn over(link: Link) -> &'static str {
+    match link {
+        Link::Loopback => "over loopback",
+        Link::Veth => "over veth",
+        Link::Sink => "into the sink",
+    }
+}
+
+/// What audits counted of a path, link by link.
+pub(crate) fn of_path(evidence: &Evidence<'_>, path: SendPath) -> Vec<OfPath> {
+    Link::ALL.iter().filter_map(|link| OfPath::new(evidence, path, *link)).collect()
+}

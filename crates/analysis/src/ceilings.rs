@@ -1,0 +1,265 @@
+//! How near each cell comes to the rate at which its CPUs can copy at all.
+//!
+//! The kernel copies between the ring of messages or the receive buffer and the memory of sockets, so a worker's
+//! working set is at least the former. The ceiling is that of the largest measured working set that is no larger: it
+//! may be too high, as smaller working sets are copied faster, but not too low.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::audit::CeilingPoint;
+use model::names::Audit;
+use model::record::{Outcome, Settings};
+use model::{Cell, Measured, SendPath};
+
+use crate::evidence::{Evidence, figure};
+use crate::explained::{CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide};
+use crate::metric::Metric;
+use crate::summary::Estimate;
+
+/// Bytes a second in Gbit/s, decimal.
+fn gbps(bytes_per_s: f64) -> f64 {
+    bytes_per_s * 8.0 / 1e9
+}
+
+/// The copying ceilings of a run: of several segments each CPU's highest.
+pub(crate) fn ceilings(evidence: &Evidence<'_>) -> Vec<CopyingCeiling> {
+    let mut alone: BTreeMap<(u64, &str), BTreeMap<u32, f64>> = BTreeMap::new();
+    let mut together = alone.clone();
+    for point in points(evidence) {
+        let key = (point.working_set_bytes, point.routine.as_str());
+        let into = if point.cpus.len() == 1 { &mut alone } else { &mut together };
+        for (cpu, rate) in rates(point) {
+            let highest = into.entry(key).or_default().entry(cpu).or_insert(0.0);
+            *highest = highest.max(rate);
+        }
+    }
+    let keys: BTreeSet<(u64, &str)> = alone.keys().chain(together.keys()).copied().collect();
+    let of = |rates: Option<&BTreeMap<u32, f64>>| -> Vec<CpuRate> {
+        let rates = rates.into_iter().flatten();
+        rates.map(|(cpu, rate)| CpuRate { cpu: *cpu, gbps: gbps(*rate) }).collect()
+    };
+    let ceilings = keys.into_iter().map(|key| {
+        let (alone, together) = (of(alone.get(&key)), of(together.get(&key)));
+        CopyingCeiling {
+            routine: key.1.to_owned(),
+            working_set_bytes: key.0,
+            together_gbps: match (together.is_empty(), alone.len()) {
+                (false, _) => Measured::Value(together.iter().map(|rate| rate.gbps).sum()),
+                (true, 0 | 1) => Measured::absent("one CPU is in use"),
+                (true, _) => {
+                    Measured::absent("all working sets together would take too much memory")
+                }
+            },
+            alone,
+            together,
+        }
+    });
+    ceilings.collect()
+}
+
+fn points<'a>(evidence: &Evidence<'a>) -> impl Iterator<Item = &'a CeilingPoint> {
+    evidence.audits.ceilings.iter().flat_map(|ceiling| &ceiling.points)
+}
+
+/// Each CPU of a point with its bytes a second; what is no rate is left out.
+fn rates(point: &CeilingPoint) -> impl Iterator<Item = (u32, f64)> {
+    let rates = point.cpus.iter().copied().zip(point.bytes_per_s.iter().copied());
+    rates.filter(|(_, rate)| rate.is_finite() && *rate > 0.0)
+}
+
+/// Every cell's shares, controls included, in the plan's order: cells over a link that delivers on this machine, with a
+/// valid trial, where a ceiling was measured.
+pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
+    let rates = Rates::new(evidence);
+    let mut shares = Vec::new();
+    for estimates in evidence.estimates.iter().filter(|e| e.cell.link.delivers_locally()) {
+        let Some(goodput) = figure(estimates, Metric::GoodputGbps) else { continue };
+        let Some(seats) = Seats::of(evidence, &estimates.cell) else { continue };
+        for side in [ModelledSide::Sender, ModelledSide::Receiver] {
+            shares.extend(share(evidence, &rates, &estimates.cell, goodput, &seats, side));
+        }
+    }
+    shares
+}
+
+fn share(
+    evidence: &Evidence<'_>,
+    rates: &Rates<'_>,
+    cell: &Cell,
+    goodput_gbps: Estimate,
+    seats: &Seats,
+    side: ModelledSide,
+) -> Option<CeilingShare> {
+    let kernel = kernel_copies(evidence, cell, side);
+    let (cpus, least_bytes, staged) = match side {
+        // The path's own copy comes from the ring as well. What the kernel then copies is the staging buffer, and a
+        // working set of one message may be much faster.
+        ModelledSide::Sender => {
+            (&seats.senders, seats.ring_bytes, cell.send_path == SendPath::Staged)
+        }
+        ModelledSide::Receiver => (&seats.receivers, seats.receive_bytes, false),
+    };
+    let first = rates.highest(least_bytes, cpus, seats.threads)?;
+    let mut copies = kernel.per_byte;
+    // Gbit/s of payload = 1 / the time that all copies of a bit take: each at its own ceiling.
+    let mut time = kernel.per_byte / gbps(first.bytes_per_s);
+    if staged {
+        let second = rates.highest(seats.message_bytes, cpus, seats.threads)?;
+        copies += 1.0;
+        time = 1.0 / gbps(first.bytes_per_s) + kernel.per_byte / gbps(second.bytes_per_s);
+    }
+    if !(copies > 0.0 && time > 0.0) {
+        return None;
+    }
+    let scaled = |figure: f64| figure * time;
+    Some(CeilingShare {
+        cell: cell.clone(),
+        side,
+        cpus: cpus.iter().copied().collect(),
+        goodput_gbps,
+        copies: Copies {
+            per_byte: copies,
+            audited: kernel.audited,
+            expected: kernel.expected + f64::from(u8::from(staged)),
+        },
+        routine: first.routine.to_owned(),
+        working_set_bytes: first.working_set_bytes,
+        ceiling_gbps: copies / time,
+        share: Estimate {
+            mean: scaled(goodput_gbps.mean),
+            low: goodput_gbps.low.map(scaled),
+            high: goodput_gbps.high.map(scaled),
+            trials: goodput_gbps.trials,
+        },
+    })
+}
+
+/// Copies a payload byte that the kernel makes on a side's CPUs: as the last audit trial counted them, else as its
+/// source has them. Deferred copies are made in softirq, normally on the sender's CPU (`skb_copy_ubufs`).
+fn kernel_copies(evidence: &Evidence<'_>, cell: &Cell, side: ModelledSide) -> Copies {
+    let audited = || {
+        let audit = evidence.audits.of(cell, Audit::CopyAudit)?;
+        let counts = audit.copies.value()?;
+        let Outcome::Finished(finished) = &audit.outcome else { return None };
+        let (copied, payload) = match side {
+            ModelledSide::Sender => (
+                counts.copied_in.value()?.bytes.checked_add(counts.deferred.value()?.bytes)?,
+                finished.sender.total.accepted_bytes,
+            ),
+            ModelledSide::Receiver => {
+                (counts.copied_out.value()?.bytes, finished.receiver.total.received_bytes)
+            }
+        };
+        (payload > 0).then(|| Copies {
+            per_byte: copied as f64 / payload as f64,
+            audited: true,
+            expected: 1.0,
+        })
+    };
+    // One copy either way: into the socket, or of what was passed by reference on delivery; and one out.
+    audited().unwrap_or(Copies { per_byte: 1.0, audited: false, expected: 1.0 })
+}
+
+/// Where a cell's workers ran, and on what memory.
+struct Seats {
+    senders: BTreeSet<u32>,
+    receivers: BTreeSet<u32>,
+    /// Workers a side: no more CPUs than these copy at the same time.
+    threads: usize,
+    message_bytes: u64,
+    /// Payload in the rings of a worker. The gaps of the layout are never read.
+    ring_bytes: u64,
+    receive_bytes: u64,
+}
+
+impl Seats {
+    /// Over all valid trials: every CPU that one of them used, and the smallest memory, so that their order is of no
+    /// account. None without a valid trial.
+    fn of(evidence: &Evidence<'_>, cell: &Cell) -> Option<Self> {
+        let message_bytes = cell.message.bytes().0;
+        let mut seats: Option<Self> = None;
+        for judged in evidence.trials.of(cell).filter(|judged| judged.is_valid()) {
+            let settings = &judged.trial.settings;
+            let ring_bytes = message_bytes
+                .saturating_mul(u64::from(settings.ring_slots))
+                .saturating_mul(u64::from(cell.flows.get()));
+            let receive_bytes = settings.receive_buffer_bytes.0;
+            let seats = seats.get_or_insert_with(|| Self {
+                senders: BTreeSet::new(),
+                receivers: BTreeSet::new(),
+                threads: cell.threads.get() as usize,
+                message_bytes,
+                ring_bytes,
+                receive_bytes,
+            });
+            seats.senders.extend(seated(settings, &settings.sender_cpus));
+            seats.receivers.extend(seated(settings, &settings.receiver_cpus));
+            seats.ring_bytes = seats.ring_bytes.min(ring_bytes);
+            seats.receive_bytes = seats.receive_bytes.min(receive_bytes);
+        }
+        seats
+    }
+}
+
+/// The CPUs of pinned workers; any usable one where they are not pinned.
+fn seated<'a>(settings: &'a Settings, pinned: &'a [u32]) -> impl Iterator<Item = u32> + use<'a> {
+    let cpus = if pinned.is_empty() { &settings.usable_cpus } else { pinned };
+    cpus.iter().copied()
+}
+
+/// The highest rates measured.
+struct Rates<'a> {
+    /// Bytes a second by working set, routine and CPU.
+    of: BTreeMap<u64, BTreeMap<&'a str, BTreeMap<u32, f64>>>,
+}
+
+/// A ceiling of several CPUs.
+struct Highest<'a> {
+    routine: &'a str,
+    working_set_bytes: u64,
+    bytes_per_s: f64,
+}
+
+impl<'a> Rates<'a> {
+    fn new(evidence: &Evidence<'a>) -> Self {
+        let mut of: BTreeMap<u64, BTreeMap<&str, BTreeMap<u32, f64>>> = BTreeMap::new();
+        for point in points(evidence) {
+            for (cpu, rate) in rates(point) {
+                let of_routine =
+                    of.entry(point.working_set_bytes).or_default().entry(&point.routine);
+                let highest = of_routine.or_default().entry(cpu).or_insert(0.0);
+                *highest = highest.max(rate);
+            }
+        }
+        Self { of }
+    }
+
+    /// What these CPUs copy together by the best routine, at most `workers` of them at the same time: each as fast as
+    /// it ever was, alone or together with the others; one that was not measured as fast as the fastest.
+    ///
+    /// At the largest working set of at most so many bytes; below all of them at the smallest. None where nothing was
+    /// measured.
+    fn highest(
+        &self,
+        at_most_bytes: u64,
+        cpus: &BTreeSet<u32>,
+        workers: usize,
+    ) -> Option<Highest<'a>> {
+        let (working_set, routines) =
+            self.of.range(..=at_most_bytes).next_back().or_else(|| self.of.iter().next())?;
+        let sum = |of_cpu: &BTreeMap<u32, f64>| -> f64 {
+            let fastest = of_cpu.values().copied().fold(0.0, f64::max);
+            let mut rates: Vec<f64> =
+                cpus.iter().map(|cpu| of_cpu.get(cpu).copied().unwrap_or(fastest)).collect();
+            rates.sort_by(|a, b| b.total_cmp(a));
+            rates.iter().take(workers).sum()
+        };
+        let sums = routines.iter().map(|(routine, of_cpu)| Highest {
+            routine,
+            working_set_bytes: *working_set,
+            bytes_per_s: sum(of_cpu),
+        });
+        let best = sums.max_by(|a, b| a.bytes_per_s.total_cmp(&b.bytes_per_s));
+        best.filter(|best| best.bytes_per_s > 0.0)
+    }
+}

@@ -1,0 +1,123 @@
+//! How often the kernel copies a payload byte: by its source, and by the audit.
+
+use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
+use model::record::{Finished, Outcome};
+use model::{Audit, Cell, Measured, SendPath};
+
+use crate::evidence::AuditRecords;
+
+/// Copies a payload byte by the kernel's source: into the socket (`_copy_from_iter`, net/ipv4/tcp.c), at delivery of what
+/// was passed by reference (`skb_copy_ubufs`, net/core/skbuff.c), out of the socket (`_copy_to_iter`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Expected {
+    pub(crate) copied_in: f64,
+    pub(crate) deferred: f64,
+    pub(crate) copied_out: f64,
+}
+
+/// What a cell's path and link should copy. A program's own copy (`staged`) is none of the kernel's.
+pub(crate) fn expected(cell: &Cell) -> Expected {
+    let is = |yes: bool| f64::from(u8::from(yes));
+    let by_reference = passes_by_reference(cell);
+    let delivers = cell.link.delivers_locally();
+    Expected {
+        copied_in: is(!by_reference),
+        deferred: is(by_reference && delivers),
+        copied_out: is(delivers),
+    }
+}
+
+/// Whether a cell's path hands pages over instead of having them copied.
+pub(crate) fn passes_by_reference(cell: &Cell) -> bool {
+    cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on()
+}
+
+/// One of the three places where bytes are copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    In,
+    Deferred,
+    Out,
+}
+
+impl Step {
+    pub(crate) const ALL: [Self; 3] = [Self::In, Self::Deferred, Self::Out];
+
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::In => "copied in",
+            Self::Deferred => "copied at delivery",
+            Self::Out => "copied out",
+        }
+    }
+
+    pub(crate) const fn of(self, expected: &Expected) -> f64 {
+        match self {
+            Self::In => expected.copied_in,
+            Self::Deferred => expected.deferred,
+            Self::Out => expected.copied_out,
+        }
+    }
+
+    const fn counted(self, copies: &CopyCounts) -> &Measured<CopiedBytes> {
+        match self {
+            Self::In => &copies.copied_in,
+            Self::Deferred => &copies.deferred,
+            Self::Out => &copies.copied_out,
+        }
+    }
+
+    /// The bytes that it is divided by: what was accepted, or what was received.
+    const fn payload(self, finished: &Finished) -> u64 {
+        match self {
+            Self::In | Self::Deferred => finished.sender.total.accepted_bytes,
+            Self::Out => finished.receiver.total.received_bytes,
+        }
+    }
+}
+
+/// Copies a payload byte as an audit counted them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PerByte {
+    pub(crate) per_byte: f64,
+    pub(crate) hook: Hook,
+}
+
+/// Why no cell was audited, and what would.
+pub(crate) const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted; an audit would: --audits copy-audit, as root";
+
+/// One figure of an audit trial, or why there is none.
+pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, String> {
+    let absent = |measured: &str| measured.to_owned();
+    let copies = match &audited.copies {
+        Measured::Value(copies) => copies,
+        Measured::Absent { absent: why } => return Err(absent(why)),
+    };
+    let finished = match &audited.outcome {
+        Outcome::Finished(finished) => finished,
+        Outcome::Failed(failure) => {
+            return Err(format!("the audit trial failed: {}", failure.why));
+        }
+    };
+    let counted = match step.counted(copies) {
+        Measured::Value(counted) => counted,
+        Measured::Absent { absent: why } => return Err(absent(why)),
+    };
+    // On the sink nobody receives: what was taken stands for it, and nothing of it may be copied out.
+    match step.payload(finished) {
+        0 => Err("no byte was sent in the audit trial".to_owned()),
+        bytes => Ok(PerByte { per_byte: counted.bytes as f64 / bytes as f64, hook: counted.hook }),
+    }
+}
+
+/// The same of the last audit trial of a cell.
+pub(crate) fn of_cell(
+    audits: &AuditRecords<'_>,
+    cell: &Cell,
+    step: Step,
+) -> Result<PerByte, String> {
+    match audits.of(cell, Audit::CopyAudit) {
+        Some(audited) => per_byte(audited, step),
+        None => Err(NOT_AUDITED.to_owned()),
+    }
+}

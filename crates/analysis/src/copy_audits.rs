@@ -1,0 +1,60 @@
+//! What the kernel copied, as the last audit trial of each cell has it.
+
+use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
+use model::record::Outcome;
+use model::{Audit, Measured};
+
+use crate::copies::{Step, expected, per_byte};
+use crate::evidence::Evidence;
+use crate::explained::{CopyAudit, CopyFigure, CopyFunction};
+
+/// One entry a cell that was audited, in the plan's order, controls included.
+pub(crate) fn copy_audits(evidence: &Evidence<'_>) -> Vec<CopyAudit> {
+    let audited =
+        evidence.estimates.iter().filter_map(|e| evidence.audits.of(&e.cell, Audit::CopyAudit));
+    audited.filter_map(copy_audit).collect()
+}
+
+/// None where the copy audit was not asked for, or gave nothing at all.
+fn copy_audit(audited: &Audited) -> Option<CopyAudit> {
+    let copies = audited.copies.value()?;
+    let Outcome::Finished(finished) = &audited.outcome else { return None };
+    let accepted_bytes = finished.sender.total.accepted_bytes;
+    let should = expected(&audited.cell);
+    let figure = |step: Step| {
+        let seen = per_byte(audited, step);
+        CopyFigure {
+            name: step.words().to_owned(),
+            hook: seen.as_ref().ok().map(|seen| seen.hook),
+            per_byte: Measured::from(seen.map(|seen| seen.per_byte)),
+            expected: step.of(&should),
+        }
+    };
+    let [copied_in, deferred, copied_out] = Step::ALL.map(figure);
+    let by_reference = by_reference(copies, accepted_bytes, 1.0 - should.copied_in);
+    let functions = copies.functions.iter().map(|counted| CopyFunction {
+        function: counted.function.clone(),
+        owner: counted.owner,
+        calls: counted.calls,
+        bytes: counted.bytes,
+    });
+    Some(CopyAudit {
+        cell: audited.cell.clone(),
+        accepted_bytes,
+        figures: vec![copied_in, by_reference, deferred, copied_out],
+        functions: functions.collect(),
+    })
+}
+
+fn by_reference(copies: &CopyCounts, accepted: u64, expected: f64) -> CopyFigure {
+    let (per_byte, hook): (Measured<f64>, Option<Hook>) = match &copies.by_reference {
+        Measured::Value(CopiedBytes { .. }) if accepted == 0 => {
+            (Measured::absent("no byte was sent in the audit trial"), None)
+        }
+        Measured::Value(CopiedBytes { bytes, hook }) => {
+            (Measured::Value(*bytes as f64 / accepted as f64), Some(*hook))
+        }
+        Measured::Absent { absent } => (Measured::absent(absent.clone()), None),
+    };
+    CopyFigure { name: "passed by reference".to_owned(), per_byte, expected, hook }
+}

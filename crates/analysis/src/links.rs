@@ -1,0 +1,296 @@
+//! When zero-copy pays, link by link.
+//!
+//! On the same machine delivery copies what MSG_ZEROCOPY passed by reference; on the sink nothing is copied at all. The two
+//! are laid side by side, each in its own cost: CPU of both ends over links with a receiver, sender-side cost on the
+//! sink. On the sink the break-even depends on how often and where acknowledgements are processed, so that it is told as
+//! the range over all intervals and placements that were measured.
+
+use std::collections::BTreeMap;
+
+use model::factor::Factor;
+use model::{Cell, Link, Measured, SendPath};
+
+use crate::comparisons::is_itself;
+use crate::evidence::{Evidence, figure};
+use crate::explained::{CrossoverOutcome, LinkComparison, LinkPoint, LinkVerdict};
+use crate::figure_text::{counted, listed, outcome, percent, shared_words, size};
+use crate::metric::Metric;
+use crate::round_logs::{but_path_and_size, shared_text};
+use crate::summary::Estimate;
+
+/// What differs between the settings over which the sink's break-even is a range.
+const SETTINGS: [Factor; 2] = [Factor::AckInterval, Factor::AckPlacement];
+
+/// Zerocopy against sendmsg on each link of the plan, in the plan's order.
+pub(crate) fn comparisons(evidence: &Evidence<'_>) -> Vec<LinkComparison> {
+    let mut families: Vec<Cell> = Vec::new();
+    let pairs = evidence.ratios.iter().filter(|ratio| {
+        ratio.cell.send_path == SendPath::Zerocopy
+            && ratio.against.send_path == SendPath::Sendmsg
+            && is_itself(&ratio.cell)
+    });
+    for ratio in pairs {
+        let family = but_path_and_size(&ratio.cell);
+        if !families.contains(&family) {
+            families.push(family);
+        }
+    }
+    families.iter().map(|family| comparison(evidence, family)).collect()
+}
+
+fn comparison(evidence: &Evidence<'_>, family: &Cell) -> LinkComparison {
+    let metric = Metric::cost_on(family.link);
+    let mut cells: Vec<&Cell> = evidence
+        .ratios
+        .iter()
+        .filter(|ratio| {
+            ratio.metric == metric
+                && ratio.cell.send_path == SendPath::Zerocopy
+                && ratio.against.send_path == SendPath::Sendmsg
+                && but_path_and_size(&ratio.cell) == *family
+        })
+        .map(|ratio| &ratio.cell)
+        .collect();
+    cells.sort_by_key(|cell| cell.message);
+    let shared = shared_text(family, &[Factor::Send, Factor::Message]);
+    let crossover = evidence.crossovers.iter().find(|crossover| {
+        crossover.path == SendPath::Zerocopy
+            && crossover.against == SendPath::Sendmsg
+            && crossover.metric == metric
+            && crossover.shared == shared
+    });
+    let of_sink = |factor: Factor| (family.link == Link::Sink).then(|| family.get(factor));
+    LinkComparison {
+        link: family.link,
+        shared: shared_text(family, &[Factor::Send, Factor::Message, Factor::Link]),
+        ack_interval: of_sink(Factor::AckInterval),
+        ack_placement: (family.link == Link::Sink).then_some(family.ack_placement),
+        metric,
+        crossover: crossover.map_or(CrossoverOutcome::Undecided, |crossover| crossover.outcome),
+        oversubscribed: cells
+            .iter()
+            .any(|cell| evidence.cell(cell).is_some_and(|estimates| estimates.oversubscribed)),
+        points: cells.into_iter().map(|cell| point(evidence, cell)).collect(),
+    }
+}
+
+fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
+    let against = Cell { send_path: SendPath::Sendmsg, ..cell.clone() };
+    let ratio = |metric: Metric| -> Measured<Estimate> {
+        match evidence.ratio(cell, &against, metric) {
+            Some(ratio) => ratio.ratio.clone(),
+            None => Measured::absent("the two were never measured validly in one complete block"),
+        }
+    };
+    let level = |cell: &Cell, metric: Metric| -> Measured<f64> {
+        let estimates = evidence.cell(cell);
+        match estimates.and_then(|estimates| estimates.metrics.get(&metric)) {
+            Some(Measured::Value(estimate)) => Measured::Value(estimate.mean),
+            Some(Measured::Absent { absent }) => Measured::absent(absent.clone()),
+            None => Measured::absent("no valid trial"),
+        }
+    };
+    LinkPoint {
+        message_bytes: cell.message.bytes().0,
+        cost_ratio: ratio(Metric::cost_on(cell.link)),
+        sender_cpu_ratio: ratio(Metric::SenderCpuNsPerKib),
+        copied_share: level(cell, Metric::CopiedShare),
+        bytes_per_packet: [
+            level(&against, Metric::BytesPerPacket),
+            level(cell, Metric::BytesPerPacket),
+        ],
+    }
+}
+
+/// The comparisons in words: one verdict for what differs in nothing but the sink's interval and placement.
+pub(crate) fn verdicts(comparisons: &[LinkComparison]) -> Vec<LinkVerdict> {
+    let mut order: Vec<(Link, String)> = Vec::new();
+    let mut groups: BTreeMap<(Link, String), Vec<&LinkComparison>> = BTreeMap::new();
+    for comparison in comparisons {
+        let key = (comparison.link, but_settings(&comparison.shared));
+        if !order.contains(&key) {
+            order.push(key.clone());
+        }
+        groups.entry(key).or_default().push(comparison);
+    }
+    order
+        .into_iter()
+        .filter_map(|key| groups.get(&key).map(|group| verdict(key.0, &key.1, group)))
+        .collect()
+}
+
+/// What cells share, without the sink's interval and placement.
+fn but_settings(shared: &str) -> String {
+    let is_setting =
+        |part: &&str| SETTINGS.iter().any(|f| part.split('=').next() == Some(f.id_key()));
+    shared.split(' ').filter(|part| !is_setting(part)).collect::<Vec<_>>().join(" ")
+}
+
+/// The sizes between which zerocopy becomes cheaper, in one setting.
+#[derive(Clone, Copy, PartialEq)]
+enum From {
+    Between(f64, f64),
+    /// Already at the smallest size.
+    Always,
+    /// At none.
+    Never,
+    /// Only at small sizes.
+    Until,
+    Unknown,
+}
+
+const fn from(outcome: &CrossoverOutcome) -> From {
+    match *outcome {
+        CrossoverOutcome::At { low, high, .. } | CrossoverOutcome::Bracket { low, high } => {
+            From::Between(low, high)
+        }
+        CrossoverOutcome::Always => From::Always,
+        CrossoverOutcome::Never | CrossoverOutcome::Alike => From::Never,
+        CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => From::Until,
+        CrossoverOutcome::Undecided => From::Unknown,
+    }
+}
+
+/// What a link's cost is called.
+const fn cost_words(link: Link) -> &'static str {
+    match link {
+        Link::Loopback | Link::Veth => "CPU of both ends",
+        Link::Sink => "sender-side cost",
+    }
+}
+
+const fn where_words(link: Link) -> &'static str {
+    match link {
+        Link::Loopback => "over loopback",
+        Link::Veth => "over veth",
+        Link::Sink => "into the sink",
+    }
+}
+
+fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
+    let found: Vec<From> = group.iter().map(|comparison| from(&comparison.crossover)).collect();
+    let between: Vec<(f64, f64)> = found
+        .iter()
+        .filter_map(|from| match from {
+            From::Between(low, high) => Some((*low, *high)),
+            From::Always | From::Never | From::Until | From::Unknown => None,
+        })
+        .collect();
+    let low = between.iter().map(|(low, _)| *low).min_by(f64::total_cmp);
+    let high = between.iter().map(|(_, high)| *high).max_by(f64::total_cmp);
+    let all_between = between.len() == found.len();
+    let what = match group {
+        [one] => outcome(&one.crossover),
+        _ => range(&found, low, high, group),
+    };
+    let crowd = if group.iter().any(|comparison| comparison.oversubscribed) {
+        ", oversubscribed (no cause is claimed)"
+    } else {
+        ""
+    };
+    let over = over_settings(group);
+    let place = [where_words(link), &shared_words(shared)].join(", ");
+    let line = format!(
+        "{place}{crowd}: zerocopy (A3) is cheaper than sendmsg (A2) in {} {what}{over}; {}",
+        cost_words(link),
+        copied(group)
+    );
+    let end = |end: Option<f64>| match end {
+        Some(bytes) if all_between => Measured::Value(bytes),
+        Some(_) | None => Measured::absent("not every setting has a break-even in this range"),
+    };
+    LinkVerdict {
+        link,
+        shared: shared.to_owned(),
+        line,
+        settings: u32::try_from(group.len()).unwrap_or(u32::MAX),
+        from_bytes: end(low),
+        to_bytes: end(high),
+    }
+}
+
+/// `from a size between 8 KiB and 14 KiB on`, or how many settings have which outcome.
+fn range(found: &[From], low: Option<f64>, high: Option<f64>, group: &[&LinkComparison]) -> String {
+    let first = found.first().copied().unwrap_or(From::Unknown);
+    let count = |is: fn(&From) -> bool| found.iter().filter(|from| is(from)).count();
+    let is_between = |from: &From| matches!(from, From::Between(..));
+    let located = count(is_between);
+    let span = match (low, high) {
+        (Some(low), Some(high)) => {
+            format!("from a size between {} and {} on", size(low), size(high))
+        }
+        _ => String::new(),
+    };
+    if located == found.len() {
+        return span;
+    }
+    if located == 0 && found.iter().all(|from| *from == first) {
+        return group.first().map(|one| outcome(&one.crossover)).unwrap_or_default();
+    }
+    let all = found.len();
+    let parts = [
+        (located, span.as_str()),
+        (count(|from| *from == From::Always), "at every size measured"),
+        (count(|from| *from == From::Never), "at no size measured"),
+        (count(|from| *from == From::Until), "at small sizes only"),
+        (count(|from| *from == From::Unknown), "undecided"),
+    ];
+    let told: Vec<String> = parts
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, words)| format!("{words} in {n} of {all} settings"))
+        .collect();
+    listed(&told)
+}
+
+/// ` over 2 placements and 3 intervals of acknowledgements`; one setting is named.
+fn over_settings(group: &[&LinkComparison]) -> String {
+    let mut intervals: Vec<&String> =
+        group.iter().filter_map(|comparison| comparison.ack_interval.as_ref()).collect();
+    let mut placements: Vec<_> =
+        group.iter().filter_map(|comparison| comparison.ack_placement).collect();
+    intervals.sort_unstable();
+    intervals.dedup();
+    placements.sort_unstable();
+    placements.dedup();
+    let (Some(interval), Some(placement)) = (intervals.first(), placements.first()) else {
+        return String::new();
+    };
+    let placed = match placements.len() {
+        1 => format!("acknowledgements processed on the {placement}'s CPU"),
+        n => counted(n, "placement", "placements"),
+    };
+    match (placements.len(), intervals.len()) {
+        (1, 1) => format!(" ({placed} every {interval})"),
+        (_, 1) => format!(" over {placed} of acknowledgements sent every {interval}"),
+        (1, n) => format!(" over {n} intervals ({placed})"),
+        (_, n) => format!(" over {placed} and {n} intervals of acknowledgements"),
+    }
+}
+
+/// What the completions of these cells said.
+fn copied(group: &[&LinkComparison]) -> String {
+    let points = group.iter().flat_map(|comparison| &comparison.points);
+    let shares: Vec<f64> = points.filter_map(|point| point.copied_share.value().copied()).collect();
+    let least = shares.iter().copied().min_by(f64::total_cmp);
+    let most = shares.iter().copied().max_by(f64::total_cmp);
+    match (least, most) {
+        (Some(least), _) if least >= 1.0 => "every completion was marked copied".to_owned(),
+        (_, Some(most)) if most <= 0.0 => "no completion was marked copied".to_owned(),
+        (Some(least), Some(most)) => {
+            format!("{} to {} of its completions were marked copied", percent(least), percent(most))
+        }
+        _ => "no completion came".to_owned(),
+    }
+}
+
+/// Whether a run's cells of the sink have completions, and none of them is marked copied.
+pub(crate) fn nothing_copied_on_the_sink(evidence: &Evidence<'_>) -> bool {
+    let shares: Vec<f64> = evidence
+        .asked()
+        .filter(|e| e.cell.link == Link::Sink && is_itself(&e.cell))
+        .filter_map(|e| figure(e, Metric::CopiedShare))
+        .map(|share| share.mean)
+        .collect();
+    !shares.is_empty() && shares.iter().all(|share| *share <= 0.0)
+}

@@ -1,0 +1,66 @@
+//! What a run says of one link alone: figures of different links are laid side by side, never ranked.
+
+use model::{Cell, Link};
+
+use crate::evidence::Evidence;
+use crate::explained::{CostModel, Crossover, Scaling};
+use crate::summary::{CellEstimates, Ratio};
+
+/// The parts of the evidence that speak of one link.
+pub(crate) struct OnLink {
+    estimates: Vec<CellEstimates>,
+    ratios: Vec<Ratio>,
+    crossovers: Vec<Crossover>,
+    cost_models: Vec<CostModel>,
+    scaling: Vec<Scaling>,
+}
+
+impl OnLink {
+    pub(crate) fn new(evidence: &Evidence<'_>, link: Link) -> Self {
+        let is_it = |shared: &String| link_of(shared) == link;
+        let on = |of: &Cell| of.link == link;
+        Self {
+            estimates: evidence.estimates.iter().filter(|e| on(&e.cell)).cloned().collect(),
+            ratios: evidence.ratios.iter().filter(|ratio| on(&ratio.cell)).cloned().collect(),
+            crossovers: evidence.crossovers.iter().filter(|c| is_it(&c.shared)).cloned().collect(),
+            cost_models: evidence
+                .cost_models
+                .iter()
+                .filter(|model| is_it(&model.shared))
+                .cloned()
+                .collect(),
+            scaling: evidence.scaling.iter().filter(|s| is_it(&s.shared)).cloned().collect(),
+        }
+    }
+
+    /// The same evidence, of this link alone. Trials stay whole: they are asked by cell.
+    pub(crate) fn evidence<'b>(&'b self, whole: &Evidence<'b>) -> Evidence<'b> {
+        Evidence {
+            estimates: &self.estimates,
+            ratios: &self.ratios,
+            crossovers: &self.crossovers,
+            cost_models: &self.cost_models,
+            scaling: &self.scaling,
+            ..*whole
+        }
+    }
+}
+
+/// The link of what cells share, which names it where it is not the usual one.
+pub(crate) fn link_of(shared: &str) -> Link {
+    shared.parse::<Cell>().map_or(Cell::default().link, |cell| cell.link)
+}
+
+/// The links that the plan asks for, in their own order.
+pub(crate) fn links_asked(evidence: &Evidence<'_>) -> Vec<Link> {
+    let mut links: Vec<Link> = evidence.asked().map(|e| e.cell.link).collect();
+    links.sort_unstable();
+    links.dedup();
+    links
+}
+
+/// The link that the paper's questions and claims are answered on: the first one that has a receiver. None where the sink
+/// alone was asked for.
+pub(crate) fn main_link(evidence: &Evidence<'_>) -> Option<Link> {
+    links_asked(evidence).into_iter().find(|link| link.delivers_locally())
+}

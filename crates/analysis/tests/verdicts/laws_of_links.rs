@@ -1,0 +1,172 @@
+//! The laws that an audit and the sink decide: held, broken and without their sources.
+
+use analysis::explained::{Law, LawState};
+use model::audit::{Audited, CopiedBytes, Hook};
+use model::record::{Failure, FailureKind, Finished, Outcome};
+use model::{Factor, Link, Measured, SendPath};
+
+use crate::made::{Run, one_thread, plan, run};
+
+#[track_caller]
+fn is(run: &Run, id: u32, state: LawState, words: &str) -> Law {
+    let law = run.law(id);
+    assert_eq!(law.state, state, "{law:#?}");
+    assert!(law.because.contains(words), "{law:#?}");
+    assert_eq!(law.broken_by.is_empty(), state != LawState::Broken, "{law:#?}");
+    assert_eq!(law.compared == 0, state == LawState::Undecidable, "{law:#?}");
+    law
+}
+
+/// Every path over every link at one size.
+fn links() -> Run {
+    let plan = plan(&[
+        (Factor::Threads, "1"),
+        (Factor::Message, "4KiB"),
+        (Factor::Send, "send,staged,sendmsg,zerocopy"),
+        (Factor::Link, "loopback,veth,sink"),
+    ]);
+    run(plan, |_, trial| trial)
+}
+
+/// Changes the trials of a path over a link.
+fn of(run: Run, path: SendPath, link: Link, change: impl Fn(&mut Finished)) -> Run {
+    run.with(|cell, finished| {
+        if cell.send_path == path && cell.link == link {
+            change(finished);
+        }
+    })
+}
+
+/// Changes the audit trials of a path over a link.
+fn audit_of(run: Run, path: SendPath, link: Link, change: impl Fn(&mut Audited)) -> Run {
+    run.with_audits(|audited| {
+        if audited.cell.send_path == path && audited.cell.link == link {
+            change(audited);
+        }
+    })
+}
+
+#[test]
+fn the_sink_must_have_counted_what_was_accepted() {
+    is(&links(), 1, LawState::Holds, "in 40 trials the sink's own program counted them");
+    let short = of(links(), SendPath::Send, Link::Sink, |finished| {
+        if let Measured::Value(sink) = &mut finished.sink {
+            sink.total.payload_bytes -= 1;
+            sink.total.gaps = 2;
+        }
+    });
+    let law = is(&short, 1, LawState::Broken, "in 10 of");
+    assert!(law.broken_by[0].contains("(2 packets beyond a gap)"), "{law:#?}");
+}
+
+#[test]
+fn same_machine_links_mark_every_completion_and_the_sink_none() {
+    let law = is(&links(), 4, LawState::Holds, "into the sink was marked copied");
+    assert!(law.because.contains("over loopback were marked copied"), "{law:#?}");
+    assert!(law.because.contains("over veth were marked copied"), "{law:#?}");
+    let marked =
+        of(links(), SendPath::Zerocopy, Link::Sink, |finished| finished.sender.total.copied = 1);
+    let law = is(&marked, 4, LawState::Broken, "in 10 of 10 trials into the sink");
+    assert!(law.because.contains("over loopback were marked copied"), "{law:#?}");
+    assert!(law.broken_by.iter().all(|name| name.contains("link=sink")), "{law:#?}");
+    let unmarked =
+        of(links(), SendPath::Zerocopy, Link::Veth, |finished| finished.sender.total.copied = 0);
+    is(&unmarked, 4, LawState::Broken, "in 10 of 10 trials over veth not every");
+}
+
+#[test]
+fn calls_are_what_the_kernel_saw_call_by_call() {
+    is(&links().audited(), 2, LawState::Holds, "in 12 audit trials");
+    let more = audit_of(links().audited(), SendPath::Send, Link::Loopback, |audited| {
+        if let Measured::Value(calls) = &mut audited.calls {
+            *calls.sender.get_mut("sendto").unwrap() += 1;
+            calls.receiver.insert("epoll_wait".to_owned(), 2);
+        }
+    });
+    let law = is(&more, 2, LawState::Broken, "differ 2 times in 12 audit trials");
+    assert!(law.broken_by[0].contains("the senders tallied"), "{law:#?}");
+    assert!(law.broken_by[1].contains("tallied 0 of epoll_wait, the kernel saw 2"), "{law:#?}");
+    is(&links(), 2, LawState::Undecidable, "--audits copy-audit, as root");
+    let refused = links().audited().with_audits(|audited| {
+        audited.calls = Measured::absent("raw_syscalls:sys_enter: EACCES");
+    });
+    is(&refused, 2, LawState::Undecidable, "EACCES");
+}
+
+#[test]
+fn the_kernel_copies_each_byte_as_often_as_path_and_link_let_expect() {
+    is(&links().audited(), 5, LawState::Holds, "36 figures of 12 audit trials");
+    for path in SendPath::ALL {
+        for link in Link::ALL {
+            let twice = audit_of(links().audited(), *path, *link, |audited| {
+                let Outcome::Finished(finished) = &audited.outcome else { return };
+                let bytes = finished.sender.total.accepted_bytes;
+                if let Measured::Value(copies) = &mut audited.copies {
+                    for counted in
+                        [&mut copies.copied_in, &mut copies.deferred, &mut copies.copied_out]
+                    {
+                        if let Measured::Value(counted) = counted {
+                            counted.bytes += bytes / 50;
+                        }
+                    }
+                }
+            });
+            let law = is(&twice, 5, LawState::Broken, "3 of 36 figures");
+            assert!(law.broken_by[0].starts_with("audit, send="), "{law:#?}");
+        }
+    }
+    // Headers and tokens are copied too: a share of a percent breaks nothing.
+    let headers = links().audited().with_audits(|audited| {
+        if let Measured::Value(copies) = &mut audited.copies
+            && let Measured::Value(counted) = &mut copies.copied_in
+        {
+            counted.bytes += 143;
+        }
+    });
+    is(&headers, 5, LawState::Holds, "36 figures");
+}
+
+#[test]
+fn what_was_not_counted_is_named_and_the_rest_still_compared() {
+    let no_breakpoints = "no breakpoint register in this virtual machine";
+    let some = links().audited().with_audits(|audited| {
+        if let Measured::Value(copies) = &mut audited.copies {
+            copies.copied_in = Measured::absent(no_breakpoints);
+            copies.copied_out = Measured::absent(no_breakpoints);
+        }
+    });
+    let law = is(&some, 5, LawState::Holds, "12 figures of 12 audit trials");
+    assert!(law.because.contains(&format!("copied in ({no_breakpoints})")), "{law:#?}");
+    let none = some.with_audits(|audited| {
+        if let Measured::Value(copies) = &mut audited.copies {
+            copies.deferred = Measured::absent("kprobes are not built in");
+        }
+    });
+    let law = is(&none, 5, LawState::Undecidable, "kprobes are not built in");
+    assert!(law.because.contains(no_breakpoints), "{law:#?}");
+    let failed = links().audited().with_audits(|audited| {
+        audited.outcome = Outcome::Failed(Failure {
+            kind: FailureKind::EndLost,
+            why: "the sender died".to_owned(),
+        });
+    });
+    is(&failed, 5, LawState::Undecidable, "the sender died");
+    is(&run(one_thread(), |_, trial| trial), 5, LawState::Undecidable, "--audits copy-audit");
+}
+
+#[test]
+fn a_control_without_the_option_is_audited_as_a_copy() {
+    let mut plan = one_thread();
+    plan.measure.controls = true;
+    let made = || run(plan.clone(), |_, trial| trial).audited();
+    is(&made(), 5, LawState::Holds, "within 0.01");
+    let by_reference = made().with_audits(|audited| {
+        if !audited.cell.so_zerocopy.is_on()
+            && let Measured::Value(copies) = &mut audited.copies
+        {
+            copies.copied_in = Measured::Value(CopiedBytes { bytes: 0, hook: Hook::Elimination });
+        }
+    });
+    let law = is(&by_reference, 5, LawState::Broken, "1 of");
+    assert!(law.broken_by[0].contains("copied in 0.000 times a byte, not 1"), "{law:#?}");
+}

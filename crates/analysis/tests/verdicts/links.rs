@@ -1,0 +1,416 @@
+//! Links side by side, and the claims and answers that an audit or the sink decides.
+
+use analysis::Metric;
+use analysis::explained::{CrossoverOutcome, LinkVerdict, Verdict};
+use model::audit::{Audited, CopiedBytes};
+use model::names::AckPlacement;
+use model::record::{Outcome, SinkTally};
+use model::{Cell, Factor, Link, Measured, Plan, Preset, SendPath};
+
+use crate::made::{Builder, Run, one_thread, plan, run};
+
+/// The plan of the preset, without controls, at two intervals.
+fn zero_copy() -> Plan {
+    let mut plan = Plan::preset(Preset::ZeroCopy);
+    plan.measure.controls = false;
+    plan.factors.set(Factor::AckInterval, "20us,1ms").unwrap();
+    plan
+}
+
+fn sink_alone(lists: &[(Factor, &str)]) -> Plan {
+    let mut plan = plan(&[(Factor::Threads, "1"), (Factor::Link, "sink")]);
+    for (factor, list) in lists {
+        plan.factors.set(*factor, list).unwrap();
+    }
+    plan
+}
+
+fn made(plan: Plan) -> Run {
+    run(plan, |_, trial| trial)
+}
+
+/// Zerocopy's break-even with sendmsg lies at a size that depends on where acknowledgements are processed.
+fn dearer_on_the_senders_cpu(cell: &Cell, trial: Builder) -> Builder {
+    let kib = cell.message.bytes().0 as f64 / 1024.0;
+    let fixed = match (cell.send_path, cell.ack_placement) {
+        (SendPath::Zerocopy, AckPlacement::Sender) => 1_600.0,
+        (SendPath::Zerocopy, AckPlacement::Helper) => 1_100.0,
+        _ => return trial,
+    };
+    if cell.link == Link::Sink { trial.sender_cpu_ns_per_kib(fixed / kib + 15.0) } else { trial }
+}
+
+fn verdict(run: &Run, link: Link) -> LinkVerdict {
+    let found = run.explained().link_verdicts;
+    found.into_iter().find(|verdict| verdict.link == link).unwrap()
+}
+
+#[test]
+fn the_sink_has_the_senders_side_alone_and_says_so() {
+    let run = made(zero_copy());
+    let summary = run.summary();
+    let of = |link: Link, metric: Metric| {
+        let cells: Vec<_> = summary.estimates.iter().filter(|e| e.cell.link == link).collect();
+        assert!(!cells.is_empty());
+        cells.into_iter().map(move |e| e.metrics[&metric].clone())
+    };
+    for metric in Metric::ALL {
+        let name = metric.name();
+        let is_total = name.starts_with("ends_") || name.starts_with("machine_");
+        if is_total || name.starts_with("receiver_") || name == "softirq_ns_per_kib" {
+            for figure in of(Link::Sink, *metric) {
+                assert_eq!(
+                    figure.reason(),
+                    Some("the sink has no receiver: sender-side cost only"),
+                    "{name}"
+                );
+            }
+        }
+    }
+    for metric in [
+        Metric::GoodputGbps,
+        Metric::SenderCpuNsPerKib,
+        Metric::SenderSideCpuNsPerKib,
+        Metric::HelperCpuNsPerKib,
+        Metric::ProgramNsPerPacket,
+        Metric::BytesPerPacket,
+    ] {
+        assert!(of(Link::Sink, metric).all(|figure| figure.value().is_some()), "{metric:?}");
+    }
+    for figure in of(Link::Loopback, Metric::SenderSideCpuNsPerKib) {
+        assert_eq!(figure.reason(), Some("told apart only on the sink"));
+    }
+    // What the helper answers is the senders' own work only where it is placed there.
+    let of_placement = |placement: AckPlacement, metric: Metric| {
+        let found = summary.estimates.iter().find(|e| {
+            e.cell.link == Link::Sink
+                && e.cell.ack_placement == placement
+                && e.cell.message.bytes().0 == 65_536
+                && e.cell.send_path == SendPath::Sendmsg
+        });
+        found.unwrap().metrics[&metric].value().unwrap().mean
+    };
+    let (cpu, side) = (Metric::SenderCpuNsPerKib, Metric::SenderSideCpuNsPerKib);
+    let answering =
+        of_placement(AckPlacement::Helper, side) - of_placement(AckPlacement::Helper, cpu);
+    assert!((answering - 6.0).abs() < 0.1, "{answering}");
+    let none = of_placement(AckPlacement::Sender, side) - of_placement(AckPlacement::Sender, cpu);
+    assert!(none.abs() < 1e-9, "{none}");
+}
+
+#[test]
+fn precision_on_the_sink_is_of_the_senders_side() {
+    let summary = made(zero_copy()).summary();
+    let sink = summary.estimates.iter().filter(|e| e.cell.link == Link::Sink);
+    assert!(sink.clone().all(|e| e.precise == Measured::Value(true)));
+    let wide = run(zero_copy(), |cell, trial| {
+        let spread = analysis::synthetic::noise(9, cell, 1 + cell.fields.get(), 0.0);
+        trial.sender_cpu_ns_per_kib(60.0 * spread)
+    });
+    assert!(wide.summary().run.imprecise.is_empty());
+    let mut noisy = made(zero_copy());
+    for (place, record) in noisy.records.iter_mut().enumerate() {
+        if let model::record::Record::Trial(trial) = record
+            && let Outcome::Finished(finished) = &mut trial.outcome
+            && let Measured::Value(sink) = &mut finished.sink
+        {
+            sink.answering_ns.0 *= 1 + 200 * u64::from(place % 2 == 0);
+        }
+    }
+    let imprecise = noisy.summary().run.imprecise;
+    assert!(!imprecise.is_empty());
+    assert!(
+        imprecise.iter().all(|id| id.contains("link=sink") && !id.contains("sender")),
+        "{imprecise:?}"
+    );
+}
+
+#[test]
+fn a_gap_on_the_sink_is_noted_and_bytes_missing_are_void() {
+    let gaps = made(sink_alone(&[])).with(|_, finished| {
+        if let Measured::Value(sink) = &mut finished.sink {
+            sink.window = SinkTally { gaps: 3, ..sink.window };
+        }
+    });
+    let summary = gaps.summary();
+    assert_eq!(summary.marks.get(&model::Mark::Retransmits), Some(&120));
+    assert_eq!(summary.run.void_trials, 0);
+    let short = made(sink_alone(&[])).with(|_, f| f.receiver.total.received_bytes -= 9);
+    assert_eq!(short.summary().run.void_trials, 120);
+}
+
+#[test]
+fn senders_and_the_helper_are_what_the_sink_keeps_busy() {
+    let marked = |link: &str| {
+        let plan = plan(&[(Factor::Threads, "2"), (Factor::Link, link)]);
+        let summary = run(plan, |_, trial| trial.usable_cpus(3)).summary();
+        summary.marks.contains_key(&model::Mark::Oversubscribed)
+    };
+    assert!(marked("loopback") && !marked("sink"));
+}
+
+#[test]
+fn the_break_even_on_the_sink_is_a_range_over_interval_and_placement() {
+    let run = run(zero_copy(), dearer_on_the_senders_cpu);
+    let explained = run.explained();
+    assert_eq!(explained.links.len(), 5);
+    let on_sink: Vec<_> = explained.links.iter().filter(|c| c.link == Link::Sink).collect();
+    assert_eq!(on_sink.len(), 4);
+    for comparison in &on_sink {
+        assert_eq!(comparison.metric, Metric::SenderSideCpuNsPerKib);
+        assert!(matches!(comparison.crossover, CrossoverOutcome::At { .. }), "{comparison:#?}");
+        assert_eq!(comparison.points.len(), 9);
+        assert!(comparison.points.iter().all(|p| p.copied_share == Measured::Value(0.0)));
+        assert!(comparison.points.windows(2).all(|p| p[0].message_bytes < p[1].message_bytes));
+    }
+    let sink = verdict(&run, Link::Sink);
+    assert_eq!(sink.settings, 4);
+    // 450/45 = 10 KiB on the helper's CPU and 950/45 = 21.1 KiB on the senders'.
+    let (from, to) = (sink.from_bytes.value().unwrap(), sink.to_bytes.value().unwrap());
+    assert!((9.0..10.1).contains(&(from / 1024.0)), "{from}");
+    assert!((21.0..23.0).contains(&(to / 1024.0)), "{to}");
+    assert!(sink.line.contains("sender-side cost from a size between 9."), "{}", sink.line);
+    assert!(sink.line.contains("over 2 placements and 2 intervals"), "{}", sink.line);
+    assert!(sink.line.contains("no completion was marked copied"), "{}", sink.line);
+    let loopback = verdict(&run, Link::Loopback);
+    assert!(loopback.line.contains("CPU of both ends at no size measured"), "{}", loopback.line);
+    assert!(loopback.line.contains("every completion was marked copied"), "{}", loopback.line);
+    assert!(loopback.from_bytes.value().is_none());
+}
+
+#[test]
+fn settings_without_a_break_even_are_counted_not_hidden() {
+    let never = run(zero_copy(), |cell, trial| {
+        let dear = cell.link == Link::Sink
+            && cell.send_path == SendPath::Zerocopy
+            && cell.ack_placement == AckPlacement::Sender;
+        if dear { trial.sender_cpu_ns_per_kib(2_000.0) } else { trial }
+    });
+    let sink = verdict(&never, Link::Sink);
+    assert!(sink.line.contains("in 2 of 4 settings"), "{}", sink.line);
+    assert!(sink.line.contains("at no size measured in 2 of 4 settings"), "{}", sink.line);
+    assert!(sink.from_bytes.value().is_none());
+    let nowhere = run(zero_copy(), |cell, trial| {
+        let dear = cell.send_path == SendPath::Zerocopy;
+        if dear { trial.sender_cpu_ns_per_kib(2_000.0) } else { trial }
+    });
+    let sink = verdict(&nowhere, Link::Sink);
+    assert!(
+        sink.line.contains("sender-side cost at no size measured over 2 placements"),
+        "{}",
+        sink.line
+    );
+}
+
+#[test]
+fn the_headline_speaks_of_each_link_by_itself() {
+    let headline = run(zero_copy(), dearer_on_the_senders_cpu).explained().headline;
+    assert_eq!(headline.len(), 2, "{headline:#?}");
+    assert!(headline[0].starts_with("loopback: 1 thread: use sendmsg"), "{headline:#?}");
+    assert!(headline[1].starts_with("sink: into the sink"), "{headline:#?}");
+    assert!(!headline[1].contains("goodput") && !headline[1].contains("faster"));
+    let alone = made(sink_alone(&[])).explained().headline;
+    assert!(alone.iter().all(|line| !line.contains("goodput")), "{alone:#?}");
+    assert!(alone[0].contains("sender-side cost A2/A1"), "{alone:#?}");
+}
+
+#[test]
+fn the_sink_changes_no_answer_and_no_claim_about_other_links() {
+    let lists = &[(Factor::Send, "send,sendmsg,zerocopy"), (Factor::Threads, "1")];
+    let mut both = plan(lists);
+    both.factors.set(Factor::Link, "loopback,sink").unwrap();
+    let (alone, both) = (made(plan(lists)).explained(), made(both).explained());
+    for (a, b) in alone.answers.iter().zip(&both.answers) {
+        assert_eq!((&a.line, &a.evidence), (&b.line, &b.evidence));
+    }
+    for (a, b) in alone.claims.iter().zip(&both.claims) {
+        // These are the ones that the sink speaks to.
+        if !["c5", "c6", "c7"].contains(&a.id.as_str()) {
+            assert_eq!(a, b);
+        }
+    }
+    assert!(both.answers[1].notes.iter().any(|note| note.contains("into the sink")));
+}
+
+#[test]
+fn the_sink_alone_answers_nothing_about_throughput() {
+    let explained = made(sink_alone(&[])).explained();
+    for answer in &explained.answers[1..] {
+        assert!(!answer.answered, "{answer:#?}");
+        assert!(answer.line.contains("sender-side cost"), "{answer:#?}");
+    }
+    for claim in &explained.claims {
+        let decided = claim.verdict != Verdict::Undecidable;
+        assert!(!decided || ["c5", "c6", "c19"].contains(&claim.id.as_str()), "{claim:#?}");
+    }
+}
+
+/// Changes one figure of the audits of a path: its copies a byte.
+fn counted(run: Run, path: SendPath, change: impl Fn(&mut model::audit::CopyCounts, u64)) -> Run {
+    run.with_audits(|audited: &mut Audited| {
+        let bytes = match &audited.outcome {
+            Outcome::Finished(finished) => finished.sender.total.accepted_bytes,
+            Outcome::Failed(_) => 0,
+        };
+        if audited.cell.send_path == path
+            && let Measured::Value(copies) = &mut audited.copies
+        {
+            change(copies, bytes);
+        }
+    })
+}
+
+fn times(figure: &mut Measured<CopiedBytes>, bytes: u64) {
+    if let Measured::Value(figure) = figure {
+        figure.bytes = bytes;
+    }
+}
+
+#[test]
+fn c1_falls_by_one_copy_counted_on_the_way_out_and_stands_by_two() {
+    let audited = || made(one_thread()).audited();
+    audited().refutes(1, "copied once, by the sender's call");
+    let twice = counted(audited(), SendPath::Send, |copies, bytes| {
+        times(&mut copies.deferred, bytes);
+    });
+    twice.supports(1, "copied twice on the way out");
+    made(one_thread()).leaves_open(1, "");
+    let halves = counted(audited(), SendPath::Send, |copies, bytes| {
+        times(&mut copies.deferred, bytes / 2);
+    });
+    halves.leaves_open(1, "do not agree");
+    let uncounted = counted(audited(), SendPath::Send, |copies, _| {
+        copies.deferred = Measured::absent("kprobes are off");
+    });
+    uncounted.leaves_open(1, "");
+}
+
+#[test]
+fn c2_compares_the_copies_of_both_paths() {
+    let audited = || made(one_thread()).audited();
+    audited().refutes(2, "copied equally often");
+    let fewer = counted(audited(), SendPath::Sendmsg, |copies, _| {
+        times(&mut copies.copied_in, 0);
+    });
+    fewer.supports(2, "less often");
+    let odd = counted(audited(), SendPath::Sendmsg, |copies, bytes| {
+        times(&mut copies.copied_in, bytes / 2);
+    });
+    odd.leaves_open(2, "do not agree");
+    made(one_thread()).leaves_open(2, "");
+}
+
+#[test]
+fn c3_needs_audit_and_completions_to_say_the_same() {
+    let audited = || made(one_thread()).audited();
+    audited().refutes(3, "1.00 copied at delivery");
+    let none =
+        || counted(audited(), SendPath::Zerocopy, |copies, _| times(&mut copies.deferred, 0));
+    none().leaves_open(3, "do not say the same");
+    none()
+        .with(|_, finished| finished.sender.total.copied = 0)
+        .supports(3, "no zero-copy completion was marked copied");
+}
+
+#[test]
+fn c5_is_decided_where_nothing_is_copied() {
+    let small = || {
+        plan(&[
+            (Factor::Send, "sendmsg,zerocopy"),
+            (Factor::Message, "64,512"),
+            (Factor::Threads, "1"),
+            (Factor::Link, "loopback,sink"),
+        ])
+    };
+    made(small()).supports(5, "packets are alike");
+    let cheap = run(small(), |cell, trial| {
+        if cell.send_path == SendPath::Zerocopy {
+            trial.sender_cpu_ns_per_kib(900.0)
+        } else {
+            trial
+        }
+    });
+    cheap.refutes(5, "does not lose at small messages where it copies nothing");
+    let crumbs = made(small()).with(|cell, finished| {
+        if cell.send_path == SendPath::Zerocopy
+            && let Measured::Value(sink) = &mut finished.sink
+        {
+            sink.window.packets *= 6;
+        }
+    });
+    crumbs.leaves_open(5, "its packets are smaller too");
+    let copied = made(small()).with(|cell, finished| {
+        if cell.link == Link::Sink {
+            finished.sender.total.copied = finished.sender.total.completed;
+        }
+    });
+    copied.leaves_open(5, "why is not shown");
+}
+
+#[test]
+fn c6_has_the_sinks_own_break_even_beside_it() {
+    let both = plan(&[
+        (Factor::Send, "send,zerocopy"),
+        (Factor::Message, "1KiB..64KiB"),
+        (Factor::Threads, "1"),
+        (Factor::Link, "loopback,sink"),
+    ]);
+    let claim = made(both).claim(6);
+    assert!(claim.because.contains("into the sink, where it copies nothing"), "{claim:#?}");
+    let alone = sink_alone(&[(Factor::Send, "send,zerocopy"), (Factor::Message, "1KiB..64KiB")]);
+    made(alone).refutes(6, "at every size measured");
+}
+
+#[test]
+fn c19_has_the_counted_copies_beside_it() {
+    made(one_thread()).audited().refutes(19, "counted: zerocopy over loopback: 0.00 copied in");
+}
+
+#[test]
+fn q0_is_answered_by_the_audit() {
+    let answer = made(one_thread()).audited().answer(0);
+    assert!(answer.answered);
+    assert!(
+        answer.line.starts_with("Yes, two in all, counted here for send() over loopback: 1.00 in"),
+        "{answer:#?}"
+    );
+    assert!(answer.line.contains("1.00 out"), "{answer:#?}");
+    assert!(answer.evidence.rows.iter().all(|row| row[3].contains("counted")), "{answer:#?}");
+    let three = counted(made(one_thread()).audited(), SendPath::Send, |copies, bytes| {
+        times(&mut copies.copied_out, 2 * bytes);
+    });
+    assert!(three.answer(0).line.starts_with("No, not two"), "{:#?}", three.answer(0));
+    let half = counted(made(one_thread()).audited(), SendPath::Send, |copies, _| {
+        copies.copied_out = Measured::absent("no breakpoint registers");
+    });
+    let answer = half.answer(0);
+    assert!(!answer.answered && answer.notes[0].contains("no breakpoint registers"), "{answer:#?}");
+    assert!(!made(one_thread()).answer(0).answered);
+}
+
+#[test]
+fn data_paths_are_of_each_link_and_hold_what_was_counted() {
+    let mut two = one_thread();
+    two.factors.set(Factor::Link, "loopback,sink").unwrap();
+    let expected = made(two.clone()).explained().data_paths;
+    assert_eq!(expected.len(), 6);
+    assert!(expected.iter().all(|path| !path.copies_in.audited));
+    let explained = counted(made(two).audited(), SendPath::Send, |copies, bytes| {
+        times(&mut copies.copied_in, bytes / 100 * 101);
+        copies.deferred = Measured::absent("kprobes are off");
+    })
+    .explained();
+    let of = |path: SendPath, link: Link| {
+        explained.data_paths.iter().find(|d| d.path == path && d.cell.link == link).unwrap()
+    };
+    let send = of(SendPath::Send, Link::Loopback);
+    assert!(send.copies_in.audited && (send.copies_in.per_byte - 1.01).abs() < 1e-3);
+    assert!((send.copies_in.expected - 1.0).abs() < f64::EPSILON);
+    assert!(!send.copies_deferred.audited && send.copies_out.audited);
+    let zerocopy = of(SendPath::Zerocopy, Link::Sink);
+    let steps = [zerocopy.copies_in, zerocopy.copies_deferred, zerocopy.copies_out];
+    assert!(steps.iter().all(|copies| copies.audited && copies.per_byte == 0.0), "{steps:?}");
+    let audit = explained.copy_audits.iter().find(|a| a.cell == send.cell).unwrap();
+    assert_eq!(audit.figures[2].per_byte.reason(), Some("kprobes are off"));
+    assert_eq!(audit.functions.len(), 2);
+}

@@ -1,0 +1,153 @@
+//! The sink: a veth pair whose far end drops every packet before local delivery, and a helper that answers for the
+//! missing peer. So an unmodified TCP sender can be measured without a receiver, and zero-copy without a copy.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use kernel::packet_socket::PacketSocket;
+use kernel::sink::{Sink as Program, SinkTrial};
+use kernel::{Unavailable, steering};
+use model::names::AckPlacement;
+use model::record::LinkFacts;
+use model::values::Segment;
+use model::{Cell, Family, Measured};
+
+use super::device_pair::{DevicePair, RECEIVING_DEVICE, SENDING_DEVICE};
+use super::{Link, LinkSetup, Raised};
+use crate::child::Which;
+use crate::placement::Seats;
+use crate::protocol::{Absorb, Role};
+
+/// Flow n connects to this port and n; nobody else is there.
+const FIRST_PORT: u16 = 10_000;
+/// Flows that have a port then.
+const MOST_FLOWS: u32 = 65_536 - FIRST_PORT as u32;
+
+/// The pair, and where acknowledgements are processed now.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    pair: DevicePair,
+    family: Family,
+    ack_placement: AckPlacement,
+    /// The CPUs that were asked for; absent before the first trial.
+    asked: Option<Vec<u32>>,
+    ack_cpus: Vec<u32>,
+}
+
+fn refused(setup: &LinkSetup, why: Unavailable) -> Unavailable {
+    Unavailable { what: format!("link sink over {}", setup.family), ..why }
+}
+
+impl Link for Sink {
+    type Raised = Self;
+
+    fn raise(setup: &LinkSetup) -> Result<Self, Unavailable> {
+        let pair = DevicePair::raise(setup)?;
+        // The receiving end will do the same, in the same place: what is refused is refused here.
+        let trial = SinkTrial {
+            address: pair.address(Which::Receiver),
+            first_port: FIRST_PORT,
+            flows: 1,
+            token: [0; 16],
+        };
+        let inside = pair
+            .namespace(Which::Receiver)
+            .run(|| -> Result<(), Unavailable> {
+                Program::load(&trial)?.attach(RECEIVING_DEVICE)?;
+                PacketSocket::open(RECEIVING_DEVICE).map(|_| ()).map_err(|error| Unavailable {
+                    what: String::new(),
+                    because: error.to_string(),
+                    remedy: "run as root (CAP_NET_RAW): sudo copycost run --link sink".to_owned(),
+                })
+            })
+            .map_err(|error| Unavailable {
+                what: String::new(),
+                because: error.to_string(),
+                remedy: String::new(),
+            });
+        inside.and_then(|raised| raised).map_err(|why| refused(setup, why))?;
+        let (family, ack_placement) = (setup.family, setup.ack_placement);
+        Ok(Self { pair, family, ack_placement, asked: None, ack_cpus: Vec::new() })
+    }
+}
+
+impl Raised for Sink {
+    fn start(&self, which: Which, program: &Path) -> Command {
+        self.pair.start(which, program)
+    }
+
+    fn listening_address(&self) -> SocketAddr {
+        SocketAddr::new(self.pair.address(Which::Receiver), FIRST_PORT)
+    }
+
+    fn has_common_clock(&self) -> bool {
+        true
+    }
+
+    fn facts(&self) -> Measured<LinkFacts> {
+        Measured::Value(LinkFacts { ack_cpus: self.ack_cpus.clone(), ..self.pair.facts().clone() })
+    }
+
+    fn receiving_role(
+        &mut self,
+        cell: &Cell,
+        seats: &Seats,
+        usable: &[u32],
+    ) -> Result<Role, Unavailable> {
+        let mut to = match self.ack_placement {
+            AckPlacement::Helper => Vec::new(),
+            AckPlacement::Sender => seats.senders.clone(),
+        };
+        to.sort_unstable();
+        to.dedup();
+        if self.asked.as_ref() != Some(&to) && (self.asked.is_some() || !to.is_empty()) {
+            self.ack_cpus =
+                steering::steer(self.pair.namespace(Which::Sender), SENDING_DEVICE, &to)?;
+            self.asked = Some(to);
+        }
+        // Headers of IP and TCP without options (RFC 9293 section 3.7.1).
+        let headers = match self.family {
+            Family::Ipv4 => 40,
+            Family::Ipv6 => 60,
+        };
+        let fitting = self.pair.facts().mtu_bytes.saturating_sub(headers);
+        let segment = match cell.segment {
+            Segment::Fixed(bytes) => bytes,
+            Segment::Auto => fitting,
+        };
+        Ok(Role::Absorb(Absorb {
+            helper_cpu: seats.helper(usable),
+            segment_bytes: u16::try_from(segment).unwrap_or(u16::MAX),
+        }))
+    }
+}
+
+/// Refuses a cell that the sink would measure otherwise than it says.
+///
+/// # Errors
+/// One line that names the flag and the remedy.
+pub(super) fn suits(cell: &Cell) -> Result<(), String> {
+    use model::Placement;
+    use model::factor::Factor;
+
+    if !cell.is_default(Factor::Recv) {
+        return Err(format!(
+            "--recv {}: link sink has no receiver; leave it out, or use --link loopback or veth",
+            cell.receive_path
+        ));
+    }
+    if cell.ack_placement == AckPlacement::Sender && cell.placement == Placement::None {
+        return Err(
+            "--ack-placement sender: senders that are not pinned have no CPU to steer to; use --placement split"
+                .to_owned(),
+        );
+    }
+    if cell.connections() > MOST_FLOWS {
+        return Err(format!(
+            "{} connections: link sink has ports for {MOST_FLOWS}; use fewer --flows or --threads",
+            cell.connections()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! A veth pair: the two ends in two network namespaces, whole protocol stacks on both sides.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use kernel::Unavailable;
+use model::Measured;
+use model::record::LinkFacts;
+
+use super::device_pair::DevicePair;
+use super::{Link, LinkSetup, Raised};
+use crate::child::Which;
+
+/// The pair as it is.
+#[derive(Debug)]
+pub(crate) struct Veth(DevicePair);
+
+impl Link for Veth {
+    type Raised = Self;
+
+    fn raise(setup: &LinkSetup) -> Result<Self, Unavailable> {
+        DevicePair::raise(setup).map(Self)
+    }
+}
+
+impl Raised for Veth {
+    fn start(&self, which: Which, program: &Path) -> Command {
+        self.0.start(which, program)
+    }
+
+    fn listening_address(&self) -> SocketAddr {
+        SocketAddr::new(self.0.address(Which::Receiver), 0)
+    }
+
+    fn has_common_clock(&self) -> bool {
+        true
+    }
+
+    fn facts(&self) -> Measured<LinkFacts> {
+        Measured::Value(self.0.facts().clone())
+    }
+}

@@ -1,0 +1,295 @@
+//! The receiving end of the link `sink`: a BPF program that takes packets, and a helper that answers for the peer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use kernel::packet_socket::PacketSocket;
+use kernel::sink::{RunTime, RunTimeCount, Sink, SinkTrial};
+use kernel::{Unavailable, clock, cpu, usage};
+use model::record::{Counters, FailureKind, ReceiveTally, Side, SinkFacts, SocketFacts, Worker};
+use model::{Bytes, Measured, Nanos};
+
+use crate::child::Which;
+use crate::instruments::throttling::Throttling;
+use crate::instruments::{Edge, Instrument};
+use crate::links::device_pair;
+use crate::meeting::MEETING;
+use crate::protocol::{Absorb, Prepare, Times};
+
+mod helper;
+
+use helper::{Edges, Helper, STOP, Seen, Snapshot, TAIL, Told, WINDOW};
+
+/// Why a trial is over too soon.
+type Broken = (FailureKind, String);
+
+/// What a connection begins with: the token and the number of its flow.
+const GREETING_BYTES: u64 = 20;
+/// Why the receiving side of the sink has no such figure.
+const NO_SOCKET: &str = "the sink has no receiving socket";
+/// How soon a wish to stop is heard.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long after the coordinator's word the helper may take to leave: it may sleep for an interval.
+const LEAVING_NS: u64 = 1_000_000_000;
+
+fn failed(why: impl Into<String>) -> Broken {
+    (FailureKind::CallFailed, why.into())
+}
+
+fn unsupported(why: Unavailable) -> Broken {
+    (FailureKind::Unsupported, why.to_string())
+}
+
+/// What the helper tells.
+enum Note {
+    Met,
+    Done(Box<Result<Seen, Broken>>),
+}
+
+/// The program is attached and the helper answers.
+pub(crate) struct SinkCrew {
+    sink: Arc<Sink>,
+    told: Arc<Told>,
+    notes: mpsc::Receiver<Note>,
+    helper: Option<JoinHandle<()>>,
+    helper_cpu: u32,
+    /// Flow n is met at this port and n.
+    pub(crate) address: SocketAddr,
+}
+
+impl SinkCrew {
+    /// Attaches the program and starts the helper: from now on connections are answered.
+    pub(crate) fn listen(
+        prepare: Prepare,
+        absorb: Absorb,
+        address: SocketAddr,
+    ) -> Result<Self, Broken> {
+        if prepare.check {
+            return Err((
+                FailureKind::Unsupported,
+                "link sink drops what it takes: no content can be compared there; use --link loopback or veth".to_owned(),
+            ));
+        }
+        let trial = SinkTrial {
+            address: address.ip(),
+            first_port: address.port(),
+            flows: prepare.cell.connections(),
+            token: prepare.token,
+        };
+        let (device, mac) = device_pair::device(Which::Receiver);
+        let mut sink = Sink::load(&trial).map_err(unsupported)?;
+        sink.attach(device).map_err(unsupported)?;
+        let socket = PacketSocket::open(device).map_err(|error| failed(error.to_string()))?;
+        let sink = Arc::new(sink);
+        let told = Arc::new(Told::default());
+        let [a, b, c, d, ..] = prepare.token;
+        let helper = Helper {
+            sink: Arc::clone(&sink),
+            socket,
+            told: Arc::clone(&told),
+            address: (address.ip(), address.port()),
+            macs: (mac, device_pair::device(Which::Sender).1),
+            segment_bytes: absorb.segment_bytes,
+            interval_ns: prepare.cell.ack_interval.nanos().0,
+            first_sequence: u32::from_be_bytes([a, b, c, d]),
+        };
+        let (tell, notes) = mpsc::channel();
+        let helper_cpu = absorb.helper_cpu;
+        let thread = std::thread::Builder::new().name("helper".to_owned()).spawn(move || {
+            // The coordinator may have given up and gone.
+            let met = || drop(tell.send(Note::Met));
+            let done = cpu::pin_thread(&[helper_cpu as usize])
+                .map_err(|error| failed(error.to_string()))
+                .and_then(|()| helper.run(met));
+            // Before the word that it is over: the program leaves the device with its last owner.
+            drop(helper);
+            let _ = tell.send(Note::Done(Box::new(done)));
+        });
+        let thread = thread.map_err(|error| failed(format!("starting the helper: {error}")))?;
+        Ok(Self { sink, told, notes, helper: Some(thread), helper_cpu, address })
+    }
+
+    /// Waits until every flow has shown the token.
+    pub(crate) fn meet(&self, is_over: &dyn Fn() -> bool) -> Result<(), Broken> {
+        let deadline = clock::monotonic_ns() + nanos(MEETING);
+        match self.note_until(deadline, is_over)? {
+            Some(Note::Met) => Ok(()),
+            Some(Note::Done(done)) => Err(early(*done)),
+            None => Err(failed(format!(
+                "not all of {} data connections arrived within {} s at {}",
+                self.sink.flows(),
+                MEETING.as_secs(),
+                self.address
+            ))),
+        }
+    }
+
+    fn note_until(
+        &self,
+        moment_ns: u64,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Option<Note>, Broken> {
+        loop {
+            if is_over() {
+                return Err(failed("given up"));
+            }
+            let left = moment_ns.saturating_sub(clock::monotonic_ns());
+            if left == 0 {
+                return Ok(None);
+            }
+            match self.notes.recv_timeout(Duration::from_nanos(left).min(LOOK)) {
+                Ok(note) => return Ok(Some(note)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(failed("the sink's helper is gone"));
+                }
+            }
+        }
+    }
+
+    /// Waits until a moment that nothing should come before.
+    fn quiet_until(&self, moment_ns: u64, is_over: &dyn Fn() -> bool) -> Result<(), Broken> {
+        match self.note_until(moment_ns, is_over)? {
+            Some(Note::Done(done)) => Err(early(*done)),
+            Some(Note::Met) | None => Ok(()),
+        }
+    }
+
+    /// Runs the trial.
+    pub(crate) fn run(
+        self,
+        times: &Times,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(Side<ReceiveTally>, SinkFacts), Broken> {
+        let start = times.start_ns.unwrap_or_else(clock::monotonic_ns);
+        let first = start + times.warmup_ns.0;
+        let third = times.window_ns.0 / 3;
+        let end = first + times.window_ns.0;
+        let edges: Edges =
+            [start, first, first + third, first + 2 * third, end, end + times.tail_ns.0];
+        let _ = self.told.edges.set(edges);
+        let mut throttling = Throttling::attach(());
+        self.quiet_until(edges[WINDOW], is_over)?;
+        throttling.mark(Edge::Start, ());
+        self.quiet_until(edges[TAIL], is_over)?;
+        throttling.mark(Edge::End, ());
+        let program = self.program_time(edges[STOP], is_over)?;
+        let deadline = edges[STOP] + times.drain_ns.0;
+        let seen = match self.note_until(deadline, is_over)? {
+            Some(Note::Done(seen)) => (*seen)?,
+            Some(Note::Met) | None => {
+                return Err(failed(format!(
+                    "the drain was not over {} after the senders stopped",
+                    times.drain_ns
+                )));
+            }
+        };
+        let side = side(&seen, first, throttling.figures());
+        let [from, .., to] = &seen.edges;
+        let helper_cpu_ns = Nanos(to.cpu_ns.saturating_sub(from.cpu_ns));
+        let facts = SinkFacts {
+            window: to.tally.since(&from.tally),
+            total: seen.last.tally,
+            helper_cpu: self.helper_cpu,
+            helper_cpu_ns,
+            // By the wall clock: on a crowded CPU it may have waited in between.
+            answering_ns: Nanos(
+                to.answering_ns.saturating_sub(from.answering_ns).min(helper_cpu_ns.0),
+            ),
+            program_ns_per_packet: program,
+        };
+        Ok((side, facts))
+    }
+
+    /// The time of the program a packet, from now until the senders stop.
+    fn program_time(
+        &self,
+        until_ns: u64,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Measured<f64>, Broken> {
+        let begun = RunTimeCount::begin().and_then(|count| Ok((count, self.sink.run_time()?)));
+        self.quiet_until(until_ns, is_over)?;
+        Ok(match begun.and_then(|(_count, before)| Ok((before, self.sink.run_time()?))) {
+            Ok((before, after)) => per_run(before, after),
+            Err(why) => Measured::absent(why.to_string()),
+        })
+    }
+}
+
+fn per_run(before: RunTime, after: RunTime) -> Measured<f64> {
+    let runs = after.runs.saturating_sub(before.runs);
+    if runs == 0 {
+        return Measured::absent("no packet came in the tail of this trial");
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a tail has far fewer than 2^53 ns and runs")]
+    Measured::Value(after.ns.saturating_sub(before.ns) as f64 / runs as f64)
+}
+
+impl Drop for SinkCrew {
+    /// The program leaves the device with its last owner: the next trial's must find it free.
+    fn drop(&mut self) {
+        self.told.leave.store(true, Ordering::Relaxed);
+        let deadline = clock::monotonic_ns() + LEAVING_NS;
+        while let Ok(Some(note)) = self.note_until(deadline, &|| false) {
+            if matches!(note, Note::Done(_)) {
+                break;
+            }
+        }
+        if let Some(helper) = self.helper.take().filter(JoinHandle::is_finished) {
+            let _ = helper.join();
+        }
+    }
+}
+
+/// The helper left although the trial was not over.
+fn early(done: Result<Seen, Broken>) -> Broken {
+    match done {
+        Ok(_) => failed("all connections ended before the trial did"),
+        Err(broken) => broken,
+    }
+}
+
+/// The receiving side of the record: what the program took, and the helper's windows.
+fn side(seen: &Seen, first_ns: u64, throttled_us: Measured<u64>) -> Side<ReceiveTally> {
+    let bytes = |snapshot: &Snapshot| snapshot.tally.payload_bytes;
+    let between = |n: usize| {
+        let (from, to) = (&seen.edges[n], &seen.edges[n + 1]);
+        (bytes(to).saturating_sub(bytes(from)), to.moment_ns.saturating_sub(from.moment_ns))
+    };
+    let thirds = [between(0), between(1), between(2)];
+    let [from, .., to] = &seen.edges;
+    let late = i128::from(from.moment_ns) - i128::from(first_ns);
+    let taken = |received_bytes| ReceiveTally { received_bytes, ..ReceiveTally::default() };
+    let window_bytes = bytes(to).saturating_sub(bytes(from));
+    Side {
+        workers: vec![Worker {
+            late_ns: i64::try_from(late).unwrap_or(i64::MAX),
+            window_ns: Nanos(to.moment_ns.saturating_sub(from.moment_ns)),
+            bytes: Bytes(window_bytes),
+            cpu_ns: Nanos(to.cpu_ns.saturating_sub(from.cpu_ns)),
+            third_bytes: thirds.map(|(bytes, _)| bytes),
+            third_ns: thirds.map(|(_, ns)| ns),
+        }],
+        window: taken(window_bytes),
+        total: taken(bytes(&seen.last)),
+        usage: Measured::absent(NO_SOCKET),
+        after_cpu_ns: Nanos(seen.last.cpu_ns.saturating_sub(to.cpu_ns)),
+        counters: Counters::absent(NO_SOCKET),
+        tcp: Measured::absent(NO_SOCKET),
+        snmp: Measured::absent(NO_SOCKET),
+        strangers: seen.strangers,
+        edge_ns: Nanos(seen.edge_ns),
+        peak_rss_bytes: Bytes(usage::peak_rss_bytes()),
+        ring_bytes: Bytes(0),
+        socket: SocketFacts::default(),
+        throttled_us,
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,280 @@
+//! The sink's helper: looks at what the program published, answers for the missing peer, waits, and looks again.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use kernel::clock;
+use kernel::frames::{Answer, Frame, Route};
+use kernel::netlink::Mac;
+use kernel::packet_socket::PacketSocket;
+use kernel::sink::{FlowState, Sink};
+use model::record::SinkTally;
+
+use super::{Broken, GREETING_BYTES, failed};
+
+/// Shorter waits spin on the clock: a sleep this short would end much later than asked.
+const SHORTEST_SLEEP_NS: u64 = 50_000;
+/// Between two looks before the start, so that connections are made soon whatever the interval is.
+const MEETING_INTERVAL_NS: u64 = 1_000_000;
+/// How long the last acknowledgement of a peer that is gone already is waited for.
+const LAST_WORD_NS: u64 = 20_000_000;
+
+/// The moments of a trial: the start, the window's start, its thirds, its end, and the senders' stop.
+pub(super) type Edges = [u64; 6];
+/// Where the window begins among [`Edges`].
+pub(super) const WINDOW: usize = 1;
+/// Where it ends.
+pub(super) const TAIL: usize = 4;
+/// Where the senders stop.
+pub(super) const STOP: usize = 5;
+
+/// What the coordinator tells its helper.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The trial's moments, once they are known.
+    pub(super) edges: OnceLock<Edges>,
+    /// Leave.
+    pub(super) leave: AtomicBool,
+}
+
+/// What the helper saw at an edge.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Snapshot {
+    pub(super) moment_ns: u64,
+    pub(super) cpu_ns: u64,
+    pub(super) answering_ns: u64,
+    pub(super) tally: SinkTally,
+}
+
+/// What the helper hands back: a snapshot at each edge of the window and its thirds, and at the end.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) edges: [Snapshot; 4],
+    pub(super) last: Snapshot,
+    pub(super) edge_ns: u64,
+    pub(super) strangers: u64,
+}
+
+/// What the last answers of a flow were for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answered {
+    next: u32,
+    repeats: u32,
+    syns: u32,
+    refusals: u32,
+    is_finished: bool,
+}
+
+/// The helper's state; it lives on the helper's thread.
+pub(super) struct Helper {
+    pub(super) sink: Arc<Sink>,
+    pub(super) socket: PacketSocket,
+    pub(super) told: Arc<Told>,
+    pub(super) address: (IpAddr, u16),
+    /// The sink's device and the peer's.
+    pub(super) macs: (Mac, Mac),
+    pub(super) segment_bytes: u16,
+    pub(super) interval_ns: u64,
+    /// The number of our SYNs; nothing but a FIN follows.
+    pub(super) first_sequence: u32,
+}
+
+/// What changes from look to look.
+struct Course {
+    answered: Vec<Answered>,
+    frames: u64,
+    answering_ns: u64,
+    last_answer_ns: u64,
+    is_met: bool,
+}
+
+impl Helper {
+    /// Answers until every flow's FIN is acknowledged after the stop. Tells once when all connections are made.
+    pub(super) fn run(&self, met: impl FnOnce()) -> Result<Seen, Broken> {
+        let mut met = Some(met);
+        let mut course = Course {
+            answered: vec![Answered::default(); self.sink.flows()],
+            frames: 0,
+            answering_ns: 0,
+            last_answer_ns: 0,
+            is_met: false,
+        };
+        let mut edges = [Snapshot::default(); 4];
+        let mut edge_ns = 0;
+        let mut passed = 0;
+        let mut next_look = 0;
+        loop {
+            if self.told.leave.load(Ordering::Relaxed) {
+                return Err(failed("given up"));
+            }
+            let known = self.told.edges.get();
+            let now = clock::monotonic_ns();
+            while let Some(edge) =
+                known.and_then(|edges| edges.get(passed)).filter(|edge| now >= **edge)
+            {
+                let _ = edge;
+                if let Some(snapshot) = passed.checked_sub(WINDOW).and_then(|n| edges.get_mut(n)) {
+                    let before = clock::thread_cpu_ns();
+                    *snapshot = self.snapshot(&course);
+                    edge_ns += clock::thread_cpu_ns().saturating_sub(before);
+                }
+                passed += 1;
+            }
+            if now >= next_look {
+                self.look(&mut course)?;
+                if course.is_met
+                    && let Some(met) = met.take()
+                {
+                    met();
+                }
+                let finished = self.sink_is_done(&course, passed)?;
+                let after = clock::monotonic_ns();
+                if finished && passed > STOP {
+                    let last = self.snapshot(&course);
+                    let strangers = self.sink.totals().strangers;
+                    return Ok(Seen { edges, last, edge_ns, strangers });
+                }
+                let interval = match passed {
+                    0 => self.interval_ns.min(MEETING_INTERVAL_NS),
+                    _ => self.interval_ns,
+                };
+                next_look = after + interval;
+            }
+            let next_edge = known.and_then(|edges| edges.get(passed)).copied().unwrap_or(u64::MAX);
+            wait_until(next_look.min(next_edge));
+        }
+    }
+
+    /// Whether every flow has ended and its peer knows. A flow that ends too soon fails the trial.
+    fn sink_is_done(&self, course: &Course, passed: usize) -> Result<bool, Broken> {
+        let mut is_done = course.is_met;
+        for (flow, answered) in course.answered.iter().enumerate() {
+            let state = self.sink.look(flow).state;
+            let (is_over, how) = match state {
+                FlowState::Listening | FlowState::Ungreeted | FlowState::Open => (false, ""),
+                FlowState::Finished => (true, "ended"),
+                FlowState::Reset => (true, "was reset by the sender"),
+            };
+            if is_over && (passed <= TAIL || state == FlowState::Reset) {
+                let bytes = self.sink.counts(flow).payload_bytes;
+                return Err(failed(format!(
+                    "flow {flow}: the connection {how} before the trial was over (after {bytes} bytes)"
+                )));
+            }
+            let is_known = self.sink.peer_ack(flow) == self.first_sequence.wrapping_add(2)
+                || clock::monotonic_ns() > course.last_answer_ns + LAST_WORD_NS;
+            is_done &= is_over && answered.is_finished && is_known;
+        }
+        Ok(is_done)
+    }
+
+    /// One look at every flow; what waits is answered.
+    fn look(&self, course: &mut Course) -> Result<(), Broken> {
+        let mut began = None;
+        let mut is_met = true;
+        for flow in 0..course.answered.len() {
+            let look = self.sink.look(flow);
+            let last = course.answered[flow];
+            is_met &= matches!(look.state, FlowState::Open | FlowState::Finished);
+            if look.refusals != last.refusals {
+                began.get_or_insert_with(clock::monotonic_ns);
+                if let Some((peer, sequence)) = self.sink.refused_peer(flow)
+                    && !self.send(course, flow, peer, Answer::Rst, sequence, 0)?
+                {
+                    continue;
+                }
+                course.answered[flow].refusals = look.refusals;
+            }
+            let asks = look.next != last.next || look.repeats != last.repeats;
+            let second = self.first_sequence.wrapping_add(1);
+            let (answer, sequence) = match look.state {
+                FlowState::Ungreeted if look.syns != last.syns || asks => {
+                    (Answer::SynAck { mss: self.segment_bytes }, self.first_sequence)
+                }
+                FlowState::Open if asks => (Answer::Ack, second),
+                FlowState::Finished if asks || !last.is_finished => (Answer::FinAck, second),
+                FlowState::Listening
+                | FlowState::Ungreeted
+                | FlowState::Open
+                | FlowState::Finished
+                | FlowState::Reset => continue,
+            };
+            let Some(peer) = self.sink.peer(flow) else { continue };
+            began.get_or_insert_with(clock::monotonic_ns);
+            if self.send(course, flow, peer, answer, sequence, look.next)? {
+                let answered = &mut course.answered[flow];
+                answered.next = look.next;
+                answered.repeats = look.repeats;
+                answered.syns = look.syns;
+                answered.is_finished = look.state == FlowState::Finished;
+            }
+        }
+        course.is_met |= is_met;
+        if let Some(began) = began {
+            course.last_answer_ns = clock::monotonic_ns();
+            course.answering_ns += course.last_answer_ns.saturating_sub(began);
+        }
+        Ok(())
+    }
+
+    /// Sends a frame; false where the device has no room now, and the next look tries again.
+    fn send(
+        &self,
+        course: &mut Course,
+        flow: usize,
+        peer: (IpAddr, u16),
+        answer: Answer,
+        sequence: u32,
+        acknowledged: u32,
+    ) -> Result<bool, Broken> {
+        let (address, first_port) = self.address;
+        let port = u16::try_from(flow).unwrap_or(0).wrapping_add(first_port);
+        let route =
+            Route { from_mac: self.macs.0, to_mac: self.macs.1, from: (address, port), to: peer };
+        let frame = Frame::build(&route, answer, sequence, acknowledged)
+            .ok_or_else(|| failed("a peer of another address family"))?;
+        match self.socket.send(frame.bytes()) {
+            Ok(()) => {
+                course.frames += 1;
+                Ok(true)
+            }
+            Err(errno)
+                if errno.is_would_block() || errno.is_no_buffers() || errno.is_interrupted() =>
+            {
+                Ok(false)
+            }
+            Err(errno) => Err(failed(format!("send(AF_PACKET): {errno}"))),
+        }
+    }
+
+    fn snapshot(&self, course: &Course) -> Snapshot {
+        // The clocks first: the table goes on while it is read.
+        let (moment_ns, cpu_ns) = (clock::monotonic_ns(), clock::thread_cpu_ns());
+        let mut tally = SinkTally { acks: course.frames, ..SinkTally::default() };
+        for flow in 0..self.sink.flows() {
+            let counts = self.sink.counts(flow);
+            tally.packets += counts.packets;
+            // The greeting is none of the trial's bytes.
+            tally.payload_bytes += counts.payload_bytes.saturating_sub(GREETING_BYTES);
+            tally.gaps += counts.gaps;
+            tally.reordered += counts.reordered;
+            tally.duplicates += counts.duplicates;
+            tally.duplicate_bytes += counts.duplicate_bytes;
+        }
+        tally.refused = self.sink.totals().refused;
+        Snapshot { moment_ns, cpu_ns, answering_ns: course.answering_ns, tally }
+    }
+}
+
+/// Sleeps where it is worth it, else spins on the clock.
+fn wait_until(moment_ns: u64) {
+    let now = clock::monotonic_ns();
+    if moment_ns.saturating_sub(now) >= SHORTEST_SLEEP_NS {
+        clock::sleep_until_ns(moment_ns);
+        return;
+    }
+    while clock::monotonic_ns() < moment_ns {
+        std::hint::spin_loop();
+    }
+}

@@ -1,0 +1,299 @@
+//! Devices, addresses and neighbours of a network namespace, over rtnetlink(7).
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
+};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::protocols::NETLINK_ROUTE;
+
+use crate::error::{CallError, Errno, Unavailable};
+use crate::netns::Namespace;
+
+/// An Ethernet address.
+pub type Mac = [u8; 6];
+
+/// A device to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewDevice<'a> {
+    /// Its name; at most 15 bytes.
+    pub name: &'a str,
+    /// Its address.
+    pub mac: Mac,
+    /// Bytes of the largest packet; none: the kernel's 1500.
+    pub mtu_bytes: Option<u32>,
+}
+
+/// A device as the kernel tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its number in its namespace.
+    pub index: u32,
+    /// Its address; none where it has none of six bytes.
+    pub mac: Option<Mac>,
+    /// Bytes of the largest packet.
+    pub mtu_bytes: u32,
+    /// Whether it is set up.
+    pub is_up: bool,
+}
+
+/// A connection to one namespace's devices.
+#[derive(Debug)]
+pub struct Netlink {
+    socket: netlink_sys::Socket,
+    sequence: u32,
+}
+
+fn failed(argument: impl Into<String>, error: &io::Error) -> CallError {
+    let errno = Errno(error.raw_os_error().unwrap_or(0));
+    CallError { call: "rtnetlink", argument: argument.into(), errno }
+}
+
+fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+impl Netlink {
+    /// Opens a connection inside the namespace; it can be used from any thread.
+    ///
+    /// # Errors
+    ///
+    /// EPERM where the namespace may not be entered, EMFILE.
+    pub fn inside(namespace: &Namespace) -> Result<Self, CallError> {
+        let open = || -> io::Result<netlink_sys::Socket> {
+            let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
+            socket.bind_auto()?;
+            socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
+            Ok(socket)
+        };
+        let socket = namespace.run(open)?.map_err(|error| failed("open", &error))?;
+        Ok(Self { socket, sequence: 0 })
+    }
+
+    /// Makes a veth pair: `near` in this namespace, `far` in the other. Both are down.
+    ///
+    /// # Errors
+    ///
+    /// What is missing: the kernel's veth, CAP_NET_ADMIN; or an MTU that veth does not take.
+    pub fn create_veth(
+        &mut self,
+        near: NewDevice<'_>,
+        far: NewDevice<'_>,
+        far_namespace: &Namespace,
+    ) -> Result<(), Unavailable> {
+        let mut peer = LinkMessage::default();
+        peer.attributes = attributes(far);
+        peer.attributes.push(LinkAttribute::NetNsFd(far_namespace.as_fd().as_raw_fd()));
+        let mut link = LinkMessage::default();
+        link.attributes = attributes(near);
+        link.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]));
+        let what = format!("veth pair {} and {}", near.name, far.name);
+        self.change(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL, what).map_err(
+            |error| {
+                let (because, remedy) = match error.errno.0 {
+                    libc::EOPNOTSUPP => (
+                        format!("{error}: this kernel has no veth devices"),
+                        "sudo modprobe veth, or use a kernel with CONFIG_VETH",
+                    ),
+                    libc::EPERM => (
+                        format!("{error}: CAP_NET_ADMIN is missing"),
+                        "run as root, or in a container with --cap-add NET_ADMIN",
+                    ),
+                    libc::EINVAL => (format!("{error}: an MTU that veth does not take"), ""),
+                    _ => (error.to_string(), ""),
+                };
+                Unavailable { what: "a veth pair".into(), because, remedy: remedy.into() }
+            },
+        )
+    }
+
+    /// A device by its name.
+    ///
+    /// # Errors
+    ///
+    /// ENODEV where there is none of that name.
+    pub fn device(&mut self, name: &str) -> Result<Device, CallError> {
+        let mut ask = LinkMessage::default();
+        ask.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+        let answer = self.exchange(RouteNetlinkMessage::GetLink(ask), 0, name)?;
+        match answer {
+            Some(RouteNetlinkMessage::NewLink(link)) => {
+                let mut device = Device {
+                    index: link.header.index,
+                    mac: None,
+                    mtu_bytes: 0,
+                    is_up: link.header.flags.contains(LinkFlags::Up),
+                };
+                for attribute in link.attributes {
+                    if let LinkAttribute::Mtu(bytes) = attribute {
+                        device.mtu_bytes = bytes;
+                    } else if let LinkAttribute::Address(bytes) = attribute {
+                        device.mac = Mac::try_from(bytes).ok();
+                    }
+                }
+                Ok(device)
+            }
+            Some(_) | None => Err(CallError {
+                call: "rtnetlink",
+                argument: format!("{name}: no answer to RTM_GETLINK"),
+                errno: Errno(libc::EPROTO),
+            }),
+        }
+    }
+
+    /// Sets a device up.
+    ///
+    /// # Errors
+    ///
+    /// EPERM without CAP_NET_ADMIN, ENODEV.
+    pub fn set_up(&mut self, index: u32) -> Result<(), CallError> {
+        let mut link = LinkMessage::default();
+        link.header.index = index;
+        link.header.flags = LinkFlags::Up;
+        link.header.change_mask = LinkFlags::Up;
+        self.change(RouteNetlinkMessage::SetLink(link), 0, format!("set device {index} up"))
+    }
+
+    /// Gives a device an address, usable at once: IPv6 does not ask around whether somebody else has it.
+    ///
+    /// # Errors
+    ///
+    /// EPERM without CAP_NET_ADMIN, EEXIST, ENODEV; EACCES or EINVAL for IPv6 where it is disabled, also by an MTU below
+    /// 1280.
+    pub fn add_address(
+        &mut self,
+        index: u32,
+        address: IpAddr,
+        prefix_bits: u8,
+    ) -> Result<(), CallError> {
+        let mut message = AddressMessage::default();
+        message.header.family = family(address);
+        message.header.prefix_len = prefix_bits;
+        message.header.index = index;
+        message.attributes =
+            vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
+        if address.is_ipv6() {
+            message.header.flags = AddressHeaderFlags::Nodad;
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
+        let what = format!("address {address}/{prefix_bits}");
+        self.change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL, what)
+    }
+
+    /// Tells for good which Ethernet address a neighbour has, so that nobody asks it.
+    ///
+    /// # Errors
+    ///
+    /// EPERM without CAP_NET_ADMIN, ENODEV.
+    pub fn add_neighbour(
+        &mut self,
+        index: u32,
+        address: IpAddr,
+        mac: Mac,
+    ) -> Result<(), CallError> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = family(address);
+        message.header.ifindex = index;
+        message.header.state = NeighbourState::Permanent;
+        message.attributes = vec![
+            NeighbourAttribute::Destination(address.into()),
+            NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
+        ];
+        let what = format!("neighbour {address}");
+        self.change(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE, what)
+    }
+
+    /// A request whose answer is that it was done.
+    fn change(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        what: impl Into<String>,
+    ) -> Result<(), CallError> {
+        self.exchange(message, flags | NLM_F_ACK, what).map(|_| ())
+    }
+
+    /// Sends one request and waits for its answer: a message, or none where the kernel only acknowledges.
+    fn exchange(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        what: impl Into<String>,
+    ) -> Result<Option<RouteNetlinkMessage>, CallError> {
+        let what = what.into();
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | flags;
+        header.sequence_number = self.sequence;
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).map_err(|error| failed(what.as_str(), &error))?;
+        // Each answer is a datagram of its own; the longest, a device's, has some 2 KB.
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let length = match self.socket.recv(&mut buffer.as_mut_slice(), 0) {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failed(what, &error)),
+            };
+            let answer = buffer.get(..length).unwrap_or_default();
+            let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(answer);
+            let (header, payload) = match answer {
+                Ok(answer) => answer.into_parts(),
+                Err(error) => {
+                    let argument = format!("{what}: {error}");
+                    return Err(CallError {
+                        call: "rtnetlink",
+                        argument,
+                        errno: Errno(libc::EBADMSG),
+                    });
+                }
+            };
+            if header.sequence_number != self.sequence {
+                continue;
+            }
+            if let NetlinkPayload::InnerMessage(message) = payload {
+                return Ok(Some(message));
+            }
+            if let NetlinkPayload::Error(error) = payload {
+                return match error.code {
+                    None => Ok(None),
+                    // The kernel answers errno with a minus.
+                    Some(code) => Err(CallError {
+                        call: "rtnetlink",
+                        argument: what,
+                        errno: Errno(code.get().wrapping_neg()),
+                    }),
+                };
+            }
+        }
+    }
+}
+
+fn attributes(device: NewDevice<'_>) -> Vec<LinkAttribute> {
+    let mut attributes = vec![
+        LinkAttribute::IfName(device.name.to_owned()),
+        LinkAttribute::Address(device.mac.to_vec()),
+    ];
+    attributes.extend(device.mtu_bytes.map(LinkAttribute::Mtu));
+    attributes
+}

@@ -1,0 +1,150 @@
+//! Break-even sizes, cost models and scaling as tables of text, for the page and for Markdown.
+
+use analysis::explained::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
+use analysis::figure_text::{outcome, shared_words, size, untold};
+use analysis::metric::Metric;
+use model::Measured;
+
+use crate::numbers::{level, ratio, short};
+
+/// A table with what it is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TextTable {
+    pub(crate) heading: &'static str,
+    /// How to read it; empty where the heading says it.
+    pub(crate) reading: &'static str,
+    pub(crate) columns: &'static [&'static str],
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// Said where there is no break-even to show.
+pub(crate) const NO_CROSSOVER: &str = "No two paths were measured over several sizes.";
+
+const fn oversubscribed(is: bool) -> &'static str {
+    if is { " (oversubscribed)" } else { "" }
+}
+
+/// From which size on which path is better.
+pub(crate) fn crossovers(crossovers: &[Crossover]) -> TextTable {
+    let row = |crossover: &Crossover| {
+        vec![
+            format!(
+                "{}{}",
+                shared_words(&crossover.shared),
+                oversubscribed(crossover.oversubscribed)
+            ),
+            format!("{} against {}", crossover.path.paper_name(), crossover.against.paper_name()),
+            metric_name(crossover.metric).to_owned(),
+            format!("{}{}", outcome(&crossover.outcome), untold(crossover)),
+            crossover.sizes.len().to_string(),
+        ]
+    };
+    TextTable {
+        heading: "From which message size on a path is better",
+        reading: "",
+        columns: &["Cells", "Paths", "In", "Better", "Sizes measured"],
+        rows: crossovers.iter().map(row).collect(),
+    }
+}
+
+/// What a metric is called here.
+pub(crate) fn metric_name(metric: Metric) -> &'static str {
+    if metric == Metric::GoodputGbps {
+        "goodput"
+    } else if metric == Metric::EndsCpuNsPerKib {
+        "CPU, both sides"
+    } else {
+        metric.name()
+    }
+}
+
+/// CPU time a message over its size.
+pub(crate) fn cost_models(models: &[CostModel]) -> TextTable {
+    let row = |model: &CostModel| {
+        let side = match model.side {
+            ModelledSide::Sender => "sender",
+            ModelledSide::Receiver => "receiver",
+        };
+        vec![
+            format!("{}{}", shared_words(&model.shared), oversubscribed(model.oversubscribed)),
+            model.path.paper_name().to_owned(),
+            side.to_owned(),
+            measured(&model.per_message_ns, level),
+            measured(&model.per_byte_ns, level),
+            measured(&model.lack_of_fit_p, |p| probability(*p)),
+            breaks(&model.breaks),
+        ]
+    };
+    TextTable {
+        heading: "CPU time a message = a + b · bytes",
+        reading: "A small p of “the line fits” says that it does not. Break points were named beforehand; each is tested.",
+        columns: &[
+            "Cells",
+            "Path",
+            "Side",
+            "a, ns a message",
+            "b, ns a byte",
+            "p (line fits)",
+            "Break points",
+        ],
+        rows: models.iter().map(row).collect(),
+    }
+}
+
+/// The tested break points with their p; then those that could not be tested, the same reason said once.
+fn breaks(points: &[BreakPoint]) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut untested: Vec<(&str, Vec<&str>)> = Vec::new();
+    for point in points {
+        match &point.p {
+            Measured::Value(p) => {
+                let p = probability(*p);
+                texts.push(format!("{} at {}: p {p}", point.name, size(point.bytes)));
+            }
+            Measured::Absent { absent } => {
+                match untested.iter_mut().find(|(reason, _)| reason == absent) {
+                    Some((_, names)) => names.push(&point.name),
+                    None => untested.push((absent, vec![&point.name])),
+                }
+            }
+        }
+    }
+    for (reason, names) in untested {
+        texts.push(format!("not tested: {} ({reason})", names.join(", ")));
+    }
+    texts.join("; ")
+}
+
+/// A probability; very small ones are only said to be so.
+pub(crate) fn probability(p: f64) -> String {
+    if p < 0.001 { "< 0.001".to_owned() } else { short(p) }
+}
+
+/// Goodput over threads.
+pub(crate) fn scaling(scaling: &[Scaling]) -> TextTable {
+    let rows = scaling.iter().flat_map(|path| {
+        path.points.iter().map(|point| {
+            vec![
+                shared_words(&path.shared),
+                path.path.paper_name().to_owned(),
+                format!("{}{}", point.threads, oversubscribed(point.oversubscribed)),
+                measured(&point.speed_up, ratio),
+                measured(&point.efficiency, level),
+            ]
+        })
+    });
+    TextTable {
+        heading: "Speed-up over threads",
+        reading: "Goodput against the fewest threads; an efficiency of 1 is ideal.",
+        columns: &["Cells", "Path", "Threads", "Speed-up", "Efficiency"],
+        rows: rows.collect(),
+    }
+}
+
+/// A figure, or a dash that carries the reason.
+pub(crate) fn measured<T>(value: &Measured<T>, text: impl FnOnce(&T) -> String) -> String {
+    match value {
+        Measured::Value(value) => text(value),
+        Measured::Absent { absent } => format!("– ({absent})"),
+    }
+}

@@ -1,0 +1,221 @@
+//! The BPF objects: built from the C sources beside them, committed, and checked against them.
+//!
+//! Users build nothing: the object is a part of the repository. Beside each lies a stamp with a checksum of source and flags, one of
+//! the object, and the compiler, so that every checkout can tell whether the three belong together, and a machine with
+//! that compiler can build again and compare.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where sources, objects and stamps lie.
+const FOLDER: &str = "crates/kernel/bpf";
+/// The compiler's arguments, one a line.
+const FLAGS: &str = "FLAGS";
+const AGAIN: &str = "build them again with: cargo run -p xtask -- bpf";
+
+/// Builds every object, or with `--check` compares what is there.
+pub(crate) fn run(mode: Option<&str>) -> Result<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FOLDER);
+    let flags = read(&folder.join(FLAGS))?;
+    let mut said = Vec::new();
+    for source in sources(&folder)? {
+        said.push(match mode {
+            None => build(&source, &flags)?,
+            Some("--check") => check(&source, &flags)?,
+            Some(other) => {
+                return Err(format!("bpf: \"{other}\" is not known; bpf or bpf --check"));
+            }
+        });
+    }
+    Ok(said.join("\n"))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut sources: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.to_string_lossy().ends_with(".bpf.c"))
+        .collect();
+    sources.sort();
+    Ok(sources)
+}
+
+/// FNV-1a, 64 bits (draft-eastlake-fnv): against forgetfulness, not against malice.
+fn checksum(parts: &[&[u8]]) -> String {
+    let hash =
+        parts.iter().flat_map(|part| part.iter()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    format!("{hash:016x}")
+}
+
+fn stamp(source: &[u8], flags: &[u8], object: &[u8], clang: &str) -> String {
+    format!(
+        "source and flags {}\nobject {}\ncompiler {clang}\n",
+        checksum(&[source, flags]),
+        checksum(&[object])
+    )
+}
+
+/// The compiler's first line about itself; `None` where there is none.
+fn clang() -> Option<String> {
+    let told = Command::new("clang").arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    text.lines().next().map(|line| line.trim().to_owned())
+}
+
+/// Compiles a source. It stands in the source's folder, so that no path of this machine gets into the object.
+fn compile(source: &Path, flags: &[u8], object: &Path) -> Result<(), String> {
+    let (Some(folder), Some(name)) = (source.parent(), source.file_name()) else {
+        return Err(format!("{}: no file", source.display()));
+    };
+    let here = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
+    let flags = String::from_utf8_lossy(flags);
+    let headers = format!("-I/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+    let output = Command::new("clang")
+        .current_dir(&here)
+        .args(flags.lines().filter(|line| !line.trim().is_empty()))
+        .arg(format!("-ffile-prefix-map={}=.", here.display()))
+        .arg(format!("-fdebug-prefix-map={}=.", here.display()))
+        .arg(headers)
+        .arg("-c")
+        .arg(name)
+        .arg("-o")
+        .arg(object)
+        .output()
+        .map_err(|error| format!("clang: {error}; install clang and libbpf-dev"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{}:\n{}", source.display(), String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+fn build(source: &Path, flags: &[u8]) -> Result<String, String> {
+    let object = source.with_extension("o");
+    compile(source, flags, &object)?;
+    // What debuggers read is left out; the type information that the kernel reads stays.
+    let stripped = Command::new("llvm-strip").arg("-g").arg(&object).status();
+    if !stripped.is_ok_and(|status| status.success()) {
+        return Err("llvm-strip failed; install llvm".to_owned());
+    }
+    let bytes = read(&object)?;
+    let clang = clang().ok_or("clang does not tell its version")?;
+    let text = stamp(&read(source)?, flags, &bytes, &clang);
+    let path = source.with_extension("stamp");
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(format!("{}: {} bytes, {clang}", object.display(), bytes.len()))
+}
+
+fn check(source: &Path, flags: &[u8]) -> Result<String, String> {
+    let (object, stamped) = (source.with_extension("o"), source.with_extension("stamp"));
+    let bytes = read(&object)?;
+    let text = String::from_utf8_lossy(&read(&stamped)?).into_owned();
+    let compiler = text.lines().find_map(|line| line.strip_prefix("compiler ")).unwrap_or_default();
+    if text != stamp(&read(source)?, flags, &bytes, compiler) {
+        return Err(format!(
+            "{}: source, flags and object do not belong together; {AGAIN}",
+            stamped.display()
+        ));
+    }
+    match clang() {
+        None => Ok(format!("{}: as stamped; not built again, no clang here", object.display())),
+        Some(here) if here != compiler => Ok(format!(
+            "{}: as stamped; not built again, {here} is not {compiler}",
+            object.display()
+        )),
+        Some(_) => {
+            let again = std::env::temp_dir().join(format!("copycost-bpf-{}.o", std::process::id()));
+            compile(source, flags, &again)?;
+            let built = read(&again);
+            let _ = fs::remove_file(&again);
+            let (built, kept) = (sections(&built?)?, sections(&bytes)?);
+            if built != kept {
+                let differ = |name: &&String| built.get(*name) != kept.get(*name);
+                let names: Vec<&str> =
+                    built.keys().chain(kept.keys()).filter(differ).map(String::as_str).collect();
+                return Err(format!(
+                    "{}: built again it differs in {}; {AGAIN}",
+                    object.display(),
+                    names.join(", ")
+                ));
+            }
+            Ok(format!("{}: as stamped, and the same when built again", object.display()))
+        }
+    }
+}
+
+/// The sections of an ELF object that the kernel's loader reads, by name (ELF-64, little endian: gabi, chapter 4).
+fn sections(object: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let number = |at: usize, len: usize| -> Result<usize, String> {
+        let bytes = object.get(at..at + len).ok_or("an ELF object that is cut short")?;
+        Ok(bytes.iter().rev().fold(0, |value, byte| (value << 8) | usize::from(*byte)))
+    };
+    if object.get(..6) != Some(b"\x7fELF\x02\x01".as_slice()) {
+        return Err("no little-endian ELF-64 object".to_owned());
+    }
+    let (table, entry) = (number(0x28, 8)?, number(0x3a, 2)?);
+    let (count, names) = (number(0x3c, 2)?, number(0x3e, 2)?);
+    let header = |n: usize| table + n * entry;
+    let names = number(header(names) + 0x18, 8)?;
+    let mut found = BTreeMap::new();
+    for n in 0..count {
+        let name = names + number(header(n), 4)?;
+        let name: Vec<u8> = object
+            .get(name..)
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .take_while(|byte| *byte != 0)
+            .collect();
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let is_read =
+            !["", ".strtab", ".symtab", ".shstrtab", ".llvm_addrsig"].contains(&name.as_str());
+        // Relocations name symbols by their number, which stripping changes.
+        if is_read && !name.starts_with(".debug") && !name.starts_with(".rel") {
+            let (offset, size) = (number(header(n) + 0x18, 8)?, number(header(n) + 0x20, 8)?);
+            // A section without bits in the file (SHT_NOBITS).
+            let has_bits = number(header(n) + 4, 4)? != 8;
+            let bytes =
+                if has_bits { object.get(offset..offset + size) } else { Some([].as_slice()) };
+            found.insert(name, bytes.ok_or("an ELF object that is cut short")?.to_vec());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_fnv_1a() {
+        // From the draft's test vectors.
+        assert_eq!(checksum(&[b"foobar"]), "85944171f73967e8");
+        assert_eq!(checksum(&[b"foo", b"bar"]), "85944171f73967e8");
+    }
+
+    #[test]
+    fn an_object_has_its_program_and_its_types_and_no_path_of_a_machine() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FOLDER);
+        for source in sources(&folder).unwrap() {
+            let object = read(&source.with_extension("o")).unwrap();
+            let sections = sections(&object).unwrap();
+            assert!(
+                sections.contains_key(".BTF") && sections.contains_key("license"),
+                "{source:?}"
+            );
+            let text = String::from_utf8_lossy(&object).into_owned();
+            for path in ["/home/", "/tmp/", "/root/", "/work/"] {
+                assert!(!text.contains(path), "{source:?}: {path}");
+            }
+        }
+        assert!(sections(b"no object").is_err());
+    }
+}
