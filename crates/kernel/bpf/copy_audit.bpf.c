@@ -4,7 +4,7 @@
  * function and way of hooking it. User space loads each on its own and keeps those that the machine allows; at most one is
  * attached to a function. `kernel::copy_audit` holds the other half: the numbers below stand there too.
  *
- * No vmlinux.h: the one field of the kernel's that is read is relocated by its BTF.
+ * No vmlinux.h: the two fields of the kernel's that are read are relocated by its BTF.
  */
 #include <linux/bpf.h>
 #include <linux/types.h>
@@ -25,6 +25,7 @@ enum {
 	SEND_LENGTH = 8,
 	RECV_LENGTH = 9,
 	SYSTEM_CALL = 10,
+	RETRANSMIT = 11,
 };
 
 /* Which thread: what follows from the name that the program gives its threads. */
@@ -58,14 +59,26 @@ struct {
 	__type(value, __u64);
 } lost SEC(".maps");
 
+/* The system call that a worker made last, by thread id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u16);
+} inside SEC(".maps");
+
 /* Set before loading: the reader's pid namespace as stat(2) of /proc/self/ns/pid tells it, and the machine (x86-64 or
  * aarch64). */
 volatile const __u64 PIDNS_DEV = 0;
 volatile const __u64 PIDNS_INO = 0;
 volatile const __u32 IS_ARM = 0;
+/* Numbers of read, pread64 and write: the ends' calls for files and pipes, never for sockets. */
+volatile const __u16 CALL_READ = 0xffff;
+volatile const __u16 CALL_PREAD = 0xffff;
+volatile const __u16 CALL_WRITE = 0xffff;
 
 struct sk_buff {
-	unsigned int data_len;
+	unsigned int len, data_len;
 } __attribute__((preserve_access_index));
 
 /* Registers in struct pt_regs (arch/.../include/uapi/asm/ptrace.h), in bytes. The loads are written out because the verifier
@@ -97,6 +110,19 @@ static __always_inline __u8 thread(void)
 	if (name[0] == 'h' && name[1] == 'e' && name[2] == 'l' && name[3] == 'p' && name[4] == 'e' && name[5] == 'r')
 		return HELPER;
 	return ANY_THREAD;
+}
+
+/* The same, but a worker that reads or writes a file is none: _copy_from_iter and _copy_to_iter serve files too. */
+static __always_inline __u8 thread_at_socket(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u8 in = thread();
+	__u16 *call;
+
+	if (in == ANY_THREAD)
+		return in;
+	call = bpf_map_lookup_elem(&inside, &tid);
+	return call && (*call == CALL_READ || *call == CALL_PREAD || *call == CALL_WRITE) ? ANY_THREAD : in;
 }
 
 static __always_inline __u32 tgid(void)
@@ -147,13 +173,13 @@ static __always_inline int add_returned(__u8 kind, __u64 value)
 SEC("perf_event")
 int at_copy_from_iter(__u64 *regs)
 {
-	return add(COPY_FROM_ITER, thread(), 0, argument1(regs));
+	return add(COPY_FROM_ITER, thread_at_socket(), 0, argument1(regs));
 }
 
 SEC("perf_event")
 int at_copy_to_iter(__u64 *regs)
 {
-	return add(COPY_TO_ITER, thread(), 0, argument1(regs));
+	return add(COPY_TO_ITER, thread_at_socket(), 0, argument1(regs));
 }
 
 /* int skb_copy_ubufs(struct sk_buff *skb, gfp_t gfp_mask): everything beyond the linear part is copied. */
@@ -217,11 +243,27 @@ int on_recv_length(__u64 *arguments)
 	return add_returned(RECV_LENGTH, arguments[1]);
 }
 
+/* trace_tcp_retransmit_skb(const struct sock *sk, const struct sk_buff *skb): what is sent again is copied at delivery again. */
+SEC("raw_tp/tcp_retransmit_skb")
+int on_retransmit(__u64 *arguments)
+{
+	struct sk_buff *skb = (void *)arguments[1];
+	unsigned int bytes = 0;
+
+	bpf_probe_read_kernel(&bytes, sizeof(bytes), &skb->len);
+	return add(RETRANSMIT, thread(), 0, bytes);
+}
+
 /* trace_sys_enter(struct pt_regs *regs, long id). Only the ends' own threads are looked at. */
 SEC("raw_tp/sys_enter")
 int on_sys_enter(__u64 *arguments)
 {
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u16 call = (__u16)arguments[1];
 	__u8 in = thread();
 
-	return in == ANY_THREAD ? 0 : add(SYSTEM_CALL, in, (__u16)arguments[1], 0);
+	if (in == ANY_THREAD)
+		return 0;
+	bpf_map_update_elem(&inside, &tid, &call, BPF_ANY);
+	return add(SYSTEM_CALL, in, call, 0);
 }

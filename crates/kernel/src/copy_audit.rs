@@ -34,9 +34,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/copy_audit.bpf.o");
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Counted {
-    /// `_copy_from_iter`: from user memory, bytes asked for.
+    /// `_copy_from_iter`: from user memory, bytes asked for. It serves files and pipes too: a worker inside `read`,
+    /// `pread64` or `write` counts as [`Thread::Any`], so that a worker's copies are those of sockets.
     CopyFromIter = 1,
-    /// `_copy_to_iter`: to user memory, bytes asked for.
+    /// `_copy_to_iter`: to user memory, bytes asked for; likewise.
     CopyToIter = 2,
     /// `skb_copy_ubufs`: user pages of a packet copied after all.
     CopyUbufs = 3,
@@ -55,6 +56,9 @@ pub enum Counted {
     RecvLength = 9,
     /// Tracepoint `raw_syscalls:sys_enter`: system calls of workers and of the sink's helper; no bytes.
     SystemCalls = 10,
+    /// Tracepoint `tcp:tcp_retransmit_skb`: bytes that TCP sent again, in whatever context. Each is copied at delivery once
+    /// more where delivery copies.
+    Retransmit = 11,
 }
 
 /// How something is counted.
@@ -83,7 +87,7 @@ impl fmt::Display for Hook {
 
 impl Counted {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CopyFromIter,
         Self::CopyToIter,
         Self::CopyUbufs,
@@ -94,6 +98,7 @@ impl Counted {
         Self::SendLength,
         Self::RecvLength,
         Self::SystemCalls,
+        Self::Retransmit,
     ];
 
     /// The kernel's name: of a function, or `group:name` of a tracepoint.
@@ -109,6 +114,7 @@ impl Counted {
             Self::SendLength => "sock:sock_send_length",
             Self::RecvLength => "sock:sock_recv_length",
             Self::SystemCalls => "raw_syscalls:sys_enter",
+            Self::Retransmit => "tcp:tcp_retransmit_skb",
         }
     }
 
@@ -133,6 +139,7 @@ impl Counted {
             Self::SendLength => &[(Hook::Tracepoint, "on_send_length")],
             Self::RecvLength => &[(Hook::Tracepoint, "on_recv_length")],
             Self::SystemCalls => &[(Hook::Tracepoint, "on_sys_enter")],
+            Self::Retransmit => &[(Hook::Tracepoint, "on_retransmit")],
         }
     }
 
@@ -241,12 +248,20 @@ impl CopyAudit {
         let device = u64::from(libc::minor(namespace.st_dev()));
         let inode = namespace.st_ino();
         let is_arm = u32::from(cfg!(target_arch = "aarch64"));
+        let [read, pread, write] =
+            [libc::SYS_read, libc::SYS_pread64, libc::SYS_write].map(|call| {
+                // No machine has so many calls.
+                u16::try_from(call).unwrap_or(u16::MAX)
+            });
         let btf = Btf::from_sys_fs().ok();
         let mut ebpf = EbpfLoader::new()
             .btf(btf.as_ref())
             .override_global("PIDNS_DEV", &device, true)
             .override_global("PIDNS_INO", &inode, true)
             .override_global("IS_ARM", &is_arm, true)
+            .override_global("CALL_READ", &read, true)
+            .override_global("CALL_PREAD", &pread, true)
+            .override_global("CALL_WRITE", &write, true)
             .load(OBJECT)
             .map_err(|error| {
                 surroundings.refused(Hook::Tracepoint, "sockets", errno(&error), &told(&error))
@@ -581,7 +596,7 @@ mod tests {
     fn a_system_calls_number_and_strange_kinds_are_told_apart() {
         let call = count([1, 0, 0, 0, 10, 1, 0x2c, 0x01], &[[5, 0]]).unwrap();
         assert_eq!((call.number, call.calls), (300, 5));
-        assert_eq!(count([1, 0, 0, 0, 11, 0, 0, 0], &[]), None);
+        assert_eq!(count([1, 0, 0, 0, 12, 0, 0, 0], &[]), None);
         assert_eq!(count([1, 0, 0, 0, 1, 3, 0, 0], &[]), None);
     }
 }

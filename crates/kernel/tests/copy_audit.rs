@@ -64,6 +64,8 @@ fn what_this_machine_can_hook_counts_every_byte() {
             | (Ok(_), Counted::CopyToIter | Counted::CopyDatagram | Counted::RecvLength) => {
                 assert_eq!(bytes, BYTES as u64, "{counted:?} by {hook:?}");
             }
+            // This machine may be busy enough for a segment to be sent again.
+            (Ok(_), Counted::Retransmit) => assert!(bytes < 4 * BYTES as u64),
             (Ok(_), Counted::CopyUbufs | Counted::ZerocopyIter | Counted::SpliceIter) => {
                 assert_eq!(bytes, 0, "{counted:?}: nothing was sent by reference");
             }

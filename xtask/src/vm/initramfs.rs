@@ -34,7 +34,8 @@ fn copy(from: &Path, root: &Path, to: &str) -> Result<(), String> {
 }
 
 impl Contents<'_> {
-    /// The script that the kernel starts. Whatever becomes of the run, its journal goes over the second serial line.
+    /// The script that the kernel starts. Whatever becomes of the run, its journal goes over the second serial line, as
+    /// soon as it is whole: the report is derived outside, where that takes a second and not minutes.
     fn init(&self) -> String {
         let modules: String =
             self.modules.iter().map(|(name, _)| format!("insmod /modules/{name}.ko\n")).collect();
@@ -49,9 +50,11 @@ impl Contents<'_> {
              export HOME=/tmp; hostname vm; ip link set lo up; uname -r\n\
              {modules}\
              mkdir -p /tmp/run; : >/tmp/run/tests\n\
-             cd /tmp; copycost run {} --out /tmp/out; echo \"copycost ended with $?\"\n\
+             cd /tmp; copycost run {} --out /tmp/out & run=$!\n\
+             until grep -qs '\"kind\":\"finish\"' /tmp/out/journal.jsonl || ! kill -0 $run; do sleep 0.2; done\n\
+             kill -KILL $run\n\
              {tests}\
-             for file in journal.jsonl summary.json; do cp /tmp/out/$file /tmp/run/; done\n\
+             for file in plan.toml host.json journal.jsonl; do cp /tmp/out/$file /tmp/run/; done\n\
              stty -F /dev/ttyS1 raw\n\
              tar -cz -C /tmp/run . | base64 >/dev/ttyS1\n\
              poweroff -f\n",

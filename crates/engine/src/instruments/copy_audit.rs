@@ -3,7 +3,8 @@
 //! The kernel crate counts; here its sums become copies in, by reference, deferred and out. Where a copy itself cannot be
 //! hooked it is told another way, and the figure says which: copied in = accepted − by reference, copied out = what the
 //! tracepoint before the copy saw. Only the ends' own threads count (they are named `worker…`; the sink's `helper…`),
-//! since the same functions also serve the ends' pipes; deferred copies count whoever the softirq came upon.
+//! outside `read` and `write`, since the same functions also serve pipes and files; deferred copies count whoever the
+//! softirq came upon.
 
 use kernel::Unavailable;
 use kernel::copy_audit::{self, Count, Counted, Thread, system_calls};

@@ -33,6 +33,7 @@ fn all_but(missing: &[Counted]) -> impl Fn(Counted) -> Result<copy_audit::Hook, 
         Counted::CopyDatagram
         | Counted::SendLength
         | Counted::RecvLength
+        | Counted::Retransmit
         | Counted::SystemCalls => Ok(copy_audit::Hook::Tracepoint),
     }
 }

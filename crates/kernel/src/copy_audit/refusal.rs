@@ -33,8 +33,8 @@ impl Surroundings {
         }
     }
 
-    /// What is missing for a hook before it is tried at all. The offset that `skb_copy_ubufs` is read with comes from
-    /// the kernel's BTF, whatever hooks it.
+    /// What is missing for a hook before it is tried at all. The offsets of a packet's fields come from the kernel's BTF,
+    /// whatever the hook.
     pub(super) fn lacks(&self, hook: Hook, function: &str) -> Option<Unavailable> {
         let lacking = |because: &str, remedy: &str| {
             Some(Unavailable {
@@ -52,6 +52,14 @@ impl Surroundings {
                 "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
                 "boot a kernel with CONFIG_DEBUG_INFO_BTF",
             ),
+            Hook::Tracepoint
+                if !self.has_btf && function == super::Counted::Retransmit.function() =>
+            {
+                lacking(
+                    "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
+                    "boot a kernel with CONFIG_DEBUG_INFO_BTF",
+                )
+            }
             Hook::Breakpoint | Hook::Fentry | Hook::Kprobe | Hook::Tracepoint => None,
         }
     }
@@ -102,7 +110,7 @@ impl Surroundings {
             }
             (Hook::Fentry, Some(libc::EPERM | libc::EACCES)) => (
                 "this kernel refuses programs of the type fentry (EPERM)",
-                "run as root; some kernels of virtual machines have them shut off",
+                "run as root on a kernel that has them",
             ),
             (Hook::Kprobe, Some(libc::EINVAL | libc::EADDRNOTAVAIL | libc::EILSEQ)) => {
                 ("the function cannot be probed (notrace)", NO_REMEDY)
