@@ -2,7 +2,7 @@
 
 use model::audit::{Audited, CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner};
 use model::names::Audit;
-use model::record::{Finished, Outcome, Record};
+use model::record::{Calls, Finished, Outcome, Record};
 use model::{Cell, Measured, Plan};
 
 use super::{to_f64, to_u64, trial};
@@ -72,7 +72,7 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
 }
 
 fn calls(finished: &Finished) -> Measured<CallCounts> {
-    let of = |calls: &model::record::Calls| {
+    let of = |calls: &Calls| {
         let names = [
             ("sendto", calls.send),
             ("sendmsg", calls.sendmsg),
@@ -85,8 +85,10 @@ fn calls(finished: &Finished) -> Measured<CallCounts> {
         ];
         names.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n)).collect()
     };
-    Measured::Value(CallCounts {
-        sender: of(&finished.sender.total.calls),
-        receiver: of(&finished.receiver.total.calls),
-    })
+    let far = match &finished.sink {
+        // The helper sends each of its frames with a call of its own.
+        Measured::Value(sink) => Calls { send: sink.total.acks, ..Calls::default() },
+        Measured::Absent { .. } => finished.receiver.total.calls,
+    };
+    Measured::Value(CallCounts { sender: of(&finished.sender.total.calls), receiver: of(&far) })
 }

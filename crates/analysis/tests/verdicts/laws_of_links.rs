@@ -86,6 +86,13 @@ fn calls_are_what_the_kernel_saw_call_by_call() {
     let law = is(&more, 2, LawState::Broken, "differ 2 times in 12 audit trials");
     assert!(law.broken_by[0].contains("the senders tallied"), "{law:#?}");
     assert!(law.broken_by[1].contains("tallied 0 of epoll_wait, the kernel saw 2"), "{law:#?}");
+    let frames = audit_of(links().audited(), SendPath::Send, Link::Sink, |audited| {
+        if let Measured::Value(calls) = &mut audited.calls {
+            *calls.receiver.entry("sendto".to_owned()).or_default() += 1;
+        }
+    });
+    let law = is(&frames, 2, LawState::Broken, "differ once in 12 audit trials");
+    assert!(law.broken_by[0].contains("the sink's helper tallied"), "{law:#?}");
     is(&links(), 2, LawState::Undecidable, "--audits copy-audit, as root");
     let refused = links().audited().with_audits(|audited| {
         audited.calls = Measured::absent("raw_syscalls:sys_enter: EACCES");
