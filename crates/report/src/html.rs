@@ -22,6 +22,7 @@ mod machine;
 pub(crate) mod markup;
 mod pictures;
 
+pub(crate) use machine::METHOD;
 use markup::Markup;
 
 /// What a page is made of.

@@ -42,6 +42,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         explained::laws(&known.laws),
         explained::tables(known),
         open(summary, host),
+        explained::method(summary),
         files(summary),
     ];
     parts.retain(|part| !part.is_empty());
@@ -228,7 +229,7 @@ fn open(summary: &Summary, host: &Host) -> String {
 
 fn files(summary: &Summary) -> String {
     format!(
-        "Written by copycost {}. Ratios, method, the machine's facts and every cell are in report.html of the same run.\n",
+        "Written by copycost {}. The table of ratios, the machine's facts and every cell are in report.html of the same run.\n",
         plain(&summary.copycost)
     )
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use analysis::explained::CrossoverOutcome;
+use analysis::explained::{Crossover, CrossoverOutcome};
 use analysis::figure_text::{outcome, ratio, size};
 use analysis::metric::Metric;
 use analysis::summary::Summary;
@@ -108,6 +108,7 @@ fn sentences(summary: &Summary) -> Vec<String> {
         texts.extend([law.says.clone(), law.because.clone()]);
         texts.extend(law.sources.iter().chain(&law.broken_by).cloned());
     }
+    texts.extend(summary.marks.keys().map(|mark| mark.meaning().to_owned()));
     texts.extend(known.crossovers.iter().map(|crossover| outcome(&crossover.outcome)));
     texts
 }
@@ -190,16 +191,14 @@ fn every_ratio_between_paths_is_spelt_as_the_summary_has_it() {
 #[test]
 fn a_break_even_size_is_spelt_alike_in_answer_page_figure_and_markdown() {
     let run = sweep();
-    let found = run.1.explained.crossovers.iter().find_map(|c| match c.outcome {
-        CrossoverOutcome::At { bytes, low, high }
-            if c.against == SendPath::Sendmsg && c.metric == Metric::EndsCpuNsPerKib =>
-        {
-            Some((outcome(&c.outcome), [bytes, low, high].map(size)))
-        }
-        _ => None,
-    });
-    let (words, [at, low, high]) =
-        found.unwrap_or_else(|| panic!("{:?}", run.1.explained.crossovers));
+    let compared = |c: &&Crossover| {
+        c.path == SendPath::Zerocopy
+            && c.against == SendPath::Sendmsg
+            && c.metric == Metric::EndsCpuNsPerKib
+    };
+    let found = run.1.explained.crossovers.iter().find(compared).unwrap();
+    let CrossoverOutcome::At { bytes, low, high } = found.outcome else { panic!("{found:?}") };
+    let (words, [at, low, high]) = (outcome(&found.outcome), [bytes, low, high].map(size));
     let headline = run.1.explained.headline.join("\n");
     assert!(headline.contains(&format!("from {at} on [{low}, {high}]")), "{at}: {headline}");
     let Documents { html, markdown } = documents(&run);

@@ -7,19 +7,24 @@ use super::markup::Markup;
 use super::{Page, section};
 use crate::screen::doubts;
 
+/// How every run is measured and analysed.
+pub(crate) const METHOD: [&str; 2] = [
+    "Sender and receiver are processes of their own. A trial connects afresh, warms up, measures a window whose edges each \
+     worker reads itself, and drains; costs are divided by the bytes of the same window and side. Paths are measured next to \
+     each other in blocks, in random order, over and over in rounds.",
+    "A figure is the mean over valid trials, geometric where its spread grows with it, with a 95 % Student-t interval. A \
+     ratio is the geometric mean of pairs within blocks. Families of ratios are corrected after Holm; “equivalent” needs two \
+     one-sided tests against the margin. Nothing is dropped as an outlier: a trial is void for the reasons under “marks” \
+     alone. A KiB is 1024 bytes; Gbit/s are decimal. CPU of the ends is that of their workers’ threads; that of the machine \
+     is whole CPUs, interrupts included. On loopback the kernel copies what zero-copy did not, so nothing here speaks of a \
+     network card.",
+];
+
 pub(super) fn method(html: &mut Markup, page: &Page) {
     section(html, "method", |html| {
-        html.fixed(concat!(
-            "<p>Sender and receiver are processes of their own. A trial connects afresh, warms up, measures a window whose edges ",
-            "each worker reads itself, and drains; costs are divided by the bytes of the same window and side. Paths are measured ",
-            "next to each other in blocks, in random order, over and over in rounds.</p>\n",
-            "<p>A figure is the mean over valid trials, geometric where its spread grows with it, with a 95 % Student-t interval. ",
-            "A ratio is the geometric mean of pairs within blocks. Families of ratios are corrected after Holm; “equivalent” needs two ",
-            "one-sided tests against the margin. Nothing is dropped as an outlier: a trial is void for the reasons under “marks” alone. ",
-            "A KiB is 1024 bytes; Gbit/s are decimal. CPU of the ends is that of their workers’ threads; that of the machine is whole ",
-            "CPUs, interrupts included. On loopback the kernel copies what zero-copy did not, so nothing here speaks of a network ",
-            "card.</p>\n"
-        ));
+        for paragraph in METHOD {
+            html.paragraph(paragraph);
+        }
         html.element("ul", &[], |html| {
             for (name, text) in doubts(page.summary, page.plan) {
                 html.element("li", &[], |html| {

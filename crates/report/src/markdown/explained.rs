@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use analysis::explained::{Answer, Claim, Explained, Law, LawState};
+use analysis::summary::Summary;
 
 use super::{heads, plain, row};
 use crate::claims_tally::{claims_tally, law_state, verdict_name};
 use crate::explained_tables::{NO_CROSSOVER, TextTable, cost_models, crossovers, scaling};
+use crate::html::METHOD;
 
 /// The paper's questions with their answers, each with its evidence.
 pub(super) fn answers(answers: &[Answer]) -> String {
@@ -111,6 +113,21 @@ pub(super) fn tables(known: &Explained) -> String {
             text_table(out, columns, rows);
         });
     }
+    out
+}
+
+/// How it was measured, and what marks mean.
+pub(super) fn method(summary: &Summary) -> String {
+    let mut out = "## Method\n".to_owned();
+    folded(&mut out, "How it was measured", |out| {
+        let _ = writeln!(out, "{}", METHOD.map(plain).join("\n\n"));
+        if !summary.marks.is_empty() {
+            out.push_str("\nMarks:\n\n");
+        }
+        for (mark, trials) in &summary.marks {
+            let _ = writeln!(out, "- **{mark}: {trials} trials.** {}", plain(mark.meaning()));
+        }
+    });
     out
 }
 
