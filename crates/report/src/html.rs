@@ -18,6 +18,7 @@ mod cells;
 mod evidence;
 mod explanations;
 mod first_screen;
+mod links;
 mod machine;
 pub(crate) mod markup;
 mod pictures;
@@ -66,6 +67,8 @@ fn document(page: &Page) -> String {
                 contents(html);
                 pictures::figures(html, page);
                 pictures::data_paths(html, page);
+                links::copies(html, page);
+                links::links(html, page);
                 evidence::answers(html, &page.summary.explained.answers);
                 evidence::claims(html, &page.summary.explained.claims);
                 evidence::laws(html, &page.summary.explained.laws);
@@ -110,9 +113,11 @@ fn name<'a>(page: &Page<'a>) -> &'a str {
 }
 
 /// The sections below the first screen: anchor and heading.
-const SECTIONS: [(&str, &str); 10] = [
+const SECTIONS: [(&str, &str); 12] = [
     ("figures", "Figures"),
     ("paths", "Data paths"),
+    ("copies", "What the kernel copied"),
+    ("links", "Zero-copy link by link"),
     ("answers", "Answers"),
     ("claims", "Claims"),
     ("laws", "Laws"),

@@ -10,6 +10,7 @@ mod error;
 mod explained_tables;
 pub mod figures;
 mod html;
+mod link_tables;
 mod markdown;
 pub mod numbers;
 mod paper_csv;
