@@ -182,7 +182,7 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
         notes: vec![link.to_owned(), copies(path.copies_deferred)],
     });
     if !cell.link.delivers_locally() {
-        let out = format!("{} out of a socket", copies(path.copies_out));
+        let out = format!("out of a socket: {}", copies(path.copies_out));
         places.push(place("Dropped by the sink's program", &["no receiver".to_owned(), out]));
         return (places, steps);
     }
@@ -504,8 +504,35 @@ mod tests {
         assert!(draw(&seen, "").contains("0 copies of each byte (expected)"));
         assert!(reading(&seen).contains("100 % of the completions said"));
         seen.copies_in.audited = true;
-        assert!(draw(&seen, "").contains("0 copies of each byte (audited)"));
+        assert!(draw(&seen, "").contains("measured 0.00 copies a byte, expected 0"));
         assert!(reading(&seen).contains("in part audited"));
+    }
+
+    #[test]
+    fn what_was_counted_stands_beside_what_was_expected() {
+        let mut seen = path(SendPath::Send);
+        seen.copies_in = Copies { per_byte: 1.000_9, audited: true, expected: 1.0 };
+        seen.copies_deferred = Copies { per_byte: 0.000_4, audited: true, expected: 0.0 };
+        let svg = draw(&seen, "");
+        assert!(svg.contains("measured 1.00 copies a byte, expected 1"), "{svg}");
+        // A few stray bytes are no copy of the payload.
+        assert_eq!(svg.matches("class=\"copy\"").count(), 2);
+        assert!(reading(&seen).contains("1.00 in, 0.00 at delivery, 1 out"));
+    }
+
+    #[test]
+    fn the_sink_ends_where_packets_are_dropped() {
+        let mut seen = path(SendPath::Zerocopy);
+        seen.cell.link = Link::Sink;
+        seen.copies_deferred = Copies { per_byte: 0.0, audited: false, expected: 0.0 };
+        seen.copies_out = Copies { per_byte: 0.0, audited: false, expected: 0.0 };
+        let svg = draw(&seen, "");
+        assert!(svg.contains("Dropped by the sink&#39;s program"), "{svg}");
+        assert!(
+            !svg.contains("Receiver&#39;s socket") && svg.matches("class=\"copy\"").count() == 0
+        );
+        assert_eq!(file_stem(&seen), "data-path-zerocopy-sink");
+        assert!(title(&seen).contains("into the sink"));
     }
 
     #[test]

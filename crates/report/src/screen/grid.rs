@@ -151,9 +151,17 @@ impl<'a> Grid<'a> {
         self.columns.len()
     }
 
-    /// Groups of rows that differ in more than the size.
+    /// Groups of rows that differ in more than the size, as far as they are compared: the sink's are not, beside another
+    /// link's.
     pub(super) fn groups(&self) -> usize {
-        self.groups.len()
+        let delivers = |group: &&RowGroup| {
+            let mut cells = group.rows.iter().flat_map(|(_, cells)| cells.iter().flatten());
+            cells.any(|entry| entry.cell.link.delivers_locally())
+        };
+        match self.groups.iter().filter(delivers).count() {
+            0 => self.groups.len(),
+            delivering => delivering,
+        }
     }
 
     pub(super) fn paths(&self) -> &[SendPath] {
