@@ -76,20 +76,18 @@ pub fn outcomes(curves: &[Vec<SizeRatios>], margin: Share) -> Vec<Found> {
     let (mut differences, mut equivalences) =
         (of_sizes(|test| test.p), of_sizes(|test| test.p_outside));
     let wholes = wholes(&tests);
-    let mut found = |((curve, tests), whole): (
-        (&Vec<SizeRatios>, &Vec<Option<Test>>),
-        Option<CrossoverOutcome>,
-    )| {
+    let mut all = Vec::with_capacity(curves.len());
+    for ((curve, tests), whole) in curves.iter().zip(&tests).zip(wholes) {
+        // Taken for every curve, so that each size gets its own corrected p.
         let mut signs = |test: &Option<Test>| {
             test.map_or_else(Signs::default, |test| {
                 test.signs(differences.next(), equivalences.next())
             })
         };
-        // Taken for every curve, so that each size gets its own corrected p.
         let signs: Vec<Signs> = tests.iter().map(&mut signs).collect();
-        whole_curve(whole, &signs).unwrap_or_else(|| changing(curve, &signs))
-    };
-    curves.iter().zip(&tests).zip(wholes).map(&mut found).collect()
+        all.push(whole_curve(whole, &signs).unwrap_or_else(|| changing(curve, &signs)));
+    }
+    all
 }
 
 /// What is shown of every size of a curve at once, after Holm over the curves.

@@ -143,6 +143,30 @@ fn q4_and_q5_give_the_break_even_and_the_papers_table() {
 }
 
 #[test]
+fn q4_and_q5_claim_no_break_even_beyond_what_each_size_shows() {
+    // More at small sizes, and alike at the largest.
+    let fading = |cell: &Cell| match (cell.send_path, cell.message.bytes().0) {
+        (Sendmsg, 0..10_000) => 15.0,
+        (Sendmsg, _) => 10.1,
+        _ => 10.0,
+    };
+    let q4 = run_of_goodput(one_thread(), fading).answer(4);
+    assert!(q4.answered, "{}", q4.line);
+    assert!(q4.line.contains("better at 3 and alike at 1 of 4 sizes (1 thread)"), "{}", q4.line);
+    // Less at 512 bytes and more from 4 KiB on; 64 bytes do not tell.
+    let risen = crate::made::run_with_noise(one_thread(), 0.02, |cell, trial| {
+        trial.goodput_gbps(match (cell.send_path, cell.message.bytes().0) {
+            (Zerocopy, 512) => 7.0,
+            (Zerocopy, 4096..) => 14.0,
+            _ => 10.0,
+        })
+    })
+    .answer(5);
+    let words = "between 512 B and 4 KiB on (1 thread); at 64 B neither is shown to be better";
+    assert!(risen.line.contains(words), "{}", risen.line);
+}
+
+#[test]
 fn msg_zerocopy_without_the_option_is_never_taken_for_zerocopy() {
     let option = plan(&[(Factor::Threads, "1"), (Factor::SoZerocopy, "on,off")]);
     let run = run_of_goodput(option, |cell| match (cell.send_path, cell.so_zerocopy.is_on()) {
