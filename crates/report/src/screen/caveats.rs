@@ -54,9 +54,7 @@ pub(super) fn links(summary: &Summary) -> Vec<Line> {
         return Vec::new();
     }
     let line = |verdict: &analysis::explained::LinkVerdict| {
-        Line::wrapped(2)
-            .and(Style::Strong, format!("Zero-copy, {}: ", verdict.link))
-            .and(Style::Plain, &verdict.line)
+        Line::wrapped(2).and(Style::Strong, "Zero-copy: ").and(Style::Plain, &verdict.line)
     };
     verdicts.iter().map(line).collect()
 }
