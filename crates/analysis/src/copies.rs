@@ -84,7 +84,7 @@ pub(crate) struct PerByte {
 }
 
 /// Why no cell was audited, and what would.
-pub(crate) const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted; an audit would: --audits copy-audit, as root";
+pub(crate) const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted; a copy audit (--audits copy-audit, as root) would decide";
 
 /// One figure of an audit trial, or why there is none.
 pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, String> {

@@ -21,7 +21,13 @@ pub(crate) fn headline(evidence: &Evidence<'_>, verdicts: &[LinkVerdict]) -> Vec
     for link in links {
         let on_link = OnLink::new(evidence, link);
         let of_link = of_link(&on_link.evidence(evidence), verdicts);
-        lines.extend(of_link.into_iter().map(|line| format!("{link}: {line}")));
+        // What is said of links side by side names its link itself.
+        let named = format!("{link}, ");
+        lines.extend(
+            of_link.into_iter().map(|line| {
+                if line.starts_with(&named) { line } else { format!("{link}: {line}") }
+            }),
+        );
     }
     lines
 }

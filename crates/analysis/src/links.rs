@@ -159,14 +159,6 @@ const fn cost_words(link: Link) -> &'static str {
     }
 }
 
-const fn where_words(link: Link) -> &'static str {
-    match link {
-        Link::Loopback => "over loopback",
-        Link::Veth => "over veth",
-        Link::Sink => "into the sink",
-    }
-}
-
 fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
     let found: Vec<From> = group.iter().map(|comparison| from(&comparison.crossover)).collect();
     let between: Vec<(f64, f64)> = found
@@ -189,9 +181,9 @@ fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
         ""
     };
     let over = over_settings(group);
-    let place = [where_words(link), &shared_words(shared)].join(", ");
+    let shared_by_all = shared_words(shared);
     let line = format!(
-        "{place}{crowd}: zerocopy (A3) is cheaper than sendmsg (A2) in {} {what}{over}; {}",
+        "{link}, {shared_by_all}{crowd}: zerocopy (A3) is cheaper than sendmsg (A2) in {} {what}{over}; {}",
         cost_words(link),
         copied(group)
     );

@@ -150,7 +150,10 @@ fn copied(known: &Known<'_>) -> Option<String> {
     let mut shares = Vec::new();
     let mut links = BTreeSet::new();
     for estimate in known.estimates.iter().filter(zerocopy) {
-        if let Some(share) = estimate.metrics.get(&Metric::CopiedShare).and_then(Measured::value) {
+        if let Some(share) = estimate.metrics.get(&Metric::CopiedShare).and_then(Measured::value)
+            // The sink copies nothing, which is no warning and softens none.
+            && (estimate.cell.link.delivers_locally() || share.mean > 0.0)
+        {
             shares.push(share.mean);
             links.insert(estimate.cell.link);
         }

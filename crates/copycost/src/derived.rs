@@ -87,7 +87,7 @@ impl Derived {
         let pictures: Vec<(&str, &str)> = figures
             .iter()
             .map(|figure| (figure.name, figure.svg.as_str()))
-            .chain(data_paths.iter().map(|diagram| (diagram.name, diagram.svg.as_str())))
+            .chain(data_paths.iter().map(|diagram| (diagram.name.as_str(), diagram.svg.as_str())))
             .collect();
         write_pictures(directory, &pictures)?;
         self.write_flame_graphs(directory)?;

@@ -16,8 +16,8 @@ use crate::numbers::{counted, percent, short};
 /// A data path, drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagram {
-    /// File stem: `data-path-send`.
-    pub name: &'static str,
+    /// File stem: `data-path-send`; `data-path-zerocopy-sink` over another link than loopback.
+    pub name: String,
     /// What it shows.
     pub title: String,
     /// What it says, in one or two sentences with the summary's figures.
@@ -30,7 +30,7 @@ pub struct Diagram {
 pub fn data_paths(summary: &Summary, host: &Host) -> Vec<Diagram> {
     let footer = figures::footer(summary, host);
     let diagram = |path: &DataPath| Diagram {
-        name: file_stem(path.path),
+        name: file_stem(path),
         title: title(path),
         reading: reading(path),
         svg: draw(path, &footer),
@@ -39,7 +39,12 @@ pub fn data_paths(summary: &Summary, host: &Host) -> Vec<Diagram> {
 }
 
 fn title(path: &DataPath) -> String {
-    format!("{} {}: where its bytes go", path.path.paper_name(), path.path)
+    let over = match path.cell.link {
+        Link::Loopback => "",
+        Link::Veth => " over veth",
+        Link::Sink => " into the sink",
+    };
+    format!("{} {}{over}: where its bytes go", path.path.paper_name(), path.path)
 }
 
 /// What it was measured with, and where its numbers of copies are from.
@@ -55,12 +60,10 @@ fn origin(path: &DataPath) -> [String; 2] {
     ]
 }
 
-const fn file_stem(path: SendPath) -> &'static str {
-    match path {
-        SendPath::Send => "data-path-send",
-        SendPath::Staged => "data-path-staged",
-        SendPath::Sendmsg => "data-path-sendmsg",
-        SendPath::Zerocopy => "data-path-zerocopy",
+fn file_stem(path: &DataPath) -> String {
+    match path.cell.link {
+        Link::Loopback => format!("data-path-{}", path.path),
+        link @ (Link::Veth | Link::Sink) => format!("data-path-{}-{link}", path.path),
     }
 }
 
@@ -83,9 +86,9 @@ fn reading(path: &DataPath) -> String {
     let mut text = format!(
         "{} a message; copies of each byte: {} in, {} at delivery, {} out ({}).",
         calls(path),
-        count(path.copies_in.per_byte),
-        count(path.copies_deferred.per_byte),
-        count(path.copies_out.per_byte),
+        number(path.copies_in),
+        number(path.copies_deferred),
+        number(path.copies_out),
         source_of_all(path),
     );
     if let Measured::Value(share) = &path.copied_share {
@@ -120,10 +123,26 @@ fn calls(path: &DataPath) -> String {
     }
 }
 
+/// A number of copies; a counted one with its decimals.
+fn number(copies: Copies) -> String {
+    if copies.audited { format!("{:.2}", copies.per_byte) } else { count(copies.per_byte) }
+}
+
 fn copies(copies: Copies) -> String {
+    if copies.audited {
+        return format!(
+            "measured {} copies a byte, expected {}",
+            number(copies),
+            count(copies.expected)
+        );
+    }
     let noun = if copies.per_byte == 1.0 { "copy" } else { "copies" };
-    let source = if copies.audited { "audited" } else { "expected" };
-    format!("{} {noun} of each byte ({source})", count(copies.per_byte))
+    format!("{} {noun} of each byte (expected)", count(copies.per_byte))
+}
+
+/// Whether an arrow is a copy: an audit counts headers and stray bytes too.
+fn is_copied(copies: Copies) -> bool {
+    copies.per_byte > 0.02
 }
 
 fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
@@ -149,7 +168,7 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
         places.push(place("One buffer in user memory", &[]));
     }
     steps.push(handing_over(path));
-    let by_reference = path.copies_in.per_byte == 0.0;
+    let by_reference = !is_copied(path.copies_in);
     let queue = if by_reference { "references to user pages" } else { "the kernel's own pages" };
     places.push(place("Sender's socket", &[queue.to_owned()]));
     let link = match cell.link {
@@ -158,13 +177,18 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
         Link::Sink => "sink: dropped before local delivery",
     };
     steps.push(Step {
-        copies: path.copies_deferred.per_byte > 0.0,
+        copies: is_copied(path.copies_deferred),
         name: "delivery".to_owned(),
         notes: vec![link.to_owned(), copies(path.copies_deferred)],
     });
+    if !cell.link.delivers_locally() {
+        let out = format!("out of a socket: {}", copies(path.copies_out));
+        places.push(place("Dropped by the sink's program", &["no receiver".to_owned(), out]));
+        return (places, steps);
+    }
     places.push(place("Receiver's socket", &[]));
     steps.push(Step {
-        copies: path.copies_out.per_byte > 0.0,
+        copies: is_copied(path.copies_out),
         name: format!("{}()", cell.receive_path),
         notes: vec![copies(path.copies_out)],
     });
@@ -188,7 +212,7 @@ fn handing_over(path: &DataPath) -> Step {
         let noun = if pages == "1" { "page" } else { "pages" };
         notes.push(format!("{pages} {noun} pinned a message (expected)"));
     }
-    Step { copies: path.copies_in.per_byte > 0.0, name: call.to_owned(), notes }
+    Step { copies: is_copied(path.copies_in), name: call.to_owned(), notes }
 }
 
 /// What the kernel told the sender afterwards.
@@ -480,8 +504,35 @@ mod tests {
         assert!(draw(&seen, "").contains("0 copies of each byte (expected)"));
         assert!(reading(&seen).contains("100 % of the completions said"));
         seen.copies_in.audited = true;
-        assert!(draw(&seen, "").contains("0 copies of each byte (audited)"));
+        assert!(draw(&seen, "").contains("measured 0.00 copies a byte, expected 0"));
         assert!(reading(&seen).contains("in part audited"));
+    }
+
+    #[test]
+    fn what_was_counted_stands_beside_what_was_expected() {
+        let mut seen = path(SendPath::Send);
+        seen.copies_in = Copies { per_byte: 1.000_9, audited: true, expected: 1.0 };
+        seen.copies_deferred = Copies { per_byte: 0.000_4, audited: true, expected: 0.0 };
+        let svg = draw(&seen, "");
+        assert!(svg.contains("measured 1.00 copies a byte, expected 1"), "{svg}");
+        // A few stray bytes are no copy of the payload.
+        assert_eq!(svg.matches("class=\"copy\"").count(), 2);
+        assert!(reading(&seen).contains("1.00 in, 0.00 at delivery, 1 out"));
+    }
+
+    #[test]
+    fn the_sink_ends_where_packets_are_dropped() {
+        let mut seen = path(SendPath::Zerocopy);
+        seen.cell.link = Link::Sink;
+        seen.copies_deferred = Copies { per_byte: 0.0, audited: false, expected: 0.0 };
+        seen.copies_out = Copies { per_byte: 0.0, audited: false, expected: 0.0 };
+        let svg = draw(&seen, "");
+        assert!(svg.contains("Dropped by the sink&#39;s program"), "{svg}");
+        assert!(
+            !svg.contains("Receiver&#39;s socket") && svg.matches("class=\"copy\"").count() == 0
+        );
+        assert_eq!(file_stem(&seen), "data-path-zerocopy-sink");
+        assert!(title(&seen).contains("into the sink"));
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub(crate) fn metric_name(metric: Metric) -> &'static str {
         "goodput"
     } else if metric == Metric::EndsCpuNsPerKib {
         "CPU, both sides"
+    } else if metric == Metric::SenderSideCpuNsPerKib {
+        "sender-side cost"
     } else {
         metric.name()
     }

@@ -11,6 +11,7 @@ pub(crate) mod cpu_time;
 mod drawing;
 mod groups;
 mod levels;
+mod links;
 mod look;
 mod markup;
 mod panel;
@@ -27,7 +28,7 @@ use std::sync::LazyLock;
 
 use analysis::summary::Summary;
 use model::host::Host;
-use model::{Cell, SendPath};
+use model::{Cell, Link, SendPath};
 
 use self::drawing::Drawing;
 use self::groups::Cells;
@@ -80,12 +81,15 @@ pub fn style() -> &'static str {
 
 /// All figures of a run, in the order of the report; the first is the main one. None for a run without cells.
 pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
-    let cells = Cells::of(summary);
+    // The sink's figures are never drawn beside another link's, but for the figure that says so.
+    let delivered = Cells::of(summary, |cell| cell.link != Link::Sink);
+    let cells = if delivered.is_empty() { Cells::of(summary, |_| true) } else { delivered };
     if cells.is_empty() {
         return Vec::new();
     }
     let paths = cells.paths();
     let run = Run { summary, cells, paths };
+    let links = links::links(summary);
     let drawings = [
         Some(levels::cpu_cost(&run)),
         Some(levels::goodput_over_size(&run)),
@@ -100,7 +104,15 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
         cpu_time::cpu_time(&run),
     ];
     let footer = footer(summary, host);
-    drawings.into_iter().flatten().map(|drawing| figure(&run, drawing, &footer)).collect()
+    let mut figures: Vec<Figure> =
+        drawings.into_iter().flatten().map(|drawing| figure(&run, drawing, &footer)).collect();
+    // It says itself, panel by panel, what was copied.
+    figures.extend(links.map(|mut drawing| {
+        drawing.notes.extend(wording::preliminary(summary));
+        footer.clone_into(&mut drawing.footer);
+        placed(drawing)
+    }));
+    figures
 }
 
 /// A drawing with what every figure must say, drawn.
@@ -112,6 +124,10 @@ fn figure(run: &Run, mut drawing: Drawing, footer: &str) -> Figure {
     ];
     drawing.notes.extend(said.into_iter().flatten());
     footer.clone_into(&mut drawing.footer);
+    placed(drawing)
+}
+
+fn placed(drawing: Drawing) -> Figure {
     Figure {
         name: drawing.name,
         svg: drawn(&drawing, Breadth::Wide),

@@ -19,6 +19,7 @@ mod cpu_time;
 mod evidence;
 mod explanations;
 mod first_screen;
+mod links;
 mod machine;
 pub(crate) mod markup;
 mod pictures;
@@ -68,6 +69,8 @@ fn document(page: &Page) -> String {
                 pictures::figures(html, page);
                 cpu_time::cpu_time(html, page);
                 pictures::data_paths(html, page);
+                links::copies(html, page);
+                links::links(html, page);
                 evidence::answers(html, &page.summary.explained.answers);
                 evidence::claims(html, &page.summary.explained.claims);
                 evidence::laws(html, &page.summary.explained.laws);
@@ -112,10 +115,12 @@ fn name<'a>(page: &Page<'a>) -> &'a str {
 }
 
 /// The sections below the first screen: anchor and heading.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 13] = [
     ("figures", "Figures"),
     ("cpu-time", "Where the CPU time goes"),
     ("paths", "Data paths"),
+    ("copies", "What the kernel copied"),
+    ("links", "Zero-copy link by link"),
     ("answers", "Answers"),
     ("claims", "Claims"),
     ("laws", "Laws"),

@@ -13,6 +13,7 @@ mod explained_tables;
 pub mod figures;
 mod flame_graph;
 mod html;
+mod link_tables;
 mod markdown;
 pub mod numbers;
 mod paper_csv;

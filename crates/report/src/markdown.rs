@@ -39,6 +39,8 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         figures(summary, plan),
         pictures(page),
         cpu_time::cpu_time(&known.breakdowns),
+        explained::copies(known),
+        explained::links(known),
         explained::answers(&known.answers),
         explained::claims(&known.claims),
         explained::laws(&known.laws),
@@ -200,7 +202,7 @@ fn figure_rows(out: &mut String, table: &Table) {
 /// Figures and data paths: where each lies, and what it says.
 fn pictures(page: &Page) -> String {
     let figures = page.figures.iter().map(|f| (f.name, &f.title, &f.reading));
-    let paths = page.data_paths.iter().map(|path| (path.name, &path.title, &path.reading));
+    let paths = page.data_paths.iter().map(|p| (p.name.as_str(), &p.title, &p.reading));
     let mut out = String::new();
     for (name, title, reading) in figures.chain(paths) {
         let title = plain(title);

@@ -77,7 +77,9 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     let mut said = Vec::new();
     if measured {
         said.extend(comparison::comparisons(summary, plan, &grid, width));
+        said.extend(caveats::links(summary));
         said.extend(caveats::copied_share(summary, &grid));
+        said.extend(caveats::counted_copies(summary));
         said.extend(caveats::oversubscribed(summary));
     }
     parts.push(render(&said, text_width, options.colour));
@@ -218,7 +220,8 @@ fn counts(summary: &Summary, plan: &Plan) -> Line {
 
 /// All cells, controls too, one line each: id, trials, goodput and CPU with their intervals, marks.
 pub fn cells_table(summary: &Summary, width: usize, colour: bool) -> String {
-    let columns = ["trials", "goodput Gbit/s", "CPU ns per KiB, both sides", "marks"];
+    let columns =
+        ["trials", "goodput Gbit/s", grid::cost_heading(summary.estimates.iter()), "marks"];
     let group = Group { heading: String::new(), columns: columns.map(str::to_owned).to_vec() };
     let rows = summary.estimates.iter().map(|entry| {
         let figure = |metric: Metric| estimate(entry, metric).map_or_else(|| "-".to_owned(), level);
@@ -229,7 +232,7 @@ pub fn cells_table(summary: &Summary, width: usize, colour: bool) -> String {
             vec![
                 entry.trials.to_string(),
                 figure(Metric::GoodputGbps),
-                figure(Metric::EndsCpuNsPerKib),
+                figure(Metric::cost_on(entry.cell.link)),
                 marks.join(" "),
             ],
         )

@@ -14,6 +14,7 @@ use model::{Factor, Mark, Measured, Plan};
 use crate::error::ReportError;
 use crate::numbers::field;
 
+mod link_columns;
 mod machine_columns;
 mod side_columns;
 
@@ -48,7 +49,7 @@ pub struct TrialColumn {
 impl TrialColumn {
     /// Its unit, as its name ends.
     pub fn unit(&self) -> &'static str {
-        const ENDS: [(&str, &str); 20] = [
+        const ENDS: [(&str, &str); 22] = [
             ("_unix_ms", "ms since 1970"),
             ("_gbps", "Gbit/s"),
             ("_ns_per_message", "ns per message"),
@@ -57,6 +58,8 @@ impl TrialColumn {
             ("_per_kib", "per KiB"),
             ("_per_message", "per message"),
             ("_per_s", "per second"),
+            ("_ns_per_packet", "ns per packet"),
+            ("helper_cpu", "CPU number"),
             ("bytes_per_receive_call", "bytes"),
             ("bytes_per_packet", "bytes"),
             ("_share", "share, 0 to 1"),
@@ -143,6 +146,7 @@ pub fn trial_columns() -> Vec<TrialColumn> {
     side_columns::sender(&mut columns);
     side_columns::receiver(&mut columns);
     machine_columns::machine(&mut columns);
+    link_columns::link(&mut columns);
     for metric in Metric::ALL {
         columns.add(false, metric.name(), metric.meaning(), move |row, out| {
             let value = analysis::figures::value(*metric, row.trial, row.idle);

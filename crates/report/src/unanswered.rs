@@ -110,7 +110,7 @@ struct Remedy {
 }
 
 /// An audit is named alike wherever it is asked for.
-const AUDIT: &str = "a copy audit (root, hardware breakpoints; not in this version)";
+const AUDIT: &str = "a copy audit: copycost run --audits copy-audit, as root";
 
 /// Parts a remedy into an instrument or machine, and the plan or intervention that is to follow.
 fn parted(remedy: &str, reasons: &[String], host: &Host) -> Remedy {

@@ -138,6 +138,12 @@ fn summary() -> String {
         ("trials[].", "Trials"),
         ("data_paths[].", "DataPath"),
         ("data_paths[].copies_*.", "Copies"),
+        ("links[].", "LinkComparison"),
+        ("links[].points[].", "LinkPoint"),
+        ("link_verdicts[].", "LinkVerdict"),
+        ("copy_audits[].", "CopyAudit"),
+        ("copy_audits[].figures[].", "CopyFigure"),
+        ("copy_audits[].functions[].", "CopyFunction"),
     ] {
         keys(&mut table, of, &schema["$defs"][part]);
     }

@@ -16,7 +16,7 @@ fn validate(value: &Value, schema: &Value, root: &Value, at: &str) -> Result<(),
     };
     for (keyword, with) in keywords {
         let holds = match keyword.as_str() {
-            "$schema" | "$defs" | "title" | "description" | "format" => true,
+            "$schema" | "$defs" | "title" | "description" | "format" | "default" => true,
             "$ref" => {
                 let target = root.pointer(with.as_str().unwrap().trim_start_matches('#')).unwrap();
                 validate(value, target, root, at)?;

@@ -79,7 +79,7 @@ pub(super) fn q0(evidence: &Evidence<'_>) -> Found {
             ]),
             rows: rows.collect(),
         },
-        would_change: "a copy audit that counts the bytes of _copy_from_iter, skb_copy_ubufs and _copy_to_iter by flow (root, hardware breakpoints; not in this version)".to_owned(),
+        would_change: "a copy audit that counts the bytes of _copy_from_iter, skb_copy_ubufs and _copy_to_iter by flow (--audits copy-audit, as root)".to_owned(),
         notes: Vec::new(),
     }
 }

@@ -14,7 +14,7 @@ use crate::figure_text::percent;
 use crate::metric::Metric;
 use crate::summary::Finding;
 
-const AUDIT: &str = "a copy audit that counts the bytes of _copy_from_iter and _copy_to_iter by flow (root, hardware breakpoints); this version has none";
+const AUDIT: &str = "a copy audit that counts the bytes of _copy_from_iter and _copy_to_iter by flow (--audits copy-audit, as root)";
 
 /// No record of these instruments counts a copied byte of a plain send.
 pub(super) fn c1(_evidence: &Evidence<'_>) -> Says {
@@ -41,7 +41,7 @@ pub(super) fn c2(evidence: &Evidence<'_>) -> Says {
             .collect()
     };
     let (one, more) = (with(true), with(false));
-    let further = "a copy audit (root, hardware breakpoints; not in this version), or that saving with one field: copycost run --send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1";
+    let further = "a copy audit (--audits copy-audit, as root), or that saving with one field: copycost run --send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1";
     let Some((_, most)) = extremes(&one) else {
         return undecidable(
             "no record of these instruments counts the bytes that the kernel copies, and no message of one field was sent by both paths, which would part the calls from the copy",
@@ -62,7 +62,7 @@ pub(super) fn c2(evidence: &Evidence<'_>) -> Says {
             "with one field sendmsg's CPU a KiB against send's is {}: not shown to be the same, and no instrument tells a saved copy from other savings",
             most.text()
         ),
-        "a copy audit (root, hardware breakpoints); this version has none",
+        "a copy audit (--audits copy-audit, as root)",
     )
     .from(cited())
 }
@@ -100,7 +100,7 @@ pub(super) fn c3(evidence: &Evidence<'_>) -> Says {
                 "in some cells no completion was marked copied, in others up to {}",
                 percent(most)
             ),
-            "the same run on an idle machine, or a copy audit (root; not in this version)",
+            "the same run on an idle machine, or a copy audit (--audits copy-audit, as root)",
         )
         .from(cited),
     }

@@ -124,7 +124,7 @@ pub(super) fn c5(evidence: &Evidence<'_>) -> Says {
     }
     undecidable(
         format!("it does lose ({told}), but why is not shown: {copied}, so the copy and the handling of pages and notifications are not parted"),
-        "a link on which zero-copy copies nothing (a network card, a sink; not in this version) with --so-zerocopy on,off --sizes 64,512",
+        "a link on which zero-copy copies nothing: a network card, or --link sink (root) with --send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1",
     )
     .from(cited)
 }

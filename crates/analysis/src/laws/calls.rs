@@ -59,7 +59,7 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
     if compared == 0 {
         return CALLS.undecidable(match why_not {
             Some(why) => format!("the kernel's count of calls is absent: {why}"),
-            None => "the calls that the kernel sees were not counted; an audit would: --audits copy-audit, as root".to_owned(),
+            None => "the calls that the kernel sees were not counted; a copy audit (--audits copy-audit, as root) would decide".to_owned(),
         });
     }
     let trials = counted(compared, "audit trial", "audit trials");

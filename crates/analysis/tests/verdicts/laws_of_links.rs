@@ -47,6 +47,15 @@ fn audit_of(run: Run, path: SendPath, link: Link, change: impl Fn(&mut Audited))
 }
 
 #[test]
+fn a_good_run_over_every_link_breaks_no_law() {
+    let laws = links().audited().explained().laws;
+    for law in &laws {
+        assert_ne!(law.state, LawState::Broken, "{law:#?}");
+        assert!(law.state == LawState::Holds || ![1, 2, 3, 4, 5, 6].contains(&law.id), "{law:#?}");
+    }
+}
+
+#[test]
 fn the_sink_must_have_counted_what_was_accepted() {
     is(&links(), 1, LawState::Holds, "in 40 trials the sink's own program counted them");
     let short = of(links(), SendPath::Send, Link::Sink, |finished| {

@@ -53,10 +53,10 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// The cells of a run that answer questions.
-    pub(super) fn of(summary: &'a Summary) -> Self {
-        let entries: Vec<&CellEstimates> =
-            summary.estimates.iter().filter(|entry| !entry.control).collect();
+    /// The cells of a run that answer questions, as far as they are kept.
+    pub(super) fn of(summary: &'a Summary, keep: impl Fn(&Cell) -> bool) -> Self {
+        let asked = summary.estimates.iter().filter(|entry| !entry.control);
+        let entries: Vec<&CellEstimates> = asked.filter(|entry| keep(&entry.cell)).collect();
         let own = [Factor::Send, Factor::Message, Factor::Threads];
         let varied = Factor::ALL.iter().copied().filter(|factor| {
             let values: BTreeSet<String> =

@@ -4,7 +4,7 @@ use analysis::explained::{Crossover, CrossoverOutcome};
 use analysis::figure_text;
 use analysis::metric::Metric;
 use analysis::summary::CellEstimates;
-use model::{Bytes, Measured};
+use model::{Bytes, Link, Measured};
 
 use super::drawing::{Area, AreaKind, Axis, Drawing, Key, KeyShape, Notice, Plot};
 use super::groups::{Across, Cells, Group, heights};
@@ -37,6 +37,11 @@ pub(super) const RECEIVER_CPU: Shown = Shown {
 const ENDS_CPU: Shown = Shown {
     metric: Metric::EndsCpuNsPerKib,
     label: "CPU of both ends, ns per KiB",
+    unit: "ns per KiB",
+};
+const SENDER_SIDE_CPU: Shown = Shown {
+    metric: Metric::SenderSideCpuNsPerKib,
+    label: "sender-side cost, ns per KiB",
     unit: "ns per KiB",
 };
 const MACHINE_CPU: Shown = Shown {
@@ -269,6 +274,20 @@ pub(super) fn context_switches(run: &Run) -> Drawing {
     }
 }
 
+/// The cost of the run's link: of both ends, or on the sink of the sender's side.
+fn cost(run: &Run) -> Shown {
+    let is_sink = run.cells.iter().all(|entry| entry.cell.link == Link::Sink);
+    if is_sink { SENDER_SIDE_CPU } else { ENDS_CPU }
+}
+
+fn unit_of(cost: Shown) -> &'static str {
+    if cost.metric == ENDS_CPU.metric {
+        "ns per KiB, both ends"
+    } else {
+        "ns per KiB, sender-side cost"
+    }
+}
+
 /// The main figure: what a KiB costs the sender, the receiver, both and the machine, at the fewest threads.
 pub(super) fn cpu_cost(run: &Run) -> Drawing {
     let across = Across::Size;
@@ -276,12 +295,21 @@ pub(super) fn cpu_cost(run: &Run) -> Drawing {
     let here = run.only(|cell| cell.threads.get() == fewest);
     // One group: what else the plan varies is in the figure with a panel for each.
     let (groups, _) = first_groups(here.cells.groups(across), 1);
-    let shown = [ENDS_CPU, MACHINE_CPU, SENDER_CPU, RECEIVER_CPU];
-    let titles = ["Both ends", "Machine", "Sender", "Receiver"];
+    let cost = cost(run);
+    let shown: &[(Shown, &str)] = if cost.metric == ENDS_CPU.metric {
+        &[
+            (ENDS_CPU, "Both ends"),
+            (MACHINE_CPU, "Machine"),
+            (SENDER_CPU, "Sender"),
+            (RECEIVER_CPU, "Receiver"),
+        ]
+    } else {
+        &[(SENDER_SIDE_CPU, "Sender's side"), (SENDER_CPU, "Sending threads alone")]
+    };
     let mut panels: Vec<Plot> = Vec::new();
     let mut notes: Vec<String> = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
-    for (shown, title) in shown.into_iter().zip(titles) {
+    for (shown, title) in shown.iter().copied() {
         let mut plots = with_figures(plots(&here, &groups, across, shown, Upright::Log));
         if plots.is_empty() {
             notes.push(format!(
@@ -292,7 +320,7 @@ pub(super) fn cpu_cost(run: &Run) -> Drawing {
         }
         for plot in &mut plots {
             plot.title = title.to_owned();
-            if let (true, Some(group)) = (shown.metric == ENDS_CPU.metric, groups.first()) {
+            if let (true, Some(group)) = (shown.metric == cost.metric, groups.first()) {
                 break_even(run, group, shown.metric, plot);
                 keys.extend(break_even_key(plot));
             }
@@ -304,15 +332,15 @@ pub(super) fn cpu_cost(run: &Run) -> Drawing {
         plot.y = Axis { label: plot.y.label.clone(), ..y.clone() };
     }
     let name = groups.first().map_or_else(String::new, Group::title);
-    let reading = groups.first().and_then(|g| {
-        wording::ends(g, &run.paths, across, ENDS_CPU.metric, "ns per KiB, both ends")
-    });
+    let reading = groups
+        .first()
+        .and_then(|g| wording::ends(g, &run.paths, across, cost.metric, unit_of(cost)));
     Drawing {
         name: "cpu-cost-over-size",
         title: format!("CPU cost a KiB over message size, {name}"),
         lead: LEAD.to_owned(),
         notice: if panels.is_empty() {
-            absent("CPU cost could not be drawn", vec![reason(&run.cells, ENDS_CPU.metric)])
+            absent("CPU cost could not be drawn", vec![reason(&run.cells, cost.metric)])
         } else {
             None
         },
@@ -333,23 +361,29 @@ pub(super) fn cpu_cost_by_group(run: &Run) -> Option<Drawing> {
         return None;
     }
     let (groups, more) = first_groups(groups, MOST_PANELS);
-    let mut panels = plots(run, &groups, across, ENDS_CPU, Upright::Log);
+    let cost = cost(run);
+    let mut panels = plots(run, &groups, across, cost, Upright::Log);
     let mut keys: Vec<Key> = Vec::new();
     for (plot, group) in panels.iter_mut().zip(&groups) {
-        break_even(run, group, ENDS_CPU.metric, plot);
+        break_even(run, group, cost.metric, plot);
         keys.extend(break_even_key(plot));
     }
     keys.dedup_by(|a, b| a.text == b.text);
     let panels = with_figures(panels);
-    let reading = groups.iter().rev().find_map(|g| {
-        wording::ends(g, &run.paths, across, ENDS_CPU.metric, "ns per KiB, both ends")
-    });
+    let reading = groups
+        .iter()
+        .rev()
+        .find_map(|g| wording::ends(g, &run.paths, across, cost.metric, unit_of(cost)));
     Some(Drawing {
         name: "cpu-cost-by-threads",
-        title: "CPU cost a KiB of both ends, group by group".to_owned(),
+        title: if cost.metric == ENDS_CPU.metric {
+            "CPU cost a KiB of both ends, group by group".to_owned()
+        } else {
+            "Sender-side cost a KiB, group by group".to_owned()
+        },
         lead: LEAD.to_owned(),
         notice: if panels.is_empty() {
-            absent("CPU cost could not be drawn", vec![reason(&run.cells, ENDS_CPU.metric)])
+            absent("CPU cost could not be drawn", vec![reason(&run.cells, cost.metric)])
         } else {
             None
         },
@@ -387,7 +421,7 @@ pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Pl
 }
 
 /// From where to where a break-even may lie; nothing where there is none.
-fn place(outcome: &CrossoverOutcome) -> Option<[f64; 2]> {
+pub(super) fn place(outcome: &CrossoverOutcome) -> Option<[f64; 2]> {
     match *outcome {
         CrossoverOutcome::At { low, high, .. }
         | CrossoverOutcome::Until { low, high, .. }

@@ -13,8 +13,11 @@ use super::look::Look;
 use super::{MOST_PANELS, Run, wording};
 use crate::numbers;
 
-const SHOWN: [(Metric, &str); 2] =
-    [(Metric::GoodputGbps, "goodput, ratio"), (Metric::EndsCpuNsPerKib, "CPU of both ends, ratio")];
+const SHOWN: [(Metric, &str); 3] = [
+    (Metric::GoodputGbps, "goodput, ratio"),
+    (Metric::EndsCpuNsPerKib, "CPU of both ends, ratio"),
+    (Metric::SenderSideCpuNsPerKib, "sender-side cost, ratio"),
+];
 
 /// Whether a pair is drawn: one that changes one thing only, and the paper's A3 against A1, which also turns eight calls
 /// into one.

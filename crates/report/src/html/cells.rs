@@ -9,9 +9,10 @@ use super::{Page, section, table};
 use crate::numbers::{field, short};
 
 /// The metrics of the table, where a cell of the run has them, and their headings.
-const SHOWN: [(Metric, &str); 10] = [
+const SHOWN: [(Metric, &str); 12] = [
     (Metric::GoodputGbps, "Goodput Gbit/s"),
     (Metric::EndsCpuNsPerKib, "CPU ns/KiB, both sides"),
+    (Metric::SenderSideCpuNsPerKib, "CPU ns/KiB, sender's side (sink)"),
     (Metric::SenderCpuNsPerKib, "CPU ns/KiB, sender"),
     (Metric::ReceiverCpuNsPerKib, "CPU ns/KiB, receiver"),
     (Metric::MachineCpuNsPerKib, "CPU ns/KiB, machine"),
@@ -20,6 +21,7 @@ const SHOWN: [(Metric, &str); 10] = [
     (Metric::SenderLlcMissesPerKib, "Sender LLC misses/KiB"),
     (Metric::ContextSwitchesPerS, "Context switches/s"),
     (Metric::CopiedShare, "Share copied anyway"),
+    (Metric::BytesPerPacket, "Bytes/packet"),
 ];
 
 fn estimate(entry: &CellEstimates, metric: Metric) -> Option<&Estimate> {

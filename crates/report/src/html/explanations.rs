@@ -32,7 +32,7 @@ pub(super) fn explanations(html: &mut Markup, page: &Page) {
     section(html, "ratios", |html| ratios(html, page.summary));
 }
 
-fn text_table(html: &mut Markup, table: &TextTable) {
+pub(super) fn text_table(html: &mut Markup, table: &TextTable) {
     html.leaf("h3", &[], table.heading);
     html.fixed("\n");
     if !table.reading.is_empty() {
@@ -47,7 +47,9 @@ fn ratios(html: &mut Markup, summary: &Summary) {
     let shown: Vec<&Ratio> = summary
         .ratios
         .iter()
-        .filter(|ratio| matches!(metric_name(ratio.metric), "goodput" | "CPU, both sides"))
+        .filter(|ratio| {
+            matches!(metric_name(ratio.metric), "goodput" | "CPU, both sides" | "sender-side cost")
+        })
         .collect();
     if shown.is_empty() {
         html.fixed("<p>No two paths were measured in the same blocks.</p>\n");

@@ -67,12 +67,12 @@ pub(super) fn data_paths(html: &mut Markup, page: &Page) {
 }
 
 fn diagram(html: &mut Markup, diagram: &Diagram) {
-    html.element("figure", &[("id", diagram.name)], |html| {
+    html.element("figure", &[("id", diagram.name.as_str())], |html| {
         html.leaf("h3", &[("class", "unseen")], &diagram.title);
         html.drawn(&diagram.svg);
         html.element("figcaption", &[], |html| {
             html.paragraph(&diagram.reading);
-            files(html, diagram.name);
+            files(html, &diagram.name);
         });
     });
 }

@@ -10,6 +10,9 @@ use crate::ceiling_table;
 use crate::claims_tally::{claims_tally, law_state, verdict_name};
 use crate::explained_tables::{NO_CROSSOVER, TextTable, cost_models, crossovers, scaling};
 use crate::html::METHOD;
+use crate::link_tables::{
+    NO_AUDIT, NO_LINK, SIDE_BY_SIDE, break_evens, copies as copies_table, functions, ratios,
+};
 
 /// The paper's questions with their answers, each with its evidence.
 pub(super) fn answers(answers: &[Answer]) -> String {
@@ -95,6 +98,31 @@ pub(super) fn laws(laws: &[Law]) -> String {
     out
 }
 
+/// What the kernel copied.
+pub(super) fn copies(known: &Explained) -> String {
+    let mut out = "## What the kernel copied\n".to_owned();
+    if known.copy_audits.is_empty() {
+        let _ = writeln!(out, "\n{}", plain(NO_AUDIT));
+    }
+    folded_tables(&mut out, &[copies_table(&known.copy_audits), functions(&known.copy_audits)]);
+    out
+}
+
+/// Zerocopy against sendmsg link by link.
+pub(super) fn links(known: &Explained) -> String {
+    let mut out = "## Zero-copy link by link\n\n".to_owned();
+    if known.links.is_empty() {
+        let _ = writeln!(out, "{}", plain(NO_LINK));
+        return out;
+    }
+    for verdict in &known.link_verdicts {
+        let _ = writeln!(out, "- {}.", plain(&verdict.line));
+    }
+    let _ = writeln!(out, "\n{}", plain(SIDE_BY_SIDE));
+    folded_tables(&mut out, &[break_evens(&known.links), ratios(&known.links)]);
+    out
+}
+
 /// Break-even sizes, cost models and scaling.
 pub(super) fn tables(known: &Explained) -> String {
     let mut out = "## Break-even, cost and scaling\n".to_owned();
@@ -103,19 +131,24 @@ pub(super) fn tables(known: &Explained) -> String {
     }
     let tables =
         [crossovers(&known.crossovers), cost_models(&known.cost_models), scaling(&known.scaling)];
-    let ceilings = ceiling_table::tables(known);
-    for TextTable { heading, reading, columns, rows } in tables.iter().chain(&ceilings) {
+    folded_tables(&mut out, &tables);
+    folded_tables(&mut out, &ceiling_table::tables(known));
+    out
+}
+
+/// Each table that has rows, folded away.
+fn folded_tables(out: &mut String, tables: &[TextTable]) {
+    for TextTable { heading, reading, columns, rows } in tables {
         if rows.is_empty() {
             continue;
         }
-        folded(&mut out, heading, |out| {
+        folded(out, heading, |out| {
             if !reading.is_empty() {
                 let _ = writeln!(out, "{}\n", plain(reading));
             }
             text_table(out, columns, rows);
         });
     }
-    out
 }
 
 /// How it was measured, and what marks mean.

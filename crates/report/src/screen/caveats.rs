@@ -3,19 +3,25 @@
 use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
-use analysis::summary::{Estimate, Summary};
+use analysis::summary::{CellEstimates, Estimate, Summary};
 use model::names::Watch;
 use model::{Cell, Link, Measured, Plan, SendPath};
 
 use super::estimate;
 use super::grid::Grid;
+use crate::link_tables::copies_note;
 use crate::numbers::{counted, half_width, percent, ratio, share_range};
 use crate::styled_text::{Line, Style, whole};
 
 /// How many zero-copy completions were copied anyway.
 pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
-    let cells =
-        summary.estimates.iter().filter(|e| !e.control && e.cell.send_path == SendPath::Zerocopy);
+    // Where the run has other links too, what the sink copied stands in its own line.
+    let is_delivered = |e: &&CellEstimates| e.cell.link.delivers_locally();
+    let zerocopy = || {
+        summary.estimates.iter().filter(|e| !e.control && e.cell.send_path == SendPath::Zerocopy)
+    };
+    let some_delivered = zerocopy().any(|e| is_delivered(&e));
+    let cells = zerocopy().filter(|e| !some_delivered || is_delivered(e));
     let mut shares: Vec<(&Estimate, Link)> =
         cells.filter_map(|e| Some((estimate(e, Metric::CopiedShare)?, e.cell.link))).collect();
     shares.sort_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean));
@@ -41,6 +47,28 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     ))
 }
 
+/// When zerocopy is cheaper, link by link, where the run has a link on which nothing is copied.
+pub(super) fn links(summary: &Summary) -> Vec<Line> {
+    let verdicts = &summary.explained.link_verdicts;
+    if verdicts.iter().all(|verdict| verdict.link != Link::Sink) {
+        return Vec::new();
+    }
+    let line = |verdict: &analysis::explained::LinkVerdict| {
+        Line::wrapped(2).and(Style::Strong, "Zero-copy: ").and(Style::Plain, &verdict.line)
+    };
+    verdicts.iter().map(line).collect()
+}
+
+/// What audits counted, in one line.
+pub(super) fn counted_copies(summary: &Summary) -> Option<Line> {
+    let note = copies_note(&summary.explained.copy_audits)?;
+    Some(
+        Line::wrapped(2)
+            .and(Style::Strong, "Copies of each byte, counted: ")
+            .and(Style::Plain, note),
+    )
+}
+
 /// `8 threads: oversubscribed (16 busy threads on 8 CPUs), no cause is claimed`.
 pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
     // A worker on each side of every thread counted.
@@ -48,7 +76,7 @@ pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
         .estimates
         .iter()
         .filter(|entry| entry.oversubscribed && !entry.control)
-        .map(|entry| (entry.cell.threads.get(), 2 * entry.cell.threads.get()))
+        .map(|entry| (entry.cell.threads.get(), entry.cell.busy_threads()))
         .collect();
     let (last, _) = busy.last_key_value()?;
     let list = |numbers: Vec<String>| numbers.join(", ");

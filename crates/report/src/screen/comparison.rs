@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::metric::Metric;
 use analysis::summary::{Estimate, Finding, Ratio, Summary};
-use model::{Bytes, Cell, Measured, Plan, SendPath};
+use model::{Bytes, Cell, Link, Measured, Plan, SendPath};
 
 use super::grid::Grid;
 use crate::numbers::{counted, percent, ratio};
@@ -77,7 +77,9 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: us
             };
             titled = true;
             let text = sentence(rows, metric, &margin, grid.groups());
-            lines.push(line.and(Style::Plain, format!("{}: {text}", word(metric))));
+            let is_sink = rows.iter().all(|place| place.ratio.cell.link == Link::Sink);
+            let word = if is_sink { "sender-side cost" } else { word(metric) };
+            lines.push(line.and(Style::Plain, format!("{word}: {text}")));
         }
     }
     lines.extend(not_compared(&pairs, grid.groups()));
@@ -93,10 +95,16 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: us
 fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
     let controls: BTreeSet<&Cell> =
         summary.estimates.iter().filter(|entry| entry.control).map(|entry| &entry.cell).collect();
+    let some_delivered = summary.ratios.iter().any(|ratio| ratio.cell.link.delivers_locally());
     let mut pairs: Vec<Pair> = Vec::new();
     let mut places = BTreeMap::new();
     for ratio in &summary.ratios {
         if controls.contains(&ratio.cell) || controls.contains(&ratio.against) {
+            continue;
+        }
+        // The sink has lines of its own beside another link's: the two are never counted together.
+        let link = ratio.cell.link;
+        if link == Link::Sink && (some_delivered || ratio.metric == Metric::GoodputGbps) {
             continue;
         }
         if !answers(ratio.cell.send_path, ratio.against.send_path, grid.paths()) {
@@ -116,7 +124,7 @@ fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
             // The other metrics' ratios are in summary.json.
             if ratio.metric == Metric::GoodputGbps {
                 pair.goodput.push(place);
-            } else if ratio.metric == Metric::EndsCpuNsPerKib {
+            } else if ratio.metric == Metric::cost_on(link) {
                 pair.cpu.push(place);
             }
         }

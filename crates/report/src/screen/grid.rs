@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Estimate, Summary};
-use model::{Bytes, Cell, Factor, Mark, Measured, Plan, SendPath};
+use model::{Bytes, Cell, Factor, Link, Mark, Measured, Plan, SendPath};
 
 use super::{MOST_COLUMNS, estimate};
 use crate::numbers::{counted, percent, short};
@@ -12,10 +12,30 @@ use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style};
 
 /// The two figures of the table.
-const SHOWN: [(Metric, &str); 2] = [
-    (Metric::GoodputGbps, "goodput Gbit/s"),
-    (Metric::EndsCpuNsPerKib, "CPU ns per KiB, both sides"),
-];
+const SHOWN: [(Metric, &str); 2] =
+    [(Metric::GoodputGbps, "goodput Gbit/s"), (Metric::EndsCpuNsPerKib, BOTH_SIDES)];
+
+/// The heading of the cost: on the sink it is another one.
+pub(super) fn cost_heading<'a>(entries: impl Iterator<Item = &'a CellEstimates>) -> &'static str {
+    let (mut sink, mut other) = (false, false);
+    for entry in entries {
+        sink |= entry.cell.link == Link::Sink;
+        other |= entry.cell.link != Link::Sink;
+    }
+    match (sink, other) {
+        (true, false) => SENDER_SIDE,
+        (true, true) => "CPU ns per KiB, both sides; sink: sender-side cost",
+        (false, _) => BOTH_SIDES,
+    }
+}
+
+const BOTH_SIDES: &str = "CPU ns per KiB, both sides";
+const SENDER_SIDE: &str = "sender-side cost, ns per KiB";
+
+/// What stands in a column for a cell: its link's own cost.
+fn shown(metric: Metric, entry: &CellEstimates) -> Metric {
+    if metric == Metric::EndsCpuNsPerKib { Metric::cost_on(entry.cell.link) } else { metric }
+}
 
 /// How cells are named on the screen: by what the plan varies.
 pub(super) struct Naming {
@@ -131,9 +151,17 @@ impl<'a> Grid<'a> {
         self.columns.len()
     }
 
-    /// Groups of rows that differ in more than the size.
+    /// Groups of rows that differ in more than the size, as far as they are compared: the sink's are not, beside another
+    /// link's.
     pub(super) fn groups(&self) -> usize {
-        self.groups.len()
+        let delivers = |group: &&RowGroup| {
+            let mut cells = group.rows.iter().flat_map(|(_, cells)| cells.iter().flatten());
+            cells.any(|entry| entry.cell.link.delivers_locally())
+        };
+        match self.groups.iter().filter(delivers).count() {
+            0 => self.groups.len(),
+            delivering => delivering,
+        }
     }
 
     pub(super) fn paths(&self) -> &[SendPath] {
@@ -156,7 +184,7 @@ impl<'a> Grid<'a> {
             for (size, cells) in &group.rows {
                 let figures = SHOWN.iter().flat_map(|(metric, _)| {
                     cells.iter().map(move |cell| {
-                        cell.map_or_else(String::new, |entry| figure(entry, *metric))
+                        cell.map_or_else(String::new, |entry| figure(entry, shown(*metric, entry)))
                     })
                 });
                 rows.push(TableRow::Figures(size.to_string(), figures.collect()));
@@ -167,8 +195,11 @@ impl<'a> Grid<'a> {
             corner: [first, "size".to_owned()],
             groups: SHOWN
                 .iter()
-                .map(|(_, heading)| Group {
-                    heading: (*heading).to_owned(),
+                .map(|(metric, heading)| Group {
+                    heading: match metric {
+                        Metric::EndsCpuNsPerKib => cost_heading(self.entries()).to_owned(),
+                        _ => (*heading).to_owned(),
+                    },
                     columns: self.columns.clone(),
                 })
                 .collect(),
@@ -231,16 +262,26 @@ impl<'a> Grid<'a> {
                 "The table has {rows} and is in {directory}/results.csv. In short, over all of it:"
             ),
         )];
+        // Ranges over links that have nothing in common would say nothing: the sink's are left to the file.
+        let delivers = self.entries().any(|entry| entry.cell.link.delivers_locally());
+        let cost = if delivers {
+            "CPU {} ns per KiB, both sides"
+        } else {
+            "sender-side cost {} ns per KiB"
+        };
         for (index, column) in self.columns.iter().enumerate().take(MOST_COLUMNS) {
             let cells: Vec<&CellEstimates> = self
                 .groups
                 .iter()
                 .flat_map(|group| &group.rows)
                 .filter_map(|(_, cells)| cells.get(index).copied().flatten())
+                .filter(|entry| !delivers || entry.cell.link.delivers_locally())
                 .collect();
             let range = |metric: Metric| {
-                let mut estimates: Vec<&Estimate> =
-                    cells.iter().filter_map(|entry| estimate(entry, metric)).collect();
+                let mut estimates: Vec<&Estimate> = cells
+                    .iter()
+                    .filter_map(|entry| estimate(entry, shown(metric, entry)))
+                    .collect();
                 estimates.sort_by(|a, b| a.mean.total_cmp(&b.mean));
                 match (estimates.first(), estimates.last()) {
                     (Some(low), Some(high)) => {
@@ -252,9 +293,9 @@ impl<'a> Grid<'a> {
             lines.push(Line::wrapped(4).and(
                 Style::Plain,
                 format!(
-                    "{column}: goodput {} Gbit/s, CPU {} ns per KiB, both sides",
+                    "{column}: goodput {} Gbit/s, {}",
                     range(Metric::GoodputGbps),
-                    range(Metric::EndsCpuNsPerKib)
+                    cost.replace("{}", &range(Metric::EndsCpuNsPerKib))
                 ),
             ));
         }
@@ -317,11 +358,12 @@ pub(super) fn absences<'a>(
 ) -> BTreeMap<&'a str, Vec<&'a Cell>> {
     let mut absent: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
     for entry in entries {
-        let missing = SHOWN.iter().find_map(|(metric, _)| match entry.metrics.get(metric) {
-            Some(Measured::Value(_)) => None,
-            Some(Measured::Absent { absent }) => Some(absent.as_str()),
-            None => Some("not in the summary"),
-        });
+        let missing =
+            SHOWN.iter().find_map(|(metric, _)| match entry.metrics.get(&shown(*metric, entry)) {
+                Some(Measured::Value(_)) => None,
+                Some(Measured::Absent { absent }) => Some(absent.as_str()),
+                None => Some("not in the summary"),
+            });
         if let Some(reason) = missing {
             let why = match summary.run.without_valid_trial.get(&entry.cell.id()) {
                 Some(_) if entry.void_trials == 0 => NOT_REACHED,

@@ -1,21 +1,21 @@
 //! What a run explains, made to order: a bit of everything.
 
 use analysis::explained::{
-    Answer, BreakPoint, CeilingShare, Claim, Copies, CopyingCeiling, CostModel, CpuBreakdown,
-    CpuRate, Crossover, CrossoverOutcome, DataPath, Explained, Law, LawState, ModelledSide,
-    Scaling, ScalingPoint, Table, Verdict,
+    Answer, BreakPoint, CeilingShare, Claim, Copies, CopyAudit, CopyFigure, CopyFunction,
+    CopyingCeiling, CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath,
+    Explained, Law, LawState, LinkComparison, LinkPoint, LinkVerdict, ModelledSide, Scaling,
+    ScalingPoint, Table, Verdict,
 };
 use analysis::metric::Metric;
 use analysis::summary::Summary;
 use analysis::{cpu_breakdown, synthetic};
-use model::{Cell, Measured, SendPath};
+use model::audit::{Hook, Owner};
+use model::names::AckPlacement;
+use model::{Cell, Link, Measured, SendPath};
 
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
     summary.explained = Explained {
-        links: Vec::new(),
-        link_verdicts: Vec::new(),
-        copy_audits: Vec::new(),
         crossovers: crossovers(),
         cost_models: vec![cost_model(&text)],
         scaling: vec![scaling()],
@@ -32,6 +32,23 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
                     && entry.cell.message.bytes().0 == 4096
             })
             .map(|entry| data_path(entry.cell.clone(), &text))
+            .collect(),
+        links: links(&text),
+        link_verdicts: vec![LinkVerdict {
+            link: Link::Sink,
+            shared: "threads=1".to_owned(),
+            line: text(
+                "into the sink, 1 thread: zerocopy (A3) is cheaper than sendmsg (A2) in sender-side cost from a size between 9 KiB and 14 KiB on",
+            ),
+            settings: 2,
+            from_bytes: Measured::Value(9_216.0),
+            to_bytes: Measured::Value(14_336.0),
+        }],
+        copy_audits: summary
+            .estimates
+            .first()
+            .map(|entry| copy_audit(entry.cell.clone(), &text))
+            .into_iter()
             .collect(),
         headline: vec![text(
             "Use sendmsg here: it moves 1.46 × [1.43, 1.49] as much at 64 KiB as eight send() calls.",
@@ -62,6 +79,77 @@ fn breakdown(cell: &Cell, text: impl Fn(&str) -> String) -> Option<CpuBreakdown>
     }
     found.event = text(&found.event);
     Some(found)
+}
+
+/// Loopback, and the sink with both placements.
+fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
+    let point = |message_bytes, cost: f64, copied| LinkPoint {
+        message_bytes,
+        cost_ratio: Measured::Value(super::around(cost)),
+        sender_cpu_ratio: Measured::absent(text("no CPU clock")),
+        copied_share: Measured::Value(copied),
+        bytes_per_packet: [Measured::Value(32_741.0), Measured::Value(32_741.0)],
+    };
+    let comparison = |link, placement: Option<AckPlacement>, points, crossover| LinkComparison {
+        link,
+        shared: match placement {
+            Some(AckPlacement::Sender) => "threads=1 ack_placement=sender".to_owned(),
+            Some(AckPlacement::Helper) | None => "threads=1".to_owned(),
+        },
+        ack_interval: placement.map(|_| "20us".to_owned()),
+        ack_placement: placement,
+        metric: Metric::cost_on(link),
+        points,
+        crossover,
+        oversubscribed: false,
+    };
+    let at = |low: f64, high| CrossoverOutcome::At { bytes: low + 1000.0, low, high };
+    vec![
+        comparison(
+            Link::Loopback,
+            None,
+            vec![point(4096, 1.6, 1.0), point(16_384, 1.3, 1.0)],
+            CrossoverOutcome::Never,
+        ),
+        comparison(
+            Link::Sink,
+            Some(AckPlacement::Helper),
+            vec![point(4096, 1.2, 0.0), point(16_384, 0.8, 0.0)],
+            at(9_216.0, 11_264.0),
+        ),
+        comparison(
+            Link::Sink,
+            Some(AckPlacement::Sender),
+            vec![point(4096, 1.4, 0.0), point(16_384, 0.9, 0.0)],
+            at(11_264.0, 14_336.0),
+        ),
+    ]
+}
+
+fn copy_audit(cell: model::Cell, text: impl Fn(&str) -> String) -> CopyAudit {
+    let figure = |name: &str, per_byte, expected| CopyFigure {
+        name: name.to_owned(),
+        per_byte,
+        expected,
+        hook: Some(Hook::Breakpoint),
+    };
+    let absent = Measured::absent(text("kprobes are not built in"));
+    CopyAudit {
+        cell,
+        accepted_bytes: 150_994_944,
+        figures: vec![
+            figure("copied in", Measured::Value(1.000_001), 1.0),
+            figure("passed by reference", Measured::Value(0.0), 0.0),
+            CopyFigure { hook: None, ..figure("copied at delivery", absent, 0.0) },
+            figure("copied out", Measured::Value(1.0), 1.0),
+        ],
+        functions: vec![CopyFunction {
+            function: text("_copy_from_iter"),
+            owner: Owner::Sender,
+            calls: 36_864,
+            bytes: 150_995_087,
+        }],
+    }
 }
 
 fn crossovers() -> Vec<Crossover> {

@@ -1,0 +1,190 @@
+//! Zerocopy against sendmsg link by link, and what the kernel copied, as tables of text for the page and for Markdown.
+
+use analysis::explained::{CopyAudit, CopyFigure, LinkComparison, LinkPoint};
+use analysis::figure_text::{outcome, shared_words};
+use model::{Link, Measured};
+
+use crate::explained_tables::{TextTable, measured};
+use crate::numbers::{percent, ratio, short};
+
+/// Said where no link was compared.
+pub(crate) const NO_LINK: &str =
+    "Zerocopy and sendmsg were not measured in the same blocks: --send sendmsg,zerocopy.";
+/// Said where nothing was audited.
+pub(crate) const NO_AUDIT: &str = "No copy audit was made, so copies are those of the kernel's source: --audits copy-audit, as root, counts them.";
+
+/// How the two may be read beside each other.
+pub(crate) const SIDE_BY_SIDE: &str = "On the same machine delivery copies what zerocopy passed by reference; the sink drops packets before that, so nothing is copied. Over links with a receiver the cost is CPU of both ends; on the sink it is sender-side cost (the senders, and their acknowledgements where the helper processes them). Each link has its own ratio, and the two are not ranked.";
+
+/// `sink, 1 thread, ack_placement=sender`.
+fn place(comparison: &LinkComparison) -> String {
+    let crowd = if comparison.oversubscribed { " (oversubscribed)" } else { "" };
+    let interval = match (&comparison.ack_interval, comparison.link) {
+        (Some(interval), Link::Sink) if !comparison.shared.contains("ack_interval") => {
+            format!(", ack_interval={interval}")
+        }
+        _ => String::new(),
+    };
+    let placement = match comparison.ack_placement {
+        Some(placement) if !comparison.shared.contains("ack_placement") => {
+            format!(", ack_placement={placement}")
+        }
+        _ => String::new(),
+    };
+    format!("{}, {}{interval}{placement}{crowd}", comparison.link, shared_words(&comparison.shared))
+}
+
+/// What the cost of a link is called.
+pub(crate) const fn cost_name(link: Link) -> &'static str {
+    match link {
+        Link::Loopback | Link::Veth => "CPU of both ends",
+        Link::Sink => "sender-side cost",
+    }
+}
+
+/// From which size on zerocopy is cheaper on each link and in each setting.
+pub(crate) fn break_evens(comparisons: &[LinkComparison]) -> TextTable {
+    let row = |comparison: &LinkComparison| {
+        let shares: Vec<f64> =
+            comparison.points.iter().filter_map(|p| p.copied_share.value().copied()).collect();
+        let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let copied = match (least <= most, percent(least), percent(most)) {
+            (false, ..) => "no completion".to_owned(),
+            (true, low, high) if low == high => low,
+            (true, low, high) => format!("{low} to {high}"),
+        };
+        vec![
+            place(comparison),
+            cost_name(comparison.link).to_owned(),
+            outcome(&comparison.crossover),
+            copied,
+        ]
+    };
+    TextTable {
+        heading: "From which size on zerocopy is cheaper than sendmsg",
+        reading: "",
+        columns: &["Link", "In", "Cheaper", "Completions copied"],
+        rows: comparisons.iter().map(row).collect(),
+    }
+}
+
+/// The ratios behind it.
+pub(crate) fn ratios(comparisons: &[LinkComparison]) -> TextTable {
+    let rows = |comparison: &LinkComparison| {
+        let place = place(comparison);
+        let row = move |point: &LinkPoint| {
+            let [copying, by_reference] = &point.bytes_per_packet;
+            vec![
+                place.clone(),
+                size_of(point.message_bytes),
+                measured(&point.cost_ratio, ratio),
+                measured(&point.sender_cpu_ratio, ratio),
+                measured(&point.copied_share, |share| percent(*share)),
+                format!(
+                    "{} / {}",
+                    measured(by_reference, |bytes| short(*bytes)),
+                    measured(copying, |bytes| short(*bytes))
+                ),
+            ]
+        };
+        comparison.points.iter().map(row).collect::<Vec<_>>()
+    };
+    TextTable {
+        heading: "Zerocopy over sendmsg, size by size",
+        reading: "Geometric means of the ratios within blocks, with 95 % intervals; below 1 zerocopy is cheaper.",
+        columns: &[
+            "Link",
+            "Message",
+            "Cost, A3 / A2",
+            "Sending threads' CPU, A3 / A2",
+            "Copied",
+            "Bytes a packet, A3 / A2",
+        ],
+        rows: comparisons.iter().flat_map(rows).collect(),
+    }
+}
+
+fn size_of(bytes: u64) -> String {
+    model::Bytes(bytes).to_string()
+}
+
+/// Copies a payload byte of every audited cell: counted, and expected.
+pub(crate) fn copies(audits: &[CopyAudit]) -> TextTable {
+    let figure = |figure: &CopyFigure| match (&figure.per_byte, figure.hook) {
+        (Measured::Value(x), Some(hook)) => {
+            format!("measured {x:.2}, expected {:.0} ({hook})", figure.expected)
+        }
+        (Measured::Value(x), None) => format!("measured {x:.2}, expected {:.0}", figure.expected),
+        (Measured::Absent { absent }, _) => {
+            format!("not counted, expected {:.0} ({absent})", figure.expected)
+        }
+    };
+    let row = |audit: &CopyAudit| {
+        let mut row = vec![audit.cell.id()];
+        row.extend(audit.figures.iter().map(figure));
+        row
+    };
+    TextTable {
+        heading: "Copies of each payload byte",
+        reading: "Counted by the kernel in audit trials of their own, which are never timed.",
+        columns: &["Cell", "In", "By reference", "At delivery", "Out"],
+        rows: audits.iter().map(row).collect(),
+    }
+}
+
+/// What each kernel function moved, for whom.
+pub(crate) fn functions(audits: &[CopyAudit]) -> TextTable {
+    let rows = |audit: &CopyAudit| {
+        let hook = |function: &str| {
+            let place = match function {
+                "_copy_from_iter" => 0,
+                "_copy_to_iter" => 3,
+                "skb_copy_ubufs" => 2,
+                _ => 1,
+            };
+            audit.figures.get(place).and_then(|figure| figure.hook)
+        };
+        let row = |counted: &analysis::explained::CopyFunction| {
+            vec![
+                audit.cell.id(),
+                counted.function.clone(),
+                counted.owner.to_string(),
+                counted.calls.to_string(),
+                counted.bytes.to_string(),
+                hook(&counted.function).map_or_else(|| "–".to_owned(), |hook| hook.to_string()),
+            ]
+        };
+        audit.functions.iter().map(row).collect::<Vec<_>>()
+    };
+    TextTable {
+        heading: "Function by function",
+        reading: "",
+        columns: &["Cell", "Kernel function", "For whom", "Calls", "Bytes", "Counted by"],
+        rows: audits.iter().flat_map(rows).collect(),
+    }
+}
+
+/// One line of what audits counted, path by path and link by link: `counted copies a byte: A1 loopback 1.00 in + 0.00
+/// at delivery + 1.00 out`. None where nothing was audited.
+pub(crate) fn copies_note(audits: &[CopyAudit]) -> Option<String> {
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for audit in audits.iter().filter(|audit| audit.cell.so_zerocopy.is_on()) {
+        let name = format!("{} {}", audit.cell.send_path.paper_name(), audit.cell.link);
+        if seen.iter().any(|(other, _)| *other == name) {
+            continue;
+        }
+        let of = |place: usize, words: &str| {
+            let figure = audit.figures.get(place)?.per_byte.value()?;
+            Some(format!("{figure:.2} {words}"))
+        };
+        let parts: Vec<String> =
+            [of(0, "in"), of(2, "at delivery"), of(3, "out")].into_iter().flatten().collect();
+        if !parts.is_empty() {
+            seen.push((name, parts.join(" + ")));
+        }
+    }
+    let told: Vec<String> =
+        seen.into_iter().map(|(name, parts)| format!("{name} {parts}")).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}

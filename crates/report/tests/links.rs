@@ -1,0 +1,168 @@
+//! Links side by side and counted copies: on the page, in Markdown, on the screen, in figures and files.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
+
+mod common;
+
+use analysis::summary::Summary;
+use analysis::synthetic;
+use model::record::Record;
+use model::{Factor, Link, Plan, Preset};
+use report::{ScreenOptions, data_paths, screen, write_paper, write_results, write_trials};
+
+/// Ten rounds of the preset, and an audit trial of each cell.
+fn run(preset: Preset, factors: &[(Factor, &str)]) -> (Plan, Vec<Record>, Summary) {
+    let mut plan = Plan::preset(preset);
+    plan.measure.controls = false;
+    for (factor, values) in factors {
+        plan.factors.set(*factor, values).unwrap();
+    }
+    let mut records = synthetic::run(&plan, 10, |cell, round| {
+        synthetic::trial(cell, round).faster(synthetic::noise(4, cell, round, 0.005))
+    });
+    records.extend(synthetic::audits(&plan));
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    (plan, records, summary)
+}
+
+fn zero_copy() -> (Plan, Vec<Record>, Summary) {
+    run(Preset::ZeroCopy, &[])
+}
+
+fn on_screen(plan: &Plan, summary: &Summary) -> String {
+    let options = ScreenOptions { width: 120, colour: false, directory: "x" };
+    let text = screen(summary, &synthetic::host(), plan, options);
+    text.replace('\u{a0}', " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn page_markdown_and_screen_tell_each_links_break_even() {
+    let (plan, _, summary) = zero_copy();
+    assert_eq!(summary.explained.link_verdicts.len(), 2);
+    let documents = common::documents(&summary, &synthetic::host(), &plan);
+    let screen = on_screen(&plan, &summary);
+    for verdict in &summary.explained.link_verdicts {
+        assert!(documents.html.contains(&verdict.line), "{}", verdict.line);
+        assert!(screen.contains(&verdict.line), "{screen}");
+    }
+    for text in ["sender-side cost", "Completions copied", "What the kernel copied"] {
+        assert!(documents.html.contains(text), "{text}");
+        assert!(documents.markdown.contains(text), "{text}");
+    }
+    assert!(documents.html.contains("ack_placement=sender"));
+}
+
+#[test]
+fn counted_copies_stand_beside_the_expected_ones() {
+    let (plan, _, summary) = zero_copy();
+    let documents = common::documents(&summary, &synthetic::host(), &plan);
+    for document in [&documents.html, &documents.markdown] {
+        assert!(document.contains("measured 1.00, expected 1 (breakpoint)"));
+    }
+    assert!(documents.html.contains("skb_copy_ubufs"));
+    let screen = on_screen(&plan, &summary);
+    let counted = "Copies of each byte, counted: A2 loopback 1.00 in + 0.00 at delivery + 1.00 out";
+    assert!(screen.contains(counted), "{screen}");
+    assert!(screen.contains("A3 sink 0.00 in + 0.00 at delivery + 0.00 out"), "{screen}");
+    let paths = data_paths(&summary, &synthetic::host());
+    let names: Vec<&str> = paths.iter().map(|path| path.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "data-path-sendmsg",
+            "data-path-sendmsg-sink",
+            "data-path-zerocopy",
+            "data-path-zerocopy-sink"
+        ]
+    );
+    assert!(paths[0].svg.contains("measured 1.00 copies a byte, expected 1"));
+    let (plan, mut records, _) = zero_copy();
+    records.retain(|record| !matches!(record, Record::Audit(_)));
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    let documents = common::documents(&summary, &synthetic::host(), &plan);
+    assert!(documents.html.contains("No copy audit was made"));
+    assert!(!on_screen(&plan, &summary).contains("counted:"));
+}
+
+#[test]
+fn one_figure_lays_the_links_side_by_side_and_the_others_leave_the_sink_out() {
+    let (_, _, summary) = zero_copy();
+    let figures = report::figures::all(&summary, &synthetic::host());
+    let links = figures.iter().find(|figure| figure.name == "zero-copy-by-link").unwrap();
+    assert_eq!(links.title, "Zero-copy: same machine against sink");
+    for text in ["loopback, 1 thread", "sink, acknowledged every", "sender-side cost, ratio"] {
+        assert!(links.svg.contains(text), "{text}");
+    }
+    assert!(links.svg.contains("break-even"));
+    assert!(links.reading.contains("sender-side cost from a size between"), "{}", links.reading);
+    let footer = "sink";
+    for figure in figures.iter().filter(|figure| figure.name != links.name) {
+        let panels = figure.svg.replace("loopback · sink", "").replace("loopback\u{a0}· sink", "");
+        let named = panels.matches(footer).count();
+        assert!(named <= 1, "{} speaks of the sink {named} times", figure.name);
+    }
+    let (_, _, alone) = run(Preset::BreakEven, &[]);
+    let figures = report::figures::all(&alone, &synthetic::host());
+    assert!(figures.iter().all(|figure| figure.name != "zero-copy-by-link"));
+}
+
+#[test]
+fn a_run_over_the_sink_alone_is_drawn_and_told_as_sender_side_cost() {
+    let (plan, _, summary) =
+        run(Preset::Default, &[(Factor::Link, "sink"), (Factor::Threads, "1")]);
+    let figures = report::figures::all(&summary, &synthetic::host());
+    assert!(figures[0].svg.contains("sender-side cost, ns per KiB"), "{}", figures[0].reading);
+    let screen = on_screen(&plan, &summary);
+    assert!(screen.contains("sender-side cost, ns per KiB"), "{screen}");
+    assert!(screen.contains("A2 against A1: sender-side cost: "), "{screen}");
+    assert!(!screen.contains("faster"), "{screen}");
+}
+
+#[test]
+fn comparisons_on_the_screen_never_count_links_together() {
+    let lists = &[(Factor::Threads, "1")];
+    let (plan, _, loopback) = run(Preset::Default, lists);
+    let (both_plan, _, both) =
+        run(Preset::Default, &[(Factor::Threads, "1"), (Factor::Link, "loopback,sink")]);
+    let (alone, both) = (on_screen(&plan, &loopback), on_screen(&both_plan, &both));
+    let sentence = |text: &str| {
+        let start = text.find("A2 against A1: ").unwrap();
+        text[start..].split("A3 against").next().unwrap().to_owned()
+    };
+    assert_eq!(sentence(&alone), sentence(&both));
+}
+
+#[test]
+fn files_hold_what_the_sink_counted_and_the_papers_table_leaves_it_out() {
+    let (plan, records, summary) = zero_copy();
+    let mut bytes = Vec::new();
+    write_trials(&mut bytes, &plan, &records).unwrap();
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let header = reader.headers().unwrap().clone();
+    let place = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let mut sinks = 0;
+    for row in reader.records().map(Result::unwrap) {
+        let is_sink = row[place("link")] == *"sink";
+        sinks += usize::from(is_sink);
+        for name in [
+            "sink_window_packets",
+            "sink_total_payload_bytes",
+            "sink_window_gaps",
+            "sink_helper_cpu_ns",
+            "sink_answering_ns",
+            "device_mtu_bytes",
+            "device_tso",
+            "sender_side_cpu_ns_per_kib",
+        ] {
+            assert_eq!(row[place(name)].is_empty(), !is_sink, "{name}");
+        }
+        assert_eq!(row[place("ends_cpu_ns_per_kib")].is_empty(), is_sink);
+    }
+    assert_eq!(sinks, 360);
+    let mut paper = Vec::new();
+    write_paper(&mut paper, &summary).unwrap();
+    let on_loopback = summary.estimates.iter().filter(|e| e.cell.link == Link::Loopback).count();
+    assert_eq!(String::from_utf8(paper).unwrap().lines().count(), 1 + on_loopback);
+    let mut results = Vec::new();
+    write_results(&mut results, &summary).unwrap();
+    assert_eq!(String::from_utf8(results).unwrap().lines().count(), 1 + 54);
+}
