@@ -24,7 +24,9 @@ pub(crate) fn run(mode: Option<&str>) -> Result<String, String> {
         said.push(match mode {
             None => build(&source, &flags)?,
             Some("--check") => check(&source, &flags)?,
-            Some(other) => return Err(format!("bpf: \"{other}\" is not known; bpf or bpf --check")),
+            Some(other) => {
+                return Err(format!("bpf: \"{other}\" is not known; bpf or bpf --check"));
+            }
         });
     }
     Ok(said.join("\n"))
@@ -46,9 +48,10 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// FNV-1a, 64 bits (draft-eastlake-fnv): against forgetfulness, not against malice.
 fn checksum(parts: &[&[u8]]) -> String {
-    let hash = parts.iter().flat_map(|part| part.iter()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash =
+        parts.iter().flat_map(|part| part.iter()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
     format!("{hash:016x}")
 }
 
@@ -116,13 +119,17 @@ fn check(source: &Path, flags: &[u8]) -> Result<String, String> {
     let text = String::from_utf8_lossy(&read(&stamped)?).into_owned();
     let compiler = text.lines().find_map(|line| line.strip_prefix("compiler ")).unwrap_or_default();
     if text != stamp(&read(source)?, flags, &bytes, compiler) {
-        return Err(format!("{}: source, flags and object do not belong together; {AGAIN}", stamped.display()));
+        return Err(format!(
+            "{}: source, flags and object do not belong together; {AGAIN}",
+            stamped.display()
+        ));
     }
     match clang() {
         None => Ok(format!("{}: as stamped; not built again, no clang here", object.display())),
-        Some(here) if here != compiler => {
-            Ok(format!("{}: as stamped; not built again, {here} is not {compiler}", object.display()))
-        }
+        Some(here) if here != compiler => Ok(format!(
+            "{}: as stamped; not built again, {here} is not {compiler}",
+            object.display()
+        )),
         Some(_) => {
             let again = std::env::temp_dir().join(format!("copycost-bpf-{}.o", std::process::id()));
             compile(source, flags, &again)?;
@@ -133,7 +140,11 @@ fn check(source: &Path, flags: &[u8]) -> Result<String, String> {
                 let differ = |name: &&String| built.get(*name) != kept.get(*name);
                 let names: Vec<&str> =
                     built.keys().chain(kept.keys()).filter(differ).map(String::as_str).collect();
-                return Err(format!("{}: built again it differs in {}; {AGAIN}", object.display(), names.join(", ")));
+                return Err(format!(
+                    "{}: built again it differs in {}; {AGAIN}",
+                    object.display(),
+                    names.join(", ")
+                ));
             }
             Ok(format!("{}: as stamped, and the same when built again", object.display()))
         }
@@ -156,16 +167,23 @@ fn sections(object: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let mut found = BTreeMap::new();
     for n in 0..count {
         let name = names + number(header(n), 4)?;
-        let name: Vec<u8> =
-            object.get(name..).unwrap_or_default().iter().copied().take_while(|byte| *byte != 0).collect();
+        let name: Vec<u8> = object
+            .get(name..)
+            .unwrap_or_default()
+            .iter()
+            .copied()
+            .take_while(|byte| *byte != 0)
+            .collect();
         let name = String::from_utf8_lossy(&name).into_owned();
-        let is_read = !["", ".strtab", ".symtab", ".shstrtab", ".llvm_addrsig"].contains(&name.as_str());
+        let is_read =
+            !["", ".strtab", ".symtab", ".shstrtab", ".llvm_addrsig"].contains(&name.as_str());
         // Relocations name symbols by their number, which stripping changes.
         if is_read && !name.starts_with(".debug") && !name.starts_with(".rel") {
             let (offset, size) = (number(header(n) + 0x18, 8)?, number(header(n) + 0x20, 8)?);
             // A section without bits in the file (SHT_NOBITS).
             let has_bits = number(header(n) + 4, 4)? != 8;
-            let bytes = if has_bits { object.get(offset..offset + size) } else { Some([].as_slice()) };
+            let bytes =
+                if has_bits { object.get(offset..offset + size) } else { Some([].as_slice()) };
             found.insert(name, bytes.ok_or("an ELF object that is cut short")?.to_vec());
         }
     }
@@ -189,7 +207,10 @@ mod tests {
         for source in sources(&folder).unwrap() {
             let object = read(&source.with_extension("o")).unwrap();
             let sections = sections(&object).unwrap();
-            assert!(sections.contains_key(".BTF") && sections.contains_key("license"), "{source:?}");
+            assert!(
+                sections.contains_key(".BTF") && sections.contains_key("license"),
+                "{source:?}"
+            );
             let text = String::from_utf8_lossy(&object).into_owned();
             for path in ["/home/", "/tmp/", "/root/", "/work/"] {
                 assert!(!text.contains(path), "{source:?}: {path}");

@@ -477,13 +477,7 @@ impl Engine {
             return Err(lost("an end did not report".to_owned()));
         };
         let link = pair.raised.facts();
-        Ok(Finished {
-            sender,
-            receiver,
-            machine: machine.unwrap_or_else(unwatched),
-            link,
-            sink,
-        })
+        Ok(Finished { sender, receiver, machine: machine.unwrap_or_else(unwatched), link, sink })
     }
 }
 

@@ -164,7 +164,9 @@ pub(crate) fn connect(
         let mut address = address;
         if has_port_each {
             let port = u32::from(address.port()) + flow;
-            address.set_port(u16::try_from(port).map_err(|_| format!("no port {port} for flow {flow}"))?);
+            address.set_port(
+                u16::try_from(port).map_err(|_| format!("no port {port} for flow {flow}"))?,
+            );
         }
         let socket = Socket::stream(address).map_err(|error| error.to_string())?;
         set_up(&socket, prepare)?;

@@ -1,18 +1,16 @@
 //! The receiving end of the link `sink`: a BPF program that takes packets, and a helper that answers for the peer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{RunTime, RunTimeCount, Sink, SinkTrial};
 use kernel::{Unavailable, clock, cpu, usage};
-use model::record::{
-    Counters, FailureKind, ReceiveTally, Side, SinkFacts, SocketFacts, Worker,
-};
+use model::record::{Counters, FailureKind, ReceiveTally, Side, SinkFacts, SocketFacts, Worker};
 use model::{Bytes, Measured, Nanos};
 
 use crate::child::Which;

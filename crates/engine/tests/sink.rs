@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn unavailable() -> Option<Unavailable> {
-    kernel::netns::Namespace::create().map(|_| ()).and_then(|()| kernel::sink::supported()).err()
+    Namespace::create().map(|_| ()).and_then(|()| kernel::sink::supported()).err()
 }
 
 fn engine() -> Engine {
@@ -111,7 +111,8 @@ fn every_path() {
     let mut engine = engine();
     for family in ["ipv4", "ipv6"] {
         for path in SendPath::ALL {
-            let cell = format!("send={path} link=sink message_bytes=4096 threads=1 family={family}");
+            let cell =
+                format!("send={path} link=sink message_bytes=4096 threads=1 family={family}");
             let finished = run(&mut engine, &cell);
             let facts = finished.link.value().unwrap();
             assert_eq!((facts.mtu_bytes, facts.ack_cpus.len()), (1500, 0), "{cell}");
@@ -125,7 +126,8 @@ fn zero_copy() {
     let mut engine = engine();
     for family in ["ipv4", "ipv6"] {
         for size in [64, 4096, 65_536, 262_144] {
-            let cell = format!("send=zerocopy link=sink message_bytes={size} threads=1 family={family}");
+            let cell =
+                format!("send=zerocopy link=sink message_bytes={size} threads=1 family={family}");
             let finished = run(&mut engine, &cell);
             let sent = finished.sender.total;
             assert!(sent.zerocopy_sends > 0 && sent.completed > 0, "{cell}");
@@ -168,10 +170,13 @@ fn intervals() {
 }
 
 fn refusals() {
-    let cell = "send=sendmsg link=sink message_bytes=4096 threads=1 placement=none ack_placement=sender";
+    let cell =
+        "send=sendmsg link=sink message_bytes=4096 threads=1 placement=none ack_placement=sender";
     let (_, outcome) = engine().trial(&order(cell)).unwrap();
     let Outcome::Failed(failure) = outcome else { panic!("it ran") };
-    assert!(failure.why.contains("--ack-placement sender") && failure.why.contains("--placement split"));
+    assert!(
+        failure.why.contains("--ack-placement sender") && failure.why.contains("--placement split")
+    );
     // The rest of the plan is taken.
     let mut plan = Plan::preset(Preset::Quick);
     plan.measure.controls = false;

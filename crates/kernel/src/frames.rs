@@ -180,12 +180,10 @@ mod tests {
     }
 
     fn any_route() -> impl Strategy<Value = Route> {
-        let v4 = any::<(u32, u32)>().prop_map(|(a, b)| {
-            (IpAddr::V4(Ipv4Addr::from(a)), IpAddr::V4(Ipv4Addr::from(b)))
-        });
-        let v6 = any::<(u128, u128)>().prop_map(|(a, b)| {
-            (IpAddr::V6(Ipv6Addr::from(a)), IpAddr::V6(Ipv6Addr::from(b)))
-        });
+        let v4 = any::<(u32, u32)>()
+            .prop_map(|(a, b)| (IpAddr::V4(Ipv4Addr::from(a)), IpAddr::V4(Ipv4Addr::from(b))));
+        let v6 = any::<(u128, u128)>()
+            .prop_map(|(a, b)| (IpAddr::V6(Ipv6Addr::from(a)), IpAddr::V6(Ipv6Addr::from(b))));
         (any::<Mac>(), any::<Mac>(), prop_oneof![v4, v6], any::<(u16, u16)>()).prop_map(
             |(from_mac, to_mac, (from, to), (a, b))| Route {
                 from_mac,

@@ -66,9 +66,8 @@ impl PacketSocket {
     pub fn send(&self, frame: &[u8]) -> Result<(), Errno> {
         let flags = libc::MSG_DONTWAIT;
         // SAFETY: the frame is live and has that many bytes.
-        let sent = unsafe {
-            libc::send(self.fd.as_raw_fd(), frame.as_ptr().cast(), frame.len(), flags)
-        };
+        let sent =
+            unsafe { libc::send(self.fd.as_raw_fd(), frame.as_ptr().cast(), frame.len(), flags) };
         if sent < 0 { Err(Errno::last()) } else { Ok(()) }
     }
 }

@@ -175,9 +175,9 @@ impl RunTimeCount {
     /// # Errors
     /// The kernel's refusal (CAP_SYS_ADMIN).
     pub fn begin() -> Result<Self, Unavailable> {
-        aya::sys::enable_stats(aya::sys::Stats::RunTime)
-            .map(|fd| Self { _fd: fd })
-            .map_err(|error| refused("the run time of BPF programs", "bpf(BPF_ENABLE_STATS)", &error))
+        aya::sys::enable_stats(aya::sys::Stats::RunTime).map(|fd| Self { _fd: fd }).map_err(
+            |error| refused("the run time of BPF programs", "bpf(BPF_ENABLE_STATS)", &error),
+        )
     }
 }
 
@@ -345,9 +345,9 @@ impl Sink {
     /// The kernel's refusal.
     pub fn run_time(&self) -> Result<RunTime, Unavailable> {
         let program = self.program.program(PROGRAM).ok_or_else(missing)?;
-        let info = program
-            .info()
-            .map_err(|error| refused("the run time of the sink's program", "bpf(BPF_OBJ_GET_INFO_BY_FD)", &error))?;
+        let info = program.info().map_err(|error| {
+            refused("the run time of the sink's program", "bpf(BPF_OBJ_GET_INFO_BY_FD)", &error)
+        })?;
         let ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
         Ok(RunTime { runs: info.run_count(), ns })
     }
@@ -413,10 +413,7 @@ impl Sink {
 }
 
 fn classifier(program: &mut Ebpf) -> Result<&mut SchedClassifier, Unavailable> {
-    program
-        .program_mut(PROGRAM)
-        .and_then(|program| program.try_into().ok())
-        .ok_or_else(missing)
+    program.program_mut(PROGRAM).and_then(|program| program.try_into().ok()).ok_or_else(missing)
 }
 
 fn mapped<T>(program: &Ebpf, name: &str, entries: usize) -> Result<Mapped<T>, Unavailable> {

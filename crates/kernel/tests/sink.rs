@@ -1,5 +1,11 @@
 //! The sink's program, run on made packets (`BPF_PROG_TEST_RUN`): as root, else skipped with the reason.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 use std::net::IpAddr;
 
@@ -25,7 +31,13 @@ fn v6() -> (IpAddr, IpAddr) {
 }
 
 /// A packet of a TCP sender; checksums are left to the device, as a veth device leaves them.
-fn packet((from, to): (IpAddr, IpAddr), ports: (u16, u16), seq: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+fn packet(
+    (from, to): (IpAddr, IpAddr),
+    ports: (u16, u16),
+    seq: u32,
+    flags: u8,
+    payload: &[u8],
+) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
     let tcp_len = u16::try_from(20 + payload.len()).unwrap();
     match (from, to) {
@@ -126,7 +138,10 @@ fn a_flow_is_followed_from_its_syn_to_its_fin() {
         assert_eq!((look.state, trial.next(), look.repeats), (FlowState::Finished, 1026, 0));
         let counts = trial.sink.counts(1);
         assert_eq!((counts.payload_bytes, counts.packets), (1024, 4));
-        assert_eq!((counts.gaps, counts.reordered, counts.duplicates, counts.duplicate_bytes), (0, 0, 0, 0));
+        assert_eq!(
+            (counts.gaps, counts.reordered, counts.duplicates, counts.duplicate_bytes),
+            (0, 0, 0, 0)
+        );
         assert_eq!(trial.sink.totals().refused, 0);
     }
 }
@@ -193,7 +208,9 @@ fn repeated_and_overlapping_bytes_are_counted_once() {
 
 #[test]
 fn sequence_numbers_wrap() {
-    for first in [u32::MAX, u32::MAX - 1, u32::MAX - 21, u32::MAX - 100, i32::MAX.cast_unsigned() - 30] {
+    for first in
+        [u32::MAX, u32::MAX - 1, u32::MAX - 21, u32::MAX - 100, i32::MAX.cast_unsigned() - 30]
+    {
         let Some(mut trial) = trial(v4(), first) else { return };
         trial.greet();
         trial.data(121, 221);
@@ -201,7 +218,11 @@ fn sequence_numbers_wrap() {
         trial.data(21, 90);
         trial.send(221, FIN | ACK, &[]);
         let counts = trial.sink.counts(1);
-        assert_eq!((trial.next(), counts.payload_bytes, counts.duplicate_bytes), (222, 220, 9), "{first}");
+        assert_eq!(
+            (trial.next(), counts.payload_bytes, counts.duplicate_bytes),
+            (222, 220, 9),
+            "{first}"
+        );
         assert_eq!(trial.sink.look(1).state, FlowState::Finished);
     }
 }
@@ -211,7 +232,10 @@ fn a_fin_counts_only_once_everything_before_it_is_there() {
     let Some(mut trial) = trial(v4(), 77) else { return };
     trial.greet();
     trial.send(121, FIN | ACK, &[]);
-    assert_eq!((trial.sink.look(1).state, trial.next(), trial.sink.look(1).repeats), (FlowState::Open, 21, 1));
+    assert_eq!(
+        (trial.sink.look(1).state, trial.next(), trial.sink.look(1).repeats),
+        (FlowState::Open, 21, 1)
+    );
     trial.data(21, 121);
     assert_eq!((trial.sink.look(1).state, trial.next()), (FlowState::Finished, 122));
     // Its repetition asks for the answer again, and changes nothing else.
@@ -238,7 +262,8 @@ fn a_stranger_is_refused_and_counted() {
     let ends = trial.ends;
     let outside = packet(ends, (PEER_PORT, FIRST_PORT + 3), 1, SYN, &[]);
     trial.sink.offer(&outside).unwrap();
-    let elsewhere = packet((ends.0, "198.18.0.3".parse().unwrap()), (PEER_PORT, FIRST_PORT), 1, SYN, &[]);
+    let elsewhere =
+        packet((ends.0, "198.18.0.3".parse().unwrap()), (PEER_PORT, FIRST_PORT), 1, SYN, &[]);
     trial.sink.offer(&elsewhere).unwrap();
     assert_eq!((trial.sink.totals().refused, trial.sink.totals().strangers), (3, 2));
     trial.greet();
@@ -247,13 +272,17 @@ fn a_stranger_is_refused_and_counted() {
     trial.send_from(PEER_PORT + 1, next, ACK, &[1; 100]);
     assert_eq!((trial.sink.totals().refused, trial.sink.totals().strangers), (5, 3));
     assert_eq!((trial.next(), trial.sink.counts(1).payload_bytes), (21, 20));
-    assert_eq!((trial.sink.look(0).state, trial.sink.look(2).state), (FlowState::Listening, FlowState::Listening));
+    assert_eq!(
+        (trial.sink.look(0).state, trial.sink.look(2).state),
+        (FlowState::Listening, FlowState::Listening)
+    );
 }
 
 #[test]
 fn a_wrong_token_is_refused_and_its_port_listens_again() {
     let Some(mut trial) = trial(v6(), 77) else { return };
-    let wrong = [greeting([0; 16], 1), greeting(TOKEN, 2), greeting(TOKEN, 1)[..19].to_vec(), vec![1]];
+    let wrong =
+        [greeting([0; 16], 1), greeting(TOKEN, 2), greeting(TOKEN, 1)[..19].to_vec(), vec![1]];
     for (n, shown) in (1..).zip(&wrong) {
         trial.send_from(PEER_PORT + 9, 500, SYN, &[]);
         trial.send_from(PEER_PORT + 9, 501, ACK, shown);
@@ -284,7 +313,10 @@ fn data_before_the_greeting_waits_for_it() {
     let Some(mut trial) = trial(v4(), 77) else { return };
     trial.send(0, SYN, &[]);
     trial.data(21, 121);
-    assert_eq!((trial.sink.look(1).state, trial.next(), trial.sink.counts(1).gaps), (FlowState::Ungreeted, 1, 1));
+    assert_eq!(
+        (trial.sink.look(1).state, trial.next(), trial.sink.counts(1).gaps),
+        (FlowState::Ungreeted, 1, 1)
+    );
     trial.send(1, ACK, &greeting(TOKEN, 1));
     trial.data(21, 121);
     assert_eq!((trial.sink.look(1).state, trial.next()), (FlowState::Open, 121));
@@ -297,7 +329,8 @@ fn what_is_no_tcp_is_dropped_and_what_is_cut_short_moves_nothing() {
     assert_eq!(trial.sink.offer(&arp).unwrap(), DROP);
     assert_eq!((trial.sink.totals().others, trial.sink.totals().refused), (1, 0));
     trial.greet();
-    let whole = packet(trial.ends, (PEER_PORT, FIRST_PORT + 1), trial.sink.look(1).next, ACK, &[9; 50]);
+    let whole =
+        packet(trial.ends, (PEER_PORT, FIRST_PORT + 1), trial.sink.look(1).next, ACK, &[9; 50]);
     // The kernel makes no packets without a whole IP header.
     for len in 34..whole.len() {
         assert_eq!(trial.sink.offer(&whole[..len]).unwrap(), DROP);
@@ -322,7 +355,9 @@ fn whatever_comes_only_what_is_whole_is_acknowledged() {
         u32::try_from((seed >> 33) % u64::from(below)).unwrap()
     };
     for round in 0..40 {
-        let Some(mut trial) = trial(v4(), (u32::MAX - 1000).wrapping_add(50 * round)) else { return };
+        let Some(mut trial) = trial(v4(), (u32::MAX - 1000).wrapping_add(50 * round)) else {
+            return;
+        };
         trial.greet();
         let mut came = vec![false; 2000];
         came[..21].fill(true);

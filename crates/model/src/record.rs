@@ -405,7 +405,14 @@ mod arithmetic {
         received_bytes, interrupted, checked_bytes, wrong_bytes
     } calls calls);
     tally_arithmetic!(SinkTally {
-        packets, payload_bytes, gaps, reordered, duplicates, duplicate_bytes, refused, acks
+        packets,
+        payload_bytes,
+        gaps,
+        reordered,
+        duplicates,
+        duplicate_bytes,
+        refused,
+        acks
     });
 }
 

@@ -89,7 +89,12 @@ impl Raised for Sink {
         Measured::Value(LinkFacts { ack_cpus: self.ack_cpus.clone(), ..self.pair.facts().clone() })
     }
 
-    fn receiving_role(&mut self, cell: &Cell, seats: &Seats, usable: &[u32]) -> Result<Role, Unavailable> {
+    fn receiving_role(
+        &mut self,
+        cell: &Cell,
+        seats: &Seats,
+        usable: &[u32],
+    ) -> Result<Role, Unavailable> {
         let mut to = match self.ack_placement {
             AckPlacement::Helper => Vec::new(),
             AckPlacement::Sender => seats.senders.clone(),
@@ -97,7 +102,8 @@ impl Raised for Sink {
         to.sort_unstable();
         to.dedup();
         if self.asked.as_ref() != Some(&to) && (self.asked.is_some() || !to.is_empty()) {
-            self.ack_cpus = steering::steer(self.pair.namespace(Which::Sender), SENDING_DEVICE, &to)?;
+            self.ack_cpus =
+                steering::steer(self.pair.namespace(Which::Sender), SENDING_DEVICE, &to)?;
             self.asked = Some(to);
         }
         // Headers of IP and TCP without options (RFC 9293 section 3.7.1).

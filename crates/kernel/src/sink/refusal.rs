@@ -70,7 +70,9 @@ fn explained(
                 format!(" (kernel.unprivileged_bpf_disabled={value})")
             });
             unavailable(
-                format!("{asked}: this user may not{setting}, or kernel lockdown or seccomp forbids it"),
+                format!(
+                    "{asked}: this user may not{setting}, or kernel lockdown or seccomp forbids it"
+                ),
                 ROOT,
             )
         }
@@ -92,7 +94,13 @@ mod tests {
 
     #[test]
     fn a_user_without_the_privilege_is_told_which_and_how_to_get_it() {
-        let why = explained("the sink", "bpf(BPF_PROG_LOAD)", Some(Errno(libc::EPERM)), "", Some("2".to_owned()));
+        let why = explained(
+            "the sink",
+            "bpf(BPF_PROG_LOAD)",
+            Some(Errno(libc::EPERM)),
+            "",
+            Some("2".to_owned()),
+        );
         assert!(why.because.contains("bpf(BPF_PROG_LOAD)"), "{why}");
         assert!(why.because.contains("unprivileged_bpf_disabled=2"), "{why}");
         assert!(why.remedy.contains("CAP_BPF") && why.remedy.contains("sudo copycost"), "{why}");
@@ -103,8 +111,12 @@ mod tests {
         let asked = "tc filter add dev recv0 ingress bpf";
         let why = explained("the sink", asked, Some(Errno(libc::ENOENT)), "", None);
         assert!(why.remedy.contains("cls_bpf"), "{why}");
-        let other = explained("the sink", "bpf(BPF_MAP_CREATE)", Some(Errno(libc::ENOENT)), "none", None);
-        assert_eq!((other.because.as_str(), other.remedy.as_str()), ("bpf(BPF_MAP_CREATE): none", ""));
+        let other =
+            explained("the sink", "bpf(BPF_MAP_CREATE)", Some(Errno(libc::ENOENT)), "none", None);
+        assert_eq!(
+            (other.because.as_str(), other.remedy.as_str()),
+            ("bpf(BPF_MAP_CREATE): none", "")
+        );
     }
 
     #[test]
