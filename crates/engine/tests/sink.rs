@@ -6,13 +6,20 @@
     reason = "a test that cannot go on should stop where it stands, and say what it skips"
 )]
 
-use std::process::ExitCode;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::time::Duration;
 
+use engine::protocol::{Absorb, Meet, Order, Prepare, Reply, Report, Role, Times};
 use engine::{Engine, EngineOptions, Interrupts, TrialOrder};
 use kernel::Unavailable;
+use kernel::netlink::{Netlink, NewDevice};
+use kernel::netns::Namespace;
+use kernel::packet_socket::PacketSocket;
 use libtest_mimic::{Arguments, Failed, Trial};
 use model::record::{Finished, Outcome};
-use model::{Factor, Nanos, Plan, Preset, SendPath};
+use model::{Cell, Factor, Nanos, Plan, Preset, SendPath};
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("end") {
@@ -26,6 +33,7 @@ fn main() -> ExitCode {
         ("long_intervals_and_odd_segments_work", intervals),
         ("what_the_sink_does_not_have_is_refused_before_anything_runs", refusals),
         ("content_cannot_be_checked_and_says_so", content),
+        ("strangers_are_refused_and_the_flow_is_none_the_worse", strangers),
     ];
     let refused = unavailable();
     let trials = tests.into_iter().map(|(name, test)| {
@@ -44,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn unavailable() -> Option<Unavailable> {
-    kernel::netns::Namespace::create().map(|_| ()).and_then(|()| kernel::sink::supported()).err()
+    Namespace::create().map(|_| ()).and_then(|()| kernel::sink::supported()).err()
 }
 
 fn engine() -> Engine {
@@ -190,4 +198,128 @@ fn content() {
     let (_, outcome) = engine().checked_trial(&order(cell)).unwrap();
     let Outcome::Failed(failure) = outcome else { panic!("it ran") };
     assert!(failure.why.contains("--link loopback"), "{}", failure.why);
+}
+
+/// An end as the engine speaks with it.
+struct Spoken {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Spoken {
+    fn start(inside: &Namespace) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("end").stdin(Stdio::piped()).stdout(Stdio::piped());
+        inside.start_inside(&mut command);
+        let mut child = command.spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        Self { child, output }
+    }
+
+    fn order(&mut self, order: &Order) {
+        let line = serde_json::to_string(order).unwrap();
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn reply(&mut self) -> Reply {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+}
+
+impl Drop for Spoken {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
+
+/// The link as the engine raises it, but with its near side in the hands of the test.
+fn raised() -> (Namespace, Namespace, [IpAddr; 2]) {
+    let (near, far) = (Namespace::create().unwrap(), Namespace::create().unwrap());
+    let addresses: [IpAddr; 2] = ["198.18.0.1".parse().unwrap(), "198.18.0.2".parse().unwrap()];
+    let devices = [("send0", [2, 0, 0, 0, 0, 1]), ("recv0", [2, 0, 0, 0, 0, 2])];
+    let new = |n: usize| NewDevice { name: devices[n].0, mac: devices[n].1, mtu_bytes: None };
+    Netlink::inside(&near).unwrap().create_veth(new(0), new(1), &far).unwrap();
+    for (n, namespace) in [&near, &far].into_iter().enumerate() {
+        let mut netlink = Netlink::inside(namespace).unwrap();
+        let index = netlink.device(devices[n].0).unwrap().index;
+        netlink.set_up(index).unwrap();
+        netlink.add_address(index, addresses[n], 30).unwrap();
+        netlink.add_neighbour(index, addresses[1 - n], devices[1 - n].1).unwrap();
+    }
+    (near, far, addresses)
+}
+
+/// A segment of a sender, far ahead of what it may have sent.
+fn ahead(ports: (u16, u16), sequence: u32) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 140];
+    frame.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 198, 18, 0, 1, 198, 18, 0, 2]);
+    frame.extend(ports.0.to_be_bytes());
+    frame.extend(ports.1.to_be_bytes());
+    frame.extend(sequence.to_be_bytes());
+    frame.extend([0, 0, 0, 1, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]);
+    frame.extend([7; 100]);
+    frame
+}
+
+fn strangers() {
+    let (near, far, addresses) = raised();
+    let address = SocketAddr::new(addresses[1], 10_000);
+    let cell: Cell = "send=sendmsg link=sink message_bytes=4096 threads=1".parse().unwrap();
+    let prepare = |role, meet| {
+        Order::Prepare(Box::new(Prepare {
+            role,
+            cell: cell.clone(),
+            meet,
+            token: [3; 16],
+            worker_cpus: Vec::new(),
+            congestion: String::new(),
+            machine_cpus: Vec::new(),
+            check: false,
+        }))
+    };
+    let mut sink = Spoken::start(&far);
+    let absorb = Absorb { helper_cpu: 0, segment_bytes: 1460 };
+    sink.order(&prepare(Role::Absorb(absorb), Meet::Listen(address)));
+    assert_eq!(sink.reply(), Reply::Listening(address));
+    // One that knows no token is answered by a reset; one that says nothing keeps nobody waiting; a port of no flow.
+    let limit = Duration::from_secs(5);
+    let knock = || near.run(|| TcpStream::connect_timeout(&address, limit).unwrap()).unwrap();
+    let mut wrong = knock();
+    wrong.write_all(&[9; 20]).unwrap();
+    wrong.set_read_timeout(Some(limit)).unwrap();
+    assert_eq!(wrong.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let _silent = knock();
+    let nowhere = SocketAddr::new(address.ip(), 10_001);
+    let brief = Duration::from_millis(100);
+    assert!(near.run(|| TcpStream::connect_timeout(&nowhere, brief)).unwrap().is_err());
+
+    let mut sender = Spoken::start(&near);
+    sender.order(&prepare(Role::Send, Meet::ConnectEach(address)));
+    assert_eq!(sender.reply(), Reply::Ready);
+    assert_eq!(sink.reply(), Reply::Ready);
+    // Another's packet to the flow's port, whatever its sequence number is.
+    let raw = near.run(|| PacketSocket::open("send0").unwrap()).unwrap();
+    for sequence in [0, 1 << 30, 1 << 31, 3 << 30] {
+        raw.send(&ahead((9, 10_000), sequence)).unwrap();
+    }
+    let times = Times {
+        start_ns: None,
+        warmup_ns: Nanos::ms(5),
+        window_ns: Nanos::ms(30),
+        tail_ns: Nanos::ms(5),
+        drain_ns: Nanos::s(5),
+    };
+    sink.order(&Order::Run(times));
+    sender.order(&Order::Run(times));
+    let Reply::Finished(report) = sink.reply() else { panic!("the sink failed") };
+    let Report::Absorbed { side, facts } = *report else { panic!("wrong report") };
+    let Reply::Finished(report) = sender.reply() else { panic!("the sender failed") };
+    let Report::Sent { side: sent, .. } = *report else { panic!("wrong report") };
+    // The wrong token, the silent one, and the SYNs to the port of no flow.
+    assert!(side.strangers >= 3 && facts.total.refused >= 7, "{facts:?}");
+    assert_eq!(facts.total.payload_bytes, sent.total.accepted_bytes);
+    assert!(facts.total.payload_bytes > 0);
 }

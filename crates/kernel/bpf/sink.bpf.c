@@ -277,9 +277,15 @@ static __always_inline enum verdict judge(struct flow *flow, struct published *t
 	bool is_its = flow->port == seg->port && is_same(&flow->source, &seg->source);
 
 	if (seg->has_syn) {
+		bool is_again = is_its && flow->first == seg->from;
+		enum verdict verdict = TAKEN;
+
 		if (seg->has_ack || seg->has_rst || seg->has_fin)
 			return REFUSED;
-		if (flow->state == LISTENING) {
+		if (flow->state == LISTENING || (flow->state == UNGREETED && !is_again)) {
+			/* One that has shown nothing must not keep the others waiting. */
+			if (flow->state == UNGREETED)
+				verdict = STRANGER;
 			flow->state = UNGREETED;
 			flow->first = seg->from;
 			flow->next = seg->from + 1;
@@ -287,13 +293,14 @@ static __always_inline enum verdict judge(struct flow *flow, struct published *t
 			flow->source = seg->source;
 			told->port = seg->port;
 			told->source = seg->source;
-		} else if (flow->state != UNGREETED || !is_its || flow->first != seg->from) {
+			told->peer_ack = 0;
+		} else if (flow->state != UNGREETED) {
 			return STRANGER;
 		}
 		told->next = flow->next;
 		told->state = flow->state;
 		told->syns += 1;
-		return TAKEN;
+		return verdict;
 	}
 	if (flow->state == LISTENING || !is_its)
 		return REFUSED;

@@ -296,6 +296,19 @@ fn a_wrong_token_is_refused_and_its_port_listens_again() {
 }
 
 #[test]
+fn a_stranger_that_says_nothing_keeps_nobody_waiting() {
+    let Some(mut trial) = trial(v4(), 77) else { return };
+    trial.send_from(PEER_PORT + 1, 500, SYN, &[]);
+    trial.send_from(PEER_PORT + 1, 500, SYN, &[]);
+    assert_eq!((trial.sink.look(1).syns, trial.sink.totals().strangers), (2, 0));
+    trial.greet();
+    assert_eq!((trial.sink.look(1).syns, trial.sink.totals().strangers), (3, 1));
+    assert_eq!(trial.sink.peer(1), Some((v4().0, PEER_PORT)));
+    trial.send_from(PEER_PORT + 1, 501, ACK, &greeting(TOKEN, 1));
+    assert_eq!((trial.next(), trial.sink.totals().refused), (21, 2));
+}
+
+#[test]
 fn data_before_the_greeting_waits_for_it() {
     let Some(mut trial) = trial(v4(), 77) else { return };
     trial.send(0, SYN, &[]);

@@ -19,9 +19,9 @@ fn a_run_over_the_sink_records_what_its_program_counted() {
         return;
     }
     let mut line = TINY.to_vec();
-    line[4] = "16KiB";
+    (line[2], line[4]) = ("sendmsg,zerocopy", "16KiB");
     line.extend(["--controls", "off", "--out", "run", "--link", "sink"]);
-    line.extend(["--send", "sendmsg,zerocopy", "--ack-interval", "20us,1ms"]);
+    line.extend(["--ack-interval", "20us,1ms"]);
     let ended = place.copycost(&line).ends_with(0);
     assert!(ended.output.contains("sink"), "{ended:#?}");
     let trials = trials(&place.path("run"));

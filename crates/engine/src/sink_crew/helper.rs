@@ -110,10 +110,7 @@ impl Helper {
             }
             let known = self.told.edges.get();
             let now = clock::monotonic_ns();
-            while let Some(edge) =
-                known.and_then(|edges| edges.get(passed)).filter(|edge| now >= **edge)
-            {
-                let _ = edge;
+            while known.and_then(|edges| edges.get(passed)).is_some_and(|edge| now >= *edge) {
                 if let Some(snapshot) = passed.checked_sub(WINDOW).and_then(|n| edges.get_mut(n)) {
                     let before = clock::thread_cpu_ns();
                     *snapshot = self.snapshot(&course);
@@ -122,15 +119,13 @@ impl Helper {
                 passed += 1;
             }
             if now >= next_look {
-                self.look(&mut course)?;
+                self.look(&mut course, passed)?;
                 if course.is_met
                     && let Some(met) = met.take()
                 {
                     met();
                 }
-                let finished = self.sink_is_done(&course, passed)?;
-                let after = clock::monotonic_ns();
-                if finished && passed > STOP {
+                if passed > STOP && self.is_done(&course) {
                     let last = self.snapshot(&course);
                     let strangers = self.sink.totals().strangers;
                     return Ok(Seen { edges, last, edge_ns, strangers });
@@ -139,44 +134,49 @@ impl Helper {
                     0 => self.interval_ns.min(MEETING_INTERVAL_NS),
                     _ => self.interval_ns,
                 };
-                next_look = after + interval;
+                next_look = clock::monotonic_ns() + interval;
             }
             let next_edge = known.and_then(|edges| edges.get(passed)).copied().unwrap_or(u64::MAX);
             wait_until(next_look.min(next_edge));
         }
     }
 
-    /// Whether every flow has ended and its peer knows. A flow that ends too soon fails the trial.
-    fn sink_is_done(&self, course: &Course, passed: usize) -> Result<bool, Broken> {
-        let mut is_done = course.is_met;
-        for (flow, answered) in course.answered.iter().enumerate() {
-            let state = self.sink.look(flow).state;
-            let (is_over, how) = match state {
-                FlowState::Listening | FlowState::Ungreeted | FlowState::Open => (false, ""),
-                FlowState::Finished => (true, "ended"),
-                FlowState::Reset => (true, "was reset by the sender"),
-            };
-            if is_over && (passed <= TAIL || state == FlowState::Reset) {
-                let bytes = self.sink.counts(flow).payload_bytes;
-                return Err(failed(format!(
-                    "flow {flow}: the connection {how} before the trial was over (after {bytes} bytes)"
-                )));
-            }
-            let is_known = self.sink.peer_ack(flow) == self.first_sequence.wrapping_add(2)
-                || clock::monotonic_ns() > course.last_answer_ns + LAST_WORD_NS;
-            is_done &= is_over && answered.is_finished && is_known;
-        }
-        Ok(is_done)
+    /// Whether every flow's end was answered and its peer knows.
+    fn is_done(&self, course: &Course) -> bool {
+        let is_late = clock::monotonic_ns() > course.last_answer_ns + LAST_WORD_NS;
+        let farewell = self.first_sequence.wrapping_add(2);
+        let flows = course.answered.iter().enumerate();
+        flows.into_iter().all(|(flow, answered)| {
+            answered.is_finished && (is_late || self.sink.peer_ack(flow) == farewell)
+        })
+    }
+
+    /// A flow that is over although the window is not, or that was reset.
+    fn over_too_soon(&self, flow: usize, how: &str) -> Broken {
+        let bytes = self.sink.counts(flow).payload_bytes;
+        failed(format!(
+            "flow {flow}: the connection {how} before the trial was over (after {bytes} bytes)"
+        ))
     }
 
     /// One look at every flow; what waits is answered.
-    fn look(&self, course: &mut Course) -> Result<(), Broken> {
+    fn look(&self, course: &mut Course, passed: usize) -> Result<(), Broken> {
         let mut began = None;
         let mut is_met = true;
         for flow in 0..course.answered.len() {
             let look = self.sink.look(flow);
             let last = course.answered[flow];
             is_met &= matches!(look.state, FlowState::Open | FlowState::Finished);
+            match look.state {
+                FlowState::Reset => return Err(self.over_too_soon(flow, "was reset by the sender")),
+                FlowState::Finished if passed <= TAIL => {
+                    return Err(self.over_too_soon(flow, "ended"));
+                }
+                FlowState::Listening
+                | FlowState::Ungreeted
+                | FlowState::Open
+                | FlowState::Finished => {}
+            }
             if look.refusals != last.refusals {
                 began.get_or_insert_with(clock::monotonic_ns);
                 if let Some((peer, sequence)) = self.sink.refused_peer(flow)

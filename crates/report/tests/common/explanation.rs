@@ -126,7 +126,7 @@ fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
     ]
 }
 
-fn copy_audit(cell: model::Cell, text: impl Fn(&str) -> String) -> CopyAudit {
+fn copy_audit(cell: Cell, text: impl Fn(&str) -> String) -> CopyAudit {
     let figure = |name: &str, per_byte, expected| CopyFigure {
         name: name.to_owned(),
         per_byte,
