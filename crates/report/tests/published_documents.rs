@@ -138,6 +138,10 @@ fn summary() -> String {
         ("trials[].", "Trials"),
         ("data_paths[].", "DataPath"),
         ("data_paths[].copies_*.", "Copies"),
+        ("breakdowns[].", "CpuBreakdown"),
+        ("breakdowns[].sides[].", "SideBreakdown"),
+        ("breakdowns[].sides[].categories[].", "CategoryShare"),
+        ("breakdowns[].unmapped_symbols[].", "UnmappedSymbol"),
     ] {
         keys(&mut table, of, &schema["$defs"][part]);
     }
