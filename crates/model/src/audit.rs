@@ -117,7 +117,7 @@ pub struct CallCounts {
 pub struct Profile {
     /// What was sampled: `cycles`, or `cpu-clock` where there is no PMU.
     pub event: String,
-    /// Time between two samples of a CPU (`cpu-clock`); the mean one of `cycles`.
+    /// Time between two samples of a CPU (`cpu-clock`); the median one seen of `cycles`.
     pub interval_ns: Nanos,
     /// How long samples were taken.
     pub span_ns: Nanos,

@@ -119,7 +119,8 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
 fn figure(run: &Run, mut drawing: Drawing, footer: &str) -> Figure {
     let said = [
         wording::copied(&run.cells),
-        wording::without_trials(run.summary, &run.cells),
+        // Bars are of audit trials, which are judged by nobody's rounds.
+        wording::without_trials(run.summary, &run.cells).filter(|_| drawing.bars.is_empty()),
         wording::preliminary(run.summary),
     ];
     drawing.notes.extend(said.into_iter().flatten());

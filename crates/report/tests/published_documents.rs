@@ -144,6 +144,13 @@ fn summary() -> String {
         ("copy_audits[].", "CopyAudit"),
         ("copy_audits[].figures[].", "CopyFigure"),
         ("copy_audits[].functions[].", "CopyFunction"),
+        ("ceilings[].", "CopyingCeiling"),
+        ("ceilings[].alone[].", "CpuRate"),
+        ("ceiling_shares[].", "CeilingShare"),
+        ("breakdowns[].", "CpuBreakdown"),
+        ("breakdowns[].sides[].", "SideBreakdown"),
+        ("breakdowns[].sides[].categories[].", "CategoryShare"),
+        ("breakdowns[].unmapped_symbols[].", "UnmappedSymbol"),
     ] {
         keys(&mut table, of, &schema["$defs"][part]);
     }
