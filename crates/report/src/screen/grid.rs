@@ -196,9 +196,10 @@ impl<'a> Grid<'a> {
             groups: SHOWN
                 .iter()
                 .map(|(metric, heading)| Group {
-                    heading: match metric {
-                        Metric::EndsCpuNsPerKib => cost_heading(self.entries()).to_owned(),
-                        _ => (*heading).to_owned(),
+                    heading: if *metric == Metric::EndsCpuNsPerKib {
+                        cost_heading(self.entries()).to_owned()
+                    } else {
+                        (*heading).to_owned()
                     },
                     columns: self.columns.clone(),
                 })

@@ -4,6 +4,11 @@ use model::record::{LinkFacts, SinkFacts, SinkTally};
 
 use super::{Columns, Row, put_list};
 
+/// A column's name, its meaning and the way to its value.
+type OfDevice = (&'static str, &'static str, fn(&LinkFacts) -> bool);
+/// The same of what the sink counted.
+type OfSink = (&'static str, &'static str, fn(&SinkTally) -> u64);
+
 pub(super) fn link(columns: &mut Columns) {
     devices(columns);
     for (span, when) in [("window", "in the window"), ("total", "over the whole trial")] {
@@ -37,7 +42,7 @@ fn devices(columns: &mut Columns) {
         "MTU of the link's devices, where it has devices of its own.",
         |row| Some(facts(row)?.mtu_bytes),
     );
-    let offloads: [(&str, &str, fn(&LinkFacts) -> bool); 3] = [
+    let offloads: [OfDevice; 3] = [
         ("device_tso", "TCP segmentation offload of the sender's device", |facts| facts.tso),
         ("device_gso", "Generic segmentation offload of the sender's device", |facts| facts.gso),
         ("device_gro", "Generic receive offload of the receiver's device", |facts| facts.gro),
@@ -54,7 +59,7 @@ fn devices(columns: &mut Columns) {
 }
 
 fn tally(columns: &mut Columns, span: &'static str, when: &str) {
-    let counts: [(&str, &str, fn(&SinkTally) -> u64); 8] = [
+    let counts: [OfSink; 8] = [
         ("packets", "Packets with payload that the sink took", |tally| tally.packets),
         ("payload_bytes", "Payload bytes that it took in order", |tally| tally.payload_bytes),
         ("gaps", "Packets beyond a gap that it dropped", |tally| tally.gaps),
