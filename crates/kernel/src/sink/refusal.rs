@@ -121,8 +121,11 @@ mod tests {
 
     #[test]
     fn the_cause_at_the_bottom_is_found() {
-        let error = io::Error::other(io::Error::from_raw_os_error(libc::EPERM));
+        let io_error = io::Error::from_raw_os_error(libc::EPERM);
+        let error = aya::sys::SyscallError { call: "bpf_link_create", io_error };
+        let error = aya::programs::ProgramError::from(error);
         assert_eq!(errno(&error), Some(Errno(libc::EPERM)));
+        assert!(in_one_line(&error).contains("bpf_link_create"));
         assert!(!in_one_line(&error).contains('\n'));
     }
 }
