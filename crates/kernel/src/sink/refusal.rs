@@ -9,7 +9,7 @@ use crate::error::{Errno, Unavailable};
 pub(super) const ROOT: &str = "run as root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW): sudo copycost run --link sink";
 
 /// The errno at the bottom of an error, where there is one.
-fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
+pub(super) fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
     let mut at = Some(error);
     let mut found = None;
     while let Some(error) = at {
