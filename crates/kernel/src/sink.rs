@@ -14,12 +14,12 @@ use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{SchedClassifier, TcAttachType, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
 
-use crate::error::{CallError, Unavailable};
+use crate::error::{CallError, Errno, Unavailable};
 use crate::process;
 
 mod refusal;
 
-use refusal::refused;
+use refusal::{errno, refused};
 
 /// Aligned as an ELF file must be to be read in place.
 #[repr(C, align(8))]
@@ -317,7 +317,12 @@ impl Sink {
             return Ok(());
         }
         let asked = format!("tc qdisc add dev {device} clsact");
-        qdisc_add_clsact(device).map_err(|error| refused(WHAT, &asked, &error))?;
+        if let Err(error) = qdisc_add_clsact(device)
+            // An earlier trial's: it stays as long as the device.
+            && errno(&error) != Some(Errno(libc::EEXIST))
+        {
+            return Err(refused(WHAT, &asked, &error));
+        }
         let options = TcAttachOptions::Netlink(NlOptions::default());
         let asked = format!("tc filter add dev {device} ingress bpf");
         classifier

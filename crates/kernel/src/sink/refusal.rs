@@ -9,7 +9,7 @@ use crate::error::{Errno, Unavailable};
 pub(super) const ROOT: &str = "run as root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW): sudo copycost run --link sink";
 
 /// The errno at the bottom of an error, where there is one.
-fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
+pub(super) fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
     let mut at = Some(error);
     let mut found = None;
     while let Some(error) = at {
@@ -121,8 +121,11 @@ mod tests {
 
     #[test]
     fn the_cause_at_the_bottom_is_found() {
-        let error = io::Error::other(io::Error::from_raw_os_error(libc::EPERM));
+        let io_error = io::Error::from_raw_os_error(libc::EPERM);
+        let error = aya::sys::SyscallError { call: "bpf_link_create", io_error };
+        let error = aya::programs::ProgramError::from(error);
         assert_eq!(errno(&error), Some(Errno(libc::EPERM)));
+        assert!(in_one_line(&error).contains("bpf_link_create"));
         assert!(!in_one_line(&error).contains('\n'));
     }
 }
