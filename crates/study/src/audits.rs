@@ -13,8 +13,18 @@ use crate::study::{Halt, Running};
 const COUNTED: Nanos = Nanos::ms(50);
 /// Sampling does: at some kHz this gives a thousand samples a CPU and more.
 const SAMPLED: Nanos = Nanos::ms(400);
+/// A machine so slow that nothing was sent meanwhile is given this once.
+const ONCE_MORE: Nanos = Nanos::s(1);
 /// Warm-up of an audit trial.
 const WARMUP: Nanos = Nanos::ms(30);
+
+/// Whether a trial ended well and moved nothing.
+fn is_empty(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Finished(finished) => finished.sender.total.accepted_bytes == 0,
+        Outcome::Failed(_) => false,
+    }
+}
 
 impl Running<'_> {
     /// Measures and journals what the plan's heavy instruments tell; what earlier segments audited is not audited again.
@@ -75,7 +85,7 @@ impl Running<'_> {
     /// Runs and journals one audit trial; why its instrument told nothing, where it did not.
     fn audit(&mut self, audit: Audit, cell: Cell) -> Result<Option<String>, Halt> {
         let window = if audit == Audit::Profile { SAMPLED } else { COUNTED };
-        let order = TrialOrder {
+        let mut order = TrialOrder {
             cell: cell.clone(),
             window,
             warmup: WARMUP,
@@ -83,7 +93,11 @@ impl Running<'_> {
             extended: false,
         };
         let started_unix_ms = self.clock.unix_ms();
-        let (settings, outcome, seen) = self.bench.audit(&order, &[audit])?;
+        let (mut settings, mut outcome, mut seen) = self.bench.audit(&order, &[audit])?;
+        if is_empty(&outcome) {
+            order.window = ONCE_MORE;
+            (settings, outcome, seen) = self.bench.audit(&order, &[audit])?;
+        }
         let why = match &outcome {
             // The rounds leave such a cell out and tell why.
             Outcome::Failed(Failure { kind: FailureKind::Unsupported, .. }) => return Ok(None),

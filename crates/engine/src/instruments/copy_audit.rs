@@ -231,8 +231,10 @@ impl Seen<'_> {
             return Measured::absent(why.reason());
         }
         let mut calls = CallCounts::default();
-        let own =
-            |count: &&Count| count.counted == Counted::SystemCalls && count.thread != Thread::Any;
+        // The sink's helper is no receiver, and its calls are not tallied.
+        let own = |count: &&Count| {
+            count.counted == Counted::SystemCalls && count.thread == Thread::Worker
+        };
         for count in self.counts.iter().filter(own) {
             let by_name = if count.process == self.watched.sender {
                 &mut calls.sender

@@ -134,6 +134,7 @@ fn calls_are_named_and_only_the_ends_workers_are_counted() {
         call(SENDER, Thread::Worker, named[0], 8),
         call(SENDER, Thread::Any, named[0], 100),
         call(RECEIVER, Thread::Worker, named[0], 2),
+        call(RECEIVER, Thread::Helper, named[0], 50),
         call(9, Thread::Worker, named[0], 1000),
         call(SENDER, Thread::Worker, u16::MAX, 3),
     ];
