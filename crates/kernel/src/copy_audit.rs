@@ -385,7 +385,7 @@ impl CopyAudit {
     /// Some virtual machines take breakpoints and never hit them: bytes are sent through a local socket, and what does not
     /// see them is not used.
     fn test_breakpoints(&mut self) -> Result<(), Unavailable> {
-        const BYTES: u64 = 1000;
+        const BYTES: u16 = 1000;
         let has = |hooks: &[(Counted, Result<Hook, Unavailable>)]| {
             hooks.iter().any(|(_, hook)| *hook == Ok(Hook::Breakpoint))
         };
@@ -403,7 +403,9 @@ impl CopyAudit {
         let counts = self.read()?;
         for (counted, hook) in &mut self.hooks {
             let seen = counts.iter().filter(|c| c.process == own && c.counted == *counted);
-            if *hook == Ok(Hook::Breakpoint) && seen.map(|c| c.bytes).sum::<u64>() < BYTES {
+            if *hook == Ok(Hook::Breakpoint)
+                && seen.map(|c| c.bytes).sum::<u64>() < u64::from(BYTES)
+            {
                 let (because, remedy) =
                     ("breakpoints can be set here but are never hit", "use another machine");
                 let why = Unavailable {

@@ -231,9 +231,11 @@ impl Seen<'_> {
             return Measured::absent(why.reason());
         }
         let mut calls = CallCounts::default();
-        // The sink's helper is no receiver, and its calls are not tallied.
+        // At the sink's far end its helper works, which sends each frame with a call of its own.
+        let far = if self.watched.is_sink { Thread::Helper } else { Thread::Worker };
         let own = |count: &&Count| {
-            count.counted == Counted::SystemCalls && count.thread == Thread::Worker
+            let thread = if count.process == self.watched.receiver { far } else { Thread::Worker };
+            count.counted == Counted::SystemCalls && count.thread == thread
         };
         for count in self.counts.iter().filter(own) {
             let by_name = if count.process == self.watched.sender {

@@ -144,6 +144,10 @@ fn calls_are_named_and_only_the_ends_workers_are_counted() {
     assert_eq!(calls.sender.into_iter().collect::<Vec<_>>(), [("sendto".to_owned(), 8)]);
     assert_eq!(calls.receiver["sendto"], 2);
     assert!(seen.calls(&all_but(&[Counted::SystemCalls])).reason().is_some());
+    let sink = Watched { is_sink: true, ..watched };
+    let seen = Seen { counts: &counts, watched: &sink };
+    let calls = seen.calls(&all_but(&[])).value().unwrap().clone();
+    assert_eq!((calls.sender["sendto"], calls.receiver["sendto"]), (8, 50));
 }
 
 #[test]
