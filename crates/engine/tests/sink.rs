@@ -185,12 +185,11 @@ fn refusals() {
         (Factor::Link, "sink"),
         (Factor::Placement, "none,split"),
         (Factor::AckPlacement, "helper,sender"),
-        (Factor::Gro, "auto,on"),
     ] {
         plan.factors.set(factor, text).unwrap();
     }
     let refused = engine().unsupported(&plan);
-    assert_eq!((plan.cells().len(), refused.len()), (8, 5), "{refused:?}");
+    assert_eq!((plan.cells().len(), refused.len()), (4, 1), "{refused:?}");
 }
 
 fn content() {
