@@ -307,7 +307,7 @@ fn strangers() {
     let times = Times {
         start_ns: None,
         warmup_ns: Nanos::ms(5),
-        window_ns: Nanos::ms(30),
+        window_ns: Nanos::ms(200),
         tail_ns: Nanos::ms(5),
         drain_ns: Nanos::s(5),
     };

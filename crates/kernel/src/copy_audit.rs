@@ -385,7 +385,7 @@ impl CopyAudit {
     /// Some virtual machines take breakpoints and never hit them: bytes are sent through a local socket, and what does not
     /// see them is not used.
     fn test_breakpoints(&mut self) -> Result<(), Unavailable> {
-        const BYTES: u16 = 1000;
+        const BYTES: usize = 1000;
         let has = |hooks: &[(Counted, Result<Hook, Unavailable>)]| {
             hooks.iter().any(|(_, hook)| *hook == Ok(Hook::Breakpoint))
         };
@@ -394,7 +394,7 @@ impl CopyAudit {
         }
         let own = std::process::id();
         self.reset(&[own])?;
-        let mut content = [0; BYTES as usize];
+        let mut content = [0; BYTES];
         let sent = UnixStream::pair().and_then(|(mut here, mut there)| {
             here.write_all(&content)?;
             there.read_exact(&mut content)
@@ -403,9 +403,7 @@ impl CopyAudit {
         let counts = self.read()?;
         for (counted, hook) in &mut self.hooks {
             let seen = counts.iter().filter(|c| c.process == own && c.counted == *counted);
-            if *hook == Ok(Hook::Breakpoint)
-                && seen.map(|c| c.bytes).sum::<u64>() < u64::from(BYTES)
-            {
+            if *hook == Ok(Hook::Breakpoint) && seen.map(|c| c.bytes).sum::<u64>() < BYTES as u64 {
                 let (because, remedy) =
                     ("breakpoints can be set here but are never hit", "use another machine");
                 let why = Unavailable {
