@@ -309,11 +309,14 @@ fn strangers() {
         warmup_ns: Nanos::ms(5),
         window_ns: Nanos::ms(200),
         tail_ns: Nanos::ms(5),
-        drain_ns: Nanos::s(5),
+        drain_ns: Nanos::s(15),
     };
     sink.order(&Order::Run(times));
     sender.order(&Order::Run(times));
-    let Reply::Finished(report) = sink.reply() else { panic!("the sink failed") };
+    let report = match sink.reply() {
+        Reply::Finished(report) => report,
+        other => panic!("the sink failed: {other:?}"),
+    };
     let Report::Absorbed { side, facts } = *report else { panic!("wrong report") };
     let Reply::Finished(report) = sender.reply() else { panic!("the sender failed") };
     let Report::Sent { side: sent, .. } = *report else { panic!("wrong report") };
