@@ -7,8 +7,12 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Mutex, PoisonError};
 
 use kernel::copy_audit::{CopyAudit, Counted, Thread};
+
+/// Both tests are one process, and would count each other's bytes.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Sends so many bytes through a loopback connection from a thread named `worker…` to another.
 fn send_and_receive(bytes: usize) {
@@ -30,6 +34,7 @@ fn send_and_receive(bytes: usize) {
 
 #[test]
 fn what_this_machine_can_hook_counts_every_byte() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut audit = match CopyAudit::open() {
         Ok(audit) => audit,
         Err(why) => {
@@ -84,6 +89,7 @@ fn libc_number(number: u16) -> bool {
 
 #[test]
 fn nothing_is_counted_while_it_is_detached_and_a_reset_forgets() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let Ok(mut audit) = CopyAudit::open() else {
         eprintln!("skipped: see the test above");
         return;
