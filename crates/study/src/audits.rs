@@ -13,16 +13,16 @@ use crate::study::{Halt, Running};
 const COUNTED: Nanos = Nanos::ms(50);
 /// Sampling does: at some kHz this gives a thousand samples a CPU and more.
 const SAMPLED: Nanos = Nanos::ms(400);
-/// A machine so slow that nothing was sent meanwhile is given this once.
+/// A machine so slow that nothing was sent meanwhile, or that a connection was over too soon, is given this once.
 const ONCE_MORE: Nanos = Nanos::s(1);
 /// Warm-up of an audit trial.
 const WARMUP: Nanos = Nanos::ms(30);
 
-/// Whether a trial ended well and moved nothing.
-fn is_empty(outcome: &Outcome) -> bool {
+/// Whether a trial moved nothing, or failed as another may not.
+fn is_worth_another(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Finished(finished) => finished.sender.total.accepted_bytes == 0,
-        Outcome::Failed(_) => false,
+        Outcome::Failed(failure) => failure.kind != FailureKind::Unsupported,
     }
 }
 
@@ -94,7 +94,7 @@ impl Running<'_> {
         };
         let started_unix_ms = self.clock.unix_ms();
         let (mut settings, mut outcome, mut seen) = self.bench.audit(&order, &[audit])?;
-        if is_empty(&outcome) {
+        if is_worth_another(&outcome) {
             order.window = ONCE_MORE;
             (settings, outcome, seen) = self.bench.audit(&order, &[audit])?;
         }
