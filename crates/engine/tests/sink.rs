@@ -313,10 +313,9 @@ fn strangers() {
     };
     sink.order(&Order::Run(times));
     sender.order(&Order::Run(times));
-    let report = match sink.reply() {
-        Reply::Finished(report) => report,
-        other => panic!("the sink failed: {other:?}"),
-    };
+    let reply = sink.reply();
+    let told = format!("{reply:?}");
+    let Reply::Finished(report) = reply else { panic!("the sink failed: {told}") };
     let Report::Absorbed { side, facts } = *report else { panic!("wrong report") };
     let Reply::Finished(report) = sender.reply() else { panic!("the sender failed") };
     let Report::Sent { side: sent, .. } = *report else { panic!("wrong report") };
