@@ -34,6 +34,7 @@ use self::drawing::Drawing;
 use self::groups::Cells;
 use self::sheet::{Breadth, drawn};
 
+pub(crate) use self::markup::escaped;
 pub(crate) use self::typeset::wrapped;
 pub(crate) use self::wording::footer;
 pub use figure_png::{PngError, png};

@@ -17,7 +17,7 @@ impl fmt::Display for N {
 }
 
 /// Text as it stands between tags and in quoted attributes.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
