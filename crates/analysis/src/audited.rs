@@ -3,12 +3,17 @@
 use model::{Audit, Link, SendPath};
 
 use crate::comparisons::is_itself;
-use crate::copies::{Step, of_cell};
+use crate::copies::{Step, of_cell, per_byte};
 use crate::evidence::Evidence;
 use crate::figure_text::{counted, listed};
 
 /// A figure is the whole number that it is meant to be within this much.
 const NEAR: f64 = 0.05;
+
+/// Whether copies a byte are the whole number that they are meant to be.
+pub(crate) fn is_near(copies: f64, whole: f64) -> bool {
+    (copies - whole).abs() <= NEAR
+}
 
 /// Copies a payload byte at one step, over the cells of one path on one link.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +24,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn is(self, copies: f64) -> bool {
-        (self.low - copies).abs() <= NEAR && (self.high - copies).abs() <= NEAR
+        is_near(self.low, copies) && is_near(self.high, copies)
     }
 
     pub(crate) fn text(self) -> String {
@@ -77,11 +82,6 @@ impl OfPath {
         Some(self.of(Step::In)?.plus(self.of(Step::Deferred)?))
     }
 
-    /// Copies in all; none where a step was not counted.
-    pub(crate) fn in_all(&self) -> Option<Seen> {
-        Some(self.on_the_way_out()?.plus(self.of(Step::Out)?))
-    }
-
     /// `send over loopback: 1.00 copied in, 0.00 copied at delivery and 1.00 copied out a byte (4 cells)`.
     pub(crate) fn text(&self) -> String {
         let steps: Vec<String> = Step::ALL
@@ -109,4 +109,27 @@ pub(crate) const fn over(link: Link) -> &'static str {
 /// What audits counted of a path, link by link.
 pub(crate) fn of_path(evidence: &Evidence<'_>, path: SendPath) -> Vec<OfPath> {
     Link::ALL.iter().filter_map(|link| OfPath::new(evidence, path, *link)).collect()
+}
+
+/// Why steps of a path were not counted in its audit trials, each reason once; none where no cell of it was audited, or
+/// all was counted.
+pub(crate) fn not_counted(
+    evidence: &Evidence<'_>,
+    path: SendPath,
+    steps: &[Step],
+) -> Option<String> {
+    let cells = evidence.estimates.iter().map(|estimates| &estimates.cell);
+    let mut reasons: Vec<String> = Vec::new();
+    for cell in cells.filter(|cell| cell.send_path == path && is_itself(cell)) {
+        let Some(audited) = evidence.audits.of(cell, Audit::CopyAudit) else { continue };
+        for step in steps {
+            if let Err(why) = per_byte(audited, *step) {
+                let reason = format!("{} ({why})", step.words());
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+    }
+    (!reasons.is_empty()).then(|| listed(&reasons))
 }

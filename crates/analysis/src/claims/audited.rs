@@ -1,19 +1,21 @@
 //! C1, C2, C3, C5, C6 and C19 where an audit or the sink decides: what the kernel copied, and what sending costs where it
 //! copies nothing.
 
-use model::{Link, SendPath};
+use model::{Audit, Cell, Link, SendPath};
 
 use super::{Says, copies, law_name, paths, refuted, supported, undecidable};
-use crate::audited::{OfPath, of_path};
+use crate::audited::{OfPath, is_near, not_counted, of_path};
 use crate::comparisons::{Compared, extremes, names};
-use crate::copies::Step;
+use crate::copies::{Step, of_cell};
 use crate::evidence::{Evidence, figure};
 use crate::explained::Verdict;
-use crate::figure_text::{outcome, ratio, shared_words, short};
+use crate::figure_text::{listed, outcome, ratio, shared_words, short};
 use crate::links::nothing_copied_on_the_sink;
 use crate::metric::Metric;
 use crate::on_link::{OnLink, link_of, main_link};
 
+const AUDIT_OF_BOTH: &str =
+    "an audit on an idle machine that counts both: --audits copy-audit, as root";
 const PLAN_OF_SINK: &str = "copycost run --preset zero-copy (as root)";
 /// Packets of the two paths are alike from this ratio of their bytes on: else what smaller packets cost is not parted.
 const LIKE_PACKETS: f64 = 0.8;
@@ -23,7 +25,7 @@ pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) ->
     let sink_alone = main_link(whole).is_none();
     match number {
         1 => c1(whole),
-        2 => c2(whole),
+        2 => c2(main, whole),
         3 => c3(main, whole).or_else(|| sink_alone.then(of_the_sink_alone)),
         5 => c5(whole).or_else(|| sink_alone.then(of_the_sink_alone)),
         6 => c6(main, whole, sink_alone),
@@ -48,7 +50,11 @@ fn c1(whole: &Evidence<'_>) -> Option<Says> {
     let told = || texts(&seen);
     let on_way: Vec<_> = seen.iter().filter_map(OfPath::on_the_way_out).collect();
     if on_way.is_empty() {
-        return None;
+        let why = not_counted(whole, SendPath::Send, &[Step::In, Step::Deferred])?;
+        return Some(undecidable(
+            format!("what send's bytes are copied on the way out was not counted: {why}"),
+            "an audit where both can be counted: --audits copy-audit, as root, on a kernel with kprobes or fentry",
+        ));
     }
     Some(if on_way.iter().all(|seen| seen.is(1.0)) {
         refuted(format!(
@@ -71,55 +77,89 @@ fn texts(seen: &[OfPath]) -> String {
     seen.iter().map(OfPath::text).collect::<Vec<_>>().join("; ")
 }
 
-/// Whether sendmsg's bytes are copied less often than send's.
-fn c2(whole: &Evidence<'_>) -> Option<Says> {
-    let (mut less, mut same, mut other) = (0, 0, 0);
-    let mut both = Vec::new();
-    for link in Link::ALL {
-        let (Some(send), Some(sendmsg)) = (
-            OfPath::new(whole, SendPath::Send, *link),
-            OfPath::new(whole, SendPath::Sendmsg, *link),
-        ) else {
+/// Whether sendmsg's bytes are copied less often than send's: cell by cell, the same steps of both.
+fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
+    let (mut fewer, mut same, mut more, mut other) = (0, 0, 0, 0);
+    // Cells of which copies in alone were counted for both paths, and why.
+    let (mut in_alone, mut why) = (0, Vec::new());
+    let mut links = Vec::new();
+    let cells = whole.estimates.iter().map(|estimates| &estimates.cell);
+    for send in cells.filter(|cell| cell.send_path == SendPath::Send) {
+        let sendmsg = Cell { send_path: SendPath::Sendmsg, ..send.clone() };
+        if [send, &sendmsg].iter().any(|cell| whole.audits.of(cell, Audit::CopyAudit).is_none()) {
             continue;
+        }
+        let mut both = |step: Step| {
+            let [of_send, of_sendmsg] =
+                [send, &sendmsg].map(|cell| of_cell(whole.audits, cell, step));
+            match (of_send, of_sendmsg) {
+                (Ok(of_send), Ok(of_sendmsg)) => Some([of_send.per_byte, of_sendmsg.per_byte]),
+                (Err(absent), _) | (_, Err(absent)) => {
+                    let absent = format!("{} ({absent})", step.words());
+                    if !why.contains(&absent) {
+                        why.push(absent);
+                    }
+                    None
+                }
+            }
         };
-        // Gathering is the sender's; where the rest was not counted, what was copied in decides alone.
-        let (Some(of_send), Some(of_sendmsg)) = (
-            send.in_all().or_else(|| send.of(Step::In)),
-            sendmsg.in_all().or_else(|| sendmsg.of(Step::In)),
-        ) else {
-            continue;
+        let (copied_in, deferred) = (both(Step::In), both(Step::Deferred));
+        let Some(copied_in) = copied_in else { continue };
+        let [of_send, of_sendmsg] = match deferred {
+            Some(deferred) => [copied_in[0] + deferred[0], copied_in[1] + deferred[1]],
+            None => copied_in,
         };
-        let whole = [0.0, 1.0, 2.0, 3.0];
-        let number = |seen: crate::audited::Seen| whole.into_iter().find(|n| seen.is(*n));
-        match (number(of_send), number(of_sendmsg)) {
+        in_alone += usize::from(deferred.is_none());
+        match (whole_number(of_send), whole_number(of_sendmsg)) {
             (Some(a), Some(b)) if a == b => same += 1,
-            (Some(a), Some(b)) if a > b => less += 1,
+            (Some(a), Some(b)) if a > b => fewer += 1,
+            (Some(_), Some(_)) => more += 1,
             _ => other += 1,
         }
-        both.extend([send, sendmsg]);
+        if !links.contains(&send.link) {
+            links.push(send.link);
+        }
     }
+    let both: Vec<OfPath> = links
+        .iter()
+        .flat_map(|link| {
+            [SendPath::Send, SendPath::Sendmsg].map(|path| OfPath::new(whole, path, *link))
+        })
+        .flatten()
+        .collect();
     let cited = || both.iter().map(OfPath::name).collect::<Vec<_>>();
-    match (less, same, other) {
-        (0, 0, 0) => None,
-        (0, 1.., 0) => Some(
-            refuted(format!(
-                "both are copied equally often, so what sendmsg saves is calls: {}",
-                texts(&both)
-            ))
-            .from(cited()),
-        ),
-        (1.., 0, 0) => Some(
+    let not_counted = if why.is_empty() {
+        String::new()
+    } else {
+        format!("not counted for both: {}", listed(&why))
+    };
+    let says = match (fewer, same + more, other) {
+        (0, 0, 0) if why.is_empty() => return None,
+        (0, 0, 0) => copies::c2(main),
+        (0, 1.., 0) => refuted(format!(
+            "sendmsg's bytes are copied no less often than send's, so what it saves is calls: {}",
+            texts(&both)
+        ))
+        .from(cited()),
+        // What is not copied in may be copied at delivery.
+        (1.., 0, 0) if in_alone > 0 => undecidable(
+            format!("sendmsg's bytes are copied in less often, but whether they are copied at delivery instead was not counted: {}", texts(&both)),
+            AUDIT_OF_BOTH,
+        )
+        .from(cited()),
+        (1.., 0, 0) => {
             supported(format!("sendmsg's bytes are copied less often: {}", texts(&both)))
-                .from(cited()),
-        ),
-        _ => Some(
-            undecidable(
-                format!("the audits do not agree: {}", texts(&both)),
-                "an audit on an idle machine: --audits copy-audit",
-            )
+                .from(cited())
+        }
+        _ => undecidable(format!("the audits do not agree: {}", texts(&both)), AUDIT_OF_BOTH)
             .from(cited()),
-        ),
-    }
+    };
+    Some(says.and(&not_counted))
+}
+
+/// Copies a byte as a whole number, where they are near one.
+fn whole_number(copies: f64) -> Option<u8> {
+    (0..=3).find(|n| is_near(copies, f64::from(*n)))
 }
 
 /// Over loopback the audit and the completions must tell the same.
