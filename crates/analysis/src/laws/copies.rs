@@ -1,12 +1,13 @@
 //! Law 5: how often the kernel copies each byte.
 
-use model::Measured;
 use model::audit::Audited;
 use model::record::Outcome;
+use model::{Audit, Measured};
 
 use super::Text;
 use super::calls::name;
-use crate::copies::{NOT_AUDITED, Step, expected, per_byte};
+use crate::audited::over;
+use crate::copies::{NOT_AUDITED, Step, expected, passes_by_reference, per_byte};
 use crate::evidence::Evidence;
 use crate::explained::Law;
 use crate::figure_text::{counted, listed};
@@ -33,25 +34,62 @@ fn sent_again(audited: &Audited) -> f64 {
     bytes as f64 / finished.sender.total.accepted_bytes.max(1) as f64
 }
 
+/// The steps that the law names for a cell: all that it must copy, and of what is passed by reference also what it must
+/// not. On the sink nobody takes bytes out.
+const fn named(by_reference: bool, delivered: bool) -> &'static [Step] {
+    match (by_reference, delivered) {
+        (true, true) => &Step::ALL,
+        (true, false) => &[Step::In, Step::Deferred],
+        (false, true) => &[Step::In, Step::Out],
+        (false, false) => &[Step::In],
+    }
+}
+
+/// A figure that the law names and nobody counted: what, why, and of which paths and links.
+struct Missing {
+    step: Step,
+    why: String,
+    of: Vec<String>,
+}
+
+/// What the last audit trials of each cell lack of the steps that the law names.
+fn missing(evidence: &Evidence<'_>) -> Vec<Missing> {
+    let mut missing: Vec<Missing> = Vec::new();
+    let last = evidence.audits.audited.iter().filter(|audited| {
+        let last = evidence.audits.of(&audited.cell, Audit::CopyAudit);
+        last.is_some_and(|last| std::ptr::eq(last, **audited))
+    });
+    for audited in last {
+        let cell = &audited.cell;
+        for step in named(passes_by_reference(cell), cell.link.delivers_locally()) {
+            let Err(why) = per_byte(audited, *step) else { continue };
+            let of = format!("{} {}", cell.send_path, over(cell.link));
+            let place = missing.iter().position(|known| known.step == *step && known.why == why);
+            match place.and_then(|place| missing.get_mut(place)) {
+                Some(known) if known.of.contains(&of) => {}
+                Some(known) => known.of.push(of),
+                None => missing.push(Missing { step: *step, why, of: vec![of] }),
+            }
+        }
+    }
+    missing
+}
+
 /// Bytes copied in, at delivery and out are the payload's, times what path and link let expect; each figure on its own.
+///
+/// It holds only where each figure that it names was counted in each cell; one that is wrong breaks it whatever else is
+/// absent.
 pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
     let mut compared = 0;
     let mut figures = 0;
     let mut broken = Vec::new();
-    let mut absent: Vec<(Step, String)> = Vec::new();
-    for audited in &evidence.audits.audited {
+    let watched = |audited: &&&Audited| audited.audits.contains(&Audit::CopyAudit);
+    for audited in evidence.audits.audited.iter().filter(watched) {
         let should = expected(&audited.cell);
         let mut any = false;
         for step in Step::ALL {
-            let seen = match per_byte(audited, step) {
-                Ok(seen) => seen.per_byte,
-                Err(why) => {
-                    if !absent.iter().any(|(other, _)| *other == step) {
-                        absent.push((step, why));
-                    }
-                    continue;
-                }
-            };
+            let Ok(seen) = per_byte(audited, step) else { continue };
+            let seen = seen.per_byte;
             any = true;
             figures += 1;
             let should_be = step.of(&should);
@@ -69,32 +107,30 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
         }
         compared += usize::from(any);
     }
-    let missing: Vec<String> =
-        absent.iter().map(|(step, why)| format!("{} ({why})", step.words())).collect();
-    if compared == 0 {
-        return COPIES.undecidable(if missing.is_empty() {
-            NOT_AUDITED.to_owned()
-        } else {
-            format!("no figure was counted: {}", listed(&missing))
-        });
-    }
+    let missing: Vec<String> = missing(evidence)
+        .into_iter()
+        .map(|it| format!("{} of {} ({})", it.step.words(), listed(&it.of), it.why))
+        .collect();
+    let not_counted = format!("not counted: {}", listed(&missing));
+    let counted_figures = counted(figures, "figure", "figures");
     let trials = counted(compared, "audit trial", "audit trials");
-    let not_all = if missing.is_empty() {
-        String::new()
-    } else {
-        format!("; not counted everywhere: {}", listed(&missing))
-    };
-    if broken.is_empty() {
-        let figures = counted(figures, "figure", "figures");
-        COPIES.holds(
+    match (broken.is_empty(), missing.is_empty()) {
+        (false, all_counted) => {
+            let because = format!(
+                "{} of {counted_figures} of {trials} are not what the kernel's source lets expect{}",
+                broken.len(),
+                if all_counted { String::new() } else { format!("; {not_counted}") }
+            );
+            COPIES.broken(compared, because, broken)
+        }
+        (true, true) if compared == 0 => COPIES.undecidable(NOT_AUDITED),
+        (true, true) => COPIES.holds(
             compared,
-            format!("{figures} of {trials} are within 0.01 copies a byte of the kernel's source{not_all}"),
-        )
-    } else {
-        let because = format!(
-            "{} of {figures} figures of {trials} are not what the kernel's source lets expect{not_all}",
-            broken.len()
-        );
-        COPIES.broken(compared, because, broken)
+            format!("{counted_figures} of {trials} are within 0.01 copies a byte of the kernel's source"),
+        ),
+        (true, false) if compared == 0 => COPIES.undecidable(not_counted),
+        (true, false) => COPIES.undecidable(format!(
+            "{counted_figures} of {trials} are within 0.01 copies a byte of the kernel's source, but not every one that the law names was counted; {not_counted}"
+        )),
     }
 }
