@@ -32,7 +32,12 @@ impl Seen {
         if low == high { low } else { format!("{low} to {high}") }
     }
 
-    fn plus(self, other: Self) -> Self {
+    /// Surely more than so many.
+    pub(crate) fn is_above(self, copies: f64) -> bool {
+        self.low > copies + NEAR
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self { low: self.low + other.low, high: self.high + other.high }
     }
 }

@@ -1,11 +1,11 @@
 //! Q0 by the audit, and what the sink adds to the questions about zero-copy.
 
-use model::{Link, Measured, SendPath};
+use model::{Audit, Link, Measured, SendPath};
 
 use super::{Found, columns};
 use crate::audited::{OfPath, over};
 use crate::comparisons::{copied_shares, copied_words, paths_asked};
-use crate::copies::{Step, expected};
+use crate::copies::{NOT_AUDITED, Step, expected, of_cell};
 use crate::evidence::{Evidence, figure};
 use crate::explained::Table;
 use crate::figure_text::{percent, short};
@@ -54,7 +54,10 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
     let heard = copied_shares(main)
         .map_or_else(String::new, |_| format!(" Of zerocopy: {}.", copied_words(main)));
     let (line, answered) = match &of_send {
-        Some(of_send) => (format!("{}{heard}", counted_line(of_send)), true),
+        Some(of_send) => {
+            let (line, answered) = counted_line(whole, of_send);
+            (format!("{line}{heard}"), answered)
+        }
         None => (
             format!(
                 "By the kernel's source send() copies twice in all: once in, by the sender's call, and once out, by the receiver's; a network card's DMA is no copy by the CPU. The audit did not count both of them here.{heard}"
@@ -82,29 +85,53 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
         would_change: if answered {
             "another kernel, or a network card between the ends".to_owned()
         } else {
-            "an audit of send over loopback that counts what is copied in and out: --audits copy-audit, as root, on a CPU with breakpoint registers".to_owned()
+            "an audit of send over loopback that counts what is copied in, at delivery and out: --audits copy-audit, as root, on a kernel with kprobes or fentry and a CPU with breakpoint registers".to_owned()
         },
         notes: not_counted(whole).into_iter().collect(),
     })
 }
 
-fn counted_line(of_send: &OfPath) -> String {
-    let text = |step: Step| of_send.of(step).map(|seen| seen.text());
+/// The answer in words, and whether it is one: what was not counted at delivery may be a third copy.
+fn counted_line(whole: &Evidence<'_>, of_send: &OfPath) -> (String, bool) {
+    let text = |step: Step| of_send.of(step).map(|seen| seen.text()).unwrap_or_default();
     let once = |step: Step| of_send.of(step).is_some_and(|seen| seen.is(1.0));
-    let delivery =
-        text(Step::Deferred).map_or_else(String::new, |seen| format!(", {seen} at delivery"));
-    let (copied_in, copied_out) =
-        (text(Step::In).unwrap_or_default(), text(Step::Out).unwrap_or_default());
-    let none_deferred = of_send.of(Step::Deferred).is_none_or(|seen| seen.is(0.0));
-    let really = if once(Step::In) && once(Step::Out) && none_deferred {
-        "Yes, two in all"
-    } else {
-        "No, not two"
+    let both_once = once(Step::In) && once(Step::Out);
+    let over = over(of_send.link);
+    let (really, delivery, answered) = match of_send.of(Step::Deferred) {
+        Some(deferred) => {
+            let two = both_once && deferred.is(0.0);
+            let really = if two { "Yes, two in all" } else { "No, not two" };
+            (format!("{really}, counted here for send() {over}:"), deferred.text(), true)
+        }
+        None => {
+            let seen = [Step::In, Step::Out].map(|step| of_send.of(step));
+            let more = matches!(seen, [Some(a), Some(b)] if a.plus(b).is_above(2.0));
+            let really = match (both_once, more) {
+                (true, _) => "Two at least",
+                (false, true) => "No, more than two",
+                (false, false) => "Not told",
+            };
+            let why = why_not(whole, of_send, Step::Deferred);
+            let really = format!("{really}, counted here for send() {over}:");
+            (really, format!("not counted ({why})"), more)
+        }
     };
-    format!(
-        "{really}, counted here for send() {}: {copied_in} in, by the sender's call (_copy_from_iter), and {copied_out} out, by the receiver's (_copy_to_iter){delivery}; a network card's DMA is no copy by the CPU.",
-        over(of_send.link)
-    )
+    let line = format!(
+        "{really} {} in, by the sender's call (_copy_from_iter), and {} out, by the receiver's (_copy_to_iter); at delivery {delivery}; a network card's DMA is no copy by the CPU.",
+        text(Step::In),
+        text(Step::Out),
+    );
+    (line, answered)
+}
+
+/// Why a step of a path on a link was not counted.
+fn why_not(whole: &Evidence<'_>, of: &OfPath, step: Step) -> String {
+    let cells = whole.estimates.iter().map(|estimates| &estimates.cell);
+    cells
+        .filter(|cell| cell.send_path == of.path && cell.link == of.link)
+        .filter(|cell| whole.audits.of(cell, Audit::CopyAudit).is_some())
+        .find_map(|cell| of_cell(whole.audits, cell, step).err())
+        .unwrap_or_else(|| NOT_AUDITED.to_owned())
 }
 
 fn row(whole: &Evidence<'_>, path: SendPath, link: Link) -> Option<Vec<String>> {
@@ -118,7 +145,8 @@ fn row(whole: &Evidence<'_>, path: SendPath, link: Link) -> Option<Vec<String>> 
     let copies = |step: Step| {
         let should = short_whole(step.of(&should));
         match seen.as_ref().and_then(|seen| seen.of(step)) {
-            Some(seen) => format!("{} counted, {should} expected", seen.text()),
+            Some(figure) => format!("{} counted, {should} expected", figure.text()),
+            None if seen.is_some() => format!("not counted, {should} expected"),
             None => format!("{should} expected"),
         }
     };
