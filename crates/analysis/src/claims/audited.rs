@@ -8,7 +8,6 @@ use crate::audited::{OfPath, is_near, not_counted, of_path};
 use crate::comparisons::{Compared, extremes, names};
 use crate::copies::{Step, of_cell};
 use crate::evidence::{Evidence, figure};
-use crate::explained::Verdict;
 use crate::figure_text::{listed, outcome, ratio, shared_words, short};
 use crate::links::nothing_copied_on_the_sink;
 use crate::metric::Metric;
@@ -262,8 +261,8 @@ fn on_sink(whole: &Evidence<'_>, metric: Metric, against: SendPath) -> Vec<Compa
     crate::comparisons::paths(&on.evidence(whole), SendPath::Zerocopy, against, metric)
 }
 
-/// Goodput over a link with a receiver; the sink's own break-even against send beside it. The sink decides alone where the
-/// other link cannot, and only if all of its settings agree.
+/// The claim is of goodput, so a link with a receiver alone decides it. What the sink has is the sender's side of the
+/// cost: it stands beside the verdict, and neither makes nor changes one.
 fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Says> {
     let found: Vec<_> = whole
         .crossovers
@@ -289,22 +288,11 @@ fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Say
         })
         .collect();
     let told = format!(
-        "into the sink, where it copies nothing, zerocopy's sender-side cost is below send's {}",
+        "no goodput, but beside it: into the sink, where it copies nothing, zerocopy's sender-side cost is below send's {}",
         words.join("; ")
     );
-    let cited = found.iter().map(|c| paths::crossover_name(c));
-    let is_elsewhere = found.iter().all(|c| paths::is_elsewhere(c));
-    if sink_alone {
-        let says = if is_elsewhere { refuted(told) } else { of_the_sink_alone().and(&told) };
-        return Some(says.from(cited));
-    }
-    let timed = paths::c6(main);
-    let says = if timed.verdict == Verdict::Undecidable && is_elsewhere {
-        refuted(timed.because).from(timed.evidence)
-    } else {
-        timed
-    };
-    Some(says.and(&told).from(cited))
+    let says = if sink_alone { of_the_sink_alone() } else { paths::c6(main) };
+    Some(says.and(&told))
 }
 
 /// What timing decides, with what the audit counted of zerocopy beside it.

@@ -138,11 +138,6 @@ enum Threshold {
     Unknown,
 }
 
-/// Whether a threshold lies elsewhere than at 4096 bytes.
-pub(super) fn is_elsewhere(crossover: &Crossover) -> bool {
-    matches!(threshold(crossover), Threshold::Elsewhere)
-}
-
 /// The bytes that the claim names.
 const PAGE: f64 = 4096.0;
 /// An interval that lies within this factor of them shows the threshold there.
@@ -185,7 +180,7 @@ fn threshold(crossover: &Crossover) -> Threshold {
 
 const FINER: &str = "copycost run --preset break-even --send send,sendmsg,zerocopy (64 B to 1 MiB by powers of two at one thread)";
 
-pub(super) fn crossover_name(crossover: &Crossover) -> String {
+fn crossover_name(crossover: &Crossover) -> String {
     format!(
         "crossover {} / {}, {}, {}",
         crossover.path,
