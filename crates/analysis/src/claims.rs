@@ -6,6 +6,7 @@
 //! can decide says just that, with what would.
 
 mod audited;
+mod bookkeeping;
 mod caches;
 mod causes;
 mod copies;
@@ -14,6 +15,7 @@ mod paths;
 mod placement;
 mod sizes;
 mod threads;
+mod through_caches;
 
 use std::collections::BTreeSet;
 
@@ -39,7 +41,7 @@ const CLAIMS: [(&str, Judge); 25] = [
     ("sendmsg (A2) beats send (A1) at every size, most at small ones", paths::c4),
     (
         "zero-copy loses at small messages because pinning, reference counts and notifications cost more than the copy",
-        paths::c5,
+        |evidence| bookkeeping::c5(evidence, evidence),
     ),
     ("zero-copy (A3) beats two-copy (A1) from 4096 bytes on", paths::c6),
     ("that threshold is 4096 because a page has 4096 bytes", paths::c7),
@@ -65,7 +67,7 @@ const CLAIMS: [(&str, Judge); 25] = [
     ("send's cache misses peak at 512 bytes because eight cache lines align badly", caches::c18),
     (
         "zerocopy has the best cache behaviour at medium sizes because nothing is copied through the cache",
-        copies::c19,
+        |evidence| through_caches::c19(evidence, evidence),
     ),
     (
         "the last-level cache shows the largest reduction in misses from send to sendmsg",

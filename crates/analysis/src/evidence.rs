@@ -8,7 +8,7 @@ use model::record::{CpuBusy, Finished, Outcome, Record, Trial};
 use model::{Audit, Cell, Mark, Measured, Plan};
 
 use crate::estimate::Moments;
-use crate::explained::{CostModel, Crossover, Scaling};
+use crate::explained::{CostModel, CpuBreakdown, Crossover, Scaling};
 use crate::figures;
 use crate::marks::{is_void, judge};
 use crate::metric::Metric;
@@ -182,6 +182,8 @@ pub struct Evidence<'a> {
     pub cost_models: &'a [CostModel],
     /// Goodput over threads.
     pub scaling: &'a [Scaling],
+    /// Where the CPU time of each profiled cell went.
+    pub breakdowns: &'a [CpuBreakdown],
 }
 
 impl<'a> Evidence<'a> {

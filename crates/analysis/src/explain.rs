@@ -51,7 +51,10 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         crossovers: &crossovers,
         cost_models: &cost_models,
         scaling: &scaling,
+        breakdowns: &[],
     };
+    let breakdowns = cpu_breakdown::breakdowns(&evidence);
+    let evidence = Evidence { breakdowns: &breakdowns, ..evidence };
     let laws = laws::check(&evidence);
     let on_main = main_link(&evidence).map(|link| OnLink::new(&evidence, link));
     // Answers and claims are about the paper's kind of link; the sink speaks where it is asked by name.
@@ -62,7 +65,6 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let link_verdicts = links::verdicts(&links);
     let headline = headline::headline(&evidence, &link_verdicts);
     let data_paths = data_paths::data_paths(&evidence);
-    let breakdowns = cpu_breakdown::breakdowns(&evidence);
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);
     let ceilings = ceilings::ceilings(&evidence);

@@ -12,6 +12,7 @@ pub mod claims;
 mod comparisons;
 mod copies;
 mod copy_audits;
+mod copying_time;
 pub mod cost_model;
 pub mod cpu_breakdown;
 pub mod crossovers;

@@ -1,23 +1,20 @@
-//! C1, C2, C3, C5, C6 and C19 where an audit or the sink decides: what the kernel copied, and what sending costs where it
-//! copies nothing.
+//! C1, C2, C3 and C6 where an audit or the sink speaks: what the kernel copied, and what sending costs where it copies
+//! nothing.
 
 use model::{Audit, Cell, Link, SendPath};
 
-use super::{Says, copies, law_name, paths, refuted, supported, undecidable};
+use super::{
+    Says, bookkeeping, copies, law_name, paths, refuted, supported, through_caches, undecidable,
+};
 use crate::audited::{OfPath, is_near, not_counted, of_path};
-use crate::comparisons::{Compared, extremes, names};
 use crate::copies::{Step, of_cell};
-use crate::evidence::{Evidence, figure};
-use crate::figure_text::{listed, outcome, ratio, shared_words, short};
-use crate::links::nothing_copied_on_the_sink;
+use crate::evidence::Evidence;
+use crate::figure_text::{listed, outcome, shared_words};
 use crate::metric::Metric;
-use crate::on_link::{OnLink, link_of, main_link};
+use crate::on_link::{link_of, main_link};
 
 const AUDIT_OF_BOTH: &str =
     "an audit on an idle machine that counts both: --audits copy-audit, as root";
-const PLAN_OF_SINK: &str = "copycost run --preset zero-copy (as root)";
-/// Packets of the two paths are alike from this ratio of their bytes on: else what smaller packets cost is not parted.
-const LIKE_PACKETS: f64 = 0.8;
 
 /// The verdict of a claim by audit or sink; none where timing decides alone.
 pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
@@ -26,14 +23,14 @@ pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) ->
         1 => c1(whole),
         2 => c2(main, whole),
         3 => c3(main, whole).or_else(|| sink_alone.then(of_the_sink_alone)),
-        5 => c5(whole).or_else(|| sink_alone.then(of_the_sink_alone)),
+        5 => Some(bookkeeping::c5(main, whole)),
         6 => c6(main, whole, sink_alone),
-        19 => Some(c19(main, whole)),
+        19 => Some(through_caches::c19(main, whole)),
         _ => sink_alone.then(of_the_sink_alone),
     }
 }
 
-fn of_the_sink_alone() -> Says {
+pub(super) fn of_the_sink_alone() -> Says {
     undecidable(
         "the sink alone was measured: it has no receiver, and its figures are sender-side cost",
         "the same plan on a link with a receiver: --link loopback,sink",
@@ -189,78 +186,6 @@ fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
     })
 }
 
-/// On the sink nothing is copied, so that what zerocopy costs more is all that is not the copy: pinning, reference counts,
-/// notifications; and smaller packets, unless those are alike.
-fn c5(whole: &Evidence<'_>) -> Option<Says> {
-    if !nothing_copied_on_the_sink(whole) {
-        return None;
-    }
-    let metric = Metric::SenderSideCpuNsPerKib;
-    let all = on_sink(whole, metric, SendPath::Sendmsg);
-    let small: Vec<Compared> =
-        all.into_iter().filter(|c| c.cell.message.bytes().0 < 4096 && !c.oversubscribed).collect();
-    let smallest = small.iter().map(|c| c.cell.message).min()?;
-    let small: Vec<Compared> = small.into_iter().filter(|c| c.cell.message == smallest).collect();
-    let packets = |c: &Compared| {
-        let of = |cell| whole.cell(cell).and_then(|e| figure(e, Metric::BytesPerPacket));
-        Some((of(&c.cell)?.mean, of(&c.against)?.mean))
-    };
-    let is_alike = |c: &&Compared| packets(c).is_some_and(|(a, b)| a / b >= LIKE_PACKETS);
-    let alike: Vec<Compared> = small.iter().filter(is_alike).cloned().collect();
-    let (least, most) = extremes(if alike.is_empty() { &small } else { &alike })?;
-    let told = format!(
-        "into the sink no completion was marked copied, and at {} zerocopy's sender-side cost a KiB against sendmsg's is {}",
-        crate::figure_text::size(smallest.bytes().0 as f64),
-        if least.cell == most.cell {
-            ratio(&most.ratio)
-        } else {
-            format!("from {} to {}", ratio(&least.ratio), ratio(&most.ratio))
-        }
-    );
-    let compared = if alike.is_empty() { &small } else { &alike };
-    let cited = || names(compared, metric).into_iter().chain([law_name(3), law_name(4)]);
-    let loses = compared.iter().filter(|c| c.is_above(1.0)).count();
-    Some(if compared.iter().all(Compared::is_no_more) {
-        refuted(format!(
-            "zero-copy does not lose at small messages where it copies nothing: {told}"
-        ))
-        .from(cited())
-    } else if loses < compared.len() {
-        undecidable(
-            format!("it loses in {loses} of {} settings: {told}", compared.len()),
-            "more rounds: --resume with more --max-time",
-        )
-        .from(cited())
-    } else if let (true, Some((by_reference, by_copy))) = (alike.is_empty(), packets(most)) {
-        undecidable(
-            format!(
-                "it does lose ({told}), but its packets are smaller too ({} bytes against {}), as every field takes a fragment of its own: that is not parted from pages and notifications",
-                short(by_reference),
-                short(by_copy)
-            ),
-            "the same with one field a message, whose packets are alike: --link sink --send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1",
-        )
-        .from(cited())
-    } else if alike.is_empty() {
-        undecidable(
-            format!("it does lose ({told}), but the bytes a packet were not counted"),
-            PLAN_OF_SINK,
-        )
-        .from(cited())
-    } else {
-        supported(format!(
-            "{told}; packets are alike, so that pages, reference counts and notifications cost more than the copy they replace"
-        ))
-        .from(cited())
-    })
-}
-
-/// Zerocopy against a path on the sink, over every interval and placement.
-fn on_sink(whole: &Evidence<'_>, metric: Metric, against: SendPath) -> Vec<Compared> {
-    let on = OnLink::new(whole, Link::Sink);
-    crate::comparisons::paths(&on.evidence(whole), SendPath::Zerocopy, against, metric)
-}
-
 /// The claim is of goodput, so a link with a receiver alone decides it. What the sink has is the sender's side of the
 /// cost: it stands beside the verdict, and neither makes nor changes one.
 fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Says> {
@@ -293,14 +218,4 @@ fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Say
     );
     let says = if sink_alone { of_the_sink_alone() } else { paths::c6(main) };
     Some(says.and(&told))
-}
-
-/// What timing decides, with what the audit counted of zerocopy beside it.
-fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
-    let says = copies::c19(main);
-    let audited = of_path(whole, SendPath::Zerocopy);
-    if audited.is_empty() {
-        return says;
-    }
-    says.and(&format!("counted: {}", texts(&audited))).from(audited.iter().map(OfPath::name))
 }

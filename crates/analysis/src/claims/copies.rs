@@ -1,14 +1,10 @@
-//! C1, C2, C3 and C19: what is copied.
+//! C1, C2 and C3: what is copied.
 
-use model::names::Switch;
+use model::SendPath;
 use model::values::Fields;
-use model::{Cell, SendPath};
 
 use super::{Says, law_name, refuted, supported, undecidable};
-use crate::comparisons::{
-    Compared, copied_shares, copied_words, counters_remedy, extremes, is_itself, names, of_moments,
-    paths, sound,
-};
+use crate::comparisons::{Compared, copied_shares, extremes, names, paths};
 use crate::evidence::{Evidence, figure};
 use crate::figure_text::percent;
 use crate::metric::Metric;
@@ -104,76 +100,4 @@ pub(super) fn c3(evidence: &Evidence<'_>) -> Says {
         )
         .from(cited),
     }
-}
-
-/// The reason falls where completions were copied. Else last-level misses decide, and the option left off parts the
-/// missing copy from the rest of the path.
-pub(super) fn c19(evidence: &Evidence<'_>) -> Says {
-    let shares = copied_shares(evidence);
-    if let Some((least, _)) = shares
-        && least >= 1.0
-    {
-        return refuted(format!(
-            "{}: its payload did pass through the cache",
-            copied_words(evidence)
-        ))
-        .from([law_name(3), law_name(4)]);
-    }
-    let misses = Metric::SenderLlcMissesPerKib;
-    let medium = |cell: &Cell| (512..=16_384).contains(&cell.message.bytes().0);
-    let mut compared = Vec::new();
-    for against in [SendPath::Send, SendPath::Sendmsg] {
-        compared.extend(crate::comparisons::twins(
-            evidence,
-            misses,
-            |cell| cell.send_path == SendPath::Zerocopy && is_itself(cell) && medium(cell),
-            |cell| Cell { send_path: against, ..cell.clone() },
-        ));
-    }
-    let (compared, _) = sound(compared);
-    if compared.is_empty() {
-        return undecidable(
-            "cache misses of zerocopy and a copying path at 512 bytes to 16 KiB were not both counted",
-            counters_remedy(evidence, misses, "llc-misses"),
-        );
-    }
-    let cited = names(&compared, misses);
-    if let Some(more) = compared.iter().find(|c| c.is_no_less()) {
-        return refuted(format!(
-            "the sender's last-level misses a KiB with zerocopy are not the fewest: {} of {}'s",
-            more.text(),
-            more.against.send_path
-        ))
-        .from(cited);
-    }
-    let fewest = compared.iter().all(|c| c.is_below(1.0));
-    let nothing_copied = shares.is_some_and(|(_, most)| most <= 0.0);
-    let without = evidence.estimates.iter().filter(|e| {
-        e.cell.so_zerocopy == Switch::Off
-            && e.cell.send_path == SendPath::Zerocopy
-            && medium(&e.cell)
-            && !e.oversubscribed
-    });
-    let without = without.map(|e| {
-        let on = Cell { so_zerocopy: Switch::On, ..e.cell.clone() };
-        let moments = evidence.trials.paired(&on, &e.cell, misses);
-        (on, e.cell.clone(), moments)
-    });
-    let off = of_moments(evidence, without.collect());
-    if fewest && nothing_copied && !off.is_empty() && off.iter().all(|c| c.is_below(1.0)) {
-        return supported(format!(
-            "zerocopy has the fewest last-level misses a KiB, nothing was copied, and with SO_ZEROCOPY off they return ({})",
-            off.iter().map(Compared::text).collect::<Vec<_>>().join("; ")
-        ))
-        .from(cited.into_iter().chain(names(&off, misses)));
-    }
-    undecidable(
-        if fewest {
-            "zerocopy has the fewest last-level misses a KiB, but no intervention shows that the missing copy is why"
-        } else {
-            "the intervals of last-level misses do not tell the paths apart"
-        },
-        "more rounds, and the option as an intervention: --so-zerocopy on,off --sizes 512,4KiB on a link without local delivery",
-    )
-    .from(cited)
 }

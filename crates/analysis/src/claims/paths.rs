@@ -1,16 +1,13 @@
-//! C4 to C8: which path wins, and from where on.
+//! C4 and C6 to C8: which path wins, and from where on.
 
-use model::names::Switch;
 use model::{Cell, SendPath};
 
-use super::{EVERY_ONE_CROWDED, Says, law_name, refuted, supported, undecidable};
+use super::{EVERY_ONE_CROWDED, Says, refuted, supported, undecidable};
 use crate::comparisons::{
-    Compared, copied_shares, copied_words, crossover_words, crossovers, extremes, names,
-    of_moments, paths, sound,
+    Compared, copied_words, crossover_words, crossovers, extremes, names, paths, sound,
 };
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome};
-use crate::figure_text::{ratio, size};
 use crate::metric::Metric;
 
 /// At every size (intersection–union: each one shown by itself, R. L. Berger, Technometrics 24, 1982), and more at the
@@ -65,68 +62,6 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Says {
         )
         .from(cited)
     }
-}
-
-/// Zerocopy against sendmsg, as the question is copying, at the smallest size. Where it loses, the reason is shown only
-/// if nothing was copied, and if the same path without the option (a copy instead) costs less.
-pub(super) fn c5(evidence: &Evidence<'_>) -> Says {
-    let metric = Metric::EndsCpuNsPerKib;
-    let (compared, _) = sound(paths(evidence, SendPath::Zerocopy, SendPath::Sendmsg, metric));
-    // The claim is of messages below the paper's threshold.
-    let small: Vec<Compared> =
-        compared.into_iter().filter(|c| c.cell.message.bytes().0 < 4096).collect();
-    let smallest = small.iter().map(|c| c.cell.message).min();
-    let small: Vec<Compared> =
-        small.into_iter().filter(|c| Some(c.cell.message) == smallest).collect();
-    let Some((least, most)) = extremes(&small) else {
-        return undecidable(
-            "zerocopy and sendmsg were not both measured below 4 KiB",
-            "copycost run --send sendmsg,zerocopy --sizes 64,512 --threads 1",
-        );
-    };
-    let cited = names(&small, metric);
-    let told = format!(
-        "at {} zerocopy's CPU a KiB against sendmsg's is {}",
-        size(most.cell.message.bytes().0 as f64),
-        {
-            if small.len() == 1 {
-                ratio(&most.ratio)
-            } else {
-                format!("from {} to {}", ratio(&least.ratio), ratio(&most.ratio))
-            }
-        }
-    );
-    let copied = copied_words(evidence);
-    if small.iter().any(Compared::is_no_more) {
-        return refuted(format!("zero-copy does not lose at small messages: {told}; {copied}"))
-            .from(cited);
-    }
-    if !small.iter().all(|c| c.is_above(1.0)) {
-        return undecidable(
-            format!("not shown either way: {told}; {copied}"),
-            "more rounds: --resume with more --max-time",
-        )
-        .from(cited);
-    }
-    let without = small.iter().map(|c| {
-        let off = Cell { so_zerocopy: Switch::Off, ..c.cell.clone() };
-        let moments = evidence.trials.paired(&c.cell, &off, metric);
-        (c.cell.clone(), off, moments)
-    });
-    let off = of_moments(evidence, without.collect());
-    let nothing_copied = copied_shares(evidence).is_some_and(|(_, most)| most <= 0.0);
-    if nothing_copied && !off.is_empty() && off.iter().all(|c| c.is_above(1.0)) {
-        return supported(format!(
-            "{told}; nothing was copied, and the same path with SO_ZEROCOPY off, which copies, costs less ({})",
-            off.iter().map(Compared::text).collect::<Vec<_>>().join("; ")
-        ))
-        .from(cited.into_iter().chain(names(&off, metric)).chain([law_name(3)]));
-    }
-    undecidable(
-        format!("it does lose ({told}), but why is not shown: {copied}, so the copy and the handling of pages and notifications are not parted"),
-        "a link on which zero-copy copies nothing: a network card, or --link sink (root) with --send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1",
-    )
-    .from(cited)
 }
 
 /// The threshold of one group of cells against 4096 bytes.

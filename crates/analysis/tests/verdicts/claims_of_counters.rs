@@ -1,6 +1,6 @@
 //! C18 to C23: what hardware counters and the machine's facts decide.
 
-use model::SendPath::{Send, Sendmsg, Zerocopy};
+use model::SendPath::{Send, Sendmsg};
 use model::{Cell, Factor, Layout, Plan};
 
 use crate::made::{Run, count, kib, one_thread, plan, run};
@@ -31,26 +31,6 @@ fn c18_needs_the_peak_and_a_layout_without_it() {
     missing(one_thread(), peak).leaves_open(18, "no other layout");
     missing(one_thread(), |_| 3.0).refutes(18, "do not peak");
     run(one_thread(), |_, trial| trial).leaves_open(18, "not both counted");
-}
-
-/// Last-level misses of the sender a KiB, with nothing copied.
-fn nothing_copied(plan: Plan, misses: impl Fn(&Cell) -> f64) -> Run {
-    run(plan, |_, trial| trial.counted().copied_share(0.0)).with(|cell, finished| {
-        finished.sender.counters.llc_misses = count(kib(&finished.sender) * misses(cell));
-    })
-}
-
-#[test]
-fn c19_falls_where_everything_was_copied_and_else_follows_the_misses() {
-    let option = || plan(&[(Factor::Threads, "1"), (Factor::SoZerocopy, "on,off")]);
-    let fewer = |cell: &Cell| {
-        if cell.send_path == Zerocopy && cell.so_zerocopy.is_on() { 2.0 } else { 8.0 }
-    };
-    run(one_thread(), |_, trial| trial).refutes(19, "did pass through the cache");
-    nothing_copied(option(), fewer).supports(19, "with SO_ZEROCOPY off they return");
-    nothing_copied(one_thread(), fewer).leaves_open(19, "no intervention");
-    nothing_copied(one_thread(), |_| 5.0).refutes(19, "not the fewest");
-    run(one_thread(), |_, trial| trial.copied_share(0.0)).leaves_open(19, "not both counted");
 }
 
 #[test]

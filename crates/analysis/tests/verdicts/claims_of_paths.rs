@@ -86,19 +86,6 @@ fn c4_needs_a_gain_at_every_size_and_the_largest_at_small_ones() {
 }
 
 #[test]
-fn c5_needs_the_copy_parted_from_the_rest() {
-    // As loopback: dearer, and copied anyway.
-    run(one_thread(), |_, trial| trial).leaves_open(5, "it does lose");
-    let option = || plan(&[(Factor::Threads, "1"), (Factor::SoZerocopy, "on,off")]);
-    run(option(), |_, trial| trial.copied_share(0.0)).supports(5, "nothing was copied");
-    run(one_thread(), |cell, trial| {
-        trial.ends_cpu_ns_per_kib(if cell.send_path == Zerocopy { 900.0 } else { 1000.0 })
-    })
-    .refutes(5, "does not lose");
-    run(plan(&[(Factor::Message, "64KiB")]), |_, trial| trial).leaves_open(5, "not both measured");
-}
-
-#[test]
 fn c6_and_c7_follow_the_threshold_that_is_found() {
     let from_4096 = || {
         run_of_goodput(

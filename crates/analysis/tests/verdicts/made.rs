@@ -2,7 +2,7 @@
 
 use analysis::explained::{Answer, Claim, Explained, Law, Verdict};
 use analysis::{Summary, summarise, synthetic};
-use model::audit::Audited;
+use model::audit::{Audited, Owner, Stack};
 use model::host::Host;
 use model::record::{Count, Finished, Outcome, Record, Trial};
 use model::{Cell, Factor, Measured, Plan, Preset};
@@ -91,6 +91,48 @@ impl Run {
     /// With an audit trial of every cell in which all is as it should be.
     pub(crate) fn audited(mut self) -> Self {
         self.records.extend(synthetic::audits(&self.plan));
+        self
+    }
+
+    /// With a profile of every cell, in which the sending side has these samples of zero-copy's bookkeeping, of copying at
+    /// delivery and of copying in.
+    pub(crate) fn profiled(mut self, samples: impl Fn(&Cell) -> [u64; 3]) -> Self {
+        for cell in self.plan.cells() {
+            let [bookkeeping, deferred, copied_in] = samples(&cell);
+            let mut audited = synthetic::profiled(&cell);
+            if let Measured::Value(profile) = &mut audited.profile {
+                let mut place = |name: &str| {
+                    profile.symbols.push(name.to_owned());
+                    u32::try_from(profile.symbols.len() - 1).unwrap()
+                };
+                let (pin, delivery, copy) = (
+                    place("iov_iter_get_pages2"),
+                    place("skb_copy_ubufs"),
+                    place("_copy_from_iter"),
+                );
+                let by_name = |stack: &Stack, name: &str| {
+                    stack.frames.iter().any(|frame| profile.symbols[*frame as usize] == name)
+                };
+                let mut stacks: Vec<Stack> = profile
+                    .stacks
+                    .iter()
+                    .filter(|stack| {
+                        !["skb_zerocopy_iter_stream", "skb_copy_ubufs", "_copy_from_iter"]
+                            .iter()
+                            .any(|name| by_name(stack, name))
+                    })
+                    .cloned()
+                    .collect();
+                for (frame, samples) in
+                    [(pin, bookkeeping), (delivery, deferred), (copy, copied_in)]
+                {
+                    let owner = Owner::Sender;
+                    stacks.push(Stack { owner, cpu: 0, frames: vec![frame], samples });
+                }
+                profile.stacks = stacks;
+            }
+            self.records.push(Record::Audit(Box::new(audited)));
+        }
         self
     }
 

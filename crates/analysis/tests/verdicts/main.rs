@@ -7,6 +7,7 @@ mod ceilings;
 mod claims_of_causes;
 mod claims_of_counters;
 mod claims_of_paths;
+mod claims_of_profiles;
 mod claims_of_threads;
 mod laws;
 mod laws_of_links;

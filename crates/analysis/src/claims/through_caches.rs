@@ -1,0 +1,203 @@
+//! C19: whether zerocopy has the best cache behaviour, and whether that is because nothing is copied through the cache.
+//!
+//! The reason falls or stands with what an audit counted; where a profile watched, with the time spent on copying too.
+//! Where neither did, completions that were all marked copied still refute it: the mark says that at least one packet of
+//! each was. That misses are fewest needs their counter, and that the missing copy is why needs the option left off.
+
+use model::names::Switch;
+use model::{Audit, Cell, SendPath};
+
+use super::{Says, law_name, refuted, supported, undecidable};
+use crate::audited::{is_near, not_counted, of_path};
+use crate::comparisons::{
+    Compared, copied_shares, copied_words, counters_remedy, is_itself, names, of_moments, sound,
+    twins,
+};
+use crate::copies::{NOT_AUDITED, Step, of_cell};
+use crate::copying_time::Parts;
+use crate::evidence::Evidence;
+use crate::metric::Metric;
+
+/// From this part of sendmsg's copying on it is still done, below it is gone.
+const HALF: f64 = 0.5;
+
+/// What is known of "nothing is copied".
+enum Premise {
+    /// It was counted, and so it is.
+    Nothing,
+    /// The payload was copied: by what source, and the laws about it.
+    Copied(&'static str, Vec<String>),
+    /// Two sources do not say the same.
+    Contradicted(&'static str),
+    /// Neither audit nor profile tells, and why.
+    Unknown(String),
+}
+
+fn is_medium(cell: &Cell) -> bool {
+    (512..=16_384).contains(&cell.message.bytes().0)
+}
+
+/// The verdict. `main` is of the link that the claim is about, `whole` of every link.
+pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
+    let audited = of_path(whole, SendPath::Zerocopy);
+    let counted: Vec<String> = audited.iter().map(|seen| seen.text()).collect();
+    let counted =
+        if counted.is_empty() { String::new() } else { format!("counted: {}", counted.join("; ")) };
+    let profiled = profiled(main);
+    let sampled: Vec<String> = profiled.iter().map(Parts::copying_text).collect();
+    let sampled = if sampled.is_empty() {
+        String::new()
+    } else {
+        format!("sampled at {}", sampled.join("; "))
+    };
+    let cited = audited.iter().map(|seen| seen.name()).chain(profiled.iter().map(Parts::name));
+    decide(main, premise(main, &profiled)).and(&counted).and(&sampled).from(cited)
+}
+
+/// The profiles of zerocopy and sendmsg at medium sizes.
+fn profiled(main: &Evidence<'_>) -> Vec<Parts> {
+    let cells = main.asked().filter(|e| !e.oversubscribed).map(|e| &e.cell);
+    let cells = cells.filter(|c| c.send_path == SendPath::Zerocopy && is_itself(c) && is_medium(c));
+    cells.filter_map(|cell| Parts::of(main, cell).ok()).collect()
+}
+
+fn premise(main: &Evidence<'_>, profiled: &[Parts]) -> Premise {
+    let cells = main.asked().map(|e| &e.cell);
+    let cells = cells.filter(|c| c.send_path == SendPath::Zerocopy && is_itself(c) && is_medium(c));
+    let cells: Vec<&Cell> =
+        cells.filter(|cell| main.audits.of(cell, Audit::CopyAudit).is_some()).collect();
+    let on_the_way_out = |cell: &&Cell| {
+        let of = |step: Step| of_cell(main.audits, cell, step).ok().map(|seen| seen.per_byte);
+        Some(of(Step::In)? + of(Step::Deferred)?)
+    };
+    let copies: Vec<f64> = cells.iter().filter_map(on_the_way_out).collect();
+    let completions = copied_shares(main);
+    let heard = completions.is_some_and(|(least, _)| least >= 1.0);
+    let still = |is: fn(f64, f64) -> bool| {
+        let shares = profiled.iter().map(|parts| {
+            let share = parts.still_copied_share()?;
+            Some(is(share.low?, share.high?))
+        });
+        !profiled.is_empty() && shares.into_iter().all(|is| is == Some(true))
+    };
+    let still_copied = still(|low, _| low > HALF);
+    let copied = |by| Premise::Copied(by, Vec::new());
+    let none_heard = completions.is_some_and(|(_, most)| most <= 0.0);
+    match () {
+        () if !copies.is_empty() && copies.iter().all(|copies| *copies > 1.0 - HALF) => {
+            if none_heard {
+                return Premise::Contradicted(
+                    "the audit counted copies that no completion was marked with",
+                );
+            }
+            copied("the kernel copied its payload, as the audit counted")
+        }
+        () if !copies.is_empty() && copies.iter().all(|copies| is_near(*copies, 0.0)) => {
+            if completions.is_some_and(|(least, _)| least > 0.0) {
+                return Premise::Contradicted(
+                    "completions were marked copied, and the audit counted no copy",
+                );
+            }
+            if still_copied {
+                return Premise::Contradicted(
+                    "the profile saw copying, and the audit counted none",
+                );
+            }
+            Premise::Nothing
+        }
+        () if !copies.is_empty() => {
+            Premise::Contradicted("the audits do not agree on whether it is copied")
+        }
+        () if still_copied && none_heard => {
+            Premise::Contradicted("the profile saw copying, and no completion was marked copied")
+        }
+        () if still_copied => copied("its sending side still spends the time of copying"),
+        () if heard => Premise::Copied("its completions said so", vec![law_name(3), law_name(4)]),
+        () => Premise::Unknown(
+            not_counted(main, SendPath::Zerocopy, &[Step::In, Step::Deferred])
+                .map_or_else(|| NOT_AUDITED.to_owned(), |why| format!("not counted: {why}")),
+        ),
+    }
+}
+
+/// The reason falls where the payload was copied. Else last-level misses decide, and the option left off parts the missing
+/// copy from the rest of the path.
+fn decide(evidence: &Evidence<'_>, premise: Premise) -> Says {
+    if let Premise::Copied(by, laws) = premise {
+        return refuted(format!(
+            "its payload did pass through the cache ({by}); {}",
+            copied_words(evidence)
+        ))
+        .from(laws);
+    }
+    let misses = Metric::SenderLlcMissesPerKib;
+    let mut compared = Vec::new();
+    for against in [SendPath::Send, SendPath::Sendmsg] {
+        compared.extend(twins(
+            evidence,
+            misses,
+            |cell| cell.send_path == SendPath::Zerocopy && is_itself(cell) && is_medium(cell),
+            |cell| Cell { send_path: against, ..cell.clone() },
+        ));
+    }
+    let (compared, _) = sound(compared);
+    let cited = names(&compared, misses);
+    // Whatever the reason: where it has not the fewest there is nothing to explain.
+    if let Some(more) = compared.iter().find(|c| c.is_no_less()) {
+        return refuted(format!(
+            "the sender's last-level misses a KiB with zerocopy are not the fewest: {} of {}'s",
+            more.text(),
+            more.against.send_path
+        ))
+        .from(cited);
+    }
+    match premise {
+        Premise::Nothing | Premise::Copied(..) => {}
+        Premise::Contradicted(what) => {
+            return undecidable(what, "an audit on an idle machine: --audits copy-audit, as root")
+                .from(cited);
+        }
+        Premise::Unknown(why) => {
+            return undecidable(
+                format!("whether nothing is copied is not known; {why}; {}", copied_words(evidence)),
+                "a copy audit of zerocopy that counts what is copied in and at delivery: --audits copy-audit, as root",
+            )
+            .from(cited);
+        }
+    }
+    if compared.is_empty() {
+        return undecidable(
+            "nothing was copied, but cache misses of zerocopy and a copying path at 512 bytes to 16 KiB were not both counted",
+            counters_remedy(evidence, misses, "llc-misses"),
+        );
+    }
+    let fewest = compared.iter().all(|c| c.is_below(1.0));
+    let without = evidence.estimates.iter().filter(|e| {
+        e.cell.so_zerocopy == Switch::Off
+            && e.cell.send_path == SendPath::Zerocopy
+            && is_medium(&e.cell)
+            && !e.oversubscribed
+    });
+    let without = without.map(|e| {
+        let on = Cell { so_zerocopy: Switch::On, ..e.cell.clone() };
+        let moments = evidence.trials.paired(&on, &e.cell, misses);
+        (on, e.cell.clone(), moments)
+    });
+    let off = of_moments(evidence, without.collect());
+    if fewest && !off.is_empty() && off.iter().all(|c| c.is_below(1.0)) {
+        return supported(format!(
+            "zerocopy has the fewest last-level misses a KiB, nothing was copied, and with SO_ZEROCOPY off they return ({})",
+            off.iter().map(Compared::text).collect::<Vec<_>>().join("; ")
+        ))
+        .from(cited.into_iter().chain(names(&off, misses)));
+    }
+    undecidable(
+        if fewest {
+            "zerocopy has the fewest last-level misses a KiB, but no intervention shows that the missing copy is why"
+        } else {
+            "the intervals of last-level misses do not tell the paths apart"
+        },
+        "more rounds, and the option as an intervention: --so-zerocopy on,off --sizes 512,4KiB on a link without local delivery",
+    )
+    .from(cited)
+}
