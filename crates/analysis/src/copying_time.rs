@@ -56,7 +56,7 @@ pub(crate) struct Parts {
     pub(crate) still_copied: Sampled,
     /// What the sending side of sendmsg copies.
     pub(crate) copied: Sampled,
-    /// CPU time a KiB that zerocopy costs more than sendmsg, the helper of the sink left out, in ns.
+    /// CPU time a KiB that zerocopy costs more than sendmsg, in ns; of the sink's helper what it spends in softirq.
     pub(crate) dearer_ns_per_kib: f64,
 }
 
@@ -168,11 +168,13 @@ impl<'a> Sides<'a> {
         }
     }
 
-    /// All time but that of the sink's helper, which is busy whatever it takes.
+    /// All time; of the sink's helper, which is busy whatever it takes, what it spends in softirq.
     fn all(&self) -> f64 {
-        let sides = self.breakdown.sides.iter().filter(|side| side.side != BreakdownSide::Helper);
-        let share: f64 = sides.map(|side| side.share).sum();
-        share * self.breakdown.busy_samples as f64 * self.ns_per_sample
+        let sides = self.breakdown.sides.iter().map(|side| match side.side {
+            BreakdownSide::Helper => side.softirq_share,
+            BreakdownSide::Sender | BreakdownSide::Receiver | BreakdownSide::Machine => side.share,
+        });
+        sides.sum::<f64>() * self.breakdown.busy_samples as f64 * self.ns_per_sample
     }
 }
 

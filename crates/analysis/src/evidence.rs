@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use model::audit::{Audited, Ceiling};
 use model::host::Host;
 use model::record::{CpuBusy, Finished, Outcome, Record, Trial};
-use model::{Audit, Cell, Mark, Measured, Plan};
+use model::{Audit, Cell, Link, Mark, Measured, Plan};
 
 use crate::estimate::Moments;
 use crate::explained::{CostModel, CpuBreakdown, Crossover, Scaling};
@@ -73,6 +73,12 @@ impl<'a> AuditRecords<'a> {
         audits
     }
 
+    /// The audit trials of one link.
+    pub(crate) fn on(&self, link: Link) -> Self {
+        let of_link = self.audited.iter().filter(|audited| audited.cell.link == link);
+        Self { audited: of_link.copied().collect(), ceilings: self.ceilings.clone() }
+    }
+
     /// The last audit trial of a cell in which an instrument watched.
     pub fn of(&self, cell: &Cell, audit: Audit) -> Option<&'a Audited> {
         let watched =
@@ -110,6 +116,16 @@ impl<'a> JudgedTrials<'a> {
             }
         }
         judged
+    }
+
+    /// The trials of one link.
+    pub(crate) fn on(&self, link: Link) -> Self {
+        let mut on_link = Self::default();
+        for judged in self.all.iter().filter(|judged| judged.trial.cell.link == link) {
+            on_link.by_cell.entry(&judged.trial.cell).or_default().push(on_link.all.len());
+            on_link.all.push(judged.clone());
+        }
+        on_link
     }
 
     /// Every trial, in the journal's order.

@@ -172,6 +172,22 @@ pub struct Law {
     pub compared: u32,
     /// The records that break it, as `round R, CELL`; at most 20, then how many more.
     pub broken_by: Vec<String>,
+    /// What the records of each link of the plan say of it by themselves; empty for laws that are not of single records.
+    #[serde(default)]
+    pub links: Vec<LawOnLink>,
+}
+
+/// What the records of one link say of a law.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LawOnLink {
+    /// The link.
+    pub link: Link,
+    /// Whether the law holds there.
+    pub state: LawState,
+    /// One line: what was seen, or what is missing.
+    pub because: String,
+    /// Records of this link that were compared.
+    pub compared: u32,
 }
 
 /// Whether a law holds.

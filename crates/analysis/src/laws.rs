@@ -14,7 +14,8 @@ mod cpu;
 mod notifications;
 
 use crate::evidence::Evidence;
-use crate::explained::{Law, LawState};
+use crate::explained::{Law, LawOnLink, LawState};
+use crate::on_link::links_asked;
 
 /// The most records that a broken law names.
 const MOST_NAMED: usize = 20;
@@ -22,11 +23,11 @@ const MOST_NAMED: usize = 20;
 /// Checks every law; broken ones come first, then undecidable ones, each in the order of their numbers.
 pub fn check(evidence: &Evidence<'_>) -> Vec<Law> {
     let mut laws = vec![
-        content::content(evidence),
-        calls::calls(evidence),
-        notifications::notifications(evidence),
-        notifications::copied(evidence),
-        copies::copies(evidence),
+        of_each_link(evidence, content::content),
+        of_each_link(evidence, calls::calls),
+        of_each_link(evidence, notifications::notifications),
+        of_each_link(evidence, notifications::copied),
+        of_each_link(evidence, copies::copies),
         cpu::cpu(evidence),
         cpu::cycles(evidence),
         ceiling::ceiling(evidence),
@@ -43,6 +44,22 @@ pub fn check(evidence: &Evidence<'_>) -> Vec<Law> {
         (weight, law.id)
     });
     laws
+}
+
+/// A law about single records, with what those of each link of the plan say by themselves: so that none holds by the
+/// records of another.
+fn of_each_link(evidence: &Evidence<'_>, check: fn(&Evidence<'_>) -> Law) -> Law {
+    let links = links_asked(evidence).into_iter().map(|link| {
+        let (trials, audits) = (evidence.trials.on(link), evidence.audits.on(link));
+        let on_link = check(&Evidence { trials: &trials, audits: &audits, ..*evidence });
+        LawOnLink {
+            link,
+            state: on_link.state,
+            because: on_link.because,
+            compared: on_link.compared,
+        }
+    });
+    Law { links: links.collect(), ..check(evidence) }
 }
 
 /// What is the same of a law on every run.
@@ -70,6 +87,7 @@ impl Text {
             because,
             compared: u32::try_from(compared).unwrap_or(u32::MAX),
             broken_by,
+            links: Vec::new(),
         }
     }
 

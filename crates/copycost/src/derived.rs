@@ -324,6 +324,7 @@ mod tests {
             because: "one is missing".to_owned(),
             compared: 1,
             broken_by: Vec::new(),
+            links: Vec::new(),
         }];
         let mut derived = Derived { plan, host, records, summary, notes: Vec::new() };
         assert_eq!(derived.judge(false), Ok(()));

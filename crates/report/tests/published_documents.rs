@@ -132,6 +132,7 @@ fn summary() -> String {
         ("scaling[].", "Scaling"),
         ("scaling[].points[].", "ScalingPoint"),
         ("laws[].", "Law"),
+        ("laws[].links[].", "LawOnLink"),
         ("answers[].", "Answer"),
         ("answers[].evidence.", "Table"),
         ("claims[].", "Claim"),

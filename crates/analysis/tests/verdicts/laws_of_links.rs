@@ -244,6 +244,40 @@ fn a_failed_audit_that_was_tried_again_and_another_instruments_trial_lack_nothin
 }
 
 #[test]
+fn each_link_is_judged_by_its_own_records() {
+    let on = |run: &Run, id: u32, link: Link| {
+        let law = run.law(id);
+        assert_eq!(law.links.len(), 3, "{law:#?}");
+        law.links.into_iter().find(|on| on.link == link).unwrap()
+    };
+    let good = links().audited();
+    for id in [1, 2, 3, 4, 5] {
+        for link in Link::ALL {
+            let on = on(&good, id, *link);
+            assert_eq!(on.state, LawState::Holds, "law {id}: {on:#?}");
+            assert!(on.compared >= if id == 4 || id == 3 { 1 } else { 4 }, "law {id}: {on:#?}");
+        }
+    }
+    assert!(good.law(6).links.is_empty());
+    // Without audits of veth, the laws hold by the other links' records, but not there.
+    let mut two = links().audited();
+    let of_veth = |audited: &Audited| audited.cell.link == Link::Veth;
+    two.records.retain(|record| !matches!(record, Record::Audit(audited) if of_veth(audited)));
+    for id in [2, 5] {
+        assert_eq!(two.law(id).state, LawState::Holds);
+        let veth = on(&two, id, Link::Veth);
+        assert_eq!((veth.state, veth.compared), (LawState::Undecidable, 0), "{veth:#?}");
+        assert!(veth.because.contains("--audits copy-audit"), "{veth:#?}");
+        assert_eq!(on(&two, id, Link::Sink).state, LawState::Holds);
+    }
+    let copied = of(links().audited(), SendPath::Zerocopy, Link::Sink, |finished| {
+        finished.sender.total.copied = finished.sender.total.completed;
+    });
+    assert_eq!(on(&copied, 4, Link::Sink).state, LawState::Broken);
+    assert_eq!(on(&copied, 4, Link::Loopback).state, LawState::Holds);
+}
+
+#[test]
 fn a_control_without_the_option_is_audited_as_a_copy() {
     let mut plan = one_thread();
     plan.measure.controls = true;

@@ -216,6 +216,7 @@ fn laws(text: impl Fn(&str) -> String) -> Vec<Law> {
         because: text("624 of 624 records agree"),
         compared: 624,
         broken_by: broken_by.iter().map(|record| text(record)).collect(),
+        links: Vec::new(),
     };
     vec![
         law(
