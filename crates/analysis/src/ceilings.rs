@@ -67,15 +67,16 @@ fn rates(point: &CeilingPoint) -> impl Iterator<Item = (u32, f64)> {
     rates.filter(|(_, rate)| rate.is_finite() && *rate > 0.0)
 }
 
-/// Every cell's shares, controls included, in the plan's order: cells over a link that delivers on this machine, with a
-/// valid trial, where a ceiling was measured.
+/// Every cell's shares, controls included, in the plan's order: cells with a valid trial, where a ceiling was measured.
+/// On the sink the senders' side alone: there is no receiver to copy anything out.
 pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
     let rates = Rates::new(evidence);
     let mut shares = Vec::new();
-    for estimates in evidence.estimates.iter().filter(|e| e.cell.link.delivers_locally()) {
+    for estimates in evidence.estimates {
         let Some(goodput) = figure(estimates, Metric::GoodputGbps) else { continue };
         let Some(seats) = Seats::of(evidence, &estimates.cell) else { continue };
-        for side in [ModelledSide::Sender, ModelledSide::Receiver] {
+        let receiving = estimates.cell.link.delivers_locally().then_some(ModelledSide::Receiver);
+        for side in [ModelledSide::Sender].into_iter().chain(receiving) {
             shares.extend(share(evidence, &rates, &estimates.cell, goodput, &seats, side));
         }
     }
@@ -108,9 +109,8 @@ fn share(
         copies += 1.0;
         time = 1.0 / gbps(first.bytes_per_s) + kernel.per_byte / gbps(second.bytes_per_s);
     }
-    if !(copies > 0.0 && time > 0.0) {
-        return None;
-    }
+    // Where nothing is copied there is no time that it takes: no goodput is near the ceiling.
+    let ceiling_gbps = if time > 0.0 { copies / time } else { gbps(first.bytes_per_s) };
     let scaled = |figure: f64| figure * time;
     Some(CeilingShare {
         cell: cell.clone(),
@@ -124,7 +124,7 @@ fn share(
         },
         routine: first.routine.to_owned(),
         working_set_bytes: first.working_set_bytes,
-        ceiling_gbps: copies / time,
+        ceiling_gbps,
         share: Estimate {
             mean: scaled(goodput_gbps.mean),
             low: goodput_gbps.low.map(scaled),
@@ -137,6 +137,11 @@ fn share(
 /// Copies a payload byte that the kernel makes on a side's CPUs: as the last audit trial counted them, else as its
 /// source has them. Deferred copies are made in softirq, normally on the sender's CPU (`skb_copy_ubufs`).
 fn kernel_copies(evidence: &Evidence<'_>, cell: &Cell, side: ModelledSide) -> Copies {
+    let should = crate::copies::expected(cell);
+    let expected = match side {
+        ModelledSide::Sender => should.copied_in + should.deferred,
+        ModelledSide::Receiver => should.copied_out,
+    };
     let audited = || {
         let audit = evidence.audits.of(cell, Audit::CopyAudit)?;
         let counts = audit.copies.value()?;
@@ -150,14 +155,10 @@ fn kernel_copies(evidence: &Evidence<'_>, cell: &Cell, side: ModelledSide) -> Co
                 (counts.copied_out.value()?.bytes, finished.receiver.total.received_bytes)
             }
         };
-        (payload > 0).then(|| Copies {
-            per_byte: copied as f64 / payload as f64,
-            audited: true,
-            expected: 1.0,
-        })
+        let per_byte = copied as f64 / payload as f64;
+        (payload > 0).then_some(Copies { per_byte, audited: true, expected })
     };
-    // One copy either way: into the socket, or of what was passed by reference on delivery; and one out.
-    audited().unwrap_or(Copies { per_byte: 1.0, audited: false, expected: 1.0 })
+    audited().unwrap_or(Copies { per_byte: expected, audited: false, expected })
 }
 
 /// Where a cell's workers ran, and on what memory.

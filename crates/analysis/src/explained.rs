@@ -465,9 +465,11 @@ pub struct CeilingShare {
     /// (the payload of its rings, or its receive buffer), else the smallest.
     pub working_set_bytes: u64,
     /// What these CPUs can copy, in Gbit/s. With a second copy out of a staging buffer: the harmonic mean of both
-    /// copies' ceilings, the second one's at a working set no larger than a message.
+    /// copies' ceilings, the second one's at a working set no larger than a message. Where nothing is copied, what one copy
+    /// a byte could reach.
     pub ceiling_gbps: f64,
-    /// Goodput × copies over the ceiling, with the interval of goodput.
+    /// Goodput × copies over the ceiling, with the interval of goodput. 0 where nothing is copied, as zerocopy's on the
+    /// sink: no copy limits that goodput, which may lie above the ceiling.
     pub share: Estimate,
 }
 
@@ -507,7 +509,7 @@ pub struct Explained {
     /// Copying ceilings by working set and routine; empty where none was measured.
     #[serde(default)]
     pub ceilings: Vec<CopyingCeiling>,
-    /// How near each cell comes to them, sender then receiver; cells over links of this machine alone.
+    /// How near each cell comes to them, sender then receiver; on the sink, which has no receiver, the sender alone.
     #[serde(default)]
     pub ceiling_shares: Vec<CeilingShare>,
 }

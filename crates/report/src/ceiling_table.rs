@@ -12,7 +12,7 @@ const MOST_SHARES: usize = 200;
 /// What a reader must know of both tables.
 const CEILING_NOTE: &str = "How fast the CPUs in use copy memory, measured before the run in each CPU’s own time: source and destination together make the working set.";
 /// What a reader must know of the shares.
-const SHARES_NOTE: &str = "Goodput × copies a byte, as a share of what these CPUs can copy at the largest measured working set that is no larger than the worker’s own memory (its ring, or its receive buffer). The true working set is larger, so the true share may be higher. The ceiling of a path that makes a copy of its own is the harmonic mean of both copies’. At most 200 are shown, those nearest to it first; all are in summary.json, ceiling_shares.";
+const SHARES_NOTE: &str = "Goodput × copies a byte, as a share of what these CPUs can copy at the largest measured working set that is no larger than the worker’s own memory (its ring, or its receive buffer). The true working set is larger, so the true share may be higher. The ceiling of a path that makes a copy of its own is the harmonic mean of both copies’. On the sink there is the sender’s side alone; what zerocopy passes by reference is copied nowhere there, so that its share is 0: no copy limits it, and its goodput may lie above the ceiling. At most 200 are shown, those nearest to it first; all are in summary.json, ceiling_shares.";
 
 /// How fast the CPUs copy, and each cell's share of it; without rows where no ceiling was measured.
 pub(crate) fn tables(explained: &Explained) -> [TextTable; 2] {

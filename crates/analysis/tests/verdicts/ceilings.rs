@@ -240,12 +240,55 @@ fn without_a_ceiling_or_a_cell_nothing_is_decided() {
     assert!(law.because.contains("valid trial"), "{law:#?}");
 }
 
+/// 150 Gbit/s over loopback and into the sink, more than the CPU copies.
+fn with_sink() -> Run {
+    let factors = [
+        (Factor::Send, "sendmsg,staged,zerocopy"),
+        (Factor::Message, "64KiB"),
+        (Factor::Link, "sink"),
+        (Factor::Threads, "1"),
+    ];
+    with_ceiling(run_of_goodput(plan(&factors), |_| 150.0), ceiling(1.0))
+}
+
 #[test]
-fn the_sink_copies_nothing_to_a_receiver_and_is_left_out() {
-    let factors = [(Factor::Send, "sendmsg"), (Factor::Link, "sink"), (Factor::Threads, "1")];
-    let run = with_ceiling(run_of_goodput(plan(&factors), |_| 900.0), ceiling(1.0));
-    assert!(run.explained().ceiling_shares.is_empty());
-    assert_eq!(run.law(8).state, LawState::Undecidable);
+fn the_sink_has_the_senders_shares_and_what_is_not_copied_has_none() {
+    let figures = |run: &Run, path: SendPath| {
+        let share = share(&run.explained(), path, ModelledSide::Sender);
+        assert!((share.copies.per_byte - share.copies.expected).abs() < 0.01, "{share:#?}");
+        (share.copies.audited, share.copies.per_byte, share.ceiling_gbps, share.share.mean)
+    };
+    for (run, audited) in [(with_sink(), false), (with_sink().audited(), true)] {
+        let shares = run.explained().ceiling_shares;
+        assert_eq!(shares.len(), 3, "{shares:#?}");
+        assert!(shares.iter().all(|share| share.side == ModelledSide::Sender), "{shares:#?}");
+        let (by, copies, limit, sendmsg) = figures(&run, SendPath::Sendmsg);
+        assert_eq!(by, audited);
+        is_about(copies, 1.0);
+        is_about(limit, 120.0);
+        is_about(sendmsg, 150.0 / 120.0);
+        // Its own copy and the kernel's.
+        is_about(figures(&run, SendPath::Staged).1, 2.0);
+        let (by, copies, limit, zerocopy) = figures(&run, SendPath::Zerocopy);
+        assert_eq!((by, copies, zerocopy), (audited, 0.0, 0.0));
+        is_about(limit, 120.0);
+    }
+    // Copied after all, it has a share.
+    let copied = with_sink().audited().with_audits(|audited| {
+        if let (Outcome::Finished(finished), Measured::Value(copies)) =
+            (&audited.outcome, &mut audited.copies)
+            && let Measured::Value(deferred) = &mut copies.deferred
+        {
+            deferred.bytes = finished.sender.total.accepted_bytes;
+        }
+    });
+    let zerocopy = share(&copied.explained(), SendPath::Zerocopy, ModelledSide::Sender);
+    is_about(zerocopy.share.mean, 150.0 / 120.0);
+}
+
+#[test]
+fn the_sinks_shares_are_shown_and_no_law() {
+    assert_eq!(with_sink().law(8).state, LawState::Undecidable);
 }
 
 #[test]
