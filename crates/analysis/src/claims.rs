@@ -20,6 +20,7 @@ mod through_caches;
 use std::collections::BTreeSet;
 
 pub(crate) use self::caches::{LEVELS, log_ratios};
+use crate::copying_time::PROFILE;
 use crate::evidence::Evidence;
 use crate::explained::{Claim, Law, LawState, Verdict};
 use crate::figure_text::counted;
@@ -209,11 +210,12 @@ impl Says {
     }
 
     /// Says that a decided verdict rests on intervals of too few rounds. Facts of the machine, laws and what every
-    /// completion said need none.
+    /// completion said need none, nor do samples, whose intervals are of their own number.
     fn preliminary(&mut self, rounds: u32) {
         let needs_interval = |name: &String| {
             (name.starts_with("crossover ") || cells_of(name).next().is_some())
                 && !name.starts_with(Metric::CopiedShare.name())
+                && !name.starts_with(PROFILE)
         };
         if self.verdict != Verdict::Undecidable && self.evidence.iter().any(needs_interval) {
             let rounds = counted(rounds as usize, "round", "rounds");

@@ -5,13 +5,18 @@
 //! variance 1/a + 1/b of Poisson counts.
 
 use model::record::Outcome;
-use model::{Audit, Cell, Measured, SendPath};
+use model::{Audit, Cell, Factor, Measured, SendPath};
 
+use crate::audited::over;
 use crate::categories::Category;
 use crate::evidence::Evidence;
 use crate::explained::{BreakdownSide, CpuBreakdown};
 use crate::figure_text::{message, ratio, short};
+use crate::round_logs::shared_text;
 use crate::summary::Estimate;
+
+/// How profiles begin among the evidence.
+pub(crate) const PROFILE: &str = "profile";
 
 /// Two-sided 95 % of a normal figure.
 const Z_975: f64 = 1.96;
@@ -95,24 +100,28 @@ impl Parts {
         (self.dearer_ns_per_kib > 0.0).then(|| instead / self.dearer_ns_per_kib)
     }
 
-    /// `64 B over loopback: 812 ns a KiB of bookkeeping with zerocopy, 130 ns of copying with sendmsg, 6.2 × [4.1, 9.5]`.
-    pub(crate) fn bookkeeping_text(&self) -> String {
+    /// `64 B, fields=1, over loopback`.
+    fn place(&self) -> String {
+        let beside = [Factor::Send, Factor::Message, Factor::Threads, Factor::Link];
+        let others = shared_text(&self.zerocopy, &beside).replace(' ', ", ");
+        let others = if others.is_empty() { others } else { format!(", {others},") };
+        format!("{}{others} {}", message(&self.zerocopy), over(self.zerocopy.link))
+    }
+
+    fn bookkeeping_text(&self) -> String {
         format!(
-            "{} {}: {} ns a KiB of pinning, notifying and releasing with zerocopy, {} of the sender's copying with sendmsg{}",
-            message(&self.zerocopy),
-            crate::audited::over(self.zerocopy.link),
+            "{}: {} ns a KiB of pinning, notifying and releasing with zerocopy, {} of the sending side's copying with sendmsg{}",
+            self.place(),
             short(self.bookkeeping.ns_per_kib),
             short(self.copied.ns_per_kib),
             times(self.against_the_copy())
         )
     }
 
-    /// The same of copying alone.
-    pub(crate) fn copying_text(&self) -> String {
+    fn copying_text(&self) -> String {
         format!(
-            "{} {}: {} ns a KiB of the sending side's copying with zerocopy, {} with sendmsg{}",
-            message(&self.zerocopy),
-            crate::audited::over(self.zerocopy.link),
+            "{}: {} ns a KiB of the sending side's copying with zerocopy, {} with sendmsg{}",
+            self.place(),
             short(self.still_copied.ns_per_kib),
             short(self.copied.ns_per_kib),
             times(self.still_copied_share())
@@ -121,7 +130,35 @@ impl Parts {
 
     /// How the two stand among the evidence.
     pub(crate) fn name(&self) -> String {
-        format!("profile: {} / {}", self.zerocopy, self.sendmsg)
+        format!("{PROFILE}: {} / {}", self.zerocopy, self.sendmsg)
+    }
+}
+
+/// `sampled at 64 B over loopback: 812 ns a KiB of pinning, … (6.2 × [4.1, 9.5])`: bookkeeping against the copy, of many
+/// profiles the least and the most.
+pub(crate) fn bookkeeping_words(parts: &[Parts]) -> String {
+    words(parts, Parts::against_the_copy, Parts::bookkeeping_text)
+}
+
+/// The same of zerocopy's own copying; empty without a profile.
+pub(crate) fn copying_words(parts: &[Parts]) -> String {
+    words(parts, Parts::still_copied_share, Parts::copying_text)
+}
+
+fn words(
+    parts: &[Parts],
+    over: fn(&Parts) -> Option<Estimate>,
+    text: fn(&Parts) -> String,
+) -> String {
+    let mean = |parts: &&Parts| over(parts).map_or(0.0, |over| over.mean);
+    let by_mean = |a: &&Parts, b: &&Parts| mean(a).total_cmp(&mean(b));
+    let ends = [parts.iter().min_by(by_mean), parts.iter().max_by(by_mean)];
+    let [Some(least), Some(most)] = ends else { return String::new() };
+    let sampled = format!("sampled at {}", text(least));
+    match parts.len() {
+        1 => sampled,
+        2 => format!("{sampled}, and at {}", text(most)),
+        n => format!("{sampled}, to {} ({n} pairs of profiles)", text(most)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Q0 by the audit, and what the sink adds to the questions about zero-copy.
 
+use model::audit::Audited;
 use model::{Audit, Link, Measured, SendPath};
 
 use super::{Found, columns};
@@ -170,7 +171,8 @@ fn short_whole(copies: f64) -> String {
 /// Why a figure of an audit is absent.
 fn not_counted(whole: &Evidence<'_>) -> Option<String> {
     let mut reasons: Vec<String> = Vec::new();
-    for audited in &whole.audits.audited {
+    let watched = |audited: &&&Audited| audited.audits.contains(&Audit::CopyAudit);
+    for audited in whole.audits.audited.iter().filter(watched) {
         for step in Step::ALL {
             if let Err(why) = crate::copies::per_byte(audited, step) {
                 let reason = format!("{}: {why}", step.words());

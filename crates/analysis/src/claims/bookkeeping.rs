@@ -12,7 +12,7 @@ use crate::audited::over;
 use crate::comparisons::{
     Compared, copied_words, crossovers, extremes, names, of_moments, paths, sound,
 };
-use crate::copying_time::Parts;
+use crate::copying_time::{Parts, bookkeeping_words};
 use crate::evidence::{Evidence, figure};
 use crate::figure_text::{listed, outcome, percent, ratio, short, size};
 use crate::links::nothing_copied_on_the_sink;
@@ -156,8 +156,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
     let (parts, why) = parts(whole, [Some(&first), second.as_ref()]);
     let profiled = || parts.iter().map(Parts::name).collect::<Vec<_>>();
     let cited = || cited().chain(profiled());
-    let texts: Vec<String> = parts.iter().map(Parts::bookkeeping_text).collect();
-    let sampled = format!("sampled at {}", texts.join("; "));
+    let sampled = bookkeeping_words(&parts);
     if parts.is_empty() {
         return undecidable(
             format!("{loses}, but why is not shown: the CPU time of pages and notifications and that of the copy were not sampled ({why})"),
@@ -241,10 +240,14 @@ fn told(
         let on_sink = on_sink.as_ref().map(|on| on.evidence(whole));
         let of = on_sink.as_ref().unwrap_or(main);
         let found = crossovers(of, SendPath::Zerocopy, SendPath::Sendmsg, smallest.metric);
-        let mut found: Vec<String> = found.iter().map(|c| outcome(&c.outcome)).collect();
-        found.dedup();
-        (!found.is_empty())
-            .then(|| format!("{} it costs less {}", over(smallest.link), listed(&found)))
+        let mut outcomes: Vec<String> = Vec::new();
+        for outcome in found.iter().map(|c| outcome(&c.outcome)) {
+            if !outcomes.contains(&outcome) {
+                outcomes.push(outcome);
+            }
+        }
+        (!outcomes.is_empty())
+            .then(|| format!("{} it costs less {}", over(smallest.link), listed(&outcomes)))
     });
     told.extend(ends);
     told.join(", ")

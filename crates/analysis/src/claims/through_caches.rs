@@ -14,7 +14,7 @@ use crate::comparisons::{
     twins,
 };
 use crate::copies::{NOT_AUDITED, Step, of_cell};
-use crate::copying_time::Parts;
+use crate::copying_time::{Parts, copying_words};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 
@@ -44,12 +44,7 @@ pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
     let counted =
         if counted.is_empty() { String::new() } else { format!("counted: {}", counted.join("; ")) };
     let profiled = profiled(main);
-    let sampled: Vec<String> = profiled.iter().map(Parts::copying_text).collect();
-    let sampled = if sampled.is_empty() {
-        String::new()
-    } else {
-        format!("sampled at {}", sampled.join("; "))
-    };
+    let sampled = copying_words(&profiled);
     let cited = audited.iter().map(|seen| seen.name()).chain(profiled.iter().map(Parts::name));
     decide(main, premise(main, &profiled)).and(&counted).and(&sampled).from(cited)
 }

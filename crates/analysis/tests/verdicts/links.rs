@@ -428,6 +428,11 @@ fn q0_is_answered_by_the_audit() {
     });
     let answer = half.answer(0);
     assert!(!answer.answered && answer.notes[0].contains("no breakpoint registers"), "{answer:#?}");
+    // What another instrument watched says nothing of copies.
+    let beside = counted(made(one_thread()).audited(), SendPath::Send, |copies, _| {
+        copies.copied_out = Measured::absent("no breakpoint registers");
+    });
+    assert_eq!(beside.profiled(|_| [1, 1, 1]).answer(0), answer);
     assert!(!made(one_thread()).answer(0).answered);
 }
 
