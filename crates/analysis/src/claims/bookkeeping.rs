@@ -203,6 +203,8 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
     let least =
         explained.iter().copied().try_fold(f64::INFINITY, |least, part| Some(least.min(part?)));
     let least = least.filter(|least| least.is_finite());
+    // With packets alike and nothing copied, all that zerocopy costs more is of pages and notifications, system calls and
+    // waiting for them included, which the profile has under other names.
     if !first.alike && least.is_none_or(|least| least < MOST_OF_IT) {
         let part =
             least.map_or_else(|| "an unknown part".to_owned(), |least| percent(least.max(0.0)));

@@ -1,11 +1,13 @@
 //! C5 and C19: what profile, audit and sink decide together.
 
+use analysis::explained::Verdict;
+use analysis::synthetic;
 use model::SendPath::{Sendmsg, Zerocopy};
 use model::audit::{Audited, CopyCounts};
 use model::record::Outcome;
 use model::{Cell, Factor, Link, Measured, Plan};
 
-use crate::made::{Run, count, kib, one_thread, plan, run, run_with_noise};
+use crate::made::{CPUS, Run, count, host, kib, one_thread, plan, run, run_with_noise};
 
 fn small() -> Plan {
     plan(&[
@@ -206,4 +208,22 @@ fn c19_stays_open_without_an_audit_or_where_sources_differ() {
     let not_more = nothing_copied(one_thread(), fewer)
         .profiled(|cell| if cell.send_path == Sendmsg { [0, 0, 400] } else { [100, 0, 0] });
     not_more.leaves_open(19, "whether nothing is copied is not known");
+}
+
+#[test]
+fn samples_and_counts_of_few_rounds_are_not_preliminary_and_ratios_are() {
+    let rounds = |plan: Plan| {
+        let records = synthetic::run(&plan, 3, |cell, round| {
+            synthetic::trial(cell, round)
+                .usable_cpus(CPUS)
+                .faster(synthetic::noise(3, cell, round, 0.005))
+        });
+        Run { plan, host: host(), records }
+    };
+    let claim = audited(rounds(one_thread()), 100).profiled(parts(100, 400)).claim(19);
+    assert_eq!(claim.verdict, Verdict::Refuted, "{claim:#?}");
+    assert!(!claim.because.starts_with("preliminary"), "{claim:#?}");
+    let claim = rounds(small()).profiled(parts(400, 100)).claim(5);
+    assert_eq!(claim.verdict, Verdict::Supported, "{claim:#?}");
+    assert!(claim.because.starts_with("preliminary (3 rounds)"), "{claim:#?}");
 }
