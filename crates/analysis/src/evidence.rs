@@ -85,6 +85,15 @@ impl<'a> AuditRecords<'a> {
             |audited: &&&Audited| audited.cell == *cell && audited.audits.contains(&audit);
         self.audited.iter().rev().find(watched).copied()
     }
+
+    /// An instrument's audit trials; and whether each is its cell's last one, so that no later try replaced it.
+    pub(crate) fn all_of(&self, audit: Audit) -> impl Iterator<Item = (&'a Audited, bool)> {
+        let watched = self.audited.iter().filter(move |audited| audited.audits.contains(&audit));
+        watched.map(move |audited| {
+            let last = self.of(&audited.cell, audit);
+            (*audited, last.is_some_and(|last| std::ptr::eq(last, *audited)))
+        })
+    }
 }
 
 /// Every trial of a journal, judged, in its order; and by cell.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::Measured;
 use model::audit::Audited;
 use model::record::{Calls, Finished, Outcome};
+use model::{Audit, Measured};
 
 use super::Text;
 use crate::evidence::Evidence;
@@ -37,15 +37,18 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
     let mut seen = 0_u64;
     let mut broken = Vec::new();
     let mut why_not = None;
-    for audited in &evidence.audits.audited {
+    let mut uncounted = 0;
+    for (audited, last) in evidence.audits.all_of(Audit::CopyAudit) {
         let (finished, counts) = match (&audited.outcome, &audited.calls) {
             (Outcome::Finished(finished), Measured::Value(counts)) => (finished, counts),
             (Outcome::Failed(failure), _) => {
                 why_not.get_or_insert_with(|| failure.why.clone());
+                uncounted += usize::from(last);
                 continue;
             }
             (_, Measured::Absent { absent }) => {
                 why_not.get_or_insert_with(|| absent.clone());
+                uncounted += usize::from(last);
                 continue;
             }
         };
@@ -63,7 +66,13 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
         });
     }
     let trials = counted(compared, "audit trial", "audit trials");
-    if broken.is_empty() {
+    if broken.is_empty() && uncounted > 0 {
+        CALLS.undecidable(format!(
+            "{seen} calls tallied in {trials}, and as many seen by the kernel, but in {} of other cells they were not counted: {}",
+            counted(uncounted, "audit trial", "audit trials"),
+            why_not.unwrap_or_default()
+        ))
+    } else if broken.is_empty() {
         CALLS.holds(
             compared,
             format!(

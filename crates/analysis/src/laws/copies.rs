@@ -55,11 +55,8 @@ struct Missing {
 /// What the last audit trials of each cell lack of the steps that the law names.
 fn missing(evidence: &Evidence<'_>) -> Vec<Missing> {
     let mut missing: Vec<Missing> = Vec::new();
-    let last = evidence.audits.audited.iter().filter(|audited| {
-        let last = evidence.audits.of(&audited.cell, Audit::CopyAudit);
-        last.is_some_and(|last| std::ptr::eq(last, **audited))
-    });
-    for audited in last {
+    let all = evidence.audits.all_of(Audit::CopyAudit);
+    for (audited, _) in all.filter(|(_, last)| *last) {
         let cell = &audited.cell;
         for step in named(passes_by_reference(cell), cell.link.delivers_locally()) {
             let Err(why) = per_byte(audited, *step) else { continue };
@@ -83,8 +80,7 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
     let mut compared = 0;
     let mut figures = 0;
     let mut broken = Vec::new();
-    let watched = |audited: &&&Audited| audited.audits.contains(&Audit::CopyAudit);
-    for audited in evidence.audits.audited.iter().filter(watched) {
+    for (audited, _) in evidence.audits.all_of(Audit::CopyAudit) {
         let should = expected(&audited.cell);
         let mut any = false;
         for step in Step::ALL {

@@ -107,6 +107,10 @@ fn calls_are_what_the_kernel_saw_call_by_call() {
         audited.calls = Measured::absent("raw_syscalls:sys_enter: EACCES");
     });
     is(&refused, 2, LawState::Undecidable, "EACCES");
+    let one = audit_of(links().audited(), SendPath::Send, Link::Loopback, |audited| {
+        audited.calls = Measured::absent("raw_syscalls:sys_enter: EACCES");
+    });
+    is(&one, 2, LawState::Undecidable, "in 1 audit trial of other cells they were not counted");
 }
 
 #[test]
