@@ -461,6 +461,23 @@ mod tests {
     }
 
     #[test]
+    fn an_ends_samples_in_nobodys_code_raise_the_unmapped_share() {
+        let found = sorted(profile(
+            "cycles",
+            &[
+                (Owner::Sender, "copycost`pump", 6),
+                (Owner::Sender, "[hypervisor]`[unknown]", 3),
+                (Owner::Receiver, "copycost`pump [unmapped]`[unknown]", 1),
+            ],
+        ));
+        assert!(near(found.unmapped_share, 0.4), "{found:?}");
+        let named: Vec<&str> =
+            found.unmapped_symbols.iter().map(|one| one.symbol.as_str()).collect();
+        assert_eq!(named, ["[hypervisor]`[unknown]", "[unmapped]`[unknown]"]);
+        assert!(near(found.categories[0].share, 0.6), "{found:?}");
+    }
+
+    #[test]
     fn time_a_kib_is_samples_times_interval_over_the_payload_of_the_sampled_time() {
         let found = loopback();
         let kib = *found.payload_kib.value().unwrap();
