@@ -186,26 +186,20 @@ pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
     for stack in &profile.stacks {
         all += stack.samples;
         let frames = names(profile, stack);
-        let decided = decide(stack.owner, frames.iter().copied());
-        let in_softirq = frames.iter().any(|frame| SOFTIRQS.contains(frame));
-        let side = match stack.owner {
-            _ if decided == Decided::As(Category::Idle) => {
+        let (side, decided) = match told(stack.owner, &frames) {
+            Told::Busy(side, decided) => (side, decided),
+            Told::Idle => {
                 idle += stack.samples;
                 continue;
             }
-            Owner::Sender => BreakdownSide::Sender,
-            Owner::Receiver => BreakdownSide::Receiver,
-            Owner::Helper => BreakdownSide::Helper,
-            Owner::Idle => BreakdownSide::Machine,
-            Owner::Other if in_softirq => BreakdownSide::Machine,
-            Owner::Other => {
+            Told::Elsewhere => {
                 elsewhere += stack.samples;
                 continue;
             }
         };
         let counted = sides.entry(side).or_default();
         counted.all += stack.samples;
-        counted.softirq += if in_softirq { stack.samples } else { 0 };
+        counted.softirq += if in_softirq(&frames) { stack.samples } else { 0 };
         match decided {
             Decided::As(category) => {
                 *counted.categories.entry(category).or_default() += stack.samples;
@@ -278,8 +272,38 @@ pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
     }
 }
 
+/// What a stack's samples tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Busy samples: on whose account, and what they count for.
+    Busy(BreakdownSide, Decided),
+    /// An idle CPU.
+    Idle,
+    /// Another process, outside of softirq: no part of the busy samples.
+    Elsewhere,
+}
+
+/// Sorts a stack by its owner and its names, innermost first.
+pub fn told(owner: Owner, frames: &[&str]) -> Told {
+    let decided = decide(owner, frames.iter().copied());
+    let side = match owner {
+        _ if decided == Decided::As(Category::Idle) => return Told::Idle,
+        Owner::Sender => BreakdownSide::Sender,
+        Owner::Receiver => BreakdownSide::Receiver,
+        Owner::Helper => BreakdownSide::Helper,
+        Owner::Idle => BreakdownSide::Machine,
+        Owner::Other if in_softirq(frames) => BreakdownSide::Machine,
+        Owner::Other => return Told::Elsewhere,
+    };
+    Told::Busy(side, decided)
+}
+
+fn in_softirq(frames: &[&str]) -> bool {
+    frames.iter().any(|frame| SOFTIRQS.contains(frame))
+}
+
 /// A stack's names, innermost first.
-fn names<'a>(profile: &'a Profile, stack: &Stack) -> Vec<&'a str> {
+pub fn names<'a>(profile: &'a Profile, stack: &Stack) -> Vec<&'a str> {
     let name = |place: &u32| {
         let place = usize::try_from(*place).ok()?;
         profile.symbols.get(place).map(String::as_str)

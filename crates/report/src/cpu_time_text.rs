@@ -1,6 +1,7 @@
 //! The words about where the CPU time goes.
 
-use analysis::explained::CategoryShare;
+use analysis::explained::{CategoryShare, CpuBreakdown};
+use model::Link;
 
 use crate::numbers::percent;
 
@@ -22,4 +23,15 @@ pub(crate) fn largest(categories: &[CategoryShare]) -> String {
         .map(|one| format!("{} {}", one.category.title(), percent(one.share)))
         .collect();
     if named.is_empty() { "–".to_owned() } else { named.join(", ") }
+}
+
+/// The largest categories of a cell; on the sink by side, as its helper's polling says nothing of a path.
+pub(crate) fn largest_of(breakdown: &CpuBreakdown) -> String {
+    if breakdown.cell.link != Link::Sink {
+        return largest(&breakdown.categories);
+    }
+    let sides = breakdown.sides.iter().filter(|side| side.share >= LEAST_NAMED);
+    let told: Vec<String> =
+        sides.map(|side| format!("{}: {}", side.side.title(), largest(&side.categories))).collect();
+    told.join("; ")
 }

@@ -35,6 +35,7 @@ use self::groups::Cells;
 use self::sheet::{Breadth, drawn};
 
 pub(crate) use self::markup::escaped;
+pub(crate) use self::tints::{INK, Tint};
 pub(crate) use self::typeset::wrapped;
 pub(crate) use self::wording::footer;
 pub use figure_png::{PngError, png};

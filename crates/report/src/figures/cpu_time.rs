@@ -21,6 +21,8 @@ const MOST_GROUPS: usize = 6;
 const LEAST_MACHINE: f64 = 0.01;
 /// A path's reading names so many categories.
 const NAMED: usize = 2;
+/// So many groups of a kind are read out; the page's table has all of them.
+const READ: usize = 1;
 
 /// What bars of the sink say: there is no receiver, so that they are of another cost than those of other links.
 const SENDER_SIDE: &str = "Not to be compared with bars of another link: nobody receives. The sink’s helper stands in for the peer and polls, which keeps its CPU busy at all times.";
@@ -172,7 +174,8 @@ fn ns_per_kib(side: &SideBreakdown, tint: Tint) -> Option<f64> {
 }
 
 fn reading(groups: &[Compared]) -> String {
-    let sentences = groups.iter().map(|group| {
+    let first = |is_sink| groups.iter().filter(move |g| g.is_sink == is_sink).take(READ);
+    let sentences = first(false).chain(first(true)).map(|group| {
         let paths = group.cells.iter().map(|cell| {
             let named = if group.is_sink { of_the_sender(cell) } else { of_both_sides(cell) };
             format!("{} {}", cell.cell.send_path, named.join(", "))
