@@ -64,6 +64,18 @@ fn counted_copies_stand_beside_the_expected_ones() {
     let counted = "Copies of each byte, counted: A2 loopback 1.00 in + 0.00 at delivery + 1.00 out";
     assert!(screen.contains(counted), "{screen}");
     assert!(screen.contains("A3 sink 0.00 in + 0.00 at delivery + 0.00 out"), "{screen}");
+    // A reason is told once, however many cells it is of.
+    let mut without = summary.clone();
+    for audit in &mut without.explained.copy_audits {
+        audit.figures[0].per_byte = Measured::absent("no breakpoint registers");
+        audit.figures[2].per_byte = Measured::absent("no breakpoint registers");
+    }
+    let told = common::documents(&without, &synthetic::host(), &plan);
+    for document in [&told.html, &told.markdown] {
+        assert_eq!(document.matches("no breakpoint registers").count(), 1, "{document}");
+        assert!(document.contains("not counted, expected 1"), "{document}");
+        assert!(document.contains("In, At delivery"), "{document}");
+    }
     // Each function's own hook, and not that of the figure which it adds to.
     let mut summary = summary;
     let hooks = [Measured::Value(Hook::Kprobe), Measured::absent("not recorded")];
