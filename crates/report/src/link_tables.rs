@@ -50,7 +50,10 @@ pub(crate) fn break_evens(comparisons: &[LinkComparison]) -> TextTable {
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         let most = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let copied = match (least <= most, percent(least), percent(most)) {
-            (false, ..) => "no completion".to_owned(),
+            (false, ..) => {
+                let why = comparison.points.iter().find_map(|p| p.copied_share.reason());
+                why.map_or_else(|| "–".to_owned(), |why| format!("– ({why})"))
+            }
             (true, low, high) if low == high => low,
             (true, low, high) => format!("{low} to {high}"),
         };
