@@ -73,17 +73,25 @@ impl Frame<'_> {
 /// The busy samples of a profile as a tree, and what else there was.
 struct Sorted<'p> {
     sides: BTreeMap<BreakdownSide, Frame<'p>>,
+    /// Those that are drawn.
     busy: u64,
+    /// Of the sink's helper, in its own code: it polls at all times, and would take the room of what is asked about.
+    polling: u64,
     idle: u64,
     elsewhere: u64,
 }
 
 impl<'p> Sorted<'p> {
     fn of(profile: &'p Profile) -> Self {
-        let mut sorted = Self { sides: BTreeMap::new(), busy: 0, idle: 0, elsewhere: 0 };
+        let mut sorted =
+            Self { sides: BTreeMap::new(), busy: 0, polling: 0, idle: 0, elsewhere: 0 };
         for stack in profile.stacks.iter().filter(|stack| stack.samples > 0) {
             let names = cpu_breakdown::names(profile, stack);
             let side = match cpu_breakdown::told(stack.owner, &names) {
+                Told::Busy(BreakdownSide::Helper, Decided::As(Category::Copycost)) => {
+                    sorted.polling += stack.samples;
+                    continue;
+                }
                 Told::Busy(side, _) => side,
                 Told::Idle => {
                     sorted.idle += stack.samples;
@@ -172,13 +180,17 @@ pub fn flame_graph(cell: &Cell, profile: &Profile) -> Option<String> {
 fn reading(sorted: &Sorted, profile: &Profile) -> String {
     let samples = |n: u64| counted(n, "sample", "samples");
     let cpus: Vec<String> = profile.cpus.iter().map(u32::to_string).collect();
-    let left_out = match (sorted.idle, sorted.elsewhere) {
-        (0, 0) => String::new(),
-        (idle, 0) => format!("; {} of idle CPUs left out", samples(idle)),
-        (0, elsewhere) => format!("; {} of other programs left out", samples(elsewhere)),
-        (idle, elsewhere) => {
-            format!("; {} of idle CPUs and {elsewhere} of other programs left out", samples(idle))
-        }
+    let left_out = [
+        (sorted.idle, "of idle CPUs"),
+        (sorted.elsewhere, "of other programs"),
+        (sorted.polling, "of the sink’s helper in its own code, which polls"),
+    ];
+    let left_out: Vec<String> =
+        left_out.iter().filter(|(n, _)| *n > 0).map(|(n, whose)| format!("{n} {whose}")).collect();
+    let left_out = if left_out.is_empty() {
+        String::new()
+    } else {
+        format!("; left out: {}", left_out.join(", "))
     };
     format!(
         "{} of {} on CPUs {}{left_out}. Callers stand below what they call; width: share of these samples; colour: what time in the function itself counts for.",
@@ -391,8 +403,18 @@ mod tests {
             assert!(rest.split_once("</title>").unwrap().0.ends_with(&share), "{said} {share}");
         }
         // Idling and other programs would take the room of what is asked about, and are told of in words.
-        assert!(svg.contains("of idle CPUs and") && svg.contains("of other programs left out"));
+        assert!(svg.contains("; left out: 900 of idle CPUs, 60 of other programs."));
         assert!(!svg.contains("default_idle") && !svg.contains("[program]"));
+    }
+
+    #[test]
+    fn the_polling_of_the_sinks_helper_is_told_of_and_not_drawn() {
+        let cell: Cell = "send=zerocopy link=sink".parse().unwrap();
+        let Measured::Value(profile) = synthetic::profiled(&cell).profile else { panic!("none") };
+        let svg = flame_graph(&cell, &profile).unwrap();
+        assert!(svg.contains("900 of the sink’s helper in its own code, which polls."), "{svg}");
+        assert!(svg.contains("<title>sink’s helper: 60 samples"), "{svg}");
+        assert!(!svg.contains("sink_crew::poll"));
     }
 
     #[test]

@@ -239,7 +239,8 @@ fn bars_of_the_sink_stand_apart_as_sender_side_cost_and_tell_of_no_receiver() {
         let before = before.split_once("<text").unwrap().1;
         assert!(!before.contains("sink’s helper"), "{links}");
         assert_eq!(before.contains("(A2), receiver"), links != "sink", "{links}");
-        // Polling is nothing that a path does.
+        // Polling is nothing that a path does: neither drawn nor told.
+        assert!(!own.contains("helper: copycost itself"), "{links}: {own}");
         let (_, told) = figure.reading.split_once(SINK).unwrap();
         assert!(told.contains("ns per KiB") && !told.contains("copycost itself"), "{told}");
     }

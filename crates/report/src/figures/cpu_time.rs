@@ -1,6 +1,6 @@
 //! Where the CPU time goes: a stacked bar a path and side, from the profiled audit trials.
 
-use analysis::categories::TABLE_VERSION;
+use analysis::categories::{Category, TABLE_VERSION};
 use analysis::explained::{BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown};
 use analysis::summary::Summary;
 use model::Link;
@@ -25,7 +25,7 @@ const NAMED: usize = 2;
 const READ: usize = 1;
 
 /// What bars of the sink say: there is no receiver, so that they are of another cost than those of other links.
-const SENDER_SIDE: &str = "Not to be compared with bars of another link: nobody receives. The sink’s helper stands in for the peer and polls, which keeps its CPU busy at all times.";
+const SENDER_SIDE: &str = "Not to be compared with bars of another link: nobody receives. The sink’s helper stands in for the peer; its own code, which polls at all times, is left out, so that its bar is the kernel’s work for acknowledgements.";
 
 /// Cells that differ in their path alone.
 struct Compared<'a> {
@@ -132,7 +132,9 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
     let total = total.unwrap_or(0.0);
     // A share's part of the bar's length.
     let scale = if side.share > 0.0 { total / side.share } else { 0.0 };
-    let segments = Tint::all().filter_map(|tint| {
+    let is_sink = cell.cell.link == Link::Sink;
+    let polls = |tint: &Tint| is_polling(side, *tint);
+    let segments = Tint::all().filter(|tint| !polls(tint)).filter_map(|tint| {
         let share = share(side, tint);
         (share > 0.0).then(|| {
             let time = match ns_per_kib(side, tint) {
@@ -143,7 +145,12 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
             Segment {
                 tint,
                 length: share * scale,
-                share: percent(share),
+                share: match ns_per_kib(side, tint) {
+                    // The helper's polling is among the samples that a share is of, and says nothing.
+                    Some(ns) if is_sink => format!("{} ns", short(ns)),
+                    None if is_sink => String::new(),
+                    _ => percent(share),
+                },
                 says: format!(
                     "{path}, {}: {title} {} of the busy samples{time}",
                     side.side.title(),
@@ -152,12 +159,19 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
             }
         })
     });
+    let segments: Vec<Segment> = segments.collect();
+    let total: f64 = segments.iter().map(|segment| segment.length).sum();
     Bar {
         name: format!("{}, {}", path_name(cell.cell.send_path), side.side.title()),
         group,
-        segments: segments.collect(),
+        segments,
         total: if timed { format!("{} ns", short(total)) } else { percent(total) },
     }
+}
+
+/// Whether that is the sink's helper waiting for something to do.
+fn is_polling(side: &SideBreakdown, tint: Tint) -> bool {
+    side.side == BreakdownSide::Helper && tint == Tint::of(Category::Copycost)
 }
 
 fn share(side: &SideBreakdown, tint: Tint) -> f64 {

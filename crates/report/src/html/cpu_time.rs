@@ -39,6 +39,11 @@ fn row(html: &mut Markup, breakdown: &CpuBreakdown) {
     html.element("tr", &[], |html| {
         html.leaf("td", &[], &breakdown.cell.id());
         html.element("td", &[], |html| {
+            if breakdown.busy_samples == 0 {
+                // Then there is no picture.
+                html.text("–");
+                return;
+            }
             let file = format!("figures/{}.svg", breakdown.flame_graph);
             html.leaf("a", &[("href", &file)], "SVG");
         });
