@@ -15,18 +15,39 @@ const FOLDER: &str = "crates/kernel/bpf";
 const FLAGS: &str = "FLAGS";
 const AGAIN: &str = "build them again with: cargo run -p xtask -- bpf";
 
-/// Builds every object, or with `--check` compares what is there.
-pub(crate) fn run(mode: Option<&str>) -> Result<String, String> {
+/// Whether a check may do without building.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rebuild {
+    /// Built again and compared where the stamped compiler is here.
+    WherePossible,
+    /// Nothing passes that was not built again: what a gate asks for.
+    Always,
+}
+
+/// Builds every object, or with `--check` compares what is there; with `--rebuild` as well, only what was built again
+/// passes.
+pub(crate) fn run(words: &[String]) -> Result<String, String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mode = match words.as_slice() {
+        [] => None,
+        ["--check"] => Some(Rebuild::WherePossible),
+        ["--rebuild"] | ["--check", "--rebuild"] | ["--rebuild", "--check"] => {
+            Some(Rebuild::Always)
+        }
+        other => {
+            return Err(format!(
+                "bpf: \"{}\" is not known; bpf, bpf --check or bpf --check --rebuild",
+                other.join(" ")
+            ));
+        }
+    };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FOLDER);
     let flags = read(&folder.join(FLAGS))?;
     let mut said = Vec::new();
     for source in sources(&folder)? {
         said.push(match mode {
             None => build(&source, &flags)?,
-            Some("--check") => check(&source, &flags)?,
-            Some(other) => {
-                return Err(format!("bpf: \"{other}\" is not known; bpf or bpf --check"));
-            }
+            Some(rebuild) => check(&source, &flags, clang().as_deref(), rebuild)?,
         });
     }
     Ok(said.join("\n"))
@@ -113,7 +134,13 @@ fn build(source: &Path, flags: &[u8]) -> Result<String, String> {
     Ok(format!("{}: {} bytes, {clang}", object.display(), bytes.len()))
 }
 
-fn check(source: &Path, flags: &[u8]) -> Result<String, String> {
+/// Checks that source, flags, object and stamp belong together, and builds the object again with the compiler that is here.
+fn check(
+    source: &Path,
+    flags: &[u8],
+    clang: Option<&str>,
+    rebuild: Rebuild,
+) -> Result<String, String> {
     let (object, stamped) = (source.with_extension("o"), source.with_extension("stamp"));
     let bytes = read(&object)?;
     let text = String::from_utf8_lossy(&read(&stamped)?).into_owned();
@@ -124,13 +151,20 @@ fn check(source: &Path, flags: &[u8]) -> Result<String, String> {
             stamped.display()
         ));
     }
-    match clang() {
-        None => Ok(format!("{}: as stamped; not built again, no clang here", object.display())),
-        Some(here) if here != compiler => Ok(format!(
-            "{}: as stamped; not built again, {here} is not {compiler}",
+    let not_built = match clang {
+        None => Some("no clang here".to_owned()),
+        Some(here) if here != compiler => Some(format!("{here} is not {compiler}")),
+        Some(_) => None,
+    };
+    match (not_built, rebuild) {
+        (Some(why), Rebuild::WherePossible) => {
+            Ok(format!("{}: as stamped; not built again, {why}", object.display()))
+        }
+        (Some(why), Rebuild::Always) => Err(format!(
+            "{}: not built again, {why}; install clang and libbpf-dev of the stamped version, or {AGAIN}",
             object.display()
         )),
-        Some(_) => {
+        (None, _) => {
             let again = std::env::temp_dir().join(format!("copycost-bpf-{}.o", std::process::id()));
             compile(source, flags, &again)?;
             let built = read(&again);
@@ -199,6 +233,30 @@ mod tests {
         // From the draft's test vectors.
         assert_eq!(checksum(&[b"foobar"]), "85944171f73967e8");
         assert_eq!(checksum(&[b"foo", b"bar"]), "85944171f73967e8");
+    }
+
+    #[test]
+    fn a_gate_that_insists_on_building_again_fails_without_the_stamped_compiler() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FOLDER);
+        let flags = read(&folder.join(FLAGS)).unwrap();
+        let sources = sources(&folder).unwrap();
+        assert!(!sources.is_empty());
+        for source in sources {
+            for clang in [None, Some("clang version 0.0.0")] {
+                let said = check(&source, &flags, clang, Rebuild::WherePossible).unwrap();
+                assert!(said.contains("not built again"), "{said}");
+                let why = check(&source, &flags, clang, Rebuild::Always).unwrap_err();
+                assert!(why.contains("not built again") && why.contains("install clang"), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_are_none_of_its_own_are_refused() {
+        for words in [&["--chek"][..], &["--check", "--check"], &["--check", "--rebuilt"]] {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            assert!(run(&words).unwrap_err().contains("is not known"));
+        }
     }
 
     #[test]

@@ -3,9 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use aya::maps::{MapError, loaded_maps};
+use aya::programs::{ProgramError, loaded_programs};
+use aya::sys::SyscallError;
 
 /// How often a run is killed where nobody says.
 const RAISES: u64 = 200;
@@ -26,7 +31,8 @@ struct Seen {
     interfaces: BTreeSet<String>,
     /// Mounts of the machine's own namespace.
     mounts: BTreeSet<String>,
-    /// BPF programs and maps, where bpftool is there to ask.
+    /// BPF programs and maps of the whole machine. A filter or a perf event keeps its program loaded, so a filter that
+    /// stays shows here as well.
     bpf: BTreeSet<String>,
 }
 
@@ -34,22 +40,53 @@ fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-fn bpf() -> BTreeSet<String> {
-    let told = |kind: &str| {
-        let output = Command::new("bpftool").args([kind, "list"]).output().ok()?;
-        String::from_utf8(output.stdout).ok()
+/// Every BPF program and map that the kernel has, asked for with `BPF_PROG_GET_NEXT_ID` and `BPF_MAP_GET_NEXT_ID` (bpf(2)),
+/// whoever loaded it and whatever holds it: a descriptor, a pin, a filter. Ids are given out in a circle, so that one
+/// that was let go of does not come back soon.
+///
+/// # Errors
+/// The kernel does not tell: then nothing could be said about what stays.
+fn bpf() -> Result<BTreeSet<String>, String> {
+    let refused = |what: &str, error: &io::Error| {
+        format!(
+            "{what} cannot be listed ({error}): run as root, on a kernel with CONFIG_BPF_SYSCALL"
+        )
     };
-    let texts = ["prog", "map"].into_iter().filter_map(|kind| Some((kind, told(kind)?)));
-    let lines = texts.flat_map(|(kind, text)| {
-        let begin = |line: &str| line.starts_with(|first: char| first.is_ascii_digit());
-        let lines: Vec<_> = text.lines().filter(|line| begin(line)).collect();
-        lines.into_iter().map(|line| format!("{kind} {line}")).collect::<Vec<_>>()
-    });
-    lines.collect()
+    let mut found = BTreeSet::new();
+    for program in loaded_programs() {
+        match program {
+            Ok(program) => {
+                let name = program.name_as_str().unwrap_or_default();
+                found.insert(format!("BPF program {} {name}", program.id()));
+            }
+            // Gone between being listed and being asked.
+            Err(ProgramError::SyscallError(call)) if is_gone(&call) => {}
+            Err(ProgramError::SyscallError(call)) => {
+                return Err(refused("BPF programs", &call.io_error));
+            }
+            Err(error) => return Err(format!("BPF programs: {error}")),
+        }
+    }
+    for map in loaded_maps() {
+        match map {
+            Ok(map) => {
+                let name = map.name_as_str().unwrap_or_default();
+                found.insert(format!("BPF map {} {name}", map.id()));
+            }
+            Err(MapError::SyscallError(call)) if is_gone(&call) => {}
+            Err(MapError::SyscallError(call)) => return Err(refused("BPF maps", &call.io_error)),
+            Err(error) => return Err(format!("BPF maps: {error}")),
+        }
+    }
+    Ok(found)
+}
+
+fn is_gone(call: &SyscallError) -> bool {
+    call.io_error.kind() == io::ErrorKind::NotFound
 }
 
 impl Seen {
-    fn now(program: &Path) -> Self {
+    fn now(program: &Path) -> Result<Self, String> {
         let mut processes = BTreeSet::new();
         let mut namespaces = BTreeSet::new();
         for process in entries(Path::new("/proc")) {
@@ -69,7 +106,8 @@ impl Seen {
             .iter()
             .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()))
             .collect();
-        Self { processes, namespaces, interfaces, mounts: lines("/proc/self/mounts"), bpf: bpf() }
+        let mounts = lines("/proc/self/mounts");
+        Ok(Self { processes, namespaces, interfaces, mounts, bpf: bpf()? })
     }
 
     /// What is here and was not before.
@@ -123,8 +161,30 @@ pub(crate) fn check(words: &[String]) -> Result<String, String> {
     checked
 }
 
+/// Runs the program to its end.
+///
+/// # Errors
+/// It could not be started, or did not end well; with its last words.
+fn succeeds(program: &Path, arguments: &[&str]) -> Result<(), String> {
+    let told = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
+    if told.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    Err(format!(
+        "the next command after a kill, copycost {}, ended with {}: {last}",
+        arguments.join(" "),
+        told.status
+    ))
+}
+
 fn kill_runs(program: &Path, work: &Path, raises: u64, links: &str) -> Result<String, String> {
-    let before = Seen::now(program);
+    let before = Seen::now(program)?;
     let counted_before = kernels_count();
     let (mut killed, mut raised) = (0, 0_u64);
     for n in 0..raises {
@@ -142,7 +202,7 @@ fn kill_runs(program: &Path, work: &Path, raises: u64, links: &str) -> Result<St
             .spawn()
             .map_err(|error| format!("{}: {error}", program.display()))?;
         std::thread::sleep(Duration::from_millis(random_below(LATEST_MS)));
-        let seen = Seen::now(program);
+        let seen = Seen::now(program)?;
         raised += u64::from(!seen.namespaces.is_subset(&before.namespaces));
         let has_ended = run.try_wait().map_err(|error| error.to_string())?;
         killed += u64::from(has_ended.is_none());
@@ -151,15 +211,19 @@ fn kill_runs(program: &Path, work: &Path, raises: u64, links: &str) -> Result<St
         if has_ended.is_some() {
             return Err(format!("a run over {links} ended by itself, {ended}: is this root?"));
         }
+        // Whatever a kill leaves may hinder nobody, and is gone when the next command has run.
+        succeeds(program, &["probe"])?;
     }
-    // The next command must find nothing.
-    let next = Command::new(program).arg("probe").stdout(Stdio::null()).status();
-    next.map_err(|error| error.to_string())?;
+    let whole = work.join("whole").display().to_string();
+    let one = ["run", "--link", links, "--send", "sendmsg,zerocopy", "--sizes", "16KiB"];
+    // Long enough and often enough that a disturbed moment leaves a valid trial; a run without one ends with 3.
+    let short = ["--time", "100ms", "--warmup", "50ms", "--rounds", "3", "--threads", "1"];
+    succeeds(program, &[&one[..], &short[..], &["--quiet", "--out", &whole]].concat())?;
     let deadline = Instant::now() + PATIENCE;
-    let mut left = Seen::now(program).beyond(&before);
+    let mut left = Seen::now(program)?.beyond(&before);
     while !left.is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(200));
-        left = Seen::now(program).beyond(&before);
+        left = Seen::now(program)?.beyond(&before);
     }
     if !left.is_empty() {
         return Err(format!("left behind after {killed} kills: {}", left.join(", ")));
@@ -188,4 +252,90 @@ fn kill_runs(program: &Path, work: &Path, raises: u64, links: &str) -> Result<St
         "{killed} runs over {links} were killed, {raised} with a link up; no process, namespace, interface, mount, \
          BPF program or map is left{kernel}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use aya::Ebpf;
+    use aya::programs::SchedClassifier;
+
+    use super::*;
+
+    #[allow(clippy::print_stderr, reason = "a test says what it skips")]
+    fn skipped(why: &str) {
+        eprintln!("skipped: {why}");
+    }
+
+    /// What is here and is left by nobody who runs beside this test: a program of another name.
+    fn now(program: &Path) -> Option<Seen> {
+        match Seen::now(program) {
+            Ok(seen) => Some(seen),
+            Err(why) => {
+                skipped(&why);
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_bpf_program_and_its_maps_that_stay_are_reported_until_they_are_gone() {
+        let nobody = Path::new("/nobody");
+        let Some(before) = now(nobody) else { return };
+        let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/kernel/bpf/sink.bpf.o");
+        let mut leak = match Ebpf::load_file(object) {
+            Ok(leak) => leak,
+            Err(error) => return skipped(&format!("no BPF here: {error}")),
+        };
+        let classifier: &mut SchedClassifier =
+            leak.program_mut("sink").unwrap().try_into().unwrap();
+        if let Err(error) = classifier.load() {
+            return skipped(&format!("no program of the type sched_cls here: {error}"));
+        }
+        let id = format!("BPF program {} ", classifier.info().unwrap().id());
+        let left = now(nobody).unwrap().beyond(&before);
+        assert!(left.iter().any(|one| one.starts_with(&id)), "{id}: {left:?}");
+        assert!(left.iter().any(|one| one.starts_with("BPF map ")), "{left:?}");
+        drop(leak);
+        let gone = || !now(nobody).unwrap().bpf.iter().any(|one| one.starts_with(&id));
+        let deadline = Instant::now() + PATIENCE;
+        while !gone() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(gone(), "{id}");
+    }
+
+    #[test]
+    fn a_process_and_the_namespace_that_it_is_in_are_reported() {
+        let Ok(sleep) = fs::canonicalize("/bin/sleep") else { return skipped("no /bin/sleep") };
+        let Some(before) = now(&sleep) else { return };
+        let mut leak = match Command::new("unshare").args(["--net", "sleep", "60"]).spawn() {
+            Ok(leak) => leak,
+            Err(error) => return skipped(&format!("unshare: {error}")),
+        };
+        let process = PathBuf::from(format!("/proc/{}", leak.id()));
+        let deadline = Instant::now() + PATIENCE;
+        let is_asleep = || fs::read_link(process.join("exe")).is_ok_and(|exe| exe == sleep);
+        while !is_asleep() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+            if leak.try_wait().unwrap().is_some() {
+                return skipped("unshare --net is refused here");
+            }
+        }
+        let namespace = fs::read_link(process.join("ns/net")).unwrap().display().to_string();
+        let left = now(&sleep).unwrap().beyond(&before);
+        leak.kill().unwrap();
+        leak.wait().unwrap();
+        for one in [process.display().to_string(), namespace] {
+            assert!(left.contains(&one), "{one}: {left:?}");
+        }
+    }
+
+    #[test]
+    fn a_next_command_that_fails_is_named_with_its_last_words() {
+        let shell = Path::new("/bin/sh");
+        assert!(succeeds(shell, &["-c", "true"]).is_ok());
+        let why = succeeds(shell, &["-c", "echo nothing works >&2; exit 3"]).unwrap_err();
+        assert!(why.contains("exit status: 3") && why.ends_with("nothing works"), "{why}");
+        assert!(succeeds(Path::new("/nobody"), &[]).is_err());
+    }
 }

@@ -13,7 +13,8 @@ mod vm;
 use std::process::ExitCode;
 
 const TASKS: &str = "tasks:
-  bpf [--check]        build the BPF objects from their sources, or check that they belong together
+  bpf [--check [--rebuild]]  build the BPF objects from their sources, or check that they belong together; with
+                       --rebuild nothing passes that was not built again
   imports              check who imports whom against the table in ARCHITECTURE.md
   licences             check that everything built in may be
   left-behind [RAISES] [LINK...]  kill copycost over links that it raised, 200 times, and check that nothing stays (root)
@@ -26,7 +27,7 @@ const TASKS: &str = "tasks:
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.first().map(String::as_str) {
-        Some("bpf") => bpf::run(words.get(1).map(String::as_str)),
+        Some("bpf") => bpf::run(words.get(1..).unwrap_or_default()),
         Some("imports") => imports::check(),
         Some("licences") => licences::check(),
         Some("left-behind") => left_behind::check(words.get(1..).unwrap_or_default()),

@@ -13,7 +13,7 @@ mod table;
 pub use table::TABLE;
 
 /// The table's version: another one for every change that moves samples from one category to another.
-pub const TABLE_VERSION: u32 = 1;
+pub const TABLE_VERSION: u32 = 2;
 
 /// A sample counts for a caller this many frames further out at most. Beyond that, the caller (at last the system call
 /// itself, which calls everything) says nothing of what was done, and the sample is unmapped.
@@ -191,9 +191,10 @@ pub enum Decided {
 pub fn decide<'a>(owner: Owner, frames: impl IntoIterator<Item = &'a str>) -> Decided {
     for (passed_over, frame) in frames.into_iter().enumerate() {
         // `program`name`: no kernel function.
-        if frame.contains('`') {
+        if let Some((program, _)) = frame.split_once('`') {
             let is_end = matches!(owner, Owner::Sender | Owner::Receiver | Owner::Helper);
             return match passed_over {
+                0 if is_end && is_nobodys(program) => Decided::Unmapped,
                 0 if is_end => Decided::As(Category::Copycost),
                 0 => Decided::As(Category::Other),
                 // A kernel function without a category, called by the program straight away.
@@ -208,6 +209,12 @@ pub fn decide<'a>(owner: Owner, frames: impl IntoIterator<Item = &'a str>) -> De
         }
     }
     Decided::Unmapped
+}
+
+/// Whether a frame outside of the kernel lies in no program's file: `[hypervisor]`, `[unmapped]`, `[anonymous]`, `[program]` where an
+/// end's code could not be looked into. The kernel's `[vdso]`, from which an end reads its clock, is a part of the end.
+fn is_nobodys(program: &str) -> bool {
+    program.starts_with('[') && program != "[vdso]"
 }
 
 #[cfg(test)]
@@ -256,6 +263,21 @@ mod tests {
         assert_eq!(of("nobody_knows_me"), Decided::Unmapped);
         assert_eq!(of("nobody_knows_me copycost`f"), Decided::Unmapped);
         assert_eq!(decide(Owner::Sender, []), Decided::Unmapped);
+    }
+
+    #[test]
+    fn what_lies_in_no_program_of_an_end_is_unmapped_and_not_copycost_itself() {
+        for program in ["[hypervisor]", "[unmapped]", "[anonymous]", "[program]"] {
+            for owner in [Owner::Sender, Owner::Receiver, Owner::Helper] {
+                let leaf = format!("{program}`[unknown]");
+                assert_eq!(decide(owner, [leaf.as_str()]), Decided::Unmapped, "{leaf}");
+                let called = [leaf.as_str(), "copycost`engine::pump::send"];
+                assert_eq!(decide(owner, called), Decided::Unmapped, "{leaf}");
+            }
+        }
+        for leaf in ["[vdso]`[unknown]", "libc.so.6`[unknown]", "copycost`[unknown]"] {
+            assert_eq!(of(leaf), Decided::As(Category::Copycost), "{leaf}");
+        }
     }
 
     #[test]

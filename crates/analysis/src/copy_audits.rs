@@ -37,6 +37,7 @@ fn copy_audit(audited: &Audited) -> Option<CopyAudit> {
         owner: counted.owner,
         calls: counted.calls,
         bytes: counted.bytes,
+        hook: counted.hook.clone(),
     });
     Some(CopyAudit {
         cell: audited.cell.clone(),

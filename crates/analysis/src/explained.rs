@@ -409,7 +409,7 @@ pub struct CopyFigure {
 }
 
 /// Bytes that one kernel function moved for one owner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CopyFunction {
     /// The kernel function or tracepoint.
     pub function: String,
@@ -419,6 +419,8 @@ pub struct CopyFunction {
     pub calls: u64,
     /// Bytes.
     pub bytes: u64,
+    /// What counted it.
+    pub hook: Measured<Hook>,
 }
 
 /// How fast the CPUs in use copy memory, by one routine at one working set.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use model::factor::Factor;
+use model::names::AckPlacement;
 use model::{Cell, Link, Measured, SendPath};
 
 use crate::comparisons::is_itself;
@@ -249,7 +250,7 @@ fn over_settings(group: &[&LinkComparison]) -> String {
         return String::new();
     };
     let placed = match placements.len() {
-        1 => format!("acknowledgements processed on the {placement}'s CPU"),
+        1 => format!("acknowledgements processed on {}", cpu_of(*placement, group)),
         n => counted(n, "placement", "placements"),
     };
     match (placements.len(), intervals.len()) {
@@ -257,6 +258,18 @@ fn over_settings(group: &[&LinkComparison]) -> String {
         (_, 1) => format!(" over {placed} of acknowledgements sent every {interval}"),
         (1, n) => format!(" over {n} intervals ({placed})"),
         (_, n) => format!(" over {placed} and {n} intervals of acknowledgements"),
+    }
+}
+
+/// Whose CPU processes acknowledgements. Steered to several senders' CPUs, a flow's lie on the one that its hash chooses
+/// (receive packet steering), which need not be its own sender's.
+fn cpu_of(placement: AckPlacement, group: &[&LinkComparison]) -> &'static str {
+    let one_sender =
+        group.iter().all(|comparison| comparison.shared.split(' ').any(|one| one == "threads=1"));
+    match placement {
+        AckPlacement::Helper => "the helper's CPU",
+        AckPlacement::Sender if one_sender => "the sender's CPU",
+        AckPlacement::Sender => "the senders' CPUs, a flow's on one of them,",
     }
 }
 
@@ -272,7 +285,7 @@ fn copied(group: &[&LinkComparison]) -> String {
         (Some(least), Some(most)) => {
             format!("{} to {} of its completions were marked copied", percent(least), percent(most))
         }
-        _ => "no completion came".to_owned(),
+        _ => "no valid trial tells of its completions".to_owned(),
     }
 }
 
@@ -285,4 +298,35 @@ pub(crate) fn nothing_copied_on_the_sink(evidence: &Evidence<'_>) -> bool {
         .map(|share| share.mean)
         .collect();
     !shares.is_empty() && shares.iter().all(|share| *share <= 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placed(placement: AckPlacement, shared: &str) -> String {
+        let comparison = LinkComparison {
+            link: Link::Sink,
+            shared: shared.to_owned(),
+            ack_interval: Some("20us".to_owned()),
+            ack_placement: Some(placement),
+            metric: Metric::SenderSideCpuNsPerKib,
+            points: Vec::new(),
+            crossover: CrossoverOutcome::Undecided,
+            oversubscribed: false,
+        };
+        over_settings(&[&comparison])
+    }
+
+    #[test]
+    fn acknowledgements_lie_on_a_senders_own_cpu_where_there_is_one_sender_alone() {
+        let one = placed(AckPlacement::Sender, "threads=1 ack_placement=sender");
+        assert_eq!(one, " (acknowledgements processed on the sender's CPU every 20us)");
+        for threads in ["threads=2", "threads=16"] {
+            let several = placed(AckPlacement::Sender, threads);
+            assert!(several.contains("the senders' CPUs, a flow's on one of them,"), "{several}");
+            let helper = placed(AckPlacement::Helper, threads);
+            assert_eq!(helper, " (acknowledgements processed on the helper's CPU every 20us)");
+        }
+    }
 }

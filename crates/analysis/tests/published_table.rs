@@ -17,7 +17,8 @@ fn document() -> String {
         that below a known caller is *unmapped*, as the system call itself calls everything. A whole name goes before a \
         beginning (`tcp_…`), a longer beginning before a shorter one. Compilers' clones (`….isra.0`, `….constprop.0`, `….part.0`, \
         `….cold`) count as the function that they are of. A program's own frame is *copycost itself* in an end and *other* \
-        elsewhere. The unmapped share is printed with every breakdown.\n\n\
+        elsewhere; in an end, what lies in no file of its program (a hypervisor's code, an address where nothing is mapped) is \
+        *unmapped*. The unmapped share is printed with every breakdown.\n\n\
         **How far to trust it.** Where there is no PMU, a timer takes the samples, and cannot while interrupts are off: what ran \
         then counts where they are let in again. `_raw_spin_unlock_irqrestore` and `_raw_spin_unlock_irq` therefore have no \
         category of their own, so that this time counts for whoever held the lock (waking a receiver, mostly). In virtual \

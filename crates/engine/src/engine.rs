@@ -354,7 +354,7 @@ impl Engine {
     /// Measures the copying bandwidth of the CPUs that a plan's cells use, in some seconds.
     ///
     /// # Errors
-    /// One line: what could not be had, with the remedy.
+    /// One line: what could not be had, with the remedy; or that a signal came, which the next trial tells as well.
     pub fn measure_ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
         let mut cpus = Vec::new();
         for cell in plan.cells() {
@@ -364,7 +364,7 @@ impl Engine {
         }
         cpus.sort_unstable();
         cpus.dedup();
-        ceiling::measure(&cpus)
+        ceiling::measure(&cpus, &|| self.options.interrupts.requested().is_some())
     }
 
     /// The same, every message rewritten and every byte checked by the receiver: no timing of it means anything.

@@ -6,11 +6,13 @@ use crate::Unavailable;
 use crate::stat::LoadAverage;
 
 mod cgroup;
+mod cgroup_memory;
 mod interfaces;
 mod settings;
 pub(crate) mod tree;
 
 pub use cgroup::{CgroupCpu, Throttled};
+pub use cgroup_memory::memory_limit_bytes;
 pub use interfaces::{Interface, interfaces};
 pub use settings::{SYSCTLS, sysctls};
 pub use tree::LIVE;

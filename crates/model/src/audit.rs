@@ -67,7 +67,7 @@ names! {
 }
 
 /// Bytes that one kernel function moved for one owner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FunctionCount {
     /// The kernel function or tracepoint: `_copy_from_iter`, `skb_copy_ubufs`, `skb:skb_copy_datagram_iovec`, …
     pub function: String,
@@ -77,6 +77,13 @@ pub struct FunctionCount {
     pub calls: u64,
     /// Bytes.
     pub bytes: u64,
+    /// What counted it; journals from before this was written do not tell.
+    #[serde(default = "hook_not_recorded")]
+    pub hook: Measured<Hook>,
+}
+
+fn hook_not_recorded() -> Measured<Hook> {
+    Measured::absent("not recorded")
 }
 
 /// A figure of the copy audit.
@@ -166,4 +173,20 @@ pub struct CeilingPoint {
     pub cpus: Vec<u32>,
     /// Bytes copied a second of the copying thread's CPU time, each CPU; the median of several passes.
     pub bytes_per_s: Vec<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_from_before_hooks_were_recorded_still_loads_and_says_so() {
+        let old = r#"{"function":"_copy_to_iter","owner":"receiver","calls":2,"bytes":70}"#;
+        let count: FunctionCount = serde_json::from_str(old).unwrap();
+        assert_eq!((count.bytes, count.hook), (70, Measured::absent("not recorded")));
+        let new = r#"{"function":"f","owner":"sender","calls":1,"bytes":7,"hook":"kprobe"}"#;
+        let count: FunctionCount = serde_json::from_str(new).unwrap();
+        assert_eq!(count.hook, Measured::Value(Hook::Kprobe));
+        assert_eq!(serde_json::to_string(&count).unwrap(), new);
+    }
 }

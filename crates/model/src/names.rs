@@ -121,7 +121,8 @@ names! {
     AckPlacement, "ack placement" {
         /// On the helper's CPU, which sends them.
         Helper = "helper",
-        /// On the senders' CPUs, where a network card's interrupt is usually steered.
+        /// On the senders' CPUs, as from a network card whose interrupts are steered there: each flow's on one of them, which its
+        /// hash chooses (receive packet steering), so with several senders not always on its own sender's.
         Sender = "sender",
     }
 }

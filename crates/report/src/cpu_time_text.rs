@@ -1,6 +1,7 @@
 //! The words about where the CPU time goes.
 
-use analysis::explained::CategoryShare;
+use analysis::explained::{CategoryShare, CpuBreakdown};
+use model::Link;
 
 use crate::numbers::percent;
 
@@ -11,6 +12,8 @@ pub(crate) const REMEDY: &str = "copycost run --audits profile";
 
 /// Categories below this share are not named in a line of text.
 const LEAST_NAMED: f64 = 0.02;
+/// Said where all are below it.
+const NONE: &str = "–";
 
 /// The largest categories in a line: `data copy 37 %, TCP/IP 14 %`.
 pub(crate) fn largest(categories: &[CategoryShare]) -> String {
@@ -21,5 +24,18 @@ pub(crate) fn largest(categories: &[CategoryShare]) -> String {
         .iter()
         .map(|one| format!("{} {}", one.category.title(), percent(one.share)))
         .collect();
-    if named.is_empty() { "–".to_owned() } else { named.join(", ") }
+    if named.is_empty() { NONE.to_owned() } else { named.join(", ") }
+}
+
+/// The largest categories of a cell; on the sink by side, as its helper's polling says nothing of a path.
+pub(crate) fn largest_of(breakdown: &CpuBreakdown) -> String {
+    if breakdown.cell.link != Link::Sink {
+        return largest(&breakdown.categories);
+    }
+    let sides = breakdown.sides.iter().map(|side| (side, largest(&side.categories)));
+    let told: Vec<String> = sides
+        .filter(|(_, categories)| categories != NONE)
+        .map(|(side, categories)| format!("{}: {categories}", side.side.title()))
+        .collect();
+    told.join("; ")
 }

@@ -35,6 +35,7 @@ use self::groups::Cells;
 use self::sheet::{Breadth, drawn};
 
 pub(crate) use self::markup::escaped;
+pub(crate) use self::tints::{INK, Tint};
 pub(crate) use self::typeset::wrapped;
 pub(crate) use self::wording::footer;
 pub use figure_png::{PngError, png};
@@ -82,7 +83,7 @@ pub fn style() -> &'static str {
 
 /// All figures of a run, in the order of the report; the first is the main one. None for a run without cells.
 pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
-    // The sink's figures are never drawn beside another link's, but for the figure that says so.
+    // The sink's figures are never drawn beside another link's, but for the figures that say so.
     let delivered = Cells::of(summary, |cell| cell.link != Link::Sink);
     let cells = if delivered.is_empty() { Cells::of(summary, |_| true) } else { delivered };
     if cells.is_empty() {
@@ -102,7 +103,8 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
         Some(counters::cycles(&run)),
         Some(levels::context_switches(&run)),
         Some(trials::trials(&run)),
-        cpu_time::cpu_time(&run),
+        // There the sink's bars stand in panels of their own, which say what they are of.
+        cpu_time::cpu_time(&run, &Cells::of(summary, |cell| cell.link == Link::Sink)),
     ];
     let footer = footer(summary, host);
     let mut figures: Vec<Figure> =
@@ -119,7 +121,12 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
 /// A drawing with what every figure must say, drawn.
 fn figure(run: &Run, mut drawing: Drawing, footer: &str) -> Figure {
     let said = [
-        wording::copied(&run.cells),
+        // Beside another link's bars there may be the sink's, of whose completions this does not speak.
+        wording::copied(&run.cells).filter(|_| {
+            let of_sink = |cell: &Cell| cell.link == Link::Sink;
+            let all = run.summary.estimates.iter().map(|entry| &entry.cell);
+            drawing.bars.is_empty() || !all.clone().any(of_sink) || all.clone().all(of_sink)
+        }),
         // Bars are of audit trials, which are judged by nobody's rounds.
         wording::without_trials(run.summary, &run.cells).filter(|_| drawing.bars.is_empty()),
         wording::preliminary(run.summary),

@@ -3,109 +3,291 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use analysis::categories::{Category, Decided, decide};
+use analysis::cpu_breakdown::{self, Told};
+use analysis::explained::BreakdownSide;
 use analysis::figure_text::{counted, percent};
 use figure_png::Weight;
 use model::Cell;
 use model::audit::{Owner, Profile};
 
-use crate::figures::escaped;
+use crate::figures::{INK, Tint, escaped, wrapped};
 
-/// Width of the picture in pixels.
-const WIDTH: f64 = 1200.0;
-/// White space at its sides.
+/// White space at the sides.
 const SIDE: f64 = 10.0;
-/// Height of a frame.
-const ROW: f64 = 17.0;
-/// Size of a frame's text.
-const TEXT: f64 = 11.0;
-/// Above the frames: title and reading.
-const HEAD: f64 = 52.0;
-/// Frames narrower than this are not drawn: nobody would see them.
-const NARROWEST: f64 = 0.3;
+/// Size of a title's text, of the reading's and of the key's.
+const SIZES: [f64; 3] = [15.0, 12.0, 11.0];
+/// Of a rectangle in the key.
+const SWATCH: [f64; 2] = [16.0, 11.0];
+
+/// One of the two drawings in the file.
+#[derive(Clone, Copy)]
+struct Drawing {
+    class: &'static str,
+    /// Its width in units; as wide as the window on a phone.
+    width: f64,
+    /// Height of a frame.
+    row: f64,
+    /// Size of a frame's text.
+    text: f64,
+    /// Frames narrower than this are not drawn: nobody would see them.
+    narrowest: f64,
+}
+
+const WIDE: Drawing =
+    Drawing { class: "wide", width: 1200.0, row: 17.0, text: 11.0, narrowest: 0.5 };
+/// Larger where fingers and not pointers choose, in fewer units.
+const NARROW: Drawing =
+    Drawing { class: "narrow", width: 360.0, row: 18.0, text: 11.0, narrowest: 1.0 };
 
 /// A frame with everything above it; equal frames of equal callers are one.
-#[derive(Default)]
 struct Frame<'p> {
     samples: u64,
+    /// What a sample in this very frame counts for.
+    tint: Tint,
     above: BTreeMap<&'p str, Frame<'p>>,
 }
 
 impl Frame<'_> {
-    fn height(&self) -> u32 {
-        self.above.values().map(|frame| frame.height() + 1).max().unwrap_or(0)
+    const fn new(tint: Tint) -> Self {
+        Self { samples: 0, tint, above: BTreeMap::new() }
+    }
+
+    /// How many rows stand above it, of frames that have so many samples.
+    fn height(&self, least: f64) -> u32 {
+        let drawn = self.above.values().filter(|frame| frame.samples as f64 >= least);
+        drawn.map(|frame| frame.height(least) + 1).max().unwrap_or(0)
+    }
+
+    /// Adds the tints of what is drawn above it.
+    fn tints(&self, least: f64, found: &mut Vec<Tint>) {
+        for frame in self.above.values().filter(|frame| frame.samples as f64 >= least) {
+            if !found.contains(&frame.tint) {
+                found.push(frame.tint);
+            }
+            frame.tints(least, found);
+        }
     }
 }
 
-/// A profile as a flame graph (Gregg, "The Flame Graph", CACM 59(6), 2016), owners at the bottom, callers below what
-/// they call, width by samples; the same profile gives the same bytes. None where nothing was sampled.
-///
-/// Names and shares of frames too narrow for their text stand in titles, which a browser shows under the pointer; the file
-/// asks nobody for anything.
-pub fn flame_graph(cell: &Cell, profile: &Profile) -> Option<String> {
-    let mut root = Frame::default();
-    for stack in profile.stacks.iter().filter(|stack| stack.samples > 0) {
-        root.samples += stack.samples;
-        let mut frame = root.above.entry(owner(stack.owner)).or_default();
-        frame.samples += stack.samples;
-        for place in &stack.frames {
-            let name = usize::try_from(*place).ok().and_then(|place| profile.symbols.get(place));
-            frame = frame.above.entry(name.map_or("[unknown]", String::as_str)).or_default();
+/// The busy samples of a profile as a tree, and what else there was.
+struct Sorted<'p> {
+    sides: BTreeMap<BreakdownSide, Frame<'p>>,
+    /// Those that are drawn.
+    busy: u64,
+    /// Of the sink's helper, in its own code: it polls at all times, and would take the room of what is asked about.
+    polling: u64,
+    idle: u64,
+    elsewhere: u64,
+}
+
+impl<'p> Sorted<'p> {
+    fn of(profile: &'p Profile) -> Self {
+        let mut sorted =
+            Self { sides: BTreeMap::new(), busy: 0, polling: 0, idle: 0, elsewhere: 0 };
+        for stack in profile.stacks.iter().filter(|stack| stack.samples > 0) {
+            let names = cpu_breakdown::names(profile, stack);
+            let side = match cpu_breakdown::told(stack.owner, &names) {
+                Told::Busy(BreakdownSide::Helper, Decided::As(Category::Copycost)) => {
+                    sorted.polling += stack.samples;
+                    continue;
+                }
+                Told::Busy(side, _) => side,
+                Told::Idle => {
+                    sorted.idle += stack.samples;
+                    continue;
+                }
+                Told::Elsewhere => {
+                    sorted.elsewhere += stack.samples;
+                    continue;
+                }
+            };
+            sorted.busy += stack.samples;
+            let mut frame = sorted.sides.entry(side).or_insert_with(|| Frame::new(Tint::UNMAPPED));
             frame.samples += stack.samples;
+            // From the outermost on, each with its callers behind it.
+            for place in (0..names.len()).rev() {
+                let callers = names.get(place..).unwrap_or_default();
+                let Some(name) = callers.first() else { continue };
+                frame = frame
+                    .above
+                    .entry(name)
+                    .or_insert_with(|| Frame::new(tint(stack.owner, callers)));
+                frame.samples += stack.samples;
+            }
         }
+        sorted
     }
-    if root.samples == 0 {
+}
+
+/// What a sample would count for whose innermost frame is the first of these: what the breakdown says of the samples in it.
+fn tint(owner: Owner, frames: &[&str]) -> Tint {
+    match decide(owner, frames.iter().copied()) {
+        Decided::As(category) => Tint::of(category),
+        Decided::Unmapped => Tint::UNMAPPED,
+    }
+}
+
+/// The busy samples of a profile as a flame graph (Gregg, "The Flame Graph", CACM 59(6), 2016), sides at the bottom, callers
+/// below what they call, width by samples, colour by category; the same profile gives the same bytes. None where
+/// nothing busy was sampled.
+///
+/// Names and shares of frames too narrow for their text stand in titles, which a browser shows under the pointer. The file
+/// holds two drawings, of which narrow screens show the second one, and asks nobody for anything.
+pub fn flame_graph(cell: &Cell, profile: &Profile) -> Option<String> {
+    let sorted = Sorted::of(profile);
+    if sorted.busy == 0 {
         return None;
     }
-    let bottom = HEAD + ROW * f64::from(root.height());
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {0}\" width=\"{WIDTH}\" height=\"{0}\" font-family=\"DejaVu Sans, sans-serif\">\n",
-        bottom + SIDE
-    );
-    svg.push_str("<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
     let title = format!("Where the CPU time goes: {cell}");
-    let cpus: Vec<String> = profile.cpus.iter().map(u32::to_string).collect();
-    let samples = u32::try_from(root.samples).unwrap_or(u32::MAX);
-    let reading = format!(
-        "{} of {} on CPUs {}; callers below what they call, width by samples",
-        counted(samples as usize, "sample", "samples"),
-        profile.event,
-        cpus.join(", ")
-    );
+    let reading = reading(&sorted, profile);
+    let [wide, narrow] = [WIDE, NARROW].map(|drawing| drawn(drawing, &sorted, &title, &reading));
+    let mut svg = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(svg, "<title>{}</title>", escaped(&title));
     let _ = writeln!(
         svg,
-        "<text x=\"{SIDE}\" y=\"22\" font-size=\"15\" font-weight=\"bold\" fill=\"#111111\">{}</text>",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1:.1}\" width=\"{0}\" height=\"{1:.1}\" preserveAspectRatio=\"xMinYMin meet\" font-family=\"'DejaVu Sans', Verdana, sans-serif\">\n<title>{2}</title>",
+        WIDE.width,
+        wide.height,
         escaped(&title)
     );
     let _ = writeln!(
         svg,
-        "<text x=\"{SIDE}\" y=\"41\" font-size=\"12\" fill=\"#444444\">{}</text>",
-        escaped(&reading)
+        "<style>.narrow{{display:none}}@media (max-width:600px),(max-device-width:600px){{.wide{{display:none}}.narrow{{display:inline}}:root{{width:100vw;height:calc(100vw*{:.4})}}}}@media screen and (prefers-color-scheme:dark){{:root{{background:#14181d}}.page{{fill:#14181d}}.ink{{fill:#e8eaed}}.muted{{fill:#a9b1ba}}}}</style>",
+        narrow.height / NARROW.width
     );
-    let picture =
-        Picture { per_sample: (WIDTH - 2.0 * SIDE) / root.samples as f64, all: root.samples };
-    picture.draw(&mut svg, &root, SIDE, bottom, 0);
-    svg.push_str("</svg>\n");
+    let _ = writeln!(
+        svg,
+        "<rect class=\"page\" width=\"100%\" height=\"{:.0}\" fill=\"#ffffff\"/>",
+        // Beyond the wide drawing where the narrow one is shown.
+        WIDE.width * narrow.height / NARROW.width + wide.height
+    );
+    let _ = writeln!(svg, "<g class=\"{}\">\n{}</g>", WIDE.class, wide.text);
+    let _ = writeln!(
+        svg,
+        "<svg class=\"{}\" display=\"none\" viewBox=\"0 0 {} {:.1}\" width=\"{}\" height=\"{:.1}\">\n{}</svg>\n</svg>",
+        NARROW.class,
+        NARROW.width,
+        narrow.height,
+        WIDE.width,
+        WIDE.width * narrow.height / NARROW.width,
+        narrow.text
+    );
     Some(svg)
+}
+
+/// How it is to be read, and what is not in it.
+fn reading(sorted: &Sorted, profile: &Profile) -> String {
+    let samples = |n: u64| counted(n, "sample", "samples");
+    let cpus: Vec<String> = profile.cpus.iter().map(u32::to_string).collect();
+    let left_out = [
+        (sorted.idle, "of idle CPUs"),
+        (sorted.elsewhere, "of other programs"),
+        (sorted.polling, "of the sink’s helper in its own code, which polls"),
+    ];
+    let left_out: Vec<String> =
+        left_out.iter().filter(|(n, _)| *n > 0).map(|(n, whose)| format!("{n} {whose}")).collect();
+    let left_out = if left_out.is_empty() {
+        String::new()
+    } else {
+        format!("; left out: {}", left_out.join(", "))
+    };
+    format!(
+        "{} of {} on CPUs {}{left_out}. Callers stand below what they call; width: share of these samples; colour: what time in the function itself counts for.",
+        samples(sorted.busy).replacen(' ', " busy ", 1),
+        profile.event,
+        cpus.join(", ")
+    )
+}
+
+/// A drawing, and how high it is.
+struct Drawn {
+    text: String,
+    height: f64,
+}
+
+fn drawn(drawing: Drawing, sorted: &Sorted, title: &str, reading: &str) -> Drawn {
+    let room = drawing.width - 2.0 * SIDE;
+    let least = drawing.narrowest * sorted.busy as f64 / room;
+    let mut text = String::new();
+    let mut y = 6.0;
+    let [title_size, reading_size, _] = SIZES;
+    for (words, size, weight, class) in [
+        (title, title_size, Weight::Bold, "class=\"ink\" font-weight=\"bold\" fill=\"#111111\""),
+        (reading, reading_size, Weight::Regular, "class=\"muted\" fill=\"#444444\""),
+    ] {
+        for line in wrapped(words, room, size, weight) {
+            y += size * 1.35;
+            let line = escaped(&line);
+            let _ = writeln!(
+                text,
+                "<text x=\"{SIDE}\" y=\"{y:.1}\" font-size=\"{size}\" {class}>{line}</text>"
+            );
+        }
+    }
+    let mut tints = Vec::new();
+    for side in sorted.sides.values() {
+        side.tints(least, &mut tints);
+    }
+    y = key(&mut text, &tints, room, y + 10.0);
+    let rows = sorted.sides.values().map(|side| side.height(least) + 1).max().unwrap_or(0);
+    let bottom = y + 10.0 + drawing.row * f64::from(rows);
+    let picture = Picture { drawing, per_sample: room / sorted.busy as f64, busy: sorted.busy };
+    let mut x = SIDE;
+    for (side, frame) in &sorted.sides {
+        let width = frame.samples as f64 * picture.per_sample;
+        if width >= drawing.narrowest {
+            picture.frame(&mut text, (side.title(), frame), (x, bottom - drawing.row, width), true);
+            picture.above(&mut text, frame, x, bottom - drawing.row);
+        }
+        x += width;
+    }
+    Drawn { text, height: bottom + SIDE }
+}
+
+/// The colours that there are, in the order of the table of categories, below `y`; tells where they end.
+fn key(text: &mut String, tints: &[Tint], room: f64, y: f64) -> f64 {
+    let [.., size] = SIZES;
+    let [across, down] = SWATCH;
+    let (mut x, mut y) = (SIDE, y);
+    let all = Category::ALL.into_iter().map(Tint::of).chain([Tint::UNMAPPED]);
+    for tint in all.filter(|tint| tints.contains(tint)) {
+        let title = tint.title();
+        let width = across + 5.0 + figure_png::width(title, size, Weight::Regular) + 14.0;
+        if x > SIDE && x + width > SIDE + room {
+            x = SIDE;
+            y += size * 1.6;
+        }
+        let _ = writeln!(
+            text,
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{across}\" height=\"{down}\" fill=\"{}\" stroke=\"#57606a\" stroke-width=\".6\"/><text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size}\" class=\"ink\" fill=\"#111111\">{title}</text>",
+            tint.colour(),
+            x + across + 5.0,
+            y + down - 1.5,
+        );
+        x += width;
+    }
+    y + down
 }
 
 /// What every frame's place follows from.
 struct Picture {
-    /// Pixels a sample.
+    drawing: Drawing,
+    /// Units a sample.
     per_sample: f64,
-    all: u64,
+    busy: u64,
 }
 
 impl Picture {
     /// Draws what stands above a frame, from left to right in the order of the names.
-    fn draw(&self, svg: &mut String, below: &Frame<'_>, left: f64, bottom: f64, depth: u32) {
+    fn above(&self, svg: &mut String, below: &Frame<'_>, left: f64, bottom: f64) {
         let mut x = left;
+        let top = bottom - self.drawing.row;
         for (name, frame) in &below.above {
             let width = frame.samples as f64 * self.per_sample;
-            if width >= NARROWEST {
-                self.frame(svg, (name, frame), (x, bottom - ROW, width), depth);
-                self.draw(svg, frame, x, bottom - ROW, depth + 1);
+            if width >= self.drawing.narrowest {
+                self.frame(svg, (name, frame), (x, top, width), false);
+                self.above(svg, frame, x, top);
             }
             x += width;
         }
@@ -116,26 +298,36 @@ impl Picture {
         svg: &mut String,
         (name, frame): (&str, &Frame<'_>),
         (x, y, width): (f64, f64, f64),
-        depth: u32,
+        is_side: bool,
     ) {
-        let share = percent(frame.samples as f64 / self.all as f64);
+        let Drawing { row, text: size, .. } = self.drawing;
+        let share = percent(frame.samples as f64 / self.busy as f64);
+        let (fill, counts) = if is_side {
+            ("#9aa4af", String::new())
+        } else {
+            (frame.tint.colour(), format!("; itself: {}", frame.tint.title()))
+        };
+        let edge = if frame.tint == Tint::UNMAPPED && !is_side {
+            " stroke=\"#57606a\" stroke-width=\".5\""
+        } else {
+            ""
+        };
         let _ = write!(
             svg,
-            "<g><title>{}: {} samples, {share}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{}\" fill=\"{}\" rx=\"1\"/>",
+            "<g><title>{}: {} samples, {share}{counts}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{}\" fill=\"{fill}\"{edge}/>",
             escaped(name),
             frame.samples,
             (width - 0.4).max(0.2),
-            ROW - 1.0,
-            colour(name, depth)
+            row - 1.0,
         );
-        let text = fitting(name, width - 6.0);
-        if !text.is_empty() {
+        let fitted = fitting(name, width - 6.0, size);
+        if !fitted.is_empty() {
             let _ = write!(
                 svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{TEXT}\" fill=\"#111111\">{}</text>",
+                "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size}\" fill=\"{INK}\">{}</text>",
                 x + 3.0,
-                y + ROW - 5.0,
-                escaped(&text)
+                y + row - 5.0,
+                escaped(&fitted)
             );
         }
         svg.push_str("</g>\n");
@@ -143,8 +335,8 @@ impl Picture {
 }
 
 /// As much of a name as a frame has room for; nothing where that would be less than three letters.
-fn fitting(name: &str, room: f64) -> String {
-    let width = |text: &str| figure_png::width(text, TEXT, Weight::Regular);
+fn fitting(name: &str, room: f64, size: f64) -> String {
+    let width = |text: &str| figure_png::width(text, size, Weight::Regular);
     if width(name) <= room {
         return name.to_owned();
     }
@@ -159,27 +351,6 @@ fn fitting(name: &str, room: f64) -> String {
         }
     }
     String::new()
-}
-
-/// Grey for owners, else warm and light, by name and not by chance (FNV-1a), so that a function looks alike everywhere.
-fn colour(name: &str, depth: u32) -> String {
-    if depth == 0 {
-        return "#c9cdd2".to_owned();
-    }
-    let hash = name
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!("#ff{:02x}{:02x}", 0x90 + (hash >> 8) % 0x58, 0x50 + (hash >> 20) % 0x38)
-}
-
-const fn owner(owner: Owner) -> &'static str {
-    match owner {
-        Owner::Sender => "sender",
-        Owner::Receiver => "receiver",
-        Owner::Helper => "the sink's helper",
-        Owner::Idle => "idle thread",
-        Owner::Other => "others",
-    }
 }
 
 #[cfg(test)]
@@ -214,6 +385,68 @@ mod tests {
         assert!(!svg.contains("<script>alert"));
         for outside in ["href=\"http", "src=\"http", "url(http", "@import"] {
             assert!(!svg.contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn only_busy_samples_are_drawn_and_shares_are_those_of_the_breakdown() {
+        let (cell, profile) = made();
+        let svg = flame_graph(&cell, &profile).unwrap();
+        let audited = synthetic::profiled(&cell);
+        let breakdown = cpu_breakdown::breakdown(&audited, &profile);
+        let busy = format!("{} busy samples", breakdown.busy_samples);
+        assert!(svg.contains(&busy), "{busy}");
+        for side in &breakdown.sides {
+            let share = percent(side.share);
+            let said = format!("<title>{}: ", side.side.title());
+            let (_, rest) = svg.split_once(&said).unwrap_or_else(|| panic!("{said}"));
+            assert!(rest.split_once("</title>").unwrap().0.ends_with(&share), "{said} {share}");
+        }
+        // Idling and other programs would take the room of what is asked about, and are told of in words.
+        assert!(svg.contains("; left out: 900 of idle CPUs, 60 of other programs."));
+        assert!(!svg.contains("default_idle") && !svg.contains("[program]"));
+    }
+
+    #[test]
+    fn the_polling_of_the_sinks_helper_is_told_of_and_not_drawn() {
+        let cell: Cell = "send=zerocopy link=sink".parse().unwrap();
+        let Measured::Value(profile) = synthetic::profiled(&cell).profile else { panic!("none") };
+        let svg = flame_graph(&cell, &profile).unwrap();
+        assert!(svg.contains("900 of the sink’s helper in its own code, which polls."), "{svg}");
+        assert!(svg.contains("<title>sink’s helper: 60 samples"), "{svg}");
+        assert!(!svg.contains("sink_crew::poll"));
+    }
+
+    #[test]
+    fn a_frame_has_its_categorys_colour_and_the_key_names_those_that_are_there() {
+        let (cell, profile) = made();
+        let svg = flame_graph(&cell, &profile).unwrap();
+        for (name, category) in
+            [("_copy_from_iter", Category::DataCopy), ("tcp_write_xmit", Category::TcpIp)]
+        {
+            let (_, frame) = svg.split_once(&format!("<g><title>{name}: ")).unwrap();
+            let (frame, _) = frame.split_once("</g>").unwrap();
+            assert!(frame.contains(Tint::of(category).colour()), "{frame}");
+            assert!(frame.contains(&format!("itself: {}", category.title())), "{frame}");
+            assert!(svg.contains(&format!(">{}</text>", category.title())));
+        }
+        assert!(!svg.contains(">page memory</text>") || svg.contains("sk_page_frag_refill"));
+    }
+
+    #[test]
+    fn a_file_holds_a_drawing_for_wide_and_one_for_narrow_screens_in_which_nothing_overhangs() {
+        let (cell, profile) = made();
+        let svg = flame_graph(&cell, &profile).unwrap();
+        let (wide, narrow) = svg.split_once("<svg class=\"narrow\"").unwrap();
+        for (text, width) in [(wide, WIDE.width), (narrow, NARROW.width)] {
+            for rect in text.split("<g><title>").skip(1) {
+                let value = |name: &str| -> f64 {
+                    let (_, rest) = rect.split_once(&format!(" {name}=\"")).unwrap();
+                    rest.split_once('"').unwrap().0.parse().unwrap()
+                };
+                assert!(value("x") + value("width") <= width - SIDE + 0.2, "{rect}");
+            }
+            assert!(text.contains("data copy"));
         }
     }
 

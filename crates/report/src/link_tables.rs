@@ -50,7 +50,10 @@ pub(crate) fn break_evens(comparisons: &[LinkComparison]) -> TextTable {
         let least = shares.iter().copied().fold(f64::INFINITY, f64::min);
         let most = shares.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let copied = match (least <= most, percent(least), percent(most)) {
-            (false, ..) => "no completion".to_owned(),
+            (false, ..) => {
+                let why = comparison.points.iter().find_map(|p| p.copied_share.reason());
+                why.map_or_else(|| "–".to_owned(), |why| format!("– ({why})"))
+            }
             (true, low, high) if low == high => low,
             (true, low, high) => format!("{low} to {high}"),
         };
@@ -116,9 +119,8 @@ pub(crate) fn copies(audits: &[CopyAudit]) -> TextTable {
             format!("measured {x:.2}, expected {:.0} ({hook})", figure.expected)
         }
         (Measured::Value(x), None) => format!("measured {x:.2}, expected {:.0}", figure.expected),
-        (Measured::Absent { absent }, _) => {
-            format!("not counted, expected {:.0} ({absent})", figure.expected)
-        }
+        // Why stands in a table of its own: it is long, and of all cells mostly the same.
+        (Measured::Absent { .. }, _) => format!("not counted, expected {:.0}", figure.expected),
     };
     let row = |audit: &CopyAudit| {
         let mut row = vec![audit.cell.id()];
@@ -128,23 +130,41 @@ pub(crate) fn copies(audits: &[CopyAudit]) -> TextTable {
     TextTable {
         heading: "Copies of each payload byte",
         reading: "Counted by the kernel in audit trials of their own, which are never timed.",
-        columns: &["Cell", "In", "By reference", "At delivery", "Out"],
+        columns: &["Cell", STEPS[0], STEPS[1], STEPS[2], STEPS[3]],
         rows: audits.iter().map(row).collect(),
+    }
+}
+
+/// The figures of an audit, in its order.
+const STEPS: [&str; 4] = ["In", "By reference", "At delivery", "Out"];
+
+/// Why figures were not counted: each reason once, with what it keeps from being counted.
+pub(crate) fn not_counted(audits: &[CopyAudit]) -> TextTable {
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    for audit in audits {
+        for (step, figure) in STEPS.iter().zip(&audit.figures) {
+            let Some(why) = figure.per_byte.reason() else { continue };
+            let known = reasons.iter().position(|(reason, _)| reason == why);
+            let place = known.unwrap_or_else(|| {
+                reasons.push((why.to_owned(), Vec::new()));
+                reasons.len() - 1
+            });
+            if let Some((_, steps)) = reasons.get_mut(place).filter(|(_, s)| !s.contains(step)) {
+                steps.push(step);
+            }
+        }
+    }
+    TextTable {
+        heading: "Not counted here, and why",
+        reading: "",
+        columns: &["Copies", "Why"],
+        rows: reasons.into_iter().map(|(why, steps)| vec![steps.join(", "), why]).collect(),
     }
 }
 
 /// What each kernel function moved, for whom.
 pub(crate) fn functions(audits: &[CopyAudit]) -> TextTable {
     let rows = |audit: &CopyAudit| {
-        let hook = |function: &str| {
-            let place = match function {
-                "_copy_from_iter" => 0,
-                "_copy_to_iter" => 3,
-                "skb_copy_ubufs" => 2,
-                _ => 1,
-            };
-            audit.figures.get(place).and_then(|figure| figure.hook)
-        };
         let row = |counted: &analysis::explained::CopyFunction| {
             vec![
                 audit.cell.id(),
@@ -152,7 +172,8 @@ pub(crate) fn functions(audits: &[CopyAudit]) -> TextTable {
                 counted.owner.to_string(),
                 counted.calls.to_string(),
                 counted.bytes.to_string(),
-                hook(&counted.function).map_or_else(|| "–".to_owned(), |hook| hook.to_string()),
+                // An absence is told by its reason: "not recorded" in journals from before this was written.
+                measured(&counted.hook, ToString::to_string),
             ]
         };
         audit.functions.iter().map(row).collect::<Vec<_>>()

@@ -135,6 +135,12 @@ fn parted(remedy: &str, reasons: &[String], host: &Host) -> Remedy {
             needs: String::new(),
             then: remedy.to_owned(),
         },
+        // The plan stands in brackets, with what follows from it behind them.
+        Some(at) if remedy[..at].trim_end().ends_with('(') => Remedy {
+            instrument: "a further plan".to_owned(),
+            needs: String::new(),
+            then: remedy.to_owned(),
+        },
         Some(at) => {
             let (before, plan) = remedy.split_at(at);
             let before = before.trim_end().trim_end_matches("then");
@@ -270,6 +276,14 @@ mod tests {
         );
         is(&open[2], "a further plan", "C25", "copycost run --placement split,none");
         is(&open[3], "a record of contended locks", "C17", "");
+    }
+
+    #[test]
+    fn a_plan_in_brackets_is_told_whole() {
+        let remedy = "first the threshold (copycost run --preset break-even); then a sweep";
+        let open = grouped(&[("C7", remedy)], &[]);
+        assert_eq!(open.len(), 1);
+        is(&open[0], "a further plan", "C7", remedy);
     }
 
     #[test]

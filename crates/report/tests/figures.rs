@@ -208,6 +208,45 @@ fn segments_of_a_bar_bear_letter_and_pattern_of_their_key_and_say_their_share() 
     assert!(figure.reading.contains("sendmsg data copy"), "{}", figure.reading);
 }
 
+/// What stands between one title of a group of bars and the next, as text.
+fn of_group<'a>(svg: &'a str, title: &str) -> &'a str {
+    let (_, rest) = svg.split_once(&format!("{title}</text>")).unwrap();
+    rest.split_once("CPU ns per KiB of payload").map_or(rest, |(own, _)| own)
+}
+
+#[test]
+fn bars_of_the_sink_stand_apart_as_sender_side_cost_and_tell_of_no_receiver() {
+    let run = |links| {
+        let plan = plan(&[
+            (Factor::Link, links),
+            (Factor::Message, "64KiB"),
+            (Factor::Threads, "1"),
+            (Factor::Send, "sendmsg,zerocopy"),
+        ]);
+        all(&profiled(&plan))
+    };
+    const SINK: &str = "Sender-side cost on the sink: 64 KiB, 1 thread";
+    for links in ["loopback,sink", "sink,loopback", "loopback,veth,sink", "sink"] {
+        let figures = run(links);
+        let figure = named(&figures, CPU_TIME);
+        assert_legible(figure, links);
+        let own = of_group(&figure.svg, SINK);
+        assert!(own.contains("Not to be compared with bars of another link"), "{links}: {own}");
+        assert!(own.contains("sendmsg (A2), sender") && own.contains("sink’s helper"), "{links}");
+        assert!(!own.contains(", receiver<"), "{links}: {own}");
+        // The other links' bars come first, and there is none of theirs among the sink's.
+        let before = figure.svg.split_once(&format!("{SINK}</text>")).unwrap().0;
+        let before = before.split_once("<text").unwrap().1;
+        assert!(!before.contains("sink’s helper"), "{links}");
+        assert_eq!(before.contains("(A2), receiver"), links != "sink", "{links}");
+        // Polling is nothing that a path does: neither drawn nor told.
+        assert!(!own.contains("helper: copycost itself"), "{links}: {own}");
+        let (_, told) = figure.reading.split_once(SINK).unwrap();
+        assert!(told.contains("ns per KiB") && !told.contains("copycost itself"), "{told}");
+    }
+    assert!(!named(&run("loopback"), CPU_TIME).svg.contains("ender-side cost"));
+}
+
 /// `cargo test -p report --test figures -- --ignored` paints what is to be looked at when figures change.
 #[test]
 #[ignore = "paints pictures for people into the target directory"]

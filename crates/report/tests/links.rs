@@ -5,8 +5,9 @@ mod common;
 
 use analysis::summary::Summary;
 use analysis::synthetic;
+use model::audit::Hook;
 use model::record::Record;
-use model::{Factor, Link, Plan, Preset};
+use model::{Factor, Link, Measured, Plan, Preset};
 use report::{ScreenOptions, data_paths, screen, write_paper, write_results, write_trials};
 
 /// Ten rounds of the preset, and an audit trial of each cell.
@@ -63,6 +64,30 @@ fn counted_copies_stand_beside_the_expected_ones() {
     let counted = "Copies of each byte, counted: A2 loopback 1.00 in + 0.00 at delivery + 1.00 out";
     assert!(screen.contains(counted), "{screen}");
     assert!(screen.contains("A3 sink 0.00 in + 0.00 at delivery + 0.00 out"), "{screen}");
+    // A reason is told once, however many cells it is of.
+    let mut without = summary.clone();
+    for audit in &mut without.explained.copy_audits {
+        audit.figures[0].per_byte = Measured::absent("no breakpoint registers");
+        audit.figures[2].per_byte = Measured::absent("no breakpoint registers");
+    }
+    let told = common::documents(&without, &synthetic::host(), &plan);
+    for document in [&told.html, &told.markdown] {
+        assert_eq!(document.matches("no breakpoint registers").count(), 1, "{document}");
+        assert!(document.contains("not counted, expected 1"), "{document}");
+        assert!(document.contains("In, At delivery"), "{document}");
+    }
+    // Each function's own hook, and not that of the figure which it adds to.
+    let mut summary = summary;
+    let hooks = [Measured::Value(Hook::Kprobe), Measured::absent("not recorded")];
+    let functions = &mut summary.explained.copy_audits[0].functions;
+    functions.truncate(2);
+    for (one, hook) in functions.iter_mut().zip(hooks) {
+        one.function = "skb_zerocopy_iter_stream".to_owned();
+        one.hook = hook;
+    }
+    let documents = common::documents(&summary, &synthetic::host(), &plan);
+    assert!(documents.html.contains("<td>kprobe</td>"));
+    assert!(documents.html.contains("<td>– (not recorded)</td>"));
     let paths = data_paths(&summary, &synthetic::host());
     let names: Vec<&str> = paths.iter().map(|path| path.name.as_str()).collect();
     assert_eq!(

@@ -54,7 +54,12 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     let function = |name: &str, owner: Owner, counted: &Measured<CopiedBytes>| {
         let bytes = counted.value().map_or(0, |counted| counted.bytes);
         let calls = bytes.div_ceil(32_768);
-        (bytes > 0).then(|| FunctionCount { function: name.to_owned(), owner, calls, bytes })
+        let hook = match counted {
+            Measured::Value(counted) => Measured::Value(counted.hook),
+            Measured::Absent { absent } => Measured::absent(absent.clone()),
+        };
+        let function = name.to_owned();
+        (bytes > 0).then_some(FunctionCount { function, owner, calls, bytes, hook })
     };
     let functions = [
         function("_copy_from_iter", Owner::Sender, &copied_in),

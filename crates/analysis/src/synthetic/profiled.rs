@@ -2,7 +2,7 @@
 
 use model::audit::{Audited, Owner, Profile, Stack};
 use model::record::Settings;
-use model::{Audit, Bytes, Cell, Measured, Nanos, SendPath};
+use model::{Audit, Bytes, Cell, Link, Measured, Nanos, SendPath};
 
 /// An audit trial of a cell with a profile.
 pub fn profiled(cell: &Cell) -> Audited {
@@ -26,12 +26,15 @@ pub fn profiled(cell: &Cell) -> Audited {
         outcome: super::trial(cell, 1).build().outcome,
         copies: Measured::absent("this audit trial was another instrument's"),
         calls: Measured::absent("this audit trial was another instrument's"),
-        profile: Measured::Value(profile(cell.send_path)),
+        profile: Measured::Value(profile(cell)),
     }
 }
 
-fn profile(path: SendPath) -> Profile {
+fn profile(cell: &Cell) -> Profile {
+    let path = cell.send_path;
     let zerocopy = path == SendPath::Zerocopy;
+    // On the sink nothing is delivered, and a helper polls in the receiver's place.
+    let delivered = |samples: u64| if cell.link == Link::Sink { 0 } else { samples };
     // Stacks outermost first, with their samples by cause: of copying paths and of zero-copy.
     let sent = |copying: u64, by_reference: u64| if zerocopy { by_reference } else { copying };
     let made: &[(Owner, &str, u64)] = &[
@@ -53,7 +56,7 @@ fn profile(path: SendPath) -> Profile {
         (
             Owner::Sender,
             "do_syscall_64 handle_softirqs ip_local_deliver_finish skb_copy_ubufs memcpy",
-            sent(0, 380),
+            delivered(sent(0, 380)),
         ),
         (Owner::Sender, "do_syscall_64 handle_softirqs tcp_data_queue sock_def_readable", 190),
         (Owner::Sender, "do_syscall_64", 45),
@@ -66,11 +69,13 @@ fn profile(path: SendPath) -> Profile {
         (
             Owner::Receiver,
             "do_syscall_64 tcp_recvmsg_locked __skb_datagram_iter _copy_to_iter",
-            220,
+            delivered(220),
         ),
-        (Owner::Receiver, "do_syscall_64 tcp_recvmsg_locked skb_release_data", 40),
-        (Owner::Receiver, "do_syscall_64 sk_wait_data schedule __schedule", 70),
-        (Owner::Receiver, "copycost`engine::pump::receive", 9),
+        (Owner::Receiver, "do_syscall_64 tcp_recvmsg_locked skb_release_data", delivered(40)),
+        (Owner::Receiver, "do_syscall_64 sk_wait_data schedule __schedule", delivered(70)),
+        (Owner::Receiver, "copycost`engine::pump::receive", delivered(9)),
+        (Owner::Helper, "copycost`engine::sink_crew::poll", 900 - delivered(900)),
+        (Owner::Helper, "do_syscall_64 packet_sendmsg veth_xmit", 60 - delivered(60)),
         (Owner::Idle, "do_idle irq_exit_rcu handle_softirqs net_rx_action", 24),
         (Owner::Idle, "do_idle default_idle pv_native_safe_halt", 900),
         (Owner::Other, "[program]`[unknown]", 60),

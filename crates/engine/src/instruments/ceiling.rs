@@ -5,18 +5,19 @@
 //! each, and their median is told, so that one disturbed pass moves nothing. A second is one of the copying thread's own CPU
 //! time: a ceiling must not sink when somebody else runs on the CPU.
 
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use kernel::arena::Arena;
 use kernel::copying::{Routine, copy};
-use kernel::machine::Machine;
+use kernel::machine::{LIVE, Machine, memory_limit_bytes};
 use kernel::{clock, cpu};
 use model::audit::CeilingPoint;
 
 /// Source and destination together: within a level-1 cache, a level-2 cache, a last-level cache, and beyond most.
 const WORKING_SETS: [u64; 4] = [16 << 10, 256 << 10, 4 << 20, 64 << 20];
-/// Working sets of all CPUs together take at most this part of memory.
+/// Working sets of all CPUs together take at most this part of memory, the machine's or the container's.
 const PART_OF_MEMORY: u64 = 4;
 /// With more CPUs than this a first, a middle and a last one stand for all when each copies alone.
 const MOST_ALONE: usize = 4;
@@ -32,13 +33,19 @@ const BATCH: usize = 4 << 20;
 /// Measures it, in a few seconds at most.
 ///
 /// That is five passes of 10 ms for each routine, working set and group of CPUs, of which there are five at most: 2 to 3
-/// seconds on x86-64, however many CPUs there are.
+/// seconds on x86-64, however many CPUs there are. Between two groups, a tenth of a second or two, it asks whether it is to
+/// stop.
 ///
 /// # Errors
-/// One line: what could not be had, with the remedy.
-pub(crate) fn measure(cpus: &[u32]) -> Result<Vec<CeilingPoint>, String> {
-    let memory = Machine::read().memory_bytes.map_err(|why| why.to_string())?;
-    measure_at(cpus, &WORKING_SETS, memory, PASS_NS)
+/// One line: what could not be had, with the remedy; or that it was stopped.
+pub(crate) fn measure(
+    cpus: &[u32],
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<Vec<CeilingPoint>, String> {
+    let machine = Machine::read().memory_bytes.map_err(|why| why.to_string())?;
+    // A container may have far less than its machine, and is killed when it takes more.
+    let allowed = memory_limit_bytes(Path::new(LIVE)).unwrap_or(u64::MAX);
+    measure_at(cpus, &WORKING_SETS, machine.min(allowed), PASS_NS, is_stopped)
 }
 
 /// Whether this machine can: copying needs nothing but memory, whose size must be known.
@@ -54,6 +61,7 @@ fn measure_at(
     working_sets: &[u64],
     memory: u64,
     pass_ns: u64,
+    is_stopped: &dyn Fn() -> bool,
 ) -> Result<Vec<CeilingPoint>, String> {
     let mut cpus = cpus.to_vec();
     cpus.sort_unstable();
@@ -65,6 +73,9 @@ fn measure_at(
     let mut points = Vec::new();
     for bytes in working_sets {
         for group in &groups {
+            if is_stopped() {
+                return Err("interrupted while it was measured".to_owned());
+            }
             let all = bytes.saturating_mul(group.len() as u64);
             if all <= memory / PART_OF_MEMORY {
                 points.extend(copy_on(group, *bytes, pass_ns)?);
@@ -227,6 +238,7 @@ mod tests {
     use super::*;
 
     const MEMORY: u64 = 1 << 30;
+    const GO_ON: &dyn Fn() -> bool = &|| false;
 
     fn usable() -> Vec<u32> {
         let cpus = cpu::allowed().unwrap();
@@ -237,7 +249,7 @@ mod tests {
     fn every_routine_copies_on_each_cpu_alone_and_on_all_together() {
         let cpus = usable();
         let sets = [16 << 10, 256 << 10];
-        let points = measure_at(&cpus, &sets, MEMORY, 100_000).unwrap();
+        let points = measure_at(&cpus, &sets, MEMORY, 100_000, GO_ON).unwrap();
         let groups = if cpus.len() > 1 { cpus.len() + 1 } else { 1 };
         assert_eq!(points.len(), Routine::ALL.len() * sets.len() * groups);
         for point in &points {
@@ -255,11 +267,24 @@ mod tests {
     #[test]
     fn a_working_set_beyond_a_quarter_of_memory_is_left_out() {
         let cpus = &usable()[..1];
-        let points = measure_at(cpus, &WORKING_SETS, 1 << 20, 100_000).unwrap();
+        let points = measure_at(cpus, &WORKING_SETS, 1 << 20, 100_000, GO_ON).unwrap();
         assert!(points.iter().all(|point| point.working_set_bytes <= 256 << 10), "{points:?}");
         assert_eq!(points.len(), Routine::ALL.len() * 2);
-        let none = measure_at(cpus, &WORKING_SETS, 1 << 10, 100_000).unwrap_err();
+        let none = measure_at(cpus, &WORKING_SETS, 1 << 10, 100_000, GO_ON).unwrap_err();
         assert!(none.contains("holds no working set"), "{none}");
+    }
+
+    #[test]
+    fn a_signal_ends_it_between_two_pieces() {
+        let cpus = &usable()[..1];
+        let asked = std::cell::Cell::new(0);
+        let second = || {
+            asked.set(asked.get() + 1);
+            asked.get() == 2
+        };
+        let why = measure_at(cpus, &WORKING_SETS, MEMORY, 100_000, &second).unwrap_err();
+        assert!(why.contains("interrupted"), "{why}");
+        assert_eq!(asked.get(), 2, "nothing is measured after it");
     }
 
     #[test]
@@ -271,12 +296,14 @@ mod tests {
 
     #[test]
     fn a_cpu_that_is_not_there_is_named() {
-        let why = measure_at(&[60_000], &WORKING_SETS, MEMORY, 100_000).unwrap_err();
+        let why = measure_at(&[60_000], &WORKING_SETS, MEMORY, 100_000, GO_ON).unwrap_err();
         assert!(why.contains("CPU 60000") && why.contains("--placement"), "{why}");
         // One that works beside it does not wait for ever.
         let both = [usable()[0], 60_000];
         assert!(copy_on(&both, 16 << 10, 100_000).unwrap_err().contains("60000"));
-        assert!(measure_at(&[], &WORKING_SETS, MEMORY, 100_000).unwrap_err().contains("no CPU"));
+        assert!(
+            measure_at(&[], &WORKING_SETS, MEMORY, 100_000, GO_ON).unwrap_err().contains("no CPU")
+        );
     }
 
     #[test]

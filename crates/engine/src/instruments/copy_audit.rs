@@ -203,12 +203,12 @@ impl Seen<'_> {
                 bytes: self.threads(counted, receiver),
                 hook,
             })),
-            functions: self.functions(),
+            functions: self.functions(hooks),
         }
     }
 
     /// Everything by function and owner, in the order of both.
-    fn functions(&self) -> Vec<FunctionCount> {
+    fn functions(&self, hooks: &Hooks<'_>) -> Vec<FunctionCount> {
         let mut functions = Vec::new();
         for counted in Counted::ALL.into_iter().filter(|it| *it != Counted::SystemCalls) {
             for owner in Owner::ALL {
@@ -219,7 +219,8 @@ impl Seen<'_> {
                 let bytes = self.counts.iter().filter(of).map(|count| count.bytes).sum();
                 if calls > 0 {
                     let function = counted.function().to_owned();
-                    functions.push(FunctionCount { function, owner: *owner, calls, bytes });
+                    let hook = measured(hooks(counted).map(hook));
+                    functions.push(FunctionCount { function, owner: *owner, calls, bytes, hook });
                 }
             }
         }

@@ -66,6 +66,29 @@ fn copies_are_those_of_the_workers_and_not_of_the_pipes() {
 }
 
 #[test]
+fn every_function_tells_the_hook_that_counted_it() {
+    let counts = [
+        of(SENDER, Counted::CopyFromIter, Thread::Worker, 1000),
+        of(SENDER, Counted::CopyUbufs, Thread::Worker, 3),
+        of(SENDER, Counted::SendLength, Thread::Worker, 1000),
+        of(RECEIVER, Counted::RecvLength, Thread::Worker, 999),
+    ];
+    let hooks: Vec<(String, Hook)> = copies(&counts, &[])
+        .functions
+        .into_iter()
+        .map(|one| (one.function, *one.hook.value().unwrap()))
+        .collect();
+    for (counted, hook) in [
+        (Counted::CopyFromIter, Hook::Breakpoint),
+        (Counted::CopyUbufs, Hook::Fentry),
+        (Counted::SendLength, Hook::Tracepoint),
+        (Counted::RecvLength, Hook::Tracepoint),
+    ] {
+        assert!(hooks.contains(&(counted.function().to_owned(), hook)), "{hooks:?}");
+    }
+}
+
+#[test]
 fn deferred_copies_count_in_whatever_context_they_ran() {
     let counts = [
         of(SENDER, Counted::CopyUbufs, Thread::Worker, 10),

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{Fact, tree};
 use crate::Unavailable;
 
-const SELF_CGROUP: &str = "/proc/self/cgroup";
-const MOUNTS: &str = "/proc/self/mountinfo";
+pub(super) const SELF_CGROUP: &str = "/proc/self/cgroup";
+pub(super) const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// The control groups that limit this process's CPU time: its own and all above it that are visible.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,7 +19,7 @@ pub struct CgroupCpu {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     One,
     Two,
 }
@@ -112,7 +112,7 @@ fn unseen() -> Unavailable {
 }
 
 /// The process's group and its ancestors as directories, own first.
-fn directories(membership: &str, mounts: &str) -> Option<(Version, Vec<String>)> {
+pub(super) fn directories(membership: &str, mounts: &str) -> Option<(Version, Vec<String>)> {
     let (version, group) = membership
         .lines()
         .filter_map(|line| {

@@ -91,7 +91,7 @@ fn one(markup: &mut Markup, bar: &Bar, breadth: Breadth, y: f64, place: &impl Fn
         markup.push(&segment.tint.rect(breadth, (start, y), (end - start, THICKNESS)));
         let letter = segment.tint.letter();
         let long = format!("{letter} {}", segment.share);
-        let fitting = [long.as_str(), letter]
+        let fitting = [long.trim_end(), letter]
             .into_iter()
             .find(|text| width(text, LABEL_SIZE, Weight::Regular) <= room);
         if let Some(text) = fitting {

@@ -1,12 +1,14 @@
 //! Where the CPU time goes: a stacked bar a path and side, from the profiled audit trials.
 
-use analysis::categories::TABLE_VERSION;
-use analysis::explained::{BreakdownSide, CpuBreakdown, SideBreakdown};
+use analysis::categories::{Category, TABLE_VERSION};
+use analysis::explained::{BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown};
+use analysis::summary::Summary;
+use model::Link;
 
 use super::Run;
 use super::axes::percent_axis;
 use super::drawing::{Axis, Bar, Bars, Drawing, Key, KeyShape, Segment};
-use super::groups::{Across, Group};
+use super::groups::{Across, Cells, Group};
 use super::look::path_name;
 use super::tints::Tint;
 use crate::numbers::{percent, short};
@@ -19,21 +21,34 @@ const MOST_GROUPS: usize = 6;
 const LEAST_MACHINE: f64 = 0.01;
 /// A path's reading names so many categories.
 const NAMED: usize = 2;
+/// So many groups of a kind are read out; the page's table has all of them.
+const READ: usize = 1;
+
+/// What bars of the sink say: there is no receiver, so that they are of another cost than those of other links.
+const SENDER_SIDE: &str = "Not to be compared with bars of another link: nobody receives. The sink’s helper stands in for the peer; its own code, which polls at all times, is left out, so that its bar is the kernel’s work for acknowledgements.";
 
 /// Cells that differ in their path alone.
 struct Compared<'a> {
     name: String,
+    /// Whether nothing is delivered, so that the cost is the sender's side alone.
+    is_sink: bool,
     cells: Vec<&'a CpuBreakdown>,
 }
 
-/// The figure; none for a run without a profile.
-pub(super) fn cpu_time(run: &Run) -> Option<Drawing> {
-    let mut groups = compared(run);
+/// The figure; none for a run without a profile. Cells of the sink come last, each group on an axis of its own.
+pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Drawing> {
+    let mut groups = compared(run.summary, &run.cells);
+    let mut more = groups.len().saturating_sub(MOST_GROUPS);
+    groups.truncate(MOST_GROUPS);
+    if groups.iter().all(|group| !group.is_sink) {
+        let mut of_sink = compared(run.summary, sink);
+        more += of_sink.len().saturating_sub(MOST_GROUPS);
+        of_sink.truncate(MOST_GROUPS);
+        groups.extend(of_sink);
+    }
     if groups.is_empty() {
         return None;
     }
-    let more = groups.len().saturating_sub(MOST_GROUPS);
-    groups.truncate(MOST_GROUPS);
     let cells = || groups.iter().flat_map(|group| &group.cells);
     let mut notes = vec![unmapped(cells().copied())];
     let lost: u64 = cells().map(|cell| cell.lost).sum();
@@ -62,8 +77,7 @@ pub(super) fn cpu_time(run: &Run) -> Option<Drawing> {
     })
 }
 
-fn compared<'a>(run: &Run<'a>) -> Vec<Compared<'a>> {
-    let summary = run.summary;
+fn compared<'a>(summary: &'a Summary, cells: &Cells<'a>) -> Vec<Compared<'a>> {
     let of = |group: &Group, size: u64| {
         let breakdowns = summary.explained.breakdowns.iter();
         let cells = breakdowns.filter(|one| {
@@ -74,13 +88,14 @@ fn compared<'a>(run: &Run<'a>) -> Vec<Compared<'a>> {
         cells.collect::<Vec<_>>()
     };
     let mut found = Vec::new();
-    for group in run.cells.groups(Across::Size) {
-        for size in run.cells.sizes() {
+    for group in cells.groups(Across::Size) {
+        for size in cells.sizes() {
             let cells = of(&group, size);
-            if !cells.is_empty() {
-                let name = format!("{}, {}", model::Bytes(size), group.title());
-                found.push(Compared { name, cells });
-            }
+            let Some(link) = cells.first().map(|one| one.cell.link) else { continue };
+            let is_sink = link == Link::Sink;
+            let name = format!("{}, {}", model::Bytes(size), group.title());
+            let name = if is_sink { format!("Sender-side cost on the sink: {name}") } else { name };
+            found.push(Compared { name, is_sink, cells });
         }
     }
     found
@@ -108,7 +123,8 @@ fn bars(group: &Compared) -> Bars {
     } else {
         percent_axis("share of the cell’s busy samples", lengths)
     };
-    Bars { title: group.name.clone(), remarks: Vec::new(), axis, rows }
+    let remarks = group.is_sink.then(|| SENDER_SIDE.to_owned());
+    Bars { title: group.name.clone(), remarks: remarks.into_iter().collect(), axis, rows }
 }
 
 fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> Bar {
@@ -116,7 +132,9 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
     let total = total.unwrap_or(0.0);
     // A share's part of the bar's length.
     let scale = if side.share > 0.0 { total / side.share } else { 0.0 };
-    let segments = Tint::all().filter_map(|tint| {
+    let is_sink = cell.cell.link == Link::Sink;
+    let polls = |tint: &Tint| is_polling(side, *tint);
+    let segments = Tint::all().filter(|tint| !polls(tint)).filter_map(|tint| {
         let share = share(side, tint);
         (share > 0.0).then(|| {
             let time = match ns_per_kib(side, tint) {
@@ -127,7 +145,12 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
             Segment {
                 tint,
                 length: share * scale,
-                share: percent(share),
+                share: match ns_per_kib(side, tint) {
+                    // The helper's polling is among the samples that a share is of, and says nothing.
+                    Some(ns) if is_sink => format!("{} ns", short(ns)),
+                    None if is_sink => String::new(),
+                    _ => percent(share),
+                },
                 says: format!(
                     "{path}, {}: {title} {} of the busy samples{time}",
                     side.side.title(),
@@ -136,12 +159,19 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
             }
         })
     });
+    let segments: Vec<Segment> = segments.collect();
+    let total: f64 = segments.iter().map(|segment| segment.length).sum();
     Bar {
         name: format!("{}, {}", path_name(cell.cell.send_path), side.side.title()),
         group,
-        segments: segments.collect(),
+        segments,
         total: if timed { format!("{} ns", short(total)) } else { percent(total) },
     }
+}
+
+/// Whether that is the sink's helper waiting for something to do.
+fn is_polling(side: &SideBreakdown, tint: Tint) -> bool {
+    side.side == BreakdownSide::Helper && tint == Tint::of(Category::Copycost)
 }
 
 fn share(side: &SideBreakdown, tint: Tint) -> f64 {
@@ -158,17 +188,33 @@ fn ns_per_kib(side: &SideBreakdown, tint: Tint) -> Option<f64> {
 }
 
 fn reading(groups: &[Compared]) -> String {
-    let sentences = groups.iter().map(|group| {
+    let first = |is_sink| groups.iter().filter(move |g| g.is_sink == is_sink).take(READ);
+    let sentences = first(false).chain(first(true)).map(|group| {
         let paths = group.cells.iter().map(|cell| {
-            let named = cell.categories.iter().take(NAMED);
-            let named: Vec<String> = named
-                .map(|one| format!("{} {}", one.category.title(), percent(one.share)))
-                .collect();
+            let named = if group.is_sink { of_the_sender(cell) } else { of_both_sides(cell) };
             format!("{} {}", cell.cell.send_path, named.join(", "))
         });
         format!("{}: {}.", group.name, paths.collect::<Vec<_>>().join("; "))
     });
     sentences.collect::<Vec<_>>().join(" ")
+}
+
+fn of_both_sides(cell: &CpuBreakdown) -> Vec<String> {
+    let named = cell.categories.iter().take(NAMED);
+    named.map(|one| format!("{} {}", one.category.title(), percent(one.share))).collect()
+}
+
+/// The helper's polling says nothing of a path, so that only the sender's time is told.
+fn of_the_sender(cell: &CpuBreakdown) -> Vec<String> {
+    let sender = cell.sides.iter().find(|side| side.side == BreakdownSide::Sender);
+    let mut largest: Vec<&CategoryShare> =
+        sender.map(|side| side.categories.iter().collect()).unwrap_or_default();
+    largest.sort_by(|a, b| b.share.total_cmp(&a.share));
+    let named = largest.into_iter().take(NAMED).map(|one| match one.cpu_ns_per_kib.value() {
+        Some(ns) => format!("{} {} ns per KiB", one.category.title(), short(*ns)),
+        None => format!("{} {} of the busy samples", one.category.title(), percent(one.share)),
+    });
+    named.collect()
 }
 
 /// The unmapped share is always printed.

@@ -86,11 +86,40 @@ impl Upright {
     }
 }
 
+/// Why a cost is not above 0: it is a difference to an idle machine.
+const NOT_ABOVE_0: &str = "the CPUs were as busy with other programs while the ends were idle";
+
+/// A logarithmic axis has no place for 0 and less: such points go, and the panel says which.
+fn above_0(plot: &mut Plot) {
+    let mut names: Vec<&str> = Vec::new();
+    for series in &mut plot.series {
+        let before = series.points.len();
+        let mut gap = false;
+        series.points.retain_mut(|point| {
+            point.after_gap |= gap;
+            gap = point.y <= 0.0;
+            !gap
+        });
+        if series.points.len() < before {
+            names.push(&series.name);
+        }
+    }
+    if !names.is_empty() {
+        plot.remarks
+            .push(format!("not above 0, so not drawn: {}; {NOT_ABOVE_0}", names.join(", ")));
+    }
+}
+
 /// Why nothing of a metric can be drawn: the reason that the cells with trials give.
 pub(super) fn reason(cells: &Cells, metric: Metric) -> String {
     let absent = |entry: &CellEstimates| {
         entry.metrics.get(&metric).and_then(Measured::reason).map(str::to_owned)
     };
+    let mean = |entry: &CellEstimates| Some(entry.metrics.get(&metric)?.value()?.mean);
+    let means: Vec<f64> = cells.iter().filter_map(mean).collect();
+    if !means.is_empty() && means.iter().all(|mean| *mean <= 0.0) {
+        return format!("no figure is above 0: {NOT_ABOVE_0}");
+    }
     let tried = cells.iter().filter(|entry| entry.trials > 0).find_map(absent);
     tried
         .or_else(|| cells.iter().find_map(absent))
@@ -124,6 +153,9 @@ pub(super) fn plots(
             series: group.series(&run.cells, &run.paths, across, shown.metric, shown.unit),
         })
         .collect();
+    if upright == Upright::Log {
+        plots.iter_mut().for_each(above_0);
+    }
     let y = upright.axis(shown.label, &plots);
     for plot in &mut plots {
         plot.y = y.clone();

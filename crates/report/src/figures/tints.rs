@@ -8,15 +8,15 @@ use super::sheet::Breadth;
 
 /// How a category looks; none for what the table has no category for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tint(Option<Category>);
+pub(crate) struct Tint(Option<Category>);
 
 /// What is written on tints, on light pages and dark ones: tints are always light.
-pub(super) const INK: &str = "#1b1f24";
+pub(crate) const INK: &str = "#1b1f24";
 
 impl Tint {
-    pub(super) const UNMAPPED: Self = Self(None);
+    pub(crate) const UNMAPPED: Self = Self(None);
 
-    pub(super) const fn of(category: Category) -> Self {
+    pub(crate) const fn of(category: Category) -> Self {
         Self(Some(category))
     }
 
@@ -49,7 +49,7 @@ impl Tint {
     }
 
     /// Its name.
-    pub(super) const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self.0 {
             Some(category) => category.title(),
             None => "unmapped",
@@ -57,7 +57,7 @@ impl Tint {
     }
 
     /// Light enough for dark text: the palette of Okabe and Ito (2008), thinned.
-    const fn colour(self) -> &'static str {
+    pub(crate) const fn colour(self) -> &'static str {
         match self.0 {
             Some(Category::DataCopy) => "#f3b562",
             Some(Category::ZerocopyBookkeeping) => "#8fdcc0",

@@ -4,7 +4,7 @@ use analysis::explained::CpuBreakdown;
 
 use super::markup::Markup;
 use super::{Page, pictures, section, table};
-use crate::cpu_time_text::{NOT_PROFILED, largest};
+use crate::cpu_time_text::{NOT_PROFILED, largest_of};
 use crate::explained_tables::measured;
 use crate::figures::cpu_time::NAME;
 use crate::numbers::percent;
@@ -25,9 +25,9 @@ pub(super) fn cpu_time(html: &mut Markup, page: &Page) {
             "programs are none. A timer’s samples cannot fall where interrupts are off and then count just behind.</p>\n"
         ));
         let columns =
-            ["Cell", "Busy samples", "Lost", "CPUs idle", "Largest", "Unmapped", "Flame graph"]
+            ["Cell", "Flame graph", "Largest", "Unmapped", "Busy samples", "Lost", "CPUs idle"]
                 .map(str::to_owned);
-        table(html, "Profiled cells", "plain", &columns, |html| {
+        table(html, "Profiled cells", "profiled", &columns, |html| {
             for breakdown in breakdowns {
                 row(html, breakdown);
             }
@@ -37,21 +37,26 @@ pub(super) fn cpu_time(html: &mut Markup, page: &Page) {
 
 fn row(html: &mut Markup, breakdown: &CpuBreakdown) {
     html.element("tr", &[], |html| {
+        html.leaf("td", &[], &breakdown.cell.id());
+        html.element("td", &[], |html| {
+            if breakdown.busy_samples == 0 {
+                // Then there is no picture.
+                html.text("–");
+                return;
+            }
+            let file = format!("figures/{}.svg", breakdown.flame_graph);
+            html.leaf("a", &[("href", &file)], "SVG");
+        });
         let texts = [
-            breakdown.cell.id(),
+            largest_of(breakdown),
+            unmapped(breakdown),
             format!("{} ({})", breakdown.busy_samples, breakdown.event),
             breakdown.lost.to_string(),
             measured(&breakdown.idle_share, |share| percent(*share)),
-            largest(&breakdown.categories),
-            unmapped(breakdown),
         ];
         for text in texts {
             html.leaf("td", &[], &text);
         }
-        html.element("td", &[], |html| {
-            let file = format!("figures/{}.svg", breakdown.flame_graph);
-            html.leaf("a", &[("href", &file)], "SVG");
-        });
     });
 }
 

@@ -4,7 +4,7 @@ use super::explanations::text_table;
 use super::markup::Markup;
 use super::{Page, section};
 use crate::link_tables::{
-    NO_AUDIT, NO_LINK, SIDE_BY_SIDE, break_evens, copies as counted, functions, ratios,
+    NO_AUDIT, NO_LINK, SIDE_BY_SIDE, break_evens, copies as counted, functions, not_counted, ratios,
 };
 
 /// More rows than this stand behind a click.
@@ -17,7 +17,7 @@ pub(super) fn copies(html: &mut Markup, page: &Page) {
             html.paragraph(NO_AUDIT);
             return;
         }
-        for table in [counted(audits), functions(audits)] {
+        for table in [counted(audits), not_counted(audits), functions(audits)] {
             if table.rows.len() > FEW_ROWS {
                 html.element("details", &[("class", "bulk")], |html| {
                     html.leaf(

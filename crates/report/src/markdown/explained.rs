@@ -11,7 +11,8 @@ use crate::claims_tally::{claims_tally, law_state, verdict_name};
 use crate::explained_tables::{NO_CROSSOVER, TextTable, cost_models, crossovers, scaling};
 use crate::html::METHOD;
 use crate::link_tables::{
-    NO_AUDIT, NO_LINK, SIDE_BY_SIDE, break_evens, copies as copies_table, functions, ratios,
+    NO_AUDIT, NO_LINK, SIDE_BY_SIDE, break_evens, copies as copies_table, functions, not_counted,
+    ratios,
 };
 
 /// The paper's questions with their answers, each with its evidence.
@@ -104,7 +105,14 @@ pub(super) fn copies(known: &Explained) -> String {
     if known.copy_audits.is_empty() {
         let _ = writeln!(out, "\n{}", plain(NO_AUDIT));
     }
-    folded_tables(&mut out, &[copies_table(&known.copy_audits), functions(&known.copy_audits)]);
+    folded_tables(
+        &mut out,
+        &[
+            copies_table(&known.copy_audits),
+            not_counted(&known.copy_audits),
+            functions(&known.copy_audits),
+        ],
+    );
     out
 }
 

@@ -148,6 +148,7 @@ fn copy_audit(cell: Cell, text: impl Fn(&str) -> String) -> CopyAudit {
             owner: Owner::Sender,
             calls: 36_864,
             bytes: 150_995_087,
+            hook: Measured::Value(Hook::Breakpoint),
         }],
     }
 }
