@@ -4,7 +4,7 @@
 
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
-use model::{Cell, Link, Measured, SendPath};
+use model::{Audit, Cell, Link, Measured, SendPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -494,4 +494,23 @@ pub struct Explained {
     /// How near each cell comes to them, sender then receiver; cells over links of this machine alone.
     #[serde(default)]
     pub ceiling_shares: Vec<CeilingShare>,
+    /// Instruments that were asked for and told nothing of any cell.
+    #[serde(default)]
+    pub not_audited: Vec<NotAudited>,
+}
+
+/// A heavy instrument that was asked for and told nothing of any cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotAudited {
+    /// The instrument.
+    pub audit: Audit,
+    /// Why, and what would give it.
+    pub why: String,
+}
+
+impl Explained {
+    /// Why an instrument that was asked for told nothing of any cell; none where it told something or was not asked for.
+    pub fn why_not_audited(&self, audit: Audit) -> Option<&str> {
+        self.not_audited.iter().find(|it| it.audit == audit).map(|it| it.why.as_str())
+    }
 }

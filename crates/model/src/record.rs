@@ -22,6 +22,8 @@ pub enum Record {
     Trial(Box<Trial>),
     /// An audit trial of a cell: heavy instruments, never timed.
     Audit(Box<crate::audit::Audited>),
+    /// A heavy instrument that was asked for and could not be had.
+    AuditRefused(Box<crate::audit::RefusedAudit>),
     /// The copying ceiling, measured before the first trial of a segment.
     Ceiling(crate::audit::Ceiling),
     /// A process stopped measuring.
@@ -648,6 +650,31 @@ mod tests {
         let record = Record::Finish(Finish { reason: FinishReason::Time, spent_ns: Nanos::s(1) });
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(text, r#"{"kind":"finish","body":{"reason":"time","spent_ns":1000000000}}"#);
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn a_refused_audit_says_why_and_reads_back() {
+        let refusal = crate::audit::Refusal {
+            what: "profile".to_owned(),
+            because: "perf_event_paranoid is 4".to_owned(),
+            remedy: "run as root".to_owned(),
+        };
+        assert_eq!(refusal.to_string(), "profile: perf_event_paranoid is 4; run as root");
+        assert_eq!(crate::audit::Refusal::told("why").to_string(), "why");
+        let record = Record::AuditRefused(Box::new(crate::audit::RefusedAudit {
+            audit: crate::Audit::Profile,
+            cell: None,
+            started_unix_ms: 7,
+            refusal,
+        }));
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(
+            text.starts_with(
+                r#"{"kind":"audit-refused","body":{"audit":"profile","started_unix_ms":7"#
+            ),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }
 }

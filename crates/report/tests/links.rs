@@ -5,8 +5,9 @@ mod common;
 
 use analysis::summary::Summary;
 use analysis::synthetic;
+use model::audit::{Refusal, RefusedAudit};
 use model::record::Record;
-use model::{Factor, Link, Plan, Preset};
+use model::{Audit, Factor, Link, Plan, Preset};
 use report::{ScreenOptions, data_paths, screen, write_paper, write_results, write_trials};
 
 /// Ten rounds of the preset, and an audit trial of each cell.
@@ -81,6 +82,28 @@ fn counted_copies_stand_beside_the_expected_ones() {
     let documents = common::documents(&summary, &synthetic::host(), &plan);
     assert!(documents.html.contains("No copy audit was made"));
     assert!(!on_screen(&plan, &summary).contains("counted:"));
+    let because = "perf_event_open is refused";
+    records.extend([Audit::CopyAudit, Audit::Profile].map(|audit| {
+        let refusal = Refusal {
+            what: audit.to_string(),
+            because: because.to_owned(),
+            remedy: "run as root".to_owned(),
+        };
+        Record::AuditRefused(Box::new(RefusedAudit {
+            audit,
+            cell: None,
+            started_unix_ms: 1,
+            refusal,
+        }))
+    }));
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    let documents = common::documents(&summary, &synthetic::host(), &plan);
+    let told = |text: &str, audit: &str| {
+        text.contains(&format!("The reason: {audit}: {because}; run as root."))
+    };
+    assert!(told(&documents.html, "copy-audit") && told(&documents.html, "profile"));
+    let markdown = documents.markdown.replace('\\', "");
+    assert!(told(&markdown, "copy-audit") && told(&markdown, "profile"), "{markdown}");
 }
 
 #[test]

@@ -67,6 +67,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
             .filter(|entry| !entry.control)
             .map(|entry| ceiling_share(entry.cell.clone(), &text))
             .collect(),
+        not_audited: Vec::new(),
     };
     summary
 }
