@@ -184,6 +184,10 @@ fn no_devices() -> Measured<LinkFacts> {
     Measured::absent(NO_DEVICES)
 }
 
+fn not_told_apart<T>() -> Measured<T> {
+    Measured::absent("the version of copycost that measured this did not record it")
+}
+
 fn no_sink() -> Measured<SinkFacts> {
     Measured::absent(NO_SINK)
 }
@@ -240,9 +244,18 @@ pub struct SinkFacts {
     pub helper_cpu: u32,
     /// The helper's CPU time in the window, looking and answering.
     pub helper_cpu_ns: Nanos,
-    /// The part of it that answering took. With acknowledgements placed on the helper's CPU it has the sender's own
-    /// work on them: packets freed, notifications posted.
+    /// How long answering took by the wall clock: on a crowded CPU the helper may have waited in between, and softirqs
+    /// that ran in it are in. With acknowledgements placed on the helper's CPU that is the sender's own work on them:
+    /// packets freed, notifications posted. Records of versions before `answering_cpu_ns` hold no more than
+    /// `helper_cpu_ns`.
     pub answering_ns: Nanos,
+    /// The part of `helper_cpu_ns` that answering took, by the helper's own CPU clock.
+    #[serde(default = "not_told_apart")]
+    pub answering_cpu_ns: Measured<Nanos>,
+    /// Whether this kernel charges softirqs to no thread (CONFIG_IRQ_TIME_ACCOUNTING): then they are in no CPU time of
+    /// the senders or the helper.
+    #[serde(default = "not_told_apart")]
+    pub softirqs_apart: Measured<bool>,
     /// Time of the BPF program a packet, counted by the kernel in the tail, so that the window is not disturbed.
     pub program_ns_per_packet: Measured<f64>,
 }

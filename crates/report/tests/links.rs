@@ -172,6 +172,8 @@ fn files_hold_what_the_sink_counted_and_the_papers_table_leaves_it_out() {
             "sink_window_gaps",
             "sink_helper_cpu_ns",
             "sink_answering_ns",
+            "sink_answering_cpu_ns",
+            "sink_softirqs_apart",
             "device_mtu_bytes",
             "device_tso",
             "sender_side_cpu_ns_per_kib",

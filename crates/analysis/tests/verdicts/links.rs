@@ -114,7 +114,9 @@ fn precision_on_the_sink_is_of_the_senders_side() {
             && let Outcome::Finished(finished) = &mut trial.outcome
             && let Measured::Value(sink) = &mut finished.sink
         {
-            sink.answering_ns.0 *= 1 + 200 * u64::from(place % 2 == 0);
+            let answering = sink.answering_ns.0 * (1 + 200 * u64::from(place % 2 == 0));
+            sink.answering_cpu_ns = Measured::Value(model::Nanos(answering));
+            sink.helper_cpu_ns.0 += answering;
         }
     }
     let imprecise = noisy.summary().run.imprecise;

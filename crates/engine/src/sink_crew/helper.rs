@@ -44,6 +44,7 @@ pub(super) struct Snapshot {
     pub(super) moment_ns: u64,
     pub(super) cpu_ns: u64,
     pub(super) answering_ns: u64,
+    pub(super) answering_cpu_ns: u64,
     pub(super) tally: SinkTally,
 }
 
@@ -85,8 +86,21 @@ struct Course {
     answered: Vec<Answered>,
     frames: u64,
     answering_ns: u64,
+    answering_cpu_ns: u64,
     last_answer_ns: u64,
     is_met: bool,
+}
+
+/// When answering began or ended, by both clocks.
+struct Began {
+    moment_ns: u64,
+    cpu_ns: u64,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self { moment_ns: clock::monotonic_ns(), cpu_ns: clock::thread_cpu_ns() }
+    }
 }
 
 impl Helper {
@@ -97,6 +111,7 @@ impl Helper {
             answered: vec![Answered::default(); self.sink.flows()],
             frames: 0,
             answering_ns: 0,
+            answering_cpu_ns: 0,
             last_answer_ns: 0,
             is_met: false,
         };
@@ -178,7 +193,7 @@ impl Helper {
                 | FlowState::Finished => {}
             }
             if look.refusals != last.refusals {
-                began.get_or_insert_with(clock::monotonic_ns);
+                began.get_or_insert_with(Began::now);
                 if let Some((peer, sequence)) = self.sink.refused_peer(flow)
                     && !self.send(course, flow, peer, Answer::Rst, sequence, 0)?
                 {
@@ -201,7 +216,7 @@ impl Helper {
                 | FlowState::Reset => continue,
             };
             let Some(peer) = self.sink.peer(flow) else { continue };
-            began.get_or_insert_with(clock::monotonic_ns);
+            began.get_or_insert_with(Began::now);
             if self.send(course, flow, peer, answer, sequence, look.next)? {
                 let answered = &mut course.answered[flow];
                 answered.next = look.next;
@@ -212,8 +227,10 @@ impl Helper {
         }
         course.is_met |= is_met;
         if let Some(began) = began {
-            course.last_answer_ns = clock::monotonic_ns();
-            course.answering_ns += course.last_answer_ns.saturating_sub(began);
+            let ended = Began::now();
+            course.last_answer_ns = ended.moment_ns;
+            course.answering_ns += ended.moment_ns.saturating_sub(began.moment_ns);
+            course.answering_cpu_ns += ended.cpu_ns.saturating_sub(began.cpu_ns);
         }
         Ok(())
     }
@@ -263,7 +280,8 @@ impl Helper {
             tally.duplicate_bytes += counts.duplicate_bytes;
         }
         tally.refused = self.sink.totals().refused;
-        Snapshot { moment_ns, cpu_ns, answering_ns: course.answering_ns, tally }
+        let Course { answering_ns, answering_cpu_ns, .. } = *course;
+        Snapshot { moment_ns, cpu_ns, answering_ns, answering_cpu_ns, tally }
     }
 }
 

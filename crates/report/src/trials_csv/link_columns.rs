@@ -23,8 +23,18 @@ pub(super) fn link(columns: &mut Columns) {
     );
     columns.number(
         "sink_answering_ns",
-        "The part of it that answering took; with acknowledgements placed on the helper's CPU it has the sender's own work on them.",
+        "How long answering took by the wall clock; with acknowledgements placed on the helper's CPU it has the sender's own work on them.",
         |row| Some(sink(row)?.answering_ns.0),
+    );
+    columns.number(
+        "sink_answering_cpu_ns",
+        "The part of the helper's CPU time that answering took.",
+        |row| Some(sink(row)?.answering_cpu_ns.value()?.0),
+    );
+    columns.text(
+        "sink_softirqs_apart",
+        "Whether the kernel charges softirqs to no thread: true or false.".to_owned(),
+        |row| sink(row)?.softirqs_apart.value().copied(),
     );
 }
 
