@@ -182,12 +182,12 @@ fn files_hold_what_the_sink_counted_and_the_papers_table_leaves_it_out() {
         }
         assert_eq!(row[place("ends_cpu_ns_per_kib")].is_empty(), is_sink);
     }
-    assert_eq!(sinks, 360);
+    assert_eq!(sinks, 1080);
     let mut paper = Vec::new();
     write_paper(&mut paper, &summary).unwrap();
     let on_loopback = summary.estimates.iter().filter(|e| e.cell.link == Link::Loopback).count();
     assert_eq!(String::from_utf8(paper).unwrap().lines().count(), 1 + on_loopback);
     let mut results = Vec::new();
     write_results(&mut results, &summary).unwrap();
-    assert_eq!(String::from_utf8(results).unwrap().lines().count(), 1 + 54);
+    assert_eq!(String::from_utf8(results).unwrap().lines().count(), 1 + 126);
 }
