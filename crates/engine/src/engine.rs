@@ -498,6 +498,9 @@ impl Engine {
             | Reply::Finished(_)
             | Reply::Failed { .. } => return Err(out_of_turn(Which::Receiver, phase)),
         };
+        if let Some(auditing) = &mut auditing {
+            auditing.before_connecting(address.port());
+        }
         let connect = match role {
             Role::Absorb(_) => Meet::ConnectEach(address),
             Role::Send | Role::Receive => Meet::Connect(address),

@@ -12,7 +12,7 @@ use std::os::linux::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use aya::maps::{MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
+use aya::maps::{Array, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use aya::programs::perf_event::{
     BreakpointConfig, PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy,
 };
@@ -25,7 +25,7 @@ use kallsyms::Symbol;
 use refusal::Surroundings;
 
 pub mod kallsyms;
-mod refusal;
+pub(crate) mod refusal;
 pub mod system_calls;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/copy_audit.bpf.o");
@@ -39,7 +39,7 @@ pub enum Counted {
     CopyFromIter = 1,
     /// `_copy_to_iter`: to user memory, bytes asked for; likewise.
     CopyToIter = 2,
-    /// `skb_copy_ubufs`: user pages of a packet copied after all.
+    /// `skb_copy_ubufs`: user pages of a packet copied after all; in the watched network namespaces, by port.
     CopyUbufs = 3,
     /// `skb_zerocopy_iter_stream`: user pages put into a packet by reference, bytes taken.
     ZerocopyIter = 4,
@@ -56,7 +56,8 @@ pub enum Counted {
     RecvLength = 9,
     /// Tracepoint `raw_syscalls:sys_enter`: system calls of workers and of the sink's helper; no bytes.
     SystemCalls = 10,
-    /// Tracepoint `tcp:tcp_retransmit_skb`: bytes that TCP sent again, in whatever context. Each is copied at delivery once
+    /// Tracepoint `tcp:tcp_retransmit_skb`: bytes that TCP sent again, in whatever context; in the watched network
+    /// namespaces, by port. Each is copied at delivery once
     /// more where delivery copies.
     Retransmit = 11,
 }
@@ -170,7 +171,8 @@ pub struct Count {
     pub counted: Counted,
     /// Which thread of the process.
     pub thread: Thread,
-    /// Of [`Counted::SystemCalls`] the call's number; otherwise 0.
+    /// Of [`Counted::SystemCalls`] the call's number; of [`Counted::CopyUbufs`] and [`Counted::Retransmit`] the port that
+    /// the packets were for (0 where they had none); otherwise 0.
     pub number: u16,
     /// How often.
     pub calls: u64,
@@ -347,6 +349,21 @@ impl CopyAudit {
         let mut lost: PerCpuArray<&mut MapData, u64> = map.try_into().map_err(|e| odd(&e))?;
         let zeros = PerCpuValues::try_from(vec![0; cpus]).map_err(|error| odd(&error))?;
         lost.set(0, zeros, 0).map_err(|error| odd(&error))
+    }
+
+    /// Counts packets of these network namespaces alone (inodes, as [`crate::netns::inode_of`] tells them; at most two, of
+    /// the two ends); none: of all.
+    ///
+    /// # Errors
+    /// The kernel refuses to change the map of namespaces.
+    pub fn watch_namespaces(&mut self, inodes: &[u32]) -> Result<(), Unavailable> {
+        let map = self.ebpf.map_mut("namespaces").ok_or_else(no_map)?;
+        let mut namespaces: Array<&mut MapData, u32> = map.try_into().map_err(|e| odd(&e))?;
+        let places = inodes.iter().copied().chain([0, 0]);
+        for (place, inode) in (0..2).zip(places) {
+            namespaces.set(place, inode, 0).map_err(|error| odd(&error))?;
+        }
+        Ok(())
     }
 
     /// What was counted since the last reset.

@@ -79,6 +79,20 @@ fn deferred_copies_count_in_whatever_context_they_ran() {
 }
 
 #[test]
+fn packets_for_another_port_are_none_of_the_trials() {
+    let to = |number: u16, counted| Count { number, ..of(0, counted, Thread::Any, 10) };
+    let kept = |is_sink: bool, port: Option<u16>| {
+        let counted = [Counted::CopyUbufs, Counted::Retransmit, Counted::SystemCalls];
+        let counts = counted.into_iter().flat_map(|counted| [to(80, counted), to(81, counted)]);
+        counts.filter(|count| is_of_trial(count, is_sink, port)).count()
+    };
+    assert_eq!(kept(false, Some(80)), 1 + 1 + 2);
+    // Not yet known, or a namespace with nobody else's packets.
+    assert_eq!(kept(false, None), 6);
+    assert_eq!(kept(true, Some(80)), 6);
+}
+
+#[test]
 fn without_breakpoints_what_was_copied_in_is_what_remains() {
     let counts = [
         of(SENDER, Counted::SendLength, Thread::Worker, 1000),
