@@ -231,6 +231,8 @@ pub struct SinkTally {
     pub refused: u64,
     /// Frames that the helper answered with.
     pub acks: u64,
+    /// Calls of the helper that sent nothing, as the device had no room or a signal came; each frame was tried again.
+    pub failed_sends: u64,
 }
 
 /// The sink's side of a trial.
@@ -427,7 +429,8 @@ mod arithmetic {
         duplicates,
         duplicate_bytes,
         refused,
-        acks
+        acks,
+        failed_sends
     });
 }
 

@@ -85,6 +85,7 @@ pub(super) struct Helper {
 struct Course {
     answered: Vec<Answered>,
     frames: u64,
+    failed_sends: u64,
     answering_ns: u64,
     answering_cpu_ns: u64,
     last_answer_ns: u64,
@@ -110,6 +111,7 @@ impl Helper {
         let mut course = Course {
             answered: vec![Answered::default(); self.sink.flows()],
             frames: 0,
+            failed_sends: 0,
             answering_ns: 0,
             answering_cpu_ns: 0,
             last_answer_ns: 0,
@@ -259,6 +261,7 @@ impl Helper {
             Err(errno)
                 if errno.is_would_block() || errno.is_no_buffers() || errno.is_interrupted() =>
             {
+                course.failed_sends += 1;
                 Ok(false)
             }
             Err(errno) => Err(failed(format!("send(AF_PACKET): {errno}"))),
@@ -268,7 +271,8 @@ impl Helper {
     fn snapshot(&self, course: &Course) -> Snapshot {
         // The clocks first: the table goes on while it is read.
         let (moment_ns, cpu_ns) = (clock::monotonic_ns(), clock::thread_cpu_ns());
-        let mut tally = SinkTally { acks: course.frames, ..SinkTally::default() };
+        let (acks, failed_sends) = (course.frames, course.failed_sends);
+        let mut tally = SinkTally { acks, failed_sends, ..SinkTally::default() };
         for flow in 0..self.sink.flows() {
             let counts = self.sink.counts(flow);
             tally.packets += counts.packets;
