@@ -290,8 +290,12 @@ pub struct DataPath {
     pub copies_deferred: Copies,
     /// Copies a payload byte from the socket to the receiver.
     pub copies_out: Copies,
-    /// Pages pinned a message, expected from sizes and layout; 0 for paths that copy.
-    pub pages_pinned_per_message: f64,
+    /// Pages pinned a message: as an audit counted them, else derived, the pages spanned by the iovec of a path that passes
+    /// them by reference.
+    pub pages_pinned_per_message: Measured<f64>,
+    /// Whether an audit counted them.
+    #[serde(default)]
+    pub pages_pinned_counted: bool,
     /// Notifications a message, and the share of completions that said "copied".
     pub notifications_per_message: Measured<f64>,
     /// Share of completions marked copied.

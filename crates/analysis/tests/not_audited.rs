@@ -1,11 +1,11 @@
 //! Why an instrument that was asked for told nothing, as the journal has it.
-#![allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
 use analysis::explained::Explained;
 use analysis::{summarise, synthetic};
-use model::audit::{Refusal, RefusedAudit};
+use model::audit::{Hook, PinnedPages, Refusal, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};
-use model::{Audit, Cell, Factor, Measured, Plan, Preset};
+use model::{Audit, Cell, Factor, Measured, Plan, Preset, SendPath};
 
 fn plan() -> Plan {
     let mut plan = Plan::preset(Preset::Quick);
@@ -73,4 +73,30 @@ fn an_audit_trial_that_failed_or_told_nothing_is_a_reason_too() {
         Outcome::Failed(Failure { kind: FailureKind::EndLost, why: "gone".to_owned() });
     let failed = explained(vec![Record::Audit(Box::new(audited))]);
     assert_eq!(failed.why_not_audited(Audit::CopyAudit), Some("gone"));
+}
+
+#[test]
+fn pages_that_an_audit_counted_stand_for_those_derived_from_the_layout() {
+    let pages_of = |pinned: Measured<PinnedPages>, path: SendPath| {
+        let cells = plan().cells();
+        let cell = cells.iter().find(|cell| cell.send_path == path).unwrap();
+        let mut audited = synthetic::audited(cell);
+        let Measured::Value(copies) = &mut audited.copies else { panic!("no copies") };
+        copies.pinned = pinned;
+        let Outcome::Finished(finished) = &audited.outcome else { panic!("failed") };
+        let messages = finished.sender.total.messages;
+        let data_paths = explained(vec![Record::Audit(Box::new(audited))]).data_paths;
+        let seen = data_paths.into_iter().find(|seen| seen.path == path).unwrap();
+        (seen.pages_pinned_counted, seen.pages_pinned_per_message, messages)
+    };
+    let counted = |pages| Measured::Value(PinnedPages { pages, hook: Hook::Fentry });
+    let (is_counted, pages, messages) = pages_of(counted(1_000), SendPath::Zerocopy);
+    assert_eq!((is_counted, pages), (true, Measured::Value(1_000.0 / messages as f64)));
+    // A zero that was counted is one; where nothing was counted there is none.
+    let (is_counted, pages, _) = pages_of(counted(0), SendPath::Sendmsg);
+    assert_eq!((is_counted, pages), (true, Measured::Value(0.0)));
+    let (is_counted, pages, _) = pages_of(Measured::absent("no fentry"), SendPath::Sendmsg);
+    assert!(!is_counted && pages.reason().unwrap().contains("was not counted"));
+    let (is_counted, pages, _) = pages_of(Measured::absent("no fentry"), SendPath::Zerocopy);
+    assert!(!is_counted && pages.value().is_some_and(|pages| *pages >= 8.0));
 }

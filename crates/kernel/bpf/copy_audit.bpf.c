@@ -26,6 +26,7 @@ enum {
 	RECV_LENGTH = 9,
 	SYSTEM_CALL = 10,
 	RETRANSMIT = 11,
+	PINNED_PAGES = 12,
 };
 
 /* Which thread: what follows from the name that the program gives its threads. */
@@ -301,6 +302,10 @@ int probe_copy_ubufs(__u64 *regs)
 RETURNS(zerocopy_iter, ZEROCOPY_ITER, "skb_zerocopy_iter_stream")
 RETURNS(splice_iter, SPLICE_ITER, "skb_splice_from_iter")
 RETURNS(sendmsg_locked, SENDMSG_LOCKED, "tcp_sendmsg_locked")
+/* int get_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags, struct page **pages): what is counted as
+ * bytes are pages. MSG_ZEROCOPY comes here through iov_iter_get_pages2, which takes references and no pins in the sense of
+ * FOLL_PIN, so that nr_foll_pin_acquired of /proc/vmstat does not tell. */
+RETURNS(pinned_pages, PINNED_PAGES, "get_user_pages_fast")
 
 /* trace_skb_copy_datagram_iovec(const struct sk_buff *skb, int len): before the copy. */
 SEC("raw_tp/skb_copy_datagram_iovec")

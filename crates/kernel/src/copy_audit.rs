@@ -60,6 +60,9 @@ pub enum Counted {
     /// namespaces, by port. Each is copied at delivery once
     /// more where delivery copies.
     Retransmit = 11,
+    /// `get_user_pages_fast`: pages of user memory that the kernel took references to, as it does for MSG_ZEROCOPY
+    /// (`__iov_iter_get_pages_alloc`, lib/iov_iter.c). [`Count::bytes`] holds pages.
+    PinnedPages = 12,
 }
 
 /// How something is counted.
@@ -88,7 +91,7 @@ impl fmt::Display for Hook {
 
 impl Counted {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CopyFromIter,
         Self::CopyToIter,
         Self::CopyUbufs,
@@ -100,6 +103,7 @@ impl Counted {
         Self::RecvLength,
         Self::SystemCalls,
         Self::Retransmit,
+        Self::PinnedPages,
     ];
 
     /// The kernel's name: of a function, or `group:name` of a tracepoint.
@@ -116,6 +120,7 @@ impl Counted {
             Self::RecvLength => "sock:sock_recv_length",
             Self::SystemCalls => "raw_syscalls:sys_enter",
             Self::Retransmit => "tcp:tcp_retransmit_skb",
+            Self::PinnedPages => "get_user_pages_fast",
         }
     }
 
@@ -141,6 +146,9 @@ impl Counted {
             Self::RecvLength => &[(Hook::Tracepoint, "on_recv_length")],
             Self::SystemCalls => &[(Hook::Tracepoint, "on_sys_enter")],
             Self::Retransmit => &[(Hook::Tracepoint, "on_retransmit")],
+            Self::PinnedPages => {
+                &[(Hook::Fentry, "in_pinned_pages"), (Hook::Kprobe, "probe_pinned_pages")]
+            }
         }
     }
 
@@ -176,7 +184,7 @@ pub struct Count {
     pub number: u16,
     /// How often.
     pub calls: u64,
-    /// Bytes in all.
+    /// Bytes in all; of [`Counted::PinnedPages`] pages.
     pub bytes: u64,
 }
 
@@ -613,7 +621,7 @@ mod tests {
     fn a_system_calls_number_and_strange_kinds_are_told_apart() {
         let call = count([1, 0, 0, 0, 10, 1, 0x2c, 0x01], &[[5, 0]]).unwrap();
         assert_eq!((call.number, call.calls), (300, 5));
-        assert_eq!(count([1, 0, 0, 0, 12, 0, 0, 0], &[]), None);
+        assert_eq!(count([1, 0, 0, 0, 13, 0, 0, 0], &[]), None);
         assert_eq!(count([1, 0, 0, 0, 1, 3, 0, 0], &[]), None);
     }
 }

@@ -78,7 +78,8 @@ fn what_this_machine_can_hook_counts_every_byte() {
             }
             // This machine may be busy enough for a segment to be sent again.
             (Ok(_), Counted::Retransmit) => assert!(bytes < 4 * BYTES as u64),
-            (Ok(_), Counted::CopyUbufs | Counted::ZerocopyIter | Counted::SpliceIter) => {
+            (Ok(_), Counted::CopyUbufs | Counted::ZerocopyIter | Counted::SpliceIter)
+            | (Ok(_), Counted::PinnedPages) => {
                 assert_eq!(bytes, 0, "{counted:?}: nothing was sent by reference");
             }
         }
@@ -128,12 +129,15 @@ fn send_by_reference(bytes: usize) -> u16 {
             all += peer.receive(&mut into, ReceiveFlags::NONE).unwrap();
         }
     });
-    let content = vec![7; bytes];
-    let mut sent = 0;
-    while sent < bytes {
-        sent += socket.send(&content[sent..], SendFlags::ZEROCOPY).unwrap();
-    }
-    reader.join().unwrap();
+    let sender = std::thread::Builder::new().name("worker 0".to_owned()).spawn(move || {
+        let content = vec![7; bytes];
+        let mut sent = 0;
+        while sent < bytes {
+            sent += socket.send(&content[sent..], SendFlags::ZEROCOPY).unwrap();
+        }
+        reader.join().unwrap();
+    });
+    sender.unwrap().join().unwrap();
     address.port()
 }
 
@@ -167,4 +171,33 @@ fn deferred_copies_are_told_apart_by_namespace_and_port() {
         assert_eq!(bytes >= BYTES as u64, is_counted, "{namespaces:?}: {bytes} for port {port}");
         assert_eq!(other_bytes, 0, "{namespaces:?}: {others:?}");
     }
+}
+
+#[test]
+fn every_page_that_is_sent_by_reference_is_counted_as_pinned() {
+    const BYTES: usize = 400_000;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(mut audit) = CopyAudit::open() else {
+        eprintln!("skipped: see the first test");
+        return;
+    };
+    if let Err(why) = audit.hook(Counted::PinnedPages) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let own = std::process::id();
+    audit.watch_namespaces(&[]).unwrap();
+    audit.reset(&[own]).unwrap();
+    audit.attach();
+    send_by_reference(BYTES);
+    audit.detach();
+    let counts = audit.read().unwrap();
+    let of = counts.iter().filter(|count| {
+        count.counted == Counted::PinnedPages
+            && count.process == own
+            && count.thread == Thread::Worker
+    });
+    let pages: u64 = of.map(|count| count.bytes).sum();
+    // The buffer lies on 98 or 99 pages of 4 KiB; one that two sends or two packets share is taken by each.
+    assert!((98..=150).contains(&pages), "{pages}");
 }

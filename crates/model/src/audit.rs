@@ -145,6 +145,19 @@ pub struct CopiedBytes {
     pub hook: Hook,
 }
 
+/// Pages that the copy audit saw pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedPages {
+    /// Pages; one that several sends refer to counts for each.
+    pub pages: u64,
+    /// How they were counted.
+    pub hook: Hook,
+}
+
+fn pages_not_counted<T>() -> Measured<T> {
+    Measured::absent("the version of copycost that audited this did not count pages")
+}
+
 /// Bytes copied in the kernel during an audit trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CopyCounts {
@@ -156,6 +169,9 @@ pub struct CopyCounts {
     pub deferred: Measured<CopiedBytes>,
     /// From the socket into the receiver's memory (`_copy_to_iter` by the receiving end).
     pub copied_out: Measured<CopiedBytes>,
+    /// Pages of user memory to which the kernel took references (`get_user_pages_fast` by the sending end).
+    #[serde(default = "pages_not_counted")]
+    pub pinned: Measured<PinnedPages>,
     /// Everything that was counted, function by function.
     pub functions: Vec<FunctionCount>,
 }

@@ -9,7 +9,7 @@
 use kernel::copy_audit::{self, Count, Counted, Thread, system_calls};
 use kernel::{Unavailable, netns};
 use model::Measured;
-use model::audit::{CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner};
+use model::audit::{CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner, PinnedPages};
 
 use super::Watched;
 
@@ -99,6 +99,7 @@ struct Ways {
     by_reference: Result<Hook, Unavailable>,
     deferred: Result<Hook, Unavailable>,
     copied_out: Result<(Counted, Hook), Unavailable>,
+    pinned: Result<Hook, Unavailable>,
 }
 
 /// How copies in are told.
@@ -153,6 +154,7 @@ impl Ways {
             by_reference: hooks(Counted::ZerocopyIter).map(hook),
             deferred: hooks(Counted::CopyUbufs).map(hook),
             copied_out,
+            pinned: hooks(Counted::PinnedPages).map(hook),
         }
     }
 }
@@ -224,6 +226,10 @@ impl Seen<'_> {
                 bytes: self.threads(counted, receiver),
                 hook,
             })),
+            pinned: measured(ways.pinned.map(|hook| PinnedPages {
+                pages: self.threads(Counted::PinnedPages, sender),
+                hook,
+            })),
             functions: self.functions(),
         }
     }
@@ -231,7 +237,9 @@ impl Seen<'_> {
     /// Everything by function and owner, in the order of both.
     fn functions(&self) -> Vec<FunctionCount> {
         let mut functions = Vec::new();
-        for counted in Counted::ALL.into_iter().filter(|it| *it != Counted::SystemCalls) {
+        // Calls and pages are no bytes.
+        let is_of_bytes = |it: &Counted| !matches!(it, Counted::SystemCalls | Counted::PinnedPages);
+        for counted in Counted::ALL.into_iter().filter(is_of_bytes) {
             for owner in Owner::ALL {
                 let of = |count: &&Count| {
                     count.counted == counted && self.owner(count.process) == *owner
@@ -290,6 +298,7 @@ fn note(hooks: &Hooks<'_>) -> String {
         ("by reference", ways.by_reference),
         ("deferred", ways.deferred),
         ("copied out", ways.copied_out.map(|(_, hook)| hook)),
+        ("pages pinned", ways.pinned),
         ("calls", hooks(Counted::SystemCalls).map(hook)),
     ];
     let told = figures.into_iter().map(|(figure, way)| match way {
