@@ -85,6 +85,9 @@ volatile const __u32 IS_ARM = 0;
 volatile const __u16 CALL_READ = 0xffff;
 volatile const __u16 CALL_PREAD = 0xffff;
 volatile const __u16 CALL_WRITE = 0xffff;
+/* Of futex and exit: both look a lock's page up, the latter for the thread that waits for the end of this one. */
+volatile const __u16 CALL_FUTEX = 0xffff;
+volatile const __u16 CALL_EXIT = 0xffff;
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct ns_common {
@@ -166,6 +169,19 @@ static __always_inline __u8 thread_at_socket(void)
 	return call && (*call == CALL_READ || *call == CALL_PREAD || *call == CALL_WRITE) ? ANY_THREAD : in;
 }
 
+/* The same, but a worker that looks a lock up is none. */
+static __always_inline __u8 thread_at_memory(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u8 in = thread();
+	__u16 *call;
+
+	if (in == ANY_THREAD)
+		return in;
+	call = bpf_map_lookup_elem(&inside, &tid);
+	return call && (*call == CALL_FUTEX || *call == CALL_EXIT) ? ANY_THREAD : in;
+}
+
 static __always_inline __u32 tgid(void)
 {
 	struct bpf_pidns_info ids = {};
@@ -207,7 +223,9 @@ static __always_inline int add_returned(__u8 kind, __u64 value)
 {
 	int bytes = (int)value;
 
-	return bytes > 0 ? add(kind, thread(), 0, bytes) : 0;
+	if (bytes <= 0)
+		return 0;
+	return add(kind, kind == PINNED_PAGES ? thread_at_memory() : thread(), 0, bytes);
 }
 
 /* Whether what happens in a network namespace is asked for. */

@@ -61,7 +61,8 @@ pub enum Counted {
     /// more where delivery copies.
     Retransmit = 11,
     /// `get_user_pages_fast`: pages of user memory that the kernel took references to, as it does for MSG_ZEROCOPY
-    /// (`__iov_iter_get_pages_alloc`, lib/iov_iter.c). [`Count::bytes`] holds pages.
+    /// (`__iov_iter_get_pages_alloc`, lib/iov_iter.c). A worker inside `futex` or `exit`, where locks are looked up the
+    /// same way, counts as [`Thread::Any`]. [`Count::bytes`] holds pages.
     PinnedPages = 12,
 }
 
@@ -258,11 +259,10 @@ impl CopyAudit {
         let device = u64::from(libc::minor(namespace.st_dev()));
         let inode = namespace.st_ino();
         let is_arm = u32::from(cfg!(target_arch = "aarch64"));
-        let [read, pread, write] =
-            [libc::SYS_read, libc::SYS_pread64, libc::SYS_write].map(|call| {
+        let [read, pread, write, futex, exit] =
+            [libc::SYS_read, libc::SYS_pread64, libc::SYS_write, libc::SYS_futex, libc::SYS_exit]
                 // No machine has so many calls.
-                u16::try_from(call).unwrap_or(u16::MAX)
-            });
+                .map(|call| u16::try_from(call).unwrap_or(u16::MAX));
         let btf = Btf::from_sys_fs().ok();
         let mut ebpf = EbpfLoader::new()
             .btf(btf.as_ref())
@@ -272,6 +272,8 @@ impl CopyAudit {
             .override_global("CALL_READ", &read, true)
             .override_global("CALL_PREAD", &pread, true)
             .override_global("CALL_WRITE", &write, true)
+            .override_global("CALL_FUTEX", &futex, true)
+            .override_global("CALL_EXIT", &exit, true)
             .load(OBJECT)
             .map_err(|error| {
                 surroundings.refused(Hook::Tracepoint, "sockets", errno(&error), &told(&error))
