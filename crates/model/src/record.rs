@@ -693,4 +693,27 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }
+
+    #[test]
+    fn the_sinks_facts_of_an_older_version_are_read_and_lack_what_it_did_not_tell() {
+        let text = r#"{"window":{"acks":3},"total":{"acks":4},"helper_cpu":1,"helper_cpu_ns":90,
+            "answering_ns":10,"program_ns_per_packet":{"absent":"no packet"}}"#;
+        let facts: SinkFacts = serde_json::from_str(text).unwrap();
+        assert_eq!((facts.window.acks, facts.total.failed_sends), (3, 0));
+        assert!(facts.answering_cpu_ns.reason().unwrap().contains("did not record"));
+        assert!(facts.softirqs_apart.reason().is_some());
+        let again: SinkFacts =
+            serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
+        assert_eq!(again, facts);
+    }
+
+    #[test]
+    fn an_audit_of_an_older_version_counted_no_pages() {
+        let absent = r#"{"absent":"not here"}"#;
+        let text = format!(
+            r#"{{"copied_in":{absent},"by_reference":{absent},"deferred":{absent},"copied_out":{absent},"functions":[]}}"#
+        );
+        let counts: crate::audit::CopyCounts = serde_json::from_str(&text).unwrap();
+        assert!(counts.pinned.reason().unwrap().contains("did not count pages"));
+    }
 }
