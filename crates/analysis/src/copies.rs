@@ -118,6 +118,9 @@ pub(crate) fn of_cell(
 ) -> Result<PerByte, String> {
     match audits.of(cell, Audit::CopyAudit) {
         Some(audited) => per_byte(audited, step),
-        None => Err(NOT_AUDITED.to_owned()),
+        None => Err(match audits.why_cell_not_audited(cell, Audit::CopyAudit) {
+            Some(why) => format!("the bytes that the kernel copies were not counted: {why}"),
+            None => NOT_AUDITED.to_owned(),
+        }),
     }
 }

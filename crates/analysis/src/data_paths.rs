@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use model::message::Message;
-use model::record::SendTally;
+use model::record::{Outcome, SendTally};
 use model::values::MessageSize;
-use model::{Cell, Link, Measured, SendPath};
+use model::{Audit, Cell, Link, Measured, SendPath};
 
 use crate::copies::{Step, expected, of_cell, passes_by_reference};
 use crate::evidence::{Evidence, JudgedTrial, figure};
@@ -50,6 +50,7 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
             Err(_) => Copies { per_byte: expected, audited: false, expected },
         }
     };
+    let counted = pages_counted(evidence, cell);
     let tally = total(evidence, cell);
     let per_message = |count: fn(&SendTally) -> u64| match &tally {
         Some(tally) if tally.messages > 0 => {
@@ -78,10 +79,14 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
         copies_in: copies(Step::In),
         copies_deferred: copies(Step::Deferred),
         copies_out: copies(Step::Out),
-        pages_pinned_per_message: if by_reference {
-            pages_per_message(cell, evidence.host.page_bytes).unwrap_or(0.0)
-        } else {
-            0.0
+        pages_pinned_counted: counted.is_some(),
+        pages_pinned_per_message: match counted {
+            Some(pages) => Measured::Value(pages),
+            None if by_reference => pages_per_message(cell, evidence.host.page_bytes)
+                .map_or_else(|| Measured::absent(NO_LAYOUT), Measured::Value),
+            None => Measured::absent(
+                "the path copies; whether it pins pages all the same was not counted",
+            ),
         },
         notifications_per_message: if by_reference {
             per_message(|tally| tally.notifications)
@@ -93,6 +98,17 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
 }
 
 const NO_TRIAL: &str = "no valid trial";
+const NO_LAYOUT: &str =
+    "a message of this size and layout cannot be laid out on this machine's pages";
+
+/// Pages a message that the last audit trial of a cell saw pinned; none where it did not count them.
+fn pages_counted(evidence: &Evidence<'_>, cell: &Cell) -> Option<f64> {
+    let audited = evidence.audits.of(cell, Audit::CopyAudit)?;
+    let Outcome::Finished(finished) = &audited.outcome else { return None };
+    let pinned = audited.copies.value()?.pinned.value()?;
+    let messages = finished.sender.total.messages;
+    (messages > 0).then(|| pinned.pages as f64 / messages as f64)
+}
 
 /// What the cell's senders counted over whole valid trials, drain included.
 fn total(evidence: &Evidence<'_>, cell: &Cell) -> Option<SendTally> {

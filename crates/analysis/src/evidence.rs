@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::audit::{Audited, Ceiling};
+use model::audit::{Audited, Ceiling, RefusedAudit};
 use model::host::Host;
 use model::record::{CpuBusy, Finished, Outcome, Record, Trial};
 use model::{Audit, Cell, Link, Mark, Measured, Plan};
 
 use crate::estimate::Moments;
-use crate::explained::{CostModel, CpuBreakdown, Crossover, Scaling};
+use crate::explained::{CostModel, CpuBreakdown, Crossover, NotAudited, Scaling};
 use crate::figures;
 use crate::marks::{is_void, judge};
 use crate::metric::Metric;
@@ -55,6 +55,8 @@ impl<'a> JudgedTrial<'a> {
 pub struct AuditRecords<'a> {
     /// Audit trials.
     pub audited: Vec<&'a Audited>,
+    /// Instruments that were asked for and could not be had.
+    pub refused: Vec<&'a RefusedAudit>,
     /// Copying ceilings, one a segment.
     pub ceilings: Vec<&'a Ceiling>,
 }
@@ -66,6 +68,7 @@ impl<'a> AuditRecords<'a> {
         for record in records {
             match record {
                 Record::Audit(audited) => audits.audited.push(audited),
+                Record::AuditRefused(refused) => audits.refused.push(refused),
                 Record::Ceiling(ceiling) => audits.ceilings.push(ceiling),
                 Record::Segment(_) | Record::Round(_) | Record::Trial(_) | Record::Finish(_) => {}
             }
@@ -73,10 +76,16 @@ impl<'a> AuditRecords<'a> {
         audits
     }
 
-    /// The audit trials of one link.
+    /// The audit trials of one link, and the refusals that are of it or of all.
     pub(crate) fn on(&self, link: Link) -> Self {
         let of_link = self.audited.iter().filter(|audited| audited.cell.link == link);
-        Self { audited: of_link.copied().collect(), ceilings: self.ceilings.clone() }
+        let of_it =
+            self.refused.iter().filter(|it| it.cell.as_ref().is_none_or(|of| of.link == link));
+        Self {
+            audited: of_link.copied().collect(),
+            ceilings: self.ceilings.clone(),
+            refused: of_it.copied().collect(),
+        }
     }
 
     /// The last audit trial of a cell in which an instrument watched.
@@ -93,6 +102,60 @@ impl<'a> AuditRecords<'a> {
             let last = self.of(&audited.cell, audit);
             (*audited, last.is_some_and(|last| std::ptr::eq(last, *audited)))
         })
+    }
+
+    /// Why an instrument that was asked for told nothing of any cell: the last reason in the journal. None where it told
+    /// something, and where it was not asked for.
+    pub fn why_not_audited(&self, audit: Audit) -> Option<String> {
+        let told = match audit {
+            Audit::Ceiling => !self.ceilings.is_empty(),
+            Audit::CopyAudit | Audit::Profile => {
+                let mut trials = self.audited.iter().filter(|it| it.audits.contains(&audit));
+                trials.any(|audited| why_nothing(audited, audit).is_none())
+            }
+        };
+        if told { None } else { self.last_reason(audit, |_| true) }
+    }
+
+    /// Why an instrument that was asked for told nothing of a cell.
+    pub fn why_cell_not_audited(&self, cell: &Cell, audit: Audit) -> Option<String> {
+        if self.of(cell, audit).is_some_and(|audited| why_nothing(audited, audit).is_none()) {
+            return None;
+        }
+        self.last_reason(audit, |of| of.is_none_or(|of| of == cell))
+    }
+
+    /// The last reason of an instrument among those of cells that `is_about` takes; what holds for all cells has none.
+    fn last_reason(
+        &self,
+        audit: Audit,
+        is_about: impl Fn(Option<&Cell>) -> bool,
+    ) -> Option<String> {
+        let refusals = self.refused.iter().filter(|refused| refused.audit == audit);
+        let refusals = refusals.map(|refused| {
+            (refused.cell.as_ref(), refused.started_unix_ms, refused.refusal.to_string())
+        });
+        let trials = self.audited.iter().filter(|audited| audited.audits.contains(&audit));
+        let trials = trials.filter_map(|audited| {
+            let why = why_nothing(audited, audit)?;
+            Some((Some(&audited.cell), audited.started_unix_ms, why.to_owned()))
+        });
+        let reasons = refusals.chain(trials).filter(|(cell, _, _)| is_about(*cell));
+        reasons.max_by_key(|(_, moment, _)| *moment).map(|(_, _, why)| why)
+    }
+
+    /// Each instrument that was asked for and told nothing of any cell, with the reason.
+    pub fn not_audited(&self) -> Vec<NotAudited> {
+        let reason =
+            |audit: &Audit| Some(NotAudited { audit: *audit, why: self.why_not_audited(*audit)? });
+        Audit::ALL.iter().filter_map(reason).collect()
+    }
+}
+
+fn why_nothing(audited: &Audited, audit: Audit) -> Option<&str> {
+    match &audited.outcome {
+        Outcome::Failed(failure) => Some(&failure.why),
+        Outcome::Finished(_) => audited.reason(audit),
     }
 }
 
@@ -112,7 +175,10 @@ impl<'a> JudgedTrials<'a> {
             match record {
                 Record::Round(begun) => round = Some(begun),
                 Record::Segment(_) => round = None,
-                Record::Finish(_) | Record::Audit(_) | Record::Ceiling(_) => {}
+                Record::Finish(_)
+                | Record::Audit(_)
+                | Record::AuditRefused(_)
+                | Record::Ceiling(_) => {}
                 Record::Trial(trial) => {
                     let idle = round.filter(|begun| begun.round == trial.round);
                     judged.by_cell.entry(&trial.cell).or_default().push(judged.all.len());

@@ -85,5 +85,6 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         breakdowns,
         ceilings,
         ceiling_shares,
+        not_audited: audits.not_audited(),
     }
 }

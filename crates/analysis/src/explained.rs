@@ -4,7 +4,7 @@
 
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
-use model::{Cell, Link, Measured, SendPath};
+use model::{Audit, Cell, Link, Measured, SendPath};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -306,8 +306,12 @@ pub struct DataPath {
     pub copies_deferred: Copies,
     /// Copies a payload byte from the socket to the receiver.
     pub copies_out: Copies,
-    /// Pages pinned a message, expected from sizes and layout; 0 for paths that copy.
-    pub pages_pinned_per_message: f64,
+    /// Pages pinned a message: as an audit counted them, else derived, the pages spanned by the iovec of a path that passes
+    /// them by reference.
+    pub pages_pinned_per_message: Measured<f64>,
+    /// Whether an audit counted them.
+    #[serde(default)]
+    pub pages_pinned_counted: bool,
     /// Notifications a message, and the share of completions that said "copied".
     pub notifications_per_message: Measured<f64>,
     /// Share of completions marked copied.
@@ -514,4 +518,23 @@ pub struct Explained {
     /// How near each cell comes to them, sender then receiver; on the sink, which has no receiver, the sender alone.
     #[serde(default)]
     pub ceiling_shares: Vec<CeilingShare>,
+    /// Instruments that were asked for and told nothing of any cell.
+    #[serde(default)]
+    pub not_audited: Vec<NotAudited>,
+}
+
+/// A heavy instrument that was asked for and told nothing of any cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotAudited {
+    /// The instrument.
+    pub audit: Audit,
+    /// Why, and what would give it.
+    pub why: String,
+}
+
+impl Explained {
+    /// Why an instrument that was asked for told nothing of any cell; none where it told something or was not asked for.
+    pub fn why_not_audited(&self, audit: Audit) -> Option<&str> {
+        self.not_audited.iter().find(|it| it.audit == audit).map(|it| it.why.as_str())
+    }
 }

@@ -2,8 +2,8 @@
 
 use model::names::AckPlacement;
 use model::record::{
-    Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkTally, TcpFacts, Trial,
-    Worker,
+    Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkFacts, SinkTally,
+    TcpFacts, Trial, Worker,
 };
 use model::{Link, Measured, SendPath};
 
@@ -142,10 +142,15 @@ impl<'a> Reading<'a> {
                 let sink = present(&finished.sink)?;
                 // Placed on the senders' CPUs, the work on acknowledgements is in the senders' own time.
                 let answering = match self.trial.cell.ack_placement {
-                    AckPlacement::Helper => sink.answering_ns.0 as f64,
+                    AckPlacement::Helper => answering_ns(sink)?,
                     AckPlacement::Sender => 0.0,
                 };
-                Ok((sender()?.cpu_ns()? + answering) / sender()?.kib())
+                let softirqs = uncharged_softirq_ns(finished, sink, sender()?)?;
+                Ok((sender()?.cpu_ns()? + answering + softirqs) / sender()?.kib())
+            }
+            Metric::SenderSideMachineCpuNsPerKib => {
+                let looking = looking_per_ns(finished, receiver()?)?;
+                self.machine_cpu_ns_per_kib(finished, receiver()?, looking)
             }
             Metric::HelperCpuNsPerKib => {
                 Ok(present(&finished.sink)?.helper_cpu_ns.0 as f64 / receiver()?.kib())
@@ -153,7 +158,7 @@ impl<'a> Reading<'a> {
             Metric::ProgramNsPerPacket => {
                 present(&present(&finished.sink)?.program_ns_per_packet).copied()
             }
-            Metric::MachineCpuNsPerKib => self.machine_cpu_ns_per_kib(finished, receiver()?),
+            Metric::MachineCpuNsPerKib => self.machine_cpu_ns_per_kib(finished, receiver()?, 0.0),
             Metric::SoftirqNsPerKib => softirq_ns_per_kib(finished, receiver()?),
             Metric::SenderCyclesPerByte => sender_per_byte(&sending.counters.cycles),
             Metric::ReceiverCyclesPerByte => receiver_per_byte(&taking.counters.cycles),
@@ -199,10 +204,14 @@ impl<'a> Reading<'a> {
     /// Busy time less what the same CPUs do in the same time with both ends idle, over what was received in that
     /// time at the trial's goodput. On a machine that does much else this may fall below 0; it is not left out for
     /// that, as only the high ones of such figures would remain.
+    ///
+    /// Busy is all that is not the idle loop, so that softirqs are in it whichever thread, idle or not, they came upon;
+    /// only `cpuidle` in a guest counts those that wake an idle CPU as idle. `aside` is what is left out of it, in ns a ns.
     fn machine_cpu_ns_per_kib(
         &self,
         finished: &Finished,
         receiver: &SideSums,
+        aside: f64,
     ) -> Result<f64, String> {
         let busy = present(&finished.machine.busy)?;
         let idle = present(self.idle.ok_or("no idle baseline stands before this trial")?)?;
@@ -218,8 +227,56 @@ impl<'a> Reading<'a> {
             };
             ns += *busy_ns as f64 - *baseline as f64 / idle.span_ns.0 as f64 * span;
         }
-        Ok(ns / (receiver.bytes_per_ns * span / KIB))
+        Ok((ns - aside * span) / (receiver.bytes_per_ns * span / KIB))
     }
+}
+
+/// What the sink's helper took to answer, in ns of its CPU time; records of older versions have it by the wall clock, up
+/// to all of that time.
+///
+/// # Errors
+/// The two clocks contradict each other: more than all its CPU time.
+pub(crate) fn answering_ns(sink: &SinkFacts) -> Result<f64, String> {
+    let answering = sink.answering_cpu_ns.value().unwrap_or(&sink.answering_ns);
+    if answering.0 > sink.helper_cpu_ns.0 {
+        return Err(format!(
+            "the sink's helper answered for {answering} of CPU time, but had only {}",
+            sink.helper_cpu_ns
+        ));
+    }
+    Ok(answering.0 as f64)
+}
+
+/// What the helper takes to look, without answering, in ns a ns; 0 where its CPU is not among those that are watched.
+fn looking_per_ns(finished: &Finished, helper: &SideSums) -> Result<f64, String> {
+    let sink = present(&finished.sink)?;
+    if !present(&finished.machine.busy)?.cpus.contains(&sink.helper_cpu) {
+        return Ok(0.0);
+    }
+    Ok((sink.helper_cpu_ns.0 as f64 - answering_ns(sink)?) / helper.mean_window_ns)
+}
+
+/// Softirq time of the CPUs in use within the senders' windows, in ns, where the kernel charges it to no thread; else 0:
+/// the thread that was interrupted has it in its own time.
+///
+/// # Errors
+/// It is charged to no thread, and was not read.
+fn uncharged_softirq_ns(
+    finished: &Finished,
+    sink: &SinkFacts,
+    sender: &SideSums,
+) -> Result<f64, String> {
+    if sink.softirqs_apart.value() != Some(&true) {
+        return Ok(0.0);
+    }
+    let ticks = present(&finished.machine.ticks).map_err(|why| {
+        format!("this kernel charges softirqs to no thread, and their time is absent: {why}")
+    })?;
+    if ticks.span_ns.0 == 0 {
+        return Err("softirq time was read over no time at all".to_owned());
+    }
+    let ns: f64 = ticks.softirq_ns.iter().map(|ns| *ns as f64).sum();
+    Ok(ns / ticks.span_ns.0 as f64 * sender.mean_window_ns)
 }
 
 fn present<T>(measured: &Measured<T>) -> Result<&T, String> {

@@ -133,10 +133,12 @@ enum From {
     Between(f64, f64),
     /// Already at the smallest size.
     Always,
-    /// At none.
+    /// At none: it is dearer at each.
     Never,
-    /// Only at small sizes.
-    Until,
+    /// At none: the two lie within the plan's margin of each other.
+    Alike,
+    /// Only below a size between these.
+    Until(f64, f64),
     Unknown,
 }
 
@@ -146,8 +148,10 @@ const fn from(outcome: &CrossoverOutcome) -> From {
             From::Between(low, high)
         }
         CrossoverOutcome::Always => From::Always,
-        CrossoverOutcome::Never | CrossoverOutcome::Alike => From::Never,
-        CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => From::Until,
+        CrossoverOutcome::Never => From::Never,
+        CrossoverOutcome::Alike => From::Alike,
+        CrossoverOutcome::Until { low, high, .. }
+        | CrossoverOutcome::UntilBracket { low, high } => From::Until(low, high),
         CrossoverOutcome::Undecided => From::Unknown,
     }
 }
@@ -162,19 +166,14 @@ const fn cost_words(link: Link) -> &'static str {
 
 fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
     let found: Vec<From> = group.iter().map(|comparison| from(&comparison.crossover)).collect();
-    let between: Vec<(f64, f64)> = found
-        .iter()
-        .filter_map(|from| match from {
-            From::Between(low, high) => Some((*low, *high)),
-            From::Always | From::Never | From::Until | From::Unknown => None,
-        })
-        .collect();
-    let low = between.iter().map(|(low, _)| *low).min_by(f64::total_cmp);
-    let high = between.iter().map(|(_, high)| *high).max_by(f64::total_cmp);
-    let all_between = between.len() == found.len();
+    let between = span(&found, |from| match from {
+        From::Between(low, high) => Some((low, high)),
+        From::Always | From::Never | From::Alike | From::Until(..) | From::Unknown => None,
+    });
+    let all_between = between.count == found.len();
     let what = match group {
         [one] => outcome(&one.crossover),
-        _ => range(&found, low, high, group),
+        _ => range(&found, &between),
     };
     let crowd = if group.iter().any(|comparison| comparison.oversubscribed) {
         ", oversubscribed (no cause is claimed)"
@@ -188,52 +187,62 @@ fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
         cost_words(link),
         copied(group)
     );
-    let end = |end: Option<f64>| match end {
-        Some(bytes) if all_between => Measured::Value(bytes),
-        Some(_) | None => Measured::absent("not every setting has a break-even in this range"),
+    let end = |bytes: f64| {
+        if all_between {
+            Measured::Value(bytes)
+        } else {
+            Measured::absent("not every setting has a break-even in this range")
+        }
     };
     LinkVerdict {
         link,
         shared: shared.to_owned(),
         line,
         settings: u32::try_from(group.len()).unwrap_or(u32::MAX),
-        from_bytes: end(low),
-        to_bytes: end(high),
+        from_bytes: end(between.low),
+        to_bytes: end(between.high),
     }
 }
 
-/// `from a size between 8 KiB and 14 KiB on`, or how many settings have which outcome.
-fn range(found: &[From], low: Option<f64>, high: Option<f64>, group: &[&LinkComparison]) -> String {
-    let first = found.first().copied().unwrap_or(From::Unknown);
-    let count = |is: fn(&From) -> bool| found.iter().filter(|from| is(from)).count();
-    let is_between = |from: &From| matches!(from, From::Between(..));
-    let located = count(is_between);
-    let span = match (low, high) {
-        (Some(low), Some(high)) => {
-            format!("from a size between {} and {} on", size(low), size(high))
-        }
-        _ => String::new(),
-    };
-    if located == found.len() {
-        return span;
+/// The sizes over all settings that have one kind of outcome.
+struct Span {
+    /// Settings that have it.
+    count: usize,
+    low: f64,
+    high: f64,
+}
+
+fn span(found: &[From], sizes: impl Fn(From) -> Option<(f64, f64)>) -> Span {
+    let mut span = Span { count: 0, low: f64::INFINITY, high: 0.0 };
+    for (low, high) in found.iter().filter_map(|from| sizes(*from)) {
+        span.count += 1;
+        span.low = span.low.min(low);
+        span.high = span.high.max(high);
     }
-    if located == 0 && found.iter().all(|from| *from == first) {
-        return group.first().map(|one| outcome(&one.crossover)).unwrap_or_default();
-    }
-    let all = found.len();
+    span
+}
+
+/// `from a size between 8 KiB and 14 KiB on`, over all settings; or how many settings have which outcome.
+fn range(found: &[From], between: &Span) -> String {
+    let until = span(found, |from| match from {
+        From::Until(low, high) => Some((low, high)),
+        From::Between(..) | From::Always | From::Never | From::Alike | From::Unknown => None,
+    });
+    let count = |kind: From| found.iter().filter(|from| **from == kind).count();
+    let sizes = |span: &Span| format!("a size between {} and {}", size(span.low), size(span.high));
     let parts = [
-        (located, span.as_str()),
-        (count(|from| *from == From::Always), "at every size measured"),
-        (count(|from| *from == From::Never), "at no size measured"),
-        (count(|from| *from == From::Until), "at small sizes only"),
-        (count(|from| *from == From::Unknown), "undecided"),
+        (between.count, format!("from {} on", sizes(between))),
+        (count(From::Always), outcome(&CrossoverOutcome::Always)),
+        (count(From::Never), outcome(&CrossoverOutcome::Never)),
+        (count(From::Alike), outcome(&CrossoverOutcome::Alike)),
+        (until.count, format!("only below {}", sizes(&until))),
+        (count(From::Unknown), outcome(&CrossoverOutcome::Undecided)),
     ];
-    let told: Vec<String> = parts
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, words)| format!("{words} in {n} of {all} settings"))
-        .collect();
-    listed(&told)
+    let all = found.len();
+    let told = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, words)| {
+        if n == all { words } else { format!("{words} in {n} of {all} settings") }
+    });
+    listed(&told.collect::<Vec<_>>())
 }
 
 /// ` over 2 placements and 3 intervals of acknowledgements`; one setting is named.

@@ -1,5 +1,6 @@
 //! Marks: which trials to distrust, judged from their records and the plan's thresholds alone.
 
+use crate::figures::answering_ns;
 use model::record::{
     CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, TcpFacts,
     Trial, Worker,
@@ -61,6 +62,7 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
         (Mark::Frequency, is_frequency_changed(machine, thresholds.frequency)),
         (Mark::Multiplexed, is_multiplexed(sender) || is_multiplexed(receiver)),
         (Mark::Strangers, sender.strangers > 0 || receiver.strangers > 0),
+        (Mark::HelperClock, sink.value().is_some_and(|sink| answering_ns(sink).is_err())),
     ];
     earned.into_iter().filter_map(|(mark, is_earned)| is_earned.then_some(mark)).collect()
 }

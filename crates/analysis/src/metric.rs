@@ -75,8 +75,10 @@ metrics! {
     ReceiverCpuNsPerKib = "receiver_cpu_ns_per_kib", Log, Low;
     /// CPU time of both ends a KiB, in ns; absent when one side is.
     EndsCpuNsPerKib = "ends_cpu_ns_per_kib", Log, Low;
-    /// On the sink: CPU time of the senders a KiB that they sent, and of the helper where it processes their acknowledgements (packets freed, notifications posted), in ns.
+    /// On the sink: CPU time of the senders a KiB that they sent, and of the helper where it processes their acknowledgements (packets freed, notifications posted), in ns; where the kernel charges softirqs to no thread, softirq time of the CPUs in use too, else without the softirqs that come upon an idle CPU or a kernel thread (they are in the machine's cost).
     SenderSideCpuNsPerKib = "sender_side_cpu_ns_per_kib", Log, Low;
+    /// On the sink: busy time of all CPUs in use a KiB taken, softirqs in whatever context included, less what they do when idle and less the helper's looking, in ns; the sink's program and the making of acknowledgements are in it.
+    SenderSideMachineCpuNsPerKib = "sender_side_machine_cpu_ns_per_kib", Log, Low;
     /// Busy time of all CPUs in use a KiB received, less what they do when idle, in ns; observed from up to 30 ms before the window, at the window's goodput.
     MachineCpuNsPerKib = "machine_cpu_ns_per_kib", Log, Low;
     /// Softirq time of all CPUs in use a KiB received, in ns.
@@ -158,7 +160,10 @@ impl Metric {
     pub const fn is_formed_on(self, link: Link) -> bool {
         let is_of_sink = matches!(
             self,
-            Self::SenderSideCpuNsPerKib | Self::HelperCpuNsPerKib | Self::ProgramNsPerPacket
+            Self::SenderSideCpuNsPerKib
+                | Self::SenderSideMachineCpuNsPerKib
+                | Self::HelperCpuNsPerKib
+                | Self::ProgramNsPerPacket
         );
         let needs_receiver = matches!(
             self,

@@ -84,7 +84,7 @@ impl<'a> Pass<'a> {
             }
             Record::Trial(trial) => self.trial(plan, trial),
             // Never timed; what they tell is gathered by `AuditRecords`.
-            Record::Audit(_) | Record::Ceiling(_) => {}
+            Record::Audit(_) | Record::AuditRefused(_) | Record::Ceiling(_) => {}
         }
     }
 

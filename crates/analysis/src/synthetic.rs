@@ -270,7 +270,8 @@ impl TrialBuilder {
 
     /// Changes the record so that it earns this mark.
     ///
-    /// `Oversubscribed` leaves one usable CPU; marks of failure make the outcome a failure.
+    /// `Oversubscribed` leaves one usable CPU; marks of failure make the outcome a failure; `HelperClock` is only earned
+    /// on the sink.
     #[must_use]
     pub fn marked(mut self, mark: Mark) -> Self {
         if mark == Mark::Oversubscribed {

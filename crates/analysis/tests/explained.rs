@@ -233,7 +233,7 @@ fn data_paths_tell_what_was_counted_and_what_is_expected() {
                 round(path.send_calls_per_message.value()),
                 round(path.staged_copies.value()),
                 [path.copies_in, path.copies_deferred, path.copies_out].map(|c| c.per_byte),
-                path.pages_pinned_per_message > 0.0,
+                path.pages_pinned_per_message.value().is_some(),
                 path.notifications_per_message.value().is_some(),
                 path.copied_share.value().copied(),
             )
@@ -250,8 +250,9 @@ fn data_paths_tell_what_was_counted_and_what_is_expected() {
         ]
     );
     // Eight fields of 512 bytes: each on one page, or astride two.
-    let pinned = explained.data_paths[3].pages_pinned_per_message;
-    assert!((8.0..=9.5).contains(&pinned), "{pinned}");
+    let pinned = explained.data_paths[3].pages_pinned_per_message.value().unwrap();
+    assert!((8.0..=9.5).contains(pinned), "{pinned}");
+    assert!(explained.data_paths.iter().all(|path| !path.pages_pinned_counted));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use analysis::figures::{Reading, value};
 use analysis::{Metric, synthetic};
 use model::names::{Switch, Watch};
-use model::record::{CpuBusy, FailureKind, Finished, Outcome, Trial};
+use model::record::{CpuBusy, FailureKind, Finished, Outcome, SinkFacts, Trial};
 use model::{Bytes, Cell, Measured, Nanos, SendPath};
 
 fn close(measured: &Measured<f64>, truth: f64) {
@@ -211,5 +211,104 @@ fn a_cell_without_instruments_has_goodput_and_cpu_and_reasons_for_the_rest() {
             value(metric, &trial, None).reason().unwrap().contains("not watched"),
             "{metric:?}"
         );
+    }
+}
+
+fn sink_cell(placement: &str) -> Cell {
+    format!("send=zerocopy link=sink ack_placement={placement}").parse().unwrap()
+}
+
+fn sink(trial: &mut Trial) -> &mut SinkFacts {
+    match &mut finished(trial).sink {
+        Measured::Value(sink) => sink,
+        Measured::Absent { absent } => panic!("{absent}"),
+    }
+}
+
+/// One byte a ns for 100 ms; the sender 20 ms on its CPU, the helper 90 ms, of these 10 ms answering.
+fn sink_trial(placement: &str) -> Trial {
+    let mut trial = synthetic::trial(&sink_cell(placement), 1).build();
+    let both = finished(&mut trial);
+    for worker in both.sender.workers.iter_mut().chain(&mut both.receiver.workers) {
+        worker.window_ns = Nanos::ms(100);
+        worker.bytes = Bytes(100_000_000);
+        worker.cpu_ns = Nanos::ms(20);
+    }
+    let Measured::Value(busy) = &mut both.machine.busy else { panic!("no busy time") };
+    busy.span_ns = Nanos::ms(200);
+    busy.busy_ns = vec![0; busy.cpus.len()];
+    busy.busy_ns[0] = 90_000_000;
+    busy.busy_ns[1] = 185_000_000;
+    let Measured::Value(ticks) = &mut both.machine.ticks else { panic!("no ticks") };
+    ticks.span_ns = Nanos::ms(200);
+    ticks.softirq_ns = vec![16_000_000, 4_000_000];
+    let sink = sink(&mut trial);
+    sink.helper_cpu_ns = Nanos::ms(90);
+    sink.answering_ns = Nanos::ms(12);
+    sink.answering_cpu_ns = Measured::Value(Nanos::ms(10));
+    trial
+}
+
+const SENT_KIB: f64 = 97_656.25;
+
+#[test]
+fn the_senders_side_pays_for_answers_on_the_helpers_cpu_by_its_cpu_clock() {
+    let side = |trial: &Trial| value(Metric::SenderSideCpuNsPerKib, trial, None);
+    close(&side(&sink_trial("sender")), 20e6 / SENT_KIB);
+    let mut trial = sink_trial("helper");
+    close(&side(&trial), 30e6 / SENT_KIB);
+    // An older record has the wall clock alone.
+    sink(&mut trial).answering_cpu_ns = Measured::absent("older");
+    close(&side(&trial), 32e6 / SENT_KIB);
+}
+
+#[test]
+fn softirqs_that_no_thread_pays_for_are_added_or_the_figure_is_absent() {
+    for (placement, paid) in [("sender", 20e6), ("helper", 30e6)] {
+        let mut trial = sink_trial(placement);
+        sink(&mut trial).softirqs_apart = Measured::Value(true);
+        // 20 ms in 200 ms.
+        close(&value(Metric::SenderSideCpuNsPerKib, &trial, None), (paid + 10e6) / SENT_KIB);
+        finished(&mut trial).machine.ticks = Measured::absent("no /proc");
+        let figure = value(Metric::SenderSideCpuNsPerKib, &trial, None);
+        let why = figure.reason().unwrap();
+        assert!(why.contains("charges softirqs to no thread") && why.contains("no /proc"), "{why}");
+    }
+}
+
+#[test]
+fn the_machines_cost_on_the_sink_leaves_out_only_what_the_helper_looks() {
+    let Measured::Value(mut none) = idle() else { panic!("no idle baseline") };
+    none.busy_ns = vec![0; none.cpus.len()];
+    let machine = |trial: &Trial| {
+        value(Metric::SenderSideMachineCpuNsPerKib, trial, Some(&Measured::Value(none.clone())))
+    };
+    let mut trial = sink_trial("sender");
+    // 275 ms busy in 200 ms, less 160 ms of looking; 200 MB taken.
+    close(&machine(&trial), 115e6 / (2.0 * SENT_KIB));
+    // The helper is not among the CPUs that are watched: nothing of it is in their time.
+    sink(&mut trial).helper_cpu = 99;
+    close(&machine(&trial), 275e6 / (2.0 * SENT_KIB));
+    let over_loopback = synthetic::trial(&Cell::default(), 1).build();
+    let figure = value(Metric::SenderSideMachineCpuNsPerKib, &over_loopback, Some(&idle()));
+    assert_eq!(figure.reason(), Some("told apart only on the sink"));
+}
+
+#[test]
+fn a_helper_that_answered_longer_than_it_ran_is_marked_and_costs_nothing() {
+    let thresholds = model::Plan::preset(model::Preset::Default).thresholds;
+    let mut trial = sink_trial("helper");
+    let marked = |trial: &Trial| {
+        analysis::marks::judge(trial, &thresholds).contains(&model::Mark::HelperClock)
+    };
+    assert!(!marked(&trial));
+    // Waiting for a crowded CPU is no contradiction.
+    sink(&mut trial).answering_ns = Nanos::ms(95);
+    assert!(!marked(&trial));
+    sink(&mut trial).answering_cpu_ns = Measured::Value(Nanos::ms(91));
+    assert!(marked(&trial));
+    for metric in [Metric::SenderSideCpuNsPerKib, Metric::SenderSideMachineCpuNsPerKib] {
+        let figure = value(metric, &trial, Some(&idle()));
+        assert!(figure.reason().unwrap().contains("but had only 90ms"), "{figure:?}");
     }
 }

@@ -5,7 +5,7 @@ use analysis::marks::{is_void, judge};
 use analysis::synthetic;
 use model::names::Watch;
 use model::record::{FailureKind, Finished, Outcome, SnmpFacts, TcpFacts, Trial};
-use model::{Cell, Class, Mark, Measured, Nanos, SendPath, Share, Thresholds};
+use model::{Cell, Class, Link, Mark, Measured, Nanos, SendPath, Share, Thresholds};
 
 fn judged(trial: &Trial) -> Vec<Mark> {
     judge(trial, &Thresholds::default())
@@ -33,7 +33,9 @@ fn a_good_trial_earns_no_mark_on_any_path() {
 #[test]
 fn every_mark_is_earned_alone_and_has_its_class() {
     for mark in Mark::ALL {
-        let marks = judged(&synthetic::trial(&Cell::default(), 1).marked(*mark).build());
+        let link = if *mark == Mark::HelperClock { Link::Sink } else { Link::Loopback };
+        let cell = Cell { link, ..Cell::default() };
+        let marks = judged(&synthetic::trial(&cell, 1).marked(*mark).build());
         assert_eq!(marks, [*mark]);
         assert_eq!(is_void(&marks), mark.class() == Class::Void);
     }

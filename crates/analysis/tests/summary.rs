@@ -330,6 +330,7 @@ fn a_cell_that_this_machine_cannot_measure_leaves_the_rest_compared() {
         Record::Segment(_)
         | Record::Round(_)
         | Record::Audit(_)
+        | Record::AuditRefused(_)
         | Record::Ceiling(_)
         | Record::Finish(_) => true,
     })

@@ -107,6 +107,7 @@ impl Derived {
             Record::Segment(_)
             | Record::Round(_)
             | Record::Trial(_)
+            | Record::AuditRefused(_)
             | Record::Ceiling(_)
             | Record::Finish(_) => None,
         });

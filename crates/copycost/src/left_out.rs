@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::{AuditSeen, Engine, EngineError, TrialOrder};
-use model::audit::CeilingPoint;
+use model::audit::{CeilingPoint, Refusal};
 use model::message::Message;
 use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
 use model::{Audit, Bytes, Cell, Measured, Plan};
@@ -16,7 +16,7 @@ use crate::exit::Stop;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LeftOut {
     cells: BTreeMap<Cell, String>,
-    audits: BTreeMap<Audit, String>,
+    audits: BTreeMap<Audit, Refusal>,
 }
 
 impl LeftOut {
@@ -37,6 +37,12 @@ impl LeftOut {
             return Err(Stop::Cannot(format!("no cell of this plan can be measured here: {why}")));
         }
         Ok(left_out)
+    }
+
+    /// Why a heavy instrument cannot be had for a cell, or at all.
+    fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Refusal> {
+        let of_cell = || self.cells.get(cell?).map(Refusal::told);
+        self.audits.get(&audit).cloned().or_else(of_cell)
     }
 
     /// Each cell with its reason.
@@ -95,13 +101,11 @@ impl Bench for WithoutLeftOut<'_> {
         order: &TrialOrder,
         audits: &[Audit],
     ) -> Result<(Settings, Outcome, AuditSeen), EngineError> {
-        let refused = audits.iter().find_map(|audit| self.left_out.audits.get(audit));
-        let Some(why) = self.left_out.cells.get(&order.cell).or(refused) else {
-            return self.engine.audit_trial(order, audits);
-        };
-        let failure = Failure { kind: FailureKind::Unsupported, why: why.clone() };
-        let settings = planned(order, self.engine.usable_cpus());
-        Ok((settings, Outcome::Failed(failure), AuditSeen::absent(why)))
+        self.engine.audit_trial(order, audits)
+    }
+
+    fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Refusal> {
+        self.left_out.refuses(audit, cell)
     }
 
     fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {

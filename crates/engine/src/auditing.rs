@@ -63,6 +63,13 @@ impl<'e> Auditing<'e> {
         }
     }
 
+    /// Before the first connection, to this port.
+    pub(crate) fn before_connecting(&mut self, port: u16) {
+        if let Some(Ok(audit)) = &mut self.copying {
+            audit.meets(port);
+        }
+    }
+
     /// Before the ends are told to run.
     pub(crate) fn before_run(&mut self, watched: &Watched) {
         if self.is_profiled {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kernel::topology::Topology;
 use kernel::{clock, cpu, process};
-use model::audit::CeilingPoint;
+use model::audit::{CeilingPoint, Refusal};
 use model::message::Message;
 use model::record::{CpuBusy, Failure, FailureKind, Finished, Machine, NO_SINK, Outcome, Settings};
 use model::{Audit, Bytes, Cell, Measured, Nanos, Plan};
@@ -217,14 +217,19 @@ impl Engine {
     }
 
     /// Which of a plan's heavy instruments this machine lacks, each with the reason and the remedy.
-    pub fn unsupported_audits(&self, plan: &Plan) -> Vec<(Audit, String)> {
+    pub fn unsupported_audits(&self, plan: &Plan) -> Vec<(Audit, Refusal)> {
         let lacking = |audit: &Audit| {
             let supported = match audit {
                 Audit::CopyAudit => copy_audit::supported().map(|_| ()),
                 Audit::Profile => profile::supported().map(|_| ()),
                 Audit::Ceiling => ceiling::supported(),
             };
-            supported.err().map(|why| (*audit, why.to_string()))
+            let refusal = supported.err().map(|why| Refusal {
+                what: why.what,
+                because: why.because,
+                remedy: why.remedy,
+            });
+            refusal.map(|refusal| (*audit, refusal))
         };
         plan.measure.audits.iter().filter_map(lacking).collect()
     }
@@ -493,6 +498,9 @@ impl Engine {
             | Reply::Finished(_)
             | Reply::Failed { .. } => return Err(out_of_turn(Which::Receiver, phase)),
         };
+        if let Some(auditing) = &mut auditing {
+            auditing.before_connecting(address.port());
+        }
         let connect = match role {
             Role::Absorb(_) => Meet::ConnectEach(address),
             Role::Send | Role::Receive => Meet::Connect(address),

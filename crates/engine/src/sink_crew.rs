@@ -1,14 +1,15 @@
 //! The receiving end of the link `sink`: a BPF program that takes packets, and a helper that answers for the peer.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{RunTime, RunTimeCount, Sink, SinkTrial};
+use kernel::stat::TimeAccounting;
 use kernel::{Unavailable, clock, cpu, usage};
 use model::record::{Counters, FailureKind, ReceiveTally, Side, SinkFacts, SocketFacts, Worker};
 use model::{Bytes, Measured, Nanos};
@@ -35,6 +36,15 @@ const NO_SOCKET: &str = "the sink has no receiving socket";
 const LOOK: Duration = Duration::from_millis(100);
 /// How long after the coordinator's word the helper may take to leave: it may sleep for an interval.
 const LEAVING_NS: u64 = 1_000_000_000;
+
+/// Whether this kernel charges softirqs to no thread. Looked up once, before the first trial: it may start a process.
+fn softirqs_apart() -> Measured<bool> {
+    static APART: LazyLock<Measured<bool>> = LazyLock::new(|| match TimeAccounting::find() {
+        Ok(mode) => Measured::Value(mode.irq_time),
+        Err(why) => Measured::absent(why.to_string()),
+    });
+    APART.clone()
+}
 
 fn failed(why: impl Into<String>) -> Broken {
     (FailureKind::CallFailed, why.into())
@@ -74,6 +84,8 @@ impl SinkCrew {
                 "link sink drops what it takes: no content can be compared there; use --link loopback or veth".to_owned(),
             ));
         }
+        // Not in the window.
+        let _ = softirqs_apart();
         let trial = SinkTrial {
             address: address.ip(),
             first_port: address.port(),
@@ -196,10 +208,11 @@ impl SinkCrew {
             total: seen.last.tally,
             helper_cpu: self.helper_cpu,
             helper_cpu_ns,
-            // By the wall clock: on a crowded CPU it may have waited in between.
-            answering_ns: Nanos(
-                to.answering_ns.saturating_sub(from.answering_ns).min(helper_cpu_ns.0),
-            ),
+            answering_ns: Nanos(to.answering_ns.saturating_sub(from.answering_ns)),
+            answering_cpu_ns: Measured::Value(Nanos(
+                to.answering_cpu_ns.saturating_sub(from.answering_cpu_ns),
+            )),
+            softirqs_apart: softirqs_apart(),
             program_ns_per_packet: program,
         };
         Ok((side, facts))

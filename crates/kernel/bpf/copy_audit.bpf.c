@@ -4,7 +4,7 @@
  * function and way of hooking it. User space loads each on its own and keeps those that the machine allows; at most one is
  * attached to a function. `kernel::copy_audit` holds the other half: the numbers below stand there too.
  *
- * No vmlinux.h: the two fields of the kernel's that are read are relocated by its BTF.
+ * No vmlinux.h: the few fields of the kernel's that are read are relocated by its BTF.
  */
 #include <linux/bpf.h>
 #include <linux/types.h>
@@ -26,6 +26,7 @@ enum {
 	RECV_LENGTH = 9,
 	SYSTEM_CALL = 10,
 	RETRANSMIT = 11,
+	PINNED_PAGES = 12,
 };
 
 /* Which thread: what follows from the name that the program gives its threads. */
@@ -35,7 +36,7 @@ struct key {
 	__u32 tgid;
 	__u8 kind;
 	__u8 thread;
-	/* Of a system call; 0 otherwise. */
+	/* The system call; the port that a packet is for; 0 otherwise. */
 	__u16 number;
 };
 
@@ -59,6 +60,14 @@ struct {
 	__type(value, __u64);
 } lost SEC(".maps");
 
+/* The network namespaces whose packets count, by inode; 0 where the place is free, and all count where the first one is. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u32);
+} namespaces SEC(".maps");
+
 /* The system call that a worker made last, by thread id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -76,10 +85,45 @@ volatile const __u32 IS_ARM = 0;
 volatile const __u16 CALL_READ = 0xffff;
 volatile const __u16 CALL_PREAD = 0xffff;
 volatile const __u16 CALL_WRITE = 0xffff;
+/* Of futex and exit: both look a lock's page up, the latter for the thread that waits for the end of this one. */
+volatile const __u16 CALL_FUTEX = 0xffff;
+volatile const __u16 CALL_EXIT = 0xffff;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net_device {
+	possible_net_t nd_net;
+};
 
 struct sk_buff {
+	struct net_device *dev;
 	unsigned int len, data_len;
-} __attribute__((preserve_access_index));
+	__u16 transport_header;
+	unsigned char *head;
+};
+
+struct sock_common {
+	__be16 skc_dport;
+	possible_net_t skc_net;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+};
+#pragma clang attribute pop
+
+#define READ(to, from) bpf_probe_read_kernel(&(to), sizeof(to), &(from))
 
 /* Registers in struct pt_regs (arch/.../include/uapi/asm/ptrace.h), in bytes. The loads are written out because the verifier
  * wants a fixed offset, which the compiler would join into a computed one. */
@@ -125,6 +169,19 @@ static __always_inline __u8 thread_at_socket(void)
 	return call && (*call == CALL_READ || *call == CALL_PREAD || *call == CALL_WRITE) ? ANY_THREAD : in;
 }
 
+/* The same, but a worker that looks a lock up is none. */
+static __always_inline __u8 thread_at_memory(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u8 in = thread();
+	__u16 *call;
+
+	if (in == ANY_THREAD)
+		return in;
+	call = bpf_map_lookup_elem(&inside, &tid);
+	return call && (*call == CALL_FUTEX || *call == CALL_EXIT) ? ANY_THREAD : in;
+}
+
 static __always_inline __u32 tgid(void)
 {
 	struct bpf_pidns_info ids = {};
@@ -166,7 +223,48 @@ static __always_inline int add_returned(__u8 kind, __u64 value)
 {
 	int bytes = (int)value;
 
-	return bytes > 0 ? add(kind, thread(), 0, bytes) : 0;
+	if (bytes <= 0)
+		return 0;
+	return add(kind, kind == PINNED_PAGES ? thread_at_memory() : thread(), 0, bytes);
+}
+
+/* Whether what happens in a network namespace is asked for. */
+static __always_inline int is_watched(struct net *net)
+{
+	__u32 first = 0, second = 1, *wanted;
+	unsigned int inode = 0;
+
+	wanted = bpf_map_lookup_elem(&namespaces, &first);
+	if (!wanted || !*wanted)
+		return 1;
+	if (!net || READ(inode, net->ns.inum))
+		return 0;
+	if (inode == *wanted)
+		return 1;
+	wanted = bpf_map_lookup_elem(&namespaces, &second);
+	return wanted && *wanted && inode == *wanted;
+}
+
+/* A packet on its way in has no socket any more, but the device it came by, and the port that it is for. */
+static __always_inline int add_packet(__u8 kind, struct sk_buff *skb, __u64 bytes)
+{
+	struct net_device *device = 0;
+	struct net *net = 0;
+	unsigned char *head = 0;
+	__u16 transport = 0;
+	__be16 ports[2] = {};
+
+	READ(device, skb->dev);
+	if (device)
+		READ(net, device->nd_net.net);
+	if (!is_watched(net))
+		return 0;
+	READ(head, skb->head);
+	READ(transport, skb->transport_header);
+	/* 0xffff: never set. */
+	if (head && transport != 0xffff)
+		bpf_probe_read_kernel(ports, sizeof(ports), head + transport);
+	return add(kind, thread(), __builtin_bswap16(ports[1]), bytes);
 }
 
 /* size_t _copy_from_iter(void *addr, size_t bytes, struct iov_iter *i); _copy_to_iter likewise. Breakpoints. */
@@ -188,7 +286,7 @@ int in_copy_ubufs(__u64 *arguments)
 {
 	struct sk_buff *skb = (void *)arguments[0];
 
-	return add(COPY_UBUFS, thread(), 0, skb->data_len);
+	return add_packet(COPY_UBUFS, skb, skb->data_len);
 }
 
 SEC("kprobe/skb_copy_ubufs")
@@ -197,8 +295,8 @@ int probe_copy_ubufs(__u64 *regs)
 	struct sk_buff *skb = (void *)argument0(regs);
 	unsigned int bytes = 0;
 
-	bpf_probe_read_kernel(&bytes, sizeof(bytes), &skb->data_len);
-	return add(COPY_UBUFS, thread(), 0, bytes);
+	READ(bytes, skb->data_len);
+	return add_packet(COPY_UBUFS, skb, bytes);
 }
 
 /* These may take less than they were asked to (a packet's fragment slots fill up): what they return is what counts. */
@@ -222,6 +320,10 @@ int probe_copy_ubufs(__u64 *regs)
 RETURNS(zerocopy_iter, ZEROCOPY_ITER, "skb_zerocopy_iter_stream")
 RETURNS(splice_iter, SPLICE_ITER, "skb_splice_from_iter")
 RETURNS(sendmsg_locked, SENDMSG_LOCKED, "tcp_sendmsg_locked")
+/* int get_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags, struct page **pages): what is counted as
+ * bytes are pages. MSG_ZEROCOPY comes here through iov_iter_get_pages2, which takes references and no pins in the sense of
+ * FOLL_PIN, so that nr_foll_pin_acquired of /proc/vmstat does not tell. */
+RETURNS(pinned_pages, PINNED_PAGES, "get_user_pages_fast")
 
 /* trace_skb_copy_datagram_iovec(const struct sk_buff *skb, int len): before the copy. */
 SEC("raw_tp/skb_copy_datagram_iovec")
@@ -247,11 +349,18 @@ int on_recv_length(__u64 *arguments)
 SEC("raw_tp/tcp_retransmit_skb")
 int on_retransmit(__u64 *arguments)
 {
+	struct sock *socket = (void *)arguments[0];
 	struct sk_buff *skb = (void *)arguments[1];
+	struct net *net = 0;
 	unsigned int bytes = 0;
+	__be16 port = 0;
 
-	bpf_probe_read_kernel(&bytes, sizeof(bytes), &skb->len);
-	return add(RETRANSMIT, thread(), 0, bytes);
+	READ(net, socket->__sk_common.skc_net.net);
+	if (!is_watched(net))
+		return 0;
+	READ(bytes, skb->len);
+	READ(port, socket->__sk_common.skc_dport);
+	return add(RETRANSMIT, thread(), __builtin_bswap16(port), bytes);
 }
 
 /* trace_sys_enter(struct pt_regs *regs, long id). Only the ends' own threads are looked at. */

@@ -12,7 +12,7 @@ use std::os::linux::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use aya::maps::{MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
+use aya::maps::{Array, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use aya::programs::perf_event::{
     BreakpointConfig, PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy,
 };
@@ -25,7 +25,7 @@ use kallsyms::Symbol;
 use refusal::Surroundings;
 
 pub mod kallsyms;
-mod refusal;
+pub(crate) mod refusal;
 pub mod system_calls;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/copy_audit.bpf.o");
@@ -39,7 +39,7 @@ pub enum Counted {
     CopyFromIter = 1,
     /// `_copy_to_iter`: to user memory, bytes asked for; likewise.
     CopyToIter = 2,
-    /// `skb_copy_ubufs`: user pages of a packet copied after all.
+    /// `skb_copy_ubufs`: user pages of a packet copied after all; in the watched network namespaces, by port.
     CopyUbufs = 3,
     /// `skb_zerocopy_iter_stream`: user pages put into a packet by reference, bytes taken.
     ZerocopyIter = 4,
@@ -56,9 +56,14 @@ pub enum Counted {
     RecvLength = 9,
     /// Tracepoint `raw_syscalls:sys_enter`: system calls of workers and of the sink's helper; no bytes.
     SystemCalls = 10,
-    /// Tracepoint `tcp:tcp_retransmit_skb`: bytes that TCP sent again, in whatever context. Each is copied at delivery once
+    /// Tracepoint `tcp:tcp_retransmit_skb`: bytes that TCP sent again, in whatever context; in the watched network
+    /// namespaces, by port. Each is copied at delivery once
     /// more where delivery copies.
     Retransmit = 11,
+    /// `get_user_pages_fast`: pages of user memory that the kernel took references to, as it does for MSG_ZEROCOPY
+    /// (`__iov_iter_get_pages_alloc`, lib/iov_iter.c). A worker inside `futex` or `exit`, where locks are looked up the
+    /// same way, counts as [`Thread::Any`]. [`Count::bytes`] holds pages.
+    PinnedPages = 12,
 }
 
 /// How something is counted.
@@ -87,7 +92,7 @@ impl fmt::Display for Hook {
 
 impl Counted {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CopyFromIter,
         Self::CopyToIter,
         Self::CopyUbufs,
@@ -99,6 +104,7 @@ impl Counted {
         Self::RecvLength,
         Self::SystemCalls,
         Self::Retransmit,
+        Self::PinnedPages,
     ];
 
     /// The kernel's name: of a function, or `group:name` of a tracepoint.
@@ -115,6 +121,7 @@ impl Counted {
             Self::RecvLength => "sock:sock_recv_length",
             Self::SystemCalls => "raw_syscalls:sys_enter",
             Self::Retransmit => "tcp:tcp_retransmit_skb",
+            Self::PinnedPages => "get_user_pages_fast",
         }
     }
 
@@ -140,6 +147,9 @@ impl Counted {
             Self::RecvLength => &[(Hook::Tracepoint, "on_recv_length")],
             Self::SystemCalls => &[(Hook::Tracepoint, "on_sys_enter")],
             Self::Retransmit => &[(Hook::Tracepoint, "on_retransmit")],
+            Self::PinnedPages => {
+                &[(Hook::Fentry, "in_pinned_pages"), (Hook::Kprobe, "probe_pinned_pages")]
+            }
         }
     }
 
@@ -170,11 +180,12 @@ pub struct Count {
     pub counted: Counted,
     /// Which thread of the process.
     pub thread: Thread,
-    /// Of [`Counted::SystemCalls`] the call's number; otherwise 0.
+    /// Of [`Counted::SystemCalls`] the call's number; of [`Counted::CopyUbufs`] and [`Counted::Retransmit`] the port that
+    /// the packets were for (0 where they had none); otherwise 0.
     pub number: u16,
     /// How often.
     pub calls: u64,
-    /// Bytes in all.
+    /// Bytes in all; of [`Counted::PinnedPages`] pages.
     pub bytes: u64,
 }
 
@@ -248,11 +259,10 @@ impl CopyAudit {
         let device = u64::from(libc::minor(namespace.st_dev()));
         let inode = namespace.st_ino();
         let is_arm = u32::from(cfg!(target_arch = "aarch64"));
-        let [read, pread, write] =
-            [libc::SYS_read, libc::SYS_pread64, libc::SYS_write].map(|call| {
+        let [read, pread, write, futex, exit] =
+            [libc::SYS_read, libc::SYS_pread64, libc::SYS_write, libc::SYS_futex, libc::SYS_exit]
                 // No machine has so many calls.
-                u16::try_from(call).unwrap_or(u16::MAX)
-            });
+                .map(|call| u16::try_from(call).unwrap_or(u16::MAX));
         let btf = Btf::from_sys_fs().ok();
         let mut ebpf = EbpfLoader::new()
             .btf(btf.as_ref())
@@ -262,6 +272,8 @@ impl CopyAudit {
             .override_global("CALL_READ", &read, true)
             .override_global("CALL_PREAD", &pread, true)
             .override_global("CALL_WRITE", &write, true)
+            .override_global("CALL_FUTEX", &futex, true)
+            .override_global("CALL_EXIT", &exit, true)
             .load(OBJECT)
             .map_err(|error| {
                 surroundings.refused(Hook::Tracepoint, "sockets", errno(&error), &told(&error))
@@ -347,6 +359,21 @@ impl CopyAudit {
         let mut lost: PerCpuArray<&mut MapData, u64> = map.try_into().map_err(|e| odd(&e))?;
         let zeros = PerCpuValues::try_from(vec![0; cpus]).map_err(|error| odd(&error))?;
         lost.set(0, zeros, 0).map_err(|error| odd(&error))
+    }
+
+    /// Counts packets of these network namespaces alone (inodes, as [`crate::netns::inode_of`] tells them; at most two, of
+    /// the two ends); none: of all.
+    ///
+    /// # Errors
+    /// The kernel refuses to change the map of namespaces.
+    pub fn watch_namespaces(&mut self, inodes: &[u32]) -> Result<(), Unavailable> {
+        let map = self.ebpf.map_mut("namespaces").ok_or_else(no_map)?;
+        let mut namespaces: Array<&mut MapData, u32> = map.try_into().map_err(|e| odd(&e))?;
+        let places = inodes.iter().copied().chain([0, 0]);
+        for (place, inode) in (0..2).zip(places) {
+            namespaces.set(place, inode, 0).map_err(|error| odd(&error))?;
+        }
+        Ok(())
     }
 
     /// What was counted since the last reset.
@@ -596,7 +623,7 @@ mod tests {
     fn a_system_calls_number_and_strange_kinds_are_told_apart() {
         let call = count([1, 0, 0, 0, 10, 1, 0x2c, 0x01], &[[5, 0]]).unwrap();
         assert_eq!((call.number, call.calls), (300, 5));
-        assert_eq!(count([1, 0, 0, 0, 12, 0, 0, 0], &[]), None);
+        assert_eq!(count([1, 0, 0, 0, 13, 0, 0, 0], &[]), None);
         assert_eq!(count([1, 0, 0, 0, 1, 3, 0, 0], &[]), None);
     }
 }

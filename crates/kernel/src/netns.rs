@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::linux::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
@@ -63,6 +64,17 @@ pub fn missing_capability() -> Option<&'static str> {
     let capabilities = Capabilities::effective().ok()?;
     let needed = [(Capability::SysAdmin, "CAP_SYS_ADMIN"), (Capability::NetAdmin, "CAP_NET_ADMIN")];
     needed.into_iter().find(|(one, _)| !capabilities.has(*one)).map(|(_, name)| name)
+}
+
+/// The network namespace of a process, by the inode that the kernel's own structures have too (namespaces(7)).
+///
+/// # Errors
+/// No such process, or its namespace may not be looked at.
+pub fn inode_of(process: u32) -> Result<u32, Unavailable> {
+    let path = format!("/proc/{process}/ns/net");
+    let failed = |because: String| unavailable(format!("{path}: {because}"), "run as root");
+    let file = fs::metadata(&path).map_err(|error| failed(error.to_string()))?;
+    u32::try_from(file.st_ino()).map_err(|error| failed(error.to_string()))
 }
 
 /// Moves the calling thread into the namespace for good.

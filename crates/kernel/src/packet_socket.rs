@@ -4,7 +4,8 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::{mem, ptr};
 
-use crate::error::{CallError, Errno};
+use crate::error::{CallError, Errno, Unavailable};
+use crate::process::{Capabilities, Capability};
 
 /// A packet socket that only sends (packet(7)). It is bound to no protocol, so it takes no packets, and none is copied for
 /// its sake.
@@ -56,6 +57,27 @@ impl PacketSocket {
             return Err(CallError::last("bind", argument()));
         }
         Ok(Self { fd })
+    }
+
+    /// Why none could be opened, and what would have it granted (packet(7)).
+    pub fn refusal(error: &CallError) -> Unavailable {
+        let missing = Capabilities::effective().is_ok_and(|have| !have.has(Capability::NetRaw));
+        let (because, remedy) = match error.errno.0 {
+            libc::EPERM if missing => (
+                format!("{error}: CAP_NET_RAW is missing"),
+                "run as root: sudo copycost run --link sink; in a container add --cap-add NET_RAW",
+            ),
+            libc::EPERM | libc::EACCES => (
+                format!("{error}: a sandbox (seccomp) or a security module forbids it"),
+                "run outside of the sandbox",
+            ),
+            libc::EAFNOSUPPORT => (
+                format!("{error}: this kernel has no packet sockets"),
+                "sudo modprobe af_packet, or use a kernel with CONFIG_PACKET",
+            ),
+            _ => (error.to_string(), ""),
+        };
+        Unavailable { what: "a packet socket".to_owned(), because, remedy: remedy.to_owned() }
     }
 
     /// Sends a frame, from its Ethernet header on. It does not wait.

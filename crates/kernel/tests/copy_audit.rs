@@ -8,8 +8,10 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use kernel::copy_audit::{CopyAudit, Counted, Thread};
+use kernel::copy_audit::{CopyAudit, Count, Counted, Thread};
+use kernel::socket::{ReceiveFlags, SendFlags, Socket};
 
 /// Both tests count what this process does, so one waits for the other.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -76,7 +78,8 @@ fn what_this_machine_can_hook_counts_every_byte() {
             }
             // This machine may be busy enough for a segment to be sent again.
             (Ok(_), Counted::Retransmit) => assert!(bytes < 4 * BYTES as u64),
-            (Ok(_), Counted::CopyUbufs | Counted::ZerocopyIter | Counted::SpliceIter) => {
+            (Ok(_), Counted::CopyUbufs | Counted::ZerocopyIter | Counted::SpliceIter)
+            | (Ok(_), Counted::PinnedPages) => {
                 assert_eq!(bytes, 0, "{counted:?}: nothing was sent by reference");
             }
         }
@@ -109,4 +112,92 @@ fn nothing_is_counted_while_it_is_detached_and_a_reset_forgets() {
         audit.reset(&[own]).unwrap();
         assert!(!seen(&audit), "reset");
     }
+}
+
+/// Sends so many bytes by reference through a loopback connection; the port that they went to.
+fn send_by_reference(bytes: usize) -> u16 {
+    let listener = Socket::listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+    let address = listener.local_address().unwrap();
+    let socket = Socket::stream(address).unwrap();
+    socket.connect(address, Duration::from_secs(10)).unwrap();
+    socket.set_zerocopy(true).unwrap();
+    let (peer, _) = listener.accept(Some(10_000)).unwrap().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut into = vec![0; 65_536];
+        let mut all = 0;
+        while all < bytes {
+            all += peer.receive(&mut into, ReceiveFlags::NONE).unwrap();
+        }
+    });
+    let sender = std::thread::Builder::new().name("worker 0".to_owned()).spawn(move || {
+        let content = vec![7; bytes];
+        let mut sent = 0;
+        while sent < bytes {
+            sent += socket.send(&content[sent..], SendFlags::ZEROCOPY).unwrap();
+        }
+        reader.join().unwrap();
+    });
+    sender.unwrap().join().unwrap();
+    address.port()
+}
+
+#[test]
+fn deferred_copies_are_told_apart_by_namespace_and_port() {
+    const BYTES: usize = 400_000;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(mut audit) = CopyAudit::open() else {
+        eprintln!("skipped: see the first test");
+        return;
+    };
+    if let Err(why) = audit.hook(Counted::CopyUbufs) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let own = kernel::netns::inode_of(std::process::id()).unwrap();
+    // No namespace has the number 1: those of the kernel begin far above (PROC_DYNAMIC_FIRST, fs/proc/generic.c).
+    for (namespaces, is_counted) in
+        [(vec![], true), (vec![own], true), (vec![1, own], true), (vec![1], false)]
+    {
+        audit.watch_namespaces(&namespaces).unwrap();
+        audit.reset(&[]).unwrap();
+        audit.attach();
+        let port = send_by_reference(BYTES);
+        audit.detach();
+        let counts = audit.read().unwrap();
+        let of = counts.iter().filter(|count| count.counted == Counted::CopyUbufs);
+        let (ours, others): (Vec<&Count>, Vec<&Count>) = of.partition(|count| count.number == port);
+        let bytes: u64 = ours.iter().map(|count| count.bytes).sum();
+        let other_bytes: u64 = others.iter().map(|count| count.bytes).sum();
+        assert_eq!(bytes >= BYTES as u64, is_counted, "{namespaces:?}: {bytes} for port {port}");
+        assert_eq!(other_bytes, 0, "{namespaces:?}: {others:?}");
+    }
+}
+
+#[test]
+fn every_page_that_is_sent_by_reference_is_counted_as_pinned() {
+    const BYTES: usize = 400_000;
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(mut audit) = CopyAudit::open() else {
+        eprintln!("skipped: see the first test");
+        return;
+    };
+    if let Err(why) = audit.hook(Counted::PinnedPages) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let own = std::process::id();
+    audit.watch_namespaces(&[]).unwrap();
+    audit.reset(&[own]).unwrap();
+    audit.attach();
+    send_by_reference(BYTES);
+    audit.detach();
+    let counts = audit.read().unwrap();
+    let of = counts.iter().filter(|count| {
+        count.counted == Counted::PinnedPages
+            && count.process == own
+            && count.thread == Thread::Worker
+    });
+    let pages: u64 = of.map(|count| count.bytes).sum();
+    // The buffer lies on 98 or 99 pages of 4 KiB; one that two sends or two packets share is taken by each.
+    assert!((98..=150).contains(&pages), "{pages}");
 }

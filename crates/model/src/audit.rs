@@ -4,6 +4,7 @@
 //! trials over their whole length, connecting and draining included.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,62 @@ pub struct Audited {
     pub calls: Measured<CallCounts>,
     /// Sampled stacks.
     pub profile: Measured<Profile>,
+}
+
+impl Audited {
+    /// Why an instrument told nothing in a trial that finished; none where it told something. The copying ceiling has no
+    /// audit trial.
+    pub fn reason(&self, audit: Audit) -> Option<&str> {
+        match audit {
+            Audit::CopyAudit => self.copies.reason(),
+            Audit::Profile => self.profile.reason(),
+            Audit::Ceiling => None,
+        }
+    }
+}
+
+/// A heavy instrument that was asked for and could not be had: no trial of it was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedAudit {
+    /// The instrument.
+    pub audit: Audit,
+    /// The cell that it could not be had for; absent where this machine has it for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
+    /// When, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// Why, and what would give it.
+    pub refusal: Refusal,
+}
+
+/// What is missing, why, and what would give it: each one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The thing that is missing; empty where `because` names it.
+    pub what: String,
+    /// Why.
+    pub because: String,
+    /// A command or step that would give it; empty where none is known.
+    pub remedy: String,
+}
+
+impl Refusal {
+    /// A reason in one line that names all itself.
+    pub fn told(why: impl Into<String>) -> Self {
+        Self { what: String::new(), because: why.into(), remedy: String::new() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [(self.what.as_str(), ": "), (&self.because, "; "), (&self.remedy, "")];
+        let mut before = "";
+        for (part, after) in parts.into_iter().filter(|(part, _)| !part.is_empty()) {
+            write!(f, "{before}{part}")?;
+            before = after;
+        }
+        Ok(())
+    }
 }
 
 names! {
@@ -95,6 +152,19 @@ pub struct CopiedBytes {
     pub hook: Hook,
 }
 
+/// Pages that the copy audit saw pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedPages {
+    /// Pages; one that several sends refer to counts for each.
+    pub pages: u64,
+    /// How they were counted.
+    pub hook: Hook,
+}
+
+fn pages_not_counted<T>() -> Measured<T> {
+    Measured::absent("the version of copycost that audited this did not count pages")
+}
+
 /// Bytes copied in the kernel during an audit trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CopyCounts {
@@ -106,6 +176,9 @@ pub struct CopyCounts {
     pub deferred: Measured<CopiedBytes>,
     /// From the socket into the receiver's memory (`_copy_to_iter` by the receiving end).
     pub copied_out: Measured<CopiedBytes>,
+    /// Pages of user memory to which the kernel took references (`get_user_pages_fast` by the sending end).
+    #[serde(default = "pages_not_counted")]
+    pub pinned: Measured<PinnedPages>,
     /// Everything that was counted, function by function.
     pub functions: Vec<FunctionCount>,
 }

@@ -77,6 +77,8 @@ marks! {
     Multiplexed = "multiplexed", Noted;
     /// A stranger knocked at the data port and was refused.
     Strangers = "strangers", Noted;
+    /// The sink's helper answered for longer than it had CPU time: costs that rest on it are absent.
+    HelperClock = "helper-clock", Noted;
 }
 
 impl std::fmt::Display for Mark {

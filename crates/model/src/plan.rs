@@ -137,7 +137,10 @@ impl Plan {
                     (10..=18).filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
                 factors.threads = vec![crate::values::Threads::ONE];
                 factors.link = vec![Link::Loopback, Link::Sink];
+                factors.ack_interval = crate::values::AckInterval::SWEPT.to_vec();
                 factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
+                // Ten rounds of its cells take nine minutes.
+                measure.max_time = Some(Nanos::s(600));
             }
         }
         Self { preset, label: String::new(), factors, measure, thresholds }
@@ -312,8 +315,8 @@ mod tests {
         let plan = Plan::preset(Preset::ZeroCopy);
         let cells = plan.cells();
         let on = |link: Link| cells.iter().filter(|cell| cell.link == link).count();
-        assert_eq!((on(Link::Loopback), on(Link::Sink)), (18, 36));
-        assert_eq!(plan.blocks().len(), 27);
+        assert_eq!((on(Link::Loopback), on(Link::Sink)), (18, 3 * 36));
+        assert_eq!(plan.blocks().len(), 9 + 54);
         assert_eq!(plan.check(), Ok(()));
         assert!(plan.controls().iter().all(|cell| cell.link == Link::Loopback));
     }

@@ -22,6 +22,8 @@ pub enum Record {
     Trial(Box<Trial>),
     /// An audit trial of a cell: heavy instruments, never timed.
     Audit(Box<crate::audit::Audited>),
+    /// A heavy instrument that was asked for and could not be had.
+    AuditRefused(Box<crate::audit::RefusedAudit>),
     /// The copying ceiling, measured before the first trial of a segment.
     Ceiling(crate::audit::Ceiling),
     /// A process stopped measuring.
@@ -182,6 +184,10 @@ fn no_devices() -> Measured<LinkFacts> {
     Measured::absent(NO_DEVICES)
 }
 
+fn not_told_apart<T>() -> Measured<T> {
+    Measured::absent("the version of copycost that measured this did not record it")
+}
+
 fn no_sink() -> Measured<SinkFacts> {
     Measured::absent(NO_SINK)
 }
@@ -225,6 +231,8 @@ pub struct SinkTally {
     pub refused: u64,
     /// Frames that the helper answered with.
     pub acks: u64,
+    /// Calls of the helper that sent nothing, as the device had no room or a signal came; each frame was tried again.
+    pub failed_sends: u64,
 }
 
 /// The sink's side of a trial.
@@ -238,9 +246,18 @@ pub struct SinkFacts {
     pub helper_cpu: u32,
     /// The helper's CPU time in the window, looking and answering.
     pub helper_cpu_ns: Nanos,
-    /// The part of it that answering took. With acknowledgements placed on the helper's CPU it has the sender's own
-    /// work on them: packets freed, notifications posted.
+    /// How long answering took by the wall clock: on a crowded CPU the helper may have waited in between, and softirqs
+    /// that ran in it are in. With acknowledgements placed on the helper's CPU that is the sender's own work on them:
+    /// packets freed, notifications posted. Records of versions before `answering_cpu_ns` hold no more than
+    /// `helper_cpu_ns`.
     pub answering_ns: Nanos,
+    /// The part of `helper_cpu_ns` that answering took, by the helper's own CPU clock.
+    #[serde(default = "not_told_apart")]
+    pub answering_cpu_ns: Measured<Nanos>,
+    /// Whether this kernel charges softirqs to no thread (CONFIG_IRQ_TIME_ACCOUNTING): then they are in no CPU time of
+    /// the senders or the helper.
+    #[serde(default = "not_told_apart")]
+    pub softirqs_apart: Measured<bool>,
     /// Time of the BPF program a packet, counted by the kernel in the tail, so that the window is not disturbed.
     pub program_ns_per_packet: Measured<f64>,
 }
@@ -412,7 +429,8 @@ mod arithmetic {
         duplicates,
         duplicate_bytes,
         refused,
-        acks
+        acks,
+        failed_sends
     });
 }
 
@@ -649,5 +667,53 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(text, r#"{"kind":"finish","body":{"reason":"time","spent_ns":1000000000}}"#);
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn a_refused_audit_says_why_and_reads_back() {
+        let refusal = crate::audit::Refusal {
+            what: "profile".to_owned(),
+            because: "perf_event_paranoid is 4".to_owned(),
+            remedy: "run as root".to_owned(),
+        };
+        assert_eq!(refusal.to_string(), "profile: perf_event_paranoid is 4; run as root");
+        assert_eq!(crate::audit::Refusal::told("why").to_string(), "why");
+        let record = Record::AuditRefused(Box::new(crate::audit::RefusedAudit {
+            audit: crate::Audit::Profile,
+            cell: None,
+            started_unix_ms: 7,
+            refusal,
+        }));
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(
+            text.starts_with(
+                r#"{"kind":"audit-refused","body":{"audit":"profile","started_unix_ms":7"#
+            ),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn the_sinks_facts_of_an_older_version_are_read_and_lack_what_it_did_not_tell() {
+        let text = r#"{"window":{"acks":3},"total":{"acks":4},"helper_cpu":1,"helper_cpu_ns":90,
+            "answering_ns":10,"program_ns_per_packet":{"absent":"no packet"}}"#;
+        let facts: SinkFacts = serde_json::from_str(text).unwrap();
+        assert_eq!((facts.window.acks, facts.total.failed_sends), (3, 0));
+        assert!(facts.answering_cpu_ns.reason().unwrap().contains("did not record"));
+        assert!(facts.softirqs_apart.reason().is_some());
+        let again: SinkFacts =
+            serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
+        assert_eq!(again, facts);
+    }
+
+    #[test]
+    fn an_audit_of_an_older_version_counted_no_pages() {
+        let absent = r#"{"absent":"not here"}"#;
+        let text = format!(
+            r#"{{"copied_in":{absent},"by_reference":{absent},"deferred":{absent},"copied_out":{absent},"functions":[]}}"#
+        );
+        let counts: crate::audit::CopyCounts = serde_json::from_str(&text).unwrap();
+        assert!(counts.pinned.reason().unwrap().contains("did not count pages"));
     }
 }

@@ -225,6 +225,8 @@ pub struct AckInterval(Nanos);
 impl AckInterval {
     /// 20 µs.
     pub const DEFAULT: Self = Self(Nanos(20_000));
+    /// From a round trip within a rack to one within a region: 20 µs, 100 µs, 1 ms.
+    pub const SWEPT: [Self; 3] = [Self::DEFAULT, Self(Nanos(100_000)), Self(Nanos(1_000_000))];
 
     /// The interval.
     pub const fn nanos(self) -> Nanos {

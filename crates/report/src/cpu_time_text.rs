@@ -1,12 +1,22 @@
 //! The words about where the CPU time goes.
 
-use analysis::explained::{CategoryShare, CpuBreakdown};
-use model::Link;
+use analysis::explained::{CategoryShare, CpuBreakdown, Explained};
+use model::{Audit, Link};
 
+use crate::link_tables::sentence;
 use crate::numbers::percent;
 
-/// What a run without a profile says.
-pub(crate) const NOT_PROFILED: &str = "Nobody looked: no cell of this run has a profile. Get one, as root or with kernel.perf_event_paranoid at 0 or below, with copycost run --audits profile.";
+/// What a run without a profile says: why it has none where one was asked for, else how to get one.
+pub(crate) fn not_profiled(explained: &Explained) -> String {
+    explained.why_not_audited(Audit::Profile).map_or_else(
+        || NOBODY_LOOKED.to_owned(),
+        |why| {
+            format!("A profile was asked for, and no cell of this run has one. {}", sentence(why))
+        },
+    )
+}
+
+const NOBODY_LOOKED: &str = "Nobody looked: no cell of this run has a profile. Get one, as root or with kernel.perf_event_paranoid at 0 or below, with copycost run --audits profile.";
 /// The command in it.
 pub(crate) const REMEDY: &str = "copycost run --audits profile";
 

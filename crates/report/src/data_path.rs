@@ -208,12 +208,28 @@ fn handing_over(path: &DataPath) -> Step {
         Some(reason) => format!("calls not known: {reason}"),
     };
     let mut notes = vec![calls, copies(path.copies_in)];
-    if path.pages_pinned_per_message > 0.0 {
-        let pages = count(path.pages_pinned_per_message);
-        let noun = if pages == "1" { "page" } else { "pages" };
-        notes.push(format!("{pages} {noun} pinned a message (expected)"));
-    }
+    notes.extend(pages_pinned(path));
     Step { copies: is_copied(path.copies_in), name: call.to_owned(), notes }
+}
+
+/// Pages pinned, and how they are known; nothing of a path that copies and was not audited.
+fn pages_pinned(path: &DataPath) -> Option<String> {
+    let source = if path.pages_pinned_counted {
+        "counted by an audit"
+    } else {
+        "derived: pages spanned by the iovec"
+    };
+    match &path.pages_pinned_per_message {
+        Measured::Value(pages) => {
+            let pages = count(*pages);
+            let noun = if pages == "1" { "page" } else { "pages" };
+            Some(format!("{pages} {noun} pinned a message ({source})"))
+        }
+        Measured::Absent { absent } if path.path == SendPath::Zerocopy => {
+            Some(format!("pages pinned: {absent}"))
+        }
+        Measured::Absent { .. } => None,
+    }
 }
 
 /// What the kernel told the sender afterwards.
@@ -257,7 +273,12 @@ mod tests {
             copies_in: expected(if zerocopy { 0.0 } else { 1.0 }),
             copies_deferred: expected(if zerocopy { 1.0 } else { 0.0 }),
             copies_out: expected(1.0),
-            pages_pinned_per_message: if zerocopy { 8.0 } else { 0.0 },
+            pages_pinned_counted: false,
+            pages_pinned_per_message: if zerocopy {
+                Measured::Value(8.0)
+            } else {
+                Measured::absent("the path copies")
+            },
             notifications_per_message: if zerocopy {
                 Measured::Value(0.125)
             } else {

@@ -1,8 +1,8 @@
 //! Zerocopy against sendmsg link by link, and what the kernel copied, as tables of text for the page and for Markdown.
 
-use analysis::explained::{CopyAudit, CopyFigure, LinkComparison, LinkPoint};
+use analysis::explained::{CopyAudit, CopyFigure, Explained, LinkComparison, LinkPoint};
 use analysis::figure_text::{outcome, shared_words};
-use model::{Link, Measured};
+use model::{Audit, Link, Measured};
 
 use crate::explained_tables::{TextTable, measured};
 use crate::numbers::{percent, ratio, short};
@@ -10,8 +10,20 @@ use crate::numbers::{percent, ratio, short};
 /// Said where no link was compared.
 pub(crate) const NO_LINK: &str =
     "Zerocopy and sendmsg were not measured in the same blocks: --send sendmsg,zerocopy.";
-/// Said where nothing was audited.
-pub(crate) const NO_AUDIT: &str = "No copy audit was made, so copies are those of the kernel's source: --audits copy-audit, as root, counts them.";
+/// Said where nothing was audited: why, where it was asked for, else what would.
+pub(crate) fn no_audit(explained: &Explained) -> String {
+    explained.why_not_audited(Audit::CopyAudit).map_or_else(
+        || NOBODY_COUNTED.to_owned(),
+        |why| format!("A copy audit was asked for and counted nothing, so copies are those of the kernel's source. {}", sentence(why)),
+    )
+}
+
+const NOBODY_COUNTED: &str = "No copy audit was made, so copies are those of the kernel's source: --audits copy-audit, as root, counts them.";
+
+/// A reason as a sentence of its own.
+pub(crate) fn sentence(why: &str) -> String {
+    format!("The reason: {}.", why.trim_end_matches('.'))
+}
 
 /// How the two may be read beside each other.
 pub(crate) const SIDE_BY_SIDE: &str = "On the same machine delivery copies what zerocopy passed by reference; the sink drops packets before that, so nothing is copied. Over links with a receiver the cost is CPU of both ends; on the sink it is sender-side cost (the senders, and their acknowledgements where the helper processes them). Each link has its own ratio, and the two are not ranked.";

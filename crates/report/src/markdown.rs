@@ -38,7 +38,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         trust_table(summary, plan),
         figures(summary, plan),
         pictures(page),
-        cpu_time::cpu_time(&known.breakdowns),
+        cpu_time::cpu_time(known),
         explained::copies(known),
         explained::links(known),
         explained::answers(&known.answers),

@@ -277,7 +277,7 @@ pub fn write_trials<'a>(
             Record::Round(round) => idle = Some(&round.idle),
             Record::Segment(_) | Record::Finish(_) => idle = None,
             // Never timed: no row.
-            Record::Audit(_) | Record::Ceiling(_) => {}
+            Record::Audit(_) | Record::AuditRefused(_) | Record::Ceiling(_) => {}
             Record::Trial(trial) => {
                 let marks = analysis::marks::judge(trial, &plan.thresholds);
                 let row = Row { trial, marks: &marks, idle };

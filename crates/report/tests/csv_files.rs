@@ -172,7 +172,11 @@ fn a_trial_row_carries_the_figures_and_marks_that_the_analysis_finds() {
                 assert_eq!(row[column(&header, "marks")], marks.join(" "));
                 marked |= marks.len() > 1;
             }
-            Record::Segment(_) | Record::Audit(_) | Record::Ceiling(_) | Record::Finish(_) => {}
+            Record::Segment(_)
+            | Record::Audit(_)
+            | Record::AuditRefused(_)
+            | Record::Ceiling(_)
+            | Record::Finish(_) => {}
         }
     }
     assert_eq!(rows.next(), None);

@@ -5,9 +5,9 @@ mod common;
 
 use analysis::summary::Summary;
 use analysis::synthetic;
-use model::audit::Hook;
+use model::audit::{Hook, Refusal, RefusedAudit};
 use model::record::Record;
-use model::{Factor, Link, Measured, Plan, Preset};
+use model::{Audit, Factor, Link, Measured, Plan, Preset};
 use report::{ScreenOptions, data_paths, screen, write_paper, write_results, write_trials};
 
 /// Ten rounds of the preset, and an audit trial of each cell.
@@ -106,6 +106,28 @@ fn counted_copies_stand_beside_the_expected_ones() {
     let documents = common::documents(&summary, &synthetic::host(), &plan);
     assert!(documents.html.contains("No copy audit was made"));
     assert!(!on_screen(&plan, &summary).contains("counted:"));
+    let because = "perf_event_open is refused";
+    records.extend([Audit::CopyAudit, Audit::Profile].map(|audit| {
+        let refusal = Refusal {
+            what: audit.to_string(),
+            because: because.to_owned(),
+            remedy: "run as root".to_owned(),
+        };
+        Record::AuditRefused(Box::new(RefusedAudit {
+            audit,
+            cell: None,
+            started_unix_ms: 1,
+            refusal,
+        }))
+    }));
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    let documents = common::documents(&summary, &synthetic::host(), &plan);
+    let told = |text: &str, audit: &str| {
+        text.contains(&format!("The reason: {audit}: {because}; run as root."))
+    };
+    assert!(told(&documents.html, "copy-audit") && told(&documents.html, "profile"));
+    let markdown = documents.markdown.replace('\\', "");
+    assert!(told(&markdown, "copy-audit") && told(&markdown, "profile"), "{markdown}");
 }
 
 #[test]
@@ -174,6 +196,8 @@ fn files_hold_what_the_sink_counted_and_the_papers_table_leaves_it_out() {
             "sink_window_gaps",
             "sink_helper_cpu_ns",
             "sink_answering_ns",
+            "sink_answering_cpu_ns",
+            "sink_softirqs_apart",
             "device_mtu_bytes",
             "device_tso",
             "sender_side_cpu_ns_per_kib",
@@ -182,12 +206,12 @@ fn files_hold_what_the_sink_counted_and_the_papers_table_leaves_it_out() {
         }
         assert_eq!(row[place("ends_cpu_ns_per_kib")].is_empty(), is_sink);
     }
-    assert_eq!(sinks, 360);
+    assert_eq!(sinks, 1080);
     let mut paper = Vec::new();
     write_paper(&mut paper, &summary).unwrap();
     let on_loopback = summary.estimates.iter().filter(|e| e.cell.link == Link::Loopback).count();
     assert_eq!(String::from_utf8(paper).unwrap().lines().count(), 1 + on_loopback);
     let mut results = Vec::new();
     write_results(&mut results, &summary).unwrap();
-    assert_eq!(String::from_utf8(results).unwrap().lines().count(), 1 + 54);
+    assert_eq!(String::from_utf8(results).unwrap().lines().count(), 1 + 126);
 }

@@ -205,7 +205,7 @@ fn everything_that_is_explained_has_its_place() {
         "not tested: 32 KiB page fragments (no size between 4 KiB and 64 KiB was measured)",
         "8 (oversubscribed)",
         "data-path-zerocopy",
-        "8 pages pinned a message (expected)",
+        "8 pages pinned a message (derived:",
         "net.ipv4.tcp_congestion_control",
     ] {
         assert!(page.contains(said), "{said}");

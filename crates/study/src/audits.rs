@@ -1,7 +1,7 @@
 //! Before the first round: the copying ceiling, and an audit trial of each cell for each heavy instrument asked for.
 
 use engine::TrialOrder;
-use model::audit::{Audited, Ceiling};
+use model::audit::{Audited, Ceiling, Refusal, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};
 use model::{Audit, Cell, Nanos};
 
@@ -26,13 +26,37 @@ fn is_worth_another(outcome: &Outcome) -> bool {
     }
 }
 
+/// Why the trial's instrument told nothing; none where it told something.
+fn why_nothing(audited: &Audited, audit: Audit) -> Option<&str> {
+    match &audited.outcome {
+        Outcome::Failed(failure) => Some(&failure.why),
+        Outcome::Finished(_) => audited.reason(audit),
+    }
+}
+
 impl Running<'_> {
-    /// Measures and journals what the plan's heavy instruments tell; what earlier segments audited is not audited again.
+    /// Measures and journals what the plan's heavy instruments tell. What earlier segments audited is not audited again;
+    /// what told them nothing is tried once in each segment.
     pub(crate) fn audits(&mut self, earlier: &[Record]) -> Result<(), Halt> {
-        if self.plan.measure.audits.contains(&Audit::Ceiling) {
+        let (refused, had): (Vec<_>, Vec<_>) = (self.plan.measure.audits.iter())
+            .map(|audit| (*audit, self.bench.refuses(*audit, None)))
+            .partition(|(_, refusal)| refusal.is_some());
+        for (audit, refusal) in refused {
+            if let Some(refusal) = refusal {
+                self.refused(audit, None, refusal)?;
+            }
+        }
+        let had: Vec<Audit> = had.into_iter().map(|(audit, _)| audit).collect();
+        if had.contains(&Audit::Ceiling) {
             self.ceiling()?;
         }
-        let todo = self.audits_to_do(earlier);
+        let mut todo = Vec::new();
+        for (audit, cell) in self.audits_to_do(&had, earlier) {
+            match self.bench.refuses(audit, Some(&cell)) {
+                Some(refusal) => self.refused(audit, Some(cell), refusal)?,
+                None => todo.push((audit, cell)),
+            }
+        }
         if todo.is_empty() {
             return Ok(());
         }
@@ -52,20 +76,27 @@ impl Running<'_> {
         Ok(())
     }
 
-    fn audits_to_do(&self, earlier: &[Record]) -> Vec<(Audit, Cell)> {
+    /// Each cell with each instrument that has not yet told something of it.
+    fn audits_to_do(&self, audits: &[Audit], earlier: &[Record]) -> Vec<(Audit, Cell)> {
         let is_done = |audit: Audit, cell: &Cell| {
             earlier.iter().any(|record| {
                 matches!(record, Record::Audit(done) if done.cell == *cell
                     && done.audits.contains(&audit)
-                    && matches!(done.outcome, Outcome::Finished(_)))
+                    && why_nothing(done, audit).is_none())
             })
         };
-        let asked = self.plan.measure.audits.iter().copied();
-        let trials = asked.filter(|audit| *audit != Audit::Ceiling);
+        let trials = audits.iter().copied().filter(|audit| *audit != Audit::Ceiling);
         trials
             .flat_map(|audit| self.plan.cells().into_iter().map(move |cell| (audit, cell)))
             .filter(|(audit, cell)| !is_done(*audit, cell))
             .collect()
+    }
+
+    /// Journals an instrument that could not be had.
+    fn refused(&mut self, audit: Audit, cell: Option<Cell>, refusal: Refusal) -> Result<(), Halt> {
+        let started_unix_ms = self.clock.unix_ms();
+        let refused = RefusedAudit { audit, cell, started_unix_ms, refusal };
+        Ok(self.append(&Record::AuditRefused(Box::new(refused)))?)
     }
 
     fn ceiling(&mut self) -> Result<(), Halt> {
@@ -77,7 +108,10 @@ impl Running<'_> {
                 let spent_ns = Nanos(self.clock.monotonic().0.saturating_sub(before.0));
                 self.append(&Record::Ceiling(Ceiling { started_unix_ms, spent_ns, points }))?;
             }
-            Err(why) => self.tell(Event::Warning(format!("no copying ceiling: {why}"))),
+            Err(why) => {
+                self.refused(Audit::Ceiling, None, Refusal::told(why.clone()))?;
+                self.tell(Event::Warning(format!("no copying ceiling: {why}")));
+            }
         }
         Ok(())
     }
@@ -98,20 +132,12 @@ impl Running<'_> {
             order.window = ONCE_MORE;
             (settings, outcome, seen) = self.bench.audit(&order, &[audit])?;
         }
-        let why = match &outcome {
+        if let Outcome::Failed(Failure { kind: FailureKind::Unsupported, why }) = outcome {
             // The rounds leave such a cell out and tell why.
-            Outcome::Failed(Failure { kind: FailureKind::Unsupported, .. }) => return Ok(None),
-            Outcome::Failed(failure) => Some(failure.why.clone()),
-            Outcome::Finished(_) => {
-                let reason = match audit {
-                    Audit::Profile => seen.profile.reason(),
-                    Audit::CopyAudit => seen.copies.reason(),
-                    Audit::Ceiling => None,
-                };
-                reason.map(str::to_owned)
-            }
-        };
-        self.append(&Record::Audit(Box::new(Audited {
+            self.refused(audit, Some(cell), Refusal::told(why))?;
+            return Ok(None);
+        }
+        let audited = Audited {
             cell,
             audits: vec![audit],
             started_unix_ms,
@@ -120,7 +146,9 @@ impl Running<'_> {
             copies: seen.copies,
             calls: seen.calls,
             profile: seen.profile,
-        })))?;
+        };
+        let why = why_nothing(&audited, audit).map(str::to_owned);
+        self.append(&Record::Audit(Box::new(audited)))?;
         Ok(why)
     }
 }

@@ -1,9 +1,9 @@
 //! What the study measures with: the engine, or in tests a script.
 
 use engine::{AuditSeen, Engine, EngineError, TrialOrder};
-use model::audit::CeilingPoint;
+use model::audit::{CeilingPoint, Refusal};
 use model::record::{CpuBusy, Outcome, Settings};
-use model::{Audit, Measured, Plan};
+use model::{Audit, Cell, Measured, Plan};
 
 /// Runs single trials. It knows no rounds beyond starting fresh ends for each.
 pub trait Bench {
@@ -28,6 +28,12 @@ pub trait Bench {
         order: &TrialOrder,
         audits: &[Audit],
     ) -> Result<(Settings, Outcome, AuditSeen), EngineError>;
+
+    /// Why a heavy instrument cannot be had for a cell, or for none (`cell` absent), where that is known before it is
+    /// tried: then no trial of it is begun.
+    fn refuses(&self, _audit: Audit, _cell: Option<&Cell>) -> Option<Refusal> {
+        None
+    }
 
     /// Measures the copying bandwidth of the CPUs that a plan uses.
     ///

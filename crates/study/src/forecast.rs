@@ -101,6 +101,14 @@ mod tests {
     }
 
     #[test]
+    fn the_zero_copy_plan_fits_its_ten_minutes_on_two_cpus() {
+        let forecast = forecast(&Plan::preset(Preset::ZeroCopy), 2);
+        assert_eq!((forecast.cells, forecast.rounds), (126, 10));
+        assert!(forecast.fits(), "{forecast}");
+        assert!(forecast.to_string().ends_with("; limit 10m00s"), "{forecast}");
+    }
+
+    #[test]
     fn a_plan_that_cannot_do_its_rounds_in_time_does_not_fit() {
         let mut plan = Plan::preset(Preset::Default);
         plan.measure.max_time = Some(Nanos::s(20));

@@ -94,6 +94,7 @@ fn trial_of(record: &Record) -> Option<&Trial> {
         Record::Segment(_)
         | Record::Round(_)
         | Record::Audit(_)
+        | Record::AuditRefused(_)
         | Record::Ceiling(_)
         | Record::Finish(_) => None,
     }

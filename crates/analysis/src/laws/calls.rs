@@ -98,7 +98,8 @@ pub(super) fn name(audited: &Audited) -> String {
 fn receiving(finished: &Finished) -> (&'static str, Calls) {
     match &finished.sink {
         Measured::Value(sink) => {
-            ("the sink's helper", Calls { send: sink.total.acks, ..Calls::default() })
+            let send = sink.total.acks.saturating_add(sink.total.failed_sends);
+            ("the sink's helper", Calls { send, ..Calls::default() })
         }
         Measured::Absent { .. } => ("the receivers", finished.receiver.total.calls),
     }

@@ -3,7 +3,7 @@
 use model::names::{AckPlacement, Offload};
 use model::record::{Counters, LinkFacts, ReceiveTally, Side, SinkFacts, SinkTally};
 use model::values::Mtu;
-use model::{Cell, Measured, Nanos, SendPath};
+use model::{Cell, Mark, Measured, Nanos, SendPath};
 
 use super::{Figures, TrialBuilder, to_f64, to_u64};
 
@@ -53,12 +53,16 @@ fn tally(bytes: u64) -> SinkTally {
 impl TrialBuilder {
     pub(super) fn sink_facts(&self, window: u64, total: u64, helper_cpu_ns: u64) -> SinkFacts {
         let answering = to_u64(self.answering_ns_per_kib * to_f64(window) / 1024.0);
+        let helper_cpu_ns = helper_cpu_ns.max(answering);
+        let beyond = u64::from(self.has(Mark::HelperClock));
         SinkFacts {
             window: tally(window),
             total: tally(total),
             helper_cpu: 1,
-            helper_cpu_ns: Nanos(helper_cpu_ns.max(answering)),
+            helper_cpu_ns: Nanos(helper_cpu_ns),
             answering_ns: Nanos(answering),
+            answering_cpu_ns: Measured::Value(Nanos(answering.max(beyond * (helper_cpu_ns + 1)))),
+            softirqs_apart: Measured::Value(false),
             program_ns_per_packet: Measured::Value(180.0),
         }
     }

@@ -210,6 +210,7 @@ fn counted_copies_take_the_place_of_expected_ones() {
             by_reference: counted(0),
             deferred: counted(0),
             copied_out: Measured::absent("no breakpoint was left"),
+            pinned: Measured::absent("not counted"),
             functions: Vec::new(),
         }),
         calls: Measured::absent("not asked for"),

@@ -3,13 +3,13 @@
 //! The kernel crate counts; here its sums become copies in, by reference, deferred and out. Where a copy itself cannot be
 //! hooked it is told another way, and the figure says which: copied in = accepted − by reference, copied out = what the
 //! tracepoint before the copy saw. Only the ends' own threads count (they are named `worker…`; the sink's `helper…`),
-//! outside `read` and `write`, since the same functions also serve pipes and files; deferred copies count whoever the
-//! softirq came upon.
+//! outside `read` and `write`, since the same functions also serve pipes and files; deferred copies and what is sent again
+//! count whoever the softirq came upon, by the network namespace and the port that the packets were for.
 
-use kernel::Unavailable;
 use kernel::copy_audit::{self, Count, Counted, Thread, system_calls};
+use kernel::{Unavailable, netns};
 use model::Measured;
-use model::audit::{CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner};
+use model::audit::{CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner, PinnedPages};
 
 use super::Watched;
 
@@ -18,6 +18,7 @@ use super::Watched;
 pub(crate) struct CopyAudit {
     kernel: copy_audit::CopyAudit,
     watched: Option<Watched>,
+    port: Option<u16>,
 }
 
 impl CopyAudit {
@@ -27,7 +28,7 @@ impl CopyAudit {
     /// Nothing of it could be had: one line, with the remedy.
     pub(crate) fn open() -> Result<Self, String> {
         let kernel = copy_audit::CopyAudit::open().map_err(|why| why.to_string())?;
-        Ok(Self { kernel, watched: None })
+        Ok(Self { kernel, watched: None, port: None })
     }
 
     /// Counts from here on.
@@ -35,11 +36,22 @@ impl CopyAudit {
     /// # Errors
     /// The counts cannot be read or reset.
     pub(crate) fn begin(&mut self, watched: &Watched) -> Result<(), String> {
-        self.watched = None;
-        self.kernel.reset(&[watched.sender, watched.receiver]).map_err(|why| why.to_string())?;
+        (self.watched, self.port) = (None, None);
+        let ends = [watched.sender, watched.receiver];
+        let namespaces: Result<Vec<u32>, Unavailable> =
+            ends.into_iter().map(netns::inode_of).collect();
+        namespaces
+            .and_then(|inodes| self.kernel.watch_namespaces(&inodes))
+            .and_then(|()| self.kernel.reset(&ends))
+            .map_err(|why| why.to_string())?;
         self.kernel.attach();
         self.watched = Some(watched.clone());
         Ok(())
+    }
+
+    /// The port at which the flows of the trial meet is known now.
+    pub(crate) fn meets(&mut self, port: u16) {
+        self.port = Some(port);
     }
 
     /// What was counted since [`Self::begin`].
@@ -50,7 +62,8 @@ impl CopyAudit {
             return absent("the audit was not begun".to_owned());
         };
         match self.kernel.read() {
-            Ok(counts) => {
+            Ok(mut counts) => {
+                counts.retain(|count| is_of_trial(count, watched.is_sink, self.port));
                 let seen = Seen { counts: &counts, watched: &watched };
                 let hook = |counted| self.kernel.hook(counted);
                 (Measured::Value(seen.copies(&hook)), seen.calls(&hook))
@@ -58,6 +71,14 @@ impl CopyAudit {
             Err(why) => absent(why.reason()),
         }
     }
+}
+
+/// Whether a packet was for the trial's flows. Who interrupted whom says nothing of it, so that packets count by where they
+/// went: in the ends' namespaces, to the port at which they meet. The sink's namespaces are the trial's own, and each of
+/// its flows has a port.
+fn is_of_trial(count: &Count, is_sink: bool, port: Option<u16>) -> bool {
+    let is_packet = matches!(count.counted, Counted::CopyUbufs | Counted::Retransmit);
+    is_sink || !is_packet || port.is_none_or(|port| count.number == port)
 }
 
 /// How the kernel crate says that something is counted.
@@ -78,6 +99,7 @@ struct Ways {
     by_reference: Result<Hook, Unavailable>,
     deferred: Result<Hook, Unavailable>,
     copied_out: Result<(Counted, Hook), Unavailable>,
+    pinned: Result<Hook, Unavailable>,
 }
 
 /// How copies in are told.
@@ -132,6 +154,7 @@ impl Ways {
             by_reference: hooks(Counted::ZerocopyIter).map(hook),
             deferred: hooks(Counted::CopyUbufs).map(hook),
             copied_out,
+            pinned: hooks(Counted::PinnedPages).map(hook),
         }
     }
 }
@@ -203,6 +226,10 @@ impl Seen<'_> {
                 bytes: self.threads(counted, receiver),
                 hook,
             })),
+            pinned: measured(ways.pinned.map(|hook| PinnedPages {
+                pages: self.threads(Counted::PinnedPages, sender),
+                hook,
+            })),
             functions: self.functions(hooks),
         }
     }
@@ -210,7 +237,9 @@ impl Seen<'_> {
     /// Everything by function and owner, in the order of both.
     fn functions(&self, hooks: &Hooks<'_>) -> Vec<FunctionCount> {
         let mut functions = Vec::new();
-        for counted in Counted::ALL.into_iter().filter(|it| *it != Counted::SystemCalls) {
+        // Calls and pages are no bytes.
+        let is_of_bytes = |it: &Counted| !matches!(it, Counted::SystemCalls | Counted::PinnedPages);
+        for counted in Counted::ALL.into_iter().filter(is_of_bytes) {
             for owner in Owner::ALL {
                 let of = |count: &&Count| {
                     count.counted == counted && self.owner(count.process) == *owner
@@ -270,6 +299,7 @@ fn note(hooks: &Hooks<'_>) -> String {
         ("by reference", ways.by_reference),
         ("deferred", ways.deferred),
         ("copied out", ways.copied_out.map(|(_, hook)| hook)),
+        ("pages pinned", ways.pinned),
         ("calls", hooks(Counted::SystemCalls).map(hook)),
     ];
     let told = figures.into_iter().map(|(figure, way)| match way {

@@ -29,6 +29,7 @@ fn all_but(missing: &[Counted]) -> impl Fn(Counted) -> Result<copy_audit::Hook, 
         Counted::CopyUbufs
         | Counted::ZerocopyIter
         | Counted::SpliceIter
+        | Counted::PinnedPages
         | Counted::SendmsgLocked => Ok(copy_audit::Hook::Fentry),
         Counted::CopyDatagram
         | Counted::SendLength
@@ -99,6 +100,34 @@ fn deferred_copies_count_in_whatever_context_they_ran() {
     assert_eq!(value(&copies.deferred), (60, Hook::Fentry));
     let owners: Vec<Owner> = copies.functions.iter().map(|function| function.owner).collect();
     assert_eq!(owners, [Owner::Sender, Owner::Idle, Owner::Other]);
+}
+
+#[test]
+fn packets_for_another_port_are_none_of_the_trials() {
+    let to = |number: u16, counted| Count { number, ..of(0, counted, Thread::Any, 10) };
+    let kept = |is_sink: bool, port: Option<u16>| {
+        let counted = [Counted::CopyUbufs, Counted::Retransmit, Counted::SystemCalls];
+        let counts = counted.into_iter().flat_map(|counted| [to(80, counted), to(81, counted)]);
+        counts.filter(|count| is_of_trial(count, is_sink, port)).count()
+    };
+    assert_eq!(kept(false, Some(80)), 1 + 1 + 2);
+    // Not yet known, or a namespace with nobody else's packets.
+    assert_eq!(kept(false, None), 6);
+    assert_eq!(kept(true, Some(80)), 6);
+}
+
+#[test]
+fn pages_are_those_that_the_senders_workers_had_pinned() {
+    let counts = [
+        of(SENDER, Counted::PinnedPages, Thread::Worker, 17),
+        of(SENDER, Counted::PinnedPages, Thread::Any, 100),
+        of(RECEIVER, Counted::PinnedPages, Thread::Worker, 1000),
+    ];
+    let seen = copies(&counts, &[]);
+    assert_eq!(seen.pinned, Measured::Value(PinnedPages { pages: 17, hook: Hook::Fentry }));
+    assert_eq!(seen.functions, [], "pages are no bytes");
+    let none = copies(&counts, &[Counted::PinnedPages]);
+    assert!(none.pinned.reason().unwrap().contains("another kernel"));
 }
 
 #[test]
@@ -178,6 +207,6 @@ fn the_note_tells_each_figures_way() {
     let note = note(&all_but(&[Counted::CopyFromIter, Counted::CopyUbufs]));
     assert_eq!(
         note,
-        "copied in: elimination; by reference: fentry; deferred: no (not here); copied out: breakpoint; calls: tracepoint"
+        "copied in: elimination; by reference: fentry; deferred: no (not here); copied out: breakpoint; pages pinned: fentry; calls: tracepoint"
     );
 }

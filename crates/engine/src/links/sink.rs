@@ -55,11 +55,8 @@ impl Link for Sink {
             .namespace(Which::Receiver)
             .run(|| -> Result<(), Unavailable> {
                 Program::load(&trial)?.attach(RECEIVING_DEVICE)?;
-                PacketSocket::open(RECEIVING_DEVICE).map(|_| ()).map_err(|error| Unavailable {
-                    what: String::new(),
-                    because: error.to_string(),
-                    remedy: "run as root (CAP_NET_RAW): sudo copycost run --link sink".to_owned(),
-                })
+                let opened = PacketSocket::open(RECEIVING_DEVICE);
+                opened.map(|_| ()).map_err(|error| PacketSocket::refusal(&error))
             })
             .map_err(|error| Unavailable {
                 what: String::new(),

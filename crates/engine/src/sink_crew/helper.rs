@@ -44,6 +44,7 @@ pub(super) struct Snapshot {
     pub(super) moment_ns: u64,
     pub(super) cpu_ns: u64,
     pub(super) answering_ns: u64,
+    pub(super) answering_cpu_ns: u64,
     pub(super) tally: SinkTally,
 }
 
@@ -84,9 +85,23 @@ pub(super) struct Helper {
 struct Course {
     answered: Vec<Answered>,
     frames: u64,
+    failed_sends: u64,
     answering_ns: u64,
+    answering_cpu_ns: u64,
     last_answer_ns: u64,
     is_met: bool,
+}
+
+/// When answering began or ended, by both clocks.
+struct Began {
+    moment_ns: u64,
+    cpu_ns: u64,
+}
+
+impl Began {
+    fn now() -> Self {
+        Self { moment_ns: clock::monotonic_ns(), cpu_ns: clock::thread_cpu_ns() }
+    }
 }
 
 impl Helper {
@@ -96,7 +111,9 @@ impl Helper {
         let mut course = Course {
             answered: vec![Answered::default(); self.sink.flows()],
             frames: 0,
+            failed_sends: 0,
             answering_ns: 0,
+            answering_cpu_ns: 0,
             last_answer_ns: 0,
             is_met: false,
         };
@@ -178,7 +195,7 @@ impl Helper {
                 | FlowState::Finished => {}
             }
             if look.refusals != last.refusals {
-                began.get_or_insert_with(clock::monotonic_ns);
+                began.get_or_insert_with(Began::now);
                 if let Some((peer, sequence)) = self.sink.refused_peer(flow)
                     && !self.send(course, flow, peer, Answer::Rst, sequence, 0)?
                 {
@@ -201,7 +218,7 @@ impl Helper {
                 | FlowState::Reset => continue,
             };
             let Some(peer) = self.sink.peer(flow) else { continue };
-            began.get_or_insert_with(clock::monotonic_ns);
+            began.get_or_insert_with(Began::now);
             if self.send(course, flow, peer, answer, sequence, look.next)? {
                 let answered = &mut course.answered[flow];
                 answered.next = look.next;
@@ -212,8 +229,10 @@ impl Helper {
         }
         course.is_met |= is_met;
         if let Some(began) = began {
-            course.last_answer_ns = clock::monotonic_ns();
-            course.answering_ns += course.last_answer_ns.saturating_sub(began);
+            let ended = Began::now();
+            course.last_answer_ns = ended.moment_ns;
+            course.answering_ns += ended.moment_ns.saturating_sub(began.moment_ns);
+            course.answering_cpu_ns += ended.cpu_ns.saturating_sub(began.cpu_ns);
         }
         Ok(())
     }
@@ -242,6 +261,7 @@ impl Helper {
             Err(errno)
                 if errno.is_would_block() || errno.is_no_buffers() || errno.is_interrupted() =>
             {
+                course.failed_sends += 1;
                 Ok(false)
             }
             Err(errno) => Err(failed(format!("send(AF_PACKET): {errno}"))),
@@ -251,7 +271,8 @@ impl Helper {
     fn snapshot(&self, course: &Course) -> Snapshot {
         // The clocks first: the table goes on while it is read.
         let (moment_ns, cpu_ns) = (clock::monotonic_ns(), clock::thread_cpu_ns());
-        let mut tally = SinkTally { acks: course.frames, ..SinkTally::default() };
+        let (acks, failed_sends) = (course.frames, course.failed_sends);
+        let mut tally = SinkTally { acks, failed_sends, ..SinkTally::default() };
         for flow in 0..self.sink.flows() {
             let counts = self.sink.counts(flow);
             tally.packets += counts.packets;
@@ -263,7 +284,8 @@ impl Helper {
             tally.duplicate_bytes += counts.duplicate_bytes;
         }
         tally.refused = self.sink.totals().refused;
-        Snapshot { moment_ns, cpu_ns, answering_ns: course.answering_ns, tally }
+        let Course { answering_ns, answering_cpu_ns, .. } = *course;
+        Snapshot { moment_ns, cpu_ns, answering_ns, answering_cpu_ns, tally }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Surroundings {
 }
 
 /// The mode that is on, in the text of /sys/kernel/security/lockdown: `none [integrity] confidentiality`.
-fn lockdown(text: &str) -> Option<String> {
+pub(crate) fn lockdown(text: &str) -> Option<String> {
     let mode = text.split_once('[')?.1.split_once(']')?.0;
     (mode != "none").then(|| mode.to_owned())
 }

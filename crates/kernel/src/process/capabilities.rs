@@ -9,6 +9,8 @@ use crate::error::Unavailable;
 pub enum Capability {
     /// Network set-up: namespaces' devices, any congestion control, forced buffer sizes.
     NetAdmin = 12,
+    /// Raw and packet sockets.
+    NetRaw = 13,
     /// Lock memory without limit.
     IpcLock = 14,
     /// The catch-all: namespaces, mounts.
@@ -24,6 +26,21 @@ pub enum Capability {
 /// The effective capabilities of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Capabilities(u64);
+
+impl Capability {
+    /// The kernel's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NetAdmin => "CAP_NET_ADMIN",
+            Self::NetRaw => "CAP_NET_RAW",
+            Self::IpcLock => "CAP_IPC_LOCK",
+            Self::SysAdmin => "CAP_SYS_ADMIN",
+            Self::SysNice => "CAP_SYS_NICE",
+            Self::Perfmon => "CAP_PERFMON",
+            Self::Bpf => "CAP_BPF",
+        }
+    }
+}
 
 impl Capabilities {
     /// The calling process's, as `CapEff` in `/proc/self/status` tells.
@@ -55,6 +72,7 @@ impl Capabilities {
         match capability {
             Capability::Perfmon | Capability::Bpf => bit(capability) || bit(Capability::SysAdmin),
             Capability::NetAdmin
+            | Capability::NetRaw
             | Capability::IpcLock
             | Capability::SysAdmin
             | Capability::SysNice => bit(capability),
@@ -74,6 +92,7 @@ mod tests {
     fn the_bits_are_those_of_the_kernels_header() {
         for (bits, capability) in [
             ("0000000000001000", Capability::NetAdmin),
+            ("0000000000002000", Capability::NetRaw),
             ("0000000000004000", Capability::IpcLock),
             ("0000000000200000", Capability::SysAdmin),
             ("0000000000800000", Capability::SysNice),

@@ -2,11 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 
+use crate::copy_audit::refusal::lockdown;
 use crate::error::{Errno, Unavailable};
-
-/// What gives every capability that the sink needs.
-pub(super) const ROOT: &str = "run as root (CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_BPF, CAP_NET_RAW): sudo copycost run --link sink";
+use crate::machine::tree;
+use crate::process::{self, Capabilities, Capability};
 
 /// The errno at the bottom of an error, where there is one.
 pub(super) fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
@@ -41,15 +42,109 @@ fn in_one_line(error: &(dyn Error + 'static)) -> String {
     said.join(": ")
 }
 
-/// A refusal of a call, with the remedy where its errno is one that has one.
-pub(super) fn refused(what: &str, asked: &str, error: &(dyn Error + 'static)) -> Unavailable {
-    explained(what, asked, errno(error), &in_one_line(error), unprivileged_bpf())
+/// What decides whether a machine lets a process load and attach the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Surroundings {
+    /// The effective capabilities; `None` where /proc does not tell.
+    capabilities: Option<Capabilities>,
+    /// Whether the process lives in a user namespace of its own: its capabilities do not reach the kernel's BPF.
+    is_in_user_namespace: bool,
+    /// Whether a seccomp filter is on.
+    is_filtered: bool,
+    /// The mode of kernel lockdown, `None` where there is none.
+    lockdown: Option<String>,
+    /// `kernel.unprivileged_bpf_disabled`: 0 where every user may load some programs.
+    unprivileged: Option<String>,
 }
 
-/// `kernel.unprivileged_bpf_disabled`: 0 where every user may load some programs.
-fn unprivileged_bpf() -> Option<String> {
-    let read = std::fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled").ok()?;
-    Some(read.trim().to_owned())
+/// How the first user namespace maps its users (user_namespaces(7)).
+const ALL_USERS: [&str; 3] = ["0", "0", "4294967295"];
+
+impl Surroundings {
+    fn of(root: &Path) -> Self {
+        let text = |relative| tree::text(root, relative).ok();
+        let status = text("proc/self/status").unwrap_or_default();
+        let is_of_all = |map: String| map.split_whitespace().eq(ALL_USERS);
+        Self {
+            capabilities: Capabilities::parse(&status),
+            is_in_user_namespace: text("proc/self/uid_map").is_some_and(|map| !is_of_all(map)),
+            is_filtered: process::status_field(&status, "Seccomp") == Some("2"),
+            lockdown: text("sys/kernel/security/lockdown").as_deref().and_then(lockdown),
+            unprivileged: text("proc/sys/kernel/unprivileged_bpf_disabled"),
+        }
+    }
+
+    /// Which of the capabilities that a call takes are missing (capabilities(7), bpf(2)): a classifier takes CAP_NET_ADMIN
+    /// beside CAP_BPF, CAP_SYS_ADMIN has both; devices take CAP_NET_ADMIN; counting run times takes CAP_SYS_ADMIN.
+    fn missing(&self, asked: &str) -> Vec<&'static str> {
+        let Some(capabilities) = self.capabilities else { return Vec::new() };
+        let has_all = capabilities.has(Capability::SysAdmin);
+        let needed: &[Capability] = match asked {
+            "bpf(BPF_ENABLE_STATS)" => &[Capability::SysAdmin],
+            _ if asked.starts_with("tc ") => &[Capability::NetAdmin],
+            _ if has_all => &[],
+            _ => &[Capability::Bpf, Capability::NetAdmin],
+        };
+        let missing = needed.iter().filter(|one| !capabilities.has(**one));
+        missing.map(|one| one.name()).collect()
+    }
+
+    /// Why a call may not be made, and the command that remedies it: the first of what is known to forbid it.
+    fn forbidden(&self, asked: &str) -> (String, String) {
+        let missing = self.missing(asked);
+        if !missing.is_empty() {
+            let setting = match &self.unprivileged {
+                Some(value) if asked.starts_with("bpf(") => {
+                    format!(" (kernel.unprivileged_bpf_disabled={value})")
+                }
+                Some(_) | None => String::new(),
+            };
+            let (are, flags) = (if missing.len() == 1 { "is" } else { "are" }, missing.iter());
+            let flags: Vec<String> = flags
+                .map(|name| format!("--cap-add {}", name.trim_start_matches("CAP_")))
+                .collect();
+            return (
+                format!("{} {are} missing{setting}", missing.join(" and ")),
+                format!(
+                    "run as root: sudo copycost run --link sink; in a container add {}",
+                    flags.join(" ")
+                ),
+            );
+        }
+        let (because, remedy) = if self.is_in_user_namespace {
+            (
+                "this user namespace's capabilities do not hold for BPF".to_owned(),
+                "run as the machine's root, outside of the rootless container: sudo copycost run --link sink",
+            )
+        } else if self.is_filtered {
+            (
+                "a sandbox (seccomp) forbids it".to_owned(),
+                "run outside of the sandbox, or in a container with --security-opt seccomp=unconfined",
+            )
+        } else if let Some(mode) = &self.lockdown {
+            (
+                format!("kernel lockdown ({mode}) forbids it"),
+                "boot without lockdown (Secure Boot turns it on)",
+            )
+        } else if self.capabilities.is_none() {
+            (
+                "this user may not, and /proc/self/status does not tell which capability is missing".to_owned(),
+                "run as root: sudo copycost run --link sink",
+            )
+        } else {
+            (
+                "a security module (SELinux, AppArmor, BPF LSM) forbids it, as no capability is missing".to_owned(),
+                "look for the denial in: sudo dmesg, or sudo ausearch -m avc",
+            )
+        };
+        (because, remedy.to_owned())
+    }
+}
+
+/// A refusal of a call, with the remedy where its errno is one that has one.
+pub(super) fn refused(what: &str, asked: &str, error: &(dyn Error + 'static)) -> Unavailable {
+    let surroundings = Surroundings::of(Path::new(tree::LIVE));
+    explained(what, asked, errno(error), &in_one_line(error), &surroundings)
 }
 
 fn explained(
@@ -57,34 +152,43 @@ fn explained(
     asked: &str,
     errno: Option<Errno>,
     said: &str,
-    unprivileged: Option<String>,
+    surroundings: &Surroundings,
 ) -> Unavailable {
-    let unavailable = |because: String, remedy: &str| Unavailable {
+    let unavailable = |because: &str, remedy: &str| Unavailable {
         what: what.to_owned(),
-        because,
+        because: format!("{asked}: {because}"),
         remedy: remedy.to_owned(),
     };
+    // The verifier answers EACCES and EINVAL too, and then says why (`ProgramError::LoadError`).
+    let log = said.split_once("Verifier output: ").map_or("", |(_, log)| log.trim());
     match errno.map(|errno| errno.0) {
+        Some(libc::EACCES | libc::EINVAL) if !log.is_empty() => unavailable(said, ""),
         Some(libc::EPERM | libc::EACCES) => {
-            let setting = unprivileged.map_or_else(String::new, |value| {
-                format!(" (kernel.unprivileged_bpf_disabled={value})")
-            });
-            unavailable(
-                format!(
-                    "{asked}: this user may not{setting}, or kernel lockdown or seccomp forbids it"
-                ),
-                ROOT,
-            )
+            let (because, remedy) = surroundings.forbidden(asked);
+            unavailable(&because, &remedy)
+        }
+        // A filter may answer that there is no such call (seccomp(2)).
+        Some(libc::ENOSYS) if surroundings.is_filtered => {
+            let (because, remedy) = surroundings.forbidden(asked);
+            unavailable(&because, &remedy)
         }
         Some(libc::ENOSYS) => unavailable(
-            format!("{asked}: this kernel has no bpf() system call"),
+            "this kernel has no bpf() system call",
             "use a kernel with CONFIG_BPF_SYSCALL",
         ),
-        Some(libc::ENOENT | libc::EOPNOTSUPP) if asked.starts_with("tc ") => unavailable(
-            format!("{asked}: this kernel has no BPF classifier for devices"),
-            "use a kernel with CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS, or load them: sudo modprobe -a cls_bpf sch_ingress",
+        Some(libc::ENOENT | libc::EOPNOTSUPP) if asked.starts_with("tc qdisc") => unavailable(
+            "this kernel has no queueing discipline clsact",
+            "sudo modprobe sch_ingress, or use a kernel with CONFIG_NET_SCH_INGRESS",
         ),
-        Some(_) | None => unavailable(format!("{asked}: {said}"), ""),
+        Some(libc::ENOENT | libc::EOPNOTSUPP) if asked.starts_with("tc filter") => unavailable(
+            "this kernel has no BPF classifier for devices",
+            "sudo modprobe cls_bpf, or use a kernel with CONFIG_NET_CLS_BPF",
+        ),
+        Some(libc::EINVAL) if asked == "bpf(BPF_PROG_LOAD)" => unavailable(
+            &format!("{said}; this kernel may know no classifier programs"),
+            "use a kernel with CONFIG_NET_CLS_BPF and CONFIG_BPF_SYSCALL",
+        ),
+        Some(_) | None => unavailable(said, ""),
     }
 }
 
@@ -92,27 +196,112 @@ fn explained(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_user_without_the_privilege_is_told_which_and_how_to_get_it() {
-        let why = explained(
-            "the sink",
-            "bpf(BPF_PROG_LOAD)",
-            Some(Errno(libc::EPERM)),
-            "",
-            Some("2".to_owned()),
-        );
-        assert!(why.because.contains("bpf(BPF_PROG_LOAD)"), "{why}");
-        assert!(why.because.contains("unprivileged_bpf_disabled=2"), "{why}");
-        assert!(why.remedy.contains("CAP_BPF") && why.remedy.contains("sudo copycost"), "{why}");
+    const LOAD: &str = "bpf(BPF_PROG_LOAD)";
+
+    /// The machine's root, where nothing forbids anything.
+    fn root() -> Surroundings {
+        Surroundings {
+            capabilities: Capabilities::parse("CapEff:\t000001ffffffffff"),
+            unprivileged: Some("2".to_owned()),
+            ..Surroundings::default()
+        }
+    }
+
+    fn with_capabilities(bits: &[u32]) -> Surroundings {
+        let bits: u64 = bits.iter().map(|bit| 1 << bit).sum();
+        Surroundings {
+            capabilities: Capabilities::parse(&format!("CapEff:\t{bits:016x}")),
+            ..root()
+        }
+    }
+
+    fn forbidden(asked: &str, surroundings: &Surroundings) -> Unavailable {
+        explained("the sink", asked, Some(Errno(libc::EPERM)), "", surroundings)
     }
 
     #[test]
-    fn a_kernel_without_the_classifier_is_told_apart_from_a_missing_file() {
-        let asked = "tc filter add dev recv0 ingress bpf";
-        let why = explained("the sink", asked, Some(Errno(libc::ENOENT)), "", None);
-        assert!(why.remedy.contains("cls_bpf"), "{why}");
-        let other =
-            explained("the sink", "bpf(BPF_MAP_CREATE)", Some(Errno(libc::ENOENT)), "none", None);
+    fn each_missing_capability_is_named_with_the_command_that_gives_it() {
+        const NET_ADMIN: u32 = 12;
+        const SYS_ADMIN: u32 = 21;
+        const BPF: u32 = 39;
+        let none = forbidden(LOAD, &with_capabilities(&[]));
+        let says = "bpf(BPF_PROG_LOAD): CAP_BPF and CAP_NET_ADMIN are missing (kernel.unprivileged_bpf_disabled=2)";
+        assert_eq!(none.because, says);
+        assert!(none.remedy.contains("sudo copycost"), "{none}");
+        assert!(none.remedy.ends_with("--cap-add BPF --cap-add NET_ADMIN"), "{none}");
+        let one = forbidden(LOAD, &with_capabilities(&[BPF]));
+        assert!(
+            one.because.contains("CAP_NET_ADMIN is missing") && !one.because.contains("CAP_BPF")
+        );
+        let one = forbidden(LOAD, &with_capabilities(&[NET_ADMIN]));
+        assert!(one.because.contains(": CAP_BPF is missing"), "{one}");
+        let tc = forbidden("tc qdisc add dev recv0 clsact", &with_capabilities(&[BPF, SYS_ADMIN]));
+        assert!(tc.because.ends_with("clsact: CAP_NET_ADMIN is missing"), "{tc}");
+        let stats = forbidden("bpf(BPF_ENABLE_STATS)", &with_capabilities(&[BPF, NET_ADMIN]));
+        assert!(stats.because.contains("CAP_SYS_ADMIN is missing"), "{stats}");
+    }
+
+    #[test]
+    fn without_a_missing_capability_what_forbids_it_is_named() {
+        let of = |surroundings: Surroundings| forbidden(LOAD, &surroundings);
+        // The old catch-all has all that the program takes.
+        let module = of(with_capabilities(&[21]));
+        assert!(module.because.contains("a security module"), "{module}");
+        let sandbox = of(Surroundings { is_filtered: true, ..root() });
+        assert!(sandbox.because.contains("(seccomp)"), "{sandbox}");
+        assert!(sandbox.remedy.contains("seccomp=unconfined"), "{sandbox}");
+        let locked = of(Surroundings { lockdown: Some("confidentiality".to_owned()), ..root() });
+        assert!(locked.because.contains("lockdown (confidentiality)"), "{locked}");
+        assert!(locked.remedy.contains("boot without lockdown"), "{locked}");
+        let rootless = of(Surroundings { is_in_user_namespace: true, is_filtered: true, ..root() });
+        assert!(rootless.because.contains("user namespace"), "{rootless}");
+        let unknown = of(Surroundings { capabilities: None, ..root() });
+        assert!(unknown.because.contains("does not tell which"), "{unknown}");
+        for why in [module, sandbox, locked, rootless, unknown] {
+            assert!(!why.remedy.is_empty() && !why.to_string().contains('\n'), "{why}");
+        }
+    }
+
+    #[test]
+    fn surroundings_are_read_below_a_root() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(Surroundings::of(root.path()), Surroundings::default());
+        let write = |file: &str, text: &str| {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("proc/self/status", "Name:\tx\nCapEff:\t0000000000001000\nSeccomp:\t2\n");
+        write("proc/self/uid_map", "         0       1000          1\n");
+        write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
+        write("proc/sys/kernel/unprivileged_bpf_disabled", "1\n");
+        let seen = Surroundings::of(root.path());
+        assert!(seen.is_filtered && seen.is_in_user_namespace);
+        assert_eq!(seen.lockdown.as_deref(), Some("integrity"));
+        assert_eq!(seen.unprivileged.as_deref(), Some("1"));
+        assert_eq!(seen.missing(LOAD), ["CAP_BPF"]);
+        write("proc/self/uid_map", "         0          0 4294967295\n");
+        assert!(!Surroundings::of(root.path()).is_in_user_namespace);
+    }
+
+    #[test]
+    fn a_kernel_without_a_part_of_it_is_told_which() {
+        let of = |asked: &str, errno: i32, said: &str| {
+            explained("the sink", asked, Some(Errno(errno)), said, &root())
+        };
+        let qdisc = of("tc qdisc add dev recv0 clsact", libc::ENOENT, "");
+        assert!(qdisc.because.contains("no queueing discipline clsact"), "{qdisc}");
+        assert!(qdisc.remedy.contains("sudo modprobe sch_ingress"), "{qdisc}");
+        let filter = of("tc filter add dev recv0 ingress bpf", libc::EOPNOTSUPP, "");
+        assert!(filter.remedy.contains("sudo modprobe cls_bpf"), "{filter}");
+        let unknown = of(LOAD, libc::EINVAL, "Invalid argument");
+        assert!(unknown.remedy.contains("CONFIG_NET_CLS_BPF"), "{unknown}");
+        let log = "returned EACCES. Verifier output: R1 is odd";
+        let verifier = of(LOAD, libc::EACCES, log);
+        assert_eq!(verifier.because, format!("{LOAD}: {log}"));
+        let call = of("bpf(BPF_MAP_CREATE)", libc::ENOSYS, "");
+        assert!(call.remedy.contains("CONFIG_BPF_SYSCALL"), "{call}");
+        let other = of("bpf(BPF_MAP_CREATE)", libc::ENOENT, "none");
         assert_eq!(
             (other.because.as_str(), other.remedy.as_str()),
             ("bpf(BPF_MAP_CREATE): none", "")

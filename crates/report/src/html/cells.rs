@@ -9,10 +9,11 @@ use super::{Page, section, table};
 use crate::numbers::{field, short};
 
 /// The metrics of the table, where a cell of the run has them, and their headings.
-const SHOWN: [(Metric, &str); 12] = [
+const SHOWN: [(Metric, &str); 13] = [
     (Metric::GoodputGbps, "Goodput Gbit/s"),
     (Metric::EndsCpuNsPerKib, "CPU ns/KiB, both sides"),
     (Metric::SenderSideCpuNsPerKib, "CPU ns/KiB, sender's side (sink)"),
+    (Metric::SenderSideMachineCpuNsPerKib, "CPU ns/KiB, machine less looking (sink)"),
     (Metric::SenderCpuNsPerKib, "CPU ns/KiB, sender"),
     (Metric::ReceiverCpuNsPerKib, "CPU ns/KiB, receiver"),
     (Metric::MachineCpuNsPerKib, "CPU ns/KiB, machine"),

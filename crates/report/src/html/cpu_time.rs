@@ -4,7 +4,7 @@ use analysis::explained::CpuBreakdown;
 
 use super::markup::Markup;
 use super::{Page, pictures, section, table};
-use crate::cpu_time_text::{NOT_PROFILED, largest_of};
+use crate::cpu_time_text::{largest_of, not_profiled};
 use crate::explained_tables::measured;
 use crate::figures::cpu_time::NAME;
 use crate::numbers::percent;
@@ -13,7 +13,7 @@ pub(super) fn cpu_time(html: &mut Markup, page: &Page) {
     section(html, "cpu-time", |html| {
         let breakdowns = &page.summary.explained.breakdowns;
         if breakdowns.is_empty() {
-            html.paragraph(NOT_PROFILED);
+            html.paragraph(&not_profiled(&page.summary.explained));
             return;
         }
         if let Some(figure) = page.figures.iter().find(|figure| figure.name == NAME) {

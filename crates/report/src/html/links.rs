@@ -4,7 +4,7 @@ use super::explanations::text_table;
 use super::markup::Markup;
 use super::{Page, section};
 use crate::link_tables::{
-    NO_AUDIT, NO_LINK, SIDE_BY_SIDE, break_evens, copies as counted, functions, not_counted, ratios,
+    NO_LINK, SIDE_BY_SIDE, break_evens, copies as counted, functions, no_audit, not_counted, ratios,
 };
 
 /// More rows than this stand behind a click.
@@ -14,7 +14,7 @@ pub(super) fn copies(html: &mut Markup, page: &Page) {
     let audits = &page.summary.explained.copy_audits;
     section(html, "copies", |html| {
         if audits.is_empty() {
-            html.paragraph(NO_AUDIT);
+            html.paragraph(&no_audit(&page.summary.explained));
             return;
         }
         for table in [counted(audits), not_counted(audits), functions(audits)] {

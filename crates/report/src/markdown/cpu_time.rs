@@ -2,20 +2,21 @@
 
 use std::fmt::Write as _;
 
-use analysis::explained::CpuBreakdown;
+use analysis::explained::Explained;
 
 use super::{code, heads, plain, row};
-use crate::cpu_time_text::{NOT_PROFILED, REMEDY, largest};
+use crate::cpu_time_text::{REMEDY, largest, not_profiled};
 use crate::numbers::{percent, short};
 
 /// More profiled cells than this are left to the page.
 const MOST_BREAKDOWNS: usize = 12;
 
 /// A row a profiled cell and side; without a profile, how to get one.
-pub(super) fn cpu_time(breakdowns: &[CpuBreakdown]) -> String {
+pub(super) fn cpu_time(known: &Explained) -> String {
+    let breakdowns = &known.breakdowns;
     let mut out = "## Where the CPU time goes\n\n".to_owned();
     if breakdowns.is_empty() {
-        let _ = writeln!(out, "{}", plain(NOT_PROFILED).replace(REMEDY, &code(REMEDY)));
+        let _ = writeln!(out, "{}", plain(&not_profiled(known)).replace(REMEDY, &code(REMEDY)));
         return out;
     }
     heads(&mut out, &["cell", "side", "CPU ns per KiB", "of the busy samples", "unmapped"]);

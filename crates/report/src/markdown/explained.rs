@@ -11,7 +11,7 @@ use crate::claims_tally::{claims_tally, law_state, verdict_name};
 use crate::explained_tables::{NO_CROSSOVER, TextTable, cost_models, crossovers, scaling};
 use crate::html::METHOD;
 use crate::link_tables::{
-    NO_AUDIT, NO_LINK, SIDE_BY_SIDE, break_evens, copies as copies_table, functions, not_counted,
+    NO_LINK, SIDE_BY_SIDE, break_evens, copies as copies_table, functions, no_audit, not_counted,
     ratios,
 };
 
@@ -103,7 +103,7 @@ pub(super) fn laws(laws: &[Law]) -> String {
 pub(super) fn copies(known: &Explained) -> String {
     let mut out = "## What the kernel copied\n".to_owned();
     if known.copy_audits.is_empty() {
-        let _ = writeln!(out, "\n{}", plain(NO_AUDIT));
+        let _ = writeln!(out, "\n{}", plain(&no_audit(known)));
     }
     folded_tables(
         &mut out,

@@ -23,8 +23,18 @@ pub(super) fn link(columns: &mut Columns) {
     );
     columns.number(
         "sink_answering_ns",
-        "The part of it that answering took; with acknowledgements placed on the helper's CPU it has the sender's own work on them.",
+        "How long answering took by the wall clock; with acknowledgements placed on the helper's CPU it has the sender's own work on them.",
         |row| Some(sink(row)?.answering_ns.0),
+    );
+    columns.number(
+        "sink_answering_cpu_ns",
+        "The part of the helper's CPU time that answering took.",
+        |row| Some(sink(row)?.answering_cpu_ns.value()?.0),
+    );
+    columns.text(
+        "sink_softirqs_apart",
+        "Whether the kernel charges softirqs to no thread: true or false.".to_owned(),
+        |row| sink(row)?.softirqs_apart.value().copied(),
     );
 }
 
@@ -59,7 +69,7 @@ fn devices(columns: &mut Columns) {
 }
 
 fn tally(columns: &mut Columns, span: &'static str, when: &str) {
-    let counts: [OfSink; 8] = [
+    let counts: [OfSink; 9] = [
         ("packets", "Packets with payload that the sink took", |tally| tally.packets),
         ("payload_bytes", "Payload bytes that it took in order", |tally| tally.payload_bytes),
         ("gaps", "Packets beyond a gap that it dropped", |tally| tally.gaps),
@@ -68,6 +78,9 @@ fn tally(columns: &mut Columns, span: &'static str, when: &str) {
         ("duplicate_bytes", "Payload bytes that were there already", |tally| tally.duplicate_bytes),
         ("refused", "Packets that are no flow's of the trial", |tally| tally.refused),
         ("acks", "Frames that the helper answered with", |tally| tally.acks),
+        ("failed_sends", "Calls of the helper that sent nothing and were made again", |tally| {
+            tally.failed_sends
+        }),
     ];
     for (name, meaning, get) in counts {
         columns.number(format!("sink_{span}_{name}"), format!("{meaning}, {when}."), move |row| {

@@ -67,6 +67,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
             .filter(|entry| !entry.control)
             .map(|entry| ceiling_share(entry.cell.clone(), &text))
             .collect(),
+        not_audited: Vec::new(),
     };
     summary
 }
@@ -327,7 +328,12 @@ fn data_path(cell: Cell, text: impl Fn(&str) -> String) -> DataPath {
         copies_in: expected(if zerocopy { 0.0 } else { 1.0 }),
         copies_deferred: expected(if zerocopy { 1.0 } else { 0.0 }),
         copies_out: expected(1.0),
-        pages_pinned_per_message: if zerocopy { 8.0 } else { 0.0 },
+        pages_pinned_counted: false,
+        pages_pinned_per_message: if zerocopy {
+            Measured::Value(8.0)
+        } else {
+            Measured::absent("the path copies")
+        },
         notifications_per_message: only(0.125),
         copied_share: only(1.0),
         cell,

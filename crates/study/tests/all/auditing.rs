@@ -1,8 +1,9 @@
 //! Audit trials and the ceiling come before the first round, are journalled, and are not done twice.
 
-use model::Audit;
-use model::audit::CeilingPoint;
-use model::record::Record;
+use analysis::synthetic;
+use model::audit::{CeilingPoint, Refusal};
+use model::record::{FailureKind, Record};
+use model::{Audit, Cell};
 
 use crate::script::{Script, go_on, run, small_plan};
 
@@ -12,10 +13,24 @@ fn kinds(records: &[Record]) -> String {
         Record::Round(_) => 'r',
         Record::Trial(_) => 't',
         Record::Audit(_) => 'a',
+        Record::AuditRefused(_) => 'x',
         Record::Ceiling(_) => 'c',
         Record::Finish(_) => 'f',
     };
     records.iter().map(kind).collect()
+}
+
+fn refusals(records: &[Record]) -> Vec<(Audit, Option<Cell>, String)> {
+    let refused = records.iter().filter_map(|record| match record {
+        Record::AuditRefused(refused) => Some(refused),
+        Record::Segment(_)
+        | Record::Round(_)
+        | Record::Trial(_)
+        | Record::Audit(_)
+        | Record::Ceiling(_)
+        | Record::Finish(_) => None,
+    });
+    refused.map(|it| (it.audit, it.cell.clone(), it.refusal.to_string())).collect()
 }
 
 fn point() -> CeilingPoint {
@@ -46,10 +61,10 @@ fn each_cell_is_audited_once_for_each_instrument_before_the_first_round() {
 fn a_resumed_run_audits_only_what_is_missing() {
     let mut plan = small_plan(Some(2));
     plan.measure.audits = vec![Audit::CopyAudit];
-    let mut script = Script::good();
+    let mut script = Script::counting();
     let ran = run(&plan, &mut script);
     let earlier: Vec<Record> = ran.records.into_iter().take(3).collect();
-    let mut script = Script::good();
+    let mut script = Script::counting();
     let resumed = go_on(&plan, &mut script, &earlier);
     assert_eq!(kinds(&earlier), "saa");
     assert_eq!(script.audited.len(), 2);
@@ -61,8 +76,9 @@ fn a_ceiling_that_cannot_be_had_is_told_and_the_rounds_go_on() {
     let mut plan = small_plan(Some(1));
     plan.measure.audits = vec![Audit::Ceiling];
     let ran = run(&plan, &mut Script::good());
-    assert_eq!(kinds(&ran.records), "srttttf");
+    assert_eq!(kinds(&ran.records), "sxrttttf");
     assert_eq!(ran.warnings(), ["no copying ceiling: scripted"]);
+    assert_eq!(refusals(&ran.records), [(Audit::Ceiling, None, "scripted".to_owned())]);
 }
 
 #[test]
@@ -71,4 +87,78 @@ fn why_an_instrument_told_nothing_is_said_once() {
     plan.measure.audits = vec![Audit::Profile];
     let ran = run(&plan, &mut Script::good());
     assert_eq!(ran.warnings(), ["profile: scripted"]);
+}
+
+#[test]
+fn what_told_nothing_is_tried_again_once_in_each_later_segment() {
+    let mut plan = small_plan(Some(1));
+    plan.measure.audits = vec![Audit::CopyAudit];
+    let ran = run(&plan, &mut Script::good());
+    assert_eq!(kinds(&ran.records), "saaaarttttf");
+    let mut script = Script::counting();
+    let resumed = go_on(&plan, &mut script, &ran.records);
+    assert_eq!(script.audited.len(), 4, "each once more");
+    let records = [ran.records, resumed.records].concat();
+    let mut script = Script::counting();
+    go_on(&plan, &mut script, &records);
+    assert_eq!(script.audited, [], "they have told something by now");
+}
+
+#[test]
+fn an_audit_that_failed_is_tried_again_by_a_later_segment() {
+    let mut plan = small_plan(Some(1));
+    plan.measure.audits = vec![Audit::CopyAudit];
+    let mut failing = Script::new(|order, number| {
+        let trial = synthetic::trial(&order.cell, 1);
+        // The first cell's two attempts.
+        Ok(if number <= 2 { trial.failed(FailureKind::EndLost, "gone") } else { trial })
+    });
+    failing.counts = true;
+    let ran = run(&plan, &mut failing);
+    assert_eq!(ran.warnings(), ["copy-audit: gone"]);
+    let mut script = Script::counting();
+    go_on(&plan, &mut script, &ran.records);
+    assert_eq!(script.audited, [(plan.cells()[0].clone(), vec![Audit::CopyAudit])]);
+}
+
+#[test]
+fn what_is_refused_beforehand_is_journalled_with_its_reason_and_never_tried() {
+    let mut plan = small_plan(Some(1));
+    plan.measure.audits = vec![Audit::CopyAudit, Audit::Profile];
+    let mut script = Script::counting();
+    let first = plan.cells()[0].clone();
+    let refusal = |what: &str| Refusal {
+        what: what.to_owned(),
+        because: "not here".to_owned(),
+        remedy: "run as root".to_owned(),
+    };
+    script.refusals = vec![
+        (Audit::Profile, None, refusal("profile")),
+        (Audit::CopyAudit, Some(first.clone()), refusal("link")),
+    ];
+    let ran = run(&plan, &mut script);
+    assert_eq!(kinds(&ran.records), "sxxaaarttttf");
+    assert_eq!(
+        refusals(&ran.records),
+        [
+            (Audit::Profile, None, "profile: not here; run as root".to_owned()),
+            (Audit::CopyAudit, Some(first), "link: not here; run as root".to_owned()),
+        ]
+    );
+    assert_eq!(script.audited.len(), 3);
+}
+
+#[test]
+fn a_cell_that_cannot_be_measured_leaves_its_reason_for_the_audit_too() {
+    let mut plan = small_plan(Some(1));
+    plan.measure.audits = vec![Audit::CopyAudit];
+    let first = plan.cells()[0].clone();
+    let mut script = Script::new(|order, _| {
+        let trial = synthetic::trial(&order.cell, 1);
+        let refused = order.cell == first;
+        Ok(if refused { trial.failed(FailureKind::Unsupported, "no veth") } else { trial })
+    });
+    let ran = run(&plan, &mut script);
+    let expected = (Audit::CopyAudit, Some(first.clone()), "no veth".to_owned());
+    assert_eq!(refusals(&ran.records), [expected]);
 }

@@ -33,7 +33,11 @@ fn blocks(records: &[Record]) -> BTreeMap<(u32, u32), Measured> {
                     .or_default()
                     .push((segment, t.position, t.attempt));
             }
-            Record::Round(_) | Record::Audit(_) | Record::Ceiling(_) | Record::Finish(_) => {}
+            Record::Round(_)
+            | Record::Audit(_)
+            | Record::AuditRefused(_)
+            | Record::Ceiling(_)
+            | Record::Finish(_) => {}
         }
     }
     blocks

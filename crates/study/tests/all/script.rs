@@ -8,7 +8,7 @@ use std::rc::Rc;
 use analysis::synthetic::{self, TrialBuilder};
 use engine::{AuditSeen, EngineError, TrialOrder};
 use journal::{Reader, Store, Writer};
-use model::audit::CeilingPoint;
+use model::audit::{CeilingPoint, Refusal};
 use model::record::{CpuBusy, FinishReason, Outcome, Record, Settings, Trial};
 use model::{Audit, Cell, Measured, Nanos, Plan, Preset, SendPath};
 use study::{Bench, Clock, Event, Study, StudyError};
@@ -48,6 +48,10 @@ pub(crate) struct Script<'a> {
     pub(crate) begun: u32,
     /// What audit trials were ordered.
     pub(crate) audited: Vec<(Cell, Vec<Audit>)>,
+    /// Whether the copy audit counts; else it tells nothing.
+    pub(crate) counts: bool,
+    /// What is refused beforehand.
+    pub(crate) refusals: Vec<(Audit, Option<Cell>, Refusal)>,
     /// Answers of `ceiling`, the last one first; none left: it fails.
     pub(crate) ceilings: Vec<Result<Vec<CeilingPoint>, String>>,
 }
@@ -66,7 +70,14 @@ impl<'a> Script<'a> {
             begun: 0,
             audited: Vec::new(),
             ceilings: Vec::new(),
+            counts: false,
+            refusals: Vec::new(),
         }
+    }
+
+    /// Every trial goes well, and audits count.
+    pub(crate) fn counting() -> Self {
+        Self { counts: true, ..Self::good() }
     }
 
     /// Every trial goes well.
@@ -106,7 +117,16 @@ impl Bench for Script<'_> {
     ) -> Result<(Settings, Outcome, AuditSeen), EngineError> {
         self.audited.push((order.cell.clone(), audits.to_vec()));
         let (settings, outcome) = self.trial(order)?;
-        Ok((settings, outcome, AuditSeen::absent("scripted")))
+        let mut seen = AuditSeen::absent("scripted");
+        if self.counts {
+            seen.copies = synthetic::audited(&order.cell).copies;
+        }
+        Ok((settings, outcome, seen))
+    }
+
+    fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Refusal> {
+        let refused = self.refusals.iter().find(|it| it.0 == audit && it.1.as_ref() == cell);
+        refused.map(|(_, _, refusal)| refusal.clone())
     }
 
     fn ceiling(&mut self, _: &Plan) -> Result<Vec<CeilingPoint>, String> {

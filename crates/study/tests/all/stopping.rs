@@ -30,6 +30,7 @@ fn trials_come_in_the_plans_random_order_each_in_the_journal_with_its_place() {
             Record::Round(_) => 'r',
             Record::Trial(_) => 't',
             Record::Audit(_) => 'a',
+            Record::AuditRefused(_) => 'x',
             Record::Ceiling(_) => 'c',
             Record::Finish(_) => 'f',
         })

@@ -1,0 +1,102 @@
+//! Why an instrument that was asked for told nothing, as the journal has it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
+
+use analysis::explained::Explained;
+use analysis::{summarise, synthetic};
+use model::audit::{Hook, PinnedPages, Refusal, RefusedAudit};
+use model::record::{Failure, FailureKind, Outcome, Record};
+use model::{Audit, Cell, Factor, Measured, Plan, Preset, SendPath};
+
+fn plan() -> Plan {
+    let mut plan = Plan::preset(Preset::Quick);
+    plan.measure.controls = false;
+    plan.factors.set(Factor::Message, "4KiB").unwrap();
+    plan.factors.set(Factor::Threads, "1").unwrap();
+    plan
+}
+
+fn explained(audits: Vec<Record>) -> Explained {
+    let plan = plan();
+    let mut records = synthetic::run(&plan, 3, synthetic::trial);
+    records.extend(audits);
+    summarise(&plan, &synthetic::host(), &records).explained
+}
+
+fn refused(audit: Audit, cell: Option<Cell>, because: &str, started_unix_ms: u64) -> Record {
+    let remedy = "run as root".to_owned();
+    let refusal = Refusal { what: audit.to_string(), because: because.to_owned(), remedy };
+    Record::AuditRefused(Box::new(RefusedAudit { audit, cell, started_unix_ms, refusal }))
+}
+
+#[test]
+fn what_was_not_asked_for_has_no_reason() {
+    assert_eq!(explained(Vec::new()).not_audited, []);
+    assert_eq!(explained(synthetic::audits(&plan())).not_audited, []);
+}
+
+#[test]
+fn the_last_reason_of_the_journal_is_quoted() {
+    let told = explained(vec![
+        refused(Audit::CopyAudit, None, "lockdown", 1),
+        refused(Audit::CopyAudit, None, "no CAP_BPF", 2),
+        refused(Audit::Ceiling, None, "no memory", 2),
+    ]);
+    assert_eq!(told.why_not_audited(Audit::CopyAudit), Some("copy-audit: no CAP_BPF; run as root"));
+    assert_eq!(told.why_not_audited(Audit::Ceiling), Some("ceiling: no memory; run as root"));
+    assert_eq!(told.why_not_audited(Audit::Profile), None);
+}
+
+#[test]
+fn a_refusal_that_a_later_segment_overcame_is_no_reason() {
+    let mut records = vec![refused(Audit::CopyAudit, None, "lockdown", 1)];
+    records.extend(synthetic::audits(&plan()));
+    assert_eq!(explained(records).why_not_audited(Audit::CopyAudit), None);
+}
+
+#[test]
+fn one_cell_that_told_something_is_enough() {
+    let cells = plan().cells();
+    let records = vec![
+        refused(Audit::CopyAudit, Some(cells[0].clone()), "no veth", 9),
+        Record::Audit(Box::new(synthetic::audited(&cells[1]))),
+    ];
+    assert_eq!(explained(records).why_not_audited(Audit::CopyAudit), None);
+}
+
+#[test]
+fn an_audit_trial_that_failed_or_told_nothing_is_a_reason_too() {
+    let mut audited = synthetic::audited(&plan().cells()[0]);
+    audited.copies = Measured::absent("a busy register");
+    let nothing = explained(vec![Record::Audit(Box::new(audited.clone()))]);
+    assert_eq!(nothing.why_not_audited(Audit::CopyAudit), Some("a busy register"));
+    audited.outcome =
+        Outcome::Failed(Failure { kind: FailureKind::EndLost, why: "gone".to_owned() });
+    let failed = explained(vec![Record::Audit(Box::new(audited))]);
+    assert_eq!(failed.why_not_audited(Audit::CopyAudit), Some("gone"));
+}
+
+#[test]
+fn pages_that_an_audit_counted_stand_for_those_derived_from_the_layout() {
+    let pages_of = |pinned: Measured<PinnedPages>, path: SendPath| {
+        let cells = plan().cells();
+        let cell = cells.iter().find(|cell| cell.send_path == path).unwrap();
+        let mut audited = synthetic::audited(cell);
+        let Measured::Value(copies) = &mut audited.copies else { panic!("no copies") };
+        copies.pinned = pinned;
+        let Outcome::Finished(finished) = &audited.outcome else { panic!("failed") };
+        let messages = finished.sender.total.messages;
+        let data_paths = explained(vec![Record::Audit(Box::new(audited))]).data_paths;
+        let seen = data_paths.into_iter().find(|seen| seen.path == path).unwrap();
+        (seen.pages_pinned_counted, seen.pages_pinned_per_message, messages)
+    };
+    let counted = |pages| Measured::Value(PinnedPages { pages, hook: Hook::Fentry });
+    let (is_counted, pages, messages) = pages_of(counted(1_000), SendPath::Zerocopy);
+    assert_eq!((is_counted, pages), (true, Measured::Value(1_000.0 / messages as f64)));
+    // A zero that was counted is one; where nothing was counted there is none.
+    let (is_counted, pages, _) = pages_of(counted(0), SendPath::Sendmsg);
+    assert_eq!((is_counted, pages), (true, Measured::Value(0.0)));
+    let (is_counted, pages, _) = pages_of(Measured::absent("no fentry"), SendPath::Sendmsg);
+    assert!(!is_counted && pages.reason().unwrap().contains("was not counted"));
+    let (is_counted, pages, _) = pages_of(Measured::absent("no fentry"), SendPath::Zerocopy);
+    assert!(!is_counted && pages.value().is_some_and(|pages| *pages >= 8.0));
+}
