@@ -83,8 +83,20 @@ pub(crate) struct PerByte {
     pub(crate) hook: Hook,
 }
 
-/// Why no cell was audited, and what would.
-pub(crate) const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted; a copy audit (--audits copy-audit, as root) would decide";
+/// What decides where no cell was audited.
+const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted; a copy audit (--audits copy-audit, as root) would decide";
+
+/// Why no cell was audited: the reason where an audit was asked for, else what would decide.
+pub(crate) fn not_audited(audits: &AuditRecords<'_>) -> String {
+    refused_or_not(audits.why_not_audited(Audit::CopyAudit))
+}
+
+fn refused_or_not(why: Option<String>) -> String {
+    match why {
+        Some(why) => format!("the bytes that the kernel copies were not counted: {why}"),
+        None => NOT_AUDITED.to_owned(),
+    }
+}
 
 /// One figure of an audit trial, or why there is none.
 pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, String> {
@@ -118,9 +130,6 @@ pub(crate) fn of_cell(
 ) -> Result<PerByte, String> {
     match audits.of(cell, Audit::CopyAudit) {
         Some(audited) => per_byte(audited, step),
-        None => Err(match audits.why_cell_not_audited(cell, Audit::CopyAudit) {
-            Some(why) => format!("the bytes that the kernel copies were not counted: {why}"),
-            None => NOT_AUDITED.to_owned(),
-        }),
+        None => Err(refused_or_not(audits.why_cell_not_audited(cell, Audit::CopyAudit))),
     }
 }

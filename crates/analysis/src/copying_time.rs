@@ -218,7 +218,10 @@ impl<'a> Sides<'a> {
 /// Why a cell has no profile.
 fn why_no_profile(evidence: &Evidence<'_>, cell: &Cell) -> String {
     let Some(audited) = evidence.audits.of(cell, Audit::Profile) else {
-        return format!("{cell} was not profiled");
+        return match evidence.audits.why_cell_not_audited(cell, Audit::Profile) {
+            Some(why) => format!("{cell} was not profiled: {why}"),
+            None => format!("{cell} was not profiled"),
+        };
     };
     match (&audited.profile, &audited.outcome) {
         (Measured::Absent { absent }, _) => format!("{cell}: {absent}"),

@@ -1,7 +1,7 @@
 //! Why an instrument that was asked for told nothing, as the journal has it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
-use analysis::explained::Explained;
+use analysis::explained::{Explained, LawState};
 use analysis::{summarise, synthetic};
 use model::audit::{Hook, PinnedPages, Refusal, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};
@@ -44,6 +44,16 @@ fn the_last_reason_of_the_journal_is_quoted() {
     assert_eq!(told.why_not_audited(Audit::CopyAudit), Some("copy-audit: no CAP_BPF; run as root"));
     assert_eq!(told.why_not_audited(Audit::Ceiling), Some("ceiling: no memory; run as root"));
     assert_eq!(told.why_not_audited(Audit::Profile), None);
+}
+
+#[test]
+fn the_laws_that_an_audit_decides_quote_why_it_was_refused() {
+    let told = explained(vec![refused(Audit::CopyAudit, None, "no CAP_BPF", 1)]);
+    for id in [2, 5] {
+        let law = told.laws.iter().find(|law| law.id == id).unwrap();
+        assert_eq!(law.state, LawState::Undecidable, "{law:#?}");
+        assert!(law.because.contains("no CAP_BPF"), "{law:#?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use model::{Audit, Link, Measured, SendPath};
 use super::{Found, columns};
 use crate::audited::{OfPath, over};
 use crate::comparisons::{copied_shares, copied_words, paths_asked};
-use crate::copies::{NOT_AUDITED, Step, expected, of_cell};
+use crate::copies::{Step, expected, not_audited, of_cell};
 use crate::evidence::{Evidence, figure};
 use crate::explained::Table;
 use crate::figure_text::{percent, short};
@@ -132,7 +132,7 @@ fn why_not(whole: &Evidence<'_>, of: &OfPath, step: Step) -> String {
         .filter(|cell| cell.send_path == of.path && cell.link == of.link)
         .filter(|cell| whole.audits.of(cell, Audit::CopyAudit).is_some())
         .find_map(|cell| of_cell(whole.audits, cell, step).err())
-        .unwrap_or_else(|| NOT_AUDITED.to_owned())
+        .unwrap_or_else(|| not_audited(whole.audits))
 }
 
 fn row(whole: &Evidence<'_>, path: SendPath, link: Link) -> Option<Vec<String>> {

@@ -13,7 +13,7 @@ use crate::comparisons::{
     Compared, copied_shares, copied_words, counters_remedy, is_itself, names, of_moments, sound,
     twins,
 };
-use crate::copies::{NOT_AUDITED, Step, of_cell};
+use crate::copies::{Step, not_audited, of_cell};
 use crate::copying_time::{Parts, copying_words};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
@@ -110,7 +110,7 @@ fn premise(main: &Evidence<'_>, profiled: &[Parts]) -> Premise {
         () if heard => Premise::Copied("its completions said so", vec![law_name(3), law_name(4)]),
         () => Premise::Unknown(
             not_counted(main, SendPath::Zerocopy, &[Step::In, Step::Deferred])
-                .map_or_else(|| NOT_AUDITED.to_owned(), |why| format!("not counted: {why}")),
+                .map_or_else(|| not_audited(main.audits), |why| format!("not counted: {why}")),
         ),
     }
 }

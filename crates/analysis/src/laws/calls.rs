@@ -60,7 +60,7 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
         broken.extend(breaches.map(|breach| format!("{}: {breach}", name(audited))));
     }
     if compared == 0 {
-        return CALLS.undecidable(match why_not {
+        return CALLS.undecidable(match why_not.or_else(|| evidence.audits.why_not_audited(Audit::CopyAudit)) {
             Some(why) => format!("the kernel's count of calls is absent: {why}"),
             None => "the calls that the kernel sees were not counted; a copy audit (--audits copy-audit, as root) would decide".to_owned(),
         });

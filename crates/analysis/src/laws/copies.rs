@@ -7,7 +7,7 @@ use model::{Audit, Measured};
 use super::Text;
 use super::calls::name;
 use crate::audited::over;
-use crate::copies::{NOT_AUDITED, Step, expected, passes_by_reference, per_byte};
+use crate::copies::{Step, expected, not_audited, passes_by_reference, per_byte};
 use crate::evidence::Evidence;
 use crate::explained::Law;
 use crate::figure_text::{counted, listed};
@@ -119,7 +119,7 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
             );
             COPIES.broken(compared, because, broken)
         }
-        (true, true) if compared == 0 => COPIES.undecidable(NOT_AUDITED),
+        (true, true) if compared == 0 => COPIES.undecidable(not_audited(evidence.audits)),
         (true, true) => COPIES.holds(
             compared,
             format!("{counted_figures} of {trials} are within 0.01 copies a byte of the kernel's source"),
