@@ -366,6 +366,8 @@ pub struct LinkPoint {
     pub copied_share: Measured<f64>,
     /// Payload bytes a packet, sendmsg's and zerocopy's.
     pub bytes_per_packet: [Measured<f64>; 2],
+    /// Share of TCP's busy time held back by the send buffer, sendmsg's and zerocopy's.
+    pub send_buffer_limited: [Measured<f64>; 2],
 }
 
 /// When zerocopy is cheaper than sendmsg on each link, in words; the sink as a range over interval and placement.

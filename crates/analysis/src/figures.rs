@@ -187,6 +187,7 @@ impl<'a> Reading<'a> {
                 Some(sink) => bytes_per_taken_packet(&sink.window),
                 None => bytes_per_packet(present(&sending.tcp)?),
             },
+            Metric::SendBufferLimitedShare => send_buffer_limited(present(&sending.tcp)?),
             Metric::CopiedShare => copied_share(self.trial, &sending.total),
             Metric::SenderCpuAfterShare => Ok(sending.after_cpu_ns.0 as f64 / sender()?.cpu_ns()?),
             Metric::SlotWaitsPerMessage => Ok(sending.window.slot_waits as f64 / messages()?),
@@ -334,6 +335,15 @@ fn bytes_per_packet(tcp: &TcpFacts) -> Result<f64, String> {
         (Some(_), Some(0)) => Err("no segment was sent in the window".to_owned()),
         (Some(bytes), Some(segments)) => Ok(bytes as f64 / segments as f64),
         _ => Err("this kernel's TCP_INFO counts no segments or bytes sent".to_owned()),
+    }
+}
+
+/// Waiting for the send buffer is a part of the busy time (tcp_get_info_chrono_stats of net/ipv4/tcp.c).
+fn send_buffer_limited(tcp: &TcpFacts) -> Result<f64, String> {
+    match (tcp.send_buffer_limited_us, tcp.busy_us) {
+        (Some(_), Some(0)) => Err("TCP had nothing to send in the window".to_owned()),
+        (Some(limited), Some(busy)) => Ok(limited as f64 / busy as f64),
+        _ => Err("this kernel's TCP_INFO does not tell what held the sender back".to_owned()),
     }
 }
 

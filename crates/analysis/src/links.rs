@@ -100,6 +100,10 @@ fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
             level(&against, Metric::BytesPerPacket),
             level(cell, Metric::BytesPerPacket),
         ],
+        send_buffer_limited: [
+            level(&against, Metric::SendBufferLimitedShare),
+            level(cell, Metric::SendBufferLimitedShare),
+        ],
     }
 }
 
@@ -183,9 +187,10 @@ fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
     let over = over_settings(group);
     let shared_by_all = shared_words(shared);
     let line = format!(
-        "{link}, {shared_by_all}{crowd}: zerocopy (A3) is cheaper than sendmsg (A2) in {} {what}{over}; {}",
+        "{link}, {shared_by_all}{crowd}: zerocopy (A3) is cheaper than sendmsg (A2) in {} {what}{over}; {}{}",
         cost_words(link),
-        copied(group)
+        copied(group),
+        held_back(group)
     );
     let end = |bytes: f64| {
         if all_between {
@@ -280,6 +285,26 @@ fn cpu_of(placement: AckPlacement, group: &[&LinkComparison]) -> &'static str {
         AckPlacement::Sender if one_sender => "the sender's CPU",
         AckPlacement::Sender => "the senders' CPUs, a flow's on one of them,",
     }
+}
+
+/// From this share of TCP's busy time on, the send buffer is part of what was measured.
+const HELD_BACK: f64 = 0.1;
+
+/// Up to which size the send buffer held zerocopy back and sendmsg less. The kernel charges whole pages for what
+/// zerocopy refers to (zerocopy_fill_skb_from_iter of net/core/datagram.c), so that a buffer holds few small messages.
+fn held_back(group: &[&LinkComparison]) -> String {
+    let points = group.iter().flat_map(|comparison| &comparison.points);
+    let held = points.filter(|point| {
+        let [copying, by_reference] =
+            point.send_buffer_limited.each_ref().map(|share| share.value().copied());
+        by_reference.is_some_and(|share| share >= HELD_BACK && share > copying.unwrap_or(0.0))
+    });
+    held.map(|point| point.message_bytes).max().map_or_else(String::new, |bytes| {
+        format!(
+            "; at sizes up to {} the send buffer held zerocopy back, as whole pages are charged for what it refers to: compare --sndbuf 4MiB",
+            size(bytes as f64)
+        )
+    })
 }
 
 /// What the completions of these cells said.

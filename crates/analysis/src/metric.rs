@@ -123,6 +123,8 @@ metrics! {
     BytesPerReceiveCall = "bytes_per_receive_call", Log, None;
     /// Payload bytes in a sent packet, before the device cuts it; on the sink as its program counted them.
     BytesPerPacket = "bytes_per_packet", Log, None;
+    /// Share of the time in which TCP had something to send that it waited for room in the send buffer, from 0 to 1: TCP_INFO's tcpi_sndbuf_limited over tcpi_busy_time.
+    SendBufferLimitedShare = "send_buffer_limited_share", Linear, None;
     /// Share of zero-copy completions that were copied after all, from 0 to 1.
     CopiedShare = "copied_share", Linear, None;
     /// Sender CPU time between the window and the end of the drain, as a share of its time in the window.

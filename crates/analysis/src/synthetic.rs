@@ -473,6 +473,9 @@ impl TrialBuilder {
                 segments_in: Some(bytes / 65_483),
                 sent_bytes: Some(bytes),
                 retransmitted_bytes: Some(0),
+                busy_us: Some(1_000_000),
+                receiver_limited_us: Some(0),
+                send_buffer_limited_us: Some(0),
                 ..TcpFacts::default()
             }),
             snmp: self.watched(SnmpFacts::default()),

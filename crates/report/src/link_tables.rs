@@ -90,6 +90,7 @@ pub(crate) fn ratios(comparisons: &[LinkComparison]) -> TextTable {
         let place = place(comparison);
         let row = move |point: &LinkPoint| {
             let [copying, by_reference] = &point.bytes_per_packet;
+            let [copying_held, by_reference_held] = &point.send_buffer_limited;
             vec![
                 place.clone(),
                 size_of(point.message_bytes),
@@ -100,6 +101,11 @@ pub(crate) fn ratios(comparisons: &[LinkComparison]) -> TextTable {
                     "{} / {}",
                     measured(by_reference, |bytes| short(*bytes)),
                     measured(copying, |bytes| short(*bytes))
+                ),
+                format!(
+                    "{} / {}",
+                    measured(by_reference_held, |share| percent(*share)),
+                    measured(copying_held, |share| percent(*share))
                 ),
             ]
         };
@@ -115,6 +121,7 @@ pub(crate) fn ratios(comparisons: &[LinkComparison]) -> TextTable {
             "Sending threads' CPU, A3 / A2",
             "Copied",
             "Bytes a packet, A3 / A2",
+            "Held by the send buffer, A3 / A2",
         ],
         rows: comparisons.iter().flat_map(rows).collect(),
     }

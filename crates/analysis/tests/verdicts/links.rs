@@ -105,6 +105,27 @@ fn the_sink_has_the_senders_side_alone_and_says_so() {
 }
 
 #[test]
+fn what_the_send_buffer_held_back_is_said_with_the_sizes() {
+    let free = made(zero_copy());
+    assert!(!verdict(&free, Link::Sink).line.contains("send buffer"));
+    let held = |path: SendPath| {
+        made(zero_copy()).with(|cell, finished| {
+            if let Measured::Value(tcp) = &mut finished.sender.tcp
+                && cell.link == Link::Sink
+                && cell.send_path == path
+                && cell.message.bytes().0 <= 4096
+            {
+                tcp.send_buffer_limited_us = tcp.busy_us.map(|busy| busy / 2);
+            }
+        })
+    };
+    let line = verdict(&held(SendPath::Zerocopy), Link::Sink).line;
+    assert!(line.contains("at sizes up to 4 KiB the send buffer held zerocopy back"), "{line}");
+    assert!(!verdict(&held(SendPath::Zerocopy), Link::Loopback).line.contains("send buffer"));
+    assert!(!verdict(&held(SendPath::Sendmsg), Link::Sink).line.contains("send buffer"));
+}
+
+#[test]
 fn precision_on_the_sink_is_of_the_senders_side() {
     let summary = made(zero_copy()).summary();
     let sink = summary.estimates.iter().filter(|e| e.cell.link == Link::Sink);

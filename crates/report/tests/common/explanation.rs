@@ -90,6 +90,7 @@ fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
         sender_cpu_ratio: Measured::absent(text("no CPU clock")),
         copied_share: Measured::Value(copied),
         bytes_per_packet: [Measured::Value(32_741.0), Measured::Value(32_741.0)],
+        send_buffer_limited: [Measured::Value(0.0), Measured::Value(0.25)],
     };
     let comparison = |link, placement: Option<AckPlacement>, points, crossover| LinkComparison {
         link,
