@@ -23,7 +23,6 @@ const SHOWN: [(Metric, &str); 13] = [
     (Metric::ContextSwitchesPerS, "Context switches/s"),
     (Metric::CopiedShare, "Share copied anyway"),
     (Metric::BytesPerPacket, "Bytes/packet"),
-    (Metric::SendBufferLimitedShare, "Share held by the send buffer"),
 ];
 
 fn estimate(entry: &CellEstimates, metric: Metric) -> Option<&Estimate> {
