@@ -290,21 +290,23 @@ fn cpu_of(placement: AckPlacement, group: &[&LinkComparison]) -> &'static str {
 /// From this share of TCP's busy time on, the send buffer is part of what was measured.
 const HELD_BACK: f64 = 0.1;
 
-/// Up to which size the send buffer held zerocopy back and sendmsg less. The kernel charges whole pages for what
-/// zerocopy refers to (zerocopy_fill_skb_from_iter of net/core/datagram.c), so that a buffer holds few small messages.
+/// At how many points the send buffer held zerocopy back, and sendmsg less. The kernel charges whole pages for what
+/// zerocopy refers to (zerocopy_fill_skb_from_iter of net/core/datagram.c), so that a buffer holds few small messages; and
+/// rare acknowledgements fill it at every size.
 fn held_back(group: &[&LinkComparison]) -> String {
-    let points = group.iter().flat_map(|comparison| &comparison.points);
-    let held = points.filter(|point| {
+    let points: Vec<_> = group.iter().flat_map(|comparison| &comparison.points).collect();
+    let held = points.iter().filter(|point| {
         let [copying, by_reference] =
             point.send_buffer_limited.each_ref().map(|share| share.value().copied());
         by_reference.is_some_and(|share| share >= HELD_BACK && share > copying.unwrap_or(0.0))
     });
-    held.map(|point| point.message_bytes).max().map_or_else(String::new, |bytes| {
-        format!(
-            "; at sizes up to {} the send buffer held zerocopy back, as whole pages are charged for what it refers to: compare --sndbuf 4MiB",
-            size(bytes as f64)
-        )
-    })
+    match held.count() {
+        0 => String::new(),
+        n => format!(
+            "; at {n} of {} the send buffer held zerocopy back, as whole pages are charged for what it refers to until they are acknowledged (--sndbuf 4MiB would tell how much that matters)",
+            counted(points.len(), "point", "points")
+        ),
+    }
 }
 
 /// What the completions of these cells said.
