@@ -177,6 +177,13 @@ pub struct Law {
     pub links: Vec<LawOnLink>,
 }
 
+impl Law {
+    /// The first of its reasons, for a first screen; all of them stand in [`Law::because`].
+    pub fn in_short(&self) -> &str {
+        self.because.split("; ").next().unwrap_or_default()
+    }
+}
+
 /// What the records of one link say of a law.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LawOnLink {

@@ -134,7 +134,7 @@ fn answer(summary: &Summary) -> String {
 fn broken_laws(summary: &Summary) -> String {
     let broken = summary.explained.laws.iter().filter(|law| law.state == LawState::Broken);
     broken.fold(String::new(), |mut out, law| {
-        let because = plain(&law.because);
+        let because = plain(law.in_short());
         let _ = writeln!(out, "- ✗ **Law {} ({}) is broken:** {because}", law.id, plain(&law.name));
         out
     })

@@ -103,7 +103,7 @@ fn broken_laws(summary: &Summary) -> Vec<Line> {
         .map(|law| {
             Line::wrapped(2)
                 .and(Style::Warning, format!("! law {} ({}) is broken: ", law.id, law.name))
-                .and(Style::Plain, &law.because)
+                .and(Style::Plain, law.in_short())
         })
         .collect()
 }

@@ -53,6 +53,14 @@ fn every_law_stands_once_and_broken_ones_come_first() {
 }
 
 #[test]
+fn a_law_in_short_is_its_first_reason() {
+    for law in usual().explained().laws {
+        assert!(law.because.starts_with(law.in_short()) && !law.in_short().is_empty(), "{law:#?}");
+        assert!(!law.in_short().contains("; "), "{law:#?}");
+    }
+}
+
+#[test]
 fn a_good_run_breaks_no_law() {
     let plan = Plan::preset(Preset::Default);
     let laws = run(plan, |_, trial| trial.counted()).explained().laws;

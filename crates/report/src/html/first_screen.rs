@@ -54,7 +54,7 @@ fn broken_laws(html: &mut Markup, page: &Page) {
     for law in broken {
         html.element("p", &[("class", "banner bad")], |html| {
             html.leaf("strong", &[], &format!("✗ Law {} ({}) is broken: ", law.id, law.name));
-            html.text(&law.because);
+            html.text(law.in_short());
             html.fixed(" <a href=\"#laws\">Which trials</a>");
         });
     }
