@@ -2,6 +2,7 @@
 
 use analysis::explained::{CopyAudit, CopyFigure, Explained, LinkComparison, LinkPoint};
 use analysis::figure_text::{outcome, shared_words};
+use model::audit::Hook;
 use model::{Audit, Link, Measured};
 
 use crate::explained_tables::{TextTable, measured};
@@ -134,6 +135,9 @@ fn size_of(bytes: u64) -> String {
 /// Copies a payload byte of every audited cell: counted, and expected.
 pub(crate) fn copies(audits: &[CopyAudit]) -> TextTable {
     let figure = |figure: &CopyFigure| match (&figure.per_byte, figure.hook) {
+        (Measured::Value(x), Some(Hook::Elimination)) => {
+            format!("eliminated, not counted: {x:.2}, expected {:.0}", figure.expected)
+        }
         (Measured::Value(x), Some(hook)) => {
             format!("measured {x:.2}, expected {:.0} ({hook})", figure.expected)
         }

@@ -209,6 +209,31 @@ fn a_figure_that_the_law_names_and_nobody_counted_leaves_it_open_with_the_reason
 }
 
 #[test]
+fn what_remains_of_a_path_that_copies_never_makes_the_law_hold() {
+    let eliminated = |run: Run| {
+        without(
+            run,
+            |_| true,
+            |copies| {
+                if let Measured::Value(counted) = &mut copies.copied_in {
+                    counted.hook = Hook::Elimination;
+                }
+            },
+        )
+    };
+    let law = is(&eliminated(links().audited()), 5, LawState::Undecidable, "27 figures of 12");
+    assert!(law.because.contains("copied in of send over loopback"), "{law:#?}");
+    assert!(law.because.contains("(eliminated, not counted"), "{law:#?}");
+    // Of zerocopy alone it is what was not passed by reference, which was counted.
+    let mut zerocopy = links().audited();
+    let of_zerocopy = |audited: &Audited| audited.cell.send_path == SendPath::Zerocopy;
+    zerocopy
+        .records
+        .retain(|record| !matches!(record, Record::Audit(audited) if !of_zerocopy(audited)));
+    is(&eliminated(zerocopy), 5, LawState::Holds, "9 figures of 3 audit trials");
+}
+
+#[test]
 fn a_wrong_copy_breaks_the_law_whatever_else_was_not_counted() {
     let wrong = without(without(links().audited(), |_| true, no_in), |_| true, no_out);
     let wrong = audit_of(wrong, SendPath::Zerocopy, Link::Sink, |audited| {
