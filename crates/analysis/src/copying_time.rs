@@ -25,6 +25,8 @@ const Z_975: f64 = 1.96;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sampled {
     samples: f64,
+    /// Variance beyond that of a Poisson count, in samples squared: 0 but of a difference of counts.
+    beyond_poisson: f64,
     /// CPU time a KiB of payload, in ns.
     pub(crate) ns_per_kib: f64,
     /// The same of one sample.
@@ -39,7 +41,9 @@ impl Sampled {
         }
         let (a, b) = (self.samples + 0.5, other.samples + 0.5);
         let log = (a * self.ns_per_sample / (b * other.ns_per_sample)).ln();
-        let half = Z_975 * (1.0 / a + 1.0 / b).sqrt();
+        let relative = |count: f64, beyond: f64| (count + beyond) / (count * count);
+        let half =
+            Z_975 * (relative(a, self.beyond_poisson) + relative(b, other.beyond_poisson)).sqrt();
         let end = |log: f64| log.exp();
         log.is_finite().then(|| Estimate {
             mean: end(log),
@@ -48,6 +52,31 @@ impl Sampled {
             trials: 1,
         })
     }
+
+    /// Both together.
+    fn plus(self, other: Self) -> Self {
+        Self {
+            samples: self.samples + other.samples,
+            beyond_poisson: self.beyond_poisson + other.beyond_poisson,
+            ns_per_kib: self.ns_per_kib + other.ns_per_kib,
+            ns_per_sample: self.ns_per_sample,
+        }
+    }
+
+    /// What this takes beyond the other, in its own samples; no less than nothing.
+    fn beyond(self, other: Self) -> Self {
+        // So many of this profile's samples are one of the other's.
+        let scale = other.ns_per_sample / self.ns_per_sample;
+        let samples = (self.samples - other.samples * scale).max(0.0);
+        Self {
+            samples,
+            // The variances of both, less what is taken for Poisson's own.
+            beyond_poisson: self.beyond_poisson + self.samples + other.samples * scale * scale
+                - samples,
+            ns_per_kib: samples * self.ns_per_sample,
+            ns_per_sample: self.ns_per_sample,
+        }
+    }
 }
 
 /// What zerocopy does instead of sendmsg's copy, of one message on one link.
@@ -55,8 +84,11 @@ impl Sampled {
 pub(crate) struct Parts {
     pub(crate) zerocopy: Cell,
     pub(crate) sendmsg: Cell,
-    /// Zerocopy's pinning, notifications and releasing, wherever they ran.
+    /// Zerocopy's pinning and notifications, wherever they ran: a lower bound of its bookkeeping, since the references to
+    /// pages are dropped in `skb_release_data` and `put_page`, inline mostly, which every path's packets go through.
     pub(crate) bookkeeping: Sampled,
+    /// An upper bound: with all of zerocopy's page memory, and its packet memory beyond sendmsg's.
+    at_most: Sampled,
     /// What the sending side of zerocopy copies all the same, as at delivery.
     pub(crate) still_copied: Sampled,
     /// What the sending side of sendmsg copies.
@@ -74,8 +106,14 @@ impl Parts {
         let sending = [BreakdownSide::Sender, BreakdownSide::Machine];
         // A completion may be posted, and its pages released, where acknowledgements are processed.
         let anywhere = [BreakdownSide::Sender, BreakdownSide::Helper, BreakdownSide::Machine];
+        let bookkeeping = by_reference.time(Category::ZerocopyBookkeeping, &anywhere);
+        let [packets, packets_by_copy] =
+            [&by_reference, &by_copy].map(|sides| sides.time(Category::PacketMemory, &anywhere));
         Ok(Self {
-            bookkeeping: by_reference.time(Category::ZerocopyBookkeeping, &anywhere),
+            bookkeeping,
+            at_most: bookkeeping
+                .plus(by_reference.time(Category::PageMemory, &anywhere))
+                .plus(packets.beyond(packets_by_copy)),
             still_copied: by_reference.time(Category::DataCopy, &sending),
             copied: by_copy.time(Category::DataCopy, &sending),
             dearer_ns_per_kib: by_reference.all() - by_copy.all(),
@@ -84,9 +122,14 @@ impl Parts {
         })
     }
 
-    /// Bookkeeping over the copy that it replaces.
+    /// Bookkeeping over the copy that it replaces: no more than it is.
     pub(crate) fn against_the_copy(&self) -> Option<Estimate> {
         self.bookkeeping.over(self.copied)
+    }
+
+    /// The same of all that bookkeeping may be, releasing pages included.
+    pub(crate) fn at_most_against_the_copy(&self) -> Option<Estimate> {
+        self.at_most.over(self.copied)
     }
 
     /// Zerocopy's own copying over sendmsg's.
@@ -110,9 +153,10 @@ impl Parts {
 
     fn bookkeeping_text(&self) -> String {
         format!(
-            "{}: {} ns a KiB of pinning, notifying and releasing with zerocopy, {} of the sending side's copying with sendmsg{}",
+            "{}: {} ns a KiB of pinning and notifying with zerocopy (a lower bound of its bookkeeping: with its page memory and the packet memory beyond sendmsg's, in which pages are released, {}), {} of the sending side's copying with sendmsg{}",
             self.place(),
             short(self.bookkeeping.ns_per_kib),
+            short(self.at_most.ns_per_kib),
             short(self.copied.ns_per_kib),
             times(self.against_the_copy())
         )
@@ -200,6 +244,7 @@ impl<'a> Sides<'a> {
         let samples = share * self.breakdown.busy_samples as f64;
         Sampled {
             samples,
+            beyond_poisson: 0.0,
             ns_per_kib: samples * self.ns_per_sample,
             ns_per_sample: self.ns_per_sample,
         }
