@@ -219,8 +219,9 @@ pub(crate) fn copies_note(audits: &[CopyAudit]) -> Option<String> {
             continue;
         }
         let of = |place: usize, words: &str| {
-            let figure = audit.figures.get(place)?.per_byte.value()?;
-            Some(format!("{figure:.2} {words}"))
+            let figure = audit.figures.get(place)?;
+            let how = if figure.hook == Some(Hook::Elimination) { " (eliminated)" } else { "" };
+            Some(format!("{:.2} {words}{how}", figure.per_byte.value()?))
         };
         let parts: Vec<String> =
             [of(0, "in"), of(2, "at delivery"), of(3, "out")].into_iter().flatten().collect();
