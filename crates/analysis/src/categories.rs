@@ -27,7 +27,8 @@ pub const MOST_PASSED_OVER: usize = 3;
 pub enum Category {
     /// Copying payload.
     DataCopy,
-    /// Pinning pages, posting, reading and releasing for zero-copy sends.
+    /// Pinning pages, posting and reading notifications for zero-copy sends. Dropping references to pages is a part of
+    /// freeing packets ([`Self::PacketMemory`], [`Self::PageMemory`]).
     ZerocopyBookkeeping,
     /// TCP and IP.
     TcpIp,
@@ -111,7 +112,7 @@ impl Category {
                 "payload copied by the kernel: in, at delivery and out, with the checks of such copies"
             }
             Self::ZerocopyBookkeeping => {
-                "pages pinned and released, notifications made, queued and read"
+                "pages pinned, notifications made, queued and read; references to pages are dropped in packet and page memory"
             }
             Self::TcpIp => {
                 "the protocols: segments, acknowledgements, routes, timers of connections"

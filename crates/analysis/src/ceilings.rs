@@ -11,6 +11,7 @@ use model::names::Audit;
 use model::record::{Outcome, Settings};
 use model::{Cell, Measured, SendPath};
 
+use crate::copies::{Step, per_byte};
 use crate::evidence::{Evidence, figure};
 use crate::explained::{CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide};
 use crate::metric::Metric;
@@ -147,6 +148,10 @@ fn kernel_copies(evidence: &Evidence<'_>, cell: &Cell, side: ModelledSide) -> Co
         let counts = audit.copies.value()?;
         let Outcome::Finished(finished) = &audit.outcome else { return None };
         let (copied, payload) = match side {
+            // What remains of a path that copies was not counted.
+            ModelledSide::Sender if !per_byte(audit, Step::In).is_ok_and(|seen| seen.decides) => {
+                return None;
+            }
             ModelledSide::Sender => (
                 counts.copied_in.value()?.bytes.checked_add(counts.deferred.value()?.bytes)?,
                 finished.sender.total.accepted_bytes,

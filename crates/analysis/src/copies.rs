@@ -67,6 +67,17 @@ impl Step {
         }
     }
 
+    /// What gave its figure, by how it was counted.
+    pub(crate) const fn source(self, hook: Hook) -> &'static str {
+        match (self, hook) {
+            (_, Hook::Elimination) => "what was accepted less what was passed by reference",
+            (Self::In, _) => "_copy_from_iter",
+            (Self::Deferred, _) => "skb_copy_ubufs",
+            (Self::Out, Hook::Tracepoint) => "the tracepoint skb:skb_copy_datagram_iovec",
+            (Self::Out, Hook::Breakpoint | Hook::Fentry | Hook::Kprobe) => "_copy_to_iter",
+        }
+    }
+
     /// The bytes that it is divided by: what was accepted, or what was received.
     const fn payload(self, finished: &Finished) -> u64 {
         match self {
@@ -81,6 +92,22 @@ impl Step {
 pub(crate) struct PerByte {
     pub(crate) per_byte: f64,
     pub(crate) hook: Hook,
+    /// Whether it can be another figure than the expected one: what remains of a path that passes nothing by reference is
+    /// all that was accepted, however often that was copied.
+    pub(crate) decides: bool,
+}
+
+/// Why what remains decides nothing.
+const ELIMINATED: &str = "eliminated, not counted: it is what was accepted less what was passed by reference, so that a second copy could not show; a CPU with breakpoint registers counts _copy_from_iter";
+
+impl PerByte {
+    /// Copies a byte, where they were counted.
+    ///
+    /// # Errors
+    /// They were not, and a second copy could not show.
+    pub(crate) fn decided(self) -> Result<f64, String> {
+        if self.decides { Ok(self.per_byte) } else { Err(ELIMINATED.to_owned()) }
+    }
 }
 
 /// What decides where no cell was audited.
@@ -118,7 +145,11 @@ pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, String>
     // On the sink nobody receives: what was taken stands for it, and nothing of it may be copied out.
     match step.payload(finished) {
         0 => Err("no byte was sent in the audit trial".to_owned()),
-        bytes => Ok(PerByte { per_byte: counted.bytes as f64 / bytes as f64, hook: counted.hook }),
+        bytes => Ok(PerByte {
+            per_byte: counted.bytes as f64 / bytes as f64,
+            hook: counted.hook,
+            decides: counted.hook != Hook::Elimination || passes_by_reference(&audited.cell),
+        }),
     }
 }
 

@@ -9,6 +9,7 @@ use model::{Audit, Cell, Factor, Measured, SendPath};
 
 use crate::audited::over;
 use crate::categories::Category;
+use crate::cpu_breakdown::CYCLES;
 use crate::evidence::Evidence;
 use crate::explained::{BreakdownSide, CpuBreakdown};
 use crate::figure_text::{message, ratio, short};
@@ -25,10 +26,29 @@ const Z_975: f64 = 1.96;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sampled {
     samples: f64,
-    /// CPU time a KiB of payload, in ns.
-    pub(crate) ns_per_kib: f64,
+    /// Variance beyond that of a Poisson count, in samples squared: 0 but of a difference of counts.
+    beyond_poisson: f64,
+    /// Cost for the payload, in its profile's unit.
+    cost: f64,
     /// The same of one sample.
-    ns_per_sample: f64,
+    cost_of_one: f64,
+}
+
+/// What cost is told in. Samples of the clock stand for time; those of cycles stand for equally many cycles, and nobody
+/// measured how long these took, so that they are compared as what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    NanosAKib,
+    CycleSamplesAMib,
+}
+
+impl Unit {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::NanosAKib => "ns a KiB",
+            Self::CycleSamplesAMib => "samples of cycles a MiB",
+        }
+    }
 }
 
 impl Sampled {
@@ -38,8 +58,10 @@ impl Sampled {
             return None;
         }
         let (a, b) = (self.samples + 0.5, other.samples + 0.5);
-        let log = (a * self.ns_per_sample / (b * other.ns_per_sample)).ln();
-        let half = Z_975 * (1.0 / a + 1.0 / b).sqrt();
+        let log = (a * self.cost_of_one / (b * other.cost_of_one)).ln();
+        let relative = |count: f64, beyond: f64| (count + beyond) / (count * count);
+        let half =
+            Z_975 * (relative(a, self.beyond_poisson) + relative(b, other.beyond_poisson)).sqrt();
         let end = |log: f64| log.exp();
         log.is_finite().then(|| Estimate {
             mean: end(log),
@@ -48,6 +70,31 @@ impl Sampled {
             trials: 1,
         })
     }
+
+    /// Both together.
+    fn plus(self, other: Self) -> Self {
+        Self {
+            samples: self.samples + other.samples,
+            beyond_poisson: self.beyond_poisson + other.beyond_poisson,
+            cost: self.cost + other.cost,
+            cost_of_one: self.cost_of_one,
+        }
+    }
+
+    /// What this takes beyond the other, in its own samples; no less than nothing.
+    fn beyond(self, other: Self) -> Self {
+        // So many of this profile's samples are one of the other's.
+        let scale = other.cost_of_one / self.cost_of_one;
+        let samples = (self.samples - other.samples * scale).max(0.0);
+        Self {
+            samples,
+            // The variances of both, less what is taken for Poisson's own.
+            beyond_poisson: self.beyond_poisson + self.samples + other.samples * scale * scale
+                - samples,
+            cost: samples * self.cost_of_one,
+            cost_of_one: self.cost_of_one,
+        }
+    }
 }
 
 /// What zerocopy does instead of sendmsg's copy, of one message on one link.
@@ -55,14 +102,18 @@ impl Sampled {
 pub(crate) struct Parts {
     pub(crate) zerocopy: Cell,
     pub(crate) sendmsg: Cell,
-    /// Zerocopy's pinning, notifications and releasing, wherever they ran.
+    /// Zerocopy's pinning and notifications, wherever they ran: a lower bound of its bookkeeping, since the references to
+    /// pages are dropped in `skb_release_data` and `put_page`, inline mostly, which every path's packets go through.
     pub(crate) bookkeeping: Sampled,
+    /// An upper bound: with all of zerocopy's page memory, and its packet memory beyond sendmsg's.
+    at_most: Sampled,
     /// What the sending side of zerocopy copies all the same, as at delivery.
     pub(crate) still_copied: Sampled,
     /// What the sending side of sendmsg copies.
     pub(crate) copied: Sampled,
-    /// CPU time a KiB that zerocopy costs more than sendmsg, in ns; of the sink's helper what it spends in softirq.
-    pub(crate) dearer_ns_per_kib: f64,
+    /// What zerocopy costs more than sendmsg; of the sink's helper what it spends in softirq.
+    dearer: f64,
+    unit: Unit,
 }
 
 impl Parts {
@@ -71,22 +122,40 @@ impl Parts {
         let sendmsg = Cell { send_path: SendPath::Sendmsg, ..zerocopy.clone() };
         let [by_reference, by_copy] = [zerocopy, &sendmsg].map(|cell| Sides::of(evidence, cell));
         let (by_reference, by_copy) = (by_reference?, by_copy?);
+        if by_reference.unit != by_copy.unit {
+            return Err(format!(
+                "{zerocopy} and {sendmsg}: samples of {} and of {} are not compared",
+                by_reference.breakdown.event, by_copy.breakdown.event
+            ));
+        }
         let sending = [BreakdownSide::Sender, BreakdownSide::Machine];
         // A completion may be posted, and its pages released, where acknowledgements are processed.
         let anywhere = [BreakdownSide::Sender, BreakdownSide::Helper, BreakdownSide::Machine];
+        let bookkeeping = by_reference.time(Category::ZerocopyBookkeeping, &anywhere);
+        let [packets, packets_by_copy] =
+            [&by_reference, &by_copy].map(|sides| sides.time(Category::PacketMemory, &anywhere));
         Ok(Self {
-            bookkeeping: by_reference.time(Category::ZerocopyBookkeeping, &anywhere),
+            bookkeeping,
+            at_most: bookkeeping
+                .plus(by_reference.time(Category::PageMemory, &anywhere))
+                .plus(packets.beyond(packets_by_copy)),
             still_copied: by_reference.time(Category::DataCopy, &sending),
             copied: by_copy.time(Category::DataCopy, &sending),
-            dearer_ns_per_kib: by_reference.all() - by_copy.all(),
+            dearer: by_reference.all() - by_copy.all(),
+            unit: by_reference.unit,
             zerocopy: zerocopy.clone(),
             sendmsg,
         })
     }
 
-    /// Bookkeeping over the copy that it replaces.
+    /// Bookkeeping over the copy that it replaces: no more than it is.
     pub(crate) fn against_the_copy(&self) -> Option<Estimate> {
         self.bookkeeping.over(self.copied)
+    }
+
+    /// The same of all that bookkeeping may be, releasing pages included.
+    pub(crate) fn at_most_against_the_copy(&self) -> Option<Estimate> {
+        self.at_most.over(self.copied)
     }
 
     /// Zerocopy's own copying over sendmsg's.
@@ -96,8 +165,8 @@ impl Parts {
 
     /// The part of what zerocopy costs more that bookkeeping instead of the copy explains; none where it costs no more.
     pub(crate) fn explained(&self) -> Option<f64> {
-        let instead = self.bookkeeping.ns_per_kib - self.copied.ns_per_kib;
-        (self.dearer_ns_per_kib > 0.0).then(|| instead / self.dearer_ns_per_kib)
+        let instead = self.bookkeeping.cost - self.copied.cost;
+        (self.dearer > 0.0).then(|| instead / self.dearer)
     }
 
     /// `64 B, fields=1, over loopback`.
@@ -110,20 +179,23 @@ impl Parts {
 
     fn bookkeeping_text(&self) -> String {
         format!(
-            "{}: {} ns a KiB of pinning, notifying and releasing with zerocopy, {} of the sending side's copying with sendmsg{}",
+            "{}: {} {} of pinning and notifying with zerocopy (a lower bound of its bookkeeping: with its page memory and the packet memory beyond sendmsg's, in which pages are released, {}), {} of the sending side's copying with sendmsg{}",
             self.place(),
-            short(self.bookkeeping.ns_per_kib),
-            short(self.copied.ns_per_kib),
+            short(self.bookkeeping.cost),
+            self.unit.words(),
+            short(self.at_most.cost),
+            short(self.copied.cost),
             times(self.against_the_copy())
         )
     }
 
     fn copying_text(&self) -> String {
         format!(
-            "{}: {} ns a KiB of the sending side's copying with zerocopy, {} with sendmsg{}",
+            "{}: {} {} of the sending side's copying with zerocopy, {} with sendmsg{}",
             self.place(),
-            short(self.still_copied.ns_per_kib),
-            short(self.copied.ns_per_kib),
+            short(self.still_copied.cost),
+            self.unit.words(),
+            short(self.copied.cost),
             times(self.still_copied_share())
         )
     }
@@ -169,24 +241,35 @@ fn times(over: Option<Estimate>) -> String {
 /// A breakdown of which the payload is known.
 struct Sides<'a> {
     breakdown: &'a CpuBreakdown,
-    ns_per_sample: f64,
+    unit: Unit,
+    cost_of_one: f64,
 }
 
 impl<'a> Sides<'a> {
     fn of(evidence: &Evidence<'a>, cell: &Cell) -> Result<Self, String> {
         let breakdown = evidence.breakdowns.iter().find(|breakdown| breakdown.cell == *cell);
         let breakdown = breakdown.ok_or_else(|| why_no_profile(evidence, cell))?;
+        let absent = |absent: &str| format!("{cell}: {absent}");
+        if breakdown.busy_samples == 0 {
+            return Err(absent("the profile has no sample of the ends"));
+        }
+        if breakdown.event == CYCLES {
+            return match &breakdown.payload_kib {
+                Measured::Value(kib) => {
+                    Ok(Self { breakdown, unit: Unit::CycleSamplesAMib, cost_of_one: 1024.0 / kib })
+                }
+                Measured::Absent { absent: why } => Err(absent(why)),
+            };
+        }
         let mut busy_ns = 0.0;
         for side in &breakdown.sides {
             match &side.cpu_ns_per_kib {
                 Measured::Value(ns) => busy_ns += ns,
-                Measured::Absent { absent } => return Err(format!("{cell}: {absent}")),
+                Measured::Absent { absent: why } => return Err(absent(why)),
             }
         }
-        if breakdown.busy_samples == 0 {
-            return Err(format!("{cell}: the profile has no sample of the ends"));
-        }
-        Ok(Self { breakdown, ns_per_sample: busy_ns / breakdown.busy_samples as f64 })
+        let cost_of_one = busy_ns / breakdown.busy_samples as f64;
+        Ok(Self { breakdown, unit: Unit::NanosAKib, cost_of_one })
     }
 
     /// One category's time on some sides.
@@ -200,8 +283,9 @@ impl<'a> Sides<'a> {
         let samples = share * self.breakdown.busy_samples as f64;
         Sampled {
             samples,
-            ns_per_kib: samples * self.ns_per_sample,
-            ns_per_sample: self.ns_per_sample,
+            beyond_poisson: 0.0,
+            cost: samples * self.cost_of_one,
+            cost_of_one: self.cost_of_one,
         }
     }
 
@@ -211,7 +295,7 @@ impl<'a> Sides<'a> {
             BreakdownSide::Helper => side.softirq_share,
             BreakdownSide::Sender | BreakdownSide::Receiver | BreakdownSide::Machine => side.share,
         });
-        sides.sum::<f64>() * self.breakdown.busy_samples as f64 * self.ns_per_sample
+        sides.sum::<f64>() * self.breakdown.busy_samples as f64 * self.cost_of_one
     }
 }
 

@@ -29,7 +29,7 @@ pub struct CpuBreakdown {
     pub elsewhere_samples: u64,
     /// Samples that the kernel had to drop.
     pub lost: u64,
-    /// Share of the CPUs' time that was idle: the idle samples, or for `cycles`, which has none, what is left of the time.
+    /// Share of the CPUs' time that was idle: the idle samples; absent for `cycles`, which a halted CPU does not count.
     pub idle_share: Measured<f64>,
     /// Payload of the sampled time, in KiB.
     pub payload_kib: Measured<f64>,
@@ -114,6 +114,10 @@ pub struct UnmappedSymbol {
 const MOST_UNMAPPED: usize = 10;
 /// A span that differs from the window by more than this has neither the window's bytes nor the trial's.
 const SPAN_TOLERANCE: f64 = 0.1;
+/// The event that stands for cycles and not for time.
+pub(crate) const CYCLES: &str = "cycles";
+/// Why samples of cycles tell no time: between two of them a CPU may have halted, and nothing tells for how long.
+const NO_TIME: &str = "samples stand for cycles, not for time: a halted CPU counts none, and how long it halted was not measured";
 /// Names of files stay below this.
 const LONGEST_STEM: usize = 120;
 
@@ -215,6 +219,7 @@ pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
     let share = |samples: u64| if busy == 0 { 0.0 } else { as_f64(samples) / as_f64(busy) };
     let payload_kib = payload_kib(audited, profile);
     let ns_per_kib = |samples: u64| match &payload_kib {
+        Measured::Value(_) if profile.event == CYCLES => Measured::absent(NO_TIME),
         Measured::Value(kib) => {
             Measured::Value(as_f64(samples) * as_f64(profile.interval_ns.0) / kib)
         }
@@ -328,7 +333,7 @@ fn payload_kib(audited: &Audited, profile: &Profile) -> Measured<f64> {
     if bytes == 0 {
         return Measured::absent("no byte was sent");
     }
-    if profile.interval_ns.0 == 0 {
+    if profile.event != CYCLES && profile.interval_ns.0 == 0 {
         return Measured::absent("too few samples to tell the time between two");
     }
     Measured::Value(as_f64(bytes) / 1024.0)
@@ -336,14 +341,11 @@ fn payload_kib(audited: &Audited, profile: &Profile) -> Measured<f64> {
 
 /// The idle part of all CPUs' time.
 fn idle_share(profile: &Profile, all: u64, idle: u64) -> Measured<f64> {
-    let time = as_f64(profile.span_ns.0) * profile.cpus.len() as f64;
-    if all == 0 || time <= 0.0 {
+    if all == 0 {
         return Measured::absent("there is no sample");
     }
-    if profile.event == "cycles" {
-        // Halted CPUs count no cycles: what was not sampled was idle.
-        let busy = as_f64(all - idle) * as_f64(profile.interval_ns.0) / time;
-        return Measured::Value((1.0 - busy).clamp(0.0, 1.0));
+    if profile.event == CYCLES {
+        return Measured::absent(NO_TIME);
     }
     Measured::Value(as_f64(idle) / as_f64(all))
 }

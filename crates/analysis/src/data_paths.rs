@@ -46,8 +46,8 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     let copies = |step: Step| {
         let expected = step.of(&should);
         match of_cell(evidence.audits, cell, step) {
-            Ok(seen) => Copies { per_byte: seen.per_byte, audited: true, expected },
-            Err(_) => Copies { per_byte: expected, audited: false, expected },
+            Ok(seen) if seen.decides => Copies { per_byte: seen.per_byte, audited: true, expected },
+            Ok(_) | Err(_) => Copies { per_byte: expected, audited: false, expected },
         }
     };
     let counted = pages_counted(evidence, cell);

@@ -261,14 +261,20 @@ fn looking_per_ns(finished: &Finished, helper: &SideSums) -> Result<f64, String>
 /// the thread that was interrupted has it in its own time.
 ///
 /// # Errors
-/// It is charged to no thread, and was not read.
+/// It is charged to no thread, and was not read; or whether it is is not known, as 0 may then leave out most of the cost.
 fn uncharged_softirq_ns(
     finished: &Finished,
     sink: &SinkFacts,
     sender: &SideSums,
 ) -> Result<f64, String> {
-    if sink.softirqs_apart.value() != Some(&true) {
-        return Ok(0.0);
+    match &sink.softirqs_apart {
+        Measured::Value(true) => {}
+        Measured::Value(false) => return Ok(0.0),
+        Measured::Absent { absent } => {
+            return Err(format!(
+                "whether this kernel charges softirqs to no thread is not known: {absent}; measure again where the kernel's configuration can be read (/proc/config.gz or /boot/config-RELEASE; in a container, the host's mounted there)"
+            ));
+        }
     }
     let ticks = present(&finished.machine.ticks).map_err(|why| {
         format!("this kernel charges softirqs to no thread, and their time is absent: {why}")

@@ -277,6 +277,20 @@ fn softirqs_that_no_thread_pays_for_are_added_or_the_figure_is_absent() {
 }
 
 #[test]
+fn a_kernel_of_unknown_accounting_has_no_sender_side_cost() {
+    for placement in ["sender", "helper"] {
+        let mut trial = sink_trial(placement);
+        sink(&mut trial).softirqs_apart = Measured::absent("/boot/config-6.1 is missing");
+        let figure = value(Metric::SenderSideCpuNsPerKib, &trial, None);
+        let why = figure.reason().unwrap();
+        assert!(why.contains("/boot/config-6.1 is missing; measure again where"), "{why}");
+        // Busy time knows no thread.
+        let busy = value(Metric::SenderSideMachineCpuNsPerKib, &trial, Some(&idle()));
+        assert!(busy.value().is_some(), "{busy:?}");
+    }
+}
+
+#[test]
 fn the_machines_cost_on_the_sink_leaves_out_only_what_the_helper_looks() {
     let Measured::Value(mut none) = idle() else { panic!("no idle baseline") };
     none.busy_ns = vec![0; none.cpus.len()];

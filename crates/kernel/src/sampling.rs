@@ -57,7 +57,8 @@ pub struct SampledStack {
 pub struct Samples {
     /// `cycles`, or `cpu-clock`.
     pub event: &'static str,
-    /// Time between two samples of a busy CPU, in ns: the period of `cpu-clock`, the median seen of `cycles`.
+    /// Time between two samples of a CPU, in ns: the period of `cpu-clock`; the median seen of `cycles`, which is no busy
+    /// time, as the CPU may have halted in between.
     pub interval_ns: u64,
     /// How long samples were taken, in ns.
     pub span_ns: u64,

@@ -197,7 +197,7 @@ pub struct CallCounts {
 pub struct Profile {
     /// What was sampled: `cycles`, or `cpu-clock` where there is no PMU.
     pub event: String,
-    /// Time between two samples of a CPU (`cpu-clock`); the median one seen of `cycles`.
+    /// Time between two samples of a CPU (`cpu-clock`); the median one seen of `cycles`, halted time included.
     pub interval_ns: Nanos,
     /// How long samples were taken.
     pub span_ns: Nanos,

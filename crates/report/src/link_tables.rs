@@ -2,6 +2,7 @@
 
 use analysis::explained::{CopyAudit, CopyFigure, Explained, LinkComparison, LinkPoint};
 use analysis::figure_text::{outcome, shared_words};
+use model::audit::Hook;
 use model::{Audit, Link, Measured};
 
 use crate::explained_tables::{TextTable, measured};
@@ -134,6 +135,9 @@ fn size_of(bytes: u64) -> String {
 /// Copies a payload byte of every audited cell: counted, and expected.
 pub(crate) fn copies(audits: &[CopyAudit]) -> TextTable {
     let figure = |figure: &CopyFigure| match (&figure.per_byte, figure.hook) {
+        (Measured::Value(x), Some(Hook::Elimination)) => {
+            format!("eliminated, not counted: {x:.2}, expected {:.0}", figure.expected)
+        }
         (Measured::Value(x), Some(hook)) => {
             format!("measured {x:.2}, expected {:.0} ({hook})", figure.expected)
         }
@@ -215,8 +219,9 @@ pub(crate) fn copies_note(audits: &[CopyAudit]) -> Option<String> {
             continue;
         }
         let of = |place: usize, words: &str| {
-            let figure = audit.figures.get(place)?.per_byte.value()?;
-            Some(format!("{figure:.2} {words}"))
+            let figure = audit.figures.get(place)?;
+            let how = if figure.hook == Some(Hook::Elimination) { " (eliminated)" } else { "" };
+            Some(format!("{:.2} {words}{how}", figure.per_byte.value()?))
         };
         let parts: Vec<String> =
             [of(0, "in"), of(2, "at delivery"), of(3, "out")].into_iter().flatten().collect();

@@ -76,6 +76,17 @@ fn counted_copies_stand_beside_the_expected_ones() {
         assert!(document.contains("not counted, expected 1"), "{document}");
         assert!(document.contains("In, At delivery"), "{document}");
     }
+    // What remains is not called measured.
+    let mut remaining = summary.clone();
+    for audit in &mut remaining.explained.copy_audits {
+        audit.figures[0].hook = Some(Hook::Elimination);
+    }
+    let told = common::documents(&remaining, &synthetic::host(), &plan);
+    for document in [&told.html, &told.markdown] {
+        assert!(document.contains("eliminated, not counted: 1.00, expected 1"), "{document}");
+    }
+    let screen = on_screen(&plan, &remaining);
+    assert!(screen.contains("A2 loopback 1.00 in (eliminated) + 0.00 at delivery"), "{screen}");
     // Each function's own hook, and not that of the figure which it adds to.
     let mut summary = summary;
     let hooks = [Measured::Value(Hook::Kprobe), Measured::absent("not recorded")];

@@ -4,9 +4,9 @@ use model::audit::Audited;
 use model::{Audit, Link, Measured, SendPath};
 
 use super::{Found, columns};
-use crate::audited::{OfPath, over};
+use crate::audited::{OfPath, Seen, over};
 use crate::comparisons::{copied_shares, copied_words, paths_asked};
-use crate::copies::{Step, expected, not_audited, of_cell};
+use crate::copies::{PerByte, Step, expected, not_audited, of_cell};
 use crate::evidence::{Evidence, figure};
 use crate::explained::Table;
 use crate::figure_text::{percent, short};
@@ -49,12 +49,16 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
         return None;
     }
     let delivered = links.iter().filter(|link| link.delivers_locally());
-    let of_send = delivered
+    let mut of_send: Vec<OfPath> = delivered
         .filter_map(|link| seen(SendPath::Send, *link))
-        .find(|of_send| of_send.of(Step::In).is_some() && of_send.of(Step::Out).is_some());
+        .filter(|of_send| of_send.of(Step::In).is_some() && of_send.of(Step::Out).is_some())
+        .collect();
+    // What was counted goes before what remains.
+    of_send.sort_by_key(|of_send| of_send.decided(Step::In).is_none());
+    let of_send = of_send.first();
     let heard = copied_shares(main)
         .map_or_else(String::new, |_| format!(" Of zerocopy: {}.", copied_words(main)));
-    let (line, answered) = match &of_send {
+    let (line, answered) = match of_send {
         Some(of_send) => {
             let (line, answered) = counted_line(whole, of_send);
             (format!("{line}{heard}"), answered)
@@ -76,9 +80,9 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
                 "path",
                 "link",
                 "send calls a message",
-                "copies in (_copy_from_iter, the sender's call)",
-                "copies at delivery (skb_copy_ubufs, softirq)",
-                "copies out (_copy_to_iter, the receiver's call)",
+                "copies in (the sender's call)",
+                "copies at delivery (softirq)",
+                "copies out (the receiver's call)",
                 "completions",
             ]),
             rows: rows.collect(),
@@ -95,17 +99,27 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
 /// The answer in words, and whether it is one: what was not counted at delivery may be a third copy.
 fn counted_line(whole: &Evidence<'_>, of_send: &OfPath) -> (String, bool) {
     let text = |step: Step| of_send.of(step).map(|seen| seen.text()).unwrap_or_default();
-    let once = |step: Step| of_send.of(step).is_some_and(|seen| seen.is(1.0));
+    let once = |step: Step| of_send.decided(step).is_some_and(|seen| seen.is(1.0));
     let both_once = once(Step::In) && once(Step::Out);
     let over = over(of_send.link);
     let (really, delivery, answered) = match of_send.of(Step::Deferred) {
+        deferred if of_send.decided(Step::In).is_none() => {
+            let really = format!(
+                "Not told for send() {over}, as what is copied in was eliminated and not counted, so that a second copy could not show:"
+            );
+            let delivery = deferred.map_or_else(
+                || format!("not counted ({})", why_not(whole, of_send, Step::Deferred)),
+                Seen::text,
+            );
+            (really, delivery, false)
+        }
         Some(deferred) => {
             let two = both_once && deferred.is(0.0);
             let really = if two { "Yes, two in all" } else { "No, not two" };
             (format!("{really}, counted here for send() {over}:"), deferred.text(), true)
         }
         None => {
-            let seen = [Step::In, Step::Out].map(|step| of_send.of(step));
+            let seen = [Step::In, Step::Out].map(|step| of_send.decided(step));
             let more = matches!(seen, [Some(a), Some(b)] if a.plus(b).is_above(2.0));
             let really = match (both_once, more) {
                 (true, _) => "Two at least",
@@ -118,9 +132,11 @@ fn counted_line(whole: &Evidence<'_>, of_send: &OfPath) -> (String, bool) {
         }
     };
     let line = format!(
-        "{really} {} in, by the sender's call (_copy_from_iter), and {} out, by the receiver's (_copy_to_iter); at delivery {delivery}; a network card's DMA is no copy by the CPU.",
+        "{really} {} in, by the sender's call ({}), and {} out, by the receiver's ({}); at delivery {delivery}; a network card's DMA is no copy by the CPU.",
         text(Step::In),
+        of_send.source(Step::In),
         text(Step::Out),
+        of_send.source(Step::Out),
     );
     (line, answered)
 }
@@ -146,7 +162,7 @@ fn row(whole: &Evidence<'_>, path: SendPath, link: Link) -> Option<Vec<String>> 
     let copies = |step: Step| {
         let should = short_whole(step.of(&should));
         match seen.as_ref().and_then(|seen| seen.of(step)) {
-            Some(figure) => format!("{} counted, {should} expected", figure.text()),
+            Some(figure) => format!("{} {}, {should} expected", figure.text(), figure.how()),
             None if seen.is_some() => format!("not counted, {should} expected"),
             None => format!("{should} expected"),
         }
@@ -174,7 +190,8 @@ fn not_counted(whole: &Evidence<'_>) -> Option<String> {
     let watched = |audited: &&&Audited| audited.audits.contains(&Audit::CopyAudit);
     for audited in whole.audits.audited.iter().filter(watched) {
         for step in Step::ALL {
-            if let Err(why) = crate::copies::per_byte(audited, step) {
+            let decided = crate::copies::per_byte(audited, step).and_then(PerByte::decided);
+            if let Err(why) = decided {
                 let reason = format!("{}: {why}", step.words());
                 if !reasons.contains(&reason) {
                     reasons.push(reason);

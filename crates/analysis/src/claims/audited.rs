@@ -7,7 +7,7 @@ use super::{
     Says, bookkeeping, copies, law_name, paths, refuted, supported, through_caches, undecidable,
 };
 use crate::audited::{OfPath, is_near, not_counted, of_path};
-use crate::copies::{Step, of_cell};
+use crate::copies::{PerByte, Step, of_cell};
 use crate::evidence::Evidence;
 use crate::figure_text::{listed, outcome, shared_words};
 use crate::metric::Metric;
@@ -49,7 +49,7 @@ fn c1(whole: &Evidence<'_>) -> Option<Says> {
         let why = not_counted(whole, SendPath::Send, &[Step::In, Step::Deferred])?;
         return Some(undecidable(
             format!("what send's bytes are copied on the way out was not counted: {why}"),
-            "an audit where both can be counted: --audits copy-audit, as root, on a kernel with kprobes or fentry",
+            "an audit where both can be counted: --audits copy-audit, as root, on a kernel with kprobes or fentry and a CPU with breakpoint registers",
         ));
     }
     Some(if on_way.iter().all(|seen| seen.is(1.0)) {
@@ -86,10 +86,10 @@ fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
             continue;
         }
         let mut both = |step: Step| {
-            let [of_send, of_sendmsg] =
-                [send, &sendmsg].map(|cell| of_cell(whole.audits, cell, step));
+            let [of_send, of_sendmsg] = [send, &sendmsg]
+                .map(|cell| of_cell(whole.audits, cell, step).and_then(PerByte::decided));
             match (of_send, of_sendmsg) {
-                (Ok(of_send), Ok(of_sendmsg)) => Some([of_send.per_byte, of_sendmsg.per_byte]),
+                (Ok(of_send), Ok(of_sendmsg)) => Some([of_send, of_sendmsg]),
                 (Err(absent), _) | (_, Err(absent)) => {
                     let absent = format!("{} ({absent})", step.words());
                     if !why.contains(&absent) {

@@ -164,12 +164,23 @@ fn time_a_kib_is_samples_times_interval_over_the_payload_of_the_sampled_time() {
 }
 
 #[test]
-fn idle_is_sampled_by_the_clock_and_what_is_left_of_the_time_for_cycles() {
+fn idle_is_sampled_by_the_clock() {
     assert!(near(*loopback().idle_share.value().unwrap(), 60.0 / 190.0));
-    let cycles = sorted(profile("cycles", &[(Owner::Sender, "tcp_ack", 520)]));
-    // 520 × 250 µs of 2 × 130 ms.
-    assert!(near(*cycles.idle_share.value().unwrap(), 0.5));
-    assert!(sorted(profile("cycles", &[])).idle_share.value().is_none());
+    assert!(sorted(profile("cpu-clock", &[])).idle_share.value().is_none());
+}
+
+#[test]
+fn cycles_of_a_cpu_that_halts_in_between_are_shares_and_no_time() {
+    // Every other 250 µs the CPU halts: so two samples are 500 µs apart, of which it was busy for half.
+    let mut halting = profile("cycles", &[(Owner::Sender, "tcp_ack", 260)]);
+    halting.interval_ns = Nanos(500_000);
+    let found = sorted(halting);
+    let sender = side(&found, BreakdownSide::Sender);
+    assert!(near(sender.share, 1.0) && found.payload_kib.value().is_some());
+    for absent in [&sender.cpu_ns_per_kib, &sender.categories[0].cpu_ns_per_kib, &found.idle_share]
+    {
+        assert!(absent.reason().unwrap().contains("a halted CPU counts none"), "{absent:?}");
+    }
 }
 
 #[test]

@@ -85,6 +85,10 @@ pub(super) fn notifications(evidence: &Evidence<'_>) -> Law {
     }
 }
 
+/// What the mark's absence shows: `skb_zerocopy_notify_extend` (net/core/skbuff.c) joins a completion to the one before by
+/// their ids alone, and the mark of the first stays.
+const MERGED: &str = "completions may be merged without comparing this mark, so that it shows that no range of them began copied; that nothing was copied is for the copy audit's count, law 5";
+
 /// What one link's completions said.
 #[derive(Default)]
 struct OfLink {
@@ -134,7 +138,7 @@ pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
             match (link.delivers_locally(), wrong) {
                 (true, 0) => format!("all {} completions in {trials} {over} were marked copied", seen.completions),
                 (false, 0) => format!(
-                    "none of {} completions of {} sends in {trials} {over} was marked copied",
+                    "none of {} completions of {} sends in {trials} {over} was marked copied ({MERGED})",
                     seen.completions, seen.sends
                 ),
                 (true, n) => format!("in {n} of {trials} {over} not every completion was marked copied: this kernel delivers otherwise, or the mark is wrong"),

@@ -285,6 +285,17 @@ fn the_sink_has_the_senders_shares_and_what_is_not_copied_has_none() {
     });
     let zerocopy = share(&copied.explained(), SendPath::Zerocopy, ModelledSide::Sender);
     is_about(zerocopy.share.mean, 150.0 / 120.0);
+    // What remains of a path that copies was not audited.
+    let eliminated = with_sink().audited().with_audits(|audited| {
+        if let Measured::Value(copies) = &mut audited.copies
+            && let Measured::Value(copied_in) = &mut copies.copied_in
+        {
+            copied_in.hook = Hook::Elimination;
+        }
+    });
+    for (path, audited) in [(SendPath::Sendmsg, false), (SendPath::Zerocopy, true)] {
+        assert_eq!(figures(&eliminated, path).0, audited);
+    }
 }
 
 #[test]

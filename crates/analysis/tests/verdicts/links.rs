@@ -2,7 +2,7 @@
 
 use analysis::Metric;
 use analysis::explained::{CrossoverOutcome, LinkVerdict, Verdict};
-use model::audit::{Audited, CopiedBytes, CopyCounts};
+use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::names::AckPlacement;
 use model::record::{Outcome, SinkTally};
 use model::values::AckInterval;
@@ -362,6 +362,47 @@ fn c2_compares_the_copies_of_both_paths() {
     });
     odd.leaves_open(2, "do not agree");
     made(one_thread()).leaves_open(2, "");
+}
+
+/// Copies in of every audit trial are what was accepted less what was passed by reference, and copies out are of the
+/// tracepoint: a machine without breakpoint registers.
+fn eliminated(run: Run) -> Run {
+    run.with_audits(|audited| {
+        if let Measured::Value(copies) = &mut audited.copies {
+            for (figure, hook) in [
+                (&mut copies.copied_in, Hook::Elimination),
+                (&mut copies.copied_out, Hook::Tracepoint),
+            ] {
+                if let Measured::Value(figure) = figure {
+                    figure.hook = hook;
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn what_remains_of_a_path_that_copies_decides_nothing_and_is_shown() {
+    let run = eliminated(made(one_thread()).audited());
+    run.leaves_open(1, "eliminated, not counted");
+    run.leaves_open(2, "eliminated, not counted");
+    let answer = run.answer(0);
+    assert!(!answer.answered && answer.line.starts_with("Not told for send()"), "{answer:#?}");
+    let sources = "1.00 in, by the sender's call (what was accepted less what was passed by reference), and 1.00 out, by the receiver's (the tracepoint skb:skb_copy_datagram_iovec)";
+    assert!(answer.line.contains(sources), "{answer:#?}");
+    assert_eq!(answer.evidence.rows[0][3], "1.00 eliminated, not counted, 1 expected");
+    assert!(answer.would_change.contains("breakpoint registers"), "{answer:#?}");
+    let explained = run.explained();
+    let send = explained.data_paths.iter().find(|path| path.path == SendPath::Send).unwrap();
+    assert!(!send.copies_in.audited && send.copies_out.audited);
+    // A second copy cannot show in what remains, but one at delivery is counted: C1 stays open either way.
+    let twice =
+        counted(eliminated(made(one_thread()).audited()), SendPath::Send, |copies, bytes| {
+            times(&mut copies.deferred, bytes);
+        });
+    twice.leaves_open(1, "eliminated, not counted");
+    // Of zerocopy what was passed by reference was counted, and what remains is no more than headers.
+    run.refutes(3, "0.00 copied in (eliminated, not counted), 1.00 copied at delivery");
 }
 
 #[test]
