@@ -184,13 +184,15 @@ fn refusals() {
     plan.factors = model::FactorLists::default();
     for (factor, text) in [
         (Factor::Link, "sink"),
-        (Factor::Placement, "none,split"),
+        (Factor::Placement, "none,split,same"),
         (Factor::AckPlacement, "helper,sender"),
     ] {
         plan.factors.set(factor, text).unwrap();
     }
     let refused = engine().unsupported(&plan);
-    assert_eq!((plan.cells().len(), refused.len()), (4, 1), "{refused:?}");
+    assert_eq!((plan.cells().len(), refused.len()), (6, 3), "{refused:?}");
+    let sharing = refused.iter().filter(|(_, why)| why.contains("the helper would share CPU"));
+    assert_eq!(sharing.count(), 2, "{refused:?}");
 }
 
 fn content() {
