@@ -152,6 +152,9 @@ impl<'a> Reading<'a> {
                 let looking = looking_per_ns(finished, receiver()?)?;
                 self.machine_cpu_ns_per_kib(finished, receiver()?, looking)
             }
+            Metric::AckIntervalUs => {
+                Ok(receiver()?.mean_window_ns / looks(present(&finished.sink)?)? / 1e3)
+            }
             Metric::HelperCpuNsPerKib => {
                 Ok(present(&finished.sink)?.helper_cpu_ns.0 as f64 / receiver()?.kib())
             }
@@ -326,6 +329,18 @@ fn bytes_per_receive_call(window: &ReceiveTally) -> Result<f64, String> {
     match window.calls.recv {
         0 => Err("no receive call was made in the window".to_owned()),
         calls => Ok(window.received_bytes as f64 / calls as f64),
+    }
+}
+
+/// How often the helper looked in the window.
+///
+/// # Errors
+/// Never in the window; or nobody counted, as a helper that never looked would have met no flow.
+fn looks(sink: &SinkFacts) -> Result<f64, String> {
+    match (sink.window.looks, sink.total.looks) {
+        (_, 0) => Err("the version of copycost that measured this did not count looks".to_owned()),
+        (0, _) => Err("the sink's helper did not look in the window".to_owned()),
+        (looks, _) => Ok(looks as f64),
     }
 }
 

@@ -5,7 +5,7 @@ use model::record::{
     CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, TcpFacts,
     Trial, Worker,
 };
-use model::{Class, Mark, Measured, Share, Thresholds};
+use model::{Cell, Class, Link, Mark, Measured, Share, Thresholds};
 
 /// The marks that a trial earns, void ones first, each once.
 ///
@@ -15,13 +15,25 @@ pub fn judge(trial: &Trial, thresholds: &Thresholds) -> Vec<Mark> {
         Outcome::Failed(failure) => vec![of_failure(failure)],
         Outcome::Finished(finished) => of_finished(finished, &trial.settings, thresholds),
     };
-    let usable = trial.settings.usable_cpus.len();
-    if usable > 0 && trial.cell.busy_threads() as usize > usable {
+    if is_oversubscribed(&trial.cell, &trial.settings) {
         marks.push(Mark::Oversubscribed);
     }
     marks.sort_unstable();
     marks.dedup();
     marks
+}
+
+/// Whether threads that are meant to be busy at once wait for a CPU: more of them than CPUs, or by the seats where they
+/// are known. A sender and its receiver may share one; the sink's helper, which spins, and a sender may not.
+fn is_oversubscribed(cell: &Cell, settings: &Settings) -> bool {
+    let Settings { usable_cpus, sender_cpus, receiver_cpus, .. } = settings;
+    let usable = usable_cpus.len();
+    let is_shared = |cpus: &[u32]| cpus.iter().enumerate().any(|(n, cpu)| cpus[..n].contains(cpu));
+    let helper = receiver_cpus.first().filter(|_| cell.link == Link::Sink);
+    (usable > 0 && cell.busy_threads() as usize > usable)
+        || is_shared(sender_cpus)
+        || is_shared(receiver_cpus)
+        || helper.is_some_and(|cpu| sender_cpus.contains(cpu))
 }
 
 /// Whether any of these makes its trial void.

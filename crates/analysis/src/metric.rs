@@ -141,6 +141,8 @@ metrics! {
     CwndPackets = "cwnd_packets", Linear, None;
     /// Segment size, in bytes.
     MssBytes = "mss_bytes", Linear, None;
+    /// On the sink: mean time between two looks of the helper in the window, in microseconds; longer than the interval asked for where looks were missed.
+    AckIntervalUs = "ack_interval_us", Log, None;
     /// On the sink: CPU time of the helper a KiB taken, looking and answering, in ns.
     HelperCpuNsPerKib = "helper_cpu_ns_per_kib", Log, None;
     /// On the sink: time of its program a packet, in ns, counted in the tail.
@@ -164,6 +166,7 @@ impl Metric {
             self,
             Self::SenderSideCpuNsPerKib
                 | Self::SenderSideMachineCpuNsPerKib
+                | Self::AckIntervalUs
                 | Self::HelperCpuNsPerKib
                 | Self::ProgramNsPerPacket
         );

@@ -296,6 +296,16 @@ impl TrialBuilder {
             let half = (self.usable_cpus / 2).max(1);
             (0..workers).map(|i| (first * half + i % half) % self.usable_cpus).collect()
         };
+        let (mut sender_cpus, mut receiver_cpus) = (cpus(0), cpus(1));
+        if self.cell.link == Link::Sink {
+            // The helper has one CPU, the senders have the others.
+            receiver_cpus.truncate(1);
+            let others: Vec<u32> =
+                (0..self.usable_cpus).filter(|cpu| !receiver_cpus.contains(cpu)).collect();
+            for (cpu, other) in sender_cpus.iter_mut().zip(others.iter().cycle()) {
+                *cpu = *other;
+            }
+        }
         let message = self.cell.message;
         Trial {
             settings: Settings {
@@ -304,8 +314,8 @@ impl TrialBuilder {
                 tail_ns: Nanos::ms(10),
                 extended: self.extended,
                 usable_cpus: (0..self.usable_cpus).collect(),
-                sender_cpus: cpus(0),
-                receiver_cpus: cpus(1),
+                sender_cpus,
+                receiver_cpus,
                 ring_slots: self.cell.ring.slots(message),
                 slot_bytes: Bytes(message.bytes().0 + 64),
                 receive_buffer_bytes: Bytes(self.cell.receive_buffer.bytes(message)),

@@ -214,6 +214,23 @@ fn a_cell_without_instruments_has_goodput_and_cpu_and_reasons_for_the_rest() {
     }
 }
 
+#[test]
+fn the_interval_of_acknowledgements_is_the_one_that_was_kept() {
+    let of = |window, total| {
+        let mut trial = sink_trial("helper");
+        let sink = sink(&mut trial);
+        (sink.window.looks, sink.total.looks) = (window, total);
+        value(Metric::AckIntervalUs, &trial, None)
+    };
+    // 100 ms at 20 us, and with every second look missed.
+    assert_eq!(of(5_000, 6_000), Measured::Value(20.0));
+    assert_eq!(of(2_500, 6_000), Measured::Value(40.0));
+    assert!(of(0, 1).reason().unwrap().contains("did not look in the window"));
+    assert!(of(0, 0).reason().unwrap().contains("did not count looks"));
+    let loopback = synthetic::trial(&Cell::default(), 1).build();
+    assert!(value(Metric::AckIntervalUs, &loopback, None).reason().is_some());
+}
+
 fn sink_cell(placement: &str) -> Cell {
     format!("send=zerocopy link=sink ack_placement={placement}").parse().unwrap()
 }

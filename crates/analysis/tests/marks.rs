@@ -199,6 +199,25 @@ fn as_many_busy_threads_as_cpus_are_not_oversubscribed() {
 }
 
 #[test]
+fn oversubscription_is_judged_by_the_seats_where_they_are_known() {
+    let judged_on = |link: &str, senders: &[u32], receivers: &[u32]| {
+        let cell = format!("link={link} threads={}", senders.len().max(1));
+        let mut trial = synthetic::trial(&cell.parse::<Cell>().unwrap(), 1).usable_cpus(8).build();
+        trial.settings.sender_cpus = senders.to_vec();
+        trial.settings.receiver_cpus = receivers.to_vec();
+        judged(&trial)
+    };
+    // Seven senders on half of eight CPUs, as older versions seated them, and on all but the helper's.
+    assert_eq!(judged_on("sink", &[0, 1, 2, 3, 0, 1, 2], &[4]), [Mark::Oversubscribed]);
+    assert_eq!(judged_on("sink", &[0, 1, 2, 3, 5, 6, 7], &[4]), []);
+    // A helper that spins on a sender's CPU; a receiver there was asked for.
+    assert_eq!(judged_on("sink", &[0], &[0]), [Mark::Oversubscribed]);
+    assert_eq!(judged_on("loopback", &[0], &[0]), []);
+    assert_eq!(judged_on("loopback", &[0, 1], &[2, 2]), [Mark::Oversubscribed]);
+    assert_eq!(judged_on("loopback", &[], &[]), []);
+}
+
+#[test]
 fn the_plans_thresholds_decide() {
     let trial = synthetic::trial(&Cell::default(), 1).marked(Mark::Imbalance).build();
     assert_eq!(judged(&trial), [Mark::Imbalance]);

@@ -206,7 +206,7 @@ impl Engine {
                 .clone()
                 .and_then(|()| congestion.clone())
                 .and_then(|()| path.clone())
-                .and_then(|()| seat(&cell.placement, cell.threads, &self.cores).map(|_| ()))
+                .and_then(|()| seat(&cell, &self.cores).map(|_| ()))
                 .and_then(|()| self.message(&cell).map(|_| ()))
                 .and_then(|()| fits(&cell, memory));
             if let Err(why) = verdict {
@@ -363,7 +363,7 @@ impl Engine {
     pub fn measure_ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
         let mut cpus = Vec::new();
         for cell in plan.cells() {
-            if let Ok(seats) = seat(&cell.placement, cell.threads, &self.cores) {
+            if let Ok(seats) = seat(&cell, &self.cores) {
                 cpus.extend(seats.in_use(&self.usable));
             }
         }
@@ -428,15 +428,11 @@ impl Engine {
             slot_bytes: Bytes(0),
             receive_buffer_bytes: Bytes(cell.receive_buffer.bytes(cell.message)),
         };
-        let seated = seat(&cell.placement, cell.threads, &self.cores);
+        let seated = seat(cell, &self.cores);
         let laid = seated.and_then(|seats| Ok((seats, self.message(cell)?)));
         match laid {
-            Ok((mut seats, message)) => {
+            Ok((seats, message)) => {
                 settings.slot_bytes = Bytes(message.stride() as u64);
-                if cell.link == model::Link::Sink {
-                    // One helper answers for all flows.
-                    seats.receivers.truncate(1);
-                }
                 settings.sender_cpus.clone_from(&seats.senders);
                 settings.receiver_cpus.clone_from(&seats.receivers);
                 Ok((seats, settings))

@@ -1,14 +1,13 @@
 //! Which CPUs the workers of a cell run on.
 
-use model::Placement;
-use model::values::Threads;
+use model::{Cell, Link, Placement};
 
 /// The CPUs of a cell's workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seats {
     /// CPU of each sending worker; empty: not pinned.
     pub senders: Vec<u32>,
-    /// CPU of each receiving worker; empty: not pinned.
+    /// CPU of each receiving worker, on the sink of its helper alone; empty: not pinned.
     pub receivers: Vec<u32>,
 }
 
@@ -18,26 +17,63 @@ fn spread(cores: &[Vec<u32>]) -> Vec<u32> {
     (0..most).flat_map(|n| cores.iter().filter_map(move |core| core.get(n).copied())).collect()
 }
 
-/// Seats the workers: worker i on its side's CPU i modulo their number.
+/// The CPUs of each side, senders first, where every core has them to itself.
+fn split(link: Link, cores: &[Vec<u32>]) -> (Vec<u32>, Vec<u32>) {
+    let usable = spread(cores);
+    let without = |cpu: u32| usable.iter().copied().filter(|other| *other != cpu).collect();
+    match (cores, usable.as_slice()) {
+        ([_, _, ..], _) => {
+            let (first, second) = cores.split_at(cores.len() / 2);
+            match (link, second) {
+                // One helper answers for all flows: every other core is the senders'.
+                (Link::Sink, [helpers, others @ ..]) => {
+                    (spread(&[first, others].concat()), helpers.clone())
+                }
+                (Link::Sink | Link::Loopback | Link::Veth, _) => (spread(first), spread(second)),
+            }
+        }
+        // One core: its SMT siblings if it has two, else both sides on the one CPU there is.
+        (_, [first, second, ..]) => match link {
+            Link::Sink => (without(*second), vec![*second]),
+            Link::Loopback | Link::Veth => (vec![*first], vec![*second]),
+        },
+        _ => (usable.clone(), usable.clone()),
+    }
+}
+
+/// Why the sink's helper may not sit where it would: it spins, so that a sender on its CPU would have its acknowledgements
+/// at the scheduler's slices.
+fn shared_with_helper(placement: &Placement, helper: u32) -> String {
+    match placement {
+        Placement::Split | Placement::None => format!(
+            "link sink: its helper needs a CPU beside the senders', and only CPU {helper} may be used; allow a second one (taskset, cpuset), or use --link loopback or veth"
+        ),
+        Placement::Same => format!(
+            "--placement same: on link sink the helper would share CPU {helper} with a sender; use --placement split"
+        ),
+        Placement::Cpus { .. } => format!(
+            "--placement {placement}: on link sink the helper takes the first CPU after the slash and would share CPU {helper} with a sender; name another one there, or use --placement split"
+        ),
+    }
+}
+
+/// Seats the workers of a cell: worker i on its side's CPU i modulo their number. On the sink the helper has the first
+/// CPU of the receivers.
 ///
 /// `cores` are the usable logical CPUs by physical core, in order.
 ///
 /// # Errors
-/// A CPU that was named but may not be used.
-pub fn seat(placement: &Placement, threads: Threads, cores: &[Vec<u32>]) -> Result<Seats, String> {
+/// One line with the remedy: a CPU that was named but may not be used, or that the sink's helper would share with a sender.
+pub fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
+    let Cell { placement, threads, link, .. } = cell;
     let usable: Vec<u32> = spread(cores);
     let (senders, receivers) = match placement {
-        Placement::None => return Ok(Seats::default()),
-        Placement::Same => (usable.clone(), usable.clone()),
-        Placement::Split if cores.len() >= 2 => {
-            let (first, second) = cores.split_at(cores.len() / 2);
-            (spread(first), spread(second))
-        }
-        // One core: its SMT siblings if it has two, else both sides on the one CPU there is.
-        Placement::Split => match usable.as_slice() {
-            [first, second, ..] => (vec![*first], vec![*second]),
-            _ => (usable.clone(), usable.clone()),
+        Placement::None => match (link, usable.as_slice()) {
+            (Link::Sink, [only]) => return Err(shared_with_helper(placement, *only)),
+            _ => return Ok(Seats::default()),
         },
+        Placement::Same => (usable.clone(), usable.clone()),
+        Placement::Split => split(*link, cores),
         Placement::Cpus { senders, receivers } => {
             if let Some(cpu) = senders.iter().chain(receivers).find(|cpu| !usable.contains(cpu)) {
                 let mut sorted = usable.clone();
@@ -57,7 +93,14 @@ pub fn seat(placement: &Placement, threads: Threads, cores: &[Vec<u32>]) -> Resu
     if senders.is_empty() || receivers.is_empty() {
         return Err("no CPU may be used".to_owned());
     }
-    Ok(Seats { senders: worker(&senders), receivers: worker(&receivers) })
+    let mut seats = Seats { senders: worker(&senders), receivers: worker(&receivers) };
+    if *link == Link::Sink {
+        seats.receivers.truncate(1);
+        if let Some(helper) = seats.receivers.first().filter(|cpu| seats.senders.contains(cpu)) {
+            return Err(shared_with_helper(placement, *helper));
+        }
+    }
+    Ok(seats)
 }
 
 impl Seats {
@@ -82,8 +125,18 @@ impl Seats {
 mod tests {
     use super::*;
 
+    fn seated(
+        link: &str,
+        placement: &str,
+        threads: u32,
+        cores: &[Vec<u32>],
+    ) -> Result<Seats, String> {
+        let id = format!("link={link} placement={placement} threads={threads}");
+        seat(&id.parse().unwrap(), cores)
+    }
+
     fn seats(placement: &str, threads: u32, cores: &[Vec<u32>]) -> Seats {
-        seat(&placement.parse().unwrap(), Threads::new(threads).unwrap(), cores).unwrap()
+        seated("loopback", placement, threads, cores).unwrap()
     }
 
     #[test]
@@ -106,14 +159,51 @@ mod tests {
 
     #[test]
     fn a_cpu_that_may_not_be_used_is_named_with_those_that_may() {
-        let error = seat(&"0/7".parse().unwrap(), Threads::ONE, &[vec![0], vec![1]]).unwrap_err();
+        let error = seated("veth", "0/7", 1, &[vec![0], vec![1]]).unwrap_err();
         assert!(error.contains("CPU 7") && error.contains("0, 1"), "{error}");
     }
 
     #[test]
-    fn the_sinks_helper_sits_where_the_first_receiver_would() {
-        assert_eq!(seats("split", 4, &[vec![0], vec![1]]).helper(&[0, 1]), 1);
-        assert_eq!(seats("none", 4, &[vec![0], vec![5]]).helper(&[0, 5]), 5);
+    fn the_sinks_helper_has_a_core_of_its_own_and_the_senders_have_the_others() {
+        let on_sink = |threads, cores: &[Vec<u32>]| {
+            let seats = seated("sink", "split", threads, cores).unwrap();
+            (seats.senders, seats.receivers)
+        };
+        assert_eq!(on_sink(1, &[vec![0], vec![1]]), (vec![0], vec![1]));
+        let eight: Vec<Vec<u32>> = (0..8).map(|cpu| vec![cpu]).collect();
+        assert_eq!(on_sink(7, &eight), (vec![0, 1, 2, 3, 5, 6, 7], vec![4]));
+        assert_eq!(seats("split", 7, &eight).senders, [0, 1, 2, 3, 0, 1, 2]);
+        let smt = [vec![0, 3], vec![1, 4], vec![2, 5]];
+        assert_eq!(on_sink(5, &smt), (vec![0, 2, 3, 5, 0], vec![1]));
+        assert_eq!(on_sink(2, &[vec![0, 1]]), (vec![0, 0], vec![1]));
+    }
+
+    #[test]
+    fn the_sinks_helper_shares_no_senders_cpu() {
+        let two = [vec![0], vec![1]];
+        let refused = |placement, threads, cores: &[Vec<u32>]| {
+            let why = seated("sink", placement, threads, cores).unwrap_err();
+            assert!(!why.contains('\n') && why.contains("; "), "{why}");
+            why
+        };
+        assert!(refused("same", 1, &two).contains("share CPU 0"));
+        assert!(refused("0/0", 1, &two).contains("--placement 0/0"));
+        assert!(refused("0-1/1", 2, &two).contains("share CPU 1"));
+        for placement in ["split", "none"] {
+            assert!(refused(placement, 1, &[vec![3]]).contains("only CPU 3 may be used"));
+            assert!(seated("sink", placement, 1, &two).is_ok());
+            assert!(seated("veth", placement, 1, &[vec![3]]).is_ok());
+        }
+        // CPUs that no worker takes are nobody's.
+        let seats = seated("sink", "0-1/1", 1, &two).unwrap();
+        assert_eq!((seats.senders, seats.receivers), (vec![0], vec![1]));
+        assert!(seated("loopback", "same", 1, &two).is_ok());
+    }
+
+    #[test]
+    fn the_helper_of_unpinned_senders_sits_on_the_last_cpu() {
+        assert_eq!(seated("sink", "split", 4, &[vec![0], vec![1]]).unwrap().helper(&[0, 1]), 1);
+        assert_eq!(seated("sink", "none", 4, &[vec![0], vec![5]]).unwrap().helper(&[0, 5]), 5);
     }
 
     #[test]

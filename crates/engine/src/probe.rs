@@ -5,7 +5,8 @@ use kernel::pmu::{self, Answer};
 use kernel::snmp::Snmp;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
-use model::{Family, Instrument, Link, ReceivePath, SendPath};
+use model::names::AckPlacement;
+use model::{Factor, Family, Instrument, Link, ReceivePath, SendPath};
 use serde::Serialize;
 
 use crate::congestion::CongestionChoice;
@@ -253,6 +254,11 @@ fn settings(host: &Host) -> Vec<Item> {
         no("only one CPU may be used: both ends share it", "allow more CPUs (taskset, cpuset)", "")
     };
     items.push(item("setting", "placement split", state, note));
+    let sender = AckPlacement::Sender;
+    let steered = LinkSetup { ack_placement: sender, ..LinkSetup::plain(Link::Sink, Family::Ipv4) };
+    let state = links::raise(&steered).map_or_else(State::from, |_| State::Yes);
+    let name = format!("{} {sender}", Factor::AckPlacement.key());
+    items.push(item("setting", &name, state, "of link sink"));
     items
 }
 
@@ -298,6 +304,10 @@ mod tests {
         for name in Instrument::ALL.iter().map(|i| i.name()) {
             assert!(names.contains(&name), "{name}");
         }
+        let answer = |name: &str| probe.items.iter().find(|i| i.name == name).map(|i| &i.state);
+        let (steered, sink) = (answer("ack-placement sender"), answer("sink ipv4"));
+        // Where the link cannot be had, nothing of it can.
+        assert!(steered.is_some() && (sink == Some(&State::Yes) || steered == sink), "{steered:?}");
         assert!(probe.items.iter().filter(|i| i.group == "counter").count() == WANTED.len());
     }
 

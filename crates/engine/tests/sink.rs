@@ -92,6 +92,10 @@ fn run(engine: &mut Engine, cell: &str) -> Finished {
     assert!(answering <= sink.helper_cpu_ns, "{cell}");
     assert!(sink.total.acks > 0 && sink.total.packets > 0, "{cell}");
     let [worker] = finished.receiver.workers.as_slice() else { panic!("{cell}: one helper") };
+    // Late looks are not made up for: never more than one in an interval, and those at the window's edges.
+    let interval = cell.parse::<Cell>().unwrap().ack_interval.nanos();
+    assert!(sink.window.looks <= worker.window_ns.0 / interval.0 + 2, "{cell}: {:?}", sink.window);
+    assert!(sink.total.looks > 0 && sink.total.looks >= sink.window.looks, "{cell}");
     assert_eq!(worker.third_bytes.iter().sum::<u64>(), worker.bytes.0, "{cell}");
     let receiver = &finished.receiver;
     for reason in [receiver.usage.reason(), receiver.tcp.reason(), receiver.snmp.reason()] {
@@ -184,13 +188,15 @@ fn refusals() {
     plan.factors = model::FactorLists::default();
     for (factor, text) in [
         (Factor::Link, "sink"),
-        (Factor::Placement, "none,split"),
+        (Factor::Placement, "none,split,same"),
         (Factor::AckPlacement, "helper,sender"),
     ] {
         plan.factors.set(factor, text).unwrap();
     }
     let refused = engine().unsupported(&plan);
-    assert_eq!((plan.cells().len(), refused.len()), (4, 1), "{refused:?}");
+    assert_eq!((plan.cells().len(), refused.len()), (6, 3), "{refused:?}");
+    let sharing = refused.iter().filter(|(_, why)| why.contains("the helper would share CPU"));
+    assert_eq!(sharing.count(), 2, "{refused:?}");
 }
 
 fn content() {

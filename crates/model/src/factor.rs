@@ -252,7 +252,7 @@ factors! {
     Gso { gso: Offload = Offload::Auto, key "gso", id "gso", column "gso" }
     /// Generic receive offload of a link's devices: auto, on, off (veth).
     Gro { gro: Offload = Offload::Auto, key "gro", id "gro", column "gro" }
-    /// Time between two acknowledgements of the sink, such as 20us or 1ms.
+    /// Time between two looks of the sink's helper, which acknowledges what came meanwhile, such as 20us or 1ms.
     AckInterval { ack_interval: AckInterval = AckInterval::DEFAULT, key "ack-interval", id "ack_interval", column "ack_interval" }
     /// Whose CPU processes the sink's acknowledgements: helper, sender.
     AckPlacement { ack_placement: AckPlacement = AckPlacement::Helper, key "ack-placement", id "ack_placement", column "ack_placement" }

@@ -71,7 +71,7 @@ marks! {
     Others = "others", Noted;
     /// A CPU's frequency changed.
     Frequency = "frequency", Noted;
-    /// More busy threads than usable CPUs.
+    /// More busy threads than usable CPUs, or two workers of a side (on the sink also its helper and a sender) on one CPU.
     Oversubscribed = "oversubscribed", Noted;
     /// A hardware counter shared its place with another and was scaled.
     Multiplexed = "multiplexed", Noted;

@@ -6,9 +6,10 @@ use std::str::FromStr;
 /// Where workers are pinned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Placement {
-    /// Senders and receivers on disjoint physical cores where there are enough.
+    /// Senders and receivers on disjoint physical cores where there are enough; on the sink a core for the helper and the
+    /// others for the senders.
     Split,
-    /// Sender and receiver of a flow on the same CPU.
+    /// Sender and receiver of a flow on the same CPU; refused on the sink.
     Same,
     /// Not pinned.
     None,
@@ -16,7 +17,7 @@ pub enum Placement {
     Cpus {
         /// The senders' CPUs.
         senders: Vec<u32>,
-        /// The receivers' CPUs.
+        /// The receivers' CPUs; on the sink the first is the helper's, which no sender may share.
         receivers: Vec<u32>,
     },
 }

@@ -203,8 +203,11 @@ impl Plan {
     /// The window of a cell: longer where so many threads share a CPU that each would see the window's
     /// edges late by more than the share of it that would be noted.
     pub fn window(&self, cell: &Cell, usable_cpus: usize) -> Nanos {
-        let busy = u64::from(cell.busy_threads());
-        let shared_by = busy.div_ceil(u64::try_from(usable_cpus.max(1)).unwrap_or(u64::MAX));
+        // The sink's helper has a CPU to itself, which the senders lack.
+        let helpers = u32::from(cell.link == Link::Sink);
+        let busy = u64::from(cell.busy_threads() - helpers);
+        let cpus = usable_cpus.saturating_sub(helpers as usize).max(1);
+        let shared_by = busy.div_ceil(u64::try_from(cpus).unwrap_or(u64::MAX));
         let late = Nanos(TURN.0 * shared_by.saturating_sub(1));
         if late == Nanos(0) {
             return self.measure.window;
@@ -357,6 +360,10 @@ mod tests {
         assert_eq!(of(1), Nanos::ms(250));
         assert_eq!(of(8), Nanos::ms(560));
         assert_eq!(plan.window(&cells[0], 0), Nanos::ms(250));
+        // Sixteen senders on the two CPUs that the sink's helper leaves them.
+        let on_sink: Cell = "link=sink threads=16".parse().unwrap();
+        assert_eq!(plan.window(&on_sink, 3), Nanos::ms(560));
+        assert_eq!(plan.window(&on_sink, 17), Nanos::ms(250));
     }
 
     #[test]

@@ -233,6 +233,8 @@ pub struct SinkTally {
     pub acks: u64,
     /// Calls of the helper that sent nothing, as the device had no room or a signal came; each frame was tried again.
     pub failed_sends: u64,
+    /// Looks of the helper at the program's table; over a whole trial there are some, but older versions recorded none.
+    pub looks: u64,
 }
 
 /// The sink's side of a trial.
@@ -430,7 +432,8 @@ mod arithmetic {
         duplicate_bytes,
         refused,
         acks,
-        failed_sends
+        failed_sends,
+        looks
     });
 }
 
@@ -700,6 +703,7 @@ mod tests {
             "answering_ns":10,"program_ns_per_packet":{"absent":"no packet"}}"#;
         let facts: SinkFacts = serde_json::from_str(text).unwrap();
         assert_eq!((facts.window.acks, facts.total.failed_sends), (3, 0));
+        assert_eq!((facts.window.looks, facts.total.looks), (0, 0));
         assert!(facts.answering_cpu_ns.reason().unwrap().contains("did not record"));
         assert!(facts.softirqs_apart.reason().is_some());
         let again: SinkFacts =

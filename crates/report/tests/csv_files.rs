@@ -197,6 +197,26 @@ fn what_was_not_measured_is_an_empty_field_and_what_was_none_is_0() {
 }
 
 #[test]
+fn the_sinks_interval_stands_beside_the_one_asked_for_and_is_empty_where_no_look_was_counted() {
+    let plan = Plan::preset(Preset::Default);
+    let cell: Cell = "link=sink".parse().unwrap();
+    let counted = synthetic::trial(&cell, 1).build();
+    let mut older = counted.clone();
+    let Outcome::Finished(finished) = &mut older.outcome else { panic!("it failed") };
+    let mut sink = finished.sink.value().unwrap().clone();
+    (sink.window.looks, sink.total.looks) = (0, 0);
+    finished.sink = model::Measured::Value(sink);
+    let records = [counted, older].map(|trial| Record::Trial(Box::new(trial)));
+    let (header, rows) = trials(&plan, &records);
+    let fields = |row: usize| {
+        ["ack_interval", "ack_interval_us", "sink_window_looks", "sink_total_looks"]
+            .map(|name| rows[row][column(&header, name)].clone())
+    };
+    assert_eq!(fields(0), ["20us", "20", "12500", "25000"]);
+    assert_eq!(fields(1), ["20us", "", "", ""]);
+}
+
+#[test]
 fn a_failed_trial_is_a_row_with_its_reason_and_no_figure() {
     let plan = Plan::preset(Preset::Default);
     let why = "sendmsg, said \"no, never\":\nretry";

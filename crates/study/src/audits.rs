@@ -1,6 +1,6 @@
 //! Before the first round: the copying ceiling, and an audit trial of each cell for each heavy instrument asked for.
 
-use engine::TrialOrder;
+use engine::{EngineError, TrialOrder};
 use model::audit::{Audited, Ceiling, Refusal, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};
 use model::{Audit, Cell, Nanos};
@@ -61,7 +61,19 @@ impl Running<'_> {
             return Ok(());
         }
         let of = saturating(todo.len());
-        self.bench.begin_round()?;
+        match self.fresh_ends() {
+            Ok(_) => {}
+            // The rounds begin with ends of their own, which may be luckier.
+            Err(EngineError::Ends(why)) => {
+                self.bench.end_round();
+                self.tell(Event::Warning(format!("no audits: {why}")));
+                for (audit, cell) in todo {
+                    self.refused(audit, Some(cell), Refusal::told(why.clone()))?;
+                }
+                return Ok(());
+            }
+            Err(other) => return Err(other.into()),
+        }
         let mut told = None;
         for (number, (audit, cell)) in (1..).zip(todo) {
             self.tell(Event::AuditStarted { cell: cell.clone(), audit, number, of });

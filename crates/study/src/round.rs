@@ -3,8 +3,8 @@
 use analysis::Metric;
 use analysis::marks::is_void;
 use engine::{EngineError, TrialOrder};
-use model::record::{Failure, Outcome, Record, Round, Trial};
-use model::{Cell, Class, Mark, Nanos};
+use model::record::{CpuBusy, Failure, Outcome, Record, Round, Trial};
+use model::{Cell, Class, Mark, Measured, Nanos};
 
 use crate::event::Event;
 use crate::progress::MAX_ATTEMPTS;
@@ -19,17 +19,22 @@ struct Place {
 }
 
 impl Running<'_> {
-    /// Starts both ends, a second time where the first fails, and journals that a round begins with them.
-    pub(crate) fn start_ends(&mut self, round: u32) -> Result<(), Halt> {
-        let started_unix_ms = self.clock.unix_ms();
-        let idle = match self.bench.begin_round() {
+    /// Starts both ends, a second time where the first fails.
+    pub(crate) fn fresh_ends(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
+        match self.bench.begin_round() {
             Err(EngineError::Ends(why)) => {
                 self.tell(Event::Warning(format!("{why}; both ends are started again")));
                 self.bench.end_round();
-                self.bench.begin_round()?
+                self.bench.begin_round()
             }
-            other => other?,
-        };
+            other => other,
+        }
+    }
+
+    /// Starts both ends and journals that a round begins with them.
+    pub(crate) fn start_ends(&mut self, round: u32) -> Result<(), Halt> {
+        let started_unix_ms = self.clock.unix_ms();
+        let idle = self.fresh_ends()?;
         self.append(&Record::Round(Round { round, started_unix_ms, idle }))?;
         Ok(())
     }

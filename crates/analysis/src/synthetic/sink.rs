@@ -54,10 +54,12 @@ impl TrialBuilder {
     pub(super) fn sink_facts(&self, window: u64, total: u64, helper_cpu_ns: u64) -> SinkFacts {
         let answering = to_u64(self.answering_ns_per_kib * to_f64(window) / 1024.0);
         let helper_cpu_ns = helper_cpu_ns.max(answering);
+        // As asked, and twice as many looks as those of the window in the whole trial.
+        let looks = self.window.0 / self.cell.ack_interval.nanos().0;
         let beyond = u64::from(self.has(Mark::HelperClock));
         SinkFacts {
-            window: tally(window),
-            total: tally(total),
+            window: SinkTally { looks, ..tally(window) },
+            total: SinkTally { looks: 2 * looks, ..tally(total) },
             helper_cpu: 1,
             helper_cpu_ns: Nanos(helper_cpu_ns),
             answering_ns: Nanos(answering),

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use kernel::netns::Namespace;
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{Sink as Program, SinkTrial};
-use kernel::{Unavailable, steering};
+use kernel::{Unavailable, cpu, steering};
 use model::names::AckPlacement;
 use model::record::LinkFacts;
 use model::values::Segment;
@@ -39,6 +40,26 @@ fn refused(setup: &LinkSetup, why: Unavailable) -> Unavailable {
     Unavailable { what: format!("link sink over {}", setup.family), ..why }
 }
 
+/// Tries whether acknowledgements can be steered to senders: to all CPUs that they may have, as their seats are not known
+/// yet.
+fn try_steering(namespace: &Namespace, device: &str) -> Result<(), Unavailable> {
+    let allowed = cpu::allowed().map_err(|error| Unavailable {
+        what: String::new(),
+        because: error.to_string(),
+        remedy: String::new(),
+    });
+    let cpus: Vec<u32> =
+        allowed?.cpus().iter().filter_map(|cpu| u32::try_from(*cpu).ok()).collect();
+    steering::steer(namespace, device, &cpus).map(|_| ()).map_err(|why| Unavailable {
+        because: format!("--ack-placement sender: {}", why.because),
+        remedy: match why.remedy.as_str() {
+            "" => "use --ack-placement helper".to_owned(),
+            remedy => format!("{remedy}, or --ack-placement helper"),
+        },
+        ..why
+    })
+}
+
 impl Link for Sink {
     type Raised = Self;
 
@@ -65,6 +86,10 @@ impl Link for Sink {
             });
         inside.and_then(|raised| raised).map_err(|why| refused(setup, why))?;
         let (family, ack_placement) = (setup.family, setup.ack_placement);
+        if ack_placement == AckPlacement::Sender {
+            try_steering(pair.namespace(Which::Sender), SENDING_DEVICE)
+                .map_err(|why| refused(setup, why))?;
+        }
         Ok(Self { pair, family, ack_placement, asked: None, ack_cpus: Vec::new() })
     }
 }
@@ -147,4 +172,30 @@ pub(super) fn suits(cell: &Cell) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it skips")]
+mod tests {
+    use super::*;
+    use model::Link as Name;
+
+    #[test]
+    fn acknowledgements_that_cannot_be_steered_are_refused_when_the_link_is_raised() {
+        let plain = LinkSetup::plain(Name::Sink, Family::Ipv4);
+        let setup = LinkSetup { ack_placement: AckPlacement::Sender, ..plain };
+        let pair = match DevicePair::raise(&setup) {
+            Ok(pair) => pair,
+            Err(why) => return eprintln!("skipped: {why}"),
+        };
+        let inside = pair.namespace(Which::Sender);
+        // A device without the file is what a kernel without CONFIG_RPS has.
+        let why = refused(&setup, try_steering(inside, "nowhere0").unwrap_err()).to_string();
+        assert!(
+            why.starts_with("link sink over ipv4: --ack-placement sender: ")
+                && why.contains("CONFIG_RPS, or --ack-placement helper"),
+            "{why}"
+        );
+        assert_eq!(try_steering(inside, SENDING_DEVICE), Ok(()));
+    }
 }

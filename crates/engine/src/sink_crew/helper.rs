@@ -84,6 +84,7 @@ pub(super) struct Helper {
 /// What changes from look to look.
 struct Course {
     answered: Vec<Answered>,
+    looks: u64,
     frames: u64,
     failed_sends: u64,
     answering_ns: u64,
@@ -110,6 +111,7 @@ impl Helper {
         let mut met = Some(met);
         let mut course = Course {
             answered: vec![Answered::default(); self.sink.flows()],
+            looks: 0,
             frames: 0,
             failed_sends: 0,
             answering_ns: 0,
@@ -151,7 +153,7 @@ impl Helper {
                     0 => self.interval_ns.min(MEETING_INTERVAL_NS),
                     _ => self.interval_ns,
                 };
-                next_look = clock::monotonic_ns() + interval;
+                next_look = look_after(next_look, interval, clock::monotonic_ns());
             }
             let next_edge = known.and_then(|edges| edges.get(passed)).copied().unwrap_or(u64::MAX);
             wait_until(next_look.min(next_edge));
@@ -178,6 +180,7 @@ impl Helper {
 
     /// One look at every flow; what waits is answered.
     fn look(&self, course: &mut Course, passed: usize) -> Result<(), Broken> {
+        course.looks += 1;
         let mut began = None;
         let mut is_met = true;
         for flow in 0..course.answered.len() {
@@ -271,8 +274,8 @@ impl Helper {
     fn snapshot(&self, course: &Course) -> Snapshot {
         // The clocks first: the table goes on while it is read.
         let (moment_ns, cpu_ns) = (clock::monotonic_ns(), clock::thread_cpu_ns());
-        let (acks, failed_sends) = (course.frames, course.failed_sends);
-        let mut tally = SinkTally { acks, failed_sends, ..SinkTally::default() };
+        let Course { frames: acks, failed_sends, looks, .. } = *course;
+        let mut tally = SinkTally { acks, failed_sends, looks, ..SinkTally::default() };
         for flow in 0..self.sink.flows() {
             let counts = self.sink.counts(flow);
             tally.packets += counts.packets;
@@ -289,6 +292,14 @@ impl Helper {
     }
 }
 
+/// When to look next: whole intervals after the moment for which the last look was meant, so that what a look takes does
+/// not lengthen them. Moments that are over by `now` are left out and not made up for.
+fn look_after(meant_ns: u64, interval_ns: u64, now_ns: u64) -> u64 {
+    let interval = interval_ns.max(1);
+    let over = now_ns.saturating_sub(meant_ns) / interval;
+    meant_ns.saturating_add(interval.saturating_mul(over + 1))
+}
+
 /// Sleeps where it is worth it, else spins on the clock.
 fn wait_until(moment_ns: u64) {
     let now = clock::monotonic_ns();
@@ -298,5 +309,27 @@ fn wait_until(moment_ns: u64) {
     }
     while clock::monotonic_ns() < moment_ns {
         std::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::look_after;
+
+    #[test]
+    fn what_a_look_takes_does_not_lengthen_the_interval() {
+        assert_eq!(look_after(1_000, 20, 1_003), 1_020);
+        assert_eq!(look_after(1_000, 20, 1_000), 1_020);
+    }
+
+    #[test]
+    fn looks_that_were_missed_are_left_out() {
+        // Once more, at the next moment that is still to come.
+        assert_eq!(look_after(1_000, 20, 1_065), 1_080);
+        assert_eq!(look_after(1_000, 20, 1_060), 1_080);
+        // The first look was meant for no moment.
+        let now = 123_456_789;
+        let next = look_after(0, 1_000, now);
+        assert!(next > now && next <= now + 1_000);
     }
 }

@@ -183,7 +183,7 @@ pub(super) fn crowded_key(plots: &[Plot]) -> Option<Key> {
         plots.iter().flat_map(|plot| &plot.areas).any(|a| a.kind == AreaKind::Oversubscribed);
     is_there.then(|| Key {
         shape: KeyShape::Area(AreaKind::Oversubscribed),
-        text: "more busy threads than usable CPUs".to_owned(),
+        text: "more busy threads than CPUs for them".to_owned(),
     })
 }
 

@@ -74,11 +74,11 @@ pub(super) fn oversubscribed(groups: &[Group]) -> Option<String> {
     match names.as_slice() {
         [] => None,
         names if names.len() == groups.len() && names.len() > 1 => Some(
-            "oversubscribed throughout (more busy threads than usable CPUs); no cause is claimed"
+            "oversubscribed throughout (more busy threads than CPUs for them); no cause is claimed"
                 .to_owned(),
         ),
         names => Some(format!(
-            "oversubscribed (more busy threads than usable CPUs): {}; no cause is claimed",
+            "oversubscribed (more busy threads than CPUs for them): {}; no cause is claimed",
             names.join(", ")
         )),
     }

@@ -84,9 +84,11 @@ pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
     let workers = list(busy.values().map(ToString::to_string).collect());
     let noun = if busy.len() == 1 && *last == 1 { "thread" } else { "threads" };
     let cpus = counted(summary.run.usable_cpus, "CPU", "CPUs");
+    let are_fewer = busy.values().any(|workers| *workers <= summary.run.usable_cpus);
+    let seated = if are_fewer { ", some seated on one CPU" } else { "" };
     Some(Line::wrapped(2).and(Style::Strong, format!("{threads} {noun}: ")).and(
         Style::Plain,
-        format!("oversubscribed ({workers} busy threads on {cpus}), no cause is claimed"),
+        format!("oversubscribed ({workers} busy threads on {cpus}{seated}), no cause is claimed"),
     ))
 }
 

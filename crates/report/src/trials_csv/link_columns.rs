@@ -69,6 +69,16 @@ fn devices(columns: &mut Columns) {
 }
 
 fn tally(columns: &mut Columns, span: &'static str, when: &str) {
+    columns.number(
+        format!("sink_{span}_looks"),
+        format!("Looks of the helper at what the sink took, {when}."),
+        move |row| {
+            let sink = sink(row)?;
+            // A trial has some; older versions recorded none.
+            let looks = if span == "window" { sink.window.looks } else { sink.total.looks };
+            (sink.total.looks > 0).then_some(looks)
+        },
+    );
     let counts: [OfSink; 9] = [
         ("packets", "Packets with payload that the sink took", |tally| tally.packets),
         ("payload_bytes", "Payload bytes that it took in order", |tally| tally.payload_bytes),

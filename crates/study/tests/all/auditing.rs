@@ -1,8 +1,9 @@
 //! Audit trials and the ceiling come before the first round, are journalled, and are not done twice.
 
 use analysis::synthetic;
+use engine::EngineError;
 use model::audit::{CeilingPoint, Refusal};
-use model::record::{FailureKind, Record};
+use model::record::{FailureKind, FinishReason, Record};
 use model::{Audit, Cell};
 
 use crate::script::{Script, go_on, run, small_plan};
@@ -79,6 +80,45 @@ fn a_ceiling_that_cannot_be_had_is_told_and_the_rounds_go_on() {
     assert_eq!(kinds(&ran.records), "sxrttttf");
     assert_eq!(ran.warnings(), ["no copying ceiling: scripted"]);
     assert_eq!(refusals(&ran.records), [(Audit::Ceiling, None, "scripted".to_owned())]);
+}
+
+#[test]
+fn ends_that_stumble_once_before_the_audits_are_started_again() {
+    let mut plan = small_plan(Some(1));
+    plan.measure.audits = vec![Audit::CopyAudit];
+    let mut script = Script::counting();
+    script.begins = vec![Some(EngineError::Ends("no greeting".to_owned()))];
+    let ran = run(&plan, &mut script);
+    assert_eq!(kinds(&ran.records), "saaaarttttf");
+    assert_eq!(ran.warnings(), ["no greeting; both ends are started again"]);
+    assert_eq!(script.begun, 3);
+}
+
+#[test]
+fn ends_that_do_not_start_for_the_audits_leave_the_rounds_alone() {
+    let mut plan = small_plan(Some(1));
+    plan.measure.audits = vec![Audit::CopyAudit];
+    let gone = || Some(EngineError::Ends("no greeting".to_owned()));
+    let mut script = Script::counting();
+    script.begins = vec![gone(), gone()];
+    let ran = run(&plan, &mut script);
+    assert_eq!(kinds(&ran.records), "sxxxxrttttf");
+    assert!(matches!(ran.ended, Ok(FinishReason::Rounds)));
+    let reasons = refusals(&ran.records);
+    assert!(reasons.iter().all(|(audit, cell, why)| {
+        (*audit, cell.is_some(), why.as_str()) == (Audit::CopyAudit, true, "no greeting")
+    }));
+    assert_eq!(script.audited, []);
+    // A later segment tries them again.
+    let mut script = Script::counting();
+    go_on(&plan, &mut script, &ran.records);
+    assert_eq!(script.audited.len(), 4);
+    // What is no stumble ends the run as ever.
+    let mut script = Script::counting();
+    script.begins = vec![Some(EngineError::Interrupted)];
+    let ran = run(&plan, &mut script);
+    assert_eq!(kinds(&ran.records), "sf");
+    assert!(matches!(ran.ended, Ok(FinishReason::Interrupted)));
 }
 
 #[test]
