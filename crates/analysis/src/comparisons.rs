@@ -337,7 +337,7 @@ pub(crate) fn oversubscribed_words(evidence: &Evidence<'_>) -> Option<String> {
     };
     let cpus = counted(evidence.run.usable_cpus as usize, "CPU", "CPUs");
     Some(format!(
-        "{which} oversubscribed (twice as many busy threads on {cpus}); no cause is claimed there"
+        "{which} oversubscribed (more busy threads than CPUs for them, of {cpus}); no cause is claimed there"
     ))
 }
 

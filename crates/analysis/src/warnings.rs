@@ -180,24 +180,24 @@ fn copied(known: &Known<'_>) -> Option<String> {
 }
 
 fn oversubscribed(known: &Known<'_>) -> Option<String> {
-    let threads: BTreeSet<u32> = known
+    let threads: BTreeSet<(u32, u32)> = known
         .estimates
         .iter()
         .filter(|estimate| estimate.oversubscribed && !estimate.control)
-        .map(|estimate| estimate.cell.threads.get())
+        .map(|estimate| (estimate.cell.threads.get(), estimate.cell.busy_threads()))
         .collect();
-    let (first, last) = (*threads.first()?, *threads.last()?);
+    let (first, last) = (threads.first()?.0, threads.last()?.0);
+    let (fewest, most) = (
+        threads.iter().map(|(_, busy)| *busy).min()?,
+        threads.iter().map(|(_, busy)| *busy).max()?,
+    );
     let cpus = known.run.usable_cpus;
     let cells = if first == last {
         format!("{first} threads")
     } else {
         format!("{first} to {last} threads")
     };
-    let busy = if first == last {
-        (2 * first).to_string()
-    } else {
-        format!("{} to {}", 2 * first, 2 * last)
-    };
+    let busy = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
     let cpus = if cpus == 1 { "1 CPU".to_owned() } else { format!("{cpus} CPUs") };
     Some(format!(
         "{}: oversubscribed ({busy} busy threads on {cpus}); no cause is claimed",

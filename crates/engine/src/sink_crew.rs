@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{RunTime, RunTimeCount, Sink, SinkTrial};
-use kernel::stat::TimeAccounting;
+use kernel::stat::irq_time;
 use kernel::{Unavailable, clock, cpu, usage};
 use model::record::{Counters, FailureKind, ReceiveTally, Side, SinkFacts, SocketFacts, Worker};
 use model::{Bytes, Measured, Nanos};
@@ -39,8 +39,8 @@ const LEAVING_NS: u64 = 1_000_000_000;
 
 /// Whether this kernel charges softirqs to no thread. Looked up once, before the first trial: it may start a process.
 fn softirqs_apart() -> Measured<bool> {
-    static APART: LazyLock<Measured<bool>> = LazyLock::new(|| match TimeAccounting::find() {
-        Ok(mode) => Measured::Value(mode.irq_time),
+    static APART: LazyLock<Measured<bool>> = LazyLock::new(|| match irq_time() {
+        Ok(apart) => Measured::Value(apart),
         Err(why) => Measured::absent(why.to_string()),
     });
     APART.clone()

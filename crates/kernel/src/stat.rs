@@ -325,6 +325,29 @@ impl TimeAccounting {
     }
 }
 
+/// Whether softirqs are charged to no thread: by the kernel's build configuration, else by its pressure files.
+///
+/// # Errors
+/// Neither tells: what and why, and the remedy.
+pub fn irq_time() -> Result<bool, Unavailable> {
+    TimeAccounting::find().map(|mode| mode.irq_time).or_else(|why| {
+        by_pressure(Path::new(tree::LIVE)).ok_or_else(|| Unavailable {
+            remedy: "make /boot/config-RELEASE readable here, or boot with psi=1".to_owned(),
+            ..why
+        })
+    })
+}
+
+/// Since 6.1 a kernel that has pressure files has one for interrupts exactly where the option is built in (`psi_proc_init` of
+/// `kernel/sched/psi.c`). A container sees them even where it has no build configuration.
+fn by_pressure(root: &Path) -> Option<bool> {
+    let release = tree::text(root, "/proc/sys/kernel/osrelease").ok()?;
+    let mut numbers = release.split(['.', '-']).map(str::parse::<u32>);
+    let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let has = |name: &str| tree::path(root, &format!("/proc/pressure/{name}")).exists();
+    (version >= (6, 1) && has("cpu")).then(|| has("irq"))
+}
+
 fn gunzip(path: &str) -> Result<String, String> {
     if !Path::new(path).exists() {
         return Err(format!("{path} too"));
@@ -372,6 +395,26 @@ mod tests {
         assert_eq!((time.softirq_ns, time.steal_ns), (40_000_000, 50_000_000));
         assert_eq!(stat.context_switches, Some(198_112));
         assert_eq!(stat.cpu(1), None);
+    }
+
+    #[test]
+    fn pressure_files_tell_the_accounting_of_kernels_since_6_1_alone() {
+        let told = |release: &str, files: &[&str]| {
+            let root = tempfile::tempdir().unwrap();
+            for directory in ["proc/sys/kernel", "proc/pressure"] {
+                std::fs::create_dir_all(root.path().join(directory)).unwrap();
+            }
+            std::fs::write(root.path().join("proc/sys/kernel/osrelease"), release).unwrap();
+            for file in files {
+                std::fs::write(root.path().join("proc/pressure").join(file), "").unwrap();
+            }
+            by_pressure(root.path())
+        };
+        assert_eq!(told("6.1.0-41-amd64\n", &["cpu", "irq"]), Some(true));
+        assert_eq!(told("6.18.44-fc\n", &["cpu"]), Some(false));
+        assert_eq!(told("5.15.0\n", &["cpu"]), None);
+        assert_eq!(told("6.18.0\n", &[]), None, "no pressure files at all: psi=0");
+        assert_eq!(told("odd\n", &["cpu", "irq"]), None);
     }
 
     #[test]

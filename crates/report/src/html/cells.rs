@@ -9,7 +9,7 @@ use super::{Page, section, table};
 use crate::numbers::{field, short};
 
 /// The metrics of the table, where a cell of the run has them, and their headings.
-const SHOWN: [(Metric, &str); 14] = [
+const SHOWN: [(Metric, &str); 13] = [
     (Metric::GoodputGbps, "Goodput Gbit/s"),
     (Metric::EndsCpuNsPerKib, "CPU ns/KiB, both sides"),
     (Metric::SenderSideCpuNsPerKib, "CPU ns/KiB, sender's side (sink)"),
