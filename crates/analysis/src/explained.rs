@@ -158,7 +158,7 @@ pub struct ScalingPoint {
 pub struct Law {
     /// Its number.
     pub id: u32,
-    /// Its name: `content`, `notifications`, `copied`, `cpu`, `cycles`, `cost`, `a-a`, `negative-control`.
+    /// Its name: `content`, `calls`, `notifications`, `copied`, `copies`, `cpu`, `cycles`, `ceiling`, `cost`, `a-a`, `negative-control`.
     pub name: String,
     /// What it says, in one sentence.
     pub says: String,
@@ -447,7 +447,7 @@ pub struct CopyingCeiling {
     pub alone: Vec<CpuRate>,
     /// All CPUs in use at the same time, each in a working set of its own.
     pub together: Vec<CpuRate>,
-    /// The sum over [`Self::together`], in Gbit/s.
+    /// The sum over the CPUs of `together`, in Gbit/s.
     pub together_gbps: Measured<f64>,
 }
 

@@ -186,6 +186,18 @@ fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
     };
     let over = over_settings(group);
     let shared_by_all = shared_words(shared);
+    if let Some(why) = never_compared(group) {
+        return LinkVerdict {
+            link,
+            shared: shared.to_owned(),
+            line: format!(
+                "{link}, {shared_by_all}: zerocopy (A3) and sendmsg (A2) were not compared: {why}"
+            ),
+            settings: u32::try_from(group.len()).unwrap_or(u32::MAX),
+            from_bytes: Measured::absent(why),
+            to_bytes: Measured::absent(why),
+        };
+    }
     let line = format!(
         "{link}, {shared_by_all}{crowd}: zerocopy (A3) is cheaper than sendmsg (A2) in {} {what}{over}; {}{}",
         cost_words(link),
@@ -207,6 +219,13 @@ fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
         from_bytes: end(between.low),
         to_bytes: end(between.high),
     }
+}
+
+/// Why no size of any setting has a ratio.
+fn never_compared<'a>(group: &[&'a LinkComparison]) -> Option<&'a str> {
+    let mut points = group.iter().flat_map(|comparison| &comparison.points);
+    let first = points.next()?.cost_ratio.reason()?;
+    points.all(|point| point.cost_ratio.reason().is_some()).then_some(first)
 }
 
 /// The sizes over all settings that have one kind of outcome.

@@ -92,11 +92,27 @@ fn ended_early(known: &Known<'_>) -> Option<String> {
     }
 }
 
+/// How a run goes on: where the plan fixes the rounds and all are measured, time alone brings none.
+fn more_rounds(known: &Known<'_>) -> String {
+    match known.plan.measure.rounds {
+        Some(rounds) if known.run.rounds >= rounds => {
+            format!(
+                "--resume with --rounds {} and more --max-time",
+                rounds.saturating_mul(2).max(10)
+            )
+        }
+        _ => "--resume and more --max-time".to_owned(),
+    }
+}
+
 fn preliminary(known: &Known<'_>) -> Option<String> {
     let rounds = known.run.rounds;
     let whole = counted(rounds, "whole round", "whole rounds");
     (known.run.preliminary && known.run.trials > 0).then(|| {
-        format!("preliminary: {whole}; intervals are trustworthy from 10 on (--rounds 10, or --resume with more --max-time)")
+        format!(
+            "preliminary: {whole}; intervals are trustworthy from 10 on ({})",
+            more_rounds(known)
+        )
     })
 }
 
@@ -119,7 +135,11 @@ fn imprecise(known: &Known<'_>) -> Option<String> {
         .unwrap_or_default();
     let (missed, cells) = (missed.len(), known.run.cells);
     (missed > 0).then(|| {
-        format!("{missed} of {cells} cells are not within ±{}{named}; go on with --resume and more --max-time", percent(precision.0))
+        format!(
+            "{missed} of {cells} cells are not within ±{}{named}; go on with {}",
+            percent(precision.0),
+            more_rounds(known)
+        )
     })
 }
 

@@ -414,6 +414,21 @@ fn the_last_finish_of_the_last_segment_tells_why_it_ended() {
 }
 
 #[test]
+fn a_run_whose_rounds_are_all_measured_is_told_to_ask_for_more_of_them() {
+    let mut plan = small_plan();
+    let records = synthetic::run(&plan, 3, noisy);
+    for (rounds, advice) in [
+        (None, "(--resume and more --max-time)"),
+        (Some(3), "(--resume with --rounds 10 and more --max-time)"),
+        (Some(9), "(--resume and more --max-time)"),
+    ] {
+        plan.measure.rounds = rounds;
+        let summary = summary(&plan, &records);
+        assert!(warns(&summary, advice), "{rounds:?}: {:#?}", summary.warnings);
+    }
+}
+
+#[test]
 fn the_machine_is_warned_of_where_it_matters() {
     let plan = small_plan();
     let mut host = synthetic::host();

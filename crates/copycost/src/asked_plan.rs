@@ -60,7 +60,7 @@ fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
     }
     let text = std::fs::read_to_string(file).map_err(|error| {
         Stop::Usage(format!(
-            "cannot read the plan {name}: {error}; a plan is a TOML file such as a run's plan.toml"
+            "cannot read the plan {name}: {error}; name a TOML file that you may read, such as a run's plan.toml"
         ))
     })?;
     let wrong = |why: String| Stop::Usage(format!("{name}: {why}"));

@@ -23,7 +23,7 @@ pub enum Class {
 pub enum JournalError {
     /// A new run was to be put where something is already.
     #[error(
-        "{0} exists and is not empty: go on with that run by --resume {0}, or name another directory with --out"
+        "{0} exists and is not empty: name another directory with --out, or if it is a run, go on with it by --resume {0}"
     )]
     Exists(PathBuf),
     /// A file stands where a directory should.
@@ -218,7 +218,9 @@ fn quoted(word: &str) -> String {
 )]
 fn remedy(why: &io::Error) -> &'static str {
     match why.kind() {
-        io::ErrorKind::PermissionDenied => ": name a directory that belongs to you with --out",
+        io::ErrorKind::PermissionDenied => {
+            ": it must be a directory that you may write; a new run can go to another with --out"
+        }
         io::ErrorKind::ReadOnlyFilesystem => ": name a directory on another file system with --out",
         io::ErrorKind::NotADirectory => ": a part of that path is a file; name another with --out",
         _ => "",

@@ -6,8 +6,9 @@ use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
+use crate::clock::monotonic_ns;
 use crate::error::{CallError, Errno};
 
 /// The first signal that came, 0 before.
@@ -17,11 +18,17 @@ static WRITER: AtomicI32 = AtomicI32::new(-1);
 /// The pipe's reading end, once installed. It stays open for the process's life.
 static READER: Mutex<Option<libc::c_int>> = Mutex::new(None);
 
+/// When the first signal came, in nanoseconds of CLOCK_MONOTONIC.
+static REQUESTED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// What comes sooner after the first signal is the same request: timeout(1) signals its child, and then its group.
+const SAME_REQUEST_NS: u64 = 300_000_000;
+
 /// The exit code of an interrupted run: 128 + SIGINT, for every signal.
 const INTERRUPTED: libc::c_int = 130;
 
 /// Notices requests to stop. The first SIGINT, SIGTERM or SIGHUP is only noted, so that what was measured can be
-/// kept; the second ends the process at once with code 130. Calls that can be restarted are (`SA_RESTART`);
+/// kept; the second ends the process at once with code 130, unless it comes within 0.3 s and so is the same request. Calls that can be restarted are (`SA_RESTART`);
 /// `poll` and `epoll_wait` answer EINTR.
 #[derive(Clone, Copy, Debug)]
 pub struct Interrupts {
@@ -102,9 +109,21 @@ fn handle(signal: libc::c_int, name: &'static str) -> Result<(), CallError> {
     }
 }
 
-/// The handler: atomics, `write` and `_exit` only, and `errno` left as it was.
+fn is_the_same_request() -> bool {
+    match REQUESTED_AT.load(Ordering::SeqCst) {
+        // Another thread is still noting the first one.
+        0 => true,
+        at => monotonic_ns().saturating_sub(at) < SAME_REQUEST_NS,
+    }
+}
+
+/// The handler: atomics, `clock_gettime`, `write` and `_exit` only, and `errno` left as it was.
 extern "C" fn note(signal: libc::c_int) {
-    if REQUESTED.swap(signal, Ordering::SeqCst) != 0 {
+    if REQUESTED.swap(signal, Ordering::SeqCst) == 0 {
+        REQUESTED_AT.store(monotonic_ns(), Ordering::SeqCst);
+    } else if is_the_same_request() {
+        return;
+    } else {
         // SAFETY: it ends the process without running anything else of it.
         unsafe { libc::_exit(INTERRUPTED) };
     }
@@ -139,8 +158,11 @@ mod tests {
         assert!(!crate::poll::wait_readable(&interrupts, 0).unwrap().is_any());
         for signal in told.split(',').map(|signal| signal.parse().unwrap()) {
             raise(signal);
+            // At once again: the same request.
+            raise(signal);
             assert_eq!(interrupts.requested(), Some(signal));
             assert!(crate::poll::wait_readable(&interrupts, -1).unwrap().readable);
+            std::thread::sleep(std::time::Duration::from_nanos(SAME_REQUEST_NS + 1_000_000));
         }
     }
 

@@ -162,13 +162,12 @@ impl Plan {
         }
         let cells = self.cells();
         let mut controls = Vec::new();
-        // The cell with the largest messages and fewest threads of a path that every machine has: its
+        // The cell with the largest messages and fewest threads of a path and link that every machine has: its
         // figures spread least, so that a small difference shows.
         let steady = |path: fn(SendPath) -> bool| {
-            cells
-                .iter()
-                .filter(|cell| path(cell.send_path))
-                .min_by_key(|cell| (cell.threads, std::cmp::Reverse(cell.message)))
+            cells.iter().filter(|cell| path(cell.send_path)).min_by_key(|cell| {
+                (cell.link != Link::Loopback, cell.threads, std::cmp::Reverse(cell.message))
+            })
         };
         let copying =
             steady(|p| p == SendPath::Sendmsg).or_else(|| steady(|p| p != SendPath::Zerocopy));
@@ -322,6 +321,11 @@ mod tests {
         assert_eq!(plan.blocks().len(), 9 + 54);
         assert_eq!(plan.check(), Ok(()));
         assert!(plan.controls().iter().all(|cell| cell.link == Link::Loopback));
+        let mut turned = plan;
+        turned.factors.set(Factor::Link, "sink,loopback").unwrap();
+        let controls = turned.controls();
+        assert!(!controls.is_empty());
+        assert!(controls.iter().all(|cell| cell.link == Link::Loopback), "every machine has it");
     }
 
     #[test]

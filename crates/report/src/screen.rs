@@ -1,5 +1,6 @@
 //! The one screen at the end of a run: the machine, the answer, the cells, the doubts, where the files lie.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use analysis::explained::LawState;
@@ -187,10 +188,9 @@ fn counts(summary: &Summary, plan: &Plan) -> Line {
         let _ = write!(text, "; {precise} within ±{}", percent(precision.0));
     }
     let marked = |class: Class| {
-        let kinds = summary.marks.iter().filter(|(mark, _)| {
-            // Oversubscription has a line of its own.
-            mark.class() == class && **mark != Mark::Oversubscribed
-        });
+        let of = marks_of(summary, class);
+        // Oversubscription has a line of its own.
+        let kinds = of.iter().filter(|(mark, _)| **mark != Mark::Oversubscribed);
         let kinds: Vec<String> = kinds.map(|(mark, trials)| format!("{mark} {trials}")).collect();
         if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
     };
@@ -251,4 +251,19 @@ pub fn cells_table(summary: &Summary, width: usize, colour: bool) -> String {
 /// A cell's estimate of a metric, where there is one.
 fn estimate(entry: &CellEstimates, metric: Metric) -> Option<&analysis::summary::Estimate> {
     entry.metrics.get(&metric).and_then(Measured::value)
+}
+
+/// How many trials bear each mark of a class: what notes a trial among the valid ones alone, as they are counted, what
+/// voids one among all.
+fn marks_of(summary: &Summary, class: Class) -> BTreeMap<Mark, u32> {
+    let mut marks = BTreeMap::new();
+    let valid = summary.estimates.iter().map(|entry| &entry.marks);
+    let counted: Vec<_> = match class {
+        Class::Noted => valid.collect(),
+        Class::Void => vec![&summary.marks],
+    };
+    for (mark, trials) in counted.into_iter().flatten().filter(|(mark, _)| mark.class() == class) {
+        *marks.entry(*mark).or_insert(0) += trials;
+    }
+    marks
 }

@@ -41,6 +41,17 @@ fn mixed(plan: &Plan) -> Summary {
     summary
 }
 
+#[test]
+fn what_notes_a_trial_is_counted_among_the_valid_ones_that_are_called_marked() {
+    let plan = Plan::preset(Preset::Default);
+    let mut summary = mixed(&plan);
+    // Void trials bear it too.
+    summary.marks.extend([(Mark::Retransmits, 40), (Mark::Unsettled, 7)]);
+    let text = plain(&summary, &plan, 1000);
+    assert!(text.contains("2 marked (retransmits 2)"), "{text}");
+    assert!(text.contains("unsettled") && !text.contains("retransmits 40"), "{text}");
+}
+
 /// Plans of every kind that a screen must bear.
 fn plans() -> Vec<Plan> {
     vec![

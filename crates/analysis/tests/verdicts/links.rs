@@ -105,6 +105,25 @@ fn the_sink_has_the_senders_side_alone_and_says_so() {
 }
 
 #[test]
+fn a_link_whose_trials_all_failed_is_told_as_not_compared() {
+    let mut failed = made(zero_copy());
+    for record in &mut failed.records {
+        if let model::record::Record::Trial(trial) = record
+            && trial.cell.link == Link::Sink
+        {
+            trial.outcome = Outcome::Failed(model::record::Failure {
+                kind: model::record::FailureKind::Unsupported,
+                why: "CAP_SYS_ADMIN is missing".to_owned(),
+            });
+        }
+    }
+    let sink = verdict(&failed, Link::Sink);
+    assert!(sink.line.contains("were not compared"), "{sink:#?}");
+    assert!(sink.from_bytes.value().is_none());
+    assert!(!verdict(&failed, Link::Loopback).line.contains("were not compared"));
+}
+
+#[test]
 fn what_the_send_buffer_held_back_is_said_with_the_sizes() {
     let free = made(zero_copy());
     assert!(!verdict(&free, Link::Sink).line.contains("send buffer"));
