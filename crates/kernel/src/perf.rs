@@ -15,6 +15,8 @@ use crate::{CallError, Errno, Unavailable};
 
 mod live;
 
+pub(crate) use live::{ATTR_SIZE_VER0, PerfEventAttr};
+
 pub use live::LiveSource;
 
 /// A counter that copycost knows.

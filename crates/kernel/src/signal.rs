@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use crate::clock::monotonic_ns;
 use crate::error::{CallError, Errno};
 
-/// The first signal that came, 0 before.
+/// The last signal that came, 0 before.
 static REQUESTED: AtomicI32 = AtomicI32::new(0);
 /// The pipe's writing end, −1 before it is installed. It stays open for the process's life.
 static WRITER: AtomicI32 = AtomicI32::new(-1);

@@ -9,20 +9,20 @@ use crate::perf::{CounterSource, EventRequest};
 /// plain counting needs, and every kernel since 2.6.31 takes it (include/uapi/linux/perf_event.h).
 #[repr(C)]
 #[derive(Default)]
-struct PerfEventAttr {
-    type_: u32,
-    size: u32,
-    config: u64,
-    sample_period: u64,
-    sample_type: u64,
-    read_format: u64,
-    flags: u64,
-    wakeup_events: u32,
-    bp_type: u32,
-    config1: u64,
+pub(crate) struct PerfEventAttr {
+    pub(crate) type_: u32,
+    pub(crate) size: u32,
+    pub(crate) config: u64,
+    pub(crate) sample_period: u64,
+    pub(crate) sample_type: u64,
+    pub(crate) read_format: u64,
+    pub(crate) flags: u64,
+    pub(crate) wakeup_events: u32,
+    pub(crate) bp_type: u32,
+    pub(crate) config1: u64,
 }
 
-const ATTR_SIZE_VER0: u32 = 64;
+pub(crate) const ATTR_SIZE_VER0: u32 = 64;
 const _: () = assert!(size_of::<PerfEventAttr>() == ATTR_SIZE_VER0 as usize);
 const _: () = assert!(std::mem::offset_of!(PerfEventAttr, read_format) == 32);
 const _: () = assert!(std::mem::offset_of!(PerfEventAttr, flags) == 40);

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::perf::{ATTR_SIZE_VER0, PerfEventAttr};
 use crate::{CallError, Errno, process};
 
 /// What raises a sample.
@@ -23,25 +24,6 @@ impl Sampled {
         }
     }
 }
-
-/// `struct perf_event_attr` as first published (`PERF_ATTR_SIZE_VER0`); see `perf/live.rs`.
-#[repr(C)]
-#[derive(Default)]
-struct PerfEventAttr {
-    type_: u32,
-    size: u32,
-    config: u64,
-    sample_period: u64,
-    sample_type: u64,
-    read_format: u64,
-    flags: u64,
-    wakeup_events: u32,
-    bp_type: u32,
-    config1: u64,
-}
-
-const ATTR_SIZE_VER0: u32 = 64;
-const _: () = assert!(size_of::<PerfEventAttr>() == ATTR_SIZE_VER0 as usize);
 
 /// `PERF_TYPE_*`, `PERF_COUNT_*`, `PERF_SAMPLE_*`, `PERF_FORMAT_LOST` (Linux 6.0) and bits of the `flags` word.
 const TYPE_HARDWARE: u32 = 0;
