@@ -11,7 +11,7 @@ fn document() -> String {
         "# Categories of CPU time\n\n\
         Version {TABLE_VERSION} of the table that sorts sampled stacks (`copycost run --audits profile`) into what the CPU was \
         doing; another version for every change that moves samples. Written by a test from \
-        `crates/analysis/src/categories/table.rs`: `BLESS=1 cargo test -p analysis --test published_table`.\n\n\
+        `crates/analysis/src/categories/table.rs`: `BLESS=1 cargo test -p copycost-analysis --test published_table`.\n\n\
         **The rule.** The innermost frame of a stack that has a category decides, at most {MOST_PASSED_OVER} frames further out \
         than where the sample fell: so `memcpy`, list and RCU helpers count for whoever called them, and what lies deeper than \
         that below a known caller is *unmapped*, as the system call itself calls everything. A whole name goes before a \
@@ -71,6 +71,6 @@ fn the_published_table_is_the_codes() {
     let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
     assert!(
         found == expected,
-        "docs/CATEGORIES.md is stale, first at {differs:?}; write it anew with: BLESS=1 cargo test -p analysis --test published_table"
+        "docs/CATEGORIES.md is stale, first at {differs:?}; write it anew with: BLESS=1 cargo test -p copycost-analysis --test published_table"
     );
 }

@@ -494,7 +494,7 @@ fn a_summary_reads_back_from_its_file() {
 }
 
 #[test]
-#[ignore = "takes seconds without optimisation, and its time means something with it only: cargo test --release -p analysis --test summary -- --ignored"]
+#[ignore = "takes seconds without optimisation, and its time means something with it only: cargo test --release -p copycost-analysis --test summary -- --ignored"]
 fn fifty_thousand_trials_of_five_hundred_cells_are_summarised() {
     let mut plan = plan(Preset::Default);
     plan.factors.message = (0..21).map(|i| (1000 + 997 * i).to_string().parse().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! What the worker's loop costs: `cargo bench -p engine --bench pump [PAIRS]`
+//! What the worker's loop costs: `cargo bench -p copycost-engine --bench pump [PAIRS]`
 //!
 //! 1. The pump over a path that does nothing, in ns a message.
 //! 2. The pump with `sendmsg` of 64 B from a ring of one slot against a bare libc loop of the same call: CPU time

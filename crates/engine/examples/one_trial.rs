@@ -1,4 +1,4 @@
-//! One trial without the study around it: `cargo run --release -p engine --example one_trial -- 'send=sendmsg message_bytes=65536 threads=1' 250ms`
+//! One trial without the study around it: `cargo run --release -p copycost-engine --example one_trial -- 'send=sendmsg message_bytes=65536 threads=1' 250ms`
 //!
 //! Prints the record of each of its (by default five) trials in short, and the last one whole with `--json`.
 #![allow(clippy::print_stdout, reason = "an example tells what it measured")]

@@ -1,6 +1,6 @@
 //! Compares the sources of idle time: what each reads of a sleeping, a half busy and a busy CPU.
 //!
-//! `cargo run --release -p kernel --example idle_sources`; the last allowed CPU should have nothing
+//! `cargo run --release -p copycost-kernel --example idle_sources`; the last allowed CPU should have nothing
 //! else to do. The table in `kernel::idle` comes from this.
 #![allow(clippy::print_stdout, reason = "printing is all that it is for")]
 

@@ -11,7 +11,7 @@
 //! | [`IdleSource::CpuIdle`] | µs | counts a period when it ends, so a sleeping CPU may be off by the whole window; a state entered with interrupts on (`hlt` in guests) counts the interrupt and its softirqs as idle; used only while it agrees with `/proc/stat` |
 //! | [`IdleSource::ProcStat`] | 1/USER_HZ | the kernel's same sum as the timer list's, period in progress included, rounded down to 10 ms, idle and iowait each |
 //!
-//! Measured with `cargo run --release -p kernel --example idle_sources` (2 virtual CPUs, Linux 6.18,
+//! Measured with `cargo run --release -p copycost-kernel --example idle_sources` (2 virtual CPUs, Linux 6.18,
 //! haltpoll, HZ=250, windows of 250 ms): of a CPU with a thread that spun for 125 ms of CPU time,
 //! the timer list read 125.4 to 126.1 ms busy, `/proc/stat` 120 to 130 ms, and cpuidle alone 23 to
 //! 120 ms, because the CPU slept at the window's edges; of a sleeping CPU the timer list read 0 to

@@ -247,7 +247,7 @@ fn bars_of_the_sink_stand_apart_as_sender_side_cost_and_tell_of_no_receiver() {
     assert!(!named(&run("loopback"), CPU_TIME).svg.contains("ender-side cost"));
 }
 
-/// `cargo test -p report --test figures -- --ignored` paints what is to be looked at when figures change.
+/// `cargo test -p copycost-report --test figures -- --ignored` paints what is to be looked at when figures change.
 #[test]
 #[ignore = "paints pictures for people into the target directory"]
 fn pictures_to_look_at_are_painted() {

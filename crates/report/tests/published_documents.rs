@@ -23,7 +23,7 @@ fn check(path: &str, expected: &str) {
     let differs = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
     assert!(
         found == expected,
-        "{path} is stale, first at {differs:?}; write it anew with: BLESS=1 cargo test -p report"
+        "{path} is stale, first at {differs:?}; write it anew with: BLESS=1 cargo test -p copycost-report"
     );
 }
 
