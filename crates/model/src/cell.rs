@@ -52,7 +52,7 @@ pub struct Cell {
     pub ack_placement: AckPlacement,
 }
 
-/// The cells that differ only in their paths, by what they share: ids without the paths.
+/// The cells that differ only in what is compared, by what they share: ids without those factors.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Block(pub String);
 
@@ -62,9 +62,9 @@ impl Cell {
         self.to_string()
     }
 
-    /// The block that this cell belongs to.
-    pub fn block(&self) -> Block {
-        Block(self.text(|factor| !factor.is_within_block()))
+    /// The block that this cell belongs to, where these factors may differ within one.
+    pub fn block(&self, within: &[Factor]) -> Block {
+        Block(self.text(|factor| !within.contains(&factor)))
     }
 
     /// The same cell with the factors that mean nothing on its link at their defaults: cells that differ in those alone
@@ -77,14 +77,6 @@ impl Cell {
             }
         }
         self
-    }
-
-    /// Threads that are busy in a trial: both ends' workers, or on the sink the senders and its helper.
-    pub const fn busy_threads(&self) -> u32 {
-        match self.link {
-            Link::Loopback | Link::Veth => 2 * self.threads.get(),
-            Link::Sink => self.threads.get() + 1,
-        }
     }
 
     /// Data connections of one trial.
@@ -192,7 +184,7 @@ mod tests {
         lists.set(Factor::Threads, "1,2").unwrap();
         let cells = lists.product();
         assert_eq!(cells.len(), 6);
-        let mut blocks: Vec<_> = cells.iter().map(Cell::block).collect();
+        let mut blocks: Vec<_> = cells.iter().map(|cell| cell.block(Factor::ALWAYS_WITHIN_BLOCK)).collect();
         blocks.sort();
         blocks.dedup();
         let texts: Vec<_> = blocks.iter().map(ToString::to_string).collect();

@@ -258,6 +258,19 @@ factors! {
     AckPlacement { ack_placement: AckPlacement = AckPlacement::Helper, key "ack-placement", id "ack_placement", column "ack_placement" }
 }
 
+/// What two values of a factor are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactorKind {
+    /// One may be chosen instead of the other: they are compared within blocks.
+    Choice,
+    /// A quantity over which cost and goodput are followed.
+    Axis,
+    /// Figures of the two are laid side by side, and never ranked.
+    Setting,
+    /// A control of the method.
+    Control,
+}
+
 /// 4 KiB: in the middle of the paper's sizes.
 const PAPER_SIZE: MessageSize = match MessageSize::new(4096) {
     Some(size) => size,
@@ -287,19 +300,46 @@ impl Factor {
             .ok_or_else(|| crate::nearest::unknown("factor in a cell's id", key, &keys))
     }
 
-    /// Whether cells of one block may differ in this factor: the paths, and the controls that are paired with them.
-    pub const fn is_within_block(self) -> bool {
-        matches!(self, Self::Send | Self::Recv | Self::Replica | Self::SoZerocopy | Self::Watch)
+    /// The factors in which cells of one block may always differ: the paths, and the controls that are paired with them.
+    pub const ALWAYS_WITHIN_BLOCK: &'static [Self] =
+        &[Self::Send, Self::Recv, Self::Replica, Self::SoZerocopy, Self::Watch];
+
+    /// What two values of it are to each other.
+    pub const fn kind(self) -> FactorKind {
+        match self {
+            Self::Message | Self::Threads | Self::Fields | Self::Flows => FactorKind::Axis,
+            Self::Link | Self::AckInterval | Self::AckPlacement => FactorKind::Setting,
+            Self::Replica | Self::Watch => FactorKind::Control,
+            Self::Send
+            | Self::Recv
+            | Self::Layout
+            | Self::Congestion
+            | Self::Nodelay
+            | Self::Sndbuf
+            | Self::Rcvbuf
+            | Self::Ring
+            | Self::Rewriting
+            | Self::ReceiveBuffer
+            | Self::Family
+            | Self::SoZerocopy
+            | Self::Placement
+            | Self::Mtu
+            | Self::Segment
+            | Self::Tso
+            | Self::Gso
+            | Self::Gro => FactorKind::Choice,
+        }
     }
 
     /// Whether this factor means anything on a link. A link without devices has none to set; the sink has no receiver
     /// whose calls or buffer could vary, and only the sink acknowledges by a clock of its own.
     pub const fn means_something_on(self, link: Link) -> bool {
+        let link = link.capabilities();
         match self {
-            Self::Mtu | Self::Tso | Self::Gso => !matches!(link, Link::Loopback),
-            Self::Gro => matches!(link, Link::Veth),
-            Self::AckInterval | Self::AckPlacement => matches!(link, Link::Sink),
-            Self::Recv | Self::ReceiveBuffer | Self::Rcvbuf => !matches!(link, Link::Sink),
+            Self::Mtu | Self::Tso | Self::Gso => link.has_devices,
+            Self::Gro => link.joins_received_packets,
+            Self::AckInterval | Self::AckPlacement => link.has_helper,
+            Self::Recv | Self::ReceiveBuffer | Self::Rcvbuf => link.has_receiver,
             Self::Send
             | Self::Link
             | Self::Message

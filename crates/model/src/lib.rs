@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod capabilities;
 pub mod cell;
+mod contrast;
 pub mod factor;
 pub mod host;
 pub mod mark;
@@ -21,7 +23,9 @@ pub mod thresholds;
 pub mod units;
 pub mod values;
 
+pub use capabilities::{CallsPerMessage, LinkCapabilities, SendCapabilities};
 pub use cell::{Block, Cell};
+pub use contrast::{Contrast, Shared};
 pub use factor::{Factor, FactorLists};
 pub use mark::{Class, Mark};
 pub use measured::Measured;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cell::{Block, Cell};
-use crate::factor::{Factor, FactorLists};
+use crate::contrast::Contrast;
+use crate::factor::{Factor, FactorKind, FactorLists};
 use crate::names::{AckPlacement, Audit, Link, SendPath, Switch, Watch, names};
 use crate::thresholds::Thresholds;
 use crate::units::{Nanos, Share};
@@ -62,6 +63,8 @@ pub struct Plan {
     pub label: String,
     /// What varies.
     pub factors: FactorLists,
+    /// What is compared with what, where the plan names it; else [`Plan::contrasts`] says.
+    pub contrasts: Vec<Contrast>,
     /// How to measure.
     pub measure: Measure,
     /// Where marks begin.
@@ -143,7 +146,7 @@ impl Plan {
                 measure.max_time = Some(Nanos::s(600));
             }
         }
-        Self { preset, label: String::new(), factors, measure, thresholds }
+        Self { preset, label: String::new(), factors, contrasts: Vec::new(), measure, thresholds }
     }
 
     /// The cells asked for, without controls, in the plan's own order. A factor that means nothing on a cell's link has
@@ -166,30 +169,69 @@ impl Plan {
         // figures spread least, so that a small difference shows.
         let steady = |path: fn(SendPath) -> bool| {
             cells.iter().filter(|cell| path(cell.send_path)).min_by_key(|cell| {
-                (cell.link != Link::Loopback, cell.threads, std::cmp::Reverse(cell.message))
+                let privileged = !cell.link.capabilities().privileges.is_empty();
+                (privileged, cell.threads, std::cmp::Reverse(cell.message))
             })
         };
         let copying =
-            steady(|p| p == SendPath::Sendmsg).or_else(|| steady(|p| p != SendPath::Zerocopy));
+            steady(|p| p == SendPath::A2).or_else(|| steady(|p| !p.passes_by_reference()));
         if let Some(cell) = copying.or_else(|| cells.first()) {
             controls.push(Cell { watch: Watch::None, ..cell.clone() });
             if let Some(replica) = Replica::new(cell.replica.get() + 1) {
                 controls.push(Cell { replica, ..cell.clone() });
             }
         }
-        if let Some(cell) = steady(|p| p == SendPath::Zerocopy) {
+        if let Some(cell) = steady(SendPath::passes_by_reference) {
             controls.push(Cell { so_zerocopy: Switch::Off, ..cell.clone() });
         }
         controls.retain(|control| !cells.contains(control));
         controls
     }
 
+    /// What is compared with what: the contrasts that the plan names, else each two values of every factor that is a
+    /// choice, the later one against the earlier one. This is the one rule.
+    pub fn contrasts(&self) -> Vec<Contrast> {
+        if !self.contrasts.is_empty() {
+            return self.contrasts.clone();
+        }
+        let cells = self.cells();
+        let mut contrasts = Vec::new();
+        let choices = Factor::ALL.iter().filter(|factor| factor.kind() == FactorKind::Choice);
+        for factor in choices {
+            // One cell for each value, in the order of its type: names by their list, numbers by size.
+            let mut values: Vec<Cell> = Vec::new();
+            for cell in &cells {
+                let mut alone = Cell::default();
+                if alone.set(*factor, &cell.get(*factor)).is_ok() && !values.contains(&alone) {
+                    values.push(alone);
+                }
+            }
+            values.sort();
+            for (later, value) in values.iter().enumerate() {
+                let earlier = values[..later].iter();
+                contrasts.extend(earlier.map(|other| Contrast::between(*factor, value, other)));
+            }
+        }
+        contrasts
+    }
+
+    /// The factors in which cells of one block may differ.
+    pub fn within_block(&self) -> Vec<Factor> {
+        let mut within = Factor::ALWAYS_WITHIN_BLOCK.to_vec();
+        let compared = self.contrasts().into_iter().map(|contrast| contrast.factor);
+        within.extend(compared);
+        within.sort_unstable();
+        within.dedup();
+        within
+    }
+
     /// Cells and controls by block, in the plan's own order.
     pub fn blocks(&self) -> Vec<(Block, Vec<Cell>)> {
+        let within = self.within_block();
         let mut places = BTreeMap::new();
         let mut blocks: Vec<(Block, Vec<Cell>)> = Vec::new();
         for cell in self.cells().into_iter().chain(self.controls()) {
-            let block = cell.block();
+            let block = cell.block(&within);
             let place = *places.entry(block.clone()).or_insert_with(|| {
                 blocks.push((block, Vec::new()));
                 blocks.len() - 1
@@ -203,7 +245,7 @@ impl Plan {
     /// edges late by more than the share of it that would be noted.
     pub fn window(&self, cell: &Cell, usable_cpus: usize) -> Nanos {
         // The sink's helper has a CPU to itself, which the senders lack.
-        let helpers = u32::from(cell.link == Link::Sink);
+        let helpers = u32::from(cell.link.capabilities().has_helper);
         let busy = u64::from(cell.busy_threads() - helpers);
         let cpus = usable_cpus.saturating_sub(helpers as usize).max(1);
         let shared_by = busy.div_ceil(u64::try_from(cpus).unwrap_or(u64::MAX));
@@ -351,6 +393,24 @@ mod tests {
                 "send=zerocopy message_bytes=65536 threads=1 so_zerocopy=off",
             ]
         );
+    }
+
+    #[test]
+    fn every_choice_that_varies_is_compared_within_its_block() {
+        let mut plan = Plan::preset(Preset::Default);
+        let texts = |plan: &Plan| -> Vec<String> {
+            plan.contrasts().iter().map(ToString::to_string).collect()
+        };
+        let paths = ["send: sendmsg / send", "send: zerocopy / send", "send: zerocopy / sendmsg"];
+        assert_eq!(texts(&plan), paths);
+        plan.factors.set(Factor::Nodelay, "on,off").unwrap();
+        assert_eq!(texts(&plan)[3..], ["nodelay: on / off"]);
+        assert_eq!(plan.blocks().len(), 16, "both values stand in one block");
+        // Sizes and threads are followed, not chosen between.
+        plan.factors.set(Factor::Fields, "1,8").unwrap();
+        assert_eq!((texts(&plan).len(), plan.blocks().len()), (4, 32));
+        plan.contrasts = vec!["send: sendmsg / send".parse().unwrap()];
+        assert_eq!((texts(&plan).len(), plan.blocks().len()), (1, 64));
     }
 
     #[test]

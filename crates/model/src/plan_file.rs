@@ -99,7 +99,7 @@ impl Reader<'_> {
     }
 }
 
-const TOP: &[&str] = &["preset", "label", "factors", "measure", "thresholds"];
+const TOP: &[&str] = &["preset", "label", "contrasts", "factors", "measure", "thresholds"];
 
 impl Measure {
     /// The keys in a plan file; with a hyphen for the underscore they are the flags.
@@ -215,6 +215,12 @@ impl Plan {
         if let Some(value) = document.get("label") {
             plan.label = reader.scalar("label", value)?;
         }
+        if let Some(value) = document.get("contrasts") {
+            for text in reader.list("contrasts", value)?.split(',') {
+                let contrast = text.parse().map_err(|why: String| reader.error(value.span(), why))?;
+                plan.contrasts.push(contrast);
+            }
+        }
         if let Some(value) = document.get("factors") {
             for (key, value) in reader.table("factors", value)? {
                 let factor =
@@ -262,6 +268,11 @@ impl Plan {
         };
         line("preset", quoted(self.preset.name()));
         line("label", quoted(&self.label));
+        if !self.contrasts.is_empty() {
+            let contrasts: Vec<String> =
+                self.contrasts.iter().map(|contrast| quoted(&contrast.to_string())).collect();
+            let _ = writeln!(text, "contrasts = [{}]", contrasts.join(", "));
+        }
         text.push_str("\n[factors]\n");
         for factor in Factor::ALL {
             let values: Vec<_> =
@@ -294,6 +305,17 @@ mod tests {
             let plan = Plan::preset(*preset);
             assert_eq!(Plan::from_toml(&plan.to_toml()), Ok(plan));
         }
+    }
+
+    #[test]
+    fn a_plan_can_name_its_own_contrasts() {
+        let text = "contrasts = [\"nodelay: on / off\"]\n[factors]\nsend = \"send,sendmsg\"\nnodelay = \"off,on\"\n";
+        let plan = Plan::from_toml(text).unwrap();
+        let contrasts: Vec<String> = plan.contrasts().iter().map(ToString::to_string).collect();
+        assert_eq!(contrasts, ["nodelay: on / off"]);
+        assert_eq!(Plan::from_toml(&plan.to_toml()), Ok(plan));
+        let why = Plan::from_toml("contrasts = [\"send\"]\n").unwrap_err();
+        assert!(why.to_string().contains("no contrast"), "{why}");
     }
 
     #[test]

@@ -1,0 +1,211 @@
+//! What the rest of the program may know of a path or a link beside its name.
+//!
+//! This is the one table outside the engine in which a path or a link decides anything: whoever needs to know something of
+//! one asks here, so that a new path or link is a row, and is never taken for what it is not.
+
+use crate::cell::Cell;
+use crate::names::{Link, SendPath};
+
+/// How many sending calls hand one message over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallsPerMessage {
+    /// One for each field.
+    OneAField,
+    /// One for the whole message.
+    One,
+}
+
+/// What may be known of a send path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendCapabilities {
+    /// The kernel is given pages instead of copying their bytes.
+    pub passes_by_reference: bool,
+    /// The kernel tells when it has let go of a buffer, and whether it copied it after all.
+    pub gets_notifications: bool,
+    /// The buffer must be registered with the kernel before anything is sent from it.
+    pub registers_buffer: bool,
+    /// Sending calls a message.
+    pub calls: CallsPerMessage,
+    /// The path itself copies the fields together before it sends them.
+    pub copies_fields_together: bool,
+    /// The name of the paper's implementation, where the paper has it.
+    pub paper_name: Option<&'static str>,
+    /// For a path that passes by reference: the one that differs from it in copying alone.
+    pub copying_twin: Option<SendPath>,
+}
+
+const COPYING: SendCapabilities = SendCapabilities {
+    passes_by_reference: false,
+    gets_notifications: false,
+    registers_buffer: false,
+    calls: CallsPerMessage::One,
+    copies_fields_together: false,
+    paper_name: None,
+    copying_twin: None,
+};
+
+impl SendPath {
+    /// The paper's two-copy implementation: one call for each field.
+    pub const A1: Self = Self::Send;
+    /// The paper's one-copy implementation: one call for the message.
+    pub const A2: Self = Self::Sendmsg;
+    /// The paper's zero-copy implementation.
+    pub const A3: Self = Self::Zerocopy;
+
+    /// What may be known of it.
+    pub const fn capabilities(self) -> SendCapabilities {
+        match self {
+            Self::Send => SendCapabilities {
+                calls: CallsPerMessage::OneAField,
+                paper_name: Some("A1"),
+                ..COPYING
+            },
+            Self::Staged => SendCapabilities {
+                copies_fields_together: true,
+                paper_name: Some("A1'"),
+                ..COPYING
+            },
+            Self::Sendmsg => SendCapabilities { paper_name: Some("A2"), ..COPYING },
+            Self::Zerocopy => SendCapabilities {
+                passes_by_reference: true,
+                gets_notifications: true,
+                paper_name: Some("A3"),
+                copying_twin: Some(Self::Sendmsg),
+                ..COPYING
+            },
+        }
+    }
+
+    /// The name of the paper's implementation, where the paper has it.
+    pub const fn paper_name(self) -> Option<&'static str> {
+        self.capabilities().paper_name
+    }
+
+    /// Whether the kernel is given pages instead of copying their bytes.
+    pub const fn passes_by_reference(self) -> bool {
+        self.capabilities().passes_by_reference
+    }
+}
+
+/// What may be known of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkCapabilities {
+    /// A process takes the bytes at the far end; without one, only the sender's side can be measured.
+    pub has_receiver: bool,
+    /// What was passed by reference is copied when it is delivered, as sender and receiver are of one machine
+    /// (`skb_orphan_frags_rx`, net/core/dev.c and net/ipv4/ip_input.c).
+    pub copies_by_reference_on_delivery: bool,
+    /// It has devices of its own, with an MTU and offloads.
+    pub has_devices: bool,
+    /// Its receiving device may join packets (generic receive offload).
+    pub joins_received_packets: bool,
+    /// The receiving end runs on another host.
+    pub has_peer_host: bool,
+    /// Both ends read the same monotonic clock.
+    pub has_common_clock: bool,
+    /// A helper thread answers for the missing peer, at an interval and a place of its own.
+    pub has_helper: bool,
+    /// Capabilities that raising it takes (capabilities(7)); none where any user can.
+    pub privileges: &'static [&'static str],
+}
+
+impl Link {
+    /// What may be known of it.
+    pub const fn capabilities(self) -> LinkCapabilities {
+        const LOCAL: LinkCapabilities = LinkCapabilities {
+            has_receiver: true,
+            copies_by_reference_on_delivery: true,
+            has_devices: false,
+            joins_received_packets: false,
+            has_peer_host: false,
+            has_common_clock: true,
+            has_helper: false,
+            privileges: &[],
+        };
+        match self {
+            Self::Loopback => LOCAL,
+            Self::Veth => LinkCapabilities {
+                has_devices: true,
+                joins_received_packets: true,
+                privileges: &["CAP_SYS_ADMIN", "CAP_NET_ADMIN"],
+                ..LOCAL
+            },
+            Self::Sink => LinkCapabilities {
+                has_receiver: false,
+                copies_by_reference_on_delivery: false,
+                has_devices: true,
+                has_helper: true,
+                privileges: &["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_BPF", "CAP_NET_RAW"],
+                ..LOCAL
+            },
+        }
+    }
+
+    /// Whether a process takes the bytes at the far end.
+    pub const fn has_receiver(self) -> bool {
+        self.capabilities().has_receiver
+    }
+
+    /// Whether what was passed by reference is copied when it is delivered.
+    pub const fn copies_by_reference_on_delivery(self) -> bool {
+        self.capabilities().copies_by_reference_on_delivery
+    }
+}
+
+impl Cell {
+    /// Whether its bytes are handed over by reference: the path does, and the socket was told to (MSG_ZEROCOPY without
+    /// SO_ZEROCOPY is an ordinary copy).
+    pub fn passes_by_reference(&self) -> bool {
+        self.send_path.passes_by_reference() && self.so_zerocopy.is_on()
+    }
+
+    /// Whether its path does what its name says: one that passes by reference may have been told not to.
+    pub fn is_itself(&self) -> bool {
+        !self.send_path.passes_by_reference() || self.so_zerocopy.is_on()
+    }
+
+    /// Sending calls a message.
+    pub const fn calls_per_message(&self) -> u32 {
+        match self.send_path.capabilities().calls {
+            CallsPerMessage::OneAField => self.fields.get(),
+            CallsPerMessage::One => 1,
+        }
+    }
+
+    /// Threads that are busy in a trial: both ends' workers; without a receiver the senders and the helper.
+    pub const fn busy_threads(&self) -> u32 {
+        let link = self.link.capabilities();
+        let receivers = if link.has_receiver { self.threads.get() } else { 0 };
+        self.threads.get() + receivers + link.has_helper as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_passes_by_reference_has_a_twin_that_copies_with_as_many_calls() {
+        for path in SendPath::ALL {
+            let of = path.capabilities();
+            assert_eq!(of.passes_by_reference, of.copying_twin.is_some(), "{path}");
+            if let Some(twin) = of.copying_twin {
+                assert!(!twin.passes_by_reference());
+                assert_eq!(twin.capabilities().calls, of.calls);
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_link_with_a_receiver_on_this_machine_copies_on_delivery() {
+        for link in Link::ALL {
+            let of = link.capabilities();
+            assert_eq!(
+                of.copies_by_reference_on_delivery,
+                of.has_receiver && !of.has_peer_host,
+                "{link}"
+            );
+            assert_ne!(of.has_receiver, of.has_helper, "somebody must acknowledge: {link}");
+        }
+    }
+}
