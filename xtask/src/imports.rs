@@ -12,10 +12,23 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("copycost-engine", &["copycost-model", "copycost-kernel"]),
     ("copycost-journal", &["copycost-model"]),
     ("copycost-analysis", &["copycost-model"]),
-    ("copycost-study", &["copycost-model", "copycost-engine", "copycost-journal", "copycost-analysis"]),
+    (
+        "copycost-study",
+        &["copycost-model", "copycost-engine", "copycost-journal", "copycost-analysis"],
+    ),
     ("copycost-figure-png", &[]),
     ("copycost-report", &["copycost-model", "copycost-analysis", "copycost-figure-png"]),
-    ("copycost", &["copycost-model", "copycost-engine", "copycost-journal", "copycost-analysis", "copycost-study", "copycost-report"]),
+    (
+        "copycost",
+        &[
+            "copycost-model",
+            "copycost-engine",
+            "copycost-journal",
+            "copycost-analysis",
+            "copycost-study",
+            "copycost-report",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
@@ -89,10 +102,13 @@ mod tests {
     #[test]
     fn the_table_itself_passes_and_a_forbidden_import_is_named() {
         assert!(broken_borders(&workspace(&[])).unwrap().is_empty());
-        let broken = broken_borders(&workspace(&[("copycost-analysis", "copycost-kernel", None)])).unwrap();
+        let broken =
+            broken_borders(&workspace(&[("copycost-analysis", "copycost-kernel", None)])).unwrap();
         assert_eq!(broken, ["copycost-analysis may not import copycost-kernel"]);
         assert!(
-            broken_borders(&workspace(&[("copycost-analysis", "copycost-kernel", Some("dev"))])).unwrap().is_empty()
+            broken_borders(&workspace(&[("copycost-analysis", "copycost-kernel", Some("dev"))]))
+                .unwrap()
+                .is_empty()
         );
     }
 }

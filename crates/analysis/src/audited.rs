@@ -3,7 +3,6 @@
 use model::audit::Hook;
 use model::{Audit, Link, SendPath};
 
-use crate::comparisons::is_itself;
 use crate::copies::{PerByte, Step, of_cell, per_byte};
 use crate::evidence::Evidence;
 use crate::figure_text::{counted, listed};
@@ -93,7 +92,7 @@ impl OfPath {
             .estimates
             .iter()
             .map(|estimates| &estimates.cell)
-            .filter(|cell| cell.send_path == path && cell.link == link && is_itself(cell))
+            .filter(|cell| cell.send_path == path && cell.link == link && cell.is_itself())
             .filter(|cell| evidence.audits.of(cell, Audit::CopyAudit).is_some())
             .collect();
         let figures = |step: Step| {
@@ -160,12 +159,8 @@ impl OfPath {
     }
 }
 
-pub(crate) const fn over(link: Link) -> &'static str {
-    match link {
-        Link::Loopback => "over loopback",
-        Link::Veth => "over veth",
-        Link::Sink => "into the sink",
-    }
+pub(crate) fn over(link: Link) -> String {
+    if link.has_receiver() { format!("over {link}") } else { format!("into the {link}") }
 }
 
 /// What audits counted of a path, link by link.
@@ -182,7 +177,7 @@ pub(crate) fn not_counted(
 ) -> Option<String> {
     let cells = evidence.estimates.iter().map(|estimates| &estimates.cell);
     let mut reasons: Vec<String> = Vec::new();
-    for cell in cells.filter(|cell| cell.send_path == path && is_itself(cell)) {
+    for cell in cells.filter(|cell| cell.send_path == path && cell.is_itself()) {
         let Some(audited) = evidence.audits.of(cell, Audit::CopyAudit) else { continue };
         for step in steps {
             if let Err(why) = per_byte(audited, *step).and_then(PerByte::decided) {

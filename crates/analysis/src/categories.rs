@@ -6,7 +6,7 @@
 
 use model::audit::Owner;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 mod table;
 
@@ -20,9 +20,7 @@ pub const TABLE_VERSION: u32 = 2;
 pub const MOST_PASSED_OVER: usize = 3;
 
 /// What the CPU was doing.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Category {
     /// Copying payload.

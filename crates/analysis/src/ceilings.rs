@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::audit::CeilingPoint;
 use model::names::Audit;
 use model::record::{Outcome, Settings};
-use model::{Cell, Measured, SendPath};
+use model::{Cell, Measured};
 
 use crate::copies::{Step, per_byte};
 use crate::evidence::{Evidence, figure};
@@ -76,7 +76,7 @@ pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
     for estimates in evidence.estimates {
         let Some(goodput) = figure(estimates, Metric::GoodputGbps) else { continue };
         let Some(seats) = Seats::of(evidence, &estimates.cell) else { continue };
-        let receiving = estimates.cell.link.delivers_locally().then_some(ModelledSide::Receiver);
+        let receiving = estimates.cell.link.has_receiver().then_some(ModelledSide::Receiver);
         for side in [ModelledSide::Sender].into_iter().chain(receiving) {
             shares.extend(share(evidence, &rates, &estimates.cell, goodput, &seats, side));
         }
@@ -97,7 +97,7 @@ fn share(
         // The path's own copy comes from the ring as well. What the kernel then copies is the staging buffer, and a
         // working set of one message may be much faster.
         ModelledSide::Sender => {
-            (&seats.senders, seats.ring_bytes, cell.send_path == SendPath::Staged)
+            (&seats.senders, seats.ring_bytes, cell.send_path.capabilities().copies_fields_together)
         }
         ModelledSide::Receiver => (&seats.receivers, seats.receive_bytes, false),
     };
@@ -184,7 +184,7 @@ impl Seats {
     fn of(evidence: &Evidence<'_>, cell: &Cell) -> Option<Self> {
         let message_bytes = cell.message.bytes().0;
         let mut seats: Option<Self> = None;
-        for judged in evidence.trials.of(cell).filter(|judged| judged.is_valid()) {
+        for judged in evidence.trials.of_cell(cell).filter(|judged| judged.is_valid()) {
             let settings = &judged.trial.settings;
             let ring_bytes = message_bytes
                 .saturating_mul(u64::from(settings.ring_slots))

@@ -7,9 +7,8 @@ use model::{Cell, Link, Mark, Measured, Share};
 
 use crate::estimate::{Sample, half_width};
 use crate::figures::{Reading, context_switches};
-use crate::marks::is_void;
+use crate::judged::JudgedTrial;
 use crate::metric::{Metric, NO_RECEIVER};
-use crate::pairs::{Log, Logs, RATIO_METRICS};
 use crate::summary::{CellEstimates, Estimate, PaperRow};
 
 /// A sum that is absent as soon as a part of it is.
@@ -71,42 +70,27 @@ impl CellTotals {
         }
     }
 
-    /// Takes a trial in. For a valid one, the logarithms of the figures of which ratios are formed.
-    pub(crate) fn push(
-        &mut self,
-        trial: &Trial,
-        marks: &[Mark],
-        reading: &Reading<'_>,
-    ) -> Option<Logs> {
+    /// Takes a trial in.
+    pub(crate) fn push(&mut self, judged: &JudgedTrial<'_>) {
+        let JudgedTrial { trial, marks, reading } = judged;
         self.is_oversubscribed |= marks.contains(&Mark::Oversubscribed);
-        let Outcome::Finished(finished) = &trial.outcome else {
+        let (Some(finished), true) = (judged.finished(), judged.is_valid()) else {
             self.void(trial, marks);
-            return None;
+            return;
         };
-        if is_void(marks) {
-            self.void(trial, marks);
-            return None;
-        }
         self.valid += 1;
         for mark in marks {
             *self.marks.entry(*mark).or_insert(0) += 1;
         }
-        let mut logs = Logs::default();
         for (metric, figures) in Metric::ALL.iter().zip(&mut self.figures) {
             match reading.value(*metric) {
-                Measured::Value(x) => {
-                    figures.sample.push(x);
-                    if let Some(place) = RATIO_METRICS.iter().position(|other| other == metric) {
-                        logs[place] = Log::of(x);
-                    }
-                }
+                Measured::Value(x) => figures.sample.push(x),
                 Measured::Absent { absent } => {
                     figures.why_not.get_or_insert(absent);
                 }
             }
         }
         self.add_windows(trial.cell.link, finished, reading);
-        Some(logs)
     }
 
     fn void(&mut self, trial: &Trial, marks: &[Mark]) {
@@ -138,7 +122,7 @@ impl CellTotals {
                     Err(absent.clone())
                 }
             };
-        if link == Link::Sink {
+        if !link.has_receiver() {
             let none = || Err(NO_RECEIVER.to_owned());
             self.cycles.add(none());
             self.cache_misses.add(none());
@@ -208,7 +192,7 @@ impl CellTotals {
             total => Measured::from(total.clone()),
         };
         PaperRow {
-            implementation: cell.send_path.paper_name().to_owned(),
+            implementation: cell.send_path.paper_name().unwrap_or(cell.send_path.name()).to_owned(),
             message_bytes: cell.message.bytes().0,
             threads: cell.threads.get(),
             total_bytes: self.received_bytes,

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::factor::Factor;
-use model::names::Switch;
-use model::{Cell, Link, SendPath};
+use model::{Cell, Contrast, SendPath, Shared};
 
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
@@ -12,7 +11,6 @@ use crate::explained::{Crossover, CrossoverOutcome};
 use crate::figure_text::{self, counted, listed, message, percent, ratio, shared_words};
 use crate::metric::{Better, Metric};
 use crate::pairs::{self, Tested};
-use crate::round_logs::shared_text;
 use crate::summary::{CellEstimates, Estimate, Finding};
 
 /// A ratio between two cells and what may be said of it.
@@ -72,12 +70,17 @@ pub(crate) fn row_name(cell: &Cell) -> String {
 
 /// `A2`, and what else is not usual: `A2, placement=none`.
 pub(crate) fn column_name(cell: &Cell) -> String {
-    format!("{}{}", cell.send_path.paper_name(), others(cell))
+    format!("{}{}", cell.send_path, others(cell))
 }
 
 fn others(cell: &Cell) -> String {
-    let others = shared_text(cell, &[Factor::Send, Factor::Message, Factor::Threads]);
+    let others = Shared::new(cell, &[Factor::Send, Factor::Message, Factor::Threads]).to_string();
     if others.is_empty() { others } else { format!(", {}", others.replace(' ', ", ")) }
+}
+
+/// A path with the name that it bears in the paper, where it has one: `sendmsg (A2)`.
+pub(crate) fn path_name(path: SendPath) -> String {
+    path.paper_name().map_or_else(|| path.to_string(), |name| format!("{path} ({name})"))
 }
 
 /// The names of comparisons, for evidence.
@@ -100,11 +103,6 @@ pub(crate) fn sound(compared: Vec<Compared>) -> (Vec<Compared>, bool) {
     (compared.into_iter().filter(|compared| !compared.oversubscribed).collect(), false)
 }
 
-/// Whether a cell's path does what its name says: MSG_ZEROCOPY without SO_ZEROCOPY is an ordinary copy.
-pub(crate) fn is_itself(cell: &Cell) -> bool {
-    cell.send_path != SendPath::Zerocopy || cell.so_zerocopy == Switch::On
-}
-
 /// One path against another in every block of the plan that has both, as `ratios` of the summary has it.
 pub(crate) fn paths(
     evidence: &Evidence<'_>,
@@ -112,14 +110,18 @@ pub(crate) fn paths(
     against: SendPath,
     metric: Metric,
 ) -> Vec<Compared> {
+    contrasted(evidence, &Contrast::of_paths(path, against), metric)
+}
+
+/// The two values of a contrast in every block of the plan that has both, as `ratios` of the summary has it.
+fn contrasted(evidence: &Evidence<'_>, contrast: &Contrast, metric: Metric) -> Vec<Compared> {
     let is_oversubscribed: BTreeMap<&Cell, bool> =
         evidence.asked().map(|e| (&e.cell, e.oversubscribed)).collect();
     let is_it = |ratio: &&crate::summary::Ratio| {
         ratio.metric == metric
-            && ratio.cell.send_path == path
-            && ratio.against.send_path == against
-            && is_itself(&ratio.cell)
-            && is_itself(&ratio.against)
+            && ratio.contrast == *contrast
+            && ratio.cell.is_itself()
+            && ratio.against.is_itself()
     };
     let compared = |ratio: &crate::summary::Ratio| {
         Some(Compared {
@@ -169,7 +171,7 @@ pub(crate) fn twins(
         let against = twin(cell);
         let is_twin = against != *cell;
         is_twin.then(|| {
-            let moments = evidence.trials.paired(cell, &against, metric);
+            let moments = evidence.paired(cell, &against, metric);
             (cell.clone(), against, moments)
         })
     });
@@ -192,7 +194,7 @@ pub(crate) fn threads(
             cell.send_path == path
                 && cell.message.bytes().0 == bytes
                 && cell.threads.get() == more
-                && is_itself(cell)
+                && cell.is_itself()
         },
         |cell| Cell { threads: fewer, ..cell.clone() },
     )
@@ -206,12 +208,9 @@ pub(crate) fn crossovers<'a>(
     against: SendPath,
     metric: Metric,
 ) -> Vec<&'a Crossover> {
-    let off = "so_zerocopy=off";
+    let contrast = Contrast::of_paths(path, against);
     let is_it = |crossover: &&Crossover| {
-        crossover.path == path
-            && crossover.against == against
-            && crossover.metric == metric
-            && !crossover.shared.split(' ').any(|part| part == off)
+        crossover.contrast == contrast && crossover.metric == metric && crossover.shared.is_itself()
     };
     let mut found: Vec<&Crossover> = evidence.crossovers.iter().filter(is_it).collect();
     if found.iter().any(|crossover| !crossover.oversubscribed) {
@@ -222,9 +221,8 @@ pub(crate) fn crossovers<'a>(
 
 /// At how many of a crossover's sizes which finding was made, for the path: better, worse, alike, not told.
 fn findings(evidence: &Evidence<'_>, crossover: &Crossover) -> [usize; 4] {
-    let compared = paths(evidence, crossover.path, crossover.against, crossover.metric);
-    let is_of =
-        |c: &&Compared| shared_text(&c.cell, &[Factor::Send, Factor::Message]) == crossover.shared;
+    let compared = contrasted(evidence, &crossover.contrast, crossover.metric);
+    let is_of = |c: &&Compared| crossover.shared.has(&c.cell);
     let is_low_better = crossover.metric.better() == Better::Low;
     let mut counts = [0; 4];
     for c in compared.iter().filter(is_of) {
@@ -296,8 +294,11 @@ pub(crate) fn threads_asked(evidence: &Evidence<'_>) -> Vec<u32> {
 pub(crate) fn copied_shares(evidence: &Evidence<'_>) -> Option<(f64, f64)> {
     let of = |estimates: &CellEstimates| {
         let cell = &estimates.cell;
-        let is_zerocopy = cell.send_path == SendPath::Zerocopy && cell.so_zerocopy == Switch::On;
-        if is_zerocopy { figure(estimates, Metric::CopiedShare).map(|e| e.mean) } else { None }
+        if cell.passes_by_reference() {
+            figure(estimates, Metric::CopiedShare).map(|e| e.mean)
+        } else {
+            None
+        }
     };
     let shares: Vec<f64> = evidence.asked().filter_map(of).collect();
     let least = shares.iter().copied().min_by(f64::total_cmp)?;
@@ -307,8 +308,13 @@ pub(crate) fn copied_shares(evidence: &Evidence<'_>) -> Option<(f64, f64)> {
 
 /// What must be said wherever the zerocopy path is compared: how much of it was copied anyway.
 pub(crate) fn copied_words(evidence: &Evidence<'_>) -> String {
-    let on_loopback = evidence.asked().all(|estimates| estimates.cell.link == Link::Loopback);
-    let link = if on_loopback { ", as loopback always does on delivery" } else { "" };
+    let links = crate::on_link::links_asked(evidence);
+    let link = match links[..] {
+        [link] if link.copies_by_reference_on_delivery() => {
+            format!(", as {link} always does on delivery")
+        }
+        _ => String::new(),
+    };
     match copied_shares(evidence) {
         None => "no zero-copy completion came, so what was copied is not known".to_owned(),
         Some((least, _)) if least >= 1.0 => {

@@ -2,7 +2,7 @@
 
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::{Finished, Outcome};
-use model::{Audit, Cell, Measured, SendPath};
+use model::{Audit, Cell, Measured};
 
 use crate::evidence::AuditRecords;
 
@@ -18,18 +18,12 @@ pub(crate) struct Expected {
 /// What a cell's path and link should copy. A program's own copy (`staged`) is none of the kernel's.
 pub(crate) fn expected(cell: &Cell) -> Expected {
     let is = |yes: bool| f64::from(u8::from(yes));
-    let by_reference = passes_by_reference(cell);
-    let delivers = cell.link.delivers_locally();
+    let by_reference = cell.passes_by_reference();
     Expected {
         copied_in: is(!by_reference),
-        deferred: is(by_reference && delivers),
-        copied_out: is(delivers),
+        deferred: is(by_reference && cell.link.copies_by_reference_on_delivery()),
+        copied_out: is(cell.link.has_receiver()),
     }
-}
-
-/// Whether a cell's path hands pages over instead of having them copied.
-pub(crate) fn passes_by_reference(cell: &Cell) -> bool {
-    cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on()
 }
 
 /// One of the three places where bytes are copied.
@@ -148,7 +142,7 @@ pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, String>
         bytes => Ok(PerByte {
             per_byte: counted.bytes as f64 / bytes as f64,
             hook: counted.hook,
-            decides: counted.hook != Hook::Elimination || passes_by_reference(&audited.cell),
+            decides: counted.hook != Hook::Elimination || audited.cell.passes_by_reference(),
         }),
     }
 }

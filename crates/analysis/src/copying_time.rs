@@ -5,7 +5,7 @@
 //! variance 1/a + 1/b of Poisson counts.
 
 use model::record::Outcome;
-use model::{Audit, Cell, Factor, Measured, SendPath};
+use model::{Audit, Cell, Factor, Measured, SendPath, Shared};
 
 use crate::audited::over;
 use crate::categories::Category;
@@ -13,7 +13,6 @@ use crate::cpu_breakdown::CYCLES;
 use crate::evidence::Evidence;
 use crate::explained::{BreakdownSide, CpuBreakdown};
 use crate::figure_text::{message, ratio, short};
-use crate::round_logs::shared_text;
 use crate::summary::Estimate;
 
 /// How profiles begin among the evidence.
@@ -119,7 +118,7 @@ pub(crate) struct Parts {
 impl Parts {
     /// The profiles of a cell of zerocopy and of its twin of sendmsg, or why there are none.
     pub(crate) fn of(evidence: &Evidence<'_>, zerocopy: &Cell) -> Result<Self, String> {
-        let sendmsg = Cell { send_path: SendPath::Sendmsg, ..zerocopy.clone() };
+        let sendmsg = Cell { send_path: SendPath::A2, ..zerocopy.clone() };
         let [by_reference, by_copy] = [zerocopy, &sendmsg].map(|cell| Sides::of(evidence, cell));
         let (by_reference, by_copy) = (by_reference?, by_copy?);
         if by_reference.unit != by_copy.unit {
@@ -172,7 +171,7 @@ impl Parts {
     /// `64 B, fields=1, over loopback`.
     fn place(&self) -> String {
         let beside = [Factor::Send, Factor::Message, Factor::Threads, Factor::Link];
-        let others = shared_text(&self.zerocopy, &beside).replace(' ', ", ");
+        let others = Shared::new(&self.zerocopy, &beside).to_string().replace(' ', ", ");
         let others = if others.is_empty() { others } else { format!(", {others},") };
         format!("{}{others} {}", message(&self.zerocopy), over(self.zerocopy.link))
     }

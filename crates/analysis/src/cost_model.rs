@@ -12,8 +12,7 @@
 //! average over rounds (T² test: H. Hotelling, Annals of Mathematical Statistics 2, 1931). Two named places between the same
 //! two measured sizes cannot be told apart.
 
-use model::factor::Factor;
-use model::{Cell, Measured, SendPath};
+use model::{Cell, Factor, Measured, Shared};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
 use crate::data_paths::size_beyond_fragments;
@@ -22,7 +21,7 @@ use crate::explained::{BreakPoint, CostModel, ModelledSide};
 use crate::metric::Metric;
 use crate::pairings::Places;
 use crate::pairs::holm;
-use crate::round_logs::{RoundLogs, but_path_and_size, families, shared_text};
+use crate::round_logs::{RoundLogs, families};
 use crate::summary::{CellEstimates, Estimate};
 
 /// The fewest sizes that can show whether a line fits.
@@ -294,14 +293,13 @@ fn break_p(rounds: &Rounds, at: f64) -> Measured<f64> {
 /// Holm's correction, its tests of fit are another.
 pub(crate) fn cost_models(
     places: &Places,
-    logs: &RoundLogs,
+    logs: &RoundLogs<'_>,
     estimates: &[CellEstimates],
     page_bytes: u64,
 ) -> Vec<CostModel> {
     let mut models = Vec::new();
-    for (shared, cells) in
-        families(places, |cell| Cell { message: Cell::default().message, ..cell.clone() })
-    {
+    for (shared, cells) in families(places, &[Factor::Message]) {
+        let shared = shared.cell();
         let mut cells = cells;
         cells.sort_by_key(|cell| places.cells[*cell].message);
         for (side, metric) in [
@@ -309,9 +307,9 @@ pub(crate) fn cost_models(
             (ModelledSide::Receiver, Metric::ReceiverCpuNsPerKib),
         ] {
             let sizes = sizes(places, logs, metric, &cells);
-            let named = named_breaks(&shared, &sizes, &cells, estimates, page_bytes);
+            let named = named_breaks(shared, &sizes, &cells, estimates, page_bytes);
             let at: Vec<f64> = named.iter().map(|(_, bytes)| *bytes).collect();
-            models.push(model(places, &shared, side, &cells, estimates, named, fit(&sizes, &at)));
+            models.push(model(shared, side, &cells, estimates, named, fit(&sizes, &at)));
         }
     }
     correct(&mut models);
@@ -319,7 +317,6 @@ pub(crate) fn cost_models(
 }
 
 fn model(
-    places: &Places,
     shared: &Cell,
     side: ModelledSide,
     cells: &[usize],
@@ -327,9 +324,8 @@ fn model(
     named: Vec<(String, f64)>,
     line: Result<Line, String>,
 ) -> CostModel {
-    let group = but_path_and_size(&places.cells[cells[0]]);
     let base = CostModel {
-        shared: shared_text(&group, &[Factor::Send, Factor::Message]),
+        shared: Shared::new(shared, &[Factor::Send, Factor::Message]),
         path: shared.send_path,
         side,
         oversubscribed: cells.iter().any(|cell| estimates[*cell].oversubscribed),
@@ -362,11 +358,11 @@ fn model(
 }
 
 /// CPU time a message of each size that has any, ascending.
-fn sizes(places: &Places, logs: &RoundLogs, metric: Metric, cells: &[usize]) -> Vec<SizeCosts> {
+fn sizes(places: &Places, logs: &RoundLogs<'_>, metric: Metric, cells: &[usize]) -> Vec<SizeCosts> {
     let size = |cell: &usize| {
         let bytes = places.cells[*cell].message.bytes().0;
         let kib = (bytes as f64 / 1024.0).ln();
-        let mut log_ns = logs.of(*cell, metric)?;
+        let mut log_ns = logs.at(*cell, metric)?;
         log_ns.iter_mut().for_each(|(_, log)| *log += kib);
         (!log_ns.is_empty()).then_some(SizeCosts { bytes, log_ns })
     };
@@ -386,16 +382,12 @@ fn named_breaks(
     let mss = cells.iter().rev().find_map(|cell| {
         estimates[*cell].metrics.get(&Metric::MssBytes)?.value().map(|mss| mss.mean)
     });
-    let (by_reference, by_copy) = match (shared.send_path, shared.so_zerocopy.is_on()) {
-        (SendPath::Zerocopy, true) => (true, false),
-        (SendPath::Send | SendPath::Staged | SendPath::Sendmsg, _)
-        | (SendPath::Zerocopy, false) => (false, true),
-    };
+    let by_reference = shared.passes_by_reference();
     let fragments = by_reference.then(|| size_beyond_fragments(shared, page_bytes)).flatten();
     let named = [
         ("segment size", mss),
         ("17 fragments", fragments),
-        ("32 KiB page fragments", by_copy.then_some(PAGE_FRAGMENT_BYTES)),
+        ("32 KiB page fragments", (!by_reference).then_some(PAGE_FRAGMENT_BYTES)),
         ("GSO size", Some(GSO_BYTES)),
     ];
     let is_inside = |bytes: &f64| first.bytes as f64 <= *bytes && *bytes < last.bytes as f64;

@@ -6,13 +6,13 @@ use model::audit::{Audited, Owner, Profile, Stack};
 use model::record::Outcome;
 use model::{Cell, Measured};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::categories::{Category, Decided, TABLE_VERSION, decide};
 use crate::evidence::Evidence;
 
 /// Where the CPU time of one cell went.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CpuBreakdown {
     /// The cell's id.
     #[schemars(with = "String")]
@@ -46,9 +46,7 @@ pub struct CpuBreakdown {
 }
 
 /// On whose account CPU time was spent.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakdownSide {
     /// The end that sends, softirqs that ran in its context included.
@@ -74,7 +72,7 @@ impl BreakdownSide {
 }
 
 /// One side's part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SideBreakdown {
     /// Whose.
     pub side: BreakdownSide,
@@ -91,7 +89,7 @@ pub struct SideBreakdown {
 }
 
 /// One category's part of a side.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CategoryShare {
     /// What was done.
     pub category: Category,
@@ -102,7 +100,7 @@ pub struct CategoryShare {
 }
 
 /// A function that the table does not know.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct UnmappedSymbol {
     /// Its name.
     pub symbol: String,

@@ -13,15 +13,14 @@
 //! (E. C. Fieller, J. Royal Statistical Society B 16, 1954): the height at the true crossover is 0, so that the test keeps it
 //! in 95 % of all studies.
 
-use model::Share;
-use model::factor::Factor;
+use model::{Contrast, Factor, Plan, Share, Shared};
 
 use crate::estimate::{Moments, t_975};
 use crate::explained::{Crossover, CrossoverOutcome};
 use crate::metric::{Better, Metric};
 use crate::pairings::Places;
 use crate::pairs::{SIGNIFICANCE, holm};
-use crate::round_logs::{RoundLogs, but_path_and_size, families, shared_text};
+use crate::round_logs::{RoundLogs, families};
 use crate::summary::CellEstimates;
 
 /// The metrics in which crossovers are sought.
@@ -315,37 +314,35 @@ fn common_rounds(sizes: &[SizeRatios], sign: f64) -> Vec<Vec<f64>> {
     first.log_ratios.iter().filter_map(of_round).collect()
 }
 
-/// The crossovers of each later path against each earlier one, everything but path and size being equal.
+/// The crossovers of every contrast of the plan over message size, everything else being equal.
 pub(crate) fn crossovers(
+    plan: &Plan,
     places: &Places,
-    logs: &RoundLogs,
+    logs: &RoundLogs<'_>,
     estimates: &[CellEstimates],
-    margin: Share,
 ) -> Vec<Crossover> {
-    let families = families(places, but_path_and_size);
+    let pairs = pairs(plan, places);
     let mut found = Vec::new();
     for metric in CROSSOVER_METRICS {
         let mut curves = Vec::new();
         let mut of_metric = Vec::new();
-        for (shared, cells) in families.iter().filter(|(cell, _)| metric.is_formed_on(cell.link)) {
-            for pair in pairs(places, cells) {
-                let curve = curve(places, logs, metric, &pair);
-                of_metric.push(Crossover {
-                    shared: shared_text(shared, &[Factor::Send, Factor::Message]),
-                    oversubscribed: pair.iter().any(|(cell, against)| {
-                        estimates[*cell].oversubscribed || estimates[*against].oversubscribed
-                    }),
-                    path: places.cells[pair[0].0].send_path,
-                    against: places.cells[pair[0].1].send_path,
-                    metric,
-                    outcome: CrossoverOutcome::Undecided,
-                    sizes: curve.iter().map(|size| size.bytes).collect(),
-                    untold: Vec::new(),
-                });
-                curves.push(curve);
-            }
+        let formed = |pair: &&Pair| metric.is_formed_on(pair.shared.cell().link);
+        for Pair { contrast, shared, cells } in pairs.iter().filter(formed) {
+            let curve = curve(places, logs, metric, cells);
+            of_metric.push(Crossover {
+                contrast: contrast.clone(),
+                shared: shared.clone(),
+                oversubscribed: cells.iter().any(|(cell, against)| {
+                    estimates[*cell].oversubscribed || estimates[*against].oversubscribed
+                }),
+                metric,
+                outcome: CrossoverOutcome::Undecided,
+                sizes: curve.iter().map(|size| size.bytes).collect(),
+                untold: Vec::new(),
+            });
+            curves.push(curve);
         }
-        for (crossover, found) in of_metric.iter_mut().zip(outcomes(&curves, margin)) {
+        for (crossover, found) in of_metric.iter_mut().zip(outcomes(&curves, plan.measure.margin)) {
             crossover.outcome = found.outcome;
             crossover.untold = found.untold;
         }
@@ -354,23 +351,33 @@ pub(crate) fn crossovers(
     found
 }
 
-/// Each later path against each earlier one: their cells, by size ascending; none without a size that both have.
-fn pairs(places: &Places, cells: &[usize]) -> Vec<Vec<(usize, usize)>> {
-    let mut paths: Vec<_> = cells.iter().map(|cell| places.cells[*cell].send_path).collect();
-    paths.sort_unstable();
-    paths.dedup();
+/// Cells that differ in a contrast and in their size alone.
+struct Pair {
+    contrast: Contrast,
+    shared: Shared,
+    /// Each cell and its twin, by size ascending; at least one.
+    cells: Vec<(usize, usize)>,
+}
+
+/// Every family of cells with every contrast that it has, at the sizes that both values have.
+fn pairs(plan: &Plan, places: &Places) -> Vec<Pair> {
+    let contrasts = plan.contrasts();
+    let mut factors: Vec<Factor> = contrasts.iter().map(|contrast| contrast.factor).collect();
+    factors.dedup();
     let mut pairs = Vec::new();
-    for (later, path) in paths.iter().enumerate() {
-        for against in &paths[..later] {
-            let twin = |cell: &usize| {
-                let twin = model::Cell { send_path: *against, ..places.cells[*cell].clone() };
-                places.of(&twin).map(|twin| (*cell, twin))
-            };
-            let of_path = cells.iter().filter(|cell| places.cells[**cell].send_path == *path);
-            let mut pair: Vec<(usize, usize)> = of_path.filter_map(twin).collect();
-            pair.sort_by_key(|(cell, _)| places.cells[*cell].message);
-            if !pair.is_empty() {
-                pairs.push(pair);
+    for factor in factors {
+        for (shared, cells) in families(places, &[factor, Factor::Message]) {
+            for contrast in contrasts.iter().filter(|contrast| contrast.factor == factor) {
+                let twin = |cell: &usize| {
+                    let twin = places.place(&contrast.twin(&places.cells[*cell])?)?;
+                    (twin < places.asked).then_some((*cell, twin))
+                };
+                let mut twins: Vec<(usize, usize)> = cells.iter().filter_map(twin).collect();
+                twins.sort_by_key(|(cell, _)| places.cells[*cell].message);
+                if !twins.is_empty() {
+                    let (contrast, shared) = (contrast.clone(), shared.clone());
+                    pairs.push(Pair { contrast, shared, cells: twins });
+                }
             }
         }
     }
@@ -381,7 +388,7 @@ fn pairs(places: &Places, cells: &[usize]) -> Vec<Vec<(usize, usize)>> {
 /// together are left out.
 fn curve(
     places: &Places,
-    logs: &RoundLogs,
+    logs: &RoundLogs<'_>,
     metric: Metric,
     pair: &[(usize, usize)],
 ) -> Vec<SizeRatios> {
@@ -390,7 +397,7 @@ fn curve(
         Better::High | Better::None => 1.0,
     };
     let size = |(cell, against): &(usize, usize)| {
-        let mut log_ratios = logs.paired(*cell, *against, metric)?;
+        let mut log_ratios = logs.paired_at(*cell, *against, metric)?;
         log_ratios.iter_mut().for_each(|(_, log)| *log *= sign);
         let bytes = places.cells[*cell].message.bytes().0;
         (!log_ratios.is_empty()).then_some(SizeRatios { bytes, log_ratios })

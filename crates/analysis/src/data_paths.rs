@@ -7,9 +7,10 @@ use model::record::{Outcome, SendTally};
 use model::values::MessageSize;
 use model::{Audit, Cell, Link, Measured, SendPath};
 
-use crate::copies::{Step, expected, of_cell, passes_by_reference};
-use crate::evidence::{Evidence, JudgedTrial, figure};
+use crate::copies::{Step, expected, of_cell};
+use crate::evidence::{Evidence, figure};
 use crate::explained::{Copies, DataPath};
+use crate::judged::JudgedTrial;
 use crate::metric::Metric;
 use crate::summary::CellEstimates;
 
@@ -41,7 +42,7 @@ pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
 
 fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     let cell = &estimates.cell;
-    let by_reference = passes_by_reference(cell);
+    let by_reference = cell.passes_by_reference();
     let should = expected(cell);
     let copies = |step: Step| {
         let expected = step.of(&should);
@@ -113,7 +114,7 @@ fn pages_counted(evidence: &Evidence<'_>, cell: &Cell) -> Option<f64> {
 /// What the cell's senders counted over whole valid trials, drain included.
 fn total(evidence: &Evidence<'_>, cell: &Cell) -> Option<SendTally> {
     let mut sum: Option<SendTally> = None;
-    for judged in evidence.trials.of(cell).filter(|judged| judged.is_valid()) {
+    for judged in evidence.trials.of_cell(cell).filter(|judged| judged.is_valid()) {
         if let Some(finished) = JudgedTrial::finished(judged) {
             sum.get_or_insert_default().add(&finished.sender.total);
         }

@@ -1,54 +1,18 @@
 //! What laws, answers and verdicts are drawn from: the records with their marks, and all that was derived before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use model::audit::{Audited, Ceiling, RefusedAudit};
 use model::host::Host;
-use model::record::{CpuBusy, Finished, Outcome, Record, Trial};
-use model::{Audit, Cell, Link, Mark, Measured, Plan};
+use model::record::{Outcome, Record};
+use model::{Audit, Cell, Link, Measured, Plan};
 
 use crate::estimate::Moments;
 use crate::explained::{CostModel, CpuBreakdown, Crossover, NotAudited, Scaling};
-use crate::figures;
-use crate::marks::{is_void, judge};
+use crate::judged::JudgedTrials;
 use crate::metric::Metric;
+use crate::round_logs::RoundLogs;
 use crate::summary::{CellEstimates, Estimate, NoiseFloor, Ratio, RunFacts};
-
-/// A trial, what speaks against it, and the idle baseline of its round.
-#[derive(Clone, Debug)]
-pub struct JudgedTrial<'a> {
-    /// The record.
-    pub trial: &'a Trial,
-    /// Its marks, void ones first.
-    pub marks: Vec<Mark>,
-    /// Busy time of the CPUs in use with both ends idle, where its round has one.
-    pub idle: Option<&'a Measured<CpuBusy>>,
-}
-
-impl<'a> JudgedTrial<'a> {
-    /// Both ends' reports, void or not; none where the trial failed.
-    pub fn finished(&self) -> Option<&'a Finished> {
-        match &self.trial.outcome {
-            Outcome::Finished(finished) => Some(finished),
-            Outcome::Failed(_) => None,
-        }
-    }
-
-    /// Whether it enters estimates.
-    pub fn is_valid(&self) -> bool {
-        self.finished().is_some() && !is_void(&self.marks)
-    }
-
-    /// `round R, CELL`, as broken laws name it.
-    pub fn name(&self) -> String {
-        format!("round {}, {}", self.trial.round, self.trial.cell)
-    }
-
-    /// One of its figures.
-    pub fn value(&self, metric: Metric) -> Measured<f64> {
-        figures::value(metric, self.trial, self.idle)
-    }
-}
 
 /// What heavy instruments told, in the journal's order.
 #[derive(Clone, Debug, Default)]
@@ -159,95 +123,6 @@ fn why_nothing(audited: &Audited, audit: Audit) -> Option<&str> {
     }
 }
 
-/// Every trial of a journal, judged, in its order; and by cell.
-#[derive(Clone, Debug, Default)]
-pub struct JudgedTrials<'a> {
-    all: Vec<JudgedTrial<'a>>,
-    by_cell: HashMap<&'a Cell, Vec<usize>>,
-}
-
-impl<'a> JudgedTrials<'a> {
-    /// Judges every trial of a journal by the plan's thresholds.
-    pub fn new(plan: &Plan, records: &'a [Record]) -> Self {
-        let mut judged = Self::default();
-        let mut round = None;
-        for record in records {
-            match record {
-                Record::Round(begun) => round = Some(begun),
-                Record::Segment(_) => round = None,
-                Record::Finish(_)
-                | Record::Audit(_)
-                | Record::AuditRefused(_)
-                | Record::Ceiling(_) => {}
-                Record::Trial(trial) => {
-                    let idle = round.filter(|begun| begun.round == trial.round);
-                    judged.by_cell.entry(&trial.cell).or_default().push(judged.all.len());
-                    judged.all.push(JudgedTrial {
-                        trial,
-                        marks: judge(trial, &plan.thresholds),
-                        idle: idle.map(|begun| &begun.idle),
-                    });
-                }
-            }
-        }
-        judged
-    }
-
-    /// The trials of one link.
-    pub(crate) fn on(&self, link: Link) -> Self {
-        let mut on_link = Self::default();
-        for judged in self.all.iter().filter(|judged| judged.trial.cell.link == link) {
-            on_link.by_cell.entry(&judged.trial.cell).or_default().push(on_link.all.len());
-            on_link.all.push(judged.clone());
-        }
-        on_link
-    }
-
-    /// Every trial, in the journal's order.
-    pub fn all(&self) -> &[JudgedTrial<'a>] {
-        &self.all
-    }
-
-    /// A cell's trials, in the journal's order.
-    pub fn of<'b>(
-        &'b self,
-        cell: &Cell,
-    ) -> impl Iterator<Item = &'b JudgedTrial<'a>> + use<'a, 'b> {
-        let places = self.by_cell.get(cell).map_or(&[][..], Vec::as_slice);
-        places.iter().map(|place| &self.all[*place])
-    }
-
-    /// The logarithm of one figure of a cell, round by round: that of the last valid trial of each. Trials without the
-    /// figure are left out; one whose figure is 0 or below leaves nothing, as the others alone would be a choice among
-    /// the trials.
-    pub fn logs_by_round(&self, cell: &Cell, metric: Metric) -> BTreeMap<u32, f64> {
-        let mut logs = BTreeMap::new();
-        for judged in self.of(cell).filter(|judged| judged.is_valid()) {
-            match judged.value(metric) {
-                Measured::Value(x) if x > 0.0 => {
-                    logs.insert(judged.trial.round, x.ln());
-                }
-                Measured::Value(_) => return BTreeMap::new(),
-                Measured::Absent { .. } => {}
-            }
-        }
-        logs
-    }
-
-    /// The log-ratios of one cell against another, paired by round: for cells of different blocks, between which a
-    /// machine's drift within a round does not cancel.
-    pub fn paired(&self, cell: &Cell, against: &Cell, metric: Metric) -> Moments {
-        let others = self.logs_by_round(against, metric);
-        let mut moments = Moments::default();
-        for (round, log) in self.logs_by_round(cell, metric) {
-            if let Some(other) = others.get(&round) {
-                moments.push(log - other);
-            }
-        }
-        moments
-    }
-}
-
 /// All that a law, an answer or a verdict may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
@@ -257,6 +132,8 @@ pub struct Evidence<'a> {
     pub host: &'a Host,
     /// Every trial with its marks.
     pub trials: &'a JudgedTrials<'a>,
+    /// Each cell's figures round by round, from complete blocks.
+    pub(crate) rounds: &'a RoundLogs<'a>,
     /// What heavy instruments told.
     pub audits: &'a AuditRecords<'a>,
     /// Each cell's figures, controls included, in the plan's order.
@@ -286,6 +163,16 @@ impl<'a> Evidence<'a> {
     /// A cell's entry.
     pub fn cell(&self, cell: &Cell) -> Option<&'a CellEstimates> {
         self.estimates.iter().find(|estimates| estimates.cell == *cell)
+    }
+
+    /// The logarithm of one figure of a cell, round by round, from complete blocks.
+    pub(crate) fn logs_by_round(&self, cell: &Cell, metric: Metric) -> BTreeMap<u32, f64> {
+        self.rounds.of_cell(cell, metric)
+    }
+
+    /// The log-ratios of one cell against another, paired by round, from complete blocks.
+    pub(crate) fn paired(&self, cell: &Cell, against: &Cell, metric: Metric) -> Moments {
+        self.rounds.paired(cell, against, metric)
     }
 
     /// A ratio between two cells of a block.

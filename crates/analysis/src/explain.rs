@@ -5,11 +5,11 @@ use model::Plan;
 use model::host::Host;
 use model::record::Record;
 
-use crate::evidence::{AuditRecords, Evidence, JudgedTrials};
+use crate::evidence::{AuditRecords, Evidence};
 use crate::explained::Explained;
+use crate::judged::JudgedTrials;
 use crate::on_link::{OnLink, main_link};
 use crate::pairings::Places;
-use crate::pairs::Complete;
 use crate::round_logs::RoundLogs;
 use crate::summary::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::{
@@ -23,7 +23,8 @@ pub(crate) struct Explaining<'a> {
     pub(crate) host: &'a Host,
     pub(crate) records: &'a [Record],
     pub(crate) places: &'a Places,
-    pub(crate) complete: &'a [Complete],
+    pub(crate) trials: &'a JudgedTrials<'a>,
+    pub(crate) rounds: &'a RoundLogs<'a>,
     pub(crate) estimates: &'a [CellEstimates],
     pub(crate) ratios: &'a [Ratio],
     pub(crate) run: &'a RunFacts,
@@ -33,16 +34,16 @@ pub(crate) struct Explaining<'a> {
 /// Crossovers, models, laws, answers and verdicts of a run.
 pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let Explaining { places, estimates, .. } = *known;
-    let logs = RoundLogs::new(places.cells.len(), known.complete);
-    let trials = JudgedTrials::new(known.plan, known.records);
+    let (trials, logs) = (known.trials, known.rounds);
     let audits = AuditRecords::new(known.records);
-    let crossovers = crossovers::crossovers(places, &logs, estimates, known.plan.measure.margin);
-    let cost_models = cost_model::cost_models(places, &logs, estimates, known.host.page_bytes);
-    let scaling = scaling::scaling(places, &logs, estimates);
+    let crossovers = crossovers::crossovers(known.plan, places, logs, estimates);
+    let cost_models = cost_model::cost_models(places, logs, estimates, known.host.page_bytes);
+    let scaling = scaling::scaling(places, logs, estimates);
     let evidence = Evidence {
         plan: known.plan,
         host: known.host,
-        trials: &trials,
+        trials,
+        rounds: logs,
         audits: &audits,
         estimates,
         ratios: known.ratios,
@@ -68,7 +69,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);
     let ceilings = ceilings::ceilings(&evidence);
-    let trials = trial_dots::trial_dots(estimates, &trials);
+    let trials = trial_dots::trial_dots(estimates, trials);
     Explained {
         crossovers,
         cost_models,

@@ -4,9 +4,9 @@
 
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
-use model::{Audit, Cell, Link, Measured, SendPath};
+use model::{Audit, Cell, Contrast, Link, Measured, SendPath, Shared};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use crate::cpu_breakdown::{
     BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown, UnmappedSymbol,
@@ -14,17 +14,15 @@ pub use crate::cpu_breakdown::{
 use crate::metric::Metric;
 use crate::summary::Estimate;
 
-/// From which message size on one path is better than another, in one metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// From which message size on one value of a contrast is better than the other, in one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Crossover {
-    /// What the cells share beside path and size, as id text: `threads=1`.
-    pub shared: String,
+    /// What is compared.
+    pub contrast: Contrast,
+    /// What the cells share beside that and the size.
+    pub shared: Shared,
     /// Whether more busy threads than usable CPUs stand behind it.
     pub oversubscribed: bool,
-    /// The path that may win.
-    pub path: SendPath,
-    /// The path that it is compared with.
-    pub against: SendPath,
     /// In what.
     pub metric: Metric,
     /// From where on.
@@ -37,7 +35,7 @@ pub struct Crossover {
 }
 
 /// From where on a path is better.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum CrossoverOutcome {
     /// From this size on, with its 95 % interval; sizes in bytes.
@@ -84,9 +82,7 @@ pub enum CrossoverOutcome {
 }
 
 /// A side whose CPU time is modelled.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelledSide {
     /// The senders.
@@ -96,10 +92,10 @@ pub enum ModelledSide {
 }
 
 /// CPU time a message = a + b·bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CostModel {
-    /// What the cells share beside the size, as id text.
-    pub shared: String,
+    /// What the cells share beside path and size.
+    pub shared: Shared,
     /// The path.
     pub path: SendPath,
     /// Whose CPU time.
@@ -119,7 +115,7 @@ pub struct CostModel {
 }
 
 /// A size at which the cost may change its slope or jump, named beforehand.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct BreakPoint {
     /// Why one is expected there: `segment size`, `17 fragments`, `32 KiB page fragments`, `GSO size`.
     pub name: String,
@@ -130,10 +126,10 @@ pub struct BreakPoint {
 }
 
 /// Speed-up over threads.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Scaling {
-    /// What the cells share beside the threads, as id text.
-    pub shared: String,
+    /// What the cells share beside path and threads.
+    pub shared: Shared,
     /// The path.
     pub path: SendPath,
     /// One entry a thread count, ascending.
@@ -141,7 +137,7 @@ pub struct Scaling {
 }
 
 /// Speed-up at one thread count.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ScalingPoint {
     /// Threads a side.
     pub threads: u32,
@@ -154,7 +150,7 @@ pub struct ScalingPoint {
 }
 
 /// A law of the design, checked on this run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Law {
     /// Its number.
     pub id: u32,
@@ -173,7 +169,6 @@ pub struct Law {
     /// The records that break it, as `round R, CELL`; at most 20, then how many more.
     pub broken_by: Vec<String>,
     /// What the records of each link of the plan say of it by themselves; empty for laws that are not of single records.
-    #[serde(default)]
     pub links: Vec<LawOnLink>,
 }
 
@@ -185,7 +180,7 @@ impl Law {
 }
 
 /// What the records of one link say of a law.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LawOnLink {
     /// The link.
     pub link: Link,
@@ -198,7 +193,7 @@ pub struct LawOnLink {
 }
 
 /// Whether a law holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LawState {
     /// In every record.
@@ -210,7 +205,7 @@ pub enum LawState {
 }
 
 /// A table as evidence, already formatted: every cell is text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Table {
     /// Column heads, units included.
     pub columns: Vec<String>,
@@ -219,7 +214,7 @@ pub struct Table {
 }
 
 /// An answer to one of the paper's questions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Answer {
     /// `q0` … `q6`.
     pub id: String,
@@ -238,9 +233,7 @@ pub struct Answer {
 }
 
 /// A verdict.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The records speak for it.
@@ -252,7 +245,7 @@ pub enum Verdict {
 }
 
 /// A claim of the paper and what this run says of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Claim {
     /// `c1` … `c25`.
     pub id: String,
@@ -269,7 +262,7 @@ pub struct Claim {
 }
 
 /// Every trial of a cell, so that no mean hides them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Trials {
     /// The cell's id.
     #[schemars(with = "String")]
@@ -285,7 +278,7 @@ pub struct Trials {
 }
 
 /// Trials of a cell over its estimate of goodput, which is 1.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct RelativeTrials {
     /// Each valid trial, in order of rounds.
     pub goodput: Vec<f64>,
@@ -296,7 +289,7 @@ pub struct RelativeTrials {
 }
 
 /// The data path of one send path, as this run saw it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct DataPath {
     /// The path.
     pub path: SendPath,
@@ -317,7 +310,6 @@ pub struct DataPath {
     /// them by reference.
     pub pages_pinned_per_message: Measured<f64>,
     /// Whether an audit counted them.
-    #[serde(default)]
     pub pages_pinned_counted: bool,
     /// Notifications a message, and the share of completions that said "copied".
     pub notifications_per_message: Measured<f64>,
@@ -326,26 +318,25 @@ pub struct DataPath {
 }
 
 /// Copies a payload byte.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Copies {
     /// How many.
     pub per_byte: f64,
     /// Whether an audit counted them; otherwise they are expected from the kernel's source.
     pub audited: bool,
     /// How many the kernel's source lets expect on this path and link.
-    #[serde(default)]
     pub expected: f64,
 }
 
 /// Zerocopy against sendmsg on one link, with one interval and placement of acknowledgements where the link is the sink.
 ///
 /// The sink's figures are sender-side cost: they are laid beside another link's, never ranked against them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LinkComparison {
     /// The link.
     pub link: Link,
-    /// What the cells share beside path, size and link, as id text: `threads=1 ack_placement=sender`.
-    pub shared: String,
+    /// What the cells share beside path, size and link: `threads=1 ack_placement=sender`.
+    pub shared: Shared,
     /// Time between two acknowledgements, on the sink: `20us`.
     pub ack_interval: Option<String>,
     /// Whose CPU processes acknowledgements, on the sink.
@@ -361,7 +352,7 @@ pub struct LinkComparison {
 }
 
 /// Zerocopy against sendmsg at one size.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LinkPoint {
     /// Message size in bytes.
     pub message_bytes: u64,
@@ -378,12 +369,12 @@ pub struct LinkPoint {
 }
 
 /// When zerocopy is cheaper than sendmsg on each link, in words; the sink as a range over interval and placement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LinkVerdict {
     /// The link.
     pub link: Link,
     /// What the comparisons share beside interval and placement.
-    pub shared: String,
+    pub shared: Shared,
     /// One sentence.
     pub line: String,
     /// Interval and placement combinations behind it; 1 on other links.
@@ -395,7 +386,7 @@ pub struct LinkVerdict {
 }
 
 /// What the kernel copied in an audit trial of a cell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CopyAudit {
     /// The cell's id.
     #[schemars(with = "String")]
@@ -409,7 +400,7 @@ pub struct CopyAudit {
 }
 
 /// One figure of a copy audit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CopyFigure {
     /// `copied in`, `passed by reference`, `copied at delivery`, `copied out`.
     pub name: String,
@@ -422,7 +413,7 @@ pub struct CopyFigure {
 }
 
 /// Bytes that one kernel function moved for one owner.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CopyFunction {
     /// The kernel function or tracepoint.
     pub function: String,
@@ -437,7 +428,7 @@ pub struct CopyFunction {
 }
 
 /// How fast the CPUs in use copy memory, by one routine at one working set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CopyingCeiling {
     /// The routine: `memcpy`, `rep-movsb`.
     pub routine: String,
@@ -452,7 +443,7 @@ pub struct CopyingCeiling {
 }
 
 /// How fast a CPU copied.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CpuRate {
     /// The CPU.
     pub cpu: u32,
@@ -461,7 +452,7 @@ pub struct CpuRate {
 }
 
 /// How near a side of a cell comes to the rate at which its CPUs can copy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CeilingShare {
     /// The cell's id.
     #[schemars(with = "String")]
@@ -489,7 +480,7 @@ pub struct CeilingShare {
 }
 
 /// Everything that explains a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Explained {
     /// From which size on a path is better.
     pub crossovers: Vec<Crossover>,
@@ -508,32 +499,25 @@ pub struct Explained {
     /// The data path of each send path on each link.
     pub data_paths: Vec<DataPath>,
     /// Zerocopy against sendmsg link by link.
-    #[serde(default)]
     pub links: Vec<LinkComparison>,
     /// When zerocopy is cheaper, link by link.
-    #[serde(default)]
     pub link_verdicts: Vec<LinkVerdict>,
     /// What the kernel copied, cell by cell.
-    #[serde(default)]
     pub copy_audits: Vec<CopyAudit>,
     /// The run's answer in one or two lines: which path to use here, and by how much.
     pub headline: Vec<String>,
     /// Where the CPU time of each profiled cell went.
-    #[serde(default)]
     pub breakdowns: Vec<CpuBreakdown>,
     /// Copying ceilings by working set and routine; empty where none was measured.
-    #[serde(default)]
     pub ceilings: Vec<CopyingCeiling>,
     /// How near each cell comes to them, sender then receiver; on the sink, which has no receiver, the sender alone.
-    #[serde(default)]
     pub ceiling_shares: Vec<CeilingShare>,
     /// Instruments that were asked for and told nothing of any cell.
-    #[serde(default)]
     pub not_audited: Vec<NotAudited>,
 }
 
 /// A heavy instrument that was asked for and told nothing of any cell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NotAudited {
     /// The instrument.
     pub audit: Audit,

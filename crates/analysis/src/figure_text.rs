@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use model::{Bytes, Cell};
+use model::{Bytes, Cell, Factor, Shared};
 
 use crate::explained::{Crossover, CrossoverOutcome};
 use crate::summary::Estimate;
@@ -198,18 +198,16 @@ pub fn message(cell: &Cell) -> String {
     Bytes(cell.message.bytes().0).to_string()
 }
 
-/// What cells share, in words: `1 thread` for the id text `threads=1`; other factors stay as they are written.
-pub fn shared_words(shared: &str) -> String {
-    let word = |part: &str| {
-        let number = |text: &str| text.parse::<u64>().ok();
-        match part.split_once('=') {
-            Some(("threads", n)) => number(n).map(|n| counted(n, "thread", "threads")),
-            Some(("message_bytes", n)) => number(n).map(|n| Bytes(n).to_string()),
-            Some(_) | None => None,
-        }
-        .unwrap_or_else(|| part.to_owned())
+/// What cells share, in words: `1 thread`; other factors stay as files write them.
+pub fn shared_words(shared: &Shared) -> String {
+    let cell = shared.cell();
+    #[allow(clippy::wildcard_enum_match_arm, reason = "only these have words of their own")]
+    let word = |factor: Factor| match factor {
+        Factor::Threads => counted(cell.threads.get(), "thread", "threads"),
+        Factor::Message => message(cell),
+        _ => format!("{}={}", factor.id_key(), cell.get(factor)),
     };
-    shared.split_whitespace().map(word).collect::<Vec<_>>().join(", ")
+    shared.named().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// Words with commas and a last "and".
@@ -341,13 +339,14 @@ mod tests {
 
     #[test]
     fn what_cells_share_is_said_in_words() {
-        for (shared, words) in [
-            ("threads=1", "1 thread"),
-            ("threads=8 placement=none", "8 threads, placement=none"),
-            ("message_bytes=4096", "4 KiB"),
-            ("", ""),
+        let shared = |id: &str, but: &[Factor]| Shared::new(&id.parse().unwrap(), but);
+        for (id, but, words) in [
+            ("threads=1", &[Factor::Message][..], "1 thread"),
+            ("threads=8 placement=none", &[Factor::Message], "8 threads, placement=none"),
+            ("message_bytes=4096", &[Factor::Threads], "4 KiB"),
+            ("threads=2", &[Factor::Message, Factor::Threads], ""),
         ] {
-            assert_eq!(shared_words(shared), words);
+            assert_eq!(shared_words(&shared(id, but)), words);
         }
     }
 

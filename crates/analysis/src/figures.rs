@@ -1,11 +1,11 @@
 //! The figures of one trial: every [`Metric`], or why there is none.
 
+use model::Measured;
 use model::names::AckPlacement;
 use model::record::{
     Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkFacts, SinkTally,
     TcpFacts, Trial, Worker,
 };
-use model::{Link, Measured, SendPath};
 
 use crate::marks;
 use crate::metric::{Metric, NO_RECEIVER, NOT_THE_SINK};
@@ -116,7 +116,7 @@ impl<'a> Reading<'a> {
         let Sums { finished, .. } = sums;
         let link = self.trial.cell.link;
         if !metric.is_formed_on(link) {
-            let why = if link == Link::Sink { NO_RECEIVER } else { NOT_THE_SINK };
+            let why = if link.has_receiver() { NOT_THE_SINK } else { NO_RECEIVER };
             return Err(why.to_owned());
         }
         let (sending, taking) = (&finished.sender, &finished.receiver);
@@ -371,7 +371,7 @@ fn send_buffer_limited(tcp: &TcpFacts) -> Result<f64, String> {
 /// Of the whole trial, drain included: completions of the window's messages come in after it.
 fn copied_share(trial: &Trial, total: &SendTally) -> Result<f64, String> {
     match total.completed {
-        0 if trial.cell.send_path != SendPath::Zerocopy => {
+        0 if !trial.cell.send_path.capabilities().gets_notifications => {
             Err("the path has no completions".to_owned())
         }
         0 => Err("no zero-copy completion came: MSG_ZEROCOPY was an ordinary copy".to_owned()),

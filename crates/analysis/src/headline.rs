@@ -1,14 +1,13 @@
 //! The run's answer in one or two lines.
 
 use model::factor::Factor;
-use model::{Bytes, Link, SendPath};
+use model::{Bytes, Contrast, SendPath};
 
 use crate::evidence::{Evidence, figure};
 use crate::explained::{Crossover, CrossoverOutcome, LinkVerdict};
 use crate::figure_text::{counted, ratio, share_range, shared_words, size, untold};
 use crate::metric::{Better, Metric};
 use crate::on_link::{OnLink, links_asked};
-use crate::round_logs::{path_name, shared_text};
 use crate::summary::{Estimate, Finding, Ratio};
 
 /// Which path to use here, link by link: links are never ranked against each other.
@@ -37,28 +36,30 @@ fn of_link(evidence: &Evidence<'_>, verdicts: &[LinkVerdict]) -> Vec<String> {
     if !evidence.asked().any(|estimates| estimates.trials > 0) {
         return vec!["no trial was valid: this run says nothing of any path".to_owned()];
     }
-    let is_sink = evidence.asked().all(|estimates| estimates.cell.link == Link::Sink);
-    let copying = &[SendPath::Sendmsg, SendPath::Staged, SendPath::Send][..];
-    let calling = &[SendPath::Send, SendPath::Staged][..];
+    let is_sink = evidence.asked().all(|estimates| !estimates.cell.link.has_receiver());
+    let copying = &[SendPath::A2, SendPath::Staged, SendPath::A1][..];
+    let calling = &[SendPath::A1, SendPath::Staged][..];
     let mut lines = if is_sink {
         let metric = Metric::SenderSideCpuNsPerKib;
         let mut lines: Vec<String> = calling
             .iter()
-            .find_map(|against| line(evidence, SendPath::Sendmsg, *against, metric))
+            .find_map(|against| line(evidence, &Contrast::of_paths(SendPath::A2, *against), metric))
             .into_iter()
             .collect();
         // The break-even as a range over intervals and placements stands for the single comparisons.
-        let told = verdicts.iter().filter(|verdict| verdict.link == Link::Sink);
+        let told = verdicts.iter().filter(|verdict| !verdict.link.has_receiver());
         lines.extend(told.map(|verdict| verdict.line.clone()));
         lines
     } else {
         [
-            (SendPath::Sendmsg, calling, Metric::GoodputGbps),
-            (SendPath::Zerocopy, copying, Metric::EndsCpuNsPerKib),
+            (SendPath::A2, calling, Metric::GoodputGbps),
+            (SendPath::A3, copying, Metric::EndsCpuNsPerKib),
         ]
         .into_iter()
         .filter_map(|(path, others, metric)| {
-            others.iter().find_map(|against| line(evidence, path, *against, metric))
+            others
+                .iter()
+                .find_map(|against| line(evidence, &Contrast::of_paths(path, *against), metric))
         })
         .collect()
     };
@@ -68,14 +69,14 @@ fn of_link(evidence: &Evidence<'_>, verdicts: &[LinkVerdict]) -> Vec<String> {
             .crossovers
             .iter()
             .find(|crossover| !is_sink || crossover.metric != Metric::GoodputGbps);
-        lines.extend(shown.and_then(|c| line(evidence, c.path, c.against, c.metric)));
+        lines.extend(shown.and_then(|c| line(evidence, &c.contrast, c.metric)));
     }
     if lines.is_empty() {
         let mut paths: Vec<SendPath> =
             evidence.asked().map(|estimates| estimates.cell.send_path).collect();
         paths.sort_unstable();
         paths.dedup();
-        let names: Vec<String> = paths.into_iter().map(path_name).collect();
+        let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
         lines.push(format!(
             "{} alone was measured: there is nothing to compare it with",
             names.join(", ")
@@ -90,25 +91,19 @@ fn of_link(evidence: &Evidence<'_>, verdicts: &[LinkVerdict]) -> Vec<String> {
 
 /// The comparison of two paths in the family of cells that says most: not oversubscribed, then the first of the plan,
 /// which has the fewest threads.
-fn line(
-    evidence: &Evidence<'_>,
-    path: SendPath,
-    against: SendPath,
-    metric: Metric,
-) -> Option<String> {
+fn line(evidence: &Evidence<'_>, contrast: &Contrast, metric: Metric) -> Option<String> {
     let crossover = evidence
         .crossovers
         .iter()
-        .filter(|c| c.path == path && c.against == against && c.metric == metric)
+        .filter(|c| c.contrast == *contrast && c.metric == metric)
         .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed))?;
     let mut ratios: Vec<&Ratio> = evidence
         .ratios
         .iter()
         .filter(|ratio| {
             ratio.metric == metric
-                && ratio.cell.send_path == path
-                && ratio.against.send_path == against
-                && shared_text(&ratio.cell, &[Factor::Send, Factor::Message]) == crossover.shared
+                && ratio.contrast == *contrast
+                && crossover.shared.has(&ratio.cell)
         })
         .collect();
     ratios.sort_by_key(|ratio| ratio.cell.message);
@@ -118,7 +113,7 @@ fn line(
         text.push_str("; ");
         text.push_str(&figures);
     }
-    if path == SendPath::Zerocopy
+    if ratios.iter().any(|ratio| ratio.cell.passes_by_reference())
         && let Some(copied) = copied(evidence, crossover)
     {
         text.push_str("; ");
@@ -130,9 +125,7 @@ fn line(
 /// What the two have in common, as people say it.
 fn place(crossover: &Crossover) -> String {
     // The link stands before the line where there are several.
-    let is_told = |part: &&str| !part.starts_with("link=");
-    let told: Vec<&str> = crossover.shared.split(' ').filter(is_told).collect();
-    let shared = shared_words(&told.join(" "));
+    let shared = shared_words(&crossover.shared.without(&[Factor::Link]));
     if crossover.oversubscribed {
         format!("{shared}, oversubscribed (no cause is claimed)")
     } else {
@@ -150,7 +143,7 @@ const fn words(metric: Metric) -> (&'static str, &'static str) {
 
 /// What is recommended, and from where to where.
 fn verdict(crossover: &Crossover, metric: Metric, ratios: &[&Ratio]) -> String {
-    let (path, against) = (path_name(crossover.path), path_name(crossover.against));
+    let (path, against) = (&crossover.contrast.value, &crossover.contrast.against);
     let (better, worse) = words(metric);
     let range = match crossover.sizes.as_slice() {
         [] => return format!("{path} and {against} were never measured validly side by side"),
@@ -222,7 +215,7 @@ fn found(ratios: &[&Ratio], metric: Metric) -> String {
 /// The ratios at the ends of the range.
 fn figures(ratios: &[&Ratio], metric: Metric) -> Option<String> {
     let first = ratios.first()?;
-    let (path, against) = (first.cell.send_path.paper_name(), first.against.send_path.paper_name());
+    let (path, against) = (&first.contrast.value, &first.contrast.against);
     let what = match metric.better() {
         Better::Low if metric == Metric::SenderSideCpuNsPerKib => {
             format!("sender-side cost {path}/{against}")
@@ -246,9 +239,7 @@ fn figures(ratios: &[&Ratio], metric: Metric) -> Option<String> {
 /// The completions that were copied after all, in the cells compared.
 fn copied(evidence: &Evidence<'_>, crossover: &Crossover) -> Option<String> {
     let compared = evidence.asked().filter(|estimates| {
-        estimates.cell.send_path == SendPath::Zerocopy
-            && estimates.cell.so_zerocopy.is_on()
-            && shared_text(&estimates.cell, &[Factor::Send, Factor::Message]) == crossover.shared
+        estimates.cell.passes_by_reference() && crossover.shared.has(&estimates.cell)
     });
     let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
     let mut is_loopback = true;
@@ -256,7 +247,7 @@ fn copied(evidence: &Evidence<'_>, crossover: &Crossover) -> Option<String> {
         if let Some(share) = figure(estimates, Metric::CopiedShare) {
             least = least.min(share.mean);
             most = most.max(share.mean);
-            is_loopback &= estimates.cell.link == Link::Loopback;
+            is_loopback &= estimates.cell.link.copies_by_reference_on_delivery();
         }
     }
     if least > most {

@@ -24,6 +24,7 @@ pub mod explained;
 pub mod figure_text;
 pub mod figures;
 mod headline;
+pub mod judged;
 pub mod laws;
 mod links;
 pub mod marks;

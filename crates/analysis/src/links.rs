@@ -9,14 +9,13 @@ use std::collections::BTreeMap;
 
 use model::factor::Factor;
 use model::names::AckPlacement;
-use model::{Cell, Link, Measured, SendPath};
+use model::values::Threads;
+use model::{Cell, Contrast, Link, Measured, SendPath, Shared};
 
-use crate::comparisons::is_itself;
 use crate::evidence::{Evidence, figure};
 use crate::explained::{CrossoverOutcome, LinkComparison, LinkPoint, LinkVerdict};
 use crate::figure_text::{counted, listed, outcome, percent, shared_words, size};
 use crate::metric::Metric;
-use crate::round_logs::{but_path_and_size, shared_text};
 use crate::summary::Estimate;
 
 /// What differs between the settings over which the sink's break-even is a range.
@@ -24,14 +23,13 @@ const SETTINGS: [Factor; 2] = [Factor::AckInterval, Factor::AckPlacement];
 
 /// Zerocopy against sendmsg on each link of the plan, in the plan's order.
 pub(crate) fn comparisons(evidence: &Evidence<'_>) -> Vec<LinkComparison> {
-    let mut families: Vec<Cell> = Vec::new();
-    let pairs = evidence.ratios.iter().filter(|ratio| {
-        ratio.cell.send_path == SendPath::Zerocopy
-            && ratio.against.send_path == SendPath::Sendmsg
-            && is_itself(&ratio.cell)
-    });
+    let mut families: Vec<Shared> = Vec::new();
+    let pairs = evidence
+        .ratios
+        .iter()
+        .filter(|ratio| ratio.contrast == by_reference() && ratio.cell.is_itself());
     for ratio in pairs {
-        let family = but_path_and_size(&ratio.cell);
+        let family = Shared::new(&ratio.cell, &[Factor::Send, Factor::Message]);
         if !families.contains(&family) {
             families.push(family);
         }
@@ -39,33 +37,34 @@ pub(crate) fn comparisons(evidence: &Evidence<'_>) -> Vec<LinkComparison> {
     families.iter().map(|family| comparison(evidence, family)).collect()
 }
 
-fn comparison(evidence: &Evidence<'_>, family: &Cell) -> LinkComparison {
+/// What passing by reference saves, the number of calls being the same.
+fn by_reference() -> Contrast {
+    Contrast::of_paths(SendPath::A3, SendPath::A2)
+}
+
+fn comparison(evidence: &Evidence<'_>, shared: &Shared) -> LinkComparison {
+    let family = shared.cell();
     let metric = Metric::cost_on(family.link);
     let mut cells: Vec<&Cell> = evidence
         .ratios
         .iter()
         .filter(|ratio| {
-            ratio.metric == metric
-                && ratio.cell.send_path == SendPath::Zerocopy
-                && ratio.against.send_path == SendPath::Sendmsg
-                && but_path_and_size(&ratio.cell) == *family
+            ratio.metric == metric && ratio.contrast == by_reference() && shared.has(&ratio.cell)
         })
         .map(|ratio| &ratio.cell)
         .collect();
     cells.sort_by_key(|cell| cell.message);
-    let shared = shared_text(family, &[Factor::Send, Factor::Message]);
     let crossover = evidence.crossovers.iter().find(|crossover| {
-        crossover.path == SendPath::Zerocopy
-            && crossover.against == SendPath::Sendmsg
+        crossover.contrast == by_reference()
             && crossover.metric == metric
-            && crossover.shared == shared
+            && crossover.shared == *shared
     });
-    let of_sink = |factor: Factor| (family.link == Link::Sink).then(|| family.get(factor));
+    let has_helper = family.link.capabilities().has_helper;
     LinkComparison {
         link: family.link,
-        shared: shared_text(family, &[Factor::Send, Factor::Message, Factor::Link]),
-        ack_interval: of_sink(Factor::AckInterval),
-        ack_placement: (family.link == Link::Sink).then_some(family.ack_placement),
+        shared: shared.without(&[Factor::Link]),
+        ack_interval: has_helper.then(|| family.get(Factor::AckInterval)),
+        ack_placement: has_helper.then_some(family.ack_placement),
         metric,
         crossover: crossover.map_or(CrossoverOutcome::Undecided, |crossover| crossover.outcome),
         oversubscribed: cells
@@ -76,7 +75,7 @@ fn comparison(evidence: &Evidence<'_>, family: &Cell) -> LinkComparison {
 }
 
 fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
-    let against = Cell { send_path: SendPath::Sendmsg, ..cell.clone() };
+    let against = Cell { send_path: SendPath::A2, ..cell.clone() };
     let ratio = |metric: Metric| -> Measured<Estimate> {
         match evidence.ratio(cell, &against, metric) {
             Some(ratio) => ratio.ratio.clone(),
@@ -109,10 +108,10 @@ fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
 
 /// The comparisons in words: one verdict for what differs in nothing but the sink's interval and placement.
 pub(crate) fn verdicts(comparisons: &[LinkComparison]) -> Vec<LinkVerdict> {
-    let mut order: Vec<(Link, String)> = Vec::new();
-    let mut groups: BTreeMap<(Link, String), Vec<&LinkComparison>> = BTreeMap::new();
+    let mut order: Vec<(Link, Shared)> = Vec::new();
+    let mut groups: BTreeMap<(Link, Shared), Vec<&LinkComparison>> = BTreeMap::new();
     for comparison in comparisons {
-        let key = (comparison.link, but_settings(&comparison.shared));
+        let key = (comparison.link, comparison.shared.without(&SETTINGS));
         if !order.contains(&key) {
             order.push(key.clone());
         }
@@ -122,13 +121,6 @@ pub(crate) fn verdicts(comparisons: &[LinkComparison]) -> Vec<LinkVerdict> {
         .into_iter()
         .filter_map(|key| groups.get(&key).map(|group| verdict(key.0, &key.1, group)))
         .collect()
-}
-
-/// What cells share, without the sink's interval and placement.
-fn but_settings(shared: &str) -> String {
-    let is_setting =
-        |part: &&str| SETTINGS.iter().any(|f| part.split('=').next() == Some(f.id_key()));
-    shared.split(' ').filter(|part| !is_setting(part)).collect::<Vec<_>>().join(" ")
 }
 
 /// The sizes between which zerocopy becomes cheaper, in one setting.
@@ -162,13 +154,10 @@ const fn from(outcome: &CrossoverOutcome) -> From {
 
 /// What a link's cost is called.
 const fn cost_words(link: Link) -> &'static str {
-    match link {
-        Link::Loopback | Link::Veth => "CPU of both ends",
-        Link::Sink => "sender-side cost",
-    }
+    if link.has_receiver() { "CPU of both ends" } else { "sender-side cost" }
 }
 
-fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
+fn verdict(link: Link, shared: &Shared, group: &[&LinkComparison]) -> LinkVerdict {
     let found: Vec<From> = group.iter().map(|comparison| from(&comparison.crossover)).collect();
     let between = span(&found, |from| match from {
         From::Between(low, high) => Some((low, high)),
@@ -189,7 +178,7 @@ fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
     if let Some(why) = never_compared(group) {
         return LinkVerdict {
             link,
-            shared: shared.to_owned(),
+            shared: shared.clone(),
             line: format!(
                 "{link}, {shared_by_all}: zerocopy (A3) and sendmsg (A2) were not compared: {why}"
             ),
@@ -213,7 +202,7 @@ fn verdict(link: Link, shared: &str, group: &[&LinkComparison]) -> LinkVerdict {
     };
     LinkVerdict {
         link,
-        shared: shared.to_owned(),
+        shared: shared.clone(),
         line,
         settings: u32::try_from(group.len()).unwrap_or(u32::MAX),
         from_bytes: end(between.low),
@@ -298,7 +287,7 @@ fn over_settings(group: &[&LinkComparison]) -> String {
 /// (receive packet steering), which need not be its own sender's.
 fn cpu_of(placement: AckPlacement, group: &[&LinkComparison]) -> &'static str {
     let one_sender =
-        group.iter().all(|comparison| comparison.shared.split(' ').any(|one| one == "threads=1"));
+        group.iter().all(|comparison| comparison.shared.cell().threads == Threads::ONE);
     match placement {
         AckPlacement::Helper => "the helper's CPU",
         AckPlacement::Sender if one_sender => "the sender's CPU",
@@ -348,7 +337,7 @@ fn copied(group: &[&LinkComparison]) -> String {
 pub(crate) fn nothing_copied_on_the_sink(evidence: &Evidence<'_>) -> bool {
     let shares: Vec<f64> = evidence
         .asked()
-        .filter(|e| e.cell.link == Link::Sink && is_itself(&e.cell))
+        .filter(|e| e.cell.link == Link::Sink && e.cell.is_itself())
         .filter_map(|e| figure(e, Metric::CopiedShare))
         .map(|share| share.mean)
         .collect();
@@ -362,7 +351,7 @@ mod tests {
     fn placed(placement: AckPlacement, shared: &str) -> String {
         let comparison = LinkComparison {
             link: Link::Sink,
-            shared: shared.to_owned(),
+            shared: Shared::new(&shared.parse().unwrap(), &[]),
             ack_interval: Some("20us".to_owned()),
             ack_placement: Some(placement),
             metric: Metric::SenderSideCpuNsPerKib,

@@ -5,7 +5,7 @@ use model::record::{
     CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, TcpFacts,
     Trial, Worker,
 };
-use model::{Cell, Class, Link, Mark, Measured, Share, Thresholds};
+use model::{Cell, Class, Mark, Measured, Share, Thresholds};
 
 /// The marks that a trial earns, void ones first, each once.
 ///
@@ -29,7 +29,7 @@ fn is_oversubscribed(cell: &Cell, settings: &Settings) -> bool {
     let Settings { usable_cpus, sender_cpus, receiver_cpus, .. } = settings;
     let usable = usable_cpus.len();
     let is_shared = |cpus: &[u32]| cpus.iter().enumerate().any(|(n, cpu)| cpus[..n].contains(cpu));
-    let helper = receiver_cpus.first().filter(|_| cell.link == Link::Sink);
+    let helper = receiver_cpus.first().filter(|_| cell.link.capabilities().has_helper);
     (usable > 0 && cell.busy_threads() as usize > usable)
         || is_shared(sender_cpus)
         || is_shared(receiver_cpus)

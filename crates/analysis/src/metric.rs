@@ -153,10 +153,7 @@ impl Metric {
     /// The cost that decides on a link: CPU time of both ends a KiB, or on the sink, which has no receiver, what the
     /// sender's side takes. Figures of the two are never compared with each other.
     pub const fn cost_on(link: Link) -> Self {
-        match link {
-            Link::Loopback | Link::Veth => Self::EndsCpuNsPerKib,
-            Link::Sink => Self::SenderSideCpuNsPerKib,
-        }
+        if link.has_receiver() { Self::EndsCpuNsPerKib } else { Self::SenderSideCpuNsPerKib }
     }
 
     /// Whether a figure is formed on a link at all. The sink has no receiver, so that neither its costs nor a total are
@@ -188,10 +185,7 @@ impl Metric {
                 | Self::MigrationsPerS
                 | Self::BytesPerReceiveCall
         );
-        match link {
-            Link::Loopback | Link::Veth => !is_of_sink,
-            Link::Sink => !needs_receiver,
-        }
+        if link.has_receiver() { !is_of_sink } else { !needs_receiver }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run says of one link alone: figures of different links are laid side by side, never ranked.
 
-use model::{Cell, Link};
+use model::{Cell, Link, Shared};
 
 use crate::evidence::Evidence;
 use crate::explained::{CostModel, Crossover, Scaling};
@@ -17,7 +17,7 @@ pub(crate) struct OnLink {
 
 impl OnLink {
     pub(crate) fn new(evidence: &Evidence<'_>, link: Link) -> Self {
-        let is_it = |shared: &String| link_of(shared) == link;
+        let is_it = |shared: &Shared| shared.cell().link == link;
         let on = |of: &Cell| of.link == link;
         Self {
             estimates: evidence.estimates.iter().filter(|e| on(&e.cell)).cloned().collect(),
@@ -46,11 +46,6 @@ impl OnLink {
     }
 }
 
-/// The link of what cells share, which names it where it is not the usual one.
-pub(crate) fn link_of(shared: &str) -> Link {
-    shared.parse::<Cell>().map_or(Cell::default().link, |cell| cell.link)
-}
-
 /// The links that the plan asks for, in their own order.
 pub(crate) fn links_asked(evidence: &Evidence<'_>) -> Vec<Link> {
     let mut links: Vec<Link> = evidence.asked().map(|e| e.cell.link).collect();
@@ -62,5 +57,5 @@ pub(crate) fn links_asked(evidence: &Evidence<'_>) -> Vec<Link> {
 /// The link that the paper's questions and claims are answered on: the first one that has a receiver. None where the sink
 /// alone was asked for.
 pub(crate) fn main_link(evidence: &Evidence<'_>) -> Option<Link> {
-    links_asked(evidence).into_iter().find(|link| link.delivers_locally())
+    links_asked(evidence).into_iter().find(|link| link.has_receiver())
 }

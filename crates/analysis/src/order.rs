@@ -90,7 +90,7 @@ mod tests {
             assert_eq!(cells.len(), whole.len());
             assert_eq!(cells.iter().cloned().collect::<BTreeSet<_>>(), whole);
             for (block, cells) in &order {
-                assert!(cells.iter().all(|cell| cell.block() == *block));
+                assert!(cells.iter().all(|cell| cell.block(&plan.within_block()) == *block));
             }
             orders.insert(cells);
         }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use model::names::Watch;
 use model::values::Replica;
-use model::{Block, Cell, Measured, Plan, Share};
+use model::{Block, Cell, Contrast, Measured, Plan, Share};
 
 use crate::estimate::{Moments, half_width};
+use crate::judged::JudgedTrials;
 use crate::metric::Metric;
 use crate::pairs::{AllLogRatios, Complete, Logs, RATIO_METRICS, SIGNIFICANCE, test_family};
 use crate::summary::{Estimate, Finding, NoiseFloor, Ratio};
@@ -46,7 +47,7 @@ impl Places {
     }
 
     /// The place of a cell; none for one that is not of the plan.
-    pub(crate) fn of(&self, cell: &Cell) -> Option<usize> {
+    pub(crate) fn place(&self, cell: &Cell) -> Option<usize> {
         self.by_cell.get(cell).copied()
     }
 }
@@ -62,43 +63,54 @@ struct Pairing {
 
 #[derive(Clone, Copy, Debug)]
 enum Into {
-    Path(usize),
+    Contrast(usize),
     Replicas,
     Watch,
+}
+
+/// Two cells of a block that differ in one contrast of the plan, and their log-ratios.
+#[derive(Debug)]
+struct Contrasted {
+    contrast: Contrast,
+    block: usize,
+    cell: usize,
+    against: usize,
+    log_ratios: AllLogRatios,
 }
 
 /// All comparisons within blocks, and the log-ratios that complete blocks gave them.
 #[derive(Debug)]
 pub(crate) struct Pairings {
     of_block: Vec<Vec<Pairing>>,
-    /// Block, cell, against, log-ratios.
-    paths: Vec<(usize, usize, usize, AllLogRatios)>,
+    contrasts: Vec<Contrasted>,
     replicas: AllLogRatios,
     watch: AllLogRatios,
 }
 
 impl Pairings {
-    /// Every comparison that the plan allows: each later path against each earlier one, everything else being equal;
-    /// replicas against the first of them; the instruments on against off.
-    fn new(places: &Places) -> Self {
+    /// Every comparison that the plan allows: its contrasts; replicas against the first of them; the instruments on against
+    /// off.
+    fn new(plan: &Plan, places: &Places) -> Self {
+        let of_plan = plan.contrasts();
         let mut of_block = Vec::new();
-        let mut paths = Vec::new();
+        let mut contrasts = Vec::new();
         for (block, (_, members)) in places.blocks.iter().enumerate() {
             let mut pairings = Vec::new();
-            let asked: Vec<usize> =
-                members.iter().copied().filter(|cell| *cell < places.asked).collect();
-            let but_path =
-                |cell: &Cell| Cell { send_path: Cell::default().send_path, ..cell.clone() };
-            for family in families(places, &asked, but_path, |cell| cell.send_path) {
-                for (later, cell) in family.iter().enumerate() {
-                    for against in &family[..later] {
-                        pairings.push(Pairing {
-                            cell: *cell,
-                            against: *against,
-                            into: Into::Path(paths.len()),
-                        });
-                        paths.push((block, *cell, *against, AllLogRatios::default()));
-                    }
+            for contrast in &of_plan {
+                let asked = members.iter().copied().filter(|cell| *cell < places.asked);
+                let twin = |cell: &usize| {
+                    let twin = places.place(&contrast.twin(&places.cells[*cell])?)?;
+                    (twin < places.asked && members.contains(&twin)).then_some(twin)
+                };
+                for (cell, against) in asked.filter_map(|cell| Some((cell, twin(&cell)?))) {
+                    pairings.push(Pairing { cell, against, into: Into::Contrast(contrasts.len()) });
+                    contrasts.push(Contrasted {
+                        contrast: contrast.clone(),
+                        block,
+                        cell,
+                        against,
+                        log_ratios: AllLogRatios::default(),
+                    });
                 }
             }
             let but_replica = |cell: &Cell| Cell { replica: Replica::ONE, ..cell.clone() };
@@ -118,16 +130,26 @@ impl Pairings {
             }
             of_block.push(pairings);
         }
-        Self { of_block, paths, replicas: AllLogRatios::default(), watch: AllLogRatios::default() }
+        Self {
+            of_block,
+            contrasts,
+            replicas: AllLogRatios::default(),
+            watch: AllLogRatios::default(),
+        }
     }
 
     /// The comparisons of a plan over complete blocks.
-    pub(crate) fn over(places: &Places, complete: &[Complete]) -> Self {
-        let mut pairings = Self::new(places);
+    pub(crate) fn over(
+        plan: &Plan,
+        places: &Places,
+        trials: &JudgedTrials<'_>,
+        complete: &[Complete],
+    ) -> Self {
+        let mut pairings = Self::new(plan, places);
         let mut logs_of: Vec<Option<Logs>> = vec![None; places.cells.len()];
-        for Complete { block, logs, .. } in complete {
-            for (cell, logs) in logs {
-                logs_of[*cell] = Some(*logs);
+        for Complete { block, trials: of_block, .. } in complete {
+            for (cell, trial) in of_block {
+                logs_of[*cell] = Some(trials.all()[*trial].logs());
             }
             // Twins of one block share its drift, and may share a trial: their mean is one observation.
             let mut twins = AllLogRatios::default();
@@ -136,31 +158,30 @@ impl Pairings {
                     continue;
                 };
                 let collected = match into {
-                    Into::Path(place) => &mut pairings.paths[*place].3,
+                    Into::Contrast(place) => &mut pairings.contrasts[*place].log_ratios,
                     Into::Replicas => &mut twins,
                     Into::Watch => &mut pairings.watch,
                 };
                 collected.push(cell, against);
             }
             pairings.replicas.push_mean_of(&twins);
-            for (cell, _) in logs {
+            for (cell, _) in of_block {
                 logs_of[*cell] = None;
             }
         }
         pairings
     }
 
-    /// Every ratio between paths, tested: the ratios of one metric are a family.
+    /// Every ratio of the plan's contrasts, tested: the ratios of one metric are a family.
     pub(crate) fn ratios(&self, places: &Places, margin: Share) -> Vec<Ratio> {
         let families = RATIO_METRICS.map(|metric| {
-            let of = |(.., log_ratios): &(usize, usize, usize, AllLogRatios)| {
-                log_ratios.of(metric).moments()
-            };
-            let family: Vec<Moments> = self.paths.iter().map(of).collect();
+            let of = |contrasted: &Contrasted| contrasted.log_ratios.of(metric).moments();
+            let family: Vec<Moments> = self.contrasts.iter().map(of).collect();
             (metric, test_family(&family, margin))
         });
-        let mut ratios = Vec::with_capacity(self.paths.len() * RATIO_METRICS.len());
-        for (place, (block, cell, against, log_ratios)) in self.paths.iter().enumerate() {
+        let mut ratios = Vec::with_capacity(self.contrasts.len() * RATIO_METRICS.len());
+        for (place, contrasted) in self.contrasts.iter().enumerate() {
+            let Contrasted { contrast, block, cell, against, log_ratios } = contrasted;
             let link = places.cells[*cell].link;
             for (metric, tested) in families.iter().filter(|(metric, _)| metric.is_formed_on(link))
             {
@@ -170,6 +191,7 @@ impl Pairings {
                     )
                 };
                 ratios.push(Ratio {
+                    contrast: contrast.clone(),
                     block: places.blocks[*block].0.to_string(),
                     cell: places.cells[*cell].clone(),
                     against: places.cells[*against].clone(),

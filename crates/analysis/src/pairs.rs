@@ -52,14 +52,16 @@ pub(crate) struct Paired {
     pub(crate) round: u32,
     pub(crate) block: usize,
     pub(crate) cell: usize,
-    /// None where the trial is void.
-    pub(crate) logs: Option<Logs>,
+    /// Its place among the judged trials; none where it is void.
+    pub(crate) trial: Option<usize>,
     pub(crate) is_unsupported: bool,
 }
 
 /// One uninterrupted measurement of a block in a round.
 #[derive(Debug, Default)]
 struct Group {
+    /// The ends that measured it.
+    ends: u32,
     trials: Vec<Paired>,
     /// Whether the study went on to something else in the same segment.
     is_left_behind: bool,
@@ -67,7 +69,7 @@ struct Group {
 
 /// Trials by round and block, as they come from the journal.
 ///
-/// Trials of a block in a round belong together as long as nothing else stands between them in the journal. A group is
+/// Trials of a block in a round belong together as long as the same ends measured them. A group is
 /// *complete* if every cell of the block was attempted in it; cells that this machine cannot measure are not waited
 /// for, and neither, in a group that the study left behind, are those that were never attempted in the whole run. Only
 /// complete groups give pairs, of several for one block and round the last one, so that trials of a killed segment are
@@ -78,17 +80,19 @@ pub(crate) struct Groups {
     blocks: Vec<Vec<usize>>,
     groups: HashMap<(u32, usize), Vec<Group>>,
     open: Option<(u32, usize)>,
+    /// How often fresh ends were started.
+    ends: u32,
     was_attempted: Vec<bool>,
     is_unsupported: Vec<bool>,
 }
 
-/// A complete block of a round: each cell's last valid figures.
+/// A complete block of a round: each cell's last valid trial.
 #[derive(Debug)]
 pub(crate) struct Complete {
     pub(crate) round: u32,
     pub(crate) block: usize,
-    /// Cell and its logarithms.
-    pub(crate) logs: Vec<(usize, Logs)>,
+    /// Cell, and the place of its trial among the judged ones.
+    pub(crate) trials: Vec<(usize, usize)>,
 }
 
 impl Groups {
@@ -98,6 +102,7 @@ impl Groups {
             blocks,
             groups: HashMap::new(),
             open: None,
+            ends: 0,
             was_attempted: vec![false; cells],
             is_unsupported: vec![false; cells],
         }
@@ -109,13 +114,23 @@ impl Groups {
         if self.open != Some(key) {
             self.close(true);
             self.open = Some(key);
-            self.groups.entry(key).or_default().push(Group::default());
+            let groups = self.groups.entry(key).or_default();
+            if groups.last().is_none_or(|group| group.ends != self.ends) {
+                groups.push(Group { ends: self.ends, ..Group::default() });
+            }
         }
         self.was_attempted[trial.cell] = true;
         self.is_unsupported[trial.cell] = trial.is_unsupported;
         if let Some(group) = self.groups.get_mut(&key).and_then(|groups| groups.last_mut()) {
             group.trials.push(trial);
         }
+    }
+
+    /// Fresh ends measure: what they measure belongs to no group of earlier ones. `goes_on`: the study went on to them by
+    /// itself.
+    pub(crate) fn begin_ends(&mut self, goes_on: bool) {
+        self.close(goes_on);
+        self.ends += 1;
     }
 
     /// Whatever comes next is another group. `goes_on`: the study went on to it by itself.
@@ -145,13 +160,13 @@ impl Groups {
                     .iter()
                     .rev()
                     .filter(|trial| trial.cell == *cell)
-                    .find_map(|trial| trial.logs);
-                valid.map(|logs| (*cell, logs))
+                    .find_map(|trial| trial.trial);
+                valid.map(|trial| (*cell, trial))
             };
             Some(Complete {
                 round,
                 block,
-                logs: self.blocks[block].iter().filter_map(of_cell).collect(),
+                trials: self.blocks[block].iter().filter_map(of_cell).collect(),
             })
         };
         let mut complete: Vec<Complete> = self.groups.iter().filter_map(last).collect();
@@ -347,62 +362,53 @@ mod tests {
         );
     }
 
-    fn trial(round: u32, cell: usize, log: f64) -> Paired {
-        Paired {
-            round,
-            block: 0,
-            cell,
-            logs: Some([Log::Of(log); RATIO_METRICS.len()]),
-            is_unsupported: false,
-        }
+    fn trial(round: u32, cell: usize, trial: usize) -> Paired {
+        Paired { round, block: 0, cell, trial: Some(trial), is_unsupported: false }
     }
 
     #[test]
     fn a_killed_segments_trials_are_never_paired_with_the_next_ones() {
         let mut groups = Groups::new(vec![vec![0, 1]]);
-        groups.push(trial(1, 0, 5.0));
-        groups.close(false);
-        groups.push(trial(1, 1, 1.0));
+        groups.push(trial(1, 0, 5));
+        groups.begin_ends(false);
+        groups.push(trial(1, 1, 1));
         assert!(groups.complete().is_empty());
-        groups.push(trial(1, 0, 2.0));
+        groups.push(trial(1, 0, 2));
         let complete = groups.complete();
         assert_eq!(complete.len(), 1);
-        assert_eq!(
-            complete[0].logs,
-            [(0, [Log::Of(2.0); RATIO_METRICS.len()]), (1, [Log::Of(1.0); RATIO_METRICS.len()])]
-        );
+        assert_eq!(complete[0].trials, [(0, 2), (1, 1)]);
     }
 
     #[test]
     fn a_cell_that_this_machine_cannot_measure_is_not_waited_for() {
         let mut groups = Groups::new(vec![vec![0, 1, 2], vec![3]]);
-        groups.push(Paired { logs: None, is_unsupported: true, ..trial(1, 2, 0.0) });
-        groups.push(trial(1, 0, 1.0));
-        groups.push(trial(1, 1, 2.0));
-        groups.push(Paired { block: 1, ..trial(1, 3, 2.0) });
-        groups.push(trial(2, 1, 1.0));
-        groups.push(trial(2, 0, 2.0));
+        groups.push(Paired { trial: None, is_unsupported: true, ..trial(1, 2, 0) });
+        groups.push(trial(1, 0, 1));
+        groups.push(trial(1, 1, 2));
+        groups.push(Paired { block: 1, ..trial(1, 3, 2) });
+        groups.push(trial(2, 1, 1));
+        groups.push(trial(2, 0, 2));
         assert_eq!(groups.complete().len(), 3);
     }
 
     #[test]
     fn a_cell_left_out_of_the_whole_run_is_not_waited_for_once_the_block_is_left_behind() {
         let mut groups = Groups::new(vec![vec![0, 1, 2], vec![3]]);
-        groups.push(trial(1, 0, 1.0));
-        groups.push(trial(1, 1, 2.0));
+        groups.push(trial(1, 0, 1));
+        groups.push(trial(1, 1, 2));
         assert!(groups.complete().is_empty(), "a third cell may still come");
-        groups.push(Paired { block: 1, ..trial(1, 3, 2.0) });
+        groups.push(Paired { block: 1, ..trial(1, 3, 2) });
         assert_eq!(groups.complete().len(), 2);
     }
 
     #[test]
     fn a_void_trial_gives_no_pair_and_its_retry_does() {
         let mut groups = Groups::new(vec![vec![0, 1]]);
-        groups.push(Paired { logs: None, ..trial(1, 0, 0.0) });
-        groups.push(trial(1, 0, 3.0));
-        groups.push(Paired { logs: None, ..trial(1, 1, 0.0) });
+        groups.push(Paired { trial: None, ..trial(1, 0, 0) });
+        groups.push(trial(1, 0, 3));
+        groups.push(Paired { trial: None, ..trial(1, 1, 0) });
         let complete = groups.complete();
-        assert_eq!(complete[0].logs, [(0, [Log::Of(3.0); RATIO_METRICS.len()])]);
+        assert_eq!(complete[0].trials, [(0, 3)]);
     }
 
     #[test]

@@ -1,42 +1,59 @@
-//! Each cell's figures round by round, from complete blocks, and the families of cells that are laid side by side.
+//! Each cell's figures round by round, from complete blocks: the one place where two cells are paired.
 
 use std::collections::BTreeMap;
 
-use model::factor::Factor;
-use model::{Cell, SendPath};
+use model::{Cell, Factor, Shared};
 
+use crate::estimate::Moments;
+use crate::judged::{JudgedTrial, JudgedTrials};
 use crate::metric::Metric;
 use crate::pairings::Places;
-use crate::pairs::{Complete, Log, Logs, RATIO_METRICS};
+use crate::pairs::{Complete, Log};
 
 /// The logarithms of each cell's figures, round by round.
 ///
-/// They come from complete blocks only, as the ratios do: what was measured in a block that was killed is compared with
-/// nothing.
+/// They come from complete blocks only: what was measured in a block that was killed is compared with nothing.
 #[derive(Debug)]
-pub(crate) struct RoundLogs(Vec<Vec<(u32, Logs)>>);
+pub(crate) struct RoundLogs<'a> {
+    places: &'a Places,
+    trials: &'a JudgedTrials<'a>,
+    /// Each cell's rounds, ascending, and the place of the trial that stands for it.
+    by_cell: Vec<Vec<(u32, usize)>>,
+}
 
-impl RoundLogs {
-    pub(crate) fn new(cells: usize, complete: &[Complete]) -> Self {
-        let mut by_cell = vec![Vec::new(); cells];
-        // Complete blocks come sorted by round, and a cell is in one block only: so are each cell's figures.
+impl<'a> RoundLogs<'a> {
+    pub(crate) fn new(
+        places: &'a Places,
+        trials: &'a JudgedTrials<'a>,
+        complete: &[Complete],
+    ) -> Self {
+        let mut by_cell = vec![Vec::new(); places.cells.len()];
+        // Complete blocks come sorted by round, and a cell is in one block only: so are each cell's trials.
         for block in complete {
-            for (cell, logs) in &block.logs {
-                by_cell[*cell].push((block.round, *logs));
+            for (cell, trial) in &block.trials {
+                by_cell[*cell].push((block.round, *trial));
             }
         }
-        Self(by_cell)
+        Self { places, trials, by_cell }
     }
 
-    /// A cell's rounds and the logarithm of one of [`RATIO_METRICS`] in each, ascending by round; rounds without a figure
-    /// are left out. None where a figure had no logarithm: the others alone would be a choice among the trials.
-    pub(crate) fn of(&self, cell: usize, metric: Metric) -> Option<Vec<(u32, f64)>> {
-        let Some(place) = RATIO_METRICS.iter().position(|other| *other == metric) else {
-            return Some(Vec::new());
-        };
+    /// A cell's rounds and the logarithm of one figure in each, ascending by round; rounds without the figure are left
+    /// out. None where a figure had no logarithm: the others alone would be a choice among the trials.
+    pub(crate) fn at(&self, cell: usize, metric: Metric) -> Option<Vec<(u32, f64)>> {
+        self.of_figure(cell, |judged| match judged.value(metric).value() {
+            Some(x) => Log::of(*x),
+            None => Log::Absent,
+        })
+    }
+
+    fn of_figure(
+        &self,
+        cell: usize,
+        figure: impl Fn(&JudgedTrial<'_>) -> Log,
+    ) -> Option<Vec<(u32, f64)>> {
         let mut rounds = Vec::new();
-        for (round, logs) in &self.0[cell] {
-            match logs[place] {
+        for (round, trial) in &self.by_cell[cell] {
+            match figure(&self.trials.all()[*trial]) {
                 Log::Of(log) => rounds.push((*round, log)),
                 Log::Absent => {}
                 Log::Undefined => return None,
@@ -45,27 +62,51 @@ impl RoundLogs {
         Some(rounds)
     }
 
-    /// Log-ratios of one cell against another, paired by round; none as in [`RoundLogs::of`].
-    pub(crate) fn paired(
+    /// Log-ratios of one cell against another, paired by round; none as in [`RoundLogs::at`].
+    pub(crate) fn paired_at(
         &self,
         cell: usize,
         against: usize,
         metric: Metric,
     ) -> Option<Vec<(u32, f64)>> {
-        let others: BTreeMap<u32, f64> = self.of(against, metric)?.into_iter().collect();
+        let others: BTreeMap<u32, f64> = self.at(against, metric)?.into_iter().collect();
         let pair = |(round, log): (u32, f64)| Some((round, log - others.get(&round)?));
-        Some(self.of(cell, metric)?.into_iter().filter_map(pair).collect())
+        Some(self.at(cell, metric)?.into_iter().filter_map(pair).collect())
+    }
+
+    /// The logarithm of one figure of a cell, round by round; empty for a cell that is not of the plan, and where a figure
+    /// had no logarithm.
+    pub(crate) fn of_cell(&self, cell: &Cell, metric: Metric) -> BTreeMap<u32, f64> {
+        let logs = self.places.place(cell).and_then(|place| self.at(place, metric));
+        logs.unwrap_or_default().into_iter().collect()
+    }
+
+    /// The log-ratios of one cell against another, paired by round. Between cells of different blocks a machine's drift
+    /// within a round does not cancel.
+    pub(crate) fn paired(&self, cell: &Cell, against: &Cell, metric: Metric) -> Moments {
+        difference(&[(1.0, self.of_cell(cell, metric)), (-1.0, self.of_cell(against, metric))])
     }
 }
 
+/// The weighted sum of several figures' logarithms, round by round, over the rounds that have all of them.
+pub(crate) fn difference(of: &[(f64, BTreeMap<u32, f64>)]) -> Moments {
+    let mut moments = Moments::default();
+    let Some(((weight, first), others)) = of.split_first() else { return moments };
+    for (round, log) in first {
+        let rest = others.iter().map(|(weight, logs)| Some(weight * logs.get(round)?));
+        if let Some(rest) = rest.sum::<Option<f64>>() {
+            moments.push(weight * log + rest);
+        }
+    }
+    moments
+}
+
 /// The cells asked for by what they share but for some factors; each family in the plan's order.
-///
-/// `but` sets those factors to their defaults.
-pub(crate) fn families(places: &Places, but: impl Fn(&Cell) -> Cell) -> Vec<(Cell, Vec<usize>)> {
-    let mut order: Vec<(Cell, Vec<usize>)> = Vec::new();
-    let mut by_key: BTreeMap<Cell, usize> = BTreeMap::new();
+pub(crate) fn families(places: &Places, but: &[Factor]) -> Vec<(Shared, Vec<usize>)> {
+    let mut order: Vec<(Shared, Vec<usize>)> = Vec::new();
+    let mut by_key: BTreeMap<Shared, usize> = BTreeMap::new();
     for (place, cell) in places.cells[..places.asked].iter().enumerate() {
-        let key = but(cell);
+        let key = Shared::new(cell, but);
         let family = *by_key.entry(key.clone()).or_insert_with(|| {
             order.push((key, Vec::new()));
             order.len() - 1
@@ -73,26 +114,4 @@ pub(crate) fn families(places: &Places, but: impl Fn(&Cell) -> Cell) -> Vec<(Cel
         order[family].1.push(place);
     }
     order
-}
-
-/// The cell with its path and size at their defaults.
-pub(crate) fn but_path_and_size(cell: &Cell) -> Cell {
-    let usual = Cell::default();
-    Cell { send_path: usual.send_path, message: usual.message, ..cell.clone() }
-}
-
-/// Id text of what a family shares: every factor that is not its default, the threads always, without the factors named.
-pub(crate) fn shared_text(cell: &Cell, without: &[Factor]) -> String {
-    let is_told = |factor: &&Factor| {
-        let always = matches!(factor, Factor::Message | Factor::Threads);
-        !without.contains(factor) && (always || !cell.is_default(**factor))
-    };
-    let part = |factor: &Factor| format!("{}={}", factor.id_key(), cell.get(*factor));
-    let parts: Vec<String> = Factor::ALL.iter().filter(is_told).map(part).collect();
-    parts.join(" ")
-}
-
-/// How people and the paper name a path: `sendmsg (A2)`.
-pub(crate) fn path_name(path: SendPath) -> String {
-    format!("{} ({})", path.name(), path.paper_name())
 }

@@ -1,15 +1,13 @@
 //! Goodput over threads.
 
-use model::factor::Factor;
-use model::values::Threads;
-use model::{Cell, Measured};
+use model::{Factor, Measured};
 
 use crate::estimate::Moments;
 use crate::explained::{Scaling, ScalingPoint};
 use crate::metric::Metric;
 use crate::pairings::Places;
 use crate::pairs::ratio;
-use crate::round_logs::{RoundLogs, families, shared_text};
+use crate::round_logs::{RoundLogs, families};
 use crate::summary::{CellEstimates, Estimate};
 
 /// Speed-up of every path over threads, everything else being equal; nothing where there is one thread count only.
@@ -18,12 +16,11 @@ use crate::summary::{CellEstimates, Estimate};
 /// other threads stand in another block: drift within a round does not cancel and widens the Student-t interval.
 pub(crate) fn scaling(
     places: &Places,
-    logs: &RoundLogs,
+    logs: &RoundLogs<'_>,
     estimates: &[CellEstimates],
 ) -> Vec<Scaling> {
-    let but_threads = |cell: &Cell| Cell { threads: Threads::ONE, ..cell.clone() };
     let mut scalings = Vec::new();
-    for (shared, mut cells) in families(places, but_threads) {
+    for (shared, mut cells) in families(places, &[Factor::Threads]) {
         cells.sort_by_key(|cell| places.cells[*cell].threads);
         let [fewest, _, ..] = cells[..] else { continue };
         let base = f64::from(places.cells[fewest].threads.get());
@@ -39,16 +36,16 @@ pub(crate) fn scaling(
             }
         };
         scalings.push(Scaling {
-            shared: shared_text(&shared, &[Factor::Send, Factor::Threads]),
-            path: shared.send_path,
+            path: shared.cell().send_path,
+            shared: shared.without(&[Factor::Send]),
             points: cells.iter().map(point).collect(),
         });
     }
     scalings
 }
 
-fn speed_up(logs: &RoundLogs, cell: usize, fewest: usize) -> Measured<Estimate> {
-    let Some(log_ratios) = logs.paired(cell, fewest, Metric::GoodputGbps) else {
+fn speed_up(logs: &RoundLogs<'_>, cell: usize, fewest: usize) -> Measured<Estimate> {
+    let Some(log_ratios) = logs.paired_at(cell, fewest, Metric::GoodputGbps) else {
         return Measured::absent("a goodput of 0 has no ratio");
     };
     let mut moments = Moments::default();

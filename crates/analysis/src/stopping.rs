@@ -18,6 +18,9 @@ use crate::figures::Reading;
 use crate::marks::is_void;
 use crate::metric::Metric;
 
+/// After so many rounds in a row without a valid trial a cell is no longer waited for.
+pub const HOPELESS_ROUNDS: u32 = 3;
+
 /// Whether another round is worth its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -33,6 +36,7 @@ pub struct Observations {
     cells: Vec<Cell>,
     places: HashMap<Cell, usize>,
     seen: Vec<Seen>,
+    blocks_may_end: bool,
     rounds: u32,
     min_rounds: u32,
     precision: Option<Share>,
@@ -42,7 +46,10 @@ pub struct Observations {
 struct Seen {
     goodput: Sample,
     cost: Sample,
+    /// Whether this machine was found unable to measure it, in this segment.
     is_unsupported: bool,
+    /// Rounds in a row in which every attempt was void, in this segment.
+    void_rounds: u32,
     /// Whether the intervals were narrow at the end of the last round.
     is_narrow: bool,
 }
@@ -58,13 +65,15 @@ impl Observations {
     /// Nothing seen yet of the plan's cells. Controls are not waited for.
     pub fn new(plan: &Plan) -> Self {
         let cells = plan.cells();
-        let places = cells.iter().cloned().enumerate().map(|(place, cell)| (cell, place)).collect();
-        let seen = vec![Seen::default(); cells.len()];
+        let all = cells.iter().cloned().chain(plan.controls());
+        let places: HashMap<Cell, usize> = all.enumerate().map(|(i, cell)| (cell, i)).collect();
+        let seen = vec![Seen::default(); places.len()];
         let measure = &plan.measure;
         Self {
             cells,
             places,
             seen,
+            blocks_may_end: measure.rounds.is_none() && measure.precision.is_some(),
             rounds: 0,
             min_rounds: measure.min_rounds,
             precision: measure.precision,
@@ -100,6 +109,24 @@ impl Observations {
         }
     }
 
+    /// Another process measures: it may have other rights, and better luck.
+    pub fn begin_segment(&mut self) {
+        for seen in &mut self.seen {
+            seen.is_unsupported = false;
+            seen.void_rounds = 0;
+        }
+    }
+
+    /// A cell is done with for this round; `is_valid` says whether one of its attempts was. Returns whether this was the
+    /// round from which on it is no longer waited for.
+    pub fn end_cell(&mut self, cell: &Cell, is_valid: bool) -> bool {
+        let Some(seen) = self.places.get(cell).map(|place| &mut self.seen[*place]) else {
+            return false;
+        };
+        seen.void_rounds = if is_valid { 0 } else { seen.void_rounds + 1 };
+        seen.void_rounds == HOPELESS_ROUNDS
+    }
+
     /// A round is over. Precision is looked at here and nowhere else.
     pub fn end_round(&mut self) {
         self.rounds += 1;
@@ -114,18 +141,42 @@ impl Observations {
         self.rounds
     }
 
+    /// What was seen of a cell of the plan; none of a control.
+    fn asked(&self, cell: &Cell) -> Option<&Seen> {
+        let place = self.places.get(cell).filter(|place| **place < self.cells.len())?;
+        self.seen.get(*place)
+    }
+
     /// Half-width of a cell's wider interval (goodput, or the cost that decides on its link), as a share; none below two valid trials.
     pub fn half_width(&self, cell: &Cell) -> Option<f64> {
-        self.seen[*self.places.get(cell)?].half_width()
+        self.asked(cell)?.half_width()
     }
 
     /// Whether a cell needs no more rounds: enough rounds are over, and its intervals are narrow. Controls never need
     /// one on their own.
     pub fn is_precise(&self, cell: &Cell) -> bool {
-        match self.places.get(cell) {
-            Some(place) => self.rounds >= self.min_rounds && self.seen[*place].is_narrow,
+        match self.asked(cell) {
+            Some(seen) => self.rounds >= self.min_rounds && seen.is_narrow,
             None => true,
         }
+    }
+
+    /// Whether a cell needs no more rounds, or would not profit from them.
+    pub fn is_settled(&self, cell: &Cell) -> bool {
+        let is_hopeless = |seen: &Seen| seen.void_rounds >= HOPELESS_ROUNDS;
+        self.is_precise(cell)
+            || self.is_unsupported(cell)
+            || self.asked(cell).is_some_and(is_hopeless)
+    }
+
+    /// Whether a block can be left out of the rounds to come because none of its cells needs it. Its cells' trials so far
+    /// are a whole number of blocks, chosen by each block's own figures as a run of that block alone would have stopped;
+    /// so leaving it out biases it no more than stopping does.
+    pub fn may_skip(&self, block: &[Cell]) -> bool {
+        let asked = || block.iter().filter(|cell| self.asked(cell).is_some());
+        self.blocks_may_end
+            && asked().any(|cell| self.is_precise(cell))
+            && asked().all(|cell| self.is_settled(cell))
     }
 
     /// How many cells of the plan are precise.
@@ -139,13 +190,12 @@ impl Observations {
     }
 }
 
-/// Whether to stop, asked after whole rounds: every cell that this machine can measure is precise, and there is one.
+/// Whether to stop, asked after whole rounds: every cell is precise or would not profit from more, and one is precise.
 pub fn decide(observations: &Observations) -> Decision {
-    let mut supported =
-        observations.cells.iter().filter(|cell| !observations.is_unsupported(cell)).peekable();
+    let cells = &observations.cells;
     if observations.precision.is_some()
-        && supported.peek().is_some()
-        && supported.all(|cell| observations.is_precise(cell))
+        && cells.iter().any(|cell| observations.is_precise(cell))
+        && cells.iter().all(|cell| observations.is_settled(cell))
     {
         Decision::Precise
     } else {

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::host::Host;
 use model::names::Watch;
 use model::plan::FEWEST_ROUNDS;
-use model::record::{FailureKind, FinishReason, Finished, Outcome, Record, Round, Trial};
+use model::record::{FailureKind, FinishReason, Finished, Outcome, Record, Round};
 use model::{Measured, Plan};
 
 use crate::cell_totals::CellTotals;
 use crate::estimate::Moments;
 use crate::explain::{Explaining, explain};
-use crate::figures::Reading;
-use crate::marks::{is_void, judge};
+use crate::judged::JudgedTrials;
 use crate::metric::Metric;
 use crate::pairings::{Pairings, Places};
 use crate::pairs::{Complete, Groups, Paired};
+use crate::round_logs::RoundLogs;
 use crate::run_facts::RunTotals;
 use crate::summary::{CellEstimates, InstrumentCost, RunFacts, SUMMARY_VERSION, Summary};
 use crate::warnings::{Known, warnings};
@@ -26,14 +26,17 @@ use crate::warnings::{Known, warnings};
 /// cell that is not of the plan is counted among the run's trials and marks and enters nothing else. Time and memory
 /// grow with the number of records.
 pub fn summarise(plan: &Plan, host: &Host, records: &[Record]) -> Summary {
-    let mut pass = Pass::new(plan);
+    let trials = JudgedTrials::new(plan, records);
+    let mut pass = Pass::new(plan, &trials);
+    let mut judged = 0..trials.all().len();
     for record in records {
-        pass.push(plan, record);
+        pass.push(record, &mut judged);
     }
     pass.close(plan, host, records)
 }
 
 struct Pass<'a> {
+    trials: &'a JudgedTrials<'a>,
     places: Places,
     cells: Vec<CellTotals>,
     groups: Groups,
@@ -45,9 +48,10 @@ struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan, trials: &'a JudgedTrials<'a>) -> Self {
         let places = Places::new(plan);
         Self {
+            trials,
             cells: vec![CellTotals::new(); places.cells.len()],
             groups: Groups::new(places.blocks.iter().map(|(_, members)| members.clone()).collect()),
             places,
@@ -58,15 +62,16 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn push(&mut self, plan: &Plan, record: &'a Record) {
+    /// Takes a record in; `judged` counts the trials.
+    fn push(&mut self, record: &'a Record, judged: &mut impl Iterator<Item = usize>) {
         match record {
             Record::Segment(segment) => {
-                self.groups.close(false);
+                self.groups.begin_ends(false);
                 self.round = None;
                 self.run.segment(segment);
             }
             Record::Round(round) => {
-                self.groups.close(true);
+                self.groups.begin_ends(true);
                 self.whole_until = self.whole_until.max(round.round.saturating_sub(1));
                 self.round = Some(round);
                 self.run.round();
@@ -82,30 +87,35 @@ impl<'a> Pass<'a> {
                 }
                 self.run.finish(finish);
             }
-            Record::Trial(trial) => self.trial(plan, trial),
+            Record::Trial(_) => judged.by_ref().take(1).for_each(|place| self.trial(place)),
             // Never timed; what they tell is gathered by `AuditRecords`.
             Record::Audit(_) | Record::AuditRefused(_) | Record::Ceiling(_) => {}
         }
     }
 
-    fn trial(&mut self, plan: &Plan, trial: &Trial) {
-        let marks = judge(trial, &plan.thresholds);
-        self.run.trial(trial, &marks);
-        let Some(cell) = self.places.of(&trial.cell) else {
+    fn trial(&mut self, place: usize) {
+        let judged = &self.trials.all()[place];
+        let trial = judged.trial;
+        self.run.trial(trial, &judged.marks);
+        let Some(cell) = self.places.place(&trial.cell) else {
             self.groups.close(true);
             return;
         };
-        let idle = self.round.filter(|round| round.round == trial.round).map(|round| &round.idle);
-        let reading = Reading::new(trial, idle);
-        let logs = self.cells[cell].push(trial, &marks, &reading);
+        self.cells[cell].push(judged);
         let is_unsupported = matches!(
             &trial.outcome,
             Outcome::Failed(failure) if failure.kind == FailureKind::Unsupported
         );
         let block = self.places.block_of[cell];
-        self.groups.push(Paired { round: trial.round, block, cell, logs, is_unsupported });
-        if let (Outcome::Finished(finished), Watch::Cheap, false) =
-            (&trial.outcome, trial.cell.watch, is_void(&marks))
+        self.groups.push(Paired {
+            round: trial.round,
+            block,
+            cell,
+            trial: judged.is_valid().then_some(place),
+            is_unsupported,
+        });
+        if let (Some(finished), Watch::Cheap, true) =
+            (judged.finished(), trial.cell.watch, judged.is_valid())
             && let Some(share) = edge_share(finished)
         {
             self.edge_shares.push(share);
@@ -115,7 +125,7 @@ impl<'a> Pass<'a> {
     fn close(mut self, plan: &Plan, host: &Host, records: &[Record]) -> Summary {
         let places = &self.places;
         let complete = self.groups.complete();
-        let pairings = Pairings::over(places, &complete);
+        let pairings = Pairings::over(plan, places, self.trials, &complete);
         let precision = plan.measure.precision;
         let estimates: Vec<CellEstimates> = places
             .cells
@@ -150,8 +160,9 @@ impl<'a> Pass<'a> {
             plan,
             host,
             records,
+            trials: self.trials,
+            rounds: &RoundLogs::new(&self.places, self.trials, &complete),
             places: &self.places,
-            complete: &complete,
             estimates: &estimates,
             ratios: &ratios,
             run: &run,

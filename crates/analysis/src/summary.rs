@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use model::mark::Mark;
-use model::{Cell, Measured};
+use model::{Cell, Contrast, Measured};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::metric::Metric;
 
@@ -15,7 +15,7 @@ use crate::metric::Metric;
 pub const SUMMARY_VERSION: u32 = 1;
 
 /// `summary.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Summary {
     /// [`SUMMARY_VERSION`].
     pub version: u32,
@@ -25,7 +25,7 @@ pub struct Summary {
     pub run: RunFacts,
     /// One entry a cell of the plan, controls included, in the plan's order.
     pub estimates: Vec<CellEstimates>,
-    /// Ratios of paths within blocks.
+    /// Ratios of the plan's contrasts within blocks.
     pub ratios: Vec<Ratio>,
     /// Marks over all trials, void attempts included: how many bear each.
     pub marks: BTreeMap<Mark, u32>,
@@ -41,7 +41,7 @@ pub struct Summary {
 }
 
 /// The run as a whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct RunFacts {
     /// The plan's label.
     pub label: String,
@@ -84,7 +84,7 @@ pub struct RunFacts {
 }
 
 /// A cell's figures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CellEstimates {
     /// Its id.
     #[schemars(with = "String")]
@@ -108,7 +108,7 @@ pub struct CellEstimates {
 }
 
 /// A figure with its 95 % confidence interval.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Estimate {
     /// Mean on the metric's scale.
     pub mean: f64,
@@ -121,7 +121,7 @@ pub struct Estimate {
 }
 
 /// The paper's eight columns. Sums over all valid windows of a cell; throughput is their quotient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct PaperRow {
     /// `A1`, `A1'`, `A2`, `A3`.
     pub implementation: String,
@@ -141,9 +141,11 @@ pub struct PaperRow {
     pub context_switches: Measured<u64>,
 }
 
-/// One path against another within blocks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// Two cells that differ in one contrast, within blocks.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Ratio {
+    /// What differs between the two.
+    pub contrast: Contrast,
     /// What the two cells share.
     pub block: String,
     /// The numerator's id.
@@ -165,7 +167,7 @@ pub struct Ratio {
 }
 
 /// What may be said of a ratio.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// More, after correction.
@@ -179,7 +181,7 @@ pub enum Finding {
 }
 
 /// What equal cells differ by.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct NoiseFloor {
     /// Goodput of a cell against its twin within blocks.
     pub goodput: Estimate,
@@ -193,7 +195,7 @@ pub struct NoiseFloor {
 }
 
 /// What the cheap instruments cost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct InstrumentCost {
     /// Time of their work at the window's edges, as a share of the workers' CPU time in the window; mean over trials.
     pub edge_share: Measured<f64>,

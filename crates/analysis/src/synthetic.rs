@@ -87,7 +87,7 @@ pub fn trial(cell: &Cell, round: u32) -> TrialBuilder {
         sender_cpu_ns_per_kib: figures.sender_cpu_ns_per_kib,
         receiver_cpu_ns_per_kib: figures.receiver_cpu_ns_per_kib,
         answering_ns_per_kib: sink::ANSWERING_NS_PER_KIB,
-        copied_share: if cell.link.delivers_locally() { 1.0 } else { 0.0 },
+        copied_share: if cell.link.copies_by_reference_on_delivery() { 1.0 } else { 0.0 },
         edge_ns: 60_000,
         congestion: "cubic".to_owned(),
         counted: false,

@@ -2,9 +2,8 @@
 
 use model::Measured;
 
-use crate::evidence::{JudgedTrial, JudgedTrials};
 use crate::explained::{RelativeTrials, Trials};
-use crate::figures::Reading;
+use crate::judged::{JudgedTrial, JudgedTrials};
 use crate::metric::Metric;
 use crate::summary::CellEstimates;
 
@@ -22,7 +21,7 @@ fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
         relative: Measured::absent("no valid trial"),
     };
     let mut valid: Vec<&JudgedTrial<'_>> = Vec::new();
-    for judged in trials.of(&estimates.cell) {
+    for judged in trials.of_cell(&estimates.cell) {
         if judged.is_valid() {
             valid.push(judged);
         } else if let Measured::Value(gbps) = judged.value(Metric::GoodputGbps) {
@@ -33,10 +32,9 @@ fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
     valid.sort_by_key(|judged| judged.trial.round);
     let mut ends_cpu = Some(Vec::new());
     for judged in valid {
-        let reading = Reading::new(judged.trial, judged.idle);
-        let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) else { continue };
+        let Measured::Value(gbps) = judged.value(Metric::GoodputGbps) else { continue };
         dots.goodput_gbps.push(gbps);
-        match (reading.value(Metric::cost_on(judged.trial.cell.link)), &mut ends_cpu) {
+        match (judged.value(Metric::cost_on(judged.trial.cell.link)), &mut ends_cpu) {
             (Measured::Value(ns), Some(all)) => all.push(ns),
             (Measured::Absent { .. }, _) | (_, None) => ends_cpu = None,
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
-use model::{Link, Mark, Measured, Plan, SendPath};
+use model::{Mark, Measured, Plan};
 
 use crate::estimate;
 use crate::figure_text::{NO_USEFUL_INTERVAL, counted, half_width, percent, ratio};
@@ -162,17 +162,14 @@ fn no_counters(known: &Known<'_>) -> Option<String> {
 
 /// Only what was measured: the share of completions that the kernel marked.
 fn copied(known: &Known<'_>) -> Option<String> {
-    let zerocopy = |estimate: &&CellEstimates| {
-        estimate.cell.send_path == SendPath::Zerocopy
-            && !estimate.control
-            && estimate.cell.so_zerocopy.is_on()
-    };
+    let zerocopy =
+        |estimate: &&CellEstimates| !estimate.control && estimate.cell.passes_by_reference();
     let mut shares = Vec::new();
     let mut links = BTreeSet::new();
     for estimate in known.estimates.iter().filter(zerocopy) {
         if let Some(share) = estimate.metrics.get(&Metric::CopiedShare).and_then(Measured::value)
             // The sink copies nothing, which is no warning and softens none.
-            && (estimate.cell.link.delivers_locally() || share.mean > 0.0)
+            && (estimate.cell.link.copies_by_reference_on_delivery() || share.mean > 0.0)
         {
             shares.push(share.mean);
             links.insert(estimate.cell.link);
@@ -180,7 +177,7 @@ fn copied(known: &Known<'_>) -> Option<String> {
     }
     let least = shares.iter().copied().min_by(f64::total_cmp)?;
     let most = shares.iter().copied().max_by(f64::total_cmp)?;
-    let why = if links.iter().all(|link| *link == Link::Loopback) {
+    let why = if links.iter().all(|link| link.capabilities().privileges.is_empty()) {
         " (loopback always copies on delivery: no figure here tells what zero-copy saves on a network card)"
     } else {
         ""
@@ -332,7 +329,8 @@ mod tests {
         let controls = plan.controls();
         let text = told(&plan, &void_where(&plan, |cell| controls.contains(cell)));
         assert!(!text.contains("no valid trial"), "{text}");
-        let is_void = |cell: &Cell| controls.contains(cell) || cell.send_path != SendPath::Sendmsg;
+        let is_void =
+            |cell: &Cell| controls.contains(cell) || cell.send_path != model::SendPath::Sendmsg;
         let text = told(&plan, &void_where(&plan, is_void));
         assert!(text.contains("2 cells have no valid trial, among them send="), "{text}");
         assert!(!text.contains("not reached"), "{text}");

@@ -57,7 +57,8 @@ pub(crate) fn json(
     left_out: &LeftOut,
     needs: &[Unlockable],
 ) -> String {
-    let cell = |cell: &Cell| serde_json::json!({ "id": cell.id(), "block": cell.block().0 });
+    let within = plan.within_block();
+    let cell = |cell: &Cell| serde_json::json!({ "id": cell.id(), "block": cell.block(&within).0 });
     let cells: Vec<_> = plan.cells().iter().map(cell).collect();
     let controls: Vec<_> = plan.controls().iter().map(cell).collect();
     let blocks: Vec<_> = plan.blocks().into_iter().map(|(block, _)| block.0).collect();
@@ -96,21 +97,14 @@ pub(crate) fn json(
 
 /// The links of a plan that are raised with privileges, and those (capabilities(7)).
 fn privileges(plan: &Plan) -> Vec<(Link, &'static [&'static str])> {
-    let needed = |link: &Link| -> &'static [&'static str] {
-        match link {
-            Link::Loopback => &[],
-            Link::Veth => &["CAP_SYS_ADMIN", "CAP_NET_ADMIN"],
-            Link::Sink => &["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_BPF", "CAP_NET_RAW"],
-        }
-    };
-    let links = plan.factors.link.iter().map(|link| (*link, needed(link)));
+    let links = plan.factors.link.iter().map(|link| (*link, link.capabilities().privileges));
     links.filter(|(_, capabilities)| !capabilities.is_empty()).collect()
 }
 
 /// What tells a cell from the others of its block: its paths, and a control's one difference.
 fn within_block(cell: &Cell) -> String {
     let mut parts = vec![cell.send_path.to_string()];
-    for factor in Factor::ALL.iter().filter(|factor| factor.is_within_block()) {
+    for factor in Factor::ALWAYS_WITHIN_BLOCK {
         if *factor != Factor::Send && !cell.is_default(*factor) {
             parts.push(format!("{}={}", factor.id_key(), cell.get(*factor)));
         }

@@ -184,7 +184,8 @@ mod tests {
         lists.set(Factor::Threads, "1,2").unwrap();
         let cells = lists.product();
         assert_eq!(cells.len(), 6);
-        let mut blocks: Vec<_> = cells.iter().map(|cell| cell.block(Factor::ALWAYS_WITHIN_BLOCK)).collect();
+        let mut blocks: Vec<_> =
+            cells.iter().map(|cell| cell.block(Factor::ALWAYS_WITHIN_BLOCK)).collect();
         blocks.sort();
         blocks.dedup();
         let texts: Vec<_> = blocks.iter().map(ToString::to_string).collect();

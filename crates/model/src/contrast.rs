@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cell::Cell;
 use crate::factor::Factor;
+use crate::names::SendPath;
 
 /// A factor and two of its values, all else equal: `send: zerocopy / sendmsg`.
 ///
@@ -26,6 +27,12 @@ impl Contrast {
     /// The contrast of a factor between two cells.
     pub fn between(factor: Factor, cell: &Cell, against: &Cell) -> Self {
         Self { factor, value: cell.get(factor), against: against.get(factor) }
+    }
+
+    /// One send path against another.
+    pub fn of_paths(path: SendPath, against: SendPath) -> Self {
+        let (value, against) = (path.name().to_owned(), against.name().to_owned());
+        Self { factor: Factor::Send, value, against }
     }
 
     /// The cell that another is compared with; none for one that has not the contrast's value.
@@ -132,6 +139,11 @@ impl Shared {
         Self::new(&self.cell, &but)
     }
 
+    /// Whether the cells do what their path's name says (see [`Cell::is_itself`]), whichever path it is.
+    pub fn is_itself(&self) -> bool {
+        self.cell.so_zerocopy.is_on()
+    }
+
     /// The factors that its text names: those that are not at their defaults, size and threads always.
     pub fn named(&self) -> impl Iterator<Item = Factor> + '_ {
         Factor::ALL.iter().copied().filter(|factor| {
@@ -199,8 +211,7 @@ mod tests {
 
     #[test]
     fn what_cells_share_leaves_out_what_may_differ() {
-        let cell: Cell =
-            "send=zerocopy message_bytes=64 threads=2 placement=none".parse().unwrap();
+        let cell: Cell = "send=zerocopy message_bytes=64 threads=2 placement=none".parse().unwrap();
         let shared = Shared::new(&cell, &[Factor::Send, Factor::Message]);
         assert_eq!(shared.to_string(), "threads=2 placement=none");
         let other: Cell = "send=send message_bytes=512 threads=2 placement=none".parse().unwrap();

@@ -217,7 +217,8 @@ impl Plan {
         }
         if let Some(value) = document.get("contrasts") {
             for text in reader.list("contrasts", value)?.split(',') {
-                let contrast = text.parse().map_err(|why: String| reader.error(value.span(), why))?;
+                let contrast =
+                    text.parse().map_err(|why: String| reader.error(value.span(), why))?;
                 plan.contrasts.push(contrast);
             }
         }

@@ -45,7 +45,7 @@ fn title(path: &DataPath) -> String {
         Link::Veth => " over veth",
         Link::Sink => " into the sink",
     };
-    format!("{} {}{over}: where its bytes go", path.path.paper_name(), path.path)
+    format!("{}{over}: where its bytes go", path.path)
 }
 
 /// What it was measured with, and where its numbers of copies are from.
@@ -182,7 +182,7 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
         name: name.to_owned(),
         notes: vec![link.to_owned(), copies(path.copies_deferred)],
     });
-    if !cell.link.delivers_locally() {
+    if !cell.link.has_receiver() {
         let out = format!("out of a socket: {}", copies(path.copies_out));
         places.push(place("Dropped by the sink's program", &["no receiver".to_owned(), out]));
         return (places, steps);

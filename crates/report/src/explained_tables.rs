@@ -33,7 +33,7 @@ pub(crate) fn crossovers(crossovers: &[Crossover]) -> TextTable {
                 shared_words(&crossover.shared),
                 oversubscribed(crossover.oversubscribed)
             ),
-            format!("{} against {}", crossover.path.paper_name(), crossover.against.paper_name()),
+            crossover.contrast.values(),
             metric_name(crossover.metric).to_owned(),
             format!("{}{}", outcome(&crossover.outcome), untold(crossover)),
             crossover.sizes.len().to_string(),
@@ -69,7 +69,7 @@ pub(crate) fn cost_models(models: &[CostModel]) -> TextTable {
         };
         vec![
             format!("{}{}", shared_words(&model.shared), oversubscribed(model.oversubscribed)),
-            model.path.paper_name().to_owned(),
+            model.path.to_string(),
             side.to_owned(),
             measured(&model.per_message_ns, level),
             measured(&model.per_byte_ns, level),
@@ -128,7 +128,7 @@ pub(crate) fn scaling(scaling: &[Scaling]) -> TextTable {
         path.points.iter().map(|point| {
             vec![
                 shared_words(&path.shared),
-                path.path.paper_name().to_owned(),
+                path.path.to_string(),
                 format!("{}{}", point.threads, oversubscribed(point.oversubscribed)),
                 measured(&point.speed_up, ratio),
                 measured(&point.efficiency, level),

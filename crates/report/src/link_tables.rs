@@ -32,14 +32,14 @@ pub(crate) const SIDE_BY_SIDE: &str = "On the same machine delivery copies what 
 /// `sink, 1 thread, ack_placement=sender`.
 fn place(comparison: &LinkComparison) -> String {
     let crowd = if comparison.oversubscribed { " (oversubscribed)" } else { "" };
-    let interval = match (&comparison.ack_interval, comparison.link) {
-        (Some(interval), Link::Sink) if !comparison.shared.contains("ack_interval") => {
+    let interval = match &comparison.ack_interval {
+        Some(interval) if comparison.shared.cell().is_default(model::Factor::AckInterval) => {
             format!(", ack_interval={interval}")
         }
         _ => String::new(),
     };
     let placement = match comparison.ack_placement {
-        Some(placement) if !comparison.shared.contains("ack_placement") => {
+        Some(placement) if comparison.shared.cell().is_default(model::Factor::AckPlacement) => {
             format!(", ack_placement={placement}")
         }
         _ => String::new(),
@@ -214,7 +214,7 @@ pub(crate) fn functions(audits: &[CopyAudit]) -> TextTable {
 pub(crate) fn copies_note(audits: &[CopyAudit]) -> Option<String> {
     let mut seen: Vec<(String, String)> = Vec::new();
     for audit in audits.iter().filter(|audit| audit.cell.so_zerocopy.is_on()) {
-        let name = format!("{} {}", audit.cell.send_path.paper_name(), audit.cell.link);
+        let name = format!("{} {}", audit.cell.send_path, audit.cell.link);
         if seen.iter().any(|(other, _)| *other == name) {
             continue;
         }

@@ -1,30 +1,21 @@
 //! What the records say of each cell so far: how precise it is, and whether it is worth another attempt.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use analysis::marks::judge;
-use analysis::stopping::{Observations, widest};
+use analysis::stopping::{Decision, Observations, decide, widest};
 use model::record::{Record, Trial};
 use model::{Cell, Mark, Plan};
 
-use crate::resume::{Position, is_unsupported};
+use crate::resume::Position;
 
 /// A void trial is tried again up to twice.
 pub(crate) const MAX_ATTEMPTS: u32 = 3;
-
-/// After so many rounds in a row without a valid trial the reader is told, and the cell is no longer waited for.
-const HOPELESS_ROUNDS: u32 = 3;
 
 /// What is known of the cells.
 #[derive(Debug)]
 pub(crate) struct Progress<'a> {
     plan: &'a Plan,
-    cells: Vec<Cell>,
+    cells: u32,
     observations: Observations,
-    /// Cells that this machine was found unable to measure, in this segment; a new one may have other rights.
-    unsupported: BTreeSet<Cell>,
-    /// Rounds in a row in which every attempt was void.
-    void_rounds: BTreeMap<Cell, u32>,
 }
 
 impl<'a> Progress<'a> {
@@ -43,34 +34,20 @@ impl<'a> Progress<'a> {
             }
         }
         end_rounds(&mut observations, position.round);
-        Self {
-            plan,
-            cells: plan.cells(),
-            observations,
-            unsupported: BTreeSet::new(),
-            void_rounds: BTreeMap::new(),
-        }
+        observations.begin_segment();
+        Self { plan, cells: saturating(plan.cells().len()), observations }
     }
 
     /// Takes a trial in, and says which marks it bears.
     pub(crate) fn push(&mut self, trial: &Trial) -> Vec<Mark> {
         let marks = judge(trial, &self.plan.thresholds);
         self.observations.push(trial, &marks);
-        if is_unsupported(trial) {
-            self.unsupported.insert(trial.cell.clone());
-        }
         marks
     }
 
     /// A cell is done with for this round. Whether this was the round after which to tell that it never succeeds.
     pub(crate) fn cell_ended(&mut self, cell: &Cell, valid: bool) -> bool {
-        if valid {
-            self.void_rounds.remove(cell);
-            return false;
-        }
-        let rounds = self.void_rounds.entry(cell.clone()).or_insert(0);
-        *rounds += 1;
-        *rounds == HOPELESS_ROUNDS
+        self.observations.end_cell(cell, valid)
     }
 
     /// A round is over.
@@ -85,32 +62,17 @@ impl<'a> Progress<'a> {
 
     /// Whether this machine was found unable to measure a cell.
     pub(crate) fn is_unsupported(&self, cell: &Cell) -> bool {
-        self.unsupported.contains(cell)
+        self.observations.is_unsupported(cell)
     }
 
-    /// Whether a cell needs no more rounds, or would not profit from them.
-    fn is_settled(&self, cell: &Cell) -> bool {
-        self.observations.is_precise(cell)
-            || self.is_unsupported(cell)
-            || self.void_rounds.get(cell).is_some_and(|rounds| *rounds >= HOPELESS_ROUNDS)
-    }
-
-    /// Whether a block can be left out because none of its cells needs it. Its cells' trials so far are a whole number
-    /// of blocks, chosen by each block's own figures as a run of that block alone would have stopped; so leaving it out
-    /// biases it no more than stopping does (the coverage test of `analysis` is simulated with stopping).
+    /// Whether a block can be left out because none of its cells needs it.
     pub(crate) fn may_skip(&self, cells: &[Cell]) -> bool {
-        let plain = || cells.iter().filter(|cell| self.cells.contains(cell));
-        self.plan.measure.rounds.is_none()
-            && self.plan.measure.precision.is_some()
-            && plain().any(|cell| self.observations.is_precise(cell))
-            && plain().all(|cell| self.is_settled(cell))
+        self.observations.may_skip(cells)
     }
 
     /// Whether every cell that can be measured is as precise as the plan asks.
     pub(crate) fn is_precise(&self) -> bool {
-        self.plan.measure.precision.is_some()
-            && self.precise_cells() > 0
-            && self.cells.iter().all(|cell| self.is_settled(cell))
+        decide(&self.observations) == Decision::Precise
     }
 
     /// How many cells are.
@@ -120,7 +82,7 @@ impl<'a> Progress<'a> {
 
     /// Cells without controls.
     pub(crate) fn cells(&self) -> u32 {
-        saturating(self.cells.len())
+        self.cells
     }
 
     /// The cell with the widest interval.

@@ -5,7 +5,7 @@ use model::{Audit, Link, Measured, SendPath};
 
 use super::{Found, columns};
 use crate::audited::{OfPath, Seen, over};
-use crate::comparisons::{copied_shares, copied_words, paths_asked};
+use crate::comparisons::{copied_shares, copied_words, path_name, paths_asked};
 use crate::copies::{PerByte, Step, expected, not_audited, of_cell};
 use crate::evidence::{Evidence, figure};
 use crate::explained::Table;
@@ -48,9 +48,9 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
     if !paths.iter().any(|path| links.iter().any(|link| seen(*path, *link).is_some())) {
         return None;
     }
-    let delivered = links.iter().filter(|link| link.delivers_locally());
+    let delivered = links.iter().filter(|link| link.has_receiver());
     let mut of_send: Vec<OfPath> = delivered
-        .filter_map(|link| seen(SendPath::Send, *link))
+        .filter_map(|link| seen(SendPath::A1, *link))
         .filter(|of_send| of_send.of(Step::In).is_some() && of_send.of(Step::Out).is_some())
         .collect();
     // What was counted goes before what remains.
@@ -169,7 +169,7 @@ fn row(whole: &Evidence<'_>, path: SendPath, link: Link) -> Option<Vec<String>> 
     };
     let staged = if path == SendPath::Staged { "1 by the program, then " } else { "" };
     Some(vec![
-        format!("{} ({path})", path.paper_name()),
+        path_name(path),
         link.to_string(),
         on(Metric::SendCallsPerMessage).map_or_else(|| "-".to_owned(), short),
         format!("{staged}{}", copies(Step::In)),

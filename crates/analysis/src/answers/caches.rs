@@ -57,8 +57,8 @@ pub(super) fn q2(evidence: &Evidence<'_>) -> Found {
         let compared = twins(
             evidence,
             metric,
-            |cell| cell.send_path == SendPath::Sendmsg && at(cell),
-            |cell| Cell { send_path: SendPath::Send, ..cell.clone() },
+            |cell| cell.send_path == SendPath::A2 && at(cell),
+            |cell| Cell { send_path: SendPath::A1, ..cell.clone() },
         );
         (name, metric, compared)
     });
@@ -159,10 +159,10 @@ impl Order {
     /// Over the sizes at which every counted level has pairs, in the rounds that have all of them; none without any.
     fn of(evidence: &Evidence<'_>, at: impl Fn(&Cell) -> bool) -> Option<Self> {
         let cells = evidence.asked().map(|estimates| &estimates.cell);
-        let cells = cells.filter(|cell| cell.send_path == SendPath::Sendmsg && at(cell));
+        let cells = cells.filter(|cell| cell.send_path == SendPath::A2 && at(cell));
         let by_cell: Vec<[BTreeMap<u32, f64>; 3]> = cells
             .map(|cell| {
-                log_ratios(evidence, cell, &Cell { send_path: SendPath::Send, ..cell.clone() })
+                log_ratios(evidence, cell, &Cell { send_path: SendPath::A1, ..cell.clone() })
             })
             .collect();
         let has = |level: &usize| by_cell.iter().any(|by_level| !by_level[*level].is_empty());
@@ -267,7 +267,7 @@ impl Order {
 /// The nearest thing: CPU time of the senders a KiB, with the same table.
 fn without_counters(evidence: &Evidence<'_>, threads: u32) -> Found {
     let metric = Metric::SenderCpuNsPerKib;
-    let mut compared = paths(evidence, SendPath::Sendmsg, SendPath::Send, metric);
+    let mut compared = paths(evidence, SendPath::A2, SendPath::A1, metric);
     compared.retain(|c| c.cell.threads.get() == threads);
     let widest = compared.iter().min_by(|a, b| a.ratio.mean.total_cmp(&b.ratio.mean));
     let nearest = widest.map_or_else(String::new, |c| {

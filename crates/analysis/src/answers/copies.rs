@@ -5,8 +5,8 @@ use model::{Cell, SendPath};
 
 use super::{Found, columns, crowd_note};
 use crate::comparisons::{
-    Compared, copied_shares, copied_words, extremes, of_moments, paths, paths_asked, place,
-    row_name, sound,
+    Compared, copied_shares, copied_words, extremes, of_moments, path_name, paths, paths_asked,
+    place, row_name, sound,
 };
 use crate::evidence::{Evidence, figure};
 use crate::explained::Table;
@@ -17,7 +17,7 @@ use crate::metric::Metric;
 /// over loopback, out of the socket.
 const fn expected_copies(path: SendPath) -> [&'static str; 3] {
     match path {
-        SendPath::Send | SendPath::Sendmsg => [
+        SendPath::A1 | SendPath::A2 => [
             "1 (_copy_from_iter, the sender's call)",
             "0",
             "1 (_copy_to_iter, the receiver's call)",
@@ -27,7 +27,7 @@ const fn expected_copies(path: SendPath) -> [&'static str; 3] {
             "0",
             "1 (_copy_to_iter, the receiver's call)",
         ],
-        SendPath::Zerocopy => [
+        SendPath::A3 => [
             "0 (pages are pinned)",
             "1 (skb_copy_ubufs, softirq)",
             "1 (_copy_to_iter, the receiver's call)",
@@ -45,14 +45,14 @@ pub(super) fn q0(evidence: &Evidence<'_>) -> Found {
         let [copies_in, deferred, copies_out] = expected_copies(path);
         let text = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), short);
         let said = match (path, of(Metric::CopiedShare)) {
-            (SendPath::Zerocopy, Some(share)) => {
+            (SendPath::A3, Some(share)) => {
                 format!("{} of completions copied", percent(share))
             }
-            (SendPath::Zerocopy, None) => "no completion came".to_owned(),
-            (SendPath::Send | SendPath::Staged | SendPath::Sendmsg, _) => "-".to_owned(),
+            (SendPath::A3, None) => "no completion came".to_owned(),
+            (SendPath::A1 | SendPath::Staged | SendPath::A2, _) => "-".to_owned(),
         };
         vec![
-            format!("{} ({path})", path.paper_name()),
+            path_name(path),
             text(of(Metric::SendCallsPerMessage)),
             copies_in.to_owned(),
             deferred.to_owned(),
@@ -88,8 +88,8 @@ pub(super) fn q0(evidence: &Evidence<'_>) -> Found {
 /// option left off (intervention) both show it.
 pub(super) fn q1(evidence: &Evidence<'_>) -> Found {
     let cpu = Metric::EndsCpuNsPerKib;
-    let by_cpu = paths(evidence, SendPath::Zerocopy, SendPath::Sendmsg, cpu);
-    let by_goodput = paths(evidence, SendPath::Zerocopy, SendPath::Sendmsg, Metric::GoodputGbps);
+    let by_cpu = paths(evidence, SendPath::A3, SendPath::A2, cpu);
+    let by_goodput = paths(evidence, SendPath::A3, SendPath::A2, Metric::GoodputGbps);
     let columns = columns([
         "message",
         "threads",
@@ -175,13 +175,11 @@ fn threads_text(compared: &Compared) -> String {
 fn cause(evidence: &Evidence<'_>) -> (String, String) {
     let metric = Metric::EndsCpuNsPerKib;
     let off = evidence.estimates.iter().filter(|e| {
-        e.cell.send_path == SendPath::Zerocopy
-            && e.cell.so_zerocopy == Switch::Off
-            && !e.oversubscribed
+        e.cell.send_path == SendPath::A3 && e.cell.so_zerocopy == Switch::Off && !e.oversubscribed
     });
     let family = off.map(|e| {
         let on = Cell { so_zerocopy: Switch::On, ..e.cell.clone() };
-        let moments = evidence.trials.paired(&on, &e.cell, metric);
+        let moments = evidence.paired(&on, &e.cell, metric);
         (on, e.cell.clone(), moments)
     });
     let compared = of_moments(evidence, family.collect());

@@ -114,7 +114,7 @@ fn of_group(
 ) -> Vec<Departure> {
     let mut rounds: BTreeMap<u32, Vec<(usize, f64)>> = BTreeMap::new();
     for (place, cell) in cells.iter().enumerate() {
-        for (round, log) in evidence.trials.logs_by_round(cell, metric) {
+        for (round, log) in evidence.logs_by_round(cell, metric) {
             rounds.entry(round).or_default().push((place, log));
         }
     }

@@ -15,12 +15,12 @@ use crate::metric::Metric;
 
 /// A1 → A2.
 pub(super) fn q4(evidence: &Evidence<'_>) -> Found {
-    beats(evidence, SendPath::Sendmsg)
+    beats(evidence, SendPath::A2)
 }
 
 /// A1 → A3, with what must be said of it.
 pub(super) fn q5(evidence: &Evidence<'_>) -> Found {
-    let mut found = beats(evidence, SendPath::Zerocopy);
+    let mut found = beats(evidence, SendPath::A3);
     if found.answered {
         found.line = format!("{}; {}", found.line, copied_words(evidence));
         found.notes.push(
@@ -36,8 +36,8 @@ pub(super) fn q5(evidence: &Evidence<'_>) -> Found {
 }
 
 fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
-    let compared = paths(evidence, path, SendPath::Send, Metric::GoodputGbps);
-    let name = path.paper_name();
+    let compared = paths(evidence, path, SendPath::A1, Metric::GoodputGbps);
+    let name = path.paper_name().unwrap_or(path.name());
     let all = extremes(&compared);
     let Some((least, most)) = all else {
         return Found {
@@ -46,7 +46,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
             ..Found::default()
         };
     };
-    let of = |metric: Metric| crossovers(evidence, path, SendPath::Send, metric);
+    let of = |metric: Metric| crossovers(evidence, path, SendPath::A1, metric);
     let words = |crossovers: &[&Crossover]| {
         let words = crossovers.iter().map(|c| crossover_words(evidence, c));
         words.collect::<Vec<_>>().join("; ")

@@ -134,7 +134,7 @@ fn factor(departure: &Departure) -> String {
 /// A cell in words: `zerocopy (A3) at 64 KiB, 8 threads`.
 fn named(evidence: &Evidence<'_>, cell: &Cell) -> String {
     let crowd = if is_oversubscribed(evidence, cell) { ", oversubscribed" } else { "" };
-    format!("{} at {}{crowd}", crate::round_logs::path_name(cell.send_path), place(cell))
+    format!("{} at {}{crowd}", cell.send_path, place(cell))
 }
 
 fn is_oversubscribed(evidence: &Evidence<'_>, cell: &Cell) -> bool {

@@ -1,7 +1,7 @@
 //! C1, C2, C3 and C6 where an audit or the sink speaks: what the kernel copied, and what sending costs where it copies
 //! nothing.
 
-use model::{Audit, Cell, Link, SendPath};
+use model::{Audit, Cell, Contrast, Factor, Link, SendPath};
 
 use super::{
     Says, bookkeeping, copies, law_name, paths, refuted, supported, through_caches, undecidable,
@@ -11,7 +11,7 @@ use crate::copies::{PerByte, Step, of_cell};
 use crate::evidence::Evidence;
 use crate::figure_text::{listed, outcome, shared_words};
 use crate::metric::Metric;
-use crate::on_link::{link_of, main_link};
+use crate::on_link::main_link;
 
 const AUDIT_OF_BOTH: &str =
     "an audit on an idle machine that counts both: --audits copy-audit, as root";
@@ -41,12 +41,12 @@ pub(super) fn of_the_sink_alone() -> Says {
 
 /// Copies of plain send on its way out: into the socket, and again before delivery.
 fn c1(whole: &Evidence<'_>) -> Option<Says> {
-    let seen = of_path(whole, SendPath::Send);
+    let seen = of_path(whole, SendPath::A1);
     let cited = || seen.iter().map(OfPath::name).collect::<Vec<_>>();
     let told = || texts(&seen);
     let on_way: Vec<_> = seen.iter().filter_map(OfPath::on_the_way_out).collect();
     if on_way.is_empty() {
-        let why = not_counted(whole, SendPath::Send, &[Step::In, Step::Deferred])?;
+        let why = not_counted(whole, SendPath::A1, &[Step::In, Step::Deferred])?;
         return Some(undecidable(
             format!("what send's bytes are copied on the way out was not counted: {why}"),
             "an audit where both can be counted: --audits copy-audit, as root, on a kernel with kprobes or fentry and a CPU with breakpoint registers",
@@ -80,8 +80,8 @@ fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
     let (mut in_alone, mut why) = (0, Vec::new());
     let mut links = Vec::new();
     let cells = whole.estimates.iter().map(|estimates| &estimates.cell);
-    for send in cells.filter(|cell| cell.send_path == SendPath::Send) {
-        let sendmsg = Cell { send_path: SendPath::Sendmsg, ..send.clone() };
+    for send in cells.filter(|cell| cell.send_path == SendPath::A1) {
+        let sendmsg = Cell { send_path: SendPath::A2, ..send.clone() };
         if [send, &sendmsg].iter().any(|cell| whole.audits.of(cell, Audit::CopyAudit).is_none()) {
             continue;
         }
@@ -118,9 +118,7 @@ fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
     }
     let both: Vec<OfPath> = links
         .iter()
-        .flat_map(|link| {
-            [SendPath::Send, SendPath::Sendmsg].map(|path| OfPath::new(whole, path, *link))
-        })
+        .flat_map(|link| [SendPath::A1, SendPath::A2].map(|path| OfPath::new(whole, path, *link)))
         .flatten()
         .collect();
     let cited = || both.iter().map(OfPath::name).collect::<Vec<_>>();
@@ -160,7 +158,7 @@ fn whole_number(copies: f64) -> Option<u8> {
 
 /// Over loopback the audit and the completions must tell the same.
 fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
-    let seen = OfPath::new(whole, SendPath::Zerocopy, Link::Loopback)?;
+    let seen = OfPath::new(whole, SendPath::A3, Link::Loopback)?;
     let copied = seen.on_the_way_out()?;
     let cited = [seen.name(), law_name(3)];
     let of_completions = crate::comparisons::copied_shares(main);
@@ -193,12 +191,11 @@ fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Say
         .crossovers
         .iter()
         .filter(|c| {
-            c.path == SendPath::Zerocopy
-                && c.against == SendPath::Send
+            c.contrast == Contrast::of_paths(SendPath::A3, SendPath::A1)
                 && c.metric == Metric::SenderSideCpuNsPerKib
-                && link_of(&c.shared) == Link::Sink
+                && !c.shared.cell().link.has_receiver()
                 && !c.oversubscribed
-                && !c.shared.contains("so_zerocopy=off")
+                && c.shared.is_itself()
         })
         .collect();
     if found.is_empty() {
@@ -207,9 +204,8 @@ fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Say
     let words: Vec<String> = found
         .iter()
         .map(|c| {
-            let shared: Vec<&str> =
-                c.shared.split(' ').filter(|part| !part.starts_with("link=")).collect();
-            format!("{} ({})", outcome(&c.outcome), shared_words(&shared.join(" ")))
+            let shared = c.shared.without(&[Factor::Link]);
+            format!("{} ({})", outcome(&c.outcome), shared_words(&shared))
         })
         .collect();
     let told = format!(

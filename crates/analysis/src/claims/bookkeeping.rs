@@ -52,7 +52,7 @@ impl Smallest {
     /// Over a link with a receiver.
     fn delivered(main: &Evidence<'_>, link: Link) -> Option<Self> {
         let metric = Metric::cost_on(link);
-        let (compared, _) = sound(paths(main, SendPath::Zerocopy, SendPath::Sendmsg, metric));
+        let (compared, _) = sound(paths(main, SendPath::A3, SendPath::A2, metric));
         Self::new(link, metric, compared)
     }
 
@@ -63,7 +63,7 @@ impl Smallest {
         }
         let metric = Metric::cost_on(Link::Sink);
         let on = OnLink::new(whole, Link::Sink);
-        let all = paths(&on.evidence(whole), SendPath::Zerocopy, SendPath::Sendmsg, metric);
+        let all = paths(&on.evidence(whole), SendPath::A3, SendPath::A2, metric);
         let all = all.into_iter().filter(|c| !c.oversubscribed).collect();
         let mut smallest = Self::new(Link::Sink, metric, all)?;
         let packets = |c: &Compared| {
@@ -258,7 +258,7 @@ fn told(
         let on_sink = (smallest.link == Link::Sink).then(|| OnLink::new(whole, Link::Sink));
         let on_sink = on_sink.as_ref().map(|on| on.evidence(whole));
         let of = on_sink.as_ref().unwrap_or(main);
-        let found = crossovers(of, SendPath::Zerocopy, SendPath::Sendmsg, smallest.metric);
+        let found = crossovers(of, SendPath::A3, SendPath::A2, smallest.metric);
         let mut outcomes: Vec<String> = Vec::new();
         for outcome in found.iter().map(|c| outcome(&c.outcome)) {
             if !outcomes.contains(&outcome) {
@@ -289,7 +289,7 @@ fn parts(whole: &Evidence<'_>, smallest: &Smallest) -> impl Iterator<Item = Resu
 fn without_the_option(main: &Evidence<'_>, smallest: &Smallest) -> Vec<Compared> {
     let family = smallest.compared.iter().map(|c| {
         let off = Cell { so_zerocopy: Switch::Off, ..c.cell.clone() };
-        let moments = main.trials.paired(&c.cell, &off, smallest.metric);
+        let moments = main.paired(&c.cell, &off, smallest.metric);
         (c.cell.clone(), off, moments)
     });
     of_moments(main, family.collect())

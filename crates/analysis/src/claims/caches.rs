@@ -19,8 +19,8 @@ const PEAK: u64 = 512;
 
 /// Logarithm of the sender's cache misses a second, round by round: the paper counts totals of a fixed time.
 fn log_misses_per_s(evidence: &Evidence<'_>, cell: &Cell) -> BTreeMap<u32, f64> {
-    let goodput = evidence.trials.logs_by_round(cell, Metric::GoodputGbps);
-    let misses = evidence.trials.logs_by_round(cell, MISSES);
+    let goodput = evidence.logs_by_round(cell, Metric::GoodputGbps);
+    let misses = evidence.logs_by_round(cell, MISSES);
     misses
         .into_iter()
         .filter_map(|(round, log)| Some((round, log + goodput.get(&round)?)))
@@ -33,7 +33,7 @@ fn against_peak(evidence: &Evidence<'_>, layout: impl Fn(Layout) -> bool) -> Vec
     let mut family = Vec::new();
     for estimates in evidence.asked() {
         let cell = &estimates.cell;
-        if cell.send_path != SendPath::Send || cell.message == peak || !layout(cell.layout) {
+        if cell.send_path != SendPath::A1 || cell.message == peak || !layout(cell.layout) {
             continue;
         }
         let at_peak = Cell { message: peak, ..cell.clone() };
@@ -112,8 +112,8 @@ pub(crate) fn log_ratios(
     against: &Cell,
 ) -> [BTreeMap<u32, f64>; 3] {
     LEVELS.map(|(_, metric)| {
-        let others = evidence.trials.logs_by_round(against, metric);
-        let logs = evidence.trials.logs_by_round(cell, metric);
+        let others = evidence.logs_by_round(against, metric);
+        let logs = evidence.logs_by_round(cell, metric);
         logs.into_iter()
             .filter_map(|(round, log)| Some((round, log - others.get(&round)?)))
             .collect()
@@ -126,8 +126,8 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Says {
     let (compared, _) = sound(twins(
         evidence,
         metric,
-        |cell| cell.send_path == SendPath::Sendmsg,
-        |cell| Cell { send_path: SendPath::Send, ..cell.clone() },
+        |cell| cell.send_path == SendPath::A2,
+        |cell| Cell { send_path: SendPath::A1, ..cell.clone() },
     ));
     let mut tests: Vec<(String, Moments)> = Vec::new();
     let mut missing: Vec<String> = Vec::new();

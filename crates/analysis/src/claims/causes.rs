@@ -109,7 +109,7 @@ pub(super) fn c14(evidence: &Evidence<'_>) -> Says {
 /// How much further a cell falls from 4 to 8 threads with SO_ZEROCOPY on than with it off, round by round.
 fn falls_further(evidence: &Evidence<'_>, on: &Compared) -> Vec<Compared> {
     let off = |cell: &Cell| Cell { so_zerocopy: Switch::Off, ..cell.clone() };
-    let logs = |cell: &Cell| evidence.trials.logs_by_round(cell, GOODPUT);
+    let logs = |cell: &Cell| evidence.logs_by_round(cell, GOODPUT);
     let (on_8, on_4) = (logs(&on.cell), logs(&on.against));
     let (off_8, off_4) = (logs(&off(&on.cell)), logs(&off(&on.against)));
     let mut moments = Moments::default();
@@ -127,11 +127,10 @@ fn falls_further(evidence: &Evidence<'_>, on: &Compared) -> Vec<Compared> {
 /// the notifications away, it must fall less and switch less.
 pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
     let falls = falls(evidence);
-    let zerocopy = falls.iter().find(|c| c.cell.send_path == SendPath::Zerocopy);
+    let zerocopy = falls.iter().find(|c| c.cell.send_path == SendPath::A3);
     // Calls a message are those of sendmsg, so that it is the fairer comparison.
     let of = |path: SendPath| falls.iter().filter(move |c| c.cell.send_path == path);
-    let others: Vec<&Compared> =
-        [SendPath::Sendmsg, SendPath::Send].into_iter().flat_map(of).collect();
+    let others: Vec<&Compared> = [SendPath::A2, SendPath::A1].into_iter().flat_map(of).collect();
     let (Some(zerocopy), false) = (zerocopy, others.is_empty()) else {
         return unmeasured();
     };
@@ -184,7 +183,7 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
         );
         let falls_most =
             zerocopy.is_below(1.0) && others.iter().all(|other| is_below(zerocopy, other));
-        let paths = [SendPath::Send, SendPath::Sendmsg];
+        let paths = [SendPath::A1, SendPath::A2];
         let has_all = paths.iter().all(|path| of(*path).next().is_some());
         let switches_most =
             against_others.len() == others.len() && against_others.iter().all(|c| c.is_above(1.0));

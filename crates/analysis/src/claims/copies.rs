@@ -24,7 +24,7 @@ pub(super) fn c1(_evidence: &Evidence<'_>) -> Says {
 /// fields is then calls. A saving that stays is no proof of a copy saved.
 pub(super) fn c2(evidence: &Evidence<'_>) -> Says {
     let metric = Metric::EndsCpuNsPerKib;
-    let all = paths(evidence, SendPath::Sendmsg, SendPath::Send, metric);
+    let all = paths(evidence, SendPath::A2, SendPath::A1, metric);
     let with = |is_one: bool| -> Vec<Compared> {
         all.iter()
             .filter(|c| {
@@ -66,8 +66,7 @@ pub(super) fn c2(evidence: &Evidence<'_>) -> Says {
 /// What the completions themselves say.
 pub(super) fn c3(evidence: &Evidence<'_>) -> Says {
     let cells = evidence.asked().filter(|estimates| {
-        estimates.cell.send_path == SendPath::Zerocopy
-            && figure(estimates, Metric::CopiedShare).is_some()
+        estimates.cell.send_path == SendPath::A3 && figure(estimates, Metric::CopiedShare).is_some()
     });
     let cited = cells.map(|e| format!("copied_share: {}", e.cell)).chain([law_name(3)]);
     match copied_shares(evidence) {

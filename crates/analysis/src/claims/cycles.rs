@@ -47,7 +47,7 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Says {
         };
         match (cell.message.bytes().0, cell.threads.get(), cell.send_path) {
             (64, ..) => part(50.0, 300.0, "50 to 300"),
-            (65_536, 8, SendPath::Sendmsg) => part(0.035, 0.045, "0.04"),
+            (65_536, 8, SendPath::A2) => part(0.035, 0.045, "0.04"),
             (65_536, ..) => part(0.2, 1.0, "0.2 to 1"),
             _ => {}
         }
@@ -55,8 +55,8 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Says {
     let lowest = twins(
         evidence,
         CYCLES,
-        |cell| matches!(cell.send_path, SendPath::Send | SendPath::Zerocopy),
-        |cell| Cell { send_path: SendPath::Sendmsg, ..cell.clone() },
+        |cell| matches!(cell.send_path, SendPath::A1 | SendPath::A3),
+        |cell| Cell { send_path: SendPath::A2, ..cell.clone() },
     );
     if parts.is_empty() && lowest.is_empty() {
         return undecidable(
@@ -113,7 +113,7 @@ pub(super) fn c23(evidence: &Evidence<'_>) -> Says {
         cells.sort_by_key(|cell| cell.threads);
         let (fewest, most) = (*cells.first()?, *cells.last()?);
         (fewest != most).then(|| {
-            let moments = evidence.trials.paired(most, fewest, CYCLES);
+            let moments = evidence.paired(most, fewest, CYCLES);
             (most.clone(), fewest.clone(), moments)
         })
     });

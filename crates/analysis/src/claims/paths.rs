@@ -16,7 +16,7 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Says {
     let metric = Metric::GoodputGbps;
     let further =
         "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20";
-    let (compared, _) = sound(paths(evidence, SendPath::Sendmsg, SendPath::Send, metric));
+    let (compared, _) = sound(paths(evidence, SendPath::A2, SendPath::A1, metric));
     let Some((least, most)) = extremes(&compared) else {
         return undecidable("send and sendmsg were not both measured", further);
     };
@@ -117,9 +117,8 @@ const FINER: &str = "copycost run --preset break-even --send send,sendmsg,zeroco
 
 fn crossover_name(crossover: &Crossover) -> String {
     format!(
-        "crossover {} / {}, {}, {}",
-        crossover.path,
-        crossover.against,
+        "crossover {}, {}, {}",
+        crossover.contrast.values(),
         crossover.metric.name(),
         crossover.shared
     )
@@ -127,7 +126,7 @@ fn crossover_name(crossover: &Crossover) -> String {
 
 /// From the crossover of goodput between zerocopy and send.
 pub(super) fn c6(evidence: &Evidence<'_>) -> Says {
-    let found = crossovers(evidence, SendPath::Zerocopy, SendPath::Send, Metric::GoodputGbps);
+    let found = crossovers(evidence, SendPath::A3, SendPath::A1, Metric::GoodputGbps);
     if found.is_empty() {
         return undecidable("zerocopy and send were not both measured over sizes", FINER);
     }
@@ -189,7 +188,7 @@ const BAND: (f64, f64) = (1.05, 1.25);
 pub(super) fn c8(evidence: &Evidence<'_>) -> Says {
     let metric = Metric::GoodputGbps;
     let further = "a machine with at least 8 usable CPUs: copycost run --send send,zerocopy --sizes 64,512,4KiB,8KiB,64KiB --threads 1,2,4";
-    let all = paths(evidence, SendPath::Zerocopy, SendPath::Send, metric);
+    let all = paths(evidence, SendPath::A3, SendPath::A1, metric);
     let is_in = |c: &Compared| {
         (4096..=8192).contains(&c.cell.message.bytes().0) && (2..=4).contains(&c.cell.threads.get())
     };

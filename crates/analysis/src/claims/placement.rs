@@ -15,7 +15,7 @@ use crate::metric::Metric;
 
 /// The NUMA nodes on which a cell's workers ran, if every CPU's node is known and they were pinned.
 fn nodes(evidence: &Evidence<'_>, cell: &Cell) -> Option<BTreeSet<u32>> {
-    let settings = &evidence.trials.of(cell).next()?.trial.settings;
+    let settings = &evidence.trials.of_cell(cell).next()?.trial.settings;
     let cpus: Vec<u32> =
         settings.sender_cpus.iter().chain(&settings.receiver_cpus).copied().collect();
     if cpus.is_empty() {
@@ -89,7 +89,7 @@ fn within_against_across(evidence: &Evidence<'_>, falls: &[Compared]) -> Vec<Com
         let of = |cell: &Cell| nodes(evidence, cell).map(|nodes| nodes.len());
         Some(of(&fall.cell)?.max(of(&fall.against)?))
     };
-    let logs = |cell: &Cell| evidence.trials.logs_by_round(cell, GOODPUT);
+    let logs = |cell: &Cell| evidence.logs_by_round(cell, GOODPUT);
     let mut family = Vec::new();
     for across in falls.iter().filter(|fall| count(fall).is_some_and(|nodes| nodes > 1)) {
         for within in falls.iter().filter(|fall| count(fall) == Some(1)) {
@@ -116,7 +116,7 @@ fn within_against_across(evidence: &Evidence<'_>, falls: &[Compared]) -> Vec<Com
 /// Pinning against none, by goodput; what batching brings is send against sendmsg. Sockets are separate in every plan, so
 /// that the claim can fall by its two other parts and not be shown by them.
 pub(super) fn c25(evidence: &Evidence<'_>) -> Says {
-    let (batched, _) = sound(paths(evidence, SendPath::Sendmsg, SendPath::Send, GOODPUT));
+    let (batched, _) = sound(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
     let mut cited = names(&batched, GOODPUT);
     let batching = extremes(&batched).map_or_else(
         || "batching was not measured".to_owned(),

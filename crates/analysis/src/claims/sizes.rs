@@ -25,7 +25,7 @@ fn steps(evidence: &Evidence<'_>) -> Vec<Compared> {
         cells.sort_by_key(|cell| cell.message);
         for pair in cells.windows(2) {
             if let [smaller, larger] = pair {
-                let moments = evidence.trials.paired(larger, smaller, Metric::GoodputGbps);
+                let moments = evidence.paired(larger, smaller, Metric::GoodputGbps);
                 family.push(((*larger).clone(), (*smaller).clone(), moments));
             }
         }
@@ -86,8 +86,7 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Says {
         let cells = evidence.asked().filter(|e| e.cell.send_path == path && !e.oversubscribed);
         cells.filter_map(|e| figure(e, Metric::SendCallsPerMessage)).map(|e| e.mean).next()
     };
-    let (Some(calls_many), Some(calls_one)) = (calls(SendPath::Send), calls(SendPath::Sendmsg))
-    else {
+    let (Some(calls_many), Some(calls_one)) = (calls(SendPath::A1), calls(SendPath::A2)) else {
         return undecidable(
             "goodput grows at every step, but send and sendmsg were not both measured, so why is not shown",
             further,
@@ -144,8 +143,8 @@ struct FixedCost {
 /// The lines' fixed costs, where the lines fit.
 fn fitted(evidence: &Evidence<'_>) -> Option<FixedCost> {
     let fits = |model: &CostModel| model.lack_of_fit_p.value().is_some_and(|p| *p >= SIGNIFICANCE);
-    let ones = fixed_costs(evidence, SendPath::Sendmsg);
-    let pairs: Vec<(&CostModel, &CostModel)> = fixed_costs(evidence, SendPath::Send)
+    let ones = fixed_costs(evidence, SendPath::A2);
+    let pairs: Vec<(&CostModel, &CostModel)> = fixed_costs(evidence, SendPath::A1)
         .into_iter()
         .filter_map(|many| Some((many, *ones.iter().find(|one| one.shared == many.shared)?)))
         .collect();
@@ -179,7 +178,7 @@ const SMALL: u64 = 1023;
 /// Where a line does not fit: what the smallest message costs, paired within blocks.
 fn smallest(evidence: &Evidence<'_>) -> Option<FixedCost> {
     let metric = Metric::SenderCpuNsPerKib;
-    let mut compared = paths(evidence, SendPath::Sendmsg, SendPath::Send, metric);
+    let mut compared = paths(evidence, SendPath::A2, SendPath::A1, metric);
     compared.retain(|c| !c.oversubscribed && c.cell.message.bytes().0 <= SMALL);
     let least = compared.iter().map(|c| c.cell.message).min()?;
     compared.retain(|c| c.cell.message == least);

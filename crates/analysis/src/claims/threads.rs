@@ -66,7 +66,7 @@ pub(super) fn c10(evidence: &Evidence<'_>) -> Says {
 /// Without a jump there is nothing to explain. Optimisations in the pipeline would show as more instructions a cycle:
 /// a counter that can refute them, while showing them needs an intervention too.
 pub(super) fn c11(evidence: &Evidence<'_>) -> Says {
-    let jumps = threads(evidence, GOODPUT, SendPath::Sendmsg, 4096, [8, 4]);
+    let jumps = threads(evidence, GOODPUT, SendPath::A2, 4096, [8, 4]);
     let Some(jump) = jumps.first() else {
         return undecidable(
             "sendmsg was not measured with 4 and 8 threads at 4096 bytes",
@@ -81,8 +81,8 @@ pub(super) fn c11(evidence: &Evidence<'_>) -> Says {
     }
     let (instructions, cycles) = (Metric::SenderInstructionsPerByte, Metric::SenderCyclesPerByte);
     let log_ipc = |cell: &Cell| {
-        let cycles = evidence.trials.logs_by_round(cell, cycles);
-        let instructions = evidence.trials.logs_by_round(cell, instructions);
+        let cycles = evidence.logs_by_round(cell, cycles);
+        let instructions = evidence.logs_by_round(cell, instructions);
         let ipc = move |(round, log): (u32, f64)| Some((round, log - cycles.get(&round)?));
         instructions.into_iter().filter_map(ipc).collect::<std::collections::BTreeMap<_, _>>()
     };
@@ -123,7 +123,7 @@ pub(super) fn c11(evidence: &Evidence<'_>) -> Says {
 
 /// 8 threads against 4 at 65536 bytes, by path.
 pub(super) fn falls(evidence: &Evidence<'_>) -> Vec<Compared> {
-    [SendPath::Send, SendPath::Sendmsg, SendPath::Zerocopy]
+    [SendPath::A1, SendPath::A2, SendPath::A3]
         .into_iter()
         .flat_map(|path| threads(evidence, GOODPUT, path, LARGE, [8, 4]))
         .collect()
@@ -134,7 +134,7 @@ pub(super) const FALLS: &str =
 
 /// The paper's falls in percent, and how far from them still counts as the same.
 const PAPER_FALLS: [(SendPath, f64); 3] =
-    [(SendPath::Send, 0.27), (SendPath::Sendmsg, 0.62), (SendPath::Zerocopy, 0.66)];
+    [(SendPath::A1, 0.27), (SendPath::A2, 0.62), (SendPath::A3, 0.66)];
 const POINTS: f64 = 0.10;
 
 /// Each path's fall within ten points of the paper's.
@@ -247,7 +247,7 @@ pub(super) fn against(
     metric: Metric,
 ) -> Vec<Compared> {
     let family = cells.map(|(cell, against)| {
-        let moments = evidence.trials.paired(&cell, &against, metric);
+        let moments = evidence.paired(&cell, &against, metric);
         (cell, against, moments)
     });
     of_moments(evidence, family.collect())

@@ -10,8 +10,7 @@ use model::{Audit, Cell, SendPath};
 use super::{Says, law_name, refuted, supported, undecidable};
 use crate::audited::{is_near, not_counted, of_path};
 use crate::comparisons::{
-    Compared, copied_shares, copied_words, counters_remedy, is_itself, names, of_moments, sound,
-    twins,
+    Compared, copied_shares, copied_words, counters_remedy, names, of_moments, sound, twins,
 };
 use crate::copies::{Step, not_audited, of_cell};
 use crate::copying_time::{Parts, copying_words};
@@ -39,7 +38,7 @@ fn is_medium(cell: &Cell) -> bool {
 
 /// The verdict. `main` is of the link that the claim is about, `whole` of every link.
 pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
-    let audited = of_path(whole, SendPath::Zerocopy);
+    let audited = of_path(whole, SendPath::A3);
     let counted: Vec<String> = audited.iter().map(|seen| seen.text()).collect();
     let counted =
         if counted.is_empty() { String::new() } else { format!("counted: {}", counted.join("; ")) };
@@ -52,13 +51,13 @@ pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
 /// The profiles of zerocopy and sendmsg at medium sizes.
 fn profiled(main: &Evidence<'_>) -> Vec<Parts> {
     let cells = main.asked().filter(|e| !e.oversubscribed).map(|e| &e.cell);
-    let cells = cells.filter(|c| c.send_path == SendPath::Zerocopy && is_itself(c) && is_medium(c));
+    let cells = cells.filter(|c| c.send_path == SendPath::A3 && c.is_itself() && is_medium(c));
     cells.filter_map(|cell| Parts::of(main, cell).ok()).collect()
 }
 
 fn premise(main: &Evidence<'_>, profiled: &[Parts]) -> Premise {
     let cells = main.asked().map(|e| &e.cell);
-    let cells = cells.filter(|c| c.send_path == SendPath::Zerocopy && is_itself(c) && is_medium(c));
+    let cells = cells.filter(|c| c.send_path == SendPath::A3 && c.is_itself() && is_medium(c));
     let cells: Vec<&Cell> =
         cells.filter(|cell| main.audits.of(cell, Audit::CopyAudit).is_some()).collect();
     let on_the_way_out = |cell: &&Cell| {
@@ -109,7 +108,7 @@ fn premise(main: &Evidence<'_>, profiled: &[Parts]) -> Premise {
         () if still_copied => copied("its sending side still spends the time of copying"),
         () if heard => Premise::Copied("its completions said so", vec![law_name(3), law_name(4)]),
         () => Premise::Unknown(
-            not_counted(main, SendPath::Zerocopy, &[Step::In, Step::Deferred])
+            not_counted(main, SendPath::A3, &[Step::In, Step::Deferred])
                 .map_or_else(|| not_audited(main.audits), |why| format!("not counted: {why}")),
         ),
     }
@@ -127,11 +126,11 @@ fn decide(evidence: &Evidence<'_>, premise: Premise) -> Says {
     }
     let misses = Metric::SenderLlcMissesPerKib;
     let mut compared = Vec::new();
-    for against in [SendPath::Send, SendPath::Sendmsg] {
+    for against in [SendPath::A1, SendPath::A2] {
         compared.extend(twins(
             evidence,
             misses,
-            |cell| cell.send_path == SendPath::Zerocopy && is_itself(cell) && is_medium(cell),
+            |cell| cell.send_path == SendPath::A3 && cell.is_itself() && is_medium(cell),
             |cell| Cell { send_path: against, ..cell.clone() },
         ));
     }
@@ -169,13 +168,13 @@ fn decide(evidence: &Evidence<'_>, premise: Premise) -> Says {
     let fewest = compared.iter().all(|c| c.is_below(1.0));
     let without = evidence.estimates.iter().filter(|e| {
         e.cell.so_zerocopy == Switch::Off
-            && e.cell.send_path == SendPath::Zerocopy
+            && e.cell.send_path == SendPath::A3
             && is_medium(&e.cell)
             && !e.oversubscribed
     });
     let without = without.map(|e| {
         let on = Cell { so_zerocopy: Switch::On, ..e.cell.clone() };
-        let moments = evidence.trials.paired(&on, &e.cell, misses);
+        let moments = evidence.paired(&on, &e.cell, misses);
         (on, e.cell.clone(), moments)
     });
     let off = of_moments(evidence, without.collect());

@@ -24,7 +24,7 @@ pub(super) fn ceiling(evidence: &Evidence<'_>) -> Law {
     let mut shares = shares(evidence);
     // Packets that the sink drops are free again at once, so that a copy's destination may stay in a cache that the
     // ceiling's does not fit: there the ceiling may be too low to be a law.
-    shares.retain(|share| share.cell.link.delivers_locally() && share.copies.per_byte > 0.0);
+    shares.retain(|share| share.cell.link.has_receiver() && share.copies.per_byte > 0.0);
     let of_cells: Vec<&[CeilingShare]> = shares.chunk_by(|a, b| a.cell == b.cell).collect();
     let Some(nearest) = shares.iter().max_by(|a, b| a.share.mean.total_cmp(&b.share.mean)) else {
         return CEILING.undecidable(

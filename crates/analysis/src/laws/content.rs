@@ -1,9 +1,10 @@
 //! Law 1: what was accepted arrives.
 
 use super::{NO_TRIAL, Text};
-use crate::evidence::{Evidence, JudgedTrial};
+use crate::evidence::Evidence;
 use crate::explained::Law;
 use crate::figure_text::counted;
+use crate::judged::JudgedTrial;
 
 const CONTENT: Text = Text {
     id: 1,

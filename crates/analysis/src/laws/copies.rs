@@ -7,7 +7,7 @@ use model::{Audit, Measured};
 use super::Text;
 use super::calls::name;
 use crate::audited::over;
-use crate::copies::{PerByte, Step, expected, not_audited, passes_by_reference, per_byte};
+use crate::copies::{PerByte, Step, expected, not_audited, per_byte};
 use crate::evidence::Evidence;
 use crate::explained::Law;
 use crate::figure_text::{counted, listed};
@@ -58,7 +58,7 @@ fn missing(evidence: &Evidence<'_>) -> Vec<Missing> {
     let all = evidence.audits.all_of(Audit::CopyAudit);
     for (audited, _) in all.filter(|(_, last)| *last) {
         let cell = &audited.cell;
-        for step in named(passes_by_reference(cell), cell.link.delivers_locally()) {
+        for step in named(cell.passes_by_reference(), cell.link.has_receiver()) {
             let Err(why) = per_byte(audited, *step).and_then(PerByte::decided) else { continue };
             let of = format!("{} {}", cell.send_path, over(cell.link));
             let place = missing.iter().position(|known| known.step == *step && known.why == why);

@@ -6,7 +6,6 @@ use crate::evidence::Evidence;
 use crate::explained::{CostModel, Law, ModelledSide};
 use crate::figure_text::{counted, level, listed, size};
 use crate::pairs::{SIGNIFICANCE, holm};
-use crate::round_logs::path_name;
 use crate::summary::Estimate;
 
 const COST: Text = Text {
@@ -38,7 +37,7 @@ fn side(side: ModelledSide) -> &'static str {
 }
 
 fn name(model: &CostModel) -> String {
-    format!("{} of {}, {}", side(model.side), path_name(model.path), model.shared)
+    format!("{} of {}, {}", side(model.side), model.path, model.shared)
 }
 
 /// a and b are above 0, and a line that does not fit has one of the breaks named beforehand.

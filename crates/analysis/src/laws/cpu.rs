@@ -5,9 +5,10 @@ use model::record::{Counters, Finished, Worker};
 use model::{Measured, Nanos};
 
 use super::{NO_TRIAL, Text};
-use crate::evidence::{Evidence, JudgedTrial};
+use crate::evidence::Evidence;
 use crate::explained::Law;
 use crate::figure_text::{counted, short};
+use crate::judged::JudgedTrial;
 
 const CPU: Text = Text {
     id: 6,

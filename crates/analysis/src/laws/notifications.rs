@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use model::names::Switch;
-use model::{Cell, Link, SendPath};
+use model::{Cell, Link};
 
 use super::Text;
-use crate::evidence::{Evidence, JudgedTrial};
+use crate::audited::over;
+use crate::evidence::Evidence;
 use crate::explained::Law;
 use crate::figure_text::{counted, percent, ratio};
+use crate::judged::JudgedTrial;
 use crate::metric::Metric;
 use crate::pairs;
 
@@ -46,7 +48,7 @@ fn zerocopy<'a>(
 ) -> impl Iterator<Item = &'a JudgedTrial<'a>> {
     evidence.trials.all().iter().filter(move |judged| {
         let cell = &judged.trial.cell;
-        cell.send_path == SendPath::Zerocopy
+        cell.send_path.capabilities().gets_notifications
             && cell.so_zerocopy == option
             && judged.finished().is_some()
     })
@@ -112,7 +114,7 @@ pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
         of_link.trials += 1;
         of_link.completions = of_link.completions.saturating_add(total.completed);
         of_link.sends = of_link.sends.saturating_add(total.zerocopy_sends);
-        let should = if link.delivers_locally() { total.completed } else { 0 };
+        let should = if link.copies_by_reference_on_delivery() { total.completed } else { 0 };
         if total.copied != should {
             broken.push((
                 link,
@@ -135,7 +137,7 @@ pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
             let wrong = broken.iter().filter(|(other, _)| other == link).count();
             let trials = counted(seen.trials, "trial", "trials");
             let over = over(*link);
-            match (link.delivers_locally(), wrong) {
+            match (link.copies_by_reference_on_delivery(), wrong) {
                 (true, 0) => format!("all {} completions in {trials} {over} were marked copied", seen.completions),
                 (false, 0) => format!(
                     "none of {} completions of {} sends in {trials} {over} was marked copied ({MERGED})",
@@ -151,14 +153,6 @@ pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
         COPIED.holds(compared, told)
     } else {
         COPIED.broken(compared, told, broken.into_iter().map(|(_, name)| name).collect())
-    }
-}
-
-const fn over(link: Link) -> &'static str {
-    match link {
-        Link::Loopback => "over loopback",
-        Link::Veth => "over veth",
-        Link::Sink => "into the sink",
     }
 }
 
@@ -225,16 +219,17 @@ fn cost_of_control(evidence: &Evidence<'_>) -> Control {
     let mut is_like = true;
     for estimates in evidence.estimates {
         let cell = &estimates.cell;
-        if cell.send_path != SendPath::Zerocopy || cell.so_zerocopy != Switch::Off {
+        let (false, Some(copying)) = (cell.is_itself(), cell.send_path.capabilities().copying_twin)
+        else {
             continue;
-        }
+        };
         // The plan may hold the copying twin with either value of an option that it ignores.
         let twin = [Switch::On, Switch::Off]
-            .map(|so_zerocopy| Cell { send_path: SendPath::Sendmsg, so_zerocopy, ..cell.clone() })
+            .map(|so_zerocopy| Cell { send_path: copying, so_zerocopy, ..cell.clone() })
             .into_iter()
             .find(|twin| evidence.cell(twin).is_some());
         let Some(twin) = twin else { continue };
-        let moments = evidence.trials.paired(cell, &twin, Metric::cost_on(cell.link));
+        let moments = evidence.paired(cell, &twin, Metric::cost_on(cell.link));
         let estimate = pairs::ratio(&moments);
         let Some(estimate) = estimate.value() else { continue };
         told.push(format!("{} of sendmsg's CPU a KiB ({cell})", ratio(estimate)));

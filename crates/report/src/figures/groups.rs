@@ -169,8 +169,8 @@ fn shared_key(cell: &Cell, across: Across) -> String {
 
 impl<'a> Group<'a> {
     /// Whether id text such as `threads=1` names what this group shares.
-    pub(super) fn is_named(&self, shared: &str, across: Across) -> bool {
-        shared.parse::<Cell>().is_ok_and(|cell| shared_key(&cell, across) == self.key)
+    pub(super) fn is_named(&self, shared: &model::Shared, across: Across) -> bool {
+        shared_key(shared.cell(), across) == self.key
     }
 
     /// Whether a cell belongs to it.

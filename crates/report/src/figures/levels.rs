@@ -432,7 +432,7 @@ pub(super) fn cpu_cost_by_group(run: &Run) -> Option<Drawing> {
 pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Plot) {
     let here = |crossover: &&Crossover| {
         crossover.metric == metric
-            && super::ratios::is_compared(crossover.path, crossover.against, &run.paths)
+            && super::ratios::is_crossover_of(crossover, &run.paths)
             && group.is_named(&crossover.shared, Across::Size)
     };
     for crossover in run.summary.explained.crossovers.iter().filter(here) {
@@ -442,10 +442,13 @@ pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Pl
             figure_text::outcome(&crossover.outcome),
             figure_text::untold(crossover)
         );
-        plot.remarks
-            .push(format!("{} {better} than {}: {words}", crossover.path, crossover.against));
+        plot.remarks.push(format!(
+            "{} {better} than {}: {words}",
+            crossover.contrast.value, crossover.contrast.against
+        ));
+        let path = crossover.contrast.value.parse().unwrap_or(model::SendPath::A1);
         plot.areas.extend(place(&crossover.outcome).map(|x| Area {
-            kind: AreaKind::BreakEven(Look::of(crossover.path)),
+            kind: AreaKind::BreakEven(Look::of(path)),
             x: Some(x),
             y: None,
         }));

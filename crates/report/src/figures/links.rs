@@ -76,9 +76,8 @@ pub(super) fn links(summary: &Summary) -> Option<Drawing> {
 
 /// `sink, acknowledged every 20us`, and what else its cells share.
 fn title(comparison: &LinkComparison) -> String {
-    let is_setting = |part: &&str| !part.starts_with("ack_");
-    let shared: Vec<&str> = comparison.shared.split(' ').filter(is_setting).collect();
-    let shared = analysis::figure_text::shared_words(&shared.join(" "));
+    let settings = [model::Factor::AckInterval, model::Factor::AckPlacement];
+    let shared = analysis::figure_text::shared_words(&comparison.shared.without(&settings));
     match &comparison.ack_interval {
         Some(interval) => {
             format!("{}, acknowledged every {interval}, {shared}", comparison.link)

@@ -80,5 +80,5 @@ impl Look {
 
 /// The name of a path in keys: `sendmsg (A2)`.
 pub(super) fn path_name(path: SendPath) -> String {
-    format!("{} ({})", path.name(), path.paper_name())
+    path.to_string()
 }

@@ -21,6 +21,16 @@ const SHOWN: [(Metric, &str); 3] = [
 
 /// Whether a pair is drawn: one that changes one thing only, and the paper's A3 against A1, which also turns eight calls
 /// into one.
+pub(super) fn is_crossover_of(
+    crossover: &analysis::explained::Crossover,
+    measured: &[SendPath],
+) -> bool {
+    let analysis::explained::Crossover { contrast, .. } = crossover;
+    let paths = (contrast.value.parse(), contrast.against.parse());
+    matches!(paths, (Ok(path), Ok(against)) if is_compared(path, against, measured))
+}
+
+/// Whether a comparison of paths is shown.
 pub(super) fn is_compared(path: SendPath, against: SendPath, measured: &[SendPath]) -> bool {
     use SendPath::{Send, Sendmsg, Staged, Zerocopy};
     match (path, against) {

@@ -1,7 +1,7 @@
 //! Speed-up over threads, with the ideal line.
 
 use analysis::explained::{Scaling, ScalingPoint};
-use model::{Cell, Measured};
+use model::Measured;
 
 use super::drawing::{Axis, Drawing, Key, KeyShape, Plot, Point, Series};
 use super::groups::{Across, heights};
@@ -14,9 +14,9 @@ use crate::numbers::{counted, ratio};
 pub(super) fn scaling(run: &Run) -> Drawing {
     let across = Across::Threads;
     let groups = run.cells.groups(across);
-    let mut shared: Vec<&str> = Vec::new();
+    let mut shared: Vec<&model::Shared> = Vec::new();
     for entry in &run.summary.explained.scaling {
-        if !shared.contains(&entry.shared.as_str()) {
+        if !shared.contains(&&entry.shared) {
             shared.push(&entry.shared);
         }
     }
@@ -25,9 +25,9 @@ pub(super) fn scaling(run: &Run) -> Drawing {
     for shared in shared.into_iter().take(MOST_PANELS) {
         let group = groups.iter().find(|group| group.is_named(shared, across));
         let here: Vec<&Scaling> =
-            run.summary.explained.scaling.iter().filter(|entry| entry.shared == shared).collect();
+            run.summary.explained.scaling.iter().filter(|entry| entry.shared == *shared).collect();
         panels.push(Plot {
-            title: group.map_or_else(|| shared.to_owned(), |group| group.name.clone()),
+            title: group.map_or_else(|| shared.to_string(), |group| group.name.clone()),
             remarks: Vec::new(),
             x: Axis::threads(&run.cells.threads()),
             y: Axis::ratios("speed-up against the fewest threads", std::iter::empty()),
@@ -117,11 +117,7 @@ fn series(entry: &Scaling) -> Series {
 }
 
 fn says(entry: &Scaling, point: &ScalingPoint) -> String {
-    let size = entry
-        .shared
-        .parse::<Cell>()
-        .map(|cell| format!(", {}", cell.message.bytes()))
-        .unwrap_or_default();
+    let size = format!(", {}", entry.shared.cell().message.bytes());
     let figure = |figure: &Measured<_>| figure.value().map_or_else(|| "-".to_owned(), ratio);
     format!(
         "{}{size}, {}: speed-up {}, efficiency {}",
@@ -151,7 +147,7 @@ fn reading(run: &Run) -> Option<String> {
         here.into_iter().filter(|(count, _)| *count == threads).map(|(_, text)| text).collect();
     let groups = run.cells.groups(Across::Threads);
     let group = groups.iter().find(|group| group.is_named(&shared, Across::Threads));
-    let name = group.map_or(shared.clone(), |group| group.name.clone());
+    let name = group.map_or_else(|| shared.to_string(), |group| group.name.clone());
     Some(format!(
         "At {name} the speed-up to {} was: {}.",
         counted(threads, "thread", "threads"),

@@ -129,7 +129,7 @@ fn factor_cell(html: &mut Markup, entry: &CellEstimates, factor: Factor) {
     let cell = &entry.cell;
     match factor.key() {
         "send" => {
-            let name = format!("{} {}", cell.send_path.paper_name(), cell.send_path);
+            let name = cell.send_path.to_string();
             html.leaf("td", &[("class", "path")], &name);
         }
         "sizes" => {

@@ -79,7 +79,7 @@ fn ratio_row(html: &mut Markup, row: &Ratio) {
     html.element("tr", &[], |html| {
         html.leaf("td", &[], &row.block);
         for cell in [&row.cell, &row.against] {
-            let of = format!("{} {}", cell.send_path.paper_name(), cell.send_path);
+            let of = cell.send_path.to_string();
             html.leaf("td", &[("title", &cell.id())], &of);
         }
         html.leaf("td", &[], metric_name(row.metric));

@@ -16,9 +16,9 @@ use crate::styled_text::{Line, Style, whole};
 /// How many zero-copy completions were copied anyway.
 pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     // Where the run has other links too, what the sink copied stands in its own line.
-    let is_delivered = |e: &&CellEstimates| e.cell.link.delivers_locally();
+    let is_delivered = |e: &&CellEstimates| e.cell.link.has_receiver();
     let zerocopy = || {
-        summary.estimates.iter().filter(|e| !e.control && e.cell.send_path == SendPath::Zerocopy)
+        summary.estimates.iter().filter(|e| !e.control && e.cell.send_path.passes_by_reference())
     };
     let some_delivered = zerocopy().any(|e| is_delivered(&e));
     let cells = zerocopy().filter(|e| !some_delivered || is_delivered(e));
@@ -35,8 +35,8 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     let path = grid
         .paths()
         .iter()
-        .find(|path| **path == SendPath::Zerocopy)
-        .map_or("A3", |p| p.paper_name());
+        .find(|path| path.passes_by_reference())
+        .map_or("zerocopy", |path| path.name());
     Some(Line::wrapped(2).and(Style::Strong, format!("{path}: ")).and(
         Style::Plain,
         if high.mean > 0.0 {

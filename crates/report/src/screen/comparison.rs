@@ -95,7 +95,7 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: us
 fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
     let controls: BTreeSet<&Cell> =
         summary.estimates.iter().filter(|entry| entry.control).map(|entry| &entry.cell).collect();
-    let some_delivered = summary.ratios.iter().any(|ratio| ratio.cell.link.delivers_locally());
+    let some_delivered = summary.ratios.iter().any(|ratio| ratio.cell.link.has_receiver());
     let mut pairs: Vec<Pair> = Vec::new();
     let mut places = BTreeMap::new();
     for ratio in &summary.ratios {

@@ -45,8 +45,8 @@ pub(super) struct Naming {
 impl Naming {
     /// The columns' name of a cell: the paper's name of its path, and what else varies within a block.
     pub(super) fn path(&self, cell: &Cell) -> String {
-        let mut name = cell.send_path.paper_name().to_owned();
-        for factor in self.others().filter(|factor| factor.is_within_block()) {
+        let mut name = cell.send_path.to_string();
+        for factor in self.others().filter(|factor| Factor::ALWAYS_WITHIN_BLOCK.contains(factor)) {
             if !cell.is_default(factor) {
                 name.push_str(&format!(" {}={}", factor.id_key(), cell.get(factor)));
             }
@@ -57,7 +57,7 @@ impl Naming {
     /// What its rows share: threads, and what else varies between blocks but the size.
     pub(super) fn group(&self, cell: &Cell) -> String {
         let mut name = counted(cell.threads.get(), "thread", "threads");
-        for factor in self.others().filter(|factor| !factor.is_within_block()) {
+        for factor in self.others().filter(|factor| !Factor::ALWAYS_WITHIN_BLOCK.contains(factor)) {
             name.push_str(&format!(", {}={}", factor.id_key(), cell.get(factor)));
         }
         name
@@ -156,7 +156,7 @@ impl<'a> Grid<'a> {
     pub(super) fn groups(&self) -> usize {
         let delivers = |group: &&RowGroup| {
             let mut cells = group.rows.iter().flat_map(|(_, cells)| cells.iter().flatten());
-            cells.any(|entry| entry.cell.link.delivers_locally())
+            cells.any(|entry| entry.cell.link.has_receiver())
         };
         match self.groups.iter().filter(delivers).count() {
             0 => self.groups.len(),
@@ -249,9 +249,7 @@ impl<'a> Grid<'a> {
     }
 
     fn legend(&self) -> String {
-        let paths: Vec<String> =
-            self.paths.iter().map(|path| format!("{} {path}", path.paper_name())).collect();
-        paths.join(", ")
+        self.paths.iter().map(SendPath::to_string).collect::<Vec<_>>().join(", ")
     }
 
     /// The range of each path's figures, where a table would not fit a screen.
@@ -264,7 +262,7 @@ impl<'a> Grid<'a> {
             ),
         )];
         // Ranges over links that have nothing in common would say nothing: the sink's are left to the file.
-        let delivers = self.entries().any(|entry| entry.cell.link.delivers_locally());
+        let delivers = self.entries().any(|entry| entry.cell.link.has_receiver());
         let cost = if delivers {
             "CPU {} ns per KiB, both sides"
         } else {
@@ -276,7 +274,7 @@ impl<'a> Grid<'a> {
                 .iter()
                 .flat_map(|group| &group.rows)
                 .filter_map(|(_, cells)| cells.get(index).copied().flatten())
-                .filter(|entry| !delivers || entry.cell.link.delivers_locally())
+                .filter(|entry| !delivers || entry.cell.link.has_receiver())
                 .collect();
             let range = |metric: Metric| {
                 let mut estimates: Vec<&Estimate> = cells

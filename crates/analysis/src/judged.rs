@@ -1,0 +1,118 @@
+//! Every trial of a journal, judged once: its marks, its figures, and the idle baseline of its round.
+
+use std::collections::HashMap;
+
+use model::record::{Finished, Outcome, Record, Trial};
+use model::{Cell, Link, Mark, Measured, Plan};
+
+use crate::figures::Reading;
+use crate::marks::{is_void, judge};
+use crate::metric::Metric;
+use crate::pairs::{Log, Logs, RATIO_METRICS};
+
+/// A trial, what speaks against it, and its figures.
+#[derive(Clone, Debug)]
+pub struct JudgedTrial<'a> {
+    /// The record.
+    pub trial: &'a Trial,
+    /// Its marks, void ones first.
+    pub marks: Vec<Mark>,
+    /// Its figures, with the idle baseline of its round where that has one.
+    pub reading: Reading<'a>,
+}
+
+impl<'a> JudgedTrial<'a> {
+    /// Both ends' reports, void or not; none where the trial failed.
+    pub fn finished(&self) -> Option<&'a Finished> {
+        match &self.trial.outcome {
+            Outcome::Finished(finished) => Some(finished),
+            Outcome::Failed(_) => None,
+        }
+    }
+
+    /// Whether it enters estimates.
+    pub fn is_valid(&self) -> bool {
+        self.finished().is_some() && !is_void(&self.marks)
+    }
+
+    /// `round R, CELL`, as broken laws name it.
+    pub(crate) fn name(&self) -> String {
+        format!("round {}, {}", self.trial.round, self.trial.cell)
+    }
+
+    /// One of its figures.
+    pub fn value(&self, metric: Metric) -> Measured<f64> {
+        self.reading.value(metric)
+    }
+
+    /// The logarithms of the figures of which ratios are formed.
+    pub(crate) fn logs(&self) -> Logs {
+        RATIO_METRICS.map(|metric| match self.value(metric) {
+            Measured::Value(x) => Log::of(x),
+            Measured::Absent { .. } => Log::Absent,
+        })
+    }
+}
+
+/// Every trial of a journal, judged, in its order; and by cell.
+#[derive(Clone, Debug, Default)]
+pub struct JudgedTrials<'a> {
+    all: Vec<JudgedTrial<'a>>,
+    by_cell: HashMap<&'a Cell, Vec<usize>>,
+}
+
+impl<'a> JudgedTrials<'a> {
+    /// Judges every trial of a journal by the plan's thresholds.
+    ///
+    /// The idle baseline of a trial is that of the last round begun before it in its segment, if that is the trial's own.
+    pub fn new(plan: &Plan, records: &'a [Record]) -> Self {
+        let mut judged = Self::default();
+        let mut round = None;
+        for record in records {
+            match record {
+                Record::Round(begun) => round = Some(begun),
+                Record::Segment(_) => round = None,
+                Record::Finish(_)
+                | Record::Audit(_)
+                | Record::AuditRefused(_)
+                | Record::Ceiling(_) => {}
+                Record::Trial(trial) => {
+                    let idle = round.filter(|begun| begun.round == trial.round);
+                    judged.push(JudgedTrial {
+                        trial,
+                        marks: judge(trial, &plan.thresholds),
+                        reading: Reading::new(trial, idle.map(|begun| &begun.idle)),
+                    });
+                }
+            }
+        }
+        judged
+    }
+
+    fn push(&mut self, judged: JudgedTrial<'a>) {
+        self.by_cell.entry(&judged.trial.cell).or_default().push(self.all.len());
+        self.all.push(judged);
+    }
+
+    /// The trials of one link.
+    pub(crate) fn on(&self, link: Link) -> Self {
+        let mut on_link = Self::default();
+        let of_link = self.all.iter().filter(|judged| judged.trial.cell.link == link);
+        of_link.for_each(|judged| on_link.push(judged.clone()));
+        on_link
+    }
+
+    /// Every trial, in the journal's order.
+    pub fn all(&self) -> &[JudgedTrial<'a>] {
+        &self.all
+    }
+
+    /// A cell's trials, in the journal's order.
+    pub fn of_cell<'b>(
+        &'b self,
+        cell: &Cell,
+    ) -> impl Iterator<Item = &'b JudgedTrial<'a>> + use<'a, 'b> {
+        let places = self.by_cell.get(cell).map_or(&[][..], Vec::as_slice);
+        places.iter().map(|place| &self.all[*place])
+    }
+}
