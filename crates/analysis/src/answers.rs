@@ -11,6 +11,8 @@ mod surprise;
 mod threads;
 mod two_way;
 
+use model::Missing;
+
 use crate::comparisons::oversubscribed_words;
 use crate::evidence::Evidence;
 use crate::explained::{Answer, Table};
@@ -33,6 +35,7 @@ struct Found {
     answered: bool,
     evidence: Table,
     would_change: String,
+    would_answer: Vec<Missing>,
     notes: Vec<String>,
 }
 
@@ -51,12 +54,12 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
         }
         Found {
             line: "not answered: no trial is valid".to_owned(),
-            would_change: "a run with valid trials: copycost run".to_owned(),
+            would_answer: vec![Missing::plan("copycost run")],
             ..Found::default()
         }
     };
     let whole = |(number, (question, answer)): (usize, (&str, Answering))| {
-        let Found { line, answered, evidence: table, would_change, mut notes } =
+        let Found { line, answered, evidence: table, would_change, would_answer, mut notes } =
             audited::of(number, evidence, whole).unwrap_or_else(|| found(answer));
         notes.extend(audited::notes(number, whole));
         if evidence.run.preliminary && answered {
@@ -71,6 +74,7 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
             answered,
             evidence: table,
             would_change,
+            would_answer,
             notes,
         }
     };

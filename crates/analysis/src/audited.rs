@@ -5,7 +5,8 @@ use model::{Audit, Link, SendPath};
 
 use crate::copies::{PerByte, Step, of_cell, per_byte};
 use crate::evidence::Evidence;
-use crate::figure_text::{counted, listed};
+use crate::figure_text::{counted, listed, over};
+use crate::reference::Reference;
 
 /// A figure is the whole number that it is meant to be within this much.
 const NEAR: f64 = 0.05;
@@ -154,13 +155,9 @@ impl OfPath {
     }
 
     /// How it stands among the evidence.
-    pub(crate) fn name(&self) -> String {
-        format!("copy audit of {} {}", self.path, over(self.link))
+    pub(crate) const fn reference(&self) -> Reference {
+        Reference::CopyAudit { path: self.path, link: self.link }
     }
-}
-
-pub(crate) fn over(link: Link) -> String {
-    if link.has_receiver() { format!("over {link}") } else { format!("into the {link}") }
 }
 
 /// What audits counted of a path, link by link.

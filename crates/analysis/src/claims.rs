@@ -19,14 +19,17 @@ mod through_caches;
 
 use std::collections::BTreeSet;
 
+use model::{Cell, Missing};
+
 pub(crate) use self::caches::{LEVELS, log_ratios};
-use crate::copying_time::PROFILE;
+use crate::copies::copy_audit;
 use crate::evidence::Evidence;
 use crate::explained::{Claim, Law, LawState, Verdict};
 use crate::figure_text::counted;
-use crate::metric::Metric;
+use crate::reference::{Caveat, Reference};
+use crate::summary::RunFacts;
 
-type Judge = fn(&Evidence<'_>) -> Says;
+type Judge = fn(&Evidence<'_>) -> Ruling;
 
 /// Each claim in one line, and what judges it.
 const CLAIMS: [(&str, Judge); 25] = [
@@ -87,41 +90,30 @@ const CLAIMS: [(&str, Judge); 25] = [
 /// Claims of a cause, by number: where busy threads share a CPU, none is claimed.
 const CAUSES: [usize; 6] = [5, 9, 15, 16, 18, 19];
 
-/// How the reason of a verdict begins that rests on intervals of too few rounds.
-const PRELIMINARY: &str = "preliminary";
-
-/// Whether a verdict rests on intervals of too few rounds.
-pub fn is_preliminary(claim: &Claim) -> bool {
-    claim.because.starts_with(PRELIMINARY)
-}
-
 /// C1 to C25.
 ///
 /// `evidence` is of the link that the paper's claims are about, `whole` of every link: what an audit or the sink decides
 /// comes before what timing decides.
 pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Vec<Claim> {
-    let oversubscribed: BTreeSet<String> =
-        evidence.estimates.iter().filter(|e| e.oversubscribed).map(|e| e.cell.id()).collect();
+    let oversubscribed: BTreeSet<&Cell> =
+        evidence.estimates.iter().filter(|e| e.oversubscribed).map(|e| &e.cell).collect();
     let claim = |(number, (text, judge)): (usize, &(&str, Judge))| {
-        let mut says = if evidence.asked().any(|estimates| estimates.trials > 0) {
+        let mut ruling = if evidence.asked().any(|estimates| estimates.trials > 0) {
             audited::claim(number + 1, evidence, whole).unwrap_or_else(|| judge(evidence))
         } else {
-            undecidable("no trial is valid", "a run with valid trials: copycost run")
+            undecidable("no trial is valid", Missing::plan("copycost run"))
         };
-        says.doubt(laws);
-        says.crowd(&oversubscribed, CAUSES.contains(&(number + 1)));
-        if evidence.run.preliminary {
-            says.preliminary(evidence.run.rounds);
-        }
-        says.shorten();
-        let Says { verdict, because, evidence, would_decide } = says;
+        ruling.hold_against(laws);
+        ruling.hold_against_cpus(&oversubscribed, CAUSES.contains(&(number + 1)));
+        ruling.hold_against_rounds(evidence.run);
         Claim {
             id: format!("c{}", number + 1),
             text: (*text).to_owned(),
-            verdict,
-            because,
-            evidence,
-            would_decide,
+            verdict: ruling.verdict,
+            because: ruling.sentence(),
+            evidence: ruling.evidence,
+            caveats: ruling.caveats,
+            would_decide: ruling.would_decide,
         }
     };
     CLAIMS.iter().enumerate().map(claim).collect()
@@ -129,50 +121,45 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
 
 /// A verdict with its reasons.
 #[derive(Clone, Debug)]
-struct Says {
+struct Ruling {
     verdict: Verdict,
     because: String,
-    evidence: Vec<String>,
-    would_decide: String,
+    evidence: Vec<Reference>,
+    caveats: Vec<Caveat>,
+    would_decide: Vec<Missing>,
 }
 
-fn supported(because: impl Into<String>) -> Says {
-    Says {
+fn supported(because: impl Into<String>) -> Ruling {
+    Ruling {
         verdict: Verdict::Supported,
         because: because.into(),
         evidence: Vec::new(),
-        would_decide: String::new(),
+        caveats: Vec::new(),
+        would_decide: Vec::new(),
     }
 }
 
-fn refuted(because: impl Into<String>) -> Says {
-    Says { verdict: Verdict::Refuted, ..supported(because) }
+fn refuted(because: impl Into<String>) -> Ruling {
+    Ruling { verdict: Verdict::Refuted, ..supported(because) }
 }
 
-fn undecidable(because: impl Into<String>, would_decide: impl Into<String>) -> Says {
-    Says { verdict: Verdict::Undecidable, would_decide: would_decide.into(), ..supported(because) }
+fn undecidable(because: impl Into<String>, missing: Missing) -> Ruling {
+    Ruling { verdict: Verdict::Undecidable, would_decide: vec![missing], ..supported(because) }
 }
 
-/// Said where no cell behind a verdict leaves each busy thread a CPU.
-const EVERY_ONE_CROWDED: &str = "every cell is oversubscribed";
+/// A cause is told only where each busy thread has a CPU.
+fn a_cpu_for_each_thread() -> Missing {
+    Missing::machine(
+        "a thread count that leaves each busy thread a CPU",
+        "--threads 1 on 2 CPUs or more",
+    )
+}
 
-/// The most names that stand as evidence of one claim; the rest is counted.
-const MOST_NAMED: usize = 24;
-
-impl Says {
-    /// With the cells, laws or ratios behind it.
-    fn from(mut self, names: impl IntoIterator<Item = String>) -> Self {
-        self.evidence.extend(names);
+impl Ruling {
+    /// With what it rests on.
+    fn from(mut self, evidence: impl IntoIterator<Item = Reference>) -> Self {
+        self.evidence.extend(evidence);
         self
-    }
-
-    /// Names no more than so many.
-    fn shorten(&mut self) {
-        let more = self.evidence.len().saturating_sub(MOST_NAMED);
-        if more > 0 {
-            self.evidence.truncate(MOST_NAMED);
-            self.evidence.push(format!("and {more} more"));
-        }
     }
 
     /// With one more clause to its reason.
@@ -183,74 +170,82 @@ impl Says {
         self
     }
 
-    /// Calls oversubscription that, where a cell behind the verdict is; supports no cause from it.
-    fn crowd(&mut self, oversubscribed: &BTreeSet<String>, is_cause: bool) {
-        let is_crowded = |name: &String| cells_of(name).any(|cell| oversubscribed.contains(cell));
-        let of_cells = || self.evidence.iter().filter(|name| cells_of(name).next().is_some());
-        let crowded = self.evidence.iter().filter(|name| is_crowded(name)).count();
-        if crowded == 0 {
-            return;
-        }
-        let all = of_cells().all(is_crowded);
-        if is_cause && self.verdict == Verdict::Supported {
-            self.verdict = Verdict::Undecidable;
-            self.because = format!(
-                "cells behind it are oversubscribed, so no cause is claimed; else: {}",
-                self.because
-            );
-            self.would_decide =
-                "a thread count that leaves each busy thread a CPU: --threads 1 on 2 CPUs or more"
-                    .to_owned();
-        }
-        if !self.because.contains("oversubscribed") {
-            let which =
-                if all { EVERY_ONE_CROWDED } else { "some of its cells are oversubscribed" };
-            self.because = format!("{}; {which}", self.because);
-        }
+    /// With something more that it would take.
+    fn also(mut self, missing: Missing) -> Self {
+        self.would_decide.push(missing);
+        self
     }
 
-    /// Says that a decided verdict rests on intervals of too few rounds. Facts of the machine, laws and what every
-    /// completion said need none, nor do samples, whose intervals are of their own number.
-    fn preliminary(&mut self, rounds: u32) {
-        let needs_interval = |name: &String| {
-            (name.starts_with("crossover ") || cells_of(name).next().is_some())
-                && !name.starts_with(Metric::CopiedShare.name())
-                && !name.starts_with(PROFILE)
-        };
-        if self.verdict != Verdict::Undecidable && self.evidence.iter().any(needs_interval) {
-            let rounds = counted(rounds as usize, "round", "rounds");
-            self.because = format!("{PRELIMINARY} ({rounds}): {}", self.because);
-        }
+    /// With what it would take before the rest.
+    fn first(mut self, mut missing: Vec<Missing>) -> Self {
+        missing.append(&mut self.would_decide);
+        self.would_decide = missing;
+        self
     }
 
-    /// A verdict that rests on notifications stands no firmer than the laws about them.
-    fn doubt(&mut self, laws: &[Law]) {
+    /// A verdict stands no firmer than the laws about its sources.
+    fn hold_against(&mut self, laws: &[Law]) {
         if self.verdict == Verdict::Undecidable {
             return;
         }
-        let broken =
-            |law: &&Law| law.state == LawState::Broken && self.evidence.contains(&law_name(law.id));
-        let broken: Vec<String> =
-            laws.iter().filter(broken).map(|law| format!("law {} is broken", law.id)).collect();
-        if let Some(first) = broken.first() {
+        let broken = laws.iter().find(|law| {
+            law.state == LawState::Broken && self.evidence.contains(&Reference::law(law.id))
+        });
+        if let Some(law) = broken {
             self.verdict = Verdict::Undecidable;
-            self.because =
-                format!("{first}, so its source is not believed; else: {}", self.because);
-            self.would_decide = "a run in which that law holds".to_owned();
+            self.caveats.push(Caveat::LawBroken { id: law.id });
+            self.would_decide = vec![Missing::of_itself("a run in which that law holds")];
         }
     }
-}
 
-/// The cells of one piece of evidence, `METRIC: CELL / CELL` or `METRIC: CELL`; none of facts, laws and crossovers.
-fn cells_of(name: &str) -> impl Iterator<Item = &str> {
-    let of_metric = name.split_once(": ").filter(|(of, _)| *of != HOST);
-    of_metric.into_iter().flat_map(|(_, cells)| cells.split(" / "))
-}
+    /// Tells where cells behind it are oversubscribed; supports no cause from them.
+    fn hold_against_cpus(&mut self, oversubscribed: &BTreeSet<&Cell>, is_cause: bool) {
+        let is_of_them =
+            |reference: &&Reference| reference.cells().any(|cell| oversubscribed.contains(cell));
+        let of_cells = self.evidence.iter().filter(|reference| reference.cells().next().is_some());
+        let (of_them, others): (Vec<_>, Vec<_>) = of_cells.partition(is_of_them);
+        let (any, all) = (!of_them.is_empty(), others.is_empty());
+        if !any {
+            return;
+        }
+        self.caveats.push(Caveat::Oversubscribed { all });
+        if is_cause && self.verdict == Verdict::Supported {
+            self.verdict = Verdict::Undecidable;
+            self.caveats.push(Caveat::NoCause);
+            self.would_decide = vec![a_cpu_for_each_thread()];
+        }
+    }
 
-/// The file of the machine's facts, as evidence names it.
-const HOST: &str = "host.json";
+    /// Tells where a decided verdict rests on intervals of too few rounds.
+    fn hold_against_rounds(&mut self, run: &RunFacts) {
+        if run.preliminary
+            && self.verdict != Verdict::Undecidable
+            && self.evidence.iter().any(Reference::needs_rounds)
+        {
+            self.caveats.push(Caveat::Preliminary { rounds: run.rounds });
+        }
+    }
 
-/// How a law stands among the evidence.
-fn law_name(id: u32) -> String {
-    format!("law {id}")
+    /// Its reason with the caveats.
+    fn sentence(&self) -> String {
+        let mut sentence = self.because.clone();
+        for caveat in &self.caveats {
+            sentence = match caveat {
+                Caveat::LawBroken { id } => {
+                    format!("law {id} is broken, so its source is not believed; else: {sentence}")
+                }
+                Caveat::Oversubscribed { all: true } => {
+                    format!("{sentence}; every cell is oversubscribed")
+                }
+                Caveat::Oversubscribed { all: false } => {
+                    format!("{sentence}; some of its cells are oversubscribed")
+                }
+                Caveat::NoCause => format!("no cause is claimed from such cells; else: {sentence}"),
+                Caveat::Preliminary { rounds } => {
+                    format!("preliminary ({}): {sentence}", counted(*rounds, "round", "rounds"))
+                }
+            };
+        }
+        sentence
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::factor::Factor;
-use model::{Cell, Contrast, SendPath, Shared};
+use model::{Cell, Contrast, Missing, SendPath, Shared};
 
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
@@ -11,6 +11,7 @@ use crate::explained::{Crossover, CrossoverOutcome};
 use crate::figure_text::{self, counted, listed, message, percent, ratio, shared_words};
 use crate::metric::{Better, Metric};
 use crate::pairs::{self, Tested};
+use crate::reference::Reference;
 use crate::summary::{CellEstimates, Estimate, Finding};
 
 /// A ratio between two cells and what may be said of it.
@@ -51,9 +52,9 @@ impl Compared {
         format!("{} at {}", ratio(&self.ratio), place(&self.cell))
     }
 
-    /// The comparison by the names of its cells.
-    pub(crate) fn name(&self, metric: Metric) -> String {
-        format!("{}: {} / {}", metric.name(), self.cell, self.against)
+    /// How it stands among the evidence.
+    pub(crate) fn reference(&self, metric: Metric) -> Reference {
+        Reference::Ratio { metric, cell: self.cell.clone(), against: self.against.clone() }
     }
 }
 
@@ -83,9 +84,9 @@ pub(crate) fn path_name(path: SendPath) -> String {
     path.paper_name().map_or_else(|| path.to_string(), |name| format!("{path} ({name})"))
 }
 
-/// The names of comparisons, for evidence.
-pub(crate) fn names(compared: &[Compared], metric: Metric) -> Vec<String> {
-    compared.iter().map(|compared| compared.name(metric)).collect()
+/// How comparisons stand among the evidence.
+pub(crate) fn names(compared: &[Compared], metric: Metric) -> Vec<Reference> {
+    compared.iter().map(|compared| compared.reference(metric)).collect()
 }
 
 /// The comparison of smallest and of largest ratio.
@@ -348,9 +349,9 @@ pub(crate) fn oversubscribed_words(evidence: &Evidence<'_>) -> Option<String> {
 }
 
 /// What would bring the figures of a hardware counter: the counter itself, or where it works the cells.
-pub(crate) fn counters_remedy(evidence: &Evidence<'_>, metric: Metric, counter: &str) -> String {
-    if evidence.asked().any(|estimates| figure(estimates, metric).is_some()) {
-        return "a plan with the paths and sizes named; the counter works here".to_owned();
+pub(crate) fn counters_remedy(evidence: &Evidence<'_>, metric: Metric, counter: &str) -> Missing {
+    if counter_works(evidence, metric) {
+        return Missing::of_itself("a plan with the paths and sizes named; the counter works here");
     }
     let of_trials = evidence
         .asked()
@@ -358,5 +359,10 @@ pub(crate) fn counters_remedy(evidence: &Evidence<'_>, metric: Metric, counter: 
         .find_map(|estimates| estimates.metrics.get(&metric)?.reason());
     let of_host = || evidence.host.counters.get(counter).and_then(model::Measured::reason);
     let why = of_trials.or_else(of_host).unwrap_or("no trial counted it");
-    format!("hardware counters: {why}")
+    Missing::of_itself("hardware counters").because(why)
+}
+
+/// Whether a hardware counter gave any figure in this run.
+pub(crate) fn counter_works(evidence: &Evidence<'_>, metric: Metric) -> bool {
+    evidence.asked().any(|estimates| figure(estimates, metric).is_some())
 }

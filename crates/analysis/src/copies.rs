@@ -2,7 +2,7 @@
 
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::{Finished, Outcome};
-use model::{Audit, Cell, Measured};
+use model::{Audit, Cell, Measured, Missing};
 
 use crate::evidence::AuditRecords;
 
@@ -104,8 +104,12 @@ impl PerByte {
     }
 }
 
-/// What decides where no cell was audited.
-const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted; a copy audit (--audits copy-audit, as root) would decide";
+const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted";
+
+/// A copy audit that counts both what is copied in and what is copied at delivery.
+pub(crate) fn copy_audit() -> Missing {
+    Missing::of_itself("a copy audit").unlocked_by("copycost run --audits copy-audit, as root")
+}
 
 /// Why no cell was audited: the reason where an audit was asked for, else what would decide.
 pub(crate) fn not_audited(audits: &AuditRecords<'_>) -> String {

@@ -7,16 +7,14 @@
 use model::record::Outcome;
 use model::{Audit, Cell, Factor, Measured, SendPath, Shared};
 
-use crate::audited::over;
 use crate::categories::Category;
 use crate::cpu_breakdown::CYCLES;
 use crate::evidence::Evidence;
 use crate::explained::{BreakdownSide, CpuBreakdown};
+use crate::figure_text::over;
 use crate::figure_text::{message, ratio, short};
+use crate::reference::Reference;
 use crate::summary::Estimate;
-
-/// How profiles begin among the evidence.
-pub(crate) const PROFILE: &str = "profile";
 
 /// Two-sided 95 % of a normal figure.
 const Z_975: f64 = 1.96;
@@ -200,8 +198,8 @@ impl Parts {
     }
 
     /// How the two stand among the evidence.
-    pub(crate) fn name(&self) -> String {
-        format!("{PROFILE}: {} / {}", self.zerocopy, self.sendmsg)
+    pub(crate) fn reference(&self) -> Reference {
+        Reference::Profiles { cell: self.zerocopy.clone(), against: self.sendmsg.clone() }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::round_logs::RoundLogs;
 use crate::summary::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::{
     answers, ceilings, claims, copy_audits, cost_model, cpu_breakdown, crossovers, data_paths,
-    headline, laws, links, scaling, trial_dots,
+    laws, links, recommendation, scaling, trial_dots,
 };
 
 /// What is known of a run before it is explained.
@@ -64,7 +64,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let claims = claims::claims(&main, &evidence, &laws);
     let links = links::comparisons(&evidence);
     let link_verdicts = links::verdicts(&links);
-    let headline = headline::headline(&evidence, &link_verdicts);
+    let recommendations = recommendation::recommendations(&evidence, &links);
     let data_paths = data_paths::data_paths(&evidence);
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);
@@ -82,7 +82,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         links,
         link_verdicts,
         copy_audits,
-        headline,
+        recommendations,
         breakdowns,
         ceilings,
         ceiling_shares,

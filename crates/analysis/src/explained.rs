@@ -4,7 +4,7 @@
 
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
-use model::{Audit, Cell, Contrast, Link, Measured, SendPath, Shared};
+use model::{Audit, Cell, Contrast, Link, Measured, Missing, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,6 +12,8 @@ pub use crate::cpu_breakdown::{
     BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown, UnmappedSymbol,
 };
 use crate::metric::Metric;
+use crate::recommendation::Recommendation;
+use crate::reference::{Caveat, Reference};
 use crate::summary::Estimate;
 
 /// From which message size on one value of a contrast is better than the other, in one metric.
@@ -91,6 +93,16 @@ pub enum ModelledSide {
     Receiver,
 }
 
+impl ModelledSide {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sender => "sender",
+            Self::Receiver => "receiver",
+        }
+    }
+}
+
 /// CPU time a message = a + b·bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CostModel {
@@ -162,8 +174,10 @@ pub struct Law {
     pub sources: [String; 2],
     /// Whether it holds.
     pub state: LawState,
-    /// One line: what was seen, or what is missing and would decide it.
+    /// One line: what was seen, or why that is nothing.
     pub because: String,
+    /// What would decide it; empty where it is decided.
+    pub would_decide: Vec<Missing>,
     /// Records (or cells) that were compared.
     pub compared: u32,
     /// The records that break it, as `round R, CELL`; at most 20, then how many more.
@@ -226,8 +240,10 @@ pub struct Answer {
     pub answered: bool,
     /// The evidence, in the paper's form.
     pub evidence: Table,
-    /// What would change the answer.
+    /// What would change the answer; empty where there is none.
     pub would_change: String,
+    /// What would answer it; empty where it is answered.
+    pub would_answer: Vec<Missing>,
     /// What the reader must know beside: oversubscription, copied completions, absent counters.
     pub notes: Vec<String>,
 }
@@ -253,12 +269,21 @@ pub struct Claim {
     pub text: String,
     /// What this run says.
     pub verdict: Verdict,
-    /// Why, in one or two sentences, with the figures.
+    /// Why, in one or two sentences, with the figures and the caveats.
     pub because: String,
-    /// The cells, laws or ratios behind it, by name.
-    pub evidence: Vec<String>,
-    /// What would decide it: instrument, privilege, hardware or a further plan; empty where it is decided.
-    pub would_decide: String,
+    /// What it rests on.
+    pub evidence: Vec<Reference>,
+    /// What speaks against taking it further.
+    pub caveats: Vec<Caveat>,
+    /// What would decide it: instrument, privilege, hardware or another plan; empty where it is decided.
+    pub would_decide: Vec<Missing>,
+}
+
+impl Claim {
+    /// Whether it rests on intervals of too few rounds.
+    pub fn is_preliminary(&self) -> bool {
+        self.caveats.iter().any(|caveat| matches!(caveat, Caveat::Preliminary { .. }))
+    }
 }
 
 /// Every trial of a cell, so that no mean hides them.
@@ -504,8 +529,8 @@ pub struct Explained {
     pub link_verdicts: Vec<LinkVerdict>,
     /// What the kernel copied, cell by cell.
     pub copy_audits: Vec<CopyAudit>,
-    /// The run's answer in one or two lines: which path to use here, and by how much.
-    pub headline: Vec<String>,
+    /// The run's answer: which path to use on each link, and by how much.
+    pub recommendations: Vec<Recommendation>,
     /// Where the CPU time of each profiled cell went.
     pub breakdowns: Vec<CpuBreakdown>,
     /// Copying ceilings by working set and routine; empty where none was measured.

@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use model::{Bytes, Cell, Factor, Shared};
+use model::{Bytes, Cell, Factor, Link, Shared};
 
 use crate::explained::{Crossover, CrossoverOutcome};
 use crate::summary::Estimate;
@@ -185,6 +185,11 @@ pub fn untold(crossover: &Crossover) -> String {
     }
     let sizes: Vec<String> = crossover.untold.iter().map(|bytes| size(*bytes as f64)).collect();
     format!("; at {} neither is shown to be better", listed(&sizes))
+}
+
+/// How a link stands in a sentence: `over loopback`, `into the sink`.
+pub fn over(link: Link) -> String {
+    if link.has_receiver() { format!("over {link}") } else { format!("into the {link}") }
 }
 
 /// A number with its noun: `1 thread`, `2 threads`.

@@ -13,6 +13,8 @@ mod cost;
 mod cpu;
 mod notifications;
 
+use model::Missing;
+
 use crate::evidence::Evidence;
 use crate::explained::{Law, LawOnLink, LawState};
 use crate::on_link::links_asked;
@@ -86,14 +88,16 @@ impl Text {
             state,
             because,
             compared: u32::try_from(compared).unwrap_or(u32::MAX),
+            would_decide: Vec::new(),
             broken_by,
             links: Vec::new(),
         }
     }
 
-    /// A law of which one source is absent.
-    fn undecidable(&self, because: impl Into<String>) -> Law {
-        self.law(LawState::Undecidable, because.into(), 0, Vec::new())
+    /// A law of which one source is absent, and what would give it.
+    fn undecidable(&self, because: impl Into<String>, missing: Missing) -> Law {
+        let law = self.law(LawState::Undecidable, because.into(), 0, Vec::new());
+        Law { would_decide: vec![missing], ..law }
     }
 
     /// A law that was compared and that nothing breaks.
@@ -113,4 +117,9 @@ impl Text {
 }
 
 /// What a run without any finished trial says of every law about records.
-const NO_TRIAL: &str = "no trial finished; measure first, or go on with --resume";
+const NO_TRIAL: &str = "no trial finished";
+
+/// What would give it one.
+fn measure_trials() -> Missing {
+    Missing::plan("copycost run, or --resume")
+}

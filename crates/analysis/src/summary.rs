@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::metric::Metric;
 
 /// The version of this file's shape.
-pub const SUMMARY_VERSION: u32 = 1;
+pub const SUMMARY_VERSION: u32 = 2;
 
 /// `summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -33,11 +33,54 @@ pub struct Summary {
     pub noise_floor: Measured<NoiseFloor>,
     /// What the cheap instruments cost.
     pub instrument_cost: InstrumentCost,
-    /// What a reader must know before the figures: in order of weight, each one line with its remedy.
-    pub warnings: Vec<String>,
+    /// What a reader must know beside the figures, in order of weight.
+    pub warnings: Vec<Warning>,
     /// Crossovers, models, laws, answers and verdicts.
     #[serde(flatten)]
     pub explained: crate::explained::Explained,
+}
+
+/// What a reader must know beside the figures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Warning {
+    /// Of what.
+    pub kind: WarningKind,
+    /// One line: what it means, and what mends it.
+    pub text: String,
+}
+
+/// What a warning is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarningKind {
+    /// Cells in which every attempt was void.
+    NoValidTrial,
+    /// Cells whose turn did not come.
+    NotReached,
+    /// The run was interrupted, failed or was killed.
+    EndedEarly,
+    /// Too few rounds.
+    Preliminary,
+    /// Equal cells differ, or small differences cannot be seen.
+    Noise,
+    /// Intervals wider than asked for.
+    Imprecise,
+    /// The hypervisor took CPU time.
+    Steal,
+    /// A CPU quota, or battery.
+    Limited,
+    /// The instruments cost more than they should.
+    Instruments,
+    /// More busy threads than CPUs.
+    Oversubscribed,
+    /// What was passed by reference was copied.
+    Copied,
+    /// No hardware counters.
+    NoCounters,
+    /// Another congestion control than the system's.
+    Congestion,
+    /// A virtual machine.
+    VirtualMachine,
 }
 
 /// The run as a whole.

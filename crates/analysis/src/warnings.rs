@@ -8,7 +8,7 @@ use model::{Mark, Measured, Plan};
 use crate::estimate;
 use crate::figure_text::{NO_USEFUL_INTERVAL, counted, half_width, percent, ratio};
 use crate::metric::Metric;
-use crate::summary::{CellEstimates, InstrumentCost, NoiseFloor, RunFacts};
+use crate::summary::{CellEstimates, InstrumentCost, NoiseFloor, RunFacts, Warning, WarningKind};
 
 /// What warnings are drawn from.
 pub(crate) struct Known<'a> {
@@ -25,24 +25,27 @@ pub(crate) struct Known<'a> {
 const INSTRUMENT_LIMIT: f64 = 0.01;
 
 /// The warnings, in order of weight.
-pub(crate) fn warnings(known: &Known<'_>) -> Vec<String> {
-    let all: [fn(&Known<'_>) -> Option<String>; 14] = [
-        without_valid_trial,
-        not_reached,
-        ended_early,
-        preliminary,
-        imprecise,
-        no_counters,
-        copied,
-        oversubscribed,
-        virtual_machine,
-        limited,
-        steal,
-        congestion,
-        noise,
-        instruments,
+pub(crate) fn warnings(known: &Known<'_>) -> Vec<Warning> {
+    type Warn = fn(&Known<'_>) -> Option<String>;
+    let all: [(WarningKind, Warn); 14] = [
+        (WarningKind::NoValidTrial, without_valid_trial),
+        (WarningKind::NotReached, not_reached),
+        (WarningKind::EndedEarly, ended_early),
+        (WarningKind::Preliminary, preliminary),
+        (WarningKind::Noise, noise),
+        (WarningKind::Imprecise, imprecise),
+        (WarningKind::Steal, steal),
+        (WarningKind::Limited, limited),
+        (WarningKind::Instruments, instruments),
+        (WarningKind::Oversubscribed, oversubscribed),
+        (WarningKind::Copied, copied),
+        (WarningKind::NoCounters, no_counters),
+        (WarningKind::Congestion, congestion),
+        (WarningKind::VirtualMachine, virtual_machine),
     ];
-    all.iter().filter_map(|warning| warning(known)).collect()
+    let warning =
+        |(kind, warn): &(WarningKind, Warn)| warn(known).map(|text| Warning { kind: *kind, text });
+    all.iter().filter_map(warning).collect()
 }
 
 /// Cells of the plan, controls left out, in which every attempt was void.
@@ -312,7 +315,8 @@ mod tests {
     }
 
     fn told(plan: &Plan, records: &[Record]) -> String {
-        crate::summarise(plan, &synthetic::host(), records).warnings.join("\n")
+        let summary = crate::summarise(plan, &synthetic::host(), records);
+        summary.warnings.iter().map(|warning| warning.text.as_str()).collect::<Vec<_>>().join("\n")
     }
 
     fn void_where(plan: &Plan, is_void: impl Fn(&Cell) -> bool) -> Vec<Record> {

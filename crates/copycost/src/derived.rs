@@ -123,8 +123,12 @@ impl Derived {
     pub(crate) fn screen(&self, directory: &RunDirectory) -> String {
         let shown = Shown::output();
         let name = directory.path().display().to_string();
-        let options =
-            report::ScreenOptions { width: shown.width, colour: shown.colour, directory: &name };
+        let options = report::ScreenOptions {
+            width: shown.width,
+            colour: shown.colour,
+            verbose: false,
+            directory: &name,
+        };
         report::screen(&self.summary, &self.host, &self.plan, options)
     }
 

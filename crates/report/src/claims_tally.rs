@@ -1,7 +1,7 @@
 //! How many of the paper's claims came out how, and what verdicts and states are called.
 
-use analysis::claims::is_preliminary;
 use analysis::explained::{Claim, LawState, Verdict};
+use model::Missing;
 
 /// The verdict as readers see it.
 pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
@@ -21,6 +21,11 @@ pub(crate) const fn law_state(state: LawState) -> &'static str {
     }
 }
 
+/// What is missing, one after the other.
+pub(crate) fn all_missing(missing: &[Missing]) -> String {
+    missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 /// How many claims have a verdict.
 pub(crate) fn counted(claims: &[Claim], verdict: Verdict) -> usize {
     claims.iter().filter(|claim| claim.verdict == verdict).count()
@@ -28,7 +33,7 @@ pub(crate) fn counted(claims: &[Claim], verdict: Verdict) -> usize {
 
 /// `5 of them preliminary`: how many verdicts rest on intervals of too few rounds; none where none does.
 pub(crate) fn preliminary(claims: &[Claim]) -> Option<String> {
-    let n = claims.iter().filter(|claim| is_preliminary(claim)).count();
+    let n = claims.iter().filter(|claim| claim.is_preliminary()).count();
     (n > 0).then(|| format!("{n} of them preliminary"))
 }
 

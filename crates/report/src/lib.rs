@@ -26,6 +26,7 @@ mod summary_json;
 mod trials_csv;
 mod trust;
 mod unanswered;
+mod words;
 
 pub use data_path::{Diagram, data_paths};
 pub use error::ReportError;

@@ -13,12 +13,10 @@ use crate::error::ReportError;
 use crate::html::Page;
 use crate::plain_table::{Table, TableRow};
 use crate::reproduce::{command, date};
-use crate::screen::{
-    copied_note, doubts, figures_notes, figures_table, is_said_below, machine_facts,
-    oversubscribed_note,
-};
+use crate::screen::{doubts, figures_notes, figures_table, machine_facts, notes};
 use crate::trust::trust;
 use crate::unanswered::unanswered;
+use crate::words::recommendations;
 
 mod cpu_time;
 mod explained;
@@ -45,7 +43,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         explained::claims(&known.claims),
         explained::laws(&known.laws),
         explained::tables(known),
-        open(summary, host),
+        open(summary),
         explained::method(summary),
         files(summary),
     ];
@@ -113,18 +111,10 @@ fn head(summary: &Summary, host: &Host, plan: &Plan) -> String {
 
 fn answer(summary: &Summary) -> String {
     let mut out = String::new();
-    for line in &summary.explained.headline {
-        let _ = writeln!(out, "**{}**\n", plain(line));
+    for line in recommendations(summary) {
+        let _ = writeln!(out, "**{}**\n", plain(&line));
     }
-    if summary.explained.headline.is_empty() {
-        out.push_str("This run gives no answer: no two paths could be compared.\n\n");
-    }
-    // An answer about zero-copy says itself what was copied.
-    let copied = copied_note(summary).filter(|_| {
-        !summary.explained.headline.iter().any(|line| line.contains("of its completions"))
-    });
-    let notes = [copied, oversubscribed_note(summary)];
-    for note in notes.into_iter().flatten() {
+    for note in notes(summary) {
         let _ = writeln!(out, "{}\n", plain(&note));
     }
     out.truncate(out.trim_end().len());
@@ -147,12 +137,8 @@ fn trust_table(summary: &Summary, plan: &Plan) -> String {
         let name = format!("{} {}", fact.grade.sign(), fact.name);
         row(&mut out, [name, fact.figure, fact.note].map(|text| plain(&text)));
     }
-    let mut lines: Vec<String> = summary
-        .warnings
-        .iter()
-        .filter(|warning| !is_said_below(warning))
-        .map(|warning| format!("- {}", plain(warning)))
-        .collect();
+    let mut lines: Vec<String> =
+        summary.warnings.iter().map(|warning| format!("- {}", plain(&warning.text))).collect();
     for (name, text) in doubts(summary, plan) {
         lines.push(format!("- **{}** {}", plain(&name), plain(&text)));
     }
@@ -211,8 +197,8 @@ fn pictures(page: &Page) -> String {
     if out.is_empty() { out } else { format!("## Pictures\n\n{out}") }
 }
 
-fn open(summary: &Summary, host: &Host) -> String {
-    let open = unanswered(summary, host);
+fn open(summary: &Summary) -> String {
+    let open = unanswered(summary);
     if open.is_empty() {
         return String::new();
     }

@@ -1,11 +1,11 @@
-//! The one screen at the end of a run: the machine, the answer, the cells, the doubts, where the files lie.
+//! The one screen at the end of a run: the answer first, then the cells, what to beware of, and where the files lie.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use analysis::explained::LawState;
 use analysis::metric::Metric;
-use analysis::summary::{CellEstimates, Summary};
+use analysis::summary::{CellEstimates, Summary, Warning, WarningKind};
 use model::host::Host;
 use model::{Class, Mark, Measured, Plan};
 
@@ -13,6 +13,7 @@ use crate::claims_tally::claims_tally;
 use crate::numbers::{counted, duration, level, percent};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
+use crate::words::recommendations;
 
 mod caveats;
 mod comparison;
@@ -29,6 +30,8 @@ pub struct ScreenOptions<'a> {
     pub width: usize,
     /// Whether to colour; the caller knows the terminal and `NO_COLOR`.
     pub colour: bool,
+    /// Whether to show all warnings, and what was measured of the method itself.
+    pub verbose: bool,
     /// The run directory, as the reader can type it.
     pub directory: &'a str,
 }
@@ -42,59 +45,70 @@ const MOST_ROWS: usize = 40;
 /// The same of columns of one metric.
 const MOST_COLUMNS: usize = 12;
 
-/// The one screen at the end of a run. Every figure is one of the summary's, to three digits.
+/// The most warnings that a screen shows unless all are asked for; the rest stands on the page.
+const MOST_WARNINGS: usize = 5;
+
+/// The one screen at the end of a run: the answer, the cells, the comparisons, what to beware of, where it was measured. Every
+/// figure is one of the summary's, to three digits.
 pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOptions) -> String {
     let width = options.width.max(NARROWEST);
     let text_width = width.min(WIDEST_TEXT);
     let grid = Grid::new(&summary.estimates);
-    let mut parts: Vec<String> = Vec::new();
-
-    let mut head = vec![machine_line::machine_line(summary, host, plan)];
-    if !grid.shared.is_empty() {
-        head.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
-    }
-    head.extend(broken_laws(summary));
-    for warning in summary.warnings.iter().filter(|warning| !is_said_below(warning)) {
-        head.push(Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, warning));
-    }
-    head.push(counts(summary, plan));
-    parts.push(render(&head, text_width, options.colour));
-
+    let shown = |lines: &[Line]| render(lines, text_width, options.colour);
+    let mut answer = broken_laws(summary);
+    let sentences = recommendations(summary);
+    answer.extend(sentences.iter().map(|line| Line::wrapped(2).and(Style::Strong, line)));
+    let mut parts = vec![shown(&answer)];
     let measured = summary.estimates.iter().any(|entry| !entry.control && entry.trials > 0);
-    if measured {
-        if grid.rows() > MOST_ROWS || grid.columns() > MOST_COLUMNS {
-            parts.push(render(&grid.digest(options.directory), text_width, options.colour));
-        } else {
-            let table = grid.table().lines(width);
-            let notes = grid.notes(summary, plan);
-            parts.push(
-                render(&table, width, options.colour) + &render(&notes, text_width, options.colour),
-            );
-        }
+    if !measured {
+        parts.push(shown(&grid::no_valid_trial(summary)));
+    } else if grid.rows() > MOST_ROWS || grid.columns() > MOST_COLUMNS {
+        parts.push(shown(&grid.digest(options.directory)));
     } else {
-        parts.push(render(&grid::no_valid_trial(summary), text_width, options.colour));
+        let table = render(&grid.table().lines(width), width, options.colour);
+        parts.push(table + &shown(&grid.notes(summary, plan)));
     }
-
-    let mut said = Vec::new();
     if measured {
-        said.extend(comparison::comparisons(summary, plan, &grid, width));
-        said.extend(caveats::links(summary));
-        said.extend(caveats::copied_share(summary, &grid));
-        said.extend(caveats::counted_copies(summary));
-        said.extend(caveats::oversubscribed(summary));
+        parts.push(shown(&comparison::comparisons(summary, plan, &grid, width)));
     }
-    parts.push(render(&said, text_width, options.colour));
-
-    let mut doubts = Vec::new();
-    if measured {
-        doubts.push(caveats::noise_floor(summary));
-        doubts.push(caveats::instrument_cost(summary));
-        doubts.push(caveats::not_claimed(summary, plan));
+    if measured && options.verbose {
+        let mut more = caveats::links(summary);
+        more.extend(caveats::counted_copies(summary));
+        more.extend(caveats::copied_share(summary, &grid));
+        more.extend(caveats::oversubscribed(summary));
+        more.push(caveats::noise_floor(summary));
+        more.push(caveats::instrument_cost(summary));
+        more.push(caveats::not_claimed(summary, plan));
+        parts.push(shown(&more));
     }
-    doubts.push(claims_and_report(summary, options.directory));
-    parts.push(render(&doubts, text_width, options.colour));
+    let mut foot = warnings(summary, options);
+    foot.push(machine_line::machine_line(summary, host, plan));
+    if !grid.shared.is_empty() {
+        foot.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
+    }
+    foot.push(counts(summary, plan));
+    foot.push(last_line(summary, options));
+    parts.push(shown(&foot));
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
+}
+
+/// What to beware of, in order of weight.
+fn warnings(summary: &Summary, options: ScreenOptions) -> Vec<Line> {
+    // The answer speaks of what was copied already.
+    let answered = summary.explained.recommendations.iter().any(|it| !it.by_reference.is_empty());
+    let is_shown =
+        |warning: &&Warning| options.verbose || !(answered && warning.kind == WarningKind::Copied);
+    let all: Vec<&Warning> = summary.warnings.iter().filter(is_shown).collect();
+    let most = if options.verbose { all.len() } else { MOST_WARNINGS };
+    let line = |text: &str| Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, text);
+    let mut lines: Vec<Line> = all.iter().take(most).map(|warning| line(&warning.text)).collect();
+    if all.len() > most {
+        let more = u32::try_from(all.len() - most).unwrap_or(u32::MAX);
+        let more = counted(more, "more warning", "more warnings");
+        lines.push(line(&format!("{more}: --verbose shows them, and so does the report")));
+    }
+    lines
 }
 
 /// Figures that contradict each other come before all others.
@@ -109,26 +123,21 @@ fn broken_laws(summary: &Summary) -> Vec<Line> {
         .collect()
 }
 
-/// The last line: how the paper's claims came out, and the report to read on in.
-fn claims_and_report(summary: &Summary, directory: &str) -> Line {
-    let report = format!("{directory}/report.html");
-    match claims_tally(&summary.explained.claims) {
-        Some(tally) => Line::wrapped(2)
-            .and(Style::Strong, "Claims of the paper: ")
-            .and(Style::Plain, format!("{tally}        "))
-            .and(Style::Plain, report),
-        None => Line::wrapped(2).and(Style::Strong, "Report: ").and(Style::Plain, report),
+/// The last line: the report to read on in, where it was written.
+fn last_line(summary: &Summary, options: ScreenOptions) -> Line {
+    let directory = options.directory;
+    let line = Line::wrapped(2).and(Style::Strong, "Report: ");
+    let line = line.and(Style::Plain, format!("{directory}/report.html"));
+    let tally = claims_tally(&summary.explained.claims).filter(|_| options.verbose);
+    match tally {
+        Some(tally) => line.and(Style::Plain, format!("    claims of the paper: {tally}")),
+        None => line,
     }
 }
 
-/// How many zero-copy completions were copied anyway, in one line.
-pub(crate) fn copied_note(summary: &Summary) -> Option<String> {
-    caveats::copied_share(summary, &Grid::new(&summary.estimates)).map(|line| line.text())
-}
-
-/// Which thread counts are oversubscribed, in one line.
-pub(crate) fn oversubscribed_note(summary: &Summary) -> Option<String> {
-    caveats::oversubscribed(summary).map(|line| line.text())
+/// What stands below the answer on other pages: which thread counts are oversubscribed.
+pub(crate) fn notes(summary: &Summary) -> Vec<String> {
+    caveats::oversubscribed(summary).map(|line| line.text()).into_iter().collect()
 }
 
 /// Noise floor, instruments and what is not claimed: a name and a text each.
@@ -157,12 +166,6 @@ pub(crate) fn figures_table(summary: &Summary) -> Option<Table> {
 /// The legend of [`figures_table`], and why figures are absent.
 pub(crate) fn figures_notes(summary: &Summary, plan: &Plan) -> Vec<String> {
     Grid::new(&summary.estimates).notes(summary, plan).iter().map(Line::text).collect()
-}
-
-/// Whether a warning has a line of its own, below the table or with the answer: what was copied anyway, and oversubscription.
-pub(crate) fn is_said_below(warning: &str) -> bool {
-    let copied = warning.contains("zero-copy completion") && warning.contains("marked copied");
-    copied || warning.contains(": oversubscribed (")
 }
 
 /// `48 cells, 13 rounds, 4m58s; 41 within ±3 %; 2 marked; 0 invalid`, with what marked them.
@@ -196,7 +199,7 @@ fn counts(summary: &Summary, plan: &Plan) -> Line {
     };
     let _ = write!(
         text,
-        "; of {}: {} marked{}; {} invalid{}",
+        "; {}, {} marked{}, {} void{}",
         counted(run.trials, "trial", "trials"),
         run.noted_trials,
         marked(Class::Noted),

@@ -1,14 +1,16 @@
 //! Q0 by the audit, and what the sink adds to the questions about zero-copy.
 
 use model::audit::Audited;
-use model::{Audit, Link, Measured, SendPath};
+use model::{Audit, Link, Measured, Missing, SendPath};
 
 use super::{Found, columns};
-use crate::audited::{OfPath, Seen, over};
+use crate::audited::{OfPath, Seen};
 use crate::comparisons::{copied_shares, copied_words, path_name, paths_asked};
+use crate::copies::copy_audit;
 use crate::copies::{PerByte, Step, expected, not_audited, of_cell};
 use crate::evidence::{Evidence, figure};
 use crate::explained::Table;
+use crate::figure_text::over;
 use crate::figure_text::{percent, short};
 use crate::links;
 use crate::metric::Metric;
@@ -22,7 +24,7 @@ pub(super) fn of(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) -> Op
     let is_measured = whole.asked().any(|estimates| estimates.trials > 0);
     (is_measured && main_link(whole).is_none()).then(|| Found {
         line: "not answered: the sink alone was measured, which has no receiver; its figures are sender-side cost".to_owned(),
-        would_change: "the same plan on a link with a receiver: --link loopback,sink".to_owned(),
+        would_answer: vec![Missing::plan("copycost run --link loopback,sink")],
         ..Found::default()
     })
 }
@@ -90,7 +92,12 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
         would_change: if answered {
             "another kernel, or a network card between the ends".to_owned()
         } else {
-            "an audit of send over loopback that counts what is copied in, at delivery and out: --audits copy-audit, as root, on a kernel with kprobes or fentry and a CPU with breakpoint registers".to_owned()
+            String::new()
+        },
+        would_answer: if answered {
+            Vec::new()
+        } else {
+            vec![copy_audit().because("of send over loopback, on a kernel with kprobes or fentry and a CPU with breakpoint registers")]
         },
         notes: not_counted(whole).into_iter().collect(),
     })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Cell, SendPath};
+use model::{Cell, Missing, SendPath};
 
 use super::{Found, columns, crowd_note};
 use crate::claims::{LEVELS, log_ratios};
@@ -81,7 +81,7 @@ pub(super) fn q2(evidence: &Evidence<'_>) -> Found {
             line: "not answered: in no round were misses of A1 and A2 counted at every size"
                 .to_owned(),
             evidence: evidence_table,
-            would_change: "more rounds: --resume with more --max-time".to_owned(),
+            would_answer: vec![Missing::rounds()],
             notes,
             ..Found::default()
         };
@@ -111,13 +111,18 @@ pub(super) fn q2(evidence: &Evidence<'_>) -> Found {
         line: told,
         answered: is_whole && shown,
         evidence: evidence_table,
-        would_change: if !is_whole {
-            counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses")
-        } else if shown {
+        would_change: if is_whole && shown {
             "another CPU's cache sizes, a larger working set (--ring), fewer fields (--fields)"
                 .to_owned()
         } else {
-            "more rounds: --resume with more --max-time".to_owned()
+            String::new()
+        },
+        would_answer: match (is_whole, shown) {
+            (true, true) => Vec::new(),
+            (true, false) => vec![Missing::rounds()],
+            (false, _) => {
+                vec![counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses")]
+            }
         },
         notes,
     }
@@ -284,7 +289,8 @@ fn without_counters(evidence: &Evidence<'_>, threads: u32) -> Found {
             "nearest thing measured",
             rows(evidence, "sender CPU, ns a KiB", metric, &compared),
         ),
-        would_change: counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses"),
+        would_change: String::new(),
+        would_answer: vec![counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses")],
         notes: crowd_note(evidence),
     }
 }

@@ -1,13 +1,14 @@
 //! Q0 and Q1: where bytes are copied, and why zero-copy may not pay.
 
 use model::names::Switch;
-use model::{Cell, SendPath};
+use model::{Cell, Missing, SendPath};
 
 use super::{Found, columns, crowd_note};
 use crate::comparisons::{
     Compared, copied_shares, copied_words, extremes, of_moments, path_name, paths, paths_asked,
     place, row_name, sound,
 };
+use crate::copies::copy_audit;
 use crate::evidence::{Evidence, figure};
 use crate::explained::Table;
 use crate::figure_text::{counted, percent, ratio, short};
@@ -79,7 +80,8 @@ pub(super) fn q0(evidence: &Evidence<'_>) -> Found {
             ]),
             rows: rows.collect(),
         },
-        would_change: "a copy audit that counts the bytes of _copy_from_iter, skb_copy_ubufs and _copy_to_iter by flow (--audits copy-audit, as root)".to_owned(),
+        would_change: String::new(),
+        would_answer: vec![copy_audit()],
         notes: Vec::new(),
     }
 }
@@ -120,7 +122,7 @@ pub(super) fn q1(evidence: &Evidence<'_>) -> Found {
     let Some((least, most)) = extremes(&sound_goodput) else {
         return Found {
             line: "not answered: zerocopy and sendmsg were not both measured".to_owned(),
-            would_change: "copycost run --send send,sendmsg,zerocopy".to_owned(),
+            would_answer: vec![Missing::plan("copycost run --send send,sendmsg,zerocopy")],
             ..Found::default()
         };
     };
@@ -148,6 +150,7 @@ pub(super) fn q1(evidence: &Evidence<'_>) -> Found {
         answered: true,
         evidence: table,
         would_change: change,
+        would_answer: Vec::new(),
         notes,
     }
 }

@@ -12,6 +12,7 @@ use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome, Table};
 use crate::figure_text::ratio;
 use crate::metric::Metric;
+use model::Missing;
 
 /// A1 → A2.
 pub(super) fn q4(evidence: &Evidence<'_>) -> Found {
@@ -42,7 +43,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
     let Some((least, most)) = all else {
         return Found {
             line: format!("not answered: {name} and A1 were not both measured"),
-            would_change: format!("copycost run --send send,{path}"),
+            would_answer: vec![Missing::plan(format!("copycost run --send send,{path}"))],
             ..Found::default()
         };
     };
@@ -75,7 +76,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
         )
     };
     let would_change = if undecided {
-        "more sizes and rounds: copycost run --preset break-even".to_owned()
+        String::new()
     } else if goodput.iter().any(|c| is_bracket(&c)) {
         "sizes in between narrow the bracket: copycost run --preset break-even".to_owned()
     } else {
@@ -86,6 +87,11 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
         answered: !undecided,
         evidence: grid(name, &compared),
         would_change,
+        would_answer: if undecided {
+            vec![Missing::plan("copycost run --preset break-even")]
+        } else {
+            Vec::new()
+        },
         notes: crowd_note(evidence),
     }
 }

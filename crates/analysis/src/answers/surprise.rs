@@ -1,6 +1,6 @@
 //! Q6: the most surprising cell, found by rule.
 
-use model::{Cell, Mark};
+use model::{Cell, Mark, Missing};
 
 use super::expectation::{Basis, Departure, departures};
 use super::{Found, columns};
@@ -33,7 +33,7 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
     if tests == 0 {
         return Found {
             line: "not answered: an expectation needs two sizes at two thread counts (or five sizes at one), in two rounds".to_owned(),
-            would_change: further.to_owned(),
+            would_answer: vec![Missing::plan(further)],
             ..Found::default()
         };
     }
@@ -74,7 +74,7 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
             answered: true,
             evidence: table,
             would_change: format!("more cells or rounds: {further}"),
-            notes: Vec::new(),
+            ..Found::default()
         };
     };
     let what =
@@ -114,10 +114,11 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
             "an intervention at that cell: a plan that varies one factor there".to_owned()
         } else {
             format!(
-                "an intervention at that cell; and {}",
+                "an intervention at that cell, and {}",
                 counters_remedy(evidence, Metric::SenderCyclesPerByte, "cycles")
             )
         },
+        would_answer: Vec::new(),
         notes,
     }
 }

@@ -8,6 +8,7 @@ use crate::evidence::{Evidence, figure};
 use crate::explained::Table;
 use crate::figure_text::{counted, level, listed, ratio, size};
 use crate::metric::Metric;
+use model::Missing;
 
 const MISSES: Metric = Metric::SenderLlcMissesPerKib;
 
@@ -73,7 +74,8 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
             ),
             answered: false,
             evidence: table,
-            would_change: "copycost run --threads 1,2,4,8".to_owned(),
+            would_change: String::new(),
+            would_answer: vec![Missing::plan("copycost run --threads 1,2,4,8")],
             notes,
         };
     }
@@ -113,7 +115,8 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
             ),
             answered: false,
             evidence: table,
-            would_change: counters_remedy(evidence, MISSES, "llc-misses"),
+            would_change: String::new(),
+            would_answer: vec![counters_remedy(evidence, MISSES, "llc-misses")],
             notes,
         };
     }
@@ -128,6 +131,7 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
         would_change:
             "a machine with more CPUs or a larger cache, another working set (--ring), another placement"
                 .to_owned(),
+        would_answer: Vec::new(),
         notes,
     }
 }

@@ -4,7 +4,8 @@
 use model::{Audit, Cell, Contrast, Factor, Link, SendPath};
 
 use super::{
-    Says, bookkeeping, copies, law_name, paths, refuted, supported, through_caches, undecidable,
+    Missing, Reference, Ruling, bookkeeping, copies, copy_audit, paths, refuted, supported,
+    through_caches, undecidable,
 };
 use crate::audited::{OfPath, is_near, not_counted, of_path};
 use crate::copies::{PerByte, Step, of_cell};
@@ -13,11 +14,13 @@ use crate::figure_text::{listed, outcome, shared_words};
 use crate::metric::Metric;
 use crate::on_link::main_link;
 
-const AUDIT_OF_BOTH: &str =
-    "an audit on an idle machine that counts both: --audits copy-audit, as root";
+/// An audit that agrees with itself.
+fn idle_audit() -> Missing {
+    copy_audit().because("on an idle machine, counting what is copied in and at delivery")
+}
 
 /// The verdict of a claim by audit or sink; none where timing decides alone.
-pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
+pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
     let sink_alone = main_link(whole).is_none();
     match number {
         1 => c1(whole),
@@ -30,26 +33,27 @@ pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) ->
     }
 }
 
-pub(super) fn of_the_sink_alone() -> Says {
+pub(super) fn of_the_sink_alone() -> Ruling {
     undecidable(
         "the sink alone was measured: it has no receiver, and its figures are sender-side cost",
-        "the same plan on a link with a receiver: --link loopback,sink",
+        Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink"),
     )
 }
 
 // Law 5 is what these claims are about: it is no premise of theirs.
 
 /// Copies of plain send on its way out: into the socket, and again before delivery.
-fn c1(whole: &Evidence<'_>) -> Option<Says> {
+fn c1(whole: &Evidence<'_>) -> Option<Ruling> {
     let seen = of_path(whole, SendPath::A1);
-    let cited = || seen.iter().map(OfPath::name).collect::<Vec<_>>();
+    let cited = || seen.iter().map(OfPath::reference).collect::<Vec<_>>();
     let told = || texts(&seen);
     let on_way: Vec<_> = seen.iter().filter_map(OfPath::on_the_way_out).collect();
     if on_way.is_empty() {
         let why = not_counted(whole, SendPath::A1, &[Step::In, Step::Deferred])?;
         return Some(undecidable(
             format!("what send's bytes are copied on the way out was not counted: {why}"),
-            "an audit where both can be counted: --audits copy-audit, as root, on a kernel with kprobes or fentry and a CPU with breakpoint registers",
+            copy_audit()
+                .because("on a kernel with kprobes or fentry and a CPU with breakpoint registers"),
         ));
     }
     Some(if on_way.iter().all(|seen| seen.is(1.0)) {
@@ -63,7 +67,7 @@ fn c1(whole: &Evidence<'_>) -> Option<Says> {
     } else {
         undecidable(
             format!("the audits do not agree on one number of copies: {}", told()),
-            "an audit on an idle machine: --audits copy-audit",
+            idle_audit(),
         )
         .from(cited())
     })
@@ -74,7 +78,7 @@ fn texts(seen: &[OfPath]) -> String {
 }
 
 /// Whether sendmsg's bytes are copied less often than send's: cell by cell, the same steps of both.
-fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
+fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
     let (mut fewer, mut same, mut more, mut other) = (0, 0, 0, 0);
     // Cells of which copies in alone were counted for both paths, and why.
     let (mut in_alone, mut why) = (0, Vec::new());
@@ -121,7 +125,7 @@ fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
         .flat_map(|link| [SendPath::A1, SendPath::A2].map(|path| OfPath::new(whole, path, *link)))
         .flatten()
         .collect();
-    let cited = || both.iter().map(OfPath::name).collect::<Vec<_>>();
+    let cited = || both.iter().map(OfPath::reference).collect::<Vec<_>>();
     let not_counted = if why.is_empty() {
         String::new()
     } else {
@@ -138,14 +142,14 @@ fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
         // What is not copied in may be copied at delivery.
         (1.., 0, 0) if in_alone > 0 => undecidable(
             format!("sendmsg's bytes are copied in less often, but whether they are copied at delivery instead was not counted: {}", texts(&both)),
-            AUDIT_OF_BOTH,
+            idle_audit(),
         )
         .from(cited()),
         (1.., 0, 0) => {
             supported(format!("sendmsg's bytes are copied less often: {}", texts(&both)))
                 .from(cited())
         }
-        _ => undecidable(format!("the audits do not agree: {}", texts(&both)), AUDIT_OF_BOTH)
+        _ => undecidable(format!("the audits do not agree: {}", texts(&both)), idle_audit())
             .from(cited()),
     };
     Some(says.and(&not_counted))
@@ -157,10 +161,10 @@ fn whole_number(copies: f64) -> Option<u8> {
 }
 
 /// Over loopback the audit and the completions must tell the same.
-fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
+fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
     let seen = OfPath::new(whole, SendPath::A3, Link::Loopback)?;
     let copied = seen.on_the_way_out()?;
-    let cited = [seen.name(), law_name(3)];
+    let cited = [seen.reference(), Reference::law(3)];
     let of_completions = crate::comparisons::copied_shares(main);
     let said = crate::comparisons::copied_words(main);
     let (says_copied, says_none) = (
@@ -178,7 +182,7 @@ fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
     } else {
         undecidable(
             format!("the audit and the completions do not say the same: {}; {said}", seen.text()),
-            "an audit on an idle machine: --audits copy-audit",
+            idle_audit(),
         )
         .from(cited)
     })
@@ -186,7 +190,7 @@ fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Says> {
 
 /// The claim is of goodput, so a link with a receiver alone decides it. What the sink has is the sender's side of the
 /// cost: it stands beside the verdict, and neither makes nor changes one.
-fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Says> {
+fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Ruling> {
     let found: Vec<_> = whole
         .crossovers
         .iter()

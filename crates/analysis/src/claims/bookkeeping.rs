@@ -8,13 +8,13 @@
 use model::names::Switch;
 use model::{Cell, Link, SendPath};
 
-use super::{Says, law_name, refuted, supported, undecidable};
-use crate::audited::over;
+use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
 use crate::comparisons::{
     Compared, copied_words, crossovers, extremes, names, of_moments, paths, sound,
 };
 use crate::copying_time::{Parts, bookkeeping_words};
 use crate::evidence::{Evidence, figure};
+use crate::figure_text::over;
 use crate::figure_text::{listed, outcome, percent, ratio, short, size};
 use crate::links::nothing_copied_on_the_sink;
 use crate::metric::Metric;
@@ -25,8 +25,7 @@ use crate::summary::Estimate;
 const LIKE_PACKETS: f64 = 0.8;
 /// A cause must explain at least this part of what zerocopy costs more.
 const MOST_OF_IT: f64 = 0.5;
-const MORE_ROUNDS: &str = "more rounds: --resume with more --max-time";
-const PLAN: &str = "copycost run --link loopback,sink --send sendmsg,zerocopy --fields 1,8 --sizes 64,512 --threads 1 --audits profile (as root)";
+const PLAN: &str = "copycost run --link loopback,sink --send sendmsg,zerocopy --fields 1,8 --sizes 64,512 --threads 1 --audits profile, as root";
 
 /// Zerocopy against sendmsg at the smallest size of a link.
 struct Smallest {
@@ -109,13 +108,13 @@ impl Smallest {
         self.compared.iter().filter(|c| c.is_above(1.0)).count()
     }
 
-    fn names(&self) -> Vec<String> {
+    fn names(&self) -> Vec<Reference> {
         names(&self.compared, self.metric)
     }
 }
 
 /// The verdict. `main` is of the link that the paper's claims are about, `whole` of every link.
-pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
+pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let sink = Smallest::sink(whole);
     let delivered = main_link(whole).and_then(|link| Smallest::delivered(main, link));
     let copied = copied_words(main);
@@ -127,13 +126,13 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
         (None, None) => {
             return undecidable(
                 "zerocopy and sendmsg were not both measured below 4 KiB",
-                "copycost run --send sendmsg,zerocopy --sizes 64,512 --threads 1",
+                Missing::plan("copycost run --send sendmsg,zerocopy --sizes 64,512 --threads 1"),
             );
         }
     };
     let told = told(main, whole, &first, second.as_ref());
     let into_sink = first.link == Link::Sink;
-    let heard = if into_sink { vec![law_name(3), law_name(4)] } else { Vec::new() };
+    let heard = if into_sink { vec![Reference::law(3), Reference::law(4)] } else { Vec::new() };
     let cited = || first.names().into_iter().chain(heard.clone());
     if first.does_not_lose() {
         let place = if into_sink { " where it copies nothing" } else { "" };
@@ -149,7 +148,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
                 first.loses(),
                 first.compared.len()
             ),
-            MORE_ROUNDS,
+            Missing::rounds(),
         )
         .from(cited());
     }
@@ -160,7 +159,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
         Err(why) => {
             return undecidable(
                 format!("{loses}, but why is not shown: the CPU time of pages and notifications and that of the copy were not sampled ({why})"),
-                PLAN,
+                Missing::plan(PLAN),
             )
             .from(cited());
         }
@@ -169,7 +168,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
     let beside: Vec<Parts> =
         second.iter().flat_map(|second| parts(whole, second)).flatten().collect();
     let all: Vec<Parts> = own.iter().chain(&beside).cloned().collect();
-    let profiled = || all.iter().map(Parts::name).collect::<Vec<_>>();
+    let profiled = || all.iter().map(Parts::reference).collect::<Vec<_>>();
     let cited = || cited().chain(profiled());
     let sampled = bookkeeping_words(&all);
     let is_less = |parts: &Parts| parts.against_the_copy().is_some_and(|over| is_below_one(&over));
@@ -187,14 +186,14 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
         }
         return undecidable(
             format!("{loses}, and pinning and notifying cost less than the copy, but with all that releasing pages may take they need not: {sampled}"),
-            "the same with one field a message, whose packets are alike, so that their memory costs the same but for releasing: --send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1 --audits profile",
+            Missing::plan("copycost run --send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1 --audits profile, as root: packets of one field are alike, so that their memory costs the same but for releasing"),
         )
         .from(cited());
     }
     if !own.iter().all(is_more) || beside.iter().any(is_less) {
         return undecidable(
             format!("{loses}, but the samples do not tell whether pages and notifications cost more than the copy: {sampled}"),
-            "a longer profile: --audits profile with a longer --time",
+            Missing::of_itself("a longer profile").unlocked_by("--audits profile with a longer --time"),
         )
         .from(cited());
     }
@@ -207,7 +206,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
     } else {
         return undecidable(
             format!("{loses}, and pages and notifications cost more than the copy ({sampled}), but no intervention shows that this is why"),
-            "a link on which zero-copy copies nothing, or the option as an intervention: --link loopback,sink, or --so-zerocopy on,off --sizes 64,512",
+            Missing::plan("copycost run --link loopback,sink, or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention"),
         )
         .from(cited());
     };
@@ -234,7 +233,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
         });
         return undecidable(
             format!("{loses}, and pages and notifications cost more than the copy ({sampled}), but that explains {part} of what it costs more{packets}"),
-            "the same with one field a message, whose packets are alike, into the sink: --link loopback,sink --send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1 --audits profile",
+            Missing::plan("copycost run --link loopback,sink --send sendmsg,zerocopy --fields 1 --sizes 64,512 --threads 1 --audits profile, as root: packets of one field are alike"),
         )
         .from(cited());
     }

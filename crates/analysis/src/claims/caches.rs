@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use model::names::Layout;
 use model::{Bytes, Cell, SendPath};
 
-use super::{Says, refuted, supported, undecidable};
-use crate::comparisons::{Compared, counters_remedy, extremes, names, of_moments, sound, twins};
+use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
+use crate::comparisons::{
+    Compared, counter_works, counters_remedy, extremes, names, of_moments, sound, twins,
+};
 use crate::estimate::Moments;
 use crate::evidence::Evidence;
 use crate::figure_text::{counted, ratio, reduction, size};
@@ -51,16 +53,14 @@ fn against_peak(evidence: &Evidence<'_>, layout: impl Fn(Layout) -> bool) -> Vec
 }
 
 /// The peak is a figure; that alignment makes it needs another layout under which it is gone.
-pub(super) fn c18(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c18(evidence: &Evidence<'_>) -> Ruling {
     let further = "--send send --sizes 64,512,4KiB,64KiB --layout scattered,packed";
     let compared = against_peak(evidence, |layout| layout != Layout::Packed);
     let Some((_, most)) = extremes(&compared) else {
         return undecidable(
             "cache misses of send at 512 bytes and at another size were not both counted",
-            format!(
-                "{}; then copycost run {further}",
-                counters_remedy(evidence, MISSES, "cache-misses")
-            ),
+            counters_remedy(evidence, MISSES, "cache-misses")
+                .unlocked_by(format!("copycost run {further}")),
         );
     };
     let cited = names(&compared, MISSES);
@@ -72,11 +72,8 @@ pub(super) fn c18(evidence: &Evidence<'_>) -> Says {
         return refuted(format!("they do not peak at 512 bytes: {told}")).from(cited);
     }
     if !compared.iter().all(|c| c.is_below(1.0)) {
-        return undecidable(
-            format!("the intervals do not tell: {told}"),
-            "more rounds: --resume with more --max-time",
-        )
-        .from(cited);
+        return undecidable(format!("the intervals do not tell: {told}"), Missing::rounds())
+            .from(cited);
     }
     let packed = against_peak(evidence, |layout| layout == Layout::Packed);
     let is_gone = packed.iter().any(Compared::is_no_less);
@@ -92,7 +89,7 @@ pub(super) fn c18(evidence: &Evidence<'_>) -> Says {
     } else {
         undecidable(
             format!("{told}, but no other layout shows why"),
-            format!("copycost run {further}"),
+            Missing::plan(format!("copycost run {further}")),
         )
         .from(cited)
     }
@@ -121,7 +118,7 @@ pub(crate) fn log_ratios(
 }
 
 /// The last level's log-ratio must lie below the other two's, tested round by round in every block (Holm).
-pub(super) fn c20(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c20(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::SenderLlcMissesPerKib;
     let (compared, _) = sound(twins(
         evidence,
@@ -155,7 +152,7 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Says {
             counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses"),
         );
     }
-    let cited: Vec<String> =
+    let cited: Vec<Reference> =
         LEVELS.iter().flat_map(|(_, metric)| names(&compared, *metric)).collect();
     let p: Vec<f64> = tests.iter().map(|(_, m)| m.p_of_zero().unwrap_or(1.0)).collect();
     let corrected = holm(&p);
@@ -181,9 +178,10 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Says {
             [Metric::SenderL1dMissesPerKib, Metric::SenderLlcLoadsPerKib]
                 .into_iter()
                 .zip(["l1d-misses", "llc-loads"])
-                .map(|(metric, counter)| counters_remedy(evidence, metric, counter))
-                .find(|remedy| remedy.starts_with("hardware counters"))
-                .unwrap_or_else(|| "more rounds, in which all three levels are counted".to_owned()),
+                .find(|(metric, _)| !counter_works(evidence, *metric))
+                .map_or_else(Missing::rounds, |(metric, counter)| {
+                    counters_remedy(evidence, metric, counter)
+                }),
         )
         .from(cited);
     }
@@ -195,7 +193,7 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Says {
     } else {
         undecidable(
             format!("{told}; the intervals do not tell it from the other levels in every block"),
-            "more rounds: --resume with more --max-time",
+            Missing::rounds(),
         )
         .from(cited)
     }
@@ -209,16 +207,16 @@ fn ratio_words(estimate: &crate::summary::Estimate, level: &str) -> String {
 }
 
 /// By size: a message against the cache. What the ring and its connections hold together is said beside.
-pub(super) fn c21(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c21(evidence: &Evidence<'_>) -> Ruling {
     const MESSAGE: u64 = 65_536;
     let l3 = evidence.host.caches.iter().filter(|cache| cache.level == 3).map(|cache| cache.bytes);
     let Some(l3) = l3.max() else {
         return undecidable(
             "the machine names no L3 cache",
-            "a machine whose /sys/devices/system/cpu/cpu0/cache names an L3",
+            Missing::of_itself("a machine whose /sys/devices/system/cpu/cpu0/cache names an L3"),
         );
     };
-    let cited = ["host.json: caches".to_owned()];
+    let cited = [Reference::host("caches")];
     let ring = evidence.trials.all().iter().filter_map(|judged| {
         let cell = &judged.trial.cell;
         let is_it = cell.message.bytes().0 == MESSAGE && judged.is_valid();

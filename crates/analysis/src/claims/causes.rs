@@ -6,8 +6,8 @@
 use model::names::Switch;
 use model::{Cell, SendPath};
 
-use super::threads::{CROWD, FALLS, GOODPUT, against, falls};
-use super::{Says, law_name, refuted, supported, undecidable};
+use super::threads::{GOODPUT, against, falls, measure_falls};
+use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
 use crate::comparisons::{Compared, copied_words, extremes, names, of_moments, threads};
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
@@ -35,8 +35,8 @@ pub(super) fn fall(evidence: &Evidence<'_>) -> Fall {
     }
 }
 
-pub(super) fn unmeasured() -> Says {
-    undecidable("the fall from 4 to 8 threads at 65536 bytes was not measured", FALLS)
+pub(super) fn unmeasured() -> Ruling {
+    undecidable("the fall from 4 to 8 threads at 65536 bytes was not measured", measure_falls())
 }
 
 pub(super) fn told(falls: &[Compared]) -> String {
@@ -45,12 +45,8 @@ pub(super) fn told(falls: &[Compared]) -> String {
     format!("8 threads carry against 4: {}", listed(&words))
 }
 
-pub(super) fn no_fall(falls: &[Compared]) -> Says {
+pub(super) fn no_fall(falls: &[Compared]) -> Ruling {
     refuted(format!("there is no fall to explain: {}", told(falls))).from(names(falls, GOODPUT))
-}
-
-pub(super) fn crowd(falls: &[Compared]) -> &'static str {
-    if falls.iter().any(|c| c.oversubscribed) { CROWD } else { "" }
 }
 
 /// A last-level miss brings one cache line from memory.
@@ -58,7 +54,7 @@ const LINE: f64 = 64.0;
 
 /// Neither shown nor refuted by these counters: the workers' last-level misses are demand reads, and leave out what was
 /// prefetched and what was written.
-pub(super) fn c13(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     let falls = match fall(evidence) {
         Fall::Unmeasured => return unmeasured(),
         Fall::None(falls) => return no_fall(&falls),
@@ -83,14 +79,13 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Says {
     };
     undecidable(
         format!("{}; {read}, so how much of the memory's bandwidth was used is not known", told(&falls)),
-        "the memory controller's counters (uncore_imc or amd_umc events of the whole machine, root; not in this version), beside a measured ceiling of that memory",
+        Missing::of_itself("the memory controller's counters (uncore_imc or amd_umc events of the whole machine, root; not in this version), beside a measured ceiling of that memory"),
     )
-    .and(crowd(&falls))
     .from(cited)
 }
 
 /// No record of these instruments tells a cache line that two CPUs write from any other miss.
-pub(super) fn c14(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c14(evidence: &Evidence<'_>) -> Ruling {
     match fall(evidence) {
         Fall::Unmeasured => unmeasured(),
         Fall::None(falls) => no_fall(&falls),
@@ -99,9 +94,8 @@ pub(super) fn c14(evidence: &Evidence<'_>) -> Says {
                 "{}; no record of these instruments tells which lines travel between caches; every worker has connections, and so sockets, of its own",
                 told(&falls)
             ),
-            "a record of modified lines hit in other caches (perf c2c: hardware counters with memory sampling, root), and an intervention on the sockets' layout",
+            Missing::of_itself("a record of modified lines hit in other caches (perf c2c: hardware counters with memory sampling, root), and an intervention on the sockets' layout"),
         )
-        .and(crowd(&falls))
         .from(names(&falls, GOODPUT)),
     }
 }
@@ -125,7 +119,7 @@ fn falls_further(evidence: &Evidence<'_>, on: &Compared) -> Vec<Compared> {
 
 /// Zerocopy must fall, further than every other path, and switch more than each; and with the option left off, which takes
 /// the notifications away, it must fall less and switch less.
-pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     let falls = falls(evidence);
     let zerocopy = falls.iter().find(|c| c.cell.send_path == SendPath::A3);
     // Calls a message are those of sendmsg, so that it is the fairer comparison.
@@ -135,11 +129,9 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
         return unmeasured();
     };
     let mut cited = names(&falls, GOODPUT);
-    let note = crowd(&falls);
     let copied = copied_words(evidence);
     if zerocopy.is_no_less() {
         return refuted(format!("zerocopy does not fall: {}", told(&falls)))
-            .and(note)
             .and(&copied)
             .from(cited);
     }
@@ -153,7 +145,6 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
             reduction(&more.ratio),
             reduction(&zerocopy.ratio)
         ))
-        .and(note)
         .and(&copied)
         .from(cited);
     }
@@ -167,7 +158,6 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
             fewer.against.send_path,
             ratio(&fewer.ratio)
         ))
-        .and(note)
         .and(&copied)
         .from(cited);
     }
@@ -175,7 +165,7 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
     let further = falls_further(evidence, zerocopy);
     let busier = against(evidence, std::iter::once((zerocopy.cell.clone(), off)), switches);
     if let (Some(further), Some(busier)) = (further.first(), busier.first()) {
-        cited.extend([further.name(GOODPUT), busier.name(switches), law_name(3)]);
+        cited.extend([further.reference(GOODPUT), busier.reference(switches), Reference::law(3)]);
         let without = format!(
             "against the same path with SO_ZEROCOPY off, 8 threads keep {} as much of what 4 carry, and make {} as many context switches",
             ratio(&further.ratio),
@@ -192,13 +182,12 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
             && falls_most
             && has_all
             && switches_most
-            && note.is_empty()
+            && !falls.iter().any(|c| c.oversubscribed)
         {
             return supported(format!("{}; {without}", told(&falls))).and(&copied).from(cited);
         }
         if further.is_no_less() {
             return refuted(format!("it falls as far without notifications: {without}"))
-                .and(note)
                 .and(&copied)
                 .from(cited);
         }
@@ -208,17 +197,25 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Says {
             "{}; that it falls most, and what its notifications have to do with it, is not shown",
             told(&falls)
         ),
-        "the notifications as an intervention, on a CPU for each busy thread: copycost run --send send,sendmsg,zerocopy --so-zerocopy on,off --sizes 64KiB --threads 4,8 on 16 CPUs or more",
+        Missing::machine(
+            "a machine with at least 16 usable CPUs",
+            "copycost run --send send,sendmsg,zerocopy --so-zerocopy on,off --sizes 64KiB --threads 4,8",
+        ),
     )
-    .and(note)
     .and(&copied)
     .from(cited)
 }
 
 /// A contended spinlock burns CPU time: where a KiB costs the sender no more with 4 threads than with one, none is.
-pub(super) fn c17(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::SenderCpuNsPerKib;
-    let further = "a record of contended locks (perf lock contention, Linux 5.19 or later, root), and 4 threads on 8 CPUs or more: copycost run --threads 1,4";
+    let further = || {
+        Missing::of_itself(
+            "a record of contended locks (perf lock contention, Linux 5.19 or later, root)",
+        )
+    };
+    let four_threads =
+        || Missing::machine("a machine with at least 8 usable CPUs", "copycost run --threads 1,4");
     let mut compared: Vec<Compared> = Vec::new();
     for bytes in crate::comparisons::sizes_asked(evidence) {
         for path in crate::comparisons::paths_asked(evidence) {
@@ -229,8 +226,9 @@ pub(super) fn c17(evidence: &Evidence<'_>) -> Says {
     let Some((_, most)) = extremes(&compared) else {
         return undecidable(
             "1 and 4 threads were not both measured without oversubscription, and no record of these instruments names a lock",
-            further,
-        );
+            further(),
+        )
+        .also(four_threads());
     };
     let told = format!(
         "the sender's CPU a KiB with 4 threads against 1 is at most {} ({})",
@@ -244,7 +242,8 @@ pub(super) fn c17(evidence: &Evidence<'_>) -> Says {
     }
     undecidable(
         format!("{told}; no record of these instruments names a lock, and the lock of a socket is not shared between connections"),
-        further,
+        further(),
     )
+    .also(four_threads())
     .from(cited)
 }

@@ -3,26 +3,24 @@
 use model::SendPath;
 use model::values::Fields;
 
-use super::{Says, law_name, refuted, supported, undecidable};
+use super::{Missing, Reference, Ruling, copy_audit, refuted, supported, undecidable};
 use crate::comparisons::{Compared, copied_shares, extremes, names, paths};
 use crate::evidence::{Evidence, figure};
 use crate::figure_text::percent;
 use crate::metric::Metric;
 use crate::summary::Finding;
 
-const AUDIT: &str = "a copy audit that counts the bytes of _copy_from_iter and _copy_to_iter by flow (--audits copy-audit, as root)";
-
 /// No record of these instruments counts a copied byte of a plain send.
-pub(super) fn c1(_evidence: &Evidence<'_>) -> Says {
+pub(super) fn c1(_evidence: &Evidence<'_>) -> Ruling {
     undecidable(
         "no record of these instruments counts the bytes that the kernel copies; its source has one copy by the CPU on the way out, and a network card's DMA is none",
-        AUDIT,
+        copy_audit(),
     )
 }
 
 /// Refuted where, with one field a message, both paths make one call and cost the same: what sendmsg saves with more
 /// fields is then calls. A saving that stays is no proof of a copy saved.
-pub(super) fn c2(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c2(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::EndsCpuNsPerKib;
     let all = paths(evidence, SendPath::A2, SendPath::A1, metric);
     let with = |is_one: bool| -> Vec<Compared> {
@@ -37,12 +35,17 @@ pub(super) fn c2(evidence: &Evidence<'_>) -> Says {
             .collect()
     };
     let (one, more) = (with(true), with(false));
-    let further = "a copy audit (--audits copy-audit, as root), or that saving with one field: copycost run --send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1";
+    let one_field = || {
+        Missing::plan(
+            "copycost run --send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1",
+        )
+    };
     let Some((_, most)) = extremes(&one) else {
         return undecidable(
             "no record of these instruments counts the bytes that the kernel copies, and no message of one field was sent by both paths, which would part the calls from the copy",
-            further,
-        );
+            copy_audit(),
+        )
+        .also(one_field());
     };
     let cited = || names(&one, metric).into_iter().chain(names(&more, metric));
     if one.iter().all(|c| c.finding == Finding::Equivalent) && more.iter().any(|c| c.is_below(1.0))
@@ -58,21 +61,23 @@ pub(super) fn c2(evidence: &Evidence<'_>) -> Says {
             "with one field sendmsg's CPU a KiB against send's is {}: not shown to be the same, and no instrument tells a saved copy from other savings",
             most.text()
         ),
-        "a copy audit (--audits copy-audit, as root)",
+        copy_audit(),
     )
     .from(cited())
 }
 
 /// What the completions themselves say.
-pub(super) fn c3(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c3(evidence: &Evidence<'_>) -> Ruling {
     let cells = evidence.asked().filter(|estimates| {
         estimates.cell.send_path == SendPath::A3 && figure(estimates, Metric::CopiedShare).is_some()
     });
-    let cited = cells.map(|e| format!("copied_share: {}", e.cell)).chain([law_name(3)]);
+    let cited = cells
+        .map(|e| Reference::Figure { metric: Metric::CopiedShare, cell: e.cell.clone() })
+        .chain([Reference::law(3)]);
     match copied_shares(evidence) {
         None => undecidable(
             "no zero-copy completion came in this run",
-            "copycost run --send zerocopy,sendmsg",
+            Missing::plan("copycost run --send zerocopy,sendmsg"),
         ),
         Some((_, most)) if most <= 0.0 => {
             supported("no zero-copy completion was marked copied").from(cited)
@@ -95,7 +100,7 @@ pub(super) fn c3(evidence: &Evidence<'_>) -> Says {
                 "in some cells no completion was marked copied, in others up to {}",
                 percent(most)
             ),
-            "the same run on an idle machine, or a copy audit (--audits copy-audit, as root)",
+            copy_audit(),
         )
         .from(cited),
     }

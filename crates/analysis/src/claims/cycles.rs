@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Cell, SendPath};
 
-use super::{Says, law_name, refuted, supported, undecidable};
+use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
 use crate::comparisons::{counters_remedy, extremes, names, of_moments, place, twins};
 use crate::evidence::{Evidence, figure};
 use crate::figure_text::level;
@@ -31,8 +31,8 @@ fn within(estimate: &Estimate, low: f64, high: f64) -> Part {
 }
 
 /// The ranges at 64 B and 64 KiB, sendmsg the lowest of its block, and 0.04 with 8 threads, each to two digits.
-pub(super) fn c22(evidence: &Evidence<'_>) -> Says {
-    let mut parts: Vec<(Part, String, String)> = Vec::new();
+pub(super) fn c22(evidence: &Evidence<'_>) -> Ruling {
+    let mut parts: Vec<(Part, String, Reference)> = Vec::new();
     for estimates in evidence.asked() {
         let cell = &estimates.cell;
         let Some(cycles) = figure(estimates, CYCLES) else { continue };
@@ -43,7 +43,11 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Says {
                 cell.send_path,
                 place(cell)
             );
-            parts.push((within(&cycles, low, high), told, format!("{}: {cell}", CYCLES.name())));
+            parts.push((
+                within(&cycles, low, high),
+                told,
+                Reference::Figure { metric: CYCLES, cell: cell.clone() },
+            ));
         };
         match (cell.message.bytes().0, cell.threads.get(), cell.send_path) {
             (64, ..) => part(50.0, 300.0, "50 to 300"),
@@ -61,10 +65,8 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Says {
     if parts.is_empty() && lowest.is_empty() {
         return undecidable(
             "cycles at 64 bytes or 64 KiB were not counted; CPU time is, and stands in the table of cells",
-            format!(
-                "{}; then copycost run --sizes 64,64KiB --threads 1,8",
-                counters_remedy(evidence, CYCLES, "cycles")
-            ),
+            counters_remedy(evidence, CYCLES, "cycles")
+                .unlocked_by("copycost run --sizes 64,64KiB --threads 1,8"),
         );
     }
     for compared in &lowest {
@@ -76,34 +78,37 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Says {
             Part::Unknown
         };
         let told = format!("{} of sendmsg's with {}", compared.text(), compared.cell.send_path);
-        parts.push((part, told, compared.name(CYCLES)));
+        parts.push((part, told, compared.reference(CYCLES)));
     }
     let of = |part: Part| parts.iter().filter(move |(is, ..)| *is == part);
     let side = "cycles of the senders alone, as the paper counted";
     if let Some((_, told, _)) = of(Part::Fails).next() {
-        let failing: Vec<String> = of(Part::Fails).map(|(_, _, name)| name.clone()).collect();
+        let failing: Vec<Reference> = of(Part::Fails).map(|(_, _, name)| name.clone()).collect();
         return refuted(format!(
             "{} of {} parts fail, among them {told}",
             failing.len(),
             parts.len()
         ))
         .and(side)
-        .from(std::iter::once(law_name(7)).chain(failing));
+        .from(std::iter::once(Reference::law(7)).chain(failing));
     }
-    let cited = std::iter::once(law_name(7)).chain(parts.iter().map(|(_, _, name)| name.clone()));
+    let cited =
+        std::iter::once(Reference::law(7)).chain(parts.iter().map(|(_, _, name)| name.clone()));
     let has = |bytes: u64| evidence.asked().any(|e| e.cell.message.bytes().0 == bytes);
     if of(Part::Unknown).next().is_none() && has(64) && has(65_536) && !lowest.is_empty() {
         return supported(format!("all of {} parts hold", parts.len())).and(side).from(cited);
     }
     undecidable(
         "no part fails, but not all are shown",
-        "more rounds, and all of: copycost run --send send,sendmsg,zerocopy --sizes 64,64KiB --threads 1,8",
+        Missing::rounds().unlocked_by(
+            "copycost run --send send,sendmsg,zerocopy --sizes 64,64KiB --threads 1,8",
+        ),
     )
     .from(cited)
 }
 
 /// The most threads against the fewest, for each path and size.
-pub(super) fn c23(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c23(evidence: &Evidence<'_>) -> Ruling {
     let mut series: BTreeMap<Cell, Vec<&Cell>> = BTreeMap::new();
     for estimates in evidence.asked() {
         let key = Cell { threads: model::values::Threads::ONE, ..estimates.cell.clone() };
@@ -121,33 +126,21 @@ pub(super) fn c23(evidence: &Evidence<'_>) -> Says {
     let Some((least, most)) = extremes(&compared) else {
         return undecidable(
             "cycles at two thread counts were not counted",
-            format!(
-                "{}; then copycost run --threads 1,2,4,8",
-                counters_remedy(evidence, CYCLES, "cycles")
-            ),
+            counters_remedy(evidence, CYCLES, "cycles")
+                .unlocked_by("copycost run --threads 1,2,4,8"),
         );
     };
-    let cited = std::iter::once(law_name(7)).chain(names(&compared, CYCLES));
-    let note = if compared.iter().any(|c| c.oversubscribed) {
-        "some thread counts are oversubscribed, so no cause is claimed"
-    } else {
-        ""
-    };
+    let cited = std::iter::once(Reference::law(7)).chain(names(&compared, CYCLES));
     let told = format!(
         "the senders' cycles a byte with most threads against fewest are from {} to {}",
         least.text(),
         most.text()
     );
     if compared.iter().any(|c| c.is_no_less()) {
-        refuted(told).and(note).from(cited)
+        refuted(told).from(cited)
     } else if compared.iter().all(|c| c.is_below(1.0)) {
-        supported(told).and(note).from(cited)
+        supported(told).from(cited)
     } else {
-        undecidable(
-            format!("not shown everywhere: {told}"),
-            "more rounds: --resume with more --max-time",
-        )
-        .and(note)
-        .from(cited)
+        undecidable(format!("not shown everywhere: {told}"), Missing::rounds()).from(cited)
     }
 }

@@ -2,23 +2,27 @@
 
 use model::{Cell, SendPath};
 
-use super::{EVERY_ONE_CROWDED, Says, refuted, supported, undecidable};
+use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
 use crate::comparisons::{
     Compared, copied_words, crossover_words, crossovers, extremes, names, paths, sound,
 };
 use crate::evidence::Evidence;
 use crate::explained::{Crossover, CrossoverOutcome};
 use crate::metric::Metric;
+use crate::reference::Caveat;
 
 /// At every size (intersection–union: each one shown by itself, R. L. Berger, Technometrics 24, 1982), and more at the
 /// smallest size than at the largest, at each thread count.
-pub(super) fn c4(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c4(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::GoodputGbps;
-    let further =
-        "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20";
+    let further = || {
+        Missing::plan(
+            "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20",
+        )
+    };
     let (compared, _) = sound(paths(evidence, SendPath::A2, SendPath::A1, metric));
     let Some((least, most)) = extremes(&compared) else {
-        return undecidable("send and sendmsg were not both measured", further);
+        return undecidable("send and sendmsg were not both measured", further());
     };
     let cited = names(&compared, metric);
     if let Some(not) = compared.iter().find(|c| c.is_no_more()) {
@@ -54,13 +58,9 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Says {
     if everywhere && most_at_small {
         supported(told).from(cited)
     } else if ends.is_empty() {
-        undecidable(format!("only one size was measured: {told}"), further).from(cited)
+        undecidable(format!("only one size was measured: {told}"), further()).from(cited)
     } else {
-        undecidable(
-            format!("not shown at every size: {told}"),
-            "more rounds: --resume with more --max-time",
-        )
-        .from(cited)
+        undecidable(format!("not shown at every size: {told}"), Missing::rounds()).from(cited)
     }
 }
 
@@ -113,45 +113,45 @@ fn threshold(crossover: &Crossover) -> Threshold {
     }
 }
 
-const FINER: &str = "copycost run --preset break-even --send send,sendmsg,zerocopy (64 B to 1 MiB by powers of two at one thread)";
-
-fn crossover_name(crossover: &Crossover) -> String {
-    format!(
-        "crossover {}, {}, {}",
-        crossover.contrast.values(),
-        crossover.metric.name(),
-        crossover.shared
-    )
+fn finer() -> Missing {
+    Missing::plan("copycost run --preset break-even --send send,sendmsg,zerocopy")
 }
 
 /// From the crossover of goodput between zerocopy and send.
-pub(super) fn c6(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c6(evidence: &Evidence<'_>) -> Ruling {
     let found = crossovers(evidence, SendPath::A3, SendPath::A1, Metric::GoodputGbps);
     if found.is_empty() {
-        return undecidable("zerocopy and send were not both measured over sizes", FINER);
+        return undecidable("zerocopy and send were not both measured over sizes", finer());
     }
     let words: Vec<String> = found.iter().map(|c| crossover_words(evidence, c)).collect();
     let told = format!("zerocopy's goodput beats send's {}", words.join("; "));
     let note =
         format!("against send it also makes one call of eight, and {}", copied_words(evidence));
-    let cited: Vec<String> = found.iter().map(|c| crossover_name(c)).collect();
+    let cited: Vec<Reference> = found.iter().map(|c| Reference::crossover(c)).collect();
     let states: Vec<Threshold> = found.iter().map(|c| threshold(c)).collect();
     let says = if states.iter().any(|t| matches!(t, Threshold::Elsewhere)) {
         refuted(told)
     } else if states.iter().all(|t| matches!(t, Threshold::There)) {
         supported(format!("{told}; an interval within a factor of two of 4096 bytes counts"))
     } else {
-        undecidable(format!("{told}: whether from 4096 bytes on is not told"), FINER)
+        undecidable(format!("{told}: whether from 4096 bytes on is not told"), finer())
     };
+    let mut ruling = says.and(&note).from(cited);
     // Its evidence names no cell by which this could be seen.
-    let crowd = if found.iter().all(|c| c.oversubscribed) { EVERY_ONE_CROWDED } else { "" };
-    says.and(&note).and(crowd).from(cited)
+    if found.iter().all(|c| c.oversubscribed) {
+        ruling.caveats.push(Caveat::Oversubscribed { all: true });
+    }
+    ruling
 }
 
 /// Without a threshold at 4096 there is nothing to explain; with one, the reason needs an offset that no plan of this
 /// version can vary.
-pub(super) fn c7(evidence: &Evidence<'_>) -> Says {
-    let further = "sizes around the page and a sweep of the fields' offset within it, which no plan of this version can vary, on machines with pages of 4 and of 16 or 64 KiB";
+pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
+    let further = || {
+        Missing::of_itself(
+            "sizes around the page and a sweep of the fields' offset within it, which no plan of this version can vary, on machines with pages of 4 and of 16 or 64 KiB",
+        )
+    };
     let page = evidence.host.page_bytes;
     let premise = c6(evidence);
     match premise.verdict {
@@ -170,13 +170,14 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Says {
                 "a threshold near 4096 bytes does not show that the page is why: {}",
                 premise.because
             ),
-            further,
+            further(),
         )
         .from(premise.evidence),
         crate::explained::Verdict::Undecidable => undecidable(
             format!("whether there is such a threshold is itself undecided: {}", premise.because),
-            format!("first the threshold ({}); then {further}", premise.would_decide),
+            further(),
         )
+        .first(premise.would_decide)
         .from(premise.evidence),
     }
 }
@@ -185,9 +186,12 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Says {
 const BAND: (f64, f64) = (1.05, 1.25);
 
 /// The largest gain of zerocopy over send, and where it lies.
-pub(super) fn c8(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c8(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::GoodputGbps;
-    let further = "a machine with at least 8 usable CPUs: copycost run --send send,zerocopy --sizes 64,512,4KiB,8KiB,64KiB --threads 1,2,4";
+    let further = Missing::machine(
+        "a machine with at least 8 usable CPUs",
+        "copycost run --send send,zerocopy --sizes 64,512,4KiB,8KiB,64KiB --threads 1,2,4",
+    );
     let all = paths(evidence, SendPath::A3, SendPath::A1, metric);
     let is_in = |c: &Compared| {
         (4096..=8192).contains(&c.cell.message.bytes().0) && (2..=4).contains(&c.cell.threads.get())
@@ -201,7 +205,7 @@ pub(super) fn c8(evidence: &Evidence<'_>) -> Says {
         );
     };
     let note = copied_words(evidence);
-    let cited: Vec<String> =
+    let cited: Vec<Reference> =
         names(&spot, metric).into_iter().chain(names(&outside, metric)).collect();
     let told = format!("the largest gain there is {}, elsewhere {}", best.text(), other.text());
     let may_gain = |c: &Compared| !c.is_below(1.10) && !c.is_above(1.20);
@@ -225,10 +229,7 @@ pub(super) fn c8(evidence: &Evidence<'_>) -> Says {
         .and(&note)
         .from(cited);
     }
-    undecidable(
-        format!("the intervals do not tell: {told}"),
-        "more rounds: --resume with more --max-time",
-    )
-    .and(&note)
-    .from(cited)
+    undecidable(format!("the intervals do not tell: {told}"), Missing::rounds())
+        .and(&note)
+        .from(cited)
 }

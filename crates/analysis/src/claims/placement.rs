@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use model::{Cell, Measured, Placement, SendPath};
 
-use super::causes::{Fall, crowd, fall, no_fall, told, unmeasured};
+use super::causes::{Fall, fall, no_fall, told, unmeasured};
 use super::threads::GOODPUT;
-use super::{Says, refuted, supported, undecidable};
+use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
 use crate::comparisons::{Compared, extremes, names, of_moments, paths, sound, twins};
 use crate::estimate::Moments;
 use crate::evidence::Evidence;
@@ -30,13 +30,13 @@ fn nodes(evidence: &Evidence<'_>, cell: &Cell) -> Option<BTreeSet<u32>> {
 
 /// One node explains nothing, and without a fall there is nothing to explain. Else the fall of workers within one node is
 /// held against that of workers across nodes.
-pub(super) fn c16(evidence: &Evidence<'_>) -> Says {
-    let cited = ["host.json: numa_nodes".to_owned()];
+pub(super) fn c16(evidence: &Evidence<'_>) -> Ruling {
+    let cited = [Reference::host("numa_nodes")];
     match &evidence.host.numa_nodes {
         Measured::Absent { absent } => {
             return undecidable(
                 format!("how many NUMA nodes there are is not known: {absent}"),
-                "a kernel that tells its NUMA nodes",
+                Missing::of_itself("a kernel that tells its NUMA nodes"),
             )
             .from(cited);
         }
@@ -59,9 +59,8 @@ pub(super) fn c16(evidence: &Evidence<'_>) -> Says {
                 "{}; the machine has more than one NUMA node, but workers within one were not compared with workers across",
                 told(&falls)
             ),
-            "copycost run --sizes 64KiB --threads 4,8 with two values of --placement, one with all CPUs on one node and one with senders and receivers on two (lscpu names them), such as --placement 0-7/8-15,0-7/16-23",
+            Missing::plan("copycost run --sizes 64KiB --threads 4,8 with two values of --placement, one with all CPUs on one node and one with senders and receivers on two (lscpu names them), such as --placement 0-7/8-15,0-7/16-23"),
         )
-        .and(crowd(&falls))
         .from(cited);
     };
     let told = format!(
@@ -74,12 +73,9 @@ pub(super) fn c16(evidence: &Evidence<'_>) -> Says {
     } else if compared.iter().all(|c| c.is_above(1.0)) {
         supported(told)
     } else {
-        undecidable(
-            format!("the intervals do not tell: {told}"),
-            "more rounds: --resume with more --max-time",
-        )
+        undecidable(format!("the intervals do not tell: {told}"), Missing::rounds())
     };
-    says.and(crowd(&falls)).from(cited)
+    says.from(cited)
 }
 
 /// Each fall from 4 to 8 threads within one node against that across nodes, everything else being equal, round by round.
@@ -115,7 +111,7 @@ fn within_against_across(evidence: &Evidence<'_>, falls: &[Compared]) -> Vec<Com
 
 /// Pinning against none, by goodput; what batching brings is send against sendmsg. Sockets are separate in every plan, so
 /// that the claim can fall by its two other parts and not be shown by them.
-pub(super) fn c25(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c25(evidence: &Evidence<'_>) -> Ruling {
     let (batched, _) = sound(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
     let mut cited = names(&batched, GOODPUT);
     let batching = extremes(&batched).map_or_else(
@@ -140,7 +136,7 @@ pub(super) fn c25(evidence: &Evidence<'_>) -> Says {
     let Some((least, most)) = extremes(&pinned) else {
         return undecidable(
             format!("pinned and unpinned workers were not compared; {batching}; {sockets}"),
-            "copycost run --placement split,none",
+            Missing::plan("copycost run --placement split,none"),
         )
         .from(cited);
     };
@@ -149,29 +145,24 @@ pub(super) fn c25(evidence: &Evidence<'_>) -> Says {
         least.text(),
         most.text()
     );
-    let note = if pinned.iter().any(|c| c.oversubscribed) {
-        "some cells are oversubscribed, so no cause is claimed"
-    } else {
-        ""
-    };
     let helps = |all: &[Compared]| !all.is_empty() && all.iter().all(|c| c.is_above(1.0));
     if pinned.iter().all(Compared::is_no_more)
         || (!batched.is_empty() && batched.iter().all(Compared::is_no_more))
     {
-        return refuted(told).and(note).from(cited);
+        return refuted(told).from(cited);
     }
     if helps(&pinned) && helps(&batched) {
         return undecidable(
             format!("two of its three parts help: {told}"),
-            "shared sockets as an intervention, which no plan of this version has",
+            Missing::of_itself(
+                "shared sockets as an intervention, which no plan of this version has",
+            ),
         )
-        .and(note)
         .from(cited);
     }
     undecidable(
         format!("not shown in every cell: {told}"),
-        "more rounds: copycost run --send send,sendmsg --placement split,none --rounds 20",
+        Missing::plan("copycost run --send send,sendmsg --placement split,none --rounds 20"),
     )
-    .and(note)
     .from(cited)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Cell, SendPath};
 
-use super::{Says, refuted, supported, undecidable};
+use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
 use crate::comparisons::{Compared, names, of_moments, paths, place, sound};
 use crate::evidence::{Evidence, figure};
 use crate::explained::{CostModel, ModelledSide};
@@ -49,13 +49,14 @@ fn fixed_costs<'a>(evidence: &Evidence<'a>, path: SendPath) -> Vec<&'a CostModel
 /// Growth is shown step by step. The reason is shown by a counter (calls a message) and an intervention on it (send's
 /// call a field against sendmsg's one): the fixed cost a message must follow the calls. The fixed cost is that of the
 /// fitted lines where they fit, and else that of the smallest message.
-pub(super) fn c9(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::GoodputGbps;
-    let further =
+    const PLAN: &str =
         "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20";
+    let further = || Missing::plan(PLAN);
     let (steps, crowded) = sound(steps(evidence));
     if steps.is_empty() {
-        return undecidable("no path was measured at two sizes", further);
+        return undecidable("no path was measured at two sizes", further());
     }
     let cited = names(&steps, metric);
     if let Some(step) = steps.iter().find(|step| step.is_no_more()) {
@@ -70,15 +71,15 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Says {
     }
     if crowded {
         return undecidable(
-            "every cell is oversubscribed, so no cause is claimed",
-            "a thread count that leaves each busy thread a CPU: --threads 1 on 2 CPUs or more",
+            "no cause is claimed of threads that share CPUs",
+            super::a_cpu_for_each_thread(),
         )
         .from(cited);
     }
     if !steps.iter().all(|step| step.is_above(1.0)) {
         return undecidable(
             "goodput is not shown to grow at every step between sizes",
-            "more rounds: --resume with more --max-time",
+            Missing::rounds(),
         )
         .from(cited);
     }
@@ -89,14 +90,14 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Says {
     let (Some(calls_many), Some(calls_one)) = (calls(SendPath::A1), calls(SendPath::A2)) else {
         return undecidable(
             "goodput grows at every step, but send and sendmsg were not both measured, so why is not shown",
-            further,
+            further(),
         )
         .from(cited);
     };
     let Some(cost) = fitted(evidence).or_else(|| smallest(evidence)) else {
         return undecidable(
             "goodput grows at every step, but the fixed cost of a message is not known of send and sendmsg: no line fits, and no message below 1 KiB was sent by both, so why is not shown",
-            further,
+            further(),
         )
         .from(cited);
     };
@@ -111,7 +112,7 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Says {
     if calls_many <= calls_one * 1.5 {
         return undecidable(
             format!("{told}: the calls do not differ enough to show what they cost"),
-            format!("{further} --fields 8"),
+            Missing::plan(format!("{PLAN} --fields 8")),
         )
         .from(cited);
     }
@@ -125,7 +126,7 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Says {
         }
         None => undecidable(
             format!("{told}: the intervals do not tell the two apart"),
-            "more rounds: --resume with more --max-time",
+            Missing::rounds(),
         )
         .from(cited),
     }
@@ -137,7 +138,7 @@ struct FixedCost {
     one: String,
     /// Whether many calls are shown to cost more; none where that is not told.
     follows: Option<bool>,
-    cited: Vec<String>,
+    cited: Vec<Reference>,
 }
 
 /// The lines' fixed costs, where the lines fit.
@@ -168,7 +169,11 @@ fn fitted(evidence: &Evidence<'_>) -> Option<FixedCost> {
         } else {
             costs.iter().all(|(many, one)| is_above(many, one)).then_some(true)
         },
-        cited: pairs.iter().flat_map(|(many, one)| [*many, *one]).map(model_name).collect(),
+        cited: pairs
+            .iter()
+            .flat_map(|(many, one)| [*many, *one])
+            .map(Reference::cost_model)
+            .collect(),
     })
 }
 
@@ -201,10 +206,6 @@ fn smallest(evidence: &Evidence<'_>) -> Option<FixedCost> {
         },
         cited: names(&compared, metric),
     })
-}
-
-fn model_name(model: &CostModel) -> String {
-    format!("cost model of the sender, {}, {}", model.path, model.shared)
 }
 
 /// Calls a message: `8`, `1`, `1.50`.

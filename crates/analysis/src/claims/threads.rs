@@ -3,7 +3,7 @@
 use model::values::Threads;
 use model::{Cell, SendPath};
 
-use super::{Says, refuted, supported, undecidable};
+use super::{Missing, Ruling, refuted, supported, undecidable};
 use crate::comparisons::{
     Compared, counters_remedy, names, of_moments, paths_asked, threads, twins,
 };
@@ -17,7 +17,6 @@ use crate::summary::Finding;
 pub(super) const GOODPUT: Metric = Metric::GoodputGbps;
 /// The size at which the paper looks for the fall.
 pub(super) const LARGE: u64 = 65_536;
-pub(super) const CROWD: &str = "oversubscribed, so no cause is claimed";
 
 /// Near-linear: at least this share of the ideal speed-up.
 const NEAR: f64 = 0.8;
@@ -29,7 +28,7 @@ fn by_path(compared: &[Compared]) -> String {
 }
 
 /// Speed-up of each path from 1 to 4 threads at 4096 bytes.
-pub(super) fn c10(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c10(evidence: &Evidence<'_>) -> Ruling {
     let speed_ups: Vec<Compared> = paths_asked(evidence)
         .into_iter()
         .flat_map(|path| threads(evidence, GOODPUT, path, 4096, [4, 1]))
@@ -37,15 +36,18 @@ pub(super) fn c10(evidence: &Evidence<'_>) -> Says {
     if speed_ups.is_empty() {
         return undecidable(
             "1 and 4 threads at 4096 bytes were not both measured",
-            "copycost run --sizes 4KiB --threads 1,4",
+            Missing::plan("copycost run --sizes 4KiB --threads 1,4"),
         );
     }
     let cited = names(&speed_ups, GOODPUT);
     let told = format!("4 threads carry against 1: {}", by_path(&speed_ups));
     if speed_ups.iter().any(|c| c.oversubscribed) {
         return undecidable(
-            format!("{told}, but 4 threads a side are oversubscribed on these CPUs"),
-            "a machine with at least 8 usable CPUs: copycost run --sizes 4KiB --threads 1,4",
+            format!("{told}, but 4 threads a side take 8 CPUs"),
+            Missing::machine(
+                "a machine with at least 8 usable CPUs",
+                "copycost run --sizes 4KiB --threads 1,4",
+            ),
         )
         .from(cited);
     }
@@ -57,7 +59,7 @@ pub(super) fn c10(evidence: &Evidence<'_>) -> Says {
     } else {
         undecidable(
             format!("{told}; the intervals do not tell whether that is 3.2 or more"),
-            "more rounds: --resume with more --max-time",
+            Missing::rounds(),
         )
         .from(cited)
     }
@@ -65,19 +67,18 @@ pub(super) fn c10(evidence: &Evidence<'_>) -> Says {
 
 /// Without a jump there is nothing to explain. Optimisations in the pipeline would show as more instructions a cycle:
 /// a counter that can refute them, while showing them needs an intervention too.
-pub(super) fn c11(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c11(evidence: &Evidence<'_>) -> Ruling {
     let jumps = threads(evidence, GOODPUT, SendPath::A2, 4096, [8, 4]);
     let Some(jump) = jumps.first() else {
         return undecidable(
             "sendmsg was not measured with 4 and 8 threads at 4096 bytes",
-            "copycost run --send sendmsg --sizes 4KiB --threads 4,8, with hardware counters",
+            Missing::plan("copycost run --send sendmsg --sizes 4KiB --threads 4,8"),
         );
     };
     let cited = names(&jumps, GOODPUT);
     let told = format!("8 threads carry {} of what 4 do", ratio(&jump.ratio));
-    let crowd = if jump.oversubscribed { CROWD } else { "" };
     if jumps.iter().any(Compared::is_no_more) {
-        return refuted(format!("there is no jump: {told}")).and(crowd).from(cited);
+        return refuted(format!("there is no jump: {told}")).from(cited);
     }
     let (instructions, cycles) = (Metric::SenderInstructionsPerByte, Metric::SenderCyclesPerByte);
     let log_ipc = |cell: &Cell| {
@@ -96,12 +97,9 @@ pub(super) fn c11(evidence: &Evidence<'_>) -> Says {
     let Some(ipc) = pairs::ratio(&moments).value().copied() else {
         return undecidable(
             format!("{told}, but instructions a cycle were not counted"),
-            format!(
-                "{}; and an intervention on the pipeline, which no plan of this version has",
-                counters_remedy(evidence, cycles, "cycles")
-            ),
+            counters_remedy(evidence, cycles, "cycles"),
         )
-        .and(crowd)
+        .also(pipeline())
         .from(cited);
     };
     let told =
@@ -109,16 +107,9 @@ pub(super) fn c11(evidence: &Evidence<'_>) -> Says {
     if jump.is_above(1.0)
         && ipc.high.is_some_and(|high| high < 1.0 + evidence.plan.measure.margin.0)
     {
-        return refuted(format!("{told}: the pipeline does no more a cycle"))
-            .and(crowd)
-            .from(cited);
+        return refuted(format!("{told}: the pipeline does no more a cycle")).from(cited);
     }
-    undecidable(
-        told,
-        "an intervention on the pipeline, which no plan of this version has: no record of these instruments can name that cause",
-    )
-    .and(crowd)
-    .from(cited)
+    undecidable(told, pipeline()).from(cited)
 }
 
 /// 8 threads against 4 at 65536 bytes, by path.
@@ -129,8 +120,14 @@ pub(super) fn falls(evidence: &Evidence<'_>) -> Vec<Compared> {
         .collect()
 }
 
-pub(super) const FALLS: &str =
-    "copycost run --send send,sendmsg,zerocopy --sizes 64KiB --threads 4,8";
+pub(super) fn measure_falls() -> Missing {
+    Missing::plan("copycost run --send send,sendmsg,zerocopy --sizes 64KiB --threads 4,8")
+}
+
+/// What would name the pipeline as a cause.
+fn pipeline() -> Missing {
+    Missing::of_itself("an intervention on the pipeline, which no plan of this version has")
+}
 
 /// The paper's falls in percent, and how far from them still counts as the same.
 const PAPER_FALLS: [(SendPath, f64); 3] =
@@ -138,13 +135,13 @@ const PAPER_FALLS: [(SendPath, f64); 3] =
 const POINTS: f64 = 0.10;
 
 /// Each path's fall within ten points of the paper's.
-pub(super) fn c12(evidence: &Evidence<'_>) -> Says {
+pub(super) fn c12(evidence: &Evidence<'_>) -> Ruling {
     let falls = falls(evidence);
     let of = |path: SendPath| falls.iter().filter(move |c| c.cell.send_path == path);
     if PAPER_FALLS.iter().any(|(path, _)| of(*path).next().is_none()) {
         return undecidable(
             "send, sendmsg and zerocopy were not all measured at 65536 bytes with 4 and 8 threads",
-            FALLS,
+            measure_falls(),
         )
         .from(names(&falls, GOODPUT));
     }
@@ -162,7 +159,6 @@ pub(super) fn c12(evidence: &Evidence<'_>) -> Says {
     };
     let words: Vec<String> = falls.iter().map(word).collect();
     let told = format!("8 threads carry against 4: {}", listed(&words));
-    let note = if falls.iter().any(|c| c.oversubscribed) { CROWD } else { "" };
     let copied = crate::comparisons::copied_words(evidence);
     let cited = names(&falls, GOODPUT);
     let mut all_there = true;
@@ -170,34 +166,30 @@ pub(super) fn c12(evidence: &Evidence<'_>) -> Says {
         let (low, high) = (1.0 - fall - POINTS, 1.0 - fall + POINTS);
         for compared in of(path) {
             if compared.is_above(high) || compared.is_below(low) {
-                return refuted(told).and(note).and(&copied).from(cited);
+                return refuted(told).and(&copied).from(cited);
             }
             all_there &= compared.is_above(low) && compared.is_below(high);
         }
     }
     if all_there {
-        supported(told).and(note).and(&copied).from(cited)
+        supported(told).and(&copied).from(cited)
     } else {
-        undecidable(
-            format!("the intervals do not tell: {told}"),
-            "more rounds: --resume with more --max-time",
-        )
-        .and(note)
-        .and(&copied)
-        .from(cited)
+        undecidable(format!("the intervals do not tell: {told}"), Missing::rounds())
+            .and(&copied)
+            .from(cited)
     }
 }
 
 /// 4 threads against every other count at the largest size, by path.
-pub(super) fn c24(evidence: &Evidence<'_>) -> Says {
-    let further = "copycost run --sizes 64KiB --threads 1,2,4,8";
+pub(super) fn c24(evidence: &Evidence<'_>) -> Ruling {
+    let further = || Missing::plan("copycost run --sizes 64KiB --threads 1,2,4,8");
     let (Some(four), counts) = (Threads::new(4), crate::comparisons::threads_asked(evidence))
     else {
-        return undecidable("4 threads are no count", further);
+        return undecidable("4 threads are no count", further());
     };
     let has = |holds: fn(&u32) -> bool| counts.iter().any(holds);
     if !(has(|n| *n == 4) && has(|n| *n < 4) && has(|n| *n > 4)) {
-        return undecidable("4 threads, fewer and more were not all measured", further);
+        return undecidable("4 threads, fewer and more were not all measured", further());
     }
     let largest = crate::comparisons::sizes_asked(evidence).into_iter().max().unwrap_or(LARGE);
     let others = twins(
@@ -207,21 +199,14 @@ pub(super) fn c24(evidence: &Evidence<'_>) -> Says {
         |cell| Cell { threads: four, ..cell.clone() },
     );
     if others.is_empty() {
-        return undecidable("no round has both 4 threads and another count", further);
+        return undecidable("no round has both 4 threads and another count", further());
     }
-    let note = if others.iter().any(|c| c.oversubscribed) {
-        "some counts are oversubscribed, so no cause is claimed"
-    } else {
-        ""
-    };
     let cited = names(&others, GOODPUT);
     let words = |compared: &Compared| {
         format!("{} with {} against 4 threads", compared.text(), compared.cell.send_path)
     };
     if let Some(better) = others.iter().find(|c| c.is_no_less()) {
-        return refuted(format!("4 threads are not the best count: {}", words(better)))
-            .and(note)
-            .from(cited);
+        return refuted(format!("4 threads are not the best count: {}", words(better))).from(cited);
     }
     if others.iter().all(|c| c.is_below(1.0)) {
         let next = others.iter().max_by(|a, b| a.ratio.mean.total_cmp(&b.ratio.mean));
@@ -229,15 +214,10 @@ pub(super) fn c24(evidence: &Evidence<'_>) -> Says {
             "every other count carries less, at most {}",
             next.map(words).unwrap_or_default()
         ))
-        .and(note)
         .from(cited);
     }
-    undecidable(
-        "the intervals do not tell 4 threads from another count",
-        "more rounds: --resume with more --max-time",
-    )
-    .and(note)
-    .from(cited)
+    undecidable("the intervals do not tell 4 threads from another count", Missing::rounds())
+        .from(cited)
 }
 
 /// Other cells than asked for, of which one may be a control, against each other.

@@ -7,7 +7,7 @@
 use model::names::Switch;
 use model::{Audit, Cell, SendPath};
 
-use super::{Says, law_name, refuted, supported, undecidable};
+use super::{Missing, Reference, Ruling, copy_audit, refuted, supported, undecidable};
 use crate::audited::{is_near, not_counted, of_path};
 use crate::comparisons::{
     Compared, copied_shares, copied_words, counters_remedy, names, of_moments, sound, twins,
@@ -25,7 +25,7 @@ enum Premise {
     /// It was counted, and so it is.
     Nothing,
     /// The payload was copied: by what source, and the laws about it.
-    Copied(&'static str, Vec<String>),
+    Copied(&'static str, Vec<Reference>),
     /// Two sources do not say the same.
     Contradicted(&'static str),
     /// Neither audit nor profile tells, and why.
@@ -37,14 +37,15 @@ fn is_medium(cell: &Cell) -> bool {
 }
 
 /// The verdict. `main` is of the link that the claim is about, `whole` of every link.
-pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Says {
+pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let audited = of_path(whole, SendPath::A3);
     let counted: Vec<String> = audited.iter().map(|seen| seen.text()).collect();
     let counted =
         if counted.is_empty() { String::new() } else { format!("counted: {}", counted.join("; ")) };
     let profiled = profiled(main);
     let sampled = copying_words(&profiled);
-    let cited = audited.iter().map(|seen| seen.name()).chain(profiled.iter().map(Parts::name));
+    let cited =
+        audited.iter().map(|seen| seen.reference()).chain(profiled.iter().map(Parts::reference));
     decide(main, premise(main, &profiled)).and(&counted).and(&sampled).from(cited)
 }
 
@@ -106,7 +107,9 @@ fn premise(main: &Evidence<'_>, profiled: &[Parts]) -> Premise {
             Premise::Contradicted("the profile saw copying, and no completion was marked copied")
         }
         () if still_copied => copied("its sending side still spends the time of copying"),
-        () if heard => Premise::Copied("its completions said so", vec![law_name(3), law_name(4)]),
+        () if heard => {
+            Premise::Copied("its completions said so", vec![Reference::law(3), Reference::law(4)])
+        }
         () => Premise::Unknown(
             not_counted(main, SendPath::A3, &[Step::In, Step::Deferred])
                 .map_or_else(|| not_audited(main.audits), |why| format!("not counted: {why}")),
@@ -116,7 +119,7 @@ fn premise(main: &Evidence<'_>, profiled: &[Parts]) -> Premise {
 
 /// The reason falls where the payload was copied. Else last-level misses decide, and the option left off parts the missing
 /// copy from the rest of the path.
-fn decide(evidence: &Evidence<'_>, premise: Premise) -> Says {
+fn decide(evidence: &Evidence<'_>, premise: Premise) -> Ruling {
     if let Premise::Copied(by, laws) = premise {
         return refuted(format!(
             "its payload did pass through the cache ({by}); {}",
@@ -148,13 +151,15 @@ fn decide(evidence: &Evidence<'_>, premise: Premise) -> Says {
     match premise {
         Premise::Nothing | Premise::Copied(..) => {}
         Premise::Contradicted(what) => {
-            return undecidable(what, "an audit on an idle machine: --audits copy-audit, as root")
-                .from(cited);
+            return undecidable(what, copy_audit().because("on an idle machine")).from(cited);
         }
         Premise::Unknown(why) => {
             return undecidable(
-                format!("whether nothing is copied is not known; {why}; {}", copied_words(evidence)),
-                "a copy audit of zerocopy that counts what is copied in and at delivery: --audits copy-audit, as root",
+                format!(
+                    "whether nothing is copied is not known; {why}; {}",
+                    copied_words(evidence)
+                ),
+                copy_audit(),
             )
             .from(cited);
         }
@@ -191,7 +196,7 @@ fn decide(evidence: &Evidence<'_>, premise: Premise) -> Says {
         } else {
             "the intervals of last-level misses do not tell the paths apart"
         },
-        "more rounds, and the option as an intervention: --so-zerocopy on,off --sizes 512,4KiB on a link without local delivery",
+        Missing::rounds(),
     )
     .from(cited)
 }

@@ -1,5 +1,6 @@
 //! Law 10: the same cell twice is the same.
 
+use model::Missing;
 use model::values::Replica;
 
 use super::Text;
@@ -36,7 +37,12 @@ fn p_of_one(estimate: &Estimate) -> Option<f64> {
 pub(super) fn a_a(evidence: &Evidence<'_>) -> Law {
     let floor = match evidence.noise_floor {
         model::Measured::Value(floor) => floor,
-        model::Measured::Absent { absent } => return A_A.undecidable(absent.clone()),
+        model::Measured::Absent { absent } => {
+            return A_A.undecidable(
+                absent.clone(),
+                Missing::plan("a cell beside its twin: controls on, or --replica 1,2"),
+            );
+        }
     };
     let cpu = floor.ends_cpu.value();
     let told = format!(
@@ -61,7 +67,8 @@ pub(super) fn a_a(evidence: &Evidence<'_>) -> Law {
             by,
         );
     }
-    A_A.undecidable(format!(
-        "the twins are neither shown to differ nor shown to be equal: {told}; more rounds (--resume with more --max-time) would decide"
-    ))
+    A_A.undecidable(
+        format!("the twins are neither shown to differ nor shown to be equal: {told}"),
+        Missing::rounds(),
+    )
 }

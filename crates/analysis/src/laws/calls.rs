@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::copies::copy_audit;
 use model::audit::Audited;
 use model::record::{Calls, Finished, Outcome};
 use model::{Audit, Measured};
@@ -60,10 +61,12 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
         broken.extend(breaches.map(|breach| format!("{}: {breach}", name(audited))));
     }
     if compared == 0 {
-        return CALLS.undecidable(match why_not.or_else(|| evidence.audits.why_not_audited(Audit::CopyAudit)) {
+        let why = why_not.or_else(|| evidence.audits.why_not_audited(Audit::CopyAudit));
+        let because = match why {
             Some(why) => format!("the kernel's count of calls is absent: {why}"),
-            None => "the calls that the kernel sees were not counted; a copy audit (--audits copy-audit, as root) would decide".to_owned(),
-        });
+            None => "the calls that the kernel sees were not counted".to_owned(),
+        };
+        return CALLS.undecidable(because, copy_audit());
     }
     let trials = counted(compared, "audit trial", "audit trials");
     if broken.is_empty() && uncounted > 0 {
@@ -71,7 +74,7 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
             "{seen} calls tallied in {trials}, and as many seen by the kernel, but in {} of other cells they were not counted: {}",
             counted(uncounted, "audit trial", "audit trials"),
             why_not.unwrap_or_default()
-        ))
+        ), copy_audit())
     } else if broken.is_empty() {
         CALLS.holds(
             compared,

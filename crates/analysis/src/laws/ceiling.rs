@@ -5,6 +5,7 @@ use crate::ceilings::shares;
 use crate::evidence::Evidence;
 use crate::explained::{CeilingShare, Law, ModelledSide};
 use crate::figure_text::{counted, level, percent, short, size};
+use model::Missing;
 
 const CEILING: Text = Text {
     id: 8,
@@ -18,7 +19,8 @@ const CEILING: Text = Text {
 pub(super) fn ceiling(evidence: &Evidence<'_>) -> Law {
     if evidence.audits.ceilings.iter().all(|ceiling| ceiling.points.is_empty()) {
         return CEILING.undecidable(
-            "how fast these CPUs copy was not measured; --audits ceiling (a few seconds) would decide",
+            "how fast these CPUs copy was not measured",
+            Missing::plan("--audits ceiling (a few seconds)"),
         );
     }
     let mut shares = shares(evidence);
@@ -28,7 +30,8 @@ pub(super) fn ceiling(evidence: &Evidence<'_>) -> Law {
     let of_cells: Vec<&[CeilingShare]> = shares.chunk_by(|a, b| a.cell == b.cell).collect();
     let Some(nearest) = shares.iter().max_by(|a, b| a.share.mean.total_cmp(&b.share.mean)) else {
         return CEILING.undecidable(
-            "no cell over a link of this machine has a valid trial; loopback among --link would decide",
+            "no cell over a link of this machine has a valid trial",
+            Missing::plan("loopback among --link"),
         );
     };
     let broken: Vec<String> = of_cells.iter().filter_map(|shares| breach(shares)).collect();

@@ -1,6 +1,6 @@
 //! Law 1: what was accepted arrives.
 
-use super::{NO_TRIAL, Text};
+use super::{NO_TRIAL, Text, measure_trials};
 use crate::evidence::Evidence;
 use crate::explained::Law;
 use crate::figure_text::counted;
@@ -31,7 +31,7 @@ pub(super) fn content(evidence: &Evidence<'_>) -> Law {
         }
     }
     if compared == 0 {
-        return CONTENT.undecidable(NO_TRIAL);
+        return CONTENT.undecidable(NO_TRIAL, measure_trials());
     }
     let trials = counted(compared, "trial", "trials");
     if broken.is_empty() {

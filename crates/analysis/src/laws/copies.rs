@@ -1,15 +1,16 @@
 //! Law 5: how often the kernel copies each byte.
 
+use crate::copies::copy_audit;
 use model::audit::Audited;
 use model::record::Outcome;
 use model::{Audit, Measured};
 
 use super::Text;
 use super::calls::name;
-use crate::audited::over;
 use crate::copies::{PerByte, Step, expected, not_audited, per_byte};
 use crate::evidence::Evidence;
 use crate::explained::Law;
+use crate::figure_text::over;
 use crate::figure_text::{counted, listed};
 
 const COPIES: Text = Text {
@@ -123,14 +124,14 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
             );
             COPIES.broken(compared, because, broken)
         }
-        (true, true) if compared == 0 => COPIES.undecidable(not_audited(evidence.audits)),
+        (true, true) if compared == 0 => COPIES.undecidable(not_audited(evidence.audits), copy_audit()),
         (true, true) => COPIES.holds(
             compared,
             format!("{counted_figures} of {trials} are within 0.01 copies a byte of the kernel's source"),
         ),
-        (true, false) if compared == 0 => COPIES.undecidable(not_counted),
+        (true, false) if compared == 0 => COPIES.undecidable(not_counted, copy_audit()),
         (true, false) => COPIES.undecidable(format!(
             "{counted_figures} of {trials} are within 0.01 copies a byte of the kernel's source, but not every one that the law names was counted; {not_counted}"
-        )),
+        ), copy_audit()),
     }
 }

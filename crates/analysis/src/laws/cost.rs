@@ -7,6 +7,7 @@ use crate::explained::{CostModel, Law, ModelledSide};
 use crate::figure_text::{counted, level, listed, size};
 use crate::pairs::{SIGNIFICANCE, holm};
 use crate::summary::Estimate;
+use model::Missing;
 
 const COST: Text = Text {
     id: 9,
@@ -66,12 +67,10 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
     }
     if compared == 0 {
         let why = why_not.unwrap_or("no path was measured at three sizes or more");
-        return COST.undecidable(format!("{why}; --sizes with three sizes or more would decide"));
+        return COST.undecidable(why, Missing::plan("--sizes with three sizes or more"));
     }
     if tested.is_empty() {
-        return COST.undecidable(
-            "one round gives no interval for a and b; two rounds or more would decide",
-        );
+        return COST.undecidable("one round gives no interval for a and b", Missing::rounds());
     }
     let corrected = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
     let below: Vec<String> = tested
@@ -94,7 +93,7 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
     }
     if !untestable.is_empty() {
         because.push(format!(
-            "a straight line does not fit in {} of {lines}, and the breaks named beforehand cannot be tested with these sizes and rounds; --preset break-even would decide",
+            "a straight line does not fit in {} of {lines}, and the breaks named beforehand cannot be tested with these sizes and rounds",
             untestable.len()
         ));
     }
@@ -113,7 +112,7 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
     } else if untestable.is_empty() {
         COST.holds(compared, because)
     } else {
-        COST.undecidable(because)
+        COST.undecidable(because, Missing::plan("copycost run --preset break-even"))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Laws 6 and 7: CPU time against the wall clock, and cycles against CPU time.
 
+use model::Missing;
 use model::host::Host;
 use model::record::{Counters, Finished, Worker};
 use model::{Measured, Nanos};
 
-use super::{NO_TRIAL, Text};
+use super::{NO_TRIAL, Text, measure_trials};
 use crate::evidence::Evidence;
 use crate::explained::Law;
 use crate::figure_text::{counted, short};
@@ -59,12 +60,15 @@ pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
     }
     let trials = counted(compared, "trial", "trials");
     if finished_trials == 0 {
-        CPU.undecidable(NO_TRIAL)
+        CPU.undecidable(NO_TRIAL, measure_trials())
     } else if compared == 0 {
-        CPU.undecidable(format!(
-            "busy time of the CPUs is absent: {}",
-            why_not.unwrap_or_else(|| "it was not measured".to_owned())
-        ))
+        CPU.undecidable(
+            format!(
+                "busy time of the CPUs is absent: {}",
+                why_not.unwrap_or_else(|| "it was not measured".to_owned())
+            ),
+            Missing::of_itself("a kernel that tells how long its CPUs are idle"),
+        )
     } else if broken.is_empty() {
         CPU.holds(
             compared,
@@ -164,7 +168,13 @@ pub(super) fn cycles(evidence: &Evidence<'_>) -> Law {
             .to_owned()
     };
     if compared == 0 {
-        CYCLES.undecidable(why_not.unwrap_or_else(|| NO_TRIAL.to_owned()))
+        match why_not {
+            Some(why) => CYCLES.undecidable(
+                "cycles were not counted",
+                Missing::of_itself("hardware counters").because(why),
+            ),
+            None => CYCLES.undecidable(NO_TRIAL, measure_trials()),
+        }
     } else if broken.is_empty() {
         CYCLES.holds(
             compared,

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use model::Missing;
 use model::names::Switch;
 use model::{Cell, Link};
 
 use super::Text;
-use crate::audited::over;
 use crate::evidence::Evidence;
 use crate::explained::Law;
+use crate::figure_text::over;
 use crate::figure_text::{counted, percent, ratio};
 use crate::judged::JudgedTrial;
 use crate::metric::Metric;
@@ -39,7 +40,12 @@ const NEGATIVE_CONTROL: Text = Text {
 /// own loop (a look at the ring, no notification), so that it need not be equal.
 const LIKE: f64 = 0.10;
 
-const NO_ZEROCOPY: &str = "no zero-copy send was made; add zerocopy to --send";
+const NO_ZEROCOPY: &str = "no zero-copy send was made";
+
+/// What would give laws about notifications something to look at.
+fn zerocopy_in_plan() -> Missing {
+    Missing::plan("zerocopy among --send")
+}
 
 /// Finished trials of the zerocopy path, with the option on or off.
 fn zerocopy<'a>(
@@ -76,12 +82,13 @@ pub(super) fn notifications(evidence: &Evidence<'_>) -> Law {
     }
     let trials = counted(compared, "trial", "trials");
     if compared == 0 {
-        NOTIFICATIONS.undecidable(NO_ZEROCOPY)
+        NOTIFICATIONS.undecidable(NO_ZEROCOPY, zerocopy_in_plan())
     } else if !broken.is_empty() {
         let because = format!("sends and completions differ in {} of {trials}", broken.len());
         NOTIFICATIONS.broken(compared, because, broken)
     } else if sends == 0 {
-        NOTIFICATIONS.undecidable(format!("none of {trials} made a zero-copy send"))
+        NOTIFICATIONS
+            .undecidable(format!("none of {trials} made a zero-copy send"), zerocopy_in_plan())
     } else {
         NOTIFICATIONS.holds(compared, format!("{sends} sends in {trials}, each completed once"))
     }
@@ -129,7 +136,7 @@ pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
     }
     let compared: usize = links.values().map(|of_link| of_link.trials).sum();
     if compared == 0 {
-        return COPIED.undecidable(format!("no zero-copy completion came; {NO_ZEROCOPY}"));
+        return COPIED.undecidable("no zero-copy completion came", zerocopy_in_plan());
     }
     let told: Vec<String> = links
         .iter()
@@ -175,11 +182,12 @@ pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
     }
     if compared == 0 {
         return NEGATIVE_CONTROL.undecidable(
-            "no trial left SO_ZEROCOPY off; leave controls on, or add --so-zerocopy on,off",
+            "no trial left SO_ZEROCOPY off",
+            Missing::plan("controls on, or --so-zerocopy on,off"),
         );
     }
     let trials = counted(compared, "trial", "trials");
-    let Control { told, unlike, is_like } = cost_of_control(evidence);
+    let Control { told, unlike, is_like, missing } = cost_of_control(evidence);
     if !broken.is_empty() {
         let because =
             format!("notifications came in {} of {trials} without SO_ZEROCOPY", broken.len());
@@ -194,7 +202,7 @@ pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
     }
     if !is_like {
         return NEGATIVE_CONTROL
-            .undecidable(format!("no notification came in {trials}, but {told}"));
+            .undecidable(format!("no notification came in {trials}, but {told}"), missing);
     }
     NEGATIVE_CONTROL.holds(
         compared,
@@ -204,8 +212,10 @@ pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
 
 /// What the control costs.
 struct Control {
-    /// In words, with the remedy where its cost is not told.
+    /// In words.
     told: String,
+    /// What would tell, where its cost is not told.
+    missing: Missing,
     /// The cells that do not cost what sendmsg does.
     unlike: Vec<String>,
     /// Whether every one is shown to cost the same.
@@ -217,6 +227,7 @@ fn cost_of_control(evidence: &Evidence<'_>) -> Control {
     let mut told = Vec::new();
     let mut unlike = Vec::new();
     let mut is_like = true;
+    let mut missing = Missing::rounds();
     for estimates in evidence.estimates {
         let cell = &estimates.cell;
         let (false, Some(copying)) = (cell.is_itself(), cell.send_path.capabilities().copying_twin)
@@ -247,15 +258,10 @@ fn cost_of_control(evidence: &Evidence<'_>) -> Control {
     }
     if told.is_empty() {
         is_like = false;
-        told.push(
-            "its cost was not compared with sendmsg's: add sendmsg to --send, which would decide"
-                .to_owned(),
-        );
+        missing = Missing::plan("sendmsg among --send");
+        told.push("its cost was not compared with sendmsg's".to_owned());
     } else if !is_like {
-        told.push(format!(
-            "whether that is within {} is not told; more rounds would decide",
-            percent(LIKE)
-        ));
+        told.push(format!("whether that is within {} is not told", percent(LIKE)));
     }
-    Control { told: told.join("; "), unlike, is_like }
+    Control { told: told.join("; "), unlike, is_like, missing }
 }

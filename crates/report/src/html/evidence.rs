@@ -2,9 +2,11 @@
 
 use analysis::explained::{Answer, Claim, Law, LawState, Verdict};
 
+use model::Missing;
+
 use super::markup::Markup;
 use super::{section, table};
-use crate::claims_tally::{claims_tally, law_state, verdict_name};
+use crate::claims_tally::{all_missing, claims_tally, law_state, verdict_name};
 
 pub(super) fn answers(html: &mut Markup, answers: &[Answer]) {
     section(html, "answers", |html| {
@@ -40,6 +42,7 @@ fn answer(html: &mut Markup, answer: &Answer) {
                 }
             });
         }
+        wanted(html, "Would answer it:", &answer.would_answer);
         if !answer.would_change.is_empty() {
             html.element("p", &[("class", "note")], |html| {
                 html.fixed("<strong>What would change it:</strong> ");
@@ -93,14 +96,22 @@ fn claim(html: &mut Markup, claim: &Claim) {
         });
         html.element("td", &[], |html| {
             html.text(&claim.because);
-            if !claim.would_decide.is_empty() {
-                html.element("p", &[("class", "note")], |html| {
-                    html.fixed("<strong>Would decide it:</strong> ");
-                    html.text(&claim.would_decide);
-                });
-            }
-            evidence(html, &claim.evidence);
+            wanted(html, "Would decide it:", &claim.would_decide);
+            let names: Vec<String> = claim.evidence.iter().map(ToString::to_string).collect();
+            evidence(html, &names);
         });
+    });
+}
+
+/// What would settle what stayed open.
+fn wanted(html: &mut Markup, heading: &str, missing: &[Missing]) {
+    if missing.is_empty() {
+        return;
+    }
+    html.element("p", &[("class", "note")], |html| {
+        html.leaf("strong", &[], heading);
+        html.text(" ");
+        html.text(&all_missing(missing));
     });
 }
 
@@ -159,6 +170,7 @@ fn law(html: &mut Markup, law: &Law) {
         });
         html.element("td", &[], |html| {
             html.text(&law.because);
+            wanted(html, "Would decide it:", &law.would_decide);
             html.leaf("p", &[("class", "note")], &format!("compared: {}", law.compared));
             if law.state == LawState::Broken {
                 html.element("ul", &[("class", "ids")], |html| {

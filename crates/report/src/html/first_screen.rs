@@ -8,9 +8,10 @@ use super::{Page, name, pictures};
 use crate::claims_tally::{counted, preliminary, verdict_name};
 use crate::numbers;
 use crate::reproduce::{command, date};
-use crate::screen::{copied_note, is_said_below, machine_facts, oversubscribed_note};
+use crate::screen::{machine_facts, notes};
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
+use crate::words::recommendations;
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     head(html, page);
@@ -62,18 +63,10 @@ fn broken_laws(html: &mut Markup, page: &Page) {
 
 fn answer(html: &mut Markup, page: &Page) {
     html.element("section", &[("class", "answer"), ("aria-label", "The answer")], |html| {
-        let lines = &page.summary.explained.headline;
-        for line in lines {
-            html.paragraph(line);
+        for line in recommendations(page.summary) {
+            html.paragraph(&line);
         }
-        if lines.is_empty() {
-            html.fixed("<p>This run gives no answer: no two paths could be compared.</p>\n");
-        }
-        // An answer about zero-copy says itself what was copied.
-        let copied = copied_note(page.summary)
-            .filter(|_| !lines.iter().any(|line| line.contains("of its completions")));
-        let notes = [copied, oversubscribed_note(page.summary)];
-        for note in notes.into_iter().flatten() {
+        for note in notes(page.summary) {
             html.leaf("p", &[("class", "note")], &note);
             html.fixed("\n");
         }
@@ -92,12 +85,11 @@ fn strip_of_trust(html: &mut Markup, page: &Page) {
                 });
             }
         });
-        let warnings = page.summary.warnings.iter().filter(|warning| !is_said_below(warning));
-        let warnings: Vec<&String> = warnings.collect();
+        let warnings = &page.summary.warnings;
         if !warnings.is_empty() {
             html.element("ul", &[("class", "warnings")], |html| {
                 for warning in warnings {
-                    html.leaf("li", &[], warning);
+                    html.leaf("li", &[], &warning.text);
                     html.fixed("\n");
                 }
             });
@@ -153,7 +145,7 @@ fn tally(html: &mut Markup, page: &Page) {
 }
 
 fn open_questions(html: &mut Markup, page: &Page) {
-    let open = unanswered(page.summary, page.host);
+    let open = unanswered(page.summary);
     if open.is_empty() {
         return;
     }

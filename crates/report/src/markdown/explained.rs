@@ -7,7 +7,7 @@ use analysis::summary::Summary;
 
 use super::{heads, plain, row};
 use crate::ceiling_table;
-use crate::claims_tally::{claims_tally, law_state, verdict_name};
+use crate::claims_tally::{all_missing, claims_tally, law_state, verdict_name};
 use crate::explained_tables::{NO_CROSSOVER, TextTable, cost_models, crossovers, scaling};
 use crate::html::METHOD;
 use crate::link_tables::{
@@ -27,6 +27,10 @@ pub(super) fn answers(answers: &[Answer]) -> String {
         let _ = writeln!(out, "**{}**\n", plain(&answer.line));
         for note in &answer.notes {
             let _ = writeln!(out, "- {}", plain(note));
+        }
+        if !answer.would_answer.is_empty() {
+            let missing = all_missing(&answer.would_answer);
+            let _ = writeln!(out, "- Would answer it: {}", plain(&missing));
         }
         if !answer.would_change.is_empty() {
             let _ = writeln!(out, "- What would change it: {}", plain(&answer.would_change));
@@ -49,13 +53,14 @@ pub(super) fn claims(claims: &[Claim]) -> String {
     for claim in claims {
         let name = format!("{} {}", claim.id.to_uppercase(), claim.text);
         let verdict = verdict_name(claim.verdict).to_owned();
-        let texts = [name, verdict, claim.because.clone(), claim.would_decide.clone()];
+        let texts = [name, verdict, claim.because.clone(), all_missing(&claim.would_decide)];
         row(&mut out, texts.map(|text| plain(&text)));
     }
     if claims.iter().any(|claim| !claim.evidence.is_empty()) {
         folded(&mut out, "Evidence for the claims", |out| {
             for claim in claims.iter().filter(|claim| !claim.evidence.is_empty()) {
-                let names = plain(&claim.evidence.join("; "));
+                let names: Vec<String> = claim.evidence.iter().map(ToString::to_string).collect();
+                let names = plain(&names.join("; "));
                 let _ = writeln!(out, "- **{}** {names}", plain(&claim.id.to_uppercase()));
             }
         });
@@ -82,7 +87,11 @@ pub(super) fn laws(laws: &[Law]) -> String {
         let [one, other] = &law.sources;
         let name = format!("{} {}. {} ({one} against {other})", law.id, law.name, law.says);
         let state = law_state(law.state).to_owned();
-        let texts = [name, state, law.because.clone(), law.compared.to_string()];
+        let missing = all_missing(&law.would_decide);
+        let would =
+            if missing.is_empty() { missing } else { format!("; would decide it: {missing}") };
+        let seen = format!("{}{would}", law.because);
+        let texts = [name, state, seen, law.compared.to_string()];
         row(&mut out, texts.map(|text| plain(&text)));
     }
     for law in sorted.iter().filter(|law| !law.broken_by.is_empty()) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::metric::Metric;
 use analysis::summary::{Estimate, Finding, Ratio, Summary};
-use model::{Bytes, Cell, Link, Measured, Plan, SendPath};
+use model::{Bytes, Cell, Link, Plan, SendPath};
 
 use super::grid::Grid;
 use crate::numbers::{counted, percent, ratio};
@@ -76,7 +76,7 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: us
                 line.and(Style::Strong, &title)
             };
             titled = true;
-            let text = sentence(rows, metric, &margin, grid.groups());
+            let text = sentence(rows, metric, &margin, grid.groups(), tested(summary, metric));
             let is_sink = rows.iter().all(|place| place.ratio.cell.link == Link::Sink);
             let word = if is_sink { "sender-side cost" } else { word(metric) };
             lines.push(line.and(Style::Plain, format!("{word}: {text}")));
@@ -90,6 +90,12 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: us
         ));
     }
     lines
+}
+
+/// How many ratios of a metric were tested together.
+fn tested(summary: &Summary, metric: Metric) -> usize {
+    let tested = |ratio: &&Ratio| ratio.metric == metric && ratio.p.value().is_some();
+    summary.ratios.iter().filter(tested).count()
 }
 
 fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
@@ -224,7 +230,13 @@ fn places(absent: &[&Place], rows: usize, groups: usize) -> String {
 }
 
 /// What is found, and how large it is at the smallest and the largest size.
-fn sentence(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> String {
+fn sentence(
+    rows: &[Place],
+    metric: Metric,
+    margin: &str,
+    groups: usize,
+    comparisons: usize,
+) -> String {
     let mut text = found(rows, metric, margin, groups);
     let values = |row: &&Place| row.is_compared();
     // Sizes of the first row group that has figures: the one with the fewest threads in most plans.
@@ -237,7 +249,7 @@ fn sentence(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> Stri
         [only] => vec![only],
         [first, .., last] => vec![first, last],
     };
-    let shown: Vec<String> = shown.iter().map(|row| at(row.size, &row.ratio.ratio)).collect();
+    let shown: Vec<String> = shown.iter().map(|row| at(row, comparisons)).collect();
     if groups > 1 {
         text.push_str(&format!("; {}: {}", whole(&group), shown.join(", ")));
     } else {
@@ -246,8 +258,15 @@ fn sentence(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> Stri
     text
 }
 
-fn at(size: Bytes, estimate: &Measured<Estimate>) -> String {
-    let figure = estimate.value().map_or_else(|| "-".to_owned(), ratio);
+/// A ratio with its interval; where the interval leaves 1 out and the finding does not, why.
+fn at(row: &Place, comparisons: usize) -> String {
+    let (size, estimate) = (row.size, &row.ratio.ratio);
+    let mut figure = estimate.value().map_or_else(|| "-".to_owned(), ratio);
+    let leaves_one_out =
+        |e: &Estimate| e.low.is_some_and(|low| low > 1.0) || e.high.is_some_and(|high| high < 1.0);
+    if row.ratio.finding == Finding::Undecided && estimate.value().is_some_and(leaves_one_out) {
+        figure.push_str(&format!(" (not after correction for {comparisons} comparisons)"));
+    }
     let few = estimate.value().map(|estimate| estimate.trials).filter(|pairs| *pairs < FEW_PAIRS);
     let few = few.map_or_else(String::new, |n| format!(" ({})", counted(n, "pair", "pairs")));
     whole(&format!("at {size} {figure}{few}"))
@@ -378,6 +397,6 @@ fn verdict(metric: Metric, finding: Finding, margin: &str) -> String {
         (Finding::More, false) => "costs more".to_owned(),
         (Finding::Less, false) => "costs less".to_owned(),
         (Finding::Equivalent, false) => format!("costs as much (within ±{})", whole(margin)),
-        (Finding::Undecided, _) => "undecided".to_owned(),
+        (Finding::Undecided, _) => "unclear".to_owned(),
     }
 }

@@ -1,0 +1,356 @@
+//! What to use: per link, as a value with the ratios that it rests on.
+//!
+//! A path is recommended that is nowhere shown to be worse than another one and somewhere shown to be better, by findings that
+//! are corrected over all comparisons of their metric; where there is none, a break-even is. Links are never ranked against
+//! each other.
+
+use model::{Cell, Factor, Link, Measured, SendPath, Shared};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::evidence::{Evidence, figure};
+use crate::explained::{Crossover, CrossoverOutcome, LinkComparison};
+use crate::metric::{Better, Metric};
+use crate::on_link::{OnLink, links_asked};
+use crate::reference::Caveat;
+use crate::summary::{Estimate, Finding, Ratio};
+
+/// What to use on one link.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Recommendation {
+    /// The link.
+    pub link: Link,
+    /// What the cells that it is drawn from share beside path and size; absent where none was compared.
+    pub shared: Option<Shared>,
+    /// The goodput, or where nobody receives the cost of the sender's side.
+    pub metric: Metric,
+    /// The advice.
+    pub advice: Advice,
+    /// When passing by reference costs less than copying with as many calls.
+    pub by_reference: Vec<ByReference>,
+    /// What speaks against taking it further.
+    pub caveats: Vec<Caveat>,
+}
+
+/// The advice of a recommendation.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Advice {
+    /// One path: nowhere shown to be worse than another, and somewhere better.
+    Use {
+        /// The path.
+        path: SendPath,
+        /// The one that it is compared with here.
+        against: SendPath,
+        /// Whether it is shown to be better than every other path at every size.
+        everywhere: bool,
+        /// Its figure over the other's, size by size.
+        gains: Vec<Gain>,
+    },
+    /// One path up to a size and another from there on.
+    BySize {
+        /// The path that is better on one side of the size.
+        path: SendPath,
+        /// The path that is better on the other side.
+        against: SendPath,
+        /// Where.
+        outcome: CrossoverOutcome,
+    },
+    /// Every two paths are shown to lie within the plan's margin of each other at every size.
+    Alike {
+        /// The paths.
+        paths: Vec<SendPath>,
+    },
+    /// The intervals do not tell which path is better.
+    Unclear {
+        /// The paths.
+        paths: Vec<SendPath>,
+    },
+    /// Only one path was measured.
+    Alone {
+        /// The path.
+        path: SendPath,
+    },
+    /// No trial was valid.
+    Nothing,
+}
+
+/// What a path gains at one size.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Gain {
+    /// Message size in bytes.
+    pub message_bytes: u64,
+    /// Its figure over the other path's.
+    pub ratio: Estimate,
+    /// What is shown, corrected over all comparisons of the metric.
+    pub finding: Finding,
+}
+
+/// When a path that passes by reference costs less than its twin that copies.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ByReference {
+    /// The path.
+    pub path: SendPath,
+    /// Its twin.
+    pub against: SendPath,
+    /// In what.
+    pub metric: Metric,
+    /// When, over all settings of the link.
+    pub pays: Pays,
+    /// Least and largest share of a cell's completions that were marked copied.
+    pub copied_share: Measured<[f64; 2]>,
+}
+
+/// From which message size on something costs less.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Pays {
+    /// At every size.
+    Always,
+    /// At no size: it costs more at each.
+    Never,
+    /// At no size: the two lie within the plan's margin of each other.
+    Alike,
+    /// From a size between these on, in bytes.
+    From {
+        /// The smallest size that it may be.
+        low: f64,
+        /// The largest.
+        high: f64,
+    },
+    /// Only below a size between these, in bytes.
+    Until {
+        /// The smallest size that it may be.
+        low: f64,
+        /// The largest.
+        high: f64,
+    },
+    /// The settings of the link differ.
+    Mixed,
+    /// The intervals do not tell.
+    Unclear,
+}
+
+/// What to use, link by link in the plan's order.
+pub(crate) fn recommendations(
+    evidence: &Evidence<'_>,
+    links: &[LinkComparison],
+) -> Vec<Recommendation> {
+    links_asked(evidence)
+        .into_iter()
+        .map(|link| on_link(&OnLink::new(evidence, link).evidence(evidence), link, links))
+        .collect()
+}
+
+fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Recommendation {
+    let metric =
+        if link.has_receiver() { Metric::GoodputGbps } else { Metric::SenderSideCpuNsPerKib };
+    let mut paths: Vec<SendPath> = evidence.asked().map(|e| e.cell.send_path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    // The family that says most: with a CPU for each busy thread, then the first of the plan, which has the fewest threads.
+    let of_paths = |c: &&Crossover| {
+        c.contrast.factor == Factor::Send && c.metric == metric && c.shared.is_itself()
+    };
+    let of_metric: Vec<&Crossover> = evidence.crossovers.iter().filter(of_paths).collect();
+    let first = of_metric.iter().min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed));
+    let shared = first.map(|crossover| crossover.shared.clone());
+    let family: Vec<&Crossover> =
+        of_metric.iter().copied().filter(|c| Some(&c.shared) == shared.as_ref()).collect();
+    let duels = Duels::new(evidence, metric, shared.as_ref());
+    let advice = match paths.as_slice() {
+        _ if evidence.asked().all(|estimates| estimates.trials == 0) => Advice::Nothing,
+        [only] => Advice::Alone { path: *only },
+        _ => duels.advice(&paths, &family),
+    };
+    let mut caveats = Vec::new();
+    if first.is_some_and(|crossover| crossover.oversubscribed) {
+        caveats.push(Caveat::Oversubscribed { all: true });
+    }
+    if evidence.run.preliminary && !matches!(advice, Advice::Nothing | Advice::Alone { .. }) {
+        caveats.push(Caveat::Preliminary { rounds: evidence.run.rounds });
+    }
+    let by_reference = paths.iter().filter_map(|path| {
+        let against = path.capabilities().copying_twin?;
+        let pays = pays(links, link)?;
+        let metric = Metric::cost_on(link);
+        Some(ByReference { path: *path, against, metric, pays, copied_share: copied(evidence) })
+    });
+    let by_reference = by_reference.collect();
+    Recommendation { link, shared, metric, advice, by_reference, caveats }
+}
+
+/// Every two paths of one family against each other, size by size.
+struct Duels<'a> {
+    ratios: Vec<&'a Ratio>,
+    is_low_better: bool,
+}
+
+/// How one path fares against another: sizes at which it is shown to be better, worse, alike, and those that tell nothing.
+#[derive(Clone, Copy, Default, PartialEq)]
+struct Score {
+    better: usize,
+    worse: usize,
+    alike: usize,
+    unclear: usize,
+}
+
+impl<'a> Duels<'a> {
+    fn new(evidence: &Evidence<'a>, metric: Metric, shared: Option<&Shared>) -> Self {
+        let mut ratios: Vec<&Ratio> = evidence
+            .ratios
+            .iter()
+            .filter(|ratio| {
+                ratio.metric == metric
+                    && ratio.contrast.factor == Factor::Send
+                    && ratio.ratio.value().is_some()
+                    && shared.is_some_and(|shared| shared.has(&ratio.cell))
+            })
+            .collect();
+        ratios.sort_by_key(|ratio| ratio.cell.message);
+        Self { ratios, is_low_better: metric.better() == Better::Low }
+    }
+
+    /// One path's ratios to another, ascending by size.
+    fn gains(&self, path: SendPath, against: SendPath) -> Vec<Gain> {
+        let is = |a: &Cell, b: &Cell| a.send_path == path && b.send_path == against;
+        let gain = |ratio: &&Ratio| {
+            let estimate = *ratio.ratio.value()?;
+            let message_bytes = ratio.cell.message.bytes().0;
+            if is(&ratio.cell, &ratio.against) {
+                Some(Gain { message_bytes, ratio: estimate, finding: ratio.finding })
+            } else if is(&ratio.against, &ratio.cell) {
+                let (ratio, finding) = (inverse(&estimate), turned(ratio.finding));
+                Some(Gain { message_bytes, ratio, finding })
+            } else {
+                None
+            }
+        };
+        self.ratios.iter().filter_map(gain).collect()
+    }
+
+    fn score(&self, path: SendPath, against: SendPath) -> Score {
+        let mut score = Score::default();
+        for gain in self.gains(path, against) {
+            match (gain.finding, self.is_low_better) {
+                (Finding::More, false) | (Finding::Less, true) => score.better += 1,
+                (Finding::Less, false) | (Finding::More, true) => score.worse += 1,
+                (Finding::Equivalent, _) => score.alike += 1,
+                (Finding::Undecided, _) => score.unclear += 1,
+            }
+        }
+        score
+    }
+
+    fn advice(&self, paths: &[SendPath], family: &[&Crossover]) -> Advice {
+        let scores = |path: SendPath| {
+            paths
+                .iter()
+                .filter(move |other| **other != path)
+                .map(move |other| (*other, self.score(path, *other)))
+        };
+        let is_best = |path: &SendPath| {
+            scores(*path).all(|(_, score)| score.worse == 0)
+                && scores(*path).any(|(_, score)| score.better > 0)
+        };
+        let wins = |path: &SendPath| scores(*path).map(|(_, score)| score.better).sum::<usize>();
+        // Of several, the one that wins most often; of these the first of the study.
+        let best = paths.iter().copied().filter(is_best).rev().max_by_key(wins);
+        if let Some(path) = best {
+            let nothing_else = |(_, score): (SendPath, Score)| {
+                score.better > 0 && Score { better: 0, ..score } == Score::default()
+            };
+            let everywhere = scores(path).all(nothing_else);
+            // The paper's first path is what people start from; else the one that it is most often better than.
+            let start = |(other, score): &(SendPath, Score)| (*other == SendPath::A1, score.better);
+            let against = scores(path).filter(|(_, score)| score.better > 0).max_by_key(start);
+            if let Some((against, _)) = against {
+                let gains = self.gains(path, against);
+                return Advice::Use { path, against, everywhere, gains };
+            }
+        }
+        let changes = |crossover: &&&Crossover| {
+            matches!(
+                crossover.outcome,
+                CrossoverOutcome::At { .. }
+                    | CrossoverOutcome::Bracket { .. }
+                    | CrossoverOutcome::Until { .. }
+                    | CrossoverOutcome::UntilBracket { .. }
+            )
+        };
+        if let Some(crossover) = family.iter().find(changes)
+            && let (Ok(path), Ok(against)) =
+                (crossover.contrast.value.parse(), crossover.contrast.against.parse())
+        {
+            return Advice::BySize { path, against, outcome: crossover.outcome };
+        }
+        let alike = family.iter().all(|c| c.outcome == CrossoverOutcome::Alike);
+        let paths = paths.to_vec();
+        if alike && !family.is_empty() {
+            Advice::Alike { paths }
+        } else {
+            Advice::Unclear { paths }
+        }
+    }
+}
+
+fn inverse(ratio: &Estimate) -> Estimate {
+    Estimate {
+        mean: ratio.mean.recip(),
+        low: ratio.high.map(f64::recip),
+        high: ratio.low.map(f64::recip),
+        trials: ratio.trials,
+    }
+}
+
+const fn turned(finding: Finding) -> Finding {
+    match finding {
+        Finding::More => Finding::Less,
+        Finding::Less => Finding::More,
+        Finding::Equivalent => Finding::Equivalent,
+        Finding::Undecided => Finding::Undecided,
+    }
+}
+
+/// When passing by reference pays on a link, over all of its settings with a CPU for each busy thread, if there are any.
+fn pays(links: &[LinkComparison], link: Link) -> Option<Pays> {
+    let all: Vec<&LinkComparison> =
+        links.iter().filter(|comparison| comparison.link == link).collect();
+    let fair: Vec<&LinkComparison> = all.iter().copied().filter(|c| !c.oversubscribed).collect();
+    let settings = if fair.is_empty() { all } else { fair };
+    let of = settings.iter().map(|comparison| one(&comparison.crossover));
+    of.reduce(|a, b| match (a, b) {
+        (Pays::From { low, high }, Pays::From { low: l, high: h }) => {
+            Pays::From { low: low.min(l), high: high.max(h) }
+        }
+        (Pays::Until { low, high }, Pays::Until { low: l, high: h }) => {
+            Pays::Until { low: low.min(l), high: high.max(h) }
+        }
+        (a, b) if a == b => a,
+        _ => Pays::Mixed,
+    })
+}
+
+const fn one(outcome: &CrossoverOutcome) -> Pays {
+    match *outcome {
+        CrossoverOutcome::At { low, high, .. } | CrossoverOutcome::Bracket { low, high } => {
+            Pays::From { low, high }
+        }
+        CrossoverOutcome::Until { low, high, .. }
+        | CrossoverOutcome::UntilBracket { low, high } => Pays::Until { low, high },
+        CrossoverOutcome::Always => Pays::Always,
+        CrossoverOutcome::Never => Pays::Never,
+        CrossoverOutcome::Alike => Pays::Alike,
+        CrossoverOutcome::Undecided => Pays::Unclear,
+    }
+}
+
+/// Least and largest share of a cell's completions that were marked copied.
+fn copied(evidence: &Evidence<'_>) -> Measured<[f64; 2]> {
+    let by_reference = evidence.asked().filter(|estimates| estimates.cell.passes_by_reference());
+    let shares = by_reference.filter_map(|e| figure(e, Metric::CopiedShare)).map(|e| e.mean);
+    shares.fold(Measured::absent("no completion came"), |range, share| match range {
+        Measured::Value([least, most]) => Measured::Value([share.min(least), share.max(most)]),
+        Measured::Absent { .. } => Measured::Value([share, share]),
+    })
+}

@@ -1,0 +1,96 @@
+//! What is missing, why, and what would give it.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is missing, why, what would give it, and how to undo that: each at most one line.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(default)]
+pub struct Missing {
+    /// The thing that is missing: `hardware counters`; empty where `because` names it.
+    pub what: String,
+    /// Why it is missing here; empty where its name says so.
+    pub because: String,
+    /// A command or step that would give it; empty where none is known.
+    pub unlock: String,
+    /// What takes that step back; empty where nothing remains of it.
+    pub undo: String,
+}
+
+impl Missing {
+    /// Something that no command of this version gives.
+    pub fn of_itself(what: impl Into<String>) -> Self {
+        Self { what: what.into(), ..Self::default() }
+    }
+
+    /// Cells that this plan has not: the command that measures them.
+    pub fn plan(command: impl Into<String>) -> Self {
+        Self { what: "another plan".to_owned(), unlock: command.into(), ..Self::default() }
+    }
+
+    /// Rounds enough for the intervals to tell.
+    pub fn rounds() -> Self {
+        Self {
+            what: "more rounds".to_owned(),
+            unlock: "--resume with more --max-time".to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// A machine of another kind, and the command to run on it.
+    pub fn machine(which: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { what: which.into(), unlock: command.into(), ..Self::default() }
+    }
+
+    /// The same, with another step.
+    #[must_use]
+    pub fn unlocked_by(self, step: impl Into<String>) -> Self {
+        Self { unlock: step.into(), ..self }
+    }
+
+    /// The same, with a reason.
+    #[must_use]
+    pub fn because(self, reason: impl Into<String>) -> Self {
+        Self { because: reason.into(), ..self }
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let undo =
+            if self.undo.is_empty() { String::new() } else { format!("undo: {}", self.undo) };
+        let parts = [(&self.what, ": "), (&self.because, "; "), (&self.unlock, "; "), (&undo, "")];
+        let mut before = "";
+        for (part, after) in parts.into_iter().filter(|(part, _)| !part.is_empty()) {
+            write!(f, "{before}{part}")?;
+            before = after;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_said_in_one_line_without_its_empty_parts() {
+        let rounds = Missing::rounds();
+        assert_eq!(rounds.to_string(), "more rounds: --resume with more --max-time");
+        let counters = Missing::of_itself("hardware counters").because("perf_event_paranoid is 4");
+        assert_eq!(counters.to_string(), "hardware counters: perf_event_paranoid is 4");
+        let unlocked = Missing {
+            undo: "sysctl kernel.perf_event_paranoid=4".to_owned(),
+            ..counters.unlocked_by("sysctl kernel.perf_event_paranoid=1")
+        };
+        assert_eq!(
+            unlocked.to_string(),
+            "hardware counters: perf_event_paranoid is 4; sysctl kernel.perf_event_paranoid=1; undo: sysctl kernel.perf_event_paranoid=4"
+        );
+        assert_eq!(Missing::default().to_string(), "");
+    }
+}
