@@ -148,12 +148,15 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
     let mut paths: Vec<SendPath> = evidence.asked().map(|e| e.cell.send_path).collect();
     paths.sort_unstable();
     paths.dedup();
-    // The family that says most: with a CPU for each busy thread, then the first of the plan, which has the fewest threads.
+    // The family that says most: with a CPU for each busy thread, then the most usual one, then the first of the plan, which
+    // has the fewest threads.
     let of_paths = |c: &&Crossover| {
         c.contrast.factor == Factor::Send && c.metric == metric && c.shared.is_itself()
     };
     let of_metric: Vec<&Crossover> = evidence.crossovers.iter().filter(of_paths).collect();
-    let first = of_metric.iter().min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed));
+    let first = of_metric
+        .iter()
+        .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed, c.shared.named().count()));
     let shared = first.map(|crossover| crossover.shared.clone());
     let family: Vec<&Crossover> =
         of_metric.iter().copied().filter(|c| Some(&c.shared) == shared.as_ref()).collect();

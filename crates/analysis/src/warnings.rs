@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::host::Host;
 use model::{Mark, Measured, Plan};
 
+use crate::comparisons::place;
 use crate::estimate;
 use crate::figure_text::{NO_USEFUL_INTERVAL, counted, half_width, percent, ratio};
 use crate::metric::Metric;
@@ -112,10 +113,7 @@ fn preliminary(known: &Known<'_>) -> Option<String> {
     let rounds = known.run.rounds;
     let whole = counted(rounds, "whole round", "whole rounds");
     (known.run.preliminary && known.run.trials > 0).then(|| {
-        format!(
-            "preliminary: {whole}; intervals are trustworthy from 10 on ({})",
-            more_rounds(known)
-        )
+        format!("preliminary, {whole}: trust intervals from 10 rounds on ({})", more_rounds(known))
     })
 }
 
@@ -134,12 +132,14 @@ fn imprecise(known: &Known<'_>) -> Option<String> {
         .filter_map(|estimate| Some((width(estimate)?, &estimate.cell)))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let named = widest
-        .map(|(width, cell)| format!(", the widest: {} ({cell})", half_width(width)))
+        .map(|(width, cell)| {
+            format!(", the widest {} ({} at {})", half_width(width), cell.send_path, place(cell))
+        })
         .unwrap_or_default();
     let (missed, cells) = (missed.len(), known.run.cells);
     (missed > 0).then(|| {
         format!(
-            "{missed} of {cells} cells are not within ±{}{named}; go on with {}",
+            "{missed} of {cells} cells are wider than ±{}{named}: go on with {}",
             percent(precision.0),
             more_rounds(known)
         )
@@ -160,7 +160,9 @@ fn no_counters(known: &Known<'_>) -> Option<String> {
     let of_trials = cycles.iter().find_map(|estimate| estimate.reason());
     let why = of_host.or(of_trials)?;
     let why = why.strip_prefix("cycles: ").unwrap_or(why);
-    Some(format!("no hardware counters, so cycles and cache misses are absent: {why}"))
+    Some(format!(
+        "no hardware counters: cycles and cache misses not measured (copycost probe): {why}"
+    ))
 }
 
 /// Only what was measured: the share of completions that the kernel marked.
@@ -207,22 +209,13 @@ fn oversubscribed(known: &Known<'_>) -> Option<String> {
         .map(|estimate| (estimate.cell.threads.get(), estimate.cell.busy_threads()))
         .collect();
     let (first, last) = (threads.first()?.0, threads.last()?.0);
-    let (fewest, most) = (
-        threads.iter().map(|(_, busy)| *busy).min()?,
-        threads.iter().map(|(_, busy)| *busy).max()?,
-    );
-    let cpus = known.run.usable_cpus;
-    let cells = if first == last {
-        format!("{first} threads")
-    } else {
-        format!("{first} to {last} threads")
+    let cpus = counted(known.run.usable_cpus, "CPU", "CPUs");
+    let which = match (first == last, first) {
+        (true, 1) => "1 thread".to_owned(),
+        (true, n) => format!("{n} threads"),
+        (false, _) => format!("{first} to {last} threads"),
     };
-    let busy = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
-    let cpus = if cpus == 1 { "1 CPU".to_owned() } else { format!("{cpus} CPUs") };
-    Some(format!(
-        "{}: oversubscribed ({busy} busy threads on {cpus}); no cause is claimed",
-        if cells == "1 threads" { "1 thread" } else { &cells }
-    ))
+    Some(format!("{which}: more threads than CPUs ({cpus}), so scaling says nothing here"))
 }
 
 fn virtual_machine(known: &Known<'_>) -> Option<String> {
@@ -251,7 +244,7 @@ fn steal(known: &Known<'_>) -> Option<String> {
     let trials = known.marks.get(&Mark::Steal).filter(|n| **n > 0)?;
     let limit = known.plan.thresholds.steal;
     Some(format!(
-        "the hypervisor took more than {limit} of the CPUs' time in {trials} of {} trials; measure when its host is quieter",
+        "the hypervisor took over {limit} of the CPUs in {trials} of {} trials: measure when its host is quieter",
         known.run.trials
     ))
 }
@@ -261,7 +254,7 @@ fn congestion(known: &Known<'_>) -> Option<String> {
         known.host.sysctls.get("net.ipv4.tcp_congestion_control").and_then(Measured::value)?;
     let used = &known.run.congestion;
     (!used.is_empty() && used != usual && known.run.trials > 0).then(|| {
-        format!("congestion control was {used}, this system's default is {usual}; --congestion system measures that")
+        format!("congestion control was {used}; this system's is {usual}: --congestion system measures that")
     })
 }
 
@@ -272,10 +265,12 @@ fn noise(known: &Known<'_>) -> Option<String> {
         && floor.goodput.high.is_none_or(|high| high >= 1.0);
     let width = half_width(floor.half_width);
     if holds_one && floor.half_width > margin.0 {
-        let floor = if width == NO_USEFUL_INTERVAL { "has" } else { "is" };
+        if width == NO_USEFUL_INTERVAL {
+            return Some("equal cells differ by any amount here (noise floor): measure more rounds, or when less else runs".to_owned());
+        }
         return Some(format!(
-            "the noise floor here {floor} {width}, wider than the margin of ±{}: smaller differences cannot be seen; measure more rounds, or when less else runs",
-            percent(margin.0)
+            "differences below {} cannot be seen here (noise floor): measure more rounds, or when less else runs",
+            percent(floor.half_width)
         ));
     }
     Some(format!(

@@ -69,7 +69,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         parts.push(table + &shown(&grid.notes(summary, plan)));
     }
     if measured {
-        parts.push(shown(&comparison::comparisons(summary, plan, &grid, width)));
+        parts.push(shown(&comparison::comparisons(summary, plan, &grid, options.verbose)));
     }
     if measured && options.verbose {
         let mut more = caveats::links(summary);

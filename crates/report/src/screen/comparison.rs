@@ -15,16 +15,13 @@ const MOST_PAIRS: usize = 6;
 /// More row groups with findings of their own than this are only counted.
 const MOST_GROUPS: usize = 5;
 
-/// Continuations are indented by the pair's names, but not further than this.
-const WIDEST_TITLE: usize = 20;
-/// On a narrower terminal there is no room for that.
-const NARROW: usize = 80;
+/// Continuations are indented by so many columns.
+const HANG: usize = 4;
 
-/// More sizes than this are counted.
+/// More sizes than this are counted in a list of what was not compared.
 const MOST_SIZES: usize = 8;
-
-/// With more row groups than this, no two are looked at for findings alike.
-const MOST_GROUPS_READ: usize = 64;
+/// More sizes than this are counted in a finding.
+const MOST_NAMED: usize = 3;
 
 /// A ratio in its place.
 struct Place<'a> {
@@ -55,34 +52,30 @@ struct Pair<'a> {
 const FEW_PAIRS: u32 = 5;
 
 /// Two lines for each pair of paths: goodput, then CPU of both ends; at the end, what was not compared.
-pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, width: usize) -> Vec<Line> {
+pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, verbose: bool) -> Vec<Line> {
     let pairs = pairs(summary, grid);
     let margin = percent(plan.measure.margin.0);
     let mut lines = Vec::new();
     for pair in pairs.iter().take(MOST_PAIRS) {
-        let title = format!("{} against {}: ", pair.paths.0, pair.paths.1);
-        let hang = if width < NARROW { 4 } else { title.chars().count().min(WIDEST_TITLE) };
-        let mut titled = false;
+        let title = format!("{} / {}", pair.paths.0, pair.paths.1);
         for (metric, rows) in
             [(Metric::GoodputGbps, &pair.goodput), (Metric::EndsCpuNsPerKib, &pair.cpu)]
         {
             if !rows.iter().any(Place::is_compared) {
                 continue;
             }
-            let line = Line::wrapped(hang);
-            let line = if titled {
-                line.and(Style::Plain, whole(&" ".repeat(hang)))
-            } else {
-                line.and(Style::Strong, &title)
-            };
-            titled = true;
             let text = sentence(rows, metric, &margin, grid.groups(), tested(summary, metric));
             let is_sink = rows.iter().all(|place| place.ratio.cell.link == Link::Sink);
             let word = if is_sink { "sender-side cost" } else { word(metric) };
-            lines.push(line.and(Style::Plain, format!("{word}: {text}")));
+            let line = Line::wrapped(HANG).and(Style::Strong, format!("{title}, {word}: "));
+            lines.push(line.and(Style::Plain, text));
         }
     }
-    lines.extend(not_compared(&pairs, grid.groups()));
+    if verbose {
+        lines.extend(not_compared(&pairs, grid.groups()));
+    } else {
+        lines.extend(pairs_not_compared(&pairs));
+    }
     if pairs.len() > MOST_PAIRS {
         lines.push(Line::wrapped(2).and(
             Style::Faint,
@@ -151,6 +144,16 @@ fn answers(one: SendPath, other: SendPath, measured: &[SendPath]) -> bool {
             !measured.contains(&Sendmsg) && !measured.contains(&Staged)
         }
     }
+}
+
+/// How many pairs of cells have no ratio, in a few words.
+fn pairs_not_compared(pairs: &[Pair]) -> Option<Line> {
+    let all = || pairs.iter().take(MOST_PAIRS).flat_map(|pair| &pair.cpu);
+    let not = all().filter(|row| !row.is_compared()).count();
+    (not > 0).then(|| {
+        let text = format!("no usable pair in {not} of {} comparisons (--verbose)", all().count());
+        Line::wrapped(2).and(Style::Plain, text)
+    })
 }
 
 /// What has no ratio, by reason: the pairs, and where not all of a pair is meant, its sizes and groups.
@@ -286,30 +289,10 @@ fn found(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> String 
         };
         return verdict(metric, finding, margin) + scope;
     }
-    let mut names = names(rows);
-    names.retain(|group| rows.iter().any(|row| row.group == *group && row.is_compared()));
-    if names.len() > MOST_GROUPS_READ {
-        return counts(rows, metric, margin);
-    }
-    let mut texts: Vec<(Vec<&str>, String)> = Vec::new();
-    for group in names {
-        let text = within(rows.iter().filter(|row| row.group == group), metric, margin);
-        match texts.iter_mut().find(|(_, other)| *other == text) {
-            Some((groups, _)) => groups.push(group),
-            None => texts.push((vec![group], text)),
-        }
-    }
-    if texts.len() > MOST_GROUPS {
-        return counts(rows, metric, margin);
-    }
     if groups == 1 {
-        return texts.into_iter().map(|(_, text)| text).collect();
+        return within(rows.iter(), metric, margin);
     }
-    let texts: Vec<String> = texts
-        .into_iter()
-        .map(|(groups, text)| format!("{}: {text}", joined_groups(&groups)))
-        .collect();
-    texts.join("; ")
+    counts(rows, metric, margin)
 }
 
 /// The rows of one group: unanimous, or size by size.
@@ -332,15 +315,21 @@ fn within<'r, 'a: 'r>(
             None => by_finding.push((finding, vec![size])),
         }
     }
-    let many = rows.count() > MOST_SIZES;
+    let all = rows.count();
+    by_finding.sort_by_key(|(_, sizes)| std::cmp::Reverse(sizes.len()));
+    let most = by_finding.len();
     let texts: Vec<String> = by_finding
         .into_iter()
-        .map(|(finding, sizes)| {
-            let sizes = if many { format!("{} sizes", sizes.len()) } else { sizes.join(", ") };
-            format!("{} at {sizes}", verdict(metric, finding, margin))
+        .enumerate()
+        .map(|(rank, (finding, sizes))| {
+            let at = match sizes.len() {
+                n if n > MOST_NAMED || (rank == 0 && most > 1) => format!("{n} of {all} sizes"),
+                _ => sizes.join(", "),
+            };
+            format!("{} at {at}", verdict(metric, finding, margin))
         })
         .collect();
-    texts.join(", ")
+    texts.join("; ")
 }
 
 fn counts(rows: &[Place], metric: Metric, margin: &str) -> String {
@@ -349,7 +338,7 @@ fn counts(rows: &[Place], metric: Metric, margin: &str) -> String {
         let n = rows.iter().filter(|row| row.finding() == Some(finding)).count();
         (n > 0).then(|| format!("{} in {n}", verdict(metric, finding, margin)))
     });
-    format!("{} of {} blocks", counted.collect::<Vec<_>>().join(", "), rows.len())
+    format!("{} of {} cells", counted.collect::<Vec<_>>().join(", "), rows.len())
 }
 
 /// The finding of all that were compared, if it is one.
@@ -357,12 +346,6 @@ fn unanimous<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Place<'a>>) -> Option<Fi
     let mut findings = rows.filter_map(Place::finding);
     let first = findings.next()?;
     findings.all(|finding| finding == first).then_some(first)
-}
-
-/// The row groups in their order.
-fn names<'r>(rows: &'r [Place]) -> Vec<&'r str> {
-    let mut seen = BTreeSet::new();
-    rows.iter().map(|row| row.group.as_str()).filter(|group| seen.insert(*group)).collect()
 }
 
 /// Whether a row group is named by its threads alone.

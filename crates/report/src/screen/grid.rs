@@ -57,8 +57,13 @@ impl Naming {
     /// What its rows share: threads, and what else varies between blocks but the size.
     pub(super) fn group(&self, cell: &Cell) -> String {
         let mut name = counted(cell.threads.get(), "thread", "threads");
-        for factor in self.others().filter(|factor| !Factor::ALWAYS_WITHIN_BLOCK.contains(factor)) {
-            name.push_str(&format!(", {}={}", factor.id_key(), cell.get(factor)));
+        let between = |factor: &Factor| !Factor::ALWAYS_WITHIN_BLOCK.contains(factor);
+        let told = self.others().filter(between).filter(|f| f.means_something_on(cell.link));
+        for factor in told {
+            name.push_str(&match factor {
+                Factor::Link => format!(", {}", cell.link),
+                _ => format!(", {}={}", factor.id_key(), cell.get(factor)),
+            });
         }
         name
     }
@@ -168,6 +173,12 @@ impl<'a> Grid<'a> {
         &self.paths
     }
 
+    /// A long name stands above its rows, so that it widens no column.
+    fn is_first_named_in_the_corner(&self) -> bool {
+        const LONGEST: usize = 12;
+        self.groups.first().is_none_or(|group| group.name.chars().count() <= LONGEST)
+    }
+
     fn entries(&self) -> impl Iterator<Item = &'a CellEstimates> + '_ {
         self.groups
             .iter()
@@ -178,7 +189,7 @@ impl<'a> Grid<'a> {
     pub(super) fn table(&self) -> Table {
         let mut rows = Vec::new();
         for (index, group) in self.groups.iter().enumerate() {
-            if index > 0 {
+            if index > 0 || !self.is_first_named_in_the_corner() {
                 rows.push(TableRow::Section(group.name.clone()));
             }
             for (size, cells) in &group.rows {
@@ -190,7 +201,11 @@ impl<'a> Grid<'a> {
                 rows.push(TableRow::Figures(size.to_string(), figures.collect()));
             }
         }
-        let first = self.groups.first().map_or_else(String::new, |group| group.name.clone());
+        let first = self
+            .groups
+            .first()
+            .filter(|_| self.is_first_named_in_the_corner())
+            .map_or_else(String::new, |group| group.name.clone());
         Table {
             corner: [first, "size".to_owned()],
             groups: SHOWN
