@@ -8,7 +8,7 @@ use model::{Cell, Link, Mark, Measured, Share};
 use crate::estimate::{Sample, half_width};
 use crate::figures::{Reading, context_switches};
 use crate::judged::JudgedTrial;
-use crate::metric::{Metric, NO_RECEIVER};
+use crate::metric::{Metric, NO_RECEIVER, Scale};
 use crate::summary::{CellEstimates, Estimate, PaperRow};
 
 /// A sum that is absent as soon as a part of it is.
@@ -145,6 +145,10 @@ impl CellTotals {
 
     fn estimate(&self, metric: Metric, figures: &Figures) -> Measured<Estimate> {
         match figures.sample.estimate(metric.scale()) {
+            // Counts and shares are never below 0, and neither is what their interval says of them.
+            Some(estimate) if metric.scale() == Scale::Linear => {
+                Measured::Value(Estimate { low: estimate.low.map(|low| low.max(0.0)), ..estimate })
+            }
             Some(estimate) => Measured::Value(estimate),
             None => Measured::absent(figures.why_not.as_deref().unwrap_or(NO_VALID_TRIAL)),
         }

@@ -98,10 +98,12 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
     let oversubscribed: BTreeSet<&Cell> =
         evidence.estimates.iter().filter(|e| e.oversubscribed).map(|e| &e.cell).collect();
     let claim = |(number, (text, judge)): (usize, &(&str, Judge))| {
-        let mut ruling = if evidence.asked().any(|estimates| estimates.trials > 0) {
-            audited::claim(number + 1, evidence, whole).unwrap_or_else(|| judge(evidence))
-        } else {
+        let mut ruling = if !evidence.asked().any(|estimates| estimates.trials > 0) {
             undecidable("no trial is valid", Missing::plan("copycost run"))
+        } else if evidence.run.rounds == 0 {
+            undecidable("no whole round was measured", Missing::rounds())
+        } else {
+            audited::claim(number + 1, evidence, whole).unwrap_or_else(|| judge(evidence))
         };
         ruling.hold_against(laws);
         ruling.hold_against_cpus(&oversubscribed, CAUSES.contains(&(number + 1)));
@@ -143,6 +145,10 @@ fn refuted(because: impl Into<String>) -> Ruling {
     Ruling { verdict: Verdict::Refuted, ..supported(because) }
 }
 
+fn not_applicable(because: impl Into<String>) -> Ruling {
+    Ruling { verdict: Verdict::NotApplicable, ..supported(because) }
+}
+
 fn undecidable(because: impl Into<String>, missing: Missing) -> Ruling {
     Ruling { verdict: Verdict::Undecidable, would_decide: vec![missing], ..supported(because) }
 }
@@ -156,6 +162,10 @@ fn a_cpu_for_each_thread() -> Missing {
 }
 
 impl Ruling {
+    fn is_decided(&self) -> bool {
+        matches!(self.verdict, Verdict::Supported | Verdict::Refuted)
+    }
+
     /// With what it rests on.
     fn from(mut self, evidence: impl IntoIterator<Item = Reference>) -> Self {
         self.evidence.extend(evidence);
@@ -185,7 +195,7 @@ impl Ruling {
 
     /// A verdict stands no firmer than the laws about its sources.
     fn hold_against(&mut self, laws: &[Law]) {
-        if self.verdict == Verdict::Undecidable {
+        if !self.is_decided() {
             return;
         }
         let broken = laws.iter().find(|law| {
@@ -218,9 +228,7 @@ impl Ruling {
 
     /// Tells where a decided verdict rests on intervals of too few rounds.
     fn hold_against_rounds(&mut self, run: &RunFacts) {
-        if run.preliminary
-            && self.verdict != Verdict::Undecidable
-            && self.evidence.iter().any(Reference::needs_rounds)
+        if run.preliminary && self.is_decided() && self.evidence.iter().any(Reference::needs_rounds)
         {
             self.caveats.push(Caveat::Preliminary { rounds: run.rounds });
         }

@@ -258,6 +258,8 @@ pub enum Verdict {
     Refuted,
     /// The records cannot tell.
     Undecidable,
+    /// This machine has not what the claim is about.
+    NotApplicable,
 }
 
 /// A claim of the paper and what this run says of it.

@@ -189,7 +189,7 @@ fn in_words(pinned: &Pinned, host: &Host) -> String {
     } else {
         ""
     };
-    format!("pinned: senders {}, receivers {}{shared}", ranges(senders), ranges(receivers))
+    format!("senders CPU {}, receivers CPU {}{shared}", ranges(senders), ranges(receivers))
 }
 
 /// CPU numbers as people write them: `0-3,8`.

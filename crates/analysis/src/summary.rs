@@ -47,6 +47,8 @@ pub struct Warning {
     pub kind: WarningKind,
     /// One line: what it means, and what mends it.
     pub text: String,
+    /// What a reader may want to know beside it; empty where the line says all.
+    pub detail: String,
 }
 
 /// What a warning is of.

@@ -25,6 +25,27 @@ pub(crate) struct Known<'a> {
 /// Instruments that cost more than this share are warned of: the figure that the project holds itself to.
 const INSTRUMENT_LIMIT: f64 = 0.01;
 
+/// What a reader may want to know beside a warning's line.
+fn detail(known: &Known<'_>, kind: WarningKind) -> String {
+    match kind {
+        WarningKind::NoValidTrial => why_no_valid_trial(known),
+        WarningKind::Imprecise => widest(known),
+        WarningKind::NoCounters => why_no_counters(known),
+        WarningKind::NotReached
+        | WarningKind::EndedEarly
+        | WarningKind::Preliminary
+        | WarningKind::Noise
+        | WarningKind::Steal
+        | WarningKind::Limited
+        | WarningKind::Instruments
+        | WarningKind::Oversubscribed
+        | WarningKind::Copied
+        | WarningKind::Congestion
+        | WarningKind::VirtualMachine => None,
+    }
+    .unwrap_or_default()
+}
+
 /// The warnings, in order of weight.
 pub(crate) fn warnings(known: &Known<'_>) -> Vec<Warning> {
     type Warn = fn(&Known<'_>) -> Option<String>;
@@ -44,31 +65,41 @@ pub(crate) fn warnings(known: &Known<'_>) -> Vec<Warning> {
         (WarningKind::Congestion, congestion),
         (WarningKind::VirtualMachine, virtual_machine),
     ];
-    let warning =
-        |(kind, warn): &(WarningKind, Warn)| warn(known).map(|text| Warning { kind: *kind, text });
+    let warning = |(kind, warn): &(WarningKind, Warn)| {
+        let text = warn(known)?;
+        Some(Warning { kind: *kind, text, detail: detail(known, *kind) })
+    };
     all.iter().filter_map(warning).collect()
 }
 
 /// Cells of the plan, controls left out, in which every attempt was void.
-fn without_valid_trial(known: &Known<'_>) -> Option<String> {
-    let run = known.run;
-    if run.trials == 0 {
-        return Some("nothing was measured yet; go on with --resume".to_owned());
-    }
+fn void_cells(known: &Known<'_>) -> BTreeSet<String> {
     let void = |estimate: &&CellEstimates| {
         !estimate.control && estimate.trials == 0 && estimate.void_trials > 0
     };
-    let ids: BTreeSet<String> =
-        known.estimates.iter().filter(void).map(|estimate| estimate.cell.id()).collect();
-    let cell = ids.first()?;
-    let why = run.without_valid_trial.get(cell).map_or("no reason is known", String::as_str);
+    known.estimates.iter().filter(void).map(|estimate| estimate.cell.id()).collect()
+}
+
+fn without_valid_trial(known: &Known<'_>) -> Option<String> {
+    let run = known.run;
+    if run.trials == 0 {
+        return Some("nothing was measured yet: go on with --resume".to_owned());
+    }
+    let cells = void_cells(known);
+    let cell = cells.first()?;
     if run.void_trials == run.trials {
-        return Some(format!("no trial is valid, so there is no figure at all: {why}"));
+        return Some("no trial is valid, so there is no figure at all".to_owned());
     }
-    match ids.len() {
-        1 => Some(format!("no valid trial of {cell}: {why}")),
-        n => Some(format!("{n} cells have no valid trial, among them {cell}: {why}")),
-    }
+    Some(match cells.len() {
+        1 => format!("no valid trial of {cell}"),
+        n => format!("{n} cells have no valid trial, among them {cell}"),
+    })
+}
+
+fn why_no_valid_trial(known: &Known<'_>) -> Option<String> {
+    let cells = void_cells(known);
+    let why = known.run.without_valid_trial.get(cells.first()?)?;
+    Some(format!("the reason: {why}"))
 }
 
 /// Cells of the plan, controls left out, whose turn did not come.
@@ -79,18 +110,17 @@ fn not_reached(known: &Known<'_>) -> Option<String> {
     let cells = known.estimates.iter().filter(unreached).count();
     let were = if cells == 1 { "1 cell was" } else { &format!("{cells} cells were") };
     (cells > 0 && known.run.trials > 0)
-        .then(|| format!("{were} not reached yet; go on with --resume"))
+        .then(|| format!("{were} not reached yet: go on with --resume"))
 }
 
 fn ended_early(known: &Known<'_>) -> Option<String> {
     match known.run.finish.as_str() {
-        "interrupted" => Some("the run was interrupted; go on with --resume".to_owned()),
+        "interrupted" => Some("the run was interrupted: go on with --resume".to_owned()),
         "failed" => Some(
-            "the run ended in an error; what was measured before it is kept, go on with --resume"
-                .to_owned(),
+            "the run ended in an error; what was measured is kept: go on with --resume".to_owned(),
         ),
         "unfinished" if known.run.trials > 0 => {
-            Some("the run was killed, or is still going; go on with --resume".to_owned())
+            Some("the run was killed, or is still going: go on with --resume".to_owned())
         }
         _ => None,
     }
@@ -100,12 +130,9 @@ fn ended_early(known: &Known<'_>) -> Option<String> {
 fn more_rounds(known: &Known<'_>) -> String {
     match known.plan.measure.rounds {
         Some(rounds) if known.run.rounds >= rounds => {
-            format!(
-                "--resume with --rounds {} and more --max-time",
-                rounds.saturating_mul(2).max(10)
-            )
+            format!("--resume, --rounds {}, more --max-time", rounds.saturating_mul(2).max(10))
         }
-        _ => "--resume and more --max-time".to_owned(),
+        _ => "--resume, more --max-time".to_owned(),
     }
 }
 
@@ -117,36 +144,41 @@ fn preliminary(known: &Known<'_>) -> Option<String> {
     })
 }
 
-fn imprecise(known: &Known<'_>) -> Option<String> {
-    let precision = known.plan.measure.precision?;
+fn imprecise_cells<'a>(known: &Known<'a>) -> Vec<&'a CellEstimates> {
     let measured = |estimate: &&CellEstimates| {
         !estimate.control && estimate.trials > 0 && estimate.precise == Measured::Value(false)
     };
-    let missed: Vec<&CellEstimates> = known.estimates.iter().filter(measured).collect();
-    let width = |estimate: &CellEstimates| {
-        let of = |metric: Metric| estimate::half_width(estimate.metrics.get(&metric)?.value()?);
-        Some(of(Metric::GoodputGbps)?.max(of(Metric::cost_on(estimate.cell.link))?))
-    };
-    let widest = missed
-        .iter()
-        .filter_map(|estimate| Some((width(estimate)?, &estimate.cell)))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let named = widest
-        .map(|(width, cell)| {
-            format!(", the widest {} ({} at {})", half_width(width), cell.send_path, place(cell))
-        })
-        .unwrap_or_default();
-    let (missed, cells) = (missed.len(), known.run.cells);
+    known.estimates.iter().filter(measured).collect()
+}
+
+fn imprecise(known: &Known<'_>) -> Option<String> {
+    let precision = known.plan.measure.precision?;
+    let (missed, cells) = (imprecise_cells(known).len(), known.run.cells);
     (missed > 0).then(|| {
         format!(
-            "{missed} of {cells} cells are wider than ±{}{named}: go on with {}",
+            "{missed} of {cells} cells are wider than ±{}: {}",
             percent(precision.0),
             more_rounds(known)
         )
     })
 }
 
-fn no_counters(known: &Known<'_>) -> Option<String> {
+/// The cell with the widest interval.
+fn widest(known: &Known<'_>) -> Option<String> {
+    let width = |estimate: &CellEstimates| {
+        let of = |metric: Metric| estimate::half_width(estimate.metrics.get(&metric)?.value()?);
+        Some(of(Metric::GoodputGbps)?.max(of(Metric::cost_on(estimate.cell.link))?))
+    };
+    let widest = imprecise_cells(known)
+        .into_iter()
+        .filter_map(|estimate| Some((width(estimate)?, &estimate.cell)))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let (width, cell) = widest?;
+    Some(format!("the widest: {} ({} at {})", half_width(width), cell.send_path, place(cell)))
+}
+
+/// Why no cell has hardware counters; none where one has.
+fn why_no_counters(known: &Known<'_>) -> Option<String> {
     let cycles: Vec<_> = known
         .estimates
         .iter()
@@ -159,10 +191,12 @@ fn no_counters(known: &Known<'_>) -> Option<String> {
     let of_host = known.host.counters.get("cycles").and_then(Measured::reason);
     let of_trials = cycles.iter().find_map(|estimate| estimate.reason());
     let why = of_host.or(of_trials)?;
-    let why = why.strip_prefix("cycles: ").unwrap_or(why);
-    Some(format!(
-        "no hardware counters: cycles and cache misses not measured (copycost probe): {why}"
-    ))
+    Some(why.strip_prefix("cycles: ").unwrap_or(why).to_owned())
+}
+
+fn no_counters(known: &Known<'_>) -> Option<String> {
+    why_no_counters(known)?;
+    Some("no hardware counters, so no cycles or cache misses: see copycost probe".to_owned())
 }
 
 /// Only what was measured: the share of completions that the kernel marked.
@@ -220,9 +254,7 @@ fn oversubscribed(known: &Known<'_>) -> Option<String> {
 
 fn virtual_machine(known: &Known<'_>) -> Option<String> {
     let hypervisor = known.host.virtualization.value().filter(|name| *name != "none")?;
-    Some(format!(
-        "this is a virtual machine ({hypervisor}): wake-ups cost more than on bare metal, and its host may take CPU time unseen"
-    ))
+    Some(format!("a virtual machine ({hypervisor}): wake-ups cost more than on bare metal"))
 }
 
 fn limited(known: &Known<'_>) -> Option<String> {
@@ -244,7 +276,7 @@ fn steal(known: &Known<'_>) -> Option<String> {
     let trials = known.marks.get(&Mark::Steal).filter(|n| **n > 0)?;
     let limit = known.plan.thresholds.steal;
     Some(format!(
-        "the hypervisor took over {limit} of the CPUs in {trials} of {} trials: measure when its host is quieter",
+        "over {limit} of CPU time stolen in {trials} of {} trials: measure when the host is quiet",
         known.run.trials
     ))
 }
@@ -254,7 +286,7 @@ fn congestion(known: &Known<'_>) -> Option<String> {
         known.host.sysctls.get("net.ipv4.tcp_congestion_control").and_then(Measured::value)?;
     let used = &known.run.congestion;
     (!used.is_empty() && used != usual && known.run.trials > 0).then(|| {
-        format!("congestion control was {used}; this system's is {usual}: --congestion system measures that")
+        format!("congestion control was {used}, the system's is {usual}: --congestion system")
     })
 }
 
@@ -266,10 +298,13 @@ fn noise(known: &Known<'_>) -> Option<String> {
     let width = half_width(floor.half_width);
     if holds_one && floor.half_width > margin.0 {
         if width == NO_USEFUL_INTERVAL {
-            return Some("equal cells differ by any amount here (noise floor): measure more rounds, or when less else runs".to_owned());
+            return Some(
+                "equal cells differ by any amount here: more rounds, or a quieter machine"
+                    .to_owned(),
+            );
         }
         return Some(format!(
-            "differences below {} cannot be seen here (noise floor): measure more rounds, or when less else runs",
+            "differences below {} cannot be seen here: more rounds, or a quieter machine",
             percent(floor.half_width)
         ));
     }

@@ -3,12 +3,17 @@
 use analysis::explained::{Claim, LawState, Verdict};
 use model::Missing;
 
+/// Every verdict, in the order in which they are counted.
+pub(crate) const ALL_VERDICTS: [Verdict; 4] =
+    [Verdict::Supported, Verdict::Refuted, Verdict::Undecidable, Verdict::NotApplicable];
+
 /// The verdict as readers see it.
 pub(crate) const fn verdict_name(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Supported => "supported",
         Verdict::Refuted => "refuted",
         Verdict::Undecidable => "undecidable here",
+        Verdict::NotApplicable => "not applicable here",
     }
 }
 
@@ -42,8 +47,12 @@ pub(crate) fn claims_tally(claims: &[Claim]) -> Option<String> {
     if claims.is_empty() {
         return None;
     }
-    let parts = [Verdict::Supported, Verdict::Refuted, Verdict::Undecidable]
-        .map(|verdict| format!("{} {}", counted(claims, verdict), verdict_name(verdict)));
+    let parts: Vec<String> = ALL_VERDICTS
+        .iter()
+        .map(|verdict| (counted(claims, *verdict), *verdict))
+        .filter(|(n, verdict)| *n > 0 || *verdict != Verdict::NotApplicable)
+        .map(|(n, verdict)| format!("{n} {}", verdict_name(verdict)))
+        .collect();
     let note = preliminary(claims).map_or_else(String::new, |note| format!(" ({note})"));
     Some(format!("{}{note}", parts.join(", ")))
 }

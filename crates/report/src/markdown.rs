@@ -16,7 +16,7 @@ use crate::reproduce::{command, date};
 use crate::screen::{doubts, figures_notes, figures_table, machine_facts, notes};
 use crate::trust::trust;
 use crate::unanswered::unanswered;
-use crate::words::recommendations;
+use crate::words::{recommendations, with_detail};
 
 mod cpu_time;
 mod explained;
@@ -137,8 +137,11 @@ fn trust_table(summary: &Summary, plan: &Plan) -> String {
         let name = format!("{} {}", fact.grade.sign(), fact.name);
         row(&mut out, [name, fact.figure, fact.note].map(|text| plain(&text)));
     }
-    let mut lines: Vec<String> =
-        summary.warnings.iter().map(|warning| format!("- {}", plain(&warning.text))).collect();
+    let mut lines: Vec<String> = summary
+        .warnings
+        .iter()
+        .map(|warning| format!("- {}", plain(&with_detail(warning))))
+        .collect();
     for (name, text) in doubts(summary, plan) {
         lines.push(format!("- **{}** {}", plain(&name), plain(&text)));
     }

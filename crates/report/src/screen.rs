@@ -13,7 +13,7 @@ use crate::claims_tally::claims_tally;
 use crate::numbers::{counted, duration, level, percent};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
-use crate::words::recommendations;
+use crate::words::{recommendations, with_detail};
 
 mod caveats;
 mod comparison;
@@ -69,7 +69,11 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         parts.push(table + &shown(&grid.notes(summary, plan)));
     }
     if measured {
-        parts.push(shown(&comparison::comparisons(summary, plan, &grid, options.verbose)));
+        let table = render(&comparison::table(summary, &grid), width, options.colour);
+        parts.push(table);
+        if options.verbose {
+            parts.push(shown(&comparison::comparisons(summary, plan, &grid)));
+        }
     }
     if measured && options.verbose {
         let mut more = caveats::links(summary);
@@ -86,7 +90,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     if !grid.shared.is_empty() {
         foot.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
     }
-    foot.push(counts(summary, plan));
+    foot.push(counts(summary, plan, options.verbose));
     foot.push(last_line(summary, options));
     parts.push(shown(&foot));
     parts.retain(|part| !part.is_empty());
@@ -102,11 +106,14 @@ fn warnings(summary: &Summary, options: ScreenOptions) -> Vec<Line> {
     let all: Vec<&Warning> = summary.warnings.iter().filter(is_shown).collect();
     let most = if options.verbose { all.len() } else { MOST_WARNINGS };
     let line = |text: &str| Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, text);
-    let mut lines: Vec<Line> = all.iter().take(most).map(|warning| line(&warning.text)).collect();
+    let text = |warning: &Warning| {
+        if options.verbose { with_detail(warning) } else { warning.text.clone() }
+    };
+    let mut lines: Vec<Line> = all.iter().take(most).map(|warning| line(&text(warning))).collect();
     if all.len() > most {
         let more = u32::try_from(all.len() - most).unwrap_or(u32::MAX);
         let more = counted(more, "more warning", "more warnings");
-        lines.push(line(&format!("{more}: --verbose shows them, and so does the report")));
+        lines.push(line(&format!("{more}: --verbose, or the report")));
     }
     lines
 }
@@ -169,7 +176,7 @@ pub(crate) fn figures_notes(summary: &Summary, plan: &Plan) -> Vec<String> {
 }
 
 /// `48 cells, 13 rounds, 4m58s; 41 within ±3 %; 2 marked; 0 invalid`, with what marked them.
-fn counts(summary: &Summary, plan: &Plan) -> Line {
+fn counts(summary: &Summary, plan: &Plan, verbose: bool) -> Line {
     let run = &summary.run;
     let mut text = format!(
         "{}, {}, {}{}",
@@ -195,7 +202,11 @@ fn counts(summary: &Summary, plan: &Plan) -> Line {
         // Oversubscription has a line of its own.
         let kinds = of.iter().filter(|(mark, _)| **mark != Mark::Oversubscribed);
         let kinds: Vec<String> = kinds.map(|(mark, trials)| format!("{mark} {trials}")).collect();
-        if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
+        if kinds.is_empty() || !verbose {
+            String::new()
+        } else {
+            format!(" ({})", kinds.join(", "))
+        }
     };
     let _ = write!(
         text,

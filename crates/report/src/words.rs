@@ -2,4 +2,15 @@
 
 mod recommendation;
 
+use analysis::summary::Warning;
+
 pub(crate) use recommendation::recommendations;
+
+/// A warning with what a reader may want to know beside it.
+pub(crate) fn with_detail(warning: &Warning) -> String {
+    if warning.detail.is_empty() {
+        warning.text.clone()
+    } else {
+        format!("{} ({})", warning.text, warning.detail)
+    }
+}

@@ -173,12 +173,17 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
             further(),
         )
         .from(premise.evidence),
-        crate::explained::Verdict::Undecidable => undecidable(
-            format!("whether there is such a threshold is itself undecided: {}", premise.because),
-            further(),
-        )
-        .first(premise.would_decide)
-        .from(premise.evidence),
+        crate::explained::Verdict::Undecidable | crate::explained::Verdict::NotApplicable => {
+            undecidable(
+                format!(
+                    "whether there is such a threshold is itself undecided: {}",
+                    premise.because
+                ),
+                further(),
+            )
+            .first(premise.would_decide)
+            .from(premise.evidence)
+        }
     }
 }
 

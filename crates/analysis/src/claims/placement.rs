@@ -6,7 +6,7 @@ use model::{Cell, Measured, Placement, SendPath};
 
 use super::causes::{Fall, fall, no_fall, told, unmeasured};
 use super::threads::GOODPUT;
-use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
+use super::{Missing, Reference, Ruling, not_applicable, refuted, supported, undecidable};
 use crate::comparisons::{Compared, extremes, names, of_moments, paths, sound, twins};
 use crate::estimate::Moments;
 use crate::evidence::Evidence;
@@ -41,8 +41,7 @@ pub(super) fn c16(evidence: &Evidence<'_>) -> Ruling {
             .from(cited);
         }
         Measured::Value(nodes) if *nodes <= 1 => {
-            return refuted("the CPUs in use belong to one NUMA node, so placement across nodes explains nothing here")
-                .from(cited);
+            return not_applicable("the CPUs in use belong to one NUMA node").from(cited);
         }
         Measured::Value(_) => {}
     }

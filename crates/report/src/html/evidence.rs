@@ -57,7 +57,7 @@ pub(super) const fn verdict_class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Supported => "verdict supported",
         Verdict::Refuted => "verdict refuted",
-        Verdict::Undecidable => "verdict undecidable",
+        Verdict::Undecidable | Verdict::NotApplicable => "verdict undecidable",
     }
 }
 

@@ -1,17 +1,17 @@
 //! The first screen: machine, answer, trust, main figure, questions, claims, downloads, what stayed open.
 
-use analysis::explained::{LawState, Verdict};
+use analysis::explained::LawState;
 use model::{Link, Plan};
 
 use super::markup::Markup;
 use super::{Page, name, pictures};
-use crate::claims_tally::{counted, preliminary, verdict_name};
+use crate::claims_tally::{ALL_VERDICTS, counted, preliminary, verdict_name};
 use crate::numbers;
 use crate::reproduce::{command, date};
 use crate::screen::{machine_facts, notes};
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
-use crate::words::recommendations;
+use crate::words::{recommendations, with_detail};
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     head(html, page);
@@ -89,7 +89,7 @@ fn strip_of_trust(html: &mut Markup, page: &Page) {
         if !warnings.is_empty() {
             html.element("ul", &[("class", "warnings")], |html| {
                 for warning in warnings {
-                    html.leaf("li", &[], &warning.text);
+                    html.leaf("li", &[], &with_detail(warning));
                     html.fixed("\n");
                 }
             });
@@ -129,7 +129,7 @@ fn tally(html: &mut Markup, page: &Page) {
     html.element("section", &[("aria-label", "Claims of the paper")], |html| {
         html.fixed("<h2 class=\"small\">Claims of the paper</h2>\n");
         html.element("p", &[("class", "tally")], |html| {
-            for verdict in [Verdict::Supported, Verdict::Refuted, Verdict::Undecidable] {
+            for verdict in ALL_VERDICTS {
                 let class = super::evidence::verdict_class(verdict);
                 html.element("a", &[("class", class), ("href", "#claims")], |html| {
                     html.leaf("b", &[], &counted(claims, verdict).to_string());

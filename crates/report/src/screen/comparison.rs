@@ -7,12 +7,13 @@ use analysis::summary::{Estimate, Finding, Ratio, Summary};
 use model::{Bytes, Cell, Link, Plan, SendPath};
 
 use super::grid::Grid;
-use crate::numbers::{counted, percent, ratio};
+use crate::numbers::{counted, half_width, percent, ratio, short};
+use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, whole};
 
 /// More pairs than this are left to `summary.json`.
 const MOST_PAIRS: usize = 6;
-/// More row groups with findings of their own than this are only counted.
+/// More row groups than this are counted in a list of what was not compared.
 const MOST_GROUPS: usize = 5;
 
 /// Continuations are indented by so many columns.
@@ -51,8 +52,84 @@ struct Pair<'a> {
 /// Fewer pairs than this are told beside the ratio: its interval is then hardly to be trusted.
 const FEW_PAIRS: u32 = 5;
 
-/// Two lines for each pair of paths: goodput, then CPU of both ends; at the end, what was not compared.
-pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, verbose: bool) -> Vec<Line> {
+/// A pair's ratios at the smallest and the largest size of the first row group that has figures.
+fn ends<'r, 'a>(rows: &'r [Place<'a>]) -> Vec<&'r Place<'a>> {
+    let group = rows.iter().find(|row| row.is_compared()).map(|row| row.group.as_str());
+    let in_it = |row: &&Place| row.is_compared() && Some(row.group.as_str()) == group;
+    let mut shown: Vec<&Place> = rows.iter().filter(in_it).collect();
+    shown.sort_by_key(|row| row.size);
+    match shown.as_slice() {
+        [] => Vec::new(),
+        [only] => vec![only],
+        [first, .., last] => vec![first, last],
+    }
+}
+
+/// `4.79 ±2 % … 1.27 ±9 %?`: a question mark where a ratio is not shown to differ, nor to be the same.
+fn brief(rows: &[Place]) -> String {
+    let one = |row: &&Place| {
+        let Some(estimate) = row.ratio.ratio.value() else { return "-".to_owned() };
+        let width = analysis::estimate::half_width(estimate).filter(|width| *width <= 1.0);
+        let width = width.map_or_else(String::new, |width| format!(" {}", half_width(width)));
+        let unclear = if row.ratio.finding == Finding::Undecided { "?" } else { "" };
+        format!("{}{width}{unclear}", short(estimate.mean))
+    };
+    let texts: Vec<String> = ends(rows).iter().map(one).collect();
+    if texts.is_empty() { "-".to_owned() } else { texts.join(" … ") }
+}
+
+/// The ratios of each pair of paths at both ends of the sizes, in a table of a line each.
+pub(super) fn table(summary: &Summary, grid: &Grid) -> Vec<Line> {
+    let pairs = pairs(summary, grid);
+    let pairs: Vec<&Pair> =
+        pairs.iter().filter(|pair| pair.cpu.iter().any(Place::is_compared)).collect();
+    let Some(first) = pairs.first() else { return Vec::new() };
+    let sizes = ends(&first.cpu);
+    let (Some(small), Some(large)) = (sizes.first(), sizes.last()) else { return Vec::new() };
+    let range = if small.size == large.size {
+        small.size.to_string()
+    } else {
+        format!("{} … {}", small.size, large.size)
+    };
+    let has_goodput = pairs.iter().any(|pair| pair.goodput.iter().any(Place::is_compared));
+    let is_sink = first.cpu.iter().all(|place| !place.ratio.cell.link.has_receiver());
+    let cost = if is_sink { "sender-side cost" } else { "CPU" };
+    let group = if grid.groups() > 1 { format!("{}, ", small.group) } else { String::new() };
+    let mut columns = Vec::new();
+    if has_goodput {
+        columns.push("goodput".to_owned());
+    }
+    columns.push(cost.to_owned());
+    let row = |pair: &&Pair| {
+        let mut figures = Vec::new();
+        if has_goodput {
+            figures.push(brief(&pair.goodput));
+        }
+        figures.push(brief(&pair.cpu));
+        TableRow::Figures(format!("{} / {}", pair.paths.0, pair.paths.1), figures)
+    };
+    let rows: Vec<TableRow> = pairs.iter().take(MOST_PAIRS).map(row).collect();
+    let corner = [String::new(), "ratio".to_owned()];
+    let mut lines = Table { corner, groups: vec![Group { heading: String::new(), columns }], rows }
+        .lines(usize::MAX);
+    let is_unclear = |row: &&Place| row.ratio.finding == Finding::Undecided;
+    let unclear = pairs
+        .iter()
+        .any(|pair| ends(&pair.goodput).iter().chain(&ends(&pair.cpu)).any(|row| is_unclear(&row)));
+    let question = if unclear {
+        format!(
+            "; ? unclear after correction for {} comparisons",
+            tested(summary, small.ratio.metric)
+        )
+    } else {
+        String::new()
+    };
+    lines.push(Line::wrapped(2).and(Style::Faint, format!("{group}{range}{question}")));
+    lines
+}
+
+/// Two sentences for each pair of paths: goodput, then CPU of both ends; at the end, what was not compared.
+pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid) -> Vec<Line> {
     let pairs = pairs(summary, grid);
     let margin = percent(plan.measure.margin.0);
     let mut lines = Vec::new();
@@ -71,11 +148,7 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid, verbose: 
             lines.push(line.and(Style::Plain, text));
         }
     }
-    if verbose {
-        lines.extend(not_compared(&pairs, grid.groups()));
-    } else {
-        lines.extend(pairs_not_compared(&pairs));
-    }
+    lines.extend(not_compared(&pairs, grid.groups()));
     if pairs.len() > MOST_PAIRS {
         lines.push(Line::wrapped(2).and(
             Style::Faint,
@@ -144,16 +217,6 @@ fn answers(one: SendPath, other: SendPath, measured: &[SendPath]) -> bool {
             !measured.contains(&Sendmsg) && !measured.contains(&Staged)
         }
     }
-}
-
-/// How many pairs of cells have no ratio, in a few words.
-fn pairs_not_compared(pairs: &[Pair]) -> Option<Line> {
-    let all = || pairs.iter().take(MOST_PAIRS).flat_map(|pair| &pair.cpu);
-    let not = all().filter(|row| !row.is_compared()).count();
-    (not > 0).then(|| {
-        let text = format!("no usable pair in {not} of {} comparisons (--verbose)", all().count());
-        Line::wrapped(2).and(Style::Plain, text)
-    })
 }
 
 /// What has no ratio, by reason: the pairs, and where not all of a pair is meant, its sizes and groups.

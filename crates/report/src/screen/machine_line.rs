@@ -29,13 +29,18 @@ pub(crate) fn machine_facts(summary: &Summary, host: &Host, plan: &Plan) -> Vec<
     if host.numa_nodes.value().is_some_and(|nodes| *nodes > 1) {
         facts.push(format!("{} NUMA nodes", host.numa_nodes.value().unwrap_or(&1)));
     }
-    facts.push(format!("Linux {}", host.kernel));
+    facts.push(format!("Linux {}", short_kernel(&host.kernel)));
     let links: Vec<String> = plan.factors.link.iter().map(ToString::to_string).collect();
     facts.push(links.join(" + "));
     facts.push(summary.run.congestion.clone());
     facts.push(summary.run.placement.clone());
     facts.retain(|fact| !fact.is_empty());
     facts
+}
+
+/// The kernel's version without its patch level and what its builder added: `6.18`.
+fn short_kernel(release: &str) -> String {
+    release.split(['.', '-', '+']).take(2).collect::<Vec<_>>().join(".")
 }
 
 /// The model without trademarks, generation and nominal frequency.
