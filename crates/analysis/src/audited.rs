@@ -11,7 +11,7 @@ use crate::reference::Reference;
 /// A figure is the whole number that it is meant to be within this much.
 const NEAR: f64 = 0.05;
 
-/// Whether copies a byte are the whole number that they are meant to be.
+/// Whether copies per byte are the whole number that they are meant to be.
 pub(crate) fn is_near(copies: f64, whole: f64) -> bool {
     (copies - whole).abs() <= NEAR
 }

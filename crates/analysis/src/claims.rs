@@ -79,10 +79,10 @@ const CLAIMS: [(&str, Judge); 25] = [
     ),
     ("64 KiB messages do not fit the L3 cache", caches::c21),
     (
-        "50 to 300 cycles a byte at 64 bytes, 0.2 to 1 at 64 KiB; sendmsg lowest, 0.04 at 64 KiB and 8 threads",
+        "50 to 300 cycles per byte at 64 bytes, 0.2 to 1 at 64 KiB; sendmsg lowest, 0.04 at 64 KiB and 8 threads",
         cycles::c22,
     ),
-    ("more threads lower the cycles a byte", cycles::c23),
+    ("more threads lower the cycles per byte", cycles::c23),
     ("4 threads is the sweet spot", threads::c24),
     ("pinning threads, separate sockets and batching would help", placement::c25),
 ];

@@ -250,11 +250,11 @@ pub(crate) fn crossover_words(evidence: &Evidence<'_>, crossover: &Crossover) ->
     let outcome = &crossover.outcome;
     let words = if *outcome == CrossoverOutcome::Undecided && counts[..3].iter().sum::<usize>() > 0
     {
-        let parts = counts.iter().zip(["better", "worse", "alike", "not told"]);
+        let parts = counts.iter().zip(["better", "worse", "alike", "unclear"]);
         let parts = parts.filter(|(n, _)| **n > 0).map(|(n, word)| format!("{word} at {n}"));
         let sizes = counted(counts.iter().sum::<usize>(), "size", "sizes");
         let parts: Vec<String> = parts.collect();
-        format!("from no size on that is shown: {} of {sizes}", listed(&parts))
+        format!("{} of {sizes}", listed(&parts))
     } else {
         figure_text::outcome(outcome)
     };

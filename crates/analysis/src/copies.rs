@@ -95,7 +95,7 @@ pub(crate) struct PerByte {
 const ELIMINATED: &str = "eliminated, not counted: it is what was accepted less what was passed by reference, so that a second copy could not show; a CPU with breakpoint registers counts _copy_from_iter";
 
 impl PerByte {
-    /// Copies a byte, where they were counted.
+    /// Copies per byte, where they were counted.
     ///
     /// # Errors
     /// They were not, and a second copy could not show.

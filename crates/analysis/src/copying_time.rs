@@ -42,7 +42,7 @@ enum Unit {
 impl Unit {
     const fn words(self) -> &'static str {
         match self {
-            Self::NanosAKib => "ns a KiB",
+            Self::NanosAKib => "ns per KiB",
             Self::CycleSamplesAMib => "samples of cycles a MiB",
         }
     }
@@ -109,7 +109,7 @@ pub(crate) struct Parts {
     /// What the sending side of sendmsg copies.
     pub(crate) copied: Sampled,
     /// What zerocopy costs more than sendmsg; of the sink's helper what it spends in softirq.
-    dearer: f64,
+    extra: f64,
     unit: Unit,
 }
 
@@ -138,7 +138,7 @@ impl Parts {
                 .plus(packets.beyond(packets_by_copy)),
             still_copied: by_reference.time(Category::DataCopy, &sending),
             copied: by_copy.time(Category::DataCopy, &sending),
-            dearer: by_reference.all() - by_copy.all(),
+            extra: by_reference.all() - by_copy.all(),
             unit: by_reference.unit,
             zerocopy: zerocopy.clone(),
             sendmsg,
@@ -163,7 +163,7 @@ impl Parts {
     /// The part of what zerocopy costs more that bookkeeping instead of the copy explains; none where it costs no more.
     pub(crate) fn explained(&self) -> Option<f64> {
         let instead = self.bookkeeping.cost - self.copied.cost;
-        (self.dearer > 0.0).then(|| instead / self.dearer)
+        (self.extra > 0.0).then(|| instead / self.extra)
     }
 
     /// `64 B, fields=1, over loopback`.
@@ -203,7 +203,7 @@ impl Parts {
     }
 }
 
-/// `sampled at 64 B over loopback: 812 ns a KiB of pinning, … (6.2 × [4.1, 9.5])`: bookkeeping against the copy, of many
+/// `sampled at 64 B over loopback: 812 ns per KiB of pinning, … (6.2 × [4.1, 9.5])`: bookkeeping against the copy, of many
 /// profiles the least and the most.
 pub(crate) fn bookkeeping_words(parts: &[Parts]) -> String {
     words(parts, Parts::against_the_copy, Parts::bookkeeping_text)

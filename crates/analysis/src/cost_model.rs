@@ -1,4 +1,4 @@
-//! CPU time a message = a + b·bytes, for each path and side.
+//! CPU time per message = a + b·bytes, for each path and side.
 //!
 //! The line is fitted by least squares to the geometric means of the sizes, each weighted by its inverse square: the spread
 //! of a CPU time grows with it. As a and b are linear in the figures, each round gives an a and a b of its own with the same
@@ -40,22 +40,22 @@ const NO_SPREAD: f64 = 1e-22;
 pub struct SizeCosts {
     /// Message size in bytes.
     pub bytes: u64,
-    /// Rounds, ascending, and the natural logarithm of the CPU time a message in ns in each.
+    /// Rounds, ascending, and the natural logarithm of the CPU time per message in ns in each.
     pub log_ns: Vec<(u32, f64)>,
 }
 
 /// A fitted line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// a, in ns a message.
+    /// a, in ns per message.
     pub per_message_ns: Estimate,
-    /// b, in ns a byte.
+    /// b, in ns per byte.
     pub per_byte_ns: Estimate,
     /// p of "the line fits".
     pub lack_of_fit_p: Measured<f64>,
     /// p of "no change" at each place asked for, uncorrected.
     pub break_p: Vec<Measured<f64>>,
-    /// Size in bytes, geometric mean and fitted ns a message.
+    /// Size in bytes, geometric mean and fitted ns per message.
     pub points: Vec<[f64; 3]>,
 }
 
@@ -102,7 +102,7 @@ pub fn fit(sizes: &[SizeCosts], breaks: &[f64]) -> Result<Line, String> {
 /// Figures of the rounds that measured every size.
 struct Rounds {
     bytes: Vec<f64>,
-    /// Geometric means, in ns a message.
+    /// Geometric means, in ns per message.
     mean_ns: Vec<f64>,
     /// Each round's figures over their means: 1 + the deviation of the logarithm.
     relative: Vec<Vec<f64>>,
@@ -357,7 +357,7 @@ fn model(
     }
 }
 
-/// CPU time a message of each size that has any, ascending.
+/// CPU time per message of each size that has any, ascending.
 fn sizes(places: &Places, logs: &RoundLogs<'_>, metric: Metric, cells: &[usize]) -> Vec<SizeCosts> {
     let size = |cell: &usize| {
         let bytes = places.cells[*cell].message.bytes().0;

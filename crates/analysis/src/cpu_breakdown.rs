@@ -80,7 +80,7 @@ pub struct SideBreakdown {
     pub share: f64,
     /// The part of it that ran in softirq, as a share of the busy samples.
     pub softirq_share: f64,
-    /// CPU time a KiB of payload, in ns.
+    /// CPU time per KiB of payload, in ns.
     pub cpu_ns_per_kib: Measured<f64>,
     /// Its categories, in the table's order; those without a sample are left out.
     pub categories: Vec<CategoryShare>,
@@ -95,7 +95,7 @@ pub struct CategoryShare {
     pub category: Category,
     /// Share of the busy samples.
     pub share: f64,
-    /// CPU time a KiB of payload, in ns.
+    /// CPU time per KiB of payload, in ns.
     pub cpu_ns_per_kib: Measured<f64>,
 }
 

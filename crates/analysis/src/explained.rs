@@ -103,7 +103,7 @@ impl ModelledSide {
     }
 }
 
-/// CPU time a message = a + b·bytes.
+/// CPU time per message = a + b·bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct CostModel {
     /// What the cells share beside path and size.
@@ -114,15 +114,15 @@ pub struct CostModel {
     pub side: ModelledSide,
     /// Whether more busy threads than usable CPUs stand behind it.
     pub oversubscribed: bool,
-    /// a, in ns a message; absent below three sizes.
+    /// a, in ns per message; absent below three sizes.
     pub per_message_ns: Measured<Estimate>,
-    /// b, in ns a byte.
+    /// b, in ns per byte.
     pub per_byte_ns: Measured<Estimate>,
     /// p of "the line fits" (lack-of-fit test), after Holm's correction over the run's lines; small: it does not.
     pub lack_of_fit_p: Measured<f64>,
     /// The break points named beforehand that lie in the range, each with its own test.
     pub breaks: Vec<BreakPoint>,
-    /// Size in bytes, measured ns a message, fitted ns a message.
+    /// Size in bytes, measured ns per message, fitted ns per message.
     pub points: Vec<[f64; 3]>,
 }
 
@@ -296,7 +296,7 @@ pub struct Trials {
     pub cell: Cell,
     /// Goodput of each valid trial in Gbit/s, in order of rounds.
     pub goodput_gbps: Vec<f64>,
-    /// CPU of both ends a KiB of each valid trial in ns (on the sink: of the sender's side); as many, or none.
+    /// CPU of both ends per KiB of each valid trial in ns (on the sink: of the sender's side); as many, or none.
     pub ends_cpu_ns_per_kib: Vec<f64>,
     /// Goodput of void trials.
     pub void_goodput_gbps: Vec<f64>,
@@ -323,7 +323,7 @@ pub struct DataPath {
     /// The cell that the figures are of.
     #[schemars(with = "String")]
     pub cell: Cell,
-    /// Sending system calls a message.
+    /// Sending system calls per message.
     pub send_calls_per_message: Measured<f64>,
     /// Bytes copied by the path itself a payload byte (`staged`: 1).
     pub staged_copies: Measured<f64>,
@@ -333,12 +333,12 @@ pub struct DataPath {
     pub copies_deferred: Copies,
     /// Copies a payload byte from the socket to the receiver.
     pub copies_out: Copies,
-    /// Pages pinned a message: as an audit counted them, else derived, the pages spanned by the iovec of a path that passes
+    /// Pages pinned per message: as an audit counted them, else derived, the pages spanned by the iovec of a path that passes
     /// them by reference.
     pub pages_pinned_per_message: Measured<f64>,
     /// Whether an audit counted them.
     pub pages_pinned_counted: bool,
-    /// Notifications a message, and the share of completions that said "copied".
+    /// Notifications per message, and the share of completions that said "copied".
     pub notifications_per_message: Measured<f64>,
     /// Share of completions marked copied.
     pub copied_share: Measured<f64>,
@@ -368,7 +368,7 @@ pub struct LinkComparison {
     pub ack_interval: Option<String>,
     /// Whose CPU processes acknowledgements, on the sink.
     pub ack_placement: Option<AckPlacement>,
-    /// What is compared: CPU of both ends a KiB, or on the sink of the sender's side.
+    /// What is compared: CPU of both ends per KiB, or on the sink of the sender's side.
     pub metric: Metric,
     /// One entry a message size, ascending.
     pub points: Vec<LinkPoint>,
@@ -383,19 +383,19 @@ pub struct LinkComparison {
 pub struct LinkPoint {
     /// Message size in bytes.
     pub message_bytes: u64,
-    /// Its cost over sendmsg's, paired within rounds; below 1 it is cheaper.
+    /// Its cost over sendmsg's, paired within rounds; below 1 it costs less.
     pub cost_ratio: Measured<Estimate>,
     /// The sending threads' CPU over sendmsg's.
     pub sender_cpu_ratio: Measured<Estimate>,
     /// Share of its completions marked copied.
     pub copied_share: Measured<f64>,
-    /// Payload bytes a packet, sendmsg's and zerocopy's.
+    /// Payload bytes per packet, sendmsg's and zerocopy's.
     pub bytes_per_packet: [Measured<f64>; 2],
     /// Share of TCP's busy time held back by the send buffer, sendmsg's and zerocopy's.
     pub send_buffer_limited: [Measured<f64>; 2],
 }
 
-/// When zerocopy is cheaper than sendmsg on each link, in words; the sink as a range over interval and placement.
+/// When zerocopy costs less than sendmsg on each link, in words; the sink as a range over interval and placement.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LinkVerdict {
     /// The link.
@@ -406,7 +406,7 @@ pub struct LinkVerdict {
     pub line: String,
     /// Interval and placement combinations behind it; 1 on other links.
     pub settings: u32,
-    /// Smallest size in bytes from which on it may be cheaper, over all settings; absent where a setting has none.
+    /// Smallest size in bytes from which on it may cost less, over all settings; absent where a setting has none.
     pub from_bytes: Measured<f64>,
     /// Largest one.
     pub to_bytes: Measured<f64>,
@@ -527,7 +527,7 @@ pub struct Explained {
     pub data_paths: Vec<DataPath>,
     /// Zerocopy against sendmsg link by link.
     pub links: Vec<LinkComparison>,
-    /// When zerocopy is cheaper, link by link.
+    /// When zerocopy costs less, link by link.
     pub link_verdicts: Vec<LinkVerdict>,
     /// What the kernel copied, cell by cell.
     pub copy_audits: Vec<CopyAudit>,

@@ -174,7 +174,7 @@ pub fn outcome(outcome: &CrossoverOutcome) -> String {
         CrossoverOutcome::UntilBracket { low, high } => {
             format!("only below a size between {} and {}", size(*low), size(*high))
         }
-        CrossoverOutcome::Undecided => "from no size on, as the intervals do not tell".to_owned(),
+        CrossoverOutcome::Undecided => "unclear".to_owned(),
     }
 }
 

@@ -123,13 +123,13 @@ pub(crate) fn verdicts(comparisons: &[LinkComparison]) -> Vec<LinkVerdict> {
         .collect()
 }
 
-/// The sizes between which zerocopy becomes cheaper, in one setting.
+/// The sizes between which zerocopy comes to cost less, in one setting.
 #[derive(Clone, Copy, PartialEq)]
 enum From {
     Between(f64, f64),
     /// Already at the smallest size.
     Always,
-    /// At none: it is dearer at each.
+    /// At none: it costs more at each.
     Never,
     /// At none: the two lie within the plan's margin of each other.
     Alike,
@@ -179,16 +179,14 @@ fn verdict(link: Link, shared: &Shared, group: &[&LinkComparison]) -> LinkVerdic
         return LinkVerdict {
             link,
             shared: shared.clone(),
-            line: format!(
-                "{link}, {shared_by_all}: zerocopy (A3) and sendmsg (A2) were not compared: {why}"
-            ),
+            line: format!("{link}, {shared_by_all}: zerocopy and sendmsg were not compared: {why}"),
             settings: u32::try_from(group.len()).unwrap_or(u32::MAX),
             from_bytes: Measured::absent(why),
             to_bytes: Measured::absent(why),
         };
     }
     let line = format!(
-        "{link}, {shared_by_all}{crowd}: zerocopy (A3) is cheaper than sendmsg (A2) in {} {what}{over}; {}{}",
+        "{link}, {shared_by_all}{crowd}: zerocopy costs less than sendmsg in {} {what}{over}; {}{}",
         cost_words(link),
         copied(group),
         held_back(group)

@@ -63,59 +63,59 @@ pub enum Better {
 metrics! {
     /// Payload that the receivers took in their windows, in Gbit/s (decimal).
     GoodputGbps = "goodput_gbps", Log, High;
-    /// Whole messages' worth of goodput a second.
+    /// Whole messages' worth of goodput per second.
     MessagesPerS = "messages_per_s", Log, High;
-    /// Sender CPU time a message, in ns.
+    /// Sender CPU time per message, in ns.
     SenderCpuNsPerMessage = "sender_cpu_ns_per_message", Log, Low;
-    /// Receiver CPU time a message, in ns.
+    /// Receiver CPU time per message, in ns.
     ReceiverCpuNsPerMessage = "receiver_cpu_ns_per_message", Log, Low;
-    /// Sender CPU time a KiB that it sent, in ns.
+    /// Sender CPU time per KiB that it sent, in ns.
     SenderCpuNsPerKib = "sender_cpu_ns_per_kib", Log, Low;
-    /// Receiver CPU time a KiB that it took, in ns.
+    /// Receiver CPU time per KiB that it took, in ns.
     ReceiverCpuNsPerKib = "receiver_cpu_ns_per_kib", Log, Low;
-    /// CPU time of both ends a KiB, in ns; absent when one side is.
+    /// CPU time of both ends per KiB, in ns; absent when one side is.
     EndsCpuNsPerKib = "ends_cpu_ns_per_kib", Log, Low;
-    /// On the sink: CPU time of the senders a KiB that they sent, and of the helper where it processes their acknowledgements (packets freed, notifications posted), in ns; where the kernel charges softirqs to no thread, softirq time of the CPUs in use too, else without the softirqs that come upon an idle CPU or a kernel thread (they are in the machine's cost).
+    /// On the sink: CPU time of the senders per KiB that they sent, and of the helper where it processes their acknowledgements (packets freed, notifications posted), in ns; where the kernel charges softirqs to no thread, softirq time of the CPUs in use too, else without the softirqs that come upon an idle CPU or a kernel thread (they are in the machine's cost).
     SenderSideCpuNsPerKib = "sender_side_cpu_ns_per_kib", Log, Low;
-    /// On the sink: busy time of all CPUs in use a KiB taken, softirqs in whatever context included, less what they do when idle and less the helper's looking, in ns; the sink's program and the making of acknowledgements are in it.
+    /// On the sink: busy time of all CPUs in use per KiB taken, softirqs in whatever context included, less what they do when idle and less the helper's looking, in ns; the sink's program and the making of acknowledgements are in it.
     SenderSideMachineCpuNsPerKib = "sender_side_machine_cpu_ns_per_kib", Log, Low;
-    /// Busy time of all CPUs in use a KiB received, less what they do when idle, in ns; observed from up to 30 ms before the window, at the window's goodput.
+    /// Busy time of all CPUs in use per KiB received, less what they do when idle, in ns; observed from up to 30 ms before the window, at the window's goodput.
     MachineCpuNsPerKib = "machine_cpu_ns_per_kib", Log, Low;
-    /// Softirq time of all CPUs in use a KiB received, in ns.
+    /// Softirq time of all CPUs in use per KiB received, in ns.
     SoftirqNsPerKib = "softirq_ns_per_kib", Linear, Low;
-    /// Sender CPU cycles a byte, user and kernel.
+    /// Sender CPU cycles per byte, user and kernel.
     SenderCyclesPerByte = "sender_cycles_per_byte", Log, Low;
-    /// Receiver CPU cycles a byte.
+    /// Receiver CPU cycles per byte.
     ReceiverCyclesPerByte = "receiver_cycles_per_byte", Log, Low;
-    /// Sender instructions a byte.
+    /// Sender instructions per byte.
     SenderInstructionsPerByte = "sender_instructions_per_byte", Log, Low;
-    /// Receiver instructions a byte.
+    /// Receiver instructions per byte.
     ReceiverInstructionsPerByte = "receiver_instructions_per_byte", Log, Low;
-    /// Sender last-level cache read accesses a KiB.
+    /// Sender last-level cache read accesses per KiB.
     SenderLlcLoadsPerKib = "sender_llc_loads_per_kib", Linear, Low;
-    /// Receiver last-level cache read accesses a KiB.
+    /// Receiver last-level cache read accesses per KiB.
     ReceiverLlcLoadsPerKib = "receiver_llc_loads_per_kib", Linear, Low;
-    /// Sender last-level cache read misses a KiB.
+    /// Sender last-level cache read misses per KiB.
     SenderLlcMissesPerKib = "sender_llc_misses_per_kib", Linear, Low;
-    /// Receiver last-level cache read misses a KiB.
+    /// Receiver last-level cache read misses per KiB.
     ReceiverLlcMissesPerKib = "receiver_llc_misses_per_kib", Linear, Low;
-    /// Sender level-1 data cache read misses a KiB.
+    /// Sender level-1 data cache read misses per KiB.
     SenderL1dMissesPerKib = "sender_l1d_misses_per_kib", Linear, Low;
-    /// Receiver level-1 data cache read misses a KiB.
+    /// Receiver level-1 data cache read misses per KiB.
     ReceiverL1dMissesPerKib = "receiver_l1d_misses_per_kib", Linear, Low;
-    /// Sender data TLB read misses a KiB.
+    /// Sender data TLB read misses per KiB.
     SenderDtlbMissesPerKib = "sender_dtlb_misses_per_kib", Linear, Low;
-    /// Receiver data TLB read misses a KiB.
+    /// Receiver data TLB read misses per KiB.
     ReceiverDtlbMissesPerKib = "receiver_dtlb_misses_per_kib", Linear, Low;
-    /// Sender generic cache-misses (the vendor's raw event) a KiB.
+    /// Sender generic cache-misses (the vendor's raw event) per KiB.
     SenderCacheMissesPerKib = "sender_cache_misses_per_kib", Linear, Low;
-    /// Receiver generic cache-misses a KiB.
+    /// Receiver generic cache-misses per KiB.
     ReceiverCacheMissesPerKib = "receiver_cache_misses_per_kib", Linear, Low;
     /// Context switches of both ends a second, voluntary and not.
     ContextSwitchesPerS = "context_switches_per_s", Linear, None;
     /// Migrations of both ends' workers between CPUs, a second.
     MigrationsPerS = "migrations_per_s", Linear, None;
-    /// Sending system calls a message.
+    /// Sending system calls per message.
     SendCallsPerMessage = "send_calls_per_message", Linear, None;
     /// All system calls of the sender a message, reaping and waiting included.
     SenderCallsPerMessage = "sender_calls_per_message", Linear, None;
@@ -129,9 +129,9 @@ metrics! {
     CopiedShare = "copied_share", Linear, None;
     /// Sender CPU time between the window and the end of the drain, as a share of its time in the window.
     SenderCpuAfterShare = "sender_cpu_after_share", Linear, None;
-    /// Waits for a free slot a message.
+    /// Waits for a free slot per message.
     SlotWaitsPerMessage = "slot_waits_per_message", Linear, None;
-    /// ENOBUFS a message.
+    /// ENOBUFS per message.
     NoBuffersPerMessage = "no_buffers_per_message", Linear, None;
     /// Segments sent again in the window.
     Retransmits = "retransmits", Linear, None;
@@ -143,14 +143,14 @@ metrics! {
     MssBytes = "mss_bytes", Linear, None;
     /// On the sink: mean time between two looks of the helper in the window, in microseconds; longer than the interval asked for where looks were missed.
     AckIntervalUs = "ack_interval_us", Log, None;
-    /// On the sink: CPU time of the helper a KiB taken, looking and answering, in ns.
+    /// On the sink: CPU time of the helper per KiB taken, looking and answering, in ns.
     HelperCpuNsPerKib = "helper_cpu_ns_per_kib", Log, None;
     /// On the sink: time of its program a packet, in ns, counted in the tail.
     ProgramNsPerPacket = "program_ns_per_packet", Log, None;
 }
 
 impl Metric {
-    /// The cost that decides on a link: CPU time of both ends a KiB, or on the sink, which has no receiver, what the
+    /// The cost that decides on a link: CPU time of both ends per KiB, or on the sink, which has no receiver, what the
     /// sender's side takes. Figures of the two are never compared with each other.
     pub const fn cost_on(link: Link) -> Self {
         if link.has_receiver() { Self::EndsCpuNsPerKib } else { Self::SenderSideCpuNsPerKib }

@@ -238,7 +238,7 @@ impl Pairings {
         })
     }
 
-    /// The cost a KiB (both ends', or the sender's side where a run has the sink alone) with the instruments against
+    /// The cost per KiB (both ends', or the sender's side where a run has the sink alone) with the instruments against
     /// without them.
     pub(crate) fn watched_cost(&self) -> Measured<Estimate> {
         match self.watched(Metric::EndsCpuNsPerKib) {
@@ -247,7 +247,7 @@ impl Pairings {
         }
     }
 
-    /// The ends' CPU a KiB, or goodput, with the instruments against without them.
+    /// The ends' CPU per KiB, or goodput, with the instruments against without them.
     pub(crate) fn watched(&self, metric: Metric) -> Measured<Estimate> {
         match self.watch.of(metric).ratio() {
             Measured::Absent { .. } => Measured::absent(

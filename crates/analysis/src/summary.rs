@@ -230,7 +230,7 @@ pub enum Finding {
 pub struct NoiseFloor {
     /// Goodput of a cell against its twin within blocks.
     pub goodput: Estimate,
-    /// CPU a KiB of both ends likewise.
+    /// CPU per KiB of both ends likewise.
     pub ends_cpu: Measured<Estimate>,
     /// Half-width of the goodput interval as a share: differences below it cannot be seen here.
     pub half_width: f64,
@@ -244,7 +244,7 @@ pub struct NoiseFloor {
 pub struct InstrumentCost {
     /// Time of their work at the window's edges, as a share of the workers' CPU time in the window; mean over trials.
     pub edge_share: Measured<f64>,
-    /// CPU a KiB with them against without them, within blocks: 1.002 is 0.2 % more.
+    /// CPU per KiB with them against without them, within blocks: 1.002 is 0.2 % more.
     pub ends_cpu_ratio: Measured<Estimate>,
     /// Goodput with them against without them.
     pub goodput_ratio: Measured<Estimate>,

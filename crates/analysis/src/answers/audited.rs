@@ -81,7 +81,7 @@ fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Found> {
             columns: columns([
                 "path",
                 "link",
-                "send calls a message",
+                "send calls per message",
                 "copies in (the sender's call)",
                 "copies at delivery (softirq)",
                 "copies out (the receiver's call)",

@@ -74,7 +74,7 @@ pub(super) fn q2(evidence: &Evidence<'_>) -> Found {
         "counted on the senders; L2 misses are read from the reads that reach the last level"
             .to_owned(),
     );
-    let evidence_table = table("misses a KiB at", cells);
+    let evidence_table = table("misses per KiB at", cells);
     let levels = by_level.iter().filter(|(_, _, compared)| !compared.is_empty()).count();
     let Some(order) = Order::of(evidence, at) else {
         return Found {
@@ -269,7 +269,7 @@ impl Order {
     }
 }
 
-/// The nearest thing: CPU time of the senders a KiB, with the same table.
+/// The nearest thing: CPU time of the senders per KiB, with the same table.
 fn without_counters(evidence: &Evidence<'_>, threads: u32) -> Found {
     let metric = Metric::SenderCpuNsPerKib;
     let mut compared = paths(evidence, SendPath::A2, SendPath::A1, metric);
@@ -287,7 +287,7 @@ fn without_counters(evidence: &Evidence<'_>, threads: u32) -> Found {
         answered: false,
         evidence: table(
             "nearest thing measured",
-            rows(evidence, "sender CPU, ns a KiB", metric, &compared),
+            rows(evidence, "sender CPU, ns per KiB", metric, &compared),
         ),
         would_change: String::new(),
         would_answer: vec![counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses")],

@@ -72,7 +72,7 @@ pub(super) fn q0(evidence: &Evidence<'_>) -> Found {
         evidence: Table {
             columns: columns([
                 "path",
-                "send calls a message (measured)",
+                "send calls per message (measured)",
                 "copies in (kernel source)",
                 "copies on delivery over loopback (kernel source)",
                 "copies out (kernel source)",
@@ -96,10 +96,10 @@ pub(super) fn q1(evidence: &Evidence<'_>) -> Found {
         "message",
         "threads",
         "A3 / A2 goodput",
-        "A3 / A2 CPU a KiB",
+        "A3 / A2 CPU per KiB",
         "completions copied",
-        "A2 bytes a packet",
-        "A3 bytes a packet",
+        "A2 bytes per packet",
+        "A3 bytes per packet",
     ]);
     let rows = by_goodput.iter().map(|goodput| {
         let cpu = by_cpu.iter().find(|c| c.cell == goodput.cell);
@@ -191,7 +191,7 @@ fn cause(evidence: &Evidence<'_>) -> (String, String) {
     match (compared.first(), all_copied) {
         (Some(c), true) if c.is_above(1.0) => (
             format!(
-                "here every completion was copied anyway, so it pays for pages and notifications on top of a copy: with SO_ZEROCOPY on, CPU a KiB is {} of the same path's with it off ({})",
+                "here every completion was copied anyway, so it pays for pages and notifications on top of a copy: with SO_ZEROCOPY on, CPU per KiB is {} of the same path's with it off ({})",
                 ratio(&c.ratio),
                 place(&c.cell)
             ),
@@ -199,7 +199,7 @@ fn cause(evidence: &Evidence<'_>) -> (String, String) {
         ),
         (Some(c), true) => (
             format!(
-                "every completion was copied anyway, so no copy was saved; with SO_ZEROCOPY on, CPU a KiB is {} of the same path's with it off ({})",
+                "every completion was copied anyway, so no copy was saved; with SO_ZEROCOPY on, CPU per KiB is {} of the same path's with it off ({})",
                 ratio(&c.ratio),
                 place(&c.cell)
             ),

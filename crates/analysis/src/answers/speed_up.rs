@@ -65,7 +65,7 @@ fn beats(evidence: &Evidence<'_>, path: SendPath) -> Found {
         line.push_str(&format!(": from {} to {}", least.text(), most.text()));
     }
     if !cpu.is_empty() {
-        line.push_str(&format!("; it needs less CPU a KiB {}", words(&cpu)));
+        line.push_str(&format!("; it needs less CPU per KiB {}", words(&cpu)));
     }
     let undecided =
         goodput.iter().all(|c| c.outcome == CrossoverOutcome::Undecided && !is_told(evidence, c));

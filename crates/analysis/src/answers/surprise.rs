@@ -17,12 +17,12 @@ const ROWS: usize = 5;
 
 /// What is told of the cell that surprises: what went with it, not why.
 const COMPANIONS: [(Metric, &str); 6] = [
-    (Metric::ContextSwitchesPerS, "context switches a second"),
-    (Metric::BytesPerPacket, "bytes a packet"),
-    (Metric::SlotWaitsPerMessage, "waits for a slot a message"),
+    (Metric::ContextSwitchesPerS, "context switches per second"),
+    (Metric::BytesPerPacket, "bytes per packet"),
+    (Metric::SlotWaitsPerMessage, "waits for a slot per message"),
     (Metric::Retransmits, "segments sent again"),
     (Metric::RttUs, "round-trip time in µs"),
-    (Metric::SenderLlcMissesPerKib, "sender last-level misses a KiB"),
+    (Metric::SenderLlcMissesPerKib, "sender last-level misses per KiB"),
 ];
 
 /// The largest departure that survives Holm's correction and is larger than the plan's margin.
@@ -78,7 +78,7 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
         };
     };
     let what =
-        if first.metric == Metric::GoodputGbps { "goodput" } else { "CPU a KiB of both ends" };
+        if first.metric == Metric::GoodputGbps { "goodput" } else { "CPU per KiB of both ends" };
     let from = match first.basis {
         Basis::Additive => "what its path, size and threads do elsewhere let expect",
         Basis::Neighbours => "what the sizes beside it let expect",

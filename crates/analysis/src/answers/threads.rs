@@ -58,9 +58,9 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
             "path",
             "threads",
             "goodput Gbit/s",
-            "sender last-level misses a KiB",
-            "context switches a second",
-            "CPU of both ends, ns a KiB",
+            "sender last-level misses per KiB",
+            "context switches per second",
+            "CPU of both ends, ns per KiB",
             "oversubscribed",
         ]),
         rows,
@@ -104,9 +104,9 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
     let span = format!("from {fewest} to {to} threads at {}", size(*bytes as f64));
     let crowd = if reach.is_none() { ", oversubscribed, so no cause is claimed" } else { "" };
     let cpu_words = if cpu.is_empty() {
-        "CPU a KiB was not measured at both".to_owned()
+        "CPU per KiB was not measured at both".to_owned()
     } else {
-        format!("CPU a KiB {} {}", becomes(&cpu), words(&cpu))
+        format!("CPU per KiB {} {}", becomes(&cpu), words(&cpu))
     };
     if misses.is_empty() {
         return Found {
@@ -122,7 +122,7 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
     }
     Found {
         line: format!(
-            "{span} the number of the senders' last-level misses a KiB {} {} and {cpu_words}{crowd}; that the one makes the other is not shown",
+            "{span} the number of the senders' last-level misses per KiB {} {} and {cpu_words}{crowd}; that the one makes the other is not shown",
             becomes(&misses),
             words(&misses)
         ),

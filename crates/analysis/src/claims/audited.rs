@@ -155,7 +155,7 @@ fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
     Some(says.and(&not_counted))
 }
 
-/// Copies a byte as a whole number, where they are near one.
+/// Copies per byte as a whole number, where they are near one.
 fn whole_number(copies: f64) -> Option<u8> {
     (0..=3).find(|n| is_near(copies, f64::from(*n)))
 }

@@ -79,12 +79,12 @@ impl Smallest {
         Some(smallest)
     }
 
-    /// `into the sink at 64 B zerocopy's sender-side cost a KiB against sendmsg's is 1.68 × [1.66, 1.70]`.
+    /// `into the sink at 64 B zerocopy's sender-side cost per KiB against sendmsg's is 1.68 × [1.66, 1.70]`.
     fn told(&self) -> String {
         let Some((least, most)) = extremes(&self.compared) else { return String::new() };
         let what = if self.link == Link::Sink { "sender-side cost" } else { "CPU" };
         format!(
-            "{} at {} zerocopy's {what} a KiB against sendmsg's is {}",
+            "{} at {} zerocopy's {what} per KiB against sendmsg's is {}",
             over(self.link),
             size(most.cell.message.bytes().0 as f64),
             if least.cell == most.cell {

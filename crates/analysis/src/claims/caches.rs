@@ -19,7 +19,7 @@ use crate::pairs::{self, SIGNIFICANCE, holm};
 const MISSES: Metric = Metric::SenderCacheMissesPerKib;
 const PEAK: u64 = 512;
 
-/// Logarithm of the sender's cache misses a second, round by round: the paper counts totals of a fixed time.
+/// Logarithm of the sender's cache misses per second, round by round: the paper counts totals of a fixed time.
 fn log_misses_per_s(evidence: &Evidence<'_>, cell: &Cell) -> BTreeMap<u32, f64> {
     let goodput = evidence.logs_by_round(cell, Metric::GoodputGbps);
     let misses = evidence.logs_by_round(cell, MISSES);
@@ -29,7 +29,7 @@ fn log_misses_per_s(evidence: &Evidence<'_>, cell: &Cell) -> BTreeMap<u32, f64> 
         .collect()
 }
 
-/// Other sizes of send against 512 bytes, in the sender's cache misses a second.
+/// Other sizes of send against 512 bytes, in the sender's cache misses per second.
 fn against_peak(evidence: &Evidence<'_>, layout: impl Fn(Layout) -> bool) -> Vec<Compared> {
     let Some(peak) = model::values::MessageSize::new(PEAK) else { return Vec::new() };
     let mut family = Vec::new();
@@ -65,7 +65,7 @@ pub(super) fn c18(evidence: &Evidence<'_>) -> Ruling {
     };
     let cited = names(&compared, MISSES);
     let told = format!(
-        "against 512 bytes, the sender's cache misses a second are at most {}",
+        "against 512 bytes, the sender's cache misses per second are at most {}",
         most.text()
     );
     if compared.iter().any(Compared::is_no_less) {

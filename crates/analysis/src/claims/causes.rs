@@ -122,7 +122,7 @@ fn falls_further(evidence: &Evidence<'_>, on: &Compared) -> Vec<Compared> {
 pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     let falls = falls(evidence);
     let zerocopy = falls.iter().find(|c| c.cell.send_path == SendPath::A3);
-    // Calls a message are those of sendmsg, so that it is the fairer comparison.
+    // Calls per message are those of sendmsg, so that it is the fairer comparison.
     let of = |path: SendPath| falls.iter().filter(move |c| c.cell.send_path == path);
     let others: Vec<&Compared> = [SendPath::A2, SendPath::A1].into_iter().flat_map(of).collect();
     let (Some(zerocopy), false) = (zerocopy, others.is_empty()) else {
@@ -206,7 +206,7 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     .from(cited)
 }
 
-/// A contended spinlock burns CPU time: where a KiB costs the sender no more with 4 threads than with one, none is.
+/// A contended spinlock burns CPU time: where per KiB costs the sender no more with 4 threads than with one, none is.
 pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::SenderCpuNsPerKib;
     let further = || {
@@ -231,7 +231,7 @@ pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
         .also(four_threads());
     };
     let told = format!(
-        "the sender's CPU a KiB with 4 threads against 1 is at most {} ({})",
+        "the sender's CPU per KiB with 4 threads against 1 is at most {} ({})",
         most.text(),
         most.cell.send_path
     );

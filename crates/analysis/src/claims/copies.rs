@@ -51,14 +51,14 @@ pub(super) fn c2(evidence: &Evidence<'_>) -> Ruling {
     if one.iter().all(|c| c.finding == Finding::Equivalent) && more.iter().any(|c| c.is_below(1.0))
     {
         return refuted(format!(
-            "with one field both paths make one call and their CPU a KiB is the same ({}); sendmsg saves only where it saves calls",
+            "with one field both paths make one call and their CPU per KiB is the same ({}); sendmsg saves only where it saves calls",
             most.text()
         ))
         .from(cited());
     }
     undecidable(
         format!(
-            "with one field sendmsg's CPU a KiB against send's is {}: not shown to be the same, and no instrument tells a saved copy from other savings",
+            "with one field sendmsg's CPU per KiB against send's is {}: not shown to be the same, and no instrument tells a saved copy from other savings",
             most.text()
         ),
         copy_audit(),

@@ -1,4 +1,4 @@
-//! C22 and C23: cycles a byte.
+//! C22 and C23: cycles per byte.
 
 use std::collections::BTreeMap;
 
@@ -132,7 +132,7 @@ pub(super) fn c23(evidence: &Evidence<'_>) -> Ruling {
     };
     let cited = std::iter::once(Reference::law(7)).chain(names(&compared, CYCLES));
     let told = format!(
-        "the senders' cycles a byte with most threads against fewest are from {} to {}",
+        "the senders' cycles per byte with most threads against fewest are from {} to {}",
         least.text(),
         most.text()
     );

@@ -46,7 +46,7 @@ fn fixed_costs<'a>(evidence: &Evidence<'a>, path: SendPath) -> Vec<&'a CostModel
         .collect()
 }
 
-/// Growth is shown step by step. The reason is shown by a counter (calls a message) and an intervention on it (send's
+/// Growth is shown step by step. The reason is shown by a counter (calls per message) and an intervention on it (send's
 /// call a field against sendmsg's one): the fixed cost a message must follow the calls. The fixed cost is that of the
 /// fitted lines where they fit, and else that of the smallest message.
 pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
@@ -208,7 +208,7 @@ fn smallest(evidence: &Evidence<'_>) -> Option<FixedCost> {
     })
 }
 
-/// Calls a message: `8`, `1`, `1.50`.
+/// Calls per message: `8`, `1`, `1.50`.
 fn number(calls: f64) -> String {
     if (calls - calls.round()).abs() < 0.005 { format!("{calls:.0}") } else { short(calls) }
 }

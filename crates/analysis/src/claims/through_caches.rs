@@ -142,7 +142,7 @@ fn decide(evidence: &Evidence<'_>, premise: Premise) -> Ruling {
     // Whatever the reason: where it has not the fewest there is nothing to explain.
     if let Some(more) = compared.iter().find(|c| c.is_no_less()) {
         return refuted(format!(
-            "the sender's last-level misses a KiB with zerocopy are not the fewest: {} of {}'s",
+            "the sender's last-level misses per KiB with zerocopy are not the fewest: {} of {}'s",
             more.text(),
             more.against.send_path
         ))
@@ -185,14 +185,14 @@ fn decide(evidence: &Evidence<'_>, premise: Premise) -> Ruling {
     let off = of_moments(evidence, without.collect());
     if fewest && !off.is_empty() && off.iter().all(|c| c.is_below(1.0)) {
         return supported(format!(
-            "zerocopy has the fewest last-level misses a KiB, nothing was copied, and with SO_ZEROCOPY off they return ({})",
+            "zerocopy has the fewest last-level misses per KiB, nothing was copied, and with SO_ZEROCOPY off they return ({})",
             off.iter().map(Compared::text).collect::<Vec<_>>().join("; ")
         ))
         .from(cited.into_iter().chain(names(&off, misses)));
     }
     undecidable(
         if fewest {
-            "zerocopy has the fewest last-level misses a KiB, but no intervention shows that the missing copy is why"
+            "zerocopy has the fewest last-level misses per KiB, but no intervention shows that the missing copy is why"
         } else {
             "the intervals of last-level misses do not tell the paths apart"
         },

@@ -48,7 +48,7 @@ pub(super) fn a_a(evidence: &Evidence<'_>) -> Law {
     let told = format!(
         "goodput of the twins {}{}; noise floor ±{}",
         ratio(&floor.goodput),
-        cpu.map(|cpu| format!(", CPU a KiB {}", ratio(cpu))).unwrap_or_default(),
+        cpu.map(|cpu| format!(", CPU per KiB {}", ratio(cpu))).unwrap_or_default(),
         percent(floor.half_width)
     );
     let compared = floor.goodput.trials as usize;

@@ -10,7 +10,7 @@ use model::Missing;
 const CEILING: Text = Text {
     id: 8,
     name: "ceiling",
-    says: "goodput × copies a byte stays under the rate at which the same CPUs can copy",
+    says: "goodput × copies per byte stays under the rate at which the same CPUs can copy",
     sources: ["goodput", "copying measured on the same CPUs at a working set that is no larger"],
 };
 
@@ -79,7 +79,7 @@ fn told(share: &CeilingShare) -> String {
         ModelledSide::Receiver => "receivers'",
     };
     format!(
-        "{}: {} Gbit/s × {} copies a byte on the {side} CPUs is {} of {} Gbit/s ({} at {})",
+        "{}: {} Gbit/s × {} copies per byte on the {side} CPUs is {} of {} Gbit/s ({} at {})",
         share.cell,
         level(&share.goodput_gbps),
         short(share.copies.per_byte),

@@ -127,11 +127,11 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
         (true, true) if compared == 0 => COPIES.undecidable(not_audited(evidence.audits), copy_audit()),
         (true, true) => COPIES.holds(
             compared,
-            format!("{counted_figures} of {trials} are within 0.01 copies a byte of the kernel's source"),
+            format!("{counted_figures} of {trials} are within 0.01 copies per byte of the kernel's source"),
         ),
         (true, false) if compared == 0 => COPIES.undecidable(not_counted, copy_audit()),
         (true, false) => COPIES.undecidable(format!(
-            "{counted_figures} of {trials} are within 0.01 copies a byte of the kernel's source, but not every one that the law names was counted; {not_counted}"
+            "{counted_figures} of {trials} are within 0.01 copies per byte of the kernel's source, but not every one that the law names was counted; {not_counted}"
         ), copy_audit()),
     }
 }

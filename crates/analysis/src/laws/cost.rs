@@ -55,7 +55,7 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
         };
         compared += 1;
         above += usize::from([a, b].iter().all(|x| x.low.is_some_and(|low| low > 0.0)));
-        for (what, unit, estimate) in [("a", "ns a message", a), ("b", "ns a byte", b)] {
+        for (what, unit, estimate) in [("a", "ns per message", a), ("b", "ns per byte", b)] {
             if let Some(p) = p_of_nonnegative(estimate) {
                 tested.push((
                     format!("all rounds, {}: {what} = {} {unit}", name(model), level(estimate)),

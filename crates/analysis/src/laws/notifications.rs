@@ -222,7 +222,7 @@ struct Control {
     is_like: bool,
 }
 
-/// The control's CPU of both ends a KiB against sendmsg's.
+/// The control's CPU of both ends per KiB against sendmsg's.
 fn cost_of_control(evidence: &Evidence<'_>) -> Control {
     let mut told = Vec::new();
     let mut unlike = Vec::new();
@@ -243,7 +243,7 @@ fn cost_of_control(evidence: &Evidence<'_>) -> Control {
         let moments = evidence.paired(cell, &twin, Metric::cost_on(cell.link));
         let estimate = pairs::ratio(&moments);
         let Some(estimate) = estimate.value() else { continue };
-        told.push(format!("{} of sendmsg's CPU a KiB ({cell})", ratio(estimate)));
+        told.push(format!("{} of sendmsg's CPU per KiB ({cell})", ratio(estimate)));
         let (least, most) = (1.0 / (1.0 + LIKE), 1.0 + LIKE);
         match (estimate.low, estimate.high) {
             (Some(low), Some(high)) if low > most || high < least => {
