@@ -1,0 +1,88 @@
+//! Above the engine no production code decides by the name of a path or a link: it asks for capabilities, so that a new one
+//! is never taken for what it is not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::{Link, ReceivePath, SendPath};
+
+/// Where names may stand: the lists themselves, the one table, the defaults, and the ready-made plans.
+const ALLOWED: [&str; 5] = [
+    "crates/model/src/names.rs",
+    "crates/model/src/capabilities.rs",
+    "crates/model/src/factor.rs",
+    "crates/model/src/plan.rs",
+    "crates/model/src/contrast.rs",
+];
+
+/// The crates above the engine, and the model itself.
+const CRATES: [&str; 6] = ["model", "analysis", "report", "study", "journal", "copycost"];
+
+fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// The code without its tests (which come last in a file) and its comments.
+fn production(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().map(|line| line.split("//").next().unwrap_or_default());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Every member of the open lists as Rust spells it: `SendPath::Sendmsg`.
+fn members() -> Vec<String> {
+    let send = SendPath::ALL.iter().map(|path| format!("SendPath::{path:?}"));
+    let receive = ReceivePath::ALL.iter().map(|path| format!("ReceivePath::{path:?}"));
+    let links = Link::ALL.iter().map(|link| format!("Link::{link:?}"));
+    send.chain(receive).chain(links).collect()
+}
+
+fn named_in(code: &str) -> Vec<String> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let stands = |member: &String| {
+        code.match_indices(member.as_str()).any(|(at, _)| {
+            let before = code[..at].chars().next_back().is_some_and(is_word);
+            let after = code[at + member.len()..].chars().next().is_some_and(is_word);
+            !before && !after
+        })
+    };
+    members().into_iter().filter(stands).collect()
+}
+
+#[test]
+fn no_production_code_above_the_engine_names_a_path_or_a_link() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    for name in CRATES {
+        let mut files = Vec::new();
+        sources(&root.join("crates").join(name).join("src"), &mut files);
+        for file in files {
+            let path = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+            if ALLOWED.contains(&path.as_str()) || path.ends_with("tests.rs") {
+                continue;
+            }
+            looked_at += 1;
+            let names = named_in(&production(&fs::read_to_string(&file).unwrap()));
+            found.extend(names.into_iter().map(|name| format!("{path}: {name}")));
+        }
+    }
+    assert!(looked_at > 100, "only {looked_at} files were found");
+    assert!(found.is_empty(), "ask for a capability instead:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_name_is_found_where_it_stands_and_nowhere_else() {
+    assert_eq!(named_in("if path == SendPath::Zerocopy {"), ["SendPath::Zerocopy"]);
+    assert!(named_in("SendPath::A3, SendPath::ALL, SendPath::Sendmsgs").is_empty());
+    assert!(production("let a = 1; // Link::Sink\n#[cfg(test)]\nLink::Sink").contains("let a"));
+    assert!(named_in(&production("x // Link::Sink\n#[cfg(test)]\nLink::Sink")).is_empty());
+}
