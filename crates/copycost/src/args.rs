@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use model::Preset;
+use report::ColumnSet;
 
 use crate::cell_flags::CellFlags;
 use crate::plan_flags::PlanFlags;
@@ -66,6 +67,9 @@ pub(crate) struct RunArguments {
     /// Print cells, minutes and needs, and measure nothing; with --json as JSON
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Columns of the CSV files: all of them, or the factors that vary and what was measured
+    #[arg(long, value_name = "SET", default_value = "all", value_parser = column_sets())]
+    pub(crate) columns: ColumnSet,
     /// End with 1 where a cell is invalid or a law is broken
     #[arg(long)]
     pub(crate) strict: bool,
@@ -82,6 +86,9 @@ pub(crate) struct ReportArguments {
     /// A run directory [default: copycost-runs/latest]
     #[arg(value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
+    /// Columns of the CSV files: all of them, or the factors that vary and what was measured
+    #[arg(long, value_name = "SET", default_value = "all", value_parser = column_sets())]
+    pub(crate) columns: ColumnSet,
     /// End with 1 where a cell is invalid or a law is broken
     #[arg(long)]
     pub(crate) strict: bool,
@@ -183,6 +190,11 @@ pub(crate) struct ManArguments {
     /// The command whose page to print [default: the overview]
     #[arg(value_name = "COMMAND")]
     pub(crate) command: Option<String>,
+}
+
+fn column_sets() -> impl TypedValueParser<Value = ColumnSet> {
+    PossibleValuesParser::new(ColumnSet::ALL.map(ColumnSet::name))
+        .try_map(|name| name.parse::<ColumnSet>())
 }
 
 fn presets() -> PossibleValuesParser {

@@ -12,8 +12,8 @@ use journal::{Class, JournalError, Owner, RunDirectory};
 use model::Plan;
 use model::host::Host;
 use model::record::Record;
-use report::ReportError;
 use report::numbers::counted;
+use report::{ColumnSet, ReportError};
 
 use crate::exit::Stop;
 use crate::terminal::Shown;
@@ -58,13 +58,20 @@ impl Derived {
     ///
     /// # Errors
     /// The directory cannot be written.
-    pub(crate) fn write(&mut self, directory: &RunDirectory) -> Result<(), Stop> {
+    pub(crate) fn write(
+        &mut self,
+        directory: &RunDirectory,
+        columns: ColumnSet,
+    ) -> Result<(), Stop> {
         let again = |error: ReportError| io::Error::new(error.io().kind(), error.io().to_string());
         directory.replace(&directory.trials(), |file| {
-            report::write_trials(file, &self.plan, &self.records).map_err(again)
+            report::write_trials(file, &self.plan, &self.records, columns).map_err(again)
         })?;
         directory.replace(&directory.results(), |file| {
-            report::write_results(file, &self.summary).map_err(again)
+            report::write_results(file, &self.summary, columns).map_err(again)
+        })?;
+        directory.replace(&directory.ratios(), |file| {
+            report::write_ratios(file, &self.summary, columns).map_err(again)
         })?;
         let mut note = None;
         directory.replace(&directory.paper(), |file| {

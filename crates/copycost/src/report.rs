@@ -13,7 +13,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Stop> {
     let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
     let directory = derived::find(arguments.directory.as_deref(), owner)?;
     let mut derived = Derived::read(&directory)?;
-    let written = derived.write(&directory);
+    let written = derived.write(&directory, arguments.columns);
     for note in &derived.notes {
         tell(&format!("! {note}"));
     }

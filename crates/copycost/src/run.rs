@@ -8,6 +8,7 @@ use journal::{Owner, RunDirectory, Writer};
 use model::Plan;
 use model::host::Host;
 use model::record::{FinishReason, Record, Segment};
+use report::ColumnSet;
 use study::{Event, Study, StudyError, SystemClock};
 
 use crate::args::RunArguments;
@@ -79,7 +80,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     }
 
     let mut progress = Progress::new(Shown::error().terminal, arguments.quiet);
-    let mut deriving = Deriving::new(&directory);
+    let mut deriving = Deriving::new(&directory, arguments.columns);
     let segment = segment(&engine, &plan, &host);
     let usable_cpus = engine.usable_cpus().len();
     let finished = Study {
@@ -174,13 +175,14 @@ fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {
 /// the work, and it is done more seldom.
 struct Deriving<'a> {
     directory: &'a RunDirectory,
+    columns: ColumnSet,
     last: Instant,
     took: Duration,
 }
 
 impl<'a> Deriving<'a> {
-    fn new(directory: &'a RunDirectory) -> Self {
-        Self { directory, last: Instant::now(), took: Duration::ZERO }
+    fn new(directory: &'a RunDirectory, columns: ColumnSet) -> Self {
+        Self { directory, columns, last: Instant::now(), took: Duration::ZERO }
     }
 
     fn follow(&mut self, event: &Event) {
@@ -190,7 +192,8 @@ impl<'a> Deriving<'a> {
         }
         let begun = Instant::now();
         // What fails here fails again at the end, and is told there.
-        let _ = Derived::read(self.directory).and_then(|mut derived| derived.write(self.directory));
+        let _ = Derived::read(self.directory)
+            .and_then(|mut derived| derived.write(self.directory, self.columns));
         self.last = Instant::now();
         self.took = self.last - begun;
     }
@@ -226,7 +229,7 @@ fn conclude(
 
 fn shown(arguments: &RunArguments, directory: &RunDirectory) -> Result<Derived, Stop> {
     let mut derived = Derived::read(directory)?;
-    let written = derived.write(directory);
+    let written = derived.write(directory, arguments.columns);
     for note in &derived.notes {
         tell(&format!("! {note}"));
     }

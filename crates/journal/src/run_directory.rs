@@ -115,6 +115,11 @@ impl RunDirectory {
         self.path.join("results.csv")
     }
 
+    /// One row a ratio.
+    pub fn ratios(&self) -> PathBuf {
+        self.path.join("ratios.csv")
+    }
+
     /// The paper's columns.
     pub fn paper(&self) -> PathBuf {
         self.path.join("paper.csv")

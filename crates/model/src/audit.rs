@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cell::Cell;
 use crate::measured::Measured;
 use crate::names::{Audit, names};
-use crate::record::{Outcome, Settings};
+use crate::record::trial::{Outcome, Settings};
 use crate::units::Nanos;
 
 /// An audit trial of a cell.
@@ -36,7 +36,7 @@ pub struct Audited {
 }
 
 impl Audited {
-    /// Why an instrument told nothing in a trial that finished; none where it told something. The copying ceiling has no
+    /// Why an instrument gave no figure in a trial that finished; none where it gave some. The copying ceiling has no
     /// audit trial.
     pub fn reason(&self, audit: Audit) -> Option<&str> {
         match audit {
@@ -261,5 +261,15 @@ mod tests {
         let count: FunctionCount = serde_json::from_str(new).unwrap();
         assert_eq!(count.hook, Measured::Value(Hook::Kprobe));
         assert_eq!(serde_json::to_string(&count).unwrap(), new);
+    }
+
+    #[test]
+    fn an_audit_of_an_older_version_counted_no_pages() {
+        let absent = r#"{"absent":"not here"}"#;
+        let text = format!(
+            r#"{{"copied_in":{absent},"by_reference":{absent},"deferred":{absent},"copied_out":{absent},"functions":[]}}"#
+        );
+        let counts: CopyCounts = serde_json::from_str(&text).unwrap();
+        assert!(counts.pinned.reason().unwrap().contains("did not count pages"));
     }
 }

@@ -1,12 +1,13 @@
 //! Terminal tables, CSV, JSON, figures, HTML and Markdown from the analysis.
 //!
-//! Nothing is computed here beyond formatting: every figure on the screen and in `results.csv`, `paper.csv`
+//! Nothing is computed here beyond formatting: every figure on the screen and in `results.csv`, `ratios.csv`, `paper.csv`
 //! and `summary.json` is one of the [`analysis::summary::Summary`]; `trials.csv` shows the journal and each trial's own figures.
 #![forbid(unsafe_code)]
 
 mod ceiling_table;
 mod claims_tally;
 mod cpu_time_text;
+mod csv_table;
 mod data_path;
 mod error;
 mod explained_tables;
@@ -18,6 +19,7 @@ mod markdown;
 pub mod numbers;
 mod paper_csv;
 mod plain_table;
+mod ratios_csv;
 mod reproduce;
 mod results_csv;
 mod screen;
@@ -28,13 +30,15 @@ mod trust;
 mod unanswered;
 mod words;
 
+pub use csv_table::{ColumnSet, CsvColumn};
 pub use data_path::{Diagram, data_paths};
 pub use error::ReportError;
 pub use flame_graph::flame_graph;
 pub use html::{Page, write_html};
 pub use markdown::write_markdown;
 pub use paper_csv::{PAPER_COLUMNS, write_paper};
+pub use ratios_csv::{ratios_columns, write_ratios};
 pub use results_csv::{results_columns, write_results};
 pub use screen::{ScreenOptions, cells_table, screen};
 pub use summary_json::{schema, write_summary};
-pub use trials_csv::{TrialColumn, trial_columns, write_trials};
+pub use trials_csv::{trial_columns, write_trials};

@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use analysis::summary::{CellEstimates, Summary};
-use model::{Factor, Link};
+use model::Factor;
 
+use crate::csv_table::harmless;
 use crate::error::ReportError;
 use crate::numbers::{field, whole_field};
 
@@ -31,14 +32,14 @@ pub fn write_paper(out: impl Write, summary: &Summary) -> Result<Option<String>,
     let error = |e: csv::Error| ReportError::csv("paper.csv", e);
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(PAPER_COLUMNS).map_err(error)?;
-    // The sink has no receiver and so none of the paper's throughput; its cells stand in results.csv.
-    let is_of_paper = |entry: &&CellEstimates| !entry.control && entry.cell.link != Link::Sink;
+    // Without a receiver there is none of the paper's throughput; such cells stand in results.csv.
+    let is_of_paper = |entry: &&CellEstimates| !entry.control && entry.cell.link.has_receiver();
     for entry in summary.estimates.iter().filter(is_of_paper) {
         let row = &entry.paper;
         // Without a valid window there is no sum: absent, not 0.
         let total = if entry.trials == 0 { String::new() } else { row.total_bytes.to_string() };
         csv.write_record([
-            row.implementation.as_str(),
+            &*harmless(&row.implementation),
             &row.message_bytes.to_string(),
             &row.threads.to_string(),
             &total,
@@ -54,9 +55,8 @@ pub fn write_paper(out: impl Write, summary: &Summary) -> Result<Option<String>,
 }
 
 fn note(summary: &Summary) -> Option<String> {
-    let mut cells =
-        summary.estimates.iter().filter(|entry| !entry.control).map(|entry| &entry.cell);
-    let mut cells = cells.by_ref().filter(|cell| cell.link != Link::Sink);
+    let entries = summary.estimates.iter().filter(|entry| !entry.control);
+    let mut cells = entries.map(|entry| &entry.cell).filter(|cell| cell.link.has_receiver());
     let first = cells.next()?;
     let mut varied = vec![false; Factor::ALL.len()];
     for cell in cells {

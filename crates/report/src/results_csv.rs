@@ -3,55 +3,114 @@
 use std::io::Write;
 
 use analysis::metric::Metric;
-use analysis::summary::{CellEstimates, Summary};
-use model::{Factor, Measured};
+use analysis::summary::{CellEstimates, Estimate, Summary};
+use model::{Cell, Measured};
 
+use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, run_name, why_empty};
 use crate::error::ReportError;
-use crate::numbers::field;
 
-/// The columns of `results.csv`: the factors, `control`, `trials`, then for each metric `m` the columns `m`,
-/// `m_low` and `m_high`, last `marks`.
-pub fn results_columns() -> Vec<String> {
-    let mut columns: Vec<String> =
-        Factor::ALL.iter().map(|factor| factor.column().to_owned()).collect();
-    columns.push("control".to_owned());
-    columns.push("trials".to_owned());
-    for metric in Metric::ALL {
-        let name = metric.name();
-        columns.extend([name.to_owned(), format!("{name}_low"), format!("{name}_high")]);
-    }
-    columns.push("marks".to_owned());
-    columns
+struct Results;
+
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    run: &'a str,
+    entry: &'a CellEstimates,
 }
 
-/// Writes `results.csv`: one row a cell in the plan's order, controls included. Absent figures are empty.
+impl Table for Results {
+    type Row<'a> = Row<'a>;
+    const FILE: &'static str = "results.csv";
+
+    fn cell<'r>(row: &'r Row<'_>) -> &'r Cell {
+        &row.entry.cell
+    }
+}
+
+/// The columns of `results.csv`, in the order in which they are listed in `docs/FILES.md`.
+pub fn results_columns() -> Vec<CsvColumn> {
+    columns().described()
+}
+
+/// Writes `results.csv`: one row a cell in the plan's order, controls included. Absent figures are empty, and the row says
+/// why.
 ///
 /// # Errors
 /// The writer's.
-pub fn write_results(out: impl Write, summary: &Summary) -> Result<(), ReportError> {
-    let error = |e: csv::Error| ReportError::csv("results.csv", e);
-    let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(results_columns()).map_err(error)?;
-    for entry in &summary.estimates {
-        csv.write_record(row(entry)).map_err(error)?;
-    }
-    csv.flush().map_err(|e| ReportError::new("results.csv", e))
+pub fn write_results(
+    out: impl Write,
+    summary: &Summary,
+    set: ColumnSet,
+) -> Result<(), ReportError> {
+    let run = run_name(&summary.run.label, summary.run.started_unix_ms);
+    let rows = summary.estimates.iter().map(|entry| Row { run: &run, entry });
+    columns().write(out, rows, set)
 }
 
-fn row(entry: &CellEstimates) -> Vec<String> {
-    let mut fields: Vec<String> =
-        Factor::ALL.iter().map(|factor| entry.cell.get(*factor)).collect();
-    fields.push(entry.control.to_string());
-    fields.push(entry.trials.to_string());
+fn columns() -> Columns<Results> {
+    let mut columns = Columns::<Results>::new();
+    columns.about("Factors");
+    columns.factors();
+    columns.about("Cell");
+    columns.text("cell", "The cell's id, the same in every file.", |r| Some(r.entry.cell.id()));
+    columns.text("run", "The run's label, else when it began.", |r| Some(r.run.to_owned()));
+    columns.text(
+        "control",
+        "Whether the cell controls the method and answers no question: true or false.",
+        |r| Some(r.entry.control),
+    );
+    columns.number("trials", "Valid trials.", |r| Some(r.entry.trials));
+    columns.number("void_trials", "Void attempts, which enter no figure.", |r| {
+        Some(r.entry.void_trials)
+    });
+    columns.text(
+        "precise",
+        "Whether goodput and the ends' CPU are as precise as the plan asks: true or false.",
+        |r| r.entry.precise.value().copied(),
+    );
+    columns.about("Figures");
     for metric in Metric::ALL {
-        let estimate = entry.metrics.get(metric).and_then(Measured::value);
-        fields.push(field(estimate.map(|e| e.mean)));
-        fields.push(field(estimate.and_then(|e| e.low)));
-        fields.push(field(estimate.and_then(|e| e.high)));
+        let name = metric.name();
+        let ends = "end of the 95 % confidence interval of";
+        columns.number(name, metric.meaning(), |r| estimate(r, *metric).map(|e| e.mean));
+        columns.number(format!("{name}_low"), format!("Lower {ends} {name}."), |r| {
+            estimate(r, *metric)?.low
+        });
+        columns.number(format!("{name}_high"), format!("Upper {ends} {name}."), |r| {
+            estimate(r, *metric)?.high
+        });
     }
-    // How many valid trials bear each mark, as `retransmits=3 steal=1`.
-    let marks: Vec<String> =
-        entry.marks.iter().map(|(mark, trials)| format!("{mark}={trials}")).collect();
-    fields.push(marks.join(" "));
-    fields
+    columns.about("Remarks");
+    columns.text(
+        "why_empty",
+        "Why figures of this row are absent: each reason once, after the columns that it explains.",
+        |r| Some(reasons(r.entry)),
+    );
+    columns.words(
+        "marks",
+        "How many valid trials bear each mark, as `retransmits=3 steal=1`.",
+        |r| r.entry.marks.iter().map(|(mark, trials)| format!("{mark}={trials}")).collect(),
+    );
+    columns
+}
+
+fn estimate<'r>(row: &'r Row<'_>, metric: Metric) -> Option<&'r Estimate> {
+    row.entry.metrics.get(&metric).and_then(Measured::value)
+}
+
+fn reasons(entry: &CellEstimates) -> String {
+    const NO_INTERVAL: &str = "fewer than two trials give no interval";
+    let mut absent: Vec<(String, &str)> = Vec::new();
+    absent.extend(entry.precise.reason().map(|why| ("precise".to_owned(), why)));
+    for (metric, estimate) in &entry.metrics {
+        let name = metric.name();
+        match estimate {
+            Measured::Absent { absent: why } => absent.push((name.to_owned(), why)),
+            Measured::Value(estimate) => {
+                let ends = [("low", estimate.low), ("high", estimate.high)];
+                let missing = ends.into_iter().filter(|(_, end)| end.is_none());
+                absent.extend(missing.map(|(end, _)| (format!("{name}_{end}"), NO_INTERVAL)));
+            }
+        }
+    }
+    why_empty(absent)
 }

@@ -1,69 +1,17 @@
-//! The CSV files: their columns, that nothing is lost in them, and that absent stays absent.
+//! The CSV files: that nothing is lost in them, and that absent stays absent.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use analysis::metric::Metric;
 use analysis::{marks, synthetic};
-use model::record::{Finished, Outcome, Record, Trial};
-use model::{Cell, Factor, Mark, Plan, Preset, SendPath};
-use report::{results_columns, trial_columns, write_paper, write_results, write_trials};
+use common::csv_tables::{column, full, ratios, read, results, trials};
+use model::record::{Outcome, Record, Trial};
+use model::{Cell, Factor, Mark, Plan, Preset};
+use report::{ColumnSet, write_paper, write_ratios, write_results, write_trials};
 use serde_json::Value;
-
-type Rows = Vec<Vec<String>>;
-
-fn read(bytes: &[u8]) -> (Vec<String>, Rows) {
-    let mut reader = csv::Reader::from_reader(bytes);
-    let header = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    let rows =
-        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
-    (header, rows)
-}
-
-fn trials(plan: &Plan, records: &[Record]) -> (Vec<String>, Rows) {
-    let mut bytes = Vec::new();
-    write_trials(&mut bytes, plan, records).unwrap();
-    read(&bytes)
-}
-
-fn column(header: &[String], name: &str) -> usize {
-    header.iter().position(|column| column == name).unwrap_or_else(|| panic!("no column {name}"))
-}
-
-/// A trial in which nothing is absent and nothing is 0.
-fn full() -> Trial {
-    let cell = Cell { send_path: SendPath::Zerocopy, ..Cell::default() };
-    let mut trial = synthetic::trial(&cell, 3)
-        .counted()
-        .marked(Mark::Retransmits)
-        .marked(Mark::Throttled)
-        .build();
-    if let Outcome::Finished(finished) = &mut trial.outcome {
-        let Finished { sender, receiver, .. } = finished.as_mut();
-        for calls in [&mut sender.window.calls, &mut sender.total.calls] {
-            (calls.send, calls.recv, calls.epoll_wait) = (1, 2, 3);
-        }
-        for tally in [&mut receiver.window, &mut receiver.total] {
-            tally.calls.sendmsg = 5;
-            (
-                tally.calls.send,
-                tally.calls.recvmsg_errqueue,
-                tally.calls.poll,
-                tally.calls.epoll_wait,
-            ) = (6, 7, 8, 9);
-            tally.first_wrong = Some(17);
-        }
-        let tcp = |facts: &mut model::Measured<model::record::TcpFacts>| {
-            let mut full = *facts.value().unwrap();
-            (full.busy_us, full.receiver_limited_us, full.send_buffer_limited_us) =
-                (Some(1), Some(2), Some(3));
-            *facts = model::Measured::Value(full);
-        };
-        tcp(&mut sender.tcp);
-        tcp(&mut receiver.tcp);
-    }
-    trial
-}
 
 /// Every number, text and switch in a value, by its path.
 fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
@@ -99,8 +47,10 @@ fn no_figure_of_a_record_is_lost() {
     let plan = Plan::preset(Preset::Default);
     let row = |trial: Trial| {
         let (header, mut rows) = trials(&plan, &[Record::Trial(Box::new(trial))]);
-        // The metrics and marks follow from the rest.
-        rows.pop().unwrap()[..column(&header, Metric::ALL[0].name())].to_vec()
+        // The metrics follow from the rest.
+        let is_metric = |name: &str| Metric::ALL.iter().any(|metric| metric.name() == name);
+        let fields = header.into_iter().zip(rows.pop().unwrap());
+        fields.filter(|(name, _)| !is_metric(name)).collect::<BTreeMap<String, String>>()
     };
     let trial = serde_json::to_value(full()).unwrap();
     let before = row(full());
@@ -129,22 +79,6 @@ fn every_factor_is_a_column_under_its_own_name() {
         assert_eq!(rows[0][column(&header, factor.column())], cell.get(*factor));
     }
     assert_eq!(rows[0][column(&header, "congestion_effective")], "cubic");
-}
-
-#[test]
-fn columns_are_named_once_and_described() {
-    let columns = trial_columns();
-    let mut names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-    assert!(columns.iter().all(|column| column.meaning.ends_with('.')));
-    names.sort_unstable();
-    let all = names.len();
-    names.dedup();
-    assert_eq!(names.len(), all);
-    let mut results = results_columns();
-    results.sort_unstable();
-    let all = results.len();
-    results.dedup();
-    assert_eq!(results.len(), all);
 }
 
 #[test]
@@ -249,26 +183,23 @@ fn a_rounds_idle_baseline_ends_with_its_segment() {
 }
 
 #[test]
-fn the_header_of_results_begins_with_the_factors_and_ends_with_the_marks() {
-    insta::assert_snapshot!("results_header", results_columns().join("\n"));
-}
-
-#[test]
 fn results_has_one_row_a_cell_with_the_summarys_figures() {
     let plan = Plan::preset(Preset::Default);
     let mut summary = common::summary(&plan);
     summary.estimates[1].marks.extend([(Mark::Retransmits, 3), (Mark::Steal, 1)]);
     common::without_trial(&mut summary, 2, "it broke");
-    let mut bytes = Vec::new();
-    write_results(&mut bytes, &summary).unwrap();
-    let (header, rows) = read(&bytes);
-    assert_eq!(header, results_columns());
+    let (header, rows) = results(&summary, ColumnSet::All);
     assert_eq!(rows.len(), 51);
     for (row, entry) in rows.iter().zip(&summary.estimates) {
         for factor in Factor::ALL {
             assert_eq!(row[column(&header, factor.column())], entry.cell.get(*factor));
         }
+        assert_eq!(row[column(&header, "cell")], entry.cell.id());
+        assert_eq!(row[column(&header, "run")], "2025-11-24T16:00:00Z");
         assert_eq!(row[column(&header, "control")], entry.control.to_string());
+        assert_eq!(row[column(&header, "void_trials")], entry.void_trials.to_string());
+        let precise = entry.precise.value().map_or_else(String::new, ToString::to_string);
+        assert_eq!(row[column(&header, "precise")], precise);
         assert_eq!(row[column(&header, "trials")], entry.trials.to_string());
         for metric in Metric::ALL {
             let estimate = entry.metrics[metric].value();
@@ -284,6 +215,36 @@ fn results_has_one_row_a_cell_with_the_summarys_figures() {
     assert_eq!((rows[0][marks].as_str(), rows[1][marks].as_str()), ("", "retransmits=3 steal=1"));
     assert_eq!(rows[2][column(&header, "retransmits")], "");
     assert_eq!(rows[3][column(&header, "retransmits")], "0");
+}
+
+#[test]
+fn ratios_have_one_row_a_ratio_with_the_summarys_figures() {
+    let plan = common::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1")]);
+    let mut summary = common::summary(&plan);
+    common::without_trial(&mut summary, 2, "it broke");
+    let (header, rows) = ratios(&summary, ColumnSet::All);
+    assert_eq!(rows.len(), summary.ratios.len());
+    for (row, ratio) in rows.iter().zip(&summary.ratios) {
+        let field = |name: &str| row[column(&header, name)].as_str();
+        let estimate = ratio.ratio.value();
+        let number = |name: &str| field(name).parse::<f64>().ok();
+        assert_eq!(field("cell"), ratio.cell.id());
+        assert_eq!(field("against"), ratio.against.id());
+        assert_eq!(field("metric"), ratio.metric.name());
+        assert_eq!(number("ratio"), estimate.map(|e| e.mean));
+        assert_eq!(number("low"), estimate.and_then(|e| e.low));
+        assert_eq!(number("high"), estimate.and_then(|e| e.high));
+        assert_eq!(field("pairs").parse().ok(), estimate.map(|e| e.trials));
+        assert_eq!(number("p_corrected"), ratio.p_holm.value().copied());
+        let finding = serde_json::to_value(ratio.finding).unwrap();
+        assert_eq!(field("finding"), finding.as_str().unwrap());
+        assert_eq!(field("message_bytes"), ratio.cell.message.bytes().0.to_string());
+        assert_eq!(field("ratio").is_empty(), !field("why_empty").is_empty());
+    }
+    assert_eq!(rows[0][column(&header, "contrast")], "send: sendmsg / send");
+    let mut bytes = Vec::new();
+    write_ratios(&mut bytes, &summary, ColumnSet::Compact).unwrap();
+    insta::assert_snapshot!("ratios", String::from_utf8(bytes).unwrap());
 }
 
 #[test]
@@ -306,7 +267,8 @@ fn what_the_papers_columns_cannot_tell_apart_is_said() {
     assert!(note.contains("fields, nodelay"), "{note}");
     let (_, rows) = read(&bytes);
     assert_eq!(rows.len(), 48 * 4);
-    let paths: Vec<&str> = plan.cells().iter().map(|cell| cell.send_path.paper_name()).collect();
+    let paths: Vec<&str> =
+        plan.cells().iter().filter_map(|cell| cell.send_path.paper_name()).collect();
     assert_eq!(rows.iter().map(|row| row[0].as_str()).collect::<Vec<_>>(), paths);
 }
 
@@ -325,7 +287,7 @@ fn a_long_journal_streams_through_one_row_at_a_time() {
     let plan = Plan::preset(Preset::Default);
     let trial = Record::Trial(Box::new(full()));
     let mut lines = Counted(0);
-    write_trials(&mut lines, &plan, std::iter::repeat_n(&trial, 2_000)).unwrap();
+    write_trials(&mut lines, &plan, std::iter::repeat_n(&trial, 2_000), ColumnSet::All).unwrap();
     assert_eq!(lines.0, 2_001);
 }
 
@@ -343,8 +305,9 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     let plan = Plan::preset(Preset::Default);
     let summary = common::summary(&plan);
     let errors = [
-        ("trials.csv", write_trials(Full, &plan, &[]).unwrap_err()),
-        ("results.csv", write_results(Full, &summary).unwrap_err()),
+        ("trials.csv", write_trials(Full, &plan, &[], ColumnSet::All).unwrap_err()),
+        ("results.csv", write_results(Full, &summary, ColumnSet::All).unwrap_err()),
+        ("ratios.csv", write_ratios(Full, &summary, ColumnSet::All).unwrap_err()),
         ("paper.csv", write_paper(Full, &summary).unwrap_err()),
         ("summary.json", report::write_summary(Full, &summary).unwrap_err()),
     ];

@@ -308,7 +308,7 @@ fn group(threads: &str) -> String {
 
 fn of_csv(summary: &Summary) -> Figures {
     let mut bytes = Vec::new();
-    write_results(&mut bytes, summary).unwrap();
+    write_results(&mut bytes, summary, report::ColumnSet::All).unwrap();
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let header = reader.headers().unwrap().clone();
     let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use analysis::metric::{Better, Metric, Scale};
 use model::host::Host;
 use model::{Class, Factor, FactorLists, Mark};
+use report::CsvColumn;
 use serde_json::Value;
 
 fn workspace(path: &str) -> PathBuf {
@@ -52,13 +53,35 @@ fn factors() -> String {
     table
 }
 
-fn trials() -> String {
-    let mut table = "| column | unit | meaning |\n|---|---|---|\n".to_owned();
-    for column in report::trial_columns() {
-        writeln!(table, "| `{}` | {} | {} |", column.name, column.unit(), cell(&column.meaning))
-            .unwrap();
+/// The columns of a CSV file, one table a subject.
+fn grouped(columns: &[CsvColumn]) -> String {
+    let mut tables = String::new();
+    for group in columns.chunk_by(|a, b| a.subject == b.subject) {
+        let subject = group[0].subject;
+        writeln!(tables, "\n**{subject}**\n\n| column | unit | meaning |\n|---|---|---|").unwrap();
+        for column in group {
+            let meaning = cell(&column.meaning);
+            writeln!(tables, "| `{}` | {} | {meaning} |", column.name, column.unit()).unwrap();
+        }
     }
-    table
+    tables + "\n"
+}
+
+/// The table above has the factors already, and the table below the metrics.
+fn without(columns: Vec<CsvColumn>, subjects: &[&str]) -> Vec<CsvColumn> {
+    columns.into_iter().filter(|column| !subjects.contains(&column.subject)).collect()
+}
+
+fn trials() -> String {
+    grouped(&without(report::trial_columns(), &["Factors", "Figures"]))
+}
+
+fn results() -> String {
+    grouped(&without(report::results_columns(), &["Factors", "Figures"]))
+}
+
+fn ratios() -> String {
+    grouped(&without(report::ratios_columns(), &["Factors of `cell`"]))
 }
 
 fn metrics() -> String {
@@ -165,11 +188,19 @@ fn the_document_names_every_column_key_and_mark() {
         ("factors", factors()),
         ("host", host()),
         ("trials.csv", trials()),
+        ("results.csv", results()),
+        ("ratios.csv", ratios()),
         ("metrics", metrics()),
         ("marks", marks()),
         ("summary", summary()),
     ] {
         fill(&mut document, name, &table);
+    }
+    let columns = [report::trial_columns(), report::results_columns(), report::ratios_columns()];
+    for column in columns.concat() {
+        let name = column.name.strip_suffix("_low").or(column.name.strip_suffix("_high"));
+        let name = name.unwrap_or(&column.name);
+        assert!(document.contains(&format!("`{name}`")), "no word on {name}");
     }
     assert!(document.contains(&report::PAPER_COLUMNS.join(",")));
     check("docs/FILES.md", &document);

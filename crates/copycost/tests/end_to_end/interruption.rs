@@ -72,7 +72,7 @@ fn after_a_signal_what_was_measured_is_there_and_the_exit_code_is_130() {
         signal(name, &child);
         let ended = wait(child).ends_with(130);
         assert!(ended.error.contains("--resume run"), "{ended:#?}");
-        for file in ["trials.csv", "results.csv", "paper.csv", "summary.json"] {
+        for file in ["trials.csv", "results.csv", "ratios.csv", "paper.csv", "summary.json"] {
             assert!(run.join(file).is_file(), "{file} is missing after SIG{name}");
         }
         let text = std::fs::read_to_string(run.join("summary.json")).unwrap();

@@ -13,6 +13,7 @@ const FILES: &[&str] = &[
     "journal.jsonl",
     "trials.csv",
     "results.csv",
+    "ratios.csv",
     "paper.csv",
     "summary.json",
     "figures/goodput-over-size.svg",
@@ -21,6 +22,7 @@ const FILES: &[&str] = &[
 const DERIVED: &[&str] = &[
     "trials.csv",
     "results.csv",
+    "ratios.csv",
     "paper.csv",
     "summary.json",
     "figures/goodput-over-size.svg",
@@ -57,7 +59,6 @@ fn a_run_leaves_every_file_and_report_derives_the_same_again() {
     // 2 sizes x 2 paths and two controls, two rounds; a void trial adds an attempt.
     let (header, results) = rows(&run.join("results.csv"));
     assert_eq!(header.first().map(String::as_str), Some("send_path"));
-    assert_eq!(header.last().map(String::as_str), Some("marks"));
     let (_, each) = rows(&run.join("trials.csv"));
     assert_eq!(each.len(), trials(&run).len());
     assert!(each.len() >= 2 * results.len(), "{} of {}", each.len(), results.len());
@@ -97,6 +98,12 @@ fn a_run_leaves_every_file_and_report_derives_the_same_again() {
     for (file, before) in DERIVED.iter().zip(before) {
         assert!(read(file) == before, "{file} differs");
     }
+
+    let (all, _) = rows(&run.join("results.csv"));
+    place.copycost(&["report", "--columns", "compact"]).ends_with(0);
+    let (compact, _) = rows(&run.join("results.csv"));
+    assert!(compact.len() < all.len(), "{compact:?}");
+    assert_eq!(compact, all[..compact.len()], "what tells nothing stands last");
 }
 
 #[test]

@@ -42,12 +42,12 @@ impl<T: Tally> Crew<T> {
                 continue;
             };
             if let Measured::Value(sum) = &mut usage {
-                add_usage(sum, attached.rusage.figures());
+                sum.add(&attached.rusage.figures());
             }
             let figures = attached.counters.figures();
             match &mut counted {
                 None => counted = Some(figures),
-                Some(sum) => counters::add(sum, figures),
+                Some(sum) => sum.add(&figures),
             }
             match (&mut tcp, attached.flows.figures()) {
                 (Measured::Value(all), Measured::Value(flows)) => all.extend(flows),
@@ -81,15 +81,6 @@ impl<T: Tally> Crew<T> {
                 .map_or_else(|| Measured::absent(UNWATCHED), Instrument::figures),
         }
     }
-}
-
-fn add_usage(sum: &mut Usage, worker: Usage) {
-    sum.user_us += worker.user_us;
-    sum.system_us += worker.system_us;
-    sum.voluntary_switches += worker.voluntary_switches;
-    sum.involuntary_switches += worker.involuntary_switches;
-    sum.minor_faults += worker.minor_faults;
-    sum.major_faults += worker.major_faults;
 }
 
 fn brief<T: Tally>(worker: &Done<T>, first_ns: u64) -> Worker {

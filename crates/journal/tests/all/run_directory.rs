@@ -32,10 +32,12 @@ fn a_run_directory_has_its_files_where_the_design_says() {
     assert_eq!(run.read_plan().unwrap(), plan);
     assert_eq!(run.read_journal().unwrap().read_all().unwrap().0, [made::segment()]);
     assert_eq!(names(&runs.join(&name)), ["journal.jsonl", "plan.toml"]);
-    let files = [run.host(), run.trials(), run.results(), run.paper(), run.summary()];
+    let files = [run.host(), run.trials(), run.results(), run.ratios(), run.paper(), run.summary()];
     let files: Vec<_> =
         files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
-    assert_eq!(files, ["host.json", "trials.csv", "results.csv", "paper.csv", "summary.json"]);
+    let expected =
+        ["host.json", "trials.csv", "results.csv", "ratios.csv", "paper.csv", "summary.json"];
+    assert_eq!(files, expected);
 }
 
 #[test]

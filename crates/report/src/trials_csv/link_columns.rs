@@ -2,18 +2,18 @@
 
 use model::record::{LinkFacts, SinkFacts, SinkTally};
 
-use super::{Columns, Row, put_list};
+use super::{Row, Trials};
+use crate::csv_table::Columns;
 
 /// A column's name, its meaning and the way to its value.
 type OfDevice = (&'static str, &'static str, fn(&LinkFacts) -> bool);
-/// The same of what the sink counted.
-type OfSink = (&'static str, &'static str, fn(&SinkTally) -> u64);
 
-pub(super) fn link(columns: &mut Columns) {
+pub(super) fn link(columns: &mut Columns<Trials>) {
+    columns.about("Link's devices");
     devices(columns);
-    for (span, when) in [("window", "in the window"), ("total", "over the whole trial")] {
-        tally(columns, span, when);
-    }
+    columns.about("Sink");
+    tally(columns, "window", ", in the window", |sink| &sink.window);
+    tally(columns, "total", ", over the whole trial", |sink| &sink.total);
     columns
         .number("sink_helper_cpu", "CPU of the sink's helper.", |row| Some(sink(row)?.helper_cpu));
     columns.number(
@@ -33,7 +33,7 @@ pub(super) fn link(columns: &mut Columns) {
     );
     columns.text(
         "sink_softirqs_apart",
-        "Whether the kernel charges softirqs to no thread: true or false.".to_owned(),
+        "Whether the kernel charges softirqs to no thread: true or false.",
         |row| sink(row)?.softirqs_apart.value().copied(),
     );
 }
@@ -46,7 +46,7 @@ fn facts<'a>(row: &Row<'a>) -> Option<&'a LinkFacts> {
     row.finished()?.link.value()
 }
 
-fn devices(columns: &mut Columns) {
+fn devices(columns: &mut Columns<Trials>) {
     columns.number(
         "device_mtu_bytes",
         "MTU of the link's devices, where it has devices of its own.",
@@ -60,42 +60,32 @@ fn devices(columns: &mut Columns) {
     for (name, meaning, get) in offloads {
         columns.text(name, format!("{meaning}: true or false."), move |row| Some(get(facts(row)?)));
     }
-    columns.add(
-        false,
+    columns.numbers(
         "device_ack_cpus",
         "CPUs that acknowledgements are steered to; empty where to none.",
-        |row, out| put_list(out, facts(row).into_iter().flat_map(|facts| &facts.ack_cpus)),
+        |row| facts(row).into_iter().flat_map(|facts| facts.ack_cpus.clone()).collect(),
     );
 }
 
-fn tally(columns: &mut Columns, span: &'static str, when: &str) {
-    columns.number(
-        format!("sink_{span}_looks"),
-        format!("Looks of the helper at what the sink took, {when}."),
-        move |row| {
-            let sink = sink(row)?;
-            // A trial has some; older versions recorded none.
-            let looks = if span == "window" { sink.window.looks } else { sink.total.looks };
-            (sink.total.looks > 0).then_some(looks)
-        },
-    );
-    let counts: [OfSink; 9] = [
-        ("packets", "Packets with payload that the sink took", |tally| tally.packets),
-        ("payload_bytes", "Payload bytes that it took in order", |tally| tally.payload_bytes),
-        ("gaps", "Packets beyond a gap that it dropped", |tally| tally.gaps),
-        ("reordered", "Packets that came early and were joined later", |tally| tally.reordered),
-        ("duplicates", "Packets whose payload was there already", |tally| tally.duplicates),
-        ("duplicate_bytes", "Payload bytes that were there already", |tally| tally.duplicate_bytes),
-        ("refused", "Packets that are no flow's of the trial", |tally| tally.refused),
-        ("acks", "Frames that the helper answered with", |tally| tally.acks),
-        ("failed_sends", "Calls of the helper that sent nothing and were made again", |tally| {
-            tally.failed_sends
-        }),
-    ];
-    for (name, meaning, get) in counts {
-        columns.number(format!("sink_{span}_{name}"), format!("{meaning}, {when}."), move |row| {
-            let sink = sink(row)?;
-            Some(get(if span == "window" { &sink.window } else { &sink.total }))
-        });
+fn tally(
+    columns: &mut Columns<Trials>,
+    span: &str,
+    when: &str,
+    get: for<'a> fn(&'a SinkFacts) -> &'a SinkTally,
+) {
+    for field in SinkTally::fields() {
+        let (figure, looks) = (field.get, field.name == "looks");
+        columns.number(
+            format!("sink_{span}_{}", field.name),
+            format!("{}{when}.", field.meaning),
+            move |row| {
+                let sink = sink(row)?;
+                // A trial has some; older versions recorded none.
+                if looks && sink.total.looks == 0 {
+                    return None;
+                }
+                figure(get(sink))
+            },
+        );
     }
 }

@@ -2,9 +2,11 @@
 
 use model::record::{CpuBusy, CpuTicks};
 
-use super::{Columns, Row, put_list};
+use super::{Row, Trials};
+use crate::csv_table::Columns;
 
-pub(super) fn machine(columns: &mut Columns) {
+pub(super) fn machine(columns: &mut Columns<Trials>) {
+    columns.about("Machine");
     busy(columns, "busy", "over the window", |row| {
         row.finished().and_then(|f| f.machine.busy.value())
     });
@@ -12,15 +14,15 @@ pub(super) fn machine(columns: &mut Columns) {
     ticks(columns);
     for (name, edge, when) in [("start", 0, "start"), ("end", 1, "end")] {
         let meaning = format!("Frequency of each CPU in use at the window's {when}.");
-        columns.add(false, format!("cpu_{name}_khz"), meaning, move |row, out| {
+        columns.numbers(format!("cpu_{name}_khz"), meaning, move |row| {
             let khz = row.finished().and_then(|f| f.machine.khz.value());
-            put_list(out, khz.into_iter().flatten().filter_map(|edges| edges.get(edge)));
+            khz.into_iter().flatten().filter_map(|edges| edges.get(edge).copied()).collect()
         });
     }
 }
 
 fn busy(
-    columns: &mut Columns,
+    columns: &mut Columns<Trials>,
     name: &str,
     when: &str,
     get: for<'a> fn(&Row<'a>) -> Option<&'a CpuBusy>,
@@ -40,21 +42,16 @@ fn busy(
         format!("Time between the two readings {when}."),
         move |row| get(row).map(|b| b.span_ns.0),
     );
-    columns.add(
-        false,
-        format!("{name}_cpus"),
-        format!("The CPUs read {when}."),
-        move |row, out| {
-            put_list(out, get(row).into_iter().flat_map(|b| &b.cpus));
-        },
-    );
+    columns.numbers(format!("{name}_cpus"), format!("The CPUs read {when}."), move |row| {
+        get(row).map(|b| b.cpus.clone()).unwrap_or_default()
+    });
     let list = if name == "busy" { "busy_ns".to_owned() } else { format!("{name}_busy_ns") };
-    columns.add(false, list, format!("Each CPU's busy time {when}."), move |row, out| {
-        put_list(out, get(row).into_iter().flat_map(|b| &b.busy_ns));
+    columns.numbers(list, format!("Each CPU's busy time {when}."), move |row| {
+        get(row).map(|b| b.busy_ns.clone()).unwrap_or_default()
     });
 }
 
-fn ticks(columns: &mut Columns) {
+fn ticks(columns: &mut Columns<Trials>) {
     let get: for<'a> fn(&Row<'a>) -> Option<&'a CpuTicks> =
         |row| row.finished().and_then(|f| f.machine.ticks.value());
     columns.number("tick_ns", "The unit of the three times below.", move |row| {
@@ -63,12 +60,12 @@ fn ticks(columns: &mut Columns) {
     columns.number("tick_span_ns", "Time between the two readings of /proc/stat.", move |row| {
         get(row).map(|t| t.span_ns.0)
     });
-    columns.add(false, "tick_cpus", "The CPUs read.", move |row, out| {
-        put_list(out, get(row).into_iter().flat_map(|t| &t.cpus));
+    columns.numbers("tick_cpus", "The CPUs read.", move |row| {
+        get(row).map(|t| t.cpus.clone()).unwrap_or_default()
     });
     let mut each = |name: &str, meaning: &str, list: fn(&CpuTicks) -> &[u64]| {
-        columns.add(false, name, meaning, move |row, out| {
-            put_list(out, get(row).into_iter().flat_map(list))
+        columns.numbers(name, meaning, move |row| {
+            get(row).map(|t| list(t).to_vec()).unwrap_or_default()
         });
     };
     each("cpu_softirq_ns", "Each CPU's softirq time.", |t| &t.softirq_ns);

@@ -11,7 +11,7 @@ use analysis::summary::Summary;
 use analysis::{cpu_breakdown, synthetic};
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
-use model::{Cell, Link, Measured, SendPath};
+use model::{Cell, Factor, Link, Measured, SendPath, Shared};
 
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
@@ -36,7 +36,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
         links: links(&text),
         link_verdicts: vec![LinkVerdict {
             link: Link::Sink,
-            shared: "threads=1".to_owned(),
+            shared: shared("", &[Factor::Send, Factor::Message]),
             line: text(
                 "into the sink, 1 thread: zerocopy (A3) is cheaper than sendmsg (A2) in sender-side cost from a size between 9 KiB and 14 KiB on",
             ),
@@ -82,6 +82,13 @@ fn breakdown(cell: &Cell, text: impl Fn(&str) -> String) -> Option<CpuBreakdown>
     Some(found)
 }
 
+/// What the points of one curve over size on one link may differ in.
+const LINK_POINTS: [Factor; 3] = [Factor::Send, Factor::Link, Factor::Message];
+
+fn shared(id: &str, but: &[Factor]) -> Shared {
+    Shared::new(&id.parse().unwrap(), but)
+}
+
 /// Loopback, and the sink with both placements.
 fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
     let point = |message_bytes, cost: f64, copied| LinkPoint {
@@ -95,8 +102,8 @@ fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
     let comparison = |link, placement: Option<AckPlacement>, points, crossover| LinkComparison {
         link,
         shared: match placement {
-            Some(AckPlacement::Sender) => "threads=1 ack_placement=sender".to_owned(),
-            Some(AckPlacement::Helper) | None => "threads=1".to_owned(),
+            Some(AckPlacement::Sender) => shared("link=sink ack_placement=sender", &LINK_POINTS),
+            Some(AckPlacement::Helper) | None => shared("", &LINK_POINTS),
         },
         ack_interval: placement.map(|_| "20us".to_owned()),
         ack_placement: placement,
@@ -165,10 +172,9 @@ fn crossovers() -> Vec<Crossover> {
         CrossoverOutcome::Undecided,
     ];
     let crossover = |outcome| Crossover {
-        shared: "threads=1".to_owned(),
+        contrast: "send: zerocopy / sendmsg".parse().unwrap(),
+        shared: shared("", &[Factor::Send, Factor::Message]),
         oversubscribed: false,
-        path: SendPath::Zerocopy,
-        against: SendPath::Sendmsg,
         metric: Metric::EndsCpuNsPerKib,
         outcome,
         sizes: vec![64, 512, 4096, 65_536],
@@ -179,7 +185,7 @@ fn crossovers() -> Vec<Crossover> {
 
 fn cost_model(text: impl Fn(&str) -> String) -> CostModel {
     CostModel {
-        shared: "threads=1".to_owned(),
+        shared: shared("", &[Factor::Send, Factor::Message]),
         path: SendPath::Sendmsg,
         side: ModelledSide::Sender,
         oversubscribed: false,
@@ -203,7 +209,7 @@ fn scaling() -> Scaling {
         oversubscribed: threads > 4,
     };
     Scaling {
-        shared: "message_bytes=4096".to_owned(),
+        shared: shared("", &[Factor::Send, Factor::Threads]),
         path: SendPath::Sendmsg,
         points: vec![point(1, 1.0), point(2, 2.0), point(4, 4.0), point(8, 4.0)],
     }

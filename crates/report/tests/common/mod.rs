@@ -12,8 +12,9 @@ use analysis::summary::{
 use analysis::synthetic;
 use model::host::Host;
 use model::record::FailureKind;
-use model::{Cell, Factor, Mark, Measured, Plan, Preset, SendPath};
+use model::{Cell, Contrast, Factor, Mark, Measured, Plan, Preset, SendPath};
 
+pub(crate) mod csv_tables;
 pub(crate) mod explanation;
 
 pub(crate) const NO_COUNTERS: &str = "no hardware counters";
@@ -67,7 +68,7 @@ fn entry(cell: &Cell, control: bool) -> CellEstimates {
         metrics,
         marks: BTreeMap::new(),
         paper: PaperRow {
-            implementation: cell.send_path.paper_name().to_owned(),
+            implementation: cell.send_path.paper_name().unwrap_or(cell.send_path.name()).to_owned(),
             message_bytes: cell.message.bytes().0,
             threads: cell.threads.get(),
             total_bytes: 123_456_789,
@@ -88,7 +89,8 @@ fn ratio(cell: &Cell, against: &Cell, metric: Metric, of: impl Fn(&Cell) -> f64)
         _ => Finding::Undecided,
     };
     Ratio {
-        block: cell.block().to_string(),
+        contrast: Contrast::between(Factor::Send, cell, against),
+        block: cell.block(&[Factor::Send]).to_string(),
         cell: cell.clone(),
         against: against.clone(),
         metric,

@@ -1,0 +1,49 @@
+//! What whole CPUs did.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measured::Measured;
+use crate::units::Nanos;
+
+/// What the machine did over the window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Busy time of the CPUs in use, from idle residency or a like source.
+    pub busy: Measured<CpuBusy>,
+    /// `/proc/stat` of the CPUs in use.
+    pub ticks: Measured<CpuTicks>,
+    /// Frequencies at both edges, in kHz, CPU by CPU.
+    pub khz: Measured<Vec<[u64; 2]>>,
+}
+
+/// Busy time of CPUs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CpuBusy {
+    /// Where it came from: `cpuidle`, `timer-list`, `proc-stat`.
+    pub source: String,
+    /// What one CPU's figure may be off by.
+    pub error_ns: Nanos,
+    /// Time between the two readings.
+    pub span_ns: Nanos,
+    /// CPU numbers.
+    pub cpus: Vec<u32>,
+    /// Busy nanoseconds, CPU by CPU.
+    pub busy_ns: Vec<u64>,
+}
+
+/// Time by kind, CPU by CPU, from `/proc/stat`: in steps of `tick_ns`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CpuTicks {
+    /// The unit of the figures below.
+    pub tick_ns: Nanos,
+    /// Time between the two readings.
+    pub span_ns: Nanos,
+    /// CPU numbers.
+    pub cpus: Vec<u32>,
+    /// Softirq time in nanoseconds.
+    pub softirq_ns: Vec<u64>,
+    /// Hardware interrupt time in nanoseconds.
+    pub irq_ns: Vec<u64>,
+    /// Time that the hypervisor took, in nanoseconds.
+    pub steal_ns: Vec<u64>,
+}

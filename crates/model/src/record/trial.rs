@@ -1,0 +1,122 @@
+//! A trial: what was measured, under which settings, and what came of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::link::{LinkFacts, SinkFacts};
+use super::machine::Machine;
+use super::side::Side;
+use super::tallies::{ReceiveTally, SendTally};
+use crate::cell::Cell;
+use crate::measured::Measured;
+use crate::units::{Bytes, Nanos};
+
+/// One timed measurement of one cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// What was measured.
+    pub cell: Cell,
+    /// The round, from 1.
+    pub round: u32,
+    /// Place of the block in its round, from 0.
+    pub block: u32,
+    /// Place of the cell in its block, from 0.
+    pub position: u32,
+    /// 1, or more where earlier attempts were void.
+    pub attempt: u32,
+    /// When, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// What was set, in effect.
+    pub settings: Settings,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// The effective settings of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The window ordered.
+    pub window_ns: Nanos,
+    /// The warm-up before it.
+    pub warmup_ns: Nanos,
+    /// The senders' tail after it.
+    pub tail_ns: Nanos,
+    /// Whether the warm-up was extended because an earlier attempt had not settled.
+    pub extended: bool,
+    /// CPUs that the ends may use.
+    pub usable_cpus: Vec<u32>,
+    /// CPU of each sending worker, empty where not pinned.
+    pub sender_cpus: Vec<u32>,
+    /// CPU of each receiving worker, empty where not pinned.
+    pub receiver_cpus: Vec<u32>,
+    /// Slots of each flow's ring.
+    pub ring_slots: u32,
+    /// Bytes from one slot to the next.
+    pub slot_bytes: Bytes,
+    /// Bytes that a receive call asks for.
+    pub receive_buffer_bytes: Bytes,
+}
+
+/// What came of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Both ends finished and reported.
+    Finished(Box<Finished>),
+    /// It ended in an error; whatever came before is not used.
+    Failed(Failure),
+}
+
+/// How a trial failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault it was.
+    pub kind: FailureKind,
+    /// One line: the call, its argument, the remedy.
+    pub why: String,
+}
+
+/// Whose fault a failure was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// An end died, hung or babbled.
+    EndLost,
+    /// A system call failed, or a connection died.
+    CallFailed,
+    /// This machine cannot do it.
+    Unsupported,
+}
+
+/// Both ends' reports.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The end that sent.
+    pub sender: Side<SendTally>,
+    /// The end that received.
+    pub receiver: Side<ReceiveTally>,
+    /// The machine, over the sender's window.
+    pub machine: Machine,
+    /// The link's devices, where the link has devices of its own.
+    #[serde(default = "no_devices", skip_serializing_if = "is_absent")]
+    pub link: Measured<LinkFacts>,
+    /// What the sink counted; its `receiver` has the helper's windows and the bytes that the sink took.
+    #[serde(default = "no_sink", skip_serializing_if = "is_absent")]
+    pub sink: Measured<SinkFacts>,
+}
+
+/// Why a record of another link has no [`SinkFacts`].
+pub const NO_SINK: &str = "only the sink link has a sink";
+/// Why a record of the loopback device has no [`LinkFacts`].
+pub const NO_DEVICES: &str = "this link has no devices of its own";
+
+fn no_devices() -> Measured<LinkFacts> {
+    Measured::absent(NO_DEVICES)
+}
+
+fn no_sink() -> Measured<SinkFacts> {
+    Measured::absent(NO_SINK)
+}
+
+fn is_absent<T>(measured: &Measured<T>) -> bool {
+    measured.value().is_none()
+}

@@ -1,0 +1,382 @@
+//! What the CSV files share: columns that stand once with meaning and value, their order, and fields that are safe to
+//! open in a spreadsheet.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt::{Display, Write as _};
+use std::io::Write;
+use std::str::FromStr;
+
+use model::{Cell, Factor};
+
+use crate::error::ReportError;
+
+/// Which columns a CSV file has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColumnSet {
+    /// All of them. Factors that do not vary and columns without a figure come last.
+    #[default]
+    All,
+    /// The factors that vary and the columns that hold something.
+    Compact,
+}
+
+impl ColumnSet {
+    /// Both, the default first.
+    pub const ALL: [Self; 2] = [Self::All, Self::Compact];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Compact => "compact",
+        }
+    }
+}
+
+impl FromStr for ColumnSet {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = Self::ALL.map(Self::name);
+        Self::ALL
+            .into_iter()
+            .find(|set| set.name() == text)
+            .ok_or_else(|| model::nearest::unknown("set of columns", text, &names))
+    }
+}
+
+/// A column of a CSV file, as `docs/FILES.md` lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvColumn {
+    /// Its name in the header; the unit ends it.
+    pub name: String,
+    /// What its group of columns is about.
+    pub subject: &'static str,
+    /// What it holds, in one line.
+    pub meaning: String,
+    text: bool,
+}
+
+impl CsvColumn {
+    /// Its unit, as its name ends.
+    pub fn unit(&self) -> &'static str {
+        const ENDS: [(&str, &str); 22] = [
+            ("_unix_ms", "ms since 1970"),
+            ("_gbps", "Gbit/s"),
+            ("_ns_per_message", "ns per message"),
+            ("_ns_per_kib", "ns per KiB"),
+            ("_per_byte", "per byte"),
+            ("_per_kib", "per KiB"),
+            ("_per_message", "per message"),
+            ("_per_s", "per second"),
+            ("_ns_per_packet", "ns per packet"),
+            ("helper_cpu", "CPU number"),
+            ("bytes_per_receive_call", "bytes"),
+            ("bytes_per_packet", "bytes"),
+            ("_share", "share, 0 to 1"),
+            ("_ns", "ns"),
+            ("_us", "µs"),
+            ("_khz", "kHz"),
+            ("_bytes", "bytes"),
+            ("_slots", "slots"),
+            ("_packets", "packets"),
+            ("_cpus", "CPU numbers"),
+            ("cpus", "CPU numbers"),
+            ("wrong_offset", "bytes"),
+        ];
+        if self.text {
+            return "text";
+        }
+        let name = ["_effective", "_low", "_high"]
+            .iter()
+            .find_map(|end| self.name.strip_suffix(end))
+            .unwrap_or(&self.name);
+        ENDS.iter().find(|(end, _)| name.ends_with(end)).map_or("count", |(_, unit)| unit)
+    }
+}
+
+/// A CSV file.
+pub(crate) trait Table {
+    /// What the fields of a row are taken from.
+    type Row<'a>;
+    /// The file's name.
+    const FILE: &'static str;
+
+    /// The cell that a row is of.
+    fn cell<'r>(row: &'r Self::Row<'_>) -> &'r Cell;
+}
+
+type Value<T> = Box<dyn Fn(&<T as Table>::Row<'_>, &mut String)>;
+
+struct Column<T: Table> {
+    about: CsvColumn,
+    factor: Option<Factor>,
+    value: Value<T>,
+}
+
+/// The columns of a file, as they are listed.
+pub(crate) struct Columns<T: Table> {
+    subject: &'static str,
+    list: Vec<Column<T>>,
+}
+
+impl<T: Table> Columns<T> {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self { subject: "", list: Vec::new() }
+    }
+
+    /// Begins a group of columns.
+    pub(crate) fn about(&mut self, subject: &'static str) {
+        self.subject = subject;
+    }
+
+    fn push(
+        &mut self,
+        (name, meaning): (String, String),
+        text: bool,
+        factor: Option<Factor>,
+        value: Value<T>,
+    ) {
+        let about = CsvColumn { name, subject: self.subject, meaning, text };
+        self.list.push(Column { about, factor, value });
+    }
+
+    /// A number that may be absent.
+    pub(crate) fn number<V: Display>(
+        &mut self,
+        name: impl Into<String>,
+        meaning: impl Into<String>,
+        value: impl Fn(&T::Row<'_>) -> Option<V> + 'static,
+    ) {
+        let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put(out, value(row)));
+        self.push((name.into(), meaning.into()), false, None, put);
+    }
+
+    /// Numbers of several workers or CPUs in one field, separated by spaces.
+    pub(crate) fn numbers<V: Display>(
+        &mut self,
+        name: impl Into<String>,
+        meaning: impl Into<String>,
+        value: impl Fn(&T::Row<'_>) -> Vec<V> + 'static,
+    ) {
+        let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put_list(out, value(row)));
+        self.push((name.into(), meaning.into()), false, None, put);
+    }
+
+    /// A text that may be absent.
+    pub(crate) fn text<V: Display>(
+        &mut self,
+        name: impl Into<String>,
+        meaning: impl Into<String>,
+        value: impl Fn(&T::Row<'_>) -> Option<V> + 'static,
+    ) {
+        let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put(out, value(row)));
+        self.push((name.into(), meaning.into()), true, None, put);
+    }
+
+    /// Words in one field, separated by spaces.
+    pub(crate) fn words<V: Display>(
+        &mut self,
+        name: impl Into<String>,
+        meaning: impl Into<String>,
+        value: impl Fn(&T::Row<'_>) -> Vec<V> + 'static,
+    ) {
+        let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put_list(out, value(row)));
+        self.push((name.into(), meaning.into()), true, None, put);
+    }
+
+    /// One column a factor.
+    pub(crate) fn factors(&mut self) {
+        for factor in Factor::ALL {
+            // A factor whose values may be a word (`auto`) is text to a reader.
+            let number = matches!(
+                factor,
+                Factor::Message
+                    | Factor::Fields
+                    | Factor::Threads
+                    | Factor::Flows
+                    | Factor::Replica
+            );
+            let meaning = if *factor == Factor::Message { "Message size." } else { factor.help() };
+            let put = Box::new(|row: &T::Row<'_>, out: &mut String| {
+                out.push_str(&T::cell(row).get(*factor));
+            });
+            let names = (factor.column().to_owned(), meaning.to_owned());
+            self.push(names, !number, Some(*factor), put);
+        }
+    }
+
+    /// What the columns are.
+    pub(crate) fn described(self) -> Vec<CsvColumn> {
+        self.list.into_iter().map(|column| column.about).collect()
+    }
+
+    /// Writes the file; `rows` is gone through twice, and one row is held at a time.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub(crate) fn write<'a>(
+        &self,
+        out: impl Write,
+        rows: impl Iterator<Item = T::Row<'a>> + Clone,
+        set: ColumnSet,
+    ) -> Result<(), ReportError> {
+        let error = |e: csv::Error| ReportError::csv(T::FILE, e);
+        let columns = self.in_order(rows.clone(), set);
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(columns.iter().map(|column| &column.about.name)).map_err(error)?;
+        let mut text = String::new();
+        for row in rows {
+            for column in &columns {
+                text.clear();
+                (column.value)(&row, &mut text);
+                let field = if column.about.text { harmless(&text) } else { Cow::Borrowed(&*text) };
+                csv.write_field(&*field).map_err(error)?;
+            }
+            csv.write_record(None::<&[u8]>).map_err(error)?;
+        }
+        csv.flush().map_err(|e| ReportError::new(T::FILE, e))
+    }
+
+    /// The columns as listed, but factors that do not vary and then empty columns last; or without both. A table without
+    /// a row has all.
+    fn in_order<'a>(
+        &self,
+        rows: impl Iterator<Item = T::Row<'a>>,
+        set: ColumnSet,
+    ) -> Vec<&Column<T>> {
+        let mut cells = BTreeSet::new();
+        let mut empty: Vec<usize> = (0..self.list.len()).collect();
+        empty.retain(|index| self.list.get(*index).is_some_and(|column| column.factor.is_none()));
+        let mut text = String::new();
+        for row in rows {
+            if !cells.contains(T::cell(&row)) {
+                cells.insert(T::cell(&row).clone());
+            }
+            empty.retain(|index| {
+                text.clear();
+                if let Some(column) = self.list.get(*index) {
+                    (column.value)(&row, &mut text);
+                }
+                text.is_empty()
+            });
+        }
+        if cells.is_empty() {
+            return self.list.iter().collect();
+        }
+        let varies = |factor: Factor| {
+            let mut values = cells.iter().map(|cell| cell.get(factor));
+            let first = values.next();
+            values.any(|value| Some(value) != first)
+        };
+        let (mut used, mut constant, mut without) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, column) in self.list.iter().enumerate() {
+            match column.factor {
+                Some(factor) if !varies(factor) => constant.push(column),
+                None if empty.contains(&index) => without.push(column),
+                Some(_) | None => used.push(column),
+            }
+        }
+        if set == ColumnSet::All {
+            used.extend(constant);
+            used.extend(without);
+        }
+        used
+    }
+}
+
+fn put<V: Display>(out: &mut String, value: Option<V>) {
+    if let Some(value) = value {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{value}");
+    }
+}
+
+fn put_list<V: Display>(out: &mut String, values: Vec<V>) {
+    for (index, value) in values.into_iter().enumerate() {
+        let space = if index == 0 { "" } else { " " };
+        let _ = write!(out, "{space}{value}");
+    }
+}
+
+/// A text that no spreadsheet takes for a formula: one that begins like a formula has an apostrophe before it.
+/// Source: OWASP, CSV Injection.
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The run that a row is of: its label, else when it began, as `2026-11-23T08:30:00Z`.
+pub(crate) fn run_name(label: &str, started_unix_ms: u64) -> String {
+    if !label.is_empty() {
+        return label.to_owned();
+    }
+    i64::try_from(started_unix_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+        .map_or_else(String::new, |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// Why columns of a row are empty: each reason once, after the columns that it explains, as
+/// `COLUMN COLUMN: reason | COLUMN: another reason`.
+pub(crate) fn why_empty<'a>(absent: impl IntoIterator<Item = (String, &'a str)>) -> String {
+    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    for (column, reason) in absent {
+        match groups.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, columns)) => columns.push(column),
+            None => groups.push((reason, vec![column])),
+        }
+    }
+    let groups: Vec<String> = groups
+        .into_iter()
+        .map(|(reason, columns)| {
+            // One line, and the bar stands between reasons alone.
+            let reason: Vec<&str> = reason
+                .split(|c: char| c == '|' || c.is_whitespace())
+                .filter(|w| !w.is_empty())
+                .collect();
+            format!("{}: {}", columns.join(" "), reason.join(" "))
+        })
+        .collect();
+    groups.join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_begins_like_a_formula_is_made_a_text() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"] {
+            assert_eq!(harmless(text), format!("'{text}"));
+        }
+        for text in ["", "send", "1-1", "0-1/2-3", "a=b", " x"] {
+            assert_eq!(harmless(text), text);
+        }
+    }
+
+    #[test]
+    fn a_run_is_named_by_its_label_else_by_its_beginning() {
+        assert_eq!(run_name("mine", 1_795_000_000_000), "mine");
+        assert_eq!(run_name("", 1_795_000_000_999), "2026-11-18T11:06:40Z");
+    }
+
+    #[test]
+    fn each_reason_stands_once_with_the_columns_that_it_explains() {
+        let absent = [("a", "no counter"), ("b", "x | y\nz"), ("c", "no counter")];
+        let text = why_empty(absent.map(|(column, reason)| (column.to_owned(), reason)));
+        assert_eq!(text, "a c: no counter | b: x y z");
+    }
+
+    #[test]
+    fn an_unknown_set_of_columns_names_the_nearest() {
+        assert_eq!("compact".parse(), Ok(ColumnSet::Compact));
+        let error = "compct".parse::<ColumnSet>().unwrap_err();
+        assert!(error.contains("did you mean \"compact\""), "{error}");
+    }
+}

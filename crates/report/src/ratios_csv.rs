@@ -1,0 +1,119 @@
+//! `ratios.csv`: one row a contrast, pair of cells and metric.
+
+use std::io::Write;
+
+use analysis::summary::{Estimate, Finding, Ratio, Summary};
+use model::Cell;
+
+use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, run_name, why_empty};
+use crate::error::ReportError;
+
+struct Ratios;
+
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    run: &'a str,
+    ratio: &'a Ratio,
+}
+
+impl Row<'_> {
+    fn estimate(&self) -> Option<&Estimate> {
+        self.ratio.ratio.value()
+    }
+}
+
+impl Table for Ratios {
+    type Row<'a> = Row<'a>;
+    const FILE: &'static str = "ratios.csv";
+
+    fn cell<'r>(row: &'r Row<'_>) -> &'r Cell {
+        &row.ratio.cell
+    }
+}
+
+/// The columns of `ratios.csv`, in the order in which they are listed in `docs/FILES.md`.
+pub fn ratios_columns() -> Vec<CsvColumn> {
+    columns().described()
+}
+
+/// Writes `ratios.csv`: one row a ratio of the summary. Absent figures are empty, and the row says why.
+///
+/// # Errors
+/// The writer's.
+pub fn write_ratios(out: impl Write, summary: &Summary, set: ColumnSet) -> Result<(), ReportError> {
+    let run = run_name(&summary.run.label, summary.run.started_unix_ms);
+    let rows = summary.ratios.iter().map(|ratio| Row { run: &run, ratio });
+    columns().write(out, rows, set)
+}
+
+fn columns() -> Columns<Ratios> {
+    let mut columns = Columns::<Ratios>::new();
+    columns.about("Comparison");
+    columns.text(
+        "contrast",
+        "The factor in which the two cells differ, as `send: zerocopy / sendmsg`.",
+        |r| Some(r.ratio.contrast.to_string()),
+    );
+    columns.text("cell", "The numerator's id, as in `results.csv`.", |r| Some(r.ratio.cell.id()));
+    columns.text("against", "The denominator's id.", |r| Some(r.ratio.against.id()));
+    columns.text("metric", "What is compared: a metric of `results.csv`.", |r| {
+        Some(r.ratio.metric.name())
+    });
+    columns.about("Result");
+    columns.number(
+        "ratio",
+        "Geometric mean of the ratios within rounds: 1.2 is 20 % more than `against`.",
+        |r| r.estimate().map(|e| e.mean),
+    );
+    columns.number(
+        "low",
+        "Lower end of its 95 % confidence interval, for this ratio alone: not corrected for many comparisons.",
+        |r| r.estimate()?.low,
+    );
+    columns.number("high", "Upper end of that interval.", |r| r.estimate()?.high);
+    columns.number("pairs", "Pairs of valid trials behind it.", |r| r.estimate().map(|e| e.trials));
+    columns.number("p", "Two-sided p of \"no difference\".", |r| r.ratio.p.value().copied());
+    columns.number(
+        "p_corrected",
+        "The same after Holm's correction over all ratios of this metric.",
+        |r| r.ratio.p_holm.value().copied(),
+    );
+    columns.text(
+        "finding",
+        "What may be said after correction: `more`, `less`, `equivalent` (within the plan's margin) or `undecided`.",
+        |r| Some(finding(r.ratio.finding)),
+    );
+    columns.text(
+        "why_empty",
+        "Why figures of this row are absent: each reason once, after the columns that it explains.",
+        |r| Some(reasons(r.ratio)),
+    );
+    columns.text("run", "The run's label, else when it began.", |r| Some(r.run.to_owned()));
+    columns.about("Factors of `cell`");
+    columns.factors();
+    columns
+}
+
+fn finding(finding: Finding) -> &'static str {
+    match finding {
+        Finding::More => "more",
+        Finding::Less => "less",
+        Finding::Equivalent => "equivalent",
+        Finding::Undecided => "undecided",
+    }
+}
+
+fn reasons(ratio: &Ratio) -> String {
+    const NO_INTERVAL: &str = "fewer than two pairs give no interval";
+    let mut absent: Vec<(&str, &str)> = Vec::new();
+    absent.extend(ratio.ratio.reason().map(|why| ("ratio", why)));
+    if let Some(estimate) = ratio.ratio.value() {
+        let ends = [("low", estimate.low), ("high", estimate.high)];
+        absent.extend(
+            ends.into_iter().filter(|(_, end)| end.is_none()).map(|(end, _)| (end, NO_INTERVAL)),
+        );
+    }
+    absent.extend(ratio.p.reason().map(|why| ("p", why)));
+    absent.extend(ratio.p_holm.reason().map(|why| ("p_corrected", why)));
+    why_empty(absent.into_iter().map(|(column, why)| (column.to_owned(), why)))
+}

@@ -1,0 +1,87 @@
+//! The CSV files read back, and a trial to fill every column.
+
+use analysis::summary::Summary;
+use analysis::synthetic;
+use model::record::{Finished, Outcome, Record, Trial};
+use model::{Cell, Mark, Plan, SendPath};
+use report::{ColumnSet, CsvColumn, write_ratios, write_results, write_trials};
+
+pub(crate) type Rows = Vec<Vec<String>>;
+
+pub(crate) fn read(bytes: &[u8]) -> (Vec<String>, Rows) {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let header = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows =
+        reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+    (header, rows)
+}
+
+pub(crate) fn trials(plan: &Plan, records: &[Record]) -> (Vec<String>, Rows) {
+    trials_with(plan, records, ColumnSet::All)
+}
+
+pub(crate) fn trials_with(plan: &Plan, records: &[Record], set: ColumnSet) -> (Vec<String>, Rows) {
+    let mut bytes = Vec::new();
+    write_trials(&mut bytes, plan, records, set).unwrap();
+    read(&bytes)
+}
+
+pub(crate) fn results(summary: &Summary, set: ColumnSet) -> (Vec<String>, Rows) {
+    let mut bytes = Vec::new();
+    write_results(&mut bytes, summary, set).unwrap();
+    read(&bytes)
+}
+
+pub(crate) fn ratios(summary: &Summary, set: ColumnSet) -> (Vec<String>, Rows) {
+    let mut bytes = Vec::new();
+    write_ratios(&mut bytes, summary, set).unwrap();
+    read(&bytes)
+}
+
+pub(crate) fn names(columns: Vec<CsvColumn>) -> Vec<String> {
+    columns.into_iter().map(|column| column.name).collect()
+}
+
+pub(crate) fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names
+}
+
+pub(crate) fn column(header: &[String], name: &str) -> usize {
+    header.iter().position(|column| column == name).unwrap_or_else(|| panic!("no column {name}"))
+}
+
+/// A trial in which nothing is absent and nothing is 0.
+pub(crate) fn full() -> Trial {
+    let cell = Cell { send_path: SendPath::Zerocopy, ..Cell::default() };
+    let mut trial = synthetic::trial(&cell, 3)
+        .counted()
+        .marked(Mark::Retransmits)
+        .marked(Mark::Throttled)
+        .build();
+    if let Outcome::Finished(finished) = &mut trial.outcome {
+        let Finished { sender, receiver, .. } = finished.as_mut();
+        for calls in [&mut sender.window.calls, &mut sender.total.calls] {
+            (calls.send, calls.recv, calls.epoll_wait) = (1, 2, 3);
+        }
+        for tally in [&mut receiver.window, &mut receiver.total] {
+            tally.calls.sendmsg = 5;
+            (
+                tally.calls.send,
+                tally.calls.recvmsg_errqueue,
+                tally.calls.poll,
+                tally.calls.epoll_wait,
+            ) = (6, 7, 8, 9);
+            tally.first_wrong = Some(17);
+        }
+        let tcp = |facts: &mut model::Measured<model::record::TcpFacts>| {
+            let mut full = *facts.value().unwrap();
+            (full.busy_us, full.receiver_limited_us, full.send_buffer_limited_us) =
+                (Some(1), Some(2), Some(3));
+            *facts = model::Measured::Value(full);
+        };
+        tcp(&mut sender.tcp);
+        tcp(&mut receiver.tcp);
+    }
+    trial
+}
