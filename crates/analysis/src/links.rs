@@ -335,7 +335,7 @@ fn copied(group: &[&LinkComparison]) -> String {
 pub(crate) fn nothing_copied_on_the_sink(evidence: &Evidence<'_>) -> bool {
     let shares: Vec<f64> = evidence
         .asked()
-        .filter(|e| e.cell.link == Link::Sink && e.cell.is_itself())
+        .filter(|e| !e.cell.link.has_receiver() && e.cell.is_itself())
         .filter_map(|e| figure(e, Metric::CopiedShare))
         .map(|share| share.mean)
         .collect();

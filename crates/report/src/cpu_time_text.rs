@@ -39,7 +39,7 @@ pub(crate) fn largest(categories: &[CategoryShare]) -> String {
 
 /// The largest categories of a cell; on the sink by side, as its helper's polling says nothing of a path.
 pub(crate) fn largest_of(breakdown: &CpuBreakdown) -> String {
-    if breakdown.cell.link != Link::Sink {
+    if breakdown.cell.link.has_receiver() {
         return largest(&breakdown.categories);
     }
     let sides = breakdown.sides.iter().map(|side| (side, largest(&side.categories)));

@@ -1,22 +1,25 @@
 //! Flame graphs of profiles, as SVG files of their own.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use analysis::categories::{Category, Decided, decide};
 use analysis::cpu_breakdown::{self, Told};
 use analysis::explained::BreakdownSide;
 use analysis::figure_text::{counted, percent};
-use figure_png::Weight;
 use model::Cell;
 use model::audit::{Owner, Profile};
 
-use crate::figures::{INK, Tint, escaped, wrapped};
+use crate::drawing::letters::{INK, Letters};
+use crate::drawing::sheet::{ground, picture};
+use crate::drawing::tints::{EDGE, Tint};
+use crate::markup::Markup;
 
 /// White space at the sides.
 const SIDE: f64 = 10.0;
-/// Size of a title's text, of the reading's and of the key's.
-const SIZES: [f64; 3] = [15.0, 12.0, 11.0];
+const TITLE: Letters = Letters::plain(15.0).bold();
+const READING: Letters = Letters::plain(12.0).muted();
+const KEY: Letters = Letters::plain(11.0);
+const FRAME: Letters = Letters::plain(11.0);
 /// Of a rectangle in the key.
 const SWATCH: [f64; 2] = [16.0, 11.0];
 
@@ -28,17 +31,13 @@ struct Drawing {
     width: f64,
     /// Height of a frame.
     row: f64,
-    /// Size of a frame's text.
-    text: f64,
     /// Frames narrower than this are not drawn: nobody would see them.
     narrowest: f64,
 }
 
-const WIDE: Drawing =
-    Drawing { class: "wide", width: 1200.0, row: 17.0, text: 11.0, narrowest: 0.5 };
+const WIDE: Drawing = Drawing { class: "wide", width: 1200.0, row: 17.0, narrowest: 0.5 };
 /// Larger where fingers and not pointers choose, in fewer units.
-const NARROW: Drawing =
-    Drawing { class: "narrow", width: 360.0, row: 18.0, text: 11.0, narrowest: 1.0 };
+const NARROW: Drawing = Drawing { class: "narrow", width: 360.0, row: 18.0, narrowest: 1.0 };
 
 /// A frame with everything above it; equal frames of equal callers are one.
 struct Frame<'p> {
@@ -82,7 +81,7 @@ struct Sorted<'p> {
 }
 
 impl<'p> Sorted<'p> {
-    fn of(profile: &'p Profile) -> Self {
+    fn new(profile: &'p Profile) -> Self {
         let mut sorted =
             Self { sides: BTreeMap::new(), busy: 0, polling: 0, idle: 0, elsewhere: 0 };
         for stack in profile.stacks.iter().filter(|stack| stack.samples > 0) {
@@ -123,7 +122,7 @@ impl<'p> Sorted<'p> {
 /// What a sample would count for whose innermost frame is the first of these: what the breakdown says of the samples in it.
 fn tint(owner: Owner, frames: &[&str]) -> Tint {
     match decide(owner, frames.iter().copied()) {
-        Decided::As(category) => Tint::of(category),
+        Decided::As(category) => Tint::for_category(category),
         Decided::Unmapped => Tint::UNMAPPED,
     }
 }
@@ -135,45 +134,43 @@ fn tint(owner: Owner, frames: &[&str]) -> Tint {
 /// Names and shares of frames too narrow for their text stand in titles, which a browser shows under the pointer. The file
 /// holds two drawings, of which narrow screens show the second one, and asks nobody for anything.
 pub fn flame_graph(cell: &Cell, profile: &Profile) -> Option<String> {
-    let sorted = Sorted::of(profile);
+    let sorted = Sorted::new(profile);
     if sorted.busy == 0 {
         return None;
     }
     let title = format!("Where the CPU time goes: {cell}");
     let reading = reading(&sorted, profile);
-    let [wide, narrow] = [WIDE, NARROW].map(|drawing| drawn(drawing, &sorted, &title, &reading));
-    let mut svg = String::new();
-    // Writing to a String cannot fail.
-    let _ = writeln!(
-        svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1:.1}\" width=\"{0}\" height=\"{1:.1}\" preserveAspectRatio=\"xMinYMin meet\" font-family=\"'DejaVu Sans', Verdana, sans-serif\">\n<title>{2}</title>",
-        WIDE.width,
-        wide.height,
-        escaped(&title)
-    );
-    let _ = writeln!(
-        svg,
-        "<style>.narrow{{display:none}}@media (max-width:600px),(max-device-width:600px){{.wide{{display:none}}.narrow{{display:inline}}:root{{width:100vw;height:calc(100vw*{:.4})}}}}@media screen and (prefers-color-scheme:dark){{:root{{background:#14181d}}.page{{fill:#14181d}}.ink{{fill:#e8eaed}}.muted{{fill:#a9b1ba}}}}</style>",
-        narrow.height / NARROW.width
-    );
-    let _ = writeln!(
-        svg,
-        "<rect class=\"page\" width=\"100%\" height=\"{:.0}\" fill=\"#ffffff\"/>",
+    let [wide, narrow] = [WIDE, NARROW].map(|drawing| draw(drawing, &sorted, &title, &reading));
+    // As wide as the other drawing.
+    let scaled = WIDE.width * narrow.height / NARROW.width;
+    let size = (WIDE.width, wide.height);
+    let mut svg = Markup::new();
+    let tag = picture(&mut svg, "flame-graph", size, &format!("{title}. {reading}"));
+    tag.with("preserveAspectRatio", "xMinYMin meet").around(|svg| {
+        svg.leaf("title", &[], &title);
+        svg.leaf("style", &[], &style(narrow.height / NARROW.width));
         // Beyond the wide drawing where the narrow one is shown.
-        WIDE.width * narrow.height / NARROW.width + wide.height
-    );
-    let _ = writeln!(svg, "<g class=\"{}\">\n{}</g>", WIDE.class, wide.text);
-    let _ = writeln!(
-        svg,
-        "<svg class=\"{}\" display=\"none\" viewBox=\"0 0 {} {:.1}\" width=\"{}\" height=\"{:.1}\">\n{}</svg>\n</svg>",
-        NARROW.class,
-        NARROW.width,
-        narrow.height,
-        WIDE.width,
-        WIDE.width * narrow.height / NARROW.width,
-        narrow.text
-    );
-    Some(svg)
+        ground(svg, (WIDE.width, (scaled + wide.height).round()));
+        svg.tag("g").with("class", WIDE.class).around(|svg| svg.append(&wide.markup));
+        let tag = svg.tag("svg").with("class", NARROW.class).with("display", "none");
+        tag.with("viewBox", format_args!("0 0 {} {}", NARROW.width, narrow.height))
+            .at("width", WIDE.width)
+            .at("height", scaled)
+            .around(|svg| svg.append(&narrow.markup));
+    });
+    Some(svg.finish())
+}
+
+/// Narrow screens show the other drawing, `ratio` times as high as the window is wide; dark ones get light letters.
+fn style(ratio: f64) -> String {
+    format!(
+        "\
+.narrow{{display:none}}\
+@media (max-width:600px),(max-device-width:600px){{\
+.wide{{display:none}}.narrow{{display:inline}}:root{{width:100vw;height:calc(100vw*{ratio:.4})}}}}\
+@media screen and (prefers-color-scheme:dark){{\
+:root{{background:#14181d;color:#e8eaed}}.ground{{fill:#14181d}}.muted{{fill:#a9b1ba}}}}"
+    )
 }
 
 /// How it is to be read, and what is not in it.
@@ -202,34 +199,23 @@ fn reading(sorted: &Sorted, profile: &Profile) -> String {
 
 /// A drawing, and how high it is.
 struct Drawn {
-    text: String,
+    markup: Markup,
     height: f64,
 }
 
-fn drawn(drawing: Drawing, sorted: &Sorted, title: &str, reading: &str) -> Drawn {
+fn draw(drawing: Drawing, sorted: &Sorted, title: &str, reading: &str) -> Drawn {
     let room = drawing.width - 2.0 * SIDE;
     let least = drawing.narrowest * sorted.busy as f64 / room;
-    let mut text = String::new();
+    let mut markup = Markup::new();
     let mut y = 6.0;
-    let [title_size, reading_size, _] = SIZES;
-    for (words, size, weight, class) in [
-        (title, title_size, Weight::Bold, "class=\"ink\" font-weight=\"bold\" fill=\"#111111\""),
-        (reading, reading_size, Weight::Regular, "class=\"muted\" fill=\"#444444\""),
-    ] {
-        for line in wrapped(words, room, size, weight) {
-            y += size * 1.35;
-            let line = escaped(&line);
-            let _ = writeln!(
-                text,
-                "<text x=\"{SIDE}\" y=\"{y:.1}\" font-size=\"{size}\" {class}>{line}</text>"
-            );
-        }
+    for (text, letters) in [(title, TITLE), (reading, READING)] {
+        y = letters.write_lines(&mut markup, (SIDE, y), room, letters.size() * 1.35, text);
     }
     let mut tints = Vec::new();
     for side in sorted.sides.values() {
         side.tints(least, &mut tints);
     }
-    y = key(&mut text, &tints, room, y + 10.0);
+    y = key(&mut markup, &tints, room, y + 10.0);
     let rows = sorted.sides.values().map(|side| side.height(least) + 1).max().unwrap_or(0);
     let bottom = y + 10.0 + drawing.row * f64::from(rows);
     let picture = Picture { drawing, per_sample: room / sorted.busy as f64, busy: sorted.busy };
@@ -237,34 +223,30 @@ fn drawn(drawing: Drawing, sorted: &Sorted, title: &str, reading: &str) -> Drawn
     for (side, frame) in &sorted.sides {
         let width = frame.samples as f64 * picture.per_sample;
         if width >= drawing.narrowest {
-            picture.frame(&mut text, (side.title(), frame), (x, bottom - drawing.row, width), true);
-            picture.above(&mut text, frame, x, bottom - drawing.row);
+            let place = (x, bottom - drawing.row, width);
+            picture.frame(&mut markup, (side.title(), frame), place, true);
+            picture.above(&mut markup, frame, x, bottom - drawing.row);
         }
         x += width;
     }
-    Drawn { text, height: bottom + SIDE }
+    Drawn { markup, height: (bottom + SIDE).ceil() }
 }
 
-/// The colours that there are, in the order of the table of categories, below `y`; tells where they end.
-fn key(text: &mut String, tints: &[Tint], room: f64, y: f64) -> f64 {
-    let [.., size] = SIZES;
+/// The colours that there are, in the order of the table of categories, below `y`; gives where they end.
+fn key(markup: &mut Markup, tints: &[Tint], room: f64, y: f64) -> f64 {
     let [across, down] = SWATCH;
     let (mut x, mut y) = (SIDE, y);
-    let all = Category::ALL.into_iter().map(Tint::of).chain([Tint::UNMAPPED]);
+    let all = Category::ALL.into_iter().map(Tint::for_category).chain([Tint::UNMAPPED]);
     for tint in all.filter(|tint| tints.contains(tint)) {
         let title = tint.title();
-        let width = across + 5.0 + figure_png::width(title, size, Weight::Regular) + 14.0;
+        let width = across + 5.0 + KEY.width(title) + 14.0;
         if x > SIDE && x + width > SIDE + room {
             x = SIDE;
-            y += size * 1.6;
+            y += KEY.size() * 1.6;
         }
-        let _ = writeln!(
-            text,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{across}\" height=\"{down}\" fill=\"{}\" stroke=\"#57606a\" stroke-width=\".6\"/><text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size}\" class=\"ink\" fill=\"#111111\">{title}</text>",
-            tint.colour(),
-            x + across + 5.0,
-            y + down - 1.5,
-        );
+        let tag = markup.tag("rect").spanning((x, y), (across, down)).with("fill", tint.colour());
+        tag.with("stroke", EDGE).with("stroke-width", 0.6).empty();
+        KEY.write(markup, (x + across + 5.0, y + down - 1.5), title);
         x += width;
     }
     y + down
@@ -280,7 +262,7 @@ struct Picture {
 
 impl Picture {
     /// Draws what stands above a frame, from left to right in the order of the names.
-    fn above(&self, svg: &mut String, below: &Frame<'_>, left: f64, bottom: f64) {
+    fn above(&self, svg: &mut Markup, below: &Frame<'_>, left: f64, bottom: f64) {
         let mut x = left;
         let top = bottom - self.drawing.row;
         for (name, frame) in &below.above {
@@ -295,49 +277,38 @@ impl Picture {
 
     fn frame(
         &self,
-        svg: &mut String,
+        svg: &mut Markup,
         (name, frame): (&str, &Frame<'_>),
         (x, y, width): (f64, f64, f64),
         is_side: bool,
     ) {
-        let Drawing { row, text: size, .. } = self.drawing;
+        let row = self.drawing.row;
         let share = percent(frame.samples as f64 / self.busy as f64);
         let (fill, counts) = if is_side {
             ("#9aa4af", String::new())
         } else {
             (frame.tint.colour(), format!("; itself: {}", frame.tint.title()))
         };
-        let edge = if frame.tint == Tint::UNMAPPED && !is_side {
-            " stroke=\"#57606a\" stroke-width=\".5\""
-        } else {
-            ""
-        };
-        let _ = write!(
-            svg,
-            "<g><title>{}: {} samples, {share}{counts}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{}\" fill=\"{fill}\"{edge}/>",
-            escaped(name),
-            frame.samples,
-            (width - 0.4).max(0.2),
-            row - 1.0,
-        );
-        let fitted = fitting(name, width - 6.0, size);
-        if !fitted.is_empty() {
-            let _ = write!(
-                svg,
-                "<text x=\"{:.1}\" y=\"{:.1}\" font-size=\"{size}\" fill=\"{INK}\">{}</text>",
-                x + 3.0,
-                y + row - 5.0,
-                escaped(&fitted)
-            );
-        }
-        svg.push_str("</g>\n");
+        let edge = (frame.tint == Tint::UNMAPPED && !is_side).then_some(EDGE);
+        svg.tag("g").around(|svg| {
+            svg.leaf("title", &[], &format!("{name}: {} samples, {share}{counts}", frame.samples));
+            let tag = svg
+                .tag("rect")
+                .spanning((x, y), ((width - 0.4).max(0.2), row - 1.0))
+                .with("fill", fill);
+            tag.with_any("stroke", edge).with_any("stroke-width", edge.map(|_| 0.5)).empty();
+            let fitted = fitting(name, width - 6.0);
+            if !fitted.is_empty() {
+                let tag = svg.tag("text").at("x", x + 3.0).at("y", y + row - 5.0);
+                tag.with("font-size", FRAME.size()).with("fill", INK).text(&fitted);
+            }
+        });
     }
 }
 
 /// As much of a name as a frame has room for; nothing where that would be less than three letters.
-fn fitting(name: &str, room: f64, size: f64) -> String {
-    let width = |text: &str| figure_png::width(text, size, Weight::Regular);
-    if width(name) <= room {
+fn fitting(name: &str, room: f64) -> String {
+    if FRAME.width(name) <= room {
         return name.to_owned();
     }
     let mut text: String = name.to_owned();
@@ -346,7 +317,7 @@ fn fitting(name: &str, room: f64, size: f64) -> String {
             return String::new();
         }
         let cut = format!("{text}…");
-        if width(&cut) <= room {
+        if FRAME.width(&cut) <= room {
             return cut;
         }
     }
@@ -426,7 +397,7 @@ mod tests {
         {
             let (_, frame) = svg.split_once(&format!("<g><title>{name}: ")).unwrap();
             let (frame, _) = frame.split_once("</g>").unwrap();
-            assert!(frame.contains(Tint::of(category).colour()), "{frame}");
+            assert!(frame.contains(Tint::for_category(category).colour()), "{frame}");
             assert!(frame.contains(&format!("itself: {}", category.title())), "{frame}");
             assert!(svg.contains(&format!(">{}</text>", category.title())));
         }

@@ -21,11 +21,11 @@ mod explanations;
 mod first_screen;
 mod links;
 mod machine;
-pub(crate) mod markup;
+
 mod pictures;
 
+use crate::markup::{self, Markup};
 pub(crate) use machine::METHOD;
-use markup::Markup;
 
 /// What a page is made of.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,8 @@
 //! Figures: the same bytes every time, nothing clipped or on top of each other, and honest where there is nothing to draw.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
+use analysis::explained::{Crossover, CrossoverOutcome};
+use analysis::metric::Metric;
 use analysis::summary::Summary;
 use analysis::synthetic;
 use figure_png::{Weight, width};
@@ -232,70 +234,19 @@ fn bars_of_the_sink_stand_apart_as_sender_side_cost_and_tell_of_no_receiver() {
         assert_legible(figure, links);
         let own = of_group(&figure.svg, SINK);
         assert!(own.contains("Not to be compared with bars of another link"), "{links}: {own}");
-        assert!(own.contains("sendmsg (A2), sender") && own.contains("sink’s helper"), "{links}");
+        assert!(own.contains("sendmsg, sender") && own.contains("sink’s helper"), "{links}");
         assert!(!own.contains(", receiver<"), "{links}: {own}");
         // The other links' bars come first, and there is none of theirs among the sink's.
         let before = figure.svg.split_once(&format!("{SINK}</text>")).unwrap().0;
         let before = before.split_once("<text").unwrap().1;
         assert!(!before.contains("sink’s helper"), "{links}");
-        assert_eq!(before.contains("(A2), receiver"), links != "sink", "{links}");
+        assert_eq!(before.contains("sendmsg, receiver"), links != "sink", "{links}");
         // Polling is nothing that a path does: neither drawn nor told.
         assert!(!own.contains("helper: copycost itself"), "{links}: {own}");
         let (_, told) = figure.reading.split_once(SINK).unwrap();
         assert!(told.contains("ns per KiB") && !told.contains("copycost itself"), "{told}");
     }
     assert!(!named(&run("loopback"), CPU_TIME).svg.contains("ender-side cost"));
-}
-
-/// `cargo test -p copycost-report --test figures -- --ignored` paints what is to be looked at when figures change.
-#[test]
-#[ignore = "paints pictures for people into the target directory"]
-fn pictures_to_look_at_are_painted() {
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures");
-    std::fs::create_dir_all(&folder).unwrap();
-    let many = [(Factor::Message, "1B..16MiB"), (Factor::Threads, "1,2,3,4,5,6,7")];
-    for (situation, plan, rounds, counted) in [
-        ("default", plan(&[]), 12, true),
-        ("four-paths", plan(&[(Factor::Send, "send,staged,sendmsg,zerocopy")]), 12, false),
-        (
-            "small",
-            plan(&[(Factor::Message, "20000"), (Factor::Threads, "1"), (Factor::Send, "send")]),
-            2,
-            false,
-        ),
-        ("many", plan(&many), 10, false),
-    ] {
-        for figure in all(&summary(&plan, rounds, counted)) {
-            for (breadth, svg) in [("wide", &figure.svg), ("narrow", &figure.narrow)] {
-                let png = figures::png(svg).unwrap();
-                assert!(png.len() > 1000);
-                std::fs::write(
-                    folder.join(format!("{situation}-{}-{breadth}.png", figure.name)),
-                    png,
-                )
-                .unwrap();
-            }
-        }
-    }
-}
-
-#[test]
-#[ignore = "paints pictures for people into the target directory"]
-fn where_the_cpu_time_goes_is_painted() {
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("figures");
-    std::fs::create_dir_all(&folder).unwrap();
-    let plan = plan(&[
-        (Factor::Message, "4KiB,64KiB"),
-        (Factor::Threads, "1"),
-        (Factor::Send, "send,staged,sendmsg,zerocopy"),
-    ]);
-    let figures = all(&profiled(&plan));
-    let figure = named(&figures, CPU_TIME);
-    for (breadth, svg) in [("wide", &figure.svg), ("narrow", &figure.narrow)] {
-        let png = figures::png(svg).unwrap();
-        assert!(png.len() > 1000);
-        std::fs::write(folder.join(format!("{CPU_TIME}-{breadth}.png")), png).unwrap();
-    }
 }
 
 #[test]
@@ -379,6 +330,37 @@ fn a_void_trial_makes_no_axis_longer() {
     assert!(svg.contains("class=\"beyond-void\"") && !svg.contains("class=\"crosses\""));
     assert!(svg.contains("12 trials lie beyond the axis (void), from 0.7"), "{svg}");
     assert!(!percents(svg).contains(&"−10 %".to_owned()), "{:?}", percents(svg));
+}
+
+#[test]
+fn a_caption_agrees_with_its_curve_and_a_band_needs_a_break_even() {
+    let mut summary = summary(&plan(&[(Factor::Threads, "1")]), 12, false);
+    let drawn = |summary: &Summary| named(&all(summary), "ratios-over-size").svg.clone();
+    let is_pair = |c: &&mut Crossover| {
+        c.metric == Metric::EndsCpuNsPerKib && c.contrast.to_string() == "send: sendmsg / send"
+    };
+    let mut with = |outcome| {
+        summary.explained.crossovers.iter_mut().find(is_pair).unwrap().outcome = outcome;
+        drawn(&summary)
+    };
+    let band = "class=\"path-sendmsg\" color=\"#d55e00\" fill=\"currentColor\"";
+    let undecided = with(CrossoverOutcome::Undecided);
+    // Its curve lies below 1 at all of the four sizes.
+    assert!(undecided.contains("sendmsg / send: cheaper at 4 of 4 sizes; no break-even found"));
+    assert!(!undecided.contains(band));
+    for (outcome, caption) in [
+        (CrossoverOutcome::Never, "sendmsg / send: costs more at every size"),
+        (CrossoverOutcome::Alike, "sendmsg / send: no difference at any size"),
+    ] {
+        let svg = with(outcome);
+        assert!(svg.contains(caption) && !svg.contains(band), "{svg}");
+    }
+    let at = CrossoverOutcome::At { bytes: 1024.0, low: 512.0, high: 2048.0 };
+    let svg = with(at);
+    assert!(svg.contains("sendmsg / send: cheaper from 1 KiB [512 B, 2 KiB] on"), "{svg}");
+    assert!(svg.contains(band));
+    let svg = with(CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 });
+    assert!(svg.contains("cheaper from a size between 512 B and 4 KiB on") && !svg.contains(band));
 }
 
 #[test]

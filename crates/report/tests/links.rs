@@ -110,7 +110,7 @@ fn counted_copies_stand_beside_the_expected_ones() {
             "data-path-zerocopy-sink"
         ]
     );
-    assert!(paths[0].svg.contains("measured 1.00 copies a byte, expected 1"));
+    assert!(paths[0].svg.contains("1.00 copies per byte (expected: 1)"));
     let (plan, mut records, _) = zero_copy();
     records.retain(|record| !matches!(record, Record::Audit(_)));
     let summary = analysis::summarise(&plan, &synthetic::host(), &records);

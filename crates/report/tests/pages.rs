@@ -205,7 +205,7 @@ fn everything_that_is_explained_has_its_place() {
         "not tested: 32 KiB page fragments (no size between 4 KiB and 64 KiB was measured)",
         "8 (oversubscribed)",
         "data-path-zerocopy",
-        "8 pages pinned a message (derived:",
+        "8 pages pinned per message (derived:",
         "net.ipv4.tcp_congestion_control",
     ] {
         assert!(page.contains(said), "{said}");
@@ -418,6 +418,12 @@ fn screen_csv_markdown_and_html_show_the_same_figures() {
     assert_eq!(of_markdown(&text), expected);
     let page = html(&summary, &host, &plan);
     assert_eq!(of_html(&page), expected);
+    // A cell without a valid trial is grey as a whole, and each dash has the reason under the pointer.
+    let (_, row) = page.split_once("class=\"void\" title=\"it broke\">").unwrap();
+    let (row, _) = row.split_once("</tr>").unwrap();
+    assert!(row.contains("no valid trial: it broke"), "{row}");
+    assert_eq!(row.matches("–").count(), row.matches("title=\"it broke\"").count());
+    assert_eq!(page.matches("class=\"void\"").count(), 1);
     // What is said in words comes from one place too.
     let page = page.replace('\u{a0}', " ");
     for said in

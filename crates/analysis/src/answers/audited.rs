@@ -37,7 +37,7 @@ pub(super) fn notes(number: usize, whole: &Evidence<'_>) -> Vec<String> {
     let verdicts = links::verdicts(&links::comparisons(whole));
     verdicts
         .into_iter()
-        .filter(|verdict| verdict.link == Link::Sink)
+        .filter(|verdict| !verdict.link.has_receiver())
         .map(|verdict| format!("where nothing is copied: {}", verdict.line))
         .collect()
 }
@@ -174,7 +174,7 @@ fn row(whole: &Evidence<'_>, path: SendPath, link: Link) -> Option<Vec<String>> 
             None => format!("{should} expected"),
         }
     };
-    let staged = if path == SendPath::Staged { "1 by the program, then " } else { "" };
+    let staged = if path.capabilities().copies_fields_together { "1 by the program, then " } else { "" };
     Some(vec![
         path_name(path),
         link.to_string(),

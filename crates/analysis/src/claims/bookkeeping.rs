@@ -18,7 +18,7 @@ use crate::figure_text::over;
 use crate::figure_text::{listed, outcome, percent, ratio, short, size};
 use crate::links::nothing_copied_on_the_sink;
 use crate::metric::Metric;
-use crate::on_link::{OnLink, main_link};
+use crate::on_link::{OnLink, links_asked, main_link};
 use crate::summary::Estimate;
 
 /// Packets of the two paths are alike from this ratio of their bytes on: else what smaller packets cost is not parted.
@@ -60,11 +60,12 @@ impl Smallest {
         if !nothing_copied_on_the_sink(whole) {
             return None;
         }
-        let metric = Metric::cost_on(Link::Sink);
-        let on = OnLink::new(whole, Link::Sink);
+        let link = links_asked(whole).into_iter().find(|link| !link.has_receiver())?;
+        let metric = Metric::cost_on(link);
+        let on = OnLink::new(whole, link);
         let all = paths(&on.evidence(whole), SendPath::A3, SendPath::A2, metric);
         let all = all.into_iter().filter(|c| !c.oversubscribed).collect();
-        let mut smallest = Self::new(Link::Sink, metric, all)?;
+        let mut smallest = Self::new(link, metric, all)?;
         let packets = |c: &Compared| {
             let of = |cell| whole.cell(cell).and_then(|e| figure(e, Metric::BytesPerPacket));
             Some((of(&c.cell)?.mean, of(&c.against)?.mean))
@@ -82,7 +83,7 @@ impl Smallest {
     /// `into the sink at 64 B zerocopy's sender-side cost per KiB against sendmsg's is 1.68 × [1.66, 1.70]`.
     fn told(&self) -> String {
         let Some((least, most)) = extremes(&self.compared) else { return String::new() };
-        let what = if self.link == Link::Sink { "sender-side cost" } else { "CPU" };
+        let what = if !self.link.has_receiver() { "sender-side cost" } else { "CPU" };
         format!(
             "{} at {} zerocopy's {what} per KiB against sendmsg's is {}",
             over(self.link),
@@ -97,7 +98,7 @@ impl Smallest {
 
     /// One setting without a loss speaks against the claim; on the sink, whose settings stand for delays, all of them.
     fn does_not_lose(&self) -> bool {
-        if self.link == Link::Sink {
+        if !self.link.has_receiver() {
             self.compared.iter().all(Compared::is_no_more)
         } else {
             self.compared.iter().any(Compared::is_no_more)
@@ -131,7 +132,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
         }
     };
     let told = told(main, whole, &first, second.as_ref());
-    let into_sink = first.link == Link::Sink;
+    let into_sink = !first.link.has_receiver();
     let heard = if into_sink { vec![Reference::law(3), Reference::law(4)] } else { Vec::new() };
     let cited = || first.names().into_iter().chain(heard.clone());
     if first.does_not_lose() {
@@ -254,7 +255,7 @@ fn told(
     let mut told = vec![first.told()];
     told.extend(second.map(Smallest::told));
     let ends = [Some(first), second].into_iter().flatten().filter_map(|smallest| {
-        let on_sink = (smallest.link == Link::Sink).then(|| OnLink::new(whole, Link::Sink));
+        let on_sink = (!smallest.link.has_receiver()).then(|| OnLink::new(whole, smallest.link));
         let on_sink = on_sink.as_ref().map(|on| on.evidence(whole));
         let of = on_sink.as_ref().unwrap_or(main);
         let found = crossovers(of, SendPath::A3, SendPath::A2, smallest.metric);

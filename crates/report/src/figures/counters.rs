@@ -2,63 +2,42 @@
 
 use analysis::metric::Metric;
 
-use super::drawing::{Axis, Drawing, Notice, Plot};
 use super::groups::{Across, Group};
-use super::levels::{
-    LEAD, RECEIVER_CPU, SENDER_CPU, Shown, Upright, first_groups, plots, reason, with_figures,
-};
-use super::{MOST_PANELS, Run, wording};
+use super::levels::{LEAD, RECEIVER_CPU, SENDER_CPU, Shown, Upright, plots, reason};
+use super::run::{MOST_PANELS, Run, first_groups, share_upright, with_figures};
+use super::wording;
+use crate::drawing::description::{Description, Notice, Plot};
 
-const fn shown(metric: Metric, label: &'static str, unit: &'static str) -> Shown {
-    Shown { metric, label, unit }
+const fn shown(metric: Metric, unit: &'static str) -> Shown {
+    Shown { metric, label: unit, unit }
 }
 
+const LAST_LEVEL: &str = "last-level read misses per KiB";
+const FIRST_LEVEL: &str = "level-1 data read misses per KiB";
+const GENERIC: &str = "generic cache misses per KiB";
+const CYCLES_PER_BYTE: &str = "cycles per byte";
 /// Pairs of sender and receiver: the last level, the first, and what the vendor calls misses.
 const MISSES: [[Shown; 2]; 3] = [
     [
-        shown(
-            Metric::SenderLlcMissesPerKib,
-            "sender, last-level read misses per KiB",
-            "misses per KiB",
-        ),
-        shown(
-            Metric::ReceiverLlcMissesPerKib,
-            "receiver, last-level read misses per KiB",
-            "misses per KiB",
-        ),
+        shown(Metric::SenderLlcMissesPerKib, LAST_LEVEL),
+        shown(Metric::ReceiverLlcMissesPerKib, LAST_LEVEL),
     ],
     [
-        shown(
-            Metric::SenderL1dMissesPerKib,
-            "sender, level-1 data read misses per KiB",
-            "misses per KiB",
-        ),
-        shown(
-            Metric::ReceiverL1dMissesPerKib,
-            "receiver, level-1 data read misses per KiB",
-            "misses per KiB",
-        ),
+        shown(Metric::SenderL1dMissesPerKib, FIRST_LEVEL),
+        shown(Metric::ReceiverL1dMissesPerKib, FIRST_LEVEL),
     ],
     [
-        shown(
-            Metric::SenderCacheMissesPerKib,
-            "sender, generic cache misses per KiB",
-            "misses per KiB",
-        ),
-        shown(
-            Metric::ReceiverCacheMissesPerKib,
-            "receiver, generic cache misses per KiB",
-            "misses per KiB",
-        ),
+        shown(Metric::SenderCacheMissesPerKib, GENERIC),
+        shown(Metric::ReceiverCacheMissesPerKib, GENERIC),
     ],
 ];
 const CYCLES: [Shown; 2] = [
-    shown(Metric::SenderCyclesPerByte, "sender, cycles per byte", "cycles per byte"),
-    shown(Metric::ReceiverCyclesPerByte, "receiver, cycles per byte", "cycles per byte"),
+    shown(Metric::SenderCyclesPerByte, CYCLES_PER_BYTE),
+    shown(Metric::ReceiverCyclesPerByte, CYCLES_PER_BYTE),
 ];
 
 /// Paper's plot 3: cache misses over size at 2 threads, or at the thread count nearest to it.
-pub(super) fn cache_misses(run: &Run) -> Drawing {
+pub(super) fn cache_misses(run: &Run) -> Description {
     const WANTED: u32 = 2;
     let threads = run.cells.nearest_threads(WANTED).unwrap_or(WANTED);
     let here = run.only(|cell| cell.threads.get() == threads);
@@ -74,39 +53,32 @@ pub(super) fn cache_misses(run: &Run) -> Drawing {
     if threads != WANTED {
         notes.push(format!("{WANTED} threads were not measured; {threads} is the nearest count"));
     }
-    let missed = [
-        Metric::SenderLlcMissesPerKib,
-        Metric::SenderL1dMissesPerKib,
-        Metric::SenderCacheMissesPerKib,
-    ];
     let name = groups.first().map_or_else(String::new, |group| group.name.clone());
-    let drawing = Drawing {
+    let figure = Description {
         name: "cache-misses-over-size",
         title: format!("Cache misses over message size, {name}"),
         lead: LEAD.to_owned(),
-        reading: reading(&here, &groups, &missed),
+        reading: reading(&here, &groups, &MISSES.map(|[sender, _]| sender)),
         panels,
-        columns: 2,
         notes,
-        ..Drawing::default()
+        ..Description::default()
     };
-    or_cpu_time(&here, &groups, drawing, "Cache misses", missed[0])
+    or_cpu_time(&here, &groups, figure, "Cache misses", MISSES[0][0].metric)
 }
 
-/// Paper's plot 4: cycles a byte over size.
-pub(super) fn cycles(run: &Run) -> Drawing {
+/// Paper's plot 4: cycles per byte over size.
+pub(super) fn cycles(run: &Run) -> Description {
     let (groups, more) = first_groups(run.cells.groups(Across::Size), MOST_PANELS / 2);
-    let drawing = Drawing {
+    let figure = Description {
         name: "cycles-over-size",
-        title: "CPU cycles a byte over message size".to_owned(),
+        title: "CPU cycles per byte over message size".to_owned(),
         lead: LEAD.to_owned(),
-        reading: reading(run, &groups, &[CYCLES[0].metric]),
+        reading: reading(run, &groups, &CYCLES[..1]),
         panels: sides(run, &groups, CYCLES, Upright::Log),
-        columns: 2,
         notes: more.into_iter().collect(),
-        ..Drawing::default()
+        ..Description::default()
     };
-    or_cpu_time(run, &groups, drawing, "CPU cycles", CYCLES[0].metric)
+    or_cpu_time(run, &groups, figure, "CPU cycles", CYCLES[0].metric)
 }
 
 /// Sender beside receiver, group by group, both on one axis.
@@ -119,34 +91,32 @@ fn sides(run: &Run, groups: &[Group], pair: [Shown; 2], upright: Upright) -> Vec
     });
     let mut panels = with_figures(sides.collect());
     let y = upright.axis("", &panels);
-    for plot in &mut panels {
-        plot.y = Axis { label: std::mem::take(&mut plot.y.label), ..y.clone() };
-    }
+    share_upright(&mut panels, &y);
     panels
 }
 
-fn reading(run: &Run, groups: &[Group], metrics: &[Metric]) -> String {
-    let ends = |metric: &Metric| {
-        let unit =
-            format!("{}, sender", metric.name().trim_start_matches("sender_").replace('_', " "));
+/// The first of the senders' figures that there is.
+fn reading(run: &Run, groups: &[Group], senders: &[Shown]) -> String {
+    let ends = |shown: &Shown| {
+        let unit = format!("{}, sender", shown.unit);
         groups
             .iter()
-            .find_map(|group| wording::ends(group, &run.paths, Across::Size, *metric, &unit))
+            .find_map(|group| wording::ends(group, &run.paths, Across::Size, shown.metric, &unit))
     };
-    metrics.iter().find_map(ends).unwrap_or_default()
+    senders.iter().find_map(ends).unwrap_or_default()
 }
 
-/// The drawing, or what is missing with the nearest thing that was measured.
+/// The figure, or what is missing with the nearest thing that was measured.
 fn or_cpu_time(
     run: &Run,
     groups: &[Group],
-    mut drawing: Drawing,
+    mut figure: Description,
     what: &str,
     metric: Metric,
-) -> Drawing {
-    if !drawing.panels.is_empty() {
-        drawing.notes.extend(wording::oversubscribed(groups));
-        return drawing;
+) -> Description {
+    if !figure.panels.is_empty() {
+        figure.notes.extend(wording::oversubscribed(groups));
+        return figure;
     }
     // One group will do: the others' CPU time has a figure of its own.
     let groups = groups.get(..1).unwrap_or(groups);
@@ -155,7 +125,7 @@ fn or_cpu_time(
     // Reasons name the remedy after a semicolon; both are to be read on their own.
     let mut lines: Vec<String> = why.split("; ").map(sentence).collect();
     lines.push(
-        "`copycost probe` says what this machine can count, and how to unlock and to undo it."
+        "copycost probe shows what this machine can count, and how to unlock and to undo it."
             .to_owned(),
     );
     let instead = groups.iter().find_map(|group| {
@@ -164,21 +134,21 @@ fn or_cpu_time(
     lines.push(if panels.is_empty() {
         "Nothing is drawn instead: CPU time was not measured either.".to_owned()
     } else {
-        "Drawn instead: CPU time a KiB, the nearest figure that was measured. It says what a byte costs, not why.".to_owned()
+        "Drawn instead: CPU time per KiB, the nearest figure that was measured. It says what a byte costs, not why.".to_owned()
     });
     let reading = format!(
         "{what} could not be measured here.{}",
         instead.map_or_else(String::new, |text| format!(" Instead, CPU time. {text}"))
     );
-    drawing.notes.extend(wording::oversubscribed(groups));
-    Drawing {
+    figure.notes.extend(wording::oversubscribed(groups));
+    Description {
         notice: Some(Notice {
             title: format!("{what} were not measured: shown as absent, not as 0"),
             lines,
         }),
         reading,
         panels,
-        ..drawing
+        ..figure
     }
 }
 

@@ -3,14 +3,12 @@
 use analysis::categories::{Category, TABLE_VERSION};
 use analysis::explained::{BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown};
 use analysis::summary::Summary;
-use model::Link;
 
-use super::Run;
-use super::axes::percent_axis;
-use super::drawing::{Axis, Bar, Bars, Drawing, Key, KeyShape, Segment};
 use super::groups::{Across, Cells, Group};
-use super::look::path_name;
-use super::tints::Tint;
+use super::run::Run;
+use crate::drawing::axes::{Axis, percent_axis};
+use crate::drawing::description::{Bar, Bars, Description, Key, KeyShape, Segment};
+use crate::drawing::tints::Tint;
 use crate::numbers::{percent, short};
 
 /// The figure's file stem.
@@ -36,7 +34,7 @@ struct Compared<'a> {
 }
 
 /// The figure; none for a run without a profile. Cells of the sink come last, each group on an axis of its own.
-pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Drawing> {
+pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Description> {
     let mut groups = compared(run.summary, &run.cells);
     let mut more = groups.len().saturating_sub(MOST_GROUPS);
     groups.truncate(MOST_GROUPS);
@@ -62,7 +60,7 @@ pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Drawing> {
     let present =
         |tint: &Tint| cells().flat_map(|cell| &cell.sides).any(|side| share(side, *tint) > 0.0);
     let key = |tint: Tint| Key { shape: KeyShape::Tint(tint), text: tint.title().to_owned() };
-    Some(Drawing {
+    Some(Description {
         name: NAME,
         title: "Where the CPU time goes".to_owned(),
         reading: reading(&groups),
@@ -71,9 +69,8 @@ pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Drawing> {
         ),
         keys: Tint::all().filter(present).map(key).collect(),
         bars: groups.iter().map(bars).collect(),
-        columns: 1,
         notes,
-        ..Drawing::default()
+        ..Description::default()
     })
 }
 
@@ -92,16 +89,17 @@ fn compared<'a>(summary: &'a Summary, cells: &Cells<'a>) -> Vec<Compared<'a>> {
         for size in cells.sizes() {
             let cells = of(&group, size);
             let Some(link) = cells.first().map(|one| one.cell.link) else { continue };
-            let is_sink = link == Link::Sink;
+            let is_sink = !link.has_receiver();
             let name = format!("{}, {}", model::Bytes(size), group.title());
-            let name = if is_sink { format!("Sender-side cost on the sink: {name}") } else { name };
+            let name =
+                if is_sink { format!("Sender-side cost on the {link}: {name}") } else { name };
             found.push(Compared { name, is_sink, cells });
         }
     }
     found
 }
 
-/// One bar a path and side; as long as the CPU time a KiB where every cell has it, else as the share.
+/// One bar a path and side; as long as the CPU time per KiB where every cell has it, else as the share.
 fn bars(group: &Compared) -> Bars {
     let timed = group
         .cells
@@ -132,7 +130,7 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
     let total = total.unwrap_or(0.0);
     // A share's part of the bar's length.
     let scale = if side.share > 0.0 { total / side.share } else { 0.0 };
-    let is_sink = cell.cell.link == Link::Sink;
+    let is_sink = !cell.cell.link.has_receiver();
     let polls = |tint: &Tint| is_polling(side, *tint);
     let segments = Tint::all().filter(|tint| !polls(tint)).filter_map(|tint| {
         let share = share(side, tint);
@@ -146,12 +144,12 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
                 tint,
                 length: share * scale,
                 share: match ns_per_kib(side, tint) {
-                    // The helper's polling is among the samples that a share is of, and says nothing.
+                    // The helper's polling is among the samples that a share is of.
                     Some(ns) if is_sink => format!("{} ns", short(ns)),
                     None if is_sink => String::new(),
                     _ => percent(share),
                 },
-                says: format!(
+                tip: format!(
                     "{path}, {}: {title} {} of the busy samples{time}",
                     side.side.title(),
                     percent(share)
@@ -162,7 +160,7 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
     let segments: Vec<Segment> = segments.collect();
     let total: f64 = segments.iter().map(|segment| segment.length).sum();
     Bar {
-        name: format!("{}, {}", path_name(cell.cell.send_path), side.side.title()),
+        name: format!("{}, {}", cell.cell.send_path, side.side.title()),
         group,
         segments,
         total: if timed { format!("{} ns", short(total)) } else { percent(total) },
@@ -171,19 +169,19 @@ fn bar(cell: &CpuBreakdown, side: &SideBreakdown, group: usize, timed: bool) -> 
 
 /// Whether that is the sink's helper waiting for something to do.
 fn is_polling(side: &SideBreakdown, tint: Tint) -> bool {
-    side.side == BreakdownSide::Helper && tint == Tint::of(Category::Copycost)
+    side.side == BreakdownSide::Helper && tint == Tint::for_category(Category::Copycost)
 }
 
 fn share(side: &SideBreakdown, tint: Tint) -> f64 {
     if tint == Tint::UNMAPPED {
         return side.unmapped_share;
     }
-    let one = side.categories.iter().find(|one| Tint::of(one.category) == tint);
+    let one = side.categories.iter().find(|one| Tint::for_category(one.category) == tint);
     one.map_or(0.0, |one| one.share)
 }
 
 fn ns_per_kib(side: &SideBreakdown, tint: Tint) -> Option<f64> {
-    let one = side.categories.iter().find(|one| Tint::of(one.category) == tint)?;
+    let one = side.categories.iter().find(|one| Tint::for_category(one.category) == tint)?;
     one.cpu_ns_per_kib.value().copied()
 }
 
@@ -204,7 +202,7 @@ fn of_both_sides(cell: &CpuBreakdown) -> Vec<String> {
     named.map(|one| format!("{} {}", one.category.title(), percent(one.share))).collect()
 }
 
-/// The helper's polling says nothing of a path, so that only the sender's time is told.
+/// The helper's polling says nothing of a path, so only the sender's time is named.
 fn of_the_sender(cell: &CpuBreakdown) -> Vec<String> {
     let sender = cell.sides.iter().find(|side| side.side == BreakdownSide::Sender);
     let mut largest: Vec<&CategoryShare> =

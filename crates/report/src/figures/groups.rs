@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use analysis::metric::Metric;
-use analysis::summary::{CellEstimates, Estimate, Summary};
-use model::{Bytes, Cell, Factor, Measured, SendPath};
+use analysis::summary::{CellEstimates, Summary};
+use model::{Bytes, Cell, Factor, Measured, SendPath, Shared};
 
-use super::drawing::{Point, Series};
-use super::look::{Look, path_name};
+use crate::drawing::axes::as_f64;
+use crate::drawing::description::Series;
 use crate::numbers::{counted, level};
 
 /// What lies across.
@@ -28,14 +28,15 @@ impl Across {
     }
 
     /// A cell's place.
-    pub(super) fn of(self, cell: &Cell) -> f64 {
+    pub(super) fn place(self, cell: &Cell) -> f64 {
         match self {
-            Self::Size => super::axes::as_f64(cell.message.bytes().0),
+            Self::Size => as_f64(cell.message.bytes().0),
             Self::Threads => f64::from(cell.threads.get()),
         }
     }
 }
 
+#[derive(Clone)]
 /// The run's cells without controls, and which factors tell them apart.
 pub(super) struct Cells<'a> {
     entries: Vec<&'a CellEstimates>,
@@ -53,8 +54,8 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Cells<'a> {
-    /// The cells of a run that answer questions, as far as they are kept.
-    pub(super) fn of(summary: &'a Summary, keep: impl Fn(&Cell) -> bool) -> Self {
+    /// The cells of a run without its controls, as far as they are kept.
+    pub(super) fn new(summary: &'a Summary, keep: impl Fn(&Cell) -> bool) -> Self {
         let asked = summary.estimates.iter().filter(|entry| !entry.control);
         let entries: Vec<&CellEstimates> = asked.filter(|entry| keep(&entry.cell)).collect();
         let own = [Factor::Send, Factor::Message, Factor::Threads];
@@ -100,7 +101,7 @@ impl<'a> Cells<'a> {
 
     /// The measured size nearest to one that was asked for, on the logarithm; the smaller of two.
     pub(super) fn nearest_size(&self, wanted: u64) -> Option<u64> {
-        let far = |size: u64| (super::axes::as_f64(size) / super::axes::as_f64(wanted)).ln().abs();
+        let far = |size: u64| (as_f64(size) / as_f64(wanted)).ln().abs();
         self.sizes().into_iter().min_by(|a, b| far(*a).total_cmp(&far(*b)))
     }
 
@@ -168,9 +169,14 @@ fn shared_key(cell: &Cell, across: Across) -> String {
 }
 
 impl<'a> Group<'a> {
-    /// Whether id text such as `threads=1` names what this group shares.
-    pub(super) fn is_named(&self, shared: &model::Shared, across: Across) -> bool {
+    /// Whether this is what the group shares.
+    pub(super) fn is_named(&self, shared: &Shared, across: Across) -> bool {
         shared_key(shared.cell(), across) == self.key
+    }
+
+    /// Its cells.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &'a Cell> + '_ {
+        self.entries.iter().map(|entry| &entry.cell)
     }
 
     /// Whether a cell belongs to it.
@@ -191,7 +197,7 @@ impl<'a> Group<'a> {
     pub(super) fn of_path(&self, path: SendPath, across: Across) -> Vec<&'a CellEstimates> {
         let mut entries: Vec<_> =
             self.entries.iter().copied().filter(|entry| entry.cell.send_path == path).collect();
-        entries.sort_by(|a, b| across.of(&a.cell).total_cmp(&across.of(&b.cell)));
+        entries.sort_by(|a, b| across.place(&a.cell).total_cmp(&across.place(&b.cell)));
         entries
     }
 
@@ -205,40 +211,17 @@ impl<'a> Group<'a> {
         unit: &str,
     ) -> Vec<Series> {
         let series = paths.iter().map(|path| {
-            let mut series = Series::new(path.name().to_owned(), path_name(*path), Look::of(*path));
-            let mut after_gap = false;
+            let mut series = Series::for_path(*path);
             for entry in self.of_path(*path, across) {
-                let Some(estimate) = entry.metrics.get(&metric).and_then(Measured::value) else {
-                    after_gap = true;
-                    continue;
-                };
-                let name = cells.cell_name(&entry.cell);
-                series.points.push(point(across.of(&entry.cell), estimate, after_gap, &name, unit));
-                after_gap = false;
+                let estimate = entry.metrics.get(&metric).and_then(Measured::value);
+                series.add(across.place(&entry.cell), estimate, |estimate| {
+                    let trials = counted(estimate.trials, "trial", "trials");
+                    let name = cells.cell_name(&entry.cell);
+                    format!("{name}: {} {unit}, {trials}", level(estimate))
+                });
             }
             series
         });
         series.collect()
     }
-}
-
-/// An estimate at its place.
-pub(super) fn point(x: f64, estimate: &Estimate, after_gap: bool, name: &str, unit: &str) -> Point {
-    let trials = counted(estimate.trials, "trial", "trials");
-    Point {
-        x,
-        y: estimate.mean,
-        interval: estimate.low.zip(estimate.high).map(|(low, high)| [low, high]),
-        after_gap,
-        says: format!("{name}: {} {unit}, {trials}", level(estimate)),
-    }
-}
-
-/// Every figure of some series, interval ends included, for an axis that holds them all.
-pub(super) fn heights<'s>(series: impl Iterator<Item = &'s Series>) -> impl Iterator<Item = f64> {
-    series.flat_map(|series| &series.points).flat_map(|point| {
-        [Some(point.y), point.interval.map(|[low, _]| low), point.interval.map(|[_, high]| high)]
-            .into_iter()
-            .flatten()
-    })
 }

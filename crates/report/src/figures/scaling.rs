@@ -1,20 +1,23 @@
 //! Speed-up over threads, with the ideal line.
 
 use analysis::explained::{Scaling, ScalingPoint};
-use model::Measured;
+use model::{Measured, Shared};
 
-use super::drawing::{Axis, Drawing, Key, KeyShape, Plot, Point, Series};
-use super::groups::{Across, heights};
-use super::levels::{absent, crowded, crowded_key, with_figures};
-use super::look::{Look, path_name};
-use super::{MOST_PANELS, Run, wording};
+use super::groups::Across;
+use super::levels::{oversubscribed_area, oversubscribed_key};
+use super::run::{MOST_PANELS, Run, notice_without, share_upright, with_figures};
+use super::wording;
+use crate::drawing::axes::Axis;
+use crate::drawing::description::{Description, Key, KeyShape, Plot, Series};
 use crate::numbers::{counted, ratio};
 
+const LABEL: &str = "speed-up against the fewest threads";
+
 /// Speed-up over threads, one panel a size.
-pub(super) fn scaling(run: &Run) -> Drawing {
+pub(super) fn scaling(run: &Run) -> Description {
     let across = Across::Threads;
     let groups = run.cells.groups(across);
-    let mut shared: Vec<&model::Shared> = Vec::new();
+    let mut shared: Vec<&Shared> = Vec::new();
     for entry in &run.summary.explained.scaling {
         if !shared.contains(&&entry.shared) {
             shared.push(&entry.shared);
@@ -30,40 +33,36 @@ pub(super) fn scaling(run: &Run) -> Drawing {
             title: group.map_or_else(|| shared.to_string(), |group| group.name.clone()),
             remarks: Vec::new(),
             x: Axis::threads(&run.cells.threads()),
-            y: Axis::ratios("speed-up against the fewest threads", std::iter::empty()),
-            areas: group.map_or_else(Vec::new, |group| crowded(run, group)),
+            y: Axis::unset(LABEL),
+            areas: group.map_or_else(Vec::new, |group| oversubscribed_area(run, group)),
             guides: ideal(&here).into_iter().collect(),
             series: here.iter().map(|entry| series(entry)).collect(),
         });
     }
     let mut panels = with_figures(panels);
     let ideals = panels.iter().flat_map(|plot| &plot.guides).flatten().map(|[_, y]| *y);
-    let all = heights(panels.iter().flat_map(|plot| &plot.series)).chain(ideals);
-    let y = Axis::doublings("speed-up against the fewest threads", all);
-    for plot in &mut panels {
-        plot.y = y.clone();
-    }
+    let y = Axis::doublings(LABEL, panels.iter().flat_map(Plot::heights).chain(ideals));
+    share_upright(&mut panels, &y);
     let mut keys: Vec<Key> = Vec::new();
     if !panels.is_empty() {
         keys.push(Key {
             shape: KeyShape::Line,
-            text: "ideal: as many times as fast as threads".to_owned(),
+            text: "ideal: N threads, N times as fast".to_owned(),
         });
-        keys.extend(crowded_key(&panels));
+        keys.extend(oversubscribed_key(&panels));
     }
     let more =
         (left > 0).then(|| format!("{left} more groups of cells are in summary.json, scaling"));
-    Drawing {
+    Description {
         name: "scaling",
         title: "Speed-up over threads".to_owned(),
         lead: "Goodput against the same path at the fewest threads, paired by round; bars and bands are 95 % intervals.".to_owned(),
-        notice: if panels.is_empty() { absent("Speed-up could not be drawn", vec![why_none(run)]) } else { None },
+        notice: notice_without(&panels, "Speed-up could not be drawn", || why_none(run)),
         reading: reading(run).unwrap_or_else(|| why_none(run)),
         keys,
         panels,
-        columns: 2,
         notes: [more, wording::oversubscribed(&run.cells.groups(Across::Size))].into_iter().flatten().collect(),
-        ..Drawing::default()
+        ..Description::default()
     }
 }
 
@@ -96,27 +95,14 @@ fn ideal(here: &[&Scaling]) -> Option<Vec<[f64; 2]>> {
 }
 
 fn series(entry: &Scaling) -> Series {
-    let mut series =
-        Series::new(entry.path.name().to_owned(), path_name(entry.path), Look::of(entry.path));
-    let mut after_gap = false;
+    let mut series = Series::for_path(entry.path);
     for point in &entry.points {
-        let Some(speed_up) = point.speed_up.value() else {
-            after_gap = true;
-            continue;
-        };
-        series.points.push(Point {
-            x: f64::from(point.threads),
-            y: speed_up.mean,
-            interval: speed_up.low.zip(speed_up.high).map(|(low, high)| [low, high]),
-            after_gap,
-            says: says(entry, point),
-        });
-        after_gap = false;
+        series.add(f64::from(point.threads), point.speed_up.value(), |_| tip(entry, point));
     }
     series
 }
 
-fn says(entry: &Scaling, point: &ScalingPoint) -> String {
+fn tip(entry: &Scaling, point: &ScalingPoint) -> String {
     let size = format!(", {}", entry.shared.cell().message.bytes());
     let figure = |figure: &Measured<_>| figure.value().map_or_else(|| "-".to_owned(), ratio);
     format!(

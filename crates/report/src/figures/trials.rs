@@ -6,23 +6,22 @@ use analysis::explained::{RelativeTrials, Trials};
 use analysis::metric::Metric;
 use model::{Cell, Measured};
 
-use super::axes::as_f64;
-use super::drawing::{Axis, CellBox, Drawing, Key, KeyShape, Plot, Series};
 use super::groups::{Across, Group};
-use super::levels::{absent, first_groups, with_figures};
-use super::look::{Look, path_name};
-use super::{MOST_PANELS, Run, wording};
+use super::run::{MOST_PANELS, Run, first_groups, notice_without, with_figures};
+use super::wording;
+use crate::drawing::axes::{Axis, as_f64};
+use crate::drawing::description::{CellBox, Description, Key, KeyShape, Plot, Series};
 use crate::numbers::{counted, level, short};
 
 /// A trial farther from its cell's estimate than this gets an arrow at the axis' end, so that it squashes no others.
 const FARTHEST: [f64; 2] = [0.75, 1.25];
 /// More trials beyond an axis than this are only counted.
-const MOST_TOLD: usize = 3;
+const MOST_LISTED: usize = 3;
 /// The part of a slot that its cells fill.
 const FILLED: f64 = 0.86;
 
 /// Goodput of every trial around its cell's estimate, one panel a group.
-pub(super) fn trials(run: &Run) -> Drawing {
+pub(super) fn trials(run: &Run) -> Description {
     let of_cell: HashMap<&Cell, &Trials> =
         run.summary.explained.trials.iter().map(|trials| (&trials.cell, trials)).collect();
     let (groups, more) = first_groups(run.cells.groups(Across::Size), MOST_PANELS);
@@ -36,7 +35,7 @@ pub(super) fn trials(run: &Run) -> Drawing {
         }
         Plot {
             title: group.title(),
-            remarks: told(&series),
+            remarks: beyond(&series),
             x: Axis::slots(&sizes),
             y,
             areas: Vec::new(),
@@ -62,26 +61,23 @@ pub(super) fn trials(run: &Run) -> Drawing {
         });
     }
     let run_facts = &run.summary.run;
-    Drawing {
+    Description {
         name: "trials",
         title: "Every trial".to_owned(),
         lead: "Each dot is a valid trial, from left to right in the order of rounds; the line is its cell's estimate, the box the 95 % interval. Each panel has an axis of its own, of at most ±25 %.".to_owned(),
-        notice: if panels.is_empty() {
-            absent("No trial can be drawn", vec!["No cell has a valid trial.".to_owned()])
-        } else {
-            None
-        },
+        notice: notice_without(&panels, "No trial can be drawn", || {
+            "No cell has a valid trial.".to_owned()
+        }),
         reading: format!(
-            "{}, of which {} void and {} noted (oversubscription alone not counted).",
+            "{}, of which {} void and {} marked (oversubscription alone not counted).",
             counted(run_facts.trials, "trial", "trials"),
             run_facts.void_trials,
             run_facts.noted_trials
         ),
         keys,
         panels,
-        columns: 1,
         notes: [more, wording::oversubscribed(&groups)].into_iter().flatten().collect(),
-        ..Drawing::default()
+        ..Description::default()
     }
 }
 
@@ -102,13 +98,13 @@ fn void_beyond(series: &mut Series, axis: &Axis) {
 }
 
 /// Where trials beyond the axis lie.
-fn told(series: &[Series]) -> Vec<String> {
+fn beyond(series: &[Series]) -> Vec<String> {
     let beyond = series.iter().flat_map(|series| series.beyond.iter().chain(&series.void_beyond));
     let mut beyond: Vec<f64> = beyond.map(|[_, y]| *y).collect();
     beyond.sort_by(f64::total_cmp);
     let trials = counted(beyond.len(), "trial lies", "trials lie");
     let (Some(least), Some(most)) = (beyond.first(), beyond.last()) else { return Vec::new() };
-    let places = if beyond.len() <= MOST_TOLD {
+    let places = if beyond.len() <= MOST_LISTED {
         let places: Vec<String> = beyond.iter().map(|place| short(*place)).collect();
         format!("at {} ×", places.join(", "))
     } else {
@@ -132,7 +128,7 @@ fn series(
     let paths = as_f64(u64::try_from(run.paths.len()).unwrap_or(1));
     let mut all = Vec::new();
     for (place, path) in run.paths.iter().enumerate() {
-        let mut series = Series::new(path.name().to_owned(), path_name(*path), Look::of(*path));
+        let mut series = Series::for_path(*path);
         for entry in group.of_path(*path, Across::Size) {
             let trials = of_cell.get(&entry.cell).and_then(|trials| trials.relative.value());
             let estimate = entry.metrics.get(&Metric::GoodputGbps).and_then(Measured::value);
@@ -144,13 +140,13 @@ fn series(
             let left = whole(slot) + (1.0 - FILLED) / 2.0 + whole(place) * width;
             // Cells keep a distance from each other.
             let x = [left + width * 0.08, left + width * 0.92];
-            let says = format!(
+            let tip = format!(
                 "{}: {} Gbit/s, {}",
                 run.cells.cell_name(&entry.cell),
                 level(estimate),
                 counted(estimate.trials, "trial", "trials")
             );
-            fill(&mut series, trials, x, says);
+            fill(&mut series, trials, x, tip);
         }
         all.push(series);
     }
@@ -158,7 +154,7 @@ fn series(
 }
 
 /// A cell's trials on its own axis, on which its estimate is 1.
-fn fill(series: &mut Series, trials: &RelativeTrials, x: [f64; 2], says: String) {
+fn fill(series: &mut Series, trials: &RelativeTrials, x: [f64; 2], tip: String) {
     let (within, beyond): (Vec<[f64; 2]>, Vec<[f64; 2]>) = spread(&trials.goodput, x)
         .into_iter()
         .partition(|[_, y]| (FARTHEST[0]..=FARTHEST[1]).contains(y));
@@ -169,7 +165,7 @@ fn fill(series: &mut Series, trials: &RelativeTrials, x: [f64; 2], says: String)
         [low, high] => Some([*low, *high]),
         _ => None,
     };
-    series.boxes.push(CellBox { x, y: interval, says });
+    series.boxes.push(CellBox { x, y: interval, tip });
 }
 
 /// Trials side by side between two places.

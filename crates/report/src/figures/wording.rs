@@ -1,5 +1,7 @@
 //! The sentences that go with figures: readings, notes, the machine.
 
+use std::collections::BTreeSet;
+
 use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Summary};
 use model::host::Host;
@@ -18,7 +20,7 @@ pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
         counted(summary.run.usable_cpus, "CPU", "CPUs"),
         format!("Linux {}", host.kernel),
     ];
-    let links: std::collections::BTreeSet<String> =
+    let links: BTreeSet<String> =
         summary.estimates.iter().map(|entry| entry.cell.link.to_string()).collect();
     facts.extend(links);
     facts.push(summary.run.congestion.clone());
@@ -39,24 +41,27 @@ pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
 
 /// What must be said wherever zero-copy sends are compared; nothing where there is none.
 pub(super) fn copied(cells: &Cells) -> Option<String> {
-    let zerocopy = || cells.iter().filter(|entry| entry.cell.send_path == SendPath::Zerocopy);
-    zerocopy().next()?;
-    let mut shares: Vec<f64> = zerocopy()
+    let by_reference = || cells.iter().filter(|entry| entry.cell.send_path.passes_by_reference());
+    let paths: BTreeSet<SendPath> = by_reference().map(|entry| entry.cell.send_path).collect();
+    let paths: Vec<&str> = paths.into_iter().map(SendPath::name).collect();
+    let (paths, its) = match paths.as_slice() {
+        [] => return None,
+        [one] => ((*one).to_owned(), "its"),
+        several => (several.join(", "), "their"),
+    };
+    let mut shares: Vec<f64> = by_reference()
         .filter_map(|entry| Some(entry.metrics.get(&Metric::CopiedShare)?.value()?.mean))
         .collect();
     shares.sort_by(f64::total_cmp);
     let (Some(least), Some(most)) = (shares.first(), shares.last()) else {
-        return Some(
-            "zerocopy (A3): nothing tells how many of its completions were copied anyway"
-                .to_owned(),
-        );
+        return Some(format!(
+            "{paths}: not known how many of {its} completions were copied anyway"
+        ));
     };
-    let marked = format!(
-        "zerocopy (A3): {} of its completions were marked copied",
-        share_range(*least, *most)
-    );
+    let marked =
+        format!("{paths}: {} of {its} completions were marked copied", share_range(*least, *most));
     Some(if *most == 0.0 {
-        "zerocopy (A3): none of its completions was copied".to_owned()
+        format!("{paths}: none of {its} completions was copied")
     } else if *least >= 1.0 {
         format!("{marked}, so no copy was saved there")
     } else {
@@ -74,11 +79,11 @@ pub(super) fn oversubscribed(groups: &[Group]) -> Option<String> {
     match names.as_slice() {
         [] => None,
         names if names.len() == groups.len() && names.len() > 1 => Some(
-            "oversubscribed throughout (more busy threads than CPUs for them); no cause is claimed"
+            "oversubscribed throughout (more busy threads than CPUs); no cause is claimed"
                 .to_owned(),
         ),
         names => Some(format!(
-            "oversubscribed (more busy threads than CPUs for them): {}; no cause is claimed",
+            "oversubscribed (more busy threads than CPUs): {}; no cause is claimed",
             names.join(", ")
         )),
     }
@@ -131,7 +136,7 @@ pub(super) fn ends(
         |entry: &CellEstimates| entry.metrics.get(&metric).and_then(Measured::value).copied();
     for entry in &entries {
         if value(entry).is_some() {
-            places.push(across.of(&entry.cell));
+            places.push(across.place(&entry.cell));
         }
     }
     places.sort_by(f64::total_cmp);
@@ -144,7 +149,7 @@ pub(super) fn ends(
     let parts: Vec<String> = shown
         .into_iter()
         .map(|place| {
-            let here = || entries.iter().filter(|entry| across.of(&entry.cell) == place);
+            let here = || entries.iter().filter(|entry| across.place(&entry.cell) == place);
             let figures: Vec<String> = here()
                 .filter_map(|entry| {
                     Some(format!("{} {}", entry.cell.send_path, level(&value(entry)?)))

@@ -4,16 +4,16 @@ use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Estimate};
 use model::{Factor, Measured};
 
-use super::markup::Markup;
 use super::{Page, section, table};
+use crate::markup::Markup;
 use crate::numbers::{field, short};
 
 /// The metrics of the table, where a cell of the run has them, and their headings.
 const SHOWN: [(Metric, &str); 13] = [
     (Metric::GoodputGbps, "Goodput Gbit/s"),
-    (Metric::EndsCpuNsPerKib, "CPU ns/KiB, both sides"),
+    (Metric::EndsCpuNsPerKib, "CPU ns/KiB, both ends"),
     (Metric::SenderSideCpuNsPerKib, "CPU ns/KiB, sender's side (sink)"),
-    (Metric::SenderSideMachineCpuNsPerKib, "CPU ns/KiB, machine less looking (sink)"),
+    (Metric::SenderSideMachineCpuNsPerKib, "CPU ns/KiB, machine without polling (sink)"),
     (Metric::SenderCpuNsPerKib, "CPU ns/KiB, sender"),
     (Metric::ReceiverCpuNsPerKib, "CPU ns/KiB, receiver"),
     (Metric::MachineCpuNsPerKib, "CPU ns/KiB, machine"),
@@ -33,8 +33,8 @@ pub(super) fn cells(html: &mut Markup, page: &Page) {
     let entries = &page.summary.estimates;
     section(html, "cells", |html| {
         html.fixed(concat!(
-            "<p>Every cell of the plan, controls included: means with 95 % intervals. All metrics are in ",
-            "<a href=\"results.csv\">results.csv</a>.</p>\n"
+            "<p>Every cell of the plan, controls included: means with 95 % intervals. A cell without a valid trial is grey, ",
+            "and says why; so does a dash under the pointer. All metrics are in <a href=\"results.csv\">results.csv</a>.</p>\n"
         ));
         let factors: Vec<Factor> =
             Factor::ALL.iter().copied().filter(|factor| is_shown(*factor, entries)).collect();
@@ -93,44 +93,47 @@ fn row(
     metrics: &[(Metric, &str)],
 ) {
     let id = entry.cell.id();
-    html.element(
-        "tr",
-        &[("data-cell", &id), ("class", if entry.control { "control" } else { "" })],
-        |html| {
-            for factor in factors {
-                factor_cell(html, entry, *factor);
-            }
-            let trials = match entry.void_trials {
-                0 => entry.trials.to_string(),
-                void => format!("{} (+{void} void)", entry.trials),
-            };
-            html.leaf(
-                "td",
-                &[("data-value", &entry.trials.to_string()), ("class", "number")],
-                &trials,
-            );
-            for (metric, _) in metrics {
-                figure(html, page, entry, *metric);
-            }
-            let mut marks: Vec<String> =
-                entry.marks.iter().map(|(mark, trials)| format!("{mark} {trials}")).collect();
-            if entry.control {
-                marks.insert(0, control_name(entry, factors));
-            }
-            if entry.precise == Measured::Value(false) {
-                marks.push("imprecise".to_owned());
-            }
-            html.leaf("td", &[("class", "marks")], &marks.join(", "));
-        },
-    );
+    let void = page.summary.run.without_valid_trial.get(&id).map(String::as_str);
+    let class = match (entry.control, void) {
+        (true, _) => "control",
+        (false, Some(_)) => "void",
+        (false, None) => "",
+    };
+    let attributes = [("data-cell", id.as_str()), ("class", class), ("title", void.unwrap_or(""))];
+    // Only a row without a valid trial has something to say as a whole.
+    let attributes = if void.is_some() { &attributes[..] } else { &attributes[..2] };
+    html.element("tr", attributes, |html| {
+        for factor in factors {
+            factor_cell(html, entry, *factor);
+        }
+        let trials = match entry.void_trials {
+            0 => entry.trials.to_string(),
+            void => format!("{} (+{void} void)", entry.trials),
+        };
+        html.leaf("td", &[("data-value", &entry.trials.to_string()), ("class", "number")], &trials);
+        for (metric, _) in metrics {
+            figure(html, entry, *metric, void);
+        }
+        let mut marks: Vec<String> =
+            entry.marks.iter().map(|(mark, trials)| format!("{mark} {trials}")).collect();
+        if entry.control {
+            marks.insert(0, control_name(entry, factors));
+        }
+        if let Some(reason) = void {
+            marks.insert(0, format!("no valid trial: {reason}"));
+        }
+        if entry.precise == Measured::Value(false) {
+            marks.push("imprecise".to_owned());
+        }
+        html.leaf("td", &[("class", "marks")], &marks.join(", "));
+    });
 }
 
 fn factor_cell(html: &mut Markup, entry: &CellEstimates, factor: Factor) {
     let cell = &entry.cell;
     match factor.key() {
         "send" => {
-            let name = cell.send_path.to_string();
-            html.leaf("td", &[("class", "path")], &name);
+            html.leaf("td", &[("class", "path")], cell.send_path.name());
         }
         "sizes" => {
             let bytes = cell.message.bytes();
@@ -145,7 +148,9 @@ fn factor_cell(html: &mut Markup, entry: &CellEstimates, factor: Factor) {
     }
 }
 
-fn figure(html: &mut Markup, page: &Page, entry: &CellEstimates, metric: Metric) {
+/// A metric's estimate with its interval, or a dash with the reason under the pointer: that of the whole cell where it has
+/// no valid trial.
+fn figure(html: &mut Markup, entry: &CellEstimates, metric: Metric, void: Option<&str>) {
     match entry.metrics.get(&metric) {
         Some(Measured::Value(estimate)) => {
             let value = field(Some(estimate.mean));
@@ -161,13 +166,8 @@ fn figure(html: &mut Markup, page: &Page, entry: &CellEstimates, metric: Metric)
             html.fixed("</td>");
         }
         absent => {
-            let reason = absent.and_then(Measured::reason).unwrap_or("not in the summary");
-            let reason = page
-                .summary
-                .run
-                .without_valid_trial
-                .get(&entry.cell.id())
-                .map_or(reason, String::as_str);
+            let absent = absent.and_then(Measured::reason).unwrap_or("not in the summary");
+            let reason = void.unwrap_or(absent);
             html.leaf(
                 "td",
                 &[("class", "number absent"), ("data-metric", metric.name()), ("title", reason)],

@@ -1,9 +1,9 @@
 //! Figures and data paths with their readings.
 
-use super::markup::Markup;
 use super::{Page, section};
 use crate::data_path::Diagram;
 use crate::figures::{Figure, cpu_time};
+use crate::markup::Markup;
 
 pub(super) fn figures(html: &mut Markup, page: &Page) {
     section(html, "figures", |html| match page.figures {

@@ -37,18 +37,23 @@
   document.querySelector("header").prepend(themeButton);
   showTheme();
 
-  // Values under the pointer: what an element's <title> says, at once and on touch too.
+  // Values and reasons under the pointer: what a mark's <title> or a table's title attribute says, at once and on touch too.
   const tip = make("div", { className: "tip", hidden: true });
   tip.setAttribute("role", "tooltip");
   document.body.append(tip);
   const titled = (target) => {
-    const holder = target instanceof SVGElement ? target.closest("svg *:has(> title)") : null;
-    return holder?.querySelector(":scope > title") ?? null;
+    if (!(target instanceof SVGElement)) return target.closest?.("td[title], tr[title]") ?? null;
+    return target.closest("svg *:has(> title)")?.querySelector(":scope > title") ?? null;
+  };
+  const textOf = (node) => (node instanceof SVGElement ? node.textContent : node.title);
+  const setText = (node, text) => {
+    if (node instanceof SVGElement) node.textContent = text;
+    else node.title = text;
   };
   let silenced = null;
   const speakAgain = () => {
     // The browser's own tip would come a second later, over this one.
-    if (silenced) silenced.node.textContent = silenced.text;
+    if (silenced) setText(silenced.node, silenced.text);
     silenced = null;
     tip.hidden = true;
   };
@@ -56,10 +61,11 @@
     const title = titled(event.target);
     if (silenced && title === silenced.node) return;
     speakAgain();
-    if (!title || !title.textContent) return;
-    silenced = { node: title, text: title.textContent };
-    tip.textContent = title.textContent;
-    title.textContent = "";
+    const text = title ? textOf(title) : "";
+    if (!text) return;
+    silenced = { node: title, text };
+    tip.textContent = text;
+    setText(title, "");
     tip.hidden = false;
   });
   document.addEventListener("pointermove", (event) => {
@@ -128,19 +134,19 @@
     });
   }
 
-  // Tables that filter: every word must stand in the row, or in its cell's id.
+  // Tables that filter: every word must stand in the row, and one such as nodelay=on in its cell's id.
   for (const table of document.querySelectorAll("table.filterable")) {
     const rows = [...table.tBodies[0].rows];
-    const input = make("input", { type: "search", placeholder: "for example: A2 64 KiB" });
+    const input = make("input", { type: "search", placeholder: "for example: sendmsg 64 KiB" });
     const count = make("span", { className: "note" });
     count.setAttribute("aria-live", "polite");
     const apply = () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const row of rows) {
-        const named = [...row.cells].map((cell) => cell.textContent).join(" ");
-        const text = `${named} ${row.dataset.cell ?? ""}`.toLowerCase();
-        row.hidden = !words.every((word) => text.includes(word));
+        const text = [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
+        const id = (row.dataset.cell ?? "").toLowerCase();
+        row.hidden = !words.every((word) => (word.includes("=") ? id : text).includes(word));
         shown += row.hidden ? 0 : 1;
       }
       count.textContent = `${shown} of ${rows.length} rows`;

@@ -27,7 +27,7 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     shares.sort_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean));
     let ((low, _), (high, _)) = (shares.first()?, shares.last()?);
     let share = share_range(low.mean, high.mean);
-    let reason = if low.mean >= 1.0 && shares.iter().all(|(_, link)| *link == Link::Loopback) {
+    let reason = if low.mean >= 1.0 && shares.iter().all(|(_, link)| link.copies_by_reference_on_delivery()) {
         " (loopback always copies)"
     } else {
         ""
@@ -50,7 +50,7 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
 /// When zerocopy is cheaper, link by link, where the run has a link on which nothing is copied.
 pub(super) fn links(summary: &Summary) -> Vec<Line> {
     let verdicts = &summary.explained.link_verdicts;
-    if verdicts.iter().all(|verdict| verdict.link != Link::Sink) {
+    if verdicts.iter().all(|verdict| verdict.link.has_receiver()) {
         return Vec::new();
     }
     let line = |verdict: &analysis::explained::LinkVerdict| {
@@ -123,7 +123,7 @@ fn why_no_twins(summary: &Summary, kind: impl Fn(&Cell) -> bool, otherwise: &str
     // SO_ZEROCOPY off is a control of another question.
     let controls = || {
         let twin = |cell: &Cell| {
-            (cell.send_path != SendPath::Zerocopy || cell.so_zerocopy.is_on()) && kind(cell)
+            cell.is_itself() && kind(cell)
         };
         summary.estimates.iter().filter(move |entry| entry.control && twin(&entry.cell))
     };
@@ -173,7 +173,7 @@ pub(super) fn instrument_cost(summary: &Summary) -> Line {
 /// What no figure of this run can show.
 pub(super) fn not_claimed(summary: &Summary, plan: &Plan) -> Line {
     let mut not = vec!["a cause of any difference".to_owned()];
-    if plan.factors.link.contains(&Link::Loopback) {
+    if plan.factors.link.iter().any(|link| link.copies_by_reference_on_delivery()) {
         not.push(
             "anything of a network card (loopback has none, and copies what zero-copy spared)"
                 .to_owned(),

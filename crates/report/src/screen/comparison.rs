@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::metric::Metric;
 use analysis::summary::{Estimate, Finding, Ratio, Summary};
-use model::{Bytes, Cell, Link, Plan, SendPath};
+use model::{Bytes, Cell, Plan, SendPath};
 
 use super::grid::Grid;
 use crate::numbers::{counted, half_width, percent, ratio, short};
@@ -142,7 +142,7 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid) -> Vec<Li
                 continue;
             }
             let text = sentence(rows, metric, &margin, grid.groups(), tested(summary, metric));
-            let is_sink = rows.iter().all(|place| place.ratio.cell.link == Link::Sink);
+            let is_sink = rows.iter().all(|place| !place.ratio.cell.link.has_receiver());
             let word = if is_sink { "sender-side cost" } else { word(metric) };
             let line = Line::wrapped(HANG).and(Style::Strong, format!("{title}, {word}: "));
             lines.push(line.and(Style::Plain, text));
@@ -176,7 +176,7 @@ fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
         }
         // The sink has lines of its own beside another link's: the two are never counted together.
         let link = ratio.cell.link;
-        if link == Link::Sink && (some_delivered || ratio.metric == Metric::GoodputGbps) {
+        if !link.has_receiver() && (some_delivered || ratio.metric == Metric::GoodputGbps) {
             continue;
         }
         if !answers(ratio.cell.send_path, ratio.against.send_path, grid.paths()) {

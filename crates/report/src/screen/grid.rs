@@ -19,8 +19,8 @@ const SHOWN: [(Metric, &str); 2] =
 pub(super) fn cost_heading<'a>(entries: impl Iterator<Item = &'a CellEstimates>) -> &'static str {
     let (mut sink, mut other) = (false, false);
     for entry in entries {
-        sink |= entry.cell.link == Link::Sink;
-        other |= entry.cell.link != Link::Sink;
+        sink |= !entry.cell.link.has_receiver();
+        other |= entry.cell.link.has_receiver();
     }
     match (sink, other) {
         (true, false) => SENDER_SIDE,

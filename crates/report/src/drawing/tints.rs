@@ -1,36 +1,36 @@
 //! One colour, pattern and letter a category of CPU time. Pattern and letter alone tell them apart in grey.
 
 use analysis::categories::Category;
-use figure_png::{Weight, width};
 
-use super::markup::N;
-use super::sheet::Breadth;
+use super::breadth::Breadth;
+use super::letters::{INK, Letters};
+use crate::markup::Markup;
 
 /// How a category looks; none for what the table has no category for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tint(Option<Category>);
 
-/// What is written on tints, on light pages and dark ones: tints are always light.
-pub(crate) const INK: &str = "#1b1f24";
+/// The edge of everything tinted.
+pub(crate) const EDGE: &str = "#57606a";
 
 impl Tint {
     pub(crate) const UNMAPPED: Self = Self(None);
 
-    pub(crate) const fn of(category: Category) -> Self {
+    pub(crate) const fn for_category(category: Category) -> Self {
         Self(Some(category))
     }
 
     /// Every tint, in the order of keys and segments.
-    pub(super) fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         Category::ALL
             .into_iter()
             .filter(|category| *category != Category::Idle)
-            .map(Self::of)
+            .map(Self::for_category)
             .chain([Self::UNMAPPED])
     }
 
     /// Its letter in keys and segments.
-    pub(super) const fn letter(self) -> &'static str {
+    pub(crate) const fn letter(self) -> &'static str {
         match self.0 {
             Some(Category::DataCopy) => "a",
             Some(Category::ZerocopyBookkeeping) => "b",
@@ -92,64 +92,55 @@ impl Tint {
         }
     }
 
+    /// Both drawings stand in one page, and a pattern of one that is not displayed is not painted in the other.
     fn pattern_id(self, breadth: Breadth) -> String {
-        let category = self.0.map_or("unmapped", Category::name);
-        // Both drawings stand in one page, and a pattern of one that is not displayed is not painted in the other.
-        let breadth = match breadth {
-            Breadth::Wide => "wide",
-            Breadth::Narrow => "narrow",
-        };
-        format!("tint-{category}-{breadth}")
+        format!("tint-{}-{}", self.0.map_or("unmapped", Category::name), breadth.name())
     }
 
     /// The patterns that tinted rectangles refer to.
-    pub(super) fn definitions(breadth: Breadth) -> String {
-        let pattern = |tint: Self| {
-            let (id, colour, lines) = (tint.pattern_id(breadth), tint.colour(), tint.lines());
-            format!(
-                r#"<pattern id="{id}" width="8" height="8" patternUnits="userSpaceOnUse"><rect width="8" height="8" fill="{colour}"/><path d="{lines}" stroke="{INK}" stroke-width="1" stroke-opacity=".38" fill="none"/></pattern>"#
-            )
-        };
-        let patterns: String =
-            Self::all().filter(|tint| !tint.lines().is_empty()).map(pattern).collect();
-        format!("<defs>{patterns}</defs>\n")
+    pub(crate) fn define(markup: &mut Markup, breadth: Breadth) {
+        markup.tag("defs").around(|markup| {
+            for tint in Self::all().filter(|tint| !tint.lines().is_empty()) {
+                tint.define_pattern(markup, breadth);
+            }
+        });
+    }
+
+    fn define_pattern(self, markup: &mut Markup, breadth: Breadth) {
+        let tag = markup.tag("pattern").with("id", self.pattern_id(breadth));
+        let tag = tag.with("width", 8).with("height", 8).with("patternUnits", "userSpaceOnUse");
+        tag.around(|markup| {
+            let ground = markup.tag("rect").with("width", 8).with("height", 8);
+            ground.with("fill", self.colour()).empty();
+            let lines = markup.tag("path").with("d", self.lines()).with("stroke", INK);
+            lines.with("stroke-opacity", 0.38).with("fill", "none").empty();
+        });
     }
 
     /// A rectangle of it.
-    pub(super) fn rect(
+    pub(crate) fn fill(
         self,
+        markup: &mut Markup,
         breadth: Breadth,
-        (x, y): (f64, f64),
-        (across, down): (f64, f64),
-    ) -> String {
+        corner: (f64, f64),
+        size: (f64, f64),
+    ) {
         let fill = if self.lines().is_empty() {
             self.colour().to_owned()
         } else {
             format!("url(#{})", self.pattern_id(breadth))
         };
-        format!(
-            r##"<rect x="{}" y="{}" width="{}" height="{}" fill="{fill}" stroke="#57606a" stroke-width=".6"/>"##,
-            N(x),
-            N(y),
-            N(across),
-            N(down)
-        )
+        let tag = markup.tag("rect").spanning(corner, size).with("fill", fill);
+        tag.with("stroke", EDGE).with("stroke-width", 0.6).empty();
     }
 
-    /// A text on it, in the middle of `x`, its pattern left out behind.
-    pub(super) fn text(self, (x, y): (f64, f64), text: &str, size: f64) -> String {
-        let room = width(text, size, Weight::Regular) + 3.0;
-        format!(
-            r#"<rect x="{}" y="{}" width="{}" height="{}" rx="2" fill="{}"/><text x="{}" y="{}" font-size="{}" text-anchor="middle" fill="{INK}">{}</text>"#,
-            N(x - room / 2.0),
-            N(y - size * 0.9),
-            N(room),
-            N(size * 1.15),
-            self.colour(),
-            N(x),
-            N(y),
-            N(size),
-            super::markup::escaped(text)
-        )
+    /// A text on it, in the middle of `x`, its pattern left out behind. Tints are light on dark pages too.
+    pub(crate) fn write(self, markup: &mut Markup, (x, y): (f64, f64), text: &str, size: f64) {
+        let letters = Letters::plain(size).centred();
+        let room = letters.width(text) + 3.0;
+        let patch =
+            markup.tag("rect").spanning((x - room / 2.0, y - size * 0.9), (room, size * 1.15));
+        patch.with("rx", 2).with("fill", self.colour()).empty();
+        markup.tag("g").with("fill", INK).around(|markup| letters.write(markup, (x, y), text));
     }
 }

@@ -2,12 +2,12 @@
 
 use model::SendPath;
 
-use super::look::Look;
+use super::looks::Look;
 
 /// What is always so.
 const ALWAYS: &str = "\
 svg.figure{display:block;width:100%;height:auto;color:var(--figure-ink)}
-svg.figure.wide{max-width:960px}
+svg.figure.wide{max-width:1040px}
 svg.figure.narrow{display:none;max-width:420px}
 @media screen and (max-width:640px){svg.figure.wide{display:none}svg.figure.narrow{display:block}}
 svg.figure .ground,svg.figure .hollow{fill:var(--figure-ground)}
@@ -47,10 +47,10 @@ const DARK: [(&str, &str); 9] = [
 ];
 
 /// The whole style.
-pub(super) fn sheet() -> String {
+pub(crate) fn sheet() -> String {
     let mut style = String::from(ALWAYS);
     for path in SendPath::ALL {
-        let class = Look::of(*path).class();
+        let class = Look::for_path(*path).class();
         style.push_str(&format!("svg.figure .{class}{{color:var(--figure-{class})}}\n"));
     }
     let light = variables(&LIGHT, Look::colour);
@@ -67,7 +67,7 @@ pub(super) fn sheet() -> String {
 fn variables(plain: &[(&str, &str)], colour: impl Fn(Look) -> &'static str) -> String {
     let plain = plain.iter().map(|(name, value)| format!("--figure-{name}:{value};"));
     let paths = SendPath::ALL.iter().map(|path| {
-        let look = Look::of(*path);
+        let look = Look::for_path(*path);
         format!("--figure-{}:{};", look.class(), colour(look))
     });
     plain.chain(paths).collect()

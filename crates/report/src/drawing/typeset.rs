@@ -1,7 +1,5 @@
 //! Lines of text that fit.
 
-use figure_png::{Weight, width};
-
 /// Words that stay on the line of the number before them.
 const UNITS: [&str; 9] = ["B", "KiB", "MiB", "%", "×", "Gbit/s", "ns", "thread", "threads"];
 
@@ -24,12 +22,12 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// Breaks a text into lines no wider than `room`; a word that is wider than a line is cut.
-pub(crate) fn wrapped(text: &str, room: f64, size: f64, weight: Weight) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, room: f64, width: impl Fn(&str) -> f64) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in &words(text) {
         let candidate = if line.is_empty() { word.clone() } else { format!("{line} {word}") };
-        if width(&candidate, size, weight) <= room {
+        if width(&candidate) <= room {
             line = candidate;
             continue;
         }
@@ -38,7 +36,7 @@ pub(crate) fn wrapped(text: &str, room: f64, size: f64, weight: Weight) -> Vec<S
         }
         for c in word.chars() {
             line.push(c);
-            if width(&line, size, weight) > room && line.chars().count() > 1 {
+            if width(&line) > room && line.chars().count() > 1 {
                 line.pop();
                 lines.push(std::mem::replace(&mut line, c.to_string()));
             }
@@ -53,7 +51,7 @@ pub(crate) fn wrapped(text: &str, room: f64, size: f64, weight: Weight) -> Vec<S
 /// Which of several labels stay so that none touches another: the first and the last, then the rounder ones.
 ///
 /// Each is its middle, its width and how round it is; the answer has one entry a label.
-pub(super) fn kept(labels: &[(f64, f64, u32)], gap: f64) -> Vec<bool> {
+pub(crate) fn kept(labels: &[(f64, f64, u32)], gap: f64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     let last = labels.len().saturating_sub(1);
     order.sort_by_key(|place| {
@@ -80,26 +78,30 @@ pub(super) fn kept(labels: &[(f64, f64, u32)], gap: f64) -> Vec<bool> {
 mod tests {
     use super::*;
 
+    fn width(text: &str) -> f64 {
+        figure_png::width(text, 12.0, figure_png::Weight::Regular)
+    }
+
     #[test]
     fn no_line_is_wider_than_its_room_and_no_word_is_lost() {
         let text =
             "every zero-copy completion was marked copied averyveryverylongwordthatfitsnowhere end";
         for room in [40.0, 90.0, 300.0] {
-            let lines = wrapped(text, room, 12.0, Weight::Regular);
+            let lines = wrapped(text, room, width);
             for line in &lines {
-                assert!(width(line, 12.0, Weight::Regular) <= room, "{line}");
+                assert!(width(line) <= room, "{line}");
             }
             let letters =
                 |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
             assert_eq!(letters(&lines.concat()), letters(text));
         }
-        assert!(wrapped("", 40.0, 12.0, Weight::Regular).is_empty());
+        assert!(wrapped("", 40.0, width).is_empty());
     }
 
     #[test]
     fn a_number_stays_with_its_unit() {
-        let room = width("until between 4", 12.0, Weight::Regular);
-        let lines = wrapped("until between 4 KiB and 64 KiB, 3 %.", room, 12.0, Weight::Regular);
+        let room = width("until between 4");
+        let lines = wrapped("until between 4 KiB and 64 KiB, 3 %.", room, width);
         assert_eq!(lines, ["until between", "4 KiB and", "64 KiB, 3 %."]);
     }
 

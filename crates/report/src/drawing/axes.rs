@@ -2,7 +2,6 @@
 
 use model::Bytes;
 
-use super::drawing::{Axis, Scale, Tick};
 use crate::numbers::short;
 
 const SIZE_LABEL: &str = "message size";
@@ -11,9 +10,42 @@ const MOST_TICKS: usize = 8;
 /// Fewer than this are too few to read a value off.
 const FEWEST_TICKS: usize = 3;
 
+/// An axis.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Axis {
+    /// What it measures, with the unit.
+    pub(crate) label: String,
+    /// How values become places.
+    pub(crate) scale: Scale,
+    /// From where to where.
+    pub(crate) domain: [f64; 2],
+    /// Where figures stand; labels that would overlap are left out when drawn.
+    pub(crate) ticks: Vec<Tick>,
+}
+
+/// How values become places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// Equal steps.
+    Linear,
+    /// Equal ratios.
+    Log,
+}
+
+/// A place with a name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tick {
+    /// Where.
+    pub(crate) at: f64,
+    /// Its name.
+    pub(crate) name: String,
+    /// Where there is no room for all names, those of a higher rank stay.
+    pub(crate) rank: u32,
+}
+
 impl Axis {
     /// Message sizes on a base-2 axis, by their names.
-    pub(super) fn sizes(sizes: &[u64]) -> Self {
+    pub(crate) fn sizes(sizes: &[u64]) -> Self {
         let named = sizes.iter().map(|size| Tick {
             at: as_f64(*size),
             name: Bytes(*size).to_string(),
@@ -23,13 +55,19 @@ impl Axis {
     }
 
     /// Thread counts on a base-2 axis.
-    pub(super) fn threads(threads: &[u32]) -> Self {
+    pub(crate) fn threads(threads: &[u32]) -> Self {
         let named = threads.iter().map(|n| Tick {
             at: f64::from(*n),
             name: n.to_string(),
             rank: roundness(u64::from(*n)),
         });
-        Self::doubling("threads a side", named.collect())
+        Self::doubling("threads per end", named.collect())
+    }
+
+    /// One that is shared and so set later.
+    pub(crate) fn unset(label: &str) -> Self {
+        let (scale, ticks) = (Scale::Linear, Vec::new());
+        Self { label: label.to_owned(), scale, domain: [0.0, 1.0], ticks }
     }
 
     fn doubling(label: &str, mut ticks: Vec<Tick>) -> Self {
@@ -48,7 +86,7 @@ impl Axis {
     }
 
     /// Message sizes side by side, each in a slot of width 1.
-    pub(super) fn slots(sizes: &[u64]) -> Self {
+    pub(crate) fn slots(sizes: &[u64]) -> Self {
         let ticks = sizes.iter().enumerate().map(|(place, size)| Tick {
             at: as_f64(u64::try_from(place).unwrap_or(u64::MAX)) + 0.5,
             name: Bytes(*size).to_string(),
@@ -64,7 +102,7 @@ impl Axis {
     }
 
     /// Positive figures over ratios, with all of `values` on it.
-    pub(super) fn ratios(label: &str, values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn ratios(label: &str, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = ends(values.filter(|value| *value > 0.0)).unwrap_or((1.0, 1.0));
         let (low, high) = if high / low < 1.02 { (low / 1.02, high * 1.02) } else { (low, high) };
         let room = (high / low).powf(0.06);
@@ -73,7 +111,7 @@ impl Axis {
     }
 
     /// Positive figures over doublings, with all of `values` on it.
-    pub(super) fn doublings(label: &str, values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn doublings(label: &str, values: impl Iterator<Item = f64>) -> Self {
         let axis = Self::ratios(label, values);
         let [low, high] = axis.domain;
         let powers = std::iter::successors(Some(low.log2().ceil()), |power| Some(power + 1.0));
@@ -87,7 +125,7 @@ impl Axis {
     }
 
     /// Figures from 0, with all of `values` on it.
-    pub(super) fn from_zero(label: &str, values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn from_zero(label: &str, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = ends(values).unwrap_or((0.0, 1.0));
         let (low, high) = (low.min(0.0), if high > 0.0 { high } else { 1.0 });
         let domain = [low * 1.06, high * 1.06];
@@ -95,7 +133,7 @@ impl Axis {
     }
 
     /// Departures around 1, in percent, with all of `values` on it.
-    pub(super) fn departures(label: &str, values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn departures(label: &str, values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = ends(values.chain([0.97, 1.03])).unwrap_or((0.97, 1.03));
         let room = (high - low) * 0.06;
         let domain = [low - room, high + room];
@@ -113,7 +151,7 @@ impl Axis {
     }
 
     /// The share of the axis below a value, from 0 to 1; values beyond an end lie at it.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         let [low, high] = self.domain;
         let share = match self.scale {
             Scale::Linear => (value - low) / (high - low),
@@ -140,7 +178,7 @@ fn roundness(size: u64) -> u32 {
 
 /// A whole number as a float; sizes and counts are far below 2^53.
 #[allow(clippy::cast_precision_loss, reason = "sizes and counts are far below 2^53")]
-pub(super) fn as_f64(n: u64) -> f64 {
+pub(crate) fn as_f64(n: u64) -> f64 {
     n as f64
 }
 
@@ -193,7 +231,7 @@ fn log_ticks(domain: [f64; 2]) -> Vec<Tick> {
 }
 
 /// Shares in percent from 0, with all of `values` on it.
-pub(super) fn percent_axis(label: &str, values: impl Iterator<Item = f64>) -> Axis {
+pub(crate) fn percent_axis(label: &str, values: impl Iterator<Item = f64>) -> Axis {
     let hundred = Axis::from_zero(label, values.map(|share| share * 100.0));
     let ticks = hundred.ticks.into_iter().map(|tick| Tick {
         at: tick.at / 100.0,

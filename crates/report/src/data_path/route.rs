@@ -1,0 +1,225 @@
+//! Where a message's bytes rest on their way, and how they go on from there.
+
+use analysis::explained::{Copies, DataPath};
+use model::{Cell, Factor, Measured};
+
+use crate::numbers::{counted, percent, short};
+
+/// A data path in words.
+pub(super) struct Route {
+    pub(super) title: String,
+    /// What it was measured with, and where its numbers of copies are from.
+    pub(super) origin: [String; 2],
+    pub(super) cell: Cell,
+    pub(super) places: Vec<Place>,
+    /// From each place to the next one.
+    pub(super) steps: Vec<Step>,
+    /// What the kernel told the sender afterwards.
+    pub(super) notifications: Vec<String>,
+    /// All of it in one or two sentences.
+    pub(super) reading: String,
+}
+
+/// Where bytes rest.
+pub(super) struct Place {
+    pub(super) name: String,
+    pub(super) notes: Vec<String>,
+}
+
+/// How they go on to the next place.
+pub(super) struct Step {
+    /// Whether the CPU copies them; without a copy they are handed over by reference.
+    pub(super) copies: bool,
+    /// What is done, and then what is known of it.
+    pub(super) name: String,
+    pub(super) notes: Vec<String>,
+}
+
+impl Route {
+    pub(super) fn new(path: &DataPath) -> Self {
+        let cell = &path.cell;
+        let over = match cell.is_default(Factor::Link) {
+            true => String::new(),
+            false => format!(" over {}", cell.link),
+        };
+        let threads = counted(cell.threads.get(), "thread", "threads");
+        let (places, steps) = places(path);
+        Self {
+            title: format!("{}{over}: where its bytes go", path.path),
+            origin: [
+                format!("{} per message, {threads}", cell.message.bytes()),
+                format!("Copies: {}.", source_of_all(path)),
+            ],
+            cell: cell.clone(),
+            places,
+            steps,
+            notifications: notifications(path),
+            reading: reading(path),
+        }
+    }
+}
+
+fn reading(path: &DataPath) -> String {
+    let mut text = format!(
+        "{} per message; copies of each byte: {} in, {} at delivery, {} out ({}).",
+        calls(path),
+        number(path.copies_in),
+        number(path.copies_deferred),
+        number(path.copies_out),
+        source_of_all(path),
+    );
+    if let Measured::Value(share) = &path.copied_share {
+        text.push_str(&format!(
+            " {} of the completions said that the bytes were copied after all.",
+            percent(*share)
+        ));
+    }
+    text
+}
+
+fn source_of_all(path: &DataPath) -> &'static str {
+    let all = [path.copies_in, path.copies_deferred, path.copies_out];
+    match all.iter().filter(|copies| copies.audited).count() {
+        0 => "expected from the kernel's source, not audited",
+        3 => "counted by an audit",
+        _ => "in part audited, in part expected",
+    }
+}
+
+/// A number of copies; whole ones without decimals.
+fn count(copies: f64) -> String {
+    if copies.fract() == 0.0 && copies < 1000.0 { format!("{copies:.0}") } else { short(copies) }
+}
+
+/// `8 calls`, or that their number is unknown.
+fn calls(path: &DataPath) -> String {
+    match path.send_calls_per_message.value().map(|calls| count(*calls)) {
+        Some(one) if one == "1" => "1 call".to_owned(),
+        Some(calls) => format!("{calls} calls"),
+        None => "an unknown number of calls".to_owned(),
+    }
+}
+
+/// A number of copies; a counted one with its decimals.
+fn number(copies: Copies) -> String {
+    if copies.audited { format!("{:.2}", copies.per_byte) } else { count(copies.per_byte) }
+}
+
+fn copies(copies: Copies) -> String {
+    if copies.audited {
+        return format!(
+            "{} copies per byte (expected: {})",
+            number(copies),
+            count(copies.expected)
+        );
+    }
+    let noun = if copies.per_byte == 1.0 { "copy" } else { "copies" };
+    format!("{} {noun} of each byte (expected)", count(copies.per_byte))
+}
+
+/// Whether an arrow is a copy: an audit counts headers and stray bytes too.
+fn is_copied(copies: Copies) -> bool {
+    copies.per_byte > 0.02
+}
+
+fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
+    let cell = &path.cell;
+    let place =
+        |name: &str, notes: &[String]| Place { name: name.to_owned(), notes: notes.to_vec() };
+    let fields = counted(cell.fields.get(), "field", "fields");
+    let mut places = vec![place(
+        "Fields in user memory",
+        &[format!("{} in {fields}, {}", cell.message.bytes(), cell.layout)],
+    )];
+    let mut steps = Vec::new();
+    if path.path.capabilities().copies_fields_together {
+        let staged = match &path.staged_copies {
+            Measured::Value(n) if *n == 1.0 => "1 copy of each byte (tallied)".to_owned(),
+            Measured::Value(n) => format!("{} copies of each byte (tallied)", count(*n)),
+            Measured::Absent { absent } => format!("not tallied: {absent}"),
+        };
+        steps.push(Step {
+            copies: path.staged_copies.value().is_none_or(|n| *n > 0.0),
+            name: "memcpy, field by field".to_owned(),
+            notes: vec![staged],
+        });
+        places.push(place("One buffer in user memory", &[]));
+    }
+    steps.push(handing_over(path));
+    let by_reference = !is_copied(path.copies_in);
+    let queue = if by_reference { "references to user pages" } else { "the kernel's own pages" };
+    places.push(place("Sender's socket", &[queue.to_owned()]));
+    let link = cell.link.capabilities();
+    let (name, where_to) = match (link.has_receiver, link.has_peer_host) {
+        (true, true) => ("delivery", "delivered on another host"),
+        (true, false) => ("delivery", "delivered on this machine"),
+        (false, _) => ("no delivery", "dropped before it"),
+    };
+    steps.push(Step {
+        copies: is_copied(path.copies_deferred),
+        name: name.to_owned(),
+        notes: vec![format!("{}: {where_to}", cell.link), copies(path.copies_deferred)],
+    });
+    if !link.has_receiver {
+        let out = format!("out of a socket: {}", copies(path.copies_out));
+        places.push(place("Dropped before delivery", &["no receiver".to_owned(), out]));
+        return (places, steps);
+    }
+    places.push(place("Receiver's socket", &[]));
+    steps.push(Step {
+        copies: is_copied(path.copies_out),
+        name: format!("{}()", cell.receive_path),
+        notes: vec![copies(path.copies_out)],
+    });
+    places.push(place("Receiver's buffer", &[]));
+    (places, steps)
+}
+
+fn handing_over(path: &DataPath) -> Step {
+    let mut notes = match path.send_calls_per_message.reason() {
+        None => vec![format!("{} per message", calls(path))],
+        Some(reason) => vec![format!("calls not known: {reason}")],
+    };
+    notes.push(copies(path.copies_in));
+    notes.extend(pages_pinned(path));
+    let copies = is_copied(path.copies_in);
+    let how = if copies { "copied into the kernel" } else { "passed by reference" };
+    Step { copies, name: format!("{}: {how}", path.path), notes }
+}
+
+/// Pages pinned, and how they are known; nothing of a path that copies and was not audited.
+fn pages_pinned(path: &DataPath) -> Option<String> {
+    let source = if path.pages_pinned_counted {
+        "counted by an audit"
+    } else {
+        "derived: pages spanned by the iovec"
+    };
+    match &path.pages_pinned_per_message {
+        Measured::Value(pages) => {
+            let pages = count(*pages);
+            let noun = if pages == "1" { "page" } else { "pages" };
+            Some(format!("{pages} {noun} pinned per message ({source})"))
+        }
+        Measured::Absent { absent } if path.path.passes_by_reference() => {
+            Some(format!("pages pinned: {absent}"))
+        }
+        Measured::Absent { .. } => None,
+    }
+}
+
+fn notifications(path: &DataPath) -> Vec<String> {
+    if !path.path.capabilities().gets_notifications {
+        return Vec::new();
+    }
+    let mut notes = vec![match &path.notifications_per_message {
+        Measured::Value(n) => format!("{} notifications per message", short(*n)),
+        Measured::Absent { absent } => format!("notifications: {absent}"),
+    }];
+    notes.push(match &path.copied_share {
+        Measured::Value(share) => {
+            format!("{} of completions say \u{201c}copied\u{201d}", percent(*share))
+        }
+        Measured::Absent { absent } => format!("what they say: {absent}"),
+    });
+    notes
+}
