@@ -110,6 +110,9 @@ pub struct LinkCapabilities {
 }
 
 impl Link {
+    /// The link that the paper measured.
+    pub const PAPER: Self = Self::Loopback;
+
     /// What may be known of it.
     pub const fn capabilities(self) -> LinkCapabilities {
         const LOCAL: LinkCapabilities = LinkCapabilities {

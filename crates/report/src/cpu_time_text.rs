@@ -1,7 +1,7 @@
 //! The words about where the CPU time goes.
 
 use analysis::explained::{CategoryShare, CpuBreakdown, Explained};
-use model::{Audit, Link};
+use model::Audit;
 
 use crate::link_tables::sentence;
 use crate::numbers::percent;

@@ -49,10 +49,7 @@ fn place(comparison: &LinkComparison) -> String {
 
 /// What the cost of a link is called.
 pub(crate) const fn cost_name(link: Link) -> &'static str {
-    match link {
-        true => "CPU of both ends",
-        false => "sender-side cost",
-    }
+    if link.has_receiver() { "CPU of both ends" } else { "sender-side cost" }
 }
 
 /// From which size on zerocopy is cheaper on each link and in each setting.

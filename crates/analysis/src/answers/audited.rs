@@ -174,7 +174,8 @@ fn row(whole: &Evidence<'_>, path: SendPath, link: Link) -> Option<Vec<String>> 
             None => format!("{should} expected"),
         }
     };
-    let staged = if path.capabilities().copies_fields_together { "1 by the program, then " } else { "" };
+    let staged =
+        if path.capabilities().copies_fields_together { "1 by the program, then " } else { "" };
     Some(vec![
         path_name(path),
         link.to_string(),

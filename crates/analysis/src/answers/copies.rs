@@ -14,25 +14,15 @@ use crate::explained::Table;
 use crate::figure_text::{counted, percent, ratio, short};
 use crate::metric::Metric;
 
-/// Copies a payload byte by the kernel's source (net/ipv4/tcp.c, net/core/skbuff.c): into the socket, on delivery
-/// over loopback, out of the socket.
+/// Copies of a payload byte by the kernel's source (net/ipv4/tcp.c, net/core/skbuff.c): into the socket, on delivery on the
+/// same machine, out of the socket.
 const fn expected_copies(path: SendPath) -> [&'static str; 3] {
-    match path {
-        SendPath::A1 | SendPath::A2 => [
-            "1 (_copy_from_iter, the sender's call)",
-            "0",
-            "1 (_copy_to_iter, the receiver's call)",
-        ],
-        SendPath::Staged => [
-            "1 by the program and 1 (_copy_from_iter, the sender's call)",
-            "0",
-            "1 (_copy_to_iter, the receiver's call)",
-        ],
-        SendPath::A3 => [
-            "0 (pages are pinned)",
-            "1 (skb_copy_ubufs, softirq)",
-            "1 (_copy_to_iter, the receiver's call)",
-        ],
+    let can = path.capabilities();
+    let out = "1 (_copy_to_iter, the receiver's call)";
+    match (can.passes_by_reference, can.copies_fields_together) {
+        (true, _) => ["0 (pages are pinned)", "1 (skb_copy_ubufs, softirq)", out],
+        (false, true) => ["1 by the program and 1 (_copy_from_iter, the sender's call)", "0", out],
+        (false, false) => ["1 (_copy_from_iter, the sender's call)", "0", out],
     }
 }
 
@@ -45,12 +35,11 @@ pub(super) fn q0(evidence: &Evidence<'_>) -> Found {
         };
         let [copies_in, deferred, copies_out] = expected_copies(path);
         let text = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), short);
-        let said = match (path, of(Metric::CopiedShare)) {
-            (SendPath::A3, Some(share)) => {
-                format!("{} of completions copied", percent(share))
-            }
-            (SendPath::A3, None) => "no completion came".to_owned(),
-            (SendPath::A1 | SendPath::Staged | SendPath::A2, _) => "-".to_owned(),
+        let notified = path.capabilities().gets_notifications;
+        let said = match (notified, of(Metric::CopiedShare)) {
+            (true, Some(share)) => format!("{} of completions copied", percent(share)),
+            (true, None) => "no completion came".to_owned(),
+            (false, _) => "-".to_owned(),
         };
         vec![
             path_name(path),

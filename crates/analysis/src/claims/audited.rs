@@ -162,7 +162,7 @@ fn whole_number(copies: f64) -> Option<u8> {
 
 /// Over loopback the audit and the completions must tell the same.
 fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
-    let seen = OfPath::new(whole, SendPath::A3, PAPER_LINK)?;
+    let seen = OfPath::new(whole, SendPath::A3, Link::PAPER)?;
     let copied = seen.on_the_way_out()?;
     let cited = [seen.reference(), Reference::law(3)];
     let of_completions = crate::comparisons::copied_shares(main);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Estimate, Summary};
 use model::names::Watch;
-use model::{Cell, Link, Measured, Plan, SendPath};
+use model::{Cell, Link, Measured, Plan};
 
 use super::estimate;
 use super::grid::Grid;
@@ -27,7 +27,9 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     shares.sort_by(|(a, _), (b, _)| a.mean.total_cmp(&b.mean));
     let ((low, _), (high, _)) = (shares.first()?, shares.last()?);
     let share = share_range(low.mean, high.mean);
-    let reason = if low.mean >= 1.0 && shares.iter().all(|(_, link)| link.copies_by_reference_on_delivery()) {
+    let reason = if low.mean >= 1.0
+        && shares.iter().all(|(_, link)| link.copies_by_reference_on_delivery())
+    {
         " (loopback always copies)"
     } else {
         ""
@@ -122,9 +124,7 @@ pub(super) fn noise_floor(summary: &Summary) -> Line {
 fn why_no_twins(summary: &Summary, kind: impl Fn(&Cell) -> bool, otherwise: &str) -> String {
     // SO_ZEROCOPY off is a control of another question.
     let controls = || {
-        let twin = |cell: &Cell| {
-            cell.is_itself() && kind(cell)
-        };
+        let twin = |cell: &Cell| cell.is_itself() && kind(cell);
         summary.estimates.iter().filter(move |entry| entry.control && twin(&entry.cell))
     };
     let valid: u32 = controls().map(|entry| entry.trials).sum();

@@ -204,19 +204,15 @@ fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
     pairs
 }
 
-/// Whether a comparison changes one thing only. `zerocopy` against `send` also turns eight calls into one, so it is
-/// shown only where no nearer path was measured.
+/// Whether a comparison changes one thing only. A path that passes by reference also makes another number of calls than most
+/// that copy, so it is shown beside those only where its twin was not measured.
 fn answers(one: SendPath, other: SendPath, measured: &[SendPath]) -> bool {
-    use SendPath::{Send, Sendmsg, Staged, Zerocopy};
-    match (one, other) {
-        (Send | Staged | Sendmsg, Send | Staged | Sendmsg)
-        | (Sendmsg, Zerocopy)
-        | (Zerocopy, Sendmsg | Zerocopy) => true,
-        (Staged, Zerocopy) | (Zerocopy, Staged) => !measured.contains(&Sendmsg),
-        (Send, Zerocopy) | (Zerocopy, Send) => {
-            !measured.contains(&Sendmsg) && !measured.contains(&Staged)
-        }
+    let (one_can, other_can) = (one.capabilities(), other.capabilities());
+    if one_can.passes_by_reference == other_can.passes_by_reference {
+        return true;
     }
+    let twin = one_can.copying_twin.or(other_can.copying_twin);
+    twin.is_none_or(|twin| [one, other].contains(&twin) || !measured.contains(&twin))
 }
 
 /// What has no ratio, by reason: the pairs, and where not all of a pair is meant, its sizes and groups.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Estimate, Summary};
-use model::{Bytes, Cell, Factor, Link, Mark, Measured, Plan, SendPath};
+use model::{Bytes, Cell, Factor, Mark, Measured, Plan, SendPath};
 
 use super::{MOST_COLUMNS, estimate};
 use crate::numbers::{counted, percent, short};
@@ -60,10 +60,10 @@ impl Naming {
         let between = |factor: &Factor| !Factor::ALWAYS_WITHIN_BLOCK.contains(factor);
         let told = self.others().filter(between).filter(|f| f.means_something_on(cell.link));
         for factor in told {
-            name.push_str(&match factor {
-                Factor::Link => format!(", {}", cell.link),
-                _ => format!(", {}={}", factor.id_key(), cell.get(factor)),
-            });
+            let value = cell.get(factor);
+            let named = format!("{}={value}", factor.id_key());
+            name.push_str(", ");
+            name.push_str(if factor == Factor::Link { &value } else { &named });
         }
         name
     }

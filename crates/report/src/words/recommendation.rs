@@ -48,10 +48,8 @@ fn sentence(recommendation: &Recommendation) -> String {
         }
         Advice::Nothing => "no valid trial: this run says nothing about any path".to_owned(),
     };
-    let chosen = match &recommendation.advice {
-        Advice::Use { path, .. } => Some(*path),
-        _ => None,
-    };
+    let chosen =
+        if let Advice::Use { path, .. } = &recommendation.advice { Some(*path) } else { None };
     // Where the advice is by size, it speaks of the same two paths already.
     let told = matches!(
         &recommendation.advice,
