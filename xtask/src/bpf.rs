@@ -9,6 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::checksum::checksum;
+use crate::metadata::root;
+
 /// Where sources, objects and stamps lie.
 const FOLDER: &str = "crates/kernel/bpf";
 /// The compiler's arguments, one a line.
@@ -41,16 +44,16 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
             ));
         }
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FOLDER);
+    let folder = root().join(FOLDER);
     let flags = read(&folder.join(FLAGS))?;
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     for source in sources(&folder)? {
-        said.push(match mode {
+        lines.push(match mode {
             None => build(&source, &flags)?,
             Some(rebuild) => check(&source, &flags, clang().as_deref(), rebuild)?,
         });
     }
-    Ok(said.join("\n"))
+    Ok(lines.join("\n"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -67,15 +70,6 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(sources)
 }
 
-/// FNV-1a, 64 bits (draft-eastlake-fnv): against forgetfulness, not against malice.
-fn checksum(parts: &[&[u8]]) -> String {
-    let hash =
-        parts.iter().flat_map(|part| part.iter()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-    format!("{hash:016x}")
-}
-
 fn stamp(source: &[u8], flags: &[u8], object: &[u8], clang: &str) -> String {
     format!(
         "source and flags {}\nobject {}\ncompiler {clang}\n",
@@ -86,8 +80,8 @@ fn stamp(source: &[u8], flags: &[u8], object: &[u8], clang: &str) -> String {
 
 /// The compiler's first line about itself; `None` where there is none.
 fn clang() -> Option<String> {
-    let told = Command::new("clang").arg("--version").output().ok()?;
-    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    let version = Command::new("clang").arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&version.stdout).into_owned();
     text.lines().next().map(|line| line.trim().to_owned())
 }
 
@@ -229,22 +223,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checksum_is_fnv_1a() {
-        // From the draft's test vectors.
-        assert_eq!(checksum(&[b"foobar"]), "85944171f73967e8");
-        assert_eq!(checksum(&[b"foo", b"bar"]), "85944171f73967e8");
-    }
-
-    #[test]
     fn a_gate_that_insists_on_building_again_fails_without_the_stamped_compiler() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FOLDER);
+        let folder = root().join(FOLDER);
         let flags = read(&folder.join(FLAGS)).unwrap();
         let sources = sources(&folder).unwrap();
         assert!(!sources.is_empty());
         for source in sources {
             for clang in [None, Some("clang version 0.0.0")] {
-                let said = check(&source, &flags, clang, Rebuild::WherePossible).unwrap();
-                assert!(said.contains("not built again"), "{said}");
+                let report = check(&source, &flags, clang, Rebuild::WherePossible).unwrap();
+                assert!(report.contains("not built again"), "{report}");
                 let why = check(&source, &flags, clang, Rebuild::Always).unwrap_err();
                 assert!(why.contains("not built again") && why.contains("install clang"), "{why}");
             }
@@ -261,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_object_has_its_program_and_its_types_and_no_path_of_a_machine() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(FOLDER);
+        let folder = root().join(FOLDER);
         for source in sources(&folder).unwrap() {
             let object = read(&source.with_extension("o")).unwrap();
             let sections = sections(&object).unwrap();

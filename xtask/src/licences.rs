@@ -1,8 +1,8 @@
 //! Whether everything that is built in may be: licences that suit MIT OR Apache-2.0, from the registry alone.
 
-use std::process::Command;
-
 use serde_json::Value;
+
+use crate::metadata::packages;
 
 /// Licences that may be built in.
 const ALLOWED: [&str; 9] = [
@@ -19,16 +19,7 @@ const ALLOWED: [&str; 9] = [
 
 /// Checks every package that cargo would build.
 pub(crate) fn check() -> Result<String, String> {
-    let output = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .output()
-        .map_err(|error| format!("cargo metadata: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    let metadata: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| format!("cargo metadata is no JSON: {error}"))?;
-    let packages = metadata["packages"].as_array().ok_or("cargo metadata has no packages")?;
+    let packages = packages("--locked")?;
     let refused: Vec<String> = packages.iter().filter_map(refusal).collect();
     if refused.is_empty() {
         Ok(format!("licences and sources of {} packages are allowed", packages.len()))

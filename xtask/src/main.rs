@@ -3,44 +3,110 @@
 
 mod bpf;
 mod browser;
+mod checksum;
 mod imports;
-mod left_behind;
+mod killed_runs;
 mod licences;
+mod metadata;
+mod packages;
 mod page;
+mod passed;
 mod side_by_side;
+mod unused;
 mod vm;
 
 use std::process::ExitCode;
 
-const TASKS: &str = "tasks:
-  bpf [--check [--rebuild]]  build the BPF objects from their sources, or check that they belong together; with
-                       --rebuild nothing passes that was not built again
-  imports              check who imports whom against the table in ARCHITECTURE.md
-  licences             check that everything built in may be
-  left-behind [RAISES] [LINK...]  kill copycost over links that it raised, 200 times, and check that nothing stays (root)
-  page DIR [SCREENSHOTS]  open a run's report.html in headless Chromium, wide and narrow, light and dark, and check it
-  side-by-side [PAIRS] goodput of copycost's sendmsg at 64 KiB against iperf3, in turn (needs iperf3 on the path)
-  vm [KERNEL_PACKAGE…] [--links LIST] [--laws LIST] [--program FILE] [--test FILE]
-                       the copy audit on stock Debian kernels in QEMU, against what each path must copy";
+/// One task: what it is called, what may follow its name, what it is for, and what runs it.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    purpose: &'static str,
+    run: fn(&[String]) -> Result<String, String>,
+}
 
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's whole purpose is to tell")]
+const TASKS: [Task; 10] = [
+    Task {
+        name: "bpf",
+        arguments: "[--check [--rebuild]]",
+        purpose: "build the BPF objects from their sources; --check: do they belong together; --rebuild: fail where one cannot be built again",
+        run: bpf::run,
+    },
+    Task {
+        name: "imports",
+        arguments: "",
+        purpose: "check who imports whom against the table in ARCHITECTURE.md",
+        run: |_| imports::check(),
+    },
+    Task {
+        name: "killed-runs",
+        arguments: "[RUNS] [LINK...]",
+        purpose: "kill runs over links that they raised, 200 where no number is given, and check that nothing stays (root)",
+        run: killed_runs::check,
+    },
+    Task {
+        name: "licences",
+        arguments: "",
+        purpose: "check the licence and source of all that is built in",
+        run: |_| licences::check(),
+    },
+    Task {
+        name: "packages",
+        arguments: "",
+        purpose: "check that what would be published holds all that it needs",
+        run: |_| packages::check(),
+    },
+    Task {
+        name: "page",
+        arguments: "DIR [SCREENSHOTS]",
+        purpose: "check a run's report.html in headless Chromium: wide and narrow, light and dark, on paper",
+        run: page::check,
+    },
+    Task {
+        name: "passed",
+        arguments: "GATE [--record]",
+        purpose: "is all that a gate of .ci/run covers as when it last passed; --record: it has passed now",
+        run: passed::run,
+    },
+    Task {
+        name: "side-by-side",
+        arguments: "[PAIRS]",
+        purpose: "compare goodput at 64 KiB with iperf3's, in turn (needs iperf3)",
+        run: side_by_side::run,
+    },
+    Task {
+        name: "unused",
+        arguments: "",
+        purpose: "check that every dependency is used",
+        run: |_| unused::check(),
+    },
+    Task {
+        name: "vm",
+        arguments: "[KERNEL_PACKAGE...] [--links LIST] [--laws LIST] [--program FILE] [--test FILE]",
+        purpose: "check the copy audit on Debian's kernels in QEMU against what each path must copy",
+        run: vm::run,
+    },
+];
+
+/// All tasks, each with its arguments and, beneath, its purpose.
+fn help() -> String {
+    let tasks = TASKS.iter().map(|task| {
+        format!("  {} {}", task.name, task.arguments).trim_end().to_owned()
+            + "\n      "
+            + task.purpose
+    });
+    format!("tasks:\n{}", tasks.collect::<Vec<_>>().join("\n"))
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's whole purpose is to report")]
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let done = match words.first().map(String::as_str) {
-        Some("bpf") => bpf::run(words.get(1..).unwrap_or_default()),
-        Some("imports") => imports::check(),
-        Some("licences") => licences::check(),
-        Some("left-behind") => left_behind::check(words.get(1..).unwrap_or_default()),
-        Some("page") => {
-            page::check(words.get(1).map(String::as_str), words.get(2).map(String::as_str))
-        }
-        Some("side-by-side") => side_by_side::run(words.get(1).map(String::as_str)),
-        Some("vm") => vm::run(words.get(1..).unwrap_or_default()),
-        _ => Err(TASKS.to_owned()),
-    };
-    match done {
-        Ok(said) => {
-            println!("{said}");
+    let task = words
+        .split_first()
+        .and_then(|(name, rest)| Some((TASKS.iter().find(|task| task.name == *name)?, rest)));
+    match task.map_or_else(|| Err(help()), |(task, arguments)| (task.run)(arguments)) {
+        Ok(report) => {
+            println!("{report}");
             ExitCode::SUCCESS
         }
         Err(why) => {

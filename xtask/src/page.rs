@@ -23,13 +23,14 @@ const LARGEST: u64 = 3_000_000;
 ///
 /// # Errors
 /// Every fault that was found, one a line; or what kept it from looking.
-pub(crate) fn check(run: Option<&str>, screenshots: Option<&str>) -> Result<String, String> {
-    let run =
-        Path::new(run.ok_or("name a run directory: cargo run -p xtask -- page DIR [SCREENSHOTS]")?);
+pub(crate) fn check(words: &[String]) -> Result<String, String> {
+    let run = words
+        .first()
+        .ok_or("name a run directory: cargo run -p xtask -- page DIR [SCREENSHOTS]")?;
+    let run = Path::new(run);
     let page = fs::canonicalize(run.join("report.html"))
         .map_err(|error| format!("{}: {error}", run.join("report.html").display()))?;
-    let screenshots =
-        screenshots.map_or_else(|| PathBuf::from("target/screenshots"), PathBuf::from);
+    let screenshots = PathBuf::from(words.get(1).map_or("target/screenshots", String::as_str));
     fs::create_dir_all(&screenshots)
         .map_err(|error| format!("{}: {error}", screenshots.display()))?;
     let bytes = fs::metadata(&page).map_err(|error| error.to_string())?.len();
@@ -51,7 +52,8 @@ pub(crate) fn check(run: Option<&str>, screenshots: Option<&str>) -> Result<Stri
             faults.extend(
                 list.iter().map(|fault| format!("{name}: {}", fault.as_str().unwrap_or_default())),
             );
-            faults.extend(told(&mut browser, &address).map(|fault| format!("{name}: {fault}")));
+            faults
+                .extend(complaints(&mut browser, &address).map(|fault| format!("{name}: {fault}")));
             let height =
                 found["height"].as_u64().and_then(|h| u32::try_from(h).ok()).unwrap_or(height);
             photograph(&mut browser, &screenshots, &name, width, height)?;
@@ -81,7 +83,7 @@ fn show(browser: &mut Browser, width: u32, height: u32, scheme: &str) -> Result<
 }
 
 /// Console errors, exceptions, and whatever the page wanted to load.
-fn told(browser: &mut Browser, address: &str) -> impl Iterator<Item = String> + use<> {
+fn complaints(browser: &mut Browser, address: &str) -> impl Iterator<Item = String> + use<> {
     let own = address.to_owned();
     let events = std::mem::take(&mut browser.events);
     events.into_iter().filter_map(move |event| {
@@ -151,8 +153,8 @@ fn without_script(browser: &mut Browser, address: &str) -> Result<Vec<String>, S
     let document = browser.call("DOM.getDocument", json!({"depth": 0}))?;
     let root = document["root"]["nodeId"].clone();
     let mut count = |selector: &str| -> Result<usize, String> {
-        let asked = json!({"nodeId": root, "selector": selector});
-        let found = browser.call("DOM.querySelectorAll", asked)?;
+        let query = json!({"nodeId": root, "selector": selector});
+        let found = browser.call("DOM.querySelectorAll", query)?;
         Ok(found["nodeIds"].as_array().map_or(0, Vec::len))
     };
     let mut faults = Vec::new();

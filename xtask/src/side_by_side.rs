@@ -39,7 +39,7 @@ fn iperf3() -> Result<f64, String> {
     report["end"]["sum_received"]["bits_per_second"]
         .as_f64()
         .map(|rate| rate / 1e9)
-        .ok_or_else(|| format!("iperf3 told no rate: {}", report["error"]))
+        .ok_or_else(|| format!("iperf3 gave no rate: {}", report["error"]))
 }
 
 /// `sendmsg` with its eight fields; with `alike` the working set is iperf3's, which sends one hot buffer again and again
@@ -62,12 +62,13 @@ fn copycost(out: &std::path::Path, alike: bool) -> Result<f64, String> {
     )?;
     summary["estimates"][0]["metrics"]["goodput_gbps"]["mean"]
         .as_f64()
-        .ok_or_else(|| "copycost told no goodput".to_owned())
+        .ok_or_else(|| "copycost gave no goodput".to_owned())
 }
 
 /// Runs both in turn and compares.
-pub(crate) fn run(pairs: Option<&str>) -> Result<String, String> {
-    let pairs: u32 = pairs.unwrap_or("10").parse().map_err(|_| "PAIRS is a number")?;
+pub(crate) fn run(words: &[String]) -> Result<String, String> {
+    let pairs: u32 =
+        words.first().map_or("10", String::as_str).parse().map_err(|_| "PAIRS is a number")?;
     let directory =
         std::env::temp_dir().join(format!("copycost-side-by-side-{}", std::process::id()));
     let server = Command::new("iperf3")

@@ -15,14 +15,14 @@ const PATHS: &str = "send,staged,sendmsg,zerocopy";
 /// Where packages, images and results are kept between runs.
 const WORK: &str = "target/vm";
 /// How long a machine may take, in seconds: without KVM it needs about 20 to boot and a minute to measure.
-const PATIENCE: &str = "420";
+const LONGEST_SECONDS: &str = "420";
 
 /// One thread for both CPUs: with two, QEMU 7.2 may run a stale breakpoint instruction for ever where the kernel patches its own
 /// code (seen where the sink turns BPF statistics on and off), and the machine stands still.
 const ACCELERATOR: &str = "tcg,thread=single";
 
-/// What was asked for.
-struct Asked {
+/// What the command line asks for.
+struct Options {
     packages: Vec<String>,
     links: Vec<String>,
     laws: Vec<u64>,
@@ -31,8 +31,8 @@ struct Asked {
     tests: Vec<PathBuf>,
 }
 
-fn asked(words: &[String]) -> Result<Asked, String> {
-    let mut asked = Asked {
+fn parse(words: &[String]) -> Result<Options, String> {
+    let mut options = Options {
         packages: Vec::new(),
         links: ["loopback", "veth", "sink"].map(str::to_owned).to_vec(),
         laws: vec![2, 4, 5],
@@ -43,31 +43,31 @@ fn asked(words: &[String]) -> Result<Asked, String> {
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
-            "--links" => asked.links = value()?.split(',').map(str::to_owned).collect(),
+            "--links" => options.links = value()?.split(',').map(str::to_owned).collect(),
             "--laws" => {
                 let laws = value()?.split(',').filter(|law| !law.is_empty());
                 let numbers: Result<_, _> = laws.map(str::parse).collect();
-                asked.laws = numbers.map_err(|_| "--laws wants numbers, such as 2,4,5")?;
+                options.laws = numbers.map_err(|_| "--laws wants numbers, such as 2,4,5")?;
             }
-            "--program" => asked.program = PathBuf::from(value()?),
-            "--test" => asked.tests.push(PathBuf::from(value()?)),
+            "--program" => options.program = PathBuf::from(value()?),
+            "--test" => options.tests.push(PathBuf::from(value()?)),
             _ if word.starts_with("--") => {
                 return Err(format!(
                     "unknown option {word}; there are --links, --laws, --program and --test"
                 ));
             }
-            package => asked.packages.push(package.to_owned()),
+            package => options.packages.push(package.to_owned()),
         }
     }
-    if asked.packages.is_empty() {
-        asked.packages = kernel_package::usual()?;
+    if options.packages.is_empty() {
+        options.packages = kernel_package::usual()?;
     }
-    Ok(asked)
+    Ok(options)
 }
 
 /// Runs the audit on each kernel.
 pub(crate) fn run(words: &[String]) -> Result<String, String> {
-    let asked = asked(words)?;
+    let options = parse(words)?;
     for (tool, package) in [
         ("qemu-system-x86_64", "qemu-system-x86"),
         ("busybox", "busybox-static"),
@@ -79,34 +79,34 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
             return Err(format!("{tool} is missing; apt-get install {package}"));
         }
     }
-    let mut said = Vec::new();
+    let mut lines = Vec::new();
     let mut differing = Vec::new();
-    for package in &asked.packages {
+    for package in &options.packages {
         let began = Instant::now();
-        match audit(package, &asked) {
+        match audit(package, &options) {
             Ok(found) => {
-                said.push(format!("{package}, {} s", began.elapsed().as_secs()));
-                said.extend(found.said);
+                lines.push(format!("{package}, {} s", began.elapsed().as_secs()));
+                lines.extend(found.lines);
                 differing.extend(found.differing.iter().map(|what| format!("{package}: {what}")));
             }
             Err(why) => differing.push(format!("{package}: {why}")),
         }
     }
-    let said = said.join("\n");
+    let lines = lines.join("\n");
     if differing.is_empty() {
-        Ok(format!("{said}\nevery figure is as it must be on {} kernels", asked.packages.len()))
+        Ok(format!("{lines}\nevery figure is as it must be on {} kernels", options.packages.len()))
     } else {
-        Err(format!("{said}\n{} differ:\n  {}", differing.len(), differing.join("\n  ")))
+        Err(format!("{lines}\n{} differ:\n  {}", differing.len(), differing.join("\n  ")))
     }
 }
 
 /// One kernel: its machine is booted, and what it sends back is judged.
-fn audit(package: &str, asked: &Asked) -> Result<judgement::Found, String> {
+fn audit(package: &str, options: &Options) -> Result<judgement::Found, String> {
     let dir = Path::new(WORK).join(package);
     let kernel = kernel_package::fetch(package, &dir)?;
     let image = initramfs::Contents {
-        program: &asked.program,
-        tests: &asked.tests,
+        program: &options.program,
+        tests: &options.tests,
         modules: kernel.modules(&["veth", "cls_bpf", "sch_ingress"])?,
         arguments: &[
             "--audits",
@@ -114,7 +114,7 @@ fn audit(package: &str, asked: &Asked) -> Result<judgement::Found, String> {
             "--send",
             PATHS,
             "--link",
-            &asked.links.join(","),
+            &options.links.join(","),
             "--sizes",
             "64KiB",
             "--threads",
@@ -140,7 +140,7 @@ fn audit(package: &str, asked: &Asked) -> Result<judgement::Found, String> {
     let console = dir.join("console.log");
     let log = fs::File::create(&console).map_err(|why| format!("{}: {why}", console.display()))?;
     let ended = Command::new("timeout")
-        .args([PATIENCE, "qemu-system-x86_64", "-accel", ACCELERATOR, "-cpu", "max"])
+        .args([LONGEST_SECONDS, "qemu-system-x86_64", "-accel", ACCELERATOR, "-cpu", "max"])
         .args(["-smp", "2", "-m", "1G", "-no-reboot", "-display", "none", "-nic", "none"])
         .arg("-kernel")
         .arg(&kernel.image)
@@ -170,18 +170,18 @@ fn audit(package: &str, asked: &Asked) -> Result<judgement::Found, String> {
             .map_err(|why| format!("{}: {why}\n    {}", path.display(), last_words()))
     };
     // Derives the summary from the journal; a run without one valid trial has none, but its audits count.
-    let derived = Command::new(&asked.program).arg("report").arg(&run).output();
-    let derived = derived.map_err(|why| format!("{}: {why}", asked.program.display()))?;
+    let derived = Command::new(&options.program).arg("report").arg(&run).output();
+    let derived = derived.map_err(|why| format!("{}: {why}", options.program.display()))?;
     let mut found = judgement::judge(
         &read("journal.jsonl")?,
         read("summary.json").ok().as_deref(),
-        &asked.links,
+        &options.links,
         &PATHS.split(',').collect::<Vec<_>>(),
-        &asked.laws,
+        &options.laws,
     )?;
     if !derived.status.success() {
-        let said = String::from_utf8_lossy(&derived.stderr).trim().to_owned();
-        found.said.push(format!("  copycost report: {said}"));
+        let why = String::from_utf8_lossy(&derived.stderr).trim().to_owned();
+        found.lines.push(format!("  copycost report: {why}"));
     }
     for test in read("tests")?.lines().filter(|line| !line.ends_with(" 0")) {
         found.differing.push(format!("test {test}\n    {}", last_words()));

@@ -40,7 +40,6 @@ pub mod scaling;
 pub mod stopping;
 mod summarise;
 pub mod summary;
-pub mod synthetic;
 mod trial_dots;
 mod warnings;
 

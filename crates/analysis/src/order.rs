@@ -24,14 +24,14 @@ pub fn round_order(plan: &Plan, round: u32) -> Vec<(Block, Vec<Cell>)> {
 }
 
 /// A generator for a pair of numbers; neighbouring pairs give unrelated sequences.
-pub(crate) fn generator(seed: u64, stream: u64) -> Pcg64 {
+pub fn generator(seed: u64, stream: u64) -> Pcg64 {
     // Increment 1 is one of PCG's valid streams; the state alone tells the sequences apart.
     let low = mix(seed ^ mix(stream));
     Pcg64::new(u128::from(mix(seed)) << 64 | u128::from(low), 0)
 }
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): every bit of the input moves half of the output's.
-pub(crate) const fn mix(n: u64) -> u64 {
+pub const fn mix(n: u64) -> u64 {
     let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

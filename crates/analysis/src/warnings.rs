@@ -335,7 +335,6 @@ mod tests {
     use model::{Cell, Preset};
 
     use super::*;
-    use crate::synthetic;
 
     fn small_plan() -> Plan {
         let mut plan = Plan::preset(Preset::Default);

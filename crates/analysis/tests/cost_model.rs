@@ -6,8 +6,8 @@
 )]
 
 use analysis::cost_model::{SizeCosts, fit};
-use analysis::synthetic::normal;
 use rand_pcg::Pcg64;
+use synthetic::normal;
 
 /// A study: `truth` is ns a message at a size, `spread` that of its logarithm; a part is shared by a round's sizes.
 fn study(

@@ -11,9 +11,9 @@
 use analysis::estimate::Sample;
 use analysis::metric::Scale;
 use analysis::stopping::{Decision, Observations, decide};
-use analysis::synthetic::normal;
 use model::{Cell, Plan, Preset, SendPath};
 use rand_pcg::Pcg64;
+use synthetic::normal;
 
 /// Spread of the log of goodput; the ends' CPU spreads less and falls as goodput rises.
 struct Truth {

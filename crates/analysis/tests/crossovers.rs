@@ -8,9 +8,9 @@
 
 use analysis::crossovers::{Found, SizeRatios};
 use analysis::explained::CrossoverOutcome;
-use analysis::synthetic::normal;
 use model::Share;
 use rand_pcg::Pcg64;
+use synthetic::normal;
 
 /// Spread of the log-ratio of a pair within a block.
 const SPREAD: f64 = 0.03;

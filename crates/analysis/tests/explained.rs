@@ -4,11 +4,11 @@
 use analysis::explained::{
     CostModel, Crossover, CrossoverOutcome, Explained, ModelledSide, ScalingPoint,
 };
-use analysis::synthetic::{self, TrialBuilder};
 use analysis::{Metric, Summary, summarise};
 use model::record::{FailureKind, Record};
 use model::values::Threads;
 use model::{Cell, Mark, Plan, Preset, SendPath};
+use synthetic::TrialBuilder;
 
 fn noisy(cell: &Cell, round: u32) -> TrialBuilder {
     synthetic::trial(cell, round).faster(synthetic::noise(11, cell, round, 0.01))

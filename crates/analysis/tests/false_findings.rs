@@ -8,9 +8,9 @@
 use analysis::estimate::Moments;
 use analysis::pairs::test_family;
 use analysis::summary::Finding;
-use analysis::synthetic::normal;
 use model::Share;
 use rand_pcg::Pcg64;
+use synthetic::normal;
 
 const STUDIES: u32 = 4_000;
 const MARGIN: Share = Share(0.03);

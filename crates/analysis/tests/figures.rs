@@ -1,8 +1,8 @@
 //! Every figure of a trial against a truth that was put into it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
+use analysis::Metric;
 use analysis::figures::{Reading, value};
-use analysis::{Metric, synthetic};
 use model::names::{Switch, Watch};
 use model::record::{CpuBusy, FailureKind, Finished, Outcome, SinkFacts, Trial};
 use model::{Bytes, Cell, Measured, Nanos, SendPath};

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 use analysis::marks::{is_void, judge};
-use analysis::synthetic;
 use model::names::Watch;
 use model::record::{FailureKind, Finished, Outcome, SnmpFacts, TcpFacts, Trial};
 use model::{Cell, Class, Link, Mark, Measured, Nanos, SendPath, Share, Thresholds};

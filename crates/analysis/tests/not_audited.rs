@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
 use analysis::explained::{Explained, LawState};
-use analysis::{summarise, synthetic};
+use analysis::summarise;
 use model::audit::{Hook, PinnedPages, Refusal, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};
 use model::{Audit, Cell, Factor, Measured, Plan, Preset, SendPath};

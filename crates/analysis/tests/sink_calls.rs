@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
 use analysis::explained::LawState;
-use analysis::{summarise, synthetic};
+use analysis::summarise;
 use model::record::{Outcome, Record};
 use model::{Factor, Measured, Plan, Preset};
 

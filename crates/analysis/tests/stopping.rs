@@ -3,9 +3,9 @@
 
 use analysis::marks::judge;
 use analysis::stopping::{Decision, Observations, decide, widest};
-use analysis::synthetic::{self, TrialBuilder};
 use model::record::FailureKind;
 use model::{Cell, Mark, Plan, Preset, SendPath, Share};
+use synthetic::TrialBuilder;
 
 fn small_plan() -> Plan {
     let mut plan = Plan::preset(Preset::Default);

@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 use analysis::summary::{CellEstimates, Estimate, Finding, Ratio};
-use analysis::synthetic::{self, NO_COUNTERS};
 use analysis::{Metric, Summary, summarise};
 use model::names::{Switch, Watch};
 use model::record::{FailureKind, Finish, FinishReason, Record};
 use model::{Cell, Mark, Measured, Nanos, Plan, Preset, SendPath};
 use proptest::prelude::*;
+use synthetic::NO_COUNTERS;
 
 fn plan(preset: Preset) -> Plan {
     Plan::preset(preset)
@@ -491,37 +491,6 @@ fn a_summary_reads_back_from_its_file() {
         let read: Summary = serde_json::from_str(&text).unwrap();
         assert!(same(&written, &serde_json::to_value(&read).unwrap()));
     }
-}
-
-#[test]
-#[ignore = "takes seconds without optimisation, and its time means something with it only: cargo test --release -p copycost-analysis --test summary -- --ignored"]
-fn fifty_thousand_trials_of_five_hundred_cells_are_summarised() {
-    let mut plan = plan(Preset::Default);
-    plan.factors.message = (0..21).map(|i| (1000 + 997 * i).to_string().parse().unwrap()).collect();
-    plan.factors.threads = (1..9).map(|i: u32| i.to_string().parse().unwrap()).collect();
-    let records = synthetic::run(&plan, 100, noisy);
-    // The best of three: the machine may be busy with something else.
-    let took = (0..3).map(|_| {
-        let begin = std::time::Instant::now();
-        let summary = summary(&plan, &records);
-        let took = begin.elapsed();
-        eprintln!("{} cells, {} trials: {took:?}", summary.run.cells, summary.run.trials);
-        assert!(summary.run.trials >= 50_000);
-        assert_eq!(summary.run.rounds, 100);
-        assert_eq!(summary.explained.trials.len(), 507);
-        took
-    });
-    let best = took.min().unwrap();
-    // Without optimisation a time says nothing of what users wait for.
-    if !cfg!(debug_assertions) {
-        assert!(best < std::time::Duration::from_secs(5), "{best:?}");
-    }
-    // Records, summary and all that it took: the whole process.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
-    let kib: u64 = peak.trim_end_matches(" kB").parse().unwrap();
-    eprintln!("peak {} MiB", kib / 1024);
-    assert!(kib < 512 * 1024, "{kib} KiB");
 }
 
 proptest! {

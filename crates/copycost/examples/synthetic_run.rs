@@ -6,7 +6,6 @@
 use std::error::Error;
 use std::path::Path;
 
-use analysis::synthetic;
 use journal::RunDirectory;
 use model::{Plan, Preset};
 

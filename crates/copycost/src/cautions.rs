@@ -63,7 +63,7 @@ mod tests {
     }
 
     fn host() -> Host {
-        let mut host = analysis::synthetic::host();
+        let mut host = synthetic::host();
         host.usable_cpus = vec![0, 1, 2, 3];
         host.counters =
             BTreeMap::from([("cycles".to_owned(), Measured::Value("cycles".to_owned()))]);

@@ -281,7 +281,6 @@ pub(crate) fn owner(effective_uid: u32, variable: impl Fn(&str) -> Option<String
 #[cfg(test)]
 mod tests {
     use analysis::explained::Law;
-    use analysis::synthetic;
     use model::Preset;
     use model::record::FailureKind;
 

@@ -256,7 +256,7 @@ fn killed_engines() {
     let here = namespaces_of(Path::new("/proc/self"));
     let mut seen = BTreeSet::new();
     let begun = Instant::now();
-    // `xtask left-behind` kills 200.
+    // `xtask killed-runs` kills 200.
     for n in 0..15_u32 {
         let mut engine =
             Command::new(std::env::current_exe().unwrap()).arg("engine").spawn().unwrap();

@@ -326,7 +326,6 @@ fn fitting(name: &str, room: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use analysis::synthetic;
     use model::{Measured, Plan, Preset};
 
     use super::*;

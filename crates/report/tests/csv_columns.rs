@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::metric::Metric;
 use analysis::summary::Estimate;
-use analysis::synthetic;
 use common::csv_tables::{Rows, column, full, names, ratios, results, sorted, trials, trials_with};
 use model::record::{Outcome, Record};
 use model::{Cell, Factor, Mark, Plan, Preset};

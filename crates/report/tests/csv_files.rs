@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
-use analysis::{marks, synthetic};
+use analysis::marks;
 use common::csv_tables::{column, full, ratios, read, results, trials};
 use model::record::{Outcome, Record, Trial};
 use model::{Cell, Factor, Mark, Plan, Preset};

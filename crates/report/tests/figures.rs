@@ -4,7 +4,6 @@
 use analysis::explained::{Crossover, CrossoverOutcome};
 use analysis::metric::Metric;
 use analysis::summary::Summary;
-use analysis::synthetic;
 use figure_png::{Weight, width};
 use model::record::{FailureKind, Record};
 use model::{Factor, Mark, Plan, Preset, SendPath};

@@ -4,7 +4,6 @@
 mod common;
 
 use analysis::summary::Summary;
-use analysis::synthetic;
 use model::audit::{Hook, Refusal, RefusedAudit};
 use model::record::Record;
 use model::{Audit, Factor, Link, Measured, Plan, Preset};

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
 use analysis::summary::Summary;
-use analysis::synthetic;
 use common::explanation::explained;
 use model::host::Host;
 use model::{Bytes, Factor, Mark, Measured, Plan, Preset};

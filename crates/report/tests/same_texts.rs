@@ -9,7 +9,6 @@ use analysis::explained::{Crossover, CrossoverOutcome};
 use analysis::figure_text::{outcome, ratio, size};
 use analysis::metric::Metric;
 use analysis::summary::Summary;
-use analysis::synthetic;
 use common::Documents;
 use model::{Factor, Measured, Plan, Preset, SendPath};
 use report::{ScreenOptions, screen};

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
 use analysis::summary::{Finding, Summary};
-use analysis::synthetic;
 use model::{Factor, Mark, Measured, Plan, Preset};
 use report::numbers::{ratio, short};
 use report::{ScreenOptions, cells_table, screen, write_results};

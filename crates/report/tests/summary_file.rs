@@ -4,7 +4,6 @@
 mod common;
 
 use analysis::summary::Summary;
-use analysis::synthetic;
 use model::{Plan, Preset};
 use serde_json::Value;
 

@@ -26,11 +26,11 @@ fn libraries(ldd: &str) -> Vec<&str> {
 
 fn copy(from: &Path, root: &Path, to: &str) -> Result<(), String> {
     let target = root.join(to.trim_start_matches('/'));
-    let said = |why: std::io::Error| format!("{}: {why}", from.display());
+    let failed = |why: std::io::Error| format!("{}: {why}", from.display());
     if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent).map_err(said)?;
+        fs::create_dir_all(parent).map_err(failed)?;
     }
-    fs::copy(from, &target).map(|_| ()).map_err(said)
+    fs::copy(from, &target).map(|_| ()).map_err(failed)
 }
 
 impl Contents<'_> {
@@ -66,9 +66,9 @@ impl Contents<'_> {
     pub(super) fn pack(&self, dir: &Path) -> Result<PathBuf, String> {
         let root = dir.join("root");
         let _ = fs::remove_dir_all(&root);
-        let said = |why: std::io::Error| format!("{}: {why}", root.display());
+        let failed = |why: std::io::Error| format!("{}: {why}", root.display());
         for place in ["bin", "proc", "sys", "dev", "tmp", "run", "modules"] {
-            fs::create_dir_all(root.join(place)).map_err(said)?;
+            fs::create_dir_all(root.join(place)).map_err(failed)?;
         }
         copy(Path::new("/bin/busybox"), &root, "/bin/busybox")?;
         self.with_libraries(self.program, &root, "/bin/copycost")?;
@@ -76,11 +76,11 @@ impl Contents<'_> {
             self.with_libraries(test, &root, &format!("/bin/test{n}"))?;
         }
         for (name, module) in &self.modules {
-            fs::write(root.join(format!("modules/{name}.ko")), module).map_err(said)?;
+            fs::write(root.join(format!("modules/{name}.ko")), module).map_err(failed)?;
         }
         let init = root.join("init");
-        fs::write(&init, self.init()).map_err(said)?;
-        fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(said)?;
+        fs::write(&init, self.init()).map_err(failed)?;
+        fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(failed)?;
         let image = dir.join("initramfs.gz");
         let script = r#"cd "$1" && find . | cpio -o -H newc --quiet | gzip -1"#;
         let packed = Command::new("sh").args(["-c", script, "pack"]).arg(&root).output();

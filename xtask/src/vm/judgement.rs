@@ -9,7 +9,7 @@ const MARGIN: f64 = 0.01;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Found {
     /// A line a cell.
-    pub(super) said: Vec<String>,
+    pub(super) lines: Vec<String>,
     /// Whatever is not as it must be, or missing.
     pub(super) differing: Vec<String>,
 }
@@ -59,12 +59,12 @@ fn check_cell(audited: &Value, path: &str, link: &str, found: &mut Found) {
     }
     let mut line = format!("  {name}: {accepted} B");
     for (figure, must) in expected(path, link) {
-        let told = &audited["copies"][figure];
+        let count = &audited["copies"][figure];
         let total = if figure == "copied_out" { received } else { accepted };
-        match told["bytes"].as_f64() {
+        match count["bytes"].as_f64() {
             Some(bytes) => {
                 let is = bytes / total;
-                let hook = told["hook"].as_str().unwrap_or("?");
+                let hook = count["hook"].as_str().unwrap_or("?");
                 line.push_str(&format!(", {figure} {is:.4} ({hook})"));
                 let is_deferred = figure == "deferred" && must > 0.0;
                 let again = if is_deferred { retransmitted(audited) / total } else { 0.0 };
@@ -75,13 +75,13 @@ fn check_cell(audited: &Value, path: &str, link: &str, found: &mut Found) {
                 }
             }
             None => {
-                let absence = told["absent"].as_str().or(audited["copies"]["absent"].as_str());
-                let why = absence.unwrap_or("no reason told");
+                let absence = count["absent"].as_str().or(audited["copies"]["absent"].as_str());
+                let why = absence.unwrap_or("no reason given");
                 found.differing.push(format!("{name}: {figure} is absent: {why}"));
             }
         }
     }
-    found.said.push(line);
+    found.lines.push(line);
 }
 
 /// The links that a law is asked of by themselves: the fourth says of the sink what no other link can show.
@@ -100,16 +100,16 @@ fn least_compared(law: u64, paths: usize) -> u64 {
 /// reason to leave it undecided is a good one here.
 fn check_law(summary: &Value, law: u64, links: &[String], paths: usize, found: &mut Found) {
     let laws = summary["laws"].as_array();
-    let Some(told) = laws.into_iter().flatten().find(|it| it["id"] == law) else {
+    let Some(judged) = laws.into_iter().flatten().find(|it| it["id"] == law) else {
         found.differing.push(format!("law {law} was not judged"));
         return;
     };
-    if told["state"] != "holds" {
-        let (state, because) = (&told["state"], &told["because"]);
+    if judged["state"] != "holds" {
+        let (state, because) = (&judged["state"], &judged["because"]);
         found.differing.push(format!("law {law} is {state}: {because}"));
     }
     for link in links.iter().filter(|link| is_asked_of(law, link)) {
-        let on_links = told["links"].as_array().into_iter().flatten();
+        let on_links = judged["links"].as_array().into_iter().flatten();
         let Some(on) = on_links.into_iter().find(|on| on["link"] == **link) else {
             found.differing.push(format!("law {law} was not judged on {link}"));
             continue;
@@ -124,7 +124,7 @@ fn check_law(summary: &Value, law: u64, links: &[String], paths: usize, found: &
                 "law {law} holds on {link} by {compared} records, not the {least} of every path: {because}"
             ));
         } else {
-            found.said.push(format!("  law {law} holds on {link}: {because}"));
+            found.lines.push(format!("  law {law} holds on {link}: {because}"));
         }
     }
 }

@@ -2,7 +2,6 @@ use model::record::Settings;
 use model::{Audit, Bytes, Nanos, Plan, Preset};
 
 use super::*;
-use crate::synthetic;
 
 /// Samples with their stacks, outermost first.
 fn profile(event: &str, stacks: &[(Owner, &str, u64)]) -> Profile {

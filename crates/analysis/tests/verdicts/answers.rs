@@ -257,12 +257,12 @@ fn q6_finds_nothing_where_there_is_nothing() {
     let mut surprised = 0;
     for seed in 0..60 {
         let plan = plan(&[(Factor::Message, "64,4KiB,64KiB"), (Factor::Threads, "1,2,4")]);
-        let records = analysis::synthetic::run(&plan, 5, |cell, round| {
-            analysis::synthetic::trial(cell, round)
+        let records = synthetic::run(&plan, 5, |cell, round| {
+            synthetic::trial(cell, round)
                 .usable_cpus(16)
                 .goodput_gbps(expected(cell))
                 .ends_cpu_ns_per_kib(900.0 / expected(cell))
-                .faster(analysis::synthetic::noise(seed, cell, round, 0.1))
+                .faster(synthetic::noise(seed, cell, round, 0.1))
         });
         let run = Run { plan, host: crate::made::host(), records };
         surprised += u32::from(!run.answer(6).line.starts_with("nothing surprising"));

@@ -1,7 +1,6 @@
 //! Runs that nobody hopes for: each law, answer and verdict is there, right, or says why not.
 
 use analysis::explained::{Explained, LawState, Verdict};
-use analysis::synthetic;
 use model::record::FailureKind;
 use model::{Factor, Mark, Plan, Preset};
 

@@ -226,7 +226,7 @@ fn c9_needs_growth_and_a_fixed_cost_that_follows_the_calls() {
 #[test]
 fn the_paper_preset_of_one_round_decides_only_what_one_round_can() {
     let mut once = run(model::Plan::preset(Preset::Paper), |_, trial| trial);
-    once.records = analysis::synthetic::run(&once.plan, 1, analysis::synthetic::trial);
+    once.records = synthetic::run(&once.plan, 1, synthetic::trial);
     once.refutes(3, "copied");
     once.leaves_open(4, "not shown at every size");
     once.leaves_open(12, "do not tell");

@@ -1,7 +1,6 @@
 //! C5 and C19: what profile, audit and sink decide together.
 
 use analysis::explained::Verdict;
-use analysis::synthetic;
 use model::SendPath::{Sendmsg, Zerocopy};
 use model::audit::{Audited, CopyCounts, Owner, Stack};
 use model::record::Outcome;

@@ -176,7 +176,7 @@ fn cost_grows_from_a_fixed_part() {
     let two_sizes = run(plan(&[(Factor::Message, "64,512")]), |_, trial| trial);
     is(&two_sizes, 9, LawState::Undecidable, "three sizes");
     let mut one_round = usual();
-    one_round.records = analysis::synthetic::run(&one_round.plan, 1, analysis::synthetic::trial);
+    one_round.records = synthetic::run(&one_round.plan, 1, synthetic::trial);
     is(&one_round, 9, LawState::Undecidable, "");
 }
 
@@ -220,7 +220,7 @@ fn without_the_option_nothing_is_notified_and_it_costs_as_a_copy() {
     let unsteady = run_with_noise(with_controls(), 0.3, |_, trial| trial);
     is(&unsteady, 11, LawState::Undecidable, "more rounds would decide");
     let mut once = usual();
-    once.records = analysis::synthetic::run(&once.plan, 1, analysis::synthetic::trial);
+    once.records = synthetic::run(&once.plan, 1, synthetic::trial);
     is(&once, 11, LawState::Undecidable, "more rounds would decide");
     is(&run(one_thread(), |_, trial| trial), 11, LawState::Undecidable, "leave controls on");
 }

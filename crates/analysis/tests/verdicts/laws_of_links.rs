@@ -269,7 +269,7 @@ fn a_failed_audit_that_was_tried_again_and_another_instruments_trial_lack_nothin
     let place = again.records.iter().position(|record| matches!(record, Record::Audit(_))).unwrap();
     again.records.splice(place..place, failed);
     for estimates in again.summary().estimates {
-        let profiled = analysis::synthetic::profiled(&estimates.cell);
+        let profiled = synthetic::profiled(&estimates.cell);
         again.records.push(Record::Audit(Box::new(profiled)));
     }
     is(&again, 5, LawState::Holds, "36 figures of 12 audit trials");

@@ -150,7 +150,7 @@ fn precision_on_the_sink_is_of_the_senders_side() {
     let sink = summary.estimates.iter().filter(|e| e.cell.link == Link::Sink);
     assert!(sink.clone().all(|e| e.precise == Measured::Value(true)));
     let wide = run(zero_copy(), |cell, trial| {
-        let spread = analysis::synthetic::noise(9, cell, 1 + cell.fields.get(), 0.0);
+        let spread = synthetic::noise(9, cell, 1 + cell.fields.get(), 0.0);
         trial.sender_cpu_ns_per_kib(60.0 * spread)
     });
     assert!(wide.summary().run.imprecise.is_empty());

@@ -1,7 +1,7 @@
 //! Runs made to order.
 
 use analysis::explained::{Answer, Claim, Explained, Law, Verdict};
-use analysis::{Summary, summarise, synthetic};
+use analysis::{Summary, summarise};
 use model::audit::{Audited, Owner, Stack};
 use model::host::Host;
 use model::record::{Count, Finished, Outcome, Record, Trial};

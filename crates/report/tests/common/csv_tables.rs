@@ -1,7 +1,6 @@
 //! The CSV files read back, and a trial to fill every column.
 
 use analysis::summary::Summary;
-use analysis::synthetic;
 use model::record::{Finished, Outcome, Record, Trial};
 use model::{Cell, Mark, Plan, SendPath};
 use report::{ColumnSet, CsvColumn, write_ratios, write_results, write_trials};

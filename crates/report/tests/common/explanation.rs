@@ -1,5 +1,6 @@
 //! What a run explains, made to order: a bit of everything.
 
+use analysis::cpu_breakdown;
 use analysis::explained::{
     Answer, BreakPoint, CeilingShare, Claim, Copies, CopyAudit, CopyFigure, CopyFunction,
     CopyingCeiling, CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath,
@@ -8,7 +9,6 @@ use analysis::explained::{
 };
 use analysis::metric::Metric;
 use analysis::summary::Summary;
-use analysis::{cpu_breakdown, synthetic};
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
 use model::{Cell, Factor, Link, Measured, SendPath, Shared};

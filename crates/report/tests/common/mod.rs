@@ -9,7 +9,6 @@ use analysis::summary::{
     CellEstimates, Estimate, Finding, InstrumentCost, NoiseFloor, PaperRow, Ratio, RunFacts,
     SUMMARY_VERSION, Summary,
 };
-use analysis::synthetic;
 use model::host::Host;
 use model::record::FailureKind;
 use model::{Cell, Contrast, Factor, Mark, Measured, Plan, Preset, SendPath};

@@ -1,6 +1,5 @@
 //! Audit trials and the ceiling come before the first round, are journalled, and are not done twice.
 
-use analysis::synthetic;
 use engine::EngineError;
 use model::audit::{CeilingPoint, Refusal};
 use model::record::{FailureKind, FinishReason, Record};

@@ -1,6 +1,5 @@
 //! Signals, lost ends and full disks: what was measured is kept.
 
-use analysis::synthetic;
 use engine::EngineError;
 use journal::{Class, JournalError};
 use model::record::{FinishReason, Record};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use analysis::synthetic;
 use model::record::{FailureKind, FinishReason, Record, Trial};
 use model::{Mark, Nanos, Plan, Share};
 use study::resume::{Differs, Position, check, position};

@@ -1,6 +1,5 @@
 //! Void trials, and cells that never succeed.
 
-use analysis::synthetic;
 use engine::TrialOrder;
 use model::record::{FailureKind, FinishReason, Trial};
 use model::{Mark, Nanos, SendPath};

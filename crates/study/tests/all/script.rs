@@ -5,13 +5,13 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use analysis::synthetic::{self, TrialBuilder};
 use engine::{AuditSeen, EngineError, TrialOrder};
 use journal::{Reader, Store, Writer};
 use model::audit::{CeilingPoint, Refusal};
 use model::record::{CpuBusy, FinishReason, Outcome, Record, Settings, Trial};
 use model::{Audit, Cell, Measured, Nanos, Plan, Preset, SendPath};
 use study::{Bench, Clock, Event, Study, StudyError};
+use synthetic::TrialBuilder;
 
 /// What a test answers to an order; the number counts orders from 1.
 pub(crate) type Answer<'a> =

@@ -1,6 +1,6 @@
 //! Order, and when a run ends.
 
-use analysis::{round_order, synthetic};
+use analysis::round_order;
 use model::record::{FinishReason, Record};
 use model::{Cell, Measured, Nanos, SendPath, Share};
 use study::Event;

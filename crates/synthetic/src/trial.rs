@@ -1,25 +1,5 @@
-//! Records made to order, for tests and demonstrations.
-//!
-//! [`trial`] starts from a trial in which everything went well, with the figures of a plausible machine
-//! ([`likely`]); its builder changes what a test is about. [`run`] makes a whole journal. Nothing here is
-//! random: [`noise`] is a fixed function of its arguments.
-//!
-//! ```
-//! use analysis::synthetic;
-//! use model::{Plan, Preset};
-//!
-//! let plan = Plan::preset(Preset::Default);
-//! let records = synthetic::run(&plan, 10, |cell, round| {
-//!     synthetic::trial(cell, round).goodput_gbps(20.0 * synthetic::noise(1, cell, round, 0.02))
-//! });
-//! let summary = analysis::summarise(&plan, &synthetic::host(), &records);
-//! assert_eq!(summary.run.rounds, 10);
-//! ```
+//! One trial, made to order: what a test is about is set, and all else went well.
 
-mod audit;
-mod journal;
-mod laptop;
-mod profiled;
 mod sink;
 
 use model::names::{Switch, Watch};
@@ -30,21 +10,10 @@ use model::record::{
 };
 use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, SendPath};
 
-pub use self::audit::{audited, audits};
-pub use self::journal::{round, run, segment};
-pub use self::laptop::host;
-pub use self::profiled::profiled;
-use crate::order::{generator, mix};
-
-/// Why the made-up machine has no hardware counters.
-pub const NO_COUNTERS: &str = "this machine has no hardware counters (perf_event_open: ENOENT); a virtual machine may be given a virtual PMU";
+use crate::{CPUS, NO_COUNTERS, START_UNIX_MS, to_f64, to_u64};
 
 /// What cells without instruments say in place of a figure.
 const UNWATCHED: &str = "not watched: this cell measures what the instruments cost";
-/// When made-up runs begin, in milliseconds since 1970.
-const START_UNIX_MS: u64 = 1_764_000_000_000;
-/// CPUs of the made-up machine.
-const CPUS: u32 = 8;
 
 /// A trial in the making.
 #[derive(Clone, Debug)]
@@ -132,33 +101,6 @@ pub fn likely(cell: &Cell) -> Figures {
         sender_cpu_ns_per_kib: sender,
         receiver_cpu_ns_per_kib: receiver,
     }
-}
-
-/// A factor around 1 with log-normal spread `sigma`, fixed by its other arguments.
-pub fn noise(seed: u64, cell: &Cell, round: u32, sigma: f64) -> f64 {
-    let text = cell.id().bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
-    (sigma * normal(&mut generator(text, u64::from(round)))).exp()
-}
-
-/// A standard normal figure (Box and Muller 1958).
-pub fn normal(random: &mut impl rand::Rng) -> f64 {
-    // 53 bits above 0, so that the logarithm is finite.
-    let mut uniform = || (to_f64(random.next_u64() >> 11) + 0.5) / to_f64(1 << 53);
-    (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
-}
-
-#[allow(clippy::cast_precision_loss, reason = "made-up figures need no 64 bits")]
-fn to_f64(n: u64) -> f64 {
-    n as f64
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates, which will do here"
-)]
-fn to_u64(x: f64) -> u64 {
-    x.round() as u64
 }
 
 /// `total` in `parts` whole parts that add up to it.

@@ -23,7 +23,7 @@ pub fn profiled(cell: &Cell) -> Audited {
             slot_bytes: Bytes(cell.message.bytes().0),
             receive_buffer_bytes: Bytes(128 << 10),
         },
-        outcome: super::trial(cell, 1).build().outcome,
+        outcome: crate::trial(cell, 1).build().outcome,
         copies: Measured::absent("this audit trial was another instrument's"),
         calls: Measured::absent("this audit trial was another instrument's"),
         profile: Measured::Value(profile(cell)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::Measured;
 use model::host::{CacheFacts, CpuFacts, Host};
 
-use super::{CPUS, NO_COUNTERS};
+use crate::{CPUS, NO_COUNTERS};
 
 /// A laptop with eight CPUs and no hardware counters.
 pub fn host() -> Host {

@@ -5,7 +5,8 @@ use model::record::{Counters, LinkFacts, ReceiveTally, Side, SinkFacts, SinkTall
 use model::values::Mtu;
 use model::{Cell, Mark, Measured, Nanos, SendPath};
 
-use super::{Figures, TrialBuilder, to_f64, to_u64};
+use super::{Figures, TrialBuilder};
+use crate::{to_f64, to_u64};
 
 /// Time in which the made-up helper answers, in ns a KiB.
 pub(super) const ANSWERING_NS_PER_KIB: f64 = 6.0;

@@ -19,11 +19,11 @@ const RAISES: u64 = 200;
 const LATEST_MS: u64 = 1_000;
 /// The kernel takes namespaces down after the call that let them go, one after the other (`cleanup_net`), and
 /// sockets that outlived their process try for a second or two to reach their peer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// What could stay.
+/// What is there of all that a killed run could leave behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
+struct Present {
     /// Processes of the program.
     processes: BTreeSet<PathBuf>,
     /// Network namespaces that a process is in or holds open.
@@ -86,7 +86,7 @@ fn is_gone(call: &SyscallError) -> bool {
     call.io_error.kind() == io::ErrorKind::NotFound
 }
 
-impl Seen {
+impl Present {
     fn now(program: &Path) -> Result<Self, String> {
         let mut processes = BTreeSet::new();
         let mut namespaces = BTreeSet::new();
@@ -112,17 +112,18 @@ impl Seen {
     }
 
     /// What is here and was not before.
-    fn beyond(&self, before: &Self) -> Vec<String> {
-        let mut more: Vec<String> = Vec::new();
-        let beyond = |now: &BTreeSet<String>, then: &BTreeSet<String>| -> Vec<String> {
-            now.difference(then).cloned().collect()
-        };
-        more.extend(self.processes.difference(&before.processes).map(|p| p.display().to_string()));
-        more.extend(beyond(&self.namespaces, &before.namespaces));
-        more.extend(beyond(&self.interfaces, &before.interfaces));
-        more.extend(beyond(&self.mounts, &before.mounts));
-        more.extend(beyond(&self.bpf, &before.bpf));
-        more
+    fn added_since(&self, before: &Self) -> Vec<String> {
+        let processes = self.processes.difference(&before.processes);
+        let others = [
+            (&self.namespaces, &before.namespaces),
+            (&self.interfaces, &before.interfaces),
+            (&self.mounts, &before.mounts),
+            (&self.bpf, &before.bpf),
+        ];
+        processes
+            .map(|process| process.display().to_string())
+            .chain(others.into_iter().flat_map(|(now, then)| now.difference(then).cloned()))
+            .collect()
     }
 }
 
@@ -159,7 +160,7 @@ pub(crate) fn check(words: &[String]) -> Result<String, String> {
     let program = fs::canonicalize("target/release/copycost").map_err(|error| {
         format!("target/release/copycost: {error}; build it: cargo build --release")
     })?;
-    let work = std::env::temp_dir().join(format!("copycost-left-behind-{}", std::process::id()));
+    let work = std::env::temp_dir().join(format!("copycost-killed-runs-{}", std::process::id()));
     fs::create_dir(&work).map_err(|error| format!("{}: {error}", work.display()))?;
     let checked = kill_runs(&program, &work, raises, &links);
     let _ = fs::remove_dir_all(&work);
@@ -171,25 +172,25 @@ pub(crate) fn check(words: &[String]) -> Result<String, String> {
 /// # Errors
 /// It could not be started, or did not end well; with its last words.
 fn succeeds(program: &Path, arguments: &[&str]) -> Result<(), String> {
-    let told = Command::new(program)
+    let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("{}: {error}", program.display()))?;
-    if told.status.success() {
+    if output.status.success() {
         return Ok(());
     }
-    let words = String::from_utf8_lossy(&told.stderr).into_owned();
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
     let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     Err(format!(
         "the next command after a kill, copycost {}, ended with {}: {last}",
         arguments.join(" "),
-        told.status
+        output.status
     ))
 }
 
 fn kill_runs(program: &Path, work: &Path, raises: u64, links: &str) -> Result<String, String> {
-    let before = Seen::now(program)?;
+    let before = Present::now(program)?;
     let counted_before = kernels_count();
     let (mut killed, mut raised, mut loaded) = (0, 0_u64, 0_u64);
     for n in 0..raises {
@@ -210,7 +211,7 @@ fn kill_runs(program: &Path, work: &Path, raises: u64, links: &str) -> Result<St
             .spawn()
             .map_err(|error| format!("{}: {error}", program.display()))?;
         std::thread::sleep(Duration::from_millis(random_below(LATEST_MS)));
-        let seen = Seen::now(program)?;
+        let seen = Present::now(program)?;
         raised += u64::from(!seen.namespaces.is_subset(&before.namespaces));
         loaded += u64::from(!seen.bpf.is_subset(&before.bpf));
         let has_ended = run.try_wait().map_err(|error| error.to_string())?;
@@ -228,11 +229,11 @@ fn kill_runs(program: &Path, work: &Path, raises: u64, links: &str) -> Result<St
     // Long enough and often enough that a disturbed moment leaves a valid trial; a run without one ends with 3.
     let short = ["--time", "100ms", "--warmup", "50ms", "--rounds", "3", "--threads", "1"];
     succeeds(program, &[&one[..], &short[..], &["--quiet", "--out", &whole]].concat())?;
-    let deadline = Instant::now() + PATIENCE;
-    let mut left = Seen::now(program)?.beyond(&before);
+    let deadline = Instant::now() + LONGEST_WAIT;
+    let mut left = Present::now(program)?.added_since(&before);
     while !left.is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(200));
-        left = Seen::now(program)?.beyond(&before);
+        left = Present::now(program)?.added_since(&before);
     }
     if !left.is_empty() {
         return Err(format!("left behind after {killed} kills: {}", left.join(", ")));
@@ -279,8 +280,8 @@ mod tests {
     }
 
     /// What is here and is left by nobody who runs beside this test: a program of another name.
-    fn now(program: &Path) -> Option<Seen> {
-        match Seen::now(program) {
+    fn now(program: &Path) -> Option<Present> {
+        match Present::now(program) {
             Ok(seen) => Some(seen),
             Err(why) => {
                 skipped(&why);
@@ -304,12 +305,12 @@ mod tests {
             return skipped(&format!("no program of the type sched_cls here: {error}"));
         }
         let id = format!("BPF program {} ", classifier.info().unwrap().id());
-        let left = now(nobody).unwrap().beyond(&before);
+        let left = now(nobody).unwrap().added_since(&before);
         assert!(left.iter().any(|one| one.starts_with(&id)), "{id}: {left:?}");
         assert!(left.iter().any(|one| one.starts_with("BPF map ")), "{left:?}");
         drop(leak);
         let gone = || !now(nobody).unwrap().bpf.iter().any(|one| one.starts_with(&id));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LONGEST_WAIT;
         while !gone() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -325,7 +326,7 @@ mod tests {
             Err(error) => return skipped(&format!("unshare: {error}")),
         };
         let process = PathBuf::from(format!("/proc/{}", leak.id()));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + LONGEST_WAIT;
         let is_asleep = || fs::read_link(process.join("exe")).is_ok_and(|exe| exe == sleep);
         while !is_asleep() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
@@ -334,7 +335,7 @@ mod tests {
             }
         }
         let namespace = fs::read_link(process.join("ns/net")).unwrap().display().to_string();
-        let left = now(&sleep).unwrap().beyond(&before);
+        let left = now(&sleep).unwrap().added_since(&before);
         leak.kill().unwrap();
         leak.wait().unwrap();
         for one in [process.display().to_string(), namespace] {

@@ -3,10 +3,9 @@
 use model::audit::{Audited, CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner};
 use model::names::Audit;
 use model::record::{Calls, Finished, Outcome, Record};
-use model::{Cell, Measured, Plan};
+use model::{Cell, Link, Measured, Plan, SendPath};
 
-use super::{to_f64, to_u64, trial};
-use crate::copies::expected;
+use crate::trial;
 
 /// Why a made-up audit trial has no stacks.
 const NO_PROFILE: &str = "the profile was not asked for";
@@ -41,16 +40,18 @@ fn absent<T>(why: &str) -> Measured<T> {
 }
 
 fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
-    let should = expected(cell);
+    // Written here once more, and not asked of the analysis, whose law these counts must satisfy.
+    let passes_by_reference = cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on();
+    let delivers = cell.link != Link::Sink;
     let accepted = finished.sender.total.accepted_bytes;
-    let counted = |per_byte: f64, of: u64, hook: Hook| {
-        Measured::Value(CopiedBytes { bytes: to_u64(per_byte * to_f64(of)), hook })
+    let counted = |is_counted: bool, bytes: u64, hook: Hook| {
+        Measured::Value(CopiedBytes { bytes: if is_counted { bytes } else { 0 }, hook })
     };
-    let copied_in = counted(should.copied_in, accepted, Hook::Breakpoint);
-    let by_reference = counted(1.0 - should.copied_in, accepted, Hook::Fentry);
-    let deferred = counted(should.deferred, accepted, Hook::Fentry);
+    let copied_in = counted(!passes_by_reference, accepted, Hook::Breakpoint);
+    let by_reference = counted(passes_by_reference, accepted, Hook::Fentry);
+    let deferred = counted(passes_by_reference && delivers, accepted, Hook::Fentry);
     let received = finished.receiver.total.received_bytes;
-    let copied_out = counted(should.copied_out, received, Hook::Breakpoint);
+    let copied_out = counted(delivers, received, Hook::Breakpoint);
     let function = |name: &str, owner: Owner, counted: &Measured<CopiedBytes>| {
         let bytes = counted.value().map_or(0, |counted| counted.bytes);
         let calls = bytes.div_ceil(32_768);

@@ -1,10 +1,10 @@
 //! Whole journals made to order.
 
+use analysis::round_order;
 use model::record::{CpuBusy, Finish, FinishReason, Record, Round, Segment};
 use model::{Cell, Measured, Nanos, Plan};
 
-use super::{CPUS, START_UNIX_MS, TrialBuilder, host};
-use crate::order::round_order;
+use crate::{CPUS, START_UNIX_MS, TrialBuilder, host};
 
 /// From the start of one trial to the next, in milliseconds.
 const TRIAL_MS: u64 = 400;

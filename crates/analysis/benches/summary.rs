@@ -1,0 +1,47 @@
+//! What a large journal costs to summarise: `cargo bench -p copycost-analysis --bench summary`
+//!
+//! 500 cells × 100 rounds, more than anybody measures in a day. It fails beyond 5 s or 512 MiB: about five times what it takes
+//! on two CPUs of a virtual machine, so that only a change of kind fails and not a busy machine.
+#![allow(clippy::print_stdout, reason = "a benchmark tells what it measured")]
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use model::{Plan, Preset};
+
+/// Most time for one summary.
+const LONGEST: Duration = Duration::from_secs(5);
+/// Most memory for the whole process, in KiB: records, summary and all that it took.
+const LARGEST_KIB: u64 = 512 * 1024;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut plan = Plan::preset(Preset::Default);
+    let sizes: Result<_, _> = (0..21).map(|i| (1000 + 997 * i).to_string().parse()).collect();
+    let threads: Result<_, _> = (1..9).map(|i| i.to_string().parse()).collect();
+    (plan.factors.message, plan.factors.threads) = (sizes?, threads?);
+    let records = synthetic::run(&plan, 100, |cell, round| {
+        synthetic::trial(cell, round).faster(synthetic::noise(11, cell, round, 0.01))
+    });
+    let mut best = Duration::MAX;
+    // The best of three: the machine may be busy with something else.
+    for _ in 0..3 {
+        let begin = Instant::now();
+        let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+        let took = begin.elapsed();
+        let (cells, trials) = (summary.run.cells, summary.run.trials);
+        println!("{cells} cells, {trials} trials: {took:?}");
+        if trials < 50_000 {
+            return Err(format!("only {trials} trials were summarised").into());
+        }
+        best = best.min(took);
+    }
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak.ok_or("/proc/self/status has no VmHWM")?;
+    let kib: u64 = peak.trim().trim_end_matches(" kB").parse()?;
+    println!("peak {} MiB", kib / 1024);
+    if best > LONGEST || kib > LARGEST_KIB {
+        return Err(format!("more than {LONGEST:?} or {} MiB", LARGEST_KIB / 1024).into());
+    }
+    Ok(())
+}
