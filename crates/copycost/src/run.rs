@@ -167,6 +167,7 @@ fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {
         started_unix_ms: 0,
         boot_id: host.boot_id.clone(),
         host: host.identity(),
+        receiver_host: host.receiver_host.as_ref().map(|host| host.identity()),
         congestion: congestion.join(","),
     }
 }

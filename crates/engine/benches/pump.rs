@@ -32,24 +32,25 @@ use model::record::SendTally;
 use model::values::{Fields, MessageSize};
 
 /// A path that does nothing.
-struct Nothing(Socket);
+struct Nothing {
+    socket: Socket,
+    arena: Arena,
+}
 
 impl SendPath for Nothing {
-    fn open(socket: Socket, _: &Message, _: &SendOptions) -> Result<Self, String> {
-        Ok(Self(socket))
+    fn open(socket: Socket, arena: Arena, _: &Message, _: &SendOptions) -> Result<Self, String> {
+        Ok(Self { socket, arena })
     }
 
     fn socket(&self) -> &Socket {
-        &self.0
+        &self.socket
     }
 
-    fn submit(
-        &mut self,
-        _: &Arena,
-        slot: Slot,
-        _: &mut Slots,
-        tally: &mut SendTally,
-    ) -> Result<(), Errno> {
+    fn arena_mut(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
+
+    fn submit(&mut self, slot: Slot, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
         std::hint::black_box(slot);
         tally.messages += 1;
         Ok(())
@@ -158,10 +159,10 @@ fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
         std::thread::spawn(move || {
             pin_first();
             let options = SendOptions { so_zerocopy: false, slots };
+            let arena = Arena::new(message.stride() * slots as usize).unwrap();
             let mut flows = [SendFlow {
-                path: P::open(client, &message, &options).unwrap(),
+                path: P::open(client, arena, &message, &options).unwrap(),
                 slots: Slots::new(slots),
-                arena: Arena::new(message.stride() * slots as usize).unwrap(),
                 pattern: Pattern::new(&[0; 16], 0),
                 written: 0,
             }];

@@ -94,7 +94,7 @@ fn times(options: &HandOptions) -> Times {
 
 /// The study's server: listens, waits for the client's connections, sends for the given time.
 ///
-/// `say` hears the address and the token before it waits.
+/// `say` is called with the address and the token before it waits.
 ///
 /// # Errors
 /// Interrupted, nobody came, or a call failed.

@@ -1,4 +1,4 @@
-//! The engine's hold on one end: a child process, its replies with a deadline, and its last words.
+//! The engine's hold on one end: a child process, its replies, and the last lines of its standard error.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::{Order, Reply};
 
-/// Which of the two ends.
+/// WhichEnd of the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum WhichEnd {
     /// The end that sends.
     Sender,
     /// The end that receives.
     Receiver,
 }
 
-impl Which {
+impl WhichEnd {
     /// As said in messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -29,37 +29,37 @@ impl Which {
 
 /// What came from an end, or from the outside.
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum FromEnd {
     /// A reply.
     Reply(Box<Reply>),
     /// A line that is no reply.
-    Babble(String),
+    NoReply(String),
     /// Its standard output closed: it died, or is about to.
-    Gone,
+    Closed,
     /// A signal asks the engine to stop.
     Interrupted,
 }
 
 /// How many lines of an end's standard error are kept.
-const LAST_WORDS: usize = 5;
+const LAST_LINES: usize = 5;
 /// No reply is longer: a trial of 256 workers has some 100 KB.
 const LONGEST_REPLY: u64 = 16 << 20;
 
 /// One end, as the engine sees it. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct EndProcess {
-    which: Which,
+    which: WhichEnd,
     child: Child,
     input: Option<ChildStdin>,
-    last_words: Arc<Mutex<VecDeque<String>>>,
+    last_lines: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl EndProcess {
-    /// Starts an end; what it says arrives at `heard`.
+    /// Starts an end; its replies arrive at `replies`.
     pub(crate) fn start(
-        which: Which,
+        which: WhichEnd,
         mut command: Command,
-        heard: mpsc::Sender<(Which, Heard)>,
+        replies: mpsc::Sender<(WhichEnd, FromEnd)>,
     ) -> Result<Self, String> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -68,15 +68,15 @@ impl EndProcess {
             .spawn()
             .map_err(|error| format!("starting {}: {error}", which.name()))?;
         let input = child.stdin.take();
-        let last_words = Arc::new(Mutex::new(VecDeque::new()));
+        let last_lines = Arc::new(Mutex::new(VecDeque::new()));
         if let Some(output) = child.stdout.take() {
-            std::thread::spawn(move || listen(which, output, &heard));
+            std::thread::spawn(move || listen(which, output, &replies));
         }
         if let Some(errors) = child.stderr.take() {
-            let last_words = Arc::clone(&last_words);
-            std::thread::spawn(move || keep_last_words(errors, &last_words));
+            let last_lines = Arc::clone(&last_lines);
+            std::thread::spawn(move || keep_last_lines(errors, &last_lines));
         }
-        Ok(Self { which, child, input, last_words })
+        Ok(Self { which, child, input, last_lines })
     }
 
     /// Its process id.
@@ -92,11 +92,11 @@ impl EndProcess {
             Some(input) => input.write_all(&line),
             None => Err(std::io::ErrorKind::BrokenPipe.into()),
         };
-        written.map_err(|_| self.obituary())
+        written.map_err(|_| self.describe_exit())
     }
 
-    /// How it died, with its last words; call it when the end is known to be gone.
-    pub(crate) fn obituary(&mut self) -> String {
+    /// How it ended, with the last lines of its standard error; call it when the end is known to be gone.
+    pub(crate) fn describe_exit(&mut self) -> String {
         self.input = None;
         let status = match self.wait(Duration::from_millis(500)) {
             Some(status) => status.to_string(),
@@ -104,12 +104,12 @@ impl EndProcess {
         };
         // Its standard error may arrive a moment after its death.
         std::thread::sleep(Duration::from_millis(10));
-        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        if words.is_empty() {
+        let lines = self.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        if lines.is_empty() {
             format!("{} died ({status})", self.which.name())
         } else {
-            format!("{} died ({status}): {}", self.which.name(), words.join(" / "))
+            format!("{} died ({status}): {}", self.which.name(), lines.join(" / "))
         }
     }
 
@@ -139,39 +139,39 @@ impl Drop for EndProcess {
     }
 }
 
-fn listen(which: Which, output: impl Read, heard: &mpsc::Sender<(Which, Heard)>) {
+fn listen(which: WhichEnd, output: impl Read, replies: &mpsc::Sender<(WhichEnd, FromEnd)>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     loop {
         line.clear();
         let read = output.by_ref().take(LONGEST_REPLY).read_until(b'\n', &mut line);
-        let said = match read {
-            Ok(0) | Err(_) => Heard::Gone,
+        let from_end = match read {
+            Ok(0) | Err(_) => FromEnd::Closed,
             Ok(_) => match serde_json::from_slice(&line) {
-                Ok(reply) => Heard::Reply(Box::new(reply)),
+                Ok(reply) => FromEnd::Reply(Box::new(reply)),
                 Err(_) => {
                     let text = String::from_utf8_lossy(&line);
-                    Heard::Babble(text.trim_end().chars().take(200).collect())
+                    FromEnd::NoReply(text.trim_end().chars().take(200).collect())
                 }
             },
         };
-        let is_last = matches!(said, Heard::Gone);
-        if heard.send((which, said)).is_err() || is_last {
+        let is_last = matches!(from_end, FromEnd::Closed);
+        if replies.send((which, from_end)).is_err() || is_last {
             return;
         }
     }
 }
 
-fn keep_last_words(errors: impl Read, last_words: &Mutex<VecDeque<String>>) {
+fn keep_last_lines(errors: impl Read, last_lines: &Mutex<VecDeque<String>>) {
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();
     // A line is cut at 4 KiB: the rest becomes the next one.
     while let Ok(1..) = errors.by_ref().take(4096).read_until(b'\n', &mut line) {
-        let mut words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
-        if words.len() == LAST_WORDS {
-            words.pop_front();
+        let mut lines = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LAST_LINES {
+            lines.pop_front();
         }
-        words.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
+        lines.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
         line.clear();
     }
 }

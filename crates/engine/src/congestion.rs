@@ -34,7 +34,7 @@ impl CongestionChoice {
     ///
     /// # Errors
     /// Why not, with the remedy.
-    pub fn may_set(name: &str) -> Result<(), String> {
+    pub(crate) fn may_set(name: &str) -> Result<(), String> {
         probe()?.set_congestion(name).map_err(|error| error.to_string())
     }
 

@@ -1,7 +1,7 @@
 //! One end's workers: started, watched and gathered by its coordinator.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use kernel::arena::Arena;
@@ -12,6 +12,7 @@ use model::message::Message;
 use model::record::{FailureKind, Machine, ReceiveTally, SendTally, Side, SocketFacts};
 
 use crate::content::{Checked, Content, Pattern, Unread};
+use crate::coordinator::{Broken, failed, nanos, note_until, wait_until};
 use crate::gate::{Gate, Phase};
 use crate::instruments::cpu_busy::CpuBusy;
 use crate::instruments::namespace::Namespace;
@@ -20,20 +21,13 @@ use crate::instruments::{Edge, Instrument};
 use crate::meeting::Met;
 use crate::protocol::{Prepare, Report, Role, Times};
 use crate::pump::{self, ReceiveFlow, SendFlow};
-use crate::receive_paths::{ReceivePath, with_receive_path};
+use crate::receive_paths::{ReceiveOptions, ReceivePath, with_receive_path};
 use crate::send_paths::{SendOptions, SendPath, with_send_path};
 use crate::sink_crew::SinkCrew;
 use crate::slots::Slots;
 use crate::watch::Watch;
 
 mod side;
-
-/// Why a trial is over too soon.
-pub(crate) type Broken = (FailureKind, String);
-
-fn failed(why: impl Into<String>) -> Broken {
-    (FailureKind::CallFailed, why.into())
-}
 
 /// What a worker hands back.
 struct Done<T> {
@@ -164,12 +158,12 @@ fn send_job<P: SendPath>(
     let bytes = usize::try_from(arena.0).map_err(|_| failed("the ring does not fit in memory"))?;
     let mut flows = Vec::with_capacity(job.sockets.len());
     for (number, socket) in job.sockets {
+        // Written by this thread first, so its pages are near the worker's CPU.
+        let arena = Arena::new(bytes).map_err(|error| failed(error.to_string()))?;
         let mut flow = SendFlow {
-            path: P::open(socket, message, options)
+            path: P::open(socket, arena, message, options)
                 .map_err(|why| (FailureKind::Unsupported, why))?,
             slots: Slots::new(options.slots),
-            // Written by this thread first, so its pages are near the worker's CPU.
-            arena: Arena::new(bytes).map_err(|error| failed(error.to_string()))?,
             pattern: Pattern::new(&job.token, number),
             written: 0,
         };
@@ -205,20 +199,20 @@ fn receive_job<P: ReceivePath, C: Content>(
     buffer: u64,
     content: impl Fn(u32) -> C,
 ) -> Result<Done<ReceiveTally>, Broken> {
-    let may_wait = job.sockets.len() == 1;
+    let buffer_bytes =
+        usize::try_from(buffer).map_err(|_| failed("the receive buffer is too large"))?;
+    let options = ReceiveOptions { buffer_bytes, may_wait: job.sockets.len() == 1 };
+    let mut buffer = P::buffer(&options).map_err(failed)?;
     let mut flows = Vec::with_capacity(job.sockets.len());
     for (number, socket) in job.sockets {
-        let path = P::open(socket, may_wait).map_err(|why| (FailureKind::Unsupported, why))?;
+        let path = P::open(socket, &mut buffer, &options)
+            .map_err(|why| (FailureKind::Unsupported, why))?;
         flows.push(ReceiveFlow { path, content: content(number) });
     }
-    let buffer = usize::try_from(buffer).map_err(|_| failed("the receive buffer is too large"))?;
-    // An arena, like the senders': resident before the start, and without huge pages.
-    let mut arena = Arena::new(buffer).map_err(|error| failed(error.to_string()))?;
     let mut watch = Watch::open(job.watch, flows.len());
     let mut tally = ReceiveTally::default();
     (job.ready)();
-    let buffer = arena.bytes_mut(0..buffer);
-    pump::receive(&mut flows, buffer, &job.gate, &mut watch, &mut tally).map_err(
+    pump::receive(&mut flows, &mut buffer, &job.gate, &mut watch, &mut tally).map_err(
         |(doing, errno)| failed(format!("{doing}: {errno} (after {} bytes)", tally.received_bytes)),
     )?;
     Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
@@ -252,7 +246,7 @@ impl<T: Tally> Crew<T> {
         work: impl Fn(Job<T>) -> Result<Done<T>, Broken> + Clone + Send + 'static,
     ) -> Result<Self, Broken> {
         let gate = Arc::new(Gate::default());
-        let (told, notes) = mpsc::channel();
+        let (sender, notes) = mpsc::channel();
         let mut flows = Vec::new();
         for socket in &met.sockets {
             flows.push(socket.try_clone().map_err(|error| failed(error.to_string()))?);
@@ -262,9 +256,9 @@ impl<T: Tally> Crew<T> {
         let mut sockets = (0..).zip(met.sockets);
         for worker in 0..workers {
             let ready = {
-                let told = told.clone();
+                let sender = sender.clone();
                 Box::new(move || {
-                    let _ = told.send((worker, Note::Ready));
+                    let _ = sender.send((worker, Note::Ready));
                 })
             };
             let job = Job {
@@ -275,12 +269,12 @@ impl<T: Tally> Crew<T> {
                 ready,
                 _tally: std::marker::PhantomData,
             };
-            let (told, work, cpus) = (told.clone(), work.clone(), prepare.worker_cpus.clone());
+            let (sender, work, cpus) = (sender.clone(), work.clone(), prepare.worker_cpus.clone());
             let thread = std::thread::Builder::new().name(format!("worker {worker}"));
             let started = thread.spawn(move || {
                 let done = pin(&cpus, worker).and_then(|()| work(job));
                 // The coordinator may have given up and gone.
-                let _ = told.send((
+                let _ = sender.send((
                     worker,
                     match done {
                         Ok(done) => Note::Done(Box::new(done)),
@@ -330,24 +324,7 @@ impl<T: Tally> Crew<T> {
         moment_ns: u64,
         is_over: &dyn Fn() -> bool,
     ) -> Result<Option<(usize, Note<T>)>, Broken> {
-        /// How soon a wish to stop is heard. Coarse: each look wakes a CPU that is being measured.
-        const LOOK: u64 = 100_000_000;
-        loop {
-            if is_over() {
-                return Err(failed("given up"));
-            }
-            let left = moment_ns.saturating_sub(clock::monotonic_ns());
-            if left == 0 {
-                return Ok(None);
-            }
-            match self.notes.recv_timeout(Duration::from_nanos(left.min(LOOK))) {
-                Ok(note) => return Ok(Some(note)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(failed("all workers are gone"));
-                }
-            }
-        }
+        note_until(&self.notes, moment_ns, is_over, "all workers are gone")
     }
 
     fn run(
@@ -377,18 +354,10 @@ impl<T: Tally> Crew<T> {
         times: &Times,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(Side<T>, Option<Machine>), Broken> {
-        let start = times.start_ns.unwrap_or_else(clock::monotonic_ns);
-        let first = start + times.warmup_ns.0;
-        let third = times.window_ns.0 / 3;
-        let end = first + times.window_ns.0;
-        let edges = [
-            (Phase::Warmup, start),
-            (Phase::First, first),
-            (Phase::Second, first + third),
-            (Phase::Third, first + 2 * third),
-            (Phase::Tail, end),
-            (Phase::Stop, end + times.tail_ns.0),
-        ];
+        let moments = times.moments(clock::monotonic_ns());
+        let [_, first, .., end, _] = moments.edges_ns;
+        let phases =
+            [Phase::Warmup, Phase::First, Phase::Second, Phase::Third, Phase::Tail, Phase::Stop];
         let watched = self.prepare.cell.watch == model::names::Watch::Cheap;
         let mut namespace = watched.then(|| Namespace::attach(()));
         let mut throttling = watched.then(|| Throttling::attach(()));
@@ -408,7 +377,7 @@ impl<T: Tally> Crew<T> {
                 throttling.mark(edge, ());
             }
         };
-        for (phase, moment) in edges {
+        for (phase, moment) in phases.into_iter().zip(moments.edges_ns) {
             if phase == Phase::First && watched {
                 // Not before the warm-up is under way.
                 let early = moment.saturating_sub(READING_NS.min(times.warmup_ns.0 / 2));
@@ -422,9 +391,8 @@ impl<T: Tally> Crew<T> {
                 socket = self.socket_facts()?;
             }
         }
-        let deadline = end + times.tail_ns.0 + times.drain_ns.0;
         while done.iter().any(Option::is_none) {
-            match self.note_until(deadline, is_over)? {
+            match self.note_until(moments.drained_ns, is_over)? {
                 Some((worker, note)) => self.keep(worker, note, end, &mut done)?,
                 None => {
                     return Err(failed(format!(
@@ -439,7 +407,7 @@ impl<T: Tally> Crew<T> {
         Ok((side, machine.map(|machine| machine.figures())))
     }
 
-    /// Waits until a moment and keeps what workers tell meanwhile.
+    /// Waits until a moment and keeps what workers report meanwhile.
     fn gather_until(
         &self,
         moment_ns: u64,
@@ -447,10 +415,14 @@ impl<T: Tally> Crew<T> {
         is_over: &dyn Fn() -> bool,
         done: &mut [Option<Done<T>>],
     ) -> Result<(), Broken> {
-        while let Some((worker, note)) = self.note_until(moment_ns, is_over)? {
-            self.keep(worker, note, window_end_ns, done)?;
+        while done.iter().any(Option::is_none) {
+            match self.note_until(moment_ns, is_over)? {
+                Some((worker, note)) => self.keep(worker, note, window_end_ns, done)?,
+                None => return Ok(()),
+            }
         }
-        Ok(())
+        // Without a common clock a sender that is ahead may end the flows before this end's own stop.
+        wait_until(moment_ns, is_over)
     }
 
     fn keep(
@@ -463,7 +435,7 @@ impl<T: Tally> Crew<T> {
         match note {
             Note::Ready => Ok(()),
             Note::Broken((kind, why)) => Err((kind, format!("worker {worker}: {why}"))),
-            // By the clock, not by this coordinator's phase: on a crowded CPU it may be late itself.
+            // By the clock, not by this coordinator's phase: on an oversubscribed CPU it may be late itself.
             Note::Done(finished) if clock::monotonic_ns() < window_end_ns => Err(failed(format!(
                 "worker {worker}: the connection ended before the window did (after {} bytes)",
                 finished.total.bytes()
@@ -488,8 +460,4 @@ impl<T: Tally> Crew<T> {
         };
         read().map_err(|error| failed(error.to_string()))
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

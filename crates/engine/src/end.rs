@@ -45,7 +45,10 @@ pub fn main() -> ExitCode {
 /// SIGKILL has this number on every Linux architecture (asm-generic/signal.h).
 const SIGKILL: i32 = 9;
 
-#[allow(clippy::print_stderr, reason = "an end's last words are what its engine reports")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the last lines of its standard error are what the engine reports of an end"
+)]
 fn complain(why: &str) -> ExitCode {
     eprintln!("{why}");
     ExitCode::from(WRONG_USAGE)
@@ -53,7 +56,7 @@ fn complain(why: &str) -> ExitCode {
 
 /// Orders as they come, and whether a trial was given up. The process leaves when its input closes.
 fn read_orders() -> (mpsc::Receiver<Result<Order, String>>, Arc<AtomicBool>) {
-    let (heard, orders) = mpsc::channel();
+    let (sender, orders) = mpsc::channel();
     let is_over = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&is_over);
     std::thread::spawn(move || {
@@ -66,11 +69,11 @@ fn read_orders() -> (mpsc::Receiver<Result<Order, String>>, Arc<AtomicBool>) {
             if matches!(order, Ok(Order::Abort)) {
                 flag.store(true, Ordering::SeqCst);
             }
-            if heard.send(order).is_err() {
+            if sender.send(order).is_err() {
                 return;
             }
         }
-        // The engine is gone, or wants this end gone: nothing here is worth a clean farewell.
+        // The engine is gone, or wants this end gone: nothing here is worth a clean end.
         std::process::exit(0);
     });
     (orders, is_over)

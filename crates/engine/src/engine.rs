@@ -1,27 +1,29 @@
 //! The engine: two ends, and one trial at a time. It is never an end itself.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kernel::topology::Topology;
-use kernel::{clock, cpu, process};
+use kernel::{cpu, process};
 use model::audit::{CeilingPoint, Refusal};
 use model::message::Message;
-use model::record::{CpuBusy, Failure, FailureKind, Finished, Machine, NO_SINK, Outcome, Settings};
+use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
 use model::{Audit, Bytes, Cell, Measured, Nanos, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
-use crate::child::{EndProcess, Heard, Which};
+use crate::child::WhichEnd;
 use crate::congestion::CongestionChoice;
+use crate::ends::{Ends, GREETING, TrialError, wrong_reply};
 use crate::error::EngineError;
 use crate::instruments::copy_audit::CopyAudit;
-use crate::instruments::{Watched, ceiling, copy_audit, profile};
+use crate::instruments::{ceiling, copy_audit, profile};
 use crate::interrupts::{Forward, Interrupts};
-use crate::links::{self, LinkSetup, Raised};
+use crate::links::{self, LinkSetup};
 use crate::order::TrialOrder;
 use crate::placement::{Seats, seat};
-use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Report, Role, Times, Token};
+use crate::protocol::{Order, Reply};
+use crate::trial::Trial;
+use crate::{receive_paths, send_paths};
 
 /// What an engine needs to know.
 #[derive(Clone, Debug)]
@@ -32,28 +34,8 @@ pub struct EngineOptions {
     pub interrupts: Interrupts,
 }
 
-/// How long an end may take to greet.
-const GREETING: Duration = Duration::from_secs(10);
-/// How long an end may take to prepare, meeting and filling rings included.
-const PREPARING: Duration = Duration::from_secs(75);
-/// How long a drain may take.
-const DRAINING: Nanos = Nanos::s(15);
-/// How long a reply may be late after the drain's own deadline.
-const GRACE: Duration = Duration::from_secs(5);
-/// From the order to run until the start: both ends must have read it.
-const AHEAD: Nanos = Nanos::ms(2);
 /// How long the idle baseline is measured, once a round.
 const IDLE_SPAN: Nanos = Nanos::ms(200);
-
-/// Two ends on a link, and the ear that hears both.
-struct Pair {
-    // Ends first: they leave before their link is lowered.
-    sender: EndProcess,
-    receiver: EndProcess,
-    raised: Box<dyn Raised>,
-    ear: mpsc::Receiver<(Which, Heard)>,
-    link: LinkSetup,
-}
 
 /// Runs trials.
 pub struct Engine {
@@ -62,87 +44,9 @@ pub struct Engine {
     congestion: CongestionChoice,
     usable: Vec<u32>,
     cores: Vec<Vec<u32>>,
-    pair: Option<Pair>,
+    ends: Option<Ends>,
     /// Loaded at the first audit trial that asks for it.
     copy_audit: Option<Result<CopyAudit, String>>,
-}
-
-/// How a step of a trial went wrong.
-enum Trouble {
-    /// The whole engine stops.
-    Interrupted,
-    /// The trial failed; the ends are not to be trusted any more.
-    Failed(FailureKind, String),
-}
-
-impl From<String> for Trouble {
-    fn from(why: String) -> Self {
-        Self::Failed(FailureKind::EndLost, why)
-    }
-}
-
-fn lost(why: String) -> Trouble {
-    Trouble::Failed(FailureKind::EndLost, why)
-}
-
-impl Pair {
-    fn end(&mut self, which: Which) -> &mut EndProcess {
-        match which {
-            Which::Sender => &mut self.sender,
-            Which::Receiver => &mut self.receiver,
-        }
-    }
-
-    /// The next reply of any end.
-    fn hear(&mut self, deadline: Instant, phase: &str) -> Result<(Which, Reply), Trouble> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match self.ear.recv_timeout(left) {
-            Ok((_, Heard::Interrupted)) => Err(Trouble::Interrupted),
-            Ok((which, Heard::Reply(reply))) => match *reply {
-                Reply::Failed { kind, why } => {
-                    Err(Trouble::Failed(kind, format!("{} while {phase}: {why}", which.name())))
-                }
-                reply @ (Reply::Hello { .. }
-                | Reply::Idle(_)
-                | Reply::Listening(_)
-                | Reply::Ready
-                | Reply::Finished(_)) => Ok((which, reply)),
-            },
-            Ok((which, Heard::Babble(text))) => Err(lost(format!(
-                "{} said something that is no reply while {phase}: {text:?}",
-                which.name()
-            ))),
-            Ok((which, Heard::Gone)) => {
-                let obituary = self.end(which).obituary();
-                Err(lost(format!("{obituary} while {phase}")))
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                Err(lost(format!("an end did not answer in time while {phase}")))
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(lost(format!("both ends fell silent while {phase}")))
-            }
-        }
-    }
-
-    /// The next reply of one end; the other has nothing to say now.
-    fn hear_from(
-        &mut self,
-        which: Which,
-        deadline: Instant,
-        phase: &str,
-    ) -> Result<Reply, Trouble> {
-        match self.hear(deadline, phase)? {
-            (speaker, reply) if speaker == which => Ok(reply),
-            (speaker, _) => {
-                Err(lost(format!("{} spoke out of turn while {phase}", speaker.name())))
-            }
-        }
-    }
-}
-
-fn out_of_turn(which: Which, phase: &str) -> Trouble {
-    lost(format!("{} gave the wrong reply while {phase}", which.name()))
 }
 
 impl Engine {
@@ -167,7 +71,7 @@ impl Engine {
         let congestion = CongestionChoice::find().map_err(unsupported)?;
         let _ = kernel::limits::raise_open_files();
         let forward = options.interrupts.forward();
-        Ok(Self { options, forward, congestion, usable, cores, pair: None, copy_audit: None })
+        Ok(Self { options, forward, congestion, usable, cores, ends: None, copy_audit: None })
     }
 
     /// What `auto` stands for in this run.
@@ -199,9 +103,10 @@ impl Engine {
             let congestion = named
                 .entry(congestion.clone())
                 .or_insert_with(|| CongestionChoice::may_set(&congestion));
-            let path = paths
-                .entry(cell.send_path)
-                .or_insert_with(|| crate::send_paths::supported(cell.send_path));
+            let path = paths.entry((cell.send_path, cell.receive_path)).or_insert_with(|| {
+                send_paths::supported(cell.send_path)?;
+                receive_paths::supported(cell.receive_path)
+            });
             let verdict = link
                 .clone()
                 .and_then(|()| congestion.clone())
@@ -227,7 +132,7 @@ impl Engine {
             let refusal = supported.err().map(|why| Refusal {
                 what: why.what,
                 because: why.because,
-                remedy: why.remedy,
+                remedy: why.remedy.to_string(),
             });
             refusal.map(|refusal| (*audit, refusal))
         };
@@ -238,46 +143,15 @@ impl Engine {
         Message::new(cell.message, cell.fields, cell.layout, process::page_size())
     }
 
-    fn start_ends(&mut self, cell: &Cell) -> Result<(), Trouble> {
-        self.pair = None;
-        let link = LinkSetup::from(cell);
-        let unsupported = |why: String| Trouble::Failed(FailureKind::Unsupported, why);
-        links::has_what_varies(cell).map_err(unsupported)?;
-        let raised = links::raise(&link).map_err(|why| unsupported(why.to_string()))?;
-        let (heard, ear) = mpsc::channel();
-        self.forward.to(heard.clone());
-        let start = |which: Which| {
-            EndProcess::start(which, raised.start(which, &self.options.program), heard.clone())
-        };
-        let sender = start(Which::Sender)?;
-        let receiver = start(Which::Receiver)?;
-        let mut pair = Pair { sender, receiver, raised, ear, link };
-        let deadline = Instant::now() + GREETING;
-        for which in [Which::Sender, Which::Receiver] {
-            pair.end(which).order(&Order::Hello { protocol: PROTOCOL })?;
+    /// The ends on a cell's link: those of the last trial where they are on it, else fresh ones.
+    fn ends(&mut self, cell: &Cell) -> Result<&mut Ends, TrialError> {
+        if !self.ends.as_ref().is_some_and(|ends| ends.suit(cell)) {
+            self.ends = None;
         }
-        for _ in 0..2 {
-            match pair.hear(deadline, "greeting")? {
-                (_, Reply::Hello { protocol: PROTOCOL, .. }) => {}
-                (which, Reply::Hello { protocol, build, .. }) => {
-                    return Err(lost(format!(
-                        "{} is version {build} with protocol {protocol}, this is protocol {PROTOCOL}; use the same version at both ends",
-                        which.name()
-                    )));
-                }
-                (which, _) => return Err(out_of_turn(which, "greeting")),
-            }
+        match &mut self.ends {
+            Some(ends) => Ok(ends),
+            none => Ok(none.insert(Ends::start(cell, &self.options.program, &self.forward)?)),
         }
-        self.pair = Some(pair);
-        Ok(())
-    }
-
-    fn pair(&mut self, cell: &Cell) -> Result<&mut Pair, Trouble> {
-        let fits = |pair: &Pair| pair.link == LinkSetup::from(cell);
-        if !self.pair.as_ref().is_some_and(fits) {
-            self.start_ends(cell)?;
-        }
-        self.pair.as_mut().ok_or_else(|| lost("the ends did not start".to_owned()))
     }
 
     /// Starts fresh ends and measures how busy the CPUs are while they sleep.
@@ -285,35 +159,34 @@ impl Engine {
     /// # Errors
     /// Interrupted, or the ends could not be started.
     pub fn begin_round(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
-        self.pair = None;
+        self.ends = None;
+        const PHASE: &str = "measuring the idle machine";
         let usable = self.usable.clone();
         let any = Cell::default();
-        let measure = |engine: &mut Self| -> Result<Measured<CpuBusy>, Trouble> {
-            let pair = engine.pair(&any)?;
-            pair.sender.order(&Order::Idle { cpus: usable, span_ns: IDLE_SPAN })?;
+        let measure = |engine: &mut Self| -> Result<Measured<CpuBusy>, TrialError> {
+            let ends = engine.ends(&any)?;
+            ends.sender.order(&Order::Idle { cpus: usable, span_ns: IDLE_SPAN })?;
             let deadline = Instant::now() + GREETING;
-            match pair.hear_from(Which::Sender, deadline, "measuring the idle machine")? {
+            match ends.reply_from(WhichEnd::Sender, deadline, PHASE)? {
                 Reply::Idle(busy) => Ok(busy),
                 Reply::Hello { .. }
                 | Reply::Listening(_)
                 | Reply::Ready
                 | Reply::Finished(_)
-                | Reply::Failed { .. } => {
-                    Err(out_of_turn(Which::Sender, "measuring the idle machine"))
-                }
+                | Reply::Failed { .. } => Err(wrong_reply(WhichEnd::Sender, PHASE)),
             }
         };
         match measure(self) {
             Ok(busy) => Ok(busy),
-            Err(Trouble::Interrupted) => {
-                self.pair = None;
+            Err(TrialError::Interrupted) => {
+                self.ends = None;
                 Err(EngineError::Interrupted)
             }
-            Err(Trouble::Failed(FailureKind::Unsupported, why)) => {
+            Err(TrialError::Failed(FailureKind::Unsupported, why)) => {
                 Err(EngineError::Unsupported(why))
             }
-            Err(Trouble::Failed(_, why)) => {
-                self.pair = None;
+            Err(TrialError::Failed(_, why)) => {
+                self.ends = None;
                 Err(EngineError::Ends(why))
             }
         }
@@ -321,12 +194,12 @@ impl Engine {
 
     /// Lets the ends go.
     pub fn end_round(&mut self) {
-        if let Some(pair) = &mut self.pair {
-            // An end that is gone already needs no farewell; dropping the pair closes their inputs.
-            let _ = pair.sender.order(&Order::Bye);
-            let _ = pair.receiver.order(&Order::Bye);
+        if let Some(ends) = &mut self.ends {
+            // An end that is gone already needs no order; dropping them closes their inputs.
+            let _ = ends.sender.order(&Order::Bye);
+            let _ = ends.receiver.order(&Order::Bye);
         }
-        self.pair = None;
+        self.ends = None;
     }
 
     /// Runs one trial; its own failure is an outcome.
@@ -397,15 +270,24 @@ impl Engine {
                 return Ok((*settings, failure(FailureKind::Unsupported, why)));
             }
         };
-        match self.conduct(order, &seats, check, auditing) {
+        let conducted = (|| {
+            if self.options.interrupts.requested().is_some() {
+                return Err(TrialError::Interrupted);
+            }
+            let congestion = self.congestion.resolve(&order.cell.congestion);
+            let usable = self.usable.clone();
+            let trial = Trial { order, seats: &seats, usable: &usable, congestion, check };
+            trial.conduct(self.ends(&order.cell)?, auditing)
+        })();
+        match conducted {
             Ok(finished) => Ok((settings, Outcome::Finished(Box::new(finished)))),
-            Err(Trouble::Interrupted) => {
-                self.pair = None;
+            Err(TrialError::Interrupted) => {
+                self.ends = None;
                 Err(EngineError::Interrupted)
             }
-            Err(Trouble::Failed(kind, why)) => {
+            Err(TrialError::Failed(kind, why)) => {
                 // Whatever state they are in, the next trial begins with fresh ends.
-                self.pair = None;
+                self.ends = None;
                 if self.options.interrupts.requested().is_some() {
                     return Err(EngineError::Interrupted);
                 }
@@ -440,135 +322,11 @@ impl Engine {
             Err(why) => Err((Box::new(settings), why)),
         }
     }
-
-    fn conduct(
-        &mut self,
-        order: &TrialOrder,
-        seats: &Seats,
-        check: bool,
-        mut auditing: Option<&mut Auditing<'_>>,
-    ) -> Result<Finished, Trouble> {
-        if self.options.interrupts.requested().is_some() {
-            return Err(Trouble::Interrupted);
-        }
-        let token: Token = process::random_token().map_err(|error| error.to_string())?;
-        let congestion = self.congestion.resolve(&order.cell.congestion);
-        let machine_cpus = seats.in_use(&self.usable);
-        let usable = self.usable.clone();
-        let pair = self.pair(&order.cell)?;
-        let watched = Watched {
-            sender: pair.sender.id(),
-            receiver: pair.receiver.id(),
-            is_sink: order.cell.link == model::Link::Sink,
-            cpus: machine_cpus.clone(),
-        };
-        if let Some(auditing) = &mut auditing {
-            auditing.before_meeting(&watched);
-        }
-        let role = pair
-            .raised
-            .receiving_role(&order.cell, seats, &usable)
-            .map_err(|why| Trouble::Failed(FailureKind::Unsupported, why.to_string()))?;
-        let prepare = |role, meet, worker_cpus: &[u32], machine_cpus: Vec<u32>| {
-            Order::Prepare(Box::new(Prepare {
-                role,
-                cell: order.cell.clone(),
-                meet,
-                token,
-                worker_cpus: worker_cpus.to_vec(),
-                congestion: congestion.clone(),
-                machine_cpus,
-                check,
-            }))
-        };
-        let deadline = Instant::now() + PREPARING;
-        let phase = "connecting";
-        let listen = Meet::Listen(pair.raised.listening_address());
-        let order_receiver = prepare(role, listen, &seats.receivers, Vec::new());
-        pair.receiver.order(&order_receiver)?;
-        let address = match pair.hear_from(Which::Receiver, deadline, phase)? {
-            Reply::Listening(address) => address,
-            Reply::Hello { .. }
-            | Reply::Idle(_)
-            | Reply::Ready
-            | Reply::Finished(_)
-            | Reply::Failed { .. } => return Err(out_of_turn(Which::Receiver, phase)),
-        };
-        if let Some(auditing) = &mut auditing {
-            auditing.before_connecting(address.port());
-        }
-        let connect = match role {
-            Role::Absorb(_) => Meet::ConnectEach(address),
-            Role::Send | Role::Receive => Meet::Connect(address),
-        };
-        pair.sender.order(&prepare(Role::Send, connect, &seats.senders, machine_cpus))?;
-        for _ in 0..2 {
-            match pair.hear(deadline, phase)? {
-                (_, Reply::Ready) => {}
-                (which, _) => return Err(out_of_turn(which, phase)),
-            }
-        }
-        if let Some(auditing) = &mut auditing {
-            auditing.before_run(&watched);
-        }
-        let start_ns = pair.raised.has_common_clock().then(|| clock::monotonic_ns() + AHEAD.0);
-        let times = Times {
-            start_ns,
-            warmup_ns: order.warmup,
-            window_ns: order.window,
-            tail_ns: order.tail,
-            drain_ns: DRAINING,
-        };
-        // The receiver first: without a common clock it must be there before the load.
-        pair.receiver.order(&Order::Run(times))?;
-        pair.sender.order(&Order::Run(times))?;
-        let lasts = AHEAD.0 + order.warmup.0 + order.window.0 + order.tail.0 + DRAINING.0;
-        let deadline = Instant::now() + Duration::from_nanos(lasts) + GRACE;
-        let (mut sender, mut receiver) = (None, None);
-        let mut machine = None;
-        let mut sink = Measured::absent(NO_SINK);
-        while sender.is_none() || receiver.is_none() {
-            match pair.hear(deadline, "measuring")? {
-                (Which::Sender, Reply::Finished(report)) => match *report {
-                    Report::Sent { side, machine: seen } => {
-                        sender = Some(side);
-                        machine = seen;
-                    }
-                    Report::Received { .. } | Report::Absorbed { .. } => {
-                        return Err(out_of_turn(Which::Sender, "measuring"));
-                    }
-                },
-                (Which::Receiver, Reply::Finished(report)) => match *report {
-                    Report::Received { side, .. } => receiver = Some(side),
-                    Report::Absorbed { side, facts } => {
-                        receiver = Some(side);
-                        sink = Measured::Value(facts);
-                    }
-                    Report::Sent { .. } => return Err(out_of_turn(Which::Receiver, "measuring")),
-                },
-                (which, _) => return Err(out_of_turn(which, "measuring")),
-            }
-        }
-        let (Some(sender), Some(receiver)) = (sender, receiver) else {
-            return Err(lost("an end did not report".to_owned()));
-        };
-        let link = pair.raised.facts();
-        Ok(Finished { sender, receiver, machine: machine.unwrap_or_else(unwatched), link, sink })
-    }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         self.end_round();
-    }
-}
-
-fn unwatched() -> Machine {
-    const WHY: &str = "this control trial ran without instruments (watch=none)";
-    Machine {
-        busy: Measured::absent(WHY),
-        ticks: Measured::absent(WHY),
-        khz: Measured::absent(WHY),
     }
 }
 

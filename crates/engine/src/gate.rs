@@ -25,7 +25,7 @@ impl Phase {
     const ALL: [Self; 7] =
         [Self::Hold, Self::Warmup, Self::First, Self::Second, Self::Third, Self::Tail, Self::Stop];
 
-    fn of(word: u32) -> Self {
+    fn from_word(word: u32) -> Self {
         Self::ALL.get(word as usize).copied().unwrap_or(Self::Stop)
     }
 }
@@ -40,7 +40,7 @@ impl Gate {
     /// The phase. Relaxed: nothing else is read because of it.
     #[inline]
     pub fn phase(&self) -> Phase {
-        Phase::of(self.0.load(Ordering::Relaxed))
+        Phase::from_word(self.0.load(Ordering::Relaxed))
     }
 
     /// The bare word, for the pump to compare with the one that it saw last.
@@ -50,7 +50,7 @@ impl Gate {
     }
 
     pub(crate) fn phase_of(word: u32) -> Phase {
-        Phase::of(word)
+        Phase::from_word(word)
     }
 
     /// Goes to a phase; wakes workers that wait at the start.

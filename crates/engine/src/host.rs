@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kernel::counter_probe::{self, Answer};
 use kernel::limits::{self, Limit};
 use kernel::machine::{LIVE, Machine};
-use kernel::pmu::{self, Answer};
 use kernel::stat::{BaseAccounting, TimeAccounting};
 use kernel::topology::Topology;
 use kernel::{Unavailable, cpu, process};
@@ -95,6 +95,8 @@ pub fn facts() -> Host {
             .map(|interface| (interface.name, measured(interface.mtu_bytes)))
             .collect(),
         uid: process::effective_user(),
+        // Every link has both its ends on this machine.
+        receiver_host: None,
     }
 }
 
@@ -169,7 +171,7 @@ fn governor(frequency: &kernel::machine::Frequency) -> Measured<String> {
 }
 
 fn counters() -> BTreeMap<String, Measured<String>> {
-    pmu::probe(&WANTED)
+    counter_probe::probe(&WANTED)
         .into_iter()
         .map(|(counter, answer)| {
             let fact = match answer {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use crate::child::{Heard, Which};
+use crate::child::{FromEnd, WhichEnd};
 
 /// Notices Ctrl-C and SIGTERM. The first is noted, so that what was measured is kept; the second leaves at once.
 #[derive(Clone, Copy, Debug)]
@@ -22,10 +22,10 @@ impl Interrupts {
         self.0.requested()
     }
 
-    /// Tells an ear when a signal comes, from one thread that sleeps until then.
+    /// Forwards a signal to whoever waits for replies, from one thread that sleeps until it comes.
     pub(crate) fn forward(self) -> Forward {
         let forward = Forward::default();
-        let ear = Arc::clone(&forward.0);
+        let replies = Arc::clone(&forward.0);
         std::thread::spawn(move || {
             loop {
                 match kernel::poll::wait_readable(&self.0, -1) {
@@ -34,25 +34,25 @@ impl Interrupts {
                     Err(_) => return,
                 }
             }
-            if let Some(ear) = &*ear.lock().unwrap_or_else(PoisonError::into_inner) {
-                // An ear that is gone looks at `requested` before its next trial.
-                let _ = ear.send((Which::Sender, Heard::Interrupted));
+            if let Some(replies) = &*replies.lock().unwrap_or_else(PoisonError::into_inner) {
+                // Where nobody waits now, `requested` is looked at before the next trial.
+                let _ = replies.send((WhichEnd::Sender, FromEnd::Interrupted));
             }
         });
         forward
     }
 }
 
-/// To whom a signal is told: the ear of the ends that run now.
-#[derive(Debug, Default)]
-pub(crate) struct Forward(Arc<Mutex<Option<Ear>>>);
+/// Where the replies of the ends that run now arrive; a signal is told there too.
+type Replies = mpsc::Sender<(WhichEnd, FromEnd)>;
 
-/// What hears both ends.
-type Ear = mpsc::Sender<(Which, Heard)>;
+/// To whom a signal is forwarded.
+#[derive(Debug, Default)]
+pub(crate) struct Forward(Arc<Mutex<Option<Replies>>>);
 
 impl Forward {
-    /// From now on to this ear.
-    pub(crate) fn to(&self, ear: Ear) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ear);
+    /// From now on to these.
+    pub(crate) fn to(&self, replies: Replies) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(replies);
     }
 }

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use kernel::socket::Socket;
 use model::values::{Segment, SocketBuffer};
 
-use crate::protocol::{Prepare, Token};
+use crate::protocol::{GREETING_BYTES, Prepare, Token};
 
 /// How long all connections may take.
 pub(crate) const MEETING: Duration = Duration::from_secs(10);
 /// How long one connection may take to show its token.
 const HANDSHAKE: Duration = Duration::from_millis(500);
-/// Connections that may be showing their token at once; more are refused unheard.
+/// Connections that may be showing their token at once; more are refused without being looked at.
 const MOST_HANDSHAKES: usize = 256;
 
 /// The connections of a trial, by the number of their flow.
@@ -142,7 +142,7 @@ impl Listener {
 }
 
 fn read_token(socket: &Socket, token: &Token) -> Option<usize> {
-    let mut greeting = [0; 20];
+    let mut greeting = [0; GREETING_BYTES];
     socket.read_exact(&mut greeting, Instant::now() + HANDSHAKE).ok()?;
     let (shown, flow) = greeting.split_at(16);
     let flow: [u8; 4] = flow.try_into().ok()?;
@@ -172,7 +172,7 @@ pub(crate) fn connect(
         set_up(&socket, prepare)?;
         let left = deadline.saturating_duration_since(Instant::now());
         socket.connect(address, left).map_err(|error| error.to_string())?;
-        let mut greeting = [0; 20];
+        let mut greeting = [0; GREETING_BYTES];
         greeting[..16].copy_from_slice(&prepare.token);
         greeting[16..].copy_from_slice(&flow.to_be_bytes());
         socket.write_all(&greeting, deadline).map_err(|error| error.to_string())?;

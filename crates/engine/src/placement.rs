@@ -1,14 +1,14 @@
 //! Which CPUs the workers of a cell run on.
 
-use model::{Cell, Link, Placement};
+use model::{Cell, Placement};
 
 /// The CPUs of a cell's workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seats {
+pub(crate) struct Seats {
     /// CPU of each sending worker; empty: not pinned.
-    pub senders: Vec<u32>,
+    pub(crate) senders: Vec<u32>,
     /// CPU of each receiving worker, on the sink of its helper alone; empty: not pinned.
-    pub receivers: Vec<u32>,
+    pub(crate) receivers: Vec<u32>,
 }
 
 /// One CPU of every core, then the second ones, and so on: SMT siblings are shared last.
@@ -18,25 +18,23 @@ fn spread(cores: &[Vec<u32>]) -> Vec<u32> {
 }
 
 /// The CPUs of each side, senders first, where every core has them to itself.
-fn split(link: Link, cores: &[Vec<u32>]) -> (Vec<u32>, Vec<u32>) {
+fn split(has_helper: bool, cores: &[Vec<u32>]) -> (Vec<u32>, Vec<u32>) {
     let usable = spread(cores);
     let without = |cpu: u32| usable.iter().copied().filter(|other| *other != cpu).collect();
     match (cores, usable.as_slice()) {
         ([_, _, ..], _) => {
             let (first, second) = cores.split_at(cores.len() / 2);
-            match (link, second) {
+            match second {
                 // One helper answers for all flows: every other core is the senders'.
-                (Link::Sink, [helpers, others @ ..]) => {
+                [helpers, others @ ..] if has_helper => {
                     (spread(&[first, others].concat()), helpers.clone())
                 }
-                (Link::Sink | Link::Loopback | Link::Veth, _) => (spread(first), spread(second)),
+                _ => (spread(first), spread(second)),
             }
         }
         // One core: its SMT siblings if it has two, else both sides on the one CPU there is.
-        (_, [first, second, ..]) => match link {
-            Link::Sink => (without(*second), vec![*second]),
-            Link::Loopback | Link::Veth => (vec![*first], vec![*second]),
-        },
+        (_, [_, second, ..]) if has_helper => (without(*second), vec![*second]),
+        (_, [first, second, ..]) => (vec![*first], vec![*second]),
         _ => (usable.clone(), usable.clone()),
     }
 }
@@ -64,16 +62,17 @@ fn shared_with_helper(placement: &Placement, helper: u32) -> String {
 ///
 /// # Errors
 /// One line with the remedy: a CPU that was named but may not be used, or that the sink's helper would share with a sender.
-pub fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
+pub(crate) fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
     let Cell { placement, threads, link, .. } = cell;
+    let has_helper = link.capabilities().has_helper;
     let usable: Vec<u32> = spread(cores);
     let (senders, receivers) = match placement {
-        Placement::None => match (link, usable.as_slice()) {
-            (Link::Sink, [only]) => return Err(shared_with_helper(placement, *only)),
+        Placement::None => match usable.as_slice() {
+            [only] if has_helper => return Err(shared_with_helper(placement, *only)),
             _ => return Ok(Seats::default()),
         },
         Placement::Same => (usable.clone(), usable.clone()),
-        Placement::Split => split(*link, cores),
+        Placement::Split => split(has_helper, cores),
         Placement::Cpus { senders, receivers } => {
             if let Some(cpu) = senders.iter().chain(receivers).find(|cpu| !usable.contains(cpu)) {
                 let mut sorted = usable.clone();
@@ -94,7 +93,7 @@ pub fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
         return Err("no CPU may be used".to_owned());
     }
     let mut seats = Seats { senders: worker(&senders), receivers: worker(&receivers) };
-    if *link == Link::Sink {
+    if has_helper {
         seats.receivers.truncate(1);
         if let Some(helper) = seats.receivers.first().filter(|cpu| seats.senders.contains(cpu)) {
             return Err(shared_with_helper(placement, *helper));
@@ -105,12 +104,12 @@ pub fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
 
 impl Seats {
     /// The CPU of the sink's helper: the first receiver's, or the last usable one where workers are not pinned.
-    pub fn helper(&self, usable: &[u32]) -> u32 {
+    pub(crate) fn helper(&self, usable: &[u32]) -> u32 {
         self.receivers.first().or(usable.last()).copied().unwrap_or(0)
     }
 
     /// The CPUs in use, without repetition; all usable ones where workers are not pinned.
-    pub fn in_use(&self, usable: &[u32]) -> Vec<u32> {
+    pub(crate) fn in_use(&self, usable: &[u32]) -> Vec<u32> {
         let mut cpus: Vec<u32> = self.senders.iter().chain(&self.receivers).copied().collect();
         if cpus.is_empty() {
             cpus = usable.to_vec();

@@ -1,7 +1,7 @@
 //! What this machine can measure, how to unlock the rest, and how to undo that.
 
+use kernel::counter_probe::{self, Answer};
 use kernel::idle::{IdleClock, IdleSource};
-use kernel::pmu::{self, Answer};
 use kernel::snmp::Snmp;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
@@ -13,8 +13,7 @@ use crate::congestion::CongestionChoice;
 use crate::instruments::counters::WANTED;
 use crate::instruments::{ceiling, copy_audit, profile};
 use crate::links::LinkSetup;
-use crate::send_paths::{self, SendPath as SendPathOf, Zerocopy};
-use crate::{host, links};
+use crate::{host, links, receive_paths, send_paths};
 
 /// Whether something can be had.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,17 +70,8 @@ fn no(because: impl Into<String>, unlock: impl Into<String>, undo: impl Into<Str
 }
 
 impl From<Unavailable> for State {
-    /// Remedies read "unlock …; undo …" where both are known.
     fn from(why: Unavailable) -> Self {
-        let (unlock, undo) = match why.remedy.split_once("undo") {
-            Some((unlock, undo)) => (
-                unlock.trim().trim_end_matches([';', ',']).to_owned(),
-                undo.trim_start_matches([':', ' ']).trim_start_matches("with ").to_owned(),
-            ),
-            None => (why.remedy.clone(), String::new()),
-        };
-        let unlock = unlock.trim_start_matches("unlock").trim_start_matches([':', ' ']);
-        no(why.because, unlock.trim_start_matches("with ").trim(), undo.trim())
+        no(why.because, why.remedy.unlock, why.remedy.undo)
     }
 }
 
@@ -101,9 +91,7 @@ pub fn probe() -> Probe {
         items.push(item("send path", path.name(), state, ""));
     }
     for path in ReceivePath::ALL {
-        let state = match path {
-            ReceivePath::Recv => State::Yes,
-        };
+        let state = from_result(receive_paths::supported(*path));
         items.push(item("receive path", path.name(), state, ""));
     }
     for link in Link::ALL {
@@ -119,7 +107,7 @@ pub fn probe() -> Probe {
         let note = if note.is_empty() { scope } else { format!("{scope}; {note}") };
         items.push(item("instrument", instrument.name(), state, note));
     }
-    for (counter, answer) in pmu::probe(&WANTED) {
+    for (counter, answer) in counter_probe::probe(&WANTED) {
         let (state, note) = match answer {
             Answer::Yes { raw_event } => (State::Yes, raw_event.unwrap_or_default()),
             Answer::No(why) => (State::from(why), String::new()),
@@ -147,7 +135,7 @@ fn zerocopy_limits(host: &Host) -> String {
     limits.join(", ")
 }
 
-fn told(supported: Result<String, Unavailable>) -> (State, String) {
+fn state_and_note(supported: Result<String, Unavailable>) -> (State, String) {
     match supported {
         Ok(note) => (State::Yes, note),
         Err(why) => (State::from(why), String::new()),
@@ -166,10 +154,13 @@ fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
             (State::Yes, note)
         }
         Instrument::ZcNotifications => {
-            (from_result(<Zerocopy as SendPathOf>::supported()), zerocopy_limits(host))
+            let notifying = SendPath::ALL.iter().filter(|p| p.capabilities().gets_notifications);
+            let supported = notifying.map(|path| send_paths::supported(*path)).reduce(Result::or);
+            let supported = supported.unwrap_or_else(|| Err("no path gets any".to_owned()));
+            (from_result(supported), zerocopy_limits(host))
         }
         Instrument::Counters => {
-            let answers = pmu::probe(&WANTED);
+            let answers = counter_probe::probe(&WANTED);
             let mut refused = None;
             for (_, answer) in answers {
                 match answer {
@@ -183,9 +174,9 @@ fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
             let note = "context switches, migrations and CPU time come from the scheduler";
             (refused.unwrap_or(State::Yes), note.to_owned())
         }
-        Instrument::CopyAudit => told(copy_audit::supported()),
-        Instrument::Profile => told(profile::supported()),
-        Instrument::Ceiling => told(ceiling::supported().map(|()| String::new())),
+        Instrument::CopyAudit => state_and_note(copy_audit::supported()),
+        Instrument::Profile => state_and_note(profile::supported()),
+        Instrument::Ceiling => state_and_note(ceiling::supported().map(|()| String::new())),
         Instrument::CpuBusy => {
             let cpus = match cpu::allowed() {
                 Ok(cpus) => cpus,
@@ -309,17 +300,5 @@ mod tests {
         // Where the link cannot be had, nothing of it can.
         assert!(steered.is_some() && (sink == Some(&State::Yes) || steered == sink), "{steered:?}");
         assert!(probe.items.iter().filter(|i| i.group == "counter").count() == WANTED.len());
-    }
-
-    #[test]
-    fn a_remedy_is_told_apart_from_its_undoing() {
-        let state = State::from(Unavailable {
-            what: "counters".to_owned(),
-            because: "perf_event_paranoid is 4".to_owned(),
-            remedy: "unlock: sudo sysctl kernel.perf_event_paranoid=1; undo: sudo sysctl kernel.perf_event_paranoid=4".to_owned(),
-        });
-        let State::No { unlock, undo, .. } = state else { panic!("it is refused") };
-        assert_eq!(unlock, "sudo sysctl kernel.perf_event_paranoid=1");
-        assert_eq!(undo, "sudo sysctl kernel.perf_event_paranoid=4");
     }
 }

@@ -12,6 +12,9 @@ pub const PROTOCOL: u32 = 1;
 /// A secret that a data connection begins with, so that a stranger is refused.
 pub type Token = [u8; 16];
 
+/// Bytes that a data connection begins with: the token and the number of its flow.
+pub(crate) const GREETING_BYTES: usize = size_of::<Token>() + size_of::<u32>();
+
 /// From the engine to an end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -105,6 +108,30 @@ pub struct Times {
     pub tail_ns: Nanos,
     /// How long the drain may take before the trial is given up.
     pub drain_ns: Nanos,
+}
+
+/// The moments of a trial on an end's own CLOCK_MONOTONIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moments {
+    /// Load begins; the window begins, its second and last third begin, it ends; senders stop.
+    pub(crate) edges_ns: [u64; 6],
+    /// The drain must be over.
+    pub(crate) drained_ns: u64,
+}
+
+impl Times {
+    /// The moments, where the trial starts at `now_ns` if no start was ordered.
+    pub(crate) fn moments(&self, now_ns: u64) -> Moments {
+        let start_ns = self.start_ns.unwrap_or(now_ns);
+        let first = start_ns + self.warmup_ns.0;
+        let third = self.window_ns.0 / 3;
+        let end = first + self.window_ns.0;
+        let stop = end + self.tail_ns.0;
+        Moments {
+            edges_ns: [start_ns, first, first + third, first + 2 * third, end, stop],
+            drained_ns: stop + self.drain_ns.0,
+        }
+    }
 }
 
 /// From an end to the engine.

@@ -3,7 +3,6 @@
 //! Per message one relaxed load of the gate, `submit`, and `reap` when due; no clock, dynamic call, allocation,
 //! lock or log between the edges (tests/pump_allocates_nothing.rs).
 
-use kernel::arena::Arena;
 use kernel::poll::{Epoll, EpollEvents};
 use kernel::{Errno, clock};
 use model::message::Message;
@@ -18,12 +17,10 @@ use crate::watch::Watch;
 
 /// One flow of a sending worker.
 pub struct SendFlow<P> {
-    /// The path, on this flow's socket.
+    /// The path, on this flow's socket and its ring's memory.
     pub path: P,
-    /// Its ring.
+    /// Which slots of the ring are free.
     pub slots: Slots,
-    /// The ring's memory.
-    pub arena: Arena,
     /// What its messages hold.
     pub pattern: Pattern,
     /// Bytes of the stream that have been written into slots, when every message is rewritten.
@@ -44,9 +41,10 @@ impl<P: SendPath> SendFlow<P> {
     #[inline]
     fn rewrite(&mut self, message: &Message) {
         let start = self.slots.turn().0 as usize * message.stride();
+        let arena = self.path.arena_mut();
         for field in message.fields() {
             let from = start + field.offset;
-            self.pattern.write(self.written, self.arena.bytes_mut(from..from + field.length));
+            self.pattern.write(self.written, arena.bytes_mut(from..from + field.length));
             self.written += field.length as u64;
         }
     }
@@ -67,7 +65,7 @@ impl<P: SendPath> SendFlow<P> {
         }
         let slot = self.slots.turn();
         self.slots.advance();
-        self.path.submit(&self.arena, slot, &mut self.slots, tally)?;
+        self.path.submit(slot, &mut self.slots, tally)?;
         if self.path.is_reap_due(&self.slots) {
             self.path.reap(Wait::Never, &mut self.slots, tally)?;
         }
@@ -146,7 +144,7 @@ pub struct ReceiveFlow<P, C> {
 /// The call that failed, and where.
 pub fn receive<P: ReceivePath, C: Content>(
     flows: &mut [ReceiveFlow<P, C>],
-    buffer: &mut [u8],
+    buffer: &mut P::Buffer,
     gate: &Gate,
     watch: &mut Watch<ReceiveTally>,
     tally: &mut ReceiveTally,
@@ -171,7 +169,7 @@ pub fn receive<P: ReceivePath, C: Content>(
 /// Several flows: wait for any, then one call on each that is ready, so that no flow is starved.
 fn receive_many<P: ReceivePath, C: Content>(
     flows: &mut [ReceiveFlow<P, C>],
-    buffer: &mut [u8],
+    buffer: &mut P::Buffer,
     gate: &Gate,
     watch: &mut Watch<ReceiveTally>,
     tally: &mut ReceiveTally,

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{RunTime, RunTimeCount, Sink, SinkTrial};
@@ -14,7 +13,8 @@ use kernel::{Unavailable, clock, cpu, usage};
 use model::record::{Counters, FailureKind, ReceiveTally, Side, SinkFacts, SocketFacts, Worker};
 use model::{Bytes, Measured, Nanos};
 
-use crate::child::Which;
+use crate::child::WhichEnd;
+use crate::coordinator::{Broken, failed, nanos, note_until};
 use crate::instruments::throttling::Throttling;
 use crate::instruments::{Edge, Instrument};
 use crate::links::device_pair;
@@ -23,17 +23,10 @@ use crate::protocol::{Absorb, Prepare, Times};
 
 mod helper;
 
-use helper::{Edges, Helper, STOP, Seen, Snapshot, TAIL, Told, WINDOW};
+use helper::{Helper, HelperOrders, Seen, Snapshot};
 
-/// Why a trial is over too soon.
-type Broken = (FailureKind, String);
-
-/// What a connection begins with: the token and the number of its flow.
-const GREETING_BYTES: u64 = 20;
 /// Why the receiving side of the sink has no such figure.
 const NO_SOCKET: &str = "the sink has no receiving socket";
-/// How soon a wish to stop is heard.
-const LOOK: Duration = Duration::from_millis(100);
 /// How long after the coordinator's word the helper may take to leave: it may sleep for an interval.
 const LEAVING_NS: u64 = 1_000_000_000;
 
@@ -44,10 +37,6 @@ fn softirqs_apart() -> Measured<bool> {
         Err(why) => Measured::absent(why.to_string()),
     });
     APART.clone()
-}
-
-fn failed(why: impl Into<String>) -> Broken {
-    (FailureKind::CallFailed, why.into())
 }
 
 fn unsupported(why: Unavailable) -> Broken {
@@ -63,7 +52,7 @@ enum Note {
 /// The program is attached and the helper answers.
 pub(crate) struct SinkCrew {
     sink: Arc<Sink>,
-    told: Arc<Told>,
+    orders: Arc<HelperOrders>,
     notes: mpsc::Receiver<Note>,
     helper: Option<JoinHandle<()>>,
     helper_cpu: u32,
@@ -92,37 +81,37 @@ impl SinkCrew {
             flows: prepare.cell.connections(),
             token: prepare.token,
         };
-        let (device, mac) = device_pair::device(Which::Receiver);
+        let (device, mac) = device_pair::device(WhichEnd::Receiver);
         let mut sink = Sink::load(&trial).map_err(unsupported)?;
         sink.attach(device).map_err(unsupported)?;
         let socket = PacketSocket::open(device).map_err(|error| failed(error.to_string()))?;
         let sink = Arc::new(sink);
-        let told = Arc::new(Told::default());
+        let orders = Arc::new(HelperOrders::default());
         let [a, b, c, d, ..] = prepare.token;
         let helper = Helper {
             sink: Arc::clone(&sink),
             socket,
-            told: Arc::clone(&told),
+            orders: Arc::clone(&orders),
             address: (address.ip(), address.port()),
-            macs: (mac, device_pair::device(Which::Sender).1),
+            macs: (mac, device_pair::device(WhichEnd::Sender).1),
             segment_bytes: absorb.segment_bytes,
             interval_ns: prepare.cell.ack_interval.nanos().0,
             first_sequence: u32::from_be_bytes([a, b, c, d]),
         };
-        let (tell, notes) = mpsc::channel();
+        let (sender, notes) = mpsc::channel();
         let helper_cpu = absorb.helper_cpu;
         let thread = std::thread::Builder::new().name("helper".to_owned()).spawn(move || {
             // The coordinator may have given up and gone.
-            let met = || drop(tell.send(Note::Met));
+            let met = || drop(sender.send(Note::Met));
             let done = cpu::pin_thread(&[helper_cpu as usize])
                 .map_err(|error| failed(error.to_string()))
                 .and_then(|()| helper.run(met));
             // Before the word that it is over: the program leaves the device with its last owner.
             drop(helper);
-            let _ = tell.send(Note::Done(Box::new(done)));
+            let _ = sender.send(Note::Done(Box::new(done)));
         });
         let thread = thread.map_err(|error| failed(format!("starting the helper: {error}")))?;
-        Ok(Self { sink, told, notes, helper: Some(thread), helper_cpu, address })
+        Ok(Self { sink, orders, notes, helper: Some(thread), helper_cpu, address })
     }
 
     /// Waits until every flow has shown the token.
@@ -145,22 +134,7 @@ impl SinkCrew {
         moment_ns: u64,
         is_over: &dyn Fn() -> bool,
     ) -> Result<Option<Note>, Broken> {
-        loop {
-            if is_over() {
-                return Err(failed("given up"));
-            }
-            let left = moment_ns.saturating_sub(clock::monotonic_ns());
-            if left == 0 {
-                return Ok(None);
-            }
-            match self.notes.recv_timeout(Duration::from_nanos(left).min(LOOK)) {
-                Ok(note) => return Ok(Some(note)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(failed("the sink's helper is gone"));
-                }
-            }
-        }
+        note_until(&self.notes, moment_ns, is_over, "the sink's helper is gone")
     }
 
     /// Waits until a moment that nothing should come before.
@@ -177,21 +151,16 @@ impl SinkCrew {
         times: &Times,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(Side<ReceiveTally>, SinkFacts), Broken> {
-        let start = times.start_ns.unwrap_or_else(clock::monotonic_ns);
-        let first = start + times.warmup_ns.0;
-        let third = times.window_ns.0 / 3;
-        let end = first + times.window_ns.0;
-        let edges: Edges =
-            [start, first, first + third, first + 2 * third, end, end + times.tail_ns.0];
-        let _ = self.told.edges.set(edges);
+        let moments = times.moments(clock::monotonic_ns());
+        let [_, first, .., end, stop] = moments.edges_ns;
+        let _ = self.orders.edges.set(moments.edges_ns);
         let mut throttling = Throttling::attach(());
-        self.quiet_until(edges[WINDOW], is_over)?;
+        self.quiet_until(first, is_over)?;
         throttling.mark(Edge::Start, ());
-        self.quiet_until(edges[TAIL], is_over)?;
+        self.quiet_until(end, is_over)?;
         throttling.mark(Edge::End, ());
-        let program = self.program_time(edges[STOP], is_over)?;
-        let deadline = edges[STOP] + times.drain_ns.0;
-        let seen = match self.note_until(deadline, is_over)? {
+        let program = self.program_time(stop, is_over)?;
+        let seen = match self.note_until(moments.drained_ns, is_over)? {
             Some(Note::Done(seen)) => (*seen)?,
             Some(Note::Met) | None => {
                 return Err(failed(format!(
@@ -245,7 +214,7 @@ fn per_run(before: RunTime, after: RunTime) -> Measured<f64> {
 impl Drop for SinkCrew {
     /// The program leaves the device with its last owner: the next trial's must find it free.
     fn drop(&mut self) {
-        self.told.leave.store(true, Ordering::Relaxed);
+        self.orders.leave.store(true, Ordering::Relaxed);
         let deadline = clock::monotonic_ns() + LEAVING_NS;
         while let Ok(Some(note)) = self.note_until(deadline, &|| false) {
             if matches!(note, Note::Done(_)) {
@@ -301,8 +270,4 @@ fn side(seen: &Seen, first_ns: u64, throttled_us: Measured<u64>) -> Side<Receive
         socket: SocketFacts::default(),
         throttled_us,
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -39,13 +39,13 @@ impl Slots {
 
     /// Whether the kernel has let go of the slot whose turn it is.
     #[inline]
-    pub fn is_turn_free(&self) -> bool {
+    pub(crate) fn is_turn_free(&self) -> bool {
         self.holds[self.next as usize] == 0
     }
 
     /// Passes the turn on: the slot whose turn it was is submitted.
     #[inline]
-    pub fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         let next = self.next + 1;
         self.next = if next as usize == self.holds.len() { 0 } else { next };
     }

@@ -83,7 +83,7 @@ impl VerifyOptions {
     }
 }
 
-/// Sends checked content through every cell; `each` hears every verdict.
+/// Sends checked content through every cell; `each` is called with every verdict.
 ///
 /// # Errors
 /// Interrupted.

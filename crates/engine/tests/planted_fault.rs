@@ -6,14 +6,13 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::content::{Checked, Pattern};
 use engine::gate::{Gate, Phase};
 use engine::pump::{self, ReceiveFlow, SendFlow};
-use engine::receive_paths::{ReceivePath, Recv};
+use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
 use engine::send_paths::{SendOptions, SendPath, Wait, Zerocopy};
 use engine::slots::{Slot, Slots};
 use engine::watch::Watch;
@@ -25,6 +24,10 @@ use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
 use model::values::{Fields, MessageSize};
 
+mod common;
+
+use common::connected;
+
 const SLOTS: u32 = 4;
 
 /// The planted fault: zero-copy sends whose slots are called free at once.
@@ -34,8 +37,13 @@ struct Hasty {
 }
 
 impl SendPath for Hasty {
-    fn open(socket: Socket, message: &Message, options: &SendOptions) -> Result<Self, String> {
-        let inner = Zerocopy::open(socket, message, options)?;
+    fn open(
+        socket: Socket,
+        arena: Arena,
+        message: &Message,
+        options: &SendOptions,
+    ) -> Result<Self, String> {
+        let inner = Zerocopy::open(socket, arena, message, options)?;
         Ok(Self { inner, hidden: Slots::new(options.slots) })
     }
 
@@ -43,29 +51,17 @@ impl SendPath for Hasty {
         SendPath::socket(&self.inner)
     }
 
-    fn submit(
-        &mut self,
-        arena: &Arena,
-        slot: Slot,
-        _: &mut Slots,
-        tally: &mut SendTally,
-    ) -> Result<(), Errno> {
-        SendPath::submit(&mut self.inner, arena, slot, &mut self.hidden, tally)
+    fn arena_mut(&mut self) -> &mut Arena {
+        self.inner.arena_mut()
+    }
+
+    fn submit(&mut self, slot: Slot, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        SendPath::submit(&mut self.inner, slot, &mut self.hidden, tally)
     }
 
     fn reap(&mut self, wait: Wait, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
         SendPath::reap(&mut self.inner, wait, &mut self.hidden, tally)
     }
-}
-
-fn connected() -> (Socket, Socket) {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = Socket::listen(any, 1).unwrap();
-    let address = listener.local_address().unwrap();
-    let client = Socket::stream(address).unwrap();
-    client.connect(address, Duration::from_secs(5)).unwrap();
-    let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
-    (client, server)
 }
 
 /// Sends rewritten messages to a receiver that starts late, so that some wait in the sender's queue, where
@@ -85,10 +81,10 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
             let options = SendOptions { so_zerocopy: true, slots: SLOTS };
+            let arena = Arena::new(message.stride() * SLOTS as usize).unwrap();
             let mut flow = SendFlow {
-                path: P::open(client, &message, &options).unwrap(),
+                path: P::open(client, arena, &message, &options).unwrap(),
                 slots: Slots::new(SLOTS),
-                arena: Arena::new(message.stride() * SLOTS as usize).unwrap(),
                 pattern,
                 written: 0,
             };
@@ -104,9 +100,10 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
     let receiving = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let path = Recv::open(server, true).unwrap();
+            let options = ReceiveOptions { buffer_bytes: 131_072, may_wait: true };
+            let mut buffer = Recv::buffer(&options).unwrap();
+            let path = Recv::open(server, &mut buffer, &options).unwrap();
             let mut flows = [ReceiveFlow { path, content: Checked::new(pattern) }];
-            let mut buffer = vec![0; 131_072];
             let mut watch = Watch::open(model::names::Watch::None, 1);
             let mut tally = ReceiveTally::default();
             pump::receive(&mut flows, &mut buffer, &gate, &mut watch, &mut tally).unwrap();

@@ -5,37 +5,29 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use engine::content::{Pattern, Unread};
 use engine::gate::{Gate, Phase};
 use engine::pump::{self, ReceiveFlow, SendFlow};
-use engine::receive_paths::{ReceivePath, Recv};
+use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
 use engine::send_paths::{Send, SendOptions, SendPath, Sendmsg, Staged, Zerocopy};
 use engine::slots::Slots;
 use engine::watch::Watch;
 use kernel::allocator::CountingAllocator;
 use kernel::arena::Arena;
-use kernel::socket::Socket;
 use model::Layout;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
 use model::values::{Fields, MessageSize};
 
+mod common;
+
+use common::connected;
+
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-fn connected() -> (Socket, Socket) {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = Socket::listen(any, 1).unwrap();
-    let address = listener.local_address().unwrap();
-    let client = Socket::stream(address).unwrap();
-    client.connect(address, Duration::from_secs(5)).unwrap();
-    let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
-    (client, server)
-}
 
 /// Runs both pumps over one connection through all phases; allocations of each, and messages sent.
 fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64, u64, u64) {
@@ -48,10 +40,10 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
+            let arena = Arena::new(message.stride() * 8).unwrap();
             let mut flows = [SendFlow {
-                path: P::open(client, &message, &options).unwrap(),
+                path: P::open(client, arena, &message, &options).unwrap(),
                 slots: Slots::new(8),
-                arena: Arena::new(message.stride() * 8).unwrap(),
                 pattern: Pattern::new(&[1; 16], 0),
                 written: 0,
             }];
@@ -65,9 +57,10 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
     let receiving = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let mut flows =
-                [ReceiveFlow { path: Recv::open(server, true).unwrap(), content: Unread }];
-            let mut buffer = vec![0; 131_072];
+            let options = ReceiveOptions { buffer_bytes: 131_072, may_wait: true };
+            let mut buffer = Recv::buffer(&options).unwrap();
+            let path = Recv::open(server, &mut buffer, &options).unwrap();
+            let mut flows = [ReceiveFlow { path, content: Unread }];
             let mut watch = Watch::open(level, 1);
             let mut tally = ReceiveTally::default();
             let before = CountingAllocator::of_this_thread();

@@ -6,26 +6,32 @@
     reason = "a test that cannot go on should stop where it stands, and say what it skips"
 )]
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
-use engine::protocol::{Absorb, Meet, Order, Prepare, Reply, Report, Role, Times};
-use engine::{Engine, EngineOptions, Interrupts, TrialOrder};
+use engine::Engine;
+use engine::protocol::{Absorb, Meet, Order, Reply, Report, Role, Times};
 use kernel::Unavailable;
 use kernel::netlink::{Netlink, NewDevice};
 use kernel::netns::Namespace;
 use kernel::packet_socket::PacketSocket;
-use libtest_mimic::{Arguments, Failed, Trial};
 use model::record::{Finished, Outcome};
 use model::{Cell, Factor, Nanos, Plan, Preset, SendPath};
+
+mod common;
+
+use common::{OrderedEnd, Test, engine, order, prepare, run_tests, trial};
+
+/// Long enough for many looks of the helper.
+const WINDOW_MS: u64 = 60;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("end") {
         return engine::end::main();
     }
-    let tests: Vec<(&str, fn())> = vec![
+    let tests: [Test; 8] = [
         ("what_every_path_sends_the_program_counts", every_path),
         ("zero_copy_is_never_copied", zero_copy),
         ("both_placements_of_acknowledgements_serve_one_and_four_threads", placements),
@@ -35,49 +41,16 @@ fn main() -> ExitCode {
         ("content_cannot_be_checked_and_says_so", content),
         ("strangers_are_refused_and_the_flow_is_none_the_worse", strangers),
     ];
-    let refused = unavailable();
-    let trials = tests.into_iter().map(|(name, test)| {
-        let refused = refused.clone();
-        Trial::test(name, move || {
-            match refused {
-                Some(why) => eprintln!("skipped: {why}"),
-                None => test(),
-            }
-            Ok::<(), Failed>(())
-        })
-    });
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    run_tests(&tests, unavailable().map(|why| why.to_string()))
 }
 
 fn unavailable() -> Option<Unavailable> {
     Namespace::create().map(|_| ()).and_then(|()| kernel::sink::supported()).err()
 }
 
-fn engine() -> Engine {
-    let program = std::env::current_exe().unwrap();
-    let interrupts = Interrupts::install().unwrap();
-    Engine::new(EngineOptions { program, interrupts }).unwrap()
-}
-
-fn order(cell: &str) -> TrialOrder {
-    TrialOrder {
-        cell: cell.parse().unwrap(),
-        window: Nanos::ms(60),
-        warmup: Nanos::ms(20),
-        tail: Nanos::ms(10),
-        extended: false,
-    }
-}
-
 /// Runs a trial and checks what must hold of every one on the sink.
 fn run(engine: &mut Engine, cell: &str) -> Finished {
-    let (_, outcome) = engine.trial(&order(cell)).unwrap();
-    let finished = match outcome {
-        Outcome::Finished(finished) => *finished,
-        Outcome::Failed(failure) => panic!("{cell}: {}", failure.why),
-    };
+    let finished = trial(engine, cell, WINDOW_MS);
     let sink = finished.sink.value().unwrap_or_else(|| panic!("{cell}: no facts of the sink"));
     let sent = finished.sender.total;
     // Law 1, from two independent sources.
@@ -177,7 +150,7 @@ fn intervals() {
 fn refusals() {
     let cell =
         "send=sendmsg link=sink message_bytes=4096 threads=1 placement=none ack_placement=sender";
-    let (_, outcome) = engine().trial(&order(cell)).unwrap();
+    let (_, outcome) = engine().trial(&order(cell, WINDOW_MS)).unwrap();
     let Outcome::Failed(failure) = outcome else { panic!("it ran") };
     assert!(
         failure.why.contains("--ack-placement sender") && failure.why.contains("--placement split")
@@ -201,44 +174,9 @@ fn refusals() {
 
 fn content() {
     let cell = "send=sendmsg link=sink message_bytes=4096 threads=1";
-    let (_, outcome) = engine().checked_trial(&order(cell)).unwrap();
+    let (_, outcome) = engine().checked_trial(&order(cell, WINDOW_MS)).unwrap();
     let Outcome::Failed(failure) = outcome else { panic!("it ran") };
     assert!(failure.why.contains("--link loopback"), "{}", failure.why);
-}
-
-/// An end as the engine speaks with it.
-struct Spoken {
-    child: Child,
-    output: BufReader<ChildStdout>,
-}
-
-impl Spoken {
-    fn start(inside: &Namespace) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.arg("end").stdin(Stdio::piped()).stdout(Stdio::piped());
-        inside.start_inside(&mut command);
-        let mut child = command.spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        Self { child, output }
-    }
-
-    fn order(&mut self, order: &Order) {
-        let line = serde_json::to_string(order).unwrap();
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    fn reply(&mut self) -> Reply {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
-    }
-}
-
-impl Drop for Spoken {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        self.child.wait().unwrap();
-    }
 }
 
 /// The link as the engine raises it, but with its near side in the hands of the test.
@@ -274,21 +212,9 @@ fn strangers() {
     let (near, far, addresses) = raised();
     let address = SocketAddr::new(addresses[1], 10_000);
     let cell: Cell = "send=sendmsg link=sink message_bytes=4096 threads=1".parse().unwrap();
-    let prepare = |role, meet| {
-        Order::Prepare(Box::new(Prepare {
-            role,
-            cell: cell.clone(),
-            meet,
-            token: [3; 16],
-            worker_cpus: Vec::new(),
-            congestion: String::new(),
-            machine_cpus: Vec::new(),
-            check: false,
-        }))
-    };
-    let mut sink = Spoken::start(&far);
+    let mut sink = OrderedEnd::start(|end| far.start_inside(end));
     let absorb = Absorb { helper_cpu: 0, segment_bytes: 1460 };
-    sink.order(&prepare(Role::Absorb(absorb), Meet::Listen(address)));
+    sink.order(&prepare(&cell, Role::Absorb(absorb), Meet::Listen(address)));
     assert_eq!(sink.reply(), Reply::Listening(address));
     // One that knows no token is answered by a reset; one that says nothing keeps nobody waiting; a port of no flow.
     let limit = Duration::from_secs(5);
@@ -302,8 +228,8 @@ fn strangers() {
     let brief = Duration::from_millis(100);
     assert!(near.run(|| TcpStream::connect_timeout(&nowhere, brief)).unwrap().is_err());
 
-    let mut sender = Spoken::start(&near);
-    sender.order(&prepare(Role::Send, Meet::ConnectEach(address)));
+    let mut sender = OrderedEnd::start(|end| near.start_inside(end));
+    sender.order(&prepare(&cell, Role::Send, Meet::ConnectEach(address)));
     assert_eq!(sender.reply(), Reply::Ready);
     assert_eq!(sink.reply(), Reply::Ready);
     // Another's packet to the flow's port, whatever its sequence number is.
@@ -320,12 +246,8 @@ fn strangers() {
     };
     sink.order(&Order::Run(times));
     sender.order(&Order::Run(times));
-    let reply = sink.reply();
-    let told = format!("{reply:?}");
-    let Reply::Finished(report) = reply else { panic!("the sink failed: {told}") };
-    let Report::Absorbed { side, facts } = *report else { panic!("wrong report") };
-    let Reply::Finished(report) = sender.reply() else { panic!("the sender failed") };
-    let Report::Sent { side: sent, .. } = *report else { panic!("wrong report") };
+    let Report::Absorbed { side, facts } = sink.finished() else { panic!("wrong report") };
+    let Report::Sent { side: sent, .. } = sender.finished() else { panic!("wrong report") };
     // The wrong token, the silent one, and the SYNs to the port of no flow.
     assert!(side.strangers >= 3 && facts.total.refused >= 7, "{facts:?}");
     assert_eq!(facts.total.payload_bytes, sent.total.accepted_bytes);

@@ -8,19 +8,23 @@
     reason = "a test that cannot go on should stop where it stands, and say what it skips"
 )]
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use engine::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Report, Role, Times};
-use engine::{Engine, EngineOptions, Interrupts, TrialOrder};
+use engine::protocol::{Meet, Order, PROTOCOL, Reply, Report, Role, Times};
 use kernel::socket::Socket;
-use libtest_mimic::{Arguments, Failed, Trial};
-use model::record::{FailureKind, Finished, Outcome};
-use model::{Cell, Nanos};
+use model::record::{FailureKind, Outcome};
+use model::{Cell, Measured, Nanos};
+
+mod common;
+
+use common::{
+    OrderedEnd, Test, engine, engine_with, order, prepare, run_tests, this_program, trial,
+    trial_in_window,
+};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -33,9 +37,18 @@ fn main() -> ExitCode {
             });
             return engine::end::main();
         }
-        Some("end-that-babbles") => {
+        Some("end-that-prints") => {
             println!("Welcome to this machine!");
             return engine::end::main();
+        }
+        Some("end-of-another-boot") => {
+            let mut order = String::new();
+            std::io::stdin().read_line(&mut order).unwrap();
+            let boot_id = Measured::Value(format!("boot {}", std::process::id()));
+            let hello = Reply::Hello { protocol: PROTOCOL, build: String::new(), boot_id };
+            println!("{}", serde_json::to_string(&hello).unwrap());
+            std::io::stdin().read_line(&mut order).unwrap();
+            return ExitCode::SUCCESS;
         }
         Some("end-that-hangs") => {
             std::thread::sleep(Duration::from_secs(60));
@@ -48,7 +61,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: Vec<(&str, fn())> = vec![
+    let tests: [Test; 16] = [
         ("every_path_delivers_what_it_accepted_in_whole_messages", every_path_delivers),
         ("zero_copy_on_loopback_is_copied_and_every_send_is_completed", zero_copy_is_copied),
         ("without_so_zerocopy_the_flag_is_an_ordinary_copy", so_zerocopy_off),
@@ -60,54 +73,13 @@ fn main() -> ExitCode {
         ("settings_reach_the_sockets", settings),
         ("a_stranger_is_refused_and_counted", strangers),
         ("an_end_that_dies_fails_its_trial_with_its_last_words", an_end_dies),
-        ("an_end_that_babbles_is_told_with_its_words", an_end_babbles),
+        ("an_end_that_prints_something_else_is_quoted", an_end_prints),
+        ("ends_of_two_boots_have_no_common_clock_and_are_refused", ends_of_two_boots),
         ("an_end_that_hangs_is_given_up", an_end_hangs),
         ("ends_leave_when_their_engine_is_killed", the_engine_is_killed),
         ("a_cpu_that_may_not_be_used_is_unsupported_not_a_crash", impossible_placement),
     ];
-    let trials = tests
-        .into_iter()
-        .map(|(name, test)| {
-            Trial::test(name, move || {
-                test();
-                Ok::<(), Failed>(())
-            })
-        })
-        .collect();
-    let mut arguments = Arguments::from_args();
-    // Trials side by side would disturb each other's deadlines.
-    arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-fn this_program() -> PathBuf {
-    std::env::current_exe().unwrap()
-}
-
-fn engine_with(program: &Path) -> Engine {
-    let interrupts = Interrupts::install().unwrap();
-    Engine::new(EngineOptions { program: program.to_path_buf(), interrupts }).unwrap()
-}
-
-fn engine() -> Engine {
-    engine_with(&this_program())
-}
-
-fn order(cell: &str, window_ms: u64) -> TrialOrder {
-    TrialOrder {
-        cell: cell.parse().unwrap(),
-        window: Nanos::ms(window_ms),
-        warmup: Nanos::ms(20),
-        tail: Nanos::ms(5),
-        extended: false,
-    }
-}
-
-fn finished(engine: &mut Engine, cell: &str) -> Finished {
-    match engine.trial(&order(cell, 50)).unwrap() {
-        (_, Outcome::Finished(finished)) => *finished,
-        (_, Outcome::Failed(failure)) => panic!("{cell}: {}", failure.why),
-    }
+    run_tests(&tests, None)
 }
 
 fn every_path_delivers() {
@@ -115,12 +87,10 @@ fn every_path_delivers() {
     for path in model::SendPath::ALL {
         for (size, threads) in [(64, 1), (4096, 2), (65_536, 1), (1000, 3)] {
             let cell = format!("send={path} message_bytes={size} threads={threads}");
-            let finished = finished(&mut engine, &cell);
+            let finished = trial_in_window(&mut engine, &cell, 50);
             let (sent, received) = (finished.sender.total, finished.receiver.total);
             assert_eq!(sent.accepted_bytes, received.received_bytes, "{cell}");
             assert_eq!(sent.accepted_bytes, sent.messages * size, "{cell}");
-            assert!(finished.sender.window.messages > 0, "{cell}");
-            assert!(finished.receiver.window.received_bytes > 0, "{cell}");
             assert_eq!(finished.sender.workers.len(), threads, "{cell}");
             let fewest_calls = if *path == model::SendPath::Send { 8 } else { 1 };
             let calls = sent.calls.send + sent.calls.sendmsg;
@@ -135,7 +105,7 @@ fn zero_copy_is_copied() {
     let mut engine = engine();
     for size in [64, 65_536] {
         let finished =
-            finished(&mut engine, &format!("send=zerocopy message_bytes={size} threads=1"));
+            trial(&mut engine, &format!("send=zerocopy message_bytes={size} threads=1"), 50);
         let sent = finished.sender.total;
         assert!(sent.zerocopy_sends >= sent.messages);
         assert_eq!(sent.completed, sent.zerocopy_sends);
@@ -148,7 +118,7 @@ fn zero_copy_is_copied() {
 
 fn so_zerocopy_off() {
     let finished =
-        finished(&mut engine(), "send=zerocopy message_bytes=4096 threads=1 so_zerocopy=off");
+        trial(&mut engine(), "send=zerocopy message_bytes=4096 threads=1 so_zerocopy=off", 50);
     let sent = finished.sender.total;
     assert!(sent.messages > 0);
     assert_eq!((sent.zerocopy_sends, sent.notifications, sent.completed), (0, 0, 0));
@@ -159,7 +129,7 @@ fn several_flows() {
     let mut engine = engine();
     for path in ["sendmsg", "zerocopy"] {
         let cell = format!("send={path} message_bytes=4096 threads=2 flows=3");
-        let finished = finished(&mut engine, &cell);
+        let finished = trial(&mut engine, &cell, 50);
         assert_eq!(finished.sender.total.accepted_bytes, finished.receiver.total.received_bytes);
         assert!(finished.receiver.total.calls.epoll_wait > 0);
         assert!(finished.sender.total.messages >= 6);
@@ -204,7 +174,7 @@ fn odd_sizes() {
 }
 
 fn instruments() {
-    let finished = finished(&mut engine(), "send=sendmsg message_bytes=4096 threads=1");
+    let finished = trial(&mut engine(), "send=sendmsg message_bytes=4096 threads=1", 50);
     for counters in [&finished.sender.counters, &finished.receiver.counters] {
         for (name, counter) in counters.all() {
             match counter.reason() {
@@ -231,7 +201,7 @@ fn instruments() {
 }
 
 fn unwatched() {
-    let finished = finished(&mut engine(), "send=sendmsg message_bytes=4096 threads=1 watch=none");
+    let finished = trial(&mut engine(), "send=sendmsg message_bytes=4096 threads=1 watch=none", 50);
     assert!(finished.sender.usage.reason().unwrap().contains("watch=none"));
     assert!(finished.machine.busy.reason().unwrap().contains("watch=none"));
     assert!(finished.sender.workers[0].cpu_ns.0 > 0, "the clocks run all the same");
@@ -250,68 +220,11 @@ fn settings() {
     assert_eq!(settings.receive_buffer_bytes.0, 131_072);
 }
 
-/// Speaks to an end directly, as the engine does.
-struct Spoken {
-    child: std::process::Child,
-    output: BufReader<std::process::ChildStdout>,
-}
-
-impl Spoken {
-    fn start() -> Self {
-        let mut child = Command::new(this_program())
-            .arg("end")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let mut spoken = Self { child, output };
-        spoken.order(&Order::Hello { protocol: PROTOCOL });
-        assert!(matches!(spoken.reply(), Reply::Hello { .. }));
-        spoken
-    }
-
-    fn order(&mut self, order: &Order) {
-        let line = serde_json::to_string(order).unwrap();
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    fn reply(&mut self) -> Reply {
-        let mut line = String::new();
-        self.output.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
-    }
-
-    fn finished(&mut self) -> Report {
-        let reply = self.reply();
-        let Reply::Finished(report) = reply else { panic!("{reply:?}") };
-        *report
-    }
-}
-
-impl Drop for Spoken {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        self.child.wait().unwrap();
-    }
-}
-
 fn strangers() {
-    let prepare = |role, meet| {
-        Order::Prepare(Box::new(Prepare {
-            role,
-            cell: Cell { ..Cell::default() },
-            meet,
-            token: [3; 16],
-            worker_cpus: Vec::new(),
-            congestion: String::new(),
-            machine_cpus: Vec::new(),
-            check: false,
-        }))
-    };
+    let cell = Cell::default();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let mut receiver = Spoken::start();
-    receiver.order(&prepare(Role::Receive, Meet::Listen(any)));
+    let mut receiver = OrderedEnd::start(|_| {});
+    receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(any)));
     let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
     // One that knows no token, one that says nothing, one that claims a flow that is not there.
     let knock = |words: &[u8]| {
@@ -326,8 +239,8 @@ fn strangers() {
     let silent = knock(&[]);
     let beyond = knock(&[[3; 16].as_slice(), &[0, 0, 0, 7]].concat());
     std::thread::sleep(Duration::from_millis(700));
-    let mut sender = Spoken::start();
-    sender.order(&prepare(Role::Send, Meet::Connect(address)));
+    let mut sender = OrderedEnd::start(|_| {});
+    sender.order(&prepare(&cell, Role::Send, Meet::Connect(address)));
     assert_eq!(sender.reply(), Reply::Ready);
     assert_eq!(receiver.reply(), Reply::Ready);
     let times = Times {
@@ -380,8 +293,14 @@ fn an_end_dies() {
     }
 }
 
-fn an_end_babbles() {
-    let failure = failure("end-that-babbles", 50);
+fn ends_of_two_boots() {
+    let failure = failure("end-of-another-boot", 50);
+    assert_eq!(failure.kind, FailureKind::EndLost);
+    assert!(failure.why.contains("have no common clock"), "{}", failure.why);
+}
+
+fn an_end_prints() {
+    let failure = failure("end-that-prints", 50);
     assert_eq!(failure.kind, FailureKind::EndLost);
     assert!(failure.why.contains("Welcome to this machine!"), "{}", failure.why);
 }

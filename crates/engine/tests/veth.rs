@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use engine::{Engine, EngineOptions, Interrupts, TrialOrder};
 use kernel::netns::Namespace;
-use libtest_mimic::{Arguments, Failed, Trial};
-use model::record::{Finished, Outcome};
-use model::{Cell, Factor, Nanos, Plan, Preset};
+use model::record::Outcome;
+use model::{Cell, Factor, Plan, Preset};
+
+mod common;
+
+use common::{Test, engine, finished, order, run_tests, trial};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: Vec<(&str, fn())> = vec![
+    let tests: [Test; 7] = [
         ("checked_content_arrives_unchanged_and_the_devices_are_recorded", content),
         ("zero_copy_over_veth_is_copied_on_delivery", zero_copy_is_copied),
         ("a_segment_size_reaches_the_connections_of_every_link", segments),
@@ -41,43 +43,7 @@ fn main() -> ExitCode {
         ("a_setting_that_cannot_be_is_refused_with_the_remedy", impossible_settings),
         ("a_killed_engine_leaves_no_process_namespace_or_interface", killed_engines),
     ];
-    let refused = Namespace::create().err();
-    let trials = tests.into_iter().map(|(name, test)| {
-        let refused = refused.clone();
-        Trial::test(name, move || {
-            match refused {
-                Some(why) => eprintln!("skipped: {why}"),
-                None => test(),
-            }
-            Ok::<(), Failed>(())
-        })
-    });
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
-}
-
-fn engine() -> Engine {
-    let program = std::env::current_exe().unwrap();
-    let interrupts = Interrupts::install().unwrap();
-    Engine::new(EngineOptions { program, interrupts }).unwrap()
-}
-
-fn order(cell: &str, window_ms: u64) -> TrialOrder {
-    TrialOrder {
-        cell: cell.parse().unwrap(),
-        window: Nanos::ms(window_ms),
-        warmup: Nanos::ms(10),
-        tail: Nanos::ms(2),
-        extended: false,
-    }
-}
-
-fn finished(outcome: Outcome, cell: &str) -> Finished {
-    match outcome {
-        Outcome::Finished(finished) => *finished,
-        Outcome::Failed(failure) => panic!("{cell}: {}", failure.why),
-    }
+    run_tests(&tests, Namespace::create().err().map(|why| why.to_string()))
 }
 
 /// Whether this kernel has IPv6; where it has none, it is said.
@@ -132,8 +98,7 @@ fn zero_copy_is_copied() {
     let mut engine = engine();
     for size in [64, 65_536] {
         let cell = format!("send=zerocopy link=veth message_bytes={size} threads=1");
-        let (_, outcome) = engine.trial(&order(&cell, 50)).unwrap();
-        let finished = finished(outcome, &cell);
+        let finished = trial(&mut engine, &cell, 50);
         let sent = finished.sender.total;
         assert!(sent.zerocopy_sends >= sent.messages && sent.messages > 0);
         assert_eq!(sent.completed, sent.zerocopy_sends);
@@ -148,8 +113,7 @@ fn segments() {
         let cell = format!("send=sendmsg link={link} message_bytes=16384 threads=1 segment=1000");
         // On a machine that is too busy a worker may come late to an edge of the window; then once more.
         let told = (0..10).find_map(|_| {
-            let (_, outcome) = engine.trial(&order(&cell, 50)).unwrap();
-            let finished = finished(outcome, &cell);
+            let finished = trial(&mut engine, &cell, 50);
             let (sent, received) = (finished.sender.total, finished.receiver.total);
             assert_eq!(received.received_bytes, sent.accepted_bytes);
             finished.sender.tcp.value().map(|tcp| tcp.mss_bytes)
@@ -166,8 +130,7 @@ fn settings() {
     let cell = format!(
         "send=sendmsg link=veth message_bytes=4096 threads=1 congestion={congestion} nodelay=on sndbuf=65536 rcvbuf=65536"
     );
-    let (_, outcome) = engine.trial(&order(&cell, 30)).unwrap();
-    let finished = finished(outcome, &cell);
+    let finished = trial(&mut engine, &cell, 30);
     assert_eq!(finished.sender.socket.congestion, congestion);
     assert_eq!(finished.sender.socket.send_buffer_bytes, 131_072);
     assert_eq!(finished.receiver.socket.receive_buffer_bytes, 131_072);

@@ -51,7 +51,7 @@ pub enum JournalError {
         found: u64,
     },
     /// A line before the last one is not what was written.
-    #[error("{path}: line {line} is damaged ({why}): take the file from a copy{}", keep(path, *line))]
+    #[error("{path}: line {line} is damaged ({why}): take the file from a copy{}", how_to_keep(path, *line))]
     Damaged {
         /// The journal.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum JournalError {
     /// Lines are missing or doubled.
     #[error(
         "{path}: line {line} has sequence number {found} where {expected} belongs, so lines are missing or doubled: take the file from a copy{}",
-        keep(path, *line)
+        how_to_keep(path, *line)
     )]
     Gap {
         /// The journal.
@@ -188,7 +188,7 @@ fn is_full(why: &io::Error) -> bool {
 }
 
 /// How to keep what is whole before a damaged line, as a command for a shell.
-fn keep(path: &Path, line: u64) -> String {
+fn how_to_keep(path: &Path, line: u64) -> String {
     let whole = line.saturating_sub(1);
     if whole == 0 {
         return "; this is its first line, so nothing of it can be kept".to_owned();

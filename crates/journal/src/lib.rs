@@ -11,7 +11,6 @@ mod run_directory;
 mod writer;
 
 pub use error::{Class, JournalError};
-pub use line::VERSION;
 pub use reader::{Reader, Torn};
 pub use run_directory::{LATEST, Owner, RunDirectory, directory_name};
 pub use writer::{Resumed, Store, Writer};

@@ -8,7 +8,7 @@ use model::record::Record;
 use serde::Deserialize;
 
 /// The journal's version, in every line.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 const SUFFIX_START: &[u8] = br#","crc32":""#;
 const SUFFIX_BYTES: usize = SUFFIX_START.len() + 8 + 2;

@@ -51,13 +51,13 @@ impl Reader {
     /// The file is missing or unreadable.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let file = File::open(path).map_err(|why| JournalError::reading(path, why))?;
-        Ok(Self::over(BufReader::new(file), path))
+        Ok(Self::new(BufReader::new(file), path))
     }
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads from any source; the path is for messages.
-    pub fn over(source: R, path: &Path) -> Self {
+    pub fn new(source: R, path: &Path) -> Self {
         let path = path.to_owned();
         Self { source, path, line: 0, whole_bytes: 0, torn: None, done: false, buffer: Vec::new() }
     }
@@ -68,7 +68,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Bytes of the whole lines read so far.
-    pub fn whole_bytes(&self) -> u64 {
+    pub(crate) fn whole_bytes(&self) -> u64 {
         self.whole_bytes
     }
 

@@ -87,7 +87,7 @@ impl Writer {
             }
         })?;
         lock(&file, path)?;
-        Ok(Self::over(Box::new(file), path))
+        Ok(Self::with_store(Box::new(file), path))
     }
 
     /// Opens a journal to go on with: reads it whole, and cuts off a torn last line, all under the lock.
@@ -104,21 +104,21 @@ impl Writer {
             }
         })?;
         lock(&file, path)?;
-        let mut reader = Reader::over(BufReader::new(&file), path);
+        let mut reader = Reader::new(BufReader::new(&file), path);
         let records = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
         let (bytes, torn) = (reader.whole_bytes(), reader.torn());
         if torn.is_some() {
             let cut = file.set_len(bytes).and_then(|()| file.sync_data());
             cut.map_err(|why| JournalError::writing(path, why))?;
         }
-        let mut writer = Self::over(Box::new(file), path);
+        let mut writer = Self::with_store(Box::new(file), path);
         writer.bytes = bytes;
         writer.records = records.len() as u64;
         Ok(Resumed { writer, records, torn })
     }
 
     /// Writes to an empty store; the path is for messages.
-    pub fn over(store: Box<dyn Store>, path: &Path) -> Self {
+    pub fn with_store(store: Box<dyn Store>, path: &Path) -> Self {
         Self { store, path: path.to_owned(), records: 0, bytes: 0, broken: false }
     }
 

@@ -2,7 +2,6 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The system's allocator, with a tally of what is asked of it. A test binary installs it:
 ///
@@ -20,8 +19,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CountingAllocator;
 
-static OF_ALL_THREADS: AtomicU64 = AtomicU64::new(0);
-
 thread_local! {
     // Constant and without a destructor, so that reaching it never allocates in turn.
     static OF_THIS_THREAD: Cell<u64> = const { Cell::new(0) };
@@ -34,13 +31,7 @@ impl CountingAllocator {
         OF_THIS_THREAD.get()
     }
 
-    /// How often all threads together have asked for memory.
-    pub fn of_all_threads() -> u64 {
-        OF_ALL_THREADS.load(Ordering::Relaxed)
-    }
-
     fn count() {
-        OF_ALL_THREADS.fetch_add(1, Ordering::Relaxed);
         OF_THIS_THREAD.set(OF_THIS_THREAD.get() + 1);
     }
 }

@@ -173,33 +173,6 @@ pub fn allowed() -> Result<CpuSet, CallError> {
 ///
 /// EINVAL when none of them exists or is allowed by the cpuset.
 pub fn pin_thread(cpus: &[usize]) -> Result<(), CallError> {
-    pin(0, cpus)
-}
-
-/// Lets every thread that the process has now run on these CPUs only.
-///
-/// # Errors
-///
-/// As [`pin_thread`]; a thread that ends meanwhile is none.
-pub fn pin_process(cpus: &[usize]) -> Result<(), CallError> {
-    const TASKS: &str = "/proc/self/task";
-    let unreadable = |error: std::io::Error| CallError {
-        call: "opendir",
-        argument: TASKS.into(),
-        errno: Errno(error.raw_os_error().unwrap_or(0)),
-    };
-    for task in std::fs::read_dir(TASKS).map_err(unreadable)? {
-        let name = task.map_err(unreadable)?.file_name();
-        let Some(thread) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        match pin(thread, cpus) {
-            Err(failed) if failed.errno != Errno(libc::ESRCH) => return Err(failed),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(())
-}
-
-fn pin(thread: libc::pid_t, cpus: &[usize]) -> Result<(), CallError> {
     let set: CpuSet = cpus.iter().copied().collect();
     let argument = || format!("CPUs {set}");
     if set.0.last().is_some_and(|&last| last >= MOST_CPUS) {
@@ -212,21 +185,10 @@ fn pin(thread: libc::pid_t, cpus: &[usize]) -> Result<(), CallError> {
     let mask = set.mask();
     let bytes = mask.len() * size_of::<libc::c_ulong>();
     // SAFETY: the pointer and the length in bytes are those of the live vector, which is only read.
-    match unsafe { libc::sched_setaffinity(thread, bytes, mask.as_ptr().cast()) } {
+    match unsafe { libc::sched_setaffinity(0, bytes, mask.as_ptr().cast()) } {
         0 => Ok(()),
         _ => Err(CallError::last("sched_setaffinity", argument())),
     }
-}
-
-/// The CPU that the calling thread runs on at this moment.
-///
-/// # Errors
-///
-/// ENOSYS on a kernel without `getcpu`.
-pub fn current_cpu() -> Result<usize, CallError> {
-    // SAFETY: no pointers are passed.
-    let cpu = unsafe { libc::sched_getcpu() };
-    usize::try_from(cpu).map_err(|_| CallError::last("sched_getcpu", ""))
 }
 
 #[cfg(test)]
@@ -276,7 +238,8 @@ mod tests {
             let last = *before.cpus().last().unwrap();
             pin_thread(&[last]).unwrap();
             assert_eq!(allowed().unwrap().cpus(), [last]);
-            assert_eq!(current_cpu().unwrap(), last);
+            // SAFETY: no pointers are passed.
+            assert_eq!(usize::try_from(unsafe { libc::sched_getcpu() }), Ok(last));
             pin_thread(before.cpus()).unwrap();
             assert_eq!(allowed().unwrap(), before);
         })
@@ -290,11 +253,6 @@ mod tests {
             let failed = pin_thread(cpus).unwrap_err();
             assert_eq!((failed.call, failed.errno), ("sched_setaffinity", Errno(libc::EINVAL)));
         }
-    }
-
-    #[test]
-    fn pinning_the_process_to_all_it_may_use_is_allowed() {
-        pin_process(allowed().unwrap().cpus()).unwrap();
     }
 
     proptest! {

@@ -13,8 +13,6 @@ impl Errno {
     pub const NO_BUFFERS: Self = Self(libc::ENOBUFS);
     /// A signal interrupted the call (EINTR).
     pub const INTERRUPTED: Self = Self(libc::EINTR);
-    /// Nothing was ready (EAGAIN).
-    pub const WOULD_BLOCK: Self = Self(libc::EAGAIN);
 
     /// The calling thread's `errno` of the call that has just failed.
     pub fn last() -> Self {
@@ -83,8 +81,59 @@ pub struct Unavailable {
     pub what: String,
     /// Why, e.g. `perf_event_paranoid is 4`.
     pub because: String,
-    /// A command or step that would give it, empty where nothing would.
-    pub remedy: String,
+    /// What would give it.
+    pub remedy: Remedy,
+}
+
+/// A command or step that would give what is missing, and the command that takes it back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remedy {
+    /// What would give it; empty where nothing would.
+    pub unlock: String,
+    /// What takes that back; empty where nothing needs to be.
+    pub undo: String,
+}
+
+impl Remedy {
+    /// Whether nothing would give it.
+    pub fn is_empty(&self) -> bool {
+        self.unlock.is_empty()
+    }
+
+    /// Either of two; what is taken back is the first's, where it has something to be.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self.is_empty() || self.unlock == other.unlock {
+            return other;
+        }
+        if other.is_empty() {
+            return self;
+        }
+        let undo = if self.undo.is_empty() { other.undo } else { self.undo };
+        Self { unlock: format!("{}, or {}", self.unlock, other.unlock), undo }
+    }
+}
+
+impl From<String> for Remedy {
+    fn from(unlock: String) -> Self {
+        Self { unlock, undo: String::new() }
+    }
+}
+
+impl From<&str> for Remedy {
+    fn from(unlock: &str) -> Self {
+        unlock.to_owned().into()
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.undo.is_empty() {
+            f.write_str(&self.unlock)
+        } else {
+            write!(f, "{}; undo: {}", self.unlock, self.undo)
+        }
+    }
 }
 
 impl Unavailable {
@@ -106,3 +155,19 @@ impl fmt::Display for Unavailable {
 }
 
 impl std::error::Error for Unavailable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_two_remedies_is_enough_and_what_is_undone_is_told_beside() {
+        let sysctl = Remedy { unlock: "a=1".to_owned(), undo: "a=4".to_owned() };
+        assert_eq!(sysctl.to_string(), "a=1; undo: a=4");
+        let either = Remedy::from("run as root").or(sysctl.clone());
+        assert_eq!(either.to_string(), "run as root, or a=1; undo: a=4");
+        assert_eq!(sysctl.clone().or(sysctl.clone()), sysctl);
+        assert_eq!(Remedy::default().or(sysctl.clone()), sysctl.clone().or(Remedy::default()));
+        assert!(Remedy::default().is_empty() && Remedy::default().to_string().is_empty());
+    }
+}

@@ -9,10 +9,10 @@ use std::mem::{offset_of, size_of};
 use crate::error::Errno;
 
 /// `ee_origin` of a zero-copy notification (`SO_EE_ORIGIN_ZEROCOPY`, errqueue.h).
-pub const ORIGIN_ZEROCOPY: u8 = 5;
+pub(crate) const ORIGIN_ZEROCOPY: u8 = 5;
 
 /// `ee_code` bit: the kernel copied after all (`SO_EE_CODE_ZEROCOPY_COPIED`, errqueue.h).
-pub const CODE_COPIED: u8 = 1;
+pub(crate) const CODE_COPIED: u8 = 1;
 
 // The kernel's layouts, which the parser below relies on.
 const _: () = assert!(size_of::<libc::sock_extended_err>() == 16);

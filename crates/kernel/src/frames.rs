@@ -20,7 +20,7 @@ const ACK: u8 = 0x10;
 
 /// By how much windows are shifted: the most that RFC 7323 allows (2.3), so that a window of 65535 units is 1 GiB and
 /// never the limit.
-pub const WINDOW_SCALE: u8 = 14;
+pub(crate) const WINDOW_SCALE: u8 = 14;
 
 /// Whom a frame is for, and whom it claims to be from. Both addresses are of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

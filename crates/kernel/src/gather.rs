@@ -8,7 +8,7 @@ use crate::arena::{Arena, Mapping};
 use crate::error::{CallError, Errno};
 
 /// The most fields that one `sendmsg` takes (`UIO_MAXIOV`; `sendmsg` answers EMSGSIZE above).
-pub const MOST_FIELDS: usize = 1024;
+pub(crate) const MOST_FIELDS: usize = 1024;
 
 /// Where one field lies in its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,7 +44,7 @@ impl Gather {
     ///
     /// # Errors
     ///
-    /// `EMSGSIZE` for more than [`MOST_FIELDS`] fields, `EINVAL` when an offset or the sum of the fields
+    /// `EMSGSIZE` for more than `UIO_MAXIOV` (1024) fields, `EINVAL` when an offset or the sum of the fields
     /// overflows.
     pub fn new(fields: &[Field]) -> Result<Self, CallError> {
         let refused = |errno| CallError {

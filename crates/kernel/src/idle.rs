@@ -22,14 +22,17 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Unavailable;
 use crate::cpu::CpuSet;
 use crate::machine::tree;
 use crate::stat::{parse_stat, user_hz};
+use crate::{Remedy, Unavailable};
 
+mod reading;
 mod timer_list;
 
-pub use timer_list::{TimerList, parse_timer_list};
+pub use reading::IdleReading;
+
+use timer_list::parse_timer_list;
 
 const TIMER_LIST: &str = "/proc/timer_list";
 const STAT: &str = "/proc/stat";
@@ -57,15 +60,6 @@ impl IdleSource {
             Self::ProcStat => "proc-stat",
         }
     }
-}
-
-/// One CPU's idle time since boot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IdleReading {
-    /// Nanoseconds idle.
-    pub idle_ns: u64,
-    /// Nanoseconds that may have to be added.
-    pub uncertain_ns: u64,
 }
 
 /// All asked CPUs at one moment.
@@ -137,7 +131,7 @@ impl IdleClock {
                 Err(refusal) => refused.push(refusal),
             }
         }
-        Err(refused.pop().unwrap_or_else(|| tree::odd(STAT, "")))
+        Err(refused.pop().unwrap_or_else(|| tree::unexpected(STAT, "")))
     }
 
     /// One source in particular; it is read once, to see that it has every CPU.
@@ -198,7 +192,7 @@ impl IdleClock {
                 // The file is printed CPU by CPU after its own clock was read.
                 let printing_ns = monotonic_ns().saturating_sub(begin_ns);
                 let list = parse_timer_list(&text, self.tick_ns)
-                    .ok_or_else(|| tree::odd(TIMER_LIST, &text))?;
+                    .ok_or_else(|| tree::unexpected(TIMER_LIST, &text))?;
                 let of_cpu = |cpu| {
                     let mut reading = find(&list.cpus, cpu, TIMER_LIST)?;
                     reading.uncertain_ns = reading.uncertain_ns.saturating_add(printing_ns);
@@ -291,7 +285,7 @@ fn refuse_nohz_full(root: &Path, cpus: &[usize]) -> Result<(), Unavailable> {
         Some(cpu) => Err(Unavailable {
             what: TIMER_LIST.to_owned(),
             because: format!("CPU {cpu} is nohz_full: its tick stops while it works, too"),
-            remedy: String::new(),
+            remedy: Remedy::default(),
         }),
     }
 }
@@ -304,7 +298,7 @@ fn state_files(cpu: usize) -> Result<Vec<File>, Unavailable> {
         .filter(|name| name.starts_with("state"))
         .map(|state| open(&format!("{directory}/{state}/time")))
         .collect::<Result<Vec<_>, _>>()?;
-    if files.is_empty() { Err(tree::odd(&directory, "no state")) } else { Ok(files) }
+    if files.is_empty() { Err(tree::unexpected(&directory, "no state")) } else { Ok(files) }
 }
 
 fn residency_ns(states: &[File], text: &mut Vec<u8>) -> Result<u64, Unavailable> {
@@ -312,7 +306,7 @@ fn residency_ns(states: &[File], text: &mut Vec<u8>) -> Result<u64, Unavailable>
     for state in states {
         let time = reread(state, text, "cpuidle/state*/time")?;
         let time_us: u64 =
-            time.trim().parse().map_err(|_| tree::odd("cpuidle/state*/time", &time))?;
+            time.trim().parse().map_err(|_| tree::unexpected("cpuidle/state*/time", &time))?;
         sum_us = sum_us.saturating_add(time_us);
     }
     Ok(sum_us.saturating_mul(NS_PER_US))
@@ -338,7 +332,7 @@ fn find(cpus: &[(usize, IdleReading)], cpu: usize, file: &str) -> Result<IdleRea
     found.map(|(_, reading)| *reading).ok_or_else(|| Unavailable {
         what: format!("idle time of CPU {cpu}"),
         because: format!("{file} does not have it: the CPU is offline, or the kernel keeps none"),
-        remedy: String::new(),
+        remedy: Remedy::default(),
     })
 }
 

@@ -13,6 +13,7 @@ pub mod arena;
 pub mod clock;
 pub mod copy_audit;
 pub mod copying;
+pub mod counter_probe;
 pub mod cpu;
 pub mod error_queue;
 pub mod frames;
@@ -44,4 +45,4 @@ pub mod topology;
 pub mod usage;
 pub mod yardstick;
 
-pub use error::{CallError, Errno, Unavailable};
+pub use error::{CallError, Errno, Remedy, Unavailable};

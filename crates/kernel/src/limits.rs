@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{CallError, Errno, Unavailable};
+use crate::error::{CallError, Errno, Remedy, Unavailable};
 
 /// A resource limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +89,7 @@ pub fn optmem_max() -> Result<u64, Unavailable> {
     let unavailable = |because| Unavailable {
         what: "net.core.optmem_max".into(),
         because,
-        remedy: String::new(),
+        remedy: Remedy::default(),
     };
     let text = std::fs::read_to_string(PATH).map_err(|error| {
         let errno = Errno(error.raw_os_error().unwrap_or(0));

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::Unavailable;
 use crate::stat::LoadAverage;
+use crate::{Remedy, Unavailable};
 
 mod cgroup;
 mod cgroup_memory;
@@ -13,36 +13,21 @@ pub(crate) mod tree;
 
 pub use cgroup::{CgroupCpu, Throttled};
 pub use cgroup_memory::memory_limit_bytes;
-pub use interfaces::{Interface, interfaces};
-pub use settings::{SYSCTLS, sysctls};
-pub use tree::LIVE;
+pub use interfaces::Interface;
+pub(crate) use settings::SYSCTLS;
+pub use settings::sysctls;
+pub use tree::{Fact, LIVE};
 
 const CPU: &str = "/sys/devices/system/cpu";
 const CLOCKSOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-
-/// A fact, or why it is not known.
-pub type Fact<T> = Result<T, Unavailable>;
 
 /// What is known of the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
     /// The CPU's name.
     pub cpu_model: Fact<String>,
-    /// The instruction set that this program was built for: `x86_64`, `aarch64`.
-    pub architecture: &'static str,
-    /// The kernel, e.g. `6.8.0-49-generic`.
-    pub kernel_release: Fact<String>,
-    /// Its build, e.g. `#49-Ubuntu SMP PREEMPT_DYNAMIC …`.
-    pub kernel_version: Fact<String>,
-    /// Parameters of its command line that move figures, e.g. `mitigations=off`; the rest of the line
-    /// may hold what is nobody else's business.
-    pub boot_parameters: Fact<Vec<String>>,
-    /// The machine's name.
-    pub hostname: Fact<String>,
     /// The distribution, e.g. `Debian GNU/Linux 12 (bookworm)`.
     pub os: Fact<String>,
-    /// Bytes of a page.
-    pub page_bytes: Fact<u64>,
     /// Bytes of memory that the kernel manages.
     pub memory_bytes: Fact<u64>,
     /// Real or virtual.
@@ -59,16 +44,6 @@ pub struct Machine {
     pub clocksource: Fact<String>,
     /// Transparent huge pages: `always`, `madvise` or `never`.
     pub huge_pages: Fact<String>,
-    /// Kernel lockdown: `none`, `integrity` or `confidentiality`.
-    pub lockdown: Fact<String>,
-    /// Simultaneous multithreading: `on`, `off`, `notsupported` …
-    pub smt: Fact<String>,
-    /// CPUs taken from the scheduler at boot, as a list; empty for none.
-    pub isolated_cpus: Fact<String>,
-    /// CPUs without a tick while they work, as a list; empty for none.
-    pub nohz_full_cpus: Fact<String>,
-    /// Signs of a container, e.g. `/.dockerenv`; none found is no proof that there is none.
-    pub container_signs: Vec<String>,
     /// What this process's control groups allow it of the CPUs.
     pub cpu_quota: Fact<CgroupCpu>,
     /// Kernel settings that matter to sockets or to measuring, by name.
@@ -129,12 +104,8 @@ pub struct Frequency {
     pub driver: Fact<String>,
     /// Every governor in use, once: `performance`, `powersave`, `schedutil` …
     pub governors: Fact<Vec<String>>,
-    /// What the hardware is asked to prefer, once each, e.g. `balance_performance`.
-    pub energy_preferences: Fact<Vec<String>>,
     /// Frequencies above the base are allowed.
     pub turbo: Fact<bool>,
-    /// The idle driver, e.g. `intel_idle`, `haltpoll`.
-    pub idle_driver: Fact<String>,
 }
 
 impl Machine {
@@ -144,17 +115,11 @@ impl Machine {
     }
 
     /// [`Machine::read`] below another root.
-    pub fn read_below(root: &Path) -> Self {
+    pub(crate) fn read_below(root: &Path) -> Self {
         let text = |file: &str| tree::text(root, file);
         Self {
             cpu_model: cpu_model(root),
-            architecture: std::env::consts::ARCH,
-            kernel_release: text("/proc/sys/kernel/osrelease"),
-            kernel_version: text("/proc/sys/kernel/version"),
-            boot_parameters: text("/proc/cmdline").map(|line| settings::boot_parameters(&line)),
-            hostname: text("/proc/sys/kernel/hostname"),
             os: os(root),
-            page_bytes: page_bytes(),
             memory_bytes: memory_bytes(root),
             virtualization: virtualization(root),
             mitigations: mitigations(root),
@@ -163,20 +128,15 @@ impl Machine {
             load: LoadAverage::read(root),
             clocksource: text(CLOCKSOURCE),
             huge_pages: chosen(root, "/sys/kernel/mm/transparent_hugepage/enabled"),
-            lockdown: chosen(root, "/sys/kernel/security/lockdown"),
-            smt: text(&format!("{CPU}/smt/control")),
-            isolated_cpus: text(&format!("{CPU}/isolated")),
-            nohz_full_cpus: text(&format!("{CPU}/nohz_full")).map(|list| list_or_none(&list)),
-            container_signs: container_signs(root),
             cpu_quota: CgroupCpu::find(root),
             sysctls: sysctls(root),
-            interfaces: interfaces(root),
+            interfaces: interfaces::interfaces(root),
         }
     }
 }
 
 /// The `hypervisor` flag of x86's `/proc/cpuinfo`; nothing where there is no line of flags.
-pub fn has_hypervisor_flag(cpuinfo: &str) -> Option<bool> {
+pub(crate) fn has_hypervisor_flag(cpuinfo: &str) -> Option<bool> {
     let flags = field(cpuinfo, "flags")?;
     Some(flags.split_ascii_whitespace().any(|flag| flag == "hypervisor"))
 }
@@ -200,7 +160,7 @@ fn cpu_model(root: &Path) -> Fact<String> {
     }
     match (field(&cpuinfo, "CPU implementer"), field(&cpuinfo, "CPU part")) {
         (Some(implementer), Some(part)) => Ok(format!("implementer {implementer} part {part}")),
-        _ => Err(tree::odd(CPUINFO, &cpuinfo)),
+        _ => Err(tree::unexpected(CPUINFO, &cpuinfo)),
     }
 }
 
@@ -209,13 +169,7 @@ fn os(root: &Path) -> Fact<String> {
     let text = tree::text(root, OS_RELEASE).or_else(|_| tree::text(root, "/usr/lib/os-release"))?;
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     name.map(|name| name.trim_matches(['"', '\'']).to_owned())
-        .ok_or_else(|| tree::odd(OS_RELEASE, &text))
-}
-
-fn page_bytes() -> Fact<u64> {
-    // SAFETY: sysconf takes a number and touches no memory of ours.
-    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    u64::try_from(bytes).map_err(|_| tree::odd("sysconf(_SC_PAGESIZE)", &bytes.to_string()))
+        .ok_or_else(|| tree::unexpected(OS_RELEASE, &text))
 }
 
 fn memory_bytes(root: &Path) -> Fact<u64> {
@@ -223,7 +177,7 @@ fn memory_bytes(root: &Path) -> Fact<u64> {
     let text = tree::text(root, MEMINFO)?;
     let kib = field(&text, "MemTotal").and_then(|total| total.split_whitespace().next());
     kib.and_then(|kib| kib.parse::<u64>().ok()?.checked_mul(1024))
-        .ok_or_else(|| tree::odd(MEMINFO, &text))
+        .ok_or_else(|| tree::unexpected(MEMINFO, &text))
 }
 
 fn virtualization(root: &Path) -> Virtualization {
@@ -231,7 +185,7 @@ fn virtualization(root: &Path) -> Virtualization {
         has_hypervisor_flag(&cpuinfo).ok_or_else(|| Unavailable {
             what: "the CPU's hypervisor flag".to_owned(),
             because: "this architecture has none".to_owned(),
-            remedy: String::new(),
+            remedy: Remedy::default(),
         })
     });
     Virtualization {
@@ -260,9 +214,7 @@ fn frequency(root: &Path) -> Frequency {
     Frequency {
         driver: tree::text(root, &format!("{CPU}/cpu0/cpufreq/scaling_driver")),
         governors: each_policy(root, "scaling_governor"),
-        energy_preferences: each_policy(root, "energy_performance_preference"),
         turbo: turbo(),
-        idle_driver: tree::text(root, &format!("{CPU}/cpuidle/current_driver")),
     }
 }
 
@@ -273,7 +225,7 @@ fn each_policy(root: &Path, file: &str) -> Fact<Vec<String>> {
     let mut refusal = Unavailable {
         what: format!("{directory}/policy*/{file}"),
         because: "no frequency driver is loaded, as in most virtual machines".to_owned(),
-        remedy: String::new(),
+        remedy: Remedy::default(),
     };
     for policy in tree::names(root, &directory)? {
         if policy.starts_with("policy") {
@@ -316,19 +268,7 @@ fn on_battery(root: &Path) -> Fact<bool> {
 fn chosen(root: &Path, file: &str) -> Fact<String> {
     let text = tree::text(root, file)?;
     let chosen = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
-    chosen.map(|(chosen, _)| chosen.to_owned()).ok_or_else(|| tree::odd(file, &text))
-}
-
-/// The kernel prints a mask that was never set as `(null)`.
-fn list_or_none(list: &str) -> String {
-    let list = list.trim();
-    if list == "(null)" { String::new() } else { list.to_owned() }
-}
-
-fn container_signs(root: &Path) -> Vec<String> {
-    let files = ["/.dockerenv", "/run/.containerenv", "/run/systemd/container"];
-    let there = |file: &&str| tree::path(root, file).exists();
-    files.into_iter().filter(there).map(str::to_owned).collect()
+    chosen.map(|(chosen, _)| chosen.to_owned()).ok_or_else(|| tree::unexpected(file, &text))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::{fs, io, panic, thread};
 
-use crate::error::{CallError, Errno, Unavailable};
+use crate::error::{CallError, Errno, Remedy, Unavailable};
 use crate::machine::SYSCTLS;
 use crate::process::{Capabilities, Capability};
 
@@ -25,7 +25,7 @@ pub struct Namespace {
     descriptor: Arc<OwnedFd>,
 }
 
-fn unavailable(because: impl Into<String>, remedy: impl Into<String>) -> Unavailable {
+fn unavailable(because: impl Into<String>, remedy: impl Into<Remedy>) -> Unavailable {
     Unavailable {
         what: "a network namespace".into(),
         because: because.into(),
@@ -147,7 +147,7 @@ impl Namespace {
 
 // Settings.
 impl Namespace {
-    /// Gives the namespace the caller's values of the recorded network settings ([`SYSCTLS`]), where it has values of
+    /// Gives the namespace the caller's values of the recorded network settings (`SYSCTLS`), where it has values of
     /// its own and they differ.
     ///
     /// A new namespace begins with the first namespace's `tcp_rmem`, `tcp_wmem` and default congestion control, but
@@ -217,7 +217,7 @@ mod tests {
             (libc::EINVAL, None, "this kernel has none", "CONFIG_NET_NS"),
         ] {
             let why = refusal(Errno(errno), missing);
-            assert!(why.because.contains(because) && why.remedy.contains(remedy), "{why}");
+            assert!(why.because.contains(because) && why.remedy.unlock.contains(remedy), "{why}");
         }
         assert!(refusal(Errno(libc::ENOMEM), None).because.starts_with("unshare(CLONE_NEWNET)"));
     }

@@ -27,7 +27,7 @@ impl PacketSocket {
     /// EPERM without CAP_NET_RAW, ENODEV where there is no such device.
     pub fn open(device: &str) -> Result<Self, CallError> {
         let argument = || format!("AF_PACKET, {device}");
-        // SAFETY: it takes numbers only; protocol 0 hears nothing.
+        // SAFETY: it takes numbers only; protocol 0 receives nothing.
         let fd = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
         if fd < 0 {
             return Err(CallError::last("socket", argument()));
@@ -77,7 +77,7 @@ impl PacketSocket {
             ),
             _ => (error.to_string(), ""),
         };
-        Unavailable { what: "a packet socket".to_owned(), because, remedy: remedy.to_owned() }
+        Unavailable { what: "a packet socket".to_owned(), because, remedy: remedy.into() }
     }
 
     /// Sends a frame, from its Ethernet header on. It does not wait.

@@ -7,10 +7,10 @@
 use std::fmt;
 
 /// The most counters that one group of ours holds.
-pub const GROUP_LIMIT: usize = 8;
+pub(crate) const GROUP_LIMIT: usize = 8;
 
 /// Bytes that the largest group of ours needs.
-pub const GROUP_BYTES: usize = WORD * (HEADER_WORDS + 2 * GROUP_LIMIT);
+pub(crate) const GROUP_BYTES: usize = WORD * (HEADER_WORDS + 2 * GROUP_LIMIT);
 
 const WORD: usize = size_of::<u64>();
 const HEADER_WORDS: usize = 3;
@@ -81,7 +81,7 @@ impl GroupReading<'_> {
 ///
 /// # Errors
 /// [`FormatError::Truncated`] where the bytes end before the counters do.
-pub fn parse_group(bytes: &[u8]) -> Result<GroupReading<'_>, FormatError> {
+pub(crate) fn parse_group(bytes: &[u8]) -> Result<GroupReading<'_>, FormatError> {
     let truncated = |words: usize| FormatError::Truncated {
         bytes: bytes.len(),
         wanted: words.saturating_mul(WORD),

@@ -116,7 +116,7 @@ pub fn records(bytes: &[u8]) -> impl Iterator<Item = Result<PerfRecord<'_>, BadR
     let mut offset = 0;
     std::iter::from_fn(move || {
         let rest = bytes.get(offset..).filter(|rest| !rest.is_empty())?;
-        let found = one(rest);
+        let found = first_record(rest);
         let start = offset;
         // After a bad record nothing tells where the next one begins.
         offset = found.map_or(bytes.len(), |(_, size)| start + size);
@@ -125,7 +125,7 @@ pub fn records(bytes: &[u8]) -> impl Iterator<Item = Result<PerfRecord<'_>, BadR
 }
 
 /// The first record and its size, or the size that it pretends to have.
-fn one(bytes: &[u8]) -> Result<(PerfRecord<'_>, usize), usize> {
+fn first_record(bytes: &[u8]) -> Result<(PerfRecord<'_>, usize), usize> {
     let header = word(bytes, 0).ok_or(bytes.len())?.to_ne_bytes();
     let [a, b, c, d, misc, misc_high, size, size_high] = header;
     let kind = u32::from_ne_bytes([a, b, c, d]);

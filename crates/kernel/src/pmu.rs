@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::cpu::CpuSet;
 use crate::machine::tree;
-use crate::perf::{CounterName, CounterSource, Counters, LiveSource};
-use crate::{Errno, Unavailable};
+use crate::perf::event::CounterName;
+use crate::{Errno, Remedy, Unavailable};
 
 const DEVICES: &str = "/sys/bus/event_source/devices";
 const PARANOID: &str = "/proc/sys/kernel/perf_event_paranoid";
@@ -67,7 +67,7 @@ impl Pmus {
     }
 
     /// The CPU has more than one core type, so every counter is opened once for each.
-    pub fn is_hybrid(&self) -> bool {
+    pub(crate) fn is_hybrid(&self) -> bool {
         self.core.len() > 1
     }
 
@@ -89,7 +89,7 @@ impl Pmus {
             return Err(Unavailable {
                 what: "the raw event behind cache-misses".to_owned(),
                 because: format!("no core's unit in {DEVICES} names it"),
-                remedy: String::new(),
+                remedy: Remedy::default(),
             });
         }
         Ok(named.join(" + "))
@@ -134,7 +134,7 @@ impl Surroundings {
     }
 
     /// The core's counting units, as far as known.
-    pub fn core_pmus(&self) -> &[CorePmu] {
+    pub(crate) fn core_pmus(&self) -> &[CorePmu] {
         self.pmus.as_ref().map_or(&[], |pmus| &pmus.core)
     }
 
@@ -151,19 +151,22 @@ impl Surroundings {
             }
             libc::EMFILE | libc::ENFILE => (
                 format!("too many open files ({errno})"),
-                "raise the limit: ulimit -n 4096".to_owned(),
+                "raise the limit: ulimit -n 4096".into(),
             ),
             libc::ENOSYS => (
                 "this kernel has no perf_event_open (CONFIG_PERF_EVENTS is off, or a sandbox hides it)"
                     .to_owned(),
-                String::new(),
+                Remedy::default(),
             ),
             libc::EBUSY | libc::ENOSPC => (
                 format!("another user holds the counters ({errno})"),
-                "stop other profilers; sudo sysctl kernel.nmi_watchdog=0 frees one (undo: sudo sysctl kernel.nmi_watchdog=1)"
-                    .to_owned(),
+                Remedy {
+                    unlock: "stop other profilers, or free one: sudo sysctl kernel.nmi_watchdog=0"
+                        .to_owned(),
+                    undo: "sudo sysctl kernel.nmi_watchdog=1".to_owned(),
+                },
             ),
-            _ => (format!("perf_event_open: {errno}"), String::new()),
+            _ => (format!("perf_event_open: {errno}"), Remedy::default()),
         };
         Unavailable { what: counter.to_string(), because, remedy }
     }
@@ -172,15 +175,16 @@ impl Surroundings {
         self.pmus.as_ref().map_or(true, |pmus| !pmus.core.is_empty())
     }
 
-    fn explain_permission(&self, errno: Errno) -> (String, String) {
+    fn explain_permission(&self, errno: Errno) -> (String, Remedy) {
         match self.paranoid {
             Ok(level) if level > PARANOID_WITH_KERNEL && !self.is_root => (
                 format!(
                     "kernel.perf_event_paranoid is {level}, and counting user mode alone would miss nearly all of the work"
                 ),
-                format!(
-                    "unlock: sudo sysctl kernel.perf_event_paranoid=1; undo: sudo sysctl kernel.perf_event_paranoid={level}"
-                ),
+                Remedy {
+                    unlock: "sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
+                    undo: format!("sudo sysctl kernel.perf_event_paranoid={level}"),
+                },
             ),
             Ok(level) => (
                 format!(
@@ -188,30 +192,33 @@ impl Surroundings {
                     if self.is_root { " and the user is root" } else { "" }
                 ),
                 "run outside the container, or start it with --cap-add PERFMON and a seccomp profile that allows perf_event_open"
-                    .to_owned(),
+                    .into(),
             ),
             Err(ref unknown) => (
                 format!("perf_event_open is refused ({errno}); {unknown}"),
-                "run as root".to_owned(),
+                "run as root".into(),
             ),
         }
     }
 
-    fn explain_missing(&self, counter: CounterName, errno: Errno) -> (String, String) {
+    fn explain_missing(&self, counter: CounterName, errno: Errno) -> (String, Remedy) {
         if counter.is_software() {
-            return (format!("this kernel does not count it ({errno})"), String::new());
+            return (format!("this kernel does not count it ({errno})"), Remedy::default());
         }
         if !self.core_pmus().is_empty() {
-            return (format!("this CPU has no such event ({errno})"), String::new());
+            return (format!("this CPU has no such event ({errno})"), Remedy::default());
         }
         if self.is_virtual {
             return (
                 "this virtual machine has no hardware counters".to_owned(),
                 "on the host, give the guest a virtual PMU (QEMU: -cpu host,pmu=on), or run on bare metal"
-                    .to_owned(),
+                    .into(),
             );
         }
-        ("this machine has no hardware counters that the kernel drives".to_owned(), String::new())
+        (
+            "this machine has no hardware counters that the kernel drives".to_owned(),
+            Remedy::default(),
+        )
     }
 }
 
@@ -222,77 +229,13 @@ impl Surroundings {
 /// Where the file is missing, which means that the kernel has no perf.
 pub fn perf_event_paranoid(root: &Path) -> Result<i64, Unavailable> {
     let text = tree::text(root, PARANOID)?;
-    text.trim().parse().map_err(|_| tree::odd(PARANOID, &text))
-}
-
-/// What a probe found out of one counter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It counts. The raw event is named where it is `cache-misses`.
-    Yes {
-        /// The vendor's event behind a generic name.
-        raw_event: Option<String>,
-    },
-    /// It cannot be had; the remedy holds how to unlock and to undo, where there is a way.
-    No(Unavailable),
-    /// The probe itself failed.
-    CouldNotTell(Unavailable),
-}
-
-/// Opens each counter on the calling thread, lets it count for a moment, and closes it again.
-pub fn probe(wanted: &[CounterName]) -> Vec<(CounterName, Answer)> {
-    probe_with(LiveSource, &Surroundings::read(Path::new(tree::LIVE)), wanted)
-}
-
-/// [`probe`] on any source and surroundings.
-pub fn probe_with<S: CounterSource>(
-    source: S,
-    surroundings: &Surroundings,
-    wanted: &[CounterName],
-) -> Vec<(CounterName, Answer)> {
-    let opened = Counters::open_with(source, surroundings, wanted);
-    let mut counters = opened.counters;
-    let started = counters.enable();
-    let before = counters.read();
-    std::hint::black_box((0..200_000_u64).fold(0_u64, |sum, next| sum.rotate_left(3) ^ next));
-    let after = counters.read();
-    let raw_event = |counter| {
-        let pmus = surroundings.pmus.as_ref().ok()?;
-        if counter == CounterName::CacheMisses { pmus.raw_cache_misses().ok() } else { None }
-    };
-    let answer = |counter| {
-        if let Some((_, refusal)) = opened.unavailable.iter().find(|(name, _)| *name == counter) {
-            let transient = opened.transient.contains(&counter);
-            return if transient {
-                Answer::CouldNotTell(refusal.clone())
-            } else {
-                Answer::No(refusal.clone())
-            };
-        }
-        if let Err(error) = &started {
-            return Answer::CouldNotTell(Unavailable {
-                what: counter.to_string(),
-                because: error.to_string(),
-                remedy: String::new(),
-            });
-        }
-        match counters.delta_of(counter, &before, &after) {
-            Ok(_) => Answer::Yes { raw_event: raw_event(counter) },
-            Err(refusal) => Answer::No(refusal),
-        }
-    };
-    wanted.iter().map(|&counter| (counter, answer(counter))).collect()
+    text.trim().parse().map_err(|_| tree::unexpected(PARANOID, &text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn plant(root: &Path, relative: &str, content: &str) {
-        let path = tree::path(root, relative);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
+    use crate::machine::tree::plant;
 
     fn cpu() -> CorePmu {
         CorePmu {
@@ -317,11 +260,11 @@ mod tests {
     fn a_plain_cpu_has_one_unit_and_names_its_cache_misses() {
         let root = tempfile::tempdir().unwrap();
         let events = format!("{DEVICES}/cpu/events/cache-misses");
-        plant(root.path(), &format!("{DEVICES}/cpu/type"), "4\n");
-        plant(root.path(), &events, "event=0x2e,umask=0x41\n");
-        plant(root.path(), &format!("{DEVICES}/cpu/caps/max_precise"), "3\n");
-        plant(root.path(), &format!("{DEVICES}/uncore_imc/type"), "12\n");
-        plant(root.path(), &format!("{DEVICES}/uncore_imc/cpumask"), "0\n");
+        plant(root.path(), &format!("{DEVICES}/cpu/type"), "4");
+        plant(root.path(), &events, "event=0x2e,umask=0x41");
+        plant(root.path(), &format!("{DEVICES}/cpu/caps/max_precise"), "3");
+        plant(root.path(), &format!("{DEVICES}/uncore_imc/type"), "12");
+        plant(root.path(), &format!("{DEVICES}/uncore_imc/cpumask"), "0");
         let pmus = Pmus::discover(root.path()).unwrap();
         assert!(!pmus.is_hybrid());
         assert_eq!(pmus.core[0].pmu_type, 4);
@@ -355,8 +298,8 @@ mod tests {
         let refusal =
             surroundings(4, false, false).explain(CounterName::Cycles, Errno(libc::EACCES));
         assert!(refusal.because.contains("kernel.perf_event_paranoid is 4"), "{refusal}");
-        assert!(refusal.remedy.contains("sudo sysctl kernel.perf_event_paranoid=1"), "{refusal}");
-        assert!(refusal.remedy.ends_with("undo: sudo sysctl kernel.perf_event_paranoid=4"));
+        assert!(refusal.remedy.unlock == "sudo sysctl kernel.perf_event_paranoid=1", "{refusal}");
+        assert!(refusal.remedy.undo == "sudo sysctl kernel.perf_event_paranoid=4");
     }
 
     #[test]
@@ -387,9 +330,9 @@ mod tests {
         let mut around = surroundings(4, false, true);
         around.pmus = Ok(Pmus::default());
         let hardware = around.explain(CounterName::Cycles, Errno(libc::EACCES));
-        assert!(!hardware.remedy.contains("sysctl"), "{hardware}");
+        assert!(!hardware.remedy.unlock.contains("sysctl"), "{hardware}");
         let software = around.explain(CounterName::TaskClock, Errno(libc::EACCES));
-        assert!(software.remedy.contains("sysctl"), "{software}");
+        assert!(software.remedy.unlock.contains("sysctl"), "{software}");
     }
 
     #[test]
@@ -403,9 +346,9 @@ mod tests {
     #[test]
     fn an_odd_paranoid_level_is_quoted() {
         let root = tempfile::tempdir().unwrap();
-        plant(root.path(), PARANOID, "none\n");
+        plant(root.path(), PARANOID, "none");
         assert!(perf_event_paranoid(root.path()).unwrap_err().because.contains("none"));
-        plant(root.path(), PARANOID, "-1\n");
+        plant(root.path(), PARANOID, "-1");
         assert_eq!(perf_event_paranoid(root.path()), Ok(-1));
     }
 }

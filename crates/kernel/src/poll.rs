@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::Instant;
 
 use crate::error::{CallError, Errno};
-use crate::socket::Socket;
 
 /// What a descriptor is ready for. All false: the time ran out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,13 +28,13 @@ impl Ready {
 
 /// Waits until the error queue holds something (`POLLERR`) or the connection is over (`POLLHUP`); −1 waits
 /// for ever. A dead connection raises `error` as well, and for ever: when the queue then turns out empty,
-/// [`Socket::take_error`] says why.
+/// [`crate::socket::Socket::take_error`] says why.
 ///
 /// # Errors
 ///
 /// The bare `errno`: EINTR is the caller's to judge.
 #[inline]
-pub fn wait_error_queue(socket: &Socket, timeout_ms: i32) -> Result<Ready, Errno> {
+pub fn wait_error_queue(socket: &impl AsFd, timeout_ms: i32) -> Result<Ready, Errno> {
     wait(socket, 0, timeout_ms)
 }
 
@@ -54,6 +54,29 @@ pub fn wait_readable(fd: &impl AsFd, timeout_ms: i32) -> Result<Ready, Errno> {
 /// As [`wait_error_queue`].
 pub fn wait_writable(fd: &impl AsFd, timeout_ms: i32) -> Result<Ready, Errno> {
     wait(fd, libc::POLLOUT, timeout_ms)
+}
+
+/// Waits with one of the above until the descriptor is ready, interrupted or not; ETIMEDOUT at the deadline.
+pub(crate) fn until<F: AsFd>(
+    fd: &F,
+    deadline: Instant,
+    wait: impl Fn(&F, i32) -> Result<Ready, Errno>,
+) -> Result<(), Errno> {
+    loop {
+        match wait(fd, remaining_ms(Some(deadline))) {
+            Ok(ready) if ready.is_any() => return Ok(()),
+            Err(errno) if !errno.is_interrupted() => return Err(errno),
+            Ok(_) | Err(_) if Instant::now() >= deadline => return Err(Errno(libc::ETIMEDOUT)),
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// Milliseconds to the deadline for `poll`: rounded up, 0 when past, −1 without one.
+pub(crate) fn remaining_ms(deadline: Option<Instant>) -> i32 {
+    let Some(deadline) = deadline else { return -1 };
+    let left = deadline.saturating_duration_since(Instant::now());
+    i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
 }
 
 fn wait(fd: &impl AsFd, events: libc::c_short, timeout_ms: i32) -> Result<Ready, Errno> {
@@ -125,7 +148,7 @@ impl Epoll {
     /// # Errors
     ///
     /// EEXIST when it is watched already, ENOSPC above `fs.epoll.max_user_watches`.
-    pub fn add(&self, socket: &Socket, token: u64) -> Result<(), CallError> {
+    pub fn add(&self, socket: &impl AsFd, token: u64) -> Result<(), CallError> {
         self.watch(socket, Interest::Readable, token)
     }
 

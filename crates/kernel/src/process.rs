@@ -4,19 +4,15 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use crate::error::{CallError, Errno, Unavailable};
 
 mod capabilities;
+mod status;
 
 pub use capabilities::{Capabilities, Capability};
-
-/// The value of a line `name:\tvalue` of a `/proc/PID/status`.
-pub(crate) fn status_field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-}
+pub(crate) use status::status_field;
 
 fn errno_of(error: &io::Error) -> Errno {
     Errno(error.raw_os_error().unwrap_or(0))
@@ -87,36 +83,6 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Takes an exclusive lock on the open file without waiting (`flock`); false when another open file has it.
-/// It is let go of when the file is closed, at the latest by the process's death.
-///
-/// # Errors
-///
-/// ENOLCK, or EOPNOTSUPP on file systems without locks.
-pub fn lock_exclusively(file: &File) -> Result<bool, CallError> {
-    // SAFETY: no pointers are passed; the descriptor is open while the file is borrowed.
-    match unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
-        0 => Ok(true),
-        _ => match CallError::last("flock", "an exclusive lock") {
-            failed if failed.errno.is_would_block() => Ok(false),
-            failed => Err(failed),
-        },
-    }
-}
-
-/// Gives a file, directory or symbolic link (not what it points to) to a user and group.
-///
-/// # Errors
-///
-/// EPERM without CAP_CHOWN, ENOENT.
-pub fn change_owner(path: &Path, user: u32, group: u32) -> Result<(), CallError> {
-    std::os::unix::fs::lchown(path, Some(user), Some(group)).map_err(|error| CallError {
-        call: "lchown",
-        argument: format!("{} to {user}:{group}", path.display()),
-        errno: errno_of(&error),
-    })
-}
-
 /// What the kernel says it is (uname(2)).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemName {
@@ -156,11 +122,6 @@ fn text(characters: &[libc::c_char]) -> String {
 /// The host's name.
 pub fn hostname() -> String {
     system_name().host
-}
-
-/// The kernel's release.
-pub fn kernel_release() -> String {
-    system_name().release
 }
 
 /// Bytes of a page of memory: 4096 on x86-64, up to 65536 on aarch64.
@@ -238,10 +199,7 @@ mod tests {
     fn names_and_sizes_agree_with_what_proc_shows() {
         let name = system_name();
         let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-        assert_eq!(
-            (name.release.as_str(), kernel_release()),
-            (release.trim(), name.release.clone())
-        );
+        assert_eq!(name.release, release.trim());
         assert_eq!(hostname(), name.host);
         assert!(!name.machine.is_empty() && !name.version.is_empty());
         assert!(page_size().is_power_of_two() && page_size() >= 4096);
@@ -251,32 +209,6 @@ mod tests {
     #[test]
     fn tokens_differ() {
         assert_ne!(random_token().unwrap(), random_token().unwrap());
-    }
-
-    #[test]
-    fn a_lock_is_held_until_its_file_is_closed() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lock");
-        let first = File::create(&path).unwrap();
-        let second = File::open(&path).unwrap();
-        assert_eq!(lock_exclusively(&first), Ok(true));
-        assert_eq!(lock_exclusively(&second), Ok(false));
-        drop(first);
-        assert_eq!(lock_exclusively(&second), Ok(true));
-    }
-
-    #[test]
-    fn changing_the_owner_to_oneself_is_allowed_and_a_missing_path_named() {
-        use std::os::unix::fs::MetadataExt;
-        let directory = tempfile::tempdir().unwrap();
-        let link = directory.path().join("latest");
-        std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        let meta = link.symlink_metadata().unwrap();
-        assert_eq!(change_owner(&link, meta.uid(), meta.gid()), Ok(()));
-        let missing = directory.path().join("missing");
-        let failed = change_owner(&missing, meta.uid(), meta.gid()).unwrap_err();
-        assert_eq!(failed.errno, Errno(libc::ENOENT));
-        assert!(failed.argument.contains("missing"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::machine::LIVE;
 use crate::perf::CounterName;
 use crate::perf_samples::{BadRecord, Frame, PerfRecord, records};
 use crate::pmu::{CorePmu, Surroundings};
-use crate::{CallError, Errno, Unavailable};
+use crate::{CallError, Errno, Remedy, Unavailable};
 
 mod ring;
 
@@ -116,7 +116,7 @@ impl Sampling {
         let mut folded: HashMap<(u32, u32, Vec<Frame>), u64> = HashMap::new();
         let mut gaps: Vec<u64> = Vec::new();
         for ring in &self.rings {
-            let (mut told, mut before) = (0, None);
+            let (mut reported, mut before) = (0, None);
             for record in records(&ring.written()) {
                 match record? {
                     PerfRecord::Sample(sample) => {
@@ -125,12 +125,12 @@ impl Sampling {
                         gaps.extend(before.map(|before| sample.time_ns.saturating_sub(before)));
                         before = Some(sample.time_ns);
                     }
-                    PerfRecord::Lost(count) => told += count,
+                    PerfRecord::Lost(count) => reported += count,
                     PerfRecord::Other(_) => {}
                 }
             }
             // Records of losses are themselves only written once there is room again.
-            lost += ring.lost().unwrap_or(0).max(told);
+            lost += ring.lost().unwrap_or(0).max(reported);
         }
         let mut stacks: Vec<SampledStack> = folded
             .into_iter()
@@ -194,7 +194,7 @@ pub fn probe() -> Result<&'static str, Unavailable> {
     let allowed = crate::cpu::allowed().map_err(|error| Unavailable {
         what: "sampling".to_owned(),
         because: error.to_string(),
-        remedy: String::new(),
+        remedy: Remedy::default(),
     })?;
     let first = allowed.cpus().first().and_then(|cpu| u32::try_from(*cpu).ok()).unwrap_or(0);
     Sampling::begin(&[first]).map(|sampling| sampling.event())
@@ -237,7 +237,7 @@ fn refusal(error: &CallError, surroundings: &Surroundings) -> Unavailable {
         return Unavailable {
             what,
             because: format!("its buffers are refused: {error}"),
-            remedy: "run as root, or raise kernel.perf_event_mlock_kb".to_owned(),
+            remedy: "run as root, or raise kernel.perf_event_mlock_kb".into(),
         };
     }
     match (error.errno.0, &surroundings.paranoid) {
@@ -248,9 +248,10 @@ fn refusal(error: &CallError, surroundings: &Surroundings) -> Unavailable {
                 because: format!(
                     "kernel.perf_event_paranoid is {level} and CAP_PERFMON is missing"
                 ),
-                remedy: format!(
-                    "run as root, or unlock: sudo sysctl kernel.perf_event_paranoid=0; undo: sudo sysctl kernel.perf_event_paranoid={level}"
-                ),
+                remedy: Remedy {
+                    unlock: "run as root, or: sudo sysctl kernel.perf_event_paranoid=0".to_owned(),
+                    undo: format!("sudo sysctl kernel.perf_event_paranoid={level}"),
+                },
             }
         }
         _ => Unavailable { what, ..surroundings.explain(CounterName::TaskClock, error.errno) },
@@ -313,12 +314,12 @@ mod tests {
     fn the_refusal_of_whole_cpus_names_the_level_and_how_to_go_back() {
         let told = refusal(&refused(libc::EACCES, "perf_event_open"), &surroundings(1, false));
         assert_eq!(told.because, "kernel.perf_event_paranoid is 1 and CAP_PERFMON is missing");
-        assert!(told.remedy.contains("perf_event_paranoid=0"), "{told}");
-        assert!(told.remedy.ends_with("undo: sudo sysctl kernel.perf_event_paranoid=1"), "{told}");
+        assert!(told.remedy.unlock.contains("perf_event_paranoid=0"), "{told}");
+        assert!(told.remedy.undo == "sudo sysctl kernel.perf_event_paranoid=1", "{told}");
         let root = refusal(&refused(libc::EPERM, "perf_event_open"), &surroundings(2, true));
         assert!(root.because.contains("seccomp"), "{root}");
         let memory = refusal(&refused(libc::EPERM, "mmap"), &surroundings(0, false));
-        assert!(memory.remedy.contains("perf_event_mlock_kb"), "{memory}");
+        assert!(memory.remedy.unlock.contains("perf_event_mlock_kb"), "{memory}");
         let none = refusal(&refused(libc::ENOSYS, "perf_event_open"), &surroundings(2, true));
         assert!(none.because.contains("no perf_event_open"), "{none}");
     }

@@ -14,7 +14,7 @@ use aya::programs::tc::{NlOptions, TcAttachOptions, qdisc_add_clsact};
 use aya::programs::{SchedClassifier, TcAttachType, TestRun, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
 
-use crate::error::{CallError, Errno, Unavailable};
+use crate::error::{CallError, Errno, Remedy, Unavailable};
 use crate::process;
 
 mod refusal;
@@ -100,7 +100,7 @@ pub enum FlowState {
 }
 
 impl FlowState {
-    fn of(word: u32) -> Self {
+    fn from_word(word: u32) -> Self {
         match word {
             0 => Self::Listening,
             1 => Self::Ungreeted,
@@ -259,7 +259,7 @@ fn missing() -> Unavailable {
 }
 
 fn broken(because: impl Into<String>) -> Unavailable {
-    Unavailable { what: WHAT.to_owned(), because: because.into(), remedy: String::new() }
+    Unavailable { what: WHAT.to_owned(), because: because.into(), remedy: Remedy::default() }
 }
 
 impl Sink {
@@ -373,7 +373,7 @@ impl Sink {
         let repeats = flow.repeats.load(Ordering::Acquire);
         let syns = flow.syns.load(Ordering::Acquire);
         let refusals = flow.refusals.load(Ordering::Acquire);
-        let state = FlowState::of(flow.state.load(Ordering::Acquire));
+        let state = FlowState::from_word(flow.state.load(Ordering::Acquire));
         FlowLook { next: flow.next.load(Ordering::Acquire), repeats, state, syns, refusals }
     }
 

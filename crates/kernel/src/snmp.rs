@@ -113,12 +113,12 @@ impl Snmp {
     ///
     /// # Errors
     /// See there.
-    pub fn read_below(root: &Path) -> Result<Self, Unavailable> {
+    pub(crate) fn read_below(root: &Path) -> Result<Self, Unavailable> {
         let snmp = tree::text(root, SNMP)?;
         let netstat = tree::text(root, NETSTAT).unwrap_or_default();
         let counters = parse_snmp(&snmp, &netstat);
         if counters.values.iter().all(Option::is_none) {
-            return Err(tree::odd(SNMP, &snmp));
+            return Err(tree::unexpected(SNMP, &snmp));
         }
         Ok(counters)
     }
@@ -148,7 +148,7 @@ impl Snmp {
 
 /// Parses the texts of `snmp` and `netstat`: pairs of lines, `Tcp: Name Name …` and `Tcp: 1 2 …`.
 /// Columns that copycost does not know are passed over.
-pub fn parse_snmp(snmp: &str, netstat: &str) -> Snmp {
+pub(crate) fn parse_snmp(snmp: &str, netstat: &str) -> Snmp {
     let mut values = [None; SnmpCounter::ALL.len()];
     for text in [snmp, netstat] {
         let mut lines = text.lines();

@@ -7,7 +7,7 @@
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
-use std::{fmt, mem, ptr};
+use std::{fmt, mem};
 
 use crate::error::{CallError, Errno, Unavailable};
 use crate::error_queue::{ErrorQueueSpace, Notification};
@@ -19,7 +19,6 @@ mod handshake;
 mod options;
 
 use address::RawAddress;
-use handshake::remaining_ms;
 
 /// A TCP socket; dropping it closes it.
 #[derive(Debug)]
@@ -38,8 +37,6 @@ impl SendFlags {
     /// done. Until then the memory must keep its content; only an [`Arena`](crate::arena::Arena) should be
     /// sent so.
     pub const ZEROCOPY: Self = Self(libc::MSG_NOSIGNAL | libc::MSG_ZEROCOPY);
-    /// `MSG_MORE`: more follows; hold back a segment that is not full.
-    pub const MORE: Self = Self(libc::MSG_NOSIGNAL | libc::MSG_MORE);
     /// `MSG_DONTWAIT`: EAGAIN instead of blocking.
     pub const DONT_WAIT: Self = Self(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
 
@@ -59,10 +56,6 @@ impl ReceiveFlags {
     pub const NONE: Self = Self(0);
     /// `MSG_DONTWAIT`: EAGAIN instead of blocking.
     pub const DONT_WAIT: Self = Self(libc::MSG_DONTWAIT);
-    /// `MSG_WAITALL`: block until the buffer is full, the peer is done or a signal comes.
-    pub const WAIT_ALL: Self = Self(libc::MSG_WAITALL);
-    /// `MSG_TRUNC`: on TCP, discard instead of copying; the buffer keeps its content (tcp(7)).
-    pub const TRUNCATE: Self = Self(libc::MSG_TRUNC);
 
     /// Both.
     #[must_use]
@@ -104,7 +97,7 @@ impl SocketError {
             Some((_, remedy)) => Self::Unavailable(Unavailable {
                 what: format!("{}({})", failed.call, failed.argument),
                 because: failed.errno.to_string(),
-                remedy: (*remedy).to_owned(),
+                remedy: (*remedy).into(),
             }),
             None => Self::Failed(failed),
         }
@@ -303,7 +296,7 @@ impl Socket {
                 libc::EINTR => return Ok(None),
                 _ => return Err(failed),
             }
-            match poll::wait_readable(self, remaining_ms(deadline)) {
+            match poll::wait_readable(self, poll::remaining_ms(deadline)) {
                 Ok(ready) if ready.is_any() => {}
                 Ok(_) => return Ok(None),
                 Err(errno) if errno.is_interrupted() => return Ok(None),
@@ -344,7 +337,7 @@ impl Socket {
             if errno.0 != libc::EINPROGRESS && !errno.is_interrupted() {
                 return Err(failed(errno));
             }
-            self.await_until(deadline, poll::wait_writable).map_err(failed)?;
+            poll::until(self, deadline, poll::wait_writable).map_err(failed)?;
             if let Some(errno) = self.take_error()? {
                 return Err(failed(errno));
             }
@@ -401,52 +394,6 @@ impl Socket {
             argument: "a socket".into(),
             errno,
         })
-    }
-
-    /// The peer's address.
-    ///
-    /// # Errors
-    ///
-    /// ENOTCONN without a connection.
-    pub fn peer_address(&self) -> Result<SocketAddr, CallError> {
-        let mut raw = RawAddress::empty();
-        let (address, length) = raw.as_out_pointers();
-        // SAFETY: the out-pointers are to a whole sockaddr_storage and its length.
-        let answer = unsafe { libc::getpeername(self.raw(), address, length) };
-        raw.decode_if(answer).map_err(|errno| CallError {
-            call: "getpeername",
-            argument: "a socket".into(),
-            errno,
-        })
-    }
-
-    /// Bytes that have arrived and not been received (`FIONREAD`).
-    ///
-    /// # Errors
-    ///
-    /// EINVAL on a listening socket.
-    pub fn unread_bytes(&self) -> Result<usize, CallError> {
-        self.queued("FIONREAD", libc::FIONREAD)
-    }
-
-    /// Bytes that were accepted and not yet acknowledged by the peer (`SIOCOUTQ`).
-    ///
-    /// # Errors
-    ///
-    /// EINVAL on a listening socket.
-    pub fn unsent_bytes(&self) -> Result<usize, CallError> {
-        // SIOCOUTQ has the number of TIOCOUTQ (linux/sockios.h).
-        self.queued("SIOCOUTQ", libc::TIOCOUTQ)
-    }
-
-    fn queued(&self, name: &'static str, request: libc::Ioctl) -> Result<usize, CallError> {
-        let mut bytes: libc::c_int = 0;
-        // SAFETY: both requests write one int.
-        let answer = unsafe { libc::ioctl(self.raw(), request, ptr::from_mut(&mut bytes)) };
-        if answer != 0 {
-            return Err(CallError::last("ioctl", name));
-        }
-        Ok(usize::try_from(bytes).unwrap_or(0))
     }
 }
 

@@ -1,15 +1,14 @@
-//! What the kernel counts of every CPU in `/proc`: times by mode, softirqs, ksoftirqd, load.
+//! What the kernel counts of every CPU in `/proc`: times by mode and load; and how it charges them.
 //!
 //! `/proc/stat` counts in units of 1/USER_HZ (10 ms), which is too coarse for busy times of short
 //! windows (see [`crate::idle`]) but is the only source of steal and of the split by mode.
 
 use std::path::Path;
 
-use crate::Unavailable;
 use crate::machine::tree;
+use crate::{Remedy, Unavailable};
 
 const STAT: &str = "/proc/stat";
-const SOFTIRQS: &str = "/proc/softirqs";
 const LOADAVG: &str = "/proc/loadavg";
 const NS_PER_S: u64 = 1_000_000_000;
 
@@ -69,8 +68,6 @@ pub struct Stat {
     pub cpus: Vec<(usize, CpuTime)>,
     /// Context switches of all CPUs since boot, where the kernel tells.
     pub context_switches: Option<u64>,
-    /// Seconds since 1970 at which the machine booted, where the kernel tells.
-    pub boot_time_s: Option<u64>,
 }
 
 impl Stat {
@@ -86,7 +83,7 @@ impl Stat {
     ///
     /// # Errors
     /// The file cannot be read or has no CPU.
-    pub fn read_below(root: &Path) -> Result<Self, Unavailable> {
+    pub(crate) fn read_below(root: &Path) -> Result<Self, Unavailable> {
         parse_stat(&tree::text(root, STAT)?, user_hz())
     }
 
@@ -106,9 +103,9 @@ impl Stat {
 ///
 /// # Errors
 /// No line is a CPU's.
-pub fn parse_stat(text: &str, ticks_per_s: u64) -> Result<Stat, Unavailable> {
+pub(crate) fn parse_stat(text: &str, ticks_per_s: u64) -> Result<Stat, Unavailable> {
     let unit_ns = NS_PER_S / ticks_per_s.max(1);
-    let mut stat = Stat { cpus: Vec::new(), context_switches: None, boot_time_s: None };
+    let mut stat = Stat { cpus: Vec::new(), context_switches: None };
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();
         let Some(key) = words.next() else { continue };
@@ -130,119 +127,9 @@ pub fn parse_stat(text: &str, ticks_per_s: u64) -> Result<Stat, Unavailable> {
             stat.cpus.push((cpu, time));
         } else if key == "ctxt" {
             stat.context_switches = words.next().and_then(|word| word.parse().ok());
-        } else if key == "btime" {
-            stat.boot_time_s = words.next().and_then(|word| word.parse().ok());
         }
     }
-    if stat.cpus.is_empty() { Err(tree::odd(STAT, text)) } else { Ok(stat) }
-}
-
-/// Network softirqs that one CPU has run since boot.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NetSoftirqs {
-    /// `NET_TX`: mainly freeing sent packets.
-    pub transmit: u64,
-    /// `NET_RX`: receiving, on loopback everything after the send.
-    pub receive: u64,
-}
-
-/// Reads `/proc/softirqs`.
-///
-/// # Errors
-/// The file cannot be read or has no network rows.
-pub fn net_softirqs() -> Result<Vec<(usize, NetSoftirqs)>, Unavailable> {
-    parse_softirqs(&tree::text(Path::new(tree::LIVE), SOFTIRQS)?)
-}
-
-/// Parses `/proc/softirqs`: a line of CPU names, then a line for each kind.
-///
-/// # Errors
-/// The header, or one of the two network rows, is missing or shorter than the header.
-pub fn parse_softirqs(text: &str) -> Result<Vec<(usize, NetSoftirqs)>, Unavailable> {
-    let header = text.lines().next().unwrap_or_default().split_ascii_whitespace();
-    let cpus: Option<Vec<usize>> =
-        header.map(|name| name.strip_prefix("CPU")?.parse().ok()).collect();
-    let row = |name: &str| -> Option<Vec<u64>> {
-        let line = text.lines().find_map(|line| line.trim_start().strip_prefix(name))?;
-        line.split_ascii_whitespace().map(|word| word.parse().ok()).collect()
-    };
-    let rows = || Some((cpus?, row("NET_TX:")?, row("NET_RX:")?));
-    let (cpus, transmit, receive) = rows().ok_or_else(|| tree::odd(SOFTIRQS, text))?;
-    if cpus.is_empty() || transmit.len() < cpus.len() || receive.len() < cpus.len() {
-        return Err(tree::odd(SOFTIRQS, text));
-    }
-    let counts = transmit.into_iter().zip(receive);
-    let counts = counts.map(|(transmit, receive)| NetSoftirqs { transmit, receive });
-    Ok(cpus.into_iter().zip(counts).collect())
-}
-
-/// The kernel threads that run softirqs which outlast an interrupt, found once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ksoftirqd {
-    threads: Vec<(usize, u32)>,
-}
-
-impl Ksoftirqd {
-    /// Looks `ksoftirqd/N` of every CPU up.
-    ///
-    /// # Errors
-    /// `/proc` cannot be listed, or none is seen: a container's process namespace hides them.
-    pub fn find() -> Result<Self, Unavailable> {
-        Self::find_below(Path::new(tree::LIVE))
-    }
-
-    /// [`Ksoftirqd::find`] below another root.
-    ///
-    /// # Errors
-    /// See there.
-    pub fn find_below(root: &Path) -> Result<Self, Unavailable> {
-        let of_process = |name: String| {
-            let pid: u32 = name.parse().ok()?;
-            let comm = tree::text(root, &format!("/proc/{pid}/comm")).ok()?;
-            let cpu = comm.trim().strip_prefix("ksoftirqd/")?.parse().ok()?;
-            Some((cpu, pid))
-        };
-        let mut threads: Vec<_> =
-            tree::names(root, "/proc")?.into_iter().filter_map(of_process).collect();
-        threads.sort_unstable();
-        if threads.is_empty() {
-            return Err(Unavailable {
-                what: "CPU time of ksoftirqd".to_owned(),
-                because: "no such thread is visible: a container hides the kernel's threads"
-                    .to_owned(),
-                remedy: "run in the host's process namespace".to_owned(),
-            });
-        }
-        Ok(Self { threads })
-    }
-
-    /// Each CPU's ksoftirqd time on the CPU since boot, in nanoseconds.
-    ///
-    /// # Errors
-    /// A thread is gone (its CPU went offline), or the kernel keeps no schedstat.
-    pub fn read(&self) -> Result<Vec<(usize, u64)>, Unavailable> {
-        self.read_below(Path::new(tree::LIVE))
-    }
-
-    /// [`Ksoftirqd::read`] below another root.
-    ///
-    /// # Errors
-    /// See there.
-    pub fn read_below(&self, root: &Path) -> Result<Vec<(usize, u64)>, Unavailable> {
-        let of_thread = |&(cpu, pid): &(usize, u32)| {
-            let file = format!("/proc/{pid}/schedstat");
-            let text = tree::text(root, &file)?;
-            let on_cpu_ns = parse_schedstat(&text).ok_or_else(|| tree::odd(&file, &text))?;
-            Ok((cpu, on_cpu_ns))
-        };
-        self.threads.iter().map(of_thread).collect()
-    }
-}
-
-/// The first of `/proc/<pid>/schedstat`'s three numbers: nanoseconds on the CPU
-/// (Documentation/scheduler/sched-stats.rst).
-pub fn parse_schedstat(text: &str) -> Option<u64> {
-    text.split_ascii_whitespace().next()?.parse().ok()
+    if stat.cpus.is_empty() { Err(tree::unexpected(STAT, text)) } else { Ok(stat) }
 }
 
 /// Tasks running or waiting, averaged.
@@ -265,12 +152,12 @@ impl LoadAverage {
     /// It cannot be read or has another shape.
     pub fn read(root: &Path) -> Result<Self, Unavailable> {
         let text = tree::text(root, LOADAVG)?;
-        parse_loadavg(&text).ok_or_else(|| tree::odd(LOADAVG, &text))
+        parse_loadavg(&text).ok_or_else(|| tree::unexpected(LOADAVG, &text))
     }
 }
 
 /// Parses `/proc/loadavg`.
-pub fn parse_loadavg(text: &str) -> Option<LoadAverage> {
+pub(crate) fn parse_loadavg(text: &str) -> Option<LoadAverage> {
     let mut words = text.split_ascii_whitespace();
     let mut average =
         || words.next()?.parse().ok().filter(|load: &f64| load.is_finite() && *load >= 0.0);
@@ -318,10 +205,10 @@ impl TimeAccounting {
             None => gunzip("/proc/config.gz").map_err(|because| Unavailable {
                 what: "CPU time accounting mode".to_owned(),
                 because: format!("{} is missing, and {because}", places[0]),
-                remedy: String::new(),
+                remedy: Remedy::default(),
             })?,
         };
-        parse_time_accounting(&text).ok_or_else(|| tree::odd("kernel configuration", &text))
+        parse_time_accounting(&text).ok_or_else(|| tree::unexpected("kernel configuration", &text))
     }
 }
 
@@ -332,7 +219,7 @@ impl TimeAccounting {
 pub fn irq_time() -> Result<bool, Unavailable> {
     TimeAccounting::find().map(|mode| mode.irq_time).or_else(|why| {
         by_pressure(Path::new(tree::LIVE)).ok_or_else(|| Unavailable {
-            remedy: "make /boot/config-RELEASE readable here, or boot with psi=1".to_owned(),
+            remedy: "make /boot/config-RELEASE readable here, or boot with psi=1".into(),
             ..why
         })
     })
@@ -364,7 +251,7 @@ fn gunzip(path: &str) -> Result<String, String> {
 }
 
 /// Parses a kernel's build configuration; nothing where it names no accounting mode at all.
-pub fn parse_time_accounting(config: &str) -> Option<TimeAccounting> {
+pub(crate) fn parse_time_accounting(config: &str) -> Option<TimeAccounting> {
     let has = |option: &str| config.lines().any(|line| line.strip_prefix(option) == Some("=y"));
     let base = if has("CONFIG_VIRT_CPU_ACCOUNTING_NATIVE") {
         BaseAccounting::Native
@@ -433,42 +320,6 @@ mod tests {
     }
 
     #[test]
-    fn network_softirqs_are_found_by_name_and_cpu() {
-        let text = "                    CPU0       CPU2\n          HI:          0          1\n      \
-                    NET_TX:          5          6\n      NET_RX:       3111         12\n";
-        let counts = parse_softirqs(text).unwrap();
-        assert_eq!(counts[1], (2, NetSoftirqs { transmit: 6, receive: 12 }));
-        assert!(parse_softirqs(&text.replace("NET_RX", "NET_XX")).is_err());
-    }
-
-    #[test]
-    fn ksoftirqd_threads_are_found_by_name_and_read_in_nanoseconds() {
-        let root = tempfile::tempdir().unwrap();
-        for (pid, comm, schedstat) in [
-            (14, "ksoftirqd/0", "5000 7 9"),
-            (21, "ksoftirqd/1", "6000 7 9"),
-            (30, "bash", "1 1 1"),
-        ] {
-            let directory = root.path().join(format!("proc/{pid}"));
-            std::fs::create_dir_all(&directory).unwrap();
-            std::fs::write(directory.join("comm"), format!("{comm}\n")).unwrap();
-            std::fs::write(directory.join("schedstat"), format!("{schedstat}\n")).unwrap();
-        }
-        let threads = Ksoftirqd::find_below(root.path()).unwrap();
-        assert_eq!(threads.read_below(root.path()).unwrap(), [(0, 5000), (1, 6000)]);
-        std::fs::remove_dir_all(root.path().join("proc/21")).unwrap();
-        assert!(threads.read_below(root.path()).is_err(), "a thread that is gone is not a 0");
-    }
-
-    #[test]
-    fn hidden_kernel_threads_are_told() {
-        let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(root.path().join("proc/1")).unwrap();
-        let refusal = Ksoftirqd::find_below(root.path()).unwrap_err();
-        assert!(refusal.because.contains("container"), "{refusal}");
-    }
-
-    #[test]
     fn load_averages_are_parsed() {
         let load = parse_loadavg("0.01 0.10 0.07 2/81 3758\n").unwrap();
         assert_eq!((load.minute, load.running), (0.01, 2));
@@ -492,9 +343,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn odd_text_never_panics(text in "(cpu|CPU|NET_RX:|NET_TX:|ctxt |[0-9]{1,25}| |\\PC|\n){0,60}") {
-            let _ = (parse_stat(&text, 0), parse_softirqs(&text), parse_loadavg(&text));
-            let _ = (parse_schedstat(&text), parse_time_accounting(&text));
+        fn odd_text_never_panics(text in "(cpu|CPU|ctxt |[0-9]{1,25}| |\\PC|\n){0,60}") {
+            let _ = (parse_stat(&text, 0), parse_loadavg(&text), parse_time_accounting(&text));
         }
     }
 }

@@ -120,11 +120,11 @@ fn steer_here(device: &str, to: &[u32]) -> Result<Vec<u32>, Unavailable> {
             refused(CallError { call, argument, errno: Errno(error.raw_os_error().unwrap_or(0)) })
         };
         file.write_all(mask(to).as_bytes()).map_err(|error| io_failed("write", error))?;
-        let mut told = String::new();
+        let mut mask = String::new();
         let mut file = open(&sysfs, path, libc::O_RDONLY).map_err(refused)?;
-        file.read_to_string(&mut told).map_err(|error| io_failed("read", error))?;
-        steered = cpus(&told).ok_or_else(|| {
-            unavailable(device, format!("\"{}\" is no mask of CPUs", told.trim()), "")
+        file.read_to_string(&mut mask).map_err(|error| io_failed("read", error))?;
+        steered = cpus(&mask).ok_or_else(|| {
+            unavailable(device, format!("\"{}\" is no mask of CPUs", mask.trim()), "")
         })?;
     }
     Ok(steered)

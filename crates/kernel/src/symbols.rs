@@ -2,18 +2,15 @@
 
 use std::path::Path;
 
-use crate::Unavailable;
 use crate::machine::tree;
+use crate::{Remedy, Unavailable};
 
 mod program;
 
-pub use program::ProgramSymbols;
+pub use program::{ProgramSymbols, UNKNOWN};
 
 const KALLSYMS: &str = "/proc/kallsyms";
 const RESTRICT: &str = "/proc/sys/kernel/kptr_restrict";
-
-/// What stands for a function that has no name.
-pub const UNKNOWN: &str = "[unknown]";
 
 /// The kernel's functions, modules' and BPF programs' included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,9 +31,10 @@ impl KernelSymbols {
             return Err(Unavailable {
                 what: "names of kernel functions".to_owned(),
                 because: format!("{KALLSYMS} shows no addresses (kernel.kptr_restrict is {level})"),
-                remedy: format!(
-                    "run as root; at 2 also unlock: sudo sysctl kernel.kptr_restrict=1 (undo: sudo sysctl kernel.kptr_restrict={level})"
-                ),
+                remedy: Remedy {
+                    unlock: "run as root; at 2 also: sudo sysctl kernel.kptr_restrict=1".to_owned(),
+                    undo: format!("sudo sysctl kernel.kptr_restrict={level}"),
+                },
             });
         }
         Ok(symbols)
@@ -61,8 +59,9 @@ impl KernelSymbols {
         let underscores = |name: &str| name.len() - name.trim_start_matches('_').len();
         found.sort_by_key(|(address, global, name)| (*address, !*global, underscores(name), *name));
         found.dedup_by_key(|(address, ..)| *address);
-        let functions =
-            found.into_iter().map(|(address, _, name)| (address, plain(name).to_owned()));
+        let functions = found
+            .into_iter()
+            .map(|(address, _, name)| (address, without_suffixes(name).to_owned()));
         Self { functions: functions.collect() }
     }
 
@@ -76,7 +75,7 @@ impl KernelSymbols {
 
 /// A function's name without what compilers add to their clones of it: `.isra.0`, `.constprop.0`, `.part.0`, `.cold`,
 /// `.llvm.123`.
-fn plain(name: &str) -> &str {
+fn without_suffixes(name: &str) -> &str {
     let clone = [".isra.", ".constprop.", ".part.", ".cold", ".llvm."];
     let cut = clone.iter().filter_map(|mark| name.find(mark)).min();
     cut.and_then(|at| name.get(..at)).filter(|name| !name.is_empty()).unwrap_or(name)
@@ -115,23 +114,18 @@ ffffffffc0000000 t veth_xmit\t[veth]
             (".cold", ".cold"),
             ("h", "h"),
         ] {
-            assert_eq!(plain(clone), name);
+            assert_eq!(without_suffixes(clone), name);
         }
     }
 
     #[test]
     fn hidden_addresses_are_no_symbols_and_the_remedy_is_told() {
         let root = tempfile::tempdir().unwrap();
-        for (path, text) in
-            [(KALLSYMS, "0000000000000000 T _text\n0000000000000000 t f\n"), (RESTRICT, "2\n")]
-        {
-            let path = tree::path(root.path(), path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
+        tree::plant(root.path(), KALLSYMS, "0000000000000000 T _text\n0000000000000000 t f");
+        tree::plant(root.path(), RESTRICT, "2");
         let refusal = KernelSymbols::read(root.path()).unwrap_err();
         assert!(refusal.because.contains("kptr_restrict is 2"), "{refusal}");
-        assert!(refusal.remedy.contains("undo: sudo sysctl kernel.kptr_restrict=2"), "{refusal}");
+        assert!(refusal.remedy.undo == "sudo sysctl kernel.kptr_restrict=2", "{refusal}");
         assert!(KernelSymbols::read(&root.path().join("none")).is_err());
     }
 

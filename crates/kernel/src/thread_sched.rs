@@ -1,7 +1,7 @@
 //! How often the calling thread was moved to another CPU, by the scheduler's own account.
 //!
 //! A perf software event tells the same, but any perf event on a thread makes each of its context switches
-//! dearer; this file is read at the edges of a window alone.
+//! more costly; this file is read at the edges of a window alone.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -21,7 +21,7 @@ fn unavailable(because: String) -> Unavailable {
     Unavailable {
         what: "migrations".to_owned(),
         because: format!("{PATH}: {because}"),
-        remedy: "it needs a kernel with CONFIG_SCHED_DEBUG".to_owned(),
+        remedy: "it needs a kernel with CONFIG_SCHED_DEBUG".into(),
     }
 }
 
@@ -47,7 +47,7 @@ impl ThreadSched {
 }
 
 /// Finds `se.nr_migrations : N` (kernel/sched/debug.c, `proc_sched_show_task`).
-pub fn parse_migrations(text: &[u8]) -> Option<u64> {
+pub(crate) fn parse_migrations(text: &[u8]) -> Option<u64> {
     let line =
         text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"se.nr_migrations"))?;
     let value = line.rsplit(|byte| *byte == b':').next()?;

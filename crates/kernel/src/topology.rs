@@ -38,8 +38,6 @@ pub struct Cpu {
     pub min_khz: Result<u64, Unavailable>,
     /// The highest frequency that the CPU may reach, in kHz.
     pub max_khz: Result<u64, Unavailable>,
-    /// The frequency that it keeps without turbo, in kHz.
-    pub base_khz: Result<u64, Unavailable>,
     /// On a hybrid CPU the core's type, e.g. `cpu_core`; nothing where all cores are alike.
     pub core_type: Option<String>,
 }
@@ -53,8 +51,6 @@ pub struct Cache {
     pub kind: String,
     /// Its size in bytes.
     pub bytes: Result<u64, Unavailable>,
-    /// Bytes of one line.
-    pub line_bytes: Result<u64, Unavailable>,
     /// The CPUs that share it.
     pub cpus: Vec<usize>,
 }
@@ -84,8 +80,9 @@ impl Topology {
                 .or_else(|_| cpu_list(root, &below("topology/thread_siblings_list")));
             let node = nodes.as_ref().map_err(Clone::clone).and_then(|nodes| {
                 let home = nodes.iter().find(|(_, cpus)| cpus.contains(&cpu));
-                home.map(|(node, _)| *node)
-                    .ok_or_else(|| tree::odd(NODES, &format!("CPU {cpu} belongs to no node")))
+                home.map(|(node, _)| *node).ok_or_else(|| {
+                    tree::unexpected(NODES, &format!("CPU {cpu} belongs to no node"))
+                })
             });
             let core_type = pmus.core.iter().find(|pmu| pmu.cpus.contains(&cpu));
             cpus.push(Cpu {
@@ -97,7 +94,6 @@ impl Topology {
                 siblings,
                 min_khz: tree::number(root, &below("cpufreq/cpuinfo_min_freq")),
                 max_khz: tree::number(root, &below("cpufreq/cpuinfo_max_freq")),
-                base_khz: tree::number(root, &below("cpufreq/base_frequency")),
                 core_type: core_type.filter(|_| pmus.is_hybrid()).map(|pmu| pmu.name.clone()),
             });
         }
@@ -126,13 +122,6 @@ impl Topology {
         }
         cores
     }
-
-    /// The largest level's caches that hold data.
-    pub fn last_level_caches(&self) -> Vec<&Cache> {
-        let data = || self.caches.iter().filter(|cache| cache.kind != "Instruction");
-        let last = data().map(|cache| cache.level).max();
-        data().filter(|cache| Some(cache.level) == last).collect()
-    }
 }
 
 fn nodes(root: &Path) -> Result<Vec<(usize, Vec<usize>)>, Unavailable> {
@@ -147,13 +136,13 @@ fn caches_of(root: &Path, directory: &str) -> Vec<Cache> {
     let of_index = |index: String| {
         let below = |file: &str| format!("{directory}/{index}/{file}");
         let size = tree::text(root, &below("size"));
-        let parsed =
-            size.and_then(|text| parse_size(&text).ok_or_else(|| tree::odd(&below("size"), &text)));
+        let parsed = size.and_then(|text| {
+            parse_size(&text).ok_or_else(|| tree::unexpected(&below("size"), &text))
+        });
         Some(Cache {
             level: tree::number(root, &below("level")).ok()?,
             kind: tree::text(root, &below("type")).ok()?,
             bytes: parsed,
-            line_bytes: tree::number(root, &below("coherency_line_size")),
             cpus: cpu_list(root, &below("shared_cpu_list")).ok()?,
         })
     };
@@ -163,7 +152,7 @@ fn caches_of(root: &Path, directory: &str) -> Vec<Cache> {
 
 fn cpu_list(root: &Path, file: &str) -> Result<Vec<usize>, Unavailable> {
     let text = tree::text(root, file)?;
-    let set = CpuSet::parse(&text).map_err(|_| tree::odd(file, &text))?;
+    let set = CpuSet::parse(&text).map_err(|_| tree::unexpected(file, &text))?;
     Ok(set.cpus().to_vec())
 }
 
@@ -184,13 +173,8 @@ fn parse_size(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::tree::plant;
     use proptest::prelude::*;
-
-    fn plant(root: &Path, relative: &str, content: &str) {
-        let path = tree::path(root, relative);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, format!("{content}\n")).unwrap();
-    }
 
     /// Two P cores of two threads, two E cores; one L3 for all; CPU 5 offline.
     fn hybrid() -> tempfile::TempDir {
@@ -242,9 +226,8 @@ mod tests {
         let tree = hybrid();
         let topology = Topology::read(tree.path()).unwrap();
         assert_eq!(topology.caches.len(), 3 + 3 + 1);
-        let last = topology.last_level_caches();
-        assert_eq!(last.len(), 1);
-        assert_eq!((last[0].bytes.clone(), last[0].cpus.len()), (Ok(12 << 20), 5));
+        let of_all: Vec<_> = topology.caches.iter().filter(|cache| cache.level == 3).collect();
+        assert_eq!((of_all[0].bytes.clone(), of_all[0].cpus.len()), (Ok(12 << 20), 5));
     }
 
     #[test]
@@ -270,7 +253,6 @@ mod tests {
         let topology = Topology::read(tree.path()).unwrap();
         assert_eq!(topology.cpus[0].min_khz, Ok(400_000));
         assert_eq!(topology.cpus[0].max_khz, Ok(4_700_000));
-        assert!(topology.cpus[0].base_khz.is_err());
     }
 
     #[test]

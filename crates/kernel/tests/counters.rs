@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use kernel::Errno;
 use kernel::allocator::CountingAllocator;
+use kernel::counter_probe::{Answer, probe, probe_with};
 use kernel::idle::{IdleClock, IdleSource};
 use kernel::machine::{LIVE, Machine};
 use kernel::perf::{CounterName, CounterSource, Counters, EventRequest, Opened, Reading};
-use kernel::pmu::{Answer, CorePmu, Pmus, Surroundings, probe, probe_with};
+use kernel::pmu::{CorePmu, Pmus, Surroundings};
 use kernel::snmp::{Snmp, SnmpCounter};
-use kernel::stat::{Ksoftirqd, Stat, TimeAccounting, net_softirqs};
+use kernel::stat::{Stat, TimeAccounting};
 use kernel::topology::Topology;
 
 #[global_allocator]
@@ -285,7 +286,7 @@ fn a_probe_tells_no_from_could_not_tell() {
     else {
         panic!("{answers:?}");
     };
-    assert!(no.remedy.contains("perf_event_paranoid=1"), "{no}");
+    assert!(no.remedy.unlock.contains("perf_event_paranoid=1"), "{no}");
     assert_eq!(raw_event.as_deref(), Some("cpu/event=0x2e/"));
 }
 
@@ -413,14 +414,6 @@ fn the_running_kernels_counts_are_read() {
     assert!(before.context_switches.is_some());
     let snmp = Snmp::read().unwrap();
     assert!(snmp.get(SnmpCounter::RetransSegs).is_some());
-    match net_softirqs() {
-        Ok(counts) => assert!(counts.len() >= before.cpus.len()),
-        Err(why) => eprintln!("skipped: {why}"),
-    }
-    match Ksoftirqd::find().and_then(|threads| threads.read()) {
-        Ok(times) => assert!(!times.is_empty()),
-        Err(why) => eprintln!("skipped: {why}"),
-    }
     if let Err(why) = TimeAccounting::find() {
         eprintln!("skipped: {why}");
     }
@@ -430,7 +423,7 @@ fn the_running_kernels_counts_are_read() {
 fn the_running_machine_is_described() {
     let root = Path::new(LIVE);
     let machine = Machine::read();
-    assert!(machine.kernel_release.is_ok() && machine.memory_bytes.is_ok());
+    assert!(machine.memory_bytes.is_ok());
     match &machine.interfaces {
         Ok(interfaces) => assert!(interfaces.iter().any(|interface| interface.name == "lo")),
         Err(why) => eprintln!("skipped: {why}"),

@@ -68,6 +68,9 @@ pub struct Host {
     pub devices: BTreeMap<String, Measured<u64>>,
     /// Effective user id.
     pub uid: u32,
+    /// The machine that the receiving end runs on, where it is another one; absent: both ends run on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver_host: Option<Box<Host>>,
 }
 
 /// One CPU's place.
@@ -108,6 +111,11 @@ pub struct CacheFacts {
 }
 
 impl Host {
+    /// The machine that the receiving end runs on: this one, where no other is named.
+    pub fn of_receiver(&self) -> &Self {
+        self.receiver_host.as_deref().unwrap_or(self)
+    }
+
     /// What must be equal for results to belong to one run: the machine and its kernel, not the boot.
     pub fn identity(&self) -> String {
         let model = self.cpu_model.value().map_or("unknown", String::as_str);

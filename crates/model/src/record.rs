@@ -55,8 +55,11 @@ pub struct Segment {
     pub started_unix_ms: u64,
     /// The boot it runs in; another boot begins a new segment.
     pub boot_id: Measured<String>,
-    /// The machine's identity, as in `host.json`.
+    /// The identity of the machine that the sending end runs on, as in `host.json`.
     pub host: String,
+    /// The same of the receiving end's machine, where it is another one; absent: both ends run on `host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver_host: Option<String>,
     /// The congestion control that `auto` or `system` stands for in this segment.
     pub congestion: String,
 }

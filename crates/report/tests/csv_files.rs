@@ -5,8 +5,8 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use analysis::metric::Metric;
 use analysis::marks;
+use analysis::metric::Metric;
 use common::csv_tables::{column, full, ratios, read, results, trials};
 use model::record::{Outcome, Record, Trial};
 use model::{Cell, Factor, Mark, Plan, Preset};

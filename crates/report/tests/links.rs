@@ -29,7 +29,7 @@ fn zero_copy() -> (Plan, Vec<Record>, Summary) {
 }
 
 fn on_screen(plan: &Plan, summary: &Summary) -> String {
-    let options = ScreenOptions { width: 120, colour: false, directory: "x" };
+    let options = ScreenOptions { width: 120, colour: false, verbose: true, directory: "x" };
     let text = screen(summary, &synthetic::host(), plan, options);
     text.replace('\u{a0}', " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -66,7 +66,7 @@ impl Running<'_> {
             // The rounds begin with ends of their own, which may be luckier.
             Err(EngineError::Ends(why)) => {
                 self.bench.end_round();
-                self.tell(Event::Warning(format!("no audits: {why}")));
+                self.emit(Event::Warning(format!("no audits: {why}")));
                 for (audit, cell) in todo {
                     self.refused(audit, Some(cell), Refusal::told(why.clone()))?;
                 }
@@ -76,11 +76,11 @@ impl Running<'_> {
         }
         let mut told = None;
         for (number, (audit, cell)) in (1..).zip(todo) {
-            self.tell(Event::AuditStarted { cell: cell.clone(), audit, number, of });
+            self.emit(Event::AuditStarted { cell: cell.clone(), audit, number, of });
             if let Some(why) = self.audit(audit, cell)?
                 && told.as_ref() != Some(&why)
             {
-                self.tell(Event::Warning(format!("{audit}: {why}")));
+                self.emit(Event::Warning(format!("{audit}: {why}")));
                 told = Some(why);
             }
         }
@@ -112,7 +112,7 @@ impl Running<'_> {
     }
 
     fn ceiling(&mut self) -> Result<(), Halt> {
-        self.tell(Event::CeilingStarted);
+        self.emit(Event::CeilingStarted);
         let started_unix_ms = self.clock.unix_ms();
         let before = self.clock.monotonic();
         match self.bench.ceiling(self.plan) {
@@ -122,7 +122,7 @@ impl Running<'_> {
             }
             Err(why) => {
                 self.refused(Audit::Ceiling, None, Refusal::told(why.clone()))?;
-                self.tell(Event::Warning(format!("no copying ceiling: {why}")));
+                self.emit(Event::Warning(format!("no copying ceiling: {why}")));
             }
         }
         Ok(())

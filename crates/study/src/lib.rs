@@ -6,6 +6,7 @@
 //! run that was killed anywhere goes on from its journal.
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod audits;
 mod bench;
 mod clock;

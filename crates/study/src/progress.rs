@@ -7,9 +7,6 @@ use model::{Cell, Mark, Plan};
 
 use crate::resume::Position;
 
-/// A void trial is tried again up to twice.
-pub(crate) const MAX_ATTEMPTS: u32 = 3;
-
 /// What is known of the cells.
 #[derive(Debug)]
 pub(crate) struct Progress<'a> {

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use analysis::round_order;
 use model::host::Host;
-use model::record::{FailureKind, Outcome, Record, Trial};
+use model::record::{Record, Trial};
 use model::{Cell, Plan};
 use thiserror::Error;
 
-use crate::progress::MAX_ATTEMPTS;
+use crate::attempts::{MAX_ATTEMPTS, is_unsupported};
 
 /// Why results would not belong to one run.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -23,11 +23,13 @@ pub enum Differs {
         /// The same line of the new plan.
         now: String,
     },
-    /// The machine or its kernel is another one.
+    /// An end's machine or its kernel is another one.
     #[error(
-        "this machine differs from the run's: it is \"{now}\", and the run's is \"{then}\": begin a new run with --out"
+        "{whose} differs from the run's: it is \"{now}\", and the run's is \"{then}\": begin a new run with --out"
     )]
     Host {
+        /// `this machine`, or the receiving end's where that is another one.
+        whose: &'static str,
         /// The run's machine.
         then: String,
         /// This one.
@@ -36,10 +38,10 @@ pub enum Differs {
 }
 
 /// Checks that a run may be gone on with: the same plan but for budget, precision, rounds and label, on the same
-/// machine and kernel. Another boot is allowed; it begins a new segment as every resume does.
+/// machines and kernels, each end's. Another boot is allowed; it begins a new segment as every resume does.
 ///
 /// # Errors
-/// The first line of the plan that differs, or the machine.
+/// The first line of the plan that differs, or the machine of an end.
 pub fn check(
     plan_then: &Plan,
     plan_now: &Plan,
@@ -52,9 +54,15 @@ pub fn check(
         let (then, now) = lines.find(|(then, now)| then != now).unwrap_or(("", ""));
         return Err(Differs::Plan { then: then.to_owned(), now: now.to_owned() });
     }
-    let (then, now) = (host_then.identity(), host_now.identity());
-    if then != now {
-        return Err(Differs::Host { then, now });
+    let ends = [
+        ("this machine", host_then, host_now),
+        ("the receiving end's machine", host_then.of_receiver(), host_now.of_receiver()),
+    ];
+    for (whose, then, now) in ends {
+        let (then, now) = (then.identity(), now.identity());
+        if then != now {
+            return Err(Differs::Host { whose, then, now });
+        }
     }
     Ok(())
 }
@@ -97,14 +105,6 @@ fn trial_of(record: &Record) -> Option<&Trial> {
         | Record::AuditRefused(_)
         | Record::Ceiling(_)
         | Record::Finish(_) => None,
-    }
-}
-
-/// Whether a trial says that this machine cannot measure its cell.
-pub(crate) fn is_unsupported(trial: &Trial) -> bool {
-    match &trial.outcome {
-        Outcome::Failed(failure) => failure.kind == FailureKind::Unsupported,
-        Outcome::Finished(_) => false,
     }
 }
 

@@ -6,9 +6,8 @@ use engine::{EngineError, TrialOrder};
 use model::record::{CpuBusy, Failure, Outcome, Record, Round, Trial};
 use model::{Cell, Class, Mark, Measured, Nanos};
 
+use crate::attempts::{MAX_ATTEMPTS, is_unsupported};
 use crate::event::Event;
-use crate::progress::MAX_ATTEMPTS;
-use crate::resume::is_unsupported;
 use crate::study::{Halt, Running, Todo};
 
 /// Where in the run a cell stands.
@@ -23,7 +22,7 @@ impl Running<'_> {
     pub(crate) fn fresh_ends(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
         match self.bench.begin_round() {
             Err(EngineError::Ends(why)) => {
-                self.tell(Event::Warning(format!("{why}; both ends are started again")));
+                self.emit(Event::Warning(format!("{why}; both ends are started again")));
                 self.bench.end_round();
                 self.bench.begin_round()
             }
@@ -60,16 +59,16 @@ impl Running<'_> {
         let mut why = String::new();
         for attempt in 1..=MAX_ATTEMPTS {
             if attempt > 1 {
-                self.tell(Event::Retried { cell: cell.clone(), attempt, why: why.clone() });
+                self.emit(Event::Retried { cell: cell.clone(), attempt, why: why.clone() });
             }
-            self.tell(Event::TrialStarted { cell: cell.clone(), number, of, attempt });
+            self.emit(Event::TrialStarted { cell: cell.clone(), number, of, attempt });
             let trial = self.trial(cell, place, attempt, extended)?;
             let marks = self.progress.push(&trial);
             let goodput_gbps = analysis::figures::value(Metric::GoodputGbps, &trial, None);
-            self.tell(Event::TrialEnded { cell: cell.clone(), marks: marks.clone(), goodput_gbps });
+            self.emit(Event::TrialEnded { cell: cell.clone(), marks: marks.clone(), goodput_gbps });
             why = speaks_against(&trial.outcome, &marks);
             if is_unsupported(&trial) {
-                self.tell(Event::Warning(format!("{cell}: left out from here on: {why}")));
+                self.emit(Event::Warning(format!("{cell}: left out from here on: {why}")));
                 return Ok(());
             }
             if !is_void(&marks) {
@@ -79,7 +78,7 @@ impl Running<'_> {
             extended |= marks.contains(&Mark::Unsettled);
         }
         if self.progress.cell_ended(cell, false) {
-            self.tell(Event::Warning(format!(
+            self.emit(Event::Warning(format!(
                 "{cell}: no valid trial in three rounds, the last because of {why}; the others go on without waiting for it"
             )));
         }

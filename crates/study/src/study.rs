@@ -121,7 +121,7 @@ impl Running<'_> {
         self.journal.append(record)
     }
 
-    pub(crate) fn tell(&mut self, event: Event) {
+    pub(crate) fn emit(&mut self, event: Event) {
         (self.events)(event);
     }
 
@@ -132,7 +132,7 @@ impl Running<'_> {
     fn finish(&mut self, reason: FinishReason) -> Result<FinishReason, StudyError> {
         let spent_ns = self.elapsed();
         self.append(&Record::Finish(Finish { reason, spent_ns }))?;
-        self.tell(Event::Finished(reason));
+        self.emit(Event::Finished(reason));
         Ok(reason)
     }
 
@@ -158,7 +158,7 @@ impl Running<'_> {
             if position.block == 0 {
                 self.pace.round_took(Nanos(self.elapsed().0.saturating_sub(begun.0)));
             }
-            self.tell_of_round(position.round);
+            self.emit_round_end(position.round);
             position = Position { round: position.round + 1, block: 0 };
         }
     }
@@ -205,7 +205,7 @@ impl Running<'_> {
         let trials = todo.iter().map(|todo| todo.cells.len()).sum();
         let (blocks, trials) = (saturating(todo.len()), saturating(trials));
         let elapsed = self.elapsed();
-        self.tell(Event::RoundStarted { round, blocks, trials, elapsed });
+        self.emit(Event::RoundStarted { round, blocks, trials, elapsed });
         self.start_ends(round)?;
         let mut restarted = false;
         let mut done = 0;
@@ -216,7 +216,7 @@ impl Running<'_> {
             match self.block(round, todo, done, trials) {
                 Err(Halt::Engine(EngineError::Ends(why))) if !restarted => {
                     restarted = true;
-                    self.tell(Event::Warning(format!(
+                    self.emit(Event::Warning(format!(
                         "{why}; both ends are started again, and the block in hand is measured again"
                     )));
                     self.bench.end_round();
@@ -231,11 +231,11 @@ impl Running<'_> {
         Ok(true)
     }
 
-    fn tell_of_round(&mut self, round: u32) {
+    fn emit_round_end(&mut self, round: u32) {
         let elapsed = self.elapsed();
         let widest = self.progress.widest();
         let left = self.pace.left(round, widest.as_ref().map(|(_, width)| *width), elapsed);
         let (precise, cells) = (self.progress.precise_cells(), self.progress.cells());
-        self.tell(Event::RoundEnded { round, widest, precise, cells, elapsed, left });
+        self.emit(Event::RoundEnded { round, widest, precise, cells, elapsed, left });
     }
 }

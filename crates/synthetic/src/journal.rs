@@ -17,6 +17,7 @@ pub fn segment(started_unix_ms: u64) -> Segment {
         started_unix_ms,
         boot_id: host.boot_id.clone(),
         host: host.identity(),
+        receiver_host: None,
         congestion: "cubic".to_owned(),
     }
 }

@@ -71,5 +71,6 @@ pub fn host() -> Host {
         limits: BTreeMap::from([("memlock".to_owned(), Measured::Value(8 << 20))]),
         devices: BTreeMap::from([("lo".to_owned(), Measured::Value(65_536))]),
         uid: 1000,
+        receiver_host: None,
     }
 }

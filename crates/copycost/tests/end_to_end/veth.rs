@@ -80,7 +80,7 @@ fn without_root_veth_is_refused_with_the_remedy_and_the_rest_runs() {
     let ended = as_nobody(&place, &over("veth")).ends_with(3);
     let complaint = ended.complaint();
     assert!(complaint.contains("CAP_SYS_ADMIN is missing"), "{complaint}");
-    assert!(complaint.ends_with("unlock: sudo copycost run --link veth"), "{complaint}");
+    assert!(complaint.ends_with("; sudo copycost run --link veth"), "{complaint}");
     assert!(!place.path("run").exists(), "nothing was begun");
 
     let ended = as_nobody(&place, &over("loopback,veth")).ends_with(0);

@@ -63,7 +63,7 @@ impl CopyAudit {
         };
         match self.kernel.read() {
             Ok(mut counts) => {
-                counts.retain(|count| is_of_trial(count, watched.is_sink, self.port));
+                counts.retain(|count| is_of_trial(count, watched.has_helper, self.port));
                 let seen = Seen { counts: &counts, watched: &watched };
                 let hook = |counted| self.kernel.hook(counted);
                 (Measured::Value(seen.copies(&hook)), seen.calls(&hook))
@@ -76,9 +76,9 @@ impl CopyAudit {
 /// Whether a packet was for the trial's flows. Who interrupted whom says nothing of it, so that packets count by where they
 /// went: in the ends' namespaces, to the port at which they meet. The sink's namespaces are the trial's own, and each of
 /// its flows has a port.
-fn is_of_trial(count: &Count, is_sink: bool, port: Option<u16>) -> bool {
+fn is_of_trial(count: &Count, has_helper: bool, port: Option<u16>) -> bool {
     let is_packet = matches!(count.counted, Counted::CopyUbufs | Counted::Retransmit);
-    is_sink || !is_packet || port.is_none_or(|port| count.number == port)
+    has_helper || !is_packet || port.is_none_or(|port| count.number == port)
 }
 
 /// How the kernel crate says that something is counted.
@@ -102,7 +102,7 @@ struct Ways {
     pinned: Result<Hook, Unavailable>,
 }
 
-/// How copies in are told.
+/// How copies in are counted.
 enum Way {
     /// By the function that copies.
     Itself,
@@ -112,20 +112,14 @@ enum Way {
 
 /// Both refusals, where neither the one nor the other way is open.
 fn neither(first: Unavailable, second: Unavailable) -> Unavailable {
-    let remedy = if first.remedy.is_empty() || first.remedy == second.remedy {
-        second.remedy
-    } else if second.remedy.is_empty() {
-        first.remedy
-    } else {
-        format!("{}, or {}", first.remedy, second.remedy)
-    };
+    let remedy = first.remedy.or(second.remedy);
     let because =
         format!("{}: {}; nor {}: {}", first.what, first.because, second.what, second.because);
     Unavailable { what: first.what, because, remedy }
 }
 
 impl Ways {
-    fn of(hooks: &Hooks<'_>) -> Self {
+    fn find(hooks: &Hooks<'_>) -> Self {
         let either = |first, second| {
             hooks(first)
                 .map(|way| (first, hook(way)))
@@ -177,7 +171,7 @@ impl Seen<'_> {
     fn owner(&self, process: u32) -> Owner {
         if process == self.watched.sender {
             Owner::Sender
-        } else if process == self.watched.receiver && self.watched.is_sink {
+        } else if process == self.watched.receiver && self.watched.has_helper {
             Owner::Helper
         } else if process == self.watched.receiver {
             Owner::Receiver
@@ -198,7 +192,7 @@ impl Seen<'_> {
 
     fn copies(&self, hooks: &Hooks<'_>) -> CopyCounts {
         let Watched { sender, receiver, .. } = *self.watched;
-        let ways = Ways::of(hooks);
+        let ways = Ways::find(hooks);
         // The splicing function is missing before Linux 6.5, and then nothing goes through it.
         let by_reference =
             self.threads(Counted::ZerocopyIter, sender) + self.threads(Counted::SpliceIter, sender);
@@ -262,7 +256,7 @@ impl Seen<'_> {
         }
         let mut calls = CallCounts::default();
         // At the sink's far end its helper works, which sends each frame with a call of its own.
-        let far = if self.watched.is_sink { Thread::Helper } else { Thread::Worker };
+        let far = if self.watched.has_helper { Thread::Helper } else { Thread::Worker };
         let own = |count: &&Count| {
             let thread = if count.process == self.watched.receiver { far } else { Thread::Worker };
             count.counted == Counted::SystemCalls && count.thread == thread
@@ -293,7 +287,7 @@ pub(crate) fn supported() -> Result<String, Unavailable> {
 }
 
 fn note(hooks: &Hooks<'_>) -> String {
-    let ways = Ways::of(hooks);
+    let ways = Ways::find(hooks);
     let figures = [
         ("copied in", ways.copied_in.map(|(_, hook)| hook)),
         ("by reference", ways.by_reference),

@@ -6,7 +6,7 @@ const SENDER: u32 = 100;
 const RECEIVER: u32 = 200;
 
 fn watched() -> Watched {
-    Watched { sender: SENDER, receiver: RECEIVER, is_sink: false, cpus: vec![0, 1] }
+    Watched { sender: SENDER, receiver: RECEIVER, has_helper: false, cpus: vec![0, 1] }
 }
 
 fn of(process: u32, counted: Counted, thread: Thread, bytes: u64) -> Count {
@@ -17,7 +17,7 @@ fn refused(counted: Counted) -> Unavailable {
     Unavailable {
         what: format!("counting {}", counted.function()),
         because: "not here".to_owned(),
-        remedy: "another kernel".to_owned(),
+        remedy: "another kernel".into(),
     }
 }
 
@@ -105,10 +105,10 @@ fn deferred_copies_count_in_whatever_context_they_ran() {
 #[test]
 fn packets_for_another_port_are_none_of_the_trials() {
     let to = |number: u16, counted| Count { number, ..of(0, counted, Thread::Any, 10) };
-    let kept = |is_sink: bool, port: Option<u16>| {
+    let kept = |has_helper: bool, port: Option<u16>| {
         let counted = [Counted::CopyUbufs, Counted::Retransmit, Counted::SystemCalls];
         let counts = counted.into_iter().flat_map(|counted| [to(80, counted), to(81, counted)]);
-        counts.filter(|count| is_of_trial(count, is_sink, port)).count()
+        counts.filter(|count| is_of_trial(count, has_helper, port)).count()
     };
     assert_eq!(kept(false, Some(80)), 1 + 1 + 2);
     // Not yet known, or a namespace with nobody else's packets.
@@ -162,7 +162,7 @@ fn a_figure_that_cannot_be_had_is_absent_with_both_reasons() {
 
 #[test]
 fn the_sinks_helper_is_an_owner_of_its_own() {
-    let watched = Watched { is_sink: true, ..watched() };
+    let watched = Watched { has_helper: true, ..watched() };
     let counts = [of(RECEIVER, Counted::CopyFromIter, Thread::Helper, 54)];
     let copies = Seen { counts: &counts, watched: &watched }.copies(&all_but(&[]));
     assert_eq!(copies.functions[0].owner, Owner::Helper);
@@ -196,7 +196,7 @@ fn calls_are_named_and_only_the_ends_workers_are_counted() {
     assert_eq!(calls.sender.into_iter().collect::<Vec<_>>(), [("sendto".to_owned(), 8)]);
     assert_eq!(calls.receiver["sendto"], 2);
     assert!(seen.calls(&all_but(&[Counted::SystemCalls])).reason().is_some());
-    let sink = Watched { is_sink: true, ..watched };
+    let sink = Watched { has_helper: true, ..watched };
     let seen = Seen { counts: &counts, watched: &sink };
     let calls = seen.calls(&all_but(&[])).value().unwrap().clone();
     assert_eq!((calls.sender["sendto"], calls.receiver["sendto"]), (8, 50));

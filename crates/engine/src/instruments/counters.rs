@@ -1,7 +1,7 @@
 //! `counters`: perf counters of the worker's thread, user and kernel mode, and what the scheduler counts anyway.
 //!
 //! Context switches, migrations and the task clock also exist as perf software events, but any perf event on a thread makes
-//! its context switches dearer: as perf events they cost 2.3 % of goodput [1.3, 3.4] and 1.9 % of CPU time [1.0, 2.8] on a machine
+//! its context switches more costly: as perf events they cost 2.3 % of goodput [1.3, 3.4] and 1.9 % of CPU time [1.0, 2.8] on a machine
 //! without hardware counters (40 pairs of watch=cheap and watch=none at 64 KiB, `sendmsg`, one thread). The kernel's own accounts of the same three are read at the window's edges instead.
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use kernel::usage::ThreadUsage;
 use model::record::{Count, Counters as Figures};
 use model::{Instrument as Name, Measured};
 
-use super::{Edge, Instrument, Scope};
+use super::instrument::{Edge, Instrument, Scope};
 
 /// The hardware counters that timing trials carry.
 pub(crate) const WANTED: [CounterName; 7] = [

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use kernel::idle::{Busy, IdleClock, IdleSnapshot};
 use kernel::stat::{Stat, user_hz};
-use kernel::{Unavailable, clock};
+use kernel::{Remedy, Unavailable, clock};
 use model::record::{CpuBusy as BusyFigures, CpuTicks, Machine};
 use model::{Instrument as Name, Measured, Nanos};
 
-use super::{Edge, Instrument, Scope};
+use super::instrument::{Edge, Instrument, Scope};
 
 /// One reading of everything.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ fn frequency(cpu: u32) -> Result<u64, Unavailable> {
     let unavailable = |because: String| Unavailable {
         what: "CPU frequency".to_owned(),
         because: format!("{path}: {because}"),
-        remedy: String::new(),
+        remedy: Remedy::default(),
     };
     let text = std::fs::read_to_string(&path).map_err(|error| unavailable(error.to_string()))?;
     text.trim().parse().map_err(|_| unavailable(format!("reads \"{}\"", text.trim())))

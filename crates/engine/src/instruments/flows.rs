@@ -5,7 +5,7 @@ use kernel::tcp_info::TcpInfo;
 use model::record::TcpFacts;
 use model::{Instrument as Name, Measured};
 
-use super::{Edge, Instrument, Scope};
+use super::instrument::{Edge, Instrument, Scope};
 
 /// `TCP_INFO` of one worker's flows at both edges.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use kernel::snmp::{Snmp, SnmpCounter};
 use model::record::SnmpFacts;
 use model::{Instrument as Name, Measured};
 
-use super::{Edge, Instrument, Scope};
+use super::instrument::{Edge, Instrument, Scope};
 
 /// `/proc/self/net/snmp` and `netstat` at both edges.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ fn owner(pid: u32, watched: &Watched) -> Owner {
         // The idle thread of every CPU.
         0 => Owner::Idle,
         pid if pid == watched.sender => Owner::Sender,
-        pid if pid == watched.receiver && watched.is_sink => Owner::Helper,
+        pid if pid == watched.receiver && watched.has_helper => Owner::Helper,
         pid if pid == watched.receiver => Owner::Receiver,
         _ => Owner::Other,
     }
@@ -83,7 +83,7 @@ impl Names {
 
     /// A frame's name; none for what the unwinder took for a frame although no code is there: release builds keep no
     /// frame pointers, and the outer frames of a program may then be anything.
-    fn of(&self, pid: u32, frame: Frame, is_innermost: bool) -> Option<String> {
+    fn frame_name(&self, pid: u32, frame: Frame, is_innermost: bool) -> Option<String> {
         // Outer frames tell where they will go on, which may already be the next function.
         let address = if is_innermost { frame.address } else { frame.address.saturating_sub(1) };
         let unnamed = |of: &str| format!("{of}`{UNKNOWN}");
@@ -107,7 +107,7 @@ fn named(samples: &Samples, watched: &Watched, names: &Names) -> Profile {
     for stack in &samples.stacks {
         let mut frames: Vec<String> = Vec::new();
         for (place, frame) in stack.frames.iter().enumerate() {
-            frames.extend(names.of(stack.pid, *frame, place == 0));
+            frames.extend(names.frame_name(stack.pid, *frame, place == 0));
         }
         frames.reverse();
         let key = (owner(stack.pid, watched), stack.cpu, frames);
@@ -146,8 +146,8 @@ mod tests {
     use super::*;
     use kernel::sampling::SampledStack;
 
-    fn watched(is_sink: bool) -> Watched {
-        Watched { sender: 10, receiver: 20, is_sink, cpus: vec![0, 1] }
+    fn watched(has_helper: bool) -> Watched {
+        Watched { sender: 10, receiver: 20, has_helper, cpus: vec![0, 1] }
     }
 
     fn sampled(pid: u32, cpu: u32, frames: &[(Mode, u64)], samples: u64) -> SampledStack {
@@ -229,7 +229,7 @@ mod tests {
         let watched = Watched {
             sender: std::process::id(),
             receiver: std::process::id(),
-            is_sink: false,
+            has_helper: false,
             cpus: cpus.cpus().iter().map(|cpu| u32::try_from(*cpu).unwrap()).collect(),
         };
         let profiler = match Profiler::begin(&watched) {

@@ -4,7 +4,7 @@ use kernel::usage::ThreadUsage;
 use model::Instrument as Name;
 use model::record::Usage;
 
-use super::{Edge, Instrument, Scope};
+use super::instrument::{Edge, Instrument, Scope};
 
 /// `getrusage(RUSAGE_THREAD)` at both edges.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use kernel::Unavailable;
 use kernel::machine::{CgroupCpu, LIVE, Throttled};
 use model::{Instrument as Name, Measured};
 
-use super::{Edge, Instrument, Scope};
+use super::instrument::{Edge, Instrument, Scope};
 
 /// The throttled time of the process's control groups at both edges.
 #[derive(Debug)]

@@ -9,14 +9,14 @@ use std::process::Command;
 use kernel::netlink::{Mac, Netlink, NewDevice};
 use kernel::netns::Namespace;
 use kernel::offloads::{Offload as Kind, Offloads};
-use kernel::{CallError, Unavailable, netns};
+use kernel::{CallError, Remedy, Unavailable, netns};
 use model::Family;
 use model::names::Offload;
 use model::record::LinkFacts;
 use model::values::Mtu;
 
-use super::LinkSetup;
-use crate::child::Which;
+use super::link::LinkSetup;
+use crate::child::WhichEnd;
 
 /// The sender's device, in its namespace.
 pub(crate) const SENDING_DEVICE: &str = "send0";
@@ -30,10 +30,10 @@ const RECEIVING_MAC: Mac = [0x02, 0, 0, 0, 0, 0x02];
 const IPV6_LEAST_MTU: u32 = 1280;
 
 /// Addresses for benchmarks: 198.18.0.0/15 (RFC 2544) and 2001:2::/48 (RFC 5180).
-const fn address(which: Which, family: Family) -> (IpAddr, u8) {
+const fn address(which: WhichEnd, family: Family) -> (IpAddr, u8) {
     let last = match which {
-        Which::Sender => 1,
-        Which::Receiver => 2,
+        WhichEnd::Sender => 1,
+        WhichEnd::Receiver => 2,
     };
     match family {
         Family::Ipv4 => (IpAddr::V4(Ipv4Addr::new(198, 18, 0, last)), 30),
@@ -44,7 +44,7 @@ const fn address(which: Which, family: Family) -> (IpAddr, u8) {
 /// One end of the pair.
 #[derive(Debug)]
 struct Side {
-    which: Which,
+    which: WhichEnd,
     namespace: Namespace,
     netlink: Netlink,
     offloads: Offloads,
@@ -66,7 +66,7 @@ fn unavailable(setup: &LinkSetup, because: impl ToString) -> Unavailable {
     Unavailable {
         what: format!("link {} over {}", setup.link, setup.family),
         because: because.to_string(),
-        remedy: String::new(),
+        remedy: Remedy::default(),
     }
 }
 
@@ -81,7 +81,7 @@ fn of_link(setup: &LinkSetup, why: Unavailable) -> Unavailable {
                 format!("{}: {name} is missing", why.because)
             };
             Unavailable {
-                remedy: format!("unlock: sudo copycost run --link {}", setup.link),
+                remedy: format!("sudo copycost run --link {}", setup.link).into(),
                 ..unavailable(setup, because)
             }
         }
@@ -89,27 +89,27 @@ fn of_link(setup: &LinkSetup, why: Unavailable) -> Unavailable {
 }
 
 /// The name and the Ethernet address of an end's device.
-pub(crate) const fn device(which: Which) -> (&'static str, Mac) {
+pub(crate) const fn device(which: WhichEnd) -> (&'static str, Mac) {
     match which {
-        Which::Sender => (SENDING_DEVICE, SENDING_MAC),
-        Which::Receiver => (RECEIVING_DEVICE, RECEIVING_MAC),
+        WhichEnd::Sender => (SENDING_DEVICE, SENDING_MAC),
+        WhichEnd::Receiver => (RECEIVING_DEVICE, RECEIVING_MAC),
     }
 }
 
-const fn opposite(which: Which) -> Which {
+const fn opposite(which: WhichEnd) -> WhichEnd {
     match which {
-        Which::Sender => Which::Receiver,
-        Which::Receiver => Which::Sender,
+        WhichEnd::Sender => WhichEnd::Receiver,
+        WhichEnd::Receiver => WhichEnd::Sender,
     }
 }
 
 impl Side {
-    fn open(which: Which) -> Result<Self, Unavailable> {
+    fn open(which: WhichEnd) -> Result<Self, Unavailable> {
         let namespace = Namespace::create()?;
         let opened = |error: CallError| Unavailable {
             what: String::new(),
             because: error.to_string(),
-            remedy: String::new(),
+            remedy: Remedy::default(),
         };
         let netlink = Netlink::inside(&namespace).map_err(opened)?;
         let offloads = Offloads::inside(&namespace).map_err(opened)?;
@@ -154,7 +154,7 @@ impl Side {
                     "use --family ipv4, or a kernel with IPv6 (boot without ipv6.disable=1)"
                 }
             };
-            Unavailable { remedy: remedy.to_owned(), ..failed(error) }
+            Unavailable { remedy: remedy.into(), ..failed(error) }
         })?;
         // Nobody has to ask who is there, in the middle of a window or on a link where nobody would answer.
         let other = opposite(self.which);
@@ -173,20 +173,21 @@ impl DevicePair {
             Mtu::Auto => None,
             Mtu::Fixed(bytes) if bytes < IPV6_LEAST_MTU && setup.family == Family::Ipv6 => {
                 return Err(Unavailable {
-                    remedy: format!("use --family ipv4, or an MTU of at least {IPV6_LEAST_MTU}"),
+                    remedy: format!("use --family ipv4, or an MTU of at least {IPV6_LEAST_MTU}")
+                        .into(),
                     ..unavailable(setup, format!("--mtu {bytes}: too small for IPv6"))
                 });
             }
             Mtu::Fixed(bytes) => Some(bytes),
         };
         let part = |why| of_link(setup, why);
-        let mut sender = Side::open(Which::Sender).map_err(part)?;
-        let mut receiver = Side::open(Which::Receiver).map_err(part)?;
+        let mut sender = Side::open(WhichEnd::Sender).map_err(part)?;
+        let mut receiver = Side::open(WhichEnd::Receiver).map_err(part)?;
         let new = |which| {
             let (name, mac) = device(which);
             NewDevice { name, mac, mtu_bytes }
         };
-        let (near, far) = (new(Which::Sender), new(Which::Receiver));
+        let (near, far) = (new(WhichEnd::Sender), new(WhichEnd::Receiver));
         sender.netlink.create_veth(near, far, &receiver.namespace).map_err(part)?;
         sender.raise(setup)?;
         receiver.raise(setup)?;
@@ -195,20 +196,20 @@ impl DevicePair {
         Ok(Self { sender, receiver, family: setup.family, facts })
     }
 
-    fn side(&self, which: Which) -> &Side {
+    fn side(&self, which: WhichEnd) -> &Side {
         match which {
-            Which::Sender => &self.sender,
-            Which::Receiver => &self.receiver,
+            WhichEnd::Sender => &self.sender,
+            WhichEnd::Receiver => &self.receiver,
         }
     }
 
     /// The namespace of an end.
-    pub(crate) fn namespace(&self, which: Which) -> &Namespace {
+    pub(crate) fn namespace(&self, which: WhichEnd) -> &Namespace {
         &self.side(which).namespace
     }
 
     /// The address of an end, of the family that was asked for.
-    pub(crate) fn address(&self, which: Which) -> IpAddr {
+    pub(crate) fn address(&self, which: WhichEnd) -> IpAddr {
         address(which, self.family).0
     }
 
@@ -218,7 +219,7 @@ impl DevicePair {
     }
 
     /// The command that starts an end on its side.
-    pub(crate) fn start(&self, which: Which, program: &std::path::Path) -> Command {
+    pub(crate) fn start(&self, which: WhichEnd, program: &std::path::Path) -> Command {
         let mut command = Command::new(program);
         command.arg("end");
         self.namespace(which).start_inside(&mut command);
@@ -228,9 +229,9 @@ impl DevicePair {
 
 /// Reads back what was set.
 fn facts(sender: &mut Side, receiver: &mut Side, asked: Option<u32>) -> Result<LinkFacts, String> {
-    let told = |error: CallError| error.to_string();
-    let near = sender.netlink.device(SENDING_DEVICE).map_err(told)?;
-    let far = receiver.netlink.device(RECEIVING_DEVICE).map_err(told)?;
+    let text = |error: CallError| error.to_string();
+    let near = sender.netlink.device(SENDING_DEVICE).map_err(text)?;
+    let far = receiver.netlink.device(RECEIVING_DEVICE).map_err(text)?;
     let mtu_bytes = near.mtu_bytes;
     if far.mtu_bytes != mtu_bytes || asked.is_some_and(|asked| asked != mtu_bytes) {
         return Err(format!(
@@ -240,9 +241,9 @@ fn facts(sender: &mut Side, receiver: &mut Side, asked: Option<u32>) -> Result<L
     }
     Ok(LinkFacts {
         mtu_bytes,
-        tso: sender.offloads.get(SENDING_DEVICE, Kind::Tso).map_err(told)?,
-        gso: sender.offloads.get(SENDING_DEVICE, Kind::Gso).map_err(told)?,
-        gro: receiver.offloads.get(RECEIVING_DEVICE, Kind::Gro).map_err(told)?,
+        tso: sender.offloads.get(SENDING_DEVICE, Kind::Tso).map_err(text)?,
+        gso: sender.offloads.get(SENDING_DEVICE, Kind::Gso).map_err(text)?,
+        gro: receiver.offloads.get(RECEIVING_DEVICE, Kind::Gro).map_err(text)?,
         ack_cpus: Vec::new(),
     })
 }

@@ -8,15 +8,15 @@ use std::process::Command;
 use kernel::netns::Namespace;
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{Sink as Program, SinkTrial};
-use kernel::{Unavailable, cpu, steering};
+use kernel::{Remedy, Unavailable, cpu, steering};
 use model::names::AckPlacement;
 use model::record::LinkFacts;
 use model::values::Segment;
-use model::{Cell, Family, Measured};
+use model::{Cell, Family, Measured, Placement};
 
 use super::device_pair::{DevicePair, RECEIVING_DEVICE, SENDING_DEVICE};
-use super::{Link, LinkSetup, Raised};
-use crate::child::Which;
+use super::link::{Link, LinkSetup, Raised};
+use crate::child::WhichEnd;
 use crate::placement::Seats;
 use crate::protocol::{Absorb, Role};
 
@@ -46,16 +46,13 @@ fn try_steering(namespace: &Namespace, device: &str) -> Result<(), Unavailable> 
     let allowed = cpu::allowed().map_err(|error| Unavailable {
         what: String::new(),
         because: error.to_string(),
-        remedy: String::new(),
+        remedy: Remedy::default(),
     });
     let cpus: Vec<u32> =
         allowed?.cpus().iter().filter_map(|cpu| u32::try_from(*cpu).ok()).collect();
     steering::steer(namespace, device, &cpus).map(|_| ()).map_err(|why| Unavailable {
         because: format!("--ack-placement sender: {}", why.because),
-        remedy: match why.remedy.as_str() {
-            "" => "use --ack-placement helper".to_owned(),
-            remedy => format!("{remedy}, or --ack-placement helper"),
-        },
+        remedy: why.remedy.or("use --ack-placement helper".into()),
         ..why
     })
 }
@@ -67,13 +64,13 @@ impl Link for Sink {
         let pair = DevicePair::raise(setup)?;
         // The receiving end will do the same, in the same place: what is refused is refused here.
         let trial = SinkTrial {
-            address: pair.address(Which::Receiver),
+            address: pair.address(WhichEnd::Receiver),
             first_port: FIRST_PORT,
             flows: 1,
             token: [0; 16],
         };
         let inside = pair
-            .namespace(Which::Receiver)
+            .namespace(WhichEnd::Receiver)
             .run(|| -> Result<(), Unavailable> {
                 Program::load(&trial)?.attach(RECEIVING_DEVICE)?;
                 let opened = PacketSocket::open(RECEIVING_DEVICE);
@@ -82,29 +79,41 @@ impl Link for Sink {
             .map_err(|error| Unavailable {
                 what: String::new(),
                 because: error.to_string(),
-                remedy: String::new(),
+                remedy: Remedy::default(),
             });
         inside.and_then(|raised| raised).map_err(|why| refused(setup, why))?;
         let (family, ack_placement) = (setup.family, setup.ack_placement);
         if ack_placement == AckPlacement::Sender {
-            try_steering(pair.namespace(Which::Sender), SENDING_DEVICE)
+            try_steering(pair.namespace(WhichEnd::Sender), SENDING_DEVICE)
                 .map_err(|why| refused(setup, why))?;
         }
         Ok(Self { pair, family, ack_placement, asked: None, ack_cpus: Vec::new() })
     }
+
+    fn suits(cell: &Cell) -> Result<(), String> {
+        if cell.ack_placement == AckPlacement::Sender && cell.placement == Placement::None {
+            return Err(
+                "--ack-placement sender: senders that are not pinned have no CPU to steer to; use --placement split"
+                    .to_owned(),
+            );
+        }
+        if cell.connections() > MOST_FLOWS {
+            return Err(format!(
+                "{} connections: link sink has ports for {MOST_FLOWS}; use fewer --flows or --threads",
+                cell.connections()
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl Raised for Sink {
-    fn start(&self, which: Which, program: &Path) -> Command {
+    fn start(&self, which: WhichEnd, program: &Path) -> Command {
         self.pair.start(which, program)
     }
 
     fn listening_address(&self) -> SocketAddr {
-        SocketAddr::new(self.pair.address(Which::Receiver), FIRST_PORT)
-    }
-
-    fn has_common_clock(&self) -> bool {
-        true
+        SocketAddr::new(self.pair.address(WhichEnd::Receiver), FIRST_PORT)
     }
 
     fn facts(&self) -> Measured<LinkFacts> {
@@ -125,7 +134,7 @@ impl Raised for Sink {
         to.dedup();
         if self.asked.as_ref() != Some(&to) && (self.asked.is_some() || !to.is_empty()) {
             self.ack_cpus =
-                steering::steer(self.pair.namespace(Which::Sender), SENDING_DEVICE, &to)?;
+                steering::steer(self.pair.namespace(WhichEnd::Sender), SENDING_DEVICE, &to)?;
             self.asked = Some(to);
         }
         // Headers of IP and TCP without options (RFC 9293 section 3.7.1).
@@ -145,35 +154,6 @@ impl Raised for Sink {
     }
 }
 
-/// Refuses a cell that the sink would measure otherwise than it says.
-///
-/// # Errors
-/// One line that names the flag and the remedy.
-pub(super) fn suits(cell: &Cell) -> Result<(), String> {
-    use model::Placement;
-    use model::factor::Factor;
-
-    if !cell.is_default(Factor::Recv) {
-        return Err(format!(
-            "--recv {}: link sink has no receiver; leave it out, or use --link loopback or veth",
-            cell.receive_path
-        ));
-    }
-    if cell.ack_placement == AckPlacement::Sender && cell.placement == Placement::None {
-        return Err(
-            "--ack-placement sender: senders that are not pinned have no CPU to steer to; use --placement split"
-                .to_owned(),
-        );
-    }
-    if cell.connections() > MOST_FLOWS {
-        return Err(format!(
-            "{} connections: link sink has ports for {MOST_FLOWS}; use fewer --flows or --threads",
-            cell.connections()
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what it skips")]
 mod tests {
@@ -188,12 +168,12 @@ mod tests {
             Ok(pair) => pair,
             Err(why) => return eprintln!("skipped: {why}"),
         };
-        let inside = pair.namespace(Which::Sender);
+        let inside = pair.namespace(WhichEnd::Sender);
         // A device without the file is what a kernel without CONFIG_RPS has.
         let why = refused(&setup, try_steering(inside, "nowhere0").unwrap_err()).to_string();
         assert!(
             why.starts_with("link sink over ipv4: --ack-placement sender: ")
-                && why.contains("CONFIG_RPS, or --ack-placement helper"),
+                && why.contains("CONFIG_RPS, or use --ack-placement helper"),
             "{why}"
         );
         assert_eq!(try_steering(inside, SENDING_DEVICE), Ok(()));

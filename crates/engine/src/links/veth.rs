@@ -9,8 +9,8 @@ use model::Measured;
 use model::record::LinkFacts;
 
 use super::device_pair::DevicePair;
-use super::{Link, LinkSetup, Raised};
-use crate::child::Which;
+use super::link::{Link, LinkSetup, Raised};
+use crate::child::WhichEnd;
 
 /// The pair as it is.
 #[derive(Debug)]
@@ -25,16 +25,12 @@ impl Link for Veth {
 }
 
 impl Raised for Veth {
-    fn start(&self, which: Which, program: &Path) -> Command {
+    fn start(&self, which: WhichEnd, program: &Path) -> Command {
         self.0.start(which, program)
     }
 
     fn listening_address(&self) -> SocketAddr {
-        SocketAddr::new(self.0.address(Which::Receiver), 0)
-    }
-
-    fn has_common_clock(&self) -> bool {
-        true
+        SocketAddr::new(self.0.address(WhichEnd::Receiver), 0)
     }
 
     fn facts(&self) -> Measured<LinkFacts> {

@@ -1,10 +1,11 @@
 //! `recv()` into one buffer.
 
 use kernel::Errno;
+use kernel::arena::Arena;
 use kernel::socket::{ReceiveFlags, Socket};
 use model::record::ReceiveTally;
 
-use super::{ReceivePath, Taken};
+use super::path::{ReceiveOptions, ReceivePath, Taken};
 use crate::content::Content;
 
 /// The plain way.
@@ -15,8 +16,15 @@ pub struct Recv {
 }
 
 impl ReceivePath for Recv {
-    fn open(socket: Socket, may_wait: bool) -> Result<Self, String> {
-        let flags = if may_wait { ReceiveFlags::NONE } else { ReceiveFlags::DONT_WAIT };
+    /// An arena, like the senders': resident before the start, and without huge pages.
+    type Buffer = Arena;
+
+    fn buffer(options: &ReceiveOptions) -> Result<Arena, String> {
+        Arena::new(options.buffer_bytes).map_err(|error| error.to_string())
+    }
+
+    fn open(socket: Socket, _: &mut Arena, options: &ReceiveOptions) -> Result<Self, String> {
+        let flags = if options.may_wait { ReceiveFlags::NONE } else { ReceiveFlags::DONT_WAIT };
         Ok(Self { socket, flags })
     }
 
@@ -27,10 +35,11 @@ impl ReceivePath for Recv {
     #[inline]
     fn take<C: Content>(
         &mut self,
-        buffer: &mut [u8],
+        buffer: &mut Arena,
         content: &mut C,
         tally: &mut ReceiveTally,
     ) -> Result<Taken, Errno> {
+        let buffer = buffer.bytes_mut(0..buffer.len());
         loop {
             tally.calls.recv += 1;
             match self.socket.receive(buffer, self.flags) {

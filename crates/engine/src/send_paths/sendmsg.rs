@@ -7,13 +7,14 @@ use kernel::socket::{SendFlags, Socket};
 use model::message::Message;
 use model::record::SendTally;
 
-use super::{SendOptions, SendPath, gather, start};
+use super::path::{SendOptions, SendPath, gather, start};
 use crate::slots::{Slot, Slots};
 
 /// The paper's A2.
 #[derive(Debug)]
 pub struct Sendmsg {
     socket: Socket,
+    arena: Arena,
     gather: Gather,
     stride: usize,
 }
@@ -40,23 +41,26 @@ impl Sendmsg {
 }
 
 impl SendPath for Sendmsg {
-    fn open(socket: Socket, message: &Message, _: &SendOptions) -> Result<Self, String> {
-        Ok(Self { socket, gather: gather(message)?, stride: message.stride() })
+    fn open(
+        socket: Socket,
+        arena: Arena,
+        message: &Message,
+        _: &SendOptions,
+    ) -> Result<Self, String> {
+        Ok(Self { socket, arena, gather: gather(message)?, stride: message.stride() })
     }
 
     fn socket(&self) -> &Socket {
         &self.socket
     }
 
+    fn arena_mut(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
+
     #[inline]
-    fn submit(
-        &mut self,
-        arena: &Arena,
-        slot: Slot,
-        _: &mut Slots,
-        tally: &mut SendTally,
-    ) -> Result<(), Errno> {
-        self.gather.point(arena, start(slot, self.stride))?;
+    fn submit(&mut self, slot: Slot, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        self.gather.point(&self.arena, start(slot, self.stride))?;
         tally.calls.sendmsg += 1;
         match self.socket.send_message(&self.gather, SendFlags::NONE) {
             Ok(sent) => {

@@ -6,42 +6,47 @@ use kernel::socket::Socket;
 use model::message::{Field, Message};
 use model::record::SendTally;
 
-use super::{SendOptions, SendPath, send_all, start};
+use super::path::{SendOptions, SendPath, send_all, start};
 use crate::slots::{Slot, Slots};
 
 /// The "traditional approach" that the paper compares with.
 #[derive(Debug)]
 pub struct Staged {
     socket: Socket,
+    arena: Arena,
     fields: Vec<Field>,
     stride: usize,
     buffer: Vec<u8>,
 }
 
 impl SendPath for Staged {
-    fn open(socket: Socket, message: &Message, _: &SendOptions) -> Result<Self, String> {
+    fn open(
+        socket: Socket,
+        arena: Arena,
+        message: &Message,
+        _: &SendOptions,
+    ) -> Result<Self, String> {
+        let fields = message.fields().to_vec();
         let buffer = vec![0; message.bytes()];
-        Ok(Self { socket, fields: message.fields().to_vec(), stride: message.stride(), buffer })
+        Ok(Self { socket, arena, fields, stride: message.stride(), buffer })
     }
 
     fn socket(&self) -> &Socket {
         &self.socket
     }
 
+    fn arena_mut(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
+
     #[inline]
-    fn submit(
-        &mut self,
-        arena: &Arena,
-        slot: Slot,
-        _: &mut Slots,
-        tally: &mut SendTally,
-    ) -> Result<(), Errno> {
+    fn submit(&mut self, slot: Slot, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
         let start = start(slot, self.stride);
         let mut filled = 0;
         for field in &self.fields {
             let from = start + field.offset;
             let to = filled + field.length;
-            self.buffer[filled..to].copy_from_slice(arena.bytes(from..from + field.length));
+            self.buffer[filled..to].copy_from_slice(self.arena.bytes(from..from + field.length));
             filled = to;
         }
         tally.staged_bytes += filled as u64;

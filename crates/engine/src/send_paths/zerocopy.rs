@@ -14,7 +14,7 @@ use kernel::socket::{SendFlags, Socket};
 use model::message::Message;
 use model::record::SendTally;
 
-use super::{SendOptions, SendPath, Wait, gather, start};
+use super::path::{SendOptions, SendPath, Wait, gather, start};
 use crate::slots::{Slot, Slots};
 
 /// The calls that the path makes: a socket, or a script in tests.
@@ -101,6 +101,7 @@ impl Outstanding {
 #[derive(Debug)]
 pub struct Zerocopy<W = Socket> {
     wire: W,
+    arena: Arena,
     gather: Gather,
     stride: usize,
     outstanding: Outstanding,
@@ -116,11 +117,17 @@ const BARREN_WAITS: u32 = 200;
 const BARREN_MS: i32 = 10;
 
 impl<W: Wire> Zerocopy<W> {
-    pub(crate) fn over(wire: W, message: &Message, options: &SendOptions) -> Result<Self, String> {
+    pub(crate) fn with_wire(
+        wire: W,
+        arena: Arena,
+        message: &Message,
+        options: &SendOptions,
+    ) -> Result<Self, String> {
         // A slot has one id, or more after partial sends: room to spare before a send has to wait for ids.
         let capacity = (options.slots as usize).saturating_mul(4).max(64);
         Ok(Self {
             wire,
+            arena,
             gather: gather(message)?,
             stride: message.stride(),
             outstanding: Outstanding::new(capacity),
@@ -204,12 +211,11 @@ impl<W: Wire> Zerocopy<W> {
     #[inline]
     fn submit(
         &mut self,
-        arena: &Arena,
         slot: Slot,
         slots: &mut Slots,
         tally: &mut SendTally,
     ) -> Result<(), Errno> {
-        self.gather.point(arena, start(slot, self.stride))?;
+        self.gather.point(&self.arena, start(slot, self.stride))?;
         let mut done = 0;
         loop {
             let sent = self.send_some(slots, tally)?;
@@ -269,11 +275,16 @@ impl<W: Wire> Zerocopy<W> {
 }
 
 impl SendPath for Zerocopy {
-    fn open(socket: Socket, message: &Message, options: &SendOptions) -> Result<Self, String> {
+    fn open(
+        socket: Socket,
+        arena: Arena,
+        message: &Message,
+        options: &SendOptions,
+    ) -> Result<Self, String> {
         if options.so_zerocopy {
             socket.set_zerocopy(true).map_err(|error| error.to_string())?;
         }
-        Self::over(socket, message, options)
+        Self::with_wire(socket, arena, message, options)
     }
 
     fn supported() -> Result<(), String> {
@@ -286,15 +297,18 @@ impl SendPath for Zerocopy {
         &self.wire
     }
 
+    fn arena_mut(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
+
     #[inline]
     fn submit(
         &mut self,
-        arena: &Arena,
         slot: Slot,
         slots: &mut Slots,
         tally: &mut SendTally,
     ) -> Result<(), Errno> {
-        self.submit(arena, slot, slots, tally)
+        self.submit(slot, slots, tally)
     }
 
     #[inline]

@@ -56,7 +56,6 @@ impl Wire for Script {
 struct Bench {
     path: Zerocopy<Script>,
     slots: Slots,
-    arena: Arena,
     tally: SendTally,
 }
 
@@ -66,9 +65,8 @@ fn bench(script: Script, slots: u32) -> Bench {
     let options = SendOptions { so_zerocopy: true, slots };
     let arena = Arena::new(message.stride() * slots as usize).unwrap();
     Bench {
-        path: Zerocopy::over(script, &message, &options).unwrap(),
+        path: Zerocopy::with_wire(script, arena, &message, &options).unwrap(),
         slots: Slots::new(slots),
-        arena,
         tally: SendTally::default(),
     }
 }
@@ -78,7 +76,7 @@ impl Bench {
         let slot = self.slots.turn();
         assert!(self.slots.is_turn_free(), "the slot is still the kernel's");
         self.slots.advance();
-        self.path.submit(&self.arena, slot, &mut self.slots, &mut self.tally)
+        self.path.submit(slot, &mut self.slots, &mut self.tally)
     }
 
     fn reap(&mut self, wait: Wait) -> Result<(), Errno> {
@@ -204,11 +202,11 @@ fn without_so_zerocopy_nothing_is_held_and_nobody_is_waited_for() {
     let message =
         Message::new(MessageSize::new(800).unwrap(), Fields::EIGHT, Layout::Packed, 4096).unwrap();
     let options = SendOptions { so_zerocopy: false, slots: 1 };
-    let mut path = Zerocopy::over(Script::default(), &message, &options).unwrap();
+    let arena = Arena::new(message.stride()).unwrap();
+    let mut path = Zerocopy::with_wire(Script::default(), arena, &message, &options).unwrap();
     let mut slots = Slots::new(1);
     let mut tally = SendTally::default();
-    let arena = Arena::new(message.stride()).unwrap();
-    path.submit(&arena, Slot(0), &mut slots, &mut tally).unwrap();
+    path.submit(Slot(0), &mut slots, &mut tally).unwrap();
     path.reap(Wait::All, &mut slots, &mut tally).unwrap();
     assert!(slots.is_turn_free());
     assert_eq!(tally.zerocopy_sends, 0);

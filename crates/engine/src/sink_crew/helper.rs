@@ -11,29 +11,28 @@ use kernel::packet_socket::PacketSocket;
 use kernel::sink::{FlowState, Sink};
 use model::record::SinkTally;
 
-use super::{Broken, GREETING_BYTES, failed};
+use crate::coordinator::{Broken, failed};
+use crate::protocol::GREETING_BYTES;
 
 /// Shorter waits spin on the clock: a sleep this short would end much later than asked.
 const SHORTEST_SLEEP_NS: u64 = 50_000;
 /// Between two looks before the start, so that connections are made soon whatever the interval is.
 const MEETING_INTERVAL_NS: u64 = 1_000_000;
 /// How long the last acknowledgement of a peer that is gone already is waited for.
-const LAST_WORD_NS: u64 = 20_000_000;
+const LAST_ACK_NS: u64 = 20_000_000;
 
-/// The moments of a trial: the start, the window's start, its thirds, its end, and the senders' stop.
-pub(super) type Edges = [u64; 6];
-/// Where the window begins among [`Edges`].
-pub(super) const WINDOW: usize = 1;
+/// Where the window begins among a trial's edges ([`crate::protocol::Moments`]).
+const WINDOW: usize = 1;
 /// Where it ends.
-pub(super) const TAIL: usize = 4;
+const TAIL: usize = 4;
 /// Where the senders stop.
-pub(super) const STOP: usize = 5;
+const STOP: usize = 5;
 
 /// What the coordinator tells its helper.
 #[derive(Debug, Default)]
-pub(super) struct Told {
-    /// The trial's moments, once they are known.
-    pub(super) edges: OnceLock<Edges>,
+pub(super) struct HelperOrders {
+    /// The trial's edges, once they are known.
+    pub(super) edges: OnceLock<[u64; 6]>,
     /// Leave.
     pub(super) leave: AtomicBool,
 }
@@ -71,7 +70,7 @@ struct Answered {
 pub(super) struct Helper {
     pub(super) sink: Arc<Sink>,
     pub(super) socket: PacketSocket,
-    pub(super) told: Arc<Told>,
+    pub(super) orders: Arc<HelperOrders>,
     pub(super) address: (IpAddr, u16),
     /// The sink's device and the peer's.
     pub(super) macs: (Mac, Mac),
@@ -124,10 +123,10 @@ impl Helper {
         let mut passed = 0;
         let mut next_look = 0;
         loop {
-            if self.told.leave.load(Ordering::Relaxed) {
+            if self.orders.leave.load(Ordering::Relaxed) {
                 return Err(failed("given up"));
             }
-            let known = self.told.edges.get();
+            let known = self.orders.edges.get();
             let now = clock::monotonic_ns();
             while known.and_then(|edges| edges.get(passed)).is_some_and(|edge| now >= *edge) {
                 if let Some(snapshot) = passed.checked_sub(WINDOW).and_then(|n| edges.get_mut(n)) {
@@ -162,11 +161,11 @@ impl Helper {
 
     /// Whether every flow's end was answered and its peer knows.
     fn is_done(&self, course: &Course) -> bool {
-        let is_late = clock::monotonic_ns() > course.last_answer_ns + LAST_WORD_NS;
-        let farewell = self.first_sequence.wrapping_add(2);
+        let is_late = clock::monotonic_ns() > course.last_answer_ns + LAST_ACK_NS;
+        let last_ack = self.first_sequence.wrapping_add(2);
         let flows = course.answered.iter().enumerate();
         flows.into_iter().all(|(flow, answered)| {
-            answered.is_finished && (is_late || self.sink.peer_ack(flow) == farewell)
+            answered.is_finished && (is_late || self.sink.peer_ack(flow) == last_ack)
         })
     }
 
@@ -280,7 +279,7 @@ impl Helper {
             let counts = self.sink.counts(flow);
             tally.packets += counts.packets;
             // The greeting is none of the trial's bytes.
-            tally.payload_bytes += counts.payload_bytes.saturating_sub(GREETING_BYTES);
+            tally.payload_bytes += counts.payload_bytes.saturating_sub(GREETING_BYTES as u64);
             tally.gaps += counts.gaps;
             tally.reordered += counts.reordered;
             tally.duplicates += counts.duplicates;

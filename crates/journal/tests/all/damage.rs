@@ -20,7 +20,7 @@ fn written(records: &[Record]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<(Vec<Record>, Option<Torn>), JournalError> {
-    Reader::over(bytes, Path::new("journal.jsonl")).read_all()
+    Reader::new(bytes, Path::new("journal.jsonl")).read_all()
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn the_command_that_keeps_what_is_whole_does_so() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("it's a run.jsonl");
     fs::write(&path, &damaged).unwrap();
-    let error = Reader::over(damaged.as_slice(), &path).read_all().unwrap_err().to_string();
+    let error = Reader::new(damaged.as_slice(), &path).read_all().unwrap_err().to_string();
     let (_, command) = error.rsplit_once("before that line: ").unwrap();
     assert!(std::process::Command::new("sh").args(["-c", command]).status().unwrap().success());
     assert_eq!(read(&fs::read(&path).unwrap()).unwrap(), (records[..1].to_vec(), None));
@@ -161,7 +161,7 @@ fn a_file_of_something_else_is_no_journal_with_a_torn_tail() {
 fn after_an_error_a_reader_yields_nothing() {
     let bytes = written(&made::journal());
     let damaged = [b"x".as_slice(), &bytes].concat();
-    let mut reader = Reader::over(damaged.as_slice(), Path::new("j"));
+    let mut reader = Reader::new(damaged.as_slice(), Path::new("j"));
     assert!(reader.next().unwrap().is_err());
     assert!(reader.next().is_none());
 }

@@ -13,6 +13,7 @@ pub(crate) fn segment() -> Record {
         started_unix_ms: 1_795_000_000_000,
         boot_id: Measured::absent("no \"boot_id\",\n\\here"),
         host: "höst / cpu".to_owned(),
+        receiver_host: Some("ändërër / cpu".to_owned()),
         congestion: "cubic".to_owned(),
     })
 }

@@ -120,11 +120,11 @@ impl Store for Shared {
 
 fn on(disk: Disk) -> (Writer, Shared) {
     let shared = Shared(Rc::new(RefCell::new(disk)));
-    (Writer::over(Box::new(shared.clone()), Path::new("run/journal.jsonl")), shared)
+    (Writer::with_store(Box::new(shared.clone()), Path::new("run/journal.jsonl")), shared)
 }
 
 fn left(disk: &Shared) -> usize {
-    Reader::over(disk.0.borrow().bytes.as_slice(), Path::new("j")).read_all().unwrap().0.len()
+    Reader::new(disk.0.borrow().bytes.as_slice(), Path::new("j")).read_all().unwrap().0.len()
 }
 
 #[test]
@@ -187,6 +187,6 @@ fn a_real_device_without_room_is_told_as_such() {
         eprintln!("skipped: /dev/full cannot be opened here");
         return;
     };
-    let error = Writer::over(Box::new(file), full).append(&made::finish()).unwrap_err();
+    let error = Writer::with_store(Box::new(file), full).append(&made::finish()).unwrap_err();
     assert!(matches!(error, JournalError::Full(_)), "{error}");
 }

@@ -2,9 +2,44 @@
 
 use std::path::Path;
 
-use super::Hook;
-use crate::Unavailable;
+use super::counted::{Counted, Hook};
 use crate::machine::tree;
+use crate::{Remedy, Unavailable};
+
+/// The errno of what the loader met, wherever in its chain of causes.
+pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.raw_os_error();
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// What a chain of errors says, in one line.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// An error that nothing is known of.
+pub(super) fn unknown_error(error: &(dyn std::error::Error + 'static)) -> Unavailable {
+    let what = "the copy audit".to_owned();
+    Unavailable { what, because: chain(error), remedy: Remedy::default() }
+}
+
+/// A map or program that should be in the object is not.
+pub(super) fn no_map() -> Unavailable {
+    let because = "the BPF object has not the maps that it was built with".to_owned();
+    Unavailable { what: "the copy audit".to_owned(), because, remedy: Remedy::default() }
+}
 
 /// What decides which hooks a machine allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +59,7 @@ pub(crate) fn lockdown(text: &str) -> Option<String> {
 }
 
 impl Surroundings {
-    pub(super) fn of(root: &Path) -> Self {
+    pub(super) fn read(root: &Path) -> Self {
         let text = tree::text(root, "sys/kernel/security/lockdown");
         Self {
             lockdown: text.ok().as_deref().and_then(lockdown),
@@ -40,7 +75,7 @@ impl Surroundings {
             Some(Unavailable {
                 what: format!("{hook} on {function}"),
                 because: because.to_owned(),
-                remedy: remedy.to_owned(),
+                remedy: remedy.into(),
             })
         };
         match hook {
@@ -52,9 +87,7 @@ impl Surroundings {
                 "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
                 "boot a kernel with CONFIG_DEBUG_INFO_BTF",
             ),
-            Hook::Tracepoint
-                if !self.has_btf && function == super::Counted::Retransmit.function() =>
-            {
+            Hook::Tracepoint if !self.has_btf && function == Counted::Retransmit.function() => {
                 lacking(
                     "this kernel has no BTF (/sys/kernel/btf/vmlinux)",
                     "boot a kernel with CONFIG_DEBUG_INFO_BTF",
@@ -64,19 +97,19 @@ impl Surroundings {
         }
     }
 
-    /// The kernel's refusal in words. `told` is the loader's own text, for what is not known here.
+    /// The kernel's refusal in words. `loader_text` is the loader's own text, for what is not known here.
     pub(super) fn refused(
         &self,
         hook: Hook,
         function: &str,
         errno: Option<i32>,
-        told: &str,
+        loader_text: &str,
     ) -> Unavailable {
-        let (because, remedy) = self.reason(hook, errno, told);
-        Unavailable { what: format!("{hook} on {function}"), because, remedy }
+        let (because, remedy) = self.reason(hook, errno, loader_text);
+        Unavailable { what: format!("{hook} on {function}"), because, remedy: remedy.into() }
     }
 
-    fn reason(&self, hook: Hook, errno: Option<i32>, told: &str) -> (String, String) {
+    fn reason(&self, hook: Hook, errno: Option<i32>, loader_text: &str) -> (String, String) {
         const NO_REMEDY: &str = "";
         let is_forbidden = matches!(errno, Some(libc::EPERM | libc::EACCES));
         if let (Some(mode), true) = (&self.lockdown, is_forbidden) {
@@ -127,7 +160,10 @@ impl Surroundings {
             ),
             (Hook::Breakpoint | Hook::Fentry | Hook::Kprobe | Hook::Tracepoint, _) => {
                 // The verifier's log, if any, is many lines long; the first tells the error.
-                return (told.lines().next().unwrap_or(told).trim().to_owned(), String::new());
+                return (
+                    loader_text.lines().next().unwrap_or(loader_text).trim().to_owned(),
+                    String::new(),
+                );
             }
         };
         (because.to_owned(), remedy.to_owned())
@@ -138,17 +174,8 @@ impl Surroundings {
 pub(super) fn together(function: &str, tried: &[(Hook, Unavailable)]) -> Unavailable {
     let reasons: Vec<String> =
         tried.iter().map(|(hook, why)| format!("{hook}: {}", why.because)).collect();
-    let mut remedies: Vec<&str> = Vec::new();
-    for (_, why) in tried {
-        if !why.remedy.is_empty() && !remedies.contains(&why.remedy.as_str()) {
-            remedies.push(&why.remedy);
-        }
-    }
-    Unavailable {
-        what: format!("counting {function}"),
-        because: reasons.join(", "),
-        remedy: remedies.join(", or "),
-    }
+    let remedy = tried.iter().fold(Remedy::default(), |all, (_, why)| all.or(why.remedy.clone()));
+    Unavailable { what: format!("counting {function}"), because: reasons.join(", "), remedy }
 }
 
 #[cfg(test)]
@@ -200,12 +227,12 @@ mod tests {
     #[test]
     fn surroundings_are_read_below_a_root() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(Surroundings::of(root.path()), Surroundings::default());
+        assert_eq!(Surroundings::read(root.path()), Surroundings::default());
         std::fs::create_dir_all(root.path().join("sys/kernel/security")).unwrap();
         std::fs::create_dir_all(root.path().join("sys/bus/event_source/devices/kprobe")).unwrap();
         let file = root.path().join("sys/kernel/security/lockdown");
         std::fs::write(file, "none integrity [confidentiality]\n").unwrap();
-        let seen = Surroundings::of(root.path());
+        let seen = Surroundings::read(root.path());
         assert_eq!(seen.lockdown.as_deref(), Some("confidentiality"));
         assert!(seen.has_kprobes && !seen.has_btf);
     }
@@ -214,7 +241,7 @@ mod tests {
     fn several_refusals_become_one_line_with_each_remedy_once() {
         let why = |hook| (hook, usual().refused(hook, "f", Some(libc::EPERM), ""));
         let all = together("f", &[why(Hook::Kprobe), why(Hook::Tracepoint)]);
-        assert_eq!(all.remedy, "run as root, outside a container");
+        assert_eq!(all.remedy.unlock, "run as root, outside a container");
         assert!(all.because.starts_with("kprobe: BPF programs"), "{}", all.because);
         assert!(!all.to_string().contains('\n'));
     }

@@ -1,10 +1,10 @@
 //! Per-CPU idle time out of `/proc/timer_list`.
 
-use super::IdleReading;
+use super::reading::IdleReading;
 
 /// What `/proc/timer_list` says of all CPUs at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TimerList {
+pub(crate) struct TimerList {
     /// Its first lines' `now at`: CLOCK_MONOTONIC in nanoseconds.
     pub now_ns: u64,
     /// Each CPU's idle time, in the order of the file.
@@ -45,7 +45,7 @@ impl TickSched {
 }
 
 /// Parses the file; a CPU whose idle times are not kept (`nohz=off`) is left out.
-pub fn parse_timer_list(text: &str, tick_ns: u64) -> Option<TimerList> {
+pub(crate) fn parse_timer_list(text: &str, tick_ns: u64) -> Option<TimerList> {
     let mut now_ns = None;
     let mut cpus = Vec::new();
     let mut current: Option<(usize, TickSched)> = None;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{Fact, tree};
-use crate::Unavailable;
+use super::tree::{self, Fact};
+use crate::{Remedy, Unavailable};
 
 pub(super) const SELF_CGROUP: &str = "/proc/self/cgroup";
 pub(super) const MOUNTS: &str = "/proc/self/mountinfo";
@@ -98,7 +98,7 @@ impl CgroupCpu {
                     Version::Two => 2,
                 }
             ),
-            remedy: String::new(),
+            remedy: Remedy::default(),
         })
     }
 }
@@ -107,7 +107,7 @@ fn unseen() -> Unavailable {
     Unavailable {
         what: "CPU quota of control groups".to_owned(),
         because: "no control group hierarchy with the cpu controller is visible".to_owned(),
-        remedy: String::new(),
+        remedy: Remedy::default(),
     }
 }
 
@@ -175,13 +175,8 @@ fn parse_throttled(text: &str) -> Option<Throttled> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::tree::plant;
     use proptest::prelude::*;
-
-    fn plant(root: &Path, relative: &str, content: &str) {
-        let path = tree::path(root, relative);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, format!("{content}\n")).unwrap();
-    }
 
     const MOUNT_V2: &str = "38 31 0:38 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw";
 

@@ -26,12 +26,7 @@ pub fn memory_limit_bytes(root: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn plant(root: &Path, relative: &str, content: &str) {
-        let path = tree::path(root, relative);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, format!("{content}\n")).unwrap();
-    }
+    use crate::machine::tree::plant;
 
     const MOUNT: &str = "38 31 0:38 / /sys/fs/cgroup rw,relatime shared:9 - cgroup2 cgroup2 rw";
 

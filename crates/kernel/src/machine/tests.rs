@@ -1,10 +1,5 @@
+use super::tree::plant;
 use super::*;
-
-fn plant(root: &Path, relative: &str, content: &str) {
-    let path = tree::path(root, relative);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, format!("{content}\n")).unwrap();
-}
 
 fn laptop() -> tempfile::TempDir {
     let fixture = tempfile::tempdir().unwrap();
@@ -49,7 +44,7 @@ fn a_laptops_facts_are_read() {
 fn what_cannot_be_read_carries_its_reason() {
     let empty = tempfile::tempdir().unwrap();
     let machine = Machine::read_below(empty.path());
-    for fact in [&machine.cpu_model, &machine.os, &machine.clocksource, &machine.lockdown] {
+    for fact in [&machine.cpu_model, &machine.os, &machine.clocksource] {
         assert_eq!(fact.as_ref().unwrap_err().because, "this kernel or machine has no such file");
     }
     assert!(machine.memory_bytes.is_err() && machine.mitigations.is_err());
@@ -96,10 +91,4 @@ fn a_guests_flag_is_seen() {
     assert_eq!(has_hypervisor_flag("flags : fpu hypervisor sse2\n"), Some(true));
     assert_eq!(has_hypervisor_flag("flags : fpu hypervisors\n"), Some(false));
     assert_eq!(has_hypervisor_flag("Features : fp asimd\n"), None);
-}
-
-#[test]
-fn an_odd_mask_that_was_never_set_is_an_empty_list() {
-    assert_eq!(list_or_none("  (null)"), "");
-    assert_eq!(list_or_none("2-3"), "2-3");
 }

@@ -3,7 +3,10 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::Unavailable;
+use crate::{Remedy, Unavailable};
+
+/// A fact, or why it is not known.
+pub type Fact<T> = Result<T, Unavailable>;
 
 /// Where `/proc` and `/sys` are found on a running machine.
 pub const LIVE: &str = "/";
@@ -24,7 +27,7 @@ pub(crate) fn text(root: &Path, relative: &str) -> Result<String, Unavailable> {
 /// The file's one number.
 pub(crate) fn number(root: &Path, relative: &str) -> Result<u64, Unavailable> {
     let text = text(root, relative)?;
-    text.trim().parse().map_err(|_| odd(relative, &text))
+    text.trim().parse().map_err(|_| unexpected(relative, &text))
 }
 
 /// The names in a directory, in order.
@@ -38,39 +41,37 @@ pub(crate) fn names(root: &Path, relative: &str) -> Result<Vec<String>, Unavaila
     Ok(names)
 }
 
-/// The last part of what a symbolic link points at, e.g. a device's driver.
-pub(crate) fn link_name(root: &Path, relative: &str) -> Result<String, Unavailable> {
-    let target =
-        std::fs::read_link(path(root, relative)).map_err(|error| unreadable(relative, &error))?;
-    target
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .ok_or_else(|| odd(relative, &target.to_string_lossy()))
-}
-
 /// A file that could not be read, with the reason.
 pub(crate) fn unreadable(relative: &str, error: &std::io::Error) -> Unavailable {
     let what = format!("/{}", relative.trim_start_matches('/'));
     if error.kind() == ErrorKind::NotFound {
         let because = "this kernel or machine has no such file".to_owned();
-        return Unavailable { what, because, remedy: String::new() };
+        return Unavailable { what, because, remedy: Remedy::default() };
     }
     let remedy = if error.kind() == ErrorKind::PermissionDenied {
-        "run as root, or in a container with access to it".to_owned()
+        "run as root, or in a container with access to it".into()
     } else {
-        String::new()
+        Remedy::default()
     };
     Unavailable { what, because: error.to_string(), remedy }
 }
 
 /// A file that was read but says something unexpected.
-pub(crate) fn odd(relative: &str, found: &str) -> Unavailable {
+pub(crate) fn unexpected(relative: &str, found: &str) -> Unavailable {
     let start: String = found.chars().take(40).collect();
     Unavailable {
         what: format!("/{}", relative.trim_start_matches('/')),
         because: format!("unexpected content {start:?}"),
-        remedy: String::new(),
+        remedy: Remedy::default(),
     }
+}
+
+/// Writes a file of a fixture tree, with a line's end as the kernel does.
+#[cfg(test)]
+pub(crate) fn plant(root: &Path, relative: &str, content: &str) {
+    let path = path(root, relative);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, format!("{content}\n")).unwrap();
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use super::event::{CounterSource, EventRequest};
 use crate::Errno;
-use crate::perf::{CounterSource, EventRequest};
 
 /// `struct perf_event_attr` as first published (`PERF_ATTR_SIZE_VER0`, 64 bytes): it holds all that
 /// plain counting needs, and every kernel since 2.6.31 takes it (include/uapi/linux/perf_event.h).

@@ -1,6 +1,6 @@
 //! What the kernel lets this process do.
 
-use super::status_field;
+use super::status::status_field;
 use crate::error::Unavailable;
 
 /// A privilege (capabilities(7)); the value is its bit in `CapEff` (`linux/capability.h`).
@@ -84,7 +84,7 @@ impl Capabilities {
 mod tests {
     use super::*;
 
-    fn of(bits: &str) -> Capabilities {
+    fn capabilities(bits: &str) -> Capabilities {
         Capabilities::parse(&format!("Name:\tx\nCapPrm:\tffff\nCapEff:\t{bits}\n")).unwrap()
     }
 
@@ -99,11 +99,11 @@ mod tests {
             ("0000004000000000", Capability::Perfmon),
             ("0000008000000000", Capability::Bpf),
         ] {
-            assert!(of(bits).has(capability), "{capability:?}");
-            assert!(!of("0000000000000000").has(capability), "{capability:?}");
+            assert!(capabilities(bits).has(capability), "{capability:?}");
+            assert!(!capabilities("0000000000000000").has(capability), "{capability:?}");
         }
-        assert!(!of("0000000000001000").has(Capability::IpcLock));
-        assert!(of("0000000000200000").has(Capability::Bpf));
+        assert!(!capabilities("0000000000001000").has(Capability::IpcLock));
+        assert!(capabilities("0000000000200000").has(Capability::Bpf));
     }
 
     #[test]

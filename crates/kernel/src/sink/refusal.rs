@@ -61,7 +61,7 @@ struct Surroundings {
 const ALL_USERS: [&str; 3] = ["0", "0", "4294967295"];
 
 impl Surroundings {
-    fn of(root: &Path) -> Self {
+    fn read(root: &Path) -> Self {
         let text = |relative| tree::text(root, relative).ok();
         let status = text("proc/self/status").unwrap_or_default();
         let is_of_all = |map: String| map.split_whitespace().eq(ALL_USERS);
@@ -143,7 +143,7 @@ impl Surroundings {
 
 /// A refusal of a call, with the remedy where its errno is one that has one.
 pub(super) fn refused(what: &str, asked: &str, error: &(dyn Error + 'static)) -> Unavailable {
-    let surroundings = Surroundings::of(Path::new(tree::LIVE));
+    let surroundings = Surroundings::read(Path::new(tree::LIVE));
     explained(what, asked, errno(error), &in_one_line(error), &surroundings)
 }
 
@@ -157,7 +157,7 @@ fn explained(
     let unavailable = |because: &str, remedy: &str| Unavailable {
         what: what.to_owned(),
         because: format!("{asked}: {because}"),
-        remedy: remedy.to_owned(),
+        remedy: remedy.into(),
     };
     // The verifier answers EACCES and EINVAL too, and then says why (`ProgramError::LoadError`).
     let log = said.split_once("Verifier output: ").map_or("", |(_, log)| log.trim());
@@ -227,8 +227,8 @@ mod tests {
         let none = forbidden(LOAD, &with_capabilities(&[]));
         let says = "bpf(BPF_PROG_LOAD): CAP_BPF and CAP_NET_ADMIN are missing (kernel.unprivileged_bpf_disabled=2)";
         assert_eq!(none.because, says);
-        assert!(none.remedy.contains("sudo copycost"), "{none}");
-        assert!(none.remedy.ends_with("--cap-add BPF --cap-add NET_ADMIN"), "{none}");
+        assert!(none.remedy.unlock.contains("sudo copycost"), "{none}");
+        assert!(none.remedy.unlock.ends_with("--cap-add BPF --cap-add NET_ADMIN"), "{none}");
         let one = forbidden(LOAD, &with_capabilities(&[BPF]));
         assert!(
             one.because.contains("CAP_NET_ADMIN is missing") && !one.because.contains("CAP_BPF")
@@ -249,10 +249,10 @@ mod tests {
         assert!(module.because.contains("a security module"), "{module}");
         let sandbox = of(Surroundings { is_filtered: true, ..root() });
         assert!(sandbox.because.contains("(seccomp)"), "{sandbox}");
-        assert!(sandbox.remedy.contains("seccomp=unconfined"), "{sandbox}");
+        assert!(sandbox.remedy.unlock.contains("seccomp=unconfined"), "{sandbox}");
         let locked = of(Surroundings { lockdown: Some("confidentiality".to_owned()), ..root() });
         assert!(locked.because.contains("lockdown (confidentiality)"), "{locked}");
-        assert!(locked.remedy.contains("boot without lockdown"), "{locked}");
+        assert!(locked.remedy.unlock.contains("boot without lockdown"), "{locked}");
         let rootless = of(Surroundings { is_in_user_namespace: true, is_filtered: true, ..root() });
         assert!(rootless.because.contains("user namespace"), "{rootless}");
         let unknown = of(Surroundings { capabilities: None, ..root() });
@@ -265,23 +265,19 @@ mod tests {
     #[test]
     fn surroundings_are_read_below_a_root() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(Surroundings::of(root.path()), Surroundings::default());
-        let write = |file: &str, text: &str| {
-            let path = root.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        write("proc/self/status", "Name:\tx\nCapEff:\t0000000000001000\nSeccomp:\t2\n");
-        write("proc/self/uid_map", "         0       1000          1\n");
-        write("sys/kernel/security/lockdown", "none [integrity] confidentiality\n");
-        write("proc/sys/kernel/unprivileged_bpf_disabled", "1\n");
-        let seen = Surroundings::of(root.path());
+        assert_eq!(Surroundings::read(root.path()), Surroundings::default());
+        let write = |file: &str, text: &str| tree::plant(root.path(), file, text);
+        write("proc/self/status", "Name:\tx\nCapEff:\t0000000000001000\nSeccomp:\t2");
+        write("proc/self/uid_map", "         0       1000          1");
+        write("sys/kernel/security/lockdown", "none [integrity] confidentiality");
+        write("proc/sys/kernel/unprivileged_bpf_disabled", "1");
+        let seen = Surroundings::read(root.path());
         assert!(seen.is_filtered && seen.is_in_user_namespace);
         assert_eq!(seen.lockdown.as_deref(), Some("integrity"));
         assert_eq!(seen.unprivileged.as_deref(), Some("1"));
         assert_eq!(seen.missing(LOAD), ["CAP_BPF"]);
-        write("proc/self/uid_map", "         0          0 4294967295\n");
-        assert!(!Surroundings::of(root.path()).is_in_user_namespace);
+        write("proc/self/uid_map", "         0          0 4294967295");
+        assert!(!Surroundings::read(root.path()).is_in_user_namespace);
     }
 
     #[test]
@@ -291,19 +287,19 @@ mod tests {
         };
         let qdisc = of("tc qdisc add dev recv0 clsact", libc::ENOENT, "");
         assert!(qdisc.because.contains("no queueing discipline clsact"), "{qdisc}");
-        assert!(qdisc.remedy.contains("sudo modprobe sch_ingress"), "{qdisc}");
+        assert!(qdisc.remedy.unlock.contains("sudo modprobe sch_ingress"), "{qdisc}");
         let filter = of("tc filter add dev recv0 ingress bpf", libc::EOPNOTSUPP, "");
-        assert!(filter.remedy.contains("sudo modprobe cls_bpf"), "{filter}");
+        assert!(filter.remedy.unlock.contains("sudo modprobe cls_bpf"), "{filter}");
         let unknown = of(LOAD, libc::EINVAL, "Invalid argument");
-        assert!(unknown.remedy.contains("CONFIG_NET_CLS_BPF"), "{unknown}");
+        assert!(unknown.remedy.unlock.contains("CONFIG_NET_CLS_BPF"), "{unknown}");
         let log = "returned EACCES. Verifier output: R1 is odd";
         let verifier = of(LOAD, libc::EACCES, log);
         assert_eq!(verifier.because, format!("{LOAD}: {log}"));
         let call = of("bpf(BPF_MAP_CREATE)", libc::ENOSYS, "");
-        assert!(call.remedy.contains("CONFIG_BPF_SYSCALL"), "{call}");
+        assert!(call.remedy.unlock.contains("CONFIG_BPF_SYSCALL"), "{call}");
         let other = of("bpf(BPF_MAP_CREATE)", libc::ENOENT, "none");
         assert_eq!(
-            (other.because.as_str(), other.remedy.as_str()),
+            (other.because.as_str(), other.remedy.unlock.as_str()),
             ("bpf(BPF_MAP_CREATE): none", "")
         );
     }

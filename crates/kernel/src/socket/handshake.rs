@@ -4,25 +4,9 @@ use std::time::Instant;
 
 use super::{ReceiveFlags, SendFlags, Socket};
 use crate::error::{CallError, Errno};
-use crate::poll::{self, Ready};
+use crate::poll;
 
 impl Socket {
-    /// Waits until the socket is ready, interrupted or not; ETIMEDOUT at the deadline.
-    pub(super) fn await_until(
-        &self,
-        deadline: Instant,
-        wait: impl Fn(&Self, i32) -> Result<Ready, Errno>,
-    ) -> Result<(), Errno> {
-        loop {
-            match wait(self, remaining_ms(Some(deadline))) {
-                Ok(ready) if ready.is_any() => return Ok(()),
-                Err(errno) if !errno.is_interrupted() => return Err(errno),
-                Ok(_) | Err(_) if Instant::now() >= deadline => return Err(Errno(libc::ETIMEDOUT)),
-                Ok(_) | Err(_) => {}
-            }
-        }
-    }
-
     /// Sends everything before the deadline: for handshakes, before the first zero-copy send.
     ///
     /// # Errors
@@ -39,9 +23,10 @@ impl Socket {
             match self.send(rest, SendFlags::DONT_WAIT) {
                 Ok(count) => sent += count,
                 Err(errno) if errno.is_interrupted() => {}
-                Err(errno) if errno.is_would_block() => self
-                    .await_until(deadline, poll::wait_writable)
-                    .map_err(|errno| failed(errno, sent))?,
+                Err(errno) if errno.is_would_block() => {
+                    poll::until(self, deadline, poll::wait_writable)
+                        .map_err(|errno| failed(errno, sent))?;
+                }
                 Err(errno) => return Err(failed(errno, sent)),
             }
         }
@@ -66,19 +51,13 @@ impl Socket {
                 Ok(0) => return Err(failed(Errno(libc::ENODATA), received)),
                 Ok(count) => received += count,
                 Err(errno) if errno.is_interrupted() => {}
-                Err(errno) if errno.is_would_block() => self
-                    .await_until(deadline, poll::wait_readable)
-                    .map_err(|errno| failed(errno, received))?,
+                Err(errno) if errno.is_would_block() => {
+                    poll::until(self, deadline, poll::wait_readable)
+                        .map_err(|errno| failed(errno, received))?;
+                }
                 Err(errno) => return Err(failed(errno, received)),
             }
         }
         Ok(())
     }
-}
-
-/// Milliseconds to the deadline for `poll`: rounded up, 0 when past, −1 without one.
-pub(super) fn remaining_ms(deadline: Option<Instant>) -> i32 {
-    let Some(deadline) = deadline else { return -1 };
-    let left = deadline.saturating_duration_since(Instant::now());
-    i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
 }

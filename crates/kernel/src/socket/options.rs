@@ -2,7 +2,6 @@
 
 use std::mem::size_of;
 use std::ptr;
-use std::time::Duration;
 
 use super::address::socklen_of;
 use super::{Socket, SocketError};
@@ -34,14 +33,8 @@ const RECEIVE_BUFFER: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_RCVBUF, words: "SO_RCVBUF" };
 const ZEROCOPY: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_ZEROCOPY, words: "SO_ZEROCOPY" };
-const SEND_TIMEOUT: OptionName =
-    OptionName { level: libc::SOL_SOCKET, name: libc::SO_SNDTIMEO, words: "SO_SNDTIMEO" };
-const RECEIVE_TIMEOUT: OptionName =
-    OptionName { level: libc::SOL_SOCKET, name: libc::SO_RCVTIMEO, words: "SO_RCVTIMEO" };
 const REUSE_ADDRESS: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_REUSEADDR, words: "SO_REUSEADDR" };
-const REUSE_PORT: OptionName =
-    OptionName { level: libc::SOL_SOCKET, name: libc::SO_REUSEPORT, words: "SO_REUSEPORT" };
 const PENDING_ERROR: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_ERROR, words: "SO_ERROR" };
 
@@ -77,15 +70,6 @@ impl Socket {
             errno: Errno(libc::EINVAL),
         })?;
         self.set_int(MAXIMUM_SEGMENT, value)
-    }
-
-    /// What `TCP_MAXSEG` tells: before connecting the bound that was set, then the payload of a segment in force.
-    ///
-    /// # Errors
-    ///
-    /// ENOPROTOOPT or EOPNOTSUPP on a socket that is not TCP.
-    pub fn maximum_segment(&self) -> Result<u32, CallError> {
-        Ok(u32::try_from(self.get_int(MAXIMUM_SEGMENT)?).unwrap_or(0))
     }
 
     /// Sets the send buffer, which ends its autotuning. Answers what was granted, in the measure asked for:
@@ -204,24 +188,6 @@ impl Socket {
         Ok(self.get_int(ZEROCOPY)? != 0)
     }
 
-    /// How long a blocking receive may wait before it answers EAGAIN; `None` is for ever.
-    ///
-    /// # Errors
-    ///
-    /// EDOM for a time that the kernel cannot hold.
-    pub fn set_receive_timeout(&self, timeout: Option<Duration>) -> Result<(), CallError> {
-        self.set_timeout(RECEIVE_TIMEOUT, timeout)
-    }
-
-    /// How long a blocking send may wait before it answers EAGAIN or a short count; `None` is for ever.
-    ///
-    /// # Errors
-    ///
-    /// EDOM for a time that the kernel cannot hold.
-    pub fn set_send_timeout(&self, timeout: Option<Duration>) -> Result<(), CallError> {
-        self.set_timeout(SEND_TIMEOUT, timeout)
-    }
-
     /// Allows binding to a port whose old connections linger in TIME-WAIT (`SO_REUSEADDR`).
     ///
     /// # Errors
@@ -231,21 +197,12 @@ impl Socket {
         self.set_int(REUSE_ADDRESS, i32::from(on))
     }
 
-    /// Allows several listeners of one user on one port (`SO_REUSEPORT`); before binding.
-    ///
-    /// # Errors
-    ///
-    /// ENOTSOCK on what is no socket.
-    pub fn set_reuse_port(&self, on: bool) -> Result<(), CallError> {
-        self.set_int(REUSE_PORT, i32::from(on))
-    }
-
     /// Makes calls answer EAGAIN instead of blocking. Clones share this.
     ///
     /// # Errors
     ///
     /// None that is known for an open socket.
-    pub fn set_nonblocking(&self, on: bool) -> Result<(), CallError> {
+    pub(crate) fn set_nonblocking(&self, on: bool) -> Result<(), CallError> {
         let mut value = libc::c_int::from(on);
         // SAFETY: FIONBIO reads one int.
         match unsafe { libc::ioctl(self.raw(), libc::FIONBIO, ptr::from_mut(&mut value)) } {
@@ -282,19 +239,6 @@ impl Socket {
             errno: Errno(libc::EINVAL),
         })?;
         self.set_int(option, value)
-    }
-
-    fn set_timeout(&self, option: OptionName, timeout: Option<Duration>) -> Result<(), CallError> {
-        let time = match timeout {
-            None => libc::timeval { tv_sec: 0, tv_usec: 0 },
-            // All zeros would mean for ever.
-            Some(timeout) => libc::timeval {
-                tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-                tv_usec: libc::suseconds_t::from(timeout.subsec_micros())
-                    .max(libc::suseconds_t::from(timeout.as_secs() == 0)),
-            },
-        };
-        self.set_value(option, &time, || format!("{timeout:?}"))
     }
 
     fn set_int(&self, option: OptionName, value: i32) -> Result<(), CallError> {

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use object::{Object, ObjectSegment, ObjectSymbol};
 
-use super::UNKNOWN;
 use crate::Unavailable;
 use crate::machine::tree;
+
+/// What stands for a function that has no name.
+pub const UNKNOWN: &str = "[unknown]";
 
 /// Code that a process has mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]

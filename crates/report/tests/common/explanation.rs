@@ -8,10 +8,12 @@ use analysis::explained::{
     ScalingPoint, Table, Verdict,
 };
 use analysis::metric::Metric;
-use analysis::summary::Summary;
+use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};
+use analysis::reference::Reference;
+use analysis::summary::{Finding, Summary};
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
-use model::{Cell, Factor, Link, Measured, SendPath, Shared};
+use model::{Cell, Factor, Link, Measured, Missing, SendPath, Shared};
 
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
@@ -50,9 +52,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
             .map(|entry| copy_audit(entry.cell.clone(), &text))
             .into_iter()
             .collect(),
-        headline: vec![text(
-            "Use sendmsg here: it moves 1.46 × [1.43, 1.49] as much at 64 KiB as eight send() calls.",
-        )],
+        recommendations: recommendations(),
         breakdowns: summary
             .estimates
             .iter()
@@ -215,6 +215,34 @@ fn scaling() -> Scaling {
     }
 }
 
+/// What to use on loopback.
+fn recommendations() -> Vec<Recommendation> {
+    let gain = |message_bytes, ratio| Gain {
+        message_bytes,
+        ratio: super::around(ratio),
+        finding: Finding::More,
+    };
+    vec![Recommendation {
+        link: Link::Loopback,
+        shared: Some(shared("", &[Factor::Send, Factor::Message])),
+        metric: Metric::GoodputGbps,
+        advice: Advice::Use {
+            path: SendPath::Sendmsg,
+            against: SendPath::Send,
+            everywhere: true,
+            gains: vec![gain(64, 5.19), gain(65_536, 1.46)],
+        },
+        by_reference: vec![ByReference {
+            path: SendPath::Zerocopy,
+            against: SendPath::Sendmsg,
+            metric: Metric::EndsCpuNsPerKib,
+            pays: Pays::Never,
+            copied_share: Measured::Value([1.0, 1.0]),
+        }],
+        caveats: Vec::new(),
+    }]
+}
+
 fn laws(text: impl Fn(&str) -> String) -> Vec<Law> {
     let law = |id, name: &str, state, broken_by: &[&str]| Law {
         id,
@@ -223,6 +251,10 @@ fn laws(text: impl Fn(&str) -> String) -> Vec<Law> {
         sources: [text("the sender's tally"), text("the receiver's tally")],
         state,
         because: text("624 of 624 records agree"),
+        would_decide: match state {
+            LawState::Undecidable => vec![Missing::of_itself(text("hardware counters"))],
+            LawState::Holds | LawState::Broken => Vec::new(),
+        },
         compared: 624,
         broken_by: broken_by.iter().map(|record| text(record)).collect(),
         links: Vec::new(),
@@ -253,6 +285,10 @@ fn answers(text: impl Fn(&str) -> String) -> Vec<Answer> {
             ],
         },
         would_change: text("A machine with hardware counters."),
+        would_answer: match number {
+            2 => vec![Missing::of_itself(text("hardware counters"))],
+            _ => Vec::new(),
+        },
         notes: vec![text("8 threads are oversubscribed.")],
     };
     (0..=6).map(answer).collect()
@@ -270,11 +306,12 @@ fn claims(text: impl Fn(&str) -> String) -> Vec<Claim> {
             text: text("sendmsg() with an iovec removes one copy"),
             verdict,
             because: text("A2 costs 0.208 × [0.204, 0.212] of A1's CPU at 64 B."),
-            evidence: vec![text("ratio of send=sendmsg to send=send, message_bytes=64 threads=1")],
+            evidence: vec![Reference::Host { key: text("caches") }],
+            caveats: Vec::new(),
             would_decide: if verdict == Verdict::Undecidable {
-                text("hardware counters (cache-misses)")
+                vec![Missing::of_itself(text("hardware counters (cache-misses)"))]
             } else {
-                String::new()
+                Vec::new()
             },
         }
     };

@@ -202,3 +202,25 @@ fn only_budget_precision_rounds_and_label_may_differ() {
     let error = check(&plan, &plan, &host, &upgraded).unwrap_err();
     assert!(matches!(&error, Differs::Host { now, .. } if now.contains("6.9.1")), "{error}");
 }
+
+#[test]
+fn a_run_between_two_machines_goes_on_only_between_the_same_two() {
+    let (plan, alone) = (small_plan(Some(2)), synthetic::host());
+    let mut peer = alone.clone();
+    peer.hostname = "peer".to_owned();
+    let mut pair = alone.clone();
+    pair.receiver_host = Some(Box::new(peer.clone()));
+    let mut rebooted = pair.clone();
+    peer.boot_id = model::Measured::Value("another".to_owned());
+    rebooted.receiver_host = Some(Box::new(peer.clone()));
+    assert_eq!(check(&plan, &plan, &pair, &rebooted), Ok(()));
+
+    let mut upgraded = pair.clone();
+    peer.kernel = "6.9.1".to_owned();
+    upgraded.receiver_host = Some(Box::new(peer));
+    for other in [&upgraded, &alone] {
+        let error = check(&plan, &plan, &pair, other).unwrap_err().to_string();
+        assert!(error.starts_with("the receiving end's machine differs"), "{error}");
+        assert!(error.contains("peer") && !error.contains('\n'), "{error}");
+    }
+}

@@ -154,7 +154,7 @@ impl Memory {
     pub(crate) fn records(&self) -> Vec<Record> {
         let bytes = self.bytes.borrow();
         let (records, torn) =
-            Reader::over(bytes.as_slice(), Path::new("journal.jsonl")).read_all().unwrap();
+            Reader::new(bytes.as_slice(), Path::new("journal.jsonl")).read_all().unwrap();
         assert_eq!(torn, None);
         records
     }
@@ -229,7 +229,7 @@ pub(crate) fn trials(records: &[Record]) -> Vec<&Trial> {
 pub(crate) fn run_on(disk: &Memory, plan: &Plan, bench: &mut Script, earlier: &[Record]) -> Ran {
     let mut events = Vec::new();
     let watch = bench.watch.clone();
-    let mut journal = Writer::over(Box::new(disk.clone()), Path::new("journal.jsonl"));
+    let mut journal = Writer::with_store(Box::new(disk.clone()), Path::new("journal.jsonl"));
     let study = Study {
         plan,
         usable_cpus: 8,

@@ -1,0 +1,66 @@
+//! What the coordinators of both kinds of receiving and sending ends share: failures, and waiting for their threads.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use kernel::clock;
+use model::record::FailureKind;
+
+/// Why a trial is over too soon.
+pub(crate) type Broken = (FailureKind, String);
+
+/// How soon a wish to stop is noticed. Coarse: each look wakes a CPU that is being measured.
+const LOOK_NS: u64 = 100_000_000;
+
+/// A call failed, or a connection died.
+pub(crate) fn failed(why: impl Into<String>) -> Broken {
+    (FailureKind::CallFailed, why.into())
+}
+
+/// A duration in nanoseconds.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Waits until a moment of CLOCK_MONOTONIC, when there is nobody left to tell something.
+///
+/// # Errors
+/// The trial is given up.
+pub(crate) fn wait_until(moment_ns: u64, is_over: &dyn Fn() -> bool) -> Result<(), Broken> {
+    loop {
+        if is_over() {
+            return Err(failed("given up"));
+        }
+        let now = clock::monotonic_ns();
+        if now >= moment_ns {
+            return Ok(());
+        }
+        clock::sleep_until_ns(moment_ns.min(now + LOOK_NS));
+    }
+}
+
+/// Waits until a moment of CLOCK_MONOTONIC, or until a thread tells something, whichever comes first.
+///
+/// # Errors
+/// The trial is given up, or `gone`: nobody is left who could tell something.
+pub(crate) fn note_until<N>(
+    notes: &Receiver<N>,
+    moment_ns: u64,
+    is_over: &dyn Fn() -> bool,
+    gone: &str,
+) -> Result<Option<N>, Broken> {
+    loop {
+        if is_over() {
+            return Err(failed("given up"));
+        }
+        let left = moment_ns.saturating_sub(clock::monotonic_ns());
+        if left == 0 {
+            return Ok(None);
+        }
+        match notes.recv_timeout(Duration::from_nanos(left.min(LOOK_NS))) {
+            Ok(note) => return Ok(Some(note)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(failed(gone)),
+        }
+    }
+}

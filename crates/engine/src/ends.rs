@@ -1,0 +1,179 @@
+//! Both ends of a link: started, greeted, and listened to.
+
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use model::Cell;
+use model::record::FailureKind;
+
+use crate::child::{EndProcess, FromEnd, WhichEnd};
+use crate::interrupts::Forward;
+use crate::links::{self, LinkSetup, Raised};
+use crate::protocol::{Order, PROTOCOL, Reply};
+
+/// How long an end may take to greet.
+pub(crate) const GREETING: Duration = Duration::from_secs(10);
+
+/// How a step of a trial went wrong.
+pub(crate) enum TrialError {
+    /// A signal asks the whole engine to stop.
+    Interrupted,
+    /// The trial failed; the ends are not to be trusted any more.
+    Failed(FailureKind, String),
+}
+
+impl From<String> for TrialError {
+    fn from(why: String) -> Self {
+        Self::Failed(FailureKind::EndLost, why)
+    }
+}
+
+/// An end died, hung, or replied what it should not.
+pub(crate) fn lost(why: impl Into<String>) -> TrialError {
+    TrialError::Failed(FailureKind::EndLost, why.into())
+}
+
+/// This machine cannot do it.
+pub(crate) fn unsupported(why: impl ToString) -> TrialError {
+    TrialError::Failed(FailureKind::Unsupported, why.to_string())
+}
+
+/// An end replied something else than it was asked.
+pub(crate) fn wrong_reply(which: WhichEnd, phase: &str) -> TrialError {
+    lost(format!("{} gave the wrong reply while {phase}", which.name()))
+}
+
+/// Two ends on a link that is up, and where the replies of both arrive.
+pub(crate) struct Ends {
+    // Ends first: they leave before their link is lowered.
+    pub(crate) sender: EndProcess,
+    pub(crate) receiver: EndProcess,
+    pub(crate) raised: Box<dyn Raised>,
+    replies: mpsc::Receiver<(WhichEnd, FromEnd)>,
+    setup: LinkSetup,
+}
+
+impl Ends {
+    /// Raises a cell's link and starts both ends on it.
+    ///
+    /// # Errors
+    /// What this machine refuses, or an end that does not greet.
+    pub(crate) fn start(
+        cell: &Cell,
+        program: &Path,
+        forward: &Forward,
+    ) -> Result<Self, TrialError> {
+        links::has_what_varies(cell).map_err(unsupported)?;
+        let setup = LinkSetup::from(cell);
+        let raised = links::raise(&setup).map_err(unsupported)?;
+        let (sending, replies) = mpsc::channel();
+        forward.to(sending.clone());
+        let start = |which| EndProcess::start(which, raised.start(which, program), sending.clone());
+        let sender = start(WhichEnd::Sender)?;
+        let receiver = start(WhichEnd::Receiver)?;
+        let mut ends = Self { sender, receiver, raised, replies, setup };
+        ends.greet()?;
+        Ok(ends)
+    }
+
+    /// Whether a cell is measured on this link as it is.
+    pub(crate) fn suit(&self, cell: &Cell) -> bool {
+        self.setup == LinkSetup::from(cell)
+    }
+
+    fn greet(&mut self) -> Result<(), TrialError> {
+        let deadline = Instant::now() + GREETING;
+        for which in [WhichEnd::Sender, WhichEnd::Receiver] {
+            self.end(which).order(&Order::Hello { protocol: PROTOCOL })?;
+        }
+        let mut boots = Vec::new();
+        for _ in 0..2 {
+            match self.next_reply(deadline, "greeting")? {
+                (_, Reply::Hello { protocol: PROTOCOL, boot_id, .. }) => {
+                    boots.extend(boot_id.value().cloned());
+                }
+                (which, Reply::Hello { protocol, build, .. }) => {
+                    return Err(lost(format!(
+                        "{} is version {build} with protocol {protocol}, this is protocol {PROTOCOL}; use the same version at both ends",
+                        which.name()
+                    )));
+                }
+                (which, _) => return Err(wrong_reply(which, "greeting")),
+            }
+        }
+        // The start is ordered as a moment of CLOCK_MONOTONIC, which two boots do not share.
+        boots.dedup();
+        let link = self.setup.link;
+        match boots.as_slice() {
+            [one, other, ..] if link.capabilities().has_common_clock => Err(lost(format!(
+                "the ends on link {link} run in two boots, {one} and {other}, and have no common clock; start both on one machine"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&mut self, which: WhichEnd) -> &mut EndProcess {
+        match which {
+            WhichEnd::Sender => &mut self.sender,
+            WhichEnd::Receiver => &mut self.receiver,
+        }
+    }
+
+    /// The next reply of any end.
+    ///
+    /// # Errors
+    /// A signal, the deadline, or what an end did instead of replying.
+    pub(crate) fn next_reply(
+        &mut self,
+        deadline: Instant,
+        phase: &str,
+    ) -> Result<(WhichEnd, Reply), TrialError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.replies.recv_timeout(left) {
+            Ok((_, FromEnd::Interrupted)) => Err(TrialError::Interrupted),
+            Ok((which, FromEnd::Reply(reply))) => match *reply {
+                Reply::Failed { kind, why } => {
+                    Err(TrialError::Failed(kind, format!("{} while {phase}: {why}", which.name())))
+                }
+                reply @ (Reply::Hello { .. }
+                | Reply::Idle(_)
+                | Reply::Listening(_)
+                | Reply::Ready
+                | Reply::Finished(_)) => Ok((which, reply)),
+            },
+            Ok((which, FromEnd::NoReply(text))) => Err(lost(format!(
+                "{} said something that is no reply while {phase}: {text:?}",
+                which.name()
+            ))),
+            Ok((which, FromEnd::Closed)) => {
+                let how = self.end(which).describe_exit();
+                Err(lost(format!("{how} while {phase}")))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                Err(lost(format!("an end did not answer in time while {phase}")))
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(lost(format!("both ends closed their output while {phase}")))
+            }
+        }
+    }
+
+    /// The next reply of one end; the other has nothing to say now.
+    ///
+    /// # Errors
+    /// As [`Ends::next_reply`].
+    pub(crate) fn reply_from(
+        &mut self,
+        which: WhichEnd,
+        deadline: Instant,
+        phase: &str,
+    ) -> Result<Reply, TrialError> {
+        match self.next_reply(deadline, phase)? {
+            (speaker, reply) if speaker == which => Ok(reply),
+            (speaker, _) => {
+                Err(lost(format!("{} replied out of turn while {phase}", speaker.name())))
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What a link is: what it is raised from, and what is asked of it when it is up.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use kernel::Unavailable;
+use model::names::{AckPlacement, Offload};
+use model::record::{LinkFacts, NO_DEVICES};
+use model::values::Mtu;
+use model::{Cell, Family, Link as Name, Measured};
+
+use crate::child::WhichEnd;
+use crate::placement::Seats;
+use crate::protocol::Role;
+
+/// What of a cell decides how its link is raised: ends and link are kept while this stays the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LinkSetup {
+    pub(crate) link: Name,
+    pub(crate) family: Family,
+    pub(crate) mtu: Mtu,
+    pub(crate) tso: Offload,
+    pub(crate) gso: Offload,
+    pub(crate) gro: Offload,
+    pub(crate) ack_placement: AckPlacement,
+}
+
+impl From<&Cell> for LinkSetup {
+    fn from(cell: &Cell) -> Self {
+        Self {
+            link: cell.link,
+            family: cell.family,
+            mtu: cell.mtu,
+            tso: cell.tso,
+            gso: cell.gso,
+            gro: cell.gro,
+            ack_placement: cell.ack_placement,
+        }
+    }
+}
+
+impl LinkSetup {
+    /// The plain link of a name, every setting as it comes.
+    pub(crate) fn plain(link: Name, family: Family) -> Self {
+        Self::from(&Cell { link, family, ..Cell::default() })
+    }
+}
+
+/// A way to put something between two ends.
+pub(crate) trait Link {
+    /// What was raised; dropping it lowers it.
+    type Raised: Raised;
+
+    /// Raises it.
+    ///
+    /// # Errors
+    /// What this machine refuses, with the remedy.
+    fn raise(setup: &LinkSetup) -> Result<Self::Raised, Unavailable>;
+
+    /// Refuses a cell that the link would measure otherwise than it says.
+    ///
+    /// # Errors
+    /// One line that names the flag and the remedy.
+    fn suits(cell: &Cell) -> Result<(), String> {
+        let _ = cell;
+        Ok(())
+    }
+}
+
+/// A link that is up.
+pub(crate) trait Raised {
+    /// The command that starts an end on its side of the link.
+    fn start(&self, which: WhichEnd, program: &Path) -> Command;
+
+    /// Where the listening end should listen, port 0.
+    fn listening_address(&self) -> SocketAddr;
+
+    /// Its devices as the kernel told them when they were up.
+    fn facts(&self) -> Measured<LinkFacts> {
+        Measured::absent(NO_DEVICES)
+    }
+
+    /// What the receiving end is told to be in a trial of this cell.
+    ///
+    /// # Errors
+    /// What this machine refuses, with the remedy.
+    fn receiving_role(&mut self, _: &Cell, _: &Seats, _: &[u32]) -> Result<Role, Unavailable> {
+        Ok(Role::Receive)
+    }
+}

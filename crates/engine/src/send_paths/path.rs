@@ -1,0 +1,135 @@
+//! What a send path is, and what several of them share.
+
+use kernel::Errno;
+use kernel::arena::Arena;
+use kernel::socket::Socket;
+use model::message::Message;
+use model::record::SendTally;
+
+use crate::slots::{Slot, Slots};
+
+/// How long to wait for completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Take what is there.
+    Never,
+    /// At least one.
+    One,
+    /// Every one that is outstanding.
+    All,
+}
+
+/// What a path may need to know beside the message.
+#[derive(Clone, Copy, Debug)]
+pub struct SendOptions {
+    /// Whether the zero-copy path asks the socket for SO_ZEROCOPY; off is the negative control.
+    pub so_zerocopy: bool,
+    /// Slots in the ring.
+    pub slots: u32,
+}
+
+/// A way to hand messages to the kernel, on one flow.
+pub trait SendPath: Sized {
+    /// Sets the socket up and makes everything that sending needs, so that `submit` allocates nothing.
+    ///
+    /// `arena` is the memory of the flow's ring, slot after slot. The path holds it from here on: what sends from
+    /// registered memory registers it now, and it lives as long as the kernel may read it.
+    ///
+    /// # Errors
+    /// One line: what this machine or socket refuses, with the remedy.
+    fn open(
+        socket: Socket,
+        arena: Arena,
+        message: &Message,
+        options: &SendOptions,
+    ) -> Result<Self, String>;
+
+    /// Whether this machine has the path.
+    ///
+    /// # Errors
+    /// One line: why not, with the remedy.
+    fn supported() -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The socket that it sends on.
+    fn socket(&self) -> &Socket;
+
+    /// The ring's memory, for who writes the messages.
+    fn arena_mut(&mut self) -> &mut Arena;
+
+    /// Hands the whole message in `slot` to the kernel, however many calls that takes; a slot that the kernel
+    /// goes on reading is held in `slots`.
+    ///
+    /// # Errors
+    /// The first errno that a repetition cannot mend.
+    fn submit(&mut self, slot: Slot, slots: &mut Slots, tally: &mut SendTally)
+    -> Result<(), Errno>;
+
+    /// Hands over what the path has gathered and not yet submitted.
+    ///
+    /// # Errors
+    /// As [`SendPath::submit`].
+    fn flush(&mut self, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        let _ = (slots, tally);
+        Ok(())
+    }
+
+    /// Whether completions should be taken now although nobody waits for them.
+    #[inline]
+    fn is_reap_due(&self, slots: &Slots) -> bool {
+        let _ = slots;
+        false
+    }
+
+    /// Takes completions and releases their slots.
+    ///
+    /// # Errors
+    /// The connection died while waiting.
+    #[inline]
+    fn reap(&mut self, wait: Wait, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        let _ = (wait, slots, tally);
+        Ok(())
+    }
+}
+
+/// Sends all of `bytes` with `send()`: the loop that `send` and `staged` share.
+#[inline]
+pub(super) fn send_all(
+    socket: &Socket,
+    mut bytes: &[u8],
+    tally: &mut SendTally,
+) -> Result<(), Errno> {
+    loop {
+        tally.calls.send += 1;
+        match socket.send(bytes, kernel::socket::SendFlags::NONE) {
+            Ok(sent) if sent == bytes.len() => {
+                tally.accepted_bytes += sent as u64;
+                return Ok(());
+            }
+            Ok(sent) => {
+                tally.accepted_bytes += sent as u64;
+                tally.short_writes += 1;
+                bytes = &bytes[sent..];
+            }
+            Err(errno) if errno.is_interrupted() => tally.interrupted += 1,
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// The message's fields as the kernel crate's gather wants them.
+pub(super) fn gather(message: &Message) -> Result<kernel::gather::Gather, String> {
+    let fields: Vec<_> = message
+        .fields()
+        .iter()
+        .map(|field| kernel::gather::Field { offset: field.offset, bytes: field.length })
+        .collect();
+    kernel::gather::Gather::new(&fields).map_err(|error| error.to_string())
+}
+
+/// Where a slot begins in its arena, in bytes.
+#[inline]
+pub(super) fn start(slot: Slot, stride: usize) -> usize {
+    slot.0 as usize * stride
+}

@@ -1,0 +1,160 @@
+//! What the tests of whole trials share: engines and orders, and ends that a test orders about itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop where it stands, and say what it skips"
+)]
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use engine::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Report, Role};
+use engine::{Engine, EngineOptions, Interrupts, TrialOrder};
+use kernel::socket::Socket;
+use libtest_mimic::{Arguments, Failed, Trial};
+use model::record::{Finished, Outcome};
+use model::{Cell, Nanos};
+
+/// A test's name as a sentence, and what it does.
+pub(crate) type Test = (&'static str, fn());
+
+/// Runs a program's tests one after the other: trials side by side would disturb each other's deadlines. Where this
+/// machine refuses what they are about, each says so instead.
+pub(crate) fn run_tests(tests: &[Test], refused: Option<String>) -> ExitCode {
+    let trials = tests.iter().map(|&(name, test)| {
+        let refused = refused.clone();
+        Trial::test(name, move || {
+            match refused {
+                Some(why) => eprintln!("skipped: {why}"),
+                None => test(),
+            }
+            Ok::<(), Failed>(())
+        })
+    });
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+pub(crate) fn this_program() -> PathBuf {
+    std::env::current_exe().unwrap()
+}
+
+/// An engine whose ends are this program's, started with `end`.
+pub(crate) fn engine() -> Engine {
+    engine_with(&this_program())
+}
+
+pub(crate) fn engine_with(program: &Path) -> Engine {
+    let interrupts = Interrupts::install().unwrap();
+    Engine::new(EngineOptions { program: program.to_path_buf(), interrupts }).unwrap()
+}
+
+pub(crate) fn order(cell: &str, window_ms: u64) -> TrialOrder {
+    TrialOrder {
+        cell: cell.parse().unwrap(),
+        window: Nanos::ms(window_ms),
+        warmup: Nanos::ms(20),
+        tail: Nanos::ms(5),
+        extended: false,
+    }
+}
+
+pub(crate) fn finished(outcome: Outcome, cell: &str) -> Finished {
+    match outcome {
+        Outcome::Finished(finished) => *finished,
+        Outcome::Failed(failure) => panic!("{cell}: {}", failure.why),
+    }
+}
+
+/// Runs a trial that must go well.
+pub(crate) fn trial(engine: &mut Engine, cell: &str, window_ms: u64) -> Finished {
+    let (_, outcome) = engine.trial(&order(cell, window_ms)).unwrap();
+    finished(outcome, cell)
+}
+
+/// The same until both ends moved bytes in the window: where others crowd the CPUs, workers may sleep through a short one.
+pub(crate) fn trial_in_window(engine: &mut Engine, cell: &str, window_ms: u64) -> Finished {
+    let has_moved = |finished: &Finished| {
+        finished.sender.window.messages > 0 && finished.receiver.window.received_bytes > 0
+    };
+    (0..10)
+        .map(|_| trial(engine, cell, window_ms))
+        .find(has_moved)
+        .unwrap_or_else(|| panic!("{cell}: ten windows without a byte"))
+}
+
+/// The order to prepare a trial of a cell, as these tests give it to both ends.
+pub(crate) fn prepare(cell: &Cell, role: Role, meet: Meet) -> Order {
+    Order::Prepare(Box::new(Prepare {
+        role,
+        cell: cell.clone(),
+        meet,
+        token: [3; 16],
+        worker_cpus: Vec::new(),
+        congestion: String::new(),
+        machine_cpus: Vec::new(),
+        check: false,
+    }))
+}
+
+/// An end that the test gives its orders.
+pub(crate) struct OrderedEnd {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl OrderedEnd {
+    /// Starts and greets it; `place` may move it, e.g. into a namespace.
+    pub(crate) fn start(place: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(this_program());
+        command.arg("end").stdin(Stdio::piped()).stdout(Stdio::piped());
+        place(&mut command);
+        let mut child = command.spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut end = Self { child, output };
+        end.order(&Order::Hello { protocol: PROTOCOL });
+        assert!(matches!(end.reply(), Reply::Hello { .. }));
+        end
+    }
+
+    pub(crate) fn order(&mut self, order: &Order) {
+        let line = serde_json::to_string(order).unwrap();
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    pub(crate) fn reply(&mut self) -> Reply {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    pub(crate) fn finished(&mut self) -> Report {
+        let reply = self.reply();
+        let Reply::Finished(report) = reply else { panic!("{reply:?}") };
+        *report
+    }
+}
+
+impl Drop for OrderedEnd {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
+
+/// A connection over loopback: the end that connected and the end that accepted.
+pub(crate) fn connected() -> (Socket, Socket) {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = Socket::listen(any, 1).unwrap();
+    let address = listener.local_address().unwrap();
+    let client = Socket::stream(address).unwrap();
+    client.connect(address, Duration::from_secs(5)).unwrap();
+    let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
+    (client, server)
+}
