@@ -8,7 +8,7 @@ use model::{Cell, Contrast, Missing, SendPath, Shared};
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
 use crate::explained::{Crossover, CrossoverOutcome};
-use crate::figure_text::{self, counted, listed, message, percent, ratio, shared_words};
+use crate::figure_text::{self, counted, message, percent, ratio, shared_words};
 use crate::metric::{Better, Metric};
 use crate::pairs::{self, Tested};
 use crate::reference::Reference;
@@ -250,11 +250,13 @@ pub(crate) fn crossover_words(evidence: &Evidence<'_>, crossover: &Crossover) ->
     let outcome = &crossover.outcome;
     let words = if *outcome == CrossoverOutcome::Undecided && counts[..3].iter().sum::<usize>() > 0
     {
-        let parts = counts.iter().zip(["better", "worse", "alike", "unclear"]);
-        let parts = parts.filter(|(n, _)| **n > 0).map(|(n, word)| format!("{word} at {n}"));
+        // The end of "it is better …".
+        let [better, others @ ..] = counts;
         let sizes = counted(counts.iter().sum::<usize>(), "size", "sizes");
-        let parts: Vec<String> = parts.collect();
-        format!("{} of {sizes}", listed(&parts))
+        let at = if better > 0 { better.to_string() } else { "none".to_owned() };
+        let parts = others.iter().zip(["worse", "no difference", "unclear"]);
+        let parts = parts.filter(|(n, _)| **n > 0).map(|(n, word)| format!(", {word} at {n}"));
+        format!("at {at} of {sizes}{}", parts.collect::<String>())
     } else {
         figure_text::outcome(outcome)
     };

@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use model::Preset;
+use model::{Factor, Preset};
 use report::ColumnSet;
 
 use crate::cell_flags::CellFlags;
+use crate::exit::EXIT_CODES;
 use crate::plan_flags::PlanFlags;
+use crate::word_list::WordList;
 
 /// Measures what it costs to move bytes through a Linux socket, and says which way of sending to use.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "copycost", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "copycost", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -41,27 +43,24 @@ pub(crate) enum Command {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Sizes are written 64, 4KiB, 64k (65536), 20KB (20000) or 64B..1MiB (powers of two).
-Flags override the plan file, which overrides the preset.
-Exit codes: 0 done; 1 --strict and invalid or a law broken; 2 wrong usage; 3 this machine cannot; 130 interrupted."
-)]
+#[command(after_help = run_help())]
 pub(crate) struct RunArguments {
-    /// A plan file (TOML), such as the plan.toml of an earlier run
-    #[arg(id = "plan-file", value_name = "PLAN")]
+    /// A plan file (TOML), such as the plan.toml of an earlier run; - reads standard input [default: the preset's
+    /// plan]
+    #[arg(id = "plan-file", value_name = "PLAN", value_hint = ValueHint::FilePath)]
     pub(crate) plan: Option<PathBuf>,
-    /// A ready-made plan to start from; quick takes well under a minute
-    #[arg(long, value_name = "NAME", value_parser = presets())]
+    /// A ready-made plan to start from; see below [default: default]
+    #[arg(long, value_name = "NAME", value_parser = presets(), hide_possible_values = true)]
     pub(crate) preset: Option<String>,
     #[command(flatten)]
     pub(crate) flags: PlanFlags,
-    /// Where to write; without it copycost-runs/TIME-HOST
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    /// Where to write [default: copycost-runs/TIME-HOST]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume", value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
-    /// Go on with a run that was interrupted; budget, precision and rounds may differ
-    #[arg(long, value_name = "DIR")]
+    /// Go on with a run; max-time, precision and rounds may differ [default: a new run]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) resume: Option<PathBuf>,
-    /// A name for the run
+    /// A name for the run [default: none]
     #[arg(long, value_name = "NAME")]
     pub(crate) label: Option<String>,
     /// Print cells, minutes and needs, and measure nothing; with --json as JSON
@@ -74,8 +73,11 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print summary.json on standard output instead of the screen
-    #[arg(long)]
+    #[arg(long, conflicts_with = "verbose")]
     pub(crate) json: bool,
+    /// Show on the screen what only the report shows otherwise: every warning, noise, instruments, claims
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     /// No progress, only warnings and the result
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -84,7 +86,7 @@ pub(crate) struct RunArguments {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ReportArguments {
     /// A run directory [default: copycost-runs/latest]
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) directory: Option<PathBuf>,
     /// Columns of the CSV files: all of them, or the factors that vary and what was measured
     #[arg(long, value_name = "SET", default_value = "all", value_parser = column_sets())]
@@ -93,8 +95,11 @@ pub(crate) struct ReportArguments {
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print summary.json on standard output instead of the screen
-    #[arg(long)]
+    #[arg(long, conflicts_with = "verbose")]
     pub(crate) json: bool,
+    /// Show on the screen what only the report shows otherwise: every warning, noise, instruments, claims
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -105,22 +110,19 @@ pub(crate) struct ProbeArguments {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-#[command(
-    after_help = "Without flags: every path that this machine has, sizes from 1 B to 1 MiB with odd ones among \
-them, 1, 2 and 4 threads."
-)]
+#[command(after_help = "Lists have commas; 1..8 and 64B..1MiB are ranges by powers of two.")]
 pub(crate) struct VerifyArguments {
-    /// Send paths, with commas [default: all]
-    #[arg(long, value_name = "LIST")]
+    /// Send paths [default: every one that this machine has]
+    #[arg(long, value_name = "LIST", value_parser = words(Factor::Send))]
     pub(crate) send: Option<String>,
-    /// Message sizes, with commas
+    /// Message sizes [default: 27 from 1 B to 1 MiB, odd ones among them]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) sizes: Option<String>,
-    /// Workers a side, with commas
+    /// Threads a side [default: 1,2,4]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) threads: Option<String>,
-    /// Address families, with commas: ipv4, ipv6
-    #[arg(long, value_name = "LIST")]
+    /// Address families [default: ipv4]
+    #[arg(long, value_name = "LIST", value_parser = words(Factor::Family))]
     pub(crate) family: Option<String>,
     /// How long each trial sends [default: 20ms]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -135,7 +137,7 @@ pub(crate) struct VerifyArguments {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ServeArguments {
-    /// Address to listen on; anything but loopback lets strangers try the token [default: loopback of --family]
+    /// Address to listen on; beyond loopback, strangers can try the token [default: loopback of --family]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
     /// Port to listen on; 0 takes a free one
@@ -201,6 +203,26 @@ fn presets() -> PossibleValuesParser {
     PossibleValuesParser::new(Preset::ALL.iter().map(|preset| preset.name()))
 }
 
+fn words(factor: Factor) -> WordList {
+    WordList::new(factor.words())
+}
+
+/// What stands under the flags of `run`.
+fn run_help() -> String {
+    let presets: String = Preset::ALL
+        .iter()
+        .map(|preset| format!("  {:11} {}\n", preset.name(), preset.help()))
+        .collect();
+    format!(
+        "Presets:
+{presets}
+Flags override the plan file, which overrides the preset; its keys are the flags' names.
+Sizes are written 64, 4KiB, 64k (65536) or 20KB (20000).
+Ranges of sizes, threads, flows and fields go by powers of two: --threads 1..8 is 1,2,4,8.
+{EXIT_CODES}"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -210,6 +232,41 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_that_takes_a_value_shows_its_default() {
+        let mut command = Arguments::command();
+        command.build();
+        let commands = command.get_subcommands().filter(|command| command.get_name() != "help");
+        for command in commands {
+            for argument in command.get_arguments() {
+                let takes_a_value = argument.get_action().takes_values();
+                if !takes_a_value || argument.is_required_set() {
+                    continue;
+                }
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let shown =
+                    help.contains("[default: ") || !argument.get_default_values().is_empty();
+                assert!(shown, "{} {}: {help}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_verify_are_what_its_help_says() {
+        let options = engine::verify::VerifyOptions::default();
+        let list = |values: Vec<String>| format!("[default: {}]", values.join(","));
+        let threads = list(options.threads.iter().map(ToString::to_string).collect());
+        let families = list(options.families.iter().map(ToString::to_string).collect());
+        let mut command = Arguments::command();
+        let help = command.find_subcommand_mut("verify").unwrap().render_help().to_string();
+        for text in
+            [threads, families, "27 from".to_owned(), format!("[default: {}]", options.window)]
+        {
+            assert!(help.contains(&text), "{text}: {help}");
+        }
+        assert_eq!(options.sizes.len(), 27);
     }
 
     #[test]

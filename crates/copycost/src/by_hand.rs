@@ -9,8 +9,8 @@ use model::record::{Calls, Side};
 use model::{Cell, Factor, Family, Nanos};
 
 use crate::args::{ConnectArguments, ServeArguments};
-use crate::asked_plan::check_message;
 use crate::exit::Stop;
+use crate::requested_plan::check_message;
 use crate::terminal::{show, tell};
 
 /// How long `connect` tries.
@@ -33,17 +33,17 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
         cell,
     };
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
-    let mut told = Ok(());
+    let mut shown = Ok(());
     let report = engine::by_hand::serve(&options, &interrupts, &mut |address, token| {
         // Standard output is the report's where JSON was asked for.
         let command = connect_command(&options, address, token);
         if arguments.json {
             tell(&command);
         } else {
-            told = show(&format!("listening on {address}; at the other end:\n{command}\n"));
+            shown = show(&format!("listening on {address}; at the other end:\n{command}\n"));
         }
     });
-    told?;
+    shown?;
     conclude(report, &options.cell, arguments.json)
 }
 

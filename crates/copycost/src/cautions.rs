@@ -1,65 +1,77 @@
-//! What decides what can be measured, said before anything is.
-
-use std::collections::BTreeMap;
+//! What a reader may want to mend before anything is measured, each in one short line. The screen at the end and
+//! `copycost probe` tell of the machine at length.
 
 use model::Plan;
 use model::host::Host;
 use report::numbers::duration;
 use study::Forecast;
 
-/// The machine's and the plan's, each in one line with its remedy.
-pub(crate) fn cautions(host: &Host, plan: &Plan, forecast: &Forecast) -> Vec<String> {
+use crate::refusals::Refusals;
+
+/// What speaks against measuring this plan on this machine now.
+pub(crate) fn cautions(
+    host: &Host,
+    plan: &Plan,
+    forecast: &Forecast,
+    refusals: &Refusals,
+) -> Vec<String> {
     let mut cautions = Vec::new();
-    cautions.extend(counters(host));
-    cautions.extend(engine::probe::noise(host));
-    if host.usable_cpus.len() == 1 {
-        cautions
-            .push("there is one usable CPU, so senders and receivers take turns on it".to_owned());
-    }
     if !forecast.fits() {
         let limit = plan.measure.max_time.unwrap_or_default();
         cautions.push(format!(
-            "{} rounds take about {}, longer than the {} allowed, so results will be preliminary: raise --max-time, or shorten --time or the plan",
+            "{} rounds take about {}, longer than --max-time {}, so the run ends before: raise it, or shorten --time or the plan",
             forecast.rounds,
             duration(forecast.least),
             duration(limit)
         ));
     }
+    cautions.extend(refusals.lines().iter().map(|line| format!("not measured: {line}")));
+    cautions.extend(counters(host));
+    cautions.extend(noise(host));
     cautions
 }
 
 /// Without these two there is no hardware counter worth the name.
 const HARDWARE: [&str; 2] = ["cycles", "instructions"];
 
-/// Counters that do not open, by reason.
-fn counters(host: &Host) -> Vec<String> {
-    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (name, counter) in &host.counters {
-        if let Some(reason) = counter.reason() {
-            // The reason may begin with the counter's name, which would keep equal reasons apart.
-            let reason = reason.strip_prefix(&format!("{name}: ")).unwrap_or(reason);
-            by_reason.entry(reason).or_default().push(name);
-        }
+/// Counters that do not open.
+fn counters(host: &Host) -> Option<String> {
+    let absent = |name: &str| host.counters.get(name).is_some_and(|c| c.reason().is_some());
+    let names: Vec<&str> =
+        host.counters.keys().map(String::as_str).filter(|name| absent(name)).collect();
+    if names.is_empty() {
+        return None;
     }
-    let hardware = |names: &[&str]| HARDWARE.iter().all(|name| names.contains(name));
-    let cautions = by_reason.into_iter().map(|(reason, names)| {
-        if hardware(&names) {
-            format!("no hardware counters ({reason}): cycles and misses are absent")
-        } else {
-            format!("no counter for {} ({reason}): their figures are absent", names.join(", "))
-        }
-    });
-    cautions.collect()
+    let what = if HARDWARE.iter().all(|name| absent(name)) {
+        "no hardware counters, so no cycles and cache misses".to_owned()
+    } else {
+        format!("no counter for {}", names.join(", "))
+    };
+    Some(format!("{what} (why: copycost probe)"))
+}
+
+/// What will disturb the figures, by name.
+fn noise(host: &Host) -> Option<String> {
+    let mut names: Vec<String> =
+        engine::probe::noise(host).into_iter().map(|noise| noise.what).collect();
+    if host.usable_cpus.len() == 1 {
+        names.push("one usable CPU for both ends".to_owned());
+    }
+    (!names.is_empty())
+        .then(|| format!("expect noise: {} (what to do: copycost probe)", names.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use model::{Measured, Nanos, Preset};
 
     use super::*;
 
-    fn of(host: &Host, plan: &Plan) -> String {
-        cautions(host, plan, &study::forecast(plan, host.usable_cpus.len())).join("\n")
+    fn text(host: &Host, plan: &Plan) -> String {
+        let forecast = study::forecast(plan, host.usable_cpus.len(), |_| false);
+        cautions(host, plan, &forecast, &Refusals::default()).join("\n")
     }
 
     fn host() -> Host {
@@ -77,11 +89,11 @@ mod tests {
 
     #[test]
     fn a_machine_without_fault_is_not_warned_of() {
-        assert_eq!(of(&host(), &Plan::preset(Preset::Default)), "");
+        assert_eq!(text(&host(), &Plan::preset(Preset::Default)), "");
     }
 
     #[test]
-    fn each_fault_is_told_with_its_remedy() {
+    fn each_kind_of_fault_is_one_line() {
         let mut host = host();
         host.counters = ["cycles", "instructions"]
             .map(|name| (name.to_owned(), Measured::absent(format!("{name}: no PMU"))))
@@ -90,14 +102,16 @@ mod tests {
         host.cpu_quota = Measured::Value(1.5);
         let mut plan = Plan::preset(Preset::Default);
         plan.measure.max_time = Some(Nanos::s(10));
-        let text = of(&host, &plan);
-        for part in ["no hardware counters (no PMU)", "plug it in", "1.5 CPUs", "raise --max-time"]
+        let lines = text(&host, &plan);
+        for part in
+            ["no hardware counters", "on battery, a quota of 1.5 CPUs (", "longer than --max-time"]
         {
-            assert!(text.contains(part), "{part}: {text}");
+            assert!(lines.contains(part), "{part}: {lines}");
         }
+        assert_eq!(lines.lines().count(), 3, "{lines}");
         host.counters.insert("cycles".to_owned(), Measured::Value("cycles".to_owned()));
-        assert!(of(&host, &plan).contains("no counter for instructions (no PMU)"));
+        assert!(text(&host, &plan).contains("no counter for instructions (why"));
         host.usable_cpus = vec![3];
-        assert!(of(&host, &plan).contains("one usable CPU"));
+        assert!(text(&host, &plan).contains("one usable CPU"));
     }
 }

@@ -1,11 +1,11 @@
 //! The flags of a single cell, for the ends by hand: the factors' own, each with one value.
 
-use clap::{ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use model::{Cell, Factor};
 
 use crate::plan_flags::factor_flag;
 
-/// What the flags of a cell said, as text.
+/// The values of a cell's flags, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CellFlags(Vec<(Factor, String)>);
 
@@ -51,15 +51,16 @@ impl CellFlags {
 impl Args for CellFlags {
     fn augment_args(command: Command) -> Command {
         factors().fold(command, |command, factor| {
-            let help = if factor == Factor::Message {
-                "Bytes of a message, such as 64, 4KiB or 20KB"
+            let default = Cell::default().get(factor);
+            let flag = factor_flag(factor, &default).long(name(factor)).value_name("VALUE");
+            let flag = flag.help_heading("Factors");
+            command.arg(if factor == Factor::Message {
+                let help =
+                    format!("Bytes of a message, such as 64, 4KiB or 20KB [default: {default}]");
+                flag.help(help).alias(factor.key())
             } else {
-                factor.help().trim_end_matches('.')
-            };
-            let help = format!("{help} [default: {}]", Cell::default().get(factor));
-            let flag = factor_flag(factor).long(name(factor)).value_name("VALUE").help(help);
-            let flag = flag.help_heading("Factors").action(ArgAction::Set);
-            command.arg(if factor == Factor::Message { flag.alias(factor.key()) } else { flag })
+                flag
+            })
         })
     }
 
@@ -70,9 +71,9 @@ impl Args for CellFlags {
 
 impl FromArgMatches for CellFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let said =
+        let given =
             |factor: Factor| Some((factor, matches.get_one::<String>(factor.key())?.clone()));
-        Ok(Self(factors().filter_map(said).collect()))
+        Ok(Self(factors().filter_map(given).collect()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {

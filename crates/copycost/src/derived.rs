@@ -16,7 +16,7 @@ use report::numbers::counted;
 use report::{ColumnSet, ReportError};
 
 use crate::exit::Stop;
-use crate::terminal::Shown;
+use crate::terminal::{Reader, show, tell};
 
 /// Where runs go unless somebody says otherwise.
 pub(crate) const RUNS: &str = "copycost-runs";
@@ -62,7 +62,7 @@ impl Derived {
         &mut self,
         directory: &RunDirectory,
         columns: ColumnSet,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), JournalError> {
         let again = |error: ReportError| io::Error::new(error.io().kind(), error.io().to_string());
         directory.replace(&directory.trials(), |file| {
             report::write_trials(file, &self.plan, &self.records, columns).map_err(again)
@@ -98,7 +98,7 @@ impl Derived {
             .collect();
         write_pictures(directory, &pictures)?;
         self.write_flame_graphs(directory)?;
-        directory.replace(&directory.path().join("report.html"), |file| {
+        directory.replace(&report_page(directory), |file| {
             report::write_html(file, &page).map_err(again)
         })?;
         directory.replace(&directory.path().join("report.md"), |file| {
@@ -108,7 +108,7 @@ impl Derived {
     }
 
     /// One SVG a profiled cell; the page links to them.
-    fn write_flame_graphs(&self, directory: &RunDirectory) -> Result<(), Stop> {
+    fn write_flame_graphs(&self, directory: &RunDirectory) -> Result<(), JournalError> {
         let audits = self.records.iter().filter_map(|record| match record {
             Record::Audit(audited) => Some(&**audited),
             Record::Segment(_)
@@ -126,14 +126,17 @@ impl Derived {
         Ok(())
     }
 
-    /// The one screen at the end.
-    pub(crate) fn screen(&self, directory: &RunDirectory) -> String {
-        let shown = Shown::output();
+    /// The one screen at the end; where no report could be written, all figures as a table, which names none.
+    fn screen(&self, directory: &RunDirectory, verbose: bool) -> String {
+        let reader = Reader::of_output();
+        if !report_page(directory).exists() {
+            return report::cells_table(&self.summary, reader.width, reader.colour);
+        }
         let name = directory.path().display().to_string();
         let options = report::ScreenOptions {
-            width: shown.width,
-            colour: shown.colour,
-            verbose: false,
+            width: reader.width,
+            colour: reader.colour,
+            verbose,
             directory: &name,
         };
         report::screen(&self.summary, &self.host, &self.plan, options)
@@ -143,7 +146,7 @@ impl Derived {
     ///
     /// # Errors
     /// None in practice: the figures are plain.
-    pub(crate) fn json(&self) -> Result<String, Stop> {
+    fn json(&self) -> Result<String, Stop> {
         let mut text = Vec::new();
         report::write_summary(&mut text, &self.summary)
             .map_err(|error| Stop::Cannot(error.to_string()))?;
@@ -154,12 +157,65 @@ impl Derived {
     ///
     /// # Errors
     /// No cell has a valid trial: this machine cannot. With `strict`, any cell without one, or a broken law.
-    pub(crate) fn judge(&self, strict: bool) -> Result<(), Stop> {
-        judge(&self.summary, strict)
+    pub(crate) fn judge(&self, directory: &RunDirectory, strict: bool) -> Result<(), Stop> {
+        judge(&self.summary, &directory.path().display().to_string(), strict)
     }
 }
 
-fn judge(summary: &Summary, strict: bool) -> Result<(), Stop> {
+/// What of a run's figures is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Figures {
+    /// One screen.
+    Screen {
+        /// Whether with what otherwise only the report shows.
+        verbose: bool,
+    },
+    /// `summary.json`.
+    Json,
+}
+
+impl Figures {
+    /// What `--json` and `--verbose` ask for.
+    pub(crate) const fn asked(json: bool, verbose: bool) -> Self {
+        if json { Self::Json } else { Self::Screen { verbose } }
+    }
+}
+
+/// Derives everything from a run's journal, writes it, and shows it.
+///
+/// # Errors
+/// A file that is missing, damaged or of another version, or one that cannot be written; the figures are shown even then.
+pub(crate) fn present(
+    directory: &RunDirectory,
+    figures: Figures,
+    columns: ColumnSet,
+) -> Result<Derived, Stop> {
+    let mut derived = Derived::read(directory)?;
+    let written = derived.write(directory, columns);
+    for note in &derived.notes {
+        tell(&format!("! {note}"));
+    }
+    show(&match figures {
+        Figures::Json => derived.json()?,
+        Figures::Screen { verbose } => derived.screen(directory, verbose),
+    })?;
+    match written {
+        Ok(()) => Ok(derived),
+        Err(JournalError::Full(path)) => Err(Stop::Cannot(format!(
+            "no space left to write {}; every trial is kept: make room, then copycost report {}",
+            path.display(),
+            directory.path().display()
+        ))),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// The page that the screen names.
+fn report_page(directory: &RunDirectory) -> PathBuf {
+    directory.path().join("report.html")
+}
+
+fn judge(summary: &Summary, directory: &str, strict: bool) -> Result<(), Stop> {
     let reasons = &summary.run.without_valid_trial;
     // Controls answer no question.
     let asked: Vec<_> = summary.estimates.iter().filter(|cell| !cell.control).collect();
@@ -174,7 +230,7 @@ fn judge(summary: &Summary, strict: bool) -> Result<(), Stop> {
     let first = void.first().map(because);
     if asked.iter().all(|cell| cell.trials == 0) {
         return Err(Stop::Cannot(first.map_or_else(
-            || "nothing was measured yet; go on with copycost run --resume".to_owned(),
+            || format!("nothing was measured yet; go on with: copycost run --resume {directory}"),
             |first| format!("there is not one valid trial ({first})"),
         )));
     }
@@ -184,7 +240,10 @@ fn judge(summary: &Summary, strict: bool) -> Result<(), Stop> {
         faults.push(format!("{} without a valid trial ({first})", cells(void.len())));
     }
     if !unreached.is_empty() {
-        faults.push(format!("{} not reached yet; go on with --resume", cells(unreached.len())));
+        let cells = cells(unreached.len());
+        faults.push(format!(
+            "{cells} not reached yet; go on with: copycost run --resume {directory}"
+        ));
     }
     let broken = summary.explained.laws.iter().find(|law| law.state == LawState::Broken);
     if let Some(law) = broken {
@@ -200,15 +259,19 @@ fn judge(summary: &Summary, strict: bool) -> Result<(), Stop> {
 ///
 /// # Errors
 /// The directory cannot be written, or a picture cannot be painted.
-fn write_pictures(directory: &RunDirectory, pictures: &[(&str, &str)]) -> Result<(), Stop> {
+fn write_pictures(directory: &RunDirectory, pictures: &[(&str, &str)]) -> Result<(), JournalError> {
     let folder = directory.figures()?;
     for ((name, svg), png) in pictures.iter().zip(painted(pictures)) {
-        let png = png.map_err(|why| Stop::Cannot(format!("{name}.png: {why}")))?;
-        for (ending, bytes) in [("svg", svg.as_bytes()), ("png", &png)] {
-            directory.replace(&folder.join(format!("{name}.{ending}")), |file| {
-                io::Write::write_all(file, bytes)
-            })?;
-        }
+        let path = |ending: &str| folder.join(format!("{name}.{ending}"));
+        let write = |ending: &str, bytes: &[u8]| {
+            directory.replace(&path(ending), |file| io::Write::write_all(file, bytes))
+        };
+        write("svg", svg.as_bytes())?;
+        let png = png.map_err(|why| JournalError::Unwritable {
+            path: path("png"),
+            why: io::Error::other(why),
+        })?;
+        write("png", &png)?;
     }
     Ok(())
 }
@@ -301,7 +364,7 @@ mod tests {
                 }
             });
             let kept = records.into_iter().take(keep).collect::<Vec<_>>();
-            judge(&analysis::summarise(&plan, &synthetic::host(), &kept), true)
+            judge(&analysis::summarise(&plan, &synthetic::host(), &kept), "run", true)
         };
         let controls = plan.controls();
         assert!(!controls.is_empty());
@@ -336,13 +399,13 @@ mod tests {
             compared: 1,
             broken_by: Vec::new(),
             links: Vec::new(),
+            would_decide: Vec::new(),
         }];
-        let mut derived = Derived { plan, host, records, summary, notes: Vec::new() };
-        assert_eq!(derived.judge(false), Ok(()));
+        assert_eq!(judge(&summary, "run", false), Ok(()));
         let why = "law 3 (notifications) is broken: one is missing".to_owned();
-        assert_eq!(derived.judge(true), Err(Stop::Invalid(why)));
-        derived.summary.explained.laws.clear();
-        assert_eq!(derived.judge(true), Ok(()));
+        assert_eq!(judge(&summary, "run", true), Err(Stop::Invalid(why)));
+        summary.explained.laws.clear();
+        assert_eq!(judge(&summary, "run", true), Ok(()));
     }
 
     #[test]

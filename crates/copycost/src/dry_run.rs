@@ -2,97 +2,123 @@
 
 use std::fmt::Write as _;
 
-use model::{Cell, Factor, Link, Plan};
+use model::{Block, Cell, Factor, Link, Plan};
 use study::Forecast;
 
-use crate::left_out::LeftOut;
-use crate::probe::Unlockable;
+use crate::exit::Stop;
+use crate::probe::{self, Unlockable};
+use crate::refusals::Refusals;
+use crate::terminal::show;
 
 /// More blocks than this are counted and not listed.
 const MOST_BLOCKS: usize = 40;
 
-/// Cells by block, time, and what this machine leaves out.
-pub(crate) fn text(
-    plan: &Plan,
-    forecast: &Forecast,
-    left_out: &[String],
-    needs: &[Unlockable],
-) -> String {
-    let mut text = format!("{forecast}\n\n");
-    let blocks = plan.blocks();
-    let widest = blocks.iter().take(MOST_BLOCKS).map(|(block, _)| block.0.len()).max().unwrap_or(0);
-    for (block, cells) in blocks.iter().take(MOST_BLOCKS) {
-        let cells: Vec<String> = cells.iter().map(within_block).collect();
-        // Writing to a String cannot fail, here and below.
-        let _ = writeln!(text, "  {:widest$}  {}", block.0, cells.join(", "));
-    }
-    if blocks.len() > MOST_BLOCKS {
-        let _ = writeln!(text, "  and {} more blocks", blocks.len() - MOST_BLOCKS);
-    }
-    text.push('\n');
-    for line in left_out {
-        let _ = writeln!(text, "left out: {line}");
-    }
-    let privileges = privileges(plan);
-    for (link, capabilities) in &privileges {
-        let _ = writeln!(text, "link {link} needs root, or {}", capabilities.join(" and "));
-    }
-    if needs.is_empty() && privileges.is_empty() {
-        text.push_str("No privilege is needed.\n");
-    } else if !needs.is_empty() {
-        let none =
-            if privileges.is_empty() { "No privilege is needed to run it; more" } else { "More" };
-        let _ = writeln!(text, "{none} can be measured with some:");
-        for need in needs {
-            let _ = writeln!(text, "  {need}");
-        }
-    }
-    text
+/// What a run would do, as far as that is known before it.
+pub(crate) struct Outlook<'a> {
+    /// What was asked for.
+    pub(crate) plan: &'a Plan,
+    /// What of it cannot be had.
+    pub(crate) refusals: &'a Refusals,
+    /// What the rest will take.
+    pub(crate) forecast: &'a Forecast,
 }
 
-/// The same as JSON. Cells stand by id, in the plan's order, with their block; times are in seconds.
-pub(crate) fn json(
-    plan: &Plan,
-    forecast: &Forecast,
-    left_out: &LeftOut,
-    needs: &[Unlockable],
-) -> String {
-    let within = plan.within_block();
-    let cell = |cell: &Cell| serde_json::json!({ "id": cell.id(), "block": cell.block(&within).0 });
-    let cells: Vec<_> = plan.cells().iter().map(cell).collect();
-    let controls: Vec<_> = plan.controls().iter().map(cell).collect();
-    let blocks: Vec<_> = plan.blocks().into_iter().map(|(block, _)| block.0).collect();
-    let left_out: Vec<_> = left_out
-        .cells()
-        .map(|(cell, why)| serde_json::json!({ "id": cell.id(), "because": why }))
-        .collect();
-    let unlocks: Vec<_> = needs
-        .iter()
-        .map(|need| {
-            serde_json::json!({ "names": need.names, "unlock": need.unlock, "undo": need.undo })
-        })
-        .collect();
-    let privileges: Vec<_> = privileges(plan)
-        .into_iter()
-        .map(|(link, capabilities)| {
-            serde_json::json!({ "link": link.name(), "capabilities": capabilities })
-        })
-        .collect();
-    let told = serde_json::json!({
-        "version": 1,
-        "cells": cells,
-        "controls": controls,
-        "blocks": blocks,
-        "rounds": forecast.rounds,
-        "rounds_are_exact": forecast.exactly,
-        "round_seconds": forecast.round.as_secs_f64(),
-        "expected_seconds": forecast.least.as_secs_f64(),
-        "limit_seconds": forecast.limit.map(model::Nanos::as_secs_f64),
-        "left_out": left_out,
-        "privileges_needed": privileges,
-        "unlocks": unlocks,
-    });
-    format!("{told:#}\n")
+impl Outlook<'_> {
+    /// Shows it, as JSON or as text.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(crate) fn show(&self, json: bool) -> Result<(), Stop> {
+        let unlockable = probe::unlockable();
+        show(&if json { self.json(&unlockable) } else { self.text(&unlockable) })
+    }
+
+    /// The cells that will be measured, by block.
+    fn blocks(&self) -> Vec<(Block, Vec<Cell>)> {
+        let mut blocks = self.plan.blocks();
+        for (_, cells) in &mut blocks {
+            cells.retain(|cell| !self.refusals.has(cell));
+        }
+        blocks.retain(|(_, cells)| !cells.is_empty());
+        blocks
+    }
+
+    /// Cells by block, time, and what this machine refuses.
+    fn text(&self, unlockable: &[Unlockable]) -> String {
+        let mut text = format!("{}\n\n", self.forecast);
+        let blocks = self.blocks();
+        let within = self.plan.within_block();
+        let widest =
+            blocks.iter().take(MOST_BLOCKS).map(|(block, _)| block.0.len()).max().unwrap_or(0);
+        for (block, cells) in blocks.iter().take(MOST_BLOCKS) {
+            let cells: Vec<String> = cells.iter().map(|cell| in_its_block(cell, &within)).collect();
+            // Writing to a String cannot fail, here and below.
+            let _ = writeln!(text, "  {:widest$}  {}", block.0, cells.join(", "));
+        }
+        if blocks.len() > MOST_BLOCKS {
+            let _ = writeln!(text, "  and {} more blocks", blocks.len() - MOST_BLOCKS);
+        }
+        text.push('\n');
+        let privileges = privileges(self.plan);
+        for (link, capabilities) in &privileges {
+            let _ = writeln!(text, "link {link} needs root, or {}", capabilities.join(" and "));
+        }
+        if privileges.is_empty() {
+            text.push_str("No privilege is needed.\n");
+        }
+        if !unlockable.is_empty() {
+            text.push_str("To measure more:\n");
+            for remedy in unlockable {
+                let _ = writeln!(text, "  {remedy}");
+            }
+        }
+        text
+    }
+
+    /// The same as JSON. Cells stand by id, in the plan's order, with their block; times are in seconds.
+    fn json(&self, unlockable: &[Unlockable]) -> String {
+        let within = self.plan.within_block();
+        let cells_json = |cells: Vec<Cell>| -> Vec<serde_json::Value> {
+            let measured = cells.iter().filter(|cell| !self.refusals.has(cell));
+            measured
+                .map(|cell| serde_json::json!({ "id": cell.id(), "block": cell.block(&within).0 }))
+                .collect()
+        };
+        let blocks: Vec<_> = self.blocks().into_iter().map(|(block, _)| block.0).collect();
+        let refused: Vec<_> = self
+            .refusals
+            .cells()
+            .map(|(cell, why)| serde_json::json!({ "id": cell.id(), "because": why }))
+            .collect();
+        let unlocks: Vec<_> = unlockable
+            .iter()
+            .map(
+                |it| serde_json::json!({ "names": it.names, "unlock": it.unlock, "undo": it.undo }),
+            )
+            .collect();
+        let privileges: Vec<_> = privileges(self.plan)
+            .into_iter()
+            .map(|(link, capabilities)| {
+                serde_json::json!({ "link": link.name(), "capabilities": capabilities })
+            })
+            .collect();
+        let forecast = self.forecast;
+        let json = serde_json::json!({
+            "version": 2,
+            "cells": cells_json(self.plan.cells()),
+            "controls": cells_json(self.plan.controls()),
+            "blocks": blocks,
+            "rounds": forecast.rounds,
+            "rounds_are_exact": forecast.exactly,
+            "round_seconds": forecast.round.as_secs_f64(),
+            "expected_seconds": forecast.least.as_secs_f64(),
+            "limit_seconds": forecast.limit.map(model::Nanos::as_secs_f64),
+            "not_measured": refused,
+            "privileges_needed": privileges,
+            "unlocks": unlocks,
+        });
+        format!("{json:#}\n")
+    }
 }
 
 /// The links of a plan that are raised with privileges, and those (capabilities(7)).
@@ -101,10 +127,10 @@ fn privileges(plan: &Plan) -> Vec<(Link, &'static [&'static str])> {
     links.filter(|(_, capabilities)| !capabilities.is_empty()).collect()
 }
 
-/// What tells a cell from the others of its block: its paths, and a control's one difference.
-fn within_block(cell: &Cell) -> String {
+/// What tells a cell from the others of its block: its path, and what else differs there.
+fn in_its_block(cell: &Cell, within: &[Factor]) -> String {
     let mut parts = vec![cell.send_path.to_string()];
-    for factor in Factor::ALWAYS_WITHIN_BLOCK {
+    for factor in within {
         if *factor != Factor::Send && !cell.is_default(*factor) {
             parts.push(format!("{}={}", factor.id_key(), cell.get(*factor)));
         }
@@ -118,11 +144,21 @@ mod tests {
 
     use super::*;
 
+    fn look<T>(plan: &Plan, refusals: &Refusals, at: impl FnOnce(&Outlook<'_>) -> T) -> T {
+        let forecast = study::forecast(plan, 2, |cell| refusals.has(cell));
+        at(&Outlook { plan, refusals, forecast: &forecast })
+    }
+
+    fn json(plan: &Plan, refusals: &Refusals, unlockable: &[Unlockable]) -> serde_json::Value {
+        let text = look(plan, refusals, |outlook| outlook.json(unlockable));
+        serde_json::from_str(&text).unwrap()
+    }
+
     #[test]
     fn cells_stand_by_block_and_controls_with_their_difference() {
         let plan = Plan::preset(Preset::Default);
-        let text = text(&plan, &study::forecast(&plan, 2), &[], &[]);
-        assert!(text.starts_with("48 cells and 3 controls in 16 blocks"), "{text}");
+        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&[]));
+        assert!(text.starts_with("48 cells and 3 controls in 16 blocks; "), "{text}");
         assert!(
             text.contains("  message_bytes=64 threads=1     send, sendmsg, zerocopy\n"),
             "{text}"
@@ -135,38 +171,49 @@ mod tests {
     fn a_link_that_needs_privileges_is_told_with_them() {
         let mut plan = Plan::preset(Preset::Quick);
         plan.factors.link = vec![Link::Loopback, Link::Veth];
-        let forecast = study::forecast(&plan, 2);
-        let told = text(&plan, &forecast, &[], &[]);
+        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&[]));
         assert!(
-            told.ends_with("link veth needs root, or CAP_SYS_ADMIN and CAP_NET_ADMIN\n"),
-            "{told}"
+            text.ends_with("link veth needs root, or CAP_SYS_ADMIN and CAP_NET_ADMIN\n"),
+            "{text}"
         );
-        let told = json(&plan, &forecast, &LeftOut::default(), &[]);
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        assert_eq!(told["privileges_needed"][0]["link"], "veth");
-        assert_eq!(told["privileges_needed"].as_array().unwrap().len(), 1);
+        let json = json(&plan, &Refusals::default(), &[]);
+        assert_eq!(json["privileges_needed"][0]["link"], "veth");
+        assert_eq!(json["privileges_needed"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_listed_in_no_block() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.link = vec![Link::Loopback, Link::Sink];
+        let sink = plan.cells().into_iter().filter(|cell| cell.link == Link::Sink);
+        let refusals = Refusals::of_cells(sink.map(|cell| (cell, "no BPF")));
+        let text = look(&plan, &refusals, |outlook| outlook.text(&[]));
+        assert!(text.starts_with("48 of 96 cells and 3 controls in 16 blocks; "), "{text}");
+        assert!(!text.contains("link=sink"), "{text}");
+        let json = json(&plan, &refusals, &[]);
+        let length = |key: &str| json[key].as_array().unwrap().len();
+        assert_eq!((length("cells"), length("blocks"), length("not_measured")), (48, 16, 48));
     }
 
     #[test]
     fn as_json_it_tells_the_same() {
         let plan = Plan::preset(Preset::Default);
-        let forecast = study::forecast(&plan, 2);
-        let need = Unlockable {
+        let unlockable = Unlockable {
             names: vec!["counters".to_owned()],
             unlock: "sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
             undo: String::new(),
         };
-        let told = json(&plan, &forecast, &LeftOut::default(), &[need]);
-        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-        let length = |key: &str| told[key].as_array().unwrap().len();
+        let json = json(&plan, &Refusals::default(), &[unlockable]);
+        let length = |key: &str| json[key].as_array().unwrap().len();
         assert_eq!((length("cells"), length("controls"), length("blocks")), (48, 3, 16));
-        assert_eq!(told["cells"][0]["id"], plan.cells()[0].id());
-        assert_eq!(told["cells"][0]["block"], told["blocks"][0]);
-        assert_eq!(told["rounds"], 10);
-        let seconds = told["expected_seconds"].as_f64().unwrap();
-        assert!((seconds - forecast.least.as_secs_f64()).abs() < 1e-9);
-        assert_eq!(told["limit_seconds"], 300.0);
-        assert_eq!((length("left_out"), length("privileges_needed")), (0, 0));
-        assert_eq!(told["unlocks"][0]["names"][0], "counters");
+        assert_eq!(json["cells"][0]["id"], plan.cells()[0].id());
+        assert_eq!(json["cells"][0]["block"], json["blocks"][0]);
+        assert_eq!(json["rounds"], 10);
+        let seconds = json["expected_seconds"].as_f64().unwrap();
+        let least = study::forecast(&plan, 2, |_| false).least.as_secs_f64();
+        assert!((seconds - least).abs() < 1e-9);
+        assert_eq!(json["limit_seconds"], 300.0);
+        assert_eq!((length("not_measured"), length("privileges_needed")), (0, 0));
+        assert_eq!(json["unlocks"][0]["names"][0], "counters");
     }
 }

@@ -9,6 +9,10 @@ const USAGE: u8 = 2;
 const CANNOT: u8 = 3;
 const INTERRUPTED: u8 = 130;
 
+/// The same for `--help`.
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 a fault found by verify, or with --strict an invalid cell or \
+a broken law; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 130 interrupted, what was measured is kept.";
+
 /// Why a command did not simply end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {

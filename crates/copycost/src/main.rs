@@ -2,22 +2,25 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod asked_plan;
 mod by_hand;
 mod cautions;
 mod cell_flags;
 mod derived;
 mod dry_run;
 mod exit;
-mod left_out;
+mod live_report;
 mod manual;
+mod opened_run;
 mod plan_flags;
 mod probe;
 mod progress;
+mod refusals;
 mod report;
+mod requested_plan;
 mod run;
 mod terminal;
 mod verify;
+mod word_list;
 mod wrong_words;
 
 use std::process::ExitCode;

@@ -2,21 +2,23 @@
 //! tables, so that a new factor is a flag by itself.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use model::{Factor, Plan};
+use model::{Factor, Measure, Plan, Preset, Thresholds};
+
+use crate::word_list::WordList;
 
 /// What the flags of a plan said, as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PlanFlags {
     factors: Vec<(Factor, String)>,
-    measure: Vec<(MeasureFlag, String)>,
+    measure: Vec<(&'static str, String)>,
+    contrasts: Option<String>,
     thresholds: Vec<String>,
 }
 
-/// A key of `[measure]` as a flag.
+/// A key of `[measure]` as a flag of the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MeasureFlag {
     key: &'static str,
-    flag: &'static str,
     value: &'static str,
     help: &'static str,
 }
@@ -24,68 +26,47 @@ struct MeasureFlag {
 /// Every key of `[measure]`; a test holds this list against the model's.
 const MEASURE: &[MeasureFlag] = &[
     MeasureFlag {
-        key: "window",
-        flag: "time",
+        key: "time",
         value: "TIME",
-        help: "Length of a trial's window, such as 250ms",
+        help: "Length of a trial's window; longer where threads share CPUs",
     },
-    MeasureFlag { key: "warmup", flag: "warmup", value: "TIME", help: "Warm-up before the window" },
+    MeasureFlag { key: "warmup", value: "TIME", help: "Warm-up before the window" },
     MeasureFlag {
         key: "tail",
-        flag: "tail",
         value: "TIME",
-        help: "How long senders go on after the window, so that receivers see no end of load",
+        help: "How long senders go on after the window, so that receivers stay under load",
     },
     MeasureFlag {
         key: "precision",
-        flag: "precision",
         value: "SHARE",
-        help: "Half-width of a cell's interval at which it is done, such as 3%, or none",
+        help: "Half-width of a cell's interval at which it is done, or none",
     },
     MeasureFlag {
-        key: "min_rounds",
-        flag: "min-rounds",
+        key: "min-rounds",
         value: "N",
         help: "Rounds before precision is looked at; fewer than 10 are preliminary",
     },
-    MeasureFlag {
-        key: "rounds",
-        flag: "rounds",
-        value: "N",
-        help: "Exactly so many rounds, or none",
-    },
-    MeasureFlag {
-        key: "max_time",
-        flag: "max-time",
-        value: "TIME",
-        help: "When to stop at the latest, such as 5m, or none",
-    },
+    MeasureFlag { key: "rounds", value: "N", help: "Exactly so many rounds, or none" },
+    MeasureFlag { key: "max-time", value: "TIME", help: "When to stop at the latest, or none" },
     MeasureFlag {
         key: "margin",
-        flag: "margin",
         value: "SHARE",
-        help: "Margin of equivalence, such as 3%",
+        help: "Differences within this margin count as none",
     },
-    MeasureFlag {
-        key: "seed",
-        flag: "seed",
-        value: "N",
-        help: "Seed of the order of blocks and cells",
-    },
+    MeasureFlag { key: "seed", value: "N", help: "Seed of the order of blocks and cells" },
     MeasureFlag {
         key: "controls",
-        flag: "controls",
         value: "on|off",
-        help: "Whether the control cells (A/A, instruments off, SO_ZEROCOPY off) are measured too",
+        help: "Whether control cells (A/A, instruments off, SO_ZEROCOPY off) are measured too",
     },
     MeasureFlag {
         key: "audits",
-        flag: "audits",
         value: "LIST",
-        help: "Heavy instruments, in audit trials that are never timed: copy-audit, profile, ceiling, all or none",
+        help: "Heavy instruments, in trials of their own that are never timed: copy-audit, profile, ceiling, all, none",
     },
 ];
 
+const CONTRASTS: &str = "contrasts";
 const THRESHOLD: &str = "threshold";
 const FACTORS: &str = "Factors (lists with commas; the cells are their product)";
 const MEASURING: &str = "Measuring";
@@ -99,12 +80,15 @@ impl PlanFlags {
         for (factor, text) in &self.factors {
             plan.factors.set(*factor, text).map_err(|why| format!("--{}: {why}", factor.key()))?;
         }
-        for (flag, text) in &self.measure {
-            plan.measure.set(flag.key, text).map_err(|why| format!("--{}: {why}", flag.flag))?;
+        for (key, text) in &self.measure {
+            plan.measure.set(key, text).map_err(|why| format!("--{key}: {why}"))?;
+        }
+        if let Some(text) = &self.contrasts {
+            plan.set_contrasts(text).map_err(|why| format!("--{CONTRASTS}: {why}"))?;
         }
         for text in &self.thresholds {
             let set = match text.split_once('=') {
-                Some((key, share)) => plan.thresholds.set(&key.trim().replace('-', "_"), share),
+                Some((key, share)) => plan.thresholds.set(key.trim(), share),
                 None => Err(format!("\"{text}\" is no KEY=SHARE, such as steal=2%")),
             };
             set.map_err(|why| format!("--{THRESHOLD}: {why}"))?;
@@ -113,38 +97,74 @@ impl PlanFlags {
     }
 }
 
-/// The flag of one factor.
-pub(crate) fn factor_flag(factor: Factor) -> Arg {
+/// The flag of one factor; the caller adds its default.
+pub(crate) fn factor_flag(factor: Factor, default: &str) -> Arg {
+    let help = factor.help().trim_end_matches('.');
+    let words = WordList::new(factor.words());
     Arg::new(factor.key())
         .long(factor.key())
         .value_name("LIST")
-        .help(factor.help().trim_end_matches('.').to_owned())
+        .help(format!("{help} [default: {default}]"))
         .help_heading(FACTORS)
+        .hide_possible_values(words.is_named_in(help))
+        .value_parser(words)
         .allow_hyphen_values(true)
         .action(ArgAction::Set)
 }
 
+/// The default of a key of `[measure]`, and the presets that have another.
+fn measure_default(key: &str) -> String {
+    let value = |preset: Preset| Plan::preset(preset).measure.get(key).unwrap_or_default();
+    let usual = value(Preset::Default);
+    let others = Preset::ALL.iter().filter(|preset| value(**preset) != usual);
+    let others: String = others.map(|preset| format!("; {preset}: {}", value(*preset))).collect();
+    usual + &others
+}
+
+/// The thresholds and their defaults.
+fn threshold_defaults() -> String {
+    let thresholds = Thresholds::default();
+    let each = Thresholds::KEYS.iter().filter_map(|key| Some((key, thresholds.get(key)?)));
+    each.map(|(key, share)| format!("{key}={share}")).collect::<Vec<_>>().join(", ")
+}
+
+fn measure_flag(flag: MeasureFlag) -> Arg {
+    let arg = Arg::new(flag.key)
+        .long(flag.key)
+        .value_name(flag.value)
+        .help(format!("{} [default: {}]", flag.help, measure_default(flag.key)))
+        .help_heading(MEASURING)
+        .hide_possible_values(true)
+        .value_parser(WordList::new(Measure::words(flag.key)))
+        .allow_hyphen_values(true)
+        .action(ArgAction::Set);
+    // Its name in the plans of earlier versions.
+    if flag.key == "time" { arg.alias("window") } else { arg }
+}
+
 impl Args for PlanFlags {
     fn augment_args(command: Command) -> Command {
-        let command =
-            Factor::ALL.iter().fold(command, |command, factor| command.arg(factor_flag(*factor)));
-        let command = MEASURE.iter().fold(command, |command, flag| {
-            let arg = Arg::new(flag.key)
-                .long(flag.flag)
-                .value_name(flag.value)
-                .help(flag.help)
-                .help_heading(MEASURING)
-                .allow_hyphen_values(true)
-                .action(ArgAction::Set);
-            command.arg(if flag.key == "window" { arg.alias("window") } else { arg })
+        let usual = Plan::preset(Preset::Default).factors;
+        let command = Factor::ALL.iter().fold(command, |command, factor| {
+            command.arg(factor_flag(*factor, &usual.get(*factor).join(",")))
         });
+        let command =
+            MEASURE.iter().fold(command, |command, flag| command.arg(measure_flag(*flag)));
+        let command = command.arg(
+            Arg::new(CONTRASTS)
+                .long(CONTRASTS)
+                .value_name("LIST")
+                .help("What is compared within a block, such as \"send: zerocopy / sendmsg\" [default: each two values of every choice, such as send, that varies]")
+                .help_heading(FACTORS)
+                .action(ArgAction::Set),
+        );
         command.arg(
             Arg::new(THRESHOLD)
                 .long(THRESHOLD)
                 .value_name("KEY=SHARE")
                 .help(format!(
-                    "Where a mark begins, again for each: {}",
-                    model::Thresholds::KEYS.join(", ")
+                    "Where a mark begins; may be given again [default: {}]",
+                    threshold_defaults()
                 ))
                 .help_heading(MEASURING)
                 .action(ArgAction::Append),
@@ -158,13 +178,14 @@ impl Args for PlanFlags {
 
 impl FromArgMatches for PlanFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let said = |id: &str| matches.get_one::<String>(id).cloned();
+        let given = |id: &str| matches.get_one::<String>(id).cloned();
         Ok(Self {
             factors: Factor::ALL
                 .iter()
-                .filter_map(|factor| Some((*factor, said(factor.key())?)))
+                .filter_map(|factor| Some((*factor, given(factor.key())?)))
                 .collect(),
-            measure: MEASURE.iter().filter_map(|flag| Some((*flag, said(flag.key)?))).collect(),
+            measure: MEASURE.iter().filter_map(|flag| Some((flag.key, given(flag.key)?))).collect(),
+            contrasts: given(CONTRASTS),
             thresholds: matches
                 .get_many::<String>(THRESHOLD)
                 .unwrap_or_default()
@@ -181,8 +202,6 @@ impl FromArgMatches for PlanFlags {
 
 #[cfg(test)]
 mod tests {
-    use model::{Measure, Preset};
-
     use super::*;
 
     fn flags(line: &str) -> PlanFlags {
@@ -207,6 +226,13 @@ mod tests {
     }
 
     #[test]
+    fn a_default_is_told_with_the_presets_that_have_another() {
+        assert_eq!(measure_default("precision"), "3%; paper: none");
+        assert_eq!(measure_default("seed"), "1");
+        assert!(threshold_defaults().contains("window-void=25%, window-noted=5%"));
+    }
+
+    #[test]
     fn flags_lie_over_the_plan_and_say_which_of_them_is_wrong() {
         let mut plan = Plan::preset(Preset::Default);
         flags("--sizes 64B..256B --time 20ms --precision none --threshold steal=5%")
@@ -220,6 +246,7 @@ mod tests {
         assert!(wrong("--sizes 0").starts_with("--sizes: "), "{}", wrong("--sizes 0"));
         assert!(wrong("--sizes -1").contains("\"-1\""));
         assert!(wrong("--window 250").starts_with("--time: "));
+        assert!(wrong("--contrasts send").starts_with("--contrasts: \"send\" is no contrast"));
         assert!(wrong("--threshold steal").contains("KEY=SHARE"));
         assert!(wrong("--threshold steel=1%").contains("did you mean \"steal\""));
     }

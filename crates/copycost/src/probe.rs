@@ -72,19 +72,19 @@ fn table(probe: &Probe) -> String {
     }
     let name_width = probe.items.iter().map(|item| item.name.len()).max().unwrap_or(0);
     let mut group = "";
-    let mut told = Vec::new();
+    let mut shown = Vec::new();
     for item in &probe.items {
         if item.group != group {
             group = &item.group;
             let _ = writeln!(text, "\n{group}s");
         }
-        text.push_str(&rows(item, name_width, &mut told));
+        text.push_str(&rows(item, name_width, &mut shown));
     }
     text
 }
 
-/// An item's row, and under it what unlocks and undoes, unless that was told of another item already.
-fn rows<'p>(item: &'p Item, name_width: usize, told: &mut Vec<&'p str>) -> String {
+/// An item's row, and under it what unlocks and undoes, unless that stands with another item already.
+fn rows<'p>(item: &'p Item, name_width: usize, shown: &mut Vec<&'p str>) -> String {
     let note = |before: &str| {
         if item.note.is_empty() { String::new() } else { format!("{before}{}", item.note) }
     };
@@ -96,9 +96,9 @@ fn rows<'p>(item: &'p Item, name_width: usize, told: &mut Vec<&'p str>) -> Strin
     let mut text = format!("  {:name_width$}  {answer}\n", item.name);
     if let State::No { unlock, undo, .. } = &item.state
         && !unlock.is_empty()
-        && !told.contains(&unlock.as_str())
+        && !shown.contains(&unlock.as_str())
     {
-        told.push(unlock);
+        shown.push(unlock);
         for (what, how) in [("unlock", unlock), ("undo", undo)] {
             if !how.is_empty() {
                 let _ = writeln!(text, "  {:name_width$}  {what}: {how}", "");
@@ -124,16 +124,16 @@ mod tests {
             },
             note: "software counters work".to_owned(),
         };
-        let mut told = Vec::new();
+        let mut shown = Vec::new();
         assert_eq!(
-            rows(&item, 10, &mut told),
+            rows(&item, 10, &mut shown),
             "  counters    no, because perf_event_paranoid is 4; software counters work
               unlock: sudo sysctl kernel.perf_event_paranoid=1
               undo: sudo sysctl kernel.perf_event_paranoid=4\n"
         );
         let other = Item { name: "cycles".to_owned(), note: String::new(), ..item.clone() };
         assert_eq!(
-            rows(&other, 8, &mut told),
+            rows(&other, 8, &mut shown),
             "  cycles    no, because perf_event_paranoid is 4\n"
         );
         let item = Item { state: State::Yes, note: String::new(), ..item.clone() };

@@ -77,6 +77,7 @@ impl Progress {
                     ));
                 }
             }
+            Event::CellRefused { cell, why } => self.warn(&format!("not measured: {cell}: {why}")),
             Event::Warning(text) => self.warn(text),
             Event::Finished(reason) => self.finish(*reason),
         }
@@ -128,8 +129,8 @@ impl Progress {
         if let Some((_, width)) = &self.widest {
             parts.push(format!("widest: {}", half_width(*width)));
         }
-        if let Some((left, told)) = &self.left {
-            let since = u64::try_from(told.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if let Some((left, estimated)) = &self.left {
+            let since = u64::try_from(estimated.elapsed().as_nanos()).unwrap_or(u64::MAX);
             parts.push(format!("{} left", duration(Nanos(left.0.saturating_sub(since)))));
         }
         parts.join(" · ")
@@ -162,8 +163,8 @@ fn round_line(
 pub(crate) fn brief(cell: &Cell) -> String {
     let mut text = format!("{} {} ×{}", cell.send_path, cell.message.bytes(), cell.threads);
     for factor in Factor::ALL {
-        let said = matches!(factor, Factor::Send | Factor::Message | Factor::Threads);
-        if !said && !cell.is_default(*factor) {
+        let is_named = matches!(factor, Factor::Send | Factor::Message | Factor::Threads);
+        if !is_named && !cell.is_default(*factor) {
             text.push_str(&format!(" {}={}", factor.id_key(), cell.get(*factor)));
         }
     }

@@ -1,9 +1,8 @@
 //! `copycost report`: everything derived again from the journal.
 
 use crate::args::ReportArguments;
-use crate::derived::{self, Derived};
+use crate::derived::{self, Figures};
 use crate::exit::Stop;
-use crate::terminal::{show, tell};
 
 /// Derives, writes and shows.
 ///
@@ -12,12 +11,6 @@ use crate::terminal::{show, tell};
 pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Stop> {
     let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
     let directory = derived::find(arguments.directory.as_deref(), owner)?;
-    let mut derived = Derived::read(&directory)?;
-    let written = derived.write(&directory, arguments.columns);
-    for note in &derived.notes {
-        tell(&format!("! {note}"));
-    }
-    show(&if arguments.json { derived.json()? } else { derived.screen(&directory) })?;
-    written?;
-    derived.judge(arguments.strict)
+    let figures = Figures::asked(arguments.json, arguments.verbose);
+    derived::present(&directory, figures, arguments.columns)?.judge(&directory, arguments.strict)
 }

@@ -7,34 +7,34 @@ use crate::exit::Stop;
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 100;
 
-/// How something is shown: decided once, by who reads it.
+/// Who reads an output of this program: that decides how it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
-    /// Whether a person reads it on a terminal.
-    pub(crate) terminal: bool,
-    /// Whether it may have colour.
+pub(crate) struct Reader {
+    /// Whether it is a person at a terminal.
+    pub(crate) at_terminal: bool,
+    /// Whether the text may have colour.
     pub(crate) colour: bool,
     /// Columns.
     pub(crate) width: usize,
 }
 
-impl Shown {
-    /// Standard output.
-    pub(crate) fn output() -> Self {
-        Self::of(io::stdout().is_terminal(), terminal_size::terminal_size_of(io::stdout()))
+impl Reader {
+    /// Who reads standard output.
+    pub(crate) fn of_output() -> Self {
+        Self::new(io::stdout().is_terminal(), terminal_size::terminal_size_of(io::stdout()))
     }
 
-    /// Standard error.
-    pub(crate) fn error() -> Self {
-        Self::of(io::stderr().is_terminal(), terminal_size::terminal_size_of(io::stderr()))
+    /// Who reads standard error.
+    pub(crate) fn of_error() -> Self {
+        Self::new(io::stderr().is_terminal(), terminal_size::terminal_size_of(io::stderr()))
     }
 
-    fn of(terminal: bool, size: Option<(terminal_size::Width, terminal_size::Height)>) -> Self {
+    fn new(at_terminal: bool, size: Option<(terminal_size::Width, terminal_size::Height)>) -> Self {
         let variable = |name: &str| std::env::var(name).ok();
         let columns =
             variable("COLUMNS").and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
         let width = size.map(|(width, _)| usize::from(width.0)).or(columns).unwrap_or(COLUMNS);
-        Self { terminal, colour: colour(terminal, variable), width }
+        Self { at_terminal, colour: colour(at_terminal, variable), width }
     }
 }
 

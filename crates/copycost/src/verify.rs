@@ -12,7 +12,7 @@ use crate::args::VerifyArguments;
 use crate::exit::Stop;
 use crate::progress::{brief, drawn_line};
 use crate::run::start_engine;
-use crate::terminal::{Shown, show, tell};
+use crate::terminal::{Reader, show, tell};
 
 /// Sends, checks, and shows the verdicts; a fault ends with 1.
 ///
@@ -21,11 +21,11 @@ use crate::terminal::{Shown, show, tell};
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
     let mut options = options(arguments)?;
     let mut engine = start_engine()?;
-    for note in leave_out(&engine, &mut options)? {
+    for note in drop_refused(&engine, &mut options)? {
         tell(&format!("! {note}"));
     }
     let cells = options.cells().len();
-    let line = (Shown::error().terminal && !arguments.quiet).then(drawn_line);
+    let line = (Reader::of_error().at_terminal && !arguments.quiet).then(drawn_line);
     if line.is_none() && !arguments.quiet {
         let cells = u32::try_from(cells).unwrap_or(u32::MAX);
         tell(&format!("{} to verify", counted(cells, "cell", "cells")));
@@ -90,7 +90,7 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
 }
 
 /// Takes out the paths and families that this machine has not, and says so.
-fn leave_out(engine: &Engine, options: &mut VerifyOptions) -> Result<Vec<String>, Stop> {
+fn drop_refused(engine: &Engine, options: &mut VerifyOptions) -> Result<Vec<String>, Stop> {
     let mut plan = Plan::preset(Preset::Default);
     plan.measure.controls = false;
     plan.factors = FactorLists {
@@ -101,8 +101,7 @@ fn leave_out(engine: &Engine, options: &mut VerifyOptions) -> Result<Vec<String>
     };
     let refused = engine.unsupported(&plan);
     let is_refused = |path: SendPath, family: Family| {
-        let of = |cell: &Cell| cell.send_path == path && cell.family == family;
-        refused.iter().any(|(cell, _)| of(cell))
+        refused.iter().any(|(cell, _)| cell.send_path == path && cell.family == family)
     };
     let (paths, families) = (options.paths.clone(), options.families.clone());
     options.families.retain(|family| !paths.iter().all(|path| is_refused(*path, *family)));
@@ -117,7 +116,7 @@ fn leave_out(engine: &Engine, options: &mut VerifyOptions) -> Result<Vec<String>
     };
     let notes = refused.iter().filter(|(cell, _)| gone(cell));
     Ok(notes
-        .map(|(cell, why)| format!("left out: {} {}: {why}", cell.send_path, cell.family))
+        .map(|(cell, why)| format!("not verified: {} {}: {why}", cell.send_path, cell.family))
         .collect())
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) ->
     let first = first.join(" ");
     let mut text = first.strip_prefix("error: ").unwrap_or(&first).to_owned();
     // A question ends its sentence by itself.
-    match meant(error) {
+    match meant(error).or_else(|| nearest_command(error, commands)) {
         Some(meant) => text.push_str(&format!("; did you mean {meant}? ")),
         None => text.push_str("; "),
     }
@@ -20,6 +20,21 @@ pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) ->
         None => text.push_str("see copycost --help"),
     }
     text
+}
+
+/// The nearest command where clap knows none, as after `help`.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "ContextValue is open; a wrong command is a word"
+)]
+fn nearest_command(error: &Error, commands: &[&str]) -> Option<String> {
+    match error.get(ContextKind::InvalidSubcommand)? {
+        ContextValue::String(wrong) => {
+            let near = model::nearest::nearest(wrong, commands.iter().copied())?;
+            Some(format!("\"{near}\""))
+        }
+        _ => None,
+    }
 }
 
 /// The words nearest to the wrong one.
@@ -44,7 +59,7 @@ mod tests {
     use super::*;
     use crate::args::Arguments;
 
-    fn told(line: &str) -> String {
+    fn complaint(line: &str) -> String {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         let error = Arguments::try_parse_from(&words).unwrap_err();
         let command = Arguments::command();
@@ -60,6 +75,10 @@ mod tests {
             (
                 "copycost prob",
                 "unrecognized subcommand 'prob'; did you mean \"probe\"? see copycost --help",
+            ),
+            (
+                "copycost help rum",
+                "unrecognized subcommand 'rum'; did you mean \"run\"? see copycost --help",
             ),
             (
                 "copycost connect foo",
@@ -82,7 +101,7 @@ mod tests {
                 "the argument '--out <DIR>' cannot be used with '--resume <DIR>'; see copycost run --help",
             ),
         ] {
-            assert_eq!(told(line), text);
+            assert_eq!(complaint(line), text);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What this machine can measure, how to unlock the rest, and how to undo that.
 
+use std::fmt;
+
 use kernel::counter_probe::{self, Answer};
 use kernel::idle::{IdleClock, IdleSource};
 use kernel::snmp::Snmp;
@@ -7,7 +9,7 @@ use kernel::{Unavailable, cpu};
 use model::host::Host;
 use model::names::AckPlacement;
 use model::{Factor, Family, Instrument, Link, ReceivePath, SendPath};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::congestion::CongestionChoice;
 use crate::instruments::counters::WANTED;
@@ -57,8 +59,29 @@ pub struct Probe {
     pub host: Host,
     /// Every member of every list.
     pub items: Vec<Item>,
-    /// Noise to expect, one line each.
-    pub noise: Vec<String>,
+    /// Noise to expect; in JSON one line each.
+    pub noise: Vec<Noise>,
+}
+
+/// Something that will disturb the figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noise {
+    /// Its name, such as `on battery`.
+    pub what: String,
+    /// What it does, and what to do about it.
+    pub advice: String,
+}
+
+impl fmt::Display for Noise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.advice)
+    }
+}
+
+impl Serialize for Noise {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 fn item(group: &str, name: &str, state: State, note: impl Into<String>) -> Item {
@@ -253,30 +276,36 @@ fn settings(host: &Host) -> Vec<Item> {
     items
 }
 
-/// What will disturb the figures here, one line each.
-pub fn noise(host: &Host) -> Vec<String> {
+/// What will disturb the figures here.
+pub fn noise(host: &Host) -> Vec<Noise> {
     let mut noise = Vec::new();
+    let mut add = |what: String, advice: &str| {
+        noise.push(Noise { what, advice: advice.to_owned() });
+    };
     match host.virtualization.value().map(String::as_str) {
         None | Some("none") => {}
-        Some(name) => noise.push(format!(
-            "a virtual machine ({name}): wake-ups cost more, CPU time may be stolen; compare ratios"
-        )),
+        Some(name) => add(
+            format!("a virtual machine ({name})"),
+            "wake-ups cost more, CPU time may be stolen; compare ratios",
+        ),
     }
     if host.on_battery.value() == Some(&true) {
-        noise.push("on battery: frequencies change; plug it in".to_owned());
+        add("on battery".to_owned(), "frequencies change; plug it in");
     }
     if let Some(governor) = host.governor.value().filter(|name| !name.ends_with("/performance")) {
-        noise.push(format!(
-            "frequency governor {governor}; steadier with: sudo cpupower frequency-set -g performance"
-        ));
+        add(
+            format!("frequency governor {governor}"),
+            "steadier with: sudo cpupower frequency-set -g performance",
+        );
     }
     if let Some(load) = host.load_average.value().filter(|load| **load > 0.3) {
-        noise.push(format!("load average {load}: other programs are running"));
+        add(format!("load average {load}"), "other programs are running; end them");
     }
     if let Some(quota) = host.cpu_quota.value() {
-        noise.push(format!(
-            "a control group allows {quota} CPUs: throttled trials are void; run outside of it or raise the quota"
-        ));
+        add(
+            format!("a quota of {quota} CPUs"),
+            "throttled trials are void; run outside of that control group, or raise its cpu.max",
+        );
     }
     noise
 }

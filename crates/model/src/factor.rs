@@ -10,32 +10,9 @@ use crate::names::{
 };
 use crate::placement::Placement;
 use crate::values::{
-    AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, ReceiveBuffer, Replica, Ring,
-    Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, ReceiveBuffer, Replica,
+    Ring, Segment, SocketBuffer, Threads,
 };
-
-/// Parses one item of a list; most factors take one value an item, sizes also take ranges.
-trait Item: Sized {
-    fn item(text: &str) -> Result<Vec<Self>, String>;
-}
-
-impl<T: std::str::FromStr<Err = String>> Item for T
-where
-    T: NotRanged,
-{
-    fn item(text: &str) -> Result<Vec<Self>, String> {
-        text.parse().map(|value| vec![value])
-    }
-}
-
-/// A factor value that is never written as a range.
-trait NotRanged {}
-
-impl Item for MessageSize {
-    fn item(text: &str) -> Result<Vec<Self>, String> {
-        Self::list(text)
-    }
-}
 
 macro_rules! factors {
     ($(
@@ -70,6 +47,11 @@ macro_rules! factors {
             /// One sentence for `--help`.
             pub fn help(self) -> &'static str {
                 match self { $( Self::$factor => concat!($( $doc ),+).trim_ascii() ),+ }
+            }
+
+            /// The words that its values may be, for completions; numbers are not among them.
+            pub fn words(self) -> Vec<&'static str> {
+                match self { $( Self::$factor => <$type>::words() ),+ }
             }
 
             /// Whether ids name this factor even at its default, because nobody would know the cell without it.
@@ -163,7 +145,7 @@ macro_rules! factors {
     (@always always) => { true };
 }
 
-fn list<T: Item + PartialEq + std::fmt::Display>(text: &str) -> Result<Vec<T>, String> {
+fn list<T: FactorValue + PartialEq + std::fmt::Display>(text: &str) -> Result<Vec<T>, String> {
     let mut values: Vec<T> = Vec::new();
     for part in text.split(',') {
         for value in T::item(part)? {
@@ -175,31 +157,6 @@ fn list<T: Item + PartialEq + std::fmt::Display>(text: &str) -> Result<Vec<T>, S
     }
     Ok(values)
 }
-
-macro_rules! not_ranged { ($( $type:ty ),+) => { $( impl NotRanged for $type {} )+ }; }
-not_ranged!(
-    SendPath,
-    ReceivePath,
-    Link,
-    Threads,
-    Flows,
-    Fields,
-    Layout,
-    Congestion,
-    Switch,
-    SocketBuffer,
-    Ring,
-    ReceiveBuffer,
-    Family,
-    Replica,
-    Placement,
-    Watch,
-    Mtu,
-    Segment,
-    Offload,
-    AckInterval,
-    AckPlacement
-);
 
 factors! {
     /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3).
@@ -218,7 +175,7 @@ factors! {
     Threads { threads: Threads = Threads::ONE, key "threads", id "threads", column "threads", always }
     /// Connections a worker.
     Flows { flows: Flows = Flows::ONE, key "flows", id "flows", column "flows_per_thread" }
-    /// Congestion control: auto (CUBIC where allowed), system, or a name.
+    /// Congestion control: auto (cubic if every user may set it, else reno), system, or a name.
     Congestion { congestion: Congestion = Congestion::Auto, key "congestion", id "congestion", column "congestion" }
     /// TCP_NODELAY.
     Nodelay { nodelay: Switch = Switch::Off, key "nodelay", id "nodelay", column "nodelay" }

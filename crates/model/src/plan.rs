@@ -27,6 +27,21 @@ names! {
     }
 }
 
+impl Preset {
+    /// What it measures, in one line for `--help`.
+    pub const fn help(self) -> &'static str {
+        match self {
+            Self::Default => "the paper's 48 cells on loopback; about five minutes",
+            Self::Quick => "the same cells, three short rounds, preliminary; under a minute",
+            Self::Paper => "the paper's method: 10 s windows, one round, preliminary; ten minutes",
+            Self::BreakEven => "64 B to 1 MiB, one thread: where one path overtakes another",
+            Self::ZeroCopy => {
+                "when MSG_ZEROCOPY pays: 1 to 256 KiB over loopback and the sink; root; ten minutes"
+            }
+        }
+    }
+}
+
 /// How to measure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measure {
@@ -258,14 +273,19 @@ impl Plan {
         self.measure.window.max(Nanos::from_secs_f64(long_enough))
     }
 
-    /// The time that `rounds` rounds take at least, without retries.
-    pub fn expected(&self, rounds: u32, usable_cpus: usize) -> Nanos {
+    /// The time that `rounds` rounds of these cells take at least, without retries.
+    pub fn expected<'c>(
+        &self,
+        cells: impl IntoIterator<Item = &'c Cell>,
+        rounds: u32,
+        usable_cpus: usize,
+    ) -> Nanos {
         // Starting, draining and journalling a trial, beside the times ordered.
         const AROUND: u64 = 40_000_000;
         let trial = |cell: &Cell| {
             self.window(cell, usable_cpus).0 + self.measure.warmup.0 + self.measure.tail.0 + AROUND
         };
-        let round: u64 = self.cells().iter().chain(&self.controls()).map(trial).sum();
+        let round: u64 = cells.into_iter().map(trial).sum();
         Nanos(round * u64::from(rounds))
     }
 
@@ -328,7 +348,7 @@ impl Plan {
             return Err("a precision lies between 0% and 100%, such as 3%".to_owned());
         }
         if self.measure.max_time == Some(Nanos(0)) {
-            return Err("max-time must be more than nothing".to_owned());
+            return Err("max-time must be longer than 0".to_owned());
         }
         if self.measure.rounds.is_none()
             && self.measure.precision.is_none()

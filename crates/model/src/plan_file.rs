@@ -1,5 +1,6 @@
 //! `plan.toml`: a plan as text. Every value is read by the same parser as its flag.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -101,23 +102,64 @@ impl Reader<'_> {
 
 const TOP: &[&str] = &["preset", "label", "contrasts", "factors", "measure", "thresholds"];
 
+/// The tables of a plan and their keys.
+fn tables() -> [(&'static str, Vec<&'static str>); 3] {
+    [
+        ("factors", Factor::ALL.iter().map(|factor| factor.key()).collect()),
+        ("measure", Measure::KEYS.to_vec()),
+        ("thresholds", Thresholds::KEYS.to_vec()),
+    ]
+}
+
+/// Tells of a key that a place does not know: where it belongs, or which one was meant.
+fn unknown_key(place: &str, key: &str, known: &[&str]) -> String {
+    let spelling = current(key);
+    match tables().iter().find(|(_, keys)| keys.contains(&spelling.as_str())) {
+        Some((table, _)) => format!("{key} belongs under [{table}]"),
+        None if TOP.contains(&key) => format!("{key} belongs at the top, before the first table"),
+        None => unknown(&format!("key of {place}"), key, known),
+    }
+}
+
+/// A key as it is spelled today: plans of earlier versions have underscores, and `window` for `time`.
+fn current(key: &str) -> String {
+    match key.replace('_', "-").as_str() {
+        "window" => "time".to_owned(),
+        key => key.to_owned(),
+    }
+}
+
 impl Measure {
-    /// The keys in a plan file; with a hyphen for the underscore they are the flags.
+    /// The keys in a plan file, which are the flags' names.
     pub const KEYS: &'static [&'static str] = &[
-        "window",
+        "time",
         "warmup",
         "tail",
         "precision",
-        "min_rounds",
+        "min-rounds",
         "rounds",
-        "max_time",
+        "max-time",
         "margin",
         "seed",
         "controls",
         "audits",
     ];
 
-    /// Sets a key from text; `none` takes away precision, rounds or max_time.
+    /// The words that a key's value may be; numbers are not among them.
+    pub fn words(key: &str) -> Vec<&'static str> {
+        match key {
+            "precision" | "rounds" | "max-time" => vec!["none"],
+            "controls" => vec!["on", "off"],
+            "audits" => {
+                let audits = Audit::ALL.iter().map(|audit| audit.name());
+                audits.chain(["all", "none"]).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Sets a key from text; `none` takes away precision, rounds or max-time. The keys of earlier versions are read too
+    /// (`window` for `time`, underscores for hyphens).
     ///
     /// # Errors
     /// An unknown key, with the nearest right one, or text that is no value of it.
@@ -127,14 +169,14 @@ impl Measure {
         }
         let number =
             |why: std::num::ParseIntError| format!("\"{text}\" is no whole number ({why})");
-        match key {
-            "window" => self.window = text.parse()?,
+        match current(key).as_str() {
+            "time" => self.window = text.parse()?,
             "warmup" => self.warmup = text.parse()?,
             "tail" => self.tail = text.parse()?,
             "precision" => self.precision = optional(text)?,
-            "min_rounds" => self.min_rounds = text.trim().parse().map_err(number)?,
+            "min-rounds" => self.min_rounds = text.trim().parse().map_err(number)?,
             "rounds" => self.rounds = optional(text.trim()).map_err(number)?,
-            "max_time" => self.max_time = optional(text)?,
+            "max-time" => self.max_time = optional(text)?,
             "margin" => self.margin = text.parse()?,
             "seed" => self.seed = text.trim().parse().map_err(number)?,
             "controls" => self.controls = text.parse::<crate::names::Switch>()?.is_on(),
@@ -144,18 +186,19 @@ impl Measure {
         Ok(())
     }
 
-    fn get(&self, key: &str) -> Option<String> {
+    /// A key's value as text that [`Measure::set`] reads; none for an unknown key.
+    pub fn get(&self, key: &str) -> Option<String> {
         fn or_none<T: fmt::Display>(value: Option<T>) -> String {
             value.map_or_else(|| "none".to_owned(), |value| value.to_string())
         }
         Some(match key {
-            "window" => self.window.to_string(),
+            "time" => self.window.to_string(),
             "warmup" => self.warmup.to_string(),
             "tail" => self.tail.to_string(),
             "precision" => or_none(self.precision),
-            "min_rounds" => self.min_rounds.to_string(),
+            "min-rounds" => self.min_rounds.to_string(),
             "rounds" => or_none(self.rounds),
-            "max_time" => or_none(self.max_time),
+            "max-time" => or_none(self.max_time),
             "margin" => self.margin.to_string(),
             "seed" => self.seed.to_string(),
             "controls" => (if self.controls { "on" } else { "off" }).to_owned(),
@@ -201,7 +244,8 @@ impl Plan {
         let document = document.get_ref();
         for key in document.keys() {
             if !TOP.contains(&key.get_ref().as_ref()) {
-                return Err(reader.error(key.span(), unknown("key of a plan", key.get_ref(), TOP)));
+                let why = unknown_key("a plan", key.get_ref(), TOP);
+                return Err(reader.error(key.span(), why));
             }
         }
         let preset = match document.get("preset") {
@@ -216,47 +260,47 @@ impl Plan {
             plan.label = reader.scalar("label", value)?;
         }
         if let Some(value) = document.get("contrasts") {
-            for text in reader.list("contrasts", value)?.split(',') {
-                let contrast =
-                    text.parse().map_err(|why: String| reader.error(value.span(), why))?;
-                plan.contrasts.push(contrast);
-            }
+            let set = plan.set_contrasts(&reader.list("contrasts", value)?);
+            set.map_err(|why| reader.error(value.span(), why))?;
         }
-        if let Some(value) = document.get("factors") {
-            for (key, value) in reader.table("factors", value)? {
-                let factor =
-                    Factor::of_key(key.get_ref()).map_err(|why| reader.error(key.span(), why))?;
-                let list = reader.list(factor.key(), value)?;
-                let set = plan.factors.set(factor, &list);
-                set.map_err(|why| reader.error(value.span(), format!("{}: {why}", factor.key())))?;
-            }
-        }
-        if let Some(value) = document.get("measure") {
-            for (key, value) in reader.table("measure", value)? {
-                let name = key.get_ref().replace('-', "_");
-                if !Measure::KEYS.contains(&name.as_str()) {
-                    return Err(
-                        reader.error(key.span(), unknown("key of [measure]", &name, Measure::KEYS))
-                    );
+        for (table, keys) in tables() {
+            let Some(value) = document.get(table) else { continue };
+            let mut given = BTreeSet::new();
+            for (key, value) in reader.table(table, value)? {
+                let name = current(key.get_ref());
+                let wrong_key = |why| reader.error(key.span(), why);
+                if !keys.contains(&name.as_str()) {
+                    let place = format!("[{table}]");
+                    return Err(wrong_key(unknown_key(&place, key.get_ref(), &keys)));
                 }
-                let set = plan.measure.set(&name, &reader.scalar(&name, value)?);
-                set.map_err(|why| reader.error(value.span(), format!("{name}: {why}")))?;
-            }
-        }
-        if let Some(value) = document.get("thresholds") {
-            for (key, value) in reader.table("thresholds", value)? {
-                let name = key.get_ref().replace('-', "_");
-                if !Thresholds::KEYS.contains(&name.as_str()) {
-                    return Err(
-                        reader.error(key.span(), unknown("threshold", &name, Thresholds::KEYS))
-                    );
+                if !given.insert(name.clone()) {
+                    return Err(wrong_key(format!("{name} stands twice, once by an older name")));
                 }
-                let set = plan.thresholds.set(&name, &reader.scalar(&name, value)?);
+                let text = reader.list(&name, value)?;
+                let set = plan.set(table, &name, &text);
                 set.map_err(|why| reader.error(value.span(), format!("{name}: {why}")))?;
             }
         }
         plan.check().map_err(|why| reader.error(0..0, why))?;
         Ok(plan)
+    }
+
+    /// Sets what is compared with what by a list with commas, such as `send: zerocopy / sendmsg`.
+    ///
+    /// # Errors
+    /// What is no contrast.
+    pub fn set_contrasts(&mut self, text: &str) -> Result<(), String> {
+        self.contrasts = text.split(',').map(str::parse).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Sets a key of one of a plan's [`tables`].
+    fn set(&mut self, table: &str, key: &str, text: &str) -> Result<(), String> {
+        match table {
+            "factors" => self.factors.set(Factor::of_key(key)?, text),
+            "measure" => self.measure.set(key, text),
+            _ => self.thresholds.set(key, text),
+        }
     }
 
     /// The whole plan as a file, every default written out.
@@ -329,6 +373,35 @@ mod tests {
         assert_eq!(plan.measure.precision, Some(crate::Share(0.05)));
         assert_eq!(plan.measure.max_time, None);
         assert_eq!(Plan::from_toml(&plan.to_toml()), Ok(plan));
+    }
+
+    #[test]
+    fn keys_are_the_flags_names_and_those_of_earlier_versions_are_read_too() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.measure.window = crate::Nanos::ms(70);
+        plan.measure.min_rounds = 12;
+        plan.measure.max_time = None;
+        plan.thresholds.window_void = crate::Share(0.5);
+        let text = plan.to_toml();
+        for line in ["time = \"70ms\"", "min-rounds = \"12\"", "max-time = \"none\""] {
+            assert!(text.lines().any(|other| other == line), "{text}");
+        }
+        assert!(text.contains("window-void = \"50%\""), "{text}");
+        let earlier = "[measure]\nwindow = \"70ms\"\nmin_rounds = \"12\"\nmax_time = \"none\"\n[thresholds]\nwindow_void = \"50%\"\n";
+        assert_eq!(Plan::from_toml(earlier), Ok(plan));
+        let twice = Plan::from_toml("[measure]\nwindow = \"1s\"\ntime = \"2s\"\n").unwrap_err();
+        assert!(twice.why.contains("time stands twice"), "{twice}");
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
+        let wrong = |text: &str| Plan::from_toml(text).unwrap_err().why;
+        assert_eq!(wrong("sizes = [64]\n"), "sizes belongs under [factors]");
+        assert_eq!(wrong("[factors]\nmax_time = \"1m\"\n"), "max_time belongs under [measure]");
+        assert_eq!(
+            wrong("[measure]\nlabel = \"x\"\n"),
+            "label belongs at the top, before the first table"
+        );
     }
 
     #[test]

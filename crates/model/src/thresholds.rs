@@ -3,7 +3,7 @@
 use crate::units::Share;
 
 macro_rules! thresholds {
-    ($( $(#[doc = $doc:literal])+ $field:ident: $default:expr, )+) => {
+    ($( $(#[doc = $doc:literal])+ $field:ident = $key:literal: $default:expr, )+) => {
         /// Limits beyond which a trial is marked; shares of the window or of one CPU.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Thresholds {
@@ -17,21 +17,21 @@ macro_rules! thresholds {
         }
 
         impl Thresholds {
-            /// The keys in a plan file.
-            pub const KEYS: &'static [&'static str] = &[$( stringify!($field) ),+];
+            /// The keys, in a plan file and for `--threshold`.
+            pub const KEYS: &'static [&'static str] = &[$( $key ),+];
 
             /// The value of a key.
             pub fn get(&self, key: &str) -> Option<Share> {
-                match key { $( stringify!($field) => Some(self.$field), )+ _ => None }
+                match key { $( $key => Some(self.$field), )+ _ => None }
             }
 
-            /// Sets a key.
+            /// Sets a key; an underscore stands for a hyphen, as in the plans of earlier versions.
             ///
             /// # Errors
             /// An unknown key, with the nearest right one, or text that is no share.
             pub fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
-                match key {
-                    $( stringify!($field) => self.$field = text.parse()?, )+
+                match key.replace('_', "-").as_str() {
+                    $( $key => self.$field = text.parse()?, )+
                     _ => return Err(crate::nearest::unknown("threshold", key, Self::KEYS)),
                 }
                 Ok(())
@@ -42,17 +42,17 @@ macro_rules! thresholds {
 
 thresholds! {
     /// Void: goodput of the first and the last third of the window differ by more than this.
-    unsettled: 0.10,
+    unsettled = "unsettled": 0.10,
     /// Void: a worker's own window differs from the ordered one by more than this.
-    window_void: 0.25,
+    window_void = "window-void": 0.25,
     /// Noted: a worker's own window differs from the ordered one by more than this.
-    window_noted: 0.05,
+    window_noted = "window-noted": 0.05,
     /// Noted: bytes accepted and received in the window differ by more than this.
-    imbalance: 0.01,
+    imbalance = "imbalance": 0.01,
     /// Noted: stolen time of the CPUs in use.
-    steal: 0.02,
+    steal = "steal": 0.02,
     /// Noted: a CPU in use gave more than this to others than the ends and their softirqs.
-    others: 0.05,
+    others = "others": 0.05,
     /// Noted: a CPU's frequency changed by more than this between the window's edges.
-    frequency: 0.05,
+    frequency = "frequency": 0.05,
 }

@@ -1,9 +1,66 @@
-//! The values that factors take, where they are not plain names.
+//! The values that factors take, where they are not plain names, and how lists of them are read.
 
 use std::fmt;
 use std::str::FromStr;
 
+use crate::names::{
+    AckPlacement, Family, Layout, Link, Offload, ReceivePath, SendPath, Switch, Watch,
+};
+use crate::placement::Placement;
 use crate::units::{Bytes, Nanos};
+
+/// A value of a factor as an item of a list.
+pub(crate) trait FactorValue: FromStr<Err = String> {
+    /// The words that it may be; numbers are not among them.
+    fn words() -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// One value, or those of a range.
+    ///
+    /// # Errors
+    /// Text that is neither.
+    fn item(text: &str) -> Result<Vec<Self>, String> {
+        text.parse().map(|value| vec![value])
+    }
+}
+
+macro_rules! named {
+    ($( $name:ident ),+ $(,)?) => { $(
+        impl FactorValue for $name {
+            fn words() -> Vec<&'static str> {
+                Self::ALL.iter().map(|member| member.name()).collect()
+            }
+        }
+    )+ };
+}
+named!(SendPath, ReceivePath, Link, Layout, Family, Switch, Offload, Watch, AckPlacement);
+
+impl FactorValue for Placement {
+    fn words() -> Vec<&'static str> {
+        vec!["split", "same", "none"]
+    }
+}
+
+/// One value, or the powers of two of a range such as `1..8` or `64B..1MiB`.
+fn one_or_range<T: FromStr<Err = String>>(
+    text: &str,
+    number: impl Fn(&T) -> u64,
+    value: impl Fn(u64) -> Option<T>,
+) -> Result<Vec<T>, String> {
+    let Some((low, high)) = text.split_once("..") else { return Ok(vec![text.parse()?]) };
+    let (low, high) = (number(&low.parse()?), number(&high.trim_start_matches('=').parse()?));
+    if let Some(other) = [low, high].into_iter().find(|n| !n.is_power_of_two()) {
+        return Err(format!(
+            "a range goes by powers of two, and {other} is none; write the values with commas"
+        ));
+    }
+    if low > high {
+        return Err(format!("the range {text} runs backwards"));
+    }
+    let doublings = std::iter::successors(Some(low), |n| n.checked_mul(2));
+    Ok(doublings.take_while(|n| *n <= high).filter_map(value).collect())
+}
 
 /// The longest message that a plan may ask for.
 pub const MAX_MESSAGE: Bytes = Bytes::mib(64);
@@ -79,6 +136,20 @@ counts! {
     Replica, "replica", 1_000_000;
 }
 
+macro_rules! counted_by_ranges {
+    ($( $name:ident ),+) => { $(
+        impl FactorValue for $name {
+            fn item(text: &str) -> Result<Vec<Self>, String> {
+                let value = |n| u32::try_from(n).ok().and_then(Self::new);
+                one_or_range(text, |count: &Self| u64::from(count.get()), value)
+            }
+        }
+    )+ };
+}
+counted_by_ranges!(Threads, Flows, Fields);
+
+impl FactorValue for Replica {}
+
 impl Fields {
     /// The paper's eight.
     pub const EIGHT: Self = Self(8);
@@ -98,31 +169,6 @@ impl MessageSize {
     pub const fn bytes(self) -> Bytes {
         self.0
     }
-
-    /// The powers of two from `low` to `high`, for `64B..1MiB`; both ends must be powers of two.
-    fn powers(low: Self, high: Self) -> Result<Vec<Self>, String> {
-        for end in [low, high] {
-            if !end.0.0.is_power_of_two() {
-                return Err(format!(
-                    "a range of sizes goes by powers of two; {} bytes is none",
-                    end.0.0
-                ));
-            }
-        }
-        if low > high {
-            return Err(format!("the range {}..{} runs backwards", low.0, high.0));
-        }
-        let doublings = std::iter::successors(Some(low.0.0), |n| n.checked_mul(2));
-        Ok(doublings.take_while(|n| *n <= high.0.0).map(|n| Self(Bytes(n))).collect())
-    }
-
-    /// A size, or a range of powers of two such as `64B..1MiB`.
-    pub fn list(text: &str) -> Result<Vec<Self>, String> {
-        match text.split_once("..") {
-            Some((low, high)) => Self::powers(low.parse()?, high.trim_start_matches('=').parse()?),
-            None => Ok(vec![text.parse()?]),
-        }
-    }
 }
 
 /// In ids and files the plain number of bytes.
@@ -140,6 +186,12 @@ impl FromStr for MessageSize {
         Self::new(bytes.0).ok_or_else(|| {
             format!("a message must have from 1 byte to {MAX_MESSAGE}, not {} bytes", bytes.0)
         })
+    }
+}
+
+impl FactorValue for MessageSize {
+    fn item(text: &str) -> Result<Vec<Self>, String> {
+        one_or_range(text, |size: &Self| size.bytes().0, Self::new)
     }
 }
 
@@ -173,6 +225,12 @@ macro_rules! auto_or {
                 }
                 let parse: fn(&str) -> Result<$inner, String> = $parse;
                 parse(text).map(Self::Fixed).map_err(|why| format!("{why}; or write {}", $expected))
+            }
+        }
+
+        impl FactorValue for $name {
+            fn words() -> Vec<&'static str> {
+                vec![$word]
             }
         }
     )+ };
@@ -234,6 +292,8 @@ impl AckInterval {
     }
 }
 
+impl FactorValue for AckInterval {}
+
 impl fmt::Display for AckInterval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
@@ -279,12 +339,18 @@ impl ReceiveBuffer {
 /// The congestion control of the data connections.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Congestion {
-    /// CUBIC if this user may set it, else Reno, else the system's; one for the whole run.
+    /// CUBIC if every user may set it, else Reno, else the system's; one for the whole run.
     Auto,
     /// Whatever the system's default is.
     System,
     /// A named one, such as `cubic` or `bbr`.
     Named(String),
+}
+
+impl FactorValue for Congestion {
+    fn words() -> Vec<&'static str> {
+        vec!["auto", "system"]
+    }
 }
 
 impl fmt::Display for Congestion {
@@ -330,13 +396,35 @@ mod tests {
 
     #[test]
     fn a_range_goes_by_powers_of_two() {
-        let sizes = MessageSize::list("64B..1KiB").unwrap();
+        let sizes = MessageSize::item("64B..1KiB").unwrap();
         assert_eq!(
             sizes.iter().map(|s| s.bytes().0).collect::<Vec<_>>(),
             [64, 128, 256, 512, 1024]
         );
-        assert!(MessageSize::list("100..200").is_err());
-        assert!(MessageSize::list("1KiB..64").unwrap_err().contains("backwards"));
+        assert!(MessageSize::item("100..200").unwrap_err().contains("100 is none"));
+        assert!(MessageSize::item("1KiB..64").unwrap_err().contains("backwards"));
+        let threads = Threads::item("1..8").unwrap();
+        assert_eq!(threads.iter().map(|t| t.get()).collect::<Vec<_>>(), [1, 2, 4, 8]);
+        assert_eq!(Flows::item("4..=16").unwrap().len(), 3);
+        assert!(Threads::item("1..6").unwrap_err().contains("6 is none"));
+        assert!(Threads::item("0..8").unwrap_err().contains("at least 1"));
+        assert!(Threads::item("256..512").unwrap_err().contains("at most 256"));
+        assert!(Replica::item("1..4").is_err());
+    }
+
+    #[test]
+    fn every_word_of_a_value_is_one_of_its_values() {
+        fn all_parse<T: FactorValue>() {
+            for word in T::words() {
+                assert!(word.parse::<T>().is_ok(), "{word}");
+            }
+        }
+        all_parse::<Placement>();
+        all_parse::<Congestion>();
+        all_parse::<ReceiveBuffer>();
+        all_parse::<Mtu>();
+        assert_eq!(SendPath::words(), ["send", "staged", "sendmsg", "zerocopy"]);
+        assert!(Threads::words().is_empty());
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub trait Bench {
         audits: &[Audit],
     ) -> Result<(Settings, Outcome, AuditSeen), EngineError>;
 
+    /// Whether a cell is known to be beyond this machine: its trial ends before it begins, and says why.
+    fn refuses_cell(&self, _cell: &Cell) -> bool {
+        false
+    }
+
     /// Why a heavy instrument cannot be had for a cell, or for none (`cell` absent), where that is known before it is
     /// tried: then no trial of it is begun.
     fn refuses(&self, _audit: Audit, _cell: Option<&Cell>) -> Option<Refusal> {

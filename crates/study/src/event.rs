@@ -59,6 +59,13 @@ pub enum Event {
         /// Why the last one is void.
         why: String,
     },
+    /// This machine cannot measure a cell, which is not tried again.
+    CellRefused {
+        /// What cannot be measured.
+        cell: Cell,
+        /// Why, and the remedy.
+        why: String,
+    },
     /// A round is over.
     RoundEnded {
         /// From 1.
@@ -67,7 +74,7 @@ pub enum Event {
         widest: Option<(Cell, f64)>,
         /// Cells that are as precise as the plan asks.
         precise: u32,
-        /// Cells without controls.
+        /// Cells, without controls, that can be measured here.
         cells: u32,
         /// Time spent in this segment.
         elapsed: Nanos,

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use model::{Nanos, Plan};
+use model::{Cell, Nanos, Plan};
 
-/// What a plan will take.
+/// What a plan will take: cells, controls and blocks are those that can be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
     /// Cells without controls.
     pub cells: usize,
+    /// Cells of the plan, without controls, that cannot be measured.
+    pub refused: usize,
     /// Cells that control the method.
     pub controls: usize,
     /// Blocks.
@@ -25,18 +27,28 @@ pub struct Forecast {
     pub limit: Option<Nanos>,
 }
 
-/// Looks ahead; oversubscribed cells take longer, hence the CPUs.
-pub fn forecast(plan: &Plan, usable_cpus: usize) -> Forecast {
+/// Looks ahead; oversubscribed cells take longer, hence the CPUs. Cells that cannot be measured take no time.
+pub fn forecast(plan: &Plan, usable_cpus: usize, is_refused: impl Fn(&Cell) -> bool) -> Forecast {
     let rounds = plan.measure.rounds.unwrap_or(plan.measure.min_rounds);
+    let can = |cell: &Cell| !is_refused(cell);
+    let asked = plan.cells();
+    let refused = asked.iter().filter(|cell| is_refused(cell)).count();
+    let (cells, controls): (Vec<Cell>, Vec<Cell>) = (
+        asked.into_iter().filter(can).collect(),
+        plan.controls().into_iter().filter(can).collect(),
+    );
+    let blocks = plan.blocks();
+    let expected = |rounds| plan.expected(cells.iter().chain(&controls), rounds, usable_cpus);
     Forecast {
-        cells: plan.cells().len(),
-        controls: plan.controls().len(),
-        blocks: plan.blocks().len(),
+        blocks: blocks.iter().filter(|(_, cells)| cells.iter().any(can)).count(),
         rounds,
         exactly: plan.measure.rounds.is_some(),
-        round: plan.expected(1, usable_cpus),
-        least: plan.expected(rounds, usable_cpus),
+        round: expected(1),
+        least: expected(rounds),
         limit: plan.measure.max_time,
+        refused,
+        cells: cells.len(),
+        controls: controls.len(),
     }
 }
 
@@ -60,13 +72,13 @@ fn spoken(time: Nanos) -> String {
 impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        write!(
-            f,
-            "{} and {} in {}; ",
-            number(self.cells, "cell"),
-            number(self.controls, "control"),
-            number(self.blocks, "block")
-        )?;
+        let all = number(self.cells + self.refused, "cell");
+        let cells = if self.refused == 0 { all } else { format!("{} of {all}", self.cells) };
+        let controls = match self.controls {
+            0 => String::new(),
+            n => format!(" and {}", number(n, "control")),
+        };
+        write!(f, "{cells}{controls} in {}; ", number(self.blocks, "block"))?;
         let rounds = number(usize::try_from(self.rounds).unwrap_or(usize::MAX), "round");
         let about = if self.exactly { "" } else { "at least " };
         write!(f, "{about}{rounds} of {}, {about}{}", spoken(self.round), spoken(self.least))?;
@@ -86,7 +98,7 @@ mod tests {
     #[test]
     fn the_default_plan_fits_its_five_minutes_on_two_cpus() {
         let plan = Plan::preset(Preset::Default);
-        let forecast = forecast(&plan, 2);
+        let forecast = forecast(&plan, 2, |_| false);
         assert_eq!(
             (forecast.cells, forecast.controls, forecast.blocks, forecast.rounds),
             (48, 3, 16, 10)
@@ -102,20 +114,31 @@ mod tests {
 
     #[test]
     fn the_zero_copy_plan_fits_its_ten_minutes_on_two_cpus() {
-        let forecast = forecast(&Plan::preset(Preset::ZeroCopy), 2);
+        let forecast = forecast(&Plan::preset(Preset::ZeroCopy), 2, |_| false);
         assert_eq!((forecast.cells, forecast.rounds), (126, 10));
         assert!(forecast.fits(), "{forecast}");
         assert!(forecast.to_string().ends_with("; limit 10m00s"), "{forecast}");
     }
 
     #[test]
+    fn cells_that_cannot_be_measured_are_not_counted_and_take_no_time() {
+        let plan = Plan::preset(Preset::ZeroCopy);
+        let whole = forecast(&plan, 2, |_| false);
+        let part = forecast(&plan, 2, |cell| cell.link == model::Link::Sink);
+        assert_eq!((part.cells, part.refused, part.controls, part.blocks), (18, 108, 3, 9));
+        assert!(part.least.0 * 5 < whole.least.0, "{part}");
+        let text = part.to_string();
+        assert!(text.starts_with("18 of 126 cells and 3 controls in 9 blocks; "), "{text}");
+    }
+
+    #[test]
     fn a_plan_that_cannot_do_its_rounds_in_time_does_not_fit() {
         let mut plan = Plan::preset(Preset::Default);
         plan.measure.max_time = Some(Nanos::s(20));
-        assert!(!forecast(&plan, 2).fits());
+        assert!(!forecast(&plan, 2, |_| false).fits());
         plan.measure.max_time = None;
         plan.measure.rounds = Some(1);
-        let forecast = forecast(&plan, 64);
+        let forecast = forecast(&plan, 64, |_| false);
         assert!(forecast.fits());
         assert!(forecast.to_string().ends_with("; no limit"), "{forecast}");
         assert!(!forecast.to_string().contains("at least"), "{forecast}");

@@ -11,7 +11,7 @@ use crate::resume::Position;
 #[derive(Debug)]
 pub(crate) struct Progress<'a> {
     plan: &'a Plan,
-    cells: u32,
+    cells: Vec<Cell>,
     observations: Observations,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Progress<'a> {
         }
         end_rounds(&mut observations, position.round);
         observations.begin_segment();
-        Self { plan, cells: saturating(plan.cells().len()), observations }
+        Self { plan, cells: plan.cells(), observations }
     }
 
     /// Takes a trial in, and says which marks it bears.
@@ -77,9 +77,9 @@ impl<'a> Progress<'a> {
         saturating(self.observations.precise_cells())
     }
 
-    /// Cells without controls.
+    /// Cells, without controls, that this machine was not found unable to measure.
     pub(crate) fn cells(&self) -> u32 {
-        self.cells
+        saturating(self.cells.iter().filter(|cell| !self.is_unsupported(cell)).count())
     }
 
     /// The cell with the widest interval.

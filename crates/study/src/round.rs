@@ -8,6 +8,7 @@ use model::{Cell, Class, Mark, Measured, Nanos};
 
 use crate::attempts::{MAX_ATTEMPTS, is_unsupported};
 use crate::event::Event;
+use crate::progress::saturating;
 use crate::study::{Halt, Running, Todo};
 
 /// Where in the run a cell stands.
@@ -38,6 +39,12 @@ impl Running<'_> {
         Ok(())
     }
 
+    /// How many of a block's cells are not known to be beyond this machine.
+    pub(crate) fn measurable(&self, todo: &Todo) -> u32 {
+        let cells = todo.cells.iter().filter(|(_, cell)| !self.bench.refuses_cell(cell));
+        saturating(cells.count())
+    }
+
     /// Measures a block's cells one after the other. `done` trials of the round's `of` came before.
     pub(crate) fn block(
         &mut self,
@@ -46,8 +53,10 @@ impl Running<'_> {
         done: u32,
         of: u32,
     ) -> Result<(), Halt> {
-        for (number, (position, cell)) in (done + 1..).zip(&todo.cells) {
+        let mut number = done;
+        for (position, cell) in &todo.cells {
             let place = Place { round, block: todo.block, position: *position };
+            number += u32::from(!self.bench.refuses_cell(cell));
             self.cell(cell, &place, number, of)?;
         }
         Ok(())
@@ -61,14 +70,16 @@ impl Running<'_> {
             if attempt > 1 {
                 self.emit(Event::Retried { cell: cell.clone(), attempt, why: why.clone() });
             }
-            self.emit(Event::TrialStarted { cell: cell.clone(), number, of, attempt });
+            if !self.bench.refuses_cell(cell) {
+                self.emit(Event::TrialStarted { cell: cell.clone(), number, of, attempt });
+            }
             let trial = self.trial(cell, place, attempt, extended)?;
             let marks = self.progress.push(&trial);
             let goodput_gbps = analysis::figures::value(Metric::GoodputGbps, &trial, None);
             self.emit(Event::TrialEnded { cell: cell.clone(), marks: marks.clone(), goodput_gbps });
             why = speaks_against(&trial.outcome, &marks);
             if is_unsupported(&trial) {
-                self.emit(Event::Warning(format!("{cell}: left out from here on: {why}")));
+                self.emit(Event::CellRefused { cell: cell.clone(), why });
                 return Ok(());
             }
             if !is_void(&marks) {
@@ -114,7 +125,11 @@ impl Running<'_> {
             outcome,
         });
         self.append(&Record::Trial(trial.clone()))?;
-        self.pace.took(cell, extended, Nanos(self.clock.monotonic().0.saturating_sub(before.0)));
+        // What was refused took no time and tells nothing of what others will take.
+        if !is_unsupported(&trial) {
+            let took = Nanos(self.clock.monotonic().0.saturating_sub(before.0));
+            self.pace.took(cell, extended, took);
+        }
         Ok(*trial)
     }
 }

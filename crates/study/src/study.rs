@@ -202,8 +202,8 @@ impl Running<'_> {
 
     /// Measures a round's blocks; false where the time does not suffice for all of them.
     fn round(&mut self, round: u32, todo: &[Todo]) -> Result<bool, Halt> {
-        let trials = todo.iter().map(|todo| todo.cells.len()).sum();
-        let (blocks, trials) = (saturating(todo.len()), saturating(trials));
+        let trials = todo.iter().map(|todo| self.measurable(todo)).sum();
+        let blocks = saturating(todo.len());
         let elapsed = self.elapsed();
         self.emit(Event::RoundStarted { round, blocks, trials, elapsed });
         self.start_ends(round)?;
@@ -225,7 +225,7 @@ impl Running<'_> {
                 }
                 other => other?,
             }
-            done += saturating(todo.cells.len());
+            done += self.measurable(todo);
         }
         self.bench.end_round();
         Ok(true)

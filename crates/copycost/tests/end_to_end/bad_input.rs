@@ -20,6 +20,9 @@ fn a_wrong_command_line_is_one_line_with_the_remedy_and_exit_2() {
         ("--threads 9999", "--threads: threads must be at most 256, not 9999"),
         ("--threads 0", "at least 1"),
         ("--threads two", "no number of threads"),
+        ("--threads 1..6", "--threads: a range goes by powers of two, and 6 is none"),
+        ("--flows 8..1", "runs backwards"),
+        ("--thread 4", "did you mean \"--threads\"? see copycost run --help"),
         ("--send sendmgs", "did you mean \"sendmsg\"?"),
         ("--recv rcv", "did you mean \"recv\"?"),
         ("--link loopbak", "did you mean \"loopback\"?"),
@@ -58,6 +61,8 @@ fn an_unknown_subcommand_names_the_nearest_one() {
     let place = Place::new();
     let ended = place.copycost(&["prob"]).ends_with(2);
     assert!(ended.error.contains("did you mean \"probe\"?"), "{ended:#?}");
+    let ended = place.copycost(&["help", "rum"]).ends_with(2);
+    assert!(ended.error.contains("did you mean \"run\"?"), "{ended:#?}");
     let ended = place.copycost(&["frobnicate"]).ends_with(2);
     assert_eq!(ended.error, "error: unrecognized subcommand 'frobnicate'; see copycost --help\n");
 }
@@ -70,7 +75,9 @@ fn a_wrong_plan_file_is_told_with_line_and_column() {
         ("[factors]\nsend = [\"sned\"]\n", ["plan.toml: line 2", "did you mean \"send\"?"]),
         ("[factors]\nsizes = [64\n", ["plan.toml: line ", "column "]),
         ("factors = 3\n", ["plan.toml: line 1", "is a table"]),
-        ("[measure]\nwindow = 250\n", ["line 2", "such as 250ms"]),
+        ("[measure]\ntime = 250\n", ["line 2", "such as 250ms"]),
+        ("[measure]\nmax-tim = 250\n", ["line 2", "did you mean \"max-time\"?"]),
+        ("[measure]\nsend = \"send\"\n", ["line 2", "send belongs under [factors]"]),
         ("[factors]\nlink = \"veht\"\n", ["line 2", "unknown link"]),
     ] {
         place.write("plan.toml", text);

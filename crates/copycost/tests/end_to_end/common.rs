@@ -119,6 +119,13 @@ pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
+/// What `summary.json` says of the run itself.
+pub(crate) fn run_facts(run: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
+    let mut summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    summary["run"].take()
+}
+
 /// Lines of a journal that hold a trial, whole ones only.
 pub(crate) fn trials(run: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(run.join("journal.jsonl")).unwrap_or_default();

@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::process::Child;
 
-use analysis::summary::Summary;
-
-use crate::common::{Ended, PATIENCE, Place, eventually, signal, trials};
+use crate::common::{Ended, PATIENCE, Place, eventually, run_facts, signal, trials};
 
 /// Longer than any test waits for it, so that it is always interrupted.
 const ENDLESS: &[&str] = &[
@@ -75,10 +73,9 @@ fn after_a_signal_what_was_measured_is_there_and_the_exit_code_is_130() {
         for file in ["trials.csv", "results.csv", "ratios.csv", "paper.csv", "summary.json"] {
             assert!(run.join(file).is_file(), "{file} is missing after SIG{name}");
         }
-        let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
-        let summary: Summary = serde_json::from_str(&text).unwrap();
-        assert_eq!(summary.run.finish, "interrupted");
-        assert_eq!(summary.run.trials as usize, trials(&run).len());
+        let facts = run_facts(&run);
+        assert_eq!(facts["finish"], "interrupted");
+        assert_eq!(facts["trials"], trials(&run).len());
     }
 }
 
@@ -100,10 +97,9 @@ fn a_killed_run_goes_on_and_keeps_every_trial() {
     let after = trials(&run);
     assert_eq!(after[..before.len()], before[..], "a trial was lost");
     assert!(after.len() > before.len(), "{ended:#?}");
-    let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
-    let summary: Summary = serde_json::from_str(&text).unwrap();
-    assert_eq!((summary.run.segments, summary.run.finish.as_str()), (2, "rounds"));
-    assert_eq!(summary.run.rounds as usize, rounds);
+    let facts = run_facts(&run);
+    assert_eq!((&facts["segments"], &facts["finish"]), (&2.into(), &"rounds".into()));
+    assert_eq!(facts["rounds"], rounds);
 }
 
 #[test]

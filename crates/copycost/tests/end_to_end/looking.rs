@@ -27,6 +27,43 @@ fn help_shows_every_factor_and_hides_the_ends() {
 }
 
 #[test]
+fn help_of_a_command_is_asked_for_in_two_ways() {
+    let place = Place::new();
+    for command in ["run", "report", "probe", "verify", "serve", "connect", "completions", "man"] {
+        let flag = place.copycost(&[command, "--help"]).ends_with(0);
+        let word = place.copycost(&["help", command]).ends_with(0);
+        assert_eq!(word.output, flag.output, "{command}");
+    }
+    let run = place.copycost(&["help", "run"]).ends_with(0).output;
+    for text in ["--preset <NAME>", "zero-copy", "Exit codes: 0 done; 1 ", "[default: 1,2,4,8]"] {
+        assert!(run.contains(text), "{text}: {run}");
+    }
+    assert_eq!(place.copycost(&["help"]).output, place.copycost(&["--help"]).output);
+}
+
+#[test]
+fn completions_offer_the_values_of_flags() {
+    let place = Place::new();
+    let bash = place.copycost(&["completions", "bash"]).ends_with(0).output;
+    let zsh = place.copycost(&["completions", "zsh"]).ends_with(0).output;
+    for (flag, words) in [
+        ("send", "send staged sendmsg zerocopy"),
+        ("recv", "recv"),
+        ("link", "loopback veth sink"),
+        ("preset", "default quick paper break-even zero-copy"),
+        ("audits", "copy-audit profile ceiling all none"),
+        ("nodelay", "off on"),
+        ("controls", "on off"),
+    ] {
+        let offered = bash.lines().skip_while(|line| line.trim() != format!("--{flag})")).nth(1);
+        assert!(offered.unwrap().contains(&format!("-W \"{words}\" --")), "{flag}: {offered:?}");
+        let is_of_flag = |line: &&str| line.starts_with(&format!("'--{flag}=["));
+        let line = zsh.lines().find(is_of_flag).unwrap();
+        assert!(line.contains(&format!(":({words})'")), "{line}");
+    }
+}
+
+#[test]
 fn probe_tells_every_member_of_the_three_lists() {
     let place = Place::new();
     let table = place.copycost(&["probe"]).ends_with(0);

@@ -9,8 +9,10 @@
 mod bad_input;
 mod by_hand;
 mod common;
+mod full_disk;
 mod interruption;
 mod looking;
+mod no_loopback;
 mod run;
 mod sink;
 mod veth;

@@ -34,7 +34,7 @@ fn a_run_over_veth_measures_and_records_its_devices() {
     let ended = place.copycost(&line).ends_with(0);
     assert!(ended.output.contains("veth"), "{ended:#?}");
     // Loopback has no device of ours: there it is measured once, as it is.
-    assert!(!ended.error.contains("left out"), "{ended:#?}");
+    assert!(!ended.error.contains("not measured: "), "{ended:#?}");
     let refused = place.copycost(&["run", "--link", "loopback", "--mtu", "9000"]).ends_with(2);
     assert!(refused.error.contains("mtu means nothing on loopback"), "{refused:#?}");
     let trials = trials(&place.path("run"));
@@ -85,7 +85,7 @@ fn without_root_veth_is_refused_with_the_remedy_and_the_rest_runs() {
 
     let ended = as_nobody(&place, &over("loopback,veth")).ends_with(0);
     assert!(
-        ended.error.contains("left out: ") && ended.error.contains("CAP_SYS_ADMIN"),
+        ended.error.contains("not measured: ") && ended.error.contains("CAP_SYS_ADMIN"),
         "{ended:#?}"
     );
     let finished = |trial: &&String| trial.contains("\"finished\"");

@@ -5,15 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use kernel::Unavailable;
-use kernel::socket::Socket;
+use kernel::socket::{Socket, SocketError};
+use kernel::{Remedy, Unavailable};
 use model::Family;
 
 use super::link::{Link, LinkSetup, Raised};
 use crate::child::WhichEnd;
-
-/// How long a connection may take: a device that is down may drop its packets silently.
-const CONNECTING: Duration = Duration::from_secs(1);
 
 /// Nothing needs raising: it is there, or this machine has no such address.
 #[derive(Debug)]
@@ -21,33 +18,43 @@ pub(crate) struct Loopback {
     address: SocketAddr,
 }
 
+/// How long the kernel may take to connect this process to itself.
+const CONNECTING: Duration = Duration::from_secs(1);
+
+const BRING_UP: [&str; 2] = ["sudo ip link set lo up", "sudo ip link set lo down"];
+const ALLOW_IPV6: [&str; 2] =
+    ["sudo sysctl net.ipv6.conf.lo.disable_ipv6=0", "sudo sysctl net.ipv6.conf.lo.disable_ipv6=1"];
+
+/// Connects to a listener on an address: on a device that is down one may listen on 127.0.0.1, but reach nothing.
+fn connect(ip: IpAddr) -> Result<(), SocketError> {
+    let listener = Socket::listen(SocketAddr::new(ip, 0), 1)?;
+    let address = listener.local_address()?;
+    Socket::stream(address)?.connect(address, CONNECTING)
+}
+
 impl Link for Loopback {
     type Raised = Self;
 
     fn raise(setup: &LinkSetup) -> Result<Self, Unavailable> {
-        let (ip, remedy): (IpAddr, _) = match setup.family {
-            Family::Ipv4 => {
-                (Ipv4Addr::LOCALHOST.into(), "bring the loopback device up: sudo ip link set lo up")
+        let ip: IpAddr = match setup.family {
+            Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
+            Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
+        };
+        connect(ip).map_err(|error| {
+            // A device that is down has neither address; one that is up may yet lack that of IPv6.
+            let is_up = ip.is_ipv6() && connect(Ipv4Addr::LOCALHOST.into()).is_ok();
+            let (because, [unlock, undo]) = if is_up {
+                (error.to_string(), ALLOW_IPV6)
+            } else {
+                ("the device lo is down or has no address".to_owned(), BRING_UP)
+            };
+            Unavailable {
+                what: format!("loopback over {}", setup.family),
+                because,
+                remedy: Remedy { unlock: unlock.to_owned(), undo: undo.to_owned() },
             }
-            Family::Ipv6 => (
-                Ipv6Addr::LOCALHOST.into(),
-                "bring the loopback device up: sudo ip link set lo up; or allow IPv6 on it: sudo sysctl net.ipv6.conf.lo.disable_ipv6=0",
-            ),
-        };
-        let address = SocketAddr::new(ip, 0);
-        let refused = |because: String| Unavailable {
-            what: format!("loopback over {}", setup.family),
-            because,
-            remedy: remedy.into(),
-        };
-        // Binding works on a device that is down: only a connection shows that packets pass.
-        let listener = Socket::listen(address, 1).map_err(|error| refused(error.to_string()))?;
-        let listening = listener.local_address().map_err(|error| refused(error.to_string()))?;
-        Socket::stream(listening)
-            .map_err(|error| refused(error.to_string()))?
-            .connect(listening, CONNECTING)
-            .map_err(|error| refused(error.to_string()))?;
-        Ok(Self { address })
+        })?;
+        Ok(Self { address: SocketAddr::new(ip, 0) })
     }
 }
 
@@ -80,7 +87,7 @@ mod tests {
         };
         let setup = LinkSetup::plain(Name::Loopback, Family::Ipv4);
         let why = namespace.run(move || Loopback::raise(&setup).unwrap_err()).unwrap();
-        assert!(why.to_string().ends_with("sudo ip link set lo up"), "{why}");
+        assert_eq!(why.remedy.unlock, "sudo ip link set lo up");
         assert!(!why.to_string().contains('\n'), "{why}");
     }
 }

@@ -8,7 +8,7 @@ use super::{Page, name, pictures};
 use crate::claims_tally::{ALL_VERDICTS, counted, preliminary, verdict_name};
 use crate::numbers;
 use crate::reproduce::{command, date};
-use crate::screen::{machine_facts, notes};
+use crate::screen::machine_facts;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
 use crate::words::{recommendations, with_detail};
@@ -65,10 +65,6 @@ fn answer(html: &mut Markup, page: &Page) {
     html.element("section", &[("class", "answer"), ("aria-label", "The answer")], |html| {
         for line in recommendations(page.summary) {
             html.paragraph(&line);
-        }
-        for note in notes(page.summary) {
-            html.leaf("p", &[("class", "note")], &note);
-            html.fixed("\n");
         }
     });
 }
@@ -193,8 +189,9 @@ fn remedy(html: &mut Markup, open: &Open) {
 }
 
 /// The files of the run directory, where this page lies too.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("results.csv", "one row a cell"),
+    ("ratios.csv", "one row a comparison"),
     ("trials.csv", "one row a trial"),
     ("paper.csv", "the paper's columns"),
     ("summary.json", "every figure"),

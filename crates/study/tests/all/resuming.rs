@@ -194,7 +194,7 @@ fn only_budget_precision_rounds_and_label_may_differ() {
     other.measure.window = Nanos::ms(300);
     let error = check(&plan, &other, &host, &host).unwrap_err();
     let Differs::Plan { then, now } = &error else { panic!("{error}") };
-    assert_eq!((then.as_str(), now.as_str()), ("window = \"250ms\"", "window = \"300ms\""));
+    assert_eq!((then.as_str(), now.as_str()), ("time = \"250ms\"", "time = \"300ms\""));
     assert!(error.to_string().contains("--out") && !error.to_string().contains('\n'), "{error}");
 
     let mut upgraded = host.clone();

@@ -119,9 +119,35 @@ fn a_cell_that_this_machine_cannot_measure_is_told_once_and_does_not_stop_the_re
     assert_eq!(of_target(&ran).len(), 1);
     assert_eq!(ran.rounds()[0], (1, 4));
     assert!(ran.rounds()[1..].iter().all(|(_, trials)| *trials == 3), "{:?}", ran.rounds());
-    let warnings = ran.warnings();
-    assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].contains("left out from here on: no such thing here"), "{warnings:?}");
+    assert!(ran.warnings().is_empty(), "{:?}", ran.warnings());
+    let refusals: Vec<&str> = ran.refusals();
+    assert_eq!(refusals.len(), 1);
+    assert!(refusals[0].contains("no such thing here"), "{refusals:?}");
+    let counted = ran.cells_counted();
+    assert!(!counted.is_empty() && counted.iter().all(|cells| *cells == 3), "{counted:?}");
+}
+
+#[test]
+fn what_is_known_to_be_refused_is_counted_in_no_round() {
+    let mut bench = Script::new(|order, _| {
+        let trial = synthetic::trial(&order.cell, 1);
+        Ok(if target(order) { trial.failed(FailureKind::Unsupported, "refused") } else { trial })
+    });
+    bench.refused_cells = small_plan(None).cells();
+    bench.refused_cells.retain(|cell| is(cell, SendPath::Sendmsg, 512));
+    let ran = run(&small_plan(Some(2)), &mut bench);
+    assert_eq!(of_target(&ran).len(), 1, "its reason is kept");
+    let (mut numbers, mut rounds) = (Vec::new(), Vec::new());
+    for event in &ran.events {
+        if let Event::TrialStarted { number, of, .. } = event {
+            numbers.push((*number, *of));
+        }
+        if let Event::RoundStarted { trials, .. } = event {
+            rounds.push(*trials);
+        }
+    }
+    assert_eq!(rounds, [3, 3]);
+    assert_eq!(numbers, [(1, 3), (2, 3), (3, 3), (1, 3), (2, 3), (3, 3)]);
 }
 
 #[test]

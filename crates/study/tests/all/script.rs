@@ -52,6 +52,8 @@ pub(crate) struct Script<'a> {
     pub(crate) counts: bool,
     /// What is refused beforehand.
     pub(crate) refusals: Vec<(Audit, Option<Cell>, Refusal)>,
+    /// Cells that are refused beforehand.
+    pub(crate) refused_cells: Vec<Cell>,
     /// Answers of `ceiling`, the last one first; none left: it fails.
     pub(crate) ceilings: Vec<Result<Vec<CeilingPoint>, String>>,
 }
@@ -72,6 +74,7 @@ impl<'a> Script<'a> {
             ceilings: Vec::new(),
             counts: false,
             refusals: Vec::new(),
+            refused_cells: Vec::new(),
         }
     }
 
@@ -122,6 +125,10 @@ impl Bench for Script<'_> {
             seen.copies = synthetic::audited(&order.cell).copies;
         }
         Ok((settings, outcome, seen))
+    }
+
+    fn refuses_cell(&self, cell: &Cell) -> bool {
+        self.refused_cells.contains(cell)
     }
 
     fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Refusal> {
@@ -203,6 +210,22 @@ impl Ran {
             if let Event::Warning(text) = event { Some(text) } else { None }
         }
         self.events.iter().filter_map(text).collect()
+    }
+
+    /// Why cells were refused.
+    pub(crate) fn refusals(&self) -> Vec<&str> {
+        fn why(event: &Event) -> Option<&str> {
+            if let Event::CellRefused { why, .. } = event { Some(why) } else { None }
+        }
+        self.events.iter().filter_map(why).collect()
+    }
+
+    /// The cells that each round says can be measured.
+    pub(crate) fn cells_counted(&self) -> Vec<u32> {
+        let cells = |event: &Event| {
+            if let Event::RoundEnded { cells, .. } = event { Some(*cells) } else { None }
+        };
+        self.events.iter().filter_map(cells).collect()
     }
 
     /// The rounds whose trials are in the journal, with their numbers of trials.

@@ -1,5 +1,6 @@
-//! The plan that was asked for: preset, then plan file, then flags.
+//! The plan that a command line asks for: preset, then plan file, then flags.
 
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 
 use model::message::Message;
@@ -7,10 +8,11 @@ use model::{Cell, Plan, Preset};
 
 use crate::exit::Stop;
 use crate::plan_flags::PlanFlags;
+use crate::terminal::tell;
 
 /// What of a command line makes a plan.
-pub(crate) struct Asked<'a> {
-    /// A plan file.
+pub(crate) struct PlanRequest<'a> {
+    /// A plan file; `-` for standard input.
     pub(crate) file: Option<&'a Path>,
     /// `--preset`.
     pub(crate) preset: Option<&'a str>,
@@ -20,7 +22,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) label: Option<&'a str>,
 }
 
-impl Asked<'_> {
+impl PlanRequest<'_> {
     /// The plan, checked as far as that goes without the machine.
     ///
     /// `kept` is the plan of a run to go on with: it holds where neither a file nor a preset is named.
@@ -50,15 +52,22 @@ impl Asked<'_> {
     }
 }
 
+/// The name under which standard input stands in the place of a plan file.
+const STANDARD_INPUT: &str = "-";
+
 /// Reads a plan file over a preset: the one named on the command line, or the file's own.
 fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
-    let name = file.display();
-    if file.is_dir() {
-        return Err(Stop::Usage(format!(
-            "{name} is a directory; name a plan file, such as its plan.toml"
-        )));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let (name, text) = if file.as_os_str() == STANDARD_INPUT {
+        ("standard input".to_owned(), read_standard_input())
+    } else {
+        let name = file.display().to_string();
+        if file.is_dir() {
+            let why = format!("{name} is a directory; name a plan file, such as its plan.toml");
+            return Err(Stop::Usage(why));
+        }
+        (name, std::fs::read_to_string(file))
+    };
+    let text = text.map_err(|error| {
         Stop::Usage(format!(
             "cannot read the plan {name}: {error}; name a TOML file that you may read, such as a run's plan.toml"
         ))
@@ -71,6 +80,15 @@ fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
         text.parse().map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
     table.insert("preset".to_owned(), toml::Value::String(preset.name().to_owned()));
     Plan::from_toml(&table.to_string()).map_err(|error| wrong(error.why))
+}
+
+fn read_standard_input() -> io::Result<String> {
+    if io::stdin().is_terminal() {
+        tell("reading the plan from this terminal; Ctrl-D ends it");
+    }
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Whether every message can be laid out as the plan asks, on pages of `page` bytes.
@@ -102,43 +120,45 @@ mod tests {
         PlanFlags::from_arg_matches(&command.get_matches_from(line.split_whitespace())).unwrap()
     }
 
-    fn asked(file: Option<&str>, preset: Option<&str>, line: &str) -> Result<Plan, Stop> {
+    fn requested(file: Option<&str>, preset: Option<&str>, line: &str) -> Result<Plan, Stop> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("plan.toml");
         if let Some(text) = file {
             std::fs::write(&path, text).unwrap();
         }
         let flags = flags(line);
-        Asked { file: file.map(|_| path.as_path()), preset, flags: &flags, label: None }.plan(None)
+        PlanRequest { file: file.map(|_| path.as_path()), preset, flags: &flags, label: None }
+            .plan(None)
     }
 
     #[test]
     fn a_flag_overrides_the_file_and_the_file_overrides_the_preset() {
         let file = "preset = \"paper\"\n[measure]\nwindow = \"50ms\"\n";
-        let plan = asked(Some(file), None, "").unwrap();
+        let plan = requested(Some(file), None, "").unwrap();
         assert_eq!((plan.preset, plan.measure.window), (Preset::Paper, Nanos::ms(50)));
-        let plan = asked(Some(file), Some("quick"), "").unwrap();
+        let plan = requested(Some(file), Some("quick"), "").unwrap();
         assert_eq!((plan.preset, plan.measure.window), (Preset::Quick, Nanos::ms(50)));
         assert_eq!(plan.measure.rounds, Plan::preset(Preset::Quick).measure.rounds);
-        let plan = asked(Some(file), Some("quick"), "--time 70ms").unwrap();
+        let plan = requested(Some(file), Some("quick"), "--time 70ms").unwrap();
         assert_eq!(plan.measure.window, Nanos::ms(70));
-        assert_eq!(asked(None, None, "").unwrap(), Plan::preset(Preset::Default));
+        assert_eq!(requested(None, None, "").unwrap(), Plan::preset(Preset::Default));
     }
 
     #[test]
     fn a_message_smaller_than_its_fields_is_refused_before_anything_runs() {
-        let plan = asked(None, None, "--sizes 4,64").unwrap();
+        let plan = requested(None, None, "--sizes 4,64").unwrap();
         let Err(Stop::Usage(why)) = check_messages(&plan, 4096) else { panic!("accepted") };
         assert!(why.contains("--fields 4"), "{why}");
         assert_eq!(
-            check_messages(&asked(None, None, "--sizes 4,64 --fields 4").unwrap(), 4096),
+            check_messages(&requested(None, None, "--sizes 4,64 --fields 4").unwrap(), 4096),
             Ok(())
         );
     }
 
     #[test]
     fn what_ends_never_is_refused() {
-        let Err(Stop::Usage(why)) = asked(None, None, "--precision none --max-time none") else {
+        let Err(Stop::Usage(why)) = requested(None, None, "--precision none --max-time none")
+        else {
             panic!("accepted")
         };
         assert!(why.contains("nothing would end this run"), "{why}");

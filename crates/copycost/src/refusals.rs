@@ -1,6 +1,6 @@
 //! Cells and heavy instruments that this machine cannot have: said before anything runs, and then never tried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{AuditSeen, Engine, EngineError, TrialOrder};
 use model::audit::{CeilingPoint, Refusal};
@@ -8,41 +8,58 @@ use model::message::Message;
 use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
 use model::{Audit, Bytes, Cell, Measured, Plan};
 use report::numbers::counted;
-use study::{Bench, Event};
+use study::Bench;
 
 use crate::exit::Stop;
 
-/// The cells and heavy instruments of a plan that this machine refuses, each with the reason.
+/// The cells and heavy instruments of a plan that this machine refuses, each with the reason and the remedy.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LeftOut {
+pub(crate) struct Refusals {
     cells: BTreeMap<Cell, String>,
     audits: BTreeMap<Audit, Refusal>,
 }
 
-impl LeftOut {
+impl Refusals {
     /// Asks the engine.
     ///
     /// # Errors
-    /// No cell is left.
+    /// No cell can be measured.
     pub(crate) fn find(engine: &Engine, plan: &Plan) -> Result<Self, Stop> {
-        let mut left_out = Self::of(plan, engine.unsupported(plan))?;
-        left_out.audits = engine.unsupported_audits(plan).into_iter().collect();
-        Ok(left_out)
+        let refusals = Self {
+            cells: engine.unsupported(plan).into_iter().collect(),
+            audits: engine.unsupported_audits(plan).into_iter().collect(),
+        };
+        refusals.leave_some(plan)?;
+        Ok(refusals)
     }
 
-    fn of(plan: &Plan, refused: Vec<(Cell, String)>) -> Result<Self, Stop> {
-        let left_out = Self { cells: refused.into_iter().collect(), audits: BTreeMap::new() };
-        if plan.cells().iter().all(|cell| left_out.cells.contains_key(cell)) {
-            let why = left_out.lines().join("; ");
-            return Err(Stop::Cannot(format!("no cell of this plan can be measured here: {why}")));
+    /// Refusals of cells alone.
+    #[cfg(test)]
+    pub(crate) fn of_cells(cells: impl Iterator<Item = (Cell, &'static str)>) -> Self {
+        let cells = cells.map(|(cell, why)| (cell, why.to_owned())).collect();
+        Self { cells, ..Self::default() }
+    }
+
+    /// Whether any cell of the plan can be measured.
+    ///
+    /// # Errors
+    /// None can: why.
+    fn leave_some(&self, plan: &Plan) -> Result<(), Stop> {
+        if !plan.cells().iter().all(|cell| self.has(cell)) {
+            return Ok(());
         }
-        Ok(left_out)
+        let reasons: BTreeSet<&str> = self.cells.values().map(String::as_str).collect();
+        let why = if reasons.len() == 1 {
+            reasons.into_iter().collect()
+        } else {
+            self.cell_lines().join("; ")
+        };
+        Err(Stop::Cannot(format!("no cell of this plan can be measured here: {why}")))
     }
 
-    /// Why a heavy instrument cannot be had for a cell, or at all.
-    fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Refusal> {
-        let of_cell = || self.cells.get(cell?).map(Refusal::told);
-        self.audits.get(&audit).cloned().or_else(of_cell)
+    /// Whether a cell is refused.
+    pub(crate) fn has(&self, cell: &Cell) -> bool {
+        self.cells.contains_key(cell)
     }
 
     /// Each cell with its reason.
@@ -52,6 +69,11 @@ impl LeftOut {
 
     /// One line for each reason.
     pub(crate) fn lines(&self) -> Vec<String> {
+        let audits = self.audits.iter().map(|(audit, why)| format!("{audit}: {why}"));
+        self.cell_lines().into_iter().chain(audits).collect()
+    }
+
+    fn cell_lines(&self) -> Vec<String> {
         let mut by_reason: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
         for (cell, why) in &self.cells {
             by_reason.entry(why).or_default().push(cell);
@@ -66,30 +88,23 @@ impl LeftOut {
                 }
             }
         };
-        let audits = self.audits.iter().map(|(audit, why)| format!("{audit}: {why}"));
-        by_reason.into_iter().map(line).chain(audits).collect()
-    }
-
-    /// Whether an event only repeats what was said before the run.
-    pub(crate) fn is_known(&self, event: &Event) -> bool {
-        let Event::Warning(text) = event else { return false };
-        self.cells.keys().any(|cell| text.starts_with(&format!("{cell}: left out")))
+        by_reason.into_iter().map(line).collect()
     }
 }
 
-/// The engine without the cells that it refused: their trials end before they begin.
-pub(crate) struct WithoutLeftOut<'a> {
+/// The engine, which is not asked for what it refused: those trials end before they begin.
+pub(crate) struct RefusingBench<'a> {
     pub(crate) engine: &'a mut Engine,
-    pub(crate) left_out: &'a LeftOut,
+    pub(crate) refusals: &'a Refusals,
 }
 
-impl Bench for WithoutLeftOut<'_> {
+impl Bench for RefusingBench<'_> {
     fn begin_round(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
         self.engine.begin_round()
     }
 
     fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
-        let Some(why) = self.left_out.cells.get(&order.cell) else {
+        let Some(why) = self.refusals.cells.get(&order.cell) else {
             return self.engine.trial(order);
         };
         let failure = Failure { kind: FailureKind::Unsupported, why: why.clone() };
@@ -104,8 +119,13 @@ impl Bench for WithoutLeftOut<'_> {
         self.engine.audit_trial(order, audits)
     }
 
+    fn refuses_cell(&self, cell: &Cell) -> bool {
+        self.refusals.has(cell)
+    }
+
     fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Refusal> {
-        self.left_out.refuses(audit, cell)
+        let because_of_cell = || self.refusals.cells.get(cell?).map(Refusal::told);
+        self.refusals.audits.get(&audit).cloned().or_else(because_of_cell)
     }
 
     fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
@@ -146,24 +166,27 @@ mod tests {
     fn equal_reasons_are_told_once() {
         let plan = Plan::preset(Preset::Default);
         let zerocopy = |cell: &Cell| cell.send_path == model::SendPath::Zerocopy;
-        let refused =
-            plan.cells().into_iter().filter(zerocopy).map(|cell| (cell, "too old".to_owned()));
-        let left_out = LeftOut::of(&plan, refused.collect()).unwrap();
-        let lines = left_out.lines();
+        let refusals = Refusals::of_cells(
+            plan.cells().into_iter().filter(zerocopy).map(|cell| (cell, "too old")),
+        );
+        assert_eq!(refusals.leave_some(&plan), Ok(()));
+        let lines = refusals.lines();
         assert_eq!(lines.len(), 1);
         assert!(lines[0].ends_with("and 15 other cells: too old"), "{lines:?}");
-        let known = Event::Warning(
-            "send=zerocopy message_bytes=64 threads=1: left out from here on: x".to_owned(),
-        );
-        assert!(left_out.is_known(&known));
-        assert!(!left_out.is_known(&Event::Warning("something else".to_owned())));
     }
 
     #[test]
     fn a_plan_without_one_cell_that_can_be_measured_is_refused() {
         let plan = Plan::preset(Preset::Quick);
-        let refused = plan.cells().into_iter().map(|cell| (cell, "no TCP".to_owned())).collect();
-        let Err(Stop::Cannot(why)) = LeftOut::of(&plan, refused) else { panic!("accepted") };
-        assert!(why.ends_with("and 47 other cells: no TCP"), "{why}");
+        let complaint = |why: fn(usize) -> &'static str| {
+            let cells = (0..).zip(plan.cells()).map(|(n, cell)| (cell, why(n)));
+            let Err(Stop::Cannot(why)) = Refusals::of_cells(cells).leave_some(&plan) else {
+                panic!("accepted")
+            };
+            why
+        };
+        assert_eq!(complaint(|_| "no TCP"), "no cell of this plan can be measured here: no TCP");
+        let two = complaint(|n| if n == 0 { "no TCP" } else { "no CPU" });
+        assert!(two.contains("and 46 other cells: no CPU; "), "{two}");
     }
 }

@@ -1,0 +1,68 @@
+//! A run directory whose journal is open for writing.
+
+use std::path::Path;
+
+use journal::{Owner, RunDirectory, Writer};
+use model::Plan;
+use model::host::Host;
+use model::record::Record;
+
+use crate::derived::RUNS;
+use crate::exit::Stop;
+use crate::terminal::tell;
+
+/// A run directory, its open journal, and what that held before.
+pub(crate) struct OpenedRun {
+    pub(crate) directory: RunDirectory,
+    pub(crate) journal: Writer,
+    pub(crate) earlier: Vec<Record>,
+}
+
+impl OpenedRun {
+    /// A new run, in `out` or in a directory of its own under [`RUNS`], to which `latest` points then.
+    ///
+    /// # Errors
+    /// There is something already, or it cannot be written.
+    pub(crate) fn begin(
+        out: Option<&Path>,
+        owner: Owner,
+        plan: &Plan,
+        host: &Host,
+    ) -> Result<Self, Stop> {
+        let directory = match out {
+            Some(path) => RunDirectory::create(path, owner)?,
+            None => {
+                let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
+                RunDirectory::create_within(
+                    Path::new(RUNS),
+                    &journal::directory_name(&time, &host.hostname),
+                    owner,
+                )?
+            }
+        };
+        directory.write_plan(plan)?;
+        directory.write_host(host)?;
+        let journal = directory.create_journal()?;
+        // A link beside a directory that somebody named would lie where nobody asked for it.
+        if out.is_none()
+            && let Some(note) = directory.point_latest()?
+        {
+            tell(&format!("! {note}"));
+        }
+        Ok(Self { directory, journal, earlier: Vec::new() })
+    }
+
+    /// A run to go on with.
+    ///
+    /// # Errors
+    /// Another process writes to it, or its journal is damaged.
+    pub(crate) fn resume(directory: RunDirectory, plan: &Plan) -> Result<Self, Stop> {
+        let resumed = directory.resume_journal()?;
+        if let Some(torn) = resumed.torn {
+            tell(&format!("! {torn}"));
+        }
+        // Only now that the journal is held: budget, precision, rounds and label may differ.
+        directory.write_plan(plan)?;
+        Ok(Self { directory, journal: resumed.writer, earlier: resumed.records })
+    }
+}
