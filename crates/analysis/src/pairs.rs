@@ -122,6 +122,7 @@ impl Groups {
         self.was_attempted[trial.cell] = true;
         self.is_unsupported[trial.cell] = trial.is_unsupported;
         if let Some(group) = self.groups.get_mut(&key).and_then(|groups| groups.last_mut()) {
+            group.is_left_behind = false;
             group.trials.push(trial);
         }
     }
@@ -399,6 +400,43 @@ mod tests {
         assert!(groups.complete().is_empty(), "a third cell may still come");
         groups.push(Paired { block: 1, ..trial(1, 3, 2) });
         assert_eq!(groups.complete().len(), 2);
+    }
+
+    #[test]
+    fn a_block_that_the_same_ends_go_on_with_after_another_one_is_one_group() {
+        let mut groups = Groups::new(vec![vec![0, 1], vec![2]]);
+        groups.push(trial(1, 0, 5));
+        groups.push(Paired { block: 1, ..trial(1, 2, 6) });
+        groups.push(trial(1, 1, 7));
+        let complete = groups.complete();
+        assert_eq!(complete.len(), 2);
+        assert_eq!(complete[0].trials, [(0, 5), (1, 7)]);
+        // Fresh ends in between: neither half of the block is one.
+        let mut apart = Groups::new(vec![vec![0, 1], vec![2]]);
+        apart.push(trial(1, 0, 5));
+        apart.push(Paired { block: 1, ..trial(1, 2, 6) });
+        apart.begin_ends(true);
+        apart.push(trial(1, 1, 7));
+        let complete = apart.complete();
+        assert_eq!(complete.len(), 1);
+        assert_eq!(complete[0].trials, [(2, 6)]);
+    }
+
+    #[test]
+    fn a_block_that_was_gone_on_with_waits_for_its_cells_until_it_is_left_behind_again() {
+        let mut groups = Groups::new(vec![vec![0, 1, 2], vec![3]]);
+        groups.push(trial(1, 0, 1));
+        groups.push(Paired { block: 1, ..trial(1, 3, 2) });
+        groups.push(trial(1, 1, 3));
+        let blocks = |groups: &Groups| -> Vec<usize> {
+            groups.complete().iter().map(|complete| complete.block).collect()
+        };
+        assert_eq!(blocks(&groups), [1], "a third cell may still come");
+        groups.close(false);
+        assert_eq!(blocks(&groups), [1], "killed, so that it may yet come");
+        groups.push(trial(1, 0, 4));
+        groups.close(true);
+        assert_eq!(blocks(&groups), [0, 1]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What to use: per link, as a value with the ratios that it rests on.
 //!
 //! A path is recommended that is nowhere shown to be worse than another one and somewhere shown to be better, by findings that
-//! are corrected over all comparisons of their metric; where there is none, a break-even is. Links are never ranked against
+//! are corrected over all comparisons of their metric; where there is none, a break-even of two paths that no other one beats
+//! is. Links are never ranked against
 //! each other.
 
 use model::{Cell, Factor, Link, Measured, SendPath, Shared};
@@ -272,7 +273,10 @@ impl<'a> Duels<'a> {
                 return Advice::Use { path, against, everywhere, gains };
             }
         }
-        let changes = |crossover: &&&Crossover| {
+        // A path that another one beats has no size of its own, whichever third path it crosses.
+        let is_beaten =
+            |path: SendPath| scores(path).any(|(_, score)| score.worse > 0 && score.better == 0);
+        let changes = |crossover: &&Crossover| {
             matches!(
                 crossover.outcome,
                 CrossoverOutcome::At { .. }
@@ -281,11 +285,19 @@ impl<'a> Duels<'a> {
                     | CrossoverOutcome::UntilBracket { .. }
             )
         };
-        if let Some(crossover) = family.iter().find(changes)
-            && let (Ok(path), Ok(against)) =
-                (crossover.contrast.value.parse(), crossover.contrast.against.parse())
-        {
-            return Advice::BySize { path, against, outcome: crossover.outcome };
+        let by_size = |crossover: &Crossover| {
+            let path: SendPath = crossover.contrast.value.parse().ok()?;
+            let against: SendPath = crossover.contrast.against.parse().ok()?;
+            let outcome = crossover.outcome;
+            (!is_beaten(path) && !is_beaten(against)).then_some(Advice::BySize {
+                path,
+                against,
+                outcome,
+            })
+        };
+        let mut crossings = family.iter().copied().filter(changes);
+        if let Some(advice) = crossings.find_map(by_size) {
+            return advice;
         }
         let alike = family.iter().all(|c| c.outcome == CrossoverOutcome::Alike);
         let paths = paths.to_vec();

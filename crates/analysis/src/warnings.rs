@@ -343,9 +343,9 @@ mod tests {
         plan
     }
 
-    fn told(plan: &Plan, records: &[Record]) -> String {
-        let summary = crate::summarise(plan, &synthetic::host(), records);
-        summary.warnings.iter().map(|warning| warning.text.as_str()).collect::<Vec<_>>().join("\n")
+    fn warnings_of(plan: &Plan, records: &[Record]) -> BTreeMap<WarningKind, String> {
+        let warnings = crate::summarise(plan, &synthetic::host(), records).warnings;
+        warnings.into_iter().map(|warning| (warning.kind, warning.text)).collect()
     }
 
     fn void_where(plan: &Plan, is_void: impl Fn(&Cell) -> bool) -> Vec<Record> {
@@ -360,13 +360,14 @@ mod tests {
     fn a_control_without_a_valid_trial_is_no_cell_without_one() {
         let plan = small_plan();
         let controls = plan.controls();
-        let text = told(&plan, &void_where(&plan, |cell| controls.contains(cell)));
-        assert!(!text.contains("no valid trial"), "{text}");
+        let warnings = warnings_of(&plan, &void_where(&plan, |cell| controls.contains(cell)));
+        assert!(!warnings.contains_key(&WarningKind::NoValidTrial), "{warnings:#?}");
         let is_void =
             |cell: &Cell| controls.contains(cell) || cell.send_path != model::SendPath::Sendmsg;
-        let text = told(&plan, &void_where(&plan, is_void));
-        assert!(text.contains("2 cells have no valid trial, among them send="), "{text}");
-        assert!(!text.contains("not reached"), "{text}");
+        let warnings = warnings_of(&plan, &void_where(&plan, is_void));
+        let text = &warnings[&WarningKind::NoValidTrial];
+        assert!(text.starts_with("2 cells have no valid trial, among them send="), "{text}");
+        assert!(!warnings.contains_key(&WarningKind::NotReached), "{warnings:#?}");
     }
 
     #[test]
@@ -376,9 +377,10 @@ mod tests {
         let is_trial = |record: &Record| matches!(record, Record::Trial(trial) if !plan.controls().contains(&trial.cell));
         let first = records.iter().position(is_trial).unwrap();
         records.truncate(first + 1);
-        let text = told(&plan, &records);
-        assert!(text.contains("2 cells were not reached yet; go on with --resume"), "{text}");
-        assert!(!text.contains("no valid trial"), "{text}");
+        let warnings = warnings_of(&plan, &records);
+        let text = &warnings[&WarningKind::NotReached];
+        assert_eq!(text, "2 cells were not reached yet; go on with --resume");
+        assert!(!warnings.contains_key(&WarningKind::NoValidTrial), "{warnings:#?}");
     }
 
     #[test]
@@ -387,7 +389,8 @@ mod tests {
         let records = synthetic::run(&plan, 2, |cell, round| {
             synthetic::trial(cell, round).faster(f64::from(round).powi(6))
         });
-        let text = told(&plan, &records);
-        assert!(text.contains("the widest: no useful interval (send="), "{text}");
+        let warnings = warnings_of(&plan, &records);
+        let text = &warnings[&WarningKind::Imprecise];
+        assert!(text.contains("the widest no useful interval (send"), "{text}");
     }
 }

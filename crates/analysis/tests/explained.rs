@@ -4,11 +4,16 @@
 use analysis::explained::{
     CostModel, Crossover, CrossoverOutcome, Explained, ModelledSide, ScalingPoint,
 };
+use analysis::recommendation::{Advice, Pays, Recommendation};
+use analysis::reference::Caveat;
 use analysis::{Metric, Summary, summarise};
 use model::record::{FailureKind, Record};
 use model::values::Threads;
-use model::{Cell, Mark, Plan, Preset, SendPath};
+use model::{Cell, Contrast, Link, Mark, Plan, Preset, SendPath};
 use synthetic::TrialBuilder;
+
+/// What may be null in `summary.json`.
+const ABSENT_KEYS: [&str; 5] = ["low", "high", "ack_interval", "ack_placement", "shared"];
 
 fn noisy(cell: &Cell, round: u32) -> TrialBuilder {
     synthetic::trial(cell, round).faster(synthetic::noise(11, cell, round, 0.01))
@@ -29,13 +34,16 @@ fn crossover(
     pair: (SendPath, SendPath),
     metric: Metric,
 ) -> Crossover {
-    let is_it =
-        |c: &&Crossover| c.shared == shared && (c.path, c.against) == pair && c.metric == metric;
+    let contrast = Contrast::of_paths(pair.0, pair.1);
+    let is_it = |c: &&Crossover| {
+        c.shared.to_string() == shared && c.contrast == contrast && c.metric == metric
+    };
     explained.crossovers.iter().find(is_it).unwrap().clone()
 }
 
 fn cost_model(explained: &Explained, path: SendPath, side: ModelledSide) -> &CostModel {
-    let is_it = |m: &&CostModel| m.shared == "threads=1" && m.path == path && m.side == side;
+    let is_it =
+        |m: &&CostModel| m.shared.to_string() == "threads=1" && m.path == path && m.side == side;
     explained.cost_models.iter().find(is_it).unwrap()
 }
 
@@ -83,7 +91,8 @@ fn a_planted_crossover_is_found_from_the_records() {
     assert!(low <= bytes && bytes <= high && high / low < 1.2);
     assert!((bytes / 16_384.0).ln().abs() < 0.1, "{bytes}");
     assert_eq!(found.sizes.len(), 15);
-    assert!(explained.headline.iter().any(|line| line.contains("cheaper than sendmsg (A2) from ")));
+    let recommendation = only_recommendation(&explained);
+    assert_eq!(recommendation.by_reference[0].pays, Pays::From { low, high });
 }
 
 #[test]
@@ -140,7 +149,10 @@ fn speed_up_is_paired_within_rounds_and_efficiency_is_its_share() {
     let explained = explained(&plan, &records);
     assert_eq!(explained.scaling.len(), 3 * 4);
     let scaling = &explained.scaling[0];
-    assert_eq!((scaling.shared.as_str(), scaling.path), ("message_bytes=64", SendPath::Send));
+    assert_eq!(
+        (scaling.shared.to_string().as_str(), scaling.path),
+        ("message_bytes=64", SendPath::Send)
+    );
     let holds = |point: &ScalingPoint, truth: f64| {
         let speed_up = point.speed_up.value().unwrap();
         let (low, high) = (speed_up.low.unwrap(), speed_up.high.unwrap());
@@ -256,23 +268,7 @@ fn data_paths_tell_what_was_counted_and_what_is_expected() {
 }
 
 #[test]
-fn the_headline_is_the_answer_in_two_lines() {
-    let lines = default_run().headline;
-    assert_eq!(lines.len(), 2);
-    let first = "1 thread: use sendmsg (A2) rather than send (A1): faster at every size from 64 B to 64 KiB; goodput A2/A1 ";
-    assert!(lines[0].starts_with(first), "{}", lines[0]);
-    assert!(lines[0].contains(" at 64 KiB") && lines[0].contains(" × ["), "{}", lines[0]);
-    let second = "1 thread: use sendmsg (A2) rather than zerocopy (A3), which is dearer at every size from 64 B to 64 KiB; CPU A3/A2 ";
-    assert!(lines[1].starts_with(second), "{}", lines[1]);
-    assert!(
-        lines[1].ends_with("100 % of its completions were copied anyway (loopback always copies)"),
-        "{}",
-        lines[1]
-    );
-}
-
-#[test]
-fn equal_paths_have_no_crossover_and_the_headline_says_so() {
+fn paths_of_equal_figures_have_no_crossover_and_none_is_recommended() {
     let plan = Plan::preset(Preset::BreakEven);
     for seed in 0..5 {
         let explained = explained(
@@ -287,22 +283,44 @@ fn equal_paths_have_no_crossover_and_the_headline_says_so() {
         for crossover in &explained.crossovers {
             assert_eq!(crossover.outcome, CrossoverOutcome::Undecided, "{crossover:?}");
         }
-        assert!(
-            explained.headline[0].contains("no break-even is shown"),
-            "{:?}",
-            explained.headline
-        );
+        let recommendation = only_recommendation(&explained);
+        let paths = vec![SendPath::Send, SendPath::Sendmsg, SendPath::Zerocopy];
+        assert_eq!(recommendation.advice, Advice::Unclear { paths });
+        assert_eq!(recommendation.by_reference[0].pays, Pays::Unclear);
     }
 }
 
-/// A summary whose file reads back whole.
+/// The run's one recommendation.
+fn only_recommendation(explained: &Explained) -> Recommendation {
+    let [only] = explained.recommendations.as_slice() else {
+        panic!("{:#?}", explained.recommendations)
+    };
+    only.clone()
+}
+
+/// A summary whose file holds every figure: one that is not finite would be written as null.
 fn sound(plan: &Plan, records: &[Record]) -> Summary {
     let summary = summarise(plan, &synthetic::host(), records);
-    let text = serde_json::to_string(&summary).unwrap();
-    let read: Summary = serde_json::from_str(&text).unwrap();
-    assert_eq!(read.explained, summary.explained);
-    assert!((1..=2).contains(&summary.explained.headline.len()));
+    assert_only_what_may_be_absent_is_null(&serde_json::to_value(&summary).unwrap(), "");
+    assert_eq!(only_recommendation(&summary.explained).link, Link::Loopback);
     summary
+}
+
+/// Only what may be absent is null: an interval's ends, what links but the sink have not, what nothing shares.
+fn assert_only_what_may_be_absent_is_null(value: &serde_json::Value, key: &str) {
+    use serde_json::Value;
+    match value {
+        Value::Null => assert!(ABSENT_KEYS.contains(&key), "{key} is null"),
+        Value::Array(items) => {
+            items.iter().for_each(|item| assert_only_what_may_be_absent_is_null(item, "an item"));
+        }
+        Value::Object(fields) => {
+            fields
+                .iter()
+                .for_each(|(key, field)| assert_only_what_may_be_absent_is_null(field, key));
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 #[test]
@@ -316,11 +334,13 @@ fn bad_runs_are_explained_as_far_as_they_go() {
     let run = |plan: &Plan, rounds| synthetic::run(plan, rounds, noisy);
 
     let nothing = sound(&whole, &[]);
-    assert!(nothing.explained.headline[0].contains("no trial was valid"));
+    assert_eq!(only_recommendation(&nothing.explained).advice, Advice::Nothing);
     assert!(nothing.explained.crossovers.iter().all(|c| c.sizes.is_empty()));
 
     let one_round = sound(&whole, &run(&whole, 1));
-    assert!(one_round.explained.headline[0].starts_with("preliminary (1 whole round): "));
+    let recommendation = only_recommendation(&one_round.explained);
+    assert_eq!(recommendation.caveats, [Caveat::Preliminary { rounds: 1 }]);
+    assert!(matches!(recommendation.advice, Advice::Unclear { .. }), "{recommendation:#?}");
     assert!(
         one_round.explained.crossovers.iter().all(|c| c.outcome == CrossoverOutcome::Undecided)
     );
@@ -328,11 +348,15 @@ fn bad_runs_are_explained_as_far_as_they_go() {
     let one_path = plan(|plan| plan.factors.send_path = vec![SendPath::Zerocopy]);
     let summary = sound(&one_path, &run(&one_path, 10));
     assert!(summary.explained.crossovers.is_empty());
-    assert!(summary.explained.headline[0].starts_with("zerocopy (A3) alone was measured"));
+    let recommendation = only_recommendation(&summary.explained);
+    assert_eq!(recommendation.advice, Advice::Alone { path: SendPath::Zerocopy });
 
     let one_size = plan(|plan| plan.factors.message.truncate(1));
     let summary = sound(&one_size, &run(&one_size, 10));
-    assert!(summary.explained.headline[0].contains("at 64 B, the only size measured"));
+    let recommendation = only_recommendation(&summary.explained);
+    let Advice::Use { gains, .. } = recommendation.advice else { panic!("{recommendation:#?}") };
+    let sizes: Vec<u64> = gains.iter().map(|gain| gain.message_bytes).collect();
+    assert_eq!(sizes, [64]);
 
     let all_marked =
         synthetic::run(&whole, 10, |cell, round| noisy(cell, round).marked(Mark::Unsettled));
@@ -357,7 +381,13 @@ fn bad_runs_are_explained_as_far_as_they_go() {
         }
     });
     let summary = sound(&whole, &no_zerocopy);
-    assert!(summary.explained.headline[1].contains("never measured validly side by side"));
+    let recommendation = only_recommendation(&summary.explained);
+    let Advice::Use { path, everywhere, .. } = recommendation.advice else {
+        panic!("{recommendation:#?}")
+    };
+    assert_eq!((path, everywhere), (SendPath::Sendmsg, false), "zerocopy was never beside it");
+    assert_eq!(recommendation.by_reference[0].pays, Pays::Unclear);
+    assert!(recommendation.by_reference[0].copied_share.reason().is_some());
 
     let wild = synthetic::run(&whole, 4, |cell, round| {
         noisy(cell, round).faster(synthetic::noise(2, cell, round, 3.0))
@@ -370,5 +400,6 @@ fn bad_runs_are_explained_as_far_as_they_go() {
         plan.factors.threads = ["3", "7"].map(|threads| threads.parse().unwrap()).to_vec();
     });
     let summary = sound(&odd, &run(&odd, 10));
-    assert!(summary.explained.headline[0].starts_with("3 threads: "));
+    let shared = only_recommendation(&summary.explained).shared.unwrap();
+    assert_eq!(shared.to_string(), "threads=3");
 }

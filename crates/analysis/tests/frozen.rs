@@ -23,7 +23,7 @@ fn read(folder: &Path) -> (Plan, Host, Vec<Record>) {
     let mut lines = Vec::new();
     let packed = fs::File::open(folder.join("journal.jsonl.gz")).unwrap();
     GzDecoder::new(packed).read_to_end(&mut lines).unwrap();
-    let (records, torn) = journal::Reader::over(lines.as_slice(), folder).read_all().unwrap();
+    let (records, torn) = journal::Reader::new(lines.as_slice(), folder).read_all().unwrap();
     assert!(torn.is_none());
     (plan, host, records)
 }

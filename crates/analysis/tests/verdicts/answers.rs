@@ -3,7 +3,7 @@
 use model::SendPath::{Sendmsg, Zerocopy};
 use model::{Cell, Factor, Plan, Preset};
 
-use crate::made::{Run, count, kib, one_thread, plan, run, run_of_goodput};
+use crate::made::{Run, count, kib, misses, one_thread, plan, run, run_of_goodput};
 
 fn with_controls() -> Run {
     let mut plan = one_thread();
@@ -22,7 +22,7 @@ fn q0_tells_what_was_heard_and_that_copies_were_not_counted() {
         answer.line
     );
     assert_eq!(answer.evidence.rows.len(), 3);
-    assert_eq!(answer.evidence.rows[0][..2], ["A1 (send)", "8.00"]);
+    assert_eq!(answer.evidence.rows[0][..2], ["send (A1)", "8.00"]);
     assert_eq!(answer.evidence.rows[2][5], "100 % of completions copied");
 }
 
@@ -39,7 +39,8 @@ fn q1_compares_with_sendmsg_and_names_a_cause_only_with_counter_and_intervention
     let answer = run(one_thread(), |_, trial| trial.copied_share(0.0)).answer(1);
     assert!(answer.line.contains("why is not shown"), "{}", answer.line);
     let answer = run(plan(&[(Factor::Send, "send,zerocopy")]), |_, trial| trial).answer(1);
-    assert!(!answer.answered && answer.would_change.contains("--send send,sendmsg,zerocopy"));
+    assert!(!answer.answered);
+    misses(&answer.would_answer, "another plan", "--send send,sendmsg,zerocopy");
 }
 
 #[test]
@@ -92,7 +93,7 @@ fn q2_lays_out_the_levels_or_the_nearest_thing() {
         "{}",
         answer.line
     );
-    assert!(answer.would_change.contains("hardware counters"), "{}", answer.would_change);
+    misses(&answer.would_answer, "hardware counters", "ENOENT");
     assert_eq!(answer.evidence.rows.len(), 4);
 }
 
@@ -197,7 +198,7 @@ fn q6_finds_the_cell_that_was_planted() {
     let answer = run.answer(6);
     assert!(answer.answered);
     assert!(
-        answer.line.starts_with("zerocopy (A3) at 64 KiB, 8 threads: goodput is 0.40"),
+        answer.line.starts_with("zerocopy at 64 KiB, 8 threads: goodput is 0.40"),
         "{}",
         answer.line
     );
@@ -226,7 +227,7 @@ fn q6_finds_the_whole_of_what_was_planted_in_a_grid_with_gaps() {
     });
     let answer = run.answer(6);
     assert!(
-        answer.line.starts_with("zerocopy (A3) at 64 KiB, 8 threads: goodput is 0.399"),
+        answer.line.starts_with("zerocopy at 64 KiB, 8 threads: goodput is 0.400 × [0.39"),
         "{}",
         answer.line
     );
@@ -243,7 +244,7 @@ fn q6_of_two_paths_names_both_cells_of_which_one_departs() {
     let answer = run.answer(6);
     assert!(answer.answered);
     assert!(answer.line.starts_with("one of these 2 cells departs"), "{}", answer.line);
-    for cell in ["sendmsg (A2) at 4 KiB, 4 threads", "send (A1) at 4 KiB, 4 threads"] {
+    for cell in ["sendmsg at 4 KiB, 4 threads", "send at 4 KiB, 4 threads"] {
         assert!(answer.line.contains(cell), "{}", answer.line);
     }
     // 0.4 of one, or 2.5 of the other.
@@ -284,7 +285,7 @@ fn q6_looks_at_neighbouring_sizes_where_there_is_one_thread_count() {
     };
     let answer = smooth(0.6);
     assert!(
-        answer.line.starts_with("sendmsg (A2) at 4 KiB, 1 thread: goodput is 0.6"),
+        answer.line.starts_with("sendmsg at 4 KiB, 1 thread: goodput is 0.6"),
         "{}",
         answer.line
     );

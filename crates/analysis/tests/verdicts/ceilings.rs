@@ -6,7 +6,7 @@ use model::names::{Audit, Switch};
 use model::record::{FailureKind, Outcome, Record};
 use model::{Factor, Measured, Nanos, Placement, SendPath};
 
-use crate::made::{Run, one_thread, plan, run, run_of_goodput};
+use crate::made::{Run, misses, one_thread, plan, run, run_of_goodput};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -230,11 +230,11 @@ fn counted_copies_take_the_place_of_expected_ones() {
 fn without_a_ceiling_or_a_cell_nothing_is_decided() {
     let law = run(one_thread(), |_, trial| trial).law(8);
     assert_eq!(law.state, LawState::Undecidable);
-    assert!(law.because.contains("--audits ceiling"), "{law:#?}");
+    misses(&law.would_decide, "another plan", "--audits ceiling");
     let empty =
         Record::Ceiling(Ceiling { started_unix_ms: 1, spent_ns: Nanos(0), points: Vec::new() });
     let law = with_ceiling(run(one_thread(), |_, trial| trial), empty).law(8);
-    assert!(law.because.contains("--audits ceiling"), "{law:#?}");
+    misses(&law.would_decide, "another plan", "--audits ceiling");
     let nothing = run(one_thread(), |_, trial| trial.failed(FailureKind::EndLost, "it died"));
     let law = with_ceiling(nothing, ceiling(1.0)).law(8);
     assert_eq!((law.state, law.compared), (LawState::Undecidable, 0), "{law:#?}");

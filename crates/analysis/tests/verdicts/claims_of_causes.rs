@@ -1,9 +1,10 @@
 //! C13, C14, C15 and C17.
 
+use analysis::reference::Caveat;
 use model::SendPath::Zerocopy;
 use model::{Cell, Factor, Measured};
 
-use crate::made::{Run, count, kib, one_thread, plan, run, run_of_goodput};
+use crate::made::{Run, count, kib, misses, one_thread, plan, run, run_of_goodput};
 
 fn threads() -> model::Plan {
     plan(&[(Factor::Threads, "4,8"), (Factor::Message, "64KiB")])
@@ -42,7 +43,7 @@ fn c13_no_counter_of_these_shows_or_refutes() {
             finished.sender.counters.llc_misses = count(kib(&finished.sender) * 30.0);
         })
         .leaves_open(13, "prefetches and writes are not counted");
-    assert!(counted().claim(13).would_decide.contains("memory controller"));
+    assert!(counted().claim(13).would_decide[0].what.contains("memory controller"));
     run_of_goodput(threads(), falling).leaves_open(13, "not counted");
 }
 
@@ -80,7 +81,11 @@ fn c15_is_shown_by_switches_that_go_away_with_the_notifications() {
     let supporting = || switching(run_of_goodput(option(), with_option), many);
     supporting().supports(15, "SO_ZEROCOPY off");
     let crowded = run(option(), |cell, trial| trial.goodput_gbps(with_option(cell)).usable_cpus(8));
-    switching(crowded, many).leaves_open(15, "oversubscribed, so no cause is claimed");
+    let crowded = switching(crowded, many);
+    crowded.leaves_open(15, "is not shown");
+    let claim = crowded.claim(15);
+    assert_eq!(claim.caveats, [Caveat::Oversubscribed { all: true }], "{claim:#?}");
+    misses(&claim.would_decide, "a machine with at least 16 usable CPUs", "--threads 4,8");
     let as_far = |cell: &Cell| if cell.threads.get() == 4 { 10.0 } else { falling(cell) };
     switching(run_of_goodput(option(), as_far), many).refutes(15, "without notifications");
     // Dearer with notifications at either count, and no further down.

@@ -1,5 +1,7 @@
 //! C1 to C9.
 
+use analysis::explained::ModelledSide;
+use analysis::reference::Reference;
 use model::SendPath::{self, Send, Sendmsg, Zerocopy};
 use model::{Cell, Factor, Preset};
 
@@ -184,13 +186,11 @@ fn c9_needs_growth_and_a_fixed_cost_that_follows_the_calls() {
     let usual = run(one_thread(), |_, trial| trial);
     usual.supports(9, "with 8 calls and");
     usual.supports(9, "a fixed");
-    assert!(
-        usual
-            .claim(9)
-            .evidence
-            .iter()
-            .any(|name| name.starts_with("cost model of the sender, send")),
-    );
+    let is_model_of_send = |reference: &Reference| {
+        let Reference::CostModel { side, path, .. } = reference else { return false };
+        (*side, *path) == (ModelledSide::Sender, Send)
+    };
+    assert!(usual.claim(9).evidence.iter().any(is_model_of_send));
     // No line fits: the smallest message stands for the fixed cost.
     let bent = |one: f64| {
         run(one_thread(), move |cell, trial| {

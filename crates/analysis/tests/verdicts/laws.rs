@@ -6,7 +6,7 @@ use model::record::{FailureKind, Outcome, Record};
 use model::values::Replica;
 use model::{Factor, Mark, Measured, Plan, Preset, SendPath};
 
-use crate::made::{Run, count, one_thread, plan, run, run_with_noise};
+use crate::made::{Run, count, misses, one_thread, plan, run, run_with_noise};
 
 /// One thread, with the control cells.
 fn with_controls() -> Plan {
@@ -138,14 +138,17 @@ fn cycles_are_a_frequency_that_the_cpu_has() {
         host.cpus.iter_mut().for_each(|cpu| cpu.min_khz = Measured::absent("no cpufreq"));
     });
     is(&no_lowest, 7, LawState::Holds, "lowest frequency is not known");
-    is(&usual(), 7, LawState::Undecidable, "cycles are absent");
+    let law = is(&usual(), 7, LawState::Undecidable, "cycles were not counted");
+    misses(&law.would_decide, "hardware counters", "this machine has no hardware counters");
     let unknown = counted().on(|host| {
         host.cpus.iter_mut().for_each(|cpu| cpu.max_khz = Measured::absent("no cpufreq"));
     });
-    is(&unknown, 7, LawState::Undecidable, "no cpufreq");
+    let law = is(&unknown, 7, LawState::Undecidable, "");
+    misses(&law.would_decide, "hardware counters", "no cpufreq");
     let boosted =
         counted().on(|host| host.governor = Measured::Value("acpi-cpufreq ondemand".to_owned()));
-    is(&boosted, 7, LawState::Undecidable, "boost");
+    let law = is(&boosted, 7, LawState::Undecidable, "");
+    misses(&law.would_decide, "hardware counters", "boost");
 }
 
 #[test]
@@ -168,13 +171,15 @@ fn cost_grows_from_a_fixed_part() {
         })
     };
     let few = bent(&[(Factor::Threads, "1")]);
-    is(&few, 9, LawState::Undecidable, "--preset break-even would decide");
+    let law = is(&few, 9, LawState::Undecidable, "cannot be tested with these sizes");
+    misses(&law.would_decide, "another plan", "--preset break-even");
     // Where every break named beforehand is tested, none of them explains it.
     let many = bent(&[(Factor::Threads, "1"), (Factor::Message, "64B..16KiB")]);
     let law = is(&many, 9, LawState::Broken, "no break point named beforehand explains it");
     assert!(law.broken_by[0].contains("the line does not fit"), "{law:#?}");
     let two_sizes = run(plan(&[(Factor::Message, "64,512")]), |_, trial| trial);
-    is(&two_sizes, 9, LawState::Undecidable, "three sizes");
+    let law = is(&two_sizes, 9, LawState::Undecidable, "needs 3 sizes, 2 were measured");
+    misses(&law.would_decide, "another plan", "three sizes");
     let mut one_round = usual();
     one_round.records = synthetic::run(&one_round.plan, 1, synthetic::trial);
     is(&one_round, 9, LawState::Undecidable, "");
@@ -215,14 +220,18 @@ fn without_the_option_nothing_is_notified_and_it_costs_as_a_copy() {
         plan.measure.controls = true;
         run(plan, |_, trial| trial)
     };
-    is(&alone, 11, LawState::Undecidable, "add sendmsg");
+    let law = is(&alone, 11, LawState::Undecidable, "its cost was not compared with sendmsg's");
+    misses(&law.would_decide, "another plan", "sendmsg among --send");
     // No more shown than that it lies somewhere around.
     let unsteady = run_with_noise(with_controls(), 0.3, |_, trial| trial);
-    is(&unsteady, 11, LawState::Undecidable, "more rounds would decide");
+    let law = is(&unsteady, 11, LawState::Undecidable, "");
+    misses(&law.would_decide, "more rounds", "--resume");
     let mut once = usual();
     once.records = synthetic::run(&once.plan, 1, synthetic::trial);
-    is(&once, 11, LawState::Undecidable, "more rounds would decide");
-    is(&run(one_thread(), |_, trial| trial), 11, LawState::Undecidable, "leave controls on");
+    let law = is(&once, 11, LawState::Undecidable, "");
+    misses(&law.would_decide, "more rounds", "--resume");
+    let law = is(&run(one_thread(), |_, trial| trial), 11, LawState::Undecidable, "");
+    misses(&law.would_decide, "another plan", "controls on");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use analysis::{Summary, summarise};
 use model::audit::{Audited, Owner, Stack};
 use model::host::Host;
 use model::record::{Count, Finished, Outcome, Record, Trial};
-use model::{Cell, Factor, Measured, Plan, Preset};
+use model::{Cell, Factor, Measured, Missing, Plan, Preset};
 
 /// CPUs of the machine: eight senders and eight receivers fit.
 pub(crate) const CPUS: u32 = 16;
@@ -198,6 +198,14 @@ impl Run {
     pub(crate) fn leaves_open(&self, number: usize, words: &str) {
         self.says(number, Verdict::Undecidable, words);
     }
+}
+
+/// Something is missing by this name, and its reason or the step that would give it holds these words.
+#[track_caller]
+pub(crate) fn misses(missing: &[Missing], what: &str, words: &str) {
+    let is_it =
+        |it: &Missing| it.what == what && (it.because.contains(words) || it.unlock.contains(words));
+    assert!(missing.iter().any(is_it), "{what}, {words}: {missing:#?}");
 }
 
 /// A count as the counters give it.
