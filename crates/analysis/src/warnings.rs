@@ -379,7 +379,7 @@ mod tests {
         records.truncate(first + 1);
         let warnings = warnings_of(&plan, &records);
         let text = &warnings[&WarningKind::NotReached];
-        assert_eq!(text, "2 cells were not reached yet; go on with --resume");
+        assert_eq!(text, "2 cells were not reached yet: go on with --resume");
         assert!(!warnings.contains_key(&WarningKind::NoValidTrial), "{warnings:#?}");
     }
 
@@ -390,7 +390,10 @@ mod tests {
             synthetic::trial(cell, round).faster(f64::from(round).powi(6))
         });
         let warnings = warnings_of(&plan, &records);
-        let text = &warnings[&WarningKind::Imprecise];
-        assert!(text.contains("the widest no useful interval (send"), "{text}");
+        assert!(warnings.contains_key(&WarningKind::Imprecise), "{warnings:#?}");
+        let summary = crate::summarise(&plan, &synthetic::host(), &records);
+        let imprecise = summary.warnings.iter().find(|it| it.kind == WarningKind::Imprecise);
+        let detail = &imprecise.unwrap().detail;
+        assert!(detail.starts_with("the widest: no useful interval (send"), "{detail}");
     }
 }

@@ -154,7 +154,8 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
     };
     let page = evidence.host.page_bytes;
     let premise = c6(evidence);
-    match premise.verdict {
+    let caveats = premise.caveats;
+    let ruling = match premise.verdict {
         crate::explained::Verdict::Refuted => refuted(format!(
             "there is no threshold at 4096 bytes to explain here (a page has {page}): {}",
             premise.because
@@ -184,7 +185,8 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
             .first(premise.would_decide)
             .from(premise.evidence)
         }
-    }
+    };
+    Ruling { caveats, ..ruling }
 }
 
 /// Where the interval of a gain of 10 to 20 % must lie: a gain of 10 % has an interval around 1.10 itself.

@@ -100,26 +100,45 @@ fn breach(finished: &Finished) -> Option<String> {
 
 /// The counters' own tolerance: both are read one after the other, and turbo steps are coarse.
 const COUNTERS: f64 = 0.05;
+
+/// A source of law 7 that is absent.
+struct Unknown {
+    because: &'static str,
+    missing: Missing,
+}
+
+impl Unknown {
+    fn counters(why: impl Into<String>) -> Self {
+        let missing = Missing::of_itself("hardware counters").because(why);
+        Self { because: "cycles were not counted", missing }
+    }
+
+    fn range(why: impl Into<String>) -> Self {
+        let missing = Missing::of_itself("the CPU's frequency range").because(why);
+        Self { because: "the CPU's frequency range is not known", missing }
+    }
+}
+
 /// The highest frequency of any of these CPUs, in Hz.
 ///
 /// With `acpi-cpufreq` the kernel tells the highest frequency without boost, so with boost nothing is known.
-fn highest_hz(host: &Host, cpus: &[u32]) -> Result<f64, String> {
+fn highest_hz(host: &Host, cpus: &[u32]) -> Result<f64, Unknown> {
     let governor = host.governor.value().map_or("", String::as_str);
     if governor.contains("acpi-cpufreq") && host.turbo.value() != Some(&false) {
-        return Err("acpi-cpufreq does not tell how far boost goes; switch boost off".to_owned());
+        return Err(Unknown::range(
+            "acpi-cpufreq does not tell how far boost goes; switch boost off",
+        ));
     }
     let mut highest = None;
     for facts in host.cpus.iter().filter(|facts| cpus.is_empty() || cpus.contains(&facts.cpu)) {
         match &facts.max_khz {
             Measured::Value(khz) => highest = highest.max(Some(*khz)),
             Measured::Absent { absent } => {
-                return Err(format!("the CPU's frequency range is absent: {absent}"));
+                return Err(Unknown::range(absent));
             }
         }
     }
-    highest
-        .map(|khz| khz as f64 * 1e3)
-        .ok_or_else(|| "the CPU's frequency range is absent from host.json".to_owned())
+    highest.map(|khz| khz as f64 * 1e3).ok_or_else(|| Unknown::range("host.json does not hold it"))
 }
 
 /// The lowest frequency of any of these CPUs, in Hz; none where one of them does not tell it.
@@ -130,14 +149,20 @@ fn lowest_hz(host: &Host, cpus: &[u32]) -> Option<f64> {
 }
 
 /// Cycles a second of CPU time of one side.
-fn hz(counters: &Counters) -> Result<f64, String> {
+fn hz(counters: &Counters) -> Result<f64, Unknown> {
     match (&counters.cycles, &counters.task_clock_ns) {
         (Measured::Value(cycles), Measured::Value(clock)) if clock.count > 0 => {
             Ok(cycles.count as f64 / clock.count as f64 * 1e9)
         }
-        (Measured::Value(_), Measured::Value(_)) => Err("the task clock stood still".to_owned()),
-        (Measured::Absent { absent }, _) => Err(format!("cycles are absent: {absent}")),
-        (_, Measured::Absent { absent }) => Err(format!("the task clock is absent: {absent}")),
+        (Measured::Value(_), Measured::Value(_)) => {
+            Err(Unknown::counters("the task clock stood still"))
+        }
+        (Measured::Absent { absent }, _) => {
+            Err(Unknown::counters(format!("cycles are absent: {absent}")))
+        }
+        (_, Measured::Absent { absent }) => {
+            Err(Unknown::counters(format!("the task clock is absent: {absent}")))
+        }
     }
 }
 
@@ -169,10 +194,7 @@ pub(super) fn cycles(evidence: &Evidence<'_>) -> Law {
     };
     if compared == 0 {
         match why_not {
-            Some(why) => CYCLES.undecidable(
-                "cycles were not counted",
-                Missing::of_itself("hardware counters").because(why),
-            ),
+            Some(Unknown { because, missing }) => CYCLES.undecidable(because, missing),
             None => CYCLES.undecidable(NO_TRIAL, measure_trials()),
         }
     } else if broken.is_empty() {
@@ -197,10 +219,10 @@ struct Frequency {
 }
 
 /// None for a trial that failed; an error where a source is absent.
-fn frequency_breach(host: &Host, judged: &JudgedTrial<'_>) -> Option<Result<Frequency, String>> {
+fn frequency_breach(host: &Host, judged: &JudgedTrial<'_>) -> Option<Result<Frequency, Unknown>> {
     let finished = judged.finished()?;
     let settings = &judged.trial.settings;
-    let side = |name: &str, counters: &Counters, cpus: &[u32]| -> Result<Frequency, String> {
+    let side = |name: &str, counters: &Counters, cpus: &[u32]| -> Result<Frequency, Unknown> {
         let hz = hz(counters)?;
         let highest = highest_hz(host, cpus)?;
         let lowest = lowest_hz(host, cpus);

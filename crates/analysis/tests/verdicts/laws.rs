@@ -143,12 +143,12 @@ fn cycles_are_a_frequency_that_the_cpu_has() {
     let unknown = counted().on(|host| {
         host.cpus.iter_mut().for_each(|cpu| cpu.max_khz = Measured::absent("no cpufreq"));
     });
-    let law = is(&unknown, 7, LawState::Undecidable, "");
-    misses(&law.would_decide, "hardware counters", "no cpufreq");
+    let law = is(&unknown, 7, LawState::Undecidable, "frequency range is not known");
+    misses(&law.would_decide, "the CPU's frequency range", "no cpufreq");
     let boosted =
         counted().on(|host| host.governor = Measured::Value("acpi-cpufreq ondemand".to_owned()));
-    let law = is(&boosted, 7, LawState::Undecidable, "");
-    misses(&law.would_decide, "hardware counters", "boost");
+    let law = is(&boosted, 7, LawState::Undecidable, "frequency range is not known");
+    misses(&law.would_decide, "the CPU's frequency range", "boost");
 }
 
 #[test]

@@ -1,0 +1,269 @@
+//! What a run recommends: each advice comes out of records in which it is so, and another one where it is not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
+
+use analysis::explained::CrossoverOutcome;
+use analysis::recommendation::{Advice, ByReference, Pays, Recommendation};
+use analysis::reference::Caveat;
+use analysis::summary::Finding;
+use analysis::{Metric, summarise};
+use model::SendPath::{Send, Sendmsg, Staged, Zerocopy};
+use model::names::AckPlacement;
+use model::record::FailureKind;
+use model::{Cell, Factor, Link, Mark, Measured, Plan, Preset, SendPath};
+use synthetic::TrialBuilder;
+
+const ROUNDS: u32 = 12;
+
+fn plan(lists: &[(Factor, &str)]) -> Plan {
+    let mut plan = Plan::preset(Preset::Default);
+    plan.measure.controls = false;
+    for (factor, list) in lists {
+        plan.factors.set(*factor, list).unwrap();
+    }
+    plan
+}
+
+fn one_thread() -> Plan {
+    plan(&[(Factor::Threads, "1")])
+}
+
+fn sizes(paths: &str) -> Plan {
+    plan(&[(Factor::Threads, "1"), (Factor::Send, paths), (Factor::Message, "64B..1MiB")])
+}
+
+/// The run's one recommendation.
+fn recommended(
+    plan: &Plan,
+    rounds: u32,
+    figures: impl Fn(&Cell, TrialBuilder) -> TrialBuilder,
+    noise: f64,
+) -> Recommendation {
+    let records = synthetic::run(plan, rounds, |cell, round| {
+        figures(cell, synthetic::trial(cell, round)).faster(synthetic::noise(5, cell, round, noise))
+    });
+    let all = summarise(plan, &synthetic::host(), &records).explained.recommendations;
+    let [only] = all.as_slice() else { panic!("{all:#?}") };
+    only.clone()
+}
+
+/// Trials of a cost in ns a message and one in ns a KiB, which goodput and CPU time follow.
+fn of_costs(costs: impl Fn(&Cell) -> (f64, f64)) -> impl Fn(&Cell, TrialBuilder) -> TrialBuilder {
+    move |cell, trial| {
+        let (a_message, a_kib) = costs(cell);
+        let cost = a_message * 1024.0 / cell.message.bytes().0 as f64 + a_kib;
+        let trial = trial.goodput_gbps(8.0 * 1024.0 / cost);
+        match cell.link {
+            Link::Sink => trial.sender_cpu_ns_per_kib(cost),
+            Link::Loopback | Link::Veth => trial.ends_cpu_ns_per_kib(cost),
+        }
+    }
+}
+
+fn costs(plan: &Plan, costs: impl Fn(&Cell) -> (f64, f64)) -> Recommendation {
+    recommended(plan, ROUNDS, of_costs(costs), 0.005)
+}
+
+/// The path of every duel and the sizes at which it is better; the advice is to use it.
+fn used(recommendation: &Recommendation) -> (SendPath, SendPath, bool, Vec<(u64, Finding)>) {
+    let Advice::Use { path, against, everywhere, gains } = &recommendation.advice else {
+        panic!("{recommendation:#?}")
+    };
+    let gains = gains.iter().map(|gain| (gain.message_bytes, gain.finding)).collect();
+    (*path, *against, *everywhere, gains)
+}
+
+const MORE_AT_EACH: [(u64, Finding); 4] =
+    [(64, Finding::More), (512, Finding::More), (4096, Finding::More), (65_536, Finding::More)];
+
+#[test]
+fn a_path_that_is_better_at_every_size_is_recommended_with_its_gains() {
+    let plan = plan(&[]);
+    let recommendation = recommended(&plan, ROUNDS, |_, trial| trial, 0.005);
+    assert_eq!((recommendation.link, recommendation.metric), (Link::Loopback, Metric::GoodputGbps));
+    // Of one to eight threads the family of one says most, and is not oversubscribed.
+    assert_eq!(recommendation.shared.as_ref().unwrap().to_string(), "threads=1");
+    assert_eq!(used(&recommendation), (Sendmsg, Send, true, MORE_AT_EACH.to_vec()));
+    let Advice::Use { gains, .. } = &recommendation.advice else { panic!("not used") };
+    for gain in gains {
+        let cost = |path| {
+            let cell = Cell { send_path: path, ..Cell::default() };
+            let message = gain.message_bytes.to_string().parse().unwrap();
+            synthetic::likely(&Cell { message, ..cell }).goodput_gbps
+        };
+        let truth = cost(Sendmsg) / cost(Send);
+        assert!((gain.ratio.mean / truth - 1.0).abs() < 0.02, "{gain:?} for {truth}");
+        assert!(gain.ratio.low.unwrap() > 1.0 && gain.ratio.trials == ROUNDS, "{gain:?}");
+    }
+    let by_reference = ByReference {
+        path: Zerocopy,
+        against: Sendmsg,
+        metric: Metric::EndsCpuNsPerKib,
+        pays: Pays::Never,
+        copied_share: Measured::Value([1.0, 1.0]),
+    };
+    assert_eq!(recommendation.by_reference, [by_reference]);
+    assert!(recommendation.caveats.is_empty(), "{recommendation:#?}");
+}
+
+#[test]
+fn the_advice_follows_the_figures_whichever_path_they_favour() {
+    for best in [Send, Sendmsg, Zerocopy] {
+        let recommendation = costs(&one_thread(), |cell| {
+            if cell.send_path == best { (600.0, 100.0) } else { (900.0, 150.0) }
+        });
+        let (path, against, everywhere, gains) = used(&recommendation);
+        assert_eq!((path, everywhere), (best, true), "{recommendation:#?}");
+        assert_eq!(gains, MORE_AT_EACH);
+        // People start from send; from send itself there is no way but to the others.
+        assert_eq!(against == Send, best != Send);
+        let pays = recommendation.by_reference[0].pays;
+        match best {
+            Zerocopy => assert_eq!(pays, Pays::Always),
+            Sendmsg => assert_eq!(pays, Pays::Never),
+            Send | Staged => assert_eq!(pays, Pays::Alike),
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_better_somewhere_and_worse_nowhere_is_not_said_to_be_better_everywhere() {
+    let two = plan(&[(Factor::Threads, "1"), (Factor::Send, "send,sendmsg")]);
+    let recommendation = costs(&two, |cell| {
+        let is_dear = cell.send_path == Send && cell.message.bytes().0 < 4096;
+        (if is_dear { 3400.0 } else { 650.0 }, 100.0)
+    });
+    let (path, against, everywhere, gains) = used(&recommendation);
+    assert_eq!((path, against, everywhere), (Sendmsg, Send, false));
+    let alike = Finding::Equivalent;
+    assert_eq!(gains, [(64, Finding::More), (512, Finding::More), (4096, alike), (65_536, alike)]);
+    assert!(recommendation.by_reference.is_empty(), "no path passed by reference");
+}
+
+#[test]
+fn paths_within_the_margin_of_each_other_are_alike_and_noise_shows_nothing() {
+    let paths = vec![Send, Sendmsg, Zerocopy];
+    let alike = recommended(&one_thread(), ROUNDS, of_costs(|_| (600.0, 100.0)), 0.002);
+    assert_eq!(alike.advice, Advice::Alike { paths: paths.clone() });
+    assert_eq!(alike.by_reference[0].pays, Pays::Alike);
+    let noisy = recommended(&one_thread(), ROUNDS, of_costs(|_| (600.0, 100.0)), 0.3);
+    assert_eq!(noisy.advice, Advice::Unclear { paths });
+    assert_eq!(noisy.by_reference[0].pays, Pays::Unclear);
+}
+
+#[test]
+fn where_size_decides_the_two_paths_that_no_other_one_beats_share_the_sizes() {
+    // Zerocopy overtakes send at 13 KiB; but sendmsg beats send everywhere, and is overtaken at 27.5 KiB.
+    let recommendation = costs(&sizes("send,sendmsg,zerocopy"), |cell| match cell.send_path {
+        Send | Staged => (1500.0, 100.0),
+        Sendmsg => (650.0, 100.0),
+        Zerocopy => (2300.0, 40.0),
+    });
+    let Advice::BySize { path, against, outcome } = recommendation.advice else {
+        panic!("{recommendation:#?}")
+    };
+    assert_eq!((path, against), (Zerocopy, Sendmsg), "{recommendation:#?}");
+    let CrossoverOutcome::At { bytes, .. } = outcome else { panic!("{outcome:?}") };
+    assert!((bytes / (27.5 * 1024.0)).ln().abs() < 0.1, "{bytes}");
+    let Pays::From { low, high } = recommendation.by_reference[0].pays else {
+        panic!("{recommendation:#?}")
+    };
+    assert!(low < 1.01 * bytes && bytes < 1.01 * high, "{low} {bytes} {high}");
+}
+
+#[test]
+fn a_path_that_is_better_for_small_messages_alone_is_recommended_up_to_a_size() {
+    let recommendation = costs(&sizes("sendmsg,zerocopy"), |cell| match cell.send_path {
+        Zerocopy => (650.0, 100.0),
+        Send | Staged | Sendmsg => (2300.0, 40.0),
+    });
+    let Advice::BySize { path, against, outcome } = recommendation.advice else {
+        panic!("{recommendation:#?}")
+    };
+    assert_eq!((path, against), (Zerocopy, Sendmsg));
+    let CrossoverOutcome::Until { bytes, low, high } = outcome else { panic!("{outcome:?}") };
+    assert!((bytes / (27.5 * 1024.0)).ln().abs() < 0.1, "{bytes}");
+    let Pays::Until { low: least, high: most } = recommendation.by_reference[0].pays else {
+        panic!("{recommendation:#?}")
+    };
+    // Goodput and CPU time follow the same costs here, but for the rounding of bytes and nanoseconds.
+    assert!((least / low - 1.0).abs() < 0.001 && (most / high - 1.0).abs() < 0.001);
+}
+
+#[test]
+fn one_path_has_nothing_to_be_compared_with_and_no_valid_trial_says_nothing() {
+    for path in [Send, Staged, Sendmsg, Zerocopy] {
+        let alone = plan(&[(Factor::Threads, "1"), (Factor::Send, path.name())]);
+        let recommendation = recommended(&alone, 3, |_, trial| trial, 0.005);
+        assert_eq!(recommendation.advice, Advice::Alone { path });
+        assert_eq!((recommendation.shared, recommendation.caveats), (None, Vec::new()));
+    }
+    let failed = |_: &Cell, trial: TrialBuilder| {
+        trial.failed(FailureKind::CallFailed, "connect: ECONNREFUSED")
+    };
+    let void = |_: &Cell, trial: TrialBuilder| trial.marked(Mark::Unsettled);
+    for nothing in [
+        recommended(&one_thread(), 3, failed, 0.005),
+        recommended(&one_thread(), 3, void, 0.005),
+        recommended(&one_thread(), 0, |_, trial| trial, 0.005),
+    ] {
+        assert_eq!(nothing.advice, Advice::Nothing);
+        assert!(nothing.caveats.is_empty(), "{nothing:#?}");
+        assert!(nothing.by_reference.iter().all(|it| it.copied_share.reason().is_some()));
+    }
+}
+
+#[test]
+fn few_rounds_and_busy_threads_without_a_cpu_are_caveats() {
+    let few = recommended(&one_thread(), 5, |_, trial| trial, 0.005);
+    assert_eq!(few.caveats, [Caveat::Preliminary { rounds: 5 }]);
+    assert_eq!(used(&few).0, Sendmsg);
+    let eight = plan(&[(Factor::Threads, "8")]);
+    let crowded = recommended(&eight, ROUNDS, |_, trial| trial, 0.005);
+    assert_eq!(crowded.caveats, [Caveat::Oversubscribed { all: true }]);
+    let both = recommended(&eight, 5, |_, trial| trial, 0.005);
+    let preliminary = Caveat::Preliminary { rounds: 5 };
+    assert_eq!(both.caveats, [Caveat::Oversubscribed { all: true }, preliminary]);
+}
+
+#[test]
+fn the_copied_share_is_that_of_the_cells_that_passed_by_reference() {
+    let recommendation = recommended(
+        &one_thread(),
+        ROUNDS,
+        |cell, trial| trial.copied_share(if cell.message.bytes().0 == 64 { 0.0 } else { 0.5 }),
+        0.005,
+    );
+    let [least, most] = *recommendation.by_reference[0].copied_share.value().unwrap();
+    assert!(least.abs() < 1e-9 && (most - 0.5).abs() < 0.01, "{least} {most}");
+}
+
+/// Both placements of acknowledgements on the sink, where zerocopy has these costs with acknowledgements on the sender's CPU.
+fn on_sink(on_senders_cpu: (f64, f64)) -> Recommendation {
+    let sink = plan(&[
+        (Factor::Threads, "1"),
+        (Factor::Send, "sendmsg,zerocopy"),
+        (Factor::Message, "64B..1MiB"),
+        (Factor::Link, "sink"),
+        (Factor::AckPlacement, "helper,sender"),
+    ]);
+    costs(&sink, |cell| match (cell.send_path, cell.ack_placement) {
+        (Zerocopy, AckPlacement::Sender) => on_senders_cpu,
+        (Zerocopy, AckPlacement::Helper) => (1100.0, 15.0),
+        _ => (650.0, 60.0),
+    })
+}
+
+#[test]
+fn on_the_sink_passing_by_reference_pays_from_a_range_over_all_settings() {
+    // From 10 KiB on with the helper, from 21 KiB on the sender's own CPU.
+    let range = on_sink((1600.0, 15.0));
+    assert_eq!((range.link, range.metric), (Link::Sink, Metric::SenderSideCpuNsPerKib));
+    let [it] = range.by_reference.as_slice() else { panic!("{range:#?}") };
+    assert_eq!((it.path, it.against, it.metric), (Zerocopy, Sendmsg, range.metric));
+    assert_eq!(it.copied_share, Measured::Value([0.0, 0.0]));
+    let Pays::From { low, high } = it.pays else { panic!("{range:#?}") };
+    assert!((8.0..=10.0).contains(&(low / 1024.0)), "{low}");
+    assert!((21.0..=24.0).contains(&(high / 1024.0)), "{high}");
+    // Where one setting has a break-even and the other has none, there is no such range.
+    assert_eq!(on_sink((1100.0, 90.0)).by_reference[0].pays, Pays::Mixed);
+}
