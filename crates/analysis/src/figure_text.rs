@@ -174,7 +174,7 @@ pub fn outcome(outcome: &CrossoverOutcome) -> String {
         CrossoverOutcome::UntilBracket { low, high } => {
             format!("only below a size between {} and {}", size(*low), size(*high))
         }
-        CrossoverOutcome::Undecided => "unclear".to_owned(),
+        CrossoverOutcome::Undecided => "at no size shown (intervals too wide)".to_owned(),
     }
 }
 

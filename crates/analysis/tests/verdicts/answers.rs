@@ -53,7 +53,7 @@ fn q2_lays_out_the_levels_or_the_nearest_thing() {
     assert!(answer.answered);
     assert!(answer.line.starts_with("last level misses fall most"), "{}", answer.line);
     assert!(answer.line.contains("why is not shown"), "{}", answer.line);
-    assert_eq!(answer.evidence.columns, ["message", "misses a KiB at", "A1", "A2", "reduction"]);
+    assert_eq!(answer.evidence.columns, ["message", "misses per KiB at", "A1", "A2", "reduction"]);
     assert_eq!(answer.evidence.rows.len(), 12);
     let row = &answer.evidence.rows[8];
     assert_eq!(row[..2], ["64 B", "last level"]);
@@ -153,7 +153,7 @@ fn q4_and_q5_claim_no_break_even_beyond_what_each_size_shows() {
     };
     let q4 = run_of_goodput(one_thread(), fading).answer(4);
     assert!(q4.answered, "{}", q4.line);
-    assert!(q4.line.contains("better at 3 and alike at 1 of 4 sizes (1 thread)"), "{}", q4.line);
+    assert!(q4.line.contains("at 3 of 4 sizes, no difference at 1 (1 thread)"), "{}", q4.line);
     // Less at 512 bytes and more from 4 KiB on; 64 bytes do not tell.
     let risen = crate::made::run_with_noise(one_thread(), 0.02, |cell, trial| {
         trial.goodput_gbps(match (cell.send_path, cell.message.bytes().0) {
@@ -207,7 +207,7 @@ fn q6_finds_the_cell_that_was_planted() {
         "{:?}",
         answer.notes
     );
-    assert!(answer.notes.iter().any(|note| note.contains("context switches a second")));
+    assert!(answer.notes.iter().any(|note| note.contains("context switches per second")));
     assert_eq!(answer.evidence.rows[0][0], odd.to_string());
     assert_eq!(answer.evidence.rows.len(), 5);
 }

@@ -145,7 +145,7 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
     never.refutes(6, "at no size measured");
     assert!(never.claim(6).because.contains("every zero-copy completion was marked copied"));
     let noisy = run_with_noise(one_thread(), 0.8, |_, trial| trial.goodput_gbps(10.0));
-    noisy.leaves_open(6, "do not tell");
+    noisy.leaves_open(6, "intervals too wide");
     noisy.leaves_open(7, "itself undecided");
     run(plan(&[(Factor::Send, "send")]), |_, trial| trial).leaves_open(6, "not both measured");
 }

@@ -65,7 +65,7 @@ fn c5_is_supported_where_bookkeeping_takes_longer_than_the_copy_and_nothing_is_c
     let run = made(small()).profiled(parts(400, 100));
     run.supports(5, "packets are alike");
     run.supports(5, "pinning and notifying with zerocopy (a lower bound of its bookkeeping");
-    run.supports(5, "sender-side cost a KiB against sendmsg's is");
+    run.supports(5, "sender-side cost per KiB against sendmsg's is");
     // Where each stops to lose is told, link by link.
     run.supports(5, "into the sink it costs less at no size measured");
     let claim = run.claim(5);

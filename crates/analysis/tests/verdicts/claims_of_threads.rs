@@ -1,5 +1,6 @@
 //! C10, C11, C12, C16, C24 and C25.
 
+use analysis::explained::Verdict;
 use analysis::reference::Caveat;
 use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::{Cell, Factor, Measured, Placement};
@@ -104,7 +105,9 @@ fn c16_needs_more_than_one_node_and_a_fall_that_is_smaller_within_one() {
     made(5.0, 4.0).on(two_nodes).refutes(16, "no less within one node");
     // Across nodes less is carried with either count, and nothing falls.
     made(10.0, 8.0).on(two_nodes).refutes(16, "no fall to explain");
-    made(8.0, 3.2).refutes(16, "one NUMA node");
+    let one_node = made(8.0, 3.2).claim(16);
+    assert_eq!(one_node.verdict, Verdict::NotApplicable, "{one_node:#?}");
+    assert!(one_node.because.contains("one NUMA node"), "{one_node:#?}");
     run(one_thread(), |_, trial| trial).on(two_nodes).leaves_open(16, "not measured");
     let one_placement = plan(&[(Factor::Threads, "4,8"), (Factor::Message, "64KiB")]);
     run_of_goodput(one_placement, |cell| if cell.threads.get() == 8 { 5.0 } else { 10.0 })
