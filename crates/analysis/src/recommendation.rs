@@ -14,7 +14,7 @@ use crate::explained::{Crossover, CrossoverOutcome, LinkComparison};
 use crate::metric::{Better, Metric};
 use crate::on_link::{OnLink, links_asked};
 use crate::reference::Caveat;
-use crate::summary::{Estimate, Finding, Ratio};
+use crate::summary::{CellEstimates, Estimate, Finding, Ratio};
 
 /// What to use on one link.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -67,7 +67,7 @@ pub enum Advice {
         /// The paths.
         paths: Vec<SendPath>,
     },
-    /// Only one path was measured.
+    /// Only one path has a valid trial.
     Alone {
         /// The path.
         path: SendPath,
@@ -146,9 +146,8 @@ pub(crate) fn recommendations(
 fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Recommendation {
     let metric =
         if link.has_receiver() { Metric::GoodputGbps } else { Metric::SenderSideCpuNsPerKib };
-    let mut paths: Vec<SendPath> = evidence.asked().map(|e| e.cell.send_path).collect();
-    paths.sort_unstable();
-    paths.dedup();
+    let paths = paths_of(evidence, |_| true);
+    let measured = paths_of(evidence, |estimates| estimates.trials > 0);
     // The family that says most: with a CPU for each busy thread, then the most usual one, then the first of the plan, which
     // has the fewest threads.
     let of_paths = |c: &&Crossover| {
@@ -159,13 +158,18 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
         .iter()
         .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed, c.shared.named().count()));
     let shared = first.map(|crossover| crossover.shared.clone());
-    let family: Vec<&Crossover> =
-        of_metric.iter().copied().filter(|c| Some(&c.shared) == shared.as_ref()).collect();
+    let is_measured = |name: &String| measured.iter().any(|path| path.name() == name);
+    let is_of_family = |c: &&Crossover| {
+        Some(&c.shared) == shared.as_ref()
+            && is_measured(&c.contrast.value)
+            && is_measured(&c.contrast.against)
+    };
+    let family: Vec<&Crossover> = of_metric.iter().copied().filter(is_of_family).collect();
     let duels = Duels::new(evidence, metric, shared.as_ref());
-    let advice = match paths.as_slice() {
-        _ if evidence.asked().all(|estimates| estimates.trials == 0) => Advice::Nothing,
+    let advice = match measured.as_slice() {
+        [] => Advice::Nothing,
         [only] => Advice::Alone { path: *only },
-        _ => duels.advice(&paths, &family),
+        several => duels.advice(several, &family),
     };
     let mut caveats = Vec::new();
     if first.is_some_and(|crossover| crossover.oversubscribed) {
@@ -182,6 +186,15 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
     });
     let by_reference = by_reference.collect();
     Recommendation { link, shared, metric, advice, by_reference, caveats }
+}
+
+/// The paths of the cells that a function takes, in the order of the study.
+fn paths_of(evidence: &Evidence<'_>, is_one: impl Fn(&CellEstimates) -> bool) -> Vec<SendPath> {
+    let mut paths: Vec<SendPath> =
+        evidence.asked().filter(|e| is_one(e)).map(|e| e.cell.send_path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
 }
 
 /// Every two paths of one family against each other, size by size.

@@ -213,6 +213,29 @@ fn one_path_has_nothing_to_be_compared_with_and_no_valid_trial_says_nothing() {
 }
 
 #[test]
+fn a_path_without_a_valid_trial_is_compared_with_nothing_and_hides_no_advice() {
+    let unsupported = |best: fn(&Cell) -> (f64, f64)| {
+        let figures = of_costs(best);
+        move |cell: &Cell, trial: TrialBuilder| {
+            let trial = figures(cell, trial);
+            if cell.send_path == Zerocopy {
+                trial.failed(FailureKind::Unsupported, "SO_ZEROCOPY: ENOTSUPP")
+            } else {
+                trial
+            }
+        }
+    };
+    let alike = recommended(&one_thread(), ROUNDS, unsupported(|_| (600.0, 100.0)), 0.002);
+    assert_eq!(alike.advice, Advice::Alike { paths: vec![Send, Sendmsg] });
+    let [it] = alike.by_reference.as_slice() else { panic!("{alike:#?}") };
+    assert_eq!((it.path, it.pays), (Zerocopy, Pays::Unclear));
+    assert!(it.copied_share.reason().is_some(), "{it:#?}");
+    let two = plan(&[(Factor::Threads, "1"), (Factor::Send, "sendmsg,zerocopy")]);
+    let alone = recommended(&two, ROUNDS, unsupported(|_| (600.0, 100.0)), 0.005);
+    assert_eq!(alone.advice, Advice::Alone { path: Sendmsg });
+}
+
+#[test]
 fn few_rounds_and_busy_threads_without_a_cpu_are_caveats() {
     let few = recommended(&one_thread(), 5, |_, trial| trial, 0.005);
     assert_eq!(few.caveats, [Caveat::Preliminary { rounds: 5 }]);

@@ -124,6 +124,78 @@ fn a_cell_that_this_machine_cannot_measure_is_not_waited_for_unless_it_is_the_on
 }
 
 #[test]
+fn a_cell_void_in_three_rounds_in_a_row_is_given_up_until_another_segment_begins() {
+    let plan = small_plan();
+    let cell = &plan.cells()[0];
+    let mut observations = Observations::new(&plan);
+    let ends = |observations: &mut Observations, are_valid: &[bool]| -> Vec<bool> {
+        are_valid.iter().map(|is_valid| observations.end_cell(cell, *is_valid)).collect()
+    };
+    // A valid round in between begins the count anew; it is told once.
+    assert_eq!(ends(&mut observations, &[false, false, true]), [false; 3]);
+    assert!(!observations.is_settled(cell));
+    assert_eq!(ends(&mut observations, &[false, false, false]), [false, false, true]);
+    assert!(observations.is_settled(cell) && !observations.is_precise(cell));
+    assert_eq!(ends(&mut observations, &[false]), [false]);
+    observations.begin_segment();
+    assert!(!observations.is_settled(cell), "another process may have better luck");
+    let foreign: Cell = "send=staged message_bytes=77".parse().unwrap();
+    assert!(!observations.end_cell(&foreign, false) && !observations.is_unsupported(&foreign));
+}
+
+#[test]
+fn what_one_segment_could_not_measure_the_next_one_tries() {
+    let plan = small_plan();
+    let cell = plan.cells()[2].clone();
+    let mut observations = after(&plan, 10, |cell, round| {
+        let trial = synthetic::trial(cell, round).faster(synthetic::noise(7, cell, round, 0.005));
+        if cell.send_path.passes_by_reference() {
+            trial.failed(FailureKind::Unsupported, "SO_ZEROCOPY: EPERM")
+        } else {
+            trial
+        }
+    });
+    assert!(observations.is_settled(&cell));
+    assert_eq!(decide(&observations), Decision::Precise);
+    observations.begin_segment();
+    assert!(!observations.is_settled(&cell) && !observations.is_unsupported(&cell));
+    assert_eq!(decide(&observations), Decision::Continue);
+}
+
+#[test]
+fn a_block_is_left_out_once_none_of_its_cells_needs_it_and_one_is_precise() {
+    let mut plan = small_plan();
+    let narrow = |plan: &Plan| after(plan, 10, noisy(0.005));
+    let (_, block) = plan.blocks().remove(0);
+    assert!(narrow(&plan).may_skip(&block), "controls in it need no round of their own");
+    assert!(!after(&plan, 9, noisy(0.005)).may_skip(&block));
+    let wide = |cell: &Cell, round: u32| {
+        let spread = if cell.send_path == SendPath::A1 { 0.3 } else { 0.005 };
+        synthetic::trial(cell, round).faster(synthetic::noise(7, cell, round, spread))
+    };
+    let mut observations = after(&plan, 10, wide);
+    assert!(!observations.may_skip(&block), "one cell still needs it");
+    // Given up, that cell is no longer waited for; but a block of such cells alone goes on.
+    let cells = plan.cells();
+    for _ in 0..3 {
+        observations.end_cell(&cells[0], false);
+    }
+    assert!(observations.may_skip(&block));
+    let mut hopeless = Observations::new(&plan);
+    for cell in cells.iter().cycle().take(3 * cells.len()) {
+        hopeless.end_cell(cell, false);
+    }
+    assert!(cells.iter().all(|cell| hopeless.is_settled(cell)) && !hopeless.may_skip(&block));
+    assert_eq!(decide(&hopeless), Decision::Continue);
+    // Rounds that the plan fixes are measured whole, and without a precision nothing is enough.
+    plan.measure.rounds = Some(20);
+    assert!(!narrow(&plan).may_skip(&block));
+    plan.measure.rounds = None;
+    plan.measure.precision = None;
+    assert!(!narrow(&plan).may_skip(&block));
+}
+
+#[test]
 fn a_tighter_plan_takes_more_rounds() {
     let mut plan = small_plan();
     let rounds = |plan: &Plan| {

@@ -1,5 +1,6 @@
 //! C18 to C23: what hardware counters and the machine's facts decide.
 
+use analysis::reference::Caveat;
 use model::SendPath::{Send, Sendmsg};
 use model::{Cell, Factor, Layout, Plan};
 
@@ -87,8 +88,8 @@ fn cycles_at_no_frequency_of_the_cpu_decide_nothing() {
     let broken = cycles(threads, |_| 3.0).with(|_, finished| {
         finished.sender.counters.task_clock_ns = count(1000.0);
     });
-    broken.leaves_open(22, "law 7 is broken");
-    broken.leaves_open(23, "law 7 is broken");
+    broken.leaves_open_with(22, Caveat::LawBroken { id: 7 });
+    broken.leaves_open_with(23, Caveat::LawBroken { id: 7 });
 }
 
 /// A run of so many sender cycles a byte.

@@ -1,7 +1,7 @@
 //! C1 to C9.
 
 use analysis::explained::ModelledSide;
-use analysis::reference::Reference;
+use analysis::reference::{Caveat, Reference};
 use model::SendPath::{self, Send, Sendmsg, Zerocopy};
 use model::{Cell, Factor, Preset};
 
@@ -68,7 +68,7 @@ fn a_broken_law_leaves_no_claim_that_rests_on_it() {
             finished.sender.total.stray_ids = 1;
         }
     }
-    once.leaves_open(3, "law 3 is broken");
+    once.leaves_open_with(3, Caveat::LawBroken { id: 3 });
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn c9_needs_growth_and_a_fixed_cost_that_follows_the_calls() {
     run(plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]), |_, trial| trial)
         .leaves_open(9, "why is not shown");
     run(plan(&[(Factor::Threads, "8")]), |_, trial| trial.usable_cpus(4))
-        .leaves_open(9, "oversubscribed");
+        .leaves_open_with(9, Caveat::Oversubscribed { all: true });
     run(plan(&[(Factor::Message, "64")]), |_, trial| trial).leaves_open(9, "two sizes");
 }
 

@@ -1,7 +1,7 @@
 //! C5 and C19: what profile, audit and sink decide together.
 
 use analysis::explained::Verdict;
-use analysis::reference::Reference;
+use analysis::reference::{Caveat, Reference};
 use model::SendPath::{Sendmsg, Zerocopy};
 use model::audit::{Audited, CopyCounts, Owner, Stack};
 use model::record::Outcome;
@@ -305,8 +305,8 @@ fn samples_and_counts_of_few_rounds_are_not_preliminary_and_ratios_are() {
     };
     let claim = audited(rounds(one_thread()), 100).profiled(parts(100, 400)).claim(19);
     assert_eq!(claim.verdict, Verdict::Refuted, "{claim:#?}");
-    assert!(!claim.because.starts_with("preliminary"), "{claim:#?}");
+    assert!(!claim.is_preliminary(), "{claim:#?}");
     let claim = rounds(small()).profiled(parts(400, 100)).claim(5);
     assert_eq!(claim.verdict, Verdict::Supported, "{claim:#?}");
-    assert!(claim.because.starts_with("preliminary (3 rounds)"), "{claim:#?}");
+    assert_eq!(claim.caveats, [Caveat::Preliminary { rounds: 3 }], "{claim:#?}");
 }

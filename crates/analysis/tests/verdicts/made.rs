@@ -1,6 +1,7 @@
 //! Runs made to order.
 
 use analysis::explained::{Answer, Claim, Explained, Law, Verdict};
+use analysis::reference::Caveat;
 use analysis::{Summary, summarise};
 use model::audit::{Audited, Owner, Stack};
 use model::host::Host;
@@ -182,6 +183,14 @@ impl Run {
         let undecidable = verdict == Verdict::Undecidable;
         assert_eq!(claim.would_decide.is_empty(), !undecidable, "{claim:#?}");
         assert!(undecidable || !claim.evidence.is_empty(), "{claim:#?}");
+    }
+
+    /// The claim is not decided, and bears this caveat.
+    #[track_caller]
+    pub(crate) fn leaves_open_with(&self, number: usize, caveat: Caveat) {
+        self.says(number, Verdict::Undecidable, "");
+        let claim = self.claim(number);
+        assert!(claim.caveats.contains(&caveat), "{claim:#?}");
     }
 
     #[track_caller]
