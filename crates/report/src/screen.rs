@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use analysis::explained::LawState;
 use analysis::metric::Metric;
+use analysis::reference::Caveat;
 use analysis::summary::{CellEstimates, Summary, Warning, WarningKind};
 use model::host::Host;
 use model::{Class, Mark, Measured, Plan};
@@ -47,6 +48,10 @@ const MOST_COLUMNS: usize = 12;
 
 /// The most warnings that a screen shows unless all are asked for; the rest stands on the page.
 const MOST_WARNINGS: usize = 5;
+/// So many are shown even where the screen gets longer than [`MOST_LINES`] by them.
+const LEAST_WARNINGS: usize = 2;
+/// Lines that a terminal shows at once.
+const MOST_LINES: usize = 40;
 
 /// The one screen at the end of a run: the answer, the cells, the comparisons, what to beware of, where it was measured. Every
 /// figure is one of the summary's, to three digits.
@@ -69,7 +74,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         parts.push(table + &shown(&grid.notes(summary, plan)));
     }
     if measured {
-        let table = render(&comparison::table(summary, &grid), width, options.colour);
+        let table = render(&comparison::table(summary, &grid, width), width, options.colour);
         parts.push(table);
         if options.verbose {
             parts.push(shown(&comparison::comparisons(summary, plan, &grid)));
@@ -85,31 +90,48 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         more.push(caveats::not_claimed(summary, plan));
         parts.push(shown(&more));
     }
-    let mut foot = warnings(summary, options);
-    foot.push(machine_line::machine_line(summary, host, plan));
+    let mut foot = vec![machine_line::machine_line(summary, host, plan)];
     if !grid.shared.is_empty() {
         foot.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
     }
     foot.push(counts(summary, plan, options.verbose));
     foot.push(last_line(summary, options));
-    parts.push(shown(&foot));
+    let foot = shown(&foot);
     parts.retain(|part| !part.is_empty());
+    let lines = |text: &str| text.lines().count();
+    let above: usize = parts.iter().map(|part| lines(part) + 1).sum();
+    let room = MOST_LINES.saturating_sub(above + lines(&foot));
+    let all = warnings(summary, options.verbose);
+    let fits = |most: &usize| lines(&shown(&first_warnings(&all, *most))) <= room;
+    let most = (LEAST_WARNINGS..=MOST_WARNINGS).rev().find(fits).unwrap_or(LEAST_WARNINGS);
+    let most = if options.verbose { all.len() } else { most };
+    parts.push(shown(&first_warnings(&all, most)) + &foot);
     parts.join("\n")
 }
 
 /// What to beware of, in order of weight.
-fn warnings(summary: &Summary, options: ScreenOptions) -> Vec<Line> {
-    // The answer speaks of what was copied already.
-    let answered = summary.explained.recommendations.iter().any(|it| !it.by_reference.is_empty());
-    let is_shown =
-        |warning: &&Warning| options.verbose || !(answered && warning.kind == WarningKind::Copied);
-    let all: Vec<&Warning> = summary.warnings.iter().filter(is_shown).collect();
-    let most = if options.verbose { all.len() } else { MOST_WARNINGS };
-    let line = |text: &str| Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, text);
-    let text = |warning: &Warning| {
-        if options.verbose { with_detail(warning) } else { warning.text.clone() }
+fn warnings(summary: &Summary, verbose: bool) -> Vec<String> {
+    let recommended = &summary.explained.recommendations;
+    // The answer speaks of what was copied and of too few rounds already.
+    let says_copied = recommended.iter().any(|it| !it.by_reference.is_empty());
+    let is_preliminary = |caveat: &Caveat| matches!(caveat, Caveat::Preliminary { .. });
+    let says_preliminary = recommended.iter().any(|it| it.caveats.iter().any(is_preliminary));
+    let is_said = |kind| match kind {
+        WarningKind::Copied => says_copied,
+        WarningKind::Preliminary => says_preliminary,
+        _ => false,
     };
-    let mut lines: Vec<Line> = all.iter().take(most).map(|warning| line(&text(warning))).collect();
+    let shown = summary.warnings.iter().filter(|warning| verbose || !is_said(warning.kind));
+    let text = |warning: &Warning| {
+        if verbose { with_detail(warning) } else { warning.text.clone() }
+    };
+    shown.map(text).collect()
+}
+
+/// The first so many, and how many more there are.
+fn first_warnings(all: &[String], most: usize) -> Vec<Line> {
+    let line = |text: &str| Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, text);
+    let mut lines: Vec<Line> = all.iter().take(most).map(|text| line(text)).collect();
     if all.len() > most {
         let more = u32::try_from(all.len() - most).unwrap_or(u32::MAX);
         let more = counted(more, "more warning", "more warnings");

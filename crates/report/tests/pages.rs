@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
-use analysis::summary::Summary;
+use analysis::summary::{Summary, WarningKind};
 use common::explanation::explained;
 use model::host::Host;
 use model::{Bytes, Factor, Mark, Measured, Plan, Preset};
@@ -64,7 +64,7 @@ fn hostile() -> (Summary, Host, Plan) {
     summary.run.congestion = HOSTILE.to_owned();
     summary.run.placement = HOSTILE.to_owned();
     summary.run.finish = HOSTILE.to_owned();
-    summary.warnings.push(HOSTILE.to_owned());
+    summary.warnings.push(common::warning(WarningKind::Noise, HOSTILE));
     summary.noise_floor = Measured::absent(HOSTILE);
     summary.instrument_cost.edge_share = Measured::absent(HOSTILE);
     for entry in &mut summary.estimates {
@@ -410,7 +410,7 @@ fn screen_csv_markdown_and_html_show_the_same_figures() {
     let host = synthetic::host();
     let expected = of_csv(&summary);
     assert_eq!(expected.len(), 48);
-    let options = ScreenOptions { width: 160, colour: false, directory: "x" };
+    let options = ScreenOptions { width: 160, colour: false, verbose: true, directory: "x" };
     let shown = screen(&summary, &host, &plan, options);
     assert_eq!(of_screen(&shown), expected);
     let text = markdown(&summary, &host, &plan);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analysis::metric::Metric;
 use analysis::summary::{Estimate, Finding, Ratio, Summary};
-use model::{Bytes, Cell, Plan, SendPath};
+use model::{Bytes, Cell, Contrast, Factor, Plan, SendPath};
 
 use super::grid::Grid;
 use crate::numbers::{counted, half_width, percent, ratio, short};
@@ -79,7 +79,7 @@ fn brief(rows: &[Place]) -> String {
 }
 
 /// The ratios of each pair of paths at both ends of the sizes, in a table of a line each.
-pub(super) fn table(summary: &Summary, grid: &Grid) -> Vec<Line> {
+pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
     let pairs = pairs(summary, grid);
     let pairs: Vec<&Pair> =
         pairs.iter().filter(|pair| pair.cpu.iter().any(Place::is_compared)).collect();
@@ -100,18 +100,16 @@ pub(super) fn table(summary: &Summary, grid: &Grid) -> Vec<Line> {
         columns.push("goodput".to_owned());
     }
     columns.push(cost.to_owned());
-    let row = |pair: &&Pair| {
-        let mut figures = Vec::new();
-        if has_goodput {
-            figures.push(brief(&pair.goodput));
-        }
-        figures.push(brief(&pair.cpu));
-        TableRow::Figures(format!("{} / {}", pair.paths.0, pair.paths.1), figures)
-    };
-    let rows: Vec<TableRow> = pairs.iter().take(MOST_PAIRS).map(row).collect();
-    let corner = [String::new(), "ratio".to_owned()];
-    let mut lines = Table { corner, groups: vec![Group { heading: String::new(), columns }], rows }
-        .lines(usize::MAX);
+    let rows: Vec<(String, Vec<String>)> = pairs
+        .iter()
+        .take(MOST_PAIRS)
+        .map(|pair| {
+            let goodput = has_goodput.then(|| brief(&pair.goodput));
+            let figures = goodput.into_iter().chain([brief(&pair.cpu)]).collect();
+            (format!("{} / {}", pair.paths.0, pair.paths.1), figures)
+        })
+        .collect();
+    let mut lines = ratio_lines(&columns, &rows, width);
     let is_unclear = |row: &&Place| row.ratio.finding == Finding::Undecided;
     let unclear = pairs
         .iter()
@@ -126,6 +124,28 @@ pub(super) fn table(summary: &Summary, grid: &Grid) -> Vec<Line> {
     };
     lines.push(Line::wrapped(2).and(Style::Faint, format!("{group}{range}{question}")));
     lines
+}
+
+/// A table; where the terminal is too narrow for it, a sentence a row.
+fn ratio_lines(columns: &[String], rows: &[(String, Vec<String>)], width: usize) -> Vec<Line> {
+    let table = Table {
+        corner: [String::new(), "ratio".to_owned()],
+        groups: vec![Group { heading: String::new(), columns: columns.to_vec() }],
+        rows: rows
+            .iter()
+            .map(|(name, figures)| TableRow::Figures(name.clone(), figures.clone()))
+            .collect(),
+    };
+    let lines = table.lines(width);
+    if lines.iter().all(|line| line.text().chars().count() <= width) {
+        return lines;
+    }
+    let sentence = |(name, figures): &(String, Vec<String>)| {
+        let named: Vec<String> =
+            columns.iter().zip(figures).map(|(column, f)| format!("{column} {f}")).collect();
+        Line::wrapped(2).and(Style::Plain, format!("{name}: {}", named.join(", ")))
+    };
+    rows.iter().map(sentence).collect()
 }
 
 /// Two sentences for each pair of paths: goodput, then CPU of both ends; at the end, what was not compared.
@@ -182,7 +202,7 @@ fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
         if !answers(ratio.cell.send_path, ratio.against.send_path, grid.paths()) {
             continue;
         }
-        let paths = (grid.naming.path(&ratio.cell), grid.naming.path(&ratio.against));
+        let paths = titles(ratio, grid);
         let index = *places.entry(paths.clone()).or_insert_with(|| {
             pairs.push(Pair { paths, goodput: Vec::new(), cpu: Vec::new() });
             pairs.len() - 1
@@ -201,7 +221,23 @@ fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
             }
         }
     }
+    // Which path to use is asked first.
+    let is_of_paths = |pair: &Pair| {
+        let mut rows = pair.goodput.iter().chain(&pair.cpu);
+        rows.any(|place| place.ratio.contrast.factor == Factor::Send)
+    };
+    pairs.sort_by_key(|pair| !is_of_paths(pair));
     pairs
+}
+
+/// What a ratio is of: `sendmsg` and `send`, or for another factor than the path `send nodelay=on` and `off`.
+fn titles(ratio: &Ratio, grid: &Grid) -> (String, String) {
+    let (cell, against) = (grid.naming.path(&ratio.cell), grid.naming.path(&ratio.against));
+    if cell != against {
+        return (cell, against);
+    }
+    let Contrast { factor, value, against } = &ratio.contrast;
+    (format!("{cell} {}={value}", factor.id_key()), against.clone())
 }
 
 /// Whether a comparison changes one thing only. A path that passes by reference also makes another number of calls than most

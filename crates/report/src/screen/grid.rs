@@ -43,7 +43,7 @@ pub(super) struct Naming {
 }
 
 impl Naming {
-    /// The columns' name of a cell: the paper's name of its path, and what else varies within a block.
+    /// The columns' name of a cell: its path, and what else varies within a block.
     pub(super) fn path(&self, cell: &Cell) -> String {
         let mut name = cell.send_path.to_string();
         for factor in self.others().filter(|factor| Factor::ALWAYS_WITHIN_BLOCK.contains(factor)) {
@@ -225,7 +225,7 @@ impl<'a> Grid<'a> {
 
     /// What the signs in the table mean, and why figures are absent.
     pub(super) fn notes(&self, summary: &Summary, plan: &Plan) -> Vec<Line> {
-        let mut legend = vec![self.legend()];
+        let mut legend = Vec::new();
         if let Some(precision) = plan.measure.precision
             && self.entries().any(is_imprecise)
         {
@@ -234,7 +234,10 @@ impl<'a> Grid<'a> {
         if self.entries().any(is_noted) {
             legend.push("* some trials are marked".to_owned());
         }
-        let mut lines = vec![Line::wrapped(2).and(Style::Faint, legend.join("; "))];
+        let mut lines = Vec::new();
+        if !legend.is_empty() {
+            lines.push(Line::wrapped(2).and(Style::Faint, legend.join("; ")));
+        }
         for (why, cells) in absences(summary, self.entries()) {
             lines.push(
                 Line::wrapped(2)
@@ -245,7 +248,7 @@ impl<'a> Grid<'a> {
         lines
     }
 
-    /// `A3 at 64 B, 1 thread and 3 more cells`.
+    /// `zerocopy at 64 B, 1 thread and 3 more cells`.
     fn named(&self, cells: &[&Cell]) -> String {
         let Some(first) = cells.first() else { return String::new() };
         let name = format!(
@@ -261,10 +264,6 @@ impl<'a> Grid<'a> {
                 counted(u32::try_from(more).unwrap_or(u32::MAX), "more cell", "more cells")
             ),
         }
-    }
-
-    fn legend(&self) -> String {
-        self.paths.iter().map(SendPath::to_string).collect::<Vec<_>>().join(", ")
     }
 
     /// The range of each path's figures, where a table would not fit a screen.
@@ -313,11 +312,10 @@ impl<'a> Grid<'a> {
                 ),
             ));
         }
-        let mut legend = self.legend();
         if let Some(more) = self.columns.len().checked_sub(MOST_COLUMNS).filter(|more| *more > 0) {
-            legend.push_str(&format!("; {more} more columns in results.csv"));
+            let more = format!("{more} more columns in results.csv");
+            lines.push(Line::wrapped(2).and(Style::Faint, more));
         }
-        lines.push(Line::wrapped(2).and(Style::Faint, legend));
         lines
     }
 }

@@ -216,11 +216,15 @@ fn scaling() -> Scaling {
 }
 
 /// What to use on loopback.
-fn recommendations() -> Vec<Recommendation> {
-    let gain = |message_bytes, ratio| Gain {
-        message_bytes,
-        ratio: super::around(ratio),
-        finding: Finding::More,
+pub(super) fn recommendations() -> Vec<Recommendation> {
+    let gain = |message_bytes: u64| {
+        let goodput = |path: SendPath| {
+            let mut cell = Cell { send_path: path, ..Cell::default() };
+            cell.set(Factor::Message, &message_bytes.to_string()).unwrap();
+            synthetic::likely(&cell).goodput_gbps
+        };
+        let ratio = super::around(goodput(SendPath::Sendmsg) / goodput(SendPath::Send));
+        Gain { message_bytes, ratio, finding: Finding::More }
     };
     vec![Recommendation {
         link: Link::Loopback,
@@ -230,7 +234,7 @@ fn recommendations() -> Vec<Recommendation> {
             path: SendPath::Sendmsg,
             against: SendPath::Send,
             everywhere: true,
-            gains: vec![gain(64, 5.19), gain(65_536, 1.46)],
+            gains: vec![gain(64), gain(65_536)],
         },
         by_reference: vec![ByReference {
             path: SendPath::Zerocopy,

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use analysis::explained::Explained;
 use analysis::metric::Metric;
+use analysis::recommendation::{Advice, Recommendation};
 use analysis::summary::{
     CellEstimates, Estimate, Finding, InstrumentCost, NoiseFloor, PaperRow, Ratio, RunFacts,
-    SUMMARY_VERSION, Summary,
+    SUMMARY_VERSION, Summary, Warning, WarningKind,
 };
 use model::host::Host;
 use model::record::FailureKind;
@@ -79,7 +80,13 @@ fn entry(cell: &Cell, control: bool) -> CellEstimates {
     }
 }
 
-fn ratio(cell: &Cell, against: &Cell, metric: Metric, of: impl Fn(&Cell) -> f64) -> Ratio {
+fn ratio(
+    contrast: &Contrast,
+    cell: &Cell,
+    against: &Cell,
+    metric: Metric,
+    of: impl Fn(&Cell) -> f64,
+) -> Ratio {
     let mean = of(cell) / of(against);
     let finding = match mean {
         m if m > 1.03 => Finding::More,
@@ -88,8 +95,8 @@ fn ratio(cell: &Cell, against: &Cell, metric: Metric, of: impl Fn(&Cell) -> f64)
         _ => Finding::Undecided,
     };
     Ratio {
-        contrast: Contrast::between(Factor::Send, cell, against),
-        block: cell.block(&[Factor::Send]).to_string(),
+        contrast: contrast.clone(),
+        block: cell.block(&[contrast.factor]).to_string(),
         cell: cell.clone(),
         against: against.clone(),
         metric,
@@ -98,6 +105,28 @@ fn ratio(cell: &Cell, against: &Cell, metric: Metric, of: impl Fn(&Cell) -> f64)
         p_holm: Measured::Value(0.01),
         finding,
     }
+}
+
+/// A warning with nothing beside its line.
+pub(crate) fn warning(kind: WarningKind, text: impl Into<String>) -> Warning {
+    Warning { kind, text: text.into(), detail: String::new() }
+}
+
+/// What to use where the plan compares the paper's paths, or has one path alone.
+fn recommended(plan: &Plan) -> Vec<Recommendation> {
+    let paths = &plan.factors.send_path;
+    let mut all = explanation::recommendations();
+    for one in &mut all {
+        one.advice = match paths.as_slice() {
+            [path] => Advice::Alone { path: *path },
+            paths if paths.contains(&SendPath::Send) && paths.contains(&SendPath::Sendmsg) => {
+                continue;
+            }
+            paths => Advice::Unclear { paths: paths.to_vec() },
+        };
+        one.by_reference.clear();
+    }
+    all
 }
 
 /// A run of the plan in which everything went well.
@@ -116,11 +145,12 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
                 figures.sender_cpu_ns_per_kib + figures.receiver_cpu_ns_per_kib
             }
         };
-        for (_, cells) in plan.blocks() {
-            let cells: Vec<&Cell> = cells.iter().filter(|c| asked.contains(c)).collect();
-            for (index, cell) in cells.iter().enumerate() {
-                for against in &cells[..index] {
-                    ratios.push(ratio(cell, against, metric, of));
+        for cell in plan.blocks().iter().flat_map(|(_, cells)| cells) {
+            for contrast in plan.contrasts() {
+                if let Some(against) = contrast.twin(cell).filter(|twin| asked.contains(twin))
+                    && asked.contains(cell)
+                {
+                    ratios.push(ratio(&contrast, cell, &against, metric, of));
                 }
             }
         }
@@ -164,9 +194,11 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
             ends_cpu_ratio: Measured::Value(Estimate { mean: 1.002, low: Some(0.997), high: Some(1.007), trials: 13 }),
             goodput_ratio: Measured::Value(Estimate { mean: 0.999, low: Some(0.99), high: Some(1.008), trials: 13 }),
         },
-        warnings: vec![
-            "no hardware counters (kernel.perf_event_paranoid=4): cycles and misses are absent. Unlock: sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
-        ],        explained: Explained::default(),
+        warnings: vec![warning(
+            WarningKind::NoCounters,
+            "no hardware counters (kernel.perf_event_paranoid=4): cycles and misses are absent; sudo sysctl kernel.perf_event_paranoid=1",
+        )],
+        explained: Explained { recommendations: recommended(plan), ..Explained::default() },
     }
 }
 
@@ -177,6 +209,17 @@ pub(crate) fn plan(factors: &[(Factor, &str)]) -> Plan {
         plan.factors.set(*factor, values).unwrap();
     }
     plan
+}
+
+/// Takes every valid trial away; each cell gets its reason.
+pub(crate) fn without_any_trial(summary: &mut Summary, reason: impl Fn(usize) -> &'static str) {
+    for index in 0..summary.estimates.len() {
+        without_trial(summary, index, reason(index));
+    }
+    for one in &mut summary.explained.recommendations {
+        one.advice = Advice::Nothing;
+        one.by_reference.clear();
+    }
 }
 
 /// Takes every valid trial of a cell away.
