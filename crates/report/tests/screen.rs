@@ -290,7 +290,9 @@ fn what_was_not_compared_is_told_once_at_the_end() {
     let text = verbose(&mixed(&plan), &plan, 500);
     assert_eq!(text.to_lowercase().matches("not compared").count(), 1, "{text}");
     assert!(
-        text.contains("Not compared: zerocopy against sendmsg at 4 KiB (1 and 2 threads): no pair of valid"),
+        text.contains(
+            "Not compared: zerocopy against sendmsg at 4 KiB (1 and 2 threads): no pair of valid"
+        ),
         "{text}"
     );
     assert!(text.contains("goodput: slower wherever it was compared; 1 thread: at"), "{text}");

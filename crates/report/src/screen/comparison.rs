@@ -78,18 +78,29 @@ fn brief(rows: &[Place]) -> String {
     if texts.is_empty() { "-".to_owned() } else { texts.join(" … ") }
 }
 
+/// From which to which size a pair's brief ratios are.
+fn range(rows: &[Place]) -> String {
+    match ends(rows).as_slice() {
+        [] => String::new(),
+        [only] => only.size.to_string(),
+        [first, .., last] => format!("{} … {}", first.size, last.size),
+    }
+}
+
 /// The ratios of each pair of paths at both ends of the sizes, in a table of a line each.
 pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
     let pairs = pairs(summary, grid);
     let pairs: Vec<&Pair> =
         pairs.iter().filter(|pair| pair.cpu.iter().any(Place::is_compared)).collect();
     let Some(first) = pairs.first() else { return Vec::new() };
-    let sizes = ends(&first.cpu);
-    let (Some(small), Some(large)) = (sizes.first(), sizes.last()) else { return Vec::new() };
-    let range = if small.size == large.size {
-        small.size.to_string()
+    let Some(small) = ends(&first.cpu).first().copied() else { return Vec::new() };
+    // Where not every size has a usable pair, the pairs of paths may differ in it.
+    let sizes = if pairs.iter().all(|pair| range(&pair.cpu) == range(&first.cpu)) {
+        range(&first.cpu)
     } else {
-        format!("{} … {}", small.size, large.size)
+        let each =
+            |pair: &&Pair| format!("{} / {} at {}", pair.paths.0, pair.paths.1, range(&pair.cpu));
+        pairs.iter().take(MOST_PAIRS).map(each).collect::<Vec<_>>().join(", ")
     };
     let has_goodput = pairs.iter().any(|pair| pair.goodput.iter().any(Place::is_compared));
     let is_sink = first.cpu.iter().all(|place| !place.ratio.cell.link.has_receiver());
@@ -122,7 +133,7 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
     } else {
         String::new()
     };
-    lines.push(Line::wrapped(2).and(Style::Faint, format!("{group}{range}{question}")));
+    lines.push(Line::wrapped(2).and(Style::Faint, format!("{group}{sizes}{question}")));
     lines
 }
 

@@ -185,14 +185,29 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
         marks: BTreeMap::new(),
         noise_floor: Measured::Value(NoiseFloor {
             goodput: Estimate { mean: 1.002, low: Some(0.991), high: Some(1.013), trials: 13 },
-            ends_cpu: Measured::Value(Estimate { mean: 0.999, low: Some(0.994), high: Some(1.004), trials: 13 }),
+            ends_cpu: Measured::Value(Estimate {
+                mean: 0.999,
+                low: Some(0.994),
+                high: Some(1.004),
+                trials: 13,
+            }),
             half_width: 0.011,
             equivalent: true,
         }),
         instrument_cost: InstrumentCost {
             edge_share: Measured::Value(0.000_24),
-            ends_cpu_ratio: Measured::Value(Estimate { mean: 1.002, low: Some(0.997), high: Some(1.007), trials: 13 }),
-            goodput_ratio: Measured::Value(Estimate { mean: 0.999, low: Some(0.99), high: Some(1.008), trials: 13 }),
+            ends_cpu_ratio: Measured::Value(Estimate {
+                mean: 1.002,
+                low: Some(0.997),
+                high: Some(1.007),
+                trials: 13,
+            }),
+            goodput_ratio: Measured::Value(Estimate {
+                mean: 0.999,
+                low: Some(0.99),
+                high: Some(1.008),
+                trials: 13,
+            }),
         },
         warnings: vec![warning(
             WarningKind::NoCounters,
