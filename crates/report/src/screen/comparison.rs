@@ -124,7 +124,7 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
     let is_unclear = |row: &&Place| row.ratio.finding == Finding::Undecided;
     let unclear = pairs
         .iter()
-        .any(|pair| ends(&pair.goodput).iter().chain(&ends(&pair.cpu)).any(|row| is_unclear(&row)));
+        .any(|pair| ends(&pair.goodput).iter().chain(&ends(&pair.cpu)).any(is_unclear));
     let question = if unclear {
         format!(
             "; ? unclear after correction for {} comparisons",
