@@ -151,7 +151,9 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
     // The family that says most: with a CPU for each busy thread, then the most usual one, then the first of the plan, which
     // has the fewest threads.
     let of_paths = |c: &&Crossover| {
-        c.contrast.factor == Factor::Send && c.metric == metric && c.shared.is_itself()
+        c.contrast.factor == Factor::Send
+            && c.metric == metric
+            && (c.shared.is_itself() || copies(&c.contrast.value) && copies(&c.contrast.against))
     };
     let of_metric: Vec<&Crossover> = evidence.crossovers.iter().filter(of_paths).collect();
     let first = of_metric
@@ -195,6 +197,11 @@ fn paths_of(evidence: &Evidence<'_>, is_one: impl Fn(&CellEstimates) -> bool) ->
     paths.sort_unstable();
     paths.dedup();
     paths
+}
+
+/// Whether a path, by its name, copies: then the option to pass by reference changes nothing of it.
+fn copies(path: &str) -> bool {
+    path.parse::<SendPath>().is_ok_and(|path| !path.passes_by_reference())
 }
 
 /// Every two paths of one family against each other, size by size.
