@@ -17,8 +17,6 @@ pub(crate) fn not_profiled(explained: &Explained) -> String {
 }
 
 const NOBODY_LOOKED: &str = "Nobody looked: no cell of this run has a profile. Get one, as root or with kernel.perf_event_paranoid at 0 or below, with copycost run --audits profile.";
-/// The command in it.
-pub(crate) const REMEDY: &str = "copycost run --audits profile";
 
 /// Categories below this share are not named in a line of text.
 const LEAST_NAMED: f64 = 0.02;

@@ -25,7 +25,6 @@ mod machine;
 mod pictures;
 
 use crate::markup::{self, Markup};
-pub(crate) use machine::METHOD;
 
 /// What a page is made of.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,9 @@
-//! `report.md`: what the page says, for a pull request: answer, trust, figures, questions, claims, laws, what stayed open. Tables
-//! that are evidence are folded away.
+//! `report.md`: what the page says, short enough for a pull request: answer, trust, figures, questions, claims, laws, what stayed
+//! open. Evidence is left to the page.
 
-use std::fmt::Write as _;
 use std::io::Write;
 
-use analysis::explained::LawState;
+use analysis::explained::{Law, LawState};
 use analysis::summary::Summary;
 use model::Plan;
 use model::host::Host;
@@ -13,13 +12,15 @@ use crate::error::ReportError;
 use crate::html::Page;
 use crate::plain_table::{Table, TableRow};
 use crate::reproduce::{command, date};
-use crate::screen::{doubts, figures_notes, figures_table, machine_facts, notes};
+use crate::screen::{figures_notes, figures_table, machine_facts, method_notes, notes};
 use crate::trust::trust;
-use crate::unanswered::unanswered;
-use crate::words::{recommendations, with_detail};
+use crate::unanswered::{Open, unanswered};
+use crate::words::recommendations;
 
-mod cpu_time;
 mod explained;
+mod section;
+
+use section::{Section, shortened, within};
 
 /// Writes `report.md`.
 ///
@@ -29,27 +30,41 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
     let error = |why| ReportError::new("report.md", why);
     let Page { summary, host, plan, .. } = *page;
     let known = &summary.explained;
-    let mut parts = vec![
+    let sections = vec![
         head(summary, host, plan),
         answer(summary),
         broken_laws(summary),
         trust_table(summary, plan),
+        warnings(summary, plan),
         figures(summary, plan),
         pictures(page),
-        cpu_time::cpu_time(known),
-        explained::copies(known),
+        explained::audits(known),
         explained::links(known),
         explained::answers(&known.answers),
         explained::claims(&known.claims),
         explained::laws(&known.laws),
-        explained::tables(known),
         open(summary),
-        explained::method(summary),
         files(summary),
     ];
-    parts.retain(|part| !part.is_empty());
-    out.write_all(parts.join("\n").as_bytes()).map_err(error)?;
+    out.write_all(within(MOST_CHARACTERS, sections).as_bytes()).map_err(error)?;
     out.flush().map_err(error)
+}
+
+/// More than this is tedious in a pull request.
+const MOST_CHARACTERS: usize = 19_900;
+/// The most of a sentence; the page has the rest.
+const LONGEST_SENTENCE: usize = 300;
+/// The most of a name or a figure.
+const LONGEST_NAME: usize = 80;
+
+/// [`plain`], of a text that is cut between words where it is longer.
+fn plain_short(text: &str, most: usize) -> String {
+    plain(&shortened(text, most))
+}
+
+/// An item of a list.
+fn item(text: &str) -> String {
+    format!("- {text}\n")
 }
 
 /// Text that Markdown takes as it is: backslashes before what could be markup (CommonMark, 2.4), entities where HTML
@@ -97,134 +112,147 @@ fn heads<S: AsRef<str>>(out: &mut String, columns: &[S]) {
     row(out, columns.iter().map(|_| "---".to_owned()));
 }
 
-fn head(summary: &Summary, host: &Host, plan: &Plan) -> String {
+fn head(summary: &Summary, host: &Host, plan: &Plan) -> Section {
     let run = &summary.run;
     let name = if run.label.is_empty() { &host.hostname } else { &run.label };
-    format!(
+    Section::whole(format!(
         "# What it costs to send: {}\n\n{}\n\n{}. Measure it again: {}\n",
-        plain(name),
-        plain(&machine_facts(summary, host, plan).join(", ")),
+        plain_short(name, LONGEST_NAME),
+        plain_short(&machine_facts(summary, host, plan).join(", "), LONGEST_SENTENCE),
         date(run.started_unix_ms),
         code(&command(plan)),
-    )
+    ))
 }
 
-fn answer(summary: &Summary) -> String {
-    let mut out = String::new();
-    for line in recommendations(summary) {
-        let _ = writeln!(out, "**{}**\n", plain(&line));
-    }
-    for note in notes(summary) {
-        let _ = writeln!(out, "{}\n", plain(&note));
-    }
-    out.truncate(out.trim_end().len());
-    out + "\n"
+fn answer(summary: &Summary) -> Section {
+    let sentences = recommendations(summary);
+    let sentences =
+        sentences.iter().map(|line| format!("**{}**", plain_short(line, LONGEST_SENTENCE)));
+    let notes = notes(summary);
+    let notes = notes.iter().map(|note| plain_short(note, LONGEST_SENTENCE));
+    Section::whole(sentences.chain(notes).collect::<Vec<_>>().join("\n\n") + "\n")
 }
 
-fn broken_laws(summary: &Summary) -> String {
+fn broken_laws(summary: &Summary) -> Section {
     let broken = summary.explained.laws.iter().filter(|law| law.state == LawState::Broken);
-    broken.fold(String::new(), |mut out, law| {
-        let because = plain(law.in_short());
-        let _ = writeln!(out, "- ✗ **Law {} ({}) is broken:** {because}", law.id, plain(&law.name));
-        out
-    })
+    let line = |law: &Law| {
+        let name = plain_short(&law.name, LONGEST_NAME);
+        let because = plain_short(law.in_short(), LONGEST_SENTENCE);
+        item(&format!("✗ **Law {} ({name}) is broken:** {because}", law.id))
+    };
+    Section { rows: broken.map(line).collect(), ..Section::default() }
 }
 
-fn trust_table(summary: &Summary, plan: &Plan) -> String {
-    let mut out = "## How far to trust it\n\n".to_owned();
-    heads(&mut out, &["", "", ""]);
-    for fact in trust(summary, plan) {
+fn trust_table(summary: &Summary, plan: &Plan) -> Section {
+    let mut head = "## How far to trust it\n\n".to_owned();
+    heads(&mut head, &["", "", ""]);
+    let facts = trust(summary, plan).into_iter().map(|fact| {
         let name = format!("{} {}", fact.grade.sign(), fact.name);
-        row(&mut out, [name, fact.figure, fact.note].map(|text| plain(&text)));
-    }
-    let mut lines: Vec<String> = summary
-        .warnings
-        .iter()
-        .map(|warning| format!("- {}", plain(&with_detail(warning))))
-        .collect();
-    for (name, text) in doubts(summary, plan) {
-        lines.push(format!("- **{}** {}", plain(&name), plain(&text)));
-    }
-    if !lines.is_empty() {
-        let _ = write!(out, "\n{}\n", lines.join("\n"));
-    }
-    out
+        let mut line = String::new();
+        let texts = [name, fact.figure, fact.note];
+        row(&mut line, texts.map(|text| plain_short(&text, LONGEST_SENTENCE)));
+        line
+    });
+    Section { head, rows: facts.collect(), foot: String::new() }
 }
 
-fn figures(summary: &Summary, plan: &Plan) -> String {
-    let mut out = "## Figures\n\n".to_owned();
+/// What to beware of, and what was measured of the method itself.
+fn warnings(summary: &Summary, plan: &Plan) -> Section {
+    let warnings = summary.warnings.iter().map(|it| plain_short(&it.text, LONGEST_SENTENCE));
+    let method = method_notes(summary, plan).into_iter().map(|(name, text)| {
+        format!("**{}** {}", plain(&name), plain_short(&text, LONGEST_SENTENCE))
+    });
+    let rows = warnings.chain(method).map(|line| item(&line)).collect();
+    Section { rows, ..Section::default() }
+}
+
+fn figures(summary: &Summary, plan: &Plan) -> Section {
+    let mut head = "## Figures\n\n".to_owned();
     if summary.estimates.iter().all(|entry| entry.control || entry.trials == 0) {
-        out.push_str("No valid trial, so there is no figure to show.\n");
-        return out;
+        head.push_str("No valid trial, so there is no figure to show.\n");
+        return Section::whole(head);
     }
     let Some(table) = figures_table(summary) else {
-        out.push_str("Too many cells for a table here; they are in report.html and results.csv.\n");
-        return out;
+        head.push_str(
+            "Too many cells for a table here; they are in report.html and results.csv.\n",
+        );
+        return Section::whole(head);
     };
-    figure_rows(&mut out, &table);
-    out.push('\n');
-    for note in figures_notes(summary, plan) {
-        let _ = writeln!(out, "- {}", plain(note.trim_start_matches("- ")));
-    }
-    out
+    let rows = figure_rows(&mut head, &table);
+    let notes = figures_notes(summary, plan);
+    let note = |note: &String| item(&plain_short(note.trim_start_matches("- "), LONGEST_SENTENCE));
+    let notes: String = notes.iter().take(MOST_NOTES).map(note).collect();
+    let foot = if notes.is_empty() { notes } else { format!("\n{notes}") };
+    Section { head, rows, foot }
 }
 
+/// More reasons for absent figures than this are left to the page.
+const MOST_NOTES: usize = 3;
+
 /// The screen's table: what rows share becomes a column of its own.
-fn figure_rows(out: &mut String, table: &Table) {
+fn figure_rows(head: &mut String, table: &Table) -> Vec<String> {
     let mut columns = vec![String::new(), "size".to_owned()];
     for group in &table.groups {
-        columns.extend(group.columns.iter().map(|name| format!("{}: {name}", group.heading)));
+        let named = group.columns.iter().map(|name| format!("{}: {name}", group.heading));
+        columns.extend(named.map(|name| shortened(&name, LONGEST_NAME)));
     }
-    heads(out, &columns);
+    heads(head, &columns);
     let mut section = &table.corner[0];
+    let mut rows = Vec::new();
     for line in &table.rows {
         match line {
             TableRow::Section(name) => section = name,
             TableRow::Figures(name, figures) => {
-                let names = [section, name].into_iter().map(|text| plain(text));
-                row(out, names.chain(figures.iter().map(|figure| plain(figure))));
+                let cells = [section, name].into_iter().chain(figures);
+                let mut line = String::new();
+                row(&mut line, cells.map(|text| plain_short(text, LONGEST_NAME)));
+                rows.push(line);
             }
         }
     }
+    rows
 }
 
 /// Figures and data paths: where each lies, and what it says.
-fn pictures(page: &Page) -> String {
+fn pictures(page: &Page) -> Section {
     let figures = page.figures.iter().map(|f| (f.name, &f.title, &f.reading));
     let paths = page.data_paths.iter().map(|p| (p.name.as_str(), &p.title, &p.reading));
-    let mut out = String::new();
-    for (name, title, reading) in figures.chain(paths) {
-        let title = plain(title);
-        let _ = writeln!(out, "- [{title}](figures/{name}.svg): {}", plain(reading));
-    }
-    if out.is_empty() { out } else { format!("## Pictures\n\n{out}") }
+    let line = |(name, title, reading): (&str, &String, &String)| {
+        let title = plain_short(title, LONGEST_NAME);
+        item(&format!("[{title}](figures/{name}.svg): {}", plain_short(reading, LONGEST_SENTENCE)))
+    };
+    let rows: Vec<String> = figures.chain(paths).map(line).collect();
+    let head = "## Pictures\n\n".to_owned();
+    if rows.is_empty() { Section::default() } else { Section { head, rows, foot: String::new() } }
 }
 
-fn open(summary: &Summary) -> String {
+fn open(summary: &Summary) -> Section {
     let open = unanswered(summary);
     if open.is_empty() {
-        return String::new();
+        return Section::default();
     }
-    let mut out = "## Not answered here, and what would answer it\n\n".to_owned();
-    for one in open {
+    let line = |one: &Open| {
         let takes = one.takes();
         let colon = if takes.is_empty() { "" } else { ": " };
-        let _ = writeln!(
-            out,
-            "- **{}** → {}{colon}{}",
-            plain(&one.instrument),
-            plain(&one.names()),
-            plain(&takes)
-        );
+        item(&format!(
+            "**{}** → {}{colon}{}",
+            plain_short(&one.instrument, LONGEST_NAME),
+            plain_short(&one.names(), LONGEST_SENTENCE),
+            plain_short(&takes, LONGEST_SENTENCE)
+        ))
+    };
+    Section {
+        head: "## Not answered here, and what would answer it\n\n".to_owned(),
+        rows: open.iter().map(line).collect(),
+        foot: String::new(),
     }
-    out
 }
 
-fn files(summary: &Summary) -> String {
-    format!(
-        "Written by copycost {}. The table of ratios, the machine's facts and every cell are in report.html of the same run.\n",
-        plain(&summary.copycost)
-    )
+fn files(summary: &Summary) -> Section {
+    Section::whole(format!(
+        "Written by copycost {}. Evidence, ratios, the machine's facts and every cell are in report.html of the same run.\n",
+        plain_short(&summary.copycost, LONGEST_NAME)
+    ))
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ pub(crate) fn notes(summary: &Summary) -> Vec<String> {
 }
 
 /// Noise floor, instruments and what is not claimed: a name and a text each.
-pub(crate) fn doubts(summary: &Summary, plan: &Plan) -> Vec<(String, String)> {
+pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> Vec<(String, String)> {
     let lines = [
         caveats::noise_floor(summary),
         caveats::instrument_cost(summary),

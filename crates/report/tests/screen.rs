@@ -442,7 +442,7 @@ fn table(text: &str) -> BTreeMap<(String, String), Vec<String>> {
             inside = true;
         } else if first == "ratio" {
             inside = false;
-        } else if inside && first != "size" {
+        } else if inside && first != "size" && parts.len() == 7 {
             rows.insert((group.clone(), first.clone()), parts[1..].to_vec());
         }
     }

@@ -106,9 +106,7 @@ fn samples() -> Vec<Summary> {
     let plan = Plan::preset(Preset::Default);
     let whole = common::summary(&plan);
     let mut broken = common::summary(&plan);
-    for index in 0..broken.estimates.len() {
-        common::without_trial(&mut broken, index, "it broke");
-    }
+    common::without_any_trial(&mut broken, |_| "it broke");
     let records = synthetic::run(&plan, 3, |cell, round| synthetic::trial(cell, round).counted());
     let analysed = analysis::summarise(&plan, &synthetic::host(), &records);
     let nothing = analysis::summarise(&plan, &synthetic::host(), &[]);
@@ -122,8 +120,7 @@ fn a_summary_is_written_as_json_and_always_alike() {
         let text = written(&summary);
         assert!(text.ends_with("}\n"));
         let value: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["estimates"].as_array().unwrap().len(), summary.estimates.len());
-        assert_eq!(value["warnings"].as_array().unwrap().len(), summary.warnings.len());
+        assert!(value == serde_json::to_value(&summary).unwrap(), "a figure lost digits");
         assert_eq!(written(&summary), text);
     }
 }

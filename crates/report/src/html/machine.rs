@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::markup::Markup;
 use super::{Page, section};
-use crate::screen::doubts;
+use crate::screen::method_notes;
 
 /// How every run is measured and analysed.
-pub(crate) const METHOD: [&str; 2] = [
+const METHOD: [&str; 2] = [
     "Sender and receiver are processes of their own. A trial connects afresh, warms up, measures a window whose edges each \
      worker reads itself, and drains; costs are divided by the bytes of the same window and side. Paths are measured next to \
      each other in blocks, in random order, over and over in rounds.",
@@ -26,7 +26,7 @@ pub(super) fn method(html: &mut Markup, page: &Page) {
             html.paragraph(paragraph);
         }
         html.element("ul", &[], |html| {
-            for (name, text) in doubts(page.summary, page.plan) {
+            for (name, text) in method_notes(page.summary, page.plan) {
                 html.element("li", &[], |html| {
                     html.leaf("strong", &[], &name);
                     html.text(" ");

@@ -41,7 +41,7 @@ fn sentence(recommendation: &Recommendation) -> String {
             format!("use any of {}: no difference at any size", names(paths))
         }
         Advice::Unclear { paths } => {
-            format!("unclear which of {} to use: the intervals are too wide", names(paths))
+            format!("unclear which of {} to use: intervals too wide", names(paths))
         }
         Advice::Alone { path } => {
             format!("only {path} was measured: nothing to compare it with")

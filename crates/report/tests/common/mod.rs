@@ -135,6 +135,7 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
         plan.cells().iter().map(|cell| entry(cell, false)).collect();
     estimates.extend(plan.controls().iter().map(|cell| entry(cell, true)));
     let asked: HashSet<Cell> = plan.cells().into_iter().collect();
+    let contrasts = plan.contrasts();
     let mut ratios = Vec::new();
     for metric in [Metric::GoodputGbps, Metric::EndsCpuNsPerKib] {
         let of = |cell: &Cell| {
@@ -146,11 +147,11 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
             }
         };
         for cell in plan.blocks().iter().flat_map(|(_, cells)| cells) {
-            for contrast in plan.contrasts() {
+            for contrast in &contrasts {
                 if let Some(against) = contrast.twin(cell).filter(|twin| asked.contains(twin))
                     && asked.contains(cell)
                 {
-                    ratios.push(ratio(&contrast, cell, &against, metric, of));
+                    ratios.push(ratio(contrast, cell, &against, metric, of));
                 }
             }
         }
