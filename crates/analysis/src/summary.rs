@@ -67,6 +67,8 @@ pub enum WarningKind {
     Noise,
     /// Intervals wider than asked for.
     Imprecise,
+    /// Other programs used the CPUs.
+    Busy,
     /// The hypervisor took CPU time.
     Steal,
     /// A CPU quota, or battery.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
-use model::{Mark, Measured, Plan};
+use model::{Cell, Mark, Measured, Plan};
 
 use crate::comparisons::place;
 use crate::estimate;
@@ -34,6 +34,7 @@ fn detail(known: &Known<'_>, kind: WarningKind) -> String {
         WarningKind::NotReached
         | WarningKind::EndedEarly
         | WarningKind::Preliminary
+        | WarningKind::Busy
         | WarningKind::Noise
         | WarningKind::Steal
         | WarningKind::Limited
@@ -49,11 +50,12 @@ fn detail(known: &Known<'_>, kind: WarningKind) -> String {
 /// The warnings, in order of weight.
 pub(crate) fn warnings(known: &Known<'_>) -> Vec<Warning> {
     type Warn = fn(&Known<'_>) -> Option<String>;
-    let all: [(WarningKind, Warn); 14] = [
+    let all: [(WarningKind, Warn); 15] = [
         (WarningKind::NoValidTrial, without_valid_trial),
         (WarningKind::NotReached, not_reached),
         (WarningKind::EndedEarly, ended_early),
         (WarningKind::Preliminary, preliminary),
+        (WarningKind::Busy, busy),
         (WarningKind::Noise, noise),
         (WarningKind::Imprecise, imprecise),
         (WarningKind::Steal, steal),
@@ -73,11 +75,14 @@ pub(crate) fn warnings(known: &Known<'_>) -> Vec<Warning> {
 }
 
 /// Cells of the plan, controls left out, in which every attempt was void.
-fn void_cells(known: &Known<'_>) -> BTreeSet<String> {
+fn void_cells<'a>(known: &Known<'a>) -> Vec<&'a Cell> {
     let void = |estimate: &&CellEstimates| {
         !estimate.control && estimate.trials == 0 && estimate.void_trials > 0
     };
-    known.estimates.iter().filter(void).map(|estimate| estimate.cell.id()).collect()
+    let mut cells: Vec<&Cell> =
+        known.estimates.iter().filter(void).map(|estimate| &estimate.cell).collect();
+    cells.sort_unstable();
+    cells
 }
 
 fn without_valid_trial(known: &Known<'_>) -> Option<String> {
@@ -91,14 +96,18 @@ fn without_valid_trial(known: &Known<'_>) -> Option<String> {
         return Some("no trial is valid, so there is no figure at all".to_owned());
     }
     Some(match cells.len() {
-        1 => format!("no valid trial of {cell}"),
-        n => format!("{n} cells have no valid trial, among them {cell}"),
+        1 => format!("no valid trial of {} at {}", cell.send_path, place(cell)),
+        n => format!(
+            "{n} cells have no valid trial, among them {} at {}",
+            cell.send_path,
+            place(cell)
+        ),
     })
 }
 
 fn why_no_valid_trial(known: &Known<'_>) -> Option<String> {
     let cells = void_cells(known);
-    let why = known.run.without_valid_trial.get(cells.first()?)?;
+    let why = known.run.without_valid_trial.get(&cells.first()?.id())?;
     Some(format!("the reason: {why}"))
 }
 
@@ -272,6 +281,20 @@ fn limited(known: &Known<'_>) -> Option<String> {
     }
 }
 
+/// From this part of all trials on, that other programs ran is the first thing to mend.
+const BUSY: f64 = 0.1;
+
+fn busy(known: &Known<'_>) -> Option<String> {
+    let trials = *known.marks.get(&Mark::Others)?;
+    let is_often = f64::from(trials) >= BUSY * f64::from(known.run.trials);
+    is_often.then(|| {
+        format!(
+            "other programs used these CPUs in {trials} of {} trials: stop them, run again",
+            known.run.trials
+        )
+    })
+}
+
 fn steal(known: &Known<'_>) -> Option<String> {
     let trials = known.marks.get(&Mark::Steal).filter(|n| **n > 0)?;
     let limit = known.plan.thresholds.steal;
@@ -331,8 +354,8 @@ fn instruments(known: &Known<'_>) -> Option<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
 mod tests {
+    use model::Preset;
     use model::record::{FailureKind, Record};
-    use model::{Cell, Preset};
 
     use super::*;
 

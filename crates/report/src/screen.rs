@@ -116,10 +116,9 @@ fn warnings(summary: &Summary, verbose: bool) -> Vec<String> {
     let says_copied = recommended.iter().any(|it| !it.by_reference.is_empty());
     let is_preliminary = |caveat: &Caveat| matches!(caveat, Caveat::Preliminary { .. });
     let says_preliminary = recommended.iter().any(|it| it.caveats.iter().any(is_preliminary));
-    let is_said = |kind| match kind {
-        WarningKind::Copied => says_copied,
-        WarningKind::Preliminary => says_preliminary,
-        _ => false,
+    let is_said = |kind: WarningKind| {
+        (kind == WarningKind::Copied && says_copied)
+            || (kind == WarningKind::Preliminary && says_preliminary)
     };
     let shown = summary.warnings.iter().filter(|warning| verbose || !is_said(warning.kind));
     let text = |warning: &Warning| {

@@ -138,7 +138,7 @@ fn trials(summary: &Summary) -> Trust {
     Trust {
         name: "Trials",
         figure: run.trials.to_string(),
-        note: format!("{} marked, {} invalid{without}", run.noted_trials, run.void_trials),
+        note: format!("{} marked, {} void{without}", run.noted_trials, run.void_trials),
         grade: grade(run.void_trials == 0 && run.noted_trials == 0 && without.is_empty()),
     }
 }

@@ -7,7 +7,7 @@ use analysis::summary::{Estimate, Finding, Ratio, Summary};
 use model::{Bytes, Cell, Contrast, Factor, Plan, SendPath};
 
 use super::grid::Grid;
-use crate::numbers::{counted, half_width, percent, ratio, short};
+use crate::numbers::{counted, percent, ratio, short};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, whole};
 
@@ -52,95 +52,88 @@ struct Pair<'a> {
 /// Fewer pairs than this are told beside the ratio: its interval is then hardly to be trusted.
 const FEW_PAIRS: u32 = 5;
 
-/// A pair's ratios at the smallest and the largest size of the first row group that has figures.
-fn ends<'r, 'a>(rows: &'r [Place<'a>]) -> Vec<&'r Place<'a>> {
+/// A pair's ratios in the first row group that has figures, by size.
+fn of_first_group<'r, 'a>(rows: &'r [Place<'a>]) -> Vec<&'r Place<'a>> {
     let group = rows.iter().find(|row| row.is_compared()).map(|row| row.group.as_str());
     let in_it = |row: &&Place| row.is_compared() && Some(row.group.as_str()) == group;
     let mut shown: Vec<&Place> = rows.iter().filter(in_it).collect();
     shown.sort_by_key(|row| row.size);
-    match shown.as_slice() {
-        [] => Vec::new(),
-        [only] => vec![only],
-        [first, .., last] => vec![first, last],
+    shown
+}
+
+/// `4.79 ±2 %`, `1.14? ±11 %`: a question mark where a ratio is shown neither to differ nor to be the same.
+fn brief(row: &Place) -> String {
+    let Some(estimate) = row.ratio.ratio.value() else { return "-".to_owned() };
+    let width = analysis::estimate::half_width(estimate).filter(|width| *width <= 1.0);
+    // Whole percents, but never none.
+    let whole = |width: f64| format!(" ±{:.0} %", (width * 100.0).max(1.0));
+    let width = width.map_or_else(String::new, whole);
+    let unclear = if row.ratio.finding == Finding::Undecided { "?" } else { "" };
+    format!("{}{unclear}{width}", short(estimate.mean))
+}
+
+/// So many sizes have a column in the table of ratios.
+const SIZES: usize = 4;
+
+/// As many of these as have a column: the smallest, the largest, and what lies evenly between.
+fn spread(sizes: BTreeSet<Bytes>) -> Vec<Bytes> {
+    let sizes: Vec<Bytes> = sizes.into_iter().collect();
+    let last = sizes.len().saturating_sub(1);
+    if sizes.len() <= SIZES {
+        return sizes;
     }
+    (0..SIZES).filter_map(|nth| sizes.get(nth * last / (SIZES - 1)).copied()).collect()
 }
 
-/// `4.79 ±2 % … 1.27 ±9 %?`: a question mark where a ratio is not shown to differ, nor to be the same.
-fn brief(rows: &[Place]) -> String {
-    let one = |row: &&Place| {
-        let Some(estimate) = row.ratio.ratio.value() else { return "-".to_owned() };
-        let width = analysis::estimate::half_width(estimate).filter(|width| *width <= 1.0);
-        let width = width.map_or_else(String::new, |width| format!(" {}", half_width(width)));
-        let unclear = if row.ratio.finding == Finding::Undecided { "?" } else { "" };
-        format!("{}{width}{unclear}", short(estimate.mean))
-    };
-    let texts: Vec<String> = ends(rows).iter().map(one).collect();
-    if texts.is_empty() { "-".to_owned() } else { texts.join(" … ") }
-}
-
-/// From which to which size a pair's brief ratios are.
-fn range(rows: &[Place]) -> String {
-    match ends(rows).as_slice() {
-        [] => String::new(),
-        [only] => only.size.to_string(),
-        [first, .., last] => format!("{} … {}", first.size, last.size),
-    }
-}
-
-/// The ratios of each pair of paths at both ends of the sizes, in a table of a line each.
+/// The ratios of each pair of paths by size, a line a metric.
 pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
     let pairs = pairs(summary, grid);
-    let pairs: Vec<&Pair> =
-        pairs.iter().filter(|pair| pair.cpu.iter().any(Place::is_compared)).collect();
-    let Some(first) = pairs.first() else { return Vec::new() };
-    let Some(small) = ends(&first.cpu).first().copied() else { return Vec::new() };
-    // Where not every size has a usable pair, the pairs of paths may differ in it.
-    let sizes = if pairs.iter().all(|pair| range(&pair.cpu) == range(&first.cpu)) {
-        range(&first.cpu)
-    } else {
-        let each =
-            |pair: &&Pair| format!("{} / {} at {}", pair.paths.0, pair.paths.1, range(&pair.cpu));
-        pairs.iter().take(MOST_PAIRS).map(each).collect::<Vec<_>>().join(", ")
-    };
-    let has_goodput = pairs.iter().any(|pair| pair.goodput.iter().any(Place::is_compared));
-    let is_sink = first.cpu.iter().all(|place| !place.ratio.cell.link.has_receiver());
-    let cost = if is_sink { "sender-side cost" } else { "CPU" };
-    let group = if grid.groups() > 1 { format!("{}, ", small.group) } else { String::new() };
-    let mut columns = Vec::new();
-    if has_goodput {
-        columns.push("goodput".to_owned());
+    let pairs: Vec<&Pair> = pairs.iter().take(MOST_PAIRS).collect();
+    let mut rows: Vec<(String, Vec<&Place>)> = Vec::new();
+    for pair in &pairs {
+        for metric in [&pair.goodput, &pair.cpu] {
+            let shown = of_first_group(metric);
+            let Some(first) = shown.first() else { continue };
+            let word = match first.ratio.metric {
+                Metric::SenderSideCpuNsPerKib => "sender-side cost",
+                metric => word(metric),
+            };
+            rows.push((format!("{} / {}, {word}", pair.paths.0, pair.paths.1), shown));
+        }
     }
-    columns.push(cost.to_owned());
-    let rows: Vec<(String, Vec<String>)> = pairs
-        .iter()
-        .take(MOST_PAIRS)
-        .map(|pair| {
-            let goodput = has_goodput.then(|| brief(&pair.goodput));
-            let figures = goodput.into_iter().chain([brief(&pair.cpu)]).collect();
-            (format!("{} / {}", pair.paths.0, pair.paths.1), figures)
-        })
-        .collect();
-    let mut lines = ratio_lines(&columns, &rows, width);
-    let is_unclear = |row: &&Place| row.ratio.finding == Finding::Undecided;
-    let unclear = pairs
-        .iter()
-        .any(|pair| ends(&pair.goodput).iter().chain(&ends(&pair.cpu)).any(is_unclear));
-    let question = if unclear {
-        format!(
-            "; ? unclear after correction for {} comparisons",
-            tested(summary, small.ratio.metric)
-        )
-    } else {
-        String::new()
+    let Some(first) = rows.iter().find_map(|(_, shown)| shown.first().copied()) else {
+        return Vec::new();
     };
-    lines.push(Line::wrapped(2).and(Style::Faint, format!("{group}{sizes}{question}")));
+    let sizes =
+        spread(rows.iter().flat_map(|(_, shown)| shown.iter().map(|row| row.size)).collect());
+    let figures = |shown: &[&Place]| -> Vec<String> {
+        let at = |size: &Bytes| shown.iter().find(|row| row.size == *size);
+        sizes.iter().map(|size| at(size).map_or_else(|| "-".to_owned(), |row| brief(row))).collect()
+    };
+    let columns: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    let texts: Vec<(String, Vec<String>)> =
+        rows.iter().map(|(name, shown)| (name.clone(), figures(shown))).collect();
+    let corner =
+        if grid.groups() > 1 { format!("ratio, {}", first.group) } else { "ratio".to_owned() };
+    let mut lines = ratio_lines(corner, &columns, &texts, width);
+    let is_unclear = |row: &&Place| row.ratio.finding == Finding::Undecided;
+    if rows.iter().any(|(_, shown)| shown.iter().any(is_unclear)) {
+        let comparisons = tested(summary, first.ratio.metric);
+        let legend = format!("? unclear, corrected for all {comparisons} comparisons of this run");
+        lines.push(Line::wrapped(2).and(Style::Faint, legend));
+    }
     lines
 }
 
 /// A table; where the terminal is too narrow for it, a sentence a row.
-fn ratio_lines(columns: &[String], rows: &[(String, Vec<String>)], width: usize) -> Vec<Line> {
+fn ratio_lines(
+    corner: String,
+    columns: &[String],
+    rows: &[(String, Vec<String>)],
+    width: usize,
+) -> Vec<Line> {
     let table = Table {
-        corner: [String::new(), "ratio".to_owned()],
+        corner: [String::new(), corner],
         groups: vec![Group { heading: String::new(), columns: columns.to_vec() }],
         rows: rows
             .iter()

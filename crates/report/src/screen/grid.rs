@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Estimate, Summary};
-use model::{Bytes, Cell, Factor, Mark, Measured, Plan, SendPath};
+use model::{Bytes, CallsPerMessage, Cell, Factor, Mark, Measured, Plan, SendPath};
 
 use super::{MOST_COLUMNS, estimate};
 use crate::numbers::{counted, percent, short};
@@ -187,6 +187,7 @@ impl<'a> Grid<'a> {
     }
 
     pub(super) fn table(&self) -> Table {
+        let marks_imprecise = self.marks_imprecise();
         let mut rows = Vec::new();
         for (index, group) in self.groups.iter().enumerate() {
             if index > 0 || !self.is_first_named_in_the_corner() {
@@ -195,7 +196,9 @@ impl<'a> Grid<'a> {
             for (size, cells) in &group.rows {
                 let figures = SHOWN.iter().flat_map(|(metric, _)| {
                     cells.iter().map(move |cell| {
-                        cell.map_or_else(String::new, |entry| figure(entry, shown(*metric, entry)))
+                        cell.map_or_else(String::new, |entry| {
+                            figure(entry, shown(*metric, entry), marks_imprecise)
+                        })
                     })
                 });
                 rows.push(TableRow::Figures(size.to_string(), figures.collect()));
@@ -225,9 +228,9 @@ impl<'a> Grid<'a> {
 
     /// What the signs in the table mean, and why figures are absent.
     pub(super) fn notes(&self, summary: &Summary, plan: &Plan) -> Vec<Line> {
-        let mut legend = Vec::new();
+        let mut legend = self.calls();
         if let Some(precision) = plan.measure.precision
-            && self.entries().any(is_imprecise)
+            && self.marks_imprecise()
         {
             legend.push(format!("~ an interval wider than ±{}", percent(precision.0)));
         }
@@ -241,11 +244,38 @@ impl<'a> Grid<'a> {
         for (why, cells) in absences(summary, self.entries()) {
             lines.push(
                 Line::wrapped(2)
-                    .and(Style::Faint, "- ")
-                    .and(Style::Plain, format!("{}: {why}", self.named(&cells))),
+                    .and(Style::Faint, "- not measured: ")
+                    .and(Style::Plain, format!("{} ({why})", self.named(&cells))),
             );
         }
         lines
+    }
+
+    /// Whether imprecise cells are marked: where every one is, the mark would tell nothing.
+    fn marks_imprecise(&self) -> bool {
+        self.entries().any(is_imprecise) && !self.entries().all(is_imprecise)
+    }
+
+    /// How many calls each path makes for a message of several fields; nothing where all make one.
+    fn calls(&self) -> Vec<String> {
+        let Some(most) = self.entries().map(|entry| entry.cell.fields.get()).max() else {
+            return Vec::new();
+        };
+        let several: Vec<String> = self
+            .paths
+            .iter()
+            .filter(|path| path.capabilities().calls == CallsPerMessage::OneAField && most > 1)
+            .map(ToString::to_string)
+            .collect();
+        if several.is_empty() || several.len() == self.paths.len() {
+            return Vec::new();
+        }
+        let several = several.join(" and ");
+        vec![if self.entries().all(|entry| entry.cell.fields.get() == most) {
+            format!("{most} fields a message: {several} makes {most} calls, the others 1")
+        } else {
+            format!("{several} makes a call for each field, the others 1")
+        }]
     }
 
     /// `zerocopy at 64 B, 1 thread and 3 more cells`.
@@ -350,11 +380,11 @@ fn is_noted(entry: &CellEstimates) -> bool {
     entry.marks.keys().any(|mark| *mark != Mark::Oversubscribed)
 }
 
-fn figure(entry: &CellEstimates, metric: Metric) -> String {
+fn figure(entry: &CellEstimates, metric: Metric, marks_imprecise: bool) -> String {
     let Some(estimate) = estimate(entry, metric) else { return "-".to_owned() };
     let mut text = short(estimate.mean);
     if metric == Metric::GoodputGbps {
-        text.push_str(if is_imprecise(entry) { "~" } else { "" });
+        text.push_str(if marks_imprecise && is_imprecise(entry) { "~" } else { "" });
         text.push_str(if is_noted(entry) { "*" } else { "" });
     }
     text

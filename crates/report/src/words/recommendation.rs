@@ -57,7 +57,7 @@ fn sentence(recommendation: &Recommendation) -> String {
     );
     let beside = recommendation.by_reference.iter().filter(|it| !told && Some(it.path) != chosen);
     for it in beside {
-        sentence.push_str(&format!("; {}", pays(it, recommendation)));
+        sentence.push_str(&format!("; {}", pays(it, recommendation, chosen)));
     }
     for caveat in &recommendation.caveats {
         match caveat {
@@ -150,14 +150,17 @@ fn by_size(path: SendPath, against: SendPath, outcome: &CrossoverOutcome) -> Str
     }
 }
 
-/// `zerocopy never pays on loopback (copied anyway)`.
-fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
+/// `zerocopy never beats it on loopback (copied anyway)`.
+fn pays(it: &ByReference, recommendation: &Recommendation, chosen: Option<SendPath>) -> String {
     let ByReference { path, .. } = it;
     let link = recommendation.link;
     let copied = it.copied_share.value().is_some_and(|[least, _]| *least >= 1.0);
     let anyway = if copied { " (copied anyway)" } else { "" };
     match it.pays {
-        Pays::Never => format!("{path} never pays on {link}{anyway}"),
+        Pays::Never if chosen == Some(it.against) => {
+            format!("{path} never beats it on {link}{anyway}")
+        }
+        Pays::Never => format!("{path} never beats {} on {link}{anyway}", it.against),
         Pays::Alike => format!("{path} costs the same on {link}{anyway}"),
         Pays::Always => format!("{path} costs less CPU at every size"),
         Pays::From { low, high } if (low - high).abs() < 1.0 => {
@@ -215,7 +218,7 @@ mod tests {
         let text = sentence(&recommended(use_sendmsg(gains), Pays::Never));
         assert_eq!(
             text,
-            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; zerocopy never pays on loopback (copied anyway)."
+            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; zerocopy never beats it on loopback (copied anyway)."
         );
         assert!(text.split_whitespace().count() <= 25, "{text}");
         assert_eq!(text.matches('[').count(), 1);
