@@ -12,7 +12,7 @@ use crate::error::ReportError;
 use crate::html::Page;
 use crate::plain_table::{Table, TableRow};
 use crate::reproduce::{command, date};
-use crate::screen::{figures_notes, figures_table, machine_facts, method_notes, notes};
+use crate::screen::{figures_notes, figures_table, machine_facts, method_notes};
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
 use crate::words::recommendations;
@@ -54,6 +54,8 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
 const MOST_CHARACTERS: usize = 19_900;
 /// The most of a sentence; the page has the rest.
 const LONGEST_SENTENCE: usize = 300;
+/// The most of what a picture says, which stands below it on the page.
+const LONGEST_READING: usize = 160;
 /// The most of a name or a figure.
 const LONGEST_NAME: usize = 80;
 
@@ -128,9 +130,7 @@ fn answer(summary: &Summary) -> Section {
     let sentences = recommendations(summary);
     let sentences =
         sentences.iter().map(|line| format!("**{}**", plain_short(line, LONGEST_SENTENCE)));
-    let notes = notes(summary);
-    let notes = notes.iter().map(|note| plain_short(note, LONGEST_SENTENCE));
-    Section::whole(sentences.chain(notes).collect::<Vec<_>>().join("\n\n") + "\n")
+    Section::whole(sentences.collect::<Vec<_>>().join("\n\n") + "\n")
 }
 
 fn broken_laws(summary: &Summary) -> Section {
@@ -159,7 +159,8 @@ fn trust_table(summary: &Summary, plan: &Plan) -> Section {
 /// What to beware of, and what was measured of the method itself.
 fn warnings(summary: &Summary, plan: &Plan) -> Section {
     let warnings = summary.warnings.iter().map(|it| plain_short(&it.text, LONGEST_SENTENCE));
-    let method = method_notes(summary, plan).into_iter().map(|(name, text)| {
+    // The noise floor stands in the table above.
+    let method = method_notes(summary, plan).into_iter().skip(1).map(|(name, text)| {
         format!("**{}** {}", plain(&name), plain_short(&text, LONGEST_SENTENCE))
     });
     let rows = warnings.chain(method).map(|line| item(&line)).collect();
@@ -219,7 +220,7 @@ fn pictures(page: &Page) -> Section {
     let paths = page.data_paths.iter().map(|p| (p.name.as_str(), &p.title, &p.reading));
     let line = |(name, title, reading): (&str, &String, &String)| {
         let title = plain_short(title, LONGEST_NAME);
-        item(&format!("[{title}](figures/{name}.svg): {}", plain_short(reading, LONGEST_SENTENCE)))
+        item(&format!("[{title}](figures/{name}.svg): {}", plain_short(reading, LONGEST_READING)))
     };
     let rows: Vec<String> = figures.chain(paths).map(line).collect();
     let head = "## Pictures\n\n".to_owned();

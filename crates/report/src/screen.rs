@@ -163,11 +163,6 @@ fn last_line(summary: &Summary, options: ScreenOptions) -> Line {
     }
 }
 
-/// What stands below the answer on other pages: which thread counts are oversubscribed.
-pub(crate) fn notes(summary: &Summary) -> Vec<String> {
-    caveats::oversubscribed(summary).map(|line| line.text()).into_iter().collect()
-}
-
 /// Noise floor, instruments and what is not claimed: a name and a text each.
 pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> Vec<(String, String)> {
     let lines = [

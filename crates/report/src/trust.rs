@@ -4,7 +4,7 @@ use analysis::explained::LawState;
 use analysis::summary::Summary;
 use model::{Measured, Nanos, Plan};
 
-use crate::numbers::{duration, percent, ratio};
+use crate::numbers::{counted, duration, percent, ratio};
 
 /// What a fact means for trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,8 +133,10 @@ fn noise_floor(summary: &Summary) -> Trust {
 fn trials(summary: &Summary) -> Trust {
     let run = &summary.run;
     let without = run.without_valid_trial.len();
-    let without =
-        if without > 0 { format!("; {without} cells without a valid one") } else { String::new() };
+    let without = match u32::try_from(without).unwrap_or(u32::MAX) {
+        0 => String::new(),
+        cells => format!("; {} without a valid one", counted(cells, "cell", "cells")),
+    };
     Trust {
         name: "Trials",
         figure: run.trials.to_string(),

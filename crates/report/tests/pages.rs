@@ -171,7 +171,6 @@ fn the_first_screen_says_what_a_reader_asks_first() {
         "Law 3 (notifications) is broken",
         "no hardware counters",
         "zerocopy never pays on loopback (copied anyway)",
-        "oversubscribed (16 busy threads on 8 CPUs)",
         "<b>8</b> supported",
         "<b>9</b> refuted",
         "<b>8</b> undecidable here",
@@ -341,7 +340,7 @@ fn group(threads: &str) -> String {
     if threads == "1" { "1 thread".to_owned() } else { format!("{threads} threads") }
 }
 
-fn of_csv(summary: &Summary) -> Figures {
+fn read_csv(summary: &Summary) -> Figures {
     let mut bytes = Vec::new();
     write_results(&mut bytes, summary, report::ColumnSet::All).unwrap();
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
@@ -360,7 +359,7 @@ fn of_csv(summary: &Summary) -> Figures {
 }
 
 /// Rows of `group, size, three goodputs, three CPUs`.
-fn of_rows(rows: impl Iterator<Item = Vec<String>>) -> Figures {
+fn figures_in_rows(rows: impl Iterator<Item = Vec<String>>) -> Figures {
     let mut figures = Figures::new();
     for row in rows {
         for (index, path) in PATHS.iter().enumerate() {
@@ -372,7 +371,7 @@ fn of_rows(rows: impl Iterator<Item = Vec<String>>) -> Figures {
     figures
 }
 
-fn of_screen(text: &str) -> Figures {
+fn read_screen(text: &str) -> Figures {
     let mut group = String::new();
     let mut rows = Vec::new();
     for line in text.lines() {
@@ -391,20 +390,20 @@ fn of_screen(text: &str) -> Figures {
             _ => {}
         }
     }
-    of_rows(rows.into_iter())
+    figures_in_rows(rows.into_iter())
 }
 
-fn of_markdown(text: &str) -> Figures {
+fn read_markdown(text: &str) -> Figures {
     let rows = text.lines().filter_map(|line| {
         let cells: Vec<String> =
             line.trim_matches('|').split(" |").map(|cell| cell.trim().replace('\\', "")).collect();
         (cells.len() >= 8 && cells[0].contains("thread")).then_some(cells)
     });
-    of_rows(rows)
+    figures_in_rows(rows)
 }
 
 /// Reads the table of cells, and checks that what a cell shows is what its attribute says with all digits.
-fn of_html(page: &str) -> Figures {
+fn read_html(page: &str) -> Figures {
     let after = |text: &str, mark: &str| -> Option<String> {
         let rest = &text[text.find(mark)? + mark.len()..];
         Some(rest.split(['"', '<']).next().unwrap().to_owned())
@@ -444,15 +443,15 @@ fn screen_csv_markdown_and_html_show_the_same_figures() {
     summary.estimates[3].marks.insert(Mark::Retransmits, 2);
     summary.estimates[5].precise = Measured::Value(false);
     let host = synthetic::host();
-    let expected = of_csv(&summary);
+    let expected = read_csv(&summary);
     assert_eq!(expected.len(), 48);
     let options = ScreenOptions { width: 160, colour: false, verbose: true, directory: "x" };
     let shown = screen(&summary, &host, &plan, options);
-    assert_eq!(of_screen(&shown), expected);
+    assert_eq!(read_screen(&shown), expected);
     let text = markdown(&summary, &host, &plan);
-    assert_eq!(of_markdown(&text), expected);
+    assert_eq!(read_markdown(&text), expected);
     let page = html(&summary, &host, &plan);
-    assert_eq!(of_html(&page), expected);
+    assert_eq!(read_html(&page), expected);
     // A cell without a valid trial is grey as a whole, and each dash has the reason under the pointer.
     let (_, row) = page.split_once("class=\"void\" title=\"it broke\">").unwrap();
     let (row, _) = row.split_once("</tr>").unwrap();

@@ -6,9 +6,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
-use analysis::summary::{Finding, Summary, Warning, WarningKind};
+use analysis::summary::{Estimate, Finding, Summary, Warning, WarningKind};
 use model::{Factor, Mark, Measured, Plan, Preset};
-use report::numbers::{ratio, short};
+use report::numbers::{half_width, ratio, short};
 use report::{ScreenOptions, cells_table, screen, write_results};
 
 const DIRECTORY: &str = "copycost-runs/latest";
@@ -132,6 +132,13 @@ fn at_most_five_warnings_are_shown_unless_all_are_asked_for() {
     for n in 1..=8 {
         assert!(all.contains(&format!("! warning {n} (detail {n})\n")), "{all}");
     }
+    // Long ones are fewer, so that the run is still one screen.
+    for warning in &mut summary.warnings {
+        warning.text.push_str(&" word".repeat(24));
+    }
+    let long = plain(&summary, &plan, NARROW);
+    assert!(long.lines().count() <= 40, "{} lines\n{long}", long.lines().count());
+    assert!(long.contains("! warning 2 ") && long.contains(" more warnings: --verbose"), "{long}");
     insta::assert_snapshot!("verbose", verbose(&common::summary(&plan), &plan, 100));
 }
 
@@ -506,6 +513,32 @@ fn every_ratio_on_the_screen_is_one_of_the_summarys() {
     assert_eq!(shown.len(), 13);
     for figure in shown {
         assert!(known.contains(&figure.to_owned()), "{figure}");
+    }
+}
+
+#[test]
+fn every_figure_of_the_table_of_ratios_is_one_of_the_summarys() {
+    let plan = Plan::preset(Preset::Default);
+    let summary = common::summary(&plan);
+    let brief = |estimate: &Estimate| {
+        let width = analysis::estimate::half_width(estimate).unwrap();
+        format!("{} {}", short(estimate.mean), half_width(width))
+    };
+    let spelt: Vec<String> =
+        summary.ratios.iter().filter_map(|r| r.ratio.value()).map(brief).collect();
+    for width in [44, NARROW, 120] {
+        let text = plain(&summary, &plan, width);
+        let rows = text.lines().filter(|line| line.contains(" / ") && line.contains(" … "));
+        let figures: Vec<&str> = rows
+            .flat_map(|line| line.split("  ").skip(1))
+            .flat_map(|cell| cell.split(" … "))
+            .map(|figure| figure.trim().trim_end_matches('?'))
+            .filter(|figure| !figure.is_empty())
+            .collect();
+        assert_eq!(figures.len(), 8, "{text}");
+        for figure in figures {
+            assert!(spelt.contains(&figure.to_owned()), "{figure}");
+        }
     }
 }
 

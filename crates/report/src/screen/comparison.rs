@@ -260,8 +260,8 @@ fn not_compared(pairs: &[Pair], groups: usize) -> Option<Line> {
     let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
     for pair in pairs.iter().take(MOST_PAIRS) {
         let title = format!("{} against {}", pair.paths.0, pair.paths.1);
-        let goodput = Absent::of(&pair.goodput, groups);
-        let cpu = Absent::of(&pair.cpu, groups);
+        let goodput = Absent::among(&pair.goodput, groups);
+        let cpu = Absent::among(&pair.cpu, groups);
         let absences = if goodput == cpu {
             vec![(title, goodput)]
         } else {
@@ -292,7 +292,7 @@ struct Absent<'a> {
 }
 
 impl<'a> Absent<'a> {
-    fn of(rows: &[Place<'a>], groups: usize) -> Option<Self> {
+    fn among(rows: &[Place<'a>], groups: usize) -> Option<Self> {
         let absent: Vec<&Place> = rows.iter().filter(|row| !row.is_compared()).collect();
         let reason = absent.iter().find_map(|row| row.ratio.ratio.reason())?;
         Some(Self { reason, places: places(&absent, rows.len(), groups) })
