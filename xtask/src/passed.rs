@@ -39,17 +39,8 @@ const TRIAL: &[&str] = &[
     "crates/study/src",
 ];
 /// The laws that the gate in QEMU reads, and what they judge by.
-const LAWS: &[&str] = &[
-    "crates/analysis/Cargo.toml",
-    "crates/analysis/src/audited.rs",
-    "crates/analysis/src/copies.rs",
-    "crates/analysis/src/copy_audits.rs",
-    "crates/analysis/src/evidence.rs",
-    "crates/analysis/src/judged.rs",
-    "crates/analysis/src/laws",
-    "crates/analysis/src/laws.rs",
-    "crates/analysis/src/on_link.rs",
-];
+const LAWS: &[&str] =
+    &["crates/analysis/Cargo.toml", "crates/analysis/src", "crates/report/src/summary_json.rs"];
 
 const GATES: [Gate; 2] = [
     Gate { name: "killed-runs", covers: &[BUILD, TRIAL, &["xtask/src/killed_runs.rs"]] },
@@ -169,14 +160,16 @@ mod tests {
 
     #[test]
     fn every_crate_that_takes_part_in_a_trial_is_covered_by_both_gates() {
-        // All that the binary is built from, but for what derives reports.
+        // All that the binary is built from, but for what derives reports; in QEMU the laws are read too.
         let apart = ["analysis", "figure-png", "report", "synthetic"];
         for entry in fs::read_dir(root().join("crates")).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let sources = format!("crates/{name}/src");
             for gate in &GATES {
                 let covers = gate.paths().any(|path| path == sources);
-                assert_eq!(covers, !apart.contains(&name.as_str()), "{}: {sources}", gate.name);
+                let reads_laws = gate.name == "vm" && name == "analysis";
+                let takes_part = reads_laws || !apart.contains(&name.as_str());
+                assert_eq!(covers, takes_part, "{}: {sources}", gate.name);
             }
         }
     }

@@ -362,10 +362,9 @@ struct Pair {
 /// Every family of cells with every contrast that it has, at the sizes that both values have.
 fn pairs(plan: &Plan, places: &Places) -> Vec<Pair> {
     let contrasts = plan.contrasts();
-    let mut factors: Vec<Factor> = contrasts.iter().map(|contrast| contrast.factor).collect();
-    factors.dedup();
+    let is_compared = |factor: &Factor| contrasts.iter().any(|c| c.factor == *factor);
     let mut pairs = Vec::new();
-    for factor in factors {
+    for factor in Factor::ALL.iter().copied().filter(is_compared) {
         for (shared, cells) in families(places, &[factor, Factor::Message]) {
             for contrast in contrasts.iter().filter(|contrast| contrast.factor == factor) {
                 let twin = |cell: &usize| {

@@ -67,6 +67,11 @@ pub enum Advice {
         /// The paths.
         paths: Vec<SendPath>,
     },
+    /// Several paths have valid trials, and no ratio between two of them could be formed.
+    NotCompared {
+        /// The paths.
+        paths: Vec<SendPath>,
+    },
     /// Only one path has a valid trial.
     Alone {
         /// The path.
@@ -171,6 +176,7 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
     let advice = match measured.as_slice() {
         [] => Advice::Nothing,
         [only] => Advice::Alone { path: *only },
+        several if duels.ratios.is_empty() => Advice::NotCompared { paths: several.to_vec() },
         several => duels.advice(several, &family),
     };
     let mut caveats = Vec::new();
@@ -182,7 +188,7 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
     }
     let by_reference = paths.iter().filter_map(|path| {
         let against = path.capabilities().copying_twin?;
-        let pays = pays(links, link)?;
+        let pays = pays(links, link, shared.as_ref())?;
         let metric = Metric::cost_on(link);
         Some(ByReference { path: *path, against, metric, pays, copied_share: copied(evidence) })
     });
@@ -347,13 +353,22 @@ const fn turned(finding: Finding) -> Finding {
     }
 }
 
-/// When passing by reference pays on a link, over all of its settings with a CPU for each busy thread, if there are any.
-fn pays(links: &[LinkComparison], link: Link) -> Option<Pays> {
+/// The factors by which a link is set up, over which a recommendation speaks.
+const SETTINGS: &[Factor] = &[Factor::Link, Factor::AckInterval, Factor::AckPlacement];
+
+/// When passing by reference pays on a link: over all of its settings, in what is otherwise the family of the recommendation,
+/// with a CPU for each busy thread, if there are any such.
+fn pays(links: &[LinkComparison], link: Link, family: Option<&Shared>) -> Option<Pays> {
+    let is_of_family = |comparison: &&LinkComparison| {
+        family.is_none_or(|family| {
+            comparison.shared.without(SETTINGS).cell() == family.without(SETTINGS).cell()
+        })
+    };
     let all: Vec<&LinkComparison> =
-        links.iter().filter(|comparison| comparison.link == link).collect();
+        links.iter().filter(|comparison| comparison.link == link).filter(is_of_family).collect();
     let fair: Vec<&LinkComparison> = all.iter().copied().filter(|c| !c.oversubscribed).collect();
     let settings = if fair.is_empty() { all } else { fair };
-    let of = settings.iter().map(|comparison| one(&comparison.crossover));
+    let of = settings.iter().map(|comparison| Pays::of(&comparison.crossover));
     of.reduce(|a, b| match (a, b) {
         (Pays::From { low, high }, Pays::From { low: l, high: h }) => {
             Pays::From { low: low.min(l), high: high.max(h) }
@@ -362,21 +377,26 @@ fn pays(links: &[LinkComparison], link: Link) -> Option<Pays> {
             Pays::Until { low: low.min(l), high: high.max(h) }
         }
         (a, b) if a == b => a,
+        // What is not told in one setting may be as in the other.
+        (Pays::Never | Pays::Unclear, Pays::Never | Pays::Unclear) => Pays::Unclear,
         _ => Pays::Mixed,
     })
 }
 
-const fn one(outcome: &CrossoverOutcome) -> Pays {
-    match *outcome {
-        CrossoverOutcome::At { low, high, .. } | CrossoverOutcome::Bracket { low, high } => {
-            Pays::From { low, high }
+impl Pays {
+    /// What a crossover of cost says.
+    pub const fn of(outcome: &CrossoverOutcome) -> Self {
+        match *outcome {
+            CrossoverOutcome::At { low, high, .. } | CrossoverOutcome::Bracket { low, high } => {
+                Self::From { low, high }
+            }
+            CrossoverOutcome::Until { low, high, .. }
+            | CrossoverOutcome::UntilBracket { low, high } => Self::Until { low, high },
+            CrossoverOutcome::Always => Self::Always,
+            CrossoverOutcome::Never => Self::Never,
+            CrossoverOutcome::Alike => Self::Alike,
+            CrossoverOutcome::Undecided => Self::Unclear,
         }
-        CrossoverOutcome::Until { low, high, .. }
-        | CrossoverOutcome::UntilBracket { low, high } => Pays::Until { low, high },
-        CrossoverOutcome::Always => Pays::Always,
-        CrossoverOutcome::Never => Pays::Never,
-        CrossoverOutcome::Alike => Pays::Alike,
-        CrossoverOutcome::Undecided => Pays::Unclear,
     }
 }
 

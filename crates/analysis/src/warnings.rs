@@ -225,8 +225,8 @@ fn copied(known: &Known<'_>) -> Option<String> {
     }
     let least = shares.iter().copied().min_by(f64::total_cmp)?;
     let most = shares.iter().copied().max_by(f64::total_cmp)?;
-    let why = if links.iter().all(|link| link.capabilities().privileges.is_empty()) {
-        " (loopback always copies on delivery: no figure here tells what zero-copy saves on a network card)"
+    let why = if links.iter().all(|link| link.copies_by_reference_on_delivery()) {
+        " (delivery on this machine copies: no figure here tells what zero-copy saves on a network card)"
     } else {
         ""
     };
@@ -389,7 +389,7 @@ mod tests {
             |cell: &Cell| controls.contains(cell) || cell.send_path != model::SendPath::Sendmsg;
         let warnings = warnings_of(&plan, &void_where(&plan, is_void));
         let text = &warnings[&WarningKind::NoValidTrial];
-        assert!(text.starts_with("2 cells have no valid trial, among them send="), "{text}");
+        assert!(text.starts_with("2 cells have no valid trial, among them "), "{text}");
         assert!(!warnings.contains_key(&WarningKind::NotReached), "{warnings:#?}");
     }
 

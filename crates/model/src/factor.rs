@@ -265,7 +265,15 @@ impl Factor {
     pub const fn kind(self) -> FactorKind {
         match self {
             Self::Message | Self::Threads | Self::Fields | Self::Flows => FactorKind::Axis,
-            Self::Link | Self::AckInterval | Self::AckPlacement => FactorKind::Setting,
+            // How a link is set up, and raised anew for each: it stays between blocks.
+            Self::Link
+            | Self::AckInterval
+            | Self::AckPlacement
+            | Self::Family
+            | Self::Mtu
+            | Self::Tso
+            | Self::Gso
+            | Self::Gro => FactorKind::Setting,
             Self::Replica | Self::Watch => FactorKind::Control,
             Self::Send
             | Self::Recv
@@ -277,14 +285,9 @@ impl Factor {
             | Self::Ring
             | Self::Rewriting
             | Self::ReceiveBuffer
-            | Self::Family
             | Self::SoZerocopy
             | Self::Placement
-            | Self::Mtu
-            | Self::Segment
-            | Self::Tso
-            | Self::Gso
-            | Self::Gro => FactorKind::Choice,
+            | Self::Segment => FactorKind::Choice,
         }
     }
 

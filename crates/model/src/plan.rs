@@ -230,6 +230,37 @@ impl Plan {
         contrasts
     }
 
+    /// Named contrasts: each once, of a factor whose values may be chosen, and of two values that the plan has.
+    fn check_contrasts(&self) -> Result<(), String> {
+        for (place, contrast) in self.contrasts.iter().enumerate() {
+            let Contrast { factor, value, against } = contrast;
+            if factor.kind() != FactorKind::Choice {
+                return Err(format!(
+                    "contrast \"{contrast}\": values of {} are not compared within blocks; leave it out",
+                    factor.key()
+                ));
+            }
+            let has = self.factors.get(*factor);
+            if let Some(missing) = [value, against].into_iter().find(|one| !has.contains(one)) {
+                return Err(format!(
+                    "contrast \"{contrast}\": the plan has no {} {missing}; add it to --{} {}",
+                    factor.key(),
+                    factor.key(),
+                    has.join(",")
+                ));
+            }
+            let is_same = |other: &Contrast| {
+                other.factor == *factor
+                    && [&other.value, &other.against].contains(&value)
+                    && [&other.value, &other.against].contains(&against)
+            };
+            if self.contrasts[..place].iter().any(is_same) {
+                return Err(format!("contrast \"{contrast}\" is named twice; name it once"));
+            }
+        }
+        Ok(())
+    }
+
     /// The factors in which cells of one block may differ.
     pub fn within_block(&self) -> Vec<Factor> {
         let mut within = Factor::ALWAYS_WITHIN_BLOCK.to_vec();
@@ -335,6 +366,7 @@ impl Plan {
                 on.join(" or ")
             ));
         }
+        self.check_contrasts()?;
         if self.measure.window < Nanos::ms(1) || self.measure.window > Nanos::s(3600) {
             return Err(format!("a window must last from 1ms to 1h, not {}", self.measure.window));
         }

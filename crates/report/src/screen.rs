@@ -14,7 +14,7 @@ use crate::claims_tally::claims_tally;
 use crate::numbers::{counted, duration, level, percent};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
-use crate::words::{recommendations, with_detail};
+use crate::words::{recommendations, says_copied, with_detail};
 
 mod caveats;
 mod comparison;
@@ -49,7 +49,7 @@ const MOST_COLUMNS: usize = 12;
 /// The most warnings that a screen shows unless all are asked for; the rest stands on the page.
 const MOST_WARNINGS: usize = 5;
 /// So many are shown even where the screen gets longer than [`MOST_LINES`] by them.
-const LEAST_WARNINGS: usize = 2;
+const LEAST_WARNINGS: usize = 1;
 /// Lines that a terminal shows at once.
 const MOST_LINES: usize = 40;
 
@@ -113,7 +113,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
 fn warnings(summary: &Summary, verbose: bool) -> Vec<String> {
     let recommended = &summary.explained.recommendations;
     // The answer speaks of what was copied and of too few rounds already.
-    let says_copied = recommended.iter().any(|it| !it.by_reference.is_empty());
+    let says_copied = !recommended.is_empty() && recommended.iter().all(says_copied);
     let is_preliminary = |caveat: &Caveat| matches!(caveat, Caveat::Preliminary { .. });
     let says_preliminary = recommended.iter().any(|it| it.caveats.iter().any(is_preliminary));
     let is_said = |kind: WarningKind| {

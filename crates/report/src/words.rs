@@ -4,7 +4,7 @@ mod recommendation;
 
 use analysis::summary::Warning;
 
-pub(crate) use recommendation::recommendations;
+pub(crate) use recommendation::{recommendations, says_copied};
 
 /// A warning with what a reader may want to know beside it.
 pub(crate) fn with_detail(warning: &Warning) -> String {

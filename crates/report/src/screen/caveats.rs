@@ -30,7 +30,7 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     let reason = if low.mean >= 1.0
         && shares.iter().all(|(_, link)| link.copies_by_reference_on_delivery())
     {
-        " (loopback always copies)"
+        " (delivery on this machine copies)"
     } else {
         ""
     };

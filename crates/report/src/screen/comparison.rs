@@ -94,9 +94,10 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
         for metric in [&pair.goodput, &pair.cpu] {
             let shown = of_first_group(metric);
             let Some(first) = shown.first() else { continue };
-            let word = match first.ratio.metric {
-                Metric::SenderSideCpuNsPerKib => "sender-side cost",
-                metric => word(metric),
+            let word = if first.ratio.metric == Metric::SenderSideCpuNsPerKib {
+                "sender-side cost"
+            } else {
+                word(first.ratio.metric)
             };
             rows.push((format!("{} / {}, {word}", pair.paths.0, pair.paths.1), shown));
         }

@@ -36,27 +36,35 @@ fn sentence(recommendation: &Recommendation) -> String {
     let metric = recommendation.metric;
     let mut sentence = match &recommendation.advice {
         Advice::Use { path, against, gains, .. } => used(*path, *against, gains, metric),
-        Advice::BySize { path, against, outcome } => by_size(*path, *against, outcome),
+        Advice::BySize { path, against, outcome } => {
+            let over_settings = recommendation.by_reference.iter().find(|it| {
+                (it.path, it.against, it.metric) == (*path, *against, recommendation.metric)
+            });
+            match over_settings.map(|it| it.pays) {
+                // Wider than this family's own: the settings of the link differ in it.
+                Some(pays @ Pays::From { low, high }) if pays != Pays::of(outcome) => format!(
+                    "use {against} for small messages, {path} from a size between {} and {} on",
+                    size(low),
+                    size(high)
+                ),
+                _ => by_size(*path, *against, outcome),
+            }
+        }
         Advice::Alike { paths } => {
-            format!("use any of {}: no difference at any size", names(paths))
+            format!("use any of {}: alike at every size", names(paths))
         }
         Advice::Unclear { paths } => {
-            format!("unclear which of {} to use: intervals too wide", names(paths))
+            format!("unclear which of {} to use (wide intervals)", names(paths))
         }
-        Advice::Alone { path } => {
-            format!("only {path} was measured: nothing to compare it with")
+        Advice::NotCompared { paths } => {
+            format!("{} were not compared with each other: no path is recommended", names(paths))
         }
+        Advice::Alone { path } => format!("only {path} was measured: no path is recommended"),
         Advice::Nothing => "no valid trial: this run says nothing about any path".to_owned(),
     };
     let chosen =
         if let Advice::Use { path, .. } = &recommendation.advice { Some(*path) } else { None };
-    // Where the advice is by size, it speaks of the same two paths already.
-    let told = matches!(
-        &recommendation.advice,
-        Advice::BySize { .. } | Advice::Nothing | Advice::Alone { .. }
-    );
-    let beside = recommendation.by_reference.iter().filter(|it| !told && Some(it.path) != chosen);
-    for it in beside {
+    for it in recommendation.by_reference.iter().filter(|it| is_said(recommendation, it)) {
         sentence.push_str(&format!("; {}", pays(it, recommendation, chosen)));
     }
     for caveat in &recommendation.caveats {
@@ -70,6 +78,31 @@ fn sentence(recommendation: &Recommendation) -> String {
         }
     }
     capital(&sentence) + "."
+}
+
+/// Whether the sentence tells when a path by reference pays: not where its advice does so already.
+pub(crate) fn is_said(recommendation: &Recommendation, it: &ByReference) -> bool {
+    match &recommendation.advice {
+        // Chosen for its goodput, it may still cost more CPU.
+        Advice::Use { path, .. } => *path != it.path || it.pays == Pays::Never,
+        Advice::BySize { path, against, .. } => ![*path, *against].contains(&it.path),
+        Advice::Nothing | Advice::NotCompared { .. } | Advice::Alone { .. } => false,
+        Advice::Alike { .. } | Advice::Unclear { .. } => true,
+    }
+}
+
+/// Whether the sentence says that what a path by reference handed over was copied all the same.
+pub(crate) fn says_copied(recommendation: &Recommendation) -> bool {
+    let says = |it: &ByReference| {
+        is_said(recommendation, it)
+            && matches!(it.pays, Pays::Never | Pays::Alike | Pays::Unclear)
+            && all_copied(it)
+    };
+    recommendation.by_reference.iter().any(says)
+}
+
+fn all_copied(it: &ByReference) -> bool {
+    it.copied_share.value().is_some_and(|[least, _]| *least >= 1.0)
 }
 
 fn names(paths: &[SendPath]) -> String {
@@ -92,12 +125,8 @@ fn used(path: SendPath, against: SendPath, gains: &[Gain], metric: Metric) -> St
         return format!("use {path}");
     };
     // The interval that is shown belongs to a finding that holds after correction.
-    let shown = if is_better(first.finding, metric) || !is_better(last.finding, metric) {
-        first
-    } else {
-        last
-    };
-    let other = if shown == first { last } else { first };
+    let shown = gains.iter().find(|gain| is_better(gain.finding, metric)).unwrap_or(first);
+    let other = if shown == last { first } else { last };
     let mut text = format!(
         "use {path}: {} {what} of {against} at {}",
         ratio(&shown.ratio),
@@ -150,15 +179,17 @@ fn by_size(path: SendPath, against: SendPath, outcome: &CrossoverOutcome) -> Str
     }
 }
 
-/// `zerocopy never beats it on loopback (copied anyway)`.
+/// `zerocopy never wins on loopback (copied anyway)`.
 fn pays(it: &ByReference, recommendation: &Recommendation, chosen: Option<SendPath>) -> String {
     let ByReference { path, .. } = it;
     let link = recommendation.link;
-    let copied = it.copied_share.value().is_some_and(|[least, _]| *least >= 1.0);
-    let anyway = if copied { " (copied anyway)" } else { "" };
+    let anyway = if all_copied(it) { " (copied anyway)" } else { "" };
     match it.pays {
+        Pays::Never if chosen == Some(*path) => {
+            format!("it costs more CPU than {}{anyway}", it.against)
+        }
         Pays::Never if chosen == Some(it.against) => {
-            format!("{path} never beats it on {link}{anyway}")
+            format!("{path} never wins on {link}{anyway}")
         }
         Pays::Never => format!("{path} never beats {} on {link}{anyway}", it.against),
         Pays::Alike => format!("{path} costs the same on {link}{anyway}"),
@@ -167,10 +198,10 @@ fn pays(it: &ByReference, recommendation: &Recommendation, chosen: Option<SendPa
             format!("{path} costs less CPU from {} on", size(low))
         }
         Pays::From { low, high } => {
-            format!("{path} costs less CPU from a size between {} and {} on", size(low), size(high))
+            format!("{path} costs less CPU above {} … {}", size(low), size(high))
         }
         Pays::Until { high, .. } => format!("{path} costs less CPU only below {}", size(high)),
-        Pays::Mixed => format!("whether {path} pays depends on the acknowledgements"),
+        Pays::Mixed => format!("{path} costs less CPU in some settings only"),
         Pays::Unclear => format!("whether {path} pays is unclear{anyway}"),
     }
 }
@@ -218,7 +249,7 @@ mod tests {
         let text = sentence(&recommended(use_sendmsg(gains), Pays::Never));
         assert_eq!(
             text,
-            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; zerocopy never beats it on loopback (copied anyway)."
+            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; zerocopy never wins on loopback (copied anyway)."
         );
         assert!(text.split_whitespace().count() <= 25, "{text}");
         assert_eq!(text.matches('[').count(), 1);
@@ -253,7 +284,7 @@ mod tests {
             let mut recommendation = recommended(advice, Pays::From { low: 8e3, high: 9e3 });
             recommendation.caveats.push(Caveat::Preliminary { rounds: 3 });
             let text = sentence(&recommendation);
-            assert!(text.split_whitespace().count() <= 30, "{text}");
+            assert!(text.split_whitespace().count() <= 25, "{text}");
             assert!(text.starts_with("Preliminary, 3 rounds: ") && text.ends_with('.'), "{text}");
         }
     }
