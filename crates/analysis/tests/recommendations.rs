@@ -151,6 +151,14 @@ fn paths_within_the_margin_of_each_other_are_alike_and_noise_shows_nothing() {
 }
 
 #[test]
+fn paths_that_no_contrast_names_are_not_compared_and_none_is_recommended() {
+    let mut plan = plan(&[(Factor::Threads, "1"), (Factor::Nodelay, "on,off")]);
+    plan.set_contrasts("nodelay: on / off").unwrap();
+    let recommendation = recommended(&plan, ROUNDS, |_, trial| trial, 0.002);
+    assert_eq!(recommendation.advice, Advice::NotCompared { paths: vec![Send, Sendmsg, Zerocopy] });
+}
+
+#[test]
 fn where_size_decides_the_two_paths_that_no_other_one_beats_share_the_sizes() {
     // Zerocopy overtakes send at 13 KiB; but sendmsg beats send everywhere, and is overtaken at 27.5 KiB.
     let recommendation = costs(&sizes("send,sendmsg,zerocopy"), |cell| match cell.send_path {

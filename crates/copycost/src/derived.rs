@@ -127,9 +127,9 @@ impl Derived {
     }
 
     /// The one screen at the end; where no report could be written, all figures as a table, which names none.
-    fn screen(&self, directory: &RunDirectory, verbose: bool) -> String {
+    fn screen(&self, directory: &RunDirectory, verbose: bool, is_written: bool) -> String {
         let reader = Reader::of_output();
-        if !report_page(directory).exists() {
+        if !is_written {
             return report::cells_table(&self.summary, reader.width, reader.colour);
         }
         let name = directory.path().display().to_string();
@@ -197,7 +197,7 @@ pub(crate) fn present(
     }
     show(&match figures {
         Figures::Json => derived.json()?,
-        Figures::Screen { verbose } => derived.screen(directory, verbose),
+        Figures::Screen { verbose } => derived.screen(directory, verbose, written.is_ok()),
     })?;
     match written {
         Ok(()) => Ok(derived),

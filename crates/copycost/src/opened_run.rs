@@ -55,12 +55,14 @@ impl OpenedRun {
     /// A run to go on with.
     ///
     /// # Errors
-    /// Another process writes to it, or its journal is damaged.
+    /// Another process writes to it, its journal is damaged, or its trials were measured in another order.
     pub(crate) fn resume(directory: RunDirectory, plan: &Plan) -> Result<Self, Stop> {
         let resumed = directory.resume_journal()?;
         if let Some(torn) = resumed.torn {
             tell(&format!("! {torn}"));
         }
+        study::resume::check_order(plan, &resumed.records)
+            .map_err(|differs| Stop::Usage(differs.to_string()))?;
         // Only now that the journal is held: budget, precision, rounds and label may differ.
         directory.write_plan(plan)?;
         Ok(Self { directory, journal: resumed.writer, earlier: resumed.records })

@@ -466,6 +466,25 @@ mod tests {
     }
 
     #[test]
+    fn a_named_contrast_is_one_that_the_plan_can_compare_and_stands_once() {
+        let with = |contrasts: &str| {
+            let mut plan = Plan::preset(Preset::Default);
+            plan.set_contrasts(contrasts).unwrap();
+            plan.check()
+        };
+        assert_eq!(with("send: sendmsg / send"), Ok(()));
+        for (contrasts, why) in [
+            ("send: staged / send", "no send staged"),
+            ("nodelay: on / off", "no nodelay"),
+            ("threads: 1 / 2", "not compared within blocks"),
+            ("send: sendmsg / send, send: send / sendmsg", "named twice"),
+        ] {
+            let error = with(contrasts).unwrap_err();
+            assert!(error.contains(why) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
     fn an_oversubscribed_cell_gets_a_longer_window() {
         let plan = Plan::preset(Preset::Default);
         let cells = plan.cells();

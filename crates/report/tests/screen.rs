@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use analysis::metric::Metric;
 use analysis::summary::{Estimate, Finding, Summary, Warning, WarningKind};
 use model::{Factor, Mark, Measured, Plan, Preset};
-use report::numbers::{half_width, ratio, short};
+use report::numbers::{ratio, short};
 use report::{ScreenOptions, cells_table, screen, write_results};
 
 const DIRECTORY: &str = "copycost-runs/latest";

@@ -35,6 +35,16 @@ pub enum Differs {
         /// This one.
         now: String,
     },
+    /// Its trials were measured in another order: by a version that had other blocks, or under an edited plan.
+    #[error(
+        "round {round} of the run has a cell in block {block} that this version measures in another one, so that its pairs would not be complete: begin a new run with --out"
+    )]
+    Order {
+        /// From 1.
+        round: u32,
+        /// Place of the block in the round, from 0.
+        block: u32,
+    },
 }
 
 /// Checks that a run may be gone on with: the same plan but for budget, precision, rounds and label, on the same
@@ -63,6 +73,26 @@ pub fn check(
         if then != now {
             return Err(Differs::Host { whose, then, now });
         }
+    }
+    Ok(())
+}
+
+/// Checks that every trial was measured in the block in which this version measures its cell.
+///
+/// # Errors
+/// The first trial of another order.
+pub fn check_order(plan: &Plan, records: &[Record]) -> Result<(), Differs> {
+    let mut known = None;
+    for trial in records.iter().filter_map(trial_of) {
+        let (round, order) = match known.take() {
+            Some((round, order)) if round == trial.round => (round, order),
+            _ => (trial.round, round_order(plan, trial.round)),
+        };
+        let block = usize::try_from(trial.block).ok().and_then(|place| order.get(place));
+        if !block.is_some_and(|(_, cells)| cells.contains(&trial.cell)) {
+            return Err(Differs::Order { round, block: trial.block });
+        }
+        known = Some((round, order));
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::record::{FailureKind, FinishReason, Record, Trial};
 use model::{Mark, Nanos, Plan, Share};
-use study::resume::{Differs, Position, check, position};
+use study::resume::{Differs, Position, check, check_order, position};
 
 use crate::script::{Script, go_on, is, run, small_plan, trials};
 
@@ -177,6 +177,19 @@ fn a_cell_that_could_not_be_measured_is_tried_once_more_in_a_new_segment() {
         assert_eq!(refused, 1, "cut at {cut}");
     }
     assert_eq!(position(&plan, &whole.records), Position { round: 3, block: 0 });
+}
+
+#[test]
+fn a_run_measured_in_other_blocks_is_not_gone_on_with() {
+    let mut plan = small_plan(Some(2));
+    plan.factors.set(model::Factor::Nodelay, "on,off").unwrap();
+    let measured = run(&plan, &mut Script::new(|order, _| Ok(synthetic::trial(&order.cell, 1))));
+    assert_eq!(check_order(&plan, &measured.records), Ok(()));
+    // Where nothing compares the two values of a factor, each has blocks of its own.
+    plan.contrasts = vec!["send: sendmsg / send".parse().unwrap()];
+    let error = check_order(&plan, &measured.records).unwrap_err();
+    assert!(matches!(error, Differs::Order { .. }), "{error}");
+    assert!(error.to_string().contains("--out") && !error.to_string().contains('\n'), "{error}");
 }
 
 #[test]
