@@ -42,7 +42,7 @@ fn run_and_verify_say_so_before_anything_is_measured() {
     for line in [&line[..], &["verify"]] {
         let Some(ended) = without_loopback(&place, line) else { return };
         let ended = ended.ends_with(3);
-        assert!(ended.complaint().contains("unlock: sudo ip link set lo up"), "{ended:#?}");
+        assert!(ended.complaint().contains("; sudo ip link set lo up"), "{ended:#?}");
         assert_eq!(ended.error.lines().count(), 1, "{ended:#?}");
     }
     assert!(!place.path("run").exists(), "nothing was begun");
