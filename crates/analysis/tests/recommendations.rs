@@ -46,7 +46,7 @@ fn recommended(
     only.clone()
 }
 
-/// Trials of a cost in ns a message and one in ns a KiB, which goodput and CPU time follow.
+/// Trials of a cost in ns a message and one in ns per KiB, which goodput and CPU time follow.
 fn of_costs(costs: impl Fn(&Cell) -> (f64, f64)) -> impl Fn(&Cell, TrialBuilder) -> TrialBuilder {
     move |cell, trial| {
         let (a_message, a_kib) = costs(cell);

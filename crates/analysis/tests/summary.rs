@@ -184,7 +184,7 @@ fn twins_give_the_noise_floor_and_the_instruments_cost() {
     let cost = &summary.instrument_cost;
     assert!(holds(cost.ends_cpu_ratio.value().unwrap(), 1.0 / 0.98));
     assert!(holds(cost.goodput_ratio.value().unwrap(), 1.0));
-    // 200 µs of both ends over their CPU time: 400 ns a KiB at 10 Gbit/s in 250 ms.
+    // 200 µs of both ends over their CPU time: 400 ns per KiB at 10 Gbit/s in 250 ms.
     let cpu_ns = 400.0 * 10.0 / 8.0 * 250e6 / 1024.0;
     let share = *cost.edge_share.value().unwrap();
     assert!((share / (200_000.0 / cpu_ns) - 1.0).abs() < 0.02, "{share}");

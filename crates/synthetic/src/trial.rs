@@ -70,9 +70,9 @@ pub fn trial(cell: &Cell, round: u32) -> TrialBuilder {
 pub struct Figures {
     /// What the receivers took, in Gbit/s.
     pub goodput_gbps: f64,
-    /// Sender CPU time a KiB, in ns.
+    /// Sender CPU time per KiB, in ns.
     pub sender_cpu_ns_per_kib: f64,
-    /// Receiver CPU time a KiB, in ns.
+    /// Receiver CPU time per KiB, in ns.
     pub receiver_cpu_ns_per_kib: f64,
 }
 
@@ -115,7 +115,7 @@ impl TrialBuilder {
         Self { goodput_gbps, ..self }
     }
 
-    /// CPU time of both ends a KiB, in ns, split between them as before.
+    /// CPU time of both ends per KiB, in ns, split between them as before.
     #[must_use]
     pub fn ends_cpu_ns_per_kib(self, ns: f64) -> Self {
         let factor = ns / (self.sender_cpu_ns_per_kib + self.receiver_cpu_ns_per_kib);
@@ -126,13 +126,13 @@ impl TrialBuilder {
         }
     }
 
-    /// CPU time of the sender a KiB, in ns.
+    /// CPU time of the sender per KiB, in ns.
     #[must_use]
     pub fn sender_cpu_ns_per_kib(self, sender_cpu_ns_per_kib: f64) -> Self {
         Self { sender_cpu_ns_per_kib, ..self }
     }
 
-    /// CPU time of the receiver a KiB, in ns.
+    /// CPU time of the receiver per KiB, in ns.
     #[must_use]
     pub fn receiver_cpu_ns_per_kib(self, receiver_cpu_ns_per_kib: f64) -> Self {
         Self { receiver_cpu_ns_per_kib, ..self }
@@ -150,7 +150,7 @@ impl TrialBuilder {
         }
     }
 
-    /// Time in which the sink's helper answers, in ns a KiB that it took.
+    /// Time in which the sink's helper answers, in ns per KiB that it took.
     #[must_use]
     pub fn answering_ns_per_kib(self, answering_ns_per_kib: f64) -> Self {
         Self { answering_ns_per_kib, ..self }

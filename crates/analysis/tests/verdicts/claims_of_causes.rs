@@ -88,13 +88,13 @@ fn c15_is_shown_by_switches_that_go_away_with_the_notifications() {
     misses(&claim.would_decide, "a machine with at least 16 usable CPUs", "--threads 4,8");
     let as_far = |cell: &Cell| if cell.threads.get() == 4 { 10.0 } else { falling(cell) };
     switching(run_of_goodput(option(), as_far), many).refutes(15, "without notifications");
-    // Dearer with notifications at either count, and no further down.
-    let dearer = |cell: &Cell| {
+    // It costs more with notifications at either count, and no further down.
+    let costlier = |cell: &Cell| {
         let of_path = as_far(cell);
         let is_on = cell.send_path == Zerocopy && cell.so_zerocopy.is_on();
         if is_on { of_path / 2.0 } else { of_path }
     };
-    switching(run_of_goodput(option(), dearer), many).refutes(15, "without notifications");
+    switching(run_of_goodput(option(), costlier), many).refutes(15, "without notifications");
     // It falls, and further than without notifications, but no further than the others.
     let alike = |cell: &Cell| match (cell.threads.get(), cell.send_path) {
         (8, Zerocopy) if !cell.so_zerocopy.is_on() => 7.0,

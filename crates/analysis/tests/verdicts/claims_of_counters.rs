@@ -14,7 +14,7 @@ fn bytes(cell: &Cell) -> u64 {
     cell.message.bytes().0
 }
 
-/// The sender's cache misses a KiB, by cell; goodput is the same everywhere, so misses a second follow.
+/// The sender's cache misses per KiB, by cell; goodput is the same everywhere, so misses a second follow.
 fn missing(plan: Plan, misses: impl Fn(&Cell) -> f64) -> Run {
     counted(plan).with(|cell, finished| {
         finished.sender.counters.cache_misses = count(kib(&finished.sender) * misses(cell));

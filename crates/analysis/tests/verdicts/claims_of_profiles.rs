@@ -215,7 +215,7 @@ fn c5_over_loopback_needs_the_option_as_an_intervention() {
     copied.profiled(parts(4_000, 100)).leaves_open(5, "no intervention");
 }
 
-/// Last-level misses of the sender a KiB, with nothing copied.
+/// Last-level misses of the sender per KiB, with nothing copied.
 fn nothing_copied(plan: Plan, misses: impl Fn(&Cell) -> f64) -> Run {
     run(plan, |_, trial| trial.counted().copied_share(0.0)).with(|cell, finished| {
         finished.sender.counters.llc_misses = count(kib(&finished.sender) * misses(cell));

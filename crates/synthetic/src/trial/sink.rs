@@ -8,7 +8,7 @@ use model::{Cell, Mark, Measured, Nanos, SendPath};
 use super::{Figures, TrialBuilder};
 use crate::{to_f64, to_u64};
 
-/// Time in which the made-up helper answers, in ns a KiB.
+/// Time in which the made-up helper answers, in ns per KiB.
 pub(super) const ANSWERING_NS_PER_KIB: f64 = 6.0;
 /// Payload bytes of a made-up packet.
 const PACKET_BYTES: u64 = 32_768;
