@@ -1,11 +1,9 @@
 //! The paper's questions, answered from a run.
-//!
-//! Each answer is one line with its interval, the evidence as a table in the paper's form, and what would change it.
 
-mod audited;
 mod caches;
 mod copies;
 mod expectation;
+mod finding;
 mod speed_up;
 mod surprise;
 mod threads;
@@ -13,79 +11,91 @@ mod two_way;
 
 use model::Missing;
 
-use crate::comparisons::oversubscribed_words;
+pub use self::finding::{
+    Answer, AnswerFinding, Basis, Comparisons, CopiesInAll, Departed, Largest, LevelRatio, Saves,
+};
 use crate::evidence::Evidence;
-use crate::explained::{Answer, Table};
-
-/// The questions as the paper asks them.
-const QUESTIONS: [&str; 7] = [
-    "Where do the two copies of send() happen? Is it really only two? Which component does each?",
-    "Why does zero-copy not always give the best throughput?",
-    "Which cache level shows the largest reduction in misses, and why?",
-    "How does the thread count interact with cache contention?",
-    "At what message size does one-copy (A2) beat two-copy (A1) on this system?",
-    "At what message size does zero-copy (A3) beat two-copy (A1) on this system?",
-    "Name one unexpected result and explain it with OS or hardware concepts.",
-];
+use crate::metric::Metric;
+use crate::on_link::main_link;
+use crate::reason::{Compared, Reason};
+use crate::reference::Caveat;
 
 /// What one question comes to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Found {
-    line: String,
-    answered: bool,
-    evidence: Table,
-    would_change: String,
-    would_answer: Vec<Missing>,
-    notes: Vec<String>,
+    finding: AnswerFinding,
+    compared: Vec<Comparisons>,
+    /// What would change it, of an answer; what would answer it, else.
+    changes: Result<Vec<Missing>, Vec<Missing>>,
+    /// Whether it speaks of every cell of the plan, of which some may be oversubscribed.
+    of_cells: bool,
+}
+
+impl Found {
+    fn answered(finding: AnswerFinding, changes: impl Into<Vec<Missing>>) -> Self {
+        Self { finding, compared: Vec::new(), changes: Ok(changes.into()), of_cells: false }
+    }
+
+    fn open(finding: AnswerFinding, missing: Missing) -> Self {
+        Self { finding, compared: Vec::new(), changes: Err(vec![missing]), of_cells: false }
+    }
+
+    fn lacking(reason: Reason, missing: Missing) -> Self {
+        Self::open(AnswerFinding::Lacking { reason }, missing)
+    }
+
+    /// With the comparisons that it rests on.
+    fn from(mut self, compared: impl IntoIterator<Item = (Metric, Vec<Compared>)>) -> Self {
+        let of = |(metric, ratios)| Comparisons { metric, ratios };
+        self.compared = compared.into_iter().map(of).filter(|of| !of.ratios.is_empty()).collect();
+        self.of_cells = true;
+        self
+    }
 }
 
 type Answering = fn(&Evidence<'_>) -> Found;
 
 /// Q0 to Q6.
 ///
-/// `evidence` is of the link that the paper's questions are about, `whole` of every link.
+/// `evidence` is of the link that the paper's questions are about, `whole` of every link: what an audit counted on any of
+/// them answers the first.
 pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
-    let answer: [fn(&Evidence<'_>) -> Found; 7] =
-        [copies::q0, copies::q1, caches::q2, threads::q3, speed_up::q4, speed_up::q5, surprise::q6];
-    let is_measured = evidence.asked().any(|estimates| estimates.trials > 0);
-    let found = |answer: Answering| {
-        if is_measured {
-            return answer(evidence);
-        }
-        Found {
-            line: "not answered: no trial is valid".to_owned(),
-            would_answer: vec![Missing::plan("copycost run")],
-            ..Found::default()
+    const ANSWERS: [Answering; 6] =
+        [copies::q1, caches::q2, threads::q3, speed_up::q4, speed_up::q5, surprise::q6];
+    let found = |answer: &Answering| {
+        if !whole.asked().any(|estimates| estimates.trials > 0) {
+            Found::lacking(Reason::NoValidTrial, Missing::plan("copycost run"))
+        } else if main_link(whole).is_none() {
+            Found::lacking(Reason::SinkAlone, Missing::plan("copycost run --link loopback,sink"))
+        } else {
+            answer(evidence)
         }
     };
-    let whole = |(number, (question, answer)): (usize, (&str, Answering))| {
-        let Found { line, answered, evidence: table, would_change, would_answer, mut notes } =
-            audited::of(number, evidence, whole).unwrap_or_else(|| found(answer));
-        notes.extend(audited::notes(number, whole));
-        if evidence.run.preliminary && answered {
-            notes.push(
-                "preliminary: fewer than 10 rounds, so intervals are not to be trusted".to_owned(),
-            );
-        }
+    let all = std::iter::once(copies::q0(evidence, whole)).chain(ANSWERS.iter().map(found));
+    let answer = |(number, found): (usize, Found)| {
+        let caveats = caveats(evidence, &found);
+        let Found { finding, compared, changes, of_cells: _ } = found;
         Answer {
             id: format!("q{number}"),
-            question: question.to_owned(),
-            line,
-            answered,
-            evidence: table,
-            would_change,
-            would_answer,
-            notes,
+            answered: changes.is_ok(),
+            finding,
+            compared,
+            caveats,
+            would_change: changes.clone().unwrap_or_default(),
+            would_answer: changes.err().unwrap_or_default(),
         }
     };
-    QUESTIONS.into_iter().zip(answer).enumerate().map(whole).collect()
+    all.enumerate().map(answer).collect()
 }
 
-fn columns<const N: usize>(heads: [&str; N]) -> Vec<String> {
-    heads.map(str::to_owned).to_vec()
-}
-
-/// What must be said beside a table with oversubscribed cells in it.
-fn crowd_note(evidence: &Evidence<'_>) -> Vec<String> {
-    oversubscribed_words(evidence).into_iter().collect()
+fn caveats(evidence: &Evidence<'_>, found: &Found) -> Vec<Caveat> {
+    let oversubscribed = || evidence.asked().map(|estimates| estimates.oversubscribed);
+    let mut caveats = Vec::new();
+    if found.of_cells && oversubscribed().any(|is| is) {
+        caveats.push(Caveat::Oversubscribed { all: oversubscribed().all(|is| is) });
+    }
+    if evidence.run.preliminary && found.changes.is_ok() {
+        caveats.push(Caveat::Preliminary { rounds: evidence.run.rounds });
+    }
+    caveats
 }

@@ -1,11 +1,15 @@
 //! What audits say of a path on a link, over all of its cells that were audited.
 
+use std::collections::BTreeMap;
+
 use model::audit::Hook;
 use model::{Audit, Link, SendPath};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::copies::{PerByte, Step, of_cell, per_byte};
 use crate::evidence::Evidence;
-use crate::figure_text::{counted, listed, over};
+use crate::reason::Reason;
 use crate::reference::Reference;
 
 /// A figure is the whole number that it is meant to be within this much.
@@ -17,14 +21,16 @@ pub(crate) fn is_near(copies: f64, whole: f64) -> bool {
 }
 
 /// Copies a payload byte at one step, over the cells of one path on one link.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Seen {
-    low: f64,
-    high: f64,
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Seen {
+    /// The least.
+    pub low: f64,
+    /// The most.
+    pub high: f64,
     /// Of some cell it is what remains, not what was counted.
-    eliminated: bool,
+    pub eliminated: bool,
     /// Of every cell it can be another figure than the expected one.
-    decides: bool,
+    pub decides: bool,
 }
 
 impl Seen {
@@ -50,14 +56,10 @@ impl Seen {
         is_near(self.low, copies) && is_near(self.high, copies)
     }
 
-    pub(crate) fn text(self) -> String {
+    /// `1.00`, or `0.98 to 1.00`.
+    pub fn text(self) -> String {
         let (low, high) = (format!("{:.2}", self.low), format!("{:.2}", self.high));
         if low == high { low } else { format!("{low} to {high}") }
-    }
-
-    /// `counted`, or what stands in its place.
-    pub(crate) const fn how(self) -> &'static str {
-        if self.eliminated { "eliminated, not counted" } else { "counted" }
     }
 
     /// Surely more than so many.
@@ -76,47 +78,47 @@ impl Seen {
 }
 
 /// What audits counted of one path on one link.
-#[derive(Clone, Debug)]
-pub(crate) struct OfPath {
-    pub(crate) path: SendPath,
-    pub(crate) link: Link,
-    pub(crate) cells: usize,
-    steps: [Option<Seen>; 3],
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct OfPath {
+    /// The path.
+    pub path: SendPath,
+    /// The link.
+    pub link: Link,
+    /// Its cells that were audited.
+    pub cells: u32,
+    /// Copies a byte at each step that has a figure.
+    pub steps: BTreeMap<Step, Seen>,
     /// What gave each step's figure.
-    sources: [Vec<String>; 3],
+    pub sources: BTreeMap<Step, Vec<String>>,
 }
 
 impl OfPath {
     /// None where no cell of it was audited.
     pub(crate) fn new(evidence: &Evidence<'_>, path: SendPath, link: Link) -> Option<Self> {
         let cells: Vec<_> = evidence
-            .estimates
-            .iter()
-            .map(|estimates| &estimates.cell)
-            .filter(|cell| cell.send_path == path && cell.link == link && cell.is_itself())
+            .cells_of(path)
+            .filter(|cell| cell.link == link)
             .filter(|cell| evidence.audits.of(cell, Audit::CopyAudit).is_some())
             .collect();
         let figures = |step: Step| {
             cells.iter().filter_map(move |cell| of_cell(evidence.audits, cell, step).ok())
         };
-        let steps = Step::ALL.map(|step| figures(step).map(Seen::new).reduce(Seen::and));
-        let sources = Step::ALL.map(|step| {
+        let seen = |step: Step| Some((step, figures(step).map(Seen::new).reduce(Seen::and)?));
+        let steps: BTreeMap<Step, Seen> = Step::ALL.into_iter().filter_map(seen).collect();
+        let sources = |step: &Step| {
             let mut sources: Vec<String> =
-                figures(step).map(|figure| step.source(figure.hook).to_owned()).collect();
+                figures(*step).map(|figure| step.source(figure.hook).to_owned()).collect();
             sources.sort_unstable();
             sources.dedup();
-            sources
-        });
-        let cells = cells.len();
-        steps.iter().any(Option::is_some).then_some(Self { path, link, cells, steps, sources })
+            (*step, sources)
+        };
+        let sources = steps.keys().map(sources).collect();
+        let cells = u32::try_from(cells.len()).unwrap_or(u32::MAX);
+        (!steps.is_empty()).then_some(Self { path, link, cells, steps, sources })
     }
 
-    pub(crate) const fn of(&self, step: Step) -> Option<Seen> {
-        match step {
-            Step::In => self.steps[0],
-            Step::Deferred => self.steps[1],
-            Step::Out => self.steps[2],
-        }
+    pub(crate) fn of(&self, step: Step) -> Option<Seen> {
+        self.steps.get(&step).copied()
     }
 
     /// The same where it can be another figure than the expected one: what remains of a path that copies is all that was
@@ -125,33 +127,9 @@ impl OfPath {
         self.of(step).filter(|seen| seen.decides)
     }
 
-    /// What gave a step's figure: `_copy_to_iter`.
-    pub(crate) fn source(&self, step: Step) -> String {
-        let [copied_in, deferred, copied_out] = &self.sources;
-        listed(match step {
-            Step::In => copied_in,
-            Step::Deferred => deferred,
-            Step::Out => copied_out,
-        })
-    }
-
     /// Copies on the way out: in, and at delivery. None where one of them was not counted.
     pub(crate) fn on_the_way_out(&self) -> Option<Seen> {
         Some(self.decided(Step::In)?.plus(self.decided(Step::Deferred)?))
-    }
-
-    /// `send over loopback: 1.00 copied in, 0.00 copied at delivery and 1.00 copied out a byte (4 cells)`.
-    pub(crate) fn text(&self) -> String {
-        let steps: Vec<String> = Step::ALL
-            .into_iter()
-            .filter_map(|step| {
-                let seen = self.of(step)?;
-                let how = if seen.eliminated { " (eliminated, not counted)" } else { "" };
-                Some(format!("{} {}{how}", seen.text(), step.words()))
-            })
-            .collect();
-        let cells = counted(self.cells, "cell", "cells");
-        format!("{} {}: {} a byte ({cells})", self.path, over(self.link), listed(&steps))
     }
 
     /// How it stands among the evidence.
@@ -165,25 +143,33 @@ pub(crate) fn of_path(evidence: &Evidence<'_>, path: SendPath) -> Vec<OfPath> {
     Link::ALL.iter().filter_map(|link| OfPath::new(evidence, path, *link)).collect()
 }
 
-/// Why steps of a path were not counted in its audit trials, each reason once; none where no cell of it was audited, or
-/// all was counted.
-pub(crate) fn not_counted(
-    evidence: &Evidence<'_>,
-    path: SendPath,
-    steps: &[Step],
-) -> Option<String> {
-    let cells = evidence.estimates.iter().map(|estimates| &estimates.cell);
-    let mut reasons: Vec<String> = Vec::new();
-    for cell in cells.filter(|cell| cell.send_path == path && cell.is_itself()) {
-        let Some(audited) = evidence.audits.of(cell, Audit::CopyAudit) else { continue };
-        for step in steps {
-            if let Err(why) = per_byte(audited, *step).and_then(PerByte::decided) {
-                let reason = format!("{} ({why})", step.words());
-                if !reasons.contains(&reason) {
-                    reasons.push(reason);
-                }
+/// Why copies in and at delivery were not counted in a path's audit trials, each reason once; or that there is no such trial.
+pub(crate) fn not_counted(evidence: &Evidence<'_>, path: SendPath) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let audited =
+        evidence.cells_of(path).filter_map(|cell| evidence.audits.of(cell, Audit::CopyAudit));
+    for audited in audited {
+        for step in [Step::In, Step::Deferred] {
+            if let Err(why) = per_byte(audited, step).and_then(PerByte::decided) {
+                push_new(&mut reasons, Reason::StepNotCounted { step, why });
             }
         }
     }
-    (!reasons.is_empty()).then(|| listed(&reasons))
+    if reasons.is_empty() {
+        reasons.push(not_audited(evidence));
+    }
+    reasons
+}
+
+/// No copy audit told anything.
+pub(crate) fn not_audited(evidence: &Evidence<'_>) -> Reason {
+    let why = evidence.audits.why_not_audited(Audit::CopyAudit);
+    Reason::NotAudited { audit: Audit::CopyAudit, cell: None, why }
+}
+
+/// With one more reason, each of them once.
+pub(crate) fn push_new(reasons: &mut Vec<Reason>, reason: Reason) {
+    if !reasons.contains(&reason) {
+        reasons.push(reason);
+    }
 }

@@ -25,66 +25,39 @@ pub(crate) use self::caches::{LEVELS, log_ratios};
 use crate::copies::copy_audit;
 use crate::evidence::Evidence;
 use crate::explained::{Claim, Law, LawState, Verdict};
-use crate::figure_text::counted;
+use crate::reason::{Part, PartKind, Reason, Shown};
 use crate::reference::{Caveat, Reference};
 use crate::summary::RunFacts;
 
 type Judge = fn(&Evidence<'_>) -> Ruling;
 
-/// Each claim in one line, and what judges it.
-const CLAIMS: [(&str, Judge); 25] = [
-    (
-        "send() copies twice on the way out: from user memory to the socket buffer, then to the DMA buffer",
-        copies::c1,
-    ),
-    (
-        "sendmsg() with an iovec removes one copy: the kernel gathers straight from the user's buffers",
-        copies::c2,
-    ),
-    ("MSG_ZEROCOPY over loopback is zero-copy", copies::c3),
-    ("sendmsg (A2) beats send (A1) at every size, most at small ones", paths::c4),
-    (
-        "zero-copy loses at small messages because pinning, reference counts and notifications cost more than the copy",
-        |evidence| bookkeeping::c5(evidence, evidence),
-    ),
-    ("zero-copy (A3) beats two-copy (A1) from 4096 bytes on", paths::c6),
-    ("that threshold is 4096 because a page has 4096 bytes", paths::c7),
-    (
-        "zero-copy's sweet spot is 4 to 8 KiB with 2 to 4 threads: 10 to 20 % more than two-copy",
-        paths::c8,
-    ),
-    ("throughput grows with message size because the system call is amortised", sizes::c9),
-    ("throughput scales near-linearly from 1 to 4 threads at 4096 bytes", threads::c10),
-    (
-        "sendmsg's jump from 4 to 8 threads at 4096 bytes comes from CPU pipeline optimisations",
-        threads::c11,
-    ),
-    (
-        "at 65536 bytes, 8 threads carry less than 4: sendmsg 62 % less, zerocopy 66 %, send 27 %",
-        threads::c12,
-    ),
-    ("that fall is the memory wall: the copies use up the DRAM bandwidth", causes::c13),
-    ("that fall is false sharing and cache-line traffic in struct sock", causes::c14),
-    ("zerocopy falls most because its notifications thrash the scheduler", causes::c15),
-    ("NUMA placement explains part of that fall", placement::c16),
-    ("global locks and a tcp_write_queue spinlock are contended", causes::c17),
-    ("send's cache misses peak at 512 bytes because eight cache lines align badly", caches::c18),
-    (
-        "zerocopy has the best cache behaviour at medium sizes because nothing is copied through the cache",
-        |evidence| through_caches::c19(evidence, evidence),
-    ),
-    (
-        "the last-level cache shows the largest reduction in misses from send to sendmsg",
-        caches::c20,
-    ),
-    ("64 KiB messages do not fit the L3 cache", caches::c21),
-    (
-        "50 to 300 cycles per byte at 64 bytes, 0.2 to 1 at 64 KiB; sendmsg lowest, 0.04 at 64 KiB and 8 threads",
-        cycles::c22,
-    ),
-    ("more threads lower the cycles per byte", cycles::c23),
-    ("4 threads is the sweet spot", threads::c24),
-    ("pinning threads, separate sockets and batching would help", placement::c25),
+/// What judges each claim, in the order of their numbers.
+const CLAIMS: [Judge; 25] = [
+    audited::c1,
+    |evidence| audited::c2(evidence, evidence),
+    copies::c3,
+    paths::c4,
+    |evidence| bookkeeping::c5(evidence, evidence),
+    paths::c6,
+    paths::c7,
+    paths::c8,
+    sizes::c9,
+    threads::c10,
+    threads::c11,
+    threads::c12,
+    causes::c13,
+    causes::c14,
+    causes::c15,
+    placement::c16,
+    causes::c17,
+    caches::c18,
+    |evidence| through_caches::c19(evidence, evidence),
+    caches::c20,
+    caches::c21,
+    cycles::c22,
+    cycles::c23,
+    threads::c24,
+    placement::c25,
 ];
 
 /// Claims of a cause, by number: where busy threads share a CPU, none is claimed.
@@ -97,11 +70,11 @@ const CAUSES: [usize; 6] = [5, 9, 15, 16, 18, 19];
 pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Vec<Claim> {
     let oversubscribed: BTreeSet<&Cell> =
         evidence.estimates.iter().filter(|e| e.oversubscribed).map(|e| &e.cell).collect();
-    let claim = |(number, (text, judge)): (usize, &(&str, Judge))| {
+    let claim = |(number, judge): (usize, &Judge)| {
         let mut ruling = if !evidence.asked().any(|estimates| estimates.trials > 0) {
-            undecidable("no trial is valid", Missing::plan("copycost run"))
+            not_measured(Reason::NoValidTrial, Missing::plan("copycost run"))
         } else if evidence.run.rounds == 0 {
-            undecidable("no whole round was measured", Missing::rounds())
+            not_measured(Reason::NoWholeRound, Missing::rounds())
         } else {
             audited::claim(number + 1, evidence, whole).unwrap_or_else(|| judge(evidence))
         };
@@ -110,9 +83,8 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
         ruling.hold_against_rounds(evidence.run);
         Claim {
             id: format!("c{}", number + 1),
-            text: (*text).to_owned(),
             verdict: ruling.verdict,
-            because: ruling.sentence(),
+            parts: ruling.parts,
             evidence: ruling.evidence,
             caveats: ruling.caveats,
             would_decide: ruling.would_decide,
@@ -121,39 +93,99 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
     CLAIMS.iter().enumerate().map(claim).collect()
 }
 
-/// A verdict with its reasons.
+/// A verdict with the argument that it follows from.
 #[derive(Clone, Debug)]
 struct Ruling {
     verdict: Verdict,
-    because: String,
+    parts: Vec<Part>,
     evidence: Vec<Reference>,
     caveats: Vec<Caveat>,
+    /// What would decide it, should it not be decided.
     would_decide: Vec<Missing>,
 }
 
-fn supported(because: impl Into<String>) -> Ruling {
-    Ruling {
-        verdict: Verdict::Supported,
-        because: because.into(),
-        evidence: Vec::new(),
-        caveats: Vec::new(),
-        would_decide: Vec::new(),
+/// What the parts of an argument come to: one that is contradicted refutes the claim, and all that it needs support it.
+fn verdict(parts: &[Part]) -> Verdict {
+    let any = |shown| parts.iter().any(|part| part.shown == shown);
+    if any(Shown::NotApplicable) {
+        Verdict::NotApplicable
+    } else if any(Shown::No) {
+        Verdict::Refuted
+    } else if parts.iter().all(|part| part.shown == Shown::Yes) {
+        Verdict::Supported
+    } else {
+        Verdict::Undecidable
     }
 }
 
-fn refuted(because: impl Into<String>) -> Ruling {
-    Ruling { verdict: Verdict::Refuted, ..supported(because) }
+impl Ruling {
+    /// An argument's first part.
+    fn of(kind: PartKind, shown: Shown, reasons: impl IntoIterator<Item = Reason>) -> Self {
+        let nothing = Self {
+            verdict: Verdict::Undecidable,
+            parts: Vec::new(),
+            evidence: Vec::new(),
+            caveats: Vec::new(),
+            would_decide: Vec::new(),
+        };
+        nothing.then(kind, shown, reasons)
+    }
+
+    /// With one more part.
+    fn then(
+        mut self,
+        kind: PartKind,
+        shown: Shown,
+        reasons: impl IntoIterator<Item = Reason>,
+    ) -> Self {
+        self.parts.push(Part { kind, shown, reasons: reasons.into_iter().collect() });
+        self.verdict = verdict(&self.parts);
+        self
+    }
+
+    /// Whether every part so far is shown.
+    fn holds(&self) -> bool {
+        self.verdict == Verdict::Supported
+    }
+
+    /// Whether a further part would tell more: none so far is contradicted, or lacks what would show it.
+    fn is_open(&self) -> bool {
+        self.parts.iter().all(|part| matches!(part.shown, Shown::Yes | Shown::Unclear))
+    }
+
+    /// With more to say beside its last part.
+    fn beside(mut self, reasons: impl IntoIterator<Item = Reason>) -> Self {
+        if let Some(part) = self.parts.last_mut() {
+            part.reasons.extend(reasons);
+        }
+        self
+    }
+
+    /// With what would decide it; nothing where it is decided.
+    fn lacks(mut self, missing: Missing) -> Self {
+        if self.verdict == Verdict::Undecidable {
+            self.would_decide.push(missing);
+        }
+        self
+    }
 }
 
-fn not_applicable(because: impl Into<String>) -> Ruling {
-    Ruling { verdict: Verdict::NotApplicable, ..supported(because) }
+/// What the claim says happens.
+fn effect(shown: Shown, reasons: impl IntoIterator<Item = Reason>) -> Ruling {
+    Ruling::of(PartKind::Effect, shown, reasons)
 }
 
-fn undecidable(because: impl Into<String>, missing: Missing) -> Ruling {
-    Ruling { verdict: Verdict::Undecidable, would_decide: vec![missing], ..supported(because) }
+/// What the claim takes for granted.
+fn premise(shown: Shown, reasons: impl IntoIterator<Item = Reason>) -> Ruling {
+    Ruling::of(PartKind::Premise, shown, reasons)
 }
 
-/// A cause is told only where each busy thread has a CPU.
+/// Nothing that would tell was measured, and what would be.
+fn not_measured(reason: Reason, missing: Missing) -> Ruling {
+    effect(Shown::NotMeasured, [reason]).lacks(missing)
+}
+
+/// A cause is claimed only where each busy thread has a CPU.
 fn a_cpu_for_each_thread() -> Missing {
     Missing::machine(
         "a thread count that leaves each busy thread a CPU",
@@ -169,27 +201,6 @@ impl Ruling {
     /// With what it rests on.
     fn from(mut self, evidence: impl IntoIterator<Item = Reference>) -> Self {
         self.evidence.extend(evidence);
-        self
-    }
-
-    /// With one more clause to its reason.
-    fn and(mut self, clause: &str) -> Self {
-        if !clause.is_empty() {
-            self.because = format!("{}; {clause}", self.because);
-        }
-        self
-    }
-
-    /// With something more that it would take.
-    fn also(mut self, missing: Missing) -> Self {
-        self.would_decide.push(missing);
-        self
-    }
-
-    /// With what it would take before the rest.
-    fn first(mut self, mut missing: Vec<Missing>) -> Self {
-        missing.append(&mut self.would_decide);
-        self.would_decide = missing;
         self
     }
 
@@ -232,28 +243,5 @@ impl Ruling {
         {
             self.caveats.push(Caveat::Preliminary { rounds: run.rounds });
         }
-    }
-
-    /// Its reason with the caveats.
-    fn sentence(&self) -> String {
-        let mut sentence = self.because.clone();
-        for caveat in &self.caveats {
-            sentence = match caveat {
-                Caveat::LawBroken { id } => {
-                    format!("law {id} is broken, so its source is not believed; else: {sentence}")
-                }
-                Caveat::Oversubscribed { all: true } => {
-                    format!("{sentence}; every cell is oversubscribed")
-                }
-                Caveat::Oversubscribed { all: false } => {
-                    format!("{sentence}; some of its cells are oversubscribed")
-                }
-                Caveat::NoCause => format!("no cause is claimed from such cells; else: {sentence}"),
-                Caveat::Preliminary { rounds } => {
-                    format!("preliminary ({}): {sentence}", counted(*rounds, "round", "rounds"))
-                }
-            };
-        }
-        sentence
     }
 }

@@ -2,28 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use model::factor::Factor;
-use model::{Cell, Contrast, Missing, SendPath, Shared};
+use model::{Cell, Contrast, Measured, Missing, SendPath};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
-use crate::explained::{Crossover, CrossoverOutcome};
-use crate::figure_text::{self, counted, message, percent, ratio, shared_words};
+use crate::explained::Crossover;
 use crate::metric::{Better, Metric};
 use crate::pairs::{self, Tested};
+use crate::reason::Reason;
 use crate::reference::Reference;
 use crate::summary::{CellEstimates, Estimate, Finding};
 
 /// A ratio between two cells and what may be said of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Compared {
-    pub(crate) cell: Cell,
-    pub(crate) against: Cell,
-    pub(crate) ratio: Estimate,
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Compared {
+    /// The numerator.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// The denominator.
+    #[schemars(with = "String")]
+    pub against: Cell,
+    /// Geometric mean of the paired ratios with its interval.
+    pub ratio: Estimate,
     /// What may be said of it, corrected over the comparisons that it was made with.
-    pub(crate) finding: Finding,
+    pub finding: Finding,
     /// Whether more busy threads than CPUs stand behind either cell.
-    pub(crate) oversubscribed: bool,
+    pub oversubscribed: bool,
 }
 
 impl Compared {
@@ -47,41 +53,10 @@ impl Compared {
         matches!(self.finding, Finding::More | Finding::Equivalent)
     }
 
-    /// `1.20 × [1.17, 1.24] at 64 KiB, 1 thread`.
-    pub(crate) fn text(&self) -> String {
-        format!("{} at {}", ratio(&self.ratio), place(&self.cell))
-    }
-
     /// How it stands among the evidence.
     pub(crate) fn reference(&self, metric: Metric) -> Reference {
         Reference::Ratio { metric, cell: self.cell.clone(), against: self.against.clone() }
     }
-}
-
-/// `64 KiB, 1 thread`, and what else is not usual: `64 KiB, 1 thread, placement=none`.
-pub(crate) fn place(cell: &Cell) -> String {
-    let threads = counted(cell.threads.get() as usize, "thread", "threads");
-    format!("{}, {threads}{}", message(cell), others(cell))
-}
-
-/// The message of a table's row, and what else is not usual: `64 KiB, placement=none`.
-pub(crate) fn row_name(cell: &Cell) -> String {
-    format!("{}{}", message(cell), others(cell))
-}
-
-/// `A2`, and what else is not usual: `A2, placement=none`.
-pub(crate) fn column_name(cell: &Cell) -> String {
-    format!("{}{}", cell.send_path, others(cell))
-}
-
-fn others(cell: &Cell) -> String {
-    let others = Shared::new(cell, &[Factor::Send, Factor::Message, Factor::Threads]).to_string();
-    if others.is_empty() { others } else { format!(", {}", others.replace(' ', ", ")) }
-}
-
-/// A path with the name that it bears in the paper, where it has one: `sendmsg (A2)`.
-pub(crate) fn path_name(path: SendPath) -> String {
-    path.paper_name().map_or_else(|| path.to_string(), |name| format!("{path} ({name})"))
 }
 
 /// How comparisons stand among the evidence.
@@ -159,6 +134,19 @@ pub(crate) fn of_moments(
     family.into_iter().zip(tested).filter_map(compared).collect()
 }
 
+/// Cells against others, of which one may be a control, paired by round; those without a pair are left out.
+pub(crate) fn against(
+    evidence: &Evidence<'_>,
+    pairs: impl Iterator<Item = (Cell, Cell)>,
+    metric: Metric,
+) -> Vec<Compared> {
+    let family = pairs.map(|(cell, against)| {
+        let moments = evidence.paired(&cell, &against, metric);
+        (cell, against, moments)
+    });
+    of_moments(evidence, family.collect())
+}
+
 /// Every cell of the plan that `keep` keeps against the cell that `twin` makes of it, paired by round; cells without a
 /// twin in the run are left out.
 pub(crate) fn twins(
@@ -168,15 +156,19 @@ pub(crate) fn twins(
     twin: impl Fn(&Cell) -> Cell,
 ) -> Vec<Compared> {
     let kept = evidence.asked().map(|estimates| &estimates.cell).filter(|cell| keep(cell));
-    let family = kept.filter_map(|cell| {
-        let against = twin(cell);
-        let is_twin = against != *cell;
-        is_twin.then(|| {
-            let moments = evidence.paired(cell, &against, metric);
-            (cell.clone(), against, moments)
-        })
-    });
-    of_moments(evidence, family.collect())
+    let pairs = kept.map(|cell| (cell.clone(), twin(cell)));
+    against(evidence, pairs.filter(|(cell, twin)| cell != twin), metric)
+}
+
+/// One path against another in a figure that `ratios` need not have, in the plan's cells that `keep` keeps.
+pub(crate) fn path_twins(
+    evidence: &Evidence<'_>,
+    metric: Metric,
+    [path, against]: [SendPath; 2],
+    keep: impl Fn(&Cell) -> bool,
+) -> Vec<Compared> {
+    let is_it = |cell: &Cell| cell.send_path == path && cell.is_itself() && keep(cell);
+    twins(evidence, metric, is_it, |cell| Cell { send_path: against, ..cell.clone() })
 }
 
 /// One thread count against another at one size, for one path.
@@ -238,34 +230,40 @@ fn findings(evidence: &Evidence<'_>, crossover: &Crossover) -> [usize; 4] {
     counts
 }
 
+/// A crossover, and at how many of its sizes the first value is shown to be better, worse or alike, or none of these.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Crossed {
+    /// The crossover.
+    pub crossover: Crossover,
+    /// Sizes at which it is better.
+    pub better: u32,
+    /// Sizes at which it is worse.
+    pub worse: u32,
+    /// Sizes at which both are alike.
+    pub alike: u32,
+    /// Sizes at which the intervals do not tell.
+    pub unclear: u32,
+}
+
+/// Crossovers with what was found at their sizes.
+pub(crate) fn each_crossed(evidence: &Evidence<'_>, found: &[&Crossover]) -> Vec<Crossed> {
+    let crossed = |crossover: &&Crossover| {
+        let [better, worse, alike, unclear] =
+            findings(evidence, crossover).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        Crossed { crossover: (*crossover).clone(), better, worse, alike, unclear }
+    };
+    found.iter().map(crossed).collect()
+}
+
+/// The same as a reason.
+pub(crate) fn crossed(evidence: &Evidence<'_>, found: &[&Crossover]) -> Reason {
+    Reason::Crossovers { of: each_crossed(evidence, found) }
+}
+
 /// Whether every size of a crossover is shown to be better, worse or alike.
 pub(crate) fn is_told(evidence: &Evidence<'_>, crossover: &Crossover) -> bool {
     let [better, worse, alike, not_told] = findings(evidence, crossover);
     better + worse + alike > 0 && not_told == 0
-}
-
-/// A crossover in words, with what is not told of it; where none is shown, what is at how many sizes.
-pub(crate) fn crossover_words(evidence: &Evidence<'_>, crossover: &Crossover) -> String {
-    let counts = findings(evidence, crossover);
-    let outcome = &crossover.outcome;
-    let words = if *outcome == CrossoverOutcome::Undecided && counts[..3].iter().sum::<usize>() > 0
-    {
-        // The end of "it is better …".
-        let [better, others @ ..] = counts;
-        let sizes = counted(counts.iter().sum::<usize>(), "size", "sizes");
-        let at = if better > 0 { better.to_string() } else { "none".to_owned() };
-        let parts = others.iter().zip(["worse", "no difference", "unclear"]);
-        let parts = parts.filter(|(n, _)| **n > 0).map(|(n, word)| format!(", {word} at {n}"));
-        format!("at {at} of {sizes}{}", parts.collect::<String>())
-    } else {
-        figure_text::outcome(outcome)
-    };
-    let crowd = if crossover.oversubscribed { ", oversubscribed" } else { "" };
-    format!(
-        "{words} ({}{crowd}){}",
-        shared_words(&crossover.shared),
-        figure_text::untold(crossover)
-    )
 }
 
 /// The send paths that the plan asks for.
@@ -309,59 +307,35 @@ pub(crate) fn copied_shares(evidence: &Evidence<'_>) -> Option<(f64, f64)> {
     Some((least, most))
 }
 
-/// What must be said wherever the zerocopy path is compared: how much of it was copied anyway.
-pub(crate) fn copied_words(evidence: &Evidence<'_>) -> String {
+/// The same as a reason, with the link that copies on delivery whatever is sent, where that is the only one.
+pub(crate) fn completions(evidence: &Evidence<'_>) -> Reason {
     let links = crate::on_link::links_asked(evidence);
-    let link = match links[..] {
-        [link] if link.copies_by_reference_on_delivery() => {
-            format!(", as {link} always does on delivery")
-        }
-        _ => String::new(),
+    let copied_by = match links[..] {
+        [link] if link.copies_by_reference_on_delivery() => Some(link),
+        _ => None,
     };
-    match copied_shares(evidence) {
-        None => "no zero-copy completion came, so what was copied is not known".to_owned(),
-        Some((least, _)) if least >= 1.0 => {
-            format!("every zero-copy completion was marked copied{link}")
-        }
-        Some((_, most)) if most <= 0.0 => "no zero-copy completion was marked copied".to_owned(),
-        Some((least, most)) => format!(
-            "from {} to {} of a cell's zero-copy completions were marked copied",
-            percent(least),
-            percent(most)
-        ),
+    Reason::Completions {
+        copied: match copied_shares(evidence) {
+            Some((least, most)) => Measured::Value([least, most]),
+            None => Measured::absent("no completion came"),
+        },
+        copied_by,
     }
-}
-
-/// What must be said of oversubscribed cells: which thread counts are, and that no cause is claimed.
-pub(crate) fn oversubscribed_words(evidence: &Evidence<'_>) -> Option<String> {
-    let mut threads: Vec<u32> =
-        evidence.asked().filter(|e| e.oversubscribed).map(|e| e.cell.threads.get()).collect();
-    threads.sort_unstable();
-    threads.dedup();
-    let (first, last) = (*threads.first()?, *threads.last()?);
-    let which = if first == last {
-        counted(first as usize, "thread is", "threads are")
-    } else {
-        format!("{first} to {last} threads are")
-    };
-    let cpus = counted(evidence.run.usable_cpus as usize, "CPU", "CPUs");
-    Some(format!(
-        "{which} oversubscribed (more busy threads than CPUs for them, of {cpus}); no cause is claimed there"
-    ))
 }
 
 /// What would bring the figures of a hardware counter: the counter itself, or where it works the cells.
 pub(crate) fn counters_remedy(evidence: &Evidence<'_>, metric: Metric, counter: &str) -> Missing {
+    const COUNTERS: &str = "hardware counters";
     if counter_works(evidence, metric) {
         return Missing::of_itself("a plan with the paths and sizes named; the counter works here");
     }
     let of_trials = evidence
         .asked()
         .filter(|estimates| estimates.trials > 0)
-        .find_map(|estimates| estimates.metrics.get(&metric)?.reason());
-    let of_host = || evidence.host.counters.get(counter).and_then(model::Measured::reason);
-    let why = of_trials.or_else(of_host).unwrap_or("no trial counted it");
-    Missing::of_itself("hardware counters").because(why)
+        .find_map(|estimates| estimates.metrics.get(&metric)?.missing(COUNTERS));
+    let of_host = || evidence.host.counters.get(counter)?.missing(COUNTERS);
+    let uncounted = || Missing::of_itself(COUNTERS).because("no trial counted it");
+    of_trials.or_else(of_host).unwrap_or_else(uncounted)
 }
 
 /// Whether a hardware counter gave any figure in this run.

@@ -3,6 +3,8 @@
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::{Finished, Outcome};
 use model::{Audit, Cell, Measured, Missing};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::evidence::AuditRecords;
 
@@ -27,17 +29,22 @@ pub(crate) fn expected(cell: &Cell) -> Expected {
 }
 
 /// One of the three places where bytes are copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Into the socket, by the sender's call.
     In,
+    /// At delivery, of what was passed by reference.
     Deferred,
+    /// Out of the socket, by the receiver's call.
     Out,
 }
 
 impl Step {
     pub(crate) const ALL: [Self; 3] = [Self::In, Self::Deferred, Self::Out];
 
-    pub(crate) const fn words(self) -> &'static str {
+    /// Its name.
+    pub const fn words(self) -> &'static str {
         match self {
             Self::In => "copied in",
             Self::Deferred => "copied at delivery",
@@ -109,11 +116,6 @@ const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted";
 /// A copy audit that counts both what is copied in and what is copied at delivery.
 pub(crate) fn copy_audit() -> Missing {
     Missing::of_itself("a copy audit").unlocked_by("copycost run --audits copy-audit, as root")
-}
-
-/// Why no cell was audited: the reason where an audit was asked for, else what would decide.
-pub(crate) fn not_audited(audits: &AuditRecords<'_>) -> String {
-    refused_or_not(audits.why_not_audited(Audit::CopyAudit))
 }
 
 fn refused_or_not(why: Option<String>) -> String {

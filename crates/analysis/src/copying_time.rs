@@ -4,15 +4,15 @@
 //! may be 0 (Haldane, Annals of Human Genetics 20, 1956), and a 95 % interval that is normal on the logarithm, with the
 //! variance 1/a + 1/b of Poisson counts.
 
-use model::record::Outcome;
-use model::{Audit, Cell, Factor, Measured, SendPath, Shared};
+use model::{Audit, Cell, Measured, SendPath};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::categories::Category;
 use crate::cpu_breakdown::CYCLES;
 use crate::evidence::Evidence;
 use crate::explained::{BreakdownSide, CpuBreakdown};
-use crate::figure_text::over;
-use crate::figure_text::{message, ratio, short};
+use crate::reason::Reason;
 use crate::reference::Reference;
 use crate::summary::Estimate;
 
@@ -21,7 +21,7 @@ const Z_975: f64 = 1.96;
 
 /// CPU time of one kind of work.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Sampled {
+struct Sampled {
     samples: f64,
     /// Variance beyond that of a Poisson count, in samples squared: 0 but of a difference of counts.
     beyond_poisson: f64,
@@ -33,24 +33,18 @@ pub(crate) struct Sampled {
 
 /// What cost is told in. Samples of the clock stand for time; those of cycles stand for equally many cycles, and nobody
 /// measured how long these took, so that they are compared as what they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    NanosAKib,
-    CycleSamplesAMib,
-}
-
-impl Unit {
-    const fn words(self) -> &'static str {
-        match self {
-            Self::NanosAKib => "ns per KiB",
-            Self::CycleSamplesAMib => "samples of cycles a MiB",
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Nanoseconds per KiB.
+    NsPerKib,
+    /// Samples of cycles per MiB.
+    CycleSamplesPerMib,
 }
 
 impl Sampled {
     /// The time that this takes over the time of the other; none where neither has a sample.
-    pub(crate) fn over(self, other: Self) -> Option<Estimate> {
+    fn over(self, other: Self) -> Option<Estimate> {
         if self.samples + other.samples < 0.5 {
             return None;
         }
@@ -94,36 +88,49 @@ impl Sampled {
     }
 }
 
-/// What zerocopy does instead of sendmsg's copy, of one message on one link.
-#[derive(Clone, Debug)]
-pub(crate) struct Parts {
-    pub(crate) zerocopy: Cell,
-    pub(crate) sendmsg: Cell,
-    /// Zerocopy's pinning and notifications, wherever they ran: a lower bound of its bookkeeping, since the references to
-    /// pages are dropped in `skb_release_data` and `put_page`, inline mostly, which every path's packets go through.
-    pub(crate) bookkeeping: Sampled,
-    /// An upper bound: with all of zerocopy's page memory, and its packet memory beyond sendmsg's.
-    at_most: Sampled,
-    /// What the sending side of zerocopy copies all the same, as at delivery.
-    pub(crate) still_copied: Sampled,
-    /// What the sending side of sendmsg copies.
-    pub(crate) copied: Sampled,
-    /// What zerocopy costs more than sendmsg; of the sink's helper what it spends in softirq.
-    extra: f64,
-    unit: Unit,
+/// What a path that passes by reference does instead of the copy of one that copies, of one message on one link.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CopyingTime {
+    /// The path that passes by reference.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// The one that copies.
+    #[schemars(with = "String")]
+    pub against: Cell,
+    /// Of the costs.
+    pub unit: Unit,
+    /// Pinning and notifications, wherever they ran: a lower bound of bookkeeping, since the references to pages are dropped in
+    /// `skb_release_data` and `put_page`, inline mostly, which every path's packets go through.
+    pub bookkeeping: f64,
+    /// An upper bound: with all page memory, and packet memory beyond that of the path that copies.
+    pub at_most: f64,
+    /// What its sending side copies all the same, as at delivery.
+    pub still_copied: f64,
+    /// What the sending side of the path that copies copies.
+    pub copied: f64,
+    /// Bookkeeping over the copy that it replaces: no more than it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against_the_copy: Option<Estimate>,
+    /// The same of all that bookkeeping may be, releasing pages included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_most_against_the_copy: Option<Estimate>,
+    /// Its own copying over that of the path that copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub still_copied_share: Option<Estimate>,
+    /// The part of what it costs more that bookkeeping instead of the copy explains; none where it costs no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explained: Option<f64>,
 }
 
-impl Parts {
-    /// The profiles of a cell of zerocopy and of its twin of sendmsg, or why there are none.
-    pub(crate) fn of(evidence: &Evidence<'_>, zerocopy: &Cell) -> Result<Self, String> {
-        let sendmsg = Cell { send_path: SendPath::A2, ..zerocopy.clone() };
-        let [by_reference, by_copy] = [zerocopy, &sendmsg].map(|cell| Sides::of(evidence, cell));
-        let (by_reference, by_copy) = (by_reference?, by_copy?);
+impl CopyingTime {
+    /// The profiles of a cell and of its twin of sendmsg, or why there are none.
+    pub(crate) fn of(evidence: &Evidence<'_>, cell: &Cell) -> Result<Self, Box<Reason>> {
+        let against = Cell { send_path: SendPath::A2, ..cell.clone() };
+        let by_reference = Sides::of(evidence, cell)?;
+        let by_copy = Sides::of(evidence, &against)?;
         if by_reference.unit != by_copy.unit {
-            return Err(format!(
-                "{zerocopy} and {sendmsg}: samples of {} and of {} are not compared",
-                by_reference.breakdown.event, by_copy.breakdown.event
-            ));
+            let events = [by_reference, by_copy].map(|sides| sides.breakdown.event.clone());
+            return Err(Box::new(Reason::UnlikeSamples { events }));
         }
         let sending = [BreakdownSide::Sender, BreakdownSide::Machine];
         // A completion may be posted, and its pages released, where acknowledgements are processed.
@@ -131,108 +138,58 @@ impl Parts {
         let bookkeeping = by_reference.time(Category::ZerocopyBookkeeping, &anywhere);
         let [packets, packets_by_copy] =
             [&by_reference, &by_copy].map(|sides| sides.time(Category::PacketMemory, &anywhere));
+        let at_most = bookkeeping
+            .plus(by_reference.time(Category::PageMemory, &anywhere))
+            .plus(packets.beyond(packets_by_copy));
+        let still_copied = by_reference.time(Category::DataCopy, &sending);
+        let copied = by_copy.time(Category::DataCopy, &sending);
+        // Of the sink's helper what it spends in softirq.
+        let extra = by_reference.all() - by_copy.all();
+        let instead = bookkeeping.cost - copied.cost;
         Ok(Self {
-            bookkeeping,
-            at_most: bookkeeping
-                .plus(by_reference.time(Category::PageMemory, &anywhere))
-                .plus(packets.beyond(packets_by_copy)),
-            still_copied: by_reference.time(Category::DataCopy, &sending),
-            copied: by_copy.time(Category::DataCopy, &sending),
-            extra: by_reference.all() - by_copy.all(),
+            bookkeeping: bookkeeping.cost,
+            at_most: at_most.cost,
+            still_copied: still_copied.cost,
+            copied: copied.cost,
+            against_the_copy: bookkeeping.over(copied),
+            at_most_against_the_copy: at_most.over(copied),
+            still_copied_share: still_copied.over(copied),
+            explained: (extra > 0.0).then(|| instead / extra),
             unit: by_reference.unit,
-            zerocopy: zerocopy.clone(),
-            sendmsg,
+            cell: cell.clone(),
+            against,
         })
-    }
-
-    /// Bookkeeping over the copy that it replaces: no more than it is.
-    pub(crate) fn against_the_copy(&self) -> Option<Estimate> {
-        self.bookkeeping.over(self.copied)
-    }
-
-    /// The same of all that bookkeeping may be, releasing pages included.
-    pub(crate) fn at_most_against_the_copy(&self) -> Option<Estimate> {
-        self.at_most.over(self.copied)
-    }
-
-    /// Zerocopy's own copying over sendmsg's.
-    pub(crate) fn still_copied_share(&self) -> Option<Estimate> {
-        self.still_copied.over(self.copied)
-    }
-
-    /// The part of what zerocopy costs more that bookkeeping instead of the copy explains; none where it costs no more.
-    pub(crate) fn explained(&self) -> Option<f64> {
-        let instead = self.bookkeeping.cost - self.copied.cost;
-        (self.extra > 0.0).then(|| instead / self.extra)
-    }
-
-    /// `64 B, fields=1, over loopback`.
-    fn place(&self) -> String {
-        let beside = [Factor::Send, Factor::Message, Factor::Threads, Factor::Link];
-        let others = Shared::new(&self.zerocopy, &beside).to_string().replace(' ', ", ");
-        let others = if others.is_empty() { others } else { format!(", {others},") };
-        format!("{}{others} {}", message(&self.zerocopy), over(self.zerocopy.link))
-    }
-
-    fn bookkeeping_text(&self) -> String {
-        format!(
-            "{}: {} {} of pinning and notifying with zerocopy (a lower bound of its bookkeeping: with its page memory and the packet memory beyond sendmsg's, in which pages are released, {}), {} of the sending side's copying with sendmsg{}",
-            self.place(),
-            short(self.bookkeeping.cost),
-            self.unit.words(),
-            short(self.at_most.cost),
-            short(self.copied.cost),
-            times(self.against_the_copy())
-        )
-    }
-
-    fn copying_text(&self) -> String {
-        format!(
-            "{}: {} {} of the sending side's copying with zerocopy, {} with sendmsg{}",
-            self.place(),
-            short(self.still_copied.cost),
-            self.unit.words(),
-            short(self.copied.cost),
-            times(self.still_copied_share())
-        )
     }
 
     /// How the two stand among the evidence.
     pub(crate) fn reference(&self) -> Reference {
-        Reference::Profiles { cell: self.zerocopy.clone(), against: self.sendmsg.clone() }
+        Reference::Profiles { cell: self.cell.clone(), against: self.against.clone() }
     }
 }
 
-/// `sampled at 64 B over loopback: 812 ns per KiB of pinning, … (6.2 × [4.1, 9.5])`: bookkeeping against the copy, of many
-/// profiles the least and the most.
-pub(crate) fn bookkeeping_words(parts: &[Parts]) -> String {
-    words(parts, Parts::against_the_copy, Parts::bookkeeping_text)
+/// Bookkeeping against the copy; none without a profile.
+pub(crate) fn bookkeeping(all: &[CopyingTime]) -> Option<Reason> {
+    let (ends, of) = ends(all, |times| times.against_the_copy)?;
+    Some(Reason::Bookkeeping { ends, of })
 }
 
-/// The same of zerocopy's own copying; empty without a profile.
-pub(crate) fn copying_words(parts: &[Parts]) -> String {
-    words(parts, Parts::still_copied_share, Parts::copying_text)
+/// The same of copying that is still done.
+pub(crate) fn still_copied(all: &[CopyingTime]) -> Option<Reason> {
+    let (ends, of) = ends(all, |times| times.still_copied_share)?;
+    Some(Reason::StillCopied { ends, of })
 }
 
-fn words(
-    parts: &[Parts],
-    over: fn(&Parts) -> Option<Estimate>,
-    text: fn(&Parts) -> String,
-) -> String {
-    let mean = |parts: &&Parts| over(parts).map_or(0.0, |over| over.mean);
-    let by_mean = |a: &&Parts, b: &&Parts| mean(a).total_cmp(&mean(b));
-    let ends = [parts.iter().min_by(by_mean), parts.iter().max_by(by_mean)];
-    let [Some(least), Some(most)] = ends else { return String::new() };
-    let sampled = format!("sampled at {}", text(least));
-    match parts.len() {
-        1 => sampled,
-        2 => format!("{sampled}, and at {}", text(most)),
-        n => format!("{sampled}, to {} ({n} pairs of profiles)", text(most)),
-    }
-}
-
-fn times(over: Option<Estimate>) -> String {
-    over.map_or_else(String::new, |over| format!(" ({})", ratio(&over)))
+/// Those with the least and the largest ratio, and how many there are.
+fn ends(
+    all: &[CopyingTime],
+    over: fn(&CopyingTime) -> Option<Estimate>,
+) -> Option<(Vec<CopyingTime>, u32)> {
+    let mean = |times: &&CopyingTime| over(times).map_or(0.0, |over| over.mean);
+    let by_mean = |a: &&CopyingTime, b: &&CopyingTime| mean(a).total_cmp(&mean(b));
+    let (least, most) = (all.iter().min_by(by_mean)?, all.iter().max_by(by_mean)?);
+    let mut ends = vec![least.clone(), most.clone()];
+    ends.dedup();
+    Some((ends, u32::try_from(all.len()).unwrap_or(u32::MAX)))
 }
 
 /// A breakdown of which the payload is known.
@@ -243,30 +200,31 @@ struct Sides<'a> {
 }
 
 impl<'a> Sides<'a> {
-    fn of(evidence: &Evidence<'a>, cell: &Cell) -> Result<Self, String> {
+    fn of(evidence: &Evidence<'a>, cell: &Cell) -> Result<Self, Box<Reason>> {
+        let absent = |why| {
+            let cell = Some(cell.clone());
+            Box::new(Reason::NotAudited { audit: Audit::Profile, cell, why })
+        };
         let breakdown = evidence.breakdowns.iter().find(|breakdown| breakdown.cell == *cell);
-        let breakdown = breakdown.ok_or_else(|| why_no_profile(evidence, cell))?;
-        let absent = |absent: &str| format!("{cell}: {absent}");
+        let why = || evidence.audits.why_cell_not_audited(cell, Audit::Profile);
+        let breakdown = breakdown.ok_or_else(|| absent(why()))?;
         if breakdown.busy_samples == 0 {
-            return Err(absent("the profile has no sample of the ends"));
+            return Err(absent(Some("no sample of the ends".to_owned())));
         }
+        let value = |figure: &Measured<f64>| match figure {
+            Measured::Value(value) => Ok(*value),
+            Measured::Absent { absent: why } => Err(absent(Some(why.clone()))),
+        };
         if breakdown.event == CYCLES {
-            return match &breakdown.payload_kib {
-                Measured::Value(kib) => {
-                    Ok(Self { breakdown, unit: Unit::CycleSamplesAMib, cost_of_one: 1024.0 / kib })
-                }
-                Measured::Absent { absent: why } => Err(absent(why)),
-            };
+            let cost_of_one = 1024.0 / value(&breakdown.payload_kib)?;
+            return Ok(Self { breakdown, unit: Unit::CycleSamplesPerMib, cost_of_one });
         }
         let mut busy_ns = 0.0;
         for side in &breakdown.sides {
-            match &side.cpu_ns_per_kib {
-                Measured::Value(ns) => busy_ns += ns,
-                Measured::Absent { absent: why } => return Err(absent(why)),
-            }
+            busy_ns += value(&side.cpu_ns_per_kib)?;
         }
         let cost_of_one = busy_ns / breakdown.busy_samples as f64;
-        Ok(Self { breakdown, unit: Unit::NanosAKib, cost_of_one })
+        Ok(Self { breakdown, unit: Unit::NsPerKib, cost_of_one })
     }
 
     /// One category's time on some sides.
@@ -293,22 +251,5 @@ impl<'a> Sides<'a> {
             BreakdownSide::Sender | BreakdownSide::Receiver | BreakdownSide::Machine => side.share,
         });
         sides.sum::<f64>() * self.breakdown.busy_samples as f64 * self.cost_of_one
-    }
-}
-
-/// Why a cell has no profile.
-fn why_no_profile(evidence: &Evidence<'_>, cell: &Cell) -> String {
-    let Some(audited) = evidence.audits.of(cell, Audit::Profile) else {
-        return match evidence.audits.why_cell_not_audited(cell, Audit::Profile) {
-            Some(why) => format!("{cell} was not profiled: {why}"),
-            None => format!("{cell} was not profiled"),
-        };
-    };
-    match (&audited.profile, &audited.outcome) {
-        (Measured::Absent { absent }, _) => format!("{cell}: {absent}"),
-        (Measured::Value(_), Outcome::Failed(failure)) => {
-            format!("{cell}: the audit trial failed: {}", failure.why)
-        }
-        (Measured::Value(_), Outcome::Finished(_)) => format!("{cell} is a control"),
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use model::audit::{Audited, Ceiling, RefusedAudit};
 use model::host::Host;
 use model::record::{Outcome, Record};
-use model::{Audit, Cell, Link, Measured, Plan};
+use model::{Audit, Cell, Link, Measured, Plan, SendPath};
 
 use crate::estimate::Moments;
 use crate::explained::{CostModel, CpuBreakdown, Crossover, NotAudited, Scaling};
 use crate::judged::JudgedTrials;
 use crate::metric::Metric;
-use crate::round_logs::RoundLogs;
+use crate::round_logs::{RoundLogs, difference};
 use crate::summary::{CellEstimates, Estimate, NoiseFloor, Ratio, RunFacts};
 
 /// What heavy instruments told, in the journal's order.
@@ -160,6 +160,20 @@ impl<'a> Evidence<'a> {
         self.estimates.iter().filter(|estimates| !estimates.control)
     }
 
+    /// The cells of a path that does what its name says, controls included.
+    pub(crate) fn cells_of(&self, path: SendPath) -> impl Iterator<Item = &'a Cell> + use<'a> {
+        let cells = self.estimates.iter().map(|estimates| &estimates.cell);
+        cells.filter(move |cell| cell.send_path == path && cell.is_itself())
+    }
+
+    /// Those of one send path.
+    pub(crate) fn asked_of(
+        &self,
+        path: SendPath,
+    ) -> impl Iterator<Item = &'a CellEstimates> + use<'a> {
+        self.asked().filter(move |estimates| estimates.cell.send_path == path)
+    }
+
     /// A cell's entry.
     pub fn cell(&self, cell: &Cell) -> Option<&'a CellEstimates> {
         self.estimates.iter().find(|estimates| estimates.cell == *cell)
@@ -173,6 +187,15 @@ impl<'a> Evidence<'a> {
     /// The log-ratios of one cell against another, paired by round, from complete blocks.
     pub(crate) fn paired(&self, cell: &Cell, against: &Cell, metric: Metric) -> Moments {
         self.rounds.paired(cell, against, metric)
+    }
+
+    /// The weighted sum of the logarithms of cells' figures, over the rounds that have all of them: products and quotients
+    /// of several figures.
+    pub(crate) fn combined(&self, terms: &[(f64, &Cell, Metric)]) -> Moments {
+        let logs = |(weight, cell, metric): &(f64, &Cell, Metric)| {
+            (*weight, self.logs_by_round(cell, *metric))
+        };
+        difference(&terms.iter().map(logs).collect::<Vec<_>>())
     }
 
     /// A ratio between two cells of a block.

@@ -8,10 +8,13 @@ use model::{Audit, Cell, Contrast, Link, Measured, Missing, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::answers::Answer;
 pub use crate::cpu_breakdown::{
     BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown, UnmappedSymbol,
 };
+pub use crate::laws::reason::{Breach, LawReason};
 use crate::metric::Metric;
+use crate::reason::{Part, Shown};
 use crate::recommendation::Recommendation;
 use crate::reference::{Caveat, Reference};
 use crate::summary::Estimate;
@@ -166,42 +169,31 @@ pub struct ScalingPoint {
 pub struct Law {
     /// Its number.
     pub id: u32,
-    /// Its name: `content`, `calls`, `notifications`, `copied`, `copies`, `cpu`, `cycles`, `ceiling`, `cost`, `a-a`, `negative-control`.
-    pub name: String,
-    /// What it says, in one sentence.
-    pub says: String,
-    /// Its two independent sources.
-    pub sources: [String; 2],
     /// Whether it holds.
     pub state: LawState,
-    /// One line: what was seen, or why that is nothing.
-    pub because: String,
+    /// What was seen, or why that is nothing; the first stands for all where there is no room.
+    pub reasons: Vec<LawReason>,
     /// What would decide it; empty where it is decided.
     pub would_decide: Vec<Missing>,
     /// Records (or cells) that were compared.
     pub compared: u32,
-    /// The records that break it, as `round R, CELL`; at most 20, then how many more.
-    pub broken_by: Vec<String>,
+    /// The records that break it, at most 20.
+    pub broken_by: Vec<Breach>,
+    /// How many more do.
+    pub broken_by_more: u32,
     /// What the records of each link of the plan say of it by themselves; empty for laws that are not of single records.
     pub links: Vec<LawOnLink>,
 }
 
-impl Law {
-    /// The first of its reasons, for a first screen; all of them stand in [`Law::because`].
-    pub fn in_short(&self) -> &str {
-        self.because.split("; ").next().unwrap_or_default()
-    }
-}
-
 /// What the records of one link say of a law.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LawOnLink {
     /// The link.
     pub link: Link,
     /// Whether the law holds there.
     pub state: LawState,
-    /// One line: what was seen, or what is missing.
-    pub because: String,
+    /// What was seen, or what is missing.
+    pub reasons: Vec<LawReason>,
     /// Records of this link that were compared.
     pub compared: u32,
 }
@@ -216,36 +208,6 @@ pub enum LawState {
     Broken,
     /// Its sources are absent here.
     Undecidable,
-}
-
-/// A table as evidence, already formatted: every cell is text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Table {
-    /// Column heads, units included.
-    pub columns: Vec<String>,
-    /// Rows.
-    pub rows: Vec<Vec<String>>,
-}
-
-/// An answer to one of the paper's questions.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Answer {
-    /// `q0` … `q6`.
-    pub id: String,
-    /// The question as the paper asks it.
-    pub question: String,
-    /// The answer in one line, with its interval.
-    pub line: String,
-    /// Whether it could be answered on this machine from this run.
-    pub answered: bool,
-    /// The evidence, in the paper's form.
-    pub evidence: Table,
-    /// What would change the answer; empty where there is none.
-    pub would_change: String,
-    /// What would answer it; empty where it is answered.
-    pub would_answer: Vec<Missing>,
-    /// What the reader must know beside: oversubscription, copied completions, absent counters.
-    pub notes: Vec<String>,
 }
 
 /// A verdict.
@@ -267,12 +229,10 @@ pub enum Verdict {
 pub struct Claim {
     /// `c1` … `c25`.
     pub id: String,
-    /// The claim in one line.
-    pub text: String,
     /// What this run says.
     pub verdict: Verdict,
-    /// Why, in one or two sentences, with the figures and the caveats.
-    pub because: String,
+    /// Why: the parts of its argument as far as the records go, the deciding one last.
+    pub parts: Vec<Part>,
     /// What it rests on.
     pub evidence: Vec<Reference>,
     /// What speaks against taking it further.
@@ -282,6 +242,12 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The part that decided it; none of a claim that nothing was measured for.
+    pub fn deciding(&self) -> Option<&Part> {
+        let no = self.parts.iter().find(|part| matches!(part.shown, Shown::No));
+        no.or_else(|| self.parts.iter().find(|part| part.shown != Shown::Yes)).or(self.parts.last())
+    }
+
     /// Whether it rests on intervals of too few rounds.
     pub fn is_preliminary(&self) -> bool {
         self.caveats.iter().any(|caveat| matches!(caveat, Caveat::Preliminary { .. }))
@@ -395,21 +361,45 @@ pub struct LinkPoint {
     pub send_buffer_limited: [Measured<f64>; 2],
 }
 
-/// When zerocopy costs less than sendmsg on each link, in words; the sink as a range over interval and placement.
+/// When zerocopy costs less than sendmsg on a link; on the sink over all intervals and placements of acknowledgements.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LinkVerdict {
     /// The link.
     pub link: Link,
     /// What the comparisons share beside interval and placement.
     pub shared: Shared,
-    /// One sentence.
-    pub line: String,
+    /// From which size on zerocopy costs less, and in how many settings.
+    pub outcomes: Vec<LinkOutcome>,
     /// Interval and placement combinations behind it; 1 on other links.
     pub settings: u32,
+    /// The intervals of acknowledgements; empty on other links.
+    pub ack_intervals: Vec<String>,
+    /// Whose CPU processed acknowledgements; empty on other links.
+    pub ack_placements: Vec<AckPlacement>,
+    /// Whether more busy threads than CPUs stand behind it.
+    pub oversubscribed: bool,
+    /// The least and the largest share of its completions that were marked copied; absent where no completion came.
+    pub copied: Measured<[f64; 2]>,
+    /// Sizes and settings compared.
+    pub points: u32,
+    /// Those at which the send buffer held zerocopy back, and sendmsg less.
+    pub held_back: u32,
+    /// Why the two were compared nowhere; none where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_compared: Option<String>,
     /// Smallest size in bytes from which on it may cost less, over all settings; absent where a setting has none.
     pub from_bytes: Measured<f64>,
     /// Largest one.
     pub to_bytes: Measured<f64>,
+}
+
+/// An outcome and the settings that have it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LinkOutcome {
+    /// From which size on; of several settings the sizes between which all of their break-evens lie.
+    pub outcome: CrossoverOutcome,
+    /// How many settings.
+    pub settings: u32,
 }
 
 /// What the kernel copied in an audit trial of a cell.

@@ -7,7 +7,6 @@ use model::record::{
     TcpFacts, Trial, Worker,
 };
 
-use crate::marks;
 use crate::metric::{Metric, NO_RECEIVER, NOT_THE_SINK};
 
 const KIB: f64 = 1024.0;
@@ -195,7 +194,7 @@ impl<'a> Reading<'a> {
             Metric::SenderCpuAfterShare => Ok(sending.after_cpu_ns.0 as f64 / sender()?.cpu_ns()?),
             Metric::SlotWaitsPerMessage => Ok(sending.window.slot_waits as f64 / messages()?),
             Metric::NoBuffersPerMessage => Ok(sending.window.no_buffers as f64 / messages()?),
-            Metric::Retransmits => match marks::retransmits(sending) {
+            Metric::Retransmits => match sending.retransmits() {
                 Some(segments) => Ok(segments as f64),
                 None => present(&sending.snmp).map(|snmp| snmp.retransmits as f64),
             },

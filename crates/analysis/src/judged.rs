@@ -35,11 +35,6 @@ impl<'a> JudgedTrial<'a> {
         self.finished().is_some() && !is_void(&self.marks)
     }
 
-    /// `round R, CELL`, as broken laws name it.
-    pub(crate) fn name(&self) -> String {
-        format!("round {}, {}", self.trial.round, self.trial.cell)
-    }
-
     /// One of its figures.
     pub fn value(&self, metric: Metric) -> Measured<f64> {
         self.reading.value(metric)

@@ -12,9 +12,11 @@ mod copies;
 mod cost;
 mod cpu;
 mod notifications;
+pub mod reason;
 
 use model::Missing;
 
+use self::reason::{Breach, LawReason, whole};
 use crate::evidence::Evidence;
 use crate::explained::{Law, LawOnLink, LawState};
 use crate::on_link::links_asked;
@@ -57,69 +59,48 @@ fn of_each_link(evidence: &Evidence<'_>, check: fn(&Evidence<'_>) -> Law) -> Law
         LawOnLink {
             link,
             state: on_link.state,
-            because: on_link.because,
+            reasons: on_link.reasons,
             compared: on_link.compared,
         }
     });
     Law { links: links.collect(), ..check(evidence) }
 }
 
-/// What is the same of a law on every run.
-struct Text {
+/// A law of which one source is absent, and what would give it.
+fn undecidable(
     id: u32,
-    name: &'static str,
-    says: &'static str,
-    sources: [&'static str; 2],
-}
-
-impl Text {
-    fn law(
-        &self,
-        state: LawState,
-        because: String,
-        compared: usize,
-        broken_by: Vec<String>,
-    ) -> Law {
-        Law {
-            id: self.id,
-            name: self.name.to_owned(),
-            says: self.says.to_owned(),
-            sources: self.sources.map(str::to_owned),
-            state,
-            because,
-            compared: u32::try_from(compared).unwrap_or(u32::MAX),
-            would_decide: Vec::new(),
-            broken_by,
-            links: Vec::new(),
-        }
-    }
-
-    /// A law of which one source is absent, and what would give it.
-    fn undecidable(&self, because: impl Into<String>, missing: Missing) -> Law {
-        let law = self.law(LawState::Undecidable, because.into(), 0, Vec::new());
-        Law { would_decide: vec![missing], ..law }
-    }
-
-    /// A law that was compared and that nothing breaks.
-    fn holds(&self, compared: usize, because: impl Into<String>) -> Law {
-        self.law(LawState::Holds, because.into(), compared, Vec::new())
-    }
-
-    /// A law that was compared and that these records break.
-    fn broken(&self, compared: usize, because: impl Into<String>, mut by: Vec<String>) -> Law {
-        let more = by.len().saturating_sub(MOST_NAMED);
-        if more > 0 {
-            by.truncate(MOST_NAMED);
-            by.push(format!("and {more} more"));
-        }
-        self.law(LawState::Broken, because.into(), compared, by)
+    reasons: impl IntoIterator<Item = LawReason>,
+    would_decide: Missing,
+) -> Law {
+    Law {
+        state: LawState::Undecidable,
+        would_decide: vec![would_decide],
+        ..decided(id, 0, reasons, Vec::new())
     }
 }
 
-/// What a run without any finished trial says of every law about records.
-const NO_TRIAL: &str = "no trial finished";
+/// A law that was compared: it holds where no record breaks it.
+fn decided(
+    id: u32,
+    compared: usize,
+    reasons: impl IntoIterator<Item = LawReason>,
+    mut broken_by: Vec<Breach>,
+) -> Law {
+    let broken_by_more = whole(broken_by.len().saturating_sub(MOST_NAMED));
+    broken_by.truncate(MOST_NAMED);
+    Law {
+        id,
+        state: if broken_by.is_empty() { LawState::Holds } else { LawState::Broken },
+        reasons: reasons.into_iter().collect(),
+        would_decide: Vec::new(),
+        compared: whole(compared),
+        broken_by,
+        broken_by_more,
+        links: Vec::new(),
+    }
+}
 
-/// What would give it one.
+/// What would give a run without any finished trial one.
 fn measure_trials() -> Missing {
     Missing::plan("copycost run, or --resume")
 }

@@ -32,6 +32,7 @@ mod on_link;
 pub mod order;
 mod pairings;
 pub mod pairs;
+pub mod reason;
 pub mod recommendation;
 pub mod reference;
 mod round_logs;
@@ -41,7 +42,7 @@ pub mod stopping;
 mod summarise;
 pub mod summary;
 mod trial_dots;
-mod warnings;
+pub mod warnings;
 
 pub use metric::Metric;
 pub use order::round_order;

@@ -8,13 +8,10 @@
 use std::collections::BTreeMap;
 
 use model::factor::Factor;
-use model::names::AckPlacement;
-use model::values::Threads;
 use model::{Cell, Contrast, Link, Measured, SendPath, Shared};
 
 use crate::evidence::{Evidence, figure};
-use crate::explained::{CrossoverOutcome, LinkComparison, LinkPoint, LinkVerdict};
-use crate::figure_text::{counted, listed, outcome, percent, shared_words, size};
+use crate::explained::{CrossoverOutcome, LinkComparison, LinkOutcome, LinkPoint, LinkVerdict};
 use crate::metric::Metric;
 use crate::summary::Estimate;
 
@@ -106,7 +103,7 @@ fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
     }
 }
 
-/// The comparisons in words: one verdict for what differs in nothing but the sink's interval and placement.
+/// One verdict for what differs in nothing but the sink's interval and placement.
 pub(crate) fn verdicts(comparisons: &[LinkComparison]) -> Vec<LinkVerdict> {
     let mut order: Vec<(Link, Shared)> = Vec::new();
     let mut groups: BTreeMap<(Link, Shared), Vec<&LinkComparison>> = BTreeMap::new();
@@ -123,89 +120,59 @@ pub(crate) fn verdicts(comparisons: &[LinkComparison]) -> Vec<LinkVerdict> {
         .collect()
 }
 
-/// The sizes between which zerocopy comes to cost less, in one setting.
-#[derive(Clone, Copy, PartialEq)]
-enum From {
-    Between(f64, f64),
-    /// Already at the smallest size.
-    Always,
-    /// At none: it costs more at each.
-    Never,
-    /// At none: the two lie within the plan's margin of each other.
-    Alike,
-    /// Only below a size between these.
-    Until(f64, f64),
-    Unknown,
-}
-
-const fn from(outcome: &CrossoverOutcome) -> From {
-    match *outcome {
-        CrossoverOutcome::At { low, high, .. } | CrossoverOutcome::Bracket { low, high } => {
-            From::Between(low, high)
-        }
-        CrossoverOutcome::Always => From::Always,
-        CrossoverOutcome::Never => From::Never,
-        CrossoverOutcome::Alike => From::Alike,
-        CrossoverOutcome::Until { low, high, .. }
-        | CrossoverOutcome::UntilBracket { low, high } => From::Until(low, high),
-        CrossoverOutcome::Undecided => From::Unknown,
-    }
-}
-
-/// What a link's cost is called.
-const fn cost_words(link: Link) -> &'static str {
-    if link.has_receiver() { "CPU of both ends" } else { "sender-side cost" }
-}
-
 fn verdict(link: Link, shared: &Shared, group: &[&LinkComparison]) -> LinkVerdict {
-    let found: Vec<From> = group.iter().map(|comparison| from(&comparison.crossover)).collect();
-    let between = span(&found, |from| match from {
-        From::Between(low, high) => Some((low, high)),
-        From::Always | From::Never | From::Alike | From::Until(..) | From::Unknown => None,
-    });
-    let all_between = between.count == found.len();
-    let what = match group {
-        [one] => outcome(&one.crossover),
-        _ => range(&found, &between),
+    let points = || group.iter().flat_map(|comparison| &comparison.points);
+    let outcomes = outcomes(group);
+    // A range of break-evens is one where every setting has one.
+    let (from_bytes, to_bytes) = match outcomes.as_slice() {
+        [LinkOutcome { outcome, .. }] => match *outcome {
+            CrossoverOutcome::At { low, high, .. } | CrossoverOutcome::Bracket { low, high } => {
+                (Measured::Value(low), Measured::Value(high))
+            }
+            CrossoverOutcome::Always
+            | CrossoverOutcome::Never
+            | CrossoverOutcome::Alike
+            | CrossoverOutcome::Until { .. }
+            | CrossoverOutcome::UntilBracket { .. }
+            | CrossoverOutcome::Undecided => no_break_even(),
+        },
+        _ => no_break_even(),
     };
-    let crowd = if group.iter().any(|comparison| comparison.oversubscribed) {
-        ", oversubscribed (no cause is claimed)"
-    } else {
-        ""
-    };
-    let over = over_settings(group);
-    let shared_by_all = shared_words(shared);
-    if let Some(why) = never_compared(group) {
-        return LinkVerdict {
-            link,
-            shared: shared.clone(),
-            line: format!("{link}, {shared_by_all}: zerocopy and sendmsg were not compared: {why}"),
-            settings: u32::try_from(group.len()).unwrap_or(u32::MAX),
-            from_bytes: Measured::absent(why),
-            to_bytes: Measured::absent(why),
-        };
-    }
-    let line = format!(
-        "{link}, {shared_by_all}{crowd}: zerocopy costs less than sendmsg in {} {what}{over}; {}{}",
-        cost_words(link),
-        copied(group),
-        held_back(group)
-    );
-    let end = |bytes: f64| {
-        if all_between {
-            Measured::Value(bytes)
-        } else {
-            Measured::absent("not every setting has a break-even in this range")
-        }
-    };
+    let not_compared = never_compared(group);
+    let absent = |why: &str| (Measured::absent(why), Measured::absent(why));
+    let (from_bytes, to_bytes) = not_compared.map_or((from_bytes, to_bytes), absent);
+    let shares = points().filter_map(|point| point.copied_share.value().copied());
+    let (least, most) =
+        shares.fold((f64::INFINITY, 0.0_f64), |(least, most), x| (least.min(x), most.max(x)));
     LinkVerdict {
         link,
         shared: shared.clone(),
-        line,
+        outcomes,
         settings: u32::try_from(group.len()).unwrap_or(u32::MAX),
-        from_bytes: end(between.low),
-        to_bytes: end(between.high),
+        ack_intervals: distinct(group.iter().filter_map(|it| it.ack_interval.clone())),
+        ack_placements: distinct(group.iter().filter_map(|it| it.ack_placement)),
+        oversubscribed: group.iter().any(|comparison| comparison.oversubscribed),
+        copied: if least <= most {
+            Measured::Value([least, most])
+        } else {
+            Measured::absent("no completion came")
+        },
+        points: u32::try_from(points().count()).unwrap_or(u32::MAX),
+        held_back: u32::try_from(points().filter(|it| is_held_back(it)).count())
+            .unwrap_or(u32::MAX),
+        not_compared: not_compared.map(str::to_owned),
+        from_bytes,
+        to_bytes,
     }
+}
+
+fn no_break_even() -> (Measured<f64>, Measured<f64>) {
+    const WHY: &str = "not every setting has a break-even in this range";
+    (Measured::absent(WHY), Measured::absent(WHY))
+}
+
+fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    values.collect::<std::collections::BTreeSet<T>>().into_iter().collect()
 }
 
 /// Why no size of any setting has a ratio.
@@ -215,120 +182,62 @@ fn never_compared<'a>(group: &[&'a LinkComparison]) -> Option<&'a str> {
     points.all(|point| point.cost_ratio.reason().is_some()).then_some(first)
 }
 
-/// The sizes over all settings that have one kind of outcome.
-struct Span {
-    /// Settings that have it.
-    count: usize,
-    low: f64,
-    high: f64,
-}
-
-fn span(found: &[From], sizes: impl Fn(From) -> Option<(f64, f64)>) -> Span {
-    let mut span = Span { count: 0, low: f64::INFINITY, high: 0.0 };
-    for (low, high) in found.iter().filter_map(|from| sizes(*from)) {
-        span.count += 1;
-        span.low = span.low.min(low);
-        span.high = span.high.max(high);
+/// How many settings have which outcome; break-evens are put together as the sizes between which all of them lie.
+fn outcomes(group: &[&LinkComparison]) -> Vec<LinkOutcome> {
+    if let [one] = group {
+        return vec![LinkOutcome { outcome: one.crossover, settings: 1 }];
     }
-    span
-}
-
-/// `from a size between 8 KiB and 14 KiB on`, over all settings; or how many settings have which outcome.
-fn range(found: &[From], between: &Span) -> String {
-    let until = span(found, |from| match from {
-        From::Until(low, high) => Some((low, high)),
-        From::Between(..) | From::Always | From::Never | From::Alike | From::Unknown => None,
-    });
-    let count = |kind: From| found.iter().filter(|from| **from == kind).count();
-    let sizes = |span: &Span| format!("a size between {} and {}", size(span.low), size(span.high));
-    let parts = [
-        (between.count, format!("from {} on", sizes(between))),
-        (count(From::Always), outcome(&CrossoverOutcome::Always)),
-        (count(From::Never), outcome(&CrossoverOutcome::Never)),
-        (count(From::Alike), outcome(&CrossoverOutcome::Alike)),
-        (until.count, format!("only below {}", sizes(&until))),
-        (count(From::Unknown), outcome(&CrossoverOutcome::Undecided)),
-    ];
-    let all = found.len();
-    let told = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, words)| {
-        if n == all { words } else { format!("{words} in {n} of {all} settings") }
-    });
-    listed(&told.collect::<Vec<_>>())
-}
-
-/// ` over 2 placements and 3 intervals of acknowledgements`; one setting is named.
-fn over_settings(group: &[&LinkComparison]) -> String {
-    let mut intervals: Vec<&String> =
-        group.iter().filter_map(|comparison| comparison.ack_interval.as_ref()).collect();
-    let mut placements: Vec<_> =
-        group.iter().filter_map(|comparison| comparison.ack_placement).collect();
-    intervals.sort_unstable();
-    intervals.dedup();
-    placements.sort_unstable();
-    placements.dedup();
-    let (Some(interval), Some(placement)) = (intervals.first(), placements.first()) else {
-        return String::new();
-    };
-    let placed = match placements.len() {
-        1 => format!("acknowledgements processed on {}", cpu_of(*placement, group)),
-        n => counted(n, "placement", "placements"),
-    };
-    match (placements.len(), intervals.len()) {
-        (1, 1) => format!(" ({placed} every {interval})"),
-        (_, 1) => format!(" over {placed} of acknowledgements sent every {interval}"),
-        (1, n) => format!(" over {n} intervals ({placed})"),
-        (_, n) => format!(" over {placed} and {n} intervals of acknowledgements"),
+    let mut outcomes: Vec<LinkOutcome> = Vec::new();
+    for comparison in group {
+        let wide = match comparison.crossover {
+            CrossoverOutcome::At { low, high, .. } => CrossoverOutcome::Bracket { low, high },
+            CrossoverOutcome::Until { low, high, .. } => {
+                CrossoverOutcome::UntilBracket { low, high }
+            }
+            other => other,
+        };
+        let known = outcomes.iter_mut().find_map(|it| Some((both(it.outcome, wide)?, it)));
+        if let Some((outcome, known)) = known {
+            *known = LinkOutcome { outcome, settings: known.settings + 1 };
+        } else {
+            outcomes.push(LinkOutcome { outcome: wide, settings: 1 });
+        }
     }
+    outcomes.sort_by_key(|it| match it.outcome {
+        CrossoverOutcome::At { .. } | CrossoverOutcome::Bracket { .. } => 0,
+        CrossoverOutcome::Always => 1,
+        CrossoverOutcome::Never => 2,
+        CrossoverOutcome::Alike => 3,
+        CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => 4,
+        CrossoverOutcome::Undecided => 5,
+    });
+    outcomes
 }
 
-/// Whose CPU processes acknowledgements. Steered to several senders' CPUs, a flow's lie on the one that its hash chooses
-/// (receive packet steering), which need not be its own sender's.
-fn cpu_of(placement: AckPlacement, group: &[&LinkComparison]) -> &'static str {
-    let one_sender =
-        group.iter().all(|comparison| comparison.shared.cell().threads == Threads::ONE);
-    match placement {
-        AckPlacement::Helper => "the helper's CPU",
-        AckPlacement::Sender if one_sender => "the sender's CPU",
-        AckPlacement::Sender => "the senders' CPUs, a flow's on one of them,",
+/// Two outcomes of one kind as one.
+fn both(one: CrossoverOutcome, other: CrossoverOutcome) -> Option<CrossoverOutcome> {
+    use CrossoverOutcome::{Bracket, UntilBracket};
+    match (one, other) {
+        (Bracket { low, high }, Bracket { low: a, high: b }) => {
+            Some(Bracket { low: low.min(a), high: high.max(b) })
+        }
+        (UntilBracket { low, high }, UntilBracket { low: a, high: b }) => {
+            Some(UntilBracket { low: low.min(a), high: high.max(b) })
+        }
+        (one, other) => (one == other).then_some(one),
     }
 }
 
 /// From this share of TCP's busy time on, the send buffer is part of what was measured.
 const HELD_BACK: f64 = 0.1;
 
-/// At how many points the send buffer held zerocopy back, and sendmsg less. The kernel charges whole pages for what
-/// zerocopy refers to (zerocopy_fill_skb_from_iter of net/core/datagram.c), so that a buffer holds few small messages; and
-/// rare acknowledgements fill it at every size.
-fn held_back(group: &[&LinkComparison]) -> String {
-    let points: Vec<_> = group.iter().flat_map(|comparison| &comparison.points).collect();
-    let held = points.iter().filter(|point| {
-        let [copying, by_reference] =
-            point.send_buffer_limited.each_ref().map(|share| share.value().copied());
-        by_reference.is_some_and(|share| share >= HELD_BACK && share > copying.unwrap_or(0.0))
-    });
-    match held.count() {
-        0 => String::new(),
-        n => format!(
-            "; at {n} of {} the send buffer held zerocopy back, as whole pages are charged for what it refers to until they are acknowledged (--sndbuf 4MiB would tell how much that matters)",
-            counted(points.len(), "point", "points")
-        ),
-    }
-}
-
-/// What the completions of these cells said.
-fn copied(group: &[&LinkComparison]) -> String {
-    let points = group.iter().flat_map(|comparison| &comparison.points);
-    let shares: Vec<f64> = points.filter_map(|point| point.copied_share.value().copied()).collect();
-    let least = shares.iter().copied().min_by(f64::total_cmp);
-    let most = shares.iter().copied().max_by(f64::total_cmp);
-    match (least, most) {
-        (Some(least), _) if least >= 1.0 => "every completion was marked copied".to_owned(),
-        (_, Some(most)) if most <= 0.0 => "no completion was marked copied".to_owned(),
-        (Some(least), Some(most)) => {
-            format!("{} to {} of its completions were marked copied", percent(least), percent(most))
-        }
-        _ => "no valid trial tells of its completions".to_owned(),
-    }
+/// Whether the send buffer held zerocopy back, and sendmsg less. The kernel charges whole pages for what zerocopy refers
+/// to (zerocopy_fill_skb_from_iter of net/core/datagram.c), so that a buffer holds few small messages; and rare
+/// acknowledgements fill it at every size.
+fn is_held_back(point: &LinkPoint) -> bool {
+    let [copying, by_reference] =
+        point.send_buffer_limited.each_ref().map(|share| share.value().copied());
+    by_reference.is_some_and(|share| share >= HELD_BACK && share > copying.unwrap_or(0.0))
 }
 
 /// Whether a run's cells of the sink have completions, and none of them is marked copied.
@@ -340,35 +249,4 @@ pub(crate) fn nothing_copied_on_the_sink(evidence: &Evidence<'_>) -> bool {
         .map(|share| share.mean)
         .collect();
     !shares.is_empty() && shares.iter().all(|share| *share <= 0.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn placed(placement: AckPlacement, shared: &str) -> String {
-        let comparison = LinkComparison {
-            link: Link::Sink,
-            shared: Shared::new(&shared.parse().unwrap(), &[]),
-            ack_interval: Some("20us".to_owned()),
-            ack_placement: Some(placement),
-            metric: Metric::SenderSideCpuNsPerKib,
-            points: Vec::new(),
-            crossover: CrossoverOutcome::Undecided,
-            oversubscribed: false,
-        };
-        over_settings(&[&comparison])
-    }
-
-    #[test]
-    fn acknowledgements_lie_on_a_senders_own_cpu_where_there_is_one_sender_alone() {
-        let one = placed(AckPlacement::Sender, "threads=1 ack_placement=sender");
-        assert_eq!(one, " (acknowledgements processed on the sender's CPU every 20us)");
-        for threads in ["threads=2", "threads=16"] {
-            let several = placed(AckPlacement::Sender, threads);
-            assert!(several.contains("the senders' CPUs, a flow's on one of them,"), "{several}");
-            let helper = placed(AckPlacement::Helper, threads);
-            assert_eq!(helper, " (acknowledgements processed on the helper's CPU every 20us)");
-        }
-    }
 }

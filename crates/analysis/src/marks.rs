@@ -2,8 +2,8 @@
 
 use crate::figures::answering_ns;
 use model::record::{
-    CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, TcpFacts,
-    Trial, Worker,
+    CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, Trial,
+    Worker,
 };
 use model::{Cell, Class, Mark, Measured, Share, Thresholds};
 
@@ -66,7 +66,7 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
         (Mark::Throttled, is_throttled(sender) || is_throttled(receiver)),
         (
             Mark::Retransmits,
-            gaps || retransmits(sender).max(retransmits(receiver)).is_some_and(|n| n > 0),
+            gaps || sender.retransmits().max(receiver.retransmits()).is_some_and(|n| n > 0),
         ),
         (Mark::Imbalance, apart(accepted as f64, received as f64) > thresholds.imbalance.0),
         (Mark::Steal, stolen(machine).is_some_and(|share| share > thresholds.steal.0)),
@@ -117,13 +117,6 @@ fn is_off(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
 
 fn is_throttled<T>(side: &Side<T>) -> bool {
     side.throttled_us.value().is_some_and(|us| *us > 0)
-}
-
-/// Segments sent again: as the flows count them between the edges of their windows, or else as the namespace does, whose
-/// span begins some milliseconds earlier and which counts everybody's.
-pub(crate) fn retransmits<T>(side: &Side<T>) -> Option<u64> {
-    let of_flows = |tcp: &TcpFacts| tcp.retransmits;
-    side.tcp.value().map(of_flows).or_else(|| side.snmp.value().map(|snmp| snmp.retransmits))
 }
 
 /// Nanoseconds of all CPUs.

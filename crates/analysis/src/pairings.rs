@@ -214,9 +214,7 @@ impl Pairings {
     pub(crate) fn noise_floor(&self, margin: Share) -> Measured<NoiseFloor> {
         let goodput = self.replicas.of(Metric::GoodputGbps);
         let Measured::Value(estimate) = goodput.ratio() else {
-            return Measured::absent(
-                "no cell was measured beside its twin; leave controls on, or add a second value to replica",
-            );
+            return Measured::absent("no cell was measured beside its twin");
         };
         let Some(floor) = half_width(&estimate) else {
             return Measured::absent("a noise floor needs two pairs of twins; measure more rounds");
@@ -250,9 +248,9 @@ impl Pairings {
     /// The ends' CPU per KiB, or goodput, with the instruments against without them.
     pub(crate) fn watched(&self, metric: Metric) -> Measured<Estimate> {
         match self.watch.of(metric).ratio() {
-            Measured::Absent { .. } => Measured::absent(
-                "no cell was measured beside its twin without instruments; leave controls on",
-            ),
+            Measured::Absent { .. } => {
+                Measured::absent("no cell was measured beside its twin without instruments")
+            }
             measured @ Measured::Value(_) => measured,
         }
     }

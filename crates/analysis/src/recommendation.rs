@@ -1,27 +1,31 @@
 //! What to use: per link, as a value with the ratios that it rests on.
 //!
-//! A path is recommended that is nowhere shown to be worse than another one and somewhere shown to be better, by findings that
-//! are corrected over all comparisons of their metric; where there is none, a break-even of two paths that no other one beats
-//! is. Links are never ranked against
-//! each other.
+//! A send path (or, of a run of one path, a value of what else varies) is recommended that is nowhere shown to be worse than
+//! another one and somewhere shown to be better, by findings that are corrected over all comparisons of their metric; where
+//! there is none, a break-even of two that no other one beats is. Links are never ranked against each other.
 
-use model::{Cell, Factor, Link, Measured, SendPath, Shared};
+use std::collections::BTreeSet;
+
+use model::capabilities::CallsPerMessage;
+use model::{Cell, Contrast, Factor, Link, Measured, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::evidence::{Evidence, figure};
-use crate::explained::{Crossover, CrossoverOutcome, LinkComparison};
+use crate::explained::{Crossover, CrossoverOutcome, Law, LawState, LinkComparison};
 use crate::metric::{Better, Metric};
 use crate::on_link::{OnLink, links_asked};
 use crate::reference::Caveat;
-use crate::summary::{CellEstimates, Estimate, Finding, Ratio};
+use crate::summary::{Estimate, Finding, Ratio};
 
 /// What to use on one link.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Recommendation {
     /// The link.
     pub link: Link,
-    /// What the cells that it is drawn from share beside path and size; absent where none was compared.
+    /// What there is to choose: the send path, or of a run of one path the first other factor that is compared.
+    pub factor: Factor,
+    /// What the cells that it is drawn from share beside that and the size; absent where none was compared.
     pub shared: Option<Shared>,
     /// The goodput, or where nobody receives the cost of the sender's side.
     pub metric: Metric,
@@ -37,56 +41,56 @@ pub struct Recommendation {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Advice {
-    /// One path: nowhere shown to be worse than another, and somewhere better.
+    /// One value: nowhere shown to be worse than another, and somewhere better.
     Use {
-        /// The path.
-        path: SendPath,
+        /// The value.
+        value: String,
         /// The one that it is compared with here.
-        against: SendPath,
-        /// Whether it is shown to be better than every other path at every size.
+        against: String,
+        /// Whether it is shown to be better than every other value at every size.
         everywhere: bool,
         /// Its figure over the other's, size by size.
         gains: Vec<Gain>,
     },
-    /// One path up to a size and another from there on.
+    /// One value up to a size and another from there on.
     BySize {
-        /// The path that is better on one side of the size.
-        path: SendPath,
-        /// The path that is better on the other side.
-        against: SendPath,
+        /// The one that is better on one side of the size.
+        value: String,
+        /// The one that is better on the other side.
+        against: String,
         /// Where.
         outcome: CrossoverOutcome,
     },
-    /// Every two paths are shown to lie within the plan's margin of each other at every size.
+    /// Every two values are shown to lie within the plan's margin of each other at every size.
     Alike {
-        /// The paths.
-        paths: Vec<SendPath>,
+        /// The values.
+        values: Vec<String>,
     },
-    /// The intervals do not tell which path is better.
+    /// The intervals do not tell which value is better.
     Unclear {
-        /// The paths.
-        paths: Vec<SendPath>,
+        /// The values.
+        values: Vec<String>,
     },
-    /// Several paths have valid trials, and no ratio between two of them could be formed.
+    /// Several values have valid trials, and no ratio between two of them could be formed.
     NotCompared {
-        /// The paths.
-        paths: Vec<SendPath>,
+        /// The values.
+        values: Vec<String>,
     },
-    /// Only one path has a valid trial.
+    /// Only one value has a valid trial.
     Alone {
-        /// The path.
-        path: SendPath,
+        /// The value.
+        value: String,
     },
     /// No trial was valid.
     Nothing,
 }
 
-/// What a path gains at one size.
+/// What a value gains at one size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Gain {
     /// Message size in bytes.
     pub message_bytes: u64,
-    /// Its figure over the other path's.
+    /// Its figure over the other's.
     pub ratio: Estimate,
     /// What is shown, corrected over all comparisons of the metric.
     pub finding: Finding,
@@ -141,22 +145,32 @@ pub enum Pays {
 pub(crate) fn recommendations(
     evidence: &Evidence<'_>,
     links: &[LinkComparison],
+    laws: &[Law],
 ) -> Vec<Recommendation> {
     links_asked(evidence)
         .into_iter()
-        .map(|link| on_link(&OnLink::new(evidence, link).evidence(evidence), link, links))
+        .map(|link| on_link(&OnLink::new(evidence, link).evidence(evidence), link, links, laws))
         .collect()
 }
 
-fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Recommendation {
+/// The laws that a recommendation rests on: the bytes that were counted, the CPU time, what the CPUs can copy, and that equal
+/// cells are equal.
+const LAWS: [u32; 4] = [1, 6, 8, 10];
+
+fn on_link(
+    evidence: &Evidence<'_>,
+    link: Link,
+    links: &[LinkComparison],
+    laws: &[Law],
+) -> Recommendation {
     let metric =
         if link.has_receiver() { Metric::GoodputGbps } else { Metric::SenderSideCpuNsPerKib };
-    let paths = paths_of(evidence, |_| true);
-    let measured = paths_of(evidence, |estimates| estimates.trials > 0);
+    let factor = choice(evidence);
+    let measured = values_of(evidence, factor);
     // The family that says most: with a CPU for each busy thread, then the most usual one, then the first of the plan, which
     // has the fewest threads.
     let of_paths = |c: &&Crossover| {
-        c.contrast.factor == Factor::Send
+        c.contrast.factor == factor
             && c.metric == metric
             && (c.shared.is_itself() || copies(&c.contrast.value) && copies(&c.contrast.against))
     };
@@ -165,18 +179,18 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
         .iter()
         .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed, c.shared.named().count()));
     let shared = first.map(|crossover| crossover.shared.clone());
-    let is_measured = |name: &String| measured.iter().any(|path| path.name() == name);
+    let is_measured = |value: &String| measured.contains(value);
     let is_of_family = |c: &&Crossover| {
         Some(&c.shared) == shared.as_ref()
             && is_measured(&c.contrast.value)
             && is_measured(&c.contrast.against)
     };
     let family: Vec<&Crossover> = of_metric.iter().copied().filter(is_of_family).collect();
-    let duels = Duels::new(evidence, metric, shared.as_ref());
+    let duels = Duels::new(evidence, factor, metric, shared.as_ref());
     let advice = match measured.as_slice() {
         [] => Advice::Nothing,
-        [only] => Advice::Alone { path: *only },
-        several if duels.ratios.is_empty() => Advice::NotCompared { paths: several.to_vec() },
+        [only] => Advice::Alone { value: only.clone() },
+        several if duels.ratios.is_empty() => Advice::NotCompared { values: several.to_vec() },
         several => duels.advice(several, &family),
     };
     let mut caveats = Vec::new();
@@ -186,6 +200,9 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
     if evidence.run.preliminary && !matches!(advice, Advice::Nothing | Advice::Alone { .. }) {
         caveats.push(Caveat::Preliminary { rounds: evidence.run.rounds });
     }
+    let broken = laws.iter().filter(|law| law.state == LawState::Broken && LAWS.contains(&law.id));
+    caveats.extend(broken.map(|law| Caveat::LawBroken { id: law.id }));
+    let paths: BTreeSet<SendPath> = evidence.asked().map(|e| e.cell.send_path).collect();
     let by_reference = paths.iter().filter_map(|path| {
         let against = path.capabilities().copying_twin?;
         let pays = pays(links, link, shared.as_ref())?;
@@ -193,25 +210,49 @@ fn on_link(evidence: &Evidence<'_>, link: Link, links: &[LinkComparison]) -> Rec
         Some(ByReference { path: *path, against, metric, pays, copied_share: copied(evidence) })
     });
     let by_reference = by_reference.collect();
-    Recommendation { link, shared, metric, advice, by_reference, caveats }
+    Recommendation { link, factor, shared, metric, advice, by_reference, caveats }
 }
 
-/// The paths of the cells that a function takes, in the order of the study.
-fn paths_of(evidence: &Evidence<'_>, is_one: impl Fn(&CellEstimates) -> bool) -> Vec<SendPath> {
-    let mut paths: Vec<SendPath> =
-        evidence.asked().filter(|e| is_one(e)).map(|e| e.cell.send_path).collect();
-    paths.sort_unstable();
-    paths.dedup();
-    paths
+/// What there is to choose on this link: the send path, or of one path the first other factor of which two values have a
+/// ratio.
+fn choice(evidence: &Evidence<'_>) -> Factor {
+    if values_of(evidence, Factor::Send).len() > 1 {
+        return Factor::Send;
+    }
+    let compared = evidence.ratios.iter().filter(|ratio| ratio.ratio.value().is_some());
+    compared.map(|ratio| ratio.contrast.factor).min().unwrap_or(Factor::Send)
 }
 
-/// Whether a path, by its name, copies: then the option to pass by reference changes nothing of it.
-fn copies(path: &str) -> bool {
-    path.parse::<SendPath>().is_ok_and(|path| !path.passes_by_reference())
+/// The values of a factor that have a valid trial, in the order of their type: paths in that of the study.
+fn values_of(evidence: &Evidence<'_>, factor: Factor) -> Vec<String> {
+    let mut values: Vec<Cell> = Vec::new();
+    for estimates in evidence.asked().filter(|estimates| estimates.trials > 0) {
+        let mut alone = Cell::default();
+        if alone.set(factor, &estimates.cell.get(factor)).is_ok() && !values.contains(&alone) {
+            values.push(alone);
+        }
+    }
+    values.sort();
+    values.iter().map(|cell| cell.get(factor)).collect()
 }
 
-/// Every two paths of one family against each other, size by size.
+/// Whether a path makes a plain call a field: what people start from.
+fn is_plain(path: &str) -> bool {
+    let plain = |path: SendPath| {
+        let can = path.capabilities();
+        can.calls == CallsPerMessage::OneAField && !can.passes_by_reference
+    };
+    path.parse().is_ok_and(plain)
+}
+
+/// Whether a value is no path that passes by reference: then the option to do so changes nothing of it.
+fn copies(value: &str) -> bool {
+    value.parse::<SendPath>().map_or(true, |path| !path.passes_by_reference())
+}
+
+/// Every two values of one family against each other, size by size.
 struct Duels<'a> {
+    factor: Factor,
     ratios: Vec<&'a Ratio>,
     is_low_better: bool,
 }
@@ -226,24 +267,29 @@ struct Score {
 }
 
 impl<'a> Duels<'a> {
-    fn new(evidence: &Evidence<'a>, metric: Metric, shared: Option<&Shared>) -> Self {
+    fn new(
+        evidence: &Evidence<'a>,
+        factor: Factor,
+        metric: Metric,
+        shared: Option<&Shared>,
+    ) -> Self {
         let mut ratios: Vec<&Ratio> = evidence
             .ratios
             .iter()
             .filter(|ratio| {
                 ratio.metric == metric
-                    && ratio.contrast.factor == Factor::Send
+                    && ratio.contrast.factor == factor
                     && ratio.ratio.value().is_some()
                     && shared.is_some_and(|shared| shared.has(&ratio.cell))
             })
             .collect();
         ratios.sort_by_key(|ratio| ratio.cell.message);
-        Self { ratios, is_low_better: metric.better() == Better::Low }
+        Self { factor, ratios, is_low_better: metric.better() == Better::Low }
     }
 
-    /// One path's ratios to another, ascending by size.
-    fn gains(&self, path: SendPath, against: SendPath) -> Vec<Gain> {
-        let is = |a: &Cell, b: &Cell| a.send_path == path && b.send_path == against;
+    /// One value's ratios to another, ascending by size.
+    fn gains(&self, value: &str, against: &str) -> Vec<Gain> {
+        let is = |a: &Cell, b: &Cell| a.get(self.factor) == value && b.get(self.factor) == against;
         let gain = |ratio: &&Ratio| {
             let estimate = *ratio.ratio.value()?;
             let message_bytes = ratio.cell.message.bytes().0;
@@ -259,9 +305,9 @@ impl<'a> Duels<'a> {
         self.ratios.iter().filter_map(gain).collect()
     }
 
-    fn score(&self, path: SendPath, against: SendPath) -> Score {
+    fn score(&self, value: &str, against: &str) -> Score {
         let mut score = Score::default();
-        for gain in self.gains(path, against) {
+        for gain in self.gains(value, against) {
             match (gain.finding, self.is_low_better) {
                 (Finding::More, false) | (Finding::Less, true) => score.better += 1,
                 (Finding::Less, false) | (Finding::More, true) => score.worse += 1,
@@ -272,65 +318,58 @@ impl<'a> Duels<'a> {
         score
     }
 
-    fn advice(&self, paths: &[SendPath], family: &[&Crossover]) -> Advice {
-        let scores = |path: SendPath| {
-            paths
-                .iter()
-                .filter(move |other| **other != path)
-                .map(move |other| (*other, self.score(path, *other)))
+    fn advice(&self, values: &[String], family: &[&Crossover]) -> Advice {
+        let scores = |value: &str| -> Vec<(&String, Score)> {
+            let others = values.iter().filter(|other| *other != value);
+            others.map(|other| (other, self.score(value, other))).collect()
         };
-        let is_best = |path: &SendPath| {
-            scores(*path).all(|(_, score)| score.worse == 0)
-                && scores(*path).any(|(_, score)| score.better > 0)
+        let is_best = |value: &&String| {
+            let scores = scores(value);
+            scores.iter().all(|(_, score)| score.worse == 0)
+                && scores.iter().any(|(_, score)| score.better > 0)
         };
-        let wins = |path: &SendPath| scores(*path).map(|(_, score)| score.better).sum::<usize>();
+        let wins = |value: &&String| scores(value).iter().map(|(_, it)| it.better).sum::<usize>();
         // Of several, the one that wins most often; of these the first of the study.
-        let best = paths.iter().copied().filter(is_best).rev().max_by_key(wins);
-        if let Some(path) = best {
-            let nothing_else = |(_, score): (SendPath, Score)| {
-                score.better > 0 && Score { better: 0, ..score } == Score::default()
+        if let Some(value) = values.iter().filter(is_best).rev().max_by_key(wins) {
+            let scores = scores(value);
+            let nothing_else = |(_, score): &(&String, Score)| {
+                score.better > 0 && Score { better: 0, ..*score } == Score::default()
             };
-            let everywhere = scores(path).all(nothing_else);
-            // The paper's first path is what people start from; else the one that it is most often better than.
-            let start = |(other, score): &(SendPath, Score)| (*other == SendPath::A1, score.better);
-            let against = scores(path).filter(|(_, score)| score.better > 0).max_by_key(start);
+            let everywhere = scores.iter().all(nothing_else);
+            // Against what people start from; else the one that it is most often better than.
+            let start = |(other, score): &&(&String, Score)| (is_plain(other), score.better);
+            let against = scores.iter().filter(|(_, score)| score.better > 0).max_by_key(start);
             if let Some((against, _)) = against {
-                let gains = self.gains(path, against);
-                return Advice::Use { path, against, everywhere, gains };
+                let gains = self.gains(value, against);
+                let (value, against) = (value.clone(), (*against).clone());
+                return Advice::Use { value, against, everywhere, gains };
             }
         }
-        // A path that another one beats has no size of its own, whichever third path it crosses.
-        let is_beaten =
-            |path: SendPath| scores(path).any(|(_, score)| score.worse > 0 && score.better == 0);
+        // One that another beats has no size of its own, whichever third one it crosses.
+        let is_beaten = |value: &str| {
+            scores(value).iter().any(|(_, score)| score.worse > 0 && score.better == 0)
+        };
         let changes = |crossover: &&Crossover| {
+            let Contrast { value, against, .. } = &crossover.contrast;
             matches!(
                 crossover.outcome,
                 CrossoverOutcome::At { .. }
                     | CrossoverOutcome::Bracket { .. }
                     | CrossoverOutcome::Until { .. }
                     | CrossoverOutcome::UntilBracket { .. }
-            )
+            ) && !is_beaten(value)
+                && !is_beaten(against)
         };
-        let by_size = |crossover: &Crossover| {
-            let path: SendPath = crossover.contrast.value.parse().ok()?;
-            let against: SendPath = crossover.contrast.against.parse().ok()?;
-            let outcome = crossover.outcome;
-            (!is_beaten(path) && !is_beaten(against)).then_some(Advice::BySize {
-                path,
-                against,
-                outcome,
-            })
-        };
-        let mut crossings = family.iter().copied().filter(changes);
-        if let Some(advice) = crossings.find_map(by_size) {
-            return advice;
+        if let Some(crossover) = family.iter().copied().find(changes) {
+            let Contrast { value, against, .. } = crossover.contrast.clone();
+            return Advice::BySize { value, against, outcome: crossover.outcome };
         }
         let alike = family.iter().all(|c| c.outcome == CrossoverOutcome::Alike);
-        let paths = paths.to_vec();
+        let values = values.to_vec();
         if alike && !family.is_empty() {
-            Advice::Alike { paths }
+            Advice::Alike { values }
         } else {
-            Advice::Unclear { paths }
+            Advice::Unclear { values }
         }
     }
 }

@@ -7,6 +7,7 @@ use model::record::{Finish, FinishReason, Outcome, Segment, Side, Trial};
 use model::{Mark, Measured, Placement};
 
 use crate::marks::is_void;
+use crate::summary::Ending;
 
 /// CPUs of both sides under one placement.
 #[derive(Clone, Debug, Default)]
@@ -121,16 +122,9 @@ impl RunTotals {
         self.spent_ns
     }
 
-    /// Why the last segment ended, in files.
-    pub(crate) fn finish_name(&self) -> &'static str {
-        match self.finish {
-            Some(FinishReason::Precise) => "precise",
-            Some(FinishReason::Rounds) => "rounds",
-            Some(FinishReason::Time) => "time",
-            Some(FinishReason::Interrupted) => "interrupted",
-            Some(FinishReason::Failed) => "failed",
-            None => "unfinished",
-        }
+    /// Why the last segment ended.
+    pub(crate) fn ending(&self) -> Ending {
+        self.finish.into()
     }
 
     /// The congestion controls in effect, as the sockets say; without a trial, as the segments do.

@@ -18,7 +18,7 @@ use crate::pairs::{Complete, Groups, Paired};
 use crate::round_logs::RoundLogs;
 use crate::run_facts::RunTotals;
 use crate::summary::{CellEstimates, InstrumentCost, RunFacts, SUMMARY_VERSION, Summary};
-use crate::warnings::{Known, warnings};
+use crate::warnings::{Basis, warnings};
 
 /// Everything that may be said of a run.
 ///
@@ -147,7 +147,7 @@ impl<'a> Pass<'a> {
         let ratios = pairings.ratios(places, plan.measure.margin);
         let rounds = self.whole_rounds(&complete);
         let run = self.run_facts(plan, host, rounds, &estimates);
-        let known = Known {
+        let basis = Basis {
             plan,
             host,
             run: &run,
@@ -171,7 +171,7 @@ impl<'a> Pass<'a> {
         Summary {
             version: SUMMARY_VERSION,
             copycost: env!("CARGO_PKG_VERSION").to_owned(),
-            warnings: warnings(&known),
+            warnings: warnings(&basis),
             run,
             estimates,
             ratios,
@@ -228,7 +228,7 @@ impl<'a> Pass<'a> {
             segments: run.segments,
             rounds,
             preliminary: rounds < FEWEST_ROUNDS,
-            finish: run.finish_name().to_owned(),
+            finish: run.ending(),
             cells,
             precise_cells: match plan.measure.precision {
                 Some(_) => Measured::Value(cells.saturating_sub(missed)),

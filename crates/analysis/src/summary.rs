@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 
 use model::mark::Mark;
+use model::record::FinishReason;
 use model::{Cell, Contrast, Measured};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::metric::Metric;
+use crate::warnings::Warning;
 
 /// The version of this file's shape.
 pub const SUMMARY_VERSION: u32 = 2;
@@ -40,51 +42,35 @@ pub struct Summary {
     pub explained: crate::explained::Explained,
 }
 
-/// What a reader must know beside the figures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Warning {
-    /// Of what.
-    pub kind: WarningKind,
-    /// One line: what it means, and what mends it.
-    pub text: String,
-    /// What a reader may want to know beside it; empty where the line says all.
-    pub detail: String,
+/// Why a run stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Every cell's interval is narrow enough.
+    Precise,
+    /// The rounds asked for are done.
+    Rounds,
+    /// The time is spent.
+    Time,
+    /// A signal.
+    Interrupted,
+    /// An error that no trial can survive.
+    Failed,
+    /// Nothing says so: it was killed, or still goes on.
+    Unfinished,
 }
 
-/// What a warning is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum WarningKind {
-    /// Cells in which every attempt was void.
-    NoValidTrial,
-    /// Cells whose turn did not come.
-    NotReached,
-    /// The run was interrupted, failed or was killed.
-    EndedEarly,
-    /// Too few rounds.
-    Preliminary,
-    /// Equal cells differ, or small differences cannot be seen.
-    Noise,
-    /// Intervals wider than asked for.
-    Imprecise,
-    /// Other programs used the CPUs.
-    Busy,
-    /// The hypervisor took CPU time.
-    Steal,
-    /// A CPU quota, or battery.
-    Limited,
-    /// The instruments cost more than they should.
-    Instruments,
-    /// More busy threads than CPUs.
-    Oversubscribed,
-    /// What was passed by reference was copied.
-    Copied,
-    /// No hardware counters.
-    NoCounters,
-    /// Another congestion control than the system's.
-    Congestion,
-    /// A virtual machine.
-    VirtualMachine,
+impl From<Option<FinishReason>> for Ending {
+    fn from(reason: Option<FinishReason>) -> Self {
+        match reason {
+            Some(FinishReason::Precise) => Self::Precise,
+            Some(FinishReason::Rounds) => Self::Rounds,
+            Some(FinishReason::Time) => Self::Time,
+            Some(FinishReason::Interrupted) => Self::Interrupted,
+            Some(FinishReason::Failed) => Self::Failed,
+            None => Self::Unfinished,
+        }
+    }
 }
 
 /// The run as a whole.
@@ -104,8 +90,8 @@ pub struct RunFacts {
     pub rounds: u32,
     /// Whether there are too few rounds (fewer than 10) for the intervals to be trusted.
     pub preliminary: bool,
-    /// Why it stopped: `precise`, `rounds`, `time`, `interrupted`, `failed`, or `unfinished` where nothing says so.
-    pub finish: String,
+    /// Why it stopped.
+    pub finish: Ending,
     /// Cells of the plan, without controls.
     pub cells: u32,
     /// Cells whose intervals are as narrow as the plan asks; absent where it asks for none.

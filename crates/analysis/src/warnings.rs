@@ -4,15 +4,157 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
 use model::{Cell, Mark, Measured, Plan};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::comparisons::place;
 use crate::estimate;
-use crate::figure_text::{NO_USEFUL_INTERVAL, counted, half_width, percent, ratio};
 use crate::metric::Metric;
-use crate::summary::{CellEstimates, InstrumentCost, NoiseFloor, RunFacts, Warning, WarningKind};
+use crate::summary::{CellEstimates, Ending, Estimate, InstrumentCost, NoiseFloor, RunFacts};
+
+/// What a reader must know beside the figures.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Warning {
+    /// No trial was made.
+    NothingMeasured,
+    /// Cells in which every attempt was void.
+    NoValidTrial {
+        /// How many.
+        cells: u32,
+        /// Whether no trial of the whole run is valid.
+        all: bool,
+        /// The first of them.
+        #[schemars(with = "String")]
+        first: Cell,
+        /// The commonest reason there; empty where none is known.
+        why: String,
+    },
+    /// Cells whose turn did not come.
+    NotReached {
+        /// How many.
+        cells: u32,
+    },
+    /// The run was interrupted, failed or was killed.
+    EndedEarly {
+        /// How.
+        ending: Ending,
+    },
+    /// Too few rounds.
+    Preliminary {
+        /// Whole rounds.
+        rounds: u32,
+        /// What to ask for.
+        more: MoreRounds,
+    },
+    /// Other programs used the CPUs.
+    Busy {
+        /// In so many trials.
+        trials: u32,
+        /// Of so many.
+        of: u32,
+    },
+    /// Equal cells differ, or small differences cannot be seen.
+    Noise {
+        /// Half the width of the interval of equal cells.
+        half_width: f64,
+        /// Goodput of equal cells against each other.
+        goodput: Estimate,
+        /// Whether that interval holds 1 and is wider than the margin: the run is too coarse, rather than its cells unequal.
+        is_coarse: bool,
+    },
+    /// Intervals wider than asked for.
+    Imprecise {
+        /// So many cells.
+        cells: u32,
+        /// Of so many.
+        of: u32,
+        /// What was asked for, as half the width over the figure.
+        precision: f64,
+        /// The cell with the widest interval, and half its width over the figure; empty where none has one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        widest: Option<WidestCell>,
+        /// What to ask for.
+        more: MoreRounds,
+    },
+    /// The hypervisor took CPU time.
+    Steal {
+        /// In so many trials.
+        trials: u32,
+        /// Of so many.
+        of: u32,
+        /// More than this share.
+        limit: f64,
+    },
+    /// A CPU quota throttles the ends.
+    Quota {
+        /// CPUs.
+        cpus: f64,
+    },
+    /// The machine ran on battery.
+    Battery,
+    /// The instruments cost more than they should.
+    Instruments {
+        /// Share of the ends' CPU time.
+        share: f64,
+    },
+    /// More busy threads than CPUs.
+    Oversubscribed {
+        /// The fewest and the most threads of which that is so.
+        threads: [u32; 2],
+        /// CPUs.
+        cpus: u32,
+    },
+    /// What was passed by reference was copied.
+    Copied {
+        /// The least and the largest share of a cell's completions.
+        shares: [f64; 2],
+        /// Whether every link of them copies on delivery.
+        on_delivery: bool,
+    },
+    /// No hardware counters.
+    NoCounters {
+        /// Why.
+        why: String,
+    },
+    /// Another congestion control than the system's.
+    Congestion {
+        /// The one in effect.
+        used: String,
+        /// The system's.
+        system: String,
+    },
+    /// A virtual machine.
+    VirtualMachine {
+        /// Of this hypervisor.
+        hypervisor: String,
+    },
+}
+
+/// A cell with a wide interval.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct WidestCell {
+    /// The cell.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Half the interval's width over the figure.
+    pub half_width: f64,
+}
+
+/// How a run goes on to more rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "by")]
+pub enum MoreRounds {
+    /// More time.
+    Time,
+    /// The plan fixes the rounds and all are measured: more of them, and time for them.
+    Rounds {
+        /// So many.
+        rounds: u32,
+    },
+}
 
 /// What warnings are drawn from.
-pub(crate) struct Known<'a> {
+pub(crate) struct Basis<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) host: &'a Host,
     pub(crate) run: &'a RunFacts,
@@ -25,170 +167,112 @@ pub(crate) struct Known<'a> {
 /// Instruments that cost more than this share are warned of: the figure that the project holds itself to.
 const INSTRUMENT_LIMIT: f64 = 0.01;
 
-/// What a reader may want to know beside a warning's line.
-fn detail(known: &Known<'_>, kind: WarningKind) -> String {
-    match kind {
-        WarningKind::NoValidTrial => why_no_valid_trial(known),
-        WarningKind::Imprecise => widest(known),
-        WarningKind::NoCounters => why_no_counters(known),
-        WarningKind::NotReached
-        | WarningKind::EndedEarly
-        | WarningKind::Preliminary
-        | WarningKind::Busy
-        | WarningKind::Noise
-        | WarningKind::Steal
-        | WarningKind::Limited
-        | WarningKind::Instruments
-        | WarningKind::Oversubscribed
-        | WarningKind::Copied
-        | WarningKind::Congestion
-        | WarningKind::VirtualMachine => None,
-    }
-    .unwrap_or_default()
-}
-
 /// The warnings, in order of weight.
-pub(crate) fn warnings(known: &Known<'_>) -> Vec<Warning> {
-    type Warn = fn(&Known<'_>) -> Option<String>;
-    let all: [(WarningKind, Warn); 15] = [
-        (WarningKind::NoValidTrial, without_valid_trial),
-        (WarningKind::NotReached, not_reached),
-        (WarningKind::EndedEarly, ended_early),
-        (WarningKind::Preliminary, preliminary),
-        (WarningKind::Busy, busy),
-        (WarningKind::Noise, noise),
-        (WarningKind::Imprecise, imprecise),
-        (WarningKind::Steal, steal),
-        (WarningKind::Limited, limited),
-        (WarningKind::Instruments, instruments),
-        (WarningKind::Oversubscribed, oversubscribed),
-        (WarningKind::Copied, copied),
-        (WarningKind::NoCounters, no_counters),
-        (WarningKind::Congestion, congestion),
-        (WarningKind::VirtualMachine, virtual_machine),
+pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
+    type Warn = fn(&Basis<'_>) -> Option<Warning>;
+    const ALL: [Warn; 15] = [
+        without_valid_trial,
+        not_reached,
+        ended_early,
+        preliminary,
+        busy,
+        noise,
+        imprecise,
+        steal,
+        limited,
+        instruments,
+        oversubscribed,
+        copied,
+        no_counters,
+        congestion,
+        virtual_machine,
     ];
-    let warning = |(kind, warn): &(WarningKind, Warn)| {
-        let text = warn(known)?;
-        Some(Warning { kind: *kind, text, detail: detail(known, *kind) })
-    };
-    all.iter().filter_map(warning).collect()
+    ALL.iter().filter_map(|warn| warn(basis)).collect()
 }
 
-/// Cells of the plan, controls left out, in which every attempt was void.
-fn void_cells<'a>(known: &Known<'a>) -> Vec<&'a Cell> {
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn without_valid_trial(basis: &Basis<'_>) -> Option<Warning> {
+    let run = basis.run;
+    if run.trials == 0 {
+        return Some(Warning::NothingMeasured);
+    }
+    // Controls are no cells that anybody asked for.
     let void = |estimate: &&CellEstimates| {
         !estimate.control && estimate.trials == 0 && estimate.void_trials > 0
     };
-    let mut cells: Vec<&Cell> =
-        known.estimates.iter().filter(void).map(|estimate| &estimate.cell).collect();
-    cells.sort_unstable();
-    cells
-}
-
-fn without_valid_trial(known: &Known<'_>) -> Option<String> {
-    let run = known.run;
-    if run.trials == 0 {
-        return Some("nothing was measured yet: go on with --resume".to_owned());
-    }
-    let cells = void_cells(known);
-    let cell = cells.first()?;
-    if run.void_trials == run.trials {
-        return Some("no trial is valid, so there is no figure at all".to_owned());
-    }
-    Some(match cells.len() {
-        1 => format!("no valid trial of {} at {}", cell.send_path, place(cell)),
-        n => format!(
-            "{n} cells have no valid trial, among them {} at {}",
-            cell.send_path,
-            place(cell)
-        ),
+    let cells: BTreeSet<&Cell> =
+        basis.estimates.iter().filter(void).map(|estimate| &estimate.cell).collect();
+    let first = *cells.first()?;
+    Some(Warning::NoValidTrial {
+        cells: count(cells.len()),
+        all: run.void_trials == run.trials,
+        why: run.without_valid_trial.get(&first.id()).cloned().unwrap_or_default(),
+        first: first.clone(),
     })
 }
 
-fn why_no_valid_trial(known: &Known<'_>) -> Option<String> {
-    let cells = void_cells(known);
-    let why = known.run.without_valid_trial.get(&cells.first()?.id())?;
-    Some(format!("the reason: {why}"))
-}
-
-/// Cells of the plan, controls left out, whose turn did not come.
-fn not_reached(known: &Known<'_>) -> Option<String> {
+fn not_reached(basis: &Basis<'_>) -> Option<Warning> {
     let unreached = |estimate: &&CellEstimates| {
         !estimate.control && estimate.trials == 0 && estimate.void_trials == 0
     };
-    let cells = known.estimates.iter().filter(unreached).count();
-    let were = if cells == 1 { "1 cell was" } else { &format!("{cells} cells were") };
-    (cells > 0 && known.run.trials > 0)
-        .then(|| format!("{were} not reached yet: go on with --resume"))
+    let cells = count(basis.estimates.iter().filter(unreached).count());
+    (cells > 0 && basis.run.trials > 0).then_some(Warning::NotReached { cells })
 }
 
-fn ended_early(known: &Known<'_>) -> Option<String> {
-    match known.run.finish.as_str() {
-        "interrupted" => Some("the run was interrupted: go on with --resume".to_owned()),
-        "failed" => Some(
-            "the run ended in an error; what was measured is kept: go on with --resume".to_owned(),
-        ),
-        "unfinished" if known.run.trials > 0 => {
-            Some("the run was killed, or is still going: go on with --resume".to_owned())
+fn ended_early(basis: &Basis<'_>) -> Option<Warning> {
+    let ending = basis.run.finish;
+    let early = match ending {
+        Ending::Interrupted | Ending::Failed => true,
+        Ending::Unfinished => basis.run.trials > 0,
+        Ending::Precise | Ending::Rounds | Ending::Time => false,
+    };
+    early.then_some(Warning::EndedEarly { ending })
+}
+
+fn more_rounds(basis: &Basis<'_>) -> MoreRounds {
+    match basis.plan.measure.rounds {
+        Some(rounds) if basis.run.rounds >= rounds => {
+            MoreRounds::Rounds { rounds: rounds.saturating_mul(2).max(10) }
         }
-        _ => None,
+        _ => MoreRounds::Time,
     }
 }
 
-/// How a run goes on: where the plan fixes the rounds and all are measured, time alone brings none.
-fn more_rounds(known: &Known<'_>) -> String {
-    match known.plan.measure.rounds {
-        Some(rounds) if known.run.rounds >= rounds => {
-            format!("--resume, --rounds {}, more --max-time", rounds.saturating_mul(2).max(10))
-        }
-        _ => "--resume, more --max-time".to_owned(),
-    }
+fn preliminary(basis: &Basis<'_>) -> Option<Warning> {
+    let rounds = basis.run.rounds;
+    (basis.run.preliminary && basis.run.trials > 0)
+        .then(|| Warning::Preliminary { rounds, more: more_rounds(basis) })
 }
 
-fn preliminary(known: &Known<'_>) -> Option<String> {
-    let rounds = known.run.rounds;
-    let whole = counted(rounds, "whole round", "whole rounds");
-    (known.run.preliminary && known.run.trials > 0).then(|| {
-        format!("preliminary, {whole}: trust intervals from 10 rounds on ({})", more_rounds(known))
-    })
-}
-
-fn imprecise_cells<'a>(known: &Known<'a>) -> Vec<&'a CellEstimates> {
-    let measured = |estimate: &&CellEstimates| {
+fn imprecise(basis: &Basis<'_>) -> Option<Warning> {
+    let precision = basis.plan.measure.precision?.0;
+    let is_wide = |estimate: &&CellEstimates| {
         !estimate.control && estimate.trials > 0 && estimate.precise == Measured::Value(false)
     };
-    known.estimates.iter().filter(measured).collect()
-}
-
-fn imprecise(known: &Known<'_>) -> Option<String> {
-    let precision = known.plan.measure.precision?;
-    let (missed, cells) = (imprecise_cells(known).len(), known.run.cells);
-    (missed > 0).then(|| {
-        format!(
-            "{missed} of {cells} cells are wider than ±{}: {}",
-            percent(precision.0),
-            more_rounds(known)
-        )
-    })
-}
-
-/// The cell with the widest interval.
-fn widest(known: &Known<'_>) -> Option<String> {
+    let wide: Vec<&CellEstimates> = basis.estimates.iter().filter(is_wide).collect();
     let width = |estimate: &CellEstimates| {
         let of = |metric: Metric| estimate::half_width(estimate.metrics.get(&metric)?.value()?);
         Some(of(Metric::GoodputGbps)?.max(of(Metric::cost_on(estimate.cell.link))?))
     };
-    let widest = imprecise_cells(known)
-        .into_iter()
-        .filter_map(|estimate| Some((width(estimate)?, &estimate.cell)))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let (width, cell) = widest?;
-    Some(format!("the widest: {} ({} at {})", half_width(width), cell.send_path, place(cell)))
+    let widths = wide.iter().filter_map(|estimate| Some((width(estimate)?, &estimate.cell)));
+    let widest = widths
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(half_width, cell)| WidestCell { cell: cell.clone(), half_width });
+    (!wide.is_empty()).then(|| Warning::Imprecise {
+        cells: count(wide.len()),
+        of: basis.run.cells,
+        precision,
+        widest,
+        more: more_rounds(basis),
+    })
 }
 
-/// Why no cell has hardware counters; none where one has.
-fn why_no_counters(known: &Known<'_>) -> Option<String> {
-    let cycles: Vec<_> = known
+/// Where no cell has hardware counters.
+fn no_counters(basis: &Basis<'_>) -> Option<Warning> {
+    let cycles: Vec<_> = basis
         .estimates
         .iter()
         .filter(|estimate| !estimate.control && estimate.trials > 0)
@@ -197,158 +281,100 @@ fn why_no_counters(known: &Known<'_>) -> Option<String> {
     if cycles.iter().any(|estimate| estimate.value().is_some()) {
         return None;
     }
-    let of_host = known.host.counters.get("cycles").and_then(Measured::reason);
+    let of_host = basis.host.counters.get("cycles").and_then(Measured::reason);
     let of_trials = cycles.iter().find_map(|estimate| estimate.reason());
-    let why = of_host.or(of_trials)?;
-    Some(why.strip_prefix("cycles: ").unwrap_or(why).to_owned())
-}
-
-fn no_counters(known: &Known<'_>) -> Option<String> {
-    why_no_counters(known)?;
-    Some("no hardware counters, so no cycles or cache misses: see copycost probe".to_owned())
+    Some(Warning::NoCounters { why: of_host.or(of_trials)?.to_owned() })
 }
 
 /// Only what was measured: the share of completions that the kernel marked.
-fn copied(known: &Known<'_>) -> Option<String> {
+fn copied(basis: &Basis<'_>) -> Option<Warning> {
     let zerocopy =
         |estimate: &&CellEstimates| !estimate.control && estimate.cell.passes_by_reference();
     let mut shares = Vec::new();
-    let mut links = BTreeSet::new();
-    for estimate in known.estimates.iter().filter(zerocopy) {
+    let mut on_delivery = true;
+    for estimate in basis.estimates.iter().filter(zerocopy) {
+        let copies = estimate.cell.link.copies_by_reference_on_delivery();
         if let Some(share) = estimate.metrics.get(&Metric::CopiedShare).and_then(Measured::value)
             // The sink copies nothing, which is no warning and softens none.
-            && (estimate.cell.link.copies_by_reference_on_delivery() || share.mean > 0.0)
+            && (copies || share.mean > 0.0)
         {
             shares.push(share.mean);
-            links.insert(estimate.cell.link);
+            on_delivery &= copies;
         }
     }
     let least = shares.iter().copied().min_by(f64::total_cmp)?;
     let most = shares.iter().copied().max_by(f64::total_cmp)?;
-    let why = if links.iter().all(|link| link.copies_by_reference_on_delivery()) {
-        " (delivery on this machine copies: no figure here tells what zero-copy saves on a network card)"
-    } else {
-        ""
-    };
-    // A share of 1 is a quotient of equal whole numbers, and so exact.
-    if least >= 1.0 {
-        Some(format!("every zero-copy completion was marked copied{why}"))
-    } else if most > 0.0 {
-        Some(format!(
-            "from {} to {} of a cell's zero-copy completions were marked copied",
-            percent(least),
-            percent(most)
-        ))
-    } else {
-        None
-    }
+    (most > 0.0).then_some(Warning::Copied { shares: [least, most], on_delivery })
 }
 
-fn oversubscribed(known: &Known<'_>) -> Option<String> {
-    let threads: BTreeSet<(u32, u32)> = known
+fn oversubscribed(basis: &Basis<'_>) -> Option<Warning> {
+    let threads: BTreeSet<u32> = basis
         .estimates
         .iter()
         .filter(|estimate| estimate.oversubscribed && !estimate.control)
-        .map(|estimate| (estimate.cell.threads.get(), estimate.cell.busy_threads()))
+        .map(|estimate| estimate.cell.threads.get())
         .collect();
-    let (first, last) = (threads.first()?.0, threads.last()?.0);
-    let cpus = counted(known.run.usable_cpus, "CPU", "CPUs");
-    let which = match (first == last, first) {
-        (true, 1) => "1 thread".to_owned(),
-        (true, n) => format!("{n} threads"),
-        (false, _) => format!("{first} to {last} threads"),
-    };
-    Some(format!("{which}: more threads than CPUs ({cpus}), so scaling says nothing here"))
+    let threads = [*threads.first()?, *threads.last()?];
+    Some(Warning::Oversubscribed { threads, cpus: basis.run.usable_cpus })
 }
 
-fn virtual_machine(known: &Known<'_>) -> Option<String> {
-    let hypervisor = known.host.virtualization.value().filter(|name| *name != "none")?;
-    Some(format!("a virtual machine ({hypervisor}): wake-ups cost more than on bare metal"))
+fn virtual_machine(basis: &Basis<'_>) -> Option<Warning> {
+    let hypervisor = basis.host.virtualization.value().filter(|name| *name != "none")?;
+    Some(Warning::VirtualMachine { hypervisor: hypervisor.clone() })
 }
 
-fn limited(known: &Known<'_>) -> Option<String> {
-    let quota =
-        known.host.cpu_quota.value().filter(|quota| **quota < known.host.usable_cpus.len() as f64);
-    let battery = known.host.on_battery.value().is_some_and(|on| *on);
-    match (quota, battery) {
-        (Some(quota), _) => Some(format!(
-            "a CPU quota of {quota} CPUs throttles the ends when they use more; lift it (cpu.max of the cgroup)"
-        )),
-        (None, true) => {
-            Some("the machine ran on battery: frequencies may be held down; plug it in".to_owned())
-        }
-        (None, false) => None,
+fn limited(basis: &Basis<'_>) -> Option<Warning> {
+    let host = basis.host;
+    let quota = host.cpu_quota.value().filter(|quota| **quota < host.usable_cpus.len() as f64);
+    let on_battery = host.on_battery.value().is_some_and(|on| *on);
+    match quota {
+        Some(cpus) => Some(Warning::Quota { cpus: *cpus }),
+        None => on_battery.then_some(Warning::Battery),
     }
 }
 
 /// From this part of all trials on, that other programs ran is the first thing to mend.
 const BUSY: f64 = 0.1;
 
-fn busy(known: &Known<'_>) -> Option<String> {
-    let trials = *known.marks.get(&Mark::Others)?;
-    let is_often = f64::from(trials) >= BUSY * f64::from(known.run.trials);
-    is_often.then(|| {
-        format!(
-            "other programs used these CPUs in {trials} of {} trials: stop them, run again",
-            known.run.trials
-        )
-    })
+fn busy(basis: &Basis<'_>) -> Option<Warning> {
+    let (trials, of) = (*basis.marks.get(&Mark::Others)?, basis.run.trials);
+    (f64::from(trials) >= BUSY * f64::from(of)).then_some(Warning::Busy { trials, of })
 }
 
-fn steal(known: &Known<'_>) -> Option<String> {
-    let trials = known.marks.get(&Mark::Steal).filter(|n| **n > 0)?;
-    let limit = known.plan.thresholds.steal;
-    Some(format!(
-        "over {limit} of CPU time stolen in {trials} of {} trials: measure when the host is quiet",
-        known.run.trials
-    ))
+fn steal(basis: &Basis<'_>) -> Option<Warning> {
+    let trials = *basis.marks.get(&Mark::Steal).filter(|n| **n > 0)?;
+    let limit = basis.plan.thresholds.steal.0;
+    Some(Warning::Steal { trials, of: basis.run.trials, limit })
 }
 
-fn congestion(known: &Known<'_>) -> Option<String> {
-    let usual =
-        known.host.sysctls.get("net.ipv4.tcp_congestion_control").and_then(Measured::value)?;
-    let used = &known.run.congestion;
-    (!used.is_empty() && used != usual && known.run.trials > 0).then(|| {
-        format!("congestion control was {used}, the system's is {usual}: --congestion system")
-    })
+fn congestion(basis: &Basis<'_>) -> Option<Warning> {
+    let system =
+        basis.host.sysctls.get("net.ipv4.tcp_congestion_control").and_then(Measured::value)?;
+    let used = &basis.run.congestion;
+    (!used.is_empty() && used != system && basis.run.trials > 0)
+        .then(|| Warning::Congestion { used: used.clone(), system: system.clone() })
 }
 
-fn noise(known: &Known<'_>) -> Option<String> {
-    let floor = known.noise_floor.value().filter(|floor| !floor.equivalent)?;
-    let margin = known.plan.measure.margin;
+fn noise(basis: &Basis<'_>) -> Option<Warning> {
+    let floor = basis.noise_floor.value().filter(|floor| !floor.equivalent)?;
     let holds_one = floor.goodput.low.is_none_or(|low| low <= 1.0)
         && floor.goodput.high.is_none_or(|high| high >= 1.0);
-    let width = half_width(floor.half_width);
-    if holds_one && floor.half_width > margin.0 {
-        if width == NO_USEFUL_INTERVAL {
-            return Some(
-                "equal cells differ by any amount here: more rounds, or a quieter machine"
-                    .to_owned(),
-            );
-        }
-        return Some(format!(
-            "differences below {} cannot be seen here: more rounds, or a quieter machine",
-            percent(floor.half_width)
-        ));
-    }
-    Some(format!(
-        "equal cells are not shown to be equal here (goodput {}, {width}): distrust differences of that order, and look for what else runs",
-        ratio(&floor.goodput)
-    ))
+    Some(Warning::Noise {
+        half_width: floor.half_width,
+        goodput: floor.goodput,
+        is_coarse: holds_one && floor.half_width > basis.plan.measure.margin.0,
+    })
 }
 
-fn instruments(known: &Known<'_>) -> Option<String> {
+fn instruments(basis: &Basis<'_>) -> Option<Warning> {
     let edges =
-        known.instrument_cost.edge_share.value().copied().filter(|share| *share > INSTRUMENT_LIMIT);
-    let twins = known.instrument_cost.ends_cpu_ratio.value().copied();
+        basis.instrument_cost.edge_share.value().copied().filter(|share| *share > INSTRUMENT_LIMIT);
+    let twins = basis.instrument_cost.ends_cpu_ratio.value().copied();
     // The interval must exclude the limit: noise alone is no cost.
     let twins = twins.filter(|ratio| ratio.low.is_some_and(|low| low > 1.0 + INSTRUMENT_LIMIT));
-    let cost =
+    let share =
         edges.into_iter().chain(twins.map(|ratio| ratio.mean - 1.0)).max_by(f64::total_cmp)?;
-    Some(format!(
-        "the instruments cost {} of the ends' CPU time; longer windows (--time) make that less",
-        percent(cost)
-    ))
+    Some(Warning::Instruments { share })
 }
 
 #[cfg(test)]
@@ -366,9 +392,15 @@ mod tests {
         plan
     }
 
-    fn warnings_of(plan: &Plan, records: &[Record]) -> BTreeMap<WarningKind, String> {
-        let warnings = crate::summarise(plan, &synthetic::host(), records).warnings;
-        warnings.into_iter().map(|warning| (warning.kind, warning.text)).collect()
+    fn warnings_of(plan: &Plan, records: &[Record]) -> Vec<Warning> {
+        crate::summarise(plan, &synthetic::host(), records).warnings
+    }
+
+    fn cells_without(warnings: &[Warning]) -> Option<u32> {
+        warnings.iter().find_map(|warning| match warning {
+            Warning::NoValidTrial { cells, .. } => Some(*cells),
+            _ => None,
+        })
     }
 
     fn void_where(plan: &Plan, is_void: impl Fn(&Cell) -> bool) -> Vec<Record> {
@@ -384,13 +416,12 @@ mod tests {
         let plan = small_plan();
         let controls = plan.controls();
         let warnings = warnings_of(&plan, &void_where(&plan, |cell| controls.contains(cell)));
-        assert!(!warnings.contains_key(&WarningKind::NoValidTrial), "{warnings:#?}");
+        assert_eq!(cells_without(&warnings), None, "{warnings:#?}");
         let is_void =
             |cell: &Cell| controls.contains(cell) || cell.send_path != model::SendPath::Sendmsg;
         let warnings = warnings_of(&plan, &void_where(&plan, is_void));
-        let text = &warnings[&WarningKind::NoValidTrial];
-        assert!(text.starts_with("2 cells have no valid trial, among them "), "{text}");
-        assert!(!warnings.contains_key(&WarningKind::NotReached), "{warnings:#?}");
+        assert_eq!(cells_without(&warnings), Some(2), "{warnings:#?}");
+        assert!(!warnings.iter().any(|it| matches!(it, Warning::NotReached { .. })));
     }
 
     #[test]
@@ -401,9 +432,8 @@ mod tests {
         let first = records.iter().position(is_trial).unwrap();
         records.truncate(first + 1);
         let warnings = warnings_of(&plan, &records);
-        let text = &warnings[&WarningKind::NotReached];
-        assert_eq!(text, "2 cells were not reached yet: go on with --resume");
-        assert!(!warnings.contains_key(&WarningKind::NoValidTrial), "{warnings:#?}");
+        assert!(warnings.contains(&Warning::NotReached { cells: 2 }), "{warnings:#?}");
+        assert_eq!(cells_without(&warnings), None, "{warnings:#?}");
     }
 
     #[test]
@@ -413,10 +443,10 @@ mod tests {
             synthetic::trial(cell, round).faster(f64::from(round).powi(6))
         });
         let warnings = warnings_of(&plan, &records);
-        assert!(warnings.contains_key(&WarningKind::Imprecise), "{warnings:#?}");
-        let summary = crate::summarise(&plan, &synthetic::host(), &records);
-        let imprecise = summary.warnings.iter().find(|it| it.kind == WarningKind::Imprecise);
-        let detail = &imprecise.unwrap().detail;
-        assert!(detail.starts_with("the widest: no useful interval (send"), "{detail}");
+        let widest = warnings.iter().find_map(|warning| match warning {
+            Warning::Imprecise { widest, .. } => widest.as_ref(),
+            _ => None,
+        });
+        assert!(widest.unwrap().half_width > 1.0, "{warnings:#?}");
     }
 }

@@ -4,16 +4,8 @@
 use analysis::explained::CrossoverOutcome;
 use analysis::summary::{Finding, Ratio};
 use analysis::{Metric, Summary, summarise};
-use model::{Cell, Contrast, Factor, Plan, Preset};
-
-fn plan(lists: &[(Factor, &str)]) -> Plan {
-    let mut plan = Plan::preset(Preset::Default);
-    plan.measure.controls = false;
-    for (factor, list) in lists {
-        plan.factors.set(*factor, list).unwrap();
-    }
-    plan
-}
+use model::{Cell, Contrast, Factor, Plan};
+use synthetic::without_controls;
 
 /// Ten rounds in which cells that a function takes carry 1.3 times as much.
 fn summary(plan: &Plan, is_faster: impl Fn(&Cell) -> bool) -> Summary {
@@ -34,7 +26,7 @@ fn goodput<'a>(summary: &'a Summary, contrast: &Contrast) -> Vec<&'a Ratio> {
 #[test]
 fn a_choice_that_is_no_path_gets_ratios_and_crossovers_like_a_path() {
     let lists = [(Factor::Threads, "1"), (Factor::Send, "sendmsg"), (Factor::Nodelay, "on,off")];
-    let plan = plan(&lists);
+    let plan = without_controls(&lists);
     let [nodelay] = plan.contrasts().try_into().unwrap();
     assert_eq!(nodelay.factor, Factor::Nodelay);
     let is_value = |cell: &Cell| cell.get(Factor::Nodelay) == nodelay.value;
@@ -61,7 +53,7 @@ fn two_choices_are_each_contrasted_with_the_other_one_held_equal() {
         (Factor::Send, "send,sendmsg"),
         (Factor::Nodelay, "on,off"),
     ];
-    let plan = plan(&lists);
+    let plan = without_controls(&lists);
     // The option helps sendmsg alone.
     let value = plan.contrasts().into_iter().find(|c| c.factor == Factor::Nodelay).unwrap();
     let summary = summary(&plan, |cell| {
@@ -88,7 +80,7 @@ fn two_choices_are_each_contrasted_with_the_other_one_held_equal() {
 
 #[test]
 fn a_plan_that_names_its_contrasts_is_compared_by_these_alone() {
-    let mut plan = plan(&[(Factor::Threads, "1,2"), (Factor::Message, "4KiB")]);
+    let mut plan = without_controls(&[(Factor::Threads, "1,2"), (Factor::Message, "4KiB")]);
     let paths: Contrast = "send: zerocopy / sendmsg".parse().unwrap();
     let threads: Contrast = "threads: 2 / 1".parse().unwrap();
     plan.contrasts = vec![paths.clone(), threads.clone()];

@@ -1,11 +1,11 @@
 //! Why an instrument that was asked for told nothing, as the journal has it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
-use analysis::explained::{Explained, LawState};
+use analysis::explained::{Explained, LawReason, LawState};
 use analysis::summarise;
-use model::audit::{Hook, PinnedPages, Refusal, RefusedAudit};
+use model::audit::{Hook, PinnedPages, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};
-use model::{Audit, Cell, Factor, Measured, Plan, Preset, SendPath};
+use model::{Audit, Cell, Factor, Measured, Missing, Plan, Preset, SendPath};
 
 fn plan() -> Plan {
     let mut plan = Plan::preset(Preset::Quick);
@@ -23,8 +23,7 @@ fn explained(audits: Vec<Record>) -> Explained {
 }
 
 fn refused(audit: Audit, cell: Option<Cell>, because: &str, started_unix_ms: u64) -> Record {
-    let remedy = "run as root".to_owned();
-    let refusal = Refusal { what: audit.to_string(), because: because.to_owned(), remedy };
+    let refusal = Missing::of_itself(audit.name()).because(because).unlocked_by("run as root");
     Record::AuditRefused(Box::new(RefusedAudit { audit, cell, started_unix_ms, refusal }))
 }
 
@@ -52,7 +51,8 @@ fn the_laws_that_an_audit_decides_quote_why_it_was_refused() {
     for id in [2, 5] {
         let law = told.laws.iter().find(|law| law.id == id).unwrap();
         assert_eq!(law.state, LawState::Undecidable, "{law:#?}");
-        assert!(law.because.contains("no CAP_BPF"), "{law:#?}");
+        let quoted = |reason: &LawReason| matches!(reason, LawReason::Absent { why, .. } if why.contains("no CAP_BPF"));
+        assert!(law.reasons.iter().any(quoted), "{law:#?}");
     }
 }
 

@@ -9,26 +9,22 @@ use analysis::{Metric, summarise};
 use model::SendPath::{Send, Sendmsg, Staged, Zerocopy};
 use model::names::AckPlacement;
 use model::record::FailureKind;
-use model::{Cell, Factor, Link, Mark, Measured, Plan, Preset, SendPath};
+use model::{Cell, Factor, Link, Mark, Measured, Plan, SendPath};
 use synthetic::TrialBuilder;
+use synthetic::without_controls;
 
 const ROUNDS: u32 = 12;
 
-fn plan(lists: &[(Factor, &str)]) -> Plan {
-    let mut plan = Plan::preset(Preset::Default);
-    plan.measure.controls = false;
-    for (factor, list) in lists {
-        plan.factors.set(*factor, list).unwrap();
-    }
-    plan
-}
-
 fn one_thread() -> Plan {
-    plan(&[(Factor::Threads, "1")])
+    without_controls(&[(Factor::Threads, "1")])
 }
 
 fn sizes(paths: &str) -> Plan {
-    plan(&[(Factor::Threads, "1"), (Factor::Send, paths), (Factor::Message, "64B..1MiB")])
+    without_controls(&[
+        (Factor::Threads, "1"),
+        (Factor::Send, paths),
+        (Factor::Message, "64B..1MiB"),
+    ])
 }
 
 /// The run's one recommendation.
@@ -65,11 +61,23 @@ fn costs(plan: &Plan, costs: impl Fn(&Cell) -> (f64, f64)) -> Recommendation {
 
 /// The path of every duel and the sizes at which it is better; the advice is to use it.
 fn used(recommendation: &Recommendation) -> (SendPath, SendPath, bool, Vec<(u64, Finding)>) {
-    let Advice::Use { path, against, everywhere, gains } = &recommendation.advice else {
+    let Advice::Use { value, against, everywhere, gains } = &recommendation.advice else {
         panic!("{recommendation:#?}")
     };
     let gains = gains.iter().map(|gain| (gain.message_bytes, gain.finding)).collect();
-    (*path, *against, *everywhere, gains)
+    (value.parse().unwrap(), against.parse().unwrap(), *everywhere, gains)
+}
+
+fn names(paths: &[SendPath]) -> Vec<String> {
+    paths.iter().map(ToString::to_string).collect()
+}
+
+/// The two that share the sizes, and where.
+fn by_size(recommendation: &Recommendation) -> (SendPath, SendPath, CrossoverOutcome) {
+    let Advice::BySize { value, against, outcome } = &recommendation.advice else {
+        panic!("{recommendation:#?}")
+    };
+    (value.parse().unwrap(), against.parse().unwrap(), *outcome)
 }
 
 const MORE_AT_EACH: [(u64, Finding); 4] =
@@ -77,7 +85,7 @@ const MORE_AT_EACH: [(u64, Finding); 4] =
 
 #[test]
 fn a_path_that_is_better_at_every_size_is_recommended_with_its_gains() {
-    let plan = plan(&[]);
+    let plan = without_controls(&[]);
     let recommendation = recommended(&plan, ROUNDS, |_, trial| trial, 0.005);
     assert_eq!((recommendation.link, recommendation.metric), (Link::Loopback, Metric::GoodputGbps));
     // Of one to eight threads the family of one says most, and is not oversubscribed.
@@ -127,7 +135,7 @@ fn the_advice_follows_the_figures_whichever_path_they_favour() {
 
 #[test]
 fn a_path_that_is_better_somewhere_and_worse_nowhere_is_not_said_to_be_better_everywhere() {
-    let two = plan(&[(Factor::Threads, "1"), (Factor::Send, "send,sendmsg")]);
+    let two = without_controls(&[(Factor::Threads, "1"), (Factor::Send, "send,sendmsg")]);
     let recommendation = costs(&two, |cell| {
         let is_dear = cell.send_path == Send && cell.message.bytes().0 < 4096;
         (if is_dear { 3400.0 } else { 650.0 }, 100.0)
@@ -141,21 +149,24 @@ fn a_path_that_is_better_somewhere_and_worse_nowhere_is_not_said_to_be_better_ev
 
 #[test]
 fn paths_within_the_margin_of_each_other_are_alike_and_noise_shows_nothing() {
-    let paths = vec![Send, Sendmsg, Zerocopy];
+    let values = names(&[Send, Sendmsg, Zerocopy]);
     let alike = recommended(&one_thread(), ROUNDS, of_costs(|_| (600.0, 100.0)), 0.002);
-    assert_eq!(alike.advice, Advice::Alike { paths: paths.clone() });
+    assert_eq!(alike.advice, Advice::Alike { values: values.clone() });
     assert_eq!(alike.by_reference[0].pays, Pays::Alike);
     let noisy = recommended(&one_thread(), ROUNDS, of_costs(|_| (600.0, 100.0)), 0.3);
-    assert_eq!(noisy.advice, Advice::Unclear { paths });
+    assert_eq!(noisy.advice, Advice::Unclear { values });
     assert_eq!(noisy.by_reference[0].pays, Pays::Unclear);
 }
 
 #[test]
 fn paths_that_no_contrast_names_are_not_compared_and_none_is_recommended() {
-    let mut plan = plan(&[(Factor::Threads, "1"), (Factor::Nodelay, "on,off")]);
+    let mut plan = without_controls(&[(Factor::Threads, "1"), (Factor::Nodelay, "on,off")]);
     plan.set_contrasts("nodelay: on / off").unwrap();
     let recommendation = recommended(&plan, ROUNDS, |_, trial| trial, 0.002);
-    assert_eq!(recommendation.advice, Advice::NotCompared { paths: vec![Send, Sendmsg, Zerocopy] });
+    assert_eq!(
+        recommendation.advice,
+        Advice::NotCompared { values: names(&[Send, Sendmsg, Zerocopy]) }
+    );
 }
 
 #[test]
@@ -166,9 +177,7 @@ fn where_size_decides_the_two_paths_that_no_other_one_beats_share_the_sizes() {
         Sendmsg => (650.0, 100.0),
         Zerocopy => (2300.0, 40.0),
     });
-    let Advice::BySize { path, against, outcome } = recommendation.advice else {
-        panic!("{recommendation:#?}")
-    };
+    let (path, against, outcome) = by_size(&recommendation);
     assert_eq!((path, against), (Zerocopy, Sendmsg), "{recommendation:#?}");
     let CrossoverOutcome::At { bytes, .. } = outcome else { panic!("{outcome:?}") };
     assert!((bytes / (27.5 * 1024.0)).ln().abs() < 0.1, "{bytes}");
@@ -184,9 +193,7 @@ fn a_path_that_is_better_for_small_messages_alone_is_recommended_up_to_a_size() 
         Zerocopy => (650.0, 100.0),
         Send | Staged | Sendmsg => (2300.0, 40.0),
     });
-    let Advice::BySize { path, against, outcome } = recommendation.advice else {
-        panic!("{recommendation:#?}")
-    };
+    let (path, against, outcome) = by_size(&recommendation);
     assert_eq!((path, against), (Zerocopy, Sendmsg));
     let CrossoverOutcome::Until { bytes, low, high } = outcome else { panic!("{outcome:?}") };
     assert!((bytes / (27.5 * 1024.0)).ln().abs() < 0.1, "{bytes}");
@@ -200,9 +207,9 @@ fn a_path_that_is_better_for_small_messages_alone_is_recommended_up_to_a_size() 
 #[test]
 fn one_path_has_nothing_to_be_compared_with_and_no_valid_trial_says_nothing() {
     for path in [Send, Staged, Sendmsg, Zerocopy] {
-        let alone = plan(&[(Factor::Threads, "1"), (Factor::Send, path.name())]);
+        let alone = without_controls(&[(Factor::Threads, "1"), (Factor::Send, path.name())]);
         let recommendation = recommended(&alone, 3, |_, trial| trial, 0.005);
-        assert_eq!(recommendation.advice, Advice::Alone { path });
+        assert_eq!(recommendation.advice, Advice::Alone { value: path.to_string() });
         assert_eq!((recommendation.shared, recommendation.caveats), (None, Vec::new()));
     }
     let failed = |_: &Cell, trial: TrialBuilder| {
@@ -234,13 +241,34 @@ fn a_path_without_a_valid_trial_is_compared_with_nothing_and_hides_no_advice() {
         }
     };
     let alike = recommended(&one_thread(), ROUNDS, unsupported(|_| (600.0, 100.0)), 0.002);
-    assert_eq!(alike.advice, Advice::Alike { paths: vec![Send, Sendmsg] });
+    assert_eq!(alike.advice, Advice::Alike { values: names(&[Send, Sendmsg]) });
     let [it] = alike.by_reference.as_slice() else { panic!("{alike:#?}") };
     assert_eq!((it.path, it.pays), (Zerocopy, Pays::Unclear));
     assert!(it.copied_share.reason().is_some(), "{it:#?}");
-    let two = plan(&[(Factor::Threads, "1"), (Factor::Send, "sendmsg,zerocopy")]);
+    let two = without_controls(&[(Factor::Threads, "1"), (Factor::Send, "sendmsg,zerocopy")]);
     let alone = recommended(&two, ROUNDS, unsupported(|_| (600.0, 100.0)), 0.005);
-    assert_eq!(alone.advice, Advice::Alone { path: Sendmsg });
+    assert_eq!(alone.advice, Advice::Alone { value: Sendmsg.to_string() });
+}
+
+#[test]
+fn of_one_path_what_else_varies_is_recommended() {
+    let one = without_controls(&[
+        (Factor::Threads, "1"),
+        (Factor::Send, "sendmsg"),
+        (Factor::Nodelay, "off,on"),
+    ]);
+    for better in [true, false] {
+        let recommendation = costs(&one, |cell| {
+            if cell.nodelay.is_on() == better { (600.0, 100.0) } else { (900.0, 150.0) }
+        });
+        assert_eq!(recommendation.factor, Factor::Nodelay);
+        let Advice::Use { value, against, everywhere, .. } = &recommendation.advice else {
+            panic!("{recommendation:#?}")
+        };
+        let expected = if better { ("on", "off") } else { ("off", "on") };
+        assert_eq!((value.as_str(), against.as_str()), expected);
+        assert!(everywhere);
+    }
 }
 
 #[test]
@@ -248,7 +276,7 @@ fn few_rounds_and_busy_threads_without_a_cpu_are_caveats() {
     let few = recommended(&one_thread(), 5, |_, trial| trial, 0.005);
     assert_eq!(few.caveats, [Caveat::Preliminary { rounds: 5 }]);
     assert_eq!(used(&few).0, Sendmsg);
-    let eight = plan(&[(Factor::Threads, "8")]);
+    let eight = without_controls(&[(Factor::Threads, "8")]);
     let crowded = recommended(&eight, ROUNDS, |_, trial| trial, 0.005);
     assert_eq!(crowded.caveats, [Caveat::Oversubscribed { all: true }]);
     let both = recommended(&eight, 5, |_, trial| trial, 0.005);
@@ -270,7 +298,7 @@ fn the_copied_share_is_that_of_the_cells_that_passed_by_reference() {
 
 /// Both placements of acknowledgements on the sink, where zerocopy has these costs with acknowledgements on the sender's CPU.
 fn on_sink(on_senders_cpu: (f64, f64)) -> Recommendation {
-    let sink = plan(&[
+    let sink = without_controls(&[
         (Factor::Threads, "1"),
         (Factor::Send, "sendmsg,zerocopy"),
         (Factor::Message, "64B..1MiB"),

@@ -1,7 +1,8 @@
 //! The summary of runs with a known truth, and of runs that went wrong in every way.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
-use analysis::summary::{CellEstimates, Estimate, Finding, Ratio, WarningKind};
+use analysis::summary::{CellEstimates, Ending, Estimate, Finding, Ratio};
+use analysis::warnings::{MoreRounds, Warning};
 use analysis::{Metric, Summary, summarise};
 use model::names::{Switch, Watch};
 use model::record::{FailureKind, Finish, FinishReason, Record};
@@ -36,14 +37,15 @@ fn holds(estimate: &Estimate, truth: f64) -> bool {
     estimate.low.unwrap() <= truth && truth <= estimate.high.unwrap()
 }
 
-/// A warning of this kind, or no text.
-fn warning(summary: &Summary, kind: WarningKind) -> &str {
-    let of_kind = summary.warnings.iter().find(|warning| warning.kind == kind);
-    of_kind.map_or("", |warning| &warning.text)
-}
-
-fn kinds(summary: &Summary) -> Vec<WarningKind> {
-    summary.warnings.iter().map(|warning| warning.kind).collect()
+/// Asserts that a warning like this is given.
+macro_rules! warns {
+    ($summary:expr, $pattern:pat $(if $guard:expr)?) => {
+        assert!(
+            $summary.warnings.iter().any(|warning| matches!(warning, $pattern $(if $guard)?)),
+            "{:#?}",
+            $summary.warnings
+        )
+    };
 }
 
 fn ratio_of(summary: &Summary, path: SendPath, against: SendPath, metric: Metric) -> Vec<&Ratio> {
@@ -61,7 +63,7 @@ fn a_good_run_is_told_whole() {
     assert_eq!((run.cells, run.rounds, run.segments, run.trials), (48, 12, 1, 51 * 12));
     assert_eq!((run.void_trials, run.noted_trials), (0, 0));
     assert!(!run.preliminary);
-    assert_eq!(run.finish, "rounds");
+    assert_eq!(run.finish, Ending::Rounds);
     assert_eq!(run.congestion, "cubic");
     assert_eq!(run.placement, "senders CPU 0-3, receivers CPU 4-7, sharing physical cores");
     assert_eq!(run.usable_cpus, 8);
@@ -78,14 +80,13 @@ fn a_good_run_is_told_whole() {
     assert!(summary.ratios.iter().all(|ratio| ratio.p_holm.value() >= ratio.p.value()));
     assert_eq!(summary.marks.keys().collect::<Vec<_>>(), [&Mark::Oversubscribed]);
     assert_eq!(
-        kinds(&summary),
-        [WarningKind::Oversubscribed, WarningKind::Copied, WarningKind::NoCounters]
+        summary.warnings,
+        [
+            Warning::Oversubscribed { threads: [8, 8], cpus: 8 },
+            Warning::Copied { shares: [1.0, 1.0], on_delivery: true },
+            Warning::NoCounters { why: NO_COUNTERS.to_owned() },
+        ]
     );
-    let oversubscribed = warning(&summary, WarningKind::Oversubscribed);
-    assert!(oversubscribed.starts_with("8 threads: more threads than CPUs (8 CPUs)"));
-    let no_counters = summary.warnings.iter().find(|it| it.kind == WarningKind::NoCounters);
-    assert_eq!(no_counters.unwrap().detail, NO_COUNTERS);
-    assert!(warning(&summary, WarningKind::Copied).starts_with("every zero-copy completion"));
 }
 
 #[test]
@@ -135,8 +136,7 @@ fn drift_that_a_block_shares_cancels_in_its_ratios() {
     assert_eq!(estimate.trials, 12);
     let level = summary.estimates.iter().find(|e| e.cell == ratio.cell).unwrap();
     assert_eq!(level.precise, Measured::Value(false));
-    let imprecise = warning(&summary, WarningKind::Imprecise);
-    assert!(imprecise.starts_with("3 of 3 cells are wider than ±3 %: "), "{imprecise}");
+    warns!(summary, Warning::Imprecise { cells: 3, of: 3, precision: 0.03, .. });
 }
 
 #[test]
@@ -188,8 +188,7 @@ fn twins_give_the_noise_floor_and_the_instruments_cost() {
     let cpu_ns = 400.0 * 10.0 / 8.0 * 250e6 / 1024.0;
     let share = *cost.edge_share.value().unwrap();
     assert!((share / (200_000.0 / cpu_ns) - 1.0).abs() < 0.02, "{share}");
-    let instruments = warning(&summary, WarningKind::Instruments);
-    assert!(instruments.starts_with("the instruments cost 2 % of"), "{instruments}");
+    warns!(summary, Warning::Instruments { share } if (share - 0.02).abs() < 0.002);
 }
 
 #[test]
@@ -202,8 +201,7 @@ fn twins_that_differ_are_not_called_equal() {
     });
     let summary = summary(&plan, &records);
     assert!(!summary.noise_floor.value().unwrap().equivalent);
-    let noise = warning(&summary, WarningKind::Noise);
-    assert!(noise.starts_with("equal cells are not shown to be equal"), "{noise}");
+    warns!(summary, Warning::Noise { is_coarse: false, .. });
 }
 
 #[test]
@@ -251,7 +249,7 @@ fn no_trial_at_all_gives_reasons_and_no_figure() {
     for records in [vec![], vec![Record::Segment(synthetic::segment(5))]] {
         let summary = summary(&plan, &records);
         assert_eq!(summary.run.trials, 0);
-        assert_eq!(summary.run.finish, "unfinished");
+        assert_eq!(summary.run.finish, Ending::Unfinished);
         assert_eq!(summary.run.without_valid_trial.len(), 51);
         assert!(summary.estimates.iter().all(|e| e.metrics.values().all(|m| m.reason().is_some())));
         assert!(
@@ -261,8 +259,7 @@ fn no_trial_at_all_gives_reasons_and_no_figure() {
                 .all(|r| r.ratio.reason().is_some() && r.finding == Finding::Undecided)
         );
         assert!(summary.noise_floor.reason().is_some());
-        let nothing = warning(&summary, WarningKind::NoValidTrial);
-        assert!(nothing.starts_with("nothing was measured yet"), "{nothing}");
+        warns!(summary, Warning::NothingMeasured);
     }
 }
 
@@ -285,9 +282,7 @@ fn when_all_trials_are_void_the_commonest_reason_is_told() {
     assert_eq!(summary.marks[&Mark::Unsettled], 6);
     assert_eq!(summary.estimates[0].paper.total_bytes, 0);
     assert!(summary.estimates[0].paper.throughput_gbps.reason().is_some());
-    let none = warning(&summary, WarningKind::NoValidTrial);
-    assert!(none.starts_with("no trial is valid"), "{none}");
-    assert_eq!(summary.warnings[0].detail, "the reason: connect: EPERM");
+    warns!(summary, Warning::NoValidTrial { all: true, why, .. } if why == "connect: EPERM");
     assert_eq!(summary.run.rounds, 3, "void trials complete a block, they only give no pair");
 }
 
@@ -354,8 +349,7 @@ fn a_cell_that_this_machine_cannot_measure_leaves_the_rest_compared() {
         assert!(ratio.ratio.reason().is_some());
     }
     assert_eq!(summary.run.without_valid_trial.len(), 16);
-    let void = warning(&summary, WarningKind::NoValidTrial);
-    assert!(void.starts_with("16 cells have no valid trial"), "{void}");
+    warns!(summary, Warning::NoValidTrial { cells: 16, all: false, .. });
 }
 
 #[test]
@@ -386,10 +380,9 @@ fn an_unfinished_block_is_never_paired_with_the_resumed_one() {
     let cut = summary(&plan, &records[..first + 1]);
     assert_eq!(cut.run.rounds, 9);
     assert!(cut.run.preliminary);
-    let preliminary = warning(&cut, WarningKind::Preliminary);
-    assert!(preliminary.starts_with("preliminary, 9 whole rounds"), "{preliminary}");
-    assert!(kinds(&cut).contains(&WarningKind::EndedEarly), "{:#?}", cut.warnings);
-    assert_eq!(cut.run.finish, "unfinished");
+    warns!(cut, Warning::Preliminary { rounds: 9, .. });
+    warns!(cut, Warning::EndedEarly { ending: Ending::Unfinished });
+    assert_eq!(cut.run.finish, Ending::Unfinished);
 }
 
 #[test]
@@ -412,18 +405,18 @@ fn blocks_that_were_precise_and_left_out_of_later_rounds_keep_the_pairs_they_hav
 #[test]
 fn the_last_finish_of_the_last_segment_tells_why_it_ended() {
     let plan = small_plan();
-    for (reason, name) in [
-        (FinishReason::Precise, "precise"),
-        (FinishReason::Rounds, "rounds"),
-        (FinishReason::Time, "time"),
-        (FinishReason::Interrupted, "interrupted"),
-        (FinishReason::Failed, "failed"),
+    for (reason, ending) in [
+        (FinishReason::Precise, Ending::Precise),
+        (FinishReason::Rounds, Ending::Rounds),
+        (FinishReason::Time, Ending::Time),
+        (FinishReason::Interrupted, Ending::Interrupted),
+        (FinishReason::Failed, Ending::Failed),
     ] {
         let mut records = synthetic::run(&plan, 1, noisy);
         records.pop();
         records.push(Record::Finish(Finish { reason, spent_ns: Nanos::s(3) }));
         let run = summary(&plan, &records).run;
-        assert_eq!((run.finish.as_str(), run.spent_ns), (name, 3_000_000_000));
+        assert_eq!((run.finish, run.spent_ns), (ending, 3_000_000_000));
     }
 }
 
@@ -432,14 +425,13 @@ fn a_run_whose_rounds_are_all_measured_is_told_to_ask_for_more_of_them() {
     let mut plan = small_plan();
     let records = synthetic::run(&plan, 3, noisy);
     for (rounds, advice) in [
-        (None, "(--resume, more --max-time)"),
-        (Some(3), "(--resume, --rounds 10, more --max-time)"),
-        (Some(9), "(--resume, more --max-time)"),
+        (None, MoreRounds::Time),
+        (Some(3), MoreRounds::Rounds { rounds: 10 }),
+        (Some(9), MoreRounds::Time),
     ] {
         plan.measure.rounds = rounds;
         let summary = summary(&plan, &records);
-        let preliminary = warning(&summary, WarningKind::Preliminary);
-        assert!(preliminary.ends_with(advice), "{rounds:?}: {preliminary}");
+        warns!(summary, Warning::Preliminary { more, .. } if *more == advice);
     }
 }
 
@@ -454,17 +446,13 @@ fn the_machine_is_warned_of_where_it_matters() {
     let records =
         synthetic::run(&plan, 3, |cell, round| noisy(cell, round).marked(Mark::Steal).counted());
     let summary = summarise(&plan, &host, &records);
-    for (kind, text) in [
-        (WarningKind::VirtualMachine, "virtual machine (kvm)"),
-        (WarningKind::Congestion, "congestion control was cubic, the system's is bbr"),
-        (WarningKind::Limited, "battery"),
-        (WarningKind::Steal, "over 2% of CPU time stolen in 15 of 18 trials"),
-        (WarningKind::Preliminary, "3 whole rounds"),
-    ] {
-        let warning = warning(&summary, kind);
-        assert!(warning.contains(text), "{text}: {:#?}", summary.warnings);
-    }
-    assert!(!kinds(&summary).contains(&WarningKind::NoCounters), "{:#?}", summary.warnings);
+    warns!(summary, Warning::VirtualMachine { hypervisor } if hypervisor == "kvm");
+    warns!(summary, Warning::Congestion { used, system } if used == "cubic" && system == "bbr");
+    warns!(summary, Warning::Battery);
+    warns!(summary, Warning::Steal { trials: 15, of: 18, limit: 0.02 });
+    warns!(summary, Warning::Preliminary { rounds: 3, .. });
+    let is_of_counters = |it: &&Warning| matches!(it, Warning::NoCounters { .. });
+    assert_eq!(summary.warnings.iter().find(is_of_counters), None);
     assert_eq!(summary.run.noted_trials, 15, "the cell without instruments sees no steal");
 }
 

@@ -67,25 +67,11 @@ pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
     };
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
     let report = engine::by_hand::connect(&options, &interrupts);
-    if is_refusal(&report) {
-        return Err(Stop::Usage(REFUSED.to_owned()));
-    }
     conclude(report, &options.cell, arguments.json)
 }
 
 /// What a refused end is told: a server closes the connection and does not say why.
 const REFUSED: &str = "the server refused the connection or is busy: is the token that of this serve, and are --threads and --flows the same?";
-
-/// Whether the connection ended before any byte arrived.
-fn is_refusal(report: &Result<HandReport, EngineError>) -> bool {
-    match report {
-        Ok(HandReport::Received(side)) => side.total.received_bytes == 0,
-        Err(EngineError::Ends(why)) => why.contains("(after 0 bytes)"),
-        Ok(HandReport::Sent(_)) | Err(EngineError::Interrupted | EngineError::Unsupported(_)) => {
-            false
-        }
-    }
-}
 
 fn family(address: IpAddr) -> Family {
     match address {
@@ -151,6 +137,7 @@ fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) ->
     })?;
     let written = |error: serde_json::Error| Stop::Cannot(format!("cannot write JSON: {error}"));
     let text = match (&report, json) {
+        (HandReport::Refused, _) => return Err(Stop::Usage(REFUSED.to_owned())),
         (HandReport::Sent(side), true) => {
             serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "sent": side }))
                 .map_err(written)?
@@ -212,25 +199,4 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
         Nanos(cpu_ns).as_secs_f64(),
         if made.is_empty() { "none".to_owned() } else { made.join(", ") }
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_that_brought_bytes_was_not_refused() {
-        let ends = |why: &str| Err(EngineError::Ends(why.to_owned()));
-        let ended = |bytes| {
-            format!("worker 1: the connection ended before the window did (after {bytes} bytes)")
-        };
-        assert!(is_refusal(&ends(&ended(0))));
-        assert!(!is_refusal(&ends(&ended(64))));
-        let reset =
-            |bytes| format!("worker 0: receiving: Connection reset by peer (after {bytes} bytes)");
-        assert!(is_refusal(&ends(&reset(0))));
-        assert!(!is_refusal(&ends(&reset(64))));
-        assert!(!is_refusal(&ends("connect(127.0.0.1:1): Connection refused")));
-        assert!(!is_refusal(&Err(EngineError::Interrupted)));
-    }
 }

@@ -247,7 +247,7 @@ fn judge(summary: &Summary, directory: &str, strict: bool) -> Result<(), Stop> {
     }
     let broken = summary.explained.laws.iter().find(|law| law.state == LawState::Broken);
     if let Some(law) = broken {
-        faults.push(format!("law {} ({}) is broken: {}", law.id, law.name, law.because));
+        faults.push(format!("{} is broken: {}", report::law_title(law), report::law_because(law)));
     }
     if strict && !faults.is_empty() {
         return Err(Stop::Invalid(faults.join("; ")));
@@ -343,7 +343,7 @@ pub(crate) fn owner(effective_uid: u32, variable: impl Fn(&str) -> Option<String
 
 #[cfg(test)]
 mod tests {
-    use analysis::explained::Law;
+    use analysis::explained::{Law, LawReason};
     use model::Preset;
     use model::record::FailureKind;
 
@@ -391,18 +391,17 @@ mod tests {
         let mut summary = analysis::summarise(&plan, &host, &records);
         summary.explained.laws = vec![Law {
             id: 3,
-            name: "notifications".to_owned(),
-            says: String::new(),
-            sources: [String::new(), String::new()],
             state: LawState::Broken,
-            because: "one is missing".to_owned(),
-            compared: 1,
+            reasons: vec![LawReason::Compared { of: 2, differ: 1 }],
+            compared: 2,
             broken_by: Vec::new(),
+            broken_by_more: 0,
             links: Vec::new(),
             would_decide: Vec::new(),
         }];
         assert_eq!(judge(&summary, "run", false), Ok(()));
-        let why = "law 3 (notifications) is broken: one is missing".to_owned();
+        let why = "law 3 (notifications) is broken: sends and completions differ in 1 of 2 trials"
+            .to_owned();
         assert_eq!(judge(&summary, "run", true), Err(Stop::Invalid(why)));
         summary.explained.laws.clear();
         assert_eq!(judge(&summary, "run", true), Ok(()));

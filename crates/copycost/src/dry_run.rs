@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use model::{Block, Cell, Factor, Link, Plan};
+use model::{Block, Cell, Factor, Link, Missing, Plan};
 use study::Forecast;
 
 use crate::exit::Stop;
-use crate::probe::{self, Unlockable};
+use crate::probe;
 use crate::refusals::Refusals;
 use crate::terminal::show;
 
@@ -44,7 +44,7 @@ impl Outlook<'_> {
     }
 
     /// Cells by block, time, and what this machine refuses.
-    fn text(&self, unlockable: &[Unlockable]) -> String {
+    fn text(&self, unlockable: &[(Missing, Vec<String>)]) -> String {
         let mut text = format!("{}\n\n", self.forecast);
         let blocks = self.blocks();
         let within = self.plan.within_block();
@@ -68,15 +68,16 @@ impl Outlook<'_> {
         }
         if !unlockable.is_empty() {
             text.push_str("To measure more:\n");
-            for remedy in unlockable {
-                let _ = writeln!(text, "  {remedy}");
+            for (remedy, names) in unlockable {
+                let what = names.join(", ");
+                let _ = writeln!(text, "  {}", Missing { what, ..remedy.clone() });
             }
         }
         text
     }
 
     /// The same as JSON. Cells stand by id, in the plan's order, with their block; times are in seconds.
-    fn json(&self, unlockable: &[Unlockable]) -> String {
+    fn json(&self, unlockable: &[(Missing, Vec<String>)]) -> String {
         let within = self.plan.within_block();
         let cells_json = |cells: Vec<Cell>| -> Vec<serde_json::Value> {
             let measured = cells.iter().filter(|cell| !self.refusals.has(cell));
@@ -88,13 +89,13 @@ impl Outlook<'_> {
         let refused: Vec<_> = self
             .refusals
             .cells()
-            .map(|(cell, why)| serde_json::json!({ "id": cell.id(), "because": why }))
+            .map(|(cell, why)| serde_json::json!({ "id": cell.id(), "because": why.to_string() }))
             .collect();
         let unlocks: Vec<_> = unlockable
             .iter()
-            .map(
-                |it| serde_json::json!({ "names": it.names, "unlock": it.unlock, "undo": it.undo }),
-            )
+            .map(|(remedy, names)| {
+                serde_json::json!({ "names": names, "unlock": remedy.unlock, "undo": remedy.undo })
+            })
             .collect();
         let privileges: Vec<_> = privileges(self.plan)
             .into_iter()
@@ -149,7 +150,11 @@ mod tests {
         at(&Outlook { plan, refusals, forecast: &forecast })
     }
 
-    fn json(plan: &Plan, refusals: &Refusals, unlockable: &[Unlockable]) -> serde_json::Value {
+    fn json(
+        plan: &Plan,
+        refusals: &Refusals,
+        unlockable: &[(Missing, Vec<String>)],
+    ) -> serde_json::Value {
         let text = look(plan, refusals, |outlook| outlook.json(unlockable));
         serde_json::from_str(&text).unwrap()
     }
@@ -198,12 +203,12 @@ mod tests {
     #[test]
     fn as_json_it_tells_the_same() {
         let plan = Plan::preset(Preset::Default);
-        let unlockable = Unlockable {
-            names: vec!["counters".to_owned()],
-            unlock: "sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
-            undo: String::new(),
-        };
-        let json = json(&plan, &Refusals::default(), &[unlockable]);
+        let remedy = Missing::default().unlocked_by("sudo sysctl kernel.perf_event_paranoid=1");
+        let unlockable = [(remedy, vec!["counters".to_owned()])];
+        let json = json(&plan, &Refusals::default(), &unlockable);
+        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&unlockable));
+        let told = "To measure more:\n  counters: sudo sysctl kernel.perf_event_paranoid=1\n";
+        assert!(text.ends_with(told), "{text}");
         let length = |key: &str| json[key].as_array().unwrap().len();
         assert_eq!((length("cells"), length("controls"), length("blocks")), (48, 3, 16));
         assert_eq!(json["cells"][0]["id"], plan.cells()[0].id());

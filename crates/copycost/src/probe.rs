@@ -1,8 +1,9 @@
 //! `copycost probe`: what this machine can measure, how to unlock the rest and to undo that.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use engine::probe::{Item, Probe, State};
+use model::Missing;
 
 use crate::args::ProbeArguments;
 use crate::exit::Stop;
@@ -22,35 +23,19 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<(), Stop> {
     show(&table(&probe))
 }
 
-/// What a privilege or another machine would add.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unlockable {
-    /// Members of the probe's lists that one remedy unlocks.
-    pub(crate) names: Vec<String>,
-    /// How.
-    pub(crate) unlock: String,
-    /// How to undo that; empty where there is nothing to undo.
-    pub(crate) undo: String,
-}
-
-impl fmt::Display for Unlockable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.names.join(", "), self.unlock)?;
-        if self.undo.is_empty() { Ok(()) } else { write!(f, "; undo: {}", self.undo) }
-    }
-}
-
-/// What privileges or another machine would add, one for each remedy, for `--dry-run`.
-pub(crate) fn unlockable() -> Vec<Unlockable> {
-    let mut remedies: Vec<Unlockable> = Vec::new();
+/// What privileges or another machine would add, for `--dry-run`: each remedy, and the members of the probe's lists that it
+/// unlocks.
+pub(crate) fn unlockable() -> Vec<(Missing, Vec<String>)> {
+    let mut remedies: Vec<(Missing, Vec<String>)> = Vec::new();
     for item in engine::probe::probe().items {
-        let State::No { unlock, undo, .. } = item.state else { continue };
+        let State::No(Missing { unlock, undo, .. }) = item.state else { continue };
         if unlock.is_empty() {
             continue;
         }
-        match remedies.iter_mut().find(|known| known.unlock == unlock && known.undo == undo) {
-            Some(known) => known.names.push(item.name),
-            None => remedies.push(Unlockable { names: vec![item.name], unlock, undo }),
+        let remedy = Missing { unlock, undo, ..Missing::default() };
+        match remedies.iter_mut().find(|(known, _)| *known == remedy) {
+            Some((_, names)) => names.push(item.name),
+            None => remedies.push((remedy, vec![item.name])),
         }
     }
     remedies
@@ -88,16 +73,15 @@ fn rows<'p>(item: &'p Item, name_width: usize, shown: &mut Vec<&'p str>) -> Stri
     let note = |before: &str| {
         if item.note.is_empty() { String::new() } else { format!("{before}{}", item.note) }
     };
-    let answer = match &item.state {
-        State::Yes => format!("yes{}", note("   ")),
-        State::No { because, .. } => format!("no, because {because}{}", note("; ")),
-        State::Unknown { because } => format!("could not tell, because {because}{}", note("; ")),
+    let (answer, missing) = match &item.state {
+        State::Yes => return format!("  {:name_width$}  yes{}\n", item.name, note("   ")),
+        State::No(missing) => ("no", missing),
+        State::Unknown(missing) => ("could not tell", missing),
     };
-    let mut text = format!("  {:name_width$}  {answer}\n", item.name);
-    if let State::No { unlock, undo, .. } = &item.state
-        && !unlock.is_empty()
-        && !shown.contains(&unlock.as_str())
-    {
+    let Missing { because, unlock, undo, .. } = missing;
+    let note = note("; ");
+    let mut text = format!("  {:name_width$}  {answer}, because {because}{note}\n", item.name);
+    if !unlock.is_empty() && !shown.contains(&unlock.as_str()) {
         shown.push(unlock);
         for (what, how) in [("unlock", unlock), ("undo", undo)] {
             if !how.is_empty() {
@@ -117,11 +101,12 @@ mod tests {
         let item = Item {
             group: "instrument".to_owned(),
             name: "counters".to_owned(),
-            state: State::No {
+            state: State::No(Missing {
+                what: "hardware counters".to_owned(),
                 because: "perf_event_paranoid is 4".to_owned(),
                 unlock: "sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
                 undo: "sudo sysctl kernel.perf_event_paranoid=4".to_owned(),
-            },
+            }),
             note: "software counters work".to_owned(),
         };
         let mut shown = Vec::new();

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{AuditSeen, Engine, EngineError, TrialOrder};
-use model::audit::{CeilingPoint, Refusal};
-use model::message::Message;
+use model::audit::CeilingPoint;
 use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
-use model::{Audit, Bytes, Cell, Measured, Plan};
+use model::{Audit, Cell, Measured, Missing, Plan};
 use report::numbers::counted;
 use study::Bench;
 
@@ -15,8 +14,8 @@ use crate::exit::Stop;
 /// The cells and heavy instruments of a plan that this machine refuses, each with the reason and the remedy.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refusals {
-    cells: BTreeMap<Cell, String>,
-    audits: BTreeMap<Audit, Refusal>,
+    cells: BTreeMap<Cell, Missing>,
+    audits: BTreeMap<Audit, Missing>,
 }
 
 impl Refusals {
@@ -36,7 +35,7 @@ impl Refusals {
     /// Refusals of cells alone.
     #[cfg(test)]
     pub(crate) fn of_cells(cells: impl Iterator<Item = (Cell, &'static str)>) -> Self {
-        let cells = cells.map(|(cell, why)| (cell, why.to_owned())).collect();
+        let cells = cells.map(|(cell, why)| (cell, why.to_owned().into())).collect();
         Self { cells, ..Self::default() }
     }
 
@@ -48,11 +47,10 @@ impl Refusals {
         if !plan.cells().iter().all(|cell| self.has(cell)) {
             return Ok(());
         }
-        let reasons: BTreeSet<&str> = self.cells.values().map(String::as_str).collect();
-        let why = if reasons.len() == 1 {
-            reasons.into_iter().collect()
-        } else {
-            self.cell_lines().join("; ")
+        let reasons: BTreeSet<&Missing> = self.cells.values().collect();
+        let why = match (reasons.first(), reasons.len()) {
+            (Some(only), 1) => only.to_string(),
+            _ => self.cell_lines().join("; "),
         };
         Err(Stop::Cannot(format!("no cell of this plan can be measured here: {why}")))
     }
@@ -63,8 +61,8 @@ impl Refusals {
     }
 
     /// Each cell with its reason.
-    pub(crate) fn cells(&self) -> impl Iterator<Item = (&Cell, &str)> {
-        self.cells.iter().map(|(cell, why)| (cell, why.as_str()))
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (&Cell, &Missing)> {
+        self.cells.iter()
     }
 
     /// One line for each reason.
@@ -74,11 +72,11 @@ impl Refusals {
     }
 
     fn cell_lines(&self) -> Vec<String> {
-        let mut by_reason: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
+        let mut by_reason: BTreeMap<&Missing, Vec<&Cell>> = BTreeMap::new();
         for (cell, why) in &self.cells {
             by_reason.entry(why).or_default().push(cell);
         }
-        let line = |(why, cells): (&str, Vec<&Cell>)| {
+        let line = |(why, cells): (&Missing, Vec<&Cell>)| {
             let first = cells.first().map(ToString::to_string).unwrap_or_default();
             match u32::try_from(cells.len() - 1) {
                 Ok(0) => format!("{first}: {why}"),
@@ -107,8 +105,8 @@ impl Bench for RefusingBench<'_> {
         let Some(why) = self.refusals.cells.get(&order.cell) else {
             return self.engine.trial(order);
         };
-        let failure = Failure { kind: FailureKind::Unsupported, why: why.clone() };
-        Ok((planned(order, self.engine.usable_cpus()), Outcome::Failed(failure)))
+        let failure = Failure { kind: FailureKind::Unsupported, why: why.to_string() };
+        Ok((self.engine.unseated(order), Outcome::Failed(failure)))
     }
 
     fn audit(
@@ -123,36 +121,17 @@ impl Bench for RefusingBench<'_> {
         self.refusals.has(cell)
     }
 
-    fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Refusal> {
-        let because_of_cell = || self.refusals.cells.get(cell?).map(Refusal::told);
-        self.refusals.audits.get(&audit).cloned().or_else(because_of_cell)
+    fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Missing> {
+        let because_of_cell = || self.refusals.cells.get(cell?);
+        self.refusals.audits.get(&audit).or_else(because_of_cell).cloned()
     }
 
-    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
+    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, Missing> {
         self.engine.measure_ceiling(plan)
     }
 
     fn end_round(&mut self) {
         self.engine.end_round();
-    }
-}
-
-/// What would have been set.
-fn planned(order: &TrialOrder, usable_cpus: &[u32]) -> Settings {
-    let cell = &order.cell;
-    let message = Message::new(cell.message, cell.fields, cell.layout, 4096);
-    let stride = message.ok().and_then(|message| u64::try_from(message.stride()).ok());
-    Settings {
-        window_ns: order.window,
-        warmup_ns: order.warmup,
-        tail_ns: order.tail,
-        extended: order.extended,
-        usable_cpus: usable_cpus.to_vec(),
-        sender_cpus: Vec::new(),
-        receiver_cpus: Vec::new(),
-        ring_slots: cell.ring.slots(cell.message),
-        slot_bytes: Bytes(stride.unwrap_or_default()),
-        receive_buffer_bytes: Bytes(cell.receive_buffer.bytes(cell.message)),
     }
 }
 

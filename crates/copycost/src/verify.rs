@@ -107,8 +107,8 @@ fn drop_refused(engine: &Engine, options: &mut VerifyOptions) -> Result<Vec<Stri
     options.families.retain(|family| !paths.iter().all(|path| is_refused(*path, *family)));
     options.paths.retain(|path| !options.families.iter().any(|family| is_refused(*path, *family)));
     if options.families.is_empty() || options.paths.is_empty() {
-        let why = refused.first().map_or("nothing to verify", |(_, why)| why.as_str());
-        return Err(Stop::Cannot(why.to_owned()));
+        let why = refused.first().map(|(_, why)| why.to_string());
+        return Err(Stop::Cannot(why.unwrap_or_else(|| "nothing to verify".to_owned())));
     }
     let gone = |cell: &Cell| {
         !options.paths.contains(&cell.send_path)

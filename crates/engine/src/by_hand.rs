@@ -8,6 +8,7 @@ use model::record::{ReceiveTally, SendTally, Side};
 use model::{Cell, Nanos};
 
 use crate::congestion::CongestionChoice;
+use crate::coordinator::Broken;
 use crate::crew::AnyCrew;
 use crate::error::EngineError;
 use crate::interrupts::Interrupts;
@@ -36,6 +37,8 @@ pub enum HandReport {
     Sent(Box<Side<SendTally>>),
     /// The client's side.
     Received(Box<Side<ReceiveTally>>),
+    /// The client's connection ended before it brought a byte: a server that refuses closes it and does not say why.
+    Refused,
 }
 
 fn token_text(token: &Token) -> String {
@@ -143,15 +146,26 @@ fn conduct(
     options: &HandOptions,
     interrupts: &Interrupts,
 ) -> Result<HandReport, EngineError> {
-    let crew = AnyCrew::start(prepare, met).map_err(|(_, why)| ended(interrupts, why))?;
+    let receives = prepare.role == Role::Receive;
     let is_over = || interrupts.requested().is_some();
-    match crew.run(&times(options), &is_over) {
+    let ran = AnyCrew::start(prepare, met).and_then(|crew| crew.run(&times(options), &is_over));
+    match ran {
+        ran if receives && !is_over() && brought_nothing(&ran) => Ok(HandReport::Refused),
         Ok(Report::Sent { side, .. }) => Ok(HandReport::Sent(Box::new(side))),
         Ok(Report::Received { side, .. }) => Ok(HandReport::Received(Box::new(side))),
         Ok(Report::Absorbed { .. }) => {
             Err(EngineError::Ends("a sink came of an end by hand".to_owned()))
         }
-        Err((_, why)) => Err(ended(interrupts, why)),
+        Err(broken) => Err(ended(interrupts, broken.why)),
+    }
+}
+
+/// Whether a connection ended before it brought a byte.
+fn brought_nothing(ran: &Result<Report, Broken>) -> bool {
+    match ran {
+        Ok(Report::Received { side, .. }) => side.total.received_bytes == 0,
+        Ok(Report::Sent { .. } | Report::Absorbed { .. }) => false,
+        Err(broken) => broken.after_bytes == Some(0),
     }
 }
 
@@ -165,6 +179,15 @@ fn ended(interrupts: &Interrupts, why: String) -> EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coordinator::failed;
+
+    #[test]
+    fn a_connection_that_brought_bytes_was_not_refused() {
+        let reset = |bytes| failed("receiving: reset").after(bytes).of_worker(1);
+        assert_eq!(reset(64).why, "worker 1: receiving: reset (after 64 bytes)");
+        assert!(brought_nothing(&Err(reset(0))) && !brought_nothing(&Err(reset(64))));
+        assert!(!brought_nothing(&Err(failed("connect(127.0.0.1:1): Connection refused"))));
+    }
 
     #[test]
     fn a_token_reads_back_as_it_was_printed() {

@@ -7,14 +7,38 @@ use kernel::clock;
 use model::record::FailureKind;
 
 /// Why a trial is over too soon.
-pub(crate) type Broken = (FailureKind, String);
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) kind: FailureKind,
+    pub(crate) why: String,
+    /// What had been moved until then, where that is known.
+    pub(crate) after_bytes: Option<u64>,
+}
+
+impl Broken {
+    /// The same, after so many bytes.
+    pub(crate) fn after(self, bytes: u64) -> Self {
+        let why = format!("{} (after {bytes} bytes)", self.why);
+        Self { why, after_bytes: Some(bytes), ..self }
+    }
+
+    /// The same, told by a worker.
+    pub(crate) fn of_worker(self, worker: usize) -> Self {
+        Self { why: format!("worker {worker}: {}", self.why), ..self }
+    }
+}
 
 /// How soon a wish to stop is noticed. Coarse: each look wakes a CPU that is being measured.
 const LOOK_NS: u64 = 100_000_000;
 
 /// A call failed, or a connection died.
 pub(crate) fn failed(why: impl Into<String>) -> Broken {
-    (FailureKind::CallFailed, why.into())
+    Broken { kind: FailureKind::CallFailed, why: why.into(), after_bytes: None }
+}
+
+/// This machine cannot do it.
+pub(crate) fn unsupported(why: impl ToString) -> Broken {
+    Broken { kind: FailureKind::Unsupported, ..failed(why.to_string()) }
 }
 
 /// A duration in nanoseconds.

@@ -9,10 +9,10 @@ use kernel::socket::Socket;
 use kernel::{clock, cpu, process};
 use model::Bytes;
 use model::message::Message;
-use model::record::{FailureKind, Machine, ReceiveTally, SendTally, Side, SocketFacts};
+use model::record::{Machine, ReceiveTally, SendTally, Side, SocketFacts};
 
 use crate::content::{Checked, Content, Pattern, Unread};
-use crate::coordinator::{Broken, failed, nanos, note_until, wait_until};
+use crate::coordinator::{Broken, failed, nanos, note_until, unsupported, wait_until};
 use crate::gate::{Gate, Phase};
 use crate::instruments::cpu_busy::CpuBusy;
 use crate::instruments::namespace::Namespace;
@@ -161,8 +161,7 @@ fn send_job<P: SendPath>(
         // Written by this thread first, so its pages are near the worker's CPU.
         let arena = Arena::new(bytes).map_err(|error| failed(error.to_string()))?;
         let mut flow = SendFlow {
-            path: P::open(socket, arena, message, options)
-                .map_err(|why| (FailureKind::Unsupported, why))?,
+            path: P::open(socket, arena, message, options).map_err(unsupported)?,
             slots: Slots::new(options.slots),
             pattern: Pattern::new(&job.token, number),
             written: 0,
@@ -174,7 +173,7 @@ fn send_job<P: SendPath>(
     let mut tally = SendTally::default();
     (job.ready)();
     pump::send(&mut flows, message, rewriting, &job.gate, &mut watch, &mut tally).map_err(
-        |(doing, errno)| failed(format!("{doing}: {errno} (after {} bytes)", tally.accepted_bytes)),
+        |(doing, errno)| failed(format!("{doing}: {errno}")).after(tally.accepted_bytes),
     )?;
     Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
 }
@@ -205,15 +204,14 @@ fn receive_job<P: ReceivePath, C: Content>(
     let mut buffer = P::buffer(&options).map_err(failed)?;
     let mut flows = Vec::with_capacity(job.sockets.len());
     for (number, socket) in job.sockets {
-        let path = P::open(socket, &mut buffer, &options)
-            .map_err(|why| (FailureKind::Unsupported, why))?;
+        let path = P::open(socket, &mut buffer, &options).map_err(unsupported)?;
         flows.push(ReceiveFlow { path, content: content(number) });
     }
     let mut watch = Watch::open(job.watch, flows.len());
     let mut tally = ReceiveTally::default();
     (job.ready)();
     pump::receive(&mut flows, &mut buffer, &job.gate, &mut watch, &mut tally).map_err(
-        |(doing, errno)| failed(format!("{doing}: {errno} (after {} bytes)", tally.received_bytes)),
+        |(doing, errno)| failed(format!("{doing}: {errno}")).after(tally.received_bytes),
     )?;
     Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
 }
@@ -296,9 +294,9 @@ impl<T: Tally> Crew<T> {
         for _ in 0..self.workers {
             match self.notes.recv_timeout(GETTING_READY) {
                 Ok((_, Note::Ready)) => {}
-                Ok((worker, Note::Broken((kind, why)))) => {
+                Ok((worker, Note::Broken(broken))) => {
                     self.wake();
-                    return Err((kind, format!("worker {worker}: {why}")));
+                    return Err(broken.of_worker(worker));
                 }
                 Ok((_, Note::Done(_))) | Err(_) => {
                     self.wake();
@@ -434,12 +432,12 @@ impl<T: Tally> Crew<T> {
     ) -> Result<(), Broken> {
         match note {
             Note::Ready => Ok(()),
-            Note::Broken((kind, why)) => Err((kind, format!("worker {worker}: {why}"))),
+            Note::Broken(broken) => Err(broken.of_worker(worker)),
             // By the clock, not by this coordinator's phase: on an oversubscribed CPU it may be late itself.
-            Note::Done(finished) if clock::monotonic_ns() < window_end_ns => Err(failed(format!(
-                "worker {worker}: the connection ended before the window did (after {} bytes)",
-                finished.total.bytes()
-            ))),
+            Note::Done(finished) if clock::monotonic_ns() < window_end_ns => {
+                let early = failed("the connection ended before the window did");
+                Err(early.after(finished.total.bytes()).of_worker(worker))
+            }
             Note::Done(finished) => {
                 done[worker] = Some(*finished);
                 Ok(())

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use kernel::process;
 use model::Measured;
-use model::record::FailureKind;
 
+use crate::coordinator::{Broken, failed};
 use crate::crew::AnyCrew;
 use crate::instruments::cpu_busy::CpuBusy;
 use crate::meeting::{self, Listener, MEETING};
@@ -92,7 +92,7 @@ impl End {
         self.output.write_all(&line).map_err(|error| format!("writing a reply: {error}"))
     }
 
-    fn fail(&mut self, (kind, why): (FailureKind, String)) -> Result<(), String> {
+    fn fail(&mut self, Broken { kind, why, .. }: Broken) -> Result<(), String> {
         self.reply(&Reply::Failed { kind, why })
     }
 
@@ -147,8 +147,7 @@ impl End {
         Ok(())
     }
 
-    fn prepare(&mut self, prepare: Prepare) -> Result<AnyCrew, (FailureKind, String)> {
-        let failed = |why| (FailureKind::CallFailed, why);
+    fn prepare(&mut self, prepare: Prepare) -> Result<AnyCrew, Broken> {
         let met = match (prepare.meet.clone(), prepare.role) {
             (Meet::Connect(address), _) => {
                 meeting::connect(address, false, &prepare, MEETING).map_err(failed)?

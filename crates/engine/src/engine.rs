@@ -5,16 +5,16 @@ use std::time::Instant;
 
 use kernel::topology::Topology;
 use kernel::{cpu, process};
-use model::audit::{CeilingPoint, Refusal};
+use model::audit::CeilingPoint;
 use model::message::Message;
 use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
-use model::{Audit, Bytes, Cell, Measured, Nanos, Plan};
+use model::{Audit, Bytes, Cell, Measured, Missing, Nanos, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
 use crate::child::WhichEnd;
 use crate::congestion::CongestionChoice;
 use crate::ends::{Ends, GREETING, TrialError, wrong_reply};
-use crate::error::EngineError;
+use crate::error::{EngineError, missing};
 use crate::instruments::copy_audit::CopyAudit;
 use crate::instruments::{ceiling, copy_audit, profile};
 use crate::interrupts::{Forward, Interrupts};
@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// Which cells of a plan this machine cannot measure, each with the reason and the remedy.
-    pub fn unsupported(&self, plan: &Plan) -> Vec<(Cell, String)> {
+    pub fn unsupported(&self, plan: &Plan) -> Vec<(Cell, Missing)> {
         let mut links = std::collections::BTreeMap::new();
         let mut named = std::collections::BTreeMap::new();
         let mut paths = std::collections::BTreeMap::new();
@@ -93,12 +93,12 @@ impl Engine {
         let mut refused = Vec::new();
         for cell in plan.cells().into_iter().chain(plan.controls()) {
             if let Err(why) = links::has_what_varies(&cell) {
-                refused.push((cell, why));
+                refused.push((cell, why.into()));
                 continue;
             }
-            let link = links.entry(LinkSetup::from(&cell)).or_insert_with_key(|setup| {
-                links::raise(setup).map(|_| ()).map_err(|why| why.to_string())
-            });
+            let link = links
+                .entry(LinkSetup::from(&cell))
+                .or_insert_with_key(|setup| links::raise(setup).map(|_| ()));
             let congestion = self.congestion.resolve(&cell.congestion);
             let congestion = named
                 .entry(congestion.clone())
@@ -107,14 +107,15 @@ impl Engine {
                 send_paths::supported(cell.send_path)?;
                 receive_paths::supported(cell.receive_path)
             });
-            let verdict = link
-                .clone()
-                .and_then(|()| congestion.clone())
-                .and_then(|()| path.clone())
-                .and_then(|()| seat(&cell, &self.cores).map(|_| ()))
-                .and_then(|()| self.message(&cell).map(|_| ()))
-                .and_then(|()| fits(&cell, memory));
-            if let Err(why) = verdict {
+            let verdict = || -> Result<(), Missing> {
+                link.clone()?;
+                congestion.clone()?;
+                path.clone()?;
+                seat(&cell, &self.cores)?;
+                self.message(&cell)?;
+                Ok(fits(&cell, memory)?)
+            };
+            if let Err(why) = verdict() {
                 refused.push((cell, why));
             }
         }
@@ -122,19 +123,14 @@ impl Engine {
     }
 
     /// Which of a plan's heavy instruments this machine lacks, each with the reason and the remedy.
-    pub fn unsupported_audits(&self, plan: &Plan) -> Vec<(Audit, Refusal)> {
+    pub fn unsupported_audits(&self, plan: &Plan) -> Vec<(Audit, Missing)> {
         let lacking = |audit: &Audit| {
             let supported = match audit {
                 Audit::CopyAudit => copy_audit::supported().map(|_| ()),
                 Audit::Profile => profile::supported().map(|_| ()),
                 Audit::Ceiling => ceiling::supported(),
             };
-            let refusal = supported.err().map(|why| Refusal {
-                what: why.what,
-                because: why.because,
-                remedy: why.remedy.to_string(),
-            });
-            refusal.map(|refusal| (*audit, refusal))
+            Some((*audit, missing(supported.err()?)))
         };
         plan.measure.audits.iter().filter_map(lacking).collect()
     }
@@ -232,8 +228,8 @@ impl Engine {
     /// Measures the copying bandwidth of the CPUs that a plan's cells use, in some seconds.
     ///
     /// # Errors
-    /// One line: what could not be had, with the remedy; or that a signal came, which the next trial tells as well.
-    pub fn measure_ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
+    /// What could not be had; or that a signal came, which the next trial tells as well.
+    pub fn measure_ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, Missing> {
         let mut cpus = Vec::new();
         for cell in plan.cells() {
             if let Ok(seats) = seat(&cell, &self.cores) {
@@ -296,9 +292,10 @@ impl Engine {
         }
     }
 
-    fn settings(&self, order: &TrialOrder) -> Result<(Seats, Settings), (Box<Settings>, String)> {
+    /// What a trial would have set that is refused before it begins: none of its workers has a CPU.
+    pub fn unseated(&self, order: &TrialOrder) -> Settings {
         let cell = &order.cell;
-        let mut settings = Settings {
+        Settings {
             window_ns: order.window,
             warmup_ns: order.warmup,
             tail_ns: order.tail,
@@ -307,14 +304,16 @@ impl Engine {
             sender_cpus: Vec::new(),
             receiver_cpus: Vec::new(),
             ring_slots: cell.ring.slots(cell.message),
-            slot_bytes: Bytes(0),
+            slot_bytes: self.message(cell).map_or(Bytes(0), |it| Bytes(it.stride() as u64)),
             receive_buffer_bytes: Bytes(cell.receive_buffer.bytes(cell.message)),
-        };
-        let seated = seat(cell, &self.cores);
-        let laid = seated.and_then(|seats| Ok((seats, self.message(cell)?)));
-        match laid {
-            Ok((seats, message)) => {
-                settings.slot_bytes = Bytes(message.stride() as u64);
+        }
+    }
+
+    fn settings(&self, order: &TrialOrder) -> Result<(Seats, Settings), (Box<Settings>, String)> {
+        let mut settings = self.unseated(order);
+        let seated = seat(&order.cell, &self.cores);
+        match seated.and_then(|seats| self.message(&order.cell).map(|_| seats)) {
+            Ok(seats) => {
                 settings.sender_cpus.clone_from(&seats.senders);
                 settings.receiver_cpus.clone_from(&seats.receivers);
                 Ok((seats, settings))

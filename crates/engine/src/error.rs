@@ -1,6 +1,17 @@
 //! How the engine fails, where no trial's record could hold it.
 
+use model::Missing;
 use thiserror::Error;
+
+/// What the kernel crate says is missing, in the words of everyone above it: the one place where it is read.
+pub(crate) fn missing(why: kernel::Unavailable) -> Missing {
+    Missing {
+        what: why.what,
+        because: why.because,
+        unlock: why.remedy.unlock,
+        undo: why.remedy.undo,
+    }
+}
 
 /// What ends more than a trial. A trial's own failure is an outcome in its record instead.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

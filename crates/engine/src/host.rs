@@ -12,6 +12,7 @@ use kernel::{Unavailable, cpu, process};
 use model::Measured;
 use model::host::{CacheFacts, CpuFacts, Host};
 
+use crate::error::missing;
 use crate::instruments::counters::WANTED;
 
 fn measured<T>(fact: Result<T, Unavailable>) -> Measured<T> {
@@ -19,13 +20,8 @@ fn measured<T>(fact: Result<T, Unavailable>) -> Measured<T> {
 }
 
 fn number(fact: Result<u64, Unavailable>) -> Measured<u32> {
-    match fact {
-        Ok(n) => match u32::try_from(n) {
-            Ok(n) => Measured::Value(n),
-            Err(_) => Measured::absent(format!("{n} is too large")),
-        },
-        Err(why) => Measured::absent(why.to_string()),
-    }
+    let narrow = |n| u32::try_from(n).map_err(|_| format!("{n} is too large"));
+    fact.map_err(|why| why.to_string()).and_then(narrow).into()
 }
 
 /// Reads the machine's facts; nothing is changed and nothing needs a privilege.
@@ -135,32 +131,26 @@ fn cache_facts(topology: &Topology, allowed: &[usize]) -> Vec<CacheFacts> {
 }
 
 fn virtualization(signs: &kernel::machine::Virtualization) -> Measured<String> {
-    match signs.is_virtual() {
-        Ok(false) => Measured::Value("none".to_owned()),
-        Ok(true) => {
-            let named = [&signs.hypervisor, &signs.product, &signs.vendor];
-            let name = named.into_iter().find_map(|name| name.as_ref().ok()).cloned();
-            Measured::Value(
-                name.unwrap_or_else(|| "a hypervisor that does not name itself".to_owned()),
-            )
+    measured(signs.is_virtual()).map(|is_virtual| {
+        if !is_virtual {
+            return "none".to_owned();
         }
-        Err(why) => Measured::absent(why.to_string()),
-    }
+        let named = [&signs.hypervisor, &signs.product, &signs.vendor];
+        let name = named.into_iter().find_map(|name| name.as_ref().ok()).cloned();
+        name.unwrap_or_else(|| "a hypervisor that does not name itself".to_owned())
+    })
 }
 
 fn accounting() -> Measured<String> {
-    match TimeAccounting::find() {
-        Err(why) => Measured::absent(why.to_string()),
-        Ok(mode) => {
-            let base = match mode.base {
-                BaseAccounting::Tick => "tick",
-                BaseAccounting::Generic => "virtual-generic",
-                BaseAccounting::Native => "virtual-native",
-            };
-            let irq = if mode.irq_time { "+irq-time" } else { "" };
-            Measured::Value(format!("{base}{irq}"))
-        }
-    }
+    measured(TimeAccounting::find()).map(|mode| {
+        let base = match mode.base {
+            BaseAccounting::Tick => "tick",
+            BaseAccounting::Generic => "virtual-generic",
+            BaseAccounting::Native => "virtual-native",
+        };
+        let irq = if mode.irq_time { "+irq-time" } else { "" };
+        format!("{base}{irq}")
+    })
 }
 
 fn governor(frequency: &kernel::machine::Frequency) -> Measured<String> {
@@ -177,7 +167,9 @@ fn counters() -> BTreeMap<String, Measured<String>> {
             let fact = match answer {
                 Answer::Yes { raw_event: Some(raw) } => Measured::Value(raw),
                 Answer::Yes { raw_event: None } => Measured::Value("yes".to_owned()),
-                Answer::No(why) | Answer::CouldNotTell(why) => Measured::absent(why.reason()),
+                Answer::No(why) | Answer::CouldNotTell(why) => {
+                    Measured::absent(missing(why).unnamed())
+                }
             };
             (counter.name().to_owned(), fact)
         })

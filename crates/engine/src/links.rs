@@ -1,9 +1,8 @@
 //! The links: what lies between the two ends. One file each.
 
-use kernel::Unavailable;
 use model::factor::Factor;
 use model::values::{Mtu, Segment};
-use model::{Cell, Family, Link as Name};
+use model::{Cell, Family, Link as Name, Missing};
 
 /// MTU of a veth device as it comes (`ETH_DATA_LEN`, linux/if_ether.h).
 const DEVICE_MTU: u32 = 1500;
@@ -43,7 +42,7 @@ macro_rules! with_link {
 ///
 /// # Errors
 /// As [`Link::raise`].
-pub(crate) fn raise(setup: &LinkSetup) -> Result<Box<dyn Raised>, Unavailable> {
+pub(crate) fn raise(setup: &LinkSetup) -> Result<Box<dyn Raised>, Missing> {
     with_link!(setup.link, Kind => Ok(Box::new(Kind::raise(setup)?)))
 }
 

@@ -8,10 +8,11 @@ use kernel::snmp::Snmp;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
 use model::names::AckPlacement;
-use model::{Factor, Family, Instrument, Link, ReceivePath, SendPath};
+use model::{Factor, Family, Instrument, Link, Missing, ReceivePath, SendPath};
 use serde::{Serialize, Serializer};
 
 use crate::congestion::CongestionChoice;
+use crate::error::missing;
 use crate::instruments::counters::WANTED;
 use crate::instruments::{ceiling, copy_audit, profile};
 use crate::links::LinkSetup;
@@ -24,19 +25,9 @@ pub enum State {
     /// Yes.
     Yes,
     /// No.
-    No {
-        /// Why.
-        because: String,
-        /// What would give it; empty where nothing would.
-        unlock: String,
-        /// What takes that back; empty where there is nothing to take back.
-        undo: String,
-    },
+    No(Missing),
     /// It could not be told.
-    Unknown {
-        /// Why.
-        because: String,
-    },
+    Unknown(Missing),
 }
 
 /// One member of a list and its state.
@@ -84,24 +75,23 @@ impl Serialize for Noise {
     }
 }
 
-fn item(group: &str, name: &str, state: State, note: impl Into<String>) -> Item {
-    Item { group: group.to_owned(), name: name.to_owned(), state, note: note.into() }
+fn item(group: &str, name: &str, state: impl Into<State>, note: impl Into<String>) -> Item {
+    Item { group: group.to_owned(), name: name.to_owned(), state: state.into(), note: note.into() }
 }
 
-fn no(because: impl Into<String>, unlock: impl Into<String>, undo: impl Into<String>) -> State {
-    State::No { because: because.into(), unlock: unlock.into(), undo: undo.into() }
-}
-
-impl From<Unavailable> for State {
-    fn from(why: Unavailable) -> Self {
-        no(why.because, why.remedy.unlock, why.remedy.undo)
+impl<T, E: Into<Missing>> From<Result<T, E>> for State {
+    fn from(had: Result<T, E>) -> Self {
+        had.map_or_else(|why| Self::No(why.into()), |_| Self::Yes)
     }
 }
 
-fn from_result(result: Result<(), String>) -> State {
-    match result {
-        Ok(()) => State::Yes,
-        Err(because) => no(because, "", ""),
+impl From<Answer> for State {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Yes { .. } => Self::Yes,
+            Answer::No(why) => Self::No(missing(why)),
+            Answer::CouldNotTell(why) => Self::Unknown(missing(why)),
+        }
     }
 }
 
@@ -110,18 +100,15 @@ pub fn probe() -> Probe {
     let host = host::facts();
     let mut items = Vec::new();
     for path in SendPath::ALL {
-        let state = from_result(send_paths::supported(*path));
-        items.push(item("send path", path.name(), state, ""));
+        items.push(item("send path", path.name(), send_paths::supported(*path), ""));
     }
     for path in ReceivePath::ALL {
-        let state = from_result(receive_paths::supported(*path));
-        items.push(item("receive path", path.name(), state, ""));
+        items.push(item("receive path", path.name(), receive_paths::supported(*path), ""));
     }
     for link in Link::ALL {
         for family in Family::ALL {
             let raised = links::raise(&LinkSetup::plain(*link, *family));
-            let state = raised.map_or_else(State::from, |_| State::Yes);
-            items.push(item("link", &format!("{link} {family}"), state, ""));
+            items.push(item("link", &format!("{link} {family}"), raised, ""));
         }
     }
     for instrument in Instrument::ALL {
@@ -131,14 +118,11 @@ pub fn probe() -> Probe {
         items.push(item("instrument", instrument.name(), state, note));
     }
     for (counter, answer) in counter_probe::probe(&WANTED) {
-        let (state, note) = match answer {
-            Answer::Yes { raw_event } => (State::Yes, raw_event.unwrap_or_default()),
-            Answer::No(why) => (State::from(why), String::new()),
-            Answer::CouldNotTell(why) => {
-                (State::Unknown { because: why.to_string() }, String::new())
-            }
+        let note = match &answer {
+            Answer::Yes { raw_event } => raw_event.clone().unwrap_or_default(),
+            Answer::No(_) | Answer::CouldNotTell(_) => String::new(),
         };
-        items.push(item("counter", counter.name(), state, note));
+        items.push(item("counter", counter.name(), answer, note));
     }
     items.extend(settings(&host));
     let noise = noise(&host);
@@ -159,10 +143,8 @@ fn zerocopy_limits(host: &Host) -> String {
 }
 
 fn state_and_note(supported: Result<String, Unavailable>) -> (State, String) {
-    match supported {
-        Ok(note) => (State::Yes, note),
-        Err(why) => (State::from(why), String::new()),
-    }
+    let note = supported.as_ref().ok().cloned().unwrap_or_default();
+    (supported.map_err(missing).into(), note)
 }
 
 fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
@@ -180,22 +162,16 @@ fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
             let notifying = SendPath::ALL.iter().filter(|p| p.capabilities().gets_notifications);
             let supported = notifying.map(|path| send_paths::supported(*path)).reduce(Result::or);
             let supported = supported.unwrap_or_else(|| Err("no path gets any".to_owned()));
-            (from_result(supported), zerocopy_limits(host))
+            (supported.into(), zerocopy_limits(host))
         }
         Instrument::Counters => {
-            let answers = counter_probe::probe(&WANTED);
-            let mut refused = None;
-            for (_, answer) in answers {
-                match answer {
-                    Answer::Yes { .. } => return (State::Yes, String::new()),
-                    Answer::No(why) => refused = Some(State::from(why)),
-                    Answer::CouldNotTell(why) => {
-                        refused = Some(State::Unknown { because: why.to_string() });
-                    }
-                }
+            let answers = counter_probe::probe(&WANTED).into_iter();
+            let states: Vec<State> = answers.map(|(_, answer)| answer.into()).collect();
+            if states.contains(&State::Yes) {
+                return (State::Yes, String::new());
             }
             let note = "context switches, migrations and CPU time come from the scheduler";
-            (refused.unwrap_or(State::Yes), note.to_owned())
+            (states.last().cloned().unwrap_or(State::Yes), note.to_owned())
         }
         Instrument::CopyAudit => state_and_note(copy_audit::supported()),
         Instrument::Profile => state_and_note(profile::supported()),
@@ -204,23 +180,20 @@ fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
             let cpus = match cpu::allowed() {
                 Ok(cpus) => cpus,
                 Err(error) => {
-                    return (State::Unknown { because: error.to_string() }, String::new());
+                    return (State::Unknown(error.to_string().into()), String::new());
                 }
             };
-            match IdleClock::choose(cpus.cpus()) {
-                Err(why) => (State::from(why), String::new()),
-                Ok((clock, error_ns)) => {
-                    let better = match clock.source() {
-                        IdleSource::TimerList => String::new(),
-                        IdleSource::CpuIdle | IdleSource::ProcStat => {
-                            "; finer as root: sudo copycost run".to_owned()
-                        }
-                    };
-                    let error_us = error_ns / 1000;
-                    let source = clock.source().name();
-                    (State::Yes, format!("from {source}, to within {error_us} us a window{better}"))
-                }
-            }
+            state_and_note(IdleClock::choose(cpus.cpus()).map(|(clock, error_ns)| {
+                let better = match clock.source() {
+                    IdleSource::TimerList => "",
+                    IdleSource::CpuIdle | IdleSource::ProcStat => {
+                        "; finer as root: sudo copycost run"
+                    }
+                };
+                let error_us = error_ns / 1000;
+                let source = clock.source().name();
+                format!("from {source}, to within {error_us} us a window{better}")
+            }))
         }
     }
 }
@@ -228,7 +201,9 @@ fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
 fn settings(host: &Host) -> Vec<Item> {
     let mut items = Vec::new();
     match CongestionChoice::find() {
-        Err(because) => items.push(item("setting", "congestion", no(because, "", ""), "")),
+        Err(because) => {
+            items.push(item("setting", "congestion", State::No(because.into()), ""));
+        }
         Ok(choice) => {
             let sysctl = |name: &str| {
                 let value = host.sysctls.get(name).and_then(|value| value.value());
@@ -237,18 +212,15 @@ fn settings(host: &Host) -> Vec<Item> {
             let available = sysctl("net.ipv4.tcp_available_congestion_control");
             let allowed = sysctl("net.ipv4.tcp_allowed_congestion_control");
             for name in available.split_whitespace() {
-                let state = match CongestionChoice::may_set(name) {
-                    Ok(()) => State::Yes,
-                    Err(because) => no(
-                        because,
-                        format!(
-                            "sudo sysctl net.ipv4.tcp_allowed_congestion_control=\"{allowed} {name}\""
-                        ),
-                        format!(
-                            "sudo sysctl net.ipv4.tcp_allowed_congestion_control=\"{allowed}\""
-                        ),
-                    ),
+                let allow = |names: &str| {
+                    format!("sudo sysctl net.ipv4.tcp_allowed_congestion_control=\"{names}\"")
                 };
+                let state = CongestionChoice::may_set(name).map_err(|because| Missing {
+                    because,
+                    unlock: allow(&format!("{allowed} {name}")),
+                    undo: allow(&allowed),
+                    ..Missing::default()
+                });
                 let mut notes = Vec::new();
                 if name == choice.auto {
                     notes.push("what auto stands for here");
@@ -262,17 +234,17 @@ fn settings(host: &Host) -> Vec<Item> {
     }
     let cpus = &host.usable_cpus;
     let note = format!("{} usable CPUs", cpus.len());
+    let one = "only one CPU may be used: both ends share it".to_owned();
     let state = if cpus.len() >= 2 {
         State::Yes
     } else {
-        no("only one CPU may be used: both ends share it", "allow more CPUs (taskset, cpuset)", "")
+        State::No(Missing::from(one).unlocked_by("allow more CPUs (taskset, cpuset)"))
     };
     items.push(item("setting", "placement split", state, note));
     let sender = AckPlacement::Sender;
     let steered = LinkSetup { ack_placement: sender, ..LinkSetup::plain(Link::Sink, Family::Ipv4) };
-    let state = links::raise(&steered).map_or_else(State::from, |_| State::Yes);
     let name = format!("{} {sender}", Factor::AckPlacement.key());
-    items.push(item("setting", &name, state, "of link sink"));
+    items.push(item("setting", &name, links::raise(&steered), "of link sink"));
     items
 }
 

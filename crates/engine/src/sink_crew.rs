@@ -9,12 +9,12 @@ use std::thread::JoinHandle;
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{RunTime, RunTimeCount, Sink, SinkTrial};
 use kernel::stat::irq_time;
-use kernel::{Unavailable, clock, cpu, usage};
-use model::record::{Counters, FailureKind, ReceiveTally, Side, SinkFacts, SocketFacts, Worker};
+use kernel::{clock, cpu, usage};
+use model::record::{Counters, ReceiveTally, Side, SinkFacts, SocketFacts, Worker};
 use model::{Bytes, Measured, Nanos};
 
 use crate::child::WhichEnd;
-use crate::coordinator::{Broken, failed, nanos, note_until};
+use crate::coordinator::{Broken, failed, nanos, note_until, unsupported};
 use crate::instruments::throttling::Throttling;
 use crate::instruments::{Edge, Instrument};
 use crate::links::device_pair;
@@ -32,15 +32,8 @@ const LEAVING_NS: u64 = 1_000_000_000;
 
 /// Whether this kernel charges softirqs to no thread. Looked up once, before the first trial: it may start a process.
 fn softirqs_apart() -> Measured<bool> {
-    static APART: LazyLock<Measured<bool>> = LazyLock::new(|| match irq_time() {
-        Ok(apart) => Measured::Value(apart),
-        Err(why) => Measured::absent(why.to_string()),
-    });
+    static APART: LazyLock<Measured<bool>> = LazyLock::new(|| irq_time().into());
     APART.clone()
-}
-
-fn unsupported(why: Unavailable) -> Broken {
-    (FailureKind::Unsupported, why.to_string())
 }
 
 /// What the helper tells.
@@ -68,9 +61,8 @@ impl SinkCrew {
         address: SocketAddr,
     ) -> Result<Self, Broken> {
         if prepare.check {
-            return Err((
-                FailureKind::Unsupported,
-                "link sink drops what it takes: no content can be compared there; use --link loopback or veth".to_owned(),
+            return Err(unsupported(
+                "link sink drops what it takes: no content can be compared there; use --link loopback or veth",
             ));
         }
         // Not in the window.

@@ -168,7 +168,8 @@ fn refusals() {
     }
     let refused = engine().unsupported(&plan);
     assert_eq!((plan.cells().len(), refused.len()), (6, 3), "{refused:?}");
-    let sharing = refused.iter().filter(|(_, why)| why.contains("the helper would share CPU"));
+    let sharing =
+        refused.iter().filter(|(_, why)| why.because.contains("the helper would share CPU"));
     assert_eq!(sharing.count(), 2, "{refused:?}");
 }
 

@@ -146,7 +146,7 @@ fn unsupported(lists: &[(Factor, &str)]) -> (Vec<String>, usize) {
     }
     let refused = engine().unsupported(&plan);
     let taken = plan.cells().len() - refused.len();
-    (refused.into_iter().map(|(_, why)| why).collect(), taken)
+    (refused.into_iter().map(|(_, why)| why.to_string()).collect(), taken)
 }
 
 fn refusals() {

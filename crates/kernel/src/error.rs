@@ -136,17 +136,6 @@ impl fmt::Display for Remedy {
     }
 }
 
-impl Unavailable {
-    /// Why, and what would give it: for where the thing itself is named already.
-    pub fn reason(&self) -> String {
-        if self.remedy.is_empty() {
-            self.because.clone()
-        } else {
-            format!("{}; {}", self.because, self.remedy)
-        }
-    }
-}
-
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.because)?;

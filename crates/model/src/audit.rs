@@ -4,12 +4,12 @@
 //! trials over their whole length, connecting and draining included.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::measured::Measured;
+use crate::missing::Missing;
 use crate::names::{Audit, names};
 use crate::record::trial::{Outcome, Settings};
 use crate::units::Nanos;
@@ -58,37 +58,20 @@ pub struct RefusedAudit {
     /// When, in milliseconds since 1970.
     pub started_unix_ms: u64,
     /// Why, and what would give it.
-    pub refusal: Refusal,
+    #[serde(with = "Journalled")]
+    pub refusal: Missing,
 }
 
-/// What is missing, why, and what would give it: each one line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// The thing that is missing; empty where `because` names it.
-    pub what: String,
-    /// Why.
-    pub because: String,
-    /// A command or step that would give it; empty where none is known.
-    pub remedy: String,
-}
-
-impl Refusal {
-    /// A reason in one line that names all itself.
-    pub fn told(why: impl Into<String>) -> Self {
-        Self { what: String::new(), because: why.into(), remedy: String::new() }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [(self.what.as_str(), ": "), (&self.because, "; "), (&self.remedy, "")];
-        let mut before = "";
-        for (part, after) in parts.into_iter().filter(|(part, _)| !part.is_empty()) {
-            write!(f, "{before}{part}")?;
-            before = after;
-        }
-        Ok(())
-    }
+/// How a journal spells what is missing: a step that would give it was called a remedy before it could be undone.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Missing")]
+struct Journalled {
+    what: String,
+    because: String,
+    #[serde(rename = "remedy")]
+    unlock: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    undo: String,
 }
 
 names! {

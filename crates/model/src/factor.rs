@@ -4,6 +4,9 @@
 //! in CSV files, its type and its default. The flags, the plan file, ids and columns all come from here,
 //! so a new factor is one row (and the engine's use of it).
 
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
+
 use crate::cell::Cell;
 use crate::names::{
     AckPlacement, Family, Layout, Link, Offload, ReceivePath, SendPath, Switch, Watch,
@@ -319,5 +322,22 @@ impl Factor {
             | Self::Watch
             | Self::Segment => true,
         }
+    }
+}
+/// By the key of plans.
+impl Serialize for Factor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.key())
+    }
+}
+
+impl JsonSchema for Factor {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Factor".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let keys: Vec<&str> = Self::ALL.iter().map(|factor| factor.key()).collect();
+        schemars::json_schema!({ "type": "string", "enum": keys })
     }
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::missing::Missing;
+
 /// A value that was measured, or why it was not. Absent is never zero.
 ///
 /// In files: the value itself, or `{"absent": "reason"}`.
@@ -39,6 +41,11 @@ impl<T> Measured<T> {
             Self::Value(_) => None,
             Self::Absent { absent } => Some(absent),
         }
+    }
+
+    /// What an absence lacks, by this name.
+    pub fn missing(&self, what: impl Into<String>) -> Option<Missing> {
+        Some(Missing::of_itself(what).because(self.reason()?))
     }
 
     /// The same absence, or another value.
@@ -78,5 +85,8 @@ mod tests {
         assert_eq!(text, r#"{"absent":"no counter"}"#);
         assert_eq!(serde_json::from_str::<Measured<u64>>(&text).unwrap(), absent);
         assert_eq!(serde_json::from_str::<Measured<u64>>("0").unwrap(), Measured::Value(0));
+        let missing = absent.missing("cycles").unwrap();
+        assert_eq!(missing.to_string(), "cycles: no counter");
+        assert_eq!(Measured::Value(0).missing("cycles"), None);
     }
 }

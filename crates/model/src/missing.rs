@@ -57,6 +57,25 @@ impl Missing {
     pub fn because(self, reason: impl Into<String>) -> Self {
         Self { because: reason.into(), ..self }
     }
+
+    /// The same without its name: for where the thing is named already.
+    #[must_use]
+    pub fn unnamed(self) -> Self {
+        Self { what: String::new(), ..self }
+    }
+}
+
+impl From<String> for Missing {
+    /// A reason that names all itself.
+    fn from(reason: String) -> Self {
+        Self::default().because(reason)
+    }
+}
+
+impl From<Missing> for String {
+    fn from(missing: Missing) -> Self {
+        missing.to_string()
+    }
 }
 
 impl fmt::Display for Missing {
@@ -91,6 +110,8 @@ mod tests {
             unlocked.to_string(),
             "hardware counters: perf_event_paranoid is 4; sysctl kernel.perf_event_paranoid=1; undo: sysctl kernel.perf_event_paranoid=4"
         );
+        assert!(unlocked.unnamed().to_string().starts_with("perf_event_paranoid is 4; sysctl"));
+        assert_eq!(Missing::from("why".to_owned()).to_string(), "why");
         assert_eq!(Missing::default().to_string(), "");
     }
 }

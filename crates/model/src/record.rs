@@ -113,27 +113,17 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_audit_says_why_and_reads_back() {
-        let refusal = crate::audit::Refusal {
-            what: "profile".to_owned(),
-            because: "perf_event_paranoid is 4".to_owned(),
-            remedy: "run as root".to_owned(),
-        };
-        assert_eq!(refusal.to_string(), "profile: perf_event_paranoid is 4; run as root");
-        assert_eq!(crate::audit::Refusal::told("why").to_string(), "why");
-        let record = Record::AuditRefused(Box::new(RefusedAudit {
-            audit: crate::Audit::Profile,
-            cell: None,
-            started_unix_ms: 7,
-            refusal,
-        }));
+    fn a_refused_audit_reads_back_and_is_spelt_as_it_always_was() {
+        let old = r#"{"kind":"audit-refused","body":{"audit":"profile","started_unix_ms":7,"refusal":{"what":"profile","because":"perf_event_paranoid is 4","remedy":"run as root"}}}"#;
+        let record: Record = serde_json::from_str(old).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), old);
+        let Record::AuditRefused(mut refused) = record else { panic!("another kind") };
+        let told = "profile: perf_event_paranoid is 4; run as root";
+        assert_eq!(refused.refusal.to_string(), told);
+        refused.refusal.undo = "leave".to_owned();
+        let record = Record::AuditRefused(refused);
         let text = serde_json::to_string(&record).unwrap();
-        assert!(
-            text.starts_with(
-                r#"{"kind":"audit-refused","body":{"audit":"profile","started_unix_ms":7"#
-            ),
-            "{text}"
-        );
+        assert!(text.ends_with(r#""remedy":"run as root","undo":"leave"}}}"#), "{text}");
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }
 }

@@ -70,7 +70,7 @@ fn document(page: &Page) -> String {
                 pictures::data_paths(html, page);
                 links::copies(html, page);
                 links::links(html, page);
-                evidence::answers(html, &page.summary.explained.answers);
+                evidence::answers(html, page.summary);
                 evidence::claims(html, &page.summary.explained.claims);
                 evidence::laws(html, &page.summary.explained.laws);
                 explanations::explanations(html, page);

@@ -10,12 +10,13 @@ use model::host::Host;
 
 use crate::error::ReportError;
 use crate::html::Page;
+use crate::method_notes::method_notes;
 use crate::plain_table::{Table, TableRow};
 use crate::reproduce::{command, date};
-use crate::screen::{figures_notes, figures_table, machine_facts, method_notes};
+use crate::screen::{figures_notes, figures_table, machine_facts};
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
-use crate::words::recommendations;
+use crate::words::{laws, recommendations, warning};
 
 mod explained;
 mod section;
@@ -136,8 +137,8 @@ fn answer(summary: &Summary) -> Section {
 fn broken_laws(summary: &Summary) -> Section {
     let broken = summary.explained.laws.iter().filter(|law| law.state == LawState::Broken);
     let line = |law: &Law| {
-        let name = plain_short(&law.name, LONGEST_NAME);
-        let because = plain_short(law.in_short(), LONGEST_SENTENCE);
+        let name = plain_short(laws::law_name(law), LONGEST_NAME);
+        let because = plain_short(&laws::in_short(law), LONGEST_SENTENCE);
         item(&format!("✗ **Law {} ({name}) is broken:** {because}", law.id))
     };
     Section { rows: broken.map(line).collect(), ..Section::default() }
@@ -158,11 +159,12 @@ fn trust_table(summary: &Summary, plan: &Plan) -> Section {
 
 /// What to beware of, and what was measured of the method itself.
 fn warnings(summary: &Summary, plan: &Plan) -> Section {
-    let warnings = summary.warnings.iter().map(|it| plain_short(&it.text, LONGEST_SENTENCE));
+    let warnings = summary.warnings.iter().map(|it| plain_short(&warning(it), LONGEST_SENTENCE));
     // The noise floor stands in the table above.
-    let method = method_notes(summary, plan).into_iter().skip(1).map(|(name, text)| {
-        format!("**{}** {}", plain(&name), plain_short(&text, LONGEST_SENTENCE))
-    });
+    let method = method_notes(summary, plan)
+        .into_iter()
+        .skip(1)
+        .map(|note| format!("**{}:** {}", note.name, plain_short(&note.text, LONGEST_SENTENCE)));
     let rows = warnings.chain(method).map(|line| item(&line)).collect();
     Section { rows, ..Section::default() }
 }
@@ -181,7 +183,7 @@ fn figures(summary: &Summary, plan: &Plan) -> Section {
     };
     let rows = figure_rows(&mut head, &table);
     let notes = figures_notes(summary, plan);
-    let note = |note: &String| item(&plain_short(note.trim_start_matches("- "), LONGEST_SENTENCE));
+    let note = |note: &String| item(&plain_short(note, LONGEST_SENTENCE));
     let notes: String = notes.iter().take(MOST_NOTES).map(note).collect();
     let foot = if notes.is_empty() { notes } else { format!("\n{notes}") };
     Section { head, rows, foot }

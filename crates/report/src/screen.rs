@@ -6,15 +6,17 @@ use std::fmt::Write as _;
 use analysis::explained::LawState;
 use analysis::metric::Metric;
 use analysis::reference::Caveat;
-use analysis::summary::{CellEstimates, Summary, Warning, WarningKind};
+use analysis::summary::{CellEstimates, Ending, Summary};
+use analysis::warnings::Warning;
 use model::host::Host;
 use model::{Class, Mark, Measured, Plan};
 
 use crate::claims_tally::claims_tally;
+use crate::method_notes::method_notes;
 use crate::numbers::{counted, duration, level, percent};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
-use crate::words::{recommendations, says_copied, with_detail};
+use crate::words::{laws, recommendations, says_copied, warning, with_detail};
 
 mod caveats;
 mod comparison;
@@ -71,7 +73,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         parts.push(shown(&grid.digest(options.directory)));
     } else {
         let table = render(&grid.table().lines(width), width, options.colour);
-        parts.push(table + &shown(&grid.notes(summary, plan)));
+        parts.push(table + &shown(&grid.notes(summary, plan).lines()));
     }
     if measured {
         let table = render(&comparison::table(summary, &grid, width), width, options.colour);
@@ -85,9 +87,10 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         more.extend(caveats::counted_copies(summary));
         more.extend(caveats::copied_share(summary, &grid));
         more.extend(caveats::oversubscribed(summary));
-        more.push(caveats::noise_floor(summary));
-        more.push(caveats::instrument_cost(summary));
-        more.push(caveats::not_claimed(summary, plan));
+        more.extend(method_notes(summary, plan).map(|note| {
+            let line = Line::wrapped(2).and(Style::Strong, format!("{}: ", note.name));
+            line.and(Style::Plain, note.text)
+        }));
         parts.push(shown(&more));
     }
     let mut foot = vec![machine_line::machine_line(summary, host, plan)];
@@ -116,15 +119,13 @@ fn warnings(summary: &Summary, verbose: bool) -> Vec<String> {
     let says_copied = !recommended.is_empty() && recommended.iter().all(says_copied);
     let is_preliminary = |caveat: &Caveat| matches!(caveat, Caveat::Preliminary { .. });
     let says_preliminary = recommended.iter().any(|it| it.caveats.iter().any(is_preliminary));
-    let is_said = |kind: WarningKind| {
-        (kind == WarningKind::Copied && says_copied)
-            || (kind == WarningKind::Preliminary && says_preliminary)
+    let is_said = |warning: &Warning| match warning {
+        Warning::Copied { .. } => says_copied,
+        Warning::Preliminary { .. } => says_preliminary,
+        _ => false,
     };
-    let shown = summary.warnings.iter().filter(|warning| verbose || !is_said(warning.kind));
-    let text = |warning: &Warning| {
-        if verbose { with_detail(warning) } else { warning.text.clone() }
-    };
-    shown.map(text).collect()
+    let shown = summary.warnings.iter().filter(|warning| verbose || !is_said(warning));
+    shown.map(if verbose { with_detail } else { warning }).collect()
 }
 
 /// The first so many, and how many more there are.
@@ -145,8 +146,8 @@ fn broken_laws(summary: &Summary) -> Vec<Line> {
     broken
         .map(|law| {
             Line::wrapped(2)
-                .and(Style::Warning, format!("! law {} ({}) is broken: ", law.id, law.name))
-                .and(Style::Plain, law.in_short())
+                .and(Style::Warning, format!("! {} is broken: ", laws::law_title(law)))
+                .and(Style::Plain, laws::in_short(law))
         })
         .collect()
 }
@@ -163,23 +164,6 @@ fn last_line(summary: &Summary, options: ScreenOptions) -> Line {
     }
 }
 
-/// Noise floor, instruments and what is not claimed: a name and a text each.
-pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> Vec<(String, String)> {
-    let lines = [
-        caveats::noise_floor(summary),
-        caveats::instrument_cost(summary),
-        caveats::not_claimed(summary, plan),
-    ];
-    let split = |line: Line| {
-        let text = line.text();
-        match text.split_once(": ") {
-            Some((name, rest)) => (format!("{name}:"), rest.to_owned()),
-            None => (String::new(), text),
-        }
-    };
-    lines.into_iter().map(split).collect()
-}
-
 /// The cells as the screen shows them, for other pages; none where they are too many to be read as a table.
 pub(crate) fn figures_table(summary: &Summary) -> Option<Table> {
     let grid = Grid::new(&summary.estimates);
@@ -188,7 +172,7 @@ pub(crate) fn figures_table(summary: &Summary) -> Option<Table> {
 
 /// The legend of [`figures_table`], and why figures are absent.
 pub(crate) fn figures_notes(summary: &Summary, plan: &Plan) -> Vec<String> {
-    Grid::new(&summary.estimates).notes(summary, plan).iter().map(Line::text).collect()
+    Grid::new(&summary.estimates).notes(summary, plan).texts()
 }
 
 /// `48 cells, 13 rounds, 4m58s; 41 within ±3 %; 2 marked; 0 invalid`, with what marked them.
@@ -199,12 +183,12 @@ fn counts(summary: &Summary, plan: &Plan, verbose: bool) -> Line {
         counted(run.cells, "cell", "cells"),
         counted(run.rounds, "round", "rounds"),
         duration(model::Nanos(run.spent_ns)),
-        match run.finish.as_str() {
-            "time" => " (the time was spent)",
-            "interrupted" => " (interrupted)",
-            "failed" => " (failed)",
-            "unfinished" => " (unfinished)",
-            _ => "",
+        match run.finish {
+            Ending::Time => " (the time was spent)",
+            Ending::Interrupted => " (interrupted)",
+            Ending::Failed => " (failed)",
+            Ending::Unfinished => " (unfinished)",
+            Ending::Precise | Ending::Rounds => "",
         },
     );
     if run.segments > 1 {

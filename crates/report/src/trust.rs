@@ -1,7 +1,7 @@
 //! How far the figures of a run can be trusted, in a few words each.
 
 use analysis::explained::LawState;
-use analysis::summary::Summary;
+use analysis::summary::{Ending, Summary};
 use model::{Measured, Nanos, Plan};
 
 use crate::numbers::{counted, duration, percent, ratio};
@@ -65,18 +65,18 @@ pub(crate) fn trust(summary: &Summary, plan: &Plan) -> Vec<Trust> {
 fn rounds(summary: &Summary) -> Trust {
     let run = &summary.run;
     let time = duration(Nanos(run.spent_ns));
-    let ended = match run.finish.as_str() {
-        "precise" => "until every interval was narrow enough",
-        "rounds" => "as many as were asked for",
-        "time" => "until the time was spent",
-        "interrupted" => "interrupted",
-        "failed" => "failed",
-        _ => "unfinished",
+    let ended = match run.finish {
+        Ending::Precise => "until every interval was narrow enough",
+        Ending::Rounds => "as many as were asked for",
+        Ending::Time => "until the time was spent",
+        Ending::Interrupted => "interrupted",
+        Ending::Failed => "failed",
+        Ending::Unfinished => "unfinished",
     };
     let segments =
         if run.segments > 1 { format!(", in {} segments", run.segments) } else { String::new() };
     let preliminary = if run.preliminary { "preliminary: fewer than 10; " } else { "" };
-    let whole = matches!(run.finish.as_str(), "precise" | "rounds" | "time");
+    let whole = matches!(run.finish, Ending::Precise | Ending::Rounds | Ending::Time);
     Trust {
         name: "Rounds",
         figure: run.rounds.to_string(),

@@ -4,6 +4,8 @@ use analysis::explained::{LawState, Verdict};
 use analysis::summary::Summary;
 use model::Missing;
 
+use crate::words::laws;
+
 /// A question, claim or law that stayed open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
@@ -63,10 +65,7 @@ pub(crate) fn unanswered(summary: &Summary) -> Vec<Open> {
         claim.would_decide.iter().for_each(|missing| add(&mut open, &named, missing));
     }
     for law in explained.laws.iter().filter(|law| law.state == LawState::Undecidable) {
-        let named = Named {
-            name: format!("law {} ({})", law.id, law.name),
-            anchor: format!("#law-{}-{}", law.id, law.name),
-        };
+        let named = Named { name: laws::law_title(law), anchor: format!("#{}", laws::anchor(law)) };
         law.would_decide.iter().for_each(|missing| add(&mut open, &named, missing));
     }
     open

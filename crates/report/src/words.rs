@@ -1,16 +1,15 @@
 //! Findings in sentences: the last step, made in one place, so that screen, page and Markdown say the same.
 
+pub(crate) mod answers;
+pub(crate) mod claims;
+mod copying;
+mod figures;
+pub(crate) mod laws;
+mod links;
+mod reasons;
 mod recommendation;
+mod warnings;
 
-use analysis::summary::Warning;
-
+pub(crate) use links::link_verdict;
 pub(crate) use recommendation::{recommendations, says_copied};
-
-/// A warning with what a reader may want to know beside it.
-pub(crate) fn with_detail(warning: &Warning) -> String {
-    if warning.detail.is_empty() {
-        warning.text.clone()
-    } else {
-        format!("{} ({})", warning.text, warning.detail)
-    }
-}
+pub(crate) use warnings::{warning, with_detail};

@@ -96,7 +96,7 @@ fn every_empty_figure_of_a_row_is_explained_once_and_no_other() {
 
 /// The three tables of one noisy little run, with all columns and without the constant and the empty ones.
 fn both_sets() -> Vec<[(Vec<String>, Rows); 2]> {
-    let plan = common::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1,8")]);
+    let plan = synthetic::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1,8")]);
     let mut summary = common::summary(&plan);
     common::without_trial(&mut summary, 2, "it broke");
     let records =

@@ -219,7 +219,7 @@ fn results_has_one_row_a_cell_with_the_summarys_figures() {
 
 #[test]
 fn ratios_have_one_row_a_ratio_with_the_summarys_figures() {
-    let plan = common::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1")]);
+    let plan = synthetic::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1")]);
     let mut summary = common::summary(&plan);
     common::without_trial(&mut summary, 2, "it broke");
     let (header, rows) = ratios(&summary, ColumnSet::All);
@@ -249,7 +249,7 @@ fn ratios_have_one_row_a_ratio_with_the_summarys_figures() {
 
 #[test]
 fn the_papers_table_has_its_header_and_no_control() {
-    let plan = common::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1,8")]);
+    let plan = synthetic::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1,8")]);
     let mut summary = common::summary(&plan);
     common::without_trial(&mut summary, 2, "it broke");
     let mut bytes = Vec::new();
@@ -260,7 +260,7 @@ fn the_papers_table_has_its_header_and_no_control() {
 
 #[test]
 fn what_the_papers_columns_cannot_tell_apart_is_said() {
-    let plan = common::plan(&[(Factor::Nodelay, "off,on"), (Factor::Fields, "1,8")]);
+    let plan = synthetic::plan(&[(Factor::Nodelay, "off,on"), (Factor::Fields, "1,8")]);
     let summary = common::summary(&plan);
     let mut bytes = Vec::new();
     let note = write_paper(&mut bytes, &summary).unwrap().unwrap();

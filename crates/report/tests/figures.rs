@@ -6,16 +6,9 @@ use analysis::metric::Metric;
 use analysis::summary::Summary;
 use figure_png::{Weight, width};
 use model::record::{FailureKind, Record};
-use model::{Factor, Mark, Plan, Preset, SendPath};
+use model::{Factor, Mark, Plan, SendPath};
 use report::figures::{self, Figure};
-
-fn plan(factors: &[(Factor, &str)]) -> Plan {
-    let mut plan = Plan::preset(Preset::Default);
-    for (factor, values) in factors {
-        plan.factors.set(*factor, values).unwrap();
-    }
-    plan
-}
+use synthetic::plan;
 
 /// A run of so many rounds in which everything went well, with or without hardware counters.
 fn summary(plan: &Plan, rounds: u32, counted: bool) -> Summary {

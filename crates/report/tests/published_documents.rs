@@ -118,8 +118,21 @@ fn marks() -> String {
     table
 }
 
-/// The keys of an object of a schema, with their descriptions.
+/// The keys of an object of a schema, with their descriptions; of a sum type its kinds, with their keys.
 fn keys(table: &mut String, of: &str, object: &Value) {
+    if let Some(kinds) = object["oneOf"].as_array() {
+        let of = of.trim_end_matches('.');
+        for kind in kinds {
+            let name = kind["properties"]["kind"]["const"].as_str().unwrap();
+            let meaning = kind["description"].as_str().unwrap_or_else(|| panic!("{of}: {name}"));
+            let keys = kind["properties"].as_object().unwrap().keys().filter(|key| *key != "kind");
+            let keys: Vec<String> = keys.map(|key| format!("`{key}`")).collect();
+            let with =
+                if keys.is_empty() { String::new() } else { format!(" With {}.", keys.join(", ")) };
+            writeln!(table, "| `{of}`, kind `{name}` | {}{with} |", cell(meaning)).unwrap();
+        }
+        return;
+    }
     for (key, schema) in object["properties"].as_object().unwrap() {
         let meaning =
             schema["description"].as_str().unwrap_or_else(|| panic!("{of}.{key} is undescribed"));
@@ -157,11 +170,17 @@ fn summary() -> String {
         ("cost_models[].breaks[].", "BreakPoint"),
         ("scaling[].", "Scaling"),
         ("scaling[].points[].", "ScalingPoint"),
+        ("law_sentences.*.", "LawSentence"),
         ("laws[].", "Law"),
+        ("laws[].broken_by[].", "Breach"),
         ("laws[].links[].", "LawOnLink"),
         ("answers[].", "Answer"),
-        ("answers[].evidence.", "Table"),
+        ("answers[].compared[].", "Comparisons"),
+        ("answers[].compared[].ratios[].", "Compared"),
         ("claims[].", "Claim"),
+        ("claims[].parts[].", "Part"),
+        ("claims[].parts[].reasons[].", "Reason"),
+        ("claim_sentences.*.", "Sentence"),
         ("claims[].would_decide[].", "Missing"),
         ("trials[].", "Trials"),
         ("data_paths[].", "DataPath"),
@@ -169,6 +188,7 @@ fn summary() -> String {
         ("links[].", "LinkComparison"),
         ("links[].points[].", "LinkPoint"),
         ("link_verdicts[].", "LinkVerdict"),
+        ("link_verdicts[].outcomes[].", "LinkOutcome"),
         ("copy_audits[].", "CopyAudit"),
         ("copy_audits[].figures[].", "CopyFigure"),
         ("copy_audits[].functions[].", "CopyFunction"),

@@ -6,8 +6,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
-use analysis::summary::{Estimate, Finding, Summary, Warning, WarningKind};
-use model::{Factor, Mark, Measured, Plan, Preset};
+use analysis::summary::{Estimate, Finding, Summary};
+use analysis::warnings::Warning;
+use model::{Cell, Factor, Mark, Measured, Plan, Preset};
 use report::numbers::{ratio, short};
 use report::{ScreenOptions, cells_table, screen, write_results};
 
@@ -68,17 +69,21 @@ fn plans() -> Vec<Plan> {
         Plan::preset(Preset::Quick),
         Plan::preset(Preset::Paper),
         Plan::preset(Preset::BreakEven),
-        common::plan(&[(Factor::Send, "sendmsg"), (Factor::Message, "77"), (Factor::Threads, "3")]),
-        common::plan(&[
+        synthetic::plan(&[
+            (Factor::Send, "sendmsg"),
+            (Factor::Message, "77"),
+            (Factor::Threads, "3"),
+        ]),
+        synthetic::plan(&[
             (Factor::Send, "send,staged,sendmsg,zerocopy"),
             (Factor::SoZerocopy, "on,off"),
         ]),
-        common::plan(&[
+        synthetic::plan(&[
             (Factor::Nodelay, "off,on"),
             (Factor::Layout, "paged"),
             (Factor::Threads, "1,2"),
         ]),
-        common::plan(&[(Factor::Fields, "1,2,3,4,5,6,7,8,9,10,11")]),
+        synthetic::plan(&[(Factor::Fields, "1,2,3,4,5,6,7,8,9,10,11")]),
     ]
 }
 
@@ -116,31 +121,32 @@ fn the_screen_begins_with_what_to_use_and_ends_with_the_report() {
 
 #[test]
 fn at_most_five_warnings_are_shown_unless_all_are_asked_for() {
-    let plan = common::plan(&[(Factor::Threads, "1,2")]);
+    let plan = synthetic::plan(&[(Factor::Threads, "1,2")]);
     let mut summary = common::summary(&plan);
     summary.warnings = (1..=8)
-        .map(|n| Warning {
-            detail: format!("detail {n}"),
-            ..common::warning(WarningKind::Noise, format!("warning {n}"))
+        .map(|n| Warning::NoValidTrial {
+            cells: n,
+            all: false,
+            first: Cell::default(),
+            why: format!("detail {n}"),
         })
         .collect();
     let few = plain(&summary, &plan, 100);
-    let last = "! warning 5\n! 3 more warnings: --verbose, or the report\n";
+    let last = "\n! 3 more warnings: --verbose, or the report\n";
+    assert!(few.contains("! 5 cells have no valid trial"), "{few}");
     assert!(few.contains(last), "{few}");
-    assert!(!few.contains("warning 6") && !few.contains("detail"), "{few}");
+    assert!(!few.contains("6 cells have") && !few.contains("detail"), "{few}");
     let all = verbose(&summary, &plan, 100);
     for n in 1..=8 {
-        assert!(all.contains(&format!("! warning {n} (detail {n})\n")), "{all}");
+        assert!(all.contains(&format!("(the reason: detail {n})\n")), "{all}");
     }
     // Long ones are fewer, so that the run is still one screen.
     let plan = Plan::preset(Preset::Default);
     let mut summary = Summary { warnings: summary.warnings, ..common::summary(&plan) };
-    for warning in &mut summary.warnings {
-        warning.text.push_str(&" word".repeat(24));
-    }
+    summary.warnings = (1..=8).map(|n| common::long_warning(n, 24)).collect();
     let long = plain(&summary, &plan, NARROW);
     assert!(long.lines().count() <= 40, "{} lines\n{long}", long.lines().count());
-    assert!(long.contains("! warning 1 ") && long.contains(" more warnings: --verbose"), "{long}");
+    assert!(long.contains("was 1 word") && long.contains(" more warnings: --verbose"), "{long}");
     insta::assert_snapshot!("verbose", verbose(&common::summary(&plan), &plan, 100));
 }
 
@@ -162,7 +168,7 @@ fn a_narrow_terminal_gets_the_same_words() {
 
 #[test]
 fn other_factors_stand_beside_the_threads() {
-    let plan = common::plan(&[
+    let plan = synthetic::plan(&[
         (Factor::Send, "zerocopy,staged,send"),
         (Factor::Nodelay, "off,on"),
         (Factor::Layout, "paged"),
@@ -183,7 +189,7 @@ fn a_run_without_a_valid_trial_tells_its_reasons_and_shows_no_figure() {
 
 #[test]
 fn hundreds_of_cells_get_a_digest_of_one_screen() {
-    let plan = common::plan(&[(Factor::Fields, "1,2,3,4,5,6,7,8,9,10,11")]);
+    let plan = synthetic::plan(&[(Factor::Fields, "1,2,3,4,5,6,7,8,9,10,11")]);
     let summary = common::summary(&plan);
     assert!(summary.estimates.len() > 500);
     let text = plain(&summary, &plan, 100);
@@ -195,7 +201,7 @@ fn hundreds_of_cells_get_a_digest_of_one_screen() {
 #[test]
 fn hundreds_of_columns_get_a_digest_too() {
     let replicas: Vec<String> = (1..=40).map(|n| n.to_string()).collect();
-    let mut plan = common::plan(&[(Factor::Message, "64"), (Factor::Threads, "1")]);
+    let mut plan = synthetic::plan(&[(Factor::Message, "64"), (Factor::Threads, "1")]);
     plan.factors.set(Factor::Replica, &replicas.join(",")).unwrap();
     let text = plain(&common::summary(&plan), &plan, 100);
     assert!(text.lines().count() <= 60, "{} lines", text.lines().count());
@@ -220,7 +226,7 @@ fn no_line_is_wider_than_the_terminal() {
 
 fn with_long_texts(plan: &Plan) -> Summary {
     let mut summary = common::summary(plan);
-    summary.warnings.push(common::warning(WarningKind::Noise, "word ".repeat(200)));
+    summary.warnings.push(common::long_warning(0, 200));
     summary.run.label =
         "a label that somebody made rather long because it had to say so much".to_owned();
     summary
@@ -251,7 +257,7 @@ fn a_screen_without_colour_differs_in_the_escapes_only() {
 
 #[test]
 fn every_size_is_only_said_where_each_is_shown() {
-    let plan = common::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
+    let plan = synthetic::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
     let mut summary = common::summary(&plan);
     let faster = "sendmsg / send, goodput: faster at every size;";
     assert!(verbose(&summary, &plan, 100).contains(faster));
@@ -268,7 +274,7 @@ fn every_size_is_only_said_where_each_is_shown() {
 
 #[test]
 fn what_is_not_shown_after_correction_is_called_unclear_beside_its_interval() {
-    let plan = common::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
+    let plan = synthetic::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
     let mut summary = common::summary(&plan);
     for ratio in &mut summary.ratios {
         ratio.finding = Finding::Undecided;
@@ -282,7 +288,7 @@ fn what_is_not_shown_after_correction_is_called_unclear_beside_its_interval() {
 #[test]
 fn zerocopy_is_compared_with_the_path_that_differs_in_copying_alone() {
     let text = |paths: &str| {
-        let plan = common::plan(&[(Factor::Send, paths), (Factor::Threads, "1")]);
+        let plan = synthetic::plan(&[(Factor::Send, paths), (Factor::Threads, "1")]);
         plain(&common::summary(&plan), &plan, 100)
     };
     let all = text("send,staged,sendmsg,zerocopy");
@@ -307,7 +313,7 @@ fn what_was_not_compared_is_told_once_at_the_end() {
     assert!(text.contains("goodput: slower wherever it was compared; 1 thread: at"), "{text}");
 
     // A whole path that is missing leaves no empty line.
-    let plan = common::plan(&[(Factor::Threads, "1")]);
+    let plan = synthetic::plan(&[(Factor::Threads, "1")]);
     let mut summary = common::summary(&plan);
     for index in 0..plan.cells().len() {
         if summary.estimates[index].cell.send_path == model::SendPath::Zerocopy {
@@ -322,7 +328,7 @@ fn what_was_not_compared_is_told_once_at_the_end() {
 
 #[test]
 fn few_pairs_and_useless_intervals_are_told_beside_the_ratio() {
-    let plan = common::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
+    let plan = synthetic::plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")]);
     let mut summary = common::summary(&plan);
     for ratio in &mut summary.ratios {
         if let Measured::Value(estimate) = &mut ratio.ratio {
@@ -343,7 +349,7 @@ fn few_pairs_and_useless_intervals_are_told_beside_the_ratio() {
 fn void_controls_are_not_told_to_be_switched_on() {
     let plan = Plan::preset(Preset::Default);
     let mut summary = common::summary(&plan);
-    let advice = "no cell was measured beside its twin; leave controls on";
+    let advice = "no cell was measured beside its twin";
     summary.noise_floor = Measured::absent(advice);
     summary.instrument_cost.ends_cpu_ratio = Measured::absent(advice);
     for index in 48..summary.estimates.len() {
@@ -374,9 +380,9 @@ fn cells_that_were_not_reached_are_not_called_invalid() {
 
 #[test]
 fn one_path_alone_is_compared_with_nothing() {
-    let plan = common::plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]);
+    let plan = synthetic::plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]);
     let text = verbose(&common::summary(&plan), &plan, 100);
-    assert!(text.starts_with("Only sendmsg was measured: no path is recommended.\n"), "{text}");
+    assert!(text.starts_with("Only sendmsg was measured: nothing is recommended.\n"), "{text}");
     assert!(!text.contains("ratio") && !text.contains("sendmsg /"), "{text}");
 }
 
@@ -390,15 +396,16 @@ fn what_the_answer_says_is_no_warning_too() {
     let text = plain(&summary, &plan, 100).replace("\n  ", " ");
     assert_eq!(text.matches("copied anyway").count(), 1, "{text}");
     assert!(summary.warnings.len() <= 5, "{:?}", summary.warnings);
-    for warning in &summary.warnings {
-        let is_shown = text.matches(&warning.text).count();
-        assert_eq!(is_shown, usize::from(warning.kind != WarningKind::Copied), "{warning:?}");
-    }
+    let is_copied = |warning: &&Warning| matches!(warning, Warning::Copied { .. });
+    assert_eq!(summary.warnings.iter().filter(is_copied).count(), 1);
+    assert!(!text.contains("completion was marked copied"), "{text}");
+    let shown = text.lines().filter(|line| line.starts_with("! ")).count();
+    assert_eq!(shown, summary.warnings.len() - 1, "{text}");
 }
 
 #[test]
 fn a_plan_of_two_factors_compares_each_by_its_own_name() {
-    let plan = common::plan(&[
+    let plan = synthetic::plan(&[
         (Factor::Send, "send,sendmsg"),
         (Factor::Nodelay, "off,on"),
         (Factor::Threads, "1"),
@@ -428,7 +435,8 @@ fn broken_laws_come_first_and_the_claims_last() {
     let plan = Plan::preset(Preset::Default);
     let summary = common::explanation::explained(common::summary(&plan), str::to_owned);
     let text = verbose(&summary, &plan, 120);
-    let broken = "! law 3 (notifications) is broken: 624 of 624 records agree";
+    let broken =
+        "! law 3 (notifications) is broken: sends and completions differ in 1 of 624 trials";
     assert_eq!(text.lines().next(), Some(broken));
     let last = "Report: copycost-runs/latest/report.html    claims of the paper: 8 supported, 9 refuted, 8 undecidable here";
     assert_eq!(text.lines().last(), Some(last));
@@ -545,7 +553,7 @@ fn every_figure_of_the_table_of_ratios_is_one_of_the_summarys() {
 
 #[test]
 fn the_table_of_all_cells_has_a_line_for_each_and_a_reason_for_each_absence() {
-    let plan = common::plan(&[(Factor::Message, "64,20KB"), (Factor::Threads, "1")]);
+    let plan = synthetic::plan(&[(Factor::Message, "64,20KB"), (Factor::Threads, "1")]);
     let mut summary = common::summary(&plan);
     common::without_trial(&mut summary, 1, "it broke");
     summary.estimates[0].marks.insert(Mark::Steal, 4);

@@ -122,6 +122,8 @@ fn a_summary_is_written_as_json_and_always_alike() {
         let mut value: Value = serde_json::from_str(&text).unwrap();
         let answer = value.as_object_mut().unwrap().remove("answer").unwrap();
         assert!(!answer.as_array().unwrap().is_empty());
+        // Sentences come last: without them it is the summary, digit for digit.
+        value.as_object_mut().unwrap().retain(|key, _| !key.ends_with("_sentences"));
         assert!(value == serde_json::to_value(&summary).unwrap(), "a figure lost digits");
         assert_eq!(written(&summary), text);
     }

@@ -1,9 +1,9 @@
 //! Before the first round: the copying ceiling, and an audit trial of each cell for each heavy instrument asked for.
 
 use engine::{EngineError, TrialOrder};
-use model::audit::{Audited, Ceiling, Refusal, RefusedAudit};
+use model::audit::{Audited, Ceiling, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};
-use model::{Audit, Cell, Nanos};
+use model::{Audit, Cell, Missing, Nanos};
 
 use crate::event::Event;
 use crate::progress::saturating;
@@ -68,7 +68,7 @@ impl Running<'_> {
                 self.bench.end_round();
                 self.emit(Event::Warning(format!("no audits: {why}")));
                 for (audit, cell) in todo {
-                    self.refused(audit, Some(cell), Refusal::told(why.clone()))?;
+                    self.refused(audit, Some(cell), why.clone().into())?;
                 }
                 return Ok(());
             }
@@ -105,7 +105,7 @@ impl Running<'_> {
     }
 
     /// Journals an instrument that could not be had.
-    fn refused(&mut self, audit: Audit, cell: Option<Cell>, refusal: Refusal) -> Result<(), Halt> {
+    fn refused(&mut self, audit: Audit, cell: Option<Cell>, refusal: Missing) -> Result<(), Halt> {
         let started_unix_ms = self.clock.unix_ms();
         let refused = RefusedAudit { audit, cell, started_unix_ms, refusal };
         Ok(self.append(&Record::AuditRefused(Box::new(refused)))?)
@@ -121,7 +121,7 @@ impl Running<'_> {
                 self.append(&Record::Ceiling(Ceiling { started_unix_ms, spent_ns, points }))?;
             }
             Err(why) => {
-                self.refused(Audit::Ceiling, None, Refusal::told(why.clone()))?;
+                self.refused(Audit::Ceiling, None, why.clone())?;
                 self.emit(Event::Warning(format!("no copying ceiling: {why}")));
             }
         }
@@ -146,7 +146,7 @@ impl Running<'_> {
         }
         if let Outcome::Failed(Failure { kind: FailureKind::Unsupported, why }) = outcome {
             // The rounds leave such a cell out and tell why.
-            self.refused(audit, Some(cell), Refusal::told(why))?;
+            self.refused(audit, Some(cell), why.into())?;
             return Ok(None);
         }
         let audited = Audited {

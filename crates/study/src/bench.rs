@@ -1,9 +1,9 @@
 //! What the study measures with: the engine, or in tests a script.
 
 use engine::{AuditSeen, Engine, EngineError, TrialOrder};
-use model::audit::{CeilingPoint, Refusal};
+use model::audit::CeilingPoint;
 use model::record::{CpuBusy, Outcome, Settings};
-use model::{Audit, Cell, Measured, Plan};
+use model::{Audit, Cell, Measured, Missing, Plan};
 
 /// Runs single trials. It knows no rounds beyond starting fresh ends for each.
 pub trait Bench {
@@ -36,15 +36,15 @@ pub trait Bench {
 
     /// Why a heavy instrument cannot be had for a cell, or for none (`cell` absent), where that is known before it is
     /// tried: then no trial of it is begun.
-    fn refuses(&self, _audit: Audit, _cell: Option<&Cell>) -> Option<Refusal> {
+    fn refuses(&self, _audit: Audit, _cell: Option<&Cell>) -> Option<Missing> {
         None
     }
 
     /// Measures the copying bandwidth of the CPUs that a plan uses.
     ///
     /// # Errors
-    /// One line: why it cannot be had.
-    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String>;
+    /// It cannot be had.
+    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, Missing>;
 
     /// Stops the ends; nothing happens where none run.
     fn end_round(&mut self);
@@ -67,7 +67,7 @@ impl Bench for Engine {
         Self::audit_trial(self, order, audits)
     }
 
-    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, String> {
+    fn ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, Missing> {
         Self::measure_ceiling(self, plan)
     }
 

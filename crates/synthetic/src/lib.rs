@@ -21,6 +21,7 @@ mod audit;
 mod journal;
 mod laptop;
 mod noise;
+mod plans;
 mod profiled;
 mod trial;
 
@@ -28,6 +29,7 @@ pub use audit::{audited, audits};
 pub use journal::{round, run, segment};
 pub use laptop::host;
 pub use noise::{noise, normal};
+pub use plans::{plan, without_controls};
 pub use profiled::profiled;
 pub use trial::{Figures, TrialBuilder, likely, trial};
 

@@ -104,8 +104,9 @@ fn check_law(summary: &Value, law: u64, links: &[String], paths: usize, found: &
         found.differing.push(format!("law {law} was not judged"));
         return;
     };
+    let sentences = &summary["law_sentences"][law.to_string()];
     if judged["state"] != "holds" {
-        let (state, because) = (&judged["state"], &judged["because"]);
+        let (state, because) = (&judged["state"], &sentences["because"]);
         found.differing.push(format!("law {law} is {state}: {because}"));
     }
     for link in links.iter().filter(|link| is_asked_of(law, link)) {
@@ -114,7 +115,7 @@ fn check_law(summary: &Value, law: u64, links: &[String], paths: usize, found: &
             found.differing.push(format!("law {law} was not judged on {link}"));
             continue;
         };
-        let (state, because) = (&on["state"], &on["because"]);
+        let (state, because) = (&on["state"], &sentences["links"][link]);
         let compared = on["compared"].as_u64().unwrap_or(0);
         let least = least_compared(law, paths);
         if state != "holds" {
@@ -229,8 +230,7 @@ mod tests {
     fn laws(changed: u64, on: &str, change: &Value) -> Value {
         let law = |id: u64| {
             let links = ["loopback", "veth", "sink"].map(|link| {
-                let mut of_link =
-                    json!({"link": link, "state": "holds", "because": "y", "compared": 4});
+                let mut of_link = json!({"link": link, "state": "holds", "compared": 4});
                 if (id, link) == (changed, on) {
                     for (key, value) in change.as_object().unwrap() {
                         of_link[key] = value.clone();
@@ -238,9 +238,14 @@ mod tests {
                 }
                 of_link
             });
-            json!({"id": id, "state": "holds", "because": "x", "links": links})
+            json!({"id": id, "state": "holds", "links": links})
         };
-        json!({"laws": [law(2), law(4), law(5)]})
+        let of_links = json!({"loopback": "y", "veth": "y", "sink": "y"});
+        let sentence = json!({"because": "x", "links": of_links});
+        json!({
+            "laws": [law(2), law(4), law(5)],
+            "law_sentences": {"2": sentence, "4": sentence, "5": sentence},
+        })
     }
 
     fn judged_laws(summary: &Value) -> Vec<String> {
@@ -267,11 +272,10 @@ mod tests {
         ] {
             let broken = laws(law, link, &json!({"state": "broken"}));
             assert_eq!(judged_laws(&broken), [format!("law {law} is \"broken\" on {link}: \"y\"")]);
-            let open = json!({"state": "undecidable", "because": "no kprobes", "compared": 0});
-            assert_eq!(
-                judged_laws(&laws(law, link, &open)),
-                [format!("law {law} is \"undecidable\" on {link}: \"no kprobes\"")]
-            );
+            let mut open = laws(law, link, &json!({"state": "undecidable", "compared": 0}));
+            open["law_sentences"][law.to_string()]["links"][link] = json!("no kprobes");
+            let undecidable = format!("law {law} is \"undecidable\" on {link}: \"no kprobes\"");
+            assert_eq!(judged_laws(&open), [undecidable]);
             let none = judged_laws(&laws(law, link, &json!({"compared": 0})));
             assert!(none[0].starts_with(&format!("law {law} holds on {link} by 0 records")));
             let unsaid = judged_laws(&laws(law, link, &json!({"link": "ssh"})));
@@ -298,7 +302,7 @@ mod tests {
     #[test]
     fn a_summary_of_an_older_form_is_no_proof() {
         let links = ["veth".to_owned()];
-        let summary = json!({"laws": [{"id": 2, "state": "holds", "because": "x"}]}).to_string();
+        let summary = json!({"laws": [{"id": 2, "state": "holds"}]}).to_string();
         let found = judge("", Some(&summary), &links, &[], &[2]).unwrap();
         assert_eq!(found.differing, ["law 2 was not judged on veth"]);
     }

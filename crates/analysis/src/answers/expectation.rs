@@ -11,20 +11,12 @@ use std::collections::BTreeMap;
 use model::values::Threads;
 use model::{Cell, SendPath};
 
+use super::Basis;
 use super::two_way::Grid;
 use crate::estimate::Moments;
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 use crate::pairs::holm;
-
-/// What a cell's expectation was formed from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Basis {
-    /// Its path, size and threads elsewhere.
-    Additive,
-    /// The sizes beside it.
-    Neighbours,
-}
 
 /// A cell's departure from what was expected of it.
 #[derive(Clone, Debug)]

@@ -1,16 +1,15 @@
-//! C1, C2, C3 and C6 where an audit or the sink speaks: what the kernel copied, and what sending costs where it copies
-//! nothing.
+//! C1, C2, C3 and C6 where an audit or the sink speaks: what the kernel copied, and what sending costs where nothing is copied.
 
-use model::{Audit, Cell, Contrast, Factor, Link, SendPath};
+use model::{Audit, Cell, Link, SendPath};
 
 use super::{
-    Missing, Reference, Ruling, bookkeeping, copies, copy_audit, paths, refuted, supported,
-    through_caches, undecidable,
+    Missing, Reason, Reference, Ruling, Shown, bookkeeping, copies, copy_audit, effect,
+    not_measured, paths, through_caches,
 };
-use crate::audited::{OfPath, is_near, not_counted, of_path};
+use crate::audited::{OfPath, is_near, not_audited, not_counted, of_path, push_new};
+use crate::comparisons::{completions, copied_shares, crossed, crossovers};
 use crate::copies::{PerByte, Step, of_cell};
 use crate::evidence::Evidence;
-use crate::figure_text::{listed, outcome, shared_words};
 use crate::metric::Metric;
 use crate::on_link::main_link;
 
@@ -23,8 +22,8 @@ fn idle_audit() -> Missing {
 pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
     let sink_alone = main_link(whole).is_none();
     match number {
-        1 => c1(whole),
-        2 => c2(main, whole),
+        1 => Some(c1(whole)),
+        2 => Some(c2(main, whole)),
         3 => c3(main, whole).or_else(|| sink_alone.then(of_the_sink_alone)),
         5 => Some(bookkeeping::c5(main, whole)),
         6 => c6(main, whole, sink_alone),
@@ -34,8 +33,8 @@ pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) ->
 }
 
 pub(super) fn of_the_sink_alone() -> Ruling {
-    undecidable(
-        "the sink alone was measured: it has no receiver, and its figures are sender-side cost",
+    not_measured(
+        Reason::SinkAlone,
         Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink"),
     )
 }
@@ -43,116 +42,74 @@ pub(super) fn of_the_sink_alone() -> Ruling {
 // Law 5 is what these claims are about: it is no premise of theirs.
 
 /// Copies of plain send on its way out: into the socket, and again before delivery.
-fn c1(whole: &Evidence<'_>) -> Option<Ruling> {
+pub(super) fn c1(whole: &Evidence<'_>) -> Ruling {
     let seen = of_path(whole, SendPath::A1);
-    let cited = || seen.iter().map(OfPath::reference).collect::<Vec<_>>();
-    let told = || texts(&seen);
     let on_way: Vec<_> = seen.iter().filter_map(OfPath::on_the_way_out).collect();
     if on_way.is_empty() {
-        let why = not_counted(whole, SendPath::A1, &[Step::In, Step::Deferred])?;
-        return Some(undecidable(
-            format!("what send's bytes are copied on the way out was not counted: {why}"),
-            copy_audit()
-                .because("on a kernel with kprobes or fentry and a CPU with breakpoint registers"),
-        ));
+        let why = not_counted(whole, SendPath::A1);
+        let is_audited = why.iter().all(|why| matches!(why, Reason::StepNotCounted { .. }));
+        let missing = copy_audit();
+        return effect(Shown::NotMeasured, why).lacks(if is_audited {
+            missing
+                .because("on a kernel with kprobes or fentry and a CPU with breakpoint registers")
+        } else {
+            missing
+        });
     }
-    Some(if on_way.iter().all(|seen| seen.is(1.0)) {
-        refuted(format!(
-            "on the way out each byte is copied once, by the sender's call; the other copy is the receiver's own: {}. A network card's DMA is no copy by the CPU",
-            told()
-        ))
-        .from(cited())
-    } else if on_way.iter().all(|seen| seen.is(2.0)) {
-        supported(format!("each byte is copied twice on the way out: {}", told())).from(cited())
-    } else {
-        undecidable(
-            format!("the audits do not agree on one number of copies: {}", told()),
-            idle_audit(),
-        )
-        .from(cited())
-    })
-}
-
-fn texts(seen: &[OfPath]) -> String {
-    seen.iter().map(OfPath::text).collect::<Vec<_>>().join("; ")
+    let all = |copies: f64| on_way.iter().all(|seen| seen.is(copies));
+    let cited: Vec<Reference> = seen.iter().map(OfPath::reference).collect();
+    effect(Shown::by(all(1.0), all(2.0)), [Reason::Copies { of: seen }])
+        .lacks(idle_audit())
+        .from(cited)
 }
 
 /// Whether sendmsg's bytes are copied less often than send's: cell by cell, the same steps of both.
-fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
-    let (mut fewer, mut same, mut more, mut other) = (0, 0, 0, 0);
+pub(super) fn c2(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
+    let (mut fewer, mut same_or_more, mut other) = (0, 0, 0);
     // Cells of which copies in alone were counted for both paths, and why.
     let (mut in_alone, mut why) = (0, Vec::new());
     let mut links = Vec::new();
-    let cells = whole.estimates.iter().map(|estimates| &estimates.cell);
-    for send in cells.filter(|cell| cell.send_path == SendPath::A1) {
+    for send in whole.cells_of(SendPath::A1) {
         let sendmsg = Cell { send_path: SendPath::A2, ..send.clone() };
         if [send, &sendmsg].iter().any(|cell| whole.audits.of(cell, Audit::CopyAudit).is_none()) {
             continue;
         }
         let mut both = |step: Step| {
-            let [of_send, of_sendmsg] = [send, &sendmsg]
-                .map(|cell| of_cell(whole.audits, cell, step).and_then(PerByte::decided));
-            match (of_send, of_sendmsg) {
+            let decided = |cell| of_cell(whole.audits, cell, step).and_then(PerByte::decided);
+            match (decided(send), decided(&sendmsg)) {
                 (Ok(of_send), Ok(of_sendmsg)) => Some([of_send, of_sendmsg]),
                 (Err(absent), _) | (_, Err(absent)) => {
-                    let absent = format!("{} ({absent})", step.words());
-                    if !why.contains(&absent) {
-                        why.push(absent);
-                    }
+                    push_new(&mut why, Reason::StepNotCounted { step, why: absent });
                     None
                 }
             }
         };
         let (copied_in, deferred) = (both(Step::In), both(Step::Deferred));
         let Some(copied_in) = copied_in else { continue };
-        let [of_send, of_sendmsg] = match deferred {
-            Some(deferred) => [copied_in[0] + deferred[0], copied_in[1] + deferred[1]],
-            None => copied_in,
-        };
         in_alone += usize::from(deferred.is_none());
-        match (whole_number(of_send), whole_number(of_sendmsg)) {
-            (Some(a), Some(b)) if a == b => same += 1,
+        let [in_later, sendmsg_later] = deferred.unwrap_or_default();
+        match (whole_number(copied_in[0] + in_later), whole_number(copied_in[1] + sendmsg_later)) {
             (Some(a), Some(b)) if a > b => fewer += 1,
-            (Some(_), Some(_)) => more += 1,
+            (Some(_), Some(_)) => same_or_more += 1,
             _ => other += 1,
         }
         if !links.contains(&send.link) {
             links.push(send.link);
         }
     }
-    let both: Vec<OfPath> = links
-        .iter()
-        .flat_map(|link| [SendPath::A1, SendPath::A2].map(|path| OfPath::new(whole, path, *link)))
-        .flatten()
-        .collect();
-    let cited = || both.iter().map(OfPath::reference).collect::<Vec<_>>();
-    let not_counted = if why.is_empty() {
-        String::new()
-    } else {
-        format!("not counted for both: {}", listed(&why))
-    };
-    let says = match (fewer, same + more, other) {
-        (0, 0, 0) if why.is_empty() => return None,
-        (0, 0, 0) => copies::c2(main),
-        (0, 1.., 0) => refuted(format!(
-            "sendmsg's bytes are copied no less often than send's, so what it saves is calls: {}",
-            texts(&both)
-        ))
-        .from(cited()),
-        // What is not copied in may be copied at delivery.
-        (1.., 0, 0) if in_alone > 0 => undecidable(
-            format!("sendmsg's bytes are copied in less often, but whether they are copied at delivery instead was not counted: {}", texts(&both)),
-            idle_audit(),
-        )
-        .from(cited()),
-        (1.., 0, 0) => {
-            supported(format!("sendmsg's bytes are copied less often: {}", texts(&both)))
-                .from(cited())
-        }
-        _ => undecidable(format!("the audits do not agree: {}", texts(&both)), idle_audit())
-            .from(cited()),
-    };
-    Some(says.and(&not_counted))
+    if fewer + same_or_more + other == 0 {
+        let why = if why.is_empty() { vec![not_audited(whole)] } else { why };
+        return copies::c2(main, why);
+    }
+    let paths = [SendPath::A1, SendPath::A2];
+    let on_link = |link: &Link| paths.map(|path| OfPath::new(whole, path, *link));
+    let both: Vec<OfPath> = links.iter().flat_map(on_link).flatten().collect();
+    let cited: Vec<Reference> = both.iter().map(OfPath::reference).collect();
+    // What is not copied in may be copied at delivery.
+    let shown = Shown::by(fewer + other == 0, same_or_more + other == 0 && in_alone == 0);
+    effect(shown, [Reason::Copies { of: both }].into_iter().chain(why))
+        .lacks(idle_audit())
+        .from(cited)
 }
 
 /// Copies per byte as a whole number, where they are near one.
@@ -164,58 +121,22 @@ fn whole_number(copies: f64) -> Option<u8> {
 fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
     let seen = OfPath::new(whole, SendPath::A3, Link::PAPER)?;
     let copied = seen.on_the_way_out()?;
+    let marked = copied_shares(main);
+    let refuted = copied.is(1.0) && marked.is_none_or(|(least, _)| least > 0.0);
+    let supported = copied.is(0.0) && marked.is_none_or(|(_, most)| most <= 0.0);
     let cited = [seen.reference(), Reference::law(3)];
-    let of_completions = crate::comparisons::copied_shares(main);
-    let said = crate::comparisons::copied_words(main);
-    let (says_copied, says_none) = (
-        of_completions.is_none_or(|(least, _)| least > 0.0),
-        of_completions.is_none_or(|(_, most)| most <= 0.0),
-    );
-    Some(if copied.is(1.0) && says_copied {
-        refuted(format!(
-            "the kernel copied the payload when it delivered it: {}; {said}",
-            seen.text()
-        ))
-        .from(cited)
-    } else if copied.is(0.0) && says_none {
-        supported(format!("{}; {said}", seen.text())).from(cited)
-    } else {
-        undecidable(
-            format!("the audit and the completions do not say the same: {}; {said}", seen.text()),
-            idle_audit(),
-        )
-        .from(cited)
-    })
+    let seen = [Reason::Copies { of: vec![seen] }, completions(main)];
+    Some(effect(Shown::by(refuted, supported), seen).lacks(idle_audit()).from(cited))
 }
 
 /// The claim is of goodput, so a link with a receiver alone decides it. What the sink has is the sender's side of the
 /// cost: it stands beside the verdict, and neither makes nor changes one.
 fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Ruling> {
-    let found: Vec<_> = whole
-        .crossovers
-        .iter()
-        .filter(|c| {
-            c.contrast == Contrast::of_paths(SendPath::A3, SendPath::A1)
-                && c.metric == Metric::SenderSideCpuNsPerKib
-                && !c.shared.cell().link.has_receiver()
-                && !c.oversubscribed
-                && c.shared.is_itself()
-        })
-        .collect();
+    let mut found = crossovers(whole, SendPath::A3, SendPath::A1, Metric::SenderSideCpuNsPerKib);
+    found.retain(|c| !c.shared.cell().link.has_receiver() && !c.oversubscribed);
     if found.is_empty() {
         return sink_alone.then(of_the_sink_alone);
     }
-    let words: Vec<String> = found
-        .iter()
-        .map(|c| {
-            let shared = c.shared.without(&[Factor::Link]);
-            format!("{} ({})", outcome(&c.outcome), shared_words(&shared))
-        })
-        .collect();
-    let told = format!(
-        "no goodput, but beside it: into the sink, where it copies nothing, zerocopy's sender-side cost is below send's {}",
-        words.join("; ")
-    );
     let says = if sink_alone { of_the_sink_alone() } else { paths::c6(main) };
-    Some(says.and(&told))
+    Some(says.beside([crossed(whole, &found)]))
 }

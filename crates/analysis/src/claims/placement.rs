@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use model::{Cell, Measured, Placement, SendPath};
+use model::{Cell, Factor, Measured, Placement, SendPath};
 
-use super::causes::{Fall, fall, no_fall, told, unmeasured};
+use super::causes::{KEPT, fall, kept};
 use super::threads::GOODPUT;
-use super::{Missing, Reference, Ruling, not_applicable, refuted, supported, undecidable};
-use crate::comparisons::{Compared, extremes, names, of_moments, paths, sound, twins};
-use crate::estimate::Moments;
+use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
+use crate::comparisons::{Compared, names, of_moments, paths, sound, twins};
 use crate::evidence::Evidence;
-use crate::figure_text::ratio;
-use crate::metric::Metric;
+use crate::explained::Verdict;
+use crate::reason::{Reason, Unseen};
 
 /// The NUMA nodes on which a cell's workers ran, if every CPU's node is known and they were pinned.
 fn nodes(evidence: &Evidence<'_>, cell: &Cell) -> Option<BTreeSet<u32>> {
@@ -31,78 +30,52 @@ fn nodes(evidence: &Evidence<'_>, cell: &Cell) -> Option<BTreeSet<u32>> {
 /// One node explains nothing, and without a fall there is nothing to explain. Else the fall of workers within one node is
 /// held against that of workers across nodes.
 pub(super) fn c16(evidence: &Evidence<'_>) -> Ruling {
-    let cited = [Reference::host("numa_nodes")];
-    match &evidence.host.numa_nodes {
-        Measured::Absent { absent } => {
-            return undecidable(
-                format!("how many NUMA nodes there are is not known: {absent}"),
-                Missing::of_itself("a kernel that tells its NUMA nodes"),
-            )
-            .from(cited);
+    let machine = Reference::host("numa_nodes");
+    let nodes = &evidence.host.numa_nodes;
+    let seen = Reason::NumaNodes { nodes: nodes.clone() };
+    match nodes {
+        Measured::Absent { .. } => {
+            return premise(Shown::NotMeasured, [seen])
+                .lacks(Missing::of_itself("a kernel that tells its NUMA nodes"))
+                .from([machine]);
         }
-        Measured::Value(nodes) if *nodes <= 1 => {
-            return not_applicable("the CPUs in use belong to one NUMA node").from(cited);
-        }
+        Measured::Value(..=1) => return premise(Shown::NotApplicable, [seen]).from([machine]),
         Measured::Value(_) => {}
     }
-    let falls = match fall(evidence) {
-        Fall::Unmeasured => return unmeasured().from(cited),
-        Fall::None(falls) => return no_fall(&falls),
-        Fall::Some(falls) => falls,
-    };
+    let (ruling, falls) = fall(evidence);
+    if !ruling.is_open() {
+        let is_unmeasured = ruling.verdict == Verdict::Undecidable;
+        return ruling.from(is_unmeasured.then_some(machine));
+    }
+    let ruling = ruling.from([machine]);
     let compared = within_against_across(evidence, &falls);
-    let cited = cited.into_iter().chain(names(&falls, GOODPUT)).chain(names(&compared, GOODPUT));
-    let Some((least, most)) = extremes(&compared) else {
-        return undecidable(
-            format!(
-                "{}; the machine has more than one NUMA node, but workers within one were not compared with workers across",
-                told(&falls)
-            ),
-            Missing::plan("copycost run --sizes 64KiB --threads 4,8 with two values of --placement, one with all CPUs on one node and one with senders and receivers on two (lscpu names them), such as --placement 0-7/8-15,0-7/16-23"),
-        )
-        .from(cited);
-    };
-    let told = format!(
-        "within one node 8 threads keep from {} to {} as much of what 4 carry as across nodes",
-        ratio(&least.ratio),
-        ratio(&most.ratio)
-    );
-    let says = if compared.iter().all(Compared::is_no_more) {
-        refuted(format!("the fall is no less within one node: {told}"))
-    } else if compared.iter().all(|c| c.is_above(1.0)) {
-        supported(told)
-    } else {
-        undecidable(format!("the intervals do not tell: {told}"), Missing::rounds())
-    };
-    says.from(cited)
+    if compared.is_empty() {
+        return ruling
+            .then(PartKind::Intervention, Shown::NotMeasured, [seen, Reason::NoIntervention])
+            .lacks(Missing::plan("copycost run --sizes 64KiB --threads 4,8 with two values of --placement, one with all CPUs on one node and one with senders and receivers on two (lscpu names them), such as --placement 0-7/8-15,0-7/16-23"));
+    }
+    ruling
+        .then(PartKind::Intervention, Shown::more(&compared), Reason::derived(KEPT, &compared))
+        .lacks(Missing::rounds())
+        .from(names(&compared, GOODPUT))
 }
 
-/// Each fall from 4 to 8 threads within one node against that across nodes, everything else being equal, round by round.
+/// Each fall from 4 to 8 threads within one node against that across nodes, everything else being equal.
 fn within_against_across(evidence: &Evidence<'_>, falls: &[Compared]) -> Vec<Compared> {
     let count = |fall: &Compared| {
         // Both thread counts lie as their placement says.
         let of = |cell: &Cell| nodes(evidence, cell).map(|nodes| nodes.len());
         Some(of(&fall.cell)?.max(of(&fall.against)?))
     };
-    let logs = |cell: &Cell| evidence.logs_by_round(cell, GOODPUT);
     let mut family = Vec::new();
     for across in falls.iter().filter(|fall| count(fall).is_some_and(|nodes| nodes > 1)) {
         for within in falls.iter().filter(|fall| count(fall) == Some(1)) {
             let placement = across.cell.placement.clone();
-            if (Cell { placement, ..within.cell.clone() }) != across.cell {
-                continue;
+            if (Cell { placement, ..within.cell.clone() }) == across.cell {
+                let of = |fall: &'_ Compared| [fall.cell.clone(), fall.against.clone()];
+                let ([within, within_4], [across, across_4]) = (of(within), of(across));
+                family.push(kept(evidence, [&within, &within_4], [&across, &across_4]));
             }
-            let [of_8, of_4] = [logs(&within.cell), logs(&within.against)];
-            let [across_8, across_4] = [logs(&across.cell), logs(&across.against)];
-            let mut moments = Moments::default();
-            for (round, log) in &of_8 {
-                if let (Some(of_4), Some(across_8), Some(across_4)) =
-                    (of_4.get(round), across_8.get(round), across_4.get(round))
-                {
-                    moments.push((log - of_4) - (across_8 - across_4));
-                }
-            }
-            family.push((within.cell.clone(), across.cell.clone(), moments));
         }
     }
     of_moments(evidence, family)
@@ -112,56 +85,34 @@ fn within_against_across(evidence: &Evidence<'_>, falls: &[Compared]) -> Vec<Com
 /// that the claim can fall by its two other parts and not be shown by them.
 pub(super) fn c25(evidence: &Evidence<'_>) -> Ruling {
     let (batched, _) = sound(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
-    let mut cited = names(&batched, GOODPUT);
-    let batching = extremes(&batched).map_or_else(
-        || "batching was not measured".to_owned(),
-        |(least, most)| {
-            format!(
-                "batching (one sendmsg for a send a field) carries from {} to {}",
-                least.text(),
-                most.text()
-            )
-        },
-    );
-    let sockets =
-        "every worker has sockets of its own in every plan, so sharing them is not measured";
     let pinned = twins(
         evidence,
-        Metric::GoodputGbps,
+        GOODPUT,
         |cell| matches!(cell.placement, Placement::Split | Placement::Cpus { .. }),
         |cell| Cell { placement: Placement::None, ..cell.clone() },
     );
-    cited.extend(names(&pinned, GOODPUT));
-    let Some((least, most)) = extremes(&pinned) else {
-        return undecidable(
-            format!("pinned and unpinned workers were not compared; {batching}; {sockets}"),
-            Missing::plan("copycost run --placement split,none"),
-        )
-        .from(cited);
-    };
-    let told = format!(
-        "pinned against unpinned, goodput is from {} to {}; {batching}; {sockets}",
-        least.text(),
-        most.text()
+    let cited = names(&batched, GOODPUT).into_iter().chain(names(&pinned, GOODPUT));
+    if pinned.is_empty() {
+        return effect(Shown::NotMeasured, [Reason::not_varied(Factor::Placement, "none")])
+            .lacks(Missing::plan("copycost run --placement split,none"))
+            .from(cited);
+    }
+    let batching = Reason::range(GOODPUT, &batched).unwrap_or(Reason::not_measured(
+        GOODPUT,
+        [SendPath::A1, SendPath::A2],
+        [],
+        [],
+    ));
+    let ruling = effect(Shown::more(&pinned), Reason::range(GOODPUT, &pinned)).then(
+        PartKind::Effect,
+        Shown::more(&batched),
+        [batching],
     );
-    let helps = |all: &[Compared]| !all.is_empty() && all.iter().all(|c| c.is_above(1.0));
-    if pinned.iter().all(Compared::is_no_more)
-        || (!batched.is_empty() && batched.iter().all(Compared::is_no_more))
-    {
-        return refuted(told).from(cited);
-    }
-    if helps(&pinned) && helps(&batched) {
-        return undecidable(
-            format!("two of its three parts help: {told}"),
-            Missing::of_itself(
-                "shared sockets as an intervention, which no plan of this version has",
-            ),
-        )
-        .from(cited);
-    }
-    undecidable(
-        format!("not shown in every cell: {told}"),
-        Missing::plan("copycost run --send send,sendmsg --placement split,none --rounds 20"),
-    )
-    .from(cited)
+    let missing = if ruling.holds() {
+        Missing::of_itself("shared sockets as an intervention, which no plan of this version has")
+    } else {
+        Missing::plan("copycost run --send send,sendmsg --placement split,none --rounds 20")
+    };
+    let unseen = Reason::NotInstrumented { what: Unseen::SharedSockets };
+    ruling.then(PartKind::Effect, Shown::NotMeasured, [unseen]).lacks(missing).from(cited)
 }

@@ -2,213 +2,139 @@
 
 use std::collections::BTreeMap;
 
-use model::{Cell, SendPath};
+use model::{Cell, Factor, SendPath};
 
-use super::{Missing, Reference, Ruling, refuted, supported, undecidable};
-use crate::comparisons::{Compared, names, of_moments, paths, place, sound};
+use super::threads::GOODPUT;
+use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
+use crate::comparisons::{Compared, against, names, paths, sound};
 use crate::evidence::{Evidence, figure};
 use crate::explained::{CostModel, ModelledSide};
-use crate::figure_text::{level, message, ratio, short};
 use crate::metric::Metric;
 use crate::pairs::SIGNIFICANCE;
-use crate::summary::Estimate;
+use crate::reason::{Figured, FixedCost, Reason};
 
-/// Each size against the next smaller one, paired by round.
+/// Each size against the next smaller one.
 fn steps(evidence: &Evidence<'_>) -> Vec<Compared> {
     let mut series: BTreeMap<Cell, Vec<&Cell>> = BTreeMap::new();
     for estimates in evidence.asked() {
         let key = Cell { message: Cell::default().message, ..estimates.cell.clone() };
         series.entry(key).or_default().push(&estimates.cell);
     }
-    let mut family = Vec::new();
+    let mut pairs = Vec::new();
     for mut cells in series.into_values() {
         cells.sort_by_key(|cell| cell.message);
         for pair in cells.windows(2) {
             if let [smaller, larger] = pair {
-                let moments = evidence.paired(larger, smaller, Metric::GoodputGbps);
-                family.push(((*larger).clone(), (*smaller).clone(), moments));
+                pairs.push(((*larger).clone(), (*smaller).clone()));
             }
         }
     }
-    of_moments(evidence, family)
-}
-
-/// The fixed cost a message of a path's sender, in ns, where it is not oversubscribed.
-fn fixed_costs<'a>(evidence: &Evidence<'a>, path: SendPath) -> Vec<&'a CostModel> {
-    let models = evidence.cost_models.iter();
-    models
-        .filter(|model| {
-            model.path == path
-                && model.side == ModelledSide::Sender
-                && !model.oversubscribed
-                && model.per_message_ns.value().is_some()
-        })
-        .collect()
+    against(evidence, pairs.into_iter(), GOODPUT)
 }
 
 /// Growth is shown step by step. The reason is shown by a counter (calls per message) and an intervention on it (send's
 /// call a field against sendmsg's one): the fixed cost a message must follow the calls. The fixed cost is that of the
 /// fitted lines where they fit, and else that of the smallest message.
 pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
-    let metric = Metric::GoodputGbps;
     const PLAN: &str =
         "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20";
-    let further = || Missing::plan(PLAN);
-    let (steps, crowded) = sound(steps(evidence));
-    if steps.is_empty() {
-        return undecidable("no path was measured at two sizes", further());
+    let paths = [SendPath::A1, SendPath::A2];
+    let (steps, too_few_cpus) = sound(steps(evidence));
+    let Some(range) = Reason::range(GOODPUT, &steps) else {
+        let one_size = Reason::NotVaried { factor: Factor::Message, value: None };
+        return not_measured(one_size, Missing::plan(PLAN));
+    };
+    let cited = names(&steps, GOODPUT);
+    let growth = Shown::all_more(&steps);
+    if too_few_cpus && growth != Shown::No {
+        return effect(Shown::Unclear, [range, Reason::TooFewCpus])
+            .lacks(super::a_cpu_for_each_thread())
+            .from(cited);
     }
-    let cited = names(&steps, metric);
-    if let Some(step) = steps.iter().find(|step| step.is_no_more()) {
-        return refuted(format!(
-            "{}'s goodput at {} is {} of that at {}: it does not grow",
-            step.cell.send_path,
-            place(&step.cell),
-            ratio(&step.ratio),
-            place(&step.against)
-        ))
-        .from(cited);
+    let ruling = effect(growth, [range]).from(cited);
+    if !ruling.holds() {
+        return ruling.lacks(Missing::rounds());
     }
-    if crowded {
-        return undecidable(
-            "no cause is claimed of threads that share CPUs",
-            super::a_cpu_for_each_thread(),
-        )
-        .from(cited);
-    }
-    if !steps.iter().all(|step| step.is_above(1.0)) {
-        return undecidable(
-            "goodput is not shown to grow at every step between sizes",
-            Missing::rounds(),
-        )
-        .from(cited);
-    }
+    let metric = Metric::SendCallsPerMessage;
     let calls = |path: SendPath| {
-        let cells = evidence.asked().filter(|e| e.cell.send_path == path && !e.oversubscribed);
-        cells.filter_map(|e| figure(e, Metric::SendCallsPerMessage)).map(|e| e.mean).next()
+        let cells = evidence.asked_of(path).filter(|e| !e.oversubscribed);
+        cells
+            .filter_map(|e| Some(Figured { cell: e.cell.clone(), value: figure(e, metric)? }))
+            .next()
     };
-    let (Some(calls_many), Some(calls_one)) = (calls(SendPath::A1), calls(SendPath::A2)) else {
-        return undecidable(
-            "goodput grows at every step, but send and sendmsg were not both measured, so why is not shown",
-            further(),
-        )
-        .from(cited);
+    let [Some(many), Some(one)] = paths.map(calls) else {
+        let missing = Reason::not_measured(metric, paths, [], []);
+        return ruling
+            .then(PartKind::Counter, Shown::NotMeasured, [missing])
+            .lacks(Missing::plan(PLAN));
     };
-    let Some(cost) = fitted(evidence).or_else(|| smallest(evidence)) else {
-        return undecidable(
-            "goodput grows at every step, but the fixed cost of a message is not known of send and sendmsg: no line fits, and no message below 1 KiB was sent by both, so why is not shown",
-            further(),
-        )
-        .from(cited);
+    let differ = many.value.mean > one.value.mean * 1.5;
+    let calls = Reason::Figures { metric, figures: vec![many, one] };
+    let ruling = ruling.then(PartKind::Counter, Shown::by(false, differ), [calls]);
+    let Some((follows, seen, cited)) = fitted(evidence).or_else(|| smallest(evidence)) else {
+        return ruling
+            .then(
+                PartKind::Intervention,
+                Shown::NotMeasured,
+                [Reason::FixedCosts { costs: Vec::new() }],
+            )
+            .lacks(Missing::plan(PLAN));
     };
-    let cited = cited.into_iter().chain(cost.cited);
-    let told = format!(
-        "goodput grows at every step; {} with {} calls and {} with {}",
-        cost.many,
-        number(calls_many),
-        cost.one,
-        number(calls_one)
-    );
-    if calls_many <= calls_one * 1.5 {
-        return undecidable(
-            format!("{told}: the calls do not differ enough to show what they cost"),
-            Missing::plan(format!("{PLAN} --fields 8")),
-        )
-        .from(cited);
+    let ruling = ruling.from(cited);
+    if !differ {
+        return ruling.beside([seen]).lacks(Missing::plan(format!("{PLAN} --fields 8")));
     }
-    match cost.follows {
-        Some(false) => {
-            refuted(format!("{told}: the fixed cost does not come with the calls")).from(cited)
-        }
-        Some(true) => {
-            supported(format!("{told}: the cost that size amortises comes with the calls"))
-                .from(cited)
-        }
-        None => undecidable(
-            format!("{told}: the intervals do not tell the two apart"),
-            Missing::rounds(),
-        )
-        .from(cited),
-    }
+    ruling.then(PartKind::Intervention, follows, [seen]).lacks(Missing::rounds())
 }
 
-/// What a message costs the sender whatever its size, with many calls and with one.
-struct FixedCost {
-    many: String,
-    one: String,
-    /// Whether many calls are shown to cost more; none where that is not told.
-    follows: Option<bool>,
-    cited: Vec<Reference>,
+/// Whether many calls are shown to cost a message more, whatever its size; by what, and where that stands.
+type Follows = (Shown, Reason, Vec<Reference>);
+
+/// The fixed costs of a message of a path's sender, where it is not oversubscribed.
+fn fixed_costs<'a>(evidence: &Evidence<'a>, path: SendPath) -> Vec<(&'a CostModel, FixedCost)> {
+    let models = evidence.cost_models.iter().filter(|model| {
+        model.path == path && model.side == ModelledSide::Sender && !model.oversubscribed
+    });
+    let with_cost = |model: &'a CostModel| {
+        Some((model, FixedCost { path, ns: *model.per_message_ns.value()? }))
+    };
+    models.filter_map(with_cost).collect()
 }
 
-/// The lines' fixed costs, where the lines fit.
-fn fitted(evidence: &Evidence<'_>) -> Option<FixedCost> {
+/// By the lines' fixed costs, where the lines fit.
+fn fitted(evidence: &Evidence<'_>) -> Option<Follows> {
     let fits = |model: &CostModel| model.lack_of_fit_p.value().is_some_and(|p| *p >= SIGNIFICANCE);
     let ones = fixed_costs(evidence, SendPath::A2);
-    let pairs: Vec<(&CostModel, &CostModel)> = fixed_costs(evidence, SendPath::A1)
-        .into_iter()
-        .filter_map(|many| Some((many, *ones.iter().find(|one| one.shared == many.shared)?)))
+    let many = fixed_costs(evidence, SendPath::A1);
+    let pairs: Vec<_> = many
+        .iter()
+        .filter_map(|many| Some((many, ones.iter().find(|one| one.0.shared == many.0.shared)?)))
         .collect();
-    if !pairs.iter().all(|(many, one)| fits(many) && fits(one)) {
+    let (many, one) = pairs.first()?;
+    if !pairs.iter().all(|(many, one)| fits(many.0) && fits(one.0)) {
         return None;
     }
-    let costs: Vec<(&Estimate, &Estimate)> = pairs
-        .iter()
-        .filter_map(|(many, one)| Some((many.per_message_ns.value()?, one.per_message_ns.value()?)))
-        .collect();
-    let (many, one) = costs.first()?;
-    let is_above = |a: &Estimate, b: &Estimate| a.low.zip(b.high).is_some_and(|(a, b)| a > b);
-    let contradicts = |(many, one): &(&Estimate, &Estimate)| {
-        is_above(one, many) || many.high.is_some_and(|high| high < 0.0)
-    };
-    Some(FixedCost {
-        many: format!("a message costs the sender a fixed {} ns", level(many)),
-        one: format!("{} ns", level(one)),
-        follows: if costs.iter().any(contradicts) {
-            Some(false)
-        } else {
-            costs.iter().all(|(many, one)| is_above(many, one)).then_some(true)
-        },
-        cited: pairs
-            .iter()
-            .flat_map(|(many, one)| [*many, *one])
-            .map(Reference::cost_model)
-            .collect(),
-    })
+    let is_above =
+        |a: &FixedCost, b: &FixedCost| a.ns.low.zip(b.ns.high).is_some_and(|(a, b)| a > b);
+    let contradicted = pairs.iter().any(|((_, many), (_, one))| {
+        is_above(one, many) || many.ns.high.is_some_and(|high| high < 0.0)
+    });
+    let shown = pairs.iter().all(|((_, many), (_, one))| is_above(many, one));
+    let seen = Reason::FixedCosts { costs: vec![many.1, one.1] };
+    let models = pairs.iter().flat_map(|(many, one)| [many.0, one.0]);
+    Some((Shown::by(contradicted, shown), seen, models.map(Reference::cost_model).collect()))
 }
 
 /// A message no larger than this costs next to nothing for its bytes.
 const SMALL: u64 = 1023;
 
-/// Where a line does not fit: what the smallest message costs, paired within blocks.
-fn smallest(evidence: &Evidence<'_>) -> Option<FixedCost> {
+/// Where a line does not fit: by what the smallest message costs, paired within blocks.
+fn smallest(evidence: &Evidence<'_>) -> Option<Follows> {
     let metric = Metric::SenderCpuNsPerKib;
     let mut compared = paths(evidence, SendPath::A2, SendPath::A1, metric);
     compared.retain(|c| !c.oversubscribed && c.cell.message.bytes().0 <= SMALL);
     let least = compared.iter().map(|c| c.cell.message).min()?;
     compared.retain(|c| c.cell.message == least);
-    let first = compared.first()?;
-    let cost = |cell: &Cell| {
-        let of = evidence.cell(cell).and_then(|e| figure(e, Metric::SenderCpuNsPerMessage));
-        of.map_or_else(|| "-".to_owned(), |ns| level(&ns))
-    };
-    Some(FixedCost {
-        many: format!(
-            "no straight line over size fits, but a message of {} costs the sender {} ns",
-            message(&first.cell),
-            cost(&first.against)
-        ),
-        one: format!("{} ns ({})", cost(&first.cell), ratio(&first.ratio)),
-        follows: if compared.iter().any(Compared::is_no_less) {
-            Some(false)
-        } else {
-            compared.iter().all(|c| c.is_below(1.0)).then_some(true)
-        },
-        cited: names(&compared, metric),
-    })
-}
-
-/// Calls per message: `8`, `1`, `1.50`.
-fn number(calls: f64) -> String {
-    if (calls - calls.round()).abs() < 0.005 { format!("{calls:.0}") } else { short(calls) }
+    let seen = Reason::range(metric, &compared)?;
+    Some((Shown::all_less(&compared), seen, names(&compared, metric)))
 }

@@ -5,32 +5,20 @@
 //! each was. That misses are fewest needs their counter, and that the missing copy is why needs the option left off.
 
 use model::names::Switch;
-use model::{Audit, Cell, SendPath};
+use model::{Cell, SendPath};
 
-use super::{Missing, Reference, Ruling, copy_audit, refuted, supported, undecidable};
+use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, copy_audit};
 use crate::audited::{is_near, not_counted, of_path};
 use crate::comparisons::{
-    Compared, copied_shares, copied_words, counters_remedy, names, of_moments, sound, twins,
+    completions, copied_shares, counters_remedy, names, of_moments, path_twins, sound,
 };
-use crate::copies::{Step, not_audited, of_cell};
-use crate::copying_time::{Parts, copying_words};
+use crate::copies::{Step, of_cell};
+use crate::copying_time::{CopyingTime, still_copied};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 
 /// From this part of sendmsg's copying on it is still done, below it is gone.
 const HALF: f64 = 0.5;
-
-/// What is known of "nothing is copied".
-enum Premise {
-    /// It was counted, and so it is.
-    Nothing,
-    /// The payload was copied: by what source, and the laws about it.
-    Copied(&'static str, Vec<Reference>),
-    /// Two sources do not say the same.
-    Contradicted(&'static str),
-    /// Neither audit nor profile tells, and why.
-    Unknown(String),
-}
 
 fn is_medium(cell: &Cell) -> bool {
     (512..=16_384).contains(&cell.message.bytes().0)
@@ -39,164 +27,105 @@ fn is_medium(cell: &Cell) -> bool {
 /// The verdict. `main` is of the link that the claim is about, `whole` of every link.
 pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let audited = of_path(whole, SendPath::A3);
-    let counted: Vec<String> = audited.iter().map(|seen| seen.text()).collect();
-    let counted =
-        if counted.is_empty() { String::new() } else { format!("counted: {}", counted.join("; ")) };
     let profiled = profiled(main);
-    let sampled = copying_words(&profiled);
-    let cited =
-        audited.iter().map(|seen| seen.reference()).chain(profiled.iter().map(Parts::reference));
-    decide(main, premise(main, &profiled)).and(&counted).and(&sampled).from(cited)
+    let cited: Vec<Reference> = audited
+        .iter()
+        .map(|seen| seen.reference())
+        .chain(profiled.iter().map(CopyingTime::reference))
+        .collect();
+    let (nothing_is, laws) = nothing_is_copied(main, &profiled);
+    let counted = (!audited.is_empty()).then_some(Reason::Copies { of: audited });
+    let mut seen: Vec<Reason> = counted.into_iter().chain(still_copied(&profiled)).collect();
+    if nothing_is == Shown::NotMeasured {
+        seen.extend(not_counted(main, SendPath::A3));
+    }
+    seen.push(completions(main));
+    let copied = Ruling::of(PartKind::Counter, nothing_is, seen).from(laws);
+    let ruling = if nothing_is == Shown::No { copied } else { by_misses(main, copied, nothing_is) };
+    ruling.from(cited)
 }
 
 /// The profiles of zerocopy and sendmsg at medium sizes.
-fn profiled(main: &Evidence<'_>) -> Vec<Parts> {
+fn profiled(main: &Evidence<'_>) -> Vec<CopyingTime> {
     let cells = main.asked().filter(|e| !e.oversubscribed).map(|e| &e.cell);
-    let cells = cells.filter(|c| c.send_path == SendPath::A3 && c.is_itself() && is_medium(c));
-    cells.filter_map(|cell| Parts::of(main, cell).ok()).collect()
+    let cells = cells.filter(|cell| cell.passes_by_reference() && is_medium(cell));
+    cells.filter_map(|cell| CopyingTime::of(main, cell).ok()).collect()
 }
 
-fn premise(main: &Evidence<'_>, profiled: &[Parts]) -> Premise {
+/// Whether nothing is copied, and the laws about the source that says so. Two sources that do not say the same leave it
+/// unclear; it is not measured where neither audit nor profile tells.
+fn nothing_is_copied(main: &Evidence<'_>, profiled: &[CopyingTime]) -> (Shown, Vec<Reference>) {
+    let of =
+        |cell: &Cell, step: Step| of_cell(main.audits, cell, step).ok().map(|seen| seen.per_byte);
+    let on_the_way_out = |cell: &Cell| Some(of(cell, Step::In)? + of(cell, Step::Deferred)?);
     let cells = main.asked().map(|e| &e.cell);
-    let cells = cells.filter(|c| c.send_path == SendPath::A3 && c.is_itself() && is_medium(c));
-    let cells: Vec<&Cell> =
-        cells.filter(|cell| main.audits.of(cell, Audit::CopyAudit).is_some()).collect();
-    let on_the_way_out = |cell: &&Cell| {
-        let of = |step: Step| of_cell(main.audits, cell, step).ok().map(|seen| seen.per_byte);
-        Some(of(Step::In)? + of(Step::Deferred)?)
+    let cells = cells.filter(|cell| cell.passes_by_reference() && is_medium(cell));
+    let copies: Vec<f64> = cells.filter_map(on_the_way_out).collect();
+    let (least, most) = copied_shares(main).unzip();
+    let (all_marked, none_marked) =
+        (least.is_some_and(|least| least >= 1.0), most.is_some_and(|most| most <= 0.0));
+    let any_unmarked_cell = least.is_none_or(|least| least <= 0.0);
+    let is_still = |times: &CopyingTime| {
+        times.still_copied_share.is_some_and(|share| share.low.is_some_and(|low| low > HALF))
     };
-    let copies: Vec<f64> = cells.iter().filter_map(on_the_way_out).collect();
-    let completions = copied_shares(main);
-    let heard = completions.is_some_and(|(least, _)| least >= 1.0);
-    let still = |is: fn(f64, f64) -> bool| {
-        let shares = profiled.iter().map(|parts| {
-            let share = parts.still_copied_share()?;
-            Some(is(share.low?, share.high?))
-        });
-        !profiled.is_empty() && shares.into_iter().all(|is| is == Some(true))
+    let still_copied = !profiled.is_empty() && profiled.iter().all(is_still);
+    let shown = if !copies.is_empty() {
+        let copied = copies.iter().all(|copies| *copies > 1.0 - HALF) && !none_marked;
+        let none = copies.iter().all(|copies| is_near(*copies, 0.0));
+        Shown::by(copied, none && any_unmarked_cell && !still_copied)
+    } else if still_copied {
+        Shown::by(!none_marked, false)
+    } else if all_marked {
+        return (Shown::No, vec![Reference::law(3), Reference::law(4)]);
+    } else {
+        Shown::NotMeasured
     };
-    let still_copied = still(|low, _| low > HALF);
-    let copied = |by| Premise::Copied(by, Vec::new());
-    let none_heard = completions.is_some_and(|(_, most)| most <= 0.0);
-    match () {
-        () if !copies.is_empty() && copies.iter().all(|copies| *copies > 1.0 - HALF) => {
-            if none_heard {
-                return Premise::Contradicted(
-                    "the audit counted copies that no completion was marked with",
-                );
-            }
-            copied("the kernel copied its payload, as the audit counted")
-        }
-        () if !copies.is_empty() && copies.iter().all(|copies| is_near(*copies, 0.0)) => {
-            if completions.is_some_and(|(least, _)| least > 0.0) {
-                return Premise::Contradicted(
-                    "completions were marked copied, and the audit counted no copy",
-                );
-            }
-            if still_copied {
-                return Premise::Contradicted(
-                    "the profile saw copying, and the audit counted none",
-                );
-            }
-            Premise::Nothing
-        }
-        () if !copies.is_empty() => {
-            Premise::Contradicted("the audits do not agree on whether it is copied")
-        }
-        () if still_copied && none_heard => {
-            Premise::Contradicted("the profile saw copying, and no completion was marked copied")
-        }
-        () if still_copied => copied("its sending side still spends the time of copying"),
-        () if heard => {
-            Premise::Copied("its completions said so", vec![Reference::law(3), Reference::law(4)])
-        }
-        () => Premise::Unknown(
-            not_counted(main, SendPath::A3, &[Step::In, Step::Deferred])
-                .map_or_else(|| not_audited(main.audits), |why| format!("not counted: {why}")),
-        ),
-    }
+    (shown, Vec::new())
 }
 
-/// The reason falls where the payload was copied. Else last-level misses decide, and the option left off parts the missing
-/// copy from the rest of the path.
-fn decide(evidence: &Evidence<'_>, premise: Premise) -> Ruling {
-    if let Premise::Copied(by, laws) = premise {
-        return refuted(format!(
-            "its payload did pass through the cache ({by}); {}",
-            copied_words(evidence)
-        ))
-        .from(laws);
-    }
+/// Last-level misses decide then, and the option left off parts the missing copy from the rest of the path.
+fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruling {
     let misses = Metric::SenderLlcMissesPerKib;
-    let mut compared = Vec::new();
-    for against in [SendPath::A1, SendPath::A2] {
-        compared.extend(twins(
-            evidence,
-            misses,
-            |cell| cell.send_path == SendPath::A3 && cell.is_itself() && is_medium(cell),
-            |cell| Cell { send_path: against, ..cell.clone() },
-        ));
-    }
-    let (compared, _) = sound(compared);
-    let cited = names(&compared, misses);
-    // Whatever the reason: where it has not the fewest there is nothing to explain.
-    if let Some(more) = compared.iter().find(|c| c.is_no_less()) {
-        return refuted(format!(
-            "the sender's last-level misses per KiB with zerocopy are not the fewest: {} of {}'s",
-            more.text(),
-            more.against.send_path
-        ))
-        .from(cited);
-    }
-    match premise {
-        Premise::Nothing | Premise::Copied(..) => {}
-        Premise::Contradicted(what) => {
-            return undecidable(what, copy_audit().because("on an idle machine")).from(cited);
-        }
-        Premise::Unknown(why) => {
-            return undecidable(
-                format!(
-                    "whether nothing is copied is not known; {why}; {}",
-                    copied_words(evidence)
-                ),
-                copy_audit(),
-            )
-            .from(cited);
-        }
-    }
-    if compared.is_empty() {
-        return undecidable(
-            "nothing was copied, but cache misses of zerocopy and a copying path at 512 bytes to 16 KiB were not both counted",
-            counters_remedy(evidence, misses, "llc-misses"),
-        );
-    }
+    let twins = |against| path_twins(evidence, misses, [SendPath::A3, against], is_medium);
+    let copying = [SendPath::A1, SendPath::A2];
+    let (compared, _) = sound(copying.into_iter().flat_map(twins).collect());
     let fewest = compared.iter().all(|c| c.is_below(1.0));
-    let without = evidence.estimates.iter().filter(|e| {
-        e.cell.so_zerocopy == Switch::Off
-            && e.cell.send_path == SendPath::A3
-            && is_medium(&e.cell)
-            && !e.oversubscribed
-    });
-    let without = without.map(|e| {
+    let missing = match nothing_is {
+        Shown::Yes if compared.is_empty() => counters_remedy(evidence, misses, "llc-misses"),
+        Shown::Yes => Missing::rounds(),
+        Shown::NotMeasured => copy_audit(),
+        Shown::No | Shown::Unclear | Shown::NotApplicable => {
+            copy_audit().because("on an idle machine")
+        }
+    };
+    if compared.is_empty() {
+        let not = Reason::not_measured(misses, [SendPath::A3].into_iter().chain(copying), [], []);
+        return copied.then(PartKind::Effect, Shown::NotMeasured, [not]).lacks(missing);
+    }
+    // Whatever the reason: where it has not the fewest there is nothing to explain.
+    let seen = match compared.iter().find(|c| c.is_no_less()) {
+        Some(more) => (Shown::No, Some(Reason::each(misses, std::slice::from_ref(more)))),
+        None => (Shown::by(false, fewest), Reason::range(misses, &compared)),
+    };
+    let ruling = copied.then(PartKind::Effect, seen.0, seen.1).from(names(&compared, misses));
+    if nothing_is != Shown::Yes || seen.0 != Shown::Yes {
+        return ruling.lacks(missing);
+    }
+    let without = evidence.estimates.iter().filter(|e| !e.cell.is_itself() && !e.oversubscribed);
+    let without = without.filter(|e| is_medium(&e.cell)).map(|e| {
         let on = Cell { so_zerocopy: Switch::On, ..e.cell.clone() };
         let moments = evidence.paired(&on, &e.cell, misses);
         (on, e.cell.clone(), moments)
     });
     let off = of_moments(evidence, without.collect());
-    if fewest && !off.is_empty() && off.iter().all(|c| c.is_below(1.0)) {
-        return supported(format!(
-            "zerocopy has the fewest last-level misses per KiB, nothing was copied, and with SO_ZEROCOPY off they return ({})",
-            off.iter().map(Compared::text).collect::<Vec<_>>().join("; ")
-        ))
-        .from(cited.into_iter().chain(names(&off, misses)));
-    }
-    undecidable(
-        if fewest {
-            "zerocopy has the fewest last-level misses per KiB, but no intervention shows that the missing copy is why"
-        } else {
-            "the intervals of last-level misses do not tell the paths apart"
-        },
-        Missing::rounds(),
-    )
-    .from(cited)
+    let Some(seen) = Reason::range(misses, &off) else {
+        return ruling
+            .then(PartKind::Intervention, Shown::NotMeasured, [Reason::NoIntervention])
+            .lacks(missing);
+    };
+    let return_with_it = off.iter().all(|c| c.is_below(1.0));
+    ruling
+        .then(PartKind::Intervention, Shown::by(false, return_with_it), [seen])
+        .from(if return_with_it { names(&off, misses) } else { Vec::new() })
+        .lacks(missing)
 }

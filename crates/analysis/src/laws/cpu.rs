@@ -5,25 +5,14 @@ use model::host::Host;
 use model::record::{Counters, Finished, Worker};
 use model::{Measured, Nanos};
 
-use super::{NO_TRIAL, Text, measure_trials};
+use super::reason::{Breach, Counted, Figure, LawReason, Source, Wrong};
+use super::{decided, measure_trials, undecidable};
 use crate::evidence::Evidence;
-use crate::explained::Law;
-use crate::figure_text::{counted, short};
+use crate::explained::{Law, ModelledSide};
 use crate::judged::JudgedTrial;
 
-const CPU: Text = Text {
-    id: 6,
-    name: "cpu",
-    says: "the CPUs in use are busy for no longer than the wall clock allows, and for at least the ends' own CPU time",
-    sources: ["busy time of whole CPUs", "the workers' own CPU clocks"],
-};
-
-const CYCLES: Text = Text {
-    id: 7,
-    name: "cycles",
-    says: "cycles over CPU time lie inside the CPU's frequency range",
-    sources: ["the cycle counter", "the task clock and the CPU's frequency range"],
-};
+const CPU: u32 = 6;
+const CYCLES: u32 = 7;
 
 /// Beyond one reading's stated error, what both sources may be off by: their edges are not read at the same instant.
 const EDGES: f64 = 0.01;
@@ -40,82 +29,61 @@ fn own_cpu_ns(workers: &[Worker], span: Nanos) -> f64 {
 
 /// Ends' CPU ≤ busy time of all CPUs in use ≤ CPUs × wall.
 pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
-    let (mut compared, mut finished_trials) = (0, 0);
+    let mut compared = 0;
     let mut why_not = None;
     let mut broken = Vec::new();
     for judged in evidence.trials.all() {
         let Some(finished) = judged.finished() else { continue };
-        finished_trials += 1;
         match &finished.machine.busy {
             Measured::Absent { absent } => {
-                why_not.get_or_insert(absent.clone());
+                why_not.get_or_insert(absent);
             }
             Measured::Value(_) => {
                 compared += 1;
-                if let Some(why) = breach(finished) {
-                    broken.push(format!("{}: {why}", judged.name()));
-                }
+                broken.extend(wrong(finished).map(|wrong| Breach::of_trial(judged, wrong)));
             }
         }
     }
-    let trials = counted(compared, "trial", "trials");
-    if finished_trials == 0 {
-        CPU.undecidable(NO_TRIAL, measure_trials())
-    } else if compared == 0 {
-        CPU.undecidable(
-            format!(
-                "busy time of the CPUs is absent: {}",
-                why_not.unwrap_or_else(|| "it was not measured".to_owned())
-            ),
+    match why_not {
+        Some(why) if compared == 0 => undecidable(
+            CPU,
+            [LawReason::absent(Source::BusyTime, why)],
             Missing::of_itself("a kernel that tells how long its CPUs are idle"),
-        )
-    } else if broken.is_empty() {
-        CPU.holds(
-            compared,
-            format!("in {trials} the CPUs were busy for at least the ends' CPU time and no longer than the wall clock"),
-        )
-    } else {
-        let because = format!("busy time and CPU time contradict in {} of {trials}", broken.len());
-        CPU.broken(compared, because, broken)
+        ),
+        None if compared == 0 => undecidable(CPU, [LawReason::NoRecord], measure_trials()),
+        _ => decided(CPU, compared, [LawReason::compared(compared, broken.len())], broken),
     }
 }
 
-fn breach(finished: &Finished) -> Option<String> {
+fn wrong(finished: &Finished) -> Option<Wrong> {
     let busy = finished.machine.busy.value()?;
     let span = busy.span_ns.0 as f64;
     let one_error = busy.error_ns.0 as f64 + EDGES * span;
     for (cpu, busy_ns) in busy.cpus.iter().zip(&busy.busy_ns) {
         if *busy_ns as f64 > span + one_error {
-            return Some(format!("CPU {cpu} was busy for {busy_ns} ns of {span:.0}"));
+            return Some(Wrong::figure(Figure::BusyNs { cpu: *cpu }, *busy_ns as f64, span));
         }
     }
     let own = own_cpu_ns(&finished.sender.workers, busy.span_ns)
         + own_cpu_ns(&finished.receiver.workers, busy.span_ns);
     let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
     let error = one_error * busy.cpus.len().max(1) as f64;
-    (own > all + error).then(|| {
-        format!("the ends used {own:.0} ns of CPU, but the CPUs were busy for {all:.0} ns")
-    })
+    (own > all + error).then(|| Wrong::figure(Figure::EndsCpuNs, own, all))
 }
 
 /// The counters' own tolerance: both are read one after the other, and turbo steps are coarse.
 const COUNTERS: f64 = 0.05;
 
-/// A source of law 7 that is absent.
-struct Unknown {
-    because: &'static str,
-    missing: Missing,
-}
+/// A source of law 7 that is absent, and why.
+struct Unknown(Source, String);
 
 impl Unknown {
-    fn counters(why: impl Into<String>) -> Self {
-        let missing = Missing::of_itself("hardware counters").because(why);
-        Self { because: "cycles were not counted", missing }
-    }
-
-    fn range(why: impl Into<String>) -> Self {
-        let missing = Missing::of_itself("the CPU's frequency range").because(why);
-        Self { because: "the CPU's frequency range is not known", missing }
+    fn law(self) -> Law {
+        let Self(source, why) = self;
+        let is_range = source == Source::FrequencyRange;
+        let what = if is_range { "the CPU's frequency range" } else { "hardware counters" };
+        let missing = Missing::of_itself(what).because(why.clone());
+        undecidable(CYCLES, [LawReason::absent(source, why)], missing)
     }
 }
 
@@ -123,22 +91,21 @@ impl Unknown {
 ///
 /// With `acpi-cpufreq` the kernel tells the highest frequency without boost, so with boost nothing is known.
 fn highest_hz(host: &Host, cpus: &[u32]) -> Result<f64, Unknown> {
+    let unknown = |why: &str| Unknown(Source::FrequencyRange, why.to_owned());
     let governor = host.governor.value().map_or("", String::as_str);
     if governor.contains("acpi-cpufreq") && host.turbo.value() != Some(&false) {
-        return Err(Unknown::range(
-            "acpi-cpufreq does not tell how far boost goes; switch boost off",
-        ));
+        return Err(unknown("acpi-cpufreq does not tell how far boost goes; switch boost off"));
     }
     let mut highest = None;
     for facts in host.cpus.iter().filter(|facts| cpus.is_empty() || cpus.contains(&facts.cpu)) {
         match &facts.max_khz {
             Measured::Value(khz) => highest = highest.max(Some(*khz)),
             Measured::Absent { absent } => {
-                return Err(Unknown::range(absent));
+                return Err(unknown(absent));
             }
         }
     }
-    highest.map(|khz| khz as f64 * 1e3).ok_or_else(|| Unknown::range("host.json does not hold it"))
+    highest.map(|khz| khz as f64 * 1e3).ok_or_else(|| unknown("host.json does not hold it"))
 }
 
 /// The lowest frequency of any of these CPUs, in Hz; none where one of them does not tell it.
@@ -155,95 +122,71 @@ fn hz(counters: &Counters) -> Result<f64, Unknown> {
             Ok(cycles.count as f64 / clock.count as f64 * 1e9)
         }
         (Measured::Value(_), Measured::Value(_)) => {
-            Err(Unknown::counters("the task clock stood still"))
+            Err(Unknown(Source::TaskClock, "it stood still".to_owned()))
         }
-        (Measured::Absent { absent }, _) => {
-            Err(Unknown::counters(format!("cycles are absent: {absent}")))
-        }
-        (_, Measured::Absent { absent }) => {
-            Err(Unknown::counters(format!("the task clock is absent: {absent}")))
-        }
+        (Measured::Absent { absent }, _) => Err(Unknown(Source::Cycles, absent.clone())),
+        (_, Measured::Absent { absent }) => Err(Unknown(Source::TaskClock, absent.clone())),
     }
 }
 
 /// Cycles / on-CPU time lies inside the frequency range.
 pub(super) fn cycles(evidence: &Evidence<'_>) -> Law {
-    let mut compared = 0;
-    let mut without_lowest = 0;
+    let (mut compared, mut without_lowest) = (0, 0);
     let mut why_not = None;
     let mut broken = Vec::new();
     for judged in evidence.trials.all() {
-        match frequency_breach(evidence.host, judged) {
+        match frequency(evidence.host, judged) {
             None => {}
             Some(Err(why)) => {
                 why_not.get_or_insert(why);
             }
-            Some(Ok(Frequency { breach, is_lowest_known })) => {
+            Some(Ok(Frequency { wrong, is_lowest_known })) => {
                 compared += 1;
-                without_lowest += usize::from(!is_lowest_known);
-                broken.extend(breach.map(|why| format!("{}: {why}", judged.name())));
+                without_lowest += u64::from(!is_lowest_known);
+                broken.extend(wrong.map(|wrong| Breach::of_trial(judged, wrong)));
             }
         }
     }
-    let trials = counted(compared, "trial", "trials");
-    let limits = if without_lowest == 0 {
-        String::new()
-    } else {
-        "; the CPU's lowest frequency is not known, so that only the highest was held against them"
-            .to_owned()
-    };
-    if compared == 0 {
-        match why_not {
-            Some(Unknown { because, missing }) => CYCLES.undecidable(because, missing),
-            None => CYCLES.undecidable(NO_TRIAL, measure_trials()),
+    match why_not {
+        Some(why) if compared == 0 => why.law(),
+        None if compared == 0 => undecidable(CYCLES, [LawReason::NoRecord], measure_trials()),
+        _ => {
+            let limits = LawReason::Count { of: Counted::NoLowestFrequency, n: without_lowest };
+            let seen = [LawReason::compared(compared, broken.len()), limits];
+            decided(CYCLES, compared, seen, broken)
         }
-    } else if broken.is_empty() {
-        CYCLES.holds(
-            compared,
-            format!("in {trials} both ends ran at a frequency that the CPU has{limits}"),
-        )
-    } else {
-        let because = format!(
-            "cycles over CPU time are no frequency of this CPU in {} of {trials}{limits}",
-            broken.len()
-        );
-        CYCLES.broken(compared, because, broken)
     }
 }
 
 /// What a trial's cycles come to.
 struct Frequency {
-    breach: Option<String>,
+    wrong: Option<Wrong>,
     /// Without it the lower limit is not tested.
     is_lowest_known: bool,
 }
 
 /// None for a trial that failed; an error where a source is absent.
-fn frequency_breach(host: &Host, judged: &JudgedTrial<'_>) -> Option<Result<Frequency, Unknown>> {
+fn frequency(host: &Host, judged: &JudgedTrial<'_>) -> Option<Result<Frequency, Unknown>> {
     let finished = judged.finished()?;
     let settings = &judged.trial.settings;
-    let side = |name: &str, counters: &Counters, cpus: &[u32]| -> Result<Frequency, Unknown> {
+    let side = |side, counters: &Counters, cpus: &[u32]| -> Result<Frequency, Unknown> {
         let hz = hz(counters)?;
         let highest = highest_hz(host, cpus)?;
         let lowest = lowest_hz(host, cpus);
-        let slow = lowest.unwrap_or(0.0) * (1.0 - COUNTERS);
         let limit = if hz > highest * (1.0 + COUNTERS) {
-            Some(("highest", highest))
-        } else if hz < slow {
-            lowest.map(|lowest| ("lowest", lowest))
+            Some(highest)
         } else {
-            None
+            lowest.filter(|lowest| hz < lowest * (1.0 - COUNTERS))
         };
-        let breach = limit.map(|(which, limit)| {
-            format!("the {name} ran at {}Hz, the CPU's {which} is {}Hz", short(hz), short(limit))
-        });
-        Ok(Frequency { breach, is_lowest_known: lowest.is_some() })
+        let wrong = limit.map(|limit| Wrong::figure(Figure::Hz { side }, hz, limit));
+        Ok(Frequency { wrong, is_lowest_known: lowest.is_some() })
     };
-    let sender = side("sender", &finished.sender.counters, &settings.sender_cpus);
-    let receiver = side("receiver", &finished.receiver.counters, &settings.receiver_cpus);
+    let sender = side(ModelledSide::Sender, &finished.sender.counters, &settings.sender_cpus);
+    let receiver =
+        side(ModelledSide::Receiver, &finished.receiver.counters, &settings.receiver_cpus);
     Some(match (sender, receiver) {
         (Ok(sender), Ok(receiver)) => Ok(Frequency {
-            breach: sender.breach.or(receiver.breach),
+            wrong: sender.wrong.or(receiver.wrong),
             is_lowest_known: sender.is_lowest_known && receiver.is_lowest_known,
         }),
         (Err(why), _) | (_, Err(why)) => Err(why),

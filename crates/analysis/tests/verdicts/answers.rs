@@ -1,7 +1,13 @@
 //! Q0 to Q6.
 
-use model::SendPath::{Sendmsg, Zerocopy};
-use model::{Cell, Factor, Plan, Preset};
+use analysis::Metric;
+use analysis::answers::{Answer, AnswerFinding, Basis, Departed, Largest, Saves};
+use analysis::explained::CrossoverOutcome;
+use analysis::reason::{Crossed, Reason};
+use analysis::reference::Caveat;
+use analysis::summary::Finding;
+use model::SendPath::{Send, Sendmsg, Zerocopy};
+use model::{Cell, Factor, Measured, Plan, Preset};
 
 use crate::made::{Run, count, kib, misses, one_thread, plan, run, run_of_goodput};
 
@@ -11,53 +17,94 @@ fn with_controls() -> Run {
     run(plan, |_, trial| trial)
 }
 
+/// Every zero-copy completion was marked copied.
+#[track_caller]
+fn all_copied(completions: &Reason) {
+    assert!(
+        matches!(
+            completions,
+            Reason::Completions { copied: Measured::Value([1.0, 1.0]), copied_by: Some(_) }
+        ),
+        "{completions:?}"
+    );
+}
+
+#[track_caller]
+fn is_near(ratio: f64, expected: f64) {
+    assert!((ratio / expected - 1.0).abs() < 0.02, "{ratio}, not {expected}");
+}
+
 #[test]
 fn q0_tells_what_was_heard_and_that_copies_were_not_counted() {
-    let answer = with_controls().answer(0);
+    let run = with_controls();
+    let answer = run.answer(0);
     assert!(!answer.answered);
-    assert!(answer.line.contains("did not count copied bytes"), "{}", answer.line);
-    assert!(
-        answer.line.contains("every zero-copy completion was marked copied"),
-        "{}",
-        answer.line
-    );
-    assert_eq!(answer.evidence.rows.len(), 3);
-    assert_eq!(answer.evidence.rows[0][..2], ["send (A1)", "8.00"]);
-    assert_eq!(answer.evidence.rows[2][5], "100 % of completions copied");
+    let AnswerFinding::Copies { counted, completions, .. } = &answer.finding else {
+        panic!("{answer:#?}")
+    };
+    assert!(counted.is_empty());
+    all_copied(completions);
+    let paths = run.explained().data_paths;
+    assert_eq!(paths.len(), 3);
+    assert_eq!(paths[0].path, Send);
+    is_near(*paths[0].send_calls_per_message.value().unwrap(), 8.0);
+    assert_eq!(paths[2].copied_share.value(), Some(&1.0));
 }
 
 #[test]
 fn q1_compares_with_sendmsg_and_names_a_cause_only_with_counter_and_intervention() {
+    #[track_caller]
+    fn saves(answer: &Answer, so: Saves, options: usize) -> &Reason {
+        let AnswerFinding::ByReference { saves, option, completions } = &answer.finding else {
+            panic!("{answer:#?}")
+        };
+        assert_eq!((*saves, option.len()), (so, options));
+        assert!(answer.answered);
+        completions
+    }
     let answer = with_controls().answer(1);
-    assert!(answer.answered);
-    assert!(answer.line.contains("less in all 4 comparisons"), "{}", answer.line);
-    assert!(answer.line.contains("so it pays for pages and notifications"), "{}", answer.line);
-    assert!(answer.notes.iter().any(|note| note.contains("A3 is compared with A2")));
+    all_copied(saves(&answer, Saves::NothingAndPays, 1));
+    let goodput = answer.of(Metric::GoodputGbps);
+    assert_eq!(goodput.len(), 4);
+    for c in goodput {
+        assert_eq!((c.cell.send_path, c.against.send_path), (Zerocopy, Sendmsg));
+        assert_eq!(c.finding, Finding::Less);
+    }
     // Without the control there is no intervention.
-    let answer = run(one_thread(), |_, trial| trial).answer(1);
-    assert!(answer.line.contains("is not parted from it"), "{}", answer.line);
-    let answer = run(one_thread(), |_, trial| trial.copied_share(0.0)).answer(1);
-    assert!(answer.line.contains("why is not shown"), "{}", answer.line);
+    saves(&run(one_thread(), |_, trial| trial).answer(1), Saves::Nothing, 0);
+    let uncopied = run(one_thread(), |_, trial| trial.copied_share(0.0)).answer(1);
+    saves(&uncopied, Saves::Unclear, 0);
     let answer = run(plan(&[(Factor::Send, "send,zerocopy")]), |_, trial| trial).answer(1);
     assert!(!answer.answered);
     misses(&answer.would_answer, "another plan", "--send send,sendmsg,zerocopy");
 }
 
+/// The order of levels, each with its mean ratio, and what may be said of it.
+#[track_caller]
+fn levels(answer: &Answer) -> (Largest, Vec<(Metric, f64)>) {
+    let AnswerFinding::Levels { threads: 1, largest, levels } = &answer.finding else {
+        panic!("{answer:#?}")
+    };
+    (*largest, levels.iter().map(|level| (level.metric, level.ratio.mean)).collect())
+}
+
 #[test]
 fn q2_lays_out_the_levels_or_the_nearest_thing() {
+    let (last, l2) = (Metric::SenderLlcMissesPerKib, Metric::SenderLlcLoadsPerKib);
     let counted = run(one_thread(), |_, trial| trial.counted()).with(|cell, finished| {
         let share = if cell.send_path == Sendmsg { 0.4 } else { 1.0 };
         finished.sender.counters.llc_misses = count(kib(&finished.sender) * 10.0 * share);
     });
     let answer = counted.answer(2);
     assert!(answer.answered);
-    assert!(answer.line.starts_with("last level misses fall most"), "{}", answer.line);
-    assert!(answer.line.contains("why is not shown"), "{}", answer.line);
-    assert_eq!(answer.evidence.columns, ["message", "misses per KiB at", "A1", "A2", "reduction"]);
-    assert_eq!(answer.evidence.rows.len(), 12);
-    let row = &answer.evidence.rows[8];
-    assert_eq!(row[..2], ["64 B", "last level"]);
-    assert!(row[4].starts_with("60 %"), "{row:?}");
+    let (largest, order) = levels(&answer);
+    assert_eq!((largest, order[0].0, order.len()), (Largest::First, last, 3));
+    assert_eq!(answer.compared.len(), 3);
+    assert!(answer.compared.iter().all(|of| of.ratios.len() == 4));
+    let smallest = &answer.of(last)[0];
+    assert_eq!((smallest.cell.send_path, smallest.against.send_path), (Sendmsg, Send));
+    assert_eq!(smallest.cell.message.bytes().0, 64);
+    is_near(smallest.ratio.mean, 0.4);
 
     // Two levels fall as far.
     let alike = run(one_thread(), |_, trial| trial.counted()).with(|cell, finished| {
@@ -68,10 +115,12 @@ fn q2_lays_out_the_levels_or_the_nearest_thing() {
     });
     let answer = alike.answer(2);
     assert!(!answer.answered);
-    assert!(answer.line.contains("not told apart"), "{}", answer.line);
-    assert!(answer.line.contains("last level by 60 %"), "{}", answer.line);
-    assert!(answer.line.contains("L2 (reads of the last level) by 60 %"), "{}", answer.line);
-    assert!(!answer.line.contains("L1"), "{}", answer.line);
+    let (largest, order) = levels(&answer);
+    assert_eq!(largest, Largest::OneOf(2));
+    for (metric, ratio) in &order[..2] {
+        assert!([last, l2].contains(metric), "{order:?}");
+        is_near(*ratio, 0.4);
+    }
     let rising = run(one_thread(), |_, trial| trial.counted()).with(|cell, finished| {
         let share = if cell.send_path == Sendmsg { 2.0 } else { 1.0 };
         let kib = kib(&finished.sender);
@@ -80,44 +129,53 @@ fn q2_lays_out_the_levels_or_the_nearest_thing() {
         finished.sender.counters.l1d_misses = count(kib * 80.0 * share);
     });
     let answer = rising.answer(2);
-    assert!(
-        answer.answered && answer.line.starts_with("no level's misses fall"),
-        "{}",
-        answer.line
-    );
+    assert!(answer.answered && levels(&answer).0 == Largest::NoneFalls, "{answer:#?}");
 
     let answer = run(one_thread(), |_, trial| trial).answer(2);
     assert!(!answer.answered);
-    assert!(
-        answer.line.contains("nearest thing measured is the senders' CPU time"),
-        "{}",
-        answer.line
-    );
+    assert_eq!(levels(&answer), (Largest::NotCounted, Vec::new()));
     misses(&answer.would_answer, "hardware counters", "ENOENT");
-    assert_eq!(answer.evidence.rows.len(), 4);
+    assert_eq!(answer.compared.len(), 1);
+    assert_eq!(answer.of(Metric::SenderCpuNsPerKib).len(), 4);
 }
 
 #[test]
 fn q3_shows_each_path_over_threads_and_claims_no_cause_where_oversubscribed() {
+    #[track_caller]
+    fn over(answer: &Answer, from: u32, to: u32) {
+        assert_eq!(answer.finding, AnswerFinding::Threads { bytes: 65_536, from, to });
+    }
     let threads = || plan(&[(Factor::Threads, "1,2,4,8")]);
     let answer = run(threads(), |_, trial| trial.counted()).answer(3);
-    assert!(answer.answered);
-    assert!(answer.line.starts_with("from 1 to 8 threads at 64 KiB"), "{}", answer.line);
-    assert_eq!(answer.evidence.rows.len(), 12);
+    assert!(answer.answered && answer.caveats.is_empty());
+    over(&answer, 1, 8);
+    for metric in [Metric::SenderLlcMissesPerKib, Metric::EndsCpuNsPerKib] {
+        assert_eq!(answer.of(metric).len(), 3);
+    }
     let answer = run(threads(), |_, trial| trial.usable_cpus(8)).answer(3);
     assert!(!answer.answered);
     // Up to four threads each has its CPU.
-    assert!(answer.line.contains("from 1 to 4 threads"), "{}", answer.line);
-    assert!(answer.notes.iter().any(|note| note.contains("8 threads are oversubscribed")));
+    over(&answer, 1, 4);
+    assert_eq!(answer.caveats, [Caveat::Oversubscribed { all: false }]);
+    assert!(answer.of(Metric::EndsCpuNsPerKib).iter().all(|c| !c.oversubscribed));
     let answer = run(threads(), |_, trial| trial.usable_cpus(2)).answer(3);
-    assert!(answer.line.contains("from 1 to 8 threads"), "{}", answer.line);
-    assert!(answer.line.contains("oversubscribed, so no cause is claimed"), "{}", answer.line);
-    let answer = run(one_thread(), |_, trial| trial).answer(3);
-    assert!(answer.line.contains("only 1 thread was measured"), "{}", answer.line);
+    over(&answer, 1, 8);
+    assert!(answer.of(Metric::EndsCpuNsPerKib).iter().all(|c| c.oversubscribed));
+    over(&run(one_thread(), |_, trial| trial).answer(3), 1, 1);
+}
+
+/// Where the path comes to carry more than `send`, thread count by thread count.
+#[track_caller]
+fn break_evens(answer: &Answer) -> Vec<&Crossed> {
+    let AnswerFinding::Sizes { against: Send, break_evens, .. } = &answer.finding else {
+        panic!("{answer:#?}")
+    };
+    let in_goodput = |it: &&Crossed| it.crossover.metric == Metric::GoodputGbps;
+    break_evens.iter().filter(in_goodput).collect()
 }
 
 #[test]
-fn q4_and_q5_give_the_break_even_and_the_papers_table() {
+fn q4_and_q5_give_the_break_even_and_every_ratio() {
     let doubled = |cell: &Cell| match (cell.send_path, cell.message.bytes().0) {
         (Sendmsg, _) => 20.0,
         (Zerocopy, 0..4096) => 5.0,
@@ -127,20 +185,34 @@ fn q4_and_q5_give_the_break_even_and_the_papers_table() {
     let run = run_of_goodput(plan(&[(Factor::Threads, "1,2")]), doubled);
     let (q4, q5) = (run.answer(4), run.answer(5));
     assert!(q4.answered && q5.answered);
-    assert!(q4.line.starts_with("A2 carries more than A1 at every size measured"), "{}", q4.line);
-    assert_eq!(q4.evidence.columns, ["message", "A2 / A1 goodput, 1T", "A2 / A1 goodput, 2T"]);
-    let sizes: Vec<&str> = q4.evidence.rows.iter().map(|row| row[0].as_str()).collect();
-    assert_eq!(sizes, ["64 B", "512 B", "4 KiB", "64 KiB"]);
-    for row in &q4.evidence.rows {
-        let first = row[1].split(' ').next().unwrap().parse::<f64>().unwrap();
-        assert!((first - 2.0).abs() < 0.02, "{row:?}");
+    let outcomes = |answer: &Answer| -> Vec<CrossoverOutcome> {
+        break_evens(answer).iter().map(|it| it.crossover.outcome).collect()
+    };
+    assert_eq!(outcomes(&q4), [CrossoverOutcome::Always; 2]);
+    let ratios = q4.of(Metric::GoodputGbps);
+    let cells: Vec<(u64, u32)> =
+        ratios.iter().map(|c| (c.cell.message.bytes().0, c.cell.threads.get())).collect();
+    assert_eq!(cells.len(), 8);
+    for bytes in [64, 512, 4096, 65_536] {
+        assert!(cells.contains(&(bytes, 1)) && cells.contains(&(bytes, 2)), "{cells:?}");
     }
-    assert!(q5.line.contains("between 512 B and 4 KiB"), "{}", q5.line);
-    assert!(q5.line.contains("every zero-copy completion was marked copied"), "{}", q5.line);
-    assert!(q5.would_change.contains("--preset break-even"), "{}", q5.would_change);
-    assert!(q5.notes.iter().any(|note| note.contains("one call of eight")));
+    ratios.iter().for_each(|c| is_near(c.ratio.mean, 2.0));
+    assert_eq!(outcomes(&q5), [CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 }; 2]);
+    let AnswerFinding::Sizes { path: Zerocopy, completions: Some(completions), .. } = &q5.finding
+    else {
+        panic!("{q5:#?}")
+    };
+    all_copied(completions);
+    misses(&q5.would_change, "sizes in between, which narrow the bracket", "--preset break-even");
     let alone = run_of_goodput(plan(&[(Factor::Send, "sendmsg")]), doubled).answer(4);
-    assert!(!alone.answered && alone.line.contains("not both measured"));
+    let lacking = Reason::NotMeasured {
+        metric: Metric::GoodputGbps,
+        paths: vec![Sendmsg, Send],
+        sizes: Vec::new(),
+        threads: Vec::new(),
+    };
+    assert_eq!(alone.finding, AnswerFinding::Lacking { reason: lacking });
+    assert!(!alone.answered);
 }
 
 #[test]
@@ -152,8 +224,10 @@ fn q4_and_q5_claim_no_break_even_beyond_what_each_size_shows() {
         _ => 10.0,
     };
     let q4 = run_of_goodput(one_thread(), fading).answer(4);
-    assert!(q4.answered, "{}", q4.line);
-    assert!(q4.line.contains("at 3 of 4 sizes, no difference at 1 (1 thread)"), "{}", q4.line);
+    assert!(q4.answered);
+    let [found] = break_evens(&q4)[..] else { panic!("{q4:#?}") };
+    assert_eq!(found.crossover.outcome, CrossoverOutcome::Undecided);
+    assert_eq!([found.better, found.worse, found.alike, found.unclear], [3, 0, 1, 0]);
     // Less at 512 bytes and more from 4 KiB on; 64 bytes do not tell.
     let risen = crate::made::run_with_noise(one_thread(), 0.02, |cell, trial| {
         trial.goodput_gbps(match (cell.send_path, cell.message.bytes().0) {
@@ -163,8 +237,9 @@ fn q4_and_q5_claim_no_break_even_beyond_what_each_size_shows() {
         })
     })
     .answer(5);
-    let words = "between 512 B and 4 KiB on (1 thread); at 64 B neither is shown to be better";
-    assert!(risen.line.contains(words), "{}", risen.line);
+    let [found] = break_evens(&risen)[..] else { panic!("{risen:#?}") };
+    let between = CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 };
+    assert_eq!((found.crossover.outcome, &found.crossover.untold[..]), (between, &[64][..]));
 }
 
 #[test]
@@ -176,8 +251,13 @@ fn msg_zerocopy_without_the_option_is_never_taken_for_zerocopy() {
         _ => 10.0,
     });
     let (q1, q5) = (run.answer(1), run.answer(5));
-    assert!(q1.line.contains("less in all 4"), "{}", q1.line);
-    assert!(q5.line.contains("at no size measured") && !q5.line.contains("5.00"), "{}", q5.line);
+    for answer in [&q1, &q5] {
+        let goodput = answer.of(Metric::GoodputGbps);
+        assert!(goodput.len() == 4 && goodput.iter().all(|c| c.finding == Finding::Less));
+        goodput.iter().for_each(|c| is_near(c.ratio.mean, 0.5));
+    }
+    let [found] = break_evens(&q5)[..] else { panic!("{q5:#?}") };
+    assert_eq!(found.crossover.outcome, CrossoverOutcome::Never);
 }
 
 /// Goodput that path, size and threads give by twos, in the logarithm.
@@ -188,6 +268,26 @@ fn expected(cell: &Cell) -> f64 {
     (0.1 * path * size + 0.3 * path * threads.sqrt() + 0.02 * size * threads).exp()
 }
 
+/// How many departures survive, and the first ones.
+#[track_caller]
+fn departures(answer: &Answer) -> (u32, &[Departed]) {
+    let AnswerFinding::Departures { surviving, departures, .. } = &answer.finding else {
+        panic!("{answer:#?}")
+    };
+    (*surviving, departures)
+}
+
+/// The first departure is of this cell in goodput, so many times what was expected.
+#[track_caller]
+fn surprises(answer: &Answer, cell: &Cell, factor: f64) {
+    let (surviving, departures) = departures(answer);
+    assert!(answer.answered && surviving > 0, "{answer:#?}");
+    let first = &departures[0];
+    assert_eq!((&first.cell, first.metric), (cell, Metric::GoodputGbps), "{answer:#?}");
+    is_near(first.ratio.mean, factor);
+    is_near(first.measured / first.expected, factor);
+}
+
 #[test]
 fn q6_finds_the_cell_that_was_planted() {
     let odd: Cell = "send=zerocopy message_bytes=65536 threads=8".parse().unwrap();
@@ -196,20 +296,10 @@ fn q6_finds_the_cell_that_was_planted() {
         trial.goodput_gbps(expected(cell) * factor).ends_cpu_ns_per_kib(900.0 / expected(cell))
     });
     let answer = run.answer(6);
-    assert!(answer.answered);
-    assert!(
-        answer.line.starts_with("zerocopy at 64 KiB, 8 threads: goodput is 0.40"),
-        "{}",
-        answer.line
-    );
-    assert!(
-        answer.notes.iter().any(|note| note.contains("no cause is named")),
-        "{:?}",
-        answer.notes
-    );
-    assert!(answer.notes.iter().any(|note| note.contains("context switches per second")));
-    assert_eq!(answer.evidence.rows[0][0], odd.to_string());
-    assert_eq!(answer.evidence.rows.len(), 5);
+    surprises(&answer, &odd, 0.4);
+    let (_, departures) = departures(&answer);
+    assert_eq!((departures.len(), departures[0].basis), (5, Basis::Additive));
+    assert!(departures[0].not_told_from.is_empty());
 }
 
 #[test]
@@ -225,12 +315,7 @@ fn q6_finds_the_whole_of_what_was_planted_in_a_grid_with_gaps() {
         place += 1;
         !matches!(record, model::record::Record::Trial(trial) if trial.cell != odd && place.is_multiple_of(7))
     });
-    let answer = run.answer(6);
-    assert!(
-        answer.line.starts_with("zerocopy at 64 KiB, 8 threads: goodput is 0.400 × [0.39"),
-        "{}",
-        answer.line
-    );
+    surprises(&run.answer(6), &odd, 0.4);
 }
 
 #[test]
@@ -242,14 +327,16 @@ fn q6_of_two_paths_names_both_cells_of_which_one_departs() {
         trial.goodput_gbps(expected(cell) * factor).ends_cpu_ns_per_kib(900.0 / expected(cell))
     });
     let answer = run.answer(6);
-    assert!(answer.answered);
-    assert!(answer.line.starts_with("one of these 2 cells departs"), "{}", answer.line);
-    for cell in ["sendmsg at 4 KiB, 4 threads", "send at 4 KiB, 4 threads"] {
-        assert!(answer.line.contains(cell), "{}", answer.line);
-    }
+    let (surviving, departures) = departures(&answer);
+    assert!(answer.answered && surviving > 0);
+    let beside = Cell { send_path: Send, ..odd.clone() };
+    let first = &departures[0];
+    let (same, other) = if first.cell == odd { (&odd, &beside) } else { (&beside, &odd) };
+    assert_eq!((&first.cell, &first.not_told_from[..]), (same, &[other.clone()][..]));
     // 0.4 of one, or 2.5 of the other.
-    for factor in [" 0.40", " 2.5"] {
-        assert!(answer.line.contains(factor), "{}", answer.line);
+    for (cell, factor) in [(&odd, 0.4), (&beside, 2.5)] {
+        let is_it = |it: &&Departed| it.cell == *cell && it.metric == Metric::GoodputGbps;
+        is_near(departures.iter().find(is_it).unwrap().ratio.mean, factor);
     }
 }
 
@@ -266,7 +353,7 @@ fn q6_finds_nothing_where_there_is_nothing() {
                 .faster(synthetic::noise(seed, cell, round, 0.1))
         });
         let run = Run { plan, host: crate::made::host(), records };
-        surprised += u32::from(!run.answer(6).line.starts_with("nothing surprising"));
+        surprised += u32::from(departures(&run.answer(6)).0 > 0);
     }
     // 5 % of 60 are 3, with a standard deviation of 1.7.
     assert!(surprised <= 7, "{surprised} of 60");
@@ -284,12 +371,12 @@ fn q6_looks_at_neighbouring_sizes_where_there_is_one_thread_count() {
         .answer(6)
     };
     let answer = smooth(0.6);
-    assert!(
-        answer.line.starts_with("sendmsg at 4 KiB, 1 thread: goodput is 0.6"),
-        "{}",
-        answer.line
-    );
-    assert!(smooth(1.0).line.starts_with("nothing surprising"), "{}", smooth(1.0).line);
+    let odd = departures(&answer).1[0].cell.clone();
+    assert_eq!(odd.to_string(), "send=sendmsg message_bytes=4096 threads=1");
+    surprises(&answer, &odd, 0.6);
+    assert_eq!(departures(&answer).1[0].basis, Basis::Neighbours);
+    assert_eq!(departures(&smooth(1.0)).0, 0);
     let few = run(one_thread(), |_, trial| trial).answer(6);
-    assert!(!few.answered && few.line.contains("two thread counts"), "{}", few.line);
+    assert!(!few.answered, "{few:#?}");
+    assert!(matches!(few.finding, AnswerFinding::Departures { tests: 0, .. }), "{few:#?}");
 }

@@ -1,12 +1,14 @@
 //! Runs that nobody hopes for: each law, answer and verdict is there, right, or says why not.
 
+use analysis::answers::AnswerFinding;
 use analysis::explained::{Claim, Explained, LawState, Verdict};
+use analysis::reason::Reason;
 use analysis::reference::{Caveat, Reference};
 use analysis::{Metric, Summary};
 use model::record::FailureKind;
-use model::{Cell, Factor, Mark, Plan, Preset};
+use model::{Cell, Factor, Link, Mark, Plan, Preset};
 
-use crate::made::{CPUS, Run, host, misses, plan, run};
+use crate::made::{CPUS, Run, gives, host, misses, plan, run};
 
 /// Everything is there, no sentence is empty, and no figure is none.
 #[track_caller]
@@ -18,26 +20,28 @@ fn whole(run: &Run) -> Explained {
     assert_eq!(explained.laws.len(), 11);
     assert_eq!(explained.answers.len(), 7);
     assert_eq!(explained.claims.len(), 25);
-    let text =
-        serde_json::to_string(&(&explained.laws, &explained.answers, &explained.claims)).unwrap();
-    for none in ["NaN", "inf ", "inf]", "\"line\":\"\"", "null"] {
+    let text = serde_json::to_string(&(&explained.laws, &explained.answers)).unwrap();
+    for none in ["NaN", "inf ", "inf]", "\"mean\":null"] {
         assert!(!text.contains(none), "{none} in {text}");
     }
+    let claims = format!("{:?}", explained.claims);
+    for none in ["NaN", "(inf", ": inf", "-inf"] {
+        assert!(!claims.contains(none), "{none} in {claims}");
+    }
     for law in &explained.laws {
-        assert!(!law.because.is_empty(), "{law:#?}");
+        assert!(!law.reasons.is_empty(), "{law:#?}");
         assert_eq!(law.broken_by.is_empty(), law.state != LawState::Broken, "{law:#?}");
-        assert!(law.broken_by.len() <= 21);
+        assert!(law.broken_by.len() <= 20);
         let undecidable = law.state == LawState::Undecidable;
         assert_eq!(law.would_decide.is_empty(), !undecidable, "{law:#?}");
     }
     for answer in &explained.answers {
-        let columns = answer.evidence.columns.len();
-        assert!(answer.evidence.rows.iter().all(|row| row.len() == columns), "{answer:#?}");
+        assert!(answer.compared.iter().all(|of| !of.ratios.is_empty()), "{answer:#?}");
         assert_eq!(answer.would_change.is_empty(), !answer.answered, "{answer:#?}");
         assert_eq!(answer.would_answer.is_empty(), answer.answered, "{answer:#?}");
     }
     for claim in &explained.claims {
-        assert!(!claim.because.is_empty(), "{claim:#?}");
+        assert!(!claim.parts.is_empty(), "{claim:#?}");
         let undecidable = claim.verdict == Verdict::Undecidable;
         assert_eq!(claim.would_decide.is_empty(), !undecidable, "{claim:#?}");
     }
@@ -102,7 +106,8 @@ fn one_round_decides_only_what_needs_no_interval() {
         .collect();
     assert_eq!(decided, ["c3", "c16", "c19", "c21"]);
     let answered = explained.answers.iter().filter(|answer| answer.answered);
-    assert!(answered.clone().all(|a| a.notes.iter().any(|note| note.contains("preliminary"))));
+    let preliminary = Caveat::Preliminary { rounds: 1 };
+    assert!(answered.clone().all(|answer| answer.caveats.contains(&preliminary)));
 }
 
 #[test]
@@ -182,7 +187,8 @@ fn marked_trials_stay_and_void_ones_decide_nothing() {
         let is_it = cell.message.bytes().0 == 64 && cell.threads.get() == 1;
         if is_it { trial.marked(Mark::Unsettled) } else { trial }
     });
-    assert!(whole(&one).answers[3].answered || !one.explained().answers[3].line.is_empty());
+    let q3 = &whole(&one).answers[3];
+    assert!(matches!(q3.finding, AnswerFinding::Threads { from: 1, to: 8, .. }), "{q3:#?}");
 }
 
 fn is_oversubscribed(claim: &Claim) -> bool {
@@ -194,8 +200,8 @@ fn oversubscribed_runs_say_so() {
     let crowded = run(Plan::preset(Preset::Default), |_, trial| trial.usable_cpus(1));
     let explained = whole(&crowded);
     for number in [1, 3, 4, 5] {
-        let notes = &explained.answers[number].notes;
-        assert!(notes.iter().any(|note| note.contains("oversubscribed")), "{notes:?}");
+        let answer = &explained.answers[number];
+        assert_eq!(answer.caveats, [Caveat::Oversubscribed { all: true }], "{answer:#?}");
     }
     assert_eq!(explained.claims[3].caveats, [Caveat::Oversubscribed { all: true }]);
     // Whatever rests on cells says so, and no cause is supported by them.
@@ -245,8 +251,11 @@ fn fewer_than_ten_rounds_are_called_preliminary_wherever_an_interval_decides() {
 fn sizes_that_nobody_foresaw_are_sizes() {
     let odd = plan(&[(Factor::Message, "8,77,1000,5000,1000003,64MiB"), (Factor::Threads, "3,5")]);
     let explained = whole(&of(odd, 10));
-    assert!(explained.answers[3].answered || explained.answers[3].line.contains("64 MiB"));
-    assert!(explained.answers[4].evidence.rows.iter().any(|row| row[0] == "1000003 B"));
+    let largest = 64 << 20;
+    let q3 = &explained.answers[3].finding;
+    assert!(matches!(q3, AnswerFinding::Threads { bytes, .. } if *bytes == largest), "{q3:#?}");
+    let speed_ups = explained.answers[4].of(Metric::GoodputGbps);
+    assert!(speed_ups.iter().any(|c| c.cell.message.bytes().0 == 1_000_003));
 }
 
 #[test]
@@ -301,11 +310,11 @@ fn every_advised_command_line_can_be_given() {
     ];
     for run in runs {
         let explained = run.explained();
-        let laws = explained.laws.iter().map(|law| &law.because);
-        let answers = explained.answers.iter().map(|answer| &answer.would_change);
-        laws.chain(answers).for_each(|text| advice_can_be_followed(text));
         let laws = explained.laws.iter().map(|law| &law.would_decide);
-        let answers = explained.answers.iter().map(|answer| &answer.would_answer);
+        let answers = explained
+            .answers
+            .iter()
+            .flat_map(|answer| [&answer.would_answer, &answer.would_change]);
         let claims = explained.claims.iter().map(|claim| &claim.would_decide);
         for missing in laws.chain(answers).chain(claims).flatten() {
             advice_can_be_followed(&missing.to_string());
@@ -316,13 +325,23 @@ fn every_advised_command_line_can_be_given() {
 #[test]
 fn wherever_zerocopy_is_compared_its_copied_completions_are_said() {
     let explained = run(plan(&[(Factor::Threads, "1,2,4,8")]), |_, trial| trial).explained();
+    for number in [0, 1, 5] {
+        let (AnswerFinding::Copies { completions, .. }
+        | AnswerFinding::ByReference { completions, .. }
+        | AnswerFinding::Sizes { completions: Some(completions), .. }) =
+            &explained.answers[number].finding
+        else {
+            panic!("{:#?}", explained.answers[number])
+        };
+        let copied = Some([1.0, 1.0]);
+        assert!(
+            matches!(completions, Reason::Completions { copied: it, .. } if it.value().copied() == copied)
+        );
+    }
     for number in [3, 5, 6, 7, 8, 12, 15, 19] {
-        let claim = &explained.claims[number - 1];
-        assert!(claim.because.contains("completion was marked copied"), "{claim:#?}");
+        gives(&explained.claims[number - 1], |it| {
+            matches!(it, Reason::Completions { copied: model::Measured::Value([least, _]), copied_by: Some(Link::Loopback) }
+                if *least >= 1.0)
+        });
     }
-    for number in [0, 5] {
-        let line = &explained.answers[number].line;
-        assert!(line.contains("completion was marked copied"), "{line}");
-    }
-    assert!(explained.answers[1].notes.iter().any(|note| note.contains("marked copied")));
 }

@@ -1,6 +1,7 @@
 //! Law 8 and the shares behind it: made copying ceilings against made cells.
 
-use analysis::explained::{CeilingShare, Explained, LawState, ModelledSide};
+use analysis::explained::{CeilingShare, Explained, LawReason, LawState, ModelledSide};
+use analysis::laws::reason::{BreachRecord, Figure, Wrong};
 use model::audit::{Audited, Ceiling, CeilingPoint, CopiedBytes, CopyCounts, Hook};
 use model::names::{Audit, Switch};
 use model::record::{FailureKind, Outcome, Record};
@@ -63,9 +64,13 @@ fn is_about(figure: f64, expected: f64) {
 fn a_run_below_the_ceiling_holds_the_law_and_names_the_nearest_cell() {
     let law = with_ceiling(run(one_thread(), |_, trial| trial), ceiling(1.0)).law(8);
     assert_eq!((law.state, law.compared), (LawState::Holds, 12), "{law:#?}");
-    assert!(law.because.contains("12 cells stay under it"), "{law:#?}");
+    let [LawReason::Compared { of: 12, differ: 0 }, LawReason::Nearest { share }] =
+        law.reasons.as_slice()
+    else {
+        panic!("{law:#?}")
+    };
     // 64 KiB: the kernel's copy out of one message is at 1500 Gbit/s, the path's own out of 4 MiB at 120.
-    assert!(law.because.contains("memcpy at 4 MiB"), "{law:#?}");
+    assert_eq!((share.routine.as_str(), share.working_set_bytes), ("memcpy", 4 * MIB));
 }
 
 #[test]
@@ -75,12 +80,15 @@ fn a_cell_that_copies_faster_than_its_cpus_can_breaks_the_law() {
     assert_eq!((law.state, law.compared), (LawState::Broken, 4), "{law:#?}");
     // At 64 B the ring of 16 KiB lies in the fastest cache: only the large size copies from memory.
     assert_eq!(law.broken_by.len(), 2, "{law:#?}");
-    for (record, path) in law.broken_by.iter().zip(["send", "sendmsg"]) {
-        let name = format!("all rounds, send={path} message_bytes=65536 threads=1: 130 ");
-        assert!(record.starts_with(&name), "{record}");
-        assert!(record.contains(" % of 120 Gbit/s (memcpy at 4 MiB)"), "{record}");
+    for (breach, path) in law.broken_by.iter().zip([SendPath::Send, SendPath::Sendmsg]) {
+        let BreachRecord::Cell { cell } = &breach.record else { panic!("{breach:#?}") };
+        assert_eq!((cell.send_path, cell.message.bytes().0), (path, 65_536));
+        let Wrong::Ceiling { share } = &breach.wrong else { panic!("{breach:#?}") };
+        is_about(share.goodput_gbps.mean, 130.0);
+        is_about(share.ceiling_gbps, 120.0);
+        assert_eq!((share.routine.as_str(), share.working_set_bytes), ("memcpy", 4 * MIB));
     }
-    assert!(law.because.contains("2 of 4 cells"), "{law:#?}");
+    assert_eq!(law.reasons[0], LawReason::Compared { of: 4, differ: 2 });
 }
 
 #[test]
@@ -188,7 +196,8 @@ fn both_sides_on_the_same_cpu_share_its_time() {
     assert_eq!(same(108.0).state, LawState::Holds);
     let law = same(115.0);
     assert_eq!(law.state, LawState::Broken, "{law:#?}");
-    assert!(law.broken_by[0].contains("both sides share their CPUs"), "{law:#?}");
+    let both = |wrong: &Wrong| matches!(wrong, Wrong::Figure { figure: Figure::CeilingOfBoth, is, .. } if *is > 1.0);
+    assert!(both(&law.broken_by[0].wrong), "{law:#?}");
 }
 
 #[test]
@@ -238,7 +247,7 @@ fn without_a_ceiling_or_a_cell_nothing_is_decided() {
     let nothing = run(one_thread(), |_, trial| trial.failed(FailureKind::EndLost, "it died"));
     let law = with_ceiling(nothing, ceiling(1.0)).law(8);
     assert_eq!((law.state, law.compared), (LawState::Undecidable, 0), "{law:#?}");
-    assert!(law.because.contains("valid trial"), "{law:#?}");
+    assert_eq!(law.reasons, [LawReason::NoRecord]);
 }
 
 /// 150 Gbit/s over loopback and into the sink, more than the CPU copies.

@@ -1,10 +1,11 @@
 //! C13, C14, C15 and C17.
 
+use analysis::reason::{PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
 use model::SendPath::Zerocopy;
 use model::{Cell, Factor, Measured};
 
-use crate::made::{Run, count, kib, misses, one_thread, plan, run, run_of_goodput};
+use crate::made::{Run, count, gives, kib, misses, one_thread, plan, run, run_of_goodput};
 
 fn threads() -> model::Plan {
     plan(&[(Factor::Threads, "4,8"), (Factor::Message, "64KiB")])
@@ -21,35 +22,40 @@ fn falling(cell: &Cell) -> f64 {
 #[test]
 fn without_a_fall_there_is_nothing_to_explain() {
     let level = run_of_goodput(threads(), |_| 10.0);
-    for claim in [13, 14] {
-        level.refutes(claim, "no fall to explain");
+    for claim in [13, 14, 15] {
+        level.refutes(claim, PartKind::Premise);
     }
-    level.refutes(15, "zerocopy does not fall");
 }
 
 #[test]
 fn without_eight_threads_no_fall_was_measured() {
     for claim in [13, 14, 15] {
-        run(one_thread(), |_, trial| trial).leaves_open(claim, "not measured");
+        let one = run(one_thread(), |_, trial| trial);
+        one.leaves_open(claim, PartKind::Premise, Shown::NotMeasured);
     }
 }
 
 #[test]
 fn c13_no_counter_of_these_shows_or_refutes() {
     let counted = || run(threads(), |cell, trial| trial.goodput_gbps(falling(cell)).counted());
-    counted().leaves_open(13, "prefetches and writes are not counted");
-    counted()
-        .with(|_, finished| {
-            finished.sender.counters.llc_misses = count(kib(&finished.sender) * 30.0);
-        })
-        .leaves_open(13, "prefetches and writes are not counted");
+    counted().leaves_open(13, PartKind::Counter, Shown::Unclear);
+    let thirty = counted().with(|_, finished| {
+        finished.sender.counters.llc_misses = count(kib(&finished.sender) * 30.0);
+    });
+    // 30 lines of 64 bytes a KiB that the sender alone read.
+    gives(
+        &thirty.leaves_open(13, PartKind::Counter, Shown::Unclear),
+        |reason| matches!(reason, Reason::DemandReads { bytes_per_byte } if *bytes_per_byte > 1.8),
+    );
     assert!(counted().claim(13).would_decide[0].what.contains("memory controller"));
-    run_of_goodput(threads(), falling).leaves_open(13, "not counted");
+    run_of_goodput(threads(), falling).leaves_open(13, PartKind::Counter, Shown::NotMeasured);
 }
 
 #[test]
 fn c14_no_record_tells_a_line_that_travels() {
-    run_of_goodput(threads(), falling).leaves_open(14, "no record of these instruments");
+    let falls = run_of_goodput(threads(), falling);
+    let unseen = Reason::NotInstrumented { what: Unseen::SharedCacheLines };
+    gives(&falls.leaves_open(14, PartKind::Counter, Shown::NotMeasured), |it| *it == unseen);
 }
 
 /// Context switches in each trial's window, by cell.
@@ -79,58 +85,77 @@ fn c15_is_shown_by_switches_that_go_away_with_the_notifications() {
         if cell.so_zerocopy.is_on() || cell.threads.get() == 4 { falling(cell) } else { 7.0 }
     };
     let supporting = || switching(run_of_goodput(option(), with_option), many);
-    supporting().supports(15, "SO_ZEROCOPY off");
+    let parts = supporting().supports(15).parts;
+    assert_eq!(parts.last().map(|part| part.kind), Some(PartKind::Intervention), "{parts:#?}");
     let crowded = run(option(), |cell, trial| trial.goodput_gbps(with_option(cell)).usable_cpus(8));
     let crowded = switching(crowded, many);
-    crowded.leaves_open(15, "is not shown");
-    let claim = crowded.claim(15);
+    let claim = crowded.leaves_open(15, PartKind::Effect, Shown::Unclear);
+    gives(&claim, |it| *it == Reason::TooFewCpus);
     assert_eq!(claim.caveats, [Caveat::Oversubscribed { all: true }], "{claim:#?}");
     misses(&claim.would_decide, "a machine with at least 16 usable CPUs", "--threads 4,8");
     let as_far = |cell: &Cell| if cell.threads.get() == 4 { 10.0 } else { falling(cell) };
-    switching(run_of_goodput(option(), as_far), many).refutes(15, "without notifications");
+    switching(run_of_goodput(option(), as_far), many).refutes(15, PartKind::Intervention);
     // It costs more with notifications at either count, and no further down.
     let costlier = |cell: &Cell| {
         let of_path = as_far(cell);
         let is_on = cell.send_path == Zerocopy && cell.so_zerocopy.is_on();
         if is_on { of_path / 2.0 } else { of_path }
     };
-    switching(run_of_goodput(option(), costlier), many).refutes(15, "without notifications");
+    switching(run_of_goodput(option(), costlier), many).refutes(15, PartKind::Intervention);
     // It falls, and further than without notifications, but no further than the others.
     let alike = |cell: &Cell| match (cell.threads.get(), cell.send_path) {
         (8, Zerocopy) if !cell.so_zerocopy.is_on() => 7.0,
         (8, _) => 3.0,
         _ => 10.0,
     };
-    switching(run_of_goodput(option(), alike), many).leaves_open(15, "that it falls most");
+    switching(run_of_goodput(option(), alike), many).leaves_open(
+        15,
+        PartKind::Effect,
+        Shown::Unclear,
+    );
     let no_send = plan(&[
         (Factor::Threads, "4,8"),
         (Factor::Message, "64KiB"),
         (Factor::SoZerocopy, "on,off"),
         (Factor::Send, "sendmsg,zerocopy"),
     ]);
-    switching(run_of_goodput(no_send, with_option), many).leaves_open(15, "that it falls most");
+    switching(run_of_goodput(no_send, with_option), many).leaves_open(
+        15,
+        PartKind::Effect,
+        Shown::Unclear,
+    );
     // More switches than sendmsg, but no more than send.
     let as_send =
         |cell: &Cell| if cell.send_path == model::SendPath::Send { 50_000 } else { many(cell) };
-    switching(run_of_goodput(option(), with_option), as_send)
-        .refutes(15, "no more context switches than send:");
-    switching(run_of_goodput(threads(), falling), many).leaves_open(15, "not shown");
-    switching(run_of_goodput(threads(), falling), |_| 500).refutes(15, "no more context switches");
+    switching(run_of_goodput(option(), with_option), as_send).refutes(15, PartKind::Counter);
+    // The plan has no cells without notifications.
+    switching(run_of_goodput(threads(), falling), many).leaves_open(
+        15,
+        PartKind::Intervention,
+        Shown::NotMeasured,
+    );
+    switching(run_of_goodput(threads(), falling), |_| 500).refutes(15, PartKind::Counter);
     let others = |cell: &Cell| match (cell.threads.get(), cell.send_path) {
         (8, Zerocopy) => 8.0,
         (8, _) => 4.0,
         _ => 10.0,
     };
-    switching(run_of_goodput(threads(), others), many).refutes(15, "falls more");
+    switching(run_of_goodput(threads(), others), many).refutes(15, PartKind::Effect);
 }
 
 #[test]
 fn c17_falls_where_no_cpu_time_is_burnt() {
     let threads = || plan(&[(Factor::Threads, "1,4")]);
-    run(threads(), |_, trial| trial).refutes(17, "nothing spins");
-    run(threads(), |cell, trial| {
+    run(threads(), |_, trial| trial).refutes(17, PartKind::Counter);
+    let spins = run(threads(), |cell, trial| {
         trial.sender_cpu_ns_per_kib(100.0 * f64::from(cell.threads.get()))
-    })
-    .leaves_open(17, "names a lock");
-    run(one_thread(), |_, trial| trial).leaves_open(17, "not both measured");
+    });
+    let unseen = Reason::NotInstrumented { what: Unseen::LockContention };
+    gives(&spins.leaves_open(17, PartKind::Counter, Shown::Unclear), |it| *it == unseen);
+    let one = run(one_thread(), |_, trial| trial);
+    one.leaves_open(17, PartKind::Counter, Shown::NotMeasured);
+    let few_cpus = run(threads(), |_, trial| trial.usable_cpus(2));
+    gives(&few_cpus.leaves_open(17, PartKind::Counter, Shown::NotMeasured), |it| {
+        *it == Reason::TooFewCpus
+    });
 }

@@ -1,10 +1,12 @@
 //! C18 to C23: what hardware counters and the machine's facts decide.
 
+use analysis::metric::Metric;
+use analysis::reason::{Derived, PartKind, Reason, Shown};
 use analysis::reference::Caveat;
 use model::SendPath::{Send, Sendmsg};
 use model::{Cell, Factor, Layout, Plan};
 
-use crate::made::{Run, count, kib, one_thread, plan, run};
+use crate::made::{Run, count, gives, kib, one_thread, plan, run};
 
 fn counted(plan: Plan) -> Run {
     run(plan, |_, trial| trial.counted().goodput_gbps(10.0))
@@ -27,11 +29,11 @@ fn c18_needs_the_peak_and_a_layout_without_it() {
     let peak = |cell: &Cell| if bytes(cell) == 512 { 9.0 } else { 3.0 };
     let peak_of_scattered =
         move |cell: &Cell| if cell.layout == Layout::Packed { 3.0 } else { peak(cell) };
-    missing(layouts(), peak_of_scattered).supports(18, "the peak is gone");
-    missing(layouts(), peak).refutes(18, "alignment is not why");
-    missing(one_thread(), peak).leaves_open(18, "no other layout");
-    missing(one_thread(), |_| 3.0).refutes(18, "do not peak");
-    run(one_thread(), |_, trial| trial).leaves_open(18, "not both counted");
+    missing(layouts(), peak_of_scattered).supports(18);
+    missing(layouts(), peak).refutes(18, PartKind::Intervention);
+    missing(one_thread(), peak).leaves_open(18, PartKind::Intervention, Shown::NotMeasured);
+    missing(one_thread(), |_| 3.0).refutes(18, PartKind::Effect);
+    run(one_thread(), |_, trial| trial).leaves_open(18, PartKind::Effect, Shown::NotMeasured);
 }
 
 #[test]
@@ -46,23 +48,38 @@ fn c20_compares_the_levels() {
             counters.llc_misses = count(kib * 5.0 * of(last));
         })
     };
-    levels(0.9, 0.8, 0.4).supports(20, "60 %");
-    levels(0.3, 0.8, 0.7).refutes(20, "L1 data");
-    levels(0.5, 0.5, 0.5).leaves_open(20, "do not tell");
+    // The level that comes nearest: 0.4 over 0.8.
+    let is_half = |reason: &Reason| {
+        let l2 = Derived::LastLevelMissesPer { level: Metric::SenderLlcLoadsPerKib };
+        matches!(reason, Reason::Derived { what, least, most, .. }
+            if *what == l2 && [least, most].iter().all(|c| (c.ratio.mean - 0.5).abs() < 0.01))
+    };
+    gives(&levels(0.9, 0.8, 0.4).supports(20), is_half);
+    let is_of_l1 = |reason: &Reason| {
+        let l1 = Derived::LastLevelMissesPer { level: Metric::SenderL1dMissesPerKib };
+        matches!(reason, Reason::Derived { what, .. } if *what == l1)
+    };
+    gives(&levels(0.3, 0.8, 0.7).refutes(20, PartKind::Effect), is_of_l1);
+    levels(0.5, 0.5, 0.5).leaves_open(20, PartKind::Effect, Shown::Unclear);
     // The second level was never counted: nothing can be said of it.
     let without_l2 = levels(0.9, 0.8, 0.4).with(|_, finished| {
         finished.sender.counters.llc_loads = model::Measured::absent("no such event");
     });
-    without_l2.leaves_open(20, "L2 at 64 B");
-    let missing = without_l2.claim(20).would_decide;
+    let is_l2 = |reason: &Reason| {
+        matches!(reason, Reason::NotMeasured { metric: Metric::SenderLlcLoadsPerKib, sizes, .. }
+            if sizes == &[64])
+    };
+    let claim = without_l2.leaves_open(20, PartKind::Effect, Shown::Unclear);
+    gives(&claim, is_l2);
+    let missing = claim.would_decide;
     assert!(missing.iter().any(|missing| missing.because.contains("no such event")), "{missing:?}");
     // Another level that loses more refutes all the same.
     levels(0.3, 0.8, 0.7)
         .with(|_, finished| {
             finished.sender.counters.llc_loads = model::Measured::absent("no such event");
         })
-        .refutes(20, "L1 data");
-    run(one_thread(), |_, trial| trial).leaves_open(20, "not counted");
+        .refutes(20, PartKind::Effect);
+    run(one_thread(), |_, trial| trial).leaves_open(20, PartKind::Effect, Shown::NotMeasured);
 }
 
 #[test]
@@ -70,9 +87,14 @@ fn c21_is_a_matter_of_size() {
     let of = |bytes: u64| {
         run(one_thread(), |_, trial| trial).on(move |host| host.caches[2].bytes = bytes)
     };
-    of(12 << 20).refutes(21, "holds 192 such messages");
-    of(32 << 10).supports(21, "32 KiB");
-    run(one_thread(), |_, trial| trial).on(|host| host.caches.truncate(2)).leaves_open(21, "no L3");
+    let l3 = Reason::Cache { level: 3, bytes: Some(12 << 20), message_bytes: 65_536 };
+    gives(&of(12 << 20).refutes(21, PartKind::Effect), |it| *it == l3);
+    of(32 << 10).supports(21);
+    run(one_thread(), |_, trial| trial).on(|host| host.caches.truncate(2)).leaves_open(
+        21,
+        PartKind::Effect,
+        Shown::NotMeasured,
+    );
 }
 
 /// Sender cycles a byte, at 3 GHz.
@@ -109,21 +131,24 @@ fn c22_is_every_part_of_it() {
         (_, _, Sendmsg) => 0.3,
         _ => 0.8,
     };
-    cycles(sizes(), as_claimed).supports(22, "parts hold");
+    cycles(sizes(), as_claimed).supports(22);
     let one_off = move |cell: &Cell| if cell.send_path == Send { 5.0 } else { as_claimed(cell) };
-    cycles(sizes(), one_off).refutes(22, "fail");
-    cycles(plan(&[(Factor::Threads, "1"), (Factor::Message, "64")]), as_claimed)
-        .leaves_open(22, "not all are shown");
-    run(sizes(), |_, trial| trial).leaves_open(22, "not counted");
+    cycles(sizes(), one_off).refutes(22, PartKind::Effect);
+    cycles(plan(&[(Factor::Threads, "1"), (Factor::Message, "64")]), as_claimed).leaves_open(
+        22,
+        PartKind::Effect,
+        Shown::NotMeasured,
+    );
+    run(sizes(), |_, trial| trial).leaves_open(22, PartKind::Effect, Shown::NotMeasured);
 }
 
 #[test]
 fn c23_compares_most_threads_with_fewest() {
     let threads = || plan(&[(Factor::Threads, "1,8")]);
     let by = |eight: f64| move |cell: &Cell| if cell.threads.get() == 8 { eight } else { 3.0 };
-    cycles(threads(), by(2.0)).supports(23, "most threads against fewest");
-    cycles(threads(), by(4.0)).refutes(23, "most threads against fewest");
-    run(threads(), |_, trial| trial).leaves_open(23, "not counted");
+    cycles(threads(), by(2.0)).supports(23);
+    cycles(threads(), by(4.0)).refutes(23, PartKind::Effect);
+    run(threads(), |_, trial| trial).leaves_open(23, PartKind::Effect, Shown::NotMeasured);
     // Lower on average, and in some rounds higher.
     let unsteady = counted(threads()).changed(|trial| {
         let is_odd = trial.round % 2 == 1;
@@ -136,5 +161,5 @@ fn c23_compares_most_threads_with_fewest() {
             set_cycles(finished, rate);
         }
     });
-    unsteady.leaves_open(23, "not shown everywhere");
+    unsteady.leaves_open(23, PartKind::Effect, Shown::Unclear);
 }

@@ -1,11 +1,15 @@
 //! C1 to C9.
 
-use analysis::explained::ModelledSide;
+use analysis::explained::{Claim, CrossoverOutcome, ModelledSide};
+use analysis::metric::Metric;
+use analysis::reason::PartKind::{Counter, Effect, Intervention, Premise};
+use analysis::reason::Reason;
+use analysis::reason::Shown::{NotMeasured, Unclear};
 use analysis::reference::{Caveat, Reference};
 use model::SendPath::{self, Send, Sendmsg, Zerocopy};
-use model::{Cell, Factor, Preset};
+use model::{Audit, Cell, Factor, Preset};
 
-use crate::made::{one_thread, plan, run, run_of_goodput, run_with_noise};
+use crate::made::{gives, one_thread, plan, run, run_of_goodput, run_with_noise};
 
 fn bytes(cell: &Cell) -> u64 {
     cell.message.bytes().0
@@ -18,7 +22,10 @@ fn ratio_of(path: SendPath, of: impl Fn(u64) -> f64) -> impl Fn(&Cell) -> f64 {
 
 #[test]
 fn c1_no_record_counts_the_copies_of_a_send() {
-    run(one_thread(), |_, trial| trial.counted()).leaves_open(1, "no record of these instruments");
+    let claim = run(one_thread(), |_, trial| trial.counted()).leaves_open(1, Effect, NotMeasured);
+    gives(&claim, |it| {
+        matches!(it, Reason::NotAudited { audit: Audit::CopyAudit, cell: None, why: None })
+    });
 }
 
 #[test]
@@ -32,21 +39,42 @@ fn c2_falls_where_one_field_makes_both_paths_the_same() {
             trial.ends_cpu_ns_per_kib(if saved { 200.0 } else { 300.0 })
         })
     };
-    saves(true).refutes(2, "saves only where it saves calls");
-    saves(false).leaves_open(2, "not shown to be the same");
-    run(one_thread(), |_, trial| trial).leaves_open(2, "no message of one field");
+    saves(true).refutes(2, Intervention);
+    let by_calls = |claim: Claim| (claim.parts[1].kind, claim.parts[1].shown);
+    let claim = saves(false).leaves_open(2, Counter, NotMeasured);
+    assert_eq!(by_calls(claim), (Intervention, Unclear));
+    let claim = run(one_thread(), |_, trial| trial).leaves_open(2, Counter, NotMeasured);
+    gives(&claim, |it| matches!(it, Reason::NoIntervention));
+    assert_eq!(by_calls(claim), (Intervention, NotMeasured));
+}
+
+/// So many of the zero-copy completions were marked copied, over the cells.
+#[track_caller]
+fn marked(claim: &Claim, shares: Option<[f64; 2]>) {
+    let near = |copied: &[f64; 2], shares: [f64; 2]| {
+        copied.iter().zip(shares).all(|(share, should)| (share - should).abs() < 0.01)
+    };
+    gives(claim, |it| {
+        matches!(it, Reason::Completions { copied, .. } if match (copied.value(), shares) {
+            (Some(copied), Some(shares)) => near(copied, shares),
+            (None, None) => true,
+            (_, _) => false,
+        })
+    });
 }
 
 #[test]
 fn c3_is_what_the_completions_say() {
-    run(one_thread(), |_, trial| trial).refutes(3, "every zero-copy completion was marked copied");
-    run(one_thread(), |_, trial| trial.copied_share(0.4)).refutes(3, "in every cell");
-    run(one_thread(), |_, trial| trial.copied_share(0.0))
-        .supports(3, "no zero-copy completion was marked");
-    run(one_thread(), |cell, trial| trial.copied_share(if bytes(cell) > 1000 { 0.9 } else { 0.0 }))
-        .leaves_open(3, "in some cells");
-    run(plan(&[(Factor::Send, "send,sendmsg")]), |_, trial| trial)
-        .leaves_open(3, "no zero-copy completion came");
+    let some = |share: fn(&Cell) -> f64| {
+        run(one_thread(), move |cell, trial| trial.copied_share(share(cell)))
+    };
+    marked(&run(one_thread(), |_, trial| trial).refutes(3, Effect), Some([1.0; 2]));
+    marked(&some(|_| 0.4).refutes(3, Effect), Some([0.4; 2]));
+    marked(&some(|_| 0.0).supports(3), Some([0.0; 2]));
+    let large = some(|cell| if bytes(cell) > 1000 { 0.9 } else { 0.0 });
+    marked(&large.leaves_open(3, Effect, Unclear), Some([0.0, 0.9]));
+    let without = run(plan(&[(Factor::Send, "send,sendmsg")]), |_, trial| trial);
+    marked(&without.leaves_open(3, Effect, NotMeasured), None);
 }
 
 #[test]
@@ -56,7 +84,7 @@ fn a_broken_law_leaves_no_claim_that_rests_on_it() {
     });
     // Every zerocopy trial is void then, so nothing is left to say.
     assert_eq!(lost.law(3).state, analysis::explained::LawState::Broken);
-    lost.leaves_open(3, "no zero-copy completion came");
+    marked(&lost.leaves_open(3, Effect, NotMeasured), None);
     let mut once = run(one_thread(), |_, trial| trial);
     let mut is_first = true;
     for record in &mut once.records {
@@ -73,18 +101,42 @@ fn a_broken_law_leaves_no_claim_that_rests_on_it() {
 
 #[test]
 fn c4_needs_a_gain_at_every_size_and_the_largest_at_small_ones() {
-    run_of_goodput(one_thread(), ratio_of(Sendmsg, |n| if n < 1000 { 5.0 } else { 1.2 }))
-        .supports(4, "from 1.20");
-    run_of_goodput(one_thread(), ratio_of(Sendmsg, |n| if n < 10_000 { 3.0 } else { 1.0 }))
-        .refutes(4, "no gain there");
-    run_of_goodput(one_thread(), ratio_of(Sendmsg, |n| if n < 1000 { 1.2 } else { 5.0 }))
-        .refutes(4, "not largest at small messages");
-    run_of_goodput(plan(&[(Factor::Message, "64")]), ratio_of(Sendmsg, |_| 3.0))
-        .leaves_open(4, "only one size");
+    let sendmsg = |of: fn(u64) -> f64| run_of_goodput(one_thread(), ratio_of(Sendmsg, of));
+    let claim = sendmsg(|n| if n < 1000 { 5.0 } else { 1.2 }).supports(4);
+    gives(&claim, |it| {
+        matches!(it, Reason::Range { metric: Metric::GoodputGbps, least, most, .. }
+            if (least.ratio.mean - 1.2).abs() < 0.01 && (most.ratio.mean - 5.0).abs() < 0.05)
+    });
+    // No gain at the largest size.
+    let claim = sendmsg(|n| if n < 10_000 { 3.0 } else { 1.0 }).refutes(4, Effect);
+    gives(
+        &claim,
+        |it| matches!(it, Reason::Each { ratios, .. } if ratios.len() == 1 && bytes(&ratios[0].cell) == 65_536),
+    );
+    // The largest gain is not at the smallest size.
+    let claim = sendmsg(|n| if n < 1000 { 1.2 } else { 5.0 }).refutes(4, Effect);
+    gives(
+        &claim,
+        |it| matches!(it, Reason::Each { ratios, .. } if ratios[0].ratio.mean < ratios[1].ratio.mean),
+    );
+    run_of_goodput(plan(&[(Factor::Message, "64")]), ratio_of(Sendmsg, |_| 3.0)).leaves_open(
+        4,
+        Effect,
+        NotMeasured,
+    );
     run_with_noise(one_thread(), 0.8, |cell, trial| {
         trial.goodput_gbps(if cell.send_path == Sendmsg { 13.0 } else { 10.0 })
     })
-    .leaves_open(4, "not shown at every size");
+    .leaves_open(4, Effect, Unclear);
+}
+
+/// Where zerocopy begins to be better than send.
+#[track_caller]
+fn crosses(claim: &Claim, is_it: impl Fn(&CrossoverOutcome) -> bool) {
+    gives(
+        claim,
+        |reason| matches!(reason, Reason::Crossovers { of } if of.iter().all(|it| is_it(&it.crossover.outcome))),
+    );
 }
 
 #[test]
@@ -100,9 +152,12 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
             }),
         )
     };
-    from_4096().supports(6, "between 512 B and 4 KiB");
-    from_4096().leaves_open(7, "does not show that the page is why");
-    from_4096().on(|host| host.page_bytes = 16_384).refutes(7, "though a page has 16384");
+    crosses(&from_4096().supports(6), |it| {
+        *it == CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 }
+    });
+    from_4096().leaves_open(7, Intervention, NotMeasured);
+    let claim = from_4096().on(|host| host.page_bytes = 16_384).refutes(7, Intervention);
+    gives(&claim, |it| matches!(it, Reason::PageBytes { bytes: 16_384 }));
     // Worse at 64 B and better at 64 KiB says nothing of 4 KiB.
     let two_sizes = || {
         run_of_goodput(
@@ -110,8 +165,10 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
             ratio_of(Zerocopy, |n| if n < 1000 { 0.6 } else { 1.5 }),
         )
     };
-    two_sizes().leaves_open(6, "between 64 B and 64 KiB");
-    two_sizes().leaves_open(7, "itself undecided");
+    crosses(&two_sizes().leaves_open(6, Effect, Unclear), |it| {
+        *it == CrossoverOutcome::Bracket { low: 64.0, high: 65_536.0 }
+    });
+    two_sizes().leaves_open(7, Premise, Unclear);
     // A sweep finds it near 4 KiB, with an interval that is narrow or wide, or elsewhere.
     let sweep = |at: f64, noise: f64| {
         let plan = plan(&[(Factor::Threads, "1"), (Factor::Message, "64B..1MiB")]);
@@ -122,10 +179,11 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
             trial.goodput_gbps(if is_it { 10.0 * better } else { 10.0 })
         })
     };
-    sweep(4300.0, 0.01).supports(6, "from 4.");
-    sweep(4300.0, 0.2).leaves_open(6, "not told");
-    sweep(20_000.0, 0.01).refutes(6, "from 18");
-    sweep(700.0, 0.01).refutes(6, "from 6");
+    let from = |low: f64, high: f64| move |it: &CrossoverOutcome| matches!(it, CrossoverOutcome::At { bytes, .. } if (low..high).contains(bytes));
+    crosses(&sweep(4300.0, 0.01).supports(6), from(4096.0, 4600.0));
+    sweep(4300.0, 0.2).leaves_open(6, Effect, Unclear);
+    crosses(&sweep(20_000.0, 0.01).refutes(6, Effect), from(18_432.0, 19_456.0));
+    crosses(&sweep(700.0, 0.01).refutes(6, Effect), from(600.0, 700.0));
     // Better at 4 KiB, but not told of the largest size.
     let not_beyond = run_of_goodput(
         one_thread(),
@@ -135,19 +193,32 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
             _ => 1.0,
         }),
     );
-    not_beyond.leaves_open(6, "at 64 KiB neither is shown to be better");
+    gives(
+        &not_beyond.leaves_open(6, Effect, Unclear),
+        |it| matches!(it, Reason::Crossovers { of } if of[0].crossover.untold == [65_536]),
+    );
     let alike = run_of_goodput(one_thread(), ratio_of(Zerocopy, |_| 1.0));
-    alike.refutes(6, "alike");
+    crosses(&alike.refutes(6, Effect), |it| *it == CrossoverOutcome::Alike);
     let always = run_of_goodput(one_thread(), ratio_of(Zerocopy, |_| 1.5));
-    always.refutes(6, "at every size measured");
-    always.refutes(7, "no threshold at 4096");
-    let never = run_of_goodput(one_thread(), ratio_of(Zerocopy, |_| 0.7));
-    never.refutes(6, "at no size measured");
-    assert!(never.claim(6).because.contains("every zero-copy completion was marked copied"));
+    crosses(&always.refutes(6, Effect), |it| *it == CrossoverOutcome::Always);
+    crosses(&always.refutes(7, Premise), |it| *it == CrossoverOutcome::Always);
+    let never = run_of_goodput(one_thread(), ratio_of(Zerocopy, |_| 0.7)).refutes(6, Effect);
+    crosses(&never, |it| *it == CrossoverOutcome::Never);
+    marked(&never, Some([1.0; 2]));
+    // Zerocopy makes one call where send makes one a field.
+    gives(&never, |it| {
+        matches!(it, Reason::Each { metric: Metric::SendCallsPerMessage, ratios }
+            if (ratios[0].ratio.mean - 0.125).abs() < 1e-6)
+    });
     let noisy = run_with_noise(one_thread(), 0.8, |_, trial| trial.goodput_gbps(10.0));
-    noisy.leaves_open(6, "intervals too wide");
-    noisy.leaves_open(7, "itself undecided");
-    run(plan(&[(Factor::Send, "send")]), |_, trial| trial).leaves_open(6, "not both measured");
+    gives(
+        &noisy.leaves_open(6, Effect, Unclear),
+        |it| matches!(it, Reason::Crossovers { of } if of.iter().all(|it| it.unclear > 0)),
+    );
+    noisy.leaves_open(7, Premise, Unclear);
+    let send = run(plan(&[(Factor::Send, "send")]), |_, trial| trial);
+    send.leaves_open(6, Effect, NotMeasured);
+    send.leaves_open(7, Premise, NotMeasured);
 }
 
 #[test]
@@ -163,9 +234,15 @@ fn c8_needs_its_gain_in_its_spot_and_nowhere_else() {
             }
         })
     };
-    gain(1.15, 0.95).supports(8, "1.15");
+    let largest = |claim: &Claim, gain: f64| {
+        gives(
+            claim,
+            |it| matches!(it, Reason::Each { ratios, .. } if (ratios[0].ratio.mean - gain).abs() < 0.02),
+        );
+    };
+    largest(&gain(1.15, 0.95).supports(8), 1.15);
     // An interval that only touches 10 to 20 % is not enough.
-    gain(1.30, 0.95).refutes(8, "no cell of that spot");
+    largest(&gain(1.30, 0.95).refutes(8, Effect), 1.30);
     let wide = run_with_noise(grid(), 0.12, |cell, trial| {
         let is_in = bytes(cell) == 4096 && cell.threads.get() > 1;
         trial.goodput_gbps(match (cell.send_path, is_in) {
@@ -174,23 +251,32 @@ fn c8_needs_its_gain_in_its_spot_and_nowhere_else() {
             _ => 10.0,
         })
     });
-    wide.leaves_open(8, "do not tell");
-    gain(0.9, 0.95).refutes(8, "no cell of that spot");
-    gain(1.15, 1.6).refutes(8, "gains more elsewhere");
-    gain(1.15, 1.15).leaves_open(8, "do not tell");
-    run(one_thread(), |_, trial| trial).leaves_open(8, "not both measured");
+    wide.leaves_open(8, Effect, Unclear);
+    largest(&gain(0.9, 0.95).refutes(8, Effect), 0.9);
+    largest(&gain(1.15, 1.6).refutes(8, Effect), 1.6);
+    gain(1.15, 1.15).leaves_open(8, Effect, Unclear);
+    run(one_thread(), |_, trial| trial).leaves_open(8, Effect, NotMeasured);
 }
 
 #[test]
 fn c9_needs_growth_and_a_fixed_cost_that_follows_the_calls() {
     let usual = run(one_thread(), |_, trial| trial);
-    usual.supports(9, "with 8 calls and");
-    usual.supports(9, "a fixed");
+    let claim = usual.supports(9);
+    gives(&claim, |it| {
+        let Reason::Figures { metric: Metric::SendCallsPerMessage, figures } = it else {
+            return false;
+        };
+        figures.iter().map(|figure| figure.value.mean.round()).eq([8.0, 1.0])
+    });
+    gives(&claim, |it| {
+        let Reason::FixedCosts { costs } = it else { return false };
+        costs.iter().map(|cost| cost.path).eq([Send, Sendmsg])
+    });
     let is_model_of_send = |reference: &Reference| {
         let Reference::CostModel { side, path, .. } = reference else { return false };
         (*side, *path) == (ModelledSide::Sender, Send)
     };
-    assert!(usual.claim(9).evidence.iter().any(is_model_of_send));
+    assert!(claim.evidence.iter().any(is_model_of_send));
     // No line fits: the smallest message stands for the fixed cost.
     let bent = |one: f64| {
         run(one_thread(), move |cell, trial| {
@@ -199,35 +285,43 @@ fn c9_needs_growth_and_a_fixed_cost_that_follows_the_calls() {
             trial.sender_cpu_ns_per_kib((fixed + 3.0 * n.powf(0.8)) / n * 1024.0)
         })
     };
-    bent(1000.0).supports(9, "no straight line over size fits, but a message of 64 B");
-    bent(4000.0).refutes(9, "does not come with the calls");
-    bent(3990.0).refutes(9, "does not come with the calls");
+    gives(&bent(1000.0).supports(9), |it| {
+        let Reason::Range { metric: Metric::SenderCpuNsPerKib, most, .. } = it else {
+            return false;
+        };
+        bytes(&most.cell) == 64
+    });
+    bent(4000.0).refutes(9, Intervention);
+    bent(3990.0).refutes(9, Intervention);
     run_with_noise(one_thread(), 0.1, |cell, trial| {
         let n = bytes(cell) as f64;
         let fixed = if cell.send_path == Send { 4000.0 } else { 3900.0 };
         trial.sender_cpu_ns_per_kib((fixed + 3.0 * n.powf(0.8)) / n * 1024.0)
     })
-    .leaves_open(9, "do not tell");
-    run_of_goodput(one_thread(), |_| 10.0).refutes(9, "does not grow");
+    .leaves_open(9, Intervention, Unclear);
+    run_of_goodput(one_thread(), |_| 10.0).refutes(9, Effect);
     // Goodput grows, but a message costs the same whatever the calls.
     run(one_thread(), |cell, trial| {
         let kib = bytes(cell) as f64 / 1024.0;
         let fixed = if cell.send_path == Send { 500.0 } else { 3000.0 };
         trial.sender_cpu_ns_per_kib(fixed / kib + 100.0)
     })
-    .refutes(9, "does not come with the calls");
-    run(plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]), |_, trial| trial)
-        .leaves_open(9, "why is not shown");
+    .refutes(9, Intervention);
+    run(plan(&[(Factor::Send, "sendmsg"), (Factor::Threads, "1")]), |_, trial| trial).leaves_open(
+        9,
+        Counter,
+        NotMeasured,
+    );
     run(plan(&[(Factor::Threads, "8")]), |_, trial| trial.usable_cpus(4))
         .leaves_open_with(9, Caveat::Oversubscribed { all: true });
-    run(plan(&[(Factor::Message, "64")]), |_, trial| trial).leaves_open(9, "two sizes");
+    run(plan(&[(Factor::Message, "64")]), |_, trial| trial).leaves_open(9, Effect, NotMeasured);
 }
 
 #[test]
 fn the_paper_preset_of_one_round_decides_only_what_one_round_can() {
     let mut once = run(model::Plan::preset(Preset::Paper), |_, trial| trial);
     once.records = synthetic::run(&once.plan, 1, synthetic::trial);
-    once.refutes(3, "copied");
-    once.leaves_open(4, "not shown at every size");
-    once.leaves_open(12, "do not tell");
+    once.refutes(3, Effect);
+    once.leaves_open(4, Effect, Unclear);
+    once.leaves_open(12, Effect, Unclear);
 }

@@ -1,11 +1,12 @@
 //! C10, C11, C12, C16, C24 and C25.
 
 use analysis::explained::Verdict;
+use analysis::reason::{Derived, PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
 use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::{Cell, Factor, Measured, Placement};
 
-use crate::made::{count, kib, one_thread, plan, run, run_of_goodput, run_with_noise};
+use crate::made::{count, gives, kib, one_thread, plan, run, run_of_goodput, run_with_noise};
 
 #[test]
 fn c10_is_near_linear_from_eight_tenths_on() {
@@ -13,30 +14,44 @@ fn c10_is_near_linear_from_eight_tenths_on() {
     let scaled = |speed_up: f64| {
         move |cell: &Cell| if cell.threads.get() == 4 { 10.0 * speed_up } else { 10.0 }
     };
-    run_of_goodput(threads(), scaled(3.8)).supports(10, "send 3.8");
-    run_of_goodput(threads(), scaled(1.5)).refutes(10, "near-linear would be 3.2");
-    run_of_goodput(threads(), scaled(3.2)).leaves_open(10, "do not tell");
-    run(threads(), |cell, trial| trial.goodput_gbps(scaled(1.5)(cell)).usable_cpus(2))
-        .leaves_open(10, "oversubscribed");
-    run(one_thread(), |_, trial| trial).leaves_open(10, "not both measured");
+    let near_linear = run_of_goodput(threads(), scaled(3.8)).supports(10);
+    gives(&near_linear, |it| *it == Reason::AtLeast { ratio: 3.2 });
+    run_of_goodput(threads(), scaled(1.5)).refutes(10, PartKind::Effect);
+    run_of_goodput(threads(), scaled(3.2)).leaves_open(10, PartKind::Effect, Shown::Unclear);
+    let few_cpus =
+        run(threads(), |cell, trial| trial.goodput_gbps(scaled(1.5)(cell)).usable_cpus(2));
+    gives(&few_cpus.leaves_open(10, PartKind::Effect, Shown::Unclear), |it| {
+        *it == Reason::TooFewCpus
+    });
+    run(one_thread(), |_, trial| trial).leaves_open(10, PartKind::Effect, Shown::NotMeasured);
 }
 
 #[test]
 fn c11_needs_a_jump_and_more_done_a_cycle() {
     let threads = || plan(&[(Factor::Threads, "4,8"), (Factor::Message, "4KiB")]);
     let jump = |by: f64| move |cell: &Cell| if cell.threads.get() == 8 { 10.0 * by } else { 10.0 };
-    run_of_goodput(threads(), jump(1.0)).refutes(11, "there is no jump");
-    run_of_goodput(threads(), jump(1.6)).leaves_open(11, "were not counted");
+    run_of_goodput(threads(), jump(1.0)).refutes(11, PartKind::Premise);
+    run_of_goodput(threads(), jump(1.6)).leaves_open(11, PartKind::Counter, Shown::NotMeasured);
     let counted = || run(threads(), |cell, trial| trial.goodput_gbps(jump(1.6)(cell)).counted());
-    counted().refutes(11, "does no more a cycle");
-    counted()
-        .with(|cell, finished| {
-            let more = if cell.threads.get() == 8 { 2.0 } else { 1.0 };
-            finished.sender.counters.instructions = count(kib(&finished.sender) * 1000.0 * more);
-            finished.sender.counters.cycles = count(kib(&finished.sender) * 1000.0);
-        })
-        .leaves_open(11, "instructions a cycle are 2.00");
-    run(one_thread(), |_, trial| trial).leaves_open(11, "not measured with 4 and 8 threads");
+    counted().refutes(11, PartKind::Counter);
+    let twice = counted().with(|cell, finished| {
+        let more = if cell.threads.get() == 8 { 2.0 } else { 1.0 };
+        finished.sender.counters.instructions = count(kib(&finished.sender) * 1000.0 * more);
+        finished.sender.counters.cycles = count(kib(&finished.sender) * 1000.0);
+    });
+    let is_twice = |reason: &Reason| {
+        matches!(reason, Reason::Derived { what: Derived::InstructionsPerCycle, least, most, .. }
+            if [least, most].iter().all(|c| (c.ratio.mean - 2.0).abs() < 0.01))
+    };
+    gives(&twice.leaves_open(11, PartKind::Counter, Shown::Unclear), is_twice);
+    run(one_thread(), |_, trial| trial).leaves_open(11, PartKind::Effect, Shown::NotMeasured);
+}
+
+/// Whether sendmsg with 8 threads keeps this much of its goodput with 4.
+fn is_fall_of_sendmsg(reason: &Reason, kept: f64) -> bool {
+    let Reason::Each { ratios, .. } = reason else { return false };
+    let mut of_sendmsg = ratios.iter().filter(|c| c.cell.send_path == Sendmsg);
+    of_sendmsg.any(|c| (c.ratio.mean - kept).abs() < 0.01)
 }
 
 #[test]
@@ -48,15 +63,19 @@ fn c12_is_held_to_the_papers_falls() {
         (8, Zerocopy) => 3.4,
         _ => 10.0,
     };
-    run_of_goodput(threads(), left).supports(12, "sendmsg 62 %");
-    run_of_goodput(threads(), |_| 10.0).refutes(12, "sendmsg the same (1.00");
-    run_with_noise(threads(), 0.8, |cell, trial| trial.goodput_gbps(left(cell)))
-        .leaves_open(12, "do not tell");
+    gives(&run_of_goodput(threads(), left).supports(12), |it| is_fall_of_sendmsg(it, 0.38));
+    let level = run_of_goodput(threads(), |_| 10.0).refutes(12, PartKind::Effect);
+    gives(&level, |it| is_fall_of_sendmsg(it, 1.0));
+    run_with_noise(threads(), 0.8, |cell, trial| trial.goodput_gbps(left(cell))).leaves_open(
+        12,
+        PartKind::Effect,
+        Shown::Unclear,
+    );
     run_with_noise(threads(), 0.3, |cell, trial| trial.goodput_gbps(left(cell).max(8.0)))
-        .refutes(12, " not told (");
-    run(one_thread(), |_, trial| trial).leaves_open(12, "not all measured");
+        .refutes(12, PartKind::Effect);
+    run(one_thread(), |_, trial| trial).leaves_open(12, PartKind::Effect, Shown::NotMeasured);
     let crowded = run(threads(), |cell, trial| trial.goodput_gbps(left(cell)).usable_cpus(8));
-    crowded.supports(12, "sendmsg 62 %");
+    crowded.supports(12);
     assert_eq!(crowded.claim(12).caveats, [Caveat::Oversubscribed { all: true }]);
 }
 
@@ -101,21 +120,30 @@ fn c16_needs_more_than_one_node_and_a_fall_that_is_smaller_within_one() {
             })
             .collect();
     };
-    made(8.0, 3.2).on(two_nodes).supports(16, "from 2.0");
-    made(5.0, 4.0).on(two_nodes).refutes(16, "no less within one node");
+    let is_twice = |reason: &Reason| {
+        matches!(reason, Reason::Derived { what: Derived::GoodputKept { from: 4, to: 8 }, least, most, .. }
+            if [least, most].iter().all(|c| (c.ratio.mean - 2.0).abs() < 0.05))
+    };
+    gives(&made(8.0, 3.2).on(two_nodes).supports(16), is_twice);
+    made(5.0, 4.0).on(two_nodes).refutes(16, PartKind::Intervention);
     // Across nodes less is carried with either count, and nothing falls.
-    made(10.0, 8.0).on(two_nodes).refutes(16, "no fall to explain");
-    let one_node = made(8.0, 3.2).claim(16);
-    assert_eq!(one_node.verdict, Verdict::NotApplicable, "{one_node:#?}");
-    assert!(one_node.because.contains("one NUMA node"), "{one_node:#?}");
-    run(one_thread(), |_, trial| trial).on(two_nodes).leaves_open(16, "not measured");
+    made(10.0, 8.0).on(two_nodes).refutes(16, PartKind::Premise);
+    let one_node = made(8.0, 3.2).says(16, Verdict::NotApplicable, PartKind::Premise);
+    gives(&one_node, |it| *it == Reason::NumaNodes { nodes: Measured::Value(1) });
+    run(one_thread(), |_, trial| trial).on(two_nodes).leaves_open(
+        16,
+        PartKind::Premise,
+        Shown::NotMeasured,
+    );
     let one_placement = plan(&[(Factor::Threads, "4,8"), (Factor::Message, "64KiB")]);
     run_of_goodput(one_placement, |cell| if cell.threads.get() == 8 { 5.0 } else { 10.0 })
         .on(two_nodes)
-        .leaves_open(16, "not compared");
-    run(one_thread(), |_, trial| trial)
-        .on(|host| host.numa_nodes = Measured::absent("no such file"))
-        .leaves_open(16, "not known");
+        .leaves_open(16, PartKind::Intervention, Shown::NotMeasured);
+    let nodes = Measured::absent("no such file");
+    let unseen = run(one_thread(), |_, trial| trial).on(|host| host.numa_nodes = nodes.clone());
+    gives(&unseen.leaves_open(16, PartKind::Premise, Shown::NotMeasured), |it| {
+        *it == Reason::NumaNodes { nodes: nodes.clone() }
+    });
 }
 
 fn is_within(cell: &Cell) -> bool {
@@ -131,12 +159,16 @@ fn c24_needs_every_other_count_to_carry_less() {
             20.0 - f64::from(off)
         })
     };
-    best_at(4).supports(24, "every other count carries less");
-    best_at(8).refutes(24, "not the best count");
+    best_at(4).supports(24);
+    best_at(8).refutes(24, PartKind::Effect);
     let threads = || plan(&[(Factor::Threads, "1,4"), (Factor::Message, "64KiB")]);
-    run(threads(), |_, trial| trial).leaves_open(24, "not all measured");
+    run(threads(), |_, trial| trial).leaves_open(24, PartKind::Effect, Shown::NotMeasured);
     let all = plan(&[(Factor::Threads, "1,4,8"), (Factor::Message, "64KiB")]);
-    run_with_noise(all, 0.8, |_, trial| trial.goodput_gbps(10.0)).leaves_open(24, "do not tell");
+    run_with_noise(all, 0.8, |_, trial| trial.goodput_gbps(10.0)).leaves_open(
+        24,
+        PartKind::Effect,
+        Shown::Unclear,
+    );
 }
 
 #[test]
@@ -149,10 +181,11 @@ fn c25_needs_pinned_and_unpinned_workers() {
             10.0 * pinned * batched
         })
     };
-    pinned(1.3, 2.0).leaves_open(25, "two of its three parts help");
-    let missing = pinned(1.3, 2.0).claim(25).would_decide;
+    let two_of_three = pinned(1.3, 2.0).leaves_open(25, PartKind::Effect, Shown::NotMeasured);
+    gives(&two_of_three, |it| *it == Reason::NotInstrumented { what: Unseen::SharedSockets });
+    let missing = two_of_three.would_decide;
     assert!(missing[0].what.starts_with("shared sockets"), "{missing:?}");
-    pinned(1.0, 2.0).refutes(25, "pinned against unpinned");
-    pinned(1.3, 1.0).refutes(25, "batching");
-    run(one_thread(), |_, trial| trial).leaves_open(25, "were not compared");
+    pinned(1.0, 2.0).refutes(25, PartKind::Effect);
+    pinned(1.3, 1.0).refutes(25, PartKind::Effect);
+    run(one_thread(), |_, trial| trial).leaves_open(25, PartKind::Effect, Shown::NotMeasured);
 }

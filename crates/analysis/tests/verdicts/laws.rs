@@ -1,10 +1,12 @@
 //! Each law held, broken and without its sources.
 
-use analysis::explained::{Law, LawState};
+use analysis::explained::{Law, LawReason, LawState};
+use analysis::laws::reason::{BreachRecord, Counted, Fit, Source, Wrong};
+use analysis::reason::Shown;
 use model::names::Switch;
 use model::record::{FailureKind, Outcome, Record};
 use model::values::Replica;
-use model::{Factor, Mark, Measured, Plan, Preset, SendPath};
+use model::{Factor, Link, Mark, Measured, Plan, Preset, SendPath};
 
 use crate::made::{Run, count, misses, one_thread, plan, run, run_with_noise};
 
@@ -15,14 +17,42 @@ fn with_controls() -> Plan {
     plan
 }
 
+/// The law comes out like this, and such a reason is among those it gives.
 #[track_caller]
-fn is(run: &Run, id: u32, state: LawState, words: &str) -> Law {
+pub(crate) fn is(run: &Run, id: u32, state: LawState, shows: impl Fn(&LawReason) -> bool) -> Law {
     let law = run.law(id);
     assert_eq!(law.state, state, "{law:#?}");
-    assert!(law.because.contains(words), "{law:#?}");
+    assert!(law.reasons.iter().any(shows), "{law:#?}");
     assert_eq!(law.broken_by.is_empty(), state != LawState::Broken, "{law:#?}");
     assert_eq!(law.compared == 0, state == LawState::Undecidable, "{law:#?}");
     law
+}
+
+/// So many were compared, of which so many differ.
+pub(crate) fn compared(of: u32, differ: u32) -> impl Fn(&LawReason) -> bool {
+    move |reason| *reason == LawReason::Compared { of, differ }
+}
+
+/// All that was compared agrees.
+pub(crate) fn agrees(reason: &LawReason) -> bool {
+    matches!(reason, LawReason::Compared { of: 1.., differ: 0 })
+}
+
+/// One of what was compared differs.
+fn one_differs(reason: &LawReason) -> bool {
+    matches!(reason, LawReason::Compared { of: 2.., differ: 1 })
+}
+
+/// A source is absent everywhere, for a reason that holds these words.
+pub(crate) fn absent<'a>(source: Source, words: &'a str) -> impl Fn(&LawReason) -> bool + 'a {
+    move |reason| {
+        matches!(reason, LawReason::Absent { source: it, of, why }
+            if *it == source && of.is_empty() && why.contains(words))
+    }
+}
+
+pub(crate) fn no_record(reason: &LawReason) -> bool {
+    *reason == LawReason::NoRecord
 }
 
 fn usual() -> Run {
@@ -53,10 +83,10 @@ fn every_law_stands_once_and_broken_ones_come_first() {
 }
 
 #[test]
-fn a_law_in_short_is_its_first_reason() {
-    for law in usual().explained().laws {
-        assert!(law.because.starts_with(law.in_short()) && !law.in_short().is_empty(), "{law:#?}");
-        assert!(!law.in_short().contains("; "), "{law:#?}");
+fn every_law_has_a_reason() {
+    for run in [usual(), all_failed()] {
+        let laws = run.explained().laws;
+        assert!(laws.iter().all(|law| !law.reasons.is_empty()), "{laws:#?}");
     }
 }
 
@@ -73,43 +103,53 @@ fn a_good_run_breaks_no_law() {
 
 #[test]
 fn content_is_bytes_and_whole_messages() {
-    is(&usual(), 1, LawState::Holds, "every byte accepted was received");
+    is(&usual(), 1, LawState::Holds, agrees);
+    let unchecked = LawReason::Count { of: Counted::CheckedBytes, n: 0 };
+    is(&usual(), 1, LawState::Holds, |reason| *reason == unchecked);
     let lost = run(one_thread(), |cell, trial| {
         if cell.send_path == SendPath::Send { trial.marked(Mark::ContentLost) } else { trial }
     });
-    let law = is(&lost, 1, LawState::Broken, "in 40 of 120");
-    assert_eq!(law.broken_by.len(), 21, "twenty names and how many more");
-    assert_eq!(law.broken_by[20], "and 20 more");
-    assert!(law.broken_by[0].starts_with("round 1, send=send message_bytes="), "{law:#?}");
+    let law = is(&lost, 1, LawState::Broken, compared(120, 40));
+    assert_eq!((law.broken_by.len(), law.broken_by_more), (20, 20));
+    let BreachRecord::Trial { round: 1, cell } = &law.broken_by[0].record else {
+        panic!("{law:#?}")
+    };
+    assert_eq!(cell.send_path, SendPath::Send);
     let torn = once(usual(), SendPath::Sendmsg, |f| f.sender.total.messages -= 2);
-    is(&torn, 1, LawState::Broken, "in 1 of");
+    is(&torn, 1, LawState::Broken, one_differs);
     let wrong = once(usual(), SendPath::Sendmsg, |f| f.receiver.total.wrong_bytes = 3);
-    is(&wrong, 1, LawState::Broken, "in 1 of");
-    is(&all_failed(), 1, LawState::Undecidable, "no trial finished");
+    is(&wrong, 1, LawState::Broken, one_differs);
+    is(&all_failed(), 1, LawState::Undecidable, no_record);
 }
 
 #[test]
 fn notifications_complete_each_send_once() {
-    is(&usual(), 3, LawState::Holds, "each completed once");
+    is(&usual(), 3, LawState::Holds, agrees);
     let missing = once(usual(), SendPath::Zerocopy, |f| f.sender.total.completed -= 1);
-    is(&missing, 3, LawState::Broken, "in 1 of");
+    is(&missing, 3, LawState::Broken, one_differs);
     let twice = once(usual(), SendPath::Zerocopy, |f| f.sender.total.stray_ids = 1);
-    is(&twice, 3, LawState::Broken, "in 1 of");
+    is(&twice, 3, LawState::Broken, one_differs);
     let copying = run(plan(&[(Factor::Send, "send,sendmsg")]), |_, trial| trial);
-    is(&copying, 3, LawState::Undecidable, "no zero-copy send");
+    is(&copying, 3, LawState::Undecidable, no_record);
 }
 
 #[test]
 fn loopback_marks_every_completion_copied() {
-    is(&usual(), 4, LawState::Holds, "were marked copied");
+    let marked = |all: bool| {
+        move |reason: &LawReason| {
+            matches!(reason, LawReason::Completions { link: Link::Loopback, trials, differ, .. }
+                if *trials > 0 && *differ == if all { 0 } else { *trials })
+        }
+    };
+    is(&usual(), 4, LawState::Holds, marked(true));
     let some = run(one_thread(), |_, trial| trial.copied_share(0.5));
-    is(&some, 4, LawState::Broken, "not every completion");
-    is(&all_failed(), 4, LawState::Undecidable, "no zero-copy completion");
+    is(&some, 4, LawState::Broken, marked(false));
+    is(&all_failed(), 4, LawState::Undecidable, no_record);
 }
 
 #[test]
 fn busy_time_lies_between_the_ends_own_and_the_wall_clock() {
-    is(&usual(), 6, LawState::Holds, "no longer than the wall clock");
+    is(&usual(), 6, LawState::Holds, agrees);
     let busier = |factor: u64, of: u64| {
         once(usual(), SendPath::Send, move |f| {
             if let Measured::Value(busy) = &mut f.machine.busy {
@@ -117,49 +157,55 @@ fn busy_time_lies_between_the_ends_own_and_the_wall_clock() {
             }
         })
     };
-    is(&busier(2, 1), 6, LawState::Broken, "in 1 of");
-    is(&busier(0, 1), 6, LawState::Broken, "in 1 of");
+    is(&busier(2, 1), 6, LawState::Broken, one_differs);
+    is(&busier(0, 1), 6, LawState::Broken, one_differs);
     // Within the source's own error nothing is broken.
-    is(&busier(201, 200), 6, LawState::Holds, "no longer than");
+    is(&busier(201, 200), 6, LawState::Holds, agrees);
     let unread = usual().with(|_, f| f.machine.busy = Measured::absent("no idle clock"));
-    is(&unread, 6, LawState::Undecidable, "no idle clock");
-    is(&all_failed(), 6, LawState::Undecidable, "no trial finished");
+    is(&unread, 6, LawState::Undecidable, absent(Source::BusyTime, "no idle clock"));
+    is(&all_failed(), 6, LawState::Undecidable, no_record);
 }
 
 #[test]
 fn cycles_are_a_frequency_that_the_cpu_has() {
     let counted = || run(one_thread(), |_, trial| trial.counted());
-    is(&counted(), 7, LawState::Holds, "a frequency that the CPU has");
+    is(&counted(), 7, LawState::Holds, agrees);
+    let without_lowest = |reason: &LawReason| {
+        matches!(reason, LawReason::Count { of: Counted::NoLowestFrequency, n: 1.. })
+    };
+    assert!(!counted().law(7).reasons.iter().any(without_lowest));
     let fast = once(counted(), SendPath::Send, |f| f.sender.counters.task_clock_ns = count(1e6));
-    is(&fast, 7, LawState::Broken, "in 1 of");
+    is(&fast, 7, LawState::Broken, one_differs);
     let slow = || once(counted(), SendPath::Send, |f| f.receiver.counters.cycles = count(1e3));
-    is(&slow(), 7, LawState::Broken, "in 1 of");
+    is(&slow(), 7, LawState::Broken, one_differs);
     let no_lowest = slow().on(|host| {
         host.cpus.iter_mut().for_each(|cpu| cpu.min_khz = Measured::absent("no cpufreq"));
     });
-    is(&no_lowest, 7, LawState::Holds, "lowest frequency is not known");
-    let law = is(&usual(), 7, LawState::Undecidable, "cycles were not counted");
+    is(&no_lowest, 7, LawState::Holds, without_lowest);
+    let law = is(&usual(), 7, LawState::Undecidable, absent(Source::Cycles, ""));
     misses(&law.would_decide, "hardware counters", "this machine has no hardware counters");
     let unknown = counted().on(|host| {
         host.cpus.iter_mut().for_each(|cpu| cpu.max_khz = Measured::absent("no cpufreq"));
     });
-    let law = is(&unknown, 7, LawState::Undecidable, "frequency range is not known");
+    let range = || absent(Source::FrequencyRange, "");
+    let law = is(&unknown, 7, LawState::Undecidable, range());
     misses(&law.would_decide, "the CPU's frequency range", "no cpufreq");
     let boosted =
         counted().on(|host| host.governor = Measured::Value("acpi-cpufreq ondemand".to_owned()));
-    let law = is(&boosted, 7, LawState::Undecidable, "frequency range is not known");
+    let law = is(&boosted, 7, LawState::Undecidable, range());
     misses(&law.would_decide, "the CPU's frequency range", "boost");
 }
 
 #[test]
 fn cost_grows_from_a_fixed_part() {
-    is(&usual(), 9, LawState::Holds, "shown to be above 0");
+    let lines = |kind: Fit| move |reason: &LawReason| matches!(reason, LawReason::Lines { fit, n: 1.., .. } if *fit == kind);
+    is(&usual(), 9, LawState::Holds, lines(Fit::AboveZero));
     let falling = run(one_thread(), |cell, trial| {
         let bytes = cell.message.bytes().0 as f64;
         let per_message = 4000.0 - 0.05 * bytes;
         trial.sender_cpu_ns_per_kib(per_message / bytes * 1024.0)
     });
-    is(&falling, 9, LawState::Broken, "below 0");
+    is(&falling, 9, LawState::Broken, lines(Fit::BelowZero));
     // Cheaper from somewhere on, which four sizes cannot place.
     let bent = |lists: &[(Factor, &str)]| {
         run(plan(lists), |cell, trial| {
@@ -171,23 +217,30 @@ fn cost_grows_from_a_fixed_part() {
         })
     };
     let few = bent(&[(Factor::Threads, "1")]);
-    let law = is(&few, 9, LawState::Undecidable, "cannot be tested with these sizes");
+    let law = is(&few, 9, LawState::Undecidable, lines(Fit::Untestable));
     misses(&law.would_decide, "another plan", "--preset break-even");
     // Where every break named beforehand is tested, none of them explains it.
     let many = bent(&[(Factor::Threads, "1"), (Factor::Message, "64B..16KiB")]);
-    let law = is(&many, 9, LawState::Broken, "no break point named beforehand explains it");
-    assert!(law.broken_by[0].contains("the line does not fit"), "{law:#?}");
+    let law = is(&many, 9, LawState::Broken, lines(Fit::Unexplained));
+    assert!(matches!(law.broken_by[0].wrong, Wrong::NoFit { .. }), "{law:#?}");
     let two_sizes = run(plan(&[(Factor::Message, "64,512")]), |_, trial| trial);
-    let law = is(&two_sizes, 9, LawState::Undecidable, "needs 3 sizes, 2 were measured");
+    let law = is(
+        &two_sizes,
+        9,
+        LawState::Undecidable,
+        absent(Source::Line, "needs 3 sizes, 2 were measured"),
+    );
     misses(&law.would_decide, "another plan", "three sizes");
     let mut one_round = usual();
     one_round.records = synthetic::run(&one_round.plan, 1, synthetic::trial);
-    is(&one_round, 9, LawState::Undecidable, "");
+    is(&one_round, 9, LawState::Undecidable, absent(Source::Intervals, ""));
 }
 
 #[test]
 fn twins_are_the_same() {
-    is(&usual(), 10, LawState::Holds, "noise floor");
+    let floor = |reason: &LawReason| matches!(reason, LawReason::NoiseFloor { .. });
+    let twins = |reason: &LawReason| matches!(reason, LawReason::Twins { .. });
+    is(&usual(), 10, LawState::Holds, floor);
     let unequal =
         run(
             with_controls(),
@@ -195,42 +248,51 @@ fn twins_are_the_same() {
                 if cell.replica == Replica::ONE { trial } else { trial.faster(1.2) }
             },
         );
-    let law = is(&unequal, 10, LawState::Broken, "equal cells differ");
-    assert!(law.broken_by[0].contains("replica=2"), "{law:#?}");
+    let law = is(&unequal, 10, LawState::Broken, twins);
+    let BreachRecord::Cell { cell } = &law.broken_by[0].record else { panic!("{law:#?}") };
+    assert_ne!(cell.replica, Replica::ONE);
     let noisy = run_with_noise(with_controls(), 0.3, |_, trial| trial);
-    is(&noisy, 10, LawState::Undecidable, "neither shown");
-    is(&run(one_thread(), |_, trial| trial), 10, LawState::Undecidable, "twin");
+    is(&noisy, 10, LawState::Undecidable, twins);
+    is(
+        &run(one_thread(), |_, trial| trial),
+        10,
+        LawState::Undecidable,
+        absent(Source::Twins, "twin"),
+    );
 }
 
 #[test]
 fn without_the_option_nothing_is_notified_and_it_costs_as_a_copy() {
-    is(&usual(), 11, LawState::Holds, "no notification came in 10 trials");
+    let cost = |shown: Shown| move |reason: &LawReason| matches!(reason, LawReason::Cost { alike, .. } if *alike == shown);
+    is(&usual(), 11, LawState::Holds, compared(10, 0));
+    is(&usual(), 11, LawState::Holds, cost(Shown::Yes));
     let notified = usual().with(|cell, f| {
         if cell.so_zerocopy == Switch::Off {
             f.sender.total.notifications = 7;
         }
     });
-    is(&notified, 11, LawState::Broken, "notifications came in 10");
+    is(&notified, 11, LawState::Broken, compared(10, 10));
     let dear = run(with_controls(), |cell, trial| {
         if cell.so_zerocopy == Switch::Off { trial.ends_cpu_ns_per_kib(900.0) } else { trial }
     });
-    is(&dear, 11, LawState::Broken, "the cost is not sendmsg's");
+    let law = is(&dear, 11, LawState::Broken, cost(Shown::No));
+    assert!(cost(Shown::No)(&law.reasons[0]), "what is wrong comes first: {law:#?}");
     let alone = {
         let mut plan = plan(&[(Factor::Threads, "1"), (Factor::Send, "zerocopy")]);
         plan.measure.controls = true;
         run(plan, |_, trial| trial)
     };
-    let law = is(&alone, 11, LawState::Undecidable, "its cost was not compared with sendmsg's");
+    let law = is(&alone, 11, LawState::Undecidable, absent(Source::CostOfCopy, ""));
     misses(&law.would_decide, "another plan", "sendmsg among --send");
     // No more shown than that it lies somewhere around.
     let unsteady = run_with_noise(with_controls(), 0.3, |_, trial| trial);
-    let law = is(&unsteady, 11, LawState::Undecidable, "");
+    let law = is(&unsteady, 11, LawState::Undecidable, cost(Shown::Unclear));
     misses(&law.would_decide, "more rounds", "--resume");
     let mut once = usual();
     once.records = synthetic::run(&once.plan, 1, synthetic::trial);
-    let law = is(&once, 11, LawState::Undecidable, "");
+    let law = is(&once, 11, LawState::Undecidable, cost(Shown::Unclear));
     misses(&law.would_decide, "more rounds", "--resume");
-    let law = is(&run(one_thread(), |_, trial| trial), 11, LawState::Undecidable, "");
+    let law = is(&run(one_thread(), |_, trial| trial), 11, LawState::Undecidable, no_record);
     misses(&law.would_decide, "another plan", "controls on");
 }
 

@@ -1,20 +1,33 @@
 //! The laws that an audit and the sink decide: held, broken and without their sources.
 
-use analysis::explained::{Law, LawState};
+use analysis::explained::{LawReason, LawState};
+use analysis::laws::reason::{BreachRecord, Counted, Figure, PathOnLink, Source, Who, Wrong};
+use analysis::reason::Step;
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::{Failure, FailureKind, Finished, Outcome, Record};
 use model::{Cell, Factor, Link, Measured, SendPath};
 
+use crate::laws::{absent, agrees, compared, is};
 use crate::made::{Run, misses, one_thread, plan, run};
 
+/// The source lacks a figure of this path on this link, for a reason that holds these words.
+fn absent_of<'a>(
+    source: Source,
+    path: SendPath,
+    link: Link,
+    words: &'a str,
+) -> impl Fn(&LawReason) -> bool + 'a {
+    move |reason| {
+        matches!(reason, LawReason::Absent { source: it, of, why }
+            if *it == source && of.contains(&PathOnLink { path, link }) && why.contains(words))
+    }
+}
+
+/// What is wrong with a record: a figure, what it is and what it should be.
 #[track_caller]
-fn is(run: &Run, id: u32, state: LawState, words: &str) -> Law {
-    let law = run.law(id);
-    assert_eq!(law.state, state, "{law:#?}");
-    assert!(law.because.contains(words), "{law:#?}");
-    assert_eq!(law.broken_by.is_empty(), state != LawState::Broken, "{law:#?}");
-    assert_eq!(law.compared == 0, state == LawState::Undecidable, "{law:#?}");
-    law
+fn figure(wrong: &Wrong) -> (Figure, f64, f64) {
+    let Wrong::Figure { figure, is, should } = wrong else { panic!("{wrong:#?}") };
+    (*figure, *is, *should)
 }
 
 /// Every path over every link at one size.
@@ -57,69 +70,84 @@ fn a_good_run_over_every_link_breaks_no_law() {
 
 #[test]
 fn the_sink_must_have_counted_what_was_accepted() {
-    is(&links(), 1, LawState::Holds, "in 40 trials the sink's own program counted them");
+    let counted = LawReason::Count { of: Counted::SinkTrials, n: 40 };
+    is(&links(), 1, LawState::Holds, |reason| *reason == counted);
     let short = of(links(), SendPath::Send, Link::Sink, |finished| {
         if let Measured::Value(sink) = &mut finished.sink {
             sink.total.payload_bytes -= 1;
             sink.total.gaps = 2;
         }
     });
-    let law = is(&short, 1, LawState::Broken, "in 10 of");
-    assert!(law.broken_by[0].contains("(2 packets beyond a gap)"), "{law:#?}");
+    let law = is(&short, 1, LawState::Broken, compared(120, 10));
+    assert_eq!(figure(&law.broken_by[0].wrong).0, Figure::SinkBytes { gaps: 2 });
 }
 
 #[test]
 fn same_machine_links_mark_every_completion_and_the_sink_none() {
-    let law = is(&links(), 4, LawState::Holds, "into the sink was marked copied");
-    assert!(law.because.contains("over loopback were marked copied"), "{law:#?}");
-    assert!(law.because.contains("over veth were marked copied"), "{law:#?}");
-    // Merged completions hide the mark of all but the first, so that this is no proof.
-    let merged = "(completions may be merged without comparing this mark";
-    assert_eq!(law.because.matches(merged).count(), 1, "{law:#?}");
+    let differing = |of: Link, wrong: u32| {
+        move |reason: &LawReason| {
+            matches!(reason, LawReason::Completions { link, trials: 10, differ, .. }
+                if *link == of && *differ == wrong)
+        }
+    };
+    for link in Link::ALL {
+        is(&links(), 4, LawState::Holds, differing(*link, 0));
+    }
     let marked =
         of(links(), SendPath::Zerocopy, Link::Sink, |finished| finished.sender.total.copied = 1);
-    let law = is(&marked, 4, LawState::Broken, "in 10 of 10 trials into the sink");
-    assert!(law.because.contains("over loopback were marked copied"), "{law:#?}");
-    assert!(law.broken_by.iter().all(|name| name.contains("link=sink")), "{law:#?}");
+    is(&marked, 4, LawState::Broken, differing(Link::Loopback, 0));
+    let law = is(&marked, 4, LawState::Broken, differing(Link::Sink, 10));
+    assert!(differing(Link::Sink, 10)(&law.reasons[0]), "what is wrong comes first: {law:#?}");
+    let of_sink = |record: &BreachRecord| matches!(record, BreachRecord::Trial { cell, .. } if cell.link == Link::Sink);
+    assert!(law.broken_by.iter().all(|breach| of_sink(&breach.record)), "{law:#?}");
     let unmarked =
         of(links(), SendPath::Zerocopy, Link::Veth, |finished| finished.sender.total.copied = 0);
-    is(&unmarked, 4, LawState::Broken, "in 10 of 10 trials over veth not every");
+    is(&unmarked, 4, LawState::Broken, differing(Link::Veth, 10));
 }
 
 #[test]
 fn calls_are_what_the_kernel_saw_call_by_call() {
-    is(&links().audited(), 2, LawState::Holds, "in 12 audit trials");
+    is(&links().audited(), 2, LawState::Holds, compared(12, 0));
     let more = audit_of(links().audited(), SendPath::Send, Link::Loopback, |audited| {
         if let Measured::Value(calls) = &mut audited.calls {
             *calls.sender.get_mut("sendto").unwrap() += 1;
             calls.receiver.insert("epoll_wait".to_owned(), 2);
         }
     });
-    let law = is(&more, 2, LawState::Broken, "differ 2 times in 12 audit trials");
-    assert!(law.broken_by[0].contains("the senders tallied"), "{law:#?}");
-    assert!(law.broken_by[1].contains("tallied 0 of epoll_wait, the kernel saw 2"), "{law:#?}");
+    let law = is(&more, 2, LawState::Broken, compared(12, 1));
+    assert_eq!(law.broken_by.len(), 2, "{law:#?}");
+    let (sendto, seen, tallied) = figure(&law.broken_by[0].wrong);
+    assert_eq!(sendto, Figure::Calls { who: Who::Senders, call: "sendto" });
+    assert_eq!(seen, tallied + 1.0);
+    let waits = Figure::Calls { who: Who::Receivers, call: "epoll_wait" };
+    assert_eq!(figure(&law.broken_by[1].wrong), (waits, 2.0, 0.0));
     let frames = audit_of(links().audited(), SendPath::Send, Link::Sink, |audited| {
         if let Measured::Value(calls) = &mut audited.calls {
             *calls.receiver.entry("sendto".to_owned()).or_default() += 1;
         }
     });
-    let law = is(&frames, 2, LawState::Broken, "differ once in 12 audit trials");
-    assert!(law.broken_by[0].contains("the sink's helper tallied"), "{law:#?}");
-    let law = is(&links(), 2, LawState::Undecidable, "were not counted");
+    let law = is(&frames, 2, LawState::Broken, compared(12, 1));
+    assert_eq!(law.broken_by.len(), 1, "{law:#?}");
+    let helper = Figure::Calls { who: Who::SinkHelper, call: "sendto" };
+    assert_eq!(figure(&law.broken_by[0].wrong).0, helper);
+    let law = is(&links(), 2, LawState::Undecidable, absent(Source::Calls, ""));
     misses(&law.would_decide, "a copy audit", "--audits copy-audit, as root");
     let refused = links().audited().with_audits(|audited| {
         audited.calls = Measured::absent("raw_syscalls:sys_enter: EACCES");
     });
-    is(&refused, 2, LawState::Undecidable, "EACCES");
+    is(&refused, 2, LawState::Undecidable, absent(Source::Calls, "EACCES"));
     let one = audit_of(links().audited(), SendPath::Send, Link::Loopback, |audited| {
         audited.calls = Measured::absent("raw_syscalls:sys_enter: EACCES");
     });
-    is(&one, 2, LawState::Undecidable, "in 1 audit trial of other cells they were not counted");
+    let of_send = absent_of(Source::Calls, SendPath::Send, Link::Loopback, "EACCES");
+    is(&one, 2, LawState::Undecidable, of_send);
+    is(&one, 2, LawState::Undecidable, compared(11, 0));
 }
 
 #[test]
 fn the_kernel_copies_each_byte_as_often_as_path_and_link_let_expect() {
-    is(&links().audited(), 5, LawState::Holds, "36 figures of 12 audit trials");
+    let law = is(&links().audited(), 5, LawState::Holds, compared(36, 0));
+    assert_eq!(law.compared, 12);
     for path in SendPath::ALL {
         for link in Link::ALL {
             let twice = audit_of(links().audited(), *path, *link, |audited| {
@@ -135,8 +163,9 @@ fn the_kernel_copies_each_byte_as_often_as_path_and_link_let_expect() {
                     }
                 }
             });
-            let law = is(&twice, 5, LawState::Broken, "3 of 36 figures");
-            assert!(law.broken_by[0].starts_with("audit, send="), "{law:#?}");
+            let law = is(&twice, 5, LawState::Broken, compared(36, 3));
+            let record = &law.broken_by[0].record;
+            assert!(matches!(record, BreachRecord::Audit { .. }), "{law:#?}");
         }
     }
     // Headers and tokens are copied too: a share of a percent breaks nothing.
@@ -147,7 +176,7 @@ fn the_kernel_copies_each_byte_as_often_as_path_and_link_let_expect() {
             counted.bytes += 143;
         }
     });
-    is(&headers, 5, LawState::Holds, "36 figures");
+    is(&headers, 5, LawState::Holds, compared(36, 0));
 }
 
 /// Takes a figure away from every audit trial that is asked for.
@@ -178,39 +207,46 @@ fn no_out(copies: &mut CopyCounts) {
 #[test]
 fn a_figure_that_the_law_names_and_nobody_counted_leaves_it_open_with_the_reason() {
     let some = without(without(links().audited(), |_| true, no_in), |_| true, no_out);
-    let law = is(&some, 5, LawState::Undecidable, "12 figures of 12 audit trials are within 0.01");
-    assert!(law.because.contains("copied in of send over loopback"), "{law:#?}");
-    assert!(law.because.contains(&format!("({NO_BREAKPOINTS})")), "{law:#?}");
+    is(&some, 5, LawState::Undecidable, compared(12, 0));
+    let trials = LawReason::Count { of: Counted::AuditTrials, n: 12 };
+    is(&some, 5, LawState::Undecidable, |reason| *reason == trials);
+    let (send, zerocopy) = (SendPath::Send, SendPath::Zerocopy);
+    let no = |step| absent_of(Source::Copied(step), send, Link::Loopback, NO_BREAKPOINTS);
+    is(&some, 5, LawState::Undecidable, no(Step::In));
     let none = without(some, |_| true, no_deferred);
-    let law = is(&none, 5, LawState::Undecidable, "kprobes are not built in");
-    assert!(law.because.contains(NO_BREAKPOINTS) && !law.because.contains("within"), "{law:#?}");
+    let kprobes = absent_of(Source::Copied(Step::Deferred), zerocopy, Link::Veth, "kprobes");
+    is(&none, 5, LawState::Undecidable, kprobes);
+    let law = is(&none, 5, LawState::Undecidable, no(Step::In));
+    assert!(!law.reasons.iter().any(agrees), "{law:#?}");
     // One cell is enough.
     let on = |path, link| move |cell: &Cell| cell.send_path == path && cell.link == link;
-    let (send, zerocopy) = (SendPath::Send, SendPath::Zerocopy);
-    for (path, link, lacks, words) in [
-        (send, Link::Veth, no_in as fn(&mut CopyCounts), "copied in of send over veth"),
-        (send, Link::Sink, no_in, "copied in of send into the sink"),
-        (send, Link::Loopback, no_out, "copied out of send over loopback"),
-        (zerocopy, Link::Loopback, no_deferred, "copied at delivery of zerocopy over loopback"),
-        (zerocopy, Link::Sink, no_deferred, "copied at delivery of zerocopy into the sink"),
-        (zerocopy, Link::Veth, no_out, "copied out of zerocopy over veth"),
+    for (path, link, lacks, step) in [
+        (send, Link::Veth, no_in as fn(&mut CopyCounts), Step::In),
+        (send, Link::Sink, no_in, Step::In),
+        (send, Link::Loopback, no_out, Step::Out),
+        (zerocopy, Link::Loopback, no_deferred, Step::Deferred),
+        (zerocopy, Link::Sink, no_deferred, Step::Deferred),
+        (zerocopy, Link::Veth, no_out, Step::Out),
     ] {
         let run = without(links().audited(), on(path, link), lacks);
-        is(&run, 5, LawState::Undecidable, words);
+        let lacks = absent_of(Source::Copied(step), path, link, "");
+        is(&run, 5, LawState::Undecidable, lacks);
     }
     // What the law does not name may be absent: a copying path defers nothing, and the sink takes nothing out.
     let unnamed = without(links().audited(), |cell| cell.send_path != zerocopy, no_deferred);
     let unnamed = without(unnamed, |cell| cell.link == Link::Sink, no_out);
-    is(&unnamed, 5, LawState::Holds, "of 12 audit trials are within 0.01");
+    let law = is(&unnamed, 5, LawState::Holds, agrees);
+    assert_eq!(law.compared, 12);
     let failed = links().audited().with_audits(|audited| {
         audited.outcome = Outcome::Failed(Failure {
             kind: FailureKind::EndLost,
             why: "the sender died".to_owned(),
         });
     });
-    is(&failed, 5, LawState::Undecidable, "the sender died");
-    let law =
-        is(&run(one_thread(), |_, trial| trial), 5, LawState::Undecidable, "were not counted");
+    let died = absent_of(Source::Copied(Step::In), send, Link::Loopback, "the sender died");
+    is(&failed, 5, LawState::Undecidable, died);
+    let unaudited = run(one_thread(), |_, trial| trial);
+    let law = is(&unaudited, 5, LawState::Undecidable, absent(Source::CopiedBytes, ""));
     misses(&law.would_decide, "a copy audit", "--audits copy-audit");
 }
 
@@ -227,16 +263,18 @@ fn what_remains_of_a_path_that_copies_never_makes_the_law_hold() {
             },
         )
     };
-    let law = is(&eliminated(links().audited()), 5, LawState::Undecidable, "27 figures of 12");
-    assert!(law.because.contains("copied in of send over loopback"), "{law:#?}");
-    assert!(law.because.contains("(eliminated, not counted"), "{law:#?}");
+    let all = eliminated(links().audited());
+    is(&all, 5, LawState::Undecidable, compared(27, 0));
+    let send = absent_of(Source::Copied(Step::In), SendPath::Send, Link::Loopback, "eliminated");
+    is(&all, 5, LawState::Undecidable, send);
     // Of zerocopy alone it is what was not passed by reference, which was counted.
     let mut zerocopy = links().audited();
     let of_zerocopy = |audited: &Audited| audited.cell.send_path == SendPath::Zerocopy;
     zerocopy
         .records
         .retain(|record| !matches!(record, Record::Audit(audited) if !of_zerocopy(audited)));
-    is(&eliminated(zerocopy), 5, LawState::Holds, "9 figures of 3 audit trials");
+    let law = is(&eliminated(zerocopy), 5, LawState::Holds, compared(9, 0));
+    assert_eq!(law.compared, 3);
 }
 
 #[test]
@@ -249,9 +287,12 @@ fn a_wrong_copy_breaks_the_law_whatever_else_was_not_counted() {
             deferred.bytes = 1 << 40;
         }
     });
-    let law = is(&wrong, 5, LawState::Broken, "1 of 12 figures of 12 audit trials");
-    assert!(law.because.contains(&format!("({NO_BREAKPOINTS})")), "{law:#?}");
-    assert!(law.broken_by[0].contains("copied at delivery"), "{law:#?}");
+    let send = absent_of(Source::Copied(Step::In), SendPath::Send, Link::Sink, NO_BREAKPOINTS);
+    is(&wrong, 5, LawState::Broken, send);
+    let law = is(&wrong, 5, LawState::Broken, compared(12, 1));
+    assert_eq!(law.compared, 12);
+    let deferred = Figure::Copies { step: Step::Deferred };
+    assert_eq!(figure(&law.broken_by[0].wrong).0, deferred);
 }
 
 #[test]
@@ -275,7 +316,8 @@ fn a_failed_audit_that_was_tried_again_and_another_instruments_trial_lack_nothin
         let profiled = synthetic::profiled(&estimates.cell);
         again.records.push(Record::Audit(Box::new(profiled)));
     }
-    is(&again, 5, LawState::Holds, "36 figures of 12 audit trials");
+    let law = is(&again, 5, LawState::Holds, compared(36, 0));
+    assert_eq!(law.compared, 12);
 }
 
 #[test]
@@ -302,7 +344,8 @@ fn each_link_is_judged_by_its_own_records() {
         assert_eq!(two.law(id).state, LawState::Holds);
         let veth = on(&two, id, Link::Veth);
         assert_eq!((veth.state, veth.compared), (LawState::Undecidable, 0), "{veth:#?}");
-        assert!(veth.because.ends_with("were not counted"), "{veth:#?}");
+        let source = if id == 2 { Source::Calls } else { Source::CopiedBytes };
+        assert!(veth.reasons.iter().any(absent(source, "")), "{veth:#?}");
         assert_eq!(on(&two, id, Link::Sink).state, LawState::Holds);
     }
     let copied = of(links().audited(), SendPath::Zerocopy, Link::Sink, |finished| {
@@ -317,7 +360,7 @@ fn a_control_without_the_option_is_audited_as_a_copy() {
     let mut plan = one_thread();
     plan.measure.controls = true;
     let made = || run(plan.clone(), |_, trial| trial).audited();
-    is(&made(), 5, LawState::Holds, "within 0.01");
+    is(&made(), 5, LawState::Holds, agrees);
     let by_reference = made().with_audits(|audited| {
         if !audited.cell.so_zerocopy.is_on()
             && let Measured::Value(copies) = &mut audited.copies
@@ -325,6 +368,8 @@ fn a_control_without_the_option_is_audited_as_a_copy() {
             copies.copied_in = Measured::Value(CopiedBytes { bytes: 0, hook: Hook::Elimination });
         }
     });
-    let law = is(&by_reference, 5, LawState::Broken, "1 of");
-    assert!(law.broken_by[0].contains("copied in 0.000 times a byte, not 1"), "{law:#?}");
+    let differ = |reason: &LawReason| matches!(reason, LawReason::Compared { differ: 1, .. });
+    let law = is(&by_reference, 5, LawState::Broken, differ);
+    let copied_in = Figure::Copies { step: Step::In };
+    assert_eq!(figure(&law.broken_by[0].wrong), (copied_in, 0.0, 1.0));
 }

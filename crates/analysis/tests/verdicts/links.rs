@@ -1,7 +1,11 @@
 //! Links side by side, and the claims and answers that an audit or the sink decides.
 
 use analysis::Metric;
-use analysis::explained::{CrossoverOutcome, LinkVerdict, Verdict};
+use analysis::answers::{Answer, AnswerFinding, CopiesInAll};
+use analysis::explained::{Claim, CrossoverOutcome, LinkVerdict, Verdict};
+use analysis::reason::PartKind::{Counter, Effect};
+use analysis::reason::Shown::{NotMeasured, Unclear};
+use analysis::reason::{OfPath, Reason, Step};
 use analysis::recommendation::{Advice, Pays};
 use analysis::summary::Finding;
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
@@ -10,7 +14,7 @@ use model::record::{Outcome, SinkTally};
 use model::values::AckInterval;
 use model::{Cell, Factor, Link, Measured, Plan, Preset, SendPath};
 
-use crate::made::{self, Builder, Run, misses, one_thread, plan, run};
+use crate::made::{self, Builder, Run, gives, misses, one_thread, plan, run};
 
 /// The plan of the preset, without controls.
 fn zero_copy() -> Plan {
@@ -51,6 +55,19 @@ fn dearer_on_the_senders_cpu(cell: &Cell, trial: Builder) -> Builder {
 fn verdict(run: &Run, link: Link) -> LinkVerdict {
     let found = run.explained().link_verdicts;
     found.into_iter().find(|verdict| verdict.link == link).unwrap()
+}
+
+/// What came out in how many settings.
+fn counts(verdict: &LinkVerdict) -> Vec<(&'static str, u32)> {
+    let name = |outcome| match outcome {
+        CrossoverOutcome::At { .. } | CrossoverOutcome::Bracket { .. } => "bracket",
+        CrossoverOutcome::Always => "always",
+        CrossoverOutcome::Never => "never",
+        CrossoverOutcome::Alike => "alike",
+        CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => "until",
+        CrossoverOutcome::Undecided => "undecided",
+    };
+    verdict.outcomes.iter().map(|it| (name(it.outcome), it.settings)).collect()
 }
 
 #[test]
@@ -120,15 +137,15 @@ fn a_link_whose_trials_all_failed_is_told_as_not_compared() {
         }
     }
     let sink = verdict(&failed, Link::Sink);
-    assert!(sink.line.contains("were not compared"), "{sink:#?}");
+    assert!(sink.not_compared.is_some(), "{sink:#?}");
     assert!(sink.from_bytes.value().is_none());
-    assert!(!verdict(&failed, Link::Loopback).line.contains("were not compared"));
+    assert_eq!(verdict(&failed, Link::Loopback).not_compared, None);
 }
 
 #[test]
 fn what_the_send_buffer_held_back_is_said_with_the_sizes() {
     let free = made(zero_copy());
-    assert!(!verdict(&free, Link::Sink).line.contains("send buffer"));
+    assert_eq!(verdict(&free, Link::Sink).held_back, 0);
     let held = |path: SendPath| {
         made(zero_copy()).with(|cell, finished| {
             if let Measured::Value(tcp) = &mut finished.sender.tcp
@@ -140,10 +157,10 @@ fn what_the_send_buffer_held_back_is_said_with_the_sizes() {
             }
         })
     };
-    let line = verdict(&held(SendPath::Zerocopy), Link::Sink).line;
-    assert!(line.contains("at 18 of 54 points the send buffer held zerocopy back"), "{line}");
-    assert!(!verdict(&held(SendPath::Zerocopy), Link::Loopback).line.contains("send buffer"));
-    assert!(!verdict(&held(SendPath::Sendmsg), Link::Sink).line.contains("send buffer"));
+    let sink = verdict(&held(SendPath::Zerocopy), Link::Sink);
+    assert_eq!((sink.held_back, sink.points), (18, 54));
+    assert_eq!(verdict(&held(SendPath::Zerocopy), Link::Loopback).held_back, 0);
+    assert_eq!(verdict(&held(SendPath::Sendmsg), Link::Sink).held_back, 0);
 }
 
 #[test]
@@ -219,12 +236,12 @@ fn the_break_even_on_the_sink_is_a_range_over_interval_and_placement() {
     let (from, to) = (sink.from_bytes.value().unwrap(), sink.to_bytes.value().unwrap());
     assert!((9.0..10.1).contains(&(from / 1024.0)), "{from}");
     assert!((26.5..29.0).contains(&(to / 1024.0)), "{to}");
-    assert!(sink.line.contains("sender-side cost from a size between 9."), "{}", sink.line);
-    assert!(sink.line.contains("over 2 placements and 3 intervals"), "{}", sink.line);
-    assert!(sink.line.contains("no completion was marked copied"), "{}", sink.line);
+    assert_eq!(counts(&sink), [("bracket", 6)]);
+    assert_eq!((sink.ack_placements.len(), sink.ack_intervals.len()), (2, 3));
+    assert_eq!(sink.copied, Measured::Value([0.0, 0.0]));
     let loopback = verdict(&run, Link::Loopback);
-    assert!(loopback.line.contains("CPU of both ends at no size measured"), "{}", loopback.line);
-    assert!(loopback.line.contains("every completion was marked copied"), "{}", loopback.line);
+    assert_eq!(counts(&loopback), [("never", 1)]);
+    assert_eq!(loopback.copied, Measured::Value([1.0, 1.0]));
     assert!(loopback.from_bytes.value().is_none());
 }
 
@@ -237,19 +254,14 @@ fn settings_without_a_break_even_are_counted_not_hidden() {
         if dear { trial.sender_cpu_ns_per_kib(2_000.0) } else { trial }
     });
     let sink = verdict(&never, Link::Sink);
-    assert!(sink.line.contains("in 3 of 6 settings"), "{}", sink.line);
-    assert!(sink.line.contains("at no size measured in 3 of 6 settings"), "{}", sink.line);
+    assert_eq!(counts(&sink), [("bracket", 3), ("never", 3)]);
     assert!(sink.from_bytes.value().is_none());
     let nowhere = run(zero_copy(), |cell, trial| {
         let dear = cell.send_path == SendPath::Zerocopy;
         if dear { trial.sender_cpu_ns_per_kib(2_000.0) } else { trial }
     });
     let sink = verdict(&nowhere, Link::Sink);
-    assert!(
-        sink.line.contains("sender-side cost at no size measured over 2 placements"),
-        "{}",
-        sink.line
-    );
+    assert_eq!(counts(&sink), [("never", 6)]);
 }
 
 #[test]
@@ -267,11 +279,12 @@ fn what_all_settings_lose_from_some_size_on_is_a_range_over_all_of_them() {
         }
     });
     let sink = verdict(&until, Link::Sink);
-    let sizes = sink.line.split_once("only below a size between ").unwrap().1;
-    let (low, high) = sizes.split_once(" and ").unwrap();
-    assert!(low.starts_with("9.") || low.starts_with("10"), "{}", sink.line);
-    assert!(high.starts_with("15") || high.starts_with("16"), "{}", sink.line);
-    assert!(!sink.line.contains("of 6 settings"), "{}", sink.line);
+    assert_eq!(counts(&sink), [("until", 6)]);
+    let CrossoverOutcome::UntilBracket { low, high } = sink.outcomes[0].outcome else {
+        panic!("{sink:#?}");
+    };
+    assert!((9.0..10.5).contains(&(low / 1024.0)), "{low}");
+    assert!((15.0..17.0).contains(&(high / 1024.0)), "{high}");
     assert!(sink.from_bytes.value().is_none());
 }
 
@@ -282,9 +295,7 @@ fn settings_in_which_both_cost_alike_are_not_said_to_lose() {
         _ => dearer_on_the_senders_cpu(cell, trial),
     });
     let sink = verdict(&alike, Link::Sink);
-    let words = "at no size, as both are alike at every size measured in 3 of 6 settings";
-    assert!(sink.line.contains(words), "{}", sink.line);
-    assert!(!sink.line.contains("at no size measured"), "{}", sink.line);
+    assert_eq!(counts(&sink), [("bracket", 3), ("alike", 3)]);
 }
 
 #[test]
@@ -293,7 +304,7 @@ fn each_link_has_a_recommendation_of_its_own_and_the_sinks_is_of_the_senders_sid
     let [loopback, sink] = both.as_slice() else { panic!("{both:#?}") };
     assert_eq!((loopback.link, loopback.metric), (Link::Loopback, Metric::GoodputGbps));
     assert!(
-        matches!(loopback.advice, Advice::Use { path: SendPath::Sendmsg, .. }),
+        matches!(&loopback.advice, Advice::Use { value, .. } if value == "sendmsg"),
         "{loopback:#?}"
     );
     assert_eq!((sink.link, sink.metric), (Link::Sink, Metric::SenderSideCpuNsPerKib));
@@ -303,14 +314,13 @@ fn each_link_has_a_recommendation_of_its_own_and_the_sinks_is_of_the_senders_sid
     assert_eq!((alone.link, alone.metric), (Link::Sink, Metric::SenderSideCpuNsPerKib));
     // Cheaper from 10 KiB on, which the paper's sizes bracket.
     let bracket = CrossoverOutcome::Bracket { low: 4096.0, high: 65_536.0 };
-    let by_size =
-        Advice::BySize { path: SendPath::Zerocopy, against: SendPath::Sendmsg, outcome: bracket };
-    assert_eq!(alone.advice, by_size);
+    let (value, against) = ("zerocopy".to_owned(), "sendmsg".to_owned());
+    assert_eq!(alone.advice, Advice::BySize { value, against, outcome: bracket });
     let copying = made(sink_alone(&[(Factor::Send, "send,sendmsg")])).explained().recommendations;
-    let Advice::Use { path, against, everywhere, gains } = &copying[0].advice else {
+    let Advice::Use { value, against, everywhere, gains } = &copying[0].advice else {
         panic!("{copying:#?}")
     };
-    assert_eq!((*path, *against, *everywhere), (SendPath::Sendmsg, SendPath::Send, true));
+    assert_eq!((value.as_str(), against.as_str(), *everywhere), ("sendmsg", "send", true));
     // Less is better where cost is compared.
     assert!(gains.iter().all(|gain| gain.finding == Finding::Less), "{copying:#?}");
 }
@@ -322,7 +332,7 @@ fn the_sink_changes_no_answer_and_no_claim_about_other_links() {
     both.factors.set(Factor::Link, "loopback,sink").unwrap();
     let (alone, both) = (made(plan(lists)).explained(), made(both).explained());
     for (a, b) in alone.answers.iter().zip(&both.answers) {
-        assert_eq!((&a.line, &a.evidence), (&b.line, &b.evidence));
+        assert_eq!((&a.finding, &a.compared), (&b.finding, &b.compared));
     }
     for (a, b) in alone.claims.iter().zip(&both.claims) {
         // These are the ones that the sink speaks to.
@@ -330,7 +340,7 @@ fn the_sink_changes_no_answer_and_no_claim_about_other_links() {
             assert_eq!(a, b);
         }
     }
-    assert!(both.answers[1].notes.iter().any(|note| note.contains("sink, 1 thread: zerocopy")));
+    assert!(both.link_verdicts.iter().any(|verdict| verdict.link == Link::Sink));
 }
 
 #[test]
@@ -338,7 +348,8 @@ fn the_sink_alone_answers_nothing_about_throughput() {
     let explained = made(sink_alone(&[])).explained();
     for answer in &explained.answers[1..] {
         assert!(!answer.answered, "{answer:#?}");
-        assert!(answer.line.contains("sender-side cost"), "{answer:#?}");
+        let lacking = AnswerFinding::Lacking { reason: Reason::SinkAlone };
+        assert_eq!(answer.finding, lacking, "{answer:#?}");
     }
     for claim in &explained.claims {
         let decided = claim.verdict != Verdict::Undecidable;
@@ -367,38 +378,69 @@ fn times(figure: &mut Measured<CopiedBytes>, bytes: u64) {
     }
 }
 
+/// What audits counted of a path is such.
+#[track_caller]
+fn copies(claim: &Claim, path: SendPath, is_it: impl Fn(&OfPath) -> bool) {
+    gives(
+        claim,
+        |reason| matches!(reason, Reason::Copies { of } if of.iter().any(|of| of.path == path && is_it(of))),
+    );
+}
+
+/// So many copies a byte at a step.
+fn at(step: Step, copies: f64) -> impl Fn(&OfPath) -> bool {
+    move |of| {
+        let seen = of.steps[&step];
+        (seen.low - copies).abs() < 0.01 && (seen.high - copies).abs() < 0.01
+    }
+}
+
+/// A step was not counted, and why.
+#[track_caller]
+fn not_counted(claim: &Claim, of: Step, words: &str) {
+    gives(
+        claim,
+        |reason| matches!(reason, Reason::StepNotCounted { step, why } if *step == of && why.contains(words)),
+    );
+}
+
 #[test]
 fn c1_falls_by_one_copy_counted_on_the_way_out_and_stands_by_two() {
     let audited = || made(one_thread()).audited();
-    audited().refutes(1, "copied once, by the sender's call");
+    let once = audited().refutes(1, Effect);
+    copies(&once, SendPath::Send, at(Step::In, 1.0));
+    copies(&once, SendPath::Send, at(Step::Deferred, 0.0));
+    copies(&once, SendPath::Send, at(Step::Out, 1.0));
     let twice = counted(audited(), SendPath::Send, |copies, bytes| {
         times(&mut copies.deferred, bytes);
     });
-    twice.supports(1, "copied twice on the way out");
-    made(one_thread()).leaves_open(1, "");
+    copies(&twice.supports(1), SendPath::Send, at(Step::Deferred, 1.0));
+    made(one_thread()).leaves_open(1, Effect, NotMeasured);
     let halves = counted(audited(), SendPath::Send, |copies, bytes| {
         times(&mut copies.deferred, bytes / 2);
     });
-    halves.leaves_open(1, "do not agree");
+    copies(&halves.leaves_open(1, Effect, Unclear), SendPath::Send, at(Step::Deferred, 0.5));
     let uncounted = counted(audited(), SendPath::Send, |copies, _| {
         copies.deferred = Measured::absent("kprobes are off");
     });
-    uncounted.leaves_open(1, "copied at delivery (kprobes are off)");
+    not_counted(&uncounted.leaves_open(1, Effect, NotMeasured), Step::Deferred, "kprobes are off");
 }
 
 #[test]
 fn c2_compares_the_copies_of_both_paths() {
     let audited = || made(one_thread()).audited();
-    audited().refutes(2, "copied no less often than send's");
+    let same = audited().refutes(2, Effect);
+    copies(&same, SendPath::Send, at(Step::In, 1.0));
+    copies(&same, SendPath::Sendmsg, at(Step::In, 1.0));
     let fewer = counted(audited(), SendPath::Sendmsg, |copies, _| {
         times(&mut copies.copied_in, 0);
     });
-    fewer.supports(2, "less often");
+    copies(&fewer.supports(2), SendPath::Sendmsg, at(Step::In, 0.0));
     let odd = counted(audited(), SendPath::Sendmsg, |copies, bytes| {
         times(&mut copies.copied_in, bytes / 2);
     });
-    odd.leaves_open(2, "do not agree");
-    made(one_thread()).leaves_open(2, "");
+    odd.leaves_open(2, Effect, Unclear);
+    made(one_thread()).leaves_open(2, Counter, NotMeasured);
 }
 
 /// Copies in of every audit trial are what was accepted less what was passed by reference, and copies out are of the
@@ -418,16 +460,40 @@ fn eliminated(run: Run) -> Run {
     })
 }
 
+/// What the answer to Q0 says was counted, and what it comes to.
+#[track_caller]
+fn in_all(answer: &Answer) -> (CopiesInAll, OfPath) {
+    let AnswerFinding::Copies { total, counted, .. } = &answer.finding else {
+        panic!("{answer:#?}")
+    };
+    (*total, counted[0].clone())
+}
+
+/// The answer to Q0 says why a step was not counted.
+#[track_caller]
+fn lacks(answer: &Answer, step: Step, why: &str) {
+    let AnswerFinding::Copies { not_counted, .. } = &answer.finding else { panic!("{answer:#?}") };
+    assert_eq!(not_counted, &[Reason::StepNotCounted { step, why: why.to_owned() }]);
+}
+
 #[test]
 fn what_remains_of_a_path_that_copies_decides_nothing_and_is_shown() {
     let run = eliminated(made(one_thread()).audited());
-    run.leaves_open(1, "eliminated, not counted");
-    run.leaves_open(2, "eliminated, not counted");
+    let eliminated_in = |claim: &Claim| not_counted(claim, Step::In, "eliminated, not counted");
+    eliminated_in(&run.leaves_open(1, Effect, NotMeasured));
+    eliminated_in(&run.leaves_open(2, Counter, NotMeasured));
     let answer = run.answer(0);
-    assert!(!answer.answered && answer.line.starts_with("Not told for send()"), "{answer:#?}");
-    let sources = "1.00 in, by the sender's call (what was accepted less what was passed by reference), and 1.00 out, by the receiver's (the tracepoint skb:skb_copy_datagram_iovec)";
-    assert!(answer.line.contains(sources), "{answer:#?}");
-    assert_eq!(answer.evidence.rows[0][3], "1.00 eliminated, not counted, 1 expected");
+    assert!(!answer.answered);
+    let (total, found) = in_all(&answer);
+    assert_eq!(total, CopiesInAll::Unclear);
+    for (step, eliminated, source) in [
+        (Step::In, true, "what was accepted less what was passed by reference"),
+        (Step::Out, false, "the tracepoint skb:skb_copy_datagram_iovec"),
+    ] {
+        let seen = found.steps[&step];
+        assert_eq!((seen.low, seen.high, seen.eliminated), (1.0, 1.0, eliminated));
+        assert_eq!(found.sources[&step], [source]);
+    }
     misses(&answer.would_answer, "a copy audit", "breakpoint registers");
     let explained = run.explained();
     let send = explained.data_paths.iter().find(|path| path.path == SendPath::Send).unwrap();
@@ -437,9 +503,13 @@ fn what_remains_of_a_path_that_copies_decides_nothing_and_is_shown() {
         counted(eliminated(made(one_thread()).audited()), SendPath::Send, |copies, bytes| {
             times(&mut copies.deferred, bytes);
         });
-    twice.leaves_open(1, "eliminated, not counted");
+    eliminated_in(&twice.leaves_open(1, Effect, NotMeasured));
     // Of zerocopy what was passed by reference was counted, and what remains is no more than headers.
-    run.refutes(3, "0.00 copied in (eliminated, not counted), 1.00 copied at delivery");
+    let claim = run.refutes(3, Effect);
+    copies(&claim, SendPath::Zerocopy, |of| {
+        of.steps[&Step::In].eliminated && at(Step::In, 0.0)(of)
+    });
+    copies(&claim, SendPath::Zerocopy, at(Step::Deferred, 1.0));
 }
 
 #[test]
@@ -454,31 +524,48 @@ fn a_missing_hook_never_makes_sendmsg_copy_less() {
             let run = counted(made(one_thread()).audited(), of_one, |copies, _| {
                 lacks(copies, no_kprobes);
             });
-            run.refutes(2, "copied no less often than send's");
+            run.refutes(2, Effect);
         }
         let no_in = counted(made(one_thread()).audited(), of_one, |copies, _| {
             copies.copied_in = Measured::absent("no breakpoint registers");
         });
-        no_in.leaves_open(2, "copied in (no breakpoint registers)");
+        let claim = no_in.leaves_open(2, Counter, NotMeasured);
+        not_counted(&claim, Step::In, "no breakpoint registers");
     }
     // Fewer copies in, while nobody counted those at delivery: they may only have moved there.
     let moved = counted(made(one_thread()).audited(), SendPath::Sendmsg, |copies, _| {
         times(&mut copies.copied_in, 0);
         copies.deferred = Measured::absent(no_kprobes);
     });
-    moved.leaves_open(2, "copied at delivery (kprobes are not built in)");
+    not_counted(&moved.leaves_open(2, Effect, Unclear), Step::Deferred, no_kprobes);
 }
 
 #[test]
 fn c3_needs_audit_and_completions_to_say_the_same() {
     let audited = || made(one_thread()).audited();
-    audited().refutes(3, "1.00 copied at delivery");
+    copies(&audited().refutes(3, Effect), SendPath::Zerocopy, at(Step::Deferred, 1.0));
     let none =
         || counted(audited(), SendPath::Zerocopy, |copies, _| times(&mut copies.deferred, 0));
-    none().leaves_open(3, "do not say the same");
-    none()
-        .with(|_, finished| finished.sender.total.copied = 0)
-        .supports(3, "no zero-copy completion was marked copied");
+    let marked = |claim: &Claim, share: f64| {
+        gives(
+            claim,
+            |it| matches!(it, Reason::Completions { copied: Measured::Value(copied), .. } if *copied == [share; 2]),
+        );
+    };
+    marked(&none().leaves_open(3, Effect, Unclear), 1.0);
+    marked(&none().with(|_, finished| finished.sender.total.copied = 0).supports(3), 0.0);
+}
+
+/// The claim has the crossover of sender-side cost into the sink beside it.
+#[track_caller]
+fn sinks_crossover(claim: &Claim, is_it: impl Fn(&CrossoverOutcome) -> bool) {
+    gives(claim, |it| {
+        matches!(it, Reason::Crossovers { of } if of.iter().all(|it| {
+            it.crossover.shared.cell().link == Link::Sink
+                && it.crossover.metric == Metric::SenderSideCpuNsPerKib
+                && is_it(&it.crossover.outcome)
+        }))
+    });
 }
 
 #[test]
@@ -489,16 +576,17 @@ fn c6_has_the_sinks_own_break_even_beside_it() {
         (Factor::Threads, "1"),
         (Factor::Link, "loopback,sink"),
     ]);
-    let claim = made(both).claim(6);
-    assert!(claim.because.contains("into the sink, where it copies nothing"), "{claim:#?}");
+    sinks_crossover(&made(both).claim(6), |it| *it != CrossoverOutcome::Undecided);
     let alone = sink_alone(&[(Factor::Send, "send,zerocopy"), (Factor::Message, "1KiB..64KiB")]);
-    made(alone.clone()).leaves_open(6, "at every size measured");
+    let claim = made(alone.clone()).leaves_open(6, Effect, NotMeasured);
+    gives(&claim, |it| matches!(it, Reason::SinkAlone));
+    sinks_crossover(&claim, |it| *it == CrossoverOutcome::Always);
     // Whatever the sender's side costs there, goodput was not measured.
     let dear = run(alone, |cell, trial| {
         let is_it = cell.send_path == SendPath::Zerocopy;
         if is_it { trial.sender_cpu_ns_per_kib(90_000.0) } else { trial }
     });
-    dear.leaves_open(6, "the sink alone was measured");
+    gives(&dear.leaves_open(6, Effect, NotMeasured), |it| matches!(it, Reason::SinkAlone));
 }
 
 #[test]
@@ -523,53 +611,59 @@ fn c6_is_of_goodput_and_the_sinks_cost_neither_refutes_nor_supports_it() {
         }
     };
     // On the sink it is cheaper at every size, which is not from 4096 bytes on.
-    run(both(), goodput(4096.0)).supports(6, "zerocopy's goodput beats send's");
-    run(both(), goodput(1e7)).refutes(6, "at no size measured");
+    run(both(), goodput(4096.0)).supports(6);
+    gives(
+        &run(both(), goodput(1e7)).refutes(6, Effect),
+        |it| matches!(it, Reason::Crossovers { of } if of[0].crossover.outcome == CrossoverOutcome::Never),
+    );
     // Goodput tells nothing over loopback: the sink's cost, wherever it breaks even, is no goodput.
     let nothing = made::run_with_noise(both(), 0.4, |cell, trial| match cell.link {
         Link::Sink => trial,
         Link::Loopback | Link::Veth => trial.goodput_gbps(20.0),
     });
-    let claim = nothing.claim(6);
-    assert_eq!(claim.verdict, Verdict::Undecidable, "{claim:#?}");
-    assert!(claim.because.contains("zerocopy's sender-side cost is below send's"), "{claim:#?}");
+    let claim = nothing.leaves_open(6, Effect, Unclear);
+    sinks_crossover(&claim, |it| *it != CrossoverOutcome::Undecided);
 }
 
 #[test]
 fn q0_is_answered_by_the_audit() {
     let answer = made(one_thread()).audited().answer(0);
     assert!(answer.answered);
-    assert!(
-        answer.line.starts_with("Yes, two in all, counted here for send() over loopback: 1.00 in"),
-        "{answer:#?}"
-    );
-    assert!(answer.line.contains("1.00 out"), "{answer:#?}");
-    assert!(answer.evidence.rows.iter().all(|row| row[3].contains("counted")), "{answer:#?}");
+    let (total, found) = in_all(&answer);
+    assert_eq!(total, CopiesInAll::Two);
+    assert_eq!((found.path, found.link), (SendPath::Send, Link::Loopback));
+    for (step, copies) in [(Step::In, 1.0), (Step::Deferred, 0.0), (Step::Out, 1.0)] {
+        let seen = found.steps[&step];
+        assert_eq!((seen.low, seen.high, seen.eliminated), (copies, copies, false));
+    }
     let three = counted(made(one_thread()).audited(), SendPath::Send, |copies, bytes| {
         times(&mut copies.copied_out, 2 * bytes);
     });
-    assert!(three.answer(0).line.starts_with("No, not two"), "{:#?}", three.answer(0));
+    assert_eq!(in_all(&three.answer(0)).0, CopiesInAll::NotTwo);
     // A hook that is missing is no zero: there may be a third copy.
     let open = counted(made(one_thread()).audited(), SendPath::Send, |copies, _| {
         copies.deferred = Measured::absent("kprobes are not built in");
     });
     let answer = open.answer(0);
-    assert!(!answer.answered && answer.line.starts_with("Two at least"), "{answer:#?}");
-    assert!(
-        answer.line.contains("at delivery not counted (kprobes are not built in)"),
-        "{answer:#?}"
-    );
-    assert_eq!(answer.evidence.rows[0][4], "not counted, 0 expected");
+    assert!(!answer.answered);
+    assert_eq!(in_all(&answer).0, CopiesInAll::TwoAtLeast);
+    lacks(&answer, Step::Deferred, "kprobes are not built in");
     let more = counted(made(one_thread()).audited(), SendPath::Send, |copies, bytes| {
         copies.deferred = Measured::absent("kprobes are not built in");
         times(&mut copies.copied_in, 2 * bytes);
     });
-    assert!(more.answer(0).answered && more.answer(0).line.starts_with("No, more than two"));
+    let answer = more.answer(0);
+    assert!(answer.answered);
+    let (total, found) = in_all(&answer);
+    assert_eq!(total, CopiesInAll::NotTwo);
+    assert!(found.steps[&Step::In].low > 1.9 && !found.steps.contains_key(&Step::Deferred));
     let half = counted(made(one_thread()).audited(), SendPath::Send, |copies, _| {
         copies.copied_out = Measured::absent("no breakpoint registers");
     });
     let answer = half.answer(0);
-    assert!(!answer.answered && answer.notes[0].contains("no breakpoint registers"), "{answer:#?}");
+    assert!(!answer.answered);
+    assert_eq!(in_all(&answer).0, CopiesInAll::Unclear);
+    lacks(&answer, Step::Out, "no breakpoint registers");
     // What another instrument watched says nothing of copies.
     let beside = counted(made(one_thread()).audited(), SendPath::Send, |copies, _| {
         copies.copied_out = Measured::absent("no breakpoint registers");

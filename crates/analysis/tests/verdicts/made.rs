@@ -1,6 +1,8 @@
 //! Runs made to order.
 
-use analysis::explained::{Answer, Claim, Explained, Law, Verdict};
+use analysis::answers::Answer;
+use analysis::explained::{Claim, Explained, Law, Verdict};
+use analysis::reason::{PartKind, Reason, Shown};
 use analysis::reference::Caveat;
 use analysis::{Summary, summarise};
 use model::audit::{Audited, Owner, Stack};
@@ -174,39 +176,56 @@ impl Run {
         self.explained().answers[number].clone()
     }
 
-    /// The claim comes out like this, for a reason that holds these words, and names what it rests on.
+    /// The claim comes out like this, decided by such a part of its argument, and names what it rests on.
     #[track_caller]
-    pub(crate) fn says(&self, number: usize, verdict: Verdict, words: &str) {
+    pub(crate) fn says(&self, number: usize, verdict: Verdict, by: PartKind) -> Claim {
+        let claim = self.says_so(number, verdict);
+        assert_eq!(claim.deciding().map(|part| part.kind), Some(by), "{claim:#?}");
+        claim
+    }
+
+    #[track_caller]
+    fn says_so(&self, number: usize, verdict: Verdict) -> Claim {
         let claim = self.claim(number);
         assert_eq!(claim.verdict, verdict, "{claim:#?}");
-        assert!(claim.because.contains(words), "{claim:#?}");
         let undecidable = verdict == Verdict::Undecidable;
         assert_eq!(claim.would_decide.is_empty(), !undecidable, "{claim:#?}");
         assert!(undecidable || !claim.evidence.is_empty(), "{claim:#?}");
+        claim
     }
 
     /// The claim is not decided, and bears this caveat.
     #[track_caller]
     pub(crate) fn leaves_open_with(&self, number: usize, caveat: Caveat) {
-        self.says(number, Verdict::Undecidable, "");
-        let claim = self.claim(number);
+        let claim = self.says_so(number, Verdict::Undecidable);
         assert!(claim.caveats.contains(&caveat), "{claim:#?}");
     }
 
     #[track_caller]
-    pub(crate) fn supports(&self, number: usize, words: &str) {
-        self.says(number, Verdict::Supported, words);
+    pub(crate) fn supports(&self, number: usize) -> Claim {
+        self.says_so(number, Verdict::Supported)
     }
 
+    /// The claim is refuted by such a part of its argument.
     #[track_caller]
-    pub(crate) fn refutes(&self, number: usize, words: &str) {
-        self.says(number, Verdict::Refuted, words);
+    pub(crate) fn refutes(&self, number: usize, by: PartKind) -> Claim {
+        self.says(number, Verdict::Refuted, by)
     }
 
+    /// The claim is left open, as such a part of its argument is not shown, or was not measured.
     #[track_caller]
-    pub(crate) fn leaves_open(&self, number: usize, words: &str) {
-        self.says(number, Verdict::Undecidable, words);
+    pub(crate) fn leaves_open(&self, number: usize, by: PartKind, shown: Shown) -> Claim {
+        let claim = self.says(number, Verdict::Undecidable, by);
+        assert_eq!(claim.deciding().map(|part| part.shown), Some(shown), "{claim:#?}");
+        claim
     }
+}
+
+/// Among the reasons of a claim is such a one.
+#[track_caller]
+pub(crate) fn gives(claim: &Claim, is_it: impl Fn(&Reason) -> bool) {
+    let mut reasons = claim.parts.iter().flat_map(|part| &part.reasons);
+    assert!(reasons.any(is_it), "{claim:#?}");
 }
 
 /// Something is missing by this name, and its reason or the step that would give it holds these words.

@@ -13,7 +13,10 @@ use kernel::arena::Arena;
 use kernel::copying::{Routine, copy};
 use kernel::machine::{LIVE, Machine, memory_limit_bytes};
 use kernel::{clock, cpu};
+use model::Missing;
 use model::audit::CeilingPoint;
+
+use crate::error::missing;
 
 /// Source and destination together: within a level-1 cache, a level-2 cache, a last-level cache, and beyond most.
 const WORKING_SETS: [u64; 4] = [16 << 10, 256 << 10, 4 << 20, 64 << 20];
@@ -37,15 +40,15 @@ const BATCH: usize = 4 << 20;
 /// stop.
 ///
 /// # Errors
-/// One line: what could not be had, with the remedy; or that it was stopped.
+/// What could not be had; or that it was stopped.
 pub(crate) fn measure(
     cpus: &[u32],
     is_stopped: &dyn Fn() -> bool,
-) -> Result<Vec<CeilingPoint>, String> {
-    let machine = Machine::read().memory_bytes.map_err(|why| why.to_string())?;
+) -> Result<Vec<CeilingPoint>, Missing> {
+    let machine = Machine::read().memory_bytes.map_err(missing)?;
     // A container may have far less than its machine, and is killed when it takes more.
     let allowed = memory_limit_bytes(Path::new(LIVE)).unwrap_or(u64::MAX);
-    measure_at(cpus, &WORKING_SETS, machine.min(allowed), PASS_NS, is_stopped)
+    Ok(measure_at(cpus, &WORKING_SETS, machine.min(allowed), PASS_NS, is_stopped)?)
 }
 
 /// Whether this machine can: copying needs nothing but memory, whose size must be known.

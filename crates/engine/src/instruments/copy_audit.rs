@@ -8,10 +8,11 @@
 
 use kernel::copy_audit::{self, Count, Counted, Thread, system_calls};
 use kernel::{Unavailable, netns};
-use model::Measured;
 use model::audit::{CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner, PinnedPages};
+use model::{Measured, Missing};
 
 use super::Watched;
+use crate::error::missing;
 
 /// Loaded once; attached from [`Self::begin`] to [`Self::end`], so that trials which are timed pay nothing for it.
 #[derive(Debug)]
@@ -56,10 +57,10 @@ impl CopyAudit {
 
     /// What was counted since [`Self::begin`].
     pub(crate) fn end(&mut self) -> (Measured<CopyCounts>, Measured<CallCounts>) {
-        let absent = |why: String| (Measured::absent(why.clone()), Measured::absent(why));
+        let absent = |why: Missing| (Measured::absent(why.clone()), Measured::absent(why));
         self.kernel.detach();
         let Some(watched) = self.watched.take() else {
-            return absent("the audit was not begun".to_owned());
+            return absent("the audit was not begun".to_owned().into());
         };
         match self.kernel.read() {
             Ok(mut counts) => {
@@ -68,7 +69,7 @@ impl CopyAudit {
                 let hook = |counted| self.kernel.hook(counted);
                 (Measured::Value(seen.copies(&hook)), seen.calls(&hook))
             }
-            Err(why) => absent(why.reason()),
+            Err(why) => absent(missing(why).unnamed()),
         }
     }
 }
@@ -154,10 +155,7 @@ impl Ways {
 }
 
 fn measured<T>(result: Result<T, Unavailable>) -> Measured<T> {
-    match result {
-        Ok(value) => Measured::Value(value),
-        Err(why) => Measured::absent(why.reason()),
-    }
+    result.map_err(|why| missing(why).unnamed()).into()
 }
 
 /// What a trial's counts tell.
@@ -252,7 +250,7 @@ impl Seen<'_> {
 
     fn calls(&self, hooks: &Hooks<'_>) -> Measured<CallCounts> {
         if let Err(why) = hooks(Counted::SystemCalls) {
-            return Measured::absent(why.reason());
+            return Measured::absent(missing(why).unnamed());
         }
         let mut calls = CallCounts::default();
         // At the sink's far end its helper works, which sends each frame with a call of its own.

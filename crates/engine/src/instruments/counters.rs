@@ -16,6 +16,7 @@ use model::record::{Count, Counters as Figures};
 use model::{Instrument as Name, Measured};
 
 use super::instrument::{Edge, Instrument, Scope};
+use crate::error::missing;
 
 /// The hardware counters that timing trials carry.
 pub(crate) const WANTED: [CounterName; 7] = [
@@ -65,7 +66,7 @@ impl Instrument for Counters {
     type Figures = Figures;
 
     fn attach((): ()) -> Self {
-        let sched = ThreadSched::open().map_err(|why| why.reason());
+        let sched = ThreadSched::open().map_err(|why| missing(why).unnamed().into());
         Self { opened: Opened::open(&WANTED).counters, sched, start: None, end: None }
     }
 
@@ -89,7 +90,7 @@ impl Instrument for Counters {
         };
         let of = |name| match self.opened.delta_of(name, &start.hardware, &end.hardware) {
             Ok(count) => Measured::Value(Count { count: count.value, scaled: count.scaled }),
-            Err(why) => Measured::absent(why.reason()),
+            Err(why) => Measured::absent(missing(why).unnamed()),
         };
         Figures {
             cycles: of(CounterName::Cycles),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::idle::{Busy, IdleClock, IdleSnapshot};
 use kernel::stat::{Stat, user_hz};
-use kernel::{Remedy, Unavailable, clock};
+use kernel::{Unavailable, clock};
 use model::record::{CpuBusy as BusyFigures, CpuTicks, Machine};
 use model::{Instrument as Name, Measured, Nanos};
 
@@ -16,7 +16,7 @@ struct Mark {
     idle: Result<IdleSnapshot, Unavailable>,
     stat: Result<Stat, Unavailable>,
     moment_ns: u64,
-    khz: Result<Vec<u64>, Unavailable>,
+    khz: Result<Vec<u64>, String>,
 }
 
 /// The CPUs in use, at both edges.
@@ -51,15 +51,11 @@ impl CpuBusy {
 }
 
 /// The frequency of a CPU in kHz.
-fn frequency(cpu: u32) -> Result<u64, Unavailable> {
+fn frequency(cpu: u32) -> Result<u64, String> {
     let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq");
-    let unavailable = |because: String| Unavailable {
-        what: "CPU frequency".to_owned(),
-        because: format!("{path}: {because}"),
-        remedy: Remedy::default(),
-    };
-    let text = std::fs::read_to_string(&path).map_err(|error| unavailable(error.to_string()))?;
-    text.trim().parse().map_err(|_| unavailable(format!("reads \"{}\"", text.trim())))
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("CPU frequency: {path}: {error}"))?;
+    text.trim().parse().map_err(|_| format!("CPU frequency: {path}: reads \"{}\"", text.trim()))
 }
 
 impl Instrument for CpuBusy {
@@ -108,7 +104,7 @@ impl Instrument for CpuBusy {
             (Ok(before), Ok(after)) => {
                 Measured::Value(before.iter().zip(after).map(|(a, b)| [*a, *b]).collect())
             }
-            (Err(why), _) | (_, Err(why)) => Measured::absent(why.to_string()),
+            (Err(why), _) | (_, Err(why)) => Measured::absent(why),
         };
         Machine { busy, ticks, khz }
     }

@@ -9,14 +9,15 @@ use std::process::Command;
 use kernel::netlink::{Mac, Netlink, NewDevice};
 use kernel::netns::Namespace;
 use kernel::offloads::{Offload as Kind, Offloads};
-use kernel::{CallError, Remedy, Unavailable, netns};
-use model::Family;
+use kernel::{CallError, netns};
 use model::names::Offload;
 use model::record::LinkFacts;
 use model::values::Mtu;
+use model::{Family, Missing};
 
 use super::link::LinkSetup;
 use crate::child::WhichEnd;
+use crate::error::missing;
 
 /// The sender's device, in its namespace.
 pub(crate) const SENDING_DEVICE: &str = "send0";
@@ -62,28 +63,23 @@ pub(crate) struct DevicePair {
 }
 
 /// A refusal of the link as it was asked for.
-fn unavailable(setup: &LinkSetup, because: impl ToString) -> Unavailable {
-    Unavailable {
-        what: format!("link {} over {}", setup.link, setup.family),
-        because: because.to_string(),
-        remedy: Remedy::default(),
-    }
+fn unavailable(setup: &LinkSetup, because: impl ToString) -> Missing {
+    let what = format!("link {} over {}", setup.link, setup.family);
+    Missing::of_itself(what).because(because.to_string())
 }
 
 /// The same where a part of it was refused. Without the rights that it takes, the whole command as root is what helps.
-fn of_link(setup: &LinkSetup, why: Unavailable) -> Unavailable {
+fn of_link(setup: &LinkSetup, why: Missing) -> Missing {
     match netns::missing_capability() {
-        None => Unavailable { remedy: why.remedy, ..unavailable(setup, why.because) },
+        None => Missing { what: unavailable(setup, "").what, ..why },
         Some(name) => {
             let because = if why.because.contains(name) {
                 why.because
             } else {
                 format!("{}: {name} is missing", why.because)
             };
-            Unavailable {
-                remedy: format!("sudo copycost run --link {}", setup.link).into(),
-                ..unavailable(setup, because)
-            }
+            unavailable(setup, because)
+                .unlocked_by(format!("sudo copycost run --link {}", setup.link))
         }
     }
 }
@@ -104,23 +100,19 @@ const fn opposite(which: WhichEnd) -> WhichEnd {
 }
 
 impl Side {
-    fn open(which: WhichEnd) -> Result<Self, Unavailable> {
-        let namespace = Namespace::create()?;
-        let opened = |error: CallError| Unavailable {
-            what: String::new(),
-            because: error.to_string(),
-            remedy: Remedy::default(),
-        };
+    fn open(which: WhichEnd) -> Result<Self, Missing> {
+        let namespace = Namespace::create().map_err(missing)?;
+        let opened = |error: CallError| error.to_string();
         let netlink = Netlink::inside(&namespace).map_err(opened)?;
         let offloads = Offloads::inside(&namespace).map_err(opened)?;
         Ok(Self { which, namespace, netlink, offloads, index: 0 })
     }
 
     /// Sets everything up but the link between the two, which was made.
-    fn raise(&mut self, setup: &LinkSetup) -> Result<(), Unavailable> {
+    fn raise(&mut self, setup: &LinkSetup) -> Result<(), Missing> {
         let failed = |error: CallError| of_link(setup, unavailable(setup, error));
         // The same settings as on the other links, or the links would differ in more than themselves.
-        self.namespace.take_over_settings().map_err(|why| of_link(setup, why))?;
+        self.namespace.take_over_settings().map_err(|why| of_link(setup, missing(why)))?;
         // Sockets that outlive their process, killed in the middle of a trial, hold the namespace while they try to
         // reach an end that no longer answers, by default for minutes (`tcp_orphan_retries`, net/ipv4/tcp_timer.c). With one
         // retry it is a second. Where /proc/sys is read-only, as in most containers, it stays as it is.
@@ -154,7 +146,7 @@ impl Side {
                     "use --family ipv4, or a kernel with IPv6 (boot without ipv6.disable=1)"
                 }
             };
-            Unavailable { remedy: remedy.into(), ..failed(error) }
+            failed(error).unlocked_by(remedy)
         })?;
         // Nobody has to ask who is there, in the middle of a window or on a link where nobody would answer.
         let other = opposite(self.which);
@@ -168,15 +160,13 @@ impl DevicePair {
     ///
     /// # Errors
     /// The missing capability, a sandbox, a kernel without veth or IPv6, or a setting that the device does not take.
-    pub(crate) fn raise(setup: &LinkSetup) -> Result<Self, Unavailable> {
+    pub(crate) fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
         let mtu_bytes = match setup.mtu {
             Mtu::Auto => None,
             Mtu::Fixed(bytes) if bytes < IPV6_LEAST_MTU && setup.family == Family::Ipv6 => {
-                return Err(Unavailable {
-                    remedy: format!("use --family ipv4, or an MTU of at least {IPV6_LEAST_MTU}")
-                        .into(),
-                    ..unavailable(setup, format!("--mtu {bytes}: too small for IPv6"))
-                });
+                let remedy = format!("use --family ipv4, or an MTU of at least {IPV6_LEAST_MTU}");
+                return Err(unavailable(setup, format!("--mtu {bytes}: too small for IPv6"))
+                    .unlocked_by(remedy));
             }
             Mtu::Fixed(bytes) => Some(bytes),
         };
@@ -188,7 +178,11 @@ impl DevicePair {
             NewDevice { name, mac, mtu_bytes }
         };
         let (near, far) = (new(WhichEnd::Sender), new(WhichEnd::Receiver));
-        sender.netlink.create_veth(near, far, &receiver.namespace).map_err(part)?;
+        sender
+            .netlink
+            .create_veth(near, far, &receiver.namespace)
+            .map_err(missing)
+            .map_err(part)?;
         sender.raise(setup)?;
         receiver.raise(setup)?;
         let facts =

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use kernel::Unavailable;
 use model::names::{AckPlacement, Offload};
 use model::record::{LinkFacts, NO_DEVICES};
 use model::values::Mtu;
-use model::{Cell, Family, Link as Name, Measured};
+use model::{Cell, Family, Link as Name, Measured, Missing};
 
 use crate::child::WhichEnd;
 use crate::placement::Seats;
@@ -56,7 +55,7 @@ pub(crate) trait Link {
     ///
     /// # Errors
     /// What this machine refuses, with the remedy.
-    fn raise(setup: &LinkSetup) -> Result<Self::Raised, Unavailable>;
+    fn raise(setup: &LinkSetup) -> Result<Self::Raised, Missing>;
 
     /// Refuses a cell that the link would measure otherwise than it says.
     ///
@@ -85,7 +84,7 @@ pub(crate) trait Raised {
     ///
     /// # Errors
     /// What this machine refuses, with the remedy.
-    fn receiving_role(&mut self, _: &Cell, _: &Seats, _: &[u32]) -> Result<Role, Unavailable> {
+    fn receiving_role(&mut self, _: &Cell, _: &Seats, _: &[u32]) -> Result<Role, Missing> {
         Ok(Role::Receive)
     }
 }

@@ -6,8 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use kernel::socket::{Socket, SocketError};
-use kernel::{Remedy, Unavailable};
-use model::Family;
+use model::{Family, Missing};
 
 use super::link::{Link, LinkSetup, Raised};
 use crate::child::WhichEnd;
@@ -35,7 +34,7 @@ fn connect(ip: IpAddr) -> Result<(), SocketError> {
 impl Link for Loopback {
     type Raised = Self;
 
-    fn raise(setup: &LinkSetup) -> Result<Self, Unavailable> {
+    fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
         let ip: IpAddr = match setup.family {
             Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
             Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
@@ -48,10 +47,11 @@ impl Link for Loopback {
             } else {
                 ("the device lo is down or has no address".to_owned(), BRING_UP)
             };
-            Unavailable {
+            Missing {
                 what: format!("loopback over {}", setup.family),
                 because,
-                remedy: Remedy { unlock: unlock.to_owned(), undo: undo.to_owned() },
+                unlock: unlock.to_owned(),
+                undo: undo.to_owned(),
             }
         })?;
         Ok(Self { address: SocketAddr::new(ip, 0) })
@@ -87,7 +87,7 @@ mod tests {
         };
         let setup = LinkSetup::plain(Name::Loopback, Family::Ipv4);
         let why = namespace.run(move || Loopback::raise(&setup).unwrap_err()).unwrap();
-        assert_eq!(why.remedy.unlock, "sudo ip link set lo up");
+        assert_eq!(why.unlock, "sudo ip link set lo up");
         assert!(!why.to_string().contains('\n'), "{why}");
     }
 }

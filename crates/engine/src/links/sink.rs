@@ -8,15 +8,16 @@ use std::process::Command;
 use kernel::netns::Namespace;
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{Sink as Program, SinkTrial};
-use kernel::{Remedy, Unavailable, cpu, steering};
+use kernel::{Unavailable, cpu, steering};
 use model::names::AckPlacement;
 use model::record::LinkFacts;
 use model::values::Segment;
-use model::{Cell, Family, Measured, Placement};
+use model::{Cell, Family, Measured, Missing, Placement};
 
 use super::device_pair::{DevicePair, RECEIVING_DEVICE, SENDING_DEVICE};
 use super::link::{Link, LinkSetup, Raised};
 use crate::child::WhichEnd;
+use crate::error::missing;
 use crate::placement::Seats;
 use crate::protocol::{Absorb, Role};
 
@@ -36,31 +37,28 @@ pub(crate) struct Sink {
     ack_cpus: Vec<u32>,
 }
 
-fn refused(setup: &LinkSetup, why: Unavailable) -> Unavailable {
-    Unavailable { what: format!("link sink over {}", setup.family), ..why }
+fn refused(setup: &LinkSetup, why: Missing) -> Missing {
+    Missing { what: format!("link sink over {}", setup.family), ..why }
 }
 
 /// Tries whether acknowledgements can be steered to senders: to all CPUs that they may have, as their seats are not known
 /// yet.
-fn try_steering(namespace: &Namespace, device: &str) -> Result<(), Unavailable> {
-    let allowed = cpu::allowed().map_err(|error| Unavailable {
-        what: String::new(),
-        because: error.to_string(),
-        remedy: Remedy::default(),
-    });
-    let cpus: Vec<u32> =
-        allowed?.cpus().iter().filter_map(|cpu| u32::try_from(*cpu).ok()).collect();
-    steering::steer(namespace, device, &cpus).map(|_| ()).map_err(|why| Unavailable {
-        because: format!("--ack-placement sender: {}", why.because),
-        remedy: why.remedy.or("use --ack-placement helper".into()),
-        ..why
+fn try_steering(namespace: &Namespace, device: &str) -> Result<(), Missing> {
+    let allowed = cpu::allowed().map_err(|error| error.to_string())?;
+    let cpus: Vec<u32> = allowed.cpus().iter().filter_map(|cpu| u32::try_from(*cpu).ok()).collect();
+    steering::steer(namespace, device, &cpus).map(|_| ()).map_err(|why| {
+        missing(Unavailable {
+            because: format!("--ack-placement sender: {}", why.because),
+            remedy: why.remedy.or("use --ack-placement helper".into()),
+            ..why
+        })
     })
 }
 
 impl Link for Sink {
     type Raised = Self;
 
-    fn raise(setup: &LinkSetup) -> Result<Self, Unavailable> {
+    fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
         let pair = DevicePair::raise(setup)?;
         // The receiving end will do the same, in the same place: what is refused is refused here.
         let trial = SinkTrial {
@@ -76,12 +74,8 @@ impl Link for Sink {
                 let opened = PacketSocket::open(RECEIVING_DEVICE);
                 opened.map(|_| ()).map_err(|error| PacketSocket::refusal(&error))
             })
-            .map_err(|error| Unavailable {
-                what: String::new(),
-                because: error.to_string(),
-                remedy: Remedy::default(),
-            });
-        inside.and_then(|raised| raised).map_err(|why| refused(setup, why))?;
+            .map_err(|error| error.to_string().into());
+        inside.and_then(|raised| raised.map_err(missing)).map_err(|why| refused(setup, why))?;
         let (family, ack_placement) = (setup.family, setup.ack_placement);
         if ack_placement == AckPlacement::Sender {
             try_steering(pair.namespace(WhichEnd::Sender), SENDING_DEVICE)
@@ -125,7 +119,7 @@ impl Raised for Sink {
         cell: &Cell,
         seats: &Seats,
         usable: &[u32],
-    ) -> Result<Role, Unavailable> {
+    ) -> Result<Role, Missing> {
         let mut to = match self.ack_placement {
             AckPlacement::Helper => Vec::new(),
             AckPlacement::Sender => seats.senders.clone(),
@@ -134,7 +128,8 @@ impl Raised for Sink {
         to.dedup();
         if self.asked.as_ref() != Some(&to) && (self.asked.is_some() || !to.is_empty()) {
             self.ack_cpus =
-                steering::steer(self.pair.namespace(WhichEnd::Sender), SENDING_DEVICE, &to)?;
+                steering::steer(self.pair.namespace(WhichEnd::Sender), SENDING_DEVICE, &to)
+                    .map_err(missing)?;
             self.asked = Some(to);
         }
         // Headers of IP and TCP without options (RFC 9293 section 3.7.1).

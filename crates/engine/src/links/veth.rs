@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use kernel::Unavailable;
-use model::Measured;
 use model::record::LinkFacts;
+use model::{Measured, Missing};
 
 use super::device_pair::DevicePair;
 use super::link::{Link, LinkSetup, Raised};
@@ -19,7 +18,7 @@ pub(crate) struct Veth(DevicePair);
 impl Link for Veth {
     type Raised = Self;
 
-    fn raise(setup: &LinkSetup) -> Result<Self, Unavailable> {
+    fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
         DevicePair::raise(setup).map(Self)
     }
 }

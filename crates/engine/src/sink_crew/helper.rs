@@ -172,9 +172,7 @@ impl Helper {
     /// A flow that is over although the window is not, or that was reset.
     fn over_too_soon(&self, flow: usize, how: &str) -> Broken {
         let bytes = self.sink.counts(flow).payload_bytes;
-        failed(format!(
-            "flow {flow}: the connection {how} before the trial was over (after {bytes} bytes)"
-        ))
+        failed(format!("flow {flow}: the connection {how} before the trial was over")).after(bytes)
     }
 
     /// One look at every flow; what waits is answered.

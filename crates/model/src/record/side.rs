@@ -40,6 +40,15 @@ pub struct Side<T> {
     pub throttled_us: Measured<u64>,
 }
 
+impl<T> Side<T> {
+    /// Segments sent again: as the flows count them between the edges of their windows, or else as the namespace does,
+    /// whose span begins some milliseconds earlier and which counts everybody's.
+    pub fn retransmits(&self) -> Option<u64> {
+        let of_flows = self.tcp.value().map(|tcp| tcp.retransmits);
+        of_flows.or_else(|| self.snmp.value().map(|snmp| snmp.retransmits))
+    }
+}
+
 /// One worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Worker {

@@ -122,12 +122,11 @@ fn or_cpu_time(
     let groups = groups.get(..1).unwrap_or(groups);
     let panels = sides(run, groups, [SENDER_CPU, RECEIVER_CPU], Upright::Log);
     let why = reason(&run.cells, metric);
-    // Reasons name the remedy after a semicolon; both are to be read on their own.
-    let mut lines: Vec<String> = why.split("; ").map(sentence).collect();
-    lines.push(
+    let mut lines = vec![
+        sentence(&why),
         "copycost probe shows what this machine can count, and how to unlock and to undo it."
             .to_owned(),
-    );
+    ];
     let instead = groups.iter().find_map(|group| {
         wording::ends(group, &run.paths, Across::Size, SENDER_CPU.metric, "ns per KiB, sender")
     });

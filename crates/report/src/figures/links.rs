@@ -13,6 +13,7 @@ use crate::drawing::description::{Description, Key, KeyShape, Plot, Series};
 use crate::drawing::looks::Look;
 use crate::link_tables::cost_name;
 use crate::numbers;
+use crate::words::link_verdict;
 
 /// On whose CPU acknowledgements are processed.
 const SENDERS: &str = "senders' CPUs";
@@ -45,8 +46,7 @@ pub(super) fn links(summary: &Summary) -> Option<Description> {
     // One upright axis, so that slopes can be read beside each other; the heights are of different costs.
     let axis = Axis::ratios("", panels.iter().flat_map(Plot::heights).chain([1.0]));
     share_upright(&mut panels, &axis);
-    let lines: Vec<&str> =
-        summary.explained.link_verdicts.iter().map(|verdict| verdict.line.as_str()).collect();
+    let lines: Vec<String> = summary.explained.link_verdicts.iter().map(link_verdict).collect();
     let mut keys = vec![Key {
         shape: KeyShape::Line,
         text: "1: same cost; below it zerocopy is cheaper".to_owned(),

@@ -1,39 +1,47 @@
 //! Answers with their tables, claims with their verdicts, laws with what breaks them.
 
-use analysis::explained::{Answer, Claim, Law, LawState, Verdict};
+use analysis::answers::Answer;
+use analysis::explained::{Claim, Law, LawState, Verdict};
+use analysis::summary::Summary;
 
 use model::Missing;
 
 use super::markup::Markup;
 use super::{section, table};
 use crate::claims_tally::{all_missing, claims_tally, law_state, verdict_name};
+use crate::words;
 
-pub(super) fn answers(html: &mut Markup, answers: &[Answer]) {
+pub(super) fn answers(html: &mut Markup, summary: &Summary) {
+    let answers = &summary.explained.answers;
     section(html, "answers", |html| {
         if answers.is_empty() {
             html.fixed("<p>No question was looked at: the run holds no valid trial.</p>\n");
         }
         for answer in answers {
-            self::answer(html, answer);
+            self::answer(html, summary, answer);
         }
     });
 }
 
-fn answer(html: &mut Markup, answer: &Answer) {
+fn answer(html: &mut Markup, summary: &Summary, answer: &Answer) {
     html.element("article", &[("id", &answer.id), ("class", "answer-to")], |html| {
-        html.leaf("h3", &[], &format!("{}. {}", answer.id.to_uppercase(), answer.question));
+        html.leaf(
+            "h3",
+            &[],
+            &format!("{}. {}", answer.id.to_uppercase(), words::answers::question(answer)),
+        );
         html.fixed("\n");
         let class = if answer.answered { "line" } else { "line open" };
-        html.leaf("p", &[("class", class)], &answer.line);
+        html.leaf("p", &[("class", class)], &words::answers::line(answer));
         html.fixed("\n");
-        for note in &answer.notes {
-            html.leaf("p", &[("class", "note")], note);
+        for note in words::answers::notes(summary, answer) {
+            html.leaf("p", &[("class", "note")], &note);
             html.fixed("\n");
         }
-        if !answer.evidence.rows.is_empty() {
+        if let Some(evidence) = words::answers::table(summary, answer) {
             let name = format!("Evidence for {}", answer.id.to_uppercase());
-            table(html, &name, "evidence", &answer.evidence.columns, |html| {
-                for row in &answer.evidence.rows {
+            table(html, &name, "evidence", &evidence.columns, |html| {
+                for row in &evidence.rows {
                     html.element("tr", &[], |html| {
                         for text in row {
                             html.leaf("td", &[], text);
@@ -43,12 +51,7 @@ fn answer(html: &mut Markup, answer: &Answer) {
             });
         }
         wanted(html, "Would answer it:", &answer.would_answer);
-        if !answer.would_change.is_empty() {
-            html.element("p", &[("class", "note")], |html| {
-                html.fixed("<strong>What would change it:</strong> ");
-                html.text(&answer.would_change);
-            });
-        }
+        wanted(html, "What would change it:", &answer.would_change);
     });
 }
 
@@ -85,7 +88,7 @@ fn claim(html: &mut Markup, claim: &Claim) {
         html.element("td", &[("data-value", order)], |html| {
             html.leaf("strong", &[], &claim.id.to_uppercase());
             html.text(" ");
-            html.text(&claim.text);
+            html.text(words::claims::claim(claim));
         });
         html.element("td", &[], |html| {
             html.leaf(
@@ -95,7 +98,7 @@ fn claim(html: &mut Markup, claim: &Claim) {
             );
         });
         html.element("td", &[], |html| {
-            html.text(&claim.because);
+            html.text(&words::claims::because(claim));
             wanted(html, "Would decide it:", &claim.would_decide);
             let names: Vec<String> = claim.evidence.iter().map(ToString::to_string).collect();
             evidence(html, &names);
@@ -157,29 +160,26 @@ fn law(html: &mut Markup, law: &Law) {
         LawState::Broken => "verdict refuted",
         LawState::Undecidable => "verdict undecidable",
     };
-    html.element("tr", &[("id", &format!("law-{}-{}", law.id, law.name))], |html| {
+    html.element("tr", &[("id", &words::laws::anchor(law))], |html| {
         html.element("td", &[], |html| {
-            html.leaf("strong", &[], &format!("{} {}", law.id, law.name));
+            html.leaf("strong", &[], &format!("{} {}", law.id, words::laws::law_name(law)));
             html.text(". ");
-            html.text(&law.says);
-            let [one, other] = &law.sources;
+            html.text(words::laws::states(law));
+            let [one, other] = words::laws::sources(law);
             html.leaf("p", &[("class", "note")], &format!("{one} against {other}"));
         });
         html.element("td", &[], |html| {
             html.leaf("span", &[("class", class)], law_state(law.state))
         });
         html.element("td", &[], |html| {
-            html.text(&law.because);
+            html.text(&words::laws::law_because(law));
             wanted(html, "Would decide it:", &law.would_decide);
             html.leaf("p", &[("class", "note")], &format!("compared: {}", law.compared));
-            if law.state == LawState::Broken {
+            let broken_by = words::laws::broken_by(law);
+            if !broken_by.is_empty() {
                 html.element("ul", &[("class", "ids")], |html| {
-                    for record in &law.broken_by {
-                        html.leaf("li", &[], record);
-                    }
+                    broken_by.iter().for_each(|record| html.leaf("li", &[], record));
                 });
-            } else {
-                evidence(html, &law.broken_by);
             }
         });
     });

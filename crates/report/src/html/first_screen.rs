@@ -11,7 +11,7 @@ use crate::reproduce::{command, date};
 use crate::screen::machine_facts;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
-use crate::words::{recommendations, with_detail};
+use crate::words::{answers, laws, recommendations, with_detail};
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     head(html, page);
@@ -54,8 +54,12 @@ fn broken_laws(html: &mut Markup, page: &Page) {
     let broken = page.summary.explained.laws.iter().filter(|law| law.state == LawState::Broken);
     for law in broken {
         html.element("p", &[("class", "banner bad")], |html| {
-            html.leaf("strong", &[], &format!("✗ Law {} ({}) is broken: ", law.id, law.name));
-            html.text(law.in_short());
+            html.leaf(
+                "strong",
+                &[],
+                &format!("✗ Law {} ({}) is broken: ", law.id, laws::law_name(law)),
+            );
+            html.text(&laws::in_short(law));
             html.fixed(" <a href=\"#laws\">Which trials</a>");
         });
     }
@@ -94,22 +98,22 @@ fn strip_of_trust(html: &mut Markup, page: &Page) {
 }
 
 fn questions(html: &mut Markup, page: &Page) {
-    let answers = &page.summary.explained.answers;
-    if answers.is_empty() {
+    let all = &page.summary.explained.answers;
+    if all.is_empty() {
         return;
     }
     html.element("section", &[("aria-label", "The questions")], |html| {
         html.fixed("<h2 class=\"small\">The paper's questions</h2>\n");
         html.element("ul", &[("class", "questions")], |html| {
-            for answer in answers {
+            for answer in all {
                 let class = if answer.answered { "answered" } else { "open" };
                 html.element("li", &[("class", class)], |html| {
                     let link = format!("#{}", answer.id);
                     html.leaf("a", &[("href", &link)], &answer.id.to_uppercase());
                     html.element("div", &[], |html| {
-                        html.leaf("span", &[("class", "question")], &answer.question);
+                        html.leaf("span", &[("class", "question")], answers::question(answer));
                         html.text(" ");
-                        html.leaf("span", &[("class", "line")], &answer.line);
+                        html.leaf("span", &[("class", "line")], &answers::line(answer));
                     });
                 });
             }

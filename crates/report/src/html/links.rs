@@ -7,6 +7,8 @@ use crate::link_tables::{
     NO_LINK, SIDE_BY_SIDE, break_evens, copies as counted, functions, no_audit, not_counted, ratios,
 };
 
+use crate::words::link_verdict;
+
 /// More rows than this stand behind a click.
 const FEW_ROWS: usize = 12;
 
@@ -42,7 +44,7 @@ pub(super) fn links(html: &mut Markup, page: &Page) {
             return;
         }
         for verdict in &explained.link_verdicts {
-            html.paragraph(&format!("{}.", verdict.line));
+            html.paragraph(&format!("{}.", link_verdict(verdict)));
         }
         html.leaf("p", &[("class", "note")], SIDE_BY_SIDE);
         html.fixed("\n");

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::markup::Markup;
 use super::{Page, section};
-use crate::screen::method_notes;
+use crate::method_notes::method_notes;
 
 /// How every run is measured and analysed.
 const METHOD: [&str; 2] = [
@@ -26,11 +26,11 @@ pub(super) fn method(html: &mut Markup, page: &Page) {
             html.paragraph(paragraph);
         }
         html.element("ul", &[], |html| {
-            for (name, text) in method_notes(page.summary, page.plan) {
+            for note in method_notes(page.summary, page.plan) {
                 html.element("li", &[], |html| {
-                    html.leaf("strong", &[], &name);
+                    html.leaf("strong", &[], &format!("{}:", note.name));
                     html.text(" ");
-                    html.text(&text);
+                    html.text(&note.text);
                 });
             }
         });

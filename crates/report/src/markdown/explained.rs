@@ -1,6 +1,7 @@
 //! Questions, claims, laws, links and audits in a line each; their evidence is on the page.
 
-use analysis::explained::{Answer, Claim, Explained, Law, LawState};
+use analysis::answers::Answer;
+use analysis::explained::{Claim, Explained, Law, LawState};
 use model::Audit;
 
 use super::section::Section;
@@ -8,6 +9,7 @@ use super::{heads, item, plain_short, row};
 use crate::claims_tally::{claims_tally, verdict_name};
 use crate::cpu_time_text::not_profiled;
 use crate::link_tables::{copies_note, no_audit};
+use crate::words;
 
 /// A reason that is longer than this is told on the page.
 const LONGEST_REASON: usize = 120;
@@ -24,9 +26,13 @@ pub(super) fn answers(answers: &[Answer]) -> Section {
         return Section::default();
     }
     let line = |answer: &Answer| {
-        let question = format!("{}. {}", answer.id.to_uppercase(), answer.question);
+        let question =
+            format!("{}. {}", answer.id.to_uppercase(), words::answers::question(answer));
         let question = plain_short(&question, LONGEST_QUESTION);
-        item(&format!("**{question}** {}", plain_short(&answer.line, LONGEST_ANSWER)))
+        item(&format!(
+            "**{question}** {}",
+            plain_short(&words::answers::line(answer), LONGEST_ANSWER)
+        ))
     };
     Section {
         head: "## The paper's questions\n\n".to_owned(),
@@ -42,11 +48,12 @@ pub(super) fn claims(claims: &[Claim]) -> Section {
     heads(&mut head, &["claim", "verdict", "why"]);
     let line = |claim: &Claim| {
         let mut line = String::new();
-        let name = format!("{} {}", claim.id.to_uppercase(), claim.text);
+        let name = format!("{} {}", claim.id.to_uppercase(), words::claims::claim(claim));
         let verdict = verdict_name(claim.verdict);
+        let because = words::claims::because(claim);
         let cells = [(name.as_str(), LONGEST_CLAIM), (verdict, LONGEST_CLAIM)]
             .into_iter()
-            .chain([(claim.because.as_str(), LONGEST_REASON)]);
+            .chain([(because.as_str(), LONGEST_REASON)]);
         row(&mut line, cells.map(|(text, most)| plain_short(text, most)));
         line
     };
@@ -67,11 +74,13 @@ pub(super) fn laws(laws: &[Law]) -> Section {
     );
     let of = |state| laws.iter().filter(move |law| law.state == state);
     // What a broken law says stands at the top; here stands which trial says so.
-    let broken = of(LawState::Broken).map(|law| (law, "broken", law.broken_by.first()));
-    let open = of(LawState::Undecidable).map(|law| (law, "undecidable here", Some(&law.because)));
-    let line = |(law, state, why): (&Law, &str, Option<&String>)| {
-        let name = format!("{} {}", law.id, law.name);
-        let why = plain_short(why.map_or("", String::as_str), LONGEST_CLAIM);
+    let broken_by = |law| words::laws::broken_by(law).into_iter().next().unwrap_or_default();
+    let broken = of(LawState::Broken).map(|law| (law, "broken", broken_by(law)));
+    let open = of(LawState::Undecidable)
+        .map(|law| (law, "undecidable here", words::laws::law_because(law)));
+    let line = |(law, state, why): (&Law, &str, String)| {
+        let name = format!("{} {}", law.id, words::laws::law_name(law));
+        let why = plain_short(&why, LONGEST_CLAIM);
         item(&format!("**{}** {state}: {why}", plain_short(&name, LONGEST_CLAIM)))
     };
     Section { head, rows: broken.chain(open).map(line).collect(), foot: String::new() }
@@ -93,8 +102,8 @@ pub(super) fn audits(known: &Explained) -> Section {
 
 /// Zerocopy against sendmsg in a line a link.
 pub(super) fn links(known: &Explained) -> Section {
-    let line = |line: &String| item(&plain_short(line, LONGEST_ANSWER));
-    let rows: Vec<String> = known.link_verdicts.iter().map(|verdict| line(&verdict.line)).collect();
+    let line = |it| item(&plain_short(&words::link_verdict(it), LONGEST_ANSWER));
+    let rows: Vec<String> = known.link_verdicts.iter().map(line).collect();
     let head = "## Zero-copy link by link\n\n".to_owned();
     if rows.is_empty() { Section::default() } else { Section { head, rows, foot: String::new() } }
 }

@@ -1,17 +1,17 @@
-//! What bounds the figures: copies, oversubscription, noise, the instruments, and what is not claimed.
+//! What bounds the figures: copies, and more threads than CPUs.
 
 use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
 use analysis::summary::{CellEstimates, Estimate, Summary};
-use model::names::Watch;
-use model::{Cell, Link, Measured, Plan};
+use model::Link;
 
 use super::estimate;
 use super::grid::Grid;
 use crate::link_tables::copies_note;
-use crate::numbers::{counted, half_width, percent, ratio, share_range};
+use crate::numbers::{counted, share_range};
 use crate::styled_text::{Line, Style, whole};
+use crate::words::link_verdict;
 
 /// How many zero-copy completions were copied anyway.
 pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
@@ -56,7 +56,7 @@ pub(super) fn links(summary: &Summary) -> Vec<Line> {
         return Vec::new();
     }
     let line = |verdict: &analysis::explained::LinkVerdict| {
-        Line::wrapped(2).and(Style::Strong, "Zero-copy: ").and(Style::Plain, &verdict.line)
+        Line::wrapped(2).and(Style::Strong, "Zero-copy: ").and(Style::Plain, link_verdict(verdict))
     };
     verdicts.iter().map(line).collect()
 }
@@ -92,100 +92,4 @@ pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
         Style::Plain,
         format!("oversubscribed ({workers} busy threads on {cpus}{seated}), no cause is claimed"),
     ))
-}
-
-/// What equal cells differ by.
-pub(super) fn noise_floor(summary: &Summary) -> Line {
-    let line = Line::wrapped(2).and(Style::Strong, "Noise floor: ");
-    match &summary.noise_floor {
-        Measured::Absent { absent } => {
-            let why = why_no_twins(summary, |cell| cell.watch == Watch::Cheap, absent);
-            line.and(Style::Plain, format!("not measured: {why}"))
-        }
-        Measured::Value(floor) => {
-            let cpu = floor
-                .ends_cpu
-                .value()
-                .map_or_else(String::new, |e| format!(", {}", whole(&format!("CPU {}", ratio(e)))));
-            let differ = if floor.equivalent { "" } else { ", not shown to be equal" };
-            line.and(
-                Style::Plain,
-                format!(
-                    "{} (a cell against its twin: {}{cpu}{differ})",
-                    whole(half_width(floor.half_width).trim_start_matches('±')),
-                    whole(&format!("goodput {}", ratio(&floor.goodput))),
-                ),
-            )
-        }
-    }
-}
-
-/// Why there is no pair of twins: what became of the control cells of that kind, or `otherwise` where the plan has none.
-fn why_no_twins(summary: &Summary, kind: impl Fn(&Cell) -> bool, otherwise: &str) -> String {
-    // SO_ZEROCOPY off is a control of another question.
-    let controls = || {
-        let twin = |cell: &Cell| cell.is_itself() && kind(cell);
-        summary.estimates.iter().filter(move |entry| entry.control && twin(&entry.cell))
-    };
-    let valid: u32 = controls().map(|entry| entry.trials).sum();
-    let void: u32 = controls().map(|entry| entry.void_trials).sum();
-    if controls().next().is_none() {
-        otherwise.to_owned()
-    } else if valid > 0 {
-        // What was done already is no advice.
-        otherwise.split("; leave controls on").next().unwrap_or(otherwise).to_owned()
-    } else if void > 0 {
-        format!(
-            "{} void; look at the marks, and measure when less else runs",
-            if void == 1 {
-                "the control trial was".to_owned()
-            } else {
-                format!("all {void} control trials were")
-            }
-        )
-    } else {
-        "the control cells were not reached yet; go on with --resume".to_owned()
-    }
-}
-
-/// What the cheap instruments cost.
-pub(super) fn instrument_cost(summary: &Summary) -> Line {
-    let cost = &summary.instrument_cost;
-    let edge = match &cost.edge_share {
-        Measured::Value(share) => format!("{} of the workers' CPU time", whole(&percent(*share))),
-        Measured::Absent { absent } => format!("not measured: {absent}"),
-    };
-    let against = match (&cost.ends_cpu_ratio, &cost.goodput_ratio) {
-        (Measured::Value(cpu), Measured::Value(goodput)) => {
-            let (cpu, goodput) =
-                (format!("CPU {}", ratio(cpu)), format!("goodput {}", ratio(goodput)));
-            format!("{}, {}", whole(&cpu), whole(&goodput))
-        }
-        (Measured::Absent { absent }, _) | (_, Measured::Absent { absent }) => {
-            let why = why_no_twins(summary, |cell| cell.watch == Watch::None, absent);
-            format!("not measured: {why}")
-        }
-    };
-    let against = format!(" (with against without them: {against})");
-    Line::wrapped(2).and(Style::Strong, "Instruments: ").and(Style::Plain, edge + &against)
-}
-
-/// What no figure of this run can show.
-pub(super) fn not_claimed(summary: &Summary, plan: &Plan) -> Line {
-    let mut not = vec!["a cause of any difference".to_owned()];
-    if plan.factors.link.iter().any(|link| link.copies_by_reference_on_delivery()) {
-        not.push(
-            "anything of a network card (loopback has none, and copies what zero-copy spared)"
-                .to_owned(),
-        );
-    }
-    let counted = summary.estimates.iter().any(|entry| {
-        [Metric::SenderCyclesPerByte, Metric::SenderLlcMissesPerKib]
-            .iter()
-            .any(|m| estimate(entry, *m).is_some())
-    });
-    if !counted {
-        not.push("cycles and cache misses (not counted)".to_owned());
-    }
-    Line::wrapped(2).and(Style::Strong, "Not claimed: ").and(Style::Plain, not.join("; "))
 }

@@ -106,6 +106,31 @@ fn place<K: Clone + Eq + std::hash::Hash>(
     }
 }
 
+/// What stands below the table.
+pub(super) struct GridNotes {
+    /// What its signs mean; empty where it has none.
+    legend: String,
+    /// Cells without a figure, and why.
+    absent: Vec<String>,
+}
+
+impl GridNotes {
+    /// For the screen.
+    pub(super) fn lines(self) -> Vec<Line> {
+        let legend = Line::wrapped(2).and(Style::Faint, &self.legend);
+        let absent = self.absent.iter().map(|text| {
+            Line::wrapped(2).and(Style::Faint, "- not measured: ").and(Style::Plain, text)
+        });
+        (!self.legend.is_empty()).then_some(legend).into_iter().chain(absent).collect()
+    }
+
+    /// For other pages.
+    pub(super) fn texts(self) -> Vec<String> {
+        let absent = self.absent.into_iter().map(|text| format!("not measured: {text}"));
+        (!self.legend.is_empty()).then_some(self.legend).into_iter().chain(absent).collect()
+    }
+}
+
 impl<'a> Grid<'a> {
     pub(super) fn new(estimates: &'a [CellEstimates]) -> Self {
         let entries: Vec<&CellEstimates> =
@@ -227,7 +252,7 @@ impl<'a> Grid<'a> {
     }
 
     /// What the signs in the table mean, and why figures are absent.
-    pub(super) fn notes(&self, summary: &Summary, plan: &Plan) -> Vec<Line> {
+    pub(super) fn notes(&self, summary: &Summary, plan: &Plan) -> GridNotes {
         let mut legend = self.calls();
         if let Some(precision) = plan.measure.precision
             && self.marks_imprecise()
@@ -237,18 +262,11 @@ impl<'a> Grid<'a> {
         if self.entries().any(is_noted) {
             legend.push("* some trials are marked".to_owned());
         }
-        let mut lines = Vec::new();
-        if !legend.is_empty() {
-            lines.push(Line::wrapped(2).and(Style::Faint, legend.join("; ")));
-        }
-        for (why, cells) in absences(summary, self.entries()) {
-            lines.push(
-                Line::wrapped(2)
-                    .and(Style::Faint, "- not measured: ")
-                    .and(Style::Plain, format!("{} ({why})", self.named(&cells))),
-            );
-        }
-        lines
+        let absent = absences(summary, self.entries())
+            .into_iter()
+            .map(|(why, cells)| format!("{} ({why})", self.named(&cells)))
+            .collect();
+        GridNotes { legend: legend.join("; "), absent }
     }
 
     /// Whether imprecise cells are marked: where every one is, the mark would tell nothing.

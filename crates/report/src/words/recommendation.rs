@@ -6,7 +6,7 @@ use analysis::metric::{Better, Metric};
 use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};
 use analysis::reference::Caveat;
 use analysis::summary::{Finding, Summary};
-use model::SendPath;
+use model::Factor;
 
 /// One sentence a link, the link's name before it where there are several.
 pub(crate) fn recommendations(summary: &Summary) -> Vec<String> {
@@ -33,37 +33,50 @@ fn capital(text: &str) -> String {
 }
 
 fn sentence(recommendation: &Recommendation) -> String {
-    let metric = recommendation.metric;
+    let (factor, metric) = (recommendation.factor, recommendation.metric);
     let mut sentence = match &recommendation.advice {
-        Advice::Use { path, against, gains, .. } => used(*path, *against, gains, metric),
-        Advice::BySize { path, against, outcome } => {
+        Advice::Use { value, against, gains, .. } => {
+            used(&option(factor, value), against, gains, metric)
+        }
+        Advice::BySize { value, against, outcome } => {
             let over_settings = recommendation.by_reference.iter().find(|it| {
-                (it.path, it.against, it.metric) == (*path, *against, recommendation.metric)
+                (it.path.name(), it.against.name(), it.metric) == (value, against, metric)
             });
+            let (value, against) = (&option(factor, value), &option(factor, against));
             match over_settings.map(|it| it.pays) {
                 // Wider than this family's own: the settings of the link differ in it.
                 Some(pays @ Pays::From { low, high }) if pays != Pays::of(outcome) => format!(
-                    "use {against} for small messages, {path} from a size between {} and {} on",
+                    "use {against} for small messages, {value} from a size between {} and {} on",
                     size(low),
                     size(high)
                 ),
-                _ => by_size(*path, *against, outcome),
+                _ => by_size(value, against, outcome),
             }
         }
-        Advice::Alike { paths } => {
-            format!("use any of {}: alike at every size", names(paths))
+        Advice::Alike { values } => {
+            format!("use any of {}: alike at every size", names(factor, values))
         }
-        Advice::Unclear { paths } => {
-            format!("unclear which of {} to use (wide intervals)", names(paths))
+        Advice::Unclear { values } => {
+            format!("unclear which of {} to use (wide intervals)", names(factor, values))
         }
-        Advice::NotCompared { paths } => {
-            format!("{} were not compared with each other: no path is recommended", names(paths))
+        Advice::NotCompared { values } => format!(
+            "{} were not compared with each other: nothing is recommended",
+            names(factor, values)
+        ),
+        Advice::Alone { value } => {
+            format!("only {} was measured: nothing is recommended", option(factor, value))
         }
-        Advice::Alone { path } => format!("only {path} was measured: no path is recommended"),
         Advice::Nothing => "no valid trial: this run says nothing about any path".to_owned(),
     };
-    let chosen =
-        if let Advice::Use { path, .. } = &recommendation.advice { Some(*path) } else { None };
+    let chosen = match &recommendation.advice {
+        Advice::Use { value, .. } => value.as_str(),
+        Advice::BySize { .. }
+        | Advice::Alike { .. }
+        | Advice::Unclear { .. }
+        | Advice::NotCompared { .. }
+        | Advice::Alone { .. }
+        | Advice::Nothing => "",
+    };
     for it in recommendation.by_reference.iter().filter(|it| is_said(recommendation, it)) {
         sentence.push_str(&format!("; {}", pays(it, recommendation, chosen)));
     }
@@ -74,7 +87,10 @@ fn sentence(recommendation: &Recommendation) -> String {
                     format!("preliminary, {}: {sentence}", counted(*rounds, "round", "rounds"));
             }
             Caveat::Oversubscribed { .. } => sentence.push_str("; more threads than CPUs"),
-            Caveat::LawBroken { .. } | Caveat::NoCause => {}
+            Caveat::LawBroken { id } => {
+                sentence.push_str(&format!("; do not rely on it, as law {id} is broken"));
+            }
+            Caveat::NoCause => {}
         }
     }
     capital(&sentence) + "."
@@ -84,8 +100,10 @@ fn sentence(recommendation: &Recommendation) -> String {
 pub(crate) fn is_said(recommendation: &Recommendation, it: &ByReference) -> bool {
     match &recommendation.advice {
         // Chosen for its goodput, it may still cost more CPU.
-        Advice::Use { path, .. } => *path != it.path || it.pays == Pays::Never,
-        Advice::BySize { path, against, .. } => ![*path, *against].contains(&it.path),
+        Advice::Use { value, .. } => value != it.path.name() || it.pays == Pays::Never,
+        Advice::BySize { value, against, .. } => {
+            ![value.as_str(), against].contains(&it.path.name())
+        }
         Advice::Nothing | Advice::NotCompared { .. } | Advice::Alone { .. } => false,
         Advice::Alike { .. } | Advice::Unclear { .. } => true,
     }
@@ -105,8 +123,17 @@ fn all_copied(it: &ByReference) -> bool {
     it.copied_share.value().is_some_and(|[least, _]| *least >= 1.0)
 }
 
-fn names(paths: &[SendPath]) -> String {
-    listed(&paths.iter().map(ToString::to_string).collect::<Vec<_>>())
+/// A value as it is asked for: a path by its name, another factor's by its flag: `--nodelay on`.
+#[allow(clippy::wildcard_enum_match_arm, reason = "only paths have names of their own")]
+fn option(factor: Factor, value: &str) -> String {
+    match factor {
+        Factor::Send | Factor::Recv => value.to_owned(),
+        other => format!("--{} {value}", other.key()),
+    }
+}
+
+fn names(factor: Factor, values: &[String]) -> String {
+    listed(&values.iter().map(|value| option(factor, value)).collect::<Vec<_>>())
 }
 
 /// Whether a finding says that a figure is better.
@@ -116,19 +143,19 @@ fn is_better(finding: Finding, metric: Metric) -> bool {
 }
 
 /// `use sendmsg: 4.8 × [4.7, 4.9] the goodput of send at 64 B, 1.3 × at 64 KiB`.
-fn used(path: SendPath, against: SendPath, gains: &[Gain], metric: Metric) -> String {
+fn used(value: &str, against: &str, gains: &[Gain], metric: Metric) -> String {
     let what = match metric.better() {
         Better::Low => "the sender's CPU per KiB",
         Better::High | Better::None => "the goodput",
     };
     let (Some(first), Some(last)) = (gains.first(), gains.last()) else {
-        return format!("use {path}");
+        return format!("use {value}");
     };
     // The interval that is shown belongs to a finding that holds after correction.
     let shown = gains.iter().find(|gain| is_better(gain.finding, metric)).unwrap_or(first);
     let other = if shown == last { first } else { last };
     let mut text = format!(
-        "use {path}: {} {what} of {against} at {}",
+        "use {value}: {} {what} of {against} at {}",
         ratio(&shown.ratio),
         size(shown.message_bytes as f64)
     );
@@ -145,50 +172,50 @@ fn used(path: SendPath, against: SendPath, gains: &[Gain], metric: Metric) -> St
     text
 }
 
-fn by_size(path: SendPath, against: SendPath, outcome: &CrossoverOutcome) -> String {
+fn by_size(value: &str, against: &str, outcome: &CrossoverOutcome) -> String {
     let between = |low: f64, high: f64| format!("between {} and {}", size(low), size(high));
     match *outcome {
         CrossoverOutcome::At { bytes, low, high } => format!(
-            "use {against} below {} [{}, {}], {path} above",
+            "use {against} below {} [{}, {}], {value} above",
             size(bytes),
             size(low),
             size(high)
         ),
         CrossoverOutcome::Until { bytes, low, high } => format!(
-            "use {path} below {} [{}, {}], {against} above",
+            "use {value} below {} [{}, {}], {against} above",
             size(bytes),
             size(low),
             size(high)
         ),
         CrossoverOutcome::Bracket { low, high } => {
             format!(
-                "use {against} for small messages and {path} for large ones; they change places {}",
+                "use {against} for small messages and {value} for large ones; they change places {}",
                 between(low, high)
             )
         }
         CrossoverOutcome::UntilBracket { low, high } => {
             format!(
-                "use {path} for small messages and {against} for large ones; they change places {}",
+                "use {value} for small messages and {against} for large ones; they change places {}",
                 between(low, high)
             )
         }
         CrossoverOutcome::Always
         | CrossoverOutcome::Never
         | CrossoverOutcome::Alike
-        | CrossoverOutcome::Undecided => format!("unclear which of {path} and {against} to use"),
+        | CrossoverOutcome::Undecided => format!("unclear which of {value} and {against} to use"),
     }
 }
 
 /// `zerocopy never wins on loopback (copied anyway)`.
-fn pays(it: &ByReference, recommendation: &Recommendation, chosen: Option<SendPath>) -> String {
+fn pays(it: &ByReference, recommendation: &Recommendation, chosen: &str) -> String {
     let ByReference { path, .. } = it;
     let link = recommendation.link;
     let anyway = if all_copied(it) { " (copied anyway)" } else { "" };
     match it.pays {
-        Pays::Never if chosen == Some(*path) => {
+        Pays::Never if chosen == path.name() => {
             format!("it costs more CPU than {}{anyway}", it.against)
         }
-        Pays::Never if chosen == Some(it.against) => {
+        Pays::Never if chosen == it.against.name() => {
             format!("{path} never wins on {link}{anyway}")
         }
         Pays::Never => format!("{path} never beats {} on {link}{anyway}", it.against),
@@ -209,7 +236,7 @@ fn pays(it: &ByReference, recommendation: &Recommendation, chosen: Option<SendPa
 #[cfg(test)]
 mod tests {
     use analysis::summary::Estimate;
-    use model::{Link, Measured};
+    use model::{Link, Measured, SendPath};
 
     use super::*;
 
@@ -224,6 +251,7 @@ mod tests {
     fn recommended(advice: Advice, pays: Pays) -> Recommendation {
         Recommendation {
             link: Link::Loopback,
+            factor: Factor::Send,
             shared: None,
             metric: Metric::GoodputGbps,
             advice,
@@ -239,7 +267,8 @@ mod tests {
     }
 
     fn use_sendmsg(gains: Vec<Gain>) -> Advice {
-        Advice::Use { path: SendPath::A2, against: SendPath::A1, everywhere: true, gains }
+        let (value, against) = ("sendmsg".to_owned(), "send".to_owned());
+        Advice::Use { value, against, everywhere: true, gains }
     }
 
     #[test]
@@ -253,6 +282,22 @@ mod tests {
         );
         assert!(text.split_whitespace().count() <= 25, "{text}");
         assert_eq!(text.matches('[').count(), 1);
+    }
+
+    #[test]
+    fn what_else_may_be_chosen_is_named_by_its_flag_and_a_broken_law_is_said() {
+        let gains = vec![gain(64, 1.5, Finding::More), gain(65_536, 1.0, Finding::Equivalent)];
+        let (value, against) = ("on".to_owned(), "off".to_owned());
+        let advice = Advice::Use { value, against, everywhere: false, gains };
+        let factor = Factor::Nodelay;
+        let caveats = vec![Caveat::LawBroken { id: 8 }];
+        let by_reference = Vec::new();
+        let of = recommended(advice, Pays::Never);
+        let text = sentence(&Recommendation { factor, caveats, by_reference, ..of });
+        assert_eq!(
+            text,
+            "Use --nodelay on: 1.50 × [1.47, 1.53] the goodput of off at 64 B, the same at 64 KiB; do not rely on it, as law 8 is broken."
+        );
     }
 
     #[test]
@@ -271,14 +316,14 @@ mod tests {
     fn every_advice_is_at_most_25_words() {
         let at = CrossoverOutcome::At { bytes: 10_035.0, low: 8_300.0, high: 12_288.0 };
         let bracket = CrossoverOutcome::Bracket { low: 4096.0, high: 65_536.0 };
-        let paths = SendPath::ALL.to_vec();
-        let (path, against) = (SendPath::A3, SendPath::A2);
+        let values: Vec<String> = SendPath::ALL.iter().map(ToString::to_string).collect();
+        let (value, against) = ("zerocopy".to_owned(), "sendmsg".to_owned());
         for advice in [
-            Advice::BySize { path, against, outcome: at },
-            Advice::BySize { path, against, outcome: bracket },
-            Advice::Alike { paths: paths.clone() },
-            Advice::Unclear { paths },
-            Advice::Alone { path },
+            Advice::BySize { value: value.clone(), against: against.clone(), outcome: at },
+            Advice::BySize { value: value.clone(), against, outcome: bracket },
+            Advice::Alike { values: values.clone() },
+            Advice::Unclear { values },
+            Advice::Alone { value },
             Advice::Nothing,
         ] {
             let mut recommendation = recommended(advice, Pays::From { low: 8e3, high: 9e3 });

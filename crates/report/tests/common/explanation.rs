@@ -1,19 +1,22 @@
 //! What a run explains, made to order: a bit of everything.
 
+use analysis::answers::{Answer, AnswerFinding, Comparisons, CopiesInAll};
 use analysis::cpu_breakdown;
 use analysis::explained::{
-    Answer, BreakPoint, CeilingShare, Claim, Copies, CopyAudit, CopyFigure, CopyFunction,
-    CopyingCeiling, CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath,
-    Explained, Law, LawState, LinkComparison, LinkPoint, LinkVerdict, ModelledSide, Scaling,
-    ScalingPoint, Table, Verdict,
+    BreakPoint, CeilingShare, Claim, Copies, CopyAudit, CopyFigure, CopyFunction, CopyingCeiling,
+    CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath, Explained, Law,
+    LawState, LinkComparison, LinkOutcome, LinkPoint, LinkVerdict, ModelledSide, Scaling,
+    ScalingPoint, Verdict,
 };
+use analysis::laws::reason::{Breach, BreachRecord, Figure, LawReason, Source, Wrong};
 use analysis::metric::Metric;
+use analysis::reason::{Compared, Part, PartKind, Reason, Shown, Step};
 use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};
-use analysis::reference::Reference;
+use analysis::reference::{Caveat, Reference};
 use analysis::summary::{Finding, Summary};
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
-use model::{Cell, Factor, Link, Measured, Missing, SendPath, Shared};
+use model::{Audit, Cell, Factor, Link, Measured, Missing, SendPath, Shared};
 
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
@@ -39,10 +42,18 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
         link_verdicts: vec![LinkVerdict {
             link: Link::Sink,
             shared: shared("", &[Factor::Send, Factor::Message]),
-            line: text(
-                "into the sink, 1 thread: zerocopy (A3) is cheaper than sendmsg (A2) in sender-side cost from a size between 9 KiB and 14 KiB on",
-            ),
+            outcomes: vec![LinkOutcome {
+                outcome: CrossoverOutcome::Bracket { low: 9_216.0, high: 14_336.0 },
+                settings: 2,
+            }],
             settings: 2,
+            ack_intervals: vec![text("20us"), text("1ms")],
+            ack_placements: vec![AckPlacement::Helper],
+            oversubscribed: false,
+            copied: Measured::Value([0.0, 0.0]),
+            points: 8,
+            held_back: 1,
+            not_compared: None,
             from_bytes: Measured::Value(9_216.0),
             to_bytes: Measured::Value(14_336.0),
         }],
@@ -228,11 +239,12 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
     };
     vec![Recommendation {
         link: Link::Loopback,
+        factor: Factor::Send,
         shared: Some(shared("", &[Factor::Send, Factor::Message])),
         metric: Metric::GoodputGbps,
         advice: Advice::Use {
-            path: SendPath::Sendmsg,
-            against: SendPath::Send,
+            value: "sendmsg".to_owned(),
+            against: "send".to_owned(),
             everywhere: true,
             gains: vec![gain(64), gain(65_536)],
         },
@@ -248,54 +260,77 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
 }
 
 fn laws(text: impl Fn(&str) -> String) -> Vec<Law> {
-    let law = |id, name: &str, state, broken_by: &[&str]| Law {
+    let law = |id, state, reason, broken_by| Law {
         id,
-        name: name.to_owned(),
-        says: text("What is sent is what arrives."),
-        sources: [text("the sender's tally"), text("the receiver's tally")],
         state,
-        because: text("624 of 624 records agree"),
+        reasons: vec![reason],
         would_decide: match state {
             LawState::Undecidable => vec![Missing::of_itself(text("hardware counters"))],
             LawState::Holds | LawState::Broken => Vec::new(),
         },
         compared: 624,
-        broken_by: broken_by.iter().map(|record| text(record)).collect(),
+        broken_by,
+        broken_by_more: 0,
         links: Vec::new(),
     };
+    let compared = |differ| LawReason::Compared { of: 624, differ };
+    let cell = "send=zerocopy message_bytes=64 threads=1".parse().unwrap();
+    let breach = Breach {
+        record: BreachRecord::Trial { round: 2, cell },
+        wrong: Wrong::Figure { figure: Figure::Completed, is: 9.0, should: 10.0 },
+    };
+    let why = text("no hardware counters");
+    let absent = LawReason::Absent { source: Source::Cycles, of: Vec::new(), why };
     vec![
-        law(
-            3,
-            "notifications",
-            LawState::Broken,
-            &["round 2, send=zerocopy message_bytes=64 threads=1"],
-        ),
-        law(1, "content", LawState::Holds, &[]),
-        law(7, "cycles", LawState::Undecidable, &[]),
+        law(3, LawState::Broken, compared(1), vec![breach]),
+        law(1, LawState::Holds, compared(0), Vec::new()),
+        law(7, LawState::Undecidable, absent, Vec::new()),
     ]
 }
 
 fn answers(text: impl Fn(&str) -> String) -> Vec<Answer> {
-    let answer = |number: u32| Answer {
-        id: format!("q{number}"),
-        question: text("At what message size does one-copy beat two-copy on this system?"),
-        line: text("At every size: 5.19 × [5.08, 5.29] at 64 B."),
-        answered: number != 2,
-        evidence: Table {
-            columns: vec![text("size"), text("A1, Gbit/s"), text("A2 over A1")],
-            rows: vec![
-                vec!["64 B".to_owned(), "0.150".to_owned(), text("5.19 × [5.08, 5.29]")],
-                vec!["64 KiB".to_owned(), "44.7".to_owned(), text("1.46 × [1.43, 1.49]")],
-            ],
-        },
-        would_change: text("A machine with hardware counters."),
-        would_answer: match number {
-            2 => vec![Missing::of_itself(text("hardware counters"))],
-            _ => Vec::new(),
-        },
-        notes: vec![text("8 threads are oversubscribed.")],
+    let answer = |number: u32| {
+        let open = |is: bool| match is {
+            true => vec![Missing::of_itself(text("hardware counters"))],
+            false => Vec::new(),
+        };
+        Answer {
+            id: format!("q{number}"),
+            answered: number != 2,
+            finding: AnswerFinding::Copies {
+                total: CopiesInAll::Unclear,
+                counted: Vec::new(),
+                not_counted: vec![Reason::StepNotCounted {
+                    step: Step::In,
+                    why: text("no breakpoint registers"),
+                }],
+                completions: Reason::Completions {
+                    copied: Measured::absent("no completion came"),
+                    copied_by: None,
+                },
+            },
+            compared: vec![Comparisons {
+                metric: Metric::GoodputGbps,
+                ratios: [64, 65_536].map(compared).to_vec(),
+            }],
+            caveats: vec![Caveat::Oversubscribed { all: false }],
+            would_change: open(number != 2),
+            would_answer: open(number == 2),
+        }
     };
     (0..=6).map(answer).collect()
+}
+
+/// Five times as much by sendmsg as by send.
+fn compared(bytes: u64) -> Compared {
+    let cell = |path: &str| format!("send={path} message_bytes={bytes} threads=1").parse().unwrap();
+    Compared {
+        cell: cell("sendmsg"),
+        against: cell("send"),
+        ratio: super::around(5.19),
+        finding: Finding::More,
+        oversubscribed: false,
+    }
 }
 
 fn claims(text: impl Fn(&str) -> String) -> Vec<Claim> {
@@ -307,9 +342,16 @@ fn claims(text: impl Fn(&str) -> String) -> Vec<Claim> {
         };
         Claim {
             id: format!("c{number}"),
-            text: text("sendmsg() with an iovec removes one copy"),
             verdict,
-            because: text("A2 costs 0.208 × [0.204, 0.212] of A1's CPU at 64 B."),
+            parts: vec![Part {
+                kind: PartKind::Effect,
+                shown: Shown::Yes,
+                reasons: vec![Reason::NotAudited {
+                    audit: Audit::CopyAudit,
+                    cell: None,
+                    why: Some(text("CAP_BPF is missing")),
+                }],
+            }],
             evidence: vec![Reference::Host { key: text("caches") }],
             caveats: Vec::new(),
             would_decide: if verdict == Verdict::Undecidable {

@@ -7,12 +7,13 @@ use analysis::explained::Explained;
 use analysis::metric::Metric;
 use analysis::recommendation::{Advice, Recommendation};
 use analysis::summary::{
-    CellEstimates, Estimate, Finding, InstrumentCost, NoiseFloor, PaperRow, Ratio, RunFacts,
-    SUMMARY_VERSION, Summary, Warning, WarningKind,
+    CellEstimates, Ending, Estimate, Finding, InstrumentCost, NoiseFloor, PaperRow, Ratio,
+    RunFacts, SUMMARY_VERSION, Summary,
 };
+use analysis::warnings::Warning;
 use model::host::Host;
 use model::record::FailureKind;
-use model::{Cell, Contrast, Factor, Mark, Measured, Plan, Preset, SendPath};
+use model::{Cell, Contrast, Mark, Measured, Plan, SendPath};
 
 pub(crate) mod csv_tables;
 pub(crate) mod explanation;
@@ -107,9 +108,14 @@ fn ratio(
     }
 }
 
-/// A warning with nothing beside its line.
-pub(crate) fn warning(kind: WarningKind, text: impl Into<String>) -> Warning {
-    Warning { kind, text: text.into(), detail: String::new() }
+/// A warning with this text in it.
+pub(crate) fn warning(text: impl Into<String>) -> Warning {
+    Warning::Congestion { used: text.into(), system: "another".to_owned() }
+}
+
+/// A warning of so many words, and a number to know it by.
+pub(crate) fn long_warning(number: u32, words: usize) -> Warning {
+    warning(format!("{number}{}", " word".repeat(words)))
 }
 
 /// What to use where the plan compares the paper's paths, or has one path alone.
@@ -118,11 +124,11 @@ fn recommended(plan: &Plan) -> Vec<Recommendation> {
     let mut all = explanation::recommendations();
     for one in &mut all {
         one.advice = match paths.as_slice() {
-            [path] => Advice::Alone { path: *path },
+            [path] => Advice::Alone { value: path.to_string() },
             paths if paths.contains(&SendPath::Send) && paths.contains(&SendPath::Sendmsg) => {
                 continue;
             }
-            paths => Advice::Unclear { paths: paths.to_vec() },
+            paths => Advice::Unclear { values: paths.iter().map(ToString::to_string).collect() },
         };
         one.by_reference.clear();
     }
@@ -168,7 +174,7 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
             segments: 1,
             rounds: 13,
             preliminary: false,
-            finish: "precise".to_owned(),
+            finish: Ending::Precise,
             cells,
             precise_cells: Measured::Value(cells),
             imprecise: Vec::new(),
@@ -210,21 +216,12 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
                 trials: 13,
             }),
         },
-        warnings: vec![warning(
-            WarningKind::NoCounters,
-            "no hardware counters (kernel.perf_event_paranoid=4): cycles and misses are absent; sudo sysctl kernel.perf_event_paranoid=1",
-        )],
+        warnings: vec![Warning::NoCounters {
+            why: "kernel.perf_event_paranoid is 4; sudo sysctl kernel.perf_event_paranoid=1"
+                .to_owned(),
+        }],
         explained: Explained { recommendations: recommended(plan), ..Explained::default() },
     }
-}
-
-/// The default plan with other values for some factors.
-pub(crate) fn plan(factors: &[(Factor, &str)]) -> Plan {
-    let mut plan = Plan::preset(Preset::Default);
-    for (factor, values) in factors {
-        plan.factors.set(*factor, values).unwrap();
-    }
-    plan
 }
 
 /// Takes every valid trial away; each cell gets its reason.

@@ -1,9 +1,9 @@
 //! Audit trials and the ceiling come before the first round, are journalled, and are not done twice.
 
 use engine::EngineError;
-use model::audit::{CeilingPoint, Refusal};
+use model::audit::CeilingPoint;
 use model::record::{FailureKind, FinishReason, Record};
-use model::{Audit, Cell};
+use model::{Audit, Cell, Missing};
 
 use crate::script::{Script, go_on, run, small_plan};
 
@@ -166,11 +166,8 @@ fn what_is_refused_beforehand_is_journalled_with_its_reason_and_never_tried() {
     plan.measure.audits = vec![Audit::CopyAudit, Audit::Profile];
     let mut script = Script::counting();
     let first = plan.cells()[0].clone();
-    let refusal = |what: &str| Refusal {
-        what: what.to_owned(),
-        because: "not here".to_owned(),
-        remedy: "run as root".to_owned(),
-    };
+    let refusal =
+        |what: &str| Missing::of_itself(what).because("not here").unlocked_by("run as root");
     script.refusals = vec![
         (Audit::Profile, None, refusal("profile")),
         (Audit::CopyAudit, Some(first.clone()), refusal("link")),

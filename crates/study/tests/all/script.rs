@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use engine::{AuditSeen, EngineError, TrialOrder};
 use journal::{Reader, Store, Writer};
-use model::audit::{CeilingPoint, Refusal};
+use model::audit::CeilingPoint;
 use model::record::{CpuBusy, FinishReason, Outcome, Record, Settings, Trial};
-use model::{Audit, Cell, Measured, Nanos, Plan, Preset, SendPath};
+use model::{Audit, Cell, Measured, Missing, Nanos, Plan, Preset, SendPath};
 use study::{Bench, Clock, Event, Study, StudyError};
 use synthetic::TrialBuilder;
 
@@ -51,11 +51,11 @@ pub(crate) struct Script<'a> {
     /// Whether the copy audit counts; else it tells nothing.
     pub(crate) counts: bool,
     /// What is refused beforehand.
-    pub(crate) refusals: Vec<(Audit, Option<Cell>, Refusal)>,
+    pub(crate) refusals: Vec<(Audit, Option<Cell>, Missing)>,
     /// Cells that are refused beforehand.
     pub(crate) refused_cells: Vec<Cell>,
     /// Answers of `ceiling`, the last one first; none left: it fails.
-    pub(crate) ceilings: Vec<Result<Vec<CeilingPoint>, String>>,
+    pub(crate) ceilings: Vec<Result<Vec<CeilingPoint>, Missing>>,
 }
 
 impl<'a> Script<'a> {
@@ -131,14 +131,14 @@ impl Bench for Script<'_> {
         self.refused_cells.contains(cell)
     }
 
-    fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Refusal> {
+    fn refuses(&self, audit: Audit, cell: Option<&Cell>) -> Option<Missing> {
         let refused = self.refusals.iter().find(|it| it.0 == audit && it.1.as_ref() == cell);
         refused.map(|(_, _, refusal)| refusal.clone())
     }
 
-    fn ceiling(&mut self, _: &Plan) -> Result<Vec<CeilingPoint>, String> {
+    fn ceiling(&mut self, _: &Plan) -> Result<Vec<CeilingPoint>, Missing> {
         self.watch.pass(Nanos::s(2));
-        self.ceilings.pop().unwrap_or_else(|| Err("scripted".to_owned()))
+        self.ceilings.pop().unwrap_or_else(|| Err("scripted".to_owned().into()))
     }
 
     fn end_round(&mut self) {

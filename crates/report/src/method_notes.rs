@@ -1,0 +1,116 @@
+//! What was measured of the method itself, and what no figure of a run can show.
+
+use analysis::metric::Metric;
+use analysis::summary::Summary;
+use model::names::Watch;
+use model::{Cell, Measured, Plan};
+
+use crate::numbers::{half_width, percent, ratio};
+use crate::styled_text::whole;
+
+/// A name and a text.
+pub(crate) struct MethodNote {
+    /// `Noise floor`.
+    pub(crate) name: &'static str,
+    /// What is to be said of it.
+    pub(crate) text: String,
+}
+
+/// Noise floor, instruments and what is not claimed.
+pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> [MethodNote; 3] {
+    [
+        MethodNote { name: "Noise floor", text: noise_floor(summary) },
+        MethodNote { name: "Instruments", text: instrument_cost(summary) },
+        MethodNote { name: "Not claimed", text: not_claimed(summary, plan) },
+    ]
+}
+
+/// What equal cells differ by.
+fn noise_floor(summary: &Summary) -> String {
+    match &summary.noise_floor {
+        Measured::Absent { absent } => {
+            let why = why_no_twins(summary, |cell| cell.watch == Watch::Cheap, absent);
+            format!("not measured: {why}")
+        }
+        Measured::Value(floor) => {
+            let cpu = floor
+                .ends_cpu
+                .value()
+                .map_or_else(String::new, |e| format!(", {}", whole(&format!("CPU {}", ratio(e)))));
+            let differ = if floor.equivalent { "" } else { ", not shown to be equal" };
+            format!(
+                "{} (a cell against its twin: {}{cpu}{differ})",
+                whole(half_width(floor.half_width).trim_start_matches('±')),
+                whole(&format!("goodput {}", ratio(&floor.goodput))),
+            )
+        }
+    }
+}
+
+/// Why there is no pair of twins: what became of the control cells of that kind, or `why` and what would give one where the plan has none.
+fn why_no_twins(summary: &Summary, kind: impl Fn(&Cell) -> bool, why: &str) -> String {
+    // SO_ZEROCOPY off is a control of another question.
+    let controls = || {
+        let twin = |cell: &Cell| cell.is_itself() && kind(cell);
+        summary.estimates.iter().filter(move |entry| entry.control && twin(&entry.cell))
+    };
+    let valid: u32 = controls().map(|entry| entry.trials).sum();
+    let void: u32 = controls().map(|entry| entry.void_trials).sum();
+    if controls().next().is_none() {
+        format!("{why}; leave controls on, or add a second value to replica")
+    } else if valid > 0 {
+        why.to_owned()
+    } else if void > 0 {
+        format!(
+            "{} void; look at the marks, and measure when less else runs",
+            if void == 1 {
+                "the control trial was".to_owned()
+            } else {
+                format!("all {void} control trials were")
+            }
+        )
+    } else {
+        "the control cells were not reached yet; go on with --resume".to_owned()
+    }
+}
+
+/// What the cheap instruments cost.
+fn instrument_cost(summary: &Summary) -> String {
+    let cost = &summary.instrument_cost;
+    let edge = match &cost.edge_share {
+        Measured::Value(share) => format!("{} of the workers' CPU time", whole(&percent(*share))),
+        Measured::Absent { absent } => format!("not measured: {absent}"),
+    };
+    let against = match (&cost.ends_cpu_ratio, &cost.goodput_ratio) {
+        (Measured::Value(cpu), Measured::Value(goodput)) => {
+            let (cpu, goodput) =
+                (format!("CPU {}", ratio(cpu)), format!("goodput {}", ratio(goodput)));
+            format!("{}, {}", whole(&cpu), whole(&goodput))
+        }
+        (Measured::Absent { absent }, _) | (_, Measured::Absent { absent }) => {
+            let why = why_no_twins(summary, |cell| cell.watch == Watch::None, absent);
+            format!("not measured: {why}")
+        }
+    };
+    format!("{edge} (with against without them: {against})")
+}
+
+/// What no figure of this run can show.
+fn not_claimed(summary: &Summary, plan: &Plan) -> String {
+    let mut not = vec!["a cause of any difference".to_owned()];
+    if plan.factors.link.iter().any(|link| link.copies_by_reference_on_delivery()) {
+        not.push(
+            "anything of a network card (loopback has none, and copies what zero-copy spared)"
+                .to_owned(),
+        );
+    }
+    let counted = summary.estimates.iter().any(|entry| {
+        [Metric::SenderCyclesPerByte, Metric::SenderLlcMissesPerKib]
+            .iter()
+            .any(|m| entry.metrics.get(m).and_then(Measured::value).is_some())
+    });
+    if !counted {
+        not.push("cycles and cache misses (not counted)".to_owned());
+    }
+    not.join("; ")
+}

@@ -1,0 +1,166 @@
+//! From which size on a path beats another: equal outcomes are told once.
+
+use analysis::explained::CrossoverOutcome;
+use analysis::figure_text::{listed, outcome, shared_words, size};
+use analysis::metric::Metric;
+use analysis::reason::{Compared, Crossed};
+use model::{Factor, SendPath, Shared};
+
+use super::range;
+
+/// `sendmsg beats send at every size measured (1 and 2 threads): 1.46 × [1.43, 1.49] at 64 KiB … 5.25 × [5.17, 5.33] at 64 B;
+/// it costs less CPU per KiB at every size measured (1 and 2 threads)`.
+pub(super) fn found(
+    path: SendPath,
+    against: SendPath,
+    break_evens: &[Crossed],
+    goodput: &[&Compared],
+) -> String {
+    let (of_goodput, of_cpu): (Vec<&Crossed>, Vec<&Crossed>) =
+        break_evens.iter().partition(|it| it.crossover.metric == Metric::GoodputGbps);
+    let beats = clauses(
+        &of_goodput,
+        &format!("{path} beats {against}"),
+        &format!("whether {path} beats {against} is"),
+    );
+    let beats = beats.unwrap_or_else(|| format!("{path} / {against} goodput"));
+    let cpu = clauses(&of_cpu, "it costs less CPU per KiB", "whether it costs less CPU per KiB is");
+    let cpu = cpu.map_or_else(String::new, |cpu| format!("; {cpu}"));
+    format!("{beats}: {}{cpu}", range(goodput))
+}
+
+/// Said where no size tells.
+const UNCLEAR: &str = "unclear at every size";
+
+/// A clause for each outcome, with all that it is of; none without any.
+fn clauses(break_evens: &[&Crossed], so: &str, unclear: &str) -> Option<String> {
+    let mut groups: Vec<(bool, String, Vec<&Shared>)> = Vec::new();
+    for it in break_evens {
+        let (is_so, words) = (is_so(it), end(it));
+        match groups.iter_mut().find(|(_, other, _)| *other == words) {
+            Some((.., shared)) => shared.push(&it.crossover.shared),
+            None => groups.push((is_so, words, vec![&it.crossover.shared])),
+        }
+    }
+    // What goes on from "it is better" stands first.
+    groups.sort_by_key(|(is_so, ..)| !is_so);
+    let lead = if groups.first()?.0 { so } else { unclear };
+    let told = groups.iter().map(|(_, words, shared)| {
+        let why = if words == UNCLEAR { "; intervals too wide" } else { "" };
+        format!("{words} ({}{why})", each(shared))
+    });
+    let told: Vec<String> = told.collect();
+    Some(format!("{lead} {}", told.join(", ")))
+}
+
+/// Whether it tells at which sizes the path is better, be it at none.
+fn is_so(it: &Crossed) -> bool {
+    it.crossover.outcome != CrossoverOutcome::Undecided || it.better > 0
+}
+
+fn end(it: &Crossed) -> String {
+    let crossover = &it.crossover;
+    if crossover.outcome != CrossoverOutcome::Undecided {
+        let untold: Vec<String> = crossover.untold.iter().map(|b| size(*b as f64)).collect();
+        let but = if untold.is_empty() {
+            String::new()
+        } else {
+            format!(", unclear at {}", listed(&untold))
+        };
+        return format!("{}{but}", outcome(&crossover.outcome));
+    }
+    let found = [
+        (it.better, ""),
+        (it.worse, "worse "),
+        (it.alike, "no difference "),
+        (it.unclear, "unclear "),
+    ];
+    let all: u32 = found.iter().map(|(n, _)| n).sum();
+    if it.unclear == all {
+        return UNCLEAR.to_owned();
+    }
+    let mut of = format!(" of {all} sizes");
+    let told = found.into_iter().filter(|(n, _)| *n > 0);
+    let told: Vec<String> =
+        told.map(|(n, word)| format!("{word}at {n}{}", std::mem::take(&mut of))).collect();
+    told.join(", ")
+}
+
+/// What cells share, thread counts together: `1, 2 and 4 threads`.
+fn each(shared: &[&Shared]) -> String {
+    let mut groups: Vec<(Shared, Vec<String>)> = Vec::new();
+    for it in shared {
+        let (rest, threads) = (it.without(&[Factor::Threads]), it.cell().threads.to_string());
+        match groups.iter_mut().find(|(other, _)| *other == rest) {
+            Some((_, counts)) => counts.push(threads),
+            None => groups.push((rest, vec![threads])),
+        }
+    }
+    let words = groups.iter().map(|(rest, counts)| {
+        let noun = if counts.len() == 1 && counts[0] == "1" { "thread" } else { "threads" };
+        let threads = format!("{} {noun}", listed(counts));
+        [threads, shared_words(rest)]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join(", ")
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use analysis::explained::Crossover;
+    use analysis::summary::{Estimate, Finding};
+    use model::{Cell, Contrast};
+
+    use super::*;
+
+    fn cell(path: &str, bytes: u64, threads: u32) -> Cell {
+        format!("send={path} message_bytes={bytes} threads={threads}").parse().unwrap()
+    }
+
+    fn break_even(metric: Metric, threads: u32, outcome: CrossoverOutcome) -> Crossed {
+        let is_unclear = outcome == CrossoverOutcome::Undecided;
+        Crossed {
+            crossover: Crossover {
+                contrast: Contrast::of_paths(SendPath::Sendmsg, SendPath::Send),
+                shared: Shared::new(&cell("send", 64, threads), &[Factor::Send, Factor::Message]),
+                oversubscribed: false,
+                metric,
+                outcome,
+                sizes: vec![64, 4096],
+                untold: Vec::new(),
+            },
+            better: if is_unclear { 0 } else { 2 },
+            worse: 0,
+            alike: 0,
+            unclear: if is_unclear { 2 } else { 0 },
+        }
+    }
+
+    #[test]
+    fn equal_outcomes_are_told_once() {
+        let (always, unclear) = (CrossoverOutcome::Always, CrossoverOutcome::Undecided);
+        let goodput = [(1, always), (2, unclear), (4, always)]
+            .map(|(threads, outcome)| break_even(Metric::GoodputGbps, threads, outcome));
+        let cpu = [1, 2, 4].map(|threads| break_even(Metric::EndsCpuNsPerKib, threads, unclear));
+        let compared = |bytes, mean: f64| Compared {
+            cell: cell("sendmsg", bytes, 1),
+            against: cell("send", bytes, 1),
+            ratio: Estimate { mean, low: Some(mean - 0.1), high: Some(mean + 0.1), trials: 10 },
+            finding: Finding::More,
+            oversubscribed: false,
+        };
+        let ratios = [compared(64, 5.2), compared(4096, 1.5)];
+        assert_eq!(
+            found(
+                SendPath::Sendmsg,
+                SendPath::Send,
+                &[&goodput[..], &cpu].concat(),
+                &[&ratios[0], &ratios[1]]
+            ),
+            "sendmsg beats send at every size measured (1 and 4 threads), unclear at every size (2 threads; intervals too wide): 1.50 × [1.40, 1.60] at 4 KiB … 5.20 × [5.10, 5.30] at 64 B; whether it costs less CPU per KiB is unclear at every size (1, 2 and 4 threads; intervals too wide)"
+        );
+    }
+}
