@@ -17,7 +17,8 @@ pub use self::finding::{
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 use crate::on_link::main_link;
-use crate::reason::{Compared, Reason};
+use crate::operands::Compared;
+use crate::reason::Reason;
 use crate::reference::Caveat;
 
 /// What one question comes to.

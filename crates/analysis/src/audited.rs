@@ -1,11 +1,11 @@
 //! What audits say of a path on a link, over all of its cells that were audited.
 
+use crate::operands::OfPath;
+use crate::operands::Seen;
 use std::collections::BTreeMap;
 
 use model::audit::Hook;
 use model::{Audit, Link, SendPath};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::copies::{PerByte, Step, of_cell, per_byte};
 use crate::evidence::Evidence;
@@ -18,19 +18,6 @@ const NEAR: f64 = 0.05;
 /// Whether copies per byte are the whole number that they are meant to be.
 pub(crate) fn is_near(copies: f64, whole: f64) -> bool {
     (copies - whole).abs() <= NEAR
-}
-
-/// Copies a payload byte at one step, over the cells of one path on one link.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Seen {
-    /// The least.
-    pub low: f64,
-    /// The most.
-    pub high: f64,
-    /// Of some cell it is what remains, not what was counted.
-    pub eliminated: bool,
-    /// Of every cell it can be another figure than the expected one.
-    pub decides: bool,
 }
 
 impl Seen {
@@ -75,21 +62,6 @@ impl Seen {
             decides: self.decides && other.decides,
         }
     }
-}
-
-/// What audits counted of one path on one link.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct OfPath {
-    /// The path.
-    pub path: SendPath,
-    /// The link.
-    pub link: Link,
-    /// Its cells that were audited.
-    pub cells: u32,
-    /// Copies a byte at each step that has a figure.
-    pub steps: BTreeMap<Step, Seen>,
-    /// What gave each step's figure.
-    pub sources: BTreeMap<Step, Vec<String>>,
 }
 
 impl OfPath {

@@ -12,10 +12,10 @@ use model::record::{Outcome, Settings};
 use model::{Cell, Measured};
 
 use crate::copies::{Step, per_byte};
+use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
-use crate::explained::{CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide};
+use crate::findings::{CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide};
 use crate::metric::Metric;
-use crate::summary::Estimate;
 
 /// Bytes a second in Gbit/s, decimal.
 fn gbps(bytes_per_s: f64) -> f64 {

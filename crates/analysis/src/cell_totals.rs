@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use model::record::{Finished, Outcome, Trial};
 use model::{Cell, Link, Mark, Measured, Share};
 
+use crate::estimate::Estimate;
 use crate::estimate::{Sample, half_width};
 use crate::figures::{Reading, context_switches};
 use crate::judged::JudgedTrial;
 use crate::metric::{Metric, NO_RECEIVER, Scale};
-use crate::summary::{CellEstimates, Estimate, PaperRow};
+use crate::results::{CellEstimates, PaperRow};
 
 /// A sum that is absent as soon as a part of it is.
 #[derive(Clone, Debug)]

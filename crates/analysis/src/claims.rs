@@ -9,6 +9,7 @@ mod audited;
 mod bookkeeping;
 mod caches;
 mod causes;
+pub mod claim;
 mod copies;
 mod cycles;
 mod paths;
@@ -22,12 +23,13 @@ use std::collections::BTreeSet;
 use model::{Cell, Missing};
 
 pub(crate) use self::caches::{LEVELS, log_ratios};
+use crate::claims::claim::{Claim, Verdict};
 use crate::copies::copy_audit;
 use crate::evidence::Evidence;
-use crate::explained::{Claim, Law, LawState, Verdict};
+use crate::laws::law::{Law, LawState};
 use crate::reason::{Part, PartKind, Reason, Shown};
 use crate::reference::{Caveat, Reference};
-use crate::summary::RunFacts;
+use crate::results::RunFacts;
 
 type Judge = fn(&Evidence<'_>) -> Ruling;
 

@@ -1,74 +1,18 @@
 //! Cells of a run laid side by side: the same message by another path, at another size, with other threads.
 
+use crate::operands::Compared;
+use crate::operands::Crossed;
 use std::collections::BTreeMap;
 
 use model::{Cell, Contrast, Measured, Missing, SendPath};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
-use crate::explained::Crossover;
+use crate::findings::Crossover;
 use crate::metric::{Better, Metric};
 use crate::pairs::{self, Tested};
 use crate::reason::Reason;
-use crate::reference::Reference;
-use crate::summary::{CellEstimates, Estimate, Finding};
-
-/// A ratio between two cells and what may be said of it.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Compared {
-    /// The numerator.
-    #[schemars(with = "String")]
-    pub cell: Cell,
-    /// The denominator.
-    #[schemars(with = "String")]
-    pub against: Cell,
-    /// Geometric mean of the paired ratios with its interval.
-    pub ratio: Estimate,
-    /// What may be said of it, corrected over the comparisons that it was made with.
-    pub finding: Finding,
-    /// Whether more busy threads than CPUs stand behind either cell.
-    pub oversubscribed: bool,
-}
-
-impl Compared {
-    /// The 95 % interval lies above `x`.
-    pub(crate) fn is_above(&self, x: f64) -> bool {
-        self.ratio.low.is_some_and(|low| low > x)
-    }
-
-    /// The 95 % interval lies below `x`.
-    pub(crate) fn is_below(&self, x: f64) -> bool {
-        self.ratio.high.is_some_and(|high| high < x)
-    }
-
-    /// Shown to be less than 1, or to lie within the plan's margin of it.
-    pub(crate) fn is_no_more(&self) -> bool {
-        matches!(self.finding, Finding::Less | Finding::Equivalent)
-    }
-
-    /// Shown to be more than 1, or to lie within the plan's margin of it.
-    pub(crate) fn is_no_less(&self) -> bool {
-        matches!(self.finding, Finding::More | Finding::Equivalent)
-    }
-
-    /// How it stands among the evidence.
-    pub(crate) fn reference(&self, metric: Metric) -> Reference {
-        Reference::Ratio { metric, cell: self.cell.clone(), against: self.against.clone() }
-    }
-}
-
-/// How comparisons stand among the evidence.
-pub(crate) fn names(compared: &[Compared], metric: Metric) -> Vec<Reference> {
-    compared.iter().map(|compared| compared.reference(metric)).collect()
-}
-
-/// The comparison of smallest and of largest ratio.
-pub(crate) fn extremes(compared: &[Compared]) -> Option<(&Compared, &Compared)> {
-    let by_mean = |a: &&Compared, b: &&Compared| a.ratio.mean.total_cmp(&b.ratio.mean);
-    Some((compared.iter().min_by(by_mean)?, compared.iter().max_by(by_mean)?))
-}
+use crate::results::{CellEstimates, Finding};
 
 /// Comparisons that are not oversubscribed; all of them, and true, where every one is.
 pub(crate) fn sound(compared: Vec<Compared>) -> (Vec<Compared>, bool) {
@@ -93,13 +37,13 @@ pub(crate) fn paths(
 fn contrasted(evidence: &Evidence<'_>, contrast: &Contrast, metric: Metric) -> Vec<Compared> {
     let is_oversubscribed: BTreeMap<&Cell, bool> =
         evidence.asked().map(|e| (&e.cell, e.oversubscribed)).collect();
-    let is_it = |ratio: &&crate::summary::Ratio| {
+    let is_it = |ratio: &&crate::results::Ratio| {
         ratio.metric == metric
             && ratio.contrast == *contrast
             && ratio.cell.is_itself()
             && ratio.against.is_itself()
     };
-    let compared = |ratio: &crate::summary::Ratio| {
+    let compared = |ratio: &crate::results::Ratio| {
         Some(Compared {
             cell: ratio.cell.clone(),
             against: ratio.against.clone(),
@@ -228,21 +172,6 @@ fn findings(evidence: &Evidence<'_>, crossover: &Crossover) -> [usize; 4] {
         counts[place] += 1;
     }
     counts
-}
-
-/// A crossover, and at how many of its sizes the first value is shown to be better, worse or alike, or none of these.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Crossed {
-    /// The crossover.
-    pub crossover: Crossover,
-    /// Sizes at which it is better.
-    pub better: u32,
-    /// Sizes at which it is worse.
-    pub worse: u32,
-    /// Sizes at which both are alike.
-    pub alike: u32,
-    /// Sizes at which the intervals do not tell.
-    pub unclear: u32,
 }
 
 /// Crossovers with what was found at their sizes.

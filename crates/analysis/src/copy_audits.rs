@@ -6,7 +6,7 @@ use model::{Audit, Measured};
 
 use crate::copies::{Step, expected, per_byte};
 use crate::evidence::Evidence;
-use crate::explained::{CopyAudit, CopyFigure, CopyFunction};
+use crate::findings::{CopyAudit, CopyFigure, CopyFunction};
 
 /// One entry a cell that was audited, in the plan's order, controls included.
 pub(crate) fn copy_audits(evidence: &Evidence<'_>) -> Vec<CopyAudit> {

@@ -4,17 +4,17 @@
 //! may be 0 (Haldane, Annals of Human Genetics 20, 1956), and a 95 % interval that is normal on the logarithm, with the
 //! variance 1/a + 1/b of Poisson counts.
 
+use crate::operands::CopyingTime;
+use crate::operands::Unit;
 use model::{Audit, Cell, Measured, SendPath};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::categories::Category;
 use crate::cpu_breakdown::CYCLES;
+use crate::estimate::Estimate;
 use crate::evidence::Evidence;
-use crate::explained::{BreakdownSide, CpuBreakdown};
+use crate::findings::{BreakdownSide, CpuBreakdown};
 use crate::reason::Reason;
 use crate::reference::Reference;
-use crate::summary::Estimate;
 
 /// Two-sided 95 % of a normal figure.
 const Z_975: f64 = 1.96;
@@ -29,17 +29,6 @@ struct Sampled {
     cost: f64,
     /// The same of one sample.
     cost_of_one: f64,
-}
-
-/// What cost is told in. Samples of the clock stand for time; those of cycles stand for equally many cycles, and nobody
-/// measured how long these took, so that they are compared as what they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unit {
-    /// Nanoseconds per KiB.
-    NsPerKib,
-    /// Samples of cycles per MiB.
-    CycleSamplesPerMib,
 }
 
 impl Sampled {
@@ -86,40 +75,6 @@ impl Sampled {
             cost_of_one: self.cost_of_one,
         }
     }
-}
-
-/// What a path that passes by reference does instead of the copy of one that copies, of one message on one link.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct CopyingTime {
-    /// The path that passes by reference.
-    #[schemars(with = "String")]
-    pub cell: Cell,
-    /// The one that copies.
-    #[schemars(with = "String")]
-    pub against: Cell,
-    /// Of the costs.
-    pub unit: Unit,
-    /// Pinning and notifications, wherever they ran: a lower bound of bookkeeping, since the references to pages are dropped in
-    /// `skb_release_data` and `put_page`, inline mostly, which every path's packets go through.
-    pub bookkeeping: f64,
-    /// An upper bound: with all page memory, and packet memory beyond that of the path that copies.
-    pub at_most: f64,
-    /// What its sending side copies all the same, as at delivery.
-    pub still_copied: f64,
-    /// What the sending side of the path that copies copies.
-    pub copied: f64,
-    /// Bookkeeping over the copy that it replaces: no more than it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub against_the_copy: Option<Estimate>,
-    /// The same of all that bookkeeping may be, releasing pages included.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at_most_against_the_copy: Option<Estimate>,
-    /// Its own copying over that of the path that copies.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub still_copied_share: Option<Estimate>,
-    /// The part of what it costs more that bookkeeping instead of the copy explains; none where it costs no more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub explained: Option<f64>,
 }
 
 impl CopyingTime {

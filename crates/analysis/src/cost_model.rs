@@ -16,13 +16,14 @@ use model::{Cell, Factor, Measured, Shared};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
 use crate::data_paths::size_beyond_fragments;
+use crate::estimate::Estimate;
 use crate::estimate::Moments;
-use crate::explained::{BreakPoint, CostModel, ModelledSide};
+use crate::findings::{BreakPoint, CostModel, ModelledSide};
 use crate::metric::Metric;
 use crate::pairings::Places;
 use crate::pairs::holm;
+use crate::results::CellEstimates;
 use crate::round_logs::{RoundLogs, families};
-use crate::summary::{CellEstimates, Estimate};
 
 /// The fewest sizes that can show whether a line fits.
 pub const FEWEST_SIZES: usize = 3;

@@ -1,112 +1,18 @@
 //! Where the CPU time of a cell goes: the samples of its audit trial, sorted into categories.
 
+use crate::findings::BreakdownSide;
+use crate::findings::CategoryShare;
+use crate::findings::CpuBreakdown;
+use crate::findings::SideBreakdown;
+use crate::findings::UnmappedSymbol;
 use std::collections::BTreeMap;
 
 use model::audit::{Audited, Owner, Profile, Stack};
 use model::record::Outcome;
 use model::{Cell, Measured};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::categories::{Category, Decided, TABLE_VERSION, decide};
 use crate::evidence::Evidence;
-
-/// Where the CPU time of one cell went.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct CpuBreakdown {
-    /// The cell's id.
-    #[schemars(with = "String")]
-    pub cell: Cell,
-    /// What was sampled: `cycles`, or `cpu-clock` where there is no PMU.
-    pub event: String,
-    /// Version of the table of categories, docs/CATEGORIES.md.
-    pub table_version: u32,
-    /// All samples of the CPUs in use.
-    pub samples: u64,
-    /// Those of the ends, and of softirqs and interrupts that came upon an idle CPU or somebody else; shares are of these.
-    pub busy_samples: u64,
-    /// Samples of other processes outside softirq: no part of the busy ones.
-    pub elsewhere_samples: u64,
-    /// Samples that the kernel had to drop.
-    pub lost: u64,
-    /// Share of the CPUs' time that was idle: the idle samples; absent for `cycles`, which a halted CPU does not count.
-    pub idle_share: Measured<f64>,
-    /// Payload of the sampled time, in KiB.
-    pub payload_kib: Measured<f64>,
-    /// Sender, receiver (or the sink's helper), and what ran on nobody's behalf.
-    pub sides: Vec<SideBreakdown>,
-    /// The categories of all sides together, the largest first.
-    pub categories: Vec<CategoryShare>,
-    /// Share of the busy samples that the table has no category for.
-    pub unmapped_share: f64,
-    /// The functions behind them, the most frequent first; at most 10.
-    pub unmapped_symbols: Vec<UnmappedSymbol>,
-    /// File stem of its flame graph, in `figures`.
-    pub flame_graph: String,
-}
-
-/// On whose account CPU time was spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BreakdownSide {
-    /// The end that sends, softirqs that ran in its context included.
-    Sender,
-    /// The end that receives, likewise.
-    Receiver,
-    /// The sink's helper, likewise.
-    Helper,
-    /// Softirqs and interrupts that came upon an idle CPU or another process.
-    Machine,
-}
-
-impl BreakdownSide {
-    /// Its name for reading.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Sender => "sender",
-            Self::Receiver => "receiver",
-            Self::Helper => "sink’s helper",
-            Self::Machine => "softirq elsewhere",
-        }
-    }
-}
-
-/// One side's part.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct SideBreakdown {
-    /// Whose.
-    pub side: BreakdownSide,
-    /// Share of the busy samples.
-    pub share: f64,
-    /// The part of it that ran in softirq, as a share of the busy samples.
-    pub softirq_share: f64,
-    /// CPU time per KiB of payload, in ns.
-    pub cpu_ns_per_kib: Measured<f64>,
-    /// Its categories, in the table's order; those without a sample are left out.
-    pub categories: Vec<CategoryShare>,
-    /// What the table has no category for, as a share of the busy samples.
-    pub unmapped_share: f64,
-}
-
-/// One category's part of a side.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct CategoryShare {
-    /// What was done.
-    pub category: Category,
-    /// Share of the busy samples.
-    pub share: f64,
-    /// CPU time per KiB of payload, in ns.
-    pub cpu_ns_per_kib: Measured<f64>,
-}
-
-/// A function that the table does not know.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct UnmappedSymbol {
-    /// Its name.
-    pub symbol: String,
-    /// Share of the busy samples.
-    pub share: f64,
-}
 
 /// More unknown functions than this are only counted.
 const MOST_UNMAPPED: usize = 10;

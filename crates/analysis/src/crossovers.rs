@@ -16,12 +16,12 @@
 use model::{Contrast, Factor, Plan, Share, Shared};
 
 use crate::estimate::{Moments, t_975};
-use crate::explained::{Crossover, CrossoverOutcome};
+use crate::findings::{Crossover, CrossoverOutcome};
 use crate::metric::{Better, Metric};
 use crate::pairings::Places;
 use crate::pairs::{SIGNIFICANCE, holm};
+use crate::results::CellEstimates;
 use crate::round_logs::{RoundLogs, families};
-use crate::summary::CellEstimates;
 
 /// The metrics in which crossovers are sought.
 pub const CROSSOVER_METRICS: [Metric; 3] =

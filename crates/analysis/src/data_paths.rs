@@ -9,10 +9,10 @@ use model::{Audit, Cell, Link, Measured, SendPath};
 
 use crate::copies::{Step, expected, of_cell};
 use crate::evidence::{Evidence, figure};
-use crate::explained::{Copies, DataPath};
+use crate::findings::{Copies, DataPath};
 use crate::judged::JudgedTrial;
 use crate::metric::Metric;
-use crate::summary::CellEstimates;
+use crate::results::CellEstimates;
 
 /// Fragments of one packet: `MAX_SKB_FRAGS`, include/linux/skbuff.h.
 const PACKET_FRAGMENTS: u32 = 17;

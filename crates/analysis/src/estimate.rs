@@ -5,7 +5,21 @@ use std::sync::OnceLock;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::metric::Scale;
-use crate::summary::Estimate;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A figure with its 95 % confidence interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Estimate {
+    /// Mean on the metric's scale.
+    pub mean: f64,
+    /// Lower end of the interval; absent below two trials.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Trials behind it.
+    pub trials: u32,
+}
 
 /// Number, mean and spread of a sample, updated figure by figure without loss of precision
 /// (B. P. Welford, Technometrics 4, 1962).

@@ -7,12 +7,13 @@ use model::host::Host;
 use model::record::{Outcome, Record};
 use model::{Audit, Cell, Link, Measured, Plan, SendPath};
 
+use crate::estimate::Estimate;
 use crate::estimate::Moments;
-use crate::explained::{CostModel, CpuBreakdown, Crossover, NotAudited, Scaling};
+use crate::findings::{CostModel, CpuBreakdown, Crossover, NotAudited, Scaling};
 use crate::judged::JudgedTrials;
 use crate::metric::Metric;
+use crate::results::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::round_logs::{RoundLogs, difference};
-use crate::summary::{CellEstimates, Estimate, NoiseFloor, Ratio, RunFacts};
 
 /// What heavy instruments told, in the journal's order.
 #[derive(Clone, Debug, Default)]

@@ -10,8 +10,8 @@ use crate::explained::Explained;
 use crate::judged::JudgedTrials;
 use crate::on_link::{OnLink, main_link};
 use crate::pairings::Places;
+use crate::results::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::round_logs::RoundLogs;
-use crate::summary::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::{
     answers, ceilings, claims, copy_audits, cost_model, cpu_breakdown, crossovers, data_paths,
     laws, links, recommendation, scaling, trial_dots,

@@ -7,8 +7,8 @@ use std::fmt::Display;
 
 use model::{Bytes, Cell, Factor, Link, Shared};
 
-use crate::explained::{Crossover, CrossoverOutcome};
-use crate::summary::Estimate;
+use crate::estimate::Estimate;
+use crate::findings::{Crossover, CrossoverOutcome};
 
 /// Three significant digits; thousands as `k`, millions as `M`, and so on: `0.126`, `63.0`, `254`, `101k`.
 pub fn short(value: f64) -> String {

@@ -11,6 +11,7 @@ mod content;
 mod copies;
 mod cost;
 mod cpu;
+pub mod law;
 mod notifications;
 pub mod reason;
 
@@ -18,7 +19,7 @@ use model::Missing;
 
 use self::reason::{Breach, LawReason, whole};
 use crate::evidence::Evidence;
-use crate::explained::{Law, LawOnLink, LawState};
+use crate::laws::law::{Law, LawOnLink, LawState};
 use crate::on_link::links_asked;
 
 /// The most records that a broken law names.

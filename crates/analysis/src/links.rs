@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use model::factor::Factor;
 use model::{Cell, Contrast, Link, Measured, SendPath, Shared};
 
+use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
-use crate::explained::{CrossoverOutcome, LinkComparison, LinkOutcome, LinkPoint, LinkVerdict};
+use crate::findings::{CrossoverOutcome, LinkComparison, LinkOutcome, LinkPoint, LinkVerdict};
 use crate::metric::Metric;
-use crate::summary::Estimate;
 
 /// What differs between the settings over which the sink's break-even is a range.
 const SETTINGS: [Factor; 2] = [Factor::AckInterval, Factor::AckPlacement];

@@ -3,8 +3,8 @@
 use model::{Cell, Link, Shared};
 
 use crate::evidence::Evidence;
-use crate::explained::{CostModel, Crossover, Scaling};
-use crate::summary::{CellEstimates, Ratio};
+use crate::findings::{CostModel, Crossover, Scaling};
+use crate::results::{CellEstimates, Ratio};
 
 /// The parts of the evidence that speak of one link.
 pub(crate) struct OnLink {

@@ -6,11 +6,12 @@ use model::names::Watch;
 use model::values::Replica;
 use model::{Block, Cell, Contrast, Measured, Plan, Share};
 
+use crate::estimate::Estimate;
 use crate::estimate::{Moments, half_width};
 use crate::judged::JudgedTrials;
 use crate::metric::Metric;
 use crate::pairs::{AllLogRatios, Complete, Logs, RATIO_METRICS, SIGNIFICANCE, test_family};
-use crate::summary::{Estimate, Finding, NoiseFloor, Ratio};
+use crate::results::{Finding, NoiseFloor, Ratio};
 
 /// A plan's cells and controls, and their blocks, by place.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 
 use model::{Measured, Share};
 
+use crate::estimate::Estimate;
 use crate::estimate::Moments;
 use crate::metric::Metric;
-use crate::summary::{Estimate, Finding};
+use crate::results::Finding;
 
 /// The metrics of which ratios are formed.
 pub const RATIO_METRICS: [Metric; 6] = [

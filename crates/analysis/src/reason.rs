@@ -4,12 +4,10 @@ use model::{Audit, Cell, Factor, Link, Measured, SendPath};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use crate::audited::{OfPath, Seen};
-pub use crate::comparisons::{Compared, Crossed};
-pub use crate::copies::Step;
-pub use crate::copying_time::{CopyingTime, Unit};
+use crate::copies::Step;
+use crate::estimate::Estimate;
 use crate::metric::Metric;
-use crate::summary::Estimate;
+use crate::operands::{Compared, CopyingTime, Crossed, OfPath};
 
 /// One part of a ruling on a claim, and what the records show of it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -343,7 +341,7 @@ pub enum Reason {
 impl Reason {
     /// The least and the most of comparisons; nothing of none.
     pub(crate) fn range(metric: Metric, ratios: &[Compared]) -> Option<Self> {
-        let (least, most) = crate::comparisons::extremes(ratios)?;
+        let (least, most) = crate::operands::extremes(ratios)?;
         let of = u32::try_from(ratios.len()).unwrap_or(u32::MAX);
         Some(Self::Range {
             metric,
@@ -355,7 +353,7 @@ impl Reason {
 
     /// The largest of comparisons; nothing of none.
     pub(crate) fn most(metric: Metric, ratios: &[Compared]) -> Option<Self> {
-        let (_, most) = crate::comparisons::extremes(ratios)?;
+        let (_, most) = crate::operands::extremes(ratios)?;
         Some(Self::Each { metric, ratios: vec![most.clone()] })
     }
 
@@ -369,7 +367,7 @@ impl Reason {
 
     /// The least and the most of comparisons of a derived figure; nothing of none.
     pub(crate) fn derived(what: Derived, ratios: &[Compared]) -> Option<Self> {
-        let (least, most) = crate::comparisons::extremes(ratios)?;
+        let (least, most) = crate::operands::extremes(ratios)?;
         let of = u32::try_from(ratios.len()).unwrap_or(u32::MAX);
         Some(Self::Derived { what, least: least.clone(), most: most.clone(), of })
     }

@@ -11,12 +11,14 @@ use model::{Cell, Contrast, Factor, Link, Measured, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
-use crate::explained::{Crossover, CrossoverOutcome, Law, LawState, LinkComparison};
+use crate::findings::{Crossover, CrossoverOutcome, LinkComparison};
+use crate::laws::law::{Law, LawState};
 use crate::metric::{Better, Metric};
 use crate::on_link::{OnLink, links_asked};
 use crate::reference::Caveat;
-use crate::summary::{Estimate, Finding, Ratio};
+use crate::results::{Finding, Ratio};
 
 /// What to use on one link.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

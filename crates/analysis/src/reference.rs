@@ -6,7 +6,7 @@ use model::{Cell, Contrast, Link, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::explained::{CostModel, Crossover, ModelledSide};
+use crate::findings::{CostModel, Crossover, ModelledSide};
 use crate::metric::Metric;
 
 /// One piece of evidence: a reference to what the summary holds elsewhere.

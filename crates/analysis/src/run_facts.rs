@@ -7,7 +7,7 @@ use model::record::{Finish, FinishReason, Outcome, Segment, Side, Trial};
 use model::{Mark, Measured, Placement};
 
 use crate::marks::is_void;
-use crate::summary::Ending;
+use crate::results::Ending;
 
 /// CPUs of both sides under one placement.
 #[derive(Clone, Debug, Default)]

@@ -2,13 +2,14 @@
 
 use model::{Factor, Measured};
 
+use crate::estimate::Estimate;
 use crate::estimate::Moments;
-use crate::explained::{Scaling, ScalingPoint};
+use crate::findings::{Scaling, ScalingPoint};
 use crate::metric::Metric;
 use crate::pairings::Places;
 use crate::pairs::ratio;
+use crate::results::CellEstimates;
 use crate::round_logs::{RoundLogs, families};
-use crate::summary::{CellEstimates, Estimate};
 
 /// Speed-up of every path over threads, everything else being equal; nothing where there is one thread count only.
 ///

@@ -15,9 +15,10 @@ use crate::judged::JudgedTrials;
 use crate::metric::Metric;
 use crate::pairings::{Pairings, Places};
 use crate::pairs::{Complete, Groups, Paired};
+use crate::results::{CellEstimates, InstrumentCost, RunFacts};
 use crate::round_logs::RoundLogs;
 use crate::run_facts::RunTotals;
-use crate::summary::{CellEstimates, InstrumentCost, RunFacts, SUMMARY_VERSION, Summary};
+use crate::summary::{SUMMARY_VERSION, Summary};
 use crate::warnings::{Basis, warnings};
 
 /// Everything that may be said of a run.

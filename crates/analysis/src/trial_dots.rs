@@ -2,10 +2,10 @@
 
 use model::Measured;
 
-use crate::explained::{RelativeTrials, Trials};
+use crate::findings::{RelativeTrials, Trials};
 use crate::judged::{JudgedTrial, JudgedTrials};
 use crate::metric::Metric;
-use crate::summary::CellEstimates;
+use crate::results::CellEstimates;
 
 /// The trials of each cell, controls included, in the plan's order.
 pub(crate) fn trial_dots(estimates: &[CellEstimates], trials: &JudgedTrials<'_>) -> Vec<Trials> {

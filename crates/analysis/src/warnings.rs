@@ -8,8 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::estimate;
+use crate::estimate::Estimate;
 use crate::metric::Metric;
-use crate::summary::{CellEstimates, Ending, Estimate, InstrumentCost, NoiseFloor, RunFacts};
+use crate::results::{CellEstimates, Ending, InstrumentCost, NoiseFloor, RunFacts};
 
 /// What a reader must know beside the figures.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

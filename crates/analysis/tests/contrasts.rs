@@ -1,8 +1,8 @@
 //! Ratios and crossovers are of whatever a plan contrasts, send paths or not.
 #![allow(clippy::unwrap_used, reason = "a test's functions may fail it")]
 
-use analysis::explained::CrossoverOutcome;
-use analysis::summary::{Finding, Ratio};
+use analysis::findings::CrossoverOutcome;
+use analysis::results::{Finding, Ratio};
 use analysis::{Metric, Summary, summarise};
 use model::{Cell, Contrast, Factor, Plan};
 use synthetic::without_controls;

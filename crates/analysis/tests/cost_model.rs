@@ -55,7 +55,7 @@ fn intervals_hold_a_and_b_and_the_line_is_rejected_as_seldom_as_it_should() {
                 |place: usize| if unequal && place.is_multiple_of(2) { 0.06 } else { 0.02 };
             let costs = study(sizes, rounds, line, spread, &mut random);
             let fitted = fit(&costs, &[32_768.0]).unwrap();
-            let holds = |estimate: analysis::summary::Estimate, truth: f64| {
+            let holds = |estimate: analysis::estimate::Estimate, truth: f64| {
                 u32::from(estimate.low.unwrap() <= truth && truth <= estimate.high.unwrap())
             };
             a += holds(fitted.per_message_ns, 650.0);

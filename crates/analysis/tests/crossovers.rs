@@ -7,7 +7,7 @@
 )]
 
 use analysis::crossovers::{Found, SizeRatios};
-use analysis::explained::CrossoverOutcome;
+use analysis::findings::CrossoverOutcome;
 use model::Share;
 use rand_pcg::Pcg64;
 use synthetic::normal;

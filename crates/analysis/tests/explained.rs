@@ -1,9 +1,8 @@
 //! What explains a run, from records with a known truth and from runs that went wrong in every way.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
-use analysis::explained::{
-    CostModel, Crossover, CrossoverOutcome, Explained, ModelledSide, ScalingPoint,
-};
+use analysis::explained::Explained;
+use analysis::findings::{CostModel, Crossover, CrossoverOutcome, ModelledSide, ScalingPoint};
 use analysis::recommendation::{Advice, Pays, Recommendation};
 use analysis::reference::Caveat;
 use analysis::{Metric, Summary, summarise};

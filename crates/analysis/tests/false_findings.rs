@@ -7,7 +7,7 @@
 
 use analysis::estimate::Moments;
 use analysis::pairs::test_family;
-use analysis::summary::Finding;
+use analysis::results::Finding;
 use model::Share;
 use rand_pcg::Pcg64;
 use synthetic::normal;

@@ -1,7 +1,9 @@
 //! Why an instrument that was asked for told nothing, as the journal has it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
-use analysis::explained::{Explained, LawReason, LawState};
+use analysis::explained::Explained;
+use analysis::laws::law::LawState;
+use analysis::laws::reason::LawReason;
 use analysis::summarise;
 use model::audit::{Hook, PinnedPages, RefusedAudit};
 use model::record::{Failure, FailureKind, Outcome, Record};

@@ -1,10 +1,10 @@
 //! What a run recommends: each advice comes out of records in which it is so, and another one where it is not.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
-use analysis::explained::CrossoverOutcome;
+use analysis::findings::CrossoverOutcome;
 use analysis::recommendation::{Advice, ByReference, Pays, Recommendation};
 use analysis::reference::Caveat;
-use analysis::summary::Finding;
+use analysis::results::Finding;
 use analysis::{Metric, summarise};
 use model::SendPath::{Send, Sendmsg, Staged, Zerocopy};
 use model::names::AckPlacement;

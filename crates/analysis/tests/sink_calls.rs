@@ -1,7 +1,7 @@
 //! Calls of the sink's helper that sent nothing are calls too.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
-use analysis::explained::LawState;
+use analysis::laws::law::LawState;
 use analysis::summarise;
 use model::record::{Outcome, Record};
 use model::{Factor, Measured, Plan, Preset};

@@ -1,7 +1,8 @@
 //! The summary of runs with a known truth, and of runs that went wrong in every way.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
-use analysis::summary::{CellEstimates, Ending, Estimate, Finding, Ratio};
+use analysis::estimate::Estimate;
+use analysis::results::{CellEstimates, Ending, Finding, Ratio};
 use analysis::warnings::{MoreRounds, Warning};
 use analysis::{Metric, Summary, summarise};
 use model::names::{Switch, Watch};

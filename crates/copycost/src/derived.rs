@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use analysis::explained::LawState;
+use analysis::laws::law::LawState;
 use analysis::summary::Summary;
 use journal::{Class, JournalError, Owner, RunDirectory};
 use model::Plan;
@@ -343,7 +343,8 @@ pub(crate) fn owner(effective_uid: u32, variable: impl Fn(&str) -> Option<String
 
 #[cfg(test)]
 mod tests {
-    use analysis::explained::{Law, LawReason};
+    use analysis::laws::law::Law;
+    use analysis::laws::reason::LawReason;
     use model::Preset;
     use model::record::FailureKind;
 

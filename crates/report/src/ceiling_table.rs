@@ -1,6 +1,7 @@
 //! The copying ceiling and each cell's share of it, as tables of text: the same in HTML and Markdown.
 
-use analysis::explained::{CeilingShare, CpuRate, Explained, ModelledSide};
+use analysis::explained::Explained;
+use analysis::findings::{CeilingShare, CpuRate, ModelledSide};
 use model::{Bytes, Measured};
 
 use crate::explained_tables::TextTable;

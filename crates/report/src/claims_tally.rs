@@ -1,6 +1,7 @@
 //! How many of the paper's claims came out how, and what verdicts and states are called.
 
-use analysis::explained::{Claim, LawState, Verdict};
+use analysis::claims::claim::{Claim, Verdict};
+use analysis::laws::law::LawState;
 use model::Missing;
 
 /// Every verdict, in the order in which they are counted.

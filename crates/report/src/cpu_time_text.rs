@@ -1,6 +1,7 @@
 //! The words about where the CPU time goes.
 
-use analysis::explained::{CategoryShare, CpuBreakdown, Explained};
+use analysis::explained::Explained;
+use analysis::findings::{CategoryShare, CpuBreakdown};
 use model::Audit;
 
 use crate::link_tables::sentence;

@@ -6,7 +6,7 @@
 mod picture;
 mod route;
 
-use analysis::explained::DataPath;
+use analysis::findings::DataPath;
 use analysis::summary::Summary;
 use model::Factor;
 use model::host::Host;
@@ -48,7 +48,7 @@ fn file_stem(path: &DataPath) -> String {
 
 #[cfg(test)]
 mod tests {
-    use analysis::explained::Copies;
+    use analysis::findings::Copies;
     use figure_png::Weight;
     use model::{Cell, Link, Measured, SendPath};
 

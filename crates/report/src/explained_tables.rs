@@ -1,7 +1,7 @@
 //! Break-even sizes, cost models and scaling as tables of text, for the page and for Markdown.
 
-use analysis::explained::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
 use analysis::figure_text::{outcome, shared_words, size, untold};
+use analysis::findings::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
 use analysis::metric::Metric;
 use model::Measured;
 

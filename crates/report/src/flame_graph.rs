@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use analysis::categories::{Category, Decided, decide};
 use analysis::cpu_breakdown::{self, Told};
-use analysis::explained::BreakdownSide;
 use analysis::figure_text::{counted, percent};
+use analysis::findings::BreakdownSide;
 use model::Cell;
 use model::audit::{Owner, Profile};
 

@@ -1,7 +1,8 @@
 //! Zerocopy against sendmsg link by link, and what the kernel copied, as tables of text for the page and for Markdown.
 
-use analysis::explained::{CopyAudit, CopyFigure, Explained, LinkComparison, LinkPoint};
+use analysis::explained::Explained;
 use analysis::figure_text::{outcome, shared_words};
+use analysis::findings::{CopyAudit, CopyFigure, LinkComparison, LinkPoint};
 use model::audit::Hook;
 use model::{Audit, Link, Measured};
 
@@ -185,7 +186,7 @@ pub(crate) fn not_counted(audits: &[CopyAudit]) -> TextTable {
 /// What each kernel function moved, for whom.
 pub(crate) fn functions(audits: &[CopyAudit]) -> TextTable {
     let rows = |audit: &CopyAudit| {
-        let row = |counted: &analysis::explained::CopyFunction| {
+        let row = |counted: &analysis::findings::CopyFunction| {
             vec![
                 audit.cell.id(),
                 counted.function.clone(),

@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use analysis::explained::{Law, LawState};
+use analysis::laws::law::{Law, LawState};
 use analysis::summary::Summary;
 use model::Plan;
 use model::host::Host;

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use analysis::summary::{CellEstimates, Summary};
+use analysis::results::CellEstimates;
+use analysis::summary::Summary;
 use model::Factor;
 
 use crate::csv_table::harmless;

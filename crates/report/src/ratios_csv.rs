@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use analysis::summary::{Estimate, Finding, Ratio, Summary};
+use analysis::estimate::Estimate;
+use analysis::results::{Finding, Ratio};
+use analysis::summary::Summary;
 use model::Cell;
 
 use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, run_name, why_empty};

@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
+use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::summary::{CellEstimates, Estimate, Summary};
+use analysis::results::CellEstimates;
+use analysis::summary::Summary;
 use model::{Cell, Measured};
 
 use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, run_name, why_empty};

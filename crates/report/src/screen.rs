@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use analysis::explained::LawState;
+use analysis::laws::law::LawState;
 use analysis::metric::Metric;
 use analysis::reference::Caveat;
-use analysis::summary::{CellEstimates, Ending, Summary};
+use analysis::results::{CellEstimates, Ending};
+use analysis::summary::Summary;
 use analysis::warnings::Warning;
 use model::host::Host;
 use model::{Class, Mark, Measured, Plan};
@@ -263,7 +264,7 @@ pub fn cells_table(summary: &Summary, width: usize, colour: bool) -> String {
 }
 
 /// A cell's estimate of a metric, where there is one.
-fn estimate(entry: &CellEstimates, metric: Metric) -> Option<&analysis::summary::Estimate> {
+fn estimate(entry: &CellEstimates, metric: Metric) -> Option<&analysis::estimate::Estimate> {
     entry.metrics.get(&metric).and_then(Measured::value)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use analysis::explained::{Law, LawOnLink};
+use analysis::laws::law::{Law, LawOnLink};
 use analysis::summary::Summary;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,7 +1,8 @@
 //! How far the figures of a run can be trusted, in a few words each.
 
-use analysis::explained::LawState;
-use analysis::summary::{Ending, Summary};
+use analysis::laws::law::LawState;
+use analysis::results::Ending;
+use analysis::summary::Summary;
 use model::{Measured, Nanos, Plan};
 
 use crate::numbers::{counted, duration, percent, ratio};

@@ -1,6 +1,7 @@
 //! What a run could not tell, and what would.
 
-use analysis::explained::{LawState, Verdict};
+use analysis::claims::claim::Verdict;
+use analysis::laws::law::LawState;
 use analysis::summary::Summary;
 use model::Missing;
 

@@ -5,8 +5,8 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::summary::Estimate;
 use common::csv_tables::{Rows, column, full, names, ratios, results, sorted, trials, trials_with};
 use model::record::{Outcome, Record};
 use model::{Cell, Factor, Mark, Plan, Preset};

@@ -1,7 +1,7 @@
 //! Figures: the same bytes every time, nothing clipped or on top of each other, and honest where there is nothing to draw.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
-use analysis::explained::{Crossover, CrossoverOutcome};
+use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::Metric;
 use analysis::summary::Summary;
 use figure_png::{Weight, width};

@@ -5,8 +5,8 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use analysis::explained::{Crossover, CrossoverOutcome};
 use analysis::figure_text::{outcome, ratio, size};
+use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::Metric;
 use analysis::summary::Summary;
 use common::Documents;

@@ -5,8 +5,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::summary::{Estimate, Finding, Summary};
+use analysis::results::Finding;
+use analysis::summary::Summary;
 use analysis::warnings::Warning;
 use model::{Cell, Factor, Mark, Measured, Plan, Preset};
 use report::numbers::{ratio, short};
@@ -261,7 +263,7 @@ fn every_size_is_only_said_where_each_is_shown() {
     let mut summary = common::summary(&plan);
     let faster = "sendmsg / send, goodput: faster at every size;";
     assert!(verbose(&summary, &plan, 100).contains(faster));
-    let goodput = |ratio: &&mut analysis::summary::Ratio| ratio.metric == Metric::GoodputGbps;
+    let goodput = |ratio: &&mut analysis::results::Ratio| ratio.metric == Metric::GoodputGbps;
     summary.ratios.iter_mut().find(goodput).unwrap().finding = Finding::Undecided;
     let text = verbose(&summary, &plan, 200);
     let most = "sendmsg / send, goodput: faster at 3 of 4 sizes; unclear at 64 B;";

@@ -6,10 +6,11 @@ use model::{Missing, SendPath};
 
 use super::{AnswerFinding, Found, Largest, LevelRatio};
 use crate::claims::{LEVELS, log_ratios};
-use crate::comparisons::{Compared, counters_remedy, path_twins, threads_asked};
+use crate::comparisons::{counters_remedy, path_twins, threads_asked};
 use crate::estimate::Moments;
 use crate::evidence::Evidence;
 use crate::metric::Metric;
+use crate::operands::Compared;
 use crate::pairs::{self, SIGNIFICANCE, holm};
 
 /// The paper's table is of two threads; without them the fewest that were measured.

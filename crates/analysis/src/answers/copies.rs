@@ -3,11 +3,12 @@
 use model::{Audit, Cell, Missing, SendPath};
 
 use super::{AnswerFinding, CopiesInAll, Found, Saves};
-use crate::audited::{OfPath, of_path};
+use crate::audited::of_path;
 use crate::comparisons::{completions, copied_shares, of_moments, paths};
 use crate::copies::{Step, copy_audit, per_byte};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
+use crate::operands::OfPath;
 use crate::reason::Reason;
 
 /// By what an audit counted of send over a link with a receiver.

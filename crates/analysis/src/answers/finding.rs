@@ -4,10 +4,11 @@ use model::{Cell, Missing, SendPath};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::estimate::Estimate;
 use crate::metric::Metric;
-use crate::reason::{Compared, Crossed, OfPath, Reason};
+use crate::operands::{Compared, Crossed, OfPath};
+use crate::reason::Reason;
 use crate::reference::Caveat;
-use crate::summary::Estimate;
 
 /// An answer to one of the paper's questions.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

@@ -6,7 +6,7 @@ use super::copies::no_copies_there;
 use super::{AnswerFinding, Found};
 use crate::comparisons::{completions, crossovers, each_crossed, is_told, paths};
 use crate::evidence::Evidence;
-use crate::explained::CrossoverOutcome;
+use crate::findings::CrossoverOutcome;
 use crate::metric::Metric;
 use crate::reason::Reason;
 

@@ -6,12 +6,13 @@ use super::{
     Missing, Reason, Reference, Ruling, Shown, bookkeeping, copies, copy_audit, effect,
     not_measured, paths, through_caches,
 };
-use crate::audited::{OfPath, is_near, not_audited, not_counted, of_path, push_new};
+use crate::audited::{is_near, not_audited, not_counted, of_path, push_new};
 use crate::comparisons::{completions, copied_shares, crossed, crossovers};
 use crate::copies::{PerByte, Step, of_cell};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 use crate::on_link::main_link;
+use crate::operands::OfPath;
 
 /// An audit that agrees with itself.
 fn idle_audit() -> Missing {

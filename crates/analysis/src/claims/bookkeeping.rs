@@ -9,15 +9,16 @@ use model::names::Switch;
 use model::{Cell, Link, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, effect, not_measured};
-use crate::comparisons::{
-    Compared, completions, crossed, crossovers, names, of_moments, paths, sound,
-};
-use crate::copying_time::{CopyingTime, bookkeeping};
+use crate::comparisons::{completions, crossed, crossovers, of_moments, paths, sound};
+use crate::copying_time::bookkeeping;
+use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
 use crate::links::nothing_copied_on_the_sink;
 use crate::metric::Metric;
 use crate::on_link::{OnLink, links_asked, main_link};
-use crate::summary::Estimate;
+use crate::operands::Compared;
+use crate::operands::CopyingTime;
+use crate::operands::names;
 
 /// Packets of the two paths are alike from this ratio of their bytes on: else what smaller packets cost is not parted.
 const LIKE_PACKETS: f64 = 0.8;

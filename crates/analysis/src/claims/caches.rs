@@ -7,11 +7,11 @@ use model::values::MessageSize;
 use model::{Cell, Factor, SendPath};
 
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
-use crate::comparisons::{
-    Compared, against, counter_works, counters_remedy, names, of_moments, sound,
-};
+use crate::comparisons::{against, counter_works, counters_remedy, of_moments, sound};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
+use crate::operands::Compared;
+use crate::operands::names;
 use crate::pairs::{SIGNIFICANCE, holm};
 use crate::reason::{Derived, Reason};
 

@@ -8,12 +8,12 @@ use model::{Cell, Factor, SendPath};
 
 use super::threads::{GOODPUT, LARGE, falls, measure_falls};
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
-use crate::comparisons::{
-    Compared, against, completions, names, of_moments, paths_asked, sizes_asked, threads,
-};
+use crate::comparisons::{against, completions, of_moments, paths_asked, sizes_asked, threads};
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
+use crate::operands::Compared;
+use crate::operands::names;
 use crate::reason::{Derived, Reason, Unseen};
 
 /// What every cause of the fall takes for granted, and the falls that show it; no more follows where it is not open.

@@ -4,10 +4,12 @@ use model::SendPath;
 use model::values::Fields;
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, copy_audit, effect};
-use crate::comparisons::{Compared, completions, copied_shares, names, paths};
+use crate::comparisons::{completions, copied_shares, paths};
 use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
-use crate::summary::Finding;
+use crate::operands::Compared;
+use crate::operands::names;
+use crate::results::Finding;
 
 /// Refuted where, with one field a message, both paths make one call and cost the same: what sendmsg saves with more
 /// fields is then calls. A saving that stays is no proof of a copy saved.

@@ -6,9 +6,11 @@ use model::values::Threads;
 use model::{Cell, Factor, SendPath};
 
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
-use crate::comparisons::{Compared, against, counter_works, counters_remedy, names};
+use crate::comparisons::{against, counter_works, counters_remedy};
 use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
+use crate::operands::Compared;
+use crate::operands::names;
 use crate::reason::{Figured, Reason};
 
 /// The paper counted its server alone, which sends.

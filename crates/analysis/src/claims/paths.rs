@@ -3,12 +3,12 @@
 use model::{Cell, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, Verdict, effect, not_measured};
-use crate::comparisons::{
-    Compared, completions, crossed, crossovers, extremes, names, path_twins, paths, sound,
-};
+use crate::comparisons::{completions, crossed, crossovers, path_twins, paths, sound};
 use crate::evidence::Evidence;
-use crate::explained::{Crossover, CrossoverOutcome};
+use crate::findings::{Crossover, CrossoverOutcome};
 use crate::metric::Metric;
+use crate::operands::Compared;
+use crate::operands::{extremes, names};
 use crate::reference::Caveat;
 
 const GOODPUT: Metric = Metric::GoodputGbps;

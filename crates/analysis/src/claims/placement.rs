@@ -7,9 +7,11 @@ use model::{Cell, Factor, Measured, Placement, SendPath};
 use super::causes::{KEPT, fall, kept};
 use super::threads::GOODPUT;
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
-use crate::comparisons::{Compared, names, of_moments, paths, sound, twins};
+use crate::claims::claim::Verdict;
+use crate::comparisons::{of_moments, paths, sound, twins};
 use crate::evidence::Evidence;
-use crate::explained::Verdict;
+use crate::operands::Compared;
+use crate::operands::names;
 use crate::reason::{Reason, Unseen};
 
 /// The NUMA nodes on which a cell's workers ran, if every CPU's node is known and they were pinned.

@@ -6,10 +6,12 @@ use model::{Cell, Factor, SendPath};
 
 use super::threads::GOODPUT;
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
-use crate::comparisons::{Compared, against, names, paths, sound};
+use crate::comparisons::{against, paths, sound};
 use crate::evidence::{Evidence, figure};
-use crate::explained::{CostModel, ModelledSide};
+use crate::findings::{CostModel, ModelledSide};
 use crate::metric::Metric;
+use crate::operands::Compared;
+use crate::operands::names;
 use crate::pairs::SIGNIFICANCE;
 use crate::reason::{Figured, FixedCost, Reason};
 

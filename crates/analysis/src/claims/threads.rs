@@ -5,11 +5,13 @@ use model::{Cell, SendPath};
 
 use super::{Missing, PartKind, Reason, Ruling, Shown, effect, not_measured, premise};
 use crate::comparisons::{
-    Compared, completions, counters_remedy, names, of_moments, paths_asked, sizes_asked, threads,
-    threads_asked, twins,
+    completions, counters_remedy, of_moments, paths_asked, sizes_asked, threads, threads_asked,
+    twins,
 };
 use crate::evidence::Evidence;
 use crate::metric::Metric;
+use crate::operands::Compared;
+use crate::operands::names;
 use crate::reason::Derived;
 
 pub(super) const GOODPUT: Metric = Metric::GoodputGbps;

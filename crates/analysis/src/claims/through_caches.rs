@@ -10,12 +10,14 @@ use model::{Cell, SendPath};
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, copy_audit};
 use crate::audited::{is_near, not_counted, of_path};
 use crate::comparisons::{
-    completions, copied_shares, counters_remedy, names, of_moments, path_twins, sound,
+    completions, copied_shares, counters_remedy, of_moments, path_twins, sound,
 };
 use crate::copies::{Step, of_cell};
-use crate::copying_time::{CopyingTime, still_copied};
+use crate::copying_time::still_copied;
 use crate::evidence::Evidence;
 use crate::metric::Metric;
+use crate::operands::CopyingTime;
+use crate::operands::names;
 
 /// From this part of sendmsg's copying on it is still done, below it is gone.
 const HALF: f64 = 0.5;

@@ -5,12 +5,12 @@ use model::{Measured, Missing};
 
 use super::reason::{Breach, LawReason, Source, Wrong};
 use super::{decided, undecidable};
+use crate::estimate::Estimate;
 use crate::estimate::{t_975, t_above};
 use crate::evidence::Evidence;
-use crate::explained::Law;
+use crate::laws::law::Law;
 use crate::metric::Metric;
 use crate::pairs::{SIGNIFICANCE, holm};
-use crate::summary::Estimate;
 
 const A_A: u32 = 10;
 

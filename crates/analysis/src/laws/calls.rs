@@ -12,7 +12,7 @@ use super::reason::{
 };
 use super::{decided, undecidable};
 use crate::evidence::Evidence;
-use crate::explained::Law;
+use crate::laws::law::Law;
 
 const CALLS: u32 = 2;
 

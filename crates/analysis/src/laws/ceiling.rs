@@ -4,7 +4,8 @@ use super::reason::{Breach, Figure, LawReason, Source, Wrong};
 use super::{decided, undecidable};
 use crate::ceilings::shares;
 use crate::evidence::Evidence;
-use crate::explained::{CeilingShare, Law};
+use crate::findings::CeilingShare;
+use crate::laws::law::Law;
 use model::Missing;
 
 const CEILING: u32 = 8;

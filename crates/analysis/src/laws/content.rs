@@ -3,8 +3,8 @@
 use super::reason::{Breach, Counted, Figure, LawReason, Wrong};
 use super::{decided, measure_trials, undecidable};
 use crate::evidence::Evidence;
-use crate::explained::Law;
 use crate::judged::JudgedTrial;
+use crate::laws::law::Law;
 
 const CONTENT: u32 = 1;
 

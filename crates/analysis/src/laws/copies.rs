@@ -11,7 +11,7 @@ use super::reason::{Counted, Figure, LawReason, PathOnLink, Source, Wrong};
 use super::{decided, undecidable};
 use crate::copies::{PerByte, Step, copy_audit, expected, per_byte};
 use crate::evidence::Evidence;
-use crate::explained::Law;
+use crate::laws::law::Law;
 
 const COPIES: u32 = 5;
 

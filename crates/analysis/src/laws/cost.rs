@@ -2,11 +2,12 @@
 
 use super::reason::{Breach, BreachRecord, Fit, FittedLine, LawReason, Source, Wrong, whole};
 use super::{decided, undecidable};
+use crate::estimate::Estimate;
 use crate::estimate::{t_975, t_above};
 use crate::evidence::Evidence;
-use crate::explained::{BreakPoint, CostModel, Law};
+use crate::findings::{BreakPoint, CostModel};
+use crate::laws::law::Law;
 use crate::pairs::{SIGNIFICANCE, holm};
-use crate::summary::Estimate;
 use model::Missing;
 
 const COST: u32 = 9;

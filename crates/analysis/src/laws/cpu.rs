@@ -8,8 +8,9 @@ use model::{Measured, Nanos};
 use super::reason::{Breach, Counted, Figure, LawReason, Source, Wrong};
 use super::{decided, measure_trials, undecidable};
 use crate::evidence::Evidence;
-use crate::explained::{Law, ModelledSide};
+use crate::findings::ModelledSide;
 use crate::judged::JudgedTrial;
+use crate::laws::law::Law;
 
 const CPU: u32 = 6;
 const CYCLES: u32 = 7;

@@ -5,11 +5,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::copies::Step;
-use crate::explained::{BreakPoint, CeilingShare, CostModel, ModelledSide};
+use crate::estimate::Estimate;
+use crate::findings::{BreakPoint, CeilingShare, CostModel, ModelledSide};
 use crate::judged::JudgedTrial;
 use crate::metric::Metric;
 use crate::reason::Shown;
-use crate::summary::Estimate;
 
 /// Why a law holds, is broken or stays open.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

@@ -2,10 +2,11 @@
 
 use analysis::Metric;
 use analysis::answers::{Answer, AnswerFinding, Basis, Departed, Largest, Saves};
-use analysis::explained::CrossoverOutcome;
-use analysis::reason::{Crossed, Reason};
+use analysis::findings::CrossoverOutcome;
+use analysis::operands::Crossed;
+use analysis::reason::Reason;
 use analysis::reference::Caveat;
-use analysis::summary::Finding;
+use analysis::results::Finding;
 use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::{Cell, Factor, Measured, Plan, Preset};
 

@@ -1,7 +1,9 @@
 //! Runs that nobody hopes for: each law, answer and verdict is there, right, or says why not.
 
 use analysis::answers::AnswerFinding;
-use analysis::explained::{Claim, Explained, LawState, Verdict};
+use analysis::claims::claim::{Claim, Verdict};
+use analysis::explained::Explained;
+use analysis::laws::law::LawState;
 use analysis::reason::Reason;
 use analysis::reference::{Caveat, Reference};
 use analysis::{Metric, Summary};

@@ -1,6 +1,9 @@
 //! Law 8 and the shares behind it: made copying ceilings against made cells.
 
-use analysis::explained::{CeilingShare, Explained, LawReason, LawState, ModelledSide};
+use analysis::explained::Explained;
+use analysis::findings::{CeilingShare, ModelledSide};
+use analysis::laws::law::LawState;
+use analysis::laws::reason::LawReason;
 use analysis::laws::reason::{BreachRecord, Figure, Wrong};
 use model::audit::{Audited, Ceiling, CeilingPoint, CopiedBytes, CopyCounts, Hook};
 use model::names::{Audit, Switch};

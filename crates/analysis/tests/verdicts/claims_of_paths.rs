@@ -1,6 +1,7 @@
 //! C1 to C9.
 
-use analysis::explained::{Claim, CrossoverOutcome, ModelledSide};
+use analysis::claims::claim::Claim;
+use analysis::findings::{CrossoverOutcome, ModelledSide};
 use analysis::metric::Metric;
 use analysis::reason::PartKind::{Counter, Effect, Intervention, Premise};
 use analysis::reason::Reason;
@@ -83,7 +84,7 @@ fn a_broken_law_leaves_no_claim_that_rests_on_it() {
         finished.sender.total.stray_ids = u64::from(finished.sender.total.completed > 0);
     });
     // Every zerocopy trial is void then, so nothing is left to say.
-    assert_eq!(lost.law(3).state, analysis::explained::LawState::Broken);
+    assert_eq!(lost.law(3).state, analysis::laws::law::LawState::Broken);
     marked(&lost.leaves_open(3, Effect, NotMeasured), None);
     let mut once = run(one_thread(), |_, trial| trial);
     let mut is_first = true;

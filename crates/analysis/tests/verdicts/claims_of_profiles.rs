@@ -1,10 +1,13 @@
 //! C5 and C19: what profile, audit and sink decide together.
 
 use analysis::Metric;
-use analysis::explained::{Claim, CrossoverOutcome, Verdict};
+use analysis::claims::claim::{Claim, Verdict};
+use analysis::copies::Step;
+use analysis::findings::CrossoverOutcome;
+use analysis::operands::{CopyingTime, Unit};
 use analysis::reason::PartKind::{Counter, Effect, Intervention};
+use analysis::reason::Reason;
 use analysis::reason::Shown::{self, NotMeasured, Unclear};
-use analysis::reason::{CopyingTime, Reason, Step, Unit};
 use analysis::reference::{Caveat, Reference};
 use model::SendPath::{Sendmsg, Zerocopy};
 use model::audit::{Audited, CopyCounts, Owner, Stack};

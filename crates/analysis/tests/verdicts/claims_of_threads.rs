@@ -1,6 +1,6 @@
 //! C10, C11, C12, C16, C24 and C25.
 
-use analysis::explained::Verdict;
+use analysis::claims::claim::Verdict;
 use analysis::reason::{Derived, PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
 use model::SendPath::{Send, Sendmsg, Zerocopy};

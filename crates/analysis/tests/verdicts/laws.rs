@@ -1,6 +1,7 @@
 //! Each law held, broken and without its sources.
 
-use analysis::explained::{Law, LawReason, LawState};
+use analysis::laws::law::{Law, LawState};
+use analysis::laws::reason::LawReason;
 use analysis::laws::reason::{BreachRecord, Counted, Fit, Source, Wrong};
 use analysis::reason::Shown;
 use model::names::Switch;

@@ -1,8 +1,9 @@
 //! The laws that an audit and the sink decide: held, broken and without their sources.
 
-use analysis::explained::{LawReason, LawState};
+use analysis::copies::Step;
+use analysis::laws::law::LawState;
+use analysis::laws::reason::LawReason;
 use analysis::laws::reason::{BreachRecord, Counted, Figure, PathOnLink, Source, Who, Wrong};
-use analysis::reason::Step;
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::{Failure, FailureKind, Finished, Outcome, Record};
 use model::{Cell, Factor, Link, Measured, SendPath};

@@ -2,12 +2,15 @@
 
 use analysis::Metric;
 use analysis::answers::{Answer, AnswerFinding, CopiesInAll};
-use analysis::explained::{Claim, CrossoverOutcome, LinkVerdict, Verdict};
+use analysis::claims::claim::{Claim, Verdict};
+use analysis::copies::Step;
+use analysis::findings::{CrossoverOutcome, LinkVerdict};
+use analysis::operands::OfPath;
 use analysis::reason::PartKind::{Counter, Effect};
+use analysis::reason::Reason;
 use analysis::reason::Shown::{NotMeasured, Unclear};
-use analysis::reason::{OfPath, Reason, Step};
 use analysis::recommendation::{Advice, Pays};
-use analysis::summary::Finding;
+use analysis::results::Finding;
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::names::AckPlacement;
 use model::record::{Outcome, SinkTally};

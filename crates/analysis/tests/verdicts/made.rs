@@ -1,7 +1,9 @@
 //! Runs made to order.
 
 use analysis::answers::Answer;
-use analysis::explained::{Claim, Explained, Law, Verdict};
+use analysis::claims::claim::{Claim, Verdict};
+use analysis::explained::Explained;
+use analysis::laws::law::Law;
 use analysis::reason::{PartKind, Reason, Shown};
 use analysis::reference::Caveat;
 use analysis::{Summary, summarise};

@@ -1,6 +1,6 @@
 //! Where a message's bytes rest on their way, and how they go on from there.
 
-use analysis::explained::{Copies, DataPath};
+use analysis::findings::{Copies, DataPath};
 use model::{Cell, Factor, Measured};
 
 use crate::numbers::{counted, percent, short};

@@ -1,6 +1,6 @@
 //! What a figure shows, before anything is placed.
 
-use analysis::summary::Estimate;
+use analysis::estimate::Estimate;
 use model::SendPath;
 
 use super::axes::Axis;

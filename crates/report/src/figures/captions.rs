@@ -1,9 +1,10 @@
 //! Where two paths break even, as words and as areas of a panel; both follow from the finding and from the figures drawn.
 
-use analysis::explained::{Crossover, CrossoverOutcome};
+use analysis::estimate::Estimate;
 use analysis::figure_text::{listed, size};
+use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::{Better, Metric};
-use analysis::summary::{Estimate, Finding};
+use analysis::results::Finding;
 use model::Cell;
 
 use super::groups::Group;

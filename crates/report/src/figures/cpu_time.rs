@@ -1,7 +1,7 @@
 //! Where the CPU time goes: a stacked bar a path and side, from the profiled audit trials.
 
 use analysis::categories::{Category, TABLE_VERSION};
-use analysis::explained::{BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown};
+use analysis::findings::{BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown};
 use analysis::summary::Summary;
 
 use super::groups::{Across, Cells, Group};

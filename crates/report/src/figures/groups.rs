@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use analysis::metric::Metric;
-use analysis::summary::{CellEstimates, Summary};
+use analysis::results::CellEstimates;
+use analysis::summary::Summary;
 use model::{Bytes, Cell, Factor, Measured, SendPath, Shared};
 
 use crate::drawing::axes::as_f64;

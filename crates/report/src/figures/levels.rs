@@ -1,7 +1,7 @@
 //! Goodput, CPU cost and context switches: estimates over size or threads.
 
 use analysis::metric::Metric;
-use analysis::summary::CellEstimates;
+use analysis::results::CellEstimates;
 use model::{Bytes, Measured};
 
 use super::captions::{break_even, break_even_key};

@@ -1,7 +1,7 @@
 //! Zerocopy against sendmsg, link by link: what it costs where delivery copies after all, and where nothing is copied.
 
-use analysis::explained::LinkComparison;
 use analysis::figure_text::shared_words;
+use analysis::findings::LinkComparison;
 use analysis::summary::Summary;
 use model::names::AckPlacement;
 use model::{Bytes, Factor, SendPath};

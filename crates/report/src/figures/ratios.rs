@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use analysis::metric::Metric;
-use analysis::summary::{NoiseFloor, Ratio};
+use analysis::results::{NoiseFloor, Ratio};
 use model::Cell;
 
 use super::captions::{break_even, break_even_key};

@@ -1,6 +1,6 @@
 //! Speed-up over threads, with the ideal line.
 
-use analysis::explained::{Scaling, ScalingPoint};
+use analysis::findings::{Scaling, ScalingPoint};
 use model::{Measured, Shared};
 
 use super::groups::Across;

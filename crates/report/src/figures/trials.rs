@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use analysis::explained::{RelativeTrials, Trials};
+use analysis::findings::{RelativeTrials, Trials};
 use analysis::metric::Metric;
 use model::{Cell, Measured};
 

@@ -1,7 +1,8 @@
 //! All cells in one table, to be sorted and filtered.
 
+use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::summary::{CellEstimates, Estimate};
+use analysis::results::CellEstimates;
 use model::{Factor, Measured};
 
 use super::{Page, section, table};

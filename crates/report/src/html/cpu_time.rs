@@ -1,6 +1,6 @@
 //! Where the CPU time goes: the figure, and each profiled cell with its flame graph.
 
-use analysis::explained::CpuBreakdown;
+use analysis::findings::CpuBreakdown;
 
 use super::markup::Markup;
 use super::{Page, pictures, section, table};

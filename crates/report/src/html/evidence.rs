@@ -1,7 +1,8 @@
 //! Answers with their tables, claims with their verdicts, laws with what breaks them.
 
 use analysis::answers::Answer;
-use analysis::explained::{Claim, Law, LawState, Verdict};
+use analysis::claims::claim::{Claim, Verdict};
+use analysis::laws::law::{Law, LawState};
 use analysis::summary::Summary;
 
 use model::Missing;

@@ -1,6 +1,7 @@
 //! Break-even sizes, cost models, scaling, and the ratios behind them.
 
-use analysis::summary::{Finding, Ratio, Summary};
+use analysis::results::{Finding, Ratio};
+use analysis::summary::Summary;
 use model::Measured;
 
 use super::markup::Markup;

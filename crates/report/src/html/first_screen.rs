@@ -1,6 +1,6 @@
 //! The first screen: machine, answer, trust, main figure, questions, claims, downloads, what stayed open.
 
-use analysis::explained::LawState;
+use analysis::laws::law::LawState;
 use model::{Link, Plan};
 
 use super::markup::Markup;

@@ -1,7 +1,9 @@
 //! Questions, claims, laws, links and audits in a line each; their evidence is on the page.
 
 use analysis::answers::Answer;
-use analysis::explained::{Claim, Explained, Law, LawState};
+use analysis::claims::claim::Claim;
+use analysis::explained::Explained;
+use analysis::laws::law::{Law, LawState};
 use model::Audit;
 
 use super::section::Section;

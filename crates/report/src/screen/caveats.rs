@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::summary::{CellEstimates, Estimate, Summary};
+use analysis::results::CellEstimates;
+use analysis::summary::Summary;
 use model::Link;
 
 use super::estimate;
@@ -55,7 +57,7 @@ pub(super) fn links(summary: &Summary) -> Vec<Line> {
     if verdicts.iter().all(|verdict| verdict.link.has_receiver()) {
         return Vec::new();
     }
-    let line = |verdict: &analysis::explained::LinkVerdict| {
+    let line = |verdict: &analysis::findings::LinkVerdict| {
         Line::wrapped(2).and(Style::Strong, "Zero-copy: ").and(Style::Plain, link_verdict(verdict))
     };
     verdicts.iter().map(line).collect()

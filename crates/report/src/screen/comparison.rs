@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::summary::{Estimate, Finding, Ratio, Summary};
+use analysis::results::{Finding, Ratio};
+use analysis::summary::Summary;
 use model::{Bytes, Cell, Contrast, Factor, Plan, SendPath};
 
 use super::grid::Grid;

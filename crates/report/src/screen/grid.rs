@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::summary::{CellEstimates, Estimate, Summary};
+use analysis::results::CellEstimates;
+use analysis::summary::Summary;
 use model::{Bytes, CallsPerMessage, Cell, Factor, Mark, Measured, Plan, SendPath};
 
 use super::{MOST_COLUMNS, estimate};

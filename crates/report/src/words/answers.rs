@@ -7,9 +7,11 @@ mod tables;
 use analysis::answers::{Answer, AnswerFinding, CopiesInAll, Largest, LevelRatio, Saves};
 use analysis::figure_text::{listed, reduction, shared_words};
 use analysis::metric::Metric;
-use analysis::reason::{Compared, OfPath, Reason};
+use analysis::operands::{Compared, OfPath};
+use analysis::reason::Reason;
 use analysis::reference::Caveat;
-use analysis::summary::{Finding, Summary};
+use analysis::results::Finding;
+use analysis::summary::Summary;
 use model::{Cell, Factor, Measured, Shared};
 
 pub(crate) use self::tables::table;

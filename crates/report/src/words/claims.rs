@@ -1,6 +1,6 @@
 //! The paper's claims and what a run says of them, in sentences.
 
-use analysis::explained::Claim;
+use analysis::claims::claim::Claim;
 use analysis::reason::{Part, PartKind, Shown};
 use analysis::reference::Caveat;
 

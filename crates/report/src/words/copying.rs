@@ -1,11 +1,12 @@
 //! What is copied, and what copying and its bookkeeping cost, in clauses.
 
-use analysis::explained::CrossoverOutcome;
+use analysis::copies::Step;
+use analysis::estimate::Estimate;
 use analysis::figure_text::{
     self, counted, listed, message, over, ratio, shared_words, short, untold,
 };
-use analysis::reason::{CopyingTime, Crossed, OfPath, Step, Unit};
-use analysis::summary::Estimate;
+use analysis::findings::CrossoverOutcome;
+use analysis::operands::{CopyingTime, Crossed, OfPath, Unit};
 use model::{Audit, Cell, Factor, Shared};
 
 use super::figures::metric;
@@ -13,7 +14,7 @@ use super::figures::metric;
 /// `send over loopback: 1.00 copied in, 0.00 copied at delivery and 1.00 copied out a byte (4 cells)`.
 pub(super) fn copies(of: &[OfPath]) -> String {
     let one = |of: &OfPath| {
-        let step = |(step, seen): (&Step, &analysis::reason::Seen)| {
+        let step = |(step, seen): (&Step, &analysis::operands::Seen)| {
             let how = if seen.eliminated { " (eliminated, not counted)" } else { "" };
             format!("{} {}{how}", seen.text(), step.words())
         };

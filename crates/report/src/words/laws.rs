@@ -1,14 +1,16 @@
 //! The laws, what was seen of them and what breaks them, in sentences.
 
-use analysis::explained::{CeilingShare, Law, ModelledSide};
+use analysis::copies::Step;
 use analysis::figure_text::{
     counted, level, listed, over, percent, ratio, shared_words, short, size,
 };
+use analysis::findings::{CeilingShare, ModelledSide};
+use analysis::laws::law::Law;
 use analysis::laws::reason::{
     Breach, BreachRecord, Counted, Figure, Fit, FittedLine, LawReason, PathOnLink, Source, Who,
     Wrong,
 };
-use analysis::reason::{Shown, Step};
+use analysis::reason::Shown;
 use model::Link;
 
 use super::figures::metric;
@@ -413,7 +415,7 @@ fn differs(figure: Figure, is: f64, should: f64) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 mod tests {
-    use analysis::explained::LawState;
+    use analysis::laws::law::LawState;
 
     use super::*;
 

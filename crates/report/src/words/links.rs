@@ -1,7 +1,7 @@
 //! When zero-copy pays on a link, in a sentence.
 
-use analysis::explained::LinkVerdict;
 use analysis::figure_text::{counted, listed, outcome, shared_words};
+use analysis::findings::LinkVerdict;
 use model::Link;
 use model::names::AckPlacement;
 use model::values::Threads;
@@ -82,7 +82,7 @@ fn held_back(verdict: &LinkVerdict) -> String {
 
 #[cfg(test)]
 mod tests {
-    use analysis::explained::LinkOutcome;
+    use analysis::findings::LinkOutcome;
     use model::{Measured, Shared};
 
     use super::*;

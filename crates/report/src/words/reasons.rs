@@ -1,9 +1,10 @@
 //! Reasons in clauses.
 
+use analysis::estimate::Estimate;
 use analysis::figure_text::{counted, level, listed, over, ratio, share_range, short, size};
 use analysis::metric::Metric;
-use analysis::reason::{Compared, Derived, Figured, Reason, Unseen};
-use analysis::summary::Estimate;
+use analysis::operands::Compared;
+use analysis::reason::{Derived, Figured, Reason, Unseen};
 use model::{Cell, Factor, Link, Measured};
 
 use super::copying;
@@ -251,7 +252,7 @@ fn derived(of: Derived) -> String {
 
 #[cfg(test)]
 mod tests {
-    use analysis::summary::Finding;
+    use analysis::results::Finding;
     use model::SendPath;
 
     use super::*;

@@ -1,11 +1,12 @@
 //! What to use, in a sentence a link: at most 25 words, with one interval.
 
-use analysis::explained::CrossoverOutcome;
 use analysis::figure_text::{counted, listed, ratio, short, size};
+use analysis::findings::CrossoverOutcome;
 use analysis::metric::{Better, Metric};
 use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};
 use analysis::reference::Caveat;
-use analysis::summary::{Finding, Summary};
+use analysis::results::Finding;
+use analysis::summary::Summary;
 use model::Factor;
 
 /// One sentence a link, the link's name before it where there are several.
@@ -235,7 +236,7 @@ fn pays(it: &ByReference, recommendation: &Recommendation, chosen: &str) -> Stri
 
 #[cfg(test)]
 mod tests {
-    use analysis::summary::Estimate;
+    use analysis::estimate::Estimate;
     use model::{Link, Measured, SendPath};
 
     use super::*;

@@ -1,7 +1,7 @@
 //! What to beware of, a line each: what it means, and what mends it.
 
 use analysis::figure_text::{NO_USEFUL_INTERVAL, counted, half_width, message, percent, ratio};
-use analysis::summary::Ending;
+use analysis::results::Ending;
 use analysis::warnings::{MoreRounds, Warning};
 use model::Cell;
 
@@ -113,7 +113,7 @@ fn more_rounds(more: MoreRounds) -> String {
     }
 }
 
-fn noise(half: f64, goodput: &analysis::summary::Estimate, is_coarse: bool) -> String {
+fn noise(half: f64, goodput: &analysis::estimate::Estimate, is_coarse: bool) -> String {
     let width = half_width(half);
     match (is_coarse, width == NO_USEFUL_INTERVAL) {
         (true, true) => {

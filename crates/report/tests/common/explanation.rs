@@ -1,19 +1,24 @@
 //! What a run explains, made to order: a bit of everything.
 
 use analysis::answers::{Answer, AnswerFinding, Comparisons, CopiesInAll};
+use analysis::claims::claim::{Claim, Verdict};
+use analysis::copies::Step;
 use analysis::cpu_breakdown;
-use analysis::explained::{
-    BreakPoint, CeilingShare, Claim, Copies, CopyAudit, CopyFigure, CopyFunction, CopyingCeiling,
-    CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath, Explained, Law,
-    LawState, LinkComparison, LinkOutcome, LinkPoint, LinkVerdict, ModelledSide, Scaling,
-    ScalingPoint, Verdict,
+use analysis::explained::Explained;
+use analysis::findings::{
+    BreakPoint, CeilingShare, Copies, CopyAudit, CopyFigure, CopyFunction, CopyingCeiling,
+    CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath, LinkComparison,
+    LinkOutcome, LinkPoint, LinkVerdict, ModelledSide, Scaling, ScalingPoint,
 };
+use analysis::laws::law::{Law, LawState};
 use analysis::laws::reason::{Breach, BreachRecord, Figure, LawReason, Source, Wrong};
 use analysis::metric::Metric;
-use analysis::reason::{Compared, Part, PartKind, Reason, Shown, Step};
+use analysis::operands::Compared;
+use analysis::reason::{Part, PartKind, Reason, Shown};
 use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};
 use analysis::reference::{Caveat, Reference};
-use analysis::summary::{Finding, Summary};
+use analysis::results::Finding;
+use analysis::summary::Summary;
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
 use model::{Audit, Cell, Factor, Link, Measured, Missing, SendPath, Shared};

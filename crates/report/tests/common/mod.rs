@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use analysis::estimate::Estimate;
 use analysis::explained::Explained;
 use analysis::metric::Metric;
 use analysis::recommendation::{Advice, Recommendation};
-use analysis::summary::{
-    CellEstimates, Ending, Estimate, Finding, InstrumentCost, NoiseFloor, PaperRow, Ratio,
-    RunFacts, SUMMARY_VERSION, Summary,
+use analysis::results::{
+    CellEstimates, Ending, Finding, InstrumentCost, NoiseFloor, PaperRow, Ratio, RunFacts,
 };
+use analysis::summary::{SUMMARY_VERSION, Summary};
 use analysis::warnings::Warning;
 use model::host::Host;
 use model::record::FailureKind;

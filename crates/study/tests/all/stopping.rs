@@ -183,7 +183,7 @@ fn the_study_reads_into_a_summary_with_unequal_rounds() {
     };
     let ran = run(&plan, &mut Script::new(answer));
     let summary = analysis::summarise(&plan, &synthetic::host(), &ran.records);
-    assert_eq!(summary.run.finish, analysis::summary::Ending::Precise);
+    assert_eq!(summary.run.finish, analysis::results::Ending::Precise);
     assert_eq!(summary.run.precise_cells, Measured::Value(4));
     for estimates in &summary.estimates {
         let expected = ran.trials().iter().filter(|trial| trial.cell == estimates.cell).count();

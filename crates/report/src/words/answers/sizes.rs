@@ -1,9 +1,9 @@
 //! From which size on a path beats another: equal outcomes are told once.
 
-use analysis::explained::CrossoverOutcome;
 use analysis::figure_text::{listed, outcome, shared_words, size};
+use analysis::findings::CrossoverOutcome;
 use analysis::metric::Metric;
-use analysis::reason::{Compared, Crossed};
+use analysis::operands::{Compared, Crossed};
 use model::{Factor, SendPath, Shared};
 
 use super::range;
@@ -110,8 +110,9 @@ fn each(shared: &[&Shared]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use analysis::explained::Crossover;
-    use analysis::summary::{Estimate, Finding};
+    use analysis::estimate::Estimate;
+    use analysis::findings::Crossover;
+    use analysis::results::Finding;
     use model::{Cell, Contrast};
 
     use super::*;

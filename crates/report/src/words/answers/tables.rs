@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use analysis::answers::{Answer, AnswerFinding, Comparisons, Departed};
-use analysis::explained::{Copies, DataPath};
+use analysis::estimate::Estimate;
 use analysis::figure_text::reduction;
+use analysis::findings::{Copies, DataPath};
 use analysis::metric::Metric;
-use analysis::reason::Compared;
-use analysis::summary::{Estimate, Summary};
+use analysis::operands::Compared;
+use analysis::summary::Summary;
 use model::values::Threads;
 use model::{Cell, Factor};
 
@@ -150,7 +151,7 @@ fn threads(summary: &Summary, bytes: u64) -> Table {
         Metric::ContextSwitchesPerS,
         Metric::EndsCpuNsPerKib,
     ];
-    let row = |it: &&analysis::summary::CellEstimates| {
+    let row = |it: &&analysis::results::CellEstimates| {
         let [goodput, misses, switches, cpu] =
             columns.map(|metric| or_dash(figure(summary, &it.cell, metric), |e| level(&e)));
         let crowd = yes_no(it.oversubscribed).to_owned();

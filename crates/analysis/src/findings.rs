@@ -1,0 +1,505 @@
+//! What is derived from the records beside figures and ratios: crossovers, models, data paths, links, audits and profiles, as
+//! `summary.json` holds them.
+
+use model::audit::{Hook, Owner};
+use model::names::AckPlacement;
+use model::{Audit, Cell, Contrast, Link, Measured, SendPath, Shared};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::categories::Category;
+use crate::estimate::Estimate;
+use crate::metric::Metric;
+
+/// From which message size on one value of a contrast is better than the other, in one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Crossover {
+    /// What is compared.
+    pub contrast: Contrast,
+    /// What the cells share beside that and the size.
+    pub shared: Shared,
+    /// Whether more busy threads than usable CPUs stand behind it.
+    pub oversubscribed: bool,
+    /// In what.
+    pub metric: Metric,
+    /// From where on.
+    pub outcome: CrossoverOutcome,
+    /// Message sizes measured, in bytes.
+    pub sizes: Vec<u64>,
+    /// Of these, sizes below or above the crossover at which neither path is shown to be better; none where the outcome
+    /// is no crossover.
+    pub untold: Vec<u64>,
+}
+
+/// From where on a path is better.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum CrossoverOutcome {
+    /// From this size on, with its 95 % interval; sizes in bytes.
+    At {
+        /// Estimate.
+        bytes: f64,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// Somewhere between two neighbouring sizes that are more than a factor of two apart.
+    Bracket {
+        /// The larger size at which it is not yet better.
+        low: f64,
+        /// The smaller size at which it is.
+        high: f64,
+    },
+    /// At every size that was measured.
+    Always,
+    /// At none: it is worse at every size that was measured.
+    Never,
+    /// At every size that was measured the two lie within the plan's margin of each other.
+    Alike,
+    /// It was better at small sizes and is worse from here on.
+    Until {
+        /// Estimate, in bytes.
+        bytes: f64,
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// It was better at small sizes and is worse at large ones; where it stops being better lies between two sizes that
+    /// are more than a factor of two apart.
+    UntilBracket {
+        /// The larger size at which it is still better.
+        low: f64,
+        /// The smaller size at which it no longer is.
+        high: f64,
+    },
+    /// The intervals do not tell, or the sign changes more than once.
+    Undecided,
+}
+
+/// A side whose CPU time is modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelledSide {
+    /// The senders.
+    Sender,
+    /// The receivers.
+    Receiver,
+}
+
+impl ModelledSide {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sender => "sender",
+            Self::Receiver => "receiver",
+        }
+    }
+}
+
+/// CPU time per message = a + b·bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CostModel {
+    /// What the cells share beside path and size.
+    pub shared: Shared,
+    /// The path.
+    pub path: SendPath,
+    /// Whose CPU time.
+    pub side: ModelledSide,
+    /// Whether more busy threads than usable CPUs stand behind it.
+    pub oversubscribed: bool,
+    /// a, in ns per message; absent below three sizes.
+    pub per_message_ns: Measured<Estimate>,
+    /// b, in ns per byte.
+    pub per_byte_ns: Measured<Estimate>,
+    /// p of "the line fits" (lack-of-fit test), after Holm's correction over the run's lines; small: it does not.
+    pub lack_of_fit_p: Measured<f64>,
+    /// The break points named beforehand that lie in the range, each with its own test.
+    pub breaks: Vec<BreakPoint>,
+    /// Size in bytes, measured ns per message, fitted ns per message.
+    pub points: Vec<[f64; 3]>,
+}
+
+/// A size at which the cost may change its slope or jump, named beforehand.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BreakPoint {
+    /// Why one is expected there: `segment size`, `17 fragments`, `32 KiB page fragments`, `GSO size`.
+    pub name: String,
+    /// Where, in bytes.
+    pub bytes: f64,
+    /// p of "no change there" after Holm's correction; absent where too few sizes surround it.
+    pub p: Measured<f64>,
+}
+
+/// Speed-up over threads.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Scaling {
+    /// What the cells share beside path and threads.
+    pub shared: Shared,
+    /// The path.
+    pub path: SendPath,
+    /// One entry a thread count, ascending.
+    pub points: Vec<ScalingPoint>,
+}
+
+/// Speed-up at one thread count.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct ScalingPoint {
+    /// Threads a side.
+    pub threads: u32,
+    /// Goodput against the fewest threads; paired by round.
+    pub speed_up: Measured<Estimate>,
+    /// Speed-up over the ratio of threads: 1 is ideal.
+    pub efficiency: Measured<Estimate>,
+    /// More busy threads than usable CPUs.
+    pub oversubscribed: bool,
+}
+
+/// Every trial of a cell, so that no mean hides them.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Trials {
+    /// The cell's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Goodput of each valid trial in Gbit/s, in order of rounds.
+    pub goodput_gbps: Vec<f64>,
+    /// CPU of both ends per KiB of each valid trial in ns (on the sink: of the sender's side); as many, or none.
+    pub ends_cpu_ns_per_kib: Vec<f64>,
+    /// Goodput of void trials.
+    pub void_goodput_gbps: Vec<f64>,
+    /// The same goodputs over the cell's estimate; absent where there is no estimate.
+    pub relative: Measured<RelativeTrials>,
+}
+
+/// Trials of a cell over its estimate of goodput, which is 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct RelativeTrials {
+    /// Each valid trial, in order of rounds.
+    pub goodput: Vec<f64>,
+    /// Each void trial.
+    pub void_goodput: Vec<f64>,
+    /// Lower and upper end of the estimate's 95 % interval; empty where it has none.
+    pub interval: Vec<f64>,
+}
+
+/// The data path of one send path, as this run saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct DataPath {
+    /// The path.
+    pub path: SendPath,
+    /// The cell that the figures are of.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Sending system calls per message.
+    pub send_calls_per_message: Measured<f64>,
+    /// Bytes copied by the path itself a payload byte (`staged`: 1).
+    pub staged_copies: Measured<f64>,
+    /// Copies a payload byte from user memory to the socket; expected from the kernel's source until audited.
+    pub copies_in: Copies,
+    /// Copies a payload byte at delivery on the same machine.
+    pub copies_deferred: Copies,
+    /// Copies a payload byte from the socket to the receiver.
+    pub copies_out: Copies,
+    /// Pages pinned per message: as an audit counted them, else derived, the pages spanned by the iovec of a path that passes
+    /// them by reference.
+    pub pages_pinned_per_message: Measured<f64>,
+    /// Whether an audit counted them.
+    pub pages_pinned_counted: bool,
+    /// Notifications per message, and the share of completions that said "copied".
+    pub notifications_per_message: Measured<f64>,
+    /// Share of completions marked copied.
+    pub copied_share: Measured<f64>,
+}
+
+/// Copies a payload byte.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Copies {
+    /// How many.
+    pub per_byte: f64,
+    /// Whether an audit counted them; otherwise they are expected from the kernel's source.
+    pub audited: bool,
+    /// How many the kernel's source lets expect on this path and link.
+    pub expected: f64,
+}
+
+/// Zerocopy against sendmsg on one link, with one interval and placement of acknowledgements where the link is the sink.
+///
+/// The sink's figures are sender-side cost: they are laid beside another link's, never ranked against them.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LinkComparison {
+    /// The link.
+    pub link: Link,
+    /// What the cells share beside path, size and link: `threads=1 ack_placement=sender`.
+    pub shared: Shared,
+    /// Time between two acknowledgements, on the sink: `20us`.
+    pub ack_interval: Option<String>,
+    /// Whose CPU processes acknowledgements, on the sink.
+    pub ack_placement: Option<AckPlacement>,
+    /// What is compared: CPU of both ends per KiB, or on the sink of the sender's side.
+    pub metric: Metric,
+    /// One entry a message size, ascending.
+    pub points: Vec<LinkPoint>,
+    /// From which size on zerocopy costs less.
+    pub crossover: CrossoverOutcome,
+    /// Whether more busy threads than usable CPUs stand behind it.
+    pub oversubscribed: bool,
+}
+
+/// Zerocopy against sendmsg at one size.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LinkPoint {
+    /// Message size in bytes.
+    pub message_bytes: u64,
+    /// Its cost over sendmsg's, paired within rounds; below 1 it costs less.
+    pub cost_ratio: Measured<Estimate>,
+    /// The sending threads' CPU over sendmsg's.
+    pub sender_cpu_ratio: Measured<Estimate>,
+    /// Share of its completions marked copied.
+    pub copied_share: Measured<f64>,
+    /// Payload bytes per packet, sendmsg's and zerocopy's.
+    pub bytes_per_packet: [Measured<f64>; 2],
+    /// Share of TCP's busy time held back by the send buffer, sendmsg's and zerocopy's.
+    pub send_buffer_limited: [Measured<f64>; 2],
+}
+
+/// When zerocopy costs less than sendmsg on a link; on the sink over all intervals and placements of acknowledgements.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LinkVerdict {
+    /// The link.
+    pub link: Link,
+    /// What the comparisons share beside interval and placement.
+    pub shared: Shared,
+    /// From which size on zerocopy costs less, and in how many settings.
+    pub outcomes: Vec<LinkOutcome>,
+    /// Interval and placement combinations behind it; 1 on other links.
+    pub settings: u32,
+    /// The intervals of acknowledgements; empty on other links.
+    pub ack_intervals: Vec<String>,
+    /// Whose CPU processed acknowledgements; empty on other links.
+    pub ack_placements: Vec<AckPlacement>,
+    /// Whether more busy threads than CPUs stand behind it.
+    pub oversubscribed: bool,
+    /// The least and the largest share of its completions that were marked copied; absent where no completion came.
+    pub copied: Measured<[f64; 2]>,
+    /// Sizes and settings compared.
+    pub points: u32,
+    /// Those at which the send buffer held zerocopy back, and sendmsg less.
+    pub held_back: u32,
+    /// Why the two were compared nowhere; none where they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_compared: Option<String>,
+    /// Smallest size in bytes from which on it may cost less, over all settings; absent where a setting has none.
+    pub from_bytes: Measured<f64>,
+    /// Largest one.
+    pub to_bytes: Measured<f64>,
+}
+
+/// An outcome and the settings that have it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LinkOutcome {
+    /// From which size on; of several settings the sizes between which all of their break-evens lie.
+    pub outcome: CrossoverOutcome,
+    /// How many settings.
+    pub settings: u32,
+}
+
+/// What the kernel copied in an audit trial of a cell.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CopyAudit {
+    /// The cell's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Payload bytes that the senders' calls accepted in the audit trial.
+    pub accepted_bytes: u64,
+    /// Copied in, passed by reference, copied at delivery, copied out.
+    pub figures: Vec<CopyFigure>,
+    /// What each kernel function moved for whom.
+    pub functions: Vec<CopyFunction>,
+}
+
+/// One figure of a copy audit.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CopyFigure {
+    /// `copied in`, `passed by reference`, `copied at delivery`, `copied out`.
+    pub name: String,
+    /// Times a payload byte.
+    pub per_byte: Measured<f64>,
+    /// What the kernel's source lets expect.
+    pub expected: f64,
+    /// How it was counted; absent where it was not.
+    pub hook: Option<Hook>,
+}
+
+/// Bytes that one kernel function moved for one owner.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CopyFunction {
+    /// The kernel function or tracepoint.
+    pub function: String,
+    /// In whose context it ran.
+    pub owner: Owner,
+    /// Calls.
+    pub calls: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// What counted it.
+    pub hook: Measured<Hook>,
+}
+
+/// How fast the CPUs in use copy memory, by one routine at one working set.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CopyingCeiling {
+    /// The routine: `memcpy`, `rep-movsb`.
+    pub routine: String,
+    /// Source and destination of a CPU together, in bytes.
+    pub working_set_bytes: u64,
+    /// CPUs while no other one copied.
+    pub alone: Vec<CpuRate>,
+    /// All CPUs in use at the same time, each in a working set of its own.
+    pub together: Vec<CpuRate>,
+    /// The sum over the CPUs of `together`, in Gbit/s.
+    pub together_gbps: Measured<f64>,
+}
+
+/// How fast a CPU copied.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CpuRate {
+    /// The CPU.
+    pub cpu: u32,
+    /// Bits copied a second, in Gbit/s (decimal).
+    pub gbps: f64,
+}
+
+/// How near a side of a cell comes to the rate at which its CPUs can copy.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CeilingShare {
+    /// The cell's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Whose CPUs.
+    pub side: ModelledSide,
+    /// The CPUs, without repetition; all usable ones where workers were not pinned.
+    pub cpus: Vec<u32>,
+    /// Goodput in Gbit/s.
+    pub goodput_gbps: Estimate,
+    /// Copies a payload byte made on these CPUs, a path's own included; expected from the kernel's source until audited.
+    pub copies: Copies,
+    /// The fastest routine there.
+    pub routine: String,
+    /// The working set whose ceiling it is: the largest measured one that is no larger than the worker's own memory
+    /// (the payload of its rings, or its receive buffer), else the smallest.
+    pub working_set_bytes: u64,
+    /// What these CPUs can copy, in Gbit/s. With a second copy out of a staging buffer: the harmonic mean of both
+    /// copies' ceilings, the second one's at a working set no larger than a message. Where nothing is copied, what one copy
+    /// a byte could reach.
+    pub ceiling_gbps: f64,
+    /// Goodput × copies over the ceiling, with the interval of goodput. 0 where nothing is copied, as zerocopy's on the
+    /// sink: no copy limits that goodput, which may lie above the ceiling.
+    pub share: Estimate,
+}
+
+/// A heavy instrument that was asked for and told nothing of any cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct NotAudited {
+    /// The instrument.
+    pub audit: Audit,
+    /// Why, and what would give it.
+    pub why: String,
+}
+
+/// On whose account CPU time was spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakdownSide {
+    /// The end that sends, softirqs that ran in its context included.
+    Sender,
+    /// The end that receives, likewise.
+    Receiver,
+    /// The sink's helper, likewise.
+    Helper,
+    /// Softirqs and interrupts that came upon an idle CPU or another process.
+    Machine,
+}
+
+impl BreakdownSide {
+    /// Its name for reading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Sender => "sender",
+            Self::Receiver => "receiver",
+            Self::Helper => "sink’s helper",
+            Self::Machine => "softirq elsewhere",
+        }
+    }
+}
+
+/// One category's part of a side.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CategoryShare {
+    /// What was done.
+    pub category: Category,
+    /// Share of the busy samples.
+    pub share: f64,
+    /// CPU time per KiB of payload, in ns.
+    pub cpu_ns_per_kib: Measured<f64>,
+}
+
+/// Where the CPU time of one cell went.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CpuBreakdown {
+    /// The cell's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// What was sampled: `cycles`, or `cpu-clock` where there is no PMU.
+    pub event: String,
+    /// Version of the table of categories, docs/CATEGORIES.md.
+    pub table_version: u32,
+    /// All samples of the CPUs in use.
+    pub samples: u64,
+    /// Those of the ends, and of softirqs and interrupts that came upon an idle CPU or somebody else; shares are of these.
+    pub busy_samples: u64,
+    /// Samples of other processes outside softirq: no part of the busy ones.
+    pub elsewhere_samples: u64,
+    /// Samples that the kernel had to drop.
+    pub lost: u64,
+    /// Share of the CPUs' time that was idle: the idle samples; absent for `cycles`, which a halted CPU does not count.
+    pub idle_share: Measured<f64>,
+    /// Payload of the sampled time, in KiB.
+    pub payload_kib: Measured<f64>,
+    /// Sender, receiver (or the sink's helper), and what ran on nobody's behalf.
+    pub sides: Vec<SideBreakdown>,
+    /// The categories of all sides together, the largest first.
+    pub categories: Vec<CategoryShare>,
+    /// Share of the busy samples that the table has no category for.
+    pub unmapped_share: f64,
+    /// The functions behind them, the most frequent first; at most 10.
+    pub unmapped_symbols: Vec<UnmappedSymbol>,
+    /// File stem of its flame graph, in `figures`.
+    pub flame_graph: String,
+}
+
+/// One side's part.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct SideBreakdown {
+    /// Whose.
+    pub side: BreakdownSide,
+    /// Share of the busy samples.
+    pub share: f64,
+    /// The part of it that ran in softirq, as a share of the busy samples.
+    pub softirq_share: f64,
+    /// CPU time per KiB of payload, in ns.
+    pub cpu_ns_per_kib: Measured<f64>,
+    /// Its categories, in the table's order; those without a sample are left out.
+    pub categories: Vec<CategoryShare>,
+    /// What the table has no category for, as a share of the busy samples.
+    pub unmapped_share: f64,
+}
+
+/// A function that the table does not know.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct UnmappedSymbol {
+    /// Its name.
+    pub symbol: String,
+    /// Share of the busy samples.
+    pub share: f64,
+}

@@ -1,0 +1,194 @@
+//! The figures of a run's cells and of the run as a whole.
+
+use std::collections::BTreeMap;
+
+use model::record::FinishReason;
+use model::{Cell, Contrast, Mark, Measured};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::estimate::Estimate;
+use crate::metric::Metric;
+
+/// Why a run stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Every cell's interval is narrow enough.
+    Precise,
+    /// The rounds asked for are done.
+    Rounds,
+    /// The time is spent.
+    Time,
+    /// A signal.
+    Interrupted,
+    /// An error that no trial can survive.
+    Failed,
+    /// Nothing says so: it was killed, or still goes on.
+    Unfinished,
+}
+
+impl From<Option<FinishReason>> for Ending {
+    fn from(reason: Option<FinishReason>) -> Self {
+        match reason {
+            Some(FinishReason::Precise) => Self::Precise,
+            Some(FinishReason::Rounds) => Self::Rounds,
+            Some(FinishReason::Time) => Self::Time,
+            Some(FinishReason::Interrupted) => Self::Interrupted,
+            Some(FinishReason::Failed) => Self::Failed,
+            None => Self::Unfinished,
+        }
+    }
+}
+
+/// The run as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct RunFacts {
+    /// The plan's label.
+    pub label: String,
+    /// The preset it started from.
+    pub preset: String,
+    /// When it began, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// Time spent measuring, all segments, in ns.
+    pub spent_ns: u64,
+    /// Segments: 1, or more where the run was resumed.
+    pub segments: u32,
+    /// Whole rounds over all blocks.
+    pub rounds: u32,
+    /// Whether there are too few rounds (fewer than 10) for the intervals to be trusted.
+    pub preliminary: bool,
+    /// Why it stopped.
+    pub finish: Ending,
+    /// Cells of the plan, without controls.
+    pub cells: u32,
+    /// Cells whose intervals are as narrow as the plan asks; absent where it asks for none.
+    pub precise_cells: Measured<u32>,
+    /// Ids of the cells that are not.
+    pub imprecise: Vec<String>,
+    /// Cells without one valid trial, by id, with the commonest reason.
+    pub without_valid_trial: BTreeMap<String, String>,
+    /// Trials journalled, void ones included.
+    pub trials: u32,
+    /// Void trials.
+    pub void_trials: u32,
+    /// Noted trials, `oversubscribed` alone not counted.
+    pub noted_trials: u32,
+    /// The congestion control in effect, as the sockets say; more than one joined by commas.
+    pub congestion: String,
+    /// Where sending and receiving workers ran, in words.
+    pub placement: String,
+    /// CPUs that the ends could use.
+    pub usable_cpus: u32,
+    /// The most resident memory of an end less its rings, in bytes.
+    pub peak_rss_without_rings_bytes: Measured<u64>,
+}
+
+/// A cell's figures.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct CellEstimates {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// Whether it controls the method and answers no question.
+    pub control: bool,
+    /// Valid trials.
+    pub trials: u32,
+    /// Void attempts.
+    pub void_trials: u32,
+    /// Senders and receivers together against usable CPUs.
+    pub oversubscribed: bool,
+    /// Whether goodput and the ends' CPU are as precise as the plan asks; absent where it asks for nothing.
+    pub precise: Measured<bool>,
+    /// Each metric's estimate, or why there is none.
+    pub metrics: BTreeMap<Metric, Measured<Estimate>>,
+    /// How many valid trials bear each mark.
+    pub marks: BTreeMap<Mark, u32>,
+    /// Sums over the cell's valid windows, for `paper.csv`.
+    pub paper: PaperRow,
+}
+
+/// The paper's eight columns. Sums over all valid windows of a cell; throughput is their quotient.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct PaperRow {
+    /// `A1`, `A1'`, `A2`, `A3`.
+    pub implementation: String,
+    /// Message size in bytes.
+    pub message_bytes: u64,
+    /// Threads.
+    pub threads: u32,
+    /// Bytes received in all valid windows.
+    pub total_bytes: u64,
+    /// Bytes over the time of the windows, in Gbit/s.
+    pub throughput_gbps: Measured<f64>,
+    /// Cycles of both ends.
+    pub cycles: Measured<u64>,
+    /// Generic cache misses of both ends.
+    pub cache_misses: Measured<u64>,
+    /// Context switches of both ends.
+    pub context_switches: Measured<u64>,
+}
+
+/// Two cells that differ in one contrast, within blocks.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Ratio {
+    /// What differs between the two.
+    pub contrast: Contrast,
+    /// What the two cells share.
+    pub block: String,
+    /// The numerator's id.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// The denominator's id.
+    #[schemars(with = "String")]
+    pub against: Cell,
+    /// Of what.
+    pub metric: Metric,
+    /// Geometric mean of the paired ratios and its interval; absent without a pair.
+    pub ratio: Measured<Estimate>,
+    /// Two-sided p of "no difference", from the paired log-ratios; absent below two pairs.
+    pub p: Measured<f64>,
+    /// The same after Holm's correction over all ratios of this metric.
+    pub p_holm: Measured<f64>,
+    /// What may be said.
+    pub finding: Finding,
+}
+
+/// What may be said of a ratio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Finding {
+    /// More, after correction.
+    More,
+    /// Less, after correction.
+    Less,
+    /// Equivalent within the margin (two one-sided tests).
+    Equivalent,
+    /// Neither shown.
+    Undecided,
+}
+
+/// What equal cells differ by.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct NoiseFloor {
+    /// Goodput of a cell against its twin within blocks.
+    pub goodput: Estimate,
+    /// CPU per KiB of both ends likewise.
+    pub ends_cpu: Measured<Estimate>,
+    /// Half-width of the goodput interval as a share: differences below it cannot be seen here.
+    pub half_width: f64,
+    /// Whether the twins are shown to be equivalent within the plan's margin. False is no sign of a difference where the
+    /// half-width is above the margin: then nothing that small can be shown here.
+    pub equivalent: bool,
+}
+
+/// What the cheap instruments cost.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct InstrumentCost {
+    /// Time of their work at the window's edges, as a share of the workers' CPU time in the window; mean over trials.
+    pub edge_share: Measured<f64>,
+    /// CPU per KiB with them against without them, within blocks: 1.002 is 0.2 % more.
+    pub ends_cpu_ratio: Measured<Estimate>,
+    /// Goodput with them against without them.
+    pub goodput_ratio: Measured<Estimate>,
+}
