@@ -22,7 +22,6 @@ use std::collections::BTreeSet;
 
 use model::{Cell, Missing};
 
-pub(crate) use self::caches::{LEVELS, log_ratios};
 use crate::claims::claim::{Claim, Verdict};
 use crate::copies::copy_audit;
 use crate::evidence::Evidence;
@@ -185,6 +184,14 @@ fn premise(shown: Shown, reasons: impl IntoIterator<Item = Reason>) -> Ruling {
 /// Nothing that would tell was measured, and what would be.
 fn not_measured(reason: Reason, missing: Missing) -> Ruling {
     effect(Shown::NotMeasured, [reason]).lacks(missing)
+}
+
+/// Nothing but the sink was measured, which has no receiver.
+fn of_the_sink_alone() -> Ruling {
+    not_measured(
+        Reason::SinkAlone,
+        Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink"),
+    )
 }
 
 /// A cause is claimed only where each busy thread has a CPU.

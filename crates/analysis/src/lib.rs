@@ -21,7 +21,6 @@ pub mod estimate;
 pub mod evidence;
 mod explain;
 pub mod explained;
-pub mod figure_text;
 pub mod figures;
 pub mod findings;
 pub mod judged;

@@ -150,6 +150,10 @@ metrics! {
 }
 
 impl Metric {
+    /// The sender's misses of each level of cache: what misses the second level is what reads the last one.
+    pub const CACHE_LEVELS: [Self; 3] =
+        [Self::SenderL1dMissesPerKib, Self::SenderLlcLoadsPerKib, Self::SenderLlcMissesPerKib];
+
     /// The cost that decides on a link: CPU time of both ends per KiB, or on the sink, which has no receiver, what the
     /// sender's side takes. Figures of the two are never compared with each other.
     pub const fn cost_on(link: Link) -> Self {

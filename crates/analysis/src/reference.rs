@@ -1,7 +1,5 @@
 //! What a conclusion rests on, by name.
 
-use std::fmt;
-
 use model::{Cell, Contrast, Link, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -132,29 +130,6 @@ impl Reference {
             | Self::CopyAudit { .. }
             | Self::Profiles { .. }
             | Self::Host { .. } => false,
-        }
-    }
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ratio { metric, cell, against } => {
-                write!(f, "{}: {cell} / {against}", metric.name())
-            }
-            Self::Figure { metric, cell } => write!(f, "{}: {cell}", metric.name()),
-            Self::Crossover { metric, contrast, shared } => {
-                write!(f, "crossover {}, {}, {shared}", contrast.values(), metric.name())
-            }
-            Self::CostModel { side, path, shared } => {
-                write!(f, "cost model of the {}, {path}, {shared}", side.name())
-            }
-            Self::Law { id } => write!(f, "law {id}"),
-            Self::CopyAudit { path, link } => {
-                write!(f, "copy audit of {path} {}", crate::figure_text::over(*link))
-            }
-            Self::Profiles { cell, against } => write!(f, "profile: {cell} / {against}"),
-            Self::Host { key } => write!(f, "host.json: {key}"),
         }
     }
 }

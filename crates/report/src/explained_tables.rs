@@ -1,6 +1,6 @@
 //! Break-even sizes, cost models and scaling as tables of text, for the page and for Markdown.
 
-use analysis::figure_text::{outcome, shared_words, size, untold};
+use crate::spelling::{outcome, shared_words, size, untold};
 use analysis::findings::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
 use analysis::metric::Metric;
 use model::Measured;

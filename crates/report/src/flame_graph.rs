@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::spelling::{counted, percent};
 use analysis::categories::{Category, Decided, decide};
 use analysis::cpu_breakdown::{self, Told};
-use analysis::figure_text::{counted, percent};
 use analysis::findings::BreakdownSide;
 use model::Cell;
 use model::audit::{Owner, Profile};

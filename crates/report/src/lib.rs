@@ -26,6 +26,7 @@ mod ratios_csv;
 mod reproduce;
 mod results_csv;
 mod screen;
+pub mod spelling;
 mod styled_text;
 mod summary_json;
 mod trials_csv;

@@ -1,7 +1,7 @@
 //! Zerocopy against sendmsg link by link, and what the kernel copied, as tables of text for the page and for Markdown.
 
+use crate::spelling::{outcome, shared_words};
 use analysis::explained::Explained;
-use analysis::figure_text::{outcome, shared_words};
 use analysis::findings::{CopyAudit, CopyFigure, LinkComparison, LinkPoint};
 use model::audit::Hook;
 use model::{Audit, Link, Measured};

@@ -1,8 +1,8 @@
-//! How figures are written: for people as the analysis spells them, and with every digit for files.
+//! How figures are written: for people with three digits, and with every digit for files.
 
 use model::{Measured, Nanos};
 
-pub use analysis::figure_text::{counted, half_width, level, percent, ratio, share_range, short};
+pub use crate::spelling::{counted, half_width, level, percent, ratio, share_range, short};
 
 /// A length of time as people say it: `850 ms`, `42 s`, `4m58s`, `1h02m`.
 pub fn duration(time: Nanos) -> String {

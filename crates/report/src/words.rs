@@ -8,8 +8,10 @@ pub(crate) mod laws;
 mod links;
 mod reasons;
 mod recommendation;
+mod references;
 mod warnings;
 
 pub(crate) use links::link_verdict;
 pub(crate) use recommendation::{recommendations, says_copied};
+pub(crate) use references::reference;
 pub(crate) use warnings::{warning, with_detail};

@@ -5,12 +5,12 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use analysis::figure_text::{outcome, ratio, size};
 use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::Metric;
 use analysis::summary::Summary;
 use common::Documents;
 use model::{Factor, Measured, Plan, Preset, SendPath};
+use report::spelling::{outcome, ratio, size};
 use report::{ScreenOptions, screen};
 use serde_json::Value;
 

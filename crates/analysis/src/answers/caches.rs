@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{Missing, SendPath};
+use model::{Cell, Missing, SendPath};
 
 use super::{AnswerFinding, Found, Largest, LevelRatio};
-use crate::claims::{LEVELS, log_ratios};
 use crate::comparisons::{counters_remedy, path_twins, threads_asked};
 use crate::estimate::Moments;
 use crate::evidence::Evidence;
@@ -26,7 +25,7 @@ pub(super) fn q2(evidence: &Evidence<'_>) -> Found {
         let paths = [SendPath::A2, SendPath::A1];
         (metric, path_twins(evidence, metric, paths, |cell| cell.threads.get() == threads))
     };
-    let by_level = LEVELS.map(|(_, metric)| of(metric));
+    let by_level = Metric::CACHE_LEVELS.map(of);
     let counters = || counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses");
     let finding = |largest, levels| AnswerFinding::Levels { threads, largest, levels };
     let counted = by_level.iter().filter(|(_, pairs)| !pairs.is_empty()).count();
@@ -43,7 +42,7 @@ pub(super) fn q2(evidence: &Evidence<'_>) -> Found {
     };
     let finding = finding(largest, levels.iter().filter_map(ratio).collect());
     let is_shown = matches!(largest, Largest::First | Largest::NoneFalls);
-    let found = if !levels.is_empty() && counted < LEVELS.len() {
+    let found = if !levels.is_empty() && counted < Metric::CACHE_LEVELS.len() {
         Found::open(finding, counters())
     } else if is_shown {
         let others = [
@@ -73,6 +72,17 @@ impl Level {
     }
 }
 
+/// Log-ratio of sendmsg to send at each level, round by round.
+fn log_ratios(evidence: &Evidence<'_>, cell: &Cell, against: &Cell) -> [BTreeMap<u32, f64>; 3] {
+    Metric::CACHE_LEVELS.map(|metric| {
+        let others = evidence.logs_by_round(against, metric);
+        let logs = evidence.logs_by_round(cell, metric);
+        logs.into_iter()
+            .filter_map(|(round, log)| Some((round, log - others.get(&round)?)))
+            .collect()
+    })
+}
+
 /// Over the sizes at which every counted level has pairs, in the rounds that have all of them; the level whose misses fall
 /// most first.
 fn levels(evidence: &Evidence<'_>, by_level: &[(Metric, Vec<Compared>); 3]) -> Vec<Level> {
@@ -82,7 +92,7 @@ fn levels(evidence: &Evidence<'_>, by_level: &[(Metric, Vec<Compared>); 3]) -> V
     let of_pairs: Vec<[BTreeMap<u32, f64>; 3]> =
         pairs.iter().map(|pair| log_ratios(evidence, &pair.cell, &pair.against)).collect();
     let has = |level: &usize| of_pairs.iter().any(|logs| !logs[*level].is_empty());
-    let counted: Vec<usize> = (0..LEVELS.len()).filter(has).collect();
+    let counted: Vec<usize> = (0..Metric::CACHE_LEVELS.len()).filter(has).collect();
     let common: Vec<&[BTreeMap<u32, f64>; 3]> = of_pairs
         .iter()
         .filter(|logs| counted.iter().all(|level| !logs[*level].is_empty()))
@@ -97,7 +107,7 @@ fn levels(evidence: &Evidence<'_>, by_level: &[(Metric, Vec<Compared>); 3]) -> V
             Some((*round, sum / common.len() as f64))
         };
         let logs = first[*level].iter().filter_map(of_round).collect();
-        Some(Level { metric: LEVELS[*level].1, logs })
+        Some(Level { metric: Metric::CACHE_LEVELS[*level], logs })
     };
     let mut levels: Vec<Level> = counted.iter().filter_map(level).collect();
     levels.retain(|level| !level.logs.is_empty());

@@ -3,8 +3,8 @@
 use model::{Audit, Cell, Link, SendPath};
 
 use super::{
-    Missing, Reason, Reference, Ruling, Shown, bookkeeping, copies, copy_audit, effect,
-    not_measured, paths, through_caches,
+    Missing, Reason, Reference, Ruling, Shown, bookkeeping, copies, copy_audit, effect, paths,
+    through_caches,
 };
 use crate::audited::{is_near, not_audited, not_counted, of_path, push_new};
 use crate::comparisons::{completions, copied_shares, crossed, crossovers};
@@ -25,19 +25,12 @@ pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) ->
     match number {
         1 => Some(c1(whole)),
         2 => Some(c2(main, whole)),
-        3 => c3(main, whole).or_else(|| sink_alone.then(of_the_sink_alone)),
+        3 => c3(main, whole).or_else(|| sink_alone.then(super::of_the_sink_alone)),
         5 => Some(bookkeeping::c5(main, whole)),
         6 => c6(main, whole, sink_alone),
         19 => Some(through_caches::c19(main, whole)),
-        _ => sink_alone.then(of_the_sink_alone),
+        _ => sink_alone.then(super::of_the_sink_alone),
     }
-}
-
-pub(super) fn of_the_sink_alone() -> Ruling {
-    not_measured(
-        Reason::SinkAlone,
-        Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink"),
-    )
 }
 
 // Law 5 is what these claims are about: it is no premise of theirs.
@@ -136,8 +129,8 @@ fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Rul
     let mut found = crossovers(whole, SendPath::A3, SendPath::A1, Metric::SenderSideCpuNsPerKib);
     found.retain(|c| !c.shared.cell().link.has_receiver() && !c.oversubscribed);
     if found.is_empty() {
-        return sink_alone.then(of_the_sink_alone);
+        return sink_alone.then(super::of_the_sink_alone);
     }
-    let says = if sink_alone { of_the_sink_alone() } else { paths::c6(main) };
+    let says = if sink_alone { super::of_the_sink_alone() } else { paths::c6(main) };
     Some(says.beside([crossed(whole, &found)]))
 }

@@ -1,7 +1,5 @@
 //! C18, C20 and C21: caches.
 
-use std::collections::BTreeMap;
-
 use model::names::Layout;
 use model::values::MessageSize;
 use model::{Cell, Factor, SendPath};
@@ -65,28 +63,6 @@ pub(super) fn c18(evidence: &Evidence<'_>) -> Ruling {
         .from(names(&packed, MISSES))
 }
 
-/// Each level's metric, and its name; what misses the second level is what reaches the last one.
-pub(crate) const LEVELS: [(&str, Metric); 3] = [
-    ("L1 data", Metric::SenderL1dMissesPerKib),
-    ("L2 (reads of the last level)", Metric::SenderLlcLoadsPerKib),
-    ("last level", Metric::SenderLlcMissesPerKib),
-];
-
-/// Log-ratio of sendmsg to send at each level, round by round.
-pub(crate) fn log_ratios(
-    evidence: &Evidence<'_>,
-    cell: &Cell,
-    against: &Cell,
-) -> [BTreeMap<u32, f64>; 3] {
-    LEVELS.map(|(_, metric)| {
-        let others = evidence.logs_by_round(against, metric);
-        let logs = evidence.logs_by_round(cell, metric);
-        logs.into_iter()
-            .filter_map(|(round, log)| Some((round, log - others.get(&round)?)))
-            .collect()
-    })
-}
-
 /// The last level's log-ratio must lie below the other two's, tested round by round in every block (Holm).
 pub(super) fn c20(evidence: &Evidence<'_>) -> Ruling {
     let last = Metric::SenderLlcMissesPerKib;
@@ -122,7 +98,7 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Ruling {
             counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses"),
         );
     }
-    let cited = LEVELS.iter().flat_map(|(_, metric)| names(&compared, *metric));
+    let cited = Metric::CACHE_LEVELS.iter().flat_map(|level| names(&compared, *level));
     let p: Vec<f64> =
         tests.iter().map(|(_, (.., moments))| moments.p_of_zero().unwrap_or(1.0)).collect();
     let contradicts = tests

@@ -81,7 +81,7 @@ fn assert_is_held(summary: &Summary, reference: &Reference) {
             .all(|cell| explained.breakdowns.iter().any(|it| it.cell == **cell)),
         Reference::Host { .. } => true,
     };
-    assert!(is_held, "{reference} is nowhere in the summary");
+    assert!(is_held, "{reference:?} is nowhere in the summary");
 }
 
 fn undecided(explained: &Explained) -> usize {

@@ -1,7 +1,7 @@
 //! Where two paths break even, as words and as areas of a panel; both follow from the finding and from the figures drawn.
 
+use crate::spelling::{listed, size};
 use analysis::estimate::Estimate;
-use analysis::figure_text::{listed, size};
 use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::{Better, Metric};
 use analysis::results::Finding;

@@ -1,6 +1,6 @@
 //! Zerocopy against sendmsg, link by link: what it costs where delivery copies after all, and where nothing is copied.
 
-use analysis::figure_text::shared_words;
+use crate::spelling::shared_words;
 use analysis::findings::LinkComparison;
 use analysis::summary::Summary;
 use model::names::AckPlacement;

@@ -101,7 +101,7 @@ fn claim(html: &mut Markup, claim: &Claim) {
         html.element("td", &[], |html| {
             html.text(&words::claims::because(claim));
             wanted(html, "Would decide it:", &claim.would_decide);
-            let names: Vec<String> = claim.evidence.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = claim.evidence.iter().map(words::reference).collect();
             evidence(html, &names);
         });
     });

@@ -4,8 +4,8 @@ mod sizes;
 mod surprise;
 mod tables;
 
+use crate::spelling::{listed, reduction, shared_words};
 use analysis::answers::{Answer, AnswerFinding, CopiesInAll, Largest, LevelRatio, Saves};
-use analysis::figure_text::{listed, reduction, shared_words};
 use analysis::metric::Metric;
 use analysis::operands::{Compared, OfPath};
 use analysis::reason::Reason;

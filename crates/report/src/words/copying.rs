@@ -1,10 +1,10 @@
 //! What is copied, and what copying and its bookkeeping cost, in clauses.
 
+use crate::spelling::{
+    counted, listed, message, over, percent, ratio, shared_words, short, untold,
+};
 use analysis::copies::Step;
 use analysis::estimate::Estimate;
-use analysis::figure_text::{
-    self, counted, listed, message, over, ratio, shared_words, short, untold,
-};
 use analysis::findings::CrossoverOutcome;
 use analysis::operands::{CopyingTime, Crossed, OfPath, Unit};
 use model::{Audit, Cell, Factor, Shared};
@@ -59,7 +59,8 @@ pub(super) fn crossovers(of: &[Crossed]) -> String {
 fn outcome(crossed: &Crossed) -> String {
     let Crossed { crossover, better, worse, alike, unclear } = crossed;
     if crossover.outcome != CrossoverOutcome::Undecided || better + worse + alike == 0 {
-        return format!("{}{}", figure_text::outcome(&crossover.outcome), untold(crossover));
+        let at = crate::spelling::outcome(&crossover.outcome);
+        return format!("{at}{}", untold(crossover));
     }
     let at = if *better > 0 { better.to_string() } else { "none".to_owned() };
     let others = [(worse, "worse"), (alike, "no difference"), (unclear, "unclear")];
@@ -73,7 +74,7 @@ pub(super) fn bookkeeping(ends: &[CopyingTime], of: u32) -> String {
     sampled(ends, of, |times| {
         let explained =
             times.explained.filter(|part| *part > 0.0).map_or_else(String::new, |part| {
-                let part = figure_text::percent(part);
+                let part = percent(part);
                 format!(", which explains {part} of what {} costs more", times.cell.send_path)
             });
         format!(

@@ -1,9 +1,7 @@
 //! The laws, what was seen of them and what breaks them, in sentences.
 
+use crate::spelling::{counted, level, listed, over, percent, ratio, shared_words, short, size};
 use analysis::copies::Step;
-use analysis::figure_text::{
-    counted, level, listed, over, percent, ratio, shared_words, short, size,
-};
 use analysis::findings::{CeilingShare, ModelledSide};
 use analysis::laws::law::Law;
 use analysis::laws::reason::{

@@ -1,6 +1,6 @@
 //! When zero-copy pays on a link, in a sentence.
 
-use analysis::figure_text::{counted, listed, outcome, shared_words};
+use crate::spelling::{counted, listed, outcome, shared_words};
 use analysis::findings::LinkVerdict;
 use model::Link;
 use model::names::AckPlacement;

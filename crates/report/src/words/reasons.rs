@@ -1,7 +1,7 @@
 //! Reasons in clauses.
 
+use crate::spelling::{counted, level, listed, over, ratio, share_range, short, size};
 use analysis::estimate::Estimate;
-use analysis::figure_text::{counted, level, listed, over, ratio, share_range, short, size};
 use analysis::metric::Metric;
 use analysis::operands::Compared;
 use analysis::reason::{Derived, Figured, Reason, Unseen};

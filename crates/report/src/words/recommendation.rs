@@ -1,6 +1,6 @@
 //! What to use, in a sentence a link: at most 25 words, with one interval.
 
-use analysis::figure_text::{counted, listed, ratio, short, size};
+use crate::spelling::{counted, listed, ratio, short, size};
 use analysis::findings::CrossoverOutcome;
 use analysis::metric::{Better, Metric};
 use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};

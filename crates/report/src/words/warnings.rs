@@ -1,6 +1,6 @@
 //! What to beware of, a line each: what it means, and what mends it.
 
-use analysis::figure_text::{NO_USEFUL_INTERVAL, counted, half_width, message, percent, ratio};
+use crate::spelling::{NO_USEFUL_INTERVAL, counted, half_width, message, percent, ratio};
 use analysis::results::Ending;
 use analysis::warnings::{MoreRounds, Warning};
 use model::Cell;

@@ -1,6 +1,6 @@
 //! From which size on a path beats another: equal outcomes are told once.
 
-use analysis::figure_text::{listed, outcome, shared_words, size};
+use crate::spelling::{listed, outcome, shared_words, size};
 use analysis::findings::CrossoverOutcome;
 use analysis::metric::Metric;
 use analysis::operands::{Compared, Crossed};

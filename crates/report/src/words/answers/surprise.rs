@@ -1,7 +1,7 @@
 //! The most surprising cell, and what went with it.
 
+use crate::spelling::listed;
 use analysis::answers::{Basis, Departed};
-use analysis::figure_text::listed;
 use analysis::metric::Metric;
 use analysis::summary::Summary;
 use model::{Cell, Mark};

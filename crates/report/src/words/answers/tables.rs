@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::spelling::reduction;
 use analysis::answers::{Answer, AnswerFinding, Comparisons, Departed};
 use analysis::estimate::Estimate;
-use analysis::figure_text::reduction;
 use analysis::findings::{Copies, DataPath};
 use analysis::metric::Metric;
 use analysis::operands::Compared;

@@ -1,14 +1,14 @@
 //! How figures are spelt in sentences, tables and pictures: three significant digits, intervals in brackets, sizes by name.
 //!
-//! The one speller: the screen, the page, the figures and every sentence of the analysis write a figure with these functions, so
-//! that it reads alike wherever it stands.
+//! The screen, the page, the figures and every sentence write a figure with these functions, so that it reads alike wherever it
+//! stands.
 
 use std::fmt::Display;
 
 use model::{Bytes, Cell, Factor, Link, Shared};
 
-use crate::estimate::Estimate;
-use crate::findings::{Crossover, CrossoverOutcome};
+use analysis::estimate::Estimate;
+use analysis::findings::{Crossover, CrossoverOutcome};
 
 /// Three significant digits; thousands as `k`, millions as `M`, and so on: `0.126`, `63.0`, `254`, `101k`.
 pub fn short(value: f64) -> String {
@@ -87,7 +87,7 @@ fn is_useless(estimate: &Estimate) -> bool {
 pub fn level(estimate: &Estimate) -> String {
     match (estimate.low, estimate.high) {
         (Some(_), Some(_))
-            if crate::estimate::half_width(estimate).is_some_and(|half| half > 1.0) =>
+            if analysis::estimate::half_width(estimate).is_some_and(|half| half > 1.0) =>
         {
             format!("{} [{NO_USEFUL_INTERVAL}]", short(estimate.mean))
         }
