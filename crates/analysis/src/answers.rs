@@ -15,6 +15,7 @@ pub use self::finding::{
     Answer, AnswerFinding, Basis, Comparisons, CopiesInAll, Departed, Largest, LevelRatio, Saves,
 };
 use crate::evidence::Evidence;
+use crate::id::Id;
 use crate::metric::Metric;
 use crate::on_link::main_link;
 use crate::operands::Compared;
@@ -77,7 +78,7 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
         let caveats = caveats(evidence, &found);
         let Found { finding, compared, changes, of_cells: _ } = found;
         Answer {
-            id: format!("q{number}"),
+            id: Id::Question(number),
             answered: changes.is_ok(),
             finding,
             compared,

@@ -25,6 +25,7 @@ use model::{Cell, Missing};
 use crate::claims::claim::{Claim, Verdict};
 use crate::copies::copy_audit;
 use crate::evidence::Evidence;
+use crate::id::Id;
 use crate::laws::law::{Law, LawState};
 use crate::reason::{Part, PartKind, Reason, Shown};
 use crate::reference::{Caveat, Reference};
@@ -83,7 +84,7 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
         ruling.hold_against_cpus(&oversubscribed, CAUSES.contains(&(number + 1)));
         ruling.hold_against_rounds(evidence.run);
         Claim {
-            id: format!("c{}", number + 1),
+            id: Id::Claim(number + 1),
             verdict: ruling.verdict,
             parts: ruling.parts,
             evidence: ruling.evidence,

@@ -23,6 +23,7 @@ mod explain;
 pub mod explained;
 pub mod figures;
 pub mod findings;
+pub mod id;
 pub mod judged;
 pub mod laws;
 mod links;

@@ -194,7 +194,12 @@ fn outcomes(group: &[&LinkComparison]) -> Vec<LinkOutcome> {
             CrossoverOutcome::Until { low, high, .. } => {
                 CrossoverOutcome::UntilBracket { low, high }
             }
-            other => other,
+            same @ (CrossoverOutcome::Bracket { .. }
+            | CrossoverOutcome::UntilBracket { .. }
+            | CrossoverOutcome::Always
+            | CrossoverOutcome::Never
+            | CrossoverOutcome::Alike
+            | CrossoverOutcome::Undecided) => same,
         };
         let known = outcomes.iter_mut().find_map(|it| Some((both(it.outcome, wide)?, it)));
         if let Some((outcome, known)) = known {

@@ -271,9 +271,9 @@ pub enum Reason {
         /// What they make.
         what: Derived,
         /// The least ratio.
-        least: Compared,
+        least: Box<Compared>,
         /// The largest.
-        most: Compared,
+        most: Box<Compared>,
         /// How many comparisons.
         of: u32,
     },
@@ -369,7 +369,8 @@ impl Reason {
     pub(crate) fn derived(what: Derived, ratios: &[Compared]) -> Option<Self> {
         let (least, most) = crate::operands::extremes(ratios)?;
         let of = u32::try_from(ratios.len()).unwrap_or(u32::MAX);
-        Some(Self::Derived { what, least: least.clone(), most: most.clone(), of })
+        let (least, most) = (Box::new(least.clone()), Box::new(most.clone()));
+        Some(Self::Derived { what, least, most, of })
     }
 
     /// A value of a factor that the plan has not.

@@ -398,9 +398,8 @@ mod tests {
     }
 
     fn cells_without(warnings: &[Warning]) -> Option<u32> {
-        warnings.iter().find_map(|warning| match warning {
-            Warning::NoValidTrial { cells, .. } => Some(*cells),
-            _ => None,
+        warnings.iter().find_map(|warning| {
+            if let Warning::NoValidTrial { cells, .. } = warning { Some(*cells) } else { None }
         })
     }
 
@@ -444,9 +443,8 @@ mod tests {
             synthetic::trial(cell, round).faster(f64::from(round).powi(6))
         });
         let warnings = warnings_of(&plan, &records);
-        let widest = warnings.iter().find_map(|warning| match warning {
-            Warning::Imprecise { widest, .. } => widest.as_ref(),
-            _ => None,
+        let widest = warnings.iter().find_map(|warning| {
+            if let Warning::Imprecise { widest, .. } = warning { widest.as_ref() } else { None }
         });
         assert!(widest.unwrap().half_width > 1.0, "{warnings:#?}");
     }

@@ -46,7 +46,7 @@ fn conclusions(summary: &Summary) -> Value {
     let claims: Map<String, Value> = explained
         .claims
         .iter()
-        .map(|claim| (claim.id.clone(), value(&|| serde_json::to_value(claim.verdict))))
+        .map(|claim| (claim.id.to_string(), value(&|| serde_json::to_value(claim.verdict))))
         .collect();
     let laws: Map<String, Value> = explained
         .laws
@@ -62,7 +62,7 @@ fn conclusions(summary: &Summary) -> Value {
         })
         .collect();
     let answers: Map<String, Value> =
-        explained.answers.iter().map(|a| (a.id.clone(), json!(a.answered))).collect();
+        explained.answers.iter().map(|a| (a.id.to_string(), json!(a.answered))).collect();
     let crossovers: Vec<Value> = explained
         .crossovers
         .iter()

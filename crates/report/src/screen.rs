@@ -120,10 +120,9 @@ fn warnings(summary: &Summary, verbose: bool) -> Vec<String> {
     let says_copied = !recommended.is_empty() && recommended.iter().all(says_copied);
     let is_preliminary = |caveat: &Caveat| matches!(caveat, Caveat::Preliminary { .. });
     let says_preliminary = recommended.iter().any(|it| it.caveats.iter().any(is_preliminary));
-    let is_said = |warning: &Warning| match warning {
-        Warning::Copied { .. } => says_copied,
-        Warning::Preliminary { .. } => says_preliminary,
-        _ => false,
+    let is_said = |warning: &Warning| {
+        (says_copied && matches!(warning, Warning::Copied { .. }))
+            || (says_preliminary && matches!(warning, Warning::Preliminary { .. }))
     };
     let shown = summary.warnings.iter().filter(|warning| verbose || !is_said(warning));
     shown.map(if verbose { with_detail } else { warning }).collect()

@@ -18,11 +18,11 @@ struct SummaryFile<'a> {
     /// What to use, in a sentence for each of `recommendations`.
     answer: Vec<String>,
     /// The claims of the paper and why each came out as it did, by the claims' ids.
-    claim_sentences: BTreeMap<&'a str, Sentence>,
+    claim_sentences: BTreeMap<String, Sentence>,
     /// The laws and what was seen of each, by the laws' numbers.
     law_sentences: BTreeMap<String, LawSentence>,
     /// The paper's questions and what this run answers, by the answers' ids.
-    answer_sentences: BTreeMap<&'a str, Sentence>,
+    answer_sentences: BTreeMap<String, Sentence>,
     #[serde(flatten)]
     summary: &'a Summary,
 }
@@ -74,13 +74,13 @@ impl LawSentence {
 pub fn write_summary(mut out: impl Write, summary: &Summary) -> Result<(), ReportError> {
     let claims = summary.explained.claims.iter().map(|claim| {
         let text = claims::claim(claim).to_owned();
-        (claim.id.as_str(), Sentence { text, because: claims::because(claim) })
+        (claim.id.to_string(), Sentence { text, because: claims::because(claim) })
     });
     let laws = summary.explained.laws.iter();
     let laws = laws.map(|law| (law.id.to_string(), LawSentence::new(law)));
     let answers = summary.explained.answers.iter().map(|answer| {
         let text = answers::question(answer).to_owned();
-        (answer.id.as_str(), Sentence { text, because: answers::line(answer) })
+        (answer.id.to_string(), Sentence { text, because: answers::line(answer) })
     });
     let file = SummaryFile {
         answer: recommendations(summary),

@@ -58,11 +58,11 @@ pub(crate) fn unanswered(summary: &Summary) -> Vec<Open> {
     let explained = &summary.explained;
     let mut open = Vec::new();
     for answer in explained.answers.iter().filter(|answer| !answer.answered) {
-        let named = Named { name: answer.id.to_uppercase(), anchor: format!("#{}", answer.id) };
+        let named = Named { name: answer.id.name(), anchor: format!("#{}", answer.id) };
         answer.would_answer.iter().for_each(|missing| add(&mut open, &named, missing));
     }
     for claim in explained.claims.iter().filter(|c| c.verdict == Verdict::Undecidable) {
-        let named = Named { name: claim.id.to_uppercase(), anchor: format!("#{}", claim.id) };
+        let named = Named { name: claim.id.name(), anchor: format!("#{}", claim.id) };
         claim.would_decide.iter().for_each(|missing| add(&mut open, &named, missing));
     }
     for law in explained.laws.iter().filter(|law| law.state == LawState::Undecidable) {

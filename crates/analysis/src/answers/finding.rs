@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::estimate::Estimate;
+use crate::id::Id;
 use crate::metric::Metric;
 use crate::operands::{Compared, Crossed, OfPath};
 use crate::reason::Reason;
@@ -14,7 +15,7 @@ use crate::reference::Caveat;
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Answer {
     /// `q0` … `q6`.
-    pub id: String,
+    pub id: Id,
     /// Whether it could be answered on this machine from this run.
     pub answered: bool,
     /// What was found.

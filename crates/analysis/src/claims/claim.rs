@@ -4,6 +4,7 @@ use model::Missing;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::id::Id;
 use crate::reason::{Part, Shown};
 use crate::reference::{Caveat, Reference};
 
@@ -25,7 +26,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Claim {
     /// `c1` … `c25`.
-    pub id: String,
+    pub id: Id,
     /// What this run says.
     pub verdict: Verdict,
     /// Why: the parts of its argument as far as the records go, the deciding one last.

@@ -100,13 +100,13 @@ fn of(plan: Plan, rounds: u32) -> Run {
 #[test]
 fn one_round_decides_only_what_needs_no_interval() {
     let explained = whole(&of(Plan::preset(Preset::Default), 1));
-    let decided: Vec<&str> = explained
+    let decided: Vec<usize> = explained
         .claims
         .iter()
         .filter(|claim| claim.verdict != Verdict::Undecidable)
-        .map(|claim| claim.id.as_str())
+        .map(|claim| claim.id.number())
         .collect();
-    assert_eq!(decided, ["c3", "c16", "c19", "c21"]);
+    assert_eq!(decided, [3, 16, 19, 21]);
     let answered = explained.answers.iter().filter(|answer| answer.answered);
     let preliminary = Caveat::Preliminary { rounds: 1 };
     assert!(answered.clone().all(|answer| answer.caveats.contains(&preliminary)));
@@ -219,14 +219,14 @@ fn oversubscribed_runs_say_so() {
         };
         let rests_on_cells = claim.evidence.iter().any(is_of_cells);
         assert_eq!(rests_on_cells, is_oversubscribed(claim), "{claim:#?}");
-        let is_cause = [5, 9, 15, 16, 18, 19].map(|n| format!("c{n}")).contains(&claim.id);
+        let is_cause = [5, 9, 15, 16, 18, 19].contains(&claim.id.number());
         let rests_on_cells = rests_on_cells && claim.verdict == Verdict::Supported;
         assert!(!(is_cause && rests_on_cells), "{claim:#?}");
     }
     let named = every[1].claims.iter().filter(|claim| is_oversubscribed(claim));
-    let named: Vec<&str> = named.map(|claim| claim.id.as_str()).collect();
-    for id in ["c4", "c5", "c9", "c18", "c19", "c20", "c22", "c25"] {
-        assert!(named.contains(&id) || id == "c19", "{id} is not among {named:?}");
+    let named: Vec<usize> = named.map(|claim| claim.id.number()).collect();
+    for id in [4, 5, 9, 18, 19, 20, 22, 25] {
+        assert!(named.contains(&id) || id == 19, "C{id} is not among {named:?}");
     }
 }
 
@@ -236,11 +236,11 @@ fn fewer_than_ten_rounds_are_called_preliminary_wherever_an_interval_decides() {
     let ten = whole(&of(plan(&[(Factor::Threads, "1,4,8")]), 10));
     let is_preliminary =
         |claim: &&Claim| claim.caveats.contains(&Caveat::Preliminary { rounds: 5 });
-    let named: Vec<&str> =
-        few.claims.iter().filter(is_preliminary).map(|claim| claim.id.as_str()).collect();
-    assert!(named.contains(&"c4") && named.contains(&"c6"), "{named:?}");
+    let named: Vec<usize> =
+        few.claims.iter().filter(is_preliminary).map(|claim| claim.id.number()).collect();
+    assert!(named.contains(&4) && named.contains(&6), "{named:?}");
     // What every completion said, and the machine's facts, need no interval.
-    for id in ["c3", "c16", "c21"] {
+    for id in [3, 16, 21] {
         assert!(!named.contains(&id), "{named:?}");
     }
     for claim in few.claims.iter().filter(is_preliminary) {

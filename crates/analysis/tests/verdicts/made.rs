@@ -3,6 +3,7 @@
 use analysis::answers::Answer;
 use analysis::claims::claim::{Claim, Verdict};
 use analysis::explained::Explained;
+use analysis::id::Id;
 use analysis::laws::law::Law;
 use analysis::reason::{PartKind, Reason, Shown};
 use analysis::reference::Caveat;
@@ -166,7 +167,7 @@ impl Run {
 
     pub(crate) fn claim(&self, number: usize) -> Claim {
         let claim = self.explained().claims[number - 1].clone();
-        assert_eq!(claim.id, format!("c{number}"));
+        assert_eq!(claim.id, Id::Claim(number));
         claim
     }
 

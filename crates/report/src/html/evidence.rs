@@ -25,11 +25,11 @@ pub(super) fn answers(html: &mut Markup, summary: &Summary) {
 }
 
 fn answer(html: &mut Markup, summary: &Summary, answer: &Answer) {
-    html.element("article", &[("id", &answer.id), ("class", "answer-to")], |html| {
+    html.element("article", &[("id", &answer.id.to_string()), ("class", "answer-to")], |html| {
         html.leaf(
             "h3",
             &[],
-            &format!("{}. {}", answer.id.to_uppercase(), words::answers::question(answer)),
+            &format!("{}. {}", answer.id.name(), words::answers::question(answer)),
         );
         html.fixed("\n");
         let class = if answer.answered { "line" } else { "line open" };
@@ -40,7 +40,7 @@ fn answer(html: &mut Markup, summary: &Summary, answer: &Answer) {
             html.fixed("\n");
         }
         if let Some(evidence) = words::answers::table(summary, answer) {
-            let name = format!("Evidence for {}", answer.id.to_uppercase());
+            let name = format!("Evidence for {}", answer.id.name());
             table(html, &name, "evidence", &evidence.columns, |html| {
                 for row in &evidence.rows {
                     html.element("tr", &[], |html| {
@@ -84,10 +84,10 @@ pub(super) fn claims(html: &mut Markup, claims: &[Claim]) {
 }
 
 fn claim(html: &mut Markup, claim: &Claim) {
-    html.element("tr", &[("id", &claim.id)], |html| {
-        let order = claim.id.trim_start_matches('c');
-        html.element("td", &[("data-value", order)], |html| {
-            html.leaf("strong", &[], &claim.id.to_uppercase());
+    html.element("tr", &[("id", &claim.id.to_string())], |html| {
+        let order = claim.id.number().to_string();
+        html.element("td", &[("data-value", &order)], |html| {
+            html.leaf("strong", &[], &claim.id.name());
             html.text(" ");
             html.text(words::claims::claim(claim));
         });

@@ -109,7 +109,7 @@ fn questions(html: &mut Markup, page: &Page) {
                 let class = if answer.answered { "answered" } else { "open" };
                 html.element("li", &[("class", class)], |html| {
                     let link = format!("#{}", answer.id);
-                    html.leaf("a", &[("href", &link)], &answer.id.to_uppercase());
+                    html.leaf("a", &[("href", &link)], &answer.id.name());
                     html.element("div", &[], |html| {
                         html.leaf("span", &[("class", "question")], answers::question(answer));
                         html.text(" ");

@@ -28,8 +28,7 @@ pub(super) fn answers(answers: &[Answer]) -> Section {
         return Section::default();
     }
     let line = |answer: &Answer| {
-        let question =
-            format!("{}. {}", answer.id.to_uppercase(), words::answers::question(answer));
+        let question = format!("{}. {}", answer.id.name(), words::answers::question(answer));
         let question = plain_short(&question, LONGEST_QUESTION);
         item(&format!(
             "**{question}** {}",
@@ -50,7 +49,7 @@ pub(super) fn claims(claims: &[Claim]) -> Section {
     heads(&mut head, &["claim", "verdict", "why"]);
     let line = |claim: &Claim| {
         let mut line = String::new();
-        let name = format!("{} {}", claim.id.to_uppercase(), words::claims::claim(claim));
+        let name = format!("{} {}", claim.id.name(), words::claims::claim(claim));
         let verdict = verdict_name(claim.verdict);
         let because = words::claims::because(claim);
         let cells = [(name.as_str(), LONGEST_CLAIM), (verdict, LONGEST_CLAIM)]

@@ -34,8 +34,7 @@ const QUESTIONS: [&str; 7] = [
 
 /// The question that is answered.
 pub(crate) fn question(answer: &Answer) -> &'static str {
-    let number = answer.id.trim_start_matches('q').parse().unwrap_or(usize::MAX);
-    QUESTIONS.get(number).copied().unwrap_or_default()
+    QUESTIONS.get(answer.id.number()).copied().unwrap_or_default()
 }
 
 /// The answer in one line.

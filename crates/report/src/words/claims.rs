@@ -38,8 +38,7 @@ const CLAIMS: [&str; 25] = [
 
 /// The claim in one line.
 pub(crate) fn claim(claim: &Claim) -> &'static str {
-    let number = claim.id.trim_start_matches('c').parse::<usize>().unwrap_or(0);
-    CLAIMS.get(number.wrapping_sub(1)).copied().unwrap_or_default()
+    CLAIMS.get(claim.id.number().wrapping_sub(1)).copied().unwrap_or_default()
 }
 
 /// Why its verdict is what it is: its parts in their order, with the caveats.

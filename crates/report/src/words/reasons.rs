@@ -353,7 +353,7 @@ mod tests {
         );
         let what = Derived::GoodputKept { from: 4, to: 8 };
         reads(
-            Reason::Derived { what, least: kept.clone(), most: kept, of: 1 },
+            Reason::Derived { what, least: Box::new(kept.clone()), most: Box::new(kept), of: 1 },
             "goodput kept from 4 to 8 threads, placement=0-7/8-15 / 0-7/16-23, send, 64 KiB, 8 threads: 2.00 × [1.90, 2.10]",
         );
     }

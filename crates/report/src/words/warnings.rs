@@ -87,6 +87,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
 }
 
 /// The line with what a reader may want to know beside it.
+#[allow(clippy::wildcard_enum_match_arm, reason = "only these have more to tell")]
 pub(crate) fn with_detail(of: &Warning) -> String {
     let detail = match of {
         Warning::NoValidTrial { why, .. } if !why.is_empty() => Some(format!("the reason: {why}")),

@@ -10,6 +10,7 @@ use analysis::findings::{
     CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath, LinkComparison,
     LinkOutcome, LinkPoint, LinkVerdict, ModelledSide, Scaling, ScalingPoint,
 };
+use analysis::id::Id;
 use analysis::laws::law::{Law, LawState};
 use analysis::laws::reason::{Breach, BreachRecord, Figure, LawReason, Source, Wrong};
 use analysis::metric::Metric;
@@ -294,13 +295,13 @@ fn laws(text: impl Fn(&str) -> String) -> Vec<Law> {
 }
 
 fn answers(text: impl Fn(&str) -> String) -> Vec<Answer> {
-    let answer = |number: u32| {
+    let answer = |number: usize| {
         let open = |is: bool| match is {
             true => vec![Missing::of_itself(text("hardware counters"))],
             false => Vec::new(),
         };
         Answer {
-            id: format!("q{number}"),
+            id: Id::Question(number),
             answered: number != 2,
             finding: AnswerFinding::Copies {
                 total: CopiesInAll::Unclear,
@@ -339,14 +340,14 @@ fn compared(bytes: u64) -> Compared {
 }
 
 fn claims(text: impl Fn(&str) -> String) -> Vec<Claim> {
-    let claim = |number: u32| {
+    let claim = |number: usize| {
         let verdict = match number % 3 {
             0 => Verdict::Supported,
             1 => Verdict::Refuted,
             _ => Verdict::Undecidable,
         };
         Claim {
-            id: format!("c{number}"),
+            id: Id::Claim(number),
             verdict,
             parts: vec![Part {
                 kind: PartKind::Effect,
