@@ -46,6 +46,10 @@ impl Found {
         Self::open(AnswerFinding::Lacking { reason }, missing)
     }
 
+    fn no_valid_trial() -> Self {
+        Self::lacking(Reason::NoValidTrial, Missing::plan("copycost run"))
+    }
+
     /// With the comparisons that it rests on.
     fn from(mut self, compared: impl IntoIterator<Item = (Metric, Vec<Compared>)>) -> Self {
         let of = |(metric, ratios)| Comparisons { metric, ratios };
@@ -65,8 +69,8 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
     const ANSWERS: [Answering; 6] =
         [copies::q1, caches::q2, threads::q3, speed_up::q4, speed_up::q5, surprise::q6];
     let found = |answer: &Answering| {
-        if !whole.asked().any(|estimates| estimates.trials > 0) {
-            Found::lacking(Reason::NoValidTrial, Missing::plan("copycost run"))
+        if !is_measured(whole) {
+            Found::no_valid_trial()
         } else if main_link(whole).is_none() {
             Found::lacking(Reason::SinkAlone, Missing::plan("copycost run --link loopback,sink"))
         } else {
@@ -88,6 +92,11 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
         }
     };
     all.enumerate().map(answer).collect()
+}
+
+/// Whether any trial is valid.
+fn is_measured(evidence: &Evidence<'_>) -> bool {
+    evidence.asked().any(|estimates| estimates.trials > 0)
 }
 
 fn caveats(evidence: &Evidence<'_>, found: &Found) -> Vec<Caveat> {

@@ -77,16 +77,8 @@ impl OfPath {
         };
         let seen = |step: Step| Some((step, figures(step).map(Seen::new).reduce(Seen::and)?));
         let steps: BTreeMap<Step, Seen> = Step::ALL.into_iter().filter_map(seen).collect();
-        let sources = |step: &Step| {
-            let mut sources: Vec<String> =
-                figures(*step).map(|figure| step.source(figure.hook).to_owned()).collect();
-            sources.sort_unstable();
-            sources.dedup();
-            (*step, sources)
-        };
-        let sources = steps.keys().map(sources).collect();
         let cells = u32::try_from(cells.len()).unwrap_or(u32::MAX);
-        (!steps.is_empty()).then_some(Self { path, link, cells, steps, sources })
+        (!steps.is_empty()).then_some(Self { path, link, cells, steps })
     }
 
     pub(crate) fn of(&self, step: Step) -> Option<Seen> {

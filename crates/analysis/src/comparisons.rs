@@ -15,7 +15,7 @@ use crate::reason::Reason;
 use crate::results::{CellEstimates, Finding};
 
 /// Comparisons that are not oversubscribed; all of them, and true, where every one is.
-pub(crate) fn sound(compared: Vec<Compared>) -> (Vec<Compared>, bool) {
+pub(crate) fn with_a_cpu_each(compared: Vec<Compared>) -> (Vec<Compared>, bool) {
     if compared.iter().all(|compared| compared.oversubscribed) {
         let any = !compared.is_empty();
         return (compared, any);
@@ -156,7 +156,7 @@ pub(crate) fn crossovers<'a>(
     found
 }
 
-/// At how many of a crossover's sizes which finding was made, for the path: better, worse, alike, not told.
+/// At how many of a crossover's sizes which finding was made, for the path: better, worse, alike, unclear.
 fn findings(evidence: &Evidence<'_>, crossover: &Crossover) -> [usize; 4] {
     let compared = contrasted(evidence, &crossover.contrast, crossover.metric);
     let is_of = |c: &&Compared| crossover.shared.has(&c.cell);
@@ -190,9 +190,58 @@ pub(crate) fn crossed(evidence: &Evidence<'_>, found: &[&Crossover]) -> Reason {
 }
 
 /// Whether every size of a crossover is shown to be better, worse or alike.
-pub(crate) fn is_told(evidence: &Evidence<'_>, crossover: &Crossover) -> bool {
-    let [better, worse, alike, not_told] = findings(evidence, crossover);
-    better + worse + alike > 0 && not_told == 0
+pub(crate) fn tells_at_each_size(evidence: &Evidence<'_>, crossover: &Crossover) -> bool {
+    let [better, worse, alike, unclear] = findings(evidence, crossover);
+    better + worse + alike > 0 && unclear == 0
+}
+
+/// That a figure is missing of these paths, sizes and thread counts, any where there are none: those of which no cell has
+/// it. All of them where each has it and only a pair of cells is missing.
+pub(crate) fn unmeasured(
+    evidence: &Evidence<'_>,
+    metric: Metric,
+    paths: &[SendPath],
+    sizes: &[u64],
+    threads: &[u32],
+) -> Reason {
+    let cells = evidence.asked().filter(|estimates| figure(estimates, metric).is_some());
+    let cells: Vec<&Cell> = cells.map(|estimates| &estimates.cell).collect();
+    let is_missing = |path: Option<SendPath>, bytes: Option<u64>, count: Option<u32>| {
+        !cells.iter().any(|cell| {
+            path.is_none_or(|path| cell.send_path == path)
+                && bytes.is_none_or(|bytes| cell.message.bytes().0 == bytes)
+                && count.is_none_or(|count| cell.threads.get() == count)
+        })
+    };
+    let (mut lacking, mut lacking_sizes, mut lacking_threads) = (vec![], vec![], vec![]);
+    for path in each_or_any(paths) {
+        for bytes in each_or_any(sizes) {
+            for count in each_or_any(threads) {
+                if is_missing(path, bytes, count) {
+                    lacking.extend(path);
+                    lacking_sizes.extend(bytes);
+                    lacking_threads.extend(count);
+                }
+            }
+        }
+    }
+    Reason::not_measured(
+        metric,
+        those_of(paths, &lacking),
+        those_of(sizes, &lacking_sizes),
+        those_of(threads, &lacking_threads),
+    )
+}
+
+/// Values that are among the lacking ones; all where none lacks.
+fn those_of<T: Copy + PartialEq>(values: &[T], lacking: &[T]) -> Vec<T> {
+    let is_one = |value: &T| lacking.is_empty() || lacking.contains(value);
+    values.iter().copied().filter(is_one).collect()
+}
+
+/// Each value, or that any will do.
+fn each_or_any<T: Copy>(values: &[T]) -> Vec<Option<T>> {
+    if values.is_empty() { vec![None] } else { values.iter().copied().map(Some).collect() }
 }
 
 /// The send paths that the plan asks for.

@@ -68,17 +68,6 @@ impl Step {
         }
     }
 
-    /// What gave its figure, by how it was counted.
-    pub(crate) const fn source(self, hook: Hook) -> &'static str {
-        match (self, hook) {
-            (_, Hook::Elimination) => "what was accepted less what was passed by reference",
-            (Self::In, _) => "_copy_from_iter",
-            (Self::Deferred, _) => "skb_copy_ubufs",
-            (Self::Out, Hook::Tracepoint) => "the tracepoint skb:skb_copy_datagram_iovec",
-            (Self::Out, Hook::Breakpoint | Hook::Fentry | Hook::Kprobe) => "_copy_to_iter",
-        }
-    }
-
     /// The bytes that it is divided by: what was accepted, or what was received.
     const fn payload(self, finished: &Finished) -> u64 {
         match self {
@@ -98,53 +87,72 @@ pub(crate) struct PerByte {
     pub(crate) decides: bool,
 }
 
-/// Why what remains decides nothing.
-const ELIMINATED: &str = "eliminated, not counted: it is what was accepted less what was passed by reference, so that a second copy could not show; a CPU with breakpoint registers counts _copy_from_iter";
+/// Why an audit has no figure of a step that could be another than the expected one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum NotCounted {
+    /// What remains of what was accepted stands for it, so that a second copy could not show.
+    Eliminated,
+    /// The audit trial failed.
+    TrialFailed {
+        /// As the journal has it.
+        why: String,
+    },
+    /// The cell was not audited.
+    NotAudited {
+        /// Why, where it was asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+    },
+    /// No byte was sent in the audit trial.
+    NoByte,
+    /// What the audit gave as its reason.
+    Quoted {
+        /// As the journal has it.
+        text: String,
+    },
+}
+
+impl NotCounted {
+    fn quoted(text: &str) -> Self {
+        Self::Quoted { text: text.to_owned() }
+    }
+}
 
 impl PerByte {
     /// Copies per byte, where they were counted.
     ///
     /// # Errors
     /// They were not, and a second copy could not show.
-    pub(crate) fn decided(self) -> Result<f64, String> {
-        if self.decides { Ok(self.per_byte) } else { Err(ELIMINATED.to_owned()) }
+    pub(crate) fn decided(self) -> Result<f64, NotCounted> {
+        if self.decides { Ok(self.per_byte) } else { Err(NotCounted::Eliminated) }
     }
 }
-
-const NOT_AUDITED: &str = "the bytes that the kernel copies were not counted";
 
 /// A copy audit that counts both what is copied in and what is copied at delivery.
 pub(crate) fn copy_audit() -> Missing {
     Missing::of_itself("a copy audit").unlocked_by("copycost run --audits copy-audit, as root")
 }
 
-fn refused_or_not(why: Option<String>) -> String {
-    match why {
-        Some(why) => format!("the bytes that the kernel copies were not counted: {why}"),
-        None => NOT_AUDITED.to_owned(),
-    }
-}
-
 /// One figure of an audit trial, or why there is none.
-pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, String> {
-    let absent = |measured: &str| measured.to_owned();
+pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, NotCounted> {
     let copies = match &audited.copies {
         Measured::Value(copies) => copies,
-        Measured::Absent { absent: why } => return Err(absent(why)),
+        Measured::Absent { absent: why } => return Err(NotCounted::quoted(why)),
     };
     let finished = match &audited.outcome {
         Outcome::Finished(finished) => finished,
         Outcome::Failed(failure) => {
-            return Err(format!("the audit trial failed: {}", failure.why));
+            return Err(NotCounted::TrialFailed { why: failure.why.clone() });
         }
     };
     let counted = match step.counted(copies) {
         Measured::Value(counted) => counted,
-        Measured::Absent { absent: why } => return Err(absent(why)),
+        Measured::Absent { absent: why } => return Err(NotCounted::quoted(why)),
     };
     // On the sink nobody receives: what was taken stands for it, and nothing of it may be copied out.
     match step.payload(finished) {
-        0 => Err("no byte was sent in the audit trial".to_owned()),
+        0 => Err(NotCounted::NoByte),
         bytes => Ok(PerByte {
             per_byte: counted.bytes as f64 / bytes as f64,
             hook: counted.hook,
@@ -158,9 +166,11 @@ pub(crate) fn of_cell(
     audits: &AuditRecords<'_>,
     cell: &Cell,
     step: Step,
-) -> Result<PerByte, String> {
+) -> Result<PerByte, NotCounted> {
     match audits.of(cell, Audit::CopyAudit) {
         Some(audited) => per_byte(audited, step),
-        None => Err(refused_or_not(audits.why_cell_not_audited(cell, Audit::CopyAudit))),
+        None => {
+            Err(NotCounted::NotAudited { why: audits.why_cell_not_audited(cell, Audit::CopyAudit) })
+        }
     }
 }

@@ -4,7 +4,7 @@ use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::Outcome;
 use model::{Audit, Measured};
 
-use crate::copies::{Step, expected, per_byte};
+use crate::copies::{NotCounted, Step, expected, per_byte};
 use crate::evidence::Evidence;
 use crate::findings::{CopyAudit, CopyFigure, CopyFunction};
 
@@ -26,7 +26,7 @@ fn copy_audit(audited: &Audited) -> Option<CopyAudit> {
         CopyFigure {
             name: step.words().to_owned(),
             hook: seen.as_ref().ok().map(|seen| seen.hook),
-            per_byte: Measured::from(seen.map(|seen| seen.per_byte)),
+            per_byte: Measured::from(seen.map(|seen| seen.per_byte).map_err(absent)),
             expected: step.of(&should),
         }
     };
@@ -47,11 +47,21 @@ fn copy_audit(audited: &Audited) -> Option<CopyAudit> {
     })
 }
 
+const NO_BYTE: &str = "no byte was sent in the audit trial";
+
+/// Why a finished audit trial has no figure.
+fn absent(why: NotCounted) -> String {
+    match why {
+        NotCounted::Quoted { text } | NotCounted::TrialFailed { why: text } => text,
+        NotCounted::NoByte | NotCounted::Eliminated | NotCounted::NotAudited { .. } => {
+            NO_BYTE.to_owned()
+        }
+    }
+}
+
 fn by_reference(copies: &CopyCounts, accepted: u64, expected: f64) -> CopyFigure {
     let (per_byte, hook): (Measured<f64>, Option<Hook>) = match &copies.by_reference {
-        Measured::Value(CopiedBytes { .. }) if accepted == 0 => {
-            (Measured::absent("no byte was sent in the audit trial"), None)
-        }
+        Measured::Value(CopiedBytes { .. }) if accepted == 0 => (Measured::absent(NO_BYTE), None),
         Measured::Value(CopiedBytes { bytes, hook }) => {
             (Measured::Value(*bytes as f64 / accepted as f64), Some(*hook))
         }

@@ -51,12 +51,12 @@ pub struct Found {
     pub outcome: CrossoverOutcome,
     /// Sizes outside those between which the path becomes or stops being better, at which neither path is shown to be,
     /// in bytes; none where the outcome is no crossover.
-    pub untold: Vec<u64>,
+    pub unclear_sizes: Vec<u64>,
 }
 
 impl Found {
     const fn plain(outcome: CrossoverOutcome) -> Self {
-        Self { outcome, untold: Vec::new() }
+        Self { outcome, unclear_sizes: Vec::new() }
     }
 }
 
@@ -179,12 +179,12 @@ fn changing(curve: &[SizeRatios], signs: &[Signs]) -> Found {
     // Shown signs are among the uncorrected ones, so both searches find something.
     let first = |sign: i8| signs.iter().position(|signs| signs.alone == sign);
     let last = |sign: i8| signs.iter().rposition(|signs| signs.alone == sign);
-    let untold = |from: usize, to: usize| {
+    let unclear = |from: usize, to: usize| {
         let outside = curve.iter().zip(signs).enumerate();
-        let is_untold = |(place, (_, signs)): &(usize, (&SizeRatios, &Signs))| {
+        let is_unclear = |(place, (_, signs)): &(usize, (&SizeRatios, &Signs))| {
             (*place < from || *place > to) && signs.alone == 0
         };
-        outside.filter(is_untold).map(|(_, (size, _))| size.bytes).collect()
+        outside.filter(is_unclear).map(|(_, (size, _))| size.bytes).collect()
     };
     match (last(-1), first(1), last(1), first(-1)) {
         (Some(worse), Some(better), _, _) if worse < better => Found {
@@ -192,14 +192,14 @@ fn changing(curve: &[SizeRatios], signs: &[Signs]) -> Found {
                 Place::At { bytes, low, high } => CrossoverOutcome::At { bytes, low, high },
                 Place::Between { low, high } => CrossoverOutcome::Bracket { low, high },
             },
-            untold: untold(worse, better),
+            unclear_sizes: unclear(worse, better),
         },
         (_, _, Some(better), Some(worse)) if better < worse => Found {
             outcome: match locate(curve, better, worse, -1.0) {
                 Place::At { bytes, low, high } => CrossoverOutcome::Until { bytes, low, high },
                 Place::Between { low, high } => CrossoverOutcome::UntilBracket { low, high },
             },
-            untold: untold(better, worse),
+            unclear_sizes: unclear(better, worse),
         },
         _ => Found::plain(CrossoverOutcome::Undecided),
     }
@@ -338,13 +338,13 @@ pub(crate) fn crossovers(
                 metric,
                 outcome: CrossoverOutcome::Undecided,
                 sizes: curve.iter().map(|size| size.bytes).collect(),
-                untold: Vec::new(),
+                unclear_sizes: Vec::new(),
             });
             curves.push(curve);
         }
         for (crossover, found) in of_metric.iter_mut().zip(outcomes(&curves, plan.measure.margin)) {
             crossover.outcome = found.outcome;
-            crossover.untold = found.untold;
+            crossover.unclear_sizes = found.unclear_sizes;
         }
         found.append(&mut of_metric);
     }

@@ -26,9 +26,9 @@ pub struct Crossover {
     pub outcome: CrossoverOutcome,
     /// Message sizes measured, in bytes.
     pub sizes: Vec<u64>,
-    /// Of these, sizes below or above the crossover at which neither path is shown to be better; none where the outcome
-    /// is no crossover.
-    pub untold: Vec<u64>,
+    /// Of these, sizes below or above the crossover at which it is unclear which value is better; none where the outcome is
+    /// no crossover.
+    pub unclear_sizes: Vec<u64>,
 }
 
 /// From where on a path is better.

@@ -15,6 +15,7 @@ pub mod law;
 mod notifications;
 pub mod reason;
 
+pub(crate) use self::ceiling::CEILING;
 use model::Missing;
 
 use self::reason::{Breach, LawReason, whole};

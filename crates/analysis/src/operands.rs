@@ -107,8 +107,6 @@ pub struct OfPath {
     pub cells: u32,
     /// Copies a byte at each step that has a figure.
     pub steps: BTreeMap<Step, Seen>,
-    /// What gave each step's figure.
-    pub sources: BTreeMap<Step, Vec<String>>,
 }
 
 /// What cost is told in. Samples of the clock stand for time; those of cycles stand for equally many cycles, and nobody

@@ -4,7 +4,7 @@ use model::{Audit, Cell, Factor, Link, Measured, SendPath};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::copies::Step;
+use crate::copies::{NotCounted, Step};
 use crate::estimate::Estimate;
 use crate::metric::Metric;
 use crate::operands::{Compared, CopyingTime, Crossed, OfPath};
@@ -127,6 +127,11 @@ impl Figured {
     pub(crate) fn is_below(&self, x: f64) -> bool {
         self.value.high.is_some_and(|high| high < x)
     }
+
+    /// The 95 % interval lies within these bounds, which belong to the range.
+    pub(crate) fn is_within(&self, [least, most]: [f64; 2]) -> bool {
+        self.value.low.zip(self.value.high).is_some_and(|(low, high)| least <= low && high <= most)
+    }
 }
 
 /// What a message costs a path's sender whatever its size.
@@ -220,8 +225,8 @@ pub enum Reason {
     StepNotCounted {
         /// The step.
         step: Step,
-        /// As the audit has it.
-        why: String,
+        /// Why.
+        why: NotCounted,
     },
     /// An instrument told nothing: of one cell, or of any.
     NotAudited {
@@ -336,9 +341,52 @@ pub enum Reason {
         /// Bytes.
         bytes: u64,
     },
+    /// Workers within one NUMA node were not compared with the same ones across nodes.
+    NotAcrossNodes,
+    /// Where the interval of the ratio above must lie to count as what the claim says.
+    CountsAs {
+        /// The least.
+        low: f64,
+        /// The largest.
+        high: f64,
+    },
+}
+
+/// Comparisons that contradict a part, the furthest from 1 first.
+pub(crate) fn contradicting(
+    ratios: &[Compared],
+    contradicts: impl Fn(&Compared) -> bool,
+) -> Vec<Compared> {
+    let far = |c: &Compared| c.ratio.mean.ln().abs();
+    let mut found: Vec<Compared> = ratios.iter().filter(|c| contradicts(c)).cloned().collect();
+    found.sort_by(|a, b| far(b).total_cmp(&far(a)));
+    found
 }
 
 impl Reason {
+    /// Comparisons that contradict a part, at most three, the furthest from 1 first; nothing where none does.
+    pub(crate) fn contradicting(
+        metric: Metric,
+        ratios: &[Compared],
+        contradicts: impl Fn(&Compared) -> bool,
+    ) -> Option<Self> {
+        let mut ratios = contradicting(ratios, contradicts);
+        ratios.truncate(3);
+        (!ratios.is_empty()).then_some(Self::Each { metric, ratios })
+    }
+
+    /// That all of these are more than 1, or which are not.
+    pub(crate) fn all_more(metric: Metric, ratios: &[Compared]) -> Option<Self> {
+        Self::contradicting(metric, ratios, Compared::is_no_more)
+            .or_else(|| Self::range(metric, ratios))
+    }
+
+    /// That all of these are less than 1, or which are not.
+    pub(crate) fn all_less(metric: Metric, ratios: &[Compared]) -> Option<Self> {
+        Self::contradicting(metric, ratios, Compared::is_no_less)
+            .or_else(|| Self::range(metric, ratios))
+    }
+
     /// The least and the most of comparisons; nothing of none.
     pub(crate) fn range(metric: Metric, ratios: &[Compared]) -> Option<Self> {
         let (least, most) = crate::operands::extremes(ratios)?;
@@ -404,5 +452,21 @@ impl Reason {
             sizes: sizes.into_iter().collect(),
             threads: threads.into_iter().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_a_claimed_range_belong_to_it() {
+        let figured = |low: f64, high: f64| {
+            let value = Estimate { mean: low, low: Some(low), high: Some(high), trials: 10 };
+            Figured { cell: Cell::default(), value }
+        };
+        assert!(figured(50.0, 300.0).is_within([50.0, 300.0]));
+        assert!(!figured(49.9, 300.0).is_within([50.0, 300.0]));
+        assert!(!figured(50.0, 300.1).is_within([50.0, 300.0]));
     }
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
 use crate::findings::{Crossover, CrossoverOutcome, LinkComparison};
+use crate::laws::CEILING;
 use crate::laws::law::{Law, LawState};
 use crate::metric::{Better, Metric};
 use crate::on_link::{OnLink, links_asked};
@@ -87,6 +88,18 @@ pub enum Advice {
     Nothing,
 }
 
+impl Advice {
+    /// Whether comparisons stand behind it, which something may speak against.
+    const fn is_drawn_from_comparisons(&self) -> bool {
+        match self {
+            Self::Use { .. } | Self::BySize { .. } | Self::Alike { .. } | Self::Unclear { .. } => {
+                true
+            }
+            Self::NotCompared { .. } | Self::Alone { .. } | Self::Nothing => false,
+        }
+    }
+}
+
 /// What a value gains at one size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Gain {
@@ -157,7 +170,17 @@ pub(crate) fn recommendations(
 
 /// The laws that a recommendation rests on: the bytes that were counted, the CPU time, what the CPUs can copy, and that equal
 /// cells are equal.
-const LAWS: [u32; 4] = [1, 6, 8, 10];
+const LAWS: [u32; 4] = [1, 6, CEILING, 10];
+
+/// Whether a law that a recommendation rests on is broken where it speaks: by the link's own records, where the law is about
+/// single ones; what the CPUs can copy bounds only what is received.
+fn is_broken_on(link: Link, law: &Law) -> bool {
+    let on_link = law.links.iter().find(|on| on.link == link);
+    let state = on_link.map_or(law.state, |on| on.state);
+    LAWS.contains(&law.id)
+        && state == LawState::Broken
+        && (law.id != CEILING || link.has_receiver())
+}
 
 fn on_link(
     evidence: &Evidence<'_>,
@@ -174,36 +197,38 @@ fn on_link(
     let of_paths = |c: &&Crossover| {
         c.contrast.factor == factor
             && c.metric == metric
-            && (c.shared.is_itself() || copies(&c.contrast.value) && copies(&c.contrast.against))
+            && (factor != Factor::Send || are_themselves(c))
     };
     let of_metric: Vec<&Crossover> = evidence.crossovers.iter().filter(of_paths).collect();
     let first = of_metric
         .iter()
         .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed, c.shared.named().count()));
     let shared = first.map(|crossover| crossover.shared.clone());
-    let is_measured = |value: &String| measured.contains(value);
+    let values: Vec<String> = measured.iter().map(|value| value.get(factor)).collect();
     let is_of_family = |c: &&Crossover| {
         Some(&c.shared) == shared.as_ref()
-            && is_measured(&c.contrast.value)
-            && is_measured(&c.contrast.against)
+            && values.contains(&c.contrast.value)
+            && values.contains(&c.contrast.against)
     };
     let family: Vec<&Crossover> = of_metric.iter().copied().filter(is_of_family).collect();
     let duels = Duels::new(evidence, factor, metric, shared.as_ref());
-    let advice = match measured.as_slice() {
+    let advice = match values.as_slice() {
         [] => Advice::Nothing,
         [only] => Advice::Alone { value: only.clone() },
         several if duels.ratios.is_empty() => Advice::NotCompared { values: several.to_vec() },
-        several => duels.advice(several, &family),
+        _ => duels.advice(&measured, &family),
     };
     let mut caveats = Vec::new();
-    if first.is_some_and(|crossover| crossover.oversubscribed) {
-        caveats.push(Caveat::Oversubscribed { all: true });
+    if advice.is_drawn_from_comparisons() {
+        if first.is_some_and(|crossover| crossover.oversubscribed) {
+            caveats.push(Caveat::Oversubscribed { all: true });
+        }
+        if evidence.run.preliminary {
+            caveats.push(Caveat::Preliminary { rounds: evidence.run.rounds });
+        }
+        let broken = laws.iter().filter(|law| is_broken_on(link, law));
+        caveats.extend(broken.map(|law| Caveat::LawBroken { id: law.id }));
     }
-    if evidence.run.preliminary && !matches!(advice, Advice::Nothing | Advice::Alone { .. }) {
-        caveats.push(Caveat::Preliminary { rounds: evidence.run.rounds });
-    }
-    let broken = laws.iter().filter(|law| law.state == LawState::Broken && LAWS.contains(&law.id));
-    caveats.extend(broken.map(|law| Caveat::LawBroken { id: law.id }));
     let paths: BTreeSet<SendPath> = evidence.asked().map(|e| e.cell.send_path).collect();
     let by_reference = paths.iter().filter_map(|path| {
         let against = path.capabilities().copying_twin?;
@@ -225,8 +250,9 @@ fn choice(evidence: &Evidence<'_>) -> Factor {
     compared.map(|ratio| ratio.contrast.factor).min().unwrap_or(Factor::Send)
 }
 
-/// The values of a factor that have a valid trial, in the order of their type: paths in that of the study.
-fn values_of(evidence: &Evidence<'_>, factor: Factor) -> Vec<String> {
+/// The values of a factor that have a valid trial, each as the cell that has it and is the default in all else, in the order
+/// of their type: paths in that of the study.
+fn values_of(evidence: &Evidence<'_>, factor: Factor) -> Vec<Cell> {
     let mut values: Vec<Cell> = Vec::new();
     for estimates in evidence.asked().filter(|estimates| estimates.trials > 0) {
         let mut alone = Cell::default();
@@ -235,21 +261,22 @@ fn values_of(evidence: &Evidence<'_>, factor: Factor) -> Vec<String> {
         }
     }
     values.sort();
-    values.iter().map(|cell| cell.get(factor)).collect()
+    values
 }
 
 /// Whether a path makes a plain call a field: what people start from.
-fn is_plain(path: &str) -> bool {
-    let plain = |path: SendPath| {
-        let can = path.capabilities();
-        can.calls == CallsPerMessage::OneAField && !can.passes_by_reference
-    };
-    path.parse().is_ok_and(plain)
+fn is_plain(path: SendPath) -> bool {
+    let can = path.capabilities();
+    can.calls == CallsPerMessage::OneAField && !can.passes_by_reference
 }
 
-/// Whether a value is no path that passes by reference: then the option to do so changes nothing of it.
-fn copies(value: &str) -> bool {
-    value.parse::<SendPath>().map_or(true, |path| !path.passes_by_reference())
+/// Whether both cells of a crossover do what their path's name says.
+fn are_themselves(crossover: &Crossover) -> bool {
+    let Contrast { factor, value, against } = &crossover.contrast;
+    [value, against].iter().all(|value| {
+        let mut cell = crossover.shared.cell().clone();
+        cell.set(*factor, value).is_ok() && cell.is_itself()
+    })
 }
 
 /// Every two values of one family against each other, size by size.
@@ -290,8 +317,9 @@ impl<'a> Duels<'a> {
     }
 
     /// One value's ratios to another, ascending by size.
-    fn gains(&self, value: &str, against: &str) -> Vec<Gain> {
-        let is = |a: &Cell, b: &Cell| a.get(self.factor) == value && b.get(self.factor) == against;
+    fn gains(&self, value: &Cell, against: &Cell) -> Vec<Gain> {
+        let has = |cell: &Cell, of: &Cell| cell.get(self.factor) == of.get(self.factor);
+        let is = |a: &Cell, b: &Cell| has(a, value) && has(b, against);
         let gain = |ratio: &&Ratio| {
             let estimate = *ratio.ratio.value()?;
             let message_bytes = ratio.cell.message.bytes().0;
@@ -307,7 +335,7 @@ impl<'a> Duels<'a> {
         self.ratios.iter().filter_map(gain).collect()
     }
 
-    fn score(&self, value: &str, against: &str) -> Score {
+    fn score(&self, value: &Cell, against: &Cell) -> Score {
         let mut score = Score::default();
         for gain in self.gains(value, against) {
             match (gain.finding, self.is_low_better) {
@@ -320,36 +348,40 @@ impl<'a> Duels<'a> {
         score
     }
 
-    fn advice(&self, values: &[String], family: &[&Crossover]) -> Advice {
-        let scores = |value: &str| -> Vec<(&String, Score)> {
+    fn advice(&self, values: &[Cell], family: &[&Crossover]) -> Advice {
+        let scores = |value: &Cell| -> Vec<(&Cell, Score)> {
             let others = values.iter().filter(|other| *other != value);
             others.map(|other| (other, self.score(value, other))).collect()
         };
-        let is_best = |value: &&String| {
+        let is_best = |value: &&Cell| {
             let scores = scores(value);
             scores.iter().all(|(_, score)| score.worse == 0)
                 && scores.iter().any(|(_, score)| score.better > 0)
         };
-        let wins = |value: &&String| scores(value).iter().map(|(_, it)| it.better).sum::<usize>();
+        let wins = |value: &&Cell| scores(value).iter().map(|(_, it)| it.better).sum::<usize>();
         // Of several, the one that wins most often; of these the first of the study.
         if let Some(value) = values.iter().filter(is_best).rev().max_by_key(wins) {
             let scores = scores(value);
-            let nothing_else = |(_, score): &(&String, Score)| {
+            let nothing_else = |(_, score): &(&Cell, Score)| {
                 score.better > 0 && Score { better: 0, ..*score } == Score::default()
             };
             let everywhere = scores.iter().all(nothing_else);
             // Against what people start from; else the one that it is most often better than.
-            let start = |(other, score): &&(&String, Score)| (is_plain(other), score.better);
+            let start = |(other, score): &&(&Cell, Score)| {
+                (self.factor == Factor::Send && is_plain(other.send_path), score.better)
+            };
             let against = scores.iter().filter(|(_, score)| score.better > 0).max_by_key(start);
             if let Some((against, _)) = against {
                 let gains = self.gains(value, against);
-                let (value, against) = (value.clone(), (*against).clone());
+                let (value, against) = (value.get(self.factor), against.get(self.factor));
                 return Advice::Use { value, against, everywhere, gains };
             }
         }
         // One that another beats has no size of its own, whichever third one it crosses.
-        let is_beaten = |value: &str| {
-            scores(value).iter().any(|(_, score)| score.worse > 0 && score.better == 0)
+        let is_beaten = |value: &String| {
+            let value = values.iter().find(|cell| cell.get(self.factor) == *value);
+            let scores = value.map(scores).unwrap_or_default();
+            scores.iter().any(|(_, score)| score.worse > 0 && score.better == 0)
         };
         let changes = |crossover: &&Crossover| {
             let Contrast { value, against, .. } = &crossover.contrast;
@@ -367,7 +399,7 @@ impl<'a> Duels<'a> {
             return Advice::BySize { value, against, outcome: crossover.outcome };
         }
         let alike = family.iter().all(|c| c.outcome == CrossoverOutcome::Alike);
-        let values = values.to_vec();
+        let values = values.iter().map(|value| value.get(self.factor)).collect();
         if alike && !family.is_empty() {
             Advice::Alike { values }
         } else {

@@ -249,12 +249,12 @@ fn sizes_beyond_the_crossover_that_do_not_tell_are_named() {
     }
     let told = found(&[curve]).remove(0);
     assert_eq!(told.outcome, CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 });
-    assert_eq!(told.untold, [64]);
+    assert_eq!(told.unclear_sizes, [64]);
     // A size at which both are alike is no better shown.
-    assert_eq!(found(&[exact(&sizes, rising)])[0].untold, [64]);
+    assert_eq!(found(&[exact(&sizes, rising)])[0].unclear_sizes, [64]);
     let all = found(&[exact(&sizes, |n| 0.1 * (n / 700.0).ln())]).remove(0);
-    assert_eq!(all.untold, [0; 0]);
-    assert_eq!(found(&[exact(&sizes, |_| 0.1)])[0].untold, [0; 0]);
+    assert_eq!(all.unclear_sizes, [0; 0]);
+    assert_eq!(found(&[exact(&sizes, |_| 0.1)])[0].unclear_sizes, [0; 0]);
 }
 
 #[test]

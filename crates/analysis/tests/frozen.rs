@@ -69,7 +69,7 @@ fn conclusions(summary: &Summary) -> Value {
         .map(|c| {
             json!({
                 "contrast": c.contrast, "shared": c.shared, "metric": c.metric,
-                "outcome": c.outcome, "untold": c.untold,
+                "outcome": c.outcome, "untold": c.unclear_sizes,
             })
         })
         .collect();

@@ -2,14 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 use analysis::findings::CrossoverOutcome;
+use analysis::laws::law::LawState;
 use analysis::recommendation::{Advice, ByReference, Pays, Recommendation};
 use analysis::reference::Caveat;
 use analysis::results::Finding;
 use analysis::{Metric, summarise};
 use model::SendPath::{Send, Sendmsg, Staged, Zerocopy};
+use model::audit::{Ceiling, CeilingPoint};
 use model::names::AckPlacement;
-use model::record::FailureKind;
-use model::{Cell, Factor, Link, Mark, Measured, Plan, SendPath};
+use model::record::{FailureKind, Outcome, Record};
+use model::{Cell, Factor, Link, Mark, Measured, Nanos, Plan, SendPath};
 use synthetic::TrialBuilder;
 use synthetic::without_controls;
 
@@ -325,4 +327,75 @@ fn on_the_sink_passing_by_reference_pays_from_a_range_over_all_settings() {
     assert!((21.0..=24.0).contains(&(high / 1024.0)), "{high}");
     // Where one setting has a break-even and the other has none, there is no such range.
     assert_eq!(on_sink((1100.0, 90.0)).by_reference[0].pays, Pays::Mixed);
+}
+
+/// Records of a run in which every CPU copies slower than it was fed, which breaks law 8.
+fn beyond_the_ceiling(plan: &Plan) -> Vec<Record> {
+    let points = [vec![0], vec![8], vec![0, 8]].map(|cpus| CeilingPoint {
+        routine: "memcpy".to_owned(),
+        working_set_bytes: 4 << 20,
+        bytes_per_s: vec![1e6; cpus.len()],
+        cpus,
+    });
+    let ceiling = Ceiling { started_unix_ms: 1, spent_ns: Nanos::s(2), points: points.into() };
+    let mut records = synthetic::run(plan, ROUNDS, |cell, round| {
+        synthetic::trial(cell, round).faster(synthetic::noise(5, cell, round, 0.005))
+    });
+    records.insert(1, Record::Ceiling(ceiling));
+    records
+}
+
+/// The broken laws among the caveats of each link's recommendation.
+fn broken(plan: &Plan, records: &[Record]) -> Vec<(Link, Vec<u32>)> {
+    let of = |it: &Recommendation| {
+        let law = |caveat: &Caveat| match caveat {
+            Caveat::LawBroken { id } => Some(*id),
+            Caveat::Preliminary { .. } | Caveat::Oversubscribed { .. } | Caveat::NoCause => None,
+        };
+        (it.link, it.caveats.iter().filter_map(law).collect())
+    };
+    let explained = summarise(plan, &synthetic::host(), records).explained;
+    assert!(explained.laws.iter().any(|law| law.state == LawState::Broken), "no law is broken");
+    explained.recommendations.iter().map(of).collect()
+}
+
+fn loopback_and_sink() -> Plan {
+    without_controls(&[
+        (Factor::Threads, "1"),
+        (Factor::Send, "sendmsg,zerocopy"),
+        (Factor::Link, "loopback,sink"),
+    ])
+}
+
+#[test]
+fn a_law_that_is_broken_on_one_link_is_no_caveat_of_another() {
+    let plan = loopback_and_sink();
+    let mut records = synthetic::run(&plan, ROUNDS, synthetic::trial);
+    for record in &mut records {
+        if let Record::Trial(trial) = record
+            && let Outcome::Finished(finished) = &mut trial.outcome
+            && let Measured::Value(sink) = &mut finished.sink
+        {
+            sink.total.payload_bytes -= 1;
+            sink.total.gaps = 2;
+        }
+    }
+    assert_eq!(broken(&plan, &records), [(Link::Loopback, vec![]), (Link::Sink, vec![1])]);
+}
+
+#[test]
+fn what_cpus_can_copy_is_no_caveat_of_a_link_on_which_nothing_is_received() {
+    let plan = loopback_and_sink();
+    let records = beyond_the_ceiling(&plan);
+    assert_eq!(broken(&plan, &records), [(Link::Loopback, vec![8]), (Link::Sink, vec![])]);
+}
+
+#[test]
+fn where_nothing_is_recommended_nothing_speaks_against_it() {
+    let alone = without_controls(&[(Factor::Threads, "1"), (Factor::Send, "sendmsg")]);
+    let mut not_compared = without_controls(&[(Factor::Threads, "1"), (Factor::Nodelay, "on,off")]);
+    not_compared.set_contrasts("nodelay: on / off").unwrap();
+    for plan in [alone, not_compared] {
+        assert_eq!(broken(&plan, &beyond_the_ceiling(&plan)), [(Link::Loopback, vec![])]);
+    }
 }

@@ -85,6 +85,14 @@ impl SendPath {
     pub const fn passes_by_reference(self) -> bool {
         self.capabilities().passes_by_reference
     }
+
+    /// Whether it hands a message over in one call that copies, and does nothing else.
+    pub const fn only_copies(self) -> bool {
+        let can = self.capabilities();
+        matches!(can.calls, CallsPerMessage::One)
+            && !can.passes_by_reference
+            && !can.copies_fields_together
+    }
 }
 
 /// What may be known of a link.
@@ -165,14 +173,6 @@ impl Cell {
     /// Whether its path does what its name says: one that passes by reference may have been told not to.
     pub fn is_itself(&self) -> bool {
         !self.send_path.passes_by_reference() || self.so_zerocopy.is_on()
-    }
-
-    /// Sending calls a message.
-    pub const fn calls_per_message(&self) -> u32 {
-        match self.send_path.capabilities().calls {
-            CallsPerMessage::OneAField => self.fields.get(),
-            CallsPerMessage::One => 1,
-        }
     }
 
     /// Threads that are busy in a trial: both ends' workers; without a receiver the senders and the helper.

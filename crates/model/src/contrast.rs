@@ -35,6 +35,12 @@ impl Contrast {
         Self { factor: Factor::Send, value, against }
     }
 
+    /// The two send paths, of a contrast of paths.
+    pub fn paths(&self) -> Option<[SendPath; 2]> {
+        let path = |name: &str| name.parse().ok().filter(|_| self.factor == Factor::Send);
+        Some([path(&self.value)?, path(&self.against)?])
+    }
+
     /// The cell that another is compared with; none for one that has not the contrast's value.
     pub fn twin(&self, cell: &Cell) -> Option<Cell> {
         if cell.get(self.factor) != self.value {

@@ -189,7 +189,7 @@ impl Plan {
             })
         };
         let copying =
-            steady(|p| p == SendPath::A2).or_else(|| steady(|p| !p.passes_by_reference()));
+            steady(SendPath::only_copies).or_else(|| steady(|p| !p.passes_by_reference()));
         if let Some(cell) = copying.or_else(|| cells.first()) {
             controls.push(Cell { watch: Watch::None, ..cell.clone() });
             if let Some(replica) = Replica::new(cell.replica.get() + 1) {

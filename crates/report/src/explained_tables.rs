@@ -1,6 +1,6 @@
 //! Break-even sizes, cost models and scaling as tables of text, for the page and for Markdown.
 
-use crate::spelling::{outcome, shared_words, size, untold};
+use crate::spelling::{outcome, shared_words, size, unclear_sizes};
 use analysis::findings::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
 use analysis::metric::Metric;
 use model::Measured;
@@ -21,7 +21,7 @@ pub(crate) struct TextTable {
 pub(crate) const NO_CROSSOVER: &str = "No two paths were measured over several sizes.";
 
 const fn oversubscribed(is: bool) -> &'static str {
-    if is { " (oversubscribed)" } else { "" }
+    if is { " (more threads than CPUs)" } else { "" }
 }
 
 /// From which size on which path is better.
@@ -35,7 +35,7 @@ pub(crate) fn crossovers(crossovers: &[Crossover]) -> TextTable {
             ),
             crossover.contrast.values(),
             metric_name(crossover.metric).to_owned(),
-            format!("{}{}", outcome(&crossover.outcome), untold(crossover)),
+            format!("{}{}", outcome(&crossover.outcome), unclear_sizes(crossover)),
             crossover.sizes.len().to_string(),
         ]
     };

@@ -32,7 +32,7 @@ pub(crate) const SIDE_BY_SIDE: &str = "On the same machine delivery copies what 
 
 /// `sink, 1 thread, ack_placement=sender`.
 fn place(comparison: &LinkComparison) -> String {
-    let crowd = if comparison.oversubscribed { " (oversubscribed)" } else { "" };
+    let crowd = if comparison.oversubscribed { " (more threads than CPUs)" } else { "" };
     let interval = match &comparison.ack_interval {
         Some(interval) if comparison.shared.cell().is_default(model::Factor::AckInterval) => {
             format!(", ack_interval={interval}")
@@ -116,11 +116,11 @@ pub(crate) fn ratios(comparisons: &[LinkComparison]) -> TextTable {
         columns: &[
             "Link",
             "Message",
-            "Cost, A3 / A2",
-            "Sending threads' CPU, A3 / A2",
+            "Cost, zerocopy / sendmsg",
+            "Sending threads' CPU, zerocopy / sendmsg",
             "Copied",
-            "Bytes a packet, A3 / A2",
-            "Held by the send buffer, A3 / A2",
+            "Bytes a packet, zerocopy / sendmsg",
+            "Held by the send buffer, zerocopy / sendmsg",
         ],
         rows: comparisons.iter().flat_map(rows).collect(),
     }

@@ -5,7 +5,8 @@ use analysis::summary::Summary;
 use model::names::Watch;
 use model::{Cell, Measured, Plan};
 
-use crate::numbers::{half_width, percent, ratio};
+use crate::numbers::{percent, ratio};
+use crate::spelling::{NO_USEFUL_INTERVAL, is_of_no_use};
 use crate::styled_text::whole;
 
 /// A name and a text.
@@ -37,10 +38,15 @@ fn noise_floor(summary: &Summary) -> String {
                 .ends_cpu
                 .value()
                 .map_or_else(String::new, |e| format!(", {}", whole(&format!("CPU {}", ratio(e)))));
+            let noise = if is_of_no_use(floor.half_width) {
+                NO_USEFUL_INTERVAL.to_owned()
+            } else {
+                percent(floor.half_width)
+            };
             let differ = if floor.equivalent { "" } else { ", not shown to be equal" };
             format!(
                 "{} (a cell against its twin: {}{cpu}{differ})",
-                whole(half_width(floor.half_width).trim_start_matches('±')),
+                whole(&noise),
                 whole(&format!("goodput {}", ratio(&floor.goodput))),
             )
         }

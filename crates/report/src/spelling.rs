@@ -70,9 +70,18 @@ pub fn share_range(least: f64, most: f64) -> String {
 /// What stands for an interval from which a reader learns nothing.
 pub const NO_USEFUL_INTERVAL: &str = "no useful interval";
 
+/// Whether a half-width, as a share of its figure, is too wide to tell anything.
+pub fn is_of_no_use(half_width: f64) -> bool {
+    half_width > 1.0
+}
+
 /// The half-width of an interval as a share of its figure: `±3 %`; above ±100 % that it is of no use.
 pub fn half_width(share: f64) -> String {
-    if share > 1.0 { NO_USEFUL_INTERVAL.to_owned() } else { format!("±{}", percent(share)) }
+    if is_of_no_use(share) {
+        NO_USEFUL_INTERVAL.to_owned()
+    } else {
+        format!("±{}", percent(share))
+    }
 }
 
 /// Whether an interval ends more than ten times above or below its figure.
@@ -87,7 +96,7 @@ fn is_useless(estimate: &Estimate) -> bool {
 pub fn level(estimate: &Estimate) -> String {
     match (estimate.low, estimate.high) {
         (Some(_), Some(_))
-            if analysis::estimate::half_width(estimate).is_some_and(|half| half > 1.0) =>
+            if analysis::estimate::half_width(estimate).is_some_and(is_of_no_use) =>
         {
             format!("{} [{NO_USEFUL_INTERVAL}]", short(estimate.mean))
         }
@@ -178,12 +187,14 @@ pub fn outcome(outcome: &CrossoverOutcome) -> String {
     }
 }
 
-/// The sizes of which a crossover says nothing: `; at 64 B neither is shown to be better`; empty without any.
-pub fn untold(crossover: &Crossover) -> String {
-    if crossover.untold.is_empty() {
+/// The sizes beside a crossover at which it is unclear which is better: `; at 64 B neither is shown to be better`; empty
+/// without any.
+pub fn unclear_sizes(crossover: &Crossover) -> String {
+    if crossover.unclear_sizes.is_empty() {
         return String::new();
     }
-    let sizes: Vec<String> = crossover.untold.iter().map(|bytes| size(*bytes as f64)).collect();
+    let sizes: Vec<String> =
+        crossover.unclear_sizes.iter().map(|bytes| size(*bytes as f64)).collect();
     format!("; at {} neither is shown to be better", listed(&sizes))
 }
 

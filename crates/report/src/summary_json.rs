@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::ReportError;
-use crate::words::{answers, claims, laws, recommendations};
+use crate::words::{answers, claims, detail, laws, link_verdict, recommendations, warning};
 
 /// The summary with the sentences that are made of its findings last.
 #[derive(Serialize, JsonSchema)]
@@ -22,18 +22,43 @@ struct SummaryFile<'a> {
     /// The laws and what was seen of each, by the laws' numbers.
     law_sentences: BTreeMap<String, LawSentence>,
     /// The paper's questions and what this run answers, by the answers' ids.
-    answer_sentences: BTreeMap<String, Sentence>,
+    answer_sentences: BTreeMap<String, AnswerSentence>,
+    /// What to beware of, in a sentence for each of `warnings`.
+    warning_sentences: Vec<WarningSentence>,
+    /// When zerocopy costs less, in a sentence for each of `link_verdicts`.
+    link_sentences: Vec<String>,
     #[serde(flatten)]
     summary: &'a Summary,
 }
 
-/// What was looked at, and what was found.
+/// A claim, and what was found.
 #[derive(Serialize, JsonSchema)]
 struct Sentence {
-    /// The claim, law or question.
-    text: String,
+    /// The claim.
+    text: &'static str,
     /// What this run says of it, and why.
     because: String,
+}
+
+/// A question, and what was found.
+#[derive(Serialize, JsonSchema)]
+struct AnswerSentence {
+    /// The question.
+    text: &'static str,
+    /// What this run answers, or why it does not.
+    because: String,
+    /// What a reader must know beside it.
+    notes: Vec<String>,
+}
+
+/// What to beware of.
+#[derive(Serialize, JsonSchema)]
+struct WarningSentence {
+    /// What it means, and what mends it.
+    text: String,
+    /// The reason, or the cell that is meant; left out where there is no more to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 /// A law, and what was seen of it.
@@ -73,20 +98,28 @@ impl LawSentence {
 /// The writer's.
 pub fn write_summary(mut out: impl Write, summary: &Summary) -> Result<(), ReportError> {
     let claims = summary.explained.claims.iter().map(|claim| {
-        let text = claims::claim(claim).to_owned();
-        (claim.id.to_string(), Sentence { text, because: claims::because(claim) })
+        let (text, because) = (claims::claim(claim), claims::because(claim));
+        (claim.id.to_string(), Sentence { text, because })
     });
     let laws = summary.explained.laws.iter();
     let laws = laws.map(|law| (law.id.to_string(), LawSentence::new(law)));
     let answers = summary.explained.answers.iter().map(|answer| {
-        let text = answers::question(answer).to_owned();
-        (answer.id.to_string(), Sentence { text, because: answers::line(answer) })
+        let sentence = AnswerSentence {
+            text: answers::question(answer),
+            because: answers::line(answer),
+            notes: answers::notes(summary, answer),
+        };
+        (answer.id.to_string(), sentence)
     });
+    let warnings = summary.warnings.iter();
+    let warnings = warnings.map(|of| WarningSentence { text: warning(of), detail: detail(of) });
     let file = SummaryFile {
         answer: recommendations(summary),
         claim_sentences: claims.collect(),
         law_sentences: laws.collect(),
         answer_sentences: answers.collect(),
+        warning_sentences: warnings.collect(),
+        link_sentences: summary.explained.link_verdicts.iter().map(link_verdict).collect(),
         summary,
     };
     serde_json::to_writer_pretty(&mut out, &file)

@@ -14,4 +14,4 @@ mod warnings;
 pub(crate) use links::link_verdict;
 pub(crate) use recommendation::{recommendations, says_copied};
 pub(crate) use references::reference;
-pub(crate) use warnings::{warning, with_detail};
+pub(crate) use warnings::{detail, warning, with_detail};

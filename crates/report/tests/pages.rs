@@ -200,7 +200,7 @@ fn everything_that_is_explained_has_its_place() {
         "412 [404, 420]",
         "&lt; 0.001",
         "not tested: 32 KiB page fragments (no size between 4 KiB and 64 KiB was measured)",
-        "8 (oversubscribed)",
+        "8 (more threads than CPUs)",
         "data-path-zerocopy",
         "8 pages pinned per message (derived:",
         "net.ipv4.tcp_congestion_control",

@@ -118,8 +118,32 @@ fn marks() -> String {
     table
 }
 
-/// The keys of an object of a schema, with their descriptions; of a sum type its kinds, with their keys.
-fn keys(table: &mut String, of: &str, object: &Value) {
+/// Longer lists of values have a table of their own, as metrics and factors do.
+const MOST_VALUES: usize = 15;
+
+/// The values of a plain enum that a schema points to, itself, in a list or as the value that may be absent; none of
+/// another type.
+fn values(schema: &Value, root: &Value) -> Vec<String> {
+    if let Some(target) = schema["$ref"].as_str() {
+        return values(root.pointer(target.trim_start_matches('#')).unwrap(), root);
+    }
+    if let Some(value) = schema["const"].as_str() {
+        return vec![format!("`{value}`")];
+    }
+    let of = |parts: &[Value]| parts.iter().flat_map(|part| values(part, root)).collect();
+    if let Some(names) = schema["enum"].as_array() {
+        return names.iter().filter_map(Value::as_str).map(|name| format!("`{name}`")).collect();
+    }
+    let parts = ["oneOf", "anyOf"].iter().find_map(|of| schema[of].as_array());
+    parts.map_or_else(
+        || schema.get("items").map_or_else(Vec::new, |it| values(it, root)),
+        |it| of(it),
+    )
+}
+
+/// The keys of an object of a schema, with their descriptions and the values that they may have; of a sum type its kinds,
+/// with their keys.
+fn keys(table: &mut String, of: &str, object: &Value, root: &Value) {
     if let Some(kinds) = object["oneOf"].as_array() {
         let of = of.trim_end_matches('.');
         for kind in kinds {
@@ -136,16 +160,21 @@ fn keys(table: &mut String, of: &str, object: &Value) {
     for (key, schema) in object["properties"].as_object().unwrap() {
         let meaning =
             schema["description"].as_str().unwrap_or_else(|| panic!("{of}.{key} is undescribed"));
-        writeln!(table, "| `{of}{key}` | {} |", cell(meaning)).unwrap();
+        let values = values(schema, root);
+        let one_of = match values.len() {
+            0 | MOST_VALUES.. => String::new(),
+            _ => format!(" One of {}.", values.join(", ")),
+        };
+        writeln!(table, "| `{of}{key}` | {}{one_of} |", cell(meaning)).unwrap();
     }
 }
 
 fn host() -> String {
     let schema = schemars::schema_for!(Host).to_value();
     let mut table = "| key | meaning |\n|---|---|\n".to_owned();
-    keys(&mut table, "", &schema);
+    keys(&mut table, "", &schema, &schema);
     for (list, part) in [("cpus[].", "CpuFacts"), ("caches[].", "CacheFacts")] {
-        keys(&mut table, list, &schema["$defs"][part]);
+        keys(&mut table, list, &schema["$defs"][part], &schema);
     }
     table
 }
@@ -153,7 +182,7 @@ fn host() -> String {
 fn summary() -> String {
     let schema = report::schema();
     let mut table = "| key | meaning |\n|---|---|\n".to_owned();
-    keys(&mut table, "", &schema);
+    keys(&mut table, "", &schema, &schema);
     for (of, part) in [
         ("run.", "RunFacts"),
         ("estimates[].", "CellEstimates"),
@@ -162,24 +191,36 @@ fn summary() -> String {
         ("ratios[].", "Ratio"),
         ("noise_floor.", "NoiseFloor"),
         ("instrument_cost.", "InstrumentCost"),
+        ("warning_sentences[].", "WarningSentence"),
         ("warnings[].", "Warning"),
         ("recommendations[].", "Recommendation"),
+        ("recommendations[].advice.", "Advice"),
+        ("recommendations[].advice.gains[].", "Gain"),
         ("recommendations[].by_reference[].", "ByReference"),
+        ("recommendations[].by_reference[].pays.", "Pays"),
+        ("recommendations[].caveats[].", "Caveat"),
         ("crossovers[].", "Crossover"),
+        ("crossovers[].outcome.", "CrossoverOutcome"),
         ("cost_models[].", "CostModel"),
         ("cost_models[].breaks[].", "BreakPoint"),
         ("scaling[].", "Scaling"),
         ("scaling[].points[].", "ScalingPoint"),
         ("law_sentences.*.", "LawSentence"),
         ("laws[].", "Law"),
+        ("laws[].reasons[].", "LawReason"),
         ("laws[].broken_by[].", "Breach"),
+        ("laws[].broken_by[].record.", "BreachRecord"),
+        ("laws[].broken_by[].wrong.", "Wrong"),
         ("laws[].links[].", "LawOnLink"),
+        ("answer_sentences.*.", "AnswerSentence"),
         ("answers[].", "Answer"),
+        ("answers[].finding.", "AnswerFinding"),
         ("answers[].compared[].", "Comparisons"),
         ("answers[].compared[].ratios[].", "Compared"),
         ("claims[].", "Claim"),
         ("claims[].parts[].", "Part"),
         ("claims[].parts[].reasons[].", "Reason"),
+        ("claims[].evidence[].", "Reference"),
         ("claim_sentences.*.", "Sentence"),
         ("claims[].would_decide[].", "Missing"),
         ("trials[].", "Trials"),
@@ -200,7 +241,7 @@ fn summary() -> String {
         ("breakdowns[].sides[].categories[].", "CategoryShare"),
         ("breakdowns[].unmapped_symbols[].", "UnmappedSymbol"),
     ] {
-        keys(&mut table, of, &schema["$defs"][part]);
+        keys(&mut table, of, &schema["$defs"][part], &schema);
     }
     table
 }

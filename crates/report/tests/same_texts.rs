@@ -79,14 +79,33 @@ fn sentences(summary: &Summary) -> Vec<(String, String, Vec<String>)> {
     report::write_summary(&mut json, summary).unwrap();
     let json: serde_json::Map<String, Value> = serde_json::from_slice(&json).unwrap();
     let of = json.iter().filter(|(name, _)| name.ends_with("_sentences"));
-    of.flat_map(|(name, of)| of.as_object().unwrap().values().map(move |it| (name, it)))
+    of.flat_map(|(name, of)| of.as_object().into_iter().flatten().map(move |(_, it)| (name, it)))
         .map(|(name, it)| {
-            let broken_by = it["broken_by"].as_array().into_iter().flatten();
-            let because = std::iter::once(&it["because"]).chain(broken_by);
+            let more = ["broken_by", "notes"].iter().flat_map(|more| it[more].as_array());
+            let because = std::iter::once(&it["because"]).chain(more.flatten());
             let texts = |it: &Value| it.as_str().unwrap().to_owned();
             (name.clone(), texts(&it["text"]), because.map(texts).collect())
         })
         .collect()
+}
+
+/// The lines of `summary.json` that stand in a list: of warnings with their detail, and of links.
+fn lines(summary: &Summary) -> [Vec<(String, Option<String>)>; 2] {
+    let mut json = Vec::new();
+    report::write_summary(&mut json, summary).unwrap();
+    let json: Value = serde_json::from_slice(&json).unwrap();
+    let text = |it: &Value| it.as_str().map(str::to_owned);
+    let of = |name: &str, line: &dyn Fn(&Value) -> (String, Option<String>)| {
+        json[name].as_array().unwrap().iter().map(line).collect()
+    };
+    let warning = |it: &Value| (text(&it["text"]).unwrap(), text(&it["detail"]));
+    let link = |it: &Value| (text(it).unwrap(), None);
+    [of("warning_sentences", &warning), of("link_sentences", &link)]
+}
+
+/// The start of a text that Markdown, which cuts long ones, has in any case.
+fn start(text: &str, characters: usize) -> String {
+    flat(text).chars().take(characters).collect()
 }
 
 #[test]
@@ -99,12 +118,22 @@ fn page_and_markdown_have_the_sentences_of_the_summary() {
         assert!(!sentences.is_empty());
         for (name, text, because) in sentences {
             assert!(html.contains(&flat(&text)), "the page lacks: {text}");
-            for because in because {
-                assert!(html.contains(&flat(&because)), "the page lacks: {because}");
+            for because in &because {
+                assert!(html.contains(&flat(because)), "the page lacks: {because}");
             }
             // Markdown has no law that holds, and a sentence too long for a pull request ends on the page.
-            let start: String = flat(&text).chars().take(150).collect();
-            assert!(name == "law_sentences" || markdown.contains(&start), "Markdown lacks: {text}");
+            let lacks = |text: &str, most: usize| !markdown.contains(&start(text, most));
+            assert!(name == "law_sentences" || !lacks(&text, 150), "Markdown lacks: {text}");
+            if name == "answer_sentences" {
+                assert!(!lacks(&because[0], 280), "Markdown lacks: {}", because[0]);
+            }
+        }
+        let [warnings, links] = lines(&run.1);
+        assert_eq!(warnings.len(), run.1.warnings.len());
+        for (text, detail) in warnings.iter().chain(&links) {
+            let whole = detail.as_ref().map_or(text.clone(), |detail| format!("{text} ({detail})"));
+            assert!(html.contains(&flat(&whole)), "the page lacks: {whole}");
+            assert!(markdown.contains(&start(text, 280)), "Markdown lacks: {text}");
         }
     }
 }

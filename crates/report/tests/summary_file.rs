@@ -29,6 +29,11 @@ fn validate(value: &Value, schema: &Value, root: &Value, at: &str) -> Result<(),
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => false,
             },
             "const" => value == with,
+            // The one pattern of the schema: the id of a question or a claim.
+            "pattern" if with == "^[qc][0-9]+$" => value.as_str().is_some_and(|id| {
+                let number = id.strip_prefix(['q', 'c']).unwrap_or_default();
+                !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit())
+            }),
             "enum" => with.as_array().unwrap().contains(value),
             "minimum" => value.as_f64().is_none_or(|n| n >= with.as_f64().unwrap()),
             "maximum" => value.as_f64().is_none_or(|n| n <= with.as_f64().unwrap()),

@@ -40,8 +40,8 @@ pub(super) fn q2(evidence: &Evidence<'_>) -> Found {
         let ratio = *pairs::ratio(&level.moments()).value()?;
         Some(LevelRatio { metric: level.metric, ratio })
     };
-    let finding = finding(largest, levels.iter().filter_map(ratio).collect());
     let is_shown = matches!(largest, Largest::First | Largest::NoneFalls);
+    let finding = finding(largest, levels.iter().filter_map(ratio).collect());
     let found = if !levels.is_empty() && counted < Metric::CACHE_LEVELS.len() {
         Found::open(finding, counters())
     } else if is_shown {
@@ -137,8 +137,11 @@ fn largest(levels: &[Level]) -> Largest {
         moments.p_of_zero().unwrap_or(1.0)
     };
     let p = holm(&others.iter().map(p).collect::<Vec<_>>());
-    match p.iter().filter(|p| **p >= SIGNIFICANCE).count() {
-        0 => Largest::First,
-        alike => Largest::OneOf(alike + 1),
+    let alike = others.iter().zip(p).filter(|(_, p)| *p >= SIGNIFICANCE);
+    let alike: Vec<Metric> = alike.map(|(level, _)| level.metric).collect();
+    if alike.is_empty() {
+        Largest::First
+    } else {
+        Largest::OneOf(std::iter::once(best.metric).chain(alike).collect())
     }
 }

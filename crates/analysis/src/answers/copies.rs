@@ -2,10 +2,10 @@
 
 use model::{Audit, Cell, Missing, SendPath};
 
-use super::{AnswerFinding, CopiesInAll, Found, Saves};
+use super::{AnswerFinding, CopiesInAll, Found, Saves, is_measured};
 use crate::audited::of_path;
-use crate::comparisons::{completions, copied_shares, of_moments, paths};
-use crate::copies::{Step, copy_audit, per_byte};
+use crate::comparisons::{completions, copied_shares, of_moments, paths, paths_asked};
+use crate::copies::{NotCounted, Step, copy_audit, per_byte};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 use crate::operands::OfPath;
@@ -13,6 +13,9 @@ use crate::reason::Reason;
 
 /// By what an audit counted of send over a link with a receiver.
 pub(super) fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Found {
+    if !is_audited(whole) && !is_measured(whole) {
+        return Found::no_valid_trial();
+    }
     let mut of_send = of_path(whole, SendPath::A1);
     of_send.retain(|of_send| of_send.link.has_receiver());
     // What was counted goes before what remains, and that before what is not known.
@@ -27,14 +30,13 @@ pub(super) fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Found {
         steps.map(|step| Reason::StepNotCounted { step, why: why_not(whole, seen, step) })
     });
     let not_counted = lacking.collect();
-    let is_audited = !of_send.is_empty();
     let completions = completions(main);
     let finding = AnswerFinding::Copies { total, counted: of_send, not_counted, completions };
     if matches!(total, CopiesInAll::Two | CopiesInAll::NotTwo) {
         let others = ["another kernel", "a network card between the ends"];
         return Found::answered(finding, others.map(Missing::of_itself));
     }
-    let audit = if is_audited {
+    let audit = if is_audited(whole) {
         copy_audit().because("of send over loopback, on a kernel with kprobes or fentry and a CPU with breakpoint registers")
     } else {
         copy_audit()
@@ -42,7 +44,12 @@ pub(super) fn q0(main: &Evidence<'_>, whole: &Evidence<'_>) -> Found {
     Found::open(finding, audit)
 }
 
-/// What was not counted at delivery may be a third copy.
+/// Whether an audit counted anything of any path.
+fn is_audited(whole: &Evidence<'_>) -> bool {
+    paths_asked(whole).into_iter().any(|path| !of_path(whole, path).is_empty())
+}
+
+/// What was not counted at delivery may be a third copy; what remains, instead of a count, decides nothing.
 fn in_all(seen: &OfPath) -> CopiesInAll {
     let (Some(copied_in), Some(copied_out)) = (seen.decided(Step::In), seen.decided(Step::Out))
     else {
@@ -59,11 +66,11 @@ fn in_all(seen: &OfPath) -> CopiesInAll {
 }
 
 /// Why a step of a path on a link was not counted.
-fn why_not(whole: &Evidence<'_>, of: &OfPath, step: Step) -> String {
+fn why_not(whole: &Evidence<'_>, of: &OfPath, step: Step) -> NotCounted {
     let mut cells = whole.cells_of(of.path).filter(|cell| cell.link == of.link);
     cells
         .find_map(|cell| per_byte(whole.audits.of(cell, Audit::CopyAudit)?, step).err())
-        .unwrap_or_default()
+        .unwrap_or(NotCounted::NotAudited { why: None })
 }
 
 /// Zerocopy against sendmsg, as the question is copying. The cause is named where the completions (counter) and the

@@ -148,13 +148,13 @@ pub enum Saves {
 }
 
 /// What may be said of which level's misses fall most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Largest {
     /// The first level's.
     First,
-    /// One of the first so many.
-    OneOf(usize),
+    /// One of these: the first, and those that are not told apart from it.
+    OneOf(Vec<Metric>),
     /// No level's fall.
     NoneFalls,
     /// No level's are shown to fall.

@@ -4,7 +4,7 @@ use model::{Missing, SendPath};
 
 use super::copies::no_copies_there;
 use super::{AnswerFinding, Found};
-use crate::comparisons::{completions, crossovers, each_crossed, is_told, paths};
+use crate::comparisons::{completions, crossovers, each_crossed, paths, tells_at_each_size};
 use crate::evidence::Evidence;
 use crate::findings::CrossoverOutcome;
 use crate::metric::Metric;
@@ -28,8 +28,9 @@ fn beats(evidence: &Evidence<'_>, path: SendPath, against: SendPath) -> Found {
         );
     }
     let found = crossovers(evidence, path, against, goodput);
-    let is_open =
-        found.iter().all(|c| c.outcome == CrossoverOutcome::Undecided && !is_told(evidence, c));
+    let is_open = found
+        .iter()
+        .all(|c| c.outcome == CrossoverOutcome::Undecided && !tells_at_each_size(evidence, c));
     let is_bracketed = found.iter().any(|c| {
         matches!(
             c.outcome,

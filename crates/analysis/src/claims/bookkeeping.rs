@@ -6,10 +6,12 @@
 //! in a profile, so that this time is a lower bound, and refutes the claim only with all that releasing may take.
 
 use model::names::Switch;
-use model::{Cell, Link, SendPath};
+use model::{Cell, Factor, Link, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, effect, not_measured};
-use crate::comparisons::{completions, crossed, crossovers, of_moments, paths, sound};
+use crate::comparisons::{
+    completions, crossed, crossovers, of_moments, paths, unmeasured, with_a_cpu_each,
+};
 use crate::copying_time::bookkeeping;
 use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
@@ -50,7 +52,7 @@ impl Smallest {
     /// Over a link with a receiver.
     fn delivered(main: &Evidence<'_>, link: Link) -> Option<Self> {
         let metric = Metric::cost_on(link);
-        let (compared, _) = sound(paths(main, SendPath::A3, SendPath::A2, metric));
+        let (compared, _) = with_a_cpu_each(paths(main, SendPath::A3, SendPath::A2, metric));
         Self::new(link, metric, compared)
     }
 
@@ -104,7 +106,9 @@ impl Smallest {
         let of = on_sink.as_ref().unwrap_or(main);
         let ends = crossovers(of, SendPath::A3, SendPath::A2, self.metric);
         let ends = (!ends.is_empty()).then(|| crossed(of, &ends));
-        Reason::range(self.metric, &self.compared).into_iter().chain(ends).collect()
+        let not = self.does_not_lose().then(|| Reason::all_more(self.metric, &self.compared));
+        let seen = not.unwrap_or_else(|| Reason::range(self.metric, &self.compared));
+        seen.into_iter().chain(ends).collect()
     }
 
     fn names(&self) -> Vec<Reference> {
@@ -123,7 +127,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
         let Some(link) = link else { return super::of_the_sink_alone() };
         let metric = Metric::cost_on(link);
         return not_measured(
-            Reason::not_measured(metric, [SendPath::A2, SendPath::A3], [64, 512], []),
+            unmeasured(main, metric, &[SendPath::A2, SendPath::A3], &[64, 512], &[]),
             Missing::plan("copycost run --send sendmsg,zerocopy --sizes 64,512 --threads 1"),
         );
     };
@@ -196,7 +200,7 @@ fn without_the_copy(
     let seen = if into_sink {
         Reason::NothingCopied { link: first.link }
     } else if off.is_empty() {
-        Reason::NoIntervention
+        Reason::not_varied(Factor::SoZerocopy, "off")
     } else {
         Reason::each(first.metric, &off)
     };

@@ -5,13 +5,16 @@ use model::values::MessageSize;
 use model::{Cell, Factor, SendPath};
 
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
-use crate::comparisons::{against, counter_works, counters_remedy, of_moments, sound};
-use crate::evidence::Evidence;
+use crate::comparisons::{
+    against, counter_works, counters_remedy, of_moments, unmeasured, with_a_cpu_each,
+};
+use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
 use crate::operands::Compared;
 use crate::operands::names;
 use crate::pairs::{SIGNIFICANCE, holm};
-use crate::reason::{Derived, Reason};
+use crate::reason::{Derived, Reason, contradicting};
+use crate::results::CellEstimates;
 
 /// The generic event is what the paper counted.
 const MISSES: Metric = Metric::SenderCacheMissesPerKib;
@@ -28,7 +31,7 @@ fn against_peak(evidence: &Evidence<'_>, layout: impl Fn(Layout) -> bool) -> Vec
         let moments = evidence.combined(&terms.concat());
         (cell.clone(), at_peak, moments)
     });
-    sound(of_moments(evidence, family.collect())).0
+    with_a_cpu_each(of_moments(evidence, family.collect())).0
 }
 
 /// The peak is a figure; that alignment makes it needs another layout under which it is gone.
@@ -37,9 +40,21 @@ pub(super) fn c18(evidence: &Evidence<'_>) -> Ruling {
         "copycost run --send send --sizes 64,512,4KiB,64KiB --layout scattered,packed";
     let compared = against_peak(evidence, |layout| layout != Layout::Packed);
     let seen = |compared: &[Compared]| Reason::derived(Derived::CacheMissesPerS, compared);
-    let Some(peak) = seen(&compared) else {
+    // Those sizes that have no fewer, where there are any.
+    let no_fewer = |compared: &[Compared]| match contradicting(compared, Compared::is_no_less) {
+        none if none.is_empty() => seen(compared),
+        those => seen(&those),
+    };
+    let Some(peak) = no_fewer(&compared) else {
+        let at_peak =
+            |e: &CellEstimates| e.cell.message.bytes().0 == PEAK && figure(e, MISSES).is_some();
+        let missing = if evidence.asked_of(SendPath::A1).any(at_peak) {
+            Reason::NotVaried { factor: Factor::Message, value: None }
+        } else {
+            Reason::not_measured(MISSES, [SendPath::A1], [PEAK], [])
+        };
         return not_measured(
-            Reason::not_measured(MISSES, [SendPath::A1], [PEAK], []),
+            missing,
             counters_remedy(evidence, MISSES, "cache-misses").unlocked_by(PLAN),
         );
     };
@@ -56,7 +71,7 @@ pub(super) fn c18(evidence: &Evidence<'_>) -> Ruling {
         Shown::Yes => Shown::No,
         open @ (Shown::Unclear | Shown::NotMeasured | Shown::NotApplicable) => open,
     };
-    let seen = seen(&packed).unwrap_or(Reason::not_varied(Factor::Layout, "packed"));
+    let seen = no_fewer(&packed).unwrap_or(Reason::not_varied(Factor::Layout, "packed"));
     ruling
         .then(PartKind::Intervention, shown, [seen])
         .lacks(Missing::plan(PLAN))
@@ -74,7 +89,7 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Ruling {
         let cell = &estimates.cell;
         (cell.clone(), Cell { send_path: SendPath::A1, ..cell.clone() })
     });
-    let (compared, _) = sound(against(evidence, pairs, last));
+    let (compared, _) = with_a_cpu_each(against(evidence, pairs, last));
     let mut missing = Vec::new();
     let mut tests = Vec::new();
     for c in &compared {
@@ -94,30 +109,39 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Ruling {
     }
     if tests.is_empty() {
         return not_measured(
-            Reason::not_measured(last, [SendPath::A1, SendPath::A2], [], []),
+            missing.into_iter().next().unwrap_or_else(|| {
+                unmeasured(evidence, last, &[SendPath::A1, SendPath::A2], &[], &[])
+            }),
             counters_remedy(evidence, Metric::SenderL1dMissesPerKib, "l1d-misses"),
         );
     }
     let cited = Metric::CACHE_LEVELS.iter().flat_map(|level| names(&compared, *level));
     let p: Vec<f64> =
         tests.iter().map(|(_, (.., moments))| moments.p_of_zero().unwrap_or(1.0)).collect();
-    let contradicts = tests
+    let contradicts: Vec<bool> = tests
         .iter()
         .zip(holm(&p))
-        .any(|((_, (.., moments)), p)| p < SIGNIFICANCE && moments.mean() > 0.0);
+        .map(|((_, (.., moments)), p)| p < SIGNIFICANCE && moments.mean() > 0.0)
+        .collect();
+    let contradicted = contradicts.contains(&true);
     // Intersection–union: each by itself.
     let shows = compared.iter().all(|c| c.is_below(1.0))
         && tests
             .iter()
             .zip(&p)
             .all(|((_, (.., moments)), p)| *p < SIGNIFICANCE && moments.mean() < 0.0);
-    let nearest =
-        tests.into_iter().max_by(|(_, (.., a)), (_, (.., b))| a.mean().total_cmp(&b.mean()));
+    // The level that comes nearest, or that contradicts most.
+    let nearest = tests
+        .into_iter()
+        .zip(contradicts)
+        .filter(|(_, contradicts)| *contradicts || !contradicted)
+        .map(|(test, _)| test)
+        .max_by(|(_, (.., a)), (_, (.., b))| a.mean().total_cmp(&b.mean()));
     let nearest = nearest.and_then(|(level, family)| {
         Reason::derived(Derived::LastLevelMissesPer { level }, &of_moments(evidence, vec![family]))
     });
     let seen = Reason::range(last, &compared).into_iter().chain(nearest);
-    let ruling = effect(Shown::by(contradicts, shows && missing.is_empty()), seen);
+    let ruling = effect(Shown::by(contradicted, shows && missing.is_empty()), seen);
     let lacks = if missing.is_empty() {
         Missing::rounds()
     } else {

@@ -8,7 +8,9 @@ use model::{Cell, Factor, SendPath};
 
 use super::threads::{GOODPUT, LARGE, falls, measure_falls};
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
-use crate::comparisons::{against, completions, of_moments, paths_asked, sizes_asked, threads};
+use crate::comparisons::{
+    against, completions, of_moments, paths_asked, sizes_asked, threads, unmeasured,
+};
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
@@ -20,17 +22,18 @@ use crate::reason::{Derived, Reason, Unseen};
 pub(super) fn fall(evidence: &Evidence<'_>) -> (Ruling, Vec<Compared>) {
     let falls = falls(evidence);
     let ruling = if falls.is_empty() {
-        no_falls()
+        no_falls(evidence, &[])
     } else {
+        // A fall that is not ruled out is enough to ask for its cause.
         let none = falls.iter().all(Compared::is_no_less);
-        let shown = Shown::by(none, falls.iter().any(|c| c.is_below(1.0)));
-        premise(shown, [Reason::each(GOODPUT, &falls)]).from(names(&falls, GOODPUT))
+        premise(Shown::by(none, true), [Reason::each(GOODPUT, &falls)]).from(names(&falls, GOODPUT))
     };
     (ruling, falls)
 }
 
-fn no_falls() -> Ruling {
-    premise(Shown::NotMeasured, [Reason::not_measured(GOODPUT, [], [LARGE], [4, 8])])
+/// The falls of these paths, or of any, were not measured.
+fn no_falls(evidence: &Evidence<'_>, paths: &[SendPath]) -> Ruling {
+    premise(Shown::NotMeasured, [unmeasured(evidence, GOODPUT, paths, &[LARGE], &[4, 8])])
         .lacks(measure_falls())
 }
 
@@ -96,7 +99,7 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     let paths = [SendPath::A2, SendPath::A1];
     let others: Vec<&Compared> = paths.into_iter().flat_map(of).collect();
     let (Some(zerocopy), false) = (of(SendPath::A3).next(), others.is_empty()) else {
-        return no_falls();
+        return no_falls(evidence, &[SendPath::A3, SendPath::A2, SendPath::A1]);
     };
     let seen = [Reason::each(GOODPUT, &falls), completions(evidence)];
     let mut cited = names(&falls, GOODPUT);
@@ -165,16 +168,17 @@ pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
             compared.extend(threads(evidence, metric, path, bytes, [4, 1]));
         }
     }
-    let measured = compared.len();
+    let measured = compared.clone();
     compared.retain(|c| !c.oversubscribed);
     let limit = 1.0 + evidence.plan.measure.margin.0;
     let ruling = match Reason::range(metric, &compared) {
-        None => Ruling::of(
-            PartKind::Counter,
-            Shown::NotMeasured,
-            [Reason::not_measured(metric, [], [], [1, 4])],
-        )
-        .beside((measured > 0).then_some(Reason::TooFewCpus)),
+        None => {
+            let seen = match Reason::range(metric, &measured) {
+                Some(range) => vec![range, Reason::TooFewCpus],
+                None => vec![unmeasured(evidence, metric, &[], &[], &[1, 4])],
+            };
+            Ruling::of(PartKind::Counter, Shown::NotMeasured, seen)
+        }
         Some(seen) => {
             let none_spins = compared.iter().all(|c| c.is_below(limit));
             Ruling::of(PartKind::Counter, Shown::by(none_spins, false), [seen])

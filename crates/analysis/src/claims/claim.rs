@@ -29,7 +29,7 @@ pub struct Claim {
     pub id: Id,
     /// What this run says.
     pub verdict: Verdict,
-    /// Why: the parts of its argument as far as the records go, the deciding one last.
+    /// Why: the parts of its argument as far as the records go.
     pub parts: Vec<Part>,
     /// What it rests on.
     pub evidence: Vec<Reference>,
@@ -40,7 +40,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The part that decided it; none of a claim that nothing was measured for.
+    /// The part that decided it: the first that is contradicted, else the first that is not shown, else the last.
     pub fn deciding(&self) -> Option<&Part> {
         let no = self.parts.iter().find(|part| matches!(part.shown, Shown::No));
         no.or_else(|| self.parts.iter().find(|part| part.shown != Shown::Yes)).or(self.parts.last())

@@ -1,10 +1,10 @@
 //! C2 and C3 where no audit decides: what is copied.
 
-use model::SendPath;
 use model::values::Fields;
+use model::{Factor, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, copy_audit, effect};
-use crate::comparisons::{completions, copied_shares, paths};
+use crate::comparisons::{completions, copied_shares, paths, unmeasured};
 use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
 use crate::operands::Compared;
@@ -17,20 +17,31 @@ pub(super) fn c2(evidence: &Evidence<'_>, not_counted: Vec<Reason>) -> Ruling {
     let metric = Metric::EndsCpuNsPerKib;
     let mut all = paths(evidence, SendPath::A2, SendPath::A1, metric);
     // Below a page, the copy is too small a part of the cost to be missed.
-    all.retain(|c| c.cell.message.bytes().0 >= 4096 && !c.oversubscribed);
+    all.retain(|c| c.cell.message.bytes().0 >= 4096);
+    let too_few_cpus = all.iter().any(|c| c.cell.fields == Fields::ONE && c.oversubscribed);
+    all.retain(|c| !c.oversubscribed);
     let (one, more): (Vec<Compared>, Vec<Compared>) =
         all.into_iter().partition(|c| c.cell.fields == Fields::ONE);
     let counter = Ruling::of(PartKind::Counter, Shown::NotMeasured, not_counted);
     if one.is_empty() {
         let fields = "copycost run --send send,sendmsg --fields 1,8 --sizes 4KiB,64KiB --threads 1";
+        let seen = if too_few_cpus {
+            Reason::TooFewCpus
+        } else if evidence.asked().any(|e| e.cell.fields == Fields::ONE) {
+            unmeasured(evidence, metric, &[SendPath::A1, SendPath::A2], &[4096, 65_536], &[])
+        } else {
+            Reason::not_varied(Factor::Fields, "1")
+        };
         return counter
-            .then(PartKind::Intervention, Shown::NotMeasured, [Reason::NoIntervention])
+            .then(PartKind::Intervention, Shown::NotMeasured, [seen])
             .lacks(copy_audit())
             .lacks(Missing::plan(fields));
     }
     let alike = one.iter().all(|c| c.finding == Finding::Equivalent);
     let saves_calls = alike && more.iter().any(|c| c.is_below(1.0));
-    let seen = [&one, &more].into_iter().filter_map(|of| Reason::range(metric, of));
+    let saved = Reason::contradicting(metric, &more, |c| alike && c.is_below(1.0));
+    let seen = [Reason::range(metric, &one), saved.or_else(|| Reason::range(metric, &more))];
+    let seen = seen.into_iter().flatten();
     counter
         .then(PartKind::Intervention, Shown::by(saves_calls, false), seen)
         .lacks(copy_audit())

@@ -6,7 +6,7 @@ use model::values::Threads;
 use model::{Cell, Factor, SendPath};
 
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
-use crate::comparisons::{against, counter_works, counters_remedy};
+use crate::comparisons::{against, counter_works, counters_remedy, unmeasured};
 use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
 use crate::operands::Compared;
@@ -33,6 +33,9 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Ruling {
         (cell.clone(), Cell { send_path: SendPath::A2, ..cell.clone() })
     });
     let lowest = against(evidence, pairs, CYCLES);
+    let has = |bytes: u64| {
+        evidence.asked().any(|e| e.cell.message.bytes().0 == bytes && figure(e, CYCLES).is_some())
+    };
     let mut parts: Vec<(Shown, Vec<Reason>)> = Vec::new();
     let (mut failing, mut cited) = (vec![Reference::law(7)], vec![Reference::law(7)]);
     for (bytes, of_eight, low, high) in RANGES {
@@ -45,17 +48,18 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Ruling {
             })
             .collect();
         let name = |of: &Figured| Reference::Figure { metric: CYCLES, cell: of.cell.clone() };
-        let outside: Vec<&Figured> =
-            figures.iter().filter(|of| of.is_above(high) || of.is_below(low)).collect();
-        let all_inside = figures.iter().all(|of| of.is_above(low) && of.is_below(high));
-        failing.extend(outside.iter().map(|of| name(of)));
+        let outside: Vec<Figured> =
+            figures.iter().filter(|of| of.is_above(high) || of.is_below(low)).cloned().collect();
+        let all_inside = figures.iter().all(|of| of.is_within([low, high]));
+        failing.extend(outside.iter().map(name));
         cited.extend(figures.iter().map(name));
-        match Reason::figures(CYCLES, &figures) {
+        match Reason::figures(CYCLES, if outside.is_empty() { &figures } else { &outside }) {
             Some(seen) => {
                 let shown = Shown::by(!outside.is_empty(), all_inside);
                 parts.push((shown, vec![seen, Reason::Claimed { low, high }]));
             }
-            None if of_eight => {}
+            // The other range of this size stands for it.
+            None if of_eight || has(bytes) => {}
             None => {
                 let missing = Reason::not_measured(CYCLES, [], [bytes], []);
                 parts.push((Shown::NotMeasured, vec![missing]));
@@ -72,7 +76,10 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Ruling {
     let no_higher: Vec<Compared> = lowest.iter().filter(|c| c.is_no_more()).cloned().collect();
     failing.extend(names(&no_higher, CYCLES));
     cited.extend(names(&lowest, CYCLES));
-    let mut ruling = effect(Shown::all_more(&lowest), Reason::range(CYCLES, &lowest));
+    let paths = [SendPath::A1, SendPath::A2, SendPath::A3];
+    let seen = Reason::all_more(CYCLES, &lowest)
+        .unwrap_or_else(|| unmeasured(evidence, CYCLES, &paths, &[], &[]));
+    let mut ruling = effect(Shown::all_more(&lowest), [seen]);
     for (shown, seen) in parts {
         ruling = ruling.then(PartKind::Effect, shown, seen);
     }
@@ -97,7 +104,7 @@ pub(super) fn c23(evidence: &Evidence<'_>) -> Ruling {
         (fewest != most).then(|| (most.clone(), fewest.clone()))
     });
     let compared = against(evidence, ends, CYCLES);
-    let Some(seen) = Reason::range(CYCLES, &compared) else {
+    let Some(seen) = Reason::all_less(CYCLES, &compared) else {
         let missing = if counter_works(evidence, CYCLES) {
             Reason::NotVaried { factor: Factor::Threads, value: None }
         } else {

@@ -1,9 +1,11 @@
 //! C4 and C6 to C8: which path wins, and from where on.
 
-use model::{Cell, SendPath};
+use model::{Cell, Factor, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, Verdict, effect, not_measured};
-use crate::comparisons::{completions, crossed, crossovers, path_twins, paths, sound};
+use crate::comparisons::{
+    completions, crossed, crossovers, path_twins, paths, unmeasured, with_a_cpu_each,
+};
 use crate::evidence::Evidence;
 use crate::findings::{Crossover, CrossoverOutcome};
 use crate::metric::Metric;
@@ -21,14 +23,14 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Ruling {
             "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20",
         )
     };
-    let (compared, _) = sound(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
+    let (compared, _) = with_a_cpu_each(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
     let cited = names(&compared, GOODPUT);
     let Some(range) = Reason::range(GOODPUT, &compared) else {
         let paths = [SendPath::A1, SendPath::A2];
-        return not_measured(Reason::not_measured(GOODPUT, paths, [], []), further());
+        return not_measured(unmeasured(evidence, GOODPUT, &paths, &[], &[]), further());
     };
-    if let Some(not) = compared.iter().find(|c| c.is_no_more()) {
-        return effect(Shown::No, [Reason::each(GOODPUT, std::slice::from_ref(not))]).from(cited);
+    if let Some(not) = Reason::contradicting(GOODPUT, &compared, Compared::is_no_more) {
+        return effect(Shown::No, [not]).from(cited);
     }
     let everywhere = compared.iter().all(|c| c.is_above(1.0));
     // The smallest and the largest size of each group of cells that has two.
@@ -44,14 +46,18 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Ruling {
     let ends: Vec<[Compared; 2]> = compared.iter().filter_map(ends).collect();
     let ruling = effect(Shown::by(false, everywhere), [range]).from(cited);
     if ends.is_empty() {
-        return ruling.then(PartKind::Effect, Shown::NotMeasured, []).lacks(further());
+        let one_size = Reason::NotVaried { factor: Factor::Message, value: None };
+        return ruling.then(PartKind::Effect, Shown::NotMeasured, [one_size]).lacks(further());
     }
     let is_less = |a: &Compared, b: &Compared| b.ratio.low.is_some_and(|low| a.is_below(low));
-    let reversed = ends.iter().any(|[small, large]| is_less(small, large));
+    let reversed: Vec<[Compared; 2]> =
+        ends.iter().filter(|[small, large]| is_less(small, large)).cloned().collect();
     let most_at_small = ends.iter().all(|[small, large]| is_less(large, small));
-    // What all show has its least and its most told already.
-    let seen = (!most_at_small).then(|| Reason::each(GOODPUT, &ends.concat()));
-    ruling.then(PartKind::Effect, Shown::by(reversed, most_at_small), seen).lacks(Missing::rounds())
+    let shown = Shown::by(!reversed.is_empty(), most_at_small);
+    // What all show has its least and its most above.
+    let pairs = if reversed.is_empty() { &ends } else { &reversed };
+    let seen = (!most_at_small).then(|| Reason::each(GOODPUT, &pairs.concat()));
+    ruling.then(PartKind::Effect, shown, seen).lacks(Missing::rounds())
 }
 
 /// The threshold of one group of cells against 4096 bytes.
@@ -71,7 +77,7 @@ const NEAR: f64 = 2.0;
 fn threshold(crossover: &Crossover) -> Threshold {
     let has = |holds: fn(f64) -> bool| crossover.sizes.iter().any(|bytes| holds(*bytes as f64));
     // "From there on" speaks of every larger size.
-    let goes_on = crossover.untold.iter().all(|bytes| (*bytes as f64) < PAGE);
+    let goes_on = crossover.unclear_sizes.iter().all(|bytes| (*bytes as f64) < PAGE);
     match crossover.outcome {
         CrossoverOutcome::At { low, high, .. } if high < PAGE || low > PAGE => Threshold::Elsewhere,
         CrossoverOutcome::At { low, high, .. }
@@ -112,7 +118,7 @@ pub(super) fn c6(evidence: &Evidence<'_>) -> Ruling {
     let both = [SendPath::A3, SendPath::A1];
     let found = crossovers(evidence, SendPath::A3, SendPath::A1, GOODPUT);
     if found.is_empty() {
-        return not_measured(Reason::not_measured(GOODPUT, both, [], []), finer());
+        return not_measured(unmeasured(evidence, GOODPUT, &both, &[], &[]), finer());
     }
     let calls = Metric::SendCallsPerMessage;
     let calls = Reason::most(calls, &path_twins(evidence, calls, both, |_| true));
@@ -153,35 +159,53 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
     ))
 }
 
-/// Where the interval of a gain of 10 to 20 % must lie: a gain of 10 % has an interval around 1.10 itself.
+/// The gain that the claim names.
+const GAIN: (f64, f64) = (1.10, 1.20);
+/// Where the interval of such a gain must lie: a gain of 10 % has an interval around 1.10 itself.
 const BAND: (f64, f64) = (1.05, 1.25);
 
 /// The largest gain of zerocopy over send, and where it lies.
 pub(super) fn c8(evidence: &Evidence<'_>) -> Ruling {
-    let mut all = paths(evidence, SendPath::A3, SendPath::A1, GOODPUT);
-    all.retain(|c| !c.oversubscribed);
+    let all = paths(evidence, SendPath::A3, SendPath::A1, GOODPUT);
+    let (dropped, all): (Vec<Compared>, Vec<Compared>) =
+        all.into_iter().partition(|c| c.oversubscribed);
     let is_in = |c: &Compared| {
         (4096..=8192).contains(&c.cell.message.bytes().0) && (2..=4).contains(&c.cell.threads.get())
     };
     let (spot, outside): (Vec<Compared>, Vec<Compared>) = all.into_iter().partition(is_in);
     let (Some((_, best)), Some((_, other))) = (extremes(&spot), extremes(&outside)) else {
         let both = [SendPath::A3, SendPath::A1];
-        return not_measured(
-            Reason::not_measured(GOODPUT, both, [4096, 8192], [2, 4]),
-            Missing::machine(
-                "a machine with at least 8 usable CPUs",
-                "copycost run --send send,zerocopy --sizes 64,512,4KiB,8KiB,64KiB --threads 1,2,4",
-            ),
-        );
+        let (dropped_spot, dropped_outside): (Vec<Compared>, Vec<Compared>) =
+            dropped.into_iter().partition(is_in);
+        let (dropped, missing) = if spot.is_empty() {
+            (dropped_spot, Reason::not_measured(GOODPUT, both, [4096, 8192], [2, 4]))
+        } else {
+            (dropped_outside, Reason::not_measured(GOODPUT, both, [64, 65_536], []))
+        };
+        let seen = match Reason::range(GOODPUT, &dropped) {
+            Some(range) => vec![range, Reason::TooFewCpus],
+            None => vec![missing],
+        };
+        return effect(Shown::NotMeasured, seen).lacks(Missing::machine(
+            "a machine with at least 8 usable CPUs",
+            "copycost run --send send,zerocopy --sizes 64,512,4KiB,8KiB,64KiB --threads 1,2,4",
+        ));
     };
-    let may_gain = |c: &Compared| !c.is_below(1.10) && !c.is_above(1.20);
+    let (low, high) = GAIN;
+    let may_gain = |c: &Compared| !c.is_below(low) && !c.is_above(high);
     let (least, most) = BAND;
     let gains = best.is_above(least) && best.is_below(most);
     let best_high = spot.iter().filter_map(|c| c.ratio.high).fold(f64::NEG_INFINITY, f64::max);
     let is_best = outside.iter().all(|c| c.is_below(best.ratio.low.unwrap_or(0.0)));
     let there = Shown::by(!spot.iter().any(may_gain), gains);
     let nowhere_else = Shown::by(other.is_above(best_high), is_best);
+    let claimed = if there == Shown::No {
+        Reason::Claimed { low, high }
+    } else {
+        Reason::CountsAs { low: least, high: most }
+    };
     effect(there, Reason::most(GOODPUT, &spot))
+        .beside([claimed])
         .then(PartKind::Effect, nowhere_else, Reason::most(GOODPUT, &outside))
         .beside([completions(evidence)])
         .lacks(Missing::rounds())

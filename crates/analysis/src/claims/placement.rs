@@ -8,7 +8,7 @@ use super::causes::{KEPT, fall, kept};
 use super::threads::GOODPUT;
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
 use crate::claims::claim::Verdict;
-use crate::comparisons::{of_moments, paths, sound, twins};
+use crate::comparisons::{of_moments, paths, twins, unmeasured, with_a_cpu_each};
 use crate::evidence::Evidence;
 use crate::operands::Compared;
 use crate::operands::names;
@@ -53,7 +53,7 @@ pub(super) fn c16(evidence: &Evidence<'_>) -> Ruling {
     let compared = within_against_across(evidence, &falls);
     if compared.is_empty() {
         return ruling
-            .then(PartKind::Intervention, Shown::NotMeasured, [seen, Reason::NoIntervention])
+            .then(PartKind::Intervention, Shown::NotMeasured, [seen, Reason::NotAcrossNodes])
             .lacks(Missing::plan("copycost run --sizes 64KiB --threads 4,8 with two values of --placement, one with all CPUs on one node and one with senders and receivers on two (lscpu names them), such as --placement 0-7/8-15,0-7/16-23"));
     }
     ruling
@@ -86,7 +86,7 @@ fn within_against_across(evidence: &Evidence<'_>, falls: &[Compared]) -> Vec<Com
 /// Pinning against none, by goodput; what batching brings is send against sendmsg. Sockets are separate in every plan, so
 /// that the claim can fall by its two other parts and not be shown by them.
 pub(super) fn c25(evidence: &Evidence<'_>) -> Ruling {
-    let (batched, _) = sound(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
+    let (batched, _) = with_a_cpu_each(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
     let pinned = twins(
         evidence,
         GOODPUT,
@@ -99,12 +99,8 @@ pub(super) fn c25(evidence: &Evidence<'_>) -> Ruling {
             .lacks(Missing::plan("copycost run --placement split,none"))
             .from(cited);
     }
-    let batching = Reason::range(GOODPUT, &batched).unwrap_or(Reason::not_measured(
-        GOODPUT,
-        [SendPath::A1, SendPath::A2],
-        [],
-        [],
-    ));
+    let batching = Reason::range(GOODPUT, &batched)
+        .unwrap_or_else(|| unmeasured(evidence, GOODPUT, &[SendPath::A1, SendPath::A2], &[], &[]));
     let ruling = effect(Shown::more(&pinned), Reason::range(GOODPUT, &pinned)).then(
         PartKind::Effect,
         Shown::more(&batched),

@@ -6,7 +6,7 @@ use model::{Cell, Factor, SendPath};
 
 use super::threads::GOODPUT;
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
-use crate::comparisons::{against, paths, sound};
+use crate::comparisons::{against, paths, unmeasured, with_a_cpu_each};
 use crate::evidence::{Evidence, figure};
 use crate::findings::{CostModel, ModelledSide};
 use crate::metric::Metric;
@@ -41,19 +41,19 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
     const PLAN: &str =
         "copycost run --send send,sendmsg --sizes 64,512,4KiB,64KiB --threads 1 --rounds 20";
     let paths = [SendPath::A1, SendPath::A2];
-    let (steps, too_few_cpus) = sound(steps(evidence));
-    let Some(range) = Reason::range(GOODPUT, &steps) else {
+    let (steps, too_few_cpus) = with_a_cpu_each(steps(evidence));
+    let Some(seen) = Reason::all_more(GOODPUT, &steps) else {
         let one_size = Reason::NotVaried { factor: Factor::Message, value: None };
         return not_measured(one_size, Missing::plan(PLAN));
     };
     let cited = names(&steps, GOODPUT);
     let growth = Shown::all_more(&steps);
     if too_few_cpus && growth != Shown::No {
-        return effect(Shown::Unclear, [range, Reason::TooFewCpus])
+        return effect(Shown::Unclear, [seen, Reason::TooFewCpus])
             .lacks(super::a_cpu_for_each_thread())
             .from(cited);
     }
-    let ruling = effect(growth, [range]).from(cited);
+    let ruling = effect(growth, [seen]).from(cited);
     if !ruling.holds() {
         return ruling.lacks(Missing::rounds());
     }
@@ -65,7 +65,7 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
             .next()
     };
     let [Some(many), Some(one)] = paths.map(calls) else {
-        let missing = Reason::not_measured(metric, paths, [], []);
+        let missing = unmeasured(evidence, metric, &paths, &[], &[]);
         return ruling
             .then(PartKind::Counter, Shown::NotMeasured, [missing])
             .lacks(Missing::plan(PLAN));
@@ -112,19 +112,24 @@ fn fitted(evidence: &Evidence<'_>) -> Option<Follows> {
         .iter()
         .filter_map(|many| Some((many, ones.iter().find(|one| one.0.shared == many.0.shared)?)))
         .collect();
-    let (many, one) = pairs.first()?;
+    let first = pairs.first()?;
     if !pairs.iter().all(|(many, one)| fits(many.0) && fits(one.0)) {
         return None;
     }
     let is_above =
         |a: &FixedCost, b: &FixedCost| a.ns.low.zip(b.ns.high).is_some_and(|(a, b)| a > b);
-    let contradicted = pairs.iter().any(|((_, many), (_, one))| {
+    let contradicting = pairs.iter().find(|((_, many), (_, one))| {
         is_above(one, many) || many.ns.high.is_some_and(|high| high < 0.0)
     });
+    let (many, one) = contradicting.unwrap_or(first);
     let shown = pairs.iter().all(|((_, many), (_, one))| is_above(many, one));
     let seen = Reason::FixedCosts { costs: vec![many.1, one.1] };
     let models = pairs.iter().flat_map(|(many, one)| [many.0, one.0]);
-    Some((Shown::by(contradicted, shown), seen, models.map(Reference::cost_model).collect()))
+    Some((
+        Shown::by(contradicting.is_some(), shown),
+        seen,
+        models.map(Reference::cost_model).collect(),
+    ))
 }
 
 /// A message no larger than this costs next to nothing for its bytes.
@@ -137,6 +142,6 @@ fn smallest(evidence: &Evidence<'_>) -> Option<Follows> {
     compared.retain(|c| !c.oversubscribed && c.cell.message.bytes().0 <= SMALL);
     let least = compared.iter().map(|c| c.cell.message).min()?;
     compared.retain(|c| c.cell.message == least);
-    let seen = Reason::range(metric, &compared)?;
+    let seen = Reason::all_less(metric, &compared)?;
     Some((Shown::all_less(&compared), seen, names(&compared, metric)))
 }

@@ -6,7 +6,7 @@ use model::{Cell, SendPath};
 use super::{Missing, PartKind, Reason, Ruling, Shown, effect, not_measured, premise};
 use crate::comparisons::{
     completions, counters_remedy, of_moments, paths_asked, sizes_asked, threads, threads_asked,
-    twins,
+    twins, unmeasured,
 };
 use crate::evidence::Evidence;
 use crate::metric::Metric;
@@ -30,7 +30,7 @@ pub(super) fn c10(evidence: &Evidence<'_>) -> Ruling {
         .collect();
     if speed_ups.is_empty() {
         return not_measured(
-            Reason::not_measured(GOODPUT, [], [4096], [1, 4]),
+            unmeasured(evidence, GOODPUT, &[], &[4096], &[1, 4]),
             Missing::plan(PLAN),
         );
     }
@@ -54,7 +54,7 @@ pub(super) fn c11(evidence: &Evidence<'_>) -> Ruling {
     let jumps = threads(evidence, GOODPUT, SendPath::A2, 4096, [8, 4]);
     let Some(jump) = jumps.first() else {
         return not_measured(
-            Reason::not_measured(GOODPUT, [SendPath::A2], [4096], [4, 8]),
+            unmeasured(evidence, GOODPUT, &[SendPath::A2], &[4096], &[4, 8]),
             Missing::plan("copycost run --send sendmsg --sizes 4KiB --threads 4,8"),
         );
     };
@@ -113,7 +113,7 @@ pub(super) fn c12(evidence: &Evidence<'_>) -> Ruling {
     let paths = PAPER_FALLS.map(|(path, _)| path);
     if paths.iter().any(|path| of(*path).next().is_none()) {
         return not_measured(
-            Reason::not_measured(GOODPUT, paths, [LARGE], [4, 8]),
+            unmeasured(evidence, GOODPUT, &paths, &[LARGE], &[4, 8]),
             measure_falls(),
         )
         .from(cited);
@@ -133,18 +133,19 @@ pub(super) fn c12(evidence: &Evidence<'_>) -> Ruling {
 /// 4 threads against every other count at the largest size, by path.
 pub(super) fn c24(evidence: &Evidence<'_>) -> Ruling {
     let largest = sizes_asked(evidence).into_iter().max().unwrap_or(LARGE);
+    let counts = threads_asked(evidence);
+    let has = |holds: fn(&u32) -> bool| counts.iter().any(holds);
+    // One count on each side of four will do.
+    let needed = [(1, has(|n| *n < 4)), (4, has(|n| *n == 4)), (8, has(|n| *n > 4))];
+    let lacking: Vec<u32> = needed.iter().filter(|(_, has)| !has).map(|(n, _)| *n).collect();
     let missing = || {
+        let counts = if lacking.is_empty() { &counts } else { &lacking };
         not_measured(
-            Reason::not_measured(GOODPUT, [], [largest], [1, 4, 8]),
+            unmeasured(evidence, GOODPUT, &[], &[largest], counts),
             Missing::plan("copycost run --sizes 64KiB --threads 1,2,4,8"),
         )
     };
-    let counts = threads_asked(evidence);
-    let has = |holds: fn(&u32) -> bool| counts.iter().any(holds);
-    let Some(four) = Threads::new(4) else { return missing() };
-    if !(has(|n| *n == 4) && has(|n| *n < 4) && has(|n| *n > 4)) {
-        return missing();
-    }
+    let Some(four) = Threads::new(4).filter(|_| lacking.is_empty()) else { return missing() };
     let others = twins(
         evidence,
         GOODPUT,
@@ -152,6 +153,7 @@ pub(super) fn c24(evidence: &Evidence<'_>) -> Ruling {
         |cell| Cell { threads: four, ..cell.clone() },
     );
     // The other count that carries most is the one that could be better.
-    let Some(seen) = Reason::most(GOODPUT, &others) else { return missing() };
+    let better = Reason::contradicting(GOODPUT, &others, Compared::is_no_less);
+    let Some(seen) = better.or_else(|| Reason::most(GOODPUT, &others)) else { return missing() };
     effect(Shown::all_less(&others), [seen]).lacks(Missing::rounds()).from(names(&others, GOODPUT))
 }

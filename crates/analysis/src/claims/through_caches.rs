@@ -5,19 +5,20 @@
 //! each was. That misses are fewest needs their counter, and that the missing copy is why needs the option left off.
 
 use model::names::Switch;
-use model::{Cell, SendPath};
+use model::{Cell, Factor, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, copy_audit};
 use crate::audited::{is_near, not_counted, of_path};
 use crate::comparisons::{
-    completions, copied_shares, counters_remedy, of_moments, path_twins, sound,
+    completions, copied_shares, counters_remedy, of_moments, path_twins, unmeasured,
+    with_a_cpu_each,
 };
 use crate::copies::{Step, of_cell};
 use crate::copying_time::still_copied;
 use crate::evidence::Evidence;
 use crate::metric::Metric;
-use crate::operands::CopyingTime;
-use crate::operands::names;
+use crate::operands::{Compared, CopyingTime, names};
+use crate::results::CellEstimates;
 
 /// From this part of sendmsg's copying on it is still done, below it is gone.
 const HALF: f64 = 0.5;
@@ -90,7 +91,7 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
     let misses = Metric::SenderLlcMissesPerKib;
     let twins = |against| path_twins(evidence, misses, [SendPath::A3, against], is_medium);
     let copying = [SendPath::A1, SendPath::A2];
-    let (compared, _) = sound(copying.into_iter().flat_map(twins).collect());
+    let (compared, _) = with_a_cpu_each(copying.into_iter().flat_map(twins).collect());
     let fewest = compared.iter().all(|c| c.is_below(1.0));
     let missing = match nothing_is {
         Shown::Yes if compared.is_empty() => counters_remedy(evidence, misses, "llc-misses"),
@@ -101,12 +102,13 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
         }
     };
     if compared.is_empty() {
-        let not = Reason::not_measured(misses, [SendPath::A3].into_iter().chain(copying), [], []);
+        let [send, sendmsg] = copying;
+        let not = unmeasured(evidence, misses, &[SendPath::A3, send, sendmsg], &[], &[]);
         return copied.then(PartKind::Effect, Shown::NotMeasured, [not]).lacks(missing);
     }
     // Whatever the reason: where it has not the fewest there is nothing to explain.
-    let seen = match compared.iter().find(|c| c.is_no_less()) {
-        Some(more) => (Shown::No, Some(Reason::each(misses, std::slice::from_ref(more)))),
+    let seen = match Reason::contradicting(misses, &compared, Compared::is_no_less) {
+        Some(more) => (Shown::No, Some(more)),
         None => (Shown::by(false, fewest), Reason::range(misses, &compared)),
     };
     let ruling = copied.then(PartKind::Effect, seen.0, seen.1).from(names(&compared, misses));
@@ -121,9 +123,14 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
     });
     let off = of_moments(evidence, without.collect());
     let Some(seen) = Reason::range(misses, &off) else {
-        return ruling
-            .then(PartKind::Intervention, Shown::NotMeasured, [Reason::NoIntervention])
-            .lacks(missing);
+        let is_dropped =
+            |e: &CellEstimates| !e.cell.is_itself() && is_medium(&e.cell) && e.oversubscribed;
+        let why = if evidence.estimates.iter().any(is_dropped) {
+            Reason::TooFewCpus
+        } else {
+            Reason::not_varied(Factor::SoZerocopy, "off")
+        };
+        return ruling.then(PartKind::Intervention, Shown::NotMeasured, [why]).lacks(missing);
     };
     let return_with_it = off.iter().all(|c| c.is_below(1.0));
     ruling

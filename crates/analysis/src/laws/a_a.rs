@@ -41,12 +41,21 @@ pub(super) fn a_a(evidence: &Evidence<'_>) -> Law {
             );
         }
     };
-    let cpu = floor.ends_cpu.value().map(|cpu| (Metric::EndsCpuNsPerKib, cpu));
-    let ratios = [Some((Metric::GoodputGbps, &floor.goodput)), cpu].into_iter().flatten();
-    let twins = ratios.clone().map(|(metric, ratio)| LawReason::Twins { metric, ratio: *ratio });
-    let seen = twins.chain([LawReason::NoiseFloor { half_width: floor.half_width }]);
-    let p: Vec<f64> = ratios.filter_map(|(_, ratio)| p_of_one(ratio)).collect();
+    let cpu = floor.ends_cpu.value().map(|cpu| (Metric::EndsCpuNsPerKib, *cpu));
+    let mut ratios = vec![(Metric::GoodputGbps, floor.goodput)];
+    ratios.extend(cpu);
+    let p: Vec<f64> = ratios.iter().filter_map(|(_, ratio)| p_of_one(ratio)).collect();
     let differ = !floor.equivalent && holm(&p).iter().any(|p| *p < SIGNIFICANCE);
+    if differ {
+        // What differs most surely comes first: it stands for all where there is no room.
+        let p = |ratio: &Estimate| p_of_one(ratio).unwrap_or(1.0);
+        ratios.sort_by(|(_, a), (_, b)| p(a).total_cmp(&p(b)));
+    }
+    let twins = ratios.into_iter().enumerate().map(|(place, (metric, ratio))| match place {
+        0 if differ => LawReason::TwinsDiffer { metric, ratio },
+        _ => LawReason::Twins { metric, ratio },
+    });
+    let seen = twins.chain([LawReason::NoiseFloor { half_width: floor.half_width }]);
     if !floor.equivalent && !differ {
         return undecidable(A_A, seen, Missing::rounds());
     }

@@ -8,7 +8,8 @@ use crate::findings::CeilingShare;
 use crate::laws::law::Law;
 use model::Missing;
 
-const CEILING: u32 = 8;
+/// Its number.
+pub(crate) const CEILING: u32 = 8;
 
 /// Goodput × copies stays under the ceiling, on each side's CPUs; where both sides share all their CPUs, on both
 /// together. Broken by a cell whose whole interval lies above.

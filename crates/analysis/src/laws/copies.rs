@@ -9,7 +9,7 @@ use model::{Audit, Measured};
 use super::calls::breach;
 use super::reason::{Counted, Figure, LawReason, PathOnLink, Source, Wrong};
 use super::{decided, undecidable};
-use crate::copies::{PerByte, Step, copy_audit, expected, per_byte};
+use crate::copies::{NotCounted, PerByte, Step, copy_audit, expected, per_byte};
 use crate::evidence::Evidence;
 use crate::laws::law::Law;
 
@@ -43,7 +43,7 @@ const fn named(by_reference: bool, delivered: bool) -> &'static [Step] {
 
 /// What the last audit trials of each cell lack of the steps that the law names: by step and why.
 fn missing(evidence: &Evidence<'_>) -> Vec<LawReason> {
-    let mut missing: BTreeMap<(Step, String), BTreeSet<PathOnLink>> = BTreeMap::new();
+    let mut missing: BTreeMap<(Step, NotCounted), BTreeSet<PathOnLink>> = BTreeMap::new();
     let all = evidence.audits.all_of(Audit::CopyAudit);
     for (audited, _) in all.filter(|(_, last)| *last) {
         let cell = &audited.cell;
@@ -53,9 +53,9 @@ fn missing(evidence: &Evidence<'_>) -> Vec<LawReason> {
             }
         }
     }
-    let absent = |((step, why), of): ((Step, String), BTreeSet<PathOnLink>)| {
+    let absent = |((step, why), of): ((Step, NotCounted), BTreeSet<PathOnLink>)| {
         let of = of.into_iter().collect();
-        LawReason::Absent { source: Source::Copied(step), of, why }
+        LawReason::StepNotCounted { step, of, why }
     };
     missing.into_iter().map(absent).collect()
 }

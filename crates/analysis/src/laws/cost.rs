@@ -1,6 +1,8 @@
 //! Law 9: CPU a message grows with its bytes from a fixed cost.
 
-use super::reason::{Breach, BreachRecord, Fit, FittedLine, LawReason, Source, Wrong, whole};
+use super::reason::{
+    Breach, BreachRecord, BrokenLine, Fit, FittedLine, LawReason, Source, Wrong, whole,
+};
 use super::{decided, undecidable};
 use crate::estimate::Estimate;
 use crate::estimate::{t_975, t_above};
@@ -11,6 +13,9 @@ use crate::pairs::{SIGNIFICANCE, holm};
 use model::Missing;
 
 const COST: u32 = 9;
+
+/// The most lines with a break that are named.
+const LINES_NAMED: usize = 3;
 
 /// One-sided p of "it is at least 0", from a t interval; none without one. Small: it is shown to lie below.
 fn p_of_nonnegative(estimate: &Estimate) -> Option<f64> {
@@ -69,7 +74,13 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
     ];
     let mut reasons: Vec<LawReason> =
         misfits.into_iter().filter(|(_, n)| *n > 0).map(|(fit, n)| lines(fit, n)).collect();
-    reasons.extend(explained);
+    if !explained.is_empty() {
+        let more = whole(explained.len().saturating_sub(LINES_NAMED));
+        reasons.push(LawReason::Breaks {
+            lines: explained.into_iter().take(LINES_NAMED).collect(),
+            more,
+        });
+    }
     if below.is_empty() {
         reasons.push(lines(Fit::AboveZero, above));
     }
@@ -84,7 +95,7 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
 #[derive(Default)]
 struct Misfits {
     /// A break named beforehand is shown.
-    explained: Vec<LawReason>,
+    explained: Vec<BrokenLine>,
     /// Every break named beforehand that lies among the sizes was tested, and none is shown.
     unexplained: Vec<Breach>,
     /// None is shown, but not every one could be tested.
@@ -97,7 +108,7 @@ impl Misfits {
         let is_shown = |point: &&BreakPoint| point.p.value().is_some_and(|p| *p < SIGNIFICANCE);
         let at: Vec<BreakPoint> = model.breaks.iter().filter(is_shown).cloned().collect();
         if !at.is_empty() {
-            self.explained.push(LawReason::Breaks { line: FittedLine::of(model), at });
+            self.explained.push(BrokenLine { line: FittedLine::of(model), at });
         } else if model.breaks.iter().any(|point| point.p.value().is_none()) {
             self.untestable += 1;
         } else {

@@ -145,7 +145,7 @@ pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
     for cost in &costs {
         let LawReason::Cost { cell, against, ratio, alike, .. } = cost else { continue };
         if *alike == Shown::No {
-            let wrong = Wrong::Cost { against: against.clone(), ratio: *ratio };
+            let wrong = Wrong::Cost { against: Cell::clone(against), ratio: *ratio };
             broken.push(Breach::of_cell(cell, wrong));
         } else if *alike != Shown::Yes {
             missing = Some(Missing::rounds());
@@ -185,7 +185,8 @@ fn costs_of_control(evidence: &Evidence<'_>) -> Vec<LawReason> {
         let alike = ratio.low.zip(ratio.high).map_or(Shown::Unclear, |(low, high)| {
             Shown::by(low > most || high < least, low >= least && high <= most)
         });
-        costs.push(LawReason::Cost { cell: cell.clone(), against, ratio, limit: LIKE, alike });
+        let (cell, against) = (Box::new(cell.clone()), Box::new(against));
+        costs.push(LawReason::Cost { cell, against, ratio, limit: LIKE, alike });
     }
     costs
 }

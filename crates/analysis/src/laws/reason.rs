@@ -4,7 +4,7 @@ use model::{Cell, Link, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::copies::Step;
+use crate::copies::{NotCounted, Step};
 use crate::estimate::Estimate;
 use crate::findings::{BreakPoint, CeilingShare, CostModel, ModelledSide};
 use crate::judged::JudgedTrial;
@@ -67,12 +67,12 @@ pub enum LawReason {
         /// How many were fitted.
         of: u32,
     },
-    /// A line that does not fit, as breaks that were named beforehand are shown.
+    /// Lines that do not fit, as breaks that were named beforehand are shown.
     Breaks {
-        /// The line.
-        line: FittedLine,
-        /// The breaks.
-        at: Vec<BreakPoint>,
+        /// The first of them.
+        lines: Vec<BrokenLine>,
+        /// How many more there are.
+        more: u32,
     },
     /// Cells against their twins.
     Twins {
@@ -90,16 +90,32 @@ pub enum LawReason {
     Cost {
         /// The control.
         #[schemars(with = "String")]
-        cell: Cell,
+        cell: Box<Cell>,
         /// The path that copies.
         #[schemars(with = "String")]
-        against: Cell,
+        against: Box<Cell>,
         /// The ratio of their costs per KiB.
         ratio: Estimate,
         /// The share that it may differ by.
         limit: f64,
         /// Whether it is shown to differ by no more.
         alike: Shown,
+    },
+    /// Audits have no count of a step that could be another figure than the expected one.
+    StepNotCounted {
+        /// The step.
+        step: Step,
+        /// Of what.
+        of: Vec<PathOnLink>,
+        /// Why.
+        why: NotCounted,
+    },
+    /// Cells are shown to differ from their twins.
+    TwinsDiffer {
+        /// In what, most surely.
+        metric: Metric,
+        /// The ratio.
+        ratio: Estimate,
     },
 }
 
@@ -127,8 +143,6 @@ pub enum Source {
     Calls,
     /// The kernel's count of copied bytes.
     CopiedBytes,
-    /// The same of one step.
-    Copied(Step),
     /// How long the CPUs were busy.
     BusyTime,
     /// The cycle counter.
@@ -211,6 +225,15 @@ impl FittedLine {
     pub(super) fn of(model: &CostModel) -> Self {
         Self { side: model.side, path: model.path, shared: model.shared.clone() }
     }
+}
+
+/// A fitted line with the breaks that are shown in it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BrokenLine {
+    /// The line.
+    pub line: FittedLine,
+    /// The breaks.
+    pub at: Vec<BreakPoint>,
 }
 
 /// A record that breaks a law.

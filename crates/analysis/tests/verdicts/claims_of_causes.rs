@@ -1,11 +1,12 @@
 //! C13, C14, C15 and C17.
 
+use analysis::metric::Metric;
 use analysis::reason::{PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
 use model::SendPath::Zerocopy;
 use model::{Cell, Factor, Measured};
 
-use crate::made::{Run, count, gives, kib, misses, one_thread, plan, run, run_of_goodput};
+use crate::made::{Run, count, gives, kib, lacks, misses, one_thread, plan, run, run_of_goodput};
 
 fn threads() -> model::Plan {
     plan(&[(Factor::Threads, "4,8"), (Factor::Message, "64KiB")])
@@ -30,8 +31,9 @@ fn without_a_fall_there_is_nothing_to_explain() {
 #[test]
 fn without_eight_threads_no_fall_was_measured() {
     for claim in [13, 14, 15] {
-        let one = run(one_thread(), |_, trial| trial);
-        one.leaves_open(claim, PartKind::Premise, Shown::NotMeasured);
+        let one = run(plan(&[(Factor::Threads, "1,4")]), |_, trial| trial);
+        let claim = one.leaves_open(claim, PartKind::Premise, Shown::NotMeasured);
+        gives(&claim, |it| lacks(it, Metric::GoodputGbps, &[65_536], &[8]));
     }
 }
 
@@ -87,9 +89,9 @@ fn c15_is_shown_by_switches_that_go_away_with_the_notifications() {
     let supporting = || switching(run_of_goodput(option(), with_option), many);
     let parts = supporting().supports(15).parts;
     assert_eq!(parts.last().map(|part| part.kind), Some(PartKind::Intervention), "{parts:#?}");
-    let crowded = run(option(), |cell, trial| trial.goodput_gbps(with_option(cell)).usable_cpus(8));
-    let crowded = switching(crowded, many);
-    let claim = crowded.leaves_open(15, PartKind::Effect, Shown::Unclear);
+    let few_cpus =
+        run(option(), |cell, trial| trial.goodput_gbps(with_option(cell)).usable_cpus(8));
+    let claim = switching(few_cpus, many).leaves_open(15, PartKind::Effect, Shown::Unclear);
     gives(&claim, |it| *it == Reason::TooFewCpus);
     assert_eq!(claim.caveats, [Caveat::Oversubscribed { all: true }], "{claim:#?}");
     misses(&claim.would_decide, "a machine with at least 16 usable CPUs", "--threads 4,8");
@@ -153,9 +155,11 @@ fn c17_falls_where_no_cpu_time_is_burnt() {
     let unseen = Reason::NotInstrumented { what: Unseen::LockContention };
     gives(&spins.leaves_open(17, PartKind::Counter, Shown::Unclear), |it| *it == unseen);
     let one = run(one_thread(), |_, trial| trial);
-    one.leaves_open(17, PartKind::Counter, Shown::NotMeasured);
-    let few_cpus = run(threads(), |_, trial| trial.usable_cpus(2));
-    gives(&few_cpus.leaves_open(17, PartKind::Counter, Shown::NotMeasured), |it| {
-        *it == Reason::TooFewCpus
+    gives(&one.leaves_open(17, PartKind::Counter, Shown::NotMeasured), |it| {
+        lacks(it, Metric::SenderCpuNsPerKib, &[], &[4])
     });
+    let few_cpus = run(threads(), |_, trial| trial.usable_cpus(2));
+    let few_cpus = few_cpus.leaves_open(17, PartKind::Counter, Shown::NotMeasured);
+    gives(&few_cpus, |it| *it == Reason::TooFewCpus);
+    gives(&few_cpus, |it| matches!(it, Reason::Range { least, .. } if least.oversubscribed));
 }

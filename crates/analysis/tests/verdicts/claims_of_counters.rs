@@ -1,12 +1,13 @@
 //! C18 to C23: what hardware counters and the machine's facts decide.
 
 use analysis::metric::Metric;
+use analysis::operands::Compared;
 use analysis::reason::{Derived, PartKind, Reason, Shown};
 use analysis::reference::Caveat;
-use model::SendPath::{Send, Sendmsg};
+use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::{Cell, Factor, Layout, Plan};
 
-use crate::made::{Run, count, gives, kib, one_thread, plan, run};
+use crate::made::{Run, are_each, count, decided_by, gives, kib, lacks, one_thread, plan, run};
 
 fn counted(plan: Plan) -> Run {
     run(plan, |_, trial| trial.counted().goodput_gbps(10.0))
@@ -29,8 +30,35 @@ fn c18_needs_the_peak_and_a_layout_without_it() {
     let peak = |cell: &Cell| if bytes(cell) == 512 { 9.0 } else { 3.0 };
     let peak_of_scattered =
         move |cell: &Cell| if cell.layout == Layout::Packed { 3.0 } else { peak(cell) };
-    missing(layouts(), peak_of_scattered).supports(18);
-    missing(layouts(), peak).refutes(18, PartKind::Intervention);
+    // Three other sizes of one layout.
+    let has = |layout: Layout, low: f64, high: f64| {
+        move |it: &Reason| {
+            matches!(it, Reason::Derived { what: Derived::CacheMissesPerS, least, most, of: 3 }
+            if [least, most].iter().all(|c| {
+                c.cell.layout == layout && (low..high).contains(&c.ratio.mean)
+            }))
+        }
+    };
+    let supported = missing(layouts(), peak_of_scattered).supports(18);
+    gives(&supported, has(Layout::Scattered, 0.3, 0.4));
+    gives(&supported, has(Layout::Packed, 0.9, 1.1));
+    let refuted = missing(layouts(), peak).refutes(18, PartKind::Intervention);
+    decided_by(&refuted, has(Layout::Packed, 0.3, 0.4));
+    // One size has more misses than the peak, of three.
+    let higher = missing(one_thread(), |cell| match bytes(cell) {
+        64 => 9.0,
+        512 => 8.0,
+        _ => 3.0,
+    });
+    decided_by(&higher.refutes(18, PartKind::Effect), |it| {
+        matches!(it, Reason::Derived { least, most, of: 1, .. }
+            if [least, most].iter().all(|c| bytes(&c.cell) == 64))
+    });
+    let peak_alone = plan(&[(Factor::Message, "512"), (Factor::Threads, "1")]);
+    let peak_alone = missing(peak_alone, |_| 3.0);
+    decided_by(&peak_alone.leaves_open(18, PartKind::Effect, Shown::NotMeasured), |it| {
+        matches!(it, Reason::NotVaried { factor: Factor::Message, .. })
+    });
     missing(one_thread(), peak).leaves_open(18, PartKind::Intervention, Shown::NotMeasured);
     missing(one_thread(), |_| 3.0).refutes(18, PartKind::Effect);
     run(one_thread(), |_, trial| trial).leaves_open(18, PartKind::Effect, Shown::NotMeasured);
@@ -74,12 +102,14 @@ fn c20_compares_the_levels() {
     let missing = claim.would_decide;
     assert!(missing.iter().any(|missing| missing.because.contains("no such event")), "{missing:?}");
     // Another level that loses more refutes all the same.
-    levels(0.3, 0.8, 0.7)
-        .with(|_, finished| {
-            finished.sender.counters.llc_loads = model::Measured::absent("no such event");
-        })
-        .refutes(20, PartKind::Effect);
-    run(one_thread(), |_, trial| trial).leaves_open(20, PartKind::Effect, Shown::NotMeasured);
+    let without_l2 = levels(0.3, 0.8, 0.7).with(|_, finished| {
+        finished.sender.counters.llc_loads = model::Measured::absent("no such event");
+    });
+    decided_by(&without_l2.refutes(20, PartKind::Effect), is_of_l1);
+    let uncounted = run(one_thread(), |_, trial| trial);
+    decided_by(&uncounted.leaves_open(20, PartKind::Effect, Shown::NotMeasured), |it| {
+        lacks(it, Metric::SenderLlcMissesPerKib, &[], &[])
+    });
 }
 
 #[test]
@@ -89,7 +119,8 @@ fn c21_is_a_matter_of_size() {
     };
     let l3 = Reason::Cache { level: 3, bytes: Some(12 << 20), message_bytes: 65_536 };
     gives(&of(12 << 20).refutes(21, PartKind::Effect), |it| *it == l3);
-    of(32 << 10).supports(21);
+    let small = Reason::Cache { level: 3, bytes: Some(32 << 10), message_bytes: 65_536 };
+    gives(&of(32 << 10).supports(21), |it| *it == small);
     run(one_thread(), |_, trial| trial).on(|host| host.caches.truncate(2)).leaves_open(
         21,
         PartKind::Effect,
@@ -131,9 +162,35 @@ fn c22_is_every_part_of_it() {
         (_, _, Sendmsg) => 0.3,
         _ => 0.8,
     };
-    cycles(sizes(), as_claimed).supports(22);
+    let supported = cycles(sizes(), as_claimed).supports(22);
+    let figures = |low: f64, high: f64| {
+        move |it: &Reason| {
+            matches!(it, Reason::Figures { figures, .. }
+                if figures.iter().all(|of| (low..=high).contains(&of.value.mean)))
+        }
+    };
+    for (low, high) in [(59.0, 201.0), (0.29, 0.81), (0.039, 0.041)] {
+        gives(&supported, figures(low, high));
+    }
     let one_off = move |cell: &Cell| if cell.send_path == Send { 5.0 } else { as_claimed(cell) };
-    cycles(sizes(), one_off).refutes(22, PartKind::Effect);
+    let claim = cycles(sizes(), one_off).refutes(22, PartKind::Effect);
+    decided_by(&claim, |it| are_each(it, 2, |c| c.cell.send_path == Send && c.ratio.mean < 0.1));
+    gives(&claim, figures(4.9, 5.1));
+    // Below sendmsg at one size with one thread count, of many comparisons.
+    let below = move |cell: &Cell| match (bytes(cell), cell.threads.get(), cell.send_path) {
+        (64, 8, Send) => 55.0,
+        _ => as_claimed(cell),
+    };
+    decided_by(&cycles(sizes(), below).refutes(22, PartKind::Effect), |it| {
+        are_each(it, 1, |c| c.cell.send_path == Send && c.ratio.mean < 1.0)
+    });
+    let sendmsg =
+        plan(&[(Factor::Threads, "1,8"), (Factor::Message, "64,64KiB"), (Factor::Send, "sendmsg")]);
+    let sendmsg = cycles(sendmsg, as_claimed).leaves_open(22, PartKind::Effect, Shown::NotMeasured);
+    decided_by(
+        &sendmsg,
+        |it| matches!(it, Reason::NotMeasured { paths, .. } if paths == &[Send, Zerocopy]),
+    );
     cycles(plan(&[(Factor::Threads, "1"), (Factor::Message, "64")]), as_claimed).leaves_open(
         22,
         PartKind::Effect,
@@ -146,8 +203,23 @@ fn c22_is_every_part_of_it() {
 fn c23_compares_most_threads_with_fewest() {
     let threads = || plan(&[(Factor::Threads, "1,8")]);
     let by = |eight: f64| move |cell: &Cell| if cell.threads.get() == 8 { eight } else { 3.0 };
-    cycles(threads(), by(2.0)).supports(23);
-    cycles(threads(), by(4.0)).refutes(23, PartKind::Effect);
+    let near = |of: f64| move |c: &Compared| (c.ratio.mean - of).abs() < 0.02;
+    gives(&cycles(threads(), by(2.0)).supports(23), |it| {
+        matches!(it, Reason::Range { least, most, .. }
+            if [least, most].iter().all(|c| near(2.0 / 3.0)(c)))
+    });
+    let claim = cycles(threads(), by(4.0)).refutes(23, PartKind::Effect);
+    decided_by(&claim, |it| are_each(it, 3, near(4.0 / 3.0)));
+    // One path at one size is no better with more, between others that are.
+    let one_off = |cell: &Cell| match (cell.threads.get(), bytes(cell), cell.send_path) {
+        (8, 512, Send) => 3.6,
+        (8, 64, _) => 1.0,
+        (8, ..) => 2.0,
+        _ => 3.0,
+    };
+    decided_by(&cycles(threads(), one_off).refutes(23, PartKind::Effect), |it| {
+        are_each(it, 1, |c| bytes(&c.cell) == 512 && c.ratio.mean > 1.0)
+    });
     run(threads(), |_, trial| trial).leaves_open(23, PartKind::Effect, Shown::NotMeasured);
     // Lower on average, and in some rounds higher.
     let unsteady = counted(threads()).changed(|trial| {

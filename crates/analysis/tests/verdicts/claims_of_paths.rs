@@ -10,7 +10,9 @@ use analysis::reference::{Caveat, Reference};
 use model::SendPath::{self, Send, Sendmsg, Zerocopy};
 use model::{Audit, Cell, Factor, Preset};
 
-use crate::made::{gives, one_thread, plan, run, run_of_goodput, run_with_noise};
+use crate::made::{
+    are_each, decided_by, gives, lacks, one_thread, plan, run, run_of_goodput, run_with_noise,
+};
 
 fn bytes(cell: &Cell) -> u64 {
     cell.message.bytes().0
@@ -19,6 +21,10 @@ fn bytes(cell: &Cell) -> u64 {
 /// A ratio to 10 Gbit/s for one path, by size.
 fn ratio_of(path: SendPath, of: impl Fn(u64) -> f64) -> impl Fn(&Cell) -> f64 {
     move |cell| if cell.send_path == path { 10.0 * of(bytes(cell)) } else { 10.0 }
+}
+
+fn is_not_varied(reason: &Reason, of: Factor, by: Option<&str>) -> bool {
+    matches!(reason, Reason::NotVaried { factor, value } if *factor == of && value.as_deref() == by)
 }
 
 #[test]
@@ -45,7 +51,7 @@ fn c2_falls_where_one_field_makes_both_paths_the_same() {
     let claim = saves(false).leaves_open(2, Counter, NotMeasured);
     assert_eq!(by_calls(claim), (Intervention, Unclear));
     let claim = run(one_thread(), |_, trial| trial).leaves_open(2, Counter, NotMeasured);
-    gives(&claim, |it| matches!(it, Reason::NoIntervention));
+    gives(&claim, |it| is_not_varied(it, Factor::Fields, Some("1")));
     assert_eq!(by_calls(claim), (Intervention, NotMeasured));
 }
 
@@ -120,11 +126,10 @@ fn c4_needs_a_gain_at_every_size_and_the_largest_at_small_ones() {
         &claim,
         |it| matches!(it, Reason::Each { ratios, .. } if ratios[0].ratio.mean < ratios[1].ratio.mean),
     );
-    run_of_goodput(plan(&[(Factor::Message, "64")]), ratio_of(Sendmsg, |_| 3.0)).leaves_open(
-        4,
-        Effect,
-        NotMeasured,
-    );
+    let one_size = run_of_goodput(plan(&[(Factor::Message, "64")]), ratio_of(Sendmsg, |_| 3.0));
+    decided_by(&one_size.leaves_open(4, Effect, NotMeasured), |it| {
+        is_not_varied(it, Factor::Message, None)
+    });
     run_with_noise(one_thread(), 0.8, |cell, trial| {
         trial.goodput_gbps(if cell.send_path == Sendmsg { 13.0 } else { 10.0 })
     })
@@ -196,7 +201,7 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
     );
     gives(
         &not_beyond.leaves_open(6, Effect, Unclear),
-        |it| matches!(it, Reason::Crossovers { of } if of[0].crossover.untold == [65_536]),
+        |it| matches!(it, Reason::Crossovers { of } if of[0].crossover.unclear_sizes == [65_536]),
     );
     let alike = run_of_goodput(one_thread(), ratio_of(Zerocopy, |_| 1.0));
     crosses(&alike.refutes(6, Effect), |it| *it == CrossoverOutcome::Alike);
@@ -241,9 +246,13 @@ fn c8_needs_its_gain_in_its_spot_and_nowhere_else() {
             |it| matches!(it, Reason::Each { ratios, .. } if (ratios[0].ratio.mean - gain).abs() < 0.02),
         );
     };
-    largest(&gain(1.15, 0.95).supports(8), 1.15);
+    let supported = gain(1.15, 0.95).supports(8);
+    largest(&supported, 1.15);
+    gives(&supported, |it| *it == Reason::CountsAs { low: 1.05, high: 1.25 });
     // An interval that only touches 10 to 20 % is not enough.
-    largest(&gain(1.30, 0.95).refutes(8, Effect), 1.30);
+    let too_much = gain(1.30, 0.95).refutes(8, Effect);
+    largest(&too_much, 1.30);
+    gives(&too_much, |it| *it == Reason::Claimed { low: 1.1, high: 1.2 });
     let wide = run_with_noise(grid(), 0.12, |cell, trial| {
         let is_in = bytes(cell) == 4096 && cell.threads.get() > 1;
         trial.goodput_gbps(match (cell.send_path, is_in) {
@@ -256,7 +265,18 @@ fn c8_needs_its_gain_in_its_spot_and_nowhere_else() {
     largest(&gain(0.9, 0.95).refutes(8, Effect), 0.9);
     largest(&gain(1.15, 1.6).refutes(8, Effect), 1.6);
     gain(1.15, 1.15).leaves_open(8, Effect, Unclear);
-    run(one_thread(), |_, trial| trial).leaves_open(8, Effect, NotMeasured);
+    let one = run(one_thread(), |_, trial| trial).leaves_open(8, Effect, NotMeasured);
+    gives(&one, |it| lacks(it, Metric::GoodputGbps, &[4096, 8192], &[2, 4]));
+    // Measured in its spot, with too few CPUs.
+    let few_cpus = run(grid(), |_, trial| trial.usable_cpus(2)).leaves_open(8, Effect, NotMeasured);
+    gives(&few_cpus, |it| *it == Reason::TooFewCpus);
+    gives(&few_cpus, |it| {
+        matches!(it, Reason::Range { least, most, .. }
+            if [least, most].iter().all(|c| c.oversubscribed && bytes(&c.cell) == 4096))
+    });
+    let spot_alone = plan(&[(Factor::Message, "4KiB"), (Factor::Threads, "2,4")]);
+    let spot_alone = run(spot_alone, |_, trial| trial).leaves_open(8, Effect, NotMeasured);
+    gives(&spot_alone, |it| lacks(it, Metric::GoodputGbps, &[64, 65_536], &[]));
 }
 
 #[test]
@@ -300,7 +320,17 @@ fn c9_needs_growth_and_a_fixed_cost_that_follows_the_calls() {
         trial.sender_cpu_ns_per_kib((fixed + 3.0 * n.powf(0.8)) / n * 1024.0)
     })
     .leaves_open(9, Intervention, Unclear);
-    run_of_goodput(one_thread(), |_| 10.0).refutes(9, Effect);
+    let level = run_of_goodput(one_thread(), |_| 10.0).refutes(9, Effect);
+    decided_by(&level, |it| are_each(it, 3, |_| true));
+    // One step of one path alone does not grow.
+    let stalls = run_of_goodput(one_thread(), |cell| match (bytes(cell), cell.send_path) {
+        (4096, Send) => 10.0,
+        (65_536, Send) => 11.0,
+        (n, _) => (n as f64).sqrt(),
+    });
+    decided_by(&stalls.refutes(9, Effect), |it| {
+        are_each(it, 1, |c| c.cell.send_path == Send && c.ratio.mean < 1.0)
+    });
     // Goodput grows, but a message costs the same whatever the calls.
     run(one_thread(), |cell, trial| {
         let kib = bytes(cell) as f64 / 1024.0;

@@ -2,7 +2,7 @@
 
 use analysis::Metric;
 use analysis::claims::claim::{Claim, Verdict};
-use analysis::copies::Step;
+use analysis::copies::{NotCounted, Step};
 use analysis::findings::CrossoverOutcome;
 use analysis::operands::{CopyingTime, Unit};
 use analysis::reason::PartKind::{Counter, Effect, Intervention};
@@ -14,7 +14,9 @@ use model::audit::{Audited, CopyCounts, Owner, Stack};
 use model::record::Outcome;
 use model::{Audit, Cell, Factor, Link, Measured, Plan};
 
-use crate::made::{CPUS, Run, count, gives, host, kib, one_thread, plan, run, run_with_noise};
+use crate::made::{
+    CPUS, Run, count, decided_by, gives, host, kib, one_thread, plan, run, run_with_noise,
+};
 
 fn small() -> Plan {
     plan(&[
@@ -252,9 +254,14 @@ fn c5_needs_bookkeeping_to_explain_most_of_what_smaller_packets_cost_too() {
     gives(&claim, |it| matches!(it, Reason::NothingCopied { link: Link::Sink }));
 }
 
+fn is_option_on_alone(reason: &Reason) -> bool {
+    matches!(reason, Reason::NotVaried { factor: Factor::SoZerocopy, value: Some(value) } if value == "off")
+}
+
 #[test]
 fn c5_over_loopback_needs_the_option_as_an_intervention() {
-    made(one_thread()).profiled(parts(4_000, 100)).leaves_open(5, Intervention, NotMeasured);
+    let one = made(one_thread()).profiled(parts(4_000, 100));
+    decided_by(&one.leaves_open(5, Intervention, NotMeasured), is_option_on_alone);
     let claim = made(option()).profiled(parts(4_000, 100)).supports(5);
     gives(&claim, |it| {
         matches!(it, Reason::Each { ratios, .. }
@@ -336,7 +343,8 @@ fn c19_stands_where_nothing_is_copied_and_misses_return_with_the_copy() {
         _ => [0, 0, 400],
     });
     sampled(&gone.supports(19), |times| times.still_copied_share.unwrap().high.unwrap() < 0.5);
-    audited(nothing_copied(one_thread(), fewer), 0).leaves_open(19, Intervention, NotMeasured);
+    let option_on = audited(nothing_copied(one_thread(), fewer), 0);
+    decided_by(&option_on.leaves_open(19, Intervention, NotMeasured), is_option_on_alone);
     audited(nothing_copied(one_thread(), |_| 5.0), 0).refutes(19, Effect);
     let uncounted = run(one_thread(), |_, trial| trial.copied_share(0.0));
     audited(uncounted, 0).leaves_open(19, Effect, NotMeasured);
@@ -355,7 +363,7 @@ fn c19_stays_open_without_an_audit_or_where_sources_differ() {
     });
     gives(&no_hook.leaves_open(19, Counter, NotMeasured), |it| {
         matches!(it, Reason::StepNotCounted { step: Step::Deferred, why }
-            if why == "kprobes are not built in")
+            if *why == NotCounted::Quoted { text: "kprobes are not built in".to_owned() })
     });
     // Copies that no completion was marked with, and the other way round; and audits that do not agree.
     at_delivery(&audited(none(), 100).leaves_open(19, Counter, Unclear), 1.0);

@@ -1,12 +1,20 @@
 //! C10, C11, C12, C16, C24 and C25.
 
 use analysis::claims::claim::Verdict;
+use analysis::metric::Metric;
+use analysis::operands::Compared;
 use analysis::reason::{Derived, PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
+use analysis::results::Finding;
 use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::{Cell, Factor, Measured, Placement};
 
-use crate::made::{count, gives, kib, one_thread, plan, run, run_of_goodput, run_with_noise};
+use crate::made::{
+    CPUS, ROUNDS, Run, are_each, count, decided_by, gives, host, kib, lacks, one_thread, plan, run,
+    run_of_goodput, run_with_noise,
+};
+
+const GOODPUT: Metric = Metric::GoodputGbps;
 
 #[test]
 fn c10_is_near_linear_from_eight_tenths_on() {
@@ -23,7 +31,10 @@ fn c10_is_near_linear_from_eight_tenths_on() {
     gives(&few_cpus.leaves_open(10, PartKind::Effect, Shown::Unclear), |it| {
         *it == Reason::TooFewCpus
     });
-    run(one_thread(), |_, trial| trial).leaves_open(10, PartKind::Effect, Shown::NotMeasured);
+    let one = run(one_thread(), |_, trial| trial);
+    gives(&one.leaves_open(10, PartKind::Effect, Shown::NotMeasured), |it| {
+        lacks(it, GOODPUT, &[4096], &[4])
+    });
 }
 
 #[test]
@@ -44,7 +55,10 @@ fn c11_needs_a_jump_and_more_done_a_cycle() {
             if [least, most].iter().all(|c| (c.ratio.mean - 2.0).abs() < 0.01))
     };
     gives(&twice.leaves_open(11, PartKind::Counter, Shown::Unclear), is_twice);
-    run(one_thread(), |_, trial| trial).leaves_open(11, PartKind::Effect, Shown::NotMeasured);
+    let four = run(plan(&[(Factor::Threads, "4")]), |_, trial| trial);
+    gives(&four.leaves_open(11, PartKind::Effect, Shown::NotMeasured), |it| {
+        lacks(it, GOODPUT, &[4096], &[8])
+    });
 }
 
 /// Whether sendmsg with 8 threads keeps this much of its goodput with 4.
@@ -73,10 +87,20 @@ fn c12_is_held_to_the_papers_falls() {
     );
     run_with_noise(threads(), 0.3, |cell, trial| trial.goodput_gbps(left(cell).max(8.0)))
         .refutes(12, PartKind::Effect);
-    run(one_thread(), |_, trial| trial).leaves_open(12, PartKind::Effect, Shown::NotMeasured);
-    let crowded = run(threads(), |cell, trial| trial.goodput_gbps(left(cell)).usable_cpus(8));
-    crowded.supports(12);
-    assert_eq!(crowded.claim(12).caveats, [Caveat::Oversubscribed { all: true }]);
+    let four = run(plan(&[(Factor::Threads, "4")]), |_, trial| trial);
+    gives(&four.leaves_open(12, PartKind::Effect, Shown::NotMeasured), |it| {
+        lacks(it, GOODPUT, &[65_536], &[8])
+    });
+    let copying = plan(&[(Factor::Threads, "4,8"), (Factor::Send, "send,sendmsg")]);
+    let copying = run(copying, |_, trial| trial);
+    gives(
+        &copying.leaves_open(12, PartKind::Effect, Shown::NotMeasured),
+        |it| matches!(it, Reason::NotMeasured { paths, .. } if paths == &[Zerocopy]),
+    );
+    let few_cpus = run(threads(), |cell, trial| trial.goodput_gbps(left(cell)).usable_cpus(8));
+    let claim = few_cpus.supports(12);
+    gives(&claim, |it| is_fall_of_sendmsg(it, 0.38));
+    assert_eq!(claim.caveats, [Caveat::Oversubscribed { all: true }]);
 }
 
 #[test]
@@ -88,27 +112,32 @@ fn c16_needs_more_than_one_node_and_a_fall_that_is_smaller_within_one() {
             (Factor::Placement, "0-7/8-15,0-7/16-23"),
         ])
     };
-    // What is left with 8 threads of 10 Gbit/s, within one node and across two.
-    let made = |within: f64, across: f64| {
-        run_of_goodput(placements(), move |cell| match (cell.threads.get(), is_within(cell)) {
+    // What is left with 8 threads of 10 Gbit/s, within one node and across two; and how that differs by round.
+    let made_by_round = |within: f64, across: f64, spread: f64| {
+        let gbps = move |cell: &Cell| match (cell.threads.get(), is_within(cell)) {
             (8, true) => within,
             (8, false) => across,
             // Dearer across at either count, which is no fall.
-            (_, is_within) => {
-                if is_within {
-                    10.0
-                } else {
-                    8.0
-                }
-            }
-        })
-        .changed(|trial| {
+            (_, true) => 10.0,
+            (_, false) => 8.0,
+        };
+        let plan = placements();
+        let records = synthetic::run(&plan, ROUNDS, |cell, round| {
+            let of_eight = if cell.threads.get() == 8 { spread } else { 0.0 };
+            synthetic::trial(cell, round)
+                .usable_cpus(CPUS)
+                .goodput_gbps(gbps(cell))
+                .faster(synthetic::noise(3, cell, round, 0.005))
+                .faster(synthetic::noise(5, &Cell::default(), round, of_eight))
+        });
+        Run { plan, host: host(), records }.changed(|trial| {
             let n = trial.cell.threads.get();
             trial.settings.sender_cpus = (0..n).collect();
             let first = if is_within(&trial.cell) { 8 } else { 16 };
             trial.settings.receiver_cpus = (first..first + n).collect();
         })
     };
+    let made = |within: f64, across: f64| made_by_round(within, across, 0.0);
     let two_nodes = |host: &mut model::host::Host| {
         host.numa_nodes = Measured::Value(2);
         let first = host.cpus[0].clone();
@@ -125,6 +154,11 @@ fn c16_needs_more_than_one_node_and_a_fall_that_is_smaller_within_one() {
             if [least, most].iter().all(|c| (c.ratio.mean - 2.0).abs() < 0.05))
     };
     gives(&made(8.0, 3.2).on(two_nodes).supports(16), is_twice);
+    // No fall is clear, as 8 threads carry another amount in each round; how the two placements differ is.
+    let unclear = made_by_round(9.0, 3.6, 2.0).on(two_nodes).supports(16);
+    gives(&unclear, is_twice);
+    let is_unclear = |c: &Compared| c.finding == Finding::Undecided && c.ratio.high.unwrap() > 1.0;
+    gives(&unclear, |it| are_each(it, 6, is_unclear));
     made(5.0, 4.0).on(two_nodes).refutes(16, PartKind::Intervention);
     // Across nodes less is carried with either count, and nothing falls.
     made(10.0, 8.0).on(two_nodes).refutes(16, PartKind::Premise);
@@ -136,9 +170,11 @@ fn c16_needs_more_than_one_node_and_a_fall_that_is_smaller_within_one() {
         Shown::NotMeasured,
     );
     let one_placement = plan(&[(Factor::Threads, "4,8"), (Factor::Message, "64KiB")]);
-    run_of_goodput(one_placement, |cell| if cell.threads.get() == 8 { 5.0 } else { 10.0 })
-        .on(two_nodes)
-        .leaves_open(16, PartKind::Intervention, Shown::NotMeasured);
+    let claim =
+        run_of_goodput(one_placement, |cell| if cell.threads.get() == 8 { 5.0 } else { 10.0 })
+            .on(two_nodes)
+            .leaves_open(16, PartKind::Intervention, Shown::NotMeasured);
+    gives(&claim, |it| *it == Reason::NotAcrossNodes);
     let nodes = Measured::absent("no such file");
     let unseen = run(one_thread(), |_, trial| trial).on(|host| host.numa_nodes = nodes.clone());
     gives(&unseen.leaves_open(16, PartKind::Premise, Shown::NotMeasured), |it| {
@@ -159,10 +195,17 @@ fn c24_needs_every_other_count_to_carry_less() {
             20.0 - f64::from(off)
         })
     };
-    best_at(4).supports(24);
-    best_at(8).refutes(24, PartKind::Effect);
-    let threads = || plan(&[(Factor::Threads, "1,4"), (Factor::Message, "64KiB")]);
-    run(threads(), |_, trial| trial).leaves_open(24, PartKind::Effect, Shown::NotMeasured);
+    let claim = best_at(4).supports(24);
+    gives(&claim, |it| are_each(it, 1, |c| (c.ratio.mean - 18.0 / 20.0).abs() < 0.02));
+    // Of three paths with 8 threads.
+    let claim = best_at(8).refutes(24, PartKind::Effect);
+    decided_by(&claim, |it| are_each(it, 3, |c| c.cell.threads.get() == 8 && c.ratio.mean > 1.2));
+    for (has, missing) in [("1,4", 8), ("4,8", 1), ("2,8", 4)] {
+        let run =
+            run(plan(&[(Factor::Threads, has), (Factor::Message, "64KiB")]), |_, trial| trial);
+        let claim = run.leaves_open(24, PartKind::Effect, Shown::NotMeasured);
+        gives(&claim, |it| lacks(it, GOODPUT, &[65_536], &[missing]));
+    }
     let all = plan(&[(Factor::Threads, "1,4,8"), (Factor::Message, "64KiB")]);
     run_with_noise(all, 0.8, |_, trial| trial.goodput_gbps(10.0)).leaves_open(
         24,
@@ -185,7 +228,20 @@ fn c25_needs_pinned_and_unpinned_workers() {
     gives(&two_of_three, |it| *it == Reason::NotInstrumented { what: Unseen::SharedSockets });
     let missing = two_of_three.would_decide;
     assert!(missing[0].what.starts_with("shared sockets"), "{missing:?}");
-    pinned(1.0, 2.0).refutes(25, PartKind::Effect);
-    pinned(1.3, 1.0).refutes(25, PartKind::Effect);
+    let near = |c: &Compared| (c.ratio.mean - 1.0).abs() < 0.02;
+    let are_alike = |is_it: fn(&Compared) -> bool| {
+        move |it: &Reason| {
+            matches!(it, Reason::Range { least, most, .. }
+                if [least, most].iter().all(|c| near(c) && is_it(c)))
+        }
+    };
+    let is_pinning = |c: &Compared| {
+        c.against.placement == Placement::None && c.cell.placement != Placement::None
+    };
+    decided_by(&pinned(1.0, 2.0).refutes(25, PartKind::Effect), are_alike(is_pinning));
+    decided_by(
+        &pinned(1.3, 1.0).refutes(25, PartKind::Effect),
+        are_alike(|c| c.against.send_path == Send && c.cell.send_path == Sendmsg),
+    );
     run(one_thread(), |_, trial| trial).leaves_open(25, PartKind::Effect, Shown::NotMeasured);
 }

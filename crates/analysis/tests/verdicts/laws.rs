@@ -1,5 +1,6 @@
 //! Each law held, broken and without its sources.
 
+use analysis::Metric;
 use analysis::laws::law::{Law, LawState};
 use analysis::laws::reason::LawReason;
 use analysis::laws::reason::{BreachRecord, Counted, Fit, Source, Wrong};
@@ -238,6 +239,28 @@ fn cost_grows_from_a_fixed_part() {
 }
 
 #[test]
+fn of_many_lines_with_a_break_three_are_named() {
+    let lists = [
+        (Factor::Threads, "1,2,4"),
+        (Factor::Message, "4KiB..256KiB"),
+        (Factor::Send, "send,sendmsg"),
+    ];
+    let bent = run(plan(&lists), |cell, trial| {
+        let bytes = cell.message.bytes().0 as f64;
+        let steps = if bytes > 32_768.0 { 9000.0 } else { 0.0 };
+        let per_message = 4000.0 + 0.3 * bytes + steps;
+        trial
+            .sender_cpu_ns_per_kib(per_message / bytes * 1024.0)
+            .receiver_cpu_ns_per_kib((2000.0 + 0.2 * bytes) / bytes * 1024.0)
+    });
+    let breaks =
+        |it: &LawReason| matches!(it, LawReason::Breaks { lines, more: 3 } if lines.len() == 3);
+    let law = is(&bent, 9, LawState::Holds, breaks);
+    let clauses = law.reasons.iter().filter(|it| matches!(it, LawReason::Breaks { .. }));
+    assert_eq!(clauses.count(), 1, "{law:#?}");
+}
+
+#[test]
 fn twins_are_the_same() {
     let floor = |reason: &LawReason| matches!(reason, LawReason::NoiseFloor { .. });
     let twins = |reason: &LawReason| matches!(reason, LawReason::Twins { .. });
@@ -249,7 +272,15 @@ fn twins_are_the_same() {
                 if cell.replica == Replica::ONE { trial } else { trial.faster(1.2) }
             },
         );
-    let law = is(&unequal, 10, LawState::Broken, twins);
+    let differ = |of: Metric| move |it: &LawReason| matches!(it, LawReason::TwinsDiffer { metric, .. } if *metric == of);
+    let law = is(&unequal, 10, LawState::Broken, differ(Metric::GoodputGbps));
+    assert!(matches!(law.reasons[0], LawReason::TwinsDiffer { .. }), "{law:#?}");
+    // CPU alone differs: it comes first.
+    let dear = run(with_controls(), |cell, trial| {
+        if cell.replica == Replica::ONE { trial } else { trial.ends_cpu_ns_per_kib(900.0) }
+    });
+    let law_of_cpu = is(&dear, 10, LawState::Broken, twins);
+    assert!(differ(Metric::EndsCpuNsPerKib)(&law_of_cpu.reasons[0]), "{law_of_cpu:#?}");
     let BreachRecord::Cell { cell } = &law.broken_by[0].record else { panic!("{law:#?}") };
     assert_ne!(cell.replica, Replica::ONE);
     let noisy = run_with_noise(with_controls(), 0.3, |_, trial| trial);

@@ -5,7 +5,9 @@ use analysis::claims::claim::{Claim, Verdict};
 use analysis::explained::Explained;
 use analysis::id::Id;
 use analysis::laws::law::Law;
-use analysis::reason::{PartKind, Reason, Shown};
+use analysis::metric::Metric;
+use analysis::operands::Compared;
+use analysis::reason::{Part, PartKind, Reason, Shown};
 use analysis::reference::Caveat;
 use analysis::{Summary, summarise};
 use model::audit::{Audited, Owner, Stack};
@@ -94,6 +96,16 @@ impl Run {
         })
     }
 
+    /// The same, round by round.
+    pub(crate) fn with_rounds(self, change: impl Fn(&Cell, u32, &mut Finished)) -> Self {
+        self.changed(|trial| {
+            let (cell, round) = (trial.cell.clone(), trial.round);
+            if let Outcome::Finished(finished) = &mut trial.outcome {
+                change(&cell, round, finished);
+            }
+        })
+    }
+
     /// With an audit trial of every cell in which all is as it should be.
     pub(crate) fn audited(mut self) -> Self {
         self.records.extend(synthetic::audits(&self.plan));
@@ -166,7 +178,12 @@ impl Run {
     }
 
     pub(crate) fn claim(&self, number: usize) -> Claim {
-        let claim = self.explained().claims[number - 1].clone();
+        let claims = self.explained().claims;
+        for claim in &claims {
+            let is_silent = |part: &Part| part.shown != Shown::Yes && part.reasons.is_empty();
+            assert!(!claim.parts.iter().any(is_silent), "no reason: {claim:#?}");
+        }
+        let claim = claims[number - 1].clone();
         assert_eq!(claim.id, Id::Claim(number));
         claim
     }
@@ -229,6 +246,24 @@ impl Run {
 pub(crate) fn gives(claim: &Claim, is_it: impl Fn(&Reason) -> bool) {
     let mut reasons = claim.parts.iter().flat_map(|part| &part.reasons);
     assert!(reasons.any(is_it), "{claim:#?}");
+}
+
+/// Among the reasons of the part that decided a claim is such a one.
+#[track_caller]
+pub(crate) fn decided_by(claim: &Claim, is_it: impl Fn(&Reason) -> bool) {
+    let part = claim.deciding();
+    assert!(part.is_some_and(|part| part.reasons.iter().any(is_it)), "{claim:#?}");
+}
+
+/// These ratios are each told, and are such ones.
+pub(crate) fn are_each(reason: &Reason, of: usize, is_it: impl Fn(&Compared) -> bool) -> bool {
+    matches!(reason, Reason::Each { ratios, .. } if ratios.len() == of && ratios.iter().all(is_it))
+}
+
+/// Not measured is this of these sizes and thread counts.
+pub(crate) fn lacks(reason: &Reason, these: Metric, bytes: &[u64], counts: &[u32]) -> bool {
+    matches!(reason, Reason::NotMeasured { metric, sizes, threads, .. }
+        if *metric == these && sizes == bytes && threads == counts)
 }
 
 /// Something is missing by this name, and its reason or the step that would give it holds these words.

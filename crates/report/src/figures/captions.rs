@@ -121,7 +121,11 @@ pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Pl
             ratios.filter_map(|ratio| Some((ratio.ratio.value()?, ratio.finding))).collect();
         let pair = Pair { path: cell.send_path, contrast };
         let caption = caption(outcome, metric, &ratios);
-        plot.remarks.push(format!("{}: {caption}{}", pair.name(), unclear(&crossover.untold)));
+        plot.remarks.push(format!(
+            "{}: {caption}{}",
+            pair.name(),
+            unclear(&crossover.unclear_sizes)
+        ));
         plot.areas.extend(band(outcome, Look::for_path(pair.path)));
     }
 }

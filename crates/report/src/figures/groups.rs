@@ -188,7 +188,7 @@ impl<'a> Group<'a> {
     /// Its name, and whether it is oversubscribed.
     pub(super) fn title(&self) -> String {
         if self.oversubscribed {
-            format!("{}, oversubscribed", self.name)
+            format!("{}, more threads than CPUs", self.name)
         } else {
             self.name.clone()
         }

@@ -27,20 +27,13 @@ impl Run<'_> {
     /// also turns many calls into one. Copying fields together and passing by reference are two things, so such a pair is
     /// drawn only where the path that does neither was not measured.
     pub(super) fn draws(&self, contrast: &Contrast) -> bool {
-        let Some([path, against]) = paths(contrast) else { return true };
+        let Some([path, against]) = contrast.paths() else { return true };
         let (one, other) = (path.capabilities(), against.capabilities());
         let differs_twice = one.passes_by_reference != other.passes_by_reference
             && one.copies_fields_together != other.copies_fields_together;
         let twin = one.copying_twin.or(other.copying_twin);
         !differs_twice || !twin.is_some_and(|twin| self.paths.contains(&twin))
     }
-}
-
-/// The two paths of a contrast of paths.
-fn paths(contrast: &Contrast) -> Option<[SendPath; 2]> {
-    let is_of_paths = contrast.factor == Factor::Send;
-    let path = |name: &str| name.parse().ok().filter(|_| is_of_paths);
-    Some([path(&contrast.value)?, path(&contrast.against)?])
 }
 
 /// A contrast over message size, for cells of one path: what one curve of ratios is of.

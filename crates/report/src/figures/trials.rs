@@ -69,7 +69,7 @@ pub(super) fn trials(run: &Run) -> Description {
             "No cell has a valid trial.".to_owned()
         }),
         reading: format!(
-            "{}, of which {} void and {} marked (oversubscription alone not counted).",
+            "{}, of which {} void and {} marked (not counting those marked only for more threads than CPUs).",
             counted(run_facts.trials, "trial", "trials"),
             run_facts.void_trials,
             run_facts.noted_trials

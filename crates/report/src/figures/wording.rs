@@ -79,14 +79,12 @@ pub(super) fn oversubscribed(groups: &[Group]) -> Option<String> {
         .collect();
     match names.as_slice() {
         [] => None,
-        names if names.len() == groups.len() && names.len() > 1 => Some(
-            "oversubscribed throughout (more busy threads than CPUs); no cause is claimed"
-                .to_owned(),
-        ),
-        names => Some(format!(
-            "oversubscribed (more busy threads than CPUs): {}; no cause is claimed",
-            names.join(", ")
-        )),
+        names if names.len() == groups.len() && names.len() > 1 => {
+            Some("more busy threads than CPUs throughout; no cause is claimed".to_owned())
+        }
+        names => {
+            Some(format!("more busy threads than CPUs: {}; no cause is claimed", names.join(", ")))
+        }
     }
 }
 

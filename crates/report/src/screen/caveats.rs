@@ -73,7 +73,7 @@ pub(super) fn counted_copies(summary: &Summary) -> Option<Line> {
     )
 }
 
-/// `8 threads: oversubscribed (16 busy threads on 8 CPUs), no cause is claimed`.
+/// `8 threads: more threads than CPUs (16 busy threads on 8 CPUs), no cause is claimed`.
 pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
     // A worker on each side of every thread counted.
     let busy: BTreeMap<u32, u32> = summary
@@ -92,6 +92,8 @@ pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
     let seated = if are_fewer { ", some seated on one CPU" } else { "" };
     Some(Line::wrapped(2).and(Style::Strong, format!("{threads} {noun}: ")).and(
         Style::Plain,
-        format!("oversubscribed ({workers} busy threads on {cpus}{seated}), no cause is claimed"),
+        format!(
+            "more threads than CPUs ({workers} busy threads on {cpus}{seated}), no cause is claimed"
+        ),
     ))
 }

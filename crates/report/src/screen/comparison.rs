@@ -29,6 +29,8 @@ const MOST_NAMED: usize = 3;
 /// A ratio in its place.
 struct Place<'a> {
     group: String,
+    /// Whether its group is named by its threads, and by nothing else.
+    differs_in_threads_alone: bool,
     size: Bytes,
     ratio: &'a Ratio,
 }
@@ -216,6 +218,7 @@ fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {
         });
         let place = Place {
             group: grid.naming.group(&ratio.cell),
+            differs_in_threads_alone: grid.naming.beside_threads(&ratio.cell).next().is_none(),
             size: ratio.cell.message.bytes(),
             ratio,
         };
@@ -308,12 +311,12 @@ fn places(absent: &[&Place], rows: usize, groups: usize) -> String {
         return String::new();
     }
     // Groups that lack the same sizes are told together.
-    let mut alike: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
+    let mut alike: Vec<(Vec<String>, Vec<&Place>)> = Vec::new();
     let mut seen = BTreeSet::new();
-    for group in absent.iter().map(|row| row.group.as_str()).filter(|group| seen.insert(*group)) {
+    for group in absent.iter().copied().filter(|row| seen.insert(row.group.as_str())) {
         let sizes: Vec<String> = absent
             .iter()
-            .filter(|row| row.group == group)
+            .filter(|row| row.group == group.group)
             .map(|row| whole(&row.size.to_string()))
             .collect();
         match alike.iter_mut().find(|(known, _)| *known == sizes) {
@@ -386,7 +389,9 @@ fn found(rows: &[Place], metric: Metric, margin: &str, groups: usize) -> String 
             (_, 1) if !all => return within(rows.iter(), metric, margin),
             (1, _) => "",
             (_, 1) => " at every size",
-            _ if rows.iter().all(|row| is_threads(&row.group)) => " at every size and thread count",
+            _ if rows.iter().all(|row| row.differs_in_threads_alone) => {
+                " at every size and thread count"
+            }
             _ => " in every block",
         };
         return verdict(metric, finding, margin) + scope;
@@ -450,22 +455,17 @@ fn unanimous<'r, 'a: 'r>(rows: impl Iterator<Item = &'r Place<'a>>) -> Option<Fi
     findings.all(|finding| finding == first).then_some(first)
 }
 
-/// Whether a row group is named by its threads alone.
-fn is_threads(group: &str) -> bool {
-    group.ends_with(" thread") || group.ends_with(" threads")
-}
-
-/// `1, 2 and 4 threads`; or the groups one after the other.
-fn joined_groups(groups: &[&str]) -> String {
+/// `1, 2 and 4 threads`; or the groups one after the other, each by one of its places.
+fn joined_groups(groups: &[&Place]) -> String {
     if let [others @ .., last] = groups
         && !others.is_empty()
-        && groups.iter().all(|group| is_threads(group))
+        && groups.iter().all(|group| group.differs_in_threads_alone)
     {
-        let numbers: Vec<&str> =
-            others.iter().map(|group| group.split(' ').next().unwrap_or(group)).collect();
-        return format!("{} and {last}", numbers.join(", "));
+        let numbers: Vec<String> =
+            others.iter().map(|group| group.ratio.cell.threads.to_string()).collect();
+        return format!("{} and {}", numbers.join(", "), last.group);
     }
-    groups.join(" / ")
+    groups.iter().map(|group| group.group.as_str()).collect::<Vec<_>>().join(" / ")
 }
 
 fn word(metric: Metric) -> &'static str {

@@ -59,15 +59,20 @@ impl Naming {
     /// What its rows share: threads, and what else varies between blocks but the size.
     pub(super) fn group(&self, cell: &Cell) -> String {
         let mut name = counted(cell.threads.get(), "thread", "threads");
-        let between = |factor: &Factor| !Factor::ALWAYS_WITHIN_BLOCK.contains(factor);
-        let told = self.others().filter(between).filter(|f| f.means_something_on(cell.link));
-        for factor in told {
+        for factor in self.beside_threads(cell) {
             let value = cell.get(factor);
             let named = format!("{}={value}", factor.id_key());
             name.push_str(", ");
             name.push_str(if factor == Factor::Link { &value } else { &named });
         }
         name
+    }
+
+    /// What beside threads names the group of a cell.
+    pub(super) fn beside_threads(&self, cell: &Cell) -> impl Iterator<Item = Factor> + '_ {
+        let between = |factor: &Factor| !Factor::ALWAYS_WITHIN_BLOCK.contains(factor);
+        let link = cell.link;
+        self.others().filter(between).filter(move |factor| factor.means_something_on(link))
     }
 
     fn others(&self) -> impl Iterator<Item = Factor> + '_ {

@@ -4,7 +4,7 @@ mod sizes;
 mod surprise;
 mod tables;
 
-use crate::spelling::{listed, reduction, shared_words};
+use crate::spelling::{listed, reduction};
 use analysis::answers::{Answer, AnswerFinding, CopiesInAll, Largest, LevelRatio, Saves};
 use analysis::metric::Metric;
 use analysis::operands::{Compared, OfPath};
@@ -12,11 +12,11 @@ use analysis::reason::Reason;
 use analysis::reference::Caveat;
 use analysis::results::Finding;
 use analysis::summary::Summary;
-use model::{Cell, Factor, Measured, Shared};
+use model::{Factor, Measured};
 
 pub(crate) use self::tables::table;
 use super::copying;
-use super::figures::metric;
+use super::figures::{metric, place};
 use super::links::link_verdict;
 use super::reasons::{comparisons, reason};
 use crate::numbers::{counted, ratio};
@@ -55,7 +55,7 @@ pub(crate) fn line(answer: &Answer) -> String {
             format!("goodput, {pair}: {}, {}; {why}", outcomes(&goodput), range(&goodput))
         }
         AnswerFinding::Levels { threads, largest, levels } => {
-            self::levels(answer, *threads, *largest, levels)
+            self::levels(answer, *threads, largest, levels)
         }
         AnswerFinding::Threads { from, to, .. } if from == to => {
             format!("only {} was measured", counted(*from, "thread", "threads"))
@@ -83,7 +83,7 @@ pub(crate) fn notes(summary: &Summary, answer: &Answer) -> Vec<String> {
         AnswerFinding::Sizes { completions: Some(_), .. } => {
             vec!["send makes a call for each field, zerocopy one for all: what passing by reference alone brings is in Q1".to_owned()]
         }
-        AnswerFinding::Levels { largest, levels, .. } => beside_levels(answer, *largest, levels),
+        AnswerFinding::Levels { largest, levels, .. } => beside_levels(answer, largest, levels),
         AnswerFinding::Departures { surviving, tests, departures, .. } => {
             surprise::notes(summary, *surviving, *tests, departures)
         }
@@ -105,10 +105,10 @@ pub(crate) fn notes(summary: &Summary, answer: &Answer) -> Vec<String> {
     notes
 }
 
-fn beside_levels(answer: &Answer, largest: Largest, levels: &[LevelRatio]) -> Vec<String> {
+fn beside_levels(answer: &Answer, largest: &Largest, levels: &[LevelRatio]) -> Vec<String> {
     let Some(best) = levels.first() else { return Vec::new() };
     let by_mean = |a: &&Compared, b: &&Compared| a.ratio.mean.total_cmp(&b.ratio.mean);
-    let of_best = answer.of(best.metric).iter().filter(|_| largest == Largest::First);
+    let of_best = answer.of(best.metric).iter().filter(|_| *largest == Largest::First);
     let most = of_best.min_by(by_mean).map(|most| {
         let at = place(&most.cell, &[Factor::Threads]);
         format!("{} misses fall most at {at}: by {}", level(best.metric), reduction(&most.ratio))
@@ -144,11 +144,6 @@ fn fitting(ratios: &[Compared]) -> Vec<&Compared> {
     ratios.iter().filter(|compared| all || !compared.oversubscribed).collect()
 }
 
-/// A cell without its path: `64 KiB, 1 thread`, and what else is not usual of it.
-fn place(cell: &Cell, but: &[Factor]) -> String {
-    shared_words(&Shared::new(cell, &[&[Factor::Send], but].concat()))
-}
-
 /// The least and the largest: `1.46 × [1.43, 1.49] at 64 KiB … 5.25 × [5.17, 5.33] at 64 B`.
 fn range(ratios: &[&Compared]) -> String {
     let one_count = ratios.windows(2).all(|two| two[0].cell.threads == two[1].cell.threads);
@@ -163,17 +158,22 @@ fn range(ratios: &[&Compared]) -> String {
 
 /// `less in all 4 comparisons`, `more in 1 and less in 2 of 4 comparisons`.
 fn outcomes(ratios: &[&Compared]) -> String {
-    let of = counted(ratios.len(), "comparison", "comparisons");
+    let of = match ratios.len() {
+        1 => "the one comparison".to_owned(),
+        n => format!("{n} comparisons"),
+    };
     let found = [(Finding::More, "more"), (Finding::Less, "less")].map(|(finding, word)| {
         (word, ratios.iter().filter(|compared| compared.finding == finding).count())
     });
     if let Some((word, _)) = found.iter().find(|(_, n)| *n == ratios.len()) {
-        return format!("{word} in all {of}");
+        let all = if ratios.len() > 1 { "all " } else { "" };
+        return format!("{word} in {all}{of}");
     }
     let some = found.iter().filter(|(_, n)| *n > 0).map(|(word, n)| format!("{word} in {n}"));
     let some = listed(&some.collect::<Vec<_>>());
     if some.is_empty() {
-        format!("not shown to differ in any of {of}")
+        let any = if ratios.len() > 1 { "any of " } else { "" };
+        format!("not shown to differ in {any}{of}")
     } else {
         format!("{some} of {of}")
     }
@@ -194,23 +194,23 @@ fn why(saves: Saves, option: &[Compared], completions: &Reason) -> String {
     format!("{copied}, {so}; {option}")
 }
 
+/// Where both copies are made by the kernel's source.
+const TWICE: &str = "once in, by the sender's call, once out, by the receiver's";
+
 /// How often a byte is copied, by the kernel's source and as counted.
 fn copies(total: CopiesInAll, counted: &[OfPath], completions: &Reason) -> String {
-    let told = match total {
-        CopiesInAll::Two => "two",
-        CopiesInAll::TwoAtLeast => "two at least",
-        CopiesInAll::NotTwo => "not two",
-        CopiesInAll::Unclear => "by the kernel's source two",
-    };
     let counted = match counted {
-        [] => "not counted".to_owned(),
-        all => format!("counted of {}", copying::copies(all)),
+        [] => "not counted in this run".to_owned(),
+        all => format!("counted for {}", copying::copies(all)),
     };
-    let mut clauses = vec![
-        format!("{told}, {counted}"),
-        "in by the sender's call (_copy_from_iter), out by the receiver's (_copy_to_iter)"
-            .to_owned(),
-    ];
+    let mut clauses = match total {
+        CopiesInAll::Two => vec![format!("Two in all: {TWICE}"), counted],
+        CopiesInAll::TwoAtLeast => vec![format!("at least two: {TWICE}"), counted],
+        CopiesInAll::NotTwo => vec!["Not two in all".to_owned(), counted],
+        CopiesInAll::Unclear => {
+            vec![counted, format!("by the kernel's source two in all: {TWICE}")]
+        }
+    };
     clauses.push("a network card's DMA is no copy by the CPU".to_owned());
     if matches!(completions, Reason::Completions { copied: Measured::Value(_), .. }) {
         clauses.push(reason(completions));
@@ -218,7 +218,7 @@ fn copies(total: CopiesInAll, counted: &[OfPath], completions: &Reason) -> Strin
     clauses.join("; ")
 }
 
-fn levels(answer: &Answer, threads: u32, largest: Largest, levels: &[LevelRatio]) -> String {
+fn levels(answer: &Answer, threads: u32, largest: &Largest, levels: &[LevelRatio]) -> String {
     let first = levels.first().map(|level| self::level(level.metric)).unwrap_or_default();
     let lead = match largest {
         Largest::First => format!("{first} misses fall most"),
@@ -241,9 +241,11 @@ fn levels(answer: &Answer, threads: u32, largest: Largest, levels: &[LevelRatio]
             return format!("cache misses of both paths were not counted{nearest}");
         }
     };
-    let told = if let Largest::OneOf(n) = largest { n } else { levels.len() };
+    let is_told = |of: &&LevelRatio| {
+        if let Largest::OneOf(these) = largest { these.contains(&of.metric) } else { true }
+    };
     let by = |of: &LevelRatio| format!("{} by {}", level(of.metric), reduction(&of.ratio));
-    let told: Vec<String> = levels.iter().take(told).map(by).collect();
+    let told: Vec<String> = levels.iter().filter(is_told).map(by).collect();
     let all =
         if levels.len() < 3 { "not every level was counted; of those that were, " } else { "" };
     let why = if matches!(largest, Largest::First) {
@@ -270,8 +272,13 @@ fn level(metric: Metric) -> String {
 /// Misses and CPU with more threads.
 fn threads(answer: &Answer) -> String {
     let told = answer.compared.iter().map(|of| comparisons(&metric(of.metric), &of.ratios));
-    let told = told.collect::<Vec<_>>().join("; ");
-    let crowded = answer.compared.iter().flat_map(|of| &of.ratios).all(|c| c.oversubscribed);
+    let mut told = told.collect::<Vec<_>>();
+    if answer.of(Metric::EndsCpuNsPerKib).is_empty() {
+        told.push("CPU per KiB was not measured at both".to_owned());
+    }
+    let told = told.join("; ");
+    let mut ratios = answer.compared.iter().flat_map(|of| &of.ratios).peekable();
+    let crowded = ratios.peek().is_some() && ratios.all(|c| c.oversubscribed);
     let cause = match (answer.answered, crowded) {
         (_, true) => "; more threads than CPUs, so no cause is claimed",
         (true, false) => "; that the one makes the other is not shown",
@@ -283,3 +290,7 @@ fn threads(answer: &Answer) -> String {
         format!("cache misses were not counted; {told}{cause}")
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
+mod tests;

@@ -1,16 +1,16 @@
 //! The laws, what was seen of them and what breaks them, in sentences.
 
 use crate::spelling::{counted, level, listed, over, percent, ratio, shared_words, short, size};
-use analysis::copies::Step;
 use analysis::findings::{CeilingShare, ModelledSide};
 use analysis::laws::law::Law;
 use analysis::laws::reason::{
-    Breach, BreachRecord, Counted, Figure, Fit, FittedLine, LawReason, PathOnLink, Source, Who,
-    Wrong,
+    Breach, BreachRecord, BrokenLine, Counted, Figure, Fit, FittedLine, LawReason, PathOnLink,
+    Source, Who, Wrong,
 };
 use analysis::reason::Shown;
 use model::Link;
 
+use super::copying;
 use super::figures::metric;
 
 /// What is the same of a law on every run.
@@ -112,7 +112,7 @@ const LAWS: [Text; 11] = [
         of: ["cell", "cells"],
         seen: [
             "copying stays under the ceiling",
-            "copying is faster than these CPUs can (something else ran while the ceiling was measured, or fewer bytes are copied than expected)",
+            "copying is faster than these CPUs can copy (something else ran while the ceiling was measured, or fewer bytes are copied than expected)",
         ],
         no_record: "no cell over a link of this machine has a valid trial",
     },
@@ -193,7 +193,7 @@ fn clause(law: &Text, reason: &LawReason) -> String {
     match reason {
         LawReason::NoRecord => law.no_record.to_owned(),
         LawReason::Absent { source, of, why } => {
-            let of = if of.is_empty() { String::new() } else { format!(" of {}", places(of)) };
+            let of = if of.is_empty() { String::new() } else { for_places(of) };
             let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
             format!("{}{of}{why}", absent(*source))
         }
@@ -209,11 +209,15 @@ fn clause(law: &Text, reason: &LawReason) -> String {
         }
         LawReason::Nearest { share } => format!("the nearest is {}: {}", share.cell, near(share)),
         LawReason::Lines { fit, n, of } => lines(*fit, *n, &counted_of(*of)),
-        LawReason::Breaks { line, at } => {
-            let at: Vec<String> =
-                at.iter().map(|point| format!("{} ({})", point.name, size(point.bytes))).collect();
-            format!("a break named beforehand is shown in {}: {}", name(line), listed(&at))
+        LawReason::Breaks { lines, more } => breaks(lines, *more),
+        LawReason::StepNotCounted { step, of, why } => {
+            copying::step_not_counted(*step, &for_places(of), why)
         }
+        LawReason::TwinsDiffer { metric: of, ratio: twins } => format!(
+            "equal cells differ: {} {}; distrust differences of that order, and look for what else runs",
+            metric(*of),
+            ratio(twins)
+        ),
         LawReason::Twins { metric: of, ratio: twins } => {
             format!("{} of the twins {}", metric(*of), ratio(twins))
         }
@@ -229,7 +233,7 @@ fn clause(law: &Text, reason: &LawReason) -> String {
                     format!("not shown to be within {limit}")
                 }
             };
-            format!("{cell} costs {} of {}, {verdict}", ratio(cost), against.send_path)
+            format!("{cell}: its CPU per KiB is {} {}'s, {verdict}", ratio(cost), against.send_path)
         }
     }
 }
@@ -238,13 +242,10 @@ const fn absent(source: Source) -> &'static str {
     match source {
         Source::Calls => "the calls that the kernel sees were not counted",
         Source::CopiedBytes => "the bytes that the kernel copies were not counted",
-        Source::Copied(Step::In) => "not counted: copied in",
-        Source::Copied(Step::Deferred) => "not counted: copied at delivery",
-        Source::Copied(Step::Out) => "not counted: copied out",
         Source::BusyTime => "busy time of the CPUs was not measured",
         Source::Cycles => "cycles were not counted",
         Source::TaskClock => "the task clock was not read",
-        Source::FrequencyRange => "the CPU's frequency range is not known",
+        Source::FrequencyRange => "the CPU's frequency range is unknown",
         Source::CopyingRate => "how fast these CPUs copy was not measured",
         Source::Line => "no line was fitted",
         Source::Intervals => "one round gives no interval for a and b",
@@ -253,9 +254,10 @@ const fn absent(source: Source) -> &'static str {
     }
 }
 
-fn places(of: &[PathOnLink]) -> String {
+/// ` for send over loopback and zerocopy into the sink`.
+fn for_places(of: &[PathOnLink]) -> String {
     let of: Vec<String> = of.iter().map(|it| format!("{} {}", it.path, over(it.link))).collect();
-    listed(&of)
+    format!(" for {}", listed(&of))
 }
 
 /// How much there was; nothing where nothing is to be added.
@@ -271,7 +273,7 @@ fn count(of: Counted, n: u64) -> String {
             format!("in {} the sink's own program counted them", counted(n, TRIALS[0], TRIALS[1]))
         }
         Counted::NoLowestFrequency => format!(
-            "in {} the CPU's lowest frequency is not known, so that only the highest was compared",
+            "in {} the CPU's lowest frequency is unknown, so that only the highest was compared",
             counted(n, TRIALS[0], TRIALS[1])
         ),
         Counted::Calls => format!("{} tallied", counted(n, "call", "calls")),
@@ -315,6 +317,17 @@ fn lines(fit: Fit, n: u32, lines: &str) -> String {
             "a straight line does not fit in {n} of {lines}, and the breaks named beforehand cannot be tested with these sizes and rounds"
         ),
     }
+}
+
+/// `breaks named beforehand are shown: sender of send, 1 thread, at segment size (64 KiB); …`.
+fn breaks(lines: &[BrokenLine], more: u32) -> String {
+    let line = |of: &BrokenLine| {
+        let at = of.at.iter().map(|point| format!("{} ({})", point.name, size(point.bytes)));
+        format!("{}, at {}", name(&of.line), listed(&at.collect::<Vec<_>>()))
+    };
+    let more = (more > 0).then(|| counted(more, "more line", "more lines"));
+    let lines: Vec<String> = lines.iter().map(line).chain(more).collect();
+    format!("breaks named beforehand are shown: {}", lines.join("; "))
 }
 
 /// `60.1 [59, 61] Gbit/s × 1.00 copies per byte on the senders' CPUs is 52 % of 115 Gbit/s (memcpy at 4 MiB)`.
@@ -363,7 +376,9 @@ fn breach(breach: &Breach) -> String {
         Wrong::BelowZero { fixed: false, ns } => format!("b = {} ns per byte", level(ns)),
         Wrong::NoFit { p } => format!("the line does not fit (p = {p:.0e} after Holm)"),
         Wrong::Twin => "differs from its twin".to_owned(),
-        Wrong::Cost { against, ratio: cost } => format!("{} of {against}", ratio(cost)),
+        Wrong::Cost { against, ratio: cost } => {
+            format!("its CPU per KiB is {} that of {against}", ratio(cost))
+        }
     };
     format!("{record}: {wrong}")
 }
@@ -412,35 +427,4 @@ fn differs(figure: Figure, is: f64, should: f64) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
-mod tests {
-    use analysis::laws::law::LawState;
-
-    use super::*;
-
-    #[test]
-    fn a_law_in_short_is_its_first_reason_and_more_breaches_than_named_are_counted() {
-        let cell = "send=send".parse().unwrap();
-        let law = Law {
-            id: 1,
-            state: LawState::Broken,
-            reasons: vec![
-                LawReason::Compared { of: 120, differ: 40 },
-                LawReason::Count { of: Counted::CheckedBytes, n: 7 },
-            ],
-            would_decide: Vec::new(),
-            compared: 120,
-            broken_by: vec![Breach {
-                record: BreachRecord::Trial { round: 1, cell },
-                wrong: Wrong::Figure { figure: Figure::ReceivedBytes, is: 4095.0, should: 4096.0 },
-            }],
-            broken_by_more: 20,
-            links: Vec::new(),
-        };
-        let first = "bytes accepted and received differ in 40 of 120 trials";
-        assert_eq!(in_short(&law), first);
-        assert_eq!(law_because(&law), format!("{first}; 7 bytes were compared with what was sent"));
-        let [named, more] = &broken_by(&law)[..] else { panic!("two lines") };
-        assert!(named.ends_with(": 4095 bytes received, 4096 accepted"), "{named}");
-        assert_eq!((&named[..15], more.as_str()), ("round 1, send=s", "and 20 more"));
-    }
-}
+mod tests;

@@ -98,7 +98,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
             size(*bytes as f64)
         ),
         Reason::Copies { of } => copying::copies(of),
-        Reason::StepNotCounted { step, why } => format!("not counted: {} ({why})", step.words()),
+        Reason::StepNotCounted { step, why } => copying::step_not_counted(*step, "", why),
         Reason::NotAudited { audit, cell, why } => {
             copying::not_audited(*audit, cell.as_ref(), why.as_deref())
         }
@@ -109,6 +109,10 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::Bookkeeping { ends, of } => copying::bookkeeping(ends, *of),
         Reason::StillCopied { ends, of } => copying::still_copied(ends, *of),
         Reason::NothingCopied { link } => format!("{} nothing is copied", over(*link)),
+        Reason::NotAcrossNodes => {
+            "not measured: the same workers within one NUMA node and across nodes".to_owned()
+        }
+        Reason::CountsAs { low, high } => format!("an interval within {low} to {high} × counts"),
         Reason::SinkAlone => {
             "only the sink was measured: it has no receiver, so its figures are sender-side cost"
                 .to_owned()
@@ -120,7 +124,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
 /// copies on delivery.
 pub(crate) fn copied(shares: &Measured<[f64; 2]>, copied_by: Option<Link>) -> String {
     match shares.value() {
-        None => "no zero-copy completion came, so what was copied is not known".to_owned(),
+        None => "no zero-copy completion came, so what was copied is unknown".to_owned(),
         Some([least, _]) if *least >= 1.0 => {
             let always = copied_by
                 .map_or_else(String::new, |link| format!(", as {link} always does on delivery"));
@@ -381,6 +385,14 @@ mod tests {
     }
 
     #[test]
+    fn what_counts_as_claimed_is_said() {
+        reads(
+            Reason::CountsAs { low: 1.05, high: 1.25 },
+            "an interval within 1.05 to 1.25 × counts",
+        );
+    }
+
+    #[test]
     fn what_is_missing_is_named_as_one_would_ask_for_it() {
         let missing = |metric, paths: &[SendPath], sizes: &[u64], threads: &[u32]| {
             let (paths, sizes, threads) = (paths.to_vec(), sizes.to_vec(), threads.to_vec());
@@ -398,6 +410,10 @@ mod tests {
         reads(
             Reason::NotVaried { factor: Factor::Placement, value },
             "not measured: placement=none",
+        );
+        reads(
+            Reason::NotAcrossNodes,
+            "not measured: the same workers within one NUMA node and across nodes",
         );
         reads(
             Reason::NotInstrumented { what: Unseen::LockContention },

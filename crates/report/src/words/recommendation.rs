@@ -33,11 +33,38 @@ fn capital(text: &str) -> String {
     chars.next().map_or_else(String::new, |c| c.to_uppercase().to_string() + chars.as_str())
 }
 
+/// The most words of a sentence.
+const LONGEST: usize = 25;
+
 fn sentence(recommendation: &Recommendation) -> String {
+    said(recommendation).0
+}
+
+/// The sentence, and of which paths by reference it says when they pay. What there is no room for is left out: the other end
+/// of the sizes, then those paths.
+fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
+    let (advice, other_end) = advised(recommendation);
+    let by_reference = recommendation.by_reference.iter().filter(|it| is_said(recommendation, it));
+    let by_reference: Vec<&ByReference> = by_reference.collect();
+    let (before, after) = caveats(&recommendation.caveats);
+    let with = |has_other_end: bool, has_by_reference: bool| {
+        let other_end = if has_other_end { other_end.as_str() } else { "" };
+        let said = if has_by_reference { by_reference.clone() } else { Vec::new() };
+        let pay = said.iter().map(|it| format!("; {}", pays(it, recommendation)));
+        let pay = pay.collect::<String>();
+        (capital(&format!("{before}{advice}{other_end}{pay}{after}.")), said)
+    };
+    let fits = |(text, _): &(String, Vec<&ByReference>)| text.split_whitespace().count() <= LONGEST;
+    let longer = [(true, true), (false, true), (true, false)].into_iter();
+    longer.map(|(end, pay)| with(end, pay)).find(fits).unwrap_or_else(|| with(false, false))
+}
+
+/// The advice; of a value to use, what it gains at the other end of the sizes stands apart.
+fn advised(recommendation: &Recommendation) -> (String, String) {
     let (factor, metric) = (recommendation.factor, recommendation.metric);
-    let mut sentence = match &recommendation.advice {
+    let advice = match &recommendation.advice {
         Advice::Use { value, against, gains, .. } => {
-            used(&option(factor, value), against, gains, metric)
+            return used(&option(factor, value), &option(factor, against), gains, metric);
         }
         Advice::BySize { value, against, outcome } => {
             let over_settings = recommendation.by_reference.iter().find(|it| {
@@ -67,38 +94,34 @@ fn sentence(recommendation: &Recommendation) -> String {
         Advice::Alone { value } => {
             format!("only {} was measured: nothing is recommended", option(factor, value))
         }
-        Advice::Nothing => "no valid trial: this run says nothing about any path".to_owned(),
+        Advice::Nothing => "no valid trial: no path is recommended".to_owned(),
     };
-    let chosen = match &recommendation.advice {
-        Advice::Use { value, .. } => value.as_str(),
-        Advice::BySize { .. }
-        | Advice::Alike { .. }
-        | Advice::Unclear { .. }
-        | Advice::NotCompared { .. }
-        | Advice::Alone { .. }
-        | Advice::Nothing => "",
-    };
-    for it in recommendation.by_reference.iter().filter(|it| is_said(recommendation, it)) {
-        sentence.push_str(&format!("; {}", pays(it, recommendation, chosen)));
-    }
-    for caveat in &recommendation.caveats {
+    (advice, String::new())
+}
+
+/// What stands before the advice, and what after it.
+fn caveats(caveats: &[Caveat]) -> (String, String) {
+    let (mut before, mut after, mut broken) = (String::new(), String::new(), Vec::new());
+    for caveat in caveats {
         match caveat {
             Caveat::Preliminary { rounds } => {
-                sentence =
-                    format!("preliminary, {}: {sentence}", counted(*rounds, "round", "rounds"));
+                before = format!("preliminary, {}: ", counted(*rounds, "round", "rounds"));
             }
-            Caveat::Oversubscribed { .. } => sentence.push_str("; more threads than CPUs"),
-            Caveat::LawBroken { id } => {
-                sentence.push_str(&format!("; do not rely on it, as law {id} is broken"));
-            }
+            Caveat::Oversubscribed { .. } => after.push_str("; more threads than CPUs"),
+            Caveat::LawBroken { id } => broken.push(id.to_string()),
             Caveat::NoCause => {}
         }
     }
-    capital(&sentence) + "."
+    match broken.as_slice() {
+        [] => {}
+        [one] => after.push_str(&format!("; unreliable: law {one} is broken")),
+        laws => after.push_str(&format!("; unreliable: laws {} are broken", listed(laws))),
+    }
+    (before, after)
 }
 
 /// Whether the sentence tells when a path by reference pays: not where its advice does so already.
-pub(crate) fn is_said(recommendation: &Recommendation, it: &ByReference) -> bool {
+fn is_said(recommendation: &Recommendation, it: &ByReference) -> bool {
     match &recommendation.advice {
         // Chosen for its goodput, it may still cost more CPU.
         Advice::Use { value, .. } => value != it.path.name() || it.pays == Pays::Never,
@@ -112,12 +135,10 @@ pub(crate) fn is_said(recommendation: &Recommendation, it: &ByReference) -> bool
 
 /// Whether the sentence says that what a path by reference handed over was copied all the same.
 pub(crate) fn says_copied(recommendation: &Recommendation) -> bool {
-    let says = |it: &ByReference| {
-        is_said(recommendation, it)
-            && matches!(it.pays, Pays::Never | Pays::Alike | Pays::Unclear)
-            && all_copied(it)
+    let says = |it: &&ByReference| {
+        matches!(it.pays, Pays::Never | Pays::Alike | Pays::Unclear) && all_copied(it)
     };
-    recommendation.by_reference.iter().any(says)
+    said(recommendation).1.iter().any(says)
 }
 
 fn all_copied(it: &ByReference) -> bool {
@@ -143,34 +164,33 @@ fn is_better(finding: Finding, metric: Metric) -> bool {
     matches!((finding, low), (Finding::More, false) | (Finding::Less, true))
 }
 
-/// `use sendmsg: 4.8 × [4.7, 4.9] the goodput of send at 64 B, 1.3 × at 64 KiB`.
-fn used(value: &str, against: &str, gains: &[Gain], metric: Metric) -> String {
+/// `use sendmsg: 4.8 × [4.7, 4.9] the goodput of send at 64 B`, then `, 1.3 × at 64 KiB`.
+fn used(value: &str, against: &str, gains: &[Gain], metric: Metric) -> (String, String) {
     let what = match metric.better() {
         Better::Low => "the sender's CPU per KiB",
         Better::High | Better::None => "the goodput",
     };
     let (Some(first), Some(last)) = (gains.first(), gains.last()) else {
-        return format!("use {value}");
+        return (format!("use {value}"), String::new());
     };
     // The interval that is shown belongs to a finding that holds after correction.
     let shown = gains.iter().find(|gain| is_better(gain.finding, metric)).unwrap_or(first);
     let other = if shown == last { first } else { last };
-    let mut text = format!(
+    let text = format!(
         "use {value}: {} {what} of {against} at {}",
         ratio(&shown.ratio),
         size(shown.message_bytes as f64)
     );
-    if other.message_bytes != shown.message_bytes {
-        let at = size(other.message_bytes as f64);
-        text.push_str(&match other.finding {
-            Finding::Equivalent => format!(", the same at {at}"),
-            Finding::Undecided => format!(", unclear at {at}"),
-            Finding::More | Finding::Less => {
-                format!(", {} × at {at}", short(other.ratio.mean))
-            }
-        });
+    if other.message_bytes == shown.message_bytes {
+        return (text, String::new());
     }
-    text
+    let at = size(other.message_bytes as f64);
+    let other_end = match other.finding {
+        Finding::Equivalent => format!(", the same at {at}"),
+        Finding::Undecided => format!(", unclear at {at}"),
+        Finding::More | Finding::Less => format!(", {} × at {at}", short(other.ratio.mean)),
+    };
+    (text, other_end)
 }
 
 fn by_size(value: &str, against: &str, outcome: &CrossoverOutcome) -> String {
@@ -208,8 +228,17 @@ fn by_size(value: &str, against: &str, outcome: &CrossoverOutcome) -> String {
 }
 
 /// `zerocopy never wins on loopback (copied anyway)`.
-fn pays(it: &ByReference, recommendation: &Recommendation, chosen: &str) -> String {
+fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
     let ByReference { path, .. } = it;
+    let chosen = match &recommendation.advice {
+        Advice::Use { value, .. } => value.as_str(),
+        Advice::BySize { .. }
+        | Advice::Alike { .. }
+        | Advice::Unclear { .. }
+        | Advice::NotCompared { .. }
+        | Advice::Alone { .. }
+        | Advice::Nothing => "",
+    };
     let link = recommendation.link;
     let anyway = if all_copied(it) { " (copied anyway)" } else { "" };
     match it.pays {
@@ -291,14 +320,35 @@ mod tests {
         let (value, against) = ("on".to_owned(), "off".to_owned());
         let advice = Advice::Use { value, against, everywhere: false, gains };
         let factor = Factor::Nodelay;
-        let caveats = vec![Caveat::LawBroken { id: 8 }];
-        let by_reference = Vec::new();
-        let of = recommended(advice, Pays::Never);
-        let text = sentence(&Recommendation { factor, caveats, by_reference, ..of });
+        let of =
+            Recommendation { factor, by_reference: Vec::new(), ..recommended(advice, Pays::Never) };
+        let broken = |id| Caveat::LawBroken { id };
+        let text = |caveats| sentence(&Recommendation { caveats, ..of.clone() });
         assert_eq!(
-            text,
-            "Use --nodelay on: 1.50 × [1.47, 1.53] the goodput of off at 64 B, the same at 64 KiB; do not rely on it, as law 8 is broken."
+            text(vec![broken(8)]),
+            "Use --nodelay on: 1.50 × [1.47, 1.53] the goodput of --nodelay off at 64 B, the same at 64 KiB; unreliable: law 8 is broken."
         );
+        assert_eq!(
+            text(vec![broken(1), broken(8)]),
+            "Use --nodelay on: 1.50 × [1.47, 1.53] the goodput of --nodelay off at 64 B; unreliable: laws 1 and 8 are broken."
+        );
+        assert_eq!(
+            text(Vec::new()),
+            "Use --nodelay on: 1.50 × [1.47, 1.53] the goodput of --nodelay off at 64 B, the same at 64 KiB."
+        );
+    }
+
+    #[test]
+    fn what_has_no_room_is_not_said() {
+        let gains = vec![gain(64, 4.8, Finding::More), gain(65_536, 1.3, Finding::More)];
+        let mut of = recommended(use_sendmsg(gains), Pays::Never);
+        assert!(says_copied(&of));
+        of.caveats.extend([1, 8].map(|id| Caveat::LawBroken { id }));
+        assert_eq!(
+            sentence(&of),
+            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; unreliable: laws 1 and 8 are broken."
+        );
+        assert!(!says_copied(&of));
     }
 
     #[test]
@@ -319,7 +369,9 @@ mod tests {
         let bracket = CrossoverOutcome::Bracket { low: 4096.0, high: 65_536.0 };
         let values: Vec<String> = SendPath::ALL.iter().map(ToString::to_string).collect();
         let (value, against) = ("zerocopy".to_owned(), "sendmsg".to_owned());
+        let gains = vec![gain(64, 1.5, Finding::More), gain(65_536, 1.0, Finding::Equivalent)];
         for advice in [
+            use_sendmsg(gains),
             Advice::BySize { value: value.clone(), against: against.clone(), outcome: at },
             Advice::BySize { value: value.clone(), against, outcome: bracket },
             Advice::Alike { values: values.clone() },
@@ -327,11 +379,19 @@ mod tests {
             Advice::Alone { value },
             Advice::Nothing,
         ] {
-            let mut recommendation = recommended(advice, Pays::From { low: 8e3, high: 9e3 });
-            recommendation.caveats.push(Caveat::Preliminary { rounds: 3 });
-            let text = sentence(&recommendation);
-            assert!(text.split_whitespace().count() <= 25, "{text}");
-            assert!(text.starts_with("Preliminary, 3 rounds: ") && text.ends_with('.'), "{text}");
+            let is_used = matches!(advice, Advice::Use { .. });
+            for pays in [Pays::From { low: 8e3, high: 9e3 }, Pays::Never] {
+                let mut recommendation = recommended(advice.clone(), pays);
+                recommendation.caveats.push(Caveat::Preliminary { rounds: 3 });
+                if is_used {
+                    recommendation.caveats.extend([1, 8].map(|id| Caveat::LawBroken { id }));
+                }
+                let text = sentence(&recommendation);
+                assert!(text.split_whitespace().count() <= 25, "{text}");
+                assert!(text.starts_with("Preliminary, 3 rounds: "), "{text}");
+                let end = if is_used { "; unreliable: laws 1 and 8 are broken." } else { "." };
+                assert!(text.ends_with(end), "{text}");
+            }
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What to beware of, a line each: what it means, and what mends it.
 
-use crate::spelling::{NO_USEFUL_INTERVAL, counted, half_width, message, percent, ratio};
+use crate::spelling::{counted, half_width, is_of_no_use, percent, ratio};
 use analysis::results::Ending;
 use analysis::warnings::{MoreRounds, Warning};
 use model::Cell;
+
+use super::figures::place;
 
 /// The line.
 pub(crate) fn warning(warning: &Warning) -> String {
@@ -13,10 +15,10 @@ pub(crate) fn warning(warning: &Warning) -> String {
             "no trial is valid, so there is no figure at all".to_owned()
         }
         Warning::NoValidTrial { cells: 1, first, .. } => {
-            format!("no valid trial of {}", place(first))
+            format!("no valid trial of {}", named(first))
         }
         Warning::NoValidTrial { cells, first, .. } => {
-            format!("{cells} cells have no valid trial, among them {}", place(first))
+            format!("{cells} cells have no valid trial, among them {}", named(first))
         }
         Warning::NotReached { cells } => {
             let were = if *cells == 1 { "1 cell was" } else { &format!("{cells} cells were") };
@@ -53,7 +55,8 @@ pub(crate) fn warning(warning: &Warning) -> String {
             percent(*limit)
         ),
         Warning::Quota { cpus } => format!(
-            "a CPU quota of {cpus} CPUs throttles the ends when they use more; lift it (cpu.max of the cgroup)"
+            "a quota of {} throttles the ends when they use more; lift it (cpu.max of the cgroup)",
+            counted(*cpus, "CPU", "CPUs")
         ),
         Warning::Battery => {
             "the machine ran on battery: frequencies may be held down; plug it in".to_owned()
@@ -86,25 +89,28 @@ pub(crate) fn warning(warning: &Warning) -> String {
     }
 }
 
-/// The line with what a reader may want to know beside it.
+/// What a reader may want to know beside the line.
 #[allow(clippy::wildcard_enum_match_arm, reason = "only these have more to tell")]
-pub(crate) fn with_detail(of: &Warning) -> String {
-    let detail = match of {
+pub(crate) fn detail(of: &Warning) -> Option<String> {
+    match of {
         Warning::NoValidTrial { why, .. } if !why.is_empty() => Some(format!("the reason: {why}")),
         Warning::NoCounters { why } => Some(why.clone()),
         Warning::Imprecise { widest: Some(widest), .. } => {
-            Some(format!("the widest: {} ({})", half_width(widest.half_width), place(&widest.cell)))
+            Some(format!("the widest: {} ({})", half_width(widest.half_width), named(&widest.cell)))
         }
         _ => None,
-    };
+    }
+}
+
+/// The line with that.
+pub(crate) fn with_detail(of: &Warning) -> String {
     let line = warning(of);
-    detail.map_or_else(|| line.clone(), |detail| format!("{line} ({detail})"))
+    detail(of).map_or_else(|| line.clone(), |detail| format!("{line} ({detail})"))
 }
 
 /// `sendmsg at 64 KiB, 1 thread`.
-fn place(cell: &Cell) -> String {
-    let threads = counted(cell.threads.get(), "thread", "threads");
-    format!("{} at {}, {threads}", cell.send_path, message(cell))
+fn named(cell: &Cell) -> String {
+    format!("{} at {}", cell.send_path, place(cell, &[]))
 }
 
 fn more_rounds(more: MoreRounds) -> String {
@@ -115,8 +121,7 @@ fn more_rounds(more: MoreRounds) -> String {
 }
 
 fn noise(half: f64, goodput: &analysis::estimate::Estimate, is_coarse: bool) -> String {
-    let width = half_width(half);
-    match (is_coarse, width == NO_USEFUL_INTERVAL) {
+    match (is_coarse, is_of_no_use(half)) {
         (true, true) => {
             "equal cells differ by any amount here: more rounds, or a quieter machine".to_owned()
         }
@@ -125,8 +130,9 @@ fn noise(half: f64, goodput: &analysis::estimate::Estimate, is_coarse: bool) -> 
             percent(half)
         ),
         (false, _) => format!(
-            "equal cells are not shown to be equal here (goodput {}, {width}): distrust differences of that order, and look for what else runs",
-            ratio(goodput)
+            "equal cells are not shown to be equal here (goodput {}, {}): distrust differences of that order, and look for what else runs",
+            ratio(goodput),
+            half_width(half)
         ),
     }
 }
@@ -146,4 +152,50 @@ fn copied(least: f64, most: f64, on_delivery: bool) -> String {
         ""
     };
     format!("every zero-copy completion was marked copied{why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use analysis::estimate::Estimate;
+    use analysis::warnings::WidestCell;
+
+    use super::*;
+
+    #[test]
+    fn one_cpu_is_no_cpus() {
+        let quota = |cpus| warning(&Warning::Quota { cpus });
+        assert!(quota(1.0).starts_with("a quota of 1 CPU throttles"), "{}", quota(1.0));
+        assert!(quota(1.5).starts_with("a quota of 1.5 CPUs throttles"), "{}", quota(1.5));
+    }
+
+    #[test]
+    fn each_warning_says_what_it_means_and_what_mends_it() {
+        let goodput = Estimate { mean: 1.02, low: Some(1.01), high: Some(1.03), trials: 10 };
+        let noise = |half_width, is_coarse| Warning::Noise { half_width, goodput, is_coarse };
+        let no_valid = |cells, all| Warning::NoValidTrial {
+            cells,
+            all,
+            first: Cell::default(),
+            why: "connect: EPERM".to_owned(),
+        };
+        let place = "send at 4 KiB, 1 thread";
+        for (of, line) in [
+            (Warning::NothingMeasured, "nothing was measured yet: go on with --resume".to_owned()),
+            (no_valid(3, true), "no trial is valid, so there is no figure at all (the reason: connect: EPERM)".to_owned()),
+            (no_valid(1, false), format!("no valid trial of {place} (the reason: connect: EPERM)")),
+            (no_valid(2, false), format!("2 cells have no valid trial, among them {place} (the reason: connect: EPERM)")),
+            (Warning::NotReached { cells: 1 }, "1 cell was not reached yet: go on with --resume".to_owned()),
+            (Warning::EndedEarly { ending: Ending::Interrupted }, "the run was interrupted: go on with --resume".to_owned()),
+            (Warning::Preliminary { rounds: 3, more: MoreRounds::Rounds { rounds: 10 } }, "preliminary, 3 whole rounds: trust intervals from 10 rounds on (--resume, --rounds 10, more --max-time)".to_owned()),
+            (noise(0.14, true), "differences below 14 % cannot be seen here: more rounds, or a quieter machine".to_owned()),
+            (noise(2.0, true), "equal cells differ by any amount here: more rounds, or a quieter machine".to_owned()),
+            (noise(0.01, false), "equal cells are not shown to be equal here (goodput 1.02 × [1.01, 1.03], ±1 %): distrust differences of that order, and look for what else runs".to_owned()),
+            (Warning::Imprecise { cells: 4, of: 48, precision: 0.03, widest: Some(WidestCell { cell: Cell::default(), half_width: 0.27 }), more: MoreRounds::Time }, format!("4 of 48 cells are wider than ±3 %: --resume, more --max-time (the widest: ±27 % ({place}))")),
+            (Warning::Oversubscribed { threads: [2, 8], cpus: 2 }, "2 to 8 threads: more threads than CPUs (2 CPUs), so scaling says nothing here".to_owned()),
+            (Warning::Copied { shares: [0.2, 0.5], on_delivery: true }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
+            (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),
+        ] {
+            assert_eq!(with_detail(&of), line);
+        }
+    }
 }

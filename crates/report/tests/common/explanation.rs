@@ -2,7 +2,7 @@
 
 use analysis::answers::{Answer, AnswerFinding, Comparisons, CopiesInAll};
 use analysis::claims::claim::{Claim, Verdict};
-use analysis::copies::Step;
+use analysis::copies::{NotCounted, Step};
 use analysis::cpu_breakdown;
 use analysis::explained::Explained;
 use analysis::findings::{
@@ -195,7 +195,7 @@ fn crossovers() -> Vec<Crossover> {
         metric: Metric::EndsCpuNsPerKib,
         outcome,
         sizes: vec![64, 512, 4096, 65_536],
-        untold: Vec::new(),
+        unclear_sizes: Vec::new(),
     };
     outcomes.into_iter().map(crossover).collect()
 }
@@ -308,7 +308,7 @@ fn answers(text: impl Fn(&str) -> String) -> Vec<Answer> {
                 counted: Vec::new(),
                 not_counted: vec![Reason::StepNotCounted {
                     step: Step::In,
-                    why: text("no breakpoint registers"),
+                    why: NotCounted::Quoted { text: text("no breakpoint registers") },
                 }],
                 completions: Reason::Completions {
                     copied: Measured::absent("no completion came"),

@@ -1,12 +1,12 @@
 //! From which size on a path beats another: equal outcomes are told once.
 
-use crate::spelling::{listed, outcome, shared_words, size};
-use analysis::findings::CrossoverOutcome;
+use crate::spelling::{listed, shared_words};
 use analysis::metric::Metric;
 use analysis::operands::{Compared, Crossed};
 use model::{Factor, SendPath, Shared};
 
 use super::range;
+use crate::words::figures::{crossed, is_alike, is_unclear, tells_where_better};
 
 /// `sendmsg beats send at every size measured (1 and 2 threads): 1.46 × [1.43, 1.49] at 64 KiB … 5.25 × [5.17, 5.33] at 64 B;
 /// it costs less CPU per KiB at every size measured (1 and 2 threads)`.
@@ -29,61 +29,24 @@ pub(super) fn found(
     format!("{beats}: {}{cpu}", range(goodput))
 }
 
-/// Said where no size tells.
-const UNCLEAR: &str = "unclear at every size";
-
 /// A clause for each outcome, with all that it is of; none without any.
 fn clauses(break_evens: &[&Crossed], so: &str, unclear: &str) -> Option<String> {
-    let mut groups: Vec<(bool, String, Vec<&Shared>)> = Vec::new();
+    let mut groups: Vec<(&Crossed, Vec<&Shared>)> = Vec::new();
     for it in break_evens {
-        let (is_so, words) = (is_so(it), end(it));
-        match groups.iter_mut().find(|(_, other, _)| *other == words) {
-            Some((.., shared)) => shared.push(&it.crossover.shared),
-            None => groups.push((is_so, words, vec![&it.crossover.shared])),
+        match groups.iter_mut().find(|(first, _)| is_alike(first, it)) {
+            Some((_, shared)) => shared.push(&it.crossover.shared),
+            None => groups.push((it, vec![&it.crossover.shared])),
         }
     }
     // What goes on from "it is better" stands first.
-    groups.sort_by_key(|(is_so, ..)| !is_so);
-    let lead = if groups.first()?.0 { so } else { unclear };
-    let told = groups.iter().map(|(_, words, shared)| {
-        let why = if words == UNCLEAR { "; intervals too wide" } else { "" };
-        format!("{words} ({}{why})", each(shared))
+    groups.sort_by_key(|(first, _)| !tells_where_better(first));
+    let lead = if tells_where_better(groups.first()?.0) { so } else { unclear };
+    let told = groups.iter().map(|(first, shared)| {
+        let why = if is_unclear(first) { "; intervals too wide" } else { "" };
+        format!("{} ({}{why})", crossed(first), each(shared))
     });
     let told: Vec<String> = told.collect();
     Some(format!("{lead} {}", told.join(", ")))
-}
-
-/// Whether it tells at which sizes the path is better, be it at none.
-fn is_so(it: &Crossed) -> bool {
-    it.crossover.outcome != CrossoverOutcome::Undecided || it.better > 0
-}
-
-fn end(it: &Crossed) -> String {
-    let crossover = &it.crossover;
-    if crossover.outcome != CrossoverOutcome::Undecided {
-        let untold: Vec<String> = crossover.untold.iter().map(|b| size(*b as f64)).collect();
-        let but = if untold.is_empty() {
-            String::new()
-        } else {
-            format!(", unclear at {}", listed(&untold))
-        };
-        return format!("{}{but}", outcome(&crossover.outcome));
-    }
-    let found = [
-        (it.better, ""),
-        (it.worse, "worse "),
-        (it.alike, "no difference "),
-        (it.unclear, "unclear "),
-    ];
-    let all: u32 = found.iter().map(|(n, _)| n).sum();
-    if it.unclear == all {
-        return UNCLEAR.to_owned();
-    }
-    let mut of = format!(" of {all} sizes");
-    let told = found.into_iter().filter(|(n, _)| *n > 0);
-    let told: Vec<String> =
-        told.map(|(n, word)| format!("{word}at {n}{}", std::mem::take(&mut of))).collect();
-    told.join(", ")
 }
 
 /// What cells share, thread counts together: `1, 2 and 4 threads`.
@@ -111,7 +74,7 @@ fn each(shared: &[&Shared]) -> String {
 #[cfg(test)]
 mod tests {
     use analysis::estimate::Estimate;
-    use analysis::findings::Crossover;
+    use analysis::findings::{Crossover, CrossoverOutcome};
     use analysis::results::Finding;
     use model::{Cell, Contrast};
 
@@ -131,7 +94,7 @@ mod tests {
                 metric,
                 outcome,
                 sizes: vec![64, 4096],
-                untold: Vec::new(),
+                unclear_sizes: Vec::new(),
             },
             better: if is_unclear { 0 } else { 2 },
             worse: 0,

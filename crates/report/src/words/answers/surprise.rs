@@ -6,10 +6,9 @@ use analysis::metric::Metric;
 use analysis::summary::Summary;
 use model::{Cell, Mark};
 
-use super::place;
 use super::tables::figure;
 use crate::numbers::{counted, level, percent, ratio};
-use crate::words::figures::metric;
+use crate::words::figures::{metric, place};
 
 /// What is told of the cell that surprises: what went with it, not why.
 const BESIDE: [Metric; 6] = [

@@ -12,9 +12,8 @@ use analysis::summary::Summary;
 use model::values::Threads;
 use model::{Cell, Factor};
 
-use super::place;
 use crate::numbers::{level, percent, ratio, short};
-use crate::words::figures::metric;
+use crate::words::figures::{metric, place};
 
 /// A table of text.
 pub(crate) struct Table {
