@@ -139,6 +139,7 @@ extern "C" fn note(signal: libc::c_int) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
     use std::process::Command;
 
     use super::*;
@@ -168,15 +169,22 @@ mod tests {
 
     fn exit_code_after(shell_prefix: &str, signals: &[libc::c_int]) -> Option<i32> {
         let told: Vec<String> = signals.iter().map(ToString::to_string).collect();
-        Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", &format!("{shell_prefix} exec \"$0\" \"$@\"")])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "signal::tests::child_that_is_asked_to_stop"])
-            .env("KERNEL_TEST_SIGNALS", told.join(","))
-            .output()
-            .unwrap()
-            .status
-            .code()
+            .env("KERNEL_TEST_SIGNALS", told.join(","));
+        let as_usual = || {
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+                // SAFETY: signal(2) may be called between fork and exec. Started in the background or under nohup, a test
+                // has these ignored, and no shell can take that back.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
+            Ok(())
+        };
+        // SAFETY: the closure calls nothing but signal(2), and allocates nothing.
+        unsafe { command.pre_exec(as_usual) }.output().unwrap().status.code()
     }
 
     #[test]

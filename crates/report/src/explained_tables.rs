@@ -1,11 +1,13 @@
 //! Break-even sizes, cost models and scaling as tables of text, for the page and for Markdown.
 
-use crate::spelling::{outcome, shared_words, size, unclear_sizes};
 use analysis::findings::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
 use analysis::metric::Metric;
+use analysis::summary::Summary;
 use model::Measured;
 
 use crate::numbers::{level, ratio, short};
+use crate::spelling::{shared_words, size};
+use crate::words::figures::{counted_findings, crossed};
 
 /// A table with what it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +27,9 @@ const fn oversubscribed(is: bool) -> &'static str {
 }
 
 /// From which size on which path is better.
-pub(crate) fn crossovers(crossovers: &[Crossover]) -> TextTable {
+pub(crate) fn crossovers(summary: &Summary) -> TextTable {
     let row = |crossover: &Crossover| {
+        let found = counted_findings(summary, crossover);
         vec![
             format!(
                 "{}{}",
@@ -35,7 +38,7 @@ pub(crate) fn crossovers(crossovers: &[Crossover]) -> TextTable {
             ),
             crossover.contrast.values(),
             metric_name(crossover.metric).to_owned(),
-            format!("{}{}", outcome(&crossover.outcome), unclear_sizes(crossover)),
+            crossed(&found),
             crossover.sizes.len().to_string(),
         ]
     };
@@ -43,7 +46,7 @@ pub(crate) fn crossovers(crossovers: &[Crossover]) -> TextTable {
         heading: "From which message size on a path is better",
         reading: "",
         columns: &["Cells", "Paths", "In", "Better", "Sizes measured"],
-        rows: crossovers.iter().map(row).collect(),
+        rows: summary.explained.crossovers.iter().map(row).collect(),
     }
 }
 

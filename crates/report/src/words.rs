@@ -3,7 +3,7 @@
 pub(crate) mod answers;
 pub(crate) mod claims;
 mod copying;
-mod figures;
+pub(crate) mod figures;
 pub(crate) mod laws;
 mod links;
 mod reasons;

@@ -115,7 +115,7 @@ fn the_default_run_is_one_screen() {
 fn the_screen_begins_with_what_to_use_and_ends_with_the_report() {
     let plan = Plan::preset(Preset::Default);
     let text = plain(&common::summary(&plan), &plan, 200);
-    let first = "Use sendmsg: 5.19 × [5.08, 5.29] the goodput of send at 64 B, 1.46 × at 64 KiB; zerocopy never wins on loopback (copied anyway).";
+    let first = "Use sendmsg: 5.19 × [5.08, 5.29] the goodput of send at 64 B, 1.46 × at 64 KiB; zerocopy never beats it (loopback copied anyway).";
     let (answer, _) = text.split_once("\n\n").unwrap();
     assert_eq!(answer.replace("\n  ", " "), first);
     assert_eq!(text.lines().last(), Some("Report: copycost-runs/latest/report.html"));

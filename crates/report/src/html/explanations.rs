@@ -18,7 +18,7 @@ const MOST_RATIOS: usize = 600;
 pub(super) fn explanations(html: &mut Markup, page: &Page) {
     let explained = &page.summary.explained;
     section(html, "break-even", |html| {
-        let crossovers = crossovers(&explained.crossovers);
+        let crossovers = crossovers(page.summary);
         text_table(html, &crossovers);
         if crossovers.rows.is_empty() {
             html.paragraph(NO_CROSSOVER);

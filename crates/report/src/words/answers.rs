@@ -71,7 +71,23 @@ pub(crate) fn line(answer: &Answer) -> String {
             surprise::found(*tests, *surviving, *margin, departures)
         }
     };
-    if answer.answered { found } else { format!("not answered: {found}") }
+    let lead = match &answer.finding {
+        _ if answer.answered => "",
+        // Some sizes tell, and others do not.
+        AnswerFinding::Sizes { break_evens, .. }
+            if break_evens.iter().any(|it| it.better + it.worse + it.alike > 0) =>
+        {
+            "in part: "
+        }
+        AnswerFinding::Lacking { .. }
+        | AnswerFinding::Copies { .. }
+        | AnswerFinding::ByReference { .. }
+        | AnswerFinding::Levels { .. }
+        | AnswerFinding::Threads { .. }
+        | AnswerFinding::Sizes { .. }
+        | AnswerFinding::Departures { .. } => "not answered: ",
+    };
+    format!("{lead}{found}")
 }
 
 /// What a reader must know beside.

@@ -1,8 +1,10 @@
 //! What figures, cells and outcomes are called in sentences.
 
-use analysis::findings::CrossoverOutcome;
-use analysis::metric::Metric;
+use analysis::findings::{Crossover, CrossoverOutcome};
+use analysis::metric::{Better, Metric};
 use analysis::operands::Crossed;
+use analysis::results::Finding;
+use analysis::summary::Summary;
 use model::{Cell, Factor, Shared};
 
 use crate::spelling::{listed, outcome, shared_words, size};
@@ -60,6 +62,28 @@ pub(crate) fn metric(metric: Metric) -> String {
 /// A cell without its path: `64 KiB, 1 thread`, and what else is not usual of it.
 pub(crate) fn place(cell: &Cell, but: &[Factor]) -> String {
     shared_words(&Shared::new(cell, &[&[Factor::Send], but].concat()))
+}
+
+/// At how many of a crossover's sizes which finding was made.
+pub(crate) fn counted_findings(summary: &Summary, crossover: &Crossover) -> Crossed {
+    let low = crossover.metric.better() == Better::Low;
+    let mut it =
+        Crossed { crossover: crossover.clone(), better: 0, worse: 0, alike: 0, unclear: 0 };
+    let ratios = summary.ratios.iter().filter(|ratio| {
+        ratio.metric == crossover.metric
+            && ratio.contrast == crossover.contrast
+            && crossover.shared.has(&ratio.cell)
+            && ratio.ratio.value().is_some()
+    });
+    for ratio in ratios {
+        match (ratio.finding, low) {
+            (Finding::More, false) | (Finding::Less, true) => it.better += 1,
+            (Finding::Less, false) | (Finding::More, true) => it.worse += 1,
+            (Finding::Equivalent, _) => it.alike += 1,
+            (Finding::Undecided, _) => it.unclear += 1,
+        }
+    }
+    it
 }
 
 /// At which sizes a path is better, after "it is better" where it tells that (see [`tells_where_better`]).

@@ -224,13 +224,14 @@ fn clause(law: &Text, reason: &LawReason) -> String {
         LawReason::NoiseFloor { half_width } => {
             format!("the noise floor is ±{}", percent(*half_width))
         }
-        LawReason::Cost { cell, against, ratio: cost, limit, alike } => {
-            let limit = percent(*limit);
+        LawReason::Cost { cell, against, ratio: cost, limit: within, alike } => {
+            let limit = percent(*within);
             let verdict = match alike {
                 Shown::Yes => format!("within {limit}"),
                 Shown::No => format!("not within {limit}"),
                 Shown::Unclear | Shown::NotMeasured | Shown::NotApplicable => {
-                    format!("not shown to be within {limit}")
+                    let ends = [1.0 / (1.0 + *within), 1.0 + *within].map(short);
+                    format!("not shown to be within {limit} ({} to {} ×)", ends[0], ends[1])
                 }
             };
             format!("{cell}: its CPU per KiB is {} {}'s, {verdict}", ratio(cost), against.send_path)

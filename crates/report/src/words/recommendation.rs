@@ -227,7 +227,7 @@ fn by_size(value: &str, against: &str, outcome: &CrossoverOutcome) -> String {
     }
 }
 
-/// `zerocopy never wins on loopback (copied anyway)`.
+/// `zerocopy never beats it (loopback copied anyway)`.
 fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
     let ByReference { path, .. } = it;
     let chosen = match &recommendation.advice {
@@ -246,7 +246,11 @@ fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
             format!("it costs more CPU than {}{anyway}", it.against)
         }
         Pays::Never if chosen == it.against.name() => {
-            format!("{path} never wins on {link}{anyway}")
+            if all_copied(it) {
+                format!("{path} never beats it ({link} copied anyway)")
+            } else {
+                format!("{path} never beats it on {link}")
+            }
         }
         Pays::Never => format!("{path} never beats {} on {link}{anyway}", it.against),
         Pays::Alike => format!("{path} costs the same on {link}{anyway}"),
@@ -308,7 +312,7 @@ mod tests {
         let text = sentence(&recommended(use_sendmsg(gains), Pays::Never));
         assert_eq!(
             text,
-            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; zerocopy never wins on loopback (copied anyway)."
+            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; zerocopy never beats it (loopback copied anyway)."
         );
         assert!(text.split_whitespace().count() <= 25, "{text}");
         assert_eq!(text.matches('[').count(), 1);

@@ -189,7 +189,7 @@ fn every_law_says_what_was_seen() {
         (
             11,
             cost(Shown::Unclear, 1.5),
-            "send=zerocopy message_bytes=64 threads=1 so_zerocopy=off: its CPU per KiB is 1.50 × [1.35, 1.65] sendmsg's, not shown to be within 10 %",
+            "send=zerocopy message_bytes=64 threads=1 so_zerocopy=off: its CPU per KiB is 1.50 × [1.35, 1.65] sendmsg's, not shown to be within 10 % (0.909 to 1.10 ×)",
         ),
         (11, LawReason::NoRecord, "no trial left SO_ZEROCOPY off"),
     ] {
