@@ -106,10 +106,11 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     let above: usize = parts.iter().map(|part| lines(part) + 1).sum();
     let room = MOST_LINES.saturating_sub(above + lines(&foot));
     let all = warnings(summary, options.verbose);
-    let fits = |most: &usize| lines(&shown(&first_warnings(&all, *most))) <= room;
+    let fits =
+        |most: &usize| lines(&shown(&first_warnings(&all, *most, options.directory))) <= room;
     let most = (LEAST_WARNINGS..=MOST_WARNINGS).rev().find(fits).unwrap_or(LEAST_WARNINGS);
     let most = if options.verbose { all.len() } else { most };
-    parts.push(shown(&first_warnings(&all, most)) + &foot);
+    parts.push(shown(&first_warnings(&all, most, options.directory)) + &foot);
     parts.join("\n")
 }
 
@@ -129,13 +130,13 @@ fn warnings(summary: &Summary, verbose: bool) -> Vec<String> {
 }
 
 /// The first so many, and how many more there are.
-fn first_warnings(all: &[String], most: usize) -> Vec<Line> {
+fn first_warnings(all: &[String], most: usize, directory: &str) -> Vec<Line> {
     let line = |text: &str| Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, text);
     let mut lines: Vec<Line> = all.iter().take(most).map(|text| line(text)).collect();
     if all.len() > most {
         let more = u32::try_from(all.len() - most).unwrap_or(u32::MAX);
         let more = counted(more, "more warning", "more warnings");
-        lines.push(line(&format!("{more}: --verbose, or the report")));
+        lines.push(line(&format!("{more}: copycost report {directory} --verbose")));
     }
     lines
 }

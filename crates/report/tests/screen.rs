@@ -134,7 +134,7 @@ fn at_most_five_warnings_are_shown_unless_all_are_asked_for() {
         })
         .collect();
     let few = plain(&summary, &plan, 100);
-    let last = "\n! 3 more warnings: --verbose, or the report\n";
+    let last = "\n! 3 more warnings: copycost report copycost-runs/latest --verbose\n";
     assert!(few.contains("! 5 cells have no valid trial"), "{few}");
     assert!(few.contains(last), "{few}");
     assert!(!few.contains("6 cells have") && !few.contains("detail"), "{few}");
@@ -148,7 +148,11 @@ fn at_most_five_warnings_are_shown_unless_all_are_asked_for() {
     summary.warnings = (1..=8).map(|n| common::long_warning(n, 24)).collect();
     let long = plain(&summary, &plan, NARROW);
     assert!(long.lines().count() <= 40, "{} lines\n{long}", long.lines().count());
-    assert!(long.contains("was 1 word") && long.contains(" more warnings: --verbose"), "{long}");
+    assert!(
+        long.contains("was 1 word")
+            && long.contains(" more warnings: copycost report copycost-runs/latest --verbose"),
+        "{long}"
+    );
     insta::assert_snapshot!("verbose", verbose(&common::summary(&plan), &plan, 100));
 }
 

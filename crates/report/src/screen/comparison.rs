@@ -124,7 +124,11 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
     let is_unclear = |row: &&Place| row.ratio.finding == Finding::Undecided;
     if rows.iter().any(|(_, shown)| shown.iter().any(is_unclear)) {
         let comparisons = tested(summary, first.ratio.metric);
-        let legend = format!("? unclear, corrected for all {comparisons} comparisons of this run");
+        // One comparison needs no correction.
+        let legend = match comparisons {
+            1 => "? unclear".to_owned(),
+            n => format!("? unclear, corrected for all {n} comparisons of this run"),
+        };
         lines.push(Line::wrapped(2).and(Style::Faint, legend));
     }
     lines
