@@ -27,39 +27,48 @@ use crate::copies::copy_audit;
 use crate::evidence::Evidence;
 use crate::id::Id;
 use crate::laws::law::{Law, LawState};
+use crate::on_link::main_link;
 use crate::reason::{Part, PartKind, Reason, Shown};
 use crate::reference::{Caveat, Reference};
 use crate::results::RunFacts;
 
-type Judge = fn(&Evidence<'_>) -> Ruling;
+/// How a claim is judged.
+#[derive(Clone, Copy)]
+enum Judge {
+    /// By what was measured on the link that the paper's claims are about, which has a receiver.
+    Main(fn(&Evidence<'_>) -> Ruling),
+    /// By that link's evidence (first) and that of every link: an audit, a profile or the sink may decide it too.
+    Whole(fn(&Evidence<'_>, &Evidence<'_>) -> Ruling),
+}
+use Judge::{Main, Whole};
 
 /// What judges each claim, in the order of their numbers.
 const CLAIMS: [Judge; 25] = [
-    audited::c1,
-    |evidence| audited::c2(evidence, evidence),
-    copies::c3,
-    paths::c4,
-    |evidence| bookkeeping::c5(evidence, evidence),
-    paths::c6,
-    paths::c7,
-    paths::c8,
-    sizes::c9,
-    threads::c10,
-    threads::c11,
-    threads::c12,
-    causes::c13,
-    causes::c14,
-    causes::c15,
-    placement::c16,
-    causes::c17,
-    caches::c18,
-    |evidence| through_caches::c19(evidence, evidence),
-    caches::c20,
-    caches::c21,
-    cycles::c22,
-    cycles::c23,
-    threads::c24,
-    placement::c25,
+    Whole(audited::c1),
+    Whole(audited::c2),
+    Whole(audited::c3),
+    Main(paths::c4),
+    Whole(bookkeeping::c5),
+    Whole(audited::c6),
+    Main(paths::c7),
+    Main(paths::c8),
+    Main(sizes::c9),
+    Main(threads::c10),
+    Main(threads::c11),
+    Main(threads::c12),
+    Main(causes::c13),
+    Main(causes::c14),
+    Main(causes::c15),
+    Main(placement::c16),
+    Main(causes::c17),
+    Main(caches::c18),
+    Whole(through_caches::c19),
+    Main(caches::c20),
+    Main(caches::c21),
+    Main(cycles::c22),
+    Main(cycles::c23),
+    Main(threads::c24),
+    Main(placement::c25),
 ];
 
 /// Claims of a cause, by number: where busy threads share a CPU, none is claimed.
@@ -78,7 +87,11 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
         } else if evidence.run.rounds == 0 {
             not_measured(Reason::NoWholeRound, Missing::rounds())
         } else {
-            audited::claim(number + 1, evidence, whole).unwrap_or_else(|| judge(evidence))
+            match judge {
+                Main(_) if main_link(whole).is_none() => of_the_sink_alone(),
+                Main(judge) => judge(evidence),
+                Whole(judge) => judge(evidence, whole),
+            }
         };
         ruling.hold_against(laws);
         ruling.hold_against_cpus(&oversubscribed, CAUSES.contains(&(number + 1)));

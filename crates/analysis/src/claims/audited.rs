@@ -2,10 +2,7 @@
 
 use model::{Audit, Cell, Link, SendPath};
 
-use super::{
-    Missing, Reason, Reference, Ruling, Shown, bookkeeping, copies, copy_audit, effect, paths,
-    through_caches,
-};
+use super::{Missing, Reason, Reference, Ruling, Shown, copies, copy_audit, effect, paths};
 use crate::audited::{is_near, not_audited, not_counted, of_path, push_new};
 use crate::comparisons::{completions, copied_shares, crossed, crossovers};
 use crate::copies::{PerByte, Step, of_cell};
@@ -19,24 +16,10 @@ fn idle_audit() -> Missing {
     copy_audit().because("on an idle machine, counting what is copied in and at delivery")
 }
 
-/// The verdict of a claim by audit or sink; none where timing decides alone.
-pub(super) fn claim(number: usize, main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
-    let sink_alone = main_link(whole).is_none();
-    match number {
-        1 => Some(c1(whole)),
-        2 => Some(c2(main, whole)),
-        3 => c3(main, whole).or_else(|| sink_alone.then(super::of_the_sink_alone)),
-        5 => Some(bookkeeping::c5(main, whole)),
-        6 => c6(main, whole, sink_alone),
-        19 => Some(through_caches::c19(main, whole)),
-        _ => sink_alone.then(super::of_the_sink_alone),
-    }
-}
-
 // Law 5 is what these claims are about: it is no premise of theirs.
 
 /// Copies of plain send on its way out: into the socket, and again before delivery.
-pub(super) fn c1(whole: &Evidence<'_>) -> Ruling {
+pub(super) fn c1(_main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let seen = of_path(whole, SendPath::A1);
     let on_way: Vec<_> = seen.iter().filter_map(OfPath::on_the_way_out).collect();
     if on_way.is_empty() {
@@ -111,26 +94,31 @@ fn whole_number(copies: f64) -> Option<u8> {
     (0..=3).find(|n| is_near(copies, f64::from(*n)))
 }
 
-/// Over loopback the audit and the completions must tell the same.
-fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Option<Ruling> {
-    let seen = OfPath::new(whole, SendPath::A3, Link::PAPER)?;
-    let copied = seen.on_the_way_out()?;
+/// Over loopback the audit and the completions must tell the same; without an audit the completions speak alone.
+pub(super) fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
+    let seen = OfPath::new(whole, SendPath::A3, Link::PAPER);
+    let counted = seen.and_then(|seen| seen.on_the_way_out().map(|copied| (seen, copied)));
+    let Some((seen, copied)) = counted else {
+        return if main_link(whole).is_none() {
+            super::of_the_sink_alone()
+        } else {
+            copies::c3(main)
+        };
+    };
     let marked = copied_shares(main);
     let refuted = copied.is(1.0) && marked.is_none_or(|(least, _)| least > 0.0);
     let supported = copied.is(0.0) && marked.is_none_or(|(_, most)| most <= 0.0);
     let cited = [seen.reference(), Reference::law(3)];
     let seen = [Reason::Copies { of: vec![seen] }, completions(main)];
-    Some(effect(Shown::by(refuted, supported), seen).lacks(idle_audit()).from(cited))
+    effect(Shown::by(refuted, supported), seen).lacks(idle_audit()).from(cited)
 }
 
 /// The claim is of goodput, so a link with a receiver alone decides it. What the sink has is the sender's side of the
 /// cost: it stands beside the verdict, and neither makes nor changes one.
-fn c6(main: &Evidence<'_>, whole: &Evidence<'_>, sink_alone: bool) -> Option<Ruling> {
+pub(super) fn c6(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
+    let ruling =
+        if main_link(whole).is_none() { super::of_the_sink_alone() } else { paths::c6(main) };
     let mut found = crossovers(whole, SendPath::A3, SendPath::A1, Metric::SenderSideCpuNsPerKib);
     found.retain(|c| !c.shared.cell().link.has_receiver() && !c.oversubscribed);
-    if found.is_empty() {
-        return sink_alone.then(super::of_the_sink_alone);
-    }
-    let says = if sink_alone { super::of_the_sink_alone() } else { paths::c6(main) };
-    Some(says.beside([crossed(whole, &found)]))
+    if found.is_empty() { ruling } else { ruling.beside([crossed(whole, &found)]) }
 }

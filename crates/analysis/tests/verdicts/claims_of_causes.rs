@@ -44,7 +44,7 @@ fn c13_no_counter_of_these_shows_or_refutes() {
     let thirty = counted().with(|_, finished| {
         finished.sender.counters.llc_misses = count(kib(&finished.sender) * 30.0);
     });
-    // 30 lines of 64 bytes a KiB that the sender alone read.
+    // 30 lines of 64 bytes per KiB that the sender alone read.
     gives(
         &thirty.leaves_open(13, PartKind::Counter, Shown::Unclear),
         |reason| matches!(reason, Reason::DemandReads { bytes_per_byte } if *bytes_per_byte > 1.8),

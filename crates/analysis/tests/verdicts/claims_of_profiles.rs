@@ -232,7 +232,7 @@ fn c5_is_refuted_where_zero_copy_does_not_lose_whatever_the_samples() {
 
 #[test]
 fn c5_stays_open_where_the_samples_do_not_tell() {
-    // The same time for both: a KiB of zerocopy takes longer, so that fewer samples are as much time.
+    // The same time for both: zerocopy takes longer per KiB, so that fewer samples are as much time.
     let alike = made(small()).profiled(|cell| match (cell.send_path, cell.link) {
         (Zerocopy, _) => [100, 0, 0],
         (_, Link::Sink) => [0, 0, 168],

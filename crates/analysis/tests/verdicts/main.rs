@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 mod answers;
+mod audited;
 mod bad_input;
 mod ceilings;
 mod claims_of_causes;
