@@ -8,6 +8,7 @@ mod imports;
 mod killed_runs;
 mod licences;
 mod metadata;
+mod noise;
 mod packages;
 mod page;
 mod passed;
@@ -25,7 +26,7 @@ struct Task {
     run: fn(&[String]) -> Result<String, String>,
 }
 
-const TASKS: [Task; 10] = [
+const TASKS: [Task; 11] = [
     Task {
         name: "bpf",
         arguments: "[--check [--rebuild]]",
@@ -49,6 +50,12 @@ const TASKS: [Task; 10] = [
         arguments: "",
         purpose: "check the licence and source of all that is built in",
         run: |_| licences::check(),
+    },
+    Task {
+        name: "noise",
+        arguments: "[--seed N] [--cpus 0,1] [--bursts 1ms..500ms] [--share 30%] [--for 60s] [-- COMMAND...]",
+        purpose: "make bursts of CPU and memory traffic on each CPU for a time, or as long as a command runs; it ends with its parent",
+        run: noise::run,
     },
     Task {
         name: "packages",
@@ -106,7 +113,9 @@ fn main() -> ExitCode {
         .and_then(|(name, rest)| Some((TASKS.iter().find(|task| task.name == *name)?, rest)));
     match task.map_or_else(|| Err(help()), |(task, arguments)| (task.run)(arguments)) {
         Ok(report) => {
-            println!("{report}");
+            if !report.is_empty() {
+                println!("{report}");
+            }
             ExitCode::SUCCESS
         }
         Err(why) => {
