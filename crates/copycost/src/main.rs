@@ -9,6 +9,7 @@ mod derived;
 mod dry_run;
 mod exit;
 mod live_report;
+mod live_table;
 mod manual;
 mod opened_run;
 mod plan_flags;

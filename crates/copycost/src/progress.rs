@@ -1,26 +1,36 @@
-//! What a run shows while it measures: on a terminal one line that is redrawn between trials, elsewhere one plain
-//! line a round.
+//! What a run shows while it measures: on a terminal a table that fills and a line with what is in hand, redrawn between
+//! trials; elsewhere one plain line a round.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use analysis::Metric;
+use analysis::marks::{is_void, judge};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use model::record::FinishReason;
-use model::{Cell, Factor, Nanos};
+use model::record::{FinishReason, Record, Trial};
+use model::{Cell, Factor, Nanos, Plan};
 use report::numbers::{counted, duration, half_width};
 use study::Event;
 
-use crate::terminal::tell;
+use crate::live_table::{LiveTable, clipped};
+use crate::terminal::{Reader, tell};
+
+/// The table is not drawn again sooner.
+const SELDOM: Duration = Duration::from_millis(100);
 
 /// Draws a second, more often than trials begin.
 const OFTEN: u8 = 200;
 
 /// A line on the terminal that is drawn when its message is set and at no other time.
 pub(crate) fn drawn_line() -> ProgressBar {
+    drawn("{wide_msg}")
+}
+
+fn drawn(template: &str) -> ProgressBar {
     let line = ProgressBar::no_length();
     // At the usual rate a line may be held back, and would then show the wrong cell for a whole trial.
     line.set_draw_target(ProgressDrawTarget::stderr_with_hz(OFTEN));
     // A template of one key that every version knows cannot be wrong.
-    if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+    if let Ok(style) = ProgressStyle::with_template(template) {
         line.set_style(style);
     }
     line
@@ -29,7 +39,10 @@ pub(crate) fn drawn_line() -> ProgressBar {
 /// Follows a study's events.
 pub(crate) struct Progress {
     /// Absent where nobody watches. It has no ticking thread: drawing during a trial would be measured with it.
-    line: Option<ProgressBar>,
+    lines: Option<ProgressBar>,
+    table: LiveTable,
+    /// When the lines were last drawn.
+    drawn: Option<Instant>,
     quiet: bool,
     round: u32,
     widest: Option<(Cell, f64)>,
@@ -39,10 +52,18 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// On a terminal a line is drawn; `quiet` leaves only the warnings.
-    pub(crate) fn new(terminal: bool, quiet: bool) -> Self {
-        let line = (terminal && !quiet).then(drawn_line);
-        Self { line, quiet, round: 0, widest: None, left: None, retried: 0 }
+    /// On a terminal a table is drawn; `quiet` leaves only the warnings. `earlier` is what a resumed run's journal holds.
+    pub(crate) fn new(terminal: bool, quiet: bool, plan: &Plan, earlier: &[Record]) -> Self {
+        let lines = (terminal && !quiet).then(|| drawn("{msg}"));
+        let mut table = LiveTable::new(plan);
+        for record in earlier {
+            if let Record::Trial(trial) = record
+                && let Some(goodput_gbps) = valid_goodput(trial, plan)
+            {
+                table.push(&trial.cell, trial.round, goodput_gbps);
+            }
+        }
+        Self { lines, table, drawn: None, quiet, round: 0, widest: None, left: None, retried: 0 }
     }
 
     /// Shows what happened.
@@ -53,20 +74,26 @@ impl Progress {
                 self.retried = 0;
             }
             Event::TrialStarted { cell, number, of, attempt } => {
-                if let Some(line) = &self.line {
-                    line.set_message(self.in_hand(cell, *number, *of, *attempt));
+                self.table.begin(cell);
+                if self.drawn.is_none_or(|drawn| drawn.elapsed() >= SELDOM) {
+                    self.say(&self.in_hand(cell, *number, *of, *attempt));
+                    self.drawn = Some(Instant::now());
                 }
             }
             Event::CeilingStarted => self.say("measuring the copying ceiling"),
             Event::AuditStarted { cell, audit, number, of } => {
                 self.say(&format!("{audit} · audit trial {number}/{of} · {}", brief(cell)));
             }
-            Event::TrialEnded { .. } => {}
+            Event::TrialEnded { cell, marks, goodput_gbps } => {
+                if let Some(goodput_gbps) = goodput_gbps.value().filter(|_| !is_void(marks)) {
+                    self.table.push(cell, self.round, *goodput_gbps);
+                }
+            }
             Event::Retried { .. } => self.retried += 1,
             Event::RoundEnded { round, widest, precise, cells, elapsed, left } => {
                 self.widest.clone_from(widest);
                 self.left = left.map(|left| (left, Instant::now()));
-                if self.line.is_none() && !self.quiet {
+                if self.lines.is_none() && !self.quiet {
                     tell(&round_line(
                         *round,
                         self.retried,
@@ -83,40 +110,52 @@ impl Progress {
         }
     }
 
-    /// Says what goes on where there is a line to say it on.
+    /// Shows the table and what goes on where there is a terminal to show it on.
     fn say(&self, text: &str) {
-        if let Some(line) = &self.line {
-            line.set_message(text.to_owned());
-        }
+        let Some(drawn) = &self.lines else { return };
+        let reader = Reader::of_error();
+        // One line is left for the cursor, one for the text.
+        let mut lines = self.table.lines(reader.width, reader.height.saturating_sub(2));
+        lines.push(clipped(text, reader.width));
+        drawn.set_message(lines.join("\n"));
     }
 
-    /// Tells a warning without tearing the line.
+    /// Tells a warning without tearing what is drawn.
     fn warn(&self, text: &str) {
         let text = format!("! {text}");
-        match &self.line {
-            Some(line) => line.suspend(|| tell(&text)),
+        match &self.lines {
+            Some(lines) => lines.suspend(|| tell(&text)),
             None => tell(&text),
         }
     }
 
     fn finish(&mut self, reason: FinishReason) {
+        let was_drawn = self.lines.is_some();
         self.clear();
         let text = match reason {
             FinishReason::Precise => "every cell is as precise as asked",
             FinishReason::Rounds => "all rounds are measured",
             FinishReason::Time => "the time is spent",
             // The exit tells more of these.
-            FinishReason::Interrupted | FinishReason::Failed => return,
+            FinishReason::Interrupted | FinishReason::Failed => {
+                if was_drawn && !self.table.is_empty() {
+                    self.table
+                        .lines(Reader::of_error().width, usize::MAX)
+                        .iter()
+                        .for_each(|line| tell(line));
+                }
+                return;
+            }
         };
         if !self.quiet {
             tell(&format!("done: {text}"));
         }
     }
 
-    /// Takes the line away.
+    /// Takes what is drawn away.
     pub(crate) fn clear(&mut self) {
-        if let Some(line) = self.line.take() {
-            line.finish_and_clear();
+        if let Some(lines) = self.lines.take() {
+            lines.finish_and_clear();
         }
     }
 
@@ -159,6 +198,12 @@ fn round_line(
     parts.join(", ")
 }
 
+/// The goodput of a trial in Gbit/s; none of a void one.
+fn valid_goodput(trial: &Trial, plan: &Plan) -> Option<f64> {
+    let goodput = analysis::figures::value(Metric::GoodputGbps, trial, None);
+    goodput.value().copied().filter(|_| !is_void(&judge(trial, &plan.thresholds)))
+}
+
 /// A cell in few words: `sendmsg 64 KiB ×4`, and what else is not as usual.
 pub(crate) fn brief(cell: &Cell) -> String {
     let mut text = format!("{} {} ×{}", cell.send_path, cell.message.bytes(), cell.threads);
@@ -194,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_trial_in_hand_is_named_with_its_place() {
-        let mut progress = Progress::new(false, false);
+        let mut progress = Progress::new(false, false, &Plan::preset(model::Preset::Default), &[]);
         progress.show(&Event::RoundStarted { round: 2, blocks: 1, trials: 9, elapsed: Nanos(0) });
         let cell = Cell::default();
         assert_eq!(

@@ -113,7 +113,12 @@ fn measure(
     refusals: &Refusals,
     opened: &mut OpenedRun,
 ) -> Result<FinishReason, StudyError> {
-    let mut progress = Progress::new(Reader::of_error().at_terminal, arguments.quiet);
+    let mut progress = Progress::new(
+        Reader::of_error().at_terminal,
+        arguments.quiet,
+        &request.plan,
+        &opened.earlier,
+    );
     let mut live_report = LiveReport::new(&opened.directory, arguments.columns);
     let segment = segment(engine, &request.plan, &request.host);
     let finished = Study {

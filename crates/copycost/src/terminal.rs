@@ -6,6 +6,8 @@ use crate::exit::Stop;
 
 /// Columns where nobody says how many there are.
 const COLUMNS: usize = 100;
+/// Lines where nobody says how many there are.
+const LINES: usize = 24;
 
 /// Who reads an output of this program: that decides how it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(crate) struct Reader {
     pub(crate) colour: bool,
     /// Columns.
     pub(crate) width: usize,
+    /// Lines.
+    pub(crate) height: usize,
 }
 
 impl Reader {
@@ -34,7 +38,8 @@ impl Reader {
         let columns =
             variable("COLUMNS").and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
         let width = size.map(|(width, _)| usize::from(width.0)).or(columns).unwrap_or(COLUMNS);
-        Self { at_terminal, colour: colour(at_terminal, variable), width }
+        let height = size.map_or(LINES, |(_, height)| usize::from(height.0));
+        Self { at_terminal, colour: colour(at_terminal, variable), width, height }
     }
 }
 

@@ -84,6 +84,18 @@ pub fn half_width(share: f64) -> String {
     }
 }
 
+/// A figure with its half-width in whole percent, rounded up, for a narrow column: `63.0 ±6`; `63.0 ±?` where the interval is
+/// of no use, and the figure alone where there is none.
+pub fn figure_and_percent(figure: f64, half_width: Option<f64>) -> String {
+    let figure = short(figure);
+    match half_width {
+        None => figure,
+        Some(share) if share > 0.99 => format!("{figure} ±?"),
+        // 7 % is a little more than 7 hundredths in binary.
+        Some(share) => format!("{figure} ±{:.0}", (share * 100.0 - 1e-9).ceil().max(1.0)),
+    }
+}
+
 /// Whether an interval ends more than ten times above or below its figure.
 fn is_useless(estimate: &Estimate) -> bool {
     const FACTOR: f64 = 10.0;
@@ -307,6 +319,21 @@ mod tests {
         assert_eq!(level(&still_told), "1.20 [0.500, 1.90]");
         assert_eq!(half_width(254.97), "no useful interval");
         assert_eq!(half_width(0.051), "±5.1 %");
+    }
+
+    #[test]
+    fn a_narrow_column_holds_a_figure_and_its_half_width() {
+        for (half_width, text) in [
+            (None, "63.0"),
+            (Some(0.001), "63.0 ±1"),
+            (Some(0.07), "63.0 ±7"),
+            (Some(0.071), "63.0 ±8"),
+            (Some(0.99), "63.0 ±99"),
+            (Some(1.5), "63.0 ±?"),
+            (Some(f64::INFINITY), "63.0 ±?"),
+        ] {
+            assert_eq!(figure_and_percent(63.04, half_width), text);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::Child;
 use crate::common::{Ended, PATIENCE, Place, eventually, run_facts, signal, trials};
 
 /// Longer than any test waits for it, so that it is always interrupted.
-const ENDLESS: &[&str] = &[
+pub(crate) const ENDLESS: &[&str] = &[
     "run",
     "--send",
     "send,sendmsg",
@@ -34,7 +34,7 @@ const ENDLESS: &[&str] = &[
     "run",
 ];
 
-fn wait(child: Child) -> Ended {
+pub(crate) fn wait(child: Child) -> Ended {
     let (done, waited) = std::sync::mpsc::channel();
     let pid = child.id();
     std::thread::spawn(move || done.send(child.wait_with_output()));
@@ -44,13 +44,13 @@ fn wait(child: Child) -> Ended {
 }
 
 /// Whether this process ignores a signal; what it starts inherits that.
-fn is_ignored(signal: u32) -> bool {
+pub(crate) fn is_ignored(signal: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
     u64::from_str_radix(mask, 16).unwrap() >> (signal - 1) & 1 == 1
 }
 
-fn measured(run: &Path, least: usize) -> impl FnMut() -> bool {
+pub(crate) fn measured(run: &Path, least: usize) -> impl FnMut() -> bool {
     move || trials(run).len() >= least
 }
 

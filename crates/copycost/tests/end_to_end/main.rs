@@ -15,4 +15,5 @@ mod looking;
 mod no_loopback;
 mod run;
 mod sink;
+mod terminal;
 mod veth;
