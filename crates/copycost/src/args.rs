@@ -63,6 +63,9 @@ pub(crate) struct RunArguments {
     /// A name for the run [default: none]
     #[arg(long, value_name = "NAME")]
     pub(crate) label: Option<String>,
+    /// Wait until other programs leave the CPUs alone, at most so long [default: not at all; 60s where no time is given]
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "60s")]
+    pub(crate) wait_quiet: Option<String>,
     /// Print cells, minutes and needs, and measure nothing; with --json as JSON
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -108,7 +108,8 @@ fn token(text: String) -> Result<String, Stop> {
     Ok(text)
 }
 
-fn time(flag: &str, text: &str) -> Result<Nanos, Stop> {
+/// A time that a flag gives.
+pub(crate) fn time(flag: &str, text: &str) -> Result<Nanos, Stop> {
     let time: Nanos = text.parse().map_err(|why| Stop::Usage(format!("--{flag}: {why}")))?;
     if time < Nanos::ms(1) || time > Nanos::s(24 * 3600) {
         return Err(Stop::Usage(format!("--{flag}: from 1ms to 24h, not {time}")));

@@ -15,6 +15,7 @@ mod opened_run;
 mod plan_flags;
 mod probe;
 mod progress;
+mod quiet;
 mod refusals;
 mod report;
 mod requested_plan;

@@ -8,6 +8,7 @@ use model::record::{FinishReason, Segment};
 use study::{Event, Study, StudyError, SystemClock};
 
 use crate::args::RunArguments;
+use crate::by_hand::time;
 use crate::cautions::cautions;
 use crate::derived::{self, Figures};
 use crate::dry_run::Outlook;
@@ -15,6 +16,7 @@ use crate::exit::Stop;
 use crate::live_report::LiveReport;
 use crate::opened_run::OpenedRun;
 use crate::progress::Progress;
+use crate::quiet;
 use crate::refusals::{Refusals, RefusingBench};
 use crate::requested_plan::{PlanRequest, check_messages};
 use crate::terminal::{Reader, tell};
@@ -26,6 +28,8 @@ use crate::terminal::{Reader, tell};
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     let request = Request::parse(arguments)?;
     let (plan, host) = (&request.plan, &request.host);
+    let wait_quiet = arguments.wait_quiet.as_deref().map(|text| time("wait-quiet", text));
+    let wait_quiet = wait_quiet.transpose()?;
 
     let mut engine = start_engine()?;
     let refusals = &Refusals::find(&engine, plan)?;
@@ -36,6 +40,9 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         return Outlook { plan, refusals, forecast }.show(arguments.json);
     }
 
+    if let Some(at_most) = wait_quiet {
+        quiet::wait(&mut engine, at_most, arguments.quiet)?;
+    }
     let mut opened = request.open(arguments)?;
     tell_all(&cautions);
     if !arguments.quiet {

@@ -1,5 +1,6 @@
 //! Ctrl-C, SIGTERM and `kill -9` lose at most the trial in hand.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Child;
 
@@ -114,4 +115,28 @@ fn two_processes_never_write_to_one_run() {
     let second = second.ends_with(2);
     assert!(second.complaint().contains("another copycost"), "{second:#?}");
     first.ends_with(130);
+}
+
+#[test]
+fn a_run_that_waits_for_a_quiet_machine_ends_at_a_signal_and_leaves_nothing() {
+    let place = Place::new();
+    // Even a quiet machine needs three looks, longer than the signal takes.
+    let mut child = place.spawn(&[ENDLESS, &["--wait-quiet=1h"]].concat());
+    let mut first = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut first).unwrap();
+    signal("TERM", &child);
+    let ended = wait(child).ends_with(130);
+    assert!(first.starts_with("waiting until") && first.contains("1h00m"), "{first}");
+    assert!(ended.error.contains("nothing was measured yet"), "{ended:#?}");
+    assert!(!place.path("run").exists());
+}
+
+#[test]
+fn waiting_for_a_quiet_machine_is_bounded() {
+    let place = Place::new();
+    let arguments = [crate::common::TINY, &["--wait-quiet=1ms"]].concat();
+    let ended = place.copycost(&arguments).ends_with(0);
+    assert!(ended.error.contains("measuring all the same"), "{ended:#?}");
+    let wrong = place.copycost(&["run", "--wait-quiet=soon"]).ends_with(2);
+    assert!(wrong.complaint().contains("--wait-quiet"), "{wrong:#?}");
 }
