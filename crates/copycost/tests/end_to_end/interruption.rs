@@ -119,6 +119,10 @@ fn two_processes_never_write_to_one_run() {
 
 #[test]
 fn a_run_that_waits_for_a_quiet_machine_ends_at_a_signal_and_leaves_nothing() {
+    if is_ignored(15) {
+        eprintln!("skipped: SIGTERM is ignored by whoever started this test");
+        return;
+    }
     let place = Place::new();
     // Even a quiet machine needs three looks, longer than the signal takes.
     let mut child = place.spawn(&[ENDLESS, &["--wait-quiet=1h"]].concat());

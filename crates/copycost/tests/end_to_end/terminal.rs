@@ -32,14 +32,14 @@ impl Screen {
     }
 
     fn write(&mut self, text: &str) {
-        let mut chars = text.chars().peekable();
+        let mut chars = text.chars();
         while let Some(char) = chars.next() {
             match char {
                 '\r' => self.column = 0,
                 '\n' => self.down(1),
                 '\u{1b}' => {
                     let mut sequence = String::new();
-                    while let Some(next) = chars.next() {
+                    for next in chars.by_ref() {
                         sequence.push(next);
                         if next.is_ascii_alphabetic() {
                             break;
@@ -114,13 +114,16 @@ fn shown(arrives: &Receiver<Vec<u8>>, size: (u16, u16), parts: &[&str]) -> (Vec<
     let mut seen = false;
     while let Ok(bytes) = arrives.recv_timeout(PATIENCE) {
         waiting.extend(bytes);
-        // A character may be cut between two reads.
-        let whole = match std::str::from_utf8(&waiting) {
+        // A character or a sequence may be cut between two reads.
+        let valid = match std::str::from_utf8(&waiting) {
             Ok(text) => text.len(),
             Err(error) => error.valid_up_to(),
         };
-        let rest = waiting.split_off(whole);
-        screen.write(&String::from_utf8(std::mem::replace(&mut waiting, rest)).unwrap());
+        let text = std::str::from_utf8(&waiting[..valid]).unwrap();
+        let is_whole = |at: &usize| text[*at..].contains(|char: char| char.is_ascii_alphabetic());
+        let whole = text.rfind('\u{1b}').filter(|at| !is_whole(at)).unwrap_or(valid);
+        screen.write(&text[..whole]);
+        waiting.drain(..whole);
         let has_all = |line: &String| parts.iter().all(|part| line.contains(part));
         seen |= screen.text().iter().any(has_all);
     }
