@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use model::record::{Finished, Outcome, Trial};
 use model::{Cell, Link, Mark, Measured, Share};
 
-use crate::estimate::Estimate;
-use crate::estimate::{Sample, half_width};
+use crate::common_spread::CommonSpread;
+use crate::estimate::{Estimate, Moments, Sample};
 use crate::figures::{Reading, context_switches};
 use crate::judged::JudgedTrial;
 use crate::metric::{Metric, NO_RECEIVER, Scale};
@@ -42,6 +42,8 @@ pub(crate) struct CellTotals {
     /// Why trials were void, and how often.
     reasons: BTreeMap<String, u32>,
     figures: Vec<Figures>,
+    /// Of goodput and the link's cost, rounds and the logarithm in each.
+    levels: [Vec<(u32, f64)>; 2],
     marks: BTreeMap<Mark, u32>,
     is_oversubscribed: bool,
     received_bytes: u64,
@@ -50,6 +52,21 @@ pub(crate) struct CellTotals {
     cycles: Total,
     cache_misses: Total,
     context_switches: Total,
+}
+
+/// Goodput, and the cost that decides on a link.
+const fn deciding(link: Link) -> [Metric; 2] {
+    [Metric::GoodputGbps, Metric::cost_on(link)]
+}
+
+/// How the levels of a run are judged.
+pub(crate) struct LevelRule {
+    /// Half-width within which a level is precise; none where the plan asks for no precision.
+    pub(crate) limit: Option<Share>,
+    /// By how much the run's drift widens intervals.
+    pub(crate) widening: f64,
+    /// What the cells' spreads of goodput and of the link's cost have in common.
+    pub(crate) spreads: [Option<CommonSpread>; 2],
 }
 
 const NO_VALID_TRIAL: &str = "no valid trial";
@@ -61,6 +78,7 @@ impl CellTotals {
             void: 0,
             reasons: BTreeMap::new(),
             figures: vec![Figures::default(); Metric::ALL.len()],
+            levels: Default::default(),
             marks: BTreeMap::new(),
             is_oversubscribed: false,
             received_bytes: 0,
@@ -89,6 +107,13 @@ impl CellTotals {
                 Measured::Absent { absent } => {
                     figures.why_not.get_or_insert(absent);
                 }
+            }
+        }
+        for (levels, metric) in self.levels.iter_mut().zip(deciding(trial.cell.link)) {
+            if let Measured::Value(x) = reading.value(metric)
+                && x > 0.0
+            {
+                levels.push((trial.round, x.ln()));
             }
         }
         self.add_windows(trial.cell.link, finished, reading);
@@ -144,8 +169,22 @@ impl CellTotals {
         (self.valid == 0).then(|| commonest().unwrap_or_else(|| "it was never tried".to_owned()))
     }
 
-    fn estimate(&self, metric: Metric, figures: &Figures) -> Measured<Estimate> {
-        match figures.sample.estimate(metric.scale()) {
+    /// Rounds and the logarithm of goodput, and of the link's cost, in each.
+    pub(crate) const fn levels(&self) -> &[Vec<(u32, f64)>; 2] {
+        &self.levels
+    }
+
+    /// The logarithms of goodput and of the link's cost; none where a figure has none.
+    pub(crate) fn logs(&self, link: Link) -> [Option<&Moments>; 2] {
+        let of = |deciding: Metric| {
+            let place = Metric::ALL.iter().position(|metric| *metric == deciding)?;
+            self.figures.get(place)?.sample.logs()
+        };
+        deciding(link).map(of)
+    }
+
+    fn estimate(&self, metric: Metric, figures: &Figures, widening: f64) -> Measured<Estimate> {
+        match figures.sample.estimate_widened(metric.scale(), widening) {
             // Counts and shares are never below 0, and neither is what their interval says of them.
             Some(estimate) if metric.scale() == Scale::Linear => {
                 Measured::Value(Estimate { low: estimate.low.map(|low| low.max(0.0)), ..estimate })
@@ -160,22 +199,28 @@ impl CellTotals {
         &self,
         cell: &Cell,
         control: bool,
-        precision: Option<Share>,
+        levels: &LevelRule,
     ) -> CellEstimates {
         let metrics: BTreeMap<Metric, Measured<Estimate>> = Metric::ALL
             .iter()
             .zip(&self.figures)
-            .map(|(metric, figures)| (*metric, self.estimate(*metric, figures)))
+            .map(|(metric, figures)| (*metric, self.estimate(*metric, figures, levels.widening)))
             .collect();
-        let is_narrow = |metric: Metric, limit: Share| {
-            let width = metrics.get(&metric).and_then(|estimate| half_width(estimate.value()?));
-            width.is_some_and(|width| width <= limit.0)
-        };
-        let precise = match precision {
-            Some(limit) => Measured::Value(
-                is_narrow(Metric::GoodputGbps, limit)
-                    && is_narrow(Metric::cost_on(cell.link), limit),
-            ),
+        let precise = match levels.limit {
+            Some(limit) => {
+                let of = self.logs(cell.link).into_iter().zip(&levels.spreads);
+                Measured::Value(
+                    of.map(|(logs, spread)| {
+                        let logs = logs?;
+                        let half = match spread {
+                            Some(spread) => spread.half_interval(logs)?,
+                            None => logs.half_interval()?,
+                        };
+                        Some(half * levels.widening <= limit.0.ln_1p())
+                    })
+                    .all(|is_narrow| is_narrow == Some(true)),
+                )
+            }
             None => Measured::absent("the plan asks for no precision"),
         };
         CellEstimates {

@@ -1,23 +1,26 @@
 //! CPU time per message = a + b·bytes, for each path and side.
 //!
 //! The line is fitted by least squares to the geometric means of the sizes, each weighted by its inverse square: the spread
-//! of a CPU time grows with it. As a and b are linear in the figures, each round gives an a and a b of its own with the same
-//! weights, and their means over rounds have Student-t intervals, whatever the sizes of a round have in common. A figure's
-//! deviation from its mean enters as that of its logarithm, which is the same to first order and keeps the means geometric.
+//! of a CPU time grows with it. As a and b are linear in the figures, they have intervals from all rounds of each size,
+//! whatever the sizes of a round have in common: a size whose block was left out of some rounds has its mean over the
+//! others. A figure's deviation from its mean enters as that of its logarithm, which is the same to first order and keeps
+//! the means geometric.
 //!
-//! *Lack of fit* compares what the line leaves over with how much that varies from round to round, as in an analysis of
+//! What is told of the line's shape is told by the rounds that measured every size, so that drift between rounds cannot
+//! bend it. *Lack of fit* compares what the line leaves over with how much that varies from round to round, as in an analysis of
 //! variance of repeated measures; the degrees of freedom are corrected for unequal and correlated spread (G. E. P. Box,
 //! Annals of Mathematical Statistics 25, 1954; S. W. Greenhouse and S. Geisser, Psychometrika 24, 1959). *A break* is tested
 //! by two lines, one on either side of a size named beforehand: their difference in height there and in slope is 0 on
 //! average over rounds (T² test: H. Hotelling, Annals of Mathematical Statistics 2, 1931). Two named places between the same
 //! two measured sizes cannot be told apart.
 
+use std::collections::BTreeMap;
+
 use model::{Cell, Factor, Measured, Shared};
 use statrs::distribution::{ContinuousCDF, FisherSnedecor};
 
 use crate::data_paths::size_beyond_fragments;
-use crate::estimate::Estimate;
-use crate::estimate::Moments;
+use crate::estimate::{Estimate, Means, Moments};
 use crate::findings::{BreakPoint, CostModel, ModelledSide};
 use crate::metric::Metric;
 use crate::pairings::Places;
@@ -50,6 +53,8 @@ pub struct SizeCosts {
 pub struct Line {
     /// a, in ns per message.
     pub per_message_ns: Estimate,
+    /// The same of each round.
+    pub per_message_by_round: BTreeMap<u32, f64>,
     /// b, in ns per byte.
     pub per_byte_ns: Estimate,
     /// p of "the line fits".
@@ -60,12 +65,12 @@ pub struct Line {
     pub points: Vec<[f64; 3]>,
 }
 
-/// Fits the line to sizes (ascending, each above 0 bytes) over the rounds that measured all of them, and tests a break
-/// at each of `breaks` (in bytes).
+/// Fits the line to sizes (ascending, each above 0 bytes), and over the rounds that measured all of them tests the fit and a
+/// break at each of `breaks` (in bytes). The intervals of a and b are widened by a factor ([`crate::drift::Drift::widening`]).
 ///
 /// # Errors
-/// Fewer than [`FEWEST_SIZES`] sizes, or no round that measured all of them; the text says which.
-pub fn fit(sizes: &[SizeCosts], breaks: &[f64]) -> Result<Line, String> {
+/// Fewer than [`FEWEST_SIZES`] sizes, or one without a figure; the text says which.
+pub fn fit(sizes: &[SizeCosts], breaks: &[f64], widening: f64) -> Result<Line, String> {
     if sizes.len() < FEWEST_SIZES {
         return Err(format!(
             "a line over message size needs {FEWEST_SIZES} sizes, {} measured; add --sizes",
@@ -76,32 +81,43 @@ pub fn fit(sizes: &[SizeCosts], breaks: &[f64]) -> Result<Line, String> {
             }
         ));
     }
-    let rounds = Rounds::new(sizes)
-        .ok_or("no round measured every size validly in complete blocks; measure more rounds")?;
-    let whole = Weights::new(&rounds, 0..sizes.len());
-    let (mut a, mut b) = (Moments::default(), Moments::default());
-    for round in &rounds.relative {
-        let [of_message, of_byte] = whole.line(round);
-        a.push(of_message);
-        b.push(of_byte);
-    }
-    let points = rounds
-        .bytes
+    let samples: Vec<&[(u32, f64)]> = sizes.iter().map(|size| size.log_ns.as_slice()).collect();
+    let means =
+        Means::new(&samples).ok_or("a size was never measured validly; measure more rounds")?;
+    let bytes: Vec<f64> = sizes.iter().map(|size| size.bytes as f64).collect();
+    let mean_ns: Vec<f64> = means.of_samples().iter().map(|log| log.exp()).collect();
+    let whole = Weights::new(&bytes, &mean_ns, 0..sizes.len());
+    // Relative to its mean a figure is 1 on average, and off by as much as its logarithm.
+    let of_means = whole.line(&vec![1.0; sizes.len()]);
+    let [a, b] = [0, 1].map(|part| means.linear(of_means[part], |off| whole.line(off)[part]));
+    let points = bytes
         .iter()
-        .zip(&rounds.mean_ns)
+        .zip(&mean_ns)
         .map(|(bytes, mean)| [*bytes, *mean, a.mean() + b.mean() * bytes])
         .collect();
+    let common = Rounds::new(sizes);
+    let whole = common.as_ref().map(|rounds| Weights::of(rounds, 0..sizes.len()));
+    let shape = || common.as_ref().zip(whole.as_ref());
+    let of_no_round =
+        || Measured::absent("no round measured every size validly in complete blocks");
+    let by_round = |(rounds, whole): (&Rounds, &Weights)| {
+        let of_round = |(round, relative): (&u32, &Vec<f64>)| (*round, whole.line(relative)[0]);
+        rounds.numbers.iter().zip(&rounds.relative).map(of_round).collect()
+    };
+    let break_at = |at: &f64| common.as_ref().map_or_else(of_no_round, |of| break_p(of, *at));
     Ok(Line {
-        per_message_ns: estimate(&a),
-        per_byte_ns: estimate(&b),
-        lack_of_fit_p: lack_of_fit(&rounds, &whole),
-        break_p: breaks.iter().map(|at| break_p(&rounds, *at)).collect(),
+        per_message_ns: estimate(&a, widening),
+        per_message_by_round: shape().map(by_round).unwrap_or_default(),
+        per_byte_ns: estimate(&b, widening),
+        lack_of_fit_p: shape().map_or_else(of_no_round, |(rounds, of)| lack_of_fit(rounds, of)),
+        break_p: breaks.iter().map(break_at).collect(),
         points,
     })
 }
 
 /// Figures of the rounds that measured every size.
 struct Rounds {
+    numbers: Vec<u32>,
     bytes: Vec<f64>,
     /// Geometric means, in ns per message.
     mean_ns: Vec<f64>,
@@ -118,9 +134,10 @@ impl Rounds {
                 let place = size.log_ns.binary_search_by_key(round, |(round, _)| *round).ok()?;
                 logs.push(size.log_ns[place].1);
             }
-            Some(logs)
+            Some((*round, logs))
         };
-        let mut relative: Vec<Vec<f64>> = first.log_ns.iter().filter_map(of_round).collect();
+        let (numbers, mut relative): (Vec<u32>, Vec<Vec<f64>>) =
+            first.log_ns.iter().filter_map(of_round).unzip();
         if relative.is_empty() {
             return None;
         }
@@ -134,7 +151,7 @@ impl Rounds {
             mean_ns.push(moments.mean().exp());
         }
         let bytes = sizes.iter().map(|size| size.bytes as f64).collect();
-        Some(Self { bytes, mean_ns, relative })
+        Some(Self { numbers, bytes, mean_ns, relative })
     }
 }
 
@@ -146,13 +163,18 @@ struct Weights {
 }
 
 impl Weights {
-    /// At least two sizes.
-    fn new(rounds: &Rounds, sizes: std::ops::Range<usize>) -> Self {
+    /// At least two sizes of the rounds that measured all.
+    fn of(rounds: &Rounds, sizes: std::ops::Range<usize>) -> Self {
+        Self::new(&rounds.bytes, &rounds.mean_ns, sizes)
+    }
+
+    /// At least two sizes, with their means.
+    fn new(bytes: &[f64], mean_ns: &[f64], sizes: std::ops::Range<usize>) -> Self {
         // Rows (1/m, n/m) against figures relative to m: their squares are weighted by 1/m². The byte column is centred, so
         // that no digits cancel.
         let row = |size: usize| {
-            let mean = rounds.mean_ns[size];
-            (mean.recip(), rounds.bytes[size])
+            let mean = mean_ns[size];
+            (mean.recip(), bytes[size])
         };
         let rows: Vec<(f64, f64)> = sizes.clone().map(row).collect();
         let weight: f64 = rows.iter().map(|(w, _)| w * w).sum();
@@ -180,8 +202,8 @@ impl Weights {
     }
 }
 
-fn estimate(moments: &Moments) -> Estimate {
-    let half = moments.half_interval();
+fn estimate(moments: &Moments, widening: f64) -> Estimate {
+    let half = moments.half_interval().map(|half| half * widening);
     Estimate {
         mean: moments.mean(),
         low: half.map(|half| moments.mean() - half),
@@ -256,7 +278,7 @@ fn break_p(rounds: &Rounds, at: f64) -> Measured<f64> {
     if n < 3 {
         return Measured::absent(TOO_FEW_ROUNDS);
     }
-    let (left, right) = (Weights::new(rounds, 0..below), Weights::new(rounds, below..sizes));
+    let (left, right) = (Weights::of(rounds, 0..below), Weights::of(rounds, below..sizes));
     let steps: Vec<[f64; 2]> = rounds
         .relative
         .iter()
@@ -297,6 +319,7 @@ pub(crate) fn cost_models(
     logs: &RoundLogs<'_>,
     estimates: &[CellEstimates],
     page_bytes: u64,
+    widening: f64,
 ) -> Vec<CostModel> {
     let mut models = Vec::new();
     for (shared, cells) in families(places, &[Factor::Message]) {
@@ -310,7 +333,7 @@ pub(crate) fn cost_models(
             let sizes = sizes(places, logs, metric, &cells);
             let named = named_breaks(shared, &sizes, &cells, estimates, page_bytes);
             let at: Vec<f64> = named.iter().map(|(_, bytes)| *bytes).collect();
-            models.push(model(shared, side, &cells, estimates, named, fit(&sizes, &at)));
+            models.push(model(shared, side, &cells, estimates, named, fit(&sizes, &at, widening)));
         }
     }
     correct(&mut models);
@@ -331,6 +354,7 @@ fn model(
         side,
         oversubscribed: cells.iter().any(|cell| estimates[*cell].oversubscribed),
         per_message_ns: Measured::absent(""),
+        per_message_by_round: BTreeMap::new(),
         per_byte_ns: Measured::absent(""),
         lack_of_fit_p: Measured::absent(""),
         breaks: Vec::new(),
@@ -339,6 +363,7 @@ fn model(
     match line {
         Ok(line) => CostModel {
             per_message_ns: Measured::Value(line.per_message_ns),
+            per_message_by_round: line.per_message_by_round,
             per_byte_ns: Measured::Value(line.per_byte_ns),
             lack_of_fit_p: line.lack_of_fit_p,
             breaks: named

@@ -37,7 +37,10 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let (trials, logs) = (known.trials, known.rounds);
     let audits = AuditRecords::new(known.records);
     let crossovers = crossovers::crossovers(known.plan, places, logs, estimates);
-    let cost_models = cost_model::cost_models(places, logs, estimates, known.host.page_bytes);
+    let cost_models = {
+        let widening = known.run.drift.value().map_or(1.0, |drift| drift.widening);
+        cost_model::cost_models(places, logs, estimates, known.host.page_bytes, widening)
+    };
     let scaling = scaling::scaling(places, logs, estimates);
     let evidence = Evidence {
         plan: known.plan,

@@ -1,11 +1,11 @@
 //! The figures of one trial: every [`Metric`], or why there is none.
 
-use model::Measured;
 use model::names::AckPlacement;
 use model::record::{
     Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkFacts, SinkTally,
     TcpFacts, Trial, Worker,
 };
+use model::{Bytes, Measured};
 
 use crate::metric::{Metric, NO_RECEIVER, NOT_THE_SINK};
 
@@ -216,22 +216,61 @@ impl<'a> Reading<'a> {
         receiver: &SideSums,
         aside: f64,
     ) -> Result<f64, String> {
-        let busy = present(&finished.machine.busy)?;
-        let idle = present(self.idle.ok_or("no idle baseline stands before this trial")?)?;
+        let span = present(&finished.machine.busy)?.span_ns.0 as f64;
+        let ns = self.machine_ns(finished)?.ns;
+        let bytes = match finished.machine.moved_bytes {
+            Some(Bytes(0)) => return Err("no byte passed while busy time was read".to_owned()),
+            Some(moved) => moved.0 as f64,
+            None => receiver.bytes_per_ns * span,
+        };
+        Ok((ns - aside * span) / (bytes / KIB))
+    }
+
+    /// Busy time of the CPUs in use less what they do in the same time with both ends idle: in the silence beside the
+    /// reading, or else as at the round's beginning.
+    ///
+    /// # Errors
+    /// Either was not read, or over no time.
+    pub(crate) fn machine_ns(&self, finished: &Finished) -> Result<MachineNs, String> {
+        let machine = &finished.machine;
+        let busy = present(&machine.busy)?;
+        let idle = machine.idle.as_ref().or(self.idle);
+        let idle = present(idle.ok_or("no idle baseline stands before this trial")?)?;
         if idle.span_ns.0 == 0 || busy.span_ns.0 == 0 {
             return Err("busy time was read over no time at all".to_owned());
         }
-        let span = busy.span_ns.0 as f64;
-        let mut ns = 0.0;
-        for (cpu, busy_ns) in busy.cpus.iter().zip(&busy.busy_ns) {
-            let place = idle.cpus.iter().position(|other| other == cpu);
-            let Some(baseline) = place.and_then(|place| idle.busy_ns.get(place)) else {
-                return Err(format!("CPU {cpu} has no idle baseline in this round"));
-            };
-            ns += *busy_ns as f64 - *baseline as f64 / idle.span_ns.0 as f64 * span;
-        }
-        Ok((ns - aside * span) / (receiver.bytes_per_ns * span / KIB))
+        let baseline = baseline_ns(idle, busy)?;
+        // What two baselines of a round differ by, any one of them may be off by.
+        let other = machine.idle.as_ref().and(self.idle).and_then(Measured::value);
+        let apart = other.and_then(|other| baseline_ns(other, busy).ok());
+        let apart = apart.map_or(0.0, |other| (baseline - other).abs());
+        let scale = busy.span_ns.0 as f64 / idle.span_ns.0 as f64;
+        let one = busy.error_ns.0 as f64 + idle.error_ns.0 as f64 * scale;
+        let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
+        Ok(MachineNs { ns: all - baseline, error_ns: one * busy.cpus.len() as f64 + apart })
     }
+}
+
+/// What the CPUs of a reading do with both ends idle, over the reading's span, in ns.
+fn baseline_ns(idle: &CpuBusy, busy: &CpuBusy) -> Result<f64, String> {
+    let scale = busy.span_ns.0 as f64 / idle.span_ns.0.max(1) as f64;
+    let of = |cpu: &u32| {
+        let place = idle.cpus.iter().position(|other| other == cpu);
+        let baseline = place.and_then(|place| idle.busy_ns.get(place));
+        let baseline =
+            baseline.ok_or_else(|| format!("CPU {cpu} has no idle baseline in this round"))?;
+        Ok(*baseline as f64 * scale)
+    };
+    busy.cpus.iter().map(of).sum()
+}
+
+/// What a trial kept the machine busy for, beyond what it does with both ends idle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MachineNs {
+    /// CPU time in ns.
+    pub(crate) ns: f64,
+    /// What its sources say that they may be off by, in ns.
+    pub(crate) error_ns: f64,
 }
 
 /// What the sink's helper took to answer, in ns of its CPU time; records of older versions have it by the wall clock, up
@@ -321,7 +360,12 @@ fn softirq_ns_per_kib(finished: &Finished, receiver: &SideSums) -> Result<f64, S
         return Err("softirq time was read over no time at all".to_owned());
     }
     let ns: f64 = ticks.softirq_ns.iter().map(|ns| *ns as f64).sum();
-    Ok(ns / (receiver.bytes_per_ns * ticks.span_ns.0 as f64 / KIB))
+    let bytes = match finished.machine.moved_bytes {
+        Some(Bytes(0)) => return Err("no byte passed while softirq time was read".to_owned()),
+        Some(moved) => moved.0 as f64,
+        None => receiver.bytes_per_ns * ticks.span_ns.0 as f64,
+    };
+    Ok(ns / (bytes / KIB))
 }
 
 fn bytes_per_receive_call(window: &ReceiveTally) -> Result<f64, String> {

@@ -1,6 +1,8 @@
 //! What is derived from the records beside figures and ratios: crossovers, models, data paths, links, audits and profiles, as
 //! `summary.json` holds them.
 
+use std::collections::BTreeMap;
+
 use model::audit::{Hook, Owner};
 use model::names::AckPlacement;
 use model::{Audit, Cell, Contrast, Link, Measured, SendPath, Shared};
@@ -74,6 +76,18 @@ pub enum CrossoverOutcome {
         /// The smaller size at which it no longer is.
         high: f64,
     },
+    /// At every size up to one, or from one on, or both, it is shown to be better (or worse) and in between, or beyond,
+    /// the intervals do not tell.
+    Partly {
+        /// Whether it is better there, else worse.
+        is_better: bool,
+        /// The largest size of those from the smallest on, in bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        up_to: Option<f64>,
+        /// The smallest size of those up to the largest, in bytes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<f64>,
+    },
     /// The intervals do not tell, or the sign changes more than once.
     Undecided,
 }
@@ -111,6 +125,9 @@ pub struct CostModel {
     pub oversubscribed: bool,
     /// a, in ns per message; absent below three sizes.
     pub per_message_ns: Measured<Estimate>,
+    /// a of each round, for comparing two lines round by round.
+    #[serde(skip)]
+    pub per_message_by_round: BTreeMap<u32, f64>,
     /// b, in ns per byte.
     pub per_byte_ns: Measured<Estimate>,
     /// p of "the line fits" (lack-of-fit test), after Holm's correction over the run's lines; small: it does not.

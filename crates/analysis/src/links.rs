@@ -134,6 +134,7 @@ fn verdict(link: Link, shared: &Shared, group: &[&LinkComparison]) -> LinkVerdic
             | CrossoverOutcome::Alike
             | CrossoverOutcome::Until { .. }
             | CrossoverOutcome::UntilBracket { .. }
+            | CrossoverOutcome::Partly { .. }
             | CrossoverOutcome::Undecided => no_break_even(),
         },
         _ => no_break_even(),
@@ -199,6 +200,7 @@ fn outcomes(group: &[&LinkComparison]) -> Vec<LinkOutcome> {
             | CrossoverOutcome::Always
             | CrossoverOutcome::Never
             | CrossoverOutcome::Alike
+            | CrossoverOutcome::Partly { .. }
             | CrossoverOutcome::Undecided) => same,
         };
         let known = outcomes.iter_mut().find_map(|it| Some((both(it.outcome, wide)?, it)));
@@ -214,7 +216,8 @@ fn outcomes(group: &[&LinkComparison]) -> Vec<LinkOutcome> {
         CrossoverOutcome::Never => 2,
         CrossoverOutcome::Alike => 3,
         CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => 4,
-        CrossoverOutcome::Undecided => 5,
+        CrossoverOutcome::Partly { .. } => 5,
+        CrossoverOutcome::Undecided => 6,
     });
     outcomes
 }

@@ -2,8 +2,8 @@
 
 use crate::figures::answering_ns;
 use model::record::{
-    CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, Trial,
-    Worker,
+    CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, Span,
+    Trial, Worker,
 };
 use model::{Cell, Class, Mark, Measured, Share, Thresholds};
 
@@ -53,14 +53,25 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
     // What the sink dropped beyond a gap is sent again.
     let gaps = sink.value().is_some_and(|sink| sink.window.gaps > 0);
     let window = |limit: Share| {
-        let off = |worker| is_off(worker, settings.window_ns.0, limit);
+        let off = |worker: &Worker| match &settings.series {
+            Some(series) => is_often_off(worker, series.window_ns.0, limit),
+            None => is_off(worker, settings.window_ns.0, limit),
+        };
         sender.workers.iter().any(off) || receiver.workers.iter().any(off)
     };
     let is_void_window = window(thresholds.window_void);
-    let (accepted, received) = (sender.window.accepted_bytes, receiver.window.received_bytes);
+    let (accepted, received) = match &settings.series {
+        // Windows of a slice begin and end at both ends by their own clocks.
+        Some(_) => (rate(&sender.workers), rate(&receiver.workers)),
+        None => (sender.window.accepted_bytes as f64, receiver.window.received_bytes as f64),
+    };
     let earned = [
         (Mark::ContentLost, is_content_lost(finished)),
-        (Mark::Unsettled, is_unsettled(&receiver.workers, thresholds.unsettled)),
+        // Thirds of a series are turns apart: what differs between them is noise that its ratios do not have.
+        (
+            Mark::Unsettled,
+            settings.series.is_none() && is_unsettled(&receiver.workers, thresholds.unsettled),
+        ),
         (Mark::WindowVoid, is_void_window),
         (Mark::WindowNoted, !is_void_window && window(thresholds.window_noted)),
         (Mark::Throttled, is_throttled(sender) || is_throttled(receiver)),
@@ -68,7 +79,7 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
             Mark::Retransmits,
             gaps || sender.retransmits().max(receiver.retransmits()).is_some_and(|n| n > 0),
         ),
-        (Mark::Imbalance, apart(accepted as f64, received as f64) > thresholds.imbalance.0),
+        (Mark::Imbalance, apart(accepted, received) > thresholds.imbalance.0),
         (Mark::Steal, stolen(machine).is_some_and(|share| share > thresholds.steal.0)),
         (Mark::Others, is_shared(finished, thresholds.others)),
         (Mark::Frequency, is_frequency_changed(machine, thresholds.frequency)),
@@ -115,6 +126,18 @@ fn is_off(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
         || worker.late_ns.unsigned_abs() as f64 > allowed
 }
 
+/// Whether a worker hardly ran in more than a share of its slices, or far beyond their windows.
+fn is_often_off(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
+    let is_off = |span: &Span| span.window_ns.abs_diff(ordered_ns) > ordered_ns / 2;
+    let off = worker.slices.iter().filter(is_off).count();
+    worker.slices.is_empty() || off as f64 > limit.0 * worker.slices.len() as f64
+}
+
+/// Payload bytes a nanosecond, each worker's over its own window.
+fn rate(workers: &[Worker]) -> f64 {
+    workers.iter().map(|worker| worker.bytes.0 as f64 / worker.window_ns.0.max(1) as f64).sum()
+}
+
 fn is_throttled<T>(side: &Side<T>) -> bool {
     side.throttled_us.value().is_some_and(|us| *us > 0)
 }
@@ -128,7 +151,9 @@ fn total(ns: &[u64]) -> f64 {
 fn stolen(machine: &Machine) -> Option<f64> {
     let ticks = machine.ticks.value()?;
     let time = ticks.span_ns.0 as f64 * ticks.cpus.len() as f64;
-    (time > 0.0).then(|| total(&ticks.steal_ns) / time)
+    // One tick more or less says nothing over so short a time as that of a series' control.
+    let tick = machine.moved_bytes.map_or(0.0, |_| ticks.tick_ns.0 as f64);
+    (time > 0.0).then(|| (total(&ticks.steal_ns) - tick) / time)
 }
 
 /// CPU time of a side's workers while the machine was observed, in ns: each worker's share of its own window, as both
@@ -155,7 +180,10 @@ fn is_shared(finished: &Finished, limit: Share) -> bool {
     let CpuBusy { error_ns, span_ns, cpus, busy_ns, .. } = busy;
     let span = span_ns.0 as f64;
     let interrupts = total(&ticks.softirq_ns) + total(&ticks.irq_ns);
-    let ends = on_cpu_in(&finished.sender, span) + on_cpu_in(&finished.receiver, span);
+    let ends = match finished.machine.ends_cpu_ns {
+        Some(ends) => ends.0 as f64,
+        None => on_cpu_in(&finished.sender, span) + on_cpu_in(&finished.receiver, span),
+    };
     let others = total(busy_ns) - ends - interrupts;
     let error = (error_ns.0 as f64 + ticks.tick_ns.0 as f64) * cpus.len() as f64;
     others > limit.0 * span && others > error

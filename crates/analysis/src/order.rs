@@ -23,6 +23,25 @@ pub fn round_order(plan: &Plan, round: u32) -> Vec<(Block, Vec<Cell>)> {
     blocks
 }
 
+/// So many turns of a series of `cells` cells, each turn with all of them in random order. They depend on the seed, the round
+/// and the block's place in it alone.
+pub fn turn_orders(
+    plan: &Plan,
+    round: u32,
+    block: u32,
+    turns: u32,
+    cells: usize,
+) -> Vec<Vec<usize>> {
+    let stream = mix(u64::from(round) << 32 | u64::from(block));
+    let mut random = generator(plan.measure.seed, stream);
+    let turn = |_| {
+        let mut turn: Vec<usize> = (0..cells).collect();
+        shuffle(&mut turn, &mut random);
+        turn
+    };
+    (0..turns).map(turn).collect()
+}
+
 /// A generator for a pair of numbers; neighbouring pairs give unrelated sequences.
 pub fn generator(seed: u64, stream: u64) -> Pcg64 {
     // Increment 1 is one of PCG's valid streams; the state alone tells the sequences apart.
@@ -39,7 +58,7 @@ pub const fn mix(n: u64) -> u64 {
 }
 
 /// Fisher and Yates' shuffle, written out so that no library's next version changes the order.
-fn shuffle<T>(items: &mut [T], random: &mut Pcg64) {
+pub(crate) fn shuffle<T>(items: &mut [T], random: &mut Pcg64) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(last + 1, random));
     }

@@ -14,7 +14,7 @@ use crate::pairs::{AllLogRatios, Complete, Logs, RATIO_METRICS, SIGNIFICANCE, te
 use crate::results::{Finding, NoiseFloor, Ratio};
 
 /// A plan's cells and controls, and their blocks, by place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Places {
     /// Cells of the plan, then its controls.
     pub(crate) cells: Vec<Cell>,
@@ -71,12 +71,36 @@ enum Into {
 
 /// Two cells of a block that differ in one contrast of the plan, and their log-ratios.
 #[derive(Debug)]
-struct Contrasted {
-    contrast: Contrast,
-    block: usize,
-    cell: usize,
-    against: usize,
+pub(crate) struct Contrasted {
+    pub(crate) contrast: Contrast,
+    pub(crate) block: usize,
+    pub(crate) cell: usize,
+    pub(crate) against: usize,
     log_ratios: AllLogRatios,
+}
+
+/// The pairs of cells that the plan's contrasts compare, block by block, without a log-ratio yet. Controls are in none.
+pub(crate) fn contrasted(plan: &Plan, places: &Places) -> Vec<Contrasted> {
+    let of_plan = plan.contrasts();
+    let mut contrasts = Vec::new();
+    for (block, (_, members)) in places.blocks.iter().enumerate() {
+        for contrast in &of_plan {
+            let asked = members.iter().copied().filter(|cell| *cell < places.asked);
+            let twin = |cell: &usize| {
+                let twin = places.place(&contrast.twin(&places.cells[*cell])?)?;
+                (twin < places.asked && members.contains(&twin)).then_some(twin)
+            };
+            let pairs = asked.filter_map(|cell| Some((cell, twin(&cell)?)));
+            contrasts.extend(pairs.map(|(cell, against)| Contrasted {
+                contrast: contrast.clone(),
+                block,
+                cell,
+                against,
+                log_ratios: AllLogRatios::default(),
+            }));
+        }
+    }
+    contrasts
 }
 
 /// All comparisons within blocks, and the log-ratios that complete blocks gave them.
@@ -92,28 +116,17 @@ impl Pairings {
     /// Every comparison that the plan allows: its contrasts; replicas against the first of them; the instruments on against
     /// off.
     fn new(plan: &Plan, places: &Places) -> Self {
-        let of_plan = plan.contrasts();
         let mut of_block = Vec::new();
-        let mut contrasts = Vec::new();
+        let contrasts = contrasted(plan, places);
         for (block, (_, members)) in places.blocks.iter().enumerate() {
-            let mut pairings = Vec::new();
-            for contrast in &of_plan {
-                let asked = members.iter().copied().filter(|cell| *cell < places.asked);
-                let twin = |cell: &usize| {
-                    let twin = places.place(&contrast.twin(&places.cells[*cell])?)?;
-                    (twin < places.asked && members.contains(&twin)).then_some(twin)
-                };
-                for (cell, against) in asked.filter_map(|cell| Some((cell, twin(&cell)?))) {
-                    pairings.push(Pairing { cell, against, into: Into::Contrast(contrasts.len()) });
-                    contrasts.push(Contrasted {
-                        contrast: contrast.clone(),
-                        block,
-                        cell,
-                        against,
-                        log_ratios: AllLogRatios::default(),
-                    });
-                }
-            }
+            let of = contrasts.iter().enumerate().filter(|(_, pair)| pair.block == block);
+            let mut pairings: Vec<Pairing> = of
+                .map(|(place, Contrasted { cell, against, .. })| Pairing {
+                    cell: *cell,
+                    against: *against,
+                    into: Into::Contrast(place),
+                })
+                .collect();
             let but_replica = |cell: &Cell| Cell { replica: Replica::ONE, ..cell.clone() };
             for family in families(places, members, but_replica, |cell| cell.replica) {
                 let twins = family.iter().skip(1).map(|cell| (*cell, family[0]));
@@ -198,6 +211,7 @@ impl Pairings {
                     against: places.cells[*against].clone(),
                     metric: *metric,
                     ratio: log_ratios.of(*metric).ratio(),
+                    trimmed: log_ratios.of(*metric).trimmed(),
                     p: tested[place].map_or_else(too_few, |tested| Measured::Value(tested.p)),
                     p_holm: tested[place]
                         .map_or_else(too_few, |tested| Measured::Value(tested.p_holm)),

@@ -8,10 +8,9 @@ use std::collections::HashMap;
 
 use model::{Measured, Share};
 
-use crate::estimate::Estimate;
-use crate::estimate::Moments;
+use crate::estimate::{Estimate, Moments, half_width, trimmed};
 use crate::metric::Metric;
-use crate::results::Finding;
+use crate::results::{Finding, Ratio};
 
 /// The metrics of which ratios are formed.
 pub const RATIO_METRICS: [Metric; 6] = [
@@ -184,9 +183,9 @@ impl Groups {
 }
 
 /// The log-ratios of one cell against another.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct LogRatios {
-    moments: Moments,
+    logs: Vec<f64>,
     /// Whether a figure had no logarithm: the others alone would be a choice among the trials.
     is_undefined: bool,
 }
@@ -195,7 +194,7 @@ impl LogRatios {
     /// Takes the figures of a round in; one that is absent on a side gives no pair.
     fn push(&mut self, cell: Log, against: Log) {
         match (cell, against) {
-            (Log::Of(cell), Log::Of(against)) => self.moments.push(cell - against),
+            (Log::Of(cell), Log::Of(against)) => self.logs.push(cell - against),
             (Log::Absent, _) | (_, Log::Absent) => {}
             (Log::Undefined, _) | (_, Log::Undefined) => self.is_undefined = true,
         }
@@ -203,7 +202,11 @@ impl LogRatios {
 
     /// The log-ratios; empty where one is undefined.
     pub(crate) fn moments(&self) -> Moments {
-        if self.is_undefined { Moments::default() } else { self.moments }
+        let mut moments = Moments::default();
+        if !self.is_undefined {
+            self.logs.iter().for_each(|log| moments.push(*log));
+        }
+        moments
     }
 
     /// Their geometric mean, or why there is none.
@@ -211,13 +214,22 @@ impl LogRatios {
         if self.is_undefined {
             Measured::absent("a figure at or below 0 has no ratio")
         } else {
-            ratio(&self.moments)
+            ratio(&self.moments())
+        }
+    }
+
+    /// The same without the highest and the lowest tenth, or why there is none.
+    pub(crate) fn trimmed(&self) -> Measured<Estimate> {
+        let few = || Measured::absent("a tenth is cut of ten pairs or more");
+        match self.ratio() {
+            Measured::Value(_) => trimmed(&self.logs).map_or_else(few, Measured::Value),
+            absent @ Measured::Absent { .. } => absent,
         }
     }
 }
 
 /// The log-ratios of one cell against another, metric by metric.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct AllLogRatios([LogRatios; RATIO_METRICS.len()]);
 
 impl AllLogRatios {
@@ -232,8 +244,9 @@ impl AllLogRatios {
     pub(crate) fn push_mean_of(&mut self, others: &Self) {
         for (log_ratios, others) in self.0.iter_mut().zip(&others.0) {
             log_ratios.is_undefined |= others.is_undefined;
-            if !others.moments.is_empty() {
-                log_ratios.moments.push(others.moments.mean());
+            let others = others.moments();
+            if !others.is_empty() {
+                log_ratios.logs.push(others.mean());
             }
         }
     }
@@ -241,7 +254,7 @@ impl AllLogRatios {
     /// The log-ratios of one of [`RATIO_METRICS`].
     pub(crate) fn of(&self, metric: Metric) -> LogRatios {
         let place = RATIO_METRICS.iter().position(|other| *other == metric);
-        place.map_or_else(LogRatios::default, |place| self.0[place])
+        place.map_or_else(LogRatios::default, |place| self.0[place].clone())
     }
 }
 
@@ -256,6 +269,21 @@ pub fn ratio(log_ratios: &Moments) -> Measured<Estimate> {
         low: half.map(|half| (log_ratios.mean() - half).exp()),
         high: half.map(|half| (log_ratios.mean() + half).exp().min(f64::MAX)),
         trials: log_ratios.len(),
+    })
+}
+
+/// Half-widths of each contrast within a block, as shares: the wider one of goodput and the link's cost; none below two
+/// pairs of either. Contrasts without a pair are left out.
+pub(crate) fn widths(ratios: &[Ratio]) -> impl Iterator<Item = (&Ratio, Option<f64>)> {
+    let is_same = |a: &Ratio, b: &Ratio| {
+        a.cell == b.cell && a.against == b.against && a.contrast == b.contrast
+    };
+    ratios.chunk_by(is_same).filter_map(|metrics| {
+        let of = |metric: Metric| metrics.iter().find(|ratio| ratio.metric == metric);
+        let goodput = of(Metric::GoodputGbps).filter(|ratio| ratio.ratio.value().is_some())?;
+        let width = |ratio: &Ratio| half_width(ratio.ratio.value()?);
+        let cost = of(Metric::cost_on(goodput.cell.link)).and_then(width);
+        Some((goodput, width(goodput).zip(cost).map(|(a, b)| a.max(b))))
     })
 }
 

@@ -98,6 +98,13 @@ pub enum Derived {
         /// Misses of that level.
         level: Metric,
     },
+    /// What one path carries more than another, at the size and on the cells compared.
+    Gain {
+        /// The path.
+        path: SendPath,
+        /// The other one.
+        against: SendPath,
+    },
     /// What more threads keep of the goodput of fewer, at the size and on the path compared.
     GoodputKept {
         /// Fewer threads.
@@ -309,6 +316,11 @@ pub enum Reason {
         /// By path.
         costs: Vec<FixedCost>,
     },
+    /// The part of the fixed cost of a message with a call a field that goes with its calls.
+    CallsShare {
+        /// The part: n/(n − 1)·(1 − a₁/aₙ) for n fields, aₙ the fixed cost with a call a field and a₁ that with one call.
+        share: Estimate,
+    },
     /// What this version has no instrument for.
     NotInstrumented {
         /// What.
@@ -343,6 +355,13 @@ pub enum Reason {
     },
     /// Workers within one NUMA node were not compared with the same ones across nodes.
     NotAcrossNodes,
+    /// Where the size above must lie to count as what the claim says, in bytes.
+    SizesCount {
+        /// The least.
+        low: f64,
+        /// The largest.
+        high: f64,
+    },
     /// Where the interval of the ratio above must lie to count as what the claim says.
     CountsAs {
         /// The least.

@@ -1,8 +1,8 @@
 //! What to use: per link, as a value with the ratios that it rests on.
 //!
 //! A send path (or, of a run of one path, a value of what else varies) is recommended that is nowhere shown to be worse than
-//! another one and somewhere shown to be better, by findings that are corrected over all comparisons of their metric; where
-//! there is none, a break-even of two that no other one beats is. Links are never ranked against each other.
+//! another one and somewhere shown to be better: by findings that are corrected over all comparisons of their metric, or by
+//! sizes in fixed sequence, as crossovers are ([`crate::crossovers`]); where there is none, a break-even of two that no other one beats is. Links are never ranked against each other.
 
 use std::collections::BTreeSet;
 
@@ -107,7 +107,7 @@ pub struct Gain {
     pub message_bytes: u64,
     /// Its figure over the other's.
     pub ratio: Estimate,
-    /// What is shown, corrected over all comparisons of the metric.
+    /// What is shown: corrected over all comparisons of the metric, or by the sizes of these two in fixed sequence.
     pub finding: Finding,
 }
 
@@ -149,6 +149,17 @@ pub enum Pays {
         low: f64,
         /// The largest.
         high: f64,
+    },
+    /// Up to a size, or from one on, in bytes; elsewhere the intervals do not tell.
+    Partly {
+        /// Whether it costs less there, else more.
+        less: bool,
+        /// The largest size of those from the smallest on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        up_to: Option<f64>,
+        /// The smallest size of those up to the largest.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<f64>,
     },
     /// The settings of the link differ.
     Mixed,
@@ -211,12 +222,12 @@ fn on_link(
             && values.contains(&c.contrast.against)
     };
     let family: Vec<&Crossover> = of_metric.iter().copied().filter(is_of_family).collect();
-    let duels = Duels::new(evidence, factor, metric, shared.as_ref());
+    let duels = Duels::new(evidence, factor, metric, shared.as_ref(), family.clone());
     let advice = match values.as_slice() {
         [] => Advice::Nothing,
         [only] => Advice::Alone { value: only.clone() },
         several if duels.ratios.is_empty() => Advice::NotCompared { values: several.to_vec() },
-        _ => duels.advice(&measured, &family),
+        _ => duels.advice(&measured),
     };
     let mut caveats = Vec::new();
     if advice.is_drawn_from_comparisons() {
@@ -283,6 +294,8 @@ fn are_themselves(crossover: &Crossover) -> bool {
 struct Duels<'a> {
     factor: Factor,
     ratios: Vec<&'a Ratio>,
+    /// Of every two values.
+    crossovers: Vec<&'a Crossover>,
     is_low_better: bool,
 }
 
@@ -301,6 +314,7 @@ impl<'a> Duels<'a> {
         factor: Factor,
         metric: Metric,
         shared: Option<&Shared>,
+        crossovers: Vec<&'a Crossover>,
     ) -> Self {
         let mut ratios: Vec<&Ratio> = evidence
             .ratios
@@ -313,7 +327,7 @@ impl<'a> Duels<'a> {
             })
             .collect();
         ratios.sort_by_key(|ratio| ratio.cell.message);
-        Self { factor, ratios, is_low_better: metric.better() == Better::Low }
+        Self { factor, ratios, crossovers, is_low_better: metric.better() == Better::Low }
     }
 
     /// One value's ratios to another, ascending by size.
@@ -323,16 +337,39 @@ impl<'a> Duels<'a> {
         let gain = |ratio: &&Ratio| {
             let estimate = *ratio.ratio.value()?;
             let message_bytes = ratio.cell.message.bytes().0;
+            let finding = match ratio.finding {
+                Finding::Undecided => self.in_sequence(&ratio.contrast, message_bytes),
+                shown @ (Finding::More | Finding::Less | Finding::Equivalent) => shown,
+            };
             if is(&ratio.cell, &ratio.against) {
-                Some(Gain { message_bytes, ratio: estimate, finding: ratio.finding })
+                Some(Gain { message_bytes, ratio: estimate, finding })
             } else if is(&ratio.against, &ratio.cell) {
-                let (ratio, finding) = (inverse(&estimate), turned(ratio.finding));
+                let (ratio, finding) = (inverse(&estimate), turned(finding));
                 Some(Gain { message_bytes, ratio, finding })
             } else {
                 None
             }
         };
         self.ratios.iter().filter_map(gain).collect()
+    }
+
+    /// What the sizes in fixed sequence show of a contrast at one of them.
+    fn in_sequence(&self, contrast: &Contrast, bytes: u64) -> Finding {
+        let bytes = bytes as f64;
+        let is_better = match self.crossovers.iter().find(|c| c.contrast == *contrast) {
+            Some(Crossover { outcome: CrossoverOutcome::Always, .. }) => true,
+            Some(Crossover { outcome: CrossoverOutcome::Never, .. }) => false,
+            Some(Crossover {
+                outcome: CrossoverOutcome::Partly { is_better, up_to, from },
+                ..
+            }) if up_to.is_some_and(|up_to| bytes <= up_to)
+                || from.is_some_and(|from| bytes >= from) =>
+            {
+                *is_better
+            }
+            Some(_) | None => return Finding::Undecided,
+        };
+        if is_better == self.is_low_better { Finding::Less } else { Finding::More }
     }
 
     fn score(&self, value: &Cell, against: &Cell) -> Score {
@@ -348,7 +385,7 @@ impl<'a> Duels<'a> {
         score
     }
 
-    fn advice(&self, values: &[Cell], family: &[&Crossover]) -> Advice {
+    fn advice(&self, values: &[Cell]) -> Advice {
         let scores = |value: &Cell| -> Vec<(&Cell, Score)> {
             let others = values.iter().filter(|other| *other != value);
             others.map(|other| (other, self.score(value, other))).collect()
@@ -394,13 +431,13 @@ impl<'a> Duels<'a> {
             ) && !is_beaten(value)
                 && !is_beaten(against)
         };
-        if let Some(crossover) = family.iter().copied().find(changes) {
+        if let Some(crossover) = self.crossovers.iter().copied().find(changes) {
             let Contrast { value, against, .. } = crossover.contrast.clone();
             return Advice::BySize { value, against, outcome: crossover.outcome };
         }
-        let alike = family.iter().all(|c| c.outcome == CrossoverOutcome::Alike);
+        let alike = self.crossovers.iter().all(|c| c.outcome == CrossoverOutcome::Alike);
         let values = values.iter().map(|value| value.get(self.factor)).collect();
-        if alike && !family.is_empty() {
+        if alike && !self.crossovers.is_empty() {
             Advice::Alike { values }
         } else {
             Advice::Unclear { values }
@@ -451,7 +488,10 @@ fn pays(links: &[LinkComparison], link: Link, family: Option<&Shared>) -> Option
         }
         (a, b) if a == b => a,
         // What is not told in one setting may be as in the other.
-        (Pays::Never | Pays::Unclear, Pays::Never | Pays::Unclear) => Pays::Unclear,
+        (
+            Pays::Never | Pays::Partly { less: false, .. } | Pays::Unclear,
+            Pays::Never | Pays::Partly { less: false, .. } | Pays::Unclear,
+        ) => Pays::Unclear,
         _ => Pays::Mixed,
     })
 }
@@ -468,6 +508,9 @@ impl Pays {
             CrossoverOutcome::Always => Self::Always,
             CrossoverOutcome::Never => Self::Never,
             CrossoverOutcome::Alike => Self::Alike,
+            CrossoverOutcome::Partly { is_better, up_to, from } => {
+                Self::Partly { less: is_better, up_to, from }
+            }
             CrossoverOutcome::Undecided => Self::Unclear,
         }
     }

@@ -7,14 +7,15 @@ use model::{Cell, Contrast, Mark, Measured};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::estimate::Estimate;
+use crate::drift::Drift;
+use crate::estimate::{Estimate, half_width};
 use crate::metric::Metric;
 
 /// Why a run stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
-    /// Every cell's interval is narrow enough.
+    /// The interval of every ratio that the plan asks for is narrow enough; where it compares nothing, that of every level.
     Precise,
     /// The rounds asked for are done.
     Rounds,
@@ -62,9 +63,15 @@ pub struct RunFacts {
     pub finish: Ending,
     /// Cells of the plan, without controls.
     pub cells: u32,
-    /// Cells whose intervals are as narrow as the plan asks; absent where it asks for none.
+    /// Ratios of the plan's contrasts within blocks, each of goodput and of the link's cost.
+    pub comparisons: u32,
+    /// Those of which both intervals are as narrow as the plan asks; absent where it asks for no precision.
+    pub precise_comparisons: Measured<u32>,
+    /// Cells whose levels are precise ([`CellEstimates::precise`]); absent where the plan asks for no precision.
     pub precise_cells: Measured<u32>,
-    /// Ids of the cells that are not.
+    /// How much levels of neighbouring rounds have in common, which widens the intervals of levels and of cost models.
+    pub drift: Measured<Drift>,
+    /// Ids of the cells that are not precise.
     pub imprecise: Vec<String>,
     /// Cells without one valid trial, by id, with the commonest reason.
     pub without_valid_trial: BTreeMap<String, String>,
@@ -98,7 +105,9 @@ pub struct CellEstimates {
     pub void_trials: u32,
     /// Senders and receivers together against usable CPUs.
     pub oversubscribed: bool,
-    /// Whether goodput and the ends' CPU are as precise as the plan asks; absent where it asks for nothing.
+    /// Whether the levels of goodput and of the link's cost are known to within the margin of equivalence, or where the plan
+    /// compares nothing or asks for a coarser precision to within that; by a spread shrunk over cells. Absent where the plan
+    /// asks for no precision.
     pub precise: Measured<bool>,
     /// Each metric's estimate, or why there is none.
     pub metrics: BTreeMap<Metric, Measured<Estimate>>,
@@ -146,12 +155,27 @@ pub struct Ratio {
     pub metric: Metric,
     /// Geometric mean of the paired ratios and its interval; absent without a pair.
     pub ratio: Measured<Estimate>,
+    /// The same without the highest and the lowest tenth of the ratios, which a stall in one round of ten moves little; no
+    /// finding is made from it. Absent below ten pairs.
+    pub trimmed: Measured<Estimate>,
     /// Two-sided p of "no difference", from the paired log-ratios; absent below two pairs.
     pub p: Measured<f64>,
     /// The same after Holm's correction over all ratios of this metric.
     pub p_holm: Measured<f64>,
     /// What may be said.
     pub finding: Finding,
+}
+
+impl Ratio {
+    /// The trimmed ratio, where it and the mean disagree: either lies outside the other's interval, or the mean's interval is
+    /// more than twice as wide.
+    pub fn trimmed_apart(&self) -> Option<&Estimate> {
+        let (mean, trimmed) = (self.ratio.value()?, self.trimmed.value()?);
+        let is_in = |x: f64, of: &Estimate| Some(of.low? <= x && x <= of.high?);
+        let wider = half_width(mean)?.ln_1p() / half_width(trimmed)?.ln_1p();
+        let agree = is_in(mean.mean, trimmed)? && is_in(trimmed.mean, mean)? && wider <= 2.0;
+        (!agree).then_some(trimmed)
+    }
 }
 
 /// What may be said of a ratio.

@@ -1,22 +1,27 @@
-//! When to stop: once every cell's interval is as narrow as the plan asks.
+//! When to stop: once every ratio that the plan asks for is known as precisely as it asks.
+//!
+//! A run *aims* at the contrasts within its blocks, in goodput and in the link's cost: each round gives each of them one
+//! log-ratio. Where a block has nothing to compare (a plan of one path, or one whose other paths this machine cannot
+//! measure), it aims at the levels of its cells.
 //!
 //! This is the sequential rule of fixed width (F. J. Anscombe, J. Royal Statistical Society B 15, 1953; Y. S. Chow
 //! and H. Robbins, Annals of Mathematical Statistics 36, 1965) with Student's t for the normal quantile and a pilot of
 //! `min_rounds` rounds. Looking after every round makes it stop a little too gladly on a sample that happens to spread
-//! little, so the intervals cover less than 95 %. With a pilot of 10 rounds they were simulated to cover 93.5 to 95.7 %
-//! whatever the spread (one cell on its own is the worst case, as several wait for each other); asking for narrow
+//! little, so the intervals cover less than 95 %. With a pilot of 10 rounds they were simulated to cover 93 to 97 %
+//! whatever the spread (one aim on its own is the worst case, as several wait for each other); asking for narrow
 //! intervals after two, three or four rounds in a row, or inflating the spread by 1 + 1/n, gained nothing that showed.
 //! `tests/coverage.rs` holds this. Pilots shorter than 10 rounds cover less and are called preliminary.
 
-use std::collections::HashMap;
-
 use model::record::{FailureKind, Outcome, Trial};
-use model::{Cell, Mark, Plan, Share};
+use model::{Cell, Contrast, Mark, Plan, Share};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::estimate::Sample;
 use crate::figures::Reading;
 use crate::marks::is_void;
 use crate::metric::Metric;
+use crate::pairings::{Places, contrasted};
 
 /// After so many rounds in a row without a valid trial a cell is no longer waited for.
 pub const HOPELESS_ROUNDS: u32 = 3;
@@ -24,67 +29,145 @@ pub const HOPELESS_ROUNDS: u32 = 3;
 /// Whether another round is worth its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// A cell is not as precise as asked, or too few rounds are done, or no precision is asked for.
+    /// A ratio is not as precise as asked, or too few rounds are done, or no precision is asked for.
     Continue,
-    /// Every cell is.
+    /// Every ratio is.
     Precise,
 }
 
 /// What was seen of the plan's cells so far; each trial updates it, so that deciding is cheap.
 #[derive(Clone, Debug)]
 pub struct Observations {
-    cells: Vec<Cell>,
-    places: HashMap<Cell, usize>,
+    places: Places,
     seen: Vec<Seen>,
+    blocks: Vec<BlockAims>,
     blocks_may_end: bool,
+    segment: u32,
     rounds: u32,
     min_rounds: u32,
     precision: Option<Share>,
 }
 
+/// A cell, as far as its next trials go.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    goodput: Sample,
-    cost: Sample,
+    /// The figures of its last valid trial in this round, and the segment that measured it.
+    last: Option<(u32, Figures)>,
     /// Whether this machine was found unable to measure it, in this segment.
     is_unsupported: bool,
     /// Rounds in a row in which every attempt was void, in this segment.
     void_rounds: u32,
+}
+
+impl Seen {
+    const fn is_given_up(&self) -> bool {
+        self.is_unsupported || self.void_rounds >= HOPELESS_ROUNDS
+    }
+}
+
+/// Goodput and the link's cost.
+type Figures = [Option<f64>; 2];
+
+/// What a block may aim at: its contrasts, and where none of them can be measured its levels.
+#[derive(Clone, Debug, Default)]
+struct BlockAims {
+    ratios: Vec<Aim>,
+    levels: Vec<Aim>,
+}
+
+/// A contrast between two cells, or the level of one; cells by their places.
+#[derive(Clone, Debug)]
+struct Aim {
+    cell: usize,
+    against: Option<(usize, Contrast)>,
+    samples: [Sample; 2],
     /// Whether the intervals were narrow at the end of the last round.
     is_narrow: bool,
 }
 
-impl Seen {
+impl Aim {
+    fn new(cell: usize, against: Option<(usize, Contrast)>) -> Self {
+        Self { cell, against, samples: [Sample::default(); 2], is_narrow: false }
+    }
+
+    fn is_of(&self, cell: usize) -> bool {
+        self.cell == cell || self.against.as_ref().is_some_and(|(against, _)| *against == cell)
+    }
+
+    /// Takes the round's figures in.
+    fn push(&mut self, seen: &[Seen]) {
+        let last = |cell: usize| seen.get(cell).and_then(|seen| seen.last);
+        let Some((segment, of_cell)) = last(self.cell) else { return };
+        let over = match &self.against {
+            None => [Some(1.0); 2],
+            // Trials of a killed segment are not paired with the next one's.
+            Some((against, _)) => match last(*against) {
+                Some((other, figures)) if other == segment => figures,
+                _ => return,
+            },
+        };
+        for (sample, figures) in self.samples.iter_mut().zip(of_cell.into_iter().zip(over)) {
+            if let (Some(x), Some(over)) = figures {
+                // A figure at or below 0 has no ratio, and no interval then.
+                sample.push(if x > 0.0 && over > 0.0 { x / over } else { 0.0 });
+            }
+        }
+    }
+
     /// The wider one of the two intervals.
     fn half_width(&self) -> Option<f64> {
-        Some(self.goodput.half_width()?.max(self.cost.half_width()?))
+        let [goodput, cost] = &self.samples;
+        Some(goodput.half_width()?.max(cost.half_width()?))
     }
+}
+
+/// What is known least precisely.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Widest {
+    /// The cell.
+    #[schemars(with = "String")]
+    pub cell: Cell,
+    /// By what it is compared; none where it is the cell's own level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contrast: Option<Contrast>,
+    /// Half the width of the wider one of its intervals (goodput, the link's cost), as a share: 0.03 is ±3 %.
+    pub half_width: f64,
 }
 
 impl Observations {
     /// Nothing seen yet of the plan's cells. Controls are not waited for.
     pub fn new(plan: &Plan) -> Self {
-        let cells = plan.cells();
-        let all = cells.iter().cloned().chain(plan.controls());
-        let places: HashMap<Cell, usize> = all.enumerate().map(|(i, cell)| (cell, i)).collect();
-        let seen = vec![Seen::default(); places.len()];
+        let places = Places::new(plan);
+        let mut blocks = vec![BlockAims::default(); places.blocks.len()];
+        for pair in contrasted(plan, &places) {
+            let aim = Aim::new(pair.cell, Some((pair.against, pair.contrast)));
+            blocks[pair.block].ratios.push(aim);
+        }
+        for cell in 0..places.asked {
+            blocks[places.block_of[cell]].levels.push(Aim::new(cell, None));
+        }
         let measure = &plan.measure;
         Self {
-            cells,
+            seen: vec![Seen::default(); places.cells.len()],
             places,
-            seen,
+            blocks,
             blocks_may_end: measure.rounds.is_none() && measure.precision.is_some(),
+            segment: 0,
             rounds: 0,
             min_rounds: measure.min_rounds,
             precision: measure.precision,
         }
     }
 
-    /// Takes a trial in, with the marks that it earned; a void one adds no figure.
+    fn seen_mut(&mut self, cell: &Cell) -> Option<&mut Seen> {
+        self.places.place(cell).and_then(|place| self.seen.get_mut(place))
+    }
+
+    /// Takes a trial in, with the marks that it earned; a void one adds no figure. Of several of a cell in a round the last
+    /// valid one counts.
     pub fn push(&mut self, trial: &Trial, marks: &[Mark]) {
-        let Some(seen) = self.places.get(&trial.cell).map(|place| &mut self.seen[*place]) else {
-            return;
-        };
+        let segment = self.segment;
+        let Some(seen) = self.seen_mut(&trial.cell) else { return };
         if let Outcome::Failed(failure) = &trial.outcome {
             seen.is_unsupported = failure.kind == FailureKind::Unsupported;
         }
@@ -93,24 +176,22 @@ impl Observations {
         }
         seen.is_unsupported = false;
         let reading = Reading::new(trial, None);
-        if let Some(goodput) = reading.value(Metric::GoodputGbps).value() {
-            seen.goodput.push(*goodput);
-        }
-        if let Some(cost) = reading.value(Metric::cost_on(trial.cell.link)).value() {
-            seen.cost.push(*cost);
-        }
+        let figures = [Metric::GoodputGbps, Metric::cost_on(trial.cell.link)]
+            .map(|metric| reading.value(metric).value().copied());
+        seen.last = Some((segment, figures));
     }
 
     /// Takes the two figures of a valid trial in, goodput and the link's cost ([`Metric::cost_on`]); cells that are not of the plan are passed over.
     pub fn observe(&mut self, cell: &Cell, goodput_gbps: f64, cost_ns_per_kib: f64) {
-        if let Some(seen) = self.places.get(cell).map(|place| &mut self.seen[*place]) {
-            seen.goodput.push(goodput_gbps);
-            seen.cost.push(cost_ns_per_kib);
+        let segment = self.segment;
+        if let Some(seen) = self.seen_mut(cell) {
+            seen.last = Some((segment, [Some(goodput_gbps), Some(cost_ns_per_kib)]));
         }
     }
 
     /// Another process measures: it may have other rights, and better luck.
     pub fn begin_segment(&mut self) {
+        self.segment += 1;
         for seen in &mut self.seen {
             seen.is_unsupported = false;
             seen.void_rounds = 0;
@@ -120,9 +201,7 @@ impl Observations {
     /// A cell is done with for this round; `is_valid` says whether one of its attempts was. Returns whether this was the
     /// round from which on it is no longer waited for.
     pub fn end_cell(&mut self, cell: &Cell, is_valid: bool) -> bool {
-        let Some(seen) = self.places.get(cell).map(|place| &mut self.seen[*place]) else {
-            return false;
-        };
+        let Some(seen) = self.seen_mut(cell) else { return false };
         seen.void_rounds = if is_valid { 0 } else { seen.void_rounds + 1 };
         seen.void_rounds == HOPELESS_ROUNDS
     }
@@ -130,9 +209,16 @@ impl Observations {
     /// A round is over. Precision is looked at here and nowhere else.
     pub fn end_round(&mut self) {
         self.rounds += 1;
-        let Some(precision) = self.precision else { return };
+        for aim in self.blocks.iter_mut().flat_map(|of| of.ratios.iter_mut().chain(&mut of.levels))
+        {
+            aim.push(&self.seen);
+            aim.is_narrow = match (aim.half_width(), self.precision) {
+                (Some(half), Some(precision)) => half <= precision.0,
+                _ => false,
+            };
+        }
         for seen in &mut self.seen {
-            seen.is_narrow = seen.half_width().is_some_and(|half| half <= precision.0);
+            seen.last = None;
         }
     }
 
@@ -141,74 +227,102 @@ impl Observations {
         self.rounds
     }
 
-    /// What was seen of a cell of the plan; none of a control.
-    fn asked(&self, cell: &Cell) -> Option<&Seen> {
-        let place = self.places.get(cell).filter(|place| **place < self.cells.len())?;
-        self.seen.get(*place)
+    fn is_given_up(&self, cell: usize) -> bool {
+        self.seen.get(cell).is_some_and(Seen::is_given_up)
     }
 
-    /// Half-width of a cell's wider interval (goodput, or the cost that decides on its link), as a share; none below two valid trials.
+    /// What a block aims at: what is narrow already, or can become so.
+    fn aims<'a>(&'a self, of: &'a BlockAims) -> Vec<&'a Aim> {
+        let counts = |aim: &&Aim| {
+            let against = aim.against.as_ref().map(|(cell, _)| *cell);
+            let is_hopeless =
+                std::iter::once(aim.cell).chain(against).any(|cell| self.is_given_up(cell));
+            aim.is_narrow || !is_hopeless
+        };
+        let ratios: Vec<&Aim> = of.ratios.iter().filter(counts).collect();
+        if ratios.is_empty() { of.levels.iter().filter(counts).collect() } else { ratios }
+    }
+
+    /// Whether all that a block aims at is as precise as asked; none where it can aim at nothing.
+    fn is_block_precise(&self, of: &BlockAims) -> Option<bool> {
+        let aims = self.aims(of);
+        let are_narrow = || self.rounds >= self.min_rounds && aims.iter().all(|aim| aim.is_narrow);
+        (!aims.is_empty()).then(are_narrow)
+    }
+
+    /// The place of a cell of the plan, and what its block aims at; none of a control.
+    fn asked(&self, cell: &Cell) -> Option<(usize, Vec<&Aim>)> {
+        let place = self.places.place(cell).filter(|place| *place < self.places.asked)?;
+        let block = self.blocks.get(*self.places.block_of.get(place)?)?;
+        Some((place, self.aims(block)))
+    }
+
+    /// Half-width of the widest interval that the run aims at and that is of a cell, as a share; none below two rounds.
     pub fn half_width(&self, cell: &Cell) -> Option<f64> {
-        self.asked(cell)?.half_width()
+        let (place, aims) = self.asked(cell)?;
+        let widths = aims.iter().filter(|aim| aim.is_of(place)).map(|aim| aim.half_width());
+        widths.collect::<Option<Vec<f64>>>()?.into_iter().max_by(f64::total_cmp)
     }
 
-    /// Whether a cell needs no more rounds: enough rounds are over, and its intervals are narrow. Controls never need
-    /// one on their own.
+    /// Whether a cell needs no more rounds: enough rounds are over, and what it is compared with is told apart as finely
+    /// as asked. Controls never need one on their own.
     pub fn is_precise(&self, cell: &Cell) -> bool {
-        match self.asked(cell) {
-            Some(seen) => self.rounds >= self.min_rounds && seen.is_narrow,
-            None => true,
-        }
+        let Some((place, aims)) = self.asked(cell) else { return true };
+        let of_cell = || aims.iter().filter(|aim| aim.is_of(place));
+        let is_measured = of_cell().next().is_some() || !self.is_given_up(place);
+        self.rounds >= self.min_rounds
+            && is_measured
+            && !aims.is_empty()
+            && of_cell().all(|aim| aim.is_narrow)
     }
 
     /// Whether a cell needs no more rounds, or would not profit from them.
     pub fn is_settled(&self, cell: &Cell) -> bool {
-        let is_hopeless = |seen: &Seen| seen.void_rounds >= HOPELESS_ROUNDS;
-        self.is_precise(cell)
-            || self.is_unsupported(cell)
-            || self.asked(cell).is_some_and(is_hopeless)
+        self.is_precise(cell) || self.places.place(cell).is_some_and(|cell| self.is_given_up(cell))
     }
 
-    /// Whether a block can be left out of the rounds to come because none of its cells needs it. Its cells' trials so far
+    /// Whether a block can be left out of the rounds to come because nothing that it aims at needs them. Its trials so far
     /// are a whole number of blocks, chosen by each block's own figures as a run of that block alone would have stopped;
     /// so leaving it out biases it no more than stopping does.
     pub fn may_skip(&self, block: &[Cell]) -> bool {
-        let asked = || block.iter().filter(|cell| self.asked(cell).is_some());
-        self.blocks_may_end
-            && asked().any(|cell| self.is_precise(cell))
-            && asked().all(|cell| self.is_settled(cell))
+        let place = block.iter().find_map(|cell| self.places.place(cell));
+        let of = place.and_then(|cell| self.blocks.get(*self.places.block_of.get(cell)?));
+        self.blocks_may_end && of.and_then(|of| self.is_block_precise(of)) == Some(true)
     }
 
     /// How many cells of the plan are precise.
     pub fn precise_cells(&self) -> usize {
-        self.cells.iter().filter(|cell| self.is_precise(cell)).count()
+        let asked = self.places.cells.iter().take(self.places.asked);
+        asked.filter(|cell| self.is_precise(cell)).count()
     }
 
     /// Whether a cell could not be measured on this machine at all; such a cell is not waited for.
     pub fn is_unsupported(&self, cell: &Cell) -> bool {
-        self.places.get(cell).is_some_and(|place| self.seen[*place].is_unsupported)
+        let seen = self.places.place(cell).and_then(|place| self.seen.get(place));
+        seen.is_some_and(|seen| seen.is_unsupported)
     }
 }
 
-/// Whether to stop, asked after whole rounds: every cell is precise or would not profit from more, and one is precise.
+/// Whether to stop, asked after whole rounds: all that can be measured is precise, and something is.
 pub fn decide(observations: &Observations) -> Decision {
-    let cells = &observations.cells;
-    if observations.precision.is_some()
-        && cells.iter().any(|cell| observations.is_precise(cell))
-        && cells.iter().all(|cell| observations.is_settled(cell))
-    {
+    let mut precise = observations.blocks.iter().filter_map(|of| observations.is_block_precise(of));
+    // The first one is looked at twice.
+    let is_any = precise.clone().next().is_some();
+    if observations.precision.is_some() && is_any && precise.all(|is_precise| is_precise) {
         Decision::Precise
     } else {
         Decision::Continue
     }
 }
 
-/// The cell with the widest interval, and its half-width as a share; none before any cell has two valid trials.
-pub fn widest(observations: &Observations) -> Option<(Cell, f64)> {
-    let widths = observations
-        .cells
-        .iter()
-        .zip(&observations.seen)
-        .filter_map(|(cell, seen)| Some((cell, seen.half_width()?)));
-    widths.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(cell, width)| (cell.clone(), width))
+/// What the run knows least precisely of what it aims at; none before anything has two rounds.
+pub fn widest(observations: &Observations) -> Option<Widest> {
+    let aims = observations.blocks.iter().flat_map(|of| observations.aims(of));
+    let widths = aims.filter_map(|aim| Some((aim, aim.half_width()?)));
+    let (aim, half_width) = widths.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(Widest {
+        cell: observations.places.cells.get(aim.cell)?.clone(),
+        contrast: aim.against.as_ref().map(|(_, contrast)| contrast.clone()),
+        half_width,
+    })
 }

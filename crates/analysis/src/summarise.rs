@@ -6,16 +6,18 @@ use model::host::Host;
 use model::names::Watch;
 use model::plan::FEWEST_ROUNDS;
 use model::record::{FailureKind, FinishReason, Finished, Outcome, Record, Round};
-use model::{Measured, Plan};
+use model::{Measured, Plan, Share};
 
-use crate::cell_totals::CellTotals;
+use crate::cell_totals::{CellTotals, LevelRule};
+use crate::common_spread::CommonSpread;
+use crate::drift::Drift;
 use crate::estimate::Moments;
 use crate::explain::{Explaining, explain};
 use crate::judged::JudgedTrials;
 use crate::metric::Metric;
 use crate::pairings::{Pairings, Places};
-use crate::pairs::{Complete, Groups, Paired};
-use crate::results::{CellEstimates, InstrumentCost, RunFacts};
+use crate::pairs::{Complete, Groups, Paired, widths};
+use crate::results::{CellEstimates, InstrumentCost, Ratio, RunFacts};
 use crate::round_logs::RoundLogs;
 use crate::run_facts::RunTotals;
 use crate::summary::{SUMMARY_VERSION, Summary};
@@ -127,13 +129,25 @@ impl<'a> Pass<'a> {
         let places = &self.places;
         let complete = self.groups.complete();
         let pairings = Pairings::over(plan, places, self.trials, &complete);
-        let precision = plan.measure.precision;
+        let asked = || places.cells.iter().zip(&self.cells).take(places.asked);
+        let drift = Drift::of(&[0, 1].map(|metric: usize| {
+            asked().map(|(_, totals)| totals.levels()[metric].clone()).collect()
+        }));
+        let levels = LevelRule {
+            limit: plan.level_precision(),
+            widening: drift.value().map_or(1.0, |drift| drift.widening),
+            spreads: [0, 1].map(|metric: usize| {
+                CommonSpread::of(
+                    asked().filter_map(|(cell, totals)| totals.logs(cell.link)[metric]),
+                )
+            }),
+        };
         let estimates: Vec<CellEstimates> = places
             .cells
             .iter()
             .zip(&self.cells)
             .enumerate()
-            .map(|(place, (cell, totals))| totals.estimates(cell, place >= places.asked, precision))
+            .map(|(place, (cell, totals))| totals.estimates(cell, place >= places.asked, &levels))
             .collect();
         let instrument_cost = InstrumentCost {
             edge_share: if self.edge_shares.is_empty() {
@@ -147,12 +161,13 @@ impl<'a> Pass<'a> {
         let noise_floor = pairings.noise_floor(plan.measure.margin);
         let ratios = pairings.ratios(places, plan.measure.margin);
         let rounds = self.whole_rounds(&complete);
-        let run = self.run_facts(plan, host, rounds, &estimates);
+        let run = self.run_facts(plan, host, (rounds, drift), &estimates, &ratios);
         let basis = Basis {
             plan,
             host,
             run: &run,
             estimates: &estimates,
+            ratios: &ratios,
             marks: &self.run.marks,
             noise_floor: &noise_floor,
             instrument_cost: &instrument_cost,
@@ -202,8 +217,9 @@ impl<'a> Pass<'a> {
         &mut self,
         plan: &Plan,
         host: &Host,
-        rounds: u32,
+        (rounds, drift): (u32, Measured<Drift>),
         estimates: &[CellEstimates],
+        ratios: &[Ratio],
     ) -> RunFacts {
         let spent_ns = self.run.spent_ns();
         let asked = || estimates.iter().filter(|estimate| !estimate.control);
@@ -211,8 +227,14 @@ impl<'a> Pass<'a> {
             .filter(|estimate| estimate.precise == Measured::Value(false))
             .map(|estimate| estimate.cell.id())
             .collect();
-        let cells = u32::try_from(self.places.asked).unwrap_or(u32::MAX);
-        let missed = u32::try_from(imprecise.len()).unwrap_or(u32::MAX);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (cells, missed) = (count(self.places.asked), count(imprecise.len()));
+        let if_asked = |of: &dyn Fn(Share) -> u32| match plan.measure.precision {
+            Some(precision) => Measured::Value(of(precision)),
+            None => Measured::absent("the plan asks for no precision"),
+        };
+        let is_narrow =
+            |limit: Share| move |width: Option<f64>| width.is_some_and(|it| it <= limit.0);
         let without_valid_trial = self
             .places
             .cells
@@ -231,10 +253,12 @@ impl<'a> Pass<'a> {
             preliminary: rounds < FEWEST_ROUNDS,
             finish: run.ending(),
             cells,
-            precise_cells: match plan.measure.precision {
-                Some(_) => Measured::Value(cells.saturating_sub(missed)),
-                None => Measured::absent("the plan asks for no precision"),
-            },
+            comparisons: count(ratios.iter().filter(|r| r.metric == Metric::GoodputGbps).count()),
+            precise_comparisons: if_asked(&|limit| {
+                count(widths(ratios).filter(|(_, width)| is_narrow(limit)(*width)).count())
+            }),
+            drift,
+            precise_cells: if_asked(&|_| cells.saturating_sub(missed)),
             imprecise,
             without_valid_trial,
             trials: run.trials,

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
-use model::{Cell, Mark, Measured, Plan};
+use model::{Cell, Contrast, Mark, Measured, Plan};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::drift::Drift;
 use crate::estimate;
 use crate::estimate::Estimate;
 use crate::metric::Metric;
-use crate::results::{CellEstimates, Ending, InstrumentCost, NoiseFloor, RunFacts};
+use crate::pairs::widths;
+use crate::results::{CellEstimates, Ending, InstrumentCost, NoiseFloor, Ratio, RunFacts};
+use crate::stopping::Widest;
 
 /// What a reader must know beside the figures.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -63,19 +66,39 @@ pub enum Warning {
         /// Whether that interval holds 1 and is wider than the margin: the run is too coarse, rather than its cells unequal.
         is_coarse: bool,
     },
-    /// Intervals wider than asked for.
-    Imprecise {
-        /// So many cells.
-        cells: u32,
+    /// Ratios that a few rounds far from the others move, or make much wider.
+    Outliers {
+        /// So many.
+        ratios: u32,
         /// Of so many.
         of: u32,
+        /// The one whose interval they widen most.
+        widest: Box<Ratio>,
+    },
+    /// Intervals wider than asked for.
+    Imprecise {
+        /// Of so many ratios, or where nothing is compared levels of cells.
+        wide: u32,
+        /// Of so many.
+        of: u32,
+        /// Whether they are ratios.
+        are_ratios: bool,
         /// What was asked for, as half the width over the figure.
         precision: f64,
-        /// The cell with the widest interval, and half its width over the figure; empty where none has one.
+        /// The widest; empty where none has an interval.
         #[serde(skip_serializing_if = "Option::is_none")]
-        widest: Option<WidestCell>,
+        widest: Option<Widest>,
         /// What to ask for.
         more: MoreRounds,
+    },
+    /// Rounds next to each other are alike: the machine's state lasted longer than a round.
+    Drift {
+        /// Correlation of levels with those of the round before.
+        correlation: f64,
+        /// By how much the intervals of levels are widened for it, as a factor.
+        widening: f64,
+        /// p of "the rounds could have come in any order".
+        p: f64,
     },
     /// The hypervisor took CPU time.
     Steal {
@@ -131,16 +154,6 @@ pub enum Warning {
     },
 }
 
-/// A cell with a wide interval.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct WidestCell {
-    /// The cell.
-    #[schemars(with = "String")]
-    pub cell: Cell,
-    /// Half the interval's width over the figure.
-    pub half_width: f64,
-}
-
 /// How a run goes on to more rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "by")]
@@ -160,6 +173,7 @@ pub(crate) struct Basis<'a> {
     pub(crate) host: &'a Host,
     pub(crate) run: &'a RunFacts,
     pub(crate) estimates: &'a [CellEstimates],
+    pub(crate) ratios: &'a [Ratio],
     pub(crate) marks: &'a BTreeMap<Mark, u32>,
     pub(crate) noise_floor: &'a Measured<NoiseFloor>,
     pub(crate) instrument_cost: &'a InstrumentCost,
@@ -171,14 +185,16 @@ const INSTRUMENT_LIMIT: f64 = 0.01;
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 15] = [
+    const ALL: [Warn; 17] = [
         without_valid_trial,
         not_reached,
         ended_early,
         preliminary,
         busy,
         noise,
+        outliers,
         imprecise,
+        drift,
         steal,
         limited,
         instruments,
@@ -248,27 +264,58 @@ fn preliminary(basis: &Basis<'_>) -> Option<Warning> {
         .then(|| Warning::Preliminary { rounds, more: more_rounds(basis) })
 }
 
+fn outliers(basis: &Basis<'_>) -> Option<Warning> {
+    let apart: Vec<&Ratio> =
+        basis.ratios.iter().filter(|ratio| ratio.trimmed_apart().is_some()).collect();
+    let width = |ratio: &&&Ratio| ratio.ratio.value().and_then(estimate::half_width).unwrap_or(0.0);
+    let widest = apart.iter().max_by(|a, b| width(a).total_cmp(&width(b)))?;
+    Some(Warning::Outliers {
+        ratios: count(apart.len()),
+        of: count(basis.ratios.iter().filter(|ratio| ratio.trimmed.value().is_some()).count()),
+        widest: Box::new((**widest).clone()),
+    })
+}
+
+/// Ratios wider than asked for; where the plan compares nothing, cells.
 fn imprecise(basis: &Basis<'_>) -> Option<Warning> {
     let precision = basis.plan.measure.precision?.0;
-    let is_wide = |estimate: &&CellEstimates| {
-        !estimate.control && estimate.trials > 0 && estimate.precise == Measured::Value(false)
+    let are_ratios = basis.run.comparisons > 0;
+    let wide: Vec<(&Cell, Option<&Contrast>, Option<f64>)> = if are_ratios {
+        let of = widths(basis.ratios).filter(|(_, width)| width.is_none_or(|it| it > precision));
+        of.map(|(ratio, width)| (&ratio.cell, Some(&ratio.contrast), width)).collect()
+    } else {
+        let is_wide = |estimate: &&CellEstimates| {
+            !estimate.control && estimate.trials > 0 && estimate.precise == Measured::Value(false)
+        };
+        let width = |estimate: &CellEstimates| {
+            let of = |metric: Metric| estimate::half_width(estimate.metrics.get(&metric)?.value()?);
+            Some(of(Metric::GoodputGbps)?.max(of(Metric::cost_on(estimate.cell.link))?))
+        };
+        let of = basis.estimates.iter().filter(is_wide);
+        of.map(|estimate| (&estimate.cell, None, width(estimate))).collect()
     };
-    let wide: Vec<&CellEstimates> = basis.estimates.iter().filter(is_wide).collect();
-    let width = |estimate: &CellEstimates| {
-        let of = |metric: Metric| estimate::half_width(estimate.metrics.get(&metric)?.value()?);
-        Some(of(Metric::GoodputGbps)?.max(of(Metric::cost_on(estimate.cell.link))?))
-    };
-    let widths = wide.iter().filter_map(|estimate| Some((width(estimate)?, &estimate.cell)));
-    let widest = widths
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(half_width, cell)| WidestCell { cell: cell.clone(), half_width });
+    let widths =
+        wide.iter().filter_map(|(cell, contrast, width)| Some((cell, contrast, (*width)?)));
+    let widest = widths.max_by(|a, b| a.2.total_cmp(&b.2)).map(|(cell, contrast, half_width)| {
+        Widest { cell: (*cell).clone(), contrast: contrast.cloned(), half_width }
+    });
     (!wide.is_empty()).then(|| Warning::Imprecise {
-        cells: count(wide.len()),
-        of: basis.run.cells,
+        wide: count(wide.len()),
+        of: if are_ratios { basis.run.comparisons } else { basis.run.cells },
+        are_ratios,
         precision,
         widest,
         more: more_rounds(basis),
     })
+}
+
+/// Rounds are called alike where chance makes them so in one run of a hundred.
+const ALIKE: f64 = 0.01;
+
+fn drift(basis: &Basis<'_>) -> Option<Warning> {
+    let Drift { correlation, widening, p } = basis.run.drift.value()?;
+    let p = *p.value().filter(|p| **p <= ALIKE)?;
+    Some(Warning::Drift { correlation: *correlation, widening: *widening, p })
 }
 
 /// Where no cell has hardware counters.
@@ -440,7 +487,8 @@ mod tests {
     fn an_interval_above_100_percent_is_of_no_use() {
         let plan = small_plan();
         let records = synthetic::run(&plan, 2, |cell, round| {
-            synthetic::trial(cell, round).faster(f64::from(round).powi(6))
+            let is_wild = cell.send_path == model::SendPath::Send;
+            synthetic::trial(cell, round).faster(f64::from(if is_wild { round } else { 1 }).powi(6))
         });
         let warnings = warnings_of(&plan, &records);
         let widest = warnings.iter().find_map(|warning| {

@@ -48,19 +48,66 @@ fn a_quiet_machine_is_done_after_the_fewest_rounds_and_no_sooner() {
 }
 
 #[test]
-fn one_wide_cell_keeps_the_run_going_and_is_named() {
+fn one_wide_cell_keeps_the_run_going_and_its_widest_ratio_is_named() {
     let plan = small_plan();
     let observations = after(&plan, 12, |cell, round| {
         let spread = if cell.send_path == SendPath::Zerocopy { 0.3 } else { 0.005 };
         synthetic::trial(cell, round).faster(synthetic::noise(7, cell, round, spread))
     });
     assert_eq!(decide(&observations), Decision::Continue);
-    let (cell, width) = widest(&observations).unwrap();
-    assert_eq!(cell.send_path, SendPath::Zerocopy);
-    assert!(width > 0.03);
-    assert_eq!(observations.half_width(&cell), Some(width));
-    assert!(!observations.is_precise(&cell));
-    assert_eq!(observations.precise_cells(), 2);
+    let widest = widest(&observations).unwrap();
+    assert_eq!(widest.cell.send_path, SendPath::Zerocopy);
+    assert_eq!(widest.contrast.unwrap().value, "zerocopy");
+    assert!(widest.half_width > 0.03);
+    assert_eq!(observations.half_width(&widest.cell), Some(widest.half_width));
+    // Each of the others is compared with it.
+    assert_eq!(observations.precise_cells(), 0);
+    // Where it is compared with nothing, nothing waits for it.
+    let mut without = plan;
+    without.contrasts = vec!["send: sendmsg / send".parse().unwrap()];
+    let observations = after(&without, 12, |cell, round| {
+        let spread = if cell.send_path == SendPath::Zerocopy { 0.3 } else { 0.005 };
+        synthetic::trial(cell, round).faster(synthetic::noise(7, cell, round, spread))
+    });
+    assert_eq!((decide(&observations), observations.precise_cells()), (Decision::Precise, 3));
+}
+
+/// What all cells of a block share: ratios are free of it.
+fn shared(round: u32) -> f64 {
+    1.0 + 0.3 * f64::from(round % 5)
+}
+
+#[test]
+fn what_a_block_shares_costs_a_run_of_ratios_nothing_and_keeps_one_of_levels_going() {
+    let drifting = |cell: &Cell, round: u32| {
+        let noise = synthetic::noise(7, cell, round, 0.003);
+        synthetic::trial(cell, round).faster(shared(round) * noise)
+    };
+    let mut plan = small_plan();
+    assert_eq!(decide(&after(&plan, 10, drifting)), Decision::Precise);
+    plan.factors.send_path = vec![SendPath::Send];
+    let observations = after(&plan, 10, drifting);
+    assert_eq!(decide(&observations), Decision::Continue);
+    let widest = widest(&observations).unwrap();
+    assert_eq!((widest.contrast, widest.half_width > 0.1), (None, true));
+    assert_eq!(decide(&after(&plan, 10, noisy(0.003))), Decision::Precise);
+}
+
+#[test]
+fn trials_of_a_killed_segment_are_not_paired_with_the_next_ones() {
+    let plan = small_plan();
+    let cells = plan.cells();
+    let mut observations = Observations::new(&plan);
+    for _ in 0..3 {
+        observations.observe(&cells[0], 10.0, 500.0);
+        observations.begin_segment();
+        observations.observe(&cells[1], 11.0, 510.0);
+        observations.observe(&cells[2], 12.0, 520.0);
+        observations.end_round();
+    }
+    assert_eq!(observations.half_width(&cells[0]), None);
+    let widest = widest(&observations).unwrap();
+    assert_eq!(widest.contrast.unwrap().to_string(), "send: zerocopy / sendmsg");
 }
 
 #[test]
@@ -71,7 +118,7 @@ fn the_wider_one_of_goodput_and_cpu_counts() {
         synthetic::trial(cell, round).goodput_gbps(10.0).ends_cpu_ns_per_kib(ns)
     });
     assert_eq!(decide(&observations), Decision::Continue);
-    assert!(widest(&observations).unwrap().1 > 0.1);
+    assert!(widest(&observations).unwrap().half_width > 0.1);
 }
 
 #[test]
@@ -102,6 +149,10 @@ fn void_trials_add_nothing() {
     });
     assert_eq!(decide(&observations), Decision::Continue);
     assert_eq!(observations.half_width(&plan.cells()[0]), None);
+    assert_eq!(
+        widest(&observations).unwrap().contrast.unwrap().to_string(),
+        "send: zerocopy / sendmsg"
+    );
 }
 
 #[test]
@@ -121,6 +172,12 @@ fn a_cell_that_this_machine_cannot_measure_is_not_waited_for_unless_it_is_the_on
     assert_eq!(decide(&observations), Decision::Continue);
     assert!(observations.is_unsupported(&alone.cells()[0]));
     assert_eq!(widest(&observations), None);
+    // Nothing is left to compare: the run aims at the level of the one path that it can measure.
+    alone.factors.send_path = vec![SendPath::Send, SendPath::Zerocopy];
+    let observations = after(&alone, 10, without_zerocopy);
+    assert_eq!(decide(&observations), Decision::Precise);
+    let widest = widest(&observations).unwrap();
+    assert_eq!((widest.cell, widest.contrast), (alone.cells()[0].clone(), None));
 }
 
 #[test]
@@ -200,10 +257,10 @@ fn a_tighter_plan_takes_more_rounds() {
     let mut plan = small_plan();
     let rounds = |plan: &Plan| {
         (1..200)
-            .find(|rounds| decide(&after(plan, *rounds, noisy(0.05))) == Decision::Precise)
+            .find(|rounds| decide(&after(plan, *rounds, noisy(0.02))) == Decision::Precise)
             .unwrap()
     };
     let loose = rounds(&plan);
-    plan.measure.precision = Some(Share(0.02));
+    plan.measure.precision = Some(Share(0.01));
     assert!(rounds(&plan) > loose);
 }

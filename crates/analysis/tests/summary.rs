@@ -59,7 +59,10 @@ fn ratio_of(summary: &Summary, path: SendPath, against: SendPath, metric: Metric
 #[test]
 fn a_good_run_is_told_whole() {
     let plan = plan(Preset::Default);
-    let summary = summary(&plan, &synthetic::run(&plan, 12, noisy));
+    let calm = |cell: &Cell, round| {
+        synthetic::trial(cell, round).faster(synthetic::noise(11, cell, round, 0.005))
+    };
+    let summary = summary(&plan, &synthetic::run(&plan, 12, calm));
     let run = &summary.run;
     assert_eq!((run.cells, run.rounds, run.segments, run.trials), (48, 12, 1, 51 * 12));
     assert_eq!((run.void_trials, run.noted_trials), (0, 0));
@@ -69,6 +72,7 @@ fn a_good_run_is_told_whole() {
     assert_eq!(run.placement, "senders CPU 0-3, receivers CPU 4-7, sharing physical cores");
     assert_eq!(run.usable_cpus, 8);
     assert_eq!(run.precise_cells, Measured::Value(48));
+    assert_eq!((run.comparisons, &run.precise_comparisons), (48, &Measured::Value(48)));
     assert_eq!(run.peak_rss_without_rings_bytes, Measured::Value(6 << 20));
     assert_eq!(run.spent_ns, 51 * 12 * 400_000_000);
     assert!(run.imprecise.is_empty() && run.without_valid_trial.is_empty());
@@ -137,7 +141,37 @@ fn drift_that_a_block_shares_cancels_in_its_ratios() {
     assert_eq!(estimate.trials, 12);
     let level = summary.estimates.iter().find(|e| e.cell == ratio.cell).unwrap();
     assert_eq!(level.precise, Measured::Value(false));
-    warns!(summary, Warning::Imprecise { cells: 3, of: 3, precision: 0.03, .. });
+    // The ratios are as precise as asked; of the levels it is told that they drift.
+    assert_eq!(summary.run.precise_comparisons, Measured::Value(3));
+    assert!(!summary.warnings.iter().any(|it| matches!(it, Warning::Imprecise { .. })));
+    warns!(summary, Warning::Drift { .. });
+    let drift = summary.run.drift.value().unwrap();
+    assert!(drift.correlation > 0.5 && drift.widening > 2.0, "{drift:?}");
+}
+
+#[test]
+fn ratios_that_are_wide_are_counted_and_the_widest_is_named() {
+    let plan = small_plan();
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        let spread = if cell.send_path == SendPath::Zerocopy { 0.3 } else { 0.002 };
+        synthetic::trial(cell, round).faster(synthetic::noise(5, cell, round, spread))
+    });
+    let summary = summary(&plan, &records);
+    assert_eq!(
+        (summary.run.comparisons, &summary.run.precise_comparisons),
+        (3, &Measured::Value(1))
+    );
+    let wide = |it: &Warning| {
+        if let Warning::Imprecise { wide: 2, of: 3, are_ratios: true, widest, .. } = it {
+            widest.clone()
+        } else {
+            None
+        }
+    };
+    let widest = summary.warnings.iter().find_map(wide).unwrap();
+    assert_eq!(widest.contrast.unwrap().value, "zerocopy");
+    assert!(widest.half_width > 0.1);
+    assert!(!summary.warnings.iter().any(|it| matches!(it, Warning::Drift { .. })));
 }
 
 #[test]

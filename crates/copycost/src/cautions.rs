@@ -19,7 +19,7 @@ pub(crate) fn cautions(
     if !forecast.fits() {
         let limit = plan.measure.max_time.unwrap_or_default();
         cautions.push(format!(
-            "{} rounds take about {}, longer than --max-time {}, so the run ends before: raise it, or shorten --time or the plan",
+            "{} rounds take about {}, longer than --max-time {}, so the run ends before: raise it, or ask for fewer cells or --turns",
             forecast.rounds,
             duration(forecast.least),
             duration(limit)

@@ -28,18 +28,34 @@ const MEASURE: &[MeasureFlag] = &[
     MeasureFlag {
         key: "time",
         value: "TIME",
-        help: "Length of a trial's window; longer where threads share CPUs",
+        help: "Length of a steady window, longer where threads share CPUs; implies --steady on",
     },
-    MeasureFlag { key: "warmup", value: "TIME", help: "Warm-up before the window" },
+    MeasureFlag {
+        key: "steady",
+        value: "on|off",
+        help: "Measure each cell alone in one steady window, not the cells of a block in turns",
+    },
+    MeasureFlag {
+        key: "slice",
+        value: "TIME",
+        help: "Load of one cell in a turn; longer where threads share CPUs",
+    },
+    MeasureFlag {
+        key: "settle",
+        value: "TIME",
+        help: "How much of a slice passes before its window",
+    },
+    MeasureFlag { key: "turns", value: "N", help: "Turns of a series" },
+    MeasureFlag { key: "warmup", value: "TIME", help: "Warm-up before a steady window" },
     MeasureFlag {
         key: "tail",
         value: "TIME",
-        help: "How long senders go on after the window, so that receivers stay under load",
+        help: "How long senders go on after a steady window, so that receivers stay under load",
     },
     MeasureFlag {
         key: "precision",
         value: "SHARE",
-        help: "Half-width of a cell's interval at which it is done, or none",
+        help: "Half-width of each ratio's interval at which it is done (a cell's where nothing is compared), or none",
     },
     MeasureFlag {
         key: "min-rounds",
@@ -138,8 +154,12 @@ fn measure_flag(flag: MeasureFlag) -> Arg {
         .value_parser(WordList::new(Measure::words(flag.key)))
         .allow_hyphen_values(true)
         .action(ArgAction::Set);
-    // Its name in the plans of earlier versions.
-    if flag.key == "time" { arg.alias("window") } else { arg }
+    match flag.key {
+        // Its name in the plans of earlier versions.
+        "time" => arg.alias("window"),
+        "steady" => arg.num_args(0..=1).require_equals(true).default_missing_value("on"),
+        _ => arg,
+    }
 }
 
 impl Args for PlanFlags {
@@ -227,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_default_is_told_with_the_presets_that_have_another() {
-        assert_eq!(measure_default("precision"), "3%; paper: none");
+        assert_eq!(measure_default("precision"), "1.2%; paper: none");
         assert_eq!(measure_default("seed"), "1");
         assert!(threshold_defaults().contains("window-void=25%, window-noted=5%"));
     }

@@ -133,7 +133,7 @@ impl Progress {
         let was_drawn = self.lines.is_some();
         self.clear();
         let text = match reason {
-            FinishReason::Precise => "every cell is as precise as asked",
+            FinishReason::Precise => "all is as precise as asked",
             FinishReason::Rounds => "all rounds are measured",
             FinishReason::Time => "the time is spent",
             // The exit tells more of these.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{AuditSeen, Engine, EngineError, TrialOrder};
+use engine::{AuditSeen, Engine, EngineError, SeriesOrder, TrialOrder};
 use model::audit::CeilingPoint;
 use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
 use model::{Audit, Cell, Measured, Missing, Plan};
@@ -107,6 +107,14 @@ impl Bench for RefusingBench<'_> {
         };
         let failure = Failure { kind: FailureKind::Unsupported, why: why.to_string() };
         Ok((self.engine.unseated(order), Outcome::Failed(failure)))
+    }
+
+    fn series(
+        &mut self,
+        order: &SeriesOrder,
+    ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
+        // The study asks for the refused ones as single trials.
+        self.engine.series(order)
     }
 
     fn audit(

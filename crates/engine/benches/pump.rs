@@ -169,7 +169,8 @@ fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
             let mut watch = Watch::open(model::names::Watch::None, 1);
             let mut tally = SendTally::default();
             pump::send(&mut flows, &message, false, &gate, &mut watch, &mut tally).unwrap();
-            let (start, end) = (watch.start.unwrap(), watch.end.unwrap());
+            let window = watch.windows.last().unwrap();
+            let (start, end) = (window.start, window.end.unwrap());
             (end.cpu_ns - start.cpu_ns, end.tally.messages - start.tally.messages)
         })
     };

@@ -80,6 +80,7 @@ fn prepare(
         worker_cpus: Vec::new(),
         machine_cpus: Vec::new(),
         check: false,
+        windows: 1,
     })
 }
 

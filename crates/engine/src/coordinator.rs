@@ -29,7 +29,7 @@ impl Broken {
 }
 
 /// How soon a wish to stop is noticed. Coarse: each look wakes a CPU that is being measured.
-const LOOK_NS: u64 = 100_000_000;
+pub(crate) const LOOK_NS: u64 = 100_000_000;
 
 /// A call failed, or a connection died.
 pub(crate) fn failed(why: impl Into<String>) -> Broken {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use kernel::arena::Arena;
 use kernel::socket::Socket;
 use kernel::{clock, cpu, process};
-use model::Bytes;
 use model::message::Message;
 use model::record::{Machine, ReceiveTally, SendTally, Side, SocketFacts};
+use model::{Bytes, Nanos};
 
 use crate::content::{Checked, Content, Pattern, Unread};
 use crate::coordinator::{Broken, failed, nanos, note_until, unsupported, wait_until};
@@ -19,7 +19,7 @@ use crate::instruments::namespace::Namespace;
 use crate::instruments::throttling::Throttling;
 use crate::instruments::{Edge, Instrument};
 use crate::meeting::Met;
-use crate::protocol::{Prepare, Report, Role, Times};
+use crate::protocol::{Prepare, Report, Role, Slice, Times};
 use crate::pump::{self, ReceiveFlow, SendFlow};
 use crate::receive_paths::{ReceiveOptions, ReceivePath, with_receive_path};
 use crate::send_paths::{SendOptions, SendPath, with_send_path};
@@ -28,6 +28,7 @@ use crate::slots::Slots;
 use crate::watch::Watch;
 
 mod side;
+mod turns;
 
 /// What a worker hands back.
 struct Done<T> {
@@ -85,6 +86,8 @@ pub(crate) struct Crew<T> {
     strangers: u64,
     ring_bytes: u64,
     prepare: Prepare,
+    /// What was seen of a series so far.
+    turns: turns::Turns<T>,
 }
 
 /// A crew of either role.
@@ -101,6 +104,69 @@ impl AnyCrew {
             Role::Send => Ok(Self::Senders(start_senders(prepare, met)?)),
             Role::Receive => Ok(Self::Receivers(start_receivers(prepare, met)?)),
             Role::Absorb(_) => Err(failed("the sink has no sockets to start with")),
+        }
+    }
+
+    /// One slice of a series, up to its tail.
+    pub(crate) fn slice(
+        &mut self,
+        slice: &Slice,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(), Broken> {
+        match self {
+            Self::Senders(crew) => crew.send_slice(slice, is_over),
+            Self::Receivers(crew) => crew.receive_slice(slice, is_over),
+            Self::Sink(_) => Err(takes_no_turns()),
+        }
+    }
+
+    /// Ends a slice: senders drain and sleep. Returns the bytes that they have sent since the start.
+    pub(crate) fn pause(&mut self, is_over: &dyn Fn() -> bool) -> Result<u64, Broken> {
+        match self {
+            Self::Senders(crew) => crew.pause(is_over),
+            Self::Receivers(_) => Err(failed("told to pause a receiver")),
+            Self::Sink(_) => Err(takes_no_turns()),
+        }
+    }
+
+    /// Waits until receivers have taken so many bytes since the start.
+    pub(crate) fn drain(&mut self, bytes: u64, is_over: &dyn Fn() -> bool) -> Result<(), Broken> {
+        match self {
+            Self::Senders(_) => Err(failed("told to drain a sender")),
+            Self::Receivers(crew) => crew.drain(bytes, is_over),
+            Self::Sink(_) => Err(takes_no_turns()),
+        }
+    }
+
+    /// Reads the idle clocks at an edge of the steady slice.
+    pub(crate) fn read_machine(&mut self, edge: Edge) {
+        match self {
+            Self::Senders(crew) => crew.read_machine(edge),
+            Self::Receivers(crew) => crew.read_machine(edge),
+            Self::Sink(_) => {}
+        }
+    }
+
+    /// Ends the load of a series.
+    pub(crate) fn stop(&self) {
+        match self {
+            Self::Senders(crew) => crew.gate.open(Phase::Stop),
+            Self::Receivers(_) | Self::Sink(_) => {}
+        }
+    }
+
+    /// Gathers what a series saw, once it is stopped.
+    pub(crate) fn finish(self, is_over: &dyn Fn() -> bool) -> Result<Report, Broken> {
+        match self {
+            Self::Senders(crew) => {
+                let (side, machine) = crew.finish(is_over)?;
+                Ok(Report::Sent { side, machine })
+            }
+            Self::Receivers(crew) => {
+                let (side, machine) = crew.finish(is_over)?;
+                Ok(Report::Received { side, machine })
+            }
+            Self::Sink(_) => Err(takes_no_turns()),
         }
     }
 
@@ -121,6 +187,10 @@ impl AnyCrew {
             }
         }
     }
+}
+
+fn takes_no_turns() -> Broken {
+    failed("the sink takes no turns")
 }
 
 fn pin(cpus: &[u32], worker: usize) -> Result<(), Broken> {
@@ -169,7 +239,7 @@ fn send_job<P: SendPath>(
         flow.fill(message);
         flows.push(flow);
     }
-    let mut watch = Watch::open(job.watch, flows.len());
+    let mut watch = Watch::for_windows(job.watch, flows.len(), job.worker, job.windows);
     let mut tally = SendTally::default();
     (job.ready)();
     pump::send(&mut flows, message, rewriting, &job.gate, &mut watch, &mut tally).map_err(
@@ -207,7 +277,7 @@ fn receive_job<P: ReceivePath, C: Content>(
         let path = P::open(socket, &mut buffer, &options).map_err(unsupported)?;
         flows.push(ReceiveFlow { path, content: content(number) });
     }
-    let mut watch = Watch::open(job.watch, flows.len());
+    let mut watch = Watch::for_windows(job.watch, flows.len(), job.worker, job.windows);
     let mut tally = ReceiveTally::default();
     (job.ready)();
     pump::receive(&mut flows, &mut buffer, &job.gate, &mut watch, &mut tally).map_err(
@@ -222,6 +292,9 @@ struct Job<T> {
     gate: Arc<Gate>,
     token: crate::protocol::Token,
     watch: model::names::Watch,
+    /// Its number, and how many windows it will see.
+    worker: usize,
+    windows: usize,
     ready: Box<dyn FnOnce() + Send>,
     _tally: std::marker::PhantomData<T>,
 }
@@ -243,14 +316,19 @@ impl<T: Tally> Crew<T> {
         ring_bytes: u64,
         work: impl Fn(Job<T>) -> Result<Done<T>, Broken> + Clone + Send + 'static,
     ) -> Result<Self, Broken> {
-        let gate = Arc::new(Gate::default());
+        let workers = prepare.cell.threads.get() as usize;
+        // Of one window nobody waits for answers.
+        let gate = Arc::new(if prepare.windows > 1 {
+            Gate::for_workers(workers)
+        } else {
+            Gate::default()
+        });
         let (sender, notes) = mpsc::channel();
         let mut flows = Vec::new();
         for socket in &met.sockets {
             flows.push(socket.try_clone().map_err(|error| failed(error.to_string()))?);
         }
         let each = prepare.cell.flows.get() as usize;
-        let workers = prepare.cell.threads.get() as usize;
         let mut sockets = (0..).zip(met.sockets);
         for worker in 0..workers {
             let ready = {
@@ -264,10 +342,13 @@ impl<T: Tally> Crew<T> {
                 gate: Arc::clone(&gate),
                 token: prepare.token,
                 watch: prepare.cell.watch,
+                worker,
+                windows: prepare.windows,
                 ready,
                 _tally: std::marker::PhantomData,
             };
             let (sender, work, cpus) = (sender.clone(), work.clone(), prepare.worker_cpus.clone());
+            let gate = Arc::clone(&gate);
             let thread = std::thread::Builder::new().name(format!("worker {worker}"));
             let started = thread.spawn(move || {
                 let done = pin(&cpus, worker).and_then(|()| work(job));
@@ -279,13 +360,15 @@ impl<T: Tally> Crew<T> {
                         Err(broken) => Note::Broken(broken),
                     },
                 ));
+                gate.nudge();
             });
             started.map_err(|error| {
                 failed(format!("starting worker {worker}: {error}; raise the limit of processes or use fewer --threads"))
             })?;
         }
-        let crew =
-            Self { gate, notes, workers, flows, strangers: met.strangers, ring_bytes, prepare };
+        let strangers = met.strangers;
+        let turns = turns::Turns::default();
+        let crew = Self { gate, notes, workers, flows, strangers, ring_bytes, prepare, turns };
         crew.wait_ready()?;
         Ok(crew)
     }
@@ -332,19 +415,23 @@ impl<T: Tally> Crew<T> {
     ) -> Result<(Side<T>, Option<Machine>), Broken> {
         let result = self.conduct(times, is_over);
         if result.is_err() {
-            self.wake();
-            // Threads that are woken leave; one that does not is ended with its process.
-            let deadline = clock::monotonic_ns() + nanos(LEAVING);
-            let mut left = self.workers;
-            while left > 0 {
-                match self.note_until(deadline, &|| false) {
-                    Ok(Some((_, Note::Done(_) | Note::Broken(_)))) => left -= 1,
-                    Ok(Some((_, Note::Ready))) => {}
-                    Ok(None) | Err(_) => break,
-                }
-            }
+            self.dismiss();
         }
         result
+    }
+
+    /// Has every worker leave. One that does not when it is woken is ended with its process.
+    fn dismiss(&self) {
+        self.wake();
+        let deadline = clock::monotonic_ns() + nanos(LEAVING);
+        let mut left = self.workers;
+        while left > 0 {
+            match self.note_until(deadline, &|| false) {
+                Ok(Some((_, Note::Done(_) | Note::Broken(_)))) => left -= 1,
+                Ok(Some((_, Note::Ready))) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
     }
 
     fn conduct(
@@ -389,20 +476,32 @@ impl<T: Tally> Crew<T> {
                 socket = self.socket_facts()?;
             }
         }
+        self.gather_all(moments.drained_ns, end, times.drain_ns, is_over, &mut done)?;
+        let done: Vec<Done<T>> = done.into_iter().flatten().collect();
+        let side = self.side(&done, &[first], socket, namespace.as_ref(), throttling.as_ref());
+        Ok((side, machine.map(|machine| machine.figures())))
+    }
+
+    /// Waits until every worker is done.
+    fn gather_all(
+        &self,
+        until_ns: u64,
+        window_end_ns: u64,
+        patience: Nanos,
+        is_over: &dyn Fn() -> bool,
+        done: &mut [Option<Done<T>>],
+    ) -> Result<(), Broken> {
         while done.iter().any(Option::is_none) {
-            match self.note_until(moments.drained_ns, is_over)? {
-                Some((worker, note)) => self.keep(worker, note, end, &mut done)?,
+            match self.note_until(until_ns, is_over)? {
+                Some((worker, note)) => self.keep(worker, note, window_end_ns, done)?,
                 None => {
                     return Err(failed(format!(
-                        "the drain was not over {} after the senders stopped",
-                        times.drain_ns
+                        "the drain was not over {patience} after the senders stopped"
                     )));
                 }
             }
         }
-        let done: Vec<Done<T>> = done.into_iter().flatten().collect();
-        let side = self.side(&done, first, socket, namespace.as_ref(), throttling.as_ref());
-        Ok((side, machine.map(|machine| machine.figures())))
+        Ok(())
     }
 
     /// Waits until a moment and keeps what workers report meanwhile.

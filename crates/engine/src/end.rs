@@ -12,6 +12,7 @@ use model::Measured;
 
 use crate::coordinator::{Broken, failed};
 use crate::crew::AnyCrew;
+use crate::instruments::Edge;
 use crate::instruments::cpu_busy::CpuBusy;
 use crate::meeting::{self, Listener, MEETING};
 use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Role};
@@ -36,7 +37,7 @@ pub fn main() -> ExitCode {
     }
     let _ = kernel::limits::raise_open_files();
     let (orders, is_over) = read_orders();
-    match (End { output, crew: None, is_over }).obey(&orders) {
+    match (End { output, crews: Vec::new(), usual_nice: None, is_over }).obey(&orders) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }
@@ -81,7 +82,10 @@ fn read_orders() -> (mpsc::Receiver<Result<Order, String>>, Arc<AtomicBool>) {
 
 struct End {
     output: std::fs::File,
-    crew: Option<AnyCrew>,
+    /// In the order in which they were prepared.
+    crews: Vec<AnyCrew>,
+    /// The priority that the user gave, while this thread has another.
+    usual_nice: Option<i32>,
     is_over: Arc<AtomicBool>,
 }
 
@@ -97,6 +101,8 @@ impl End {
     }
 
     fn obey(mut self, orders: &mpsc::Receiver<Result<Order, String>>) -> Result<(), String> {
+        let flag = Arc::clone(&self.is_over);
+        let is_over = move || flag.load(Ordering::SeqCst);
         while let Ok(order) = orders.recv() {
             match order? {
                 Order::Hello { protocol } if protocol != PROTOCOL => {
@@ -117,34 +123,84 @@ impl End {
                     self.is_over.store(false, Ordering::SeqCst);
                     match self.prepare(*prepare) {
                         Ok(crew) => {
-                            self.crew = Some(crew);
+                            self.crews.push(crew);
                             self.reply(&Reply::Ready)?;
                         }
                         Err(broken) => self.fail(broken)?,
                     }
                 }
-                Order::Run(times) => match self.crew.take() {
+                Order::Run(times) => match self.crews.pop() {
                     None => return Err("told to run before anything was prepared".to_owned()),
                     Some(crew) => {
-                        let is_over = Arc::clone(&self.is_over);
-                        // The coordinator's few wake-ups should be on time among workers that fill every CPU. The
-                        // workers are there already and keep the priority that the user gave. Without the
-                        // privilege it stays as it is, and late edges are marked.
-                        let usual = process::nice();
-                        let _ = process::set_nice(usual.saturating_sub(15));
-                        let ran = crew.run(&times, &move || is_over.load(Ordering::SeqCst));
-                        let _ = process::set_nice(usual);
+                        self.hurry();
+                        let ran = crew.run(&times, &is_over);
+                        self.slow_down();
                         match ran {
                             Ok(report) => self.reply(&Reply::Finished(Box::new(report)))?,
                             Err(broken) => self.fail(broken)?,
                         }
                     }
                 },
-                Order::Abort => self.crew = None,
+                Order::Slice(slice) => {
+                    self.hurry();
+                    let crew = self.crew(slice.crew)?;
+                    let is_receiver = matches!(crew, AnyCrew::Receivers(_));
+                    match crew.slice(&slice, &is_over) {
+                        Ok(()) if is_receiver => self.reply(&Reply::WindowOver)?,
+                        Ok(()) => {}
+                        Err(broken) => self.fail(broken)?,
+                    }
+                }
+                Order::Pause { crew } => match self.crew(crew)?.pause(&is_over) {
+                    Ok(bytes) => self.reply(&Reply::Paused { bytes })?,
+                    Err(broken) => self.fail(broken)?,
+                },
+                Order::Drain { crew, bytes } => match self.crew(crew)?.drain(bytes, &is_over) {
+                    Ok(()) => self.reply(&Reply::Drained)?,
+                    Err(broken) => self.fail(broken)?,
+                },
+                Order::ReadMachine { crew, is_end } => {
+                    self.crew(crew)?.read_machine(if is_end { Edge::End } else { Edge::Start });
+                    self.reply(&Reply::MachineRead)?;
+                }
+                Order::Finish => {
+                    let crews = std::mem::take(&mut self.crews);
+                    crews.iter().for_each(AnyCrew::stop);
+                    for crew in crews {
+                        match crew.finish(&is_over) {
+                            Ok(report) => self.reply(&Reply::Finished(Box::new(report)))?,
+                            Err(broken) => self.fail(broken)?,
+                        }
+                    }
+                    self.slow_down();
+                }
+                Order::Abort => self.crews.clear(),
                 Order::Bye => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    fn crew(&mut self, number: usize) -> Result<&mut AnyCrew, String> {
+        let crews = self.crews.len();
+        self.crews.get_mut(number).ok_or_else(|| format!("told of crew {number} of {crews}"))
+    }
+
+    /// The coordinator's few wake-ups should be on time among workers that fill every CPU. The workers are there already
+    /// and keep the priority that the user gave. Without the privilege it stays as it is, and late edges are marked.
+    fn hurry(&mut self) {
+        if self.usual_nice.is_none() {
+            let usual = process::nice();
+            let _ = process::set_nice(usual.saturating_sub(15));
+            self.usual_nice = Some(usual);
+        }
+    }
+
+    /// Workers started from here on inherit the usual priority.
+    fn slow_down(&mut self) {
+        if let Some(usual) = self.usual_nice.take() {
+            let _ = process::set_nice(usual);
+        }
     }
 
     fn prepare(&mut self, prepare: Prepare) -> Result<AnyCrew, Broken> {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use model::Cell;
-use model::record::FailureKind;
+use model::record::{CpuBusy, FailureKind};
+use model::{Cell, Measured, Nanos};
 
 use crate::child::{EndProcess, FromEnd, WhichEnd};
 use crate::interrupts::Forward;
@@ -140,6 +140,10 @@ impl Ends {
                 | Reply::Idle(_)
                 | Reply::Listening(_)
                 | Reply::Ready
+                | Reply::WindowOver
+                | Reply::Paused { .. }
+                | Reply::Drained
+                | Reply::MachineRead
                 | Reply::Finished(_)) => Ok((which, reply)),
             },
             Ok((which, FromEnd::NoReply(text))) => Err(lost(format!(
@@ -156,6 +160,32 @@ impl Ends {
             Err(RecvTimeoutError::Disconnected) => {
                 Err(lost(format!("both ends closed their output while {phase}")))
             }
+        }
+    }
+
+    /// How busy these CPUs are while both ends sleep.
+    ///
+    /// # Errors
+    /// As [`Ends::next_reply`].
+    pub(crate) fn idle(
+        &mut self,
+        cpus: &[u32],
+        span_ns: Nanos,
+    ) -> Result<Measured<CpuBusy>, TrialError> {
+        const PHASE: &str = "measuring the idle machine";
+        self.sender.order(&Order::Idle { cpus: cpus.to_vec(), span_ns })?;
+        let deadline = Instant::now() + Duration::from_nanos(span_ns.0) + GREETING;
+        match self.reply_from(WhichEnd::Sender, deadline, PHASE)? {
+            Reply::Idle(busy) => Ok(busy),
+            Reply::Hello { .. }
+            | Reply::Listening(_)
+            | Reply::Ready
+            | Reply::WindowOver
+            | Reply::Paused { .. }
+            | Reply::Drained
+            | Reply::MachineRead
+            | Reply::Finished(_)
+            | Reply::Failed { .. } => Err(wrong_reply(WhichEnd::Sender, PHASE)),
         }
     }
 

@@ -1,7 +1,6 @@
 //! The engine: two ends, and one trial at a time. It is never an end itself.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use kernel::topology::Topology;
 use kernel::{cpu, process};
@@ -11,17 +10,18 @@ use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
 use model::{Audit, Bytes, Cell, Measured, Missing, Nanos, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
-use crate::child::WhichEnd;
 use crate::congestion::CongestionChoice;
-use crate::ends::{Ends, GREETING, TrialError, wrong_reply};
+use crate::connect::Connect;
+use crate::ends::{Ends, TrialError};
 use crate::error::{EngineError, missing};
 use crate::instruments::copy_audit::CopyAudit;
 use crate::instruments::{ceiling, copy_audit, profile};
 use crate::interrupts::{Forward, Interrupts};
 use crate::links::{self, LinkSetup};
-use crate::order::TrialOrder;
+use crate::order::{SeriesOrder, TrialOrder};
 use crate::placement::{Seats, seat};
-use crate::protocol::{Order, Reply};
+use crate::protocol::Order;
+use crate::series::{Series, SeriesError};
 use crate::trial::Trial;
 use crate::{receive_paths, send_paths};
 
@@ -113,13 +113,35 @@ impl Engine {
                 path.clone()?;
                 seat(&cell, &self.cores)?;
                 self.message(&cell)?;
-                Ok(fits(&cell, memory)?)
+                Ok(fits(&[&cell], memory)?)
             };
             if let Err(why) = verdict() {
                 refused.push((cell, why));
             }
         }
+        refused.extend(self.crowded(plan, &refused, memory));
         refused
+    }
+
+    /// The cells of blocks that take turns and do not fit side by side, though each of them would alone.
+    fn crowded(
+        &self,
+        plan: &Plan,
+        refused: &[(Cell, Missing)],
+        memory: u64,
+    ) -> Vec<(Cell, Missing)> {
+        let mut crowded = Vec::new();
+        for (_, mut cells) in plan.blocks() {
+            cells.retain(|cell| !refused.iter().any(|(other, _)| other == cell));
+            let all: Vec<&Cell> = cells.iter().collect();
+            if plan.turns(&cells, self.usable.len(), 1).is_some()
+                && let Err(why) = fits(&all, memory)
+            {
+                let why = Missing::from(format!("{why}, or --steady, as its block takes turns"));
+                crowded.extend(cells.into_iter().map(|cell| (cell, why.clone())));
+            }
+        }
+        crowded
     }
 
     /// Which of a plan's heavy instruments this machine lacks, each with the reason and the remedy.
@@ -156,23 +178,8 @@ impl Engine {
     /// Interrupted, or the ends could not be started.
     pub fn begin_round(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
         self.ends = None;
-        const PHASE: &str = "measuring the idle machine";
         let usable = self.usable.clone();
-        let any = Cell::default();
-        let measure = |engine: &mut Self| -> Result<Measured<CpuBusy>, TrialError> {
-            let ends = engine.ends(&any)?;
-            ends.sender.order(&Order::Idle { cpus: usable, span_ns: IDLE_SPAN })?;
-            let deadline = Instant::now() + GREETING;
-            match ends.reply_from(WhichEnd::Sender, deadline, PHASE)? {
-                Reply::Idle(busy) => Ok(busy),
-                Reply::Hello { .. }
-                | Reply::Listening(_)
-                | Reply::Ready
-                | Reply::Finished(_)
-                | Reply::Failed { .. } => Err(wrong_reply(WhichEnd::Sender, PHASE)),
-            }
-        };
-        match measure(self) {
+        match self.ends(&Cell::default()).and_then(|ends| ends.idle(&usable, IDLE_SPAN)) {
             Ok(busy) => Ok(busy),
             Err(TrialError::Interrupted) => {
                 self.ends = None;
@@ -272,7 +279,15 @@ impl Engine {
             }
             let congestion = self.congestion.resolve(&order.cell.congestion);
             let usable = self.usable.clone();
-            let trial = Trial { order, seats: &seats, usable: &usable, congestion, check };
+            let connect = Connect {
+                cell: &order.cell,
+                seats: &seats,
+                usable: &usable,
+                congestion,
+                check,
+                windows: 1,
+            };
+            let trial = Trial { order, connect };
             trial.conduct(self.ends(&order.cell)?, auditing)
         })();
         match conducted {
@@ -292,6 +307,81 @@ impl Engine {
         }
     }
 
+    /// Measures the cells of a block in turns, each over connections and memory of its own. A cell's own failure is its
+    /// outcome, and ends the series: cells without an outcome were not measured and may be asked for again.
+    ///
+    /// # Errors
+    /// [`EngineError::Interrupted`]: the series in hand is lost.
+    pub fn series(
+        &mut self,
+        order: &SeriesOrder,
+    ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
+        let mut outcomes: Vec<Option<(Settings, Outcome)>> = vec![None; order.cells.len()];
+        let failure = |kind, why| Outcome::Failed(Failure { kind, why });
+        let mut seated = Vec::with_capacity(order.cells.len());
+        for (cell, outcome) in order.cells.iter().zip(&mut outcomes) {
+            match self.settings(&order.of_one(cell)) {
+                Ok(one) => seated.push(one),
+                Err((settings, why)) => {
+                    *outcome = Some((*settings, failure(FailureKind::Unsupported, why)));
+                }
+            }
+        }
+        let Some(first) = order.cells.first().filter(|_| seated.len() == order.cells.len()) else {
+            return Ok(outcomes);
+        };
+        if self.options.interrupts.requested().is_some() {
+            self.ends = None;
+            return Err(EngineError::Interrupted);
+        }
+        let usable = self.usable.clone();
+        let connect = order.cells.iter().zip(&seated).map(|(cell, (seats, _))| Connect {
+            cell,
+            seats,
+            usable: &usable,
+            congestion: self.congestion.resolve(&cell.congestion),
+            check: false,
+            windows: order.windows(),
+        });
+        let series = Series { order, connect: connect.collect() };
+        let conducted = match self.ends(first) {
+            Ok(ends) => series.conduct(ends),
+            Err(error) => Err(SeriesError { cell: None, error }),
+        };
+        let settings = |place: usize, settings: &Settings| Settings {
+            series: Some(series.settings(place)),
+            ..settings.clone()
+        };
+        match conducted {
+            Ok(finished) => {
+                for (place, ((of_cell, outcome), (_, set))) in
+                    finished.into_iter().zip(&mut outcomes).zip(&seated).enumerate()
+                {
+                    let finished = Outcome::Finished(Box::new(of_cell));
+                    *outcome = Some((settings(place, set), finished));
+                }
+                Ok(outcomes)
+            }
+            Err(SeriesError { cell, error }) => {
+                // Whatever state they are in, the next series begins with fresh ends.
+                let TrialError::Failed(kind, why) = error else {
+                    self.ends = None;
+                    return Err(EngineError::Interrupted);
+                };
+                for (place, (outcome, (_, set))) in outcomes.iter_mut().zip(&seated).enumerate() {
+                    if cell.is_none_or(|cell| cell == place) {
+                        *outcome = Some((settings(place, set), failure(kind, why.clone())));
+                    }
+                }
+                self.ends = None;
+                if self.options.interrupts.requested().is_some() {
+                    return Err(EngineError::Interrupted);
+                }
+                Ok(outcomes)
+            }
+        }
+    }
+
     /// What a trial would have set that is refused before it begins: none of its workers has a CPU.
     pub fn unseated(&self, order: &TrialOrder) -> Settings {
         let cell = &order.cell;
@@ -306,10 +396,14 @@ impl Engine {
             ring_slots: cell.ring.slots(cell.message),
             slot_bytes: self.message(cell).map_or(Bytes(0), |it| Bytes(it.stride() as u64)),
             receive_buffer_bytes: Bytes(cell.receive_buffer.bytes(cell.message)),
+            series: None,
         }
     }
 
-    fn settings(&self, order: &TrialOrder) -> Result<(Seats, Settings), (Box<Settings>, String)> {
+    pub(crate) fn settings(
+        &self,
+        order: &TrialOrder,
+    ) -> Result<(Seats, Settings), (Box<Settings>, String)> {
         let mut settings = self.unseated(order);
         let seated = seat(&order.cell, &self.cores);
         match seated.and_then(|seats| self.message(&order.cell).map(|_| seats)) {
@@ -329,26 +423,42 @@ impl Drop for Engine {
     }
 }
 
-/// Whether a cell's rings fit into memory, and its connections into the descriptors of a process.
-fn fits(cell: &Cell, memory: u64) -> Result<(), String> {
-    let message = Message::new(cell.message, cell.fields, cell.layout, process::page_size())?;
-    let ring = message.arena(cell.ring.slots(cell.message)).map_or(u64::MAX, |bytes| bytes.0);
-    let rings = ring.saturating_mul(u64::from(cell.connections()));
+/// Whether the rings of cells that exist at once fit into memory, and their connections into the descriptors of a process.
+fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
+    let mut rings: u64 = 0;
+    let mut connections: u64 = 0;
+    for cell in cells {
+        let message = Message::new(cell.message, cell.fields, cell.layout, process::page_size())?;
+        let ring = message.arena(cell.ring.slots(cell.message)).map_or(u64::MAX, |bytes| bytes.0);
+        rings = rings.saturating_add(ring.saturating_mul(u64::from(cell.connections())));
+        connections += u64::from(cell.connections());
+    }
     if rings > memory / 2 {
         return Err(format!(
             "its rings need {} MiB, more than half of this machine's memory; use a smaller --ring, --flows or --threads",
             rings >> 20
         ));
     }
+    // Each flow has two handles in an end.
+    let needed = connections * 2 + 64;
     match kernel::limits::open_files() {
-        // Each flow has two handles in an end.
-        Ok(kernel::limits::Limit::At(most)) if u64::from(cell.connections()) * 2 + 64 > most => {
-            Err(format!(
-                "{} connections need {} open files, the limit is {most}; raise it with: ulimit -n",
-                cell.connections(),
-                u64::from(cell.connections()) * 2 + 64
-            ))
-        }
+        Ok(kernel::limits::Limit::At(most)) if needed > most => Err(format!(
+            "{connections} connections need {needed} open files, the limit is {most}; raise it with: ulimit -n"
+        )),
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_that_exist_side_by_side_must_fit_together() {
+        let cell: Cell = "send=sendmsg message_bytes=65536 threads=1".parse().unwrap();
+        // A ring of it takes 4 to 5 MiB.
+        assert_eq!(fits(&[&cell], 10 << 20), Ok(()));
+        let why = fits(&[&cell, &cell], 10 << 20).unwrap_err();
+        assert!(why.contains("more than half of this machine's memory"), "{why}");
     }
 }

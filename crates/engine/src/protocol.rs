@@ -6,8 +6,10 @@ use model::record::{CpuBusy, FailureKind, Machine, ReceiveTally, SendTally, Side
 use model::{Cell, Measured, Nanos};
 use serde::{Deserialize, Serialize};
 
+use crate::gate::SliceKind;
+
 /// The version of this protocol; both sides must speak the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// A secret that a data connection begins with, so that a stranger is refused.
 pub type Token = [u8; 16];
@@ -31,10 +33,34 @@ pub enum Order {
         /// For how long.
         span_ns: Nanos,
     },
-    /// Make ready for a trial.
+    /// Make ready for a trial, beside those that were prepared before.
     Prepare(Box<Prepare>),
     /// Run the trial that was prepared; the end replies when it is over.
     Run(Times),
+    /// One slice of a crew that was prepared. A sender loads until it is told to pause; a receiver, whose slice begins with
+    /// the first bytes, replies when its window is over.
+    Slice(Slice),
+    /// Senders of this crew drain and sleep; the end replies with what they have sent.
+    Pause {
+        /// The crew, by the order in which they were prepared.
+        crew: usize,
+    },
+    /// Reply when this crew's receivers have taken so many bytes since the start.
+    Drain {
+        /// The crew.
+        crew: usize,
+        /// Payload bytes that its peers have sent.
+        bytes: u64,
+    },
+    /// Read the idle clocks, the beginning or the end of a crew's steady slice, while everybody is silent.
+    ReadMachine {
+        /// The crew.
+        crew: usize,
+        /// Which of the two.
+        is_end: bool,
+    },
+    /// The series is over: every crew stops, and the end replies with the report of each, in order.
+    Finish,
     /// Give the trial up.
     Abort,
     /// Leave.
@@ -93,6 +119,23 @@ pub struct Prepare {
     pub machine_cpus: Vec<u32>,
     /// Whether the receiver compares every byte with what was sent.
     pub check: bool,
+    /// Windows that will be measured: 1, or the slices of a series; its control comes on top.
+    pub windows: usize,
+}
+
+/// One slice, as its end sees it. Its times are counted from its own beginning: no clock is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slice {
+    /// The crew, by the order in which they were prepared.
+    pub crew: usize,
+    /// What it is for.
+    pub kind: SliceKind,
+    /// From the beginning of the load to that of the window.
+    pub settle_ns: Nanos,
+    /// The window.
+    pub window_ns: Nanos,
+    /// How long draining may take before the series is given up.
+    pub drain_ns: Nanos,
 }
 
 /// When a trial happens.
@@ -153,7 +196,18 @@ pub enum Reply {
     Listening(SocketAddr),
     /// All flows are connected and all workers wait for the start.
     Ready,
-    /// Answer to [`Order::Run`].
+    /// Answer to [`Order::Slice`] of an end that receives: its window is over.
+    WindowOver,
+    /// Answer to [`Order::Pause`].
+    Paused {
+        /// Payload bytes that the crew has sent since the start.
+        bytes: u64,
+    },
+    /// Answer to [`Order::Drain`].
+    Drained,
+    /// Answer to [`Order::ReadMachine`].
+    MachineRead,
+    /// Answer to [`Order::Run`], and to [`Order::Finish`] once for each crew.
     Finished(Box<Report>),
     /// The trial is over because something went wrong.
     Failed {

@@ -3,17 +3,17 @@
 //! Per message one relaxed load of the gate, `submit`, and `reap` when due; no clock, dynamic call, allocation,
 //! lock or log between the edges (tests/pump_allocates_nothing.rs).
 
+use kernel::Errno;
 use kernel::poll::{Epoll, EpollEvents};
-use kernel::{Errno, clock};
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
 
 use crate::content::{Content, Pattern};
-use crate::gate::{Gate, Phase};
+use crate::gate::Gate;
 use crate::receive_paths::{ReceivePath, Taken};
 use crate::send_paths::{SendPath, Wait};
 use crate::slots::Slots;
-use crate::watch::Watch;
+use crate::watch::{Next, Watch};
 
 /// One flow of a sending worker.
 pub struct SendFlow<P> {
@@ -73,14 +73,8 @@ impl<P: SendPath> SendFlow<P> {
     }
 }
 
-/// Waits at the gate until load may begin. Workers sleep in short steps: the start is no edge of the window.
-fn wait_for_start(gate: &Gate) {
-    while gate.phase() == Phase::Hold {
-        clock::sleep_until_ns(clock::monotonic_ns() + 200_000);
-    }
-}
-
-/// Sends over the flows in turn until the gate says stop, then drains and closes the sending direction.
+/// Sends over the flows in turn while the gate says so. At a pause it drains and sleeps; at the stop it drains and closes
+/// the sending direction.
 ///
 /// # Errors
 /// The call that failed, and where; the tally holds what was done until then.
@@ -92,42 +86,63 @@ pub fn send<P: SendPath>(
     watch: &mut Watch<SendTally>,
     tally: &mut SendTally,
 ) -> Result<(), (&'static str, Errno)> {
-    wait_for_start(gate);
+    loop {
+        gate.wait_for_load();
+        let next = load(flows, message, rewriting, gate, watch, tally)?;
+        for flow in &mut *flows {
+            let path = &mut flow.path;
+            path.flush(&mut flow.slots, tally).map_err(|errno| ("flushing", errno))?;
+            path.reap(Wait::All, &mut flow.slots, tally)
+                .map_err(|errno| ("waiting for the last zero-copy completions", errno))?;
+            match next {
+                Next::Stop => path.socket().shutdown(std::net::Shutdown::Write),
+                Next::Load | Next::Pause => path.socket().push_out(),
+            }
+            .map_err(|error| (error.call, error.errno))?;
+        }
+        if next == Next::Stop {
+            return Ok(());
+        }
+        watch.paused(gate, tally.accepted_bytes);
+    }
+}
+
+/// Sends until the gate says something else.
+fn load<P: SendPath>(
+    flows: &mut [SendFlow<P>],
+    message: &Message,
+    rewriting: bool,
+    gate: &Gate,
+    watch: &mut Watch<SendTally>,
+    tally: &mut SendTally,
+) -> Result<Next, (&'static str, Errno)> {
     if let [flow] = flows {
         // The usual case, without the turn over flows.
         loop {
             let word = gate.word();
-            if watch.is_edge(word)
-                && watch.cross(word, *tally, tally.accepted_bytes, [flow.path.socket()].into_iter())
-            {
-                break;
+            if watch.is_edge(word) {
+                let socket = [flow.path.socket()].into_iter();
+                match watch.cross(gate, word, *tally, tally.accepted_bytes, socket) {
+                    Next::Load => {}
+                    next @ (Next::Pause | Next::Stop) => return Ok(next),
+                }
             }
             flow.send_one(message, rewriting, tally).map_err(|errno| ("sending", errno))?;
         }
-    } else {
-        let mut turn = 0;
-        loop {
-            let word = gate.word();
-            if watch.is_edge(word) {
-                let sockets = flows.iter().map(|flow| flow.path.socket());
-                if watch.cross(word, *tally, tally.accepted_bytes, sockets) {
-                    break;
-                }
+    }
+    let mut turn = 0;
+    loop {
+        let word = gate.word();
+        if watch.is_edge(word) {
+            let sockets = flows.iter().map(|flow| flow.path.socket());
+            match watch.cross(gate, word, *tally, tally.accepted_bytes, sockets) {
+                Next::Load => {}
+                next @ (Next::Pause | Next::Stop) => return Ok(next),
             }
-            flows[turn].send_one(message, rewriting, tally).map_err(|errno| ("sending", errno))?;
-            turn = if turn + 1 == flows.len() { 0 } else { turn + 1 };
         }
+        flows[turn].send_one(message, rewriting, tally).map_err(|errno| ("sending", errno))?;
+        turn = if turn + 1 == flows.len() { 0 } else { turn + 1 };
     }
-    for flow in flows {
-        let path = &mut flow.path;
-        path.flush(&mut flow.slots, tally).map_err(|errno| ("flushing", errno))?;
-        path.reap(Wait::All, &mut flow.slots, tally)
-            .map_err(|errno| ("waiting for the last zero-copy completions", errno))?;
-        path.socket()
-            .shutdown(std::net::Shutdown::Write)
-            .map_err(|error| ("shutdown(SHUT_WR)", error.errno))?;
-    }
-    Ok(())
 }
 
 /// One flow of a receiving worker.
@@ -149,12 +164,13 @@ pub fn receive<P: ReceivePath, C: Content>(
     watch: &mut Watch<ReceiveTally>,
     tally: &mut ReceiveTally,
 ) -> Result<(), (&'static str, Errno)> {
-    wait_for_start(gate);
+    gate.wait_for_load();
     if let [flow] = flows {
         loop {
             let word = gate.word();
             if watch.is_edge(word) {
-                watch.cross(word, *tally, tally.received_bytes, [flow.path.socket()].into_iter());
+                let socket = [flow.path.socket()].into_iter();
+                watch.cross(gate, word, *tally, tally.received_bytes, socket);
             }
             let taken = flow.path.take(buffer, &mut flow.content, tally);
             if taken.map_err(|errno| ("receiving", errno))? == Taken::End {
@@ -191,7 +207,7 @@ fn receive_many<P: ReceivePath, C: Content>(
             let word = gate.word();
             if watch.is_edge(word) {
                 let sockets = flows.iter().map(|flow| flow.path.socket());
-                watch.cross(word, *tally, tally.received_bytes, sockets);
+                watch.cross(gate, word, *tally, tally.received_bytes, sockets);
             }
             let Some(flow) = usize::try_from(number).ok().and_then(|n| flows.get_mut(n)) else {
                 continue;

@@ -10,7 +10,7 @@ use kernel::packet_socket::PacketSocket;
 use kernel::sink::{RunTime, RunTimeCount, Sink, SinkTrial};
 use kernel::stat::irq_time;
 use kernel::{clock, cpu, usage};
-use model::record::{Counters, ReceiveTally, Side, SinkFacts, SocketFacts, Worker};
+use model::record::{Counters, ReceiveTally, Side, SinkFacts, Slices, SocketFacts, Worker};
 use model::{Bytes, Measured, Nanos};
 
 use crate::child::WhichEnd;
@@ -247,6 +247,8 @@ fn side(seen: &Seen, first_ns: u64, throttled_us: Measured<u64>) -> Side<Receive
             cpu_ns: Nanos(to.cpu_ns.saturating_sub(from.cpu_ns)),
             third_bytes: thirds.map(|(bytes, _)| bytes),
             third_ns: thirds.map(|(_, ns)| ns),
+            slices: Slices::default(),
+            steady: None,
         }],
         window: taken(window_bytes),
         total: taken(bytes(&seen.last)),

@@ -2,37 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-use kernel::{clock, process};
+use kernel::clock;
 use model::record::{Finished, Machine, NO_SINK};
 use model::{Measured, Nanos};
 
 use crate::auditing::Auditing;
 use crate::child::WhichEnd;
-use crate::ends::{Ends, TrialError, lost, unsupported, wrong_reply};
+use crate::connect::Connect;
+use crate::ends::{Ends, TrialError, lost, wrong_reply};
 use crate::instruments::Watched;
 use crate::order::TrialOrder;
-use crate::placement::Seats;
-use crate::protocol::{Meet, Order, Prepare, Reply, Report, Role, Times, Token};
+use crate::protocol::{Order, Reply, Report, Times};
 
-/// How long an end may take to prepare, meeting and filling rings included.
-const PREPARING: Duration = Duration::from_secs(75);
 /// How long a drain may take.
-const DRAINING: Nanos = Nanos::s(15);
+pub(crate) const DRAINING: Nanos = Nanos::s(15);
 /// How long a reply may be late after the drain's own deadline.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// From the order to run until the start: both ends must have read it.
 const AHEAD: Nanos = Nanos::ms(2);
 
 /// A trial with all that was decided before it.
 pub(crate) struct Trial<'t> {
     pub(crate) order: &'t TrialOrder,
-    pub(crate) seats: &'t Seats,
-    /// CPUs that the ends may use.
-    pub(crate) usable: &'t [u32],
-    /// The congestion control to set.
-    pub(crate) congestion: String,
-    /// Whether the receiver compares every byte with what was sent.
-    pub(crate) check: bool,
+    pub(crate) connect: Connect<'t>,
 }
 
 impl Trial<'_> {
@@ -49,70 +41,17 @@ impl Trial<'_> {
             sender: ends.sender.id(),
             receiver: ends.receiver.id(),
             has_helper: self.order.cell.link.capabilities().has_helper,
-            cpus: self.seats.in_use(self.usable),
+            cpus: self.connect.seats.in_use(self.connect.usable),
         };
         if let Some(auditing) = &mut auditing {
             auditing.before_meeting(&watched);
         }
-        self.connect(ends, auditing.as_deref_mut())?;
+        self.connect.conduct(ends, auditing.as_deref_mut())?;
         if let Some(auditing) = &mut auditing {
             auditing.before_run(&watched);
         }
         self.start(ends)?;
         self.collect(ends)
-    }
-
-    /// Has both ends prepare and meet.
-    fn connect(
-        &self,
-        ends: &mut Ends,
-        auditing: Option<&mut Auditing<'_>>,
-    ) -> Result<(), TrialError> {
-        const PHASE: &str = "connecting";
-        let token: Token = process::random_token().map_err(|error| error.to_string())?;
-        let role = ends
-            .raised
-            .receiving_role(&self.order.cell, self.seats, self.usable)
-            .map_err(unsupported)?;
-        let prepare = |role, meet, worker_cpus: &[u32], machine_cpus: Vec<u32>| {
-            Order::Prepare(Box::new(Prepare {
-                role,
-                cell: self.order.cell.clone(),
-                meet,
-                token,
-                worker_cpus: worker_cpus.to_vec(),
-                congestion: self.congestion.clone(),
-                machine_cpus,
-                check: self.check,
-            }))
-        };
-        let deadline = Instant::now() + PREPARING;
-        let listen = Meet::Listen(ends.raised.listening_address());
-        ends.receiver.order(&prepare(role, listen, &self.seats.receivers, Vec::new()))?;
-        let address = match ends.reply_from(WhichEnd::Receiver, deadline, PHASE)? {
-            Reply::Listening(address) => address,
-            Reply::Hello { .. }
-            | Reply::Idle(_)
-            | Reply::Ready
-            | Reply::Finished(_)
-            | Reply::Failed { .. } => return Err(wrong_reply(WhichEnd::Receiver, PHASE)),
-        };
-        if let Some(auditing) = auditing {
-            auditing.before_connecting(address.port());
-        }
-        let connect = match role {
-            Role::Absorb(_) => Meet::ConnectEach(address),
-            Role::Send | Role::Receive => Meet::Connect(address),
-        };
-        let machine_cpus = self.seats.in_use(self.usable);
-        ends.sender.order(&prepare(Role::Send, connect, &self.seats.senders, machine_cpus))?;
-        for _ in 0..2 {
-            match ends.next_reply(deadline, PHASE)? {
-                (_, Reply::Ready) => {}
-                (which, _) => return Err(wrong_reply(which, PHASE)),
-            }
-        }
-        Ok(())
     }
 
     /// Orders both ends to run.
@@ -170,11 +109,14 @@ impl Trial<'_> {
     }
 }
 
-fn unwatched() -> Machine {
-    const WHY: &str = "this control trial ran without instruments (watch=none)";
+pub(crate) fn unwatched() -> Machine {
+    const WHY: &str = "this trial read no idle clocks: it is a control without instruments (watch=none), or its series had no steady control";
     Machine {
         busy: Measured::absent(WHY),
         ticks: Measured::absent(WHY),
         khz: Measured::absent(WHY),
+        moved_bytes: None,
+        ends_cpu_ns: None,
+        idle: None,
     }
 }

@@ -1,10 +1,10 @@
-//! A worker's instruments and its window: what they saw between its edges.
+//! A worker's instruments and its windows: what they saw between the edges.
 
 use kernel::clock;
 use kernel::socket::Socket;
 use model::names::Watch as Level;
 
-use crate::gate::{Gate, Phase};
+use crate::gate::{Gate, Phase, Word};
 use crate::instruments::counters::Counters;
 use crate::instruments::flows::Flows;
 use crate::instruments::rusage::Rusage;
@@ -21,6 +21,17 @@ pub struct Snapshot<T> {
     pub tally: T,
 }
 
+/// The two edges of a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Window<T> {
+    /// Where it begins.
+    pub start: Snapshot<T>,
+    /// Where it ends; none while it is open.
+    pub end: Option<Snapshot<T>>,
+    /// Whether it is the steady control of a series, which no instrument watches.
+    pub is_steady: bool,
+}
+
 /// The instruments of a worker.
 #[derive(Debug)]
 pub(crate) struct Attached {
@@ -29,99 +40,196 @@ pub(crate) struct Attached {
     pub(crate) flows: Flows,
 }
 
-/// One worker's window. It is opened by the worker itself before the start and read at the edges; in between
+/// What the worker is to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Go on.
+    Load,
+    /// Drain, and sleep until the next slice.
+    Pause,
+    /// Drain, and leave.
+    Stop,
+}
+
+/// One worker's windows. It is opened by the worker itself before the start and read at the edges; in between
 /// it costs one comparison a message, and what the kernel's own counting costs.
 #[derive(Debug)]
 pub struct Watch<T> {
-    seen: u32,
+    seen: Word,
+    worker: usize,
     pub(crate) attached: Option<Attached>,
-    /// The window's start, once seen.
-    pub start: Option<Snapshot<T>>,
-    /// The window's end, once seen.
-    pub end: Option<Snapshot<T>>,
-    /// Moment and bytes at the two inner edges.
+    /// The windows so far.
+    pub windows: Vec<Window<T>>,
+    /// Moment and bytes at the two inner edges of the last one.
     pub inner: [(u64, u64); 2],
     /// CPU time that the work at the edges took.
     pub edge_ns: u64,
+    /// CPU time from the end of each window to the silence after it.
+    pub(crate) after_ns: u64,
+    /// The CPU clock at the end of a window whose silence has not come yet.
+    pub(crate) after_from: Option<u64>,
 }
 
 impl<T: Copy> Watch<T> {
-    /// Attaches the instruments to the calling thread, with room for so many flows.
+    /// Attaches the instruments to the calling thread, with room for so many flows and one window.
     pub fn open(level: Level, flows: usize) -> Self {
+        Self::for_windows(level, flows, 0, 1)
+    }
+
+    /// The same of a worker, by its number among those at its gate, with room for several windows: then nothing is
+    /// allocated while they are measured.
+    pub fn for_windows(level: Level, flows: usize, worker: usize, windows: usize) -> Self {
         let attached = match level {
             Level::Cheap => Some(Attached {
                 rusage: Rusage::attach(()),
-                counters: Counters::attach(()),
-                flows: Flows::with_room(flows),
+                counters: Counters::for_windows(windows),
+                flows: Flows::with_room(flows * windows),
             }),
             Level::None => None,
         };
-        let phase = Phase::Hold as u32;
-        Self { seen: phase, attached, start: None, end: None, inner: [(0, 0); 2], edge_ns: 0 }
+        Self {
+            seen: Word(Phase::Hold as u32),
+            worker,
+            attached,
+            // And the control.
+            windows: Vec::with_capacity(windows + 1),
+            inner: [(0, 0); 2],
+            edge_ns: 0,
+            after_ns: 0,
+            after_from: None,
+        }
     }
 
     /// Whether the gate has moved since the worker last looked.
     #[inline]
-    pub(crate) fn is_edge(&self, word: u32) -> bool {
+    pub(crate) fn is_edge(&self, word: Word) -> bool {
         word != self.seen
     }
 
-    /// Takes note of a new phase; true if it is time to stop sending.
+    /// Takes note of a new phase, and says what comes now.
     #[cold]
     pub(crate) fn cross<'s>(
         &mut self,
-        word: u32,
+        gate: &Gate,
+        word: Word,
         tally: T,
         bytes: u64,
         sockets: impl Iterator<Item = &'s Socket>,
-    ) -> bool {
+    ) -> Next {
         self.seen = word;
-        let phase = Gate::phase_of(word);
-        if phase >= Phase::First && self.start.is_none() {
-            self.begin(tally, bytes, sockets);
-            // A worker that was held up for the whole window has an empty one, and its trial is marked.
-            if phase >= Phase::Tail {
-                self.finish(tally, std::iter::empty());
+        let phase = word.phase();
+        // A window that is still open although the next slice has begun ends late, and is told as long as it was.
+        let is_over = phase >= Phase::Tail || word.windows() > self.windows.len();
+        if is_over && self.is_open() {
+            self.finish(tally, sockets);
+        } else if phase >= Phase::First && self.windows.len() < word.windows() {
+            // Windows for which a worker was held up are empty, and told as such.
+            let held_up = if phase >= Phase::Tail { word.windows() } else { word.windows() - 1 };
+            while self.windows.len() < held_up {
+                self.miss(tally, bytes, word.is_steady());
+            }
+            if self.windows.len() < word.windows() {
+                self.begin(tally, bytes, word.is_steady(), sockets);
             }
         } else {
             match phase {
                 Phase::Second => self.inner = [(clock::monotonic_ns(), bytes); 2],
                 Phase::Third => self.inner[1] = (clock::monotonic_ns(), bytes),
-                Phase::Tail | Phase::Stop if self.end.is_none() => self.finish(tally, sockets),
-                Phase::Hold | Phase::Warmup | Phase::First | Phase::Tail | Phase::Stop => {}
+                Phase::Hold
+                | Phase::Warmup
+                | Phase::First
+                | Phase::Tail
+                | Phase::Pause
+                | Phase::Stop => {}
             }
         }
-        phase >= Phase::Stop
+        match phase {
+            Phase::Stop => {
+                self.leave();
+                Next::Stop
+            }
+            Phase::Pause => Next::Pause,
+            Phase::Warmup | Phase::Tail => {
+                if phase == Phase::Warmup {
+                    self.silent();
+                }
+                gate.tell(self.worker, word, bytes);
+                Next::Load
+            }
+            Phase::Hold | Phase::First | Phase::Second | Phase::Third => Next::Load,
+        }
+    }
+
+    /// Tells that everything sent is out of the worker's hands and it goes to sleep.
+    pub(crate) fn paused(&mut self, gate: &Gate, bytes: u64) {
+        self.silent();
+        gate.tell(self.worker, self.seen, bytes);
     }
 
     /// The flow is over: a window that is still open ends here.
     pub fn close<'s>(&mut self, tally: T, sockets: impl Iterator<Item = &'s Socket>) {
-        if self.start.is_some() && self.end.is_none() {
+        if self.is_open() {
             self.finish(tally, sockets);
+        }
+        self.leave();
+    }
+
+    /// The worker leaves.
+    fn leave(&mut self) {
+        if let Some(attached) = &mut self.attached {
+            attached.counters.leave();
         }
     }
 
+    /// What came after the last window is over.
+    fn silent(&mut self) {
+        if let Some(from) = self.after_from.take() {
+            self.after_ns += clock::thread_cpu_ns().saturating_sub(from);
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.windows.last().is_some_and(|window| window.end.is_none())
+    }
+
+    fn now(tally: T) -> Snapshot<T> {
+        Snapshot { cpu_ns: clock::thread_cpu_ns(), moment_ns: clock::monotonic_ns(), tally }
+    }
+
+    fn miss(&mut self, tally: T, bytes: u64, is_steady: bool) {
+        let start = Self::now(tally);
+        self.inner = [(start.moment_ns, bytes); 2];
+        self.windows.push(Window { start, end: Some(start), is_steady });
+    }
+
     /// The window's start: the clocks last, so that the edge's own work lies before it.
-    fn begin<'s>(&mut self, tally: T, bytes: u64, sockets: impl Iterator<Item = &'s Socket>) {
+    fn begin<'s>(
+        &mut self,
+        tally: T,
+        bytes: u64,
+        is_steady: bool,
+        sockets: impl Iterator<Item = &'s Socket>,
+    ) {
         let entered = clock::thread_cpu_ns();
-        if let Some(attached) = &mut self.attached {
+        if let Some(attached) = self.attached.as_mut().filter(|_| !is_steady) {
             sockets.for_each(|socket| attached.flows.mark_flow(Edge::Start, socket));
             attached.counters.mark(Edge::Start, ());
             attached.rusage.mark(Edge::Start, ());
         }
-        let cpu_ns = clock::thread_cpu_ns();
-        let moment_ns = clock::monotonic_ns();
-        self.start = Some(Snapshot { moment_ns, cpu_ns, tally });
-        self.inner = [(moment_ns, bytes); 2];
-        self.edge_ns += cpu_ns - entered;
+        let start = Self::now(tally);
+        self.windows.push(Window { start, end: None, is_steady });
+        self.inner = [(start.moment_ns, bytes); 2];
+        self.edge_ns += start.cpu_ns - entered;
     }
 
     /// The window's end: the clocks first.
     fn finish<'s>(&mut self, tally: T, sockets: impl Iterator<Item = &'s Socket>) {
         let moment_ns = clock::monotonic_ns();
         let cpu_ns = clock::thread_cpu_ns();
-        self.end = Some(Snapshot { moment_ns, cpu_ns, tally });
-        if let Some(attached) = &mut self.attached {
+        let Some(window) = self.windows.last_mut() else { return };
+        window.end = Some(Snapshot { moment_ns, cpu_ns, tally });
+        self.after_from = (!window.is_steady).then_some(cpu_ns);
+        if let Some(attached) = self.attached.as_mut().filter(|_| !window.is_steady) {
             attached.rusage.mark(Edge::End, ());
             attached.counters.mark(Edge::End, ());
             sockets.for_each(|socket| attached.flows.mark_flow(Edge::End, socket));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::content::{Pattern, Unread};
-use engine::gate::{Gate, Phase};
+use engine::gate::{Gate, Phase, SliceKind};
 use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
 use engine::send_paths::{Send, SendOptions, SendPath, Sendmsg, Staged, Zerocopy};
@@ -29,10 +29,10 @@ use common::connected;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Runs both pumps over one connection through all phases; allocations of each, and messages sent.
+/// Runs both pumps over one connection through all phases of two slices; allocations of each, and messages sent.
 fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64, u64, u64) {
     let (client, server) = connected();
-    let gate = Arc::new(Gate::default());
+    let gate = Arc::new(Gate::for_workers(2));
     let message =
         Message::new(MessageSize::new(4096).unwrap(), Fields::EIGHT, Layout::Scattered, 4096)
             .unwrap();
@@ -47,7 +47,7 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
                 pattern: Pattern::new(&[1; 16], 0),
                 written: 0,
             }];
-            let mut watch = Watch::open(level, 1);
+            let mut watch = Watch::for_windows(level, 1, 0, 2);
             let mut tally = SendTally::default();
             let before = CountingAllocator::of_this_thread();
             pump::send(&mut flows, &message, rewriting, &gate, &mut watch, &mut tally).unwrap();
@@ -61,7 +61,7 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
             let mut buffer = Recv::buffer(&options).unwrap();
             let path = Recv::open(server, &mut buffer, &options).unwrap();
             let mut flows = [ReceiveFlow { path, content: Unread }];
-            let mut watch = Watch::open(level, 1);
+            let mut watch = Watch::for_windows(level, 1, 1, 2);
             let mut tally = ReceiveTally::default();
             let before = CountingAllocator::of_this_thread();
             pump::receive(&mut flows, &mut buffer, &gate, &mut watch, &mut tally).unwrap();
@@ -69,11 +69,12 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
         })
     };
     let phases =
-        [Phase::Warmup, Phase::First, Phase::Second, Phase::Third, Phase::Tail, Phase::Stop];
-    for phase in phases {
+        [Phase::Warmup, Phase::First, Phase::Second, Phase::Third, Phase::Tail, Phase::Pause];
+    for (slice, phase) in (1..=2).flat_map(|slice| phases.map(|phase| (slice, phase))) {
         std::thread::sleep(Duration::from_millis(10));
-        gate.open(phase);
+        gate.open_slice(slice, SliceKind::Counted, phase);
     }
+    gate.open_slice(2, SliceKind::Counted, Phase::Stop);
     let (sent, messages) = sending.join().unwrap();
     (sent, receiving.join().unwrap(), messages)
 }

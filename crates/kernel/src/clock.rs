@@ -31,6 +31,11 @@ pub fn thread_cpu_ns() -> u64 {
     nanoseconds(read(libc::CLOCK_THREAD_CPUTIME_ID))
 }
 
+/// CPU time of all threads of this process, ns (`CLOCK_PROCESS_CPUTIME_ID`).
+pub fn process_cpu_ns() -> u64 {
+    nanoseconds(read(libc::CLOCK_PROCESS_CPUTIME_ID))
+}
+
 /// Wall clock, ms since 1970-01-01 UTC; for labels, never for differences.
 pub fn unix_ms() -> u64 {
     nanoseconds(read(libc::CLOCK_REALTIME)) / 1_000_000

@@ -17,6 +17,7 @@ pub mod counter_probe;
 pub mod cpu;
 pub mod error_queue;
 pub mod frames;
+pub mod futex;
 pub mod gather;
 pub mod idle;
 pub mod limits;

@@ -21,6 +21,7 @@ pub mod plan;
 mod plan_file;
 pub mod record;
 pub mod thresholds;
+mod turns;
 pub mod units;
 pub mod values;
 
@@ -36,4 +37,5 @@ pub use placement::Placement;
 pub use plan::{Measure, Plan, Preset};
 pub use plan_file::PlanError;
 pub use thresholds::Thresholds;
+pub use turns::Turns;
 pub use units::{Bytes, Nanos, Share};

@@ -55,15 +55,15 @@ marks! {
     CallFailed = "call-failed", Void;
     /// The first and last third of the window disagree, even after a longer warm-up.
     Unsettled = "unsettled", Void;
-    /// A worker's own window is far from the ordered one.
+    /// A worker's own window is far from the ordered one; of slices, too many of them.
     WindowVoid = "window-void", Void;
     /// A cgroup limit throttled an end.
     Throttled = "throttled", Void;
     /// Segments were sent again.
     Retransmits = "retransmits", Noted;
-    /// Accepted and received bytes of the window differ: the queues between the ends filled or drained.
+    /// Accepted and received bytes of the window (of slices, their rates) differ: the queues between the ends filled or drained.
     Imbalance = "imbalance", Noted;
-    /// A worker's own window is off the ordered one.
+    /// A worker's own window is off the ordered one; of slices, some of them.
     WindowNoted = "window-noted", Noted;
     /// The hypervisor took CPU time away.
     Steal = "steal", Noted;

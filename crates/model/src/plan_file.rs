@@ -133,6 +133,10 @@ impl Measure {
     /// The keys in a plan file, which are the flags' names.
     pub const KEYS: &'static [&'static str] = &[
         "time",
+        "steady",
+        "slice",
+        "settle",
+        "turns",
         "warmup",
         "tail",
         "precision",
@@ -149,7 +153,7 @@ impl Measure {
     pub fn words(key: &str) -> Vec<&'static str> {
         match key {
             "precision" | "rounds" | "max-time" => vec!["none"],
-            "controls" => vec!["on", "off"],
+            "controls" | "steady" => vec!["on", "off"],
             "audits" => {
                 let audits = Audit::ALL.iter().map(|audit| audit.name());
                 audits.chain(["all", "none"]).collect()
@@ -170,7 +174,12 @@ impl Measure {
         let number =
             |why: std::num::ParseIntError| format!("\"{text}\" is no whole number ({why})");
         match current(key).as_str() {
-            "time" => self.window = text.parse()?,
+            // A plan of an earlier version has this key alone, and was measured steadily.
+            "time" => (self.window, self.steady) = (text.parse()?, true),
+            "steady" => self.steady = text.parse::<crate::names::Switch>()?.is_on(),
+            "slice" => self.slice = text.parse()?,
+            "settle" => self.settle = text.parse()?,
+            "turns" => self.turns = text.trim().parse().map_err(number)?,
             "warmup" => self.warmup = text.parse()?,
             "tail" => self.tail = text.parse()?,
             "precision" => self.precision = optional(text)?,
@@ -193,6 +202,10 @@ impl Measure {
         }
         Some(match key {
             "time" => self.window.to_string(),
+            "steady" => on_or_off(self.steady),
+            "slice" => self.slice.to_string(),
+            "settle" => self.settle.to_string(),
+            "turns" => self.turns.to_string(),
             "warmup" => self.warmup.to_string(),
             "tail" => self.tail.to_string(),
             "precision" => or_none(self.precision),
@@ -201,7 +214,7 @@ impl Measure {
             "max-time" => or_none(self.max_time),
             "margin" => self.margin.to_string(),
             "seed" => self.seed.to_string(),
-            "controls" => (if self.controls { "on" } else { "off" }).to_owned(),
+            "controls" => on_or_off(self.controls),
             "audits" if self.audits.is_empty() => "none".to_owned(),
             "audits" => {
                 let names: Vec<_> = self.audits.iter().map(|audit| audit.name()).collect();
@@ -210,6 +223,10 @@ impl Measure {
             _ => return None,
         })
     }
+}
+
+fn on_or_off(switch: bool) -> String {
+    (if switch { "on" } else { "off" }).to_owned()
 }
 
 /// A list with commas; `none` and `all` stand for what they say.
@@ -266,7 +283,13 @@ impl Plan {
         for (table, keys) in tables() {
             let Some(value) = document.get(table) else { continue };
             let mut given = BTreeSet::new();
-            for (key, value) in reader.table(table, value)? {
+            // In the order of the keys, as a later one may overrule what an earlier one implies.
+            let mut entries: Vec<_> = reader.table(table, value)?.iter().collect();
+            entries.sort_by_key(|(key, _)| {
+                let name = current(key.get_ref());
+                keys.iter().position(|known| *known == name)
+            });
+            for (key, value) in entries {
                 let name = current(key.get_ref());
                 let wrong_key = |why| reader.error(key.span(), why);
                 if !keys.contains(&name.as_str()) {
@@ -378,7 +401,7 @@ mod tests {
     #[test]
     fn keys_are_the_flags_names_and_those_of_earlier_versions_are_read_too() {
         let mut plan = Plan::preset(Preset::Default);
-        plan.measure.window = crate::Nanos::ms(70);
+        (plan.measure.window, plan.measure.steady) = (crate::Nanos::ms(70), true);
         plan.measure.min_rounds = 12;
         plan.measure.max_time = None;
         plan.thresholds.window_void = crate::Share(0.5);
@@ -389,6 +412,8 @@ mod tests {
         assert!(text.contains("window-void = \"50%\""), "{text}");
         let earlier = "[measure]\nwindow = \"70ms\"\nmin_rounds = \"12\"\nmax_time = \"none\"\n[thresholds]\nwindow_void = \"50%\"\n";
         assert_eq!(Plan::from_toml(earlier), Ok(plan));
+        let in_turns = Plan::from_toml("[measure]\nsteady = \"off\"\ntime = \"70ms\"\n").unwrap();
+        assert!(!in_turns.measure.steady, "what is said outright holds, wherever it stands");
         let twice = Plan::from_toml("[measure]\nwindow = \"1s\"\ntime = \"2s\"\n").unwrap_err();
         assert!(twice.why.contains("time stands twice"), "{twice}");
     }

@@ -21,10 +21,12 @@ pub(crate) mod trial;
 pub use counters::{Count, Counter, Counters};
 pub use link::{LinkFacts, SinkFacts};
 pub use machine::{CpuBusy, CpuTicks, Machine};
-pub use side::{Side, SocketFacts, Worker};
+pub use side::{Side, Slices, SocketFacts, Span, Worker};
 pub use tallies::{Calls, ReceiveTally, SendTally, SinkTally, SnmpFacts, TcpFacts, Usage};
 pub use tally_table::{Field, Figure, Getter};
-pub use trial::{Failure, FailureKind, Finished, NO_DEVICES, NO_SINK, Outcome, Settings, Trial};
+pub use trial::{
+    Failure, FailureKind, Finished, NO_DEVICES, NO_SINK, Outcome, SeriesSettings, Settings, Trial,
+};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

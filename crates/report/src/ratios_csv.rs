@@ -74,6 +74,16 @@ fn columns() -> Columns<Ratios> {
     );
     columns.number("high", "Upper end of that interval.", |r| r.estimate()?.high);
     columns.number("pairs", "Pairs of valid trials behind it.", |r| r.estimate().map(|e| e.trials));
+    let trimmed = |r: &Row<'_>| r.ratio.trimmed.value().copied();
+    columns.number(
+        "trimmed",
+        "The same without the highest and lowest tenth of the ratios, which a stall in one round of ten moves little. No finding is made from it.",
+        move |r| trimmed(r).map(|e| e.mean),
+    );
+    columns.number("trimmed_low", "Lower end of its 95 % confidence interval.", move |r| {
+        trimmed(r)?.low
+    });
+    columns.number("trimmed_high", "Upper end of that interval.", move |r| trimmed(r)?.high);
     columns.number("p", "Two-sided p of \"no difference\".", |r| r.ratio.p.value().copied());
     columns.number(
         "p_corrected",
@@ -82,7 +92,7 @@ fn columns() -> Columns<Ratios> {
     );
     columns.text(
         "finding",
-        "What may be said after correction: `more`, `less`, `equivalent` (within the plan's margin) or `undecided`.",
+        "What may be said after correction: `more`, `less`, `equivalent` (within the plan's margin) or `undecided`. Each metric is corrected for itself: of equal paths, a run says `more` or `less` in some metric in about 1 of 6 runs.",
         |r| Some(finding(r.ratio.finding)),
     );
     columns.text(
@@ -115,6 +125,10 @@ fn reasons(ratio: &Ratio) -> String {
             ends.into_iter().filter(|(_, end)| end.is_none()).map(|(end, _)| (end, NO_INTERVAL)),
         );
     }
+    let trimmed = ["trimmed", "trimmed_low", "trimmed_high"];
+    absent.extend(
+        ratio.trimmed.reason().into_iter().flat_map(|why| trimmed.map(|column| (column, why))),
+    );
     absent.extend(ratio.p.reason().map(|why| ("p", why)));
     absent.extend(ratio.p_holm.reason().map(|why| ("p_corrected", why)));
     why_empty(absent.into_iter().map(|(column, why)| (column.to_owned(), why)))

@@ -66,7 +66,7 @@ fn columns() -> Columns<Results> {
     });
     columns.text(
         "precise",
-        "Whether goodput and the ends' CPU are as precise as the plan asks: true or false.",
+        "Whether the levels of goodput and of the link's cost are precise, by a spread shrunk over cells: true or false.",
         |r| r.entry.precise.value().copied(),
     );
     columns.about("Figures");

@@ -195,8 +195,19 @@ pub fn outcome(outcome: &CrossoverOutcome) -> String {
         CrossoverOutcome::UntilBracket { low, high } => {
             format!("only below a size between {} and {}", size(*low), size(*high))
         }
+        CrossoverOutcome::Partly { is_better: true, up_to, from } => stretch(*up_to, *from),
+        CrossoverOutcome::Partly { is_better: false, up_to, from } => {
+            format!("at no size shown, and worse {}", stretch(*up_to, *from))
+        }
         CrossoverOutcome::Undecided => "at no size shown (intervals too wide)".to_owned(),
     }
+}
+
+/// The sizes of which something is shown from either end: `up to at least 512 B and at least from 64 KiB on`.
+pub fn stretch(up_to: Option<f64>, from: Option<f64>) -> String {
+    let up_to = up_to.map(|bytes| format!("up to at least {}", size(bytes)));
+    let from = from.map(|bytes| format!("at least from {} on", size(bytes)));
+    up_to.into_iter().chain(from).collect::<Vec<_>>().join(" and ")
 }
 
 /// The sizes beside a crossover at which it is unclear which is better: `; at 64 B neither is shown to be better`; empty

@@ -196,6 +196,17 @@ fn settings(columns: &mut Columns<Trials>) {
     columns.about("Window");
     columns.number("window_ns", "The window ordered.", |r| Some(r.trial.settings.window_ns.0));
     columns.number("warmup_ns", "The warm-up before it.", |r| Some(r.trial.settings.warmup_ns.0));
+    columns.number(
+        "turns",
+        "Slices whose windows the trial is the sum of; empty where it is one steady window.",
+        |r| Some(r.trial.settings.series.as_ref()?.places.len() as u64),
+    );
+    columns.number("slice_window_ns", "The window of a slice.", |r| {
+        Some(r.trial.settings.series.as_ref()?.window_ns.0)
+    });
+    columns.number("settle_ns", "Load of a slice before its window.", |r| {
+        Some(r.trial.settings.series.as_ref()?.settle_ns.0)
+    });
     columns.number("tail_ns", "The senders' tail after it.", |r| Some(r.trial.settings.tail_ns.0));
     columns.text(
         "extended",

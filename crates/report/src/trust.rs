@@ -67,7 +67,7 @@ fn rounds(summary: &Summary) -> Trust {
     let run = &summary.run;
     let time = duration(Nanos(run.spent_ns));
     let ended = match run.finish {
-        Ending::Precise => "until every interval was narrow enough",
+        Ending::Precise => "until all was as precise as asked",
         Ending::Rounds => "as many as were asked for",
         Ending::Time => "until the time was spent",
         Ending::Interrupted => "interrupted",
@@ -88,21 +88,26 @@ fn rounds(summary: &Summary) -> Trust {
 
 fn precision(summary: &Summary, plan: &Plan) -> Trust {
     let run = &summary.run;
-    match (&run.precise_cells, plan.measure.precision) {
+    let (name, precise, of) = if run.comparisons > 0 {
+        ("Precise ratios", &run.precise_comparisons, run.comparisons)
+    } else {
+        ("Precise cells", &run.precise_cells, run.cells)
+    };
+    match (precise, plan.measure.precision) {
         (Measured::Value(precise), Some(precision)) => Trust {
-            name: "Precise cells",
-            figure: format!("{precise} of {}", run.cells),
+            name,
+            figure: format!("{precise} of {of}"),
             note: format!("intervals within ±{}", percent(precision.0)),
-            grade: grade(*precise == run.cells),
+            grade: grade(*precise == of),
         },
         (Measured::Absent { absent }, Some(_)) => Trust {
-            name: "Precise cells",
+            name,
             figure: "unknown".to_owned(),
             note: absent.clone(),
             grade: Grade::Caution,
         },
         (_, None) => Trust {
-            name: "Precise cells",
+            name,
             figure: "not asked".to_owned(),
             note: "the plan asks for no precision".to_owned(),
             grade: Grade::Caution,

@@ -234,6 +234,10 @@ fn ratios_have_one_row_a_ratio_with_the_summarys_figures() {
         assert_eq!(number("ratio"), estimate.map(|e| e.mean));
         assert_eq!(number("low"), estimate.and_then(|e| e.low));
         assert_eq!(number("high"), estimate.and_then(|e| e.high));
+        let trimmed = ratio.trimmed.value();
+        assert_eq!(number("trimmed"), trimmed.map(|e| e.mean));
+        assert_eq!(number("trimmed_low"), trimmed.and_then(|e| e.low));
+        assert_eq!(number("trimmed_high"), trimmed.and_then(|e| e.high));
         assert_eq!(field("pairs").parse().ok(), estimate.map(|e| e.trials));
         assert_eq!(number("p_corrected"), ratio.p_holm.value().copied());
         let finding = serde_json::to_value(ratio.finding).unwrap();

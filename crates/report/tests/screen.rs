@@ -287,7 +287,7 @@ fn what_is_not_shown_after_correction_is_called_unclear_beside_its_interval() {
     }
     let text = verbose(&summary, &plan, 200);
     assert!(text.contains("5.19? ±2 %") && text.contains("1.46? ±2 %"), "{text}");
-    assert!(text.contains("? unclear, corrected for all 4 comparisons of this run"), "{text}");
+    assert!(text.contains("? unclear, corrected for all 4 comparisons of this metric"), "{text}");
     assert!(text.contains("[5.08, 5.29] (not after correction for 4 comparisons)"), "{text}");
 }
 

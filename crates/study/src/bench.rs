@@ -1,6 +1,6 @@
 //! What the study measures with: the engine, or in tests a script.
 
-use engine::{AuditSeen, Engine, EngineError, TrialOrder};
+use engine::{AuditSeen, Engine, EngineError, SeriesOrder, TrialOrder};
 use model::audit::CeilingPoint;
 use model::record::{CpuBusy, Outcome, Settings};
 use model::{Audit, Cell, Measured, Missing, Plan};
@@ -18,6 +18,16 @@ pub trait Bench {
     /// # Errors
     /// The ends are lost for good, or a signal asks to stop; the trial in hand is lost.
     fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError>;
+
+    /// Measures the cells of a block in turns. A cell's own failure is its outcome and ends the series: cells without one
+    /// were not measured.
+    ///
+    /// # Errors
+    /// As [`Bench::trial`].
+    fn series(
+        &mut self,
+        order: &SeriesOrder,
+    ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError>;
 
     /// Runs one trial under heavy instruments.
     ///
@@ -57,6 +67,13 @@ impl Bench for Engine {
 
     fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
         Self::trial(self, order)
+    }
+
+    fn series(
+        &mut self,
+        order: &SeriesOrder,
+    ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
+        Self::series(self, order)
     }
 
     fn audit(

@@ -1,6 +1,6 @@
 //! How long things take: what a block will need, and what is left.
 
-use model::{Cell, Nanos, Plan, Share};
+use model::{Cell, Nanos, Plan, Share, Turns};
 
 /// Before the first trial: starting, draining and journalling, beside the times ordered.
 const AROUND_A_TRIAL: Nanos = Nanos::ms(40);
@@ -19,13 +19,15 @@ pub(crate) struct Pace<'a> {
     /// Beside the times ordered, all trials of this segment together.
     around: Nanos,
     trials: u64,
+    /// What series were expected to take, and what they took, in nanoseconds.
+    series: (u64, u64),
     /// What the last round took.
     round: Option<Nanos>,
 }
 
 impl<'a> Pace<'a> {
     pub(crate) fn new(plan: &'a Plan, usable_cpus: usize) -> Self {
-        Self { plan, usable_cpus, around: Nanos(0), trials: 0, round: None }
+        Self { plan, usable_cpus, around: Nanos(0), trials: 0, series: (0, 0), round: None }
     }
 
     /// The warm-up to order.
@@ -55,10 +57,25 @@ impl<'a> Pace<'a> {
         self.round = Some(time);
     }
 
-    /// What trials of these cells will take, without retries.
-    pub(crate) fn expected<'c>(&self, cells: impl IntoIterator<Item = &'c Cell>) -> Nanos {
+    /// A series of so many cells took so long.
+    pub(crate) fn series_took(&mut self, turns: &Turns, cells: usize, time: Nanos) {
+        let (ordered, took) = self.series;
+        self.series = (ordered + turns.lasts(cells).0, took + time.0);
+    }
+
+    /// What a block of these cells will take in a round, without retries.
+    pub(crate) fn expected(&self, cells: &[Cell], round: u32) -> Nanos {
+        if let Some(turns) = self.plan.turns(cells, self.usable_cpus, round) {
+            let lasts = turns.lasts(cells.len());
+            return match self.series {
+                (0, _) => lasts,
+                (ordered, took) => {
+                    Nanos::from_secs_f64(lasts.as_secs_f64() * took as f64 / ordered as f64)
+                }
+            };
+        }
         let around = self.around.0.checked_div(self.trials).unwrap_or(AROUND_A_TRIAL.0);
-        Nanos(cells.into_iter().map(|cell| self.ordered(cell, false).0 + around).sum())
+        Nanos(cells.iter().map(|cell| self.ordered(cell, false).0 + around).sum())
     }
 
     /// Whether something that takes so long still ends within the limit, or close enough.
@@ -105,13 +122,26 @@ mod tests {
 
     #[test]
     fn what_trials_took_beside_their_times_is_expected_again() {
-        let plan = Plan::preset(Preset::Default);
+        let mut plan = Plan::preset(Preset::Default);
+        plan.measure.steady = true;
         let cells = plan.cells();
         let mut pace = Pace::new(&plan, 64);
-        assert_eq!(pace.expected(&cells[..2]), Nanos::ms(2 * (360 + 40)));
+        assert_eq!(pace.expected(&cells[..2], 1), Nanos::ms(2 * (360 + 40)));
         pace.took(&cells[0], false, Nanos::ms(500));
         pace.took(&cells[0], true, Nanos::ms(700));
-        assert_eq!(pace.expected(&cells[..1]), Nanos::ms(360 + 140));
+        assert_eq!(pace.expected(&cells[..1], 1), Nanos::ms(360 + 140));
+    }
+
+    #[test]
+    fn a_series_is_expected_to_take_as_much_longer_than_planned_as_those_before() {
+        let plan = Plan::preset(Preset::Default);
+        let cells = &plan.cells()[..3];
+        let turns = plan.turns(cells, 64, 1).unwrap();
+        let mut pace = Pace::new(&plan, 64);
+        assert_eq!(pace.expected(cells, 1), turns.lasts(3));
+        pace.series_took(&turns, 3, Nanos(turns.lasts(3).0 * 2));
+        let expected = pace.expected(cells, 1).as_secs_f64() / turns.lasts(3).as_secs_f64();
+        assert!((expected - 2.0).abs() < 1e-6, "{expected}");
     }
 
     #[test]
@@ -125,6 +155,7 @@ mod tests {
     #[test]
     fn what_is_left_is_the_sooner_of_precision_and_time() {
         let mut plan = Plan::preset(Preset::Default);
+        plan.measure.precision = Some(Share(0.03));
         let left = |plan: &Plan, rounds, widest, elapsed| {
             let mut pace = Pace::new(plan, 64);
             pace.round_took(Nanos::s(10));

@@ -25,7 +25,9 @@ impl<'a> Progress<'a> {
             }
         };
         for record in earlier {
-            if let Record::Trial(trial) = record {
+            if let Record::Segment(_) = record {
+                observations.begin_segment();
+            } else if let Record::Trial(trial) = record {
                 end_rounds(&mut observations, trial.round);
                 observations.push(trial, &judge(trial, &plan.thresholds));
             }
@@ -62,12 +64,12 @@ impl<'a> Progress<'a> {
         self.observations.is_unsupported(cell)
     }
 
-    /// Whether a block can be left out because none of its cells needs it.
+    /// Whether a block can be left out because none of its ratios needs it.
     pub(crate) fn may_skip(&self, cells: &[Cell]) -> bool {
         self.observations.may_skip(cells)
     }
 
-    /// Whether every cell that can be measured is as precise as the plan asks.
+    /// Whether every ratio that can be measured is as precise as the plan asks.
     pub(crate) fn is_precise(&self) -> bool {
         decide(&self.observations) == Decision::Precise
     }
@@ -82,9 +84,9 @@ impl<'a> Progress<'a> {
         saturating(self.cells.iter().filter(|cell| !self.is_unsupported(cell)).count())
     }
 
-    /// The cell with the widest interval.
+    /// The cell of the widest interval that the run aims at, and its half-width.
     pub(crate) fn widest(&self) -> Option<(Cell, f64)> {
-        widest(&self.observations)
+        widest(&self.observations).map(|widest| (widest.cell, widest.half_width))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use analysis::round_order;
 use model::host::Host;
-use model::record::{Record, Trial};
+use model::record::{Outcome, Record, Trial};
 use model::{Cell, Plan};
 use thiserror::Error;
 
@@ -151,10 +151,20 @@ fn is_finished(plan: &Plan, records: &[Record], last: &Trial, cells: &[Cell]) ->
         since(segment).filter(|trial| is_unsupported(trial)).map(|trial| &trial.cell).collect();
     let of_block = since(round.max(segment))
         .filter(|trial| trial.round == last.round && trial.block == last.block);
+    // A series that was tried often enough is over for all its cells, and one that went well is not tried again.
+    let series = of_block.clone().filter(|trial| trial.settings.series.is_some());
+    if series.clone().any(|trial| trial.attempt >= MAX_ATTEMPTS) {
+        return true;
+    }
+    done.extend(series.filter(|trial| has_finished(trial)).map(|trial| &trial.cell));
     let over = of_block.filter(|trial| {
         trial.attempt >= MAX_ATTEMPTS
             || !analysis::marks::is_void(&analysis::marks::judge(trial, &plan.thresholds))
     });
     done.extend(over.map(|trial| &trial.cell));
     cells.iter().all(|cell| done.contains(cell))
+}
+
+fn has_finished(trial: &Trial) -> bool {
+    matches!(trial.outcome, Outcome::Finished(_))
 }

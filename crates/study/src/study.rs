@@ -142,9 +142,10 @@ impl Running<'_> {
                 return Ok(reason);
             }
             let todo = self.todo(position);
+            let round = position.round;
             let begun = self.elapsed();
             if let Some(first) = todo.first() {
-                if !self.fits(first) {
+                if !self.fits(round, first) {
                     return Ok(FinishReason::Time);
                 }
                 if !self.round(position.round, &todo)? {
@@ -195,8 +196,9 @@ impl Running<'_> {
         Err(Halt::Engine(EngineError::Unsupported(why)))
     }
 
-    fn fits(&self, todo: &Todo) -> bool {
-        let expected = self.pace.expected(todo.cells.iter().map(|(_, cell)| cell));
+    fn fits(&self, round: u32, todo: &Todo) -> bool {
+        let cells: Vec<Cell> = todo.cells.iter().map(|(_, cell)| cell.clone()).collect();
+        let expected = self.pace.expected(&cells, round);
         self.progress.rounds() == 0 || self.pace.fits(self.elapsed(), expected)
     }
 
@@ -210,7 +212,7 @@ impl Running<'_> {
         let mut restarted = false;
         let mut done = 0;
         for todo in todo {
-            if !self.fits(todo) {
+            if !self.fits(round, todo) {
                 return Ok(false);
             }
             match self.block(round, todo, done, trials) {

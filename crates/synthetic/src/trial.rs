@@ -5,8 +5,8 @@ mod sink;
 use model::names::{Switch, Watch};
 use model::record::{
     Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, NO_DEVICES,
-    NO_SINK, Outcome, ReceiveTally, SendTally, Settings, Side, SnmpFacts, SocketFacts, TcpFacts,
-    Trial, Usage, Worker,
+    NO_SINK, Outcome, ReceiveTally, SendTally, Settings, Side, Slices, SnmpFacts, SocketFacts,
+    TcpFacts, Trial, Usage, Worker,
 };
 use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, SendPath};
 
@@ -261,6 +261,7 @@ impl TrialBuilder {
                 ring_slots: self.cell.ring.slots(message),
                 slot_bytes: Bytes(message.bytes().0 + 64),
                 receive_buffer_bytes: Bytes(self.cell.receive_buffer.bytes(message)),
+                series: None,
             },
             outcome,
             cell: self.cell,
@@ -402,6 +403,8 @@ impl TrialBuilder {
                 cpu_ns: Nanos(cpu_ns),
                 third_bytes,
                 third_ns: [third, third, length - third * 2],
+                slices: Slices::default(),
+                steady: None,
             }
         });
         Side {
@@ -498,6 +501,9 @@ impl TrialBuilder {
                 cpus: cpus.clone(),
             }),
             khz: self.watched(cpus.iter().map(|_| [3_200_000, last]).collect()),
+            moved_bytes: None,
+            ends_cpu_ns: None,
+            idle: None,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! What a cell's neighbours let expect of it, and how far it departs.
 //!
 //! On the logarithm, what a path costs at a size, what it costs at a thread count, and what a size costs at a thread
-//! count are fitted by least squares in every round (all two-way terms; with one path its sizes and threads) to all other
-//! cells. What is left of a cell is its departure. Rounds are repeats, so the mean departure has a t interval and test
-//! (Student 1908) that drift of the machine between rounds does not widen. With one thread count nothing would be left, so
+//! count are fitted by least squares (all two-way terms; with one path its sizes and threads) to the means of all other
+//! cells. What is left of a cell is its departure. There is one grid for all rounds: a block that was left out of some has its
+//! means over the others, as the term of its size and thread count takes up what its rounds have in common. Rounds are
+//! repeats, so the departure has a t interval and test that drift of the machine between rounds does not widen. With one thread count nothing would be left, so
 //! there the expectation is the cubic through the two sizes on either side (Lagrange), on the logarithm of both.
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use model::{Cell, SendPath};
 
 use super::Basis;
 use super::two_way::Grid;
-use crate::estimate::Moments;
+use crate::estimate::{Means, Moments};
 use crate::evidence::Evidence;
 use crate::metric::Metric;
 use crate::pairs::holm;
@@ -23,9 +24,9 @@ use crate::pairs::holm;
 pub(super) struct Departure {
     pub(super) cell: Cell,
     pub(super) metric: Metric,
-    /// Log of measured over expected, round by round.
+    /// Log of measured over expected.
     pub(super) log: Moments,
-    /// Mean log of what was measured in those rounds.
+    /// Mean log of what was measured.
     pub(super) measured_log: f64,
     pub(super) basis: Basis,
     /// Other cells of which a departure would look the same: a factor of two levels does not tell which of them departs.
@@ -52,6 +53,9 @@ impl Departure {
 
 /// Metrics in which a cell may surprise.
 pub(super) const METRICS: [Metric; 2] = [Metric::GoodputGbps, Metric::EndsCpuNsPerKib];
+
+/// A cell that was measured in fewer than half so many rounds, where others were more often, says too little of its spread.
+const ENOUGH: usize = 10;
 
 /// A departure below this is a rounding error of the fit.
 const ROUNDING: f64 = 1e-9;
@@ -104,75 +108,103 @@ fn of_group(
     metric: Metric,
     basis: Basis,
 ) -> Vec<Departure> {
-    let mut rounds: BTreeMap<u32, Vec<(usize, f64)>> = BTreeMap::new();
-    for (place, cell) in cells.iter().enumerate() {
-        for (round, log) in evidence.logs_by_round(cell, metric) {
-            rounds.entry(round).or_default().push((place, log));
-        }
-    }
-    let mut logs = vec![Moments::default(); cells.len()];
-    let mut measured = vec![Moments::default(); cells.len()];
-    for seen in rounds.values() {
-        let residuals = match basis {
-            Basis::Additive => additive(cells, seen),
-            Basis::Neighbours => neighbours(cells, seen),
-        };
-        for (place, residual, log) in residuals {
-            logs[place].push(residual);
-            measured[place].push(log);
-        }
-    }
-    let tested: Vec<usize> = (0..cells.len()).filter(|place| logs[*place].len() > 1).collect();
-    let grid = Grid::new(tested.iter().map(|place| cells[*place]));
-    let departure = |(number, place): (usize, &usize)| Departure {
-        cell: cells[*place].clone(),
-        metric,
-        log: logs[*place],
-        measured_log: measured[*place].mean(),
-        basis,
-        not_told_from: match basis {
-            Basis::Additive => grid.not_told_from(number),
-            Basis::Neighbours => Vec::new(),
-        }
-        .into_iter()
-        .map(|other| cells[tested[other]].clone())
-        .collect(),
-        p_holm: 1.0,
+    let logs = |cell: &&Cell| -> Vec<(u32, f64)> {
+        evidence.logs_by_round(cell, metric).into_iter().collect()
     };
-    tested.iter().enumerate().map(departure).collect()
+    let samples: Vec<Vec<(u32, f64)>> = cells.iter().map(logs).collect();
+    let most = samples.iter().map(Vec::len).max().unwrap_or(0);
+    let is_enough = |n: usize| n > 1 && n * 2 >= most.min(ENOUGH);
+    let (mut usable, mut of_usable) = (Vec::new(), Vec::new());
+    for (cell, sample) in cells.iter().zip(&samples).filter(|(_, of)| is_enough(of.len())) {
+        usable.push(*cell);
+        of_usable.push(sample.as_slice());
+    }
+    let grid = Grid::new(usable.iter().copied());
+    let found = match basis {
+        Basis::Additive => additive(&grid, &of_usable),
+        Basis::Neighbours => neighbours(&usable, &of_usable),
+    };
+    let departure = |Left { place, log, measured_log }| {
+        let not_told_from = match basis {
+            Basis::Additive => grid.not_told_from(place),
+            Basis::Neighbours => Vec::new(),
+        };
+        Departure {
+            cell: usable[place].clone(),
+            metric,
+            log,
+            measured_log,
+            basis,
+            not_told_from: not_told_from.into_iter().map(|other| usable[other].clone()).collect(),
+            p_holm: 1.0,
+        }
+    };
+    found.into_iter().map(departure).collect()
 }
 
-/// Each cell of a round against what all two-way terms of the others let expect: place, departure, measured.
-fn additive(cells: &[&Cell], seen: &[(usize, f64)]) -> Vec<(usize, f64, f64)> {
-    let grid = Grid::new(seen.iter().map(|(place, _)| cells[*place]));
-    let figures: Vec<f64> = seen.iter().map(|(_, log)| *log).collect();
-    let departures = seen.iter().zip(grid.departures(&figures));
-    departures.filter_map(|((place, log), left)| Some((*place, left?, *log))).collect()
+/// What is left of a cell.
+struct Left {
+    /// Among the cells.
+    place: usize,
+    log: Moments,
+    measured_log: f64,
 }
 
-/// Each cell of a round that has two sizes on either side, against the cubic through them.
-fn neighbours(cells: &[&Cell], seen: &[(usize, f64)]) -> Vec<(usize, f64, f64)> {
-    let mut series: BTreeMap<SendPath, Vec<(f64, usize, f64)>> = BTreeMap::new();
-    for (place, log) in seen {
-        let cell = cells[*place];
-        let x = (cell.message.bytes().0 as f64).ln();
-        series.entry(cell.send_path).or_default().push((x, *place, *log));
+/// Each cell against what all two-way terms of the others let expect.
+fn additive(grid: &Grid, samples: &[&[(u32, f64)]]) -> Vec<Left> {
+    let Some(means) = Means::new(samples) else { return Vec::new() };
+    // Departures are linear in the logarithms, cell by cell the same in every round.
+    let of_means = grid.departures(means.of_samples());
+    let of_cells = means.each_linear(&of_means, |added| grid.departures(added));
+    let left = |(place, (log, measured_log)): (usize, (Option<Moments>, &f64))| {
+        Some(Left { place, log: log?, measured_log: *measured_log })
+    };
+    of_cells.into_iter().zip(means.of_samples()).enumerate().filter_map(left).collect()
+}
+
+/// Each cell that has two sizes on either side, against the cubic through them. Sizes stand in blocks of their own, so that
+/// drift cancels within a round only: the rounds that have all five sizes are looked at, or all where there are too few.
+fn neighbours(cells: &[&Cell], samples: &[&[(u32, f64)]]) -> Vec<Left> {
+    let mut series: BTreeMap<SendPath, Vec<usize>> = BTreeMap::new();
+    for (place, cell) in cells.iter().enumerate() {
+        series.entry(cell.send_path).or_default().push(place);
     }
     let mut left = Vec::new();
-    for points in series.values_mut() {
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for window in points.windows(5) {
-            let [a, b, (x, place, log), c, d] = window else { continue };
-            let around = [a, b, c, d];
-            let term = |i: &(f64, usize, f64)| {
-                let others = around.iter().filter(|j| j.1 != i.1);
-                others.map(|j| (x - j.0) / (i.0 - j.0)).product::<f64>() * i.2
+    for places in series.values_mut() {
+        places.sort_by_key(|place| cells[*place].message);
+        for window in places.windows(5) {
+            let [.., place, _, _] = window else { continue };
+            let x: Vec<f64> =
+                window.iter().map(|place| (cells[*place].message.bytes().0 as f64).ln()).collect();
+            let weight = |of: usize| {
+                let others = (0..5).filter(|other| ![2, of].contains(other));
+                others.map(|other| (x[2] - x[other]) / (x[of] - x[other])).product::<f64>()
             };
-            let expected: f64 = around.iter().map(|i| term(i)).sum();
-            left.push((*place, log - expected, *log));
+            let weights: Vec<f64> =
+                (0..5).map(|of| if of == 2 { 1.0 } else { -weight(of) }).collect();
+            let departure = |logs: &[f64]| logs.iter().zip(&weights).map(|(a, b)| a * b).sum();
+            let of_window: Vec<&[(u32, f64)]> =
+                window.iter().map(|place| samples[*place]).collect();
+            let common = in_common(&of_window);
+            let common: Vec<&[(u32, f64)]> = common.iter().map(Vec::as_slice).collect();
+            let are_enough = common.iter().all(|sample| sample.len() * 2 >= ENOUGH);
+            let Some(means) = Means::new(if are_enough { &common } else { &of_window }) else {
+                continue;
+            };
+            let log = means.linear(departure(means.of_samples()), departure);
+            left.push(Left { place: *place, log, measured_log: means.of_samples()[2] });
         }
     }
     left
+}
+
+/// What samples have of the rounds that all of them have.
+fn in_common(samples: &[&[(u32, f64)]]) -> Vec<Vec<(u32, f64)>> {
+    let has = |sample: &[(u32, f64)], round: u32| {
+        sample.binary_search_by_key(&round, |(round, _)| *round).is_ok()
+    };
+    let is_common = |(round, _): &&(u32, f64)| samples.iter().all(|sample| has(sample, *round));
+    samples.iter().map(|sample| sample.iter().filter(is_common).copied().collect()).collect()
 }
 
 #[cfg(test)]
@@ -189,10 +221,11 @@ mod tests {
             let x = (cell.message.bytes().0 as f64).ln();
             1.0 + x - 0.3 * x * x + 0.02 * x * x * x
         };
-        let seen: Vec<(usize, f64)> =
-            cells.iter().enumerate().map(|(place, cell)| (place, cubic(cell))).collect();
-        let left = neighbours(&cells, &seen);
+        let samples: Vec<Vec<(u32, f64)>> =
+            cells.iter().map(|cell| (1..=10).map(|round| (round, cubic(cell))).collect()).collect();
+        let samples: Vec<&[(u32, f64)]> = samples.iter().map(Vec::as_slice).collect();
+        let left = neighbours(&cells, &samples);
         assert_eq!(left.len(), 11);
-        assert!(left.iter().all(|(_, left, _)| left.abs() < 1e-9));
+        assert!(left.iter().all(|left| left.log.mean().abs() < 1e-9));
     }
 }

@@ -4,19 +4,20 @@ use model::{Cell, Factor, SendPath};
 
 use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, Verdict, effect, not_measured};
 use crate::comparisons::{
-    completions, crossed, crossovers, path_twins, paths, unmeasured, with_a_cpu_each,
+    completions, crossed, crossovers, of_moments, path_twins, paths, unmeasured, with_a_cpu_each,
 };
 use crate::evidence::Evidence;
 use crate::findings::{Crossover, CrossoverOutcome};
 use crate::metric::Metric;
 use crate::operands::Compared;
 use crate::operands::{extremes, names};
+use crate::reason::{Derived, contradicting};
 use crate::reference::Caveat;
 
 const GOODPUT: Metric = Metric::GoodputGbps;
 
-/// At every size (intersection–union: each one shown by itself, R. L. Berger, Technometrics 24, 1982), and more at the
-/// smallest size than at the largest, at each thread count.
+/// At every size, as Q4 has it (a crossover that is *always*), and more at the smallest size than at the largest, at each
+/// thread count: a test of the two gains' ratio, paired by round.
 pub(super) fn c4(evidence: &Evidence<'_>) -> Ruling {
     let further = || {
         Missing::plan(
@@ -32,7 +33,9 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Ruling {
     if let Some(not) = Reason::contradicting(GOODPUT, &compared, Compared::is_no_more) {
         return effect(Shown::No, [not]).from(cited);
     }
-    let everywhere = compared.iter().all(|c| c.is_above(1.0));
+    let found = crossovers(evidence, SendPath::A2, SendPath::A1, GOODPUT);
+    let everywhere = found.iter().all(|c| c.outcome == CrossoverOutcome::Always);
+    let seen = [range, crossed(evidence, &found)];
     // The smallest and the largest size of each group of cells that has two.
     let ends = |small: &Compared| -> Option<[Compared; 2]> {
         let of_group =
@@ -44,70 +47,68 @@ pub(super) fn c4(evidence: &Evidence<'_>) -> Ruling {
         are_two.then(|| [small.clone(), large.clone()])
     };
     let ends: Vec<[Compared; 2]> = compared.iter().filter_map(ends).collect();
-    let ruling = effect(Shown::by(false, everywhere), [range]).from(cited);
+    let ruling = effect(Shown::by(false, everywhere && !found.is_empty()), seen).from(cited);
     if ends.is_empty() {
         let one_size = Reason::NotVaried { factor: Factor::Message, value: None };
         return ruling.then(PartKind::Effect, Shown::NotMeasured, [one_size]).lacks(further());
     }
-    let is_less = |a: &Compared, b: &Compared| b.ratio.low.is_some_and(|low| a.is_below(low));
-    let reversed: Vec<[Compared; 2]> =
-        ends.iter().filter(|[small, large]| is_less(small, large)).cloned().collect();
-    let most_at_small = ends.iter().all(|[small, large]| is_less(large, small));
-    let shown = Shown::by(!reversed.is_empty(), most_at_small);
-    // What all show has its least and its most above.
-    let pairs = if reversed.is_empty() { &ends } else { &reversed };
-    let seen = (!most_at_small).then(|| Reason::each(GOODPUT, &pairs.concat()));
-    ruling.then(PartKind::Effect, shown, seen).lacks(Missing::rounds())
+    let of_gains = |[small, large]: &[Compared; 2]| {
+        let terms = [
+            (1.0, &small.cell, GOODPUT),
+            (-1.0, &small.against, GOODPUT),
+            (-1.0, &large.cell, GOODPUT),
+            (1.0, &large.against, GOODPUT),
+        ];
+        (small.cell.clone(), large.cell.clone(), evidence.combined(&terms))
+    };
+    let gains = of_moments(evidence, ends.iter().map(of_gains).collect());
+    let what = Derived::Gain { path: SendPath::A2, against: SendPath::A1 };
+    let not = contradicting(&gains, Compared::is_no_more);
+    let seen = Reason::derived(what, if not.is_empty() { &gains } else { &not });
+    let seen = seen.unwrap_or_else(|| unmeasured(evidence, GOODPUT, &[], &[], &[]));
+    ruling.then(PartKind::Effect, Shown::all_more(&gains), [seen]).lacks(Missing::rounds())
 }
 
 /// The threshold of one group of cells against 4096 bytes.
 enum Threshold {
-    /// It is shown to lie there, as narrowly as this claim asks.
+    /// It is shown to lie near them.
     There,
-    /// It is elsewhere, or nowhere.
+    /// It is shown to lie elsewhere, or nowhere.
     Elsewhere,
     Unknown,
 }
 
-/// The bytes that the claim names.
-const PAGE: f64 = 4096.0;
-/// An interval that lies within this factor of them shows the threshold there.
-const NEAR: f64 = 2.0;
+/// A threshold within a factor of two of the 4096 bytes that the claim names counts as there, however it was located.
+const NEAR: [f64; 2] = [2048.0, 8192.0];
 
 fn threshold(crossover: &Crossover) -> Threshold {
+    let [least, most] = NEAR;
     let has = |holds: fn(f64) -> bool| crossover.sizes.iter().any(|bytes| holds(*bytes as f64));
     // "From there on" speaks of every larger size.
     let goes_on = crossover.unclear_sizes.iter().all(|bytes| (*bytes as f64) < PAGE);
-    match crossover.outcome {
-        CrossoverOutcome::At { low, high, .. } if high < PAGE || low > PAGE => Threshold::Elsewhere,
-        CrossoverOutcome::At { low, high, .. }
-            if PAGE / NEAR <= low && high <= PAGE * NEAR && goes_on =>
-        {
-            Threshold::There
+    // Better already below, or not better though there were sizes beyond.
+    let is_below = || has(|bytes| bytes <= NEAR[0]);
+    let is_beyond = || has(|bytes| bytes >= NEAR[1]);
+    let is_elsewhere = match crossover.outcome {
+        CrossoverOutcome::At { low, high, .. } | CrossoverOutcome::Bracket { low, high } => {
+            if least <= low && high <= most && goes_on {
+                return Threshold::There;
+            }
+            high < least || low > most
         }
-        CrossoverOutcome::Bracket { low, high } if high < PAGE || low >= PAGE => {
-            Threshold::Elsewhere
-        }
-        // Better at 4096 bytes, and not yet at the next smaller size that tells.
-        CrossoverOutcome::Bracket { high, .. } if (high - PAGE).abs() < 1.0 && goes_on => {
-            Threshold::There
-        }
-        CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => {
-            Threshold::Elsewhere
-        }
-        // Better already below, or not better though there were sizes from 4096 on.
-        CrossoverOutcome::Always if has(|bytes| bytes < PAGE) => Threshold::Elsewhere,
-        CrossoverOutcome::Never | CrossoverOutcome::Alike if has(|bytes| bytes >= PAGE) => {
-            Threshold::Elsewhere
-        }
-        CrossoverOutcome::At { .. }
-        | CrossoverOutcome::Bracket { .. }
-        | CrossoverOutcome::Always
-        | CrossoverOutcome::Never
-        | CrossoverOutcome::Alike
-        | CrossoverOutcome::Undecided => Threshold::Unknown,
-    }
+        CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => true,
+        CrossoverOutcome::Always => is_below(),
+        CrossoverOutcome::Never | CrossoverOutcome::Alike => is_beyond(),
+        // What is shown from the smallest size on, and what up to the largest.
+        CrossoverOutcome::Partly { is_better: true, up_to, .. } => up_to.is_some() && is_below(),
+        CrossoverOutcome::Partly { is_better: false, from, .. } => from.is_some() && is_beyond(),
+        CrossoverOutcome::Undecided => false,
+    };
+    if is_elsewhere { Threshold::Elsewhere } else { Threshold::Unknown }
 }
+
+/// The bytes that the claim names.
+const PAGE: f64 = 4096.0;
 
 fn finer() -> Missing {
     Missing::plan("copycost run --preset break-even --send send,sendmsg,zerocopy")
@@ -125,7 +126,8 @@ pub(super) fn c6(evidence: &Evidence<'_>) -> Ruling {
     let states: Vec<Threshold> = found.iter().map(|c| threshold(c)).collect();
     let elsewhere = states.iter().any(|t| matches!(t, Threshold::Elsewhere));
     let there = states.iter().all(|t| matches!(t, Threshold::There));
-    let mut ruling = effect(Shown::by(elsewhere, there), [crossed(evidence, &found)])
+    let seen = [crossed(evidence, &found), Reason::SizesCount { low: NEAR[0], high: NEAR[1] }];
+    let mut ruling = effect(Shown::by(elsewhere, there), seen)
         .beside(calls)
         .beside([completions(evidence)])
         .lacks(finer())

@@ -28,7 +28,8 @@ fn own_cpu_ns(workers: &[Worker], span: Nanos) -> f64 {
     workers.iter().map(within).sum()
 }
 
-/// Ends' CPU ≤ busy time of all CPUs in use ≤ CPUs × wall.
+/// Ends' CPU ≤ busy time of all CPUs in use ≤ CPUs × wall; and ends' CPU ≤ the machine's cost, which is that busy time less
+/// what the CPUs do with the ends idle, where that was read.
 pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
     let mut compared = 0;
     let mut why_not = None;
@@ -41,7 +42,7 @@ pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
             }
             Measured::Value(_) => {
                 compared += 1;
-                broken.extend(wrong(finished).map(|wrong| Breach::of_trial(judged, wrong)));
+                broken.extend(wrong(judged, finished).map(|wrong| Breach::of_trial(judged, wrong)));
             }
         }
     }
@@ -56,7 +57,7 @@ pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
     }
 }
 
-fn wrong(finished: &Finished) -> Option<Wrong> {
+fn wrong(judged: &JudgedTrial<'_>, finished: &Finished) -> Option<Wrong> {
     let busy = finished.machine.busy.value()?;
     let span = busy.span_ns.0 as f64;
     let one_error = busy.error_ns.0 as f64 + EDGES * span;
@@ -65,11 +66,22 @@ fn wrong(finished: &Finished) -> Option<Wrong> {
             return Some(Wrong::figure(Figure::BusyNs { cpu: *cpu }, *busy_ns as f64, span));
         }
     }
-    let own = own_cpu_ns(&finished.sender.workers, busy.span_ns)
-        + own_cpu_ns(&finished.receiver.workers, busy.span_ns);
+    let own = match finished.machine.ends_cpu_ns {
+        Some(ends) => ends.0 as f64,
+        None => {
+            own_cpu_ns(&finished.sender.workers, busy.span_ns)
+                + own_cpu_ns(&finished.receiver.workers, busy.span_ns)
+        }
+    };
     let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
-    let error = one_error * busy.cpus.len().max(1) as f64;
-    (own > all + error).then(|| Wrong::figure(Figure::EndsCpuNs, own, all))
+    let edges = EDGES * span * busy.cpus.len().max(1) as f64;
+    let error = busy.error_ns.0 as f64 * busy.cpus.len().max(1) as f64;
+    if own > all + error + edges {
+        return Some(Wrong::figure(Figure::EndsCpuNs, own, all));
+    }
+    let machine = judged.reading.machine_ns(finished).ok()?;
+    let is_below = own > machine.ns + machine.error_ns + edges;
+    is_below.then(|| Wrong::figure(Figure::MachineNs, own, machine.ns))
 }
 
 /// The counters' own tolerance: both are read one after the other, and turbo steps are coarse.

@@ -375,6 +375,8 @@ pub enum Figure {
     },
     /// ns of CPU that the ends used; at most the busy time of all CPUs.
     EndsCpuNs,
+    /// ns of CPU that the ends used; at most the busy time of all CPUs less what they do with the ends idle.
+    MachineNs,
     /// Hz that a side ran at; the limit of the CPU that it lies beyond.
     Hz {
         /// The side.

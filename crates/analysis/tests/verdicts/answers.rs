@@ -261,7 +261,8 @@ fn q4_and_q5_claim_no_break_even_beyond_what_each_size_shows() {
     let q4 = run_of_goodput(one_thread(), fading).answer(4);
     assert!(q4.answered);
     let [found] = break_evens(&q4)[..] else { panic!("{q4:#?}") };
-    assert_eq!(found.crossover.outcome, CrossoverOutcome::Undecided);
+    let up_to_4k = CrossoverOutcome::Partly { is_better: true, up_to: Some(4096.0), from: None };
+    assert_eq!(found.crossover.outcome, up_to_4k);
     assert_eq!([found.better, found.worse, found.alike, found.unclear], [3, 0, 1, 0]);
     // Less at 512 bytes and more from 4 KiB on; 64 bytes do not tell.
     let risen = crate::made::run_with_noise(one_thread(), 0.02, |cell, trial| {
@@ -351,6 +352,41 @@ fn q6_finds_the_whole_of_what_was_planted_in_a_grid_with_gaps() {
         !matches!(record, model::record::Record::Trial(trial) if trial.cell != odd && place.is_multiple_of(7))
     });
     surprises(&run.answer(6), &odd, 0.4);
+}
+
+/// Twenty rounds in which goodput rises by a half; half of the blocks are left out of the last ten.
+fn skipping(seed: u64, plan: Plan, factor: impl Fn(&Cell) -> f64) -> Run {
+    let mut records = synthetic::run(&plan, 20, |cell, round| {
+        let drift = (f64::from(round) / 40.0).exp();
+        synthetic::trial(cell, round)
+            .usable_cpus(16)
+            .goodput_gbps(expected(cell) * factor(cell) * drift)
+            .ends_cpu_ns_per_kib(900.0 / expected(cell))
+            .faster(synthetic::noise(seed, cell, round, 0.02))
+    });
+    records.retain(|record| {
+        let model::record::Record::Trial(trial) = record else { return true };
+        let place = trial.cell.message.bytes().0.ilog2() + trial.cell.threads.get().ilog2();
+        trial.round <= 10 || place.is_multiple_of(2)
+    });
+    Run { plan, host: crate::made::host(), records }
+}
+
+#[test]
+fn q6_has_one_grid_for_all_rounds_where_blocks_are_left_out_of_some() {
+    let odd: Cell = "send=zerocopy message_bytes=65536 threads=8".parse().unwrap();
+    let threads = || plan(&[(Factor::Threads, "1,2,4,8")]);
+    let found = skipping(3, threads(), |cell| if *cell == odd { 0.4 } else { 1.0 }).answer(6);
+    surprises(&found, &odd, 0.4);
+    let sizes = || plan(&[(Factor::Threads, "1"), (Factor::Message, "64B..64KiB")]);
+    let plans: [&dyn Fn() -> Plan; 2] = [&threads, &sizes];
+    for plan in plans {
+        let is_surprised =
+            |seed: &u64| departures(&skipping(*seed, plan(), |_| 1.0).answer(6)).0 > 0;
+        let surprised = (0..20).filter(is_surprised).count();
+        // 5 % of 20 are 1.
+        assert!(surprised <= 4, "{surprised} of 20");
+    }
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use analysis::Metric;
 use analysis::laws::law::{Law, LawState};
 use analysis::laws::reason::LawReason;
-use analysis::laws::reason::{BreachRecord, Counted, Fit, Source, Wrong};
+use analysis::laws::reason::{Breach, BreachRecord, Counted, Figure, Fit, Source, Wrong};
 use analysis::reason::Shown;
 use model::names::Switch;
 use model::record::{FailureKind, Outcome, Record};
 use model::values::Replica;
 use model::{Factor, Link, Mark, Measured, Plan, Preset, SendPath};
 
-use crate::made::{Run, count, misses, one_thread, plan, run, run_with_noise};
+use crate::made::{CPUS, Run, count, misses, one_thread, plan, run, run_with_noise};
 
 /// One thread, with the control cells.
 fn with_controls() -> Plan {
@@ -161,6 +161,24 @@ fn busy_time_lies_between_the_ends_own_and_the_wall_clock() {
     };
     is(&busier(2, 1), 6, LawState::Broken, one_differs);
     is(&busier(0, 1), 6, LawState::Broken, one_differs);
+    // Idle CPUs that did so much before the round that the trial's own cost comes out below what the ends used.
+    let idle = |part: u64, of: u64| {
+        let mut run = usual();
+        for record in &mut run.records {
+            if let Record::Round(round) = record
+                && let Measured::Value(idle) = &mut round.idle
+            {
+                idle.cpus = (0..CPUS).collect();
+                idle.busy_ns = vec![idle.span_ns.0 * part / of; idle.cpus.len()];
+            }
+        }
+        run
+    };
+    is(&idle(0, 1), 6, LawState::Holds, agrees);
+    let moved = idle(9, 10).law(6);
+    assert_eq!(moved.state, LawState::Broken, "{moved:#?}");
+    let is_of_machine = |breach: &Breach| matches!(breach.wrong, Wrong::Figure { figure: Figure::MachineNs, is, should } if is > should);
+    assert!(moved.broken_by.iter().all(is_of_machine), "{moved:#?}");
     // Within the source's own error nothing is broken.
     is(&busier(201, 200), 6, LawState::Holds, agrees);
     let unread = usual().with(|_, f| f.machine.busy = Measured::absent("no idle clock"));

@@ -61,6 +61,7 @@ fn counts(verdict: &LinkVerdict) -> Vec<(&'static str, u32)> {
         CrossoverOutcome::At { .. } | CrossoverOutcome::Bracket { .. } => "bracket",
         CrossoverOutcome::Always => "always",
         CrossoverOutcome::Never => "never",
+        CrossoverOutcome::Partly { .. } => "partly",
         CrossoverOutcome::Alike => "alike",
         CrossoverOutcome::Until { .. } | CrossoverOutcome::UntilBracket { .. } => "until",
         CrossoverOutcome::Undecided => "undecided",
@@ -335,7 +336,11 @@ fn the_sink_changes_no_answer_and_no_claim_about_other_links() {
     for (a, b) in alone.claims.iter().zip(&both.claims) {
         // These are the ones that the sink speaks to.
         if ![5, 6, 7].contains(&a.id.number()) {
-            assert_eq!(a, b);
+            // Intervals of levels are widened by the drift of the whole run, so that their ends may differ.
+            let told = |claim: &analysis::claims::claim::Claim| -> Vec<_> {
+                claim.parts.iter().map(|part| (part.kind, part.shown)).collect()
+            };
+            assert_eq!((a.id, a.verdict, told(a)), (b.id, b.verdict, told(b)));
         }
     }
     assert!(both.link_verdicts.iter().any(|verdict| verdict.link == Link::Sink));

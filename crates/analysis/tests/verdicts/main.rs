@@ -14,3 +14,4 @@ mod laws;
 mod laws_of_links;
 mod links;
 mod made;
+mod outliers;

@@ -1,7 +1,7 @@
 //! What a side's workers saw, added up for the record.
 
 use kernel::usage;
-use model::record::{Counters, Side, SocketFacts, Usage, Worker};
+use model::record::{Counters, Side, Slices, SocketFacts, Span, Usage, Worker};
 use model::{Bytes, Measured, Nanos};
 
 use super::{Crew, Done, Tally};
@@ -10,13 +10,14 @@ use crate::instruments::counters;
 use crate::instruments::flows;
 use crate::instruments::namespace::Namespace;
 use crate::instruments::throttling::Throttling;
+use crate::watch::{Snapshot, Watch};
 
 impl<T: Tally> Crew<T> {
     /// The side's part of the record.
     pub(super) fn side(
         &self,
         done: &[Done<T>],
-        first_ns: u64,
+        ordered_ns: &[u64],
         socket: SocketFacts,
         namespace: Option<&Namespace>,
         throttling: Option<&Throttling>,
@@ -25,17 +26,19 @@ impl<T: Tally> Crew<T> {
         let mut window = T::default();
         let mut total = T::default();
         let mut usage: Measured<Usage> = Measured::Value(Usage::default());
-        let mut counted: Option<Counters> = None;
+        let mut counters: Option<Counters> = None;
         let mut tcp = Measured::Value(Vec::new());
         let mut after_cpu_ns = 0;
         let mut edge_ns = 0;
         for worker in done {
             total.add(&worker.total);
             edge_ns += worker.watch.edge_ns;
-            if let (Some(start), Some(end)) = (&worker.watch.start, &worker.watch.end) {
+            for (start, end) in counted(&worker.watch) {
                 window.add(&end.tally.since(&start.tally));
-                after_cpu_ns += worker.cpu_ns.saturating_sub(end.cpu_ns);
             }
+            let open = worker.watch.after_from;
+            after_cpu_ns +=
+                worker.watch.after_ns + open.map_or(0, |from| worker.cpu_ns.saturating_sub(from));
             let Some(attached) = &worker.watch.attached else {
                 usage = Measured::absent(UNWATCHED);
                 tcp = Measured::absent(UNWATCHED);
@@ -45,8 +48,8 @@ impl<T: Tally> Crew<T> {
                 sum.add(&attached.rusage.figures());
             }
             let figures = attached.counters.figures();
-            match &mut counted {
-                None => counted = Some(figures),
+            match &mut counters {
+                None => counters = Some(figures),
                 Some(sum) => sum.add(&figures),
             }
             match (&mut tcp, attached.flows.figures()) {
@@ -55,13 +58,13 @@ impl<T: Tally> Crew<T> {
                 (Measured::Absent { .. }, _) => {}
             }
         }
-        let mut counters = counted.unwrap_or_else(|| Counters::absent(UNWATCHED));
+        let mut counters = counters.unwrap_or_else(|| Counters::absent(UNWATCHED));
         counters.cache_misses_event = match counters.cache_misses.reason() {
             Some(reason) => Measured::absent(reason),
             None => counters::cache_misses_event(),
         };
         Side {
-            workers: done.iter().map(|worker| brief(worker, first_ns)).collect(),
+            workers: done.iter().map(|worker| brief(worker, ordered_ns)).collect(),
             window,
             total,
             usage,
@@ -83,36 +86,70 @@ impl<T: Tally> Crew<T> {
     }
 }
 
-fn brief<T: Tally>(worker: &Done<T>, first_ns: u64) -> Worker {
-    let (Some(start), Some(end)) = (&worker.watch.start, &worker.watch.end) else {
-        // It never saw the window: an empty one, which is marked.
-        return Worker {
-            late_ns: i64::MAX,
-            window_ns: Nanos(0),
-            bytes: Bytes(0),
-            cpu_ns: Nanos(0),
-            third_bytes: [0; 3],
-            third_ns: [0; 3],
-        };
-    };
-    let edges = [
-        (start.moment_ns, start.tally.bytes()),
-        worker.watch.inner[0],
-        worker.watch.inner[1],
-        (end.moment_ns, end.tally.bytes()),
-    ];
-    let third = |n: usize| {
-        let ((from, before), (to, after)) = (edges[n], edges[n + 1]);
-        (to.saturating_sub(from), after.saturating_sub(before))
-    };
-    let thirds = [third(0), third(1), third(2)];
-    let late = i128::from(start.moment_ns) - i128::from(first_ns);
-    Worker {
-        late_ns: i64::try_from(late).unwrap_or(i64::MAX),
-        window_ns: Nanos(end.moment_ns.saturating_sub(start.moment_ns)),
-        bytes: Bytes(end.tally.bytes().saturating_sub(start.tally.bytes())),
-        cpu_ns: Nanos(end.cpu_ns.saturating_sub(start.cpu_ns)),
-        third_bytes: thirds.map(|(_, bytes)| bytes),
-        third_ns: thirds.map(|(ns, _)| ns),
+/// Both edges of the windows whose sums the record holds.
+fn counted<T>(watch: &Watch<T>) -> impl Iterator<Item = (&Snapshot<T>, &Snapshot<T>)> {
+    let windows = watch.windows.iter().filter(|window| !window.is_steady);
+    windows.filter_map(|window| Some((&window.start, window.end.as_ref()?)))
+}
+
+fn span<T: Tally>(start: &Snapshot<T>, end: &Snapshot<T>) -> Span {
+    Span {
+        window_ns: end.moment_ns.saturating_sub(start.moment_ns),
+        bytes: end.tally.bytes().saturating_sub(start.tally.bytes()),
+        cpu_ns: end.cpu_ns.saturating_sub(start.cpu_ns),
     }
+}
+
+fn brief<T: Tally>(worker: &Done<T>, ordered_ns: &[u64]) -> Worker {
+    let watch = &worker.watch;
+    let spans: Vec<Span> = counted(watch).map(|(start, end)| span(start, end)).collect();
+    let late = watch.windows.iter().zip(ordered_ns).map(|(window, ordered)| {
+        let late = i128::from(window.start.moment_ns) - i128::from(*ordered);
+        i64::try_from(late).unwrap_or(i64::MAX)
+    });
+    let sum = |of: fn(&Span) -> u64| spans.iter().map(of).sum::<u64>();
+    let (third_bytes, third_ns) = thirds(watch, &spans);
+    let mut slices = Slices::default();
+    if ordered_ns.len() > 1 {
+        spans.iter().for_each(|span| slices.push(*span));
+    }
+    let steady = watch.windows.iter().rfind(|window| window.is_steady);
+    Worker {
+        // One that never saw a window has an empty one, which is marked.
+        late_ns: late.max().unwrap_or(i64::MAX),
+        window_ns: Nanos(sum(|span| span.window_ns)),
+        bytes: Bytes(sum(|span| span.bytes)),
+        cpu_ns: Nanos(sum(|span| span.cpu_ns)),
+        third_bytes,
+        third_ns,
+        slices,
+        steady: steady.and_then(|window| Some(span(&window.start, window.end.as_ref()?))),
+    }
+}
+
+/// Bytes and length of each third: of the one window, or of the slices.
+fn thirds<T: Tally>(watch: &Watch<T>, spans: &[Span]) -> ([u64; 3], [u64; 3]) {
+    let (mut bytes, mut ns) = ([0; 3], [0; 3]);
+    if let [_] = spans
+        && let Some((start, end)) = counted(watch).next()
+    {
+        let edges = [
+            (start.moment_ns, start.tally.bytes()),
+            watch.inner[0],
+            watch.inner[1],
+            (end.moment_ns, end.tally.bytes()),
+        ];
+        for (n, pair) in edges.windows(2).enumerate() {
+            let [(from, before), (to, after)] = pair else { continue };
+            ns[n] = to.saturating_sub(*from);
+            bytes[n] = after.saturating_sub(*before);
+        }
+    } else {
+        for (n, span) in spans.iter().enumerate() {
+            let third = n * 3 / spans.len();
+            ns[third] += span.window_ns;
+            bytes[third] += span.bytes;
+        }
+    }
+    (bytes, ns)
 }

@@ -29,33 +29,75 @@ pub(crate) const WANTED: [CounterName; 7] = [
     CounterName::CacheMisses,
 ];
 
-/// Each worker opens its own, before the start; they count only inside the window.
+/// Each worker opens its own, before the start; they count only inside the windows.
 #[derive(Debug)]
 pub(crate) struct Counters {
     opened: Opened,
     sched: Result<ThreadSched, String>,
-    start: Option<Mark>,
-    end: Option<Mark>,
+    /// How many windows there will be.
+    windows: usize,
+    /// Both edges of each window so far.
+    marks: Vec<(Mark, Option<Mark>)>,
+    /// At the first edge and the last: reading them takes longer than a slice can spare, so that those between two windows
+    /// are in.
+    migrations: [Option<u64>; 2],
 }
 
 /// One reading.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Mark {
     hardware: CounterSnapshot,
-    migrations: Option<u64>,
     switches: u64,
     cpu_ns: u64,
 }
 
 impl Counters {
+    /// Opens them with room for so many windows, so that marking allocates nothing.
+    pub(crate) fn for_windows(windows: usize) -> Self {
+        let sched = ThreadSched::open().map_err(|why| missing(why).unnamed().into());
+        Self {
+            opened: Opened::open(&WANTED).counters,
+            sched,
+            windows,
+            marks: Vec::with_capacity(windows),
+            migrations: [None; 2],
+        }
+    }
+
     fn reading(&mut self) -> Mark {
         let usage = ThreadUsage::now();
         Mark {
             hardware: self.opened.read(),
-            migrations: self.sched.as_mut().ok().and_then(ThreadSched::migrations),
             switches: usage.voluntary_switches + usage.involuntary_switches,
             cpu_ns: clock::thread_cpu_ns(),
         }
+    }
+
+    fn migrations(&mut self) -> Option<u64> {
+        self.sched.as_mut().ok().and_then(ThreadSched::migrations)
+    }
+
+    /// The last window is over, or the worker leaves without having seen it.
+    pub(crate) fn leave(&mut self) {
+        if self.migrations[1].is_none() {
+            self.migrations[1] = self.migrations();
+        }
+    }
+
+    /// The sum over the windows of what lies between their edges.
+    fn sum(&self, between: impl Fn(&Mark, &Mark) -> Measured<Count>) -> Measured<Count> {
+        let mut sum = Count { count: 0, scaled: false };
+        for (start, end) in &self.marks {
+            let Some(end) = end else { continue };
+            match between(start, end) {
+                Measured::Value(count) => {
+                    sum.count += count.count;
+                    sum.scaled |= count.scaled;
+                }
+                absent @ Measured::Absent { .. } => return absent,
+            }
+        }
+        Measured::Value(sum)
     }
 }
 
@@ -66,31 +108,46 @@ impl Instrument for Counters {
     type Figures = Figures;
 
     fn attach((): ()) -> Self {
-        let sched = ThreadSched::open().map_err(|why| missing(why).unnamed().into());
-        Self { opened: Opened::open(&WANTED).counters, sched, start: None, end: None }
+        Self::for_windows(1)
     }
 
     fn mark(&mut self, edge: Edge, (): ()) {
         match edge {
             Edge::Start => {
+                if self.marks.is_empty() {
+                    self.migrations[0] = self.migrations();
+                }
                 // A group that does not start reads as never having run, and is told as such.
                 let _ = self.opened.enable();
-                self.start = Some(self.reading());
+                let mark = self.reading();
+                self.marks.push((mark, None));
             }
             Edge::End => {
-                self.end = Some(self.reading());
+                let mark = self.reading();
                 let _ = self.opened.disable();
+                if let Some((_, end)) = self.marks.last_mut() {
+                    *end = Some(mark);
+                }
+                if self.marks.len() >= self.windows {
+                    self.leave();
+                }
             }
         }
     }
 
     fn figures(&self) -> Figures {
-        let (Some(start), Some(end)) = (&self.start, &self.end) else {
+        if !self.marks.iter().any(|(_, end)| end.is_some()) {
             return Figures::absent("the worker never saw both edges of the window");
-        };
-        let of = |name| match self.opened.delta_of(name, &start.hardware, &end.hardware) {
-            Ok(count) => Measured::Value(Count { count: count.value, scaled: count.scaled }),
-            Err(why) => Measured::absent(missing(why).unnamed()),
+        }
+        let of = |name| {
+            self.sum(|start, end| {
+                match self.opened.delta_of(name, &start.hardware, &end.hardware) {
+                    Ok(count) => {
+                        Measured::Value(Count { count: count.value, scaled: count.scaled })
+                    }
+                    Err(why) => Measured::absent(missing(why).unnamed()),
+                }
+            })
         };
         Figures {
             cycles: of(CounterName::Cycles),
@@ -102,13 +159,15 @@ impl Instrument for Counters {
             cache_misses: of(CounterName::CacheMisses),
             // Filled in once a side: it is a fact of the machine.
             cache_misses_event: Measured::absent("not looked up"),
-            context_switches: gained(end.switches, start.switches),
-            migrations: match (&self.sched, start.migrations.zip(end.migrations)) {
-                (Ok(_), Some((before, after))) => gained(after, before),
-                (Ok(_), None) => Measured::absent("/proc/thread-self/sched could not be read"),
+            context_switches: self.sum(|start, end| gained(end.switches, start.switches)),
+            migrations: match (&self.sched, self.migrations) {
+                (Ok(_), [Some(before), Some(after)]) => gained(after, before),
+                (Ok(_), _) => Measured::absent(
+                    "/proc/thread-self/sched was not read at the first and the last edge",
+                ),
                 (Err(why), _) => Measured::absent(why),
             },
-            task_clock_ns: gained(end.cpu_ns, start.cpu_ns),
+            task_clock_ns: self.sum(|start, end| gained(end.cpu_ns, start.cpu_ns)),
         }
     }
 }

@@ -82,6 +82,9 @@ impl Instrument for CpuBusy {
                 busy: Measured::absent(absent),
                 ticks: Measured::absent(absent),
                 khz: Measured::absent(absent),
+                moved_bytes: None,
+                ends_cpu_ns: None,
+                idle: None,
             };
         };
         let busy = match (&self.clock, &start.idle, &end.idle) {
@@ -106,7 +109,7 @@ impl Instrument for CpuBusy {
             }
             (Err(why), _) | (_, Err(why)) => Measured::absent(why),
         };
-        Machine { busy, ticks, khz }
+        Machine { busy, ticks, khz, moved_bytes: None, ends_cpu_ns: None, idle: None }
     }
 }
 

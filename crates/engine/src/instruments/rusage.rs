@@ -6,11 +6,11 @@ use model::record::Usage;
 
 use super::instrument::{Edge, Instrument, Scope};
 
-/// `getrusage(RUSAGE_THREAD)` at both edges.
+/// `getrusage(RUSAGE_THREAD)` at both edges of every window, summed.
 #[derive(Debug, Default)]
 pub(crate) struct Rusage {
     start: ThreadUsage,
-    end: ThreadUsage,
+    used: Usage,
 }
 
 impl Instrument for Rusage {
@@ -26,19 +26,21 @@ impl Instrument for Rusage {
     fn mark(&mut self, edge: Edge, (): ()) {
         match edge {
             Edge::Start => self.start = ThreadUsage::now(),
-            Edge::End => self.end = ThreadUsage::now(),
+            Edge::End => {
+                let used = ThreadUsage::now().since(self.start);
+                self.used.add(&Usage {
+                    user_us: used.user_us,
+                    system_us: used.system_us,
+                    voluntary_switches: used.voluntary_switches,
+                    involuntary_switches: used.involuntary_switches,
+                    minor_faults: used.minor_faults,
+                    major_faults: used.major_faults,
+                });
+            }
         }
     }
 
     fn figures(&self) -> Usage {
-        let used = self.end.since(self.start);
-        Usage {
-            user_us: used.user_us,
-            system_us: used.system_us,
-            voluntary_switches: used.voluntary_switches,
-            involuntary_switches: used.involuntary_switches,
-            minor_faults: used.minor_faults,
-            major_faults: used.major_faults,
-        }
+        self.used
     }
 }

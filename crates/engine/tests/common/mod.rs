@@ -100,6 +100,7 @@ pub(crate) fn prepare(cell: &Cell, role: Role, meet: Meet) -> Order {
         congestion: String::new(),
         machine_cpus: Vec::new(),
         check: false,
+        windows: 1,
     }))
 }
 

@@ -3,7 +3,7 @@
 use model::record::{
     Calls, Counters, CpuBusy, Failure, FailureKind, Finish, FinishReason, Finished, Machine,
     NO_DEVICES, NO_SINK, Outcome, ReceiveTally, Record, Round, Segment, SendTally, Settings, Side,
-    SocketFacts, TcpFacts, Trial, Usage, Worker,
+    Slices, SocketFacts, TcpFacts, Trial, Usage, Worker,
 };
 use model::{Bytes, Cell, Measured, Nanos};
 
@@ -49,6 +49,8 @@ pub(crate) fn finished(rtt_us: f64, bytes: u64) -> Record {
         cpu_ns: Nanos::ms(200),
         third_bytes: [bytes, 0, 1],
         third_ns: [1, 2, 3],
+        slices: Slices::default(),
+        steady: None,
     };
     let tcp = TcpFacts { rtt_us, data_segments_out: Some(bytes), ..TcpFacts::default() };
     let sent = SendTally {
@@ -68,6 +70,9 @@ pub(crate) fn finished(rtt_us: f64, bytes: u64) -> Record {
                 busy: Measured::absent("none"),
                 ticks: Measured::absent("none"),
                 khz: Measured::Value(vec![[1, 2]]),
+                moved_bytes: None,
+                ends_cpu_ns: None,
+                idle: None,
             },
             link: Measured::absent(NO_DEVICES),
             sink: Measured::absent(NO_SINK),
@@ -106,6 +111,7 @@ fn trial(round: u32, position: u32, outcome: Outcome) -> Record {
         ring_slots: 256,
         slot_bytes: Bytes(4096),
         receive_buffer_bytes: Bytes::kib(128),
+        series: None,
     };
     Record::Trial(Box::new(Trial {
         cell: Cell::default(),

@@ -48,6 +48,21 @@ impl Socket {
         self.set_int(NODELAY, i32::from(on))
     }
 
+    /// Sends at once what waits for a full segment: `TCP_NODELAY` set, and set back to what it was
+    /// (`__tcp_sock_set_nodelay`, net/ipv4/tcp.c). With Nagle's algorithm the end of a stream would wait for an
+    /// acknowledgement that the peer delays by 40 ms.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::set_nodelay`].
+    pub fn push_out(&self) -> Result<(), CallError> {
+        if self.nodelay()? {
+            return Ok(());
+        }
+        self.set_nodelay(true)?;
+        self.set_nodelay(false)
+    }
+
     /// Whether `TCP_NODELAY` is set.
     ///
     /// # Errors
@@ -230,6 +245,20 @@ impl Socket {
         // Longer than any kernel's struct so far, so that what is cut off is the kernel's doing, not ours.
         let mut buffer = [0u8; 512];
         self.get_bytes(INFO, &mut buffer).map(TcpInfo::parse)
+    }
+
+    /// Bytes that have arrived and were not received yet (`FIONREAD`, tcp(7)).
+    ///
+    /// # Errors
+    ///
+    /// EINVAL on a socket that listens.
+    pub fn unread_bytes(&self) -> Result<u64, CallError> {
+        let mut value: libc::c_int = 0;
+        // SAFETY: FIONREAD writes one int.
+        match unsafe { libc::ioctl(self.raw(), libc::FIONREAD, ptr::from_mut(&mut value)) } {
+            0 => Ok(u64::try_from(value).unwrap_or(0)),
+            _ => Err(CallError::last("ioctl", "FIONREAD")),
+        }
     }
 
     fn set_buffer(&self, option: OptionName, bytes: usize) -> Result<(), CallError> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::measured::Measured;
-use crate::units::Nanos;
+use crate::units::{Bytes, Nanos};
 
 /// What the machine did over the window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +14,16 @@ pub struct Machine {
     pub ticks: Measured<CpuTicks>,
     /// Frequencies at both edges, in kHz, CPU by CPU.
     pub khz: Measured<Vec<[u64; 2]>>,
+    /// Of a series: payload bytes that passed between the two readings, which lie in the silence before and after a steady
+    /// slice. Absent where the readings stand at the edges of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_bytes: Option<Bytes>,
+    /// Of a series: CPU time of both ends, all their threads, between the two readings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_cpu_ns: Option<Nanos>,
+    /// Of a series: busy time of the same CPUs in the silence beside it, both ends idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Measured<CpuBusy>>,
 }
 
 /// Busy time of CPUs.

@@ -18,13 +18,14 @@ pub struct Side<T> {
     pub total: T,
     /// CPU time, switches and faults in the workers' windows.
     pub usage: Measured<Usage>,
-    /// CPU time of the workers from the end of the window to the end of the drain.
+    /// CPU time of the workers from the end of each window to the end of the drain after it.
     pub after_cpu_ns: Nanos,
     /// Hardware and software counters in the workers' windows.
     pub counters: Counters,
     /// TCP_INFO of the flows.
     pub tcp: Measured<TcpFacts>,
-    /// The namespace's counters from just before the window to its end.
+    /// The namespace's counters from just before the window to its end; of a series from before its first window to its end, the
+    /// other cells' slices included.
     pub snmp: Measured<SnmpFacts>,
     /// Strangers refused at the data port.
     pub strangers: u64,
@@ -36,7 +37,7 @@ pub struct Side<T> {
     pub ring_bytes: Bytes,
     /// What was set on the sockets, read back from the first flow.
     pub socket: SocketFacts,
-    /// cgroup throttling in the window, in microseconds.
+    /// cgroup throttling in the window, in microseconds; of a series as `snmp`.
     pub throttled_us: Measured<u64>,
 }
 
@@ -64,6 +65,63 @@ pub struct Worker {
     pub third_bytes: [u64; 3],
     /// Length of each third.
     pub third_ns: [u64; 3],
+    /// Its slices, turn by turn, whose sums the figures above are; empty where the window was one steady one.
+    #[serde(default, skip_serializing_if = "Slices::is_empty")]
+    pub slices: Slices,
+    /// Its steady window, the control of a series; none where the series has none, or where the whole trial is steady.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steady: Option<Span>,
+}
+
+/// What a worker did in each slice's window, turn by turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slices {
+    /// Length of each window in nanoseconds; 0 where the worker did not run in it.
+    pub window_ns: Vec<u64>,
+    /// Payload bytes in it.
+    pub bytes: Vec<u64>,
+    /// CPU time in it in nanoseconds.
+    pub cpu_ns: Vec<u64>,
+}
+
+impl Slices {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.window_ns.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.window_ns.len()
+    }
+
+    /// Takes one more in.
+    pub fn push(&mut self, span: Span) {
+        self.window_ns.push(span.window_ns);
+        self.bytes.push(span.bytes);
+        self.cpu_ns.push(span.cpu_ns);
+    }
+
+    /// Each slice in turn.
+    pub fn iter(&self) -> impl Iterator<Item = Span> + '_ {
+        let figures = self.window_ns.iter().zip(&self.bytes).zip(&self.cpu_ns);
+        figures.map(|((window_ns, bytes), cpu_ns)| Span {
+            window_ns: *window_ns,
+            bytes: *bytes,
+            cpu_ns: *cpu_ns,
+        })
+    }
+}
+
+/// What a worker did in one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Its length in nanoseconds.
+    pub window_ns: u64,
+    /// Payload bytes in it.
+    pub bytes: u64,
+    /// CPU time in it in nanoseconds.
+    pub cpu_ns: u64,
 }
 
 /// What a side's first socket says of itself.

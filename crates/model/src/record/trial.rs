@@ -34,7 +34,7 @@ pub struct Trial {
 /// The effective settings of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The window ordered.
+    /// The window ordered; of a series the sum of its slices' windows.
     pub window_ns: Nanos,
     /// The warm-up before it.
     pub warmup_ns: Nanos,
@@ -54,6 +54,24 @@ pub struct Settings {
     pub slot_bytes: Bytes,
     /// Bytes that a receive call asks for.
     pub receive_buffer_bytes: Bytes,
+    /// How the cells of its block took turns; absent where the trial was one steady window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<SeriesSettings>,
+}
+
+/// How the cells of a block took turns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeriesSettings {
+    /// From the beginning of a slice's load to the beginning of its window.
+    pub settle_ns: Nanos,
+    /// The window of a slice.
+    pub window_ns: Nanos,
+    /// Turns before those that count.
+    pub warmup_turns: u32,
+    /// The place of this cell's slice in each turn that counts, from 0.
+    pub places: Vec<u32>,
+    /// The steady window measured at the end as a control; 0 for none.
+    pub steady_ns: Nanos,
 }
 
 /// What came of a trial.

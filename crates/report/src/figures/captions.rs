@@ -1,6 +1,6 @@
 //! Where two paths break even, as words and as areas of a panel; both follow from the finding and from the figures drawn.
 
-use crate::spelling::{listed, size};
+use crate::spelling::{listed, size, stretch};
 use analysis::estimate::Estimate;
 use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::{Better, Metric};
@@ -72,6 +72,9 @@ pub(super) fn caption(
         CrossoverOutcome::Always => format!("{better} at every size"),
         CrossoverOutcome::Never => format!("{worse} at every size"),
         CrossoverOutcome::Alike => "no difference at any size".to_owned(),
+        CrossoverOutcome::Partly { is_better, up_to, from } => {
+            format!("{} {}", if *is_better { better } else { worse }, stretch(*up_to, *from))
+        }
         CrossoverOutcome::Undecided => undecided(metric, ratios),
     }
 }
@@ -102,6 +105,7 @@ pub(super) fn band(outcome: &CrossoverOutcome, look: Look) -> Option<Area> {
         | CrossoverOutcome::Always
         | CrossoverOutcome::Never
         | CrossoverOutcome::Alike
+        | CrossoverOutcome::Partly { .. }
         | CrossoverOutcome::Undecided => None,
     }
 }
@@ -150,7 +154,7 @@ mod tests {
     use super::*;
 
     const CPU: Metric = Metric::EndsCpuNsPerKib;
-    const ALL: [CrossoverOutcome; 8] = [
+    const ALL: [CrossoverOutcome; 9] = [
         CrossoverOutcome::At { bytes: 10_000.0, low: 8192.0, high: 12_288.0 },
         CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 },
         CrossoverOutcome::Until { bytes: 10_000.0, low: 8192.0, high: 12_288.0 },
@@ -158,6 +162,7 @@ mod tests {
         CrossoverOutcome::Always,
         CrossoverOutcome::Never,
         CrossoverOutcome::Alike,
+        CrossoverOutcome::Partly { is_better: true, up_to: Some(512.0), from: None },
         CrossoverOutcome::Undecided,
     ];
 

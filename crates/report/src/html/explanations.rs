@@ -58,7 +58,7 @@ fn ratios(html: &mut Markup, summary: &Summary) {
     }
     html.fixed(concat!(
         "<p>Geometric means of the ratios within blocks, with 95 % intervals; p is of “no difference”, after Holm’s ",
-        "correction. The other metrics’ ratios are in summary.json.</p>\n"
+        "correction over the ratios of the same metric. The other metrics’ ratios are in summary.json.</p>\n"
     ));
     let columns =
         ["Block", "Path", "Against", "In", "Ratio", "p", "Finding", "Pairs"].map(str::to_owned);

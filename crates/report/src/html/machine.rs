@@ -9,12 +9,14 @@ use crate::method_notes::method_notes;
 
 /// How every run is measured and analysed.
 const METHOD: [&str; 2] = [
-    "Sender and receiver are processes of their own. A trial connects afresh, warms up, measures a window whose edges each \
-     worker reads itself, and drains; costs are divided by the bytes of the same window and side. Paths are measured next to \
-     each other in blocks, in random order, over and over in rounds.",
+    "Sender and receiver are processes of their own. The cells of a block have their connections open side by side and take \
+     turns of some milliseconds in random order; each worker reads the edges of its windows, which lie inside the load, itself, and costs \
+     are divided by the bytes of the same windows and side. Every round measures each block anew, on fresh processes, connections and \
+     memory. Measured steadily (as the sink always is), each cell has one long window instead. docs/METHOD.md says why.",
     "A figure is the mean over valid trials, geometric where its spread grows with it, with a 95 % Student-t interval. A \
-     ratio is the geometric mean of pairs within blocks. Families of ratios are corrected after Holm; “equivalent” needs two \
-     one-sided tests against the margin. Nothing is dropped as an outlier: a trial is void for the reasons under “marks” \
+     ratio is the geometric mean of pairs within blocks. Ratios are corrected after Holm, each metric for itself, so that of \
+     equal paths about one run in six tells a difference in some metric; “equivalent” needs two one-sided tests against the \
+     margin. Nothing is dropped as an outlier: a trial is void for the reasons under “marks” \
      alone. A KiB is 1024 bytes; Gbit/s are decimal. CPU of the ends is that of their workers’ threads; that of the machine \
      is whole CPUs, interrupts included. On loopback the kernel copies what zero-copy did not, so nothing here speaks of a \
      network card.",

@@ -261,10 +261,10 @@ impl<'a> Grid<'a> {
     /// What the signs in the table mean, and why figures are absent.
     pub(super) fn notes(&self, summary: &Summary, plan: &Plan) -> GridNotes {
         let mut legend = self.calls();
-        if let Some(precision) = plan.measure.precision
+        if let Some(limit) = plan.level_precision()
             && self.marks_imprecise()
         {
-            legend.push(format!("~ an interval wider than ±{}", percent(precision.0)));
+            legend.push(format!("~ not known to ±{}", percent(limit.0)));
         }
         if self.entries().any(is_noted) {
             legend.push("* some trials are marked".to_owned());

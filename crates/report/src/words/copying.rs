@@ -172,7 +172,17 @@ mod tests {
             Crossed { crossover, better, worse, alike, unclear }
         };
         let (never, open) = (CrossoverOutcome::Never, CrossoverOutcome::Undecided);
+        let partly =
+            |is_better, from| CrossoverOutcome::Partly { is_better, up_to: Some(512.0), from };
         for (all, text) in [
+            (
+                vec![of(1, partly(true, None), [2, 0, 1, 1])],
+                "better up to at least 512 B, no difference at 1 (1 thread)",
+            ),
+            (
+                vec![of(1, partly(false, Some(65_536.0)), [0, 3, 0, 1])],
+                "better at no size shown, and worse up to at least 512 B and at least from 64 KiB on (1 thread)",
+            ),
             (vec![of(1, never, [0, 4, 0, 0])], "better at no size measured (1 thread)"),
             (
                 vec![of(1, open, [1, 2, 0, 1])],

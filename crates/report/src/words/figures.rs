@@ -95,7 +95,7 @@ pub(crate) fn crossed(it: &Crossed) -> String {
             [] => String::new(),
             sizes => format!(", unclear at {}", listed(sizes)),
         };
-        return format!("{}{but}", outcome(&it.crossover.outcome));
+        return format!("{}{but}{}", outcome(&it.crossover.outcome), elsewhere(it));
     }
     if is_unclear(it) {
         return "unclear at every size".to_owned();
@@ -112,6 +112,16 @@ pub(crate) fn crossed(it: &Crossed) -> String {
     let told: Vec<String> =
         told.map(|(n, word)| format!("{word}at {n}{}", std::mem::take(&mut of))).collect();
     told.join(", ")
+}
+
+/// What is shown of other sizes than those from an end on that an outcome tells: `, no difference at 1`.
+fn elsewhere(it: &Crossed) -> String {
+    let CrossoverOutcome::Partly { is_better, .. } = it.crossover.outcome else {
+        return String::new();
+    };
+    let other = if is_better { (it.worse, "worse") } else { (it.better, "better") };
+    let told = [other, (it.alike, "no difference")].into_iter().filter(|(n, _)| *n > 0);
+    told.map(|(n, word)| format!(", {word} at {n}")).collect()
 }
 
 /// Whether it tells at which sizes the path is better, be it at none.
@@ -131,5 +141,6 @@ pub(crate) fn is_alike(one: &Crossed, other: &Crossed) -> bool {
     (is_unclear(one) && is_unclear(other))
         || (a.outcome == b.outcome
             && a.unclear_sizes == b.unclear_sizes
+            && elsewhere(one) == elsewhere(other)
             && (a.outcome != CrossoverOutcome::Undecided || of(one) == of(other)))
 }

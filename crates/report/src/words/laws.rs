@@ -82,7 +82,7 @@ const LAWS: [Text; 11] = [
     },
     Text {
         name: "cpu",
-        states: "the CPUs in use are busy for no longer than the wall clock allows, and for at least the ends' own CPU time",
+        states: "the CPUs in use are busy for no longer than the wall clock allows, and for at least the ends' own CPU time, also beyond what they do with the ends idle",
         sources: ["busy time of whole CPUs", "the workers' own CPU clocks"],
         of: TRIALS,
         seen: [
@@ -411,6 +411,11 @@ fn differs(figure: Figure, is: f64, should: f64) -> String {
         }
         Figure::EndsCpuNs => format!(
             "the ends used {} ms of CPU, but the CPUs were busy for {} ms",
+            ms(is),
+            ms(should)
+        ),
+        Figure::MachineNs => format!(
+            "the ends used {} ms of CPU, but the CPUs were busy for {} ms beyond what they do with the ends idle",
             ms(is),
             ms(should)
         ),

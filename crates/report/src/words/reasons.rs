@@ -1,6 +1,6 @@
 //! Reasons in clauses.
 
-use crate::spelling::{counted, level, listed, over, ratio, share_range, short, size};
+use crate::spelling::{counted, level, listed, over, percent, ratio, share_range, short, size};
 use analysis::estimate::Estimate;
 use analysis::metric::Metric;
 use analysis::operands::Compared;
@@ -61,6 +61,13 @@ pub(crate) fn reason(reason: &Reason) -> String {
             let each: Vec<String> = each.collect();
             format!("fixed CPU cost of a message for the sender, in ns: {}", listed(&each))
         }
+        Reason::CallsShare { share } => {
+            let interval = share.low.zip(share.high).map_or_else(
+                || "interval not known".to_owned(),
+                |(low, high)| format!("{} to {}", percent(low), percent(high)),
+            );
+            format!("{} [{interval}] of the fixed cost goes with the calls", percent(share.mean))
+        }
         Reason::NotInstrumented { what } => {
             let what = match what {
                 Unseen::MemoryBandwidth => "how much of the memory's bandwidth is used",
@@ -113,6 +120,9 @@ pub(crate) fn reason(reason: &Reason) -> String {
             "not measured: the same workers within one NUMA node and across nodes".to_owned()
         }
         Reason::CountsAs { low, high } => format!("an interval within {low} to {high} × counts"),
+        Reason::SizesCount { low, high } => {
+            format!("a size from {} to {} counts", size(*low), size(*high))
+        }
         Reason::SinkAlone => {
             "only the sink was measured: it has no receiver, so its figures are sender-side cost"
                 .to_owned()
@@ -250,6 +260,7 @@ fn derived(of: Derived) -> String {
         Derived::LastLevelMissesPer { level } => {
             format!("the sender's last-level misses per KiB over {}", metric(level))
         }
+        Derived::Gain { path, against } => format!("gain of {path} over {against}"),
         Derived::GoodputKept { from, to } => format!("goodput kept from {from} to {to} threads"),
     }
 }
@@ -286,6 +297,20 @@ mod tests {
 
     fn each(ratios: impl IntoIterator<Item = Compared>) -> Reason {
         Reason::Each { metric: Metric::GoodputGbps, ratios: ratios.into_iter().collect() }
+    }
+
+    #[test]
+    fn what_goes_with_the_calls_is_a_share_with_its_interval() {
+        let share = Estimate { mean: 0.84, low: Some(0.8), high: Some(0.88), trials: 10 };
+        let text = "84 % [80 % to 88 %] of the fixed cost goes with the calls";
+        reads(Reason::CallsShare { share }, text);
+        let unknown = Estimate { low: None, high: None, ..share };
+        let text = "84 % [interval not known] of the fixed cost goes with the calls";
+        reads(Reason::CallsShare { share: unknown }, text);
+        reads(
+            Reason::SizesCount { low: 2048.0, high: 8192.0 },
+            "a size from 2 KiB to 8 KiB counts",
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What to use, in a sentence a link: at most 25 words, with one interval.
 
-use crate::spelling::{counted, listed, ratio, short, size};
+use crate::spelling::{counted, listed, ratio, short, size, stretch};
 use analysis::findings::CrossoverOutcome;
 use analysis::metric::{Better, Metric};
 use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};
@@ -223,6 +223,7 @@ fn by_size(value: &str, against: &str, outcome: &CrossoverOutcome) -> String {
         CrossoverOutcome::Always
         | CrossoverOutcome::Never
         | CrossoverOutcome::Alike
+        | CrossoverOutcome::Partly { .. }
         | CrossoverOutcome::Undecided => format!("unclear which of {value} and {against} to use"),
     }
 }
@@ -262,6 +263,10 @@ fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
             format!("{path} costs less CPU above {} … {}", size(low), size(high))
         }
         Pays::Until { high, .. } => format!("{path} costs less CPU only below {}", size(high)),
+        Pays::Partly { less, up_to, from } => {
+            let less = if less { "less" } else { "more" };
+            format!("{path} costs {less} CPU {}", stretch(up_to, from))
+        }
         Pays::Mixed => format!("{path} costs less CPU in some settings only"),
         Pays::Unclear => format!("whether {path} pays is unclear{anyway}"),
     }

@@ -5,7 +5,7 @@ use analysis::results::Ending;
 use analysis::warnings::{MoreRounds, Warning};
 use model::Cell;
 
-use super::figures::place;
+use super::figures::{metric, place};
 
 /// The line.
 pub(crate) fn warning(warning: &Warning) -> String {
@@ -45,10 +45,23 @@ pub(crate) fn warning(warning: &Warning) -> String {
         Warning::Noise { half_width: half, goodput, is_coarse } => {
             noise(*half, goodput, *is_coarse)
         }
-        Warning::Imprecise { cells, of, precision, more, .. } => format!(
-            "{cells} of {of} cells are wider than ±{}: {}",
+        Warning::Outliers { ratios, of, .. } => format!(
+            "a few rounds far from the others widen or move {ratios} of {of} ratios: ratios.csv has them without the highest and lowest tenth"
+        ),
+        Warning::Imprecise { wide, of, are_ratios, precision, more, .. } => format!(
+            "{wide} of {} wider than ±{}: {}",
+            match (are_ratios, of) {
+                (true, 1) => "1 ratio is".to_owned(),
+                (true, _) => format!("{of} ratios are"),
+                (false, 1) => "1 cell is".to_owned(),
+                (false, _) => format!("{of} cells are"),
+            },
             percent(*precision),
             more_rounds(*more)
+        ),
+        Warning::Drift { widening, .. } => format!(
+            "rounds resemble the one before: levels are of this run, and {} wider for it (ratios are not)",
+            percent(widening - 1.0)
         ),
         Warning::Steal { trials, of, limit } => format!(
             "over {} of CPU time stolen in {trials} of {of} trials: measure when the host is quiet",
@@ -62,7 +75,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
             "the machine ran on battery: frequencies may be held down; plug it in".to_owned()
         }
         Warning::Instruments { share } => format!(
-            "the instruments cost {} of the ends' CPU time; longer windows (--time) make that less",
+            "the instruments cost {} of the ends' CPU time; longer slices (--slice) or --steady make that less",
             percent(*share)
         ),
         Warning::Oversubscribed { threads: [first, last], cpus } => {
@@ -95,8 +108,27 @@ pub(crate) fn detail(of: &Warning) -> Option<String> {
     match of {
         Warning::NoValidTrial { why, .. } if !why.is_empty() => Some(format!("the reason: {why}")),
         Warning::NoCounters { why } => Some(why.clone()),
+        Warning::Outliers { widest, .. } => {
+            let (mean, trimmed) = (widest.ratio.value()?, widest.trimmed.value()?);
+            Some(format!(
+                "the widest: {}, {} / {} at {}: {}, without them {}",
+                metric(widest.metric),
+                widest.contrast.value,
+                widest.contrast.against,
+                place(&widest.cell, &[]),
+                ratio(mean),
+                ratio(trimmed)
+            ))
+        }
         Warning::Imprecise { widest: Some(widest), .. } => {
-            Some(format!("the widest: {} ({})", half_width(widest.half_width), named(&widest.cell)))
+            let what = match &widest.contrast {
+                Some(contrast) => format!("{} at {}", contrast.values(), place(&widest.cell, &[])),
+                None => named(&widest.cell),
+            };
+            Some(format!("the widest: {} ({what})", half_width(widest.half_width)))
+        }
+        Warning::Drift { correlation, p, .. } => {
+            Some(format!("correlation of neighbouring rounds {correlation:.2}, p {p:.3}"))
         }
         _ => None,
     }
@@ -157,7 +189,10 @@ fn copied(least: f64, most: f64, on_delivery: bool) -> String {
 #[cfg(test)]
 mod tests {
     use analysis::estimate::Estimate;
-    use analysis::warnings::WidestCell;
+    use analysis::metric::Metric;
+    use analysis::results::{Finding, Ratio};
+    use analysis::stopping::Widest;
+    use model::Measured;
 
     use super::*;
 
@@ -166,6 +201,29 @@ mod tests {
         let quota = |cpus| warning(&Warning::Quota { cpus });
         assert!(quota(1.0).starts_with("a quota of 1 CPU throttles"), "{}", quota(1.0));
         assert!(quota(1.5).starts_with("a quota of 1.5 CPUs throttles"), "{}", quota(1.5));
+    }
+
+    #[test]
+    fn ratios_that_a_few_rounds_widen_are_told_with_what_is_left_without_them() {
+        let estimate =
+            |low, mean, high| Estimate { mean, low: Some(low), high: Some(high), trials: 20 };
+        let cell: Cell = "send=zerocopy message_bytes=65536 threads=1".parse().unwrap();
+        let widest = Ratio {
+            contrast: "send: zerocopy / sendmsg".parse().unwrap(),
+            block: String::new(),
+            against: cell.clone(),
+            cell,
+            metric: Metric::GoodputGbps,
+            ratio: Measured::Value(estimate(0.6, 1.0, 1.68)),
+            trimmed: Measured::Value(estimate(1.17, 1.2, 1.23)),
+            p: Measured::Value(0.9),
+            p_holm: Measured::Value(1.0),
+            finding: Finding::Undecided,
+        };
+        assert_eq!(
+            with_detail(&Warning::Outliers { ratios: 3, of: 48, widest: Box::new(widest) }),
+            "a few rounds far from the others widen or move 3 of 48 ratios: ratios.csv has them without the highest and lowest tenth (the widest: goodput, zerocopy / sendmsg at 64 KiB, 1 thread: 1.00 × [0.600, 1.68], without them 1.20 × [1.17, 1.23])"
+        );
     }
 
     #[test]
@@ -190,7 +248,9 @@ mod tests {
             (noise(0.14, true), "differences below 14 % cannot be seen here: more rounds, or a quieter machine".to_owned()),
             (noise(2.0, true), "equal cells differ by any amount here: more rounds, or a quieter machine".to_owned()),
             (noise(0.01, false), "equal cells are not shown to be equal here (goodput 1.02 × [1.01, 1.03], ±1 %): distrust differences of that order, and look for what else runs".to_owned()),
-            (Warning::Imprecise { cells: 4, of: 48, precision: 0.03, widest: Some(WidestCell { cell: Cell::default(), half_width: 0.27 }), more: MoreRounds::Time }, format!("4 of 48 cells are wider than ±3 %: --resume, more --max-time (the widest: ±27 % ({place}))")),
+            (Warning::Imprecise { wide: 4, of: 48, are_ratios: false, precision: 0.03, widest: Some(Widest { cell: Cell::default(), contrast: None, half_width: 0.27 }), more: MoreRounds::Time }, format!("4 of 48 cells are wider than ±3 %: --resume, more --max-time (the widest: ±27 % ({place}))")),
+            (Warning::Imprecise { wide: 4, of: 48, are_ratios: true, precision: 0.012, widest: Some(Widest { cell: Cell::default(), contrast: "send: sendmsg / send".parse().ok(), half_width: 0.27 }), more: MoreRounds::Time }, "4 of 48 ratios are wider than ±1.2 %: --resume, more --max-time (the widest: ±27 % (sendmsg / send at 4 KiB, 1 thread))".to_owned()),
+            (Warning::Drift { correlation: 0.17, widening: 1.42, p: 0.001 }, "rounds resemble the one before: levels are of this run, and 42 % wider for it (ratios are not) (correlation of neighbouring rounds 0.17, p 0.001)".to_owned()),
             (Warning::Oversubscribed { threads: [2, 8], cpus: 2 }, "2 to 8 threads: more threads than CPUs (2 CPUs), so scaling says nothing here".to_owned()),
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),

@@ -207,6 +207,7 @@ fn cost_model(text: impl Fn(&str) -> String) -> CostModel {
         side: ModelledSide::Sender,
         oversubscribed: false,
         per_message_ns: Measured::Value(super::around(412.0)),
+        per_message_by_round: std::collections::BTreeMap::new(),
         per_byte_ns: Measured::Value(super::around(0.081)),
         lack_of_fit_p: Measured::Value(0.000_4),
         breaks: vec![BreakPoint {

@@ -103,6 +103,7 @@ fn ratio(
         against: against.clone(),
         metric,
         ratio: Measured::Value(around(mean)),
+        trimmed: Measured::Value(around(mean)),
         p: Measured::Value(0.001),
         p_holm: Measured::Value(0.01),
         finding,
@@ -164,6 +165,8 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
         }
     }
     let cells = u32::try_from(plan.cells().len()).unwrap();
+    let compared = ratios.iter().filter(|ratio| ratio.metric == Metric::GoodputGbps).count();
+    let comparisons = u32::try_from(compared).unwrap();
     Summary {
         version: SUMMARY_VERSION,
         copycost: "0.1.0".to_owned(),
@@ -177,7 +180,10 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
             preliminary: false,
             finish: Ending::Precise,
             cells,
+            comparisons,
+            precise_comparisons: Measured::Value(comparisons),
             precise_cells: Measured::Value(cells),
+            drift: Measured::absent("no cell has the 10 rounds that this takes"),
             imprecise: Vec::new(),
             without_valid_trial: BTreeMap::new(),
             trials: 13 * u32::try_from(estimates.len()).unwrap(),
@@ -256,6 +262,7 @@ pub(crate) fn without_trial(summary: &mut Summary, index: usize, reason: &str) {
     for ratio in &mut summary.ratios {
         if ratio.cell == cell || ratio.against == cell {
             ratio.ratio = Measured::absent("no pair of valid trials");
+            ratio.trimmed = Measured::absent("no pair of valid trials");
             ratio.p = Measured::absent("no pair of valid trials");
             ratio.p_holm = Measured::absent("no pair of valid trials");
             ratio.finding = Finding::Undecided;

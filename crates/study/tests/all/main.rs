@@ -12,3 +12,4 @@ mod retrying;
 mod script;
 #[cfg(test)]
 mod stopping;
+mod turns;

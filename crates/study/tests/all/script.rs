@@ -5,10 +5,10 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use engine::{AuditSeen, EngineError, TrialOrder};
+use engine::{AuditSeen, EngineError, SeriesOrder, TrialOrder};
 use journal::{Reader, Store, Writer};
 use model::audit::CeilingPoint;
-use model::record::{CpuBusy, FinishReason, Outcome, Record, Settings, Trial};
+use model::record::{CpuBusy, FinishReason, Outcome, Record, SeriesSettings, Settings, Trial};
 use model::{Audit, Cell, Measured, Missing, Nanos, Plan, Preset, SendPath};
 use study::{Bench, Clock, Event, Study, StudyError};
 use synthetic::TrialBuilder;
@@ -43,6 +43,8 @@ pub(crate) struct Script<'a> {
     pub(crate) begins: Vec<Option<EngineError>>,
     watch: Watch,
     orders: u32,
+    /// The series that were ordered.
+    pub(crate) series: Vec<SeriesOrder>,
     /// Rounds begun less rounds ended.
     pub(crate) open: bool,
     pub(crate) begun: u32,
@@ -68,6 +70,7 @@ impl<'a> Script<'a> {
             begins: Vec::new(),
             watch,
             orders: 0,
+            series: Vec::new(),
             open: false,
             begun: 0,
             audited: Vec::new(),
@@ -111,6 +114,34 @@ impl Bench for Script<'_> {
         let settings =
             Settings { warmup_ns: order.warmup, extended: order.extended, ..trial.settings };
         Ok((settings, trial.outcome))
+    }
+
+    fn series(
+        &mut self,
+        order: &SeriesOrder,
+    ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
+        self.series.push(order.clone());
+        let mut outcomes = vec![None; order.cells.len()];
+        for (cell, outcome) in order.cells.iter().zip(&mut outcomes) {
+            let mut one = self.trial(&order.of_one(cell))?;
+            one.0.series = Some(SeriesSettings {
+                settle_ns: order.slice.settle,
+                window_ns: order.slice.window,
+                warmup_turns: 0,
+                places: vec![0; order.turns.len()],
+                steady_ns: Nanos(0),
+            });
+            let has_failed = matches!(one.1, Outcome::Failed(_));
+            *outcome = Some(one);
+            if has_failed {
+                let failed = std::mem::take(outcome);
+                outcomes.iter_mut().for_each(|other| *other = None);
+                let place = order.cells.iter().position(|other| other == cell);
+                outcomes[place.unwrap()] = failed;
+                break;
+            }
+        }
+        Ok(outcomes)
     }
 
     fn audit(
@@ -283,6 +314,7 @@ pub(crate) fn small_plan(rounds: Option<u32>) -> Plan {
     plan.factors.message.truncate(2);
     plan.factors.threads.truncate(1);
     plan.measure.controls = false;
+    plan.measure.steady = true;
     plan.measure.rounds = rounds;
     plan.measure.max_time = None;
     plan

@@ -170,8 +170,9 @@ fn the_widest_interval_and_the_time_left_are_told() {
     }
     let (widest, precise, left) = tenth.unwrap();
     let (cell, width) = widest.unwrap();
-    assert!(noisy(&cell) && width > 0.02, "{cell} {width}");
-    assert_eq!(precise, 3);
+    // The ratio of the noisy cell to the other one of its block, so that neither is precise.
+    assert!(is(&cell, SendPath::Sendmsg, 64) && width > 0.02, "{cell} {width}");
+    assert_eq!(precise, 2);
     assert!(left.unwrap() > ROUND);
 }
 

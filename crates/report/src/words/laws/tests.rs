@@ -233,6 +233,10 @@ fn what_breaks_a_law_is_told_with_what_it_should_be() {
         ),
         (figure(Figure::BusyNs { cpu: 3 }, 2e9, 1e9), "CPU 3 was busy for 2.00k ms of 1.00k ms"),
         (
+            figure(Figure::MachineNs, 2e9, 1e9),
+            "the ends used 2.00k ms of CPU, but the CPUs were busy for 1.00k ms beyond what they do with the ends idle",
+        ),
+        (
             Wrong::BelowZero { fixed: true, ns: around(-5.0) },
             "a = -5.00 [-4.50, -5.50] ns per message",
         ),

@@ -1,0 +1,87 @@
+//! How the two ends of a trial are prepared and meet.
+
+use std::time::{Duration, Instant};
+
+use kernel::process;
+use model::Cell;
+
+use crate::auditing::Auditing;
+use crate::child::WhichEnd;
+use crate::ends::{Ends, TrialError, unsupported, wrong_reply};
+use crate::placement::Seats;
+use crate::protocol::{Meet, Order, Prepare, Reply, Role, Token};
+
+/// How long an end may take to prepare, meeting and filling rings included.
+const PREPARING: Duration = Duration::from_secs(75);
+
+/// A cell with all that was decided before its ends meet.
+pub(crate) struct Connect<'t> {
+    pub(crate) cell: &'t Cell,
+    pub(crate) seats: &'t Seats,
+    /// CPUs that the ends may use.
+    pub(crate) usable: &'t [u32],
+    /// The congestion control to set.
+    pub(crate) congestion: String,
+    /// Whether the receiver compares every byte with what was sent.
+    pub(crate) check: bool,
+    /// Windows that will be measured.
+    pub(crate) windows: usize,
+}
+
+impl Connect<'_> {
+    /// Has both ends prepare and meet.
+    pub(crate) fn conduct(
+        &self,
+        ends: &mut Ends,
+        auditing: Option<&mut Auditing<'_>>,
+    ) -> Result<(), TrialError> {
+        const PHASE: &str = "connecting";
+        let token: Token = process::random_token().map_err(|error| error.to_string())?;
+        let role =
+            ends.raised.receiving_role(self.cell, self.seats, self.usable).map_err(unsupported)?;
+        let prepare = |role, meet, worker_cpus: &[u32], machine_cpus: Vec<u32>| {
+            Order::Prepare(Box::new(Prepare {
+                role,
+                cell: self.cell.clone(),
+                meet,
+                token,
+                worker_cpus: worker_cpus.to_vec(),
+                congestion: self.congestion.clone(),
+                machine_cpus,
+                check: self.check,
+                windows: self.windows,
+            }))
+        };
+        let deadline = Instant::now() + PREPARING;
+        let listen = Meet::Listen(ends.raised.listening_address());
+        ends.receiver.order(&prepare(role, listen, &self.seats.receivers, Vec::new()))?;
+        let address = match ends.reply_from(WhichEnd::Receiver, deadline, PHASE)? {
+            Reply::Listening(address) => address,
+            Reply::Hello { .. }
+            | Reply::Idle(_)
+            | Reply::Ready
+            | Reply::WindowOver
+            | Reply::Paused { .. }
+            | Reply::Drained
+            | Reply::MachineRead
+            | Reply::Finished(_)
+            | Reply::Failed { .. } => return Err(wrong_reply(WhichEnd::Receiver, PHASE)),
+        };
+        if let Some(auditing) = auditing {
+            auditing.before_connecting(address.port());
+        }
+        let connect = match role {
+            Role::Absorb(_) => Meet::ConnectEach(address),
+            Role::Send | Role::Receive => Meet::Connect(address),
+        };
+        let machine_cpus = self.seats.in_use(self.usable);
+        ends.sender.order(&prepare(Role::Send, connect, &self.seats.senders, machine_cpus))?;
+        for _ in 0..2 {
+            match ends.next_reply(deadline, PHASE)? {
+                (_, Reply::Ready) => {}
+                (which, _) => return Err(wrong_reply(which, PHASE)),
+            }
+        }
+        Ok(())
+    }
+}

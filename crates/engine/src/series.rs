@@ -1,0 +1,209 @@
+//! A series: the cells of a block side by side over two ends, taking turns in slices.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use model::record::{
+    CpuBusy, Finished, Machine, NO_SINK, ReceiveTally, SendTally, SeriesSettings, Side,
+};
+use model::{Measured, Nanos};
+
+use crate::child::WhichEnd;
+use crate::connect::Connect;
+use crate::ends::{Ends, TrialError, lost, wrong_reply};
+use crate::gate::SliceKind;
+use crate::meeting::MEETING;
+use crate::order::{SeriesOrder, SliceTimes};
+use crate::protocol::{Order, Reply, Report, Slice};
+use crate::trial::{DRAINING, GRACE, unwatched};
+
+/// Load before a steady window begins: reading the idle clocks disturbs a CPU for this long (`READING_NS` of the crew).
+const STEADY_SETTLE: Nanos = Nanos::ms(30);
+
+/// A series with all that was decided before it.
+pub(crate) struct Series<'t> {
+    pub(crate) order: &'t SeriesOrder,
+    /// In the order of the order's cells.
+    pub(crate) connect: Vec<Connect<'t>>,
+}
+
+/// A series that went wrong.
+pub(crate) struct SeriesError {
+    /// The cell that it happened to, where that is known.
+    pub(crate) cell: Option<usize>,
+    pub(crate) error: TrialError,
+}
+
+impl Series<'_> {
+    /// Runs it: every cell's record, in order.
+    ///
+    /// # Errors
+    /// What went wrong and where; the ends are then not to be used again.
+    pub(crate) fn conduct(&self, ends: &mut Ends) -> Result<Vec<Finished>, SeriesError> {
+        for (cell, connect) in self.connect.iter().enumerate() {
+            connect.conduct(ends, None).map_err(|error| SeriesError { cell: Some(cell), error })?;
+        }
+        let SeriesOrder { warmup_turns, turns, slice, steady, .. } = self.order;
+        let all = |kind, slice: SliceTimes| {
+            move |ends: &mut Ends, turn: &[usize]| {
+                turn.iter().try_for_each(|cell| take(ends, *cell, kind, slice))
+            }
+        };
+        let (warm, count) = (all(SliceKind::Warmup, *slice), all(SliceKind::Counted, *slice));
+        for turn in warmup_turns {
+            warm(ends, turn)?;
+        }
+        for turn in turns {
+            count(ends, turn)?;
+        }
+        let mut idle = None;
+        if let Some((window, turn)) = steady {
+            idle = self.steady(ends, *window, turn)?;
+        }
+        let finished =
+            collect(ends, self.connect.len()).map_err(|error| SeriesError { cell: None, error })?;
+        let with_idle = |mut finished: Finished| {
+            finished.machine.idle = finished.machine.moved_bytes.and(idle.clone());
+            finished
+        };
+        Ok(finished.into_iter().map(with_idle).collect())
+    }
+
+    /// One long window of each cell, with the idle clocks read in the silence before and after.
+    fn steady(
+        &self,
+        ends: &mut Ends,
+        window: Nanos,
+        turn: &[usize],
+    ) -> Result<Option<Measured<CpuBusy>>, SeriesError> {
+        let of_all = |error| SeriesError { cell: None, error };
+        let in_use = |connect: &Connect<'_>| connect.seats.in_use(connect.usable);
+        let cpus: BTreeSet<u32> = self.connect.iter().flat_map(in_use).collect();
+        let cpus: Vec<u32> = cpus.into_iter().collect();
+        let idle = ends.idle(&cpus, window).map_err(of_all)?;
+        let slice = SliceTimes { settle: STEADY_SETTLE, window };
+        for cell in turn {
+            let read = |ends: &mut Ends, is_end| {
+                let order = Order::ReadMachine { crew: *cell, is_end };
+                let both = ends.receiver.order(&order).and_then(|()| ends.sender.order(&order));
+                both.map_err(|why| of_all(why.into()))?;
+                (0..2).try_for_each(|_| match ends.next_reply(Instant::now() + GRACE, "reading") {
+                    Ok((_, Reply::MachineRead)) => Ok(()),
+                    Ok((which, _)) => Err(of_all(wrong_reply(which, "reading"))),
+                    Err(error) => Err(of_all(error)),
+                })
+            };
+            read(ends, false)?;
+            take(ends, *cell, SliceKind::Steady, slice)?;
+            read(ends, true)?;
+        }
+        Ok(Some(idle))
+    }
+
+    /// How the record of a cell tells of the series.
+    pub(crate) fn settings(&self, cell: usize) -> SeriesSettings {
+        let place = |turn: &Vec<usize>| {
+            let place = turn.iter().position(|other| *other == cell).unwrap_or(0);
+            u32::try_from(place).unwrap_or(u32::MAX)
+        };
+        let SeriesOrder { warmup_turns, turns, slice, steady, .. } = self.order;
+        SeriesSettings {
+            settle_ns: slice.settle,
+            window_ns: slice.window,
+            warmup_turns: u32::try_from(warmup_turns.len()).unwrap_or(u32::MAX),
+            places: turns.iter().map(place).collect(),
+            steady_ns: steady.as_ref().map_or(Nanos(0), |(window, _)| *window),
+        }
+    }
+}
+
+/// One slice of one cell, from silence to silence.
+fn take(
+    ends: &mut Ends,
+    crew: usize,
+    kind: SliceKind,
+    slice: SliceTimes,
+) -> Result<(), SeriesError> {
+    slice_of(ends, crew, kind, slice).map_err(|error| SeriesError { cell: Some(crew), error })
+}
+
+fn slice_of(
+    ends: &mut Ends,
+    crew: usize,
+    kind: SliceKind,
+    slice: SliceTimes,
+) -> Result<(), TrialError> {
+    const PHASE: &str = "measuring";
+    let SliceTimes { settle, window } = slice;
+    let order = Order::Slice(Slice {
+        crew,
+        kind,
+        settle_ns: settle,
+        window_ns: window,
+        drain_ns: DRAINING,
+    });
+    let deadline = || {
+        Instant::now()
+            + Duration::from_nanos(settle.0 + window.0 + DRAINING.0)
+            + 2 * MEETING
+            + GRACE
+    };
+    // The receiver first: it must be there before the load, as its slice begins with the first bytes.
+    ends.receiver.order(&order)?;
+    ends.sender.order(&order)?;
+    let Reply::WindowOver = ends.reply_from(WhichEnd::Receiver, deadline(), PHASE)? else {
+        return Err(wrong_reply(WhichEnd::Receiver, PHASE));
+    };
+    ends.sender.order(&Order::Pause { crew })?;
+    let Reply::Paused { bytes } = ends.reply_from(WhichEnd::Sender, deadline(), PHASE)? else {
+        return Err(wrong_reply(WhichEnd::Sender, PHASE));
+    };
+    ends.receiver.order(&Order::Drain { crew, bytes })?;
+    let Reply::Drained = ends.reply_from(WhichEnd::Receiver, deadline(), PHASE)? else {
+        return Err(wrong_reply(WhichEnd::Receiver, PHASE));
+    };
+    Ok(())
+}
+
+/// Ends the series and waits for the reports of every crew of both ends.
+fn collect(ends: &mut Ends, crews: usize) -> Result<Vec<Finished>, TrialError> {
+    const PHASE: &str = "collecting";
+    let deadline = Instant::now() + Duration::from_nanos(DRAINING.0) + GRACE;
+    // The sender first: receivers leave when the flows end.
+    ends.sender.order(&Order::Finish)?;
+    ends.receiver.order(&Order::Finish)?;
+    let mut sent: Vec<(Side<SendTally>, _)> = Vec::with_capacity(crews);
+    let mut received: Vec<(Side<ReceiveTally>, Option<Machine>)> = Vec::with_capacity(crews);
+    while sent.len() < crews || received.len() < crews {
+        match ends.next_reply(deadline, PHASE)? {
+            (which, Reply::Finished(report)) => match (which, *report) {
+                (WhichEnd::Sender, Report::Sent { side, machine }) => sent.push((side, machine)),
+                (WhichEnd::Receiver, Report::Received { side, machine }) => {
+                    received.push((side, machine));
+                }
+                (which, _) => return Err(wrong_reply(which, PHASE)),
+            },
+            (which, _) => return Err(wrong_reply(which, PHASE)),
+        }
+    }
+    if sent.len() != received.len() {
+        return Err(lost("the ends did not report the same cells"));
+    }
+    let link = ends.raised.facts();
+    let both = |(of_sender, of_receiver): (Option<Machine>, Option<Machine>)| {
+        let mut machine = of_sender.unwrap_or_else(unwatched);
+        let receiver_ns = of_receiver.and_then(|machine| machine.ends_cpu_ns);
+        let ends_ns = machine.ends_cpu_ns.zip(receiver_ns);
+        machine.ends_cpu_ns = ends_ns.map(|(sender, receiver)| Nanos(sender.0 + receiver.0));
+        machine
+    };
+    let finished =
+        sent.into_iter().zip(received).map(|((sender, seen), (receiver, own))| Finished {
+            sender,
+            receiver,
+            machine: both((seen, own)),
+            link: link.clone(),
+            sink: Measured::absent(NO_SINK),
+        });
+    Ok(finished.collect())
+}

@@ -1,0 +1,164 @@
+//! Series over real sockets: several cells side by side that take turns.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop where it stands, and say what it skips"
+)]
+
+use std::process::ExitCode;
+
+use engine::{SeriesOrder, SliceTimes};
+use model::record::{FailureKind, Finished, Outcome, Settings, Span, Worker};
+use model::{Cell, Nanos};
+
+mod common;
+
+use common::{Test, engine, run_tests};
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|word| word == "end") {
+        return engine::end::main();
+    }
+    let tests: [Test; 6] = [
+        ("every_slice_of_every_cell_is_recorded_and_what_was_accepted_arrives", slices),
+        ("several_threads_and_flows_take_turns_too", threads_and_flows),
+        ("the_steady_control_stands_apart_from_the_sums", control),
+        ("a_cell_that_fails_ends_the_series_and_the_next_one_goes_well", failing_cell),
+        ("a_cell_that_is_refused_is_told_before_anything_runs", refused_cell),
+        ("cells_over_veth_take_turns", veth),
+    ];
+    run_tests(&tests, None)
+}
+
+/// So many turns of these cells, every second one the other way round.
+fn order(cells: &[&str], turns: usize, steady_ms: Option<u64>) -> SeriesOrder {
+    let cells: Vec<Cell> = cells.iter().map(|cell| cell.parse().unwrap()).collect();
+    let there: Vec<usize> = (0..cells.len()).collect();
+    let back: Vec<usize> = there.iter().rev().copied().collect();
+    let turn = |n: usize| if n.is_multiple_of(2) { there.clone() } else { back.clone() };
+    SeriesOrder {
+        slice: SliceTimes { settle: Nanos::ms(2), window: Nanos::ms(4) },
+        warmup_turns: (0..2).map(turn).collect(),
+        turns: (0..turns).map(turn).collect(),
+        steady: steady_ms.map(|ms| (Nanos::ms(ms), turn(0))),
+        cells,
+    }
+}
+
+fn measure(order: &SeriesOrder) -> Vec<(Settings, Finished)> {
+    let outcomes = engine().series(order).unwrap();
+    let finished = |(cell, outcome): (&Cell, Option<_>)| match outcome {
+        Some((settings, Outcome::Finished(finished))) => (settings, *finished),
+        other => panic!("{cell}: {other:?}"),
+    };
+    order.cells.iter().zip(outcomes).map(finished).collect()
+}
+
+const PATHS: [&str; 4] = [
+    "send=send message_bytes=4096 threads=1",
+    "send=sendmsg message_bytes=4096 threads=1",
+    "send=staged message_bytes=4096 threads=1",
+    "send=zerocopy message_bytes=4096 threads=1",
+];
+
+/// What holds of a worker's slices, whatever the machine was busy with.
+fn assert_sums(worker: &Worker, turns: usize) {
+    assert_eq!(worker.slices.len(), turns);
+    let sum = |of: fn(&Span) -> u64| worker.slices.iter().map(|span| of(&span)).sum::<u64>();
+    assert_eq!(worker.window_ns.0, sum(|span| span.window_ns));
+    assert_eq!(worker.bytes.0, sum(|span| span.bytes));
+    assert_eq!(worker.cpu_ns.0, sum(|span| span.cpu_ns));
+    assert_eq!(worker.third_bytes.iter().sum::<u64>(), worker.bytes.0);
+}
+
+fn slices() {
+    let order = order(&PATHS, 6, None);
+    for (place, (settings, finished)) in measure(&order).into_iter().enumerate() {
+        let (sent, received) = (&finished.sender, &finished.receiver);
+        assert_eq!(received.total.received_bytes, sent.total.accepted_bytes);
+        assert_eq!(sent.total.completed, sent.total.zerocopy_sends, "{}", PATHS[place]);
+        assert!(sent.total.accepted_bytes > sent.window.accepted_bytes, "warm-up is not counted");
+        assert_eq!(sent.window.accepted_bytes, sent.workers[0].bytes.0);
+        assert_sums(&sent.workers[0], 6);
+        assert_sums(&received.workers[0], 6);
+        assert!(sent.workers[0].steady.is_none() && finished.machine.busy.value().is_none());
+        let series = settings.series.unwrap();
+        let there = u32::try_from(place).unwrap();
+        assert_eq!(series.places, [there, 3 - there, there, 3 - there, there, 3 - there]);
+        assert_eq!(settings.window_ns, Nanos::ms(24));
+    }
+}
+
+fn threads_and_flows() {
+    let cells = [
+        "send=sendmsg message_bytes=65536 threads=2 flows=3",
+        "send=zerocopy message_bytes=65536 threads=2 flows=3",
+    ];
+    for (_, finished) in measure(&order(&cells, 3, None)) {
+        let (sent, received) = (&finished.sender, &finished.receiver);
+        assert_eq!((sent.workers.len(), received.workers.len()), (2, 2));
+        assert_eq!(received.total.received_bytes, sent.total.accepted_bytes);
+        assert_eq!(sent.total.completed, sent.total.zerocopy_sends);
+        sent.workers.iter().chain(&received.workers).for_each(|worker| assert_sums(worker, 3));
+    }
+}
+
+fn control() {
+    for (_, finished) in measure(&order(&PATHS[..2], 3, Some(20))) {
+        let worker = &finished.sender.workers[0];
+        assert_sums(worker, 3);
+        let steady = worker.steady.unwrap();
+        let moved = finished.machine.moved_bytes.unwrap().0;
+        assert!(moved >= steady.bytes && moved <= finished.sender.total.accepted_bytes);
+        assert!(
+            finished.sender.window.accepted_bytes + moved <= finished.sender.total.accepted_bytes
+        );
+        assert!(finished.machine.idle.is_some());
+        // A kernel may not tell them, but both edges were read.
+        let missed = finished.sender.counters.migrations.reason().unwrap_or_default();
+        assert!(!missed.contains("the last edge"), "{missed}");
+        let receiver = finished.receiver.workers[0].steady.unwrap();
+        let ends = finished.machine.ends_cpu_ns.unwrap().0;
+        assert!(ends >= steady.cpu_ns + receiver.cpu_ns, "{ends}");
+    }
+}
+
+/// A congestion control that no kernel has is refused when the cell's connections are made.
+fn failing_cell() {
+    let mut engine = engine();
+    let failing = "send=send message_bytes=4096 threads=1 congestion=nosuch";
+    let outcomes = engine.series(&order(&[PATHS[0], failing, PATHS[1]], 3, None)).unwrap();
+    let [None, Some((_, Outcome::Failed(failure))), None] = &outcomes[..] else {
+        panic!("{outcomes:?}")
+    };
+    assert!(failure.why.contains("nosuch"), "{failure:?}");
+    let after = engine.series(&order(&PATHS[..2], 3, None)).unwrap();
+    assert!(after.iter().all(|it| matches!(it, Some((_, Outcome::Finished(_))))), "{after:?}");
+}
+
+fn refused_cell() {
+    let refused = "send=send message_bytes=4096 threads=1 placement=4000/4001";
+    let outcomes = engine().series(&order(&[PATHS[0], refused], 3, None)).unwrap();
+    let [None, Some((_, Outcome::Failed(failure)))] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(failure.kind, FailureKind::Unsupported);
+}
+
+fn veth() {
+    let cells = PATHS.map(|cell| format!("{cell} link=veth"));
+    let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+    let outcomes = engine().series(&order(&cells, 3, None)).unwrap();
+    for (cell, outcome) in cells.iter().zip(outcomes) {
+        match outcome {
+            Some((_, Outcome::Finished(finished))) => {
+                let (sent, received) = (finished.sender.total, finished.receiver.total);
+                assert_eq!(received.received_bytes, sent.accepted_bytes, "{cell}");
+            }
+            Some((_, Outcome::Failed(failure))) if failure.kind == FailureKind::Unsupported => {
+                eprintln!("skipped: {}", failure.why);
+                return;
+            }
+            other => panic!("{cell}: {other:?}"),
+        }
+    }
+}

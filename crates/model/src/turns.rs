@@ -1,0 +1,147 @@
+//! How the cells of a block take turns.
+
+use crate::cell::Cell;
+use crate::placement::Placement;
+use crate::plan::{Plan, TURN};
+use crate::units::Nanos;
+
+/// The shape of a series: one block, measured in turns on fresh connections and memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turns {
+    /// From the beginning of a slice's load to that of its window.
+    pub settle: Nanos,
+    /// The window of a slice.
+    pub window: Nanos,
+    /// Turns that count.
+    pub turns: u32,
+    /// Turns before them, until receive buffers have grown and caches are warm.
+    pub warmup_turns: u32,
+    /// The steady window of the control; 0: none in this series.
+    pub steady: Nanos,
+}
+
+/// Turns before those that count.
+const WARMUP_TURNS: u32 = 4;
+/// No series has fewer, unless the plan asks for few.
+const FEWEST_TURNS: u32 = 3;
+/// A window covers this many turns of the scheduler where threads share a CPU, so that each of them runs in it.
+const SCHEDULER_TURNS: u64 = 3;
+/// The steady window of the control.
+const STEADY: Nanos = Nanos::ms(60);
+/// The control is measured in one round of so many.
+const STEADY_EVERY: u32 = 2;
+/// From one slice's tail to the next one's load: the receivers' word, the drain, the next order. Of the steady control
+/// also its settling.
+const BETWEEN: Nanos = Nanos(1_000_000);
+/// Connecting and filling the rings, a cell.
+const PREPARING: Nanos = Nanos::ms(15);
+
+impl Plan {
+    /// How a block's cells take turns in a round; none where they are measured steadily, one after the other: the plan says so, or
+    /// their link has no receiver whose queue could be seen to be empty.
+    pub fn turns(&self, cells: &[Cell], usable_cpus: usize, round: u32) -> Option<Turns> {
+        let takes_turns = |cell: &Cell| cell.link.capabilities().takes_turns;
+        if self.measure.steady || cells.is_empty() || !cells.iter().all(takes_turns) {
+            return None;
+        }
+        let cpus = u32::try_from(usable_cpus).unwrap_or(u32::MAX).max(1);
+        let shared_by = cells.iter().map(|cell| cell.threads_a_cpu(cpus)).max().unwrap_or(1);
+        let late = TURN.0 * u64::from(shared_by.saturating_sub(1));
+        let settle = Nanos(self.measure.settle.0.max(late));
+        let window = (self.measure.slice.0 - self.measure.settle.0).max(late * SCHEDULER_TURNS);
+        // Longer slices are fewer: the series takes about as long.
+        let asked = self.measure.slice.0.saturating_mul(u64::from(self.measure.turns));
+        let turns = u32::try_from(asked / (settle.0 + window)).unwrap_or(u32::MAX);
+        let is_control = round.is_multiple_of(STEADY_EVERY);
+        Some(Turns {
+            settle,
+            window: Nanos(window),
+            turns: turns.clamp((self.measure.turns / 5).clamp(2, FEWEST_TURNS), self.measure.turns),
+            warmup_turns: if late == 0 { WARMUP_TURNS } else { 1 },
+            steady: if is_control { STEADY.max(Nanos(window)) } else { Nanos(0) },
+        })
+    }
+}
+
+impl Cell {
+    /// How many busy threads share a CPU at most, on so many CPUs.
+    fn threads_a_cpu(&self, cpus: u32) -> u32 {
+        let at_least = self.busy_threads().div_ceil(cpus);
+        let on = |list: &[u32]| {
+            self.threads.get().div_ceil(u32::try_from(list.len()).unwrap_or(1).max(1))
+        };
+        match &self.placement {
+            Placement::Split | Placement::None => at_least,
+            Placement::Same => at_least.max(2),
+            Placement::Cpus { senders, receivers } => {
+                let both = [on(senders), on(receivers)];
+                if senders.iter().any(|cpu| receivers.contains(cpu)) {
+                    both.iter().sum()
+                } else {
+                    both.into_iter().max().unwrap_or(1)
+                }
+            }
+        }
+    }
+}
+
+impl Turns {
+    /// The time that a series of so many cells takes.
+    pub fn lasts(&self, cells: usize) -> Nanos {
+        let slice = self.settle.0 + self.window.0 + BETWEEN.0;
+        let turns = slice * u64::from(self.turns + self.warmup_turns);
+        let steady = if self.steady.0 == 0 { 0 } else { self.steady.0 + 30 * BETWEEN.0 };
+        let cells = u64::try_from(cells).unwrap_or(u64::MAX);
+        Nanos(cells.saturating_mul(turns + steady + PREPARING.0) + self.steady.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::Preset;
+    use crate::{Factor, Link};
+
+    use super::*;
+
+    fn default() -> Plan {
+        Plan::preset(Preset::Default)
+    }
+
+    #[test]
+    fn slices_are_longer_and_fewer_where_threads_share_a_cpu() {
+        let plan = default();
+        let cells = |threads: u32| -> Vec<Cell> {
+            plan.cells().into_iter().filter(|cell| cell.threads.get() == threads).collect()
+        };
+        let [one, eight] = [1, 8].map(|n| plan.turns(&cells(n), 2, 1).unwrap());
+        assert_eq!((one.settle, one.turns), (plan.measure.settle, plan.measure.turns));
+        assert!(eight.window.0 > 10 * one.window.0 && eight.turns == FEWEST_TURNS, "{eight:?}");
+        assert_eq!(plan.turns(&cells(8), 64, 1).unwrap().window, one.window);
+        for (placement, is_shared) in
+            [("same", true), ("0/0", true), ("0/1", false), ("none", false), ("0/1-2", false)]
+        {
+            let mut placed = cells(1);
+            placed.iter_mut().for_each(|cell| cell.set(Factor::Placement, placement).unwrap());
+            let window = plan.turns(&placed, 64, 1).unwrap().window;
+            assert_eq!(window > one.window, is_shared, "{placement}");
+        }
+    }
+
+    #[test]
+    fn what_is_measured_steadily_takes_no_turns() {
+        let mut plan = default();
+        assert!(plan.turns(&plan.cells(), 2, 1).is_some());
+        plan.measure.steady = true;
+        assert_eq!(plan.turns(&plan.cells(), 2, 1), None);
+        let mut sink = default();
+        sink.factors.set(Factor::Link, Link::Sink.name()).unwrap();
+        assert_eq!(sink.turns(&sink.cells(), 2, 1), None);
+    }
+
+    #[test]
+    fn the_steady_control_is_measured_in_every_second_round() {
+        let plan = default();
+        let steady = |round| plan.turns(&plan.cells(), 64, round).unwrap().steady.0 > 0;
+        assert_eq!([1, 2, 3, 4].map(steady), [false, true, false, true]);
+    }
+}

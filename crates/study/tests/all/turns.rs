@@ -1,0 +1,101 @@
+//! Blocks that are measured in turns.
+
+use engine::EngineError;
+use model::record::{FailureKind, Outcome};
+use model::{Mark, Plan, SendPath};
+use study::Event;
+
+use crate::script::{Script, go_on, is, run, small_plan, trials};
+
+/// [`small_plan`], in turns.
+fn in_turns(rounds: u32) -> Plan {
+    let mut plan = small_plan(Some(rounds));
+    plan.measure.steady = false;
+    plan
+}
+
+#[test]
+fn a_block_is_one_series_whose_turns_hold_every_cell_in_an_order_of_its_own() {
+    let mut bench = Script::good();
+    let ran = run(&in_turns(2), &mut bench);
+    assert_eq!(trials(&ran.records).len(), 8);
+    assert_eq!(bench.series.len(), 4, "two blocks in two rounds");
+    for series in &bench.series {
+        let turns: Vec<&Vec<usize>> = series.warmup_turns.iter().chain(&series.turns).collect();
+        assert!(turns.iter().all(|turn| turn.iter().sum::<usize>() == 1 && turn.len() == 2));
+        let first = turns.iter().filter(|turn| turn[0] == 0).count();
+        assert!((1..turns.len()).contains(&first), "the order changes: {first}");
+    }
+    assert_eq!(bench.series.iter().filter(|series| series.steady.is_some()).count(), 2);
+    let orders = |n: usize| bench.series[n].turns.clone();
+    assert_ne!(orders(0), orders(2), "another round has other orders");
+    let mut again = Script::good();
+    run(&in_turns(2), &mut again);
+    assert_eq!(again.series, bench.series, "the orders follow from the seed");
+}
+
+#[test]
+fn a_series_that_fails_is_tried_again_whole_and_loses_no_record() {
+    let mut bench = Script::new(|order, number| {
+        let trial = synthetic::trial(&order.cell, 1);
+        Ok(if number == 2 { trial.failed(FailureKind::CallFailed, "no route") } else { trial })
+    });
+    let ran = run(&in_turns(1), &mut bench);
+    let failed = trials(&ran.records)
+        .into_iter()
+        .filter(|trial| matches!(trial.outcome, Outcome::Failed(_)))
+        .count();
+    assert_eq!((failed, trials(&ran.records).len()), (1, 5));
+    assert!(ran.events.iter().any(|event| matches!(event, Event::Retried { attempt: 2, .. })));
+}
+
+#[test]
+fn a_cell_that_this_machine_cannot_measure_leaves_the_series_to_the_others() {
+    let mut bench = Script::new(|order, _| {
+        let trial = synthetic::trial(&order.cell, 1);
+        Ok(if is(&order.cell, SendPath::Sendmsg, 64) {
+            trial.failed(FailureKind::Unsupported, "not here")
+        } else {
+            trial
+        })
+    });
+    let ran = run(&in_turns(2), &mut bench);
+    let of = |path, bytes| {
+        let all = trials(&ran.records).into_iter();
+        all.filter(|trial| is(&trial.cell, path, bytes)).count()
+    };
+    assert_eq!((of(SendPath::Send, 64), of(SendPath::Sendmsg, 64)), (2, 1));
+    let refused = |event: &&Event| matches!(event, Event::CellRefused { .. });
+    assert_eq!(ran.events.iter().filter(refused).count(), 1);
+}
+
+#[test]
+fn a_signal_within_a_series_ends_the_run_and_keeps_what_came_before() {
+    let mut bench = Script::new(|order, number| {
+        if number > 5 {
+            Err(EngineError::Interrupted)
+        } else {
+            Ok(synthetic::trial(&order.cell, 1))
+        }
+    });
+    let ran = run(&in_turns(3), &mut bench);
+    assert_eq!(trials(&ran.records).len(), 4, "whole series alone are kept");
+    assert_eq!(ran.ended.unwrap(), model::record::FinishReason::Interrupted);
+}
+
+#[test]
+fn a_void_cell_of_a_series_is_not_measured_again_by_a_resume() {
+    let void = |order: &engine::TrialOrder, _| {
+        let trial = synthetic::trial(&order.cell, 1);
+        Ok(if is(&order.cell, SendPath::Sendmsg, 64) || is(&order.cell, SendPath::Sendmsg, 512) {
+            trial.marked(Mark::ContentLost)
+        } else {
+            trial
+        })
+    };
+    let ran = run(&in_turns(1), &mut Script::new(void));
+    assert_eq!(trials(&ran.records).len(), 4);
+    let mut bench = Script::good();
+    go_on(&in_turns(1), &mut bench, &ran.records);
+    assert_eq!(bench.series.len(), 0, "its round is over");
+}
