@@ -207,6 +207,15 @@ fn settings(columns: &mut Columns<Trials>) {
     columns.number("settle_ns", "Load of a slice before its window.", |r| {
         Some(r.trial.settings.series.as_ref()?.settle_ns.0)
     });
+    columns.number("warmup_turns", "Turns before those that count.", |r| {
+        Some(u64::from(r.trial.settings.series.as_ref()?.warmup_turns))
+    });
+    columns.number("steady_ns", "The steady window ordered as a control; 0: none.", |r| {
+        Some(r.trial.settings.series.as_ref()?.steady_ns.0)
+    });
+    columns.numbers("turn_places", "The place of the cell's slice in each turn, from 0.", |r| {
+        r.trial.settings.series.as_ref().map(|series| series.places.clone()).unwrap_or_default()
+    });
     columns.number("tail_ns", "The senders' tail after it.", |r| Some(r.trial.settings.tail_ns.0));
     columns.text(
         "extended",

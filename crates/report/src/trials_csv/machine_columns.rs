@@ -11,6 +11,17 @@ pub(super) fn machine(columns: &mut Columns<Trials>) {
         row.finished().and_then(|f| f.machine.busy.value())
     });
     busy(columns, "idle", "at rest before the round", |row| row.idle?.value());
+    busy(columns, "gap", "in the silence beside the steady windows of a series", |row| {
+        row.finished().and_then(|f| f.machine.idle.as_ref()?.value())
+    });
+    columns.number(
+        "moved_bytes",
+        "Of a series: payload between the two readings of the busy times.",
+        |row| row.finished().and_then(|f| Some(f.machine.moved_bytes?.0)),
+    );
+    columns.number("ends_cpu_ns", "Of a series: CPU time of both ends between them.", |row| {
+        row.finished().and_then(|f| Some(f.machine.ends_cpu_ns?.0))
+    });
     ticks(columns);
     for (name, edge, when) in [("start", 0, "start"), ("end", 1, "end")] {
         let meaning = format!("Frequency of each CPU in use at the window's {when}.");

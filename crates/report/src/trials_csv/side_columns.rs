@@ -1,7 +1,8 @@
 //! The columns of one end: workers, tallies, CPU, counters, TCP, sockets and memory.
 
 use model::record::{
-    Counters, Finished, ReceiveTally, SendTally, Side, SnmpFacts, TcpFacts, Usage, Worker,
+    Counters, Finished, ReceiveTally, SendTally, Side, Slices, SnmpFacts, Span, TcpFacts, Usage,
+    Worker,
 };
 
 use super::{Trials, tally};
@@ -95,6 +96,32 @@ fn workers<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>
         |w| three(w.third_bytes),
     );
     one_each("third_ns", "Length of each third, three figures a worker.", |w| three(w.third_ns));
+    let mut slices = |name: &str, meaning: &str, list: fn(&Slices) -> &[u64]| {
+        columns.numbers(format!("{side}_worker_slice_{name}"), meaning, move |row| {
+            let workers = row.finished().into_iter().flat_map(|f| &end(f).workers);
+            workers.flat_map(|worker| list(&worker.slices).iter().copied()).collect()
+        });
+    };
+    slices(
+        "window_ns",
+        "Each worker's own window in each slice, one worker after the other.",
+        |s| &s.window_ns,
+    );
+    slices("bytes", "Its payload in each.", |s| &s.bytes);
+    slices("cpu_ns", "Its CPU time in each.", |s| &s.cpu_ns);
+    let mut steady = |name: &str, meaning: &str, value: fn(&Span) -> u64| {
+        columns.numbers(format!("{side}_worker_steady_{name}"), meaning, move |row| {
+            let workers = row.finished().into_iter().flat_map(|f| &end(f).workers);
+            workers.filter_map(|worker| worker.steady.as_ref().map(value)).collect()
+        });
+    };
+    steady(
+        "window_ns",
+        "Each worker's steady window, the control; empty where there was none.",
+        |w| w.window_ns,
+    );
+    steady("bytes", "Each worker's payload in it.", |w| w.bytes);
+    steady("cpu_ns", "Each worker's CPU time in it.", |w| w.cpu_ns);
 }
 
 fn three(thirds: [u64; 3]) -> String {
@@ -112,7 +139,7 @@ fn cpu<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>) {
     };
     number(
         "after_cpu_ns",
-        "CPU time of the workers from the end of the window to the end of the drain.",
+        "CPU time of the workers from the end of each window to the end of the drain after it.",
         |s| Some(s.after_cpu_ns.0),
     );
     number(

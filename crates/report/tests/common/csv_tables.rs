@@ -1,8 +1,8 @@
 //! The CSV files read back, and a trial to fill every column.
 
 use analysis::summary::Summary;
-use model::record::{Finished, Outcome, Record, Trial};
-use model::{Cell, Mark, Plan, SendPath};
+use model::record::{Finished, Outcome, Record, SeriesSettings, Span, Trial};
+use model::{Bytes, Cell, Mark, Nanos, Plan, SendPath};
 use report::{ColumnSet, CsvColumn, write_ratios, write_results, write_trials};
 
 pub(crate) type Rows = Vec<Vec<String>>;
@@ -58,6 +58,13 @@ pub(crate) fn full() -> Trial {
         .marked(Mark::Retransmits)
         .marked(Mark::Throttled)
         .build();
+    trial.settings.series = Some(SeriesSettings {
+        settle_ns: Nanos(12),
+        window_ns: Nanos(13),
+        warmup_turns: 14,
+        places: vec![1, 0],
+        steady_ns: Nanos(15),
+    });
     if let Outcome::Finished(finished) = &mut trial.outcome {
         let Finished { sender, receiver, .. } = finished.as_mut();
         for calls in [&mut sender.window.calls, &mut sender.total.calls] {
@@ -81,6 +88,15 @@ pub(crate) fn full() -> Trial {
         };
         tcp(&mut sender.tcp);
         tcp(&mut receiver.tcp);
+        for worker in sender.workers.iter_mut().chain(&mut receiver.workers) {
+            for n in 1..=2 {
+                worker.slices.push(Span { window_ns: n, bytes: n + 2, cpu_ns: n + 4 });
+            }
+            worker.steady = Some(Span { window_ns: 7, bytes: 8, cpu_ns: 9 });
+        }
+        finished.machine.moved_bytes = Some(Bytes(10));
+        finished.machine.ends_cpu_ns = Some(Nanos(11));
+        finished.machine.idle = Some(finished.machine.busy.clone());
     }
     trial
 }
