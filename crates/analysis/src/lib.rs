@@ -47,6 +47,7 @@ pub mod stopping;
 mod summarise;
 pub mod summary;
 mod trial_dots;
+pub mod turn_noise;
 pub mod warnings;
 
 pub use metric::Metric;

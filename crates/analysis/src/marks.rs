@@ -54,7 +54,7 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
     let gaps = sink.value().is_some_and(|sink| sink.window.gaps > 0);
     let window = |limit: Share| {
         let off = |worker: &Worker| match &settings.series {
-            Some(series) => is_often_off(worker, series.window_ns.0, limit),
+            Some(series) => missed(worker, series.window_ns.0) > limit.0,
             None => is_off(worker, settings.window_ns.0, limit),
         };
         sender.workers.iter().any(off) || receiver.workers.iter().any(off)
@@ -126,11 +126,11 @@ fn is_off(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
         || worker.late_ns.unsigned_abs() as f64 > allowed
 }
 
-/// Whether a worker hardly ran in more than a share of its slices, or far beyond their windows.
-fn is_often_off(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
-    let is_off = |span: &Span| span.window_ns.abs_diff(ordered_ns) > ordered_ns / 2;
-    let off = worker.slices.iter().filter(is_off).count();
-    worker.slices.is_empty() || off as f64 > limit.0 * worker.slices.len() as f64
+/// The share of its slices' windows for which a worker did not run. One that ran on has a longer window, and is told so.
+fn missed(worker: &Worker, ordered_ns: u64) -> f64 {
+    let of = |span: Span| ordered_ns.saturating_sub(span.window_ns) as f64;
+    let ordered = ordered_ns as f64 * worker.slices.len() as f64;
+    if ordered > 0.0 { worker.slices.iter().map(of).sum::<f64>() / ordered } else { 1.0 }
 }
 
 /// Payload bytes a nanosecond, each worker's over its own window.

@@ -12,6 +12,7 @@ use crate::judged::JudgedTrials;
 use crate::metric::Metric;
 use crate::pairs::{AllLogRatios, Complete, Logs, RATIO_METRICS, SIGNIFICANCE, test_family};
 use crate::results::{Finding, NoiseFloor, Ratio};
+use crate::turn_noise::{SeriesNoise, TurnNoise, turn_rates};
 
 /// A plan's cells and controls, and their blocks, by place.
 #[derive(Clone, Debug)]
@@ -77,6 +78,7 @@ pub(crate) struct Contrasted {
     pub(crate) cell: usize,
     pub(crate) against: usize,
     log_ratios: AllLogRatios,
+    noise: SeriesNoise,
 }
 
 /// The pairs of cells that the plan's contrasts compare, block by block, without a log-ratio yet. Controls are in none.
@@ -97,6 +99,7 @@ pub(crate) fn contrasted(plan: &Plan, places: &Places) -> Vec<Contrasted> {
                 cell,
                 against,
                 log_ratios: AllLogRatios::default(),
+                noise: SeriesNoise::default(),
             }));
         }
     }
@@ -160,19 +163,26 @@ impl Pairings {
         complete: &[Complete],
     ) -> Self {
         let mut pairings = Self::new(plan, places);
-        let mut logs_of: Vec<Option<Logs>> = vec![None; places.cells.len()];
+        let mut seen: Vec<Option<(Logs, Vec<f64>)>> = vec![None; places.cells.len()];
         for Complete { block, trials: of_block, .. } in complete {
             for (cell, trial) in of_block {
-                logs_of[*cell] = Some(trials.all()[*trial].logs());
+                let judged = &trials.all()[*trial];
+                seen[*cell] = Some((judged.logs(), turn_rates(judged.trial)));
             }
             // Twins of one block share its drift, and may share a trial: their mean is one observation.
             let mut twins = AllLogRatios::default();
             for Pairing { cell, against, into } in &pairings.of_block[*block] {
-                let (Some(cell), Some(against)) = (&logs_of[*cell], &logs_of[*against]) else {
+                let (Some((cell, of_cell)), Some((against, of_against))) =
+                    (&seen[*cell], &seen[*against])
+                else {
                     continue;
                 };
                 let collected = match into {
-                    Into::Contrast(place) => &mut pairings.contrasts[*place].log_ratios,
+                    Into::Contrast(place) => {
+                        let contrasted = &mut pairings.contrasts[*place];
+                        contrasted.noise.push(of_cell, of_against);
+                        &mut contrasted.log_ratios
+                    }
                     Into::Replicas => &mut twins,
                     Into::Watch => &mut pairings.watch,
                 };
@@ -180,7 +190,7 @@ impl Pairings {
             }
             pairings.replicas.push_mean_of(&twins);
             for (cell, _) in of_block {
-                logs_of[*cell] = None;
+                seen[*cell] = None;
             }
         }
         pairings
@@ -195,7 +205,7 @@ impl Pairings {
         });
         let mut ratios = Vec::with_capacity(self.contrasts.len() * RATIO_METRICS.len());
         for (place, contrasted) in self.contrasts.iter().enumerate() {
-            let Contrasted { contrast, block, cell, against, log_ratios } = contrasted;
+            let Contrasted { contrast, block, cell, against, log_ratios, noise: _ } = contrasted;
             let link = places.cells[*cell].link;
             for (metric, tested) in families.iter().filter(|(metric, _)| metric.is_formed_on(link))
             {
@@ -220,6 +230,19 @@ impl Pairings {
             }
         }
         ratios
+    }
+
+    /// Where the noise of ratios lies: the medians over blocks; absent where nothing was compared in turns.
+    pub(crate) fn turn_noise(&self) -> Measured<TurnNoise> {
+        let of_block = |block: usize| {
+            let of = self.contrasts.iter().filter(move |contrasted| contrasted.block == block);
+            TurnNoise::of(of.map(|contrasted| &contrasted.noise))
+        };
+        let blocks: Vec<TurnNoise> = (0..self.of_block.len()).filter_map(of_block).collect();
+        match TurnNoise::median(&blocks) {
+            Some(noise) => Measured::Value(noise),
+            None => Measured::absent("no cells were compared in two series of turns"),
+        }
     }
 
     /// What equal cells differ by (A/A comparison), and whether that is nothing.

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::drift::Drift;
+use crate::turn_noise::TurnNoise;
 use crate::estimate::{Estimate, half_width};
 use crate::metric::Metric;
 
@@ -71,6 +72,8 @@ pub struct RunFacts {
     pub precise_cells: Measured<u32>,
     /// How much levels of neighbouring rounds have in common, which widens the intervals of levels and of cost models.
     pub drift: Measured<Drift>,
+    /// Where the noise of ratios of goodput lies, medians over blocks; absent where nothing was compared in turns.
+    pub turn_noise: Measured<TurnNoise>,
     /// Ids of the cells that are not precise.
     pub imprecise: Vec<String>,
     /// Cells without one valid trial, by id, with the commonest reason.

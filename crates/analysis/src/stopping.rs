@@ -22,6 +22,7 @@ use crate::figures::Reading;
 use crate::marks::is_void;
 use crate::metric::Metric;
 use crate::pairings::{Places, contrasted};
+use crate::turn_noise::{SeriesNoise, TurnNoise, turn_rates};
 
 /// After so many rounds in a row without a valid trial a cell is no longer waited for.
 pub const HOPELESS_ROUNDS: u32 = 3;
@@ -51,8 +52,8 @@ pub struct Observations {
 /// A cell, as far as its next trials go.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    /// The figures of its last valid trial in this round, and the segment that measured it.
-    last: Option<(u32, Figures)>,
+    /// Its last valid trial in this round.
+    last: Option<Last>,
     /// Whether this machine was found unable to measure it, in this segment.
     is_unsupported: bool,
     /// Rounds in a row in which every attempt was void, in this segment.
@@ -63,6 +64,16 @@ impl Seen {
     const fn is_given_up(&self) -> bool {
         self.is_unsupported || self.void_rounds >= HOPELESS_ROUNDS
     }
+}
+
+/// What a trial said.
+#[derive(Clone, Debug)]
+struct Last {
+    /// The segment that measured it.
+    segment: u32,
+    figures: Figures,
+    /// Goodput of each turn; empty where it was measured steadily.
+    turns: Vec<f64>,
 }
 
 /// Goodput and the link's cost.
@@ -81,13 +92,21 @@ struct Aim {
     cell: usize,
     against: Option<(usize, Contrast)>,
     samples: [Sample; 2],
+    /// Of goodput; a level has none.
+    noise: SeriesNoise,
     /// Whether the intervals were narrow at the end of the last round.
     is_narrow: bool,
 }
 
 impl Aim {
     fn new(cell: usize, against: Option<(usize, Contrast)>) -> Self {
-        Self { cell, against, samples: [Sample::default(); 2], is_narrow: false }
+        Self {
+            cell,
+            against,
+            samples: [Sample::default(); 2],
+            noise: SeriesNoise::default(),
+            is_narrow: false,
+        }
     }
 
     fn is_of(&self, cell: usize) -> bool {
@@ -96,17 +115,20 @@ impl Aim {
 
     /// Takes the round's figures in.
     fn push(&mut self, seen: &[Seen]) {
-        let last = |cell: usize| seen.get(cell).and_then(|seen| seen.last);
-        let Some((segment, of_cell)) = last(self.cell) else { return };
+        let last = |cell: usize| seen.get(cell).and_then(|seen| seen.last.as_ref());
+        let Some(Last { segment, figures: of_cell, turns }) = last(self.cell) else { return };
         let over = match &self.against {
             None => [Some(1.0); 2],
             // Trials of a killed segment are not paired with the next one's.
             Some((against, _)) => match last(*against) {
-                Some((other, figures)) if other == segment => figures,
+                Some(other) if other.segment == *segment => {
+                    self.noise.push(turns, &other.turns);
+                    other.figures
+                }
                 _ => return,
             },
         };
-        for (sample, figures) in self.samples.iter_mut().zip(of_cell.into_iter().zip(over)) {
+        for (sample, figures) in self.samples.iter_mut().zip(of_cell.iter().copied().zip(over)) {
             if let (Some(x), Some(over)) = figures {
                 // A figure at or below 0 has no ratio, and no interval then.
                 sample.push(if x > 0.0 && over > 0.0 { x / over } else { 0.0 });
@@ -178,14 +200,15 @@ impl Observations {
         let reading = Reading::new(trial, None);
         let figures = [Metric::GoodputGbps, Metric::cost_on(trial.cell.link)]
             .map(|metric| reading.value(metric).value().copied());
-        seen.last = Some((segment, figures));
+        seen.last = Some(Last { segment, figures, turns: turn_rates(trial) });
     }
 
     /// Takes the two figures of a valid trial in, goodput and the link's cost ([`Metric::cost_on`]); cells that are not of the plan are passed over.
     pub fn observe(&mut self, cell: &Cell, goodput_gbps: f64, cost_ns_per_kib: f64) {
         let segment = self.segment;
         if let Some(seen) = self.seen_mut(cell) {
-            seen.last = Some((segment, [Some(goodput_gbps), Some(cost_ns_per_kib)]));
+            let figures = [Some(goodput_gbps), Some(cost_ns_per_kib)];
+            seen.last = Some(Last { segment, figures, turns: Vec::new() });
         }
     }
 
@@ -281,13 +304,22 @@ impl Observations {
         self.is_precise(cell) || self.places.place(cell).is_some_and(|cell| self.is_given_up(cell))
     }
 
+    /// Where the noise of a block's ratios lies; none before two series of turns.
+    pub fn turn_noise(&self, block: &[Cell]) -> Option<TurnNoise> {
+        TurnNoise::of(self.block_of(block)?.ratios.iter().map(|aim| &aim.noise))
+    }
+
+    /// What the block of these cells aims at.
+    fn block_of(&self, block: &[Cell]) -> Option<&BlockAims> {
+        let place = block.iter().find_map(|cell| self.places.place(cell))?;
+        self.blocks.get(*self.places.block_of.get(place)?)
+    }
+
     /// Whether a block can be left out of the rounds to come because nothing that it aims at needs them. Its trials so far
     /// are a whole number of blocks, chosen by each block's own figures as a run of that block alone would have stopped;
     /// so leaving it out biases it no more than stopping does.
     pub fn may_skip(&self, block: &[Cell]) -> bool {
-        let place = block.iter().find_map(|cell| self.places.place(cell));
-        let of = place.and_then(|cell| self.blocks.get(*self.places.block_of.get(cell)?));
-        self.blocks_may_end && of.and_then(|of| self.is_block_precise(of)) == Some(true)
+        self.blocks_may_end && self.block_of(block).and_then(|of| self.is_block_precise(of)) == Some(true)
     }
 
     /// How many cells of the plan are precise.

@@ -20,6 +20,7 @@ use crate::pairs::{Complete, Groups, Paired, widths};
 use crate::results::{CellEstimates, InstrumentCost, Ratio, RunFacts};
 use crate::round_logs::RoundLogs;
 use crate::run_facts::RunTotals;
+use crate::turn_noise::TurnNoise;
 use crate::summary::{SUMMARY_VERSION, Summary};
 use crate::warnings::{Basis, warnings};
 
@@ -161,7 +162,7 @@ impl<'a> Pass<'a> {
         let noise_floor = pairings.noise_floor(plan.measure.margin);
         let ratios = pairings.ratios(places, plan.measure.margin);
         let rounds = self.whole_rounds(&complete);
-        let run = self.run_facts(plan, host, (rounds, drift), &estimates, &ratios);
+        let run = self.run_facts(plan, host, (rounds, drift, pairings.turn_noise()), &estimates, &ratios);
         let basis = Basis {
             plan,
             host,
@@ -217,7 +218,7 @@ impl<'a> Pass<'a> {
         &mut self,
         plan: &Plan,
         host: &Host,
-        (rounds, drift): (u32, Measured<Drift>),
+        (rounds, drift, turn_noise): (u32, Measured<Drift>, Measured<TurnNoise>),
         estimates: &[CellEstimates],
         ratios: &[Ratio],
     ) -> RunFacts {
@@ -258,6 +259,7 @@ impl<'a> Pass<'a> {
                 count(widths(ratios).filter(|(_, width)| is_narrow(limit)(*width)).count())
             }),
             drift,
+            turn_noise,
             precise_cells: if_asked(&|_| cells.saturating_sub(missed)),
             imprecise,
             without_valid_trial,

@@ -41,6 +41,7 @@ fn main() {
             cells: cells.clone(),
             slice: SliceTimes { settle, window: Nanos(slice.0 - settle.0) },
             warmup_turns: (0..4).map(turn).collect(),
+            warmup_window: Nanos(slice.0 - settle.0),
             turns: (round..round + turns).map(turn).collect(),
             steady: Some((Nanos::ms(60), turn(round))),
         };

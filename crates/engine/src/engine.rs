@@ -134,7 +134,7 @@ impl Engine {
         for (_, mut cells) in plan.blocks() {
             cells.retain(|cell| !refused.iter().any(|(other, _)| other == cell));
             let all: Vec<&Cell> = cells.iter().collect();
-            if plan.turns(&cells, self.usable.len(), 1).is_some()
+            if plan.turns(&cells, self.usable.len(), false).is_some()
                 && let Err(why) = fits(&all, memory)
             {
                 let why = Missing::from(format!("{why}, or --steady, as its block takes turns"));

@@ -35,6 +35,8 @@ pub struct SeriesOrder {
     pub slice: SliceTimes,
     /// The turns before those that count: each the places of all cells in random order.
     pub warmup_turns: Vec<Vec<usize>>,
+    /// How long a slice of these goes on after settling.
+    pub warmup_window: Nanos,
     /// The turns that count.
     pub turns: Vec<Vec<usize>>,
     /// At the end, a steady window of this length of each cell as a control, in this order; none: without.

@@ -43,13 +43,16 @@ impl Series<'_> {
         for (cell, connect) in self.connect.iter().enumerate() {
             connect.conduct(ends, None).map_err(|error| SeriesError { cell: Some(cell), error })?;
         }
-        let SeriesOrder { warmup_turns, turns, slice, steady, .. } = self.order;
+        let SeriesOrder { warmup_turns, warmup_window, turns, slice, steady, .. } = self.order;
         let all = |kind, slice: SliceTimes| {
             move |ends: &mut Ends, turn: &[usize]| {
                 turn.iter().try_for_each(|cell| take(ends, *cell, kind, slice))
             }
         };
-        let (warm, count) = (all(SliceKind::Warmup, *slice), all(SliceKind::Counted, *slice));
+        let (warm, count) = (
+            all(SliceKind::Warmup, SliceTimes { window: *warmup_window, ..*slice }),
+            all(SliceKind::Counted, *slice),
+        );
         for turn in warmup_turns {
             warm(ends, turn)?;
         }

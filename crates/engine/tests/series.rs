@@ -40,6 +40,7 @@ fn order(cells: &[&str], turns: usize, steady_ms: Option<u64>) -> SeriesOrder {
     SeriesOrder {
         slice: SliceTimes { settle: Nanos::ms(2), window: Nanos::ms(4) },
         warmup_turns: (0..2).map(turn).collect(),
+        warmup_window: Nanos::ms(3),
         turns: (0..turns).map(turn).collect(),
         steady: steady_ms.map(|ms| (Nanos::ms(ms), turn(0))),
         cells,

@@ -37,5 +37,5 @@ pub use placement::Placement;
 pub use plan::{Measure, Plan, Preset};
 pub use plan_file::PlanError;
 pub use thresholds::Thresholds;
-pub use turns::Turns;
+pub use turns::{FEWEST_TURNS, Turns, is_control};
 pub use units::{Bytes, Nanos, Share};

@@ -55,7 +55,7 @@ marks! {
     CallFailed = "call-failed", Void;
     /// The first and last third of the window disagree, even after a longer warm-up.
     Unsettled = "unsettled", Void;
-    /// A worker's own window is far from the ordered one; of slices, too many of them.
+    /// A worker's own window is far from the ordered one; of slices, it missed much of theirs.
     WindowVoid = "window-void", Void;
     /// A cgroup limit throttled an end.
     Throttled = "throttled", Void;
@@ -63,7 +63,7 @@ marks! {
     Retransmits = "retransmits", Noted;
     /// Accepted and received bytes of the window (of slices, their rates) differ: the queues between the ends filled or drained.
     Imbalance = "imbalance", Noted;
-    /// A worker's own window is off the ordered one; of slices, some of them.
+    /// A worker's own window is off the ordered one; of slices, it missed some of theirs.
     WindowNoted = "window-noted", Noted;
     /// The hypervisor took CPU time away.
     Steal = "steal", Noted;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::turns::is_control;
 use crate::cell::{Block, Cell};
 use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
@@ -53,8 +54,8 @@ pub struct Measure {
     pub slice: Nanos,
     /// How much of it passes before the window begins.
     pub settle: Nanos,
-    /// Turns of a series at most.
-    pub turns: u32,
+    /// Turns of a series; none: as many as the noise within and between a block's series calls for.
+    pub turns: Option<u32>,
     /// Warm-up before it.
     pub warmup: Nanos,
     /// How long senders go on after it.
@@ -126,7 +127,7 @@ impl Plan {
             steady: false,
             slice: Nanos::ms(5),
             settle: Nanos(1_500_000),
-            turns: 25,
+            turns: None,
             warmup: Nanos::ms(100),
             tail: Nanos::ms(10),
             precision: Some(PRECISION),
@@ -144,9 +145,8 @@ impl Plan {
             Preset::Quick => {
                 measure.window = Nanos::ms(60);
                 measure.warmup = Nanos::ms(30);
-                measure.turns = 10;
                 measure.rounds = Some(3);
-                measure.max_time = Some(Nanos::s(45));
+                measure.max_time = Some(Nanos::s(30));
                 // Shorter windows even where threads share CPUs, so their edges are coarser; and thirds of 20 ms
                 // differ by chance alone.
                 thresholds.window_noted = Share(0.125);
@@ -350,14 +350,13 @@ impl Plan {
         for cell in cells {
             blocks.entry(cell.block(&within)).or_default().push(cell.clone());
         }
-        let block = |cells: &Vec<Cell>, round| match self.turns(cells, usable_cpus, round) {
+        let block = |cells: &Vec<Cell>, is_control| match self.turns(cells, usable_cpus, is_control) {
             Some(turns) => turns.lasts(cells.len()).0,
             None => cells.iter().map(trial).sum(),
         };
-        // Odd and even rounds differ by the control.
-        let all = |round| blocks.values().map(|cells| block(cells, round)).sum::<u64>();
-        let rounds = u64::from(rounds);
-        Nanos(all(1) * rounds.div_ceil(2) + all(2) * (rounds / 2))
+        let rounds = (1..=rounds).flat_map(|round| (0..).zip(blocks.values()).map(move |of| (round, of)));
+        let block = |(round, (place, cells))| block(cells, is_control(round, place));
+        Nanos(rounds.map(block).sum())
     }
 
     /// What resume compares: everything but budget, precision, rounds and label.
@@ -416,7 +415,7 @@ impl Plan {
                 "a slice must last from 500us to 1min and settle for less than that, not {slice} and {settle}"
             ));
         }
-        if !(2..=10_000).contains(&turns) {
+        if let Some(turns) = turns.filter(|turns| !(2..=10_000).contains(turns)) {
             return Err(format!("a series must have from 2 to 10000 turns, not {turns}"));
         }
         if self.measure.warmup > Nanos::s(3600) || self.measure.tail > Nanos::s(60) {

@@ -129,6 +129,9 @@ fn current(key: &str) -> String {
     }
 }
 
+/// The word for what a run decides by itself.
+const AUTO: &str = "auto";
+
 impl Measure {
     /// The keys in a plan file, which are the flags' names.
     pub const KEYS: &'static [&'static str] = &[
@@ -154,6 +157,7 @@ impl Measure {
         match key {
             "precision" | "rounds" | "max-time" => vec!["none"],
             "controls" | "steady" => vec!["on", "off"],
+            "turns" => vec![AUTO],
             "audits" => {
                 let audits = Audit::ALL.iter().map(|audit| audit.name());
                 audits.chain(["all", "none"]).collect()
@@ -179,7 +183,8 @@ impl Measure {
             "steady" => self.steady = text.parse::<crate::names::Switch>()?.is_on(),
             "slice" => self.slice = text.parse()?,
             "settle" => self.settle = text.parse()?,
-            "turns" => self.turns = text.trim().parse().map_err(number)?,
+            "turns" if text.trim() == AUTO => self.turns = None,
+            "turns" => self.turns = Some(text.trim().parse().map_err(number)?),
             "warmup" => self.warmup = text.parse()?,
             "tail" => self.tail = text.parse()?,
             "precision" => self.precision = optional(text)?,
@@ -205,7 +210,7 @@ impl Measure {
             "steady" => on_or_off(self.steady),
             "slice" => self.slice.to_string(),
             "settle" => self.settle.to_string(),
-            "turns" => self.turns.to_string(),
+            "turns" => self.turns.map_or_else(|| AUTO.to_owned(), |turns| turns.to_string()),
             "warmup" => self.warmup.to_string(),
             "tail" => self.tail.to_string(),
             "precision" => or_none(self.precision),

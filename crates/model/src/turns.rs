@@ -16,20 +16,24 @@ pub struct Turns {
     pub turns: u32,
     /// Turns before them, until receive buffers have grown and caches are warm.
     pub warmup_turns: u32,
+    /// How long a slice of these goes on after settling.
+    pub warmup_window: Nanos,
     /// The steady window of the control; 0: none in this series.
     pub steady: Nanos,
 }
 
 /// Turns before those that count.
 const WARMUP_TURNS: u32 = 4;
+/// Turns of a block's first series, before anything says how many are best.
+const FIRST_TURNS: u32 = 12;
 /// No series has fewer, unless the plan asks for few.
-const FEWEST_TURNS: u32 = 3;
+pub const FEWEST_TURNS: u32 = 2;
 /// A window covers this many turns of the scheduler where threads share a CPU, so that each of them runs in it.
 const SCHEDULER_TURNS: u64 = 3;
 /// The steady window of the control.
 const STEADY: Nanos = Nanos::ms(60);
 /// The control is measured in one round of so many.
-const STEADY_EVERY: u32 = 2;
+const STEADY_EVERY: u32 = 3;
 /// From one slice's tail to the next one's load: the receivers' word, the drain, the next order. Of the steady control
 /// also its settling.
 const BETWEEN: Nanos = Nanos(1_000_000);
@@ -38,8 +42,9 @@ const PREPARING: Nanos = Nanos::ms(15);
 
 impl Plan {
     /// How a block's cells take turns in a round; none where they are measured steadily, one after the other: the plan says so, or
-    /// their link has no receiver whose queue could be seen to be empty.
-    pub fn turns(&self, cells: &[Cell], usable_cpus: usize, round: u32) -> Option<Turns> {
+    /// their link has no receiver whose queue could be seen to be empty. Where the plan leaves their number open
+    /// (`--turns auto`), it is that of a block's first series.
+    pub fn turns(&self, cells: &[Cell], usable_cpus: usize, is_control: bool) -> Option<Turns> {
         let takes_turns = |cell: &Cell| cell.link.capabilities().takes_turns;
         if self.measure.steady || cells.is_empty() || !cells.iter().all(takes_turns) {
             return None;
@@ -50,17 +55,25 @@ impl Plan {
         let settle = Nanos(self.measure.settle.0.max(late));
         let window = (self.measure.slice.0 - self.measure.settle.0).max(late * SCHEDULER_TURNS);
         // Longer slices are fewer: the series takes about as long.
-        let asked = self.measure.slice.0.saturating_mul(u64::from(self.measure.turns));
-        let turns = u32::try_from(asked / (settle.0 + window)).unwrap_or(u32::MAX);
-        let is_control = round.is_multiple_of(STEADY_EVERY);
+        let asked = self.measure.turns.unwrap_or(FIRST_TURNS);
+        let load = self.measure.slice.0.saturating_mul(u64::from(asked));
+        let turns = u32::try_from(load / (settle.0 + window)).unwrap_or(u32::MAX);
         Some(Turns {
             settle,
             window: Nanos(window),
-            turns: turns.clamp((self.measure.turns / 5).clamp(2, FEWEST_TURNS), self.measure.turns),
+            turns: turns.clamp(FEWEST_TURNS, asked),
             warmup_turns: if late == 0 { WARMUP_TURNS } else { 1 },
+            // Where threads share CPUs, windows are longer than it takes to warm up.
+            warmup_window: Nanos(window.min(settle.0.max(self.measure.slice.0))),
             steady: if is_control { STEADY.max(Nanos(window)) } else { Nanos(0) },
         })
     }
+}
+
+/// Whether a block has its steady control in a round, by its place in the plan: a third of the blocks each time.
+pub fn is_control(round: u32, place: usize) -> bool {
+    let place = u32::try_from(place % STEADY_EVERY as usize).unwrap_or(0);
+    (round + place).is_multiple_of(STEADY_EVERY)
 }
 
 impl Cell {
@@ -88,11 +101,27 @@ impl Cell {
 impl Turns {
     /// The time that a series of so many cells takes.
     pub fn lasts(&self, cells: usize) -> Nanos {
-        let slice = self.settle.0 + self.window.0 + BETWEEN.0;
-        let turns = slice * u64::from(self.turns + self.warmup_turns);
+        let turns = self.turn(cells).0.saturating_mul(u64::from(self.turns));
+        Nanos(self.beside(cells).0.saturating_add(turns))
+    }
+
+    /// The time of one turn that counts.
+    pub fn turn(&self, cells: usize) -> Nanos {
+        self.slices(self.window, cells)
+    }
+
+    /// A slice of each cell.
+    fn slices(&self, window: Nanos, cells: usize) -> Nanos {
+        let cells = u64::try_from(cells).unwrap_or(u64::MAX);
+        Nanos(cells.saturating_mul(self.settle.0 + window.0 + BETWEEN.0))
+    }
+
+    /// The time beside these: preparing, warming up, and the steady control if there is one.
+    pub fn beside(&self, cells: usize) -> Nanos {
         let steady = if self.steady.0 == 0 { 0 } else { self.steady.0 + 30 * BETWEEN.0 };
         let cells = u64::try_from(cells).unwrap_or(u64::MAX);
-        Nanos(cells.saturating_mul(turns + steady + PREPARING.0) + self.steady.0)
+        let warmup = self.slices(self.warmup_window, 1).0 * u64::from(self.warmup_turns);
+        Nanos(cells.saturating_mul(steady + PREPARING.0 + warmup) + self.steady.0)
     }
 }
 
@@ -113,16 +142,16 @@ mod tests {
         let cells = |threads: u32| -> Vec<Cell> {
             plan.cells().into_iter().filter(|cell| cell.threads.get() == threads).collect()
         };
-        let [one, eight] = [1, 8].map(|n| plan.turns(&cells(n), 2, 1).unwrap());
-        assert_eq!((one.settle, one.turns), (plan.measure.settle, plan.measure.turns));
+        let [one, eight] = [1, 8].map(|n| plan.turns(&cells(n), 2, false).unwrap());
+        assert_eq!((one.settle, one.turns), (plan.measure.settle, FIRST_TURNS));
         assert!(eight.window.0 > 10 * one.window.0 && eight.turns == FEWEST_TURNS, "{eight:?}");
-        assert_eq!(plan.turns(&cells(8), 64, 1).unwrap().window, one.window);
+        assert_eq!(plan.turns(&cells(8), 64, false).unwrap().window, one.window);
         for (placement, is_shared) in
             [("same", true), ("0/0", true), ("0/1", false), ("none", false), ("0/1-2", false)]
         {
             let mut placed = cells(1);
             placed.iter_mut().for_each(|cell| cell.set(Factor::Placement, placement).unwrap());
-            let window = plan.turns(&placed, 64, 1).unwrap().window;
+            let window = plan.turns(&placed, 64, false).unwrap().window;
             assert_eq!(window > one.window, is_shared, "{placement}");
         }
     }
@@ -130,18 +159,31 @@ mod tests {
     #[test]
     fn what_is_measured_steadily_takes_no_turns() {
         let mut plan = default();
-        assert!(plan.turns(&plan.cells(), 2, 1).is_some());
+        assert!(plan.turns(&plan.cells(), 2, false).is_some());
         plan.measure.steady = true;
-        assert_eq!(plan.turns(&plan.cells(), 2, 1), None);
+        assert_eq!(plan.turns(&plan.cells(), 2, false), None);
         let mut sink = default();
         sink.factors.set(Factor::Link, Link::Sink.name()).unwrap();
-        assert_eq!(sink.turns(&sink.cells(), 2, 1), None);
+        assert_eq!(sink.turns(&sink.cells(), 2, false), None);
     }
 
     #[test]
-    fn the_steady_control_is_measured_in_every_second_round() {
+    fn a_plan_that_names_the_turns_gets_them() {
+        let mut plan = default();
+        for asked in [2, 3, 40] {
+            plan.measure.turns = Some(asked);
+            let cells: Vec<Cell> = plan.cells().into_iter().take(1).collect();
+            assert_eq!(plan.turns(&cells, 64, false).unwrap().turns, asked);
+        }
+    }
+
+    #[test]
+    fn each_block_has_its_steady_control_in_every_third_round_and_a_third_of_them_in_each() {
         let plan = default();
-        let steady = |round| plan.turns(&plan.cells(), 64, round).unwrap().steady.0 > 0;
-        assert_eq!([1, 2, 3, 4].map(steady), [false, true, false, true]);
+        let steady = |is| plan.turns(&plan.cells(), 64, is).unwrap().steady.0 > 0;
+        assert!(steady(true) && !steady(false));
+        let controls = |place| (1..=9).filter(|round| is_control(*round, place)).count();
+        assert_eq!([0, 1, 2, 15].map(controls), [3, 3, 3, 3]);
+        assert_eq!((0..16).filter(|place| is_control(4, *place)).count(), 5);
     }
 }

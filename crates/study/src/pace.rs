@@ -1,12 +1,21 @@
 //! How long things take: what a block will need, and what is left.
 
-use model::{Cell, Nanos, Plan, Share, Turns};
+use std::collections::BTreeMap;
+
+use analysis::turn_noise::TurnNoise;
+use model::{Block, Cell, FEWEST_TURNS, Nanos, Plan, Share, Turns};
 
 /// Before the first trial: starting, draining and journalling, beside the times ordered.
 const AROUND_A_TRIAL: Nanos = Nanos::ms(40);
 
 /// The warm-up of a trial, extended by this factor after one that had not settled.
 const EXTENSION: u64 = 3;
+
+/// The most turns of a series.
+const MOST_TURNS: u32 = 100;
+
+/// The share of the limit in which the pilot, the fewest rounds, is to fit.
+const PILOT_SHARE: f64 = 0.4;
 
 /// The share of the limit by which its last block may be expected to overrun it.
 const TOLERANCE: u64 = 50;
@@ -19,15 +28,15 @@ pub(crate) struct Pace<'a> {
     /// Beside the times ordered, all trials of this segment together.
     around: Nanos,
     trials: u64,
-    /// What series were expected to take, and what they took, in nanoseconds.
-    series: (u64, u64),
+    /// What a turn of each block took in its last series.
+    turns: BTreeMap<Block, Nanos>,
     /// What the last round took.
     round: Option<Nanos>,
 }
 
 impl<'a> Pace<'a> {
     pub(crate) fn new(plan: &'a Plan, usable_cpus: usize) -> Self {
-        Self { plan, usable_cpus, around: Nanos(0), trials: 0, series: (0, 0), round: None }
+        Self { plan, usable_cpus, around: Nanos(0), trials: 0, turns: BTreeMap::new(), round: None }
     }
 
     /// The warm-up to order.
@@ -58,21 +67,57 @@ impl<'a> Pace<'a> {
     }
 
     /// A series of so many cells took so long.
-    pub(crate) fn series_took(&mut self, turns: &Turns, cells: usize, time: Nanos) {
-        let (ordered, took) = self.series;
-        self.series = (ordered + turns.lasts(cells).0, took + time.0);
+    pub(crate) fn series_took(&mut self, block: &Block, turns: &Turns, cells: usize, time: Nanos) {
+        let in_turns = time.0.saturating_sub(turns.beside(cells).0);
+        let turn = in_turns / u64::from(turns.turns).max(1);
+        self.turns.insert(block.clone(), Nanos(turn));
+    }
+
+    /// What a turn of a block takes.
+    fn turn(&self, turns: &Turns, block: &Block, cells: usize) -> Nanos {
+        self.turns.get(block).copied().unwrap_or_else(|| turns.turn(cells))
+    }
+
+    /// The number of turns that makes the most of the time, as far as the noise of the block is known; series stay so short
+    /// that enough of them fit into the limit, each with connections and memory of its own.
+    pub(crate) fn tuned(
+        &self,
+        turns: Turns,
+        block: &Block,
+        cells: usize,
+        noise: Option<&TurnNoise>,
+        blocks: usize,
+    ) -> Turns {
+        let turn = self.turn(&turns, block, cells).0.max(1);
+        let beside = Turns { steady: Nanos(0), ..turns }.beside(cells).0;
+        let wanted = noise.map_or(f64::from(turns.turns), |noise| {
+            noise.best_turns(beside as f64, turn as f64)
+        });
+        let most = self.series_budget(blocks).map_or(MOST_TURNS, |budget| {
+            let fit = budget.0.saturating_sub(beside) / turn;
+            u32::try_from(fit).unwrap_or(u32::MAX).min(MOST_TURNS)
+        });
+        // No less time for what counts than for what is done before it.
+        let fewest = whole(beside as f64 / turn as f64).min(turns.turns).max(FEWEST_TURNS);
+        Turns { turns: whole(wanted).min(most).max(fewest), ..turns }
+    }
+
+    /// The longest series with which the rounds that a run needs fit into its limit: all of it where their number is given, and
+    /// a share where it ends by precision.
+    fn series_budget(&self, blocks: usize) -> Option<Nanos> {
+        let measure = &self.plan.measure;
+        let series = u64::from(measure.rounds.unwrap_or(measure.min_rounds)) * blocks as u64;
+        let share = if measure.rounds.is_some() { 0.8 } else { PILOT_SHARE };
+        let limit = measure.max_time?;
+        Some(Nanos::from_secs_f64(limit.as_secs_f64() * share / series.max(1) as f64))
     }
 
     /// What a block of these cells will take in a round, without retries.
-    pub(crate) fn expected(&self, cells: &[Cell], round: u32) -> Nanos {
-        if let Some(turns) = self.plan.turns(cells, self.usable_cpus, round) {
-            let lasts = turns.lasts(cells.len());
-            return match self.series {
-                (0, _) => lasts,
-                (ordered, took) => {
-                    Nanos::from_secs_f64(lasts.as_secs_f64() * took as f64 / ordered as f64)
-                }
-            };
+    pub(crate) fn expected(&self, block: &Block, cells: &[Cell], turns: Option<&Turns>) -> Nanos {
+        if let Some(turns) = turns {
+            let turn = self.turn(turns, block, cells.len());
+            let in_turns = turn.0.saturating_mul(u64::from(turns.turns));
+            return Nanos(turns.beside(cells.len()).0.saturating_add(in_turns));
         }
         let around = self.around.0.checked_div(self.trials).unwrap_or(AROUND_A_TRIAL.0);
         Nanos(cells.iter().map(|cell| self.ordered(cell, false).0 + around).sum())
@@ -105,13 +150,17 @@ impl<'a> Pace<'a> {
     }
 }
 
+fn rounds_until(rounds: u32, widest: f64, precision: f64) -> u32 {
+    whole(f64::from(rounds) * (widest / precision).powi(2))
+}
+
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "`as` saturates, and the figure is a guess"
 )]
-fn rounds_until(rounds: u32, widest: f64, precision: f64) -> u32 {
-    (f64::from(rounds) * (widest / precision).powi(2)).ceil() as u32
+fn whole(x: f64) -> u32 {
+    x.ceil() as u32
 }
 
 #[cfg(test)]
@@ -126,22 +175,47 @@ mod tests {
         plan.measure.steady = true;
         let cells = plan.cells();
         let mut pace = Pace::new(&plan, 64);
-        assert_eq!(pace.expected(&cells[..2], 1), Nanos::ms(2 * (360 + 40)));
+        assert_eq!(pace.expected(&Block(String::new()), &cells[..2], None), Nanos::ms(2 * (360 + 40)));
         pace.took(&cells[0], false, Nanos::ms(500));
         pace.took(&cells[0], true, Nanos::ms(700));
-        assert_eq!(pace.expected(&cells[..1], 1), Nanos::ms(360 + 140));
+        assert_eq!(pace.expected(&Block(String::new()), &cells[..1], None), Nanos::ms(360 + 140));
+    }
+
+    fn noise(between_turns: f64, between_series: f64) -> TurnNoise {
+        TurnNoise { between_turns, between_series, series: 50, turns: 12.0 }
     }
 
     #[test]
-    fn a_series_is_expected_to_take_as_much_longer_than_planned_as_those_before() {
+    fn a_turn_is_expected_to_take_as_long_as_in_the_series_before() {
         let plan = Plan::preset(Preset::Default);
         let cells = &plan.cells()[..3];
-        let turns = plan.turns(cells, 64, 1).unwrap();
+        let turns = plan.turns(cells, 64, false).unwrap();
+        let block = Block("a".to_owned());
         let mut pace = Pace::new(&plan, 64);
-        assert_eq!(pace.expected(cells, 1), turns.lasts(3));
-        pace.series_took(&turns, 3, Nanos(turns.lasts(3).0 * 2));
-        let expected = pace.expected(cells, 1).as_secs_f64() / turns.lasts(3).as_secs_f64();
-        assert!((expected - 2.0).abs() < 1e-6, "{expected}");
+        assert_eq!(pace.expected(&block, cells, Some(&turns)), turns.lasts(3));
+        pace.series_took(&block, &turns, 3, Nanos(turns.lasts(3).0 * 2));
+        let expected = pace.expected(&block, cells, Some(&turns)).0;
+        assert!(expected.abs_diff(turns.lasts(3).0 * 2) < 100, "{expected}");
+        assert_eq!(pace.expected(&Block("b".to_owned()), cells, Some(&turns)), turns.lasts(3));
+    }
+
+    #[test]
+    fn series_are_as_long_as_their_noise_calls_for_and_fit_into_the_limit() {
+        let mut plan = Plan::preset(Preset::Default);
+        let cells = &plan.cells()[..3];
+        let turns = plan.turns(cells, 64, false).unwrap();
+        let tuned = |plan: &Plan, noise: Option<TurnNoise>| {
+            let pace = Pace::new(plan, 64);
+            pace.tuned(turns, &Block("a".to_owned()), 3, noise.as_ref(), 16).turns
+        };
+        assert_eq!(tuned(&plan, None), turns.turns, "nothing is known yet");
+        let [layout, both, of_turns] = [(0.05, 0.3), (0.2, 0.03), (0.3, 0.001)]
+            .map(|(within, between)| tuned(&plan, Some(noise(within, between))));
+        assert!(layout < 9 && both > 12 && of_turns > both, "{layout} {both} {of_turns}");
+        plan.measure.max_time = Some(Nanos::s(60));
+        assert!(tuned(&plan, Some(noise(0.3, 0.001))) < of_turns);
+        plan.measure.max_time = None;
+        assert_eq!(tuned(&plan, Some(noise(9.0, 0.001))), MOST_TURNS);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use analysis::marks::judge;
 use analysis::stopping::{Decision, Observations, decide, widest};
+use analysis::turn_noise::TurnNoise;
 use model::record::{Record, Trial};
 use model::{Cell, Mark, Plan};
 
@@ -67,6 +68,11 @@ impl<'a> Progress<'a> {
     /// Whether a block can be left out because none of its ratios needs it.
     pub(crate) fn may_skip(&self, cells: &[Cell]) -> bool {
         self.observations.may_skip(cells)
+    }
+
+    /// Where the noise of a block's ratios lies; none before two series of turns.
+    pub(crate) fn turn_noise(&self, cells: &[Cell]) -> Option<TurnNoise> {
+        self.observations.turn_noise(cells)
     }
 
     /// Whether every ratio that can be measured is as precise as the plan asks.

@@ -5,7 +5,7 @@ use analysis::marks::is_void;
 use analysis::order::turn_orders;
 use engine::{EngineError, SeriesOrder, SliceTimes, TrialOrder};
 use model::record::{CpuBusy, Failure, Outcome, Record, Round, Settings, Trial};
-use model::{Cell, Class, Mark, Measured, Nanos, Turns};
+use model::{Block, Cell, Class, Mark, Measured, Nanos, Turns};
 
 use crate::attempts::{MAX_ATTEMPTS, is_unsupported};
 use crate::event::Event;
@@ -81,7 +81,7 @@ impl Running<'_> {
         let measurable = |(_, cell): &&(u32, Cell)| !self.bench.refuses_cell(cell);
         let cells: Vec<Cell> =
             todo.cells.iter().filter(measurable).map(|(_, cell)| cell.clone()).collect();
-        if let Some(turns) = self.plan.turns(&cells, self.usable_cpus, round) {
+        if let Some(turns) = self.turns(round, &todo.name, &cells) {
             return self.series(round, todo, &turns, done, of);
         }
         let mut number = done;
@@ -122,7 +122,7 @@ impl Running<'_> {
                 }
                 self.emit(Event::TrialStarted { cell: cell.clone(), number, of, attempt });
             }
-            let outcomes = self.one_series(&left, turns, attempt)?;
+            let outcomes = self.one_series(&todo.name, &left, turns, attempt)?;
             let mut again = Vec::new();
             let mut failed = false;
             for ((place, cell), outcome) in left.into_iter().zip(outcomes) {
@@ -153,6 +153,7 @@ impl Running<'_> {
     /// Runs and journals one series; a cell without a trial was not measured.
     fn one_series(
         &mut self,
+        block: &Block,
         cells: &[(Place, Cell)],
         turns: &Turns,
         attempt: u32,
@@ -167,6 +168,7 @@ impl Running<'_> {
             cells: cells.iter().map(|(_, cell)| cell.clone()).collect(),
             slice: SliceTimes { settle: turns.settle, window: turns.window },
             warmup_turns: orders,
+            warmup_window: turns.warmup_window,
             turns: counted,
             steady: steady.map(|order| (turns.steady, order)),
         };
@@ -187,7 +189,7 @@ impl Running<'_> {
         let finished = |trial: &Trial| matches!(trial.outcome, Outcome::Finished(_));
         if trials.iter().all(|trial| trial.as_ref().is_some_and(finished)) {
             let took = Nanos(self.clock.monotonic().0.saturating_sub(before.0));
-            self.pace.series_took(turns, n, took);
+            self.pace.series_took(block, turns, n, took);
         }
         Ok(trials)
     }

@@ -1,10 +1,12 @@
 //! The loop over rounds, and when it ends.
 
+use std::collections::BTreeMap;
+
 use analysis::round_order;
 use engine::EngineError;
 use journal::{JournalError, Writer};
 use model::record::{Finish, FinishReason, Record, Segment};
-use model::{Cell, Nanos, Plan};
+use model::{Block, Cell, Nanos, Plan, Turns, is_control};
 
 use crate::bench::Bench;
 use crate::clock::Clock;
@@ -42,6 +44,8 @@ pub(crate) struct Running<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) progress: Progress<'a>,
     pub(crate) pace: Pace<'a>,
+    /// The place of each block in the plan.
+    places: BTreeMap<Block, usize>,
     journal: &'a mut Writer,
     events: &'a mut dyn FnMut(Event),
     started: Nanos,
@@ -69,6 +73,8 @@ impl From<JournalError> for Halt {
 pub(crate) struct Todo {
     /// Its place in the round's order, from 0.
     pub(crate) block: u32,
+    /// Its name.
+    pub(crate) name: Block,
     /// Its cells with their places in the block; those that cannot be measured here are left out.
     pub(crate) cells: Vec<(u32, Cell)>,
 }
@@ -88,6 +94,7 @@ impl Study<'_> {
             usable_cpus: self.usable_cpus,
             progress: Progress::new(self.plan, self.earlier, position),
             pace: Pace::new(self.plan, self.usable_cpus),
+            places: (0..).zip(self.plan.blocks()).map(|(place, (block, _))| (block, place)).collect(),
             started: self.clock.monotonic(),
             bench: self.bench,
             journal: self.journal,
@@ -177,10 +184,10 @@ impl Running<'_> {
         let order = round_order(self.plan, position.round);
         let rest = (0_u32..).zip(order).filter(|(block, _)| *block >= position.block);
         let needed = rest.filter(|(_, (_, cells))| !self.progress.may_skip(cells));
-        let supported = needed.map(|(block, (_, cells))| {
+        let supported = needed.map(|(block, (name, cells))| {
             let cells =
                 (0_u32..).zip(cells).filter(|(_, cell)| !self.progress.is_unsupported(cell));
-            Todo { block, cells: cells.collect() }
+            Todo { block, name, cells: cells.collect() }
         });
         supported.filter(|todo| !todo.cells.is_empty()).collect()
     }
@@ -198,8 +205,20 @@ impl Running<'_> {
 
     fn fits(&self, round: u32, todo: &Todo) -> bool {
         let cells: Vec<Cell> = todo.cells.iter().map(|(_, cell)| cell.clone()).collect();
-        let expected = self.pace.expected(&cells, round);
+        let turns = self.turns(round, &todo.name, &cells);
+        let expected = self.pace.expected(&todo.name, &cells, turns.as_ref());
         self.progress.rounds() == 0 || self.pace.fits(self.elapsed(), expected)
+    }
+
+    /// How a block's cells take turns in a round: as many as the plan says, or as what is known of its noise calls for.
+    pub(crate) fn turns(&self, round: u32, block: &Block, cells: &[Cell]) -> Option<Turns> {
+        let place = self.places.get(block).copied().unwrap_or(0);
+        let turns = self.plan.turns(cells, self.usable_cpus, is_control(round, place))?;
+        if self.plan.measure.turns.is_some() {
+            return Some(turns);
+        }
+        let noise = self.progress.turn_noise(cells);
+        Some(self.pace.tuned(turns, block, cells.len(), noise.as_ref(), self.places.len()))
     }
 
     /// Measures a round's blocks; false where the time does not suffice for all of them.

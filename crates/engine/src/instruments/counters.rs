@@ -38,8 +38,8 @@ pub(crate) struct Counters {
     windows: usize,
     /// Both edges of each window so far.
     marks: Vec<(Mark, Option<Mark>)>,
-    /// At the first edge and the last: reading them takes longer than a slice can spare, so that those between two windows
-    /// are in.
+    /// At the edges of one window; around all of several, as reading them takes longer than a slice can spare: then those
+    /// between two windows are in.
     migrations: [Option<u64>; 2],
 }
 
@@ -55,13 +55,17 @@ impl Counters {
     /// Opens them with room for so many windows, so that marking allocates nothing.
     pub(crate) fn for_windows(windows: usize) -> Self {
         let sched = ThreadSched::open().map_err(|why| missing(why).unnamed().into());
-        Self {
+        let mut counters = Self {
             opened: Opened::open(&WANTED).counters,
             sched,
             windows,
             marks: Vec::with_capacity(windows),
             migrations: [None; 2],
+        };
+        if windows > 1 {
+            counters.migrations[0] = counters.migrations();
         }
+        counters
     }
 
     fn reading(&mut self) -> Mark {
@@ -114,7 +118,7 @@ impl Instrument for Counters {
     fn mark(&mut self, edge: Edge, (): ()) {
         match edge {
             Edge::Start => {
-                if self.marks.is_empty() {
+                if self.migrations[0].is_none() {
                     self.migrations[0] = self.migrations();
                 }
                 // A group that does not start reads as never having run, and is told as such.
@@ -128,7 +132,7 @@ impl Instrument for Counters {
                 if let Some((_, end)) = self.marks.last_mut() {
                     *end = Some(mark);
                 }
-                if self.marks.len() >= self.windows {
+                if self.windows == 1 {
                     self.leave();
                 }
             }
@@ -163,7 +167,7 @@ impl Instrument for Counters {
             migrations: match (&self.sched, self.migrations) {
                 (Ok(_), [Some(before), Some(after)]) => gained(after, before),
                 (Ok(_), _) => Measured::absent(
-                    "/proc/thread-self/sched was not read at the first and the last edge",
+                    "/proc/thread-self/sched was not read at both ends",
                 ),
                 (Err(why), _) => Measured::absent(why),
             },
