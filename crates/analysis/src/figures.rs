@@ -2,7 +2,7 @@
 
 use model::names::AckPlacement;
 use model::record::{
-    Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkFacts, SinkTally,
+    Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkFacts, SinkTally, Span,
     TcpFacts, Trial, Worker,
 };
 use model::{Bytes, Measured};
@@ -48,18 +48,34 @@ struct SideSums {
 
 impl SideSums {
     fn new(side: &str, workers: &[Worker]) -> Result<Self, String> {
-        if workers.is_empty() {
+        let window = |worker: &Worker| Span {
+            window_ns: worker.window_ns.0,
+            bytes: worker.bytes.0,
+            cpu_ns: worker.cpu_ns.0,
+        };
+        Self::of(side, &workers.iter().map(window).collect::<Vec<_>>())
+    }
+
+    /// Those of the steady windows that are the control of a series.
+    fn of_control(side: &str, workers: &[Worker]) -> Result<Self, String> {
+        let spans: Option<Vec<Span>> = workers.iter().map(|worker| worker.steady).collect();
+        Self::of(side, &spans.ok_or("no steady window beside the turns")?)
+    }
+
+    /// Of each worker's window.
+    fn of(side: &str, windows: &[Span]) -> Result<Self, String> {
+        if windows.is_empty() {
             return Err(format!("the {side} reported no worker"));
         }
-        if workers.iter().any(|worker| worker.window_ns.0 == 0) {
+        if windows.iter().any(|window| window.window_ns == 0) {
             return Err(format!("a window of the {side} has no length"));
         }
-        let sum = |of: fn(&Worker) -> f64| workers.iter().map(of).sum::<f64>();
+        let sum = |of: fn(&Span) -> f64| windows.iter().map(of).sum::<f64>();
         let sums = Self {
-            bytes: sum(|w| w.bytes.0 as f64),
-            cpu_ns: sum(|w| w.cpu_ns.0 as f64),
-            bytes_per_ns: sum(|w| w.bytes.0 as f64 / w.window_ns.0 as f64),
-            mean_window_ns: sum(|w| w.window_ns.0 as f64) / workers.len() as f64,
+            bytes: sum(|w| w.bytes as f64),
+            cpu_ns: sum(|w| w.cpu_ns as f64),
+            bytes_per_ns: sum(|w| w.bytes as f64 / w.window_ns as f64),
+            mean_window_ns: sum(|w| w.window_ns as f64) / windows.len() as f64,
         };
         if sums.bytes <= 0.0 {
             return Err(format!("no byte passed the {side} in its window"));
@@ -109,6 +125,23 @@ impl<'a> Reading<'a> {
             Ok(value) if !value.is_finite() => Measured::absent("the figure is not finite"),
             figure => figure.into(),
         }
+    }
+
+    /// The same of the steady windows that are the control of a series: goodput, or what both ends cost.
+    pub(crate) fn control(&self, metric: Metric) -> Measured<f64> {
+        let figure = || {
+            let Sums { finished, .. } = self.sums.as_ref().map_err(Clone::clone)?;
+            let receiver = SideSums::of_control("receiver", &finished.receiver.workers)?;
+            if metric == Metric::GoodputGbps {
+                return Ok(receiver.bytes_per_ns * 8.0);
+            }
+            let sender = SideSums::of_control("sender", &finished.sender.workers)?;
+            if metric == Metric::EndsCpuNsPerKib {
+                return Ok(sender.cpu_ns_per_kib()? + receiver.cpu_ns_per_kib()?);
+            }
+            Err("the control gives goodput and the cost of both ends alone".to_owned())
+        };
+        figure().into()
     }
 
     fn figure(&self, metric: Metric, sums: &Sums<'_>) -> Result<f64, String> {
@@ -230,7 +263,7 @@ impl<'a> Reading<'a> {
     /// reading, or else as at the round's beginning.
     ///
     /// # Errors
-    /// Either was not read, or over no time.
+    /// Either was not read, or over no time; or others use the CPUs too much beside a series.
     pub(crate) fn machine_ns(&self, finished: &Finished) -> Result<MachineNs, String> {
         let machine = &finished.machine;
         let busy = present(&machine.busy)?;
@@ -242,14 +275,26 @@ impl<'a> Reading<'a> {
         let baseline = baseline_ns(idle, busy)?;
         // What two baselines of a round differ by, any one of them may be off by.
         let other = machine.idle.as_ref().and(self.idle).and_then(Measured::value);
-        let apart = other.and_then(|other| baseline_ns(other, busy).ok());
-        let apart = apart.map_or(0.0, |other| (baseline - other).abs());
+        let other = other.and_then(|other| baseline_ns(other, busy).ok());
+        let span = busy.span_ns.0 as f64 * busy.cpus.len() as f64;
+        let usual = (baseline + other.unwrap_or(baseline)) / 2.0 / span;
+        if machine.idle.is_some() && usual > OTHERS {
+            return Err(format!(
+                "other programs used {:.0} % of the CPUs with both ends idle, and which part of that they left to the ends cannot be told",
+                usual * 100.0
+            ));
+        }
+        let apart = other.map_or(0.0, |other| (baseline - other).abs());
         let scale = busy.span_ns.0 as f64 / idle.span_ns.0 as f64;
         let one = busy.error_ns.0 as f64 + idle.error_ns.0 as f64 * scale;
         let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
         Ok(MachineNs { ns: all - baseline, error_ns: one * busy.cpus.len() as f64 + apart })
     }
 }
+
+/// The share of the CPUs that others may use with both ends idle: while the ends run, others may use less of them, by an
+/// unknown part of that share.
+const OTHERS: f64 = 0.1;
 
 /// What the CPUs of a reading do with both ends idle, over the reading's span, in ns.
 fn baseline_ns(idle: &CpuBusy, busy: &CpuBusy) -> Result<f64, String> {
@@ -294,6 +339,9 @@ fn looking_per_ns(finished: &Finished, helper: &SideSums) -> Result<f64, String>
     let sink = present(&finished.sink)?;
     if !present(&finished.machine.busy)?.cpus.contains(&sink.helper_cpu) {
         return Ok(0.0);
+    }
+    if let Some(looking) = sink.looking_ns {
+        return Ok(looking.0 as f64 / present(&finished.machine.busy)?.span_ns.0.max(1) as f64);
     }
     Ok((sink.helper_cpu_ns.0 as f64 - answering_ns(sink)?) / helper.mean_window_ns)
 }

@@ -145,7 +145,7 @@ metrics! {
     AckIntervalUs = "ack_interval_us", Log, None;
     /// On the sink: CPU time of the helper per KiB taken, looking and answering, in ns.
     HelperCpuNsPerKib = "helper_cpu_ns_per_kib", Log, None;
-    /// On the sink: time of its program a packet, in ns, counted in the tail.
+    /// On the sink: time of its program a packet, in ns, counted while no window is open.
     ProgramNsPerPacket = "program_ns_per_packet", Log, None;
 }
 

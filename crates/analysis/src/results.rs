@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::drift::Drift;
-use crate::turn_noise::TurnNoise;
 use crate::estimate::{Estimate, half_width};
 use crate::metric::Metric;
+use crate::turn_noise::TurnNoise;
 
 /// Why a run stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]

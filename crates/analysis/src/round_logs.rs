@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Cell, Factor, Shared};
+use model::{Cell, Factor, Measured, Shared};
 
 use crate::estimate::Moments;
 use crate::judged::{JudgedTrial, JudgedTrials};
@@ -40,20 +40,18 @@ impl<'a> RoundLogs<'a> {
     /// A cell's rounds and the logarithm of one figure in each, ascending by round; rounds without the figure are left
     /// out. None where a figure had no logarithm: the others alone would be a choice among the trials.
     pub(crate) fn at(&self, cell: usize, metric: Metric) -> Option<Vec<(u32, f64)>> {
-        self.of_figure(cell, |judged| match judged.value(metric).value() {
-            Some(x) => Log::of(*x),
-            None => Log::Absent,
-        })
+        self.of_figure(cell, |judged| judged.value(metric))
     }
 
     fn of_figure(
         &self,
         cell: usize,
-        figure: impl Fn(&JudgedTrial<'_>) -> Log,
+        figure: impl Fn(&JudgedTrial<'_>) -> Measured<f64>,
     ) -> Option<Vec<(u32, f64)>> {
         let mut rounds = Vec::new();
         for (round, trial) in &self.by_cell[cell] {
-            match figure(&self.trials.all()[*trial]) {
+            let figure = figure(&self.trials.all()[*trial]);
+            match figure.value().map_or(Log::Absent, |x| Log::of(*x)) {
                 Log::Of(log) => rounds.push((*round, log)),
                 Log::Absent => {}
                 Log::Undefined => return None,
@@ -69,9 +67,18 @@ impl<'a> RoundLogs<'a> {
         against: usize,
         metric: Metric,
     ) -> Option<Vec<(u32, f64)>> {
-        let others: BTreeMap<u32, f64> = self.at(against, metric)?.into_iter().collect();
-        let pair = |(round, log): (u32, f64)| Some((round, log - others.get(&round)?));
-        Some(self.at(cell, metric)?.into_iter().filter_map(pair).collect())
+        Some(less(self.at(cell, metric)?, self.at(against, metric)?))
+    }
+
+    /// The same of the steady windows that are the control of a series.
+    pub(crate) fn control_paired_at(
+        &self,
+        cell: usize,
+        against: usize,
+        metric: Metric,
+    ) -> Option<Vec<(u32, f64)>> {
+        let of = |cell: usize| self.of_figure(cell, |judged| judged.reading.control(metric));
+        Some(less(of(cell)?, of(against)?))
     }
 
     /// The logarithm of one figure of a cell, round by round; empty for a cell that is not of the plan, and where a figure
@@ -86,6 +93,13 @@ impl<'a> RoundLogs<'a> {
     pub(crate) fn paired(&self, cell: &Cell, against: &Cell, metric: Metric) -> Moments {
         difference(&[(1.0, self.of_cell(cell, metric)), (-1.0, self.of_cell(against, metric))])
     }
+}
+
+/// Figures less others of the same round.
+fn less(figures: Vec<(u32, f64)>, others: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+    let others: BTreeMap<u32, f64> = others.into_iter().collect();
+    let pair = |(round, x): (u32, f64)| Some((round, x - others.get(&round)?));
+    figures.into_iter().filter_map(pair).collect()
 }
 
 /// The weighted sum of several figures' logarithms, round by round, over the rounds that have all of them.

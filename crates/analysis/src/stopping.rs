@@ -22,6 +22,7 @@ use crate::figures::Reading;
 use crate::marks::is_void;
 use crate::metric::Metric;
 use crate::pairings::{Places, contrasted};
+use crate::trends::Trends;
 use crate::turn_noise::{SeriesNoise, TurnNoise, turn_rates};
 
 /// After so many rounds in a row without a valid trial a cell is no longer waited for.
@@ -43,6 +44,8 @@ pub struct Observations {
     seen: Vec<Seen>,
     blocks: Vec<BlockAims>,
     blocks_may_end: bool,
+    trends: Trends,
+    margin: Share,
     segment: u32,
     rounds: u32,
     min_rounds: u32,
@@ -174,6 +177,8 @@ impl Observations {
             places,
             blocks,
             blocks_may_end: measure.rounds.is_none() && measure.precision.is_some(),
+            trends: Trends::default(),
+            margin: measure.margin,
             segment: 0,
             rounds: 0,
             min_rounds: measure.min_rounds,
@@ -201,6 +206,7 @@ impl Observations {
         let figures = [Metric::GoodputGbps, Metric::cost_on(trial.cell.link)]
             .map(|metric| reading.value(metric).value().copied());
         seen.last = Some(Last { segment, figures, turns: turn_rates(trial) });
+        self.trends.push(trial);
     }
 
     /// Takes the two figures of a valid trial in, goodput and the link's cost ([`Metric::cost_on`]); cells that are not of the plan are passed over.
@@ -309,6 +315,14 @@ impl Observations {
         TurnNoise::of(self.block_of(block)?.ratios.iter().map(|aim| &aim.noise))
     }
 
+    /// The turns of warm-up that a block's next series needs: as many as its last one had, and twice as many where a cell was
+    /// still getting faster or slower within its series; none before there is one.
+    pub fn warmup_turns(&self, block: &[Cell]) -> Option<u32> {
+        let trends = self.trends.found(self.margin);
+        let of_block = trends.iter().filter(|trend| block.contains(&trend.cell));
+        of_block.map(|trend| trend.warmup_turns * if trend.is_found() { 2 } else { 1 }).max()
+    }
+
     /// What the block of these cells aims at.
     fn block_of(&self, block: &[Cell]) -> Option<&BlockAims> {
         let place = block.iter().find_map(|cell| self.places.place(cell))?;
@@ -319,7 +333,8 @@ impl Observations {
     /// are a whole number of blocks, chosen by each block's own figures as a run of that block alone would have stopped;
     /// so leaving it out biases it no more than stopping does.
     pub fn may_skip(&self, block: &[Cell]) -> bool {
-        self.blocks_may_end && self.block_of(block).and_then(|of| self.is_block_precise(of)) == Some(true)
+        self.blocks_may_end
+            && self.block_of(block).and_then(|of| self.is_block_precise(of)) == Some(true)
     }
 
     /// How many cells of the plan are precise.

@@ -10,6 +10,7 @@ use model::{Measured, Plan, Share};
 
 use crate::cell_totals::{CellTotals, LevelRule};
 use crate::common_spread::CommonSpread;
+use crate::control::Control;
 use crate::drift::Drift;
 use crate::estimate::Moments;
 use crate::explain::{Explaining, explain};
@@ -20,8 +21,9 @@ use crate::pairs::{Complete, Groups, Paired, widths};
 use crate::results::{CellEstimates, InstrumentCost, Ratio, RunFacts};
 use crate::round_logs::RoundLogs;
 use crate::run_facts::RunTotals;
-use crate::turn_noise::TurnNoise;
 use crate::summary::{SUMMARY_VERSION, Summary};
+use crate::trends::Trends;
+use crate::turn_noise::TurnNoise;
 use crate::warnings::{Basis, warnings};
 
 /// Everything that may be said of a run.
@@ -162,7 +164,11 @@ impl<'a> Pass<'a> {
         let noise_floor = pairings.noise_floor(plan.measure.margin);
         let ratios = pairings.ratios(places, plan.measure.margin);
         let rounds = self.whole_rounds(&complete);
-        let run = self.run_facts(plan, host, (rounds, drift, pairings.turn_noise()), &estimates, &ratios);
+        let logs = RoundLogs::new(places, self.trials, &complete);
+        let control = Control::of(plan, places, self.trials, &logs);
+        let trends = Trends::of(self.trials).found(plan.measure.margin);
+        let known = (rounds, drift, pairings.turn_noise());
+        let run = self.run_facts(plan, host, known, &estimates, &ratios);
         let basis = Basis {
             plan,
             host,
@@ -172,6 +178,8 @@ impl<'a> Pass<'a> {
             marks: &self.run.marks,
             noise_floor: &noise_floor,
             instrument_cost: &instrument_cost,
+            control: &control,
+            trends: &trends,
         };
         let explained = explain(&Explaining {
             plan,
@@ -194,6 +202,8 @@ impl<'a> Pass<'a> {
             ratios,
             marks: self.run.marks,
             noise_floor,
+            control,
+            trends,
             instrument_cost,
             explained,
         }

@@ -8,8 +8,10 @@ use model::{Mark, Measured};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::control::Control;
 use crate::explained::Explained;
 use crate::results::{CellEstimates, InstrumentCost, NoiseFloor, Ratio, RunFacts};
+use crate::trends::Trend;
 use crate::warnings::Warning;
 
 /// The version of this file's shape.
@@ -32,6 +34,10 @@ pub struct Summary {
     pub marks: BTreeMap<Mark, u32>,
     /// What equal cells differ by on this machine.
     pub noise_floor: Measured<NoiseFloor>,
+    /// Whether ratios measured in turns are those of steady windows.
+    pub control: Measured<Control>,
+    /// How each cell's goodput changes from the beginning of a series to its end.
+    pub trends: Vec<Trend>,
     /// What the cheap instruments cost.
     pub instrument_cost: InstrumentCost,
     /// What a reader must know beside the figures, in order of weight.

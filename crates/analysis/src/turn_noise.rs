@@ -166,7 +166,8 @@ mod tests {
         assert!(long > 10.0 && short < 2.0, "{long} {short}");
         // The known optimum: no other number leaves a smaller variance in the same time.
         let variance = |n: f64| (0.05_f64.powi(2) + 0.2_f64.powi(2) / n) * (100.0 + 20.0 * n);
-        let exact = TurnNoise { between_turns: 0.2, between_series: 0.05, series: 100_000, turns: 1.0 };
+        let exact =
+            TurnNoise { between_turns: 0.2, between_series: 0.05, series: 100_000, turns: 1.0 };
         let best = exact.best_turns(100.0, 20.0);
         assert!(variance(best) < variance(best * 1.3) && variance(best) < variance(best / 1.3));
     }

@@ -7,6 +7,7 @@ use model::{Cell, Contrast, Mark, Measured, Plan};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::control::{Agreement, Control};
 use crate::drift::Drift;
 use crate::estimate;
 use crate::estimate::Estimate;
@@ -14,6 +15,7 @@ use crate::metric::Metric;
 use crate::pairs::widths;
 use crate::results::{CellEstimates, Ending, InstrumentCost, NoiseFloor, Ratio, RunFacts};
 use crate::stopping::Widest;
+use crate::trends::Trend;
 
 /// What a reader must know beside the figures.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -100,6 +102,26 @@ pub enum Warning {
         /// p of "the rounds could have come in any order".
         p: f64,
     },
+    /// Ratios measured in turns are not those of steady windows.
+    Control {
+        /// In so many comparisons.
+        differ: u32,
+        /// Of so many.
+        of: u32,
+        /// The one that differs most.
+        largest: Box<Agreement>,
+    },
+    /// Cells get faster or slower within a series.
+    Trend {
+        /// So many are faster at its end.
+        faster: u32,
+        /// So many are slower.
+        slower: u32,
+        /// Of so many.
+        of: u32,
+        /// The largest.
+        largest: Box<Trend>,
+    },
     /// The hypervisor took CPU time.
     Steal {
         /// In so many trials.
@@ -177,6 +199,8 @@ pub(crate) struct Basis<'a> {
     pub(crate) marks: &'a BTreeMap<Mark, u32>,
     pub(crate) noise_floor: &'a Measured<NoiseFloor>,
     pub(crate) instrument_cost: &'a InstrumentCost,
+    pub(crate) control: &'a Measured<Control>,
+    pub(crate) trends: &'a [Trend],
 }
 
 /// Instruments that cost more than this share are warned of: the figure that the project holds itself to.
@@ -185,13 +209,15 @@ const INSTRUMENT_LIMIT: f64 = 0.01;
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 17] = [
+    const ALL: [Warn; 19] = [
         without_valid_trial,
         not_reached,
         ended_early,
         preliminary,
         busy,
         noise,
+        control,
+        trend,
         outliers,
         imprecise,
         drift,
@@ -273,6 +299,28 @@ fn outliers(basis: &Basis<'_>) -> Option<Warning> {
         ratios: count(apart.len()),
         of: count(basis.ratios.iter().filter(|ratio| ratio.trimmed.value().is_some()).count()),
         widest: Box::new((**widest).clone()),
+    })
+}
+
+/// Where turns and steady windows are shown to differ beyond the margin.
+fn control(basis: &Basis<'_>) -> Option<Warning> {
+    let all: Vec<&Agreement> = basis.control.value()?.all().collect();
+    let differ = || all.iter().copied().filter(|agreement| agreement.differs());
+    Some(Warning::Control {
+        differ: count(differ().count()),
+        of: count(all.len()),
+        largest: Box::new(differ().max_by(|a, b| a.off().total_cmp(&b.off()))?.clone()),
+    })
+}
+
+fn trend(basis: &Basis<'_>) -> Option<Warning> {
+    let found = || basis.trends.iter().filter(|trend| trend.is_found());
+    let faster = found().filter(|trend| trend.change.mean > 1.0).count();
+    Some(Warning::Trend {
+        faster: count(faster),
+        slower: count(found().count() - faster),
+        of: count(basis.trends.len()),
+        largest: Box::new(found().max_by(|a, b| a.off().total_cmp(&b.off()))?.clone()),
     })
 }
 

@@ -317,6 +317,9 @@ fn the_machines_cost_on_the_sink_leaves_out_only_what_the_helper_looks() {
     let mut trial = sink_trial("sender");
     // 275 ms busy in 200 ms, less 160 ms of looking; 200 MB taken.
     close(&machine(&trial), 115e6 / (2.0 * SENT_KIB));
+    // Of a series it is told what it looked between the readings.
+    sink(&mut trial).looking_ns = Some(Nanos::ms(25));
+    close(&machine(&trial), 250e6 / (2.0 * SENT_KIB));
     // The helper is not among the CPUs that are watched: nothing of it is in their time.
     sink(&mut trial).helper_cpu = 99;
     close(&machine(&trial), 275e6 / (2.0 * SENT_KIB));

@@ -110,9 +110,13 @@ fn the_machines_cost_is_of_the_bytes_between_its_readings_less_the_silence_besid
     // 160 ms busy, of which 2 × 10 ms the machine spends anyway, over 1024 KiB.
     let cost = value(Metric::MachineCpuNsPerKib, &trial, None);
     assert_eq!(cost, Measured::Value(140_000_000.0 / 1024.0));
-    let round = Measured::Value(idle(25_000_000));
-    let beside = value(Metric::MachineCpuNsPerKib, &trial, Some(&round));
-    assert_eq!(beside, cost, "the silence beside the reading comes before the round's");
+    let beside = |round_ns| {
+        let round = Measured::Value(idle(round_ns));
+        value(Metric::MachineCpuNsPerKib, &trial, Some(&round))
+    };
+    assert_eq!(beside(1_000_000), cost, "the silence beside the reading comes before the round's");
+    let busy = beside(25_000_000);
+    assert!(busy.reason().unwrap().starts_with("other programs used 30 % of the CPUs"), "{busy:?}");
     finished(&mut trial).machine.moved_bytes = Some(Bytes(0));
     assert!(value(Metric::MachineCpuNsPerKib, &trial, None).reason().is_some());
 }

@@ -45,7 +45,11 @@ const MEASURE: &[MeasureFlag] = &[
         value: "TIME",
         help: "How much of a slice passes before its window",
     },
-    MeasureFlag { key: "turns", value: "N", help: "Turns of a series; auto: what its noise calls for" },
+    MeasureFlag {
+        key: "turns",
+        value: "N",
+        help: "Turns of a series; auto: what its noise calls for",
+    },
     MeasureFlag { key: "warmup", value: "TIME", help: "Warm-up before a steady window" },
     MeasureFlag {
         key: "tail",

@@ -187,10 +187,10 @@ fn round_line(
     let mut parts = vec![format!("round {round} done after {}", duration(elapsed))];
     if let Some((cell, width)) = widest {
         parts.push(format!("widest: {} ({})", half_width(*width), brief(cell)));
-        parts.push(format!("{precise} of {cells} cells precise"));
+        parts.push(format!("{precise} of {cells} cells as precise as asked"));
     }
     if retried > 0 {
-        parts.push(format!("{} tried again", counted(retried, "void trial", "void trials")));
+        parts.push(format!("{} made again", counted(retried, "attempt", "attempts")));
     }
     if let Some(left) = left.filter(|left| *left > Nanos::ms(500)) {
         parts.push(format!("about {} left", duration(left)));
@@ -227,12 +227,12 @@ mod tests {
             round_line(3, 2, Some(&(cell, 0.051)), (30, 48), Nanos::s(75), Some(Nanos::s(192)));
         assert_eq!(
             line,
-            "round 3 done after 1m15s, widest: ±5.1 % (zerocopy 64 KiB ×4 nodelay=on), 30 of 48 cells precise, 2 void trials tried again, about 3m12s left"
+            "round 3 done after 1m15s, widest: ±5.1 % (zerocopy 64 KiB ×4 nodelay=on), 30 of 48 cells as precise as asked, 2 attempts made again, about 3m12s left"
         );
         let line = round_line(2, 0, Some(&(Cell::default(), 254.97)), (0, 48), Nanos::s(5), None);
         assert_eq!(
             line,
-            "round 2 done after 5 s, widest: no useful interval (send 4 KiB ×1), 0 of 48 cells precise"
+            "round 2 done after 5 s, widest: no useful interval (send 4 KiB ×1), 0 of 48 cells as precise as asked"
         );
         assert_eq!(round_line(1, 0, None, (0, 48), Nanos::s(5), None), "round 1 done after 5 s");
     }

@@ -61,7 +61,7 @@ pub(crate) fn wait(engine: &mut Engine, at_most: Nanos, quiet: bool) -> Result<(
             tell(&format!("! cannot tell whether the machine is quiet: {why}"));
         }
         Err(EngineError::Interrupted) => {
-            return Err(Stop::Interrupted("nothing was measured yet".to_owned()));
+            return Err(Stop::Interrupted("nothing was measured while waiting".to_owned()));
         }
         Err(error @ (EngineError::Unsupported(_) | EngineError::Ends(_))) => {
             return Err(Stop::Cannot(error.to_string()));

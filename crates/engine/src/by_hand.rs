@@ -13,7 +13,7 @@ use crate::crew::AnyCrew;
 use crate::error::EngineError;
 use crate::interrupts::Interrupts;
 use crate::meeting::{self, Listener};
-use crate::protocol::{Meet, Prepare, Report, Role, Times, Token};
+use crate::protocol::{Among, Meet, Prepare, Report, Role, Times, Token};
 
 /// What both ends by hand are given.
 #[derive(Clone, Debug)]
@@ -81,6 +81,7 @@ fn prepare(
         machine_cpus: Vec::new(),
         check: false,
         windows: 1,
+        among: Among::alone(&options.cell),
     })
 }
 

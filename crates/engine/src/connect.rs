@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use kernel::process;
 use model::Cell;
 
 use crate::auditing::Auditing;
 use crate::child::WhichEnd;
 use crate::ends::{Ends, TrialError, unsupported, wrong_reply};
 use crate::placement::Seats;
-use crate::protocol::{Meet, Order, Prepare, Reply, Role, Token};
+use crate::protocol::{Among, Meet, Order, Prepare, Reply, Role, Token};
 
 /// How long an end may take to prepare, meeting and filling rings included.
 const PREPARING: Duration = Duration::from_secs(75);
@@ -26,6 +25,10 @@ pub(crate) struct Connect<'t> {
     pub(crate) check: bool,
     /// Windows that will be measured.
     pub(crate) windows: usize,
+    /// What every data connection begins with.
+    pub(crate) token: Token,
+    /// Its flows among those of all cells that are prepared side by side.
+    pub(crate) among: Among,
 }
 
 impl Connect<'_> {
@@ -36,7 +39,6 @@ impl Connect<'_> {
         auditing: Option<&mut Auditing<'_>>,
     ) -> Result<(), TrialError> {
         const PHASE: &str = "connecting";
-        let token: Token = process::random_token().map_err(|error| error.to_string())?;
         let role =
             ends.raised.receiving_role(self.cell, self.seats, self.usable).map_err(unsupported)?;
         let prepare = |role, meet, worker_cpus: &[u32], machine_cpus: Vec<u32>| {
@@ -44,7 +46,8 @@ impl Connect<'_> {
                 role,
                 cell: self.cell.clone(),
                 meet,
-                token,
+                token: self.token,
+                among: self.among,
                 worker_cpus: worker_cpus.to_vec(),
                 congestion: self.congestion.clone(),
                 machine_cpus,

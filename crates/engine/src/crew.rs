@@ -23,12 +23,14 @@ use crate::protocol::{Prepare, Report, Role, Slice, Times};
 use crate::pump::{self, ReceiveFlow, SendFlow};
 use crate::receive_paths::{ReceiveOptions, ReceivePath, with_receive_path};
 use crate::send_paths::{SendOptions, SendPath, with_send_path};
-use crate::sink_crew::SinkCrew;
+use crate::sink_crew::{Absorbed, SharedSink, SinkCrew};
 use crate::slots::Slots;
 use crate::watch::Watch;
 
 mod side;
 mod turns;
+
+pub(crate) use side::{counted, worker};
 
 /// What a worker hands back.
 struct Done<T> {
@@ -48,6 +50,10 @@ enum Note<T> {
 /// A tally that knows its payload bytes.
 pub(crate) trait Tally: Copy + Default + Send + 'static {
     fn bytes(&self) -> u64;
+    /// Zero-copy sends whose completion came; only senders have any.
+    fn completions(&self) -> u64 {
+        0
+    }
     fn since(&self, earlier: &Self) -> Self;
     fn add(&mut self, other: &Self);
 }
@@ -55,6 +61,9 @@ pub(crate) trait Tally: Copy + Default + Send + 'static {
 impl Tally for SendTally {
     fn bytes(&self) -> u64 {
         self.accepted_bytes
+    }
+    fn completions(&self) -> u64 {
+        self.completed
     }
     fn since(&self, earlier: &Self) -> Self {
         Self::since(self, earlier)
@@ -107,6 +116,14 @@ impl AnyCrew {
         }
     }
 
+    /// The sink's program, where it is one of its cells.
+    pub(crate) fn sink(&self) -> Option<Arc<SharedSink>> {
+        match self {
+            Self::Sink(crew) => Some(crew.sink()),
+            Self::Senders(_) | Self::Receivers(_) => None,
+        }
+    }
+
     /// One slice of a series, up to its tail.
     pub(crate) fn slice(
         &mut self,
@@ -116,7 +133,7 @@ impl AnyCrew {
         match self {
             Self::Senders(crew) => crew.send_slice(slice, is_over),
             Self::Receivers(crew) => crew.receive_slice(slice, is_over),
-            Self::Sink(_) => Err(takes_no_turns()),
+            Self::Sink(crew) => crew.slice(slice, is_over),
         }
     }
 
@@ -124,8 +141,7 @@ impl AnyCrew {
     pub(crate) fn pause(&mut self, is_over: &dyn Fn() -> bool) -> Result<u64, Broken> {
         match self {
             Self::Senders(crew) => crew.pause(is_over),
-            Self::Receivers(_) => Err(failed("told to pause a receiver")),
-            Self::Sink(_) => Err(takes_no_turns()),
+            Self::Receivers(_) | Self::Sink(_) => Err(failed("told to pause a receiver")),
         }
     }
 
@@ -134,7 +150,7 @@ impl AnyCrew {
         match self {
             Self::Senders(_) => Err(failed("told to drain a sender")),
             Self::Receivers(crew) => crew.drain(bytes, is_over),
-            Self::Sink(_) => Err(takes_no_turns()),
+            Self::Sink(crew) => crew.drain(bytes, is_over),
         }
     }
 
@@ -143,7 +159,7 @@ impl AnyCrew {
         match self {
             Self::Senders(crew) => crew.read_machine(edge),
             Self::Receivers(crew) => crew.read_machine(edge),
-            Self::Sink(_) => {}
+            Self::Sink(crew) => crew.read_machine(edge),
         }
     }
 
@@ -151,6 +167,7 @@ impl AnyCrew {
     pub(crate) fn stop(&self) {
         match self {
             Self::Senders(crew) => crew.gate.open(Phase::Stop),
+            // They leave when the flows end.
             Self::Receivers(_) | Self::Sink(_) => {}
         }
     }
@@ -166,7 +183,7 @@ impl AnyCrew {
                 let (side, machine) = crew.finish(is_over)?;
                 Ok(Report::Received { side, machine })
             }
-            Self::Sink(_) => Err(takes_no_turns()),
+            Self::Sink(crew) => crew.finish(is_over).map(Report::from),
         }
     }
 
@@ -181,16 +198,15 @@ impl AnyCrew {
                 let (side, machine) = crew.run(times, is_over)?;
                 Ok(Report::Received { side, machine })
             }
-            Self::Sink(crew) => {
-                let (side, facts) = crew.run(times, is_over)?;
-                Ok(Report::Absorbed { side, facts })
-            }
+            Self::Sink(crew) => crew.run(times, is_over).map(Report::from),
         }
     }
 }
 
-fn takes_no_turns() -> Broken {
-    failed("the sink takes no turns")
+impl From<Absorbed> for Report {
+    fn from(Absorbed { side, facts, machine }: Absorbed) -> Self {
+        Self::Absorbed { side, facts, machine }
+    }
 }
 
 fn pin(cpus: &[u32], worker: usize) -> Result<(), Broken> {

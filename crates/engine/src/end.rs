@@ -144,7 +144,7 @@ impl End {
                 Order::Slice(slice) => {
                     self.hurry();
                     let crew = self.crew(slice.crew)?;
-                    let is_receiver = matches!(crew, AnyCrew::Receivers(_));
+                    let is_receiver = !matches!(crew, AnyCrew::Senders(_));
                     match crew.slice(&slice, &is_over) {
                         Ok(()) if is_receiver => self.reply(&Reply::WindowOver)?,
                         Ok(()) => {}
@@ -212,7 +212,8 @@ impl End {
                 meeting::connect(address, true, &prepare, MEETING).map_err(failed)?
             }
             (Meet::Listen(address), Role::Absorb(absorb)) => {
-                let crew = SinkCrew::listen(prepare, absorb, address)?;
+                let before = self.crews.iter().find_map(AnyCrew::sink);
+                let crew = SinkCrew::listen(&prepare, absorb, address, before)?;
                 self.reply(&Reply::Listening(crew.address)).map_err(failed)?;
                 let is_over = Arc::clone(&self.is_over);
                 crew.meet(&|| is_over.load(Ordering::SeqCst))?;

@@ -10,6 +10,7 @@ use model::{Cell, Measured, Nanos};
 use crate::child::{EndProcess, FromEnd, WhichEnd};
 use crate::interrupts::Forward;
 use crate::links::{self, LinkSetup, Raised};
+use crate::placement::Seats;
 use crate::protocol::{Order, PROTOCOL, Reply};
 
 /// How long an end may take to greet.
@@ -161,6 +162,14 @@ impl Ends {
                 Err(lost(format!("both ends closed their output while {phase}")))
             }
         }
+    }
+
+    /// Before the turn of a cell that is seated so.
+    ///
+    /// # Errors
+    /// What this machine refuses.
+    pub(crate) fn turn_to(&mut self, seats: &Seats) -> Result<(), TrialError> {
+        self.raised.turn_to(seats).map_err(unsupported)
     }
 
     /// How busy these CPUs are while both ends sleep.

@@ -20,7 +20,7 @@ use crate::interrupts::{Forward, Interrupts};
 use crate::links::{self, LinkSetup};
 use crate::order::{SeriesOrder, TrialOrder};
 use crate::placement::{Seats, seat};
-use crate::protocol::Order;
+use crate::protocol::{Among, Order, Token};
 use crate::series::{Series, SeriesError};
 use crate::trial::Trial;
 use crate::{receive_paths, send_paths};
@@ -286,6 +286,8 @@ impl Engine {
                 congestion,
                 check,
                 windows: 1,
+                token: fresh_token()?,
+                among: Among::alone(&order.cell),
             };
             let trial = Trial { order, connect };
             trial.conduct(self.ends(&order.cell)?, auditing)
@@ -335,19 +337,26 @@ impl Engine {
             return Err(EngineError::Interrupted);
         }
         let usable = self.usable.clone();
-        let connect = order.cells.iter().zip(&seated).map(|(cell, (seats, _))| Connect {
-            cell,
-            seats,
-            usable: &usable,
-            congestion: self.congestion.resolve(&cell.congestion),
-            check: false,
-            windows: order.windows(),
+        let flows = order.cells.iter().map(Cell::connections).sum();
+        let of_all = |error| SeriesError { cell: None, error };
+        let mut series = Series { order, connect: Vec::with_capacity(order.cells.len()) };
+        let conducted = fresh_token().map_err(of_all).and_then(|token| {
+            let mut first_flow = 0;
+            for (cell, (seats, _)) in order.cells.iter().zip(&seated) {
+                series.connect.push(Connect {
+                    cell,
+                    seats,
+                    usable: &usable,
+                    congestion: self.congestion.resolve(&cell.congestion),
+                    check: false,
+                    windows: order.windows(),
+                    token,
+                    among: Among { first: first_flow, flows },
+                });
+                first_flow += cell.connections();
+            }
+            series.conduct(self.ends(first).map_err(of_all)?)
         });
-        let series = Series { order, connect: connect.collect() };
-        let conducted = match self.ends(first) {
-            Ok(ends) => series.conduct(ends),
-            Err(error) => Err(SeriesError { cell: None, error }),
-        };
         let settings = |place: usize, settings: &Settings| Settings {
             series: Some(series.settings(place)),
             ..settings.clone()
@@ -423,6 +432,11 @@ impl Drop for Engine {
     }
 }
 
+/// What the data connections of one trial or series begin with.
+fn fresh_token() -> Result<Token, TrialError> {
+    process::random_token().map_err(|error| error.to_string().into())
+}
+
 /// Whether the rings of cells that exist at once fit into memory, and their connections into the descriptors of a process.
 fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
     let mut rings: u64 = 0;
@@ -437,6 +451,12 @@ fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
         return Err(format!(
             "its rings need {} MiB, more than half of this machine's memory; use a smaller --ring, --flows or --threads",
             rings >> 20
+        ));
+    }
+    let most = cells.iter().map(|cell| links::most_flows(cell.link)).min().unwrap_or(u32::MAX);
+    if connections > u64::from(most) {
+        return Err(format!(
+            "{connections} connections: their link has ports for {most}; use fewer --flows or --threads"
         ));
     }
     // Each flow has two handles in an end.

@@ -144,11 +144,12 @@ impl Gate {
         }
     }
 
-    /// Sleeps while the gate stays silent.
-    pub(crate) fn wait_for_load(&self) {
+    /// Sleeps while the gate stays silent; `seen` is the word that the worker has obeyed. One that got no CPU in a whole slice
+    /// finds the next silence, which it has to obey as well.
+    pub(crate) fn wait_for_load(&self, seen: Word) {
         loop {
             let word = self.word();
-            if !word.phase().is_silent() {
+            if !word.phase().is_silent() || word != seen {
                 return;
             }
             futex::wait(&self.word, word.0, None);

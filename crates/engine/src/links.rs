@@ -46,6 +46,11 @@ pub(crate) fn raise(setup: &LinkSetup) -> Result<Box<dyn Raised>, Missing> {
     with_link!(setup.link, Kind => Ok(Box::new(Kind::raise(setup)?)))
 }
 
+/// Flows that all cells that are prepared side by side on a link may have together.
+pub(crate) fn most_flows(link: Name) -> u32 {
+    with_link!(link, Kind => Kind::MOST_FLOWS)
+}
+
 /// Refuses a cell that varies what its link does not have: the figures would only seem to depend on it.
 ///
 /// # Errors
@@ -89,4 +94,25 @@ fn segment_fits(cell: &Cell) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_share_a_link_as_the_model_says() {
+        let cell: Cell = "send=send link=sink message_bytes=64 threads=1".parse().unwrap();
+        for factor in Factor::ALL {
+            let texts = ["veth", "sender", "ipv6", "9000", "on", "1ms", "2", "1000", "0/1", "none"];
+            for text in texts {
+                let mut other = cell.clone();
+                if other.set(*factor, text).is_ok() {
+                    let same = LinkSetup::from(&cell) == LinkSetup::from(&other);
+                    assert_eq!(cell.shares_link_with(&other), same, "{factor:?} {text}");
+                }
+            }
+        }
+    }
 }

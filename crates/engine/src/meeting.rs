@@ -160,6 +160,8 @@ pub(crate) fn connect(
 ) -> Result<Met, String> {
     let deadline = Instant::now() + patience;
     let mut sockets = Vec::new();
+    // One listener takes the flows of one cell; where each flow has a port, one serves all cells.
+    let first = if has_port_each { prepare.among.first } else { 0 };
     for flow in 0..prepare.cell.connections() {
         let mut address = address;
         if has_port_each {
@@ -174,7 +176,7 @@ pub(crate) fn connect(
         socket.connect(address, left).map_err(|error| error.to_string())?;
         let mut greeting = [0; GREETING_BYTES];
         greeting[..16].copy_from_slice(&prepare.token);
-        greeting[16..].copy_from_slice(&flow.to_be_bytes());
+        greeting[16..].copy_from_slice(&(first + flow).to_be_bytes());
         socket.write_all(&greeting, deadline).map_err(|error| error.to_string())?;
         sockets.push(socket);
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::SliceKind;
 
 /// The version of this protocol; both sides must speak the same.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// A secret that a data connection begins with, so that a stranger is refused.
 pub type Token = [u8; 16];
@@ -100,6 +100,22 @@ pub enum Meet {
     ConnectEach(SocketAddr),
 }
 
+/// Where the flows of one cell stand among those of all cells that are prepared side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Among {
+    /// The number of its first flow.
+    pub first: u32,
+    /// The flows of all cells.
+    pub flows: u32,
+}
+
+impl Among {
+    /// Of a cell that stands alone.
+    pub fn alone(cell: &Cell) -> Self {
+        Self { first: 0, flows: cell.connections() }
+    }
+}
+
 /// Everything that an end needs for a trial but its times.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prepare {
@@ -109,8 +125,10 @@ pub struct Prepare {
     pub cell: Cell,
     /// How the ends meet.
     pub meet: Meet,
-    /// What every data connection begins with.
+    /// What every data connection begins with; on the sink the same for all cells that are prepared side by side.
     pub token: Token,
+    /// Where this cell's flows stand among those of all cells that are prepared side by side.
+    pub among: Among,
     /// CPU of each worker; empty: not pinned.
     pub worker_cpus: Vec<u32>,
     /// The congestion control to set; empty: the system's.
@@ -242,5 +260,7 @@ pub enum Report {
         side: Side<ReceiveTally>,
         /// What else it counted.
         facts: SinkFacts,
+        /// What this end took, where it was told to read it.
+        machine: Option<Machine>,
     },
 }

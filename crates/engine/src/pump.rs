@@ -87,7 +87,7 @@ pub fn send<P: SendPath>(
     tally: &mut SendTally,
 ) -> Result<(), (&'static str, Errno)> {
     loop {
-        gate.wait_for_load();
+        gate.wait_for_load(watch.seen());
         let next = load(flows, message, rewriting, gate, watch, tally)?;
         for flow in &mut *flows {
             let path = &mut flow.path;
@@ -164,7 +164,7 @@ pub fn receive<P: ReceivePath, C: Content>(
     watch: &mut Watch<ReceiveTally>,
     tally: &mut ReceiveTally,
 ) -> Result<(), (&'static str, Errno)> {
-    gate.wait_for_load();
+    gate.wait_for_load(watch.seen());
     if let [flow] = flows {
         loop {
             let word = gate.word();

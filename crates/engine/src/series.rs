@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use model::record::{
-    CpuBusy, Finished, Machine, NO_SINK, ReceiveTally, SendTally, SeriesSettings, Side,
+    CpuBusy, Finished, LinkFacts, Machine, NO_SINK, ReceiveTally, SendTally, SeriesSettings, Side,
+    SinkFacts,
 };
 use model::{Measured, Nanos};
 
@@ -40,13 +41,15 @@ impl Series<'_> {
     /// # Errors
     /// What went wrong and where; the ends are then not to be used again.
     pub(crate) fn conduct(&self, ends: &mut Ends) -> Result<Vec<Finished>, SeriesError> {
+        let mut links = Vec::with_capacity(self.connect.len());
         for (cell, connect) in self.connect.iter().enumerate() {
             connect.conduct(ends, None).map_err(|error| SeriesError { cell: Some(cell), error })?;
+            links.push(ends.raised.facts());
         }
         let SeriesOrder { warmup_turns, warmup_window, turns, slice, steady, .. } = self.order;
         let all = |kind, slice: SliceTimes| {
             move |ends: &mut Ends, turn: &[usize]| {
-                turn.iter().try_for_each(|cell| take(ends, *cell, kind, slice))
+                turn.iter().try_for_each(|cell| self.take(ends, *cell, kind, slice))
             }
         };
         let (warm, count) = (
@@ -63,8 +66,7 @@ impl Series<'_> {
         if let Some((window, turn)) = steady {
             idle = self.steady(ends, *window, turn)?;
         }
-        let finished =
-            collect(ends, self.connect.len()).map_err(|error| SeriesError { cell: None, error })?;
+        let finished = collect(ends, links).map_err(|error| SeriesError { cell: None, error })?;
         let with_idle = |mut finished: Finished| {
             finished.machine.idle = finished.machine.moved_bytes.and(idle.clone());
             finished
@@ -97,10 +99,24 @@ impl Series<'_> {
                 })
             };
             read(ends, false)?;
-            take(ends, *cell, SliceKind::Steady, slice)?;
+            self.take(ends, *cell, SliceKind::Steady, slice)?;
             read(ends, true)?;
         }
         Ok(Some(idle))
+    }
+
+    /// One slice of one cell, from silence to silence.
+    fn take(
+        &self,
+        ends: &mut Ends,
+        crew: usize,
+        kind: SliceKind,
+        slice: SliceTimes,
+    ) -> Result<(), SeriesError> {
+        let turned = self.connect.get(crew).map_or(Ok(()), |connect| ends.turn_to(connect.seats));
+        turned
+            .and_then(|()| slice_of(ends, crew, kind, slice))
+            .map_err(|error| SeriesError { cell: Some(crew), error })
     }
 
     /// How the record of a cell tells of the series.
@@ -118,16 +134,6 @@ impl Series<'_> {
             steady_ns: steady.as_ref().map_or(Nanos(0), |(window, _)| *window),
         }
     }
-}
-
-/// One slice of one cell, from silence to silence.
-fn take(
-    ends: &mut Ends,
-    crew: usize,
-    kind: SliceKind,
-    slice: SliceTimes,
-) -> Result<(), SeriesError> {
-    slice_of(ends, crew, kind, slice).map_err(|error| SeriesError { cell: Some(crew), error })
 }
 
 fn slice_of(
@@ -168,21 +174,28 @@ fn slice_of(
     Ok(())
 }
 
+/// What a receiving end told of a cell.
+type Received = (Side<ReceiveTally>, Option<Machine>, Measured<SinkFacts>);
+
 /// Ends the series and waits for the reports of every crew of both ends.
-fn collect(ends: &mut Ends, crews: usize) -> Result<Vec<Finished>, TrialError> {
+fn collect(ends: &mut Ends, links: Vec<Measured<LinkFacts>>) -> Result<Vec<Finished>, TrialError> {
     const PHASE: &str = "collecting";
+    let crews = links.len();
     let deadline = Instant::now() + Duration::from_nanos(DRAINING.0) + GRACE;
     // The sender first: receivers leave when the flows end.
     ends.sender.order(&Order::Finish)?;
     ends.receiver.order(&Order::Finish)?;
     let mut sent: Vec<(Side<SendTally>, _)> = Vec::with_capacity(crews);
-    let mut received: Vec<(Side<ReceiveTally>, Option<Machine>)> = Vec::with_capacity(crews);
+    let mut received: Vec<Received> = Vec::with_capacity(crews);
     while sent.len() < crews || received.len() < crews {
         match ends.next_reply(deadline, PHASE)? {
             (which, Reply::Finished(report)) => match (which, *report) {
                 (WhichEnd::Sender, Report::Sent { side, machine }) => sent.push((side, machine)),
                 (WhichEnd::Receiver, Report::Received { side, machine }) => {
-                    received.push((side, machine));
+                    received.push((side, machine, Measured::absent(NO_SINK)));
+                }
+                (WhichEnd::Receiver, Report::Absorbed { side, facts, machine }) => {
+                    received.push((side, machine, Measured::Value(facts)));
                 }
                 (which, _) => return Err(wrong_reply(which, PHASE)),
             },
@@ -192,7 +205,6 @@ fn collect(ends: &mut Ends, crews: usize) -> Result<Vec<Finished>, TrialError> {
     if sent.len() != received.len() {
         return Err(lost("the ends did not report the same cells"));
     }
-    let link = ends.raised.facts();
     let both = |(of_sender, of_receiver): (Option<Machine>, Option<Machine>)| {
         let mut machine = of_sender.unwrap_or_else(unwatched);
         let receiver_ns = of_receiver.and_then(|machine| machine.ends_cpu_ns);
@@ -200,13 +212,14 @@ fn collect(ends: &mut Ends, crews: usize) -> Result<Vec<Finished>, TrialError> {
         machine.ends_cpu_ns = ends_ns.map(|(sender, receiver)| Nanos(sender.0 + receiver.0));
         machine
     };
-    let finished =
-        sent.into_iter().zip(received).map(|((sender, seen), (receiver, own))| Finished {
+    let finished = sent.into_iter().zip(received).zip(links).map(
+        |(((sender, seen), (receiver, own, sink)), link)| Finished {
             sender,
             receiver,
             machine: both((seen, own)),
-            link: link.clone(),
-            sink: Measured::absent(NO_SINK),
-        });
+            link,
+            sink,
+        },
+    );
     Ok(finished.collect())
 }

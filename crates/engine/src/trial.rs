@@ -92,7 +92,7 @@ impl Trial<'_> {
                 },
                 (WhichEnd::Receiver, Reply::Finished(report)) => match *report {
                     Report::Received { side, .. } => receiver = Some(side),
-                    Report::Absorbed { side, facts } => {
+                    Report::Absorbed { side, facts, .. } => {
                         receiver = Some(side);
                         sink = Measured::Value(facts);
                     }

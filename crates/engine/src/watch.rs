@@ -100,6 +100,11 @@ impl<T: Copy> Watch<T> {
         }
     }
 
+    /// The word of the gate that the worker saw last.
+    pub(crate) fn seen(&self) -> Word {
+        self.seen
+    }
+
     /// Whether the gate has moved since the worker last looked.
     #[inline]
     pub(crate) fn is_edge(&self, word: Word) -> bool {

@@ -12,7 +12,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use engine::Engine;
-use engine::protocol::{Absorb, Meet, Order, Reply, Report, Role, Times};
+use engine::gate::SliceKind;
+use engine::protocol::{Absorb, Among, Meet, Order, Prepare, Reply, Report, Role, Slice, Times};
 use kernel::Unavailable;
 use kernel::netlink::{Netlink, NewDevice};
 use kernel::netns::Namespace;
@@ -22,7 +23,9 @@ use model::{Cell, Factor, Nanos, Plan, Preset, SendPath};
 
 mod common;
 
-use common::{OrderedEnd, Test, engine, order, prepare, run_tests, trial};
+use common::{
+    OrderedEnd, Test, assert_sums, engine, measure_series, order, prepare, run_tests, series, trial,
+};
 
 /// Long enough for many looks of the helper.
 const WINDOW_MS: u64 = 60;
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("end") {
         return engine::end::main();
     }
-    let tests: [Test; 8] = [
+    let tests: [Test; 12] = [
         ("what_every_path_sends_the_program_counts", every_path),
         ("zero_copy_is_never_copied", zero_copy),
         ("both_placements_of_acknowledgements_serve_one_and_four_threads", placements),
@@ -40,6 +43,13 @@ fn main() -> ExitCode {
         ("what_the_sink_does_not_have_is_refused_before_anything_runs", refusals),
         ("content_cannot_be_checked_and_says_so", content),
         ("strangers_are_refused_and_the_flow_is_none_the_worse", strangers),
+        ("a_sender_that_gets_no_cpu_in_a_slice_does_not_hold_the_series_up", crowded_turns),
+        ("cells_take_turns_and_each_has_what_it_sent", turns),
+        (
+            "cells_whose_senders_sit_elsewhere_take_turns_with_acknowledgements_steered",
+            steered_turns,
+        ),
+        ("a_strangers_packets_between_slices_and_in_them_are_no_cells_bytes", strangers_between),
     ];
     run_tests(&tests, unavailable().map(|why| why.to_string()))
 }
@@ -247,10 +257,156 @@ fn strangers() {
     };
     sink.order(&Order::Run(times));
     sender.order(&Order::Run(times));
-    let Report::Absorbed { side, facts } = sink.finished() else { panic!("wrong report") };
+    let Report::Absorbed { side, facts, .. } = sink.finished() else { panic!("wrong report") };
     let Report::Sent { side: sent, .. } = sender.finished() else { panic!("wrong report") };
     // The wrong token, the silent one, and the SYNs to the port of no flow.
     assert!(side.strangers >= 3 && facts.total.refused >= 7, "{facts:?}");
     assert_eq!(facts.total.payload_bytes, sent.total.accepted_bytes);
     assert!(facts.total.payload_bytes > 0);
+}
+
+/// What holds of every cell of a series on the sink.
+fn assert_turned(cell: &str, finished: &Finished, turns: usize) {
+    let sink = finished.sink.value().unwrap_or_else(|| panic!("{cell}: no facts of the sink"));
+    let (sent, received) = (&finished.sender, &finished.receiver);
+    assert_eq!(sink.total.payload_bytes, sent.total.accepted_bytes, "{cell}");
+    assert_eq!(received.total.received_bytes, sent.total.accepted_bytes, "{cell}");
+    assert_eq!(sent.total.completed, sent.total.zerocopy_sends, "{cell}");
+    assert_eq!((sent.total.copied, sent.total.stray_ids), (0, 0), "{cell}");
+    assert_eq!(sink.window.payload_bytes, received.window.received_bytes, "{cell}");
+    assert!(received.window.received_bytes < received.total.received_bytes, "{cell}");
+    let [helper] = received.workers.as_slice() else { panic!("{cell}: one helper") };
+    sent.workers.iter().chain([helper]).for_each(|worker| assert_sums(worker, turns));
+    assert_eq!(helper.cpu_ns, sink.helper_cpu_ns, "{cell}");
+    assert!(*sink.answering_cpu_ns.value().unwrap() <= sink.helper_cpu_ns, "{cell}");
+    assert!(sink.window.looks > 0 && sink.window.looks < sink.total.looks, "{cell}");
+    assert!(sink.window.acks > 0, "{cell}");
+    assert!(sink.program_ns_per_packet.value().is_some(), "{cell}: {sink:?}");
+}
+
+fn turns() {
+    let cells = [
+        "send=sendmsg link=sink message_bytes=4096 threads=1",
+        "send=zerocopy link=sink message_bytes=65536 threads=2 flows=3",
+        "send=send link=sink message_bytes=65536 threads=1 ack_interval=1ms segment=1000 tso=auto",
+        "send=sendmsg link=sink message_bytes=65536 threads=1 watch=none",
+    ];
+    for steady in [None, Some(20)] {
+        let measured = measure_series(&series(&cells, 5, steady));
+        for (cell, (_, finished)) in cells.iter().zip(measured) {
+            assert_turned(cell, &finished, 5);
+            let sink = finished.sink.value().unwrap();
+            assert_eq!((sink.total.refused, finished.receiver.strangers), (0, 0), "{cell}");
+            let is_read = steady.is_some() && !cell.contains("watch=none");
+            assert_eq!(sink.looking_ns.is_some(), is_read, "{cell}");
+            assert_eq!(finished.machine.ends_cpu_ns.is_some(), is_read, "{cell}");
+            if let (Some(looking), Some(ends)) = (sink.looking_ns, finished.machine.ends_cpu_ns) {
+                let helper = finished.receiver.workers[0].steady.unwrap();
+                assert!(looking < ends && helper.cpu_ns < ends.0, "{cell}: {looking} {ends}");
+                assert!(helper.bytes < finished.machine.moved_bytes.unwrap().0, "{cell}");
+            }
+        }
+    }
+}
+
+/// Far more senders than CPUs, in slices of which not all of them get a part.
+fn crowded_turns() {
+    let cells = [
+        "send=send link=sink message_bytes=4096 threads=16",
+        "send=zerocopy link=sink message_bytes=65536 threads=16",
+    ];
+    for (cell, (_, finished)) in cells.iter().zip(measure_series(&series(&cells, 20, None))) {
+        let (sent, received) = (finished.sender.total, finished.receiver.total);
+        assert_eq!(received.received_bytes, sent.accepted_bytes, "{cell}");
+        assert_eq!(sent.completed, sent.zerocopy_sends, "{cell}");
+        finished.sender.workers.iter().for_each(|worker| assert_sums(worker, 20));
+    }
+}
+
+fn steered_turns() {
+    if kernel::cpu::allowed().unwrap().cpus().len() < 3 {
+        eprintln!("skipped: two places for senders and one for the helper need three CPUs");
+        return;
+    }
+    let cells = ["0/2", "1/2"].map(|placement| {
+        format!(
+            "send=zerocopy link=sink message_bytes=65536 threads=1 placement={placement} ack_placement=sender"
+        )
+    });
+    let measured = measure_series(&series(&[&cells[0], &cells[1]], 4, None));
+    for (n, (_, finished)) in (0..).zip(measured) {
+        assert_turned(&cells[n as usize], &finished, 4);
+        assert_eq!(finished.link.value().unwrap().ack_cpus, [n]);
+    }
+}
+
+fn strangers_between() {
+    let (near, far, addresses) = raised();
+    let address = SocketAddr::new(addresses[1], 10_000);
+    let cells: [Cell; 2] = [
+        "send=sendmsg link=sink message_bytes=4096 threads=1 flows=2".parse().unwrap(),
+        "send=zerocopy link=sink message_bytes=65536 threads=1".parse().unwrap(),
+    ];
+    let mut sink = OrderedEnd::start(|end| far.start_inside(end));
+    let mut sender = OrderedEnd::start(|end| near.start_inside(end));
+    let role = Role::Absorb(Absorb { helper_cpu: 0, segment_bytes: 1460 });
+    for (cell, first) in cells.iter().zip([0, 2]) {
+        let prepared = |role, meet| {
+            let Order::Prepare(prepare) = prepare(cell, role, meet) else {
+                panic!("no such order")
+            };
+            let among = Among { first, flows: 3 };
+            Order::Prepare(Box::new(Prepare { among, windows: 3, ..*prepare }))
+        };
+        sink.order(&prepared(role, Meet::Listen(address)));
+        let Reply::Listening(there) = sink.reply() else { panic!("it does not listen") };
+        assert_eq!(u32::from(there.port()), 10_000 + first);
+        sender.order(&prepared(Role::Send, Meet::ConnectEach(there)));
+        assert_eq!((sender.reply(), sink.reply()), (Reply::Ready, Reply::Ready));
+    }
+    let raw = near.run(|| PacketSocket::open("send0").unwrap()).unwrap();
+    let stranger = || {
+        for (port, sequence) in [(10_000, 0), (10_002, 1 << 31), (10_003, 7), (10_001, 3 << 30)] {
+            raw.send(&ahead((9, port), sequence)).unwrap();
+        }
+    };
+    let mut sent = [0; 2];
+    for turn in 0..3 {
+        for crew in [turn % 2, 1 - turn % 2] {
+            stranger();
+            let order = Order::Slice(Slice {
+                crew,
+                kind: SliceKind::Counted,
+                settle_ns: Nanos::ms(1),
+                window_ns: Nanos::ms(10),
+                drain_ns: Nanos::s(15),
+            });
+            sink.order(&order);
+            sender.order(&order);
+            stranger();
+            assert_eq!(sink.reply(), Reply::WindowOver);
+            sender.order(&Order::Pause { crew });
+            let Reply::Paused { bytes } = sender.reply() else { panic!("it does not pause") };
+            assert!(bytes > sent[crew]);
+            sent[crew] = bytes;
+            sink.order(&Order::Drain { crew, bytes });
+            assert_eq!(sink.reply(), Reply::Drained);
+        }
+    }
+    stranger();
+    sender.order(&Order::Finish);
+    sink.order(&Order::Finish);
+    let mut refused = 0;
+    for bytes in sent {
+        let Report::Absorbed { side, facts, .. } = sink.finished() else { panic!("wrong report") };
+        let Report::Sent { side: of_sender, .. } = sender.finished() else {
+            panic!("wrong report")
+        };
+        assert_eq!(facts.total.payload_bytes, bytes);
+        assert_eq!(of_sender.total.accepted_bytes, bytes);
+        assert_eq!((facts.total.gaps, side.strangers), (0, 0));
+        refused += facts.total.refused;
+    }
+    // Each was told once, whichever cell's turn it was.
+    assert_eq!(refused, 4 * 13);
 }

@@ -111,8 +111,6 @@ pub struct LinkCapabilities {
     pub has_peer_host: bool,
     /// Both ends read the same monotonic clock.
     pub has_common_clock: bool,
-    /// Its receivers' queues can be seen to be empty, so that several cells can take turns on it.
-    pub takes_turns: bool,
     /// A helper thread answers for the missing peer, at an interval and a place of its own.
     pub has_helper: bool,
     /// Capabilities that raising it takes (capabilities(7)); none where any user can.
@@ -132,7 +130,6 @@ impl Link {
             joins_received_packets: false,
             has_peer_host: false,
             has_common_clock: true,
-            takes_turns: true,
             has_helper: false,
             privileges: &[],
         };
@@ -148,7 +145,6 @@ impl Link {
                 has_receiver: false,
                 copies_by_reference_on_delivery: false,
                 has_devices: true,
-                takes_turns: false,
                 has_helper: true,
                 privileges: &["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_BPF", "CAP_NET_RAW"],
                 ..LOCAL

@@ -294,6 +294,20 @@ impl Factor {
         }
     }
 
+    /// Whether a link is raised anew for another value of it.
+    pub const fn sets_up_link(self) -> bool {
+        matches!(
+            self,
+            Self::Link
+                | Self::AckPlacement
+                | Self::Family
+                | Self::Mtu
+                | Self::Tso
+                | Self::Gso
+                | Self::Gro
+        )
+    }
+
     /// Whether this factor means anything on a link. A link without devices has none to set; the sink has no receiver
     /// whose calls or buffer could vary, and only the sink acknowledges by a clock of its own.
     pub const fn means_something_on(self, link: Link) -> bool {

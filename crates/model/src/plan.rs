@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::turns::is_control;
 use crate::cell::{Block, Cell};
 use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
 use crate::names::{AckPlacement, Audit, Link, SendPath, Switch, Watch, names};
 use crate::thresholds::Thresholds;
+use crate::turns::is_control;
 use crate::units::{Nanos, Share};
 use crate::values::Replica;
 
@@ -350,11 +350,13 @@ impl Plan {
         for cell in cells {
             blocks.entry(cell.block(&within)).or_default().push(cell.clone());
         }
-        let block = |cells: &Vec<Cell>, is_control| match self.turns(cells, usable_cpus, is_control) {
+        let block = |cells: &Vec<Cell>, is_control| match self.turns(cells, usable_cpus, is_control)
+        {
             Some(turns) => turns.lasts(cells.len()).0,
             None => cells.iter().map(trial).sum(),
         };
-        let rounds = (1..=rounds).flat_map(|round| (0..).zip(blocks.values()).map(move |of| (round, of)));
+        let rounds =
+            (1..=rounds).flat_map(|round| (0..).zip(blocks.values()).map(move |of| (round, of)));
         let block = |(round, (place, cells))| block(cells, is_control(round, place));
         Nanos(rounds.map(block).sum())
     }

@@ -1,6 +1,7 @@
 //! How the cells of a block take turns.
 
 use crate::cell::Cell;
+use crate::factor::Factor;
 use crate::placement::Placement;
 use crate::plan::{Plan, TURN};
 use crate::units::Nanos;
@@ -30,6 +31,10 @@ const FIRST_TURNS: u32 = 12;
 pub const FEWEST_TURNS: u32 = 2;
 /// A window covers this many turns of the scheduler where threads share a CPU, so that each of them runs in it.
 const SCHEDULER_TURNS: u64 = 3;
+/// Acknowledgements of a helper come at its looks: so many of them before a window, and at least so many in it, so that one more
+/// or less at its edges is little.
+const LOOKS_TO_SETTLE: u64 = 2;
+const LOOKS_A_WINDOW: u64 = 20;
 /// The steady window of the control.
 const STEADY: Nanos = Nanos::ms(60);
 /// The control is measured in one round of so many.
@@ -42,18 +47,21 @@ const PREPARING: Nanos = Nanos::ms(15);
 
 impl Plan {
     /// How a block's cells take turns in a round; none where they are measured steadily, one after the other: the plan says so, or
-    /// their link has no receiver whose queue could be seen to be empty. Where the plan leaves their number open
-    /// (`--turns auto`), it is that of a block's first series.
+    /// each needs a link that is set up otherwise. Where the plan leaves their number open (`--turns auto`), it is that of a
+    /// block's first series.
     pub fn turns(&self, cells: &[Cell], usable_cpus: usize, is_control: bool) -> Option<Turns> {
-        let takes_turns = |cell: &Cell| cell.link.capabilities().takes_turns;
-        if self.measure.steady || cells.is_empty() || !cells.iter().all(takes_turns) {
+        let (first, others) = cells.split_first()?;
+        if self.measure.steady || !others.iter().all(|cell| cell.shares_link_with(first)) {
             return None;
         }
         let cpus = u32::try_from(usable_cpus).unwrap_or(u32::MAX).max(1);
         let shared_by = cells.iter().map(|cell| cell.threads_a_cpu(cpus)).max().unwrap_or(1);
         let late = TURN.0 * u64::from(shared_by.saturating_sub(1));
-        let settle = Nanos(self.measure.settle.0.max(late));
-        let window = (self.measure.slice.0 - self.measure.settle.0).max(late * SCHEDULER_TURNS);
+        let looks = cells.iter().map(Cell::time_between_looks).max().unwrap_or_default();
+        let settle = Nanos(self.measure.settle.0.max(late).max(looks * LOOKS_TO_SETTLE));
+        let window = (self.measure.slice.0 - self.measure.settle.0)
+            .max(late * SCHEDULER_TURNS)
+            .max(looks * LOOKS_A_WINDOW);
         // Longer slices are fewer: the series takes about as long.
         let asked = self.measure.turns.unwrap_or(FIRST_TURNS);
         let load = self.measure.slice.0.saturating_mul(u64::from(asked));
@@ -77,9 +85,23 @@ pub fn is_control(round: u32, place: usize) -> bool {
 }
 
 impl Cell {
-    /// How many busy threads share a CPU at most, on so many CPUs.
+    /// Whether both are measured on one link, set up once.
+    pub fn shares_link_with(&self, other: &Self) -> bool {
+        let mut of_link = Factor::ALL.iter().filter(|factor| factor.sets_up_link());
+        of_link.all(|factor| self.get(*factor) == other.get(*factor))
+    }
+
+    /// Nanoseconds between two looks of its link's helper; 0 where it has none.
+    fn time_between_looks(&self) -> u64 {
+        if self.link.capabilities().has_helper { self.ack_interval.nanos().0 } else { 0 }
+    }
+
+    /// How many busy threads share a CPU at most, on so many CPUs. A helper has one to itself, which the others lack.
     fn threads_a_cpu(&self, cpus: u32) -> u32 {
-        let at_least = self.busy_threads().div_ceil(cpus);
+        let link = self.link.capabilities();
+        let helpers = u32::from(link.has_helper);
+        let cpus = cpus.saturating_sub(helpers).max(1);
+        let at_least = (self.busy_threads() - helpers).div_ceil(cpus);
         let on = |list: &[u32]| {
             self.threads.get().div_ceil(u32::try_from(list.len()).unwrap_or(1).max(1))
         };
@@ -87,7 +109,7 @@ impl Cell {
             Placement::Split | Placement::None => at_least,
             Placement::Same => at_least.max(2),
             Placement::Cpus { senders, receivers } => {
-                let both = [on(senders), on(receivers)];
+                let both = [on(senders), if link.has_receiver { on(receivers) } else { 0 }];
                 if senders.iter().any(|cpu| receivers.contains(cpu)) {
                     both.iter().sum()
                 } else {
@@ -162,9 +184,32 @@ mod tests {
         assert!(plan.turns(&plan.cells(), 2, false).is_some());
         plan.measure.steady = true;
         assert_eq!(plan.turns(&plan.cells(), 2, false), None);
-        let mut sink = default();
-        sink.factors.set(Factor::Link, Link::Sink.name()).unwrap();
-        assert_eq!(sink.turns(&sink.cells(), 2, false), None);
+        // Nor do cells whose links are set up each in its own way.
+        let mut plan = default();
+        plan.factors.set(Factor::Link, "veth").unwrap();
+        plan.factors.set(Factor::Mtu, "1500,9000").unwrap();
+        assert_eq!(plan.turns(&plan.cells(), 2, false), None);
+    }
+
+    #[test]
+    fn on_every_link_cells_take_turns_and_windows_hold_many_looks_of_a_helper() {
+        let window = |link: Link, interval: &str, threads: u32, cpus| {
+            let mut cells = default().cells();
+            cells.retain(|cell| cell.threads.get() == threads);
+            for cell in &mut cells {
+                cell.link = link;
+                cell.set(Factor::AckInterval, interval).unwrap();
+            }
+            default().turns(&cells, cpus, false).unwrap().window
+        };
+        let short = window(Link::Loopback, "20us", 1, 2);
+        for link in Link::ALL {
+            assert_eq!(window(*link, "20us", 1, 2), short, "{link}");
+        }
+        assert_eq!(window(Link::Sink, "5ms", 1, 2), Nanos::ms(100));
+        // One sender has a CPU and the helper the other; of two, both share the one.
+        assert!(window(Link::Sink, "20us", 2, 2) > short);
+        assert_eq!(window(Link::Sink, "20us", 2, 3), short);
     }
 
     #[test]

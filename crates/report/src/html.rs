@@ -19,6 +19,7 @@ mod cpu_time;
 mod evidence;
 mod explanations;
 mod first_screen;
+mod how;
 mod links;
 mod machine;
 

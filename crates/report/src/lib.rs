@@ -6,6 +6,7 @@
 
 mod ceiling_table;
 mod claims_tally;
+mod control_table;
 mod cpu_time_text;
 mod csv_table;
 mod data_path;

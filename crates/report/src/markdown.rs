@@ -8,6 +8,7 @@ use analysis::summary::Summary;
 use model::Plan;
 use model::host::Host;
 
+use crate::control_table;
 use crate::error::ReportError;
 use crate::html::Page;
 use crate::method_notes::method_notes;
@@ -37,6 +38,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         broken_laws(summary),
         trust_table(summary, plan),
         warnings(summary, plan),
+        control(summary),
         figures(summary, plan),
         pictures(page),
         explained::audits(known),
@@ -169,6 +171,22 @@ fn warnings(summary: &Summary, plan: &Plan) -> Section {
     Section { rows, ..Section::default() }
 }
 
+/// How the two ways of measuring agree, contrast by contrast.
+fn control(summary: &Summary) -> Section {
+    let table = control_table::by_contrast(summary);
+    if table.rows.is_empty() {
+        return Section::default();
+    }
+    let mut head = format!("## {}\n\n{}\n\n", table.heading, plain(table.reading));
+    heads(&mut head, table.columns);
+    let line = |texts: Vec<String>| {
+        let mut line = String::new();
+        row(&mut line, texts.iter().map(|text| plain_short(text, LONGEST_NAME)));
+        line
+    };
+    Section { head, rows: table.rows.into_iter().map(line).collect(), foot: String::new() }
+}
+
 fn figures(summary: &Summary, plan: &Plan) -> Section {
     let mut head = "## Figures\n\n".to_owned();
     if summary.estimates.iter().all(|entry| entry.control || entry.trials == 0) {
@@ -253,7 +271,7 @@ fn open(summary: &Summary) -> Section {
 
 fn files(summary: &Summary) -> Section {
     Section::whole(format!(
-        "Written by copycost {}. Evidence, ratios, the machine's facts and every cell are in report.html of the same run.\n",
+        "Written by copycost {}: [how it measures, and why](report.html#how). Evidence, ratios, the machine's facts and every cell are in report.html of the same run.\n",
         plain_short(&summary.copycost, LONGEST_NAME)
     ))
 }

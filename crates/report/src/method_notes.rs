@@ -5,6 +5,7 @@ use analysis::summary::Summary;
 use model::names::Watch;
 use model::{Cell, Measured, Plan};
 
+use crate::control_table::in_short;
 use crate::numbers::{percent, ratio};
 use crate::spelling::{NO_USEFUL_INTERVAL, is_of_no_use};
 use crate::styled_text::whole;
@@ -17,10 +18,11 @@ pub(crate) struct MethodNote {
     pub(crate) text: String,
 }
 
-/// Noise floor, instruments and what is not claimed.
-pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> [MethodNote; 3] {
+/// Noise floor, the control of the method, instruments and what is not claimed.
+pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> [MethodNote; 4] {
     [
         MethodNote { name: "Noise floor", text: noise_floor(summary) },
+        MethodNote { name: "Turns and steady windows", text: in_short(summary, plan) },
         MethodNote { name: "Instruments", text: instrument_cost(summary) },
         MethodNote { name: "Not claimed", text: not_claimed(summary, plan) },
     ]

@@ -99,6 +99,10 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         foot.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
     }
     foot.push(counts(summary, plan, options.verbose));
+    if options.verbose {
+        let how = "how it is measured, and why: section Method of the report";
+        foot.push(Line::wrapped(2).and(Style::Faint, how));
+    }
     foot.push(last_line(summary, options));
     let foot = shown(&foot);
     parts.retain(|part| !part.is_empty());

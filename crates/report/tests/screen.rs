@@ -518,6 +518,8 @@ fn every_ratio_on_the_screen_is_one_of_the_summarys() {
     known.extend(
         [cost.ends_cpu_ratio.value().unwrap(), cost.goodput_ratio.value().unwrap()].map(ratio),
     );
+    let control = summary.control.value().unwrap();
+    known.extend(control.overall.iter().map(|all| ratio(&all.quotient)));
     // At a width of 500 only the sentence's own limit wraps; intervals stay whole.
     let shown: Vec<&str> = text
         .match_indices(" × [")
@@ -526,7 +528,7 @@ fn every_ratio_on_the_screen_is_one_of_the_summarys() {
             &text[start..=at + text[at..].find(']').unwrap()]
         })
         .collect();
-    assert_eq!(shown.len(), 13);
+    assert_eq!(shown.len(), 15);
     for figure in shown {
         assert!(known.contains(&figure.to_owned()), "{figure}");
     }

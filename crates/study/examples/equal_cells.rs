@@ -67,8 +67,7 @@ fn main() {
                 widths.push(half);
             }
             let found = test_family(&family, Share(0.03));
-            let is_wrong =
-                |finding: &Finding| matches!(finding, Finding::More | Finding::Less);
+            let is_wrong = |finding: &Finding| matches!(finding, Finding::More | Finding::Less);
             runs += 1;
             wrong += usize::from(found.iter().flatten().any(|tested| is_wrong(&tested.finding)));
         }

@@ -90,9 +90,8 @@ impl<'a> Pace<'a> {
     ) -> Turns {
         let turn = self.turn(&turns, block, cells).0.max(1);
         let beside = Turns { steady: Nanos(0), ..turns }.beside(cells).0;
-        let wanted = noise.map_or(f64::from(turns.turns), |noise| {
-            noise.best_turns(beside as f64, turn as f64)
-        });
+        let wanted = noise
+            .map_or(f64::from(turns.turns), |noise| noise.best_turns(beside as f64, turn as f64));
         let most = self.series_budget(blocks).map_or(MOST_TURNS, |budget| {
             let fit = budget.0.saturating_sub(beside) / turn;
             u32::try_from(fit).unwrap_or(u32::MAX).min(MOST_TURNS)
@@ -175,7 +174,10 @@ mod tests {
         plan.measure.steady = true;
         let cells = plan.cells();
         let mut pace = Pace::new(&plan, 64);
-        assert_eq!(pace.expected(&Block(String::new()), &cells[..2], None), Nanos::ms(2 * (360 + 40)));
+        assert_eq!(
+            pace.expected(&Block(String::new()), &cells[..2], None),
+            Nanos::ms(2 * (360 + 40))
+        );
         pace.took(&cells[0], false, Nanos::ms(500));
         pace.took(&cells[0], true, Nanos::ms(700));
         assert_eq!(pace.expected(&Block(String::new()), &cells[..1], None), Nanos::ms(360 + 140));

@@ -75,6 +75,11 @@ impl<'a> Progress<'a> {
         self.observations.turn_noise(cells)
     }
 
+    /// The turns of warm-up that a block's next series needs; none before one was measured.
+    pub(crate) fn warmup_turns(&self, cells: &[Cell]) -> Option<u32> {
+        self.observations.warmup_turns(cells)
+    }
+
     /// Whether every ratio that can be measured is as precise as the plan asks.
     pub(crate) fn is_precise(&self) -> bool {
         decide(&self.observations) == Decision::Precise

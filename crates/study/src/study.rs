@@ -16,6 +16,9 @@ use crate::pace::Pace;
 use crate::progress::{Progress, saturating};
 use crate::resume::{Position, position};
 
+/// The most turns of warm-up, however long a cell goes on getting faster or slower.
+const MOST_WARMUP_TURNS: u32 = 32;
+
 /// One process's part of a run: everything that it needs to begin, or to go on.
 pub struct Study<'a> {
     /// What to measure. On resume its budget, precision and rounds may differ from the earlier segments'.
@@ -94,7 +97,10 @@ impl Study<'_> {
             usable_cpus: self.usable_cpus,
             progress: Progress::new(self.plan, self.earlier, position),
             pace: Pace::new(self.plan, self.usable_cpus),
-            places: (0..).zip(self.plan.blocks()).map(|(place, (block, _))| (block, place)).collect(),
+            places: (0..)
+                .zip(self.plan.blocks())
+                .map(|(place, (block, _))| (block, place))
+                .collect(),
             started: self.clock.monotonic(),
             bench: self.bench,
             journal: self.journal,
@@ -213,7 +219,9 @@ impl Running<'_> {
     /// How a block's cells take turns in a round: as many as the plan says, or as what is known of its noise calls for.
     pub(crate) fn turns(&self, round: u32, block: &Block, cells: &[Cell]) -> Option<Turns> {
         let place = self.places.get(block).copied().unwrap_or(0);
-        let turns = self.plan.turns(cells, self.usable_cpus, is_control(round, place))?;
+        let mut turns = self.plan.turns(cells, self.usable_cpus, is_control(round, place))?;
+        let warmup = self.progress.warmup_turns(cells).unwrap_or(turns.warmup_turns);
+        turns.warmup_turns = warmup.clamp(turns.warmup_turns, MOST_WARMUP_TURNS);
         if self.plan.measure.turns.is_some() {
             return Some(turns);
         }

@@ -23,6 +23,7 @@ mod laptop;
 mod noise;
 mod plans;
 mod profiled;
+mod series;
 mod trial;
 
 pub use audit::{audited, audits};
@@ -31,6 +32,7 @@ pub use laptop::host;
 pub use noise::{noise, normal};
 pub use plans::{plan, without_controls};
 pub use profiled::profiled;
+pub use series::in_turns;
 pub use trial::{Figures, TrialBuilder, likely, trial};
 
 /// Why the made-up machine has no hardware counters.

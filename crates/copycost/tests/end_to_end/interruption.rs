@@ -131,7 +131,7 @@ fn a_run_that_waits_for_a_quiet_machine_ends_at_a_signal_and_leaves_nothing() {
     signal("TERM", &child);
     let ended = wait(child).ends_with(130);
     assert!(first.starts_with("waiting until") && first.contains("1h00m"), "{first}");
-    assert!(ended.error.contains("nothing was measured yet"), "{ended:#?}");
+    assert!(ended.error.contains("nothing was measured while waiting"), "{ended:#?}");
     assert!(!place.path("run").exists());
 }
 

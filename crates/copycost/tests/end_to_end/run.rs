@@ -215,7 +215,8 @@ fn what_this_machine_refuses_is_told_once_and_the_rest_runs() {
     line.extend(["--out", "run", "--controls", "off", "--congestion", "auto,no-such-control"]);
     let ended = place.copycost(&line).ends_with(0);
     assert!(
-        ended.error.contains("4 of 8 cells in ") && ended.error.contains("of 4 cells precise"),
+        ended.error.contains("4 of 8 cells in ")
+            && ended.error.contains("of 4 cells as precise as asked"),
         "only what can be measured is counted: {ended:#?}"
     );
     assert_eq!(ended.error.matches("not measured: ").count(), 1, "{ended:#?}");

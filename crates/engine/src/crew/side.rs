@@ -10,7 +10,7 @@ use crate::instruments::counters;
 use crate::instruments::flows;
 use crate::instruments::namespace::Namespace;
 use crate::instruments::throttling::Throttling;
-use crate::watch::{Snapshot, Watch};
+use crate::watch::{Snapshot, Window};
 
 impl<T: Tally> Crew<T> {
     /// The side's part of the record.
@@ -33,7 +33,7 @@ impl<T: Tally> Crew<T> {
         for worker in done {
             total.add(&worker.total);
             edge_ns += worker.watch.edge_ns;
-            for (start, end) in counted(&worker.watch) {
+            for (start, end) in counted(&worker.watch.windows) {
                 window.add(&end.tally.since(&start.tally));
             }
             let open = worker.watch.after_from;
@@ -64,7 +64,10 @@ impl<T: Tally> Crew<T> {
             None => counters::cache_misses_event(),
         };
         Side {
-            workers: done.iter().map(|worker| brief(worker, ordered_ns)).collect(),
+            workers: done
+                .iter()
+                .map(|Done { watch, .. }| worker(&watch.windows, watch.inner, ordered_ns))
+                .collect(),
             window,
             total,
             usage,
@@ -87,8 +90,10 @@ impl<T: Tally> Crew<T> {
 }
 
 /// Both edges of the windows whose sums the record holds.
-fn counted<T>(watch: &Watch<T>) -> impl Iterator<Item = (&Snapshot<T>, &Snapshot<T>)> {
-    let windows = watch.windows.iter().filter(|window| !window.is_steady);
+pub(crate) fn counted<T>(
+    windows: &[Window<T>],
+) -> impl Iterator<Item = (&Snapshot<T>, &Snapshot<T>)> {
+    let windows = windows.iter().filter(|window| !window.is_steady);
     windows.filter_map(|window| Some((&window.start, window.end.as_ref()?)))
 }
 
@@ -100,20 +105,32 @@ fn span<T: Tally>(start: &Snapshot<T>, end: &Snapshot<T>) -> Span {
     }
 }
 
-fn brief<T: Tally>(worker: &Done<T>, ordered_ns: &[u64]) -> Worker {
-    let watch = &worker.watch;
-    let spans: Vec<Span> = counted(watch).map(|(start, end)| span(start, end)).collect();
-    let late = watch.windows.iter().zip(ordered_ns).map(|(window, ordered)| {
+/// A worker, briefly: its windows, moment and bytes at the two inner edges of a window that is the only one, and when each
+/// window was to begin.
+pub(crate) fn worker<T: Tally>(
+    windows: &[Window<T>],
+    inner: [(u64, u64); 2],
+    ordered_ns: &[u64],
+) -> Worker {
+    let spans: Vec<Span> = counted(windows).map(|(start, end)| span(start, end)).collect();
+    let late = windows.iter().zip(ordered_ns).map(|(window, ordered)| {
         let late = i128::from(window.start.moment_ns) - i128::from(*ordered);
         i64::try_from(late).unwrap_or(i64::MAX)
     });
     let sum = |of: fn(&Span) -> u64| spans.iter().map(of).sum::<u64>();
-    let (third_bytes, third_ns) = thirds(watch, &spans);
+    let (third_bytes, third_ns) = thirds(windows, inner, &spans);
     let mut slices = Slices::default();
     if ordered_ns.len() > 1 {
         spans.iter().for_each(|span| slices.push(*span));
+        let of = |(start, end): (&Snapshot<T>, &Snapshot<T>)| {
+            end.tally.since(&start.tally).completions()
+        };
+        let completions: Vec<u64> = counted(windows).map(of).collect();
+        if completions.iter().any(|n| *n > 0) {
+            slices.completions = completions;
+        }
     }
-    let steady = watch.windows.iter().rfind(|window| window.is_steady);
+    let steady = windows.iter().rfind(|window| window.is_steady);
     Worker {
         // One that never saw a window has an empty one, which is marked.
         late_ns: late.max().unwrap_or(i64::MAX),
@@ -128,15 +145,19 @@ fn brief<T: Tally>(worker: &Done<T>, ordered_ns: &[u64]) -> Worker {
 }
 
 /// Bytes and length of each third: of the one window, or of the slices.
-fn thirds<T: Tally>(watch: &Watch<T>, spans: &[Span]) -> ([u64; 3], [u64; 3]) {
+fn thirds<T: Tally>(
+    windows: &[Window<T>],
+    inner: [(u64, u64); 2],
+    spans: &[Span],
+) -> ([u64; 3], [u64; 3]) {
     let (mut bytes, mut ns) = ([0; 3], [0; 3]);
     if let [_] = spans
-        && let Some((start, end)) = counted(watch).next()
+        && let Some((start, end)) = counted(windows).next()
     {
         let edges = [
             (start.moment_ns, start.tally.bytes()),
-            watch.inner[0],
-            watch.inner[1],
+            inner[0],
+            inner[1],
             (end.moment_ns, end.tally.bytes()),
         ];
         for (n, pair) in edges.windows(2).enumerate() {

@@ -166,9 +166,7 @@ impl Instrument for Counters {
             context_switches: self.sum(|start, end| gained(end.switches, start.switches)),
             migrations: match (&self.sched, self.migrations) {
                 (Ok(_), [Some(before), Some(after)]) => gained(after, before),
-                (Ok(_), _) => Measured::absent(
-                    "/proc/thread-self/sched was not read at both ends",
-                ),
+                (Ok(_), _) => Measured::absent("/proc/thread-self/sched was not read at both ends"),
                 (Err(why), _) => Measured::absent(why),
             },
             task_clock_ns: self.sum(|start, end| gained(end.cpu_ns, start.cpu_ns)),

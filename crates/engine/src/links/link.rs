@@ -57,6 +57,9 @@ pub(crate) trait Link {
     /// What this machine refuses, with the remedy.
     fn raise(setup: &LinkSetup) -> Result<Self::Raised, Missing>;
 
+    /// Flows that all cells that are prepared side by side may have together.
+    const MOST_FLOWS: u32 = u32::MAX;
+
     /// Refuses a cell that the link would measure otherwise than it says.
     ///
     /// # Errors
@@ -78,6 +81,14 @@ pub(crate) trait Raised {
     /// Its devices as the kernel told them when they were up.
     fn facts(&self) -> Measured<LinkFacts> {
         Measured::absent(NO_DEVICES)
+    }
+
+    /// Sets what follows the seats of the cell that is measured next.
+    ///
+    /// # Errors
+    /// What this machine refuses, with the remedy.
+    fn turn_to(&mut self, _: &Seats) -> Result<(), Missing> {
+        Ok(())
     }
 
     /// What the receiving end is told to be in a trial of this cell.

@@ -23,8 +23,6 @@ use crate::protocol::{Absorb, Role};
 
 /// Flow n connects to this port and n; nobody else is there.
 const FIRST_PORT: u16 = 10_000;
-/// Flows that have a port then.
-const MOST_FLOWS: u32 = 65_536 - FIRST_PORT as u32;
 
 /// The pair, and where acknowledgements are processed now.
 #[derive(Debug)]
@@ -57,6 +55,9 @@ fn try_steering(namespace: &Namespace, device: &str) -> Result<(), Missing> {
 
 impl Link for Sink {
     type Raised = Self;
+
+    /// Each has a port of its own.
+    const MOST_FLOWS: u32 = 65_536 - FIRST_PORT as u32;
 
     fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
         let pair = DevicePair::raise(setup)?;
@@ -91,12 +92,6 @@ impl Link for Sink {
                     .to_owned(),
             );
         }
-        if cell.connections() > MOST_FLOWS {
-            return Err(format!(
-                "{} connections: link sink has ports for {MOST_FLOWS}; use fewer --flows or --threads",
-                cell.connections()
-            ));
-        }
         Ok(())
     }
 }
@@ -114,12 +109,7 @@ impl Raised for Sink {
         Measured::Value(LinkFacts { ack_cpus: self.ack_cpus.clone(), ..self.pair.facts().clone() })
     }
 
-    fn receiving_role(
-        &mut self,
-        cell: &Cell,
-        seats: &Seats,
-        usable: &[u32],
-    ) -> Result<Role, Missing> {
+    fn turn_to(&mut self, seats: &Seats) -> Result<(), Missing> {
         let mut to = match self.ack_placement {
             AckPlacement::Helper => Vec::new(),
             AckPlacement::Sender => seats.senders.clone(),
@@ -132,6 +122,16 @@ impl Raised for Sink {
                     .map_err(missing)?;
             self.asked = Some(to);
         }
+        Ok(())
+    }
+
+    fn receiving_role(
+        &mut self,
+        cell: &Cell,
+        seats: &Seats,
+        usable: &[u32],
+    ) -> Result<Role, Missing> {
+        self.turn_to(seats)?;
         // Headers of IP and TCP without options (RFC 9293 section 3.7.1).
         let headers = match self.family {
             Family::Ipv4 => 40,

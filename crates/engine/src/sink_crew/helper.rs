@@ -1,57 +1,97 @@
-//! The sink's helper: looks at what the program published, answers for the missing peer, waits, and looks again.
+//! The sink's helper: looks at what the program published, answers for the missing peer, waits, and looks again. Between the
+//! slices of a series it sleeps.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
 
 use kernel::clock;
-use kernel::frames::{Answer, Frame, Route};
 use kernel::netlink::Mac;
 use kernel::packet_socket::PacketSocket;
-use kernel::sink::{FlowState, Sink};
 use model::record::SinkTally;
 
+use super::SharedSink;
 use crate::coordinator::{Broken, failed};
+use crate::crew::Tally;
+use crate::gate::SliceKind;
 use crate::protocol::GREETING_BYTES;
+use crate::watch::{Snapshot, Window};
+
+mod look;
+
+use look::look_after;
 
 /// Shorter waits spin on the clock: a sleep this short would end much later than asked.
 const SHORTEST_SLEEP_NS: u64 = 50_000;
-/// Between two looks before the start, so that connections are made soon whatever the interval is.
-const MEETING_INTERVAL_NS: u64 = 1_000_000;
+/// Between two looks where nothing is measured at most, so that connections are made and drained soon whatever the interval is.
+const BRISK_INTERVAL_NS: u64 = 1_000_000;
 /// How long the last acknowledgement of a peer that is gone already is waited for.
 const LAST_ACK_NS: u64 = 20_000_000;
 
-/// Where the window begins among a trial's edges ([`crate::protocol::Moments`]).
-const WINDOW: usize = 1;
-/// Where it ends.
-const TAIL: usize = 4;
-/// Where the senders stop.
-const STOP: usize = 5;
-
-/// What the coordinator tells its helper.
-#[derive(Debug, Default)]
-pub(super) struct HelperOrders {
-    /// The trial's edges, once they are known.
-    pub(super) edges: OnceLock<[u64; 6]>,
-    /// Leave.
-    pub(super) leave: AtomicBool,
+/// What the coordinator tells its helper, which leaves when nobody is left who could.
+#[derive(Debug)]
+pub(super) enum HelperOrder {
+    /// A steady trial, by its edges ([`crate::protocol::Moments`]).
+    Run([u64; 6]),
+    /// A slice, which begins with its first bytes.
+    Slice { kind: SliceKind, settle_ns: u64, window_ns: u64 },
+    /// Sleep when the program has taken so many bytes since the start and all are acknowledged.
+    Drain { bytes: u64 },
+    /// Leave when every flow's end is acknowledged.
+    Finish,
 }
 
-/// What the helper saw at an edge.
+/// What the helper tells.
+pub(super) enum Note {
+    /// All connections are made.
+    Met,
+    /// The window of the slice is over.
+    WindowOver,
+    /// All bytes were taken, and it goes to sleep.
+    Drained(Snapshot<Counted>),
+    /// It leaves.
+    Done(Box<Result<Seen, Broken>>),
+}
+
+/// What is counted between the edges of a window.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Snapshot {
-    pub(super) moment_ns: u64,
-    pub(super) cpu_ns: u64,
+pub(super) struct Counted {
+    pub(super) sink: SinkTally,
     pub(super) answering_ns: u64,
     pub(super) answering_cpu_ns: u64,
-    pub(super) tally: SinkTally,
 }
 
-/// What the helper hands back: a snapshot at each edge of the window and its thirds, and at the end.
-#[derive(Debug)]
+impl Tally for Counted {
+    fn bytes(&self) -> u64 {
+        self.sink.payload_bytes
+    }
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            sink: self.sink.since(&earlier.sink),
+            answering_ns: self.answering_ns.saturating_sub(earlier.answering_ns),
+            answering_cpu_ns: self.answering_cpu_ns.saturating_sub(earlier.answering_cpu_ns),
+        }
+    }
+    fn add(&mut self, other: &Self) {
+        self.sink.add(&other.sink);
+        self.answering_ns += other.answering_ns;
+        self.answering_cpu_ns += other.answering_cpu_ns;
+    }
+}
+
+/// What the helper hands back.
+#[derive(Debug, Default)]
 pub(super) struct Seen {
-    pub(super) edges: [Snapshot; 4],
-    pub(super) last: Snapshot,
+    pub(super) windows: Vec<Window<Counted>>,
+    /// When each window was to begin.
+    pub(super) ordered_ns: Vec<u64>,
+    /// Moment and bytes at the two inner edges of a steady trial's window.
+    pub(super) inner: [(u64, u64); 2],
+    pub(super) last: Counted,
+    /// CPU time from the end of each window to the silence after it.
+    pub(super) after_ns: u64,
     pub(super) edge_ns: u64,
     pub(super) strangers: u64,
 }
@@ -68,19 +108,25 @@ struct Answered {
 
 /// The helper's state; it lives on the helper's thread.
 pub(super) struct Helper {
-    pub(super) sink: Arc<Sink>,
+    pub(super) sink: Arc<SharedSink>,
     pub(super) socket: PacketSocket,
-    pub(super) orders: Arc<HelperOrders>,
+    pub(super) orders: Receiver<HelperOrder>,
+    /// Its flows among those of the program.
+    pub(super) slots: Range<usize>,
+    /// Where the first of them is met.
     pub(super) address: (IpAddr, u16),
     /// The sink's device and the peer's.
     pub(super) macs: (Mac, Mac),
     pub(super) segment_bytes: u16,
     pub(super) interval_ns: u64,
+    /// Windows that it will see, the control on top.
+    pub(super) windows: usize,
     /// The number of our SYNs; nothing but a FIN follows.
     pub(super) first_sequence: u32,
 }
 
 /// What changes from look to look.
+#[derive(Default)]
 struct Course {
     answered: Vec<Answered>,
     looks: u64,
@@ -89,244 +135,252 @@ struct Course {
     answering_ns: u64,
     answering_cpu_ns: u64,
     last_answer_ns: u64,
+    refused: u64,
+    next_look_ns: u64,
+    interval_ns: u64,
     is_met: bool,
+    /// Whether flows may end now.
+    may_end: bool,
+    /// The CPU clock at the end of a window whose silence has not come yet.
+    after_from: Option<u64>,
+    seen: Seen,
 }
 
-/// When answering began or ended, by both clocks.
-struct Began {
-    moment_ns: u64,
-    cpu_ns: u64,
-}
-
-impl Began {
-    fn now() -> Self {
-        Self { moment_ns: clock::monotonic_ns(), cpu_ns: clock::thread_cpu_ns() }
+impl Course {
+    /// What came after the last window is over.
+    fn silent(&mut self, cpu_ns: u64) {
+        if let Some(from) = self.after_from.take() {
+            self.seen.after_ns += cpu_ns.saturating_sub(from);
+        }
     }
 }
 
+/// How a stretch of looks ended.
+enum Ended {
+    /// Its moment came, or what it waited for.
+    AsAsked,
+    Ordered(HelperOrder),
+}
+
+fn out_of_turn() -> Broken {
+    failed("the sink's helper was told something out of turn")
+}
+
 impl Helper {
-    /// Answers until every flow's FIN is acknowledged after the stop. Tells once when all connections are made.
-    pub(super) fn run(&self, met: impl FnOnce()) -> Result<Seen, Broken> {
-        let mut met = Some(met);
+    /// Answers until every flow's end is acknowledged, asleep between slices. Tells what its coordinator waits for.
+    pub(super) fn run(&self, tell: &dyn Fn(Note)) -> Result<Seen, Broken> {
         let mut course = Course {
-            answered: vec![Answered::default(); self.sink.flows()],
-            looks: 0,
-            frames: 0,
-            failed_sends: 0,
-            answering_ns: 0,
-            answering_cpu_ns: 0,
-            last_answer_ns: 0,
-            is_met: false,
+            answered: vec![Answered::default(); self.slots.len()],
+            interval_ns: self.brisk(),
+            ..Course::default()
         };
-        let mut edges = [Snapshot::default(); 4];
-        let mut edge_ns = 0;
-        let mut passed = 0;
-        let mut next_look = 0;
+        course.seen.windows.reserve(self.windows + 1);
+        course.seen.ordered_ns.reserve(self.windows + 1);
+        self.reach(&mut course, u64::MAX, &mut |course| course.is_met && self.is_silent(course))?;
+        tell(Note::Met);
         loop {
-            if self.orders.leave.load(Ordering::Relaxed) {
-                return Err(failed("given up"));
-            }
-            let known = self.orders.edges.get();
-            let now = clock::monotonic_ns();
-            while known.and_then(|edges| edges.get(passed)).is_some_and(|edge| now >= *edge) {
-                if let Some(snapshot) = passed.checked_sub(WINDOW).and_then(|n| edges.get_mut(n)) {
-                    let before = clock::thread_cpu_ns();
-                    *snapshot = self.snapshot(&course);
-                    edge_ns += clock::thread_cpu_ns().saturating_sub(before);
+            let Ok(order) = self.orders.recv() else { return Err(failed("given up")) };
+            match order {
+                HelperOrder::Run(edges) => {
+                    self.run_steadily(&mut course, edges)?;
+                    return Ok(self.hand_back(course));
                 }
-                passed += 1;
-            }
-            if now >= next_look {
-                self.look(&mut course, passed)?;
-                if course.is_met
-                    && let Some(met) = met.take()
-                {
-                    met();
+                HelperOrder::Slice { kind, settle_ns, window_ns } => {
+                    let bytes = self.slice(&mut course, kind, settle_ns, window_ns, tell)?;
+                    tell(Note::Drained(self.drain(&mut course, bytes)?));
                 }
-                if passed > STOP && self.is_done(&course) {
-                    let last = self.snapshot(&course);
-                    let strangers = self.sink.totals().strangers;
-                    return Ok(Seen { edges, last, edge_ns, strangers });
+                HelperOrder::Finish => {
+                    self.leave(&mut course)?;
+                    return Ok(self.hand_back(course));
                 }
-                let interval = match passed {
-                    0 => self.interval_ns.min(MEETING_INTERVAL_NS),
-                    _ => self.interval_ns,
-                };
-                next_look = look_after(next_look, interval, clock::monotonic_ns());
+                HelperOrder::Drain { .. } => return Err(out_of_turn()),
             }
-            let next_edge = known.and_then(|edges| edges.get(passed)).copied().unwrap_or(u64::MAX);
-            wait_until(next_look.min(next_edge));
         }
+    }
+
+    /// The interval where nothing is measured.
+    fn brisk(&self) -> u64 {
+        self.interval_ns.min(BRISK_INTERVAL_NS)
+    }
+
+    /// One window with its thirds.
+    fn run_steadily(&self, course: &mut Course, edges: [u64; 6]) -> Result<(), Broken> {
+        let [start, first, second, third, end, stop] = edges;
+        self.reach_moment(course, start)?;
+        course.interval_ns = self.interval_ns;
+        self.reach_moment(course, first)?;
+        self.open(course, first, false);
+        self.reach_moment(course, second)?;
+        course.seen.inner[0] = (clock::monotonic_ns(), self.taken());
+        self.reach_moment(course, third)?;
+        course.seen.inner[1] = (clock::monotonic_ns(), self.taken());
+        self.reach_moment(course, end)?;
+        self.close(course);
+        course.may_end = true;
+        self.reach_moment(course, stop)?;
+        self.reach(course, u64::MAX, &mut |course| self.is_done(course))?;
+        course.silent(clock::thread_cpu_ns());
+        Ok(())
+    }
+
+    /// A slice up to the order to drain: returns how many bytes are to be there then.
+    fn slice(
+        &self,
+        course: &mut Course,
+        kind: SliceKind,
+        settle_ns: u64,
+        window_ns: u64,
+        tell: &dyn Fn(Note),
+    ) -> Result<u64, Broken> {
+        let before = self.taken();
+        course.interval_ns = self.interval_ns;
+        self.reach(course, u64::MAX, &mut |_| self.taken() > before)?;
+        let first = clock::monotonic_ns() + settle_ns;
+        self.reach_moment(course, first)?;
+        let is_kept = kind != SliceKind::Warmup;
+        if is_kept {
+            self.open(course, first, kind == SliceKind::Steady);
+        }
+        self.reach_moment(course, first + window_ns)?;
+        if is_kept {
+            self.close(course);
+        }
+        tell(Note::WindowOver);
+        match self.attend(course, u64::MAX, &mut |_| false)? {
+            Ended::Ordered(HelperOrder::Drain { bytes }) => Ok(bytes),
+            Ended::Ordered(_) | Ended::AsAsked => Err(out_of_turn()),
+        }
+    }
+
+    /// Until all bytes are taken and acknowledged, at two looks in a row.
+    fn drain(&self, course: &mut Course, bytes: u64) -> Result<Snapshot<Counted>, Broken> {
+        course.interval_ns = self.brisk();
+        course.next_look_ns = 0;
+        let mut was_silent = false;
+        self.reach(course, u64::MAX, &mut |course| {
+            let is_silent = self.taken() >= bytes && self.is_silent(course);
+            std::mem::replace(&mut was_silent, is_silent) && is_silent
+        })?;
+        let now = self.snapshot(course);
+        course.silent(now.cpu_ns);
+        Ok(now)
+    }
+
+    /// Until the end of every flow is acknowledged.
+    fn leave(&self, course: &mut Course) -> Result<(), Broken> {
+        course.may_end = true;
+        self.reach(course, u64::MAX, &mut |course| self.is_done(course))
+    }
+
+    fn hand_back(&self, mut course: Course) -> Seen {
+        course.seen.last = self.snapshot(&mut course).tally;
+        course.seen
+    }
+
+    fn open(&self, course: &mut Course, ordered_ns: u64, is_steady: bool) {
+        let before = clock::thread_cpu_ns();
+        let start = self.snapshot(course);
+        course.seen.windows.push(Window { start, end: None, is_steady });
+        course.seen.ordered_ns.push(ordered_ns);
+        course.seen.inner = [(start.moment_ns, start.tally.bytes()); 2];
+        course.seen.edge_ns += clock::thread_cpu_ns().saturating_sub(before);
+    }
+
+    fn close(&self, course: &mut Course) {
+        let end = self.snapshot(course);
+        if let Some(window) = course.seen.windows.last_mut() {
+            window.end = Some(end);
+            course.after_from = (!window.is_steady).then_some(end.cpu_ns);
+        }
+        course.seen.edge_ns += clock::thread_cpu_ns().saturating_sub(end.cpu_ns);
+    }
+
+    /// Looks and answers until a moment.
+    fn reach_moment(&self, course: &mut Course, moment_ns: u64) -> Result<(), Broken> {
+        self.reach(course, moment_ns, &mut |_| false)
+    }
+
+    /// As [`Helper::attend`], where no order may come.
+    fn reach(
+        &self,
+        course: &mut Course,
+        until_ns: u64,
+        is_reached: &mut dyn FnMut(&Course) -> bool,
+    ) -> Result<(), Broken> {
+        match self.attend(course, until_ns, is_reached)? {
+            Ended::AsAsked => Ok(()),
+            Ended::Ordered(_) => Err(out_of_turn()),
+        }
+    }
+
+    /// Looks and answers until a moment, until `is_reached` after a look, or until something is ordered.
+    fn attend(
+        &self,
+        course: &mut Course,
+        until_ns: u64,
+        is_reached: &mut dyn FnMut(&Course) -> bool,
+    ) -> Result<Ended, Broken> {
+        loop {
+            let now = clock::monotonic_ns();
+            if now >= until_ns {
+                return Ok(Ended::AsAsked);
+            }
+            if now >= course.next_look_ns {
+                self.look(course)?;
+                let now = clock::monotonic_ns();
+                course.next_look_ns = look_after(course.next_look_ns, course.interval_ns, now);
+                if is_reached(course) {
+                    return Ok(Ended::AsAsked);
+                }
+            }
+            if let Some(order) = self.wait_until(course.next_look_ns.min(until_ns))? {
+                return Ok(Ended::Ordered(order));
+            }
+        }
+    }
+
+    /// Sleeps where it is worth it, else spins on the clock; an order ends both.
+    fn wait_until(&self, moment_ns: u64) -> Result<Option<HelperOrder>, Broken> {
+        loop {
+            match self.orders.try_recv() {
+                Ok(order) => return Ok(Some(order)),
+                Err(TryRecvError::Disconnected) => return Err(failed("given up")),
+                Err(TryRecvError::Empty) => {}
+            }
+            let left = moment_ns.saturating_sub(clock::monotonic_ns());
+            if left == 0 {
+                return Ok(None);
+            }
+            if left < SHORTEST_SLEEP_NS {
+                std::hint::spin_loop();
+                continue;
+            }
+            match self.orders.recv_timeout(Duration::from_nanos(left)) {
+                Ok(order) => return Ok(Some(order)),
+                Err(RecvTimeoutError::Disconnected) => return Err(failed("given up")),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Payload bytes taken so far; the greetings are none of them.
+    fn taken(&self) -> u64 {
+        let of = |slot| self.sink.program.counts(slot).payload_bytes;
+        self.slots.clone().map(|slot| of(slot).saturating_sub(GREETING_BYTES as u64)).sum()
+    }
+
+    /// Whether every flow was answered up to what was taken of it.
+    fn is_silent(&self, course: &Course) -> bool {
+        let flows = self.slots.clone().zip(&course.answered);
+        flows.into_iter().all(|(slot, answered)| self.sink.program.look(slot).next == answered.next)
     }
 
     /// Whether every flow's end was answered and its peer knows.
     fn is_done(&self, course: &Course) -> bool {
         let is_late = clock::monotonic_ns() > course.last_answer_ns + LAST_ACK_NS;
         let last_ack = self.first_sequence.wrapping_add(2);
-        let flows = course.answered.iter().enumerate();
-        flows.into_iter().all(|(flow, answered)| {
-            answered.is_finished && (is_late || self.sink.peer_ack(flow) == last_ack)
+        self.slots.clone().zip(&course.answered).all(|(slot, answered)| {
+            answered.is_finished && (is_late || self.sink.program.peer_ack(slot) == last_ack)
         })
-    }
-
-    /// A flow that is over although the window is not, or that was reset.
-    fn over_too_soon(&self, flow: usize, how: &str) -> Broken {
-        let bytes = self.sink.counts(flow).payload_bytes;
-        failed(format!("flow {flow}: the connection {how} before the trial was over")).after(bytes)
-    }
-
-    /// One look at every flow; what waits is answered.
-    fn look(&self, course: &mut Course, passed: usize) -> Result<(), Broken> {
-        course.looks += 1;
-        let mut began = None;
-        let mut is_met = true;
-        for flow in 0..course.answered.len() {
-            let look = self.sink.look(flow);
-            let last = course.answered[flow];
-            is_met &= matches!(look.state, FlowState::Open | FlowState::Finished);
-            match look.state {
-                FlowState::Reset => return Err(self.over_too_soon(flow, "was reset by the sender")),
-                FlowState::Finished if passed <= TAIL => {
-                    return Err(self.over_too_soon(flow, "ended"));
-                }
-                FlowState::Listening
-                | FlowState::Ungreeted
-                | FlowState::Open
-                | FlowState::Finished => {}
-            }
-            if look.refusals != last.refusals {
-                began.get_or_insert_with(Began::now);
-                if let Some((peer, sequence)) = self.sink.refused_peer(flow)
-                    && !self.send(course, flow, peer, Answer::Rst, sequence, 0)?
-                {
-                    continue;
-                }
-                course.answered[flow].refusals = look.refusals;
-            }
-            let asks = look.next != last.next || look.repeats != last.repeats;
-            let second = self.first_sequence.wrapping_add(1);
-            let (answer, sequence) = match look.state {
-                FlowState::Ungreeted if look.syns != last.syns || asks => {
-                    (Answer::SynAck { mss: self.segment_bytes }, self.first_sequence)
-                }
-                FlowState::Open if asks => (Answer::Ack, second),
-                FlowState::Finished if asks || !last.is_finished => (Answer::FinAck, second),
-                FlowState::Listening
-                | FlowState::Ungreeted
-                | FlowState::Open
-                | FlowState::Finished
-                | FlowState::Reset => continue,
-            };
-            let Some(peer) = self.sink.peer(flow) else { continue };
-            began.get_or_insert_with(Began::now);
-            if self.send(course, flow, peer, answer, sequence, look.next)? {
-                let answered = &mut course.answered[flow];
-                answered.next = look.next;
-                answered.repeats = look.repeats;
-                answered.syns = look.syns;
-                answered.is_finished = look.state == FlowState::Finished;
-            }
-        }
-        course.is_met |= is_met;
-        if let Some(began) = began {
-            let ended = Began::now();
-            course.last_answer_ns = ended.moment_ns;
-            course.answering_ns += ended.moment_ns.saturating_sub(began.moment_ns);
-            course.answering_cpu_ns += ended.cpu_ns.saturating_sub(began.cpu_ns);
-        }
-        Ok(())
-    }
-
-    /// Sends a frame; false where the device has no room now, and the next look tries again.
-    fn send(
-        &self,
-        course: &mut Course,
-        flow: usize,
-        peer: (IpAddr, u16),
-        answer: Answer,
-        sequence: u32,
-        acknowledged: u32,
-    ) -> Result<bool, Broken> {
-        let (address, first_port) = self.address;
-        let port = u16::try_from(flow).unwrap_or(0).wrapping_add(first_port);
-        let route =
-            Route { from_mac: self.macs.0, to_mac: self.macs.1, from: (address, port), to: peer };
-        let frame = Frame::build(&route, answer, sequence, acknowledged)
-            .ok_or_else(|| failed("a peer of another address family"))?;
-        match self.socket.send(frame.bytes()) {
-            Ok(()) => {
-                course.frames += 1;
-                Ok(true)
-            }
-            Err(errno)
-                if errno.is_would_block() || errno.is_no_buffers() || errno.is_interrupted() =>
-            {
-                course.failed_sends += 1;
-                Ok(false)
-            }
-            Err(errno) => Err(failed(format!("send(AF_PACKET): {errno}"))),
-        }
-    }
-
-    fn snapshot(&self, course: &Course) -> Snapshot {
-        // The clocks first: the table goes on while it is read.
-        let (moment_ns, cpu_ns) = (clock::monotonic_ns(), clock::thread_cpu_ns());
-        let Course { frames: acks, failed_sends, looks, .. } = *course;
-        let mut tally = SinkTally { acks, failed_sends, looks, ..SinkTally::default() };
-        for flow in 0..self.sink.flows() {
-            let counts = self.sink.counts(flow);
-            tally.packets += counts.packets;
-            // The greeting is none of the trial's bytes.
-            tally.payload_bytes += counts.payload_bytes.saturating_sub(GREETING_BYTES as u64);
-            tally.gaps += counts.gaps;
-            tally.reordered += counts.reordered;
-            tally.duplicates += counts.duplicates;
-            tally.duplicate_bytes += counts.duplicate_bytes;
-        }
-        tally.refused = self.sink.totals().refused;
-        let Course { answering_ns, answering_cpu_ns, .. } = *course;
-        Snapshot { moment_ns, cpu_ns, answering_ns, answering_cpu_ns, tally }
-    }
-}
-
-/// When to look next: whole intervals after the moment for which the last look was meant, so that what a look takes does
-/// not lengthen them. Moments that are over by `now` are left out and not made up for.
-fn look_after(meant_ns: u64, interval_ns: u64, now_ns: u64) -> u64 {
-    let interval = interval_ns.max(1);
-    let over = now_ns.saturating_sub(meant_ns) / interval;
-    meant_ns.saturating_add(interval.saturating_mul(over + 1))
-}
-
-/// Sleeps where it is worth it, else spins on the clock.
-fn wait_until(moment_ns: u64) {
-    let now = clock::monotonic_ns();
-    if moment_ns.saturating_sub(now) >= SHORTEST_SLEEP_NS {
-        clock::sleep_until_ns(moment_ns);
-        return;
-    }
-    while clock::monotonic_ns() < moment_ns {
-        std::hint::spin_loop();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::look_after;
-
-    #[test]
-    fn what_a_look_takes_does_not_lengthen_the_interval() {
-        assert_eq!(look_after(1_000, 20, 1_003), 1_020);
-        assert_eq!(look_after(1_000, 20, 1_000), 1_020);
-    }
-
-    #[test]
-    fn looks_that_were_missed_are_left_out() {
-        // Once more, at the next moment that is still to come.
-        assert_eq!(look_after(1_000, 20, 1_065), 1_080);
-        assert_eq!(look_after(1_000, 20, 1_060), 1_080);
-        // The first look was meant for no moment.
-        let now = 123_456_789;
-        let next = look_after(0, 1_000, now);
-        assert!(next > now && next <= now + 1_000);
     }
 }

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use engine::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Report, Role};
-use engine::{Engine, EngineOptions, Interrupts, TrialOrder};
+use engine::protocol::{Among, Meet, Order, PROTOCOL, Prepare, Reply, Report, Role};
+use engine::{Engine, EngineOptions, Interrupts, SeriesOrder, SliceTimes, TrialOrder};
 use kernel::socket::Socket;
 use libtest_mimic::{Arguments, Failed, Trial};
-use model::record::{Finished, Outcome};
+use model::record::{Finished, Outcome, Settings, Span, Worker};
 use model::{Cell, Nanos};
 
 /// A test's name as a sentence, and what it does.
@@ -89,6 +89,41 @@ pub(crate) fn trial_in_window(engine: &mut Engine, cell: &str, window_ms: u64) -
         .unwrap_or_else(|| panic!("{cell}: ten windows without a byte"))
 }
 
+/// So many turns of these cells, every second one the other way round.
+pub(crate) fn series(cells: &[&str], turns: usize, steady_ms: Option<u64>) -> SeriesOrder {
+    let cells: Vec<Cell> = cells.iter().map(|cell| cell.parse().unwrap()).collect();
+    let there: Vec<usize> = (0..cells.len()).collect();
+    let back: Vec<usize> = there.iter().rev().copied().collect();
+    let turn = |n: usize| if n.is_multiple_of(2) { there.clone() } else { back.clone() };
+    SeriesOrder {
+        slice: SliceTimes { settle: Nanos::ms(2), window: Nanos::ms(4) },
+        warmup_turns: (0..2).map(turn).collect(),
+        warmup_window: Nanos::ms(3),
+        turns: (0..turns).map(turn).collect(),
+        steady: steady_ms.map(|ms| (Nanos::ms(ms), turn(0))),
+        cells,
+    }
+}
+
+pub(crate) fn measure_series(order: &SeriesOrder) -> Vec<(Settings, Finished)> {
+    let outcomes = engine().series(order).unwrap();
+    let finished = |(cell, outcome): (&Cell, Option<_>)| match outcome {
+        Some((settings, Outcome::Finished(finished))) => (settings, *finished),
+        other => panic!("{cell}: {other:?}"),
+    };
+    order.cells.iter().zip(outcomes).map(finished).collect()
+}
+
+/// What holds of a worker's slices, whatever the machine was busy with.
+pub(crate) fn assert_sums(worker: &Worker, turns: usize) {
+    assert_eq!(worker.slices.len(), turns);
+    let sum = |of: fn(&Span) -> u64| worker.slices.iter().map(|span| of(&span)).sum::<u64>();
+    assert_eq!(worker.window_ns.0, sum(|span| span.window_ns));
+    assert_eq!(worker.bytes.0, sum(|span| span.bytes));
+    assert_eq!(worker.cpu_ns.0, sum(|span| span.cpu_ns));
+    assert_eq!(worker.third_bytes.iter().sum::<u64>(), worker.bytes.0);
+}
+
 /// The order to prepare a trial of a cell, as these tests give it to both ends.
 pub(crate) fn prepare(cell: &Cell, role: Role, meet: Meet) -> Order {
     Order::Prepare(Box::new(Prepare {
@@ -101,6 +136,7 @@ pub(crate) fn prepare(cell: &Cell, role: Role, meet: Meet) -> Order {
         machine_cpus: Vec::new(),
         check: false,
         windows: 1,
+        among: Among::alone(cell),
     }))
 }
 

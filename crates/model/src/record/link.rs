@@ -40,11 +40,16 @@ pub struct SinkFacts {
     /// The part of `helper_cpu_ns` that answering took, by the helper's own CPU clock.
     #[serde(default = "not_recorded")]
     pub answering_cpu_ns: Measured<Nanos>,
+    /// Of a series: CPU time of the helper less answering between the two readings of the machine, which lie in the silence before
+    /// and after a steady slice. Absent where the readings stand at the edges of the window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looking_ns: Option<Nanos>,
     /// Whether this kernel charges softirqs to no thread (CONFIG_IRQ_TIME_ACCOUNTING): then they are in no CPU time of
     /// the senders or the helper.
     #[serde(default = "not_recorded")]
     pub softirqs_apart: Measured<bool>,
-    /// Time of the BPF program a packet, counted by the kernel in the tail, so that the window is not disturbed.
+    /// Time of the BPF program a packet, counted by the kernel so that no window is disturbed: in the tail, or in the last slice
+    /// before those that count.
     pub program_ns_per_packet: Measured<f64>,
 }
 

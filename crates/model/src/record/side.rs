@@ -82,6 +82,9 @@ pub struct Slices {
     pub bytes: Vec<u64>,
     /// CPU time in it in nanoseconds.
     pub cpu_ns: Vec<u64>,
+    /// Zero-copy sends whose completion came in it; empty where none came in any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub completions: Vec<u64>,
 }
 
 impl Slices {

@@ -3,8 +3,11 @@
 use model::host::Host;
 use serde_json::Value;
 
+use super::explanations::text_table;
+use super::how::how;
 use super::markup::Markup;
-use super::{Page, section};
+use super::{Page, plain_table, section};
+use crate::control_table;
 use crate::method_notes::method_notes;
 
 /// How every run is measured and analysed.
@@ -12,7 +15,7 @@ const METHOD: [&str; 2] = [
     "Sender and receiver are processes of their own. The cells of a block have their connections open side by side and take \
      turns of some milliseconds in random order; each worker reads the edges of its windows, which lie inside the load, itself, and costs \
      are divided by the bytes of the same windows and side. Every round measures each block anew, on fresh processes, connections and \
-     memory. Measured steadily (as the sink always is), each cell has one long window instead. docs/METHOD.md says why.",
+     memory. Measured steadily (as the sink always is), each cell has one long window instead.",
     "A figure is the mean over valid trials, geometric where its spread grows with it, with a 95 % Student-t interval. A \
      ratio is the geometric mean of pairs within blocks. Ratios are corrected after Holm, each metric for itself, so that of \
      equal paths about one run in six tells a difference in some metric; “equivalent” needs two one-sided tests against the \
@@ -36,6 +39,8 @@ pub(super) fn method(html: &mut Markup, page: &Page) {
                 });
             }
         });
+        how(html);
+        control(html, page);
         if !page.summary.marks.is_empty() {
             html.fixed("<h3>Marks</h3>\n");
             html.element("ul", &[], |html| {
@@ -51,6 +56,20 @@ pub(super) fn method(html: &mut Markup, page: &Page) {
             html.fixed("<summary>The plan (plan.toml)</summary>\n");
             html.leaf("pre", &[("tabindex", "0")], &page.plan.to_toml());
         });
+    });
+}
+
+/// How the two ways of measuring agree; cell by cell folded away.
+fn control(html: &mut Markup, page: &Page) {
+    let by_contrast = control_table::by_contrast(page.summary);
+    if by_contrast.rows.is_empty() {
+        return;
+    }
+    text_table(html, &by_contrast);
+    let by_cell = control_table::by_cell(page.summary);
+    html.element("details", &[("class", "bulk")], |html| {
+        html.leaf("summary", &[], &format!("Cell by cell ({})", by_cell.rows.len()));
+        plain_table(html, "Turns and steady windows, cell by cell", by_cell.columns, &by_cell.rows);
     });
 }
 

@@ -31,6 +31,11 @@ pub(super) fn link(columns: &mut Columns<Trials>) {
         "The part of the helper's CPU time that answering took.",
         |row| Some(sink(row)?.answering_cpu_ns.value()?.0),
     );
+    columns.number(
+        "sink_looking_ns",
+        "Of a series: CPU time of the helper less answering, between the readings of the machine.",
+        |row| Some(sink(row)?.looking_ns?.0),
+    );
     columns.text(
         "sink_softirqs_apart",
         "Whether the kernel charges softirqs to no thread: true or false.",

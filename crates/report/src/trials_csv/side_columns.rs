@@ -109,6 +109,11 @@ fn workers<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>
     );
     slices("bytes", "Its payload in each.", |s| &s.bytes);
     slices("cpu_ns", "Its CPU time in each.", |s| &s.cpu_ns);
+    if side == "sender" {
+        let meaning =
+            "Zero-copy sends whose completion came in each; empty where none came in any.";
+        slices("completions", meaning, |s| &s.completions);
+    }
     let mut steady = |name: &str, meaning: &str, value: fn(&Span) -> u64| {
         columns.numbers(format!("{side}_worker_steady_{name}"), meaning, move |row| {
             let workers = row.finished().into_iter().flat_map(|f| &end(f).workers);

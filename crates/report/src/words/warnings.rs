@@ -1,6 +1,6 @@
 //! What to beware of, a line each: what it means, and what mends it.
 
-use crate::spelling::{counted, half_width, is_of_no_use, percent, ratio};
+use crate::spelling::{counted, half_width, is_of_no_use, listed, percent, ratio};
 use analysis::results::Ending;
 use analysis::warnings::{MoreRounds, Warning};
 use model::Cell;
@@ -63,6 +63,24 @@ pub(crate) fn warning(warning: &Warning) -> String {
             "rounds resemble the one before: levels are of this run, and {} wider for it (ratios are not)",
             percent(widening - 1.0)
         ),
+        Warning::Control { differ, of, largest } => format!(
+            "turns and steady windows differ in {differ} of {of} comparisons, by up to {}: distrust differences of that order; --steady measures in long windows alone",
+            percent(largest.off())
+        ),
+        Warning::Trend { faster, slower, of, largest } => {
+            let change = |n: u32, what: &str| {
+                let are = if n == 1 { "is" } else { "are" };
+                (n > 0).then(|| format!("{n} {are} {what}"))
+            };
+            let counts = [change(*faster, "faster"), change(*slower, "slower")];
+            let counts: Vec<String> = counts.into_iter().flatten().collect();
+            format!(
+                "of {} {} at the end of a series than at its beginning, by up to {}: later rounds warm up longer",
+                counted(*of, "cell", "cells"),
+                listed(&counts),
+                percent(largest.off())
+            )
+        }
         Warning::Steal { trials, of, limit } => format!(
             "over {} of CPU time stolen in {trials} of {of} trials: measure when the host is quiet",
             percent(*limit)
@@ -127,6 +145,28 @@ pub(crate) fn detail(of: &Warning) -> Option<String> {
             };
             Some(format!("the widest: {} ({what})", half_width(widest.half_width)))
         }
+        Warning::Control { largest, .. } => {
+            let over = match (&largest.contrast, &largest.cell) {
+                (Some(contrast), Some(cell)) => {
+                    format!("{} at {}", contrast.values(), place(cell, &[contrast.factor]))
+                }
+                (Some(contrast), None) => format!("{} over all cells", contrast.values()),
+                (None, _) => "over all".to_owned(),
+            };
+            Some(format!(
+                "the largest: {}, {over}: {} in turns, {} steady, the one over the other {}",
+                metric(largest.metric),
+                ratio(&largest.turns),
+                ratio(&largest.steady),
+                ratio(&largest.quotient)
+            ))
+        }
+        Warning::Trend { largest, .. } => Some(format!(
+            "the largest: {}, goodput of the last third of its slices over the first third {}, after {} to warm up",
+            named(&largest.cell),
+            ratio(&largest.change),
+            counted(largest.warmup_turns, "turn", "turns")
+        )),
         Warning::Drift { correlation, p, .. } => {
             Some(format!("correlation of neighbouring rounds {correlation:.2}, p {p:.3}"))
         }
@@ -188,10 +228,12 @@ fn copied(least: f64, most: f64, on_delivery: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use analysis::control::Agreement;
     use analysis::estimate::Estimate;
     use analysis::metric::Metric;
     use analysis::results::{Finding, Ratio};
     use analysis::stopping::Widest;
+    use analysis::trends::Trend;
     use model::Measured;
 
     use super::*;
@@ -226,6 +268,35 @@ mod tests {
         );
     }
 
+    fn only(mean: f64) -> Estimate {
+        Estimate { mean, low: None, high: None, trials: 1 }
+    }
+
+    fn agreement() -> Box<Agreement> {
+        Box::new(Agreement {
+            contrast: "send: sendmsg / send".parse().ok(),
+            cell: Some(Cell::default()),
+            metric: Metric::GoodputGbps,
+            turns: only(1.26),
+            steady: only(1.2),
+            quotient: Estimate { mean: 1.05, low: Some(1.03), high: Some(1.07), trials: 12 },
+            p_holm: Measured::Value(0.001),
+            finding: Finding::More,
+        })
+    }
+
+    fn trend(faster: u32, slower: u32, mean: f64) -> Warning {
+        let largest = Trend {
+            cell: Cell::default(),
+            warmup_turns: 4,
+            change: only(mean),
+            p_holm: Measured::Value(0.001),
+            significant: true,
+            beyond_margin: true,
+        };
+        Warning::Trend { faster, slower, of: 48, largest: Box::new(largest) }
+    }
+
     #[test]
     fn each_warning_says_what_it_means_and_what_mends_it() {
         let goodput = Estimate { mean: 1.02, low: Some(1.01), high: Some(1.03), trials: 10 };
@@ -251,6 +322,9 @@ mod tests {
             (Warning::Imprecise { wide: 4, of: 48, are_ratios: false, precision: 0.03, widest: Some(Widest { cell: Cell::default(), contrast: None, half_width: 0.27 }), more: MoreRounds::Time }, format!("4 of 48 cells are wider than ±3 %: --resume, more --max-time (the widest: ±27 % ({place}))")),
             (Warning::Imprecise { wide: 4, of: 48, are_ratios: true, precision: 0.012, widest: Some(Widest { cell: Cell::default(), contrast: "send: sendmsg / send".parse().ok(), half_width: 0.27 }), more: MoreRounds::Time }, "4 of 48 ratios are wider than ±1.2 %: --resume, more --max-time (the widest: ±27 % (sendmsg / send at 4 KiB, 1 thread))".to_owned()),
             (Warning::Drift { correlation: 0.17, widening: 1.42, p: 0.001 }, "rounds resemble the one before: levels are of this run, and 42 % wider for it (ratios are not) (correlation of neighbouring rounds 0.17, p 0.001)".to_owned()),
+            (Warning::Control { differ: 3, of: 74, largest: agreement() }, "turns and steady windows differ in 3 of 74 comparisons, by up to 5 %: distrust differences of that order; --steady measures in long windows alone (the largest: goodput, sendmsg / send at 4 KiB, 1 thread: 1.26 × in turns, 1.20 × steady, the one over the other 1.05 × [1.03, 1.07])".to_owned()),
+            (trend(3, 0, 1.05), "of 48 cells 3 are faster at the end of a series than at its beginning, by up to 5 %: later rounds warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 1.05 ×, after 4 turns to warm up)".to_owned()),
+            (trend(1, 2, 1.0 / 1.05), "of 48 cells 1 is faster and 2 are slower at the end of a series than at its beginning, by up to 5 %: later rounds warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 0.952 ×, after 4 turns to warm up)".to_owned()),
             (Warning::Oversubscribed { threads: [2, 8], cpus: 2 }, "2 to 8 threads: more threads than CPUs (2 CPUs), so scaling says nothing here".to_owned()),
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),

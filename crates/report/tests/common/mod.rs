@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use analysis::control::{Agreement, Control};
 use analysis::estimate::Estimate;
 use analysis::explained::Explained;
 use analysis::metric::Metric;
@@ -209,6 +210,8 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
             half_width: 0.011,
             equivalent: true,
         }),
+        control: control(plan),
+        trends: Vec::new(),
         instrument_cost: InstrumentCost {
             edge_share: Measured::Value(0.000_24),
             ends_cpu_ratio: Measured::Value(Estimate {
@@ -230,6 +233,38 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
         }],
         explained: Explained { recommendations: recommended(plan), ..Explained::default() },
     }
+}
+
+/// Turns and steady windows that agree.
+fn control(plan: &Plan) -> Measured<Control> {
+    let of = |contrast: Option<Contrast>, cell: Option<Cell>| {
+        [Metric::GoodputGbps, Metric::EndsCpuNsPerKib].map(|metric| Agreement {
+            contrast: contrast.clone(),
+            cell: cell.clone(),
+            metric,
+            turns: Estimate { mean: 1.21, low: Some(1.2), high: Some(1.22), trials: 6 },
+            steady: Estimate { mean: 1.2, low: Some(1.19), high: Some(1.22), trials: 6 },
+            quotient: Estimate { mean: 1.004, low: Some(0.995), high: Some(1.013), trials: 6 },
+            p_holm: Measured::Value(0.4),
+            finding: Finding::Equivalent,
+        })
+    };
+    let contrasts = plan.contrasts();
+    if contrasts.is_empty() {
+        return Measured::absent("nothing is compared");
+    }
+    let of_each = contrasts.iter().flat_map(|contrast| of(Some(contrast.clone()), None)).collect();
+    let cells = contrasts.first().into_iter().flat_map(|contrast| {
+        let mut cell = Cell::default();
+        cell.set(contrast.factor, &contrast.value).unwrap();
+        of(Some(contrast.clone()), Some(cell))
+    });
+    Measured::Value(Control {
+        rounds: 6,
+        overall: of(None, None).to_vec(),
+        contrasts: of_each,
+        cells: cells.collect(),
+    })
 }
 
 /// Takes every valid trial away; each cell gets its reason.

@@ -45,6 +45,8 @@ pub(crate) struct Script<'a> {
     orders: u32,
     /// The series that were ordered.
     pub(crate) series: Vec<SeriesOrder>,
+    /// How fast each of so many slices of an order's trial is; empty: the record holds none.
+    pub(crate) speeds: fn(u32, usize) -> Vec<f64>,
     /// Rounds begun less rounds ended.
     pub(crate) open: bool,
     pub(crate) begun: u32,
@@ -71,6 +73,7 @@ impl<'a> Script<'a> {
             watch,
             orders: 0,
             series: Vec::new(),
+            speeds: |_, _| Vec::new(),
             open: false,
             begun: 0,
             audited: Vec::new(),
@@ -124,10 +127,17 @@ impl Bench for Script<'_> {
         let mut outcomes = vec![None; order.cells.len()];
         for (cell, outcome) in order.cells.iter().zip(&mut outcomes) {
             let mut one = self.trial(&order.of_one(cell))?;
+            let speeds = (self.speeds)(self.orders, order.turns.len());
+            if !speeds.is_empty() {
+                let mut trial = synthetic::trial(cell, 1).build();
+                (trial.settings, trial.outcome) = one;
+                synthetic::in_turns(&mut trial, &speeds, None);
+                one = (trial.settings, trial.outcome);
+            }
             one.0.series = Some(SeriesSettings {
                 settle_ns: order.slice.settle,
                 window_ns: order.slice.window,
-                warmup_turns: 0,
+                warmup_turns: u32::try_from(order.warmup_turns.len()).unwrap(),
                 places: vec![0; order.turns.len()],
                 steady_ns: Nanos(0),
             });

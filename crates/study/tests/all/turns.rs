@@ -1,8 +1,8 @@
 //! Blocks that are measured in turns.
 
-use engine::EngineError;
+use engine::{EngineError, SeriesOrder};
 use model::record::{FailureKind, Outcome};
-use model::{Mark, Plan, SendPath};
+use model::{Mark, Nanos, Plan, SendPath};
 use study::Event;
 
 use crate::script::{Script, go_on, is, run, small_plan, trials};
@@ -98,4 +98,45 @@ fn a_void_cell_of_a_series_is_not_measured_again_by_a_resume() {
     let mut bench = Script::good();
     go_on(&in_turns(1), &mut bench, &ran.records);
     assert_eq!(bench.series.len(), 0, "its round is over");
+}
+
+/// The shapes of the series that a plan with these slices had, first and last.
+fn shapes(speeds: fn(u32, usize) -> Vec<f64>) -> [(usize, usize); 2] {
+    let mut plan = in_turns(8);
+    plan.measure.max_time = Some(Nanos::s(300));
+    let mut bench = Script::good();
+    bench.speeds = speeds;
+    run(&plan, &mut bench);
+    let shape = |of: Option<&SeriesOrder>| {
+        let series = of.unwrap();
+        (series.warmup_turns.len(), series.turns.len())
+    };
+    [shape(bench.series.first()), shape(bench.series.last())]
+}
+
+/// From -1 to 1, without a pattern.
+fn noise(order: u32, slice: usize) -> f64 {
+    let mixed = analysis::order::mix(u64::from(order) << 32 | slice as u64);
+    f64::from(u32::try_from(mixed >> 32).unwrap()) / f64::from(u32::MAX / 2) - 1.0
+}
+
+#[test]
+fn turns_that_differ_much_make_series_longer_and_series_that_differ_much_make_them_shorter() {
+    let of_turns =
+        |order, slices| (0..slices).map(|slice| 1.0 + 0.4 * noise(order, slice)).collect();
+    let of_series = |order, slices| vec![1.0 + 0.4 * noise(order, 1 << 20); slices];
+    let [first, noisy] = shapes(of_turns);
+    let [_, layout] = shapes(of_series);
+    assert!(noisy.1 > 2 * first.1 && layout.1 < first.1, "{first:?} {noisy:?} {layout:?}");
+    assert_eq!((noisy.0, layout.0), (first.0, first.0), "no cell gets faster or slower");
+}
+
+#[test]
+fn cells_that_get_faster_within_a_series_are_warmed_up_longer() {
+    let rising = |order, slices| {
+        let speed = |slice| 1.0 + 0.02 * slice as f64 + 0.01 * noise(order, slice);
+        (0..slices).map(speed).collect()
+    };
+    let [first, last] = shapes(rising);
+    assert!(last.0 >= 2 * first.0 && last.0 <= 32, "{first:?} {last:?}");
 }

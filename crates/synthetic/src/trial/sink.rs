@@ -64,6 +64,7 @@ impl TrialBuilder {
             helper_cpu: 1,
             helper_cpu_ns: Nanos(helper_cpu_ns),
             answering_ns: Nanos(answering),
+            looking_ns: None,
             answering_cpu_ns: Measured::Value(Nanos(answering.max(beyond * (helper_cpu_ns + 1)))),
             softirqs_apart: Measured::Value(false),
             program_ns_per_packet: Measured::Value(180.0),
