@@ -1,6 +1,6 @@
 //! Every trial of a journal, judged once: its marks, its figures, and the idle baseline of its round.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use model::record::{Finished, Outcome, Record, Trial};
 use model::{Cell, Link, Mark, Measured, Plan};
@@ -63,6 +63,8 @@ impl<'a> JudgedTrials<'a> {
     pub fn new(plan: &Plan, records: &'a [Record]) -> Self {
         let mut judged = Self::default();
         let mut round = None;
+        // Cells of which an attempt in the round at hand was valid.
+        let mut has_valid: HashSet<(&Cell, u32)> = HashSet::new();
         for record in records {
             match record {
                 Record::Round(begun) => round = Some(begun),
@@ -73,9 +75,20 @@ impl<'a> JudgedTrials<'a> {
                 | Record::Ceiling(_) => {}
                 Record::Trial(trial) => {
                     let idle = round.filter(|begun| begun.round == trial.round);
+                    let mut marks = judge(trial, &plan.thresholds);
+                    let of_cell = (&trial.cell, trial.round);
+                    if trial.attempt > 1 && has_valid.contains(&of_cell) {
+                        // It is there because of what the earlier one measured: to prefer it would be a choice by outcome.
+                        marks.push(Mark::Repeated);
+                        marks.sort_unstable();
+                    } else if is_void(&marks) {
+                        has_valid.remove(&of_cell);
+                    } else {
+                        has_valid.insert(of_cell);
+                    }
                     judged.push(JudgedTrial {
                         trial,
-                        marks: judge(trial, &plan.thresholds),
+                        marks,
                         reading: Reading::new(trial, idle.map(|begun| &begun.idle)),
                     });
                 }

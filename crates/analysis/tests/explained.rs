@@ -174,7 +174,7 @@ fn one_thread_count_scales_nothing_and_a_missing_one_says_so() {
     let plan = Plan::preset(Preset::Default);
     let records = synthetic::run(&plan, 10, |cell, round| {
         let trial = noisy(cell, round);
-        if cell.threads == Threads::ONE { trial.marked(Mark::Unsettled) } else { trial }
+        if cell.threads == Threads::ONE { trial.marked(Mark::Throttled) } else { trial }
     });
     for scaling in explained(&plan, &records).scaling {
         assert!(scaling.points.iter().all(|point| point.speed_up.reason().is_some()));
@@ -187,7 +187,7 @@ fn every_trial_is_shown_and_void_ones_apart() {
     let records = synthetic::run(&plan, 12, |cell, round| {
         let trial = noisy(cell, round);
         match (cell.send_path, round) {
-            (SendPath::Zerocopy, 3) => trial.marked(Mark::Unsettled),
+            (SendPath::Zerocopy, 3) => trial.marked(Mark::Throttled),
             (SendPath::Send, 5) => trial.failed(FailureKind::CallFailed, "send: EPIPE"),
             _ => trial,
         }
@@ -219,7 +219,7 @@ fn every_trial_is_shown_and_void_ones_apart() {
 fn without_a_valid_trial_nothing_is_relative_to_it() {
     let plan = Plan::preset(Preset::Default);
     let records = synthetic::run(&plan, 2, |cell, round| {
-        synthetic::trial(cell, round).marked(Mark::Unsettled)
+        synthetic::trial(cell, round).marked(Mark::Throttled)
     });
     for trials in explained(&plan, &records).trials {
         assert_eq!(trials.void_goodput_gbps.len(), 2);
@@ -359,7 +359,7 @@ fn bad_runs_are_explained_as_far_as_they_go() {
     assert_eq!(sizes, [64]);
 
     let all_marked =
-        synthetic::run(&whole, 10, |cell, round| noisy(cell, round).marked(Mark::Unsettled));
+        synthetic::run(&whole, 10, |cell, round| noisy(cell, round).marked(Mark::Throttled));
     let summary = sound(&whole, &all_marked);
     assert!(summary.explained.trials.iter().all(|trials| trials.void_goodput_gbps.len() == 10));
 

@@ -31,7 +31,8 @@ fn a_good_trial_earns_no_mark_on_any_path() {
 
 #[test]
 fn every_mark_is_earned_alone_and_has_its_class() {
-    for mark in Mark::ALL {
+    // Repeated is earned beside an earlier attempt.
+    for mark in Mark::ALL.iter().filter(|mark| **mark != Mark::Repeated) {
         let link = if *mark == Mark::HelperClock { Link::Sink } else { Link::Loopback };
         let cell = Cell { link, ..Cell::default() };
         let marks = judged(&synthetic::trial(&cell, 1).marked(*mark).build());
@@ -40,14 +41,35 @@ fn every_mark_is_earned_alone_and_has_its_class() {
     }
 }
 
+/// Older versions measured again what had not settled.
+#[test]
+fn an_attempt_after_a_valid_one_counts_for_nothing_whatever_either_measured() {
+    let plan = model::Plan::preset(model::Preset::Default);
+    let attempt = |n: u32, mark: Option<Mark>| {
+        let trial = synthetic::trial(&Cell::default(), 1).attempt(n);
+        model::record::Record::Trial(Box::new(match mark {
+            Some(mark) => trial.marked(mark).build(),
+            None => trial.build(),
+        }))
+    };
+    let marks = |first: Mark| {
+        let records = [attempt(1, Some(first)), attempt(2, None), attempt(3, None)];
+        let judged = analysis::judged::JudgedTrials::new(&plan, &records);
+        judged.all().iter().map(|it| it.marks.clone()).collect::<Vec<_>>()
+    };
+    let repeated = vec![Mark::Repeated];
+    assert_eq!(marks(Mark::Unsettled), [vec![Mark::Unsettled], repeated.clone(), repeated.clone()]);
+    assert_eq!(marks(Mark::Throttled), [vec![Mark::Throttled], vec![], repeated]);
+}
+
 #[test]
 fn marks_come_sorted_and_once_with_the_void_ones_first() {
     let trial = synthetic::trial(&Cell::default(), 1)
         .marked(Mark::Strangers)
         .marked(Mark::Retransmits)
-        .marked(Mark::Unsettled)
+        .marked(Mark::Throttled)
         .build();
-    assert_eq!(judged(&trial), [Mark::Unsettled, Mark::Retransmits, Mark::Strangers]);
+    assert_eq!(judged(&trial), [Mark::Throttled, Mark::Retransmits, Mark::Strangers]);
 }
 
 #[test]

@@ -217,7 +217,7 @@ fn one_path_has_nothing_to_be_compared_with_and_no_valid_trial_says_nothing() {
     let failed = |_: &Cell, trial: TrialBuilder| {
         trial.failed(FailureKind::CallFailed, "connect: ECONNREFUSED")
     };
-    let void = |_: &Cell, trial: TrialBuilder| trial.marked(Mark::Unsettled);
+    let void = |_: &Cell, trial: TrialBuilder| trial.marked(Mark::Throttled);
     for nothing in [
         recommended(&one_thread(), 3, failed, 0.005),
         recommended(&one_thread(), 3, void, 0.005),

@@ -145,7 +145,7 @@ fn void_trials_add_nothing() {
     let plan = small_plan();
     let observations = after(&plan, 15, |cell, round| {
         let good = synthetic::trial(cell, round).faster(synthetic::noise(7, cell, round, 0.005));
-        if cell.send_path == SendPath::Send { good.marked(Mark::Unsettled) } else { good }
+        if cell.send_path == SendPath::Send { good.marked(Mark::Throttled) } else { good }
     });
     assert_eq!(decide(&observations), Decision::Continue);
     assert_eq!(observations.half_width(&plan.cells()[0]), None);

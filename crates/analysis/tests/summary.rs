@@ -304,7 +304,7 @@ fn when_all_trials_are_void_the_commonest_reason_is_told() {
     let records = synthetic::run(&plan, 3, |cell, round| {
         let trial = synthetic::trial(cell, round);
         if round == 1 {
-            trial.marked(Mark::Unsettled)
+            trial.marked(Mark::Throttled)
         } else {
             trial.failed(FailureKind::CallFailed, "connect: EPERM")
         }
@@ -314,7 +314,7 @@ fn when_all_trials_are_void_the_commonest_reason_is_told() {
     assert!(summary.run.without_valid_trial.values().all(|why| why == "connect: EPERM"));
     assert_eq!(summary.estimates[0].void_trials, 3);
     assert_eq!(summary.marks[&Mark::CallFailed], 12);
-    assert_eq!(summary.marks[&Mark::Unsettled], 6);
+    assert_eq!(summary.marks[&Mark::Throttled], 6);
     assert_eq!(summary.estimates[0].paper.total_bytes, 0);
     assert!(summary.estimates[0].paper.throughput_gbps.reason().is_some());
     warns!(summary, Warning::NoValidTrial { all: true, why, .. } if why == "connect: EPERM");

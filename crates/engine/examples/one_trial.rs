@@ -40,8 +40,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
     println!("idle: {idle:?}");
     let mut last = None;
     for _ in 0..trials {
-        let order =
-            TrialOrder { cell: cell.clone(), window, warmup, tail: Nanos::ms(10), extended: false };
+        let order = TrialOrder { cell: cell.clone(), window, warmup, tail: Nanos::ms(10) };
         let began = std::time::Instant::now();
         let (_, outcome) = engine.trial(&order).map_err(|error| error.to_string())?;
         let took = began.elapsed();

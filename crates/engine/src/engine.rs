@@ -398,7 +398,7 @@ impl Engine {
             window_ns: order.window,
             warmup_ns: order.warmup,
             tail_ns: order.tail,
-            extended: order.extended,
+            extended: false,
             usable_cpus: self.usable.clone(),
             sender_cpus: Vec::new(),
             receiver_cpus: Vec::new(),

@@ -13,8 +13,6 @@ pub struct TrialOrder {
     pub warmup: Nanos,
     /// How long senders go on after it.
     pub tail: Nanos,
-    /// Whether the warm-up is longer than planned because an earlier attempt had not settled.
-    pub extended: bool,
 }
 
 /// The times of a slice.
@@ -60,7 +58,6 @@ impl SeriesOrder {
             window: times(window, self.turns.len()),
             warmup: times(Nanos(settle.0 + window.0), self.warmup_turns.len()),
             tail: Nanos(0),
-            extended: false,
         }
     }
 }

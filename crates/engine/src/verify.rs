@@ -123,13 +123,7 @@ fn verify_cell(engine: &mut Engine, cell: Cell, window: Nanos) -> Result<Verifie
 const NOTHING_SENT: &str = "nothing was sent";
 
 fn try_cell(engine: &mut Engine, cell: Cell, window: Nanos) -> Result<Verified, EngineError> {
-    let order = TrialOrder {
-        cell: cell.clone(),
-        window,
-        warmup: Nanos::ms(1),
-        tail: Nanos::ms(1),
-        extended: false,
-    };
+    let order = TrialOrder { cell: cell.clone(), window, warmup: Nanos::ms(1), tail: Nanos::ms(1) };
     let (_, outcome) = engine.checked_trial(&order)?;
     let finished = match outcome {
         Outcome::Failed(failure) => {

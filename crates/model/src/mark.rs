@@ -53,12 +53,14 @@ marks! {
     EndLost = "end-lost", Void;
     /// A system call failed.
     CallFailed = "call-failed", Void;
-    /// The first and last third of the window disagree, even after a longer warm-up.
-    Unsettled = "unsettled", Void;
     /// A worker's own window is far from the ordered one; of slices, it missed much of theirs.
     WindowVoid = "window-void", Void;
     /// A cgroup limit throttled an end.
     Throttled = "throttled", Void;
+    /// Measured again although an earlier attempt was valid: older versions did so where the load had not settled.
+    Repeated = "repeated", Void;
+    /// The first and last third of a steady window disagree.
+    Unsettled = "unsettled", Noted;
     /// Segments were sent again.
     Retransmits = "retransmits", Noted;
     /// Accepted and received bytes of the window (of slices, their rates) differ: the queues between the ends filled or drained.

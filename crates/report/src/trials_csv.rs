@@ -219,7 +219,7 @@ fn settings(columns: &mut Columns<Trials>) {
     columns.number("tail_ns", "The senders' tail after it.", |r| Some(r.trial.settings.tail_ns.0));
     columns.text(
         "extended",
-        "Whether the warm-up was extended because an earlier attempt had not settled: true or false.",
+        "Whether the warm-up was extended because an earlier attempt had not settled, as older versions did: true or false.",
         |r| Some(r.trial.settings.extended),
     );
 }

@@ -312,7 +312,7 @@ fn a_void_trial_makes_no_axis_longer() {
         let noise = synthetic::noise(1, cell, round, 0.01);
         let likely = synthetic::likely(cell).goodput_gbps;
         if round == 3 {
-            synthetic::trial(cell, round).goodput_gbps(likely * 0.8).marked(Mark::Unsettled)
+            synthetic::trial(cell, round).goodput_gbps(likely * 0.8).marked(Mark::Throttled)
         } else {
             synthetic::trial(cell, round).goodput_gbps(likely * noise)
         }

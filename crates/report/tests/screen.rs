@@ -58,10 +58,10 @@ fn what_notes_a_trial_is_counted_among_the_valid_ones_that_are_called_marked() {
     let plan = Plan::preset(Preset::Default);
     let mut summary = mixed(&plan);
     // Void trials bear it too.
-    summary.marks.extend([(Mark::Retransmits, 40), (Mark::Unsettled, 7)]);
+    summary.marks.extend([(Mark::Retransmits, 40), (Mark::Throttled, 7)]);
     let text = verbose(&summary, &plan, 1000);
     assert!(text.contains("2 marked (retransmits 2)"), "{text}");
-    assert!(text.contains("unsettled") && !text.contains("retransmits 40"), "{text}");
+    assert!(text.contains("throttled") && !text.contains("retransmits 40"), "{text}");
 }
 
 /// Plans of every kind that a screen must bear.

@@ -131,13 +131,8 @@ impl Running<'_> {
     /// Runs and journals one audit trial; why its instrument told nothing, where it did not.
     fn audit(&mut self, audit: Audit, cell: Cell) -> Result<Option<String>, Halt> {
         let window = if audit == Audit::Profile { SAMPLED } else { COUNTED };
-        let mut order = TrialOrder {
-            cell: cell.clone(),
-            window,
-            warmup: WARMUP,
-            tail: self.plan.measure.tail,
-            extended: false,
-        };
+        let mut order =
+            TrialOrder { cell: cell.clone(), window, warmup: WARMUP, tail: self.plan.measure.tail };
         let started_unix_ms = self.clock.unix_ms();
         let (mut settings, mut outcome, mut seen) = self.bench.audit(&order, &[audit])?;
         if is_worth_another(&outcome) {

@@ -8,9 +8,6 @@ use model::{Block, Cell, FEWEST_TURNS, Nanos, Plan, Share, Turns};
 /// Before the first trial: starting, draining and journalling, beside the times ordered.
 const AROUND_A_TRIAL: Nanos = Nanos::ms(40);
 
-/// The warm-up of a trial, extended by this factor after one that had not settled.
-const EXTENSION: u64 = 3;
-
 /// The most turns of a series.
 const MOST_TURNS: u32 = 100;
 
@@ -39,25 +36,14 @@ impl<'a> Pace<'a> {
         Self { plan, usable_cpus, around: Nanos(0), trials: 0, turns: BTreeMap::new(), round: None }
     }
 
-    /// The warm-up to order.
-    pub(crate) fn warmup(&self, extended: bool) -> Nanos {
-        let warmup = self.plan.measure.warmup;
-        match (extended, warmup) {
-            (false, _) => warmup,
-            // Three times nothing would extend nothing.
-            (true, Nanos(0)) => self.plan.measure.window,
-            (true, Nanos(ns)) => Nanos(ns * EXTENSION),
-        }
-    }
-
-    fn ordered(&self, cell: &Cell, extended: bool) -> Nanos {
+    fn ordered(&self, cell: &Cell) -> Nanos {
         let window = self.plan.window(cell, self.usable_cpus);
-        Nanos(self.warmup(extended).0 + window.0 + self.plan.measure.tail.0)
+        Nanos(self.plan.measure.warmup.0 + window.0 + self.plan.measure.tail.0)
     }
 
     /// A trial took so long.
-    pub(crate) fn took(&mut self, cell: &Cell, extended: bool, time: Nanos) {
-        self.around.0 += time.0.saturating_sub(self.ordered(cell, extended).0);
+    pub(crate) fn took(&mut self, cell: &Cell, time: Nanos) {
+        self.around.0 += time.0.saturating_sub(self.ordered(cell).0);
         self.trials += 1;
     }
 
@@ -119,7 +105,7 @@ impl<'a> Pace<'a> {
             return Nanos(turns.beside(cells.len()).0.saturating_add(in_turns));
         }
         let around = self.around.0.checked_div(self.trials).unwrap_or(AROUND_A_TRIAL.0);
-        Nanos(cells.iter().map(|cell| self.ordered(cell, false).0 + around).sum())
+        Nanos(cells.iter().map(|cell| self.ordered(cell).0 + around).sum())
     }
 
     /// Whether something that takes so long still ends within the limit, or close enough.
@@ -178,8 +164,7 @@ mod tests {
             pace.expected(&Block(String::new()), &cells[..2], None),
             Nanos::ms(2 * (360 + 40))
         );
-        pace.took(&cells[0], false, Nanos::ms(500));
-        pace.took(&cells[0], true, Nanos::ms(700));
+        pace.took(&cells[0], Nanos::ms(500));
         assert_eq!(pace.expected(&Block(String::new()), &cells[..1], None), Nanos::ms(360 + 140));
     }
 
@@ -247,14 +232,5 @@ mod tests {
         plan.measure.rounds = None;
         plan.measure.max_time = None;
         assert_eq!(left(&plan, 4, None, Nanos::s(40)), None);
-    }
-
-    #[test]
-    fn an_extended_warm_up_is_three_times_the_planned_one_and_never_nothing() {
-        let mut plan = Plan::preset(Preset::Default);
-        assert_eq!(Pace::new(&plan, 2).warmup(true), Nanos::ms(300));
-        plan.measure.warmup = Nanos(0);
-        assert_eq!(Pace::new(&plan, 2).warmup(true), Nanos::ms(250));
-        assert_eq!(Pace::new(&plan, 2).warmup(false), Nanos(0));
     }
 }

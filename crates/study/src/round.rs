@@ -215,7 +215,6 @@ impl Running<'_> {
 
     /// Tries a cell until a trial is valid, up to three times.
     fn cell(&mut self, cell: &Cell, place: &Place, number: u32, of: u32) -> Result<(), Halt> {
-        let mut extended = false;
         let mut why = String::new();
         for attempt in 1..=MAX_ATTEMPTS {
             if attempt > 1 {
@@ -224,7 +223,7 @@ impl Running<'_> {
             if !self.bench.refuses_cell(cell) {
                 self.emit(Event::TrialStarted { cell: cell.clone(), number, of, attempt });
             }
-            let trial = self.trial(cell, place, attempt, extended)?;
+            let trial = self.trial(cell, place, attempt)?;
             let marks;
             (marks, why) = self.take_in(&trial);
             if is_unsupported(&trial) {
@@ -235,26 +234,18 @@ impl Running<'_> {
                 self.end_cell(cell, true, "");
                 return Ok(());
             }
-            extended |= marks.contains(&Mark::Unsettled);
         }
         self.end_cell(cell, false, &why);
         Ok(())
     }
 
     /// Runs and journals one trial.
-    fn trial(
-        &mut self,
-        cell: &Cell,
-        place: &Place,
-        attempt: u32,
-        extended: bool,
-    ) -> Result<Trial, Halt> {
+    fn trial(&mut self, cell: &Cell, place: &Place, attempt: u32) -> Result<Trial, Halt> {
         let order = TrialOrder {
             cell: cell.clone(),
             window: self.plan.window(cell, self.usable_cpus),
-            warmup: self.pace.warmup(extended),
+            warmup: self.plan.measure.warmup,
             tail: self.plan.measure.tail,
-            extended,
         };
         let started_unix_ms = self.clock.unix_ms();
         let before = self.clock.monotonic();
@@ -264,7 +255,7 @@ impl Running<'_> {
         // What was refused took no time and tells nothing of what others will take.
         if !is_unsupported(&trial) {
             let took = Nanos(self.clock.monotonic().0.saturating_sub(before.0));
-            self.pace.took(cell, extended, took);
+            self.pace.took(cell, took);
         }
         Ok(*trial)
     }

@@ -182,12 +182,12 @@ fn marked_trials_stay_and_void_ones_decide_nothing() {
         noted.into_iter().fold(trial, synthetic::TrialBuilder::marked)
     });
     assert!(undecided(&whole(&noted)) < 25);
-    let void = run(Plan::preset(Preset::Default), |_, trial| trial.marked(Mark::Unsettled));
+    let void = run(Plan::preset(Preset::Default), |_, trial| trial.marked(Mark::Throttled));
     assert_eq!(undecided(&whole(&void)), 25);
     // A cell that all its trials void, beside good ones.
     let one = run(Plan::preset(Preset::Default), |cell, trial| {
         let is_it = cell.message.bytes().0 == 64 && cell.threads.get() == 1;
-        if is_it { trial.marked(Mark::Unsettled) } else { trial }
+        if is_it { trial.marked(Mark::Throttled) } else { trial }
     });
     let q3 = &whole(&one).answers[3];
     assert!(matches!(q3.finding, AnswerFinding::Threads { from: 1, to: 8, .. }), "{q3:#?}");

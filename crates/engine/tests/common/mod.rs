@@ -61,7 +61,6 @@ pub(crate) fn order(cell: &str, window_ms: u64) -> TrialOrder {
         window: Nanos::ms(window_ms),
         warmup: Nanos::ms(20),
         tail: Nanos::ms(5),
-        extended: false,
     }
 }
 

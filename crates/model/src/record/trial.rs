@@ -40,7 +40,8 @@ pub struct Settings {
     pub warmup_ns: Nanos,
     /// The senders' tail after it.
     pub tail_ns: Nanos,
-    /// Whether the warm-up was extended because an earlier attempt had not settled.
+    /// Whether the warm-up was extended because an earlier attempt had not settled: versions before turns did so.
+    #[serde(default)]
     pub extended: bool,
     /// CPUs that the ends may use.
     pub usable_cpus: Vec<u32>,

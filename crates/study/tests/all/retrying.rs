@@ -2,7 +2,7 @@
 
 use engine::TrialOrder;
 use model::record::{FailureKind, FinishReason, Trial};
-use model::{Mark, Nanos, SendPath};
+use model::{Mark, SendPath};
 use study::Event;
 
 use crate::script::{Script, is, run, small_plan};
@@ -29,8 +29,8 @@ fn a_void_trial_is_tried_again_up_to_twice_and_every_attempt_is_kept() {
     assert_eq!(ran.reason(), FinishReason::Rounds);
     let tried = of_target(&ran);
     assert_eq!(
-        tried.iter().map(|t| (t.attempt, t.settings.extended)).collect::<Vec<_>>(),
-        [(1, false), (2, false), (3, false)]
+        tried.iter().map(|t| (t.attempt, t.settings.warmup_ns)).collect::<Vec<_>>(),
+        [1, 2, 3].map(|attempt| (attempt, plan.measure.warmup))
     );
     assert_eq!(ran.trials().len(), 6);
     let mut whys = Vec::new();
@@ -62,42 +62,11 @@ fn a_retry_that_succeeds_is_the_last() {
 }
 
 #[test]
-fn after_an_unsettled_trial_the_warm_up_is_three_times_as_long() {
-    let ran = run(
-        &small_plan(Some(2)),
-        &mut Script::new(|order, _| {
-            let trial = synthetic::trial(&order.cell, 1);
-            let settles = !target(order) || order.warmup == Nanos::ms(300);
-            Ok(if settles { trial } else { trial.marked(Mark::Unsettled) })
-        }),
-    );
-    let warmups: Vec<_> = of_target(&ran)
-        .iter()
-        .map(|t| (t.round, t.settings.warmup_ns, t.settings.extended))
-        .collect();
-    let (plain, long) = (Nanos::ms(100), Nanos::ms(300));
-    assert_eq!(warmups, [(1, plain, false), (1, long, true), (2, plain, false), (2, long, true)]);
-}
-
-#[test]
-fn what_never_settles_is_void_after_its_attempts() {
-    let ran = run(
-        &small_plan(Some(1)),
-        &mut Script::new(|order, _| {
-            let trial = synthetic::trial(&order.cell, 1);
-            Ok(if target(order) { trial.marked(Mark::Unsettled) } else { trial })
-        }),
-    );
-    let extended: Vec<_> = of_target(&ran).iter().map(|t| t.settings.extended).collect();
-    assert_eq!(extended, [false, true, true]);
-    assert_eq!(ran.trials().len(), 6);
-}
-
-#[test]
 fn a_noted_trial_is_not_tried_again() {
-    let mut bench =
-        Script::new(|order, _| Ok(synthetic::trial(&order.cell, 1).marked(Mark::Retransmits)));
-    assert_eq!(run(&small_plan(Some(1)), &mut bench).trials().len(), 4);
+    for mark in [Mark::Retransmits, Mark::Unsettled] {
+        let mut bench = Script::new(|order, _| Ok(synthetic::trial(&order.cell, 1).marked(mark)));
+        assert_eq!(run(&small_plan(Some(1)), &mut bench).trials().len(), 4, "{mark}");
+    }
 }
 
 #[test]

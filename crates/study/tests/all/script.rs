@@ -114,8 +114,7 @@ impl Bench for Script<'_> {
         self.orders += 1;
         self.watch.pass(Nanos(order.warmup.0 + order.window.0 + order.tail.0 + 40_000_000));
         let trial = (self.answer)(order, self.orders)?.window(order.window).build();
-        let settings =
-            Settings { warmup_ns: order.warmup, extended: order.extended, ..trial.settings };
+        let settings = Settings { warmup_ns: order.warmup, ..trial.settings };
         Ok((settings, trial.outcome))
     }
 
