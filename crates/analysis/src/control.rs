@@ -1,10 +1,12 @@
 //! The control of the method: whether ratios measured in turns are those of long steady windows.
 //!
-//! In some rounds each cell of a series also has a steady window (`Worker::steady`). Each contrast then has two ratios of the same
+//! In every third round, a third of the blocks in each ([`model::is_control`]), each cell of a series also has a steady window (`Worker::steady`). Each contrast then has two ratios of the same
 //! round, connections and memory, and what one is over the other holds no noise of a round but what came between the turns and
 //! the steady windows. Rounds are the clusters: cells of a round share the machine's state, so that what is said of several
 //! of them is Student's t over the rounds' means. Bias of a path that two contrasts share (`sendmsg` in `zerocopy / sendmsg` and
-//! in `sendmsg / send`) cancels in the mean over all, and shows in each contrast.
+//! in `sendmsg / send`) cancels in the mean over all, and shows in each contrast. As each round has another third of the blocks,
+//! what is said of several of them also scatters by what blocks differ by. On the sink, which has one end, there is goodput
+//! alone.
 
 use std::collections::BTreeMap;
 
@@ -148,7 +150,7 @@ fn why_none(trials: &JudgedTrials<'_>) -> &'static str {
     } else if has_control.any(|has| has) {
         "no two cells that are compared have valid steady windows in one round"
     } else {
-        "steady windows come with every second round, and none of these was measured"
+        "a block has steady windows in every third round, and none of these was measured"
     }
 }
 

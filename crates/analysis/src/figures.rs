@@ -211,6 +211,9 @@ impl<'a> Reading<'a> {
             Metric::ReceiverCacheMissesPerKib => receiver_per_kib(&taking.counters.cache_misses),
             Metric::ContextSwitchesPerS => Ok(per_s(context_switches(sending)? as f64, sender()?)
                 + per_s(context_switches(taking)? as f64, receiver()?)),
+            Metric::MigrationsPerS if self.trial.settings.series.is_some() => {
+                Err("in turns they are read around the whole series, other cells' slices included; --steady tells them".to_owned())
+            }
             Metric::MigrationsPerS => Ok(per_s(counted(&sending.counters.migrations)?, sender()?)
                 + per_s(counted(&taking.counters.migrations)?, receiver()?)),
             Metric::SendCallsPerMessage => {
@@ -372,7 +375,12 @@ fn uncharged_softirq_ns(
         return Err("softirq time was read over no time at all".to_owned());
     }
     let ns: f64 = ticks.softirq_ns.iter().map(|ns| *ns as f64).sum();
-    Ok(ns / ticks.span_ns.0 as f64 * sender.mean_window_ns)
+    match finished.machine.moved_bytes {
+        Some(Bytes(0)) => Err("no byte passed while softirq time was read".to_owned()),
+        // Read from silence to silence beside the steady window of a series.
+        Some(moved) => Ok(ns / moved.0 as f64 * sender.bytes),
+        None => Ok(ns / ticks.span_ns.0 as f64 * sender.mean_window_ns),
+    }
 }
 
 fn present<T>(measured: &Measured<T>) -> Result<&T, String> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use model::record::{Finished, Outcome, Record, Trial};
-use model::{Cell, Link, Mark, Measured, Plan};
+use model::{Cell, Link, Mark, Measured, Plan, Thresholds};
 
 use crate::figures::Reading;
 use crate::marks::{is_void, judge};
@@ -49,6 +49,41 @@ impl<'a> JudgedTrial<'a> {
     }
 }
 
+/// Judges the trials of a journal in its order.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    thresholds: Thresholds,
+    round: u32,
+    /// Cells of which an attempt in this round was valid.
+    has_valid: HashSet<Cell>,
+}
+
+impl Judge {
+    /// By these thresholds.
+    pub fn new(thresholds: &Thresholds) -> Self {
+        Self { thresholds: *thresholds, round: 0, has_valid: HashSet::new() }
+    }
+
+    /// The marks of the next trial.
+    pub fn marks(&mut self, trial: &Trial) -> Vec<Mark> {
+        if self.round != trial.round {
+            self.round = trial.round;
+            self.has_valid.clear();
+        }
+        let mut marks = judge(trial, &self.thresholds);
+        if trial.attempt > 1 && self.has_valid.contains(&trial.cell) {
+            // It is there because of what the earlier one measured: to prefer it would be a choice by outcome.
+            marks.push(Mark::Repeated);
+            marks.sort_unstable();
+        } else if is_void(&marks) {
+            self.has_valid.remove(&trial.cell);
+        } else {
+            self.has_valid.insert(trial.cell.clone());
+        }
+        marks
+    }
+}
+
 /// Every trial of a journal, judged, in its order; and by cell.
 #[derive(Clone, Debug, Default)]
 pub struct JudgedTrials<'a> {
@@ -63,8 +98,7 @@ impl<'a> JudgedTrials<'a> {
     pub fn new(plan: &Plan, records: &'a [Record]) -> Self {
         let mut judged = Self::default();
         let mut round = None;
-        // Cells of which an attempt in the round at hand was valid.
-        let mut has_valid: HashSet<(&Cell, u32)> = HashSet::new();
+        let mut judge = Judge::new(&plan.thresholds);
         for record in records {
             match record {
                 Record::Round(begun) => round = Some(begun),
@@ -75,20 +109,9 @@ impl<'a> JudgedTrials<'a> {
                 | Record::Ceiling(_) => {}
                 Record::Trial(trial) => {
                     let idle = round.filter(|begun| begun.round == trial.round);
-                    let mut marks = judge(trial, &plan.thresholds);
-                    let of_cell = (&trial.cell, trial.round);
-                    if trial.attempt > 1 && has_valid.contains(&of_cell) {
-                        // It is there because of what the earlier one measured: to prefer it would be a choice by outcome.
-                        marks.push(Mark::Repeated);
-                        marks.sort_unstable();
-                    } else if is_void(&marks) {
-                        has_valid.remove(&of_cell);
-                    } else {
-                        has_valid.insert(of_cell);
-                    }
                     judged.push(JudgedTrial {
                         trial,
-                        marks,
+                        marks: judge.marks(trial),
                         reading: Reading::new(trial, idle.map(|begun| &begun.idle)),
                     });
                 }

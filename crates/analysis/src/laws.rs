@@ -16,7 +16,7 @@ mod notifications;
 pub mod reason;
 
 pub(crate) use self::ceiling::CEILING;
-use model::Missing;
+use model::{Cell, Missing};
 
 use self::reason::{Breach, LawReason, whole};
 use crate::evidence::Evidence;
@@ -100,6 +100,12 @@ fn decided(
         broken_by_more,
         links: Vec::new(),
     }
+}
+
+/// What would give a law the cells that it is about: more rounds where the plan has them, else this plan.
+fn cells_of(evidence: &Evidence<'_>, are: impl Fn(&Cell) -> bool, plan: &str) -> Missing {
+    let asked = [evidence.plan.cells(), evidence.plan.controls()];
+    if asked.iter().flatten().any(are) { Missing::rounds() } else { Missing::plan(plan) }
 }
 
 /// What would give a run without any finished trial one.

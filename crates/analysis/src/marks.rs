@@ -126,12 +126,16 @@ fn is_off(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
         || worker.late_ns.unsigned_abs() as f64 > allowed
 }
 
-/// The share of its slices' windows for which a worker did not run. One that ran on has a longer window, and is told so.
+/// The share of its slices that a worker missed. Where threads share CPUs each begins its window when its turn comes, so that
+/// a shorter one is as usual, and counts for as long as it was; one that ran on has a longer window.
 fn missed(worker: &Worker, ordered_ns: u64) -> f64 {
-    let of = |span: Span| ordered_ns.saturating_sub(span.window_ns) as f64;
-    let ordered = ordered_ns as f64 * worker.slices.len() as f64;
-    if ordered > 0.0 { worker.slices.iter().map(of).sum::<f64>() / ordered } else { 1.0 }
+    let is_missed = |span: &Span| span.window_ns.saturating_mul(MISSED) < ordered_ns;
+    let missed = worker.slices.iter().filter(is_missed).count();
+    if worker.slices.is_empty() { 1.0 } else { missed as f64 / worker.slices.len() as f64 }
 }
+
+/// A worker missed a slice of whose window it saw less than one in so many parts.
+const MISSED: u64 = 8;
 
 /// Payload bytes a nanosecond, each worker's over its own window.
 fn rate(workers: &[Worker]) -> f64 {

@@ -79,7 +79,7 @@ metrics! {
     SenderSideCpuNsPerKib = "sender_side_cpu_ns_per_kib", Log, Low;
     /// On the sink: busy time of all CPUs in use per KiB taken, softirqs in whatever context included, less what they do when idle and less the helper's looking, in ns; the sink's program and the making of acknowledgements are in it.
     SenderSideMachineCpuNsPerKib = "sender_side_machine_cpu_ns_per_kib", Log, Low;
-    /// Busy time of all CPUs in use per KiB received, less what they do when idle, in ns; observed from up to 30 ms before the window, at the window's goodput.
+    /// Busy time of all CPUs in use per KiB received, less what they do when idle, in ns; in turns over the steady window from silence to silence, else from up to 30 ms before the window, at the window's goodput.
     MachineCpuNsPerKib = "machine_cpu_ns_per_kib", Log, Low;
     /// Softirq time of all CPUs in use per KiB received, in ns.
     SoftirqNsPerKib = "softirq_ns_per_kib", Linear, Low;

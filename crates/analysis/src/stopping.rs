@@ -22,7 +22,7 @@ use crate::figures::Reading;
 use crate::marks::is_void;
 use crate::metric::Metric;
 use crate::pairings::{Places, contrasted};
-use crate::trends::Trends;
+use crate::trends::{Trend, Trends};
 use crate::turn_noise::{SeriesNoise, TurnNoise, turn_rates};
 
 /// After so many rounds in a row without a valid trial a cell is no longer waited for.
@@ -45,6 +45,8 @@ pub struct Observations {
     blocks: Vec<BlockAims>,
     blocks_may_end: bool,
     trends: Trends,
+    /// What they told at the end of the last round.
+    found: Vec<Trend>,
     margin: Share,
     segment: u32,
     rounds: u32,
@@ -178,6 +180,7 @@ impl Observations {
             blocks,
             blocks_may_end: measure.rounds.is_none() && measure.precision.is_some(),
             trends: Trends::default(),
+            found: Vec::new(),
             margin: measure.margin,
             segment: 0,
             rounds: 0,
@@ -249,6 +252,7 @@ impl Observations {
         for seen in &mut self.seen {
             seen.last = None;
         }
+        self.found = self.trends.found(self.margin);
     }
 
     /// Rounds that are over.
@@ -316,11 +320,13 @@ impl Observations {
     }
 
     /// The turns of warm-up that a block's next series needs: as many as its last one had, and twice as many where a cell was
-    /// still getting faster or slower within its series; none before there is one.
+    /// still getting faster or slower within its series, which is asked anew after each round and never taken back; none before
+    /// there is one.
     pub fn warmup_turns(&self, block: &[Cell]) -> Option<u32> {
-        let trends = self.trends.found(self.margin);
-        let of_block = trends.iter().filter(|trend| block.contains(&trend.cell));
-        of_block.map(|trend| trend.warmup_turns * if trend.is_found() { 2 } else { 1 }).max()
+        let of_block = self.found.iter().filter(|trend| block.contains(&trend.cell));
+        of_block
+            .map(|trend| trend.warmup_turns.saturating_mul(if trend.is_found() { 2 } else { 1 }))
+            .max()
     }
 
     /// What the block of these cells aims at.

@@ -52,15 +52,10 @@ pub fn trends(plan: &Plan, records: &[Record]) -> Vec<Trend> {
 }
 
 /// What was seen of cells within their series, trial by trial.
+/// With another warm-up a cell is another one: what it was like with the earlier one says nothing of it now, and stays true of
+/// the rounds that had it.
 #[derive(Clone, Debug, Default)]
-pub struct Trends(BTreeMap<Cell, Seen>);
-
-/// The rounds of a cell that had as much warm-up as its last one.
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    warmup_turns: u32,
-    log_by_round: BTreeMap<u32, f64>,
-}
+pub struct Trends(BTreeMap<(Cell, u32), BTreeMap<u32, f64>>);
 
 impl Trends {
     pub(crate) fn of(trials: &JudgedTrials<'_>) -> Self {
@@ -70,8 +65,7 @@ impl Trends {
         trends
     }
 
-    /// Takes a valid trial in; one that was measured steadily tells nothing. With another warm-up than before the cell begins
-    /// anew: what it was like with the earlier one says nothing of it now.
+    /// Takes a valid trial in; one that was measured steadily tells nothing.
     pub fn push(&mut self, trial: &Trial) {
         let (Some(series), Outcome::Finished(finished)) = (&trial.settings.series, &trial.outcome)
         else {
@@ -81,29 +75,26 @@ impl Trends {
         else {
             return;
         };
-        let seen = self.0.entry(trial.cell.clone()).or_default();
-        if seen.warmup_turns != series.warmup_turns {
-            *seen = Seen { warmup_turns: series.warmup_turns, ..Seen::default() };
-        }
-        seen.log_by_round.insert(trial.round, log);
+        let seen = self.0.entry((trial.cell.clone(), series.warmup_turns)).or_default();
+        seen.insert(trial.round, log);
     }
 
-    /// The trend of each cell, by a margin of equivalence.
+    /// The trend of each cell under each warm-up that it had, by a margin of equivalence.
     pub fn found(&self, margin: Share) -> Vec<Trend> {
-        let moments = |seen: &Seen| {
+        let moments = |log_by_round: &BTreeMap<u32, f64>| {
             let mut moments = Moments::default();
-            seen.log_by_round.values().for_each(|log| moments.push(*log));
+            log_by_round.values().for_each(|log| moments.push(*log));
             moments
         };
-        let all: Vec<(&Cell, &Seen, Moments)> =
-            self.0.iter().map(|(cell, seen)| (cell, seen, moments(seen))).collect();
-        let testable = all.iter().filter_map(|(.., moments)| moments.p_of_zero());
+        let all: Vec<(&(Cell, u32), Moments)> =
+            self.0.iter().map(|(of, seen)| (of, moments(seen))).collect();
+        let testable = all.iter().filter_map(|(_, moments)| moments.p_of_zero());
         let mut corrected = holm(&testable.collect::<Vec<_>>()).into_iter();
-        let trend = |(cell, seen, moments): (&Cell, &Seen, Moments)| {
+        let trend = |((cell, warmup_turns), moments): (&(Cell, u32), Moments)| {
             let p = moments.p_of_zero().and_then(|_| corrected.next());
             Some(Trend {
                 cell: cell.clone(),
-                warmup_turns: seen.warmup_turns,
+                warmup_turns: *warmup_turns,
                 change: *ratio(&moments).value()?,
                 p_holm: p
                     .map_or_else(|| Measured::absent("a test needs two rounds"), Measured::Value),

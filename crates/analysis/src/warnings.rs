@@ -304,11 +304,13 @@ fn outliers(basis: &Basis<'_>) -> Option<Warning> {
 
 /// Where turns and steady windows are shown to differ beyond the margin.
 fn control(basis: &Basis<'_>) -> Option<Warning> {
-    let all: Vec<&Agreement> = basis.control.value()?.all().collect();
-    let differ = || all.iter().copied().filter(|agreement| agreement.differs());
+    let control = basis.control.value()?;
+    // One bias shows in cells, contrasts and overall.
+    let is_found = |agreement: &&Agreement| agreement.differs();
+    let differ = || control.all().filter(is_found);
     Some(Warning::Control {
-        differ: count(differ().count()),
-        of: count(all.len()),
+        differ: count(control.cells.iter().filter(is_found).count()),
+        of: count(control.cells.len()),
         largest: Box::new(differ().max_by(|a, b| a.off().total_cmp(&b.off()))?.clone()),
     })
 }

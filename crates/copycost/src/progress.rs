@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use analysis::Metric;
 use analysis::marks::{is_void, judge};
+use analysis::stopping::Widest;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::record::{FinishReason, Record, Trial};
 use model::{Cell, Factor, Nanos, Plan};
@@ -45,7 +46,7 @@ pub(crate) struct Progress {
     drawn: Option<Instant>,
     quiet: bool,
     round: u32,
-    widest: Option<(Cell, f64)>,
+    widest: Option<Widest>,
     /// The last estimate of the time left, and when it was made.
     left: Option<(Nanos, Instant)>,
     retried: u32,
@@ -165,8 +166,8 @@ impl Progress {
         if attempt > 1 {
             parts.push(format!("attempt {attempt}"));
         }
-        if let Some((_, width)) = &self.widest {
-            parts.push(format!("widest: {}", half_width(*width)));
+        if let Some(widest) = &self.widest {
+            parts.push(format!("widest: {}", half_width(widest.half_width)));
         }
         if let Some((left, estimated)) = &self.left {
             let since = u64::try_from(estimated.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -179,14 +180,14 @@ impl Progress {
 fn round_line(
     round: u32,
     retried: u32,
-    widest: Option<&(Cell, f64)>,
+    widest: Option<&Widest>,
     (precise, cells): (u32, u32),
     elapsed: Nanos,
     left: Option<Nanos>,
 ) -> String {
     let mut parts = vec![format!("round {round} done after {}", duration(elapsed))];
-    if let Some((cell, width)) = widest {
-        parts.push(format!("widest: {} ({})", half_width(*width), brief(cell)));
+    if let Some(widest) = widest {
+        parts.push(format!("widest: {} ({})", half_width(widest.half_width), compared(widest)));
         parts.push(format!("{precise} of {cells} cells as precise as asked"));
     }
     if retried > 0 {
@@ -206,7 +207,22 @@ fn valid_goodput(trial: &Trial, plan: &Plan) -> Option<f64> {
 
 /// A cell in few words: `sendmsg 64 KiB ×4`, and what else is not as usual.
 pub(crate) fn brief(cell: &Cell) -> String {
-    let mut text = format!("{} {} ×{}", cell.send_path, cell.message.bytes(), cell.threads);
+    format!("{} {}", cell.send_path, settings(cell))
+}
+
+/// The same with what it is compared with: `zerocopy / sendmsg 64 KiB ×4`.
+fn compared(widest: &Widest) -> String {
+    match &widest.contrast {
+        None => brief(&widest.cell),
+        Some(contrast) if contrast.factor == Factor::Send => {
+            format!("{} {}", contrast.values(), settings(&widest.cell))
+        }
+        Some(contrast) => format!("{}, {contrast}", brief(&widest.cell)),
+    }
+}
+
+fn settings(cell: &Cell) -> String {
+    let mut text = format!("{} ×{}", cell.message.bytes(), cell.threads);
     for factor in Factor::ALL {
         let is_named = matches!(factor, Factor::Send | Factor::Message | Factor::Threads);
         if !is_named && !cell.is_default(*factor) {
@@ -223,13 +239,18 @@ mod tests {
     #[test]
     fn a_round_is_one_plain_line() {
         let cell: Cell = "send=zerocopy message_bytes=65536 threads=4 nodelay=on".parse().unwrap();
-        let line =
-            round_line(3, 2, Some(&(cell, 0.051)), (30, 48), Nanos::s(75), Some(Nanos::s(192)));
+        let mut widest = Widest { cell, contrast: None, half_width: 0.051 };
+        widest.contrast = Some("send: zerocopy / sendmsg".parse().unwrap());
+        let line = round_line(3, 2, Some(&widest), (30, 48), Nanos::s(75), Some(Nanos::s(192)));
         assert_eq!(
             line,
-            "round 3 done after 1m15s, widest: ±5.1 % (zerocopy 64 KiB ×4 nodelay=on), 30 of 48 cells as precise as asked, 2 attempts made again, about 3m12s left"
+            "round 3 done after 1m15s, widest: ±5.1 % (zerocopy / sendmsg 64 KiB ×4 nodelay=on), 30 of 48 cells as precise as asked, 2 attempts made again, about 3m12s left"
         );
-        let line = round_line(2, 0, Some(&(Cell::default(), 254.97)), (0, 48), Nanos::s(5), None);
+        widest.contrast = Some("nodelay: on / off".parse().unwrap());
+        let line = round_line(2, 0, Some(&widest), (0, 48), Nanos::s(5), None);
+        assert!(line.contains("(zerocopy 64 KiB ×4 nodelay=on, nodelay: on / off)"), "{line}");
+        let widest = Widest { cell: Cell::default(), contrast: None, half_width: 254.97 };
+        let line = round_line(2, 0, Some(&widest), (0, 48), Nanos::s(5), None);
         assert_eq!(
             line,
             "round 2 done after 5 s, widest: no useful interval (send 4 KiB ×1), 0 of 48 cells as precise as asked"

@@ -168,7 +168,14 @@ impl Engine {
         }
         match &mut self.ends {
             Some(ends) => Ok(ends),
-            none => Ok(none.insert(Ends::start(cell, &self.options.program, &self.forward)?)),
+            none => {
+                let ends = none.insert(Ends::start(cell, &self.options.program, &self.forward)?);
+                // A signal that came while there were no ends was forwarded to nobody.
+                match self.options.interrupts.requested() {
+                    Some(_) => Err(TrialError::Interrupted),
+                    None => Ok(ends),
+                }
+            }
         }
     }
 

@@ -64,7 +64,7 @@ impl Series<'_> {
         }
         let mut idle = None;
         if let Some((window, turn)) = steady {
-            idle = self.steady(ends, *window, turn)?;
+            idle = Some(self.steady(ends, *window, turn)?);
         }
         let finished = collect(ends, links).map_err(|error| SeriesError { cell: None, error })?;
         let with_idle = |mut finished: Finished| {
@@ -80,7 +80,7 @@ impl Series<'_> {
         ends: &mut Ends,
         window: Nanos,
         turn: &[usize],
-    ) -> Result<Option<Measured<CpuBusy>>, SeriesError> {
+    ) -> Result<Measured<CpuBusy>, SeriesError> {
         let of_all = |error| SeriesError { cell: None, error };
         let in_use = |connect: &Connect<'_>| connect.seats.in_use(connect.usable);
         let cpus: BTreeSet<u32> = self.connect.iter().flat_map(in_use).collect();
@@ -102,7 +102,7 @@ impl Series<'_> {
             self.take(ends, *cell, SliceKind::Steady, slice)?;
             read(ends, true)?;
         }
-        Ok(Some(idle))
+        Ok(idle)
     }
 
     /// One slice of one cell, from silence to silence.

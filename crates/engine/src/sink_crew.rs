@@ -68,7 +68,8 @@ impl SharedSink {
     fn others(&self) -> SinkTotals {
         let SinkTotals { refused, strangers, .. } = self.program.totals();
         let [told_refused, told_strangers] = &self.told;
-        let fresh = |told: &AtomicU64, n: u64| n.saturating_sub(told.swap(n, Ordering::Relaxed));
+        let fresh =
+            |told: &AtomicU64, n: u64| n.saturating_sub(told.fetch_max(n, Ordering::Relaxed));
         SinkTotals {
             refused: fresh(told_refused, refused),
             strangers: fresh(told_strangers, strangers),

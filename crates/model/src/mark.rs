@@ -53,7 +53,7 @@ marks! {
     EndLost = "end-lost", Void;
     /// A system call failed.
     CallFailed = "call-failed", Void;
-    /// A worker's own window is far from the ordered one; of slices, it missed much of theirs.
+    /// A worker's own window is far from the ordered one; of slices, it missed many.
     WindowVoid = "window-void", Void;
     /// A cgroup limit throttled an end.
     Throttled = "throttled", Void;
@@ -65,7 +65,7 @@ marks! {
     Retransmits = "retransmits", Noted;
     /// Accepted and received bytes of the window (of slices, their rates) differ: the queues between the ends filled or drained.
     Imbalance = "imbalance", Noted;
-    /// A worker's own window is off the ordered one; of slices, it missed some of theirs.
+    /// A worker's own window is off the ordered one; of slices, it missed some.
     WindowNoted = "window-noted", Noted;
     /// The hypervisor took CPU time away.
     Steal = "steal", Noted;

@@ -27,10 +27,11 @@ pub struct Turns {
 const WARMUP_TURNS: u32 = 4;
 /// Turns of a block's first series, before anything says how many are best.
 const FIRST_TURNS: u32 = 12;
-/// No series has fewer, unless the plan asks for few.
+/// No series has fewer.
 pub const FEWEST_TURNS: u32 = 2;
-/// A window covers this many turns of the scheduler where threads share a CPU, so that each of them runs in it.
-const SCHEDULER_TURNS: u64 = 3;
+/// A window covers this many turns of the scheduler for each thread that waits where threads share a CPU: at least one whole
+/// rotation, so that each of them runs in it.
+const SCHEDULER_TURNS: u64 = 2;
 /// Acknowledgements of a helper come at its looks: so many of them before a window, and at least so many in it, so that one more
 /// or less at its edges is little.
 const LOOKS_TO_SETTLE: u64 = 2;

@@ -2,6 +2,7 @@
 
 use analysis::metric::Metric;
 use analysis::summary::Summary;
+use analysis::turn_noise::TurnNoise;
 use model::names::Watch;
 use model::{Cell, Measured, Plan};
 
@@ -18,10 +19,11 @@ pub(crate) struct MethodNote {
     pub(crate) text: String,
 }
 
-/// Noise floor, the control of the method, instruments and what is not claimed.
-pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> [MethodNote; 4] {
+/// Noise floor, where noise lies, the control of the method, instruments and what is not claimed.
+pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> [MethodNote; 5] {
     [
         MethodNote { name: "Noise floor", text: noise_floor(summary) },
+        MethodNote { name: "Noise", text: turn_noise(summary) },
         MethodNote { name: "Turns and steady windows", text: in_short(summary, plan) },
         MethodNote { name: "Instruments", text: instrument_cost(summary) },
         MethodNote { name: "Not claimed", text: not_claimed(summary, plan) },
@@ -52,6 +54,18 @@ fn noise_floor(summary: &Summary) -> String {
                 whole(&format!("goodput {}", ratio(&floor.goodput))),
             )
         }
+    }
+}
+
+/// Between what the log-ratios of goodput scatter.
+fn turn_noise(summary: &Summary) -> String {
+    match &summary.run.turn_noise {
+        Measured::Absent { absent } => format!("not measured: {absent}"),
+        Measured::Value(TurnNoise { between_turns, between_series, turns, .. }) => format!(
+            "one path's goodput against another's varies by {} between the turns of a series and by {} between series of {turns:.0} turns (standard deviations, medians over blocks)",
+            whole(&percent(*between_turns)),
+            whole(&percent(*between_series)),
+        ),
     }
 }
 

@@ -7,9 +7,10 @@
 use std::io::Write;
 
 use analysis::figures::Reading;
+use analysis::judged::Judge;
 use analysis::metric::Metric;
 use model::record::{CpuBusy, FailureKind, Field, Finished, Outcome, Record, Trial};
-use model::{Cell, Measured, Plan, Thresholds};
+use model::{Cell, Mark, Measured, Plan};
 
 use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, run_name};
 use crate::error::ReportError;
@@ -25,7 +26,7 @@ struct Trials;
 struct Row<'a> {
     run: &'a str,
     trial: &'a Trial,
-    thresholds: &'a Thresholds,
+    marks: Vec<Mark>,
     idle: Option<&'a Measured<CpuBusy>>,
     reading: Reading<'a>,
 }
@@ -76,7 +77,8 @@ pub fn write_trials<'a>(
     });
     let run = run_name(&plan.label, began.unwrap_or(0));
     let run = run.as_str();
-    let rows = records.scan(None, move |idle, record| {
+    let judge = Judge::new(&plan.thresholds);
+    let rows = records.scan((None, judge), move |(idle, judge), record| {
         Some(match record {
             Record::Round(round) => {
                 *idle = Some(&round.idle);
@@ -91,7 +93,7 @@ pub fn write_trials<'a>(
             Record::Trial(trial) => Some(Row {
                 run,
                 trial,
-                thresholds: &plan.thresholds,
+                marks: judge.marks(trial),
                 idle: *idle,
                 reading: Reading::new(trial, *idle),
             }),
@@ -162,7 +164,7 @@ fn outcome(columns: &mut Columns<Trials>) {
     columns.words(
         "marks",
         "What speaks against the trial, judged by the plan's thresholds.",
-        |row| analysis::marks::judge(row.trial, row.thresholds),
+        |row| row.marks.clone(),
     );
 }
 

@@ -1,5 +1,6 @@
 //! What a study tells while it runs. It tells between trials only, so that drawing disturbs nothing that is measured.
 
+use analysis::stopping::Widest;
 use model::record::FinishReason;
 use model::{Audit, Cell, Mark, Measured, Nanos};
 
@@ -70,8 +71,8 @@ pub enum Event {
     RoundEnded {
         /// From 1.
         round: u32,
-        /// The cell with the widest interval and its half-width as a share, once there are intervals.
-        widest: Option<(Cell, f64)>,
+        /// What is known least precisely, once there are intervals.
+        widest: Option<Widest>,
         /// Cells that are as precise as the plan asks.
         precise: u32,
         /// Cells, without controls, that can be measured here.

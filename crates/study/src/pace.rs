@@ -11,7 +11,10 @@ const AROUND_A_TRIAL: Nanos = Nanos::ms(40);
 /// The most turns of a series.
 const MOST_TURNS: u32 = 100;
 
-/// The share of the limit in which the pilot, the fewest rounds, is to fit.
+/// The share of the limit in which the rounds are to fit where their number is given.
+const ROUNDS_SHARE: f64 = 0.8;
+
+/// The share of the limit in which the pilot, the fewest rounds, is to fit where the run ends by precision.
 const PILOT_SHARE: f64 = 0.4;
 
 /// The share of the limit by which its last block may be expected to overrun it.
@@ -56,7 +59,8 @@ impl<'a> Pace<'a> {
     pub(crate) fn series_took(&mut self, block: &Block, turns: &Turns, cells: usize, time: Nanos) {
         let in_turns = time.0.saturating_sub(turns.beside(cells).0);
         let turn = in_turns / u64::from(turns.turns).max(1);
-        self.turns.insert(block.clone(), Nanos(turn));
+        // What is beside them is expected and not measured: of few turns it may take more than is there.
+        self.turns.insert(block.clone(), Nanos(turn.max(turns.turn(cells).0 * 3 / 4)));
     }
 
     /// What a turn of a block takes.
@@ -65,7 +69,8 @@ impl<'a> Pace<'a> {
     }
 
     /// The number of turns that makes the most of the time, as far as the noise of the block is known; series stay so short
-    /// that enough of them fit into the limit, each with connections and memory of its own.
+    /// that enough of them fit into the limit, each with connections and memory of its own, unless less time would be for what
+    /// counts than for what is done before it.
     pub(crate) fn tuned(
         &self,
         turns: Turns,
@@ -82,7 +87,6 @@ impl<'a> Pace<'a> {
             let fit = budget.0.saturating_sub(beside) / turn;
             u32::try_from(fit).unwrap_or(u32::MAX).min(MOST_TURNS)
         });
-        // No less time for what counts than for what is done before it.
         let fewest = whole(beside as f64 / turn as f64).min(turns.turns).max(FEWEST_TURNS);
         Turns { turns: whole(wanted).min(most).max(fewest), ..turns }
     }
@@ -92,12 +96,12 @@ impl<'a> Pace<'a> {
     fn series_budget(&self, blocks: usize) -> Option<Nanos> {
         let measure = &self.plan.measure;
         let series = u64::from(measure.rounds.unwrap_or(measure.min_rounds)) * blocks as u64;
-        let share = if measure.rounds.is_some() { 0.8 } else { PILOT_SHARE };
+        let share = if measure.rounds.is_some() { ROUNDS_SHARE } else { PILOT_SHARE };
         let limit = measure.max_time?;
         Some(Nanos::from_secs_f64(limit.as_secs_f64() * share / series.max(1) as f64))
     }
 
-    /// What a block of these cells will take in a round, without retries.
+    /// What a block of these cells will take in a round, without further attempts.
     pub(crate) fn expected(&self, block: &Block, cells: &[Cell], turns: Option<&Turns>) -> Nanos {
         if let Some(turns) = turns {
             let turn = self.turn(turns, block, cells.len());

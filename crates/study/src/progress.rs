@@ -1,7 +1,7 @@
-//! What the records say of each cell so far: how precise it is, and whether it is worth another attempt.
+//! What the records say of each cell so far: how precise it is, and whether it is worth another round.
 
-use analysis::marks::judge;
-use analysis::stopping::{Decision, Observations, decide, widest};
+use analysis::judged::Judge;
+use analysis::stopping::{Decision, Observations, Widest, decide, widest};
 use analysis::turn_noise::TurnNoise;
 use model::record::{Record, Trial};
 use model::{Cell, Mark, Plan};
@@ -10,16 +10,17 @@ use crate::resume::Position;
 
 /// What is known of the cells.
 #[derive(Debug)]
-pub(crate) struct Progress<'a> {
-    plan: &'a Plan,
+pub(crate) struct Progress {
     cells: Vec<Cell>,
     observations: Observations,
+    judge: Judge,
 }
 
-impl<'a> Progress<'a> {
+impl Progress {
     /// What earlier segments saw, which went as far as a position.
-    pub(crate) fn new(plan: &'a Plan, earlier: &[Record], position: Position) -> Self {
+    pub(crate) fn new(plan: &Plan, earlier: &[Record], position: Position) -> Self {
         let mut observations = Observations::new(plan);
+        let mut judge = Judge::new(&plan.thresholds);
         let end_rounds = |observations: &mut Observations, before: u32| {
             while observations.rounds() + 1 < before {
                 observations.end_round();
@@ -30,17 +31,17 @@ impl<'a> Progress<'a> {
                 observations.begin_segment();
             } else if let Record::Trial(trial) = record {
                 end_rounds(&mut observations, trial.round);
-                observations.push(trial, &judge(trial, &plan.thresholds));
+                observations.push(trial, &judge.marks(trial));
             }
         }
         end_rounds(&mut observations, position.round);
         observations.begin_segment();
-        Self { plan, cells: plan.cells(), observations }
+        Self { cells: plan.cells(), observations, judge }
     }
 
     /// Takes a trial in, and says which marks it bears.
     pub(crate) fn push(&mut self, trial: &Trial) -> Vec<Mark> {
-        let marks = judge(trial, &self.plan.thresholds);
+        let marks = self.judge.marks(trial);
         self.observations.push(trial, &marks);
         marks
     }
@@ -95,9 +96,9 @@ impl<'a> Progress<'a> {
         saturating(self.cells.iter().filter(|cell| !self.is_unsupported(cell)).count())
     }
 
-    /// The cell of the widest interval that the run aims at, and its half-width.
-    pub(crate) fn widest(&self) -> Option<(Cell, f64)> {
-        widest(&self.observations).map(|widest| (widest.cell, widest.half_width))
+    /// The widest interval that the run aims at.
+    pub(crate) fn widest(&self) -> Option<Widest> {
+        widest(&self.observations)
     }
 }
 

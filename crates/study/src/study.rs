@@ -45,7 +45,7 @@ pub(crate) struct Running<'a> {
     pub(crate) usable_cpus: usize,
     pub(crate) bench: &'a mut dyn Bench,
     pub(crate) clock: &'a dyn Clock,
-    pub(crate) progress: Progress<'a>,
+    pub(crate) progress: Progress,
     pub(crate) pace: Pace<'a>,
     /// The place of each block in the plan.
     places: BTreeMap<Block, usize>,
@@ -263,7 +263,7 @@ impl Running<'_> {
     fn emit_round_end(&mut self, round: u32) {
         let elapsed = self.elapsed();
         let widest = self.progress.widest();
-        let left = self.pace.left(round, widest.as_ref().map(|(_, width)| *width), elapsed);
+        let left = self.pace.left(round, widest.as_ref().map(|widest| widest.half_width), elapsed);
         let (precise, cells) = (self.progress.precise_cells(), self.progress.cells());
         self.emit(Event::RoundEnded { round, widest, precise, cells, elapsed, left });
     }

@@ -4,7 +4,7 @@ use model::values::Replica;
 use model::{Measured, Missing};
 
 use super::reason::{Breach, LawReason, Source, Wrong};
-use super::{decided, undecidable};
+use super::{cells_of, decided, undecidable};
 use crate::estimate::Estimate;
 use crate::estimate::{t_975, t_above};
 use crate::evidence::Evidence;
@@ -37,7 +37,11 @@ pub(super) fn a_a(evidence: &Evidence<'_>) -> Law {
             return undecidable(
                 A_A,
                 [LawReason::absent(Source::Twins, absent)],
-                Missing::plan("a cell beside its twin: controls on, or --replica 1,2"),
+                cells_of(
+                    evidence,
+                    |cell| cell.replica != Replica::ONE,
+                    "a cell beside its twin: controls on, or --replica 1,2",
+                ),
             );
         }
     };

@@ -7,7 +7,7 @@ use model::names::Switch;
 use model::{Cell, Link};
 
 use super::reason::{Breach, Counted, Figure, LawReason, Source, Wrong, whole};
-use super::{decided, undecidable};
+use super::{cells_of, decided, undecidable};
 use crate::evidence::Evidence;
 use crate::judged::JudgedTrial;
 use crate::laws::law::Law;
@@ -135,7 +135,11 @@ pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
         return undecidable(
             NEGATIVE_CONTROL,
             [LawReason::NoRecord],
-            Missing::plan("controls on, or --so-zerocopy on,off"),
+            cells_of(
+                evidence,
+                |cell| cell.so_zerocopy == Switch::Off,
+                "controls on, or --so-zerocopy on,off",
+            ),
         );
     }
     let is_notified = !broken.is_empty();

@@ -303,12 +303,16 @@ fn twins_are_the_same() {
     assert_ne!(cell.replica, Replica::ONE);
     let noisy = run_with_noise(with_controls(), 0.3, |_, trial| trial);
     is(&noisy, 10, LawState::Undecidable, twins);
-    is(
-        &run(one_thread(), |_, trial| trial),
-        10,
-        LawState::Undecidable,
-        absent(Source::Twins, "twin"),
-    );
+    let without = run(one_thread(), |_, trial| trial);
+    let law = is(&without, 10, LawState::Undecidable, absent(Source::Twins, "twin"));
+    assert_eq!(law.would_decide[0].what, "another plan");
+    // The plan has twins, none of which was reached.
+    let mut unreached = usual();
+    unreached
+        .records
+        .retain(|it| !matches!(it, Record::Trial(trial) if trial.cell.replica != Replica::ONE));
+    let law = is(&unreached, 10, LawState::Undecidable, absent(Source::Twins, "twin"));
+    assert_eq!(law.would_decide[0].what, "more rounds");
 }
 
 #[test]

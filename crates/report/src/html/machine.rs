@@ -15,7 +15,7 @@ const METHOD: [&str; 2] = [
     "Sender and receiver are processes of their own. The cells of a block have their connections open side by side and take \
      turns of some milliseconds in random order; each worker reads the edges of its windows, which lie inside the load, itself, and costs \
      are divided by the bytes of the same windows and side. Every round measures each block anew, on fresh processes, connections and \
-     memory. Measured steadily (as the sink always is), each cell has one long window instead.",
+     memory. Measured steadily, each cell has one long window instead.",
     "A figure is the mean over valid trials, geometric where its spread grows with it, with a 95 % Student-t interval. A \
      ratio is the geometric mean of pairs within blocks. Ratios are corrected after Holm, each metric for itself, so that of \
      equal paths about one run in six tells a difference in some metric; “equivalent” needs two one-sided tests against the \

@@ -75,7 +75,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
             let counts = [change(*faster, "faster"), change(*slower, "slower")];
             let counts: Vec<String> = counts.into_iter().flatten().collect();
             format!(
-                "of {} {} at the end of a series than at its beginning, by up to {}: later rounds warm up longer",
+                "of {} {} at the end of a series than at its beginning, by up to {}; rounds to come warm up longer",
                 counted(*of, "cell", "cells"),
                 listed(&counts),
                 percent(largest.off())
@@ -323,8 +323,8 @@ mod tests {
             (Warning::Imprecise { wide: 4, of: 48, are_ratios: true, precision: 0.012, widest: Some(Widest { cell: Cell::default(), contrast: "send: sendmsg / send".parse().ok(), half_width: 0.27 }), more: MoreRounds::Time }, "4 of 48 ratios are wider than ±1.2 %: --resume, more --max-time (the widest: ±27 % (sendmsg / send at 4 KiB, 1 thread))".to_owned()),
             (Warning::Drift { correlation: 0.17, widening: 1.42, p: 0.001 }, "rounds resemble the one before: levels are of this run, and 42 % wider for it (ratios are not) (correlation of neighbouring rounds 0.17, p 0.001)".to_owned()),
             (Warning::Control { differ: 3, of: 74, largest: agreement() }, "turns and steady windows differ in 3 of 74 comparisons, by up to 5 %: distrust differences of that order; --steady measures in long windows alone (the largest: goodput, sendmsg / send at 4 KiB, 1 thread: 1.26 × in turns, 1.20 × steady, the one over the other 1.05 × [1.03, 1.07])".to_owned()),
-            (trend(3, 0, 1.05), "of 48 cells 3 are faster at the end of a series than at its beginning, by up to 5 %: later rounds warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 1.05 ×, after 4 turns to warm up)".to_owned()),
-            (trend(1, 2, 1.0 / 1.05), "of 48 cells 1 is faster and 2 are slower at the end of a series than at its beginning, by up to 5 %: later rounds warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 0.952 ×, after 4 turns to warm up)".to_owned()),
+            (trend(3, 0, 1.05), "of 48 cells 3 are faster at the end of a series than at its beginning, by up to 5 %; rounds to come warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 1.05 ×, after 4 turns to warm up)".to_owned()),
+            (trend(1, 2, 1.0 / 1.05), "of 48 cells 1 is faster and 2 are slower at the end of a series than at its beginning, by up to 5 %; rounds to come warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 0.952 ×, after 4 turns to warm up)".to_owned()),
             (Warning::Oversubscribed { threads: [2, 8], cpus: 2 }, "2 to 8 threads: more threads than CPUs (2 CPUs), so scaling says nothing here".to_owned()),
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),

@@ -169,9 +169,10 @@ fn the_widest_interval_and_the_time_left_are_told() {
         }
     }
     let (widest, precise, left) = tenth.unwrap();
-    let (cell, width) = widest.unwrap();
+    let widest = widest.unwrap();
     // The ratio of the noisy cell to the other one of its block, so that neither is precise.
-    assert!(is(&cell, SendPath::Sendmsg, 64) && width > 0.02, "{cell} {width}");
+    assert!(is(&widest.cell, SendPath::Sendmsg, 64) && widest.half_width > 0.02, "{widest:?}");
+    assert_eq!(widest.contrast.map(|it| it.values()).as_deref(), Some("sendmsg / send"));
     assert_eq!(precise, 2);
     assert!(left.unwrap() > ROUND);
 }

@@ -107,17 +107,14 @@ fn shapes(speeds: fn(u32, usize) -> Vec<f64>) -> [(usize, usize); 2] {
     let mut bench = Script::good();
     bench.speeds = speeds;
     run(&plan, &mut bench);
-    let shape = |of: Option<&SeriesOrder>| {
-        let series = of.unwrap();
-        (series.warmup_turns.len(), series.turns.len())
-    };
-    [shape(bench.series.first()), shape(bench.series.last())]
+    let shape = |series: &SeriesOrder| (series.warmup_turns.len(), series.turns.len());
+    [shape(&bench.series[0]), shape(&bench.series[bench.series.len() - 1])]
 }
 
 /// From -1 to 1, without a pattern.
 fn noise(order: u32, slice: usize) -> f64 {
     let mixed = analysis::order::mix(u64::from(order) << 32 | slice as u64);
-    f64::from(u32::try_from(mixed >> 32).unwrap()) / f64::from(u32::MAX / 2) - 1.0
+    (mixed >> 32) as f64 / f64::from(u32::MAX / 2) - 1.0
 }
 
 #[test]
