@@ -7,7 +7,7 @@ use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
 use crate::names::{AckPlacement, Audit, Link, SendPath, Switch, Watch, names};
 use crate::thresholds::Thresholds;
-use crate::turns::is_control;
+use crate::turns::control_rounds;
 use crate::units::{Nanos, Share};
 use crate::values::Replica;
 
@@ -355,10 +355,13 @@ impl Plan {
             Some(turns) => turns.lasts(cells.len()).0,
             None => cells.iter().map(trial).sum(),
         };
-        let rounds =
-            (1..=rounds).flat_map(|round| (0..).zip(blocks.values()).map(move |of| (round, of)));
-        let block = |(round, (place, cells))| block(cells, is_control(round, place));
-        Nanos(rounds.map(block).sum())
+        let all = |(place, cells)| {
+            let with = u64::from(control_rounds(rounds, place));
+            let without = u64::from(rounds) - with;
+            let control = block(cells, true).saturating_mul(with);
+            control.saturating_add(block(cells, false).saturating_mul(without))
+        };
+        Nanos((0..).zip(blocks.values()).map(all).fold(0, u64::saturating_add))
     }
 
     /// What resume compares: everything but budget, precision, rounds and label.
@@ -454,6 +457,15 @@ mod tests {
         assert_eq!(plan.cells().len(), 48);
         assert_eq!(plan.blocks().len(), 16);
         assert!(plan.check().is_ok());
+    }
+
+    #[test]
+    fn what_is_expected_grows_with_the_rounds_and_no_number_of_them_is_too_large_to_ask() {
+        let plan = Plan::preset(Preset::Default);
+        let expected = |rounds| plan.expected(&plan.cells(), rounds, 2);
+        assert_eq!(expected(30).0, 10 * expected(3).0);
+        assert!(expected(3) < expected(4) && expected(3).0 > 2 * expected(1).0);
+        assert_eq!(expected(u32::MAX), Nanos(u64::MAX));
     }
 
     #[test]

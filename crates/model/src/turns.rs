@@ -79,10 +79,15 @@ impl Plan {
     }
 }
 
-/// Whether a block has its steady control in a round, by its place in the plan: a third of the blocks each time.
+/// Whether a block has its steady control in a round (from 1), by its place in the plan: a third of the blocks each time.
 pub fn is_control(round: u32, place: usize) -> bool {
+    control_rounds(round, place) > control_rounds(round.saturating_sub(1), place)
+}
+
+/// How many of so many rounds have it.
+pub(crate) fn control_rounds(rounds: u32, place: usize) -> u32 {
     let place = u32::try_from(place % STEADY_EVERY as usize).unwrap_or(0);
-    (round + place).is_multiple_of(STEADY_EVERY)
+    rounds.saturating_add(place) / STEADY_EVERY
 }
 
 impl Cell {
