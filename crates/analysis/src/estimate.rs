@@ -22,6 +22,41 @@ pub struct Estimate {
     pub trials: u32,
 }
 
+impl Estimate {
+    /// The estimate of a ratio the other way round.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        Self {
+            mean: self.mean.recip(),
+            low: self.high.map(f64::recip),
+            high: self.low.map(f64::recip),
+            trials: self.trials,
+        }
+    }
+
+    /// The same in another unit: each figure times a positive `factor`.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        Self {
+            mean: self.mean * factor,
+            low: self.low.map(|low| low * factor),
+            high: self.high.map(|high| high * factor),
+            trials: self.trials,
+        }
+    }
+
+    /// Of a ratio: what is left of a `whole` that it shrinks, so that 0.85 of 2 saves 0.3.
+    #[must_use]
+    pub fn saved_of(&self, whole: f64) -> Self {
+        Self {
+            mean: (1.0 - self.mean) * whole,
+            low: self.high.map(|high| (1.0 - high) * whole),
+            high: self.low.map(|low| (1.0 - low) * whole),
+            trials: self.trials,
+        }
+    }
+}
+
 /// Number, mean and spread of a sample, updated figure by figure without loss of precision
 /// (B. P. Welford, Technometrics 4, 1962).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -92,6 +92,27 @@ pub enum CrossoverOutcome {
     Undecided,
 }
 
+impl CrossoverOutcome {
+    /// The same with the two values in each other's place. What begins to be better at a size is what the other one was up to
+    /// there, so that *at* and *until* change places.
+    #[must_use]
+    pub const fn turned(self) -> Self {
+        match self {
+            Self::At { bytes, low, high } => Self::Until { bytes, low, high },
+            Self::Until { bytes, low, high } => Self::At { bytes, low, high },
+            Self::Bracket { low, high } => Self::UntilBracket { low, high },
+            Self::UntilBracket { low, high } => Self::Bracket { low, high },
+            Self::Always => Self::Never,
+            Self::Never => Self::Always,
+            Self::Partly { is_better, up_to, from } => {
+                Self::Partly { is_better: !is_better, up_to, from }
+            }
+            Self::Alike => Self::Alike,
+            Self::Undecided => Self::Undecided,
+        }
+    }
+}
+
 /// A side whose CPU time is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -3,6 +3,7 @@
 //! Everything here is a function of its arguments: no clock, no file, no randomness without a seed.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod answers;
 mod audited;
 pub mod categories;
@@ -22,6 +23,7 @@ mod data_paths;
 pub mod drift;
 pub mod estimate;
 pub mod evidence;
+pub mod experiments;
 mod explain;
 pub mod explained;
 pub mod figures;

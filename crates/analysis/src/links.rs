@@ -237,7 +237,7 @@ fn both(one: CrossoverOutcome, other: CrossoverOutcome) -> Option<CrossoverOutco
 }
 
 /// From this share of TCP's busy time on, the send buffer is part of what was measured.
-const HELD_BACK: f64 = 0.1;
+pub(crate) const HELD_BACK: f64 = 0.1;
 
 /// Whether the send buffer held zerocopy back, and sendmsg less. The kernel charges whole pages for what zerocopy refers
 /// to (zerocopy_fill_skb_from_iter of net/core/datagram.c), so that a buffer holds few small messages; and rare

@@ -344,7 +344,7 @@ impl<'a> Duels<'a> {
             if is(&ratio.cell, &ratio.against) {
                 Some(Gain { message_bytes, ratio: estimate, finding })
             } else if is(&ratio.against, &ratio.cell) {
-                let (ratio, finding) = (inverse(&estimate), turned(finding));
+                let (ratio, finding) = (estimate.inverse(), finding.turned());
                 Some(Gain { message_bytes, ratio, finding })
             } else {
                 None
@@ -445,24 +445,6 @@ impl<'a> Duels<'a> {
     }
 }
 
-fn inverse(ratio: &Estimate) -> Estimate {
-    Estimate {
-        mean: ratio.mean.recip(),
-        low: ratio.high.map(f64::recip),
-        high: ratio.low.map(f64::recip),
-        trials: ratio.trials,
-    }
-}
-
-const fn turned(finding: Finding) -> Finding {
-    match finding {
-        Finding::More => Finding::Less,
-        Finding::Less => Finding::More,
-        Finding::Equivalent => Finding::Equivalent,
-        Finding::Undecided => Finding::Undecided,
-    }
-}
-
 /// The factors by which a link is set up, over which a recommendation speaks.
 const SETTINGS: &[Factor] = &[Factor::Link, Factor::AckInterval, Factor::AckPlacement];
 
@@ -479,24 +461,30 @@ fn pays(links: &[LinkComparison], link: Link, family: Option<&Shared>) -> Option
     let fair: Vec<&LinkComparison> = all.iter().copied().filter(|c| !c.oversubscribed).collect();
     let settings = if fair.is_empty() { all } else { fair };
     let of = settings.iter().map(|comparison| Pays::of(&comparison.crossover));
-    of.reduce(|a, b| match (a, b) {
-        (Pays::From { low, high }, Pays::From { low: l, high: h }) => {
-            Pays::From { low: low.min(l), high: high.max(h) }
-        }
-        (Pays::Until { low, high }, Pays::Until { low: l, high: h }) => {
-            Pays::Until { low: low.min(l), high: high.max(h) }
-        }
-        (a, b) if a == b => a,
-        // What is not told in one setting may be as in the other.
-        (
-            Pays::Never | Pays::Partly { less: false, .. } | Pays::Unclear,
-            Pays::Never | Pays::Partly { less: false, .. } | Pays::Unclear,
-        ) => Pays::Unclear,
-        _ => Pays::Mixed,
-    })
+    of.reduce(Pays::over_settings)
 }
 
 impl Pays {
+    /// What holds in two settings of a link at once.
+    #[must_use]
+    pub fn over_settings(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::From { low, high }, Self::From { low: l, high: h }) => {
+                Self::From { low: low.min(l), high: high.max(h) }
+            }
+            (Self::Until { low, high }, Self::Until { low: l, high: h }) => {
+                Self::Until { low: low.min(l), high: high.max(h) }
+            }
+            (a, b) if a == b => a,
+            // What is not told in one setting may be as in the other.
+            (
+                Self::Never | Self::Partly { less: false, .. } | Self::Unclear,
+                Self::Never | Self::Partly { less: false, .. } | Self::Unclear,
+            ) => Self::Unclear,
+            _ => Self::Mixed,
+        }
+    }
+
     /// What a crossover of cost says.
     pub const fn of(outcome: &CrossoverOutcome) -> Self {
         match *outcome {

@@ -195,6 +195,19 @@ pub enum Finding {
     Undecided,
 }
 
+impl Finding {
+    /// The finding of the same ratio the other way round.
+    #[must_use]
+    pub const fn turned(self) -> Self {
+        match self {
+            Self::More => Self::Less,
+            Self::Less => Self::More,
+            Self::Equivalent => Self::Equivalent,
+            Self::Undecided => Self::Undecided,
+        }
+    }
+}
+
 /// What equal cells differ by.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct NoiseFloor {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use model::{Factor, Preset};
+use model::{Experiment, Factor, Preset};
 use report::ColumnSet;
 
 use crate::cell_flags::CellFlags;
@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Run(Box<RunArguments>),
     /// Derive everything again from a run's journal
     Report(ReportArguments),
+    /// Say which way of sending to use for one kind of message; measures what no run covers, in a minute
+    Advise(AdviseArguments),
+    /// Small experiments made for the paper's claims: list them, show one, run them
+    Experiment(ExperimentArguments),
     /// Tell what this machine can measure, and how to unlock the rest
     Probe(ProbeArguments),
     /// Send checked content down every path and prove that nothing is lost, reordered or changed
@@ -103,6 +107,94 @@ pub(crate) struct ReportArguments {
     /// Show on the screen what only the report shows otherwise: every warning, noise, instruments, claims
     #[arg(long, short)]
     pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct AdviseArguments {
+    /// A run directory, or a directory of runs; the newest that covers the question on this machine answers [default:
+    /// copycost-runs]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) directory: Option<PathBuf>,
+    /// Bytes of a message, such as 20KB or 64KiB
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", allow_hyphen_values = true)]
+    pub(crate) size: String,
+    /// Fields a message, of equal size
+    #[arg(long, value_name = "N", default_value = "8", allow_hyphen_values = true)]
+    pub(crate) fields: String,
+    /// Threads that send
+    #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true)]
+    pub(crate) threads: String,
+    /// Connections a thread
+    #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true)]
+    pub(crate) flows: String,
+    /// Links [default: loopback, and the sink where this user may raise it]
+    #[arg(long, value_name = "LIST", value_parser = words(Factor::Link))]
+    pub(crate) link: Option<String>,
+    /// Send paths to choose from [default: every one]
+    #[arg(long, value_name = "LIST", value_parser = words(Factor::Send))]
+    pub(crate) send: Option<String>,
+    /// The path in use now, which the answer is compared with [default: the best of the others]
+    #[arg(long, value_name = "PATH", value_parser = words(Factor::Send))]
+    pub(crate) against: Option<String>,
+    /// Payload to be sent a second, such as 5Gbit/s: CPU cost decides then [default: as much as goes]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    pub(crate) rate: Option<String>,
+    /// What of its CPU time a service spends in sending, such as 10%: CPU cost decides then [default: not asked]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    pub(crate) share_of_cpu: Option<String>,
+    /// How long a peer takes to acknowledge; buffers passed by reference are held so long
+    #[arg(long, value_name = "TIME", default_value = "1ms", allow_hyphen_values = true)]
+    pub(crate) round_trip: String,
+    /// When to measure: where no run covers the question, never, or always
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never", "always"])]
+    pub(crate) measure: String,
+    /// The most time for measuring
+    #[arg(long, value_name = "TIME", default_value = "50s", allow_hyphen_values = true)]
+    pub(crate) max_time: String,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress, only the answer
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ExperimentArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<ExperimentCommand>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ExperimentCommand {
+    /// Every experiment: what it decides, how long it takes, what it needs
+    List,
+    /// One experiment: its claims and its plan
+    Show {
+        /// The experiment's name
+        #[arg(value_name = "NAME", value_parser = experiments(&[]))]
+        name: String,
+    },
+    /// Run experiments, and tell what they come to, claim by claim
+    Run(RunExperimentArguments),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct RunExperimentArguments {
+    /// Names of experiments, or all
+    #[arg(value_name = "NAME", required = true, value_parser = experiments(&["all"]))]
+    pub(crate) names: Vec<String>,
+    /// The most time for each [default: its own, see list]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) max_time: Option<String>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress, only the result
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -204,6 +296,11 @@ fn column_sets() -> impl TypedValueParser<Value = ColumnSet> {
 
 fn presets() -> PossibleValuesParser {
     PossibleValuesParser::new(Preset::ALL.iter().map(|preset| preset.name()))
+}
+
+/// The names of experiments, and more.
+fn experiments(more: &[&'static str]) -> WordList {
+    WordList::new(Experiment::ALL.iter().map(|it| it.name()).chain(more.iter().copied()).collect())
 }
 
 fn words(factor: Factor) -> WordList {

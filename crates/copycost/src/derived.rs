@@ -32,8 +32,9 @@ impl From<JournalError> for Stop {
 
 /// What a run directory holds and what follows from it.
 pub(crate) struct Derived {
-    plan: Plan,
-    host: Host,
+    pub(crate) plan: Plan,
+    /// The machine.
+    pub(crate) host: Host,
     records: Vec<Record>,
     /// All figures.
     pub(crate) summary: Summary,

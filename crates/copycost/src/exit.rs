@@ -7,11 +7,12 @@ use std::process::ExitCode;
 const INVALID: u8 = 1;
 const USAGE: u8 = 2;
 const CANNOT: u8 = 3;
+const UNDECIDED: u8 = 4;
 const INTERRUPTED: u8 = 130;
 
 /// The same for `--help`.
 pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 a fault found by verify, or with --strict an invalid cell or \
-a broken law; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 130 interrupted, what was measured is kept.";
+a broken law; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise); 130 interrupted, what was measured is kept.";
 
 /// Why a command did not simply end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub(crate) enum Stop {
     Usage(String),
     /// This machine cannot do it: 3.
     Cannot(String),
+    /// What was measured does not decide the question: 4.
+    Undecided(String),
     /// A signal; what was measured is kept: 130.
     Interrupted(String),
 }
@@ -33,6 +36,7 @@ impl Stop {
             Self::Invalid(_) => INVALID,
             Self::Usage(_) => USAGE,
             Self::Cannot(_) => CANNOT,
+            Self::Undecided(_) => UNDECIDED,
             Self::Interrupted(_) => INTERRUPTED,
         })
     }
@@ -42,6 +46,7 @@ impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid(why) | Self::Usage(why) | Self::Cannot(why) => write!(f, "error: {why}"),
+            Self::Undecided(why) => write!(f, "undecided: {why}"),
             Self::Interrupted(why) => write!(f, "interrupted: {why}"),
         }
     }

@@ -1,6 +1,7 @@
 //! `copycost`: arguments to a plan, stages in a row, exit codes.
 #![forbid(unsafe_code)]
 
+mod advise;
 mod args;
 mod by_hand;
 mod cautions;
@@ -8,9 +9,11 @@ mod cell_flags;
 mod derived;
 mod dry_run;
 mod exit;
+mod experiment;
 mod live_report;
 mod live_table;
 mod manual;
+mod measured_run;
 mod opened_run;
 mod plan_flags;
 mod probe;
@@ -37,6 +40,7 @@ use crate::exit::Stop;
 const OVERVIEW: &str = "copycost measures what it costs to move bytes through a Linux socket.
 
   copycost run      measure the paper's 48 cells on loopback, in about five minutes (--preset quick: under one)
+  copycost advise   which way of sending to use for your messages, in a minute (--size 20KB)
   copycost probe    what this machine can measure, and how to unlock the rest
 
 Every command: copycost --help";
@@ -75,6 +79,8 @@ fn main() -> ExitCode {
         }
         Some(Command::Run(arguments)) => run::run(arguments),
         Some(Command::Report(arguments)) => report::report(arguments),
+        Some(Command::Advise(arguments)) => advise::advise(arguments),
+        Some(Command::Experiment(arguments)) => experiment::experiment(arguments),
         Some(Command::Probe(arguments)) => probe::probe(arguments),
         Some(Command::Verify(arguments)) => verify::verify(arguments),
         Some(Command::Serve(arguments)) => by_hand::serve(arguments),

@@ -5,6 +5,7 @@ use journal::{Owner, RunDirectory};
 use model::Plan;
 use model::host::Host;
 use model::record::{FinishReason, Segment};
+use report::ColumnSet;
 use study::{Event, Study, StudyError, SystemClock};
 
 use crate::args::RunArguments;
@@ -48,7 +49,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     if !arguments.quiet {
         tell(&format!("{forecast}; into {}", opened.directory.path().display()));
     }
-    let finished = measure(arguments, &request, &mut engine, refusals, &mut opened);
+    let measuring = Measuring { plan, host, quiet: arguments.quiet, columns: arguments.columns };
+    let finished = measuring.run(&mut engine, refusals, &mut opened);
     present(arguments, &opened.directory, finished)
 }
 
@@ -106,47 +108,55 @@ pub(crate) fn start_engine() -> Result<Engine, Stop> {
         .map_err(|error| Stop::Cannot(error.to_string()))
 }
 
-fn tell_all(cautions: &[String]) {
+pub(crate) fn tell_all(cautions: &[String]) {
     for caution in cautions {
         tell(&format!("! {caution}"));
     }
 }
 
-/// Runs the study; progress is shown, and the report kept fresh, between trials.
-fn measure(
-    arguments: &RunArguments,
-    request: &Request,
-    engine: &mut Engine,
-    refusals: &Refusals,
-    opened: &mut OpenedRun,
-) -> Result<FinishReason, StudyError> {
-    let mut progress = Progress::new(
-        Reader::of_error().at_terminal,
-        arguments.quiet,
-        &request.plan,
-        &opened.earlier,
-    );
-    let mut live_report = LiveReport::new(&opened.directory, arguments.columns);
-    let segment = segment(engine, &request.plan, &request.host);
-    let finished = Study {
-        plan: &request.plan,
-        usable_cpus: engine.usable_cpus().len(),
-        segment,
-        earlier: &opened.earlier,
-        bench: &mut RefusingBench { engine, refusals },
-        journal: &mut opened.journal,
-        clock: &SystemClock::new(),
-        events: &mut |event| {
-            // What was refused beforehand was told beforehand.
-            if !matches!(&event, Event::CellRefused { cell, .. } if refusals.has(cell)) {
-                progress.show(&event);
-            }
-            live_report.follow(&event);
-        },
+/// What is measured, and how it is shown meanwhile.
+pub(crate) struct Measuring<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) host: &'a Host,
+    pub(crate) quiet: bool,
+    pub(crate) columns: ColumnSet,
+}
+
+impl Measuring<'_> {
+    /// Runs the study; progress is shown, and the report kept fresh, between trials.
+    ///
+    /// # Errors
+    /// The journal cannot be written, or no trial can be measured any more.
+    pub(crate) fn run(
+        &self,
+        engine: &mut Engine,
+        refusals: &Refusals,
+        opened: &mut OpenedRun,
+    ) -> Result<FinishReason, StudyError> {
+        let at_terminal = Reader::of_error().at_terminal;
+        let mut progress = Progress::new(at_terminal, self.quiet, self.plan, &opened.earlier);
+        let mut live_report = LiveReport::new(&opened.directory, self.columns);
+        let segment = segment(engine, self.plan, self.host);
+        let finished = Study {
+            plan: self.plan,
+            usable_cpus: engine.usable_cpus().len(),
+            segment,
+            earlier: &opened.earlier,
+            bench: &mut RefusingBench { engine, refusals },
+            journal: &mut opened.journal,
+            clock: &SystemClock::new(),
+            events: &mut |event| {
+                // What was refused beforehand was told beforehand.
+                if !matches!(&event, Event::CellRefused { cell, .. } if refusals.has(cell)) {
+                    progress.show(&event);
+                }
+                live_report.follow(&event);
+            },
+        }
+        .run();
+        progress.clear();
+        finished
     }
-    .run();
-    progress.clear();
-    finished
 }
 
 fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {

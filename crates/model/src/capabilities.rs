@@ -32,6 +32,8 @@ pub struct SendCapabilities {
     pub paper_name: Option<&'static str>,
     /// For a path that passes by reference: the one that differs from it in copying alone.
     pub copying_twin: Option<SendPath>,
+    /// The first kernel that has it on TCP; none where every supported one has it.
+    pub since_kernel: Option<&'static str>,
 }
 
 const COPYING: SendCapabilities = SendCapabilities {
@@ -42,6 +44,7 @@ const COPYING: SendCapabilities = SendCapabilities {
     copies_fields_together: false,
     paper_name: None,
     copying_twin: None,
+    since_kernel: None,
 };
 
 impl SendPath {
@@ -71,6 +74,8 @@ impl SendPath {
                 gets_notifications: true,
                 paper_name: Some("A3"),
                 copying_twin: Some(Self::Sendmsg),
+                // MSG_ZEROCOPY (Documentation/networking/msg_zerocopy.rst).
+                since_kernel: Some("4.14"),
                 ..COPYING
             },
         }

@@ -216,11 +216,62 @@ impl FromStr for Share {
     }
 }
 
+/// A rate in bits a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BitRate(pub u64);
+
+impl BitRate {
+    /// In Gbit/s (decimal).
+    #[allow(clippy::cast_precision_loss, reason = "2^53 bits a second is 9 Pbit/s")]
+    pub fn gbps(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
+impl FromStr for BitRate {
+    type Err = String;
+
+    /// Rates as people write them: `5Gbit/s`, `800Mbit/s`, `5Gbps`, `5G`; a bare number is refused.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, unit) = split_number(text.trim());
+        let wrong = || {
+            format!(
+                "\"{text}\" is no rate; write a number and a unit, such as 5Gbit/s or 800Mbit/s"
+            )
+        };
+        let unit = unit.to_ascii_lowercase();
+        let scale = match unit.trim_end_matches("bit/s").trim_end_matches("bps") {
+            "k" => 1_000,
+            "m" => 1_000_000,
+            "g" => 1_000_000_000,
+            "t" => 1_000_000_000_000,
+            _ => return Err(wrong()),
+        };
+        whole(number, scale).filter(|bits| *bits > 0).map(Self).ok_or_else(wrong)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn rates_are_read_as_people_write_them() {
+        for (text, bits) in [
+            ("5Gbit/s", 5_000_000_000),
+            ("2.5 Gbps", 2_500_000_000),
+            ("800Mbit/s", 800_000_000),
+            ("1T", 1_000_000_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(BitRate(bits)), "{text}");
+        }
+        for text in ["", "5", "0G", "-1G", "5GB/s", "fast", "1.2.3G", "99999999999999G"] {
+            let error = text.parse::<BitRate>().unwrap_err();
+            assert!(error.contains(&format!("\"{text}\"")), "{error}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_as_people_write_them() {

@@ -4,6 +4,7 @@
 //! and `summary.json` is one of the [`analysis::summary::Summary`]; `trials.csv` shows the journal and each trial's own figures.
 #![forbid(unsafe_code)]
 
+mod advice;
 mod ceiling_table;
 mod claims_tally;
 mod control_table;
@@ -12,6 +13,7 @@ mod csv_table;
 mod data_path;
 mod drawing;
 mod error;
+mod experiments_screen;
 mod explained_tables;
 pub mod figures;
 mod flame_graph;
@@ -35,9 +37,13 @@ mod trust;
 mod unanswered;
 mod words;
 
+pub use advice::{AdviceOptions, advice_schema, advice_screen, write_advice};
 pub use csv_table::{ColumnSet, CsvColumn};
 pub use data_path::{Diagram, data_paths};
 pub use error::ReportError;
+pub use experiments_screen::{
+    experiment_screen, experiments_list, experiments_screen, write_experiments,
+};
 pub use flame_graph::flame_graph;
 pub use html::{Page, write_html};
 pub use markdown::write_markdown;

@@ -1,8 +1,10 @@
 //! Findings in sentences: the last step, made in one place, so that screen, page and Markdown say the same.
 
+pub(crate) mod advice;
 pub(crate) mod answers;
 pub(crate) mod claims;
 mod copying;
+pub(crate) mod experiments;
 pub(crate) mod figures;
 pub(crate) mod laws;
 mod links;

@@ -272,7 +272,9 @@ fn the_document_names_every_column_key_and_mark() {
 }
 
 #[test]
-fn the_published_schema_is_the_codes() {
-    let schema = serde_json::to_string_pretty(&report::schema()).unwrap() + "\n";
-    check("schema/summary.schema.json", &schema);
+fn the_published_schemas_are_the_codes() {
+    for (name, schema) in [("summary", report::schema()), ("advice", report::advice_schema())] {
+        let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        check(&format!("schema/{name}.schema.json"), &schema);
+    }
 }

@@ -6,9 +6,11 @@
     reason = "what fails outside a test function fails its test, and skips are shown"
 )]
 
+mod advise;
 mod bad_input;
 mod by_hand;
 mod common;
+mod experiment;
 mod full_disk;
 mod interruption;
 mod looking;

@@ -101,6 +101,11 @@ fn claim(html: &mut Markup, claim: &Claim) {
         html.element("td", &[], |html| {
             html.text(&words::claims::because(claim));
             wanted(html, "Would decide it:", &claim.would_decide);
+            if let (Verdict::Undecidable, Some(made)) =
+                (claim.verdict, words::experiments::made_for(claim.id))
+            {
+                note(html, "Made for it:", &made);
+            }
             let names: Vec<String> = claim.evidence.iter().map(words::reference).collect();
             evidence(html, &names);
         });
@@ -109,13 +114,16 @@ fn claim(html: &mut Markup, claim: &Claim) {
 
 /// What would settle what stayed open.
 fn wanted(html: &mut Markup, heading: &str, missing: &[Missing]) {
-    if missing.is_empty() {
-        return;
+    if !missing.is_empty() {
+        note(html, heading, &all_missing(missing));
     }
+}
+
+fn note(html: &mut Markup, heading: &str, text: &str) {
     html.element("p", &[("class", "note")], |html| {
         html.leaf("strong", &[], heading);
         html.text(" ");
-        html.text(&all_missing(missing));
+        html.text(text);
     });
 }
 

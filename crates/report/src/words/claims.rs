@@ -1,6 +1,7 @@
 //! The paper's claims and what a run says of them, in sentences.
 
 use analysis::claims::claim::Claim;
+use analysis::id::Id;
 use analysis::reason::{Part, PartKind, Reason, Shown};
 use analysis::reference::Caveat;
 
@@ -38,7 +39,12 @@ const CLAIMS: [&str; 25] = [
 
 /// The claim in one line.
 pub(crate) fn claim(claim: &Claim) -> &'static str {
-    CLAIMS.get(claim.id.number().wrapping_sub(1)).copied().unwrap_or_default()
+    text(claim.id)
+}
+
+/// The claim of an id in one line.
+pub(crate) fn text(id: Id) -> &'static str {
+    CLAIMS.get(id.number().wrapping_sub(1)).copied().unwrap_or_default()
 }
 
 /// Why its verdict is what it is: the part that decided it first, then the others, with what speaks against taking it

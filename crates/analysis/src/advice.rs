@@ -1,0 +1,279 @@
+//! What to use for one kind of message: a question, answered link by link from the runs that cover it.
+//!
+//! A link's answer is drawn from one run and one figure. Between two sizes that were measured it is given only where both
+//! say the same; where they do not, the asked size has to be measured. Links are never ranked against each other, and
+//! nothing is concluded of a remote peer from a link that delivers on the same machine.
+
+mod break_even;
+mod choice;
+mod price;
+mod reasons;
+mod setting;
+
+use model::host::Host;
+use model::{Cell, Factor, Link, Measured, Nanos, Plan, SendPath, Share, Shared};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use break_even::BreakEven;
+pub use price::{Price, Saving};
+pub use reasons::{Seen, WhyNot};
+pub use setting::Contender;
+
+use crate::estimate::Estimate;
+use crate::metric::Metric;
+use crate::reference::Caveat;
+use crate::results::Finding;
+use crate::summary::Summary;
+
+/// What somebody asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// The message, threads, flows and every other factor; its path, its link and the settings of acknowledgements are not
+    /// looked at.
+    pub cell: Cell,
+    /// The links that an answer is wanted for.
+    pub links: Vec<Link>,
+    /// The path in use now; none: each answer names one to be compared with.
+    pub against: Option<SendPath>,
+    /// Payload to be sent a second, in Gbit/s, over all threads.
+    pub rate_gbps: Option<f64>,
+    /// What of its CPU time a service spends in sending.
+    pub share_of_cpu: Option<Share>,
+    /// How long a peer takes to acknowledge.
+    pub round_trip: Nanos,
+}
+
+impl Question {
+    /// The figure that decides on a link: of a fixed load, and where nobody receives, its CPU cost; else the goodput.
+    pub const fn metric(&self, link: Link) -> Metric {
+        let is_fixed_load = self.rate_gbps.is_some() || self.share_of_cpu.is_some();
+        if link.has_receiver() && !is_fixed_load {
+            Metric::GoodputGbps
+        } else {
+            Metric::cost_on(link)
+        }
+    }
+}
+
+/// A run that may answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What was derived from it.
+    pub summary: &'a Summary,
+    /// The machine.
+    pub host: &'a Host,
+    /// Differences within this margin count as none.
+    pub margin: Share,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Advice {
+    /// The asked message's size in bytes.
+    pub message_bytes: u64,
+    /// Fields of it.
+    pub fields: u32,
+    /// Threads a side.
+    pub threads: u32,
+    /// Connections a thread.
+    pub flows: u32,
+    /// The path in use now, where the question names it.
+    pub against: Option<SendPath>,
+    /// The asked rate in Gbit/s.
+    pub rate_gbps: Option<f64>,
+    /// The asked share of CPU time spent in sending.
+    pub share_of_cpu: Option<f64>,
+    /// One entry a link, in the question's order.
+    pub links: Vec<LinkAdvice>,
+}
+
+/// The answer for one link.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct LinkAdvice {
+    /// The link.
+    pub link: Link,
+    /// The figure that decides.
+    pub metric: Metric,
+    /// The run behind it; absent where none covers the question.
+    pub run: Measured<String>,
+    /// Rounds of that run.
+    pub rounds: u32,
+    /// The sizes in bytes that it rests on: the asked one, or its two measured neighbours.
+    pub sizes: Vec<u64>,
+    /// Settings of the link behind it, such as where acknowledgements are processed.
+    pub settings: u32,
+    /// The answer.
+    pub choice: Choice,
+    /// Whether more busy threads than usable CPUs stand behind it.
+    pub oversubscribed: bool,
+    /// What speaks against taking it further.
+    pub caveats: Vec<Caveat>,
+    /// Every path's figures at one of `sizes`, in the first setting.
+    pub contenders: Vec<Contender>,
+    /// From which size on paths that pass by reference cost less, and no more than that.
+    pub break_evens: Vec<BreakEven>,
+    /// Why paths that pass by reference are not the answer here, where they are not.
+    pub why_not: Vec<WhyNot>,
+    /// What the answer saves, where the question says of how much.
+    pub saving: Option<Saving>,
+    /// What paths that pass by reference ask for.
+    pub prices: Vec<Price>,
+}
+
+/// Which path to use.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Choice {
+    /// One path, shown to be better than another, while nothing is shown to be better than it.
+    Use {
+        /// The path.
+        path: SendPath,
+        /// What it is compared with.
+        against: SendPath,
+        /// Its figure over the other's; over several settings or sizes the one that says least.
+        ratio: Estimate,
+        /// What is shown of it: better, or no detectable difference.
+        finding: Finding,
+    },
+    /// No detectable difference between these (each two shown to lie within the margin), and none is shown to be better.
+    Alike {
+        /// The paths; first the one that asks for least.
+        paths: Vec<SendPath>,
+    },
+    /// The intervals do not tell which of these is best; every other one is shown to be worse.
+    Open {
+        /// The paths.
+        paths: Vec<SendPath>,
+        /// The first one's figure over the second one's.
+        ratio: Option<Estimate>,
+    },
+    /// The settings of the link differ in their answer.
+    BySetting {
+        /// What differs between the settings, as id text, and the path of each; none where it does not tell.
+        paths: Vec<(String, Option<SendPath>)>,
+    },
+    /// The measured sizes on either side differ in their answer, or there is none on one side.
+    NotCovered {
+        /// The nearest measured sizes in bytes, ascending; empty where nothing like the question was measured.
+        nearest: Vec<u64>,
+    },
+}
+
+impl Choice {
+    /// Whether a path may still turn out to be the one.
+    pub fn leaves(&self, path: SendPath) -> bool {
+        match self {
+            Self::Use { .. } => self.path() == Some(path),
+            Self::Alike { paths } | Self::Open { paths, .. } => paths.contains(&path),
+            Self::BySetting { paths } => paths.iter().any(|(_, of)| *of == Some(path)),
+            Self::NotCovered { .. } => false,
+        }
+    }
+
+    /// Whether it can be acted on.
+    pub const fn is_decided(&self) -> bool {
+        match self {
+            Self::Use { .. } | Self::Alike { .. } => true,
+            Self::Open { .. } | Self::BySetting { .. } | Self::NotCovered { .. } => false,
+        }
+    }
+
+    /// The path to use.
+    pub fn path(&self) -> Option<SendPath> {
+        match self {
+            Self::Use { path, .. } => Some(*path),
+            Self::Alike { paths } => paths.first().copied(),
+            Self::Open { .. } | Self::BySetting { .. } | Self::NotCovered { .. } => None,
+        }
+    }
+}
+
+impl LinkAdvice {
+    /// Whether it can be acted on: the intervals tell, and no law that it rests on is broken.
+    pub fn is_decided(&self) -> bool {
+        let is_doubted =
+            self.caveats.iter().any(|caveat| matches!(caveat, Caveat::LawBroken { .. }));
+        self.choice.is_decided() && !is_doubted
+    }
+
+    /// Whether a run covers the question on this link.
+    pub const fn is_covered(&self) -> bool {
+        !matches!(self.choice, Choice::NotCovered { .. })
+    }
+}
+
+impl Advice {
+    /// Whether every link is decided.
+    pub fn is_decided(&self) -> bool {
+        self.links.iter().all(LinkAdvice::is_decided)
+    }
+
+    /// The links that no run covers.
+    pub fn uncovered(&self) -> impl Iterator<Item = Link> + '_ {
+        self.links.iter().filter(|on| !on.is_covered()).map(|on| on.link)
+    }
+}
+
+/// The answer from the first source of each link that decides it; else from the first that covers it.
+pub fn advise(question: &Question, sources: &[Source<'_>]) -> Advice {
+    let on = |link: &Link| -> LinkAdvice {
+        let answers: Vec<LinkAdvice> =
+            sources.iter().map(|source| setting::on_link(question, *link, source)).collect();
+        let of_answers = |is_it: fn(&LinkAdvice) -> bool| answers.iter().find(|on| is_it(on));
+        let best =
+            of_answers(LinkAdvice::is_decided).or_else(|| of_answers(LinkAdvice::is_covered));
+        // Of those that do not cover it, the one with sizes on either side.
+        let nearest = answers.iter().max_by_key(|on| match &on.choice {
+            Choice::NotCovered { nearest } => nearest.len(),
+            Choice::Use { .. }
+            | Choice::Alike { .. }
+            | Choice::Open { .. }
+            | Choice::BySetting { .. } => 0,
+        });
+        best.or(nearest).cloned().unwrap_or_else(|| setting::uncovered(question, *link, Vec::new()))
+    };
+    let cell = &question.cell;
+    Advice {
+        message_bytes: cell.message.bytes().0,
+        fields: cell.fields.get(),
+        threads: cell.threads.get(),
+        flows: cell.flows.get(),
+        against: question.against,
+        rate_gbps: question.rate_gbps,
+        share_of_cpu: question.share_of_cpu.map(|share| share.0),
+        links: question.links.iter().map(on).collect(),
+    }
+}
+
+/// Whether a run of a plan may cover the question on one of its links: it has cells of the asked kind there, of the asked
+/// size or of sizes on either side.
+pub fn may_answer(question: &Question, plan: &Plan) -> bool {
+    let asked = asked(question);
+    let bytes = question.cell.message.bytes();
+    let cells = plan.cells();
+    let of_kind = |link: Link| {
+        let is_it = |cell: &&Cell| cell.link == link && asked.has(cell);
+        cells.iter().filter(is_it).map(|cell| cell.message.bytes()).collect::<Vec<_>>()
+    };
+    question.links.iter().any(|link| {
+        let sizes = of_kind(*link);
+        sizes.iter().any(|size| *size <= bytes) && sizes.iter().any(|size| *size >= bytes)
+    })
+}
+
+/// What the cells that a question asks of share.
+fn asked(question: &Question) -> Shared {
+    let open: Vec<Factor> = OPEN.into_iter().chain([Factor::Message]).collect();
+    Shared::new(&question.cell, &open)
+}
+
+/// The factors by which a question does not choose its cells.
+const OPEN: [Factor; 4] = [Factor::Send, Factor::Link, Factor::AckInterval, Factor::AckPlacement];
+
+/// Whether two cells differ in nothing but their path.
+fn differ_in_path(one: &Cell, other: &Cell) -> bool {
+    Cell { send_path: one.send_path, ..other.clone() } == *one
+}

@@ -1,0 +1,89 @@
+//! What was seen of paths that pass by reference where they are not the answer.
+
+use model::{Link, SendPath};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Choice, differ_in_path};
+use crate::evidence::figure;
+use crate::links::HELD_BACK;
+use crate::metric::Metric;
+use crate::results::CellEstimates;
+
+/// Something seen of a path that passes by reference which speaks against it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct WhyNot {
+    /// The path.
+    pub path: SendPath,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// What was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Seen {
+    /// Its bytes were copied all the same.
+    Copied {
+        /// Share of its completions that say so.
+        share: f64,
+        /// Whether the link delivers on the same machine, where the kernel copies what was passed by reference.
+        is_delivered_here: bool,
+    },
+    /// Its packets are less than half as full as those of its twin that copies: each field takes a fragment of a packet,
+    /// which has 17 (`MAX_SKB_FRAGS`).
+    SmallPackets {
+        /// Payload bytes a packet.
+        bytes: f64,
+        /// The twin's.
+        twin_bytes: f64,
+    },
+    /// It waited for room in the send buffer, which is charged whole pages for what is passed by reference
+    /// (`zerocopy_fill_skb_from_iter`, net/core/datagram.c).
+    HeldBack {
+        /// Share of the time in which it had something to send.
+        share: f64,
+    },
+}
+
+/// From this share of completions on, bytes count as copied all the same.
+const COPIED: f64 = 0.5;
+
+/// What speaks against the paths that pass by reference and are not chosen, each thing once a path.
+pub(super) fn why_not(choice: &Choice, link: Link, cells: &[&CellEstimates]) -> Vec<WhyNot> {
+    let mut all: Vec<WhyNot> = Vec::new();
+    for estimates in cells {
+        let path = estimates.cell.send_path;
+        if !path.passes_by_reference() || choice.path() == Some(path) {
+            continue;
+        }
+        let mean = |metric: Metric| figure(estimates, metric).map(|it| it.mean);
+        let twin = cells.iter().find(|other| {
+            Some(other.cell.send_path) == path.capabilities().copying_twin
+                && differ_in_path(&other.cell, &estimates.cell)
+        });
+        let of_twin = |metric: Metric| figure(twin?, metric).map(|it| it.mean);
+        let copied = mean(Metric::CopiedShare).filter(|share| *share >= COPIED);
+        let copied = copied.map(|share| Seen::Copied {
+            share,
+            is_delivered_here: link.copies_by_reference_on_delivery(),
+        });
+        let packets = mean(Metric::BytesPerPacket).zip(of_twin(Metric::BytesPerPacket));
+        let small = packets.filter(|(own, twins)| own * 2.0 < *twins);
+        let small = small.map(|(bytes, twin_bytes)| Seen::SmallPackets { bytes, twin_bytes });
+        let held_back = mean(Metric::SendBufferLimitedShare).filter(|share| {
+            *share >= HELD_BACK && *share > of_twin(Metric::SendBufferLimitedShare).unwrap_or(0.0)
+        });
+        let held_back = held_back.map(|share| Seen::HeldBack { share });
+        for seen in [copied, small, held_back].into_iter().flatten() {
+            let is_known = |known: &WhyNot| {
+                known.path == path
+                    && std::mem::discriminant(&known.seen) == std::mem::discriminant(&seen)
+            };
+            if !all.iter().any(is_known) {
+                all.push(WhyNot { path, seen });
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,246 @@
+//! The answer of one run for one link.
+
+use std::collections::BTreeSet;
+
+use model::{Cell, Factor, Link, Measured, SendPath, Shared};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::choice::{Duels, Shown, agreed};
+use super::{Choice, LinkAdvice, Question, Source, asked, break_even, price, reasons};
+use crate::estimate::Estimate;
+use crate::evidence::figure;
+use crate::metric::Metric;
+use crate::results::CellEstimates;
+
+/// One path's figures.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Contender {
+    /// The path.
+    pub path: SendPath,
+    /// Of messages of this size, in bytes.
+    pub message_bytes: u64,
+    /// Goodput in Gbit/s; absent where nobody receives.
+    pub goodput_gbps: Measured<Estimate>,
+    /// What the link's cost is called in files.
+    pub cost: Metric,
+    /// CPU time per KiB in ns: of both ends, or of the sender's side where nobody receives.
+    pub cost_ns_per_kib: Measured<Estimate>,
+    /// The same per message.
+    pub cost_ns_per_message: Measured<Estimate>,
+    /// Share of its completions that were marked copied.
+    pub copied_share: Measured<Estimate>,
+    /// CPUs that the asked rate would take at this cost.
+    pub cpus_at_rate: Option<f64>,
+}
+
+/// Cells that differ in path and size alone.
+pub(super) struct Setting<'a> {
+    pub(super) shared: Shared,
+    pub(super) cells: Vec<&'a CellEstimates>,
+}
+
+impl<'a> Setting<'a> {
+    fn sizes(&self) -> BTreeSet<u64> {
+        self.cells.iter().map(|estimates| bytes(&estimates.cell)).collect()
+    }
+
+    /// The cells of one size.
+    pub(super) fn at(&self, size: u64) -> Vec<&'a CellEstimates> {
+        self.cells.iter().copied().filter(|it| bytes(&it.cell) == size).collect()
+    }
+
+    /// The asked size, or the nearest ones on either side.
+    fn sizes_for(&self, asked: u64) -> Vec<u64> {
+        let sizes = self.sizes();
+        if sizes.contains(&asked) {
+            return vec![asked];
+        }
+        let below = sizes.range(..asked).next_back();
+        below.into_iter().chain(sizes.range(asked..).next()).copied().collect()
+    }
+}
+
+fn bytes(cell: &Cell) -> u64 {
+    cell.message.bytes().0
+}
+
+/// An entry without an answer.
+pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> LinkAdvice {
+    LinkAdvice {
+        link,
+        metric: question.metric(link),
+        run: Measured::absent("no run covers the question on this link"),
+        rounds: 0,
+        sizes: Vec::new(),
+        settings: 0,
+        choice: Choice::NotCovered { nearest },
+        oversubscribed: false,
+        caveats: Vec::new(),
+        contenders: Vec::new(),
+        break_evens: Vec::new(),
+        why_not: Vec::new(),
+        saving: None,
+        prices: Vec::new(),
+    }
+}
+
+/// The answer for one link, as far as one run covers it.
+pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> LinkAdvice {
+    let settings = settings(question, link, source);
+    let wanted = bytes(&question.cell);
+    // Settings that were measured at other sizes than the first one say nothing of the same message.
+    let sizes = settings.first().map(|setting| setting.sizes_for(wanted)).unwrap_or_default();
+    let metric = question.metric(link);
+    if sizes.is_empty() || (sizes.len() < 2 && !sizes.contains(&wanted)) {
+        return uncovered(question, link, sizes);
+    }
+    let settings: Vec<&Setting<'_>> = settings
+        .iter()
+        .filter(|setting| sizes.iter().all(|size| !setting.at(*size).is_empty()))
+        .collect();
+    let (choices, against) = choices(question, metric, &settings, &sizes, source);
+    let Some(of_settings) = of_settings(&choices) else {
+        return uncovered(question, link, sizes);
+    };
+    let choice = match agreed(&of_settings) {
+        Some(choice) => choice,
+        None => Choice::BySetting {
+            paths: settings
+                .iter()
+                .zip(&of_settings)
+                .map(|(setting, choice)| (difference(setting, &settings), choice.path()))
+                .collect(),
+        },
+    };
+    let cells: Vec<&CellEstimates> = cells_at(&settings, &sizes).collect();
+    let recommended = &source.summary.explained.recommendations;
+    let caveats = recommended.iter().find(|it| it.link == link).map(|it| it.caveats.clone());
+    let nearest = sizes.iter().copied().min_by_key(|size| size.abs_diff(wanted)).unwrap_or(wanted);
+    let first = settings.first().map(|setting| setting.at(nearest)).unwrap_or_default();
+    LinkAdvice {
+        link,
+        metric,
+        run: Measured::Value(source.name.to_owned()),
+        rounds: source.summary.run.rounds,
+        settings: u32::try_from(settings.len()).unwrap_or(u32::MAX),
+        oversubscribed: cells.iter().any(|estimates| estimates.oversubscribed),
+        caveats: caveats.unwrap_or_default(),
+        contenders: first.iter().map(|estimates| contender(question, estimates)).collect(),
+        break_evens: break_even::found(&settings, link, source.summary),
+        why_not: reasons::why_not(&choice, link, &cells),
+        saving: price::saving(question, &choice, against, &first, source),
+        prices: price::prices(question, &first, source),
+        sizes,
+        choice,
+    }
+}
+
+/// The cells that a question asks of on a link, by setting, in the plan's order.
+fn settings<'a>(question: &Question, link: Link, source: &Source<'a>) -> Vec<Setting<'a>> {
+    let asked = asked(question);
+    let mut settings: Vec<Setting<'a>> = Vec::new();
+    let estimates = source.summary.estimates.iter();
+    let is_asked = |it: &&CellEstimates| {
+        !it.control
+            && it.trials > 0
+            && it.cell.link == link
+            && it.cell.is_itself()
+            && asked.has(&it.cell)
+    };
+    for estimates in estimates.filter(is_asked) {
+        let shared = Shared::new(&estimates.cell, &[Factor::Send, Factor::Message]);
+        match settings.iter_mut().find(|setting| setting.shared == shared) {
+            Some(setting) => setting.cells.push(estimates),
+            None => settings.push(Setting { shared, cells: vec![estimates] }),
+        }
+    }
+    settings
+}
+
+/// The cells of these settings at these sizes.
+fn cells_at<'s, 'a>(
+    settings: &'s [&Setting<'a>],
+    sizes: &'s [u64],
+) -> impl Iterator<Item = &'a CellEstimates> + use<'s, 'a> {
+    settings.iter().flat_map(move |setting| sizes.iter().flat_map(|size| setting.at(*size)))
+}
+
+/// What a setting differs in from the others, as id text.
+fn difference(setting: &Setting<'_>, settings: &[&Setting<'_>]) -> String {
+    let cell = setting.shared.cell();
+    let differs = |factor: &&Factor| {
+        settings.iter().any(|other| other.shared.cell().get(**factor) != cell.get(**factor))
+    };
+    let text = |factor: &Factor| format!("{}={}", factor.id_key(), cell.get(*factor));
+    Factor::ALL.iter().filter(differs).map(text).collect::<Vec<_>>().join(" ")
+}
+
+/// Of each setting the choice at each size, all against one path; and that path.
+fn choices(
+    question: &Question,
+    metric: Metric,
+    settings: &[&Setting<'_>],
+    sizes: &[u64],
+    source: &Source<'_>,
+) -> (Vec<Vec<Option<Choice>>>, Option<SendPath>) {
+    let mut against = question.against;
+    let mut all = Vec::new();
+    let asked: Vec<&Cell> = cells_at(settings, sizes).map(|estimates| &estimates.cell).collect();
+    let shown = Shown::of(&asked, &source.summary.ratios, metric, source.margin);
+    for setting in settings {
+        let mut of_setting = Vec::new();
+        for size in sizes {
+            let cells = setting.at(*size);
+            let cells: Vec<&Cell> = cells.iter().map(|estimates| &estimates.cell).collect();
+            let choice = Duels::between(&cells, &shown, metric).choice(against);
+            if let (None, Some(Choice::Use { against: rival, .. })) = (against, &choice) {
+                against = Some(*rival);
+            }
+            of_setting.push(choice);
+        }
+        all.push(of_setting);
+    }
+    (all, against)
+}
+
+/// The choice of each setting; none where a size has none, or two sizes differ: there the answer changes between them.
+fn of_settings(choices: &[Vec<Option<Choice>>]) -> Option<Vec<Choice>> {
+    let of_sizes = |of_setting: &Vec<Option<Choice>>| -> Option<Choice> {
+        let sizes: Vec<Choice> = of_setting.iter().cloned().collect::<Option<_>>()?;
+        // Between two sizes an answer that is not known at either is none.
+        let is_between = sizes.len() > 1;
+        agreed(&sizes).filter(|choice| !is_between || choice.is_decided())
+    };
+    let settings: Vec<Choice> = choices.iter().map(of_sizes).collect::<Option<_>>()?;
+    (!settings.is_empty()).then_some(settings)
+}
+
+fn contender(question: &Question, estimates: &CellEstimates) -> Contender {
+    let measured = |metric: Metric| -> Measured<Estimate> {
+        match estimates.metrics.get(&metric) {
+            Some(measured) => measured.clone(),
+            None => Measured::absent("not measured on this link"),
+        }
+    };
+    let cell = &estimates.cell;
+    let cost = Metric::cost_on(cell.link);
+    let cost_ns_per_kib = measured(cost);
+    let kib = bytes(cell) as f64 / 1024.0;
+    let cost_ns_per_message = match &cost_ns_per_kib {
+        Measured::Value(per_kib) => Measured::Value(per_kib.times(kib)),
+        Measured::Absent { absent } => Measured::absent(absent.clone()),
+    };
+    Contender {
+        path: cell.send_path,
+        message_bytes: bytes(cell),
+        goodput_gbps: measured(Metric::GoodputGbps),
+        cost,
+        cpus_at_rate: question
+            .rate_gbps
+            .and_then(|rate| Some(price::cpus(rate, figure(estimates, cost)?.mean))),
+        cost_ns_per_kib,
+        cost_ns_per_message,
+        copied_share: measured(Metric::CopiedShare),
+    }
+}

@@ -1,0 +1,252 @@
+//! What `advise` answers: each answer comes out of runs in which it is true, and another one where it is not.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
+
+use analysis::advice::{Advice, Choice, Question, Seen, Source, advise, may_answer};
+use analysis::recommendation::Pays;
+use analysis::reference::Caveat;
+use analysis::results::Finding;
+use analysis::{Summary, summarise};
+use model::SendPath::{Send, Sendmsg, Staged, Zerocopy};
+use model::names::AckPlacement;
+use model::{Cell, Factor, Link, Nanos, Plan, SendPath, Share};
+use synthetic::without_controls;
+
+const ROUNDS: u32 = 12;
+
+fn plan(link: &str, sizes: &str) -> Plan {
+    without_controls(&[
+        (Factor::Threads, "1"),
+        (Factor::Send, "send,staged,sendmsg,zerocopy"),
+        (Factor::Link, link),
+        (Factor::Message, sizes),
+    ])
+}
+
+/// A run in which each cell costs so many ns a message and so many a KiB, which goodput follows.
+fn run(plan: &Plan, rounds: u32, noise: f64, costs: impl Fn(&Cell) -> (f64, f64)) -> Summary {
+    let records = synthetic::run(plan, rounds, |cell, round| {
+        let (a_message, a_kib) = costs(cell);
+        let cost = a_message * 1024.0 / cell.message.bytes().0 as f64 + a_kib;
+        let trial = synthetic::trial(cell, round).goodput_gbps(8.0 * 1024.0 / cost);
+        let trial = if cell.link.has_receiver() {
+            trial.ends_cpu_ns_per_kib(cost)
+        } else {
+            trial.sender_cpu_ns_per_kib(cost)
+        };
+        trial.faster(synthetic::noise(7, cell, round, noise))
+    });
+    summarise(plan, &synthetic::host(), &records)
+}
+
+fn question(links: &[Link], size: u64) -> Question {
+    let mut cell = Cell::default();
+    cell.set(Factor::Message, &size.to_string()).unwrap();
+    Question {
+        cell,
+        links: links.to_vec(),
+        against: None,
+        rate_gbps: None,
+        share_of_cpu: None,
+        round_trip: Nanos::ms(1),
+    }
+}
+
+fn answer(question: &Question, summary: &Summary) -> Advice {
+    let host = synthetic::host();
+    advise(question, &[Source { name: "run", summary, host: &host, margin: Share(0.03) }])
+}
+
+/// By reference costs 4 µs a message more and 400 ns a KiB less into the sink: from 10 KiB on it is cheaper. Over loopback
+/// it never is.
+fn ordinary(cell: &Cell) -> (f64, f64) {
+    match (cell.send_path, cell.link.has_receiver()) {
+        (Send, _) => (6000.0, 500.0),
+        (Staged, _) => (1200.0, 700.0),
+        (Sendmsg, _) => (1000.0, 500.0),
+        (Zerocopy, true) => (5000.0, 600.0),
+        (Zerocopy, false) => (5000.0, 100.0),
+    }
+}
+
+fn used(choice: &Choice) -> (SendPath, SendPath, f64) {
+    let Choice::Use { path, against, ratio, .. } = choice else { panic!("{choice:#?}") };
+    (*path, *against, ratio.mean)
+}
+
+#[test]
+fn each_link_has_its_own_answer_and_the_break_even_is_a_constant() {
+    let plan = plan("loopback,sink", "1KiB..256KiB");
+    let summary = run(&plan, ROUNDS, 0.005, ordinary);
+    let links = [Link::Loopback, Link::Sink];
+    let advice = answer(&question(&links, 65_536), &summary);
+    assert!(advice.is_decided());
+    let [here, there] = advice.links.as_slice() else { panic!("{advice:#?}") };
+    assert_eq!(used(&here.choice).0, Sendmsg);
+    let (path, against, ratio) = used(&there.choice);
+    assert_eq!((path, against), (Zerocopy, Sendmsg));
+    // (5000 / 64 + 100) over (1000 / 64 + 500).
+    assert!((ratio - 178.1 / 515.6).abs() < 0.02, "{ratio}");
+    let of = |on: &analysis::advice::LinkAdvice| {
+        on.break_evens.iter().find(|it| it.against == Sendmsg).unwrap().clone()
+    };
+    assert_eq!(of(here).pays, Pays::Never);
+    assert_eq!(of(here).threshold_bytes, None);
+    let Pays::From { low, high } = of(there).pays else { panic!("{there:#?}") };
+    let threshold = of(there).threshold_bytes.unwrap();
+    assert!(low <= 10_240.0 && 10_240.0 <= high, "{low} {high}");
+    assert!((9_700..10_800).contains(&threshold), "{threshold}");
+    // Below it the copying path is the answer there too.
+    let small = answer(&question(&links, 2048), &summary);
+    assert!(small.links.iter().all(|on| used(&on.choice).0 == Sendmsg), "{small:#?}");
+    let copied = |on: &analysis::advice::LinkAdvice| {
+        on.why_not
+            .iter()
+            .any(|why| matches!(why.seen, Seen::Copied { is_delivered_here: true, .. }))
+    };
+    assert!(copied(&small.links[0]) && !copied(&small.links[1]));
+}
+
+#[test]
+fn nothing_is_read_into_a_gap_in_which_the_answer_changes() {
+    let plan = plan("sink", "64,4096,65536");
+    let summary = run(&plan, ROUNDS, 0.005, ordinary);
+    let ask = |size| answer(&question(&[Link::Sink], size), &summary).links.remove(0);
+    assert_eq!(ask(20_000).choice, Choice::NotCovered { nearest: vec![4096, 65_536] });
+    assert_eq!(ask(1_000_000).choice, Choice::NotCovered { nearest: vec![65_536] });
+    let between = ask(1024);
+    assert_eq!((used(&between.choice).0, between.sizes), (Sendmsg, vec![64, 4096]));
+    assert!(may_answer(&question(&[Link::Sink], 20_000), &plan));
+    for (links, size) in [(Link::Loopback, 4096), (Link::Sink, 32), (Link::Sink, 1_000_000)] {
+        assert!(!may_answer(&question(&[links], size), &plan), "{links} {size}");
+    }
+    let other = answer(&question(&[Link::Loopback], 4096), &summary);
+    assert_eq!(other.links[0].choice, Choice::NotCovered { nearest: Vec::new() });
+    assert_eq!(other.uncovered().collect::<Vec<_>>(), [Link::Loopback]);
+}
+
+#[test]
+fn what_no_test_tells_apart_is_alike_or_undecided_and_never_chosen() {
+    let plan = plan("loopback", "16384");
+    let equal = |cell: &Cell| match cell.send_path {
+        Staged | Sendmsg => (1000.0, 500.0),
+        Send | Zerocopy => (6000.0, 500.0),
+    };
+    let ask = |summary: &Summary| answer(&question(&[Link::Loopback], 16_384), summary);
+    let alike = ask(&run(&plan, ROUNDS, 0.004, equal));
+    assert_eq!(alike.links[0].choice, Choice::Alike { paths: vec![Sendmsg, Staged] });
+    assert!(alike.is_decided());
+    let noisy = ask(&run(&plan, 4, 0.2, equal));
+    assert!(matches!(noisy.links[0].choice, Choice::Open { .. }), "{noisy:#?}");
+    assert!(!noisy.is_decided());
+}
+
+#[test]
+fn settings_of_a_link_that_differ_decide_nothing() {
+    let mut plan = plan("sink", "16384");
+    plan.factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
+    let ask = |costs: &dyn Fn(&Cell) -> (f64, f64)| {
+        answer(&question(&[Link::Sink], 16_384), &run(&plan, ROUNDS, 0.005, costs)).links.remove(0)
+    };
+    let same = ask(&ordinary);
+    assert_eq!((used(&same.choice).0, same.settings), (Zerocopy, 2));
+    let on = ask(&|cell| match (cell.send_path, cell.ack_placement) {
+        (Zerocopy, AckPlacement::Sender) => (20_000.0, 100.0),
+        _ => ordinary(cell),
+    });
+    let Choice::BySetting { paths } = &on.choice else { panic!("{on:#?}") };
+    let of = |part: &str| paths.iter().find(|(setting, _)| setting.contains(part)).unwrap().1;
+    assert_eq!(of("ack_placement=sender"), Some(Sendmsg));
+    assert!(!on.is_decided());
+}
+
+#[test]
+fn a_fixed_load_is_decided_by_cpu_cost_and_tells_what_is_saved() {
+    let plan = plan("loopback", "16384");
+    // By reference has the best goodput and takes a quarter more CPU.
+    let records = synthetic::run(&plan, ROUNDS, |cell, round| {
+        let (goodput, cpu) = match cell.send_path {
+            Zerocopy => (20.0, 500.0),
+            Sendmsg => (10.0, 400.0),
+            Send | Staged => (5.0, 800.0),
+        };
+        let trial = synthetic::trial(cell, round).goodput_gbps(goodput);
+        let trial = trial.sender_cpu_ns_per_kib(cpu / 2.0).receiver_cpu_ns_per_kib(cpu / 2.0);
+        trial.faster(synthetic::noise(3, cell, round, 0.003))
+    });
+    let summary = summarise(&plan, &synthetic::host(), &records);
+    let mut question = question(&[Link::Loopback], 16_384);
+    assert_eq!(used(&answer(&question, &summary).links[0].choice).0, Zerocopy);
+    question.rate_gbps = Some(8.192);
+    question.share_of_cpu = Some(Share(0.1));
+    question.against = Some(Send);
+    let advice = answer(&question, &summary);
+    let (path, against, ratio) = used(&advice.links[0].choice);
+    assert_eq!((path, against), (Sendmsg, Send));
+    assert!((ratio - 0.5).abs() < 0.01, "{ratio}");
+    // 8.192 Gbit/s is 10⁶ KiB a second: 0.8 CPUs by send, 0.4 by sendmsg.
+    let saving = advice.links[0].saving.as_ref().unwrap();
+    assert!((saving.cpus.unwrap().mean - 0.4).abs() < 0.01, "{saving:?}");
+    assert!((saving.share_of_cpu.unwrap().mean - 0.05).abs() < 0.002, "{saving:?}");
+    assert_eq!(saving.finding, Finding::Less);
+    let cpus = advice.links[0].contenders.iter().find(|it| it.path == Sendmsg).unwrap();
+    assert!((cpus.cpus_at_rate.unwrap() - 0.4).abs() < 0.01);
+    let price = &advice.links[0].prices[0];
+    assert_eq!(price.path, Zerocopy);
+    // 8.192 Gbit/s for a millisecond.
+    assert!((price.held_bytes - 1_024_000.0).abs() < 1.0, "{price:?}");
+}
+
+#[test]
+fn an_answer_on_a_broken_law_is_none_and_a_later_run_stands_in() {
+    let plan = plan("loopback", "16384");
+    let good = run(&plan, ROUNDS, 0.005, ordinary);
+    let mut doubted = good.clone();
+    doubted.explained.recommendations[0].caveats.push(Caveat::LawBroken { id: 1 });
+    let host = synthetic::host();
+    let question = question(&[Link::Loopback], 16_384);
+    let source = |name, summary| Source { name, summary, host: &host, margin: Share(0.03) };
+    assert!(!advise(&question, &[source("doubted", &doubted)]).is_decided());
+    let both = advise(&question, &[source("doubted", &doubted), source("good", &good)]);
+    assert_eq!(both.links[0].run.value().map(String::as_str), Some("good"));
+    assert!(both.is_decided());
+    assert!(!advise(&question, &[]).is_decided());
+}
+
+#[test]
+fn decided_answers_are_the_planted_ones() {
+    let plan = plan("loopback,sink", "64..2MiB");
+    let sizes: Vec<u64> = (6..=21).map(|power| 1 << power).collect();
+    let (mut decided, mut wrong) = (0, 0);
+    for study in 0..6 {
+        let records = synthetic::run(&plan, 10, |cell, round| {
+            let (a_message, a_kib) = ordinary(cell);
+            let cost = a_message * 1024.0 / cell.message.bytes().0 as f64 + a_kib;
+            let trial = synthetic::trial(cell, round).goodput_gbps(8.0 * 1024.0 / cost);
+            let trial = match cell.link.has_receiver() {
+                true => trial.ends_cpu_ns_per_kib(cost),
+                false => trial.sender_cpu_ns_per_kib(cost),
+            };
+            trial.faster(synthetic::noise(study, cell, round, 0.03))
+        });
+        let summary = summarise(&plan, &synthetic::host(), &records);
+        for size in &sizes {
+            let advice = answer(&question(&[Link::Loopback, Link::Sink], *size), &summary);
+            for on in &advice.links {
+                let cheapest = [Send, Staged, Sendmsg, Zerocopy].into_iter().min_by(|a, b| {
+                    let cost = |path: SendPath| {
+                        let cell = Cell { send_path: path, link: on.link, ..Cell::default() };
+                        let (a_message, a_kib) = ordinary(&cell);
+                        a_message * 1024.0 / *size as f64 + a_kib
+                    };
+                    cost(*a).total_cmp(&cost(*b))
+                });
+                if let Choice::Use { path, .. } = on.choice {
+                    decided += 1;
+                    wrong += usize::from(Some(path) != cheapest);
+                }
+            }
+        }
+    }
+    assert!(decided > 100, "{decided}");
+    assert!(wrong * 20 <= decided, "{wrong} of {decided}");
+}

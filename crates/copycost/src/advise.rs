@@ -1,0 +1,329 @@
+//! `copycost advise`: one question, answered from the runs that cover it, or from a new one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use analysis::advice::{self, Advice, Question, Source};
+use journal::{Owner, RunDirectory};
+use model::host::Host;
+use model::names::AckPlacement;
+use model::record::FinishReason;
+use model::values::MessageSize;
+use model::{BitRate, Cell, Factor, Link, Missing, Nanos, Plan, Preset, SendPath, Share};
+use report::AdviceOptions;
+
+use crate::args::AdviseArguments;
+use crate::by_hand::time;
+use crate::derived::{self, RUNS};
+use crate::exit::Stop;
+use crate::measured_run::{self, Run};
+use crate::requested_plan::check_message;
+use crate::run::start_engine;
+use crate::terminal::{Reader, show, tell};
+
+/// More runs than this are not looked at.
+const MOST_RUNS: usize = 50;
+
+/// Answers a question, and measures first what no run covers.
+///
+/// # Errors
+/// Wrong usage, a machine that cannot, a signal; an answer that the intervals do not decide.
+pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
+    let mut asked = Asked::parse(arguments)?;
+    let host = engine::host::facts();
+    check_message(&asked.question.cell, host.page_bytes)?;
+    let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
+    let mut runs = Runs::find(arguments.directory.as_deref(), owner, &asked.question, &host)?;
+    let mut refused = Vec::new();
+    let mut advice = runs.advice(&asked.question);
+    let wanted: Vec<Link> = match arguments.measure.as_str() {
+        "never" => Vec::new(),
+        "always" => asked.question.links.clone(),
+        _ => advice.uncovered().collect(),
+    };
+    let mut finished = None;
+    if wanted.is_empty() {
+        // What was neither named nor measured is no part of the question.
+        if !asked.names_links && advice.links.iter().any(advice::LinkAdvice::is_covered) {
+            asked.question.links.retain(|link| !advice.uncovered().any(|it| it == *link));
+        }
+    } else if runs.is_of_another_machine {
+        return Err(Stop::Usage(format!(
+            "{} is of another machine and does not cover the question; leave it out to measure here, or say --measure never",
+            runs.place.display()
+        )));
+    } else {
+        let measured = asked.measure(arguments, &host, owner, &wanted, &mut refused)?;
+        for (found, ending) in measured {
+            runs.found.insert(0, found);
+            finished = Some(ending);
+        }
+    }
+    advice = runs.advice(&asked.question);
+    show_advice(&advice, arguments.json, &runs, &refused)?;
+    match finished {
+        Some(FinishReason::Interrupted) => {
+            Err(Stop::Interrupted("what was measured is kept, and answered from above".to_owned()))
+        }
+        _ if advice.is_decided() => Ok(()),
+        _ => Err(Stop::Undecided(remedy(&advice, arguments))),
+    }
+}
+
+/// What would decide it.
+fn remedy(advice: &Advice, arguments: &AdviseArguments) -> String {
+    let is_covered = advice.links.iter().all(advice::LinkAdvice::is_covered);
+    match arguments.measure.as_str() {
+        "never" if !is_covered => "let it measure: leave out --measure never".to_owned(),
+        "always" => "give it more time, such as --max-time 5m, or a quieter machine".to_owned(),
+        _ => "measure anew with more time: --measure always --max-time 5m".to_owned(),
+    }
+}
+
+/// A question, and how it was asked.
+struct Asked {
+    question: Question,
+    /// The paths to choose from.
+    paths: Vec<SendPath>,
+    /// Whether the links were named.
+    names_links: bool,
+    max_time: Nanos,
+}
+
+impl Asked {
+    fn parse(arguments: &AdviseArguments) -> Result<Self, Stop> {
+        let mut cell = Cell::default();
+        let flags = [
+            ("size", Factor::Message, &arguments.size),
+            ("fields", Factor::Fields, &arguments.fields),
+            ("threads", Factor::Threads, &arguments.threads),
+            ("flows", Factor::Flows, &arguments.flows),
+        ];
+        for (flag, factor, text) in flags {
+            cell.set(factor, text).map_err(|why| Stop::Usage(format!("--{flag}: {why}")))?;
+        }
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.send_path = SendPath::ALL.to_vec();
+        plan.factors.link = vec![Link::Loopback, Link::Sink];
+        let lists = [(Factor::Send, &arguments.send), (Factor::Link, &arguments.link)];
+        for (factor, text) in lists {
+            if let Some(text) = text {
+                let list = plan.factors.set(factor, text);
+                list.map_err(|why| Stop::Usage(format!("--{}: {why}", factor.key())))?;
+            }
+        }
+        let against = arguments.against.as_deref().map(str::parse::<SendPath>).transpose();
+        let against = against.map_err(|why| Stop::Usage(format!("--against: {why}")))?;
+        let paths = plan.factors.send_path;
+        if let Some(other) = against.filter(|against| !paths.contains(against)) {
+            return Err(Stop::Usage(format!(
+                "--against {other} is not among --send; add it there"
+            )));
+        }
+        if paths.len() < 2 {
+            return Err(Stop::Usage("--send: two paths or more, to choose from".to_owned()));
+        }
+        let rate = arguments.rate.as_deref().map(str::parse::<BitRate>).transpose();
+        let rate = rate.map_err(|why| Stop::Usage(format!("--rate: {why}")))?;
+        let share = arguments.share_of_cpu.as_deref().map(str::parse::<Share>).transpose();
+        let share = share.map_err(|why| Stop::Usage(format!("--share-of-cpu: {why}")))?;
+        if share.is_some_and(|share| share.0 > 1.0 || share.0 <= 0.0) {
+            return Err(Stop::Usage("--share-of-cpu: above 0 and up to 100%".to_owned()));
+        }
+        let round_trip: Result<Nanos, String> = arguments.round_trip.parse();
+        Ok(Self {
+            question: Question {
+                cell,
+                links: plan.factors.link,
+                against,
+                rate_gbps: rate.map(BitRate::gbps),
+                share_of_cpu: share,
+                round_trip: round_trip
+                    .map_err(|why| Stop::Usage(format!("--round-trip: {why}")))?,
+            },
+            paths,
+            names_links: arguments.link.is_some(),
+            max_time: time("max-time", &arguments.max_time)?,
+        })
+    }
+
+    /// The plan that answers it on a link: the asked size and its neighbours, so that a break-even near by is seen; more of
+    /// them where nothing is copied on delivery, as there is one to be found.
+    fn plan(&self, link: Link) -> Plan {
+        let mut plan = Plan::preset(Preset::Default);
+        let cell = &self.question.cell;
+        let bytes = cell.message.bytes().0;
+        let can = link.capabilities();
+        let reach = if can.copies_by_reference_on_delivery { 1 } else { 2 };
+        let below = (1..=reach).rev().map(|power| bytes >> power);
+        let above = (0..=reach).map(|power| bytes.saturating_mul(1 << power));
+        let has_fields = |size: &u64| *size >= u64::from(cell.fields.get());
+        let sizes = below.chain(above).filter(has_fields).filter_map(MessageSize::new);
+        let factors = &mut plan.factors;
+        factors.message = sizes.collect();
+        factors.fields = vec![cell.fields];
+        factors.threads = vec![cell.threads];
+        factors.flows = vec![cell.flows];
+        factors.send_path.clone_from(&self.paths);
+        factors.link = vec![link];
+        if can.has_helper {
+            factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
+        }
+        "advise".clone_into(&mut plan.label);
+        plan.measure.controls = false;
+        plan
+    }
+
+    /// Measures these links as far as this machine can, each in a run of its own, as no link is compared with another. Links
+    /// that were not named and that it cannot raise leave the question.
+    fn measure(
+        &mut self,
+        arguments: &AdviseArguments,
+        host: &Host,
+        owner: Owner,
+        links: &[Link],
+        refused: &mut Vec<(String, Missing)>,
+    ) -> Result<Vec<(Run, FinishReason)>, Stop> {
+        let mut engine = start_engine()?;
+        let mut plans = Vec::new();
+        for link in links {
+            let plan = self.plan(*link);
+            let lacking = engine.unsupported(&plan);
+            let is_refused = plan.cells().iter().all(|it| lacking.iter().any(|(of, _)| of == it));
+            if let (true, false, Some((_, why))) = (is_refused, self.names_links, lacking.first()) {
+                refused.push((link.to_string(), why.clone()));
+                self.question.links.retain(|other| other != link);
+            } else {
+                plans.push(plan);
+            }
+        }
+        let blocks = |plan: &Plan| u32::try_from(plan.blocks().len()).unwrap_or(u32::MAX);
+        let all = f64::from(plans.iter().map(blocks).sum::<u32>().max(1));
+        let mut runs = Vec::new();
+        for mut plan in plans {
+            let share = f64::from(blocks(&plan)) / all;
+            let time = Nanos::from_secs_f64(self.max_time.as_secs_f64() * share);
+            plan.measure.max_time = Some(time.max(Nanos::ms(1)));
+            plan.check().map_err(Stop::Usage)?;
+            let run = measured_run::measure(&plan, arguments.quiet, host, owner, &mut engine)?;
+            let is_interrupted = run.1 == FinishReason::Interrupted;
+            runs.push(run);
+            if is_interrupted {
+                break;
+            }
+        }
+        Ok(runs)
+    }
+}
+
+/// The runs of a place that may answer, newest first.
+struct Runs {
+    place: PathBuf,
+    found: Vec<Run>,
+    is_of_another_machine: bool,
+}
+
+impl Runs {
+    /// The runs that may answer: the one that is named, or those of this machine below the directory that is.
+    ///
+    /// # Errors
+    /// A named directory that cannot be read, or whose journal is damaged.
+    fn find(
+        named: Option<&Path>,
+        owner: Owner,
+        question: &Question,
+        host: &Host,
+    ) -> Result<Self, Stop> {
+        let place = named.unwrap_or(Path::new(RUNS)).to_owned();
+        let mut runs = Self { place, found: Vec::new(), is_of_another_machine: false };
+        if named.is_none() && !runs.place.exists() {
+            return Ok(runs);
+        }
+        if let Some(path) = named
+            && holds_a_run(path)
+        {
+            let run = Run::read(&RunDirectory::open(path, owner)?)?;
+            runs.is_of_another_machine = run.derived.host.identity() != host.identity();
+            runs.found.push(run);
+            return Ok(runs);
+        }
+        for path in directories(&runs.place)? {
+            let Ok(directory) = RunDirectory::open(&path, owner) else { continue };
+            let is_here = directory.read_host().is_ok_and(|of| of.identity() == host.identity());
+            let may_answer =
+                directory.read_plan().is_ok_and(|plan| advice::may_answer(question, &plan));
+            if !is_here || !may_answer || runs.found.len() >= MOST_RUNS {
+                continue;
+            }
+            match Run::read(&directory) {
+                Ok(run) => runs.found.push(run),
+                Err(why) => tell(&format!("! {} is left out: {why}", path.display())),
+            }
+            if runs.advice(question).is_decided() {
+                break;
+            }
+        }
+        Ok(runs)
+    }
+
+    fn advice(&self, question: &Question) -> Advice {
+        let sources: Vec<Source<'_>> = self
+            .found
+            .iter()
+            .map(|run| Source {
+                name: &run.name,
+                summary: &run.derived.summary,
+                host: &run.derived.host,
+                margin: run.derived.plan.measure.margin,
+            })
+            .collect();
+        advice::advise(question, &sources)
+    }
+}
+
+/// Whether a directory is a run.
+fn holds_a_run(path: &Path) -> bool {
+    ["journal.jsonl", "plan.toml"].iter().any(|file| path.join(file).is_file())
+}
+
+/// The runs of a directory, newest first; `latest` is one of them.
+fn directories(place: &Path) -> Result<Vec<PathBuf>, Stop> {
+    let unreadable = |error: io::Error| {
+        let place = place.display();
+        Stop::Usage(format!(
+            "cannot read {place}: {error}; name a run directory, or one that holds runs"
+        ))
+    };
+    let mut runs: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for entry in std::fs::read_dir(place).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let is_plain = std::fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_dir());
+        let changed = std::fs::metadata(path.join("journal.jsonl")).and_then(|of| of.modified());
+        if let (true, Ok(changed)) = (is_plain, changed) {
+            runs.push((changed, path));
+        }
+    }
+    runs.sort();
+    Ok(runs.into_iter().rev().map(|(_, path)| path).collect())
+}
+
+fn show_advice(
+    advice: &Advice,
+    json: bool,
+    runs: &Runs,
+    refused: &[(String, Missing)],
+) -> Result<(), Stop> {
+    let reader = Reader::of_output();
+    let margin = runs.found.first().map_or(Plan::preset(Preset::Default).measure.margin, |run| {
+        run.derived.plan.measure.margin
+    });
+    let options = AdviceOptions { width: reader.width, colour: reader.colour, margin, refused };
+    if !json {
+        return show(&report::advice_screen(advice, options));
+    }
+    let mut text = Vec::new();
+    report::write_advice(&mut text, advice, options)
+        .map_err(|error| Stop::Cannot(error.to_string()))?;
+    show(&String::from_utf8_lossy(&text))
+}

@@ -1,0 +1,114 @@
+//! `copycost experiment`: small plans that decide the paper's claims, and what they come to together.
+
+use std::fmt::Write as _;
+
+use analysis::experiments::{Done, decisions};
+use model::record::FinishReason;
+use model::{Experiment, Nanos, Plan};
+
+use crate::args::{ExperimentArguments, ExperimentCommand, RunExperimentArguments};
+use crate::by_hand::time;
+use crate::derived;
+use crate::exit::Stop;
+use crate::measured_run::{self, Run};
+use crate::run::start_engine;
+use crate::terminal::{Reader, show, tell};
+
+/// Every one of them.
+const ALL: &str = "all";
+
+/// Lists, shows or runs experiments.
+///
+/// # Errors
+/// An unknown name, a machine that can measure none of them, a signal.
+pub(crate) fn experiment(arguments: &ExperimentArguments) -> Result<(), Stop> {
+    match &arguments.command {
+        None | Some(ExperimentCommand::List) => {
+            let reader = Reader::of_output();
+            show(&report::experiments_list(reader.width, reader.colour))
+        }
+        Some(ExperimentCommand::Show { name }) => {
+            let reader = Reader::of_output();
+            show(&report::experiment_screen(named(name)?, reader.width, reader.colour))
+        }
+        Some(ExperimentCommand::Run(arguments)) => run(arguments),
+    }
+}
+
+fn named(name: &str) -> Result<Experiment, Stop> {
+    name.parse().map_err(Stop::Usage)
+}
+
+/// Runs each in a directory of its own, and tells what they come to.
+fn run(arguments: &RunExperimentArguments) -> Result<(), Stop> {
+    let mut experiments = Vec::new();
+    for name in &arguments.names {
+        let more = if name == ALL { Experiment::ALL.to_vec() } else { vec![named(name)?] };
+        let new: Vec<Experiment> =
+            more.into_iter().filter(|it| !experiments.contains(it)).collect();
+        experiments.extend(new);
+    }
+    let limit = arguments.max_time.as_deref().map(|text| time("max-time", text)).transpose()?;
+    let host = engine::host::facts();
+    let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
+    let mut engine = start_engine()?;
+    let mut done: Vec<(Experiment, Run)> = Vec::new();
+    let mut interrupted = false;
+    let plans = experiments.iter().map(|experiment| (*experiment, plan(*experiment, limit)));
+    for (place, (experiment, plan)) in plans.enumerate() {
+        if !arguments.quiet {
+            let of = experiments.len();
+            tell(&format!("experiment {} of {of}: {experiment}, {}", place + 1, experiment.help()));
+        }
+        match measured_run::measure(&plan, arguments.quiet, &host, owner, &mut engine) {
+            Ok((run, ending)) => {
+                done.push((experiment, run));
+                interrupted = ending == FinishReason::Interrupted;
+            }
+            // One that this machine cannot have does not keep the others from being run.
+            Err(Stop::Cannot(why)) if experiments.len() > 1 => {
+                tell(&format!("! {experiment}: {why}"))
+            }
+            Err(other) => return Err(other),
+        }
+        if interrupted {
+            break;
+        }
+    }
+    if done.is_empty() {
+        return Err(Stop::Cannot("none of these experiments can be run here".to_owned()));
+    }
+    show(&told(&done, arguments.json)?)?;
+    if interrupted {
+        return Err(Stop::Interrupted("what was measured is kept, and told above".to_owned()));
+    }
+    Ok(())
+}
+
+fn plan(experiment: Experiment, limit: Option<Nanos>) -> Plan {
+    let mut plan = experiment.plan();
+    plan.measure.max_time = limit.or(plan.measure.max_time);
+    plan
+}
+
+fn told(done: &[(Experiment, Run)], json: bool) -> Result<String, Stop> {
+    let all = done.iter().map(|(experiment, run)| Done {
+        experiment: *experiment,
+        run: &run.name,
+        summary: &run.derived.summary,
+    });
+    let decisions = decisions(&all.collect::<Vec<_>>());
+    if json {
+        let mut text = Vec::new();
+        report::write_experiments(&mut text, &decisions)
+            .map_err(|error| Stop::Cannot(error.to_string()))?;
+        return Ok(String::from_utf8_lossy(&text).into_owned());
+    }
+    let reader = Reader::of_output();
+    let mut text = report::experiments_screen(&decisions, reader.width, reader.colour);
+    text.push('\n');
+    for (experiment, run) in done {
+        let _ = writeln!(text, "{experiment}: copycost report {}", run.name);
+    }
+    Ok(text)
+}

@@ -1,0 +1,89 @@
+//! `copycost advise`: the answer of runs that are there, measuring where there is none, and what a script sees.
+
+use serde_json::Value;
+
+use crate::common::{Ended, Place};
+
+/// A question that a few seconds of measuring cover.
+const SHORT: &[&str] =
+    &["advise", "--link", "loopback", "--send", "send,sendmsg", "--max-time", "5s"];
+
+fn json(ended: &Ended) -> Value {
+    serde_json::from_str(&ended.output).unwrap_or_else(|why| panic!("{why}: {ended:#?}"))
+}
+
+/// 0 where the intervals decided, 4 where not: a loaded machine may give either.
+fn answered(ended: Ended) -> Ended {
+    assert!(matches!(ended.code, Some(0 | 4)), "{ended:#?}");
+    assert!(!ended.error.contains("panicked"), "{ended:#?}");
+    ended
+}
+
+#[test]
+fn what_no_run_covers_is_measured_and_then_answers_without_measuring() {
+    let place = Place::new();
+    let mut line = SHORT.to_vec();
+    line.extend(["--size", "20KB", "--json"]);
+    let first = answered(place.copycost(&line));
+    assert!(first.error.contains("measuring loopback: "), "{first:#?}");
+    let told = json(&first);
+    assert_eq!(told["decided"], first.code == Some(0));
+    assert_eq!(told["message_bytes"], 20_000);
+    let run = told["links"][0]["run"].as_str().unwrap().to_owned();
+    assert!(place.path(&run).join("report.html").is_file(), "{run}");
+    assert_eq!(told["links"][0]["contenders"].as_array().unwrap().len(), 2);
+    // The same question again has its answer, and so has one that is given the run.
+    line.extend(["--measure", "never"]);
+    let again = answered(place.copycost(&line));
+    assert_eq!(json(&again), told);
+    line.push(&run);
+    assert_eq!(json(&answered(place.copycost(&line))), told);
+    let mut text = SHORT.to_vec();
+    text.extend(["--size", "20KB", "--measure", "never", "--rate", "1Gbit/s"]);
+    let text = answered(place.copycost(&text));
+    assert!(text.output.starts_with("Same host (loopback): "), "{text:#?}");
+    for part in ["20000 B, 1 thread", "CPUs", "Not measured: ", "Evidence: "] {
+        assert!(text.output.contains(part), "{part}: {text:#?}");
+    }
+    assert!(text.output.lines().all(|line| line.chars().count() <= 100), "{text:#?}");
+}
+
+#[test]
+fn without_a_run_and_without_measuring_nothing_is_claimed() {
+    let place = Place::new();
+    let ended = place.copycost(&["advise", "--measure", "never"]).ends_with(4);
+    assert!(ended.output.starts_with("Same host (loopback): not measured."), "{ended:#?}");
+    assert!(ended.error.contains("undecided: "), "{ended:#?}");
+    // Nor from another size, on whose side the answer may be another one.
+    let run = place.tiny_run();
+    let run = run.to_str().unwrap();
+    let ended =
+        place.copycost(&["advise", run, "--measure", "never", "--size", "1MiB"]).ends_with(4);
+    assert!(ended.output.contains("not measured at 1 MiB"), "{ended:#?}");
+}
+
+#[test]
+fn wrong_questions_name_the_flag_and_the_remedy() {
+    let place = Place::new();
+    for (arguments, part) in [
+        ("--size 0", "--size: a message must have from 1 byte"),
+        ("--size 20XB", "--size: \"20XB\" is no size"),
+        ("--size 4", "--fields 4"),
+        ("--threads none", "--threads: "),
+        ("--link lop", "--link: unknown link \"lop\""),
+        ("--send sendmsg", "--send: two paths or more"),
+        ("--against sendmgs", "--against: "),
+        ("--against staged --send send,sendmsg", "--against staged is not among --send"),
+        ("--rate 5", "--rate: \"5\" is no rate"),
+        ("--share-of-cpu 120%", "--share-of-cpu: above 0 and up to 100%"),
+        ("--round-trip 5", "--round-trip: \"5\" is no time"),
+        ("--max-time 0s", "--max-time: "),
+        ("nowhere", "nowhere"),
+    ] {
+        let mut line = vec!["advise", "--measure", "never"];
+        line.extend(arguments.split(' '));
+        let ended = place.copycost(&line).ends_with(2);
+        assert!(ended.complaint().contains(part), "{arguments}: {ended:#?}");
+        assert_eq!(ended.output, "", "{arguments}");
+    }
+}

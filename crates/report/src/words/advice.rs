@@ -1,0 +1,287 @@
+//! The answer of `copycost advise` in sentences: what to use first, then what it rests on.
+
+use analysis::advice::{Advice, BreakEven, Choice, LinkAdvice, Price, Saving, Seen, WhyNot};
+use analysis::estimate::Estimate;
+use analysis::metric::{Better, Metric};
+use analysis::recommendation::Pays;
+use analysis::reference::Caveat;
+use analysis::results::Finding;
+use model::{Link, SendPath, Share};
+
+use crate::spelling::{counted, listed, percent, ratio, reduction, short, size, stretch};
+
+/// What to use on one link, against what, by how much.
+pub(crate) fn answer(on: &LinkAdvice, message_bytes: u64, margin: Share) -> String {
+    let place = place(on.link);
+    let text = match &on.choice {
+        Choice::Use { path, against, ratio, finding } => {
+            format!("use {path}{}", gain(on.metric, *against, ratio, *finding))
+        }
+        Choice::Alike { paths } => match paths.as_slice() {
+            [first, ..] => format!(
+                "no detectable difference between {} (each within {} of the other): use {first}, which asks for least",
+                names(paths),
+                percent(margin.0)
+            ),
+            [] => "no path is known".to_owned(),
+        },
+        Choice::Open { paths, ratio: of } => {
+            let of = match (paths.as_slice(), of) {
+                ([first, second, ..], Some(of)) => format!(" ({first} / {second} {})", ratio(of)),
+                _ => String::new(),
+            };
+            format!("undecided between {}: the intervals do not tell{of}", names(paths))
+        }
+        Choice::BySetting { paths } => {
+            let each = paths.iter().map(|(setting, path)| {
+                format!("{setting}: {}", path.map_or("undecided", SendPath::name))
+            });
+            format!("undecided, it depends on the setting: {}", each.collect::<Vec<_>>().join("; "))
+        }
+        Choice::NotCovered { nearest } => match nearest.as_slice() {
+            [] => "not measured".to_owned(),
+            [below, above] => format!(
+                "not decided at {}: measured at {} and {}, which do not give one answer",
+                size(message_bytes as f64),
+                size(*below as f64),
+                size(*above as f64)
+            ),
+            others => format!(
+                "not measured at {}; the nearest size is {}",
+                size(message_bytes as f64),
+                sizes(others)
+            ),
+        },
+    };
+    format!("{place}: {text}.")
+}
+
+/// Whom a link speaks of.
+fn place(link: Link) -> String {
+    if link.copies_by_reference_on_delivery() {
+        format!("Same host ({link})")
+    } else {
+        format!("Another host ({link})")
+    }
+}
+
+fn names(paths: &[SendPath]) -> String {
+    listed(&paths.iter().map(|path| path.name().to_owned()).collect::<Vec<_>>())
+}
+
+fn sizes(of: &[u64]) -> String {
+    listed(&of.iter().map(|bytes| size(*bytes as f64)).collect::<Vec<_>>())
+}
+
+/// `: 1.31 × [1.28, 1.35] the goodput of staged`; `: 15 % [12, 18] less sender CPU than sendmsg`.
+fn gain(metric: Metric, against: SendPath, of: &Estimate, finding: Finding) -> String {
+    match (finding, metric.better()) {
+        (Finding::Equivalent, _) => {
+            format!("; no detectable difference from {against} ({})", ratio(of))
+        }
+        (_, Better::Low) => format!(": {} less {} than {against}", reduction(of), cost(metric)),
+        (_, Better::High | Better::None) => {
+            format!(": {} the goodput of {against}", ratio(of))
+        }
+    }
+}
+
+/// A cost by its name in a sentence.
+pub(crate) fn cost(metric: Metric) -> &'static str {
+    if metric == Metric::SenderSideCpuNsPerKib { "sender CPU" } else { "CPU of both ends" }
+}
+
+/// What a reader must know beside the answer of a link.
+pub(crate) fn cautions(on: &LinkAdvice) -> Vec<String> {
+    let mut all = Vec::new();
+    if !on.is_covered() {
+        return all;
+    }
+    if !on.link.has_receiver() {
+        all.push(format!(
+            "the {} stands in for a network card and its peer: confirm with a real one",
+            on.link
+        ));
+    }
+    if let [below, above] = on.sizes.as_slice() {
+        all.push(format!(
+            "measured at {} and {}, which say the same; between them nothing was",
+            size(*below as f64),
+            size(*above as f64)
+        ));
+    }
+    if on.oversubscribed {
+        all.push("more threads than CPUs stand behind it".to_owned());
+    }
+    for caveat in &on.caveats {
+        match caveat {
+            Caveat::Preliminary { rounds } => {
+                all.push(format!("preliminary: {}", counted(*rounds, "round", "rounds")));
+            }
+            Caveat::LawBroken { id } => all.push(format!("unreliable: law {id} is broken")),
+            // The cells of the answer tell it themselves.
+            Caveat::Oversubscribed { .. } | Caveat::NoCause => {}
+        }
+    }
+    all
+}
+
+/// Why a path that passes by reference is not the answer.
+pub(crate) fn why_not(why: &WhyNot) -> String {
+    let path = why.path;
+    match why.seen {
+        Seen::Copied { share, is_delivered_here: true } => format!(
+            "{path}: {} of its completions say that the bytes were copied all the same, as on every delivery to this host",
+            percent(share)
+        ),
+        Seen::Copied { share, is_delivered_here: false } => format!(
+            "{path}: {} of its completions say that the bytes were copied all the same; look for a packet tap (tcpdump) or a device without scatter-gather",
+            percent(share)
+        ),
+        Seen::SmallPackets { bytes, twin_bytes } => format!(
+            "{path}: its packets carry {} B, those of its copying twin {} B: each field takes one of a packet's 17 fragments",
+            short(bytes),
+            short(twin_bytes)
+        ),
+        Seen::HeldBack { share } => format!(
+            "{path}: waited {} of the time for room in the send buffer, which is charged whole pages; try a larger --sndbuf",
+            percent(share)
+        ),
+    }
+}
+
+/// A break-even: what to paste, or why there is nothing.
+pub(crate) fn break_even(it: &BreakEven, link: Link) -> String {
+    let BreakEven { path, against, pays, threshold_bytes, sizes: [least, most], .. } = it;
+    let range = format!("{} to {}, {link}", size(*least as f64), size(*most as f64));
+    if let (Some(bytes), Pays::From { low, high }) = (threshold_bytes, pays) {
+        let name = path.name().replace('-', "_").to_uppercase();
+        let doubt = if (high - low).abs() < 1.0 {
+            String::new()
+        } else {
+            format!("{low:.0} to {high:.0}; ")
+        };
+        return format!(
+            "{name}_THRESHOLD = {bytes} /* bytes; {doubt}{path} / {against}, {link} */"
+        );
+    }
+    let when = match pays {
+        Pays::Always => format!("{path} costs less at every size measured"),
+        Pays::Never => format!("{path} never costs less"),
+        Pays::Alike => format!("{path} costs the same at every size measured"),
+        Pays::From { low, high } | Pays::Until { low, high } => format!(
+            "{path} costs less only below a size between {} and {}",
+            size(*low),
+            size(*high)
+        ),
+        Pays::Partly { less, up_to, from } => format!(
+            "{path} costs {} {}; elsewhere the intervals do not tell",
+            if *less { "less" } else { "more" },
+            stretch(*up_to, *from)
+        ),
+        Pays::Mixed => "the settings of the link differ".to_owned(),
+        Pays::Unclear => "the intervals do not tell".to_owned(),
+    };
+    format!("no constant for {path} / {against}: {when} ({range})")
+}
+
+/// What the answer saves.
+pub(crate) fn saving(saving: &Saving, advice: &Advice) -> Vec<String> {
+    let Saving { path, against, finding, cpus, share_of_cpu, .. } = saving;
+    let is_shown = matches!(finding, Finding::More | Finding::Less);
+    let doubt = if is_shown { "" } else { ", which is not shown to be a difference" };
+    let span = |of: &Estimate, text: &dyn Fn(f64) -> String| match (of.low, of.high) {
+        (Some(low), Some(high)) => format!("{} [{}, {}]", text(of.mean), text(low), text(high)),
+        (None, _) | (_, None) => text(of.mean),
+    };
+    let cpus = cpus.as_ref().zip(advice.rate_gbps).map(|(cpus, rate)| {
+        format!(
+            "at {} Gbit/s {path} in place of {against} saves {} CPUs{doubt}",
+            short(rate),
+            span(cpus, &|x| format!("{x:.3}"))
+        )
+    });
+    let share = share_of_cpu.as_ref().zip(advice.share_of_cpu).map(|(saved, share)| {
+        format!(
+            "a service that spends {} of its CPU time in sending by {against} saves {} % of it all with {path}{doubt}",
+            percent(share),
+            span(saved, &|x| format!("{:.2}", x * 100.0))
+        )
+    });
+    cpus.into_iter().chain(share).collect()
+}
+
+/// What a path that passes by reference asks for.
+pub(crate) fn price(price: &Price) -> Vec<String> {
+    let mut all = vec![format!(
+        "memory: {} Gbit/s × {} round trip = {} pinned, not to be written until acknowledged",
+        short(price.rate_gbps),
+        round_trip(price.round_trip_us),
+        amount(price.held_bytes)
+    )];
+    if let Some(limit) = price.memlock_bytes.value() {
+        let enough = if *limit as f64 >= price.held_bytes { "enough" } else { "too little" };
+        all.push(format!(
+            "RLIMIT_MEMLOCK is {}: {enough}; raise it with ulimit -l, or give CAP_IPC_LOCK",
+            size(*limit as f64)
+        ));
+    }
+    if let (Some(bytes), Some(sends)) =
+        (price.optmem_max_bytes.value(), price.pending_sends.value())
+    {
+        all.push(format!(
+            "net.core.optmem_max is {} a connection: about {} sends may await completion, then ENOBUFS",
+            size(*bytes as f64),
+            short(*sends)
+        ));
+    }
+    let completions = price.completions_per_message.value();
+    let completions =
+        completions.map(|n| format!("{} completions a message to be read", short(*n)));
+    let kernel = price.since_kernel.as_ref().map(|version| format!("Linux {version} or later"));
+    let last: Vec<String> = completions.into_iter().chain(kernel).collect();
+    if !last.is_empty() {
+        all.push(last.join("; "));
+    }
+    all
+}
+
+fn round_trip(us: f64) -> String {
+    if us >= 1000.0 { format!("{} ms", short(us / 1000.0)) } else { format!("{} µs", short(us)) }
+}
+
+/// Bytes in decimal units: `3.59 MB`.
+fn amount(bytes: f64) -> String {
+    let text = short(bytes);
+    let number = text.trim_end_matches(char::is_alphabetic);
+    format!("{number} {}B", text.strip_prefix(number).unwrap_or(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_decimal_units() {
+        assert_eq!([625_000.0, 3_590_000.0, 12.0].map(amount), ["625 kB", "3.59 MB", "12.0 B"]);
+    }
+
+    #[test]
+    fn a_constant_can_be_pasted_and_where_there_is_none_the_reason_stands() {
+        let of = |pays, threshold_bytes| {
+            let (path, against) = (SendPath::Zerocopy, SendPath::Sendmsg);
+            let metric = Metric::SenderSideCpuNsPerKib;
+            let sizes = [1024, 65_536];
+            let it = BreakEven { path, against, metric, pays, threshold_bytes, sizes };
+            break_even(&it, Link::Sink)
+        };
+        assert_eq!(
+            of(Pays::From { low: 8300.0, high: 11_200.0 }, Some(9600)),
+            "ZEROCOPY_THRESHOLD = 9600 /* bytes; 8300 to 11200; zerocopy / sendmsg, sink */"
+        );
+        assert_eq!(
+            of(Pays::Never, None),
+            "no constant for zerocopy / sendmsg: zerocopy never costs less (1 KiB to 64 KiB, sink)"
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! What experiments decide, in sentences.
+
+use analysis::claims::claim::Verdict;
+use analysis::experiments::{Decided, Decision};
+use analysis::id::Id;
+use model::{Experiment, Link, Nanos};
+
+use super::claims;
+use crate::claims_tally::{all_missing, verdict_name as verdict};
+use crate::numbers::duration;
+
+/// The verdict of a decision, the experiment that it comes from, and why.
+pub(crate) fn decision(decision: &Decision) -> (&'static str, String, String) {
+    match &decision.ruling {
+        Decided::By { experiment, claim, .. } => {
+            (verdict(claim.verdict), experiment.to_string(), claims::because(claim))
+        }
+        Decided::Contradicted { supporting, refuting } => (
+            verdict(Verdict::Undecidable),
+            format!("{supporting}, {refuting}"),
+            format!("{supporting} supports it and {refuting} refutes it"),
+        ),
+        Decided::Open { experiment, claim } => {
+            let lacks = all_missing(&claim.would_decide);
+            let lacks = if lacks.is_empty() { lacks } else { format!("; it takes {lacks}") };
+            let because = format!("{}{lacks}", claims::because(claim));
+            (verdict(Verdict::Undecidable), experiment.to_string(), because)
+        }
+        Decided::NotRun => {
+            let names: Vec<&str> = decision.made_for_it.iter().map(|it| it.name()).collect();
+            let command = format!("copycost experiment run {}", names.join(" "));
+            (verdict(Verdict::Undecidable), "-".to_owned(), format!("not run: {command}"))
+        }
+    }
+}
+
+/// What an experiment needs beside an ordinary user's rights: `root for the sink, hardware counters for C19`; `nothing`.
+pub(crate) fn needs(experiment: Experiment) -> String {
+    let plan = experiment.plan();
+    let is_privileged = |link: &&Link| !link.capabilities().privileges.is_empty();
+    let links = plan.factors.link.iter().filter(is_privileged);
+    let links = links.map(|link| format!("root for the {link}"));
+    let audits = plan.measure.audits.iter().map(|audit| format!("root for the {audit}"));
+    let counted = names(experiment.claims_by_counters());
+    let counters = (!counted.is_empty()).then(|| format!("hardware counters for {counted}"));
+    let all: Vec<String> = links.chain(audits).chain(counters).collect();
+    if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+}
+
+/// Claims by their names: `C11 C23`.
+pub(crate) fn names(claims: &[usize]) -> String {
+    let names = claims.iter().map(|number| Id::Claim(*number).name());
+    names.collect::<Vec<_>>().join(" ")
+}
+
+/// How long an experiment takes at most.
+pub(crate) fn limit(experiment: Experiment) -> String {
+    let limit: Option<Nanos> = experiment.plan().measure.max_time;
+    limit.map_or_else(|| "no limit".to_owned(), |limit| format!("up to {}", duration(limit)))
+}
+
+/// The experiments that are made for a claim, how long they take and what they need; none for a question.
+pub(crate) fn made_for(id: Id) -> Option<String> {
+    let Id::Claim(number) = id else { return None };
+    let one = |experiment: Experiment| {
+        format!(
+            "copycost experiment run {experiment} ({}; needs {})",
+            limit(experiment),
+            needs(experiment)
+        )
+    };
+    let all: Vec<String> = Experiment::of_claim(number).map(one).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
