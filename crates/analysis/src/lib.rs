@@ -9,6 +9,7 @@ mod audited;
 pub mod categories;
 mod ceilings;
 mod cell_totals;
+pub mod changes;
 pub mod claims;
 pub mod common_spread;
 mod comparisons;

@@ -96,7 +96,7 @@ impl<'a> RoundLogs<'a> {
 }
 
 /// Figures less others of the same round.
-fn less(figures: Vec<(u32, f64)>, others: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+pub(crate) fn less(figures: Vec<(u32, f64)>, others: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
     let others: BTreeMap<u32, f64> = others.into_iter().collect();
     let pair = |(round, x): (u32, f64)| Some((round, x - others.get(&round)?));
     figures.into_iter().filter_map(pair).collect()

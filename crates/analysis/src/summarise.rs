@@ -33,12 +33,18 @@ use crate::warnings::{Basis, warnings};
 /// grow with the number of records.
 pub fn summarise(plan: &Plan, host: &Host, records: &[Record]) -> Summary {
     let trials = JudgedTrials::new(plan, records);
-    let mut pass = Pass::new(plan, &trials);
-    let mut judged = 0..trials.all().len();
-    for record in records {
-        pass.push(record, &mut judged);
-    }
-    pass.close(plan, host, records)
+    Pass::over(plan, &trials, records).close(plan, host, records)
+}
+
+/// A plan's cells by place, and the complete blocks of a journal.
+pub(crate) fn complete_blocks(
+    plan: &Plan,
+    trials: &JudgedTrials<'_>,
+    records: &[Record],
+) -> (Places, Vec<Complete>) {
+    let pass = Pass::over(plan, trials, records);
+    let complete = pass.groups.complete();
+    (pass.places, complete)
 }
 
 struct Pass<'a> {
@@ -66,6 +72,16 @@ impl<'a> Pass<'a> {
             whole_until: 0,
             edge_shares: Moments::default(),
         }
+    }
+
+    /// All records taken in.
+    fn over(plan: &Plan, trials: &'a JudgedTrials<'a>, records: &'a [Record]) -> Self {
+        let mut pass = Self::new(plan, trials);
+        let mut judged = 0..trials.all().len();
+        for record in records {
+            pass.push(record, &mut judged);
+        }
+        pass
     }
 
     /// Takes a record in; `judged` counts the trials.

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use model::{Experiment, Factor, Preset};
-use report::ColumnSet;
+use report::{ColumnSet, Format};
 
 use crate::cell_flags::CellFlags;
 use crate::exit::EXIT_CODES;
@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Advise(AdviseArguments),
     /// Small experiments made for the paper's claims: list them, show one, run them
     Experiment(ExperimentArguments),
+    /// Tell what changed between runs: machines, cells, and ratios beyond noise
+    Compare(CompareArguments),
     /// Tell what this machine can measure, and how to unlock the rest
     Probe(ProbeArguments),
     /// Send checked content down every path and prove that nothing is lost, reordered or changed
@@ -91,6 +93,7 @@ pub(crate) struct RunArguments {
 }
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = format!("{FORMATS}\n{EXIT_CODES}"))]
 pub(crate) struct ReportArguments {
     /// A run directory [default: copycost-runs/latest]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -102,11 +105,41 @@ pub(crate) struct ReportArguments {
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print summary.json on standard output instead of the screen
-    #[arg(long, conflicts_with = "verbose")]
+    #[arg(long, conflicts_with_all = ["verbose", "format"])]
     pub(crate) json: bool,
     /// Show on the screen what only the report shows otherwise: every warning, noise, instruments, claims
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "format")]
     pub(crate) verbose: bool,
+    /// What to print on standard output; see below
+    #[arg(long, value_name = "FORMAT", default_value = "screen", value_parser = formats())]
+    pub(crate) format: Format,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = format!("{COMPARE_HELP}\n{FORMATS}\n{EXIT_CODES}"))]
+pub(crate) struct CompareArguments {
+    /// Run directories: the first is the base, each of the others is compared with it; before --with all of them are the
+    /// base
+    #[arg(value_name = "DIR", required = true, value_hint = ValueHint::DirPath)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Runs of the other side, where a side has several [default: each DIR after the first is a side]
+    #[arg(long, value_name = "DIR", num_args = 1.., value_hint = ValueHint::DirPath)]
+    pub(crate) with: Vec<PathBuf>,
+    /// Where to write a page with every change that was looked for [default: nowhere]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    /// End with 1 where a cell or a path got worse by more than this, beyond doubt [default: never]
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true)]
+    pub(crate) fail_over: Option<String>,
+    /// Print JSON instead of the screen
+    #[arg(long, conflicts_with_all = ["verbose", "format"])]
+    pub(crate) json: bool,
+    /// Show every fact that differs and every change that was looked for
+    #[arg(long, short, conflicts_with = "format")]
+    pub(crate) verbose: bool,
+    /// What to print on standard output; see below
+    #[arg(long, value_name = "FORMAT", default_value = "screen", value_parser = formats())]
+    pub(crate) format: Format,
 }
 
 #[derive(Clone, Debug, clap::Args)]
@@ -293,6 +326,22 @@ fn column_sets() -> impl TypedValueParser<Value = ColumnSet> {
     PossibleValuesParser::new(ColumnSet::ALL.map(ColumnSet::name))
         .try_map(|name| name.parse::<ColumnSet>())
 }
+
+fn formats() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name)).try_map(|name| name.parse::<Format>())
+}
+
+/// What the formats are, for two commands.
+const FORMATS: &str = "Formats: screen for people; bmf for Bencher (bencher run --adapter json); gha and gha-goodput for
+github-action-benchmark, CPU cost for its tool customSmallerIsBetter and goodput for its customBiggerIsBetter.";
+
+/// How sides are named.
+const COMPARE_HELP: &str = "Examples:
+  copycost compare before after                   one run a side
+  copycost compare before after later             each against before
+  copycost compare a1 a2 a3 --with b1 b2 b3       several runs a side: what differs between runs of a side is noise
+  copycost compare before after --fail-over 5%    for scripts
+";
 
 fn presets() -> PossibleValuesParser {
     PossibleValuesParser::new(Preset::ALL.iter().map(|preset| preset.name()))

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use analysis::changes::MeasuredRun;
 use analysis::laws::law::LawState;
 use analysis::summary::Summary;
 use journal::{Class, JournalError, Owner, RunDirectory};
@@ -13,7 +14,7 @@ use model::Plan;
 use model::host::Host;
 use model::record::Record;
 use report::numbers::counted;
-use report::{ColumnSet, ReportError};
+use report::{ColumnSet, Format, ReportError};
 
 use crate::exit::Stop;
 use crate::terminal::{Reader, show, tell};
@@ -143,6 +144,22 @@ impl Derived {
         report::screen(&self.summary, &self.host, &self.plan, options)
     }
 
+    /// The run as far as it can be compared with others, by this name.
+    pub(crate) fn to_compare(&self, name: String) -> MeasuredRun {
+        MeasuredRun::new(name, &self.plan, &self.host, &self.records, &self.summary)
+    }
+
+    /// Goodput and cost, for services that follow them.
+    ///
+    /// # Errors
+    /// None in practice: the figures are plain.
+    fn metrics(&self, format: Format) -> Result<String, Stop> {
+        let mut text = Vec::new();
+        report::write_metrics(&mut text, &self.summary, format)
+            .map_err(|error| Stop::Cannot(error.to_string()))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// `summary.json`.
     ///
     /// # Errors
@@ -173,6 +190,8 @@ pub(crate) enum Figures {
     },
     /// `summary.json`.
     Json,
+    /// Goodput and cost, for services that follow them.
+    Metrics(Format),
 }
 
 impl Figures {
@@ -198,6 +217,7 @@ pub(crate) fn present(
     }
     show(&match figures {
         Figures::Json => derived.json()?,
+        Figures::Metrics(format) => derived.metrics(format)?,
         Figures::Screen { verbose } => derived.screen(directory, verbose, written.is_ok()),
     })?;
     match written {

@@ -11,13 +11,13 @@ const UNDECIDED: u8 = 4;
 const INTERRUPTED: u8 = 130;
 
 /// The same for `--help`.
-pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 a fault found by verify, or with --strict an invalid cell or \
-a broken law; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise); 130 interrupted, what was measured is kept.";
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 a fault found by verify, with --strict an invalid cell or a \
+broken law, or with --fail-over a change for the worse; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise); 130 interrupted, what was measured is kept.";
 
 /// Why a command did not simply end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// `--strict` and cells are invalid, or `verify` found a fault: 1.
+    /// `--strict` and cells are invalid, `verify` found a fault, or `--fail-over` a change for the worse: 1.
     Invalid(String),
     /// Wrong usage, a wrong plan, a run directory that cannot be read: 2.
     Usage(String),

@@ -6,6 +6,7 @@ mod args;
 mod by_hand;
 mod cautions;
 mod cell_flags;
+mod compare;
 mod derived;
 mod dry_run;
 mod exit;
@@ -41,6 +42,7 @@ const OVERVIEW: &str = "copycost measures what it costs to move bytes through a 
 
   copycost run      measure the paper's 48 cells on loopback, in about five minutes (--preset quick: under one)
   copycost advise   which way of sending to use for your messages, in a minute (--size 20KB)
+  copycost compare  what changed between two runs: copycost compare A B
   copycost probe    what this machine can measure, and how to unlock the rest
 
 Every command: copycost --help";
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Some(Command::Report(arguments)) => report::report(arguments),
         Some(Command::Advise(arguments)) => advise::advise(arguments),
         Some(Command::Experiment(arguments)) => experiment::experiment(arguments),
+        Some(Command::Compare(arguments)) => compare::compare(arguments),
         Some(Command::Probe(arguments)) => probe::probe(arguments),
         Some(Command::Verify(arguments)) => verify::verify(arguments),
         Some(Command::Serve(arguments)) => by_hand::serve(arguments),

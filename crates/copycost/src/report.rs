@@ -1,5 +1,7 @@
 //! `copycost report`: everything derived again from the journal.
 
+use report::Format;
+
 use crate::args::ReportArguments;
 use crate::derived::{self, Figures};
 use crate::exit::Stop;
@@ -11,6 +13,9 @@ use crate::exit::Stop;
 pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Stop> {
     let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
     let directory = derived::find(arguments.directory.as_deref(), owner)?;
-    let figures = Figures::asked(arguments.json, arguments.verbose);
+    let figures = match arguments.format {
+        Format::Screen => Figures::asked(arguments.json, arguments.verbose),
+        format => Figures::Metrics(format),
+    };
     derived::present(&directory, figures, arguments.columns)?.judge(&directory, arguments.strict)
 }

@@ -61,39 +61,44 @@ pub struct CsvColumn {
 impl CsvColumn {
     /// Its unit, as its name ends.
     pub fn unit(&self) -> &'static str {
-        const ENDS: [(&str, &str); 22] = [
-            ("_unix_ms", "ms since 1970"),
-            ("_gbps", "Gbit/s"),
-            ("_ns_per_message", "ns per message"),
-            ("_ns_per_kib", "ns per KiB"),
-            ("_per_byte", "per byte"),
-            ("_per_kib", "per KiB"),
-            ("_per_message", "per message"),
-            ("_per_s", "per second"),
-            ("_ns_per_packet", "ns per packet"),
-            ("helper_cpu", "CPU number"),
-            ("bytes_per_receive_call", "bytes"),
-            ("bytes_per_packet", "bytes"),
-            ("_share", "share, 0 to 1"),
-            ("_ns", "ns"),
-            ("_us", "µs"),
-            ("_khz", "kHz"),
-            ("_bytes", "bytes"),
-            ("_slots", "slots"),
-            ("_packets", "packets"),
-            ("_cpus", "CPU numbers"),
-            ("cpus", "CPU numbers"),
-            ("wrong_offset", "bytes"),
-        ];
         if self.text {
             return "text";
         }
-        let name = ["_effective", "_low", "_high"]
-            .iter()
-            .find_map(|end| self.name.strip_suffix(end))
-            .unwrap_or(&self.name);
-        ENDS.iter().find(|(end, _)| name.ends_with(end)).map_or("count", |(_, unit)| unit)
+        unit_of(&self.name)
     }
+}
+
+/// The unit of a figure, as its name ends.
+pub(crate) fn unit_of(name: &str) -> &'static str {
+    const ENDS: [(&str, &str); 22] = [
+        ("_unix_ms", "ms since 1970"),
+        ("_gbps", "Gbit/s"),
+        ("_ns_per_message", "ns per message"),
+        ("_ns_per_kib", "ns per KiB"),
+        ("_per_byte", "per byte"),
+        ("_per_kib", "per KiB"),
+        ("_per_message", "per message"),
+        ("_per_s", "per second"),
+        ("_ns_per_packet", "ns per packet"),
+        ("helper_cpu", "CPU number"),
+        ("bytes_per_receive_call", "bytes"),
+        ("bytes_per_packet", "bytes"),
+        ("_share", "share, 0 to 1"),
+        ("_ns", "ns"),
+        ("_us", "µs"),
+        ("_khz", "kHz"),
+        ("_bytes", "bytes"),
+        ("_slots", "slots"),
+        ("_packets", "packets"),
+        ("_cpus", "CPU numbers"),
+        ("cpus", "CPU numbers"),
+        ("wrong_offset", "bytes"),
+    ];
+    let name = ["_effective", "_low", "_high"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(name);
+    ENDS.iter().find(|(end, _)| name.ends_with(end)).map_or("count", |(_, unit)| unit)
 }
 
 /// A CSV file.

@@ -15,6 +15,7 @@ use crate::figures::{self, Figure};
 use crate::reproduce::date;
 
 mod cells;
+mod changes;
 mod cpu_time;
 mod evidence;
 mod explanations;
@@ -26,6 +27,7 @@ mod machine;
 mod pictures;
 
 use crate::markup::{self, Markup};
+pub use changes::write_changes_html;
 
 /// What a page is made of.
 #[derive(Clone, Copy, Debug)]
@@ -57,34 +59,42 @@ pub fn write_html(mut out: impl Write, page: &Page) -> Result<(), ReportError> {
 }
 
 fn document(page: &Page) -> String {
+    let when = date(page.summary.run.started_unix_ms);
+    hull(&format!("copycost: {} on {when}", name(page)), |html| {
+        html.element("main", &[("id", "first")], |html| {
+            first_screen::first_screen(html, page);
+            contents(html);
+            pictures::figures(html, page);
+            cpu_time::cpu_time(html, page);
+            pictures::data_paths(html, page);
+            links::copies(html, page);
+            links::links(html, page);
+            evidence::answers(html, page.summary);
+            evidence::claims(html, &page.summary.explained.claims);
+            evidence::laws(html, &page.summary.explained.laws);
+            explanations::explanations(html, page);
+            machine::method(html, page);
+            machine::machine(html, page.host);
+            cells::cells(html, page);
+        });
+        html.element("footer", &[], |html| {
+            html.paragraph(&format!(
+                "Written by copycost {} from the journal of this run. Every figure on this page is one of summary.json.",
+                page.summary.copycost
+            ));
+        });
+    })
+}
+
+/// A whole page: its head, and what a function puts into its body, whose main part is called `first`.
+fn hull(title: &str, body: impl FnOnce(&mut Markup)) -> String {
     let mut html = Markup::new();
     html.fixed("<!DOCTYPE html>\n");
     html.element("html", &[("lang", "en")], |html| {
-        html.element("head", &[], |html| head(html, page));
+        html.element("head", &[], |html| head(html, title));
         html.element("body", &[], |html| {
             html.fixed("<a class=\"skip\" href=\"#first\">To the report</a>\n");
-            html.element("main", &[("id", "first")], |html| {
-                first_screen::first_screen(html, page);
-                contents(html);
-                pictures::figures(html, page);
-                cpu_time::cpu_time(html, page);
-                pictures::data_paths(html, page);
-                links::copies(html, page);
-                links::links(html, page);
-                evidence::answers(html, page.summary);
-                evidence::claims(html, &page.summary.explained.claims);
-                evidence::laws(html, &page.summary.explained.laws);
-                explanations::explanations(html, page);
-                machine::method(html, page);
-                machine::machine(html, page.host);
-                cells::cells(html, page);
-            });
-            html.element("footer", &[], |html| {
-                html.paragraph(&format!(
-                    "Written by copycost {} from the journal of this run. Every figure on this page is one of summary.json.",
-                    page.summary.copycost
-                ));
-            });
+            body(html);
             html.fixed("<script>\n");
             html.fixed(include_str!("html/script.js"));
             html.fixed("</script>\n");
@@ -93,7 +103,7 @@ fn document(page: &Page) -> String {
     html.finish()
 }
 
-fn head(html: &mut Markup, page: &Page) {
+fn head(html: &mut Markup, title: &str) {
     html.fixed("\n<meta charset=\"utf-8\">\n");
     html.empty("meta", &[("http-equiv", "Content-Security-Policy"), ("content", POLICY)]);
     html.fixed(concat!(
@@ -101,8 +111,7 @@ fn head(html: &mut Markup, page: &Page) {
         "<meta name=\"color-scheme\" content=\"light dark\">\n",
         "<link rel=\"icon\" href=\"data:,\">\n"
     ));
-    let when = date(page.summary.run.started_unix_ms);
-    html.leaf("title", &[], &format!("copycost: {} on {when}", name(page)));
+    html.leaf("title", &[], title);
     html.fixed("\n<style>\n");
     html.fixed(include_str!("html/style.css"));
     html.fixed(figures::style());

@@ -6,6 +6,8 @@
 
 mod advice;
 mod ceiling_table;
+mod changes_json;
+mod changes_screen;
 mod claims_tally;
 mod control_table;
 mod cpu_time_text;
@@ -22,6 +24,7 @@ mod link_tables;
 mod markdown;
 mod markup;
 mod method_notes;
+mod metric_formats;
 pub mod numbers;
 mod paper_csv;
 mod plain_table;
@@ -38,6 +41,8 @@ mod unanswered;
 mod words;
 
 pub use advice::{AdviceOptions, advice_schema, advice_screen, write_advice};
+pub use changes_json::{changes_schema, write_changes};
+pub use changes_screen::{ChangesOptions, changes_screen};
 pub use csv_table::{ColumnSet, CsvColumn};
 pub use data_path::{Diagram, data_paths};
 pub use error::ReportError;
@@ -45,12 +50,14 @@ pub use experiments_screen::{
     experiment_screen, experiments_list, experiments_screen, write_experiments,
 };
 pub use flame_graph::flame_graph;
-pub use html::{Page, write_html};
+pub use html::{Page, write_changes_html, write_html};
 pub use markdown::write_markdown;
+pub use metric_formats::{Format, write_change_metrics, write_metrics};
 pub use paper_csv::{PAPER_COLUMNS, write_paper};
 pub use ratios_csv::{ratios_columns, write_ratios};
 pub use results_csv::{results_columns, write_results};
 pub use screen::{ScreenOptions, cells_table, screen};
 pub use summary_json::{schema, write_summary};
 pub use trials_csv::{trial_columns, write_trials};
+pub use words::changes::got_worse;
 pub use words::laws::{law_because, law_title};

@@ -41,9 +41,9 @@ pub struct ScreenOptions<'a> {
 }
 
 /// Narrower than this nothing is laid out; lines hang over instead.
-const NARROWEST: usize = 40;
+pub(crate) const NARROWEST: usize = 40;
 /// Wider than this no sentence is easy to read.
-const WIDEST_TEXT: usize = 120;
+pub(crate) const WIDEST_TEXT: usize = 120;
 /// More rows than this make no screen: a digest stands in for the table, which is in `results.csv`.
 const MOST_ROWS: usize = 40;
 /// The same of columns of one metric.

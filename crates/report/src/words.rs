@@ -2,6 +2,7 @@
 
 pub(crate) mod advice;
 pub(crate) mod answers;
+pub(crate) mod changes;
 pub(crate) mod claims;
 mod copying;
 pub(crate) mod experiments;

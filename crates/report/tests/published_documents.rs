@@ -1,4 +1,4 @@
-//! `docs/FILES.md` and `schema/summary.schema.json` say what the code does. `BLESS=1` writes them anew.
+//! `docs/FILES.md` and the schemas in `schema` say what the code does. `BLESS=1` writes them anew.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
 use std::fmt::Write as _;
@@ -273,7 +273,11 @@ fn the_document_names_every_column_key_and_mark() {
 
 #[test]
 fn the_published_schemas_are_the_codes() {
-    for (name, schema) in [("summary", report::schema()), ("advice", report::advice_schema())] {
+    for (name, schema) in [
+        ("summary", report::schema()),
+        ("advice", report::advice_schema()),
+        ("changes", report::changes_schema()),
+    ] {
         let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         check(&format!("schema/{name}.schema.json"), &schema);
     }

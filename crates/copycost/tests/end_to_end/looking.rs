@@ -29,9 +29,18 @@ fn help_shows_every_factor_and_hides_the_ends() {
 #[test]
 fn help_of_a_command_is_asked_for_in_two_ways() {
     let place = Place::new();
-    for command in
-        ["run", "report", "advise", "experiment", "probe", "verify", "serve", "connect", "completions", "man"]
-    {
+    for command in [
+        "run",
+        "report",
+        "advise",
+        "experiment",
+        "probe",
+        "verify",
+        "serve",
+        "connect",
+        "completions",
+        "man",
+    ] {
         let flag = place.copycost(&[command, "--help"]).ends_with(0);
         let word = place.copycost(&["help", command]).ends_with(0);
         assert_eq!(word.output, flag.output, "{command}");

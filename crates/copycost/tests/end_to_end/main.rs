@@ -10,6 +10,7 @@ mod advise;
 mod bad_input;
 mod by_hand;
 mod common;
+mod compare;
 mod experiment;
 mod full_disk;
 mod interruption;

@@ -1,0 +1,146 @@
+//! What differs between the machines and the settings of two sides.
+
+use std::collections::BTreeSet;
+
+use model::host::Host;
+use model::plan::Measure;
+use model::{Measured, Plan, Thresholds};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::measured_run::MeasuredRun;
+
+/// A fact in which two sides differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Difference {
+    /// Its name: `kernel`, `sysctl net.core.rmem_max`, `slice`.
+    pub fact: String,
+    /// What the runs of the base have; more than one where they differ among themselves.
+    pub base: Vec<String>,
+    /// What those of the other side have.
+    pub other: Vec<String>,
+}
+
+/// What the machines differ in, by weight: what measures, the kernel, the CPU, then its settings. Boot, load and free memory
+/// differ always and are left out.
+pub(super) fn of_hosts(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Difference> {
+    let sending = |run: &MeasuredRun| host_facts(&run.host, "");
+    let mut differences = differences(base, other, sending);
+    let has_two = |runs: &[MeasuredRun]| runs.iter().any(|run| run.host.receiver_host.is_some());
+    if has_two(base) || has_two(other) {
+        let receiving = |run: &MeasuredRun| host_facts(run.host.of_receiver(), "receiver's ");
+        differences.extend(self::differences(base, other, receiving));
+    }
+    differences
+}
+
+/// What the plans and the way of measuring differ in, but for how long and how precisely.
+pub(super) fn of_settings(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Difference> {
+    differences(base, other, |run| setting_facts(&run.plan, run))
+}
+
+type Facts = Vec<(String, String)>;
+
+fn differences(
+    base: &[MeasuredRun],
+    other: &[MeasuredRun],
+    facts: impl Fn(&MeasuredRun) -> Facts,
+) -> Vec<Difference> {
+    let sides = [base, other].map(|side| side.iter().map(&facts).collect::<Vec<Facts>>());
+    let mut names: Vec<&String> = Vec::new();
+    for (name, _) in sides.iter().flatten().flatten() {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let of = |side: &[Facts], name: &String| -> BTreeSet<String> {
+        let of_run = |facts: &Facts| {
+            let found = facts.iter().find(|(other, _)| other == name);
+            found.map_or_else(|| NOT_RECORDED.to_owned(), |(_, value)| value.clone())
+        };
+        side.iter().map(of_run).collect()
+    };
+    let differing = names.into_iter().filter_map(|name| {
+        let [base, other] = [&sides[0], &sides[1]].map(|side| of(side, name));
+        (base != other).then(|| Difference {
+            fact: name.clone(),
+            base: base.into_iter().collect(),
+            other: other.into_iter().collect(),
+        })
+    });
+    differing.collect()
+}
+
+/// What stands for a fact that a run has not.
+const NOT_RECORDED: &str = "not recorded";
+const NOT_KNOWN: &str = "not known";
+
+/// An absent fact is the same whatever the reason: that often holds a path or a number of its own.
+fn known<T: ToString>(fact: &Measured<T>) -> String {
+    fact.value().map_or_else(|| NOT_KNOWN.to_owned(), T::to_string)
+}
+
+fn host_facts(host: &Host, whose: &str) -> Facts {
+    let numbers = |of: &[u32]| of.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let frequencies: BTreeSet<String> = host.cpus.iter().map(|cpu| known(&cpu.max_khz)).collect();
+    let caches = host.caches.iter().map(|cache| {
+        format!("L{} {} {} B / {}", cache.level, cache.kind, cache.bytes, cache.shared_by)
+    });
+    let counters = host.counters.iter().filter(|(_, counter)| counter.value().is_some());
+    let mut facts: Facts = [
+        ("copycost", host.copycost.clone()),
+        ("host", host.hostname.clone()),
+        ("kernel", host.kernel.clone()),
+        ("kernel build", host.kernel_build.clone()),
+        ("architecture", host.architecture.clone()),
+        ("distribution", known(&host.distribution)),
+        ("CPU", known(&host.cpu_model)),
+        ("usable CPUs", numbers(&host.usable_cpus)),
+        ("highest frequency, kHz", frequencies.into_iter().collect::<Vec<_>>().join(",")),
+        ("caches", caches.collect::<Vec<_>>().join(", ")),
+        ("NUMA nodes", known(&host.numa_nodes)),
+        ("virtual machine", known(&host.virtualization)),
+        ("governor", known(&host.governor)),
+        ("turbo", known(&host.turbo)),
+        ("on battery", known(&host.on_battery)),
+        ("CPU quota", known(&host.cpu_quota)),
+        ("CPU time accounting", known(&host.cpu_time_accounting)),
+        ("clock source", known(&host.clocksource)),
+        ("transparent huge pages", known(&host.transparent_hugepages)),
+        ("page, B", host.page_bytes.to_string()),
+        ("memory, B", known(&host.memory_bytes)),
+        ("root", if host.uid == 0 { "yes" } else { "no" }.to_owned()),
+        ("counters", counters.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")),
+    ]
+    .map(|(name, value)| (format!("{whose}{name}"), value))
+    .to_vec();
+    let named = |kind: &str, name: &String| format!("{whose}{kind} {name}");
+    facts.extend(host.mitigations.iter().map(|(of, how)| (named("mitigation", of), how.clone())));
+    facts.extend(host.sysctls.iter().map(|(name, value)| (named("sysctl", name), known(value))));
+    facts.extend(host.limits.iter().map(|(name, value)| (named("limit", name), known(value))));
+    facts.extend(host.devices.iter().map(|(name, mtu)| (named("MTU of", name), known(mtu))));
+    facts
+}
+
+/// How long, how precisely and in which order: more or less of the same measurement.
+const MORE_OF_THE_SAME: [&str; 7] =
+    ["precision", "min-rounds", "rounds", "max-time", "margin", "seed", "audits"];
+
+fn setting_facts(plan: &Plan, run: &MeasuredRun) -> Facts {
+    let (steady, turns) = (["time"], ["slice", "settle", "turns"]);
+    let unused: &[&str] = if plan.measure.steady { &turns } else { &steady };
+    let mut facts: Facts = vec![
+        ("congestion control".to_owned(), run.facts.congestion.clone()),
+        ("placement".to_owned(), run.facts.placement.clone()),
+    ];
+    let keys = Measure::KEYS.iter().filter(|key| !MORE_OF_THE_SAME.contains(key));
+    facts.extend(keys.map(|key| {
+        let value = plan.measure.get(key).filter(|_| !unused.contains(key));
+        ((*key).to_owned(), value.unwrap_or_else(|| "not used".to_owned()))
+    }));
+    let limits = Thresholds::KEYS.iter().filter_map(|key| {
+        Some((format!("threshold {key}"), plan.thresholds.get(key)?.to_string()))
+    });
+    facts.extend(limits);
+    facts
+}

@@ -1,0 +1,93 @@
+//! A run as far as it can be compared with others: its machine, its plan and its cells' figures round by round.
+
+use std::collections::BTreeMap;
+
+use model::host::Host;
+use model::record::Record;
+use model::{Cell, Contrast, Plan};
+
+use crate::judged::JudgedTrials;
+use crate::metric::Metric;
+use crate::pairings::contrasted;
+use crate::results::RunFacts;
+use crate::round_logs::{RoundLogs, less};
+use crate::summarise::complete_blocks;
+use crate::summary::Summary;
+
+/// Rounds, ascending, and the logarithm of a figure in each.
+pub(super) type Rounds = Vec<(u32, f64)>;
+
+/// A run to be compared. Its figures come from complete blocks alone, so that ratios and levels are of the same trials.
+#[derive(Clone, Debug)]
+pub struct MeasuredRun {
+    /// What it is called: its directory.
+    pub name: String,
+    /// Its plan.
+    pub plan: Plan,
+    /// Its machine.
+    pub host: Host,
+    /// The run as a whole.
+    pub facts: RunFacts,
+    /// The cells asked for, controls left out: goodput and the link's cost, where every figure has a logarithm.
+    cells: BTreeMap<Cell, [Option<Rounds>; 2]>,
+    /// What its plan compares within blocks: contrast, cell and the cell it is compared with.
+    pub(super) contrasts: Vec<(Contrast, Cell, Cell)>,
+}
+
+impl MeasuredRun {
+    /// That of a run directory.
+    pub fn new(
+        name: String,
+        plan: &Plan,
+        host: &Host,
+        records: &[Record],
+        summary: &Summary,
+    ) -> Self {
+        let trials = JudgedTrials::new(plan, records);
+        let (places, complete) = complete_blocks(plan, &trials, records);
+        let logs = RoundLogs::new(&places, &trials, &complete);
+        let asked = places.cells.iter().take(places.asked).enumerate();
+        let cells = asked.map(|(place, cell)| {
+            (cell.clone(), metrics(cell).map(|metric| logs.at(place, metric)))
+        });
+        let contrasts = contrasted(plan, &places).into_iter().filter_map(|pair| {
+            let cell = |place: usize| places.cells.get(place).cloned();
+            Some((pair.contrast.clone(), cell(pair.cell)?, cell(pair.against)?))
+        });
+        Self {
+            name,
+            plan: plan.clone(),
+            host: host.clone(),
+            facts: summary.run.clone(),
+            cells: cells.collect(),
+            contrasts: contrasts.collect(),
+        }
+    }
+
+    /// The cells asked for.
+    pub(super) fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.keys()
+    }
+
+    /// Whether it asks for a cell.
+    pub(super) fn has(&self, cell: &Cell) -> bool {
+        self.cells.contains_key(cell)
+    }
+
+    /// A cell's figure round by round; none without one.
+    pub(super) fn rounds(&self, cell: &Cell, metric: usize) -> Option<Rounds> {
+        let rounds = self.cells.get(cell)?.get(metric)?.clone()?;
+        (!rounds.is_empty()).then_some(rounds)
+    }
+
+    /// The logarithm of the ratio of two cells, round by round; none without a round in which both were measured.
+    pub(super) fn ratios(&self, cell: &Cell, against: &Cell, metric: usize) -> Option<Rounds> {
+        let ratios = less(self.rounds(cell, metric)?, self.rounds(against, metric)?);
+        (!ratios.is_empty()).then_some(ratios)
+    }
+}
+
+/// The metrics that are compared: goodput, and the cost that decides on the cell's link.
+pub(super) const fn metrics(cell: &Cell) -> [Metric; 2] {
+    [Metric::GoodputGbps, Metric::cost_on(cell.link)]
+}

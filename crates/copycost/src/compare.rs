@@ -1,0 +1,127 @@
+//! `copycost compare`: what changed between runs.
+
+use std::path::{Path, PathBuf};
+
+use analysis::changes::{Changes, MeasuredRun, compare as compared, worse};
+use journal::RunDirectory;
+use model::Share;
+use report::{ChangesOptions, Format};
+
+use crate::args::CompareArguments;
+use crate::derived::{self, Derived};
+use crate::exit::Stop;
+use crate::terminal::{Reader, show, tell};
+
+/// Compares and shows.
+///
+/// # Errors
+/// A directory that is no run, the same one twice, sides without a common cell; with `--fail-over`, a change for the worse.
+pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
+    let allowed = arguments.fail_over.as_deref().map(share).transpose()?;
+    let (base, others) = sides(arguments)?;
+    check_twins(&base, &others)?;
+    let base = read(&base)?;
+    let others = others.iter().map(|side| read(side)).collect::<Result<Vec<_>, Stop>>()?;
+    let changes = compared(&base, &others);
+    for comparison in changes.comparisons.iter().filter(|comparison| comparison.cells == 0) {
+        let why = match comparison.too_few_rounds.len() {
+            0 => "have no cell in common; name runs whose plans share path, link, size and threads",
+            _ => "share no cell with two valid rounds; go on with: copycost run --resume DIR",
+        };
+        let name = |side: &analysis::changes::SideFacts| {
+            side.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        return Err(Stop::Usage(format!(
+            "{} and {} {why}",
+            name(&changes.base),
+            name(&comparison.other)
+        )));
+    }
+    print(arguments, &changes)?;
+    if let Some(page) = &arguments.out {
+        write_page(page, &changes)?;
+    }
+    let Some(allowed) = allowed else { return Ok(()) };
+    let worse = worse(&changes, allowed.0);
+    if worse.is_empty() { Ok(()) } else { Err(Stop::Invalid(report::got_worse(&worse, allowed))) }
+}
+
+fn print(arguments: &CompareArguments, changes: &Changes) -> Result<(), Stop> {
+    let mut text = Vec::new();
+    let written = match (arguments.json, arguments.format) {
+        (true, _) => report::write_changes(&mut text, changes),
+        (false, Format::Screen) => {
+            let reader = Reader::of_output();
+            let (width, colour, verbose) = (reader.width, reader.colour, arguments.verbose);
+            return show(&report::changes_screen(
+                changes,
+                ChangesOptions { width, colour, verbose },
+            ));
+        }
+        (false, format) => report::write_change_metrics(&mut text, changes, format),
+    };
+    written.map_err(|error| Stop::Cannot(error.to_string()))?;
+    show(&String::from_utf8_lossy(&text))
+}
+
+fn write_page(page: &Path, changes: &Changes) -> Result<(), Stop> {
+    let cannot = |why: String| Stop::Cannot(format!("cannot write {}: {why}", page.display()));
+    let file = std::fs::File::create(page).map_err(|why| cannot(why.to_string()))?;
+    report::write_changes_html(std::io::BufWriter::new(file), changes)
+        .map_err(|why| cannot(why.io().to_string()))
+}
+
+/// The base's directories, and those of each other side.
+fn sides(arguments: &CompareArguments) -> Result<(Vec<PathBuf>, Vec<Vec<PathBuf>>), Stop> {
+    let runs = &arguments.runs;
+    if !arguments.with.is_empty() {
+        return Ok((runs.clone(), vec![arguments.with.clone()]));
+    }
+    match runs.split_first() {
+        Some((first, rest)) if !rest.is_empty() => {
+            Ok((vec![first.clone()], rest.iter().map(|run| vec![run.clone()]).collect()))
+        }
+        _ => Err(Stop::Usage(
+            "one run alone cannot be compared; name another: copycost compare A B".to_owned(),
+        )),
+    }
+}
+
+/// The same run twice would be compared with itself, or counted as two.
+fn check_twins(base: &[PathBuf], others: &[Vec<PathBuf>]) -> Result<(), Stop> {
+    let mut seen: Vec<(PathBuf, &Path)> = Vec::new();
+    for path in base.iter().chain(others.iter().flatten()) {
+        let Ok(whole) = path.canonicalize() else { continue };
+        if let Some((_, first)) = seen.iter().find(|(other, _)| *other == whole) {
+            return Err(Stop::Usage(format!(
+                "{} and {} are the same run; name each once",
+                first.display(),
+                path.display()
+            )));
+        }
+        seen.push((whole, path));
+    }
+    Ok(())
+}
+
+fn read(side: &[PathBuf]) -> Result<Vec<MeasuredRun>, Stop> {
+    let one = |path: &PathBuf| {
+        let directory: RunDirectory = derived::find(Some(path), None)?;
+        let derived = Derived::read(&directory)?;
+        for note in &derived.notes {
+            tell(&format!("! {}: {note}", path.display()));
+        }
+        Ok(derived.to_compare(path.display().to_string()))
+    };
+    side.iter().map(one).collect()
+}
+
+fn share(text: &str) -> Result<Share, Stop> {
+    let wrong = |why: String| Stop::Usage(format!("--fail-over: {why}"));
+    let share: Share = text.parse().map_err(wrong)?;
+    if share.0 < 1.0 {
+        Ok(share)
+    } else {
+        Err(wrong(format!("{share} is too much: nothing can lose that; write 5%")))
+    }
+}

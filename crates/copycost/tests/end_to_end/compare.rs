@@ -1,0 +1,168 @@
+//! `copycost compare` and the formats, on runs that nobody measured.
+
+use std::path::PathBuf;
+
+use journal::RunDirectory;
+use model::{Cell, Factor, Plan, SendPath};
+
+use crate::common::Place;
+
+fn plan() -> Plan {
+    synthetic::without_controls(&[(Factor::Message, "64,4096,65536"), (Factor::Threads, "1,2")])
+}
+
+/// A run directory on a quiet machine; `speed` multiplies each cell's goodput.
+fn made(
+    place: &Place,
+    name: &str,
+    plan: &Plan,
+    seed: u64,
+    speed: impl Fn(&Cell) -> f64,
+) -> PathBuf {
+    let path = place.path(name);
+    let directory = RunDirectory::create(&path, None).unwrap();
+    directory.write_plan(plan).unwrap();
+    let mut host = synthetic::host();
+    if seed > 100 {
+        host.kernel = "6.11.0-9-generic".to_owned();
+    }
+    directory.write_host(&host).unwrap();
+    let mut journal = directory.create_journal().unwrap();
+    let records = synthetic::run(plan, 10, |cell, round| {
+        let noise = synthetic::noise(seed, cell, round, 0.01);
+        synthetic::trial(cell, round).faster(speed(cell) * noise)
+    });
+    records.iter().for_each(|record| journal.append(record).unwrap());
+    path
+}
+
+fn slow_zerocopy(cell: &Cell) -> f64 {
+    if cell.send_path == SendPath::Zerocopy { 0.8 } else { 1.0 }
+}
+
+#[test]
+fn the_screen_says_what_changed_and_what_would_have_been_seen() {
+    let place = Place::new();
+    made(&place, "before", &plan(), 1, |_| 1.0);
+    made(&place, "same", &plan(), 2, |_| 1.0);
+    made(&place, "slower", &plan(), 103, slow_zerocopy);
+    let ended = place.copycost(&["compare", "before", "same"]).ends_with(0);
+    for part in [
+        "before  before (10 rounds)",
+        "after   same (10 rounds)",
+        "The machines are the same, as far as recorded.",
+        "No cell changed beyond noise.",
+        "would have been seen, nine in ten",
+        "one run a side",
+    ] {
+        assert!(ended.output.contains(part), "{part}: {}", ended.output);
+    }
+    let ended = place.copycost(&["compare", "before", "slower", "same"]).ends_with(0);
+    for part in [
+        "kernel: 6.8.0-45-generic → 6.11.0-9-generic",
+        "zerocopy got worse against every other one over all 6 blocks: goodput",
+        "zerocopy / sendmsg, 6 blocks",
+        "after   same (10 rounds)",
+    ] {
+        assert!(ended.output.contains(part), "{part}: {}", ended.output);
+    }
+    let mut command = place.command(&["compare", "before", "slower"]);
+    command.env("COLUMNS", "80");
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+    assert_eq!(wide, Vec::<&str>::new());
+}
+
+#[test]
+fn a_change_for_the_worse_ends_with_1_and_one_for_the_better_does_not() {
+    let place = Place::new();
+    made(&place, "before", &plan(), 1, |_| 1.0);
+    made(&place, "slower", &plan(), 2, slow_zerocopy);
+    let over = |a: &str, b: &str, share: &str, code: i32| {
+        place.copycost(&["compare", a, b, "--fail-over", share]).ends_with(code)
+    };
+    let ended = over("before", "slower", "5%", 1);
+    assert!(
+        ended
+            .complaint()
+            .contains("for the worse by more than 5% beyond doubt: zerocopy got worse"),
+        "{ended:#?}"
+    );
+    assert!(ended.output.contains("before"), "the screen is shown all the same");
+    over("before", "slower", "30%", 0);
+    over("slower", "before", "5%", 0);
+    place.copycost(&["compare", "before", "slower"]).ends_with(0);
+}
+
+#[test]
+fn several_runs_a_side_are_given_with_with() {
+    let place = Place::new();
+    for (name, seed) in [("a1", 1), ("a2", 2), ("b1", 3), ("b2", 4)] {
+        made(&place, name, &plan(), seed, |_| 1.0);
+    }
+    let ended = place.copycost(&["compare", "a1", "a2", "--with", "b1", "b2"]).ends_with(0);
+    assert!(ended.output.contains("after   b1 (10 rounds), b2 (10 rounds)"), "{ended:#?}");
+    assert!(!ended.output.contains("one run a side"), "{ended:#?}");
+    let ended = place.copycost(&["compare", "a1", "--with", "b1", "b2", "--json"]).ends_with(0);
+    let json: serde_json::Value = serde_json::from_str(&ended.output).unwrap();
+    assert_eq!(json["comparisons"][0]["unit"], "runs");
+}
+
+#[test]
+fn what_cannot_be_compared_is_one_line_and_exit_2() {
+    let place = Place::new();
+    made(&place, "before", &plan(), 1, |_| 1.0);
+    let other = synthetic::without_controls(&[(Factor::Message, "128"), (Factor::Threads, "1")]);
+    made(&place, "others", &other, 2, |_| 1.0);
+    std::fs::create_dir(place.path("empty")).unwrap();
+    for (line, part) in [
+        (&["compare"][..], "required arguments were not provided"),
+        (&["compare", "before"], "one run alone cannot be compared; name another"),
+        (&["compare", "before", "before"], "before and before are the same run"),
+        (&["compare", "before", "./before"], "are the same run"),
+        (&["compare", "before", "missing"], "missing does not exist; name a run directory"),
+        (&["compare", "before", "empty"], "empty"),
+        (&["compare", "before", "others"], "before and others have no cell in common"),
+        (&["compare", "before", "others", "--fail-over", "5"], "--fail-over: "),
+        (&["compare", "before", "others", "--fail-over", "-5%"], "--fail-over: "),
+        (&["compare", "before", "others", "--format", "bfm"], "did you mean \"bmf\"?"),
+        (&["compare", "before", "others", "--json", "--format", "bmf"], "cannot be used with"),
+    ] {
+        let ended = place.copycost(line).ends_with(2);
+        assert!(ended.complaint().contains(part), "{line:?}: {ended:#?}");
+        assert_eq!(ended.error.lines().count(), 1, "{line:?}: {ended:#?}");
+        assert_eq!(ended.output, "", "{line:?}");
+    }
+    let journal = place.path("before/journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, whole.replacen("\"attempt\":1", "\"attempt\":2", 1)).unwrap();
+    let ended = place.copycost(&["compare", "others", "before"]).ends_with(2);
+    assert!(ended.complaint().contains("line "), "{ended:#?}");
+}
+
+#[test]
+fn the_formats_are_json_with_the_figures_of_the_summary() {
+    let place = Place::new();
+    made(&place, "before", &plan(), 1, |_| 1.0);
+    made(&place, "after", &plan(), 2, |_| 1.0);
+    let json = |line: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&place.copycost(line).ends_with(0).output).unwrap()
+    };
+    let summary = json(&["report", "before", "--json"]);
+    let cell = &summary["estimates"][0];
+    let id = cell["cell"].as_str().unwrap();
+    let bmf = json(&["report", "before", "--format", "bmf"]);
+    let of = |key: &str| &cell["metrics"][key];
+    assert_eq!(bmf.as_object().unwrap().len(), 18);
+    assert_eq!(bmf[id]["goodput-gbps"]["value"], of("goodput_gbps")["mean"]);
+    assert_eq!(bmf[id]["goodput-gbps"]["lower_value"], of("goodput_gbps")["low"]);
+    assert_eq!(bmf[id]["ends-cpu-ns-per-kib"]["upper_value"], of("ends_cpu_ns_per_kib")["high"]);
+    let gha = json(&["report", "before", "--format", "gha"]);
+    assert_eq!((&gha[0]["name"], &gha[0]["unit"]), (&cell["cell"], &"ns per KiB".into()));
+    assert_eq!(gha[0]["value"], of("ends_cpu_ns_per_kib")["mean"]);
+    let gha = json(&["report", "before", "--format", "gha-goodput"]);
+    assert_eq!((&gha[0]["unit"], gha.as_array().unwrap().len()), (&"Gbit/s".into(), 18));
+    let changes = json(&["compare", "before", "after", "--format", "bmf"]);
+    let change = &changes["zerocopy / sendmsg, 6 blocks"]["goodput-gbps-change"];
+    assert!((change["value"].as_f64().unwrap() - 1.0).abs() < 0.05, "{changes}");
+}

@@ -1,0 +1,58 @@
+//! What changed between runs as JSON, and its published schema.
+
+use std::io::Write;
+
+use analysis::changes::{Changes, Comparison};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::error::ReportError;
+use crate::words::changes as words;
+
+/// The changes with the sentences that are made of them.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Changes")]
+struct ChangesFile<'a> {
+    /// What changed, for each of `comparisons`.
+    answers: Vec<Answer>,
+    #[serde(flatten)]
+    changes: &'a Changes,
+}
+
+/// What changed, in sentences.
+#[derive(Serialize, JsonSchema)]
+struct Answer {
+    /// How much changed beyond noise.
+    text: String,
+    /// Which values of a factor changed against every other one.
+    attributed: Vec<String>,
+    /// How large a change would have been seen; absent where nothing was compared.
+    seen: Option<String>,
+    /// What could not be compared.
+    not_compared: Vec<String>,
+    /// What to beware of.
+    cautions: Vec<String>,
+}
+
+/// Writes the changes, indented, keys in a stable order.
+///
+/// # Errors
+/// The writer's.
+pub fn write_changes(mut out: impl Write, changes: &Changes) -> Result<(), ReportError> {
+    let answer = |comparison: &Comparison| Answer {
+        text: words::answer(comparison),
+        attributed: comparison.attributed.iter().map(words::attributed).collect(),
+        seen: words::seen(comparison),
+        not_compared: words::not_compared(comparison),
+        cautions: words::cautions(&changes.base, comparison),
+    };
+    let file = ChangesFile { answers: changes.comparisons.iter().map(answer).collect(), changes };
+    let error = |why: std::io::Error| ReportError::new("the changes", why);
+    serde_json::to_writer_pretty(&mut out, &file).map_err(|why| error(why.into()))?;
+    out.write_all(b"\n").and_then(|()| out.flush()).map_err(error)
+}
+
+/// The JSON schema of what `copycost compare --json` prints, published as `schema/changes.schema.json`.
+pub fn changes_schema() -> serde_json::Value {
+    schemars::schema_for!(ChangesFile<'_>).to_value()
+}

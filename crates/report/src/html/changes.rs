@@ -1,0 +1,88 @@
+//! The page of what changed between runs: what the screen shows, with every change that was looked for.
+
+use std::io::Write;
+
+use analysis::changes::{Change, Changes, Comparison, Difference};
+
+use super::{hull, plain_table, table};
+use crate::error::ReportError;
+use crate::markup::Markup;
+use crate::spelling::{ratio, short};
+use crate::words::changes as words;
+use crate::words::figures::metric;
+
+/// Writes the page; it needs nothing from outside.
+///
+/// # Errors
+/// The writer's.
+pub fn write_changes_html(mut out: impl Write, changes: &Changes) -> Result<(), ReportError> {
+    let title = format!("copycost: what changed since {}", words::side_name(&changes.base));
+    let page = hull(&title, |html| {
+        html.element("main", &[("id", "first")], |html| {
+            html.leaf("h1", &[], "What changed");
+            for comparison in &changes.comparisons {
+                comparison_section(html, changes, comparison);
+            }
+        });
+        html.element("footer", &[], |html| {
+            html.paragraph(&format!("Written by copycost {}.", changes.copycost));
+        });
+    });
+    let error = |why| ReportError::new("the page of changes", why);
+    out.write_all(page.as_bytes()).and_then(|()| out.flush()).map_err(error)
+}
+
+fn comparison_section(html: &mut Markup, changes: &Changes, comparison: &Comparison) {
+    html.element("section", &[], |html| {
+        html.leaf("h2", &[], &words::side_name(&comparison.other));
+        html.paragraph(&format!("Before: {}", words::side(&changes.base)));
+        html.paragraph(&format!("After: {}", words::side(&comparison.other)));
+        differences(html, &comparison.host, "machines");
+        differences(html, &comparison.settings, "settings");
+        html.leaf("h3", &[], "Changes");
+        let mut lines = vec![words::answer(comparison)];
+        lines.extend(comparison.attributed.iter().map(words::attributed));
+        lines.extend(words::overalls(comparison));
+        lines.extend(words::seen(comparison));
+        lines.extend(words::not_compared(comparison));
+        lines.extend(words::cautions(&changes.base, comparison));
+        lines.iter().for_each(|line| html.paragraph(line));
+        every_change(html, comparison);
+    });
+}
+
+fn differences(html: &mut Markup, of: &[Difference], what: &str) {
+    html.paragraph(&words::differing(of.len(), what));
+    if of.is_empty() {
+        return;
+    }
+    let values = |values: &[String]| values.join(" or ");
+    let row = |it: &Difference| vec![it.fact.clone(), values(&it.base), values(&it.other)];
+    let rows: Vec<Vec<String>> = of.iter().map(row).collect();
+    plain_table(html, what, &["fact", "before", "after"], &rows);
+}
+
+fn every_change(html: &mut Markup, comparison: &Comparison) {
+    let columns = ["what", "figure", "before", "after", "change", "p", "corrected p", ""];
+    let columns = columns.map(str::to_owned);
+    table(html, "Every change that was looked for", "plain", &columns, |html| {
+        for change in &comparison.changes {
+            html.element("tr", &[], |html| {
+                row(change).iter().for_each(|text| html.leaf("td", &[], text));
+            });
+        }
+    });
+}
+
+fn row(change: &Change) -> Vec<String> {
+    vec![
+        words::subject(&change.subject),
+        metric(change.metric),
+        short(change.before),
+        short(change.after),
+        ratio(&change.ratio),
+        short(change.p),
+        short(change.p_holm),
+        words::verdict(change).to_owned(),
+    ]
+}

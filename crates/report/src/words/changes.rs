@@ -1,0 +1,269 @@
+//! What changed between runs, in sentences and names.
+
+use analysis::changes::{
+    Attributed, Change, Comparison, Detectable, Difference, Overall, RunName, Scope, SideFacts,
+    Subject, Unit, Worse,
+};
+use analysis::metric::{Better, Metric};
+use analysis::results::Finding;
+use model::plan::FEWEST_ROUNDS;
+use model::{Cell, Contrast, Factor, Share};
+
+use super::figures::{metric, place};
+use crate::spelling::{counted, listed, percent, ratio, shared_words};
+
+/// A side by its runs: `before (12 rounds)`.
+pub(crate) fn side(side: &SideFacts) -> String {
+    let run = |run: &RunName| {
+        let rounds = counted(run.rounds, "round", "rounds");
+        let label = if run.label.is_empty() { String::new() } else { format!("{}, ", run.label) };
+        format!("{} ({label}{rounds})", run.name)
+    };
+    side.runs.iter().map(run).collect::<Vec<_>>().join(", ")
+}
+
+/// A side's runs by name alone.
+pub(crate) fn side_name(side: &SideFacts) -> String {
+    side.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// `6.8.0 → 6.11.0`.
+pub(crate) fn difference(difference: &Difference) -> String {
+    let values = |of: &[String]| match of {
+        [] => "nothing".to_owned(),
+        of => of
+            .iter()
+            .map(|value| if value.is_empty() { "none" } else { value.as_str() })
+            .collect::<Vec<_>>()
+            .join(" or "),
+    };
+    format!("{} → {}", values(&difference.base), values(&difference.other))
+}
+
+/// How many facts differ, above the list of them.
+pub(crate) fn differing(differences: usize, what: &str) -> String {
+    let n = u32::try_from(differences).unwrap_or(u32::MAX);
+    match n {
+        0 => format!("The {what} are the same, as far as recorded."),
+        1 => format!("The {what} differ in one fact:"),
+        n => format!("The {what} differ in {n} facts:"),
+    }
+}
+
+/// A cell: `zerocopy, 64 KiB, 1 thread`.
+pub(crate) fn cell(cell: &Cell) -> String {
+    format!("{}, {}", cell.send_path, place(cell, &[]))
+}
+
+/// A contrast: `zerocopy / sendmsg`, of another factor than the path `nodelay: on / off`.
+pub(crate) fn contrast(contrast: &Contrast) -> String {
+    if contrast.paths().is_some() { contrast.values() } else { contrast.to_string() }
+}
+
+/// What changed.
+pub(crate) fn subject(subject: &Subject) -> String {
+    match subject {
+        Subject::Contrast { contrast: of, blocks } => {
+            format!("{}, {}", contrast(of), counted(*blocks, "block", "blocks"))
+        }
+        Subject::Ratio { contrast: of, cell, .. } => {
+            let path =
+                if of.paths().is_some() { String::new() } else { format!("{}, ", cell.send_path) };
+            format!("{}, {path}{}", contrast(of), place(cell, &[of.factor]))
+        }
+        Subject::Level { cell: of } => cell(of),
+    }
+}
+
+fn is_worse(of: Metric, finding: Finding) -> Option<bool> {
+    match (of.better(), finding) {
+        (Better::High, Finding::Less) | (Better::Low, Finding::More) => Some(true),
+        (Better::High, Finding::More) | (Better::Low, Finding::Less) => Some(false),
+        (Better::None, _) | (_, Finding::Equivalent | Finding::Undecided) => None,
+    }
+}
+
+/// A change in a word, where one is better.
+pub(crate) fn verdict(change: &Change) -> &'static str {
+    match is_worse(change.metric, change.finding) {
+        Some(true) => "worse",
+        Some(false) => "better",
+        None => "",
+    }
+}
+
+/// What all cells together did, a sentence a link.
+pub(crate) fn overalls(comparison: &Comparison) -> Vec<String> {
+    let by_link = comparison.overall.chunk_by(|a, b| a.link == b.link);
+    by_link.map(|of_link| overall(of_link, comparison.unit)).collect()
+}
+
+/// Of one link, both figures in one sentence.
+fn overall(of_link: &[Overall], unit: Unit) -> String {
+    let Some(first) = of_link.first() else { return String::new() };
+    let figure = |overall: &Overall| match &overall.ratio {
+        Some(of) => format!("{} {}", metric(overall.metric), ratio(of)),
+        None => format!("{} (one run a side of too few rounds)", metric(overall.metric)),
+    };
+    let figures: Vec<String> = of_link.iter().map(figure).collect();
+    let moved = of_link.iter().find_map(|overall| is_worse(overall.metric, overall.finding));
+    let because = match (moved, unit) {
+        (None, _) => ".".to_owned(),
+        (Some(worse), unit) => {
+            let how = if worse { "slower" } else { "faster" };
+            let doubt = match unit {
+                Unit::Rounds => "; of one run a side that may be its state alone",
+                Unit::Runs => "",
+            };
+            format!(": the whole machine was {how}, or what all cells share{doubt}.")
+        }
+    };
+    let cells = counted(first.cells, "cell", "cells");
+    format!("All {cells} over {} together: {}{because}", first.link, listed(&figures))
+}
+
+/// `zerocopy got worse against every other one over all 16 blocks: goodput 0.95 × [0.94, 0.96] at least`.
+pub(crate) fn attributed(of: &Attributed) -> String {
+    let how = match is_worse(of.metric, of.finding) {
+        Some(true) => "got worse",
+        Some(false) => "got better",
+        None => "changed",
+    };
+    let name = if of.factor == Factor::Send {
+        of.value.clone()
+    } else {
+        format!("{} {}", of.factor.key(), of.value)
+    };
+    let place = match &of.scope {
+        Scope::AllBlocks { blocks } => format!("over all {}", counted(*blocks, "block", "blocks")),
+        Scope::Block { shared } => format!("at {}", shared_words(shared)),
+    };
+    format!(
+        "{name} {how} against every other one {place}: {} {} at least",
+        metric(of.metric),
+        ratio(&of.ratio)
+    )
+}
+
+/// The first sentence: how much changed.
+pub(crate) fn answer(comparison: &Comparison) -> String {
+    if comparison.cells == 0 {
+        return "Nothing can be compared: no cell was measured on both sides.".to_owned();
+    }
+    let found = |is_it: fn(&Subject) -> bool| {
+        let of = comparison.changes.iter().filter(|change| change.is_found());
+        u32::try_from(of.filter(|change| is_it(&change.subject)).count()).unwrap_or(u32::MAX)
+    };
+    let cells = found(|subject| matches!(subject, Subject::Level { .. }));
+    let ratios = found(|subject| !matches!(subject, Subject::Level { .. }));
+    match (cells, ratios) {
+        (0, 0) => "No cell changed beyond noise.".to_owned(),
+        (0, ratios) => format!("{} changed beyond noise.", counted(ratios, "ratio", "ratios")),
+        (cells, 0) => format!(
+            "{} changed beyond noise.",
+            counted(cells, "figure of a cell", "figures of cells")
+        ),
+        (cells, ratios) => format!(
+            "{} and {} changed beyond noise.",
+            counted(cells, "figure of a cell", "figures of cells"),
+            counted(ratios, "ratio", "ratios"),
+        ),
+    }
+}
+
+/// How large a change would have been seen; none where nothing was compared.
+pub(crate) fn seen(comparison: &Comparison) -> Option<String> {
+    let part = |of: Option<Detectable>, what: &str, whole: &str| {
+        let of = of.filter(|of| of.median.is_finite())?;
+        let (least, median) = (percent(of.least), percent(of.median));
+        Some(if least == median {
+            format!("{median} of {what} {whole}")
+        } else {
+            format!("{median} of half the {what}s {whole}({least} of the steadiest)")
+        })
+    };
+    let parts = [
+        part(comparison.seen.contrast, "ratio", "over all blocks "),
+        part(comparison.seen.ratio, "ratio", "in a block "),
+        part(comparison.seen.level, "cell", ""),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty())
+        .then(|| format!("Nine in ten changes would have been seen above {}.", listed(&parts)))
+}
+
+/// What the figures above a table's section are told against.
+pub(crate) fn section(of: Metric, overall: Option<&Overall>) -> String {
+    match overall.filter(|overall| overall.common != 1.0) {
+        Some(overall) => {
+            format!(
+                "{}; cells against the {} × of all",
+                metric(of),
+                crate::spelling::short(overall.common)
+            )
+        }
+        None => metric(of),
+    }
+}
+
+/// What could not be compared, a line each.
+pub(crate) fn not_compared(comparison: &Comparison) -> Vec<String> {
+    const SHOWN: usize = 3;
+    [
+        (&comparison.only_in_base, "measured by the first side alone"),
+        (&comparison.only_in_other, "measured by the other side alone"),
+        (&comparison.too_few_rounds, "with too few valid rounds"),
+    ]
+    .into_iter()
+    .filter(|(cells, _)| !cells.is_empty())
+    .map(|(cells, why)| {
+        let mut names: Vec<String> = cells.iter().take(SHOWN).map(|of| cell(&of.0)).collect();
+        if cells.len() > SHOWN {
+            names.push(format!("{} more", cells.len() - SHOWN));
+        }
+        let n = counted(u32::try_from(cells.len()).unwrap_or(u32::MAX), "cell", "cells");
+        format!("not compared: {n} {why}: {}", names.join("; "))
+    })
+    .collect()
+}
+
+/// What to beware of, a line each.
+pub(crate) fn cautions(base: &SideFacts, comparison: &Comparison) -> Vec<String> {
+    let mut cautions = Vec::new();
+    if comparison.unit == Unit::Rounds {
+        cautions.push("one run a side: a change cannot be told from how runs of one machine differ by boot and time; with several: copycost compare A1 A2 --with B1 B2".to_owned());
+    }
+    if !comparison.settings.is_empty() {
+        cautions.push("measured otherwise: what changed may be the way of measuring".to_owned());
+    }
+    let rounds = base.runs.iter().chain(&comparison.other.runs).map(|run| run.rounds).min();
+    if let Some(rounds) = rounds.filter(|rounds| *rounds < FEWEST_ROUNDS) {
+        let rounds = counted(rounds, "round", "rounds");
+        cautions.push(format!(
+            "preliminary, a run of {rounds}: trust intervals from {FEWEST_ROUNDS} rounds on"
+        ));
+    }
+    cautions
+}
+
+/// What got worse by more than was allowed, in one line.
+pub fn got_worse(worse: &[Worse<'_>], allowed: Share) -> String {
+    let one = |worse: &Worse<'_>| match worse {
+        Worse::All(overall) => {
+            let of = overall.ratio.as_ref().map(ratio).unwrap_or_default();
+            format!("all cells over {}: {} {of}", overall.link, metric(overall.metric))
+        }
+        Worse::Cell(change) => {
+            format!(
+                "{}: {} {}",
+                subject(&change.subject),
+                metric(change.metric),
+                ratio(&change.ratio)
+            )
+        }
+        Worse::Value(of) => attributed(of),
+    };
+    let n = counted(u32::try_from(worse.len()).unwrap_or(u32::MAX), "change", "changes");
+    let lines: Vec<String> = worse.iter().map(one).collect();
+    format!("{n} for the worse by more than {allowed} beyond doubt: {}", lines.join("; "))
+}

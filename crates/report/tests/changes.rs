@@ -1,0 +1,101 @@
+//! What changed between runs: on the screen, as JSON, and for services that follow figures.
+#![allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
+
+use analysis::changes::{Changes, MeasuredRun, compare};
+use model::{Cell, Factor, Plan, SendPath};
+use report::{ChangesOptions, Format};
+
+fn plan(sizes: &str) -> Plan {
+    synthetic::without_controls(&[(Factor::Message, sizes), (Factor::Threads, "1,2")])
+}
+
+fn run(name: &str, plan: &Plan, seed: u64, speed: impl Fn(&Cell) -> f64) -> MeasuredRun {
+    let host = synthetic::host();
+    let records = synthetic::run(plan, 10, |cell, round| {
+        let noise = synthetic::noise(seed, cell, round, 0.01);
+        synthetic::trial(cell, round).faster(speed(cell) * noise)
+    });
+    let summary = analysis::summarise(plan, &host, &records);
+    MeasuredRun::new(name.to_owned(), plan, &host, &records, &summary)
+}
+
+/// A slower path on another kernel, a slower machine, and a size more on one side.
+fn changed() -> Changes {
+    let before = run("before", &plan("64,4096,65536"), 1, |_| 1.0);
+    let mut after = run("after", &plan("64,512,4096,65536"), 2, |cell| {
+        if cell.send_path == SendPath::Zerocopy { 0.7 } else { 0.9 }
+    });
+    after.host.kernel = "6.11.0-9-generic".to_owned();
+    compare(&[before], &[vec![after]])
+}
+
+fn screen(changes: &Changes, width: usize) -> String {
+    report::changes_screen(changes, ChangesOptions { width, colour: false, verbose: false })
+}
+
+fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut bytes = Vec::new();
+    write(&mut bytes);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn the_screen_of_a_change() {
+    insta::assert_snapshot!("changes_screen", screen(&changed(), 80));
+}
+
+#[test]
+fn the_screen_of_no_change_says_what_would_have_been_seen() {
+    let plan = plan("64,4096,65536");
+    let same = compare(&[run("a", &plan, 1, |_| 1.0)], &[vec![run("b", &plan, 2, |_| 1.0)]]);
+    insta::assert_snapshot!("changes_screen_none", screen(&same, 80));
+}
+
+#[test]
+fn every_line_fits_the_terminal() {
+    for width in [80, 100] {
+        let text = screen(&changed(), width);
+        assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+    }
+}
+
+#[test]
+fn the_changes_are_json_and_their_schema_names_every_key() {
+    let text = written(|out| report::write_changes(out, &changed()).unwrap());
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let schema = report::changes_schema();
+    let named = schema["properties"].as_object().unwrap();
+    for key in value.as_object().unwrap().keys() {
+        assert!(named.contains_key(key), "{key}");
+    }
+    let comparison = &schema["$defs"]["Comparison"]["properties"];
+    for key in value["comparisons"][0].as_object().unwrap().keys() {
+        assert!(comparison.get(key).is_some(), "{key}");
+    }
+    assert!(value["comparisons"][0]["changes"][0].get("shift").is_none());
+}
+
+#[test]
+fn figures_for_services_that_follow_them() {
+    let plan = plan("4096");
+    let host = synthetic::host();
+    let records = synthetic::run(&plan, 3, |cell, round| synthetic::trial(cell, round));
+    let summary = analysis::summarise(&plan, &host, &records);
+    for format in [Format::Bmf, Format::Gha, Format::GhaGoodput] {
+        let text = written(|out| report::write_metrics(out, &summary, format).unwrap());
+        insta::assert_snapshot!(format!("metrics_{}", format.name()), text);
+    }
+    let text = written(|out| {
+        report::write_change_metrics(out, &changed(), Format::Gha).unwrap();
+    });
+    assert!(!text.contains("goodput"), "more is better there: {text}");
+}
+
+#[test]
+fn a_figure_that_is_absent_is_left_out_and_never_0() {
+    let plan = plan("4096");
+    let nothing = analysis::summarise(&plan, &synthetic::host(), &[]);
+    for (format, empty) in [(Format::Bmf, "{}\n"), (Format::Gha, "[]\n")] {
+        assert_eq!(written(|out| report::write_metrics(out, &nothing, format).unwrap()), empty);
+    }
+}
