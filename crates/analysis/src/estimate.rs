@@ -214,17 +214,19 @@ pub(crate) fn t_above(t: f64, freedom: u32) -> f64 {
     StudentsT::new(0.0, 1.0, f64::from(freedom)).map_or(1.0, |student| student.sf(t))
 }
 
+/// A quantile of Student's t; infinite without a degree of freedom.
+pub(crate) fn t_quantile(p: f64, freedom: u32) -> f64 {
+    StudentsT::new(0.0, 1.0, f64::from(freedom))
+        .map_or(f64::INFINITY, |student| student.inverse_cdf(p))
+}
+
 /// The 97.5 % quantile of Student's t; infinite without a degree of freedom.
 pub(crate) fn t_975(freedom: u32) -> f64 {
     // Asked for after every trial and each round, always with few different arguments.
     static KNOWN: [OnceLock<f64>; 256] = [const { OnceLock::new() }; 256];
-    let quantile = || {
-        StudentsT::new(0.0, 1.0, f64::from(freedom))
-            .map_or(f64::INFINITY, |student| student.inverse_cdf(0.975))
-    };
     match KNOWN.get(freedom as usize) {
-        Some(known) => *known.get_or_init(quantile),
-        None => quantile(),
+        Some(known) => *known.get_or_init(|| t_quantile(0.975, freedom)),
+        None => t_quantile(0.975, freedom),
     }
 }
 

@@ -179,6 +179,23 @@ pub struct Scaling {
     pub path: SendPath,
     /// One entry a thread count, ascending.
     pub points: Vec<ScalingPoint>,
+    /// The universal scalability law through the thread counts that are no more than the CPUs; absent below six of them.
+    pub usl: Measured<Usl>,
+}
+
+/// The universal scalability law, C(N) = N / (1 + α(N − 1) + βN(N − 1)): a description of the curve, and no proof of what shapes it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Usl {
+    /// α, called contention: what flattens the curve.
+    pub contention: Estimate,
+    /// β, called coherency: what makes it fall.
+    pub coherency: Estimate,
+    /// Thread counts that it was fitted to.
+    pub thread_counts: u32,
+    /// The largest distance of one of them from the curve, as a share: 0.1 is 10 %.
+    pub off: f64,
+    /// Threads at which the curve is highest; absent where it is not shown to fall, or beyond the threads measured.
+    pub peak_threads: Measured<f64>,
 }
 
 /// Speed-up at one thread count.

@@ -47,12 +47,14 @@ pub mod results;
 mod round_logs;
 mod run_facts;
 pub mod scaling;
+pub mod selftest;
 pub mod stopping;
 mod summarise;
 pub mod summary;
 pub mod trends;
 mod trial_dots;
 pub mod turn_noise;
+pub mod usl;
 pub mod warnings;
 
 pub use metric::Metric;

@@ -4,12 +4,13 @@ use model::{Factor, Measured};
 
 use crate::estimate::Estimate;
 use crate::estimate::Moments;
-use crate::findings::{Scaling, ScalingPoint};
+use crate::findings::{Scaling, ScalingPoint, Usl};
 use crate::metric::Metric;
 use crate::pairings::Places;
 use crate::pairs::ratio;
 use crate::results::CellEstimates;
 use crate::round_logs::{RoundLogs, families};
+use crate::usl::{Point, usl};
 
 /// Speed-up of every path over threads, everything else being equal; nothing where there is one thread count only.
 ///
@@ -40,9 +41,29 @@ pub(crate) fn scaling(
             path: shared.cell().send_path,
             shared: shared.without(&[Factor::Send]),
             points: cells.iter().map(point).collect(),
+            usl: law(places, logs, estimates, &cells),
         });
     }
     scalings
+}
+
+/// The universal scalability law through the cells that have a CPU for each thread.
+fn law(
+    places: &Places,
+    logs: &RoundLogs<'_>,
+    estimates: &[CellEstimates],
+    cells: &[usize],
+) -> Measured<Usl> {
+    let fitting: Vec<usize> =
+        cells.iter().copied().filter(|cell| !estimates[*cell].oversubscribed).collect();
+    let points: Option<Vec<Point>> = fitting
+        .iter()
+        .map(|cell| Some((places.cells[*cell].threads.get(), logs.at(*cell, Metric::GoodputGbps)?)))
+        .collect();
+    match points {
+        Some(points) => usl(&points, cells.len() - fitting.len()),
+        None => Measured::absent("a goodput of 0 has no logarithm"),
+    }
 }
 
 fn speed_up(logs: &RoundLogs<'_>, cell: usize, fewest: usize) -> Measured<Estimate> {

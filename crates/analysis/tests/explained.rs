@@ -8,7 +8,7 @@ use analysis::reference::Caveat;
 use analysis::{Metric, Summary, summarise};
 use model::record::{FailureKind, Record};
 use model::values::Threads;
-use model::{Cell, Contrast, Link, Mark, Plan, Preset, SendPath};
+use model::{Cell, Contrast, Factor, Link, Mark, Plan, Preset, SendPath};
 use synthetic::TrialBuilder;
 
 /// What may be null in `summary.json`.
@@ -164,6 +164,35 @@ fn speed_up_is_paired_within_rounds_and_efficiency_is_its_share() {
         holds(point, truth);
         assert_eq!(point.oversubscribed, point.threads == 8);
     }
+}
+
+#[test]
+fn six_thread_counts_with_a_cpu_for_each_thread_have_the_scalability_law() {
+    let plan = synthetic::plan(&[
+        (Factor::Send, "sendmsg"),
+        (Factor::Message, "65536"),
+        (Factor::Threads, "1,2,4,6,8,12,16,32"),
+    ]);
+    let law = |n: f64| 5.0 * n / (1.0 + 0.04 * (n - 1.0) + 0.002 * n * (n - 1.0));
+    let of = |cpus: u32| {
+        let records = synthetic::run(&plan, 12, |cell, round| {
+            let goodput = law(f64::from(cell.threads.get()));
+            let noise = synthetic::noise(5, cell, round, 0.01);
+            synthetic::trial(cell, round).usable_cpus(cpus).goodput_gbps(goodput * noise)
+        });
+        explained(&plan, &records).scaling[0].usl.clone()
+    };
+    let found = of(32);
+    let found = found.value().unwrap();
+    assert_eq!(found.thread_counts, 7, "32 threads a side have not a CPU each");
+    for (estimate, truth) in [(found.contention, 0.04), (found.coherency, 0.002)] {
+        let (low, high) = (estimate.low.unwrap(), estimate.high.unwrap());
+        assert!(low <= truth && truth <= high && high - low < truth, "{estimate:?}");
+    }
+    // √(0.96 / 0.002) = 21.9 threads: more than were fitted.
+    assert!(found.peak_threads.reason().unwrap().contains("beyond"), "{found:?}");
+    let few = of(16);
+    assert!(few.reason().unwrap().contains("of 8, 5 are left"), "{few:?}");
 }
 
 #[test]

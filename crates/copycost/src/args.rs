@@ -34,6 +34,10 @@ pub(crate) enum Command {
     Experiment(ExperimentArguments),
     /// Tell what changed between runs: machines, cells, and ratios beyond noise
     Compare(CompareArguments),
+    /// Print the results of many runs as one table: one row a run, cell and metric
+    Table(TableArguments),
+    /// Measure equal cells for a minute: how small a difference this machine can see, and what disturbs it
+    Selftest(SelftestArguments),
     /// Tell what this machine can measure, and how to unlock the rest
     Probe(ProbeArguments),
     /// Send checked content down every path and prove that nothing is lost, reordered or changed
@@ -230,6 +234,56 @@ pub(crate) struct RunExperimentArguments {
     pub(crate) quiet: bool,
 }
 
+/// How a table is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TableFormat {
+    Csv,
+    Jsonl,
+    Screen,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Directories that cannot be read are named and left out. docs/queries.sql has queries for DuckDB."
+)]
+pub(crate) struct TableArguments {
+    /// Run directories, or directories that hold them [default: copycost-runs]
+    #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// How to write it: csv, jsonl, or screen, with cells as rows and runs as columns [default: screen on a terminal, else
+    /// csv]
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    pub(crate) format: Option<TableFormat>,
+    /// Metrics, by their names in results.csv [default: all; on the screen goodput_gbps]
+    #[arg(long, value_name = "LIST", value_parser = metrics(), hide_possible_values = true)]
+    pub(crate) metric: Option<String>,
+    /// Columns: all of them, or the factors that vary and what was measured
+    #[arg(long, value_name = "SET", default_value = "all", value_parser = column_sets())]
+    pub(crate) columns: ColumnSet,
+    /// End with 1 where a directory was left out
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SelftestArguments {
+    /// How long to measure
+    #[arg(long, value_name = "TIME", default_value = "1m", allow_hyphen_values = true)]
+    pub(crate) time: String,
+    /// Where to write the run [default: copycost-runs/selftest-TIME-HOST]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+    /// Measure nothing, and judge an earlier self-test or another run with --replica [default: measure]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "time"], value_hint = ValueHint::DirPath)]
+    pub(crate) of: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress, only the result
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ProbeArguments {
     /// Print JSON instead of a table
@@ -342,6 +396,10 @@ const COMPARE_HELP: &str = "Examples:
   copycost compare a1 a2 a3 --with b1 b2 b3       several runs a side: what differs between runs of a side is noise
   copycost compare before after --fail-over 5%    for scripts
 ";
+
+fn metrics() -> WordList {
+    WordList::new(analysis::Metric::ALL.iter().map(|metric| metric.name()).collect())
+}
 
 fn presets() -> PossibleValuesParser {
     PossibleValuesParser::new(Preset::ALL.iter().map(|preset| preset.name()))

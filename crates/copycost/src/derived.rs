@@ -14,7 +14,7 @@ use model::Plan;
 use model::host::Host;
 use model::record::Record;
 use report::numbers::counted;
-use report::{ColumnSet, Format, ReportError};
+use report::{ColumnSet, Format, Origin, ReportError};
 
 use crate::exit::Stop;
 use crate::terminal::{Reader, show, tell};
@@ -33,10 +33,14 @@ impl From<JournalError> for Stop {
 
 /// What a run directory holds and what follows from it.
 pub(crate) struct Derived {
+    /// What was asked.
     pub(crate) plan: Plan,
     /// The machine.
     pub(crate) host: Host,
-    records: Vec<Record>,
+    /// Which run and machine this is.
+    pub(crate) origin: Origin,
+    /// What was measured.
+    pub(crate) records: Vec<Record>,
     /// All figures.
     pub(crate) summary: Summary,
     /// What a reader of the journal must know, such as a torn last line.
@@ -53,7 +57,8 @@ impl Derived {
         let (plan, host) = (directory.read_plan()?, directory.read_host()?);
         let summary = analysis::summarise(&plan, &host, &records);
         let notes = torn.iter().map(ToString::to_string).collect();
-        Ok(Self { plan, host, records, summary, notes })
+        let origin = Origin::new(&directory.name(), &plan.label, &host);
+        Ok(Self { plan, host, origin, records, summary, notes })
     }
 
     /// Writes the derived files, each whole or not at all.
@@ -67,13 +72,14 @@ impl Derived {
     ) -> Result<(), JournalError> {
         let again = |error: ReportError| io::Error::new(error.io().kind(), error.io().to_string());
         directory.replace(&directory.trials(), |file| {
-            report::write_trials(file, &self.plan, &self.records, columns).map_err(again)
+            report::write_trials(file, &self.plan, &self.origin, &self.records, columns)
+                .map_err(again)
         })?;
         directory.replace(&directory.results(), |file| {
-            report::write_results(file, &self.summary, columns).map_err(again)
+            report::write_results(file, &self.summary, &self.origin, columns).map_err(again)
         })?;
         directory.replace(&directory.ratios(), |file| {
-            report::write_ratios(file, &self.summary, columns).map_err(again)
+            report::write_ratios(file, &self.summary, &self.origin, columns).map_err(again)
         })?;
         let mut note = None;
         directory.replace(&directory.paper(), |file| {

@@ -11,8 +11,8 @@ const UNDECIDED: u8 = 4;
 const INTERRUPTED: u8 = 130;
 
 /// The same for `--help`.
-pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 a fault found by verify, with --strict an invalid cell or a \
-broken law, or with --fail-over a change for the worse; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise); 130 interrupted, what was measured is kept.";
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done; 1 a fault found by verify, with --strict an invalid cell, \
+a broken law or a run that cannot be read, or with --fail-over a change for the worse; 2 wrong usage; 3 this machine cannot do it, or no trial is valid; 4 undecided (advise); 130 interrupted, what was measured is kept.";
 
 /// Why a command did not simply end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,17 @@ pub(crate) enum Stop {
 }
 
 impl Stop {
+    /// What it says, without what kind of an end it is.
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Invalid(why)
+            | Self::Usage(why)
+            | Self::Cannot(why)
+            | Self::Undecided(why)
+            | Self::Interrupted(why) => why,
+        }
+    }
+
     /// The number that a script sees.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {

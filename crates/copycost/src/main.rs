@@ -24,6 +24,8 @@ mod refusals;
 mod report;
 mod requested_plan;
 mod run;
+mod selftest;
+mod table;
 mod terminal;
 mod verify;
 mod word_list;
@@ -84,6 +86,8 @@ fn main() -> ExitCode {
         Some(Command::Advise(arguments)) => advise::advise(arguments),
         Some(Command::Experiment(arguments)) => experiment::experiment(arguments),
         Some(Command::Compare(arguments)) => compare::compare(arguments),
+        Some(Command::Table(arguments)) => table::table(arguments),
+        Some(Command::Selftest(arguments)) => selftest::selftest(arguments),
         Some(Command::Probe(arguments)) => probe::probe(arguments),
         Some(Command::Verify(arguments)) => verify::verify(arguments),
         Some(Command::Serve(arguments)) => by_hand::serve(arguments),

@@ -31,24 +31,35 @@ impl OpenedRun {
     ) -> Result<Self, Stop> {
         let directory = match out {
             Some(path) => RunDirectory::create(path, owner)?,
-            None => {
-                let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
-                RunDirectory::create_within(
-                    Path::new(RUNS),
-                    &journal::directory_name(&time, &host.hostname),
-                    owner,
-                )?
-            }
+            None => named_by_time("", owner, host)?,
         };
-        directory.write_plan(plan)?;
-        directory.write_host(host)?;
-        let journal = directory.create_journal()?;
+        let opened = Self::new(directory, plan, host)?;
         // A link beside a directory that somebody named would lie where nobody asked for it.
         if out.is_none()
-            && let Some(note) = directory.point_latest()?
+            && let Some(note) = opened.directory.point_latest()?
         {
             tell(&format!("! {note}"));
         }
+        Ok(opened)
+    }
+
+    /// A new run under [`RUNS`] whose name begins with `prefix`; `latest` stays where it points.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn begin_apart(
+        prefix: &str,
+        owner: Owner,
+        plan: &Plan,
+        host: &Host,
+    ) -> Result<Self, Stop> {
+        Self::new(named_by_time(prefix, owner, host)?, plan, host)
+    }
+
+    fn new(directory: RunDirectory, plan: &Plan, host: &Host) -> Result<Self, Stop> {
+        directory.write_plan(plan)?;
+        directory.write_host(host)?;
+        let journal = directory.create_journal()?;
         Ok(Self { directory, journal, earlier: Vec::new() })
     }
 
@@ -67,4 +78,11 @@ impl OpenedRun {
         directory.write_plan(plan)?;
         Ok(Self { directory, journal: resumed.writer, earlier: resumed.records })
     }
+}
+
+/// A directory under [`RUNS`], named by the time and the host.
+fn named_by_time(prefix: &str, owner: Owner, host: &Host) -> Result<RunDirectory, Stop> {
+    let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
+    let name = journal::directory_name(&format!("{prefix}{time}"), &host.hostname);
+    Ok(RunDirectory::create_within(Path::new(RUNS), &name, owner)?)
 }

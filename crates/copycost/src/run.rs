@@ -114,11 +114,13 @@ pub(crate) fn tell_all(cautions: &[String]) {
     }
 }
 
-/// What is measured, and how it is shown meanwhile.
+/// What is measured, and what is shown meanwhile.
 pub(crate) struct Measuring<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) host: &'a Host,
+    /// Whether only warnings are shown.
     pub(crate) quiet: bool,
+    /// Columns of the CSV files.
     pub(crate) columns: ColumnSet,
 }
 
@@ -133,8 +135,8 @@ impl Measuring<'_> {
         refusals: &Refusals,
         opened: &mut OpenedRun,
     ) -> Result<FinishReason, StudyError> {
-        let at_terminal = Reader::of_error().at_terminal;
-        let mut progress = Progress::new(at_terminal, self.quiet, self.plan, &opened.earlier);
+        let terminal = Reader::of_error().at_terminal;
+        let mut progress = Progress::new(terminal, self.quiet, self.plan, &opened.earlier);
         let mut live_report = LiveReport::new(&opened.directory, self.columns);
         let segment = segment(engine, self.plan, self.host);
         let finished = Study {
@@ -184,13 +186,20 @@ fn present(
 ) -> Result<(), Stop> {
     let figures = Figures::asked(arguments.json, arguments.verbose);
     let derived = derived::present(directory, figures, arguments.columns);
+    let name = directory.path().display();
+    ended(finished, &format!("go on with: copycost run --resume {name}"))?;
+    derived?.judge(directory, arguments.strict)
+}
+
+/// What the end of a study means for the command; `next` is what to do with one that was interrupted.
+///
+/// # Errors
+/// It did not end by itself.
+pub(crate) fn ended(finished: Result<FinishReason, StudyError>, next: &str) -> Result<(), Stop> {
     match finished {
         Err(StudyError::Journal(error)) => Err(error.into()),
         Err(StudyError::Engine(EngineError::Interrupted)) | Ok(FinishReason::Interrupted) => {
-            let name = directory.path().display();
-            Err(Stop::Interrupted(format!(
-                "what was measured is kept; go on with: copycost run --resume {name}"
-            )))
+            Err(Stop::Interrupted(format!("what was measured is kept; {next}")))
         }
         Err(error @ (StudyError::Engine(_) | StudyError::Differs(_))) => {
             Err(Stop::Cannot(error.to_string()))
@@ -200,6 +209,6 @@ fn present(
             | FinishReason::Rounds
             | FinishReason::Time
             | FinishReason::Failed,
-        ) => derived?.judge(directory, arguments.strict),
+        ) => Ok(()),
     }
 }

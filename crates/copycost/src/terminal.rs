@@ -1,6 +1,8 @@
 //! Standard output and error: who reads them, how wide, in colour or not, and readers that go away.
 
-use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write as _};
+
+use report::ReportError;
 
 use crate::exit::Stop;
 
@@ -64,6 +66,21 @@ pub(crate) fn show(text: &str) -> Result<(), Stop> {
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Stop::Cannot(format!("cannot write to standard output: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The same of what is written bit by bit.
+///
+/// # Errors
+/// As [`show`].
+pub(crate) fn stream(
+    write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> Result<(), ReportError>,
+) -> Result<(), Stop> {
+    match write(&mut BufWriter::new(io::stdout().lock())) {
+        Err(error) if error.io().kind() != ErrorKind::BrokenPipe => {
+            Err(Stop::Cannot(format!("cannot write to standard output: {}", error.io())))
         }
         Ok(()) | Err(_) => Ok(()),
     }

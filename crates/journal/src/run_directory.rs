@@ -90,6 +90,12 @@ impl RunDirectory {
         &self.path
     }
 
+    /// Its name, by which files tell runs apart; the same where it was opened through a link such as [`LATEST`].
+    pub fn name(&self) -> String {
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// What was asked.
     pub fn plan(&self) -> PathBuf {
         self.path.join("plan.toml")

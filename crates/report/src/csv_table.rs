@@ -8,8 +8,10 @@ use std::io::Write;
 use std::str::FromStr;
 
 use model::{Cell, Factor};
+use serde_json::Value as Json;
 
 use crate::error::ReportError;
+use crate::origin::Origin;
 
 /// Which columns a CSV file has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,21 +57,33 @@ pub struct CsvColumn {
     pub subject: &'static str,
     /// What it holds, in one line.
     pub meaning: String,
-    text: bool,
+    kind: Kind,
+}
+
+/// What the fields of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Number,
+    /// Several, separated by spaces.
+    Numbers,
+    Text,
+    /// `true` or `false`.
+    Truth,
 }
 
 impl CsvColumn {
     /// Its unit, as its name ends.
     pub fn unit(&self) -> &'static str {
-        if self.text {
-            return "text";
+        match self.kind {
+            Kind::Text => "text",
+            Kind::Truth => "true or false",
+            Kind::Number | Kind::Numbers => unit(&self.name),
         }
-        unit_of(&self.name)
     }
 }
 
-/// The unit of a figure, as its name ends.
-pub(crate) fn unit_of(name: &str) -> &'static str {
+/// The unit in which a figure's name ends.
+pub(crate) fn unit(name: &str) -> &'static str {
     const ENDS: [(&str, &str); 22] = [
         ("_unix_ms", "ms since 1970"),
         ("_gbps", "Gbit/s"),
@@ -110,6 +124,8 @@ pub(crate) trait Table {
 
     /// The cell that a row is of.
     fn cell<'r>(row: &'r Self::Row<'_>) -> &'r Cell;
+    /// The run that it is of.
+    fn origin<'r>(row: &'r Self::Row<'_>) -> &'r Origin;
 }
 
 type Value<T> = Box<dyn Fn(&<T as Table>::Row<'_>, &mut String)>;
@@ -140,11 +156,11 @@ impl<T: Table> Columns<T> {
     fn push(
         &mut self,
         (name, meaning): (String, String),
-        text: bool,
+        kind: Kind,
         factor: Option<Factor>,
         value: Value<T>,
     ) {
-        let about = CsvColumn { name, subject: self.subject, meaning, text };
+        let about = CsvColumn { name, subject: self.subject, meaning, kind };
         self.list.push(Column { about, factor, value });
     }
 
@@ -156,7 +172,7 @@ impl<T: Table> Columns<T> {
         value: impl Fn(&T::Row<'_>) -> Option<V> + 'static,
     ) {
         let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put(out, value(row)));
-        self.push((name.into(), meaning.into()), false, None, put);
+        self.push((name.into(), meaning.into()), Kind::Number, None, put);
     }
 
     /// Numbers of several workers or CPUs in one field, separated by spaces.
@@ -167,7 +183,7 @@ impl<T: Table> Columns<T> {
         value: impl Fn(&T::Row<'_>) -> Vec<V> + 'static,
     ) {
         let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put_list(out, value(row)));
-        self.push((name.into(), meaning.into()), false, None, put);
+        self.push((name.into(), meaning.into()), Kind::Numbers, None, put);
     }
 
     /// A text that may be absent.
@@ -178,7 +194,25 @@ impl<T: Table> Columns<T> {
         value: impl Fn(&T::Row<'_>) -> Option<V> + 'static,
     ) {
         let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put(out, value(row)));
-        self.push((name.into(), meaning.into()), true, None, put);
+        self.push((name.into(), meaning.into()), Kind::Text, None, put);
+    }
+
+    /// `true` or `false`, or absent.
+    pub(crate) fn truth(
+        &mut self,
+        name: &str,
+        meaning: &str,
+        value: impl Fn(&T::Row<'_>) -> Option<bool> + 'static,
+    ) {
+        let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put(out, value(row)));
+        self.push((name.to_owned(), meaning.to_owned()), Kind::Truth, None, put);
+    }
+
+    /// Which run and machine a row is of.
+    pub(crate) fn origin(&mut self) {
+        self.text("run", "The run directory's name.", |r| Some(T::origin(r).run.clone()));
+        self.text("machine", "The machine's host name.", |r| Some(T::origin(r).machine.clone()));
+        self.text("label", "The run's label.", |r| Some(T::origin(r).label.clone()));
     }
 
     /// Words in one field, separated by spaces.
@@ -189,7 +223,7 @@ impl<T: Table> Columns<T> {
         value: impl Fn(&T::Row<'_>) -> Vec<V> + 'static,
     ) {
         let put = Box::new(move |row: &T::Row<'_>, out: &mut String| put_list(out, value(row)));
-        self.push((name.into(), meaning.into()), true, None, put);
+        self.push((name.into(), meaning.into()), Kind::Text, None, put);
     }
 
     /// One column a factor.
@@ -209,7 +243,8 @@ impl<T: Table> Columns<T> {
                 out.push_str(&T::cell(row).get(*factor));
             });
             let names = (factor.column().to_owned(), meaning.to_owned());
-            self.push(names, !number, Some(*factor), put);
+            let kind = if number { Kind::Number } else { Kind::Text };
+            self.push(names, kind, Some(*factor), put);
         }
     }
 
@@ -237,12 +272,51 @@ impl<T: Table> Columns<T> {
             for column in &columns {
                 text.clear();
                 (column.value)(&row, &mut text);
-                let field = if column.about.text { harmless(&text) } else { Cow::Borrowed(&*text) };
+                let is_text = column.about.kind == Kind::Text;
+                let field = if is_text { harmless(&text) } else { Cow::Borrowed(&*text) };
                 csv.write_field(&*field).map_err(error)?;
             }
             csv.write_record(None::<&[u8]>).map_err(error)?;
         }
         csv.flush().map_err(|e| ReportError::new(T::FILE, e))
+    }
+
+    /// Writes the same rows as JSON lines: one object a row, numbers as numbers, and null where a field is empty.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub(crate) fn write_lines<'a>(
+        &self,
+        mut out: impl Write,
+        rows: impl Iterator<Item = T::Row<'a>> + Clone,
+        set: ColumnSet,
+    ) -> Result<(), ReportError> {
+        let columns = self.in_order(rows.clone(), set);
+        let (mut text, mut line) = (String::new(), String::new());
+        for row in rows {
+            line.clear();
+            for column in &columns {
+                text.clear();
+                (column.value)(&row, &mut text);
+                line.push(if line.is_empty() { '{' } else { ',' });
+                let is_number = || text.parse::<f64>().is_ok_and(f64::is_finite);
+                let bare = match column.about.kind {
+                    _ if text.is_empty() => Some("null"),
+                    Kind::Number => Some(if is_number() { &*text } else { "null" }),
+                    Kind::Truth => Some(&*text),
+                    Kind::Numbers | Kind::Text => None,
+                };
+                let name = Json::from(&*column.about.name);
+                // Writing to a String cannot fail.
+                let _ = match bare {
+                    Some(bare) => write!(line, "{name}:{bare}"),
+                    None => write!(line, "{name}:{}", Json::from(&*text)),
+                };
+            }
+            line.push_str("}\n");
+            out.write_all(line.as_bytes()).map_err(|e| ReportError::new(T::FILE, e))?;
+        }
+        out.flush().map_err(|e| ReportError::new(T::FILE, e))
     }
 
     /// The columns as listed, but factors that do not vary and then empty columns last; or without both. A table without
@@ -316,17 +390,6 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The run that a row is of: its label, else when it began, as `2026-11-23T08:30:00Z`.
-pub(crate) fn run_name(label: &str, started_unix_ms: u64) -> String {
-    if !label.is_empty() {
-        return label.to_owned();
-    }
-    i64::try_from(started_unix_ms)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .map_or_else(String::new, |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-}
-
 /// Why columns of a row are empty: each reason once, after the columns that it explains, as
 /// `COLUMN COLUMN: reason | COLUMN: another reason`.
 pub(crate) fn why_empty<'a>(absent: impl IntoIterator<Item = (String, &'a str)>) -> String {
@@ -363,12 +426,6 @@ mod tests {
         for text in ["", "send", "1-1", "0-1/2-3", "a=b", " x"] {
             assert_eq!(harmless(text), text);
         }
-    }
-
-    #[test]
-    fn a_run_is_named_by_its_label_else_by_its_beginning() {
-        assert_eq!(run_name("mine", 1_795_000_000_000), "mine");
-        assert_eq!(run_name("", 1_795_000_000_999), "2026-11-18T11:06:40Z");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use analysis::metric::Metric;
 use analysis::summary::Summary;
 use model::Measured;
 
-use crate::numbers::{level, ratio, short};
+use crate::numbers::{level, percent, ratio, short};
 use crate::spelling::{shared_words, size};
 use crate::words::figures::{counted_findings, crossed};
 
@@ -142,6 +142,28 @@ pub(crate) fn scaling(scaling: &[Scaling]) -> TextTable {
         heading: "Speed-up over threads",
         reading: "Goodput against the fewest threads; an efficiency of 1 is ideal.",
         columns: &["Cells", "Path", "Threads", "Speed-up", "Efficiency"],
+        rows: rows.collect(),
+    }
+}
+
+/// The universal scalability law, where enough thread counts were measured.
+pub(crate) fn scalability_law(scaling: &[Scaling]) -> TextTable {
+    let rows = scaling.iter().filter_map(|path| {
+        let law = path.usl.value()?;
+        Some(vec![
+            shared_words(&path.shared),
+            path.path.to_string(),
+            level(&law.contention),
+            level(&law.coherency),
+            measured(&law.peak_threads, |threads| format!("{threads:.0} threads")),
+            percent(law.off),
+            law.thread_counts.to_string(),
+        ])
+    });
+    TextTable {
+        heading: "Universal scalability law",
+        reading: "Goodput over N threads, fitted as N / (1 + α(N − 1) + βN(N − 1)) to the thread counts that have a CPU for each thread; intervals from rounds. α and β describe the curve; they show no mechanism. Off: the largest distance of a point from the curve.",
+        columns: &["Cells", "Path", "α (flattens)", "β (falls)", "Peak", "Off", "Thread counts"],
         rows: rows.collect(),
     }
 }

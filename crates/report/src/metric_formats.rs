@@ -14,7 +14,7 @@ use analysis::metric::{Better, Metric};
 use analysis::summary::Summary;
 use serde::Serialize;
 
-use crate::csv_table::unit_of;
+use crate::csv_table::unit;
 use crate::error::ReportError;
 use crate::spelling::short;
 use crate::words::changes as words;
@@ -113,7 +113,7 @@ pub fn write_metrics(
             Some(Point {
                 benchmark: entry.cell.id(),
                 measure: slug(metric),
-                unit: unit_of(metric.name()).to_owned(),
+                unit: unit(metric.name()).to_owned(),
                 metric,
                 estimate: *entry.metrics.get(&metric)?.value()?,
             })

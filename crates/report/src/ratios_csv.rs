@@ -7,14 +7,15 @@ use analysis::results::{Finding, Ratio};
 use analysis::summary::Summary;
 use model::Cell;
 
-use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, run_name, why_empty};
+use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, why_empty};
 use crate::error::ReportError;
+use crate::origin::Origin;
 
 struct Ratios;
 
 #[derive(Clone, Copy)]
 struct Row<'a> {
-    run: &'a str,
+    origin: &'a Origin,
     ratio: &'a Ratio,
 }
 
@@ -31,6 +32,10 @@ impl Table for Ratios {
     fn cell<'r>(row: &'r Row<'_>) -> &'r Cell {
         &row.ratio.cell
     }
+
+    fn origin<'r>(row: &'r Row<'_>) -> &'r Origin {
+        row.origin
+    }
 }
 
 /// The columns of `ratios.csv`, in the order in which they are listed in `docs/FILES.md`.
@@ -42,9 +47,13 @@ pub fn ratios_columns() -> Vec<CsvColumn> {
 ///
 /// # Errors
 /// The writer's.
-pub fn write_ratios(out: impl Write, summary: &Summary, set: ColumnSet) -> Result<(), ReportError> {
-    let run = run_name(&summary.run.label, summary.run.started_unix_ms);
-    let rows = summary.ratios.iter().map(|ratio| Row { run: &run, ratio });
+pub fn write_ratios(
+    out: impl Write,
+    summary: &Summary,
+    origin: &Origin,
+    set: ColumnSet,
+) -> Result<(), ReportError> {
+    let rows = summary.ratios.iter().map(|ratio| Row { origin, ratio });
     columns().write(out, rows, set)
 }
 
@@ -100,7 +109,7 @@ fn columns() -> Columns<Ratios> {
         "Why figures of this row are absent: each reason once, after the columns that it explains.",
         |r| Some(reasons(r.ratio)),
     );
-    columns.text("run", "The run's label, else when it began.", |r| Some(r.run.to_owned()));
+    columns.origin();
     columns.about("Factors of `cell`");
     columns.factors();
     columns

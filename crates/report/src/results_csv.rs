@@ -8,14 +8,15 @@ use analysis::results::CellEstimates;
 use analysis::summary::Summary;
 use model::{Cell, Measured};
 
-use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, run_name, why_empty};
+use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, why_empty};
 use crate::error::ReportError;
+use crate::origin::Origin;
 
 struct Results;
 
 #[derive(Clone, Copy)]
 struct Row<'a> {
-    run: &'a str,
+    origin: &'a Origin,
     entry: &'a CellEstimates,
 }
 
@@ -25,6 +26,10 @@ impl Table for Results {
 
     fn cell<'r>(row: &'r Row<'_>) -> &'r Cell {
         &row.entry.cell
+    }
+
+    fn origin<'r>(row: &'r Row<'_>) -> &'r Origin {
+        row.origin
     }
 }
 
@@ -41,10 +46,10 @@ pub fn results_columns() -> Vec<CsvColumn> {
 pub fn write_results(
     out: impl Write,
     summary: &Summary,
+    origin: &Origin,
     set: ColumnSet,
 ) -> Result<(), ReportError> {
-    let run = run_name(&summary.run.label, summary.run.started_unix_ms);
-    let rows = summary.estimates.iter().map(|entry| Row { run: &run, entry });
+    let rows = summary.estimates.iter().map(|entry| Row { origin, entry });
     columns().write(out, rows, set)
 }
 
@@ -54,19 +59,19 @@ fn columns() -> Columns<Results> {
     columns.factors();
     columns.about("Cell");
     columns.text("cell", "The cell's id, the same in every file.", |r| Some(r.entry.cell.id()));
-    columns.text("run", "The run's label, else when it began.", |r| Some(r.run.to_owned()));
-    columns.text(
+    columns.origin();
+    columns.truth(
         "control",
-        "Whether the cell controls the method and answers no question: true or false.",
+        "Whether the cell controls the method and answers no question.",
         |r| Some(r.entry.control),
     );
     columns.number("trials", "Valid trials.", |r| Some(r.entry.trials));
     columns.number("void_trials", "Void attempts, which enter no figure.", |r| {
         Some(r.entry.void_trials)
     });
-    columns.text(
+    columns.truth(
         "precise",
-        "Whether the levels of goodput and of the link's cost are precise, by a spread shrunk over cells: true or false.",
+        "Whether the levels of goodput and of the link's cost are precise, by a spread shrunk over cells.",
         |r| r.entry.precise.value().copied(),
     );
     columns.about("Figures");
@@ -90,9 +95,14 @@ fn columns() -> Columns<Results> {
     columns.words(
         "marks",
         "How many valid trials bear each mark, as `retransmits=3 steal=1`.",
-        |r| r.entry.marks.iter().map(|(mark, trials)| format!("{mark}={trials}")).collect(),
+        |r| marks(r.entry),
     );
     columns
+}
+
+/// How many valid trials of a cell bear each mark: `retransmits=3`.
+pub(crate) fn marks(entry: &CellEstimates) -> Vec<String> {
+    entry.marks.iter().map(|(mark, trials)| format!("{mark}={trials}")).collect()
 }
 
 fn estimate<'r>(row: &'r Row<'_>, metric: Metric) -> Option<&'r Estimate> {

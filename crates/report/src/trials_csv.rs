@@ -8,12 +8,14 @@ use std::io::Write;
 
 use analysis::figures::Reading;
 use analysis::judged::Judge;
+use analysis::marks::is_void;
 use analysis::metric::Metric;
 use model::record::{CpuBusy, FailureKind, Field, Finished, Outcome, Record, Trial};
 use model::{Cell, Mark, Measured, Plan};
 
-use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table, run_name};
+use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table};
 use crate::error::ReportError;
+use crate::origin::Origin;
 
 mod link_columns;
 mod machine_columns;
@@ -24,7 +26,7 @@ struct Trials;
 /// What the fields of a row are taken from.
 #[derive(Clone)]
 struct Row<'a> {
-    run: &'a str,
+    origin: &'a Origin,
     trial: &'a Trial,
     marks: Vec<Mark>,
     idle: Option<&'a Measured<CpuBusy>>,
@@ -47,6 +49,10 @@ impl Table for Trials {
     fn cell<'r>(row: &'r Row<'_>) -> &'r Cell {
         &row.trial.cell
     }
+
+    fn origin<'r>(row: &'r Row<'_>) -> &'r Origin {
+        row.origin
+    }
 }
 
 /// Every column of `trials.csv`, in the order in which they are listed in `docs/FILES.md`.
@@ -62,21 +68,11 @@ pub fn trial_columns() -> Vec<CsvColumn> {
 pub fn write_trials<'a>(
     out: impl Write,
     plan: &Plan,
+    origin: &Origin,
     records: impl IntoIterator<Item = &'a Record, IntoIter: Clone>,
     set: ColumnSet,
 ) -> Result<(), ReportError> {
     let records = records.into_iter();
-    let began = records.clone().find_map(|record| match record {
-        Record::Segment(segment) => Some(segment.started_unix_ms),
-        Record::Trial(trial) => Some(trial.started_unix_ms),
-        Record::Round(_)
-        | Record::Audit(_)
-        | Record::AuditRefused(_)
-        | Record::Ceiling(_)
-        | Record::Finish(_) => None,
-    });
-    let run = run_name(&plan.label, began.unwrap_or(0));
-    let run = run.as_str();
     let judge = Judge::new(&plan.thresholds);
     let rows = records.scan((None, judge), move |(idle, judge), record| {
         Some(match record {
@@ -91,7 +87,7 @@ pub fn write_trials<'a>(
             // Never timed: no row.
             Record::Audit(_) | Record::AuditRefused(_) | Record::Ceiling(_) => None,
             Record::Trial(trial) => Some(Row {
-                run,
+                origin,
                 trial,
                 marks: judge.marks(trial),
                 idle: *idle,
@@ -125,7 +121,7 @@ fn columns() -> Columns<Trials> {
 fn identity(columns: &mut Columns<Trials>) {
     columns.about("Identity");
     columns.text("cell", "The cell's id, the same in every file.", |r| Some(r.trial.cell.id()));
-    columns.text("run", "The run's label, else when it began.", |r| Some(r.run.to_owned()));
+    columns.origin();
     columns.number("round", "The round, from 1.", |r| Some(r.trial.round));
     columns.number("block", "Place of the block in its round, from 0.", |r| Some(r.trial.block));
     columns
@@ -161,6 +157,9 @@ fn outcome(columns: &mut Columns<Trials>) {
         "Of a failed trial: the call, its argument, the remedy.",
         move |r| failure(r).map(|f| f.why),
     );
+    columns.truth("valid", "Whether the trial enters estimates: it bears no void mark.", |r| {
+        Some(!is_void(&r.marks))
+    });
     columns.words(
         "marks",
         "What speaks against the trial, judged by the plan's thresholds.",
@@ -219,9 +218,9 @@ fn settings(columns: &mut Columns<Trials>) {
         r.trial.settings.series.as_ref().map(|series| series.places.clone()).unwrap_or_default()
     });
     columns.number("tail_ns", "The senders' tail after it.", |r| Some(r.trial.settings.tail_ns.0));
-    columns.text(
+    columns.truth(
         "extended",
-        "Whether the warm-up was extended because an earlier attempt had not settled, as older versions did: true or false.",
+        "Whether the warm-up was extended because an earlier attempt had not settled, as older versions did.",
         |r| Some(r.trial.settings.extended),
     );
 }

@@ -12,6 +12,7 @@ mod links;
 mod reasons;
 mod recommendation;
 mod references;
+pub(crate) mod selftest;
 mod warnings;
 
 pub(crate) use links::link_verdict;

@@ -10,11 +10,11 @@ use analysis::metric::Metric;
 use common::csv_tables::{Rows, column, full, names, ratios, results, sorted, trials, trials_with};
 use model::record::{Outcome, Record};
 use model::{Cell, Factor, Mark, Plan, Preset};
-use report::{ColumnSet, ratios_columns, results_columns, trial_columns};
+use report::{ColumnSet, ratios_columns, results_columns, table_columns, trial_columns};
 
 #[test]
 fn columns_are_named_once_and_described() {
-    for columns in [trial_columns(), results_columns(), ratios_columns()] {
+    for columns in [trial_columns(), results_columns(), ratios_columns(), table_columns()] {
         for column in &columns {
             assert!(column.meaning.ends_with('.'), "{}: {}", column.name, column.meaning);
             assert!(!column.subject.is_empty(), "{}", column.name);
@@ -158,12 +158,12 @@ fn a_plans_text_is_no_formula_in_a_spreadsheet() {
     let text =
         |(header, rows): (Vec<String>, Rows), name: &str| rows[0][column(&header, name)].clone();
     let tame = format!("'{}", plan.label);
-    assert_eq!(text(results(&summary, ColumnSet::All), "run"), tame);
-    assert_eq!(text(ratios(&summary, ColumnSet::All), "run"), tame);
+    assert_eq!(text(results(&summary, ColumnSet::All), "label"), tame);
+    assert_eq!(text(ratios(&summary, ColumnSet::All), "label"), tame);
     let failed =
         synthetic::trial(&Cell::default(), 1).failed(common::FAILURES[1], "-1+cmd|' /C x'!A0");
     let mut failed = Record::Trial(Box::new(failed.build()));
-    assert_eq!(text(trials(&plan, std::slice::from_ref(&failed)), "run"), tame);
+    assert_eq!(text(trials(&plan, std::slice::from_ref(&failed)), "label"), tame);
     assert_eq!(
         text(trials(&plan, std::slice::from_ref(&failed)), "failure_why"),
         "'-1+cmd|' /C x'!A0"
@@ -180,15 +180,21 @@ fn a_plans_text_is_no_formula_in_a_spreadsheet() {
 }
 
 #[test]
-fn one_run_has_one_name_in_every_table() {
+fn every_table_names_the_run_and_the_machine() {
     let plan = Plan::preset(Preset::Default);
     let records = synthetic::run(&plan, 1, synthetic::trial);
     let summary = analysis::summarise(&plan, &synthetic::host(), &records);
-    let names = |(header, rows): (Vec<String>, Rows)| -> BTreeSet<String> {
-        rows.iter().map(|row| row[column(&header, "run")].clone()).collect()
-    };
-    let run = names(results(&summary, ColumnSet::All));
-    assert_eq!(run.len(), 1);
-    assert_eq!(names(trials(&plan, &records)), run);
-    assert_eq!(names(ratios(&summary, ColumnSet::All)), run);
+    let (run, machine) = ("2026-11-18T11-06-40-here", synthetic::host().hostname);
+    let tables = [
+        results(&summary, ColumnSet::All),
+        ratios(&summary, ColumnSet::All),
+        trials(&plan, &records),
+    ];
+    for (header, rows) in tables {
+        assert!(!rows.is_empty());
+        for row in rows {
+            let field = |name: &str| row[column(&header, name)].as_str();
+            assert_eq!((field("run"), field("machine"), field("label")), (run, &*machine, ""));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use analysis::marks;
 use analysis::metric::Metric;
-use common::csv_tables::{column, full, ratios, read, results, trials};
+use common::csv_tables::{column, full, origin, ratios, read, results, trials};
 use model::record::{Outcome, Record, Trial};
 use model::{Cell, Factor, Mark, Plan, Preset};
 use report::{ColumnSet, write_paper, write_ratios, write_results, write_trials};
@@ -195,7 +195,7 @@ fn results_has_one_row_a_cell_with_the_summarys_figures() {
             assert_eq!(row[column(&header, factor.column())], entry.cell.get(*factor));
         }
         assert_eq!(row[column(&header, "cell")], entry.cell.id());
-        assert_eq!(row[column(&header, "run")], "2025-11-24T16:00:00Z");
+        assert_eq!(row[column(&header, "run")], origin("").run);
         assert_eq!(row[column(&header, "control")], entry.control.to_string());
         assert_eq!(row[column(&header, "void_trials")], entry.void_trials.to_string());
         let precise = entry.precise.value().map_or_else(String::new, ToString::to_string);
@@ -247,7 +247,7 @@ fn ratios_have_one_row_a_ratio_with_the_summarys_figures() {
     }
     assert_eq!(rows[0][column(&header, "contrast")], "send: sendmsg / send");
     let mut bytes = Vec::new();
-    write_ratios(&mut bytes, &summary, ColumnSet::Compact).unwrap();
+    write_ratios(&mut bytes, &summary, &origin(""), ColumnSet::Compact).unwrap();
     insta::assert_snapshot!("ratios", String::from_utf8(bytes).unwrap());
 }
 
@@ -291,7 +291,8 @@ fn a_long_journal_streams_through_one_row_at_a_time() {
     let plan = Plan::preset(Preset::Default);
     let trial = Record::Trial(Box::new(full()));
     let mut lines = Counted(0);
-    write_trials(&mut lines, &plan, std::iter::repeat_n(&trial, 2_000), ColumnSet::All).unwrap();
+    let trials = std::iter::repeat_n(&trial, 2_000);
+    write_trials(&mut lines, &plan, &origin(""), trials, ColumnSet::All).unwrap();
     assert_eq!(lines.0, 2_001);
 }
 
@@ -308,10 +309,11 @@ fn a_full_disk_is_an_error_that_names_the_file() {
     }
     let plan = Plan::preset(Preset::Default);
     let summary = common::summary(&plan);
+    let (origin, all) = (&origin(""), ColumnSet::All);
     let errors = [
-        ("trials.csv", write_trials(Full, &plan, &[], ColumnSet::All).unwrap_err()),
-        ("results.csv", write_results(Full, &summary, ColumnSet::All).unwrap_err()),
-        ("ratios.csv", write_ratios(Full, &summary, ColumnSet::All).unwrap_err()),
+        ("trials.csv", write_trials(Full, &plan, origin, &[], all).unwrap_err()),
+        ("results.csv", write_results(Full, &summary, origin, all).unwrap_err()),
+        ("ratios.csv", write_ratios(Full, &summary, origin, all).unwrap_err()),
         ("paper.csv", write_paper(Full, &summary).unwrap_err()),
         ("summary.json", report::write_summary(Full, &summary).unwrap_err()),
     ];

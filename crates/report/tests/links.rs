@@ -187,7 +187,14 @@ fn comparisons_on_the_screen_never_count_links_together() {
 fn files_hold_what_the_sink_counted_and_the_papers_table_leaves_it_out() {
     let (plan, records, summary) = zero_copy();
     let mut bytes = Vec::new();
-    write_trials(&mut bytes, &plan, &records, report::ColumnSet::All).unwrap();
+    write_trials(
+        &mut bytes,
+        &plan,
+        &common::csv_tables::origin(""),
+        &records,
+        report::ColumnSet::All,
+    )
+    .unwrap();
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let header = reader.headers().unwrap().clone();
     let place = |name: &str| header.iter().position(|column| column == name).unwrap();
@@ -217,6 +224,7 @@ fn files_hold_what_the_sink_counted_and_the_papers_table_leaves_it_out() {
     let on_loopback = summary.estimates.iter().filter(|e| e.cell.link == Link::Loopback).count();
     assert_eq!(String::from_utf8(paper).unwrap().lines().count(), 1 + on_loopback);
     let mut results = Vec::new();
-    write_results(&mut results, &summary, report::ColumnSet::All).unwrap();
+    write_results(&mut results, &summary, &common::csv_tables::origin(""), report::ColumnSet::All)
+        .unwrap();
     assert_eq!(String::from_utf8(results).unwrap().lines().count(), 1 + 126);
 }

@@ -344,7 +344,8 @@ fn group(threads: &str) -> String {
 
 fn read_csv(summary: &Summary) -> Figures {
     let mut bytes = Vec::new();
-    write_results(&mut bytes, summary, report::ColumnSet::All).unwrap();
+    write_results(&mut bytes, summary, &common::csv_tables::origin(""), report::ColumnSet::All)
+        .unwrap();
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let header = reader.headers().unwrap().clone();
     let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();

@@ -84,6 +84,10 @@ fn ratios() -> String {
     grouped(&without(report::ratios_columns(), &["Factors of `cell`"]))
 }
 
+fn table() -> String {
+    grouped(&without(report::table_columns(), &["Factors"]))
+}
+
 fn metrics() -> String {
     let columns = report::trial_columns();
     let mut table =
@@ -205,6 +209,7 @@ fn summary() -> String {
         ("cost_models[].breaks[].", "BreakPoint"),
         ("scaling[].", "Scaling"),
         ("scaling[].points[].", "ScalingPoint"),
+        ("scaling[].usl.", "Usl"),
         ("law_sentences.*.", "LawSentence"),
         ("laws[].", "Law"),
         ("laws[].reasons[].", "LawReason"),
@@ -255,13 +260,19 @@ fn the_document_names_every_column_key_and_mark() {
         ("trials.csv", trials()),
         ("results.csv", results()),
         ("ratios.csv", ratios()),
+        ("table", table()),
         ("metrics", metrics()),
         ("marks", marks()),
         ("summary", summary()),
     ] {
         fill(&mut document, name, &table);
     }
-    let columns = [report::trial_columns(), report::results_columns(), report::ratios_columns()];
+    let columns = [
+        report::trial_columns(),
+        report::results_columns(),
+        report::ratios_columns(),
+        report::table_columns(),
+    ];
     for column in columns.concat() {
         let name = column.name.strip_suffix("_low").or(column.name.strip_suffix("_high"));
         let name = name.unwrap_or(&column.name);

@@ -479,7 +479,8 @@ fn the_table_and_results_csv_show_the_same_figures() {
     let rows = table(&plain(&summary, &plan, 120));
     assert_eq!(rows.len(), 16);
     let mut bytes = Vec::new();
-    write_results(&mut bytes, &summary, report::ColumnSet::All).unwrap();
+    write_results(&mut bytes, &summary, &common::csv_tables::origin(""), report::ColumnSet::All)
+        .unwrap();
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let header = reader.headers().unwrap().clone();
     let mut compared = 0;

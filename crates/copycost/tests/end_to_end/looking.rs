@@ -34,6 +34,8 @@ fn help_of_a_command_is_asked_for_in_two_ways() {
         "report",
         "advise",
         "experiment",
+        "table",
+        "selftest",
         "probe",
         "verify",
         "serve",

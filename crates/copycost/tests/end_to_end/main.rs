@@ -17,6 +17,8 @@ mod interruption;
 mod looking;
 mod no_loopback;
 mod run;
+mod selftest;
 mod sink;
+mod table;
 mod terminal;
 mod veth;

@@ -8,7 +8,8 @@ use super::markup::Markup;
 use super::{Page, plain_table, section, table};
 use crate::ceiling_table;
 use crate::explained_tables::{
-    NO_CROSSOVER, TextTable, cost_models, crossovers, measured, metric_name, probability, scaling,
+    NO_CROSSOVER, TextTable, cost_models, crossovers, measured, metric_name, probability,
+    scalability_law, scaling,
 };
 use crate::numbers::ratio;
 
@@ -23,7 +24,11 @@ pub(super) fn explanations(html: &mut Markup, page: &Page) {
         if crossovers.rows.is_empty() {
             html.paragraph(NO_CROSSOVER);
         }
-        let known = [cost_models(&explained.cost_models), scaling(&explained.scaling)];
+        let known = [
+            cost_models(&explained.cost_models),
+            scaling(&explained.scaling),
+            scalability_law(&explained.scaling),
+        ];
         for table in known.into_iter().chain(ceiling_table::tables(explained)) {
             if !table.rows.is_empty() {
                 text_table(html, &table);

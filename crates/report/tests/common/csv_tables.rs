@@ -3,7 +3,7 @@
 use analysis::summary::Summary;
 use model::record::{Finished, Outcome, Record, SeriesSettings, Span, Trial};
 use model::{Bytes, Cell, Mark, Nanos, Plan, SendPath};
-use report::{ColumnSet, CsvColumn, write_ratios, write_results, write_trials};
+use report::{ColumnSet, CsvColumn, Origin, write_ratios, write_results, write_trials};
 
 pub(crate) type Rows = Vec<Vec<String>>;
 
@@ -15,25 +15,30 @@ pub(crate) fn read(bytes: &[u8]) -> (Vec<String>, Rows) {
     (header, rows)
 }
 
+/// The run "2026-11-18T11-06-40-here" of this label.
+pub(crate) fn origin(label: &str) -> Origin {
+    Origin::new("2026-11-18T11-06-40-here", label, &synthetic::host())
+}
+
 pub(crate) fn trials(plan: &Plan, records: &[Record]) -> (Vec<String>, Rows) {
     trials_with(plan, records, ColumnSet::All)
 }
 
 pub(crate) fn trials_with(plan: &Plan, records: &[Record], set: ColumnSet) -> (Vec<String>, Rows) {
     let mut bytes = Vec::new();
-    write_trials(&mut bytes, plan, records, set).unwrap();
+    write_trials(&mut bytes, plan, &origin(&plan.label), records, set).unwrap();
     read(&bytes)
 }
 
 pub(crate) fn results(summary: &Summary, set: ColumnSet) -> (Vec<String>, Rows) {
     let mut bytes = Vec::new();
-    write_results(&mut bytes, summary, set).unwrap();
+    write_results(&mut bytes, summary, &origin(&summary.run.label), set).unwrap();
     read(&bytes)
 }
 
 pub(crate) fn ratios(summary: &Summary, set: ColumnSet) -> (Vec<String>, Rows) {
     let mut bytes = Vec::new();
-    write_ratios(&mut bytes, summary, set).unwrap();
+    write_ratios(&mut bytes, summary, &origin(&summary.run.label), set).unwrap();
     read(&bytes)
 }
 

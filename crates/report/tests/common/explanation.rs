@@ -4,11 +4,12 @@ use analysis::answers::{Answer, AnswerFinding, Comparisons, CopiesInAll};
 use analysis::claims::claim::{Claim, Verdict};
 use analysis::copies::{NotCounted, Step};
 use analysis::cpu_breakdown;
+use analysis::estimate::Estimate;
 use analysis::explained::Explained;
 use analysis::findings::{
     BreakPoint, CeilingShare, Copies, CopyAudit, CopyFigure, CopyFunction, CopyingCeiling,
     CostModel, CpuBreakdown, CpuRate, Crossover, CrossoverOutcome, DataPath, LinkComparison,
-    LinkOutcome, LinkPoint, LinkVerdict, ModelledSide, Scaling, ScalingPoint,
+    LinkOutcome, LinkPoint, LinkVerdict, ModelledSide, Scaling, ScalingPoint, Usl,
 };
 use analysis::id::Id;
 use analysis::laws::law::{Law, LawState};
@@ -230,6 +231,13 @@ fn scaling() -> Scaling {
         shared: shared("", &[Factor::Send, Factor::Threads]),
         path: SendPath::Sendmsg,
         points: vec![point(1, 1.0), point(2, 2.0), point(4, 4.0), point(8, 4.0)],
+        usl: Measured::Value(Usl {
+            contention: super::around(0.05),
+            coherency: Estimate { mean: 0.0, low: Some(-0.001), high: Some(0.001), trials: 13 },
+            thread_counts: 6,
+            off: 0.021,
+            peak_threads: Measured::absent("β is not shown to be above 0"),
+        }),
     }
 }
 

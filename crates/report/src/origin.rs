@@ -1,0 +1,32 @@
+//! Which run a row of a CSV file is of, and the machine that measured it.
+
+use model::Measured;
+use model::host::Host;
+
+/// A run and its machine, as the rows of CSV files name them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// The run directory's name, which stays when the label is changed.
+    pub run: String,
+    /// The machine's host name.
+    pub machine: String,
+    /// The run's label; empty without one.
+    pub label: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The CPU's model.
+    pub cpu: Measured<String>,
+}
+
+impl Origin {
+    /// Of a run directory's name, the plan's label, and `host.json`.
+    pub fn new(run: &str, label: &str, host: &Host) -> Self {
+        Self {
+            run: run.to_owned(),
+            machine: host.hostname.clone(),
+            label: label.to_owned(),
+            kernel: host.kernel.clone(),
+            cpu: host.cpu_model.clone(),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Many runs in one table for people: rows are cells, columns are runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use analysis::estimate::half_width;
+use analysis::metric::Metric;
+use analysis::results::CellEstimates;
+use model::{Cell, Factor, Measured};
+
+use crate::numbers::counted;
+use crate::origin::Origin;
+use crate::plain_table::{Group, Table, TableRow};
+use crate::runs_table::RunResults;
+use crate::spelling::{figure_and_percent, message};
+use crate::styled_text::{Line, Style, render};
+
+/// A name longer than this is cut: the table's legend has it in full.
+const LONGEST_NAME: usize = 16;
+
+/// One table a metric, and what its columns are. Runs that do not fit beside each other stand below.
+pub fn runs_screen(runs: &[RunResults], metrics: &[Metric], width: usize, colour: bool) -> String {
+    let (names, by) = column_names(runs);
+    let cells = cells(runs);
+    let varied = varied(&cells);
+    let mut parts = Vec::new();
+    for metric in metrics {
+        let heading = Line::wrapped(2)
+            .and(Style::Strong, format!("{}: ", metric.name()))
+            .and(Style::Plain, metric.meaning());
+        let mut lines = vec![heading];
+        if runs.iter().any(|run| run.estimates.iter().any(|entry| has(entry, *metric))) {
+            lines.extend(table(runs, &names, &cells, &varied, *metric).lines(width));
+        }
+        lines.extend(absent(runs, &names, *metric));
+        parts.push(render(&lines, width, colour));
+    }
+    parts.push(render(&legend(runs, &names, by), width, colour));
+    parts.join("\n")
+}
+
+/// The cells of all runs without controls, each once, in the order of the first run that has them.
+fn cells(runs: &[RunResults]) -> Vec<&Cell> {
+    let mut seen = BTreeSet::new();
+    let asked = runs.iter().flat_map(|run| &run.estimates).filter(|entry| !entry.control);
+    asked.map(|entry| &entry.cell).filter(|cell| seen.insert(*cell)).collect()
+}
+
+/// The factors in which cells differ; the path and the size first, as readers look for them.
+fn varied(cells: &[&Cell]) -> Vec<Factor> {
+    let differs = |factor: &Factor| {
+        let mut values = cells.iter().map(|cell| cell.get(*factor));
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    };
+    Factor::ALL.iter().copied().filter(differs).collect()
+}
+
+fn value(cell: &Cell, factor: Factor) -> String {
+    if factor == Factor::Message { message(cell) } else { cell.get(factor) }
+}
+
+fn heading(factor: Factor) -> &'static str {
+    if factor == Factor::Message { "size" } else { factor.key() }
+}
+
+fn table(
+    runs: &[RunResults],
+    names: &[String],
+    cells: &[&Cell],
+    varied: &[Factor],
+    metric: Metric,
+) -> Table {
+    let widths: Vec<usize> = varied
+        .iter()
+        .map(|factor| {
+            let values = cells.iter().map(|cell| value(cell, *factor).chars().count());
+            values.chain([heading(*factor).len()]).max().unwrap_or(0)
+        })
+        .collect();
+    let row = |of: &dyn Fn(Factor) -> String| {
+        let fields = varied.iter().zip(&widths).map(|(factor, width)| {
+            let text = of(*factor);
+            format!("{text}{}", " ".repeat(width.saturating_sub(text.chars().count())))
+        });
+        fields.collect::<Vec<_>>().join("  ")
+    };
+    let by_cell: Vec<BTreeMap<&Cell, &CellEstimates>> = runs
+        .iter()
+        .map(|run| run.estimates.iter().map(|entry| (&entry.cell, entry)).collect())
+        .collect();
+    let figures = |cell: &Cell| -> Vec<String> {
+        by_cell
+            .iter()
+            .map(|of| of.get(cell).map_or_else(String::new, |e| figure(e, metric)))
+            .collect()
+    };
+    let second = second_names(runs);
+    Table {
+        corner: [String::new(), row(&|factor| heading(factor).to_owned())],
+        groups: names
+            .iter()
+            .zip(second)
+            .map(|(name, second)| Group { heading: name.clone(), columns: vec![second] })
+            .collect(),
+        rows: cells
+            .iter()
+            .map(|cell| TableRow::Figures(row(&|factor| value(cell, factor)), figures(cell)))
+            .collect(),
+    }
+}
+
+/// What stands under the columns' names: the label or the kernel, whichever differs.
+fn second_names(runs: &[RunResults]) -> Vec<String> {
+    let of: [fn(&Origin) -> &String; 2] = [|origin| &origin.label, |origin| &origin.kernel];
+    let differs = |of: &fn(&Origin) -> &String| {
+        runs.iter().map(|run| of(&run.origin)).collect::<BTreeSet<_>>().len() > 1
+    };
+    match of.into_iter().find(differs) {
+        Some(of) => runs.iter().map(|run| cut(of(&run.origin))).collect(),
+        None => vec![String::new(); runs.len()],
+    }
+}
+
+/// A cell's figure with its half-width in percent; `-` where it is absent.
+fn figure(entry: &CellEstimates, metric: Metric) -> String {
+    let estimate = entry.metrics.get(&metric).and_then(Measured::value);
+    estimate.map_or_else(|| "-".to_owned(), |e| figure_and_percent(e.mean, half_width(e)))
+}
+
+fn has(entry: &CellEstimates, metric: Metric) -> bool {
+    entry.metrics.get(&metric).and_then(Measured::value).is_some()
+}
+
+/// Where a run has no figure of a metric at all: why.
+fn absent(runs: &[RunResults], names: &[String], metric: Metric) -> Vec<Line> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (run, name) in runs.iter().zip(names) {
+        if run.estimates.iter().any(|entry| has(entry, metric)) {
+            continue;
+        }
+        let mut figures = run.estimates.iter().filter_map(|entry| entry.metrics.get(&metric));
+        let Some(why) = figures.find_map(Measured::reason) else { continue };
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, runs)) => runs.push(name),
+            None => reasons.push((why, vec![name])),
+        }
+    }
+    let line = |(why, runs): (&str, Vec<&str>)| {
+        let text = format!("- not measured on {}: {why}", runs.join(", "));
+        Line::wrapped(2).and(Style::Faint, text)
+    };
+    reasons.into_iter().map(line).collect()
+}
+
+/// What columns are named by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NamedBy {
+    Machine,
+    Label,
+    Run,
+    Number,
+}
+
+/// The shortest names that tell the runs apart: the machine, the label, the run, or else their numbers.
+fn column_names(runs: &[RunResults]) -> (Vec<String>, NamedBy) {
+    let of = |by: NamedBy| -> Vec<String> {
+        let name = |(place, run): (usize, &RunResults)| match by {
+            NamedBy::Machine => cut(&run.origin.machine),
+            NamedBy::Label => cut(&run.origin.label),
+            NamedBy::Run => cut(&run.origin.run),
+            NamedBy::Number => (place + 1).to_string(),
+        };
+        runs.iter().enumerate().map(name).collect()
+    };
+    let tells_apart = |names: &[String]| {
+        names.iter().collect::<BTreeSet<_>>().len() == names.len()
+            && names.iter().all(|name| !name.is_empty())
+    };
+    [NamedBy::Machine, NamedBy::Label, NamedBy::Run]
+        .into_iter()
+        .map(|by| (of(by), by))
+        .find(|(names, _)| tells_apart(names))
+        .unwrap_or_else(|| (of(NamedBy::Number), NamedBy::Number))
+}
+
+fn cut(name: &str) -> String {
+    if name.chars().count() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST_NAME - 1).chain(['…']).collect()
+}
+
+/// What the columns and the signs are.
+fn legend(runs: &[RunResults], names: &[String], by: NamedBy) -> Vec<Line> {
+    let faint = |text: String| Line::wrapped(2).and(Style::Faint, text);
+    let mut lines: Vec<Line> = runs
+        .iter()
+        .zip(names)
+        .map(|(RunResults { origin, .. }, name)| faint(format!("{name}: {}", facts(origin, by))))
+        .collect();
+    let count = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+    lines.push(faint(format!(
+        "{}; ±: half of the 95 % interval in percent, within the run; -: not measured; empty: not \
+         in that run's plan",
+        counted(count, "run", "runs")
+    )));
+    lines
+}
+
+fn facts(origin: &Origin, by: NamedBy) -> String {
+    let mut facts = Vec::new();
+    if by != NamedBy::Machine || origin.machine.chars().count() > LONGEST_NAME {
+        facts.push(origin.machine.clone());
+    }
+    if !origin.label.is_empty() && by != NamedBy::Label {
+        facts.push(format!("\"{}\"", origin.label));
+    }
+    facts.push(format!("Linux {}", origin.kernel));
+    facts.push(origin.cpu.value().map_or("unknown CPU", String::as_str).to_owned());
+    facts.push(format!("run {}", origin.run));
+    facts.join(", ")
+}
