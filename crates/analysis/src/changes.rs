@@ -138,6 +138,10 @@ pub struct Overall {
 }
 
 /// What may have changed.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few of them, each alive for one comparison"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "of", rename_all = "kebab-case")]
 pub enum Subject {

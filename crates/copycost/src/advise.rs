@@ -81,6 +81,16 @@ fn remedy(advice: &Advice, arguments: &AdviseArguments) -> String {
     }
 }
 
+/// The link without devices of its own, for peers on this host, and those that stand in for a peer elsewhere: nothing is copied
+/// on delivery.
+fn usual_links() -> Vec<Link> {
+    let is_usual = |link: &Link| {
+        let can = link.capabilities();
+        !can.has_devices || !can.copies_by_reference_on_delivery
+    };
+    Link::ALL.iter().copied().filter(is_usual).collect()
+}
+
 /// A question, and how it was asked.
 struct Asked {
     question: Question,
@@ -105,7 +115,7 @@ impl Asked {
         }
         let mut plan = Plan::preset(Preset::Default);
         plan.factors.send_path = SendPath::ALL.to_vec();
-        plan.factors.link = vec![Link::Loopback, Link::Sink];
+        plan.factors.link = usual_links();
         let lists = [(Factor::Send, &arguments.send), (Factor::Link, &arguments.link)];
         for (factor, text) in lists {
             if let Some(text) = text {

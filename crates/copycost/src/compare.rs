@@ -23,7 +23,7 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     let base = read(&base)?;
     let others = others.iter().map(|side| read(side)).collect::<Result<Vec<_>, Stop>>()?;
     let changes = compared(&base, &others);
-    for comparison in changes.comparisons.iter().filter(|comparison| comparison.cells == 0) {
+    if let Some(comparison) = changes.comparisons.iter().find(|of| of.cells == 0) {
         let why = match comparison.too_few_rounds.len() {
             0 => "have no cell in common; name runs whose plans share path, link, size and threads",
             _ => "share no cell with two valid rounds; go on with: copycost run --resume DIR",

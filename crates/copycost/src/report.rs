@@ -15,7 +15,7 @@ pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Stop> {
     let directory = derived::find(arguments.directory.as_deref(), owner)?;
     let figures = match arguments.format {
         Format::Screen => Figures::asked(arguments.json, arguments.verbose),
-        format => Figures::Metrics(format),
+        format @ (Format::Bmf | Format::Gha | Format::GhaGoodput) => Figures::Metrics(format),
     };
     derived::present(&directory, figures, arguments.columns)?.judge(&directory, arguments.strict)
 }

@@ -71,7 +71,7 @@ fn conditions(host: &Host) -> Vec<Condition> {
 fn plan(arguments: &SelftestArguments) -> Result<Plan, Stop> {
     let mut plan = Plan::preset(Preset::Default);
     "selftest".clone_into(&mut plan.label);
-    plan.factors.send_path = vec![SendPath::Sendmsg];
+    plan.factors.send_path = vec![SendPath::A2];
     plan.factors.message = SIZES.into_iter().filter_map(MessageSize::new).collect();
     plan.factors.threads = vec![Threads::ONE];
     plan.factors.replica = (1..=REPLICAS).filter_map(Replica::new).collect();
@@ -93,7 +93,7 @@ fn share_of_one_comparison(plan: &Plan, usable_cpus: usize) -> f64 {
     round(&one) / round(plan).max(1.0)
 }
 
-/// A run directory under [`RUNS`], measured; `latest` is left where it points.
+/// A run directory of its own, measured; `latest` is left where it points.
 fn measure(
     arguments: &SelftestArguments,
     owner: journal::Owner,

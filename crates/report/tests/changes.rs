@@ -79,7 +79,7 @@ fn the_changes_are_json_and_their_schema_names_every_key() {
 fn figures_for_services_that_follow_them() {
     let plan = plan("4096");
     let host = synthetic::host();
-    let records = synthetic::run(&plan, 3, |cell, round| synthetic::trial(cell, round));
+    let records = synthetic::run(&plan, 3, synthetic::trial);
     let summary = analysis::summarise(&plan, &host, &records);
     for format in [Format::Bmf, Format::Gha, Format::GhaGoodput] {
         let text = written(|out| report::write_metrics(out, &summary, format).unwrap());

@@ -10,6 +10,10 @@ use crate::metric::Metric;
 use crate::results::Finding;
 
 /// Where a value changed.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few of them, each alive for one comparison"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "scope", rename_all = "kebab-case")]
 pub enum Scope {

@@ -143,6 +143,11 @@ impl Shift {
         Self { error: self.error * by, ..self }
     }
 
+    /// The same with its error known no better than from so many figures.
+    pub(super) fn known_as(self, freedom: f64) -> Self {
+        Self { freedom: self.freedom.min(freedom).max(1.0), ..self }
+    }
+
     /// In units of its standard error; none where that is 0.
     pub(super) fn t(&self) -> Option<f64> {
         (self.error > 0.0).then(|| self.log / self.error)

@@ -6,6 +6,10 @@ use crate::metric::Better;
 use crate::pairs::{SIGNIFICANCE, holm};
 
 /// Something that got worse by more than was allowed.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there are few of them, each alive for one comparison"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Worse<'a> {
     /// All cells together; said of two runs or more a side alone, as one run does not tell the machine's state from a change.

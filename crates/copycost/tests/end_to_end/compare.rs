@@ -52,7 +52,7 @@ fn the_screen_says_what_changed_and_what_would_have_been_seen() {
         "after   same (10 rounds)",
         "The machines are the same, as far as recorded.",
         "No cell changed beyond noise.",
-        "would have been seen, nine in ten",
+        "would have been seen above",
         "one run a side",
     ] {
         assert!(ended.output.contains(part), "{part}: {}", ended.output);
@@ -61,7 +61,6 @@ fn the_screen_says_what_changed_and_what_would_have_been_seen() {
     for part in [
         "kernel: 6.8.0-45-generic → 6.11.0-9-generic",
         "zerocopy got worse against every other one over all 6 blocks: goodput",
-        "zerocopy / sendmsg, 6 blocks",
         "after   same (10 rounds)",
     ] {
         assert!(ended.output.contains(part), "{part}: {}", ended.output);
@@ -83,9 +82,7 @@ fn a_change_for_the_worse_ends_with_1_and_one_for_the_better_does_not() {
     };
     let ended = over("before", "slower", "5%", 1);
     assert!(
-        ended
-            .complaint()
-            .contains("for the worse by more than 5% beyond doubt: zerocopy got worse"),
+        ended.complaint().contains("for the worse by more than 5% beyond doubt: zerocopy"),
         "{ended:#?}"
     );
     assert!(ended.output.contains("before"), "the screen is shown all the same");
@@ -125,7 +122,7 @@ fn what_cannot_be_compared_is_one_line_and_exit_2() {
         (&["compare", "before", "others"], "before and others have no cell in common"),
         (&["compare", "before", "others", "--fail-over", "5"], "--fail-over: "),
         (&["compare", "before", "others", "--fail-over", "-5%"], "--fail-over: "),
-        (&["compare", "before", "others", "--format", "bfm"], "did you mean \"bmf\"?"),
+        (&["compare", "before", "others", "--format", "bfm"], "possible values: screen, bmf"),
         (&["compare", "before", "others", "--json", "--format", "bmf"], "cannot be used with"),
     ] {
         let ended = place.copycost(line).ends_with(2);

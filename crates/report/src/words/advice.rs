@@ -40,6 +40,10 @@ pub(crate) fn answer(on: &LinkAdvice, message_bytes: u64, margin: Share) -> Stri
         }
         Choice::NotCovered { nearest } => match nearest.as_slice() {
             [] => "not measured".to_owned(),
+            [only] if *only == message_bytes => format!(
+                "measured at {}, without two paths that have a valid trial",
+                size(message_bytes as f64)
+            ),
             [below, above] => format!(
                 "not decided at {}: measured at {} and {}, which do not give one answer",
                 size(message_bytes as f64),
