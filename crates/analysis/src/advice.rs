@@ -34,6 +34,8 @@ pub struct Question {
     pub cell: Cell,
     /// The links that an answer is wanted for.
     pub links: Vec<Link>,
+    /// The paths to choose from.
+    pub paths: Vec<SendPath>,
     /// The path in use now; none: each answer names one to be compared with.
     pub against: Option<SendPath>,
     /// Payload to be sent a second, in Gbit/s, over all threads.
@@ -113,6 +115,8 @@ pub struct LinkAdvice {
     pub caveats: Vec<Caveat>,
     /// Every path's figures at one of `sizes`, in the first setting.
     pub contenders: Vec<Contender>,
+    /// Paths to choose from that its run has no valid trial of.
+    pub not_compared: Vec<SendPath>,
     /// From which size on paths that pass by reference cost less, and no more than that.
     pub break_evens: Vec<BreakEven>,
     /// Why paths that pass by reference are not the answer here, where they are not.
@@ -194,9 +198,17 @@ impl Choice {
 impl LinkAdvice {
     /// Whether it can be acted on: the intervals tell, and no law that it rests on is broken.
     pub fn is_decided(&self) -> bool {
-        let is_doubted =
-            self.caveats.iter().any(|caveat| matches!(caveat, Caveat::LawBroken { .. }));
-        self.choice.is_decided() && !is_doubted
+        self.choice.is_decided() && !self.is_doubted()
+    }
+
+    /// Whether a law that it rests on is broken.
+    fn is_doubted(&self) -> bool {
+        self.caveats.iter().any(|caveat| matches!(caveat, Caveat::LawBroken { .. }))
+    }
+
+    /// Whether no other run would answer better: it is of the asked size, and no law that it rests on is broken.
+    pub fn is_answered(&self) -> bool {
+        self.is_covered() && !self.is_doubted() && self.sizes.len() == 1
     }
 
     /// Whether a run covers the question on this link.
@@ -217,23 +229,19 @@ impl Advice {
     }
 }
 
-/// The answer from the first source of each link that decides it; else from the first that covers it.
+/// The answer of each link from the first source that covers it: before all whose laws hold, then of the asked size itself.
+/// Whether a source decides the question is not asked, as an answer that is chosen for being one would be found too often.
 pub fn advise(question: &Question, sources: &[Source<'_>]) -> Advice {
+    let rank = |on: &LinkAdvice| {
+        let nearest =
+            if let Choice::NotCovered { nearest } = &on.choice { nearest.len() } else { 0 };
+        (on.is_covered(), !on.is_doubted(), on.sizes.len() == 1, nearest)
+    };
     let on = |link: &Link| -> LinkAdvice {
-        let answers: Vec<LinkAdvice> =
-            sources.iter().map(|source| setting::on_link(question, *link, source)).collect();
-        let of_answers = |is_it: fn(&LinkAdvice) -> bool| answers.iter().find(|on| is_it(on));
-        let best =
-            of_answers(LinkAdvice::is_decided).or_else(|| of_answers(LinkAdvice::is_covered));
-        // Of those that do not cover it, the one with sizes on either side.
-        let nearest = answers.iter().max_by_key(|on| match &on.choice {
-            Choice::NotCovered { nearest } => nearest.len(),
-            Choice::Use { .. }
-            | Choice::Alike { .. }
-            | Choice::Open { .. }
-            | Choice::BySetting { .. } => 0,
-        });
-        best.or(nearest).cloned().unwrap_or_else(|| setting::uncovered(question, *link, Vec::new()))
+        let answers = sources.iter().map(|source| setting::on_link(question, *link, source));
+        // Of equals the last one is the largest.
+        let best = answers.rev().max_by_key(rank);
+        best.unwrap_or_else(|| setting::uncovered(question, *link, Vec::new()))
     };
     let cell = &question.cell;
     Advice {
@@ -258,10 +266,14 @@ pub fn may_answer(question: &Question, plan: &Plan) -> bool {
         let is_it = |cell: &&Cell| cell.link == link && asked.has(cell);
         cells.iter().filter(is_it).map(|cell| cell.message.bytes()).collect::<Vec<_>>()
     };
-    question.links.iter().any(|link| {
-        let sizes = of_kind(*link);
-        sizes.iter().any(|size| *size <= bytes) && sizes.iter().any(|size| *size >= bytes)
-    })
+    let has = |path: &SendPath| plan.factors.send_path.contains(path);
+    let has_paths = question.paths.iter().filter(|path| has(path)).count() > 1
+        && question.against.as_ref().is_none_or(has);
+    has_paths
+        && question.links.iter().any(|link| {
+            let sizes = of_kind(*link);
+            sizes.iter().any(|size| *size <= bytes) && sizes.iter().any(|size| *size >= bytes)
+        })
 }
 
 /// What the cells that a question asks of share.

@@ -131,7 +131,8 @@ pub struct Overall {
     pub ratio: Option<Estimate>,
     /// The median over cells: what each cell is told against. 1 where there are fewer than three.
     pub common: f64,
-    /// Whether all cells together are shown to have changed; of this figure alone, not corrected.
+    /// Whether what all cells have in common is shown to have changed: the median, with the error of the mean. Of this figure
+    /// alone, not corrected.
     pub finding: Finding,
     #[serde(skip)]
     shift: Option<Shift>,
@@ -158,16 +159,16 @@ pub enum Subject {
         contrast: Contrast,
         /// The numerator's id.
         #[schemars(with = "String")]
-        cell: Cell,
+        cell: Box<Cell>,
         /// The denominator's id.
         #[schemars(with = "String")]
-        against: Cell,
+        against: Box<Cell>,
     },
     /// The level of a cell, beyond what all cells of its link have in common.
     Level {
         /// Its id.
         #[schemars(with = "String")]
-        cell: Cell,
+        cell: Box<Cell>,
     },
 }
 

@@ -22,7 +22,7 @@ fn plan(link: &str, sizes: &str) -> Plan {
     ])
 }
 
-/// A run in which each cell costs so many ns a message and so many a KiB, which goodput follows.
+/// A run in which each cell costs so many ns a message and so many per KiB, which goodput follows.
 fn run(plan: &Plan, rounds: u32, noise: f64, costs: impl Fn(&Cell) -> (f64, f64)) -> Summary {
     let records = synthetic::run(plan, rounds, |cell, round| {
         let (a_message, a_kib) = costs(cell);
@@ -44,6 +44,7 @@ fn question(links: &[Link], size: u64) -> Question {
     Question {
         cell,
         links: links.to_vec(),
+        paths: SendPath::ALL.to_vec(),
         against: None,
         rate_gbps: None,
         share_of_cpu: None,
@@ -56,7 +57,7 @@ fn answer(question: &Question, summary: &Summary) -> Advice {
     advise(question, &[Source { name: "run", summary, host: &host, margin: Share(0.03) }])
 }
 
-/// By reference costs 4 µs a message more and 400 ns a KiB less into the sink: from 10 KiB on it is cheaper. Over loopback
+/// By reference costs 4 µs a message more and 400 ns per KiB less into the sink: from 10 KiB on it is cheaper. Over loopback
 /// it never is.
 fn ordinary(cell: &Cell) -> (f64, f64) {
     match (cell.send_path, cell.link.has_receiver()) {
@@ -138,6 +139,38 @@ fn what_no_test_tells_apart_is_alike_or_undecided_and_never_chosen() {
     let noisy = ask(&run(&plan, 4, 0.2, equal));
     assert!(matches!(noisy.links[0].choice, Choice::Open { .. }), "{noisy:#?}");
     assert!(!noisy.is_decided());
+}
+
+#[test]
+fn only_the_asked_paths_are_chosen_from_and_missing_ones_are_told() {
+    let plan = plan("loopback", "16384");
+    let summary = run(&plan, ROUNDS, 0.005, ordinary);
+    let mut question = question(&[Link::Loopback], 16_384);
+    question.paths = vec![Send, Staged];
+    let two = answer(&question, &summary).links.remove(0);
+    assert_eq!(used(&two.choice).0, Staged);
+    assert_eq!((two.contenders.len(), two.not_compared.as_slice()), (2, &[][..]));
+    let without = without_controls(&[(Factor::Threads, "1"), (Factor::Send, "send,sendmsg")]);
+    let summary = run(&without, ROUNDS, 0.005, ordinary);
+    let mut question = self::question(&[Link::Loopback], 4096);
+    let of_two = answer(&question, &summary).links.remove(0);
+    assert_eq!((used(&of_two.choice).0, of_two.not_compared), (Sendmsg, vec![Staged, Zerocopy]));
+    question.against = Some(Zerocopy);
+    assert!(!answer(&question, &summary).links[0].is_covered(), "it says nothing of zerocopy");
+    assert!(!may_answer(&question, &without));
+}
+
+#[test]
+fn an_undecided_answer_is_not_left_for_an_older_one_that_decides() {
+    let plan = plan("loopback", "16384");
+    let open = run(&plan, 4, 0.3, ordinary);
+    let decided = run(&plan, ROUNDS, 0.005, ordinary);
+    let host = synthetic::host();
+    let source = |name, summary| Source { name, summary, host: &host, margin: Share(0.03) };
+    let question = question(&[Link::Loopback], 16_384);
+    let advice = advise(&question, &[source("new", &open), source("old", &decided)]);
+    assert_eq!(advice.links[0].run.value().map(String::as_str), Some("new"));
+    assert!(!advice.is_decided(), "{advice:#?}");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What changed between runs: planted changes are found and told apart, and where there is none, none is.
 #![allow(
-    clippy::wildcard_enum_match_arm,
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
@@ -172,9 +171,10 @@ fn a_machine_that_is_slower_as_a_whole_is_told_as_such() {
     let comparison = &changes.comparisons[0];
     assert_eq!(found(comparison), Vec::<String>::new());
     for overall in &comparison.overall {
-        let (slower, ratio) = match overall.metric {
-            Metric::GoodputGbps => (Finding::Less, 0.88),
-            _ => (Finding::More, 1.0 / 0.88),
+        let (slower, ratio) = if overall.metric == Metric::GoodputGbps {
+            (Finding::Less, 0.88)
+        } else {
+            (Finding::More, 1.0 / 0.88)
         };
         let interval = overall.ratio.unwrap();
         assert_eq!(overall.finding, slower, "{overall:?}");
@@ -221,7 +221,7 @@ fn a_cell_that_got_much_worse_is_named_and_allowed_or_not_by_its_interval() {
         of(run(&plan, 5, steady, ROUNDS, same), run(&plan, 6, steady, ROUNDS, slower(share)))
     };
     let changes = against(0.3);
-    let is_it = |subject: &Subject| *subject == Subject::Level { cell: cell.clone() };
+    let is_it = |subject: &Subject| *subject == Subject::Level { cell: Box::new(cell.clone()) };
     let levels: Vec<_> = changes.comparisons[0]
         .changes
         .iter()
@@ -229,6 +229,10 @@ fn a_cell_that_got_much_worse_is_named_and_allowed_or_not_by_its_interval() {
         .collect();
     assert_eq!(levels.len(), 2, "{levels:#?}");
     assert!(levels.iter().all(|change| is_it(&change.subject)), "{levels:#?}");
+    let named = &changes.comparisons[0].attributed;
+    assert!(
+        named.iter().any(|it| it.value == "sendmsg" && matches!(it.scope, Scope::Block { .. }))
+    );
     assert!(!worse(&changes, 0.05).is_empty());
     assert_eq!(worse(&changes, 0.35), [], "30 % is not more than 35 %");
     assert_eq!(worse(&against(0.03), 0.05), [], "3 % is not more than 5 %");

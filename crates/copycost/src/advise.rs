@@ -17,7 +17,7 @@ use crate::args::AdviseArguments;
 use crate::by_hand::time;
 use crate::derived::{self, RUNS};
 use crate::exit::Stop;
-use crate::measured_run::{self, Run};
+use crate::measured_run::Run;
 use crate::requested_plan::check_message;
 use crate::run::start_engine;
 use crate::terminal::{Reader, show, tell};
@@ -94,8 +94,6 @@ fn usual_links() -> Vec<Link> {
 /// A question, and how it was asked.
 struct Asked {
     question: Question,
-    /// The paths to choose from.
-    paths: Vec<SendPath>,
     /// Whether the links were named.
     names_links: bool,
     max_time: Nanos,
@@ -125,7 +123,7 @@ impl Asked {
         }
         let against = arguments.against.as_deref().map(str::parse::<SendPath>).transpose();
         let against = against.map_err(|why| Stop::Usage(format!("--against: {why}")))?;
-        let paths = plan.factors.send_path;
+        let paths = &plan.factors.send_path;
         if let Some(other) = against.filter(|against| !paths.contains(against)) {
             return Err(Stop::Usage(format!(
                 "--against {other} is not among --send; add it there"
@@ -146,13 +144,13 @@ impl Asked {
             question: Question {
                 cell,
                 links: plan.factors.link,
+                paths: plan.factors.send_path,
                 against,
                 rate_gbps: rate.map(BitRate::gbps),
                 share_of_cpu: share,
                 round_trip: round_trip
                     .map_err(|why| Stop::Usage(format!("--round-trip: {why}")))?,
             },
-            paths,
             names_links: arguments.link.is_some(),
             max_time: time("max-time", &arguments.max_time)?,
         })
@@ -175,7 +173,7 @@ impl Asked {
         factors.fields = vec![cell.fields];
         factors.threads = vec![cell.threads];
         factors.flows = vec![cell.flows];
-        factors.send_path.clone_from(&self.paths);
+        factors.send_path.clone_from(&self.question.paths);
         factors.link = vec![link];
         if can.has_helper {
             factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
@@ -216,7 +214,8 @@ impl Asked {
             let time = Nanos::from_secs_f64(self.max_time.as_secs_f64() * share);
             plan.measure.max_time = Some(time.max(Nanos::ms(1)));
             plan.check().map_err(Stop::Usage)?;
-            let run = measured_run::measure(&plan, arguments.quiet, host, owner, &mut engine)?;
+            let of = (host, owner);
+            let run = Run::measured(&plan, "advise-", arguments.quiet, of, &mut engine)?;
             let is_interrupted = run.1 == FinishReason::Interrupted;
             runs.push(run);
             if is_interrupted {
@@ -270,7 +269,7 @@ impl Runs {
                 Ok(run) => runs.found.push(run),
                 Err(why) => tell(&format!("! {} is left out: {why}", path.display())),
             }
-            if runs.advice(question).is_decided() {
+            if runs.advice(question).links.iter().all(advice::LinkAdvice::is_answered) {
                 break;
             }
         }

@@ -393,7 +393,7 @@ github-action-benchmark, CPU cost for its tool customSmallerIsBetter and goodput
 const COMPARE_HELP: &str = "Examples:
   copycost compare before after                   one run a side
   copycost compare before after later             each against before
-  copycost compare a1 a2 a3 --with b1 b2 b3       several runs a side: what differs between runs of a side is noise
+  copycost compare a1 a2 a3 --with b1 b2 b3       several runs a side
   copycost compare before after --fail-over 5%    for scripts
 ";
 

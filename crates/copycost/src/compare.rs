@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use analysis::changes::{Changes, MeasuredRun, compare as compared, worse};
+use analysis::changes::{Changes, MeasuredRun, SideFacts, compare as compared, worse};
 use journal::RunDirectory;
 use model::Share;
 use report::{ChangesOptions, Format};
@@ -23,20 +23,7 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     let base = read(&base)?;
     let others = others.iter().map(|side| read(side)).collect::<Result<Vec<_>, Stop>>()?;
     let changes = compared(&base, &others);
-    if let Some(comparison) = changes.comparisons.iter().find(|of| of.cells == 0) {
-        let why = match comparison.too_few_rounds.len() {
-            0 => "have no cell in common; name runs whose plans share path, link, size and threads",
-            _ => "share no cell with two valid rounds; go on with: copycost run --resume DIR",
-        };
-        let name = |side: &analysis::changes::SideFacts| {
-            side.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ")
-        };
-        return Err(Stop::Usage(format!(
-            "{} and {} {why}",
-            name(&changes.base),
-            name(&comparison.other)
-        )));
-    }
+    check_common(&changes)?;
     print(arguments, &changes)?;
     if let Some(page) = &arguments.out {
         write_page(page, &changes)?;
@@ -44,6 +31,22 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     let Some(allowed) = allowed else { return Ok(()) };
     let worse = worse(&changes, allowed.0);
     if worse.is_empty() { Ok(()) } else { Err(Stop::Invalid(report::got_worse(&worse, allowed))) }
+}
+
+/// Each side must have a cell in common with the base.
+fn check_common(changes: &Changes) -> Result<(), Stop> {
+    let Some(apart) = changes.comparisons.iter().find(|comparison| comparison.cells == 0) else {
+        return Ok(());
+    };
+    let why = if apart.too_few_rounds.is_empty() {
+        "have no cell in common; name runs whose plans share path, link, size and threads"
+    } else {
+        "share no cell with two valid rounds; go on with: copycost run --resume DIR"
+    };
+    let names = |side: &SideFacts| {
+        side.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    Err(Stop::Usage(format!("{} and {} {why}", names(&changes.base), names(&apart.other))))
 }
 
 fn print(arguments: &CompareArguments, changes: &Changes) -> Result<(), Stop> {

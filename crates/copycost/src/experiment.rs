@@ -10,7 +10,7 @@ use crate::args::{ExperimentArguments, ExperimentCommand, RunExperimentArguments
 use crate::by_hand::time;
 use crate::derived;
 use crate::exit::Stop;
-use crate::measured_run::{self, Run};
+use crate::measured_run::Run;
 use crate::run::start_engine;
 use crate::terminal::{Reader, show, tell};
 
@@ -60,7 +60,8 @@ fn run(arguments: &RunExperimentArguments) -> Result<(), Stop> {
             let of = experiments.len();
             tell(&format!("experiment {} of {of}: {experiment}, {}", place + 1, experiment.help()));
         }
-        match measured_run::measure(&plan, arguments.quiet, &host, owner, &mut engine) {
+        let prefix = format!("{experiment}-");
+        match Run::measured(&plan, &prefix, arguments.quiet, (&host, owner), &mut engine) {
             Ok((run, ending)) => {
                 done.push((experiment, run));
                 interrupted = ending == FinishReason::Interrupted;

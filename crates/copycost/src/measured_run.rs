@@ -1,5 +1,7 @@
 //! A run that a command measures for its own answer, as `copycost run` would.
 
+use std::path::Path;
+
 use engine::{Engine, EngineError};
 use journal::{Owner, RunDirectory};
 use model::host::Host;
@@ -32,6 +34,32 @@ impl Run {
         let name = directory.path().display().to_string();
         Ok(Self { name, derived: Derived::read(directory)? })
     }
+
+    /// Measures a plan into a run of its own, and derives and writes the rest.
+    ///
+    /// # Errors
+    /// No cell can be measured, or nothing can be written.
+    pub(crate) fn measured(
+        plan: &Plan,
+        prefix: &str,
+        quiet: bool,
+        of: (&Host, Owner),
+        engine: &mut Engine,
+    ) -> Result<(Self, FinishReason), Stop> {
+        let (directory, ending) = measure(plan, Place::Apart(prefix), quiet, of, engine)?;
+        let mut run = Self::read(&directory)?;
+        run.derived.write(&directory, ColumnSet::All)?;
+        Ok((run, ending))
+    }
+}
+
+/// Where such a run lies: `latest` stays what the user measured last.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// In a directory that somebody named.
+    Named(&'a Path),
+    /// Under the usual one, by a name that begins so.
+    Apart(&'a str),
 }
 
 /// Measures a plan into a run of its own.
@@ -40,14 +68,17 @@ impl Run {
 /// No cell can be measured, or nothing can be written.
 pub(crate) fn measure(
     plan: &Plan,
+    place: Place<'_>,
     quiet: bool,
-    host: &Host,
-    owner: Owner,
+    (host, owner): (&Host, Owner),
     engine: &mut Engine,
-) -> Result<(Run, FinishReason), Stop> {
+) -> Result<(RunDirectory, FinishReason), Stop> {
     let refusals = &Refusals::find(engine, plan)?;
     let forecast = study::forecast(plan, host.usable_cpus.len(), |cell| refusals.has(cell));
-    let mut opened = OpenedRun::begin(None, owner, plan, host)?;
+    let mut opened = match place {
+        Place::Named(path) => OpenedRun::begin(Some(path), owner, plan, host)?,
+        Place::Apart(prefix) => OpenedRun::begin_apart(prefix, owner, plan, host)?,
+    };
     if !quiet {
         tell_all(&cautions(host, plan, &forecast, refusals));
         let links = plan.factors.get(Factor::Link).join(",");
@@ -55,13 +86,12 @@ pub(crate) fn measure(
         tell(&format!("{}, {links}: {forecast}; into {name}", plan.label));
     }
     let measuring = Measuring { plan, host, quiet, columns: ColumnSet::All };
-    let ending = match measuring.run(engine, refusals, &mut opened) {
-        Ok(ending) => ending,
-        Err(StudyError::Engine(EngineError::Interrupted)) => FinishReason::Interrupted,
-        Err(StudyError::Journal(error)) => return Err(error.into()),
-        Err(error) => return Err(Stop::Cannot(error.to_string())),
-    };
-    let mut run = Run::read(&opened.directory)?;
-    run.derived.write(&opened.directory, ColumnSet::All)?;
-    Ok((run, ending))
+    match measuring.run(engine, refusals, &mut opened) {
+        Ok(ending) => Ok((opened.directory, ending)),
+        Err(StudyError::Engine(EngineError::Interrupted)) => {
+            Ok((opened.directory, FinishReason::Interrupted))
+        }
+        Err(StudyError::Journal(error)) => Err(error.into()),
+        Err(error) => Err(Stop::Cannot(error.to_string())),
+    }
 }

@@ -10,9 +10,8 @@ use crate::args::SelftestArguments;
 use crate::by_hand::time;
 use crate::derived::{self, Derived};
 use crate::exit::Stop;
-use crate::opened_run::OpenedRun;
-use crate::refusals::Refusals;
-use crate::run::{Measuring, ended, start_engine, tell_all};
+use crate::measured_run::{self, Place};
+use crate::run::{ended, start_engine};
 use crate::terminal::{Reader, show, tell};
 
 /// As many equal cells of each size.
@@ -101,20 +100,11 @@ fn measure(
     let plan = plan(arguments)?;
     let host = engine::host::facts();
     let mut engine = start_engine()?;
-    let refusals = &Refusals::find(&engine, &plan)?;
-    let forecast = study::forecast(&plan, host.usable_cpus.len(), |cell| refusals.has(cell));
-    tell_all(&refusals.lines());
-    let mut opened = match &arguments.out {
-        Some(path) => OpenedRun::begin(Some(path), owner, &plan, &host)?,
-        None => OpenedRun::begin_apart("selftest-", owner, &plan, &host)?,
-    };
-    if !arguments.quiet {
-        tell(&format!("{forecast}; into {}", opened.directory.path().display()));
-    }
-    let columns = report::ColumnSet::All;
-    let measuring = Measuring { plan: &plan, host: &host, quiet: arguments.quiet, columns };
-    let finished = measuring.run(&mut engine, refusals, &mut opened);
-    let name = opened.directory.path().display();
-    ended(finished, &format!("see what it tells with: copycost selftest --of {name}"))?;
-    Ok(opened.directory)
+    let place = arguments.out.as_deref().map_or(Place::Apart("selftest-"), Place::Named);
+    let of = (&host, owner);
+    let (directory, ending) =
+        measured_run::measure(&plan, place, arguments.quiet, of, &mut engine)?;
+    let name = directory.path().display();
+    ended(Ok(ending), &format!("see what it tells with: copycost selftest --of {name}"))?;
+    Ok(directory)
 }

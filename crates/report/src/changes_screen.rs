@@ -22,8 +22,10 @@ pub struct ChangesOptions {
     pub verbose: bool,
 }
 
-/// The most facts that differ, and changes, that are shown unless all are asked for.
+/// The most facts that differ that are shown unless all are asked for.
 const MOST: usize = 12;
+/// The same of changes of one figure.
+const MOST_CHANGES: usize = 9;
 
 /// One screen for each side that is compared with the base.
 pub fn changes_screen(changes: &Changes, options: ChangesOptions) -> String {
@@ -108,12 +110,12 @@ pub(crate) fn changes_table(comparison: &Comparison, all: bool) -> (Table, usize
             .filter(|change| (change.link, change.metric) == (link, metric));
         let mut found: Vec<&Change> = of.filter(|change| all || change.is_found()).collect();
         if !all {
+            // What holds over all blocks says most; then the surest.
             found.sort_by(|a, b| {
-                let is_level = |change: &Change| matches!(change.subject, Subject::Level { .. });
-                is_level(a).cmp(&is_level(b)).then(a.p_holm.total_cmp(&b.p_holm))
+                kind(&a.subject).cmp(&kind(&b.subject)).then(a.p_holm.total_cmp(&b.p_holm))
             });
-            left_out += found.len().saturating_sub(MOST);
-            found.truncate(MOST);
+            left_out += found.len().saturating_sub(MOST_CHANGES);
+            found.truncate(MOST_CHANGES);
         }
         if found.is_empty() {
             continue;
@@ -125,6 +127,15 @@ pub(crate) fn changes_table(comparison: &Comparison, all: bool) -> (Table, usize
     let columns = ["before", "after", "change", ""].map(str::to_owned).to_vec();
     let groups = vec![Group { heading: String::new(), columns }];
     (Table { corner: [String::new(), "what".to_owned()], groups, rows }, left_out)
+}
+
+/// Ratios over all blocks, then cells, then ratios within a block, which follow from either.
+const fn kind(subject: &Subject) -> u8 {
+    match subject {
+        Subject::Contrast { .. } => 0,
+        Subject::Level { .. } => 1,
+        Subject::Ratio { .. } => 2,
+    }
 }
 
 /// The links and figures that were compared.

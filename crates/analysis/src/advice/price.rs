@@ -53,11 +53,12 @@ pub struct Price {
     pub since_kernel: Option<String>,
 }
 
-/// Memory that a notification takes of a socket's option memory, in bytes, rounded up: an empty packet with its shared
-/// information (`sock_omalloc(sk, 0)`, net/core/sock.c; 768 to 960 by kernel).
+/// Memory that a notification takes of a socket's option memory, in bytes: an empty packet with its shared information
+/// (`sock_omalloc` of 0 bytes, net/core/sock.c), whose size follows the kernel's own structures; rounded up, so that what
+/// comes of it is "about".
 const NOTIFICATION_BYTES: f64 = 1024.0;
 
-/// CPUs that a rate takes at a cost of so many ns a KiB.
+/// CPUs that a rate takes at a cost of so many ns per KiB.
 pub(super) fn cpus(rate_gbps: f64, ns_per_kib: f64) -> f64 {
     // 1 Gbit/s is 10⁹ / 8192 KiB a second.
     rate_gbps * ns_per_kib / 8192.0

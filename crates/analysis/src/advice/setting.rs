@@ -78,6 +78,7 @@ pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> L
         oversubscribed: false,
         caveats: Vec::new(),
         contenders: Vec::new(),
+        not_compared: Vec::new(),
         break_evens: Vec::new(),
         why_not: Vec::new(),
         saving: None,
@@ -99,6 +100,12 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         .iter()
         .filter(|setting| sizes.iter().all(|size| !setting.at(*size).is_empty()))
         .collect();
+    let has = |path: &SendPath| {
+        cells_at(&settings, &sizes).any(|estimates| estimates.cell.send_path == *path)
+    };
+    if question.against.is_some_and(|against| !has(&against)) {
+        return uncovered(question, link, sizes);
+    }
     let (choices, against) = choices(question, metric, &settings, &sizes, source);
     let Some(of_settings) = of_settings(&choices) else {
         return uncovered(question, link, sizes);
@@ -127,6 +134,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         oversubscribed: cells.iter().any(|estimates| estimates.oversubscribed),
         caveats: caveats.unwrap_or_default(),
         contenders: first.iter().map(|estimates| contender(question, estimates)).collect(),
+        not_compared: question.paths.iter().copied().filter(|path| !has(path)).collect(),
         break_evens: break_even::found(&settings, link, source.summary),
         why_not: reasons::why_not(&choice, link, &cells),
         saving: price::saving(question, &choice, against, &first, source),
@@ -145,6 +153,7 @@ fn settings<'a>(question: &Question, link: Link, source: &Source<'a>) -> Vec<Set
         !it.control
             && it.trials > 0
             && it.cell.link == link
+            && question.paths.contains(&it.cell.send_path)
             && it.cell.is_itself()
             && asked.has(&it.cell)
     };

@@ -25,7 +25,7 @@ pub enum Scope {
     /// Within one block.
     Block {
         /// What its cells share.
-        shared: Shared,
+        shared: Box<Shared>,
     },
 }
 
@@ -94,7 +94,7 @@ fn contrast_of(change: &Change) -> Option<(&Contrast, Scope)> {
             Some((contrast, Scope::AllBlocks { blocks: *blocks }))
         }
         Subject::Ratio { contrast, cell, .. } => {
-            let shared = Shared::new(cell, &[contrast.factor]);
+            let shared = Box::new(Shared::new(cell, &[contrast.factor]));
             Some((contrast, Scope::Block { shared }))
         }
         Subject::Level { .. } => None,

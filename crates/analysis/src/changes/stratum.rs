@@ -98,14 +98,19 @@ impl<'a> Stratum<'a> {
             Units { widening: self.widening(&of), ..Units::alone(figures) }
         };
         let shift = Shift::between(&of_side(0), &of_side(1));
+        let common = self.common(&self.cells_apart());
+        // A few cells that changed move the mean, but are no sign that all did.
+        let is_apart = self.tells_cells_apart();
+        let shared =
+            shift.map(|shift| if is_apart { Shift { log: common, ..shift } } else { shift });
         Some(Overall {
             link: self.link,
             metric: self.metric,
             cells: u32::try_from(self.levels.len()).unwrap_or(u32::MAX),
             ratio: shift.map(|shift| shift.ratio()),
-            common: self.common(&self.cells_apart()).exp(),
-            finding: shift.map_or(Finding::Undecided, |shift| found(shift.p(), shift.log)),
-            shift,
+            common: common.exp(),
+            finding: shared.map_or(Finding::Undecided, |shared| found(shared.p(), shared.log)),
+            shift: shared,
         })
     }
 
@@ -119,7 +124,7 @@ impl<'a> Stratum<'a> {
         let shifts = self.shifts(&series);
         let changes =
             self.levels.iter().zip(shifts).filter_map(|((cell, [base, other]), shift)| {
-                let subject = Subject::Level { cell: (*cell).clone() };
+                let subject = Subject::Level { cell: Box::new((*cell).clone()) };
                 Some(self.change(subject, [base, other], shift?.beyond(common).widened(own)))
             });
         self.as_far_out_as_chance(changes.collect(), |_| 0.0)
@@ -138,15 +143,15 @@ impl<'a> Stratum<'a> {
         });
         let usual = |contrast: &Contrast| {
             let of = self.pairs.iter().filter(|pair| pair.0 == contrast);
-            moments(of.map(|(.., [base, other])| mean(other) - mean(base))).mean()
+            median(of.map(|(.., [base, other])| mean(other) - mean(base)).collect()).unwrap_or(0.0)
         };
         let shifts = self.shifts(&series);
         let within = self.pairs.iter().zip(&shifts).filter_map(
             |((contrast, cell, against, sides), shift)| {
                 let subject = Subject::Ratio {
                     contrast: (*contrast).clone(),
-                    cell: (*cell).clone(),
-                    against: (*against).clone(),
+                    cell: Box::new((*cell).clone()),
+                    against: Box::new((*against).clone()),
                 };
                 Some(self.change(subject, [&sides[0], &sides[1]], (*shift)?))
             },

@@ -17,7 +17,7 @@ pub enum Worse<'a> {
     /// A cell, beyond what all have in common.
     Cell(&'a Change),
     /// A value of a factor against every other one, over all blocks or within one.
-    Value(Attributed),
+    Value(Box<Attributed>),
 }
 
 /// What got worse by more than this share. Every test that could have said so is one of a family, which gets Holm's
@@ -49,7 +49,7 @@ pub fn worse(changes: &Changes, share: f64) -> Vec<Worse<'_>> {
                 }
             });
             let p = p.fold(0.0, f64::max);
-            family.push((p, Worse::Value(attributed)));
+            family.push((p, Worse::Value(Box::new(attributed))));
         }
     }
     // Values that nothing was found of were looked at too.

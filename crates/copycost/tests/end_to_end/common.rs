@@ -119,6 +119,15 @@ pub(crate) fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
+/// The one run of a place whose name begins so.
+pub(crate) fn only_run(place: &Place, prefix: &str) -> PathBuf {
+    let runs = std::fs::read_dir(place.path("copycost-runs")).unwrap();
+    let runs = runs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let runs: Vec<String> = runs.filter(|name| name.starts_with(prefix)).collect();
+    let [only] = runs.as_slice() else { panic!("{prefix}: {runs:?}") };
+    place.path("copycost-runs").join(only)
+}
+
 /// What `summary.json` says of the run itself.
 pub(crate) fn run_facts(run: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(run.join("summary.json")).unwrap();

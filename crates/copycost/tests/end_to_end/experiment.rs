@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::common::Place;
+use crate::common::{Place, only_run};
 
 #[test]
 fn experiments_are_listed_and_shown_without_measuring() {
@@ -52,5 +52,5 @@ fn a_run_of_one_tells_every_claim_and_keeps_its_records() {
     assert_eq!(of("c12")["ruling"]["kind"], "not-run");
     assert!(of("c12")["because"].as_str().unwrap().contains("experiment run fall"));
     assert!(ended.error.contains("experiment 1 of 1: placement"), "{ended:#?}");
-    assert!(place.path("copycost-runs/latest/report.html").is_file());
+    assert!(only_run(&place, "placement-").join("report.html").is_file());
 }

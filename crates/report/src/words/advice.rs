@@ -114,6 +114,9 @@ pub(crate) fn cautions(on: &LinkAdvice) -> Vec<String> {
             size(*above as f64)
         ));
     }
+    if !on.not_compared.is_empty() {
+        all.push(format!("not compared, as its run has them not: {}", names(&on.not_compared)));
+    }
     if on.oversubscribed {
         all.push("more threads than CPUs stand behind it".to_owned());
     }

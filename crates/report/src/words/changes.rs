@@ -102,7 +102,11 @@ pub(crate) fn overalls(comparison: &Comparison) -> Vec<String> {
 fn overall(of_link: &[Overall], unit: Unit) -> String {
     let Some(first) = of_link.first() else { return String::new() };
     let figure = |overall: &Overall| match &overall.ratio {
-        Some(of) => format!("{} {}", metric(overall.metric), ratio(of)),
+        Some(of) if overall.common == 1.0 => format!("{} {}", metric(overall.metric), ratio(of)),
+        Some(of) => {
+            let middle = crate::spelling::short(overall.common);
+            format!("{} {} (the middle cell {middle} ×)", metric(overall.metric), ratio(of))
+        }
         None => format!("{} (one run a side of too few rounds)", metric(overall.metric)),
     };
     let figures: Vec<String> = of_link.iter().map(figure).collect();
@@ -122,24 +126,24 @@ fn overall(of_link: &[Overall], unit: Unit) -> String {
     format!("All {cells} over {} together: {}{because}", first.link, listed(&figures))
 }
 
-/// `zerocopy got worse against every other one over all 16 blocks: goodput 0.95 × [0.94, 0.96] at least`.
+/// `zerocopy got worse against every other path over all 16 blocks: goodput 0.95 × [0.94, 0.96] at least`.
 pub(crate) fn attributed(of: &Attributed) -> String {
     let how = match is_worse(of.metric, of.finding) {
         Some(true) => "got worse",
         Some(false) => "got better",
         None => "changed",
     };
-    let name = if of.factor == Factor::Send {
-        of.value.clone()
+    let (name, what) = if of.factor == Factor::Send {
+        (of.value.clone(), "path")
     } else {
-        format!("{} {}", of.factor.key(), of.value)
+        (format!("{} {}", of.factor.key(), of.value), "value")
     };
     let place = match &of.scope {
         Scope::AllBlocks { blocks } => format!("over all {}", counted(*blocks, "block", "blocks")),
         Scope::Block { shared } => format!("at {}", shared_words(shared)),
     };
     format!(
-        "{name} {how} against every other one {place}: {} {} at least",
+        "{name} {how} against every other {what} {place}: {} {} at least",
         metric(of.metric),
         ratio(&of.ratio)
     )
@@ -173,23 +177,24 @@ pub(crate) fn answer(comparison: &Comparison) -> String {
 
 /// How large a change would have been seen; none where nothing was compared.
 pub(crate) fn seen(comparison: &Comparison) -> Option<String> {
-    let part = |of: Option<Detectable>, what: &str, whole: &str| {
+    let part = |of: Option<Detectable>, what: &str| {
         let of = of.filter(|of| of.median.is_finite())?;
         let (least, median) = (percent(of.least), percent(of.median));
         Some(if least == median {
-            format!("{median} of {what} {whole}")
+            format!("{median} on in {what}")
         } else {
-            format!("{median} of half the {what}s {whole}({least} of the steadiest)")
+            format!("{median} on in {what} ({least} in the steadiest)")
         })
     };
     let parts = [
-        part(comparison.seen.contrast, "ratio", "over all blocks "),
-        part(comparison.seen.ratio, "ratio", "in a block "),
-        part(comparison.seen.level, "cell", ""),
+        part(comparison.seen.contrast, "a ratio over all blocks"),
+        part(comparison.seen.ratio, "a ratio of one block"),
+        part(comparison.seen.level, "a cell"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty())
-        .then(|| format!("Nine in ten changes would have been seen above {}.", listed(&parts)))
+    (!parts.is_empty()).then(|| {
+        format!("A change would have been seen nine times in ten from {}; medians.", listed(&parts))
+    })
 }
 
 /// What the figures above a table's section are told against.
@@ -263,7 +268,19 @@ pub fn got_worse(worse: &[Worse<'_>], allowed: Share) -> String {
         }
         Worse::Value(of) => attributed(of),
     };
+    const SHOWN: usize = 3;
+    let order = |worse: &&Worse<'_>| match worse {
+        Worse::All(_) => 0,
+        Worse::Value(of) if matches!(of.scope, Scope::AllBlocks { .. }) => 1,
+        Worse::Cell(_) => 2,
+        Worse::Value(_) => 3,
+    };
+    let mut sorted: Vec<&Worse<'_>> = worse.iter().collect();
+    sorted.sort_by_key(order);
     let n = counted(u32::try_from(worse.len()).unwrap_or(u32::MAX), "change", "changes");
-    let lines: Vec<String> = worse.iter().map(one).collect();
+    let mut lines: Vec<String> = sorted.into_iter().take(SHOWN).map(one).collect();
+    if worse.len() > SHOWN {
+        lines.push(format!("{} more", worse.len() - SHOWN));
+    }
     format!("{n} for the worse by more than {allowed} beyond doubt: {}", lines.join("; "))
 }
