@@ -9,7 +9,7 @@ use crate::metadata::{name, packages};
 /// May import, by crate. Development dependencies (tests, benches, examples) are not held to it.
 ///
 /// Nobody may import `copycost-synthetic`, whose made-up records are for tests.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("copycost-model", &[]),
     ("copycost-kernel", &[]),
     ("copycost-engine", &["copycost-model", "copycost-kernel"]),
@@ -19,6 +19,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
         "copycost-study",
         &["copycost-model", "copycost-engine", "copycost-journal", "copycost-analysis"],
     ),
+    ("copycost-foreign", &["copycost-model", "copycost-analysis"]),
     ("copycost-figure-png", &[]),
     ("copycost-report", &["copycost-model", "copycost-analysis", "copycost-figure-png"]),
     (
@@ -29,6 +30,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "copycost-journal",
             "copycost-analysis",
             "copycost-study",
+            "copycost-foreign",
             "copycost-report",
         ],
     ),

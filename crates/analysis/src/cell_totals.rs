@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::record::{Finished, Outcome, Trial};
+use model::record::{Finished, Imported, Outcome, Trial};
 use model::{Cell, Link, Mark, Measured, Share};
 
 use crate::common_spread::CommonSpread;
@@ -46,7 +46,9 @@ pub(crate) struct CellTotals {
     levels: [Vec<(u32, f64)>; 2],
     marks: BTreeMap<Mark, u32>,
     is_oversubscribed: bool,
-    received_bytes: u64,
+    received_bytes: Total,
+    /// Of imported trials, which may lack bytes or time: their goodput in Gbit/s.
+    imported_gbps: Moments,
     /// Time of the windows: bytes over their rate, summed over trials.
     window_ns: f64,
     cycles: Total,
@@ -70,6 +72,7 @@ pub(crate) struct LevelRule {
 }
 
 const NO_VALID_TRIAL: &str = "no valid trial";
+const NOT_IN_ROW: &str = "the imported file does not tell it of every row";
 
 impl CellTotals {
     pub(crate) fn new() -> Self {
@@ -81,7 +84,8 @@ impl CellTotals {
             levels: Default::default(),
             marks: BTreeMap::new(),
             is_oversubscribed: false,
-            received_bytes: 0,
+            received_bytes: Total(Ok(0)),
+            imported_gbps: Moments::default(),
             window_ns: 0.0,
             cycles: Total(Ok(0)),
             cache_misses: Total(Ok(0)),
@@ -93,10 +97,10 @@ impl CellTotals {
     pub(crate) fn push(&mut self, judged: &JudgedTrial<'_>) {
         let JudgedTrial { trial, marks, reading } = judged;
         self.is_oversubscribed |= marks.contains(&Mark::Oversubscribed);
-        let (Some(finished), true) = (judged.finished(), judged.is_valid()) else {
+        if !judged.is_valid() {
             self.void(trial, marks);
             return;
-        };
+        }
         self.valid += 1;
         for mark in marks {
             *self.marks.entry(*mark).or_insert(0) += 1;
@@ -116,15 +120,21 @@ impl CellTotals {
                 levels.push((trial.round, x.ln()));
             }
         }
-        self.add_windows(trial.cell.link, finished, reading);
+        match &trial.outcome {
+            Outcome::Finished(finished) => self.add_windows(trial.cell.link, finished, reading),
+            Outcome::Imported(imported) => self.add_imported(imported, reading),
+            Outcome::Failed(_) => {}
+        }
     }
 
     fn void(&mut self, trial: &Trial, marks: &[Mark]) {
         self.void += 1;
         let reason = match (&trial.outcome, marks.first()) {
             (Outcome::Failed(failure), _) => failure.why.clone(),
-            (Outcome::Finished(_), Some(mark)) => format!("{mark}: {}", mark.meaning()),
-            (Outcome::Finished(_), None) => "void".to_owned(),
+            (Outcome::Finished(_) | Outcome::Imported(_), Some(mark)) => {
+                format!("{mark}: {}", mark.meaning())
+            }
+            (Outcome::Finished(_) | Outcome::Imported(_), None) => "void".to_owned(),
         };
         *self.reasons.entry(reason).or_insert(0) += 1;
     }
@@ -137,7 +147,7 @@ impl CellTotals {
             .fold(0, |sum: u64, worker| sum.saturating_add(worker.bytes.0));
         // A window without a byte adds none, and its time through no rate: nothing was received at all.
         if let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) {
-            self.received_bytes = self.received_bytes.saturating_add(bytes);
+            self.received_bytes.add(Ok(bytes));
             self.window_ns += bytes as f64 * 8.0 / gbps;
         }
         let (sending, taking) = (&finished.sender, &finished.receiver);
@@ -160,6 +170,19 @@ impl CellTotals {
         self.context_switches.add(
             context_switches(sending).and_then(|a| Ok(a.saturating_add(context_switches(taking)?))),
         );
+    }
+
+    /// The file's own totals, of whichever side it counted.
+    fn add_imported(&mut self, imported: &Imported, reading: &Reading<'_>) {
+        let told = |total: Option<u64>| total.ok_or_else(|| NOT_IN_ROW.to_owned());
+        if let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) {
+            self.imported_gbps.push(gbps);
+            self.window_ns += imported.totals.bytes.unwrap_or(0) as f64 * 8.0 / gbps;
+        }
+        self.received_bytes.add(told(imported.totals.bytes));
+        self.cycles.add(told(imported.totals.cycles));
+        self.cache_misses.add(told(imported.totals.cache_misses));
+        self.context_switches.add(told(imported.totals.context_switches));
     }
 
     /// The commonest reason why there is no valid trial; none where there is one.
@@ -236,6 +259,19 @@ impl CellTotals {
         }
     }
 
+    /// Bytes over the time of the windows; where a row lacks its bytes the mean over rows.
+    fn throughput_gbps(&self) -> Measured<f64> {
+        match &self.received_bytes.0 {
+            Ok(bytes) if self.window_ns > 0.0 => {
+                Measured::Value(*bytes as f64 * 8.0 / self.window_ns)
+            }
+            Ok(_) | Err(_) if !self.imported_gbps.is_empty() => {
+                Measured::Value(self.imported_gbps.mean())
+            }
+            Ok(_) | Err(_) => Measured::absent(NO_VALID_TRIAL),
+        }
+    }
+
     fn paper_row(&self, cell: &Cell) -> PaperRow {
         let of_valid = |total: &Total| match &total.0 {
             Ok(_) if self.valid == 0 => Measured::absent(NO_VALID_TRIAL),
@@ -245,12 +281,8 @@ impl CellTotals {
             implementation: cell.send_path.paper_name().unwrap_or(cell.send_path.name()).to_owned(),
             message_bytes: cell.message.bytes().0,
             threads: cell.threads.get(),
-            total_bytes: self.received_bytes,
-            throughput_gbps: if self.window_ns > 0.0 {
-                Measured::Value(self.received_bytes as f64 * 8.0 / self.window_ns)
-            } else {
-                Measured::absent(NO_VALID_TRIAL)
-            },
+            total_bytes: of_valid(&self.received_bytes),
+            throughput_gbps: self.throughput_gbps(),
             cycles: of_valid(&self.cycles),
             cache_misses: of_valid(&self.cache_misses),
             context_switches: of_valid(&self.context_switches),

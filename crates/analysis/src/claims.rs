@@ -18,6 +18,10 @@ mod sizes;
 mod threads;
 mod through_caches;
 
+pub(crate) use self::caches::PEAK;
+pub(crate) use self::cycles::RANGES;
+pub(crate) use self::threads::{NEAR, PAPER_FALLS};
+
 use std::collections::BTreeSet;
 
 use model::{Cell, Missing};
@@ -95,6 +99,9 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
         };
         ruling.hold_against(laws);
         ruling.hold_against_cpus(&oversubscribed, CAUSES.contains(&(number + 1)));
+        if evidence.run.knows_no_cpus() {
+            ruling.hold_against_unknown_cpus(CAUSES.contains(&(number + 1)));
+        }
         ruling.hold_against_rounds(evidence.run);
         Claim {
             id: Id::Claim(number + 1),
@@ -257,6 +264,19 @@ impl Ruling {
             self.verdict = Verdict::Undecidable;
             self.caveats.push(Caveat::NoCause);
             self.would_decide = vec![a_cpu_for_each_thread()];
+        }
+    }
+
+    /// Tells that nobody knows whether cells behind it are oversubscribed; supports no cause from them.
+    fn hold_against_unknown_cpus(&mut self, is_cause: bool) {
+        if !self.is_decided() || !self.evidence.iter().any(|it| it.cells().next().is_some()) {
+            return;
+        }
+        self.caveats.push(Caveat::UnknownCpus);
+        if is_cause && self.verdict == Verdict::Supported {
+            self.verdict = Verdict::Undecidable;
+            self.would_decide =
+                vec![Missing::of_itself("how many CPUs the ends had").unlocked_by("--cpus N")];
         }
     }
 

@@ -145,6 +145,7 @@ pub(crate) fn per_byte(audited: &Audited, step: Step) -> Result<PerByte, NotCoun
         Outcome::Failed(failure) => {
             return Err(NotCounted::TrialFailed { why: failure.why.clone() });
         }
+        Outcome::Imported(_) => return Err(NotCounted::NoByte),
     };
     let counted = match step.counted(copies) {
         Measured::Value(counted) => counted,

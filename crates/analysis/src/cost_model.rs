@@ -318,7 +318,7 @@ pub(crate) fn cost_models(
     places: &Places,
     logs: &RoundLogs<'_>,
     estimates: &[CellEstimates],
-    page_bytes: u64,
+    page_bytes: Option<u64>,
     widening: f64,
 ) -> Vec<CostModel> {
     let mut models = Vec::new();
@@ -401,7 +401,7 @@ fn named_breaks(
     sizes: &[SizeCosts],
     cells: &[usize],
     estimates: &[CellEstimates],
-    page_bytes: u64,
+    page_bytes: Option<u64>,
 ) -> Vec<(String, f64)> {
     let (Some(first), Some(last)) = (sizes.first(), sizes.last()) else { return Vec::new() };
     // Larger messages fill segments; a small one's segment size is no other, but may not have been asked for.
@@ -409,7 +409,8 @@ fn named_breaks(
         estimates[*cell].metrics.get(&Metric::MssBytes)?.value().map(|mss| mss.mean)
     });
     let by_reference = shared.passes_by_reference();
-    let fragments = by_reference.then(|| size_beyond_fragments(shared, page_bytes)).flatten();
+    let pages = page_bytes.filter(|_| by_reference);
+    let fragments = pages.and_then(|page_bytes| size_beyond_fragments(shared, page_bytes));
     let named = [
         ("segment size", mss),
         ("17 fragments", fragments),

@@ -83,8 +83,11 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
         pages_pinned_counted: counted.is_some(),
         pages_pinned_per_message: match counted {
             Some(pages) => Measured::Value(pages),
-            None if by_reference => pages_per_message(cell, evidence.host.page_bytes)
-                .map_or_else(|| Measured::absent(NO_LAYOUT), Measured::Value),
+            None if by_reference => match &evidence.host.page_bytes {
+                Measured::Value(page) => pages_per_message(cell, *page)
+                    .map_or_else(|| Measured::absent(NO_LAYOUT), Measured::Value),
+                Measured::Absent { absent } => Measured::absent(absent.clone()),
+            },
             None => Measured::absent(
                 "the path copies; whether it pins pages all the same was not counted",
             ),

@@ -35,7 +35,11 @@ impl<'a> AuditRecords<'a> {
                 Record::Audit(audited) => audits.audited.push(audited),
                 Record::AuditRefused(refused) => audits.refused.push(refused),
                 Record::Ceiling(ceiling) => audits.ceilings.push(ceiling),
-                Record::Segment(_) | Record::Round(_) | Record::Trial(_) | Record::Finish(_) => {}
+                Record::Segment(_)
+                | Record::Round(_)
+                | Record::Trial(_)
+                | Record::Finish(_)
+                | Record::Imported(_) => {}
             }
         }
         audits
@@ -120,7 +124,7 @@ impl<'a> AuditRecords<'a> {
 fn why_nothing(audited: &Audited, audit: Audit) -> Option<&str> {
     match &audited.outcome {
         Outcome::Failed(failure) => Some(&failure.why),
-        Outcome::Finished(_) => audited.reason(audit),
+        Outcome::Finished(_) | Outcome::Imported(_) => audited.reason(audit),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::results::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::round_logs::RoundLogs;
 use crate::{
     answers, ceilings, claims, copy_audits, cost_model, cpu_breakdown, crossovers, data_paths,
-    laws, links, recommendation, scaling, trial_dots,
+    laws, links, own_table, recommendation, scaling, trial_dots,
 };
 
 /// What is known of a run before it is explained.
@@ -39,7 +39,13 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let crossovers = crossovers::crossovers(known.plan, places, logs, estimates);
     let cost_models = {
         let widening = known.run.drift.value().map_or(1.0, |drift| drift.widening);
-        cost_model::cost_models(places, logs, estimates, known.host.page_bytes, widening)
+        cost_model::cost_models(
+            places,
+            logs,
+            estimates,
+            known.host.page_bytes.value().copied(),
+            widening,
+        )
     };
     let scaling = scaling::scaling(places, logs, estimates);
     let evidence = Evidence {
@@ -73,11 +79,13 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let ceiling_shares = ceilings::shares(&evidence);
     let ceilings = ceilings::ceilings(&evidence);
     let trials = trial_dots::trial_dots(estimates, trials);
-    Explained {
+    let own_table = own_table::own_table(&evidence);
+    let mut explained = Explained {
         crossovers,
         cost_models,
         scaling,
         laws,
+        own_table,
         answers,
         claims,
         trials,
@@ -90,5 +98,9 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         ceilings,
         ceiling_shares,
         not_audited: audits.not_audited(),
+    };
+    if !known.run.imported.is_empty() {
+        explained.ask_for_repetitions();
     }
+    explained
 }

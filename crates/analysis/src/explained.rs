@@ -2,7 +2,7 @@
 //!
 //! Reporters show these; none of them computes a figure, a verdict or a sentence's number of its own.
 
-use model::Audit;
+use model::{Audit, Missing};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::findings::{
     LinkComparison, LinkVerdict, NotAudited, Scaling, Trials,
 };
 use crate::laws::law::Law;
+use crate::own_table::TableCheck;
 use crate::recommendation::Recommendation;
 
 /// Everything that explains a run.
@@ -26,6 +27,9 @@ pub struct Explained {
     pub scaling: Vec<Scaling>,
     /// The laws, broken ones first.
     pub laws: Vec<Law>,
+    /// The paper's claims that name figures against an imported table; empty where copycost measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_table: Vec<TableCheck>,
     /// Q0 to Q6.
     pub answers: Vec<Answer>,
     /// C1 to C25.
@@ -53,6 +57,22 @@ pub struct Explained {
 }
 
 impl Explained {
+    /// Where rounds are wanting, an imported table wants rows: nothing of it can be gone on with.
+    pub(crate) fn ask_for_repetitions(&mut self) {
+        let claims = self.claims.iter_mut().map(|claim| &mut claim.would_decide);
+        let laws = self.laws.iter_mut().map(|law| &mut law.would_decide);
+        let answers = self
+            .answers
+            .iter_mut()
+            .flat_map(|answer| [&mut answer.would_answer, &mut answer.would_change]);
+        for missing in claims.chain(laws).chain(answers).flatten() {
+            if missing.what == Missing::rounds().what {
+                *missing = Missing::of_itself("more repetitions")
+                    .unlocked_by("rows for each, numbered in a column \"round\"");
+            }
+        }
+    }
+
     /// Why an instrument that was asked for told nothing of any cell; none where it told something or was not asked for.
     pub fn why_not_audited(&self, audit: Audit) -> Option<&str> {
         self.not_audited.iter().find(|it| it.audit == audit).map(|it| it.why.as_str())

@@ -2,14 +2,17 @@
 
 use model::names::AckPlacement;
 use model::record::{
-    Count, CpuBusy, Finished, Outcome, ReceiveTally, SendTally, Side, SinkFacts, SinkTally, Span,
-    TcpFacts, Trial, Worker,
+    Count, CpuBusy, Finished, Imported, Outcome, ReceiveTally, SendTally, Side, SinkFacts,
+    SinkTally, Span, TcpFacts, Trial, Worker,
 };
 use model::{Bytes, Measured};
 
 use crate::metric::{Metric, NO_RECEIVER, NOT_THE_SINK};
 
 const KIB: f64 = 1024.0;
+
+/// Why an imported trial has no figure that its file has no column for.
+pub const NOT_IN_FILE: &str = "the imported file has no column that tells it";
 
 /// One figure of a trial.
 ///
@@ -28,6 +31,8 @@ pub struct Reading<'a> {
     trial: &'a Trial,
     idle: Option<&'a Measured<CpuBusy>>,
     sums: Result<Sums<'a>, String>,
+    /// What a table told, instead of the sums.
+    imported: Option<&'a Imported>,
 }
 
 #[derive(Clone, Debug)]
@@ -106,17 +111,26 @@ impl<'a> Reading<'a> {
     pub fn new(trial: &'a Trial, idle: Option<&'a Measured<CpuBusy>>) -> Self {
         let sums = match &trial.outcome {
             Outcome::Failed(failure) => Err(format!("the trial failed: {}", failure.why)),
+            Outcome::Imported(_) => Err(NOT_IN_FILE.to_owned()),
             Outcome::Finished(finished) => Ok(Sums {
                 finished,
                 sender: SideSums::new("sender", &finished.sender.workers),
                 receiver: SideSums::new("receiver", &finished.receiver.workers),
             }),
         };
-        Self { trial, idle, sums }
+        let imported = match &trial.outcome {
+            Outcome::Imported(imported) => Some(&**imported),
+            Outcome::Failed(_) | Outcome::Finished(_) => None,
+        };
+        Self { trial, idle, sums, imported }
     }
 
     /// One figure, or why there is none.
     pub fn value(&self, metric: Metric) -> Measured<f64> {
+        if let Some(imported) = self.imported {
+            let told = imported.figures.get(metric.name()).cloned();
+            return told.unwrap_or_else(|| Measured::absent(NOT_IN_FILE));
+        }
         let figure = match &self.sums {
             Ok(sums) => self.figure(metric, sums),
             Err(why) => Err(why.clone()),
@@ -211,6 +225,9 @@ impl<'a> Reading<'a> {
             Metric::ReceiverCacheMissesPerKib => receiver_per_kib(&taking.counters.cache_misses),
             Metric::ContextSwitchesPerS => Ok(per_s(context_switches(sending)? as f64, sender()?)
                 + per_s(context_switches(taking)? as f64, receiver()?)),
+            Metric::SenderContextSwitchesPerS => {
+                Ok(per_s(context_switches(sending)? as f64, sender()?))
+            }
             Metric::MigrationsPerS if self.trial.settings.series.is_some() => {
                 Err("in turns they are read around the whole series, other cells' slices included; --steady tells them".to_owned())
             }

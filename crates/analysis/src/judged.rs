@@ -22,17 +22,17 @@ pub struct JudgedTrial<'a> {
 }
 
 impl<'a> JudgedTrial<'a> {
-    /// Both ends' reports, void or not; none where the trial failed.
+    /// Both ends' reports, void or not; none where the trial failed or was imported.
     pub fn finished(&self) -> Option<&'a Finished> {
         match &self.trial.outcome {
             Outcome::Finished(finished) => Some(finished),
-            Outcome::Failed(_) => None,
+            Outcome::Failed(_) | Outcome::Imported(_) => None,
         }
     }
 
     /// Whether it enters estimates.
     pub fn is_valid(&self) -> bool {
-        self.finished().is_some() && !is_void(&self.marks)
+        !matches!(self.trial.outcome, Outcome::Failed(_)) && !is_void(&self.marks)
     }
 
     /// One of its figures.
@@ -75,6 +75,7 @@ impl Judge {
             // It is there because of what the earlier one measured: to prefer it would be a choice by outcome.
             marks.push(Mark::Repeated);
             marks.sort_unstable();
+            marks.dedup();
         } else if is_void(&marks) {
             self.has_valid.remove(&trial.cell);
         } else {
@@ -106,7 +107,8 @@ impl<'a> JudgedTrials<'a> {
                 Record::Finish(_)
                 | Record::Audit(_)
                 | Record::AuditRefused(_)
-                | Record::Ceiling(_) => {}
+                | Record::Ceiling(_)
+                | Record::Imported(_) => {}
                 Record::Trial(trial) => {
                     let idle = round.filter(|begun| begun.round == trial.round);
                     judged.push(JudgedTrial {

@@ -38,6 +38,7 @@ pub mod metric;
 mod on_link;
 pub mod operands;
 pub mod order;
+pub mod own_table;
 mod pairings;
 pub mod pairs;
 pub mod reason;

@@ -2,8 +2,8 @@
 
 use crate::figures::answering_ns;
 use model::record::{
-    CpuBusy, Failure, FailureKind, Finished, Machine, Outcome, SendTally, Settings, Side, Span,
-    Trial, Worker,
+    CpuBusy, Failure, FailureKind, Finished, Imported, Machine, Outcome, SendTally, Settings, Side,
+    Span, Trial, Worker,
 };
 use model::{Cell, Class, Mark, Measured, Share, Thresholds};
 
@@ -14,6 +14,7 @@ pub fn judge(trial: &Trial, thresholds: &Thresholds) -> Vec<Mark> {
     let mut marks = match &trial.outcome {
         Outcome::Failed(failure) => vec![of_failure(failure)],
         Outcome::Finished(finished) => of_finished(finished, &trial.settings, thresholds),
+        Outcome::Imported(imported) => of_imported(imported, &trial.cell),
     };
     if is_oversubscribed(&trial.cell, &trial.settings) {
         marks.push(Mark::Oversubscribed);
@@ -45,7 +46,17 @@ fn of_failure(failure: &Failure) -> Mark {
     match failure.kind {
         FailureKind::EndLost => Mark::EndLost,
         FailureKind::CallFailed | FailureKind::Unsupported => Mark::CallFailed,
+        FailureKind::NothingPassed => Mark::NothingPassed,
     }
+}
+
+/// Those that the file gives it, and whether it kept more threads busy than the CPUs that it is said to have had.
+fn of_imported(imported: &Imported, cell: &Cell) -> Vec<Mark> {
+    let mut marks = imported.marks.clone();
+    if imported.usable_cpus.is_some_and(|cpus| cell.busy_threads() > cpus) {
+        marks.push(Mark::Oversubscribed);
+    }
+    marks
 }
 
 fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds) -> Vec<Mark> {

@@ -113,6 +113,8 @@ metrics! {
     ReceiverCacheMissesPerKib = "receiver_cache_misses_per_kib", Linear, Low;
     /// Context switches of both ends a second, voluntary and not.
     ContextSwitchesPerS = "context_switches_per_s", Linear, None;
+    /// Context switches of the sender a second, voluntary and not.
+    SenderContextSwitchesPerS = "sender_context_switches_per_s", Linear, None;
     /// Migrations of both ends' workers between CPUs, a second.
     MigrationsPerS = "migrations_per_s", Linear, None;
     /// Sending system calls per message.

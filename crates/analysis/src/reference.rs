@@ -155,4 +155,6 @@ pub enum Caveat {
     },
     /// No cause is claimed from such cells.
     NoCause,
+    /// Nobody knows how many CPUs the ends had, as of imported trials.
+    UnknownCpus,
 }

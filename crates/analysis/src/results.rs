@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::record::FinishReason;
+use model::record::{FinishReason, ImportedFile};
 use model::{Cell, Contrast, Mark, Measured};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -50,7 +50,7 @@ pub struct RunFacts {
     pub label: String,
     /// The preset it started from.
     pub preset: String,
-    /// When it began, in milliseconds since 1970.
+    /// When it began, or was imported, in milliseconds since 1970.
     pub started_unix_ms: u64,
     /// Time spent measuring, all segments, in ns.
     pub spent_ns: u64,
@@ -62,6 +62,9 @@ pub struct RunFacts {
     pub preliminary: bool,
     /// Why it stopped.
     pub finish: Ending,
+    /// The files that its trials were imported from; none where copycost measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub imported: Vec<ImportedFile>,
     /// Cells of the plan, without controls.
     pub cells: u32,
     /// Ratios of the plan's contrasts within blocks, each of goodput and of the link's cost.
@@ -88,10 +91,17 @@ pub struct RunFacts {
     pub congestion: String,
     /// Where sending and receiving workers ran, in words.
     pub placement: String,
-    /// CPUs that the ends could use.
+    /// CPUs that the ends could use; 0 where nobody knows, as of imported trials.
     pub usable_cpus: u32,
     /// The most resident memory of an end less its rings, in bytes.
     pub peak_rss_without_rings_bytes: Measured<u64>,
+}
+
+impl RunFacts {
+    /// Whether nobody knows how many CPUs the ends had, so that no cell can be told to be oversubscribed.
+    pub fn knows_no_cpus(&self) -> bool {
+        !self.imported.is_empty() && self.usable_cpus == 0
+    }
 }
 
 /// A cell's figures.
@@ -130,10 +140,10 @@ pub struct PaperRow {
     /// Threads.
     pub threads: u32,
     /// Bytes received in all valid windows.
-    pub total_bytes: u64,
+    pub total_bytes: Measured<u64>,
     /// Bytes over the time of the windows, in Gbit/s.
     pub throughput_gbps: Measured<f64>,
-    /// Cycles of both ends.
+    /// Cycles of both ends; here and below, of imported trials those of whoever their file counted.
     pub cycles: Measured<u64>,
     /// Generic cache misses of both ends.
     pub cache_misses: Measured<u64>,

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
-use model::record::{Finish, FinishReason, Outcome, Segment, Side, Trial};
+use model::record::{Finish, FinishReason, ImportedFile, Outcome, Segment, Side, Trial};
 use model::{Mark, Measured, Placement};
 
+use crate::figures::NOT_IN_FILE;
 use crate::marks::is_void;
 use crate::results::Ending;
 
@@ -41,6 +42,7 @@ pub(crate) struct RunTotals {
     placements: BTreeMap<Placement, Pinned>,
     usable_cpus: usize,
     memory: Memory,
+    pub(crate) imported: Vec<ImportedFile>,
     peak_without_rings: Option<u64>,
 }
 
@@ -97,7 +99,11 @@ impl RunTotals {
         } else if marks.iter().any(|mark| *mark != Mark::Oversubscribed) {
             self.noted_trials += 1;
         }
-        self.usable_cpus = self.usable_cpus.max(settings.usable_cpus.len());
+        let usable_cpus = match &trial.outcome {
+            Outcome::Imported(imported) => imported.usable_cpus.unwrap_or(0) as usize,
+            Outcome::Failed(_) | Outcome::Finished(_) => settings.usable_cpus.len(),
+        };
+        self.usable_cpus = self.usable_cpus.max(usable_cpus);
         if !self.placements.contains_key(&trial.cell.placement) {
             self.placements.insert(trial.cell.placement.clone(), Pinned::default());
         }
@@ -142,12 +148,16 @@ impl RunTotals {
     pub(crate) fn peak_rss_without_rings(&self) -> Measured<u64> {
         match self.peak_without_rings {
             Some(bytes) => Measured::Value(bytes),
+            None if !self.imported.is_empty() => Measured::absent(NOT_IN_FILE),
             None => Measured::absent("no trial finished"),
         }
     }
 
     /// Where the workers ran, in words.
     pub(crate) fn placement(&self, host: &Host) -> String {
+        if !self.imported.is_empty() {
+            return "placement unknown".to_owned();
+        }
         let words: Vec<String> = self
             .placements
             .iter()

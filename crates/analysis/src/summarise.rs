@@ -112,6 +112,7 @@ impl<'a> Pass<'a> {
             Record::Trial(_) => judged.by_ref().take(1).for_each(|place| self.trial(place)),
             // Never timed; what they tell is gathered by `AuditRecords`.
             Record::Audit(_) | Record::AuditRefused(_) | Record::Ceiling(_) => {}
+            Record::Imported(file) => self.run.imported.push((**file).clone()),
         }
     }
 
@@ -279,6 +280,7 @@ impl<'a> Pass<'a> {
             rounds,
             preliminary: rounds < FEWEST_ROUNDS,
             finish: run.ending(),
+            imported: run.imported.clone(),
             cells,
             comparisons: count(ratios.iter().filter(|r| r.metric == Metric::GoodputGbps).count()),
             precise_comparisons: if_asked(&|limit| {

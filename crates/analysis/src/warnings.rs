@@ -23,6 +23,26 @@ use crate::trends::Trend;
 pub enum Warning {
     /// No trial was made.
     NothingMeasured,
+    /// Another program measured: what its files do not tell.
+    Imported {
+        /// So many files.
+        files: u32,
+        /// Rows of theirs.
+        rows: u64,
+        /// Whether each cell has one row, so that nothing has an interval.
+        single: bool,
+        /// Whether counters are of the sender alone.
+        one_sided: bool,
+        /// Whether the number of CPUs is unknown, so that no cell can be told to be oversubscribed.
+        unknown_cpus: bool,
+    },
+    /// Cells that the imported files have no row of.
+    NotInTable {
+        /// How many.
+        cells: u32,
+        /// Of so many.
+        of: u32,
+    },
     /// Cells in which every attempt was void.
     NoValidTrial {
         /// How many.
@@ -182,6 +202,8 @@ pub enum Warning {
 pub enum MoreRounds {
     /// More time.
     Time,
+    /// More rows in the imported file.
+    Rows,
     /// The plan fixes the rounds and all are measured: more of them, and time for them.
     Rounds {
         /// So many.
@@ -209,7 +231,8 @@ const INSTRUMENT_LIMIT: f64 = 0.01;
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 19] = [
+    const ALL: [Warn; 20] = [
+        imported,
         without_valid_trial,
         not_reached,
         ended_early,
@@ -262,7 +285,31 @@ fn not_reached(basis: &Basis<'_>) -> Option<Warning> {
         !estimate.control && estimate.trials == 0 && estimate.void_trials == 0
     };
     let cells = count(basis.estimates.iter().filter(unreached).count());
-    (cells > 0 && basis.run.trials > 0).then_some(Warning::NotReached { cells })
+    (cells > 0 && basis.run.trials > 0).then_some(if is_imported(basis) {
+        Warning::NotInTable { cells, of: basis.run.cells }
+    } else {
+        Warning::NotReached { cells }
+    })
+}
+
+fn is_imported(basis: &Basis<'_>) -> bool {
+    !basis.run.imported.is_empty()
+}
+
+fn imported(basis: &Basis<'_>) -> Option<Warning> {
+    let files = &basis.run.imported;
+    let has = |metric: Metric| {
+        let figure =
+            |e: &CellEstimates| e.metrics.get(&metric).is_some_and(|it| it.value().is_some());
+        basis.estimates.iter().any(figure)
+    };
+    (!files.is_empty()).then(|| Warning::Imported {
+        files: count(files.len()),
+        rows: files.iter().map(|file| file.rows).sum(),
+        single: basis.estimates.iter().all(|estimate| estimate.trials <= 1),
+        one_sided: has(Metric::SenderCyclesPerByte) && !has(Metric::ReceiverCyclesPerByte),
+        unknown_cpus: basis.run.knows_no_cpus(),
+    })
 }
 
 fn ended_early(basis: &Basis<'_>) -> Option<Warning> {
@@ -276,6 +323,9 @@ fn ended_early(basis: &Basis<'_>) -> Option<Warning> {
 }
 
 fn more_rounds(basis: &Basis<'_>) -> MoreRounds {
+    if is_imported(basis) {
+        return MoreRounds::Rows;
+    }
     match basis.plan.measure.rounds {
         Some(rounds) if basis.run.rounds >= rounds => {
             MoreRounds::Rounds { rounds: rounds.saturating_mul(2).max(10) }
@@ -286,7 +336,9 @@ fn more_rounds(basis: &Basis<'_>) -> MoreRounds {
 
 fn preliminary(basis: &Basis<'_>) -> Option<Warning> {
     let rounds = basis.run.rounds;
-    (basis.run.preliminary && basis.run.trials > 0)
+    // Of single rows their own warning says more.
+    let is_single = is_imported(basis) && rounds <= 1;
+    (basis.run.preliminary && basis.run.trials > 0 && !is_single)
         .then(|| Warning::Preliminary { rounds, more: more_rounds(basis) })
 }
 
@@ -368,8 +420,11 @@ fn drift(basis: &Basis<'_>) -> Option<Warning> {
     Some(Warning::Drift { correlation: *correlation, widening: *widening, p })
 }
 
-/// Where no cell has hardware counters.
+/// Where no cell has hardware counters; what an imported file counted stands with its columns.
 fn no_counters(basis: &Basis<'_>) -> Option<Warning> {
+    if is_imported(basis) {
+        return None;
+    }
     let cycles: Vec<_> = basis
         .estimates
         .iter()

@@ -283,7 +283,7 @@ fn what_machines_and_settings_differ_in_is_listed_and_what_always_differs_is_not
     let changes = of(base.clone(), other.clone());
     assert_eq!(changes.comparisons[0].host, []);
     assert_eq!(changes.comparisons[0].settings, []);
-    other.host.kernel = "6.11.0-9-generic".to_owned();
+    other.host.kernel = model::Measured::Value("6.11.0-9-generic".to_owned());
     other.host.sysctls.remove("kernel.perf_event_paranoid");
     other.host.mitigations.insert("retbleed".to_owned(), "Mitigation: IBRS".to_owned());
     other.plan.measure.slice = model::Nanos::ms(25);

@@ -16,6 +16,7 @@ fn finished(trial: &mut Trial) -> &mut Finished {
     match &mut trial.outcome {
         Outcome::Finished(finished) => finished,
         Outcome::Failed(failure) => panic!("{}", failure.why),
+        Outcome::Imported(_) => panic!("imported"),
     }
 }
 

@@ -350,7 +350,10 @@ fn broken(plan: &Plan, records: &[Record]) -> Vec<(Link, Vec<u32>)> {
     let of = |it: &Recommendation| {
         let law = |caveat: &Caveat| match caveat {
             Caveat::LawBroken { id } => Some(*id),
-            Caveat::Preliminary { .. } | Caveat::Oversubscribed { .. } | Caveat::NoCause => None,
+            Caveat::Preliminary { .. }
+            | Caveat::Oversubscribed { .. }
+            | Caveat::NoCause
+            | Caveat::UnknownCpus => None,
         };
         (it.link, it.caveats.iter().filter_map(law).collect())
     };

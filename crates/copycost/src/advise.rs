@@ -32,7 +32,9 @@ const MOST_RUNS: usize = 50;
 pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     let mut asked = Asked::parse(arguments)?;
     let host = engine::host::facts();
-    check_message(&asked.question.cell, host.page_bytes)?;
+    if let Some(page) = host.page_bytes.value() {
+        check_message(&asked.question.cell, *page)?;
+    }
     let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
     let mut runs = Runs::find(arguments.directory.as_deref(), owner, &asked.question, &host)?;
     let mut refused = Vec::new();

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Parser, Subcommand, ValueHint};
+use clap::{Parser, Subcommand, ValueHint, value_parser};
 use clap_complete::Shell;
+use foreign::{Decimal, Mapping};
 use model::{Experiment, Factor, Preset};
 use report::{ColumnSet, Format};
 
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Table(TableArguments),
     /// Measure equal cells for a minute: how small a difference this machine can see, and what disturbs it
     Selftest(SelftestArguments),
+    /// Make a run directory of what another program measured: the paper's CSV, a trials.csv, or a table like them
+    Import(Box<ImportArguments>),
     /// Tell what this machine can measure, and how to unlock the rest
     Probe(ProbeArguments),
     /// Send checked content down every path and prove that nothing is lost, reordered or changed
@@ -285,6 +288,41 @@ pub(crate) struct SelftestArguments {
 }
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = import_help())]
+pub(crate) struct ImportArguments {
+    /// CSV files of one experiment; those of a later file are further rounds
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    /// What a column holds, by a name below; or which send path a word is [default: as its heading says]
+    #[arg(long, value_name = "COLUMN=NAME", value_parser = value_parser!(Mapping))]
+    pub(crate) map: Vec<Mapping>,
+    /// CPUs that the ends could use: which cells had more threads than that [default: unknown]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=65_536))]
+    pub(crate) cpus: Option<u32>,
+    /// The decimal sign, where numbers do not show it [default: as they show]
+    #[arg(long, value_name = "SIGN", value_parser = decimal_signs())]
+    pub(crate) decimal: Option<Decimal>,
+    /// Where to write [default: copycost-runs/TIME-import]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+    /// A name for the run [default: the first file's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) label: Option<String>,
+    /// Columns of the CSV files: all of them, or the factors that vary and what was measured
+    #[arg(long, value_name = "SET", default_value = "all", value_parser = column_sets())]
+    pub(crate) columns: ColumnSet,
+    /// Print summary.json on standard output instead of the screen
+    #[arg(long, conflicts_with = "verbose")]
+    pub(crate) json: bool,
+    /// Show on the screen what only the report shows otherwise: every warning, claims that the table bears out
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Do not print what each column was taken as
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ProbeArguments {
     /// Print JSON instead of a table
     #[arg(long)]
@@ -399,6 +437,24 @@ const COMPARE_HELP: &str = "Examples:
 
 fn metrics() -> WordList {
     WordList::new(analysis::Metric::ALL.iter().map(|metric| metric.name()).collect())
+}
+
+fn decimal_signs() -> impl TypedValueParser<Value = Decimal> {
+    PossibleValuesParser::new(Decimal::ALL.map(Decimal::name))
+        .try_map(|name| name.parse::<Decimal>())
+}
+
+/// What stands under the flags of `import`.
+fn import_help() -> String {
+    format!(
+        "Names: {}; any factor or metric of results.csv (link, nodelay, sender_cpu_ns_per_kib ...). A unit may end a name:
+goodput_mbps, goodput_GB/s, message_kib, duration_ms. A send path's name says what a word of that column is: --map two=send.
+
+Commas, semicolons, tabs or bars part columns; decimal commas, thousands (1,234,567 or 1 234 567), quotes, Windows line ends and
+lines that begin with # are understood. What may be read in two ways is refused. Rows that repeat a cell are its repetitions:
+the k-th is round k, or as a column \"round\" numbers them. A row in which nothing passed is a void trial.",
+        foreign::names().join(", ")
+    )
 }
 
 fn presets() -> PossibleValuesParser {

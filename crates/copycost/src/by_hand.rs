@@ -22,8 +22,9 @@ const CONNECTING: Duration = Duration::from_secs(10);
 /// Wrong usage, nobody came, the port is taken, or a signal.
 pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
     let mut cell = arguments.flags.cell().map_err(Stop::Usage)?;
-    let page = engine::host::facts().page_bytes;
-    check_message(&cell, page)?;
+    if let Some(page) = engine::host::facts().page_bytes.value() {
+        check_message(&cell, *page)?;
+    }
     let address = listening_address(arguments, &mut cell)?;
     let options = HandOptions {
         address,

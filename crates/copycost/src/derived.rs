@@ -124,7 +124,8 @@ impl Derived {
             | Record::Trial(_)
             | Record::AuditRefused(_)
             | Record::Ceiling(_)
-            | Record::Finish(_) => None,
+            | Record::Finish(_)
+            | Record::Imported(_) => None,
         });
         for (stem, cell, profile) in analysis::cpu_breakdown::profiles(audits) {
             let Some(svg) = report::flame_graph(cell, profile) else { continue };

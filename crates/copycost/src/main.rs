@@ -11,6 +11,7 @@ mod derived;
 mod dry_run;
 mod exit;
 mod experiment;
+mod import;
 mod live_report;
 mod live_table;
 mod manual;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         Some(Command::Compare(arguments)) => compare::compare(arguments),
         Some(Command::Table(arguments)) => table::table(arguments),
         Some(Command::Selftest(arguments)) => selftest::selftest(arguments),
+        Some(Command::Import(arguments)) => import::import(arguments),
         Some(Command::Probe(arguments)) => probe::probe(arguments),
         Some(Command::Verify(arguments)) => verify::verify(arguments),
         Some(Command::Serve(arguments)) => by_hand::serve(arguments),

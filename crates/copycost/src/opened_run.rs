@@ -83,6 +83,7 @@ impl OpenedRun {
 /// A directory under [`RUNS`], named by the time and the host.
 fn named_by_time(prefix: &str, owner: Owner, host: &Host) -> Result<RunDirectory, Stop> {
     let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
-    let name = journal::directory_name(&format!("{prefix}{time}"), &host.hostname);
+    let host = host.hostname.value().map_or("import", String::as_str);
+    let name = journal::directory_name(&format!("{prefix}{time}"), host);
     Ok(RunDirectory::create_within(Path::new(RUNS), &name, owner)?)
 }

@@ -48,8 +48,8 @@ fn table(probe: &Probe) -> String {
     let mut text = format!(
         "{model}, {}, Linux {} {}\n",
         report::numbers::counted(cpus, "usable CPU", "usable CPUs"),
-        host.kernel,
-        host.architecture
+        host.kernel.value().map_or("unknown", String::as_str),
+        host.architecture.value().map_or("", String::as_str)
     );
     for noise in &probe.noise {
         // Writing to a String cannot fail, here and below.

@@ -79,7 +79,9 @@ impl Request {
         };
         let plan = request.plan(kept.clone())?;
         let host = engine::host::facts();
-        check_messages(&plan, host.page_bytes)?;
+        if let Some(page) = host.page_bytes.value() {
+            check_messages(&plan, *page)?;
+        }
         if let (Some(directory), Some(kept)) = (&resumed, &kept) {
             let differs = study::resume::check(kept, &plan, &directory.read_host()?, &host);
             differs.map_err(|differs| Stop::Usage(differs.to_string()))?;

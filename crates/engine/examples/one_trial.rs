@@ -46,6 +46,7 @@ fn run(arguments: &[String]) -> Result<(), String> {
         let took = began.elapsed();
         match &outcome {
             Outcome::Failed(failure) => println!("failed: {}", failure.why),
+            Outcome::Imported(_) => println!("imported"),
             Outcome::Finished(finished) => {
                 let rate: f64 = finished
                     .receiver

@@ -52,11 +52,11 @@ pub fn facts() -> Host {
     };
     Host {
         copycost: env!("CARGO_PKG_VERSION").to_owned(),
-        hostname: process::hostname(),
+        hostname: Measured::Value(process::hostname()),
         boot_id: measured(process::boot_id()),
-        kernel: system.release,
-        kernel_build: system.version,
-        architecture: system.machine,
+        kernel: Measured::Value(system.release),
+        kernel_build: Measured::Value(system.version),
+        architecture: Measured::Value(system.machine),
         distribution: measured(machine.os),
         cpu_model: measured(machine.cpu_model),
         usable_cpus: numbers(&allowed),
@@ -65,7 +65,7 @@ pub fn facts() -> Host {
         caches,
         virtualization: virtualization(&machine.virtualization),
         memory_bytes: measured(machine.memory_bytes),
-        page_bytes: process::page_size() as u64,
+        page_bytes: Measured::Value(process::page_size() as u64),
         transparent_hugepages: measured(machine.huge_pages),
         mitigations: machine.mitigations.unwrap_or_default().into_iter().collect(),
         cpu_time_accounting: accounting(),
@@ -90,7 +90,7 @@ pub fn facts() -> Host {
             .into_iter()
             .map(|interface| (interface.name, measured(interface.mtu_bytes)))
             .collect(),
-        uid: process::effective_user(),
+        uid: Measured::Value(process::effective_user()),
         // Every link has both its ends on this machine.
         receiver_host: None,
     }

@@ -130,6 +130,10 @@ fn try_cell(engine: &mut Engine, cell: Cell, window: Nanos) -> Result<Verified, 
             return Ok(Verified { cell, checked_bytes: 0, messages: 0, fault: Some(failure.why) });
         }
         Outcome::Finished(finished) => finished,
+        Outcome::Imported(_) => {
+            let fault = Some(NOTHING_SENT.to_owned());
+            return Ok(Verified { cell, checked_bytes: 0, messages: 0, fault });
+        }
     };
     let (sent, received) = (&finished.sender.total, &finished.receiver.total);
     let whole = sent.messages.saturating_mul(cell.message.bytes().0);

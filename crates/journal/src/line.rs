@@ -94,8 +94,8 @@ pub(crate) fn decode(line: &mut [u8], expected: u64) -> Result<Record, Flaw> {
 }
 
 /// The kinds of [`Record`], as serde spells them; a test holds them together.
-const KINDS: [&str; 7] =
-    ["segment", "round", "trial", "audit", "audit-refused", "ceiling", "finish"];
+const KINDS: [&str; 8] =
+    ["segment", "round", "trial", "audit", "audit-refused", "ceiling", "finish", "imported"];
 
 #[derive(Deserialize)]
 struct Kind {

@@ -128,24 +128,60 @@ impl Writer {
     /// The disk is full or the file cannot be written. What came before stays readable: a line that was written in
     /// part is cut off, and where even that fails it is a torn last line, after which nothing is written.
     pub fn append(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.append_all(std::slice::from_ref(record))
+    }
+
+    /// Appends many records and returns when all would survive a power cut: for what was not measured just now, and can be had
+    /// again where it is lost.
+    ///
+    /// # Errors
+    /// As [`Writer::append`]; of these records none is kept.
+    pub fn append_all(&mut self, records: &[Record]) -> Result<(), JournalError> {
+        const CHUNK_BYTES: usize = 1 << 20;
+        let mut bytes = 0;
+        let mut chunk = Vec::new();
+        for (sequence, record) in (self.records + 1..).zip(records) {
+            chunk.append(&mut self.line(sequence, record)?);
+            if chunk.len() >= CHUNK_BYTES {
+                bytes += self.write(&chunk)?;
+                chunk.clear();
+            }
+        }
+        bytes += self.write(&chunk)?;
+        if let Err(why) = self.store.sync() {
+            return Err(self.take_back(why));
+        }
+        self.records += records.len() as u64;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// A record as a line that reads back.
+    fn line(&self, sequence: u64, record: &Record) -> Result<Vec<u8>, JournalError> {
         if self.broken {
             return Err(JournalError::Broken(self.path.clone()));
         }
-        let sequence = self.records + 1;
         let would_not = |why| JournalError::WouldNotReadBack { path: self.path.clone(), why };
         let line = encode(sequence, record).map_err(would_not)?;
         // A figure that JSON cannot hold (NaN becomes null) would make the whole journal unreadable.
         let mut copy = line.get(..line.len().saturating_sub(1)).unwrap_or_default().to_vec();
         decode(&mut copy, sequence).map_err(|flaw| would_not(format!("{flaw:?}")))?;
-        if let Err(why) = write_whole(self.store.as_mut(), &line) {
-            // After a failed sync nobody knows what is on the disk, so the line is taken back in either case.
-            let taken_back = self.store.truncate(self.bytes).and_then(|()| self.store.sync());
-            self.broken = taken_back.is_err();
-            return Err(JournalError::writing(&self.path, why));
+        Ok(line)
+    }
+
+    /// Writes bytes, or takes back all since the last record that was kept.
+    fn write(&mut self, bytes: &[u8]) -> Result<u64, JournalError> {
+        match write_whole(self.store.as_mut(), bytes) {
+            Ok(()) => Ok(bytes.len() as u64),
+            Err(why) => Err(self.take_back(why)),
         }
-        self.records = sequence;
-        self.bytes += line.len() as u64;
-        Ok(())
+    }
+
+    /// After a failed write or sync nobody knows what is on the disk, so all since the last record is taken back.
+    fn take_back(&mut self, why: io::Error) -> JournalError {
+        let taken_back = self.store.truncate(self.bytes).and_then(|()| self.store.sync());
+        self.broken = taken_back.is_err();
+        JournalError::writing(&self.path, why)
     }
 
     /// Records in the journal.
@@ -159,7 +195,7 @@ impl Writer {
     }
 }
 
-/// One write in all but rare cases, then one sync.
+/// One write in all but rare cases.
 fn write_whole(store: &mut dyn Store, line: &[u8]) -> io::Result<()> {
     struct Through<'s>(&'s mut dyn Store);
     impl io::Write for Through<'_> {
@@ -170,8 +206,7 @@ fn write_whole(store: &mut dyn Store, line: &[u8]) -> io::Result<()> {
             Ok(())
         }
     }
-    Through(store).write_all(line)?;
-    store.sync()
+    Through(store).write_all(line)
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), JournalError> {

@@ -13,20 +13,20 @@ pub struct Host {
     /// Version of copycost that wrote this.
     pub copycost: String,
     /// Host name.
-    pub hostname: String,
+    pub hostname: Measured<String>,
     /// Random id of this boot (`/proc/sys/kernel/random/boot_id`).
     pub boot_id: Measured<String>,
     /// Kernel release, as `uname -r`.
-    pub kernel: String,
+    pub kernel: Measured<String>,
     /// Kernel version and build, as `uname -v`.
-    pub kernel_build: String,
+    pub kernel_build: Measured<String>,
     /// Machine architecture, as `uname -m`.
-    pub architecture: String,
+    pub architecture: Measured<String>,
     /// The distribution's name.
     pub distribution: Measured<String>,
     /// CPU model.
     pub cpu_model: Measured<String>,
-    /// CPUs that this process may use.
+    /// CPUs that this process may use; none: nobody knows how many, as of a machine whose results were imported.
     pub usable_cpus: Vec<u32>,
     /// Each usable CPU and its place.
     pub cpus: Vec<CpuFacts>,
@@ -39,7 +39,7 @@ pub struct Host {
     /// Memory in bytes.
     pub memory_bytes: Measured<u64>,
     /// Bytes of a page.
-    pub page_bytes: u64,
+    pub page_bytes: Measured<u64>,
     /// Transparent huge pages: the chosen word.
     pub transparent_hugepages: Measured<String>,
     /// Mitigations by vulnerability.
@@ -67,7 +67,7 @@ pub struct Host {
     /// Network devices: name to MTU in bytes.
     pub devices: BTreeMap<String, Measured<u64>>,
     /// Effective user id.
-    pub uid: u32,
+    pub uid: Measured<u32>,
     /// The machine that the receiving end runs on, where it is another one; absent: both ends run on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver_host: Option<Box<Host>>,
@@ -116,9 +116,64 @@ impl Host {
         self.receiver_host.as_deref().unwrap_or(self)
     }
 
+    /// A machine of which only its usable CPUs may be known, as their number: whoever imports results may know no more.
+    pub fn unknown(copycost: &str, cpus: Option<u32>, why: &str) -> Self {
+        fn absent<T>(why: &str) -> Measured<T> {
+            Measured::absent(why)
+        }
+        Self {
+            copycost: copycost.to_owned(),
+            hostname: absent(why),
+            boot_id: absent(why),
+            kernel: absent(why),
+            kernel_build: absent(why),
+            architecture: absent(why),
+            distribution: absent(why),
+            cpu_model: absent(why),
+            usable_cpus: (0..cpus.unwrap_or(0)).collect(),
+            cpus: Vec::new(),
+            numa_nodes: absent(why),
+            caches: Vec::new(),
+            virtualization: absent(why),
+            memory_bytes: absent(why),
+            page_bytes: absent(why),
+            transparent_hugepages: absent(why),
+            mitigations: BTreeMap::new(),
+            cpu_time_accounting: absent(why),
+            clocksource: absent(why),
+            governor: absent(why),
+            turbo: absent(why),
+            on_battery: absent(why),
+            load_average: absent(why),
+            cpu_quota: absent(why),
+            counters: BTreeMap::new(),
+            sysctls: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            uid: absent(why),
+            receiver_host: None,
+        }
+    }
+
     /// What must be equal for results to belong to one run: the machine and its kernel, not the boot.
     pub fn identity(&self) -> String {
-        let model = self.cpu_model.value().map_or("unknown", String::as_str);
-        format!("{} / {} / {} / {}", self.hostname, model, self.kernel, self.kernel_build)
+        let facts = [&self.hostname, &self.cpu_model, &self.kernel, &self.kernel_build];
+        facts.map(|fact| fact.value().map_or("unknown", String::as_str)).join(" / ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_machine_has_no_fact_but_its_cpus_and_reads_back() {
+        let host = Host::unknown("0.1.0", Some(2), "imported");
+        assert_eq!(host.usable_cpus, [0, 1]);
+        assert_eq!(host.identity(), "unknown / unknown / unknown / unknown");
+        let text = serde_json::to_string(&host).unwrap();
+        assert!(text.contains(r#""kernel":{"absent":"imported"}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Host>(&text).unwrap(), host);
+        assert!(Host::unknown("0.1.0", None, "imported").usable_cpus.is_empty());
     }
 }

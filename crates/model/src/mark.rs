@@ -53,6 +53,8 @@ marks! {
     EndLost = "end-lost", Void;
     /// A system call failed.
     CallFailed = "call-failed", Void;
+    /// No byte passed, says the table that the trial was imported from.
+    NothingPassed = "nothing-passed", Void;
     /// A worker's own window is far from the ordered one; of slices, it missed many.
     WindowVoid = "window-void", Void;
     /// A cgroup limit throttled an end.

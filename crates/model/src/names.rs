@@ -74,13 +74,13 @@ names! {
     /// A way to hand the bytes of a message to the kernel.
     SendPath, "send path" {
         /// One `send()` for each field: the paper's A1.
-        Send = "send" | "a1",
+        Send = "send" | "a1" | "two-copy",
         /// Copy the fields into one buffer, one `send()`: the paper's A1'.
         Staged = "staged" | "a1'",
         /// One `sendmsg()` with an iovec entry for each field: the paper's A2.
-        Sendmsg = "sendmsg" | "writev" | "a2",
+        Sendmsg = "sendmsg" | "writev" | "a2" | "one-copy",
         /// One `sendmsg(MSG_ZEROCOPY)`, completions from the error queue: the paper's A3.
-        Zerocopy = "zerocopy" | "msg-zerocopy" | "msg_zerocopy" | "a3",
+        Zerocopy = "zerocopy" | "msg-zerocopy" | "msg_zerocopy" | "a3" | "zero-copy",
     }
 }
 
@@ -220,6 +220,7 @@ mod tests {
     fn the_papers_names_and_the_common_ones_mean_the_same_paths() {
         assert_eq!("writev".parse(), Ok(SendPath::Sendmsg));
         assert_eq!("A3".parse(), Ok(SendPath::Zerocopy));
+        assert_eq!("one-copy".parse(), Ok(SendPath::Sendmsg));
         for path in SendPath::ALL {
             assert_eq!(path.name().parse(), Ok(*path));
             if let Some(name) = path.paper_name() {

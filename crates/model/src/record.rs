@@ -11,6 +11,7 @@ use crate::measured::Measured;
 use crate::units::Nanos;
 
 mod counters;
+mod imported;
 mod link;
 mod machine;
 mod side;
@@ -19,6 +20,7 @@ mod tally_table;
 pub(crate) mod trial;
 
 pub use counters::{Count, Counter, Counters};
+pub use imported::{Imported, ImportedColumn, ImportedFile, ImportedTotals};
 pub use link::{LinkFacts, SinkFacts};
 pub use machine::{CpuBusy, CpuTicks, Machine};
 pub use side::{Side, Slices, SocketFacts, Span, Worker};
@@ -46,6 +48,8 @@ pub enum Record {
     Ceiling(Ceiling),
     /// A process stopped measuring.
     Finish(Finish),
+    /// A file that the trials after it were imported from.
+    Imported(Box<ImportedFile>),
 }
 
 /// A process begins to measure.
@@ -112,6 +116,31 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(text, r#"{"kind":"finish","body":{"reason":"time","spent_ns":1000000000}}"#);
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn an_imported_trial_says_nothing_of_settings_that_nobody_knows() {
+        let mut imported = Imported { line: 2, ..Imported::default() };
+        imported.figures.insert("goodput_gbps".to_owned(), Measured::Value(0.126));
+        let trial = Trial {
+            cell: crate::Cell::default(),
+            round: 1,
+            block: 0,
+            position: 0,
+            attempt: 1,
+            started_unix_ms: 0,
+            settings: Settings::default(),
+            outcome: Outcome::Imported(Box::new(imported)),
+        };
+        let text = serde_json::to_string(&trial).unwrap();
+        assert!(!text.contains("settings"), "{text}");
+        assert!(
+            text.ends_with(
+                r#""outcome":{"imported":{"line":2,"figures":{"goodput_gbps":0.126}}}}"#
+            ),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), trial);
     }
 
     #[test]

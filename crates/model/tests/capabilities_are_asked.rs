@@ -17,7 +17,8 @@ const ALLOWED: [&str; 5] = [
 ];
 
 /// The crates above the engine, and the model itself.
-const CRATES: [&str; 6] = ["model", "analysis", "report", "study", "journal", "copycost"];
+const CRATES: [&str; 7] =
+    ["model", "analysis", "report", "study", "journal", "foreign", "copycost"];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

@@ -211,7 +211,11 @@ impl<T: Table> Columns<T> {
     /// Which run and machine a row is of.
     pub(crate) fn origin(&mut self) {
         self.text("run", "The run directory's name.", |r| Some(T::origin(r).run.clone()));
-        self.text("machine", "The machine's host name.", |r| Some(T::origin(r).machine.clone()));
+        self.text(
+            "machine",
+            "The machine's host name; empty where an imported file does not tell it.",
+            |r| T::origin(r).machine.value().cloned(),
+        );
         self.text("label", "The run's label.", |r| Some(T::origin(r).label.clone()));
     }
 

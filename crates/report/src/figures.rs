@@ -14,6 +14,8 @@ mod wording;
 
 use std::sync::LazyLock;
 
+use analysis::metric::Metric;
+use analysis::results::CellEstimates;
 use analysis::summary::Summary;
 use model::Cell;
 use model::host::Host;
@@ -86,7 +88,20 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
         footer.clone_into(&mut figure.footer);
         placed(figure)
     }));
+    if !summary.run.imported.is_empty() && !has_cost(summary) {
+        // The main figure is one that can be drawn.
+        let goodput = figures.len().min(1);
+        figures.rotate_left(goodput);
+    }
     figures
+}
+
+/// Whether any cell has the cost of its link.
+fn has_cost(summary: &Summary) -> bool {
+    let cost = |entry: &CellEstimates| {
+        entry.metrics.get(&Metric::cost_on(entry.cell.link)).is_some_and(|it| it.value().is_some())
+    };
+    summary.estimates.iter().any(cost)
 }
 
 /// A figure with what every one must say, drawn.

@@ -70,7 +70,7 @@ fn document(page: &Page) -> String {
             links::copies(html, page);
             links::links(html, page);
             evidence::answers(html, page.summary);
-            evidence::claims(html, &page.summary.explained.claims);
+            evidence::claims(html, &page.summary.explained);
             evidence::laws(html, &page.summary.explained.laws);
             explanations::explanations(html, page);
             machine::method(html, page);
@@ -120,7 +120,7 @@ fn head(html: &mut Markup, title: &str) {
 
 /// What the run is called: its label, else the machine's name.
 fn name<'a>(page: &Page<'a>) -> &'a str {
-    if page.summary.run.label.is_empty() { &page.host.hostname } else { &page.summary.run.label }
+    crate::reproduce::name(page.summary, page.host)
 }
 
 /// The sections below the first screen: anchor and heading.

@@ -13,7 +13,7 @@ use crate::error::ReportError;
 use crate::html::Page;
 use crate::method_notes::method_notes;
 use crate::plain_table::{Table, TableRow};
-use crate::reproduce::{command, date};
+use crate::reproduce::{again, command, date, name};
 use crate::screen::{figures_notes, figures_table, machine_facts};
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
@@ -44,6 +44,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         explained::audits(known),
         explained::links(known),
         explained::answers(&known.answers),
+        explained::own_table(&known.own_table),
         explained::claims(&known.claims),
         explained::laws(&known.laws),
         open(summary),
@@ -119,12 +120,12 @@ fn heads<S: AsRef<str>>(out: &mut String, columns: &[S]) {
 
 fn head(summary: &Summary, host: &Host, plan: &Plan) -> Section {
     let run = &summary.run;
-    let name = if run.label.is_empty() { &host.hostname } else { &run.label };
     Section::whole(format!(
-        "# What it costs to send: {}\n\n{}\n\n{}. Measure it again: {}\n",
-        plain_short(name, LONGEST_NAME),
+        "# What it costs to send: {}\n\n{}\n\n{}. {}: {}\n",
+        plain_short(name(summary, host), LONGEST_NAME),
         plain_short(&machine_facts(summary, host, plan).join(", "), LONGEST_SENTENCE),
         date(run.started_unix_ms),
+        again(summary),
         code(&command(plan)),
     ))
 }

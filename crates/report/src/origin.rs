@@ -9,11 +9,11 @@ pub struct Origin {
     /// The run directory's name, which stays when the label is changed.
     pub run: String,
     /// The machine's host name.
-    pub machine: String,
+    pub machine: Measured<String>,
     /// The run's label; empty without one.
     pub label: String,
     /// The kernel's release.
-    pub kernel: String,
+    pub kernel: Measured<String>,
     /// The CPU's model.
     pub cpu: Measured<String>,
 }

@@ -37,13 +37,11 @@ pub fn write_paper(out: impl Write, summary: &Summary) -> Result<Option<String>,
     let is_of_paper = |entry: &&CellEstimates| !entry.control && entry.cell.link.has_receiver();
     for entry in summary.estimates.iter().filter(is_of_paper) {
         let row = &entry.paper;
-        // Without a valid window there is no sum: absent, not 0.
-        let total = if entry.trials == 0 { String::new() } else { row.total_bytes.to_string() };
         csv.write_record([
             &*harmless(&row.implementation),
             &row.message_bytes.to_string(),
             &row.threads.to_string(),
-            &total,
+            &whole_field(&row.total_bytes),
             &field(row.throughput_gbps.value().copied()),
             &whole_field(&row.cycles),
             &whole_field(&row.cache_misses),

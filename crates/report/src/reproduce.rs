@@ -1,6 +1,25 @@
-//! The command that measures the same again, and when it was measured.
+//! What a run is called, the command that measures the same again, and when it was measured.
 
+use analysis::summary::Summary;
+use model::host::Host;
 use model::{Plan, Preset};
+
+/// What the run is called: its label, else the machine's name.
+pub(crate) fn name<'a>(summary: &'a Summary, host: &'a Host) -> &'a str {
+    match summary.run.label.as_str() {
+        "" => host.hostname.value().map_or("unknown machine", String::as_str),
+        label => label,
+    }
+}
+
+/// What the command below does.
+pub(crate) fn again(summary: &Summary) -> &'static str {
+    if summary.run.imported.is_empty() {
+        "Measure it again"
+    } else {
+        "Imported then; measure the same here"
+    }
+}
 
 /// The command that measures the same plan again; the plan file lies in the run directory.
 pub(crate) fn command(plan: &Plan) -> String {

@@ -111,8 +111,8 @@ fn table(
 
 /// What stands under the columns' names: the label or the kernel, whichever differs.
 fn second_names(runs: &[RunResults]) -> Vec<String> {
-    let of: [fn(&Origin) -> &String; 2] = [|origin| &origin.label, |origin| &origin.kernel];
-    let differs = |of: &fn(&Origin) -> &String| {
+    let of: [fn(&Origin) -> &str; 2] = [|origin| &origin.label, |origin| known(&origin.kernel)];
+    let differs = |of: &fn(&Origin) -> &str| {
         runs.iter().map(|run| of(&run.origin)).collect::<BTreeSet<_>>().len() > 1
     };
     match of.into_iter().find(differs) {
@@ -165,7 +165,7 @@ enum NamedBy {
 fn column_names(runs: &[RunResults]) -> (Vec<String>, NamedBy) {
     let of = |by: NamedBy| -> Vec<String> {
         let name = |(place, run): (usize, &RunResults)| match by {
-            NamedBy::Machine => cut(&run.origin.machine),
+            NamedBy::Machine => cut(known(&run.origin.machine)),
             NamedBy::Label => cut(&run.origin.label),
             NamedBy::Run => cut(&run.origin.run),
             NamedBy::Number => (place + 1).to_string(),
@@ -181,6 +181,11 @@ fn column_names(runs: &[RunResults]) -> (Vec<String>, NamedBy) {
         .map(|by| (of(by), by))
         .find(|(names, _)| tells_apart(names))
         .unwrap_or_else(|| (of(NamedBy::Number), NamedBy::Number))
+}
+
+/// A fact's text; empty where nobody knows it, as of an imported run.
+fn known(fact: &Measured<String>) -> &str {
+    fact.value().map_or("", String::as_str)
 }
 
 fn cut(name: &str) -> String {
@@ -209,13 +214,17 @@ fn legend(runs: &[RunResults], names: &[String], by: NamedBy) -> Vec<Line> {
 
 fn facts(origin: &Origin, by: NamedBy) -> String {
     let mut facts = Vec::new();
-    if by != NamedBy::Machine || origin.machine.chars().count() > LONGEST_NAME {
-        facts.push(origin.machine.clone());
+    if let Measured::Value(machine) = &origin.machine
+        && (by != NamedBy::Machine || machine.chars().count() > LONGEST_NAME)
+    {
+        facts.push(machine.clone());
     }
     if !origin.label.is_empty() && by != NamedBy::Label {
         facts.push(format!("\"{}\"", origin.label));
     }
-    facts.push(format!("Linux {}", origin.kernel));
+    if let Measured::Value(kernel) = &origin.kernel {
+        facts.push(format!("Linux {kernel}"));
+    }
     facts.push(origin.cpu.value().map_or("unknown CPU", String::as_str).to_owned());
     facts.push(format!("run {}", origin.run));
     facts.join(", ")

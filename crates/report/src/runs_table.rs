@@ -99,8 +99,9 @@ fn columns() -> Columns<Runs> {
     let mut columns = Columns::<Runs>::new();
     columns.about("Run");
     columns.origin();
-    columns
-        .text("kernel", "The machine's kernel, as `uname -r`.", |r| Some(r.origin.kernel.clone()));
+    columns.text("kernel", "The machine's kernel, as `uname -r`.", |r| {
+        r.origin.kernel.value().cloned()
+    });
     columns.text("cpu", "The machine's CPU model.", |r| r.origin.cpu.value().cloned());
     columns.about("Factors");
     columns.factors();

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use analysis::laws::law::LawState;
 use analysis::metric::Metric;
+use analysis::own_table::{TableCheck, TableVerdict};
 use analysis::reference::Caveat;
 use analysis::results::{CellEstimates, Ending};
 use analysis::summary::Summary;
@@ -17,7 +18,7 @@ use crate::method_notes::method_notes;
 use crate::numbers::{counted, duration, level, percent};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
-use crate::words::{laws, recommendations, says_copied, warning, with_detail};
+use crate::words::{self, laws, recommendations, says_copied, warning, with_detail};
 
 mod caveats;
 mod comparison;
@@ -66,7 +67,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     let mut answer = broken_laws(summary);
     let sentences = recommendations(summary);
     answer.extend(sentences.iter().map(|line| Line::wrapped(2).and(Style::Strong, line)));
-    let mut parts = vec![shown(&answer)];
+    let mut parts = vec![shown(&answer), shown(&own_table(summary, options.verbose))];
     let measured = summary.estimates.iter().any(|entry| !entry.control && entry.trials > 0);
     if !measured {
         parts.push(shown(&grid::no_valid_trial(summary)));
@@ -157,6 +158,28 @@ fn broken_laws(summary: &Summary) -> Vec<Line> {
         .collect()
 }
 
+/// What the study says and its own table does not, a line a claim; with `all` also what it bears out.
+fn own_table(summary: &Summary, all: bool) -> Vec<Line> {
+    let checks = &summary.explained.own_table;
+    if checks.is_empty() {
+        return Vec::new();
+    }
+    let tally = words::own_table::tally(checks);
+    let head =
+        Line::wrapped(2).and(Style::Strong, "Claims against this table: ").and(Style::Plain, tally);
+    let shown: Vec<&TableCheck> =
+        if all { checks.iter().collect() } else { words::own_table::worst(checks) };
+    let line = |check: &TableCheck| {
+        let sign = match check.agreement {
+            TableVerdict::Contradicts => "✗ ",
+            TableVerdict::Agrees => "✓ ",
+            TableVerdict::NotInTable => "? ",
+        };
+        Line::wrapped(4).and(Style::Warning, sign).and(Style::Plain, words::own_table::line(check))
+    };
+    std::iter::once(head).chain(shown.into_iter().map(line)).collect()
+}
+
 /// The last line: the report to read on in, where it was written.
 fn last_line(summary: &Summary, options: ScreenOptions) -> Line {
     let directory = options.directory;
@@ -237,7 +260,7 @@ fn counts(summary: &Summary, plan: &Plan, verbose: bool) -> Line {
         none.filter(|entry| (entry.void_trials > 0) == reached).count()
     };
     for (cells, what) in
-        [(of_none(true), "without a valid trial"), (of_none(false), "not reached yet")]
+        [(of_none(true), "without a valid trial"), (of_none(false), not_reached(summary))]
     {
         if cells > 0 {
             let cells = counted(u32::try_from(cells).unwrap_or(u32::MAX), "cell", "cells");
@@ -245,6 +268,11 @@ fn counts(summary: &Summary, plan: &Plan, verbose: bool) -> Line {
         }
     }
     Line::wrapped(2).and(Style::Plain, text)
+}
+
+/// What is said of cells without a trial.
+fn not_reached(summary: &Summary) -> &'static str {
+    if summary.run.imported.is_empty() { "not reached yet" } else { "in no row of the file" }
 }
 
 /// All cells, controls too, one line each: id, trials, goodput and CPU with their intervals, marks.

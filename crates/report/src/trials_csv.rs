@@ -10,7 +10,7 @@ use analysis::figures::Reading;
 use analysis::judged::Judge;
 use analysis::marks::is_void;
 use analysis::metric::Metric;
-use model::record::{CpuBusy, FailureKind, Field, Finished, Outcome, Record, Trial};
+use model::record::{CpuBusy, FailureKind, Field, Finished, Outcome, Record, Settings, Trial};
 use model::{Cell, Mark, Measured, Plan};
 
 use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table};
@@ -37,8 +37,13 @@ impl<'a> Row<'a> {
     fn finished(&self) -> Option<&'a Finished> {
         match &self.trial.outcome {
             Outcome::Finished(finished) => Some(finished),
-            Outcome::Failed(_) => None,
+            Outcome::Failed(_) | Outcome::Imported(_) => None,
         }
+    }
+
+    /// None of a trial that was imported, whose settings nobody knows.
+    fn settings(&self) -> Option<&'a Settings> {
+        Some(&self.trial.settings).filter(|settings| !settings.is_unknown())
     }
 }
 
@@ -85,7 +90,10 @@ pub fn write_trials<'a>(
                 None
             }
             // Never timed: no row.
-            Record::Audit(_) | Record::AuditRefused(_) | Record::Ceiling(_) => None,
+            Record::Audit(_)
+            | Record::AuditRefused(_)
+            | Record::Ceiling(_)
+            | Record::Imported(_) => None,
             Record::Trial(trial) => Some(Row {
                 origin,
                 trial,
@@ -129,26 +137,39 @@ fn identity(columns: &mut Columns<Trials>) {
     columns.number("attempt", "1, or more where earlier attempts were void.", |r| {
         Some(r.trial.attempt)
     });
-    columns.number("started_unix_ms", "When the trial began.", |r| Some(r.trial.started_unix_ms));
+    columns.number("started_unix_ms", "When the trial began.", |r| {
+        Some(r.trial.started_unix_ms).filter(|ms| *ms > 0)
+    });
+    columns.number("line", "Of an imported trial: its line in the file.", |r| {
+        match &r.trial.outcome {
+            Outcome::Imported(imported) => Some(imported.line),
+            Outcome::Failed(_) | Outcome::Finished(_) => None,
+        }
+    });
 }
 
 fn outcome(columns: &mut Columns<Trials>) {
     columns.about("Outcome");
-    columns.text("outcome", "`finished` or `failed`.", |r| {
-        Some(if r.finished().is_some() { "finished" } else { "failed" })
+    columns.text("outcome", "`finished`, `failed` or `imported`.", |r| {
+        Some(match &r.trial.outcome {
+            Outcome::Finished(_) => "finished",
+            Outcome::Failed(_) => "failed",
+            Outcome::Imported(_) => "imported",
+        })
     });
     let failure = |r: &Row| match &r.trial.outcome {
         Outcome::Failed(failure) => Some(failure.clone()),
-        Outcome::Finished(_) => None,
+        Outcome::Finished(_) | Outcome::Imported(_) => None,
     };
     columns.text(
         "failure",
-        "Of a failed trial: `end-lost`, `call-failed` or `unsupported`.",
+        "Of a failed trial: `end-lost`, `call-failed`, `unsupported` or `nothing-passed`.",
         move |r| {
             failure(r).map(|f| match f.kind {
                 FailureKind::EndLost => "end-lost",
                 FailureKind::CallFailed => "call-failed",
                 FailureKind::Unsupported => "unsupported",
+                FailureKind::NothingPassed => "nothing-passed",
             })
         },
     );
@@ -175,13 +196,12 @@ fn settings(columns: &mut Columns<Trials>) {
         |r| r.finished().map(|f| f.sender.socket.congestion.clone()),
     );
     columns.number("ring_slots_effective", "Slots of each flow's ring.", |r| {
-        Some(r.trial.settings.ring_slots)
+        Some(r.settings()?.ring_slots)
     });
-    columns.number("slot_bytes", "From one slot to the next.", |r| {
-        Some(r.trial.settings.slot_bytes.0)
-    });
+    columns
+        .number("slot_bytes", "From one slot to the next.", |r| Some(r.settings()?.slot_bytes.0));
     columns.number("receive_buffer_bytes_effective", "Bytes that a receive call asks for.", |r| {
-        Some(r.trial.settings.receive_buffer_bytes.0)
+        Some(r.settings()?.receive_buffer_bytes.0)
     });
     columns.numbers("usable_cpus", "CPUs that the ends may use.", |r| {
         r.trial.settings.usable_cpus.clone()
@@ -195,33 +215,33 @@ fn settings(columns: &mut Columns<Trials>) {
         |r| r.trial.settings.receiver_cpus.clone(),
     );
     columns.about("Window");
-    columns.number("window_ns", "The window ordered.", |r| Some(r.trial.settings.window_ns.0));
-    columns.number("warmup_ns", "The warm-up before it.", |r| Some(r.trial.settings.warmup_ns.0));
+    columns.number("window_ns", "The window ordered.", |r| Some(r.settings()?.window_ns.0));
+    columns.number("warmup_ns", "The warm-up before it.", |r| Some(r.settings()?.warmup_ns.0));
     columns.number(
         "turns",
         "Slices whose windows the trial is the sum of; empty where it is one steady window.",
-        |r| Some(r.trial.settings.series.as_ref()?.places.len() as u64),
+        |r| Some(r.settings()?.series.as_ref()?.places.len() as u64),
     );
     columns.number("slice_window_ns", "The window of a slice.", |r| {
-        Some(r.trial.settings.series.as_ref()?.window_ns.0)
+        Some(r.settings()?.series.as_ref()?.window_ns.0)
     });
     columns.number("settle_ns", "Load of a slice before its window.", |r| {
-        Some(r.trial.settings.series.as_ref()?.settle_ns.0)
+        Some(r.settings()?.series.as_ref()?.settle_ns.0)
     });
     columns.number("warmup_turns", "Turns before those that count.", |r| {
-        Some(u64::from(r.trial.settings.series.as_ref()?.warmup_turns))
+        Some(u64::from(r.settings()?.series.as_ref()?.warmup_turns))
     });
     columns.number("steady_ns", "The steady window ordered as a control; 0: none.", |r| {
-        Some(r.trial.settings.series.as_ref()?.steady_ns.0)
+        Some(r.settings()?.series.as_ref()?.steady_ns.0)
     });
     columns.numbers("turn_places", "The place of the cell's slice in each turn, from 0.", |r| {
         r.trial.settings.series.as_ref().map(|series| series.places.clone()).unwrap_or_default()
     });
-    columns.number("tail_ns", "The senders' tail after it.", |r| Some(r.trial.settings.tail_ns.0));
+    columns.number("tail_ns", "The senders' tail after it.", |r| Some(r.settings()?.tail_ns.0));
     columns.truth(
         "extended",
         "Whether the warm-up was extended because an earlier attempt had not settled, as older versions did.",
-        |r| Some(r.trial.settings.extended),
+        |r| Some(r.settings()?.extended),
     );
 }
 

@@ -68,6 +68,7 @@ fn rounds(summary: &Summary) -> Trust {
     let time = duration(Nanos(run.spent_ns));
     let ended = match run.finish {
         Ending::Precise => "until all was as precise as asked",
+        Ending::Rounds if !run.imported.is_empty() => "as many as the file has",
         Ending::Rounds => "as many as were asked for",
         Ending::Time => "until the time was spent",
         Ending::Interrupted => "interrupted",

@@ -25,7 +25,7 @@ fn changed() -> Changes {
     let mut after = run("after", &plan("64,512,4096,65536"), 2, |cell| {
         if cell.send_path == SendPath::Zerocopy { 0.7 } else { 0.9 }
     });
-    after.host.kernel = "6.11.0-9-generic".to_owned();
+    after.host.kernel = model::Measured::Value("6.11.0-9-generic".to_owned());
     compare(&[before], &[vec![after]])
 }
 

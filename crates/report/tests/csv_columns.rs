@@ -194,7 +194,10 @@ fn every_table_names_the_run_and_the_machine() {
         assert!(!rows.is_empty());
         for row in rows {
             let field = |name: &str| row[column(&header, name)].as_str();
-            assert_eq!((field("run"), field("machine"), field("label")), (run, &*machine, ""));
+            assert_eq!(
+                (field("run"), field("machine"), field("label")),
+                (run, machine.value().unwrap().as_str(), "")
+            );
         }
     }
 }

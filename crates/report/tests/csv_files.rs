@@ -110,7 +110,8 @@ fn a_trial_row_carries_the_figures_and_marks_that_the_analysis_finds() {
             | Record::Audit(_)
             | Record::AuditRefused(_)
             | Record::Ceiling(_)
-            | Record::Finish(_) => {}
+            | Record::Finish(_)
+            | Record::Imported(_) => {}
         }
     }
     assert_eq!(rows.next(), None);

@@ -462,7 +462,7 @@ fn no_text_of_the_machine_or_of_the_plan_becomes_markup() {
     plan.label = nasty.to_owned();
     let mut host = synthetic::host();
     host.cpu_model = model::Measured::Value(nasty.to_owned());
-    host.kernel = nasty.to_owned();
+    host.kernel = model::Measured::Value(nasty.to_owned());
     let records = synthetic::run(&plan, 2, synthetic::trial);
     let summary = analysis::summarise(&plan, &host, &records);
     for figure in figures::all(&summary, &host) {

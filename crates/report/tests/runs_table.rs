@@ -23,10 +23,10 @@ fn two() -> Vec<RunResults> {
     let big = synthetic::plan(&[(Factor::Message, "64,65536"), (Factor::Threads, "1,2")]);
     let mut small = synthetic::plan(&[(Factor::Message, "64"), (Factor::Threads, "1,2")]);
     small.label = "new kernel".to_owned();
-    let alpha = Host { hostname: "alpha".to_owned(), ..synthetic::host() };
+    let alpha = Host { hostname: Measured::Value("alpha".to_owned()), ..synthetic::host() };
     let beta = Host {
-        hostname: "beta-0123456789-0123456789".to_owned(),
-        kernel: "6.12.0".to_owned(),
+        hostname: Measured::Value("beta-0123456789-0123456789".to_owned()),
+        kernel: Measured::Value("6.12.0".to_owned()),
         cpu_model: Measured::absent("hidden"),
         ..synthetic::host()
     };
@@ -50,8 +50,8 @@ fn each_run_cell_and_metric_has_a_row_and_what_is_absent_is_empty_with_its_reaso
                 let field = |name: &str| row[column(&header, name)].as_str();
                 let number = |name: &str| field(name).parse::<f64>().ok();
                 assert_eq!(field("run"), run.origin.run);
-                assert_eq!(field("machine"), run.origin.machine);
-                assert_eq!(field("kernel"), run.origin.kernel);
+                assert_eq!(Some(field("machine")), run.origin.machine.value().map(String::as_str));
+                assert_eq!(Some(field("kernel")), run.origin.kernel.value().map(String::as_str));
                 assert_eq!((field("cell"), field("metric")), (&*entry.cell.id(), metric.name()));
                 let figure = &entry.metrics[metric];
                 assert_eq!(number("value"), figure.value().map(|e| e.mean));

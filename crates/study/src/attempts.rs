@@ -9,6 +9,6 @@ pub(crate) const MAX_ATTEMPTS: u32 = 3;
 pub(crate) fn is_unsupported(trial: &Trial) -> bool {
     match &trial.outcome {
         Outcome::Failed(failure) => failure.kind == FailureKind::Unsupported,
-        Outcome::Finished(_) => false,
+        Outcome::Finished(_) | Outcome::Imported(_) => false,
     }
 }

@@ -23,6 +23,7 @@ fn is_worth_another(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Finished(finished) => finished.sender.total.accepted_bytes == 0,
         Outcome::Failed(failure) => failure.kind != FailureKind::Unsupported,
+        Outcome::Imported(_) => false,
     }
 }
 
@@ -30,7 +31,7 @@ fn is_worth_another(outcome: &Outcome) -> bool {
 fn why_nothing(audited: &Audited, audit: Audit) -> Option<&str> {
     match &audited.outcome {
         Outcome::Failed(failure) => Some(&failure.why),
-        Outcome::Finished(_) => audited.reason(audit),
+        Outcome::Finished(_) | Outcome::Imported(_) => audited.reason(audit),
     }
 }
 

@@ -134,7 +134,8 @@ fn trial_of(record: &Record) -> Option<&Trial> {
         | Record::Audit(_)
         | Record::AuditRefused(_)
         | Record::Ceiling(_)
-        | Record::Finish(_) => None,
+        | Record::Finish(_)
+        | Record::Imported(_) => None,
     }
 }
 

@@ -16,6 +16,7 @@ pub fn audited(cell: &Cell) -> Audited {
     let (copies, calls) = match &trial.outcome {
         Outcome::Finished(finished) => (copies(cell, finished), calls(finished)),
         Outcome::Failed(failure) => (absent(&failure.why), absent(&failure.why)),
+        Outcome::Imported(_) => (absent("imported"), absent("imported")),
     };
     Audited {
         cell: trial.cell,

@@ -36,11 +36,11 @@ pub fn host() -> Host {
     let setting = |name: &str, value: &str| (name.to_owned(), Measured::Value(value.to_owned()));
     Host {
         copycost: env!("CARGO_PKG_VERSION").to_owned(),
-        hostname: "laptop".to_owned(),
+        hostname: Measured::Value("laptop".to_owned()),
         boot_id: Measured::Value("11111111-2222-3333-4444-555555555555".to_owned()),
-        kernel: "6.8.0-45-generic".to_owned(),
-        kernel_build: "#45-Ubuntu SMP PREEMPT_DYNAMIC".to_owned(),
-        architecture: "x86_64".to_owned(),
+        kernel: Measured::Value("6.8.0-45-generic".to_owned()),
+        kernel_build: Measured::Value("#45-Ubuntu SMP PREEMPT_DYNAMIC".to_owned()),
+        architecture: Measured::Value("x86_64".to_owned()),
         distribution: Measured::Value("Ubuntu 24.04.1 LTS".to_owned()),
         cpu_model: Measured::Value("11th Gen Intel(R) Core(TM) i7-1165G7 @ 2.80GHz".to_owned()),
         usable_cpus: (0..CPUS).collect(),
@@ -53,7 +53,7 @@ pub fn host() -> Host {
         ],
         virtualization: Measured::Value("none".to_owned()),
         memory_bytes: Measured::Value(16 << 30),
-        page_bytes: 4096,
+        page_bytes: Measured::Value(4096),
         transparent_hugepages: Measured::Value("madvise".to_owned()),
         mitigations: BTreeMap::new(),
         cpu_time_accounting: Measured::Value("tick".to_owned()),
@@ -70,7 +70,7 @@ pub fn host() -> Host {
         ]),
         limits: BTreeMap::from([("memlock".to_owned(), Measured::Value(8 << 20))]),
         devices: BTreeMap::from([("lo".to_owned(), Measured::Value(65_536))]),
-        uid: 1000,
+        uid: Measured::Value(1000),
         receiver_host: None,
     }
 }

@@ -300,6 +300,9 @@ impl TrialBuilder {
                 "sendmsg: ECONNRESET: the connection was reset",
             );
         }
+        if self.has(Mark::NothingPassed) {
+            return failed(FailureKind::NothingPassed, "no byte passed, says line 2 of a.csv");
+        }
         let bytes = to_u64(self.goodput_gbps * to_f64(self.window.0) / 8.0);
         let sent = to_u64(to_f64(bytes) * if self.has(Mark::Imbalance) { 1.02 } else { 1.0 });
         let sender_cpu = to_u64(self.sender_cpu_ns_per_kib * to_f64(sent) / 1024.0);

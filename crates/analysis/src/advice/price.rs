@@ -120,7 +120,7 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
         None => Measured::absent("net.core.optmem_max was not read"),
     };
     let memlock_bytes = match host.limits.get("memlock") {
-        Some(_) if host.uid == 0 => Measured::absent("root may pin all memory"),
+        Some(_) if host.uid.value() == Some(&0) => Measured::absent("root may pin all memory"),
         Some(limit) => limit.clone(),
         None => Measured::absent("RLIMIT_MEMLOCK was not read"),
     };

@@ -89,10 +89,10 @@ fn host_facts(host: &Host, whose: &str) -> Facts {
     let counters = host.counters.iter().filter(|(_, counter)| counter.value().is_some());
     let mut facts: Facts = [
         ("copycost", host.copycost.clone()),
-        ("host", host.hostname.clone()),
-        ("kernel", host.kernel.clone()),
-        ("kernel build", host.kernel_build.clone()),
-        ("architecture", host.architecture.clone()),
+        ("host", known(&host.hostname)),
+        ("kernel", known(&host.kernel)),
+        ("kernel build", known(&host.kernel_build)),
+        ("architecture", known(&host.architecture)),
         ("distribution", known(&host.distribution)),
         ("CPU", known(&host.cpu_model)),
         ("usable CPUs", numbers(&host.usable_cpus)),
@@ -107,9 +107,9 @@ fn host_facts(host: &Host, whose: &str) -> Facts {
         ("CPU time accounting", known(&host.cpu_time_accounting)),
         ("clock source", known(&host.clocksource)),
         ("transparent huge pages", known(&host.transparent_hugepages)),
-        ("page, B", host.page_bytes.to_string()),
+        ("page, B", known(&host.page_bytes)),
         ("memory, B", known(&host.memory_bytes)),
-        ("root", if host.uid == 0 { "yes" } else { "no" }.to_owned()),
+        ("root", known(&host.uid.as_ref().map(|uid| if *uid == 0 { "yes" } else { "no" }))),
         ("counters", counters.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")),
     ]
     .map(|(name, value)| (format!("{whose}{name}"), value))

@@ -18,7 +18,7 @@ use crate::results::CellEstimates;
 
 /// The generic event is what the paper counted.
 const MISSES: Metric = Metric::SenderCacheMissesPerKib;
-const PEAK: u64 = 512;
+pub(crate) const PEAK: u64 = 512;
 
 /// Other sizes of send against 512 bytes, in the sender's cache misses per second: the paper counts totals of a fixed time.
 fn against_peak(evidence: &Evidence<'_>, layout: impl Fn(Layout) -> bool) -> Vec<Compared> {

@@ -17,7 +17,7 @@ use crate::reason::{Figured, Reason};
 const CYCLES: Metric = Metric::SenderCyclesPerByte;
 
 /// Of which cells the paper gives a range: size, and whether of its figure for sendmsg with 8 threads; each to two digits.
-const RANGES: [(u64, bool, f64, f64); 3] =
+pub(crate) const RANGES: [(u64, bool, f64, f64); 3] =
     [(64, false, 50.0, 300.0), (65_536, false, 0.2, 1.0), (65_536, true, 0.035, 0.045)];
 
 /// The ranges, and sendmsg the lowest of its block.

@@ -146,14 +146,16 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
     for part in &mut ruling.parts {
         part.kind = PartKind::Premise;
     }
-    let page = evidence.host.page_bytes;
+    let page = evidence.host.page_bytes.value().copied();
     let ruling = match ruling.verdict {
-        Verdict::Supported if page != 4096 => {
-            ruling.then(PartKind::Intervention, Shown::No, [Reason::PageBytes { bytes: page }])
-        }
-        Verdict::Supported => {
-            ruling.then(PartKind::Intervention, Shown::NotMeasured, [Reason::NoIntervention])
-        }
+        Verdict::Supported => match page.filter(|bytes| *bytes != 4096) {
+            Some(bytes) => {
+                ruling.then(PartKind::Intervention, Shown::No, [Reason::PageBytes { bytes }])
+            }
+            None => {
+                ruling.then(PartKind::Intervention, Shown::NotMeasured, [Reason::NoIntervention])
+            }
+        },
         Verdict::Refuted | Verdict::Undecidable | Verdict::NotApplicable => ruling,
     };
     ruling.lacks(Missing::of_itself(

@@ -19,7 +19,7 @@ pub(super) const GOODPUT: Metric = Metric::GoodputGbps;
 pub(super) const LARGE: u64 = 65_536;
 
 /// Near-linear: at least this share of the ideal speed-up.
-const NEAR: f64 = 0.8;
+pub(crate) const NEAR: f64 = 0.8;
 
 /// Speed-up of each path from 1 to 4 threads at 4096 bytes.
 pub(super) fn c10(evidence: &Evidence<'_>) -> Ruling {
@@ -101,7 +101,7 @@ fn pipeline() -> Missing {
 }
 
 /// The paper's falls in percent, and how far from them still counts as the same.
-const PAPER_FALLS: [(SendPath, f64); 3] =
+pub(crate) const PAPER_FALLS: [(SendPath, f64); 3] =
     [(SendPath::A1, 0.27), (SendPath::A2, 0.62), (SendPath::A3, 0.66)];
 const POINTS: f64 = 0.10;
 

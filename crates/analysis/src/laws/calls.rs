@@ -38,6 +38,8 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
     for (audited, last) in evidence.audits.all_of(Audit::CopyAudit) {
         let (finished, counts) = match (&audited.outcome, &audited.calls) {
             (Outcome::Finished(finished), Measured::Value(counts)) => (finished, counts),
+            // An import brings no audit.
+            (Outcome::Imported(_), _) => continue,
             (Outcome::Failed(Failure { why, .. }), _) | (_, Measured::Absent { absent: why }) => {
                 why_not.get_or_insert_with(|| why.clone());
                 uncounted.extend(last.then(|| PathOnLink::of(&audited.cell)));

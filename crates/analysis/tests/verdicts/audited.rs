@@ -22,7 +22,7 @@ fn counted(run: Run, path: SendPath, change: impl Fn(&mut CopyCounts, u64)) -> R
     run.with_audits(|audited: &mut Audited| {
         let bytes = match &audited.outcome {
             Outcome::Finished(finished) => finished.sender.total.accepted_bytes,
-            Outcome::Failed(_) => 0,
+            Outcome::Failed(_) | Outcome::Imported(_) => 0,
         };
         if audited.cell.send_path == path
             && let Measured::Value(copies) = &mut audited.copies

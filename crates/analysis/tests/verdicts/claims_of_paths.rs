@@ -182,7 +182,9 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
         *it == CrossoverOutcome::Bracket { low: 2048.0, high: 8192.0 }
     });
     from_4096().leaves_open(7, Intervention, NotMeasured);
-    let claim = from_4096().on(|host| host.page_bytes = 16_384).refutes(7, Intervention);
+    let claim = from_4096()
+        .on(|host| host.page_bytes = model::Measured::Value(16_384))
+        .refutes(7, Intervention);
     gives(&claim, |it| matches!(it, Reason::PageBytes { bytes: 16_384 }));
     // Worse at 64 B and better at 64 KiB says nothing of 4 KiB.
     let two_sizes = || {

@@ -24,7 +24,7 @@ fn made(
     directory.write_plan(plan).unwrap();
     let mut host = synthetic::host();
     if seed > 100 {
-        host.kernel = "6.11.0-9-generic".to_owned();
+        host.kernel = model::Measured::Value("6.11.0-9-generic".to_owned());
     }
     directory.write_host(&host).unwrap();
     let mut journal = directory.create_journal().unwrap();

@@ -13,6 +13,7 @@ mod common;
 mod compare;
 mod experiment;
 mod full_disk;
+mod import;
 mod interruption;
 mod looking;
 mod no_loopback;

@@ -15,7 +15,10 @@ fn made(path: &Path, host: &str) {
     plan.label = "made".to_owned();
     let run = RunDirectory::create(path, None).unwrap();
     run.write_plan(&plan).unwrap();
-    let host = model::host::Host { hostname: host.to_owned(), ..synthetic::host() };
+    let host = model::host::Host {
+        hostname: model::Measured::Value(host.to_owned()),
+        ..synthetic::host()
+    };
     run.write_host(&host).unwrap();
     let mut journal = run.create_journal().unwrap();
     for record in synthetic::run(&plan, 2, synthetic::trial) {

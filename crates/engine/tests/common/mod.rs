@@ -68,6 +68,7 @@ pub(crate) fn finished(outcome: Outcome, cell: &str) -> Finished {
     match outcome {
         Outcome::Finished(finished) => *finished,
         Outcome::Failed(failure) => panic!("{cell}: {}", failure.why),
+        Outcome::Imported(_) => panic!("{cell}: nothing was measured"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::imported::Imported;
 use super::link::{LinkFacts, SinkFacts};
 use super::machine::Machine;
 use super::side::Side;
@@ -25,14 +26,15 @@ pub struct Trial {
     pub attempt: u32,
     /// When, in milliseconds since 1970.
     pub started_unix_ms: u64,
-    /// What was set, in effect.
+    /// What was set, in effect; of an imported trial nobody knows it.
+    #[serde(default, skip_serializing_if = "Settings::is_unknown")]
     pub settings: Settings,
     /// What came of it.
     pub outcome: Outcome,
 }
 
-/// The effective settings of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The effective settings of a trial; the default stands for unknown ones.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// The window ordered; of a series the sum of its slices' windows.
     pub window_ns: Nanos,
@@ -60,6 +62,13 @@ pub struct Settings {
     pub series: Option<SeriesSettings>,
 }
 
+impl Settings {
+    /// Whether nothing is known of them: no trial is measured in no time.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How the cells of a block took turns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesSettings {
@@ -83,6 +92,8 @@ pub enum Outcome {
     Finished(Box<Finished>),
     /// It ended in an error; whatever came before is not used.
     Failed(Failure),
+    /// Another program measured it, and a table told of it.
+    Imported(Box<Imported>),
 }
 
 /// How a trial failed.
@@ -104,6 +115,8 @@ pub enum FailureKind {
     CallFailed,
     /// This machine cannot do it.
     Unsupported,
+    /// No byte passed, says the table that it was imported from.
+    NothingPassed,
 }
 
 /// Both ends' reports.

@@ -16,11 +16,11 @@ const MOST_NAMED: usize = 3;
 
 /// The machine and how it was set up.
 pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
-    let mut facts = vec![
-        host.cpu_model.value().cloned().unwrap_or_else(|| "unknown CPU".to_owned()),
-        counted(summary.run.usable_cpus, "CPU", "CPUs"),
-        format!("Linux {}", host.kernel),
-    ];
+    let mut facts =
+        vec![host.cpu_model.value().cloned().unwrap_or_else(|| "unknown CPU".to_owned())];
+    let cpus = Some(summary.run.usable_cpus).filter(|cpus| *cpus > 0);
+    facts.extend(cpus.map(|cpus| counted(cpus, "CPU", "CPUs")));
+    facts.extend(host.kernel.value().map(|release| format!("Linux {release}")));
     let links: BTreeSet<String> =
         summary.estimates.iter().map(|entry| entry.cell.link.to_string()).collect();
     facts.extend(links);

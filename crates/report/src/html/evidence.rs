@@ -2,7 +2,9 @@
 
 use analysis::answers::Answer;
 use analysis::claims::claim::{Claim, Verdict};
+use analysis::explained::Explained;
 use analysis::laws::law::{Law, LawState};
+use analysis::own_table::{TableCheck, TableVerdict};
 use analysis::summary::Summary;
 
 use model::Missing;
@@ -65,8 +67,47 @@ pub(super) const fn verdict_class(verdict: Verdict) -> &'static str {
     }
 }
 
-pub(super) fn claims(html: &mut Markup, claims: &[Claim]) {
+/// What the study says, beside what its own table gives; contradictions first.
+fn own_table(html: &mut Markup, checks: &[TableCheck]) {
+    if checks.is_empty() {
+        return;
+    }
+    html.fixed("<h3>What the study says, and what its table gives</h3>\n");
+    html.paragraph(&format!(
+        "{}. This is arithmetic on the imported rows, which needs no interval; it tells nothing of causes.",
+        words::own_table::tally(checks)
+    ));
+    let columns = ["Claim", "The study says", "", "The table gives"].map(str::to_owned);
+    table(html, "The study against its own table", "claims", &columns, |html| {
+        let mut sorted: Vec<&TableCheck> = checks.iter().collect();
+        sorted.sort_by_key(|check| check.agreement);
+        for check in sorted {
+            let class = match check.agreement {
+                TableVerdict::Contradicts => "verdict refuted",
+                TableVerdict::Agrees => "verdict supported",
+                TableVerdict::NotInTable => "verdict undecidable",
+            };
+            html.element("tr", &[], |html| {
+                html.element("td", &[], |html| html.leaf("strong", &[], &check.id.name()));
+                html.leaf("td", &[], &words::own_table::says(check));
+                html.element("td", &[], |html| {
+                    html.leaf(
+                        "span",
+                        &[("class", class)],
+                        words::own_table::verdict(check.agreement),
+                    );
+                });
+                html.leaf("td", &[], &words::own_table::gives(check, words::own_table::MOST));
+            });
+        }
+    });
+    html.fixed("<h3>Verdicts on this run</h3>\n");
+}
+
+pub(super) fn claims(html: &mut Markup, explained: &Explained) {
+    let claims = &explained.claims;
     section(html, "claims", |html| {
+        own_table(html, &explained.own_table);
         let Some(tally) = claims_tally(claims) else {
             html.fixed("<p>No claim was judged: the run holds no valid trial.</p>\n");
             return;

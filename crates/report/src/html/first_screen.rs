@@ -7,11 +7,11 @@ use super::markup::Markup;
 use super::{Page, name, pictures};
 use crate::claims_tally::{ALL_VERDICTS, counted, preliminary, verdict_name};
 use crate::numbers;
-use crate::reproduce::{command, date};
+use crate::reproduce::{again, command, date};
 use crate::screen::machine_facts;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
-use crate::words::{answers, laws, recommendations, with_detail};
+use crate::words::{answers, laws, own_table, recommendations, with_detail};
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     head(html, page);
@@ -36,9 +36,10 @@ fn head(html: &mut Markup, page: &Page) {
         html.leaf("p", &[("class", "machine")], &facts);
         html.element("p", &[("class", "origin")], |html| {
             html.text(&format!(
-                "{}, {}. Measure it again: ",
+                "{}, {}. {}: ",
                 date(page.summary.run.started_unix_ms),
-                links(page.plan)
+                links(page.plan),
+                again(page.summary)
             ));
             html.leaf("code", &[], &command(page.plan));
         });
@@ -70,6 +71,27 @@ fn answer(html: &mut Markup, page: &Page) {
         for line in recommendations(page.summary) {
             html.paragraph(&line);
         }
+    });
+    own_table(html, page);
+}
+
+/// What the study says and its own table does not, where a table was imported.
+fn own_table(html: &mut Markup, page: &Page) {
+    let checks = &page.summary.explained.own_table;
+    if checks.is_empty() {
+        return;
+    }
+    html.element("section", &[("aria-label", "Claims against this table")], |html| {
+        html.fixed("<h2 class=\"small\">Claims against this table</h2>\n");
+        html.element("p", &[], |html| {
+            html.text(&format!("{}. ", own_table::tally(checks)));
+            html.leaf("a", &[("href", "#claims")], "All of them");
+        });
+        html.element("ul", &[("class", "warnings")], |html| {
+            for check in own_table::worst(checks) {
+                html.leaf("li", &[], &own_table::line(check));
+            }
+        });
     });
 }
 

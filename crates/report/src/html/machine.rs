@@ -1,6 +1,8 @@
 //! How it was measured, and the machine's facts.
 
+use model::Measured;
 use model::host::Host;
+use model::record::{ImportedColumn, ImportedFile};
 use serde_json::Value;
 
 use super::explanations::text_table;
@@ -9,6 +11,7 @@ use super::markup::Markup;
 use super::{Page, plain_table, section};
 use crate::control_table;
 use crate::method_notes::method_notes;
+use crate::numbers::counted;
 
 /// How every run is measured and analysed.
 const METHOD: [&str; 2] = [
@@ -25,10 +28,39 @@ const METHOD: [&str; 2] = [
      network card.",
 ];
 
+/// How a run that another program measured is analysed.
+const IMPORTED: &str = "Another program measured this, and how is not known here: neither who was counted but where a heading says so, nor \
+     warm-up, windows, placement, link or machine. What the files do not tell is absent; factors that they have no column for stand at \
+     copycost’s defaults. Figures are those of the rows, or follow from them: bytes over throughput is the time, a total over the bytes or \
+     the time is a cost or a rate. Rows that repeat a cell are its repetitions.";
+
+/// Each file's columns, and what they were taken as.
+fn imported(html: &mut Markup, files: &[ImportedFile]) {
+    html.paragraph(IMPORTED);
+    for file in files {
+        html.leaf("h3", &[], &format!("{}: {}", file.file, counted(file.rows, "row", "rows")));
+        html.element("ul", &[], |html| {
+            file.notes.iter().for_each(|note| html.leaf("li", &[], note));
+        });
+        let row = |column: &ImportedColumn| {
+            let taken = match &column.taken_as {
+                Measured::Value(name) => name.clone(),
+                Measured::Absent { absent } => format!("not used: {absent}"),
+            };
+            vec![column.heading.clone(), taken]
+        };
+        let rows: Vec<Vec<String>> = file.columns.iter().map(row).collect();
+        plain_table(html, "Columns of the file", &["Column", "Taken as"], &rows);
+    }
+}
+
 pub(super) fn method(html: &mut Markup, page: &Page) {
     section(html, "method", |html| {
-        for paragraph in METHOD {
-            html.paragraph(paragraph);
+        let files = &page.summary.run.imported;
+        if files.is_empty() {
+            METHOD.iter().for_each(|paragraph| html.paragraph(paragraph));
+        } else {
+            imported(html, files);
         }
         html.element("ul", &[], |html| {
             for note in method_notes(page.summary, page.plan) {

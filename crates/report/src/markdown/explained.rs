@@ -4,6 +4,7 @@ use analysis::answers::Answer;
 use analysis::claims::claim::Claim;
 use analysis::explained::Explained;
 use analysis::laws::law::{Law, LawState};
+use analysis::own_table::TableCheck;
 use model::Audit;
 
 use super::section::Section;
@@ -40,6 +41,32 @@ pub(super) fn answers(answers: &[Answer]) -> Section {
         rows: answers.iter().map(line).collect(),
         foot: String::new(),
     }
+}
+
+/// What the study says, beside what its own table gives; contradictions first.
+pub(super) fn own_table(checks: &[TableCheck]) -> Section {
+    if checks.is_empty() {
+        return Section::default();
+    }
+    let mut head = format!(
+        "## What the study says, and what its table gives: {}\n\n",
+        words::own_table::tally(checks)
+    );
+    heads(&mut head, &["claim", "the study says", "", "the table gives"]);
+    let mut sorted: Vec<&TableCheck> = checks.iter().collect();
+    sorted.sort_by_key(|check| check.agreement);
+    let line = |check: &TableCheck| {
+        let mut line = String::new();
+        let cells = [
+            check.id.name(),
+            words::own_table::says(check),
+            words::own_table::verdict(check.agreement).to_owned(),
+            words::own_table::gives(check, words::own_table::MOST),
+        ];
+        row(&mut line, cells.map(|text| plain_short(&text, LONGEST_QUESTION)));
+        line
+    };
+    Section { head, rows: sorted.into_iter().map(line).collect(), foot: String::new() }
 }
 
 /// The verdicts in one table.

@@ -127,6 +127,7 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
         // One comparison needs no correction.
         let legend = match comparisons {
             1 => "? unclear".to_owned(),
+            0 => "? unclear: a single round has no interval".to_owned(),
             n => format!("? unclear, corrected for all {n} comparisons of this metric"),
         };
         lines.push(Line::wrapped(2).and(Style::Faint, legend));

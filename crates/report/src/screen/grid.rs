@@ -31,12 +31,29 @@ pub(super) fn cost_heading<'a>(entries: impl Iterator<Item = &'a CellEstimates>)
     }
 }
 
+const CYCLES: &str = "the sender's cycles per byte";
 const BOTH_SIDES: &str = "CPU ns per KiB, both sides";
 const SENDER_SIDE: &str = "sender-side cost, ns per KiB";
 
-/// What stands in a column for a cell: its link's own cost.
-fn shown(metric: Metric, entry: &CellEstimates) -> Metric {
-    if metric == Metric::EndsCpuNsPerKib { Metric::cost_on(entry.cell.link) } else { metric }
+/// Whether no cell has its link's cost and some have cycles: then those stand for it, as of a table that counted them alone.
+fn costs_cycles<'a>(mut entries: impl Iterator<Item = &'a CellEstimates>) -> bool {
+    let mut cycles = false;
+    let has_cost = entries.any(|entry| {
+        cycles |= estimate(entry, Metric::SenderCyclesPerByte).is_some();
+        estimate(entry, Metric::cost_on(entry.cell.link)).is_some()
+    });
+    !has_cost && cycles
+}
+
+/// What stands in a column for a cell: its link's own cost, or cycles.
+fn shown(metric: Metric, entry: &CellEstimates, costs_cycles: bool) -> Metric {
+    if metric != Metric::EndsCpuNsPerKib {
+        metric
+    } else if costs_cycles {
+        Metric::SenderCyclesPerByte
+    } else {
+        Metric::cost_on(entry.cell.link)
+    }
 }
 
 /// How cells are named on the screen: by what the plan varies.
@@ -220,6 +237,7 @@ impl<'a> Grid<'a> {
 
     pub(super) fn table(&self) -> Table {
         let marks_imprecise = self.marks_imprecise();
+        let costs_cycles = costs_cycles(self.entries());
         let mut rows = Vec::new();
         for (index, group) in self.groups.iter().enumerate() {
             if index > 0 || !self.is_first_named_in_the_corner() {
@@ -229,7 +247,7 @@ impl<'a> Grid<'a> {
                 let figures = SHOWN.iter().flat_map(|(metric, _)| {
                     cells.iter().map(move |cell| {
                         cell.map_or_else(String::new, |entry| {
-                            figure(entry, shown(*metric, entry), marks_imprecise)
+                            figure(entry, shown(*metric, entry, costs_cycles), marks_imprecise)
                         })
                     })
                 });
@@ -246,10 +264,12 @@ impl<'a> Grid<'a> {
             groups: SHOWN
                 .iter()
                 .map(|(metric, heading)| Group {
-                    heading: if *metric == Metric::EndsCpuNsPerKib {
-                        cost_heading(self.entries()).to_owned()
-                    } else {
+                    heading: if *metric != Metric::EndsCpuNsPerKib {
                         (*heading).to_owned()
+                    } else if costs_cycles {
+                        CYCLES.to_owned()
+                    } else {
+                        cost_heading(self.entries()).to_owned()
                     },
                     columns: self.columns.clone(),
                 })
@@ -260,7 +280,9 @@ impl<'a> Grid<'a> {
 
     /// What the signs in the table mean, and why figures are absent.
     pub(super) fn notes(&self, summary: &Summary, plan: &Plan) -> GridNotes {
-        let mut legend = self.calls();
+        // What made an imported table's calls, and how many fields it had, nobody says.
+        let is_known = summary.run.imported.is_empty();
+        let mut legend = if is_known { self.calls() } else { Vec::new() };
         if let Some(limit) = plan.level_precision()
             && self.marks_imprecise()
         {
@@ -348,7 +370,7 @@ impl<'a> Grid<'a> {
             let range = |metric: Metric| {
                 let mut estimates: Vec<&Estimate> = cells
                     .iter()
-                    .filter_map(|entry| estimate(entry, shown(metric, entry)))
+                    .filter_map(|entry| estimate(entry, shown(metric, entry, false)))
                     .collect();
                 estimates.sort_by(|a, b| a.mean.total_cmp(&b.mean));
                 match (estimates.first(), estimates.last()) {
@@ -417,6 +439,12 @@ fn figure(entry: &CellEstimates, metric: Metric, marks_imprecise: bool) -> Strin
 
 /// Why a cell has no trial at all.
 const NOT_REACHED: &str = "not reached yet";
+/// The same of an imported table.
+const NOT_IN_TABLE: &str = "no row of the file is of this cell";
+
+fn not_reached(summary: &Summary) -> &'static str {
+    if summary.run.imported.is_empty() { NOT_REACHED } else { NOT_IN_TABLE }
+}
 
 /// Why figures of the table are absent, and of which cells.
 pub(super) fn absences<'a>(
@@ -424,16 +452,19 @@ pub(super) fn absences<'a>(
     entries: impl Iterator<Item = &'a CellEstimates>,
 ) -> BTreeMap<&'a str, Vec<&'a Cell>> {
     let mut absent: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
+    let entries: Vec<&CellEstimates> = entries.collect();
+    let costs_cycles = costs_cycles(entries.iter().copied());
     for entry in entries {
-        let missing =
-            SHOWN.iter().find_map(|(metric, _)| match entry.metrics.get(&shown(*metric, entry)) {
+        let missing = SHOWN.iter().find_map(|(metric, _)| {
+            match entry.metrics.get(&shown(*metric, entry, costs_cycles)) {
                 Some(Measured::Value(_)) => None,
                 Some(Measured::Absent { absent }) => Some(absent.as_str()),
                 None => Some("not in the summary"),
-            });
+            }
+        });
         if let Some(reason) = missing {
             let why = match summary.run.without_valid_trial.get(&entry.cell.id()) {
-                Some(_) if entry.void_trials == 0 => NOT_REACHED,
+                Some(_) if entry.void_trials == 0 => not_reached(summary),
                 Some(why) => why,
                 None => reason,
             };
@@ -450,7 +481,7 @@ pub(super) fn no_valid_trial(summary: &Summary) -> Vec<Line> {
     let mut void = false;
     for entry in summary.estimates.iter().filter(|entry| !entry.control) {
         let reason = match summary.run.without_valid_trial.get(&entry.cell.id()) {
-            _ if entry.void_trials == 0 => NOT_REACHED,
+            _ if entry.void_trials == 0 => not_reached(summary),
             Some(reason) => reason,
             None => "no reason is known",
         };

@@ -25,11 +25,11 @@ pub(crate) fn machine_facts(summary: &Summary, host: &Host, plan: &Plan) -> Vec<
     facts.push(
         host.cpu_model.value().map_or_else(|| "unknown CPU".to_owned(), |model| short_model(model)),
     );
-    facts.push(cpus(host));
+    facts.extend(cpus(host));
     if host.numa_nodes.value().is_some_and(|nodes| *nodes > 1) {
         facts.push(format!("{} NUMA nodes", host.numa_nodes.value().unwrap_or(&1)));
     }
-    facts.push(format!("Linux {}", short_kernel(&host.kernel)));
+    facts.extend(host.kernel.value().map(|release| format!("Linux {}", short_kernel(release))));
     let links: Vec<String> = plan.factors.link.iter().map(ToString::to_string).collect();
     facts.push(links.join(" + "));
     facts.push(summary.run.congestion.clone());
@@ -53,11 +53,15 @@ fn short_model(model: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn cpus(host: &Host) -> String {
+/// Cores and threads; none where nobody knows them.
+fn cpus(host: &Host) -> Option<String> {
+    if host.usable_cpus.is_empty() {
+        return None;
+    }
     let threads = u32::try_from(host.usable_cpus.len()).unwrap_or(u32::MAX);
     let cores: Option<BTreeSet<(u32, u32)>> =
         host.cpus.iter().map(|cpu| Some((*cpu.package.value()?, *cpu.core.value()?))).collect();
-    match cores {
+    Some(match cores {
         Some(cores) if !cores.is_empty() && cores.len() < host.usable_cpus.len() => {
             let cores = u32::try_from(cores.len()).unwrap_or(u32::MAX);
             format!(
@@ -67,7 +71,7 @@ fn cpus(host: &Host) -> String {
             )
         }
         _ => counted(threads, "CPU", "CPUs"),
-    }
+    })
 }
 
 #[cfg(test)]

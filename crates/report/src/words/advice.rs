@@ -126,6 +126,7 @@ pub(crate) fn cautions(on: &LinkAdvice) -> Vec<String> {
                 all.push(format!("preliminary: {}", counted(*rounds, "round", "rounds")));
             }
             Caveat::LawBroken { id } => all.push(format!("unreliable: law {id} is broken")),
+            Caveat::UnknownCpus => all.push("how many CPUs there were is unknown".to_owned()),
             // The cells of the answer tell it themselves.
             Caveat::Oversubscribed { .. } | Caveat::NoCause => {}
         }

@@ -145,6 +145,7 @@ fn caveat(caveat: &Caveat) -> String {
             "some cells have more threads than CPUs".to_owned()
         }
         Caveat::NoCause => "no cause is claimed".to_owned(),
+        Caveat::UnknownCpus => "how many CPUs there were is unknown".to_owned(),
     }
 }
 

@@ -87,6 +87,9 @@ fn with_caveats(sentence: String, claim: &Claim) -> String {
     let no_cause = claim.caveats.contains(&Caveat::NoCause);
     claim.caveats.iter().fold(sentence, |sentence, caveat| match caveat {
         Caveat::LawBroken { id } => format!("not relied on, as law {id} is broken: {sentence}"),
+        Caveat::UnknownCpus => {
+            format!("{sentence}; whether each thread had a CPU is unknown")
+        }
         Caveat::NoCause => format!("{sentence}; more threads than CPUs, so no cause is claimed"),
         Caveat::Oversubscribed { .. } if is_said || no_cause => sentence,
         Caveat::Oversubscribed { all: true } => {

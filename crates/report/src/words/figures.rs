@@ -38,6 +38,7 @@ pub(crate) fn metric(metric: Metric) -> String {
         Metric::SenderCacheMissesPerKib => "the sender's cache misses per KiB",
         Metric::ReceiverCacheMissesPerKib => "the receiver's cache misses per KiB",
         Metric::ContextSwitchesPerS => "context switches per second",
+        Metric::SenderContextSwitchesPerS => "the sender's context switches per second",
         Metric::MigrationsPerS => "migrations between CPUs per second",
         Metric::SendCallsPerMessage => "send calls per message",
         Metric::SenderCallsPerMessage => "the sender's system calls per message",

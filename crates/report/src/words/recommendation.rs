@@ -85,7 +85,11 @@ fn advised(recommendation: &Recommendation) -> (String, String) {
             format!("use any of {}: alike at every size", names(factor, values))
         }
         Advice::Unclear { values } => {
-            format!("unclear which of {} to use (wide intervals)", names(factor, values))
+            // Of a single round there is none.
+            let is_single = |caveat: &Caveat| matches!(caveat, Caveat::Preliminary { rounds: 1 });
+            let intervals =
+                if recommendation.caveats.iter().any(is_single) { "no" } else { "wide" };
+            format!("unclear which of {} to use ({intervals} intervals)", names(factor, values))
         }
         Advice::NotCompared { values } => format!(
             "{} were not compared with each other: nothing is recommended",
@@ -109,7 +113,7 @@ fn caveats(caveats: &[Caveat]) -> (String, String) {
             }
             Caveat::Oversubscribed { .. } => after.push_str("; more threads than CPUs"),
             Caveat::LawBroken { id } => broken.push(id.to_string()),
-            Caveat::NoCause => {}
+            Caveat::NoCause | Caveat::UnknownCpus => {}
         }
     }
     match broken.as_slice() {

@@ -182,6 +182,7 @@ fn cause(mark: Mark) -> (&'static str, &'static str) {
         Mark::Strangers => ("strangers at the data port", "look for a port scanner"),
         Mark::HelperClock => ("an unclear helper's clock", "measure again"),
         Mark::ContentLost => ("lost content", "copycost verify"),
+        Mark::NothingPassed => ("rows in which nothing passed", "look into the imported file"),
         Mark::EndLost => ("an end that died", "look into the kernel's log (dmesg)"),
         Mark::CallFailed => {
             ("a system call that failed", "copycost probe; failure_why in trials.csv")

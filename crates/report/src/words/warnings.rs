@@ -11,6 +11,12 @@ use super::figures::{metric, place};
 pub(crate) fn warning(warning: &Warning) -> String {
     match warning {
         Warning::NothingMeasured => "nothing was measured yet: go on with --resume".to_owned(),
+        Warning::Imported { files, rows, single, one_sided, unknown_cpus } => {
+            imported(*files, *rows, [*single, *one_sided, *unknown_cpus])
+        }
+        Warning::NotInTable { cells, of } => {
+            format!("{cells} of {} stand in no row of the file", counted(*of, "cell", "cells"))
+        }
         Warning::NoValidTrial { all: true, .. } => {
             "no trial is valid, so there is no figure at all".to_owned()
         }
@@ -120,6 +126,25 @@ pub(crate) fn warning(warning: &Warning) -> String {
     }
 }
 
+/// What no table of another program tells.
+fn imported(files: u32, rows: u64, [single, one_sided, unknown_cpus]: [bool; 3]) -> String {
+    let mut text = format!(
+        "imported from {}, {}",
+        counted(files, "file", "files"),
+        counted(rows, "row", "rows")
+    );
+    if single {
+        text.push_str(": single runs, so no interval and no verdict that needs one");
+    }
+    if one_sided {
+        text.push_str("; counters are the sender's alone");
+    }
+    if unknown_cpus {
+        text.push_str("; CPUs unknown, so oversubscription too (--cpus N)");
+    }
+    text
+}
+
 /// What a reader may want to know beside the line.
 #[allow(clippy::wildcard_enum_match_arm, reason = "only these have more to tell")]
 pub(crate) fn detail(of: &Warning) -> Option<String> {
@@ -188,6 +213,7 @@ fn named(cell: &Cell) -> String {
 fn more_rounds(more: MoreRounds) -> String {
     match more {
         MoreRounds::Time => "--resume, more --max-time".to_owned(),
+        MoreRounds::Rows => "more repetitions in the file".to_owned(),
         MoreRounds::Rounds { rounds } => format!("--resume, --rounds {rounds}, more --max-time"),
     }
 }

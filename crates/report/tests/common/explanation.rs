@@ -32,6 +32,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
         cost_models: vec![cost_model(&text)],
         scaling: vec![scaling()],
         laws: laws(&text),
+        own_table: Vec::new(),
         answers: answers(&text),
         claims: claims(&text),
         trials: Vec::new(),

@@ -74,7 +74,7 @@ fn entry(cell: &Cell, control: bool) -> CellEstimates {
             implementation: cell.send_path.paper_name().unwrap_or(cell.send_path.name()).to_owned(),
             message_bytes: cell.message.bytes().0,
             threads: cell.threads.get(),
-            total_bytes: 123_456_789,
+            total_bytes: Measured::Value(123_456_789),
             throughput_gbps: Measured::Value(figures.goodput_gbps),
             cycles: Measured::absent(NO_COUNTERS),
             cache_misses: Measured::absent(NO_COUNTERS),
@@ -177,6 +177,7 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
             started_unix_ms: 1_764_000_000_000,
             spent_ns: 298_000_000_000,
             segments: 1,
+            imported: Vec::new(),
             rounds: 13,
             preliminary: false,
             finish: Ending::Precise,
@@ -287,7 +288,7 @@ pub(crate) fn without_trial(summary: &mut Summary, index: usize, reason: &str) {
     for value in entry.metrics.values_mut() {
         *value = Measured::absent("no valid trial");
     }
-    entry.paper.total_bytes = 0;
+    entry.paper.total_bytes = Measured::absent("no valid trial");
     entry.paper.throughput_gbps = Measured::absent("no valid trial");
     entry.paper.context_switches = Measured::absent("no valid trial");
     let id = entry.cell.id();

@@ -16,6 +16,7 @@ fn kinds(records: &[Record]) -> String {
         Record::AuditRefused(_) => 'x',
         Record::Ceiling(_) => 'c',
         Record::Finish(_) => 'f',
+        Record::Imported(_) => 'i',
     };
     records.iter().map(kind).collect()
 }
@@ -28,7 +29,8 @@ fn refusals(records: &[Record]) -> Vec<(Audit, Option<Cell>, String)> {
         | Record::Trial(_)
         | Record::Audit(_)
         | Record::Ceiling(_)
-        | Record::Finish(_) => None,
+        | Record::Finish(_)
+        | Record::Imported(_) => None,
     });
     refused.map(|it| (it.audit, it.cell.clone(), it.refusal.to_string())).collect()
 }

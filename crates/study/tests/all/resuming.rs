@@ -36,7 +36,8 @@ fn blocks(records: &[Record]) -> BTreeMap<(u32, u32), Measured> {
             | Record::Audit(_)
             | Record::AuditRefused(_)
             | Record::Ceiling(_)
-            | Record::Finish(_) => {}
+            | Record::Finish(_)
+            | Record::Imported(_) => {}
         }
     }
     blocks
@@ -211,7 +212,7 @@ fn only_budget_precision_rounds_and_label_may_differ() {
     assert!(error.to_string().contains("--out") && !error.to_string().contains('\n'), "{error}");
 
     let mut upgraded = host.clone();
-    upgraded.kernel = "6.9.1".to_owned();
+    upgraded.kernel = model::Measured::Value("6.9.1".to_owned());
     let error = check(&plan, &plan, &host, &upgraded).unwrap_err();
     assert!(matches!(&error, Differs::Host { now, .. } if now.contains("6.9.1")), "{error}");
 }
@@ -220,7 +221,7 @@ fn only_budget_precision_rounds_and_label_may_differ() {
 fn a_run_between_two_machines_goes_on_only_between_the_same_two() {
     let (plan, alone) = (small_plan(Some(2)), synthetic::host());
     let mut peer = alone.clone();
-    peer.hostname = "peer".to_owned();
+    peer.hostname = model::Measured::Value("peer".to_owned());
     let mut pair = alone.clone();
     pair.receiver_host = Some(Box::new(peer.clone()));
     let mut rebooted = pair.clone();
@@ -229,7 +230,7 @@ fn a_run_between_two_machines_goes_on_only_between_the_same_two() {
     assert_eq!(check(&plan, &plan, &pair, &rebooted), Ok(()));
 
     let mut upgraded = pair.clone();
-    peer.kernel = "6.9.1".to_owned();
+    peer.kernel = model::Measured::Value("6.9.1".to_owned());
     upgraded.receiver_host = Some(Box::new(peer));
     for other in [&upgraded, &alone] {
         let error = check(&plan, &plan, &pair, other).unwrap_err().to_string();

@@ -33,6 +33,7 @@ fn trials_come_in_the_plans_random_order_each_in_the_journal_with_its_place() {
             Record::AuditRefused(_) => 'x',
             Record::Ceiling(_) => 'c',
             Record::Finish(_) => 'f',
+            Record::Imported(_) => 'i',
         })
         .collect();
     assert_eq!(kinds, "srttttrttttrttttf");

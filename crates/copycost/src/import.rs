@@ -1,0 +1,101 @@
+//! `copycost import`: tables that other programs wrote become a run directory.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use foreign::{Asked, Import, Table};
+use model::Measured;
+use model::record::ImportedFile;
+use report::numbers::counted;
+
+use crate::args::ImportArguments;
+use crate::derived::{self, Figures};
+use crate::exit::Stop;
+use crate::opened_run::OpenedRun;
+use crate::terminal::tell;
+
+/// Reads the tables, makes a run of them, derives and shows everything that follows.
+///
+/// # Errors
+/// A file that is none, or that cannot be read in one way alone: by line and column; or a directory that cannot be written.
+pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Stop> {
+    let asked = Asked { maps: &arguments.map, decimal: arguments.decimal, cpus: arguments.cpus };
+    let tables: Vec<Table> =
+        arguments.files.iter().map(|file| table(file, asked)).collect::<Result<_, _>>()?;
+    let unused = arguments.map.iter().enumerate().find(|(place, mapping)| {
+        !tables.iter().any(|table| table.used.get(*place) == Some(&true)) && !mapping.is_of_value()
+    });
+    if let Some((_, mapping)) = unused {
+        let columns = tables.iter().flat_map(|table| &table.file.columns);
+        let columns: Vec<&str> = columns.map(|column| column.heading.as_str()).collect();
+        return Err(Stop::Usage(format!(
+            "--map: {}",
+            model::nearest::unknown("column", &mapping.of, &columns)
+        )));
+    }
+    if !arguments.quiet {
+        tables.iter().for_each(|table| tell(&told(&table.file)));
+    }
+    let label = arguments.label.clone().unwrap_or_else(|| name_of(&arguments.files));
+    let made = foreign::import(tables, &label, arguments.cpus, now()).map_err(Stop::Usage)?;
+    let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
+    let Import { plan, host, records } = made;
+    let mut run = OpenedRun::begin(arguments.out.as_deref(), owner, &plan, &host)?;
+    run.journal.append_all(&records)?;
+    let figures = Figures::asked(arguments.json, arguments.verbose);
+    derived::present(&run.directory, figures, arguments.columns)?.judge(&run.directory, false)
+}
+
+fn table(file: &Path, asked: Asked<'_>) -> Result<Table, Stop> {
+    let name = file.display().to_string();
+    if file.is_dir() {
+        return Err(Stop::Usage(format!(
+            "{name} is a directory: name a CSV file, such as {}",
+            file.join("trials.csv").display()
+        )));
+    }
+    let opened = File::open(file)
+        .map_err(|why| Stop::Usage(format!("{name} cannot be read: {why}; name a CSV file")))?;
+    foreign::read(&name, BufReader::new(opened), asked).map_err(|why| Stop::Usage(why.to_string()))
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A run is called by its first file.
+fn name_of(files: &[std::path::PathBuf]) -> String {
+    let stem = files.first().and_then(|file| file.file_stem());
+    stem.map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+}
+
+/// One line a column: what it was taken as.
+fn told(file: &ImportedFile) -> String {
+    let width = file.columns.iter().map(|it| it.heading.chars().count()).max().unwrap_or(0).min(40);
+    let mut lines = vec![format!("{}: {}", file.file, counted(file.rows, "row", "rows"))];
+    // A table of copycost's own has hundreds that nothing is taken from.
+    let is_wide = file.columns.len() > 40;
+    let mut unused = 0_u32;
+    for column in &file.columns {
+        let taken = match &column.taken_as {
+            Measured::Value(name) => name.clone(),
+            Measured::Absent { .. } if is_wide => {
+                unused += 1;
+                continue;
+            }
+            Measured::Absent { absent } => {
+                format!("not used: {absent} (--map \"{}=NAME\")", column.heading)
+            }
+        };
+        lines.push(format!("  {:width$}  {taken}", column.heading));
+    }
+    if unused > 0 {
+        lines.push(format!("  {} not used", counted(unused, "other column", "other columns")));
+    }
+    lines.extend(file.notes.iter().map(|note| format!("  {note}")));
+    lines.join("\n")
+}

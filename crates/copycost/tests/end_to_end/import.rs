@@ -1,0 +1,107 @@
+//! `copycost import` on files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::common::{Ended, Place};
+
+fn paper() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/paper-figures.csv")
+}
+
+fn import(place: &Place, arguments: &[&str]) -> Ended {
+    place.copycost(&[&["import"], arguments].concat())
+}
+
+#[test]
+fn the_papers_table_becomes_a_run_that_reports_again() {
+    let here = Place::new();
+    let paper = paper();
+    let paper = paper.to_str().unwrap();
+    let done = import(&here, &[paper, "--out", "run", "--label", "the paper"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    for part in ["Throughput_Gbps  goodput_gbps", "Cycles           sender_cycles", "which sends"] {
+        assert!(done.error.contains(part), "{part}: {}", done.error);
+    }
+    for part in
+        ["that figure is 0.0402 with sendmsg", "C23", "single runs, so no interval", "--cpus N"]
+    {
+        assert!(done.output.contains(part), "{part}: {}", done.output);
+    }
+    assert!(!done.output.contains("--resume"), "{}", done.output);
+    let widest = done.output.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(100), "{}", done.output);
+    let run = here.path("run");
+    let derived = ["report.html", "report.md", "summary.json", "trials.csv", "paper.csv"];
+    let read = || derived.map(|name| fs::read(run.join(name)).unwrap());
+    let before = read();
+    // What came in comes out again in the paper's columns; missing cells stay empty.
+    let table = String::from_utf8_lossy(&before[4]).into_owned();
+    assert!(
+        table.contains("A2,65536,8,134200000000,107.3,165100000000,460000000,28372"),
+        "{table}"
+    );
+    assert!(table.contains("A1,64,2,,,,20100000,"), "{table}");
+    let again = here.copycost(&["report", "run"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(read() == before, "a report derived again differs");
+    let host = fs::read_to_string(run.join("host.json")).unwrap();
+    assert!(host.contains(r#""absent": "not told by the file that was imported""#), "{host}");
+    // Nothing can be measured after it as if it were of this machine.
+    let resumed = here.copycost(&["run", "--resume", "run"]);
+    assert_eq!(resumed.code, Some(2), "{resumed:?}");
+}
+
+#[test]
+fn what_is_no_table_is_one_line_with_the_remedy() {
+    let here = Place::new();
+    here.write("speed.csv", "impl,size,threads,speed\nA1,64,1,3\n");
+    here.write("swapped.csv", "impl,size,threads,goodput_gbps\nA1,64,1,5e11\n");
+    here.write("results.csv", "cell,trials,goodput_gbps_low\nx,1,1\n");
+    fs::create_dir(here.path("run")).unwrap();
+    for (arguments, part) in [
+        (vec!["none.csv"], "none.csv cannot be read: No such file"),
+        (vec!["run"], "run is a directory: name a CSV file, such as run/trials.csv"),
+        (
+            vec!["speed.csv"],
+            "speed.csv line 1, column \"speed\": in which unit? say it by --map \"speed=goodput_gbps\"",
+        ),
+        (vec!["speed.csv", "--map", "speed=goodput_mpbs"], "did you mean \"goodput_gbps\""),
+        (vec!["speed.csv", "--map", "spede=goodput_mbps"], "--map \"speed=goodput_gbps\""),
+        (
+            vec!["swapped.csv"],
+            "swapped.csv line 2, column \"goodput_gbps\": 5e11 Gbit/s is more than any machine moves",
+        ),
+        (vec!["swapped.csv", "--map", "gbps=ignore"], "more than any machine moves"),
+        (vec!["results.csv"], "import its trials.csv"),
+        (vec![], "required arguments were not provided: <FILE>"),
+        (vec!["speed.csv", "--cpus", "0"], "invalid value '0'"),
+    ] {
+        let ended = import(&here, &arguments);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.error.contains(part), "{arguments:?}: {}\n  lacks {part}", ended.error);
+        assert_eq!(ended.error.trim_end().lines().count(), 1, "{}", ended.error);
+        assert!(!here.path("copycost-runs").exists(), "{arguments:?} left something behind");
+    }
+}
+
+#[test]
+fn an_import_without_out_is_latest_and_speaks_json() {
+    let here = Place::new();
+    here.write(
+        "mine.csv",
+        "impl;size;threads;throughput [Mbit/s]\r\nA1;64;1;800,5\r\nA1;64;8;0\r\n",
+    );
+    let done = import(&here, &["mine.csv", "--cpus", "4", "--json", "-q"]);
+    assert_eq!((done.code, done.error.as_str()), (Some(0), ""), "{done:?}");
+    let summary: serde_json::Value = serde_json::from_str(&done.output).unwrap();
+    assert_eq!(summary["run"]["label"], "mine");
+    assert_eq!(
+        summary["run"]["imported"][0]["columns"][3]["taken_as"],
+        "goodput_gbps, times 0.001"
+    );
+    assert_eq!(summary["run"]["void_trials"], 1);
+    assert_eq!(summary["estimates"][0]["metrics"]["goodput_gbps"]["mean"], 0.8005);
+    assert_eq!(summary["estimates"][0]["oversubscribed"], false);
+    assert!(here.path("copycost-runs/latest/journal.jsonl").exists());
+}

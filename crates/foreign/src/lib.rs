@@ -1,0 +1,25 @@
+//! Tables that other programs wrote of the same experiment, as records.
+//!
+//! A table's dialect (separator, decimal sign, encoding) is told from its text, each column's meaning and unit from its heading;
+//! what may be read in two ways is refused with the flag that settles it. A row becomes a trial whose figures are those that
+//! follow from it. Nothing here opens a file.
+#![forbid(unsafe_code)]
+
+mod column;
+mod dialect;
+mod error;
+mod heading;
+mod import;
+mod mapping;
+mod number;
+mod reading;
+mod repetition;
+mod row;
+mod unit;
+
+pub use column::names;
+pub use error::ForeignError;
+pub use import::{Import, import};
+pub use mapping::Mapping;
+pub use number::Decimal;
+pub use reading::{Asked, Table, read};

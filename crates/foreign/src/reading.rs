@@ -1,0 +1,367 @@
+//! A table read: its columns recognised, its rows as trials.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use analysis::metric::Metric;
+use model::record::{ImportedColumn, ImportedFile};
+use model::{Factor, Measured};
+
+use crate::column::{Column, Own, Taken, Whose, is_the_papers, recognised};
+use crate::dialect;
+use crate::error::{ForeignError, shown};
+use crate::mapping::Mapping;
+use crate::number::{Decimal, is_absent, proves};
+use crate::repetition::rounds;
+use crate::row::{Row, RowReader};
+
+/// The dialect is told from so much of a file's beginning.
+const SAMPLE_BYTES: u64 = 1 << 20;
+/// More rows than this are no experiment's trials, and no report could show them.
+const MOST_ROWS: usize = 200_000;
+
+/// What a reader says beside the file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// What columns hold, and which path a word is.
+    pub maps: &'a [Mapping],
+    /// The decimal sign; none: as the file shows.
+    pub decimal: Option<Decimal>,
+    /// CPUs that the ends could use.
+    pub cpus: Option<u32>,
+}
+
+/// A table that was read.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Where it came from, and how it was read.
+    pub file: ImportedFile,
+    /// Its rows.
+    pub(crate) rows: Vec<Row>,
+    /// Whether it is copycost's own `trials.csv`.
+    pub(crate) is_own: bool,
+    /// Which of the mappings spoke of it.
+    pub used: Vec<bool>,
+}
+
+/// A column that is used.
+#[derive(Clone, Debug)]
+pub(crate) struct Used {
+    pub(crate) index: usize,
+    pub(crate) heading: String,
+    pub(crate) column: Column,
+    /// One of the file's unit in the told one.
+    pub(crate) scale: f64,
+}
+
+/// Reads a table; `file` names it in errors.
+///
+/// # Errors
+/// What cannot be read, or in two ways, by line and column.
+pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table, ForeignError> {
+    let mut sample = Vec::new();
+    let unreadable =
+        |why: std::io::Error| ForeignError::of_file(file, format!("cannot be read: {why}"));
+    input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample).map_err(unreadable)?;
+    let begun = dialect::text(file, &sample)?;
+    let separator = dialect::separator(file, begun)?;
+    let mut lines = dialect::reader(separator, begun.chain(input));
+    let mut record = csv::ByteRecord::new();
+    let broken = |why: csv::Error| ForeignError::of_file(file, format!("cannot be read: {why}"));
+    if !lines.read_byte_record(&mut record).map_err(broken)? {
+        return Err(ForeignError::of_file(file, "it is empty"));
+    }
+    let first = record.position().map_or(1, csv::Position::line);
+    let headings = headings(file, first, &record)?;
+    let mut columns = Columns::new(file, first, &headings, asked)?;
+    let decimal = match asked.decimal {
+        Some(decimal) => Some(decimal),
+        None => shown_decimal(file, separator, begun, &columns.used)?,
+    };
+    columns.notes.insert(0, written(separator, decimal));
+    let reader = RowReader { file, used: &columns.used, decimal, asked };
+    let mut rows = Vec::new();
+    while lines.read_byte_record(&mut record).map_err(broken)? {
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.iter().all(|field| field.iter().all(u8::is_ascii_whitespace)) {
+            continue;
+        }
+        let surplus = record.iter().skip(headings.len());
+        if record.len() < headings.len() || surplus.clone().any(|field| !field.is_empty()) {
+            let what = format!(
+                "{} fields, where the heading has {}: quote fields that hold the separator",
+                record.len(),
+                headings.len()
+            );
+            return Err(ForeignError::at(file, line, what));
+        }
+        if rows.len() == MOST_ROWS {
+            let what = format!(
+                "more than {MOST_ROWS} rows, which no report could show: keep one row a trial, or average them first"
+            );
+            return Err(ForeignError::at(file, line, what));
+        }
+        rows.push(reader.row(&record, line)?);
+    }
+    if rows.is_empty() {
+        return Err(ForeignError::of_file(file, "it has a heading and no row below it"));
+    }
+    if !columns.is_own {
+        columns.notes.extend(rounds(file, &mut rows, columns.has(Column::Round))?);
+    }
+    let file = ImportedFile {
+        file: file.to_owned(),
+        rows: rows.len() as u64,
+        columns: columns.told,
+        notes: columns.notes,
+    };
+    Ok(Table { file, rows, is_own: columns.is_own, used: columns.mapped })
+}
+
+/// How its text is written, in words.
+fn written(separator: u8, decimal: Option<Decimal>) -> String {
+    let sign = match decimal {
+        Some(Decimal::Comma) => ", decimal commas",
+        Some(Decimal::Point) => ", decimal points",
+        None => "",
+    };
+    format!("separated by {}{sign}", dialect::name(separator))
+}
+
+fn headings(file: &str, line: u64, record: &csv::ByteRecord) -> Result<Vec<String>, ForeignError> {
+    let mut headings = Vec::new();
+    for field in record {
+        let text = std::str::from_utf8(field).map_err(|_| not_utf8(file, line))?;
+        headings.push(text.trim().to_owned());
+    }
+    // A separator at the end of each line makes no column.
+    while headings.last().is_some_and(String::is_empty) {
+        headings.pop();
+    }
+    for (place, heading) in headings.iter().enumerate() {
+        let same = |other: &String| !heading.is_empty() && other == heading;
+        if let Some(other) = headings.iter().take(place).position(same) {
+            let what = format!(
+                "columns {} and {} have the same heading: rename one",
+                other + 1,
+                place + 1
+            );
+            return Err(ForeignError::at(file, line, what).in_column(heading));
+        }
+    }
+    Ok(headings)
+}
+
+pub(crate) fn not_utf8(file: &str, line: u64) -> ForeignError {
+    ForeignError::at(file, line, "not UTF-8: save it as UTF-8, or iconv -f LATIN1 -t UTF-8")
+}
+
+/// What the columns of a table are.
+struct Columns {
+    used: Vec<Used>,
+    told: Vec<ImportedColumn>,
+    notes: Vec<String>,
+    mapped: Vec<bool>,
+    is_own: bool,
+}
+
+impl Columns {
+    fn new(
+        file: &str,
+        line: u64,
+        headings: &[String],
+        asked: Asked<'_>,
+    ) -> Result<Self, ForeignError> {
+        let has = |name: &str| headings.iter().any(|heading| heading == name);
+        let has_all = |names: &[&str]| names.iter().all(|name| has(name));
+        if has("cell") && has("against") {
+            return Err(ForeignError::of_file(file, ESTIMATES));
+        }
+        if has_all(&["cell", "trials"]) && headings.iter().any(|h| h.ends_with("_low")) {
+            return Err(ForeignError::of_file(file, ESTIMATES));
+        }
+        let is_own = has_all(&["cell", "round", "attempt", "outcome"]);
+        let is_papers = !is_own && is_the_papers(headings);
+        let mut columns = Self {
+            used: Vec::new(),
+            told: Vec::new(),
+            notes: Vec::new(),
+            mapped: vec![false; asked.maps.len()],
+            is_own,
+        };
+        if is_own {
+            columns.notes.push("copycost's own trials.csv".to_owned());
+        }
+        if is_papers {
+            columns.notes.push(PAPERS.to_owned());
+        }
+        for (index, heading) in headings.iter().enumerate() {
+            let taken = match asked.maps.iter().position(|map| map.is_of(heading)) {
+                Some(place) => {
+                    if let Some(mapped) = columns.mapped.get_mut(place) {
+                        *mapped = true;
+                    }
+                    asked.maps.get(place).map_or(Taken::Unknown, Mapping::taken)
+                }
+                None if is_own => own(heading),
+                None => recognised(heading, is_papers.then_some(Whose::Sender)),
+            };
+            columns.take(file, line, (index, heading), taken)?;
+        }
+        columns.complete(file)?;
+        Ok(columns)
+    }
+
+    fn take(
+        &mut self,
+        file: &str,
+        line: u64,
+        (index, heading): (usize, &str),
+        taken: Taken,
+    ) -> Result<(), ForeignError> {
+        let (column, scale) = match taken {
+            Taken::As(Column::Ignored, _) => {
+                self.tell(heading, Measured::absent("left out, as was asked"));
+                return Ok(());
+            }
+            Taken::As(column, scale) => (column, scale),
+            Taken::Unknown => {
+                self.tell(heading, Measured::absent("no name that is known"));
+                return Ok(());
+            }
+            Taken::OneOf(which, names) => {
+                let name = names.first().map_or("NAME", String::as_str);
+                let or = match names.get(1..) {
+                    Some(others) if !others.is_empty() => format!(" (or {})", others.join(", ")),
+                    _ => String::new(),
+                };
+                let what = format!("{which} say it by --map \"{}={name}\"{or}", shown(heading));
+                return Err(ForeignError::at(file, line, what).in_column(heading));
+            }
+        };
+        if let Some(other) = self.used.iter().find(|used| used.column == column) {
+            let what = format!(
+                "it is {}, and so is column \"{}\": leave one out by --map \"{}=ignore\"",
+                column.name(),
+                shown(&other.heading),
+                shown(heading)
+            );
+            return Err(ForeignError::at(file, line, what).in_column(heading));
+        }
+        let from = if scale == 1.0 { String::new() } else { format!(", times {scale}") };
+        self.tell(heading, Measured::Value(format!("{}{from}", column.name())));
+        self.used.push(Used { index, heading: heading.to_owned(), column, scale });
+        Ok(())
+    }
+
+    fn tell(&mut self, heading: &str, taken_as: Measured<String>) {
+        self.told.push(ImportedColumn { heading: heading.to_owned(), taken_as });
+    }
+
+    fn has(&self, column: Column) -> bool {
+        self.used.iter().any(|used| used.column == column)
+    }
+
+    /// Path, size and threads make a cell, and a figure a trial.
+    fn complete(&self, file: &str) -> Result<(), ForeignError> {
+        let headings: Vec<String> =
+            self.told.iter().map(|column| format!("\"{}\"", shown(&column.heading))).collect();
+        let lacks = |what: &str, name: &str| {
+            let what = format!(
+                "no column tells {what}; say which by --map COLUMN={name}, or add one; its columns are {}",
+                headings.join(", ")
+            );
+            Err(ForeignError::of_file(file, what))
+        };
+        if !self.has(Column::CellId) {
+            let parts = [
+                (Factor::Send, "the send path"),
+                (Factor::Message, "the message size"),
+                (Factor::Threads, "the threads"),
+            ];
+            for (factor, what) in parts {
+                if !self.has(Column::Factor(factor)) {
+                    return lacks(what, factor.column());
+                }
+            }
+        }
+        let is_figure = |used: &Used| match used.column {
+            Column::Bytes | Column::Total(..) | Column::Metric(_) => true,
+            Column::Factor(_)
+            | Column::Round
+            | Column::Duration
+            | Column::CellId
+            | Column::Own(_)
+            | Column::Ignored => false,
+        };
+        if self.used.iter().any(is_figure) { Ok(()) } else { lacks("a figure", "goodput_gbps") }
+    }
+}
+
+const ESTIMATES: &str = "these are estimates over a run's trials, of which no interval could be formed again: import its trials.csv, or copycost report DIR for all of it";
+const PAPERS: &str = "the paper's columns: cycles, cache misses and context switches are its server's, which sends (copycost's paper.csv counts both ends: --map Cycles=ends_cycles and so on)";
+
+/// Columns of copycost's own trials, by their very names.
+fn own(heading: &str) -> Taken {
+    let metric = || Metric::ALL.iter().find(|metric| metric.name() == heading);
+    let part = || Own::ALL.into_iter().find(|own| own.name() == heading);
+    match heading {
+        "cell" => Taken::As(Column::CellId, 1.0),
+        "round" => Taken::As(Column::Round, 1.0),
+        _ => metric()
+            .map(|metric| Column::Metric(*metric))
+            .or_else(|| part().map(Column::Own))
+            .map_or(Taken::Unknown, |column| Taken::As(column, 1.0)),
+    }
+}
+
+/// The decimal sign that the numbers of a table's beginning prove.
+///
+/// # Errors
+/// Some prove the one, some the other.
+fn shown_decimal(
+    file: &str,
+    separator: u8,
+    sample: &[u8],
+    used: &[Used],
+) -> Result<Option<Decimal>, ForeignError> {
+    let mut seen: BTreeMap<&'static str, (Decimal, u64, &Used, String)> = BTreeMap::new();
+    let lines = dialect::reader(separator, sample).into_byte_records().map_while(Result::ok);
+    let is_number = |used: &&Used| {
+        !matches!(
+            used.column,
+            Column::Factor(Factor::Send) | Column::CellId | Column::Own(_) | Column::Ignored
+        )
+    };
+    for record in lines.skip(1) {
+        let line = record.position().map_or(0, csv::Position::line);
+        for used in used.iter().filter(is_number) {
+            let Some(Ok(text)) = record.get(used.index).map(std::str::from_utf8) else { continue };
+            if is_absent(text) {
+                continue;
+            }
+            if let Some(decimal) = proves(text) {
+                seen.entry(decimal.name())
+                    .or_insert_with(|| (decimal, line, used, text.to_owned()));
+            }
+        }
+        if seen.len() > 1 {
+            break;
+        }
+    }
+    let mut seen = seen.into_values();
+    match (seen.next(), seen.next()) {
+        (Some(one), Some(other)) => {
+            let what = format!(
+                "\"{}\" has a decimal {}, and \"{}\" in line {} a decimal {}: write them alike",
+                shown(&other.3),
+                other.0.name(),
+                shown(&one.3),
+                one.1,
+                one.0.name()
+            );
+            Err(ForeignError::at(file, other.1, what).in_column(&other.2.heading))
+        }
+        (one, _) => Ok(one.map(|(decimal, ..)| decimal)),
+    }
+}
