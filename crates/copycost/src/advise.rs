@@ -22,6 +22,8 @@ use crate::requested_plan::check_message;
 use crate::run::start_engine;
 use crate::terminal::{Reader, show, tell};
 
+/// Turns of a series where the time is short. What differs between series weighs about as much as what differs within so few.
+const TURNS: u32 = 4;
 /// More runs than this are not looked at.
 const MOST_RUNS: usize = 50;
 
@@ -158,18 +160,17 @@ impl Asked {
         })
     }
 
-    /// The plan that answers it on a link: the asked size and its neighbours, so that a break-even near by is seen; more of
-    /// them where nothing is copied on delivery, as there is one to be found.
+    /// The plan that answers it on a link: the asked size and its neighbours, so that a break-even near by is seen; one more
+    /// below where nothing is copied on delivery, as there is one to be found. More sizes would leave too few rounds.
     fn plan(&self, link: Link) -> Plan {
         let mut plan = Plan::preset(Preset::Default);
         let cell = &self.question.cell;
         let bytes = cell.message.bytes().0;
         let can = link.capabilities();
-        let reach = if can.copies_by_reference_on_delivery { 1 } else { 2 };
-        let below = (1..=reach).rev().map(|power| bytes >> power);
-        let above = (0..=reach).map(|power| bytes.saturating_mul(1 << power));
+        let far = (!can.copies_by_reference_on_delivery).then_some(bytes / 4);
+        let near = [bytes / 2, bytes, bytes.saturating_mul(2)];
         let has_fields = |size: &u64| *size >= u64::from(cell.fields.get());
-        let sizes = below.chain(above).filter(has_fields).filter_map(MessageSize::new);
+        let sizes = far.into_iter().chain(near).filter(has_fields).filter_map(MessageSize::new);
         let factors = &mut plan.factors;
         factors.message = sizes.collect();
         factors.fields = vec![cell.fields];
@@ -181,7 +182,10 @@ impl Asked {
             factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
         }
         "advise".clone_into(&mut plan.label);
+        // Its minute goes into rounds: more series, each of fewer turns, and nothing that only checks the method.
         plan.measure.controls = false;
+        plan.measure.steady_control = false;
+        plan.measure.turns = Some(TURNS);
         plan
     }
 

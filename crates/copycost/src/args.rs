@@ -190,7 +190,7 @@ pub(crate) struct AdviseArguments {
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = ["auto", "never", "always"])]
     pub(crate) measure: String,
     /// The most time for measuring
-    #[arg(long, value_name = "TIME", default_value = "50s", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "53s", allow_hyphen_values = true)]
     pub(crate) max_time: String,
     /// Print JSON instead of text
     #[arg(long)]

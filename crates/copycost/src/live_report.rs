@@ -11,6 +11,9 @@ use crate::derived::Derived;
 /// They are written anew after a round where that took at most this part of the time since the last time.
 const SHARE: u32 = 20;
 
+/// What the first time is taken to take, so that a run of seconds is not held up by it.
+const ASSUMED: Duration = Duration::from_millis(500);
+
 /// Writes the derived files after a round, so that a run can be looked at while it goes on. As it grows, so does
 /// the work, and it is done more seldom.
 pub(crate) struct LiveReport<'a> {
@@ -23,7 +26,7 @@ pub(crate) struct LiveReport<'a> {
 impl<'a> LiveReport<'a> {
     /// Of a run that begins now.
     pub(crate) fn new(directory: &'a RunDirectory, columns: ColumnSet) -> Self {
-        Self { directory, columns, last: Instant::now(), took: Duration::ZERO }
+        Self { directory, columns, last: Instant::now(), took: ASSUMED }
     }
 
     /// Writes the files where a round has ended and it is time.

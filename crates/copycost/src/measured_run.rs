@@ -85,7 +85,8 @@ pub(crate) fn measure(
         let name = opened.directory.path().display();
         tell(&format!("{}, {links}: {forecast}; into {name}", plan.label));
     }
-    let measuring = Measuring { plan, host, quiet, columns: ColumnSet::All };
+    let measuring =
+        Measuring { plan, host, quiet, columns: ColumnSet::All, report_meanwhile: false };
     match measuring.run(engine, refusals, &mut opened) {
         Ok(ending) => Ok((opened.directory, ending)),
         Err(StudyError::Engine(EngineError::Interrupted)) => {

@@ -80,6 +80,11 @@ const MEASURE: &[MeasureFlag] = &[
         help: "Whether control cells (A/A, instruments off, SO_ZEROCOPY off) are measured too",
     },
     MeasureFlag {
+        key: "steady-control",
+        value: "on|off",
+        help: "Whether one in three rounds of a block ends with steady windows, which turns are held against",
+    },
+    MeasureFlag {
         key: "audits",
         value: "LIST",
         help: "Heavy instruments, in trials of their own that are never timed: copy-audit, profile, ceiling, all, none",

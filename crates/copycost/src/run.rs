@@ -49,7 +49,13 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     if !arguments.quiet {
         tell(&format!("{forecast}; into {}", opened.directory.path().display()));
     }
-    let measuring = Measuring { plan, host, quiet: arguments.quiet, columns: arguments.columns };
+    let measuring = Measuring {
+        plan,
+        host,
+        quiet: arguments.quiet,
+        columns: arguments.columns,
+        report_meanwhile: true,
+    };
     let finished = measuring.run(&mut engine, refusals, &mut opened);
     present(arguments, &opened.directory, finished)
 }
@@ -124,10 +130,12 @@ pub(crate) struct Measuring<'a> {
     pub(crate) quiet: bool,
     /// Columns of the CSV files.
     pub(crate) columns: ColumnSet,
+    /// Whether the report is kept fresh meanwhile, for somebody who looks at it.
+    pub(crate) report_meanwhile: bool,
 }
 
 impl Measuring<'_> {
-    /// Runs the study; progress is shown, and the report kept fresh, between trials.
+    /// Runs the study; progress is shown, and the report kept fresh if asked for, between trials.
     ///
     /// # Errors
     /// The journal cannot be written, or no trial can be measured any more.
@@ -139,7 +147,8 @@ impl Measuring<'_> {
     ) -> Result<FinishReason, StudyError> {
         let terminal = Reader::of_error().at_terminal;
         let mut progress = Progress::new(terminal, self.quiet, self.plan, &opened.earlier);
-        let mut live_report = LiveReport::new(&opened.directory, self.columns);
+        let mut live_report =
+            self.report_meanwhile.then(|| LiveReport::new(&opened.directory, self.columns));
         let segment = segment(engine, self.plan, self.host);
         let finished = Study {
             plan: self.plan,
@@ -154,7 +163,9 @@ impl Measuring<'_> {
                 if !matches!(&event, Event::CellRefused { cell, .. } if refusals.has(cell)) {
                     progress.show(&event);
                 }
-                live_report.follow(&event);
+                if let Some(live_report) = &mut live_report {
+                    live_report.follow(&event);
+                }
             },
         }
         .run();

@@ -75,6 +75,8 @@ pub struct Measure {
     pub seed: u64,
     /// Whether the control cells (instruments off, A/A, SO_ZEROCOPY off) are measured too.
     pub controls: bool,
+    /// Whether a third of the rounds of each block ends with a steady window of each cell, which turns are held against.
+    pub steady_control: bool,
     /// The heavy instruments asked for; each cell gets an audit trial that is never timed.
     pub audits: Vec<Audit>,
 }
@@ -137,6 +139,7 @@ impl Plan {
             margin: Share(0.03),
             seed: 1,
             controls: true,
+            steady_control: true,
             audits: Vec::new(),
         };
         let mut thresholds = Thresholds::default();

@@ -149,6 +149,7 @@ impl Measure {
         "margin",
         "seed",
         "controls",
+        "steady-control",
         "audits",
     ];
 
@@ -156,7 +157,7 @@ impl Measure {
     pub fn words(key: &str) -> Vec<&'static str> {
         match key {
             "precision" | "rounds" | "max-time" => vec!["none"],
-            "controls" | "steady" => vec!["on", "off"],
+            "controls" | "steady" | "steady-control" => vec!["on", "off"],
             "turns" => vec![AUTO],
             "audits" => {
                 let audits = Audit::ALL.iter().map(|audit| audit.name());
@@ -194,6 +195,9 @@ impl Measure {
             "margin" => self.margin = text.parse()?,
             "seed" => self.seed = text.trim().parse().map_err(number)?,
             "controls" => self.controls = text.parse::<crate::names::Switch>()?.is_on(),
+            "steady-control" => {
+                self.steady_control = text.parse::<crate::names::Switch>()?.is_on();
+            }
             "audits" => self.audits = audits(text)?,
             _ => return Err(unknown("key of [measure]", key, Self::KEYS)),
         }
@@ -220,6 +224,7 @@ impl Measure {
             "margin" => self.margin.to_string(),
             "seed" => self.seed.to_string(),
             "controls" => on_or_off(self.controls),
+            "steady-control" => on_or_off(self.steady_control),
             "audits" if self.audits.is_empty() => "none".to_owned(),
             "audits" => {
                 let names: Vec<_> = self.audits.iter().map(|audit| audit.name()).collect();

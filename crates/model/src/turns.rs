@@ -74,7 +74,11 @@ impl Plan {
             warmup_turns: if late == 0 { WARMUP_TURNS } else { 1 },
             // Where threads share CPUs, windows are longer than it takes to warm up.
             warmup_window: Nanos(window.min(settle.0.max(self.measure.slice.0))),
-            steady: if is_control { STEADY.max(Nanos(window)) } else { Nanos(0) },
+            steady: if is_control && self.measure.steady_control {
+                STEADY.max(Nanos(window))
+            } else {
+                Nanos(0)
+            },
         })
     }
 }
