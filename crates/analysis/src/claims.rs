@@ -12,6 +12,7 @@ mod causes;
 pub mod claim;
 mod copies;
 mod cycles;
+mod pages;
 mod paths;
 mod placement;
 mod sizes;
@@ -54,7 +55,7 @@ const CLAIMS: [Judge; 25] = [
     Main(paths::c4),
     Whole(bookkeeping::c5),
     Whole(audited::c6),
-    Main(paths::c7),
+    Main(pages::c7),
     Main(paths::c8),
     Main(sizes::c9),
     Main(threads::c10),
@@ -162,6 +163,9 @@ impl Ruling {
     ) -> Self {
         self.parts.push(Part { kind, shown, reasons: reasons.into_iter().collect() });
         self.verdict = verdict(&self.parts);
+        if self.is_decided() {
+            self.would_decide.clear();
+        }
         self
     }
 

@@ -127,9 +127,9 @@ fn total(evidence: &Evidence<'_>, cell: &Cell) -> Option<SendTally> {
 
 /// Pages that one message's fields lie on, field by field, as `iov_iter_get_pages2` takes them: the mean over the slots
 /// of a ring that begins on a page. None where the message cannot be laid out.
-fn pages_per_message(cell: &Cell, page_bytes: u64) -> Option<f64> {
+pub(crate) fn pages_per_message(cell: &Cell, page_bytes: u64) -> Option<f64> {
     let page = usize::try_from(page_bytes).ok().filter(|page| page.is_power_of_two())?;
-    let message = Message::new(cell.message, cell.fields, cell.layout, page).ok()?;
+    let message = Message::of(cell, page).ok()?;
     let slots = cell.ring.slots(cell.message).clamp(1, SLOTS_LOOKED_AT);
     let mut pages = 0_usize;
     for slot in 0..slots as usize {

@@ -33,6 +33,7 @@ pub mod id;
 pub mod judged;
 pub mod laws;
 mod links;
+pub mod load;
 pub mod marks;
 pub mod metric;
 mod on_link;

@@ -68,6 +68,24 @@ pub(crate) fn extremes(compared: &[Compared]) -> Option<(&Compared, &Compared)> 
     Some((compared.iter().min_by(by_mean)?, compared.iter().max_by(by_mean)?))
 }
 
+/// What passing by reference costs, against a path that copies, at an offset of the fields within their pages: over what it
+/// costs at offset 0 by the same comparison, with the same messages.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct OffsetCost {
+    /// The offset in bytes.
+    pub offset: u32,
+    /// Where more pages are touched than at offset 0, over where as many are; alone where there is no such message.
+    pub ratio: Estimate,
+    /// What may be said of it, corrected over the offsets.
+    pub finding: Finding,
+    /// Messages that touch more pages at this offset.
+    pub with_more: u32,
+    /// Messages that touch as many: their cost tells what the offset itself does.
+    pub with_as_many: u32,
+    /// Pages that the former touch more, on average.
+    pub pages_more: f64,
+}
+
 /// A crossover, and at how many of its sizes the first value is shown to be better, worse or alike, or none of these.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Crossed {

@@ -196,6 +196,11 @@ impl Pairings {
         pairings
     }
 
+    /// Cells that are compared in their blocks.
+    pub(crate) fn contrasts(&self) -> &[Contrasted] {
+        &self.contrasts
+    }
+
     /// Every ratio of the plan's contrasts, tested: the ratios of one metric are a family.
     pub(crate) fn ratios(&self, places: &Places, margin: Share) -> Vec<Ratio> {
         let families = RATIO_METRICS.map(|metric| {

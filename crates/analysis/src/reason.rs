@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::copies::{NotCounted, Step};
 use crate::estimate::Estimate;
 use crate::metric::Metric;
-use crate::operands::{Compared, CopyingTime, Crossed, OfPath};
+use crate::operands::{Compared, CopyingTime, Crossed, OfPath, OffsetCost};
 
 /// One part of a ruling on a claim, and what the records show of it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -160,8 +160,6 @@ pub enum Unseen {
     SharedCacheLines,
     /// Which locks are contended.
     LockContention,
-    /// Workers that share a socket.
-    SharedSockets,
 }
 
 /// One thing that was seen, or that was not.
@@ -215,6 +213,12 @@ pub enum Reason {
     },
     /// No record takes the cause away.
     NoIntervention,
+    /// What passing by reference costs where fields begin elsewhere on their pages; none where no message touches more
+    /// pages at another offset.
+    OffsetCosts {
+        /// By offset.
+        of: Vec<OffsetCost>,
+    },
     /// The share of zero-copy completions that were marked copied, over the cells.
     Completions {
         /// The least and the largest share; absent where no completion came.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::drift::Drift;
 use crate::estimate::{Estimate, half_width};
+use crate::load::LoadFacts;
 use crate::metric::Metric;
 use crate::turn_noise::TurnNoise;
 
@@ -77,6 +78,8 @@ pub struct RunFacts {
     pub drift: Measured<Drift>,
     /// Where the noise of ratios of goodput lies, medians over blocks; absent where nothing was compared in turns.
     pub turn_noise: Measured<TurnNoise>,
+    /// What else ran on the usable CPUs, and what it did to the intervals of ratios; absent where no series tells.
+    pub load: Measured<LoadFacts>,
     /// Ids of the cells that are not precise.
     pub imprecise: Vec<String>,
     /// Cells without one valid trial, by id, with the commonest reason.

@@ -15,6 +15,7 @@ use crate::drift::Drift;
 use crate::estimate::Moments;
 use crate::explain::{Explaining, explain};
 use crate::judged::JudgedTrials;
+use crate::load::LoadFacts;
 use crate::metric::Metric;
 use crate::pairings::{Pairings, Places};
 use crate::pairs::{Complete, Groups, Paired, widths};
@@ -45,6 +46,14 @@ pub(crate) fn complete_blocks(
     let pass = Pass::over(plan, trials, records);
     let complete = pass.groups.complete();
     (pass.places, complete)
+}
+
+/// What was found of the run's rounds.
+struct Known {
+    rounds: u32,
+    drift: Measured<Drift>,
+    turn_noise: Measured<TurnNoise>,
+    load: Measured<LoadFacts>,
 }
 
 struct Pass<'a> {
@@ -184,7 +193,15 @@ impl<'a> Pass<'a> {
         let logs = RoundLogs::new(places, self.trials, &complete);
         let control = Control::of(plan, places, self.trials, &logs);
         let trends = Trends::of(self.trials).found(plan.measure.margin);
-        let known = (rounds, drift, pairings.turn_noise());
+        let load = LoadFacts::of(
+            places,
+            pairings.contrasts(),
+            self.trials,
+            &complete,
+            &logs,
+            &plan.thresholds,
+        );
+        let known = Known { rounds, drift, turn_noise: pairings.turn_noise(), load };
         let run = self.run_facts(plan, host, known, &estimates, &ratios);
         let basis = Basis {
             plan,
@@ -245,7 +262,7 @@ impl<'a> Pass<'a> {
         &mut self,
         plan: &Plan,
         host: &Host,
-        (rounds, drift, turn_noise): (u32, Measured<Drift>, Measured<TurnNoise>),
+        Known { rounds, drift, turn_noise, load }: Known,
         estimates: &[CellEstimates],
         ratios: &[Ratio],
     ) -> RunFacts {
@@ -288,6 +305,7 @@ impl<'a> Pass<'a> {
             }),
             drift,
             turn_noise,
+            load,
             precise_cells: if_asked(&|_| cells.saturating_sub(missed)),
             imprecise,
             without_valid_trial,

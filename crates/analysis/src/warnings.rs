@@ -11,6 +11,7 @@ use crate::control::{Agreement, Control};
 use crate::drift::Drift;
 use crate::estimate;
 use crate::estimate::Estimate;
+use crate::load::LoadFacts;
 use crate::metric::Metric;
 use crate::pairs::widths;
 use crate::results::{CellEstimates, Ending, InstrumentCost, NoiseFloor, Ratio, RunFacts};
@@ -142,6 +143,11 @@ pub enum Warning {
         /// The largest.
         largest: Box<Trend>,
     },
+    /// Others, or the hypervisor, took a part of the usable CPUs' time while series lasted.
+    Load {
+        /// How much, and what it did to the intervals.
+        load: Box<LoadFacts>,
+    },
     /// The hypervisor took CPU time.
     Steal {
         /// In so many trials.
@@ -231,13 +237,14 @@ const INSTRUMENT_LIMIT: f64 = 0.01;
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 20] = [
+    const ALL: [Warn; 21] = [
         imported,
         without_valid_trial,
         not_reached,
         ended_early,
         preliminary,
         busy,
+        load,
         noise,
         control,
         trend,
@@ -409,6 +416,12 @@ fn imprecise(basis: &Basis<'_>) -> Option<Warning> {
         widest,
         more: more_rounds(basis),
     })
+}
+
+/// Where more of it is seen than the plan's thresholds.
+fn load(basis: &Basis<'_>) -> Option<Warning> {
+    let load = basis.run.load.value().filter(|load| load.seen)?;
+    Some(Warning::Load { load: Box::new(load.clone()) })
 }
 
 /// Rounds are called alike where chance makes them so in one run of a hundred.

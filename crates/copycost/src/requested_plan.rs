@@ -99,13 +99,13 @@ pub(crate) fn check_messages(plan: &Plan, page: u64) -> Result<(), Stop> {
     plan.cells().iter().try_for_each(|cell| check_message(cell, page))
 }
 
-/// Whether a cell's message can be laid out on pages of `page` bytes.
+/// Whether a cell's factors go together, and its message can be laid out on pages of `page` bytes.
 ///
 /// # Errors
 /// Why not, and the remedy.
 pub(crate) fn check_message(cell: &Cell, page: u64) -> Result<(), Stop> {
     let page = usize::try_from(page).unwrap_or(4096);
-    Message::new(cell.message, cell.fields, cell.layout, page).map(|_| ()).map_err(Stop::Usage)
+    cell.check().and_then(|()| Message::of(cell, page).map(|_| ())).map_err(Stop::Usage)
 }
 
 #[cfg(test)]

@@ -26,10 +26,8 @@ use kernel::arena::Arena;
 use kernel::gather::{Field, Gather};
 use kernel::socket::{ReceiveFlags, Socket};
 use kernel::{Errno, cpu, yardstick};
-use model::Layout;
 use model::message::Message;
 use model::record::SendTally;
-use model::values::{Fields, MessageSize};
 
 /// A path that does nothing.
 struct Nothing {
@@ -59,9 +57,7 @@ impl SendPath for Nothing {
 
 fn main() {
     let pairs: usize = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(40);
-    let message =
-        Message::new(MessageSize::new(64).unwrap(), Fields::EIGHT, Layout::Scattered, 4096)
-            .unwrap();
+    let message = Message::of(&"message_bytes=64".parse().unwrap(), 4096).unwrap();
     for slots in [1, 256] {
         let (cpu_ns, messages) = pumped::<Nothing>(&message, slots);
         println!(
@@ -165,6 +161,7 @@ fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
                 slots: Slots::new(slots),
                 pattern: Pattern::new(&[0; 16], 0),
                 written: 0,
+                is_shared: false,
             }];
             let mut watch = Watch::open(model::names::Watch::None, 1);
             let mut tally = SendTally::default();

@@ -9,7 +9,7 @@ use kernel::socket::Socket;
 use kernel::{clock, cpu, process};
 use model::message::Message;
 use model::record::{Machine, ReceiveTally, SendTally, Side, SocketFacts};
-use model::{Bytes, Nanos};
+use model::{Bytes, Completions, Nanos, Sockets};
 
 use crate::content::{Checked, Content, Pattern, Unread};
 use crate::coordinator::{Broken, failed, nanos, note_until, unsupported, wait_until};
@@ -219,23 +219,25 @@ fn pin(cpus: &[u32], worker: usize) -> Result<(), Broken> {
 
 fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> {
     let cell = &prepare.cell;
-    let message = Message::new(cell.message, cell.fields, cell.layout, process::page_size())
-        .map_err(failed)?;
+    let message = Message::of(cell, process::page_size()).map_err(failed)?;
     let slots = cell.ring.slots(cell.message);
     let arena = message.arena(slots).ok_or_else(|| failed("the ring does not fit in memory"))?;
-    let ring_bytes = arena.0 * u64::from(cell.connections());
+    let ring_bytes = arena.0 * u64::from(cell.rings());
     let message = Arc::new(message);
     let options = SendOptions { so_zerocopy: cell.so_zerocopy.is_on(), slots };
     let rewriting = cell.rewriting.is_on() || prepare.check;
-    let path = cell.send_path;
+    let (path, completions) = (cell.send_path, cell.completions);
+    if rewriting && completions == Completions::Left {
+        return Err(unsupported("completions left unread do not tell when a message may be rewritten, as checking its content takes; use --completions read".to_owned()));
+    }
     Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<SendTally>| {
         let message = Arc::clone(&message);
-        with_send_path!(path, Path => send_job::<Path>(job, &message, &options, rewriting, arena))
+        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, arena))
     })
 }
 
 fn send_job<P: SendPath>(
-    job: Job<SendTally>,
+    mut job: Job<SendTally>,
     message: &Message,
     options: &SendOptions,
     rewriting: bool,
@@ -243,7 +245,7 @@ fn send_job<P: SendPath>(
 ) -> Result<Done<SendTally>, Broken> {
     let bytes = usize::try_from(arena.0).map_err(|_| failed("the ring does not fit in memory"))?;
     let mut flows = Vec::with_capacity(job.sockets.len());
-    for (number, socket) in job.sockets {
+    for (number, socket) in std::mem::take(&mut job.sockets) {
         // Written by this thread first, so its pages are near the worker's CPU.
         let arena = Arena::new(bytes).map_err(|error| failed(error.to_string()))?;
         let mut flow = SendFlow {
@@ -251,11 +253,12 @@ fn send_job<P: SendPath>(
             slots: Slots::new(options.slots),
             pattern: Pattern::new(&job.token, number),
             written: 0,
+            is_shared: job.is_shared,
         };
         flow.fill(message);
         flows.push(flow);
     }
-    let mut watch = Watch::for_windows(job.watch, flows.len(), job.worker, job.windows);
+    let mut watch = job.watch(flows.len());
     let mut tally = SendTally::default();
     (job.ready)();
     pump::send(&mut flows, message, rewriting, &job.gate, &mut watch, &mut tally).map_err(
@@ -280,7 +283,7 @@ fn start_receivers(prepare: Prepare, met: Met) -> Result<Crew<ReceiveTally>, Bro
 }
 
 fn receive_job<P: ReceivePath, C: Content>(
-    job: Job<ReceiveTally>,
+    mut job: Job<ReceiveTally>,
     buffer: u64,
     content: impl Fn(u32) -> C,
 ) -> Result<Done<ReceiveTally>, Broken> {
@@ -289,11 +292,11 @@ fn receive_job<P: ReceivePath, C: Content>(
     let options = ReceiveOptions { buffer_bytes, may_wait: job.sockets.len() == 1 };
     let mut buffer = P::buffer(&options).map_err(failed)?;
     let mut flows = Vec::with_capacity(job.sockets.len());
-    for (number, socket) in job.sockets {
+    for (number, socket) in std::mem::take(&mut job.sockets) {
         let path = P::open(socket, &mut buffer, &options).map_err(unsupported)?;
         flows.push(ReceiveFlow { path, content: content(number) });
     }
-    let mut watch = Watch::for_windows(job.watch, flows.len(), job.worker, job.windows);
+    let mut watch = job.watch(flows.len());
     let mut tally = ReceiveTally::default();
     (job.ready)();
     pump::receive(&mut flows, &mut buffer, &job.gate, &mut watch, &mut tally).map_err(
@@ -305,6 +308,8 @@ fn receive_job<P: ReceivePath, C: Content>(
 /// What a worker starts with.
 struct Job<T> {
     sockets: Vec<(u32, Socket)>,
+    /// Whether the other workers have the same.
+    is_shared: bool,
     gate: Arc<Gate>,
     token: crate::protocol::Token,
     watch: model::names::Watch,
@@ -313,6 +318,14 @@ struct Job<T> {
     windows: usize,
     ready: Box<dyn FnOnce() + Send>,
     _tally: std::marker::PhantomData<T>,
+}
+
+impl<T: Tally> Job<T> {
+    /// What watches the worker. Of connections that all workers have, the first one reads the kernel's figures.
+    fn watch(&self, flows: usize) -> Watch<T> {
+        let watch = Watch::for_windows(self.watch, flows, self.worker, self.windows);
+        if self.is_shared && self.worker > 0 { watch.without_flows() } else { watch }
+    }
 }
 
 /// How long before the window the instruments of the end and the machine are read. It takes half a millisecond, but
@@ -345,8 +358,21 @@ impl<T: Tally> Crew<T> {
             flows.push(socket.try_clone().map_err(|error| failed(error.to_string()))?);
         }
         let each = prepare.cell.flows.get() as usize;
+        let is_shared = prepare.cell.sockets == Sockets::Shared;
+        if is_shared && prepare.check {
+            return Err(unsupported("on a shared connection messages come in no order, so that their content cannot be checked; use --sockets own".to_owned()));
+        }
         let mut sockets = (0..).zip(met.sockets);
         for worker in 0..workers {
+            let of_worker = if is_shared {
+                let handles =
+                    (0..).zip(&flows).map(|(number, flow)| Ok((number, flow.try_clone()?)));
+                handles
+                    .collect::<Result<_, kernel::CallError>>()
+                    .map_err(|error| failed(error.to_string()))?
+            } else {
+                sockets.by_ref().take(each).collect()
+            };
             let ready = {
                 let sender = sender.clone();
                 Box::new(move || {
@@ -354,7 +380,8 @@ impl<T: Tally> Crew<T> {
                 })
             };
             let job = Job {
-                sockets: sockets.by_ref().take(each).collect(),
+                sockets: of_worker,
+                is_shared,
                 gate: Arc::clone(&gate),
                 token: prepare.token,
                 watch: prepare.cell.watch,
@@ -493,6 +520,7 @@ impl<T: Tally> Crew<T> {
             }
         }
         self.gather_all(moments.drained_ns, end, times.drain_ns, is_over, &mut done)?;
+        self.end_shared();
         let done: Vec<Done<T>> = done.into_iter().flatten().collect();
         let side = self.side(&done, &[first], socket, namespace.as_ref(), throttling.as_ref());
         Ok((side, machine.map(|machine| machine.figures())))
@@ -556,6 +584,16 @@ impl<T: Tally> Crew<T> {
             Note::Done(finished) => {
                 done[worker] = Some(*finished);
                 Ok(())
+            }
+        }
+    }
+
+    /// Ends the connections that workers share, once all have sent their last; those that end of themselves have ended then.
+    fn end_shared(&self) {
+        if self.prepare.cell.sockets == Sockets::Shared {
+            for flow in &self.flows {
+                // One that the peer has closed already needs no ending.
+                let _ = flow.shutdown(std::net::Shutdown::Write);
             }
         }
     }

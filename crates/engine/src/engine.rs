@@ -158,7 +158,8 @@ impl Engine {
     }
 
     fn message(&self, cell: &Cell) -> Result<Message, String> {
-        Message::new(cell.message, cell.fields, cell.layout, process::page_size())
+        cell.check()?;
+        Message::of(cell, process::page_size())
     }
 
     /// The ends on a cell's link: those of the last trial where they are on it, else fresh ones.
@@ -449,9 +450,9 @@ fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
     let mut rings: u64 = 0;
     let mut connections: u64 = 0;
     for cell in cells {
-        let message = Message::new(cell.message, cell.fields, cell.layout, process::page_size())?;
+        let message = Message::of(cell, process::page_size())?;
         let ring = message.arena(cell.ring.slots(cell.message)).map_or(u64::MAX, |bytes| bytes.0);
-        rings = rings.saturating_add(ring.saturating_mul(u64::from(cell.connections())));
+        rings = rings.saturating_add(ring.saturating_mul(u64::from(cell.rings())));
         connections += u64::from(cell.connections());
     }
     if rings > memory / 2 {

@@ -19,6 +19,7 @@ pub mod host;
 mod instruments;
 mod interrupts;
 mod links;
+mod load;
 mod meeting;
 pub mod order;
 mod placement;

@@ -25,6 +25,8 @@ pub struct SendFlow<P> {
     pub pattern: Pattern,
     /// Bytes of the stream that have been written into slots, when every message is rewritten.
     pub written: u64,
+    /// Whether other workers send on the same connection: then it is not this one's to end.
+    pub is_shared: bool,
 }
 
 impl<P: SendPath> SendFlow<P> {
@@ -92,11 +94,14 @@ pub fn send<P: SendPath>(
         for flow in &mut *flows {
             let path = &mut flow.path;
             path.flush(&mut flow.slots, tally).map_err(|errno| ("flushing", errno))?;
-            path.reap(Wait::All, &mut flow.slots, tally)
-                .map_err(|errno| ("waiting for the last zero-copy completions", errno))?;
             match next {
-                Next::Stop => path.socket().shutdown(std::net::Shutdown::Write),
-                Next::Load | Next::Pause => path.socket().push_out(),
+                Next::Stop => path.reap(Wait::All, &mut flow.slots, tally),
+                Next::Load | Next::Pause => path.rest(&mut flow.slots, tally),
+            }
+            .map_err(|errno| ("waiting for the last zero-copy completions", errno))?;
+            match next {
+                Next::Stop if !flow.is_shared => path.socket().shutdown(std::net::Shutdown::Write),
+                Next::Stop | Next::Load | Next::Pause => path.socket().push_out(),
             }
             .map_err(|error| (error.call, error.errno))?;
         }

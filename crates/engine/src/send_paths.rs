@@ -1,21 +1,23 @@
 //! The send paths: one file each, and the one place outside of it where a path's name decides something.
 
+mod completions_left;
 mod path;
 mod send;
 mod sendmsg;
 mod staged;
 pub(crate) mod zerocopy;
 
+pub use completions_left::CompletionsLeft;
 pub use path::{SendOptions, SendPath, Wait};
 pub use send::Send;
 pub use sendmsg::Sendmsg;
 pub use staged::Staged;
 pub use zerocopy::Zerocopy;
 
-/// Calls `$body` with `$path` standing for the type of the path that `$name` names: the one dispatch, outside of
-/// the pump, so that the pump is compiled for each path.
+/// Calls `$body` with `$path` standing for the type of the path that `$name` names, reading completions as `$completions`
+/// says: the one dispatch, outside of the pump, so that the pump is compiled for each path.
 macro_rules! with_send_path {
-    ($name:expr, $path:ident => $body:expr) => {
+    ($name:expr, $completions:expr, $path:ident => $body:expr) => {
         match $name {
             model::SendPath::Send => {
                 type $path = $crate::send_paths::Send;
@@ -29,10 +31,16 @@ macro_rules! with_send_path {
                 type $path = $crate::send_paths::Sendmsg;
                 $body
             }
-            model::SendPath::Zerocopy => {
-                type $path = $crate::send_paths::Zerocopy;
-                $body
-            }
+            model::SendPath::Zerocopy => match $completions {
+                model::Completions::Read => {
+                    type $path = $crate::send_paths::Zerocopy;
+                    $body
+                }
+                model::Completions::Left => {
+                    type $path = $crate::send_paths::CompletionsLeft;
+                    $body
+                }
+            },
         }
     };
 }
@@ -43,5 +51,5 @@ pub(crate) use with_send_path;
 /// # Errors
 /// Why not, with the remedy.
 pub fn supported(path: model::SendPath) -> Result<(), String> {
-    with_send_path!(path, Path => <Path as SendPath>::supported())
+    with_send_path!(path, model::Completions::Read, Path => <Path as SendPath>::supported())
 }

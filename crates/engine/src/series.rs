@@ -13,6 +13,7 @@ use crate::child::WhichEnd;
 use crate::connect::Connect;
 use crate::ends::{Ends, TrialError, lost, wrong_reply};
 use crate::gate::SliceKind;
+use crate::load::LoadWatch;
 use crate::meeting::MEETING;
 use crate::order::{SeriesOrder, SliceTimes};
 use crate::protocol::{Order, Reply, Report, Slice};
@@ -41,6 +42,8 @@ impl Series<'_> {
     /// # Errors
     /// What went wrong and where; the ends are then not to be used again.
     pub(crate) fn conduct(&self, ends: &mut Ends) -> Result<Vec<Finished>, SeriesError> {
+        let usable = self.connect.first().map_or(&[][..], |connect| connect.usable);
+        let watch = LoadWatch::begin(ends, usable);
         let mut links = Vec::with_capacity(self.connect.len());
         for (cell, connect) in self.connect.iter().enumerate() {
             connect.conduct(ends, None).map_err(|error| SeriesError { cell: Some(cell), error })?;
@@ -66,12 +69,14 @@ impl Series<'_> {
         if let Some((window, turn)) = steady {
             idle = Some(self.steady(ends, *window, turn)?);
         }
+        let load = Box::new(watch.end(ends));
         let finished = collect(ends, links).map_err(|error| SeriesError { cell: None, error })?;
-        let with_idle = |mut finished: Finished| {
+        let beside = |mut finished: Finished| {
             finished.machine.idle = finished.machine.moved_bytes.and(idle.clone());
+            finished.machine.load = Some(load.clone());
             finished
         };
-        Ok(finished.into_iter().map(with_idle).collect())
+        Ok(finished.into_iter().map(beside).collect())
     }
 
     /// One long window of each cell, with the idle clocks read in the silence before and after.

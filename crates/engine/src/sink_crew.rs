@@ -1,16 +1,15 @@
 //! The receiving end of the link `sink`: a BPF program that takes packets, and a helper that answers for the peer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kernel::Unavailable;
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{RunTime, RunTimeCount, Sink, SinkTotals, SinkTrial};
-use kernel::stat::irq_time;
 use kernel::{clock, cpu, usage};
 use model::names::Watch as Level;
 use model::record::{Counters, Machine, ReceiveTally, Side, SinkFacts, SocketFacts};
@@ -20,6 +19,7 @@ use crate::child::WhichEnd;
 use crate::coordinator::{Broken, failed, nanos, note_until, unsupported};
 use crate::crew::{Tally, counted, worker};
 use crate::gate::SliceKind;
+use crate::instruments::cpu_busy::softirqs_apart;
 use crate::instruments::throttling::Throttling;
 use crate::instruments::{Edge, Instrument};
 use crate::links::device_pair;
@@ -36,12 +36,6 @@ use helper::{Counted, Helper, HelperOrder, Note, Seen};
 const NO_SOCKET: &str = "the sink has no receiving socket";
 /// How long after the coordinator's word the helper may take to leave: it may sleep for an interval.
 const LEAVING_NS: u64 = 1_000_000_000;
-
-/// Whether this kernel charges softirqs to no thread. Looked up once, before the first trial: it may start a process.
-fn softirqs_apart() -> Measured<bool> {
-    static APART: LazyLock<Measured<bool>> = LazyLock::new(|| irq_time().into());
-    APART.clone()
-}
 
 /// The program on the device, which serves the flows of every cell that is prepared beside the others.
 #[derive(Debug)]

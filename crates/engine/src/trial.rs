@@ -118,5 +118,6 @@ pub(crate) fn unwatched() -> Machine {
         moved_bytes: None,
         ends_cpu_ns: None,
         idle: None,
+        load: None,
     }
 }

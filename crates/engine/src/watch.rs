@@ -57,6 +57,8 @@ pub(crate) enum Next {
 pub struct Watch<T> {
     seen: Word,
     worker: usize,
+    /// Whether it reads the kernel's figures of the flows.
+    pub(crate) reads_flows: bool,
     pub(crate) attached: Option<Attached>,
     /// The windows so far.
     pub windows: Vec<Window<T>>,
@@ -90,6 +92,7 @@ impl<T: Copy> Watch<T> {
         Self {
             seen: Word(Phase::Hold as u32),
             worker,
+            reads_flows: true,
             attached,
             // And the control.
             windows: Vec::with_capacity(windows + 1),
@@ -98,6 +101,12 @@ impl<T: Copy> Watch<T> {
             after_ns: 0,
             after_from: None,
         }
+    }
+
+    /// The same without the kernel's figures of the flows, which another worker reads.
+    #[must_use]
+    pub(crate) fn without_flows(self) -> Self {
+        Self { reads_flows: false, ..self }
     }
 
     /// The word of the gate that the worker saw last.
@@ -216,8 +225,11 @@ impl<T: Copy> Watch<T> {
         sockets: impl Iterator<Item = &'s Socket>,
     ) {
         let entered = clock::thread_cpu_ns();
+        let reads = self.reads_flows;
         if let Some(attached) = self.attached.as_mut().filter(|_| !is_steady) {
-            sockets.for_each(|socket| attached.flows.mark_flow(Edge::Start, socket));
+            sockets
+                .filter(|_| reads)
+                .for_each(|socket| attached.flows.mark_flow(Edge::Start, socket));
             attached.counters.mark(Edge::Start, ());
             attached.rusage.mark(Edge::Start, ());
         }
@@ -231,13 +243,16 @@ impl<T: Copy> Watch<T> {
     fn finish<'s>(&mut self, tally: T, sockets: impl Iterator<Item = &'s Socket>) {
         let moment_ns = clock::monotonic_ns();
         let cpu_ns = clock::thread_cpu_ns();
+        let reads = self.reads_flows;
         let Some(window) = self.windows.last_mut() else { return };
         window.end = Some(Snapshot { moment_ns, cpu_ns, tally });
         self.after_from = (!window.is_steady).then_some(cpu_ns);
         if let Some(attached) = self.attached.as_mut().filter(|_| !window.is_steady) {
             attached.rusage.mark(Edge::End, ());
             attached.counters.mark(Edge::End, ());
-            sockets.for_each(|socket| attached.flows.mark_flow(Edge::End, socket));
+            sockets
+                .filter(|_| reads)
+                .for_each(|socket| attached.flows.mark_flow(Edge::End, socket));
         }
         self.edge_ns += clock::thread_cpu_ns() - cpu_ns;
     }

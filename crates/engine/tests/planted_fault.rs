@@ -19,10 +19,8 @@ use engine::watch::Watch;
 use kernel::Errno;
 use kernel::arena::Arena;
 use kernel::socket::Socket;
-use model::Layout;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
-use model::values::{Fields, MessageSize};
 
 mod common;
 
@@ -73,9 +71,7 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
         return None;
     }
     let gate = Arc::new(Gate::default());
-    let message =
-        Message::new(MessageSize::new(65_536).unwrap(), Fields::EIGHT, Layout::Scattered, 4096)
-            .unwrap();
+    let message = Message::of(&"message_bytes=65536".parse().unwrap(), 4096).unwrap();
     let pattern = Pattern::new(&[5; 16], 0);
     let sending = {
         let gate = Arc::clone(&gate);
@@ -87,6 +83,7 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
                 slots: Slots::new(SLOTS),
                 pattern,
                 written: 0,
+                is_shared: false,
             };
             flow.fill(&message);
             let mut watch = Watch::open(model::names::Watch::None, 1);

@@ -17,10 +17,8 @@ use engine::slots::Slots;
 use engine::watch::Watch;
 use kernel::allocator::CountingAllocator;
 use kernel::arena::Arena;
-use model::Layout;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
-use model::values::{Fields, MessageSize};
 
 mod common;
 
@@ -33,9 +31,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64, u64, u64) {
     let (client, server) = connected();
     let gate = Arc::new(Gate::for_workers(2));
-    let message =
-        Message::new(MessageSize::new(4096).unwrap(), Fields::EIGHT, Layout::Scattered, 4096)
-            .unwrap();
+    let message = Message::of(&"message_bytes=4096".parse().unwrap(), 4096).unwrap();
     let options = SendOptions { so_zerocopy: true, slots: 8 };
     let sending = {
         let gate = Arc::clone(&gate);
@@ -46,6 +42,7 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
                 slots: Slots::new(8),
                 pattern: Pattern::new(&[1; 16], 0),
                 written: 0,
+                is_shared: false,
             }];
             let mut watch = Watch::for_windows(level, 1, 0, 2);
             let mut tally = SendTally::default();

@@ -19,9 +19,10 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|word| word == "end") {
         return engine::end::main();
     }
-    let tests: [Test; 6] = [
+    let tests: [Test; 7] = [
         ("every_slice_of_every_cell_is_recorded_and_what_was_accepted_arrives", slices),
         ("several_threads_and_flows_take_turns_too", threads_and_flows),
+        ("workers_that_share_a_connection_take_turns_too", shared_sockets),
         ("the_steady_control_stands_apart_from_the_sums", control),
         ("a_cell_that_fails_ends_the_series_and_the_next_one_goes_well", failing_cell),
         ("a_cell_that_is_refused_is_told_before_anything_runs", refused_cell),
@@ -69,6 +70,20 @@ fn threads_and_flows() {
         assert_eq!(received.total.received_bytes, sent.total.accepted_bytes);
         assert_eq!(sent.total.completed, sent.total.zerocopy_sends);
         sent.workers.iter().chain(&received.workers).for_each(|worker| assert_sums(worker, 3));
+    }
+}
+
+fn shared_sockets() {
+    let cells = [
+        "send=sendmsg message_bytes=4096 threads=2 sockets=shared",
+        "send=sendmsg message_bytes=4096 threads=2",
+    ];
+    for (_, finished) in measure_series(&series(&cells, 6, None)) {
+        let (sent, received) = (finished.sender.total, finished.receiver.total);
+        assert_eq!(sent.accepted_bytes, received.received_bytes);
+        for worker in finished.sender.workers.iter().chain(&finished.receiver.workers) {
+            assert_sums(worker, 6);
+        }
     }
 }
 

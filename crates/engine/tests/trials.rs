@@ -61,10 +61,12 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: [Test; 16] = [
+    let tests: [Test; 18] = [
         ("every_path_delivers_what_it_accepted_in_whole_messages", every_path_delivers),
         ("zero_copy_on_loopback_is_copied_and_every_send_is_completed", zero_copy_is_copied),
+        ("completions_left_unread_are_all_accounted_for_in_the_end", completions_left),
         ("without_so_zerocopy_the_flag_is_an_ordinary_copy", so_zerocopy_off),
+        ("workers_that_share_a_connection_deliver_together", shared_sockets),
         ("several_flows_a_thread_all_move", several_flows),
         ("ipv6_works_where_the_machine_has_it", ipv6),
         ("checked_content_of_odd_sizes_arrives_unchanged", odd_sizes),
@@ -116,6 +118,21 @@ fn zero_copy_is_copied() {
     }
 }
 
+fn completions_left() {
+    let mut engine = engine();
+    let cell = "send=zerocopy message_bytes=4096 threads=2 completions=left";
+    let finished = trial_in_window(&mut engine, cell, 50);
+    let sent = finished.sender.total;
+    assert_eq!(sent.completed, sent.zerocopy_sends);
+    assert_eq!((sent.stray_ids, sent.slot_waits), (0, 0));
+    if sent.no_buffers == 0 {
+        assert_eq!(finished.sender.window.calls.recvmsg_errqueue, 0);
+    }
+    let (_, outcome) = engine.checked_trial(&order(cell, 20)).unwrap();
+    let Outcome::Failed(failure) = outcome else { panic!("its content was checked") };
+    assert!(failure.why.contains("--completions read"), "{}", failure.why);
+}
+
 fn so_zerocopy_off() {
     let finished =
         trial(&mut engine(), "send=zerocopy message_bytes=4096 threads=1 so_zerocopy=off", 50);
@@ -123,6 +140,36 @@ fn so_zerocopy_off() {
     assert!(sent.messages > 0);
     assert_eq!((sent.zerocopy_sends, sent.notifications, sent.completed), (0, 0, 0));
     assert!(!finished.sender.socket.zerocopy);
+}
+
+fn shared_sockets() {
+    let mut engine = engine();
+    for (path, flows) in [("send", 1), ("sendmsg", 1), ("sendmsg", 2)] {
+        let cell = format!("send={path} message_bytes=4096 threads=3 flows={flows} sockets=shared");
+        let finished = trial_in_window(&mut engine, &cell, 50);
+        let (sent, received) = (finished.sender.total, finished.receiver.total);
+        assert_eq!(sent.accepted_bytes, received.received_bytes, "{cell}");
+        assert_eq!(sent.accepted_bytes, sent.messages * 4096, "{cell}");
+        assert_eq!(finished.sender.workers.len(), 3, "{cell}");
+        // The kernel's figures are of each connection once.
+        if let Measured::Value(tcp) = &finished.sender.tcp
+            && let Some(bytes) = tcp.sent_bytes
+        {
+            assert!(
+                bytes <= sent.accepted_bytes + 64,
+                "{cell}: {bytes} of {}",
+                sent.accepted_bytes
+            );
+        }
+    }
+    let cell = "send=sendmsg message_bytes=4096 threads=2 sockets=shared";
+    let (_, outcome) = engine.checked_trial(&order(cell, 20)).unwrap();
+    let Outcome::Failed(failure) = outcome else { panic!("its content was checked") };
+    assert!(failure.why.contains("--sockets own"), "{}", failure.why);
+    let by_reference = "send=zerocopy message_bytes=4096 threads=2 sockets=shared";
+    let (_, outcome) = engine.trial(&order(by_reference, 20)).unwrap();
+    let Outcome::Failed(failure) = outcome else { panic!("completions are of a connection") };
+    assert!(failure.why.contains("--sockets own"), "{}", failure.why);
 }
 
 fn several_flows() {

@@ -4,7 +4,7 @@
 //! one asks here, so that a new path or link is a row, and is never taken for what it is not.
 
 use crate::cell::Cell;
-use crate::names::{Link, SendPath};
+use crate::names::{Completions, Link, SendPath, Sockets};
 
 /// How many sending calls hand one message over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,9 +175,17 @@ impl Cell {
         self.send_path.passes_by_reference() && self.so_zerocopy.is_on()
     }
 
-    /// Whether its path does what its name says: one that passes by reference may have been told not to.
+    /// Whether its path was told not to pass by reference, as it else would.
+    pub fn copies_instead(&self) -> bool {
+        self.send_path.passes_by_reference() && !self.passes_by_reference()
+    }
+
+    /// Whether its path does what its name says, on connections of its workers' own: one that passes by reference may have
+    /// been told not to, or not to read its completions, and workers to share a connection.
     pub fn is_itself(&self) -> bool {
-        !self.send_path.passes_by_reference() || self.so_zerocopy.is_on()
+        !self.copies_instead()
+            && self.completions == Completions::Read
+            && self.sockets == Sockets::Own
     }
 
     /// Threads that are busy in a trial: both ends' workers; without a receiver the senders and the helper.

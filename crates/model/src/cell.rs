@@ -7,11 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::factor::Factor;
 use crate::names::{
-    AckPlacement, Family, Layout, Link, Offload, ReceivePath, SendPath, Switch, Watch,
+    AckPlacement, Completions, Family, Layout, Link, Offload, ReceivePath, SendPath, Sockets,
+    Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::values::{
-    AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, ReceiveBuffer, Replica, Ring,
+    AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, Offset, ReceiveBuffer, Replica, Ring,
     Segment, SocketBuffer, Threads,
 };
 
@@ -50,6 +51,9 @@ pub struct Cell {
     pub gro: Offload,
     pub ack_interval: AckInterval,
     pub ack_placement: AckPlacement,
+    pub offset: Offset,
+    pub completions: Completions,
+    pub sockets: Sockets,
 }
 
 /// The cells that differ only in what is compared, by what they share: ids without those factors.
@@ -67,8 +71,8 @@ impl Cell {
         Block(self.text(|factor| !within.contains(&factor)))
     }
 
-    /// The same cell with the factors that mean nothing on its link at their defaults: cells that differ in those alone
-    /// are one.
+    /// The same cell with the factors that mean nothing on its link or to its path at their defaults: cells that differ in
+    /// those alone are one.
     #[must_use]
     pub fn on_its_link(mut self) -> Self {
         for factor in Factor::ALL {
@@ -76,11 +80,43 @@ impl Cell {
                 self.reset(*factor);
             }
         }
+        if !self.passes_by_reference() {
+            self.reset(Factor::Completions);
+        }
+        // One worker shares with nobody.
+        if self.threads == Threads::ONE {
+            self.reset(Factor::Sockets);
+        }
         self
+    }
+
+    /// Checks what no single factor can see.
+    ///
+    /// # Errors
+    /// Two factors that exclude each other, with the reason and the remedy.
+    pub fn check(&self) -> Result<(), String> {
+        if self.completions == Completions::Left && self.rewriting.is_on() {
+            return Err("completions left unread do not tell when a message may be rewritten; use --rewriting off or --completions read".to_owned());
+        }
+        if self.sockets == Sockets::Shared && self.passes_by_reference() {
+            return Err(format!(
+                "{} has its completions by connection, so that workers cannot share one; use --sockets own, or a path that copies",
+                self.send_path
+            ));
+        }
+        Ok(())
     }
 
     /// Data connections of one trial.
     pub fn connections(&self) -> u32 {
+        match self.sockets {
+            Sockets::Own => self.rings(),
+            Sockets::Shared => self.flows.get(),
+        }
+    }
+
+    /// Rings of messages: one for each flow of each worker.
+    pub fn rings(&self) -> u32 {
         self.threads.get() * self.flows.get()
     }
 
@@ -151,7 +187,7 @@ mod tests {
         let texts = [
             "zerocopy", "recv", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
-            "off", "off", "on", "1ms", "sender",
+            "off", "off", "on", "1ms", "sender", "2048", "left", "shared",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();
@@ -175,6 +211,32 @@ mod tests {
             "send=send link=sink message_bytes=64 threads=2 mtu=9000 ack_interval=1ms"
         );
         assert_eq!((sink.busy_threads(), read(&on("veth")).busy_threads()), (3, 4));
+    }
+
+    #[test]
+    fn completions_are_left_by_a_path_that_gets_them_and_never_while_messages_are_rewritten() {
+        let read = |id: &str| id.parse::<Cell>().unwrap().on_its_link();
+        assert!(read("send=sendmsg completions=left").is_default(Factor::Completions));
+        assert!(!read("send=zerocopy so_zerocopy=off completions=left").is_itself());
+        let left = read("send=zerocopy completions=left");
+        assert!(!left.is_default(Factor::Completions) && !left.is_itself());
+        assert_eq!(left.check(), Ok(()));
+        let why = read("send=zerocopy completions=left rewriting=on").check().unwrap_err();
+        assert!(why.contains("--completions read") && !why.contains('\n'), "{why}");
+    }
+
+    #[test]
+    fn workers_share_a_connection_where_there_are_several_and_their_path_copies() {
+        let read = |id: &str| id.parse::<Cell>().unwrap().on_its_link();
+        assert!(read("send=sendmsg threads=1 sockets=shared").is_default(Factor::Sockets));
+        assert!(
+            read("send=sendmsg link=sink threads=2 sockets=shared").is_default(Factor::Sockets)
+        );
+        let shared = read("send=sendmsg threads=4 flows=3 sockets=shared");
+        assert_eq!((shared.connections(), shared.rings(), shared.is_itself()), (3, 12, false));
+        assert_eq!(shared.check(), Ok(()));
+        let why = read("send=zerocopy threads=4 sockets=shared").check().unwrap_err();
+        assert!(why.contains("--sockets own") && !why.contains('\n'), "{why}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cell::Cell;
 use crate::factor::Factor;
-use crate::names::SendPath;
+use crate::names::{Completions, SendPath, Sockets};
 
 /// A factor and two of its values, all else equal: `send: zerocopy / sendmsg`.
 ///
@@ -148,6 +148,8 @@ impl Shared {
     /// Whether the cells do what their path's name says (see [`Cell::is_itself`]), whichever path it is.
     pub fn is_itself(&self) -> bool {
         self.cell.so_zerocopy.is_on()
+            && self.cell.completions == Completions::Read
+            && self.cell.sockets == Sockets::Own
     }
 
     /// The factors that its text names: those that are not at their defaults, size and threads always.

@@ -16,15 +16,17 @@ names! {
         SmallMessages = "small-messages",
         /// From which size on zero-copy is better, where delivery copies and where nothing does.
         BreakEven = "break-even",
-        /// Whether zero-copy's threshold follows pages: sizes around one page, in steps.
+        /// Whether zero-copy's threshold follows pages: sizes and offsets within a page.
         Pages = "pages",
         /// Whether zero-copy has a sweet spot over sizes and threads.
         SweetSpot = "sweet-spot",
         /// How goodput grows with threads.
         Threads = "threads",
-        /// Whether 8 threads carry less than 4, and with notifications left out.
+        /// Whether 8 threads carry less than 4, and with notifications left out or unread.
         Fall = "fall",
-        /// What pinning and batching bring.
+        /// What it costs where workers share a connection.
+        Sockets = "sockets",
+        /// What pinning, connections of one's own and batching bring.
         Placement = "placement",
         /// What caches see: layouts and sizes under counters.
         Caches = "caches",
@@ -45,7 +47,8 @@ struct Recipe {
 impl Experiment {
     const fn recipe(self) -> Recipe {
         use Factor::{
-            Fields, Layout, Link, Message, Nodelay, Placement, Send, SoZerocopy, Threads,
+            Completions, Fields, Layout, Link, Message, Nodelay, Offset, Placement, Send,
+            SoZerocopy, Sockets, Threads,
         };
         const THREE: (Factor, &str) = (Send, "send,sendmsg,zerocopy");
         const ONE: (Factor, &str) = (Threads, "1");
@@ -95,12 +98,18 @@ impl Experiment {
                 minutes: 5,
             },
             Self::Pages => Recipe {
-                help: "whether zero-copy's threshold follows pages: sizes around one page in steps",
+                help: "whether zero-copy's threshold follows pages: the same sizes at other offsets within a page",
                 claims: &[6, 7],
                 factors: &[
                     (Send, "send,zerocopy"),
-                    (Layout, "scattered,paged"),
-                    (Message, "2048,3072,4096,5120,6144,8192,12288,16384"),
+                    // Of one field the pages follow the size; each of several would have pages of its own.
+                    (Fields, "1"),
+                    (Layout, "paged"),
+                    (Offset, "0,1,2048"),
+                    (
+                        Message,
+                        "2048,3072,3584,4096,4608,5120,6144,7168,8192,10240,12288,16384,20480",
+                    ),
                     ONE,
                 ],
                 audits: &[],
@@ -128,19 +137,39 @@ impl Experiment {
                 minutes: 5,
             },
             Self::Fall => Recipe {
-                help: "whether 8 threads carry less than 4, and what notifications have to do with it",
+                help: "whether 8 threads carry less than 4, and what notifications and the reading of them have to do with it",
                 claims: &[12, 13, 14, 15, 16],
-                factors: &[THREE, (SoZerocopy, "on,off"), (Message, "64KiB"), (Threads, "4,8")],
+                factors: &[
+                    THREE,
+                    (SoZerocopy, "on,off"),
+                    (Completions, "read,left"),
+                    (Message, "64KiB"),
+                    (Threads, "4,8"),
+                ],
                 audits: &[],
                 counted: &[13, 14],
                 minutes: 5,
             },
+            Self::Sockets => Recipe {
+                help: "what it costs where workers share a connection, over threads",
+                claims: &[14, 17],
+                factors: &[
+                    (Send, "send,sendmsg"),
+                    (Sockets, "own,shared"),
+                    (Message, "64KiB"),
+                    (Threads, "1,2,4,8"),
+                ],
+                audits: &[],
+                counted: &[],
+                minutes: 4,
+            },
             Self::Placement => Recipe {
-                help: "what pinning and batching bring",
+                help: "what pinning, connections of one's own and batching bring",
                 claims: &[25],
                 factors: &[
                     (Send, "send,sendmsg"),
                     (Placement, "split,none"),
+                    (Sockets, "own,shared"),
                     (Message, "64,4KiB,64KiB"),
                     (Threads, "1,2"),
                 ],

@@ -9,12 +9,13 @@ use serde::{Serialize, Serializer};
 
 use crate::cell::Cell;
 use crate::names::{
-    AckPlacement, Family, Layout, Link, Offload, ReceivePath, SendPath, Switch, Watch,
+    AckPlacement, Completions, Family, Layout, Link, Offload, ReceivePath, SendPath, Sockets,
+    Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::values::{
-    AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, ReceiveBuffer, Replica,
-    Ring, Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, ReceiveBuffer,
+    Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 macro_rules! factors {
@@ -216,6 +217,12 @@ factors! {
     AckInterval { ack_interval: AckInterval = AckInterval::DEFAULT, key "ack-interval", id "ack_interval", column "ack_interval" }
     /// Whose CPU processes the sink's acknowledgements: helper, sender.
     AckPlacement { ack_placement: AckPlacement = AckPlacement::Helper, key "ack-placement", id "ack_placement", column "ack_placement" }
+    /// Bytes from a page's start at which each field begins (layout paged).
+    Offset { offset: Offset = Offset::ZERO, key "offset", id "offset", column "offset_bytes" }
+    /// When zero-copy completions are read: read, left (not until ENOBUFS; buffers are used again all the while).
+    Completions { completions: Completions = Completions::Read, key "completions", id "completions", column "completions" }
+    /// Whether the workers of a side have connections of their own: own, shared (all send on the same; paths that copy).
+    Sockets { sockets: Sockets = Sockets::Own, key "sockets", id "sockets", column "sockets" }
 }
 
 /// What two values of a factor are to each other.
@@ -281,6 +288,7 @@ impl Factor {
             Self::Send
             | Self::Recv
             | Self::Layout
+            | Self::Offset
             | Self::Congestion
             | Self::Nodelay
             | Self::Sndbuf
@@ -289,6 +297,8 @@ impl Factor {
             | Self::Rewriting
             | Self::ReceiveBuffer
             | Self::SoZerocopy
+            | Self::Completions
+            | Self::Sockets
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -316,12 +326,13 @@ impl Factor {
             Self::Mtu | Self::Tso | Self::Gso => link.has_devices,
             Self::Gro => link.joins_received_packets,
             Self::AckInterval | Self::AckPlacement => link.has_helper,
-            Self::Recv | Self::ReceiveBuffer | Self::Rcvbuf => link.has_receiver,
+            Self::Recv | Self::ReceiveBuffer | Self::Rcvbuf | Self::Sockets => link.has_receiver,
             Self::Send
             | Self::Link
             | Self::Message
             | Self::Fields
             | Self::Layout
+            | Self::Offset
             | Self::Threads
             | Self::Flows
             | Self::Congestion
@@ -331,6 +342,7 @@ impl Factor {
             | Self::Rewriting
             | Self::Family
             | Self::SoZerocopy
+            | Self::Completions
             | Self::Placement
             | Self::Replica
             | Self::Watch

@@ -34,7 +34,9 @@ pub use factor::{Factor, FactorLists};
 pub use mark::{Class, Mark};
 pub use measured::Measured;
 pub use missing::Missing;
-pub use names::{Audit, Family, Instrument, Layout, Link, ReceivePath, SendPath};
+pub use names::{
+    Audit, Completions, Family, Instrument, Layout, Link, ReceivePath, SendPath, Sockets,
+};
 pub use placement::Placement;
 pub use plan::{Measure, Plan, Preset};
 pub use plan_file::PlanError;

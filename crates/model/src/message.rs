@@ -1,8 +1,8 @@
 //! The fields of a message and where they lie in a slot.
 
+use crate::cell::Cell;
 use crate::names::Layout;
 use crate::units::Bytes;
-use crate::values::{Fields, MessageSize};
 
 /// A field: its offset from the start of the slot, and its length, both in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,20 +25,28 @@ pub struct Message {
 const LINE: usize = 64;
 
 impl Message {
-    /// Lays out a message.
+    /// Lays out a cell's message on pages of `page` bytes.
     ///
     /// Equal fields; where the size is no multiple of their number, the first ones are a byte longer, so
     /// that none is lost. The alignment is the same for every path.
     ///
     /// # Errors
-    /// A message smaller than its number of fields, or one whose slot does not fit the address space.
-    pub fn new(
-        size: MessageSize,
-        fields: Fields,
-        layout: Layout,
-        page: usize,
-    ) -> Result<Self, String> {
-        let count = fields.get() as usize;
+    /// A message smaller than its number of fields, one whose slot does not fit the address space, or an offset that
+    /// the layout or the page has no place for.
+    pub fn of(cell: &Cell, page: usize) -> Result<Self, String> {
+        let (size, layout) = (cell.message, cell.layout);
+        let count = cell.fields.get() as usize;
+        let shift = cell.offset.bytes() as usize;
+        if shift > 0 && layout != Layout::Paged {
+            return Err(format!(
+                "an offset of {shift} bytes from a page's start means nothing to the layout {layout}; use --layout paged, or --offset 0"
+            ));
+        }
+        if shift >= page {
+            return Err(format!(
+                "an offset of {shift} bytes lies beyond a page of {page} bytes; use a smaller --offset"
+            ));
+        }
         let too_large =
             || format!("a message of {size} bytes in {count} fields does not fit this machine");
         let bytes = usize::try_from(size.bytes().0).map_err(|_| too_large())?;
@@ -48,20 +56,20 @@ impl Message {
             ));
         }
         let mut laid = Vec::with_capacity(count);
-        let mut offset = 0_usize;
+        let mut offset = shift;
         for index in 0..count {
             let length = bytes / count + usize::from(index < bytes % count);
             laid.push(Field { offset, length });
             offset = match layout {
                 Layout::Packed => offset + length,
-                Layout::Paged => (offset + length).next_multiple_of(page),
+                Layout::Paged => (offset + length).next_multiple_of(page) + shift,
                 // A whole line free between fields, so that neighbours never merge into one page fragment.
                 Layout::Scattered => (offset + length).next_multiple_of(LINE) + LINE,
             };
         }
         let stride = match layout {
             Layout::Packed => offset.next_multiple_of(LINE),
-            Layout::Paged => offset,
+            Layout::Paged => offset - shift,
             // An odd number of lines, so that the slots' fields spread over all cache sets.
             Layout::Scattered if (offset / LINE).is_multiple_of(2) => offset + LINE,
             Layout::Scattered => offset,
@@ -96,8 +104,38 @@ mod tests {
 
     use super::*;
 
+    fn of(id: &str) -> Result<Message, String> {
+        Message::of(&id.parse().unwrap(), 4096)
+    }
+
     fn message(bytes: u64, fields: u32, layout: Layout) -> Result<Message, String> {
-        Message::new(MessageSize::new(bytes).unwrap(), Fields::new(fields).unwrap(), layout, 4096)
+        of(&format!("message_bytes={bytes} fields={fields} layout={layout}"))
+    }
+
+    #[test]
+    fn an_offset_moves_every_field_from_its_pages_start_and_may_take_a_page_more() {
+        let spans = |offset: u32| {
+            let cell = format!("message_bytes=8192 fields=2 layout=paged offset={offset}");
+            let message = of(&cell).unwrap();
+            let fields = message.fields().iter().map(|f| f.offset).collect::<Vec<_>>();
+            (fields, message.stride())
+        };
+        assert_eq!(spans(0), (vec![0, 4096], 8192));
+        assert_eq!(spans(1), (vec![1, 8193], 16_384));
+        let small = of("message_bytes=4096 fields=2 layout=paged offset=2048").unwrap();
+        assert_eq!((small.fields()[1].offset, small.stride()), (4096 + 2048, 8192));
+    }
+
+    #[test]
+    fn an_offset_that_has_no_place_is_refused_with_the_remedy() {
+        for (layout, offset, remedy) in [
+            ("scattered", 1, "--layout paged"),
+            ("packed", 1, "--offset 0"),
+            ("paged", 4096, "--offset"),
+        ] {
+            let why = of(&format!("layout={layout} offset={offset}")).unwrap_err();
+            assert!(why.contains(remedy) && !why.contains('\n'), "{why}");
+        }
     }
 
     #[test]

@@ -164,6 +164,26 @@ names! {
 }
 
 names! {
+    /// When a path that gets notifications reads them.
+    Completions, "completions" {
+        /// As it goes on, and each before its buffer is used again.
+        Read = "read",
+        /// None until the kernel refuses to go on without (ENOBUFS); buffers are used again all the while: the paper's program.
+        Left = "left",
+    }
+}
+
+names! {
+    /// Whether the workers of a side have connections of their own.
+    Sockets, "sockets" {
+        /// Each worker has its own.
+        Own = "own",
+        /// All of them send on, and receive from, the same.
+        Shared = "shared",
+    }
+}
+
+names! {
     /// How the fields of a message lie in memory; the same for every path.
     Layout, "layout" {
         /// Every field on cache lines of its own with a gap before the next.

@@ -221,7 +221,7 @@ impl Plan {
             }
         }
         if let Some(cell) = steady(SendPath::passes_by_reference) {
-            controls.push(Cell { so_zerocopy: Switch::Off, ..cell.clone() });
+            controls.push(Cell { so_zerocopy: Switch::Off, ..cell.clone() }.on_its_link());
         }
         controls.retain(|control| !cells.contains(control));
         controls
@@ -413,6 +413,7 @@ impl Plan {
                 on.join(" or ")
             ));
         }
+        self.cells().iter().try_for_each(Cell::check)?;
         self.check_contrasts()?;
         if self.measure.window < Nanos::ms(1) || self.measure.window > Nanos::s(3600) {
             return Err(format!("a window must last from 1ms to 1h, not {}", self.measure.window));

@@ -22,7 +22,7 @@ pub(crate) mod trial;
 pub use counters::{Count, Counter, Counters};
 pub use imported::{Imported, ImportedColumn, ImportedFile, ImportedTotals};
 pub use link::{LinkFacts, SinkFacts};
-pub use machine::{CpuBusy, CpuTicks, Machine};
+pub use machine::{CpuBusy, CpuTicks, Load, Machine};
 pub use side::{Side, Slices, SocketFacts, Span, Worker};
 pub use tallies::{Calls, ReceiveTally, SendTally, SinkTally, SnmpFacts, TcpFacts, Usage};
 pub use tally_table::{Field, Figure, Getter};

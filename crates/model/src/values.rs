@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::names::{
-    AckPlacement, Family, Layout, Link, Offload, ReceivePath, SendPath, Switch, Watch,
+    AckPlacement, Completions, Family, Layout, Link, Offload, ReceivePath, SendPath, Sockets,
+    Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::units::{Bytes, Nanos};
@@ -34,7 +35,19 @@ macro_rules! named {
         }
     )+ };
 }
-named!(SendPath, ReceivePath, Link, Layout, Family, Switch, Offload, Watch, AckPlacement);
+named!(
+    SendPath,
+    ReceivePath,
+    Link,
+    Layout,
+    Family,
+    Switch,
+    Offload,
+    Watch,
+    AckPlacement,
+    Completions,
+    Sockets
+);
 
 impl FactorValue for Placement {
     fn words() -> Vec<&'static str> {
@@ -274,6 +287,41 @@ auto_or! {
     Ring, "auto", |text| count("ring slots", text, MAX_RING), u32, "auto";
     /// Bytes a receive call asks for; `message` is the message's size, as in the paper.
     ReceiveBuffer, "message", buffer_bytes, u64, "message";
+}
+
+/// Bytes from a page's start at which each field of a message begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset(u32);
+
+impl Offset {
+    /// At the page's start.
+    pub const ZERO: Self = Self(0);
+
+    /// The bytes.
+    pub const fn bytes(self) -> u32 {
+        self.0
+    }
+}
+
+impl FactorValue for Offset {}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for Offset {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes: Bytes = text.parse()?;
+        match u32::try_from(bytes.0) {
+            // 64 KiB: the largest page of the kernels that this runs on (arm64).
+            Ok(n @ 0..=65_535) => Ok(Self(n)),
+            _ => Err(format!("an offset within a page has at most 65535 bytes, not {}", bytes.0)),
+        }
+    }
 }
 
 /// How long the sink waits between two looks at its flows: what it acknowledges, it acknowledges then.

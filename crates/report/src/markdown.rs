@@ -163,10 +163,10 @@ fn trust_table(summary: &Summary, plan: &Plan) -> Section {
 /// What to beware of, and what was measured of the method itself.
 fn warnings(summary: &Summary, plan: &Plan) -> Section {
     let warnings = summary.warnings.iter().map(|it| plain_short(&warning(it), LONGEST_SENTENCE));
-    // The noise floor stands in the table above.
+    // The noise floor stands in the table above, and other load among the warnings where it matters.
     let method = method_notes(summary, plan)
         .into_iter()
-        .skip(1)
+        .skip(2)
         .map(|note| format!("**{}:** {}", note.name, plain_short(&note.text, LONGEST_SENTENCE)));
     let rows = warnings.chain(method).map(|line| item(&line)).collect();
     Section { rows, ..Section::default() }

@@ -10,6 +10,7 @@ use crate::control_table::in_short;
 use crate::numbers::{percent, ratio};
 use crate::spelling::{NO_USEFUL_INTERVAL, is_of_no_use};
 use crate::styled_text::whole;
+use crate::words::load;
 
 /// A name and a text.
 pub(crate) struct MethodNote {
@@ -19,10 +20,11 @@ pub(crate) struct MethodNote {
     pub(crate) text: String,
 }
 
-/// Noise floor, where noise lies, the control of the method, instruments and what is not claimed.
-pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> [MethodNote; 5] {
+/// Noise floor, other load, where noise lies, the control of the method, instruments and what is not claimed.
+pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> [MethodNote; 6] {
     [
         MethodNote { name: "Noise floor", text: noise_floor(summary) },
+        MethodNote { name: "Other load", text: load::note(&summary.run.load) },
         MethodNote { name: "Noise", text: turn_noise(summary) },
         MethodNote { name: "Turns and steady windows", text: in_short(summary, plan) },
         MethodNote { name: "Instruments", text: instrument_cost(summary) },

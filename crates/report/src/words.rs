@@ -9,6 +9,7 @@ pub(crate) mod experiments;
 pub(crate) mod figures;
 pub(crate) mod laws;
 mod links;
+pub(crate) mod load;
 pub(crate) mod own_table;
 mod reasons;
 mod recommendation;

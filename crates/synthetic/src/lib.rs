@@ -20,6 +20,7 @@
 mod audit;
 mod journal;
 mod laptop;
+mod loaded;
 mod noise;
 mod plans;
 mod profiled;
@@ -29,6 +30,7 @@ mod trial;
 pub use audit::{audited, audits};
 pub use journal::{round, run, segment};
 pub use laptop::host;
+pub use loaded::loaded;
 pub use noise::{noise, normal};
 pub use plans::{plan, without_controls};
 pub use profiled::profiled;

@@ -2,7 +2,7 @@
 
 mod sink;
 
-use model::names::{Switch, Watch};
+use model::names::{Completions, Switch, Watch};
 use model::record::{
     Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, NO_DEVICES,
     NO_SINK, Outcome, ReceiveTally, SendTally, Settings, Side, Slices, SnmpFacts, SocketFacts,
@@ -308,6 +308,12 @@ impl TrialBuilder {
         let sender_cpu = to_u64(self.sender_cpu_ns_per_kib * to_f64(sent) / 1024.0);
         let receiver_cpu = to_u64(self.receiver_cpu_ns_per_kib * to_f64(bytes) / 1024.0);
         let mut sender = self.side(self.sent(sent), self.sent(sent * 3 / 2), sent, sender_cpu);
+        if self.cell.completions == Completions::Left {
+            // All are read when the window is over.
+            let window = &mut sender.window;
+            (window.completed, window.copied, window.notifications) = (0, 0, 0);
+            (window.calls.recvmsg_errqueue, window.calls.poll, window.slot_waits) = (0, 0, 0);
+        }
         let mut receiver =
             self.side(self.taken(bytes), self.taken(sent * 3 / 2), bytes, receiver_cpu);
         if self.cell.send_path == SendPath::Zerocopy {
@@ -507,6 +513,7 @@ impl TrialBuilder {
             moved_bytes: None,
             ends_cpu_ns: None,
             idle: None,
+            load: None,
         }
     }
 }

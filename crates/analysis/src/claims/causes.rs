@@ -3,13 +3,13 @@
 //! Where there is no fall, there is nothing to explain. Else a counter may refute a cause; showing one takes a counter
 //! and an intervention.
 
-use model::names::Switch;
-use model::{Cell, Factor, SendPath};
+use model::names::{Completions, Switch};
+use model::{Cell, Factor, SendPath, Sockets};
 
 use super::threads::{GOODPUT, LARGE, falls, measure_falls};
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
 use crate::comparisons::{
-    against, completions, of_moments, paths_asked, sizes_asked, threads, unmeasured,
+    against, completions, of_moments, paths_asked, sizes_asked, threads, threads_asked, unmeasured,
 };
 use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
@@ -78,20 +78,58 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
         .lacks(Missing::of_itself("the memory controller's counters (uncore_imc or amd_umc events of the whole machine, root; not in this version), beside a measured ceiling of that memory"))
 }
 
-/// No record of these instruments tells a cache line that two CPUs write from any other miss.
+/// Sharing shows as this much more CPU a byte, or it is not what workers with connections of their own suffer from.
+const FAR: f64 = 1.1;
+
+/// Workers with connections of their own share no `struct sock` by construction. Those that share one show what sharing costs:
+/// where that is far more, it is absent from the fall; where it is nothing, workers may share as much without it. That
+/// would take a record of the lines that travel to be shown.
 pub(super) fn c14(evidence: &Evidence<'_>) -> Ruling {
-    let (ruling, _) = fall(evidence);
+    let (ruling, falls) = fall(evidence);
     if !ruling.is_open() {
+        return ruling;
+    }
+    let cost = |cell: &Cell| Metric::cost_on(cell.link);
+    let metric = falls.first().map_or(Metric::EndsCpuNsPerKib, |fall| cost(&fall.cell));
+    let own: Vec<&Cell> = falls.iter().map(|fall| &fall.cell).collect();
+    let pairs = own.into_iter().map(|cell| (shared(cell), cell.clone()));
+    let sharing = against(evidence, pairs, metric);
+    let ruling = match Reason::range(metric, &sharing) {
+        None => ruling
+            .then(
+                PartKind::Intervention,
+                Shown::NotMeasured,
+                [Reason::not_varied(Factor::Sockets, "shared")],
+            )
+            .lacks(Missing::plan(
+                "copycost run --send send,sendmsg --sockets own,shared --sizes 64KiB --threads 4,8",
+            )),
+        Some(range) => {
+            let costs_far_more = sharing.iter().all(|c| c.is_above(FAR));
+            let costs_nothing = sharing.iter().all(Compared::is_no_more);
+            let shown = Shown::by(costs_far_more, costs_nothing);
+            ruling
+                .then(PartKind::Intervention, shown, [range])
+                .from(names(&sharing, metric))
+                .lacks(Missing::rounds())
+        }
+    };
+    if ruling.is_decided() && !ruling.holds() {
         return ruling;
     }
     let unseen = Reason::NotInstrumented { what: Unseen::SharedCacheLines };
     ruling
         .then(PartKind::Counter, Shown::NotMeasured, [unseen])
-        .lacks(Missing::of_itself("a record of modified lines hit in other caches (perf c2c: hardware counters with memory sampling, root), and an intervention on the sockets' layout"))
+        .lacks(Missing::of_itself("a record of modified lines hit in other caches (perf c2c: hardware counters with memory sampling, root)"))
 }
 
-/// Zerocopy must fall, further than every other path, and switch more than each; and with the option left off, which takes
-/// the notifications away, it must fall less and switch less.
+/// The same cell with one connection for all workers.
+pub(super) fn shared(cell: &Cell) -> Cell {
+    Cell { sockets: Sockets::Shared, ..cell.clone() }
+}
+
+/// Zerocopy must fall, further than every other path, and switch more than each; and where its notifications are taken away, by
+/// the option left off or by nobody reading them (as in the paper's program), it must fall less and switch less.
 pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     let falls = falls(evidence);
     let of = |path: SendPath| falls.iter().filter(move |c| c.cell.send_path == path);
@@ -109,7 +147,7 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     let further = || {
         Missing::machine(
             "a machine with at least 16 usable CPUs",
-            "copycost run --send send,sendmsg,zerocopy --so-zerocopy on,off --sizes 64KiB --threads 4,8",
+            "copycost run --send send,sendmsg,zerocopy --so-zerocopy on,off --completions read,left --sizes 64KiB --threads 4,8",
         )
     };
     let is_below = |a: &Compared, b: &Compared| {
@@ -119,8 +157,12 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     let falls_most = zerocopy.is_below(1.0)
         && others.iter().all(|other| is_below(zerocopy, other))
         && paths.iter().all(|path| of(*path).next().is_some());
-    let other_falls_more = others.iter().any(|other| is_below(other, zerocopy));
-    let ruling = effect(Shown::by(other_falls_more, falls_most && !too_few_cpus), seen)
+    // Shown to fall no further than sendmsg, which makes as many calls; or less than another path.
+    let of_sendmsg = of(SendPath::A2)
+        .map(|c| kept(evidence, [&zerocopy.cell, &zerocopy.against], [&c.cell, &c.against]));
+    let no_further = of_moments(evidence, of_sendmsg.collect()).iter().any(Compared::is_no_less);
+    let contradicted = no_further || others.iter().any(|other| is_below(other, zerocopy));
+    let ruling = effect(Shown::by(contradicted, falls_most && !too_few_cpus), seen)
         .beside(too_few_cpus.then_some(Reason::TooFewCpus));
     if !ruling.is_open() {
         return ruling.from(cited);
@@ -137,35 +179,67 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     if shown == Shown::No {
         return ruling.from(cited);
     }
-    let off = |cell: &Cell| Cell { so_zerocopy: Switch::Off, ..cell.clone() };
-    let without = [&off(&zerocopy.cell), &off(&zerocopy.against)];
-    let on = [&zerocopy.cell, &zerocopy.against];
-    let falling = of_moments(evidence, vec![kept(evidence, on, without)]);
-    let busier =
-        against(evidence, std::iter::once((zerocopy.cell.clone(), off(&zerocopy.cell))), switches);
-    let ruling = if let (Some(further), Some(more)) = (falling.first(), busier.first()) {
-        cited.extend([further.reference(GOODPUT), more.reference(switches), Reference::law(3)]);
-        let shown = Shown::by(further.is_no_less(), further.is_below(1.0) && more.is_above(1.0));
-        let seen =
-            Reason::derived(KEPT, &falling).into_iter().chain([Reason::each(switches, &busier)]);
-        ruling.then(PartKind::Intervention, shown, seen)
-    } else {
-        ruling.then(
-            PartKind::Intervention,
-            Shown::NotMeasured,
-            [Reason::not_varied(Factor::SoZerocopy, "off")],
-        )
-    };
+    let mut interventions = Vec::new();
+    for taken_away in [Factor::SoZerocopy, Factor::Completions] {
+        interventions.extend(without(evidence, zerocopy, taken_away, &mut cited));
+    }
+    if interventions.is_empty() {
+        let not = [
+            Reason::not_varied(Factor::Completions, "left"),
+            Reason::not_varied(Factor::SoZerocopy, "off"),
+        ];
+        return ruling
+            .then(PartKind::Intervention, Shown::NotMeasured, not)
+            .lacks(further())
+            .from(cited);
+    }
+    let then = |ruling: Ruling, (shown, seen)| ruling.then(PartKind::Intervention, shown, seen);
+    let ruling = interventions.into_iter().fold(ruling, then);
     ruling.lacks(further()).from(cited)
 }
 
-/// A contended spinlock burns CPU time: where per KiB costs the sender no more with 4 threads than with one, none is.
+/// Whether zerocopy falls less and switches less where this factor takes its notifications away: the option off, or nobody
+/// reading them. None where that was not measured.
+fn without(
+    evidence: &Evidence<'_>,
+    zerocopy: &Compared,
+    factor: Factor,
+    cited: &mut Vec<Reference>,
+) -> Option<(Shown, Vec<Reason>)> {
+    let twin = |cell: &Cell| {
+        let mut twin = cell.clone();
+        if factor == Factor::Completions {
+            twin.completions = Completions::Left;
+        } else {
+            twin.so_zerocopy = Switch::Off;
+        }
+        twin
+    };
+    let [eight, four] = [&zerocopy.cell, &zerocopy.against];
+    let (eight_without, four_without) = (twin(eight), twin(four));
+    let falls = kept(evidence, [eight, four], [&eight_without, &four_without]);
+    let falling = of_moments(evidence, vec![falls]);
+    let switches = Metric::ContextSwitchesPerS;
+    let busier = against(evidence, std::iter::once((eight.clone(), eight_without)), switches);
+    let (further, more) = (falling.first()?, busier.first()?);
+    cited.extend([further.reference(GOODPUT), more.reference(switches), Reference::law(3)]);
+    // That it switches no less without them refutes the cause as much as that it falls no less.
+    let contradicted = further.is_no_less() || more.is_no_more();
+    let shown = Shown::by(contradicted, further.is_below(1.0) && more.is_above(1.0));
+    let seen = Reason::derived(KEPT, &falling).into_iter();
+    Some((shown, seen.chain([Reason::each(switches, &busier)]).collect()))
+}
+
+/// A contended spinlock burns CPU time: where a KiB costs the sender no more with several threads that have connections and CPUs
+/// of their own than with one, none is.
 pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::SenderCpuNsPerKib;
     let mut compared: Vec<Compared> = Vec::new();
     for bytes in sizes_asked(evidence) {
         for path in paths_asked(evidence) {
-            compared.extend(threads(evidence, metric, path, bytes, [4, 1]));
+            for more in threads_asked(evidence).into_iter().filter(|n| *n > 1) {
+                compared.extend(threads(evidence, metric, path, bytes, [more, 1]));
+            }
         }
     }
     let measured = compared.clone();
@@ -194,7 +268,7 @@ pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
         ))
         .lacks(Missing::machine(
             "a machine with at least 8 usable CPUs",
-            "copycost run --threads 1,4",
+            "copycost run --threads 1,2,4",
         ))
         .from(names(&compared, metric))
 }

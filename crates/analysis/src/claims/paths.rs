@@ -1,8 +1,8 @@
-//! C4 and C6 to C8: which path wins, and from where on.
+//! C4, C6 and C8: which path wins, and from where on.
 
 use model::{Cell, Factor, SendPath};
 
-use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, Verdict, effect, not_measured};
+use super::{Missing, PartKind, Reason, Reference, Ruling, Shown, effect, not_measured};
 use crate::comparisons::{
     completions, crossed, crossovers, of_moments, path_twins, paths, unmeasured, with_a_cpu_each,
 };
@@ -117,7 +117,12 @@ fn finer() -> Missing {
 /// From the crossover of goodput between zerocopy and send, which makes more calls too.
 pub(super) fn c6(evidence: &Evidence<'_>) -> Ruling {
     let both = [SendPath::A3, SendPath::A1];
-    let found = crossovers(evidence, SendPath::A3, SendPath::A1, GOODPUT);
+    let mut found = crossovers(evidence, SendPath::A3, SendPath::A1, GOODPUT);
+    // Fields begin on a page, as the paper's do, where that was measured.
+    let is_usual = |c: &&Crossover| c.shared.cell().is_default(Factor::Offset);
+    if found.iter().any(is_usual) {
+        found.retain(is_usual);
+    }
     if found.is_empty() {
         return not_measured(unmeasured(evidence, GOODPUT, &both, &[], &[]), finer());
     }
@@ -137,30 +142,6 @@ pub(super) fn c6(evidence: &Evidence<'_>) -> Ruling {
         ruling.caveats.push(Caveat::Oversubscribed { all: true });
     }
     ruling
-}
-
-/// Without a threshold at 4096 there is nothing to explain; with one, the reason needs an offset that no plan of this
-/// version can vary.
-pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
-    let mut ruling = c6(evidence);
-    for part in &mut ruling.parts {
-        part.kind = PartKind::Premise;
-    }
-    let page = evidence.host.page_bytes.value().copied();
-    let ruling = match ruling.verdict {
-        Verdict::Supported => match page.filter(|bytes| *bytes != 4096) {
-            Some(bytes) => {
-                ruling.then(PartKind::Intervention, Shown::No, [Reason::PageBytes { bytes }])
-            }
-            None => {
-                ruling.then(PartKind::Intervention, Shown::NotMeasured, [Reason::NoIntervention])
-            }
-        },
-        Verdict::Refuted | Verdict::Undecidable | Verdict::NotApplicable => ruling,
-    };
-    ruling.lacks(Missing::of_itself(
-        "sizes around the page and a sweep of the fields' offset within it, which no plan of this version can vary, on machines with pages of 4 and of 16 or 64 KiB",
-    ))
 }
 
 /// The gain that the claim names.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{Cell, Factor, Measured, Placement, SendPath};
 
-use super::causes::{KEPT, fall, kept};
+use super::causes::{KEPT, fall, kept, shared};
 use super::threads::GOODPUT;
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
 use crate::claims::claim::Verdict;
@@ -12,7 +12,7 @@ use crate::comparisons::{of_moments, paths, twins, unmeasured, with_a_cpu_each};
 use crate::evidence::Evidence;
 use crate::operands::Compared;
 use crate::operands::names;
-use crate::reason::{Reason, Unseen};
+use crate::reason::Reason;
 
 /// The NUMA nodes on which a cell's workers ran, if every CPU's node is known and they were pinned.
 fn nodes(evidence: &Evidence<'_>, cell: &Cell) -> Option<BTreeSet<u32>> {
@@ -83,34 +83,38 @@ fn within_against_across(evidence: &Evidence<'_>, falls: &[Compared]) -> Vec<Com
     of_moments(evidence, family)
 }
 
-/// Pinning against none, by goodput; what batching brings is send against sendmsg. Sockets are separate in every plan, so
-/// that the claim can fall by its two other parts and not be shown by them.
+/// Pinning against none, a connection of one's own against a shared one, and batching, which is sendmsg against send, each by
+/// goodput: the claim is all of them.
 pub(super) fn c25(evidence: &Evidence<'_>) -> Ruling {
     let (batched, _) = with_a_cpu_each(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
+    let is_pinned =
+        |cell: &Cell| matches!(cell.placement, Placement::Split | Placement::Cpus { .. });
     let pinned = twins(
         evidence,
         GOODPUT,
-        |cell| matches!(cell.placement, Placement::Split | Placement::Cpus { .. }),
+        |cell| is_pinned(cell) && cell.is_itself(),
         |cell| Cell { placement: Placement::None, ..cell.clone() },
     );
-    let cited = names(&batched, GOODPUT).into_iter().chain(names(&pinned, GOODPUT));
-    if pinned.is_empty() {
-        return effect(Shown::NotMeasured, [Reason::not_varied(Factor::Placement, "none")])
-            .lacks(Missing::plan("copycost run --placement split,none"))
-            .from(cited);
-    }
-    let batching = Reason::range(GOODPUT, &batched)
-        .unwrap_or_else(|| unmeasured(evidence, GOODPUT, &[SendPath::A1, SendPath::A2], &[], &[]));
-    let ruling = effect(Shown::more(&pinned), Reason::range(GOODPUT, &pinned)).then(
-        PartKind::Effect,
-        Shown::more(&batched),
-        [batching],
-    );
-    let missing = if ruling.holds() {
-        Missing::of_itself("shared sockets as an intervention, which no plan of this version has")
-    } else {
-        Missing::plan("copycost run --send send,sendmsg --placement split,none --rounds 20")
+    let separate = twins(evidence, GOODPUT, Cell::is_itself, shared);
+    let all = [&pinned, &batched, &separate];
+    let part = |compared: &[Compared], not: Reason| {
+        (Shown::more(compared), Reason::range(GOODPUT, compared).unwrap_or(not))
     };
-    let unseen = Reason::NotInstrumented { what: Unseen::SharedSockets };
-    ruling.then(PartKind::Effect, Shown::NotMeasured, [unseen]).lacks(missing).from(cited)
+    let no_batching = || unmeasured(evidence, GOODPUT, &[SendPath::A1, SendPath::A2], &[], &[]);
+    let (of_pinning, pinning) = part(&pinned, Reason::not_varied(Factor::Placement, "none"));
+    let (of_batching, batching) = part(&batched, no_batching());
+    let (of_separation, separation) =
+        part(&separate, Reason::not_varied(Factor::Sockets, "shared"));
+    let missing = if all.iter().any(|compared| compared.is_empty()) {
+        Missing::plan(
+            "copycost run --send send,sendmsg --placement split,none --sockets own,shared --threads 1,2",
+        )
+    } else {
+        Missing::rounds()
+    };
+    effect(of_pinning, [pinning])
+        .then(PartKind::Effect, of_batching, [batching])
+        .then(PartKind::Effect, of_separation, [separation])
+        .lacks(missing)
+        .from(all.into_iter().flat_map(|compared| names(compared, GOODPUT)))
 }

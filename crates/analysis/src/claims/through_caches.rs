@@ -115,7 +115,8 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
     if nothing_is != Shown::Yes || seen.0 != Shown::Yes {
         return ruling.lacks(missing);
     }
-    let without = evidence.estimates.iter().filter(|e| !e.cell.is_itself() && !e.oversubscribed);
+    let without =
+        evidence.estimates.iter().filter(|e| e.cell.copies_instead() && !e.oversubscribed);
     let without = without.filter(|e| is_medium(&e.cell)).map(|e| {
         let on = Cell { so_zerocopy: Switch::On, ..e.cell.clone() };
         let moments = evidence.paired(&on, &e.cell, misses);
@@ -124,7 +125,7 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
     let off = of_moments(evidence, without.collect());
     let Some(seen) = Reason::range(misses, &off) else {
         let is_dropped =
-            |e: &CellEstimates| !e.cell.is_itself() && is_medium(&e.cell) && e.oversubscribed;
+            |e: &CellEstimates| e.cell.copies_instead() && is_medium(&e.cell) && e.oversubscribed;
         let why = if evidence.estimates.iter().any(is_dropped) {
             Reason::TooFewCpus
         } else {

@@ -52,6 +52,6 @@ fn wrong(judged: &JudgedTrial<'_>) -> Option<Wrong> {
     let cell = &judged.trial.cell;
     let message = cell.message.bytes().0;
     let whole = sent.messages.saturating_mul(message);
-    let slack = message.saturating_mul(u64::from(cell.connections()));
+    let slack = message.saturating_mul(u64::from(cell.rings()));
     (accepted.abs_diff(whole) >= slack).then(|| wrong(Figure::MessageBytes, whole, accepted))
 }

@@ -173,7 +173,8 @@ fn costs_of_control(evidence: &Evidence<'_>) -> Vec<LawReason> {
     let mut costs = Vec::new();
     for estimates in evidence.estimates {
         let cell = &estimates.cell;
-        let (false, Some(copying)) = (cell.is_itself(), cell.send_path.capabilities().copying_twin)
+        let (true, Some(copying)) =
+            (cell.copies_instead(), cell.send_path.capabilities().copying_twin)
         else {
             continue;
         };

@@ -4,9 +4,12 @@ use analysis::metric::Metric;
 use analysis::reason::{PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
 use model::SendPath::Zerocopy;
-use model::{Cell, Factor, Measured};
+use model::{Cell, Completions, Factor, Measured, Sockets};
 
-use crate::made::{Run, count, gives, kib, lacks, misses, one_thread, plan, run, run_of_goodput};
+use crate::made::{
+    CPUS, ROUNDS, Run, count, gives, host, kib, lacks, misses, one_thread, plan, run,
+    run_of_goodput,
+};
 
 fn threads() -> model::Plan {
     plan(&[(Factor::Threads, "4,8"), (Factor::Message, "64KiB")])
@@ -57,7 +60,35 @@ fn c13_no_counter_of_these_shows_or_refutes() {
 fn c14_no_record_tells_a_line_that_travels() {
     let falls = run_of_goodput(threads(), falling);
     let unseen = Reason::NotInstrumented { what: Unseen::SharedCacheLines };
-    gives(&falls.leaves_open(14, PartKind::Counter, Shown::NotMeasured), |it| *it == unseen);
+    let claim = falls.leaves_open(14, PartKind::Intervention, Shown::NotMeasured);
+    gives(&claim, |it| *it == unseen);
+}
+
+#[test]
+fn c14_falls_where_sharing_costs_what_own_connections_do_not_pay() {
+    let both = || {
+        plan(&[
+            (Factor::Send, "send,sendmsg"),
+            (Factor::Sockets, "own,shared"),
+            (Factor::Threads, "4,8"),
+            (Factor::Message, "64KiB"),
+        ])
+    };
+    let sharing = |costs: f64| {
+        run(both(), move |cell, trial| {
+            let more = if cell.sockets == Sockets::Shared { costs } else { 1.0 };
+            trial.goodput_gbps(falling(cell)).ends_cpu_ns_per_kib(200.0 * more)
+        })
+    };
+    let claim = sharing(1.6).refutes(14, PartKind::Intervention);
+    gives(&claim, |it| {
+        matches!(it, Reason::Range { metric: Metric::EndsCpuNsPerKib, least, of: 2, .. }
+            if (least.ratio.mean - 1.6).abs() < 0.05 && least.cell.sockets == Sockets::Shared)
+    });
+    // Whoever shares pays nothing, so that own connections may share as much: it takes a record of the lines.
+    sharing(1.0).leaves_open(14, PartKind::Counter, Shown::NotMeasured);
+    sharing(1.06).leaves_open(14, PartKind::Intervention, Shown::Unclear);
+    run_of_goodput(both(), |_| 10.0).refutes(14, PartKind::Premise);
 }
 
 /// Context switches in each trial's window, by cell.
@@ -110,11 +141,7 @@ fn c15_is_shown_by_switches_that_go_away_with_the_notifications() {
         (8, _) => 3.0,
         _ => 10.0,
     };
-    switching(run_of_goodput(option(), alike), many).leaves_open(
-        15,
-        PartKind::Effect,
-        Shown::Unclear,
-    );
+    switching(run_of_goodput(option(), alike), many).refutes(15, PartKind::Effect);
     let no_send = plan(&[
         (Factor::Threads, "4,8"),
         (Factor::Message, "64KiB"),
@@ -146,9 +173,73 @@ fn c15_is_shown_by_switches_that_go_away_with_the_notifications() {
 }
 
 #[test]
+fn c15_is_decided_where_nobody_reads_the_completions() {
+    let read_and_left = || {
+        plan(&[
+            (Factor::Threads, "4,8"),
+            (Factor::Message, "64KiB"),
+            (Factor::Completions, "read,left"),
+        ])
+    };
+    let is_read = |cell: &Cell| cell.completions == Completions::Read;
+    let many = move |cell: &Cell| {
+        if cell.send_path == Zerocopy && is_read(cell) { 50_000 } else { 500 }
+    };
+    let cured = move |cell: &Cell| {
+        if is_read(cell) || cell.threads.get() == 4 { falling(cell) } else { 7.0 }
+    };
+    let parts = switching(run_of_goodput(read_and_left(), cured), many).supports(15).parts;
+    assert_eq!(parts.last().map(|part| part.kind), Some(PartKind::Intervention), "{parts:#?}");
+    // It falls as far with nobody reading, or switches as often.
+    switching(run_of_goodput(read_and_left(), falling), many).refutes(15, PartKind::Intervention);
+    let always = |cell: &Cell| if cell.send_path == Zerocopy { 50_000 } else { 500 };
+    switching(run_of_goodput(read_and_left(), cured), always).refutes(15, PartKind::Intervention);
+    // Too few CPUs support no cause, and refute one all the same.
+    let crowded = |goodput: fn(&Cell) -> f64| {
+        run(read_and_left(), move |cell, trial| trial.goodput_gbps(goodput(cell)).usable_cpus(8))
+    };
+    switching(crowded(falling), many).refutes(15, PartKind::Intervention);
+    // Noise that hides whether reading has to do with it.
+    let plan_of_noisy = read_and_left();
+    let records = synthetic::run(&plan_of_noisy, ROUNDS, |cell, round| {
+        let by = if is_read(cell) { 0.005 } else { 0.9 };
+        let goodput = falling(cell);
+        synthetic::trial(cell, round)
+            .usable_cpus(CPUS)
+            .goodput_gbps(goodput)
+            .faster(synthetic::noise(3, cell, round, by))
+    });
+    let noisy = Run { plan: plan_of_noisy, host: host(), records };
+    switching(noisy, many).leaves_open(15, PartKind::Intervention, Shown::Unclear);
+    // Either factor alone will do, and what one refutes the other does not save.
+    let both = plan(&[
+        (Factor::Threads, "4,8"),
+        (Factor::Message, "64KiB"),
+        (Factor::SoZerocopy, "on,off"),
+        (Factor::Completions, "read,left"),
+    ]);
+    let by_option = |cell: &Cell| {
+        if cell.so_zerocopy.is_on() || cell.threads.get() == 4 { falling(cell) } else { 7.0 }
+    };
+    let switches = |cell: &Cell| {
+        if cell.send_path == Zerocopy && cell.is_itself() { 50_000 } else { 500 }
+    };
+    switching(run_of_goodput(both, by_option), switches).refutes(15, PartKind::Intervention);
+}
+
+#[test]
 fn c17_falls_where_no_cpu_time_is_burnt() {
     let threads = || plan(&[(Factor::Threads, "1,4")]);
     run(threads(), |_, trial| trial).refutes(17, PartKind::Counter);
+    // As many threads as there are CPUs for will do; what workers pay that share a connection is not what is claimed.
+    let two = plan(&[
+        (Factor::Send, "send,sendmsg"),
+        (Factor::Sockets, "own,shared"),
+        (Factor::Threads, "1,2,8"),
+    ]);
+    let shared_cost = |cell: &Cell| if cell.sockets == Sockets::Shared { 900.0 } else { 100.0 };
+    run(two, move |cell, trial| trial.sender_cpu_ns_per_kib(shared_cost(cell)).usable_cpus(4))
+        .refutes(17, PartKind::Counter);
     let spins = run(threads(), |cell, trial| {
         trial.sender_cpu_ns_per_kib(100.0 * f64::from(cell.threads.get()))
     });

@@ -11,7 +11,7 @@ use model::SendPath::{self, Send, Sendmsg, Zerocopy};
 use model::{Audit, Cell, Factor, Preset};
 
 use crate::made::{
-    are_each, decided_by, gives, lacks, one_thread, plan, run, run_of_goodput, run_with_noise,
+    Run, are_each, decided_by, gives, lacks, one_thread, plan, run, run_of_goodput, run_with_noise,
 };
 
 fn bytes(cell: &Cell) -> u64 {
@@ -261,6 +261,65 @@ fn c6_and_c7_follow_the_threshold_that_is_found() {
     let send = run(plan(&[(Factor::Send, "send")]), |_, trial| trial);
     send.leaves_open(6, Effect, NotMeasured);
     send.leaves_open(7, Premise, NotMeasured);
+}
+
+/// Zero-copy better from 4 KiB on, and its cost over the copy's at each offset and size, with a field on pages of its own.
+fn at_offsets(noise: f64, relative_cost: impl Fn(&Cell) -> f64) -> Run {
+    let plan = plan(&[
+        (Factor::Threads, "1"),
+        (Factor::Send, "send,zerocopy"),
+        (Factor::Fields, "1"),
+        (Factor::Layout, "paged"),
+        (Factor::Offset, "0,1,2048"),
+        (Factor::Message, "2KiB,3KiB,4KiB,5KiB,6KiB,8KiB,12KiB"),
+    ]);
+    run_with_noise(plan, noise, move |cell, trial| {
+        let (is_it, n) = (cell.send_path == Zerocopy, bytes(cell));
+        let better = if n < 4096 { 0.8 } else { 1.2 };
+        let cost = if is_it { 200.0 * relative_cost(cell) } else { 200.0 };
+        trial.goodput_gbps(if is_it { 10.0 * better } else { 10.0 }).ends_cpu_ns_per_kib(cost)
+    })
+}
+
+/// Pages on which a cell's field lies.
+fn pages(cell: &Cell) -> f64 {
+    (u64::from(cell.offset.bytes()) + bytes(cell)).div_ceil(4096) as f64
+}
+
+#[test]
+fn c7_is_shown_where_cost_follows_pages_and_falls_where_it_does_not() {
+    let of_pages = |each: f64| at_offsets(0.005, move |cell| 1.0 + each * pages(cell));
+    let claim = of_pages(0.3).supports(7);
+    gives(&claim, |it| {
+        let Reason::OffsetCosts { of } = it else { return false };
+        let seen: Vec<_> = of.iter().map(|c| (c.offset, c.with_more, c.with_as_many)).collect();
+        seen == [(1, 3, 4), (2048, 4, 3)]
+            && of.iter().all(|c| c.pages_more == 1.0 && c.ratio.mean > 1.1)
+    });
+    // The pages move, and nothing else.
+    of_pages(0.0).refutes(7, Intervention);
+    // What starts away from a page's start costs more, whatever it touches.
+    at_offsets(0.005, |cell| if cell.offset.bytes() > 0 { 1.3 } else { 1.0 })
+        .refutes(7, Intervention);
+    at_offsets(0.4, |cell| 1.0 + 0.05 * pages(cell)).leaves_open(7, Premise, Unclear);
+    // No size of eight fields touches more pages.
+    let eight = plan(&[
+        (Factor::Threads, "1"),
+        (Factor::Layout, "paged"),
+        (Factor::Offset, "0,1"),
+        (Factor::Message, "64,2KiB,8KiB,16KiB"),
+    ]);
+    let gain = ratio_of(Zerocopy, |n| if n < 4096 { 0.8 } else { 1.2 });
+    let claim = run_of_goodput(eight, gain).leaves_open(7, Intervention, NotMeasured);
+    decided_by(&claim, |it| *it == Reason::OffsetCosts { of: Vec::new() });
+    // Noise in the cost alone.
+    let noisy = at_offsets(0.005, |cell| 1.0 + 0.1 * pages(cell)).with_rounds(|cell, round, it| {
+        let by = synthetic::noise(7, cell, round, 0.5);
+        for worker in &mut it.sender.workers {
+            worker.cpu_ns = model::Nanos::from_secs_f64(worker.cpu_ns.as_secs_f64() * by);
+        }
+    });
+    noisy.leaves_open(7, Intervention, Unclear);
 }
 
 #[test]

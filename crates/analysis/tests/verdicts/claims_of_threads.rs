@@ -3,11 +3,11 @@
 use analysis::claims::claim::Verdict;
 use analysis::metric::Metric;
 use analysis::operands::Compared;
-use analysis::reason::{Derived, PartKind, Reason, Shown, Unseen};
+use analysis::reason::{Derived, PartKind, Reason, Shown};
 use analysis::reference::Caveat;
 use analysis::results::Finding;
 use model::SendPath::{Send, Sendmsg, Zerocopy};
-use model::{Cell, Factor, Measured, Placement};
+use model::{Cell, Factor, Measured, Placement, Sockets};
 
 use crate::made::{
     CPUS, ROUNDS, Run, are_each, count, decided_by, gives, host, kib, lacks, one_thread, plan, run,
@@ -215,19 +215,22 @@ fn c24_needs_every_other_count_to_carry_less() {
 }
 
 #[test]
-fn c25_needs_pinned_and_unpinned_workers() {
-    let pinned = |by: f64, batched: f64| {
-        let plan = plan(&[(Factor::Threads, "2"), (Factor::Placement, "split,none")]);
-        run_of_goodput(plan, move |cell| {
-            let pinned = if cell.placement == Placement::Split { by } else { 1.0 };
+fn c25_needs_pinning_batching_and_connections_of_ones_own() {
+    let gains = |pinned: f64, batched: f64, separate: f64, noise: f64| {
+        let plan = plan(&[
+            (Factor::Send, "send,sendmsg"),
+            (Factor::Threads, "2"),
+            (Factor::Placement, "split,none"),
+            (Factor::Sockets, "own,shared"),
+        ]);
+        run_with_noise(plan, noise, move |cell, trial| {
+            let pinned = if cell.placement == Placement::Split { pinned } else { 1.0 };
             let batched = if cell.send_path == Sendmsg { batched } else { 1.0 };
-            10.0 * pinned * batched
+            let separate = if cell.sockets == Sockets::Own { separate } else { 1.0 };
+            trial.goodput_gbps(10.0 * pinned * batched * separate)
         })
     };
-    let two_of_three = pinned(1.3, 2.0).leaves_open(25, PartKind::Effect, Shown::NotMeasured);
-    gives(&two_of_three, |it| *it == Reason::NotInstrumented { what: Unseen::SharedSockets });
-    let missing = two_of_three.would_decide;
-    assert!(missing[0].what.starts_with("shared sockets"), "{missing:?}");
+    gains(1.3, 2.0, 1.5, 0.005).supports(25);
     let near = |c: &Compared| (c.ratio.mean - 1.0).abs() < 0.02;
     let are_alike = |is_it: fn(&Compared) -> bool| {
         move |it: &Reason| {
@@ -235,13 +238,28 @@ fn c25_needs_pinned_and_unpinned_workers() {
                 if [least, most].iter().all(|c| near(c) && is_it(c)))
         }
     };
+    let refuted = |pinned, batched, separate| {
+        gains(pinned, batched, separate, 0.005).refutes(25, PartKind::Effect)
+    };
     let is_pinning = |c: &Compared| {
         c.against.placement == Placement::None && c.cell.placement != Placement::None
     };
-    decided_by(&pinned(1.0, 2.0).refutes(25, PartKind::Effect), are_alike(is_pinning));
+    decided_by(&refuted(1.0, 2.0, 1.5), are_alike(is_pinning));
     decided_by(
-        &pinned(1.3, 1.0).refutes(25, PartKind::Effect),
+        &refuted(1.3, 1.0, 1.5),
         are_alike(|c| c.against.send_path == Send && c.cell.send_path == Sendmsg),
     );
+    decided_by(
+        &refuted(1.3, 2.0, 1.0),
+        are_alike(|c| c.against.sockets == Sockets::Shared && c.cell.sockets == Sockets::Own),
+    );
+    gains(1.3, 2.0, 1.1, 0.8).leaves_open(25, PartKind::Effect, Shown::Unclear);
+    let unshared = plan(&[(Factor::Threads, "2"), (Factor::Placement, "split,none")]);
+    let two_of_three = run_of_goodput(unshared, |cell| {
+        let pinned = if cell.placement == Placement::Split { 1.3 } else { 1.0 };
+        if cell.send_path == Sendmsg { 20.0 * pinned } else { 10.0 * pinned }
+    })
+    .leaves_open(25, PartKind::Effect, Shown::NotMeasured);
+    decided_by(&two_of_three, |it| matches!(it, Reason::NotVaried { factor: Factor::Sockets, .. }));
     run(one_thread(), |_, trial| trial).leaves_open(25, PartKind::Effect, Shown::NotMeasured);
 }

@@ -52,6 +52,9 @@ impl<T: Tally> Crew<T> {
                 None => counters = Some(figures),
                 Some(sum) => sum.add(&figures),
             }
+            if !worker.watch.reads_flows {
+                continue;
+            }
             match (&mut tcp, attached.flows.figures()) {
                 (Measured::Value(all), Measured::Value(flows)) => all.extend(flows),
                 (Measured::Value(_), Measured::Absent { absent }) => tcp = Measured::absent(absent),

@@ -257,6 +257,7 @@ impl<T: Tally> Crew<T> {
         let mut done: Vec<Option<Done<T>>> = (0..self.workers).map(|_| None).collect();
         let until = clock::monotonic_ns() + self.turns.drain.0;
         self.gather_all(until, 0, self.turns.drain, is_over, &mut done)?;
+        self.end_shared();
         let done: Vec<Done<T>> = done.into_iter().flatten().collect();
         let Turns { namespace, throttling, machine, bytes, cpu_ns, ordered_ns, .. } = &self.turns;
         let side = self.side(&done, ordered_ns, socket, namespace.as_ref(), throttling.as_ref());

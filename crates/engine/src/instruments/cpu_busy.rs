@@ -1,9 +1,10 @@
 //! `cpu-busy`: busy, softirq and stolen time of whole CPUs, and their frequencies.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use kernel::idle::{Busy, IdleClock, IdleSnapshot};
-use kernel::stat::{Stat, user_hz};
+use kernel::stat::{Stat, irq_time, user_hz};
 use kernel::{Unavailable, clock};
 use model::record::{CpuBusy as BusyFigures, CpuTicks, Machine};
 use model::{Instrument as Name, Measured, Nanos};
@@ -50,6 +51,12 @@ impl CpuBusy {
     }
 }
 
+/// Whether this kernel charges softirqs to no thread. Looked up once, before the first trial: it may start a process.
+pub(crate) fn softirqs_apart() -> Measured<bool> {
+    static APART: LazyLock<Measured<bool>> = LazyLock::new(|| irq_time().into());
+    APART.clone()
+}
+
 /// The frequency of a CPU in kHz.
 fn frequency(cpu: u32) -> Result<u64, String> {
     let path = format!("/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq");
@@ -85,6 +92,7 @@ impl Instrument for CpuBusy {
                 moved_bytes: None,
                 ends_cpu_ns: None,
                 idle: None,
+                load: None,
             };
         };
         let busy = match (&self.clock, &start.idle, &end.idle) {
@@ -109,7 +117,7 @@ impl Instrument for CpuBusy {
             }
             (Err(why), _) | (_, Err(why)) => Measured::absent(why),
         };
-        Machine { busy, ticks, khz, moved_bytes: None, ends_cpu_ns: None, idle: None }
+        Machine { busy, ticks, khz, moved_bytes: None, ends_cpu_ns: None, idle: None, load: None }
     }
 }
 

@@ -91,6 +91,14 @@ pub trait SendPath: Sized {
         let _ = (wait, slots, tally);
         Ok(())
     }
+
+    /// What it does before a silence that is not the last: it takes every completion, so that none comes in another's turn.
+    ///
+    /// # Errors
+    /// As [`SendPath::reap`].
+    fn rest(&mut self, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        self.reap(Wait::All, slots, tally)
+    }
 }
 
 /// Sends all of `bytes` with `send()`: the loop that `send` and `staged` share.

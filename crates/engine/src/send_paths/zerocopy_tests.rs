@@ -1,9 +1,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use model::Layout;
-use model::values::{Fields, MessageSize};
-
 use super::*;
 
 /// What the scripted kernel answers, call by call.
@@ -60,8 +57,7 @@ struct Bench {
 }
 
 fn bench(script: Script, slots: u32) -> Bench {
-    let message =
-        Message::new(MessageSize::new(800).unwrap(), Fields::EIGHT, Layout::Packed, 4096).unwrap();
+    let message = Message::of(&"message_bytes=800 layout=packed".parse().unwrap(), 4096).unwrap();
     let options = SendOptions { so_zerocopy: true, slots };
     let arena = Arena::new(message.stride() * slots as usize).unwrap();
     Bench {
@@ -199,8 +195,7 @@ fn waiting_on_a_dead_connection_ends_with_an_error() {
 
 #[test]
 fn without_so_zerocopy_nothing_is_held_and_nobody_is_waited_for() {
-    let message =
-        Message::new(MessageSize::new(800).unwrap(), Fields::EIGHT, Layout::Packed, 4096).unwrap();
+    let message = Message::of(&"message_bytes=800 layout=packed".parse().unwrap(), 4096).unwrap();
     let options = SendOptions { so_zerocopy: false, slots: 1 };
     let arena = Arena::new(message.stride()).unwrap();
     let mut path = Zerocopy::with_wire(Script::default(), arena, &message, &options).unwrap();

@@ -73,6 +73,7 @@ pub(crate) fn finished(rtt_us: f64, bytes: u64) -> Record {
                 moved_bytes: None,
                 ends_cpu_ns: None,
                 idle: None,
+                load: None,
             },
             link: Measured::absent(NO_DEVICES),
             sink: Measured::absent(NO_SINK),

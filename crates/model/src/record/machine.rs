@@ -24,6 +24,27 @@ pub struct Machine {
     /// Of a series: busy time of the same CPUs in the silence beside it, both ends idle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Measured<CpuBusy>>,
+    /// Of a series: what the usable CPUs did while it lasted, the same in each of its trials. Absent in steady trials, and in
+    /// journals of versions that did not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Box<Load>>,
+}
+
+/// What the usable CPUs did over a whole series, from before its connections to after its last slice: read outside the
+/// slices, once at each end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Busy time of the usable CPUs, from idle residency or a like source.
+    pub busy: Measured<CpuBusy>,
+    /// `/proc/stat` of the same CPUs.
+    pub ticks: Measured<CpuTicks>,
+    /// Frequencies at both readings, in kHz, CPU by CPU.
+    pub khz: Measured<Vec<[u64; 2]>>,
+    /// CPU time of copycost's own processes between the readings, in ns: both ends and the engine, all their threads, from
+    /// their process clocks.
+    pub own_cpu_ns: Measured<Nanos>,
+    /// Whether softirqs and interrupts are charged to no thread (CONFIG_IRQ_TIME_ACCOUNTING), and so are not in `own_cpu_ns`.
+    pub interrupts_apart: Measured<bool>,
 }
 
 /// Busy time of CPUs.

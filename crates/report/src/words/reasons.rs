@@ -3,7 +3,7 @@
 use crate::spelling::{counted, level, listed, over, percent, ratio, share_range, short, size};
 use analysis::estimate::Estimate;
 use analysis::metric::Metric;
-use analysis::operands::Compared;
+use analysis::operands::{Compared, OffsetCost};
 use analysis::reason::{Derived, Figured, Reason, Unseen};
 use model::{Cell, Factor, Link, Measured};
 
@@ -44,6 +44,16 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::NoIntervention => {
             "no measurement without that cause, so it is not shown to be the cause".to_owned()
         }
+        Reason::OffsetCosts { of } if of.is_empty() => {
+            "no message was measured that touches more pages at another offset".to_owned()
+        }
+        Reason::OffsetCosts { of } => {
+            let each: Vec<String> = of.iter().map(offset_cost).collect();
+            format!(
+                "CPU cost of zero-copy against the copy, over the same at offset 0: {}",
+                listed(&each)
+            )
+        }
         Reason::Completions { copied: shares, copied_by } => copied(shares, *copied_by),
         Reason::Derived { what, least, most, of } => range(&derived(*what), least, most, *of),
         Reason::NotVaried { factor, value: None } => format!("not varied: {}", factor.id_key()),
@@ -73,7 +83,6 @@ pub(crate) fn reason(reason: &Reason) -> String {
                 Unseen::MemoryBandwidth => "how much of the memory's bandwidth is used",
                 Unseen::SharedCacheLines => "cache lines that move between CPUs",
                 Unseen::LockContention => "lock contention",
-                Unseen::SharedSockets => "sockets shared by workers; each has its own",
             };
             format!("this version does not measure {what}")
         }
@@ -128,6 +137,21 @@ pub(crate) fn reason(reason: &Reason) -> String {
                 .to_owned()
         }
     }
+}
+
+/// `offset 1: 1.04 × [1.02, 1.06] at 5 messages that touch 1 page more, relative to 3 that touch as many`.
+fn offset_cost(cost: &OffsetCost) -> String {
+    let OffsetCost { offset, ratio: of, with_more, with_as_many, pages_more, .. } = cost;
+    let more = format!("{} more", short(*pages_more));
+    let as_many = match with_as_many {
+        0 => String::new(),
+        n => format!(", relative to {n} that touch as many"),
+    };
+    format!(
+        "offset {offset} {} for {} that touch {more} pages{as_many}",
+        ratio(of),
+        counted(*with_more, "message", "messages")
+    )
 }
 
 /// How many zero-copy completions were marked copied: the least and the largest share of a cell's, and the link that always
@@ -310,6 +334,26 @@ mod tests {
         reads(
             Reason::SizesCount { low: 2048.0, high: 8192.0 },
             "a size from 2 KiB to 8 KiB counts",
+        );
+    }
+
+    #[test]
+    fn what_an_offset_costs_names_the_messages_that_it_moves() {
+        let cost = |offset, with_as_many, pages_more| OffsetCost {
+            offset,
+            ratio: estimate(1.1),
+            finding: Finding::More,
+            with_more: 5,
+            with_as_many,
+            pages_more,
+        };
+        reads(
+            Reason::OffsetCosts { of: vec![cost(1, 3, 1.0), cost(2048, 0, 1.5)] },
+            "CPU cost of zero-copy against the copy, over the same at offset 0: offset 1 1.10 × [1.04, 1.16] for 5 messages that touch 1.00 more pages, relative to 3 that touch as many and offset 2048 1.10 × [1.04, 1.16] for 5 messages that touch 1.50 more pages",
+        );
+        reads(
+            Reason::OffsetCosts { of: Vec::new() },
+            "no message was measured that touches more pages at another offset",
         );
     }
 

@@ -6,6 +6,7 @@ use analysis::warnings::{MoreRounds, Warning};
 use model::Cell;
 
 use super::figures::{metric, place};
+use super::load;
 
 /// The line.
 pub(crate) fn warning(warning: &Warning) -> String {
@@ -87,6 +88,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
                 percent(largest.off())
             )
         }
+        Warning::Load { load } => load::load(load),
         Warning::Steal { trials, of, limit } => format!(
             "over {} of CPU time stolen in {trials} of {of} trials: measure when the host is quiet",
             percent(*limit)
@@ -192,6 +194,7 @@ pub(crate) fn detail(of: &Warning) -> Option<String> {
             ratio(&largest.change),
             counted(largest.warmup_turns, "turn", "turns")
         )),
+        Warning::Load { load } => Some(load::detail(load)),
         Warning::Drift { correlation, p, .. } => {
             Some(format!("correlation of neighbouring rounds {correlation:.2}, p {p:.3}"))
         }

@@ -186,6 +186,7 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
             precise_comparisons: Measured::Value(comparisons),
             precise_cells: Measured::Value(cells),
             turn_noise: Measured::absent("not in this sample"),
+            load: Measured::absent("not in this sample"),
             drift: Measured::absent("no cell has the 10 rounds that this takes"),
             imprecise: Vec::new(),
             without_valid_trial: BTreeMap::new(),
