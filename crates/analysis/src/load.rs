@@ -184,7 +184,8 @@ impl LoadFacts {
         let steal = stolen.and_then(|shares| RoundShares::of(shares.into_iter()));
         let is_seen = |all: &Taken| {
             let others = all.others > (thresholds.others.0 * all.time).max(all.error);
-            others || all.stolen.is_some_and(|ns| ns > thresholds.steal.0 * all.time)
+            let steal = (thresholds.steal.0 * all.time).max(all.error);
+            others || all.stolen.is_some_and(|ns| ns > steal)
         };
         let seen = rounds().any(is_seen);
         // A series alone is too short for coarse sources: then it is as loaded as its round.

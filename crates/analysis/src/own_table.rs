@@ -132,6 +132,11 @@ pub struct Given {
 }
 
 impl Given {
+    fn is_finite(&self) -> bool {
+        let figures = [Some(self.value), self.against_value, Some(self.ratio())];
+        figures.into_iter().flatten().all(f64::is_finite)
+    }
+
     /// The first figure over the second; the first where there is no second.
     pub fn ratio(&self) -> f64 {
         self.against_value.map_or(self.value, |other| self.value / other)
@@ -390,6 +395,8 @@ const MOST_GIVEN: usize = 3;
 
 fn check(number: usize, says: Says, all: Vec<Given>, holds: impl Fn(&Given) -> bool) -> TableCheck {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    // Nothing over nothing contradicts nobody.
+    let all: Vec<Given> = all.into_iter().filter(Given::is_finite).collect();
     let of = count(all.len());
     let (agreeing, mut wrong): (Vec<Given>, Vec<Given>) = all.into_iter().partition(holds);
     let contradicting = count(wrong.len());

@@ -9,7 +9,7 @@ use journal::{Owner, RunDirectory};
 use model::host::Host;
 use model::names::AckPlacement;
 use model::record::FinishReason;
-use model::values::MessageSize;
+use model::values::{MessageSize, Threads};
 use model::{BitRate, Cell, Factor, Link, Missing, Nanos, Plan, Preset, SendPath, Share};
 use report::AdviceOptions;
 
@@ -185,7 +185,8 @@ impl Asked {
         // Its minute goes into rounds: more series, each of fewer turns, and nothing that only checks the method.
         plan.measure.controls = false;
         plan.measure.steady_control = false;
-        plan.measure.turns = Some(TURNS);
+        // Threads that share CPUs have slices so long that few turns would be two.
+        plan.measure.turns = (cell.threads == Threads::ONE).then_some(TURNS);
         plan
     }
 

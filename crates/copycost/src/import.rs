@@ -1,8 +1,9 @@
 //! `copycost import`: tables that other programs wrote become a run directory.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use foreign::{Asked, Import, Table};
@@ -21,12 +22,21 @@ use crate::terminal::tell;
 /// # Errors
 /// A file that is none, or that cannot be read in one way alone: by line and column; or a directory that cannot be written.
 pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Stop> {
+    twice(&arguments.files)?;
     let asked = Asked { maps: &arguments.map, decimal: arguments.decimal, cpus: arguments.cpus };
     let tables: Vec<Table> =
         arguments.files.iter().map(|file| table(file, asked)).collect::<Result<_, _>>()?;
-    let unused = arguments.map.iter().enumerate().find(|(place, mapping)| {
-        !tables.iter().any(|table| table.used.get(*place) == Some(&true)) && !mapping.is_of_value()
-    });
+    let unused = arguments
+        .map
+        .iter()
+        .enumerate()
+        .find(|(place, _)| !tables.iter().any(|table| table.used.get(*place) == Some(&true)));
+    if let Some((_, mapping)) = unused.filter(|(_, mapping)| mapping.is_of_value()) {
+        return Err(Stop::Usage(format!(
+            "--map: no row's send path is \"{}\"; name a word of that column, or a column",
+            mapping.of
+        )));
+    }
     if let Some((_, mapping)) = unused {
         let columns = tables.iter().flat_map(|table| &table.file.columns);
         let columns: Vec<&str> = columns.map(|column| column.heading.as_str()).collect();
@@ -46,6 +56,21 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Stop> {
     run.journal.append_all(&records)?;
     let figures = Figures::asked(arguments.json, arguments.verbose);
     derived::present(&run.directory, figures, arguments.columns)?.judge(&run.directory, false)
+}
+
+/// A file that stands twice would count as its own repetition.
+fn twice(files: &[PathBuf]) -> Result<(), Stop> {
+    let mut seen = BTreeSet::new();
+    for file in files {
+        // What cannot be found is told when it is opened.
+        if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+            return Err(Stop::Usage(format!(
+                "{} is named twice; name each file once",
+                file.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn table(file: &Path, asked: Asked<'_>) -> Result<Table, Stop> {
@@ -68,7 +93,7 @@ fn now() -> u64 {
 }
 
 /// A run is called by its first file.
-fn name_of(files: &[std::path::PathBuf]) -> String {
+fn name_of(files: &[PathBuf]) -> String {
     let stem = files.first().and_then(|file| file.file_stem());
     stem.map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
 }

@@ -449,11 +449,13 @@ fn fresh_token() -> Result<Token, TrialError> {
 fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
     let mut rings: u64 = 0;
     let mut connections: u64 = 0;
+    let mut handles: u64 = 0;
     for cell in cells {
         let message = Message::of(cell, process::page_size())?;
         let ring = message.arena(cell.ring.slots(cell.message)).map_or(u64::MAX, |bytes| bytes.0);
         rings = rings.saturating_add(ring.saturating_mul(u64::from(cell.rings())));
         connections += u64::from(cell.connections());
+        handles += u64::from(cell.connections()) + u64::from(cell.rings());
     }
     if rings > memory / 2 {
         return Err(format!(
@@ -467,8 +469,8 @@ fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
             "{connections} connections: their link has ports for {most}; use fewer --flows or --threads"
         ));
     }
-    // Each flow has two handles in an end.
-    let needed = connections * 2 + 64;
+    // Each connection has a handle of the end's own, and one of each worker that uses it.
+    let needed = handles + 64;
     match kernel::limits::open_files() {
         Ok(kernel::limits::Limit::At(most)) if needed > most => Err(format!(
             "{connections} connections need {needed} open files, the limit is {most}; raise it with: ulimit -n"

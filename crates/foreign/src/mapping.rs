@@ -52,6 +52,11 @@ impl Mapping {
         self.path().is_some()
     }
 
+    /// Whether it says which path this word is.
+    pub(crate) fn is_of_word(&self, word: &str) -> bool {
+        self.path().is_some() && self.of.eq_ignore_ascii_case(word.trim())
+    }
+
     /// Whether it speaks of a column with this heading.
     pub(crate) fn is_of(&self, heading: &str) -> bool {
         self.path().is_none() && self.of.eq_ignore_ascii_case(heading.trim())

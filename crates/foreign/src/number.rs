@@ -93,6 +93,11 @@ pub(crate) fn proves(text: &str) -> Option<Decimal> {
     sign(&parts(text)?)
 }
 
+/// Whether a number may be thousands or a fraction: `1.234`, `1,234`.
+pub(crate) fn is_open(text: &str) -> bool {
+    parts(text).is_some_and(|parts| parts.mantissa.contains(['.', ',']) && sign(&parts).is_none())
+}
+
 fn sign(parts: &Parts<'_>) -> Option<Decimal> {
     let mantissa = parts.mantissa;
     let count = |sign: char| mantissa.matches(sign).count();

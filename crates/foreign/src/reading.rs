@@ -5,7 +5,7 @@ use std::io::Read;
 
 use analysis::metric::Metric;
 use model::record::{ImportedColumn, ImportedFile};
-use model::{Factor, Measured};
+use model::{Factor, Measured, SendPath};
 
 use crate::column::{Column, Own, Taken, Whose, is_the_papers, recognised};
 use crate::dialect;
@@ -17,6 +17,8 @@ use crate::row::{Row, RowReader};
 
 /// The dialect is told from so much of a file's beginning.
 const SAMPLE_BYTES: u64 = 1 << 20;
+/// A byte order mark, which the sample no longer has.
+const MARK_BYTES: u64 = 3;
 /// More rows than this are no experiment's trials, and no report could show them.
 const MOST_ROWS: usize = 200_000;
 
@@ -76,10 +78,14 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
     let mut columns = Columns::new(file, first, &headings, asked)?;
     let decimal = match asked.decimal {
         Some(decimal) => Some(decimal),
-        None => shown_decimal(file, separator, begun, &columns.used)?,
+        None => shown_decimal(file, separator, whole_lines(begun), &columns.used)?,
     };
     columns.notes.insert(0, written(separator, decimal));
-    let reader = RowReader { file, used: &columns.used, decimal, asked };
+    let by_commas = separator == b',';
+    let reader = RowReader { file, used: &columns.used, decimal, by_commas, asked };
+    let sends = columns.used.iter().find(|used| used.column == Column::Factor(Factor::Send));
+    let sends = sends.map(|used| used.index);
+    let (mut words, mut mapped) = (Words::default(), columns.mapped.clone());
     let mut rows = Vec::new();
     while lines.read_byte_record(&mut record).map_err(broken)? {
         let line = record.position().map_or(0, csv::Position::line);
@@ -101,13 +107,27 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
             );
             return Err(ForeignError::at(file, line, what));
         }
-        rows.push(reader.row(&record, line)?);
+        let row = reader.row(&record, line)?;
+        let word = sends.and_then(|index| record.get(index)).map(String::from_utf8_lossy);
+        if let Some(word) = word {
+            let mut is_mapped = false;
+            for (map, used) in asked.maps.iter().zip(&mut mapped) {
+                if map.is_of_word(&word) {
+                    (is_mapped, *used) = (true, true);
+                }
+            }
+            words
+                .seen(word.trim(), row.cell.send_path, is_mapped)
+                .map_err(|why| ForeignError::at(file, line, why))?;
+        }
+        rows.push(row);
     }
     if rows.is_empty() {
         return Err(ForeignError::of_file(file, "it has a heading and no row below it"));
     }
     if !columns.is_own {
-        columns.notes.extend(rounds(file, &mut rows, columns.has(Column::Round))?);
+        let is_papers = columns.is_papers;
+        columns.notes.extend(rounds(file, &mut rows, columns.has(Column::Round), is_papers)?);
     }
     let file = ImportedFile {
         file: file.to_owned(),
@@ -115,7 +135,41 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
         columns: columns.told,
         notes: columns.notes,
     };
-    Ok(Table { file, rows, is_own: columns.is_own, used: columns.mapped })
+    Ok(Table { file, rows, is_own: columns.is_own, used: mapped })
+}
+
+/// The words of a file for each send path.
+#[derive(Default)]
+struct Words(BTreeMap<SendPath, Vec<String>>);
+
+impl Words {
+    /// # Errors
+    /// Two words that nobody said are one path.
+    fn seen(&mut self, word: &str, path: SendPath, is_mapped: bool) -> Result<(), String> {
+        let words = self.0.entry(path).or_default();
+        if words.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+            return Ok(());
+        }
+        if let Some(other) = words.first().filter(|_| !is_mapped) {
+            return Err(format!(
+                "\"{}\" and \"{}\" are both taken as {path}: import one of them, or say that they are one by --map \"{}={path}\"",
+                shown(other),
+                shown(word),
+                shown(word)
+            ));
+        }
+        words.push(word.to_owned());
+        Ok(())
+    }
+}
+
+/// Of a sample that the limit has cut, the lines before the cut: half a number would prove another decimal sign.
+fn whole_lines(sample: &[u8]) -> &[u8] {
+    if (sample.len() as u64) + MARK_BYTES < SAMPLE_BYTES {
+        return sample;
+    }
+    let end = sample.iter().rposition(|byte| *byte == b'\n').unwrap_or(sample.len());
+    sample.get(..end).unwrap_or(sample)
 }
 
 /// How its text is written, in words.
@@ -163,6 +217,7 @@ struct Columns {
     notes: Vec<String>,
     mapped: Vec<bool>,
     is_own: bool,
+    is_papers: bool,
 }
 
 impl Columns {
@@ -188,6 +243,7 @@ impl Columns {
             notes: Vec::new(),
             mapped: vec![false; asked.maps.len()],
             is_own,
+            is_papers,
         };
         if is_own {
             columns.notes.push("copycost's own trials.csv".to_owned());

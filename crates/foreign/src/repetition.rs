@@ -15,6 +15,7 @@ pub(crate) fn rounds(
     file: &str,
     rows: &mut Vec<Row>,
     has_column: bool,
+    is_papers: bool,
 ) -> Result<Vec<String>, ForeignError> {
     let mut notes = Vec::new();
     // Figures of few digits repeat by chance; a row that was copied spoils the count of its cell's rows, a file that was
@@ -53,6 +54,15 @@ pub(crate) fn rounds(
             "{cell}: line {earlier} is of the same cell with other figures, and other cells have {fewest} rows: remove one, or number repetitions in a column \"round\""
         );
         return Err(ForeignError::at(file, line, what));
+    }
+    if is_papers
+        && let Some([(earlier, _), (line, _), ..]) =
+            of_cell.values().find(|of| of.len() > 1).map(Vec::as_slice)
+    {
+        let what = format!(
+            "line {earlier} is of the same cell: the paper's columns do not tell what else varies; import copycost's trials.csv, or number repetitions in a column \"round\""
+        );
+        return Err(ForeignError::at(file, *line, what));
     }
     if most > 1 {
         notes.push(format!("{most} rows a cell: the k-th of each is taken as round k"));

@@ -8,7 +8,7 @@ use model::{Bytes, Cell, Factor, Mark};
 
 use crate::column::{Column, Own};
 use crate::error::{ForeignError, shown};
-use crate::number::{Decimal, NoNumber, is_absent, number, whole};
+use crate::number::{Decimal, NoNumber, is_absent, is_open, number, whole};
 use crate::reading::{Asked, Used, not_utf8};
 
 mod derived;
@@ -38,6 +38,8 @@ pub(crate) struct RowReader<'a> {
     pub(crate) file: &'a str,
     pub(crate) used: &'a [Used],
     pub(crate) decimal: Option<Decimal>,
+    /// Whether commas part its columns.
+    pub(crate) by_commas: bool,
     pub(crate) asked: Asked<'a>,
 }
 
@@ -137,12 +139,9 @@ impl Field<'_> {
 
     /// A send path by copycost's names, the paper's, or what the mappings say.
     fn path(&self) -> Result<String, ForeignError> {
-        let mapped = self
-            .reader
-            .asked
-            .maps
-            .iter()
-            .find_map(|map| map.path().filter(|_| map.of.eq_ignore_ascii_case(self.text)));
+        let maps = self.reader.asked.maps.iter();
+        let mapped =
+            maps.filter(|map| map.is_of_word(self.text)).find_map(crate::mapping::Mapping::path);
         if let Some(path) = mapped.or_else(|| path(self.text)) {
             return Ok(path.name().to_owned());
         }
@@ -174,7 +173,11 @@ impl Field<'_> {
     /// A number at least 0, in the told unit.
     fn number(&self) -> Result<f64, ForeignError> {
         let text = shown(self.text);
-        let value = number(self.text, self.reader.decimal).map_err(|why| match why {
+        // Where commas part columns, a point is what fractions have.
+        let is_open = self.reader.decimal.is_none() && !self.reader.by_commas && is_open(self.text);
+        let read = number(self.text, self.reader.decimal);
+        let read = if is_open { Err(NoNumber::TwoReadings) } else { read };
+        let value = read.map_err(|why| match why {
             NoNumber::Not => self.wrong(format!("\"{text}\" is no number")),
             NoNumber::Other => self.wrong(format!(
                 "\"{text}\" has another decimal sign than the rest: write them alike, or say --decimal"

@@ -394,3 +394,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_may_be_read_in_two_ways_is_refused() {
+    let wrong = |text: &str| {
+        foreign::read("f.csv", text.as_bytes(), Asked::default()).unwrap_err().to_string()
+    };
+    let open = wrong("path;size;threads;goodput_gbps\nsend;64;1;1.234\n");
+    assert!(open.contains("\"1.234\" may be thousands or a fraction"), "{open}");
+    // Where commas part columns, or another number shows the sign, it is a fraction.
+    for text in [
+        "path,size,threads,goodput_gbps\nsend,64,1,1.234\n",
+        "path;size;threads;goodput_gbps\nsend;64;1;1.234\nsendmsg;64;1;0.5\n",
+    ] {
+        assert!(foreign::read("f.csv", text.as_bytes(), Asked::default()).is_ok(), "{text}");
+    }
+    let two = wrong("path,size,threads,goodput_gbps\nwritev,64,1,1\nsendmsg,64,1,2\n");
+    assert!(two.contains("\"writev\" and \"sendmsg\" are both taken as sendmsg"), "{two}");
+    let repeated = format!("{HEADING}A1,64,1,1e10,8,,,\nA1,64,1,1e10,9,,,\n");
+    let repeated = wrong(&repeated);
+    assert!(repeated.contains("do not tell what else varies"), "{repeated}");
+}

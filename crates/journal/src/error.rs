@@ -23,7 +23,7 @@ pub enum Class {
 pub enum JournalError {
     /// A new run was to be put where something is already.
     #[error(
-        "{0} exists and is not empty: name another directory with --out, or if it is a run, go on with it by --resume {0}"
+        "{0} exists and is not empty: name another directory with --out, or if it is a run, copycost run goes on with it by --resume {0}"
     )]
     Exists(PathBuf),
     /// A file stands where a directory should.

@@ -99,7 +99,7 @@ impl Experiment {
             },
             Self::Pages => Recipe {
                 help: "whether zero-copy's threshold follows pages: the same sizes at other offsets within a page",
-                claims: &[6, 7],
+                claims: &[7],
                 factors: &[
                     (Send, "send,zerocopy"),
                     // Of one field the pages follow the size; each of several would have pages of its own.
@@ -138,7 +138,7 @@ impl Experiment {
             },
             Self::Fall => Recipe {
                 help: "whether 8 threads carry less than 4, and what notifications and the reading of them have to do with it",
-                claims: &[12, 13, 14, 15, 16],
+                claims: &[12, 13, 15, 16],
                 factors: &[
                     THREE,
                     (SoZerocopy, "on,off"),
@@ -147,12 +147,12 @@ impl Experiment {
                     (Threads, "4,8"),
                 ],
                 audits: &[],
-                counted: &[13, 14],
+                counted: &[13],
                 minutes: 5,
             },
             Self::Sockets => Recipe {
                 help: "what it costs where workers share a connection, over threads",
-                claims: &[14, 17],
+                claims: &[14],
                 factors: &[
                     (Send, "send,sendmsg"),
                     (Sockets, "own,shared"),

@@ -8,6 +8,8 @@ use model::{Block, Cell, FEWEST_TURNS, Nanos, Plan, Share, Turns};
 /// Before the first trial: starting, draining and journalling, beside the times ordered.
 const AROUND_A_TRIAL: Nanos = Nanos::ms(40);
 
+/// Whatever the noise says: of fewer turns one that a worker misses is more than a quarter, which makes the trial void.
+const FEWEST_FOR_NOISE: u32 = 4;
 /// The most turns of a series.
 const MOST_TURNS: u32 = 100;
 
@@ -88,7 +90,8 @@ impl<'a> Pace<'a> {
             u32::try_from(fit).unwrap_or(u32::MAX).min(MOST_TURNS)
         });
         let fewest = whole(beside as f64 / turn as f64).min(turns.turns).max(FEWEST_TURNS);
-        Turns { turns: whole(wanted).min(most).max(fewest), ..turns }
+        let wanted = whole(wanted).max(FEWEST_FOR_NOISE);
+        Turns { turns: wanted.min(most).max(fewest), ..turns }
     }
 
     /// The longest series with which the rounds that a run needs fit into its limit: all of it where their number is given, and

@@ -25,9 +25,11 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Ruling {
     let eight: Vec<&Cell> = evidence
         .asked_of(SendPath::A2)
         .map(|estimates| &estimates.cell)
-        .filter(|cell| cell.threads.get() == 8 && cell.message.bytes().0 == 65_536)
+        .filter(|cell| cell.is_itself() && cell.threads.get() == 8)
+        .filter(|cell| cell.message.bytes().0 == 65_536)
         .collect();
     let others = [SendPath::A1, SendPath::A3].into_iter().flat_map(|path| evidence.asked_of(path));
+    let others = others.filter(|estimates| estimates.cell.is_itself());
     let pairs = others.map(|estimates| {
         let cell = &estimates.cell;
         (cell.clone(), Cell { send_path: SendPath::A2, ..cell.clone() })
@@ -41,7 +43,8 @@ pub(super) fn c22(evidence: &Evidence<'_>) -> Ruling {
     for (bytes, of_eight, low, high) in RANGES {
         let is_it =
             |cell: &Cell| cell.message.bytes().0 == bytes && eight.contains(&cell) == of_eight;
-        let of = evidence.asked().filter(|estimates| is_it(&estimates.cell));
+        let of = evidence.asked().filter(|estimates| estimates.cell.is_itself());
+        let of = of.filter(|estimates| is_it(&estimates.cell));
         let figures: Vec<Figured> = of
             .filter_map(|estimates| {
                 Some(Figured { cell: estimates.cell.clone(), value: figure(estimates, CYCLES)? })

@@ -15,11 +15,19 @@ use crate::pairs;
 use crate::results::Finding;
 
 /// Without a threshold at 4096 there is nothing to explain. With one, another offset of the fields within their pages is
-/// the intervention: the same messages touch a page more, and must cost more for it; the offset itself must not.
+/// the intervention: the same messages touch a page more, and must cost more for it; the offset itself must not, which messages tell that touch as
+/// many pages at it as at none. A message of other fields than the study's may miss the threshold for their number alone, so that
+/// its premise refutes nothing.
 pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
     let mut ruling = c6(evidence);
+    let is_of_the_study =
+        evidence.asked_of(SendPath::A3).any(|e| e.cell.is_default(Factor::Fields));
     for part in &mut ruling.parts {
         part.kind = PartKind::Premise;
+        if part.shown == Shown::No && !is_of_the_study {
+            part.shown = Shown::Unclear;
+            ruling.verdict = Verdict::Undecidable;
+        }
     }
     if !ruling.is_open() {
         return ruling.lacks(sweep());
@@ -45,13 +53,19 @@ pub(super) fn c7(evidence: &Evidence<'_>) -> Ruling {
     let shown = if costs.is_empty() {
         Shown::NotMeasured
     } else {
-        let all_more = costs.iter().all(|cost| cost.ratio.low.is_some_and(|low| low > 1.0));
+        let is_shown = |cost: &OffsetCost| {
+            cost.with_as_many > 0 && cost.ratio.low.is_some_and(|low| low > 1.0)
+        };
+        let all_more = costs.iter().all(is_shown);
         Shown::by(costs.iter().all(no_more), all_more)
     };
-    let cited = pairs.iter().map(|pair| Reference::Ratio {
-        metric: pair.metric,
-        cell: pair.cells[0].clone(),
-        against: pair.cells[2].clone(),
+    let cited = pairs.iter().flat_map(|pair| {
+        let [reference, copied, usual, usual_copied] = &pair.cells;
+        [(reference, usual), (copied, usual_copied)].map(|(cell, against)| Reference::Ratio {
+            metric: pair.metric,
+            cell: cell.clone(),
+            against: against.clone(),
+        })
     });
     let lacking = if costs.is_empty() { sweep() } else { Missing::rounds() };
     ruling

@@ -118,10 +118,12 @@ fn finer() -> Missing {
 pub(super) fn c6(evidence: &Evidence<'_>) -> Ruling {
     let both = [SendPath::A3, SendPath::A1];
     let mut found = crossovers(evidence, SendPath::A3, SendPath::A1, GOODPUT);
-    // Fields begin on a page, as the paper's do, where that was measured.
-    let is_usual = |c: &&Crossover| c.shared.cell().is_default(Factor::Offset);
-    if found.iter().any(is_usual) {
-        found.retain(is_usual);
+    // Fields begin on a page and are as many as the paper's, so that send makes as many calls, where that was measured.
+    for factor in [Factor::Offset, Factor::Fields] {
+        let is_usual = |c: &&Crossover| c.shared.cell().is_default(factor);
+        if found.iter().any(is_usual) {
+            found.retain(is_usual);
+        }
     }
     if found.is_empty() {
         return not_measured(unmeasured(evidence, GOODPUT, &both, &[], &[]), finer());

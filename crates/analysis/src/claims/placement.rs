@@ -89,13 +89,13 @@ pub(super) fn c25(evidence: &Evidence<'_>) -> Ruling {
     let (batched, _) = with_a_cpu_each(paths(evidence, SendPath::A2, SendPath::A1, GOODPUT));
     let is_pinned =
         |cell: &Cell| matches!(cell.placement, Placement::Split | Placement::Cpus { .. });
-    let pinned = twins(
+    let (pinned, _) = with_a_cpu_each(twins(
         evidence,
         GOODPUT,
         |cell| is_pinned(cell) && cell.is_itself(),
         |cell| Cell { placement: Placement::None, ..cell.clone() },
-    );
-    let separate = twins(evidence, GOODPUT, Cell::is_itself, shared);
+    ));
+    let (separate, _) = with_a_cpu_each(twins(evidence, GOODPUT, Cell::is_itself, shared));
     let all = [&pinned, &batched, &separate];
     let part = |compared: &[Compared], not: Reason| {
         (Shown::more(compared), Reason::range(GOODPUT, compared).unwrap_or(not))

@@ -149,7 +149,7 @@ pub(super) fn c24(evidence: &Evidence<'_>) -> Ruling {
     let others = twins(
         evidence,
         GOODPUT,
-        |cell| cell.message.bytes().0 == largest && cell.threads != four,
+        |cell| cell.is_itself() && cell.message.bytes().0 == largest && cell.threads != four,
         |cell| Cell { threads: four, ..cell.clone() },
     );
     // The other count that carries most is the one that could be better.

@@ -88,6 +88,20 @@ fn c14_falls_where_sharing_costs_what_own_connections_do_not_pay() {
     // Whoever shares pays nothing, so that own connections may share as much: it takes a record of the lines.
     sharing(1.0).leaves_open(14, PartKind::Counter, Shown::NotMeasured);
     sharing(1.06).leaves_open(14, PartKind::Intervention, Shown::Unclear);
+    // A byte over connections of one's own grows dearer, too: it may be by what sharing costs.
+    let grows = run(both(), |cell, trial| {
+        let more = if cell.sockets == Sockets::Shared { 1.6 } else { 1.0 };
+        let grown = f64::from(cell.threads.get()) / 4.0;
+        trial.goodput_gbps(falling(cell)).ends_cpu_ns_per_kib(200.0 * more * grown)
+    });
+    grows.leaves_open(14, PartKind::Intervention, Shown::Unclear);
+    let crowded = run(both(), |cell, trial| {
+        let more = if cell.sockets == Sockets::Shared { 1.6 } else { 1.0 };
+        let trial = trial.goodput_gbps(falling(cell)).ends_cpu_ns_per_kib(200.0 * more);
+        trial.usable_cpus(2)
+    });
+    let crowded = crowded.leaves_open(14, PartKind::Intervention, Shown::NotMeasured);
+    gives(&crowded, |it| *it == Reason::TooFewCpus);
     run_of_goodput(both(), |_| 10.0).refutes(14, PartKind::Premise);
 }
 
@@ -231,14 +245,9 @@ fn c15_is_decided_where_nobody_reads_the_completions() {
 fn c17_falls_where_no_cpu_time_is_burnt() {
     let threads = || plan(&[(Factor::Threads, "1,4")]);
     run(threads(), |_, trial| trial).refutes(17, PartKind::Counter);
-    // As many threads as there are CPUs for will do; what workers pay that share a connection is not what is claimed.
-    let two = plan(&[
-        (Factor::Send, "send,sendmsg"),
-        (Factor::Sockets, "own,shared"),
-        (Factor::Threads, "1,2,8"),
-    ]);
-    let shared_cost = |cell: &Cell| if cell.sockets == Sockets::Shared { 900.0 } else { 100.0 };
-    run(two, move |cell, trial| trial.sender_cpu_ns_per_kib(shared_cost(cell)).usable_cpus(4))
+    // As many threads as there are CPUs for will do.
+    let two = plan(&[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1,2,8")]);
+    run(two, |_, trial| trial.sender_cpu_ns_per_kib(100.0).usable_cpus(4))
         .refutes(17, PartKind::Counter);
     let spins = run(threads(), |cell, trial| {
         trial.sender_cpu_ns_per_kib(100.0 * f64::from(cell.threads.get()))

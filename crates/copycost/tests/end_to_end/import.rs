@@ -53,6 +53,20 @@ fn the_papers_table_becomes_a_run_that_reports_again() {
 }
 
 #[test]
+fn a_file_named_twice_and_a_word_that_no_row_has_are_refused() {
+    let here = Place::new();
+    here.write("speed.csv", "path,size,threads,goodput_gbps\nsend,64,1,1.5\n");
+    for (arguments, part) in [
+        (&["speed.csv", "./speed.csv"][..], "./speed.csv is named twice"),
+        (&["speed.csv", "--map", "sned=send"], "no row's send path is \"sned\""),
+    ] {
+        let done = import(&here, arguments);
+        assert_eq!(done.code, Some(2), "{done:?}");
+        assert!(done.error.contains(part), "{done:?}");
+    }
+}
+
+#[test]
 fn what_is_no_table_is_one_line_with_the_remedy() {
     let here = Place::new();
     here.write("speed.csv", "impl,size,threads,speed\nA1,64,1,3\n");

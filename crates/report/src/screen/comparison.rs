@@ -116,8 +116,16 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
         sizes.iter().map(|size| at(size).map_or_else(|| "-".to_owned(), |row| brief(row))).collect()
     };
     let columns: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    // A pair that the heading's thread count does not have is told with its own.
+    let threads = |place: &Place| place.ratio.cell.threads.get();
+    let named = |(name, shown): &(String, Vec<&Place>)| match shown.first().map(|of| threads(of)) {
+        Some(of) if of != threads(first) => {
+            format!("{name} ({})", counted(of, "thread", "threads"))
+        }
+        _ => name.clone(),
+    };
     let texts: Vec<(String, Vec<String>)> =
-        rows.iter().map(|(name, shown)| (name.clone(), figures(shown))).collect();
+        rows.iter().map(|row| (named(row), figures(&row.1))).collect();
     let corner =
         if grid.groups() > 1 { format!("ratio, {}", first.group) } else { "ratio".to_owned() };
     let mut lines = ratio_lines(corner, &columns, &texts, width);
