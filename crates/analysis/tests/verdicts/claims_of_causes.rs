@@ -88,7 +88,7 @@ fn c14_falls_where_sharing_costs_what_own_connections_do_not_pay() {
     // Whoever shares pays nothing, so that own connections may share as much: it takes a record of the lines.
     sharing(1.0).leaves_open(14, PartKind::Counter, Shown::NotMeasured);
     sharing(1.06).leaves_open(14, PartKind::Intervention, Shown::Unclear);
-    // A byte over connections of one's own grows dearer, too: it may be by what sharing costs.
+    // A byte over connections of one's own costs more, too: that may be by what sharing costs.
     let grows = run(both(), |cell, trial| {
         let more = if cell.sockets == Sockets::Shared { 1.6 } else { 1.0 };
         let grown = f64::from(cell.threads.get()) / 4.0;
