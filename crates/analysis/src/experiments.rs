@@ -1,8 +1,9 @@
-//! What several experiments say of the paper's claims together.
+//! What several runs say of the paper's claims together.
 //!
-//! An experiment is made for some claims and may decide others by the way. A claim takes the verdict of the experiments
-//! that are made for it; where none of those decides it, that of any other. Where two of the same rank contradict each other,
-//! neither is taken.
+//! An experiment is made for some claims and may decide others by the way, as any run may. A claim takes the verdict of the
+//! experiments that are made for it; where none of those decides it, that of any other run. Where two of the same rank
+//! contradict each other, neither is taken. What an imported table says of its own study's claims stands beside: single rows
+//! have no intervals, so that it decides none.
 
 use model::Experiment;
 use schemars::JsonSchema;
@@ -10,23 +11,33 @@ use serde::Serialize;
 
 use crate::claims::claim::{Claim, Verdict};
 use crate::id::Id;
+use crate::own_table::TableVerdict;
 use crate::summary::Summary;
 
 /// How many claims the paper has.
 const CLAIMS: usize = 25;
 
-/// An experiment that was run.
+/// A run that is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Done<'a> {
-    /// The experiment.
-    pub experiment: Experiment,
-    /// Its run.
+    /// The experiment whose plan it has; none where it has a plan of its own.
+    pub experiment: Option<Experiment>,
+    /// Its name.
     pub run: &'a str,
     /// What was derived from it.
     pub summary: &'a Summary,
 }
 
-/// What the experiments say of one claim.
+/// A run that says something of a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Source {
+    /// The experiment whose plan it has; none where it has a plan of its own.
+    pub experiment: Option<Experiment>,
+    /// Its name.
+    pub run: String,
+}
+
+/// What the runs say of one claim.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Decision {
     /// The claim.
@@ -35,32 +46,34 @@ pub struct Decision {
     pub made_for_it: Vec<Experiment>,
     /// What they say.
     pub ruling: Decided,
+    /// What the imported tables among them say of the figures that it names; the first that contradicts it, if any.
+    pub own_table: Option<TableVerdict>,
 }
 
-/// What experiments come to.
+/// What runs come to.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Decided {
-    /// One verdict, with the argument of the first experiment that gives it.
+    /// One verdict, with the argument of the first run that gives it.
     By {
-        /// The experiment.
-        experiment: Experiment,
-        /// Its run.
-        run: String,
+        /// The run.
+        #[serde(flatten)]
+        source: Source,
         /// The verdict and why.
         claim: Claim,
     },
-    /// Two experiments contradict each other.
+    /// Two runs contradict each other.
     Contradicted {
         /// The one that supports the claim.
-        supporting: Experiment,
+        supporting: Source,
         /// The one that refutes it.
-        refuting: Experiment,
+        refuting: Source,
     },
     /// None decides it: the first one's reason, of those that are made for it.
     Open {
-        /// The experiment.
-        experiment: Experiment,
+        /// The run.
+        #[serde(flatten)]
+        source: Source,
         /// Why not.
         claim: Claim,
     },
@@ -68,45 +81,60 @@ pub enum Decided {
     NotRun,
 }
 
-/// Each claim of the paper with what the experiments say of it.
+/// Each claim of the paper with what the runs say of it.
 pub fn decisions(done: &[Done<'_>]) -> Vec<Decision> {
     (1..=CLAIMS).map(|number| decision(number, done)).collect()
 }
 
+/// What one run says.
+type Said = (Source, Claim);
+
 fn decision(number: usize, done: &[Done<'_>]) -> Decision {
     let id = Id::Claim(number);
     let made_for_it: Vec<Experiment> = Experiment::of_claim(number).collect();
-    let of_it = |one: &Done<'_>| -> Option<(Experiment, String, Claim)> {
+    let of_it = |one: &Done<'_>| -> Option<Said> {
         let claim = one.summary.explained.claims.iter().find(|claim| claim.id == id)?;
-        Some((one.experiment, one.run.to_owned(), claim.clone()))
+        let source = Source { experiment: one.experiment, run: one.run.to_owned() };
+        Some((source, claim.clone()))
     };
-    let said: Vec<(Experiment, String, Claim)> = done.iter().filter_map(of_it).collect();
-    let (made, others): (Vec<_>, Vec<_>) =
-        said.into_iter().partition(|(experiment, _, _)| made_for_it.contains(experiment));
+    let said: Vec<Said> = done.iter().filter_map(of_it).collect();
+    let is_made_for_it =
+        |(source, _): &Said| source.experiment.is_some_and(|it| made_for_it.contains(&it));
+    let (made, others): (Vec<_>, Vec<_>) = said.into_iter().partition(is_made_for_it);
     let ruling = ruling(&made).or_else(|| ruling(&others)).unwrap_or_else(|| {
-        made.first().map_or(Decided::NotRun, |(experiment, _, claim)| Decided::Open {
-            experiment: *experiment,
+        made.first().map_or(Decided::NotRun, |(source, claim)| Decided::Open {
+            source: source.clone(),
             claim: claim.clone(),
         })
     });
-    Decision { id, made_for_it, ruling }
+    let checks = done.iter().flat_map(|one| &one.summary.explained.own_table);
+    let own_table = checks.filter(|check| check.id == id).map(|check| check.agreement).min();
+    Decision { id, made_for_it, ruling, own_table }
 }
 
 /// What the decided ones of a rank come to; none where none is.
-fn ruling(said: &[(Experiment, String, Claim)]) -> Option<Decided> {
-    let of = |verdict: Verdict| said.iter().find(|(_, _, claim)| claim.verdict == verdict);
+fn ruling(said: &[Said]) -> Option<Decided> {
+    let of = |verdict: Verdict| said.iter().find(|(_, claim)| claim.verdict == verdict);
     let (supporting, refuting) = (of(Verdict::Supported), of(Verdict::Refuted));
-    if let (Some((supporting, _, _)), Some((refuting, _, _))) = (supporting, refuting) {
-        return Some(Decided::Contradicted { supporting: *supporting, refuting: *refuting });
+    if let (Some((supporting, _)), Some((refuting, _))) = (supporting, refuting) {
+        let (supporting, refuting) = (supporting.clone(), refuting.clone());
+        return Some(Decided::Contradicted { supporting, refuting });
     }
-    let (experiment, run, claim) =
-        supporting.or(refuting).or_else(|| of(Verdict::NotApplicable))?.clone();
-    Some(Decided::By { experiment, run, claim })
+    let (source, claim) = supporting.or(refuting).or_else(|| of(Verdict::NotApplicable))?.clone();
+    Some(Decided::By { source, claim })
 }
 
 /// How many claims are decided, those that are about something this machine has not included.
 pub fn decided(decisions: &[Decision]) -> usize {
     decisions.iter().filter(|it| matches!(it.ruling, Decided::By { .. })).count()
+}
+
+/// Claims that no run decides, and whose study's own table contradicts them.
+pub fn contradicted_by_table(decisions: &[Decision]) -> impl Iterator<Item = Id> {
+    let is_so = |it: &&Decision| {
+        !matches!(it.ruling, Decided::By { .. }) && it.own_table == Some(TableVerdict::Contradicts)
+    };
+    decisions.iter().filter(is_so).map(|it| it.id)
 }
 
 #[cfg(test)]
@@ -124,22 +152,26 @@ mod tests {
         }
     }
 
-    fn one(experiment: Experiment, verdict: Verdict) -> (Experiment, String, Claim) {
-        (experiment, experiment.to_string(), claim(6, verdict))
+    fn of(experiment: Experiment) -> Source {
+        Source { experiment: Some(experiment), run: experiment.to_string() }
+    }
+
+    fn one(experiment: Experiment, verdict: Verdict) -> Said {
+        (of(experiment), claim(6, verdict))
     }
 
     #[test]
     fn verdicts_that_contradict_each_other_are_none() {
         let (a, b) = (Experiment::BreakEven, Experiment::Pages);
         let both = [one(a, Verdict::Supported), one(b, Verdict::Refuted)];
-        let expected = Decided::Contradicted { supporting: a, refuting: b };
+        let expected = Decided::Contradicted { supporting: of(a), refuting: of(b) };
         assert_eq!(ruling(&both), Some(expected));
-        let Some(Decided::By { experiment, claim, .. }) =
+        let Some(Decided::By { source, claim }) =
             ruling(&[one(a, Verdict::Undecidable), one(b, Verdict::Refuted)])
         else {
             panic!("decided by the one that can")
         };
-        assert_eq!((experiment, claim.verdict), (b, Verdict::Refuted));
+        assert_eq!((source, claim.verdict), (of(b), Verdict::Refuted));
         assert_eq!(ruling(&[one(a, Verdict::Undecidable)]), None);
         let Some(Decided::By { claim, .. }) = ruling(&[one(a, Verdict::NotApplicable)]) else {
             panic!("this machine has not what it is about")

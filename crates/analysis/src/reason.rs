@@ -350,6 +350,13 @@ pub enum Reason {
         /// The message's.
         message_bytes: u64,
     },
+    /// The most memory that the workers of a cell touch, against a cache.
+    WorkingSet {
+        /// All of them together, in bytes.
+        bytes: u64,
+        /// The last-level cache, in bytes.
+        cache_bytes: u64,
+    },
     /// What the rings of a cell's senders hold together.
     Rings {
         /// How many senders.

@@ -218,6 +218,21 @@ pub(crate) enum ExperimentCommand {
     },
     /// Run experiments, and tell what they come to, claim by claim
     Run(RunExperimentArguments),
+    /// Tell what runs made before, here or on other machines, come to together, claim by claim
+    Judge(JudgeArguments),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Experiments, any other run and imported tables count; verdicts that contradict each other decide nothing."
+)]
+pub(crate) struct JudgeArguments {
+    /// Run directories, or directories that hold them [default: copycost-runs]
+    #[arg(value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Debug, clap::Args)]

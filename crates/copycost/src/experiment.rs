@@ -1,15 +1,17 @@
 //! `copycost experiment`: small plans that decide the paper's claims, and what they come to together.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use analysis::experiments::{Done, decisions};
 use model::record::FinishReason;
 use model::{Experiment, Nanos, Plan};
 
-use crate::args::{ExperimentArguments, ExperimentCommand, RunExperimentArguments};
+use crate::args::{ExperimentArguments, ExperimentCommand, JudgeArguments, RunExperimentArguments};
 use crate::by_hand::time;
-use crate::derived;
+use crate::derived::{self, RUNS};
 use crate::exit::Stop;
+use crate::found_runs::found;
 use crate::measured_run::Run;
 use crate::run::start_engine;
 use crate::terminal::{Reader, show, tell};
@@ -32,6 +34,7 @@ pub(crate) fn experiment(arguments: &ExperimentArguments) -> Result<(), Stop> {
             show(&report::experiment_screen(named(name)?, reader.width, reader.colour))
         }
         Some(ExperimentCommand::Run(arguments)) => run(arguments),
+        Some(ExperimentCommand::Judge(arguments)) => judge(arguments),
     }
 }
 
@@ -79,7 +82,12 @@ fn run(arguments: &RunExperimentArguments) -> Result<(), Stop> {
     if done.is_empty() {
         return Err(Stop::Cannot("none of these experiments can be run here".to_owned()));
     }
-    show(&told(&done, arguments.json)?)?;
+    let all = done.iter().map(|(experiment, run)| Done {
+        experiment: Some(*experiment),
+        run: &run.name,
+        summary: &run.derived.summary,
+    });
+    show(&told(&all.collect::<Vec<_>>(), arguments.json)?)?;
     if interrupted {
         return Err(Stop::Interrupted("what was measured is kept, and told above".to_owned()));
     }
@@ -92,13 +100,25 @@ fn plan(experiment: Experiment, limit: Option<Nanos>) -> Plan {
     plan
 }
 
-fn told(done: &[(Experiment, Run)], json: bool) -> Result<String, Stop> {
-    let all = done.iter().map(|(experiment, run)| Done {
-        experiment: *experiment,
-        run: &run.name,
-        summary: &run.derived.summary,
-    });
-    let decisions = decisions(&all.collect::<Vec<_>>());
+/// What runs that are there come to together.
+fn judge(arguments: &JudgeArguments) -> Result<(), Stop> {
+    let usual = [PathBuf::from(RUNS)];
+    let named = if arguments.runs.is_empty() { &usual[..] } else { &arguments.runs };
+    let (runs, _) = found(named)?;
+    let done: Vec<Done<'_>> = runs
+        .iter()
+        .map(|(run, derived)| Done {
+            experiment: Experiment::of_plan(&derived.plan),
+            run,
+            summary: &derived.summary,
+        })
+        .collect();
+    show(&told(&done, arguments.json)?)
+}
+
+/// The claims, and under them the runs that were made for some of them.
+fn told(done: &[Done<'_>], json: bool) -> Result<String, Stop> {
+    let decisions = decisions(done);
     if json {
         let mut text = Vec::new();
         report::write_experiments(&mut text, &decisions)
@@ -108,8 +128,9 @@ fn told(done: &[(Experiment, Run)], json: bool) -> Result<String, Stop> {
     let reader = Reader::of_output();
     let mut text = report::experiments_screen(&decisions, reader.width, reader.colour);
     text.push('\n');
-    for (experiment, run) in done {
-        let _ = writeln!(text, "{experiment}: copycost report {}", run.name);
+    for Done { experiment, run, .. } in done {
+        let name = experiment.map_or("another plan", Experiment::name);
+        let _ = writeln!(text, "{name}: copycost report {run}");
     }
     Ok(text)
 }

@@ -11,6 +11,7 @@ mod derived;
 mod dry_run;
 mod exit;
 mod experiment;
+mod found_runs;
 mod import;
 mod live_report;
 mod live_table;

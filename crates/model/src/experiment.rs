@@ -24,6 +24,8 @@ names! {
         Threads = "threads",
         /// Whether 8 threads carry less than 4, and with notifications left out or unread.
         Fall = "fall",
+        /// Whether that fall is memory's: buffers that fit a cache, and those that the kernel sizes.
+        Memory = "memory",
         /// What it costs where workers share a connection.
         Sockets = "sockets",
         /// What pinning, connections of one's own and batching bring.
@@ -47,8 +49,8 @@ struct Recipe {
 impl Experiment {
     const fn recipe(self) -> Recipe {
         use Factor::{
-            Completions, Fields, Layout, Link, Message, Nodelay, Offset, Placement, Send,
-            SoZerocopy, Sockets, Threads,
+            Completions, Fields, Layout, Link, Message, Nodelay, Offset, Placement, Rcvbuf, Ring,
+            Send, Sndbuf, SoZerocopy, Sockets, Threads,
         };
         const THREE: (Factor, &str) = (Send, "send,sendmsg,zerocopy");
         const ONE: (Factor, &str) = (Threads, "1");
@@ -138,7 +140,7 @@ impl Experiment {
             },
             Self::Fall => Recipe {
                 help: "whether 8 threads carry less than 4, and what notifications and the reading of them have to do with it",
-                claims: &[12, 13, 15, 16],
+                claims: &[12, 15, 16],
                 factors: &[
                     THREE,
                     (SoZerocopy, "on,off"),
@@ -147,8 +149,23 @@ impl Experiment {
                     (Threads, "4,8"),
                 ],
                 audits: &[],
-                counted: &[13],
+                counted: &[],
                 minutes: 5,
+            },
+            Self::Memory => Recipe {
+                help: "whether that fall is memory's: with buffers that fit a cache, and without",
+                claims: &[13],
+                factors: &[
+                    (Send, "send,sendmsg"),
+                    (Ring, "auto,1"),
+                    (Sndbuf, "auto,64KiB"),
+                    (Rcvbuf, "auto,64KiB"),
+                    (Message, "64KiB"),
+                    (Threads, "4,8"),
+                ],
+                audits: &[],
+                counted: &[],
+                minutes: 4,
             },
             Self::Sockets => Recipe {
                 help: "what it costs where workers share a connection, over threads",
@@ -213,6 +230,12 @@ impl Experiment {
         Self::ALL.iter().copied().filter(move |experiment| experiment.claims().contains(&number))
     }
 
+    /// The experiment whose factors a plan varies, whatever time it was given; none where it is a plan of its own.
+    pub fn of_plan(plan: &Plan) -> Option<Self> {
+        let is_of = |experiment: &&Self| experiment.plan().factors == plan.factors;
+        Self::ALL.iter().find(is_of).copied()
+    }
+
     /// The factors that it names, and their values as text.
     pub const fn factors(self) -> &'static [(Factor, &'static str)] {
         self.recipe().factors
@@ -247,8 +270,18 @@ mod tests {
             assert_eq!(experiment.plan().check(), Ok(()), "{experiment}");
             assert!(!experiment.plan().contrasts().is_empty(), "{experiment} compares nothing");
             let text = experiment.plan().to_toml();
-            assert_eq!(Plan::from_toml(&text).unwrap().cells(), experiment.plan().cells());
+            let read = Plan::from_toml(&text).unwrap();
+            assert_eq!(read.cells(), experiment.plan().cells());
+            assert_eq!(Experiment::of_plan(&read), Some(*experiment));
         }
+    }
+
+    #[test]
+    fn a_plan_of_other_factors_is_no_experiment() {
+        assert_eq!(Experiment::of_plan(&Plan::preset(Preset::Default)), None);
+        let mut shorter = Experiment::Calls.plan();
+        shorter.measure.max_time = Some(Nanos::s(1));
+        assert_eq!(Experiment::of_plan(&shorter), Some(Experiment::Calls));
     }
 
     #[test]

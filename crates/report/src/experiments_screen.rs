@@ -1,8 +1,8 @@
-//! The screen and the JSON of `copycost experiment run`: each claim, what decides it, and why.
+//! The screen and the JSON of `copycost experiment run` and `judge`: each claim, what decides it, and why.
 
 use std::io::Write;
 
-use analysis::experiments::{Decision, decided};
+use analysis::experiments::Decision;
 use analysis::id::Id;
 use model::Experiment;
 use schemars::JsonSchema;
@@ -14,8 +14,8 @@ use crate::words::{claims, experiments as words};
 
 /// What the experiments decide, claim by claim.
 pub fn experiments_screen(decisions: &[Decision], width: usize, colour: bool) -> String {
-    let tally = format!("{} of {} claims decided.", decided(decisions), decisions.len());
-    let mut lines = vec![Line::wrapped(0).and(Style::Strong, tally), Line::fixed()];
+    let tally = Line::wrapped(0).and(Style::Strong, words::tally(decisions));
+    let mut lines = vec![tally, Line::fixed()];
     for it in decisions {
         let (verdict, experiment, because) = words::decision(it);
         lines.push(

@@ -130,6 +130,29 @@ fn check_law(summary: &Value, law: u64, links: &[String], paths: usize, found: &
     }
 }
 
+/// The law that says how often the kernel copies.
+const LAW_OF_COPIES: u64 = 5;
+/// The claims of the paper that an audit of every path decides, whichever way.
+const CLAIMS: [&str; 3] = ["c1", "c2", "c3"];
+
+/// What an audit is for must not stay open where everything could be counted.
+fn check_claims(summary: &Value, found: &mut Found) {
+    for id in CLAIMS {
+        let claims = summary["claims"].as_array();
+        let claim = claims.into_iter().flatten().find(|claim| claim["id"] == id);
+        match claim.and_then(|claim| claim["verdict"].as_str()) {
+            Some(verdict @ ("supported" | "refuted")) => {
+                let sentence = &summary["claim_sentences"][id]["because"];
+                found.lines.push(format!("  claim {id} is {verdict}: {sentence}"));
+            }
+            verdict => {
+                let verdict = verdict.unwrap_or("not judged");
+                found.differing.push(format!("claim {id} is {verdict}, with every copy counted"));
+            }
+        }
+    }
+}
+
 /// Judges a journal and a summary.
 pub(super) fn judge(
     journal: &str,
@@ -165,6 +188,9 @@ pub(super) fn judge(
     };
     for law in laws {
         check_law(&summary, *law, links, paths.len(), &mut found);
+    }
+    if laws.contains(&LAW_OF_COPIES) {
+        check_claims(&summary, &mut found);
     }
     Ok(found)
 }
@@ -297,6 +323,23 @@ mod tests {
         assert_eq!(judged_laws(&summary), expected);
         let found = judge("", None, &[], &[], &[2]).unwrap();
         assert_eq!(found.differing, ["law 2 was not judged"]);
+    }
+
+    #[test]
+    fn a_claim_about_copies_must_be_decided_either_way() {
+        let judged = |verdict: &str| {
+            let mut found = Found::default();
+            let claim = |id: &str| json!({"id": id, "verdict": if id == "c2" { verdict } else { "refuted" }});
+            check_claims(&json!({"claims": CLAIMS.map(claim)}), &mut found);
+            found.differing
+        };
+        assert_eq!(judged("supported"), Vec::<String>::new());
+        assert_eq!(judged("refuted"), Vec::<String>::new());
+        let open = ["claim c2 is undecidable, with every copy counted"];
+        assert_eq!(judged("undecidable"), open);
+        let mut found = Found::default();
+        check_claims(&Value::Null, &mut found);
+        assert_eq!(found.differing[0], "claim c1 is not judged, with every copy counted");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and an intervention.
 
 use model::names::{Completions, Switch};
+use model::values::SocketBuffer;
 use model::{Cell, Factor, SendPath, Sockets};
 
 use super::threads::{GOODPUT, LARGE, falls, measure_falls};
@@ -53,8 +54,11 @@ pub(super) const KEPT: Derived = Derived::GoodputKept { from: 4, to: 8 };
 /// A last-level miss brings one cache line from memory.
 const LINE: f64 = 64.0;
 
-/// Neither shown nor refuted by these counters: the workers' last-level misses are demand reads, and leave out what was
-/// prefetched and what was written.
+const SMALL_SET: &str = "copycost run --send send,sendmsg --ring auto,1 --sndbuf auto,64KiB --rcvbuf auto,64KiB --sizes 64KiB --threads 4,8";
+
+/// Where all that the workers touch fits a cache, memory has little to do with the fall: where they fall no less than with
+/// more, it is refuted. Showing it takes the memory's own counters beside: the workers' last-level misses are demand reads,
+/// and leave out what was prefetched and what was written.
 pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     let (ruling, falls) = fall(evidence);
     if !ruling.is_open() {
@@ -73,9 +77,67 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
         None => (Shown::NotMeasured, Reason::not_counted(Metric::SenderLlcMissesPerKib)),
     };
     let unseen = Reason::NotInstrumented { what: Unseen::MemoryBandwidth };
-    ruling
+    let ruling = ruling
         .then(PartKind::Counter, shown, [seen, unseen])
-        .lacks(Missing::of_itself("the memory controller's counters (uncore_imc or amd_umc events of the whole machine, root; not in this version), beside a measured ceiling of that memory"))
+        .lacks(Missing::of_itself("the memory controller's counters (uncore_imc or amd_umc events of the whole machine, root; not in this version), beside a measured ceiling of that memory"));
+    in_a_cache(ruling, evidence, &falls)
+}
+
+/// The falls of workers whose memory fits the last-level cache against those of the same workers with more.
+fn in_a_cache(ruling: Ruling, evidence: &Evidence<'_>, falls: &[Compared]) -> Ruling {
+    let l3 = evidence.host.caches.iter().filter(|cache| cache.level == 3);
+    let l3 = l3.map(|cache| cache.bytes).max();
+    let fits =
+        |fall: &Compared| Some((working_set(&fall.cell)?, l3?)).filter(|(set, l3)| set <= l3);
+    let larger = |cell: &Cell| {
+        let auto = Cell::default();
+        let (ring, send_buffer) = (auto.ring, auto.send_buffer);
+        let receive_socket_buffer = auto.receive_socket_buffer;
+        Cell { ring, send_buffer, receive_socket_buffer, ..cell.clone() }
+    };
+    let mut family = Vec::new();
+    let mut largest = None;
+    for fall in falls {
+        let Some((set, cache)) = fits(fall) else { continue };
+        let Some(more) = falls.iter().find(|more| more.cell == larger(&fall.cell)) else {
+            continue;
+        };
+        family.push(kept(evidence, [&fall.cell, &fall.against], [&more.cell, &more.against]));
+        largest = largest.max(Some((set, cache)));
+    }
+    let compared = of_moments(evidence, family);
+    let (Some(seen), Some((bytes, cache_bytes))) = (Reason::derived(KEPT, &compared), largest)
+    else {
+        let not = Reason::not_varied(Factor::Ring, "1");
+        return ruling
+            .then(PartKind::Intervention, Shown::NotMeasured, [not])
+            .lacks(Missing::plan(SMALL_SET));
+    };
+    // All must keep more of their goodput for memory to be why; that none does speaks against it.
+    ruling
+        .then(
+            PartKind::Intervention,
+            Shown::more(&compared),
+            [seen, Reason::WorkingSet { bytes, cache_bytes }],
+        )
+        .lacks(Missing::rounds())
+        .from(names(&compared, GOODPUT))
+}
+
+/// The most memory that the workers of a cell touch, in bytes: messages, what a receive call fills, and what socket buffers may
+/// hold, which is twice what is asked for (socket(7)). None where the kernel sizes them.
+fn working_set(cell: &Cell) -> Option<u64> {
+    let fixed = |buffer: SocketBuffer| match buffer {
+        SocketBuffer::Fixed(bytes) => Some(bytes.saturating_mul(2)),
+        SocketBuffer::Auto => None,
+    };
+    let ring = u64::from(cell.ring.slots(cell.message)).saturating_mul(cell.message.bytes().0);
+    let sockets = fixed(cell.send_buffer)?.saturating_add(fixed(cell.receive_socket_buffer)?);
+    let flow = ring.saturating_add(sockets);
+    let worker = flow
+        .saturating_mul(u64::from(cell.flows.get()))
+        .saturating_add(cell.receive_buffer.bytes(cell.message));
+    Some(worker.saturating_mul(u64::from(cell.threads.get())))
 }
 
 /// Sharing shows as this much more CPU a byte, or it is not what workers with connections of their own suffer from.

@@ -4,11 +4,12 @@ use analysis::metric::Metric;
 use analysis::reason::{PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
 use model::SendPath::Zerocopy;
+use model::values::{Ring, SocketBuffer};
 use model::{Cell, Completions, Factor, Measured, Sockets};
 
 use crate::made::{
     CPUS, ROUNDS, Run, count, gives, host, kib, lacks, misses, one_thread, plan, run,
-    run_of_goodput,
+    run_of_goodput, run_with_noise,
 };
 
 fn threads() -> model::Plan {
@@ -54,6 +55,58 @@ fn c13_no_counter_of_these_shows_or_refutes() {
     );
     assert!(counted().claim(13).would_decide[0].what.contains("memory controller"));
     run_of_goodput(threads(), falling).leaves_open(13, PartKind::Counter, Shown::NotMeasured);
+}
+
+#[test]
+fn c13_falls_where_less_memory_changes_nothing() {
+    let both = || {
+        plan(&[
+            (Factor::Send, "send,sendmsg"),
+            (Factor::Ring, "auto,1"),
+            (Factor::Sndbuf, "auto,64KiB"),
+            (Factor::Rcvbuf, "auto,64KiB"),
+            (Factor::Threads, "4,8"),
+            (Factor::Message, "64KiB"),
+        ])
+    };
+    let is_small = |cell: &Cell| {
+        cell.ring == Ring::Fixed(1)
+            && cell.send_buffer != SocketBuffer::Auto
+            && cell.receive_socket_buffer != SocketBuffer::Auto
+    };
+    // What 8 threads carry where all that they touch fits the cache, and elsewhere.
+    let gbps = move |cell: &Cell, small: f64, other: f64| match (cell.threads.get(), is_small(cell))
+    {
+        (8, true) => small,
+        (8, false) => other,
+        _ => 10.0,
+    };
+    let carrying =
+        |small: f64, other: f64| run_of_goodput(both(), move |cell| gbps(cell, small, other));
+    let claim = carrying(6.0, 6.0).refutes(13, PartKind::Intervention);
+    // 8 times 64 KiB of messages, 256 KiB of sockets and 128 KiB that a receive call fills.
+    let set = Reason::WorkingSet { bytes: 8 * (64 + 256 + 128) << 10, cache_bytes: 12 << 20 };
+    gives(&claim, |it| *it == set);
+    // Without a counter of the memory it is not shown, though the fall goes with the memory.
+    let of_intervention = |run: &Run| {
+        let claim = run.leaves_open(13, PartKind::Counter, Shown::NotMeasured);
+        let parts = claim.parts.into_iter();
+        parts.filter(|part| part.kind == PartKind::Intervention).map(|part| part.shown).next()
+    };
+    assert_eq!(of_intervention(&carrying(10.0, 6.0)), Some(Shown::Yes));
+    let noisy = run_with_noise(both(), 0.2, |cell, trial| trial.goodput_gbps(gbps(cell, 6.2, 6.0)));
+    assert_eq!(of_intervention(&noisy), Some(Shown::Unclear));
+    carrying(10.0, 10.0).refutes(13, PartKind::Premise);
+    // A cache that is too small for them, and none at all.
+    for l3 in [Some(1 << 20), None] {
+        let elsewhere = carrying(6.0, 6.0).on(|host| {
+            host.caches.retain(|cache| cache.level != 3 || l3.is_some());
+            for cache in host.caches.iter_mut().filter(|cache| cache.level == 3) {
+                cache.bytes = l3.unwrap_or_default();
+            }
+        });
+        assert_eq!(of_intervention(&elsewhere), Some(Shown::NotMeasured));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `copycost experiment`: what there is, and what running it tells.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::{Place, only_run};
 
@@ -53,4 +53,31 @@ fn a_run_of_one_tells_every_claim_and_keeps_its_records() {
     assert!(of("c12")["because"].as_str().unwrap().contains("experiment run fall"));
     assert!(ended.error.contains("experiment 1 of 1: placement"), "{ended:#?}");
     assert!(only_run(&place, "placement-").join("report.html").is_file());
+
+    // The same run, read again, says the same; what the paper's own table says stands beside.
+    let ruling = |claim: &Value| (claim["id"].clone(), claim["verdict"].clone());
+    let judged = |line: &[&str]| -> Vec<Value> {
+        let ended = place.copycost(line).ends_with(0);
+        serde_json::from_str::<Value>(&ended.output).unwrap().as_array().unwrap().clone()
+    };
+    let again = judged(&["experiment", "judge", "--json"]);
+    assert_eq!(
+        again.iter().map(ruling).collect::<Vec<_>>(),
+        claims.iter().map(ruling).collect::<Vec<_>>()
+    );
+    assert!(again.iter().all(|claim| claim["own_table"].is_null()));
+    let table = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/paper-figures.csv");
+    place.copycost(&["import", table, "--out", "paper"]).ends_with(0);
+    let both = judged(&["experiment", "judge", "copycost-runs", "paper", "--json"]);
+    let of = |id: &str| both.iter().find(|claim| claim["id"] == id).unwrap();
+    assert_eq!(of("c25")["ruling"]["experiment"], "placement");
+    assert_eq!(
+        (&of("c23")["own_table"], &of("c23")["ruling"]["kind"]),
+        (&json!("contradicts"), &json!("not-run"))
+    );
+    let told = place.copycost(&["experiment", "judge", "copycost-runs", "paper"]).ends_with(0);
+    assert!(told.output.lines().next().unwrap().contains("own table contradicts"), "{told:#?}");
+    assert!(told.output.contains("another plan: copycost report paper"), "{told:#?}");
+    let nothing = place.copycost(&["experiment", "judge", "no-such-place"]).ends_with(2);
+    assert!(nothing.complaint().contains("no run can be read in no-such-place"), "{nothing:#?}");
 }

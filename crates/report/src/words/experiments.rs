@@ -1,37 +1,62 @@
 //! What experiments decide, in sentences.
 
 use analysis::claims::claim::Verdict;
-use analysis::experiments::{Decided, Decision};
+use analysis::experiments::{Decided, Decision, Source, contradicted_by_table, decided};
 use analysis::id::Id;
+use analysis::own_table::TableVerdict;
 use model::{Experiment, Link, Nanos};
 
 use super::claims;
 use crate::claims_tally::{all_missing, verdict_name as verdict};
 use crate::numbers::duration;
 
-/// The verdict of a decision, the experiment that it comes from, and why.
+/// A run by its experiment, else by its own name.
+fn named(source: &Source) -> String {
+    source.experiment.map_or_else(|| source.run.clone(), |experiment| experiment.to_string())
+}
+
+/// The verdict of a decision, the run that it comes from, and why.
 pub(crate) fn decision(decision: &Decision) -> (&'static str, String, String) {
-    match &decision.ruling {
-        Decided::By { experiment, claim, .. } => {
-            (verdict(claim.verdict), experiment.to_string(), claims::because(claim))
+    let (verdict, by, because) = match &decision.ruling {
+        Decided::By { source, claim } => {
+            (verdict(claim.verdict), named(source), claims::because(claim))
         }
-        Decided::Contradicted { supporting, refuting } => (
-            verdict(Verdict::Undecidable),
-            format!("{supporting}, {refuting}"),
-            format!("{supporting} supports it and {refuting} refutes it"),
-        ),
-        Decided::Open { experiment, claim } => {
+        Decided::Contradicted { supporting, refuting } => {
+            let [mut a, mut b] = [supporting, refuting].map(named);
+            if a == b {
+                [a, b] = [supporting, refuting].map(|source| source.run.clone());
+            }
+            let because = format!("{a} supports it and {b} refutes it");
+            (verdict(Verdict::Undecidable), format!("{a}, {b}"), because)
+        }
+        Decided::Open { source, claim } => {
             let lacks = all_missing(&claim.would_decide);
             let lacks = if lacks.is_empty() { lacks } else { format!("; it takes {lacks}") };
             let because = format!("{}{lacks}", claims::because(claim));
-            (verdict(Verdict::Undecidable), experiment.to_string(), because)
+            (verdict(Verdict::Undecidable), named(source), because)
         }
         Decided::NotRun => {
             let names: Vec<&str> = decision.made_for_it.iter().map(|it| it.name()).collect();
             let command = format!("copycost experiment run {}", names.join(" "));
             (verdict(Verdict::Undecidable), "-".to_owned(), format!("not run: {command}"))
         }
+    };
+    let table = match decision.own_table {
+        Some(TableVerdict::Contradicts) => "; the study's own table contradicts it",
+        Some(TableVerdict::Agrees) => "; the study's own table bears it out",
+        Some(TableVerdict::NotInTable) | None => "",
+    };
+    (verdict, by, format!("{because}{table}"))
+}
+
+/// How many claims are decided, and which of the others the study's own table contradicts.
+pub(crate) fn tally(decisions: &[Decision]) -> String {
+    let tally = format!("{} of {} claims decided", decided(decisions), decisions.len());
+    let names: Vec<String> = contradicted_by_table(decisions).map(Id::name).collect();
+    if names.is_empty() {
+        return format!("{tally}.");
     }
+    format!("{tally}; of the others the study's own table contradicts {}.", names.join(", "))
 }
 
 /// What an experiment needs beside an ordinary user's rights: `root for the sink, hardware counters for C19`; `nothing`.

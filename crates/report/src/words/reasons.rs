@@ -108,6 +108,11 @@ pub(crate) fn reason(reason: &Reason) -> String {
             };
             format!("the L{level} cache has {}, {room}", size(*bytes as f64))
         }
+        Reason::WorkingSet { bytes, cache_bytes } => format!(
+            "buffers and sockets of all threads together hold at most {}, and the last-level cache {}",
+            size(*bytes as f64),
+            size(*cache_bytes as f64)
+        ),
         Reason::Rings { threads, bytes } => format!(
             "the message buffers of {} take {}",
             counted(*threads, "sending thread", "sending threads"),
@@ -501,6 +506,10 @@ mod tests {
         reads(cache(Some(12 << 20)), "the L3 cache has 12 MiB, room for 192 messages of 64 KiB");
         reads(cache(Some(32 << 10)), "the L3 cache has 32 KiB, less than a message of 64 KiB");
         reads(cache(None), "the machine lists no L3 cache");
+        reads(
+            Reason::WorkingSet { bytes: 4 << 20, cache_bytes: 12 << 20 },
+            "buffers and sockets of all threads together hold at most 4 MiB, and the last-level cache 12 MiB",
+        );
         reads(
             Reason::Rings { threads: 8, bytes: 4 << 20 },
             "the message buffers of 8 sending threads take 4 MiB",
