@@ -21,10 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds: u32 = arguments.next().as_deref().unwrap_or("20").parse()?;
     let seed: u64 = arguments.next().as_deref().unwrap_or("1").parse()?;
     let plan = Plan::preset(Preset::Default);
-    let directory = RunDirectory::create(Path::new(&directory), None)?;
+    let (directory, mut journal) = RunDirectory::begin(Path::new(&directory), None)?;
     directory.write_plan(&plan)?;
     directory.write_host(&synthetic::host())?;
-    let mut journal = directory.create_journal()?;
     let records = synthetic::run(&plan, rounds, |cell, round| {
         let trial =
             synthetic::trial(cell, round).faster(synthetic::noise(seed, cell, round, SPREAD));

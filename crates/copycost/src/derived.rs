@@ -1,5 +1,6 @@
 //! Everything in a run directory that follows from its plan, host and journal.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,10 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use analysis::changes::MeasuredRun;
 use analysis::laws::law::LawState;
 use analysis::summary::Summary;
-use journal::{Class, JournalError, Owner, RunDirectory};
-use model::Plan;
+use journal::{Class, Contents, JournalError, Owner, RunDirectory};
 use model::host::Host;
 use model::record::Record;
+use model::{Cell, Plan};
 use report::numbers::counted;
 use report::{ColumnSet, Format, Origin, ReportError};
 
@@ -53,10 +54,10 @@ impl Derived {
     /// # Errors
     /// A file that is missing, damaged or of another version.
     pub(crate) fn read(directory: &RunDirectory) -> Result<Self, Stop> {
-        let (records, torn) = directory.read_journal()?.read_all()?;
-        let (plan, host) = (directory.read_plan()?, directory.read_host()?);
+        let Contents { plan, host, records, torn } = directory.read()?;
         let summary = analysis::summarise(&plan, &host, &records);
-        let notes = torn.iter().map(ToString::to_string).collect();
+        let torn = torn.iter().map(ToString::to_string);
+        let notes = torn.chain(outside(&plan, &records)).collect();
         let origin = Origin::new(&directory.name(), &plan.label, &host);
         Ok(Self { plan, host, origin, records, summary, notes })
     }
@@ -238,6 +239,36 @@ pub(crate) fn present(
     }
 }
 
+/// Records of cells that the plan has not, which then are another plan's or another run's. Which controls a plan brings is a
+/// matter of the version that measured, so that a cell counts by what it has beside them.
+fn outside(plan: &Plan, records: &[Record]) -> Option<String> {
+    let plain = |cell: Cell| {
+        let usual = Cell::default();
+        let (replica, watch, so_zerocopy) = (usual.replica, usual.watch, usual.so_zerocopy);
+        Cell { replica, watch, so_zerocopy, ..cell }
+    };
+    let cells: BTreeSet<Cell> = plan.cells().into_iter().map(plain).collect();
+    let of = |record: &Record| match record {
+        Record::Trial(trial) => Some(trial.cell.clone()),
+        Record::Audit(audited) => Some(audited.cell.clone()),
+        Record::Segment(_)
+        | Record::Round(_)
+        | Record::AuditRefused(_)
+        | Record::Ceiling(_)
+        | Record::Finish(_)
+        | Record::Imported(_) => None,
+    };
+    let found = (1_u64..).zip(records).filter_map(|(line, record)| Some((line, of(record)?)));
+    let found: Vec<(u64, Cell)> =
+        found.filter(|(_, cell)| !cells.contains(&plain(cell.clone()))).collect();
+    let (line, first) = found.first()?;
+    let records = counted(u32::try_from(found.len()).unwrap_or(u32::MAX), "record", "records");
+    Some(format!(
+        "{records} of cells that plan.toml does not have, the first in the journal's line {line} ({}): plan and journal are not of one run",
+        first.id()
+    ))
+}
+
 /// The page that the screen names.
 fn report_page(directory: &RunDirectory) -> PathBuf {
     directory.path().join("report.html")
@@ -338,19 +369,28 @@ fn painted(pictures: &[(&str, &str)]) -> Vec<Result<Vec<u8>, String>> {
 /// # Errors
 /// There is none.
 pub(crate) fn find(named: Option<&Path>, owner: Owner) -> Result<RunDirectory, Stop> {
+    Ok(RunDirectory::open(&meant(named)?, owner)?)
+}
+
+/// The run directory to go on with.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find_to_resume(named: &Path, owner: Owner) -> Result<RunDirectory, Stop> {
+    Ok(RunDirectory::open_to_resume(&meant(Some(named))?, owner)?)
+}
+
+/// Which directory a name means, or none: `latest` is the one under [`RUNS`], unless there is another.
+fn meant(named: Option<&Path>) -> Result<PathBuf, Stop> {
     let latest = || Path::new(RUNS).join(journal::LATEST);
-    let path: PathBuf = match named {
+    match named {
         None if !latest().exists() => {
-            return Err(Stop::Usage(format!(
-                "{} does not exist; name a run directory",
-                latest().display()
-            )));
+            Err(Stop::Usage(format!("{} does not exist; name a run directory", latest().display())))
         }
-        None => latest(),
-        Some(path) if path.as_os_str() == journal::LATEST && !path.exists() => latest(),
-        Some(path) => path.to_owned(),
-    };
-    Ok(RunDirectory::open(&path, owner)?)
+        None => Ok(latest()),
+        Some(path) if path.as_os_str() == journal::LATEST && !path.exists() => Ok(latest()),
+        Some(path) => Ok(path.to_owned()),
+    }
 }
 
 /// Who runs this; a user of no privilege where that cannot be told.
@@ -383,7 +423,7 @@ mod tests {
         let mut plan = Plan::preset(Preset::Default);
         plan.factors.message.truncate(1);
         plan.factors.threads.truncate(1);
-        let judged = |rounds: u32, keep: usize, is_void: &dyn Fn(&model::Cell) -> bool| {
+        let judged = |rounds: u32, keep: usize, is_void: &dyn Fn(&Cell) -> bool| {
             let records = synthetic::run(&plan, rounds, |cell, round| {
                 let trial = synthetic::trial(cell, round);
                 if is_void(cell) {

@@ -130,7 +130,7 @@ fn told(done: &[Done<'_>], json: bool) -> Result<String, Stop> {
     text.push('\n');
     for Done { experiment, run, .. } in done {
         let name = experiment.map_or("another plan", Experiment::name);
-        let _ = writeln!(text, "{name}: copycost report {run}");
+        let _ = writeln!(text, "{name}: copycost report {}", report::visible(run));
     }
     Ok(text)
 }

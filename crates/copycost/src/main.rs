@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     };
     let done = match &arguments.command {
         None => {
-            terminal::tell(OVERVIEW);
+            terminal::tell_lines(OVERVIEW);
             return Stop::Usage(String::new()).code();
         }
         Some(Command::Run(arguments)) => run::run(arguments),

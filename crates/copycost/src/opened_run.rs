@@ -29,11 +29,11 @@ impl OpenedRun {
         plan: &Plan,
         host: &Host,
     ) -> Result<Self, Stop> {
-        let directory = match out {
-            Some(path) => RunDirectory::create(path, owner)?,
+        let begun = match out {
+            Some(path) => RunDirectory::begin(path, owner)?,
             None => named_by_time("", owner, host)?,
         };
-        let opened = Self::new(directory, plan, host)?;
+        let opened = Self::new(begun, plan, host)?;
         // A link beside a directory that somebody named would lie where nobody asked for it.
         if out.is_none()
             && let Some(note) = opened.directory.point_latest()?
@@ -56,10 +56,14 @@ impl OpenedRun {
         Self::new(named_by_time(prefix, owner, host)?, plan, host)
     }
 
-    fn new(directory: RunDirectory, plan: &Plan, host: &Host) -> Result<Self, Stop> {
+    /// The journal is held first, so that plan and host are of the run whose records follow.
+    fn new(
+        (directory, journal): (RunDirectory, Writer),
+        plan: &Plan,
+        host: &Host,
+    ) -> Result<Self, Stop> {
         directory.write_plan(plan)?;
         directory.write_host(host)?;
-        let journal = directory.create_journal()?;
         Ok(Self { directory, journal, earlier: Vec::new() })
     }
 
@@ -67,7 +71,7 @@ impl OpenedRun {
     ///
     /// # Errors
     /// Another process writes to it, its journal is damaged, or its trials were measured in another order.
-    pub(crate) fn resume(directory: RunDirectory, plan: &Plan) -> Result<Self, Stop> {
+    pub(crate) fn resume(directory: RunDirectory, plan: &Plan, host: &Host) -> Result<Self, Stop> {
         let resumed = directory.resume_journal()?;
         if let Some(torn) = resumed.torn {
             tell(&format!("! {torn}"));
@@ -76,14 +80,17 @@ impl OpenedRun {
             .map_err(|differs| Stop::Usage(differs.to_string()))?;
         // Only now that the journal is held: budget, precision, rounds and label may differ.
         directory.write_plan(plan)?;
+        if resumed.records.is_empty() {
+            directory.write_host(host)?;
+        }
         Ok(Self { directory, journal: resumed.writer, earlier: resumed.records })
     }
 }
 
 /// A directory under [`RUNS`], named by the time and the host.
-fn named_by_time(prefix: &str, owner: Owner, host: &Host) -> Result<RunDirectory, Stop> {
+fn named_by_time(prefix: &str, owner: Owner, host: &Host) -> Result<(RunDirectory, Writer), Stop> {
     let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
     let host = host.hostname.value().map_or("import", String::as_str);
     let name = journal::directory_name(&format!("{prefix}{time}"), host);
-    Ok(RunDirectory::create_within(Path::new(RUNS), &name, owner)?)
+    Ok(RunDirectory::begin_within(Path::new(RUNS), &name, owner)?)
 }

@@ -13,7 +13,7 @@ use report::numbers::{counted, duration, half_width};
 use study::Event;
 
 use crate::live_table::{LiveTable, clipped};
-use crate::terminal::{Reader, tell};
+use crate::terminal::{Reader, tell, tell_lines};
 
 /// The table is not drawn again sooner.
 const SELDOM: Duration = Duration::from_millis(100);
@@ -117,7 +117,7 @@ impl Progress {
         let reader = Reader::of_error();
         // One line is left for the cursor, one for the text.
         let mut lines = self.table.lines(reader.width, reader.height.saturating_sub(2));
-        lines.push(clipped(text, reader.width));
+        lines.push(clipped(&report::visible(text), reader.width));
         drawn.set_message(lines.join("\n"));
     }
 
@@ -143,7 +143,7 @@ impl Progress {
                     self.table
                         .lines(Reader::of_error().width, usize::MAX)
                         .iter()
-                        .for_each(|line| tell(line));
+                        .for_each(|line| tell_lines(line));
                 }
                 return;
             }

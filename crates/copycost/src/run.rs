@@ -73,10 +73,15 @@ impl Request {
     fn parse(arguments: &RunArguments) -> Result<Self, Stop> {
         let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
         let resumed = match &arguments.resume {
-            Some(path) => Some(derived::find(Some(path), owner)?),
+            Some(path) => Some(derived::find_to_resume(path, owner)?),
             None => None,
         };
-        let kept = resumed.as_ref().map(RunDirectory::read_plan).transpose()?;
+        // Where nothing was recorded there is nothing to go on with, and it begins as it is asked for now.
+        let kept = match &resumed {
+            Some(directory) if directory.has_records()? => Some(directory.read_plan()?),
+            Some(directory) => directory.read_plan().ok(),
+            None => None,
+        };
         let request = PlanRequest {
             file: arguments.plan.as_deref(),
             preset: arguments.preset.as_deref(),
@@ -88,7 +93,9 @@ impl Request {
         if let Some(page) = host.page_bytes.value() {
             check_messages(&plan, *page)?;
         }
-        if let (Some(directory), Some(kept)) = (&resumed, &kept) {
+        if let (Some(directory), Some(kept)) = (&resumed, &kept)
+            && directory.has_records()?
+        {
             let differs = study::resume::check(kept, &plan, &directory.read_host()?, &host);
             differs.map_err(|differs| Stop::Usage(differs.to_string()))?;
         }
@@ -98,7 +105,7 @@ impl Request {
     /// The run directory, new or gone on with.
     fn open(&self, arguments: &RunArguments) -> Result<OpenedRun, Stop> {
         match &self.resumed {
-            Some(directory) => OpenedRun::resume(directory.clone(), &self.plan),
+            Some(directory) => OpenedRun::resume(directory.clone(), &self.plan, &self.host),
             None => OpenedRun::begin(arguments.out.as_deref(), self.owner, &self.plan, &self.host),
         }
     }

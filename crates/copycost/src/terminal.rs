@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write as _};
 
-use report::ReportError;
+use report::{ReportError, visible, visible_screen};
 
 use crate::exit::Stop;
 
@@ -57,12 +57,13 @@ fn colour(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
     terminal && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Writes to standard output. A reader that went away (`copycost probe | head -1`) has had enough: no error.
+/// Writes to standard output; at a terminal with what would drive that shown as escapes. A reader that went away (`copycost probe | head -1`) has had enough: no error.
 ///
 /// # Errors
 /// Anything else that keeps the text from its reader, such as a full disk.
 pub(crate) fn show(text: &str) -> Result<(), Stop> {
     let mut output = io::stdout().lock();
+    let text = if output.is_terminal() { visible_screen(text) } else { text.into() };
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Stop::Cannot(format!("cannot write to standard output: {error}")))
@@ -86,9 +87,15 @@ pub(crate) fn stream(
     }
 }
 
-/// Writes one line to standard error; where even that fails nobody is left to be told.
+/// Writes one line to standard error, with what would drive a terminal shown as escapes; where even that fails nobody is left to
+/// be told.
 pub(crate) fn tell(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    tell_lines(&visible(line));
+}
+
+/// The same of several lines of our own.
+pub(crate) fn tell_lines(lines: &str) {
+    let _ = writeln!(io::stderr().lock(), "{lines}");
 }
 
 #[cfg(test)]

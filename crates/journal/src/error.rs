@@ -39,7 +39,7 @@ pub enum JournalError {
     Locked(PathBuf),
     /// The journal was written by another version.
     #[error(
-        "{path}: line {line} is of journal version {found}, and this copycost reads version {reads}: use the copycost that wrote it",
+        "{path}: line {line} is of journal version {found}, and this copycost reads versions 1 and {reads}: use the copycost that wrote it",
         reads = VERSION
     )]
     OtherVersion {
@@ -86,6 +86,85 @@ pub enum JournalError {
         expected: u64,
         /// The number that is there.
         found: u64,
+    },
+    /// A line was written by another run.
+    #[error(
+        "{path}: line {line} belongs to another run: take the file from a copy{}",
+        how_to_keep(path, *line)
+    )]
+    OtherRun {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+    },
+    /// A line followed another one than the one before it.
+    #[error(
+        "{path}: line {line} does not follow the line before it, one of which was exchanged: take the file from a copy{}",
+        how_to_keep(path, *line)
+    )]
+    Unchained {
+        /// The journal.
+        path: PathBuf,
+        /// From 1.
+        line: u64,
+    },
+    /// The records were made on another machine than `host.json` describes.
+    #[error(
+        "{path} describes another machine or kernel than that of the journal's line {line} ({measured}): take the file from a copy of this run"
+    )]
+    OtherHost {
+        /// The file.
+        path: PathBuf,
+        /// The line of the journal, from 1.
+        line: u64,
+        /// The machine that the line names, or those of both ends.
+        measured: String,
+    },
+    /// `plan.toml` has nothing in it.
+    #[error("{0} is empty, and a run is judged by its plan: take the file from a copy")]
+    EmptyPlan(PathBuf),
+    /// A name in a run directory, or under sudo the directory's own, is a link's.
+    #[error(
+        "{0} is a symbolic link, which is not followed: in a run directory nothing is one, and under sudo the directory itself must be named"
+    )]
+    Link(PathBuf),
+    /// Something that is no file stands where one should.
+    #[error("{0} is a pipe, a device or a directory, not a file: name a run directory")]
+    NotAFile(PathBuf),
+    /// Under sudo: the journal is another user's.
+    #[error(
+        "{path} belongs to user {owner}, and user {user} called sudo: that user may go on with it, or root itself (env -u SUDO_UID)"
+    )]
+    NotOwned {
+        /// The journal.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who called sudo.
+        user: u32,
+    },
+    /// Under sudo: the user who called it may not do this.
+    #[error(
+        "user {user}, who called sudo, may not use {path} ({why}): name another directory, or run it as root itself (env -u SUDO_UID)"
+    )]
+    NotPermitted {
+        /// The file or directory.
+        path: PathBuf,
+        /// Who called sudo.
+        user: u32,
+        /// The system's answer.
+        why: io::Error,
+    },
+    /// Under sudo: the user's rights cannot be taken.
+    #[error(
+        "setresuid({uid}): {why}; under sudo files are written with the rights of the user who called it: run it as root itself (env -u SUDO_UID)"
+    )]
+    Rights {
+        /// Who called sudo.
+        uid: u32,
+        /// The system's answer.
+        why: io::Error,
     },
     /// `plan.toml` is wrong.
     #[error("{path}: {why}")]
@@ -153,13 +232,35 @@ impl JournalError {
             | Self::Damaged { .. }
             | Self::UnknownKind { .. }
             | Self::Gap { .. }
+            | Self::OtherRun { .. }
+            | Self::Unchained { .. }
+            | Self::OtherHost { .. }
+            | Self::EmptyPlan(_)
+            | Self::Link(_)
+            | Self::NotAFile(_)
+            | Self::NotOwned { .. }
             | Self::Plan { .. }
             | Self::Host { .. } => Class::Usage,
             Self::Full(_)
             | Self::Unwritable { .. }
             | Self::Unreadable { .. }
+            | Self::NotPermitted { .. }
+            | Self::Rights { .. }
             | Self::WouldNotReadBack { .. }
             | Self::Broken(_) => Class::Cannot,
+        }
+    }
+
+    /// Under sudo a refusal is told with whose rights it met.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "any other failure is told as it is")]
+    pub(crate) fn of_user(self, user: u32) -> Self {
+        match self {
+            Self::Unwritable { path, why } | Self::Unreadable { path, why }
+                if why.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Self::NotPermitted { path, user, why }
+            }
+            other => other,
         }
     }
 

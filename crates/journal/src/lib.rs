@@ -5,12 +5,16 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod folder;
 mod line;
 mod reader;
+mod rights;
 mod run_directory;
 mod writer;
 
 pub use error::{Class, JournalError};
+pub use line::RunId;
 pub use reader::{Reader, Torn};
-pub use run_directory::{LATEST, Owner, RunDirectory, directory_name};
+pub use rights::Owner;
+pub use run_directory::{Contents, LATEST, RunDirectory, directory_name};
 pub use writer::{Resumed, Store, Writer};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use model::record::Record;
 
 use crate::error::JournalError;
-use crate::line::{Flaw, decode, holds_more_than_a_line, may_begin_a_journal};
+use crate::line::{Flaw, Next, decode, holds_more_than_a_line, may_begin_a_journal};
 
 /// A longer line is no record of ours; without a bound one damaged file could fill the memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -37,29 +37,19 @@ impl fmt::Display for Torn {
 pub struct Reader<R = BufReader<File>> {
     source: R,
     path: PathBuf,
-    line: u64,
+    next: Next,
     whole_bytes: u64,
     torn: Option<Torn>,
     done: bool,
     buffer: Vec<u8>,
 }
 
-impl Reader {
-    /// Opens a journal for reading. A run that is still being written can be read.
-    ///
-    /// # Errors
-    /// The file is missing or unreadable.
-    pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let file = File::open(path).map_err(|why| JournalError::reading(path, why))?;
-        Ok(Self::new(BufReader::new(file), path))
-    }
-}
-
 impl<R: BufRead> Reader<R> {
     /// Reads from any source; the path is for messages.
     pub fn new(source: R, path: &Path) -> Self {
         let path = path.to_owned();
-        Self { source, path, line: 0, whole_bytes: 0, torn: None, done: false, buffer: Vec::new() }
+        let next = Next::of_any_run();
+        Self { source, path, next, whole_bytes: 0, torn: None, done: false, buffer: Vec::new() }
     }
 
     /// The torn last line, once the end was reached.
@@ -74,7 +64,12 @@ impl<R: BufRead> Reader<R> {
 
     /// Records read so far, which is also the last sequence number.
     pub fn records(&self) -> u64 {
-        self.line
+        self.next.lines()
+    }
+
+    /// Which line would come after those that were read.
+    pub(crate) fn next_line(&self) -> Next {
+        self.next
     }
 
     /// All records, and the torn last line if there was one.
@@ -93,7 +88,7 @@ impl<R: BufRead> Reader<R> {
         if bytes == 0 {
             return Ok(None);
         }
-        let line = self.line + 1;
+        let line = self.next.lines() + 1;
         let ended = self.buffer.pop_if(|byte| *byte == b'\n').is_some();
         let is_last = self
             .source
@@ -101,14 +96,14 @@ impl<R: BufRead> Reader<R> {
             .map_err(|why| JournalError::reading(&self.path, why))?
             .is_empty();
         let record = if ended {
-            decode(&mut self.buffer, line)
+            decode(&mut self.buffer, self.next)
         } else {
             Err(Flaw::Damaged(if is_last { "its end is missing" } else { "it is too long" }))
         };
         let path = || self.path.clone();
         match record {
-            Ok(record) => {
-                self.line = line;
+            Ok((record, next)) => {
+                self.next = next;
                 self.whole_bytes += bytes;
                 Ok(Some(record))
             }
@@ -130,6 +125,8 @@ impl<R: BufRead> Reader<R> {
             Err(Flaw::UnknownKind(kind)) => {
                 Err(JournalError::UnknownKind { path: path(), line, kind })
             }
+            Err(Flaw::OtherRun) => Err(JournalError::OtherRun { path: path(), line }),
+            Err(Flaw::Unchained) => Err(JournalError::Unchained { path: path(), line }),
             Err(Flaw::OtherSequence(found)) => {
                 Err(JournalError::Gap { path: path(), line, expected: line, found })
             }

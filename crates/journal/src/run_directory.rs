@@ -1,22 +1,35 @@
 //! A run's directory: its files by name, made and replaced so that no reader ever sees half of one.
+//!
+//! Files are reached through the directory's descriptor, no link among them is followed, and under sudo everything is done
+//! with the rights of the user who called it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{fchown, lchown, symlink};
-use std::path::{Path, PathBuf};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Once};
 
 use model::Plan;
 use model::host::Host;
+use model::record::Record;
 
 use crate::error::JournalError;
-use crate::reader::Reader;
-use crate::writer::{Resumed, Writer};
+use crate::folder::Folder;
+use crate::reader::{Reader, Torn};
+use crate::rights::{Owner, Rights};
+use crate::writer::{Resumed, Writer, lock};
 
 /// The link beside the run directories that points at the newest.
 pub const LATEST: &str = "latest";
 
-/// User and group that everything in the directory shall belong to: the invoking user's under sudo.
-pub type Owner = Option<(u32, u32)>;
+const PLAN: &str = "plan.toml";
+const HOST: &str = "host.json";
+const JOURNAL: &str = "journal.jsonl";
+const FIGURES: &str = "figures";
+
+/// A plan or the facts of a host are no longer than this, in bytes; without a bound a foreign file could fill the memory.
+const LONGEST_TEXT: u64 = 16 << 20;
 
 /// A run directory's name from a local time such as `2026-11-23T07-10-00` and a host's name.
 pub fn directory_name(time: &str, host: &str) -> String {
@@ -30,44 +43,68 @@ pub fn directory_name(time: &str, host: &str) -> String {
 /// The directory of one run.
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
+    folder: Arc<Folder>,
     path: PathBuf,
     owner: Owner,
+    /// What an earlier process left half-written is removed once, before the first file is replaced.
+    swept: Arc<Once>,
+}
+
+/// What a run directory holds.
+#[derive(Debug)]
+pub struct Contents {
+    /// What was asked.
+    pub plan: Plan,
+    /// The machine.
+    pub host: Host,
+    /// What was measured.
+    pub records: Vec<Record>,
+    /// The torn last line that was left out.
+    pub torn: Option<Torn>,
 }
 
 impl RunDirectory {
-    /// Makes a directory for a new run, parents included. An empty one that is there already is taken.
+    /// Begins a run in a directory, which is made with its parents: its journal is there and locked when this returns. An empty
+    /// directory is taken, and so is one in which a run began and recorded nothing.
     ///
     /// # Errors
-    /// It exists and is not empty, is a file, or cannot be made.
-    pub fn create(path: &Path, owner: Owner) -> Result<Self, JournalError> {
-        match fs::read_dir(path) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    return Err(JournalError::Exists(path.to_owned()));
-                }
-            }
-            Err(why) if why.kind() == io::ErrorKind::NotFound => make_directories(path, owner)?,
-            Err(why) if why.kind() == io::ErrorKind::NotADirectory && path.is_file() => {
-                return Err(JournalError::NotADirectory(path.to_owned()));
-            }
-            Err(why) => return Err(JournalError::writing(path, why)),
-        }
-        Ok(Self { path: path.to_owned(), owner })
+    /// It holds something else, another process has it, it is a file, or it cannot be made.
+    pub fn begin(path: &Path, owner: Owner) -> Result<(Self, Writer), JournalError> {
+        let begin = || {
+            let _rights = Rights::take(owner)?;
+            make_directories(path)?;
+            let run = Self::of(Folder::open(path, owner.is_none())?, path, owner);
+            let writer = run.begin_journal()?;
+            Ok((run, writer))
+        };
+        told(owner, begin())
     }
 
-    /// Makes `parent/name`, or `parent/name-2` and so on where another run of the same second has it.
+    /// Begins a run in `parent/name`, or in `parent/name-2` and so on where another run of the same second has it.
     ///
     /// # Errors
-    /// As [`RunDirectory::create`].
-    pub fn create_within(parent: &Path, name: &str, owner: Owner) -> Result<Self, JournalError> {
-        let mut tried = Self::create(&parent.join(name), owner);
+    /// As [`RunDirectory::begin`].
+    pub fn begin_within(
+        parent: &Path,
+        name: &str,
+        owner: Owner,
+    ) -> Result<(Self, Writer), JournalError> {
+        let begin = |name: &str| {
+            let _rights = Rights::take(owner)?;
+            make_directories(parent)?;
+            let folder = Folder::open(parent, owner.is_none())?.within(name, true)?;
+            let run = Self::of(folder, &parent.join(name), owner);
+            let writer = run.begin_journal()?;
+            Ok((run, writer))
+        };
+        let mut tried = begin(name);
         for number in 2..100 {
-            if !matches!(tried, Err(JournalError::Exists(_))) {
+            if !matches!(tried, Err(JournalError::Exists(_) | JournalError::Locked(_))) {
                 break;
             }
-            tried = Self::create(&parent.join(format!("{name}-{number}")), owner);
+            tried = begin(&format!("{name}-{number}"));
         }
-        tried
+        told(owner, tried)
     }
 
     /// Takes the directory of an earlier run.
@@ -75,14 +112,55 @@ impl RunDirectory {
     /// # Errors
     /// It is missing, is no directory, or holds no journal.
     pub fn open(path: &Path, owner: Owner) -> Result<Self, JournalError> {
-        let facts = fs::metadata(path).map_err(|why| JournalError::reading(path, why))?;
-        if !facts.is_dir() {
-            return Err(JournalError::NotADirectory(path.to_owned()));
+        let open = || {
+            let _rights = Rights::take(owner)?;
+            let run = Self::opened(path, owner)?;
+            run.folder.file(OsStr::new(JOURNAL), false)?;
+            Ok(run)
+        };
+        told(owner, open())
+    }
+
+    /// Takes the directory of an earlier run to go on with it, also where that run ended before it recorded anything.
+    ///
+    /// # Errors
+    /// It is missing, is no directory, or holds no run.
+    pub fn open_to_resume(path: &Path, owner: Owner) -> Result<Self, JournalError> {
+        let open = || {
+            let _rights = Rights::take(owner)?;
+            let run = Self::opened(path, owner)?;
+            match run.folder.file(OsStr::new(JOURNAL), false) {
+                Err(why @ JournalError::Missing(_)) => {
+                    let has =
+                        |name| run.folder.is_link(OsStr::new(name)).is_ok_and(|is| is.is_some());
+                    if !run.is_beginning()? || ![PLAN, HOST].into_iter().any(has) {
+                        return Err(why);
+                    }
+                }
+                other => drop(other?),
+            }
+            Ok(run)
+        };
+        told(owner, open())
+    }
+
+    fn of(folder: Folder, path: &Path, owner: Owner) -> Self {
+        let (folder, path) = (Arc::new(folder), path.to_owned());
+        Self { folder, path, owner, swept: Arc::new(Once::new()) }
+    }
+
+    /// Under sudo a link is not followed but for [`LATEST`], which points at a name beside it.
+    fn opened(path: &Path, owner: Owner) -> Result<Self, JournalError> {
+        let opened = Folder::open(path, owner.is_none());
+        if matches!(opened, Err(JournalError::Link(_)))
+            && path.file_name().is_some_and(|name| name == LATEST)
+            && let Some(parent) = path.parent()
+            && let Some(name) = name_alone(&fs::read_link(path).unwrap_or_default())
+        {
+            let folder = Folder::open(parent, false)?.within(&name, false)?;
+            return Ok(Self::of(folder, &parent.join(name), owner));
         }
-        let directory = Self { path: path.to_owned(), owner };
-        let journal = directory.journal();
-        fs::metadata(&journal).map_err(|why| JournalError::reading(&journal, why))?;
-        Ok(directory)
+        Ok(Self::of(opened?, path, owner))
     }
 
     /// The directory itself.
@@ -98,17 +176,17 @@ impl RunDirectory {
 
     /// What was asked.
     pub fn plan(&self) -> PathBuf {
-        self.path.join("plan.toml")
+        self.path.join(PLAN)
     }
 
     /// The machine.
     pub fn host(&self) -> PathBuf {
-        self.path.join("host.json")
+        self.path.join(HOST)
     }
 
     /// The records.
     pub fn journal(&self) -> PathBuf {
-        self.path.join("journal.jsonl")
+        self.path.join(JOURNAL)
     }
 
     /// One row a trial.
@@ -139,41 +217,154 @@ impl RunDirectory {
     /// The folder of figures, which is made if it is missing.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be made, or something else has its name.
     pub fn figures(&self) -> Result<PathBuf, JournalError> {
-        let path = self.path.join("figures");
-        make_directories(&path, self.owner)?;
-        Ok(path)
+        let make = || {
+            let _rights = Rights::take(self.owner)?;
+            self.folder.within(FIGURES, true)?;
+            Ok(self.path.join(FIGURES))
+        };
+        told(self.owner, make())
     }
 
-    /// Begins the journal.
-    ///
-    /// # Errors
-    /// As [`Writer::create`].
-    pub fn create_journal(&self) -> Result<Writer, JournalError> {
-        let path = self.journal();
-        let writer = Writer::create(&path)?;
-        if let Some((uid, gid)) = self.owner {
-            lchown(&path, Some(uid), Some(gid)).map_err(|why| JournalError::writing(&path, why))?;
+    /// Whether nothing is in it but what a run leaves that ended before its first record.
+    fn is_beginning(&self) -> Result<bool, JournalError> {
+        let names = self.folder.names().map_err(|why| JournalError::reading(&self.path, why))?;
+        let is_ours = |name: &OsString| {
+            [PLAN, HOST, JOURNAL].iter().any(|ours| name == ours) || is_temporary(name)
+        };
+        Ok(names.iter().all(is_ours))
+    }
+
+    /// Begins the journal, or takes one that holds no record; it is locked from here on.
+    fn begin_journal(&self) -> Result<Writer, JournalError> {
+        if !self.is_beginning()? {
+            return Err(JournalError::Exists(self.path.clone()));
         }
-        sync_directory(&self.path)?;
+        let path = self.journal();
+        let writer = match self.folder.create(OsStr::new(JOURNAL)) {
+            Ok(file) => {
+                self.lock(&file)?;
+                Writer::begin(file, &path)?
+            }
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
+                let resumed = self.resume()?;
+                if !resumed.records.is_empty() {
+                    return Err(JournalError::Exists(self.path.clone()));
+                }
+                resumed.writer
+            }
+            Err(why) => return Err(JournalError::writing(&path, why)),
+        };
+        self.folder.sync()?;
         Ok(writer)
     }
 
-    /// Opens the journal to go on with.
-    ///
-    /// # Errors
-    /// As [`Writer::resume`].
-    pub fn resume_journal(&self) -> Result<Resumed, JournalError> {
-        Writer::resume(&self.journal())
+    /// Locks the journal. Whoever waited for a lock may hold that of a file which another process has replaced meanwhile.
+    fn lock(&self, file: &File) -> Result<(), JournalError> {
+        let path = self.journal();
+        lock(file, &path)?;
+        if self.folder.still_names(OsStr::new(JOURNAL), file) {
+            Ok(())
+        } else {
+            Err(JournalError::Locked(path))
+        }
     }
 
-    /// Opens the journal for reading.
+    fn resume(&self) -> Result<Resumed, JournalError> {
+        let path = self.journal();
+        let file = self.folder.file(OsStr::new(JOURNAL), true)?;
+        if let Some((user, _)) = self.owner {
+            let owner = file.metadata().map_err(|why| JournalError::reading(&path, why))?.uid();
+            if owner != user {
+                return Err(JournalError::NotOwned { path, owner, user });
+            }
+        }
+        self.lock(&file)?;
+        let renewed = || {
+            let name = temporary_name(OsStr::new(JOURNAL));
+            let renew = || {
+                self.folder.remove(&name)?;
+                let file = self.folder.create(&name)?;
+                self.folder.rename(&name, OsStr::new(JOURNAL))?;
+                Ok(file)
+            };
+            let file = renew().map_err(|why| JournalError::writing(&path, why))?;
+            self.lock(&file)?;
+            Ok(file)
+        };
+        Writer::resume(file, &path, renewed)
+    }
+
+    /// Opens the journal to go on with; begins it where the run ended before it had one.
     ///
     /// # Errors
-    /// As [`Reader::open`].
+    /// It is unwritable, locked, of another version or another user's, or damaged elsewhere than at its end.
+    pub fn resume_journal(&self) -> Result<Resumed, JournalError> {
+        let resume = || {
+            let _rights = Rights::take(self.owner)?;
+            match self.resume() {
+                Err(JournalError::Missing(_)) if self.is_beginning()? => {
+                    Ok(Resumed { writer: self.begin_journal()?, records: Vec::new(), torn: None })
+                }
+                other => other,
+            }
+        };
+        told(self.owner, resume())
+    }
+
+    /// Opens the journal for reading. A run that is still being written can be read.
+    ///
+    /// # Errors
+    /// It is missing or unreadable.
     pub fn read_journal(&self) -> Result<Reader, JournalError> {
-        Reader::open(&self.journal())
+        let read = || {
+            let _rights = Rights::take(self.owner)?;
+            let file = self.folder.file(OsStr::new(JOURNAL), false)?;
+            Ok(Reader::new(io::BufReader::new(file), &self.journal()))
+        };
+        told(self.owner, read())
+    }
+
+    /// Whether anything was recorded.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::read_journal`], but for a journal that is missing, in which nothing is; and a first line that is no
+    /// record's.
+    pub fn has_records(&self) -> Result<bool, JournalError> {
+        match self.read_journal() {
+            Ok(mut reader) => reader.next().transpose().map(|first| first.is_some()),
+            Err(JournalError::Missing(_)) => Ok(false),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Reads all that the run is made of.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged or of another version; records that were made on another machine than `host.json`
+    /// describes.
+    pub fn read(&self) -> Result<Contents, JournalError> {
+        let (records, torn) = self.read_journal()?.read_all()?;
+        let (plan, host) = (self.read_plan()?, self.read_host()?);
+        self.check_host(&host, &records)?;
+        Ok(Contents { plan, host, records, torn })
+    }
+
+    /// Every segment names the machines of its ends as `host.json` does.
+    fn check_host(&self, host: &Host, records: &[Record]) -> Result<(), JournalError> {
+        let described = (host.identity(), host.receiver_host.as_ref().map(|it| it.identity()));
+        for (line, record) in (1..).zip(records) {
+            let Record::Segment(segment) = record else { continue };
+            if (&segment.host, &segment.receiver_host) != (&described.0, &described.1) {
+                let receiver = segment.receiver_host.iter();
+                let machines: Vec<&str> =
+                    std::iter::once(&segment.host).chain(receiver).map(String::as_str).collect();
+                let measured = machines.join(" and ");
+                return Err(JournalError::OtherHost { path: self.host(), line, measured });
+            }
+        }
+        Ok(())
     }
 
     /// Writes `plan.toml`.
@@ -198,10 +389,14 @@ impl RunDirectory {
     /// Reads `plan.toml`.
     ///
     /// # Errors
-    /// It is missing, unreadable or wrong, with line and column.
+    /// It is missing, unreadable, empty or wrong, with line and column.
     pub fn read_plan(&self) -> Result<Plan, JournalError> {
-        let path = self.plan();
-        let text = fs::read_to_string(&path).map_err(|why| JournalError::reading(&path, why))?;
+        let (path, text) = self.text(PLAN)?;
+        // A plan file may leave everything to the defaults; that of a run leaves nothing.
+        let says_nothing = |line: &str| line.trim().is_empty() || line.trim().starts_with('#');
+        if text.lines().all(says_nothing) {
+            return Err(JournalError::EmptyPlan(path));
+        }
         Plan::from_toml(&text).map_err(|why| JournalError::Plan { path, why })
     }
 
@@ -210,12 +405,24 @@ impl RunDirectory {
     /// # Errors
     /// It is missing, unreadable or wrong, with line and column.
     pub fn read_host(&self) -> Result<Host, JournalError> {
-        let path = self.host();
-        let text = fs::read_to_string(&path).map_err(|why| JournalError::reading(&path, why))?;
+        let (path, text) = self.text(HOST)?;
         serde_json::from_str(&text).map_err(|why| JournalError::Host { path, why: why.to_string() })
     }
 
-    /// Replaces a file of this directory by what a function writes: whole, or not at all.
+    fn text(&self, name: &str) -> Result<(PathBuf, String), JournalError> {
+        let path = self.path.join(name);
+        let read = || {
+            let _rights = Rights::take(self.owner)?;
+            let file = self.folder.file(OsStr::new(name), false)?;
+            let mut text = String::new();
+            let read = file.take(LONGEST_TEXT).read_to_string(&mut text);
+            read.map_err(|why| JournalError::reading(&path, why))?;
+            Ok(text)
+        };
+        told(self.owner, read()).map(|text| (path, text))
+    }
+
+    /// Replaces a file of this directory, or of its folder of figures, by what a function writes: whole, or not at all.
     ///
     /// # Errors
     /// The disk is full or the directory cannot be written; the file that was there is kept.
@@ -224,27 +431,38 @@ impl RunDirectory {
         path: &Path,
         write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
     ) -> Result<(), JournalError> {
-        let temporary = self.path.join(temporary_name(path));
-        let wrong = |why| JournalError::writing(path, why);
-        remove_if_there(&temporary).map_err(wrong)?;
-        let written = (|| {
-            // create_new follows no link that somebody put there.
-            let file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-            let mut buffered = io::BufWriter::new(file);
-            write(&mut buffered)?;
-            let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
-            if let Some((uid, gid)) = self.owner {
-                fchown(&file, Some(uid), Some(gid))?;
+        let replace = || {
+            let _rights = Rights::take(self.owner)?;
+            self.sweep();
+            let inside = path.strip_prefix(&self.path).unwrap_or(path);
+            let parts: Vec<&OsStr> = inside.iter().collect();
+            match parts[..] {
+                [name] => replace_in(&self.folder, name, write),
+                [folder, name] if folder == FIGURES => {
+                    replace_in(&self.folder.within(FIGURES, true)?, name, write)
+                }
+                _ => Err(JournalError::writing(path, io::ErrorKind::InvalidInput.into())),
             }
-            file.sync_all()?;
-            fs::rename(&temporary, path)
-        })();
-        written.map_err(|why| {
-            // The first error is the one to tell.
-            let _ = fs::remove_file(&temporary);
-            wrong(why)
-        })?;
-        sync_directory(&self.path)
+        };
+        told(self.owner, replace())
+    }
+
+    /// Removes what a process that was killed left half-written, unless another one is writing now.
+    fn sweep(&self) {
+        self.swept.call_once(|| {
+            let figures = self.folder.within(FIGURES, false).ok();
+            if self.folder.lock(true) {
+                for folder in std::iter::once(&*self.folder).chain(&figures) {
+                    let left = folder.names().unwrap_or_default();
+                    for name in left.iter().filter(|name| is_temporary(name)) {
+                        // What cannot be removed does no harm.
+                        let _ = folder.remove(name);
+                    }
+                }
+            }
+            // Whoever writes shares the lock, for as long as this directory is held open.
+            self.folder.lock(false);
+        });
     }
 
     /// Points `latest`, beside this directory, at it. What stands there and is no link is left alone, and the note to
@@ -259,77 +477,108 @@ impl RunDirectory {
                 self.path.display()
             )));
         };
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         let latest = parent.join(LATEST);
         if latest == self.path {
             return Ok(None);
         }
-        match fs::symlink_metadata(&latest) {
-            Ok(facts) if !facts.is_symlink() => {
+        let point = || {
+            let _rights = Rights::take(self.owner)?;
+            let folder = Folder::open(parent, self.owner.is_none())?;
+            let wrong = |why| JournalError::writing(&latest, why);
+            if folder.is_link(OsStr::new(LATEST)).map_err(wrong)? == Some(false) {
                 return Ok(Some(format!(
                     "{} is no link and was left alone, so it does not point at this run: rename it",
                     latest.display()
                 )));
             }
-            Ok(_) => {}
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-            Err(why) => return Err(JournalError::writing(&latest, why)),
-        }
-        let temporary = parent.join(temporary_name(&latest));
-        let linked =
-            remove_if_there(&temporary).and_then(|()| symlink(name, &temporary)).and_then(|()| {
-                if let Some((uid, gid)) = self.owner {
-                    lchown(&temporary, Some(uid), Some(gid))?;
-                }
-                fs::rename(&temporary, &latest)
-            });
-        linked.map_err(|why| {
-            let _ = fs::remove_file(&temporary);
-            JournalError::writing(&latest, why)
-        })?;
-        Ok(None)
+            let temporary = temporary_name(OsStr::new(LATEST));
+            let linked = folder
+                .remove(&temporary)
+                .and_then(|()| folder.link(name, &temporary))
+                .and_then(|()| folder.rename(&temporary, OsStr::new(LATEST)));
+            linked.map_err(|why| {
+                let _ = folder.remove(&temporary);
+                wrong(why)
+            })?;
+            Ok(None)
+        };
+        told(self.owner, point())
     }
 }
 
-/// Makes a directory and what is missing above it; each new one belongs to the owner.
-fn make_directories(path: &Path, owner: Owner) -> Result<(), JournalError> {
+/// Under sudo a refusal names the user whose rights it met.
+fn told<T>(owner: Owner, done: Result<T, JournalError>) -> Result<T, JournalError> {
+    match owner {
+        Some((user, _)) => done.map_err(|why| why.of_user(user)),
+        None => done,
+    }
+}
+
+fn replace_in(
+    folder: &Folder,
+    name: &OsStr,
+    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
+) -> Result<(), JournalError> {
+    let temporary = temporary_name(name);
+    let wrong = |why| JournalError::writing(&folder.path().join(name), why);
+    folder.remove(&temporary).map_err(wrong)?;
+    let written = (|| {
+        let mut buffered = io::BufWriter::new(folder.create(&temporary)?);
+        write(&mut buffered)?;
+        let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        folder.rename(&temporary, name)
+    })();
+    written.map_err(|why| {
+        // The first error is the one to tell.
+        let _ = folder.remove(&temporary);
+        wrong(why)
+    })?;
+    folder.sync()
+}
+
+/// Makes a directory and what is missing above it.
+fn make_directories(path: &Path) -> Result<(), JournalError> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
-        make_directories(parent, owner)?;
+        make_directories(parent)?;
     }
     match fs::create_dir(path) {
-        Ok(()) => {}
-        // Another run may have made it a moment ago.
-        Err(why) if why.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
-        Err(why) => return Err(JournalError::writing(path, why)),
-    }
-    if let Some((uid, gid)) = owner {
-        lchown(path, Some(uid), Some(gid)).map_err(|why| JournalError::writing(path, why))?;
-    }
-    Ok(())
-}
-
-/// Hidden, beside its target so that a rename stays within one file system, and of this process alone.
-fn temporary_name(path: &Path) -> String {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    format!(".{name}.{}", std::process::id())
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(why),
+        // Something else, or another run may have made it a moment ago: opening it tells.
+        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => {
+            Err(JournalError::writing(path, why))
+        }
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// Makes names durable: a rename survives a power cut only once its directory is synced (fsync(2)).
-fn sync_directory(path: &Path) -> Result<(), JournalError> {
-    let synced = File::open(path).and_then(|directory| directory.sync_all());
-    match synced {
-        // Some file systems cannot sync a directory and say EINVAL; they order names themselves.
-        Err(why) if why.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        other => other.map_err(|why| JournalError::writing(path, why)),
+/// Hidden, beside its target so that a rename stays within one file system, and of this process alone.
+fn temporary_name(name: &OsStr) -> OsString {
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}", std::process::id()));
+    temporary
+}
+
+/// Whether a name is one that [`temporary_name`] gives to a file of a run: `.summary.json.4711`.
+fn is_temporary(name: &OsStr) -> bool {
+    const ENDINGS: [&str; 8] = ["toml", "json", "jsonl", "csv", "html", "md", "svg", "png"];
+    let Some((file, process)) = name.to_str().and_then(|name| name.rsplit_once('.')) else {
+        return false;
+    };
+    let ending = file.strip_prefix('.').and_then(|file| file.rsplit_once('.'));
+    ending.is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+        && !process.is_empty()
+        && process.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// A path that is nothing but a name.
+fn name_alone(path: &Path) -> Option<String> {
+    let mut parts = path.components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(name)), None) => name.to_str().map(str::to_owned),
+        _ => None,
     }
 }

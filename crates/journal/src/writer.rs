@@ -1,13 +1,13 @@
 //! Appends records: one write and one sync each, under a lock for the writer's life.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use model::record::Record;
 
 use crate::error::JournalError;
-use crate::line::{decode, encode};
+use crate::line::{Next, RunId, decode, encode};
 use crate::reader::{Reader, Torn};
 
 /// Where lines go: a file, or in tests something that fails on purpose.
@@ -49,7 +49,7 @@ impl Store for File {
 pub struct Writer {
     store: Box<dyn Store>,
     path: PathBuf,
-    records: u64,
+    next: Next,
     bytes: u64,
     broken: bool,
 }
@@ -68,58 +68,45 @@ impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Writer")
             .field("path", &self.path)
-            .field("records", &self.records)
+            .field("records", &self.records())
             .finish_non_exhaustive()
     }
 }
 
 impl Writer {
-    /// Begins a journal in a new file.
-    ///
-    /// # Errors
-    /// The file exists, cannot be made, or is locked.
-    pub fn create(path: &Path) -> Result<Self, JournalError> {
-        let file = OpenOptions::new().append(true).create_new(true).open(path).map_err(|why| {
-            if why.kind() == io::ErrorKind::AlreadyExists {
-                JournalError::Exists(path.parent().unwrap_or(path).to_owned())
-            } else {
-                JournalError::writing(path, why)
-            }
-        })?;
-        lock(&file, path)?;
-        Ok(Self::with_store(Box::new(file), path))
+    /// Begins a journal in an empty file that is locked already, and stays so for the writer's life.
+    pub(crate) fn begin(file: File, path: &Path) -> Result<Self, JournalError> {
+        let run = RunId::draw().map_err(|why| JournalError::writing(path, why))?;
+        Ok(Self::with_store(Box::new(file), path, run))
     }
 
-    /// Opens a journal to go on with: reads it whole, and cuts off a torn last line, all under the lock.
-    ///
-    /// # Errors
-    /// It is missing, unwritable, locked, of another version, or damaged elsewhere than at its end.
-    pub fn resume(path: &Path) -> Result<Resumed, JournalError> {
-        let opened = OpenOptions::new().read(true).append(true).open(path);
-        let file = opened.map_err(|why| {
-            if why.kind() == io::ErrorKind::NotFound {
-                JournalError::Missing(path.to_owned())
-            } else {
-                JournalError::writing(path, why)
-            }
-        })?;
-        lock(&file, path)?;
+    /// Goes on with a journal in a file that is locked already: reads it whole, and cuts off a torn last line. A torn first
+    /// line is not cut: nothing can be kept then, and a new file, of `renewed`, takes the place of this one.
+    pub(crate) fn resume(
+        file: File,
+        path: &Path,
+        renewed: impl FnOnce() -> Result<File, JournalError>,
+    ) -> Result<Resumed, JournalError> {
         let mut reader = Reader::new(BufReader::new(&file), path);
         let records = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
-        let (bytes, torn) = (reader.whole_bytes(), reader.torn());
+        let (bytes, torn, next) = (reader.whole_bytes(), reader.torn(), reader.next_line());
+        if records.is_empty() {
+            let file = if torn.is_some() { renewed()? } else { file };
+            return Ok(Resumed { writer: Self::begin(file, path)?, records, torn });
+        }
         if torn.is_some() {
             let cut = file.set_len(bytes).and_then(|()| file.sync_data());
             cut.map_err(|why| JournalError::writing(path, why))?;
         }
-        let mut writer = Self::with_store(Box::new(file), path);
-        writer.bytes = bytes;
-        writer.records = records.len() as u64;
+        let path = path.to_owned();
+        let writer = Self { store: Box::new(file), path, next, bytes, broken: false };
         Ok(Resumed { writer, records, torn })
     }
 
     /// Writes to an empty store; the path is for messages.
-    pub fn with_store(store: Box<dyn Store>, path: &Path) -> Self {
-        Self { store, path: path.to_owned(), records: 0, bytes: 0, broken: false }
+    pub fn with_store(store: Box<dyn Store>, path: &Path, run: RunId) -> Self {
+        let (path, next) = (path.to_owned(), Next::begin(run));
+        Self { store, path, next, bytes: 0, broken: false }
     }
 
     /// Appends a record and returns when it would survive a power cut.
@@ -140,8 +127,19 @@ impl Writer {
         const CHUNK_BYTES: usize = 1 << 20;
         let mut bytes = 0;
         let mut chunk = Vec::new();
-        for (sequence, record) in (self.records + 1..).zip(records) {
-            chunk.append(&mut self.line(sequence, record)?);
+        let mut next = self.next;
+        for record in records {
+            let (mut line, after) = match self.line(next, record) {
+                Ok(line) => line,
+                Err(why) => {
+                    if bytes > 0 {
+                        self.take_back();
+                    }
+                    return Err(why);
+                }
+            };
+            next = after;
+            chunk.append(&mut line);
             if chunk.len() >= CHUNK_BYTES {
                 bytes += self.write(&chunk)?;
                 chunk.clear();
@@ -149,44 +147,47 @@ impl Writer {
         }
         bytes += self.write(&chunk)?;
         if let Err(why) = self.store.sync() {
-            return Err(self.take_back(why));
+            self.take_back();
+            return Err(JournalError::writing(&self.path, why));
         }
-        self.records += records.len() as u64;
+        self.next = next;
         self.bytes += bytes;
         Ok(())
     }
 
-    /// A record as a line that reads back.
-    fn line(&self, sequence: u64, record: &Record) -> Result<Vec<u8>, JournalError> {
+    /// A record as a line that reads back, and what comes after it.
+    fn line(&self, next: Next, record: &Record) -> Result<(Vec<u8>, Next), JournalError> {
         if self.broken {
             return Err(JournalError::Broken(self.path.clone()));
         }
         let would_not = |why| JournalError::WouldNotReadBack { path: self.path.clone(), why };
-        let line = encode(sequence, record).map_err(would_not)?;
+        let (line, after) = encode(next, record).map_err(would_not)?;
         // A figure that JSON cannot hold (NaN becomes null) would make the whole journal unreadable.
         let mut copy = line.get(..line.len().saturating_sub(1)).unwrap_or_default().to_vec();
-        decode(&mut copy, sequence).map_err(|flaw| would_not(format!("{flaw:?}")))?;
-        Ok(line)
+        decode(&mut copy, next).map_err(|flaw| would_not(format!("{flaw:?}")))?;
+        Ok((line, after))
     }
 
     /// Writes bytes, or takes back all since the last record that was kept.
     fn write(&mut self, bytes: &[u8]) -> Result<u64, JournalError> {
         match write_whole(self.store.as_mut(), bytes) {
             Ok(()) => Ok(bytes.len() as u64),
-            Err(why) => Err(self.take_back(why)),
+            Err(why) => {
+                self.take_back();
+                Err(JournalError::writing(&self.path, why))
+            }
         }
     }
 
     /// After a failed write or sync nobody knows what is on the disk, so all since the last record is taken back.
-    fn take_back(&mut self, why: io::Error) -> JournalError {
+    fn take_back(&mut self) {
         let taken_back = self.store.truncate(self.bytes).and_then(|()| self.store.sync());
         self.broken = taken_back.is_err();
-        JournalError::writing(&self.path, why)
     }
 
     /// Records in the journal.
     pub fn records(&self) -> u64 {
-        self.records
+        self.next.lines()
     }
 
     /// The journal's path.
@@ -209,7 +210,8 @@ fn write_whole(store: &mut dyn Store, line: &[u8]) -> io::Result<()> {
     Through(store).write_all(line)
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
+/// Locks a journal for one writer.
+pub(crate) fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     match file.try_lock() {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked(path.to_owned())),

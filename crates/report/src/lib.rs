@@ -65,6 +65,7 @@ pub use runs_screen::runs_screen;
 pub use runs_table::{RunResults, table_columns, write_table, write_table_lines};
 pub use screen::{ScreenOptions, cells_table, screen};
 pub use selftest_screen::{Condition, selftest_json, selftest_screen};
+pub use styled_text::{visible, visible_screen};
 pub use summary_json::{schema, write_summary};
 pub use trials_csv::{trial_columns, write_trials};
 pub use words::changes::got_worse;

@@ -2,6 +2,8 @@
 //!
 //! Colour only adds escapes around the same characters, so that a screen without it reads the same.
 
+use std::borrow::Cow;
+
 /// How a piece of text looks on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -26,7 +28,47 @@ impl Style {
     }
 }
 
+const STYLES: [Style; 4] = [Style::Plain, Style::Strong, Style::Warning, Style::Faint];
+
 const RESET: &str = "\u{1b}[0m";
+
+/// Text that may come from a journal, a plan or a machine, with all that a terminal would obey in place of showing it as
+/// escapes that are seen, such as `\u{1b}`: control characters, and marks that turn the direction of what follows
+/// (Unicode Standard Annex 9; Boucher & Anderson, Trojan Source, 2023).
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let drives = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(drives) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if drives(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+/// The same of a whole screen, which keeps its line ends and what this program itself says in colour.
+pub fn visible_screen(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    for (number, line) in text.split('\n').enumerate() {
+        shown.push_str(if number > 0 { "\n" } else { "" });
+        let mut rest = line;
+        while let Some(at) = rest.find('\u{1b}') {
+            let (before, from) = rest.split_at(at);
+            shown.push_str(&visible(before));
+            let colour = STYLES.iter().filter_map(|style| style.escape()).chain([RESET]);
+            let ours = colour.filter(|escape| from.starts_with(escape)).map(str::len).next();
+            let (escape, after) = from.split_at(ours.unwrap_or(1));
+            shown.push_str(&if ours.is_some() { Cow::Borrowed(escape) } else { visible(escape) });
+            rest = after;
+        }
+        shown.push_str(&visible(rest));
+    }
+    if shown == text { Cow::Borrowed(text) } else { Cow::Owned(shown) }
+}
 
 /// One line before wrapping.
 #[derive(Clone, Debug)]
@@ -47,10 +89,9 @@ impl Line {
         Self { spans: Vec::new(), hang: None }
     }
 
-    /// Adds text. Control characters, which could come in with a label or a host's name, become `?`.
+    /// Adds text; what would drive the terminal is shown instead (see [`visible`]).
     pub(crate) fn and(mut self, style: Style, text: impl AsRef<str>) -> Self {
-        let clean = text.as_ref().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-        self.spans.push((style, clean));
+        self.spans.push((style, visible(text.as_ref()).into_owned()));
         self
     }
 
@@ -160,6 +201,18 @@ mod tests {
     #[test]
     fn no_control_character_of_others_reaches_the_terminal() {
         let line = Line::wrapped(0).and(Style::Plain, "label\u{1b}[2J\nnext");
-        assert_eq!(render(&[line], 80, false), "label?[2J?next\n");
+        assert_eq!(render(&[line], 80, false), "label\\u{1b}[2J\\u{a}next\n");
+    }
+
+    #[test]
+    fn what_would_drive_a_terminal_is_shown_and_our_own_colours_stay() {
+        assert_eq!(visible("höst ×2"), "höst ×2");
+        assert_eq!(visible("a\u{202e}b\r\u{9b}c"), "a\\u{202e}b\\u{d}\\u{9b}c");
+        let ours = render(&sample(), 20, true);
+        assert_eq!(visible_screen(&ours), ours);
+        assert_eq!(
+            visible_screen("\u{1b}[1mbold\u{1b}[0m\n\u{1b}[2Jgone\u{1b}"),
+            "\u{1b}[1mbold\u{1b}[0m\n\\u{1b}[2Jgone\\u{1b}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Whole journals made to order.
 
 use analysis::round_order;
+use model::host::Host;
 use model::record::{CpuBusy, Finish, FinishReason, Record, Round, Segment};
 use model::{Cell, Measured, Nanos, Plan};
 
@@ -20,6 +21,16 @@ pub fn segment(started_unix_ms: u64) -> Segment {
         receiver_host: None,
         congestion: "cubic".to_owned(),
     }
+}
+
+/// The same records as if `host` had measured them.
+pub fn on(host: &Host, mut records: Vec<Record>) -> Vec<Record> {
+    for record in &mut records {
+        if let Record::Segment(segment) = record {
+            segment.host = host.identity();
+        }
+    }
+    records
 }
 
 /// The beginning of a round on [`host`], a thousandth of whose CPU time is never idle.

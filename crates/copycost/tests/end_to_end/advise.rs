@@ -18,10 +18,9 @@ fn json(ended: &Ended) -> Value {
 fn made(place: &Place) -> String {
     let plan = synthetic::without_controls(&[(Factor::Threads, "1")]);
     let path = place.path("made");
-    let directory = RunDirectory::create(&path, None).unwrap();
+    let (directory, mut journal) = RunDirectory::begin(&path, None).unwrap();
     directory.write_plan(&plan).unwrap();
     directory.write_host(&synthetic::host()).unwrap();
-    let mut journal = directory.create_journal().unwrap();
     let records = synthetic::run(&plan, 12, |cell, round| {
         synthetic::trial(cell, round).faster(synthetic::noise(1, cell, round, 0.01))
     });

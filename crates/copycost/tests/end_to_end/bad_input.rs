@@ -114,7 +114,7 @@ fn an_unwritable_place_is_told_before_anything_is_measured() {
 fn of_version_7(journal: &str) -> String {
     let (line, rest) = journal.split_once('\n').unwrap();
     let (body, _) = line.split_once(",\"crc32\":").unwrap();
-    let body = body.replacen("{\"v\":1,", "{\"v\":7,", 1);
+    let body = body.replacen("{\"v\":2,", "{\"v\":7,", 1);
     format!("{body},\"crc32\":\"{:08x}\"}}\n{rest}", crc32fast::hash(body.as_bytes()))
 }
 
@@ -129,7 +129,7 @@ fn a_damaged_journal_names_its_line_and_a_torn_tail_never_happened() {
     std::fs::write(&journal, of_version_7(&whole)).unwrap();
     let ended = place.copycost(&["report", "run"]).ends_with(2);
     assert!(ended.complaint().contains("version 7"), "{ended:#?}");
-    assert!(ended.complaint().contains("reads version 1"), "{ended:#?}");
+    assert!(ended.complaint().contains("reads versions 1 and 2"), "{ended:#?}");
 
     // Damage in the middle.
     let damaged = whole.replacen("\"attempt\":1", "\"attempt\":2", 1);
@@ -153,6 +153,42 @@ fn a_damaged_journal_names_its_line_and_a_torn_tail_never_happened() {
     let before = trials(&run).len();
     place.copycost(&resume).ends_with(0);
     assert!(trials(&run).len() >= before);
+}
+
+#[test]
+fn plan_host_and_journal_must_be_of_one_run() {
+    let place = Place::new();
+    let run = place.tiny_run();
+    let [plan, host] = ["plan.toml", "host.json"].map(|name| run.join(name));
+    let [of_plan, of_host] = [&plan, &host].map(|path| std::fs::read_to_string(path).unwrap());
+    let name: serde_json::Value = serde_json::from_str(&of_host).unwrap();
+    let name = name["hostname"].as_str().unwrap().to_owned();
+    std::fs::write(&host, of_host.replacen(&format!("\"{name}\""), "\"elsewhere\"", 1)).unwrap();
+    let foreign = place.copycost(&["report", "run"]).ends_with(2);
+    assert!(foreign.complaint().contains("another machine or kernel"), "{foreign:#?}");
+    std::fs::write(&host, &of_host).unwrap();
+
+    std::fs::write(&plan, "").unwrap();
+    let empty = place.copycost(&["report", "run"]).ends_with(2);
+    assert!(empty.complaint().contains("plan.toml is empty"), "{empty:#?}");
+    assert!(of_plan.contains("\"512\""), "{of_plan}");
+    std::fs::write(&plan, of_plan.replace("\"512\"", "\"1024\"")).unwrap();
+    let other = place.copycost(&["report", "run"]);
+    assert!(other.error.contains("of cells that plan.toml does not have"), "{other:#?}");
+}
+
+#[test]
+fn a_run_that_ended_before_its_first_record_is_begun_anew_either_way() {
+    for flag in ["--out", "--resume"] {
+        let place = Place::new();
+        std::fs::create_dir(place.path("run")).unwrap();
+        place.write("run/journal.jsonl", "{\"v\":2,\"seq\":1,\"ru");
+        place.write("run/plan.toml", "");
+        let mut line = TINY.to_vec();
+        line.extend([flag, "run"]);
+        place.copycost(&line).ends_with(0);
+        assert!(!trials(&place.path("run")).is_empty());
+    }
 }
 
 #[test]

@@ -20,19 +20,18 @@ fn made(
     speed: impl Fn(&Cell) -> f64,
 ) -> PathBuf {
     let path = place.path(name);
-    let directory = RunDirectory::create(&path, None).unwrap();
+    let (directory, mut journal) = RunDirectory::begin(&path, None).unwrap();
     directory.write_plan(plan).unwrap();
     let mut host = synthetic::host();
     if seed > 100 {
         host.kernel = model::Measured::Value("6.11.0-9-generic".to_owned());
     }
     directory.write_host(&host).unwrap();
-    let mut journal = directory.create_journal().unwrap();
     let records = synthetic::run(plan, 10, |cell, round| {
         let noise = synthetic::noise(seed, cell, round, 0.01);
         synthetic::trial(cell, round).faster(speed(cell) * noise)
     });
-    records.iter().for_each(|record| journal.append(record).unwrap());
+    synthetic::on(&host, records).iter().for_each(|record| journal.append(record).unwrap());
     path
 }
 

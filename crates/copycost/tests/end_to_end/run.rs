@@ -284,9 +284,18 @@ fn under_sudo_everything_belongs_to_the_invoking_user() {
         eprintln!("skipped: only root can be under sudo");
         return;
     }
-    let mut command = place.command(TINY);
-    command.env("SUDO_UID", "12345").env("SUDO_GID", "54321");
-    Ended::of(command.output().unwrap()).ends_with(0);
+    let by_a_user = |line: &[&str]| {
+        let mut command = place.command(line);
+        command.env("SUDO_UID", "12345").env("SUDO_GID", "54321");
+        Ended::of(command.output().unwrap())
+    };
+    // Where that user may not write, root does not write for it.
+    let refused = by_a_user(TINY).ends_with(3);
+    let why = "user 12345, who called sudo, may not use copycost-runs";
+    assert!(refused.complaint().contains(why), "{refused:#?}");
+    assert!(!place.path("copycost-runs").exists());
+    std::os::unix::fs::chown(place.path(""), Some(12345), Some(54321)).unwrap();
+    by_a_user(TINY).ends_with(0);
     let mut paths = vec![place.path("copycost-runs"), place.path("copycost-runs/latest")];
     paths.push(std::fs::canonicalize(place.path("copycost-runs/latest")).unwrap());
     paths.extend(FILES.iter().map(|file| place.path("copycost-runs/latest").join(file)));

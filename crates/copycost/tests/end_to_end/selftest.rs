@@ -13,10 +13,9 @@ fn made(place: &Place, replicas: &str) {
         (Factor::Threads, "1"),
         (Factor::Replica, replicas),
     ]);
-    let run = RunDirectory::create(&place.path("run"), None).unwrap();
+    let (run, mut journal) = RunDirectory::begin(&place.path("run"), None).unwrap();
     run.write_plan(&plan).unwrap();
     run.write_host(&synthetic::host()).unwrap();
-    let mut journal = run.create_journal().unwrap();
     for record in synthetic::run(&plan, 20, |cell, round| {
         synthetic::trial(cell, round).faster(synthetic::noise(1, cell, round, 0.02))
     }) {

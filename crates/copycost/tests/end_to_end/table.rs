@@ -13,15 +13,14 @@ use crate::common::{Ended, Place};
 fn made(path: &Path, host: &str) {
     let mut plan: Plan = synthetic::plan(&[(Factor::Message, "64")]);
     plan.label = "made".to_owned();
-    let run = RunDirectory::create(path, None).unwrap();
+    let (run, mut journal) = RunDirectory::begin(path, None).unwrap();
     run.write_plan(&plan).unwrap();
     let host = model::host::Host {
         hostname: model::Measured::Value(host.to_owned()),
         ..synthetic::host()
     };
     run.write_host(&host).unwrap();
-    let mut journal = run.create_journal().unwrap();
-    for record in synthetic::run(&plan, 2, synthetic::trial) {
+    for record in synthetic::on(&host, synthetic::run(&plan, 2, synthetic::trial)) {
         journal.append(&record).unwrap();
     }
 }

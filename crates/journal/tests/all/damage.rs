@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use journal::{JournalError, Reader, Torn, Writer};
+use journal::{JournalError, Reader, RunDirectory, Torn};
 use model::record::Record;
 use proptest::prelude::*;
 
@@ -11,12 +11,11 @@ use crate::made;
 
 fn written(records: &[Record]) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal.jsonl");
-    let mut writer = Writer::create(&path).unwrap();
+    let (run, mut writer) = RunDirectory::begin(directory.path(), None).unwrap();
     for record in records {
         writer.append(record).unwrap();
     }
-    fs::read(path).unwrap()
+    fs::read(run.journal()).unwrap()
 }
 
 fn read(bytes: &[u8]) -> Result<(Vec<Record>, Option<Torn>), JournalError> {
@@ -124,6 +123,41 @@ fn missing_doubled_and_exchanged_lines_are_told() {
     }
 }
 
+#[test]
+fn lines_of_two_runs_spliced_together_are_told_at_every_seam() {
+    let ours = written(&made::journal());
+    let theirs = written(&made::journal());
+    let lines = |bytes: &[u8]| -> Vec<Vec<u8>> {
+        bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+    };
+    let (ours, theirs) = (lines(&ours), lines(&theirs));
+    for from in 1..ours.len() {
+        for to in from + 1..=ours.len() {
+            let mut spliced = ours.clone();
+            spliced.splice(from..to, theirs[from..to].iter().cloned());
+            let error = read(&spliced.concat()).unwrap_err();
+            let line = from as u64 + 1;
+            assert!(
+                matches!(error, JournalError::OtherRun { line: at, .. } if at == line),
+                "{from}..{to}: {error}"
+            );
+            assert_eq!(error.class(), journal::Class::Usage);
+        }
+    }
+    // A line of the same run that was written in another course of it.
+    let path = tempfile::tempdir().unwrap();
+    let (run, mut writer) = RunDirectory::begin(path.path(), None).unwrap();
+    writer.append_all(&[made::segment(), made::round(1), made::finish()]).unwrap();
+    drop(writer);
+    let first = lines(&fs::read(run.journal()).unwrap());
+    fs::write(run.journal(), first[..1].concat()).unwrap();
+    run.resume_journal().unwrap().writer.append_all(&[made::round(2), made::finish()]).unwrap();
+    let second = lines(&fs::read(run.journal()).unwrap());
+    let mixed = [&first[0], &first[1], &second[2]].map(Clone::clone).concat();
+    let error = read(&mixed).unwrap_err();
+    assert!(matches!(error, JournalError::Unchained { line: 3, .. }), "{error}");
+}
+
 /// A line with a right sum, from another program.
 fn sealed(before: &str) -> String {
     format!("{before},\"crc32\":\"{:08x}\"}}\n", crc32fast::hash(before.as_bytes()))
@@ -132,11 +166,13 @@ fn sealed(before: &str) -> String {
 #[test]
 fn another_version_is_told_with_both_versions_even_in_the_last_line() {
     for line in
-        [sealed(r#"{"v":2,"seq":1,"kind":"finish","body":{}"#), "{\"v\":2,\"sum\":0}\n".to_owned()]
+        [sealed(r#"{"v":3,"seq":1,"kind":"finish","body":{}"#), "{\"v\":3,\"sum\":0}\n".to_owned()]
     {
         let text = read(line.as_bytes()).unwrap_err().to_string();
         assert!(
-            text.contains("line 1 is of journal version 2, and this copycost reads version 1"),
+            text.contains(
+                "line 1 is of journal version 3, and this copycost reads versions 1 and 2"
+            ),
             "{text}"
         );
     }

@@ -1,5 +1,6 @@
 //! Records made to order.
 
+use model::host::Host;
 use model::record::{
     Calls, Counters, CpuBusy, Failure, FailureKind, Finish, FinishReason, Finished, Machine,
     NO_DEVICES, NO_SINK, Outcome, ReceiveTally, Record, Round, Segment, SendTally, Settings, Side,
@@ -14,6 +15,18 @@ pub(crate) fn segment() -> Record {
         boot_id: Measured::absent("no \"boot_id\",\n\\here"),
         host: "höst / cpu".to_owned(),
         receiver_host: Some("ändërër / cpu".to_owned()),
+        congestion: "cubic".to_owned(),
+    })
+}
+
+/// A process begins to measure on a machine.
+pub(crate) fn segment_of(host: &Host) -> Record {
+    Record::Segment(Segment {
+        copycost: "0.1.0".to_owned(),
+        started_unix_ms: 1_795_000_000_000,
+        boot_id: host.boot_id.clone(),
+        host: host.identity(),
+        receiver_host: None,
         congestion: "cubic".to_owned(),
     })
 }

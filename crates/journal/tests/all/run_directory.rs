@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-use journal::{Class, JournalError, LATEST, RunDirectory, directory_name};
+use journal::{Class, JournalError, LATEST, Owner, RunDirectory, directory_name};
+use model::host::Host;
 use model::{Plan, Preset};
 
 use crate::made;
@@ -24,10 +25,9 @@ fn a_run_directory_has_its_files_where_the_design_says() {
     let name = directory_name("2026-11-23T07-10-00", "my host/x");
     assert_eq!(name, "2026-11-23T07-10-00-my-host-x");
     let runs = root.path().join("deep/copycost-runs");
-    let run = RunDirectory::create_within(&runs, &name, None).unwrap();
+    let (run, mut journal) = RunDirectory::begin_within(&runs, &name, None).unwrap();
     let plan = Plan::preset(Preset::Quick);
     run.write_plan(&plan).unwrap();
-    let mut journal = run.create_journal().unwrap();
     journal.append(&made::segment()).unwrap();
     assert_eq!(run.read_plan().unwrap(), plan);
     assert_eq!(run.read_journal().unwrap().read_all().unwrap().0, [made::segment()]);
@@ -43,13 +43,13 @@ fn a_run_directory_has_its_files_where_the_design_says() {
 #[test]
 fn the_folder_of_figures_is_made_where_it_is_missing_and_takes_whole_files() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create(&root.path().join("run"), None).unwrap();
+    let (run, _journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
     for _ in 0..2 {
         let picture = run.figures().unwrap().join("a.svg");
         run.replace(&picture, |file| file.write_all(b"<svg/>")).unwrap();
         assert_eq!(fs::read(&picture).unwrap(), b"<svg/>");
     }
-    assert_eq!(names(run.path()), ["figures"]);
+    assert_eq!(names(run.path()), ["figures", "journal.jsonl"]);
     assert_eq!(names(&run.path().join("figures")), ["a.svg"]);
 }
 
@@ -58,26 +58,115 @@ fn an_existing_run_is_refused_with_the_way_to_go_on() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("run");
     fs::create_dir(&path).unwrap();
-    RunDirectory::create(&path, None).unwrap().create_journal().unwrap();
-    let error = RunDirectory::create(&path, None).unwrap_err();
+    let (_, mut journal) = RunDirectory::begin(&path, None).unwrap();
+    assert!(matches!(RunDirectory::begin(&path, None), Err(JournalError::Locked(_))));
+    journal.append(&made::segment()).unwrap();
+    drop(journal);
+    let error = RunDirectory::begin(&path, None).unwrap_err();
     assert!(error.to_string().contains("--resume"), "{error}");
     assert_eq!(error.class(), Class::Usage);
     fs::write(root.path().join("file"), "").unwrap();
     assert!(matches!(
-        RunDirectory::create(&root.path().join("file"), None),
+        RunDirectory::begin(&root.path().join("file"), None),
         Err(JournalError::NotADirectory(_))
     ));
-    let below = RunDirectory::create(&root.path().join("file/run"), None).unwrap_err();
+    let below = RunDirectory::begin(&root.path().join("file/run"), None).unwrap_err();
     assert_eq!(below.class(), Class::Cannot);
     assert!(below.to_string().contains("a part of that path is a file"), "{below}");
 }
 
 #[test]
+fn what_a_run_left_that_recorded_nothing_is_taken_by_both() {
+    let segment = [made::segment()];
+    // Killed before the journal, after it, within its first line, after plan and host, within one of them.
+    let torn = "{\"v\":2,\"seq\":1,\"run\":\"9f86";
+    for left in [
+        &[("plan.toml", "")][..],
+        &[("journal.jsonl", "")],
+        &[("host.json", "{")],
+        &[("journal.jsonl", torn), ("plan.toml", "x"), ("host.json", "")],
+        &[("journal.jsonl", ""), (".plan.toml.4711", "half")],
+    ] {
+        for resumes in [false, true] {
+            let root = tempfile::tempdir().unwrap();
+            let path = root.path().join("run");
+            fs::create_dir(&path).unwrap();
+            for (name, text) in left {
+                fs::write(path.join(name), text).unwrap();
+            }
+            let run = if resumes {
+                let run = RunDirectory::open_to_resume(&path, None).unwrap();
+                assert!(!run.has_records().unwrap());
+                run.resume_journal().unwrap().writer.append(&segment[0]).unwrap();
+                run
+            } else {
+                let (run, mut journal) = RunDirectory::begin(&path, None).unwrap();
+                journal.append(&segment[0]).unwrap();
+                run
+            };
+            assert_eq!(run.read_journal().unwrap().read_all().unwrap().0, segment, "{left:?}");
+        }
+    }
+    // Anything else in it is somebody's.
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("journal.jsonl"), "").unwrap();
+    fs::write(root.path().join("summary.json"), "{}").unwrap();
+    assert!(matches!(RunDirectory::begin(root.path(), None), Err(JournalError::Exists(_))));
+    let nothing = tempfile::tempdir().unwrap();
+    assert!(RunDirectory::open_to_resume(nothing.path(), None).is_err());
+    fs::write(nothing.path().join("notes"), "").unwrap();
+    assert!(matches!(
+        RunDirectory::open_to_resume(nothing.path(), None),
+        Err(JournalError::Missing(_))
+    ));
+}
+
+#[test]
+fn a_first_line_is_never_cut() {
+    let root = tempfile::tempdir().unwrap();
+    let victim = root.path().join("victim");
+    fs::write(&victim, "{\"v\":2,\"seq\":1").unwrap();
+    let path = root.path().join("run");
+    fs::create_dir(&path).unwrap();
+    // Another name of a file that is not ours.
+    fs::hard_link(&victim, path.join("journal.jsonl")).unwrap();
+    let (run, mut journal) = RunDirectory::begin(&path, None).unwrap();
+    journal.append(&made::segment()).unwrap();
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "{\"v\":2,\"seq\":1");
+    assert_eq!(run.read_journal().unwrap().read_all().unwrap().0, [made::segment()]);
+    assert_eq!(names(&path), ["journal.jsonl"]);
+}
+
+#[test]
+fn of_many_that_begin_in_one_directory_one_has_it() {
+    for _ in 0..20 {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("run");
+        let begin = |number: u32| match RunDirectory::begin(&path, None) {
+            Ok((_, mut journal)) => {
+                journal.append(&made::round(number)).unwrap();
+                true
+            }
+            Err(JournalError::Locked(_) | JournalError::Exists(_)) => false,
+            Err(why) => panic!("{why}"),
+        };
+        let won: Vec<u32> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8).map(|n| (n, scope.spawn(move || begin(n)))).collect();
+            all.into_iter().filter_map(|(n, it)| it.join().unwrap().then_some(n)).collect()
+        });
+        let (records, torn) =
+            RunDirectory::open(&path, None).unwrap().read_journal().unwrap().read_all().unwrap();
+        assert_eq!((won.len(), torn), (1, None));
+        assert_eq!(records, [made::round(won[0])]);
+    }
+}
+
+#[test]
 fn two_runs_of_one_second_do_not_meet() {
     let root = tempfile::tempdir().unwrap();
-    let first = RunDirectory::create_within(root.path(), "run", None).unwrap();
-    first.create_journal().unwrap();
-    let second = RunDirectory::create_within(root.path(), "run", None).unwrap();
+    let begin = || RunDirectory::begin_within(root.path(), "run", None).unwrap();
+    let (_first, _journal) = begin();
+    let (second, _other) = begin();
     assert_eq!(second.path(), root.path().join("run-2"));
 }
 
@@ -85,7 +174,7 @@ fn two_runs_of_one_second_do_not_meet() {
 fn an_unwritable_parent_is_told_with_a_remedy() {
     let root = tempfile::tempdir().unwrap();
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o500)).unwrap();
-    match RunDirectory::create(&root.path().join("run"), None) {
+    match RunDirectory::begin(&root.path().join("run"), None) {
         Ok(_) => eprintln!("skipped: this user may write everywhere"),
         Err(error) => {
             assert_eq!(error.class(), Class::Cannot);
@@ -99,13 +188,13 @@ fn latest_points_at_the_newest_run_and_destroys_nothing() {
     let root = tempfile::tempdir().unwrap();
     let latest = root.path().join(LATEST);
     for name in ["one", "two"] {
-        let run = RunDirectory::create_within(root.path(), name, None).unwrap();
+        let (run, _) = RunDirectory::begin_within(root.path(), name, None).unwrap();
         assert_eq!(run.point_latest().unwrap(), None);
         assert_eq!(fs::read_link(&latest).unwrap().to_str(), Some(name));
     }
     assert_eq!(names(root.path()), ["latest", "one", "two"]);
 
-    let run = RunDirectory::create_within(root.path(), "three", None).unwrap();
+    let (run, _) = RunDirectory::begin_within(root.path(), "three", None).unwrap();
     fs::remove_file(&latest).unwrap();
     fs::write(&latest, "precious").unwrap();
     assert!(run.point_latest().unwrap().unwrap().contains("left alone"));
@@ -119,11 +208,11 @@ fn latest_points_at_the_newest_run_and_destroys_nothing() {
 #[test]
 fn a_run_opens_through_latest_too() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create_within(root.path(), "one", None).unwrap();
+    let (run, mut journal) = RunDirectory::begin_within(root.path(), "one", None).unwrap();
     let latest = root.path().join(LATEST);
     run.point_latest().unwrap();
-    assert!(matches!(RunDirectory::open(&latest, None), Err(JournalError::Missing(_))));
-    run.create_journal().unwrap().append(&made::segment()).unwrap();
+    journal.append(&made::segment()).unwrap();
+    drop(journal);
     let opened = RunDirectory::open(&latest, None).unwrap();
     assert_eq!(opened.resume_journal().unwrap().records.len(), 1);
     assert_eq!(opened.point_latest().unwrap(), None);
@@ -135,7 +224,7 @@ fn a_run_opens_through_latest_too() {
 #[test]
 fn a_derived_file_is_replaced_whole_or_kept() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create(&root.path().join("run"), None).unwrap();
+    let (run, _journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
     run.replace(&run.results(), |file| file.write_all(b"old")).unwrap();
     let failed = run.replace(&run.results(), |file| {
         file.write_all(b"half of the n")?;
@@ -145,13 +234,13 @@ fn a_derived_file_is_replaced_whole_or_kept() {
     assert_eq!(fs::read_to_string(run.results()).unwrap(), "old");
     run.replace(&run.results(), |file| file.write_all(b"new")).unwrap();
     assert_eq!(fs::read_to_string(run.results()).unwrap(), "new");
-    assert_eq!(names(run.path()), ["results.csv"]);
+    assert_eq!(names(run.path()), ["journal.jsonl", "results.csv"]);
 }
 
 #[test]
 fn a_wrong_plan_or_host_is_told_with_its_line() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create(&root.path().join("run"), None).unwrap();
+    let (run, _journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
     fs::write(run.plan(), "[factors]\nsizs = [64]\n").unwrap();
     let error = run.read_plan().unwrap_err().to_string();
     assert!(error.contains("plan.toml: line 2, column 1:"), "{error}");
@@ -162,33 +251,190 @@ fn a_wrong_plan_or_host_is_told_with_its_line() {
 }
 
 #[test]
-fn everything_belongs_to_the_owner_whom_the_caller_names() {
+fn a_run_reads_as_one_or_says_what_is_foreign() {
     let root = tempfile::tempdir().unwrap();
-    let owner = Some((12_345, 23_456));
-    let runs = root.path().join("copycost-runs");
-    let run = match RunDirectory::create(&runs.join("one"), owner) {
-        Ok(run) => run,
-        Err(why) => {
-            eprintln!("skipped: only root may give files away ({why})");
-            return;
-        }
-    };
-    run.create_journal().unwrap().append(&made::segment()).unwrap();
+    let (run, mut journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    let host = Host::unknown("0.1.0", Some(2), "made up");
     run.write_plan(&Plan::preset(Preset::Quick)).unwrap();
-    run.point_latest().unwrap();
-    for path in [runs.clone(), runs.join("one"), runs.join(LATEST), run.journal(), run.plan()] {
-        let facts = fs::symlink_metadata(&path).unwrap();
-        assert_eq!((facts.uid(), facts.gid()), (12_345, 23_456), "{}", path.display());
+    run.write_host(&host).unwrap();
+    journal.append(&made::segment_of(&host)).unwrap();
+    assert_eq!(run.read().unwrap().records.len(), 1);
+    journal.append(&made::segment()).unwrap();
+    let foreign = run.read().unwrap_err();
+    assert!(matches!(foreign, JournalError::OtherHost { line: 2, .. }), "{foreign}");
+    assert!(foreign.to_string().contains("line 2 (höst / cpu and ändërër / cpu)"), "{foreign}");
+    for nothing in ["", "# a plan\n\n"] {
+        fs::write(run.plan(), nothing).unwrap();
+        assert!(matches!(run.read_plan(), Err(JournalError::EmptyPlan(_))));
     }
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    drop(journal);
+    fs::remove_file(run.journal()).unwrap();
+    let pipe = rustix::fs::mknodat(
+        rustix::fs::CWD,
+        run.journal(),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    );
+    pipe.unwrap();
+    assert!(matches!(run.read_journal(), Err(JournalError::NotAFile(_))));
+    assert!(matches!(run.resume_journal(), Err(JournalError::NotAFile(_))));
+    fs::remove_file(run.journal()).unwrap();
+    fs::create_dir(run.journal()).unwrap();
+    assert!(matches!(run.read_journal(), Err(JournalError::NotAFile(_))));
+    assert!(matches!(run.resume_journal(), Err(JournalError::NotAFile(_))));
+    fs::create_dir(run.plan()).unwrap();
+    assert!(matches!(run.read_plan(), Err(JournalError::NotAFile(_))));
+}
+
+#[test]
+fn what_a_killed_process_left_is_swept_unless_another_one_writes() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, _journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    let figures = run.figures().unwrap();
+    let leave = || {
+        fs::write(run.path().join(".summary.json.4711"), "half").unwrap();
+        fs::write(figures.join(".a.svg.4711"), "half").unwrap();
+        fs::write(run.path().join(".mine"), "kept").unwrap();
+    };
+    leave();
+    let first = RunDirectory::open(run.path(), None).unwrap();
+    first.replace(&first.results(), |file| file.write_all(b"new")).unwrap();
+    let swept = [".mine", "figures", "journal.jsonl", "results.csv"];
+    assert_eq!(names(run.path()), swept);
+    assert_eq!(names(&figures), [""; 0]);
+    // The first one is still at it, and what looks left behind may be its own.
+    leave();
+    let second = RunDirectory::open(run.path(), None).unwrap();
+    second.replace(&second.results(), |file| file.write_all(b"newer")).unwrap();
+    assert!(run.path().join(".summary.json.4711").exists());
+    drop((first, second));
+    run.replace(&run.results(), |file| file.write_all(b"newest")).unwrap();
+    assert_eq!(names(run.path()), swept);
+}
+
+const USER: u32 = 12_345;
+const GROUP: u32 = 23_456;
+
+/// A directory of an ordinary user, and that user as the one who called sudo; none where only root could make it so.
+fn a_users_place() -> Option<(tempfile::TempDir, Owner)> {
+    let root = tempfile::tempdir().unwrap();
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    if let Err(why) = std::os::unix::fs::chown(root.path(), Some(USER), Some(GROUP)) {
+        eprintln!("skipped: only root may give files away ({why})");
+        return None;
+    }
+    Some((root, Some((USER, GROUP))))
+}
+
+#[test]
+fn under_sudo_everything_belongs_to_the_user_who_called_it() {
+    let Some((root, owner)) = a_users_place() else { return };
+    let runs = root.path().join("copycost-runs");
+    let (run, mut journal) = RunDirectory::begin_within(&runs, "one", owner).unwrap();
+    journal.append(&made::segment()).unwrap();
+    run.write_plan(&Plan::preset(Preset::Quick)).unwrap();
+    run.replace(&run.figures().unwrap().join("a.svg"), |file| file.write_all(b"<svg/>")).unwrap();
+    run.point_latest().unwrap();
+    let figure = run.path().join("figures/a.svg");
+    for path in
+        [runs.clone(), runs.join("one"), runs.join(LATEST), run.journal(), run.plan(), figure]
+    {
+        let facts = fs::symlink_metadata(&path).unwrap();
+        assert_eq!((facts.uid(), facts.gid()), (USER, GROUP), "{}", path.display());
+    }
+    // Root is itself again, and follows its own link.
+    assert!(rustix::process::geteuid().is_root());
+    drop(journal);
+    let latest = RunDirectory::open(&runs.join(LATEST), owner).unwrap();
+    assert_eq!(latest.resume_journal().unwrap().records.len(), 1);
+}
+
+#[test]
+fn under_sudo_no_planted_link_is_followed_and_no_file_of_roots_is_touched() {
+    let Some((root, owner)) = a_users_place() else { return };
+    let roots = tempfile::tempdir().unwrap();
+    let secret = roots.path().join("secret");
+    fs::create_dir(roots.path().join("folder")).unwrap();
+    let before = "{\"v\":2,\"seq\":1";
+    fs::write(&secret, before).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(roots.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let place = |name: &str| root.path().join(name);
+    let plan = Plan::preset(Preset::Quick);
+    let mut tried = 0;
+    // Each file of a run as a link to a file of root's, and as another name of it.
+    for (at, name) in ["journal.jsonl", "plan.toml", "host.json", "results.csv"].iter().enumerate()
+    {
+        for hard in [false, true] {
+            let path = place(&format!("run{at}{hard}"));
+            fs::create_dir(&path).unwrap();
+            std::os::unix::fs::chown(&path, Some(USER), Some(GROUP)).unwrap();
+            let planted = path.join(name);
+            if hard {
+                fs::hard_link(&secret, &planted).unwrap();
+            } else {
+                symlink(&secret, &planted).unwrap();
+            }
+            if let Ok((run, mut journal)) = RunDirectory::begin(&path, owner) {
+                let _ = journal.append(&made::segment());
+                let _ = run.write_plan(&plan);
+                let _ = run.replace(&run.results(), |file| file.write_all(b"row"));
+            }
+            if let Ok(run) = RunDirectory::open_to_resume(&path, owner) {
+                let _ = run.resume_journal().map(|mut it| it.writer.append(&made::segment()));
+            }
+            let facts = fs::metadata(&secret).unwrap();
+            assert_eq!(facts.uid(), 0, "{name}, hard {hard}");
+            assert_eq!(fs::read_to_string(&secret).unwrap(), before, "{name}, hard {hard}");
+            tried += 1;
+        }
+    }
+    // The directory itself, that of all runs, and the folder of figures.
+    symlink(roots.path().join("folder"), place("out")).unwrap();
+    assert!(matches!(RunDirectory::begin(&place("out"), owner), Err(JournalError::Link(_))));
+    let within = RunDirectory::begin_within(&place("out"), "run", owner);
+    assert!(matches!(within, Err(JournalError::Link(_))), "{within:?}");
+    let (run, _journal) = RunDirectory::begin(&place("run"), owner).unwrap();
+    symlink(roots.path().join("folder"), run.path().join("figures")).unwrap();
+    assert!(matches!(run.figures(), Err(JournalError::Link(_))));
+    // A path through a link goes where the user may go, and no further.
+    let through = RunDirectory::begin(&place("out/run"), owner).unwrap_err();
+    assert!(through.to_string().contains("user 12345, who called sudo, may not use"), "{through}");
+    assert_eq!(names(&roots.path().join("folder")), [""; 0]);
+    assert_eq!(names(roots.path()), ["folder", "secret"]);
+    assert_eq!(tried, 8);
+}
+
+#[test]
+fn under_sudo_another_users_journal_is_not_gone_on_with() {
+    let Some((root, owner)) = a_users_place() else { return };
+    let (run, mut journal) = RunDirectory::begin(&root.path().join("run"), owner).unwrap();
+    journal.append(&made::segment()).unwrap();
+    drop(journal);
+    std::os::unix::fs::chown(run.journal(), Some(USER + 1), None).unwrap();
+    fs::set_permissions(run.journal(), fs::Permissions::from_mode(0o666)).unwrap();
+    let refused = run.resume_journal().err().unwrap();
+    assert!(
+        refused.to_string().contains("belongs to user 12346, and user 12345 called sudo"),
+        "{refused}"
+    );
 }
 
 #[test]
 fn a_link_planted_for_the_journal_is_not_followed() {
     let root = tempfile::tempdir().unwrap();
-    let run = RunDirectory::create(&root.path().join("run"), None).unwrap();
     let victim = root.path().join("victim");
     fs::write(&victim, "precious").unwrap();
-    symlink(&victim, run.journal()).unwrap();
-    assert!(matches!(run.create_journal(), Err(JournalError::Exists(_))));
+    fs::create_dir(root.path().join("run")).unwrap();
+    symlink(&victim, root.path().join("run/journal.jsonl")).unwrap();
+    let refused = RunDirectory::begin(&root.path().join("run"), None);
+    assert!(matches!(refused, Err(JournalError::Link(_))), "{refused:?}");
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
 }

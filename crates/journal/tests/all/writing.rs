@@ -3,34 +3,38 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
-use journal::{Class, JournalError, Reader, Store, Writer};
+use journal::{Class, JournalError, Reader, RunDirectory, RunId, Store, Torn, Writer};
+use model::record::Record;
 
 use crate::made;
 
-fn place() -> (tempfile::TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal.jsonl");
-    (directory, path)
+fn place() -> (tempfile::TempDir, RunDirectory, Writer) {
+    let root = tempfile::tempdir().unwrap();
+    let (run, writer) = RunDirectory::begin(root.path(), None).unwrap();
+    (root, run, writer)
+}
+
+fn read(run: &RunDirectory) -> (Vec<Record>, Option<Torn>) {
+    run.read_journal().unwrap().read_all().unwrap()
 }
 
 #[test]
 fn each_record_is_in_the_file_when_append_returns() {
-    let (_directory, path) = place();
-    let mut writer = Writer::create(&path).unwrap();
+    let (_root, run, mut writer) = place();
     for (at, record) in made::journal().iter().enumerate() {
         writer.append(record).unwrap();
-        assert_eq!(Reader::open(&path).unwrap().read_all().unwrap().0, made::journal()[..=at]);
+        assert_eq!(read(&run).0, made::journal()[..=at]);
     }
     assert_eq!(writer.records(), 5);
 }
 
 #[test]
 fn a_journal_goes_on_from_every_byte_at_which_it_was_cut() {
-    let (_directory, path) = place();
-    let mut writer = Writer::create(&path).unwrap();
+    let (_root, run, mut writer) = place();
+    let path = run.journal();
     for record in &made::journal() {
         writer.append(record).unwrap();
     }
@@ -42,13 +46,13 @@ fn a_journal_goes_on_from_every_byte_at_which_it_was_cut() {
         ends.flat_map(|end| [end.saturating_sub(1), end, (end + 1).min(bytes.len())]).chain([0, 5]);
     for cut in cuts {
         fs::write(&path, &bytes[..cut]).unwrap();
-        let mut resumed = Writer::resume(&path).unwrap();
+        let mut resumed = run.resume_journal().unwrap();
         let whole = resumed.records.len();
         assert_eq!(resumed.records, made::journal()[..whole]);
         assert_eq!(resumed.torn.is_some(), cut > 0 && bytes[cut - 1] != b'\n');
         resumed.writer.append(&made::round(9)).unwrap();
         drop(resumed);
-        let (records, torn) = Reader::open(&path).unwrap().read_all().unwrap();
+        let (records, torn) = read(&run);
         assert_eq!((records.len(), torn), (whole + 1, None), "cut at {cut}");
         assert_eq!(records[whole], made::round(9));
     }
@@ -56,29 +60,25 @@ fn a_journal_goes_on_from_every_byte_at_which_it_was_cut() {
 
 #[test]
 fn a_second_writer_is_refused_while_the_first_lives() {
-    let (_directory, path) = place();
-    let mut writer = Writer::create(&path).unwrap();
+    let (_root, run, mut writer) = place();
     writer.append(&made::segment()).unwrap();
-    let error = Writer::resume(&path).err().unwrap();
+    let error = run.resume_journal().err().unwrap();
     assert!(error.to_string().starts_with("another copycost is writing to this run"), "{error}");
-    assert!(matches!(Writer::create(&path), Err(JournalError::Exists(_))));
     drop(writer);
-    assert_eq!(Writer::resume(&path).unwrap().records.len(), 1);
+    assert_eq!(run.resume_journal().unwrap().records.len(), 1);
 }
 
 #[test]
-fn resume_refuses_a_missing_journal_and_leaves_a_damaged_one_as_it_is() {
-    let (_directory, path) = place();
-    assert!(matches!(Writer::resume(&path), Err(JournalError::Missing(_))));
-    let mut writer = Writer::create(&path).unwrap();
+fn resume_leaves_a_damaged_journal_as_it_is() {
+    let (_root, run, mut writer) = place();
     writer.append(&made::segment()).unwrap();
     writer.append(&made::round(1)).unwrap();
     drop(writer);
-    let mut bytes = fs::read(&path).unwrap();
+    let mut bytes = fs::read(run.journal()).unwrap();
     bytes[20] ^= 1;
-    fs::write(&path, &bytes).unwrap();
-    assert!(matches!(Writer::resume(&path), Err(JournalError::Damaged { line: 1, .. })));
-    assert_eq!(fs::read(&path).unwrap(), bytes);
+    fs::write(run.journal(), &bytes).unwrap();
+    assert!(matches!(run.resume_journal(), Err(JournalError::Damaged { line: 1, .. })));
+    assert_eq!(fs::read(run.journal()).unwrap(), bytes);
 }
 
 /// A disk with so much room, on which cutting or syncing may fail.
@@ -120,7 +120,8 @@ impl Store for Shared {
 
 fn on(disk: Disk) -> (Writer, Shared) {
     let shared = Shared(Rc::new(RefCell::new(disk)));
-    (Writer::with_store(Box::new(shared.clone()), Path::new("run/journal.jsonl")), shared)
+    let run = RunId::draw().unwrap();
+    (Writer::with_store(Box::new(shared.clone()), Path::new("run/journal.jsonl"), run), shared)
 }
 
 fn left(disk: &Shared) -> usize {
@@ -152,7 +153,7 @@ fn a_full_disk_loses_the_record_in_hand_and_no_other() {
 
 #[test]
 fn where_a_part_of_a_line_cannot_be_taken_back_nothing_is_written_after_it() {
-    let (mut writer, disk) = on(Disk { room: 150, cut_fails: true, ..Disk::default() });
+    let (mut writer, disk) = on(Disk { room: 200, cut_fails: true, ..Disk::default() });
     writer.append(&made::finish()).unwrap();
     assert!(matches!(writer.append(&made::segment()), Err(JournalError::Full(_))));
     disk.0.borrow_mut().room = 100_000;
@@ -187,6 +188,8 @@ fn a_real_device_without_room_is_told_as_such() {
         eprintln!("skipped: /dev/full cannot be opened here");
         return;
     };
-    let error = Writer::with_store(Box::new(file), full).append(&made::finish()).unwrap_err();
+    let error = Writer::with_store(Box::new(file), full, RunId::draw().unwrap())
+        .append(&made::finish())
+        .unwrap_err();
     assert!(matches!(error, JournalError::Full(_)), "{error}");
 }
