@@ -173,6 +173,7 @@ pub(crate) fn check(words: &[String]) -> Result<String, String> {
 /// It could not be started, or did not end well; with its last words.
 fn succeeds(program: &Path, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(program)
+        .env_remove("SUDO_UID")
         .args(arguments)
         .stdin(Stdio::null())
         .output()
@@ -200,6 +201,8 @@ fn kill_runs(program: &Path, work: &Path, raises: u64, links: &str) -> Result<St
         let audits = if n % 2 == 0 { "none" } else { "copy-audit,profile" };
         // Two MTUs, so that the link is raised again and again within a run.
         let mut run = Command::new(program)
+            // Its directory is root's, whoever called sudo.
+            .env_remove("SUDO_UID")
             .args(plan)
             .args(times)
             .args(["--audits", audits])

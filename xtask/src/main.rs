@@ -3,6 +3,7 @@
 
 mod bpf;
 mod browser;
+mod campaign;
 mod checksum;
 mod imports;
 mod killed_runs;
@@ -26,12 +27,18 @@ struct Task {
     run: fn(&[String]) -> Result<String, String>,
 }
 
-const TASKS: [Task; 11] = [
+const TASKS: [Task; 12] = [
     Task {
         name: "bpf",
         arguments: "[--check [--rebuild]]",
         purpose: "build the BPF objects from their sources; --check: do they belong together; --rebuild: fail where one cannot be built again",
         run: bpf::run,
+    },
+    Task {
+        name: "campaign",
+        arguments: "[--minutes N] [--seed N] [--program FILE]",
+        purpose: "kill, race, forge, mutate, plant links and flood, for ten minutes where no number is given, and tell what failed (root for the links)",
+        run: campaign::run,
     },
     Task {
         name: "imports",

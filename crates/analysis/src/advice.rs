@@ -6,9 +6,12 @@
 
 mod break_even;
 mod choice;
+mod gap;
 mod price;
 mod reasons;
 mod setting;
+
+use std::cmp::Reverse;
 
 use model::host::Host;
 use model::{Cell, Factor, Link, Measured, Nanos, Plan, SendPath, Share, Shared};
@@ -16,6 +19,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use break_even::BreakEven;
+pub use gap::{Differs, Gap};
 pub use price::{Price, Saving};
 pub use reasons::{Seen, WhyNot};
 pub use setting::Contender;
@@ -101,6 +105,9 @@ pub struct LinkAdvice {
     pub metric: Metric,
     /// The run behind it; absent where none covers the question.
     pub run: Measured<String>,
+    /// Of a link that no run covers: in what the run that comes nearest differs from the question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
     /// Rounds of that run.
     pub rounds: u32,
     /// The sizes in bytes that it rests on: the asked one, or its two measured neighbours.
@@ -235,7 +242,8 @@ pub fn advise(question: &Question, sources: &[Source<'_>]) -> Advice {
     let rank = |on: &LinkAdvice| {
         let nearest =
             if let Choice::NotCovered { nearest } = &on.choice { nearest.len() } else { 0 };
-        (on.is_covered(), !on.is_doubted(), on.sizes.len() == 1, nearest)
+        let differs = on.gap.as_ref().map_or(0, |gap| gap.differs.len());
+        (on.is_covered(), !on.is_doubted(), on.sizes.len() == 1, nearest, Reverse(differs))
     };
     let on = |link: &Link| -> LinkAdvice {
         let answers = sources.iter().map(|source| setting::on_link(question, *link, source));

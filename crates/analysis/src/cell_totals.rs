@@ -185,11 +185,11 @@ impl CellTotals {
         self.context_switches.add(told(imported.totals.context_switches));
     }
 
-    /// The commonest reason why there is no valid trial; none where there is one.
-    pub(crate) fn why_none(&self) -> Option<String> {
+    /// The commonest reason why there is no valid trial, `untried` where there was none at all; none where there is a valid one.
+    pub(crate) fn why_none(&self, untried: &str) -> Option<String> {
         let commonest =
             || self.reasons.iter().max_by_key(|(_, times)| **times).map(|(why, _)| why.clone());
-        (self.valid == 0).then(|| commonest().unwrap_or_else(|| "it was never tried".to_owned()))
+        (self.valid == 0).then(|| commonest().unwrap_or_else(|| untried.to_owned()))
     }
 
     /// Rounds and the logarithm of goodput, and of the link's cost, in each.

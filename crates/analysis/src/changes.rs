@@ -11,7 +11,7 @@
 //! family of their own; ratios within a block and cells are another family. Each gets Holm's correction at half the error
 //! rate, over all sides that are compared.
 
-use model::{Cell, Contrast, Link};
+use model::{Cell, Contrast, Factor, Link};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -72,6 +72,9 @@ pub struct RunName {
     pub started_unix_ms: u64,
     /// Whole rounds over all blocks.
     pub rounds: u32,
+    /// Whether another program measured it: its table can be added to, and not gone on with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 /// One side against the base.
@@ -99,8 +102,25 @@ pub struct Comparison {
     pub only_in_other: Vec<CellId>,
     /// Cells of both of which some run has too few valid rounds, or a figure without a logarithm.
     pub too_few_rounds: Vec<CellId>,
+    /// Figures that some run has of no cell at all, so that they were compared nowhere.
+    pub not_measured: Vec<FigureOnLink>,
+    /// Factors of which the table of an imported run tells nothing: in these, cells that pass for equal may differ.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unstated: Vec<Factor>,
     /// How large a change would have been found nine times in ten.
     pub seen: Seen,
+}
+
+/// A figure on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FigureOnLink {
+    /// The link.
+    pub link: Link,
+    /// Whether the link is known, which an imported table may not tell.
+    #[serde(skip)]
+    pub link_stated: bool,
+    /// The figure.
+    pub metric: Metric,
 }
 
 /// A cell by its id.
@@ -123,6 +143,9 @@ pub enum Unit {
 pub struct Overall {
     /// The link.
     pub link: Link,
+    /// Whether the link is known, which an imported table may not tell.
+    #[serde(skip)]
+    pub link_stated: bool,
     /// Of what.
     pub metric: Metric,
     /// How many cells.
@@ -252,6 +275,7 @@ fn side(runs: &[MeasuredRun]) -> SideFacts {
         label: run.facts.label.clone(),
         started_unix_ms: run.facts.started_unix_ms,
         rounds: run.facts.rounds,
+        imported: !run.facts.imported.is_empty(),
     };
     SideFacts { runs: runs.iter().map(name).collect() }
 }
@@ -267,10 +291,16 @@ fn compared(base: &[MeasuredRun], other: &[MeasuredRun]) -> Comparison {
     links.sort_unstable();
     links.dedup();
     let (mut overall, mut changes, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
+    let mut not_measured = Vec::new();
     for link in links {
         let of_link: Vec<&Cell> = both.iter().filter(|cell| cell.link == link).collect();
         for place in 0..2 {
             let Some(stratum) = Stratum::new(base, other, unit, place, &of_link) else { continue };
+            // A table of goodput alone has no cost anywhere, and rounds enough.
+            if place > 0 && stratum.is_nowhere {
+                not_measured.push(stratum.figure());
+                continue;
+            }
             lacking.extend(stratum.lacking.iter().map(|cell| (*cell).clone()));
             overall.extend(stratum.overall());
             changes.extend(stratum.contrasts());
@@ -292,8 +322,19 @@ fn compared(base: &[MeasuredRun], other: &[MeasuredRun]) -> Comparison {
         only_in_base: only_in_base.into_iter().map(CellId).collect(),
         only_in_other: only_in_other.map(CellId).collect(),
         too_few_rounds: lacking.into_iter().map(CellId).collect(),
+        not_measured,
+        unstated: unstated(base, other),
         seen: Seen { contrast: None, ratio: None, level: None },
     }
+}
+
+/// Factors that some run does not tell.
+fn unstated(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Factor> {
+    let is_silent = |factor: &Factor| {
+        let mut runs = base.iter().chain(other);
+        runs.any(|run| !run.facts.states(*factor))
+    };
+    Factor::ALL.iter().copied().filter(is_silent).collect()
 }
 
 /// The cells of a side: those that any of its runs asks for, in the first run's order. A cell that not all of its runs have is

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::message::Message;
 use model::record::{Outcome, SendTally};
 use model::values::MessageSize;
-use model::{Audit, Cell, Link, Measured, SendPath};
+use model::{Audit, Cell, Factor, Link, Measured, SendPath};
 
 use crate::copies::{Step, expected, of_cell};
 use crate::evidence::{Evidence, figure};
@@ -22,8 +22,11 @@ const DRAWN_BYTES: f64 = 4096.0;
 const SLOTS_LOOKED_AT: u32 = 64;
 
 /// The data path of each send path of the plan on each link, from the cell with the fewest threads whose size is nearest to
-/// 4 KiB.
+/// 4 KiB. None where nobody knows the link, on which it hangs where bytes go.
 pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
+    if !evidence.run.states(Factor::Link) {
+        return Vec::new();
+    }
     let paths: BTreeSet<(SendPath, Link)> =
         evidence.asked().map(|estimates| (estimates.cell.send_path, estimates.cell.link)).collect();
     let drawn = |(path, link): (SendPath, Link)| {

@@ -66,7 +66,7 @@ impl Explained {
             .iter_mut()
             .flat_map(|answer| [&mut answer.would_answer, &mut answer.would_change]);
         for missing in claims.chain(laws).chain(answers).flatten() {
-            if missing.what == Missing::rounds().what {
+            if missing.is_rounds {
                 *missing = Missing::of_itself("more repetitions")
                     .unlocked_by("rows for each, numbered in a column \"round\"");
             }

@@ -285,6 +285,9 @@ pub struct Copies {
 pub struct LinkComparison {
     /// The link.
     pub link: Link,
+    /// Whether the link is known, which an imported table may not tell.
+    #[serde(skip)]
+    pub link_stated: bool,
     /// What the cells share beside path, size and link: `threads=1 ack_placement=sender`.
     pub shared: Shared,
     /// Time between two acknowledgements, on the sink: `20us`.
@@ -323,6 +326,9 @@ pub struct LinkPoint {
 pub struct LinkVerdict {
     /// The link.
     pub link: Link,
+    /// Whether the link is known, which an imported table may not tell.
+    #[serde(skip)]
+    pub link_stated: bool,
     /// What the comparisons share beside interval and placement.
     pub shared: Shared,
     /// From which size on zerocopy costs less, and in how many settings.

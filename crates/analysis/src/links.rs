@@ -59,6 +59,7 @@ fn comparison(evidence: &Evidence<'_>, shared: &Shared) -> LinkComparison {
     let has_helper = family.link.capabilities().has_helper;
     LinkComparison {
         link: family.link,
+        link_stated: evidence.run.states(Factor::Link),
         shared: shared.without(&[Factor::Link]),
         ack_interval: has_helper.then(|| family.get(Factor::AckInterval)),
         ack_placement: has_helper.then_some(family.ack_placement),
@@ -74,7 +75,14 @@ fn comparison(evidence: &Evidence<'_>, shared: &Shared) -> LinkComparison {
 fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
     let against = Cell { send_path: SendPath::A2, ..cell.clone() };
     let ratio = |metric: Metric| -> Measured<Estimate> {
+        let of = |cell: &Cell| {
+            let estimates = evidence.cell(cell).filter(|estimates| estimates.trials > 0)?;
+            estimates.metrics.get(&metric)?.reason()
+        };
         match evidence.ratio(cell, &against, metric) {
+            Some(ratio) if ratio.ratio.value().is_some() => ratio.ratio.clone(),
+            // A figure that valid trials lack is the nearer cause.
+            _ if let Some(why) = of(cell).or_else(|| of(&against)) => Measured::absent(why),
             Some(ratio) => ratio.ratio.clone(),
             None => Measured::absent("the two were never measured validly in one complete block"),
         }
@@ -147,6 +155,7 @@ fn verdict(link: Link, shared: &Shared, group: &[&LinkComparison]) -> LinkVerdic
         shares.fold((f64::INFINITY, 0.0_f64), |(least, most), x| (least.min(x), most.max(x)));
     LinkVerdict {
         link,
+        link_stated: group.iter().all(|comparison| comparison.link_stated),
         shared: shared.clone(),
         outcomes,
         settings: u32::try_from(group.len()).unwrap_or(u32::MAX),

@@ -225,7 +225,7 @@ impl Pairings {
                     cell: places.cells[*cell].clone(),
                     against: places.cells[*against].clone(),
                     metric: *metric,
-                    ratio: log_ratios.of(*metric).ratio(),
+                    ratio: log_ratios.ratio(*metric),
                     trimmed: log_ratios.of(*metric).trimmed(),
                     p: tested[place].map_or_else(too_few, |tested| Measured::Value(tested.p)),
                     p_holm: tested[place]

@@ -258,6 +258,19 @@ impl AllLogRatios {
     }
 }
 
+impl AllLogRatios {
+    /// The geometric mean of the ratios of a metric, or why there is none: where goodput was paired, the figure is what is
+    /// missing, and no trial.
+    pub(crate) fn ratio(&self, metric: Metric) -> Measured<Estimate> {
+        let log_ratios = self.of(metric);
+        let is_paired = || !self.of(Metric::GoodputGbps).moments().is_empty();
+        if !log_ratios.is_undefined && log_ratios.moments().is_empty() && is_paired() {
+            return Measured::absent("no complete block has this figure of both");
+        }
+        log_ratios.ratio()
+    }
+}
+
 /// The geometric mean of ratios and its interval; absent without a pair.
 pub fn ratio(log_ratios: &Moments) -> Measured<Estimate> {
     if log_ratios.is_empty() {

@@ -26,6 +26,9 @@ use crate::results::{Finding, Ratio};
 pub struct Recommendation {
     /// The link.
     pub link: Link,
+    /// Whether the link is known, which an imported table may not tell.
+    #[serde(skip)]
+    pub link_stated: bool,
     /// What there is to choose: the send path, or of a run of one path the first other factor that is compared.
     pub factor: Factor,
     /// What the cells that it is drawn from share beside that and the size; absent where none was compared.
@@ -245,10 +248,13 @@ fn on_link(
         let against = path.capabilities().copying_twin?;
         let pays = pays(links, link, shared.as_ref())?;
         let metric = Metric::cost_on(link);
+        // Of a table without CPU time nothing is said of cost, not even that it is unclear.
+        evidence.asked().find(|e| figure(e, metric).is_some())?;
         Some(ByReference { path: *path, against, metric, pays, copied_share: copied(evidence) })
     });
     let by_reference = by_reference.collect();
-    Recommendation { link, factor, shared, metric, advice, by_reference, caveats }
+    let link_stated = evidence.run.states(Factor::Link);
+    Recommendation { link, link_stated, factor, shared, metric, advice, by_reference, caveats }
 }
 
 /// What there is to choose on this link: the send path, or of one path the first other factor of which two values have a

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::record::{FinishReason, ImportedFile};
-use model::{Cell, Contrast, Mark, Measured};
+use model::{Cell, Contrast, Factor, Link, Mark, Measured};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -53,8 +53,8 @@ pub struct RunFacts {
     pub preset: String,
     /// When it began, or was imported, in milliseconds since 1970.
     pub started_unix_ms: u64,
-    /// Time spent measuring, all segments, in ns.
-    pub spent_ns: u64,
+    /// Time spent measuring, all segments, in ns; absent where imported files do not tell how long their trials took.
+    pub spent_ns: Measured<u64>,
     /// Segments: 1, or more where the run was resumed.
     pub segments: u32,
     /// Whole rounds over all blocks.
@@ -66,6 +66,10 @@ pub struct RunFacts {
     /// The files that its trials were imported from; none where copycost measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub imported: Vec<ImportedFile>,
+    /// Factors that no column of the imported files tells: cells have copycost's defaults there, which says nothing of what
+    /// was measured. None where copycost measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unstated: Vec<Factor>,
     /// Cells of the plan, without controls.
     pub cells: u32,
     /// Ratios of the plan's contrasts within blocks, each of goodput and of the link's cost.
@@ -104,6 +108,16 @@ impl RunFacts {
     /// Whether nobody knows how many CPUs the ends had, so that no cell can be told to be oversubscribed.
     pub fn knows_no_cpus(&self) -> bool {
         !self.imported.is_empty() && self.usable_cpus == 0
+    }
+
+    /// Whether it is known which value of a factor was measured.
+    pub fn states(&self, factor: Factor) -> bool {
+        !self.unstated.contains(&factor)
+    }
+
+    /// The link, where it is known.
+    pub fn stated_link(&self, link: Link) -> Option<Link> {
+        self.states(Factor::Link).then_some(link)
     }
 }
 

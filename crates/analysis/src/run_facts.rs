@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
 use model::record::{Finish, FinishReason, ImportedFile, Outcome, Segment, Side, Trial};
-use model::{Mark, Measured, Placement};
+use model::{Factor, Mark, Measured, Placement};
 
 use crate::figures::NOT_IN_FILE;
 use crate::marks::is_void;
@@ -123,9 +123,22 @@ impl RunTotals {
     }
 
     /// Time spent measuring, in ns.
-    pub(crate) fn spent_ns(&mut self) -> u64 {
+    pub(crate) fn spent_ns(&mut self) -> Measured<u64> {
         self.leave_segment();
-        self.spent_ns
+        // No trial takes no time: a file that tells none says nothing of it.
+        match self.spent_ns {
+            0 if !self.imported.is_empty() => Measured::absent(NOT_IN_FILE),
+            spent_ns => Measured::Value(spent_ns),
+        }
+    }
+
+    /// Factors that some imported file has no column for; all of them must tell the same, to be of one run.
+    pub(crate) fn unstated(&self) -> Vec<Factor> {
+        let is_silent = |factor: &Factor| {
+            let mut stated = self.imported.iter().filter_map(|file| file.stated.as_ref());
+            stated.any(|stated| !stated.contains(factor))
+        };
+        Factor::ALL.iter().copied().filter(is_silent).collect()
     }
 
     /// Why the last segment ended.

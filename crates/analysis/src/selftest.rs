@@ -165,12 +165,16 @@ impl SelfTest {
         if run.rounds < 2 {
             return Measured::absent("noise takes two whole rounds; give more time");
         }
+        let spent_ns = match run.spent_ns {
+            Measured::Value(spent_ns) => spent_ns,
+            Measured::Absent { ref absent } => return Measured::absent(absent.clone()),
+        };
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a time within a run"
         )]
-        let round_ns = (run.spent_ns as f64 / f64::from(run.rounds) * share).max(1.0) as u64;
+        let round_ns = (spent_ns as f64 / f64::from(run.rounds) * share).max(1.0) as u64;
         let mut noise = Vec::new();
         let mut told = [(0, 0); 2];
         for ((cell, _), pairs) in families.iter().zip(&pairs) {
@@ -202,7 +206,7 @@ impl SelfTest {
         Measured::Value(Self {
             version: VERSION,
             rounds: run.rounds,
-            spent_ns: run.spent_ns,
+            spent_ns,
             round_ns,
             trials: run.trials,
             void_trials: run.void_trials,

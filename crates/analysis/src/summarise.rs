@@ -27,6 +27,9 @@ use crate::trends::Trends;
 use crate::turn_noise::TurnNoise;
 use crate::warnings::{Basis, warnings};
 
+/// Why a cell of an imported run has no trial.
+const IN_NO_ROW: &str = "no row of the file is of this cell";
+
 /// Everything that may be said of a run.
 ///
 /// Levels come from all valid trials of a cell; ratios from complete blocks only (see [`crate::pairs`]). A trial of a
@@ -280,12 +283,13 @@ impl<'a> Pass<'a> {
         };
         let is_narrow =
             |limit: Share| move |width: Option<f64>| width.is_some_and(|it| it <= limit.0);
+        let untried = if self.run.imported.is_empty() { "it was never tried" } else { IN_NO_ROW };
         let without_valid_trial = self
             .places
             .cells
             .iter()
             .zip(&self.cells)
-            .filter_map(|(cell, totals)| Some((cell.id(), totals.why_none()?)))
+            .filter_map(|(cell, totals)| Some((cell.id(), totals.why_none(untried)?)))
             .collect();
         let run = &self.run;
         RunFacts {
@@ -298,6 +302,7 @@ impl<'a> Pass<'a> {
             preliminary: rounds < FEWEST_ROUNDS,
             finish: run.ending(),
             imported: run.imported.clone(),
+            unstated: run.unstated(),
             cells,
             comparisons: count(ratios.iter().filter(|r| r.metric == Metric::GoodputGbps).count()),
             precise_comparisons: if_asked(&|limit| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
-use model::{Cell, Contrast, Mark, Measured, Plan};
+use model::{Cell, Contrast, Factor, Mark, Measured, Plan};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -36,6 +36,8 @@ pub enum Warning {
         one_sided: bool,
         /// Whether the number of CPUs is unknown, so that no cell can be told to be oversubscribed.
         unknown_cpus: bool,
+        /// Factors that they have no column for.
+        unstated: Vec<Factor>,
     },
     /// Cells that the imported files have no row of.
     NotInTable {
@@ -316,6 +318,7 @@ fn imported(basis: &Basis<'_>) -> Option<Warning> {
         single: basis.estimates.iter().all(|estimate| estimate.trials <= 1),
         one_sided: has(Metric::SenderCyclesPerByte) && !has(Metric::ReceiverCyclesPerByte),
         unknown_cpus: basis.run.knows_no_cpus(),
+        unstated: basis.run.unstated.clone(),
     })
 }
 

@@ -39,6 +39,9 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     }
     let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
     let mut runs = Runs::find(arguments.directory.as_deref(), owner, &asked.question, &host)?;
+    if arguments.measure == "never" {
+        runs.name_one_that_differs(owner, &host)?;
+    }
     let mut refused = Vec::new();
     let mut advice = runs.advice(&asked.question);
     let wanted: Vec<Link> = match arguments.measure.as_str() {
@@ -71,14 +74,22 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
             Err(Stop::Interrupted("what was measured is kept, and answered from above".to_owned()))
         }
         _ if advice.is_decided() => Ok(()),
-        _ => Err(Stop::Undecided(remedy(&advice, arguments))),
+        _ => Err(Stop::Undecided(remedy(&advice, arguments, &runs))),
     }
 }
 
 /// What would decide it.
-fn remedy(advice: &Advice, arguments: &AdviseArguments) -> String {
+fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs) -> String {
     let is_covered = advice.links.iter().all(advice::LinkAdvice::is_covered);
+    let differs = advice.links.iter().any(|on| on.gap.is_some());
     match arguments.measure.as_str() {
+        "never" if !is_covered && runs.is_of_another_machine => {
+            "ask for what that run has, or measure here: leave out its name and --measure never"
+                .to_owned()
+        }
+        "never" if !is_covered && differs => {
+            "ask for what that run has, or let it measure: leave out --measure never".to_owned()
+        }
         "never" if !is_covered => "let it measure: leave out --measure never".to_owned(),
         "always" => "give it more time, such as --max-time 5m, or a quieter machine".to_owned(),
         _ => "measure anew with more time: --measure always --max-time 5m".to_owned(),
@@ -281,6 +292,24 @@ impl Runs {
             }
         }
         Ok(runs)
+    }
+
+    /// Where no run of a directory may answer and none will be measured: the newest of this machine, whose difference from the
+    /// question is told.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    fn name_one_that_differs(&mut self, owner: Owner, host: &Host) -> Result<(), Stop> {
+        if !self.found.is_empty() || !self.place.exists() {
+            return Ok(());
+        }
+        let newest = directories(&self.place)?.into_iter().find_map(|path| {
+            let directory = RunDirectory::open(&path, owner).ok()?;
+            let is_here = directory.read_host().is_ok_and(|of| of.identity() == host.identity());
+            Run::read(&directory).ok().filter(|_| is_here)
+        });
+        self.found.extend(newest);
+        Ok(())
     }
 
     fn advice(&self, question: &Question) -> Advice {

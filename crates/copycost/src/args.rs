@@ -305,7 +305,7 @@ pub(crate) struct SelftestArguments {
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = import_help())]
 pub(crate) struct ImportArguments {
-    /// CSV files of one experiment; those of a later file are further rounds
+    /// CSV files of one experiment, - for standard input; those of a later file are further rounds
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub(crate) files: Vec<PathBuf>,
     /// What a column holds, by a name below; or which send path a word is [default: as its heading says]

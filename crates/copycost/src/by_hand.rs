@@ -11,7 +11,7 @@ use model::{Cell, Factor, Family, Nanos};
 use crate::args::{ConnectArguments, ServeArguments};
 use crate::exit::Stop;
 use crate::requested_plan::check_message;
-use crate::terminal::{show, tell};
+use crate::terminal::{show, tell, tell_exactly};
 
 /// How long `connect` tries.
 const CONNECTING: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
         // Standard output is the report's where JSON was asked for.
         let command = connect_command(&options, address, token);
         if arguments.json {
-            tell(&command);
+            tell_exactly(&command);
         } else {
             shown = show(&format!("listening on {address}; at the other end:\n{command}\n"));
         }

@@ -1,8 +1,8 @@
 //! What a reader may want to mend before anything is measured, each in one short line. The screen at the end and
 //! `copycost probe` tell of the machine at length.
 
-use model::Plan;
 use model::host::Host;
+use model::{Factor, Plan};
 use report::numbers::duration;
 use study::Forecast;
 
@@ -25,10 +25,21 @@ pub(crate) fn cautions(
             duration(limit)
         ));
     }
+    let idle = plan.idle_values();
+    let asked = idle.iter().filter(|(factor, ..)| !is_of_receiver(*factor));
+    cautions
+        .extend(asked.map(|(factor, value, why)| {
+            format!("--{} {value} is in no cell: {why}", factor.key())
+        }));
     cautions.extend(refusals.lines().iter().map(|line| format!("not measured: {line}")));
     cautions.extend(counters(host));
     cautions.extend(noise(host));
     cautions
+}
+
+/// The presets' own values of these say nothing of what was asked.
+const fn is_of_receiver(factor: Factor) -> bool {
+    matches!(factor, Factor::Recv | Factor::ReceiveBuffer | Factor::Rcvbuf)
 }
 
 /// Without these two there is no hardware counter worth the name.
@@ -90,6 +101,24 @@ mod tests {
     #[test]
     fn a_machine_without_fault_is_not_warned_of() {
         assert_eq!(text(&host(), &Plan::preset(Preset::Default)), "");
+    }
+
+    #[test]
+    fn a_value_that_no_cell_has_is_told_with_the_reason() {
+        let mut plan = Plan::preset(Preset::Quick);
+        plan.factors.set(Factor::Send, "send").unwrap();
+        plan.factors.set(Factor::Threads, "1").unwrap();
+        plan.factors.set(Factor::Sockets, "shared").unwrap();
+        plan.factors.set(Factor::Completions, "left").unwrap();
+        plan.check().unwrap();
+        assert_eq!(
+            text(&host(), &plan),
+            "--completions left is in no cell: send copies and has no completions; add --send zerocopy\n\
+             --sockets shared is in no cell: one worker shares with nobody; add --threads 2"
+        );
+        plan.factors.set(Factor::Threads, "1,2").unwrap();
+        plan.factors.set(Factor::Completions, "read").unwrap();
+        assert_eq!(text(&host(), &plan), "", "some cell has it");
     }
 
     #[test]

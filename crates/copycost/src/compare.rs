@@ -38,8 +38,11 @@ fn check_common(changes: &Changes) -> Result<(), Stop> {
     let Some(apart) = changes.comparisons.iter().find(|comparison| comparison.cells == 0) else {
         return Ok(());
     };
+    let mut runs = changes.base.runs.iter().chain(&apart.other.runs);
     let why = if apart.too_few_rounds.is_empty() {
         "have no cell in common; name runs whose plans share path, link, size and threads"
+    } else if runs.any(|run| run.imported) {
+        "share no cell of which both have a valid trial; import tables with more rows of a cell"
     } else {
         "share no cell with two valid rounds; go on with: copycost run --resume DIR"
     };

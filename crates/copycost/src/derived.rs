@@ -59,6 +59,7 @@ impl Derived {
         let torn = torn.iter().map(ToString::to_string);
         let notes = torn.chain(outside(&plan, &records)).collect();
         let origin = Origin::new(&directory.name(), &plan.label, &host);
+        let origin = origin.without(&summary.run.unstated);
         Ok(Self { plan, host, origin, records, summary, notes })
     }
 
@@ -288,10 +289,14 @@ fn judge(summary: &Summary, directory: &str, strict: bool) -> Result<(), Stop> {
     };
     let first = void.first().map(because);
     if asked.iter().all(|cell| cell.trials == 0) {
-        return Err(Stop::Cannot(first.map_or_else(
-            || format!("nothing was measured yet; go on with: copycost run --resume {directory}"),
-            |first| format!("there is not one valid trial ({first})"),
-        )));
+        let because = report::void_because(summary);
+        return Err(Stop::Cannot(match (because, first) {
+            (_, None) => {
+                format!("nothing was measured yet; go on with: copycost run --resume {directory}")
+            }
+            (Some(because), _) => format!("there is not one valid trial: {because}"),
+            (None, Some(first)) => format!("there is not one valid trial ({first})"),
+        }));
     }
     let cells = |n: usize| counted(u32::try_from(n).unwrap_or(u32::MAX), "cell", "cells");
     let mut faults = Vec::new();
@@ -444,6 +449,13 @@ mod tests {
             panic!("accepted")
         };
         assert!(why.starts_with("1 cell without a valid trial (send=zerocopy"), "{why}");
+        let late = synthetic::run(&plan, 1, |cell, round| {
+            synthetic::trial(cell, round).marked(model::Mark::WindowVoid)
+        });
+        let late = analysis::summarise(&plan, &synthetic::host(), &late);
+        let Err(Stop::Cannot(why)) = judge(&late, "run", false) else { panic!("accepted") };
+        let remedy = "missed windows (late wake-ups); what helps: fewer threads than CPUs";
+        assert!(why.contains(remedy) && !why.contains("window-void"), "{why}");
         let Err(Stop::Cannot(why)) = judged(1, 1, &|_| false) else { panic!("accepted") };
         assert!(why.starts_with("nothing was measured yet"), "{why}");
         // The segment, the round, and the first trial.

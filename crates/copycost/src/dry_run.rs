@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use model::{Block, Cell, Factor, Link, Missing, Plan};
+use report::folded;
 use study::Forecast;
 
 use crate::exit::Stop;
 use crate::probe;
 use crate::refusals::Refusals;
-use crate::terminal::show;
+use crate::terminal::{Reader, show};
 
 /// More blocks than this are counted and not listed.
 const MOST_BLOCKS: usize = 40;
@@ -30,7 +31,8 @@ impl Outlook<'_> {
     /// Standard output cannot be written.
     pub(crate) fn show(&self, json: bool) -> Result<(), Stop> {
         let unlockable = probe::unlockable();
-        show(&if json { self.json(&unlockable) } else { self.text(&unlockable) })
+        let width = Reader::of_output().width;
+        show(&if json { self.json(&unlockable) } else { self.text(&unlockable, width) })
     }
 
     /// The cells that will be measured, by block.
@@ -43,17 +45,20 @@ impl Outlook<'_> {
         blocks
     }
 
-    /// Cells by block, time, and what this machine refuses.
-    fn text(&self, unlockable: &[(Missing, Vec<String>)]) -> String {
-        let mut text = format!("{}\n\n", self.forecast);
+    /// Cells by block, time, and what this machine refuses, in lines of at most so many columns.
+    fn text(&self, unlockable: &[(Missing, Vec<String>)], width: usize) -> String {
+        let mut text = format!("{}\n\n", folded(&self.forecast.to_string(), 2, width));
         let blocks = self.blocks();
         let within = self.plan.within_block();
         let widest =
             blocks.iter().take(MOST_BLOCKS).map(|(block, _)| block.0.len()).max().unwrap_or(0);
         for (block, cells) in blocks.iter().take(MOST_BLOCKS) {
             let cells: Vec<String> = cells.iter().map(|cell| in_its_block(cell, &within)).collect();
+            let line = format!("  {:widest$}  {}", block.0, cells.join(", "));
+            // Beside the block where that leaves room.
+            let hang = if widest + 4 <= width / 2 { widest + 4 } else { 4 };
             // Writing to a String cannot fail, here and below.
-            let _ = writeln!(text, "  {:widest$}  {}", block.0, cells.join(", "));
+            let _ = writeln!(text, "{}", folded(&line, hang, width));
         }
         if blocks.len() > MOST_BLOCKS {
             let _ = writeln!(text, "  and {} more blocks", blocks.len() - MOST_BLOCKS);
@@ -61,7 +66,8 @@ impl Outlook<'_> {
         text.push('\n');
         let privileges = privileges(self.plan);
         for (link, capabilities) in &privileges {
-            let _ = writeln!(text, "link {link} needs root, or {}", capabilities.join(" and "));
+            let line = format!("link {link} needs root, or {}", capabilities.join(" and "));
+            let _ = writeln!(text, "{}", folded(&line, 2, width));
         }
         if privileges.is_empty() {
             text.push_str("No privilege is needed.\n");
@@ -70,7 +76,8 @@ impl Outlook<'_> {
             text.push_str("To measure more:\n");
             for (remedy, names) in unlockable {
                 let what = names.join(", ");
-                let _ = writeln!(text, "  {}", Missing { what, ..remedy.clone() });
+                let line = format!("  {}", Missing { what, ..remedy.clone() });
+                let _ = writeln!(text, "{}", folded(&line, 4, width));
             }
         }
         text
@@ -162,7 +169,7 @@ mod tests {
     #[test]
     fn cells_stand_by_block_and_controls_with_their_difference() {
         let plan = Plan::preset(Preset::Default);
-        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&[]));
+        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&[], 200));
         assert!(text.starts_with("48 cells and 3 controls in 16 blocks; "), "{text}");
         assert!(
             text.contains("  message_bytes=64 threads=1     send, sendmsg, zerocopy\n"),
@@ -173,10 +180,25 @@ mod tests {
     }
 
     #[test]
+    fn no_line_is_wider_than_the_reader_has_columns() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.link = vec![Link::Loopback, Link::Sink];
+        let remedy = Missing::default().unlocked_by("on the host, give the guest a virtual PMU");
+        let names = ["counters", "cycles", "instructions", "llc-loads", "llc-misses"];
+        let unlockable = [(remedy, names.map(str::to_owned).to_vec())];
+        for width in [60, 80, 100] {
+            let text =
+                look(&plan, &Refusals::default(), |outlook| outlook.text(&unlockable, width));
+            let widest = text.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(width), "{width}: {text}");
+        }
+    }
+
+    #[test]
     fn a_link_that_needs_privileges_is_told_with_them() {
         let mut plan = Plan::preset(Preset::Quick);
         plan.factors.link = vec![Link::Loopback, Link::Veth];
-        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&[]));
+        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&[], 200));
         assert!(
             text.ends_with("link veth needs root, or CAP_SYS_ADMIN and CAP_NET_ADMIN\n"),
             "{text}"
@@ -192,7 +214,7 @@ mod tests {
         plan.factors.link = vec![Link::Loopback, Link::Sink];
         let sink = plan.cells().into_iter().filter(|cell| cell.link == Link::Sink);
         let refusals = Refusals::of_cells(sink.map(|cell| (cell, "no BPF")));
-        let text = look(&plan, &refusals, |outlook| outlook.text(&[]));
+        let text = look(&plan, &refusals, |outlook| outlook.text(&[], 200));
         assert!(text.starts_with("48 of 96 cells and 3 controls in 16 blocks; "), "{text}");
         assert!(!text.contains("link=sink"), "{text}");
         let json = json(&plan, &refusals, &[]);
@@ -206,7 +228,7 @@ mod tests {
         let remedy = Missing::default().unlocked_by("sudo sysctl kernel.perf_event_paranoid=1");
         let unlockable = [(remedy, vec!["counters".to_owned()])];
         let json = json(&plan, &Refusals::default(), &unlockable);
-        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&unlockable));
+        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&unlockable, 200));
         let told = "To measure more:\n  counters: sudo sysctl kernel.perf_event_paranoid=1\n";
         assert!(text.ends_with(told), "{text}");
         let length = |key: &str| json[key].as_array().unwrap().len();

@@ -75,6 +75,10 @@ fn twice(files: &[PathBuf]) -> Result<(), Stop> {
 
 fn table(file: &Path, asked: Asked<'_>) -> Result<Table, Stop> {
     let name = file.display().to_string();
+    if is_standard_input(file) {
+        let read = foreign::read("standard input", std::io::stdin().lock(), asked);
+        return read.map_err(|why| Stop::Usage(why.to_string()));
+    }
     if file.is_dir() {
         return Err(Stop::Usage(format!(
             "{name} is a directory: name a CSV file, such as {}",
@@ -86,6 +90,11 @@ fn table(file: &Path, asked: Asked<'_>) -> Result<Table, Stop> {
     foreign::read(&name, BufReader::new(opened), asked).map_err(|why| Stop::Usage(why.to_string()))
 }
 
+/// Whether a file is named as tools name their standard input.
+fn is_standard_input(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
 /// Milliseconds since 1970.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -94,9 +103,13 @@ fn now() -> u64 {
 
 /// A run is called by its first file.
 fn name_of(files: &[PathBuf]) -> String {
-    let stem = files.first().and_then(|file| file.file_stem());
+    let first = files.first().filter(|file| !is_standard_input(file));
+    let stem = first.and_then(|file| file.file_stem());
     stem.map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
 }
+
+/// So many columns of a wide file that were not taken are named.
+const MOST_NAMED: usize = 5;
 
 /// One line a column: what it was taken as.
 fn told(file: &ImportedFile) -> String {
@@ -104,12 +117,14 @@ fn told(file: &ImportedFile) -> String {
     let mut lines = vec![format!("{}: {}", file.file, counted(file.rows, "row", "rows"))];
     // A table of copycost's own has hundreds that nothing is taken from.
     let is_wide = file.columns.len() > 40;
-    let mut unused = 0_u32;
+    let mut lost = Vec::new();
     for column in &file.columns {
         let taken = match &column.taken_as {
             Measured::Value(name) => name.clone(),
             Measured::Absent { .. } if is_wide => {
-                unused += 1;
+                if column.lost {
+                    lost.push(column.heading.as_str());
+                }
                 continue;
             }
             Measured::Absent { absent } => {
@@ -118,8 +133,13 @@ fn told(file: &ImportedFile) -> String {
         };
         lines.push(format!("  {:width$}  {taken}", column.heading));
     }
-    if unused > 0 {
-        lines.push(format!("  {} not used", counted(unused, "other column", "other columns")));
+    if !lost.is_empty() {
+        let named: Vec<&str> = lost.iter().take(MOST_NAMED).copied().collect();
+        let more = match lost.len() - named.len() {
+            0 => String::new(),
+            n => format!(" and {n} more, which the report names under Method"),
+        };
+        lines.push(format!("  not taken: {}{more}", named.join(", ")));
     }
     lines.extend(file.notes.iter().map(|note| format!("  {note}")));
     lines.join("\n")

@@ -56,6 +56,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == "end") {
         return engine::end::main();
     }
+    // Where it cannot be had a full file ends the program, as it would any other.
+    let _ = engine::survive_file_size_limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error)
@@ -80,7 +82,7 @@ fn main() -> ExitCode {
     };
     let done = match &arguments.command {
         None => {
-            terminal::tell_lines(OVERVIEW);
+            terminal::tell_exactly(OVERVIEW);
             return Stop::Usage(String::new()).code();
         }
         Some(Command::Run(arguments)) => run::run(arguments),

@@ -106,6 +106,7 @@ mod tests {
                 because: "perf_event_paranoid is 4".to_owned(),
                 unlock: "sudo sysctl kernel.perf_event_paranoid=1".to_owned(),
                 undo: "sudo sysctl kernel.perf_event_paranoid=4".to_owned(),
+                ..Missing::default()
             }),
             note: "software counters work".to_owned(),
         };

@@ -13,7 +13,7 @@ use report::numbers::{counted, duration, half_width};
 use study::Event;
 
 use crate::live_table::{LiveTable, clipped};
-use crate::terminal::{Reader, tell, tell_lines};
+use crate::terminal::{Reader, tell, tell_exactly};
 
 /// The table is not drawn again sooner.
 const SELDOM: Duration = Duration::from_millis(100);
@@ -143,7 +143,7 @@ impl Progress {
                     self.table
                         .lines(Reader::of_error().width, usize::MAX)
                         .iter()
-                        .for_each(|line| tell_lines(line));
+                        .for_each(|line| tell_exactly(line));
                 }
                 return;
             }

@@ -87,20 +87,41 @@ pub(crate) fn stream(
     }
 }
 
-/// Writes one line to standard error, with what would drive a terminal shown as escapes; where even that fails nobody is left to
-/// be told.
+/// Writes a line to standard error, with what would drive a terminal shown as escapes, and for somebody at a terminal broken at
+/// its width; where even that fails nobody is left to be told.
 pub(crate) fn tell(line: &str) {
-    tell_lines(&visible(line));
+    let line = visible(line);
+    let reader = Reader::of_error();
+    if !reader.at_terminal {
+        return tell_exactly(&line);
+    }
+    tell_exactly(&lines_of(&line, reader.width));
 }
 
-/// The same of several lines of our own.
-pub(crate) fn tell_lines(lines: &str) {
-    let _ = writeln!(io::stderr().lock(), "{lines}");
+/// Writes what is our own, and to be copied whole, such as a command.
+pub(crate) fn tell_exactly(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Lines of at most so many columns; what goes on stands two columns further in than its beginning.
+fn lines_of(text: &str, width: usize) -> String {
+    let fold = |line: &str| {
+        let indent = line.chars().take_while(|c| *c == ' ').count();
+        report::folded(line, indent + 2, width)
+    };
+    text.lines().map(fold).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_for_a_terminal_are_no_wider_than_it() {
+        let text = "! one two three\n  four five six seven";
+        assert_eq!(lines_of(text, 12), "! one two\n  three\n  four five\n    six\n    seven");
+        assert_eq!(lines_of(text, 40), text);
+    }
 
     #[test]
     fn colour_is_for_terminals_and_for_those_who_insist() {

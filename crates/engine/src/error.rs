@@ -10,6 +10,7 @@ pub(crate) fn missing(why: kernel::Unavailable) -> Missing {
         because: why.because,
         unlock: why.remedy.unlock,
         undo: why.remedy.undo,
+        ..Missing::default()
     }
 }
 

@@ -4,6 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::child::{FromEnd, WhichEnd};
 
+/// Has a full file be told as one, and not end the program (`ulimit -f`).
+///
+/// # Errors
+/// One line; none in practice.
+pub fn survive_file_size_limit() -> Result<(), String> {
+    kernel::signal::survive_file_size_limit().map_err(|error| error.to_string())
+}
+
 /// Notices Ctrl-C and SIGTERM. The first is noted, so that what was measured is kept; the second leaves at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Interrupts(kernel::signal::Interrupts);

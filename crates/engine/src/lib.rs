@@ -39,5 +39,5 @@ pub use auditing::AuditSeen;
 pub use congestion::CongestionChoice;
 pub use engine::{Engine, EngineOptions};
 pub use error::EngineError;
-pub use interrupts::Interrupts;
+pub use interrupts::{Interrupts, survive_file_size_limit};
 pub use order::{SeriesOrder, SliceTimes, TrialOrder};

@@ -125,9 +125,11 @@ fn completions_left() {
     let sent = finished.sender.total;
     assert_eq!(sent.completed, sent.zerocopy_sends);
     assert_eq!((sent.stray_ids, sent.slot_waits), (0, 0));
-    if sent.no_buffers == 0 {
-        assert_eq!(finished.sender.window.calls.recvmsg_errqueue, 0);
-    }
+    // Each refusal for want of option memory reads the error queue once, or twice where it must wait; nothing else does.
+    let window = finished.sender.window;
+    let reads = window.calls.recvmsg_errqueue;
+    let most = 2 * window.no_buffers + window.interrupted;
+    assert!((window.no_buffers..=most).contains(&reads), "{reads} reads: {window:?}");
     let (_, outcome) = engine.checked_trial(&order(cell, 20)).unwrap();
     let Outcome::Failed(failure) = outcome else { panic!("its content was checked") };
     assert!(failure.why.contains("--completions read"), "{}", failure.why);
@@ -152,14 +154,16 @@ fn shared_sockets() {
         assert_eq!(sent.accepted_bytes, sent.messages * 4096, "{cell}");
         assert_eq!(finished.sender.workers.len(), 3, "{cell}");
         // The kernel's figures are of each connection once.
-        if let Measured::Value(tcp) = &finished.sender.tcp
-            && let Some(bytes) = tcp.sent_bytes
-        {
-            assert!(
-                bytes <= sent.accepted_bytes + 64,
+        match finished.sender.tcp.value().and_then(|tcp| tcp.sent_bytes) {
+            Some(bytes) => assert!(
+                (1..=sent.accepted_bytes + 64).contains(&bytes),
                 "{cell}: {bytes} of {}",
                 sent.accepted_bytes
-            );
+            ),
+            None => eprintln!(
+                "skipped: bytes sent of {cell}: {}",
+                finished.sender.tcp.reason().unwrap_or("this kernel does not tell them")
+            ),
         }
     }
     let cell = "send=sendmsg message_bytes=4096 threads=2 sockets=shared";

@@ -80,6 +80,10 @@ pub(crate) enum Own {
     Marks,
     /// `usable_cpus`.
     UsableCpus,
+    /// `machine`.
+    Machine,
+    /// `window_ns`.
+    Window,
 }
 
 /// The word that leaves a column out.
@@ -123,7 +127,7 @@ fn word<T: Copy + PartialEq>(words: &[(T, &'static str)], of: T) -> &'static str
 }
 
 impl Own {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Block,
         Self::Position,
         Self::Attempt,
@@ -132,6 +136,8 @@ impl Own {
         Self::FailureWhy,
         Self::Marks,
         Self::UsableCpus,
+        Self::Machine,
+        Self::Window,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -144,6 +150,8 @@ impl Own {
             Self::FailureWhy => "failure_why",
             Self::Marks => "marks",
             Self::UsableCpus => "usable_cpus",
+            Self::Machine => "machine",
+            Self::Window => "window_ns",
         }
     }
 }

@@ -12,10 +12,12 @@ mod heading;
 mod import;
 mod mapping;
 mod number;
+mod quotes;
 mod reading;
 mod repetition;
 mod row;
 mod unit;
+mod words;
 
 pub use column::names;
 pub use error::ForeignError;

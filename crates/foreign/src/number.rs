@@ -93,6 +93,20 @@ pub(crate) fn proves(text: &str) -> Option<Decimal> {
     sign(&parts(text)?)
 }
 
+/// Whether a text is a number with either decimal sign.
+pub(crate) fn is_number(text: &str) -> bool {
+    Decimal::ALL.into_iter().any(|decimal| number(text, Some(decimal)).is_ok())
+}
+
+/// A number and the unit that stands behind it: `12.3 Gbit/s`.
+pub(crate) fn with_unit(text: &str) -> Option<(&str, &str)> {
+    let end = text.rfind(|c: char| c.is_ascii_digit())? + 1;
+    let (figure, unit) = text.split_at_checked(end)?;
+    let unit = unit.trim();
+    let is_unit = unit.starts_with(|c: char| c.is_alphabetic() || c == '%');
+    (is_unit && is_number(figure)).then_some((figure, unit))
+}
+
 /// Whether a number may be thousands or a fraction: `1.234`, `1,234`.
 pub(crate) fn is_open(text: &str) -> bool {
     parts(text).is_some_and(|parts| parts.mantissa.contains(['.', ',']) && sign(&parts).is_none())
@@ -219,6 +233,16 @@ mod tests {
             } else {
                 assert_eq!(read, Ok(value), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_unit_behind_a_number_is_told_apart() {
+        assert_eq!(with_unit("12.3 Gbit/s"), Some(("12.3", "Gbit/s")));
+        assert_eq!(with_unit("64KiB"), Some(("64", "KiB")));
+        assert_eq!(with_unit("5 %"), Some(("5", "%")));
+        for text in ["", "12.3", "abc", "x 12", "12)", "1 2 3 x"] {
+            assert_eq!(with_unit(text), None, "{text}");
         }
     }
 

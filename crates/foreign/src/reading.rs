@@ -1,19 +1,21 @@
 //! A table read: its columns recognised, its rows as trials.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use analysis::metric::Metric;
 use model::record::{ImportedColumn, ImportedFile};
-use model::{Factor, Measured, SendPath};
+use model::{Factor, Measured};
 
 use crate::column::{Column, Own, Taken, Whose, is_the_papers, recognised};
-use crate::dialect;
+use crate::dialect::{self, Dialect};
 use crate::error::{ForeignError, shown};
 use crate::mapping::Mapping;
 use crate::number::{Decimal, is_absent, proves};
+use crate::quotes;
 use crate::repetition::rounds;
 use crate::row::{Row, RowReader};
+use crate::words::Words;
 
 /// The dialect is told from so much of a file's beginning.
 const SAMPLE_BYTES: u64 = 1 << 20;
@@ -42,6 +44,8 @@ pub struct Table {
     pub(crate) rows: Vec<Row>,
     /// Whether it is copycost's own `trials.csv`.
     pub(crate) is_own: bool,
+    /// The machine that measured it; none where it names none, or several.
+    pub(crate) machine: Option<String>,
     /// Which of the mappings spoke of it.
     pub used: Vec<bool>,
 }
@@ -66,19 +70,30 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
         |why: std::io::Error| ForeignError::of_file(file, format!("cannot be read: {why}"));
     input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample).map_err(unreadable)?;
     let begun = dialect::text(file, &sample)?;
-    let separator = dialect::separator(file, begun)?;
+    let Dialect { separator, skip, skipped_lines } = dialect::dialect(file, begun)?;
+    let begun = begun.get(skip..).unwrap_or_default();
     let mut lines = dialect::reader(separator, begun.chain(input));
+    let line_of =
+        |record: &csv::ByteRecord| skipped_lines + record.position().map_or(1, csv::Position::line);
     let mut record = csv::ByteRecord::new();
     let broken = |why: csv::Error| ForeignError::of_file(file, format!("cannot be read: {why}"));
     if !lines.read_byte_record(&mut record).map_err(broken)? {
         return Err(ForeignError::of_file(file, "it is empty"));
     }
-    let first = record.position().map_or(1, csv::Position::line);
+    let first = line_of(&record);
+    quotes::check_headings(file, (&record, first), separator)?;
+    if dialect::is_row(&record) {
+        let what = "a row, where a heading was looked for: write one above it, such as implementation,size,threads,goodput_gbps";
+        return Err(ForeignError::at(file, first, what));
+    }
     let headings = headings(file, first, &record)?;
     let mut columns = Columns::new(file, first, &headings, asked)?;
     let decimal = match asked.decimal {
         Some(decimal) => Some(decimal),
-        None => shown_decimal(file, separator, whole_lines(begun), &columns.used)?,
+        None => {
+            let sample = (whole_lines(begun), skipped_lines);
+            shown_decimal(file, separator, sample, &columns.used)?
+        }
     };
     columns.notes.insert(0, written(separator, decimal));
     let by_commas = separator == b',';
@@ -86,12 +101,17 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
     let sends = columns.used.iter().find(|used| used.column == Column::Factor(Factor::Send));
     let sends = sends.map(|used| used.index);
     let (mut words, mut mapped) = (Words::default(), columns.mapped.clone());
+    let named_in = columns.used.iter().find(|used| used.column == Column::Own(Own::Machine));
+    let named_in = named_in.map(|used| used.index);
+    let mut machines = BTreeSet::new();
+    let mut filled = vec![false; headings.len()];
     let mut rows = Vec::new();
     while lines.read_byte_record(&mut record).map_err(broken)? {
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = line_of(&record);
         if record.iter().all(|field| field.iter().all(u8::is_ascii_whitespace)) {
             continue;
         }
+        quotes::check_row(file, (&record, line), separator, &headings, &columns.used)?;
         let surplus = record.iter().skip(headings.len());
         if record.len() < headings.len() || surplus.clone().any(|field| !field.is_empty()) {
             let what = format!(
@@ -120,6 +140,14 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
                 .seen(word.trim(), row.cell.send_path, is_mapped)
                 .map_err(|why| ForeignError::at(file, line, why))?;
         }
+        if let Some(name) = named_in.and_then(|index| record.get(index)).filter(|it| !it.is_empty())
+            && machines.len() < 2
+        {
+            machines.insert(String::from_utf8_lossy(name).into_owned());
+        }
+        for (filled, field) in filled.iter_mut().zip(&record) {
+            *filled |= !field.is_empty();
+        }
         rows.push(row);
     }
     if rows.is_empty() {
@@ -129,38 +157,21 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
         let is_papers = columns.is_papers;
         columns.notes.extend(rounds(file, &mut rows, columns.has(Column::Round), is_papers)?);
     }
+    columns.notes.extend(words.taken());
+    let machine = match machines.len() {
+        1 => machines.pop_first(),
+        _ => None,
+    };
+    let stated = columns.stated();
+    let columns = Columns { told: columns.told_of(&filled), ..columns };
     let file = ImportedFile {
         file: file.to_owned(),
         rows: rows.len() as u64,
         columns: columns.told,
+        stated: Some(stated),
         notes: columns.notes,
     };
-    Ok(Table { file, rows, is_own: columns.is_own, used: mapped })
-}
-
-/// The words of a file for each send path.
-#[derive(Default)]
-struct Words(BTreeMap<SendPath, Vec<String>>);
-
-impl Words {
-    /// # Errors
-    /// Two words that nobody said are one path.
-    fn seen(&mut self, word: &str, path: SendPath, is_mapped: bool) -> Result<(), String> {
-        let words = self.0.entry(path).or_default();
-        if words.iter().any(|known| known.eq_ignore_ascii_case(word)) {
-            return Ok(());
-        }
-        if let Some(other) = words.first().filter(|_| !is_mapped) {
-            return Err(format!(
-                "\"{}\" and \"{}\" are both taken as {path}: import one of them, or say that they are one by --map \"{}={path}\"",
-                shown(other),
-                shown(word),
-                shown(word)
-            ));
-        }
-        words.push(word.to_owned());
-        Ok(())
-    }
+    Ok(Table { file, rows, is_own: columns.is_own, machine, used: mapped })
 }
 
 /// Of a sample that the limit has cut, the lines before the cut: half a number would prove another decimal sign.
@@ -282,7 +293,14 @@ impl Columns {
             }
             Taken::As(column, scale) => (column, scale),
             Taken::Unknown => {
-                self.tell(heading, Measured::absent("no name that is known"));
+                let is_factor = || Factor::ALL.iter().any(|factor| factor.column() == heading);
+                let (why, lost) = match self.is_own {
+                    true if is_factor() => ("the cell's id tells it", false),
+                    true => ("a record of an imported trial has no place for it", true),
+                    false => ("no name that is known", true),
+                };
+                let taken_as = Measured::absent(why);
+                self.told.push(ImportedColumn { heading: heading.to_owned(), taken_as, lost });
                 return Ok(());
             }
             Taken::OneOf(which, names) => {
@@ -311,7 +329,27 @@ impl Columns {
     }
 
     fn tell(&mut self, heading: &str, taken_as: Measured<String>) {
-        self.told.push(ImportedColumn { heading: heading.to_owned(), taken_as });
+        self.told.push(ImportedColumn { heading: heading.to_owned(), taken_as, lost: false });
+    }
+
+    /// The columns as they are told, once it is known which have anything in a row.
+    fn told_of(&self, filled: &[bool]) -> Vec<ImportedColumn> {
+        let told =
+            self.told.iter().zip(filled).map(|(column, filled)| match column.lost && !filled {
+                true => ImportedColumn {
+                    taken_as: Measured::absent(EMPTY),
+                    lost: false,
+                    ..column.clone()
+                },
+                false => column.clone(),
+            });
+        told.collect()
+    }
+
+    /// The factors that its columns tell: all, where one has whole ids.
+    fn stated(&self) -> Vec<Factor> {
+        let tells = |factor: &Factor| self.has(Column::CellId) || self.has(Column::Factor(*factor));
+        Factor::ALL.iter().copied().filter(tells).collect()
     }
 
     fn has(&self, column: Column) -> bool {
@@ -354,6 +392,8 @@ impl Columns {
     }
 }
 
+/// Why a column is not used that has nothing in any row.
+const EMPTY: &str = "empty in every row";
 const ESTIMATES: &str = "these are estimates over a run's trials, of which no interval could be formed again: import its trials.csv, or copycost report DIR for all of it";
 const PAPERS: &str = "the paper's columns: cycles, cache misses and context switches are its server's, which sends (copycost's paper.csv counts both ends: --map Cycles=ends_cycles and so on)";
 
@@ -378,7 +418,7 @@ fn own(heading: &str) -> Taken {
 fn shown_decimal(
     file: &str,
     separator: u8,
-    sample: &[u8],
+    (sample, skipped_lines): (&[u8], u64),
     used: &[Used],
 ) -> Result<Option<Decimal>, ForeignError> {
     let mut seen: BTreeMap<&'static str, (Decimal, u64, &Used, String)> = BTreeMap::new();
@@ -390,7 +430,7 @@ fn shown_decimal(
         )
     };
     for record in lines.skip(1) {
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = skipped_lines + record.position().map_or(0, csv::Position::line);
         for used in used.iter().filter(is_number) {
             let Some(Ok(text)) = record.get(used.index).map(std::str::from_utf8) else { continue };
             if is_absent(text) {

@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use analysis::metric::Metric;
 use model::record::{Failure, FailureKind, Imported, Outcome};
-use model::{Bytes, Cell, Factor, Mark};
+use model::{Bytes, Cell, Factor, Mark, Nanos};
 
 use crate::column::{Column, Own};
 use crate::error::{ForeignError, shown};
-use crate::number::{Decimal, NoNumber, is_absent, is_open, number, whole};
+use crate::number::{Decimal, NoNumber, is_absent, is_open, number, whole, with_unit};
 use crate::reading::{Asked, Used, not_utf8};
 
 mod derived;
@@ -28,8 +28,8 @@ pub(crate) struct Row {
     pub(crate) place: [u32; 3],
     /// 0 where the table does not say.
     pub(crate) started_unix_ms: u64,
-    /// 0 where the table does not say.
-    pub(crate) duration_s: f64,
+    /// The length of its window; none where the table does not say.
+    pub(crate) window_ns: Option<Nanos>,
     pub(crate) outcome: Outcome,
 }
 
@@ -62,7 +62,7 @@ impl RowReader<'_> {
             round: 0,
             place: [0, 0, 1],
             started_unix_ms: 0,
-            duration_s: 0.0,
+            window_ns: None,
             outcome: Outcome::Imported(Box::default()),
         };
         let mut imported = Imported { line, usable_cpus: self.asked.cpus, ..Imported::default() };
@@ -89,7 +89,9 @@ impl RowReader<'_> {
         let wrong = |(heading, what): (String, String)| {
             ForeignError::at(self.file, line, what).in_column(&heading)
         };
-        row.duration_s = told.duration_s().unwrap_or(0.0);
+        imported.window_ns =
+            imported.window_ns.or_else(|| told.duration_s().map(Nanos::from_secs_f64));
+        row.window_ns = imported.window_ns;
         row.outcome = match failure {
             Some(failure) => Outcome::Failed(failure),
             None if told.nothing_passed().map_err(wrong)? => Outcome::Failed(Failure {
@@ -178,7 +180,13 @@ impl Field<'_> {
         let read = number(self.text, self.reader.decimal);
         let read = if is_open { Err(NoNumber::TwoReadings) } else { read };
         let value = read.map_err(|why| match why {
-            NoNumber::Not => self.wrong(format!("\"{text}\" is no number")),
+            NoNumber::Not => match with_unit(self.text) {
+                Some((figure, unit)) => self.wrong(format!(
+                    "\"{text}\" has a unit: write {figure} here, and ({}) in the heading",
+                    shown(unit)
+                )),
+                None => self.wrong(format!("\"{text}\" is no number")),
+            },
             NoNumber::Other => self.wrong(format!(
                 "\"{text}\" has another decimal sign than the rest: write them alike, or say --decimal"
             )),
@@ -252,6 +260,14 @@ impl Field<'_> {
                         mark.ok_or_else(|| self.wrong(format!("\"{}\" is no mark", shown(word))))?;
                     imported.marks.push(*mark);
                 }
+            }
+            // One name for the whole table: see the reading of it.
+            Own::Machine => {}
+            Own::Window => {
+                let window = text.parse().ok().filter(|ns| *ns > 0);
+                let window =
+                    window.ok_or_else(|| self.wrong(format!("\"{}\" is no time", shown(text))))?;
+                imported.window_ns = Some(Nanos(window));
             }
             Own::UsableCpus => {
                 let cpus = u32::try_from(text.split_whitespace().count()).unwrap_or(u32::MAX);

@@ -5,7 +5,8 @@ use analysis::claims::claim::Verdict;
 use analysis::own_table::{Says, TableVerdict};
 use analysis::{Metric, Summary};
 use foreign::{Asked, Decimal, Mapping};
-use model::{Mark, Plan, SendPath};
+use model::record::{Outcome, Record};
+use model::{Factor, Mark, Measured, Plan, SendPath};
 use proptest::prelude::*;
 
 const PAPER: &str = include_str!("../../../docs/paper-figures.csv");
@@ -169,6 +170,39 @@ fn bad_tables_are_refused_by_line_and_column() {
         ),
         ("impl,size,threads,goodput_gbps,duration_s\nA1,64,1,1,0\n".to_owned(), "no time at all"),
         ("no table".to_owned(), "no comma, semicolon, tab or bar"),
+        (
+            "impl,size,threads,goodput (Gbit/s)\nA1,64 KiB,1,12.3 Gbit/s\n".to_owned(),
+            "f.csv line 2, column \"goodput (Gbit/s)\": \"12.3 Gbit/s\" has a unit: write 12.3 here, and (Gbit/s) in the heading",
+        ),
+        (
+            "impl,size [KiB],threads,goodput_gbps\nA1,64 KiB,1,1\n".to_owned(),
+            "column \"size [KiB]\": \"64 KiB\" has a unit: write 64 here",
+        ),
+        (
+            "impl,size,threads,goodput_gbps,note\nA1,64,1,1,\"a\nA2,64,1,2,b\n".to_owned(),
+            "f.csv line 2, column \"note\": a quote that opens here is not closed in its line",
+        ),
+        (
+            "impl,size,threads,goodput_gbps\nA1,64,\"1,1\nA2,64,\"1,2\n".to_owned(),
+            "f.csv line 2, column \"threads\": a quote that opens here is not closed in its line",
+        ),
+        (
+            "impl,size,\"threads,goodput_gbps\nA1,64,1,1\n".to_owned(),
+            "f.csv line 1: column 3: a quote that opens here is not closed",
+        ),
+        (
+            "\"impl,size,threads\nA1,64,1\n".to_owned(),
+            "f.csv line 1: a quote that opens here is not closed",
+        ),
+        ("{\n \"a\": [1, 2]\n}\n".to_owned(), "f.csv: it is JSON, not CSV"),
+        (
+            "{\"v\":1,\"seq\":0,\"kind\":\"segment\"}\n".to_owned(),
+            "of a run of copycost import its trials.csv, or read it by copycost report DIR",
+        ),
+        (
+            "A1,64,1,12.3\nA2,64,1,12.4\n".to_owned(),
+            "f.csv line 1: a row, where a heading was looked for: write one above it",
+        ),
     ] {
         let error = refused(text.as_bytes());
         assert!(error.contains(part), "{error}\n  lacks {part}");
@@ -179,6 +213,116 @@ fn bad_tables_are_refused_by_line_and_column() {
             .contains("line 2, column \"goodput_gbps\": not UTF-8")
     );
     assert!(refused(b"\x7fELF\0\0").contains("no text"));
+}
+
+#[test]
+fn a_heading_that_looks_like_a_comment_is_one_where_it_fits_the_rows() {
+    let cell = "send=send message_bytes=64 threads=1";
+    for text in [
+        "# made on a Tuesday, by hand\n# impl,size,threads,goodput_gbps\nA1,64,1,2\n",
+        "#impl;size;threads;goodput_gbps\nA1;64;1;2\n",
+    ] {
+        assert_eq!(figure(&summary(text), cell, Metric::GoodputGbps), 2.0, "{text}");
+    }
+    // Lines are counted from the file's first.
+    let wrong = refused(b"# one\n\n# impl,size,threads,goodput_gbps\nA1,64,1,2\nA1,64,1,x\n");
+    assert!(wrong.starts_with("f.csv line 5, column \"goodput_gbps\""), "{wrong}");
+    // A comment above a heading stays one, and one that does not fit the rows does not become a heading.
+    let text = "# a,b,c,d\nimpl,size,threads,goodput_gbps\n# A1,64,1,9\nA1,64,1,2\n";
+    assert_eq!(figure(&summary(text), cell, Metric::GoodputGbps), 2.0);
+    assert!(refused(b"# impl,size\nA1,64,1,2\n").contains(": a row, where a heading"));
+}
+
+#[test]
+fn what_no_column_tells_is_told_as_unknown() {
+    let stated = |text: &str| {
+        let run = summary(text).run;
+        Factor::ALL.iter().copied().filter(|it| run.states(*it)).collect::<Vec<_>>()
+    };
+    let three = [Factor::Send, Factor::Message, Factor::Threads];
+    assert_eq!(stated("impl,size,threads,goodput_gbps\nA1,64,1,2\n"), three);
+    let [send, message, threads] = three;
+    let five = [send, Factor::Link, message, Factor::Fields, threads];
+    let all = "impl,size,threads,link,fields,goodput_gbps\nA1,64,1,veth,4,2\n";
+    assert_eq!(stated(all), five);
+    let of = summary("impl,size,threads,goodput_gbps\nA1,64,1,2\n");
+    assert!(of.explained.data_paths.is_empty(), "where bytes go hangs on the link");
+    assert!(of.explained.recommendations.iter().all(|it| !it.link_stated));
+    // Cells of a table that tells the link would pass for those of one that does not.
+    let read = |text: &str| foreign::read("f.csv", text.as_bytes(), Asked::default()).unwrap();
+    let tables = vec![read(all), read("impl,size,threads,fields,goodput_gbps\nA1,64,1,4,2\n")];
+    let why = foreign::import(tables, "f", None, 7).unwrap_err();
+    assert_eq!(why, "f.csv tells link and f.csv does not: import them apart");
+    // A record of a version that did not say tells nothing new.
+    let mut old = foreign::import(vec![read(all)], "f", None, 7).unwrap();
+    for record in &mut old.records {
+        if let Record::Imported(file) = record {
+            file.stated = None;
+        }
+    }
+    let old = analysis::summarise(&old.plan, &old.host, &old.records);
+    assert!(old.run.unstated.is_empty());
+}
+
+#[test]
+fn how_long_trials_took_is_absent_where_a_row_does_not_say() {
+    let spent = |tables: &[&[u8]]| summary_of(tables, Asked::default()).run.spent_ns;
+    let told = b"impl,size,threads,goodput_gbps,duration_s\nA1,64,1,2,3\nA2,64,1,2,4\n";
+    let silent = b"impl,size,threads,goodput_gbps\nA1,64,1,2\n";
+    assert_eq!(spent(&[told]), Measured::Value(7_000_000_000));
+    assert!(spent(&[silent]).reason().is_some());
+    assert!(spent(&[told, silent]).reason().is_some());
+}
+
+#[test]
+fn words_that_are_taken_as_a_path_by_another_name_are_told() {
+    let notes = |text: &str| {
+        foreign::read("f.csv", text.as_bytes(), Asked::default()).unwrap().file.notes.join("; ")
+    };
+    let told = notes("path,size,threads,goodput_gbps\nwritev,64,1,2\nsend,64,1,1\nA3,64,1,1\n");
+    assert!(told.contains("\"writev\" is taken as sendmsg, \"A3\" is taken as zerocopy"), "{told}");
+    assert!(!told.contains("\"send\" is"), "{told}");
+    assert!(!notes("path,size,threads,goodput_gbps\nsend,64,1,1\n").contains("taken as"));
+}
+
+#[test]
+fn tables_without_a_common_cell_are_rounds_of_their_own_or_are_said_to_share_none() {
+    let rows = |path: &str, sizes: [u32; 2]| {
+        let mut text = "impl,size,threads,goodput_gbps\n".to_owned();
+        for round in 0..12 {
+            for size in sizes {
+                text += &format!("{path},{size},1,{}\n", f64::from(size + round) / 1000.0);
+            }
+        }
+        text
+    };
+    let run = |first: &str, second: &str| {
+        summary_of(&[first.as_bytes(), second.as_bytes()], Asked::default()).run
+    };
+    let notes = |run: &analysis::results::RunFacts| run.imported[1].notes.join("; ");
+    let apart = run(&rows("A1", [64, 512]), &rows("A1", [4096, 65_536]));
+    assert_eq!((apart.rounds, apart.preliminary), (12, false));
+    assert!(!notes(&apart).contains("shares no cell"), "{}", notes(&apart));
+    let paths = run(&rows("A1", [64, 512]), &rows("A2", [64, 512]));
+    assert_eq!(paths.rounds, 0);
+    assert!(
+        notes(&paths).contains("shares no cell with the tables before it"),
+        "{}",
+        notes(&paths)
+    );
+    let again = run(&rows("A1", [64, 512]), &rows("A1", [64, 512]));
+    assert_eq!(again.rounds, 24);
+}
+
+#[test]
+fn a_sparse_table_of_too_many_combinations_is_told_to_be_imported_in_parts() {
+    let mut text = "impl,size,threads,fields,goodput_gbps\n".to_owned();
+    for n in 1..150 {
+        text += &format!("A1,{},{n},{n},1\n", 1024 * n);
+    }
+    let table = foreign::read("f.csv", text.as_bytes(), Asked::default()).unwrap();
+    let why = foreign::import(vec![table], "f", None, 7).unwrap_err();
+    assert!(why.contains("more than 10000 cells: import its rows in parts, such as by "), "{why}");
 }
 
 #[test]
@@ -323,8 +467,8 @@ fn nothing_is_checked_in_what_copycost_measured() {
 #[test]
 fn copycosts_own_trials_give_the_same_means_and_ratios() {
     let mut plan = Plan::preset(model::Preset::Quick);
-    plan.factors.set(model::Factor::Message, "64,4096").unwrap();
-    plan.factors.set(model::Factor::Threads, "1,8").unwrap();
+    plan.factors.set(Factor::Message, "64,4096").unwrap();
+    plan.factors.set(Factor::Threads, "1,8").unwrap();
     let records = synthetic::run(&plan, 10, |cell, round| {
         let trial = synthetic::trial(cell, round)
             .goodput_gbps(20.0 * synthetic::noise(1, cell, round, 0.05))
@@ -337,6 +481,25 @@ fn copycosts_own_trials_give_the_same_means_and_ratios() {
     report::write_trials(&mut csv, &plan, &origin, &records, report::ColumnSet::All).unwrap();
     let imported = summary_of(&[&csv], Asked::default());
     assert_eq!(imported.run.rounds, original.run.rounds);
+    assert!(imported.run.unstated.is_empty(), "its ids tell every factor");
+    let table = foreign::read("f", &csv[..], Asked::default()).unwrap();
+    let column = |name: &str| table.file.columns.iter().find(|it| it.heading == name).unwrap();
+    assert!(column("ring_slots_effective").lost && !column("send_path").lost);
+    assert_eq!(column("failure").taken_as.value().map(String::as_str), Some("failure"));
+    let made = foreign::import(vec![table], "f", None, 7).unwrap();
+    assert_eq!(made.host.hostname, synthetic::host().hostname);
+    let windows = |records: &[Record]| {
+        let mut windows = Vec::new();
+        for record in records {
+            let Record::Trial(trial) = record else { continue };
+            windows.push(match &trial.outcome {
+                Outcome::Imported(imported) => imported.window_ns.unwrap(),
+                Outcome::Finished(_) | Outcome::Failed(_) => trial.settings.window_ns,
+            });
+        }
+        windows
+    };
+    assert_eq!(windows(&made.records), windows(&records));
     assert_eq!(imported.run.usable_cpus, original.run.usable_cpus);
     assert_eq!(imported.marks, original.marks);
     assert_eq!(imported.noise_floor.value().is_some(), original.noise_floor.value().is_some());

@@ -74,6 +74,20 @@ impl AsFd for Interrupts {
     }
 }
 
+/// Has a write past the limit of file sizes (RLIMIT_FSIZE, `ulimit -f`) fail with EFBIG, as any other write that finds no room,
+/// in place of ending the process by SIGXFSZ (setrlimit(2)). Children inherit it.
+///
+/// # Errors
+///
+/// None in practice: the signal is one that may be ignored.
+pub fn survive_file_size_limit() -> Result<(), CallError> {
+    // SAFETY: SIG_IGN runs no code of ours.
+    match unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) } {
+        libc::SIG_ERR => Err(CallError::last("signal", "SIGXFSZ")),
+        _ => Ok(()),
+    }
+}
+
 fn nonblocking_pipe() -> Result<(OwnedFd, OwnedFd), CallError> {
     let mut ends = [-1; 2];
     // SAFETY: the pointer is to two live ints.

@@ -72,6 +72,8 @@ struct Journalled {
     unlock: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     undo: String,
+    #[serde(skip)]
+    is_rounds: bool,
 }
 
 names! {

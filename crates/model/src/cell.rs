@@ -56,6 +56,29 @@ pub struct Cell {
     pub sockets: Sockets,
 }
 
+/// Why a factor means nothing to a cell, so that its value there is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Its link has nothing of the kind.
+    OnLink(Link),
+    /// Its path copies, so that no completion comes.
+    Copies(SendPath),
+    /// One worker shares with nobody.
+    OneWorker,
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OnLink(link) => write!(f, "it means nothing on {link}"),
+            Self::Copies(path) => {
+                write!(f, "{path} copies and has no completions; add --send zerocopy")
+            }
+            Self::OneWorker => f.write_str("one worker shares with nobody; add --threads 2"),
+        }
+    }
+}
+
 /// The cells that differ only in what is compared, by what they share: ids without those factors.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Block(pub String);
@@ -76,18 +99,24 @@ impl Cell {
     #[must_use]
     pub fn on_its_link(mut self) -> Self {
         for factor in Factor::ALL {
-            if !factor.means_something_on(self.link) {
+            if self.idle(*factor).is_some() {
                 self.reset(*factor);
             }
         }
-        if !self.passes_by_reference() {
-            self.reset(Factor::Completions);
-        }
-        // One worker shares with nobody.
-        if self.threads == Threads::ONE {
-            self.reset(Factor::Sockets);
-        }
         self
+    }
+
+    /// Why a factor means nothing to this cell; none where it means something.
+    pub fn idle(&self, factor: Factor) -> Option<Idle> {
+        if !factor.means_something_on(self.link) {
+            Some(Idle::OnLink(self.link))
+        } else if factor == Factor::Completions && !self.passes_by_reference() {
+            Some(Idle::Copies(self.send_path))
+        } else if factor == Factor::Sockets && self.threads == Threads::ONE {
+            Some(Idle::OneWorker)
+        } else {
+            None
+        }
     }
 
     /// Checks what no single factor can see.

@@ -5,7 +5,7 @@
 //! so a new factor is one row (and the engine's use of it).
 
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::cell::Cell;
 use crate::names::{
@@ -350,6 +350,14 @@ impl Factor {
         }
     }
 }
+
+/// By the key of plans.
+impl<'de> Deserialize<'de> for Factor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of_key(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
 /// By the key of plans.
 impl Serialize for Factor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

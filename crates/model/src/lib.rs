@@ -27,7 +27,7 @@ pub mod units;
 pub mod values;
 
 pub use capabilities::{CallsPerMessage, LinkCapabilities, SendCapabilities};
-pub use cell::{Block, Cell};
+pub use cell::{Block, Cell, Idle};
 pub use contrast::{Contrast, Shared};
 pub use experiment::Experiment;
 pub use factor::{Factor, FactorLists};

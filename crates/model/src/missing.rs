@@ -19,6 +19,9 @@ pub struct Missing {
     pub unlock: String,
     /// What takes that step back; empty where nothing remains of it.
     pub undo: String,
+    /// Whether it is more rounds, which no imported table can be given by going on with it.
+    #[serde(skip)]
+    pub is_rounds: bool,
 }
 
 impl Missing {
@@ -37,6 +40,7 @@ impl Missing {
         Self {
             what: "more rounds".to_owned(),
             unlock: "--resume with more --max-time".to_owned(),
+            is_rounds: true,
             ..Self::default()
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cell::{Block, Cell};
+use crate::cell::{Block, Cell, Idle};
 use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
 use crate::names::{AckPlacement, Audit, Link, SendPath, Switch, Watch, names};
@@ -114,6 +114,26 @@ pub const MAX_CELLS: usize = 10_000;
 /// (`sysctl_sched_base_slice`, kernel/sched/fair.c, up to a tick of 4 ms at 250 Hz).
 pub(crate) const TURN: Nanos = Nanos::ms(4);
 
+/// Characters of a label at most: it stands in headings and in every row.
+const LONGEST_LABEL: usize = 200;
+
+/// Whether a label is short enough to stand in a heading.
+pub(crate) fn check_label(label: &str) -> Result<(), String> {
+    match label.chars().count() {
+        0..=LONGEST_LABEL => Ok(()),
+        long => Err(format!("label: at most {LONGEST_LABEL} characters, not {long}")),
+    }
+}
+
+impl FactorLists {
+    /// Whether their product has more cells than a plan may have.
+    pub fn are_too_many(&self) -> bool {
+        let mut lengths = Factor::ALL.iter().map(|factor| self.get(*factor).len());
+        let product = lengths.try_fold(1_usize, |cells, values| cells.checked_mul(values));
+        product.is_none_or(|cells| cells > MAX_CELLS)
+    }
+}
+
 impl Plan {
     /// The plan of a preset.
     pub fn preset(preset: Preset) -> Self {
@@ -194,6 +214,24 @@ impl Plan {
         let mut seen = BTreeSet::new();
         let product = self.factors.product().into_iter().map(Cell::on_its_link);
         product.filter(|cell| seen.insert(cell.clone())).collect()
+    }
+
+    /// Values that were asked for and that no cell has, with the reason of the first cell that would have it.
+    pub fn idle_values(&self) -> Vec<(Factor, String, Idle)> {
+        let asked = self.factors.product();
+        let cells = self.cells();
+        let mut idle = Vec::new();
+        for factor in Factor::ALL {
+            for value in self.factors.get(*factor) {
+                if cells.iter().any(|cell| cell.get(*factor) == value) {
+                    continue;
+                }
+                let with = asked.iter().filter(|cell| cell.get(*factor) == value);
+                let why = with.filter_map(|cell| cell.idle(*factor)).next();
+                idle.extend(why.map(|why| (*factor, value, why)));
+            }
+        }
+        idle
     }
 
     /// Cells that control the method rather than answer a question: the instruments off, an A/A twin, and
@@ -383,9 +421,8 @@ impl Plan {
     /// # Errors
     /// No cell at all, too many, or times that make no trial.
     pub fn check(&self) -> Result<(), String> {
-        let mut lengths = Factor::ALL.iter().map(|factor| self.factors.get(*factor).len());
-        let product = lengths.try_fold(1_usize, |cells, values| cells.checked_mul(values));
-        if product.is_none_or(|cells| cells > MAX_CELLS) {
+        check_label(&self.label)?;
+        if self.factors.are_too_many() {
             return Err(format!(
                 "the plan has more than {MAX_CELLS} cells; name fewer values for a factor"
             ));

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::factor::Factor;
 use crate::names::Audit;
 use crate::nearest::unknown;
-use crate::plan::{Measure, Plan, Preset};
+use crate::plan::{Measure, Plan, Preset, check_label};
 use crate::thresholds::Thresholds;
 
 /// What is wrong with a plan file, and where.
@@ -285,6 +285,7 @@ impl Plan {
         let mut plan = Self::preset(preset);
         if let Some(value) = document.get("label") {
             plan.label = reader.scalar("label", value)?;
+            check_label(&plan.label).map_err(|why| reader.error(value.span(), why))?;
         }
         if let Some(value) = document.get("contrasts") {
             let set = plan.set_contrasts(&reader.list("contrasts", value)?);

@@ -2,7 +2,7 @@
 //! open in a spreadsheet.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
 use std::io::Write;
 use std::str::FromStr;
@@ -244,7 +244,7 @@ impl<T: Table> Columns<T> {
             );
             let meaning = if *factor == Factor::Message { "Message size." } else { factor.help() };
             let put = Box::new(|row: &T::Row<'_>, out: &mut String| {
-                out.push_str(&T::cell(row).get(*factor));
+                put(out, factor_of::<T>(row, *factor));
             });
             let names = (factor.column().to_owned(), meaning.to_owned());
             let kind = if number { Kind::Number } else { Kind::Text };
@@ -330,13 +330,20 @@ impl<T: Table> Columns<T> {
         rows: impl Iterator<Item = T::Row<'a>>,
         set: ColumnSet,
     ) -> Vec<&Column<T>> {
-        let mut cells = BTreeSet::new();
+        // Each cell, and which of its factors nobody knows.
+        let mut cells: BTreeMap<Cell, BTreeSet<Vec<Factor>>> = BTreeMap::new();
         let mut empty: Vec<usize> = (0..self.list.len()).collect();
         empty.retain(|index| self.list.get(*index).is_some_and(|column| column.factor.is_none()));
         let mut text = String::new();
         for row in rows {
-            if !cells.contains(T::cell(&row)) {
-                cells.insert(T::cell(&row).clone());
+            if !cells.contains_key(T::cell(&row)) {
+                cells.insert(T::cell(&row).clone(), BTreeSet::new());
+            }
+            let unstated = &T::origin(&row).unstated;
+            if let Some(known) = cells.get_mut(T::cell(&row))
+                && !known.contains(unstated)
+            {
+                known.insert(unstated.clone());
             }
             empty.retain(|index| {
                 text.clear();
@@ -350,7 +357,9 @@ impl<T: Table> Columns<T> {
             return self.list.iter().collect();
         }
         let varies = |factor: Factor| {
-            let mut values = cells.iter().map(|cell| cell.get(factor));
+            let mut values = cells.iter().flat_map(|(cell, unstated)| {
+                unstated.iter().map(move |it| (!it.contains(&factor)).then(|| cell.get(factor)))
+            });
             let first = values.next();
             values.any(|value| Some(value) != first)
         };
@@ -368,6 +377,12 @@ impl<T: Table> Columns<T> {
         }
         used
     }
+}
+
+/// The value of a factor, where it is known.
+fn factor_of<T: Table>(row: &T::Row<'_>, factor: Factor) -> Option<String> {
+    let is_known = !T::origin(row).unstated.contains(&factor);
+    is_known.then(|| T::cell(row).get(factor))
 }
 
 fn put<V: Display>(out: &mut String, value: Option<V>) {

@@ -306,27 +306,41 @@ impl Picture {
     }
 }
 
-/// As much of a name as a frame has room for; nothing where that would be less than three letters.
+/// As much of a name as a frame has room for; nothing where that would be less than three letters. A name may be of any length,
+/// so that it is gone through once.
 fn fitting(name: &str, room: f64) -> String {
-    if FRAME.width(name) <= room {
-        return name.to_owned();
-    }
-    let mut text: String = name.to_owned();
-    while text.pop().is_some() {
-        if text.chars().count() < 3 {
-            return String::new();
+    let room_beside_dots = room - FRAME.width("…");
+    let (mut width, mut cut) = (0.0, None);
+    let mut letter = [0; 4];
+    for (count, (at, c)) in name.char_indices().enumerate() {
+        if width <= room_beside_dots {
+            cut = Some((count, at));
         }
-        let cut = format!("{text}…");
-        if FRAME.width(&cut) <= room {
-            return cut;
+        width += FRAME.width(c.encode_utf8(&mut letter));
+        if width > room {
+            return match cut {
+                Some((3.., at)) => format!("{}…", name.get(..at).unwrap_or_default()),
+                _ => String::new(),
+            };
         }
     }
-    String::new()
+    name.to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use model::{Measured, Plan, Preset};
+
+    #[test]
+    fn a_name_of_any_length_is_cut_to_its_frame() {
+        let room = FRAME.width("tcp_send…") + 0.01;
+        assert_eq!(fitting("tcp_sendmsg_locked", room), "tcp_send…");
+        assert_eq!(fitting("tcp_sendm", FRAME.width("tcp_sendm") + 0.01), "tcp_sendm");
+        assert_eq!(fitting("tcp_sendmsg", FRAME.width("tc…") + 0.01), "");
+        assert_eq!(fitting("tcp_sendmsg", 0.0), "");
+        // A quadratic one would take an hour.
+        assert_eq!(fitting(&"ü".repeat(2_000_000), FRAME.width("üüü…") + 0.01), "üüü…");
+    }
 
     use super::*;
 

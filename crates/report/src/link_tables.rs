@@ -45,7 +45,11 @@ fn place(comparison: &LinkComparison) -> String {
         }
         _ => String::new(),
     };
-    format!("{}, {}{interval}{placement}{crowd}", comparison.link, shared_words(&comparison.shared))
+    let link = match comparison.link_stated {
+        true => comparison.link.to_string(),
+        false => "not in the table".to_owned(),
+    };
+    format!("{link}, {}{interval}{placement}{crowd}", shared_words(&comparison.shared))
 }
 
 /// What the cost of a link is called.

@@ -4,7 +4,7 @@ use analysis::metric::Metric;
 use analysis::summary::Summary;
 use analysis::turn_noise::TurnNoise;
 use model::names::Watch;
-use model::{Cell, Measured, Plan};
+use model::{Cell, Factor, Measured, Plan};
 
 use crate::control_table::in_short;
 use crate::numbers::{percent, ratio};
@@ -122,7 +122,9 @@ fn instrument_cost(summary: &Summary) -> String {
 /// What no figure of this run can show.
 fn not_claimed(summary: &Summary, plan: &Plan) -> String {
     let mut not = vec!["a cause of any difference".to_owned()];
-    if plan.factors.link.iter().any(|link| link.copies_by_reference_on_delivery()) {
+    if !summary.run.states(Factor::Link) {
+        not.push("anything of a link (which one is not in the table)".to_owned());
+    } else if plan.factors.link.iter().any(|link| link.copies_by_reference_on_delivery()) {
         not.push(
             "anything of a network card (loopback has none, and copies what zero-copy spared)"
                 .to_owned(),

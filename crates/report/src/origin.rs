@@ -1,7 +1,7 @@
 //! Which run a row of a CSV file is of, and the machine that measured it.
 
-use model::Measured;
 use model::host::Host;
+use model::{Factor, Measured};
 
 /// A run and its machine, as the rows of CSV files name them.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Origin {
     pub kernel: Measured<String>,
     /// The CPU's model.
     pub cpu: Measured<String>,
+    /// Factors that the files which the run was imported from do not tell: their fields are empty.
+    pub unstated: Vec<Factor>,
 }
 
 impl Origin {
@@ -27,6 +29,13 @@ impl Origin {
             label: label.to_owned(),
             kernel: host.kernel.clone(),
             cpu: host.cpu_model.clone(),
+            unstated: Vec::new(),
         }
+    }
+
+    /// The same of a run in which nobody knows the values of these factors.
+    #[must_use]
+    pub fn without(self, unstated: &[Factor]) -> Self {
+        Self { unstated: unstated.to_vec(), ..self }
     }
 }

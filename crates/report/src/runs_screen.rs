@@ -11,8 +11,8 @@ use crate::numbers::counted;
 use crate::origin::Origin;
 use crate::plain_table::{Group, Table, TableRow};
 use crate::runs_table::RunResults;
-use crate::spelling::{figure_and_percent, message};
-use crate::styled_text::{Line, Style, render};
+use crate::spelling::{factors, figure_and_percent, message};
+use crate::styled_text::{Line, Style, folded, render};
 
 /// A name longer than this is cut: the table's legend has it in full.
 const LONGEST_NAME: usize = 16;
@@ -29,7 +29,10 @@ pub fn runs_screen(runs: &[RunResults], metrics: &[Metric], width: usize, colour
             .and(Style::Plain, metric.meaning());
         let mut lines = vec![heading];
         if runs.iter().any(|run| run.estimates.iter().any(|entry| has(entry, *metric))) {
-            lines.extend(table(runs, &names, &cells, &varied, *metric).lines(width));
+            let beside = beside(&cells, &varied, width);
+            lines.extend(
+                table(runs, &names, &cells, (&varied, beside, width), *metric).lines(width),
+            );
         }
         lines.extend(absent(runs, &names, *metric));
         parts.push(render(&lines, width, colour));
@@ -63,22 +66,33 @@ fn heading(factor: Factor) -> &'static str {
     if factor == Factor::Message { "size" } else { factor.key() }
 }
 
+/// Columns of a factor's values.
+fn factor_width(cells: &[&Cell], factor: Factor) -> usize {
+    let values = cells.iter().map(|cell| value(cell, factor).chars().count());
+    values.chain([heading(factor).len()]).max().unwrap_or(0)
+}
+
+/// Which of the factors stand beside the figures: those that every reader looks for, and all where that leaves two columns of
+/// figures their room. The others stand above the rows that share them.
+fn beside(cells: &[&Cell], varied: &[Factor], width: usize) -> Vec<Factor> {
+    let room = width.saturating_sub(2 * (LONGEST_NAME + 2));
+    let own = |factor: &Factor| matches!(factor, Factor::Send | Factor::Message | Factor::Threads);
+    let all: usize = varied.iter().map(|factor| factor_width(cells, *factor) + 2).sum();
+    varied.iter().copied().filter(|factor| all <= room || own(factor)).collect()
+}
+
 fn table(
     runs: &[RunResults],
     names: &[String],
     cells: &[&Cell],
-    varied: &[Factor],
+    (varied, beside, width): (&[Factor], Vec<Factor>, usize),
     metric: Metric,
 ) -> Table {
-    let widths: Vec<usize> = varied
-        .iter()
-        .map(|factor| {
-            let values = cells.iter().map(|cell| value(cell, *factor).chars().count());
-            values.chain([heading(*factor).len()]).max().unwrap_or(0)
-        })
-        .collect();
+    let widths: Vec<usize> = beside.iter().map(|factor| factor_width(cells, *factor)).collect();
+    let above: Vec<Factor> =
+        varied.iter().copied().filter(|factor| !beside.contains(factor)).collect();
     let row = |of: &dyn Fn(Factor) -> String| {
-        let fields = varied.iter().zip(&widths).map(|(factor, width)| {
+        let fields = beside.iter().zip(&widths).map(|(factor, width)| {
             let text = of(*factor);
             format!("{text}{}", " ".repeat(width.saturating_sub(text.chars().count())))
         });
@@ -102,11 +116,35 @@ fn table(
             .zip(second)
             .map(|(name, second)| Group { heading: name.clone(), columns: vec![second] })
             .collect(),
-        rows: cells
-            .iter()
-            .map(|cell| TableRow::Figures(row(&|factor| value(cell, factor)), figures(cell)))
+        rows: sections(cells, &above)
+            .into_iter()
+            .flat_map(|(name, cells)| {
+                // A heading that is too long goes on in a line of its own.
+                let heading = folded(&name, 2, width);
+                let heading: Vec<String> = heading.lines().map(str::to_owned).collect();
+                let rows = cells.into_iter().map(|cell| {
+                    TableRow::Figures(row(&|factor| value(cell, factor)), figures(cell))
+                });
+                let rows: Vec<TableRow> = rows.collect();
+                heading.into_iter().map(TableRow::Section).chain(rows)
+            })
             .collect(),
     }
+}
+
+/// Cells by the values that they share of some factors, in the order in which those first come; without a factor one section
+/// without a name.
+fn sections<'a>(cells: &[&'a Cell], above: &[Factor]) -> Vec<(String, Vec<&'a Cell>)> {
+    let mut sections: Vec<(String, Vec<&Cell>)> = Vec::new();
+    for cell in cells {
+        let shared = above.iter().map(|factor| format!("{}={}", factor.key(), cell.get(*factor)));
+        let name = shared.collect::<Vec<_>>().join(" ");
+        match sections.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, of)) => of.push(cell),
+            None => sections.push((name, vec![cell])),
+        }
+    }
+    sections
 }
 
 /// What stands under the columns' names: the label or the kernel, whichever differs.
@@ -226,6 +264,9 @@ fn facts(origin: &Origin, by: NamedBy) -> String {
         facts.push(format!("Linux {kernel}"));
     }
     facts.push(origin.cpu.value().map_or("unknown CPU", String::as_str).to_owned());
+    if !origin.unstated.is_empty() {
+        facts.push(format!("not in its table: {}", factors(&origin.unstated)));
+    }
     facts.push(format!("run {}", origin.run));
     facts.join(", ")
 }

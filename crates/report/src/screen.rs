@@ -165,8 +165,9 @@ fn own_table(summary: &Summary, all: bool) -> Vec<Line> {
         return Vec::new();
     }
     let tally = words::own_table::tally(checks);
-    let head =
-        Line::wrapped(2).and(Style::Strong, "Claims against this table: ").and(Style::Plain, tally);
+    let head = Line::wrapped(2)
+        .and(Style::Strong, "The paper's claims against this table: ")
+        .and(Style::Plain, tally);
     let shown: Vec<&TableCheck> =
         if all { checks.iter().collect() } else { words::own_table::worst(checks) };
     let line = |check: &TableCheck| {
@@ -206,11 +207,12 @@ pub(crate) fn figures_notes(summary: &Summary, plan: &Plan) -> Vec<String> {
 /// `48 cells, 13 rounds, 4m58s; 41 ratios to ±1.2 %; 663 trials, 2 marked, 0 void`, with what marked them.
 fn counts(summary: &Summary, plan: &Plan, verbose: bool) -> Line {
     let run = &summary.run;
+    let spent = run.spent_ns.value().map(|ns| format!(", {}", duration(model::Nanos(*ns))));
     let mut text = format!(
-        "{}, {}, {}{}",
+        "{}, {}{}{}",
         counted(run.cells, "cell", "cells"),
         counted(run.rounds, "round", "rounds"),
-        duration(model::Nanos(run.spent_ns)),
+        spent.unwrap_or_default(),
         match run.finish {
             Ending::Time => " (the time was spent)",
             Ending::Interrupted => " (interrupted)",
@@ -297,9 +299,10 @@ pub fn cells_table(summary: &Summary, width: usize, colour: bool) -> String {
     let corner = [String::new(), "cell".to_owned()];
     let table = Table { corner, groups: vec![group], rows: rows.collect() };
     let mut lines = table.lines(width.max(NARROWEST));
-    for (why, cells) in grid::absences(summary, summary.estimates.iter()) {
+    for (grid::Absence { of, why }, cells) in grid::absences(summary, summary.estimates.iter()) {
         let ids: Vec<String> = cells.iter().map(|cell| cell.id()).collect();
-        let text = format!("{}: {why}", ids.join("; "));
+        let of = of.map(|of| format!("{} of ", words::figures::metric(of))).unwrap_or_default();
+        let text = format!("{of}{}: {why}", ids.join("; "));
         lines.push(Line::wrapped(2).and(Style::Faint, "- ").and(Style::Plain, text));
     }
     render(&lines, width.max(NARROWEST), colour)

@@ -249,6 +249,30 @@ pub fn shared_words(shared: &Shared) -> String {
     shared.named().map(word).collect::<Vec<_>>().join(", ")
 }
 
+/// A figure as a study names it: to four decimals, without zeros behind them.
+pub fn named_figure(value: f64) -> String {
+    format!("{}", (value * 1e4).round() / 1e4)
+}
+
+/// Factors by their flags, those first that figures hang on most: `link, fields, layout and 24 more factors`.
+pub fn factors(of: &[Factor]) -> String {
+    const FIRST: [Factor; 3] = [Factor::Link, Factor::Fields, Factor::Layout];
+    let first = FIRST.into_iter().filter(|factor| of.contains(factor));
+    let rest = of.iter().copied().filter(|factor| !FIRST.contains(factor));
+    let mut names: Vec<String> = first.chain(rest).map(|factor| factor.key().to_owned()).collect();
+    if names.len() > FIRST.len() + 1 {
+        let more = names.len() - FIRST.len();
+        names.truncate(FIRST.len());
+        names.push(format!("{more} more factors"));
+    }
+    listed(&names)
+}
+
+/// Where something ran, where that is known: ` on loopback`.
+pub fn on(link: Option<Link>) -> String {
+    link.map_or_else(String::new, |link| format!(" on {link}"))
+}
+
 /// Words with commas and a last "and".
 pub fn listed(words: &[String]) -> String {
     match words {
@@ -290,6 +314,21 @@ mod tests {
         ] {
             assert_eq!(short(value), text, "{value}");
         }
+    }
+
+    #[test]
+    fn a_figure_that_a_study_names_has_no_zeros_behind_it() {
+        for (value, text) in [(0.04, "0.04"), (0.2, "0.2"), (300.0, "300"), (0.1 + 0.2, "0.3")] {
+            assert_eq!(named_figure(value), text);
+        }
+    }
+
+    #[test]
+    fn factors_are_named_up_to_a_few() {
+        let [link, fields] = [Factor::Link, Factor::Fields];
+        assert_eq!(factors(&[fields, link]), "link and fields");
+        let text = factors(&[Factor::Recv, fields, Factor::Flows, link, Factor::Nodelay]);
+        assert_eq!(text, "link, fields, recv and 2 more factors");
     }
 
     #[test]

@@ -159,6 +159,14 @@ pub(crate) fn render(lines: &[Line], width: usize, colour: bool) -> String {
     out
 }
 
+/// A line broken at spaces where it is longer than `width` columns; what follows is indented by `hang`. No line end stands
+/// behind it.
+pub fn folded(line: &str, hang: usize, width: usize) -> String {
+    let mut out = String::new();
+    wrap(&mut out, &mut 0, line, hang, width.max(hang + 1));
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +187,13 @@ mod tests {
             render(&sample(), 20, false),
             "! one two three four\n  five six\na table's row that is wider than the screen\nratio\n1.20 × [1.17, 1.24]\n"
         );
+    }
+
+    #[test]
+    fn a_line_that_fits_is_left_as_it_is() {
+        assert_eq!(folded("  a  b c", 4, 8), "  a  b c");
+        assert_eq!(folded("  a  b c", 4, 7), "  a  b\n    c");
+        assert_eq!(folded("averylongword next", 2, 5), "averylongword\n  next");
     }
 
     #[test]

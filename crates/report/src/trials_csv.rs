@@ -215,7 +215,14 @@ fn settings(columns: &mut Columns<Trials>) {
         |r| r.trial.settings.receiver_cpus.clone(),
     );
     columns.about("Window");
-    columns.number("window_ns", "The window ordered.", |r| Some(r.settings()?.window_ns.0));
+    columns.number(
+        "window_ns",
+        "The window ordered; of an imported trial the one that its file tells.",
+        |r| match &r.trial.outcome {
+            Outcome::Imported(imported) => imported.window_ns.map(|window| window.0),
+            Outcome::Failed(_) | Outcome::Finished(_) => Some(r.settings()?.window_ns.0),
+        },
+    );
     columns.number("warmup_ns", "The warm-up before it.", |r| Some(r.settings()?.warmup_ns.0));
     columns.number(
         "turns",

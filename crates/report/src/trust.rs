@@ -65,7 +65,8 @@ pub(crate) fn trust(summary: &Summary, plan: &Plan) -> Vec<Trust> {
 
 fn rounds(summary: &Summary) -> Trust {
     let run = &summary.run;
-    let time = duration(Nanos(run.spent_ns));
+    let time = run.spent_ns.value().map(|ns| format!("{}, ", duration(Nanos(*ns))));
+    let time = time.unwrap_or_default();
     let ended = match run.finish {
         Ending::Precise => "until all was as precise as asked",
         Ending::Rounds if !run.imported.is_empty() => "as many as the file has",
@@ -76,13 +77,13 @@ fn rounds(summary: &Summary) -> Trust {
         Ending::Unfinished => "unfinished",
     };
     let segments =
-        if run.segments > 1 { format!(", in {} segments", run.segments) } else { String::new() };
+        if run.segments > 1 { format!("in {} segments, ", run.segments) } else { String::new() };
     let preliminary = if run.preliminary { "preliminary: fewer than 10; " } else { "" };
     let whole = matches!(run.finish, Ending::Precise | Ending::Rounds | Ending::Time);
     Trust {
         name: "Rounds",
         figure: run.rounds.to_string(),
-        note: format!("{preliminary}{time}{segments}, {ended}"),
+        note: format!("{preliminary}{time}{segments}{ended}"),
         grade: grade(!run.preliminary && whole),
     }
 }
@@ -158,18 +159,23 @@ fn laws(summary: &Summary) -> Trust {
     let (holds, broken) = (count(LawState::Holds), count(LawState::Broken));
     Trust {
         name: "Laws",
-        figure: if broken > 0 { format!("{broken} broken") } else { format!("{holds} hold") },
+        figure: match (holds, broken) {
+            (0, 0) => "none checked".to_owned(),
+            (_, 0) => format!("{holds} hold"),
+            _ => format!("{broken} broken"),
+        },
         note: match (laws.is_empty(), broken) {
-            (true, _) => "none was checked".to_owned(),
+            (true, _) => "no trial to check them by".to_owned(),
+            (false, 0) if holds == 0 => format!("all {} undecidable here", laws.len()),
             (false, 0) => format!("none broken, {} undecidable here", count(LawState::Undecidable)),
             (false, _) => {
                 format!("{holds} hold, {} undecidable here", count(LawState::Undecidable))
             }
         },
         grade: match (laws.is_empty(), broken) {
-            (false, 0) => Grade::Good,
-            (true, _) => Grade::Caution,
-            (false, _) => Grade::Bad,
+            (false, 0) if holds > 0 => Grade::Good,
+            (_, 0) => Grade::Caution,
+            _ => Grade::Bad,
         },
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod figures;
 pub(crate) mod laws;
 mod links;
 pub(crate) mod load;
+pub(crate) mod marks;
 pub(crate) mod own_table;
 mod reasons;
 mod recommendation;

@@ -132,6 +132,29 @@ fn what_was_not_measured_is_an_empty_field_and_what_was_none_is_0() {
 }
 
 #[test]
+fn a_factor_that_no_column_of_an_imported_file_tells_is_an_empty_field() {
+    let summary = common::summary(&Plan::preset(Preset::Default));
+    let write = |origin: &report::Origin, set| {
+        let mut bytes = Vec::new();
+        write_results(&mut bytes, &summary, origin, set).unwrap();
+        read(&bytes)
+    };
+    let known = origin("");
+    let silent = known.clone().without(&[Factor::Link, Factor::Fields, Factor::Threads]);
+    let columns = ["link", "fields", "threads", "layout"];
+    let first = |of: &report::Origin| {
+        let (header, rows) = write(of, ColumnSet::All);
+        columns.map(|name| rows[0][column(&header, name)].clone())
+    };
+    assert!(first(&known).iter().all(|field| !field.is_empty()));
+    let fields = first(&silent);
+    assert_eq!(fields.each_ref().map(String::is_empty), [true, true, true, false], "{fields:?}");
+    // What is not known does not vary.
+    let (header, _) = write(&silent, ColumnSet::Compact);
+    assert!(!header.iter().any(|name| name == "threads"), "{header:?}");
+}
+
+#[test]
 fn the_sinks_interval_stands_beside_the_one_asked_for_and_is_empty_where_no_look_was_counted() {
     let plan = Plan::preset(Preset::Default);
     let cell: Cell = "link=sink".parse().unwrap();

@@ -124,3 +124,36 @@ fn runs_that_no_short_name_tells_apart_are_numbered() {
     let text = runs_screen(&runs, &[Metric::GoodputGbps], 80, false);
     assert!(text.contains("\n1: ") && text.contains(&format!("run {}", name(2))), "{text}");
 }
+
+#[test]
+fn factors_that_leave_no_room_for_figures_stand_above_the_rows_that_share_them() {
+    let plan = synthetic::plan(&[
+        (Factor::Message, "64"),
+        (Factor::Threads, "1,2"),
+        (Factor::Fields, "1,8"),
+        (Factor::Layout, "scattered,packed"),
+        (Factor::Nodelay, "off,on"),
+        (Factor::ReceiveBuffer, "65536,131072"),
+        (Factor::Placement, "split,none"),
+    ]);
+    let runs = [run("a", &synthetic::host(), &plan)];
+    for width in [80, 100] {
+        let text = runs_screen(&runs, &[Metric::GoodputGbps], width, false);
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(width), "{width}: {text}");
+    }
+    let text = runs_screen(&runs, &[Metric::GoodputGbps], 80, false);
+    let above = "fields=1 layout=packed nodelay=on receive-buffer=65536 placement=none";
+    assert_eq!(text.matches(above).count(), 1, "{text}");
+    // Where there is room they are columns.
+    let wide = runs_screen(&runs, &[Metric::GoodputGbps], 140, false);
+    assert!(!wide.contains("fields=1") && wide.contains("receive-buffer"), "{wide}");
+}
+
+#[test]
+fn what_an_imported_run_does_not_tell_is_named_with_it() {
+    let mut run = run("a", &synthetic::host(), &synthetic::plan(&[(Factor::Message, "64")]));
+    run.origin = run.origin.without(&[Factor::Link, Factor::Fields]);
+    let text = runs_screen(&[run], &[Metric::GoodputGbps], 120, false);
+    assert!(text.contains("not in its table: link and fields"), "{text}");
+}

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::choice::{Duels, Shown, agreed};
-use super::{Choice, LinkAdvice, Question, Source, asked, break_even, price, reasons};
+use super::{Choice, Gap, LinkAdvice, Question, Source, asked, break_even, price, reasons};
 use crate::estimate::Estimate;
 use crate::evidence::figure;
 use crate::metric::Metric;
@@ -71,6 +71,7 @@ pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> L
         link,
         metric: question.metric(link),
         run: Measured::absent("no run covers the question on this link"),
+        gap: None,
         rounds: 0,
         sizes: Vec::new(),
         settings: 0,
@@ -93,7 +94,11 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
     // Settings that were measured at other sizes than the first one say nothing of the same message.
     let sizes = settings.first().map(|setting| setting.sizes_for(wanted)).unwrap_or_default();
     let metric = question.metric(link);
-    if sizes.is_empty() || (sizes.len() < 2 && !sizes.contains(&wanted)) {
+    if sizes.is_empty() {
+        let gap = Some(Gap::of(question, link, source));
+        return LinkAdvice { gap, ..uncovered(question, link, sizes) };
+    }
+    if sizes.len() < 2 && !sizes.contains(&wanted) {
         return uncovered(question, link, sizes);
     }
     let settings: Vec<&Setting<'_>> = settings
@@ -104,7 +109,8 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         cells_at(&settings, &sizes).any(|estimates| estimates.cell.send_path == *path)
     };
     if question.against.is_some_and(|against| !has(&against)) {
-        return uncovered(question, link, sizes);
+        let gap = Some(Gap::of(question, link, source));
+        return LinkAdvice { gap, ..uncovered(question, link, sizes) };
     }
     let (choices, against) = choices(question, metric, &settings, &sizes, source);
     let Some(of_settings) = of_settings(&choices) else {
@@ -129,6 +135,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         link,
         metric,
         run: Measured::Value(source.name.to_owned()),
+        gap: None,
         rounds: source.summary.run.rounds,
         settings: u32::try_from(settings.len()).unwrap_or(u32::MAX),
         oversubscribed: cells.iter().any(|estimates| estimates.oversubscribed),
@@ -148,6 +155,10 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
 fn settings<'a>(question: &Question, link: Link, source: &Source<'a>) -> Vec<Setting<'a>> {
     let asked = asked(question);
     let mut settings: Vec<Setting<'a>> = Vec::new();
+    // A table that does not tell its link answers for none.
+    if !source.summary.run.states(Factor::Link) {
+        return settings;
+    }
     let estimates = source.summary.estimates.iter();
     let is_asked = |it: &&CellEstimates| {
         !it.control

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{Cell, Contrast, Link};
+use model::{Cell, Contrast, Factor, Link};
 
 use super::measured_run::{MeasuredRun, Rounds, metrics};
 use super::shift::{Shift, Units, quantile};
-use super::{Change, Overall, Subject, Unit, found, median, moments};
+use super::{Change, FigureOnLink, Overall, Subject, Unit, found, median, moments};
 use crate::common_spread::CommonSpread;
 use crate::drift::Drift;
 use crate::estimate::Moments;
@@ -33,6 +33,10 @@ pub(super) struct Stratum<'a> {
     pairs: Vec<(&'a Contrast, &'a Cell, &'a Cell, Sides)>,
     /// Cells of which a run has too few rounds.
     pub(super) lacking: Vec<&'a Cell>,
+    /// Whether each side's runs know the link.
+    link_stated: bool,
+    /// Whether a run has the figure of no cell at all.
+    pub(super) is_nowhere: bool,
 }
 
 impl<'a> Stratum<'a> {
@@ -64,7 +68,17 @@ impl<'a> Stratum<'a> {
         });
         let pairs = pairs.collect();
         let metric = *metrics(first).get(place)?;
-        Some(Self { unit, link: first.link, metric, levels, pairs, lacking })
+        let mut runs = base.iter().chain(other);
+        let is_nowhere = runs.any(|run| cells.iter().all(|it| run.rounds(it, place).is_none()));
+        let mut runs = base.iter().chain(other);
+        let link_stated = runs.all(|run| run.facts.states(Factor::Link));
+        let link = first.link;
+        Some(Self { unit, link, metric, levels, pairs, lacking, link_stated, is_nowhere })
+    }
+
+    /// The figure, on its link.
+    pub(super) const fn figure(&self) -> FigureOnLink {
+        FigureOnLink { link: self.link, link_stated: self.link_stated, metric: self.metric }
     }
 
     /// Each cell's series on both sides, less what all cells of a unit have in common; of cells too few to tell that, as they
@@ -105,6 +119,7 @@ impl<'a> Stratum<'a> {
             shift.map(|shift| if is_apart { Shift { log: common, ..shift } } else { shift });
         Some(Overall {
             link: self.link,
+            link_stated: self.link_stated,
             metric: self.metric,
             cells: u32::try_from(self.levels.len()).unwrap_or(u32::MAX),
             ratio: shift.map(|shift| shift.ratio()),

@@ -85,7 +85,7 @@ fn c13_falls_where_less_memory_changes_nothing() {
         |small: f64, other: f64| run_of_goodput(both(), move |cell| gbps(cell, small, other));
     let claim = carrying(6.0, 6.0).refutes(13, PartKind::Intervention);
     // 8 times 64 KiB of messages, 256 KiB of sockets and 128 KiB that a receive call fills.
-    let set = Reason::WorkingSet { bytes: 8 * (64 + 256 + 128) << 10, cache_bytes: 12 << 20 };
+    let set = Reason::WorkingSet { bytes: (8 * (64 + 256 + 128)) << 10, cache_bytes: 12 << 20 };
     gives(&claim, |it| *it == set);
     // Without a counter of the memory it is not shown, though the fall goes with the memory.
     let of_intervention = |run: &Run| {

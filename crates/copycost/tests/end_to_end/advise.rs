@@ -92,6 +92,30 @@ fn without_a_run_and_without_measuring_nothing_is_claimed() {
 }
 
 #[test]
+fn why_a_run_does_not_cover_a_question_is_named_with_its_values() {
+    let place = Place::new();
+    let run = made(&place);
+    let ask = |asked: &[&str]| {
+        let line = [&["advise", "--measure", "never", "--size", "4KiB"], asked].concat();
+        place.copycost(&line).ends_with(4)
+    };
+    for (asked, part) in [
+        (&["--threads", "4", "--link", "loopback"][..], "has threads 1, not 4"),
+        (&["--fields", "3", "--link", "loopback"], "has fields 8, not 3"),
+        (&["--link", "sink"], "has link loopback, not sink"),
+    ] {
+        let ended = ask(&[asked, &[&run]].concat());
+        assert!(ended.output.contains(part), "{part}: {ended:#?}");
+        assert!(ended.error.contains("ask for what that run has, or measure here"), "{ended:#?}");
+    }
+    // Of a table that does not tell its link nothing is said of one.
+    place.write("mine.csv", "impl,size,threads,goodput_gbps\nA1,4096,1,1\nA2,4096,1,2\n");
+    place.copycost(&["import", "mine.csv", "--out", "mine", "-q"]).ends_with(0);
+    let ended = ask(&["--link", "loopback", "mine"]);
+    assert!(ended.output.contains("link loopback: its table does not tell it"), "{ended:#?}");
+}
+
+#[test]
 fn wrong_questions_name_the_flag_and_the_remedy() {
     let place = Place::new();
     for (arguments, part) in [

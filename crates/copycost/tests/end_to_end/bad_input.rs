@@ -156,6 +156,19 @@ fn a_damaged_journal_names_its_line_and_a_torn_tail_never_happened() {
 }
 
 #[test]
+fn a_label_has_a_bound_wherever_it_comes_from() {
+    let place = Place::new();
+    let long = "ü".repeat(201);
+    let mut line = TINY.to_vec();
+    line.extend(["--label", &long]);
+    let refused = place.copycost(&line).ends_with(2);
+    assert_eq!(refused.complaint(), "error: label: at most 200 characters, not 201");
+    place.write("plan.toml", &format!("label = \"{long}\"\n"));
+    let refused = place.copycost(&["run", "plan.toml"]).ends_with(2);
+    assert!(refused.complaint().contains("plan.toml: line 1"), "{refused:#?}");
+}
+
+#[test]
 fn plan_host_and_journal_must_be_of_one_run() {
     let place = Place::new();
     let run = place.tiny_run();

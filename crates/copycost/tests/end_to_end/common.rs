@@ -80,6 +80,12 @@ impl Place {
         Ended::of(command.timeout(PATIENCE).output().unwrap())
     }
 
+    /// The program with a text on its standard input.
+    pub(crate) fn copycost_with(&self, arguments: &[&str], input: &str) -> Ended {
+        let mut command = assert_cmd::Command::from_std(self.command(arguments));
+        Ended::of(command.write_stdin(input).timeout(PATIENCE).output().unwrap())
+    }
+
     /// A tiny run in `run`, which must end well.
     pub(crate) fn tiny_run(&self) -> PathBuf {
         let mut arguments = TINY.to_vec();

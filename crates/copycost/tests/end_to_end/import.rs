@@ -119,3 +119,111 @@ fn an_import_without_out_is_latest_and_speaks_json() {
     assert_eq!(summary["estimates"][0]["oversubscribed"], false);
     assert!(here.path("copycost-runs/latest/journal.jsonl").exists());
 }
+
+/// Goodput of three paths in so many rounds, and with `cpu` the CPU time of both ends.
+fn table(rounds: u32, cpu: bool) -> String {
+    let mut text = "impl,size,threads,goodput_gbps".to_owned();
+    text += if cpu { ",sender cpu (s),receiver cpu (s),total_bytes\n" } else { "\n" };
+    for round in 0..rounds {
+        let drift = 1.0 + 0.01 * f64::from(round * 7 % 5);
+        for (path, by) in [("A1", 1.0), ("A2", 2.0), ("A3", 1.5)] {
+            for (size, threads) in [(64, 1), (64, 8), (65_536, 1), (65_536, 8)] {
+                text += &format!("{path},{size},{threads},{:.4}", by * drift);
+                text +=
+                    &if cpu { format!(",{:.4},1.5,1e9\n", drift / by) } else { "\n".to_owned() };
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn what_a_table_does_not_tell_is_unknown_in_every_file() {
+    let here = Place::new();
+    here.write("mine.csv", &table(12, true));
+    let done = import(&here, &["mine.csv", "--out", "run"]);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let read = |name: &str| fs::read_to_string(here.path("run").join(name)).unwrap();
+    for part in
+        ["unknown link", "not in the table: link, fields, layout and ", "\"A2\" is taken as"]
+    {
+        let output = done.output.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(output.contains(part) || done.error.contains(part), "{part}: {done:?}");
+    }
+    assert!(!done.output.contains("loopback"), "{}", done.output);
+    let markdown = read("report.md");
+    // The paper's own claims and the commands that would settle them name links.
+    let before_claims = markdown.split("## Claims of the paper").next().unwrap();
+    assert!(!before_claims.contains("loopback"), "{before_claims}");
+    assert!(before_claims.contains("not in the table: link"), "{before_claims}");
+    let page = read("report.html");
+    for part in [
+        "link not in the table",
+        "Not in the table, so not known",
+        "the link is not in the table, and on it hangs where bytes go",
+        "<td>unknown</td>",
+        "The paper’s claims against this table",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let summary: serde_json::Value = serde_json::from_str(&read("summary.json")).unwrap();
+    let unstated = summary["run"]["unstated"].as_array().unwrap();
+    assert!(unstated.contains(&"link".into()) && !unstated.contains(&"threads".into()));
+    let results = read("results.csv");
+    let mut lines = results.lines();
+    let heading = lines.next().unwrap().split(',').position(|name| name == "link").unwrap();
+    // No field before it holds a comma.
+    let link = lines.next().unwrap().split(',').nth(heading).unwrap();
+    assert_eq!(link, "", "{results}");
+}
+
+#[test]
+fn a_table_of_goodput_alone_says_that_cpu_time_is_missing_and_compares() {
+    let here = Place::new();
+    here.write("a.csv", &table(12, false));
+    here.write("b.csv", &table(12, false).replace("A1,64,1,1.0", "A1,64,1,1.5"));
+    here.write("once.csv", &table(1, false));
+    here.write("other.csv", &table(12, false).replace(",64,", ",100,").replace(",65536,", ",200,"));
+    for name in ["a", "b", "once", "other"] {
+        let done = import(&here, &[&format!("{name}.csv"), "--out", name]);
+        assert_eq!(done.code, Some(0), "{done:?}");
+        let part = "CPU per KiB of both ends of every cell (the imported file has no column";
+        let output = done.output.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(output.contains(part), "{part}: {output}");
+        for part in [" 0 ms", "whether zerocopy pays", "0 hold"] {
+            assert!(!done.output.contains(part), "{part}: {}", done.output);
+        }
+    }
+    let page = fs::read_to_string(here.path("a/report.html")).unwrap();
+    assert!(page.contains("! Laws") && page.contains("none checked"), "laws");
+    assert!(!page.contains("never measured validly"), "a wrong cause");
+    let compared = here.copycost(&["compare", "a", "b"]);
+    assert_eq!(compared.code, Some(0), "{compared:?}");
+    for part in
+        ["CPU per KiB of both ends, which one side measured in no cell", "All 12 cells together"]
+    {
+        assert!(compared.output.contains(part), "{part}: {}", compared.output);
+    }
+    for (other, part) in
+        [("once", "import tables with more rows of a cell"), ("other", "have no cell in common")]
+    {
+        let refused = here.copycost(&["compare", "a", other]);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.error.contains(part), "{}", refused.error);
+        assert!(!refused.error.contains("--resume"), "{}", refused.error);
+    }
+}
+
+#[test]
+fn standard_input_is_a_file_too() {
+    let here = Place::new();
+    let done = here.copycost_with(&["import", "-", "--json", "-q"], &table(2, false));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let summary: serde_json::Value = serde_json::from_str(&done.output).unwrap();
+    assert_eq!(summary["run"]["imported"][0]["file"], "standard input");
+    let empty = here.copycost_with(&["import", "-"], "");
+    assert_eq!(
+        (empty.code, empty.error.as_str()),
+        (Some(2), "error: standard input: it is empty\n")
+    );
+}

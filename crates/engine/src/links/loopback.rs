@@ -52,6 +52,7 @@ impl Link for Loopback {
                 because,
                 unlock: unlock.to_owned(),
                 undo: undo.to_owned(),
+                ..Missing::default()
             }
         })?;
         Ok(Self { address: SocketAddr::new(ip, 0) })

@@ -6,7 +6,7 @@ use analysis::metric::Metric;
 use analysis::results::CellEstimates;
 use analysis::summary::Summary;
 use model::host::Host;
-use model::{Measured, SendPath};
+use model::{Factor, Measured, SendPath};
 
 use super::groups::{Across, Cells, Group};
 use crate::numbers::{counted, level, share_range};
@@ -23,7 +23,9 @@ pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
     facts.extend(host.kernel.value().map(|release| format!("Linux {release}")));
     let links: BTreeSet<String> =
         summary.estimates.iter().map(|entry| entry.cell.link.to_string()).collect();
-    facts.extend(links);
+    if summary.run.states(Factor::Link) {
+        facts.extend(links);
+    }
     facts.push(summary.run.congestion.clone());
     facts.push(summary.run.placement.clone());
     facts.push(counted(summary.run.rounds, "round", "rounds"));

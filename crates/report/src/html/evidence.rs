@@ -67,18 +67,18 @@ pub(super) const fn verdict_class(verdict: Verdict) -> &'static str {
     }
 }
 
-/// What the study says, beside what its own table gives; contradictions first.
+/// What the paper claims, beside what this table gives; contradictions first.
 fn own_table(html: &mut Markup, checks: &[TableCheck]) {
     if checks.is_empty() {
         return;
     }
-    html.fixed("<h3>What the study says, and what its table gives</h3>\n");
+    html.fixed("<h3>What the paper claims, and what this table gives</h3>\n");
     html.paragraph(&format!(
         "{}. This is arithmetic on the imported rows, which needs no interval; it tells nothing of causes.",
         words::own_table::tally(checks)
     ));
-    let columns = ["Claim", "The study says", "", "The table gives"].map(str::to_owned);
-    table(html, "The study against its own table", "claims", &columns, |html| {
+    let columns = ["Claim", "The paper claims", "", "This table gives"].map(str::to_owned);
+    table(html, "The paper's claims against this table", "claims", &columns, |html| {
         let mut sorted: Vec<&TableCheck> = checks.iter().collect();
         sorted.sort_by_key(|check| check.agreement);
         for check in sorted {

@@ -1,7 +1,7 @@
 //! The first screen: machine, answer, trust, main figure, questions, claims, downloads, what stayed open.
 
 use analysis::laws::law::LawState;
-use model::{Link, Plan};
+use model::{Factor, Link};
 
 use super::markup::Markup;
 use super::{Page, name, pictures};
@@ -38,7 +38,7 @@ fn head(html: &mut Markup, page: &Page) {
             html.text(&format!(
                 "{}, {}. {}: ",
                 date(page.summary.run.started_unix_ms),
-                links(page.plan),
+                links(page),
                 again(page.summary)
             ));
             html.leaf("code", &[], &command(page.plan));
@@ -46,8 +46,11 @@ fn head(html: &mut Markup, page: &Page) {
     });
 }
 
-fn links(plan: &Plan) -> String {
-    let links: Vec<String> = plan.factors.link.iter().map(Link::to_string).collect();
+fn links(page: &Page) -> String {
+    if !page.summary.run.states(Factor::Link) {
+        return "link not in the table".to_owned();
+    }
+    let links: Vec<String> = page.plan.factors.link.iter().map(Link::to_string).collect();
     format!("link {}", links.join(", "))
 }
 
@@ -81,8 +84,8 @@ fn own_table(html: &mut Markup, page: &Page) {
     if checks.is_empty() {
         return;
     }
-    html.element("section", &[("aria-label", "Claims against this table")], |html| {
-        html.fixed("<h2 class=\"small\">Claims against this table</h2>\n");
+    html.element("section", &[("aria-label", "The paper’s claims against this table")], |html| {
+        html.fixed("<h2 class=\"small\">The paper’s claims against this table</h2>\n");
         html.element("p", &[], |html| {
             html.text(&format!("{}. ", own_table::tally(checks)));
             html.leaf("a", &[("href", "#claims")], "All of them");

@@ -1,8 +1,9 @@
 //! How it was measured, and the machine's facts.
 
+use analysis::results::RunFacts;
 use model::Measured;
 use model::host::Host;
-use model::record::{ImportedColumn, ImportedFile};
+use model::record::ImportedColumn;
 use serde_json::Value;
 
 use super::explanations::text_table;
@@ -30,13 +31,20 @@ const METHOD: [&str; 2] = [
 
 /// How a run that another program measured is analysed.
 const IMPORTED: &str = "Another program measured this, and how is not known here: neither who was counted but where a heading says so, nor \
-     warm-up, windows, placement, link or machine. What the files do not tell is absent; factors that they have no column for stand at \
-     copycost’s defaults. Figures are those of the rows, or follow from them: bytes over throughput is the time, a total over the bytes or \
+     warm-up, windows, placement, link or machine. What the files do not tell is absent. Figures are those of the rows, or follow from them: bytes over throughput is the time, a total over the bytes or \
      the time is a cost or a rate. Rows that repeat a cell are its repetitions.";
 
 /// Each file's columns, and what they were taken as.
-fn imported(html: &mut Markup, files: &[ImportedFile]) {
+fn imported(html: &mut Markup, run: &RunFacts) {
     html.paragraph(IMPORTED);
+    if !run.unstated.is_empty() {
+        let names: Vec<&str> = run.unstated.iter().map(|factor| factor.key()).collect();
+        html.paragraph(&format!(
+            "Not in the table, so not known, though plan.toml has copycost’s defaults: {}.",
+            names.join(", ")
+        ));
+    }
+    let files = &run.imported;
     for file in files {
         html.leaf("h3", &[], &format!("{}: {}", file.file, counted(file.rows, "row", "rows")));
         html.element("ul", &[], |html| {
@@ -60,7 +68,7 @@ pub(super) fn method(html: &mut Markup, page: &Page) {
         if files.is_empty() {
             METHOD.iter().for_each(|paragraph| html.paragraph(paragraph));
         } else {
-            imported(html, files);
+            imported(html, &page.summary.run);
         }
         html.element("ul", &[], |html| {
             for note in method_notes(page.summary, page.plan) {

@@ -1,5 +1,7 @@
 //! Figures and data paths with their readings.
 
+use model::Factor;
+
 use super::{Page, section};
 use crate::data_path::Diagram;
 use crate::figures::{Figure, cpu_time};
@@ -51,7 +53,11 @@ fn files(html: &mut Markup, name: &str) {
 pub(super) fn data_paths(html: &mut Markup, page: &Page) {
     section(html, "paths", |html| {
         if page.data_paths.is_empty() {
-            html.fixed("<p>No data path could be drawn: no path has a valid trial.</p>\n");
+            html.paragraph(if page.summary.run.states(Factor::Link) {
+                "No data path could be drawn: no path has a valid trial."
+            } else {
+                "No data path is drawn: the link is not in the table, and on it hangs where bytes go."
+            });
             return;
         }
         html.fixed(concat!(

@@ -43,16 +43,16 @@ pub(super) fn answers(answers: &[Answer]) -> Section {
     }
 }
 
-/// What the study says, beside what its own table gives; contradictions first.
+/// What the paper claims, beside what this table gives; contradictions first.
 pub(super) fn own_table(checks: &[TableCheck]) -> Section {
     if checks.is_empty() {
         return Section::default();
     }
     let mut head = format!(
-        "## What the study says, and what its table gives: {}\n\n",
+        "## What the paper claims, and what this table gives: {}\n\n",
         words::own_table::tally(checks)
     );
-    heads(&mut head, &["claim", "the study says", "", "the table gives"]);
+    heads(&mut head, &["claim", "the paper claims", "", "this table gives"]);
     let mut sorted: Vec<&TableCheck> = checks.iter().collect();
     sorted.sort_by_key(|check| check.agreement);
     let line = |check: &TableCheck| {

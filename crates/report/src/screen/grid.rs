@@ -12,6 +12,8 @@ use super::{MOST_COLUMNS, estimate};
 use crate::numbers::{counted, percent, short};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style};
+use crate::words::figures::metric;
+use crate::words::marks::void_because;
 
 /// The two figures of the table.
 const SHOWN: [(Metric, &str); 2] =
@@ -293,7 +295,10 @@ impl<'a> Grid<'a> {
         }
         let absent = absences(summary, self.entries())
             .into_iter()
-            .map(|(why, cells)| format!("{} ({why})", self.named(&cells)))
+            .map(|(Absence { of, why }, cells)| {
+                let of = of.map(|of| format!("{} of ", metric(of))).unwrap_or_default();
+                format!("{of}{} ({why})", self.named(&cells))
+            })
             .collect();
         GridNotes { legend: legend.join("; "), absent }
     }
@@ -328,6 +333,9 @@ impl<'a> Grid<'a> {
     /// `zerocopy at 64 B, 1 thread and 3 more cells`.
     fn named(&self, cells: &[&Cell]) -> String {
         let Some(first) = cells.first() else { return String::new() };
+        if cells.len() > 1 && cells.len() == self.entries().count() {
+            return "every cell".to_owned();
+        }
         let name = format!(
             "{} at {}, {}",
             self.naming.path(first),
@@ -446,29 +454,43 @@ fn not_reached(summary: &Summary) -> &'static str {
     if summary.run.imported.is_empty() { NOT_REACHED } else { NOT_IN_TABLE }
 }
 
+/// What a cell lacks in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Absence<'a> {
+    /// The figure; none where it lacks both.
+    pub(super) of: Option<Metric>,
+    /// Why.
+    pub(super) why: &'a str,
+}
+
 /// Why figures of the table are absent, and of which cells.
 pub(super) fn absences<'a>(
     summary: &'a Summary,
     entries: impl Iterator<Item = &'a CellEstimates>,
-) -> BTreeMap<&'a str, Vec<&'a Cell>> {
-    let mut absent: BTreeMap<&str, Vec<&Cell>> = BTreeMap::new();
+) -> BTreeMap<Absence<'a>, Vec<&'a Cell>> {
+    let mut absent: BTreeMap<Absence<'_>, Vec<&Cell>> = BTreeMap::new();
     let entries: Vec<&CellEstimates> = entries.collect();
     let costs_cycles = costs_cycles(entries.iter().copied());
     for entry in entries {
-        let missing = SHOWN.iter().find_map(|(metric, _)| {
-            match entry.metrics.get(&shown(*metric, entry, costs_cycles)) {
-                Some(Measured::Value(_)) => None,
-                Some(Measured::Absent { absent }) => Some(absent.as_str()),
-                None => Some("not in the summary"),
-            }
-        });
-        if let Some(reason) = missing {
+        let missing: Vec<(Metric, &str)> = SHOWN
+            .iter()
+            .filter_map(|(metric, _)| {
+                let metric = shown(*metric, entry, costs_cycles);
+                match entry.metrics.get(&metric) {
+                    Some(Measured::Value(_)) => None,
+                    Some(Measured::Absent { absent }) => Some((metric, absent.as_str())),
+                    None => Some((metric, "not in the summary")),
+                }
+            })
+            .collect();
+        if let Some((metric, reason)) = missing.first() {
+            let of = Some(*metric).filter(|_| missing.len() < SHOWN.len());
             let why = match summary.run.without_valid_trial.get(&entry.cell.id()) {
                 Some(_) if entry.void_trials == 0 => not_reached(summary),
                 Some(why) => why,
-                None => reason,
+                None => *reason,
             };
-            absent.entry(why).or_default().push(&entry.cell);
+            absent.entry(Absence { of, why }).or_default().push(&entry.cell);
         }
     }
     absent
@@ -494,6 +516,9 @@ pub(super) fn no_valid_trial(summary: &Summary) -> Vec<Line> {
     for (reason, cells) in reasons.iter().take(MOST_REASONS) {
         let cells = counted(*cells, "cell", "cells");
         lines.push(Line::wrapped(4).and(Style::Plain, format!("  {cells}: {reason}")));
+    }
+    if let Some(because) = void_because(summary).filter(|_| void) {
+        lines.push(Line::wrapped(4).and(Style::Plain, format!("  Most: {because}.")));
     }
     if reasons.len() > MOST_REASONS {
         lines.push(

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use analysis::summary::Summary;
-use model::Plan;
 use model::host::Host;
+use model::{Factor, Plan};
 
 use crate::numbers::counted;
 use crate::styled_text::{Line, Style};
@@ -31,7 +31,10 @@ pub(crate) fn machine_facts(summary: &Summary, host: &Host, plan: &Plan) -> Vec<
     }
     facts.extend(host.kernel.value().map(|release| format!("Linux {}", short_kernel(release))));
     let links: Vec<String> = plan.factors.link.iter().map(ToString::to_string).collect();
-    facts.push(links.join(" + "));
+    facts.push(match summary.run.states(Factor::Link) {
+        true => links.join(" + "),
+        false => "unknown link".to_owned(),
+    });
     facts.push(summary.run.congestion.clone());
     facts.push(summary.run.placement.clone());
     facts.retain(|fact| !fact.is_empty());

@@ -1,6 +1,8 @@
 //! The answer of `copycost advise` in sentences: what to use first, then what it rests on.
 
-use analysis::advice::{Advice, BreakEven, Choice, LinkAdvice, Price, Saving, Seen, WhyNot};
+use analysis::advice::{
+    Advice, BreakEven, Choice, Differs, Gap, LinkAdvice, Price, Saving, Seen, WhyNot,
+};
 use analysis::estimate::Estimate;
 use analysis::metric::{Better, Metric};
 use analysis::recommendation::Pays;
@@ -99,6 +101,7 @@ pub(crate) fn cost(metric: Metric) -> &'static str {
 pub(crate) fn cautions(on: &LinkAdvice) -> Vec<String> {
     let mut all = Vec::new();
     if !on.is_covered() {
+        all.extend(on.gap.as_ref().map(gap));
         return all;
     }
     if !on.link.has_receiver() {
@@ -132,6 +135,22 @@ pub(crate) fn cautions(on: &LinkAdvice) -> Vec<String> {
         }
     }
     all
+}
+
+/// `t1 has threads 1, not 4; link loopback, not sink`.
+fn gap(of: &Gap) -> String {
+    let one = |it: &Differs| {
+        let key = it.factor.key();
+        match it.measured.as_slice() {
+            [] => format!("{key} {}: its table does not tell it", it.asked),
+            values => format!("{key} {}, not {}", listed(values), it.asked),
+        }
+    };
+    let run = &of.run;
+    match of.differs.as_slice() {
+        [] => format!("{run} has no cell with all that is asked at once"),
+        differs => format!("{run} has {}", differs.iter().map(one).collect::<Vec<_>>().join("; ")),
+    }
 }
 
 /// Why a path that passes by reference is not the answer.

@@ -7,10 +7,10 @@ use analysis::changes::{
 use analysis::metric::{Better, Metric};
 use analysis::results::Finding;
 use model::plan::FEWEST_ROUNDS;
-use model::{Cell, Contrast, Factor, Share};
+use model::{Cell, Contrast, Factor, Link, Share};
 
 use super::figures::{metric, place};
-use crate::spelling::{counted, listed, percent, ratio, shared_words};
+use crate::spelling::{counted, factors, listed, percent, ratio, shared_words};
 
 /// A side by its runs: `before (12 rounds)`.
 pub(crate) fn side(side: &SideFacts) -> String {
@@ -123,7 +123,13 @@ fn overall(of_link: &[Overall], unit: Unit) -> String {
         }
     };
     let cells = counted(first.cells, "cell", "cells");
-    format!("All {cells} over {} together: {}{because}", first.link, listed(&figures))
+    let over = over_known(first.link, first.link_stated);
+    format!("All {cells}{over} together: {}{because}", listed(&figures))
+}
+
+/// ` over loopback`; nothing where nobody knows the link.
+fn over_known(link: Link, is_stated: bool) -> String {
+    if is_stated { format!(" over {link}") } else { String::new() }
 }
 
 /// `zerocopy got worse against every other path over all 16 blocks: goodput 0.95 × [0.94, 0.96] at least`.
@@ -153,6 +159,12 @@ pub(crate) fn attributed(of: &Attributed) -> String {
 pub(crate) fn answer(comparison: &Comparison) -> String {
     if comparison.cells == 0 {
         return "Nothing can be compared: no cell was measured on both sides.".to_owned();
+    }
+    if comparison.changes.is_empty() {
+        return format!(
+            "Nothing can be told of {}: a single round a side has no interval.",
+            counted(comparison.cells, "cell", "cells")
+        );
     }
     let found = |is_it: fn(&Subject) -> bool| {
         let of = comparison.changes.iter().filter(|change| change.is_found());
@@ -214,7 +226,11 @@ pub(crate) fn section(of: Metric, overall: Option<&Overall>) -> String {
 /// What could not be compared, a line each.
 pub(crate) fn not_compared(comparison: &Comparison) -> Vec<String> {
     const SHOWN: usize = 3;
-    [
+    let figures = comparison.not_measured.iter().map(|of| {
+        let over = over_known(of.link, of.link_stated);
+        format!("not compared: {}{over}, which one side measured in no cell", metric(of.metric))
+    });
+    let cells = [
         (&comparison.only_in_base, "measured by the first side alone"),
         (&comparison.only_in_other, "measured by the other side alone"),
         (&comparison.too_few_rounds, "with too few valid rounds"),
@@ -228,8 +244,8 @@ pub(crate) fn not_compared(comparison: &Comparison) -> Vec<String> {
         }
         let n = counted(u32::try_from(cells.len()).unwrap_or(u32::MAX), "cell", "cells");
         format!("not compared: {n} {why}: {}", names.join("; "))
-    })
-    .collect()
+    });
+    figures.chain(cells).collect()
 }
 
 /// What to beware of, a line each.
@@ -237,6 +253,12 @@ pub(crate) fn cautions(base: &SideFacts, comparison: &Comparison) -> Vec<String>
     let mut cautions = Vec::new();
     if comparison.unit == Unit::Rounds {
         cautions.push("one run a side: a change cannot be told from how runs of one machine differ by boot and time; with several: copycost compare A1 A2 --with B1 B2".to_owned());
+    }
+    if !comparison.unstated.is_empty() {
+        cautions.push(format!(
+            "not in the table of an imported run, so that cells that pass for equal may differ: {}",
+            factors(&comparison.unstated)
+        ));
     }
     if !comparison.settings.is_empty() {
         cautions.push("measured otherwise: what changed may be the way of measuring".to_owned());
@@ -256,7 +278,8 @@ pub fn got_worse(worse: &[Worse<'_>], allowed: Share) -> String {
     let one = |worse: &Worse<'_>| match worse {
         Worse::All(overall) => {
             let of = overall.ratio.as_ref().map(ratio).unwrap_or_default();
-            format!("all cells over {}: {} {of}", overall.link, metric(overall.metric))
+            let over = over_known(overall.link, overall.link_stated);
+            format!("all cells{over}: {} {of}", metric(overall.metric))
         }
         Worse::Cell(change) => {
             format!(

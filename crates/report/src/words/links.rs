@@ -10,9 +10,14 @@ use super::reasons::copied;
 
 /// `sink, 1 thread: zerocopy costs less than sendmsg in sender-side cost from a size between 4.6 KiB and 33 KiB on …`.
 pub(crate) fn link_verdict(verdict: &LinkVerdict) -> String {
-    let (link, shared) = (verdict.link, shared_words(&verdict.shared));
+    let link = verdict.link;
+    let on = if verdict.link_stated { format!("{link}, ") } else { String::new() };
+    let shared = shared_words(&verdict.shared);
     if let Some(why) = &verdict.not_compared {
-        return format!("{link}, {shared}: zerocopy and sendmsg were not compared: {why}");
+        return format!(
+            "{on}{shared}: zerocopy and sendmsg were not compared in {}: {why}",
+            cost(link)
+        );
     }
     let busy = if verdict.oversubscribed { ", more threads than CPUs" } else { "" };
     let outcomes: Vec<String> = verdict
@@ -28,7 +33,7 @@ pub(crate) fn link_verdict(verdict: &LinkVerdict) -> String {
         })
         .collect();
     format!(
-        "{link}, {shared}{busy}: zerocopy costs less than sendmsg in {} {}{}; {}{}",
+        "{on}{shared}{busy}: zerocopy costs less than sendmsg in {} {}{}; {}{}",
         cost(link),
         listed(&outcomes),
         settings(verdict),
@@ -92,6 +97,7 @@ mod tests {
         let placed = |placement, shared: &str| {
             settings(&LinkVerdict {
                 link: Link::Sink,
+                link_stated: true,
                 shared: Shared::new(&shared.parse().unwrap_or_default(), &[]),
                 outcomes: Vec::<LinkOutcome>::new(),
                 settings: 1,

@@ -5,7 +5,7 @@ use analysis::own_table::{Given, Says, TableCheck, TableVerdict};
 use model::{Cell, Factor};
 
 use super::figures::{metric, place};
-use crate::spelling::{counted, listed, message, percent, short, size};
+use crate::spelling::{counted, listed, message, named_figure, percent, short, size};
 
 /// What the study says.
 pub(crate) fn says(check: &TableCheck) -> String {
@@ -35,9 +35,10 @@ pub(crate) fn says(check: &TableCheck) -> String {
         }
         Says::CyclesBetween { only: Some(path), low, high, .. } => format!(
             "{} cycles per byte with {path} at 64 KiB and 8 threads",
-            short(f64::midpoint(low, high)).trim_end_matches('0')
+            named_figure(f64::midpoint(low, high))
         ),
         Says::CyclesBetween { bytes, only: None, low, high } => {
+            let [low, high] = [low, high].map(named_figure);
             format!("{low} to {high} cycles per byte at {}", size(bytes as f64))
         }
         Says::FewestCycles { path } => format!("{path} takes the fewest cycles per byte"),

@@ -1,6 +1,6 @@
 //! What to use, in a sentence a link: at most 25 words, with one interval.
 
-use crate::spelling::{counted, listed, ratio, short, size, stretch};
+use crate::spelling::{counted, listed, on, ratio, short, size, stretch};
 use analysis::findings::CrossoverOutcome;
 use analysis::metric::{Better, Metric};
 use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};
@@ -244,21 +244,20 @@ fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
         | Advice::Alone { .. }
         | Advice::Nothing => "",
     };
-    let link = recommendation.link;
+    let link = recommendation.link_stated.then_some(recommendation.link);
     let anyway = if all_copied(it) { " (copied anyway)" } else { "" };
     match it.pays {
         Pays::Never if chosen == path.name() => {
             format!("it costs more CPU than {}{anyway}", it.against)
         }
-        Pays::Never if chosen == it.against.name() => {
-            if all_copied(it) {
+        Pays::Never if chosen == it.against.name() => match link {
+            Some(link) if all_copied(it) => {
                 format!("{path} never beats it ({link} copied anyway)")
-            } else {
-                format!("{path} never beats it on {link}")
             }
-        }
-        Pays::Never => format!("{path} never beats {} on {link}{anyway}", it.against),
-        Pays::Alike => format!("{path} costs the same on {link}{anyway}"),
+            _ => format!("{path} never beats it{}{anyway}", on(link)),
+        },
+        Pays::Never => format!("{path} never beats {}{}{anyway}", it.against, on(link)),
+        Pays::Alike => format!("{path} costs the same{}{anyway}", on(link)),
         Pays::Always => format!("{path} costs less CPU at every size"),
         Pays::From { low, high } if (low - high).abs() < 1.0 => {
             format!("{path} costs less CPU from {} on", size(low))
@@ -294,6 +293,7 @@ mod tests {
     fn recommended(advice: Advice, pays: Pays) -> Recommendation {
         Recommendation {
             link: Link::Loopback,
+            link_stated: true,
             factor: Factor::Send,
             shared: None,
             metric: Metric::GoodputGbps,

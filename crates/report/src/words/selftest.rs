@@ -4,9 +4,10 @@ use analysis::metric::Metric;
 use analysis::selftest::{
     CellNoise, Detectable, Disturbance, POWER, SelfTest, TIMES, Timer, ToldApart,
 };
-use model::{Factor, Mark, Measured, Nanos};
+use model::{Factor, Measured, Nanos};
 
 use super::figures::{metric, place};
+use super::marks::cause;
 use crate::numbers::duration;
 use crate::spelling::{counted, listed, percent};
 
@@ -153,44 +154,6 @@ pub(crate) fn not_seen(of: &SelfTest) -> Option<String> {
     (!none.is_empty()).then(|| format!("not seen: {}", none.join(", ")))
 }
 
-/// What a mark is called as a cause, and what mends it.
-fn cause(mark: Mark) -> (&'static str, &'static str) {
-    match mark {
-        Mark::Steal => (
-            "CPU time stolen by the host",
-            "measure when the host is quiet, or pin the machine's virtual CPUs there",
-        ),
-        Mark::Others => ("other programs on these CPUs", "stop them, or copycost run --wait-quiet"),
-        Mark::Frequency => {
-            ("changing CPU frequency", "sudo cpupower frequency-set -g performance, and turbo off")
-        }
-        Mark::Throttled => (
-            "throttling by a CPU quota",
-            "raise cpu.max of the control group, or run outside of it",
-        ),
-        Mark::WindowVoid | Mark::WindowNoted => (
-            "missed windows (late wake-ups)",
-            "fewer threads than CPUs, a quieter machine, or longer slices (--slice 20ms)",
-        ),
-        Mark::Unsettled => ("load that had not settled", "longer windows (--time 1s)"),
-        Mark::Oversubscribed => ("more busy threads than CPUs", "give it two CPUs at least"),
-        Mark::Retransmits => {
-            ("segments sent again", "raise net.core.rmem_max, or look for drops in nstat")
-        }
-        Mark::Imbalance => ("bytes waiting between the ends", "longer slices (--slice 20ms)"),
-        Mark::Multiplexed => ("shared hardware counters", "stop other users of perf"),
-        Mark::Strangers => ("strangers at the data port", "look for a port scanner"),
-        Mark::HelperClock => ("an unclear helper's clock", "measure again"),
-        Mark::ContentLost => ("lost content", "copycost verify"),
-        Mark::NothingPassed => ("rows in which nothing passed", "look into the imported file"),
-        Mark::EndLost => ("an end that died", "look into the kernel's log (dmesg)"),
-        Mark::CallFailed => {
-            ("a system call that failed", "copycost probe; failure_why in trials.csv")
-        }
-        Mark::Repeated => ("needless repetitions", "measure with this version"),
-    }
-}
-
 /// Late timers and wake-ups, where they show, with what mends them.
 pub(crate) fn timer(of: &Timer) -> Option<String> {
     (of.hundredth_off > OFF).then(|| {
@@ -210,14 +173,6 @@ fn window(ns: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_mark_has_a_cause_and_a_remedy() {
-        for mark in Mark::ALL {
-            let (what, remedy) = cause(*mark);
-            assert!(!what.is_empty() && !remedy.is_empty(), "{mark}");
-        }
-    }
 
     #[test]
     fn windows_are_told_of_where_they_are_off() {

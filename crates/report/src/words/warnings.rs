@@ -1,9 +1,9 @@
 //! What to beware of, a line each: what it means, and what mends it.
 
-use crate::spelling::{counted, half_width, is_of_no_use, listed, percent, ratio};
+use crate::spelling::{counted, factors, half_width, is_of_no_use, listed, percent, ratio};
 use analysis::results::Ending;
 use analysis::warnings::{MoreRounds, Warning};
-use model::Cell;
+use model::{Cell, Factor};
 
 use super::figures::{metric, place};
 use super::load;
@@ -12,8 +12,8 @@ use super::load;
 pub(crate) fn warning(warning: &Warning) -> String {
     match warning {
         Warning::NothingMeasured => "nothing was measured yet: go on with --resume".to_owned(),
-        Warning::Imported { files, rows, single, one_sided, unknown_cpus } => {
-            imported(*files, *rows, [*single, *one_sided, *unknown_cpus])
+        Warning::Imported { files, rows, single, one_sided, unknown_cpus, unstated } => {
+            imported(*files, *rows, [*single, *one_sided, *unknown_cpus], unstated)
         }
         Warning::NotInTable { cells, of } => {
             format!("{cells} of {} stand in no row of the file", counted(*of, "cell", "cells"))
@@ -40,6 +40,10 @@ pub(crate) fn warning(warning: &Warning) -> String {
                 }
             };
             format!("{how}: go on with --resume")
+        }
+        Warning::Preliminary { rounds: 0, more: MoreRounds::Rows } => {
+            "no whole round: no file has a row of every cell, and rows of different files are not compared"
+                .to_owned()
         }
         Warning::Preliminary { rounds, more } => format!(
             "preliminary, {}: trust intervals from 10 rounds on ({})",
@@ -129,7 +133,12 @@ pub(crate) fn warning(warning: &Warning) -> String {
 }
 
 /// What no table of another program tells.
-fn imported(files: u32, rows: u64, [single, one_sided, unknown_cpus]: [bool; 3]) -> String {
+fn imported(
+    files: u32,
+    rows: u64,
+    [single, one_sided, unknown_cpus]: [bool; 3],
+    unstated: &[Factor],
+) -> String {
     let mut text = format!(
         "imported from {}, {}",
         counted(files, "file", "files"),
@@ -143,6 +152,9 @@ fn imported(files: u32, rows: u64, [single, one_sided, unknown_cpus]: [bool; 3])
     }
     if unknown_cpus {
         text.push_str("; CPUs unknown, so oversubscription too (--cpus N)");
+    }
+    if !unstated.is_empty() {
+        text.push_str(&format!("; not in the table: {}", factors(unstated)));
     }
     text
 }

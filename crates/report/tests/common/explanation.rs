@@ -49,6 +49,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
         links: links(&text),
         link_verdicts: vec![LinkVerdict {
             link: Link::Sink,
+            link_stated: true,
             shared: shared("", &[Factor::Send, Factor::Message]),
             outcomes: vec![LinkOutcome {
                 outcome: CrossoverOutcome::Bracket { low: 9_216.0, high: 14_336.0 },
@@ -120,6 +121,7 @@ fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
     };
     let comparison = |link, placement: Option<AckPlacement>, points, crossover| LinkComparison {
         link,
+        link_stated: true,
         shared: match placement {
             Some(AckPlacement::Sender) => shared("link=sink ack_placement=sender", &LINK_POINTS),
             Some(AckPlacement::Helper) | None => shared("", &LINK_POINTS),
@@ -255,6 +257,7 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
     };
     vec![Recommendation {
         link: Link::Loopback,
+        link_stated: true,
         factor: Factor::Send,
         shared: Some(shared("", &[Factor::Send, Factor::Message])),
         metric: Metric::GoodputGbps,

@@ -75,10 +75,10 @@ fn from_every_record_a_run_goes_on_at_the_first_unfinished_block() {
 #[test]
 fn a_torn_journal_goes_on_through_the_file_as_well() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("journal.jsonl");
     let plan = small_plan(Some(2));
     let whole = run(&plan, &mut Script::good());
-    let mut writer = journal::Writer::create(&path).unwrap();
+    let (there, mut writer) = journal::RunDirectory::begin(directory.path(), None).unwrap();
+    let path = there.journal();
     for record in &whole.records {
         writer.append(record).unwrap();
     }
@@ -86,7 +86,7 @@ fn a_torn_journal_goes_on_through_the_file_as_well() {
     let bytes = std::fs::read(&path).unwrap();
     let cut = bytes.len() * 6 / 10;
     std::fs::write(&path, &bytes[..cut]).unwrap();
-    let mut resumed = journal::Writer::resume(&path).unwrap();
+    let mut resumed = there.resume_journal().unwrap();
     assert!(resumed.torn.is_some());
     let clock = study::SystemClock::new();
     let ended = study::Study {
@@ -100,7 +100,7 @@ fn a_torn_journal_goes_on_through_the_file_as_well() {
         events: &mut |_| (),
     };
     assert_eq!(ended.run().unwrap(), FinishReason::Rounds);
-    let (records, torn) = journal::Reader::open(&path).unwrap().read_all().unwrap();
+    let (records, torn) = there.read_journal().unwrap().read_all().unwrap();
     assert_eq!(torn, None);
     assert_eq!(blocks(&records).len(), 4);
     let kept = resumed.records.len();

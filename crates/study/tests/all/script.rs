@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use engine::{AuditSeen, EngineError, SeriesOrder, TrialOrder};
-use journal::{Reader, Store, Writer};
+use journal::{Reader, RunId, Store, Writer};
 use model::audit::CeilingPoint;
 use model::record::{CpuBusy, FinishReason, Outcome, Record, SeriesSettings, Settings, Trial};
 use model::{Audit, Cell, Measured, Missing, Nanos, Plan, Preset, SendPath};
@@ -292,7 +292,8 @@ pub(crate) fn trials(records: &[Record]) -> Vec<&Trial> {
 pub(crate) fn run_on(disk: &Memory, plan: &Plan, bench: &mut Script, earlier: &[Record]) -> Ran {
     let mut events = Vec::new();
     let watch = bench.watch.clone();
-    let mut journal = Writer::with_store(Box::new(disk.clone()), Path::new("journal.jsonl"));
+    let run = RunId::draw().unwrap();
+    let mut journal = Writer::with_store(Box::new(disk.clone()), Path::new("journal.jsonl"), run);
     let study = Study {
         plan,
         usable_cpus: 8,

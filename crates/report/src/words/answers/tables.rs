@@ -31,7 +31,7 @@ pub(crate) fn table(summary: &Summary, answer: &Answer) -> Option<Table> {
         AnswerFinding::Levels { .. } => levels(summary, &answer.compared),
         AnswerFinding::Threads { bytes, .. } => threads(summary, *bytes),
         AnswerFinding::Sizes { .. } => sizes(answer.of(Metric::GoodputGbps)),
-        AnswerFinding::Departures { departures, .. } => self::departures(departures),
+        AnswerFinding::Departures { departures, .. } => self::departures(summary, departures),
     };
     (!table.rows.is_empty()).then_some(table)
 }
@@ -50,8 +50,14 @@ fn or_dash<T>(value: Option<T>, text: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), text)
 }
 
-const fn yes_no(is: bool) -> &'static str {
-    if is { "yes" } else { "no" }
+/// Whether more threads than CPUs were busy, where the number of CPUs is known.
+fn crowded(summary: &Summary, is: bool) -> String {
+    let word = match is {
+        _ if summary.run.knows_no_cpus() => "unknown",
+        true => "yes",
+        false => "no",
+    };
+    word.to_owned()
 }
 
 fn copies(paths: &[DataPath]) -> Table {
@@ -103,7 +109,7 @@ fn by_reference(summary: &Summary, answer: &Answer) -> Table {
             of(&goodput.cell, Metric::CopiedShare, percent),
             of(&goodput.against, Metric::BytesPerPacket, short),
             of(&goodput.cell, Metric::BytesPerPacket, short),
-            yes_no(goodput.oversubscribed).to_owned(),
+            crowded(summary, goodput.oversubscribed),
         ]
     };
     new(
@@ -153,7 +159,7 @@ fn threads(summary: &Summary, bytes: u64) -> Table {
     let row = |it: &&analysis::results::CellEstimates| {
         let [goodput, misses, switches, cpu] =
             columns.map(|metric| or_dash(figure(summary, &it.cell, metric), |e| level(&e)));
-        let crowd = yes_no(it.oversubscribed).to_owned();
+        let crowd = crowded(summary, it.oversubscribed);
         let place = place(&it.cell, &[Factor::Message]);
         [it.cell.send_path.to_string(), place, goodput, misses, switches, cpu, crowd]
     };
@@ -202,7 +208,7 @@ fn sizes(goodput: &[Compared]) -> Table {
     Table { columns, rows: rows.iter().map(row).collect() }
 }
 
-fn departures(departures: &[Departed]) -> Table {
+fn departures(summary: &Summary, departures: &[Departed]) -> Table {
     let row = |it: &Departed| {
         [
             it.cell.to_string(),
@@ -213,7 +219,7 @@ fn departures(departures: &[Departed]) -> Table {
             it.standard_errors
                 .map_or_else(|| "all rounds agree".to_owned(), |errors| format!("{errors:.1}")),
             format!("{:.1e}", it.p),
-            yes_no(it.oversubscribed).to_owned(),
+            crowded(summary, it.oversubscribed),
         ]
     };
     new(

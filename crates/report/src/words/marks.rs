@@ -1,0 +1,66 @@
+//! Marks as causes, with what mends them.
+
+use analysis::summary::Summary;
+use model::{Class, Mark};
+
+/// What a mark is called as a cause, and what mends it.
+pub(crate) fn cause(mark: Mark) -> (&'static str, &'static str) {
+    match mark {
+        Mark::Steal => (
+            "CPU time stolen by the host",
+            "measure when the host is quiet, or pin the machine's virtual CPUs there",
+        ),
+        Mark::Others => ("other programs on these CPUs", "stop them, or copycost run --wait-quiet"),
+        Mark::Frequency => {
+            ("changing CPU frequency", "sudo cpupower frequency-set -g performance, and turbo off")
+        }
+        Mark::Throttled => (
+            "throttling by a CPU quota",
+            "raise cpu.max of the control group, or run outside of it",
+        ),
+        Mark::WindowVoid | Mark::WindowNoted => (
+            "missed windows (late wake-ups)",
+            "fewer threads than CPUs, a quieter machine, or longer slices (--slice 20ms)",
+        ),
+        Mark::Unsettled => ("load that had not settled", "longer windows (--time 1s)"),
+        Mark::Oversubscribed => ("more busy threads than CPUs", "give it two CPUs at least"),
+        Mark::Retransmits => {
+            ("segments sent again", "raise net.core.rmem_max, or look for drops in nstat")
+        }
+        Mark::Imbalance => ("bytes waiting between the ends", "longer slices (--slice 20ms)"),
+        Mark::Multiplexed => ("shared hardware counters", "stop other users of perf"),
+        Mark::Strangers => ("strangers at the data port", "look for a port scanner"),
+        Mark::HelperClock => ("an unclear helper's clock", "measure again"),
+        Mark::ContentLost => ("lost content", "copycost verify"),
+        Mark::NothingPassed => ("rows in which nothing passed", "look into the imported file"),
+        Mark::EndLost => ("an end that died", "look into the kernel's log (dmesg)"),
+        Mark::CallFailed => {
+            ("a system call that failed", "copycost probe; failure_why in trials.csv")
+        }
+        Mark::Repeated => ("needless repetitions", "measure with this version"),
+    }
+}
+
+/// Why most void trials of a run are void, and what mends it; none where none is, or where each failed with words of its own.
+pub fn void_because(summary: &Summary) -> Option<String> {
+    let void = summary.marks.iter().filter(|(mark, _)| mark.class() == Class::Void);
+    let (mark, _) = void.max_by_key(|(_, trials)| **trials)?;
+    if matches!(mark, Mark::CallFailed | Mark::EndLost | Mark::NothingPassed) {
+        return None;
+    }
+    let (what, remedy) = cause(*mark);
+    Some(format!("{what}; what helps: {remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mark_has_a_cause_and_a_remedy() {
+        for mark in Mark::ALL {
+            let (what, remedy) = cause(*mark);
+            assert!(!what.is_empty() && !remedy.is_empty(), "{mark}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Attacks on the program that can be repeated: it is killed, raced, fed records and words that nobody wrote, and tempted with
+//! links, from one seed and within a time. A table tells what was tried and what failed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, io};
+
+use rand::SeedableRng as _;
+use rand_pcg::Pcg64;
+
+mod beginnings;
+mod full_files;
+mod kills;
+mod links;
+mod records;
+mod strangers;
+mod words;
+
+/// Minutes where nobody says.
+const MINUTES: u64 = 10;
+/// A command that takes longer than this hangs.
+const LONGEST: Duration = Duration::from_secs(60);
+/// So many failures of an attack are told; the rest are counted.
+const TOLD: usize = 5;
+
+/// What one attack came to.
+#[derive(Debug, Default)]
+struct Tally {
+    tried: u64,
+    failed: Vec<String>,
+    /// What else is to be told, such as how often an attack met what it was after.
+    notes: Vec<String>,
+}
+
+impl Tally {
+    /// Counts one try, and what was wrong with it.
+    fn note(&mut self, wrong: Option<String>) {
+        self.tried += 1;
+        self.failed.extend(wrong);
+    }
+}
+
+/// Where an attack works, and for how long.
+struct Field<'a> {
+    program: &'a Path,
+    /// A directory of its own.
+    work: PathBuf,
+    random: Pcg64,
+    until: Instant,
+}
+
+impl Field<'_> {
+    fn goes_on(&self) -> bool {
+        Instant::now() < self.until
+    }
+
+    /// The program with these words, in the attack's own directory.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.program);
+        command.args(words).current_dir(&self.work).stdin(Stdio::null());
+        command.env_remove("SUDO_UID").env_remove("SUDO_GID").env_remove("COLUMNS");
+        command
+    }
+
+    /// Runs it to its end.
+    fn run(&self, words: &[&str]) -> io::Result<Output> {
+        bounded(self.command(words))
+    }
+}
+
+/// Runs a command to its end, or kills it where that is too far.
+fn bounded(mut command: Command) -> io::Result<Output> {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let id = child.id();
+    let (done, ends) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::Builder::new().spawn(move || {
+        if ends.recv_timeout(LONGEST) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+            && let Some(process) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw)
+        {
+            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+        }
+    })?;
+    let output = child.wait_with_output();
+    let _ = done.send(());
+    let _ = watch.join();
+    output
+}
+
+/// The exit codes that the program has (see its help): a panic ends with 101, a signal with none.
+const CODES: [i32; 7] = [0, 1, 2, 3, 4, 130, 143];
+
+/// What is wrong with how a command ended: a panic, a signal, a hang, an error that is not one line.
+fn wrong(output: &Output) -> Option<String> {
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let last = error.lines().last().unwrap_or_default().chars().take(200).collect::<String>();
+    match output.status.code() {
+        None => Some(format!("ended by a signal ({}): {last}", output.status)),
+        Some(code) if !CODES.contains(&code) => Some(format!("ended with {code}: {last}")),
+        Some(_) if error.contains("panicked at") => Some(format!("panicked: {last}")),
+        Some(2 | 3) if !last.starts_with("error: ") && !last.is_empty() => {
+            Some(format!("its last line is no error: {last}"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// A quick run of a single cell, of so many rounds and so long at most.
+fn tiny<'a>(size: &'a str, rounds: &'a str, max_time: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let cell = ["run", "--send", "sendmsg", "--sizes", size, "--threads", "1", "--controls", "off"];
+    let times = ["--time", "20ms", "--warmup", "5ms", "--rounds", rounds, "--max-time", max_time];
+    [&cell[..], &times, more].concat()
+}
+
+type Attack = fn(&mut Field<'_>) -> Result<Tally, String>;
+
+/// Each attack, what it does, and its part of the time.
+const ATTACKS: [(&str, Attack, u32); 7] = [
+    ("kill -9, then go on or begin again", kills::attack, 4),
+    ("files that may grow no further", full_files::attack, 1),
+    ("two runs into one directory at once", beginnings::attack, 1),
+    ("records that no run wrote so", records::attack, 2),
+    ("words that nobody meant", words::attack, 1),
+    ("links planted for root under sudo", links::attack, 1),
+    ("strangers at the data port", strangers::attack, 1),
+];
+
+struct Options {
+    minutes: u64,
+    seed: u64,
+    program: PathBuf,
+}
+
+fn parse(words: &[String]) -> Result<Options, String> {
+    let program = PathBuf::from("target/release/copycost");
+    let mut options = Options { minutes: MINUTES, seed: 1, program };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let value = words.next().ok_or(format!("{word} needs a value"))?;
+        let number =
+            || value.parse::<u64>().map_err(|_| format!("{word}: \"{value}\" is no number"));
+        match word.as_str() {
+            "--minutes" => options.minutes = number()?,
+            "--seed" => options.seed = number()?,
+            "--program" => options.program = PathBuf::from(value),
+            _ => {
+                return Err(format!(
+                    "unknown option {word}; there are --minutes, --seed, --program"
+                ));
+            }
+        }
+    }
+    if options.minutes == 0 {
+        return Err("--minutes: at least 1".to_owned());
+    }
+    Ok(options)
+}
+
+/// Attacks for so long, and tells what came of it.
+///
+/// # Errors
+/// What failed, or what could not be tried.
+pub(crate) fn run(words: &[String]) -> Result<String, String> {
+    let options = parse(words)?;
+    let program = fs::canonicalize(&options.program).map_err(|why| {
+        format!("{}: {why}; build it: cargo build --release", options.program.display())
+    })?;
+    let parts: u32 = ATTACKS.iter().map(|(_, _, part)| part).sum();
+    let part = Duration::from_secs(60 * options.minutes) / parts;
+    let work = std::env::temp_dir().join(format!("copycost-campaign-{}", std::process::id()));
+    fs::create_dir(&work).map_err(|why| format!("{}: {why}", work.display()))?;
+    let mut lines = vec![format!("{:42} {:>8} {:>7}", "attack", "tried", "failed")];
+    let mut failed = 0;
+    for (number, (name, attack, parts)) in (0_u64..).zip(ATTACKS) {
+        let place = work.join(number.to_string());
+        fs::create_dir(&place).map_err(|why| format!("{}: {why}", place.display()))?;
+        let mut field = Field {
+            program: &program,
+            work: place,
+            random: Pcg64::seed_from_u64(options.seed ^ (number << 32)),
+            until: Instant::now() + part * parts,
+        };
+        let tally = attack(&mut field).unwrap_or_else(|why| Tally {
+            failed: vec![format!("could not be tried: {why}")],
+            ..Tally::default()
+        });
+        failed += tally.failed.len();
+        lines.push(format!("{name:42} {:>8} {:>7}", tally.tried, tally.failed.len()));
+        lines.extend(tally.notes.iter().map(|note| format!("    {note}")));
+        lines.extend(tally.failed.iter().take(TOLD).map(|what| format!("    FAILED: {what}")));
+    }
+    let lines = lines.join("\n");
+    if failed == 0 {
+        let _ = fs::remove_dir_all(&work);
+        Ok(format!("{lines}\nseed {}: nothing failed", options.seed))
+    } else {
+        Err(format!(
+            "{lines}\nseed {}: {failed} failed; what they left is in {}",
+            options.seed,
+            work.display()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn ended(status: i32, error: &str) -> Output {
+        let status = ExitStatus::from_raw(status);
+        Output { status, stdout: Vec::new(), stderr: error.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn a_panic_a_signal_and_an_error_of_another_form_are_wrong() {
+        let code = |code: i32| code << 8;
+        assert_eq!(wrong(&ended(code(0), "! a note\n")), None);
+        assert_eq!(wrong(&ended(code(2), "! a note\nerror: no\n")), None);
+        assert!(wrong(&ended(code(101), "thread 'main' panicked at x")).is_some());
+        assert!(wrong(&ended(code(0), "thread 'a' panicked at x\nmore")).is_some());
+        assert!(wrong(&ended(9, "")).is_some());
+        assert!(wrong(&ended(code(2), "usage: this\nand that\n")).is_some());
+    }
+
+    #[test]
+    fn options_are_numbers_with_names() {
+        let words = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
+        let options = parse(&words("--minutes 3 --seed 7")).unwrap();
+        assert_eq!((options.minutes, options.seed), (3, 7));
+        for line in ["--minutes 0", "--minutes x", "--minutes", "--hours 3"] {
+            assert!(parse(&words(line)).is_err(), "{line}");
+        }
+    }
+}
