@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use model::audit::{Audited, Owner, Profile, Stack};
 use model::record::Outcome;
-use model::{Cell, Measured};
+use model::{Cell, Measured, saturating_sum};
 
 use crate::categories::{Category, Decided, TABLE_VERSION, decide};
 use crate::evidence::Evidence;
@@ -86,40 +86,46 @@ struct Counted {
     unmapped: u64,
 }
 
+fn count(so_far: &mut u64, samples: u64) {
+    *so_far = so_far.saturating_add(samples);
+}
+
 /// Sorts a profile.
 pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
     let mut sides: BTreeMap<BreakdownSide, Counted> = BTreeMap::new();
     let mut unknown: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut all, mut idle, mut elsewhere) = (0, 0, 0);
     for stack in &profile.stacks {
-        all += stack.samples;
+        count(&mut all, stack.samples);
         let frames = names(profile, stack);
         let (side, decided) = match told(stack.owner, &frames) {
             Told::Busy(side, decided) => (side, decided),
             Told::Idle => {
-                idle += stack.samples;
+                count(&mut idle, stack.samples);
                 continue;
             }
             Told::Elsewhere => {
-                elsewhere += stack.samples;
+                count(&mut elsewhere, stack.samples);
                 continue;
             }
         };
         let counted = sides.entry(side).or_default();
-        counted.all += stack.samples;
-        counted.softirq += if in_softirq(&frames) { stack.samples } else { 0 };
+        count(&mut counted.all, stack.samples);
+        if in_softirq(&frames) {
+            count(&mut counted.softirq, stack.samples);
+        }
         match decided {
             Decided::As(category) => {
-                *counted.categories.entry(category).or_default() += stack.samples;
+                count(counted.categories.entry(category).or_default(), stack.samples);
             }
             Decided::Unmapped => {
-                counted.unmapped += stack.samples;
+                count(&mut counted.unmapped, stack.samples);
                 let innermost = frames.first().copied().unwrap_or("[no stack]");
-                *unknown.entry(innermost).or_default() += stack.samples;
+                count(unknown.entry(innermost).or_default(), stack.samples);
             }
         }
     }
-    let busy: u64 = sides.values().map(|counted| counted.all).sum();
+    let busy = saturating_sum(sides.values().map(|counted| counted.all));
     let share = |samples: u64| if busy == 0 { 0.0 } else { as_f64(samples) / as_f64(busy) };
     let payload_kib = payload_kib(audited, profile);
     let ns_per_kib = |samples: u64| match &payload_kib {
@@ -139,11 +145,11 @@ pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
     };
     let mut together: BTreeMap<Category, u64> = BTreeMap::new();
     for (category, samples) in sides.values().flat_map(|counted| &counted.categories) {
-        *together.entry(*category).or_default() += samples;
+        count(together.entry(*category).or_default(), *samples);
     }
     let mut together = categories(&together);
     together.sort_by(|a, b| b.share.total_cmp(&a.share));
-    let unmapped: u64 = sides.values().map(|counted| counted.unmapped).sum();
+    let unmapped = saturating_sum(sides.values().map(|counted| counted.unmapped));
     let mut unmapped_symbols: Vec<(&str, u64)> = unknown.into_iter().collect();
     unmapped_symbols.sort_by_key(|(_, samples)| std::cmp::Reverse(*samples));
     unmapped_symbols.truncate(MOST_UNMAPPED);
@@ -227,7 +233,7 @@ fn payload_kib(audited: &Audited, profile: &Profile) -> Measured<f64> {
     };
     let settings = &audited.settings;
     let (span, window) = (as_f64(profile.span_ns.0), as_f64(settings.window_ns.0));
-    let bytes = if profile.span_ns.0 >= settings.window_ns.0 + settings.warmup_ns.0 {
+    let bytes = if profile.span_ns.0 >= settings.window_ns.0.saturating_add(settings.warmup_ns.0) {
         finished.sender.total.accepted_bytes
     } else if (span - window).abs() <= SPAN_TOLERANCE * window {
         finished.sender.window.accepted_bytes

@@ -214,9 +214,13 @@ pub(crate) fn t_above(t: f64, freedom: u32) -> f64 {
     StudentsT::new(0.0, 1.0, f64::from(freedom)).map_or(1.0, |student| student.sf(t))
 }
 
+/// Degrees of freedom beyond which the quantiles of Student's t are taken to be these: from here on to the normal distribution
+/// they change by less than a hundredth of a percent, and the search for them (statrs) does not always end.
+pub(crate) const MOST_FREEDOM: f64 = 1e5;
+
 /// A quantile of Student's t; infinite without a degree of freedom.
 pub(crate) fn t_quantile(p: f64, freedom: u32) -> f64 {
-    StudentsT::new(0.0, 1.0, f64::from(freedom))
+    StudentsT::new(0.0, 1.0, f64::from(freedom).min(MOST_FREEDOM))
         .map_or(f64::INFINITY, |student| student.inverse_cdf(p))
 }
 
@@ -383,6 +387,18 @@ mod tests {
         let mut sample = Sample::default();
         figures.iter().for_each(|x| sample.push(*x));
         sample
+    }
+
+    #[test]
+    fn quantiles_of_any_freedom_are_found() {
+        for p in [0.6, 0.8, 0.975, 1.0 - 1e-9] {
+            let narrowest = t_quantile(p, u32::MAX);
+            for freedom in (0..32).map(|power| 1_u32 << power) {
+                let quantile = t_quantile(p, freedom);
+                assert!(quantile.is_finite() && quantile >= narrowest, "{p} {freedom} {quantile}");
+            }
+        }
+        assert!((t_975(u32::MAX) / 1.959_964 - 1.0).abs() < 1e-4);
     }
 
     fn moments(figures: &[f64]) -> Moments {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use model::record::{Outcome, Record, Slices, Trial};
-use model::{Cell, Measured, Plan, Share};
+use model::{Cell, Measured, Plan, Share, saturating_sum};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -113,9 +113,9 @@ fn log_change<'a>(workers: impl Iterator<Item = &'a Slices> + Clone) -> Option<f
     let third = (slices / 3).max(1);
     let rate = |range: Range<usize>| -> f64 {
         let of_worker = |slices: &Slices| {
-            let spans = slices.iter().take(range.end).skip(range.start);
-            let (bytes, ns) =
-                spans.fold((0, 0), |(bytes, ns), span| (bytes + span.bytes, ns + span.window_ns));
+            let spans = || slices.iter().take(range.end).skip(range.start);
+            let bytes = saturating_sum(spans().map(|span| span.bytes));
+            let ns = saturating_sum(spans().map(|span| span.window_ns));
             if ns > 0 { bytes as f64 / ns as f64 } else { 0.0 }
         };
         workers.clone().map(of_worker).sum()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
-use model::{Cell, Contrast, Factor, Mark, Measured, Plan};
+use model::{Cell, Contrast, Factor, Mark, Measured, Plan, saturating_sum};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -314,7 +314,7 @@ fn imported(basis: &Basis<'_>) -> Option<Warning> {
     };
     (!files.is_empty()).then(|| Warning::Imported {
         files: count(files.len()),
-        rows: files.iter().map(|file| file.rows).sum(),
+        rows: saturating_sum(files.iter().map(|file| file.rows)),
         single: basis.estimates.iter().all(|estimate| estimate.trials <= 1),
         one_sided: has(Metric::SenderCyclesPerByte) && !has(Metric::ReceiverCyclesPerByte),
         unknown_cpus: basis.run.knows_no_cpus(),

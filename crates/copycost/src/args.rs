@@ -385,8 +385,11 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "TIME", default_value = "5m", allow_hyphen_values = true)]
     pub(crate) wait: String,
     /// The token that the other end must bring, 32 hexadecimal digits [default: a random one]
-    #[arg(long, value_name = "HEX")]
+    #[arg(long, value_name = "HEX", conflicts_with = "token_file")]
     pub(crate) token: Option<String>,
+    /// A file that holds the token; - is standard input. Unlike --token nobody else sees it in the list of processes; chmod 600 it [default: that of --token]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Print what was measured as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -399,9 +402,17 @@ pub(crate) struct ConnectArguments {
     /// Where the other end listens, as `serve` prints it
     #[arg(value_name = "ADDRESS:PORT")]
     pub(crate) address: String,
-    /// The token that `serve` printed
-    #[arg(long, value_name = "HEX")]
-    pub(crate) token: String,
+    /// The token that `serve` printed [default: that of --token-file]
+    #[arg(
+        long,
+        value_name = "HEX",
+        required_unless_present = "token_file",
+        conflicts_with = "token_file"
+    )]
+    pub(crate) token: Option<String>,
+    /// A file that holds the token; - is standard input. Unlike --token nobody else sees it in the list of processes; chmod 600 it [default: that of --token]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// How long to receive
     #[arg(long, value_name = "TIME", default_value = "10s", allow_hyphen_values = true)]
     pub(crate) time: String,

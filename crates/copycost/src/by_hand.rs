@@ -1,12 +1,16 @@
 //! `copycost serve` and `connect`: one end each, for perf, strace or two terminals.
 
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
-use engine::by_hand::{HandOptions, HandReport};
+use engine::by_hand::{HandOptions, HandReport, TurnedAway};
 use engine::{EngineError, Interrupts};
 use model::record::{Calls, Side};
 use model::{Cell, Factor, Family, Nanos};
+use report::numbers::counted;
 
 use crate::args::{ConnectArguments, ServeArguments};
 use crate::exit::Stop;
@@ -28,7 +32,7 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
     let address = listening_address(arguments, &mut cell)?;
     let options = HandOptions {
         address,
-        token: arguments.token.clone().map(token).transpose()?,
+        token: token(arguments.token.as_deref(), arguments.token_file.as_deref())?,
         duration: time("time", &arguments.time)?,
         patience: Duration::from_nanos(time("wait", &arguments.wait)?.0),
         cell,
@@ -37,7 +41,12 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
     let mut shown = Ok(());
     let report = engine::by_hand::serve(&options, &interrupts, &mut |address, token| {
         // Standard output is the report's where JSON was asked for.
-        let command = connect_command(&options, address, token);
+        // A token that was kept out of sight stays there.
+        let token = match &arguments.token_file {
+            Some(file) => format!("--token-file {}", file.display()),
+            None => format!("--token {token}"),
+        };
+        let command = connect_command(&options, address, &token);
         if arguments.json {
             tell_exactly(&command);
         } else {
@@ -45,7 +54,7 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
         }
     });
     shown?;
-    conclude(report, &options.cell, arguments.json)
+    conclude(report, &options, arguments.json)
 }
 
 /// Receives until the other end is done or the time is over.
@@ -61,18 +70,43 @@ pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
     cell.family = family(address.ip());
     let options = HandOptions {
         address,
-        token: Some(token(arguments.token.clone())?),
+        token: token(arguments.token.as_deref(), arguments.token_file.as_deref())?,
         duration: time("time", &arguments.time)?,
         patience: CONNECTING,
         cell,
     };
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
     let report = engine::by_hand::connect(&options, &interrupts);
-    conclude(report, &options.cell, arguments.json)
+    conclude(report, &options, arguments.json)
 }
 
-/// What a refused end is told: a server closes the connection and does not say why.
-const REFUSED: &str = "the server refused the connection or is busy: is the token that of this serve, and are --threads and --flows the same?";
+/// What a client is told that was not served.
+fn turned_away(why: TurnedAway, options: &HandOptions) -> Stop {
+    let HandOptions { address, duration, .. } = options;
+    match why {
+        TurnedAway::WrongToken => Stop::Usage(format!(
+            "{address} closed the connection without an answer: is the token that of this serve?"
+        )),
+        TurnedAway::Taken => Stop::Usage(format!(
+            "{address} has this connection already: are --threads and --flows those of serve, or was another client first?"
+        )),
+        TurnedAway::Busy => Stop::Cannot(format!(
+            "{address} is busy: it serves another client, or too many knock; wait until it is done, or start another serve"
+        )),
+        TurnedAway::Silent => Stop::Cannot(format!(
+            "{address} accepted the connection and did not answer within {duration}: is it a copycost serve?"
+        )),
+        TurnedAway::Incomplete => Stop::Usage(format!(
+            "{address} waited for more connections for {duration}: give connect the --threads and --flows of serve"
+        )),
+        TurnedAway::Unknown => Stop::Cannot(format!(
+            "{address} answered what no serve of this version does: use the same copycost at both ends"
+        )),
+        TurnedAway::Ended => {
+            Stop::Cannot(format!("{address} ended before it sent a byte: see what serve says"))
+        }
+    }
+}
 
 fn family(address: IpAddr) -> Family {
     match address {
@@ -104,9 +138,32 @@ fn listening_address(arguments: &ServeArguments, cell: &mut Cell) -> Result<Sock
     Ok(SocketAddr::new(address, port))
 }
 
-fn token(text: String) -> Result<String, Stop> {
-    engine::by_hand::read_token(&text).map_err(|why| Stop::Usage(format!("--token: {why}")))?;
-    Ok(text)
+/// The token that was given, as text or in a file.
+fn token(text: Option<&str>, file: Option<&Path>) -> Result<Option<String>, Stop> {
+    let (flag, text) = match (text, file) {
+        (None, None) => return Ok(None),
+        (Some(text), _) => ("token", text.to_owned()),
+        (None, Some(file)) => ("token-file", read_token_file(file)?),
+    };
+    let wrong = |why| Stop::Usage(format!("--{flag}: {why}"));
+    engine::by_hand::read_token(&text).map_err(wrong)?;
+    Ok(Some(text))
+}
+
+/// More than a token's line has.
+const MOST_TOKEN_BYTES: u64 = 256;
+
+/// The first line of a file or, for `-`, of standard input.
+fn read_token_file(file: &Path) -> Result<String, Stop> {
+    let mut line = String::new();
+    let read = if file == Path::new("-") {
+        io::stdin().lock().take(MOST_TOKEN_BYTES).read_line(&mut line)
+    } else {
+        let opened = File::open(file).map(|file| BufReader::new(file.take(MOST_TOKEN_BYTES)));
+        opened.and_then(|mut file| file.read_line(&mut line))
+    };
+    read.map_err(|error| Stop::Usage(format!("--token-file {}: {error}", file.display())))?;
+    Ok(line)
 }
 
 /// A time that a flag gives.
@@ -120,8 +177,7 @@ pub(crate) fn time(flag: &str, text: &str) -> Result<Nanos, Stop> {
 
 /// The command that fits this server, ready to be copied.
 fn connect_command(options: &HandOptions, address: SocketAddr, token: &str) -> String {
-    let mut command =
-        format!("copycost connect {address} --token {token} --time {}", options.duration);
+    let mut command = format!("copycost connect {address} {token} --time {}", options.duration);
     for factor in [Factor::Threads, Factor::Flows] {
         if !options.cell.is_default(factor) {
             command.push_str(&format!(" --{} {}", factor.key(), options.cell.get(factor)));
@@ -130,7 +186,12 @@ fn connect_command(options: &HandOptions, address: SocketAddr, token: &str) -> S
     command
 }
 
-fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) -> Result<(), Stop> {
+fn conclude(
+    report: Result<HandReport, EngineError>,
+    options: &HandOptions,
+    json: bool,
+) -> Result<(), Stop> {
+    let cell = &options.cell;
     let report = report.map_err(|error| match error {
         EngineError::Interrupted => {
             Stop::Interrupted("nothing is kept of a trial by hand".to_owned())
@@ -139,16 +200,20 @@ fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) ->
     })?;
     let written = |error: serde_json::Error| Stop::Cannot(format!("cannot write JSON: {error}"));
     let text = match (&report, json) {
-        (HandReport::Refused, _) => return Err(Stop::Usage(REFUSED.to_owned())),
-        (HandReport::Sent(side), true) => {
-            serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "sent": side }))
-                .map_err(written)?
+        (HandReport::TurnedAway(why), _) => return Err(turned_away(*why, options)),
+        (HandReport::Sent { side, refused_accepts }, true) => {
+            let value = serde_json::json!({
+                "cell": cell,
+                "sent": side,
+                "refused_accepts": refused_accepts,
+            });
+            serde_json::to_string_pretty(&value).map_err(written)?
         }
         (HandReport::Received(side), true) => {
             serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "received": side }))
                 .map_err(written)?
         }
-        (HandReport::Sent(side), false) => {
+        (HandReport::Sent { side, refused_accepts }, false) => {
             let window = &side.window;
             let mut text = lines("sent", side, &window.calls);
             text.push_str(&whole_connection(side.total.accepted_bytes, "accepted"));
@@ -158,6 +223,7 @@ fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) ->
                     side.total.zerocopy_sends, side.total.completed, side.total.copied
                 ));
             }
+            text.push_str(&others(side.strangers, *refused_accepts));
             text
         }
         (HandReport::Received(side), false) => {
@@ -166,6 +232,22 @@ fn conclude(report: Result<HandReport, EngineError>, cell: &Cell, json: bool) ->
         }
     };
     show(&(text + "\n"))
+}
+
+/// Who came besides the client.
+fn others(strangers: u64, refused_accepts: u64) -> String {
+    let mut text = String::new();
+    if strangers > 0 {
+        let connections = counted(strangers, "connection", "connections");
+        text.push_str(&format!("\nturned away: {connections} that did not show the token"));
+    }
+    if refused_accepts > 0 {
+        let times = counted(refused_accepts, "time", "times");
+        text.push_str(&format!(
+            "\naccept refused: {times}, for want of descriptors or memory (ulimit -n) or by a firewall"
+        ));
+    }
+    text
 }
 
 /// The one figure in which both ends agree.
@@ -191,13 +273,9 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
     .map(|(name, count)| format!("{count} {name}"))
     .collect();
     format!(
-        "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time\nsystem calls: {}\nthese are of this end's own window: the first tenth of the time is left out, and the other end's window differs",
+        "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time\nsystem calls: {}\nthese are of this end's own window: the first and the last tenth of the time are left out, and the other end's window differs",
         window.as_secs_f64(),
-        report::numbers::counted(
-            u32::try_from(side.workers.len()).unwrap_or(u32::MAX),
-            "worker",
-            "workers"
-        ),
+        counted(side.workers.len(), "worker", "workers"),
         Nanos(cpu_ns).as_secs_f64(),
         if made.is_empty() { "none".to_owned() } else { made.join(", ") }
     )

@@ -340,7 +340,8 @@ fn write_pictures(directory: &RunDirectory, pictures: &[(&str, &str)]) -> Result
     Ok(())
 }
 
-/// The PNG of each picture, painted on all CPUs: that is most of the time that a report takes.
+/// The PNG of each picture, painted on all CPUs: that is most of the time that a report takes. Where a thread is refused the
+/// others paint its share, this one among them.
 fn painted(pictures: &[(&str, &str)]) -> Vec<Result<Vec<u8>, String>> {
     let next = AtomicUsize::new(0);
     let paint = || {
@@ -357,10 +358,12 @@ fn painted(pictures: &[(&str, &str)]) -> Vec<Result<Vec<u8>, String>> {
         pictures.iter().map(|_| Err("its painter died".to_owned())).collect();
     let painters = std::thread::available_parallelism().map_or(1, NonZero::get);
     std::thread::scope(|scope| {
-        let painters: Vec<_> = (0..painters).map(|_| scope.spawn(paint)).collect();
-        for (place, png) in
-            painters.into_iter().flat_map(|painter| painter.join().unwrap_or_default())
-        {
+        let helpers: Vec<_> = (1..painters)
+            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, paint).ok())
+            .collect();
+        let own = paint();
+        let helped = helpers.into_iter().flat_map(|helper| helper.join().unwrap_or_default());
+        for (place, png) in own.into_iter().chain(helped) {
             if let Some(slot) = painted.get_mut(place) {
                 *slot = png;
             }

@@ -63,9 +63,7 @@ fn main() -> ExitCode {
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
-            // A reader that went away needs no help.
-            let _ = error.print();
-            return ExitCode::SUCCESS;
+            return ended(terminal::written(error.print()));
         }
         Err(error) => {
             let words: Vec<String> = std::env::args_os()
@@ -75,9 +73,8 @@ fn main() -> ExitCode {
             let command = Arguments::command();
             let commands: Vec<&str> =
                 command.get_subcommands().map(clap::Command::get_name).collect();
-            let stop = Stop::Usage(wrong_words::in_one_line(&error, &words, &commands));
-            terminal::tell(&stop.to_string());
-            return stop.code();
+            let why = wrong_words::in_one_line(&error, &words, &commands);
+            return ended(Err(Stop::Usage(why)));
         }
     };
     let done = match &arguments.command {
@@ -100,6 +97,11 @@ fn main() -> ExitCode {
         Some(Command::Completions(arguments)) => manual::completions(arguments),
         Some(Command::Man(arguments)) => manual::man(arguments),
     };
+    ended(done)
+}
+
+/// Says why a command did not end well, and the number that a script sees.
+fn ended(done: Result<(), Stop>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {

@@ -57,14 +57,23 @@ fn colour(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
     terminal && variable("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Writes to standard output; at a terminal with what would drive that shown as escapes. A reader that went away (`copycost probe | head -1`) has had enough: no error.
+/// Writes to standard output; at a terminal with what would drive that shown as escapes. A reader that went away
+/// (`copycost probe | head -1`) has had enough: no error.
 ///
 /// # Errors
 /// Anything else that keeps the text from its reader, such as a full disk.
 pub(crate) fn show(text: &str) -> Result<(), Stop> {
     let mut output = io::stdout().lock();
     let text = if output.is_terminal() { visible_screen(text) } else { text.into() };
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    written(output.write_all(text.as_bytes()))
+}
+
+/// What came of writing to standard output, once all of it is out.
+///
+/// # Errors
+/// As [`show`].
+pub(crate) fn written(written: io::Result<()>) -> Result<(), Stop> {
+    match written.and_then(|()| io::stdout().lock().flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Stop::Cannot(format!("cannot write to standard output: {error}")))
         }

@@ -9,6 +9,7 @@ use model::{Bytes, Cell, Factor, FactorLists, Family, Plan, Preset, SendPath};
 use report::numbers::counted;
 
 use crate::args::VerifyArguments;
+use crate::by_hand::time;
 use crate::exit::Stop;
 use crate::progress::{brief, drawn_line};
 use crate::run::start_engine;
@@ -80,11 +81,8 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
     if family {
         options.families = lists.family;
     }
-    if let Some(time) = &arguments.time {
-        options.window = time.parse().map_err(|why| Stop::Usage(format!("--time: {why}")))?;
-        if options.window.0 == 0 {
-            return Err(Stop::Usage("--time: a trial must last longer than nothing".to_owned()));
-        }
+    if let Some(text) = &arguments.time {
+        options.window = time("time", text)?;
     }
     Ok(options)
 }

@@ -12,8 +12,10 @@ use crate::coordinator::Broken;
 use crate::crew::AnyCrew;
 use crate::error::EngineError;
 use crate::interrupts::Interrupts;
-use crate::meeting::{self, Listener};
+use crate::meeting::{Listener, Met, NotMet, connect_and_wait};
 use crate::protocol::{Among, Meet, Prepare, Report, Role, Times, Token};
+
+pub use crate::meeting::TurnedAway;
 
 /// What both ends by hand are given.
 #[derive(Clone, Debug)]
@@ -26,7 +28,7 @@ pub struct HandOptions {
     pub token: Option<String>,
     /// How long to send, or to receive at most.
     pub duration: Nanos,
-    /// How long to wait for the other end.
+    /// How long to wait for the other end's connections, or for a connection to it.
     pub patience: Duration,
 }
 
@@ -34,11 +36,16 @@ pub struct HandOptions {
 #[derive(Clone, Debug, PartialEq)]
 pub enum HandReport {
     /// The server's side.
-    Sent(Box<Side<SendTally>>),
+    Sent {
+        /// What it measured.
+        side: Box<Side<SendTally>>,
+        /// Calls of `accept` that the kernel refused while it waited for the client.
+        refused_accepts: u64,
+    },
     /// The client's side.
     Received(Box<Side<ReceiveTally>>),
-    /// The client's connection ended before it brought a byte: a server that refuses closes it and does not say why.
-    Refused,
+    /// The server did not serve the client.
+    TurnedAway(TurnedAway),
 }
 
 fn token_text(token: &Token) -> String {
@@ -85,14 +92,15 @@ fn prepare(
     })
 }
 
-/// The window of an end by hand: from a tenth of the time on, so that connecting and slow start are left out.
+/// The window of an end by hand: from a tenth of the time on, so that connecting and slow start are left out, to a tenth
+/// before its end, so that a client that starts later than its server sees its window end under load.
 fn times(options: &HandOptions) -> Times {
-    let warmup = Nanos(options.duration.0 / 10);
+    let tenth = Nanos(options.duration.0 / 10);
     Times {
         start_ns: None,
-        warmup_ns: warmup,
-        window_ns: Nanos(options.duration.0 - warmup.0),
-        tail_ns: Nanos(0),
+        warmup_ns: tenth,
+        window_ns: Nanos(options.duration.0 - 2 * tenth.0),
+        tail_ns: tenth,
         drain_ns: Nanos::s(30),
     }
 }
@@ -117,15 +125,17 @@ pub fn serve(
     let listener = Listener::open(options.address, &prepare).map_err(EngineError::Unsupported)?;
     say(listener.address, &token_text(&token));
     let is_over = || interrupts.requested().is_some();
-    let met =
-        listener.meet(&prepare, options.patience, is_over).map_err(|why| ended(interrupts, why))?;
+    let met = listener
+        .meet(&prepare, options.patience, true, is_over)
+        .map_err(|why| ended(interrupts, why))?;
     conduct(prepare, met, options, interrupts)
 }
 
-/// The study's client: connects, and receives until the server is done or the time is over.
+/// The study's client: connects, and receives until the server is done or the time is over. A server that accepts the
+/// connection and does not answer is given up after the time to receive.
 ///
 /// # Errors
-/// Interrupted, refused, or a call failed.
+/// Interrupted, or a call failed.
 pub fn connect(options: &HandOptions, interrupts: &Interrupts) -> Result<HandReport, EngineError> {
     let token = match &options.token {
         Some(text) => read_token(text).map_err(EngineError::Unsupported)?,
@@ -137,23 +147,33 @@ pub fn connect(options: &HandOptions, interrupts: &Interrupts) -> Result<HandRep
     };
     let _ = kernel::limits::raise_open_files();
     let prepare = prepare(options, Role::Receive, Meet::Connect(options.address), token)?;
-    let met = meeting::connect(options.address, false, &prepare, options.patience)
-        .map_err(|why| ended(interrupts, why))?;
-    conduct(prepare, met, options, interrupts)
+    let is_over = || interrupts.requested().is_some();
+    let answering = Duration::from_nanos(options.duration.0);
+    let met = connect_and_wait(options.address, &prepare, options.patience, answering, &is_over);
+    match met {
+        Ok(met) => conduct(prepare, met, options, interrupts),
+        Err(NotMet::TurnedAway(why)) => Ok(HandReport::TurnedAway(why)),
+        Err(NotMet::Failed(why)) => Err(ended(interrupts, why)),
+    }
 }
 
 fn conduct(
     prepare: Prepare,
-    met: meeting::Met,
+    met: Met,
     options: &HandOptions,
     interrupts: &Interrupts,
 ) -> Result<HandReport, EngineError> {
     let receives = prepare.role == Role::Receive;
     let is_over = || interrupts.requested().is_some();
+    let refused_accepts = met.refused_accepts;
     let ran = AnyCrew::start(prepare, met).and_then(|crew| crew.run(&times(options), &is_over));
     match ran {
-        ran if receives && !is_over() && brought_nothing(&ran) => Ok(HandReport::Refused),
-        Ok(Report::Sent { side, .. }) => Ok(HandReport::Sent(Box::new(side))),
+        ran if receives && !is_over() && brought_nothing(&ran) => {
+            Ok(HandReport::TurnedAway(TurnedAway::Ended))
+        }
+        Ok(Report::Sent { side, .. }) => {
+            Ok(HandReport::Sent { side: Box::new(side), refused_accepts })
+        }
         Ok(Report::Received { side, .. }) => Ok(HandReport::Received(Box::new(side))),
         Ok(Report::Absorbed { .. }) => {
             Err(EngineError::Ends("a sink came of an end by hand".to_owned()))
@@ -184,7 +204,7 @@ mod tests {
     use crate::coordinator::failed;
 
     #[test]
-    fn a_connection_that_brought_bytes_was_not_refused() {
+    fn a_connection_that_brought_bytes_was_served() {
         let reset = |bytes| failed("receiving: reset").after(bytes).of_worker(1);
         assert_eq!(reset(64).why, "worker 1: receiving: reset (after 64 bytes)");
         assert!(brought_nothing(&Err(reset(0))) && !brought_nothing(&Err(reset(64))));

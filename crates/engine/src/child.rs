@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::protocol::{Order, Reply};
+use crate::threads;
 
 /// WhichEnd of the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub(crate) struct EndProcess {
 }
 
 impl EndProcess {
-    /// Starts an end; its replies arrive at `replies`.
+    /// Starts an end; its replies arrive at `replies`. Where a process or a thread is refused, no end is left.
     pub(crate) fn start(
         which: WhichEnd,
         mut command: Command,
@@ -66,17 +67,22 @@ impl EndProcess {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("starting {}: {error}", which.name()))?;
+            .map_err(|error| threads::refused(which.name(), &error))?;
         let input = child.stdin.take();
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-        if let Some(output) = child.stdout.take() {
-            std::thread::spawn(move || listen(which, output, &replies));
+        // Dropped on the way out, it ends the process.
+        let end = Self { which, child, input, last_lines };
+        if let Some(output) = output {
+            let purpose = format!("a thread for the replies of {}", which.name());
+            threads::start("replies", &purpose, move || listen(which, output, &replies))?;
         }
-        if let Some(errors) = child.stderr.take() {
-            let last_lines = Arc::clone(&last_lines);
-            std::thread::spawn(move || keep_last_lines(errors, &last_lines));
+        if let Some(errors) = errors {
+            let last_lines = Arc::clone(&end.last_lines);
+            let purpose = format!("a thread for the errors of {}", which.name());
+            threads::start("errors", &purpose, move || keep_last_lines(errors, &last_lines))?;
         }
-        Ok(Self { which, child, input, last_lines })
+        Ok(end)
     }
 
     /// Its process id.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kernel::arena::Arena;
 use kernel::socket::Socket;
-use kernel::{clock, cpu, process};
+use kernel::{clock, cpu, limits, process};
 use model::message::Message;
 use model::record::{Machine, ReceiveTally, SendTally, Side, SocketFacts};
 use model::{Bytes, Completions, Nanos, Sockets};
@@ -25,6 +25,7 @@ use crate::receive_paths::{ReceiveOptions, ReceivePath, with_receive_path};
 use crate::send_paths::{SendOptions, SendPath, with_send_path};
 use crate::sink_crew::{Absorbed, SharedSink, SinkCrew};
 use crate::slots::Slots;
+use crate::threads;
 use crate::watch::Watch;
 
 mod side;
@@ -262,7 +263,14 @@ fn send_job<P: SendPath>(
     let mut tally = SendTally::default();
     (job.ready)();
     pump::send(&mut flows, message, rewriting, &job.gate, &mut watch, &mut tally).map_err(
-        |(doing, errno)| failed(format!("{doing}: {errno}")).after(tally.accepted_bytes),
+        |(doing, errno)| {
+            let remedy = if errno.is_no_buffers() {
+                format!("; {}", limits::MORE_FOR_ZEROCOPY)
+            } else {
+                String::new()
+            };
+            failed(format!("{doing}: {errno}{remedy}")).after(tally.accepted_bytes)
+        },
     )?;
     Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
 }
@@ -392,8 +400,8 @@ impl<T: Tally> Crew<T> {
             };
             let (sender, work, cpus) = (sender.clone(), work.clone(), prepare.worker_cpus.clone());
             let gate = Arc::clone(&gate);
-            let thread = std::thread::Builder::new().name(format!("worker {worker}"));
-            let started = thread.spawn(move || {
+            let name = format!("worker {worker}");
+            let started = threads::start(&name, &name, move || {
                 let done = pin(&cpus, worker).and_then(|()| work(job));
                 // The coordinator may have given up and gone.
                 let _ = sender.send((
@@ -405,9 +413,7 @@ impl<T: Tally> Crew<T> {
                 ));
                 gate.nudge();
             });
-            started.map_err(|error| {
-                failed(format!("starting worker {worker}: {error}; raise the limit of processes or use fewer --threads"))
-            })?;
+            started.map_err(|why| unsupported(format!("{why}, or use fewer --threads")))?;
         }
         let strangers = met.strangers;
         let turns = turns::Turns::default();

@@ -1,5 +1,6 @@
 //! One end of a trial: a child process that does as it is told over its standard input and output.
 
+use std::fs::File;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use kernel::process;
 use model::Measured;
+use model::record::FailureKind;
 
 use crate::coordinator::{Broken, failed};
 use crate::crew::AnyCrew;
@@ -17,6 +19,7 @@ use crate::instruments::cpu_busy::CpuBusy;
 use crate::meeting::{self, Listener, MEETING};
 use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Role};
 use crate::sink_crew::SinkCrew;
+use crate::threads;
 
 /// What `copycost end` exits with when its orders are not to be understood.
 const WRONG_USAGE: u8 = 2;
@@ -36,7 +39,17 @@ pub fn main() -> ExitCode {
         return complain(&error.to_string());
     }
     let _ = kernel::limits::raise_open_files();
-    let (orders, is_over) = read_orders();
+    let (orders, is_over) = match read_orders() {
+        Ok(reading) => reading,
+        // As a reply, so that the engine knows it for what this machine refuses.
+        Err(why) => {
+            let refused = Reply::Failed { kind: FailureKind::Unsupported, why };
+            return match write_reply(&output, &refused) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => complain(&error),
+            };
+        }
+    };
     match (End { output, crews: Vec::new(), usual_nice: None, is_over }).obey(&orders) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
@@ -55,12 +68,15 @@ fn complain(why: &str) -> ExitCode {
     ExitCode::from(WRONG_USAGE)
 }
 
-/// Orders as they come, and whether a trial was given up. The process leaves when its input closes.
-fn read_orders() -> (mpsc::Receiver<Result<Order, String>>, Arc<AtomicBool>) {
+/// Orders as they come, and whether a trial was given up.
+type Orders = (mpsc::Receiver<Result<Order, String>>, Arc<AtomicBool>);
+
+/// Reads orders on a thread of its own. The process leaves when its input closes.
+fn read_orders() -> Result<Orders, String> {
     let (sender, orders) = mpsc::channel();
     let is_over = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&is_over);
-    std::thread::spawn(move || {
+    threads::start("orders", "a thread for orders", move || {
         for line in std::io::stdin().lock().lines() {
             let order = match line {
                 Err(error) => Err(format!("reading orders: {error}")),
@@ -76,12 +92,18 @@ fn read_orders() -> (mpsc::Receiver<Result<Order, String>>, Arc<AtomicBool>) {
         }
         // The engine is gone, or wants this end gone: nothing here is worth a clean end.
         std::process::exit(0);
-    });
-    (orders, is_over)
+    })?;
+    Ok((orders, is_over))
+}
+
+fn write_reply(mut output: &File, reply: &Reply) -> Result<(), String> {
+    let mut line = serde_json::to_vec(reply).map_err(|error| error.to_string())?;
+    line.push(b'\n');
+    output.write_all(&line).map_err(|error| format!("writing a reply: {error}"))
 }
 
 struct End {
-    output: std::fs::File,
+    output: File,
     /// In the order in which they were prepared.
     crews: Vec<AnyCrew>,
     /// The priority that the user gave, while this thread has another.
@@ -91,9 +113,7 @@ struct End {
 
 impl End {
     fn reply(&mut self, reply: &Reply) -> Result<(), String> {
-        let mut line = serde_json::to_vec(reply).map_err(|error| error.to_string())?;
-        line.push(b'\n');
-        self.output.write_all(&line).map_err(|error| format!("writing a reply: {error}"))
+        write_reply(&self.output, reply)
     }
 
     fn fail(&mut self, Broken { kind, why, .. }: Broken) -> Result<(), String> {
@@ -224,7 +244,7 @@ impl End {
                 self.reply(&Reply::Listening(listener.address)).map_err(failed)?;
                 let is_over = Arc::clone(&self.is_over);
                 listener
-                    .meet(&prepare, MEETING, || is_over.load(Ordering::SeqCst))
+                    .meet(&prepare, MEETING, false, || is_over.load(Ordering::SeqCst))
                     .map_err(failed)?
             }
         };

@@ -70,7 +70,10 @@ impl Ends {
         let raised = links::raise(&setup).map_err(unsupported)?;
         let (sending, replies) = mpsc::channel();
         forward.to(sending.clone());
-        let start = |which| EndProcess::start(which, raised.start(which, program), sending.clone());
+        let start = |which| {
+            EndProcess::start(which, raised.start(which, program), sending.clone())
+                .map_err(unsupported)
+        };
         let sender = start(WhichEnd::Sender)?;
         let receiver = start(WhichEnd::Receiver)?;
         let mut ends = Self { sender, receiver, raised, replies, setup };

@@ -70,7 +70,7 @@ impl Engine {
         };
         let congestion = CongestionChoice::find().map_err(unsupported)?;
         let _ = kernel::limits::raise_open_files();
-        let forward = options.interrupts.forward();
+        let forward = options.interrupts.forward().map_err(EngineError::Unsupported)?;
         Ok(Self { options, forward, congestion, usable, cores, ends: None, copy_audit: None })
     }
 

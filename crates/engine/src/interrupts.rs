@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use crate::child::{FromEnd, WhichEnd};
+use crate::threads;
 
 /// Has a full file be told as one, and not end the program (`ulimit -f`).
 ///
@@ -31,10 +32,13 @@ impl Interrupts {
     }
 
     /// Forwards a signal to whoever waits for replies, from one thread that sleeps until it comes.
-    pub(crate) fn forward(self) -> Forward {
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(crate) fn forward(self) -> Result<Forward, String> {
         let forward = Forward::default();
         let replies = Arc::clone(&forward.0);
-        std::thread::spawn(move || {
+        threads::start("signals", "a thread for signals", move || {
             loop {
                 match kernel::poll::wait_readable(&self.0, -1) {
                     Ok(_) => break,
@@ -46,8 +50,8 @@ impl Interrupts {
                 // Where nobody waits now, `requested` is looked at before the next trial.
                 let _ = replies.send((WhichEnd::Sender, FromEnd::Interrupted));
             }
-        });
-        forward
+        })?;
+        Ok(forward)
     }
 }
 

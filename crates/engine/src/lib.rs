@@ -31,6 +31,7 @@ pub mod send_paths;
 mod series;
 mod sink_crew;
 pub mod slots;
+mod threads;
 mod trial;
 pub mod verify;
 pub mod watch;

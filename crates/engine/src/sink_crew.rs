@@ -25,6 +25,7 @@ use crate::instruments::{Edge, Instrument};
 use crate::links::device_pair;
 use crate::meeting::MEETING;
 use crate::protocol::{Absorb, Prepare, Slice, Times};
+use crate::threads;
 use crate::trial::unwatched;
 use crate::watch::Snapshot;
 
@@ -137,7 +138,7 @@ impl SinkCrew {
         };
         let (sender, notes) = mpsc::channel();
         let helper_cpu = absorb.helper_cpu;
-        let thread = std::thread::Builder::new().name("helper".to_owned()).spawn(move || {
+        let thread = threads::start("helper", "the sink's helper", move || {
             // The coordinator may have given up and gone.
             let tell = |note| drop(sender.send(note));
             let done = cpu::pin_thread(&[helper_cpu as usize])
@@ -147,7 +148,7 @@ impl SinkCrew {
             drop(helper);
             tell(Note::Done(Box::new(done)));
         });
-        let thread = thread.map_err(|error| failed(format!("starting the helper: {error}")))?;
+        let thread = thread.map_err(unsupported)?;
         Ok(Self {
             sink,
             orders: Some(orders),

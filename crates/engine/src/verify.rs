@@ -1,6 +1,6 @@
 //! `verify`: checked content down every path, so that nothing is lost, reordered or changed.
 
-use model::record::Outcome;
+use model::record::{Failure, FailureKind, Outcome};
 use model::values::{Fields, MessageSize, Replica, Threads};
 use model::{Cell, Family, Nanos, SendPath};
 
@@ -86,7 +86,7 @@ impl VerifyOptions {
 /// Sends checked content through every cell; `each` is called with every verdict.
 ///
 /// # Errors
-/// Interrupted.
+/// Interrupted, or this machine cannot do what a cell asks for.
 pub fn verify(
     engine: &mut Engine,
     options: &VerifyOptions,
@@ -126,6 +126,9 @@ fn try_cell(engine: &mut Engine, cell: Cell, window: Nanos) -> Result<Verified, 
     let order = TrialOrder { cell: cell.clone(), window, warmup: Nanos::ms(1), tail: Nanos::ms(1) };
     let (_, outcome) = engine.checked_trial(&order)?;
     let finished = match outcome {
+        Outcome::Failed(Failure { kind: FailureKind::Unsupported, why }) => {
+            return Err(EngineError::Unsupported(format!("{cell}: {why}")));
+        }
         Outcome::Failed(failure) => {
             return Ok(Verified { cell, checked_bytes: 0, messages: 0, fault: Some(failure.why) });
         }

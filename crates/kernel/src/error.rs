@@ -34,6 +34,11 @@ impl Errno {
     pub fn is_no_buffers(self) -> bool {
         self.0 == libc::ENOBUFS
     }
+
+    /// No descriptor or no memory is left (EMFILE, ENFILE, ENOBUFS, ENOMEM): closing something may help.
+    pub fn is_exhausted(self) -> bool {
+        matches!(self.0, libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    }
 }
 
 impl fmt::Display for Errno {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{CallError, Errno, Remedy, Unavailable};
+use crate::process::{self, Capabilities, Capability};
 
 /// A resource limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,9 @@ impl fmt::Display for Limit {
     }
 }
 
+/// What gives a thread or a process that the kernel refused with EAGAIN (clone(2); pids.max of cgroup v2).
+pub const MORE_PROCESSES: &str = "raise ulimit -u, or pids.max of the cgroup";
+
 fn read(
     resource: libc::__rlimit_resource_t,
     name: &'static str,
@@ -49,6 +53,42 @@ fn read(
 pub fn memlock() -> Result<Limit, CallError> {
     Ok(Limit::from_raw(read(libc::RLIMIT_MEMLOCK, "RLIMIT_MEMLOCK")?.rlim_cur))
 }
+
+/// Whether this process may lock what a zero-copy send of so many bytes takes: two pages more than it has whole ones, which
+/// CAP_IPC_LOCK is spared (`mm_account_pinned_pages`, net/core/skbuff.c). All sends of a user count together, so that one which
+/// may be sent alone can still be refused beside others.
+///
+/// # Errors
+///
+/// What RLIMIT_MEMLOCK is and would have to be.
+pub fn may_pin(bytes: usize) -> Result<(), Unavailable> {
+    let is_spared = Capabilities::effective().is_ok_and(|it| it.has(Capability::IpcLock));
+    match memlock() {
+        // Where it cannot be read the send itself will tell.
+        Err(_) | Ok(Limit::Unlimited) => Ok(()),
+        Ok(Limit::At(_)) if is_spared => Ok(()),
+        Ok(Limit::At(limit)) => fits_limit(bytes as u64, limit, process::page_size() as u64),
+    }
+}
+
+fn fits_limit(bytes: u64, limit: u64, page: u64) -> Result<(), Unavailable> {
+    let pages = (bytes / page).saturating_add(2);
+    if pages <= limit / page {
+        return Ok(());
+    }
+    let needed = pages.saturating_mul(page);
+    Err(Unavailable {
+        what: format!("locking the pages of {bytes} B for zero-copy"),
+        because: format!("RLIMIT_MEMLOCK is {limit} B of at least {needed} B"),
+        remedy: format!("ulimit -l {}, or run as root (CAP_IPC_LOCK)", needed.div_ceil(1024))
+            .into(),
+    })
+}
+
+/// What gives a zero-copy send that the kernel refuses with ENOBUFS (Documentation/networking/msg_zerocopy.rst): locked memory
+/// of the user, or option memory of the socket, is used up.
+pub const MORE_FOR_ZEROCOPY: &str =
+    "raise ulimit -l or sudo sysctl net.core.optmem_max, or run as root (CAP_IPC_LOCK)";
 
 /// How many descriptors this process may have open (soft `RLIMIT_NOFILE`).
 ///
@@ -111,6 +151,16 @@ mod tests {
         let line = shown.lines().find(|line| line.starts_with("Max locked memory")).unwrap();
         let soft = line["Max locked memory".len()..].split_whitespace().next().unwrap();
         assert_eq!(memlock().unwrap().to_string(), soft);
+    }
+
+    #[test]
+    fn a_send_fits_the_locked_memory_with_two_pages_to_spare() {
+        assert_eq!(fits_limit(1, 8192, 4096), Ok(()));
+        assert_eq!(fits_limit(4096, 12_288, 4096), Ok(()));
+        let why = fits_limit(65_536, 65_536, 4096).unwrap_err().to_string();
+        assert!(why.contains("RLIMIT_MEMLOCK is 65536 B of at least 73728 B"), "{why}");
+        assert!(why.ends_with("; ulimit -l 72, or run as root (CAP_IPC_LOCK)"), "{why}");
+        assert!(fits_limit(1, 0, 4096).is_err() && fits_limit(u64::MAX, 1 << 40, 4096).is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::{fs, io, panic, thread};
 
 use crate::error::{CallError, Errno, Remedy, Unavailable};
+use crate::limits::MORE_PROCESSES;
 use crate::machine::SYSCTLS;
 use crate::process::{Capabilities, Capability};
 
@@ -104,7 +105,8 @@ impl Namespace {
             // Opened files of the standard library close when a program is executed.
             File::open(OWN).map_err(|error| unavailable(format!("{OWN}: {error}"), "mount /proc"))
         });
-        let made = made.map_err(|error| unavailable(format!("starting a thread: {error}"), ""))?;
+        let made = made
+            .map_err(|error| unavailable(format!("starting a thread: {error}"), MORE_PROCESSES))?;
         let file = made.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?;
         Ok(Self { descriptor: Arc::new(file.into()) })
     }
@@ -117,8 +119,6 @@ impl Namespace {
     ///
     /// EPERM without CAP_SYS_ADMIN, EAGAIN where no thread can be started.
     pub fn run<T: Send>(&self, inside: impl FnOnce() -> T + Send) -> Result<T, CallError> {
-        let failed =
-            |call, errno| CallError { call, argument: "a network namespace".into(), errno };
         thread::scope(|scope| {
             let entered = move || {
                 enter(self.descriptor.as_fd())?;
@@ -127,10 +127,15 @@ impl Namespace {
             let thread = thread::Builder::new()
                 .name("in namespace".into())
                 .spawn_scoped(scope, entered)
-                .map_err(|error| failed("clone", Errno(error.raw_os_error().unwrap_or(0))))?;
+                .map_err(|error| CallError {
+                    call: "clone",
+                    argument: format!("a thread in a network namespace; {MORE_PROCESSES}"),
+                    errno: Errno(error.raw_os_error().unwrap_or(0)),
+                })?;
             let ran: Result<T, Errno> =
                 thread.join().unwrap_or_else(|panic| panic::resume_unwind(panic));
-            ran.map_err(|errno| failed("setns", errno))
+            let argument = || "a network namespace".to_owned();
+            ran.map_err(|errno| CallError { call: "setns", argument: argument(), errno })
         })
     }
 

@@ -1,7 +1,7 @@
 //! Waiting for sockets: one at a time with `poll`, many with `epoll`.
 
 use std::fmt;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Instant;
 
 use crate::error::{CallError, Errno};
@@ -23,6 +23,16 @@ impl Ready {
     /// Whether the wait ended before its time.
     pub fn is_any(self) -> bool {
         self.readable || self.writable || self.error || self.hang_up
+    }
+
+    fn of(polled: &libc::pollfd) -> Self {
+        let has = |event| polled.revents & event != 0;
+        Self {
+            readable: has(libc::POLLIN),
+            writable: has(libc::POLLOUT),
+            error: has(libc::POLLERR | libc::POLLNVAL),
+            hang_up: has(libc::POLLHUP),
+        }
     }
 }
 
@@ -86,12 +96,26 @@ fn wait(fd: &impl AsFd, events: libc::c_short, timeout_ms: i32) -> Result<Ready,
     if answer < 0 {
         return Err(Errno::last());
     }
-    Ok(Ready {
-        readable: polled.revents & libc::POLLIN != 0,
-        writable: polled.revents & libc::POLLOUT != 0,
-        error: polled.revents & (libc::POLLERR | libc::POLLNVAL) != 0,
-        hang_up: polled.revents & libc::POLLHUP != 0,
-    })
+    Ok(Ready::of(&polled))
+}
+
+/// Waits until one of the descriptors is readable, and answers what each is ready for, in their order; −1 waits for ever.
+/// Unlike an [`Epoll`] it takes no descriptor, so that it works where none is left.
+///
+/// # Errors
+///
+/// As [`wait_error_queue`]; EINVAL for more descriptors than RLIMIT_NOFILE.
+pub fn wait_readable_any(fds: &[BorrowedFd<'_>], timeout_ms: i32) -> Result<Vec<Ready>, Errno> {
+    let polled =
+        |fd: &BorrowedFd<'_>| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut polled: Vec<libc::pollfd> = fds.iter().map(polled).collect();
+    let count = libc::nfds_t::try_from(polled.len()).map_err(|_| Errno(libc::EINVAL))?;
+    // SAFETY: the pointer is to so many live pollfds; their descriptors are open while borrowed.
+    let answer = unsafe { libc::poll(polled.as_mut_ptr(), count, timeout_ms) };
+    if answer < 0 {
+        return Err(Errno::last());
+    }
+    Ok(polled.iter().map(Ready::of).collect())
 }
 
 /// What to wait for on a descriptor of an [`Epoll`]; `error` and `hang_up` always come as well.
@@ -255,6 +279,20 @@ mod tests {
         assert!(wait_readable(&reader, -1).unwrap().readable);
         drop(writer);
         assert!(wait_readable(&reader, -1).unwrap().hang_up);
+    }
+
+    #[test]
+    fn of_several_each_is_answered_in_its_place() {
+        let (quiet, _quiet_writer) = pipe().unwrap();
+        let (reader, mut writer) = pipe().unwrap();
+        let (closed, closed_writer) = pipe().unwrap();
+        let all = [quiet.as_fd(), reader.as_fd(), closed.as_fd()];
+        assert_eq!(wait_readable_any(&all, 0), Ok(vec![Ready::default(); 3]));
+        assert_eq!(wait_readable_any(&[], 0), Ok(vec![]));
+        writer.write_all(b"x").unwrap();
+        drop(closed_writer);
+        let ready = wait_readable_any(&all, -1).unwrap();
+        assert_eq!((ready[0].is_any(), ready[1].readable, ready[2].hang_up), (false, true, true));
     }
 
     #[test]

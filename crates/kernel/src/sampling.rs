@@ -237,7 +237,7 @@ fn refusal(error: &CallError, surroundings: &Surroundings) -> Unavailable {
         return Unavailable {
             what,
             because: format!("its buffers are refused: {error}"),
-            remedy: "run as root, or raise kernel.perf_event_mlock_kb".into(),
+            remedy: "run as root, or raise ulimit -l or kernel.perf_event_mlock_kb".into(),
         };
     }
     match (error.errno.0, &surroundings.paranoid) {

@@ -64,6 +64,19 @@ impl ReceiveFlags {
     }
 }
 
+/// What one look at a listener's queue found.
+#[derive(Debug)]
+pub enum Arrival {
+    /// The next connection.
+    Connection(Socket),
+    /// Nobody waits.
+    Nobody,
+    /// A connection that died while it waited; the queue is rid of it.
+    Gone(Errno),
+    /// The next connection was refused and waits on: no descriptor, no memory, or forbidden (EPERM).
+    Refused(Errno),
+}
+
 /// Why a socket could not be had or set up as asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocketError {
@@ -307,6 +320,40 @@ impl Socket {
         }
     }
 
+    /// The next connection of a listener, without waiting: what one call answers, so that a caller that serves many can
+    /// count what was refused and go on.
+    ///
+    /// # Errors
+    ///
+    /// What no later call would be spared: EINVAL on a socket that does not listen.
+    pub fn accept_at_once(&self) -> Result<Arrival, CallError> {
+        let none = std::ptr::null_mut();
+        // SAFETY: null for the address is allowed; then the length, null as well, is not used (accept(2)).
+        let fd =
+            unsafe { libc::accept4(self.raw(), none, std::ptr::null_mut(), libc::SOCK_CLOEXEC) };
+        if fd >= 0 {
+            // SAFETY: the descriptor was just made and belongs to no one else.
+            return Ok(Arrival::Connection(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } }));
+        }
+        let failed = CallError::last("accept", "the next connection");
+        match failed.errno.0 {
+            libc::EAGAIN | libc::EINTR => Ok(Arrival::Nobody),
+            libc::EINVAL | libc::EBADF | libc::ENOTSOCK | libc::EFAULT => Err(failed),
+            // Linux hands on what has already happened to the new connection (accept(2), "Error handling").
+            libc::ECONNABORTED
+            | libc::ECONNRESET
+            | libc::EPROTO
+            | libc::ENOPROTOOPT
+            | libc::EOPNOTSUPP
+            | libc::ENETDOWN
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::EHOSTUNREACH
+            | libc::ENONET => Ok(Arrival::Gone(failed.errno)),
+            _ => Ok(Arrival::Refused(failed.errno)),
+        }
+    }
+
     /// Connects, within the given time.
     ///
     /// # Errors
@@ -319,7 +366,10 @@ impl Socket {
             SocketError::with_remedy(
                 failed,
                 &[
-                    (libc::ECONNREFUSED, "start the other end first, and check the port"),
+                    (
+                        libc::ECONNREFUSED,
+                        "start the other end (each serves one client), and check the port",
+                    ),
                     (libc::ETIMEDOUT, "check the address, and firewalls in between"),
                     (libc::ENETUNREACH, "check the address and the routes: ip route"),
                     (libc::EADDRNOTAVAIL, "wait for old connections to leave TIME-WAIT: ss -s"),

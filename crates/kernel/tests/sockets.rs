@@ -17,7 +17,7 @@ use kernel::error_queue::{ErrorQueueSpace, Notification};
 use kernel::gather::{Field, Gather};
 use kernel::poll::{self, Epoll, EpollEvents};
 use kernel::process;
-use kernel::socket::{ReceiveFlags, SendFlags, Socket, SocketError};
+use kernel::socket::{Arrival, ReceiveFlags, SendFlags, Socket, SocketError};
 use kernel::{CallError, Errno};
 
 #[global_allocator]
@@ -202,6 +202,18 @@ fn accepting_ends_with_nobody_when_the_time_is_up() {
     assert!(listener.accept(Some(0)).unwrap().is_none());
     assert!(listener.accept(Some(5)).unwrap().is_none());
     assert_eq!(Socket::stream(v4()).unwrap().accept(Some(0)).unwrap_err().errno.0, libc::EINVAL);
+}
+
+#[test]
+fn one_look_at_the_queue_takes_one_connection_and_does_not_wait() {
+    let listener = Socket::listen(v4(), 4).unwrap();
+    assert!(matches!(listener.accept_at_once(), Ok(Arrival::Nobody)));
+    let near = Socket::stream(v4()).unwrap();
+    near.connect(listener.local_address().unwrap(), PATIENCE).unwrap();
+    assert!(matches!(listener.accept_at_once(), Ok(Arrival::Connection(_))));
+    assert!(matches!(listener.accept_at_once(), Ok(Arrival::Nobody)));
+    // EINVAL: it does not listen.
+    assert_eq!(near.accept_at_once().unwrap_err().errno.0, 22);
 }
 
 #[test]

@@ -38,8 +38,8 @@ pub use names::{
     Audit, Completions, Family, Instrument, Layout, Link, ReceivePath, SendPath, Sockets,
 };
 pub use placement::Placement;
-pub use plan::{Measure, Plan, Preset};
+pub use plan::{MOST_ROUNDS, Measure, Plan, Preset};
 pub use plan_file::PlanError;
 pub use thresholds::Thresholds;
 pub use turns::{FEWEST_TURNS, Turns, is_control};
-pub use units::{BitRate, Bytes, Nanos, Share};
+pub use units::{BitRate, Bytes, Nanos, Share, saturating_sum};

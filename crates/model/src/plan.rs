@@ -98,6 +98,8 @@ pub struct Plan {
     pub thresholds: Thresholds,
 }
 
+/// No plan has more rounds: of a second each, they take twelve days.
+pub const MOST_ROUNDS: u32 = 1_000_000;
 /// Fewer rounds than this are preliminary.
 pub const FEWEST_ROUNDS: u32 = 10;
 
@@ -467,8 +469,12 @@ impl Plan {
         if self.measure.warmup > Nanos::s(3600) || self.measure.tail > Nanos::s(60) {
             return Err("a warm-up lasts at most 1h and a tail at most 1min".to_owned());
         }
-        if self.measure.rounds == Some(0) || self.measure.min_rounds == 0 {
-            return Err("rounds must be at least 1".to_owned());
+        for (key, rounds) in
+            [("rounds", self.measure.rounds), ("min-rounds", Some(self.measure.min_rounds))]
+        {
+            if let Some(rounds) = rounds.filter(|rounds| !(1..=MOST_ROUNDS).contains(rounds)) {
+                return Err(format!("{key} must be from 1 to {MOST_ROUNDS}, not {rounds}"));
+            }
         }
         if self.measure.precision.is_some_and(|p| p.0 <= 0.0 || p.0 >= 1.0) {
             return Err("a precision lies between 0% and 100%, such as 3%".to_owned());

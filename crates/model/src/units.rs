@@ -49,6 +49,11 @@ pub struct Nanos(pub u64);
 #[serde(transparent)]
 pub struct Share(pub f64);
 
+/// The sum of counts, or the largest count where it would be larger: no figure of a journal may wrap to a small one.
+pub fn saturating_sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 impl Bytes {
     /// `n` binary kilobytes.
     pub const fn kib(n: u64) -> Self {

@@ -80,6 +80,10 @@ struct Sorted<'p> {
     elsewhere: u64,
 }
 
+fn count(so_far: &mut u64, samples: u64) {
+    *so_far = so_far.saturating_add(samples);
+}
+
 impl<'p> Sorted<'p> {
     fn new(profile: &'p Profile) -> Self {
         let mut sorted =
@@ -88,22 +92,22 @@ impl<'p> Sorted<'p> {
             let names = cpu_breakdown::names(profile, stack);
             let side = match cpu_breakdown::told(stack.owner, &names) {
                 Told::Busy(BreakdownSide::Helper, Decided::As(Category::Copycost)) => {
-                    sorted.polling += stack.samples;
+                    count(&mut sorted.polling, stack.samples);
                     continue;
                 }
                 Told::Busy(side, _) => side,
                 Told::Idle => {
-                    sorted.idle += stack.samples;
+                    count(&mut sorted.idle, stack.samples);
                     continue;
                 }
                 Told::Elsewhere => {
-                    sorted.elsewhere += stack.samples;
+                    count(&mut sorted.elsewhere, stack.samples);
                     continue;
                 }
             };
-            sorted.busy += stack.samples;
+            count(&mut sorted.busy, stack.samples);
             let mut frame = sorted.sides.entry(side).or_insert_with(|| Frame::new(Tint::UNMAPPED));
-            frame.samples += stack.samples;
+            count(&mut frame.samples, stack.samples);
             // From the outermost on, each with its callers behind it.
             for place in (0..names.len()).rev() {
                 let callers = names.get(place..).unwrap_or_default();
@@ -112,7 +116,7 @@ impl<'p> Sorted<'p> {
                     .above
                     .entry(name)
                     .or_insert_with(|| Frame::new(tint(stack.owner, callers)));
-                frame.samples += stack.samples;
+                count(&mut frame.samples, stack.samples);
             }
         }
         sorted

@@ -6,8 +6,10 @@ pub use crate::spelling::{counted, half_width, level, percent, ratio, share_rang
 
 /// A length of time as people say it: `850 ms`, `42 s`, `4m58s`, `1h02m`.
 pub fn duration(time: Nanos) -> String {
-    let seconds = (time.0 + 500_000_000) / 1_000_000_000;
+    let seconds = time.0.saturating_add(500_000_000) / 1_000_000_000;
     match seconds {
+        // As much as a time can hold: that of a sum that would be longer.
+        _ if time.0 == u64::MAX => "over 500 years".to_owned(),
         0 => format!("{} ms", time.0 / 1_000_000),
         1..60 => format!("{seconds} s"),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
@@ -38,6 +40,8 @@ mod tests {
             (59_600_000_000, "1m00s"),
             (298_000_000_000, "4m58s"),
             (3_720_000_000_000, "1h02m"),
+            (u64::MAX - 1, "5124095h34m"),
+            (u64::MAX, "over 500 years"),
         ] {
             assert_eq!(duration(Nanos(ns)), text);
         }

@@ -61,6 +61,10 @@ impl Forecast {
 
 /// Minutes and seconds as people say them.
 fn spoken(time: Nanos) -> String {
+    // As much as a time can hold: that of a sum that would be longer.
+    if time.0 == u64::MAX {
+        return "over 500 years".to_owned();
+    }
     let seconds = time.0.div_ceil(1_000_000_000);
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
         (0, 0, s) => format!("{s}s"),
@@ -151,6 +155,7 @@ mod tests {
             (Nanos::s(59), "59s"),
             (Nanos::s(61), "1m01s"),
             (Nanos::s(7260), "2h01m"),
+            (Nanos(u64::MAX), "over 500 years"),
         ] {
             assert_eq!(spoken(time), text);
         }

@@ -117,10 +117,9 @@ impl<'a> Pace<'a> {
 
     /// Whether something that takes so long still ends within the limit, or close enough.
     pub(crate) fn fits(&self, elapsed: Nanos, time: Nanos) -> bool {
-        self.plan
-            .measure
-            .max_time
-            .is_none_or(|limit| elapsed.0 + time.0 <= limit.0 + limit.0 / TOLERANCE)
+        self.plan.measure.max_time.is_none_or(|limit| {
+            elapsed.0.saturating_add(time.0) <= limit.0.saturating_add(limit.0 / TOLERANCE)
+        })
     }
 
     /// The estimated time until the end after so many whole rounds. Half-widths shrink with the square root of the

@@ -4,7 +4,7 @@ use analysis::judged::Judge;
 use analysis::stopping::{Decision, Observations, Widest, decide, widest};
 use analysis::turn_noise::TurnNoise;
 use model::record::{Record, Trial};
-use model::{Cell, Mark, Plan};
+use model::{Cell, MOST_ROUNDS, Mark, Plan};
 
 use crate::resume::Position;
 
@@ -22,6 +22,8 @@ impl Progress {
         let mut observations = Observations::new(plan);
         let mut judge = Judge::new(&plan.thresholds);
         let end_rounds = |observations: &mut Observations, before: u32| {
+            // A damaged record may name any round.
+            let before = before.min(MOST_ROUNDS);
             while observations.rounds() + 1 < before {
                 observations.end_round();
             }

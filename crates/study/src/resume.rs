@@ -118,10 +118,10 @@ pub fn position(plan: &Plan, records: &[Record]) -> Position {
     let cells = order.get(place).map_or(&[][..], |(_, cells)| cells);
     let mut next = last.block;
     if is_finished(plan, records, last, cells) {
-        next += 1;
+        next = next.saturating_add(1);
     }
     if usize::try_from(next).unwrap_or(usize::MAX) >= order.len() {
-        return Position { round: last.round + 1, block: 0 };
+        return Position { round: last.round.saturating_add(1), block: 0 };
     }
     Position { round: last.round, block: next }
 }

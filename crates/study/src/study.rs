@@ -173,7 +173,7 @@ impl Running<'_> {
                 self.pace.round_took(Nanos(self.elapsed().0.saturating_sub(begun.0)));
             }
             self.emit_round_end(position.round);
-            position = Position { round: position.round + 1, block: 0 };
+            position = Position { round: position.round.saturating_add(1), block: 0 };
         }
     }
 

@@ -7,7 +7,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::common_spread::CommonSpread;
-use crate::estimate::{Estimate, Moments, t_975_at};
+use crate::estimate::{Estimate, MOST_FREEDOM, Moments, t_975_at};
 use crate::metric::Better;
 
 /// How often a change of the size that is called detectable would be found.
@@ -215,7 +215,7 @@ impl Shift {
 }
 
 fn student(freedom: f64) -> Option<StudentsT> {
-    StudentsT::new(0.0, 1.0, freedom.max(1.0)).ok()
+    StudentsT::new(0.0, 1.0, freedom.clamp(1.0, MOST_FREEDOM)).ok()
 }
 
 /// A quantile of Student's t; infinite where there is none.

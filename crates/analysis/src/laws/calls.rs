@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::copies::copy_audit;
 use model::audit::Audited;
 use model::record::{Calls, Failure, Finished, Outcome};
-use model::{Audit, Measured};
+use model::{Audit, Measured, saturating_sum};
 
 use super::reason::{
     Breach, BreachRecord, Counted, Figure, LawReason, PathOnLink, Source, Who, Wrong,
@@ -95,7 +95,7 @@ fn wrong<'a>(
     seen: &'a BTreeMap<String, u64>,
 ) -> impl Iterator<Item = Wrong> + use<'a> {
     by_kernel_name(tally).into_iter().filter_map(move |(names, tallied)| {
-        let seen: u64 = names.iter().filter_map(|name| seen.get(*name)).sum();
+        let seen = saturating_sum(names.iter().filter_map(|name| seen.get(*name)).copied());
         let figure = Figure::Calls { who, call: names.first()? };
         (seen != tallied).then(|| Wrong::figure(figure, seen as f64, tallied as f64))
     })

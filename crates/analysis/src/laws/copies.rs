@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::audit::Audited;
 use model::record::Outcome;
-use model::{Audit, Measured};
+use model::{Audit, Measured, saturating_sum};
 
 use super::calls::breach;
 use super::reason::{Counted, Figure, LawReason, PathOnLink, Source, Wrong};
@@ -26,7 +26,7 @@ fn sent_again(audited: &Audited) -> f64 {
         return 0.0;
     };
     let again = copies.functions.iter().filter(|it| it.function == "tcp:tcp_retransmit_skb");
-    let bytes: u64 = again.map(|it| it.bytes).sum();
+    let bytes = saturating_sum(again.map(|it| it.bytes));
     bytes as f64 / finished.sender.total.accepted_bytes.max(1) as f64
 }
 

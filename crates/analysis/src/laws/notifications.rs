@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::Missing;
 use model::names::Switch;
-use model::{Cell, Link};
+use model::{Cell, Link, saturating_sum};
 
 use super::reason::{Breach, Counted, Figure, LawReason, Source, Wrong, whole};
 use super::{cells_of, decided, undecidable};
@@ -126,7 +126,7 @@ pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
         let Some(finished) = judged.finished() else { continue };
         let total = &finished.sender.total;
         compared += 1;
-        let notified = total.completed + total.notifications + total.zerocopy_sends;
+        let notified = saturating_sum([total.completed, total.notifications, total.zerocopy_sends]);
         if notified > 0 {
             broken.push(breach(judged, (Figure::Notifications, notified, 0)));
         }

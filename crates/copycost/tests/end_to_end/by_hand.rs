@@ -32,6 +32,8 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
         ("verify --sizes 0", "--sizes: "),
         ("verify --threads 9999", "at most 256"),
         ("verify --time 5", "--time: "),
+        ("verify --time 0s", "--time: from 1ms to 24h, not 0s"),
+        ("verify --time 18446744073s", "--time: from 1ms to 24h, not 18446744073s"),
         ("serve --size 4", "--fields 4"),
         ("serve --send sned", "did you mean \"send\"?"),
         ("serve --listen nowhere", "--listen: \"nowhere\" is no IP address"),
@@ -41,6 +43,11 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
         ("connect localhost --token 00112233445566778899aabbccddeeff", "ADDRESS:PORT"),
         ("connect 127.0.0.1:1 --token xyz", "--token: "),
         ("connect 127.0.0.1:1", "not provided: --token <HEX>; see copycost connect --help"),
+        ("connect 127.0.0.1:1 --token-file none", "--token-file none: No such file"),
+        ("connect 127.0.0.1:1 --token-file .", "--token-file .: Is a directory"),
+        ("connect 127.0.0.1:1 --token-file -", "--token-file: \"\" is no token"),
+        ("connect 127.0.0.1:1 --token-file /dev/zero", "--token-file: "),
+        ("serve --token 00112233445566778899aabbccddeeff --token-file x", "cannot be used with"),
     ] {
         let words: Vec<_> = line.split(' ').collect();
         let ended = place.copycost(&words).ends_with(2);
@@ -92,6 +99,11 @@ fn two_ends_by_hand_find_each_other_by_the_printed_command() {
     let server = Ended { code, output: report.join("\n"), error }.ends_with(0);
     assert!(server.output.starts_with("sent "), "{server:#?}");
     assert!(server.output.contains("sendmsg"), "{server:#?}");
+    assert!(server.output.contains("turned away: 1 connection that"), "{server:#?}");
+
+    // It took one client.
+    let gone = place.copycost(&words).ends_with(3);
+    assert!(gone.complaint().contains("each serves one client"), "{gone:#?}");
 
     // The two windows differ; what passed over the whole connection does not.
     let whole = |output: &str| {
@@ -101,4 +113,40 @@ fn two_ends_by_hand_find_each_other_by_the_printed_command() {
     assert!(whole(&client.output) > 0);
     assert_eq!(whole(&client.output), whole(&server.output));
     assert!(client.output.contains("this end's own window"), "{client:#?}");
+}
+
+#[test]
+fn a_token_comes_from_a_file_or_standard_input_and_is_not_printed() {
+    let place = Place::new();
+    let token = "00112233445566778899aabbccddeeff";
+    place.write("token", &format!("{token}\n"));
+    let serve = ["serve", "--threads", "1", "--time", "300ms", "--token-file", "token"];
+    for by_file in [true, false] {
+        let mut server = place.spawn(&serve);
+        let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
+        let command = told.nth(1).unwrap().unwrap();
+        assert!(command.contains(" --token-file token ") && !command.contains(token), "{command}");
+        let mut words: Vec<_> = command.split(' ').skip(1).collect();
+        let client = if by_file {
+            place.copycost(&words)
+        } else {
+            *words.iter_mut().find(|word| **word == "token").unwrap() = "-";
+            let mut command = place.command(&words);
+            let file = std::fs::File::open(place.path("token")).unwrap();
+            Ended::of(command.stdin(file).output().unwrap())
+        };
+        client.ends_with(0);
+        assert!(server.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_after_the_clients_own_time() {
+    let place = Place::new();
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let token = "00112233445566778899aabbccddeeff";
+    let client = ["connect", &address, "--token", token, "--time", "500ms"];
+    let ended = place.copycost(&client).ends_with(3);
+    assert!(ended.complaint().contains("did not answer within 500ms"), "{ended:#?}");
 }

@@ -46,3 +46,15 @@ fn a_journal_that_cannot_grow_ends_the_run_and_keeps_what_it_has() {
     place.copycost(&["run", "--resume", "run"]).ends_with(0);
     assert!(trials(&place.path("run")).len() >= 8);
 }
+
+#[test]
+fn what_help_could_not_print_is_no_success() {
+    let place = Place::new();
+    for arguments in [&["--help"][..], &["run", "--help"], &["--version"], &["man"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = place.command(arguments);
+        let ended = Ended::of(command.stdout(full).output().unwrap()).ends_with(3);
+        assert!(ended.complaint().contains("cannot write to standard output"), "{ended:#?}");
+        assert_eq!(ended.error.lines().count(), 1, "{ended:#?}");
+    }
+}

@@ -15,6 +15,7 @@ mod experiment;
 mod full_disk;
 mod import;
 mod interruption;
+mod limits;
 mod looking;
 mod no_loopback;
 mod run;

@@ -17,6 +17,7 @@ use model::Missing;
 use model::audit::CeilingPoint;
 
 use crate::error::missing;
+use crate::threads;
 
 /// Source and destination together: within a level-1 cache, a level-2 cache, a last-level cache, and beyond most.
 const WORKING_SETS: [u64; 4] = [16 << 10, 256 << 10, 4 << 20, 64 << 20];
@@ -129,7 +130,10 @@ fn copy_on(cpus: &[u32], bytes: u64, pass_ns: u64) -> Result<Vec<CeilingPoint>, 
                 .name(format!("ceiling {cpu}"))
                 .spawn_scoped(scope, move || copier(cpu, bytes, &ordered, &answer))
                 .map_err(|error| {
-                    format!("copying ceiling: no thread for CPU {cpu}: {error}; raise ulimit -u")
+                    threads::refused(
+                        &format!("a thread on CPU {cpu} for the copying ceiling"),
+                        &error,
+                    )
                 })?;
             copiers.push(Copier { orders, answers });
         }

@@ -14,7 +14,7 @@ use model::message::Message;
 use model::record::SendTally;
 
 use super::path::{SendOptions, SendPath, Wait, gather, start};
-use super::zerocopy::{Wire, Zerocopy};
+use super::zerocopy::{Wire, Zerocopy, set_zerocopy};
 use crate::slots::{Slot, Slots};
 
 /// Zero-copy sends whose completions are left where they are.
@@ -152,7 +152,7 @@ impl SendPath for CompletionsLeft {
         options: &SendOptions,
     ) -> Result<Self, String> {
         if options.so_zerocopy {
-            socket.set_zerocopy(true).map_err(|error| error.to_string())?;
+            set_zerocopy(&socket, message.bytes())?;
         }
         Self::with_wire(socket, arena, message, options)
     }

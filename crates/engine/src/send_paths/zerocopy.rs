@@ -9,6 +9,7 @@ use kernel::Errno;
 use kernel::arena::Arena;
 use kernel::error_queue::{ErrorQueueSpace, Notification};
 use kernel::gather::Gather;
+use kernel::limits;
 use kernel::poll::{self, Ready};
 use kernel::socket::{SendFlags, Socket};
 use model::message::Message;
@@ -274,6 +275,12 @@ impl<W: Wire> Zerocopy<W> {
     }
 }
 
+/// Asks a socket for SO_ZEROCOPY, for messages of so many bytes.
+pub(super) fn set_zerocopy(socket: &Socket, bytes: usize) -> Result<(), String> {
+    socket.set_zerocopy(true).map_err(|error| error.to_string())?;
+    limits::may_pin(bytes).map_err(|error| error.to_string())
+}
+
 impl SendPath for Zerocopy {
     fn open(
         socket: Socket,
@@ -282,7 +289,7 @@ impl SendPath for Zerocopy {
         options: &SendOptions,
     ) -> Result<Self, String> {
         if options.so_zerocopy {
-            socket.set_zerocopy(true).map_err(|error| error.to_string())?;
+            set_zerocopy(&socket, message.bytes())?;
         }
         Self::with_wire(socket, arena, message, options)
     }
@@ -290,7 +297,7 @@ impl SendPath for Zerocopy {
     fn supported() -> Result<(), String> {
         let any = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
         let socket = Socket::stream(any).map_err(|error| error.to_string())?;
-        socket.set_zerocopy(true).map_err(|error| error.to_string())
+        set_zerocopy(&socket, 1)
     }
 
     fn socket(&self) -> &Socket {

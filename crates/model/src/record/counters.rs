@@ -112,7 +112,7 @@ impl Counters {
             if let Measured::Value(so_far) = sum {
                 match (counter.get)(worker) {
                     Measured::Value(more) => {
-                        so_far.count += more.count;
+                        so_far.count = so_far.count.saturating_add(more.count);
                         so_far.scaled |= more.scaled;
                     }
                     absent @ Measured::Absent { .. } => *sum = absent.clone(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::tally_table::{facts, tally};
+use crate::units::saturating_sum;
 
 tally! {
     /// System calls by kind. Those that were never made are left out of records.
@@ -32,7 +33,14 @@ fn is_zero(n: &u64) -> bool {
 impl Calls {
     /// All system calls.
     pub fn all(&self) -> u64 {
-        self.send + self.sendmsg + self.recv + self.recvmsg_errqueue + self.poll + self.epoll_wait
+        saturating_sum([
+            self.send,
+            self.sendmsg,
+            self.recv,
+            self.recvmsg_errqueue,
+            self.poll,
+            self.epoll_wait,
+        ])
     }
 }
 

@@ -79,7 +79,7 @@ impl Summed for u64 {
     }
 
     fn plus(self, other: Self) -> Self {
-        self + other
+        self.saturating_add(other)
     }
 }
 

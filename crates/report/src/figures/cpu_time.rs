@@ -6,6 +6,8 @@ use analysis::summary::Summary;
 
 use super::groups::{Across, Cells, Group};
 use super::run::Run;
+use model::saturating_sum;
+
 use crate::drawing::axes::{Axis, percent_axis};
 use crate::drawing::description::{Bar, Bars, Description, Key, KeyShape, Segment};
 use crate::drawing::tints::Tint;
@@ -49,7 +51,7 @@ pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Description> {
     }
     let cells = || groups.iter().flat_map(|group| &group.cells);
     let mut notes = vec![unmapped(cells().copied())];
-    let lost: u64 = cells().map(|cell| cell.lost).sum();
+    let lost = saturating_sum(cells().map(|cell| cell.lost));
     if lost > 0 {
         notes.push(format!("{lost} samples were lost: the kernel had no room for them"));
     }

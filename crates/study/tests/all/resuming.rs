@@ -238,3 +238,26 @@ fn a_run_between_two_machines_goes_on_only_between_the_same_two() {
         assert!(error.contains("peer") && !error.contains('\n'), "{error}");
     }
 }
+
+#[test]
+fn a_record_of_any_round_and_block_is_gone_on_from() {
+    let plan = small_plan(Some(2));
+    for (round, block) in [(u32::MAX, 0), (u32::MAX, u32::MAX), (2, u32::MAX), (0, 0)] {
+        let mut records = run(&plan, &mut Script::good()).records;
+        let last = records.iter_mut().rev().find_map(|record| match record {
+            Record::Trial(trial) => Some(trial),
+            Record::Segment(_)
+            | Record::Round(_)
+            | Record::Audit(_)
+            | Record::AuditRefused(_)
+            | Record::Ceiling(_)
+            | Record::Finish(_)
+            | Record::Imported(_) => None,
+        });
+        let last = last.unwrap();
+        (last.round, last.block) = (round, block);
+        let _ = check_order(&plan, &records);
+        let more = go_on(&plan, &mut Script::good(), &records);
+        assert_eq!(more.reason(), FinishReason::Rounds, "{round} {block}");
+    }
+}
