@@ -97,7 +97,9 @@ fn decision(number: usize, done: &[Done<'_>]) -> Decision {
         let source = Source { experiment: one.experiment, run: one.run.to_owned() };
         Some((source, claim.clone()))
     };
-    let said: Vec<Said> = done.iter().filter_map(of_it).collect();
+    // Single rows of a table have no intervals, whatever its plan looks like.
+    let measured = done.iter().filter(|one| one.summary.run.imported.is_empty());
+    let said: Vec<Said> = measured.filter_map(of_it).collect();
     let is_made_for_it =
         |(source, _): &Said| source.experiment.is_some_and(|it| made_for_it.contains(&it));
     let (made, others): (Vec<_>, Vec<_>) = said.into_iter().partition(is_made_for_it);
@@ -177,6 +179,31 @@ mod tests {
             panic!("this machine has not what it is about")
         };
         assert_eq!(claim.verdict, Verdict::NotApplicable);
+    }
+
+    #[test]
+    fn an_imported_table_decides_none_whatever_its_plan_is() {
+        let plan = model::Plan::preset(model::Preset::Default);
+        let host = model::host::Host::unknown("0", None, "made for this test");
+        let mut summary = crate::summarise(&plan, &host, &[]);
+        summary.explained.claims = vec![claim(6, Verdict::Supported)];
+        let made = Experiment::of_claim(6).next();
+        for experiment in [made, None] {
+            let rules = |summary: &Summary| {
+                let all = decisions(&[Done { experiment, run: "one", summary }]);
+                all.into_iter().find(|it| it.id == Id::Claim(6)).unwrap().ruling
+            };
+            assert!(matches!(rules(&summary), Decided::By { .. }), "{experiment:?}");
+            let mut table = summary.clone();
+            table.run.imported = vec![model::record::ImportedFile {
+                file: "table.csv".to_owned(),
+                rows: 1,
+                columns: Vec::new(),
+                stated: None,
+                notes: Vec::new(),
+            }];
+            assert_eq!(rules(&table), Decided::NotRun, "{experiment:?}");
+        }
     }
 
     #[test]

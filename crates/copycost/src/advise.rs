@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use analysis::advice::{self, Advice, Question, Source};
-use journal::{Owner, RunDirectory};
+use journal::{Owner, RunDirectory, with_rights};
 use model::host::Host;
 use model::names::AckPlacement;
 use model::record::FinishReason;
@@ -37,7 +37,7 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     if let Some(page) = host.page_bytes.value() {
         check_message(&asked.question.cell, *page)?;
     }
-    let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
+    let owner = derived::caller();
     let mut runs = Runs::find(arguments.directory.as_deref(), owner, &asked.question, &host)?;
     if arguments.measure == "never" {
         runs.name_one_that_differs(owner, &host)?;
@@ -268,14 +268,14 @@ impl Runs {
             return Ok(runs);
         }
         if let Some(path) = named
-            && holds_a_run(path)
+            && with_rights(owner, || holds_a_run(path))?
         {
             let run = Run::read(&RunDirectory::open(path, owner)?)?;
             runs.is_of_another_machine = run.derived.host.identity() != host.identity();
             runs.found.push(run);
             return Ok(runs);
         }
-        for path in directories(&runs.place)? {
+        for path in with_rights(owner, || directories(&runs.place))?? {
             let Ok(directory) = RunDirectory::open(&path, owner) else { continue };
             let is_here = directory.read_host().is_ok_and(|of| of.identity() == host.identity());
             let may_answer =
@@ -303,7 +303,8 @@ impl Runs {
         if !self.found.is_empty() || !self.place.exists() {
             return Ok(());
         }
-        let newest = directories(&self.place)?.into_iter().find_map(|path| {
+        let found = with_rights(owner, || directories(&self.place))??;
+        let newest = found.into_iter().find_map(|path| {
             let directory = RunDirectory::open(&path, owner).ok()?;
             let is_here = directory.read_host().is_ok_and(|of| of.identity() == host.identity());
             Run::read(&directory).ok().filter(|_| is_here)

@@ -91,7 +91,7 @@ fn turned_away(why: TurnedAway, options: &HandOptions) -> Stop {
             "{address} has this connection already: are --threads and --flows those of serve, or was another client first?"
         )),
         TurnedAway::Busy => Stop::Cannot(format!(
-            "{address} is busy: it serves another client, or too many knock; wait until it is done, or start another serve"
+            "{address} is busy: it serves another client, too many knock, or connect has more --threads or --flows than serve; wait until it is done, or start another serve"
         )),
         TurnedAway::Silent => Stop::Cannot(format!(
             "{address} accepted the connection and did not answer within {duration}: is it a copycost serve?"

@@ -1,15 +1,17 @@
 //! `copycost compare`: what changed between runs.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use analysis::changes::{Changes, MeasuredRun, SideFacts, compare as compared, worse};
-use journal::RunDirectory;
+use journal::{Owner, RunDirectory};
 use model::Share;
 use report::{ChangesOptions, Format};
 
 use crate::args::CompareArguments;
 use crate::derived::{self, Derived};
 use crate::exit::Stop;
+use crate::named_files::replace;
 use crate::terminal::{Reader, show, tell};
 
 /// Compares and shows.
@@ -20,13 +22,14 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     let allowed = arguments.fail_over.as_deref().map(share).transpose()?;
     let (base, others) = sides(arguments)?;
     check_twins(&base, &others)?;
-    let base = read(&base)?;
-    let others = others.iter().map(|side| read(side)).collect::<Result<Vec<_>, Stop>>()?;
+    let owner = derived::caller();
+    let base = read(&base, owner)?;
+    let others = others.iter().map(|side| read(side, owner)).collect::<Result<Vec<_>, Stop>>()?;
     let changes = compared(&base, &others);
     check_common(&changes)?;
     print(arguments, &changes)?;
     if let Some(page) = &arguments.out {
-        write_page(page, &changes)?;
+        write_page(page, owner, &changes)?;
     }
     let Some(allowed) = allowed else { return Ok(()) };
     let worse = worse(&changes, allowed.0);
@@ -70,11 +73,15 @@ fn print(arguments: &CompareArguments, changes: &Changes) -> Result<(), Stop> {
     show(&String::from_utf8_lossy(&text))
 }
 
-fn write_page(page: &Path, changes: &Changes) -> Result<(), Stop> {
-    let cannot = |why: String| Stop::Cannot(format!("cannot write {}: {why}", page.display()));
-    let file = std::fs::File::create(page).map_err(|why| cannot(why.to_string()))?;
-    report::write_changes_html(std::io::BufWriter::new(file), changes)
-        .map_err(|why| cannot(why.io().to_string()))
+fn write_page(page: &Path, owner: Owner, changes: &Changes) -> Result<(), Stop> {
+    let write = |file| {
+        report::write_changes_html(file, changes)
+            .map_err(|why| io::Error::new(why.io().kind(), why.io().to_string()))
+    };
+    replace(page, owner, write, |why| {
+        let page = page.display();
+        Stop::Cannot(format!("cannot write {page}: {why}; name another file by --out"))
+    })
 }
 
 /// The base's directories, and those of each other side.
@@ -110,9 +117,9 @@ fn check_twins(base: &[PathBuf], others: &[Vec<PathBuf>]) -> Result<(), Stop> {
     Ok(())
 }
 
-fn read(side: &[PathBuf]) -> Result<Vec<MeasuredRun>, Stop> {
+fn read(side: &[PathBuf], owner: Owner) -> Result<Vec<MeasuredRun>, Stop> {
     let one = |path: &PathBuf| {
-        let directory: RunDirectory = derived::find(Some(path), None)?;
+        let directory: RunDirectory = derived::find(Some(path), owner)?;
         let derived = Derived::read(&directory)?;
         for note in &derived.notes {
             tell(&format!("! {}: {note}", path.display()));

@@ -252,9 +252,9 @@ fn outside(plan: &Plan, records: &[Record]) -> Option<String> {
     let of = |record: &Record| match record {
         Record::Trial(trial) => Some(trial.cell.clone()),
         Record::Audit(audited) => Some(audited.cell.clone()),
+        Record::AuditRefused(refused) => refused.cell.clone(),
         Record::Segment(_)
         | Record::Round(_)
-        | Record::AuditRefused(_)
         | Record::Ceiling(_)
         | Record::Finish(_)
         | Record::Imported(_) => None,
@@ -401,14 +401,19 @@ fn meant(named: Option<&Path>) -> Result<PathBuf, Stop> {
     }
 }
 
+/// Whose rights everything is done with: as [`owner`] says of this process.
+pub(crate) fn caller() -> Owner {
+    owner(effective_uid(), |name| std::env::var(name).ok())
+}
+
 /// Who runs this; a user of no privilege where that cannot be told.
-pub(crate) fn effective_uid() -> u32 {
+fn effective_uid() -> u32 {
     // /proc/self belongs to the effective user (proc(5)).
     std::fs::metadata("/proc/self").map_or(u32::MAX, |facts| facts.uid())
 }
 
 /// Who a run directory shall belong to: under sudo the user who called it, else whoever runs this.
-pub(crate) fn owner(effective_uid: u32, variable: impl Fn(&str) -> Option<String>) -> Owner {
+fn owner(effective_uid: u32, variable: impl Fn(&str) -> Option<String>) -> Owner {
     let number = |name: &str| variable(name)?.parse::<u32>().ok();
     // Only root may give files away; elsewhere the variables are left over from something else.
     if effective_uid != 0 {
@@ -425,6 +430,18 @@ mod tests {
     use model::record::FailureKind;
 
     use super::*;
+
+    #[test]
+    fn records_of_cells_outside_the_plan_are_named_and_controls_are_not() {
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.threads.truncate(1);
+        let records = synthetic::run(&plan, 1, synthetic::trial);
+        assert_eq!(outside(&plan, &records), None);
+        plan.factors.message.truncate(3);
+        let told = outside(&plan, &records).unwrap();
+        // Three paths and three controls at the size that the plan has no more.
+        assert!(told.starts_with("6 records of cells that plan.toml does not have"), "{told}");
+    }
 
     #[test]
     fn only_the_plans_cells_are_counted_and_the_unreached_apart() {

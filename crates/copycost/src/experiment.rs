@@ -11,7 +11,7 @@ use crate::args::{ExperimentArguments, ExperimentCommand, JudgeArguments, RunExp
 use crate::by_hand::time;
 use crate::derived::{self, RUNS};
 use crate::exit::Stop;
-use crate::found_runs::found;
+use crate::found_runs::{FoundRun, found};
 use crate::measured_run::Run;
 use crate::run::start_engine;
 use crate::terminal::{Reader, show, tell};
@@ -53,7 +53,7 @@ fn run(arguments: &RunExperimentArguments) -> Result<(), Stop> {
     }
     let limit = arguments.max_time.as_deref().map(|text| time("max-time", text)).transpose()?;
     let host = engine::host::facts();
-    let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
+    let owner = derived::caller();
     let mut engine = start_engine()?;
     let mut done: Vec<(Experiment, Run)> = Vec::new();
     let mut interrupted = false;
@@ -107,9 +107,9 @@ fn judge(arguments: &JudgeArguments) -> Result<(), Stop> {
     let (runs, _) = found(named)?;
     let done: Vec<Done<'_>> = runs
         .iter()
-        .map(|(run, derived)| Done {
+        .map(|FoundRun { path, derived, .. }| Done {
             experiment: Experiment::of_plan(&derived.plan),
-            run,
+            run: path,
             summary: &derived.summary,
         })
         .collect();
@@ -129,7 +129,7 @@ fn told(done: &[Done<'_>], json: bool) -> Result<String, Stop> {
     let mut text = report::experiments_screen(&decisions, reader.width, reader.colour);
     text.push('\n');
     for Done { experiment, run, .. } in done {
-        let name = experiment.map_or("another plan", Experiment::name);
+        let name = experiment.map_or("a run of another plan", Experiment::name);
         let _ = writeln!(text, "{name}: copycost report {}", report::visible(run));
     }
     Ok(text)

@@ -2,26 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use journal::{Owner, RunDirectory};
+use journal::{JournalError, Owner, RunDirectory, with_rights};
 
-use crate::derived::Derived;
+use crate::derived::{self, Derived};
 use crate::exit::Stop;
 use crate::terminal::tell;
 
 /// Directories that hold runs are looked into so deep: `fleet/host/copycost-runs/run` is three levels under `fleet`.
 const DEEPEST: u32 = 4;
 
-/// A run by a name that tells it apart.
-pub(crate) type NamedRun = (String, Derived);
+/// A run that was found.
+pub(crate) struct FoundRun {
+    /// A name that tells it apart.
+    pub(crate) name: String,
+    /// Its directory, as a reader can type it.
+    pub(crate) path: String,
+    /// What follows from it.
+    pub(crate) derived: Derived,
+}
 
-/// Every run that was named or lies in a directory that was; and, one line each, what could not be read.
+/// Every run that was named or lies in a directory that was; and, one line each, what could not be read. Under sudo none is
+/// looked at that the user who called it could not.
 ///
 /// # Errors
 /// None of them is a run that can be read.
-pub(crate) fn found(named: &[PathBuf]) -> Result<(Vec<NamedRun>, Vec<String>), Stop> {
-    let mut found = Found::default();
+pub(crate) fn found(named: &[PathBuf]) -> Result<(Vec<FoundRun>, Vec<String>), Stop> {
+    let mut found = Found::new(derived::caller());
     for path in named {
         found.search(path);
     }
@@ -40,19 +49,23 @@ pub(crate) fn found(named: &[PathBuf]) -> Result<(Vec<NamedRun>, Vec<String>), S
 }
 
 /// Run directories, each once, and what is none.
-#[derive(Default)]
 struct Found {
+    owner: Owner,
     runs: Vec<RunDirectory>,
     seen: BTreeSet<PathBuf>,
     faults: Vec<String>,
 }
 
 impl Found {
+    const fn new(owner: Owner) -> Self {
+        Self { owner, runs: Vec::new(), seen: BTreeSet::new(), faults: Vec::new() }
+    }
+
     /// Takes in a run directory, or those below a directory.
     fn search(&mut self, path: &Path) {
-        let directory = match RunDirectory::open(path, Owner::None) {
+        let directory = match RunDirectory::open(path, self.owner) {
             Ok(directory) => directory,
-            Err(_) if path.is_dir() => {
+            Err(JournalError::Missing(_)) if self.is_directory(path) => {
                 if !self.search_below(path, DEEPEST) {
                     let path = path.display();
                     self.faults.push(format!("{path} holds no run (none has a journal.jsonl)"));
@@ -69,28 +82,35 @@ impl Found {
 
     /// Whether there was anything in it. Links are not followed: `latest` is a run that is there already.
     fn search_below(&mut self, path: &Path, deep: u32) -> bool {
-        let mut below: Vec<PathBuf> = match fs::read_dir(path) {
-            Ok(entries) => entries
-                .flatten()
-                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-                .map(|entry| entry.path())
-                .collect(),
-            Err(why) => {
-                self.faults.push(format!("{} cannot be read: {why}", path.display()));
+        let listed = with_rights(self.owner, || directories(path)).map_err(|why| why.to_string());
+        let unreadable = |why| format!("{} cannot be read: {why}", path.display());
+        let below = match listed.and_then(|listed| listed.map_err(unreadable)) {
+            Ok(below) => below,
+            Err(fault) => {
+                self.faults.push(fault);
                 return true;
             }
         };
-        below.sort();
         let mut foreign = Vec::new();
         let mut found = false;
         for path in below {
-            match RunDirectory::open(&path, Owner::None) {
+            match RunDirectory::open(&path, self.owner) {
                 Ok(directory) => {
                     found = true;
                     self.take(directory);
                 }
-                Err(_) if deep > 1 && self.search_below(&path, deep - 1) => found = true,
-                Err(_) => foreign.push(path),
+                Err(JournalError::Missing(_)) => {
+                    if deep > 1 && self.search_below(&path, deep - 1) {
+                        found = true;
+                    } else {
+                        foreign.push(path);
+                    }
+                }
+                // A run that cannot be read says why itself.
+                Err(why) => {
+                    found = true;
+                    self.faults.push(why.to_string());
+                }
             }
         }
         // Where nothing was found, the directory above is named instead.
@@ -101,6 +121,10 @@ impl Found {
         found
     }
 
+    fn is_directory(&self, path: &Path) -> bool {
+        with_rights(self.owner, || path.is_dir()).unwrap_or(false)
+    }
+
     fn take(&mut self, directory: RunDirectory) {
         let path = directory.path();
         if self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())) {
@@ -109,7 +133,7 @@ impl Found {
     }
 
     /// What follows from every run; one that cannot be read is a fault.
-    fn read(&mut self) -> Vec<NamedRun> {
+    fn read(&mut self) -> Vec<FoundRun> {
         let mut runs = Vec::new();
         let mut paths = Vec::new();
         for directory in &self.runs {
@@ -125,8 +149,23 @@ impl Found {
                 Err(stop) => self.faults.push(stop.why().to_owned()),
             }
         }
-        distinct_names(&paths).into_iter().zip(runs).collect()
+        let named = distinct_names(&paths).into_iter().zip(paths);
+        let found = named.zip(runs).map(|((name, path), derived)| FoundRun {
+            name,
+            path: path.display().to_string(),
+            derived,
+        });
+        found.collect()
     }
+}
+
+/// The directories in one, by name; links are none.
+fn directories(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(path)?.flatten();
+    let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let mut below: Vec<PathBuf> = entries.filter(is_directory).map(|entry| entry.path()).collect();
+    below.sort();
+    Ok(below)
 }
 
 /// A name for each directory: its own, and where two have the same, with as many directories before it as tell all runs of

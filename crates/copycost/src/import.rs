@@ -1,12 +1,12 @@
 //! `copycost import`: tables that other programs wrote become a run directory.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use foreign::{Asked, Import, Table};
+use journal::Owner;
 use model::Measured;
 use model::record::ImportedFile;
 use report::numbers::counted;
@@ -14,6 +14,7 @@ use report::numbers::counted;
 use crate::args::ImportArguments;
 use crate::derived::{self, Figures};
 use crate::exit::Stop;
+use crate::named_files::open;
 use crate::opened_run::OpenedRun;
 use crate::terminal::tell;
 
@@ -24,8 +25,9 @@ use crate::terminal::tell;
 pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Stop> {
     twice(&arguments.files)?;
     let asked = Asked { maps: &arguments.map, decimal: arguments.decimal, cpus: arguments.cpus };
+    let owner = derived::caller();
     let tables: Vec<Table> =
-        arguments.files.iter().map(|file| table(file, asked)).collect::<Result<_, _>>()?;
+        arguments.files.iter().map(|file| table(file, owner, asked)).collect::<Result<_, _>>()?;
     let unused = arguments
         .map
         .iter()
@@ -46,11 +48,10 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Stop> {
         )));
     }
     if !arguments.quiet {
-        tables.iter().for_each(|table| tell(&told(&table.file)));
+        tables.iter().flat_map(|table| told(&table.file)).for_each(|line| tell(&line));
     }
     let label = arguments.label.clone().unwrap_or_else(|| name_of(&arguments.files));
     let made = foreign::import(tables, &label, arguments.cpus, now()).map_err(Stop::Usage)?;
-    let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
     let Import { plan, host, records } = made;
     let mut run = OpenedRun::begin(arguments.out.as_deref(), owner, &plan, &host)?;
     run.journal.append_all(&records)?;
@@ -73,20 +74,20 @@ fn twice(files: &[PathBuf]) -> Result<(), Stop> {
     Ok(())
 }
 
-fn table(file: &Path, asked: Asked<'_>) -> Result<Table, Stop> {
+fn table(file: &Path, owner: Owner, asked: Asked<'_>) -> Result<Table, Stop> {
     let name = file.display().to_string();
     if is_standard_input(file) {
         let read = foreign::read("standard input", std::io::stdin().lock(), asked);
         return read.map_err(|why| Stop::Usage(why.to_string()));
     }
-    if file.is_dir() {
-        return Err(Stop::Usage(format!(
-            "{name} is a directory: name a CSV file, such as {}",
-            file.join("trials.csv").display()
-        )));
-    }
-    let opened = File::open(file)
-        .map_err(|why| Stop::Usage(format!("{name} cannot be read: {why}; name a CSV file")))?;
+    let opened = open(file, owner, |why| {
+        Stop::Usage(if why.kind() == ErrorKind::IsADirectory {
+            let trials = file.join("trials.csv");
+            format!("{name} is a directory: name a CSV file, such as {}", trials.display())
+        } else {
+            format!("{name} cannot be read: {why}; name a CSV file")
+        })
+    })?;
     foreign::read(&name, BufReader::new(opened), asked).map_err(|why| Stop::Usage(why.to_string()))
 }
 
@@ -112,7 +113,7 @@ fn name_of(files: &[PathBuf]) -> String {
 const MOST_NAMED: usize = 5;
 
 /// One line a column: what it was taken as.
-fn told(file: &ImportedFile) -> String {
+fn told(file: &ImportedFile) -> Vec<String> {
     let width = file.columns.iter().map(|it| it.heading.chars().count()).max().unwrap_or(0).min(40);
     let mut lines = vec![format!("{}: {}", file.file, counted(file.rows, "row", "rows"))];
     // A table of copycost's own has hundreds that nothing is taken from.
@@ -142,5 +143,5 @@ fn told(file: &ImportedFile) -> String {
         lines.push(format!("  not taken: {}{more}", named.join(", ")));
     }
     lines.extend(file.notes.iter().map(|note| format!("  {note}")));
-    lines.join("\n")
+    lines
 }

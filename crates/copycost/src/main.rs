@@ -17,6 +17,7 @@ mod live_report;
 mod live_table;
 mod manual;
 mod measured_run;
+mod named_files;
 mod opened_run;
 mod plan_flags;
 mod probe;

@@ -76,6 +76,14 @@ impl OpenedRun {
         if let Some(torn) = resumed.torn {
             tell(&format!("! {torn}"));
         }
+        if !resumed.records.is_empty() {
+            // Another process may have begun or gone on with it since this one looked.
+            let (then, of) = (directory.read_plan()?, directory.read_host()?);
+            // What was measured under another plan must not be gone on with under this one.
+            directory.check(&then, &of, &resumed.records)?;
+            study::resume::check(&then, plan, &of, host)
+                .map_err(|differs| Stop::Usage(differs.to_string()))?;
+        }
         study::resume::check_order(plan, &resumed.records)
             .map_err(|differs| Stop::Usage(differs.to_string()))?;
         // Only now that the journal is held: budget, precision, rounds and label may differ.

@@ -11,7 +11,7 @@ use crate::exit::Stop;
 /// # Errors
 /// The directory is no run, its journal is damaged, or it cannot be written; the figures are shown even then.
 pub(crate) fn report(arguments: &ReportArguments) -> Result<(), Stop> {
-    let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
+    let owner = derived::caller();
     let directory = derived::find(arguments.directory.as_deref(), owner)?;
     let figures = match arguments.format {
         Format::Screen => Figures::asked(arguments.json, arguments.verbose),

@@ -1,12 +1,14 @@
 //! The plan that a command line asks for: preset, then plan file, then flags.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Read};
 use std::path::Path;
 
 use model::message::Message;
 use model::{Cell, Plan, Preset};
 
+use crate::derived;
 use crate::exit::Stop;
+use crate::named_files::open;
 use crate::plan_flags::PlanFlags;
 use crate::terminal::tell;
 
@@ -55,23 +57,28 @@ impl PlanRequest<'_> {
 /// The name under which standard input stands in the place of a plan file.
 const STANDARD_INPUT: &str = "-";
 
+/// A plan is no longer than this, in bytes; without a bound a file that never ends would fill the memory.
+const LONGEST_PLAN: u64 = 16 << 20;
+
 /// Reads a plan file over a preset: the one named on the command line, or the file's own.
 fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
-    let (name, text) = if file.as_os_str() == STANDARD_INPUT {
-        ("standard input".to_owned(), read_standard_input())
-    } else {
-        let name = file.display().to_string();
-        if file.is_dir() {
-            let why = format!("{name} is a directory; name a plan file, such as its plan.toml");
-            return Err(Stop::Usage(why));
-        }
-        (name, std::fs::read_to_string(file))
+    let is_input = file.as_os_str() == STANDARD_INPUT;
+    let name = if is_input { "standard input".to_owned() } else { file.display().to_string() };
+    let cannot = |error: io::Error| {
+        Stop::Usage(if error.kind() == ErrorKind::IsADirectory {
+            format!("{name} is a directory; name a plan file, such as its plan.toml")
+        } else {
+            format!(
+                "cannot read the plan {name}: {error}; name a TOML file that you may read, such as a run's plan.toml"
+            )
+        })
     };
-    let text = text.map_err(|error| {
-        Stop::Usage(format!(
-            "cannot read the plan {name}: {error}; name a TOML file that you may read, such as a run's plan.toml"
-        ))
-    })?;
+    let text = if is_input {
+        read_standard_input()
+    } else {
+        read_bounded(open(file, derived::caller(), cannot)?)
+    };
+    let text = text.map_err(cannot)?;
     let wrong = |why: String| Stop::Usage(format!("{name}: {why}"));
     let plan = Plan::from_toml(&text).map_err(|error| wrong(error.to_string()))?;
     let Some(preset) = preset else { return Ok(plan) };
@@ -86,9 +93,17 @@ fn read_standard_input() -> io::Result<String> {
     if io::stdin().is_terminal() {
         tell("reading the plan from this terminal; Ctrl-D ends it");
     }
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text)?;
-    Ok(text)
+    read_bounded(io::stdin().lock())
+}
+
+fn read_bounded(input: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    input.take(LONGEST_PLAN + 1).read_to_end(&mut bytes)?;
+    let wrong = |what: &str| io::Error::new(ErrorKind::InvalidData, what);
+    if bytes.len() as u64 > LONGEST_PLAN {
+        return Err(wrong("it is longer than 16 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))
 }
 
 /// Whether every message can be laid out as the plan asks, on pages of `page` bytes.

@@ -71,7 +71,7 @@ struct Request {
 
 impl Request {
     fn parse(arguments: &RunArguments) -> Result<Self, Stop> {
-        let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
+        let owner = derived::caller();
         let resumed = match &arguments.resume {
             Some(path) => Some(derived::find_to_resume(path, owner)?),
             None => None,
@@ -195,6 +195,7 @@ fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {
         host: host.identity(),
         receiver_host: host.receiver_host.as_ref().map(|host| host.identity()),
         congestion: congestion.join(","),
+        plan: Some(plan.to_toml()),
     }
 }
 

@@ -24,7 +24,7 @@ const SIZES: [u64; 2] = [4096, 65_536];
 /// # Errors
 /// Wrong usage, a machine that cannot, a signal, or a run without two equal cells.
 pub(crate) fn selftest(arguments: &SelftestArguments) -> Result<(), Stop> {
-    let owner = derived::owner(derived::effective_uid(), |name| std::env::var(name).ok());
+    let owner = derived::caller();
     let directory = match &arguments.of {
         Some(path) => derived::find(Some(path), owner)?,
         None => measure(arguments, owner)?,

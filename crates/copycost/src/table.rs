@@ -9,7 +9,7 @@ use report::{Origin, RunResults};
 use crate::args::{TableArguments, TableFormat};
 use crate::derived::RUNS;
 use crate::exit::Stop;
-use crate::found_runs::found;
+use crate::found_runs::{FoundRun, found};
 use crate::terminal::{Reader, show, stream};
 
 /// Reads every run that was named or lies in a directory that was, and shows one table of all.
@@ -30,7 +30,7 @@ pub(crate) fn table(arguments: &TableArguments) -> Result<(), Stop> {
         named => named.to_vec(),
     };
     let (found, faults) = found(&named)?;
-    let results = found.into_iter().map(|(run, derived)| {
+    let results = found.into_iter().map(|FoundRun { name: run, derived, .. }| {
         let origin = Origin { run, ..derived.origin };
         RunResults { origin, estimates: derived.summary.estimates }
     });

@@ -1,6 +1,6 @@
 //! Standard output and error: who reads them, how wide, in colour or not, and readers that go away.
 
-use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write as _};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
 
 use report::{ReportError, visible, visible_screen};
 
@@ -81,13 +81,18 @@ pub(crate) fn written(written: io::Result<()>) -> Result<(), Stop> {
     }
 }
 
-/// The same of what is written bit by bit.
+/// The same of what is written bit by bit; at a terminal it is gathered first, to be shown as [`show`] does.
 ///
 /// # Errors
 /// As [`show`].
 pub(crate) fn stream(
-    write: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> Result<(), ReportError>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), ReportError>,
 ) -> Result<(), Stop> {
+    if io::stdout().is_terminal() {
+        let mut text = Vec::new();
+        write(&mut text).map_err(|error| Stop::Cannot(error.to_string()))?;
+        return show(&String::from_utf8_lossy(&text));
+    }
     match write(&mut BufWriter::new(io::stdout().lock())) {
         Err(error) if error.io().kind() != ErrorKind::BrokenPipe => {
             Err(Stop::Cannot(format!("cannot write to standard output: {}", error.io())))

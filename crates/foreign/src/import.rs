@@ -63,6 +63,7 @@ pub fn import(
         host: host.identity(),
         receiver_host: None,
         congestion: String::new(),
+        plan: None,
     })];
     let is_own = tables.iter().all(|table| table.is_own);
     let mut rows: Vec<Row> = Vec::new();

@@ -13,6 +13,7 @@ mod import;
 mod mapping;
 mod number;
 mod quotes;
+mod ration;
 mod reading;
 mod repetition;
 mod row;

@@ -13,6 +13,7 @@ use crate::error::{ForeignError, shown};
 use crate::mapping::Mapping;
 use crate::number::{Decimal, is_absent, proves};
 use crate::quotes;
+use crate::ration::Rationed;
 use crate::repetition::rounds;
 use crate::row::{Row, RowReader};
 use crate::words::Words;
@@ -72,12 +73,17 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
     let begun = dialect::text(file, &sample)?;
     let Dialect { separator, skip, skipped_lines } = dialect::dialect(file, begun)?;
     let begun = begun.get(skip..).unwrap_or_default();
-    let mut lines = dialect::reader(separator, begun.chain(input));
+    let mut lines = dialect::reader(separator, Rationed::new(begun.chain(input)));
     let line_of =
         |record: &csv::ByteRecord| skipped_lines + record.position().map_or(1, csv::Position::line);
     let mut record = csv::ByteRecord::new();
-    let broken = |why: csv::Error| ForeignError::of_file(file, format!("cannot be read: {why}"));
-    if !lines.read_byte_record(&mut record).map_err(broken)? {
+    let next = |lines: &mut csv::Reader<_>, record: &mut csv::ByteRecord| {
+        Rationed::begin_row(lines.get_mut());
+        let from = skipped_lines + lines.position().line();
+        let broken = |why| ForeignError::at(file, from, format!("cannot be read: {why}"));
+        lines.read_byte_record(record).map_err(broken)
+    };
+    if !next(&mut lines, &mut record)? {
         return Err(ForeignError::of_file(file, "it is empty"));
     }
     let first = line_of(&record);
@@ -106,7 +112,7 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
     let mut machines = BTreeSet::new();
     let mut filled = vec![false; headings.len()];
     let mut rows = Vec::new();
-    while lines.read_byte_record(&mut record).map_err(broken)? {
+    while next(&mut lines, &mut record)? {
         let line = line_of(&record);
         if record.iter().all(|field| field.iter().all(u8::is_ascii_whitespace)) {
             continue;

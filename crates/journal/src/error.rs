@@ -121,6 +121,20 @@ pub enum JournalError {
         /// The machine that the line names, or those of both ends.
         measured: String,
     },
+    /// The records were made under another plan than `plan.toml`.
+    #[error(
+        "{path} has \"{now}\" where the journal's line {line} has \"{then}\": take the file from a copy of this run"
+    )]
+    OtherPlan {
+        /// The file.
+        path: PathBuf,
+        /// The line of the journal, from 1.
+        line: u64,
+        /// The first line of the journal's plan that differs.
+        then: String,
+        /// The same line of the file.
+        now: String,
+    },
     /// `plan.toml` has nothing in it.
     #[error("{0} is empty, and a run is judged by its plan: take the file from a copy")]
     EmptyPlan(PathBuf),
@@ -158,11 +172,13 @@ pub enum JournalError {
     },
     /// Under sudo: the user's rights cannot be taken.
     #[error(
-        "setresuid({uid}): {why}; under sudo files are written with the rights of the user who called it: run it as root itself (env -u SUDO_UID)"
+        "{call}({id}): {why}; under sudo files are written with the rights of the user who called it: run it as root itself (env -u SUDO_UID)"
     )]
     Rights {
-        /// Who called sudo.
-        uid: u32,
+        /// The call.
+        call: &'static str,
+        /// Its argument: the user's or the group's number, or none.
+        id: String,
         /// The system's answer.
         why: io::Error,
     },
@@ -196,7 +212,7 @@ pub enum JournalError {
         why: io::Error,
     },
     /// Reading failed.
-    #[error("cannot read {path}: {why}{}", remedy(why))]
+    #[error("cannot read {path}: {why}{}", how_to_read(why))]
     Unreadable {
         /// The file or directory.
         path: PathBuf,
@@ -235,6 +251,7 @@ impl JournalError {
             | Self::OtherRun { .. }
             | Self::Unchained { .. }
             | Self::OtherHost { .. }
+            | Self::OtherPlan { .. }
             | Self::EmptyPlan(_)
             | Self::Link(_)
             | Self::NotAFile(_)
@@ -312,6 +329,15 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
+/// What to do about a file that cannot be read.
+fn how_to_read(why: &io::Error) -> &'static str {
+    if why.kind() == io::ErrorKind::PermissionDenied {
+        ": it must be one that you may read"
+    } else {
+        ""
+    }
+}
+
 /// What to do about the commonest of the system's answers.
 #[allow(
     clippy::wildcard_enum_match_arm,
@@ -322,7 +348,9 @@ fn remedy(why: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => {
             ": it must be a directory that you may write; a new run can go to another with --out"
         }
-        io::ErrorKind::ReadOnlyFilesystem => ": name a directory on another file system with --out",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            ": copy the run to another file system, or begin one there with --out"
+        }
         io::ErrorKind::NotADirectory => ": a part of that path is a file; name another with --out",
         _ => "",
     }

@@ -23,16 +23,20 @@ const DIRECTORY: Mode = Mode::from_raw_mode(0o777);
 pub(crate) struct Folder {
     descriptor: OwnedFd,
     path: PathBuf,
+    /// Whether a link is followed where something is read: nobody plants one for an ordinary user, who may keep a journal elsewhere.
+    follows: bool,
 }
 
 impl Folder {
     /// Opens a directory; a link in its place is followed only where `follows` says so.
     pub(crate) fn open(path: &Path, follows: bool) -> Result<Self, JournalError> {
+        // Without a slash at its end, which would have a link followed whatever the flags say (path_resolution(7)).
+        let path: &Path = &path.components().collect::<PathBuf>();
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let flags = if follows { flags } else { flags | OFlags::NOFOLLOW };
         match open(path, flags, Mode::empty()) {
-            Ok(descriptor) => Ok(Self { descriptor, path: path.to_owned() }),
+            Ok(descriptor) => Ok(Self { descriptor, path: path.to_owned(), follows }),
             Err(why) => Err(not_opened(path, why.into())),
         }
     }
@@ -48,7 +52,7 @@ impl Folder {
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         match openat(&self.descriptor, name, flags, Mode::empty()) {
-            Ok(descriptor) => Ok(Self { descriptor, path }),
+            Ok(descriptor) => Ok(Self { descriptor, path, follows: self.follows }),
             Err(why) => Err(not_opened(&path, why.into())),
         }
     }
@@ -68,7 +72,8 @@ impl Folder {
     pub(crate) fn file(&self, name: &OsStr, appends: bool) -> Result<File, JournalError> {
         let access = if appends { OFlags::RDWR | OFlags::APPEND } else { OFlags::RDONLY };
         // A pipe would wait for its other end (fifo(7)).
-        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = if self.follows && !appends { flags } else { flags | OFlags::NOFOLLOW };
         let path = self.path.join(name);
         let file: File = match openat(&self.descriptor, name, flags, Mode::empty()) {
             Ok(descriptor) => descriptor.into(),
@@ -144,19 +149,23 @@ impl Folder {
         }
     }
 
-    /// Locks the directory for as long as this lives, alone or with others; false where another process keeps it from that.
-    pub(crate) fn lock(&self, alone: bool) -> bool {
-        let how = if alone {
-            FlockOperation::NonBlockingLockExclusive
-        } else {
-            FlockOperation::NonBlockingLockShared
-        };
+    /// Locks the directory for this one alone, if nobody else has it.
+    pub(crate) fn lock_alone(&self) -> bool {
+        let how = FlockOperation::NonBlockingLockExclusive;
         rustix::fs::flock(self.descriptor.as_fd(), how).is_ok()
+    }
+
+    /// Shares the directory with others that write in it, for as long as this lives; waits for one that has it alone. A file system
+    /// without locks keeps nobody from writing.
+    pub(crate) fn share(&self) {
+        while rustix::fs::flock(self.descriptor.as_fd(), FlockOperation::LockShared)
+            == Err(rustix::io::Errno::INTR)
+        {}
     }
 }
 
 fn not_opened(path: &Path, why: io::Error) -> JournalError {
-    if path.is_symlink() && path.is_dir() {
+    if path.is_symlink() && why.kind() == io::ErrorKind::NotADirectory && !path.is_file() {
         return JournalError::Link(path.to_owned());
     }
     if why.kind() == io::ErrorKind::NotADirectory && path.symlink_metadata().is_ok() {

@@ -15,6 +15,6 @@ mod writer;
 pub use error::{Class, JournalError};
 pub use line::RunId;
 pub use reader::{Reader, Torn};
-pub use rights::Owner;
+pub use rights::{Owner, with_rights};
 pub use run_directory::{Contents, LATEST, RunDirectory, directory_name};
 pub use writer::{Resumed, Store, Writer};

@@ -243,8 +243,18 @@ pub(crate) fn holds_more_than_a_line(bytes: &[u8]) -> bool {
     sum.is_some_and(|at| bytes.len() - at > SUFFIX_BYTES)
 }
 
-/// Whether bytes can be the beginning of a journal's first line.
+/// Whether bytes end with the sum of all before it.
+pub(crate) fn ends_with_its_sum(bytes: &[u8]) -> bool {
+    let (before, after) = bytes.split_at(bytes.len().saturating_sub(SUFFIX_BYTES));
+    after == suffix(crc32fast::hash(before))
+}
+
+/// Whether bytes can be the beginning of a journal's first line; zeros are what a power cut leaves of a file that had grown, and was
+/// not yet written to.
 pub(crate) fn may_begin_a_journal(bytes: &[u8]) -> bool {
+    if !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) {
+        return true;
+    }
     const HEAD: &[u8] = b"{\"v\":";
     let shared = bytes.len().clamp(1, HEAD.len());
     bytes.get(..shared) == HEAD.get(..shared)

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use model::record::Record;
 
 use crate::error::JournalError;
-use crate::line::{Flaw, Next, decode, holds_more_than_a_line, may_begin_a_journal};
+use crate::line::{
+    Flaw, Next, decode, ends_with_its_sum, holds_more_than_a_line, may_begin_a_journal,
+};
 
 /// A longer line is no record of ours; without a bound one damaged file could fill the memory.
 const LONGEST_LINE: u64 = 64 << 20;
@@ -39,6 +41,7 @@ pub struct Reader<R = BufReader<File>> {
     path: PathBuf,
     next: Next,
     whole_bytes: u64,
+    lacks_newline: bool,
     torn: Option<Torn>,
     done: bool,
     buffer: Vec<u8>,
@@ -49,7 +52,16 @@ impl<R: BufRead> Reader<R> {
     pub fn new(source: R, path: &Path) -> Self {
         let path = path.to_owned();
         let next = Next::of_any_run();
-        Self { source, path, next, whole_bytes: 0, torn: None, done: false, buffer: Vec::new() }
+        Self {
+            source,
+            path,
+            next,
+            whole_bytes: 0,
+            lacks_newline: false,
+            torn: None,
+            done: false,
+            buffer: Vec::new(),
+        }
     }
 
     /// The torn last line, once the end was reached.
@@ -60,6 +72,11 @@ impl<R: BufRead> Reader<R> {
     /// Bytes of the whole lines read so far.
     pub(crate) fn whole_bytes(&self) -> u64 {
         self.whole_bytes
+    }
+
+    /// Whether the last line is whole but for its newline.
+    pub(crate) fn lacks_newline(&self) -> bool {
+        self.lacks_newline
     }
 
     /// Records read so far, which is also the last sequence number.
@@ -95,7 +112,9 @@ impl<R: BufRead> Reader<R> {
             .fill_buf()
             .map_err(|why| JournalError::reading(&self.path, why))?
             .is_empty();
-        let record = if ended {
+        // A last line whose own sum fits is whole: its newline alone was lost.
+        let is_whole = ended || (is_last && ends_with_its_sum(&self.buffer));
+        let record = if is_whole {
             decode(&mut self.buffer, self.next)
         } else {
             Err(Flaw::Damaged(if is_last { "its end is missing" } else { "it is too long" }))
@@ -105,6 +124,7 @@ impl<R: BufRead> Reader<R> {
             Ok((record, next)) => {
                 self.next = next;
                 self.whole_bytes += bytes;
+                self.lacks_newline = !ended;
                 Ok(Some(record))
             }
             Err(Flaw::Damaged(_))

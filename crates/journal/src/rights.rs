@@ -27,20 +27,34 @@ impl Rights {
     pub(crate) fn take(owner: Owner) -> Result<Self, JournalError> {
         let of_thread = PhantomData;
         let Some((uid, gid)) = owner else { return Ok(Self { before: None, of_thread }) };
-        let refused = |why: rustix::io::Errno| JournalError::Rights { uid, why: why.into() };
+        let refused = |call: &'static str, id: String| {
+            move |why: rustix::io::Errno| JournalError::Rights { call, id, why: why.into() }
+        };
         // −1 would mean "as it is", and leave root's rights in place.
         if uid == u32::MAX || gid == u32::MAX {
-            return Err(refused(rustix::io::Errno::INVAL));
+            return Err(refused("setresuid", uid.to_string())(rustix::io::Errno::INVAL));
         }
-        let groups = getgroups().map_err(refused)?;
+        let groups = getgroups().map_err(refused("getgroups", String::new()))?;
         let before = (rustix::process::geteuid(), rustix::process::getegid(), groups);
         // From here on whatever fails is taken back by the drop.
         let taken = Self { before: Some(before), of_thread };
-        set_thread_groups(&[]).map_err(refused)?;
-        set_thread_res_gid(None, Gid::from_raw(gid), None).map_err(refused)?;
-        set_thread_res_uid(None, Uid::from_raw(uid), None).map_err(refused)?;
+        set_thread_groups(&[]).map_err(refused("setgroups", String::new()))?;
+        set_thread_res_gid(None, Gid::from_raw(gid), None)
+            .map_err(refused("setresgid", gid.to_string()))?;
+        set_thread_res_uid(None, Uid::from_raw(uid), None)
+            .map_err(refused("setresuid", uid.to_string()))?;
         Ok(taken)
     }
+}
+
+/// Does something with the owner's rights: what is neither a run's own file nor named by one, such as a page to write or a table
+/// to read, where root could reach what the owner may not.
+///
+/// # Errors
+/// The rights cannot be taken.
+pub fn with_rights<T>(owner: Owner, act: impl FnOnce() -> T) -> Result<T, JournalError> {
+    let _rights = Rights::take(owner)?;
+    Ok(act())
 }
 
 impl Drop for Rights {

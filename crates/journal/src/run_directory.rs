@@ -227,13 +227,20 @@ impl RunDirectory {
         told(self.owner, make())
     }
 
-    /// Whether nothing is in it but what a run leaves that ended before its first record.
+    /// Whether nothing is in it but what a run leaves that ended before its first record. Beside a journal plan and host are a
+    /// run's; without one, as earlier versions left them, they must be as a run writes them, and are somebody's own else.
     fn is_beginning(&self) -> Result<bool, JournalError> {
         let names = self.folder.names().map_err(|why| JournalError::reading(&self.path, why))?;
         let is_ours = |name: &OsString| {
             [PLAN, HOST, JOURNAL].iter().any(|ours| name == ours) || is_temporary(name)
         };
-        Ok(names.iter().all(is_ours))
+        let has = |file: &str| names.iter().any(|name| name == file);
+        let is_runs_own = |file: &str, is_it: &dyn Fn(&str) -> bool| {
+            !has(file) || has(JOURNAL) || self.text_here(file).is_ok_and(|text| is_it(&text))
+        };
+        let is_plan = |text: &str| Plan::from_toml(text).is_ok_and(|plan| plan.to_toml() == text);
+        let is_host = |text: &str| serde_json::from_str::<Host>(text).is_ok();
+        Ok(names.iter().all(is_ours) && is_runs_own(PLAN, &is_plan) && is_runs_own(HOST, &is_host))
     }
 
     /// Begins the journal, or takes one that holds no record; it is locked from here on.
@@ -347,12 +354,16 @@ impl RunDirectory {
     pub fn read(&self) -> Result<Contents, JournalError> {
         let (records, torn) = self.read_journal()?.read_all()?;
         let (plan, host) = (self.read_plan()?, self.read_host()?);
-        self.check_host(&host, &records)?;
+        self.check(&plan, &host, &records)?;
         Ok(Contents { plan, host, records, torn })
     }
 
-    /// Every segment names the machines of its ends as `host.json` does.
-    fn check_host(&self, host: &Host, records: &[Record]) -> Result<(), JournalError> {
+    /// Checks that every segment names the machines of its ends as `host.json` does, and holds the plan but for budget, precision,
+    /// rounds and label.
+    ///
+    /// # Errors
+    /// The first segment of another machine or another plan.
+    pub fn check(&self, plan: &Plan, host: &Host, records: &[Record]) -> Result<(), JournalError> {
         let described = (host.identity(), host.receiver_host.as_ref().map(|it| it.identity()));
         for (line, record) in (1..).zip(records) {
             let Record::Segment(segment) = record else { continue };
@@ -362,6 +373,21 @@ impl RunDirectory {
                     std::iter::once(&segment.host).chain(receiver).map(String::as_str).collect();
                 let measured = machines.join(" and ");
                 return Err(JournalError::OtherHost { path: self.host(), line, measured });
+            }
+            // A plan of another version may say more than this one understands.
+            let measured = segment.plan.as_deref().and_then(|text| Plan::from_toml(text).ok());
+            if let Some(measured) = measured.map(|it| it.identity())
+                && measured != plan.identity()
+            {
+                let named = plan.identity();
+                let mut lines = measured.lines().zip(named.lines());
+                let (then, now) = lines.find(|(then, now)| then != now).unwrap_or_default();
+                return Err(JournalError::OtherPlan {
+                    path: self.plan(),
+                    line,
+                    then: then.to_owned(),
+                    now: now.to_owned(),
+                });
             }
         }
         Ok(())
@@ -410,16 +436,19 @@ impl RunDirectory {
     }
 
     fn text(&self, name: &str) -> Result<(PathBuf, String), JournalError> {
-        let path = self.path.join(name);
         let read = || {
             let _rights = Rights::take(self.owner)?;
-            let file = self.folder.file(OsStr::new(name), false)?;
-            let mut text = String::new();
-            let read = file.take(LONGEST_TEXT).read_to_string(&mut text);
-            read.map_err(|why| JournalError::reading(&path, why))?;
-            Ok(text)
+            self.text_here(name)
         };
-        told(self.owner, read()).map(|text| (path, text))
+        told(self.owner, read()).map(|text| (self.path.join(name), text))
+    }
+
+    fn text_here(&self, name: &str) -> Result<String, JournalError> {
+        let file = self.folder.file(OsStr::new(name), false)?;
+        let mut text = String::new();
+        let read = file.take(LONGEST_TEXT).read_to_string(&mut text);
+        read.map_err(|why| JournalError::reading(&self.path.join(name), why))?;
+        Ok(text)
     }
 
     /// Replaces a file of this directory, or of its folder of figures, by what a function writes: whole, or not at all.
@@ -451,7 +480,7 @@ impl RunDirectory {
     fn sweep(&self) {
         self.swept.call_once(|| {
             let figures = self.folder.within(FIGURES, false).ok();
-            if self.folder.lock(true) {
+            if self.folder.lock_alone() {
                 for folder in std::iter::once(&*self.folder).chain(&figures) {
                     let left = folder.names().unwrap_or_default();
                     for name in left.iter().filter(|name| is_temporary(name)) {
@@ -460,8 +489,8 @@ impl RunDirectory {
                     }
                 }
             }
-            // Whoever writes shares the lock, for as long as this directory is held open.
-            self.folder.lock(false);
+            // Whoever writes shares the lock, for as long as this directory is held open; whoever sweeps is soon done.
+            self.folder.share();
         });
     }
 
@@ -562,14 +591,28 @@ fn temporary_name(name: &OsStr) -> OsString {
     temporary
 }
 
+/// The files of a run beside its figures.
+const FILES: [&str; 10] = [
+    PLAN,
+    HOST,
+    JOURNAL,
+    "trials.csv",
+    "results.csv",
+    "ratios.csv",
+    "paper.csv",
+    "summary.json",
+    "report.html",
+    "report.md",
+];
+
 /// Whether a name is one that [`temporary_name`] gives to a file of a run: `.summary.json.4711`.
 fn is_temporary(name: &OsStr) -> bool {
-    const ENDINGS: [&str; 8] = ["toml", "json", "jsonl", "csv", "html", "md", "svg", "png"];
     let Some((file, process)) = name.to_str().and_then(|name| name.rsplit_once('.')) else {
         return false;
     };
-    let ending = file.strip_prefix('.').and_then(|file| file.rsplit_once('.'));
-    ending.is_some_and(|(_, ending)| ENDINGS.contains(&ending))
+    let is_ours =
+        |file: &str| FILES.contains(&file) || file.ends_with(".svg") || file.ends_with(".png");
+    file.strip_prefix('.').is_some_and(is_ours)
         && !process.is_empty()
         && process.bytes().all(|digit| digit.is_ascii_digit())
 }

@@ -94,12 +94,16 @@ impl Writer {
             let file = if torn.is_some() { renewed()? } else { file };
             return Ok(Resumed { writer: Self::begin(file, path)?, records, torn });
         }
+        let lacks_newline = reader.lacks_newline();
         if torn.is_some() {
             let cut = file.set_len(bytes).and_then(|()| file.sync_data());
             cut.map_err(|why| JournalError::writing(path, why))?;
         }
         let path = path.to_owned();
-        let writer = Self { store: Box::new(file), path, next, bytes, broken: false };
+        let mut writer = Self { store: Box::new(file), path, next, bytes, broken: false };
+        if lacks_newline {
+            writer.bytes += writer.write(b"\n")?;
+        }
         Ok(Resumed { writer, records, torn })
     }
 

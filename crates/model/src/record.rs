@@ -68,6 +68,9 @@ pub struct Segment {
     pub receiver_host: Option<String>,
     /// The congestion control that `auto` or `system` stands for in this segment.
     pub congestion: String,
+    /// The plan, as in `plan.toml`; absent in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 /// A round begins.

@@ -20,6 +20,7 @@ pub fn segment(started_unix_ms: u64) -> Segment {
         host: host.identity(),
         receiver_host: None,
         congestion: "cubic".to_owned(),
+        plan: None,
     }
 }
 

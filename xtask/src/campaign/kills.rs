@@ -32,8 +32,9 @@ pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
         let before = fs::read(&journal).unwrap_or_default();
         let kept = whole(&before);
         // What began takes both flags; what recorded something goes on.
-        let resumes = kept > 0 || (field.work.join(&name).exists() && field.random.random());
-        let flag = if resumes && journal.exists() { "--resume" } else { "--out" };
+        let left = fs::read_dir(field.work.join(&name)).map_or(0, Iterator::count);
+        let resumes = kept > 0 || (left > 0 && field.random.random());
+        let flag = if resumes { "--resume" } else { "--out" };
         (begun, resumed) =
             if flag == "--out" { (begun + 1, resumed) } else { (begun, resumed + 1) };
         let line = tiny("4KiB", "1000", "150ms", &["--quiet", flag, &name]);

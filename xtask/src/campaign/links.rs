@@ -100,6 +100,10 @@ pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
             tiny("4KiB", "1", "300ms", &[&["--quiet"], out].concat()),
             tiny("4KiB", "1", "300ms", &["--quiet", "--resume", named]),
             vec!["report", named],
+            vec!["report", "run/"],
+            vec!["table", "run", "--format", "jsonl"],
+            vec!["experiment", "judge", "run"],
+            vec!["compare", "run", "run", "--out", "run/summary.json"],
         ] {
             let mut command = field.command(&words);
             command

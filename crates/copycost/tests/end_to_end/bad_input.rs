@@ -186,9 +186,19 @@ fn plan_host_and_journal_must_be_of_one_run() {
     let empty = place.copycost(&["report", "run"]).ends_with(2);
     assert!(empty.complaint().contains("plan.toml is empty"), "{empty:#?}");
     assert!(of_plan.contains("\"512\""), "{of_plan}");
-    std::fs::write(&plan, of_plan.replace("\"512\"", "\"1024\"")).unwrap();
-    let other = place.copycost(&["report", "run"]);
-    assert!(other.error.contains("of cells that plan.toml does not have"), "{other:#?}");
+    // Of another size, or measured otherwise: the journal holds the plan that its records were made under.
+    let journal = std::fs::read(run.join("journal.jsonl")).unwrap();
+    for (from, to) in [("\"512\"", "\"1024\""), ("seed = \"1\"", "seed = \"2\"")] {
+        assert!(of_plan.contains(from), "{of_plan}");
+        std::fs::write(&plan, of_plan.replace(from, to)).unwrap();
+        for line in [&["report", "run"][..], &["run", "--resume", "run", "--rounds", "9"]] {
+            let other = place.copycost(line).ends_with(2);
+            assert!(other.complaint().contains("the journal's line 1 has"), "{other:#?}");
+        }
+        assert_eq!(std::fs::read(run.join("journal.jsonl")).unwrap(), journal);
+    }
+    std::fs::write(&plan, &of_plan).unwrap();
+    place.copycost(&["report", "run"]).ends_with(0);
 }
 
 #[test]

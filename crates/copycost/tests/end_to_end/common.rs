@@ -136,9 +136,17 @@ pub(crate) fn only_run(place: &Place, prefix: &str) -> PathBuf {
 
 /// What `summary.json` says of the run itself.
 pub(crate) fn run_facts(run: &Path) -> serde_json::Value {
+    summary(run)["run"].take()
+}
+
+/// How many trials have each mark.
+pub(crate) fn run_marks(run: &Path) -> serde_json::Value {
+    summary(run)["marks"].take()
+}
+
+fn summary(run: &Path) -> serde_json::Value {
     let text = std::fs::read_to_string(run.join("summary.json")).unwrap();
-    let mut summary: serde_json::Value = serde_json::from_str(&text).unwrap();
-    summary["run"].take()
+    serde_json::from_str(&text).unwrap()
 }
 
 /// Lines of a journal that hold a trial, whole ones only.

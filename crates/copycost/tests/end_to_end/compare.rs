@@ -1,5 +1,6 @@
 //! `copycost compare` and the formats, on runs that nobody measured.
 
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use journal::RunDirectory;
@@ -37,6 +38,25 @@ fn made(
 
 fn slow_zerocopy(cell: &Cell) -> f64 {
     if cell.send_path == SendPath::Zerocopy { 0.8 } else { 1.0 }
+}
+
+#[test]
+fn a_page_goes_through_a_link_and_into_a_pipe_where_nobody_called_sudo() {
+    let place = Place::new();
+    for name in ["a", "b"] {
+        crate::table::made(&place.path(name), "alpha");
+    }
+    place.write("target", "before");
+    symlink("target", place.path("page.html")).unwrap();
+    place.copycost(&["compare", "a", "b", "--out", "page.html"]).ends_with(0);
+    assert!(std::fs::read_to_string(place.path("target")).unwrap().contains("What changed"));
+    // What a link of /proc points at has no name that could be replaced.
+    symlink("/proc/self/fd/1", place.path("piped.html")).unwrap();
+    let ended = place.copycost(&["compare", "a", "b", "--out", "piped.html"]).ends_with(0);
+    assert!(ended.output.contains("</html>"), "{}", ended.output);
+    assert!(std::fs::symlink_metadata(place.path("piped.html")).unwrap().is_symlink());
+    let ended = place.copycost(&["compare", "a", "b", "--out", "."]).ends_with(3);
+    assert!(ended.complaint().contains("cannot write .: Is a directory"), "{ended:#?}");
 }
 
 #[test]

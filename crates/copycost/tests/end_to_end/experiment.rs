@@ -76,8 +76,12 @@ fn a_run_of_one_tells_every_claim_and_keeps_its_records() {
         (&json!("contradicts"), &json!("not-run"))
     );
     let told = place.copycost(&["experiment", "judge", "copycost-runs", "paper"]).ends_with(0);
+    assert!(
+        told.output.contains("placement: copycost report copycost-runs/placement-"),
+        "{told:#?}"
+    );
     assert!(told.output.lines().next().unwrap().contains("own table contradicts"), "{told:#?}");
-    assert!(told.output.contains("another plan: copycost report paper"), "{told:#?}");
+    assert!(told.output.contains("a run of another plan: copycost report paper"), "{told:#?}");
     let nothing = place.copycost(&["experiment", "judge", "no-such-place"]).ends_with(2);
     assert!(nothing.complaint().contains("no run can be read in no-such-place"), "{nothing:#?}");
 }

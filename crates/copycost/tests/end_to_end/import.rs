@@ -28,6 +28,7 @@ fn the_papers_table_becomes_a_run_that_reports_again() {
     {
         assert!(done.output.contains(part), "{part}: {}", done.output);
     }
+    assert!(!done.error.contains("\\u{a}") && done.error.lines().count() > 8, "{}", done.error);
     assert!(!done.output.contains("--resume"), "{}", done.output);
     let widest = done.output.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(100), "{}", done.output);
@@ -97,6 +98,33 @@ fn what_is_no_table_is_one_line_with_the_remedy() {
         assert_eq!(ended.error.trim_end().lines().count(), 1, "{}", ended.error);
         assert!(!here.path("copycost-runs").exists(), "{arguments:?} left something behind");
     }
+}
+
+#[test]
+fn what_never_ends_is_refused_and_a_pipe_is_not() {
+    let here = Place::new();
+    let heading = "impl,size,threads,goodput_gbps,note\n";
+    let endless = format!("{heading}A1,64,1,3,\"{}", "x".repeat(3 << 20));
+    for (done, part) in [
+        (import(&here, &["/dev/zero"]), "/dev/zero cannot be read: it is a device"),
+        (here.copycost(&["run", "/dev/zero"]), "cannot read the plan /dev/zero: it is a device"),
+        (here.copycost(&["run", "."]), ". is a directory; name a plan file"),
+        (
+            here.copycost_with(&["run", "-"], &"#\n".repeat(9 << 20)),
+            "cannot read the plan standard input: it is longer than 16 MiB",
+        ),
+        (
+            here.copycost_with(&["import", "-"], &endless),
+            "standard input line 2: cannot be read: no row ends within 1 MiB",
+        ),
+    ] {
+        let done = done.ends_with(2);
+        assert!(done.complaint().contains(part), "{part}: {}", done.error);
+    }
+    let table = format!("{heading}A1,64,1,3,none\n");
+    let line = ["import", "/dev/stdin", "--out", "run"];
+    here.copycost_with(&line, &table).ends_with(0);
+    here.copycost_with(&["run", "/dev/stdin", "--dry-run"], "preset = \"quick\"\n").ends_with(0);
 }
 
 #[test]

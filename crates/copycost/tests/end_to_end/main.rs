@@ -21,6 +21,7 @@ mod no_loopback;
 mod run;
 mod selftest;
 mod sink;
+mod sudo;
 mod table;
 mod terminal;
 mod veth;

@@ -10,7 +10,7 @@ use model::{Factor, Plan};
 use crate::common::{Ended, Place};
 
 /// A run that nobody measured.
-fn made(path: &Path, host: &str) {
+pub(crate) fn made(path: &Path, host: &str) {
     let mut plan: Plan = synthetic::plan(&[(Factor::Message, "64")]);
     plan.label = "made".to_owned();
     let (run, mut journal) = RunDirectory::begin(path, None).unwrap();
@@ -59,6 +59,33 @@ fn every_run_below_is_in_the_table_once_and_what_is_left_out_is_named() {
     assert_eq!(ended.error.lines().count(), 2, "{ended:#?}");
     for part in ["two/journal.jsonl", "line 1", "fleet/notes"] {
         assert!(ended.error.contains(part), "{part}: {ended:#?}");
+    }
+}
+
+#[test]
+fn a_run_whose_journal_cannot_be_opened_says_why_and_is_not_called_foreign() {
+    let place = fleet();
+    let runs = place.path("fleet/beta/copycost-runs");
+    for name in ["device", "folder"] {
+        std::fs::create_dir(runs.join(name)).unwrap();
+    }
+    // Who is not under sudo may keep a journal elsewhere, but not in a device.
+    std::os::unix::fs::symlink("/dev/zero", runs.join("device/journal.jsonl")).unwrap();
+    std::fs::create_dir(runs.join("folder/journal.jsonl")).unwrap();
+    for named in [
+        &["fleet/beta"][..],
+        &[
+            "fleet/beta/copycost-runs/one",
+            "fleet/beta/copycost-runs/device",
+            "fleet/beta/copycost-runs/folder",
+        ],
+    ] {
+        let ended = place.copycost(&[&["table"], named].concat()).ends_with(0);
+        for part in ["device/journal.jsonl is a pipe, a device", "folder/journal.jsonl is a pipe"] {
+            assert!(ended.error.contains(part), "{part}: {ended:#?}");
+        }
+        assert_eq!(ended.error.lines().count(), 2, "{ended:#?}");
+        assert!(!ended.error.contains("no journal.jsonl"), "{ended:#?}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
@@ -11,6 +12,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::common::{PATIENCE, Place, TINY, signal};
 use crate::interruption::{ENDLESS, is_ignored, measured};
+use crate::table::made;
 
 /// A terminal's lines, with those that scrolled away above them; it knows what indicatif writes.
 struct Screen {
@@ -82,6 +84,17 @@ fn at_a_terminal(
     arguments: &[&str],
     size: (u16, u16),
 ) -> (Child, Receiver<Vec<u8>>) {
+    let (ours, theirs) = terminal(size);
+    let mut command = place.command(arguments);
+    command.env("TERM", "xterm").stdout(Stdio::null()).stderr(theirs);
+    let child = command.spawn().unwrap();
+    // The command holds the terminal's other side open.
+    drop(command);
+    (child, arriving(ours))
+}
+
+/// Both sides of a terminal of that size.
+fn terminal(size: (u16, u16)) -> (OwnedFd, OwnedFd) {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&ours).unwrap();
     unlockpt(&ours).unwrap();
@@ -89,11 +102,11 @@ fn at_a_terminal(
     let theirs = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
     let (ws_col, ws_row) = size;
     tcsetwinsize(&theirs, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
-    let mut command = place.command(arguments);
-    command.env("TERM", "xterm").stdout(Stdio::null()).stderr(theirs);
-    let child = command.spawn().unwrap();
-    // The command holds the terminal's other side open.
-    drop(command);
+    (ours, theirs)
+}
+
+/// What is written to a terminal's other side, until nobody has that open.
+fn arriving(ours: OwnedFd) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut ours = File::from(ours);
@@ -104,7 +117,7 @@ fn at_a_terminal(
             }
         }
     });
-    (child, receiver)
+    receiver
 }
 
 /// What a screen shows at the end of all that arrives, and whether a line with all these parts was there in between.
@@ -150,6 +163,28 @@ fn a_table_fills_on_a_wide_and_a_narrow_terminal_and_is_gone_at_the_end() {
         };
         assert_eq!(left.iter().find(table), None, "{size:?}: {left:#?}");
         assert!(left.iter().any(|line| line.starts_with("done:")), "{left:#?}");
+    }
+}
+
+#[test]
+fn a_table_streamed_to_a_terminal_does_not_drive_it() {
+    let place = Place::new();
+    made(&place.path("run"), "evil\u{1b}[2Jhost");
+    for format in ["csv", "jsonl"] {
+        let (ours, theirs) = terminal((80, 24));
+        let mut command = place.command(&["table", "run", "--format", format]);
+        let mut child = command.stdout(theirs).stderr(Stdio::null()).spawn().unwrap();
+        drop(command);
+        let arrives = arriving(ours);
+        let mut bytes = Vec::new();
+        while let Ok(more) = arrives.recv_timeout(PATIENCE) {
+            bytes.extend(more);
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{text}");
+        assert!(text.contains("u{1b}[2Jhost") || text.contains("u001b[2Jhost"), "{format}: {text}");
+        assert!(!text.contains('\u{1b}'), "{format}");
+        assert!(text.lines().count() > 3, "{text}");
     }
 }
 

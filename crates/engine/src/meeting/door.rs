@@ -143,7 +143,7 @@ impl<'d> Door<'d> {
         let is_open = self.shut_until.is_none_or(|until| now >= until);
         let ready = self.wait(now, deadline, is_open).map_err(|error| error.to_string())?;
         let mut ready = ready.into_iter().map(Ready::is_any);
-        // One that has met has nothing to say before the load begins: it is gone, and its flow may come again.
+        // One that has met has nothing to say before the load begins: it has gone, and its flow may come again.
         for met in self.met.iter_mut().filter(|met| met.is_some()) {
             if ready.next() == Some(true) {
                 *met = None;
@@ -262,14 +262,15 @@ impl<'d> Door<'d> {
             }
         };
         let place = usize::try_from(flow).ok().and_then(|flow| self.met.get_mut(flow));
-        match place {
-            Some(place @ None) => {
+        // Its first connection may have gone since the last look.
+        match place.filter(|place| place.as_ref().is_none_or(has_gone)) {
+            Some(place) => {
                 let socket = place.insert(socket);
                 if self.answers {
                     send(socket, Answer::Welcome);
                 }
             }
-            Some(Some(_)) | None => {
+            None => {
                 self.strangers += 1;
                 self.tell(&socket, Answer::Taken);
             }
@@ -305,6 +306,11 @@ impl<'d> Door<'d> {
             refused_accepts: self.refused_accepts,
         }
     }
+}
+
+/// Whether one that has met says something or ends, before the load begins.
+fn has_gone(met: &Socket) -> bool {
+    poll::wait_readable(met, 0).is_ok_and(Ready::is_any)
 }
 
 /// Sends an answer; there is room for one byte, unless the connection has ended, and then nobody is left to be told.

@@ -16,6 +16,7 @@ pub(crate) fn segment() -> Record {
         host: "höst / cpu".to_owned(),
         receiver_host: Some("ändërër / cpu".to_owned()),
         congestion: "cubic".to_owned(),
+        plan: None,
     })
 }
 
@@ -28,6 +29,7 @@ pub(crate) fn segment_of(host: &Host) -> Record {
         host: host.identity(),
         receiver_host: None,
         congestion: "cubic".to_owned(),
+        plan: None,
     })
 }
 

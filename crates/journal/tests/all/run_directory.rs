@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use journal::{Class, JournalError, LATEST, Owner, RunDirectory, directory_name};
 use model::host::Host;
+use model::record::{Record, Segment};
 use model::{Plan, Preset};
 
 use crate::made;
@@ -81,9 +82,9 @@ fn what_a_run_left_that_recorded_nothing_is_taken_by_both() {
     // Killed before the journal, after it, within its first line, after plan and host, within one of them.
     let torn = "{\"v\":2,\"seq\":1,\"run\":\"9f86";
     for left in [
-        &[("plan.toml", "")][..],
+        &[("plan.toml", &*Plan::preset(Preset::Quick).to_toml())][..],
         &[("journal.jsonl", "")],
-        &[("host.json", "{")],
+        &[("journal.jsonl", "\0\0\0")],
         &[("journal.jsonl", torn), ("plan.toml", "x"), ("host.json", "")],
         &[("journal.jsonl", ""), (".plan.toml.4711", "half")],
     ] {
@@ -107,7 +108,15 @@ fn what_a_run_left_that_recorded_nothing_is_taken_by_both() {
             assert_eq!(run.read_journal().unwrap().read_all().unwrap().0, segment, "{left:?}");
         }
     }
-    // Anything else in it is somebody's.
+    // Anything else in it is somebody's, a plan that was written by hand and another program's host.json too.
+    for (name, text) in [("plan.toml", "# mine\n"), ("host.json", "{\"version\": \"2.0\"}")] {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(name), text).unwrap();
+        assert!(matches!(RunDirectory::begin(root.path(), None), Err(JournalError::Exists(_))));
+        assert!(RunDirectory::open_to_resume(root.path(), None).is_err());
+        assert_eq!(fs::read_to_string(root.path().join(name)).unwrap(), text);
+        assert_eq!(names(root.path()), [name]);
+    }
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("journal.jsonl"), "").unwrap();
     fs::write(root.path().join("summary.json"), "{}").unwrap();
@@ -263,6 +272,22 @@ fn a_run_reads_as_one_or_says_what_is_foreign() {
     let foreign = run.read().unwrap_err();
     assert!(matches!(foreign, JournalError::OtherHost { line: 2, .. }), "{foreign}");
     assert!(foreign.to_string().contains("line 2 (höst / cpu and ändërër / cpu)"), "{foreign}");
+    // Budget and label may differ from what a segment holds; what is measured may not.
+    let (run, mut journal) = RunDirectory::begin(&root.path().join("planned"), None).unwrap();
+    let mut plan = Plan::preset(Preset::Quick);
+    run.write_host(&host).unwrap();
+    run.write_plan(&plan).unwrap();
+    let Record::Segment(segment) = made::segment_of(&host) else { panic!("a segment") };
+    let planned = Segment { plan: Some(plan.to_toml()), ..segment };
+    journal.append(&Record::Segment(planned)).unwrap();
+    plan.label = "another".to_owned();
+    plan.measure.rounds = Some(7);
+    run.write_plan(&plan).unwrap();
+    assert_eq!(run.read().unwrap().plan, plan);
+    plan.measure.seed += 1;
+    run.write_plan(&plan).unwrap();
+    let foreign = run.read().unwrap_err();
+    assert!(matches!(foreign, JournalError::OtherPlan { line: 1, .. }), "{foreign}");
     for nothing in ["", "# a plan\n\n"] {
         fs::write(run.plan(), nothing).unwrap();
         assert!(matches!(run.read_plan(), Err(JournalError::EmptyPlan(_))));
@@ -301,12 +326,15 @@ fn what_a_killed_process_left_is_swept_unless_another_one_writes() {
     let leave = || {
         fs::write(run.path().join(".summary.json.4711"), "half").unwrap();
         fs::write(figures.join(".a.svg.4711"), "half").unwrap();
-        fs::write(run.path().join(".mine"), "kept").unwrap();
+        for mine in [".mine", ".notes.md.1", ".results.csv.old"] {
+            fs::write(run.path().join(mine), "kept").unwrap();
+        }
     };
     leave();
     let first = RunDirectory::open(run.path(), None).unwrap();
     first.replace(&first.results(), |file| file.write_all(b"new")).unwrap();
-    let swept = [".mine", "figures", "journal.jsonl", "results.csv"];
+    let mine = [".mine", ".notes.md.1", ".results.csv.old"];
+    let swept = [&mine[..], &["figures", "journal.jsonl", "results.csv"]].concat();
     assert_eq!(names(run.path()), swept);
     assert_eq!(names(&figures), [""; 0]);
     // The first one is still at it, and what looks left behind may be its own.
@@ -398,7 +426,9 @@ fn under_sudo_no_planted_link_is_followed_and_no_file_of_roots_is_touched() {
     }
     // The directory itself, that of all runs, and the folder of figures.
     symlink(roots.path().join("folder"), place("out")).unwrap();
-    assert!(matches!(RunDirectory::begin(&place("out"), owner), Err(JournalError::Link(_))));
+    for out in ["out", "out/", "out/."] {
+        assert!(matches!(RunDirectory::begin(&place(out), owner), Err(JournalError::Link(_))));
+    }
     let within = RunDirectory::begin_within(&place("out"), "run", owner);
     assert!(matches!(within, Err(JournalError::Link(_))), "{within:?}");
     let (run, _journal) = RunDirectory::begin(&place("run"), owner).unwrap();
@@ -425,6 +455,18 @@ fn under_sudo_another_users_journal_is_not_gone_on_with() {
         refused.to_string().contains("belongs to user 12346, and user 12345 called sudo"),
         "{refused}"
     );
+}
+
+#[test]
+fn an_ordinary_user_may_keep_a_journal_elsewhere_to_be_read() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, mut journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    journal.append(&made::segment()).unwrap();
+    drop(journal);
+    fs::rename(run.journal(), root.path().join("stored")).unwrap();
+    symlink("../stored", run.journal()).unwrap();
+    assert_eq!(run.read_journal().unwrap().read_all().unwrap().0, [made::segment()]);
+    assert!(matches!(run.resume_journal(), Err(JournalError::Link(_))));
 }
 
 #[test]
