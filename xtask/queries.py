@@ -19,15 +19,13 @@ sql = pathlib.Path(__file__).parent.parent.joinpath("docs/queries.sql").read_tex
 os.makedirs(os.path.join(directory, "copycost-runs"))
 os.chdir(directory)
 summaries = {}
-for seed, (run, rounds, host) in enumerate([
-    ("1-alpha", 12, {"hostname": "alpha", "kernel": "6.1.0"}),
-    ("2-beta", 20, {"hostname": "beta", "kernel": "6.12.0"}),
-    ("3-alpha", 5, {"hostname": "alpha", "kernel": "6.12.0"}),
+for seed, (run, rounds, *host) in enumerate([
+    ("1-alpha", 12, "alpha", "6.1.0"),
+    ("2-beta", 20, "beta", "6.12.0"),
+    ("3-alpha", 5, "alpha", "6.12.0"),
 ]):
     path = pathlib.Path("copycost-runs", run)
-    subprocess.run([synthetic_run, path, str(rounds), str(seed)], check=True)
-    facts = path / "host.json"
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | host))
+    subprocess.run([synthetic_run, path, str(rounds), str(seed), *host], check=True)
     subprocess.run([copycost, "report", path], check=True, stdout=subprocess.DEVNULL)
     summaries[run] = json.loads((path / "summary.json").read_text())
 os.symlink("3-alpha", "copycost-runs/latest")
