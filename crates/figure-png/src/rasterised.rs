@@ -76,7 +76,8 @@ fn encoded(picture: &Pixmap) -> Result<Vec<u8>, PngError> {
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::Balanced);
-    // Flat colours: trying every filter on each line would take a third of a report's time, and save next to nothing.
+    // Flat colours: trying every filter on each line took a third of a report's CPU time (`perf record copycost report` of 48
+    // cells), and made larger files.
     encoder.set_filter(png::Filter::NoFilter);
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&opaque)?;
