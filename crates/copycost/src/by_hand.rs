@@ -1,6 +1,5 @@
 //! `copycost serve` and `connect`: one end each, for perf, strace or two terminals.
 
-use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -13,7 +12,9 @@ use model::{Cell, Factor, Family, Nanos};
 use report::numbers::counted;
 
 use crate::args::{ConnectArguments, ServeArguments};
+use crate::derived::caller;
 use crate::exit::Stop;
+use crate::named_files::open;
 use crate::requested_plan::check_message;
 use crate::terminal::{show, tell, tell_exactly};
 
@@ -153,16 +154,17 @@ fn token(text: Option<&str>, file: Option<&Path>) -> Result<Option<String>, Stop
 /// More than a token's line has.
 const MOST_TOKEN_BYTES: u64 = 256;
 
-/// The first line of a file or, for `-`, of standard input.
+/// The first line of a file, opened with the caller's rights, or, for `-`, of standard input.
 fn read_token_file(file: &Path) -> Result<String, Stop> {
+    let cannot = |why| Stop::Usage(format!("--token-file {}: {why}", file.display()));
     let mut line = String::new();
     let read = if file == Path::new("-") {
         io::stdin().lock().take(MOST_TOKEN_BYTES).read_line(&mut line)
     } else {
-        let opened = File::open(file).map(|file| BufReader::new(file.take(MOST_TOKEN_BYTES)));
-        opened.and_then(|mut file| file.read_line(&mut line))
+        let opened = open(file, caller(), cannot)?;
+        BufReader::new(opened.take(MOST_TOKEN_BYTES)).read_line(&mut line)
     };
-    read.map_err(|error| Stop::Usage(format!("--token-file {}: {error}", file.display())))?;
+    read.map_err(cannot)?;
     Ok(line)
 }
 

@@ -44,9 +44,9 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
         ("connect 127.0.0.1:1 --token xyz", "--token: "),
         ("connect 127.0.0.1:1", "not provided: --token <HEX>; see copycost connect --help"),
         ("connect 127.0.0.1:1 --token-file none", "--token-file none: No such file"),
-        ("connect 127.0.0.1:1 --token-file .", "--token-file .: Is a directory"),
+        ("connect 127.0.0.1:1 --token-file .", "--token-file .: it is a directory"),
         ("connect 127.0.0.1:1 --token-file -", "--token-file: \"\" is no token"),
-        ("connect 127.0.0.1:1 --token-file /dev/zero", "--token-file: "),
+        ("connect 127.0.0.1:1 --token-file /dev/zero", "it is a device, which may have no end"),
         ("serve --token 00112233445566778899aabbccddeeff --token-file x", "cannot be used with"),
     ] {
         let words: Vec<_> = line.split(' ').collect();

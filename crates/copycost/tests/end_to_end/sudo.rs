@@ -95,3 +95,19 @@ fn nothing_is_read_that_the_user_could_not_read() {
         place.copycost(line).ends_with(0);
     }
 }
+
+#[test]
+fn a_token_is_read_with_the_users_rights() {
+    let Some(place) = place() else { return };
+    // No token, so that what root may read ends before anything listens or connects.
+    lock(&place.write("token", "root's own\n"));
+    for line in [&["serve"][..], &["connect", "127.0.0.1:1"]] {
+        let line = [line, &["--token-file", "token"]].concat();
+        let ended = by_a_user(&place, &line).ends_with(2);
+        let why = "--token-file token: user 12345, who called sudo, may not (Permission denied";
+        assert!(ended.complaint().contains(why), "{line:?}: {ended:#?}");
+        assert!(!ended.complaint().contains("root's own"), "{line:?}: {ended:#?}");
+        let ended = place.copycost(&line).ends_with(2);
+        assert!(ended.complaint().contains("is no token"), "{line:?}: {ended:#?}");
+    }
+}
