@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use kernel::process;
-use model::record::{ReceiveTally, SendTally, Side};
+use model::record::{ReceiveTally, SendTally, Side, Worker};
 use model::{Cell, Nanos};
 
 use crate::congestion::CongestionChoice;
-use crate::coordinator::Broken;
+use crate::coordinator::{Broken, Unstopped, failed};
 use crate::crew::AnyCrew;
 use crate::error::EngineError;
 use crate::interrupts::Interrupts;
@@ -166,7 +166,11 @@ fn conduct(
     let receives = prepare.role == Role::Receive;
     let is_over = || interrupts.requested().is_some();
     let refused_accepts = met.refused_accepts;
+    kernel::signal::count_continuations()
+        .map_err(|error| EngineError::Unsupported(error.to_string()))?;
+    let unstopped = Unstopped::now();
     let ran = AnyCrew::start(prepare, met).and_then(|crew| crew.run(&times(options), &is_over));
+    let ran = unstopped.answer(ran).and_then(|report| seen(report, times(options).window_ns));
     match ran {
         ran if receives && !is_over() && brought_nothing(&ran) => {
             Ok(HandReport::TurnedAway(TurnedAway::Ended))
@@ -180,6 +184,41 @@ fn conduct(
         }
         Err(broken) => Err(ended(interrupts, broken.why)),
     }
+}
+
+/// A worker that saw less than one in so many parts of its window has no figure, as of a slice in a record.
+const MISSED: u64 = 8;
+
+/// How much of a window, which was ordered to last so long, a worker saw of it.
+fn seen_ns(late_ns: i64, window_ns: u64, ordered_ns: u64) -> u64 {
+    let late_ns = u64::try_from(late_ns).unwrap_or(0);
+    window_ns.min(ordered_ns.saturating_sub(late_ns))
+}
+
+/// What was measured, if every worker saw its window: one that waited in a call all the while has no figure.
+fn seen(report: Report, ordered: Nanos) -> Result<Report, Broken> {
+    let (workers, bytes, why) = match &report {
+        Report::Sent { side, .. } => {
+            (&side.workers, side.total.accepted_bytes, "the other end did not read")
+        }
+        Report::Received { side, .. } => {
+            (&side.workers, side.total.received_bytes, "the other end did not send")
+        }
+        Report::Absorbed { .. } => return Ok(report),
+    };
+    let is_unseen = |worker: &&Worker| {
+        seen_ns(worker.late_ns, worker.window_ns.0, ordered.0) < ordered.0 / MISSED
+    };
+    let unseen = workers.iter().filter(is_unseen).count();
+    // One that got nothing at all was not served, and is told so.
+    if unseen == 0 || bytes == 0 {
+        return Ok(report);
+    }
+    let what = format!(
+        "{unseen} of {} workers saw less than an eighth of the window, so that there is no figure: {why}, or the CPUs were taken; measure again, or for longer",
+        workers.len()
+    );
+    Err(failed(what).after(bytes))
 }
 
 /// Whether a connection ended before it brought a byte.
@@ -201,7 +240,6 @@ fn ended(interrupts: &Interrupts, why: String) -> EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordinator::failed;
 
     #[test]
     fn a_connection_that_brought_bytes_was_served() {
@@ -209,6 +247,20 @@ mod tests {
         assert_eq!(reset(64).why, "worker 1: receiving: reset (after 64 bytes)");
         assert!(brought_nothing(&Err(reset(0))) && !brought_nothing(&Err(reset(64))));
         assert!(!brought_nothing(&Err(failed("connect(127.0.0.1:1): Connection refused"))));
+    }
+
+    #[test]
+    fn a_worker_has_seen_what_lies_within_the_ordered_window() {
+        for (late_ns, window_ns, seen) in [
+            (0, 800, 800),
+            (10, 2_000, 790),
+            (790, 900, 10),
+            (900, 300, 0),
+            (i64::MAX, 0, 0),
+            (-5, 800, 800),
+        ] {
+            assert_eq!(seen_ns(late_ns, window_ns, 800), seen, "{late_ns}, {window_ns}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use kernel::clock;
+use kernel::{clock, signal};
 use model::record::FailureKind;
 
 /// Why a trial is over too soon.
@@ -39,6 +39,34 @@ pub(crate) fn failed(why: impl Into<String>) -> Broken {
 /// This machine cannot do it.
 pub(crate) fn unsupported(why: impl ToString) -> Broken {
     Broken { kind: FailureKind::Unsupported, ..failed(why.to_string()) }
+}
+
+/// Since when a process must not have been stopped. Nothing in a process notices a stop (SIGSTOP, Ctrl-Z): its windows keep their
+/// length and hold less, so that whoever measures asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unstopped(u32);
+
+impl Unstopped {
+    /// From now on.
+    pub(crate) fn now() -> Self {
+        Self(signal::continuations())
+    }
+
+    /// What was measured, unless the process was stopped meanwhile. A stop is the reason of whatever failed beside it.
+    ///
+    /// # Errors
+    /// What was wrong already, or the stop.
+    pub(crate) fn answer<T>(self, measured: Result<T, Broken>) -> Result<T, Broken> {
+        if signal::continuations() == self.0 {
+            return measured;
+        }
+        Err(Broken {
+            kind: FailureKind::EndLost,
+            ..failed(
+                "stopped and continued while it measured (SIGSTOP or Ctrl-Z, then SIGCONT), so that its windows say nothing; measure again",
+            )
+        })
+    }
 }
 
 /// A duration in nanoseconds.

@@ -28,6 +28,7 @@ use crate::slots::Slots;
 use crate::threads;
 use crate::watch::Watch;
 
+mod awaited;
 mod side;
 mod turns;
 
@@ -527,6 +528,9 @@ impl<T: Tally> Crew<T> {
         }
         self.gather_all(moments.drained_ns, end, times.drain_ns, is_over, &mut done)?;
         self.end_shared();
+        if self.is_alone() {
+            self.await_taken(moments.drained_ns, times.drain_ns, is_over)?;
+        }
         let done: Vec<Done<T>> = done.into_iter().flatten().collect();
         let side = self.side(&done, &[first], socket, namespace.as_ref(), throttling.as_ref());
         Ok((side, machine.map(|machine| machine.figures())))
@@ -544,11 +548,7 @@ impl<T: Tally> Crew<T> {
         while done.iter().any(Option::is_none) {
             match self.note_until(until_ns, is_over)? {
                 Some((worker, note)) => self.keep(worker, note, window_end_ns, done)?,
-                None => {
-                    return Err(failed(format!(
-                        "the drain was not over {patience} after the senders stopped"
-                    )));
-                }
+                None => return Err(self.not_drained(patience)),
             }
         }
         Ok(())

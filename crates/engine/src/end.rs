@@ -12,7 +12,7 @@ use kernel::process;
 use model::Measured;
 use model::record::FailureKind;
 
-use crate::coordinator::{Broken, failed};
+use crate::coordinator::{Broken, Unstopped, failed};
 use crate::crew::AnyCrew;
 use crate::instruments::Edge;
 use crate::instruments::cpu_busy::CpuBusy;
@@ -38,6 +38,10 @@ pub fn main() -> ExitCode {
     if let Err(error) = alone {
         return complain(&error.to_string());
     }
+    let counting = kernel::signal::count_continuations();
+    if let Err(error) = counting {
+        return complain(&error.to_string());
+    }
     let _ = kernel::limits::raise_open_files();
     let (orders, is_over) = match read_orders() {
         Ok(reading) => reading,
@@ -50,7 +54,9 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    match (End { output, crews: Vec::new(), usual_nice: None, is_over }).obey(&orders) {
+    let end =
+        End { output, crews: Vec::new(), usual_nice: None, is_over, unstopped: Unstopped::now() };
+    match end.obey(&orders) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }
@@ -109,6 +115,8 @@ struct End {
     /// The priority that the user gave, while this thread has another.
     usual_nice: Option<i32>,
     is_over: Arc<AtomicBool>,
+    /// Since the first crew of the trial or series was prepared.
+    unstopped: Unstopped,
 }
 
 impl End {
@@ -141,6 +149,9 @@ impl End {
                 }
                 Order::Prepare(prepare) => {
                     self.is_over.store(false, Ordering::SeqCst);
+                    if self.crews.is_empty() {
+                        self.unstopped = Unstopped::now();
+                    }
                     match self.prepare(*prepare) {
                         Ok(crew) => {
                             self.crews.push(crew);
@@ -154,6 +165,7 @@ impl End {
                     Some(crew) => {
                         self.hurry();
                         let ran = crew.run(&times, &is_over);
+                        let ran = self.unstopped.answer(ran);
                         self.slow_down();
                         match ran {
                             Ok(report) => self.reply(&Reply::Finished(Box::new(report)))?,
@@ -165,20 +177,27 @@ impl End {
                     self.hurry();
                     let crew = self.crew(slice.crew)?;
                     let is_receiver = !matches!(crew, AnyCrew::Senders(_));
-                    match crew.slice(&slice, &is_over) {
+                    let ran = crew.slice(&slice, &is_over);
+                    match self.unstopped.answer(ran) {
                         Ok(()) if is_receiver => self.reply(&Reply::WindowOver)?,
                         Ok(()) => {}
                         Err(broken) => self.fail(broken)?,
                     }
                 }
-                Order::Pause { crew } => match self.crew(crew)?.pause(&is_over) {
-                    Ok(bytes) => self.reply(&Reply::Paused { bytes })?,
-                    Err(broken) => self.fail(broken)?,
-                },
-                Order::Drain { crew, bytes } => match self.crew(crew)?.drain(bytes, &is_over) {
-                    Ok(()) => self.reply(&Reply::Drained)?,
-                    Err(broken) => self.fail(broken)?,
-                },
+                Order::Pause { crew } => {
+                    let paused = self.crew(crew)?.pause(&is_over);
+                    match self.unstopped.answer(paused) {
+                        Ok(bytes) => self.reply(&Reply::Paused { bytes })?,
+                        Err(broken) => self.fail(broken)?,
+                    }
+                }
+                Order::Drain { crew, bytes } => {
+                    let drained = self.crew(crew)?.drain(bytes, &is_over);
+                    match self.unstopped.answer(drained) {
+                        Ok(()) => self.reply(&Reply::Drained)?,
+                        Err(broken) => self.fail(broken)?,
+                    }
+                }
                 Order::ReadMachine { crew, is_end } => {
                     self.crew(crew)?.read_machine(if is_end { Edge::End } else { Edge::Start });
                     self.reply(&Reply::MachineRead)?;
@@ -187,7 +206,8 @@ impl End {
                     let crews = std::mem::take(&mut self.crews);
                     crews.iter().for_each(AnyCrew::stop);
                     for crew in crews {
-                        match crew.finish(&is_over) {
+                        let finished = crew.finish(&is_over);
+                        match self.unstopped.answer(finished) {
                             Ok(report) => self.reply(&Reply::Finished(Box::new(report)))?,
                             Err(broken) => self.fail(broken)?,
                         }

@@ -79,7 +79,7 @@ fn server(cell: &str) -> (SocketAddr, thread::JoinHandle<HandReport>) {
 
 fn client(cell: &str, address: SocketAddr, token: &str) -> HandReport {
     let token = Some(token.to_owned());
-    let options = HandOptions { address, token, duration: Nanos::ms(40), ..options(cell) };
+    let options = HandOptions { address, token, duration: Nanos::ms(400), ..options(cell) };
     by_hand::connect(&options, &Interrupts::install().unwrap()).unwrap()
 }
 

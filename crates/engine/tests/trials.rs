@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: [Test; 18] = [
+    let tests: [Test; 19] = [
         ("every_path_delivers_what_it_accepted_in_whole_messages", every_path_delivers),
         ("zero_copy_on_loopback_is_copied_and_every_send_is_completed", zero_copy_is_copied),
         ("completions_left_unread_are_all_accounted_for_in_the_end", completions_left),
@@ -79,6 +79,7 @@ fn main() -> ExitCode {
         ("ends_of_two_boots_have_no_common_clock_and_are_refused", ends_of_two_boots),
         ("an_end_that_hangs_is_given_up", an_end_hangs),
         ("ends_leave_when_their_engine_is_killed", the_engine_is_killed),
+        ("an_end_that_was_stopped_and_continued_tells_it_and_no_figure", stopped_ends),
         ("a_cpu_that_may_not_be_used_is_unsupported_not_a_crash", impossible_placement),
     ];
     run_tests(&tests, None)
@@ -404,6 +405,50 @@ fn the_engine_is_killed() {
     engine.kill().unwrap();
     engine.wait().unwrap();
     wait_until("the leaving of both ends", || ends.iter().all(|end| !is_alive(*end)));
+}
+
+fn signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+fn stopped_ends() {
+    let cell: Cell = "send=sendmsg message_bytes=4096 threads=1".parse().unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let times = Times {
+        start_ns: None,
+        warmup_ns: Nanos::ms(50),
+        window_ns: Nanos::ms(500),
+        tail_ns: Nanos::ms(50),
+        drain_ns: Nanos::s(20),
+    };
+    for stops_the_sender in [true, false] {
+        let mut receiver = OrderedEnd::start(|_| {});
+        receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(any)));
+        let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
+        let mut sender = OrderedEnd::start(|_| {});
+        sender.order(&prepare(&cell, Role::Send, Meet::Connect(address)));
+        assert_eq!((sender.reply(), receiver.reply()), (Reply::Ready, Reply::Ready));
+        receiver.order(&Order::Run(times));
+        sender.order(&Order::Run(times));
+        std::thread::sleep(Duration::from_millis(200));
+        let (stopped, other) = if stops_the_sender {
+            (&mut sender, &mut receiver)
+        } else {
+            (&mut receiver, &mut sender)
+        };
+        signal("STOP", stopped.id());
+        std::thread::sleep(Duration::from_millis(60));
+        signal("CONT", stopped.id());
+        let reply = stopped.reply();
+        let Reply::Failed { kind, why } = reply else { panic!("{reply:?}") };
+        assert_eq!(kind, FailureKind::EndLost);
+        assert!(why.contains("stopped and continued while it measured"), "{why}");
+        assert!(matches!(other.reply(), Reply::Finished(_)), "the other end knows nothing of it");
+        // What it measures next counts again.
+        stopped.order(&prepare(&cell, Role::Receive, Meet::Listen(any)));
+        assert!(matches!(stopped.reply(), Reply::Listening(_)));
+    }
 }
 
 fn impossible_placement() {

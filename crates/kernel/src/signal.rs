@@ -1,4 +1,4 @@
-//! Being asked to stop: Ctrl-C, `kill`, a closed terminal.
+//! Being asked to stop: Ctrl-C, `kill`, a closed terminal. And having been stopped and continued: Ctrl-Z and `fg`, SIGSTOP and SIGCONT.
 //!
 //! SIGPIPE needs nothing here: Rust's runtime ignores it before `main`, and every send says `MSG_NOSIGNAL`.
 
@@ -6,7 +6,7 @@ use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use crate::clock::monotonic_ns;
 use crate::error::{CallError, Errno};
@@ -88,6 +88,29 @@ pub fn survive_file_size_limit() -> Result<(), CallError> {
     }
 }
 
+/// How often the process was continued.
+static CONTINUED: AtomicU32 = AtomicU32::new(0);
+
+/// Counts from now on how often the process is continued after a stop, which nothing in it notices otherwise: its clocks go on, and
+/// no signal that stops can be handled.
+///
+/// # Errors
+///
+/// None in practice: the signal is one that may be handled.
+pub fn count_continuations() -> Result<(), CallError> {
+    handle_with(libc::SIGCONT, "SIGCONT", note_continuation)
+}
+
+/// How often the process was continued since it began to count. A SIGCONT that found it running counts as well.
+pub fn continuations() -> u32 {
+    CONTINUED.load(Ordering::SeqCst)
+}
+
+/// The handler: one atomic.
+extern "C" fn note_continuation(_: libc::c_int) {
+    CONTINUED.fetch_add(1, Ordering::SeqCst);
+}
+
 fn nonblocking_pipe() -> Result<(OwnedFd, OwnedFd), CallError> {
     let mut ends = [-1; 2];
     // SAFETY: the pointer is to two live ints.
@@ -111,9 +134,17 @@ fn handle(signal: libc::c_int, name: &'static str) -> Result<(), CallError> {
     if action.sa_sigaction == libc::SIG_IGN {
         return Ok(());
     }
-    let handler: extern "C" fn(libc::c_int) = note;
-    // SAFETY: as above; an empty mask and no restorer of our own.
-    action = unsafe { mem::zeroed() };
+    handle_with(signal, name, note)
+}
+
+/// Installs a handler that calls only what signal-safety(7) allows.
+fn handle_with(
+    signal: libc::c_int,
+    name: &'static str,
+    handler: extern "C" fn(libc::c_int),
+) -> Result<(), CallError> {
+    // SAFETY: sigaction is a plain C struct for which all zeros is valid: an empty mask and no restorer of our own.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handler as libc::sighandler_t;
     action.sa_flags = libc::SA_RESTART;
     // SAFETY: the action is live, and its handler calls only what signal-safety(7) allows.
@@ -199,6 +230,14 @@ mod tests {
         };
         // SAFETY: the closure calls nothing but signal(2), and allocates nothing.
         unsafe { command.pre_exec(as_usual) }.output().unwrap().status.code()
+    }
+
+    #[test]
+    fn a_continuation_is_counted_and_disturbs_nothing() {
+        count_continuations().unwrap();
+        let before = continuations();
+        raise(libc::SIGCONT);
+        assert_eq!(continuations() - before, 1);
     }
 
     #[test]

@@ -69,6 +69,8 @@ tcp_info! {
     lost: u32 = tcpi_lost,
     /// Segments now out as retransmissions.
     retrans: u32 = tcpi_retrans,
+    /// Since payload last came, ms; before the first, since the handshake.
+    last_data_received_ms: u32 = tcpi_last_data_recv,
     /// Path MTU, bytes.
     pmtu: u32 = tcpi_pmtu,
     /// Smoothed round-trip time, µs.

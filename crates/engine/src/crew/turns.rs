@@ -178,7 +178,8 @@ impl<T: Tally> Crew<T> {
                 return Err(failed("given up"));
             }
             if clock::monotonic_ns() >= deadline {
-                return Err(failed(format!("{what} within {} s", patience.as_secs())));
+                let awaited = self.awaited();
+                return Err(failed(format!("{what} within {} s: {awaited}", patience.as_secs())));
             }
             answers = self.gate.wait_for_answer(answers, Duration::from_nanos(LOOK_NS));
         }

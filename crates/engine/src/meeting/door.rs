@@ -85,6 +85,8 @@ pub(super) struct Door<'d> {
     showing: VecDeque<Handshake>,
     shut_until: Option<Instant>,
     strangers: u64,
+    /// Connections that showed the token and left, or said more, before the load began.
+    gone: u64,
     refused_accepts: u64,
     last_refusal: Option<Errno>,
 }
@@ -104,6 +106,7 @@ impl<'d> Door<'d> {
             showing: VecDeque::new(),
             shut_until: None,
             strangers: 0,
+            gone: 0,
             refused_accepts: 0,
             last_refusal: None,
         }
@@ -124,6 +127,13 @@ impl<'d> Door<'d> {
         // Writing to a String cannot fail.
         if self.strangers > 0 {
             let _ = write!(text, ", {} strangers were turned away", self.strangers);
+        }
+        if self.gone > 0 {
+            let _ = write!(
+                text,
+                ", {} with the token ended or said more than it before the load began",
+                self.gone
+            );
         }
         if let Some(errno) = self.last_refusal {
             let _ = write!(text, ", accept was refused {} times: {errno}", self.refused_accepts);
@@ -147,6 +157,7 @@ impl<'d> Door<'d> {
         for met in self.met.iter_mut().filter(|met| met.is_some()) {
             if ready.next() == Some(true) {
                 *met = None;
+                self.gone += 1;
             }
         }
         for handshake in std::mem::take(&mut self.showing) {
@@ -265,6 +276,7 @@ impl<'d> Door<'d> {
         // Its first connection may have gone since the last look.
         match place.filter(|place| place.as_ref().is_none_or(has_gone)) {
             Some(place) => {
+                self.gone += u64::from(place.is_some());
                 let socket = place.insert(socket);
                 if self.answers {
                     send(socket, Answer::Welcome);

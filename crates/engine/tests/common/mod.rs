@@ -160,6 +160,10 @@ impl OrderedEnd {
         end
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn order(&mut self, order: &Order) {
         let line = serde_json::to_string(order).unwrap();
         writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();

@@ -261,6 +261,21 @@ impl Socket {
         }
     }
 
+    /// Bytes that were accepted and the peer has not acknowledged, the end of the stream counted as one (`SIOCOUTQ`, tcp(7)).
+    /// A connection that died keeps the figure that it had.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL on a socket that listens.
+    pub fn unacknowledged_bytes(&self) -> Result<u64, CallError> {
+        let mut value: libc::c_int = 0;
+        // SAFETY: SIOCOUTQ, which has the number of TIOCOUTQ (linux/sockios.h), writes one int.
+        match unsafe { libc::ioctl(self.raw(), libc::TIOCOUTQ, ptr::from_mut(&mut value)) } {
+            0 => Ok(u64::try_from(value).unwrap_or(0)),
+            _ => Err(CallError::last("ioctl", "SIOCOUTQ")),
+        }
+    }
+
     fn set_buffer(&self, option: OptionName, bytes: usize) -> Result<(), CallError> {
         let value = i32::try_from(bytes).map_err(|_| CallError {
             call: "setsockopt",

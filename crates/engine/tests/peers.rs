@@ -1,0 +1,407 @@
+//! Ends whose peer misbehaves: plain sockets that show the token and then reset, stall, half-close or babble. Every trial ends with a
+//! reason or with a figure that holds, and what arrives is what was sent. This test program is its own end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop where it stands, and say what it skips"
+)]
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use engine::content::Pattern;
+use engine::protocol::{Among, Meet, Order, Prepare, Reply, Report, Role, Times};
+use model::record::{ReceiveTally, SendTally, Side};
+use model::{Cell, Completions, Nanos, SendPath};
+
+mod common;
+
+use common::{OrderedEnd, Test, run_tests};
+
+const TOKEN: [u8; 16] = [3; 16];
+/// How long a peer stalls that never goes on; the trial's own deadline comes first.
+const FOR_EVER: Duration = Duration::from_secs(120);
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("end") {
+        return engine::end::main();
+    }
+    let tests: [Test; 12] = [
+        ("a_reset_in_the_warm_up_or_the_window_is_the_reason_on_every_path", reset_under_load),
+        ("a_reset_in_the_drain_is_told_although_all_was_accepted", reset_in_the_drain),
+        ("a_peer_that_reads_everything_and_stays_is_told_so", stays_open),
+        ("a_peer_that_never_reads_meets_the_deadline_on_every_path", zero_window),
+        ("a_peer_that_has_shut_its_receiving_side_is_one_that_never_reads", shut_read),
+        ("a_peer_that_reads_a_byte_a_second_is_told_as_slow", one_byte_a_second),
+        ("a_peer_that_stalls_and_then_reads_gets_everything", stalls_and_reads),
+        ("a_half_closed_peer_that_reads_on_gets_everything_on_every_path", half_closed),
+        ("a_peer_that_reads_single_bytes_gets_everything", single_bytes),
+        ("a_receiver_takes_segments_of_one_byte_as_they_were_sent", one_byte_segments),
+        ("a_receiver_tells_resets_ends_and_silence_apart", bad_senders),
+        ("a_receiver_counts_what_nobody_sent_as_wrong", wrong_content),
+    ];
+    run_tests(&tests, None)
+}
+
+/// Every way to send: each path, and where completions can be left unread, that too.
+fn ways_to_send(more: &str) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for path in SendPath::ALL {
+        let cell: Cell =
+            format!("send={path} message_bytes=4096 threads=1 ring=8{more}").parse().unwrap();
+        if path.capabilities().gets_notifications {
+            cells.push(Cell { completions: Completions::Left, ..cell.clone() });
+        }
+        cells.push(cell);
+    }
+    assert!(cells.len() > SendPath::ALL.len(), "no path that notifies");
+    cells
+}
+
+fn times(window_ms: u64, drain: Nanos) -> Times {
+    Times {
+        start_ns: None,
+        warmup_ns: Nanos::ms(40),
+        window_ns: Nanos::ms(window_ms),
+        tail_ns: Nanos::ms(20),
+        drain_ns: drain,
+    }
+}
+
+fn order(cell: &Cell, role: Role, meet: Meet) -> Order {
+    Order::Prepare(Box::new(Prepare {
+        role,
+        cell: cell.clone(),
+        meet,
+        token: TOKEN,
+        worker_cpus: Vec::new(),
+        congestion: String::new(),
+        machine_cpus: Vec::new(),
+        // What is left unread does not tell when a message may be written anew.
+        check: cell.completions == Completions::Read,
+        windows: 1,
+        among: Among::alone(cell),
+    }))
+}
+
+/// An end that sends, as a server by hand does, and the peer that came to it.
+fn sender(cell: &Cell) -> (OrderedEnd, TcpStream) {
+    let mut end = OrderedEnd::start(|_| {});
+    end.order(&order(cell, Role::Send, Meet::Listen((Ipv4Addr::LOCALHOST, 0).into())));
+    let Reply::Listening(address) = end.reply() else { panic!("it does not listen") };
+    let mut peer = TcpStream::connect(address).unwrap();
+    peer.write_all(&[TOKEN.as_slice(), &[0; 4]].concat()).unwrap();
+    assert_eq!(end.reply(), Reply::Ready);
+    (end, peer)
+}
+
+/// An end that receives, and the peer to which it came. What it said first lies unread: a close is a reset.
+fn receiver(cell: &Cell) -> (OrderedEnd, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address: SocketAddr = listener.local_addr().unwrap();
+    let mut end = OrderedEnd::start(|_| {});
+    end.order(&order(cell, Role::Receive, Meet::Connect(address)));
+    let (peer, _) = listener.accept().unwrap();
+    assert_eq!(end.reply(), Reply::Ready);
+    peer.set_nodelay(true).unwrap();
+    (end, peer)
+}
+
+fn sent(reply: Reply, cell: &Cell) -> Side<SendTally> {
+    match reply {
+        Reply::Finished(report) => match *report {
+            Report::Sent { side, .. } => side,
+            other @ (Report::Received { .. } | Report::Absorbed { .. }) => panic!("{other:?}"),
+        },
+        other => panic!("{cell}: {other:?}"),
+    }
+}
+
+fn received(reply: Reply) -> Side<ReceiveTally> {
+    match reply {
+        Reply::Finished(report) => match *report {
+            Report::Received { side, .. } => side,
+            other @ (Report::Sent { .. } | Report::Absorbed { .. }) => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn reason(reply: Reply, what: &str) -> String {
+    match reply {
+        Reply::Failed { why, .. } => why,
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
+fn assert_part(why: &str, parts: &[&str], what: &str) {
+    assert!(parts.iter().any(|part| why.contains(part)), "{what}: {why}");
+}
+
+/// The messages of a connection that died under a call, whichever call it was.
+const DIED: [&str; 2] = ["Connection reset by peer", "Broken pipe"];
+
+/// Reads to the end, `at_once` bytes a call, and closes. Returns how many bytes came and how many are not what the pattern says.
+fn read_all(mut peer: TcpStream, at_once: usize) -> (u64, u64) {
+    let pattern = Pattern::new(&TOKEN, 0);
+    let (mut read, mut wrong) = (0, 0);
+    let mut buffer = vec![0; at_once];
+    loop {
+        match peer.read(&mut buffer).unwrap() {
+            0 => return (read, wrong),
+            count => {
+                wrong += pattern.wrong(read, &buffer[..count]).0;
+                read += count as u64;
+            }
+        }
+    }
+}
+
+fn assert_whole(side: &Side<SendTally>, (read, wrong): (u64, u64), cell: &Cell) {
+    let total = &side.total;
+    assert_eq!(total.accepted_bytes, read, "{cell}");
+    assert_eq!(total.accepted_bytes, total.messages * cell.message.bytes().0, "{cell}");
+    assert_eq!((total.zerocopy_sends, total.stray_ids), (total.completed, 0), "{cell}");
+    if cell.completions == Completions::Read {
+        assert_eq!(wrong, 0, "{cell}");
+    }
+    assert!(read > 0, "{cell}");
+}
+
+/// Reads for so long. Then what comes lies unread, and a close is a reset.
+fn read_for(peer: &mut TcpStream, time: Duration) {
+    let until = std::time::Instant::now() + time;
+    let mut buffer = [0; 65_536];
+    while std::time::Instant::now() < until {
+        assert!(peer.read(&mut buffer).unwrap() > 0, "the sender ended");
+    }
+}
+
+fn reset_under_load() {
+    for after_ms in [5, 300] {
+        for cell in ways_to_send("") {
+            let (mut end, mut peer) = sender(&cell);
+            end.order(&Order::Run(times(2_000, Nanos::s(20))));
+            read_for(&mut peer, Duration::from_millis(after_ms));
+            drop(peer);
+            let what = format!("{cell}, reset after {after_ms} ms");
+            let why = reason(end.reply(), &what);
+            assert_part(&why, &DIED, &what);
+            assert!(why.contains("bytes)"), "{what}: {why}");
+        }
+    }
+}
+
+fn reset_in_the_drain() {
+    for cell in ways_to_send("") {
+        let (mut end, mut peer) = sender(&cell);
+        end.order(&Order::Run(times(50, Nanos::s(20))));
+        let reset = thread::spawn(move || {
+            // The rest lies acknowledged and unread when it closes, or has not even been sent.
+            read_for(&mut peer, Duration::from_millis(60));
+            thread::sleep(Duration::from_millis(400));
+        });
+        let why = reason(end.reply(), &cell.to_string());
+        assert_part(&why, &DIED, &cell.to_string());
+        reset.join().unwrap();
+    }
+    // All that was sent fits into the buffers: the sender is done, and nothing but the reset is left to be seen.
+    let cell: Cell = "send=sendmsg message_bytes=64 fields=8 threads=1".parse().unwrap();
+    let short = Times { warmup_ns: Nanos::ms(2), tail_ns: Nanos::ms(1), ..times(5, Nanos::s(20)) };
+    let reset = || {
+        let (mut end, mut peer) = sender(&cell);
+        end.order(&Order::Run(short));
+        // Where others crowd the CPUs the sender may not have had its turn.
+        let came = peer.read(&mut [0]).unwrap();
+        thread::sleep(Duration::from_millis(300));
+        drop(peer);
+        (came > 0).then(|| reason(end.reply(), "all fits"))
+    };
+    let why = (0..10).find_map(|_| reset()).unwrap();
+    assert!(why.contains("died in the drain: Connection reset by peer"), "{why}");
+}
+
+fn stays_open() {
+    let cell: Cell = "send=sendmsg message_bytes=4096 threads=1".parse().unwrap();
+    let why = at_the_deadline(&cell, |peer| {
+        let mut buffer = [0; 65_536];
+        while peer.read(&mut buffer).unwrap() > 0 {}
+    });
+    assert!(why.contains("has not ended 1 of 1 connections; it must read to the end"), "{why}");
+}
+
+/// What the trial says when its own deadline comes first.
+fn at_the_deadline(cell: &Cell, behave: impl FnOnce(&mut TcpStream) + Send + 'static) -> String {
+    let (mut end, mut peer) = sender(cell);
+    end.order(&Order::Run(times(60, Nanos::s(1))));
+    let (over, is_over) = std::sync::mpsc::channel::<()>();
+    let peer = thread::spawn(move || {
+        behave(&mut peer);
+        let _ = is_over.recv_timeout(FOR_EVER);
+    });
+    let why = reason(end.reply(), &cell.to_string());
+    over.send(()).unwrap();
+    peer.join().unwrap();
+    // The end is as good as new.
+    end.order(&order(cell, Role::Send, Meet::Listen((Ipv4Addr::LOCALHOST, 0).into())));
+    assert!(matches!(end.reply(), Reply::Listening(_)), "{cell}");
+    why
+}
+
+fn zero_window() {
+    for cell in ways_to_send("") {
+        let why = at_the_deadline(&cell, |_| {});
+        for part in ["the drain was not over 1s", "has not taken", "the window of 1 of 1"] {
+            assert!(why.contains(part), "{cell}: {why}");
+        }
+    }
+}
+
+fn shut_read() {
+    for cell in ways_to_send("") {
+        let why = at_the_deadline(&cell, |peer| peer.shutdown(Shutdown::Read).unwrap());
+        assert!(why.contains("the window of 1 of 1 connections is shut"), "{cell}: {why}");
+    }
+}
+
+fn one_byte_a_second() {
+    let cells = ways_to_send("");
+    let why = at_the_deadline(&cells[0], |peer| {
+        for _ in 0..2 {
+            peer.read_exact(&mut [0]).unwrap();
+            thread::sleep(Duration::from_secs(1));
+        }
+    });
+    assert!(why.contains("the other end has not taken"), "{why}");
+}
+
+fn stalls_and_reads() {
+    for cell in ways_to_send(" sndbuf=16384") {
+        let (mut end, peer) = sender(&cell);
+        end.order(&Order::Run(times(60, Nanos::s(20))));
+        thread::sleep(Duration::from_millis(400));
+        let read = read_all(peer, 65_536);
+        let side = sent(end.reply(), &cell);
+        assert_whole(&side, read, &cell);
+        // Where it filled the buffers in the warm-up it then waited in one call, and of the window nothing is told.
+        let worker = &side.workers[0];
+        assert!(worker.window_ns.0 > 0 || worker.bytes.0 == 0, "{cell}: {worker:?}");
+    }
+}
+
+fn half_closed() {
+    for cell in ways_to_send("") {
+        let (mut end, mut peer) = sender(&cell);
+        end.order(&Order::Run(times(60, Nanos::s(20))));
+        // It says more than it should, and then that it will say nothing more.
+        peer.write_all(&[7; 10_000]).unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        let read = read_all(peer, 65_536);
+        assert_whole(&sent(end.reply(), &cell), read, &cell);
+    }
+}
+
+fn single_bytes() {
+    for cell in ways_to_send(" sndbuf=16384") {
+        let (mut end, peer) = sender(&cell);
+        end.order(&Order::Run(times(60, Nanos::s(20))));
+        let read = read_all(peer, 1);
+        assert_whole(&sent(end.reply(), &cell), read, &cell);
+    }
+}
+
+fn receiving() -> Cell {
+    "send=send message_bytes=4096 threads=1".parse().unwrap()
+}
+
+fn one_byte_segments() {
+    let (mut end, mut peer) = receiver(&receiving());
+    end.order(&Order::Run(times(200, Nanos::s(20))));
+    let mut stream = vec![0; 20_000];
+    Pattern::new(&TOKEN, 0).write(0, &mut stream);
+    let until = std::time::Instant::now() + Duration::from_millis(400);
+    let mut sent = 0;
+    for byte in stream.chunks(1).take_while(|_| std::time::Instant::now() < until) {
+        peer.write_all(byte).unwrap();
+        sent += 1;
+        thread::sleep(Duration::from_micros(50));
+    }
+    // What had been left unread would make the close a reset.
+    peer.read_exact(&mut [0; 20]).unwrap();
+    thread::sleep(until.saturating_duration_since(std::time::Instant::now()));
+    drop(peer);
+    let side = received(end.reply());
+    assert_eq!((side.total.received_bytes, side.total.wrong_bytes), (sent, 0));
+    assert_eq!(side.total.checked_bytes, sent);
+    assert!(side.window.received_bytes > 0 && side.workers[0].window_ns.0 > 0);
+}
+
+fn bad_senders() {
+    let run = |behave: &dyn Fn(&mut TcpStream)| {
+        let (mut end, mut peer) = receiver(&receiving());
+        end.order(&Order::Run(times(300, Nanos::s(1))));
+        behave(&mut peer);
+        let why = reason(end.reply(), "a bad sender");
+        drop(peer);
+        why
+    };
+    let wait = |ms| thread::sleep(Duration::from_millis(ms));
+    let replaced = |peer: &mut TcpStream| {
+        // Closing the only handle while what it was told lies unread resets the connection.
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        *peer = TcpStream::connect(other.local_addr().unwrap()).unwrap();
+    };
+    for after_ms in [10, 150, 700] {
+        let why = run(&|peer| {
+            peer.write_all(&[1; 64]).unwrap();
+            wait(after_ms);
+            replaced(peer);
+        });
+        let parts = ["receiving: Connection reset by peer", "(after 64 bytes)"];
+        assert!(parts.iter().all(|part| why.contains(part)), "after {after_ms} ms: {why}");
+    }
+    for after_ms in [10, 150] {
+        let why = run(&|peer| {
+            peer.write_all(&[1; 64]).unwrap();
+            wait(after_ms);
+            peer.shutdown(Shutdown::Write).unwrap();
+        });
+        assert!(why.contains("ended before the window did (after 64 bytes)"), "{why}");
+    }
+    let why = run(&|_| {});
+    for part in
+        ["the drain was not over 1s", "has not ended 1 of 1 connections", "the last bytes came"]
+    {
+        assert!(why.contains(part), "{why}");
+    }
+    // One that never stops.
+    let why = run(&|peer| {
+        peer.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        while peer.write_all(&[1; 65_536]).is_ok() {}
+    });
+    assert!(why.contains("must stop in time"), "{why}");
+    let why = run(&|peer| {
+        while peer.write_all(&[1]).is_ok() {
+            wait(1000);
+        }
+    });
+    assert!(why.contains("has not ended 1 of 1 connections"), "{why}");
+}
+
+fn wrong_content() {
+    let (mut end, mut peer) = receiver(&receiving());
+    end.order(&Order::Run(times(60, Nanos::s(20))));
+    let mut stream = vec![0; 4096];
+    Pattern::new(&TOKEN, 0).write(0, &mut stream);
+    stream[77] ^= 1;
+    peer.write_all(&stream).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    peer.read_exact(&mut [0; 20]).unwrap();
+    drop(peer);
+    let side = received(end.reply());
+    assert_eq!((side.total.wrong_bytes, side.total.first_wrong), (1, Some(77)));
+}
