@@ -12,10 +12,10 @@ use std::process::Command;
 use crate::checksum::checksum;
 use crate::metadata::root;
 
-/// Where sources, objects and stamps lie.
-const FOLDER: &str = "crates/kernel/bpf";
-/// The compiler's arguments, one a line.
-const FLAGS: &str = "FLAGS";
+/// Where sources, objects and stamps lie: those of the program, and those of tests alone, which no package carries.
+const FOLDERS: [&str; 2] = ["crates/kernel/bpf", "crates/engine/tests/bpf"];
+/// The compiler's arguments for all of them, one a line.
+const FLAGS: &str = "crates/kernel/bpf/FLAGS";
 const AGAIN: &str = "build them again with: cargo run -p xtask -- bpf";
 
 /// Whether a check may do without building.
@@ -44,10 +44,9 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
             ));
         }
     };
-    let folder = root().join(FOLDER);
-    let flags = read(&folder.join(FLAGS))?;
+    let flags = read(&root().join(FLAGS))?;
     let mut lines = Vec::new();
-    for source in sources(&folder)? {
+    for source in all_sources()? {
         lines.push(match mode {
             None => build(&source, &flags)?,
             Some(rebuild) => check(&source, &flags, clang().as_deref(), rebuild)?,
@@ -68,6 +67,13 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
         .collect();
     sources.sort();
     Ok(sources)
+}
+
+/// The sources of all folders.
+fn all_sources() -> Result<Vec<PathBuf>, String> {
+    let of_each: Result<Vec<_>, _> =
+        FOLDERS.iter().map(|folder| sources(&root().join(folder))).collect();
+    Ok(of_each?.concat())
 }
 
 fn stamp(source: &[u8], flags: &[u8], object: &[u8], clang: &str) -> String {
@@ -224,10 +230,9 @@ mod tests {
 
     #[test]
     fn a_gate_that_insists_on_building_again_fails_without_the_stamped_compiler() {
-        let folder = root().join(FOLDER);
-        let flags = read(&folder.join(FLAGS)).unwrap();
-        let sources = sources(&folder).unwrap();
-        assert!(!sources.is_empty());
+        let flags = read(&root().join(FLAGS)).unwrap();
+        let sources = all_sources().unwrap();
+        assert!(sources.len() >= FOLDERS.len());
         for source in sources {
             for clang in [None, Some("clang version 0.0.0")] {
                 let report = check(&source, &flags, clang, Rebuild::WherePossible).unwrap();
@@ -248,8 +253,7 @@ mod tests {
 
     #[test]
     fn an_object_has_its_program_and_its_types_and_no_path_of_a_machine() {
-        let folder = root().join(FOLDER);
-        for source in sources(&folder).unwrap() {
+        for source in all_sources().unwrap() {
             let object = read(&source.with_extension("o")).unwrap();
             let sections = sections(&object).unwrap();
             assert!(

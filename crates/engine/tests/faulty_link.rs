@@ -1,0 +1,274 @@
+//! Trials over a veth link that loses, doubles, delays or marks one packet of a hundred, as root: every path delivers what it
+//! accepted, whole and unchanged, and what TCP had to do about it is counted. This test program is its own end.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on should stop where it stands, and say what it skips"
+)]
+
+use std::fs::{self, File};
+use std::process::ExitCode;
+
+use aya::Ebpf;
+use aya::maps::Array;
+use aya::programs::tc::TcAttachOptions;
+use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
+use engine::Engine;
+use kernel::netns::Namespace;
+use model::record::{Finished, Outcome};
+use model::{Cell, Completions, SendPath};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+mod common;
+
+use common::{Test, engine, finished, order, run_tests, series, trial};
+
+/// The programs of `bpf/faulty_link.bpf.c`.
+const OBJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bpf/faulty_link.bpf.o");
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("end") {
+        return engine::end::main();
+    }
+    let tests: [Test; 6] = [
+        ("what_is_lost_is_sent_again_and_counted_on_every_path", losses),
+        ("a_series_over_a_link_that_loses_ends_with_figures", losses_in_turns),
+        ("what_comes_twice_is_taken_once_on_every_path", duplicates),
+        ("what_comes_out_of_order_is_put_in_order_on_every_path", reordering),
+        ("marks_of_congestion_slow_and_change_nothing_else", congestion),
+        ("the_sink_takes_each_byte_once_whatever_its_link_does", sink),
+    ];
+    run_tests(&tests, refused())
+}
+
+/// Why this machine cannot do it.
+fn refused() -> Option<String> {
+    let namespace = match Namespace::create() {
+        Ok(namespace) => namespace,
+        Err(why) => return Some(why.to_string()),
+    };
+    let attached = namespace.run(|| Fault::attach("lose", "lo", TcAttachType::Egress).map(drop));
+    match attached {
+        Ok(Ok(())) => None,
+        Ok(Err(why)) => Some(format!("a classifier on a device: {why}")),
+        Err(why) => Some(why.to_string()),
+    }
+}
+
+/// A fault of a device, from now until it is dropped.
+struct Fault(Ebpf);
+
+impl Fault {
+    /// On a device of the calling thread's namespace.
+    fn attach(name: &str, device: &str, at: TcAttachType) -> Result<Self, String> {
+        let text = |error: &dyn std::error::Error| {
+            let source = error.source().map_or_else(String::new, |source| format!(": {source}"));
+            format!("{error}{source}")
+        };
+        let mut programs = Ebpf::load(&fs::read(OBJECT).unwrap()).map_err(|error| text(&error))?;
+        let program: &mut SchedClassifier = programs.program_mut(name).unwrap().try_into().unwrap();
+        program.load().map_err(|error| text(&error))?;
+        // Before the sink's own program, which hands nothing on.
+        let order = TcAttachOptions::TcxOrder(LinkOrder::first());
+        program.attach_with_options(device, at, order).map_err(|error| text(&error))?;
+        Ok(Self(programs))
+    }
+
+    /// Packets that met it.
+    fn met(&self) -> u64 {
+        let counts: Array<_, u64> = self.0.map("counts").unwrap().try_into().unwrap();
+        counts.get(&1, 0).unwrap()
+    }
+}
+
+/// Runs something in the network namespace of a child of this process that has this device: an end.
+fn at_the_end_with<T: Send>(device: &str, act: impl FnOnce() -> T + Send) -> T {
+    let mine = std::process::id().to_string();
+    let has_device = |process: &str| {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        let devices = fs::read_to_string(format!("/proc/{process}/net/dev")).unwrap_or_default();
+        parent.is_some_and(|parent| parent.trim() == mine) && devices.contains(device)
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let process = processes
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .find(|name| name.parse::<u32>().is_ok() && has_device(name))
+        .unwrap_or_else(|| panic!("no end has {device}"));
+    let namespace = File::open(format!("/proc/{process}/ns/net")).unwrap();
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                move_into_link_name_space(
+                    std::os::fd::AsFd::as_fd(&namespace),
+                    Some(LinkNameSpaceType::Network),
+                )
+                .unwrap();
+                act()
+            })
+            .join()
+            .unwrap()
+    })
+}
+
+/// A counter of `/proc/net/netstat` at the receiving end.
+fn received_counter(name: &str) -> u64 {
+    let text =
+        at_the_end_with("recv0", || fs::read_to_string("/proc/thread-self/net/netstat").unwrap());
+    let lines: Vec<&str> = text.lines().collect();
+    let counter = lines.chunks(2).find_map(|pair| {
+        let at = pair[0].split(' ').position(|column| column == name)?;
+        pair[1].split(' ').nth(at)
+    });
+    counter.unwrap_or_else(|| panic!("no counter {name}")).parse().unwrap()
+}
+
+/// An engine whose link, set up so, has the fault.
+fn faulty(link: &str, fault: &str) -> (Engine, Fault) {
+    let mut engine = engine();
+    trial(&mut engine, &format!("send=sendmsg {link} message_bytes=4096 threads=1"), 10);
+    // What its own device drops a sender knows at once, and sends again as if it had not been sent.
+    let (device, at) = match fault {
+        "lose" | "delay" => ("recv0", TcAttachType::Ingress),
+        _ => ("send0", TcAttachType::Egress),
+    };
+    let fault = at_the_end_with(device, || Fault::attach(fault, device, at)).unwrap();
+    (engine, fault)
+}
+
+/// Every way to send over a link.
+fn ways_to_send(link: &str) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for path in SendPath::ALL {
+        let cell = format!("send={path} {link} message_bytes=4097 threads=2 ring=4");
+        let cell: Cell = cell.parse().unwrap();
+        if path.capabilities().gets_notifications {
+            cells.push(Cell { completions: Completions::Left, ..cell.clone() });
+        }
+        cells.push(cell);
+    }
+    cells
+}
+
+/// Sends content that is checked, where the path lets it be, and compares what both ends tell.
+fn delivered(engine: &mut Engine, cell: &Cell, window_ms: u64) -> Finished {
+    let is_checked = cell.completions == Completions::Read && cell.link.capabilities().has_receiver;
+    let order = order(&cell.to_string(), window_ms);
+    let run = if is_checked { engine.checked_trial(&order) } else { engine.trial(&order) };
+    let finished = finished(run.unwrap().1, &cell.to_string());
+    let (sent, received) = (&finished.sender.total, &finished.receiver.total);
+    assert_eq!(sent.accepted_bytes, received.received_bytes, "{cell}");
+    assert_eq!(sent.accepted_bytes, sent.messages * cell.message.bytes().0, "{cell}");
+    assert_eq!((sent.zerocopy_sends, sent.stray_ids), (sent.completed, 0), "{cell}");
+    if is_checked {
+        assert_eq!(received.wrong_bytes, 0, "{cell}: first at {:?}", received.first_wrong);
+        assert_eq!(received.checked_bytes, received.received_bytes, "{cell}");
+    }
+    assert!(received.received_bytes > 0, "{cell}");
+    finished
+}
+
+/// Links that carry packets of 64 KiB, and of the MTU.
+const LINKS: [&str; 2] = ["link=veth", "link=veth tso=off gso=off"];
+
+/// All ways to send over a link with a fault: how many packets met it, and how many segments were sent again in the windows.
+fn over(link: &str, fault: &str) -> (u64, u64) {
+    let (mut engine, fault) = faulty(link, fault);
+    let mut again = 0;
+    for cell in ways_to_send(link) {
+        let met = fault.met();
+        let finished = delivered(&mut engine, &cell, 100);
+        assert!(fault.met() > met, "{cell}: no packet met the fault");
+        again += finished.sender.retransmits().unwrap();
+    }
+    (fault.met(), again)
+}
+
+fn losses() {
+    for link in LINKS {
+        let (met, again) = over(link, "lose");
+        assert!(again > 0, "{link}: {met} packets were lost and none was sent again");
+    }
+}
+
+fn losses_in_turns() {
+    let cells = [
+        "send=sendmsg link=veth message_bytes=4096 threads=1",
+        "send=zerocopy link=veth message_bytes=4096 threads=1",
+    ];
+    let (mut engine, fault) = faulty("link=veth", "lose");
+    let outcomes = engine.series(&series(&cells, 10, None)).unwrap();
+    for (cell, outcome) in cells.iter().zip(outcomes) {
+        let Some((_, Outcome::Finished(finished))) = outcome else { panic!("{cell}: {outcome:?}") };
+        assert_eq!(finished.sender.total.accepted_bytes, finished.receiver.total.received_bytes);
+    }
+    assert!(fault.met() > 0);
+}
+
+fn duplicates() {
+    for link in LINKS {
+        let (mut engine, fault) = faulty(link, "duplicate");
+        let before = received_counter("TCPDSACKOldSent");
+        for cell in ways_to_send(link) {
+            delivered(&mut engine, &cell, 100);
+        }
+        let told = received_counter("TCPDSACKOldSent") - before;
+        assert!(fault.met() > 0 && told > 0, "{link}: {} doubled, {told} told", fault.met());
+    }
+}
+
+fn reordering() {
+    for link in LINKS {
+        let (mut engine, fault) = faulty(link, "delay");
+        let before = received_counter("TCPOFOQueue");
+        for cell in ways_to_send(link) {
+            delivered(&mut engine, &cell, 100);
+        }
+        let early = received_counter("TCPOFOQueue") - before;
+        assert!(fault.met() > 0 && early > 0, "{link}: {} delayed, {early} early", fault.met());
+    }
+}
+
+fn congestion() {
+    for link in LINKS {
+        let (mut engine, fault) = faulty(link, "congest");
+        // As for every connection of a machine that asks for ECN (Documentation/networking/ip-sysctl.rst).
+        let ask = || fs::write("/proc/sys/net/ipv4/tcp_ecn", "1");
+        match at_the_end_with("send0", ask) {
+            Ok(()) => {}
+            Err(why) => return eprintln!("skipped: /proc/sys/net/ipv4/tcp_ecn: {why}"),
+        }
+        let before = received_counter("InCEPkts");
+        for cell in ways_to_send(link) {
+            delivered(&mut engine, &cell, 100);
+        }
+        let marked = received_counter("InCEPkts") - before;
+        assert!(fault.met() > 0 && marked > 0, "{link}: {} marked, {marked} came", fault.met());
+    }
+}
+
+fn sink() {
+    if let Err(why) = kernel::sink::supported() {
+        return eprintln!("skipped: {why}");
+    }
+    for fault in ["lose", "duplicate", "delay"] {
+        let (mut engine, met) = faulty("link=sink", fault);
+        let mut seen = 0;
+        for cell in ways_to_send("link=sink") {
+            let cell = Cell { threads: model::values::Threads::new(1).unwrap(), ..cell };
+            let finished = delivered(&mut engine, &cell, 100);
+            let total = &finished.sink.value().unwrap().total;
+            assert_eq!(total.payload_bytes, finished.sender.total.accepted_bytes, "{cell}");
+            // The helper answers what came since its last look with one acknowledgement, so that a loss mostly waits for the timer, and
+            // a short window may see nothing: it is told as missed.
+            let worker = &finished.sender.workers[0];
+            assert!(worker.bytes.0 > 0 || worker.window_ns.0 == 0, "{cell}: {worker:?}");
+            seen += match fault {
+                "duplicate" => total.duplicates,
+                _ => total.gaps + total.reordered,
+            };
+        }
+        assert!(met.met() > 0 && seen > 0, "{fault}: {} packets, {seen} seen", met.met());
+    }
+}
