@@ -13,7 +13,9 @@ mod beginnings;
 mod full_files;
 mod kills;
 mod links;
+mod peers;
 mod records;
+mod stops;
 mod strangers;
 mod words;
 
@@ -115,25 +117,29 @@ fn tiny<'a>(size: &'a str, rounds: &'a str, max_time: &'a str, more: &[&'a str])
 type Attack = fn(&mut Field<'_>) -> Result<Tally, String>;
 
 /// Each attack, what it does, and its part of the time.
-const ATTACKS: [(&str, Attack, u32); 7] = [
+const ATTACKS: [(&str, Attack, u32); 9] = [
     ("kill -9, then go on or begin again", kills::attack, 4),
     ("files that may grow no further", full_files::attack, 1),
     ("two runs into one directory at once", beginnings::attack, 1),
-    ("records that no run wrote so", records::attack, 2),
+    ("records and facts that no run wrote so", records::attack, 2),
+    ("runs and ends that are stopped for a while", stops::attack, 2),
     ("words that nobody meant", words::attack, 1),
     ("links planted for root under sudo", links::attack, 1),
     ("strangers at the data port", strangers::attack, 1),
+    ("peers with the token that misbehave", peers::attack, 2),
 ];
 
 struct Options {
     minutes: u64,
     seed: u64,
     program: PathBuf,
+    /// Only the attacks whose name has this in it.
+    only: String,
 }
 
 fn parse(words: &[String]) -> Result<Options, String> {
     let program = PathBuf::from("target/release/copycost");
-    let mut options = Options { minutes: MINUTES, seed: 1, program };
+    let mut options = Options { minutes: MINUTES, seed: 1, program, only: String::new() };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let value = words.next().ok_or(format!("{word} needs a value"))?;
@@ -143,12 +149,16 @@ fn parse(words: &[String]) -> Result<Options, String> {
             "--minutes" => options.minutes = number()?,
             "--seed" => options.seed = number()?,
             "--program" => options.program = PathBuf::from(value),
+            "--only" => options.only.clone_from(value),
             _ => {
                 return Err(format!(
-                    "unknown option {word}; there are --minutes, --seed, --program"
+                    "unknown option {word}; there are --minutes, --seed, --program, --only"
                 ));
             }
         }
+    }
+    if !ATTACKS.iter().any(|(name, ..)| name.contains(&options.only)) {
+        return Err(format!("--only: no attack has \"{}\" in its name", options.only));
     }
     if options.minutes == 0 {
         return Err("--minutes: at least 1".to_owned());
@@ -165,13 +175,18 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
     let program = fs::canonicalize(&options.program).map_err(|why| {
         format!("{}: {why}; build it: cargo build --release", options.program.display())
     })?;
-    let parts: u32 = ATTACKS.iter().map(|(_, _, part)| part).sum();
+    let is_asked = |name: &str| name.contains(&options.only);
+    let asked = ATTACKS.iter().filter(|(name, ..)| is_asked(name));
+    let parts: u32 = asked.map(|(_, _, part)| part).sum();
     let part = Duration::from_secs(60 * options.minutes) / parts;
     let work = std::env::temp_dir().join(format!("copycost-campaign-{}", std::process::id()));
     fs::create_dir(&work).map_err(|why| format!("{}: {why}", work.display()))?;
     let mut lines = vec![format!("{:42} {:>8} {:>7}", "attack", "tried", "failed")];
     let mut failed = 0;
-    for (number, (name, attack, parts)) in (0_u64..).zip(ATTACKS) {
+    // Numbered before some are left out, so that each has its own seed either way.
+    for (number, (name, attack, parts)) in
+        (0_u64..).zip(ATTACKS).filter(|(_, (name, ..))| is_asked(name))
+    {
         let place = work.join(number.to_string());
         fs::create_dir(&place).map_err(|why| format!("{}: {why}", place.display()))?;
         let mut field = Field {
@@ -230,7 +245,7 @@ mod tests {
         let words = |line: &str| -> Vec<String> { line.split(' ').map(str::to_owned).collect() };
         let options = parse(&words("--minutes 3 --seed 7")).unwrap();
         assert_eq!((options.minutes, options.seed), (3, 7));
-        for line in ["--minutes 0", "--minutes x", "--minutes", "--hours 3"] {
+        for line in ["--only what", "--minutes 0", "--minutes x", "--minutes", "--hours 3"] {
             assert!(parse(&words(line)).is_err(), "{line}");
         }
     }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use foreign::{Asked, Import, Table};
 use journal::Owner;
 use model::Measured;
-use model::record::ImportedFile;
+use model::record::{ImportedFile, Record};
 use report::numbers::counted;
 
 use crate::args::ImportArguments;
@@ -52,8 +52,14 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Stop> {
     }
     let label = arguments.label.clone().unwrap_or_else(|| name_of(&arguments.files));
     let made = foreign::import(tables, &label, arguments.cpus, now()).map_err(Stop::Usage)?;
-    let Import { plan, host, records } = made;
+    let Import { plan, host, mut records } = made;
     let mut run = OpenedRun::begin(arguments.out.as_deref(), owner, &plan, &host)?;
+    let written = journal::host_crc32(&run.directory.read_host()?);
+    for record in &mut records {
+        if let Record::Segment(segment) = record {
+            segment.host_crc32 = Some(written.clone());
+        }
+    }
     run.journal.append_all(&records)?;
     let figures = Figures::asked(arguments.json, arguments.verbose);
     derived::present(&run.directory, figures, arguments.columns)?.judge(&run.directory, false)

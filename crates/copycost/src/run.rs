@@ -156,7 +156,11 @@ impl Measuring<'_> {
         let mut progress = Progress::new(terminal, self.quiet, self.plan, &opened.earlier);
         let mut live_report =
             self.report_meanwhile.then(|| LiveReport::new(&opened.directory, self.columns));
-        let segment = segment(engine, self.plan, self.host);
+        let host = opened.directory.read_host()?;
+        let segment = Segment {
+            host_crc32: Some(journal::host_crc32(&host)),
+            ..segment(engine, self.plan, self.host)
+        };
         let finished = Study {
             plan: self.plan,
             usable_cpus: engine.usable_cpus().len(),
@@ -194,6 +198,7 @@ fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {
         boot_id: host.boot_id.clone(),
         host: host.identity(),
         receiver_host: host.receiver_host.as_ref().map(|host| host.identity()),
+        host_crc32: None,
         congestion: congestion.join(","),
         plan: Some(plan.to_toml()),
     }

@@ -111,31 +111,29 @@ fn receiver(cell: &Cell) -> (OrderedEnd, TcpStream) {
     (end, peer)
 }
 
-fn sent(reply: Reply, cell: &Cell) -> Side<SendTally> {
-    match reply {
-        Reply::Finished(report) => match *report {
-            Report::Sent { side, .. } => side,
-            other @ (Report::Received { .. } | Report::Absorbed { .. }) => panic!("{other:?}"),
-        },
-        other => panic!("{cell}: {other:?}"),
+fn sent(reply: &Reply, cell: &Cell) -> Side<SendTally> {
+    if let Reply::Finished(report) = reply
+        && let Report::Sent { side, .. } = &**report
+    {
+        return side.clone();
     }
+    panic!("{cell}: {reply:?}")
 }
 
-fn received(reply: Reply) -> Side<ReceiveTally> {
-    match reply {
-        Reply::Finished(report) => match *report {
-            Report::Received { side, .. } => side,
-            other @ (Report::Sent { .. } | Report::Absorbed { .. }) => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
+fn received(reply: &Reply) -> Side<ReceiveTally> {
+    if let Reply::Finished(report) = reply
+        && let Report::Received { side, .. } = &**report
+    {
+        return side.clone();
     }
+    panic!("{reply:?}")
 }
 
 fn reason(reply: Reply, what: &str) -> String {
-    match reply {
-        Reply::Failed { why, .. } => why,
-        other => panic!("{what}: {other:?}"),
+    if let Reply::Failed { why, .. } = reply {
+        return why;
     }
+    panic!("{what}: {reply:?}")
 }
 
 fn assert_part(why: &str, parts: &[&str], what: &str) {
@@ -285,7 +283,7 @@ fn stalls_and_reads() {
         end.order(&Order::Run(times(60, Nanos::s(20))));
         thread::sleep(Duration::from_millis(400));
         let read = read_all(peer, 65_536);
-        let side = sent(end.reply(), &cell);
+        let side = sent(&end.reply(), &cell);
         assert_whole(&side, read, &cell);
         // Where it filled the buffers in the warm-up it then waited in one call, and of the window nothing is told.
         let worker = &side.workers[0];
@@ -301,7 +299,7 @@ fn half_closed() {
         peer.write_all(&[7; 10_000]).unwrap();
         peer.shutdown(Shutdown::Write).unwrap();
         let read = read_all(peer, 65_536);
-        assert_whole(&sent(end.reply(), &cell), read, &cell);
+        assert_whole(&sent(&end.reply(), &cell), read, &cell);
     }
 }
 
@@ -310,7 +308,7 @@ fn single_bytes() {
         let (mut end, peer) = sender(&cell);
         end.order(&Order::Run(times(60, Nanos::s(20))));
         let read = read_all(peer, 1);
-        assert_whole(&sent(end.reply(), &cell), read, &cell);
+        assert_whole(&sent(&end.reply(), &cell), read, &cell);
     }
 }
 
@@ -334,7 +332,7 @@ fn one_byte_segments() {
     peer.read_exact(&mut [0; 20]).unwrap();
     thread::sleep(until.saturating_duration_since(std::time::Instant::now()));
     drop(peer);
-    let side = received(end.reply());
+    let side = received(&end.reply());
     assert_eq!((side.total.received_bytes, side.total.wrong_bytes), (sent, 0));
     assert_eq!(side.total.checked_bytes, sent);
     assert!(side.window.received_bytes > 0 && side.workers[0].window_ns.0 > 0);
@@ -402,6 +400,6 @@ fn wrong_content() {
     thread::sleep(Duration::from_millis(300));
     peer.read_exact(&mut [0; 20]).unwrap();
     drop(peer);
-    let side = received(end.reply());
+    let side = received(&end.reply());
     assert_eq!((side.total.wrong_bytes, side.total.first_wrong), (1, Some(77)));
 }

@@ -121,6 +121,16 @@ pub enum JournalError {
         /// The machine that the line names, or those of both ends.
         measured: String,
     },
+    /// `host.json` was changed since a segment began.
+    #[error(
+        "{path} does not say what it said when line {line} of the journal was written: take the file from a copy of this run"
+    )]
+    ChangedHost {
+        /// The file.
+        path: PathBuf,
+        /// The line of the journal, from 1.
+        line: u64,
+    },
     /// The records were made under another plan than `plan.toml`.
     #[error(
         "{path} has \"{now}\" where the journal's line {line} has \"{then}\": take the file from a copy of this run"
@@ -251,6 +261,7 @@ impl JournalError {
             | Self::OtherRun { .. }
             | Self::Unchained { .. }
             | Self::OtherHost { .. }
+            | Self::ChangedHost { .. }
             | Self::OtherPlan { .. }
             | Self::EmptyPlan(_)
             | Self::Link(_)

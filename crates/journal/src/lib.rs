@@ -6,6 +6,7 @@
 
 mod error;
 mod folder;
+mod host_sum;
 mod line;
 mod reader;
 mod rights;
@@ -13,6 +14,7 @@ mod run_directory;
 mod writer;
 
 pub use error::{Class, JournalError};
+pub use host_sum::host_crc32;
 pub use line::RunId;
 pub use reader::{Reader, Torn};
 pub use rights::{Owner, with_rights};

@@ -16,6 +16,7 @@ use model::record::Record;
 
 use crate::error::JournalError;
 use crate::folder::Folder;
+use crate::host_sum::host_crc32;
 use crate::reader::{Reader, Torn};
 use crate::rights::{Owner, Rights};
 use crate::writer::{Resumed, Writer, lock};
@@ -358,11 +359,11 @@ impl RunDirectory {
         Ok(Contents { plan, host, records, torn })
     }
 
-    /// Checks that every segment names the machines of its ends as `host.json` does, and holds the plan but for budget, precision,
+    /// Checks that every segment names the machines of its ends as `host.json` does and knows all that it says, and holds the plan but for budget, precision,
     /// rounds and label.
     ///
     /// # Errors
-    /// The first segment of another machine or another plan.
+    /// The first segment of another machine or another plan, or of a `host.json` that said something else.
     pub fn check(&self, plan: &Plan, host: &Host, records: &[Record]) -> Result<(), JournalError> {
         let described = (host.identity(), host.receiver_host.as_ref().map(|it| it.identity()));
         for (line, record) in (1..).zip(records) {
@@ -373,6 +374,9 @@ impl RunDirectory {
                     std::iter::once(&segment.host).chain(receiver).map(String::as_str).collect();
                 let measured = machines.join(" and ");
                 return Err(JournalError::OtherHost { path: self.host(), line, measured });
+            }
+            if segment.host_crc32.as_ref().is_some_and(|sum| *sum != host_crc32(host)) {
+                return Err(JournalError::ChangedHost { path: self.host(), line });
             }
             // A plan of another version may say more than this one understands.
             let measured = segment.plan.as_deref().and_then(|text| Plan::from_toml(text).ok());

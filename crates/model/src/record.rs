@@ -66,6 +66,9 @@ pub struct Segment {
     /// The same of the receiving end's machine, where it is another one; absent: both ends run on `host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver_host: Option<String>,
+    /// A checksum of what `host.json` said when the segment began; absent in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_crc32: Option<String>,
     /// The congestion control that `auto` or `system` stands for in this segment.
     pub congestion: String,
     /// The plan, as in `plan.toml`; absent in journals of earlier versions.

@@ -1,9 +1,9 @@
-//! A run's files are changed as no run would change them: bits flipped, lines cut, doubled, exchanged, taken from another run,
-//! numbers made huge under a checksum that fits. Each is refused with its line, or the torn tail is left out; a number that
-//! a record may hold may be reported, but nothing falls over it.
+//! A run's journal, or that of an imported table, and its `host.json` are changed as no run would change them: bits flipped, lines
+//! cut, doubled, exchanged, taken from another run, numbers made huge under a checksum that fits. Each is refused with its line, or
+//! the torn tail is left out; a number that a record may hold may be reported, but nothing falls over it.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
@@ -64,8 +64,74 @@ fn outrageous(line: &str, random: &mut impl rand::Rng) -> String {
     format!("{}{number}{}", &line[..*from], &line[from + length..])
 }
 
+const JOURNAL: &str = "journal.jsonl";
+/// A run that was imported, and its table.
+const IMPORTED: &str = "imported";
+const TABLE: &str = "impl,size,threads,run,goodput_gbps\nA1,64,1,1,0.2\nA2,64,1,1,0.9\nA3,64,1,1,0.3\nA1,4096,1,1,10\nA2,4096,1,1,30\nA3,4096,1,1,12\nA1,64,1,2,0.21\nA2,64,1,2,0.92\n";
+
+/// Reads a run and derives everything; nothing is written.
+fn read(field: &Field<'_>, name: &str) -> Result<Output, String> {
+    let mut command = Command::new(field.program);
+    command.args(["table", name, "--format", "csv", "--columns", "all", "--strict"]);
+    command.current_dir(&field.work);
+    super::bounded(command).map_err(|why| why.to_string())
+}
+
+/// Changes what `host.json` of a run says, reads the run, and puts it back as it was; what was wrong.
+fn forge_host(field: &mut Field<'_>, name: &str) -> Result<Option<String>, String> {
+    let path = field.work.join(name).join("host.json");
+    let told = |why: std::io::Error| format!("{}: {why}", path.display());
+    let before = fs::read_to_string(&path).map_err(told)?;
+    let mut bytes = before.clone().into_bytes();
+    let at = field.random.random_range(0..bytes.len());
+    let what = match field.random.random_range(0..4) {
+        0 => {
+            bytes[at] ^= 1 << field.random.random_range(0..7);
+            "a flipped bit"
+        }
+        1 => {
+            bytes.truncate(at);
+            "a cut"
+        }
+        2 => {
+            let mut lines: Vec<&str> = before.lines().collect();
+            lines.remove(field.random.random_range(0..lines.len()));
+            bytes = lines.join("\n").into_bytes();
+            "a missing line"
+        }
+        _ => {
+            let compact = serde_json::from_str::<serde_json::Value>(&before);
+            let compact = compact.map_err(|why| format!("{name}: {why}"))?.to_string();
+            bytes = outrageous(&compact, &mut field.random).into_bytes();
+            "an outrageous number"
+        }
+    };
+    let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    let says_the_same = value(&bytes) == value(before.as_bytes());
+    fs::write(&path, &bytes).map_err(told)?;
+    let output = read(field, name)?;
+    let is_accepted = output.status.code() == Some(0);
+    let fault = wrong(&output).or_else(|| {
+        (is_accepted && !says_the_same).then(|| "was taken for the run's own".to_owned())
+    });
+    if fault.is_some() {
+        let _ = fs::write(field.work.join(format!("failed-host-{at}.json")), &bytes);
+    }
+    fs::write(&path, before).map_err(told)?;
+    Ok(fault.map(|fault| format!("{what} at byte {at} of {name}'s host.json: {fault}")))
+}
+
 pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
     let mut runs: Vec<Vec<String>> = Vec::new();
+    fs::write(field.work.join("table.csv"), TABLE).map_err(|why| format!("table.csv: {why}"))?;
+    let made = field.run(&["import", "table.csv", "--quiet", "--out", IMPORTED]);
+    let made = made.map_err(|why| why.to_string())?;
+    let imported = fs::read_to_string(field.work.join(IMPORTED).join(JOURNAL));
+    let imported = imported.map_err(|why| format!("{IMPORTED}: {why}, {made:?}"))?;
+    let imported: Vec<String> = imported.lines().map(str::to_owned).collect();
+    if !imported.iter().any(|line| line.contains("\"imported\":{")) {
+        return Err("the table made no record of kind imported".to_owned());
+    }
     for name in ["ours", "theirs"] {
         let line = tiny("4KiB", "2", "3s", &["--audits", "ceiling", "--quiet", "--out", name]);
         let output = field.run(&line).map_err(|why| why.to_string())?;
@@ -74,11 +140,28 @@ pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
         runs.push(journal.lines().map(str::to_owned).collect());
     }
     let [ours, theirs] = &runs[..] else { return Err("two runs are needed".to_owned()) };
-    let path = field.work.join("ours/journal.jsonl");
+    for name in ["ours", IMPORTED] {
+        let output = read(field, name)?;
+        if output.status.code() != Some(0) {
+            return Err(format!("{name} is not read as it was made: {output:?}"));
+        }
+    }
     let mut tally = Tally::default();
     let mut accepted = [0_u64; 2];
+    let mut hosts = 0_u64;
     while field.goes_on() {
-        let mut lines = ours.clone();
+        let (name, whole) = match field.random.random_range(0..3) {
+            0 => (IMPORTED, &imported),
+            _ => ("ours", ours),
+        };
+        if field.random.random_range(0..4) == 0 {
+            let fault = forge_host(field, name)?;
+            hosts += 1;
+            tally.note(fault);
+            continue;
+        }
+        let path = field.work.join(name).join(JOURNAL);
+        let mut lines = whole.clone();
         let at = field.random.random_range(0..lines.len());
         let kind = field.random.random_range(0..7);
         let (what, must_be_told, text) = match kind {
@@ -99,7 +182,7 @@ pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
                 ("a missing line", true, (lines.join("\n") + "\n").into_bytes())
             }
             3 => {
-                lines.insert(at, ours[at].clone());
+                lines.insert(at, whole[at].clone());
                 ("a doubled line", true, (lines.join("\n") + "\n").into_bytes())
             }
             4 if at + 1 < lines.len() => {
@@ -115,11 +198,8 @@ pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
             }
         };
         fs::write(&path, &text).map_err(|why| format!("{}: {why}", path.display()))?;
-        let mut command = Command::new(field.program);
-        // Text figures and everything that is derived; nothing is written.
-        command.args(["table", "ours", "--format", "csv", "--columns", "all", "--strict"]);
-        command.current_dir(&field.work);
-        let output = super::bounded(command).map_err(|why| why.to_string())?;
+        let output = read(field, name)?;
+        fs::write(&path, whole.join("\n") + "\n").map_err(|why| format!("{name}: {why}"))?;
         let is_accepted = output.status.code() == Some(0);
         accepted[usize::from(!must_be_told)] += u64::from(is_accepted);
         let fault = wrong(&output).or_else(|| {
@@ -129,8 +209,9 @@ pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
             let kept = field.work.join(format!("failed{}.jsonl", tally.tried));
             let _ = fs::write(kept, &text);
         }
-        tally.note(fault.map(|fault| format!("{what} at line {}: {fault}", at + 1)));
+        tally.note(fault.map(|fault| format!("{what} at line {} of {name}: {fault}", at + 1)));
     }
+    tally.notes.push(format!("{hosts} of them in host.json"));
     tally.notes.push(format!(
         "{} accepted of what no run wrote; {} of forged numbers under fitting sums were read as figures",
         accepted[0], accepted[1]

@@ -15,6 +15,7 @@ pub(crate) fn segment() -> Record {
         boot_id: Measured::absent("no \"boot_id\",\n\\here"),
         host: "höst / cpu".to_owned(),
         receiver_host: Some("ändërër / cpu".to_owned()),
+        host_crc32: None,
         congestion: "cubic".to_owned(),
         plan: None,
     })
@@ -28,6 +29,7 @@ pub(crate) fn segment_of(host: &Host) -> Record {
         boot_id: host.boot_id.clone(),
         host: host.identity(),
         receiver_host: None,
+        host_crc32: None,
         congestion: "cubic".to_owned(),
         plan: None,
     })

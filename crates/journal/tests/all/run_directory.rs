@@ -295,6 +295,35 @@ fn a_run_reads_as_one_or_says_what_is_foreign() {
 }
 
 #[test]
+fn facts_of_the_machine_that_changed_since_they_were_measured_under_are_told() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, mut journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    let host = Host::unknown("0.1.0", Some(2), "made up");
+    run.write_plan(&Plan::preset(Preset::Quick)).unwrap();
+    run.write_host(&host).unwrap();
+    let Record::Segment(segment) = made::segment_of(&host) else { panic!("a segment") };
+    let host_crc32 = Some(journal::host_crc32(&run.read_host().unwrap()));
+    journal.append(&Record::Segment(Segment { host_crc32, ..segment })).unwrap();
+    assert_eq!(run.read().unwrap().records.len(), 1);
+    // Written otherwise it says the same.
+    let text = fs::read_to_string(run.host()).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    fs::write(run.host(), value.to_string()).unwrap();
+    assert_eq!(run.read().unwrap().records.len(), 1);
+    // None of these facts is of the machine's identity.
+    for (fact, other) in
+        [("usable_cpus", serde_json::json!([0, 1, 2])), ("uid", 3.into()), ("page_bytes", 1.into())]
+    {
+        let mut forged = value.clone();
+        assert!(forged.get(fact).is_some_and(|now| *now != other), "{fact}");
+        forged[fact] = other;
+        fs::write(run.host(), forged.to_string()).unwrap();
+        let told = run.read().unwrap_err();
+        assert!(matches!(told, JournalError::ChangedHost { line: 1, .. }), "{fact}: {told}");
+    }
+}
+
+#[test]
 fn what_is_no_file_is_refused_and_not_waited_for() {
     let root = tempfile::tempdir().unwrap();
     let (run, journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();

@@ -1,0 +1,291 @@
+//! Peers that have the token and misbehave: clients of `serve` and servers of `connect` that reset, half-close, stall, dawdle or babble
+//! at random moments. The program ends in time, with one line or with a figure, and a figure is of all that was sent.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, RngExt as _, SeedableRng as _};
+use rand_pcg::Pcg64;
+use serde_json::Value;
+
+use super::{Field, Tally, bounded, wrong};
+
+const PATHS: [&str; 4] = ["send", "staged", "sendmsg", "zerocopy"];
+/// How long the program measures.
+const TIME: &str = "300ms";
+/// Longer than the program waits for a drain.
+const LONGER: Duration = Duration::from_secs(40);
+
+/// How a peer ends, after it behaved for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// Nothing is wrong with it.
+    Good,
+    /// It closes while something lies unread.
+    Reset,
+    /// It ends its own direction early and goes on.
+    HalfClose,
+    /// It stands still for a while and goes on.
+    Stall,
+    /// It moves a byte at a time for a while, and goes on.
+    SingleBytes,
+    /// It says what nobody asked for.
+    Babble,
+    /// It stands still until the other end gives up.
+    StandStill,
+}
+
+/// The slow one seldom.
+const MANNERS: [Manner; 13] = [
+    Manner::Good,
+    Manner::Good,
+    Manner::Reset,
+    Manner::Reset,
+    Manner::HalfClose,
+    Manner::HalfClose,
+    Manner::Stall,
+    Manner::Stall,
+    Manner::SingleBytes,
+    Manner::SingleBytes,
+    Manner::Babble,
+    Manner::Babble,
+    Manner::StandStill,
+];
+
+/// One misbehaviour, drawn before it begins.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    manner: Manner,
+    after: Duration,
+    lasts: Duration,
+    seed: u64,
+}
+
+fn draw(field: &mut Field<'_>) -> Part {
+    let manner = MANNERS.choose(&mut field.random).copied().unwrap_or(Manner::Good);
+    let mut ms = |most| Duration::from_millis(field.random.random_range(0..most));
+    Part { manner, after: ms(450), lasts: ms(900), seed: field.random.next_u64() }
+}
+
+/// Reads for so long, or to the end; how many bytes, and whether it was the end.
+fn read_until(stream: &mut TcpStream, until: Option<Instant>) -> io::Result<(u64, bool)> {
+    let mut buffer = [0; 65_536];
+    let mut bytes = 0;
+    while until.is_none_or(|until| Instant::now() < until) {
+        match stream.read(&mut buffer)? {
+            0 => return Ok((bytes, true)),
+            count => bytes += count as u64,
+        }
+    }
+    Ok((bytes, false))
+}
+
+/// A client of `serve`; how many bytes it got to the end, where it read to the end.
+fn client(address: &str, token: &[u8], part: Part) -> io::Result<Option<u64>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(LONGER))?;
+    stream.set_nodelay(true)?;
+    let greeting = [token, &[0; 4]].concat();
+    stream.write_all(&greeting)?;
+    let mut answers = [0; 2];
+    stream.read_exact(&mut answers)?;
+    let (mut bytes, has_ended) = read_until(&mut stream, Some(Instant::now() + part.after))?;
+    if has_ended {
+        return Ok(Some(bytes));
+    }
+    match part.manner {
+        Manner::Good => {}
+        Manner::Reset => return Ok(None),
+        Manner::HalfClose => stream.shutdown(Shutdown::Write)?,
+        Manner::Stall => thread::sleep(part.lasts),
+        Manner::SingleBytes => {
+            let until = Instant::now() + part.lasts;
+            while Instant::now() < until && stream.read(&mut [0])? > 0 {
+                bytes += 1;
+            }
+        }
+        Manner::Babble => {
+            let mut noise = [0; 10_000];
+            Pcg64::seed_from_u64(part.seed).fill_bytes(&mut noise);
+            stream.write_all(&noise)?;
+        }
+        Manner::StandStill => {
+            // Until the other end is gone, which a peer that does not read is not told.
+            thread::sleep(LONGER);
+            return Ok(None);
+        }
+    }
+    bytes += read_until(&mut stream, None)?.0;
+    Ok(Some(bytes))
+}
+
+/// A server of `connect`; how many bytes it sent in all, where it ended them well.
+fn server(listener: &TcpListener, part: Part) -> io::Result<Option<u64>> {
+    let (mut stream, _) = listener.accept()?;
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(LONGER))?;
+    if part.manner != Manner::Reset {
+        stream.read_exact(&mut [0; 20])?;
+    }
+    let mut random = Pcg64::seed_from_u64(part.seed);
+    if part.manner == Manner::Babble {
+        let mut noise = [0; 64];
+        random.fill_bytes(&mut noise);
+        stream.write_all(&noise)?;
+        return Ok(None);
+    }
+    stream.write_all(b"wg")?;
+    let all = Instant::now() + Duration::from_millis(600);
+    let early = Instant::now() + part.after;
+    let mut bytes = 0;
+    let mut has_misbehaved = false;
+    let buffer = [7; 65_536];
+    while Instant::now() < all {
+        if Instant::now() >= early && !has_misbehaved {
+            has_misbehaved = true;
+            match part.manner {
+                Manner::Good | Manner::Babble => {}
+                Manner::Reset => return Ok(None),
+                Manner::HalfClose => break,
+                Manner::Stall => thread::sleep(part.lasts),
+                Manner::SingleBytes => {
+                    for _ in 0..2_000 {
+                        stream.write_all(&[7])?;
+                        bytes += 1;
+                    }
+                }
+                Manner::StandStill => {
+                    thread::sleep(LONGER);
+                    return Ok(None);
+                }
+            }
+        }
+        let length = random.random_range(1..buffer.len());
+        stream.write_all(&buffer[..length])?;
+        bytes += length as u64;
+    }
+    Ok(Some(bytes))
+}
+
+/// A figure of the JSON that the program wrote.
+fn figure(output: &Output, side: &str, figure: &str) -> Option<u64> {
+    let value: Value = serde_json::from_slice(&output.stdout).ok()?;
+    value.get(side)?.get("total")?.get(figure)?.as_u64()
+}
+
+/// What is wrong with how the program ended, whose peer moved so many bytes, all of them or none that it knows of.
+fn judged(output: &Output, part: Part, seen: Option<u64>, told: Option<u64>) -> Option<String> {
+    let last = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("").to_owned();
+    if let Some(fault) = wrong(output) {
+        return Some(fault);
+    }
+    let has_figure = output.status.success();
+    match (part.manner, has_figure) {
+        (Manner::Reset | Manner::StandStill, true) if seen.is_none() => {
+            Some("has a figure although its peer left or stood still".to_owned())
+        }
+        (Manner::StandStill, false) if !last.contains("the drain was not over") => {
+            Some(format!("does not say what it waited for: {last}"))
+        }
+        (Manner::Good, false) => Some(format!("failed with a good peer: {last}")),
+        (_, true) if seen.is_some() && seen != told => {
+            Some(format!("tells {told:?} bytes, its peer moved {seen:?}"))
+        }
+        _ => None,
+    }
+}
+
+/// The program as a server; what was wrong.
+fn against_serve(field: &mut Field<'_>) -> Result<Option<String>, String> {
+    let part = draw(field);
+    let mut token = [0; 16];
+    field.random.fill_bytes(&mut token);
+    let hex: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    // A port that was free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    let address = address.map_err(|why| why.to_string())?.to_string();
+    let port = address.rsplit(':').next().unwrap_or_default().to_owned();
+    let path = PATHS.choose(&mut field.random).copied().unwrap_or(PATHS[0]);
+    let mut command = field.command(&[
+        "serve",
+        "--send",
+        path,
+        "--port",
+        &port,
+        "--token",
+        &hex,
+        "--time",
+        TIME,
+        "--wait",
+        "10s",
+        "--threads",
+        "1",
+        "--json",
+    ]);
+    let client = thread::spawn(move || {
+        let begun = Instant::now();
+        loop {
+            match client(&address, &token, part) {
+                // It does not listen yet.
+                Err(why)
+                    if why.kind() == io::ErrorKind::ConnectionRefused
+                        && begun.elapsed() < Duration::from_secs(5) =>
+                {
+                    thread::sleep(Duration::from_millis(10));
+                }
+                read => return read.unwrap_or(None),
+            }
+        }
+    });
+    command.stdin(Stdio::null());
+    let output = bounded(command).map_err(|why| why.to_string())?;
+    let told = figure(&output, "sent", "accepted_bytes");
+    // One that stands still has nothing to tell, and is not waited for; one that had read to the end before has.
+    let stands_still = part.manner == Manner::StandStill && !output.status.success();
+    let seen = if stands_still { None } else { client.join().unwrap_or(None) };
+    Ok(judged(&output, part, seen, told)
+        .map(|fault| format!("serve --send {path}, {part:?}: {fault}")))
+}
+
+/// The program as a client; what was wrong.
+fn against_connect(field: &mut Field<'_>) -> Result<Option<String>, String> {
+    let part = draw(field);
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|why| why.to_string())?;
+    let address = listener.local_addr().map_err(|why| why.to_string())?.to_string();
+    let server = thread::spawn(move || server(&listener, part).unwrap_or(None));
+    let token = "00112233445566778899aabbccddeeff";
+    let mut command: Command = field.command(&[
+        "connect",
+        &address,
+        "--token",
+        token,
+        "--time",
+        TIME,
+        "--threads",
+        "1",
+        "--json",
+    ]);
+    command.stdin(Stdio::null());
+    let output = bounded(command).map_err(|why| why.to_string())?;
+    let told = figure(&output, "received", "received_bytes");
+    let stands_still = part.manner == Manner::StandStill && !output.status.success();
+    let seen = if stands_still { None } else { server.join().unwrap_or(None) };
+    Ok(judged(&output, part, seen, told).map(|fault| format!("connect, {part:?}: {fault}")))
+}
+
+pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
+    let mut tally = Tally::default();
+    let mut servers = 0;
+    while field.goes_on() {
+        let is_server = field.random.random_range(0..2) == 0;
+        servers += u64::from(is_server);
+        let fault = if is_server { against_serve(field)? } else { against_connect(field)? };
+        tally.note(fault);
+    }
+    tally.notes.push(format!("{servers} against serve, {} against connect", tally.tried - servers));
+    Ok(tally)
+}
