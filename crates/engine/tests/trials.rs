@@ -215,19 +215,27 @@ fn odd_sizes() {
                     "send={path} message_bytes={size} fields={fields} layout={layout} threads=2 ring=4"
                 );
                 let order = order(&cell, 10);
-                let (_, outcome) = engine.checked_trial(&order).unwrap();
-                let Outcome::Finished(finished) = outcome else { panic!("{cell}: {outcome:?}") };
-                let received = finished.receiver.total;
-                assert_eq!(received.wrong_bytes, 0, "{cell}: first at {:?}", received.first_wrong);
-                assert_eq!(received.checked_bytes, finished.sender.total.accepted_bytes, "{cell}");
-                assert!(received.checked_bytes > 0, "{cell}");
+                let mut checked = || {
+                    let (_, outcome) = engine.checked_trial(&order).unwrap();
+                    let Outcome::Finished(finished) = outcome else {
+                        panic!("{cell}: {outcome:?}")
+                    };
+                    let received = finished.receiver.total;
+                    let first = received.first_wrong;
+                    assert_eq!(received.wrong_bytes, 0, "{cell}: first at {first:?}");
+                    let sent = finished.sender.total.accepted_bytes;
+                    assert_eq!(received.checked_bytes, sent, "{cell}");
+                    received.checked_bytes
+                };
+                // Where others crowd the CPUs the senders may sleep through so short a trial.
+                assert!((0..10).any(|_| checked() > 0), "{cell}");
             }
         }
     }
 }
 
 fn instruments() {
-    let finished = trial(&mut engine(), "send=sendmsg message_bytes=4096 threads=1", 50);
+    let finished = trial_in_window(&mut engine(), "send=sendmsg message_bytes=4096 threads=1", 50);
     for counters in [&finished.sender.counters, &finished.receiver.counters] {
         for (name, counter) in counters.all() {
             match counter.reason() {
@@ -254,7 +262,8 @@ fn instruments() {
 }
 
 fn unwatched() {
-    let finished = trial(&mut engine(), "send=sendmsg message_bytes=4096 threads=1 watch=none", 50);
+    let cell = "send=sendmsg message_bytes=4096 threads=1 watch=none";
+    let finished = trial_in_window(&mut engine(), cell, 50);
     assert!(finished.sender.usage.reason().unwrap().contains("watch=none"));
     assert!(finished.machine.busy.reason().unwrap().contains("watch=none"));
     assert!(finished.sender.workers[0].cpu_ns.0 > 0, "the clocks run all the same");
