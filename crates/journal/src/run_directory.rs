@@ -3,9 +3,9 @@
 //! Files are reached through the directory's descriptor, no link among them is followed, and under sudo everything is done
 //! with the rights of the user who called it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Once};
@@ -16,10 +16,14 @@ use model::record::Record;
 
 use crate::error::JournalError;
 use crate::folder::Folder;
-use crate::host_sum::host_crc32;
 use crate::reader::{Reader, Torn};
 use crate::rights::{Owner, Rights};
 use crate::writer::{Resumed, Writer, lock};
+
+mod contents;
+mod left_behind;
+
+use left_behind::temporary_name;
 
 /// The link beside the run directories that points at the newest.
 pub const LATEST: &str = "latest";
@@ -28,9 +32,6 @@ const PLAN: &str = "plan.toml";
 const HOST: &str = "host.json";
 const JOURNAL: &str = "journal.jsonl";
 const FIGURES: &str = "figures";
-
-/// A plan or the facts of a host are no longer than this, in bytes; without a bound a foreign file could fill the memory.
-const LONGEST_TEXT: u64 = 16 << 20;
 
 /// A run directory's name from a local time such as `2026-11-23T07-10-00` and a host's name.
 pub fn directory_name(time: &str, host: &str) -> String {
@@ -228,22 +229,6 @@ impl RunDirectory {
         told(self.owner, make())
     }
 
-    /// Whether nothing is in it but what a run leaves that ended before its first record. Beside a journal plan and host are a
-    /// run's; without one, as earlier versions left them, they must be as a run writes them, and are somebody's own else.
-    fn is_beginning(&self) -> Result<bool, JournalError> {
-        let names = self.folder.names().map_err(|why| JournalError::reading(&self.path, why))?;
-        let is_ours = |name: &OsString| {
-            [PLAN, HOST, JOURNAL].iter().any(|ours| name == ours) || is_temporary(name)
-        };
-        let has = |file: &str| names.iter().any(|name| name == file);
-        let is_runs_own = |file: &str, is_it: &dyn Fn(&str) -> bool| {
-            !has(file) || has(JOURNAL) || self.text_here(file).is_ok_and(|text| is_it(&text))
-        };
-        let is_plan = |text: &str| Plan::from_toml(text).is_ok_and(|plan| plan.to_toml() == text);
-        let is_host = |text: &str| serde_json::from_str::<Host>(text).is_ok();
-        Ok(names.iter().all(is_ours) && is_runs_own(PLAN, &is_plan) && is_runs_own(HOST, &is_host))
-    }
-
     /// Begins the journal, or takes one that holds no record; it is locked from here on.
     fn begin_journal(&self) -> Result<Writer, JournalError> {
         if !self.is_beginning()? {
@@ -347,114 +332,6 @@ impl RunDirectory {
         }
     }
 
-    /// Reads all that the run is made of.
-    ///
-    /// # Errors
-    /// A file that is missing, damaged or of another version; records that were made on another machine than `host.json`
-    /// describes.
-    pub fn read(&self) -> Result<Contents, JournalError> {
-        let (records, torn) = self.read_journal()?.read_all()?;
-        let (plan, host) = (self.read_plan()?, self.read_host()?);
-        self.check(&plan, &host, &records)?;
-        Ok(Contents { plan, host, records, torn })
-    }
-
-    /// Checks that every segment names the machines of its ends as `host.json` does and knows all that it says, and holds the plan but for budget, precision,
-    /// rounds and label.
-    ///
-    /// # Errors
-    /// The first segment of another machine or another plan, or of a `host.json` that said something else.
-    pub fn check(&self, plan: &Plan, host: &Host, records: &[Record]) -> Result<(), JournalError> {
-        let described = (host.identity(), host.receiver_host.as_ref().map(|it| it.identity()));
-        for (line, record) in (1..).zip(records) {
-            let Record::Segment(segment) = record else { continue };
-            if (&segment.host, &segment.receiver_host) != (&described.0, &described.1) {
-                let receiver = segment.receiver_host.iter();
-                let machines: Vec<&str> =
-                    std::iter::once(&segment.host).chain(receiver).map(String::as_str).collect();
-                let measured = machines.join(" and ");
-                return Err(JournalError::OtherHost { path: self.host(), line, measured });
-            }
-            if segment.host_crc32.as_ref().is_some_and(|sum| *sum != host_crc32(host)) {
-                return Err(JournalError::ChangedHost { path: self.host(), line });
-            }
-            // A plan of another version may say more than this one understands.
-            let measured = segment.plan.as_deref().and_then(|text| Plan::from_toml(text).ok());
-            if let Some(measured) = measured.map(|it| it.identity())
-                && measured != plan.identity()
-            {
-                let named = plan.identity();
-                let mut lines = measured.lines().zip(named.lines());
-                let (then, now) = lines.find(|(then, now)| then != now).unwrap_or_default();
-                return Err(JournalError::OtherPlan {
-                    path: self.plan(),
-                    line,
-                    then: then.to_owned(),
-                    now: now.to_owned(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes `plan.toml`.
-    ///
-    /// # Errors
-    /// As [`RunDirectory::replace`].
-    pub fn write_plan(&self, plan: &Plan) -> Result<(), JournalError> {
-        self.replace(&self.plan(), |file| io::Write::write_all(file, plan.to_toml().as_bytes()))
-    }
-
-    /// Writes `host.json`.
-    ///
-    /// # Errors
-    /// As [`RunDirectory::replace`].
-    pub fn write_host(&self, host: &Host) -> Result<(), JournalError> {
-        self.replace(&self.host(), |file| {
-            serde_json::to_writer_pretty(&mut *file, host)?;
-            io::Write::write_all(file, b"\n")
-        })
-    }
-
-    /// Reads `plan.toml`.
-    ///
-    /// # Errors
-    /// It is missing, unreadable, empty or wrong, with line and column.
-    pub fn read_plan(&self) -> Result<Plan, JournalError> {
-        let (path, text) = self.text(PLAN)?;
-        // A plan file may leave everything to the defaults; that of a run leaves nothing.
-        let says_nothing = |line: &str| line.trim().is_empty() || line.trim().starts_with('#');
-        if text.lines().all(says_nothing) {
-            return Err(JournalError::EmptyPlan(path));
-        }
-        Plan::from_toml(&text).map_err(|why| JournalError::Plan { path, why })
-    }
-
-    /// Reads `host.json`.
-    ///
-    /// # Errors
-    /// It is missing, unreadable or wrong, with line and column.
-    pub fn read_host(&self) -> Result<Host, JournalError> {
-        let (path, text) = self.text(HOST)?;
-        serde_json::from_str(&text).map_err(|why| JournalError::Host { path, why: why.to_string() })
-    }
-
-    fn text(&self, name: &str) -> Result<(PathBuf, String), JournalError> {
-        let read = || {
-            let _rights = Rights::take(self.owner)?;
-            self.text_here(name)
-        };
-        told(self.owner, read()).map(|text| (self.path.join(name), text))
-    }
-
-    fn text_here(&self, name: &str) -> Result<String, JournalError> {
-        let file = self.folder.file(OsStr::new(name), false)?;
-        let mut text = String::new();
-        let read = file.take(LONGEST_TEXT).read_to_string(&mut text);
-        read.map_err(|why| JournalError::reading(&self.path.join(name), why))?;
-        Ok(text)
-    }
-
     /// Replaces a file of this directory, or of its folder of figures, by what a function writes: whole, or not at all.
     ///
     /// # Errors
@@ -478,24 +355,6 @@ impl RunDirectory {
             }
         };
         told(self.owner, replace())
-    }
-
-    /// Removes what a process that was killed left half-written, unless another one is writing now.
-    fn sweep(&self) {
-        self.swept.call_once(|| {
-            let figures = self.folder.within(FIGURES, false).ok();
-            if self.folder.lock_alone() {
-                for folder in std::iter::once(&*self.folder).chain(&figures) {
-                    let left = folder.names().unwrap_or_default();
-                    for name in left.iter().filter(|name| is_temporary(name)) {
-                        // What cannot be removed does no harm.
-                        let _ = folder.remove(name);
-                    }
-                }
-            }
-            // Whoever writes shares the lock, for as long as this directory is held open; whoever sweeps is soon done.
-            self.folder.share();
-        });
     }
 
     /// Points `latest`, beside this directory, at it. What stands there and is no link is left alone, and the note to
@@ -585,40 +444,6 @@ fn make_directories(path: &Path) -> Result<(), JournalError> {
         }
         Ok(()) | Err(_) => Ok(()),
     }
-}
-
-/// Hidden, beside its target so that a rename stays within one file system, and of this process alone.
-fn temporary_name(name: &OsStr) -> OsString {
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}", std::process::id()));
-    temporary
-}
-
-/// The files of a run beside its figures.
-const FILES: [&str; 10] = [
-    PLAN,
-    HOST,
-    JOURNAL,
-    "trials.csv",
-    "results.csv",
-    "ratios.csv",
-    "paper.csv",
-    "summary.json",
-    "report.html",
-    "report.md",
-];
-
-/// Whether a name is one that [`temporary_name`] gives to a file of a run: `.summary.json.4711`.
-fn is_temporary(name: &OsStr) -> bool {
-    let Some((file, process)) = name.to_str().and_then(|name| name.rsplit_once('.')) else {
-        return false;
-    };
-    let is_ours =
-        |file: &str| FILES.contains(&file) || file.ends_with(".svg") || file.ends_with(".png");
-    file.strip_prefix('.').is_some_and(is_ours)
-        && !process.is_empty()
-        && process.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// A path that is nothing but a name.

@@ -59,8 +59,7 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
 #[test]
 fn two_ends_by_hand_find_each_other_by_the_printed_command() {
     let place = Place::new();
-    let serve =
-        ["serve", "--send", "sendmsg", "--size", "16KiB", "--threads", "2", "--time", "300ms"];
+    let serve = ["serve", "--send", "sendmsg", "--size", "16KiB", "--threads", "2", "--time", "2s"];
     let mut server = place.spawn(&serve);
     let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
     let first = told.next().unwrap().unwrap();
@@ -120,7 +119,7 @@ fn a_token_comes_from_a_file_or_standard_input_and_is_not_printed() {
     let place = Place::new();
     let token = "00112233445566778899aabbccddeeff";
     place.write("token", &format!("{token}\n"));
-    let serve = ["serve", "--threads", "1", "--time", "300ms", "--token-file", "token"];
+    let serve = ["serve", "--threads", "1", "--time", "1s", "--token-file", "token"];
     for by_file in [true, false] {
         let mut server = place.spawn(&serve);
         let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
