@@ -26,6 +26,7 @@ pub use setting::Contender;
 
 use crate::estimate::Estimate;
 use crate::metric::Metric;
+use crate::oversubscribed::Oversubscribed;
 use crate::reference::Caveat;
 use crate::results::Finding;
 use crate::summary::Summary;
@@ -117,7 +118,7 @@ pub struct LinkAdvice {
     /// The answer.
     pub choice: Choice,
     /// Whether more busy threads than usable CPUs stand behind it.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
     /// What speaks against taking it further.
     pub caveats: Vec<Caveat>,
     /// Every path's figures at one of `sizes`, in the first setting.

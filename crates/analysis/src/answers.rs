@@ -100,7 +100,7 @@ fn is_measured(evidence: &Evidence<'_>) -> bool {
 }
 
 fn caveats(evidence: &Evidence<'_>, found: &Found) -> Vec<Caveat> {
-    let oversubscribed = || evidence.asked().map(|estimates| estimates.oversubscribed);
+    let oversubscribed = || evidence.asked().map(|estimates| estimates.oversubscribed.is_so());
     let mut caveats = Vec::new();
     if found.of_cells && oversubscribed().any(|is| is) {
         caveats.push(Caveat::Oversubscribed { all: oversubscribed().all(|is| is) });

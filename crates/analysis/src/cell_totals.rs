@@ -10,6 +10,7 @@ use crate::estimate::{Estimate, Moments, Sample};
 use crate::figures::{Reading, context_switches};
 use crate::judged::JudgedTrial;
 use crate::metric::{Metric, NO_RECEIVER, Scale};
+use crate::oversubscribed::Oversubscribed;
 use crate::results::{CellEstimates, PaperRow};
 
 /// A sum that is absent as soon as a part of it is.
@@ -45,7 +46,8 @@ pub(crate) struct CellTotals {
     /// Of goodput and the link's cost, rounds and the logarithm in each.
     levels: [Vec<(u32, f64)>; 2],
     marks: BTreeMap<Mark, u32>,
-    is_oversubscribed: bool,
+    /// Whether a trial was; none without a trial.
+    oversubscribed: Option<Oversubscribed>,
     received_bytes: Total,
     /// Of imported trials, which may lack bytes or time: their goodput in Gbit/s.
     imported_gbps: Moments,
@@ -83,7 +85,7 @@ impl CellTotals {
             figures: vec![Figures::default(); Metric::ALL.len()],
             levels: Default::default(),
             marks: BTreeMap::new(),
-            is_oversubscribed: false,
+            oversubscribed: None,
             received_bytes: Total(Ok(0)),
             imported_gbps: Moments::default(),
             window_ns: 0.0,
@@ -96,7 +98,16 @@ impl CellTotals {
     /// Takes a trial in.
     pub(crate) fn push(&mut self, judged: &JudgedTrial<'_>) {
         let JudgedTrial { trial, marks, reading } = judged;
-        self.is_oversubscribed |= marks.contains(&Mark::Oversubscribed);
+        let knows_cpus = match &trial.outcome {
+            Outcome::Imported(imported) => imported.usable_cpus.is_some(),
+            Outcome::Finished(_) | Outcome::Failed(_) => !trial.settings.usable_cpus.is_empty(),
+        };
+        let is_so = marks.contains(&Mark::Oversubscribed);
+        let known = if is_so || knows_cpus { is_so.into() } else { Oversubscribed::UNKNOWN };
+        self.oversubscribed = Some(match self.oversubscribed {
+            Some(before) => Oversubscribed::any([before, known]),
+            None => known,
+        });
         if !judged.is_valid() {
             self.void(trial, marks);
             return;
@@ -251,7 +262,7 @@ impl CellTotals {
             control,
             trials: self.valid,
             void_trials: self.void,
-            oversubscribed: self.is_oversubscribed,
+            oversubscribed: self.oversubscribed.unwrap_or(Oversubscribed::UNKNOWN),
             precise,
             metrics,
             marks: self.marks.clone(),

@@ -20,6 +20,7 @@ use crate::metric::Metric;
 use crate::pairs::{SIGNIFICANCE, holm};
 use crate::results::Finding;
 
+mod apart;
 mod attribution;
 mod facts;
 mod measured_run;
@@ -27,6 +28,7 @@ mod shift;
 mod stratum;
 mod worse;
 
+pub use apart::Apart;
 pub use attribution::{Attributed, Scope, attributed};
 pub use facts::Difference;
 pub use measured_run::MeasuredRun;
@@ -90,6 +92,9 @@ pub struct Comparison {
     pub unit: Unit,
     /// Cells that were compared.
     pub cells: u32,
+    /// Why there is none; none where there is one.
+    #[serde(skip)]
+    pub apart: Option<Apart>,
     /// All cells together.
     pub overall: Vec<Overall>,
     /// Every change that was looked for, found or not: ratios over all blocks, ratios within a block, cells.
@@ -114,11 +119,12 @@ pub struct Comparison {
 /// A figure on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FigureOnLink {
-    /// The link.
-    pub link: Link,
-    /// Whether the link is known, which an imported table may not tell.
+    /// The link; null where an imported table does not tell it.
+    #[serde(rename = "link")]
+    pub stated_link: Option<Link>,
+    /// The same, or the default that stands for it.
     #[serde(skip)]
-    pub link_stated: bool,
+    pub link: Link,
     /// The figure.
     pub metric: Metric,
 }
@@ -141,11 +147,12 @@ pub enum Unit {
 /// All cells of a link together.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Overall {
-    /// The link.
-    pub link: Link,
-    /// Whether the link is known, which an imported table may not tell.
+    /// The link; null where an imported table does not tell it.
+    #[serde(rename = "link")]
+    pub stated_link: Option<Link>,
+    /// The same, or the default that stands for it.
     #[serde(skip)]
-    pub link_stated: bool,
+    pub link: Link,
     /// Of what.
     pub metric: Metric,
     /// How many cells.
@@ -201,7 +208,11 @@ pub struct Change {
     /// Of what.
     #[serde(flatten)]
     pub subject: Subject,
-    /// On which link.
+    /// On which link; null where an imported table does not tell it.
+    #[serde(rename = "link")]
+    pub stated_link: Option<Link>,
+    /// The same, or the default that stands for it.
+    #[serde(skip)]
     pub link: Link,
     /// In which figure.
     pub metric: Metric,
@@ -270,14 +281,17 @@ pub fn compare(base: &[MeasuredRun], others: &[Vec<MeasuredRun>]) -> Changes {
 }
 
 fn side(runs: &[MeasuredRun]) -> SideFacts {
-    let name = |run: &MeasuredRun| RunName {
+    SideFacts { runs: runs.iter().map(run_name).collect() }
+}
+
+fn run_name(run: &MeasuredRun) -> RunName {
+    RunName {
         name: run.name.clone(),
         label: run.facts.label.clone(),
         started_unix_ms: run.facts.started_unix_ms,
         rounds: run.facts.rounds,
-        imported: !run.facts.imported.is_empty(),
-    };
-    SideFacts { runs: runs.iter().map(name).collect() }
+        imported: run.is_imported(),
+    }
 }
 
 /// One side against the base, its tests not yet corrected.
@@ -316,6 +330,7 @@ fn compared(base: &[MeasuredRun], other: &[MeasuredRun]) -> Comparison {
         settings: facts::of_settings(base, other),
         unit,
         cells: u32::try_from(cells).unwrap_or(u32::MAX),
+        apart: (cells == 0).then(|| apart::apart(base, other, &both)),
         overall,
         changes,
         attributed: Vec::new(),

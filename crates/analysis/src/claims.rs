@@ -85,7 +85,7 @@ const CAUSES: [usize; 6] = [5, 9, 15, 16, 18, 19];
 /// comes before what timing decides.
 pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Vec<Claim> {
     let oversubscribed: BTreeSet<&Cell> =
-        evidence.estimates.iter().filter(|e| e.oversubscribed).map(|e| &e.cell).collect();
+        evidence.estimates.iter().filter(|e| e.oversubscribed.is_so()).map(|e| &e.cell).collect();
     let claim = |(number, judge): (usize, &Judge)| {
         let mut ruling = if !evidence.asked().any(|estimates| estimates.trials > 0) {
             not_measured(Reason::NoValidTrial, Missing::plan("copycost run"))

@@ -10,17 +10,18 @@ use crate::estimate::Moments;
 use crate::evidence::{Evidence, figure};
 use crate::findings::Crossover;
 use crate::metric::{Better, Metric};
+use crate::oversubscribed::Oversubscribed;
 use crate::pairs::{self, Tested};
 use crate::reason::Reason;
 use crate::results::{CellEstimates, Finding};
 
 /// Comparisons that are not oversubscribed; all of them, and true, where every one is.
 pub(crate) fn with_a_cpu_each(compared: Vec<Compared>) -> (Vec<Compared>, bool) {
-    if compared.iter().all(|compared| compared.oversubscribed) {
+    if compared.iter().all(|compared| compared.oversubscribed.is_so()) {
         let any = !compared.is_empty();
         return (compared, any);
     }
-    (compared.into_iter().filter(|compared| !compared.oversubscribed).collect(), false)
+    (compared.into_iter().filter(|compared| !compared.oversubscribed.is_so()).collect(), false)
 }
 
 /// One path against another in every block of the plan that has both, as `ratios` of the summary has it.
@@ -35,7 +36,7 @@ pub(crate) fn paths(
 
 /// The two values of a contrast in every block of the plan that has both, as `ratios` of the summary has it.
 fn contrasted(evidence: &Evidence<'_>, contrast: &Contrast, metric: Metric) -> Vec<Compared> {
-    let is_oversubscribed: BTreeMap<&Cell, bool> =
+    let oversubscribed: BTreeMap<&Cell, Oversubscribed> =
         evidence.asked().map(|e| (&e.cell, e.oversubscribed)).collect();
     let is_it = |ratio: &&crate::results::Ratio| {
         ratio.metric == metric
@@ -43,17 +44,18 @@ fn contrasted(evidence: &Evidence<'_>, contrast: &Contrast, metric: Metric) -> V
             && ratio.cell.is_itself()
             && ratio.against.is_itself()
     };
-    let compared = |ratio: &crate::results::Ratio| {
-        Some(Compared {
-            cell: ratio.cell.clone(),
-            against: ratio.against.clone(),
-            ratio: *ratio.ratio.value()?,
-            finding: ratio.finding,
-            oversubscribed: [&ratio.cell, &ratio.against]
-                .iter()
-                .any(|cell| is_oversubscribed.get(cell) == Some(&true)),
-        })
-    };
+    let compared =
+        |ratio: &crate::results::Ratio| {
+            Some(Compared {
+                cell: ratio.cell.clone(),
+                against: ratio.against.clone(),
+                ratio: *ratio.ratio.value()?,
+                finding: ratio.finding,
+                oversubscribed: Oversubscribed::any([&ratio.cell, &ratio.against].map(|cell| {
+                    oversubscribed.get(cell).copied().unwrap_or(Oversubscribed::UNKNOWN)
+                })),
+            })
+        };
     evidence.ratios.iter().filter(is_it).filter_map(compared).collect()
 }
 
@@ -62,15 +64,15 @@ pub(crate) fn of_moments(
     evidence: &Evidence<'_>,
     family: Vec<(Cell, Cell, Moments)>,
 ) -> Vec<Compared> {
-    let is_oversubscribed =
-        |cell: &Cell| evidence.cell(cell).is_some_and(|estimates| estimates.oversubscribed);
     let moments: Vec<Moments> = family.iter().map(|(.., moments)| *moments).collect();
     let tested = pairs::test_family(&moments, evidence.plan.measure.margin);
     let compared = |((cell, against, moments), tested): ((Cell, Cell, Moments), Option<Tested>)| {
         Some(Compared {
             ratio: *pairs::ratio(&moments).value()?,
             finding: tested.map_or(Finding::Undecided, |tested| tested.finding),
-            oversubscribed: is_oversubscribed(&cell) || is_oversubscribed(&against),
+            oversubscribed: Oversubscribed::any(
+                [&cell, &against].map(|cell| evidence.oversubscribed(cell)),
+            ),
             cell,
             against,
         })
@@ -150,8 +152,8 @@ pub(crate) fn crossovers<'a>(
         crossover.contrast == contrast && crossover.metric == metric && crossover.shared.is_itself()
     };
     let mut found: Vec<&Crossover> = evidence.crossovers.iter().filter(is_it).collect();
-    if found.iter().any(|crossover| !crossover.oversubscribed) {
-        found.retain(|crossover| !crossover.oversubscribed);
+    if found.iter().any(|crossover| !crossover.oversubscribed.is_so()) {
+        found.retain(|crossover| !crossover.oversubscribed.is_so());
     }
     found
 }

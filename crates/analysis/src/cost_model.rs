@@ -23,6 +23,7 @@ use crate::data_paths::size_beyond_fragments;
 use crate::estimate::{Estimate, Means, Moments};
 use crate::findings::{BreakPoint, CostModel, ModelledSide};
 use crate::metric::Metric;
+use crate::oversubscribed::Oversubscribed;
 use crate::pairings::Places;
 use crate::pairs::holm;
 use crate::results::CellEstimates;
@@ -352,7 +353,9 @@ fn model(
         shared: Shared::new(shared, &[Factor::Send, Factor::Message]),
         path: shared.send_path,
         side,
-        oversubscribed: cells.iter().any(|cell| estimates[*cell].oversubscribed),
+        oversubscribed: Oversubscribed::any(
+            cells.iter().map(|cell| estimates[*cell].oversubscribed),
+        ),
         per_message_ns: Measured::absent(""),
         per_message_by_round: BTreeMap::new(),
         per_byte_ns: Measured::absent(""),

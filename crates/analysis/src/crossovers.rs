@@ -23,6 +23,7 @@ use model::{Contrast, Factor, Plan, Share, Shared};
 use crate::estimate::{Means, Moments};
 use crate::findings::{Crossover, CrossoverOutcome};
 use crate::metric::{Better, Metric};
+use crate::oversubscribed::Oversubscribed;
 use crate::pairings::Places;
 use crate::pairs::{SIGNIFICANCE, holm};
 use crate::results::CellEstimates;
@@ -364,9 +365,12 @@ pub(crate) fn crossovers(
             of_metric.push(Crossover {
                 contrast: contrast.clone(),
                 shared: shared.clone(),
-                oversubscribed: cells.iter().any(|(cell, against)| {
-                    estimates[*cell].oversubscribed || estimates[*against].oversubscribed
-                }),
+                oversubscribed: Oversubscribed::any(
+                    cells
+                        .iter()
+                        .flat_map(|(cell, against)| [cell, against])
+                        .map(|cell| estimates[*cell].oversubscribed),
+                ),
                 metric,
                 outcome: CrossoverOutcome::Undecided,
                 sizes: curve.iter().map(|size| size.bytes).collect(),

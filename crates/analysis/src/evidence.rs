@@ -12,6 +12,7 @@ use crate::estimate::Moments;
 use crate::findings::{CostModel, CpuBreakdown, Crossover, NotAudited, Scaling};
 use crate::judged::JudgedTrials;
 use crate::metric::Metric;
+use crate::oversubscribed::Oversubscribed;
 use crate::results::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::round_logs::{RoundLogs, difference};
 
@@ -177,6 +178,11 @@ impl<'a> Evidence<'a> {
         path: SendPath,
     ) -> impl Iterator<Item = &'a CellEstimates> + use<'a> {
         self.asked().filter(move |estimates| estimates.cell.send_path == path)
+    }
+
+    /// Whether more threads than CPUs were busy in a cell.
+    pub(crate) fn oversubscribed(&self, cell: &Cell) -> Oversubscribed {
+        self.cell(cell).map_or(Oversubscribed::UNKNOWN, |estimates| estimates.oversubscribed)
     }
 
     /// A cell's entry.

@@ -126,9 +126,16 @@ fn ruling(said: &[Said]) -> Option<Decided> {
     Some(Decided::By { source, claim })
 }
 
-/// How many claims are decided, those that are about something this machine has not included.
+/// How many claims are decided.
 pub fn decided(decisions: &[Decision]) -> usize {
-    decisions.iter().filter(|it| matches!(it.ruling, Decided::By { .. })).count()
+    let rulings = decisions.iter().filter(|it| matches!(it.ruling, Decided::By { .. })).count();
+    rulings - not_applicable(decisions)
+}
+
+/// How many claims are about something that this machine has not, so that they are neither decided nor open.
+pub fn not_applicable(decisions: &[Decision]) -> usize {
+    let is_so = |it: &&Decision| matches!(&it.ruling, Decided::By { claim, .. } if claim.verdict == Verdict::NotApplicable);
+    decisions.iter().filter(is_so).count()
 }
 
 /// Claims that no run decides, and whose study's own table contradicts them.
@@ -210,6 +217,13 @@ mod tests {
     fn what_was_not_run_decides_nothing() {
         let all = decisions(&[]);
         assert_eq!((all.len(), decided(&all)), (25, 0));
+        // Nor does what is not about this machine.
+        let ruling = ruling(&[one(Experiment::BreakEven, Verdict::NotApplicable)]).unwrap();
+        let apart = [Decision { ruling, ..all[5].clone() }];
+        assert_eq!((decided(&apart), not_applicable(&apart)), (0, 1));
+        let ruling = self::ruling(&[one(Experiment::BreakEven, Verdict::Refuted)]).unwrap();
+        let apart = [Decision { ruling, ..all[5].clone() }];
+        assert_eq!((decided(&apart), not_applicable(&apart)), (1, 0));
         assert!(all.iter().all(|it| it.ruling == Decided::NotRun && !it.made_for_it.is_empty()));
     }
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::categories::Category;
 use crate::estimate::Estimate;
 use crate::metric::Metric;
+use crate::oversubscribed::Oversubscribed;
 
 /// From which message size on one value of a contrast is better than the other, in one metric.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -21,7 +22,7 @@ pub struct Crossover {
     /// What the cells share beside that and the size.
     pub shared: Shared,
     /// Whether more busy threads than usable CPUs stand behind it.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
     /// In what.
     pub metric: Metric,
     /// From where on.
@@ -143,7 +144,7 @@ pub struct CostModel {
     /// Whose CPU time.
     pub side: ModelledSide,
     /// Whether more busy threads than usable CPUs stand behind it.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
     /// a, in ns per message; absent below three sizes.
     pub per_message_ns: Measured<Estimate>,
     /// a of each round, for comparing two lines round by round.
@@ -208,7 +209,7 @@ pub struct ScalingPoint {
     /// Speed-up over the ratio of threads: 1 is ideal.
     pub efficiency: Measured<Estimate>,
     /// More busy threads than usable CPUs.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
 }
 
 /// Every trial of a cell, so that no mean hides them.
@@ -283,11 +284,12 @@ pub struct Copies {
 /// The sink's figures are sender-side cost: they are laid beside another link's, never ranked against them.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LinkComparison {
-    /// The link.
-    pub link: Link,
-    /// Whether the link is known, which an imported table may not tell.
+    /// The link; null where an imported table does not tell it.
+    #[serde(rename = "link")]
+    pub stated_link: Option<Link>,
+    /// The same, or the default that stands for it.
     #[serde(skip)]
-    pub link_stated: bool,
+    pub link: Link,
     /// What the cells share beside path, size and link: `threads=1 ack_placement=sender`.
     pub shared: Shared,
     /// Time between two acknowledgements, on the sink: `20us`.
@@ -301,7 +303,7 @@ pub struct LinkComparison {
     /// From which size on zerocopy costs less.
     pub crossover: CrossoverOutcome,
     /// Whether more busy threads than usable CPUs stand behind it.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
 }
 
 /// Zerocopy against sendmsg at one size.
@@ -324,11 +326,12 @@ pub struct LinkPoint {
 /// When zerocopy costs less than sendmsg on a link; on the sink over all intervals and placements of acknowledgements.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LinkVerdict {
-    /// The link.
-    pub link: Link,
-    /// Whether the link is known, which an imported table may not tell.
+    /// The link; null where an imported table does not tell it.
+    #[serde(rename = "link")]
+    pub stated_link: Option<Link>,
+    /// The same, or the default that stands for it.
     #[serde(skip)]
-    pub link_stated: bool,
+    pub link: Link,
     /// What the comparisons share beside interval and placement.
     pub shared: Shared,
     /// From which size on zerocopy costs less, and in how many settings.
@@ -340,7 +343,7 @@ pub struct LinkVerdict {
     /// Whose CPU processed acknowledgements; empty on other links.
     pub ack_placements: Vec<AckPlacement>,
     /// Whether more busy threads than CPUs stand behind it.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
     /// The least and the largest share of its completions that were marked copied; absent where no completion came.
     pub copied: Measured<[f64; 2]>,
     /// Sizes and settings compared.

@@ -59,6 +59,7 @@ fn of_each_link(evidence: &Evidence<'_>, check: fn(&Evidence<'_>) -> Law) -> Law
         let (trials, audits) = (evidence.trials.on(link), evidence.audits.on(link));
         let on_link = check(&Evidence { trials: &trials, audits: &audits, ..*evidence });
         LawOnLink {
+            stated_link: evidence.run.stated_link(link),
             link,
             state: on_link.state,
             reasons: on_link.reasons,

@@ -39,6 +39,7 @@ pub mod metric;
 mod on_link;
 pub mod operands;
 pub mod order;
+pub mod oversubscribed;
 pub mod own_table;
 mod pairings;
 pub mod pairs;

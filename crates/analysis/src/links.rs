@@ -14,6 +14,7 @@ use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
 use crate::findings::{CrossoverOutcome, LinkComparison, LinkOutcome, LinkPoint, LinkVerdict};
 use crate::metric::Metric;
+use crate::oversubscribed::Oversubscribed;
 
 /// What differs between the settings over which the sink's break-even is a range.
 const SETTINGS: [Factor; 2] = [Factor::AckInterval, Factor::AckPlacement];
@@ -59,15 +60,13 @@ fn comparison(evidence: &Evidence<'_>, shared: &Shared) -> LinkComparison {
     let has_helper = family.link.capabilities().has_helper;
     LinkComparison {
         link: family.link,
-        link_stated: evidence.run.states(Factor::Link),
+        stated_link: evidence.run.stated_link(family.link),
         shared: shared.without(&[Factor::Link]),
         ack_interval: has_helper.then(|| family.get(Factor::AckInterval)),
         ack_placement: has_helper.then_some(family.ack_placement),
         metric,
         crossover: crossover.map_or(CrossoverOutcome::Undecided, |crossover| crossover.outcome),
-        oversubscribed: cells
-            .iter()
-            .any(|cell| evidence.cell(cell).is_some_and(|estimates| estimates.oversubscribed)),
+        oversubscribed: Oversubscribed::any(cells.iter().map(|cell| evidence.oversubscribed(cell))),
         points: cells.into_iter().map(|cell| point(evidence, cell)).collect(),
     }
 }
@@ -155,13 +154,15 @@ fn verdict(link: Link, shared: &Shared, group: &[&LinkComparison]) -> LinkVerdic
         shares.fold((f64::INFINITY, 0.0_f64), |(least, most), x| (least.min(x), most.max(x)));
     LinkVerdict {
         link,
-        link_stated: group.iter().all(|comparison| comparison.link_stated),
+        stated_link: group.iter().all(|it| it.stated_link.is_some()).then_some(link),
         shared: shared.clone(),
         outcomes,
         settings: u32::try_from(group.len()).unwrap_or(u32::MAX),
         ack_intervals: distinct(group.iter().filter_map(|it| it.ack_interval.clone())),
         ack_placements: distinct(group.iter().filter_map(|it| it.ack_placement)),
-        oversubscribed: group.iter().any(|comparison| comparison.oversubscribed),
+        oversubscribed: Oversubscribed::any(
+            group.iter().map(|comparison| comparison.oversubscribed),
+        ),
         copied: if least <= most {
             Measured::Value([least, most])
         } else {

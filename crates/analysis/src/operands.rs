@@ -10,6 +10,7 @@ use crate::copies::Step;
 use crate::estimate::Estimate;
 use crate::findings::Crossover;
 use crate::metric::Metric;
+use crate::oversubscribed::Oversubscribed;
 use crate::reference::Reference;
 use crate::results::Finding;
 
@@ -27,7 +28,7 @@ pub struct Compared {
     /// What may be said of it, corrected over the comparisons that it was made with.
     pub finding: Finding,
     /// Whether more busy threads than CPUs stand behind either cell.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
 }
 
 impl Compared {

@@ -24,11 +24,12 @@ use crate::results::{Finding, Ratio};
 /// What to use on one link.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Recommendation {
-    /// The link.
-    pub link: Link,
-    /// Whether the link is known, which an imported table may not tell.
+    /// The link; null where an imported table does not tell it.
+    #[serde(rename = "link")]
+    pub stated_link: Option<Link>,
+    /// The same, or the default that stands for it.
     #[serde(skip)]
-    pub link_stated: bool,
+    pub link: Link,
     /// What there is to choose: the send path, or of a run of one path the first other factor that is compared.
     pub factor: Factor,
     /// What the cells that it is drawn from share beside that and the size; absent where none was compared.
@@ -216,7 +217,7 @@ fn on_link(
     let of_metric: Vec<&Crossover> = evidence.crossovers.iter().filter(of_paths).collect();
     let first = of_metric
         .iter()
-        .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed, c.shared.named().count()));
+        .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed.is_so(), c.shared.named().count()));
     let shared = first.map(|crossover| crossover.shared.clone());
     let values: Vec<String> = measured.iter().map(|value| value.get(factor)).collect();
     let is_of_family = |c: &&Crossover| {
@@ -234,7 +235,7 @@ fn on_link(
     };
     let mut caveats = Vec::new();
     if advice.is_drawn_from_comparisons() {
-        if first.is_some_and(|crossover| crossover.oversubscribed) {
+        if first.is_some_and(|crossover| crossover.oversubscribed.is_so()) {
             caveats.push(Caveat::Oversubscribed { all: true });
         }
         if evidence.run.preliminary {
@@ -253,8 +254,8 @@ fn on_link(
         Some(ByReference { path: *path, against, metric, pays, copied_share: copied(evidence) })
     });
     let by_reference = by_reference.collect();
-    let link_stated = evidence.run.states(Factor::Link);
-    Recommendation { link, link_stated, factor, shared, metric, advice, by_reference, caveats }
+    let stated_link = evidence.run.stated_link(link);
+    Recommendation { stated_link, link, factor, shared, metric, advice, by_reference, caveats }
 }
 
 /// What there is to choose on this link: the send path, or of one path the first other factor of which two values have a
@@ -464,7 +465,8 @@ fn pays(links: &[LinkComparison], link: Link, family: Option<&Shared>) -> Option
     };
     let all: Vec<&LinkComparison> =
         links.iter().filter(|comparison| comparison.link == link).filter(is_of_family).collect();
-    let fair: Vec<&LinkComparison> = all.iter().copied().filter(|c| !c.oversubscribed).collect();
+    let fair: Vec<&LinkComparison> =
+        all.iter().copied().filter(|c| !c.oversubscribed.is_so()).collect();
     let settings = if fair.is_empty() { all } else { fair };
     let of = settings.iter().map(|comparison| Pays::of(&comparison.crossover));
     of.reduce(Pays::over_settings)

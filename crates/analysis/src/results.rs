@@ -11,6 +11,7 @@ use crate::drift::Drift;
 use crate::estimate::{Estimate, half_width};
 use crate::load::LoadFacts;
 use crate::metric::Metric;
+use crate::oversubscribed::Oversubscribed;
 use crate::turn_noise::TurnNoise;
 
 /// Why a run stopped.
@@ -134,7 +135,7 @@ pub struct CellEstimates {
     /// Void attempts.
     pub void_trials: u32,
     /// Senders and receivers together against usable CPUs.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
     /// Whether the levels of goodput and of the link's cost are known to within the margin of equivalence, or where the plan
     /// compares nothing or asks for a coarser precision to within that; by a spread shrunk over cells. Absent where the plan
     /// asks for no precision.

@@ -55,7 +55,7 @@ fn law(
     cells: &[usize],
 ) -> Measured<Usl> {
     let fitting: Vec<usize> =
-        cells.iter().copied().filter(|cell| !estimates[*cell].oversubscribed).collect();
+        cells.iter().copied().filter(|cell| !estimates[*cell].oversubscribed.is_so()).collect();
     let points: Option<Vec<Point>> = fitting
         .iter()
         .map(|cell| Some((places.cells[*cell].threads.get(), logs.at(*cell, Metric::GoodputGbps)?)))

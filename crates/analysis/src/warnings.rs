@@ -480,7 +480,7 @@ fn oversubscribed(basis: &Basis<'_>) -> Option<Warning> {
     let threads: BTreeSet<u32> = basis
         .estimates
         .iter()
-        .filter(|estimate| estimate.oversubscribed && !estimate.control)
+        .filter(|estimate| estimate.oversubscribed.is_so() && !estimate.control)
         .map(|estimate| estimate.cell.threads.get())
         .collect();
     let threads = [*threads.first()?, *threads.last()?];

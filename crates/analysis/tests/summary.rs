@@ -79,7 +79,7 @@ fn a_good_run_is_told_whole() {
 
     assert_eq!(summary.estimates.len(), 51);
     assert_eq!(summary.estimates.iter().filter(|e| e.control).count(), 3);
-    assert_eq!(summary.estimates.iter().filter(|e| e.oversubscribed).count(), 12);
+    assert_eq!(summary.estimates.iter().filter(|e| e.oversubscribed.is_so()).count(), 12);
     // Three paths give three ratios in each of 16 blocks, each for five metrics.
     assert_eq!(summary.ratios.len(), 16 * 3 * 5);
     assert!(summary.ratios.iter().all(|ratio| ratio.p_holm.value() >= ratio.p.value()));

@@ -19,7 +19,7 @@ use crate::derived::{self, RUNS};
 use crate::exit::Stop;
 use crate::measured_run::Run;
 use crate::requested_plan::check_message;
-use crate::run::start_engine;
+use crate::run::{NOTHING_MEASURED, start_engine};
 use crate::terminal::{Reader, show, tell};
 
 /// Turns of a series where the time is short. What differs between series weighs about as much as what differs within so few.
@@ -49,7 +49,7 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
         "always" => asked.question.links.clone(),
         _ => advice.uncovered().collect(),
     };
-    let mut finished = None;
+    let (mut finished, mut has_trials) = (None, false);
     if wanted.is_empty() {
         // What was neither named nor measured is no part of the question.
         if !asked.names_links && advice.links.iter().any(advice::LinkAdvice::is_covered) {
@@ -63,6 +63,7 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     } else {
         let measured = asked.measure(arguments, &host, owner, &wanted, &mut refused)?;
         for (found, ending) in measured {
+            has_trials |= found.derived.summary.run.trials > 0;
             runs.found.insert(0, found);
             finished = Some(ending);
         }
@@ -71,7 +72,8 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     show_advice(&advice, arguments.json, &runs, &refused)?;
     match finished {
         Some(FinishReason::Interrupted) => {
-            Err(Stop::Interrupted("what was measured is kept, and answered from above".to_owned()))
+            let kept = "what was measured is kept, and answered from above";
+            Err(Stop::Interrupted(if has_trials { kept } else { NOTHING_MEASURED }.to_owned()))
         }
         _ if advice.is_decided() => Ok(()),
         _ => Err(Stop::Undecided(remedy(&advice, arguments, &runs))),

@@ -1,7 +1,7 @@
 //! `copycost serve` and `connect`: one end each, for perf, strace or two terminals.
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,14 +44,20 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
         // Standard output is the report's where JSON was asked for.
         // A token that was kept out of sight stays there.
         let token = match &arguments.token_file {
-            Some(file) => format!("--token-file {}", file.display()),
+            Some(file) => {
+                format!("--token-file {}", model::shell_word(&file.display().to_string()))
+            }
             None => format!("--token {token}"),
         };
         let command = connect_command(&options, address, &token);
+        let note = match reachable(address) {
+            Reached::At(_) => "",
+            Reached::Unknown => " (put in an address of this machine for HOST)",
+        };
         if arguments.json {
             tell_exactly(&command);
         } else {
-            shown = show(&format!("listening on {address}; at the other end:\n{command}\n"));
+            shown = show(&format!("listening on {address}; at the other end{note}:\n{command}\n"));
         }
     });
     shown?;
@@ -64,12 +70,9 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
 /// Wrong usage, nobody listens, a wrong token, or a signal.
 pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
     let mut cell = arguments.flags.cell().map_err(Stop::Usage)?;
-    let text = &arguments.address;
-    let address: SocketAddr = text.parse().map_err(|_| {
-        Stop::Usage(format!("\"{text}\" is no ADDRESS:PORT, such as 127.0.0.1:4000 or [::1]:4000"))
-    })?;
+    let (address, others) = resolved(&arguments.address)?;
     cell.family = family(address.ip());
-    let options = HandOptions {
+    let mut options = HandOptions {
         address,
         token: token(arguments.token.as_deref(), arguments.token_file.as_deref())?,
         duration: time("time", &arguments.time)?,
@@ -77,8 +80,43 @@ pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
         cell,
     };
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
-    let report = engine::by_hand::connect(&options, &interrupts);
+    let mut report = engine::by_hand::connect(&options, &interrupts);
+    // A name may stand for several addresses, of which the server listens on one.
+    for address in others {
+        if !matches!(report, Ok(HandReport::NotReached(_))) {
+            break;
+        }
+        (options.address, options.cell.family) = (address, family(address.ip()));
+        report = engine::by_hand::connect(&options, &interrupts);
+    }
     conclude(report, &options, arguments.json)
+}
+
+/// The address of a server, by number or by name, and the others that the name has; IPv4 first, as that is what serve listens
+/// on unless it is told otherwise.
+fn resolved(text: &str) -> Result<(SocketAddr, impl Iterator<Item = SocketAddr>), Stop> {
+    let shown = model::quoted(text);
+    let is_host_and_port = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if !is_host_and_port {
+        return Err(Stop::Usage(format!(
+            "{shown} is no ADDRESS:PORT, such as 127.0.0.1:4000, [::1]:4000 or localhost:4000"
+        )));
+    }
+    let found = text.to_socket_addrs().map_err(|why| {
+        Stop::Usage(format!("{shown} cannot be resolved ({why}); name an address, such as 127.0.0.1:4000 or [::1]:4000"))
+    })?;
+    let mut found: Vec<SocketAddr> = found.collect();
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.dedup();
+    let mut found = found.into_iter();
+    match found.next() {
+        Some(first) => Ok((first, found)),
+        None => {
+            Err(Stop::Usage(format!("{shown} has no address; name one, such as 127.0.0.1:4000")))
+        }
+    }
 }
 
 /// What a client is told that was not served.
@@ -177,8 +215,43 @@ pub(crate) fn time(flag: &str, text: &str) -> Result<Nanos, Stop> {
     Ok(time)
 }
 
+/// By which address a listener can be reached from elsewhere.
+enum Reached {
+    At(SocketAddr),
+    /// It listens on all addresses, and none of them is known to be seen from elsewhere.
+    Unknown,
+}
+
+/// The address itself; of one that stands for all of the machine's, that by which it would leave. Connecting a UDP socket asks
+/// the routing table and sends nothing (udp(7)); the addresses asked for are of no machine (RFC 5737, RFC 3849).
+fn reachable(address: SocketAddr) -> Reached {
+    if !address.ip().is_unspecified() {
+        return Reached::At(address);
+    }
+    let (any, elsewhere): (IpAddr, IpAddr) = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
+        SocketAddr::V6(_) => {
+            (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())
+        }
+    };
+    let local = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((elsewhere, 9))?;
+        socket.local_addr()
+    });
+    match local {
+        Ok(local) if !local.ip().is_unspecified() => {
+            Reached::At(SocketAddr::new(local.ip(), address.port()))
+        }
+        Ok(_) | Err(_) => Reached::Unknown,
+    }
+}
+
 /// The command that fits this server, ready to be copied.
 fn connect_command(options: &HandOptions, address: SocketAddr, token: &str) -> String {
+    let address = match reachable(address) {
+        Reached::At(address) => address.to_string(),
+        Reached::Unknown => format!("HOST:{}", address.port()),
+    };
     let mut command = format!("copycost connect {address} {token} --time {}", options.duration);
     for factor in [Factor::Threads, Factor::Flows] {
         if !options.cell.is_default(factor) {
@@ -203,6 +276,7 @@ fn conclude(
     let written = |error: serde_json::Error| Stop::Cannot(format!("cannot write JSON: {error}"));
     let text = match (&report, json) {
         (HandReport::TurnedAway(why), _) => return Err(turned_away(*why, options)),
+        (HandReport::NotReached(why), _) => return Err(Stop::Cannot(why.clone())),
         (HandReport::Sent { side, refused_accepts }, true) => {
             let value = serde_json::json!({
                 "cell": cell,

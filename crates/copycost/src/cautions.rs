@@ -16,8 +16,15 @@ pub(crate) fn cautions(
     refusals: &Refusals,
 ) -> Vec<String> {
     let mut cautions = Vec::new();
-    if !forecast.fits() {
-        let limit = plan.measure.max_time.unwrap_or_default();
+    let limit = plan.measure.max_time.unwrap_or_default();
+    if forecast.first_round_outlasts_limit() {
+        let shorter = if plan.measure.steady { "--time" } else { "--turns" };
+        cautions.push(format!(
+            "one round takes about {}, longer than --max-time {}: the first is measured whole all the same, and the run ends after it; raise it, or ask for fewer cells or less {shorter}",
+            duration(forecast.round),
+            duration(limit)
+        ));
+    } else if !forecast.fits() {
         cautions.push(format!(
             "{} rounds take about {}, longer than --max-time {}, so the run ends before: raise it, or ask for fewer cells or --turns",
             forecast.rounds,
@@ -138,6 +145,13 @@ mod tests {
             assert!(lines.contains(part), "{part}: {lines}");
         }
         assert_eq!(lines.lines().count(), 3, "{lines}");
+        plan.measure.max_time = Some(Nanos::s(2));
+        let lines = text(&host, &plan);
+        assert!(
+            lines.contains("one round takes about ")
+                && lines.contains("measured whole all the same"),
+            "{lines}"
+        );
         host.counters.insert("cycles".to_owned(), Measured::Value("cycles".to_owned()));
         assert!(text(&host, &plan).contains("no counter for instructions (why"));
         host.usable_cpus = vec![3];

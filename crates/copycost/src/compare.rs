@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use analysis::changes::{Changes, MeasuredRun, SideFacts, compare as compared, worse};
+use analysis::changes::{Changes, MeasuredRun, compare as compared, worse};
 use journal::{Owner, RunDirectory};
 use model::Share;
 use report::{ChangesOptions, Format};
@@ -27,10 +27,11 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     let others = others.iter().map(|side| read(side, owner)).collect::<Result<Vec<_>, Stop>>()?;
     let changes = compared(&base, &others);
     check_common(&changes)?;
-    print(arguments, &changes)?;
+    // The page first: what cannot be written is told before a screen is.
     if let Some(page) = &arguments.out {
         write_page(page, owner, &changes)?;
     }
+    print(arguments, &changes)?;
     let Some(allowed) = allowed else { return Ok(()) };
     let worse = worse(&changes, allowed.0);
     if worse.is_empty() { Ok(()) } else { Err(Stop::Invalid(report::got_worse(&worse, allowed))) }
@@ -38,21 +39,8 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
 
 /// Each side must have a cell in common with the base.
 fn check_common(changes: &Changes) -> Result<(), Stop> {
-    let Some(apart) = changes.comparisons.iter().find(|comparison| comparison.cells == 0) else {
-        return Ok(());
-    };
-    let mut runs = changes.base.runs.iter().chain(&apart.other.runs);
-    let why = if apart.too_few_rounds.is_empty() {
-        "have no cell in common; name runs whose plans share path, link, size and threads"
-    } else if runs.any(|run| run.imported) {
-        "share no cell of which both have a valid trial; import tables with more rows of a cell"
-    } else {
-        "share no cell with two valid rounds; go on with: copycost run --resume DIR"
-    };
-    let names = |side: &SideFacts| {
-        side.runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>().join(", ")
-    };
-    Err(Stop::Usage(format!("{} and {} {why}", names(&changes.base), names(&apart.other))))
+    let apart = changes.comparisons.iter().find_map(|it| report::apart(changes, it));
+    apart.map_or(Ok(()), |why| Err(Stop::Usage(why)))
 }
 
 fn print(arguments: &CompareArguments, changes: &Changes) -> Result<(), Stop> {
@@ -80,6 +68,9 @@ fn write_page(page: &Path, owner: Owner, changes: &Changes) -> Result<(), Stop> 
     };
     replace(page, owner, write, |why| {
         let page = page.display();
+        if why.kind() == io::ErrorKind::IsADirectory {
+            return Stop::Usage(format!("{page} is a directory; name a file by --out"));
+        }
         Stop::Cannot(format!("cannot write {page}: {why}; name another file by --out"))
     })
 }

@@ -13,7 +13,7 @@ use crate::derived::{self, RUNS};
 use crate::exit::Stop;
 use crate::found_runs::{FoundRun, found};
 use crate::measured_run::Run;
-use crate::run::start_engine;
+use crate::run::{NOTHING_MEASURED, start_engine};
 use crate::terminal::{Reader, show, tell};
 
 /// Every one of them.
@@ -89,7 +89,10 @@ fn run(arguments: &RunExperimentArguments) -> Result<(), Stop> {
     });
     show(&told(&all.collect::<Vec<_>>(), arguments.json)?)?;
     if interrupted {
-        return Err(Stop::Interrupted("what was measured is kept, and told above".to_owned()));
+        let has_trials = done.iter().any(|(_, run)| run.derived.summary.run.trials > 0);
+        let what =
+            if has_trials { "what was measured is kept, and told above" } else { NOTHING_MEASURED };
+        return Err(Stop::Interrupted(what.to_owned()));
     }
     Ok(())
 }

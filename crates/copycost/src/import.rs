@@ -14,7 +14,7 @@ use report::numbers::counted;
 use crate::args::ImportArguments;
 use crate::derived::{self, Figures};
 use crate::exit::Stop;
-use crate::named_files::open;
+use crate::named_files::{open, within};
 use crate::opened_run::OpenedRun;
 use crate::terminal::tell;
 
@@ -35,8 +35,8 @@ pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Stop> {
         .find(|(place, _)| !tables.iter().any(|table| table.used.get(*place) == Some(&true)));
     if let Some((_, mapping)) = unused.filter(|(_, mapping)| mapping.is_of_value()) {
         return Err(Stop::Usage(format!(
-            "--map: no row's send path is \"{}\"; name a word of that column, or a column",
-            mapping.of
+            "--map: no row's send path is {}; name a word of that column, or a column",
+            model::quoted(&mapping.of)
         )));
     }
     if let Some((_, mapping)) = unused {
@@ -88,10 +88,11 @@ fn table(file: &Path, owner: Owner, asked: Asked<'_>) -> Result<Table, Stop> {
     }
     let opened = open(file, owner, |why| {
         Stop::Usage(if why.kind() == ErrorKind::IsADirectory {
-            let trials = file.join("trials.csv");
-            format!("{name} is a directory: name a CSV file, such as {}", trials.display())
+            format!("{name} is a directory: name a CSV file{}", within(file, "trials.csv"))
+        } else if why.kind() == ErrorKind::NotFound {
+            format!("there is no file {name}: name a CSV file")
         } else {
-            format!("{name} cannot be read: {why}; name a CSV file")
+            format!("{name} cannot be read: {why}; name a CSV file that you may read")
         })
     })?;
     foreign::read(&name, BufReader::new(opened), asked).map_err(|why| Stop::Usage(why.to_string()))
@@ -134,9 +135,11 @@ fn told(file: &ImportedFile) -> Vec<String> {
                 }
                 continue;
             }
-            Measured::Absent { absent } => {
-                format!("not used: {absent} (--map \"{}=NAME\")", column.heading)
+            // What is lost may be had by another name; what was left out on purpose, or is nowhere, not.
+            Measured::Absent { absent } if column.lost => {
+                format!("not used: {absent} ({})", foreign::map_flag(&column.heading, "NAME"))
             }
+            Measured::Absent { absent } => format!("not used: {absent}"),
         };
         lines.push(format!("  {:width$}  {taken}", column.heading));
     }

@@ -9,9 +9,11 @@ use analysis::pairs;
 use model::{Cell, Factor, Plan};
 use report::spelling::{figure_and_percent, message};
 
-/// The columns of a figure that is not unusually long: `0.126 ±12`.
-const FIGURE_WIDTH: usize = 9;
-const CAPTION: &str = "goodput in Gbit/s and its ratios, ± half of the 95 % interval in %";
+/// The columns of a figure that is not unusually long: `0.126 ±12%`.
+const FIGURE_WIDTH: usize = 10;
+/// As many rows are worth a caption that is cut.
+const FEWEST_ROWS: usize = 4;
+const CAPTION: &str = "goodput in Gbit/s and its ratios, ± half of the 95 % interval";
 
 /// What was measured so far.
 #[derive(Debug)]
@@ -168,12 +170,21 @@ impl LiveTable {
         let label_width = self.rows.iter().map(|row| length(&row.label)).max().unwrap_or(0);
         let mut used = 2 + label_width;
         let fits = |column: &&Column| {
-            used += 2 + column.width();
+            used += 1 + column.width();
             used <= width
         };
         let columns: Vec<&Column> = self.columns.iter().take_while(fits).collect();
         let head_lines = columns.iter().map(|column| column.head.len()).max().unwrap_or(0);
-        let room = height.saturating_sub(1 + head_lines);
+        let caption = match self.columns.len() - columns.len() {
+            0 => CAPTION.to_owned(),
+            more => format!("{more} more in a wider terminal; {CAPTION}"),
+        };
+        let folded = report::folded(&caption, 2, width);
+        // In a low terminal rows say more than all of the caption.
+        let room = |caption: &str| height.saturating_sub(caption.lines().count() + head_lines);
+        let caption =
+            if room(&folded) >= self.rows.len().min(FEWEST_ROWS) { folded } else { caption };
+        let room = room(&caption);
         let mut rows: Vec<(usize, &Row)> = self.rows.iter().enumerate().collect();
         rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.last));
         rows.truncate(room);
@@ -182,18 +193,14 @@ impl LiveTable {
             return Vec::new();
         }
 
-        let caption = match self.columns.len() - columns.len() {
-            0 => CAPTION.to_owned(),
-            more => format!("{more} more in a wider terminal; {CAPTION}"),
-        };
         let line = |mark: &str, label: &str, figures: &mut dyn Iterator<Item = String>| {
             let mut text = format!("{mark} {label:label_width$}");
             for (column, figure) in columns.iter().zip(figures) {
-                text.push_str(&format!("  {figure:>0$}", column.width()));
+                text.push_str(&format!(" {figure:>0$}", column.width()));
             }
             text
         };
-        let mut lines = vec![caption];
+        let mut lines: Vec<String> = caption.lines().map(str::to_owned).collect();
         for number in 0..head_lines {
             // All heads end in the same line.
             let word = |column: &&Column| {
@@ -300,25 +307,25 @@ mod tests {
         assert_eq!(
             text(&table, 80, 22),
             "\
-goodput in Gbit/s and its ratios, ± half of the 95 % interval in %
+goodput in Gbit/s and its ratios, ± half of the 95 % interval
                                                 sendmsg   zerocopy   zerocopy
                   send    sendmsg   zerocopy      /send      /send   /sendmsg
-  64 B ×1    0.153 ±17  0.761 ±13  0.231 ±24   4.98 ±29   1.51 ±43  0.303 ±23
-  64 B ×2     0.303 ±8    1.59 ±8   0.452 ±9   5.26 ±13    1.49 ±5   0.284 ±9
-  64 B ×4     0.597 ±7   3.12 ±15   0.869 ±8   5.23 ±14    1.46 ±9   0.279 ±7
-  64 B ×8    0.590 ±13   3.12 ±14   0.880 ±8   5.28 ±28   1.49 ±21   0.282 ±6
-  512 B ×1     1.18 ±2   5.91 ±15   1.70 ±19   5.00 ±16   1.44 ±18  0.288 ±35
-  512 B ×2    2.33 ±22    10.9 ±4   3.49 ±24   4.66 ±23    1.50 ±5  0.321 ±26
-  512 B ×4     4.62 ±7    22.7 ±5    7.25 ±8    4.91 ±8   1.57 ±15   0.319 ±8
-  512 B ×8    4.60 ±17   23.1 ±16   7.07 ±18    5.01 ±3   1.54 ±24  0.306 ±24
-  4 KiB ×1    8.75 ±11   28.6 ±18   11.0 ±20   3.27 ±30   1.26 ±20  0.385 ±31
-> 4 KiB ×2    16.7 ±21   59.9 ±17   23.1 ±19   3.59 ±36    1.39 ±9  0.386 ±28
-  4 KiB ×4    34.1 ±12     117 ±3    43.9 ±6   3.43 ±12   1.28 ±18   0.374 ±9
-  4 KiB ×8    34.5 ±15     115 ±9    43.9 ±8   3.35 ±21   1.27 ±12   0.381 ±8
-  64 KiB ×1   44.4 ±14   66.9 ±19    40.4 ±7   1.51 ±16  0.910 ±11  0.603 ±12
-  64 KiB ×2    83.2 ±2    128 ±31    89.2 ±3   1.54 ±29    1.07 ±3  0.698 ±31
-  64 KiB ×4    186 ±20    260 ±10     181 ±8   1.40 ±15  0.975 ±17  0.697 ±14
-  64 KiB ×8    177 ±10    263 ±22    174 ±14   1.48 ±12   0.980 ±4   0.661 ±9"
+  64 B ×1   0.153 ±17% 0.761 ±13% 0.231 ±24%  4.98 ±29%  1.51 ±43% 0.303 ±23%
+  64 B ×2    0.303 ±8%   1.59 ±8%  0.452 ±9%  5.26 ±13%   1.49 ±5%  0.284 ±9%
+  64 B ×4    0.597 ±7%  3.12 ±15%  0.869 ±8%  5.23 ±14%   1.46 ±9%  0.279 ±7%
+  64 B ×8   0.590 ±13%  3.12 ±14%  0.880 ±8%  5.28 ±28%  1.49 ±21%  0.282 ±6%
+  512 B ×1    1.18 ±2%  5.91 ±15%  1.70 ±19%  5.00 ±16%  1.44 ±18% 0.288 ±35%
+  512 B ×2   2.33 ±22%   10.9 ±4%  3.49 ±24%  4.66 ±23%   1.50 ±5% 0.321 ±26%
+  512 B ×4    4.62 ±7%   22.7 ±5%   7.25 ±8%   4.91 ±8%  1.57 ±15%  0.319 ±8%
+  512 B ×8   4.60 ±17%  23.1 ±16%  7.07 ±18%   5.01 ±3%  1.54 ±24% 0.306 ±24%
+  4 KiB ×1   8.75 ±11%  28.6 ±18%  11.0 ±20%  3.27 ±30%  1.26 ±20% 0.385 ±31%
+> 4 KiB ×2   16.7 ±21%  59.9 ±17%  23.1 ±19%  3.59 ±36%   1.39 ±9% 0.386 ±28%
+  4 KiB ×4   34.1 ±12%    117 ±3%   43.9 ±6%  3.43 ±12%  1.28 ±18%  0.374 ±9%
+  4 KiB ×8   34.5 ±15%    115 ±9%   43.9 ±8%  3.35 ±21%  1.27 ±12%  0.381 ±8%
+  64 KiB ×1  44.4 ±14%  66.9 ±19%   40.4 ±7%  1.51 ±16% 0.910 ±11% 0.603 ±12%
+  64 KiB ×2   83.2 ±2%   128 ±31%   89.2 ±3%  1.54 ±29%   1.07 ±3% 0.698 ±31%
+  64 KiB ×4   186 ±20%   260 ±10%    181 ±8%  1.40 ±15% 0.975 ±17% 0.697 ±14%
+  64 KiB ×8   177 ±10%   263 ±22%   174 ±14%  1.48 ±12%  0.980 ±4%  0.661 ±9%"
         );
     }
 
@@ -335,6 +342,12 @@ goodput in Gbit/s and its ratios, ± half of the 95 % interval in %
   64 KiB ×2       84.0        140
   64 KiB ×4        180        264
   64 KiB ×8        177        267"
+        );
+        assert!(
+            text(&table, 40, 12)
+                .starts_with("4 more in a wider terminal; goodput in\n  Gbit/s and"),
+            "{}",
+            text(&table, 40, 12)
         );
         assert_eq!(text(&table, 80, 3), "");
         for (width, height) in (0..120).flat_map(|width| (0..30).map(move |height| (width, height)))
@@ -365,7 +378,7 @@ goodput in Gbit/s and its ratios, ± half of the 95 % interval in %
         table.push(&send, 2, 200.0);
         assert_eq!(
             row(&table),
-            "> 64 B ×1      2.00 ±1       3.00          -       1.50          -          -"
+            "> 64 B ×1     2.00 ±1%       3.00          -       1.50          -          -"
         );
         assert!(!table.is_empty());
     }
@@ -385,11 +398,11 @@ goodput in Gbit/s and its ratios, ± half of the 95 % interval in %
         assert_eq!(
             text(&LiveTable::new(&plan), 80, 22),
             "\
-goodput in Gbit/s and its ratios, ± half of the 95 % interval in %
-                                     nodelay=on
-            nodelay=off  nodelay=on        /off
-  fields=1            -           -           -
-  fields=8            -           -           -"
+goodput in Gbit/s and its ratios, ± half of the 95 % interval
+                                  nodelay=on
+           nodelay=off nodelay=on       /off
+  fields=1           -          -          -
+  fields=8           -          -          -"
         );
     }
 }

@@ -31,6 +31,12 @@ pub(crate) fn open(
     with_rights(owner, open)?.map_err(|why| cannot(of_user(owner, why)))
 }
 
+/// Of a directory that was named where a file belongs, the file in it that may have been meant: nothing where there is none.
+pub(crate) fn within(directory: &Path, name: &str) -> String {
+    let file = directory.join(name);
+    if file.is_file() { format!(", such as {}", file.display()) } else { String::new() }
+}
+
 /// What a file may be to be read to its end.
 fn check(kind: FileType) -> io::Result<()> {
     if kind.is_dir() {

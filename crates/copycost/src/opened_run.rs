@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use journal::{Owner, RunDirectory, Writer};
+use journal::{JournalError, Owner, RunDirectory, Writer};
 use model::Plan;
 use model::host::Host;
 use model::record::Record;
@@ -30,8 +30,8 @@ impl OpenedRun {
         host: &Host,
     ) -> Result<Self, Stop> {
         let begun = match out {
-            Some(path) => RunDirectory::begin(path, owner)?,
-            None => named_by_time("", owner, host)?,
+            Some(path) => RunDirectory::begin(path, owner).map_err(or_elsewhere)?,
+            None => named_by_time("", owner, host).map_err(or_elsewhere)?,
         };
         let opened = Self::new(begun, plan, host)?;
         // A link beside a directory that somebody named would lie where nobody asked for it.
@@ -95,10 +95,25 @@ impl OpenedRun {
     }
 }
 
+/// What cannot be written here may be written elsewhere, by the commands that have the flag.
+#[allow(clippy::wildcard_enum_match_arm, reason = "other errors have nothing to do with the place")]
+fn or_elsewhere(why: JournalError) -> Stop {
+    match why {
+        JournalError::Unwritable { .. } => {
+            Stop::Cannot(format!("{why}; name another directory with --out"))
+        }
+        other => other.into(),
+    }
+}
+
 /// A directory under [`RUNS`], named by the time and the host.
-fn named_by_time(prefix: &str, owner: Owner, host: &Host) -> Result<(RunDirectory, Writer), Stop> {
+fn named_by_time(
+    prefix: &str,
+    owner: Owner,
+    host: &Host,
+) -> Result<(RunDirectory, Writer), JournalError> {
     let time = jiff::Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
     let host = host.hostname.value().map_or("import", String::as_str);
     let name = journal::directory_name(&format!("{prefix}{time}"), host);
-    Ok(RunDirectory::begin_within(Path::new(RUNS), &name, owner)?)
+    RunDirectory::begin_within(Path::new(RUNS), &name, owner)
 }

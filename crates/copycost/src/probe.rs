@@ -7,7 +7,7 @@ use model::Missing;
 
 use crate::args::ProbeArguments;
 use crate::exit::Stop;
-use crate::terminal::show;
+use crate::terminal::{Reader, show};
 
 /// Asks the machine and shows what it says; changes nothing.
 ///
@@ -20,7 +20,9 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<(), Stop> {
             .map_err(|error| Stop::Cannot(format!("cannot write JSON: {error}")))?;
         return show(&(text + "\n"));
     }
-    show(&table(&probe))
+    let reader = Reader::of_output();
+    // Whole lines for what reads them one by one.
+    show(&table(&probe, if reader.at_terminal { reader.width } else { usize::MAX }))
 }
 
 /// What privileges or another machine would add, for `--dry-run`: each remedy, and the members of the probe's lists that it
@@ -41,19 +43,21 @@ pub(crate) fn unlockable() -> Vec<(Missing, Vec<String>)> {
     remedies
 }
 
-fn table(probe: &Probe) -> String {
+/// The answers in lines of at most so many columns.
+fn table(probe: &Probe, width: usize) -> String {
     let host = &probe.host;
     let model = host.cpu_model.value().map_or("unknown CPU", String::as_str);
     let cpus = u32::try_from(host.usable_cpus.len()).unwrap_or(u32::MAX);
-    let mut text = format!(
-        "{model}, {}, Linux {} {}\n",
+    let machine = format!(
+        "{model}, {}, Linux {} {}",
         report::numbers::counted(cpus, "usable CPU", "usable CPUs"),
         host.kernel.value().map_or("unknown", String::as_str),
         host.architecture.value().map_or("", String::as_str)
     );
+    let mut text = report::folded(&machine, 2, width) + "\n";
     for noise in &probe.noise {
         // Writing to a String cannot fail, here and below.
-        let _ = writeln!(text, "! {noise}");
+        let _ = writeln!(text, "{}", report::folded(&format!("! {noise}"), 2, width));
     }
     let name_width = probe.items.iter().map(|item| item.name.len()).max().unwrap_or(0);
     let mut group = "";
@@ -63,7 +67,11 @@ fn table(probe: &Probe) -> String {
             group = &item.group;
             let _ = writeln!(text, "\n{group}s");
         }
-        text.push_str(&rows(item, name_width, &mut shown));
+        // Under its beginning, where that leaves room.
+        let hang = if 2 * (name_width + 4) <= width { name_width + 4 } else { 6 };
+        for row in rows(item, name_width, &mut shown).lines() {
+            let _ = writeln!(text, "{}", report::folded(row, hang, width));
+        }
     }
     text
 }

@@ -115,9 +115,13 @@ impl Progress {
     fn say(&self, text: &str) {
         let Some(drawn) = &self.lines else { return };
         let reader = Reader::of_error();
-        // One line is left for the cursor, one for the text.
-        let mut lines = self.table.lines(reader.width, reader.height.saturating_sub(2));
-        lines.push(clipped(&report::visible(text), reader.width));
+        let text = report::folded(&report::visible(text), 2, reader.width);
+        // Most of a low terminal is the table's.
+        let text: Vec<&str> = text.lines().take((reader.height / 4).max(1)).collect();
+        // One line is left for the cursor.
+        let room = reader.height.saturating_sub(1 + text.len());
+        let mut lines = self.table.lines(reader.width, room);
+        lines.extend(text.into_iter().map(|line| clipped(line, reader.width)));
         drawn.set_message(lines.join("\n"));
     }
 

@@ -8,7 +8,7 @@ use model::{Cell, Plan, Preset};
 
 use crate::derived;
 use crate::exit::Stop;
-use crate::named_files::open;
+use crate::named_files::{open, within};
 use crate::plan_flags::PlanFlags;
 use crate::terminal::tell;
 
@@ -57,6 +57,9 @@ impl PlanRequest<'_> {
 /// The name under which standard input stands in the place of a plan file.
 const STANDARD_INPUT: &str = "-";
 
+/// What may have been meant instead of a plan.
+const NO_PLAN: &str = ", or none for the default plan";
+
 /// A plan is no longer than this, in bytes; without a bound a file that never ends would fill the memory.
 const LONGEST_PLAN: u64 = 16 << 20;
 
@@ -66,11 +69,11 @@ fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
     let name = if is_input { "standard input".to_owned() } else { file.display().to_string() };
     let cannot = |error: io::Error| {
         Stop::Usage(if error.kind() == ErrorKind::IsADirectory {
-            format!("{name} is a directory; name a plan file, such as its plan.toml")
+            format!("{name} is a directory; name a plan file{}", within(file, "plan.toml"))
+        } else if error.kind() == ErrorKind::NotFound {
+            format!("there is no plan file {name}; name a TOML file{NO_PLAN}")
         } else {
-            format!(
-                "cannot read the plan {name}: {error}; name a TOML file that you may read, such as a run's plan.toml"
-            )
+            format!("cannot read the plan {name}: {error}; name a TOML file that you may read")
         })
     };
     let text = if is_input {
@@ -79,6 +82,12 @@ fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
         read_bounded(open(file, derived::caller(), cannot)?)
     };
     let text = text.map_err(cannot)?;
+    // What should have written it has failed.
+    if text.trim().is_empty() {
+        return Err(Stop::Usage(format!(
+            "{name} is empty; name a plan with a line in it{NO_PLAN}"
+        )));
+    }
     let wrong = |why: String| Stop::Usage(format!("{name}: {why}"));
     let plan = Plan::from_toml(&text).map_err(|error| wrong(error.to_string()))?;
     let Some(preset) = preset else { return Ok(plan) };

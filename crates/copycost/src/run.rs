@@ -76,6 +76,14 @@ impl Request {
             Some(path) => Some(derived::find_to_resume(path, owner)?),
             None => None,
         };
+        if let Some(directory) = &resumed
+            && directory.is_imported()?
+        {
+            let path = directory.path().display();
+            return Err(Stop::Usage(format!(
+                "{path} was imported from a table, and no run goes on with that; measure the same here: copycost run {path}/plan.toml"
+            )));
+        }
         // Where nothing was recorded there is nothing to go on with, and it begins as it is asked for now.
         let kept = match &resumed {
             Some(directory) if directory.has_records()? => Some(directory.read_plan()?),
@@ -106,7 +114,23 @@ impl Request {
     fn open(&self, arguments: &RunArguments) -> Result<OpenedRun, Stop> {
         match &self.resumed {
             Some(directory) => OpenedRun::resume(directory.clone(), &self.plan, &self.host),
-            None => OpenedRun::begin(arguments.out.as_deref(), self.owner, &self.plan, &self.host),
+            None => OpenedRun::begin(arguments.out.as_deref(), self.owner, &self.plan, &self.host)
+                .map_err(|stop| self.or_go_on(arguments, stop)),
+        }
+    }
+
+    /// Of a directory that has a run already, how to go on with that.
+    fn or_go_on(&self, arguments: &RunArguments, stop: Stop) -> Stop {
+        let run = arguments.out.as_deref().and_then(|path| {
+            let there = RunDirectory::open(path, self.owner).ok()?;
+            let can_go_on = there.has_records().ok()? && !there.is_imported().ok()?;
+            can_go_on.then(|| path.display())
+        });
+        match (stop, run) {
+            (Stop::Usage(why), Some(path)) => {
+                Stop::Usage(format!("{why}, or go on with it: copycost run --resume {path}"))
+            }
+            (stop, _) => stop,
         }
     }
 }
@@ -213,19 +237,29 @@ fn present(
     let figures = Figures::asked(arguments.json, arguments.verbose);
     let derived = derived::present(directory, figures, arguments.columns);
     let name = directory.path().display();
-    ended(finished, &format!("go on with: copycost run --resume {name}"))?;
+    let has_trials = derived.as_ref().map_or(true, |it| it.summary.run.trials > 0);
+    ended(finished, has_trials, &format!("go on with: copycost run --resume {name}"))?;
     derived?.judge(directory, arguments.strict)
 }
 
-/// What the end of a study means for the command; `next` is what to do with one that was interrupted.
+/// What is told of a run that was interrupted before its first trial ended.
+pub(crate) const NOTHING_MEASURED: &str = "nothing was measured yet";
+
+/// What the end of a study means for the command; `next` is what to do with one that was interrupted, and `has_trials` whether
+/// that had measured anything.
 ///
 /// # Errors
 /// It did not end by itself.
-pub(crate) fn ended(finished: Result<FinishReason, StudyError>, next: &str) -> Result<(), Stop> {
+pub(crate) fn ended(
+    finished: Result<FinishReason, StudyError>,
+    has_trials: bool,
+    next: &str,
+) -> Result<(), Stop> {
     match finished {
         Err(StudyError::Journal(error)) => Err(error.into()),
         Err(StudyError::Engine(EngineError::Interrupted)) | Ok(FinishReason::Interrupted) => {
-            Err(Stop::Interrupted(format!("what was measured is kept; {next}")))
+            let what = if has_trials { "what was measured is kept" } else { NOTHING_MEASURED };
+            Err(Stop::Interrupted(format!("{what}; {next}")))
         }
         Err(error @ (StudyError::Engine(_) | StudyError::Differs(_))) => {
             Err(Stop::Cannot(error.to_string()))

@@ -2,6 +2,7 @@
 
 use analysis::selftest::SelfTest;
 use model::host::Host;
+use model::record::Record;
 use model::values::{MessageSize, Replica, Threads};
 use model::{Measured, Plan, Preset, SendPath};
 use report::Condition;
@@ -105,6 +106,12 @@ fn measure(
     let (directory, ending) =
         measured_run::measure(&plan, place, arguments.quiet, of, &mut engine)?;
     let name = directory.path().display();
-    ended(Ok(ending), &format!("see what it tells with: copycost selftest --of {name}"))?;
+    let has_trials = directory.read()?.records.iter().any(|it| matches!(it, Record::Trial(_)));
+    let next = if has_trials {
+        format!("see what it tells with: copycost selftest --of {name}")
+    } else {
+        "begin again".to_owned()
+    };
+    ended(Ok(ending), has_trials, &next)?;
     Ok(directory)
 }

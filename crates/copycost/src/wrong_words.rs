@@ -1,7 +1,9 @@
 //! A command line that clap does not understand, as one line with the remedy.
 
+use std::error::Error as _;
+
 use clap::Error;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Clap's first paragraph in one line, what it thinks was meant, and whose help tells more.
 pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) -> String {
@@ -10,6 +12,12 @@ pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) ->
         rendered.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
     let first = first.join(" ");
     let mut text = first.strip_prefix("error: ").unwrap_or(&first).to_owned();
+    // What is wrong with a value quotes it by itself, and is told as for every other flag.
+    if let (ErrorKind::ValueValidation, Some(why), Some(flag)) =
+        (error.kind(), error.source(), flag(error))
+    {
+        text = format!("{flag}: {why}");
+    }
     // A question ends its sentence by itself.
     match meant(error).or_else(|| nearest_command(error, commands)) {
         Some(meant) => text.push_str(&format!("; did you mean {meant}? ")),
@@ -20,6 +28,15 @@ pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) ->
         None => text.push_str("see copycost --help"),
     }
     text
+}
+
+/// The flag whose value is wrong, without its value's name.
+#[allow(clippy::wildcard_enum_match_arm, reason = "ContextValue is open; a flag is a word")]
+fn flag(error: &Error) -> Option<String> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(flag) => flag.split(' ').next().map(str::to_owned),
+        _ => None,
+    }
 }
 
 /// The nearest command where clap knows none, as after `help`.

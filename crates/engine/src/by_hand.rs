@@ -46,6 +46,8 @@ pub enum HandReport {
     Received(Box<Side<ReceiveTally>>),
     /// The server did not serve the client.
     TurnedAway(TurnedAway),
+    /// No connection could be made: why. The client may try another address.
+    NotReached(String),
 }
 
 fn token_text(token: &Token) -> String {
@@ -153,7 +155,8 @@ pub fn connect(options: &HandOptions, interrupts: &Interrupts) -> Result<HandRep
     match met {
         Ok(met) => conduct(prepare, met, options, interrupts),
         Err(NotMet::TurnedAway(why)) => Ok(HandReport::TurnedAway(why)),
-        Err(NotMet::Failed(why)) => Err(ended(interrupts, why)),
+        Err(NotMet::Failed(_)) if is_over() => Err(EngineError::Interrupted),
+        Err(NotMet::Failed(why)) => Ok(HandReport::NotReached(why)),
     }
 }
 
@@ -181,6 +184,10 @@ fn conduct(
         Ok(Report::Received { side, .. }) => Ok(HandReport::Received(Box::new(side))),
         Ok(Report::Absorbed { .. }) => {
             Err(EngineError::Ends("a sink came of an end by hand".to_owned()))
+        }
+        Err(broken) if receives => {
+            let why = format!("{}; give connect no more --time than serve", broken.why);
+            Err(ended(interrupts, why))
         }
         Err(broken) => Err(ended(interrupts, broken.why)),
     }

@@ -107,13 +107,18 @@ impl Listener {
                 return Err("given up".to_owned());
             }
             if Instant::now() >= deadline {
-                return Err(format!(
-                    "{} of {wanted} data connections arrived within {} at {}{}; the other end must ask for as many threads and flows",
-                    door.arrived(),
-                    model::Nanos(crate::coordinator::nanos(patience)),
-                    self.address,
-                    door.told_apart(),
-                ));
+                let (arrived, apart) = (door.arrived(), door.told_apart());
+                let time = model::Nanos(crate::coordinator::nanos(patience));
+                let at = self.address;
+                return Err(if arrived == 0 {
+                    format!(
+                        "no client came within {time} at {at}{apart}; start the other end, and check that it can reach this address"
+                    )
+                } else {
+                    format!(
+                        "{arrived} of {wanted} data connections arrived within {time} at {at}{apart}; the other end must ask for as many threads and flows"
+                    )
+                });
             }
             door.serve(deadline)?;
         }

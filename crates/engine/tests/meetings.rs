@@ -86,7 +86,9 @@ fn client(cell: &str, address: SocketAddr, token: &str) -> HandReport {
 fn assert_received(report: &HandReport) {
     match report {
         HandReport::Received(side) => assert!(side.total.received_bytes > 0),
-        other @ (HandReport::Sent { .. } | HandReport::TurnedAway(_)) => panic!("{other:?}"),
+        other @ (HandReport::Sent { .. }
+        | HandReport::TurnedAway(_)
+        | HandReport::NotReached(_)) => panic!("{other:?}"),
     }
 }
 
@@ -94,7 +96,9 @@ fn assert_received(report: &HandReport) {
 fn others(server: thread::JoinHandle<HandReport>) -> (u64, u64) {
     match server.join().unwrap() {
         HandReport::Sent { side, refused_accepts } => (side.strangers, refused_accepts),
-        other @ (HandReport::Received(_) | HandReport::TurnedAway(_)) => panic!("{other:?}"),
+        other @ (HandReport::Received(_)
+        | HandReport::TurnedAway(_)
+        | HandReport::NotReached(_)) => panic!("{other:?}"),
     }
 }
 

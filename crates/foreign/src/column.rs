@@ -327,18 +327,31 @@ pub(crate) fn recognised(text: &str, one_sided: Option<Whose>) -> Taken {
     }
     for words in RATES {
         match heading.is(words, Dimension::Rate) {
-            Some(Some(Scale::By(scale))) => {
-                return Taken::As(Column::Metric(Metric::GoodputGbps), scale);
-            }
-            Some(Some(Scale::TwoReadings)) => {
-                let which = "bits or bytes?".to_owned();
-                return Taken::OneOf(which, names_of(&["goodput_Gbit/s", "goodput_GB/s"]));
-            }
+            Some(Some(scale)) => return goodput(scale),
             Some(None) => return without_unit(&["goodput_gbps", "goodput_mbps", "goodput_MB/s"]),
             None => {}
         }
     }
-    total(&heading, one_sided)
+    // A rate in bits or bytes a second is one of the payload, whatever it is called.
+    match heading.is_unit(Dimension::Rate) {
+        Some(scale) => goodput(scale),
+        None => total(&heading, one_sided),
+    }
+}
+
+fn goodput(scale: Scale) -> Taken {
+    match scale {
+        Scale::By(scale) => Taken::As(Column::Metric(Metric::GoodputGbps), scale),
+        Scale::TwoReadings => {
+            let which = "bits or bytes?".to_owned();
+            Taken::OneOf(which, names_of(&["goodput_Gbit/s", "goodput_GB/s"]))
+        }
+    }
+}
+
+/// What was assumed of a column's unit that could be read otherwise.
+pub(crate) fn assumed(text: &str) -> Option<&'static str> {
+    Heading::new(text).unit_text().and_then(crate::unit::assumed)
 }
 
 fn names_of(names: &[&str]) -> Vec<String> {
@@ -439,6 +452,13 @@ mod tests {
             ("goodput_mbps", "goodput_gbps x 0.001"),
             ("throughput (GB/s)", "goodput_gbps x 8"),
             ("Throughput", "goodput_gbps or goodput_mbps or goodput_MB/s"),
+            ("Gbps", "goodput_gbps"),
+            ("Mbit/s", "goodput_gbps x 0.001"),
+            ("GB/s", "goodput_gbps x 8"),
+            ("gb/s", "goodput_Gbit/s or goodput_GB/s"),
+            ("volume (Mb)", "total_bytes x 125000"),
+            ("volume (MB)", "total_bytes x 1000000"),
+            ("size_kb", "message_bytes x 1000"),
             ("rate_gb_s", "goodput_Gbit/s or goodput_GB/s"),
             ("duration_ms", "duration_s x 0.001"),
             ("Seconds", "duration_s"),

@@ -36,10 +36,20 @@ impl fmt::Display for ForeignError {
             write!(f, " line {line}")?;
         }
         if let Some(column) = &self.column {
-            write!(f, ", column \"{}\"", shown(column))?;
+            write!(f, ", column {}", quoted(column))?;
         }
         write!(f, ": {}", self.what)
     }
+}
+
+/// The same in quotes.
+pub(crate) fn quoted(text: &str) -> String {
+    model::quoted(&shown(text))
+}
+
+/// `--map` as a shell is to read it: that this word or column is so called.
+pub fn map_flag(of: &str, name: &str) -> String {
+    format!("--map {}", model::shell_word(&format!("{}={name}", shown(of))))
 }
 
 /// Text of a file in one line of no great length.

@@ -53,6 +53,17 @@ impl Heading {
         }
     }
 
+    /// How its figures scale where it is a unit of this dimension and nothing else, as `Gbps` is.
+    pub(crate) fn is_unit(&self, dimension: Dimension) -> Option<Scale> {
+        let spelt: Vec<&str> = self.spelt.iter().map(String::as_str).collect();
+        self.unit.is_none().then(|| dimension.unit(&slashed(&spelt))).flatten()
+    }
+
+    /// The unit as it is written: what stands in brackets at its end, else its last word.
+    pub(crate) fn unit_text(&self) -> Option<&str> {
+        self.unit.as_deref().or_else(|| self.spelt.last().map(String::as_str))
+    }
+
     /// Its words, separated by spaces.
     pub(crate) fn words(&self) -> String {
         self.words.join(" ")

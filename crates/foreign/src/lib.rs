@@ -21,7 +21,7 @@ mod unit;
 mod words;
 
 pub use column::names;
-pub use error::ForeignError;
+pub use error::{ForeignError, map_flag};
 pub use import::{Import, import};
 pub use mapping::Mapping;
 pub use number::Decimal;

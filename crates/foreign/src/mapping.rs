@@ -23,18 +23,19 @@ impl FromStr for Mapping {
             .map(|(of, to)| (of.trim(), to.trim()))
             .filter(|(of, to)| !of.is_empty() && !to.is_empty())
             .ok_or_else(|| {
-                format!("\"{text}\" is no COLUMN=NAME; for instance --map speed=goodput_mbps")
+                let text = model::quoted(text);
+                format!("{text} is no COLUMN=NAME; for instance --map speed=goodput_mbps")
             })?;
         let mapping = Self { of: of.to_owned(), to: to.to_owned() };
         match (mapping.path(), recognised(to, None)) {
             (Some(_), _) | (None, Taken::As(..)) => Ok(mapping),
             (None, Taken::OneOf(which, names)) => {
-                Err(format!("--map {text}: {which} one of: {}", names.join(", ")))
+                Err(format!("{text}: {which} one of: {}", names.join(", ")))
             }
             (None, Taken::Unknown) => {
                 let names = names();
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                Err(model::nearest::unknown("name for --map", to, &names)
+                Err(model::nearest::unknown("name", to, &names)
                     + ", a factor or metric of results.csv, or a send path for a word of that column")
             }
         }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use analysis::metric::Metric;
-use model::record::{ImportedColumn, ImportedFile};
+use model::record::{ImportedColumn, ImportedFile, Outcome};
 use model::{Factor, Measured};
 
-use crate::column::{Column, Own, Taken, Whose, is_the_papers, recognised};
+use crate::column::{Column, IGNORE, Own, Taken, Whose, assumed, is_the_papers, recognised};
 use crate::dialect::{self, Dialect};
-use crate::error::{ForeignError, shown};
+use crate::error::{ForeignError, map_flag, quoted};
 use crate::mapping::Mapping;
 use crate::number::{Decimal, is_absent, proves};
 use crate::quotes;
@@ -159,6 +159,7 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
     if rows.is_empty() {
         return Err(ForeignError::of_file(file, "it has a heading and no row below it"));
     }
+    check_figures(file, &rows)?;
     if !columns.is_own {
         let is_papers = columns.is_papers;
         columns.notes.extend(rounds(file, &mut rows, columns.has(Column::Round), is_papers)?);
@@ -178,6 +179,20 @@ pub fn read(file: &str, mut input: impl Read, asked: Asked<'_>) -> Result<Table,
         notes: columns.notes,
     };
     Ok(Table { file, rows, is_own: columns.is_own, machine, used: mapped })
+}
+
+/// Rows of which no figure follows are no trials.
+///
+/// # Errors
+/// None has one, and none says that nothing passed.
+fn check_figures(file: &str, rows: &[Row]) -> Result<(), ForeignError> {
+    let tells = |row: &Row| match &row.outcome {
+        Outcome::Imported(imported) => {
+            imported.figures.values().any(|figure| figure.value().is_some())
+        }
+        Outcome::Failed(_) | Outcome::Finished(_) => true,
+    };
+    if rows.iter().any(tells) { Ok(()) } else { Err(ForeignError::of_file(file, NO_FIGURE)) }
 }
 
 /// Of a sample that the limit has cut, the lines before the cut: half a number would prove another decimal sign.
@@ -281,7 +296,7 @@ impl Columns {
             };
             columns.take(file, line, (index, heading), taken)?;
         }
-        columns.complete(file)?;
+        columns.complete(file, headings, asked.maps)?;
         Ok(columns)
     }
 
@@ -315,21 +330,24 @@ impl Columns {
                     Some(others) if !others.is_empty() => format!(" (or {})", others.join(", ")),
                     _ => String::new(),
                 };
-                let what = format!("{which} say it by --map \"{}={name}\"{or}", shown(heading));
+                let what = format!("{which} say it by {}{or}", map_flag(heading, name));
                 return Err(ForeignError::at(file, line, what).in_column(heading));
             }
         };
         if let Some(other) = self.used.iter().find(|used| used.column == column) {
             let what = format!(
-                "it is {}, and so is column \"{}\": leave one out by --map \"{}=ignore\"",
+                "it is {}, and so is column {}: leave one out by {}",
                 column.name(),
-                shown(&other.heading),
-                shown(heading)
+                quoted(&other.heading),
+                map_flag(heading, IGNORE)
             );
             return Err(ForeignError::at(file, line, what).in_column(heading));
         }
         let from = if scale == 1.0 { String::new() } else { format!(", times {scale}") };
-        self.tell(heading, Measured::Value(format!("{}{from}", column.name())));
+        let is_size = matches!(column, Column::Bytes | Column::Factor(Factor::Message));
+        let assumed = if is_size { assumed(heading) } else { None };
+        let assumed = assumed.map_or_else(String::new, |what| format!(" ({what})"));
+        self.tell(heading, Measured::Value(format!("{}{from}{assumed}", column.name())));
         self.used.push(Used { index, heading: heading.to_owned(), column, scale });
         Ok(())
     }
@@ -363,27 +381,24 @@ impl Columns {
     }
 
     /// Path, size and threads make a cell, and a figure a trial.
-    fn complete(&self, file: &str) -> Result<(), ForeignError> {
-        let headings: Vec<String> =
-            self.told.iter().map(|column| format!("\"{}\"", shown(&column.heading))).collect();
-        let lacks = |what: &str, name: &str| {
-            let what = format!(
-                "no column tells {what}; say which by --map COLUMN={name}, or add one; its columns are {}",
-                headings.join(", ")
-            );
-            Err(ForeignError::of_file(file, what))
-        };
+    ///
+    /// # Errors
+    /// All that is missing, and what was said of columns that are not there.
+    fn complete(
+        &self,
+        file: &str,
+        headings: &[String],
+        maps: &[Mapping],
+    ) -> Result<(), ForeignError> {
+        let mut lacking = Vec::new();
         if !self.has(Column::CellId) {
             let parts = [
                 (Factor::Send, "the send path"),
                 (Factor::Message, "the message size"),
                 (Factor::Threads, "the threads"),
             ];
-            for (factor, what) in parts {
-                if !self.has(Column::Factor(factor)) {
-                    return lacks(what, factor.column());
-                }
-            }
+            let parts = parts.into_iter().filter(|(it, _)| !self.has(Column::Factor(*it)));
+            lacking.extend(parts.map(|(factor, what)| (what, factor.column())));
         }
         let is_figure = |used: &Used| match used.column {
             Column::Bytes | Column::Total(..) | Column::Metric(_) => true,
@@ -394,12 +409,37 @@ impl Columns {
             | Column::Own(_)
             | Column::Ignored => false,
         };
-        if self.used.iter().any(is_figure) { Ok(()) } else { lacks("a figure", "goodput_gbps") }
+        if !self.used.iter().any(is_figure) {
+            lacking.push(("a figure", "goodput_gbps"));
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let nowhere =
+            maps.iter().zip(&self.mapped).filter(|(map, is_used)| !**is_used && !map.is_of_value());
+        let nowhere: Vec<String> = nowhere.map(|(map, _)| quoted(&map.of)).collect();
+        let nowhere = match nowhere.as_slice() {
+            [] => String::new(),
+            of => format!("there is no column {} (--map); ", of.join(" or ")),
+        };
+        let what: Vec<&str> = lacking.iter().map(|(what, _)| *what).collect();
+        let flags: Vec<String> =
+            lacking.iter().map(|(_, name)| format!("--map COLUMN={name}")).collect();
+        let headings: Vec<String> = headings.iter().map(|text| quoted(text)).collect();
+        let what = format!(
+            "{nowhere}no column tells {}; say which by {}, or add {}; its columns are {}",
+            what.join(", "),
+            flags.join(" "),
+            if flags.len() == 1 { "one" } else { "them" },
+            headings.join(", ")
+        );
+        Err(ForeignError::of_file(file, what))
     }
 }
 
 /// Why a column is not used that has nothing in any row.
 const EMPTY: &str = "empty in every row";
+const NO_FIGURE: &str = "no figure follows from its rows: bytes need a duration or a throughput beside them, and counters need bytes; add such a column, or say which it is by --map COLUMN=goodput_gbps";
 const ESTIMATES: &str = "these are estimates over a run's trials, of which no interval could be formed again: import its trials.csv, or copycost report DIR for all of it";
 const PAPERS: &str = "the paper's columns: cycles, cache misses and context switches are its server's, which sends (copycost's paper.csv counts both ends: --map Cycles=ends_cycles and so on)";
 
@@ -455,10 +495,10 @@ fn shown_decimal(
     match (seen.next(), seen.next()) {
         (Some(one), Some(other)) => {
             let what = format!(
-                "\"{}\" has a decimal {}, and \"{}\" in line {} a decimal {}: write them alike",
-                shown(&other.3),
+                "{} has a decimal {}, and {} in line {} a decimal {}: write them alike",
+                quoted(&other.3),
                 other.0.name(),
-                shown(&one.3),
+                quoted(&one.3),
                 one.1,
                 one.0.name()
             );

@@ -7,7 +7,7 @@ use model::record::{Failure, FailureKind, Imported, Outcome};
 use model::{Bytes, Cell, Factor, Mark, Nanos};
 
 use crate::column::{Column, Own};
-use crate::error::{ForeignError, shown};
+use crate::error::{ForeignError, map_flag, quoted, shown};
 use crate::number::{Decimal, NoNumber, is_absent, is_open, number, whole, with_unit};
 use crate::reading::{Asked, Used, not_utf8};
 
@@ -148,7 +148,7 @@ impl Field<'_> {
             return Ok(path.name().to_owned());
         }
         let why = self.text.parse::<model::SendPath>().err().unwrap_or_default();
-        Err(self.wrong(format!("{why}; say which by --map \"{}=PATH\"", shown(self.text))))
+        Err(self.wrong(format!("{why}; say which by {}", map_flag(self.text, "PATH"))))
     }
 
     /// A size with the column's unit, or with one of its own.
@@ -168,13 +168,13 @@ impl Field<'_> {
         let value = self.number()?;
         let count = whole(value).and_then(|count| u32::try_from(count).ok()).filter(|n| *n > 0);
         count.ok_or_else(|| {
-            self.wrong(format!("\"{}\" is no whole number from 1 on", shown(self.text)))
+            self.wrong(format!("{} is no whole number from 1 on", quoted(self.text)))
         })
     }
 
     /// A number at least 0, in the told unit.
     fn number(&self) -> Result<f64, ForeignError> {
-        let text = shown(self.text);
+        let text = quoted(self.text);
         // Where commas part columns, a point is what fractions have.
         let is_open = self.reader.decimal.is_none() && !self.reader.by_commas && is_open(self.text);
         let read = number(self.text, self.reader.decimal);
@@ -182,20 +182,20 @@ impl Field<'_> {
         let value = read.map_err(|why| match why {
             NoNumber::Not => match with_unit(self.text) {
                 Some((figure, unit)) => self.wrong(format!(
-                    "\"{text}\" has a unit: write {figure} here, and ({}) in the heading",
+                    "{text} has a unit: write {figure} here, and ({}) in the heading",
                     shown(unit)
                 )),
-                None => self.wrong(format!("\"{text}\" is no number")),
+                None => self.wrong(format!("{text} is no number")),
             },
             NoNumber::Other => self.wrong(format!(
-                "\"{text}\" has another decimal sign than the rest: write them alike, or say --decimal"
+                "{text} has another decimal sign than the rest: write them alike, or say --decimal"
             )),
             NoNumber::TwoReadings => self.wrong(format!(
-                "\"{text}\" may be thousands or a fraction: say --decimal point or --decimal comma"
+                "{text} may be thousands or a fraction: say --decimal point or --decimal comma"
             )),
         })?;
         if value < 0.0 {
-            return Err(self.wrong(format!("\"{text}\" is below 0: are columns swapped?")));
+            return Err(self.wrong(format!("{text} is below 0: are columns swapped?")));
         }
         Ok(value * self.used.scale)
     }
@@ -227,7 +227,7 @@ impl Field<'_> {
         }
         let plain = || {
             text.parse::<u32>()
-                .map_err(|_| self.wrong(format!("\"{}\" is no whole number", shown(text))))
+                .map_err(|_| self.wrong(format!("{} is no whole number", quoted(text))))
         };
         let [block, position, attempt] = &mut row.place;
         match own {
@@ -237,7 +237,7 @@ impl Field<'_> {
             Own::Started => {
                 row.started_unix_ms = text
                     .parse()
-                    .map_err(|_| self.wrong(format!("\"{}\" is no whole number", shown(text))))?;
+                    .map_err(|_| self.wrong(format!("{} is no whole number", quoted(text))))?;
             }
             Own::Failure => {
                 let kind = match text {
@@ -245,7 +245,7 @@ impl Field<'_> {
                     "call-failed" => FailureKind::CallFailed,
                     "unsupported" => FailureKind::Unsupported,
                     "nothing-passed" => FailureKind::NothingPassed,
-                    other => return Err(self.wrong(format!("\"{}\" is no failure", shown(other)))),
+                    other => return Err(self.wrong(format!("{} is no failure", quoted(other)))),
                 };
                 failure.get_or_insert(Failure { kind, why: String::new() }).kind = kind;
             }
@@ -257,7 +257,7 @@ impl Field<'_> {
                 for word in text.split_whitespace() {
                     let mark = Mark::ALL.iter().find(|mark| mark.name() == word);
                     let mark =
-                        mark.ok_or_else(|| self.wrong(format!("\"{}\" is no mark", shown(word))))?;
+                        mark.ok_or_else(|| self.wrong(format!("{} is no mark", quoted(word))))?;
                     imported.marks.push(*mark);
                 }
             }
@@ -266,7 +266,7 @@ impl Field<'_> {
             Own::Window => {
                 let window = text.parse().ok().filter(|ns| *ns > 0);
                 let window =
-                    window.ok_or_else(|| self.wrong(format!("\"{}\" is no time", shown(text))))?;
+                    window.ok_or_else(|| self.wrong(format!("{} is no time", quoted(text))))?;
                 imported.window_ns = Some(Nanos(window));
             }
             Own::UsableCpus => {

@@ -100,11 +100,14 @@ fn rate(text: &str) -> Option<Scale> {
     }
 }
 
+/// `KiB`, `kB`, `bytes`, `Mbit`, `Mb`. A lone `b` after a large prefix is a bit; where the whole unit is small, as names of
+/// columns are (`size_kb`), it is a byte: nobody counts messages in bits. [`assumed`] says so.
 fn size(text: &str) -> Option<f64> {
     let lower = text.to_ascii_lowercase();
-    let (scale, rest) = prefixed(&lower);
+    let (scale, rest) = prefixed(text);
     match rest {
-        "b" | "byte" | "bytes" => Some(scale),
+        "b" if text != lower => Some(scale / 8.0),
+        "b" | "B" => Some(scale),
         // Without its byte a prefix is binary, as in sizes on the command line.
         "" => match lower.as_str() {
             "k" => Some(1024.0),
@@ -112,6 +115,19 @@ fn size(text: &str) -> Option<f64> {
             "g" => Some(1_073_741_824.0),
             _ => None,
         },
+        _ => match bits(rest) {
+            Some((bits, "")) => Some(scale * bits / 8.0),
+            Some(_) | None => None,
+        },
+    }
+}
+
+/// What a unit of sizes was taken as that is written as bits are too; none where it says what it is.
+pub(crate) fn assumed(text: &str) -> Option<&'static str> {
+    match text.trim() {
+        "kb" => Some("kb taken as kilobytes"),
+        "mb" => Some("mb taken as megabytes"),
+        "gb" => Some("gb taken as gigabytes"),
         _ => None,
     }
 }
@@ -179,11 +195,21 @@ mod tests {
 
     #[test]
     fn sizes_times_and_counts_have_their_units() {
-        for (text, bytes) in
-            [("B", 1.0), ("bytes", 1.0), ("KiB", 1024.0), ("KB", 1000.0), ("k", 1024.0)]
-        {
+        for (text, bytes) in [
+            ("B", 1.0),
+            ("bytes", 1.0),
+            ("KiB", 1024.0),
+            ("KB", 1000.0),
+            ("k", 1024.0),
+            ("kb", 1000.0),
+        ] {
             assert_eq!(Dimension::Size.unit(text), Some(Scale::By(bytes)), "{text}");
         }
+        // A small b after a large prefix is a bit.
+        for (text, bytes) in [("Mb", 125_000.0), ("Kbit", 125.0), ("Mib", 131_072.0), ("MB", 1e6)] {
+            assert_eq!(Dimension::Size.unit(text), Some(Scale::By(bytes)), "{text}");
+        }
+        assert!(assumed("kb").is_some() && assumed("kB").is_none() && assumed("Kb").is_none());
         assert_eq!(Dimension::Time.unit("ms"), Some(Scale::By(1e-3)));
         assert_eq!(Dimension::Count.unit("millions"), Some(Scale::By(1e6)));
         assert_eq!(Dimension::Plain.unit("s"), None);

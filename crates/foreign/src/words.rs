@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::SendPath;
 
-use crate::error::shown;
+use crate::error::{map_flag, quoted};
 
 /// The words of a file for each send path.
 #[derive(Default)]
@@ -27,10 +27,10 @@ impl Words {
         }
         if let Some(other) = words.first().filter(|_| !is_mapped) {
             return Err(format!(
-                "\"{}\" and \"{}\" are both taken as {path}: import one of them, or say that they are one by --map \"{}={path}\"",
-                shown(other),
-                shown(word),
-                shown(word)
+                "{} and {} are both taken as {path}: import one of them, or say that they are one by {}",
+                quoted(other),
+                quoted(word),
+                map_flag(word, path.name())
             ));
         }
         words.push(word.to_owned());
@@ -42,7 +42,7 @@ impl Words {
         let all = self.0.iter().flat_map(|(path, words)| words.iter().map(move |it| (path, it)));
         let other = all.filter(|(path, word)| word.as_str() != path.name());
         let taken: Vec<String> =
-            other.map(|(path, word)| format!("\"{}\" is taken as {path}", shown(word))).collect();
+            other.map(|(path, word)| format!("{} is taken as {path}", quoted(word))).collect();
         (!taken.is_empty()).then(|| taken.join(", "))
     }
 }

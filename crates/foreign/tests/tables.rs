@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
 use analysis::claims::claim::Verdict;
+use analysis::oversubscribed::Oversubscribed;
 use analysis::own_table::{Says, TableVerdict};
 use analysis::{Metric, Summary};
 use foreign::{Asked, Decimal, Mapping};
@@ -88,7 +89,7 @@ fn what_a_file_does_not_tell_is_absent_with_the_reason() {
 fn a_column_is_named_where_its_heading_says_nothing_or_two_things() {
     let speed = "impl,size,threads,speed\none,64,1,800\n";
     assert!(refused(speed.as_bytes()).starts_with(
-        "f.csv line 1, column \"speed\": in which unit? say it by --map \"speed=goodput_gbps\" (or "
+        "f.csv line 1, column \"speed\": in which unit? say it by --map speed=goodput_gbps (or "
     ));
     let maps = ["speed=goodput_mbps", "one=sendmsg"].map(|map| map.parse().unwrap());
     let summary = summary_of(&[speed.as_bytes()], asked(&maps));
@@ -115,7 +116,7 @@ fn bad_tables_are_refused_by_line_and_column() {
         (HEADING.to_owned(), "f.csv: it has a heading and no row"),
         (
             "impl,size\nA1,64\n".to_owned(),
-            "no column tells the threads; say which by --map COLUMN=threads",
+            "no column tells the threads, a figure; say which by --map COLUMN=threads --map COLUMN=",
         ),
         ("impl,size,threads\nA1,64,1\n".to_owned(), "no column tells a figure"),
         (
@@ -247,7 +248,7 @@ fn what_no_column_tells_is_told_as_unknown() {
     assert_eq!(stated(all), five);
     let of = summary("impl,size,threads,goodput_gbps\nA1,64,1,2\n");
     assert!(of.explained.data_paths.is_empty(), "where bytes go hangs on the link");
-    assert!(of.explained.recommendations.iter().all(|it| !it.link_stated));
+    assert!(of.explained.recommendations.iter().all(|it| it.stated_link.is_none()));
     // Cells of a table that tells the link would pass for those of one that does not.
     let read = |text: &str| foreign::read("f.csv", text.as_bytes(), Asked::default()).unwrap();
     let tables = vec![read(all), read("impl,size,threads,fields,goodput_gbps\nA1,64,1,4,2\n")];
@@ -388,8 +389,8 @@ fn how_many_cpus_there_were_tells_which_cells_had_too_few() {
             summary.run.knows_no_cpus(),
         )
     };
-    assert_eq!(oversubscribed(Some(8)), (vec![false, true], false));
-    assert_eq!(oversubscribed(None), (vec![false, false], true));
+    assert_eq!(oversubscribed(Some(8)), (vec![false.into(), true.into()], false));
+    assert_eq!(oversubscribed(None), (vec![Oversubscribed::UNKNOWN; 2], true));
 }
 
 /// What a table says of each claim, in order.
@@ -510,7 +511,7 @@ fn copycosts_own_trials_give_the_same_means_and_ratios() {
             (again.trials, again.void_trials, again.control),
             (entry.trials, entry.void_trials, entry.control)
         );
-        assert_eq!(again.oversubscribed, entry.oversubscribed);
+        assert_eq!(again.oversubscribed.is_so(), entry.oversubscribed.is_so());
         for (metric, estimate) in &entry.metrics {
             assert_eq!(
                 again.metrics[metric].value(),

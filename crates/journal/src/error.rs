@@ -22,9 +22,7 @@ pub enum Class {
 #[non_exhaustive]
 pub enum JournalError {
     /// A new run was to be put where something is already.
-    #[error(
-        "{0} exists and is not empty: name another directory with --out, or if it is a run, copycost run goes on with it by --resume {0}"
-    )]
+    #[error("{0} exists and is not empty: name another directory with --out")]
     Exists(PathBuf),
     /// A file stands where a directory should.
     #[error("{0} is not a directory: name a run directory")]
@@ -329,15 +327,11 @@ fn how_to_keep(path: &Path, line: u64) -> String {
     )
 }
 
-/// A word for a shell: within single quotes where it has more than plain characters (POSIX, Shell Command Language, 2.2.2).
+/// A file's name for a shell.
 fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%".contains(c);
     // What begins with a dash would be an option.
     let word = if word.starts_with('-') { format!("./{word}") } else { word.to_owned() };
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word;
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    model::shell_word(&word)
 }
 
 /// What to do about a file that cannot be read.
@@ -349,20 +343,16 @@ fn how_to_read(why: &io::Error) -> &'static str {
     }
 }
 
-/// What to do about the commonest of the system's answers.
+/// What to do about the commonest of the system's answers. Not every command that writes can be given another directory.
 #[allow(
     clippy::wildcard_enum_match_arm,
     reason = "ErrorKind is open; most answers have no remedy of ours"
 )]
 fn remedy(why: &io::Error) -> &'static str {
     match why.kind() {
-        io::ErrorKind::PermissionDenied => {
-            ": it must be a directory that you may write; a new run can go to another with --out"
-        }
-        io::ErrorKind::ReadOnlyFilesystem => {
-            ": copy the run to another file system, or begin one there with --out"
-        }
-        io::ErrorKind::NotADirectory => ": a part of that path is a file; name another with --out",
+        io::ErrorKind::PermissionDenied => ": it must be a directory that you may write",
+        io::ErrorKind::ReadOnlyFilesystem => ": it must be on a file system that can be written",
+        io::ErrorKind::NotADirectory => ": a part of that path is a file",
         _ => "",
     }
 }

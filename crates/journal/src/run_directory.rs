@@ -332,6 +332,19 @@ impl RunDirectory {
         }
     }
 
+    /// Whether another program measured it, so that it cannot be gone on with: a table's record follows its first segment's.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn is_imported(&self) -> Result<bool, JournalError> {
+        let mut first = match self.read_journal() {
+            Ok(reader) => reader.take(2),
+            Err(JournalError::Missing(_)) => return Ok(false),
+            Err(why) => return Err(why),
+        };
+        first.try_fold(false, |found, record| Ok(found || matches!(record?, Record::Imported(_))))
+    }
+
     /// Replaces a file of this directory, or of its folder of figures, by what a function writes: whole, or not at all.
     ///
     /// # Errors

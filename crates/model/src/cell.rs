@@ -179,7 +179,7 @@ impl FromStr for Cell {
         for part in text.split_whitespace() {
             let (key, value) = part
                 .split_once('=')
-                .ok_or_else(|| format!("\"{part}\" in a cell's id is no key=value"))?;
+                .ok_or_else(|| format!("{} in a cell's id is no key=value", crate::quoted(part)))?;
             cell.set(Factor::of_id_key(key)?, value)?;
         }
         Ok(cell)

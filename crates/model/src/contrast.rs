@@ -67,8 +67,12 @@ impl FromStr for Contrast {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("\"{text}\" is no contrast; write one as \"send: zerocopy / sendmsg\"");
+        let wrong = || {
+            format!(
+                "{} is no contrast; write one as \"send: zerocopy / sendmsg\"",
+                crate::quoted(text)
+            )
+        };
         let (factor, values) = text.split_once(':').ok_or_else(wrong)?;
         let (value, against) = values.split_once(" / ").ok_or_else(wrong)?;
         let factor = Factor::of_key(factor.trim())?;
@@ -80,7 +84,10 @@ impl FromStr for Contrast {
         };
         let (value, against) = (spelt(value)?, spelt(against)?);
         if value == against {
-            return Err(format!("\"{text}\": a contrast needs two values that differ"));
+            return Err(format!(
+                "{}: a contrast needs two values that differ",
+                crate::quoted(text)
+            ));
         }
         Ok(Self { factor, value, against })
     }

@@ -18,7 +18,7 @@ pub fn unknown(what: &str, wrong: &str, candidates: &[&str]) -> String {
         Some(near) => format!("did you mean \"{near}\"? "),
         None => String::new(),
     };
-    format!("unknown {what} \"{wrong}\"; {hint}one of: {}", candidates.join(", "))
+    format!("unknown {what} {}; {hint}one of: {}", crate::quoted(wrong), candidates.join(", "))
 }
 
 #[cfg(test)]

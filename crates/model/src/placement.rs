@@ -24,7 +24,7 @@ pub enum Placement {
 
 /// A CPU list as the kernel writes it, with `+` for the comma, which separates a plan's values: `0-3+8`.
 fn cpu_list(text: &str) -> Result<Vec<u32>, String> {
-    let wrong = || format!("\"{text}\" is no CPU list; write it as 0-3 or 0+2");
+    let wrong = || format!("{} is no CPU list; write it as 0-3 or 0+2", crate::quoted(text));
     let mut cpus = Vec::new();
     for part in text.split('+') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));

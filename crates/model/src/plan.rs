@@ -454,43 +454,7 @@ impl Plan {
         }
         self.cells().iter().try_for_each(Cell::check)?;
         self.check_contrasts()?;
-        if self.measure.window < Nanos::ms(1) || self.measure.window > Nanos::s(3600) {
-            return Err(format!("a window must last from 1ms to 1h, not {}", self.measure.window));
-        }
-        let Measure { slice, settle, turns, .. } = self.measure;
-        if slice < Nanos(500_000) || slice > Nanos::s(60) || settle >= slice {
-            return Err(format!(
-                "a slice must last from 500us to 1min and settle for less than that, not {slice} and {settle}"
-            ));
-        }
-        if let Some(turns) = turns.filter(|turns| !(2..=10_000).contains(turns)) {
-            return Err(format!("a series must have from 2 to 10000 turns, not {turns}"));
-        }
-        if self.measure.warmup > Nanos::s(3600) || self.measure.tail > Nanos::s(60) {
-            return Err("a warm-up lasts at most 1h and a tail at most 1min".to_owned());
-        }
-        for (key, rounds) in
-            [("rounds", self.measure.rounds), ("min-rounds", Some(self.measure.min_rounds))]
-        {
-            if let Some(rounds) = rounds.filter(|rounds| !(1..=MOST_ROUNDS).contains(rounds)) {
-                return Err(format!("{key} must be from 1 to {MOST_ROUNDS}, not {rounds}"));
-            }
-        }
-        if self.measure.precision.is_some_and(|p| p.0 <= 0.0 || p.0 >= 1.0) {
-            return Err("a precision lies between 0% and 100%, such as 3%".to_owned());
-        }
-        if self.measure.max_time == Some(Nanos(0)) {
-            return Err("max-time must be longer than 0".to_owned());
-        }
-        if self.measure.rounds.is_none()
-            && self.measure.precision.is_none()
-            && self.measure.max_time.is_none()
-        {
-            return Err(
-                "nothing would end this run; give rounds, a precision or max-time".to_owned()
-            );
-        }
-        Ok(())
+        self.measure.check()
     }
 }
 

@@ -173,11 +173,17 @@ impl Measure {
     /// # Errors
     /// An unknown key, with the nearest right one, or text that is no value of it.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
+        self.read(key, text)?;
+        self.check_value(&current(key))
+    }
+
+    fn read(&mut self, key: &str, text: &str) -> Result<(), String> {
         fn optional<T: std::str::FromStr>(text: &str) -> Result<Option<T>, T::Err> {
             if text.trim() == "none" { Ok(None) } else { text.parse().map(Some) }
         }
-        let number =
-            |why: std::num::ParseIntError| format!("\"{text}\" is no whole number ({why})");
+        let number = |why: std::num::ParseIntError| {
+            format!("{} is no whole number ({why})", crate::quoted(text))
+        };
         match current(key).as_str() {
             // A plan of an earlier version has this key alone, and was measured steadily.
             "time" => (self.window, self.steady) = (text.parse()?, true),

@@ -157,11 +157,18 @@ impl FromStr for Bytes {
         let (number, unit) = split_number(trimmed);
         let wrong = || {
             format!(
-                "\"{text}\" is no size; write bytes (64), binary units (4KiB, 64k, 1MiB) or decimal ones (20KB)"
+                "{} is no size; write bytes (64), binary units (4KiB, 64k, 1MiB) or decimal ones (20KB)",
+                crate::quoted(text)
             )
         };
         if number.is_empty() {
             return Err(wrong());
+        }
+        if matches!(unit, "Kb" | "Mb" | "Gb") {
+            let (text, prefix) = (crate::quoted(text), unit.trim_end_matches('b'));
+            return Err(format!(
+                "{text} is in bits; write bytes with a large B: {number}{prefix}B"
+            ));
         }
         let scale = match unit.to_ascii_lowercase().as_str() {
             "" | "b" => 1,
@@ -173,9 +180,9 @@ impl FromStr for Bytes {
             "gb" => 1_000_000_000,
             _ => return Err(wrong()),
         };
-        whole(number, scale)
-            .map(Self)
-            .ok_or_else(|| format!("\"{text}\" is not a whole number of bytes, or too large"))
+        whole(number, scale).map(Self).ok_or_else(|| {
+            format!("{} is not a whole number of bytes, or too large", crate::quoted(text))
+        })
     }
 }
 
@@ -186,7 +193,10 @@ impl FromStr for Nanos {
     fn from_str(text: &str) -> Result<Self, String> {
         let (number, unit) = split_number(text.trim());
         let wrong = || {
-            format!("\"{text}\" is no time; write a number and a unit, such as 250ms, 10s or 5m")
+            format!(
+                "{} is no time; write a number and a unit, such as 250ms, 10s or 5m",
+                crate::quoted(text)
+            )
         };
         if number.is_empty() {
             return Err(wrong());
@@ -216,7 +226,7 @@ impl FromStr for Share {
         };
         match number.parse::<f64>() {
             Ok(value) if value.is_finite() && value >= 0.0 => Ok(Self(value / scale)),
-            _ => Err(format!("\"{text}\" is no share; write it as 3% or 0.03")),
+            _ => Err(format!("{} is no share; write it as 3% or 0.03", crate::quoted(text))),
         }
     }
 }
@@ -241,7 +251,8 @@ impl FromStr for BitRate {
         let (number, unit) = split_number(text.trim());
         let wrong = || {
             format!(
-                "\"{text}\" is no rate; write a number and a unit, such as 5Gbit/s or 800Mbit/s"
+                "{} is no rate; write a number and a unit, such as 5Gbit/s or 800Mbit/s",
+                crate::quoted(text)
             )
         };
         let unit = unit.to_ascii_lowercase();
@@ -274,7 +285,7 @@ mod tests {
         }
         for text in ["", "5", "0G", "-1G", "5GB/s", "fast", "1.2.3G", "99999999999999G"] {
             let error = text.parse::<BitRate>().unwrap_err();
-            assert!(error.contains(&format!("\"{text}\"")), "{error}");
+            assert!(error.contains(&crate::quoted(text)), "{error}");
         }
     }
 
@@ -307,9 +318,10 @@ mod tests {
             "1e3",
             ".",
             "1.2.3",
+            "64Kb",
         ] {
             let error = text.parse::<Bytes>().unwrap_err();
-            assert!(error.contains(&format!("\"{text}\"")), "{error}");
+            assert!(error.contains(&crate::quoted(text)), "{error}");
         }
     }
 

@@ -425,7 +425,8 @@ impl FromStr for Congestion {
                 Ok(Self::Named(text.to_owned()))
             }
             _ => Err(format!(
-                "\"{text}\" is no congestion control; write auto, system or a name such as cubic"
+                "{} is no congestion control; write auto, system or a name such as cubic",
+                crate::quoted(text)
             )),
         }
     }

@@ -45,8 +45,10 @@ fn screen(changes: &Changes, comparison: &Comparison, options: ChangesOptions) -
             .and(Style::Strong, "after   ")
             .and(Style::Plain, words::side(&comparison.other)),
     ];
-    head.extend(differences(&comparison.host, "machines", options));
-    head.extend(differences(&comparison.settings, "settings", options));
+    for (of, what) in [(&comparison.host, "machines"), (&comparison.settings, "settings")] {
+        let heading = words::differing(of, what, &changes.base, comparison);
+        head.extend(differences(of, heading, options));
+    }
     let mut answer = vec![Line::wrapped(2).and(Style::Strong, words::answer(comparison))];
     answer.extend(
         comparison
@@ -79,8 +81,8 @@ const fn is_over_all(of: &Attributed) -> bool {
     matches!(of.scope, Scope::AllBlocks { .. })
 }
 
-fn differences(of: &[Difference], what: &str, options: ChangesOptions) -> Vec<Line> {
-    let mut lines = vec![Line::wrapped(2).and(Style::Plain, words::differing(of.len(), what))];
+fn differences(of: &[Difference], heading: String, options: ChangesOptions) -> Vec<Line> {
+    let mut lines = vec![Line::wrapped(2).and(Style::Plain, heading)];
     let most = if options.verbose { of.len() } else { MOST };
     lines.extend(of.iter().take(most).map(|difference| {
         let line = Line::wrapped(4).and(Style::Strong, format!("  {}: ", difference.fact));

@@ -34,7 +34,7 @@ pub fn experiments_screen(decisions: &[Decision], width: usize, colour: bool) ->
 struct DecisionInWords<'a> {
     /// The claim.
     text: &'static str,
-    /// `supported`, `refuted`, `undecided` or `not applicable`.
+    /// `supported`, `refuted`, `undecidable here`, `not applicable here` or `not run`.
     verdict: &'static str,
     /// Why.
     because: String,

@@ -34,7 +34,7 @@ pub(crate) fn crossovers(summary: &Summary) -> TextTable {
             format!(
                 "{}{}",
                 shared_words(&crossover.shared),
-                oversubscribed(crossover.oversubscribed)
+                oversubscribed(crossover.oversubscribed.is_so())
             ),
             crossover.contrast.values(),
             metric_name(crossover.metric).to_owned(),
@@ -71,7 +71,11 @@ pub(crate) fn cost_models(models: &[CostModel]) -> TextTable {
             ModelledSide::Receiver => "receiver",
         };
         vec![
-            format!("{}{}", shared_words(&model.shared), oversubscribed(model.oversubscribed)),
+            format!(
+                "{}{}",
+                shared_words(&model.shared),
+                oversubscribed(model.oversubscribed.is_so())
+            ),
             model.path.to_string(),
             side.to_owned(),
             measured(&model.per_message_ns, level),
@@ -132,7 +136,7 @@ pub(crate) fn scaling(scaling: &[Scaling]) -> TextTable {
             vec![
                 shared_words(&path.shared),
                 path.path.to_string(),
-                format!("{}{}", point.threads, oversubscribed(point.oversubscribed)),
+                format!("{}{}", point.threads, oversubscribed(point.oversubscribed.is_so())),
                 measured(&point.speed_up, ratio),
                 measured(&point.efficiency, level),
             ]

@@ -68,6 +68,6 @@ pub use selftest_screen::{Condition, selftest_json, selftest_screen};
 pub use styled_text::{folded, visible, visible_screen};
 pub use summary_json::{schema, write_summary};
 pub use trials_csv::{trial_columns, write_trials};
-pub use words::changes::got_worse;
+pub use words::changes::{apart, got_worse};
 pub use words::laws::{law_because, law_title};
 pub use words::marks::void_because;

@@ -32,7 +32,7 @@ pub(crate) const SIDE_BY_SIDE: &str = "On the same machine delivery copies what 
 
 /// `sink, 1 thread, ack_placement=sender`.
 fn place(comparison: &LinkComparison) -> String {
-    let crowd = if comparison.oversubscribed { " (more threads than CPUs)" } else { "" };
+    let crowd = if comparison.oversubscribed.is_so() { " (more threads than CPUs)" } else { "" };
     let interval = match &comparison.ack_interval {
         Some(interval) if comparison.shared.cell().is_default(model::Factor::AckInterval) => {
             format!(", ack_interval={interval}")
@@ -45,7 +45,7 @@ fn place(comparison: &LinkComparison) -> String {
         }
         _ => String::new(),
     };
-    let link = match comparison.link_stated {
+    let link = match comparison.stated_link.is_some() {
         true => comparison.link.to_string(),
         false => "not in the table".to_owned(),
     };

@@ -84,15 +84,15 @@ pub fn half_width(share: f64) -> String {
     }
 }
 
-/// A figure with its half-width in whole percent, rounded up, for a narrow column: `63.0 ±6`; `63.0 ±?` where the interval is
+/// A figure with its half-width in whole percent, rounded up, for a narrow column: `63.0 ±6%`; `63.0 ±?%` where the interval is
 /// of no use, and the figure alone where there is none.
 pub fn figure_and_percent(figure: f64, half_width: Option<f64>) -> String {
     let figure = short(figure);
     match half_width {
         None => figure,
-        Some(share) if share > 0.99 => format!("{figure} ±?"),
+        Some(share) if share > 0.99 => format!("{figure} ±?%"),
         // 7 % is a little more than 7 hundredths in binary.
-        Some(share) => format!("{figure} ±{:.0}", (share * 100.0 - 1e-9).ceil().max(1.0)),
+        Some(share) => format!("{figure} ±{:.0}%", (share * 100.0 - 1e-9).ceil().max(1.0)),
     }
 }
 
@@ -379,8 +379,8 @@ mod tests {
             (Some(0.07), "63.0 ±7"),
             (Some(0.071), "63.0 ±8"),
             (Some(0.99), "63.0 ±99"),
-            (Some(1.5), "63.0 ±?"),
-            (Some(f64::INFINITY), "63.0 ±?"),
+            (Some(1.5), "63.0 ±?%"),
+            (Some(f64::INFINITY), "63.0 ±?%"),
         ] {
             assert_eq!(figure_and_percent(63.04, half_width), text);
         }

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use analysis::laws::law::{Law, LawOnLink};
 use analysis::summary::Summary;
+use model::Link;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -74,13 +75,14 @@ struct LawSentence {
     because: String,
     /// What breaks it, record by record, then how many more do.
     broken_by: Vec<String>,
-    /// Why on each link, for laws of single records.
+    /// Why on each link, for laws of single records; `unknown` is one that an imported table does not tell.
     links: BTreeMap<String, String>,
 }
 
 impl LawSentence {
     fn new(law: &Law) -> Self {
-        let on_link = |on: &LawOnLink| (on.link.to_string(), laws::because(law.id, &on.reasons));
+        let named = |on: &LawOnLink| on.stated_link.map_or("unknown", Link::name).to_owned();
+        let on_link = |on: &LawOnLink| (named(on), laws::because(law.id, &on.reasons));
         Self {
             name: laws::law_name(law),
             text: laws::states(law),

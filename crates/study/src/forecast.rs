@@ -57,6 +57,11 @@ impl Forecast {
     pub fn fits(&self) -> bool {
         self.limit.is_none_or(|limit| self.least <= limit)
     }
+
+    /// Whether one round takes longer than the limit: the first one is measured whole all the same, as less tells nothing.
+    pub fn first_round_outlasts_limit(&self) -> bool {
+        self.limit.is_some_and(|limit| self.round > limit)
+    }
 }
 
 /// Minutes and seconds as people say them.
@@ -87,6 +92,9 @@ impl fmt::Display for Forecast {
         let about = if self.exactly { "" } else { "at least " };
         write!(f, "{about}{rounds} of {}, {about}{}", spoken(self.round), spoken(self.least))?;
         match self.limit {
+            Some(limit) if self.first_round_outlasts_limit() => {
+                write!(f, "; limit {}, but the first round is measured whole", spoken(limit))
+            }
             Some(limit) => write!(f, "; limit {}", spoken(limit)),
             None => write!(f, "; no limit"),
         }

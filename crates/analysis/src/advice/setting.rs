@@ -11,6 +11,7 @@ use super::{Choice, Gap, LinkAdvice, Question, Source, asked, break_even, price,
 use crate::estimate::Estimate;
 use crate::evidence::figure;
 use crate::metric::Metric;
+use crate::oversubscribed::Oversubscribed;
 use crate::results::CellEstimates;
 
 /// One path's figures.
@@ -76,7 +77,7 @@ pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> L
         sizes: Vec::new(),
         settings: 0,
         choice: Choice::NotCovered { nearest },
-        oversubscribed: false,
+        oversubscribed: false.into(),
         caveats: Vec::new(),
         contenders: Vec::new(),
         not_compared: Vec::new(),
@@ -138,7 +139,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         gap: None,
         rounds: source.summary.run.rounds,
         settings: u32::try_from(settings.len()).unwrap_or(u32::MAX),
-        oversubscribed: cells.iter().any(|estimates| estimates.oversubscribed),
+        oversubscribed: Oversubscribed::any(cells.iter().map(|estimates| estimates.oversubscribed)),
         caveats: caveats.unwrap_or_default(),
         contenders: first.iter().map(|estimates| contender(question, estimates)).collect(),
         not_compared: question.paths.iter().copied().filter(|path| !has(path)).collect(),

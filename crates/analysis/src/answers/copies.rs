@@ -85,7 +85,8 @@ pub(super) fn q1(evidence: &Evidence<'_>) -> Found {
         );
     }
     // The same path with and without the option.
-    let off = evidence.estimates.iter().filter(|e| e.cell.copies_instead() && !e.oversubscribed);
+    let off =
+        evidence.estimates.iter().filter(|e| e.cell.copies_instead() && !e.oversubscribed.is_so());
     let family = off.map(|e| {
         let on = Cell { so_zerocopy: Cell::default().so_zerocopy, ..e.cell.clone() };
         let moments = evidence.paired(&on, &e.cell, cpu.0);

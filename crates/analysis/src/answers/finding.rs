@@ -8,6 +8,7 @@ use crate::estimate::Estimate;
 use crate::id::Id;
 use crate::metric::Metric;
 use crate::operands::{Compared, Crossed, OfPath};
+use crate::oversubscribed::Oversubscribed;
 use crate::reason::Reason;
 use crate::reference::Caveat;
 
@@ -196,7 +197,7 @@ pub struct Departed {
     /// p of "no departure", after Holm over all cells and metrics.
     pub p: f64,
     /// Whether more busy threads than usable CPUs stand behind it.
-    pub oversubscribed: bool,
+    pub oversubscribed: Oversubscribed,
     /// Other cells of which a departure would look the same: a factor of two levels does not tell which of them departs.
     #[schemars(with = "Vec<String>")]
     pub not_told_from: Vec<Cell>,

@@ -1,6 +1,6 @@
 //! Q6: the most surprising cell, found by rule.
 
-use model::{Cell, Missing};
+use model::Missing;
 
 use super::expectation::{Departure, departures};
 use super::{AnswerFinding, Departed, Found};
@@ -59,8 +59,6 @@ pub(super) fn q6(evidence: &Evidence<'_>) -> Found {
 
 fn departed(evidence: &Evidence<'_>, departure: &Departure) -> Option<Departed> {
     let standard_errors = departure.standardized();
-    let is_oversubscribed =
-        |cell: &Cell| evidence.cell(cell).is_some_and(|estimates| estimates.oversubscribed);
     Some(Departed {
         cell: departure.cell.clone(),
         metric: departure.metric,
@@ -70,7 +68,7 @@ fn departed(evidence: &Evidence<'_>, departure: &Departure) -> Option<Departed> 
         ratio: *pairs::ratio(&departure.log).value()?,
         standard_errors: standard_errors.is_finite().then_some(standard_errors),
         p: departure.p_holm,
-        oversubscribed: is_oversubscribed(&departure.cell),
+        oversubscribed: evidence.oversubscribed(&departure.cell),
         not_told_from: departure.not_told_from.clone(),
     })
 }

@@ -20,7 +20,7 @@ pub(super) fn q3(evidence: &Evidence<'_>) -> Found {
     // Interaction with caches is told from thread counts that each leave a busy thread its CPU.
     let fits = |n: &u32| {
         let mut of = evidence.asked().filter(|e| e.cell.threads.get() == *n);
-        of.all(|e| !e.oversubscribed)
+        of.all(|e| !e.oversubscribed.is_so())
     };
     let fitting = more.iter().copied().filter(fits).max();
     let to = fitting.or(more.last().copied()).unwrap_or(*from);

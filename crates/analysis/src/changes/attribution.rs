@@ -41,7 +41,11 @@ pub struct Attributed {
     /// Where.
     #[serde(flatten)]
     pub scope: Scope,
-    /// On which link.
+    /// On which link; null where an imported table does not tell it.
+    #[serde(rename = "link")]
+    pub stated_link: Option<Link>,
+    /// The same, or the default that stands for it.
+    #[serde(skip)]
     pub link: Link,
     /// In which figure.
     pub metric: Metric,
@@ -191,6 +195,7 @@ pub(super) fn with_contrasts(changes: &[Change]) -> Vec<(Attributed, Vec<Seen<'_
                 factor: group.factor,
                 value: value.to_owned(),
                 scope: group.scope.clone(),
+                stated_link: of.first().and_then(|seen| seen.change.stated_link),
                 link: group.link,
                 metric: group.metric,
                 ratio: least.unwrap_or(first).ratio(),

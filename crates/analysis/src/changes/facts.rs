@@ -24,11 +24,11 @@ pub struct Difference {
 /// What the machines differ in, by weight: what measures, the kernel, the CPU, then its settings. Boot, load and free memory
 /// differ always and are left out.
 pub(super) fn of_hosts(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Difference> {
-    let sending = |run: &MeasuredRun| host_facts(&run.host, "");
+    let sending = |run: &MeasuredRun| host_facts(run, &run.host, "");
     let mut differences = differences(base, other, sending);
     let has_two = |runs: &[MeasuredRun]| runs.iter().any(|run| run.host.receiver_host.is_some());
     if has_two(base) || has_two(other) {
-        let receiving = |run: &MeasuredRun| host_facts(run.host.of_receiver(), "receiver's ");
+        let receiving = |run: &MeasuredRun| host_facts(run, run.host.of_receiver(), "receiver's ");
         differences.extend(self::differences(base, other, receiving));
     }
     differences
@@ -39,30 +39,37 @@ pub(super) fn of_settings(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Di
     differences(base, other, |run| setting_facts(&run.plan, run))
 }
 
-type Facts = Vec<(String, String)>;
+/// By name; without a value where there is none.
+type Facts = Vec<(String, Option<String>)>;
 
 fn differences(
     base: &[MeasuredRun],
     other: &[MeasuredRun],
     facts: impl Fn(&MeasuredRun) -> Facts,
 ) -> Vec<Difference> {
-    let sides = [base, other].map(|side| side.iter().map(&facts).collect::<Vec<Facts>>());
+    let of_run = |run: &MeasuredRun| (run.is_imported(), facts(run));
+    let sides = [base, other].map(|side| side.iter().map(of_run).collect::<Vec<_>>());
     let mut names: Vec<&String> = Vec::new();
-    for (name, _) in sides.iter().flatten().flatten() {
+    for (name, _) in sides.iter().flatten().flat_map(|(_, facts)| facts) {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let of = |side: &[Facts], name: &String| -> BTreeSet<String> {
-        let of_run = |facts: &Facts| {
+    let of = |side: &[(bool, Facts)], name: &String| -> BTreeSet<String> {
+        let of_run = |(is_imported, facts): &(bool, Facts)| {
             let found = facts.iter().find(|(other, _)| other == name);
-            found.map_or_else(|| NOT_RECORDED.to_owned(), |(_, value)| value.clone())
+            let value = found.and_then(|(_, value)| value.clone());
+            // That a machine has no quota or sysctl tells it from one that has; a table tells no more than it has columns for.
+            let absent = if found.is_some() { NOT_KNOWN } else { NOT_RECORDED };
+            value.or_else(|| (!is_imported).then(|| absent.to_owned()))
         };
-        side.iter().map(of_run).collect()
+        side.iter().filter_map(of_run).collect()
     };
     let differing = names.into_iter().filter_map(|name| {
         let [base, other] = [&sides[0], &sides[1]].map(|side| of(side, name));
-        (base != other).then(|| Difference {
+        // What is not known of a side is no difference.
+        let is_known = !base.is_empty() && !other.is_empty();
+        (is_known && base != other).then(|| Difference {
             fact: name.clone(),
             base: base.into_iter().collect(),
             other: other.into_iter().collect(),
@@ -76,28 +83,34 @@ const NOT_RECORDED: &str = "not recorded";
 const NOT_KNOWN: &str = "not known";
 
 /// An absent fact is the same whatever the reason: that often holds a path or a number of its own.
-fn known<T: ToString>(fact: &Measured<T>) -> String {
-    fact.value().map_or_else(|| NOT_KNOWN.to_owned(), T::to_string)
+fn known<T: ToString>(fact: &Measured<T>) -> Option<String> {
+    fact.value().map(T::to_string)
 }
 
-fn host_facts(host: &Host, whose: &str) -> Facts {
+fn host_facts(run: &MeasuredRun, host: &Host, whose: &str) -> Facts {
+    // An imported run has neither a list of CPUs or caches nor one of counters, and this program only read its table.
+    let recorded = |value: String| (!run.is_imported()).then_some(value);
     let numbers = |of: &[u32]| of.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    let frequencies: BTreeSet<String> = host.cpus.iter().map(|cpu| known(&cpu.max_khz)).collect();
+    let or_not_known = |fact: &Measured<u64>| known(fact).unwrap_or_else(|| NOT_KNOWN.to_owned());
+    let frequencies: BTreeSet<String> =
+        host.cpus.iter().map(|cpu| or_not_known(&cpu.max_khz)).collect();
+    let frequencies = frequencies.into_iter().collect::<Vec<_>>().join(",");
     let caches = host.caches.iter().map(|cache| {
         format!("L{} {} {} B / {}", cache.level, cache.kind, cache.bytes, cache.shared_by)
     });
     let counters = host.counters.iter().filter(|(_, counter)| counter.value().is_some());
+    let counters = counters.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",");
     let mut facts: Facts = [
-        ("copycost", host.copycost.clone()),
+        ("copycost", recorded(host.copycost.clone())),
         ("host", known(&host.hostname)),
         ("kernel", known(&host.kernel)),
         ("kernel build", known(&host.kernel_build)),
         ("architecture", known(&host.architecture)),
         ("distribution", known(&host.distribution)),
         ("CPU", known(&host.cpu_model)),
-        ("usable CPUs", numbers(&host.usable_cpus)),
-        ("highest frequency, kHz", frequencies.into_iter().collect::<Vec<_>>().join(",")),
-        ("caches", caches.collect::<Vec<_>>().join(", ")),
+        ("usable CPUs", recorded(numbers(&host.usable_cpus))),
+        ("highest frequency, kHz", recorded(frequencies)),
+        ("caches", recorded(caches.collect::<Vec<_>>().join(", "))),
         ("NUMA nodes", known(&host.numa_nodes)),
         ("virtual machine", known(&host.virtualization)),
         ("governor", known(&host.governor)),
@@ -110,12 +123,13 @@ fn host_facts(host: &Host, whose: &str) -> Facts {
         ("page, B", known(&host.page_bytes)),
         ("memory, B", known(&host.memory_bytes)),
         ("root", known(&host.uid.as_ref().map(|uid| if *uid == 0 { "yes" } else { "no" }))),
-        ("counters", counters.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",")),
+        ("counters", recorded(counters)),
     ]
     .map(|(name, value)| (format!("{whose}{name}"), value))
     .to_vec();
     let named = |kind: &str, name: &String| format!("{whose}{kind} {name}");
-    facts.extend(host.mitigations.iter().map(|(of, how)| (named("mitigation", of), how.clone())));
+    let mitigations = host.mitigations.iter();
+    facts.extend(mitigations.map(|(of, how)| (named("mitigation", of), Some(how.clone()))));
     facts.extend(host.sysctls.iter().map(|(name, value)| (named("sysctl", name), known(value))));
     facts.extend(host.limits.iter().map(|(name, value)| (named("limit", name), known(value))));
     facts.extend(host.devices.iter().map(|(name, mtu)| (named("MTU of", name), known(mtu))));
@@ -126,20 +140,24 @@ fn host_facts(host: &Host, whose: &str) -> Facts {
 const MORE_OF_THE_SAME: [&str; 7] =
     ["precision", "min-rounds", "rounds", "max-time", "margin", "seed", "audits"];
 
+/// None of an imported run: its plan has copycost's defaults, which nobody asked for.
 fn setting_facts(plan: &Plan, run: &MeasuredRun) -> Facts {
+    if run.is_imported() {
+        return Facts::new();
+    }
     let (steady, turns) = (["time"], ["slice", "settle", "turns"]);
     let unused: &[&str] = if plan.measure.steady { &turns } else { &steady };
     let mut facts: Facts = vec![
-        ("congestion control".to_owned(), run.facts.congestion.clone()),
-        ("placement".to_owned(), run.facts.placement.clone()),
+        ("congestion control".to_owned(), Some(run.facts.congestion.clone())),
+        ("placement".to_owned(), Some(run.facts.placement.clone())),
     ];
     let keys = Measure::KEYS.iter().filter(|key| !MORE_OF_THE_SAME.contains(key));
     facts.extend(keys.map(|key| {
         let value = plan.measure.get(key).filter(|_| !unused.contains(key));
-        ((*key).to_owned(), value.unwrap_or_else(|| "not used".to_owned()))
+        ((*key).to_owned(), Some(value.unwrap_or_else(|| "not used".to_owned())))
     }));
     let limits = Thresholds::KEYS.iter().filter_map(|key| {
-        Some((format!("threshold {key}"), plan.thresholds.get(key)?.to_string()))
+        Some((format!("threshold {key}"), Some(plan.thresholds.get(key)?.to_string())))
     });
     facts.extend(limits);
     facts

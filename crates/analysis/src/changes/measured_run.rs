@@ -64,6 +64,11 @@ impl MeasuredRun {
         }
     }
 
+    /// Whether another program measured it.
+    pub(super) fn is_imported(&self) -> bool {
+        !self.facts.imported.is_empty()
+    }
+
     /// The cells asked for.
     pub(super) fn cells(&self) -> impl Iterator<Item = &Cell> {
         self.cells.keys()

@@ -34,7 +34,7 @@ pub(super) struct Stratum<'a> {
     /// Cells of which a run has too few rounds.
     pub(super) lacking: Vec<&'a Cell>,
     /// Whether each side's runs know the link.
-    link_stated: bool,
+    stated_link: Option<Link>,
     /// Whether a run has the figure of no cell at all.
     pub(super) is_nowhere: bool,
 }
@@ -71,14 +71,14 @@ impl<'a> Stratum<'a> {
         let mut runs = base.iter().chain(other);
         let is_nowhere = runs.any(|run| cells.iter().all(|it| run.rounds(it, place).is_none()));
         let mut runs = base.iter().chain(other);
-        let link_stated = runs.all(|run| run.facts.states(Factor::Link));
         let link = first.link;
-        Some(Self { unit, link, metric, levels, pairs, lacking, link_stated, is_nowhere })
+        let stated_link = runs.all(|run| run.facts.states(Factor::Link)).then_some(link);
+        Some(Self { unit, link, metric, levels, pairs, lacking, stated_link, is_nowhere })
     }
 
     /// The figure, on its link.
     pub(super) const fn figure(&self) -> FigureOnLink {
-        FigureOnLink { link: self.link, link_stated: self.link_stated, metric: self.metric }
+        FigureOnLink { link: self.link, stated_link: self.stated_link, metric: self.metric }
     }
 
     /// Each cell's series on both sides, less what all cells of a unit have in common; of cells too few to tell that, as they
@@ -119,7 +119,7 @@ impl<'a> Stratum<'a> {
             shift.map(|shift| if is_apart { Shift { log: common, ..shift } } else { shift });
         Some(Overall {
             link: self.link,
-            link_stated: self.link_stated,
+            stated_link: self.stated_link,
             metric: self.metric,
             cells: u32::try_from(self.levels.len()).unwrap_or(u32::MAX),
             ratio: shift.map(|shift| shift.ratio()),
@@ -276,6 +276,7 @@ impl<'a> Stratum<'a> {
     fn changed(&self, subject: Subject, [base, other]: [f64; 2], shift: Shift) -> Change {
         Change {
             subject,
+            stated_link: self.stated_link,
             link: self.link,
             metric: self.metric,
             before: base.exp(),

@@ -119,6 +119,6 @@ pub(super) fn c6(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let ruling =
         if main_link(whole).is_none() { super::of_the_sink_alone() } else { paths::c6(main) };
     let mut found = crossovers(whole, SendPath::A3, SendPath::A1, Metric::SenderSideCpuNsPerKib);
-    found.retain(|c| !c.shared.cell().link.has_receiver() && !c.oversubscribed);
+    found.retain(|c| !c.shared.cell().link.has_receiver() && !c.oversubscribed.is_so());
     if found.is_empty() { ruling } else { ruling.beside([crossed(whole, &found)]) }
 }

@@ -66,7 +66,7 @@ impl Smallest {
         let metric = Metric::cost_on(link);
         let on = OnLink::new(whole, link);
         let all = paths(&on.evidence(whole), SendPath::A3, SendPath::A2, metric);
-        let all = all.into_iter().filter(|c| !c.oversubscribed).collect();
+        let all = all.into_iter().filter(|c| !c.oversubscribed.is_so()).collect();
         let mut smallest = Self::new(link, metric, all)?;
         let packets = Metric::BytesPerPacket;
         let mean = |cell: &Cell| whole.cell(cell).and_then(|e| figure(e, packets)).map(|e| e.mean);

@@ -157,7 +157,8 @@ pub(super) fn c14(evidence: &Evidence<'_>) -> Ruling {
     let own: Vec<&Cell> = falls.iter().map(|fall| &fall.cell).collect();
     let pairs = own.into_iter().map(|cell| (shared(cell), cell.clone()));
     let measured = against(evidence, pairs, metric);
-    let sharing: Vec<Compared> = measured.iter().filter(|c| !c.oversubscribed).cloned().collect();
+    let sharing: Vec<Compared> =
+        measured.iter().filter(|c| !c.oversubscribed.is_so()).cloned().collect();
     let ruling = match Reason::range(metric, &sharing) {
         // Threads that wait for a CPU cost more for other reasons.
         None if !measured.is_empty() => ruling
@@ -233,7 +234,7 @@ pub(super) fn c15(evidence: &Evidence<'_>) -> Ruling {
     let is_below = |a: &Compared, b: &Compared| {
         a.ratio.high.zip(b.ratio.low).is_some_and(|(high, low)| high < low)
     };
-    let too_few_cpus = falls.iter().any(|c| c.oversubscribed);
+    let too_few_cpus = falls.iter().any(|c| c.oversubscribed.is_so());
     let falls_most = zerocopy.is_below(1.0)
         && others.iter().all(|other| is_below(zerocopy, other))
         && paths.iter().all(|path| of(*path).next().is_some());
@@ -310,8 +311,8 @@ fn without(
     Some((shown, seen.chain([Reason::each(switches, &busier)]).collect()))
 }
 
-/// A contended spinlock burns CPU time: where a KiB costs the sender no more with several threads that have connections and CPUs
-/// of their own than with one, none is.
+/// A contended spinlock burns CPU time: where the sender's cost per KiB is no higher with several threads that have connections
+/// and CPUs of their own than with one, none is.
 pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::SenderCpuNsPerKib;
     let mut compared: Vec<Compared> = Vec::new();
@@ -323,7 +324,7 @@ pub(super) fn c17(evidence: &Evidence<'_>) -> Ruling {
         }
     }
     let measured = compared.clone();
-    compared.retain(|c| !c.oversubscribed);
+    compared.retain(|c| !c.oversubscribed.is_so());
     let limit = 1.0 + evidence.plan.measure.margin.0;
     let ruling = match Reason::range(metric, &compared) {
         None => {

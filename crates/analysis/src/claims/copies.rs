@@ -18,8 +18,8 @@ pub(super) fn c2(evidence: &Evidence<'_>, not_counted: Vec<Reason>) -> Ruling {
     let mut all = paths(evidence, SendPath::A2, SendPath::A1, metric);
     // Below a page, the copy is too small a part of the cost to be missed.
     all.retain(|c| c.cell.message.bytes().0 >= 4096);
-    let too_few_cpus = all.iter().any(|c| c.cell.fields == Fields::ONE && c.oversubscribed);
-    all.retain(|c| !c.oversubscribed);
+    let too_few_cpus = all.iter().any(|c| c.cell.fields == Fields::ONE && c.oversubscribed.is_so());
+    all.retain(|c| !c.oversubscribed.is_so());
     let (one, more): (Vec<Compared>, Vec<Compared>) =
         all.into_iter().partition(|c| c.cell.fields == Fields::ONE);
     let counter = Ruling::of(PartKind::Counter, Shown::NotMeasured, not_counted);

@@ -116,7 +116,7 @@ fn moved(evidence: &Evidence<'_>, page: Option<u64>) -> Vec<Moved> {
     };
     let is_it = |cell: &&Cell| cell.is_itself() && !cell.is_default(Factor::Offset);
     let with = |crowded: bool| -> Vec<Moved> {
-        let asked = evidence.asked_of(SendPath::A3).filter(|e| e.oversubscribed == crowded);
+        let asked = evidence.asked_of(SendPath::A3).filter(|e| e.oversubscribed.is_so() == crowded);
         asked.map(|estimates| &estimates.cell).filter(is_it).filter_map(of).collect()
     };
     let free = with(false);

@@ -140,7 +140,7 @@ pub(super) fn c6(evidence: &Evidence<'_>) -> Ruling {
         .lacks(finer())
         .from(found.iter().map(|c| Reference::crossover(c)));
     // Its evidence names no cell by which this could be seen.
-    if found.iter().all(|c| c.oversubscribed) {
+    if found.iter().all(|c| c.oversubscribed.is_so()) {
         ruling.caveats.push(Caveat::Oversubscribed { all: true });
     }
     ruling
@@ -155,7 +155,7 @@ const BAND: (f64, f64) = (1.05, 1.25);
 pub(super) fn c8(evidence: &Evidence<'_>) -> Ruling {
     let all = paths(evidence, SendPath::A3, SendPath::A1, GOODPUT);
     let (dropped, all): (Vec<Compared>, Vec<Compared>) =
-        all.into_iter().partition(|c| c.oversubscribed);
+        all.into_iter().partition(|c| c.oversubscribed.is_so());
     let is_in = |c: &Compared| {
         (4096..=8192).contains(&c.cell.message.bytes().0) && (2..=4).contains(&c.cell.threads.get())
     };

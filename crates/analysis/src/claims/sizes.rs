@@ -61,7 +61,7 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
     }
     let metric = Metric::SendCallsPerMessage;
     let calls = |path: SendPath| {
-        let cells = evidence.asked_of(path).filter(|e| !e.oversubscribed);
+        let cells = evidence.asked_of(path).filter(|e| !e.oversubscribed.is_so());
         cells
             .filter_map(|e| Some(Figured { cell: e.cell.clone(), value: figure(e, metric)? }))
             .next()
@@ -159,7 +159,7 @@ fn lines<'a>(
     evidence.cost_models.iter().filter(move |model| {
         model.path == path
             && model.side == ModelledSide::Sender
-            && !model.oversubscribed
+            && !model.oversubscribed.is_so()
             && model.shared.cell().fields > Fields::ONE
             && model.per_message_ns.value().is_some()
     })
@@ -204,7 +204,9 @@ fn smallest(evidence: &Evidence<'_>) -> Option<Follows> {
     let metric = Metric::SenderCpuNsPerKib;
     let mut compared = paths(evidence, SendPath::A2, SendPath::A1, metric);
     compared.retain(|c| {
-        !c.oversubscribed && c.cell.message.bytes().0 <= SMALL && c.cell.fields > Fields::ONE
+        !c.oversubscribed.is_so()
+            && c.cell.message.bytes().0 <= SMALL
+            && c.cell.fields > Fields::ONE
     });
     let least = compared.iter().map(|c| c.cell.message).min()?;
     compared.retain(|c| c.cell.message == least);

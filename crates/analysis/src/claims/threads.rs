@@ -36,7 +36,7 @@ pub(super) fn c10(evidence: &Evidence<'_>) -> Ruling {
     }
     let near = 4.0 * NEAR;
     let seen = [Reason::each(GOODPUT, &speed_ups), Reason::AtLeast { ratio: near }];
-    let ruling = if speed_ups.iter().any(|c| c.oversubscribed) {
+    let ruling = if speed_ups.iter().any(|c| c.oversubscribed.is_so()) {
         effect(Shown::Unclear, seen)
             .beside([Reason::TooFewCpus])
             .lacks(Missing::machine("a machine with at least 8 usable CPUs", PLAN))

@@ -50,7 +50,7 @@ pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
 
 /// The profiles of zerocopy and sendmsg at medium sizes.
 fn profiled(main: &Evidence<'_>) -> Vec<CopyingTime> {
-    let cells = main.asked().filter(|e| !e.oversubscribed).map(|e| &e.cell);
+    let cells = main.asked().filter(|e| !e.oversubscribed.is_so()).map(|e| &e.cell);
     let cells = cells.filter(|cell| cell.passes_by_reference() && is_medium(cell));
     cells.filter_map(|cell| CopyingTime::of(main, cell).ok()).collect()
 }
@@ -116,7 +116,7 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
         return ruling.lacks(missing);
     }
     let without =
-        evidence.estimates.iter().filter(|e| e.cell.copies_instead() && !e.oversubscribed);
+        evidence.estimates.iter().filter(|e| e.cell.copies_instead() && !e.oversubscribed.is_so());
     let without = without.filter(|e| is_medium(&e.cell)).map(|e| {
         let on = Cell { so_zerocopy: Switch::On, ..e.cell.clone() };
         let moments = evidence.paired(&on, &e.cell, misses);
@@ -124,8 +124,9 @@ fn by_misses(evidence: &Evidence<'_>, copied: Ruling, nothing_is: Shown) -> Ruli
     });
     let off = of_moments(evidence, without.collect());
     let Some(seen) = Reason::range(misses, &off) else {
-        let is_dropped =
-            |e: &CellEstimates| e.cell.copies_instead() && is_medium(&e.cell) && e.oversubscribed;
+        let is_dropped = |e: &CellEstimates| {
+            e.cell.copies_instead() && is_medium(&e.cell) && e.oversubscribed.is_so()
+        };
         let why = if evidence.estimates.iter().any(is_dropped) {
             Reason::TooFewCpus
         } else {

@@ -30,7 +30,11 @@ pub struct Law {
 /// What the records of one link say of a law.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct LawOnLink {
-    /// The link.
+    /// The link; null where an imported table does not tell it.
+    #[serde(rename = "link")]
+    pub stated_link: Option<Link>,
+    /// The same, or the default that stands for it.
+    #[serde(skip)]
     pub link: Link,
     /// Whether the law holds there.
     pub state: LawState,

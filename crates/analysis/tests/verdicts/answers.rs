@@ -192,10 +192,10 @@ fn q3_shows_each_path_over_threads_and_claims_no_cause_where_oversubscribed() {
     // Up to four threads each has its CPU.
     over(&answer, 1, 4);
     assert_eq!(answer.caveats, [Caveat::Oversubscribed { all: false }]);
-    assert!(answer.of(Metric::EndsCpuNsPerKib).iter().all(|c| !c.oversubscribed));
+    assert!(answer.of(Metric::EndsCpuNsPerKib).iter().all(|c| !c.oversubscribed.is_so()));
     let answer = run(threads(), |_, trial| trial.usable_cpus(2)).answer(3);
     over(&answer, 1, 8);
-    assert!(answer.of(Metric::EndsCpuNsPerKib).iter().all(|c| c.oversubscribed));
+    assert!(answer.of(Metric::EndsCpuNsPerKib).iter().all(|c| c.oversubscribed.is_so()));
     over(&run(one_thread(), |_, trial| trial).answer(3), 1, 1);
 }
 

@@ -314,5 +314,8 @@ fn c17_falls_where_no_cpu_time_is_burnt() {
     let few_cpus = run(threads(), |_, trial| trial.usable_cpus(2));
     let few_cpus = few_cpus.leaves_open(17, PartKind::Counter, Shown::NotMeasured);
     gives(&few_cpus, |it| *it == Reason::TooFewCpus);
-    gives(&few_cpus, |it| matches!(it, Reason::Range { least, .. } if least.oversubscribed));
+    gives(
+        &few_cpus,
+        |it| matches!(it, Reason::Range { least, .. } if least.oversubscribed.is_so()),
+    );
 }

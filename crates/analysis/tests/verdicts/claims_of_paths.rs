@@ -367,7 +367,7 @@ fn c8_needs_its_gain_in_its_spot_and_nowhere_else() {
     gives(&few_cpus, |it| *it == Reason::TooFewCpus);
     gives(&few_cpus, |it| {
         matches!(it, Reason::Range { least, most, .. }
-            if [least, most].iter().all(|c| c.oversubscribed && bytes(&c.cell) == 4096))
+            if [least, most].iter().all(|c| c.oversubscribed.is_so() && bytes(&c.cell) == 4096))
     });
     let spot_alone = plan(&[(Factor::Message, "4KiB"), (Factor::Threads, "2,4")]);
     let spot_alone = run(spot_alone, |_, trial| trial).leaves_open(8, Effect, NotMeasured);

@@ -75,14 +75,14 @@ fn what_is_no_table_is_one_line_with_the_remedy() {
     here.write("results.csv", "cell,trials,goodput_gbps_low\nx,1,1\n");
     fs::create_dir(here.path("run")).unwrap();
     for (arguments, part) in [
-        (vec!["none.csv"], "none.csv cannot be read: No such file"),
-        (vec!["run"], "run is a directory: name a CSV file, such as run/trials.csv"),
+        (vec!["none.csv"], "there is no file none.csv"),
+        (vec!["run"], "run is a directory: name a CSV file"),
         (
             vec!["speed.csv"],
-            "speed.csv line 1, column \"speed\": in which unit? say it by --map \"speed=goodput_gbps\"",
+            "speed.csv line 1, column \"speed\": in which unit? say it by --map speed=goodput_gbps (or",
         ),
         (vec!["speed.csv", "--map", "speed=goodput_mpbs"], "did you mean \"goodput_gbps\""),
-        (vec!["speed.csv", "--map", "spede=goodput_mbps"], "--map \"speed=goodput_gbps\""),
+        (vec!["speed.csv", "--map", "spede=goodput_mbps"], "--map speed=goodput_gbps"),
         (
             vec!["swapped.csv"],
             "swapped.csv line 2, column \"goodput_gbps\": 5e11 Gbit/s is more than any machine moves",
@@ -90,7 +90,7 @@ fn what_is_no_table_is_one_line_with_the_remedy() {
         (vec!["swapped.csv", "--map", "gbps=ignore"], "more than any machine moves"),
         (vec!["results.csv"], "import its trials.csv"),
         (vec![], "required arguments were not provided: <FILE>"),
-        (vec!["speed.csv", "--cpus", "0"], "invalid value '0'"),
+        (vec!["speed.csv", "--cpus", "0"], "--cpus: 0 is not in 1"),
     ] {
         let ended = import(&here, &arguments);
         assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
@@ -144,7 +144,7 @@ fn an_import_without_out_is_latest_and_speaks_json() {
     );
     assert_eq!(summary["run"]["void_trials"], 1);
     assert_eq!(summary["estimates"][0]["metrics"]["goodput_gbps"]["mean"], 0.8005);
-    assert_eq!(summary["estimates"][0]["oversubscribed"], false);
+    assert_eq!(summary["estimates"][0]["oversubscribed"], false, "it says how many CPUs");
     assert!(here.path("copycost-runs/latest/journal.jsonl").exists());
 }
 
@@ -233,7 +233,7 @@ fn a_table_of_goodput_alone_says_that_cpu_time_is_missing_and_compares() {
         assert!(compared.output.contains(part), "{part}: {}", compared.output);
     }
     for (other, part) in
-        [("once", "import tables with more rows of a cell"), ("other", "have no cell in common")]
+        [("once", "once has one round of each cell"), ("other", "have no cell in common")]
     {
         let refused = here.copycost(&["compare", "a", other]);
         assert_eq!(refused.code, Some(2), "{refused:?}");

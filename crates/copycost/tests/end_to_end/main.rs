@@ -17,6 +17,7 @@ mod import;
 mod interruption;
 mod limits;
 mod looking;
+mod newcomer;
 mod no_loopback;
 mod run;
 mod selftest;

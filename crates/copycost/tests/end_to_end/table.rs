@@ -13,14 +13,19 @@ use crate::common::{Ended, Place};
 pub(crate) fn made(path: &Path, host: &str) {
     let mut plan: Plan = synthetic::plan(&[(Factor::Message, "64")]);
     plan.label = "made".to_owned();
+    made_of(path, &plan, host);
+}
+
+/// The same of another plan.
+pub(crate) fn made_of(path: &Path, plan: &Plan, host: &str) {
     let (run, mut journal) = RunDirectory::begin(path, None).unwrap();
-    run.write_plan(&plan).unwrap();
+    run.write_plan(plan).unwrap();
     let host = model::host::Host {
         hostname: model::Measured::Value(host.to_owned()),
         ..synthetic::host()
     };
     run.write_host(&host).unwrap();
-    for record in synthetic::on(&host, synthetic::run(&plan, 2, synthetic::trial)) {
+    for record in synthetic::on(&host, synthetic::run(plan, 2, synthetic::trial)) {
         journal.append(&record).unwrap();
     }
 }

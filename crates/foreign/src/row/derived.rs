@@ -6,6 +6,7 @@ use model::{Cell, Measured};
 
 use super::MOST_GBPS;
 use crate::column::{Column, Counted, Whose};
+use crate::error::quoted;
 use crate::number::whole;
 use crate::reading::Used;
 
@@ -65,8 +66,8 @@ impl<'a> Told<'a> {
             (Some(gbps), Some(bytes)) if (gbps == 0.0) != (bytes == 0.0) => Err((
                 self.heading(goodput),
                 format!(
-                    "{gbps} Gbit/s, and \"{}\" is {bytes}: one of the two is wrong",
-                    self.heading(Column::Bytes)
+                    "{gbps} Gbit/s, and {} is {bytes}: one of the two is wrong",
+                    quoted(&self.heading(Column::Bytes))
                 ),
             )),
             (Some(gbps), _) => Ok(gbps == 0.0),
@@ -96,9 +97,9 @@ impl<'a> Told<'a> {
             let made = bytes * 8.0 / gbps / 1e9;
             if !(0.5..=2.0).contains(&(made / told)) {
                 let what = format!(
-                    "\"{}\" over \"{}\" take {made:.3} s, and this says {told} s: is a unit wrong, or are columns swapped?",
-                    self.heading(Column::Bytes),
-                    self.heading(goodput)
+                    "{} over {} take {made:.3} s, and this says {told} s: is a unit wrong, or are columns swapped?",
+                    quoted(&self.heading(Column::Bytes)),
+                    quoted(&self.heading(goodput))
                 );
                 return Err((self.heading(Column::Duration), what));
             }
@@ -133,7 +134,7 @@ impl<'a> Told<'a> {
             });
             into.figures.insert(metric.name().to_owned(), Measured::from(figure));
         };
-        let empty = |used: &Used| format!("\"{}\" is empty in its row", used.heading);
+        let empty = |used: &Used| format!("{} is empty in its row", quoted(&used.heading));
         let has_rate = self.column(Column::Metric(Metric::GoodputGbps)).is_some();
         if has_rate
             || (self.column(Column::Bytes).is_some() && self.column(Column::Duration).is_some())
@@ -154,8 +155,8 @@ impl<'a> Told<'a> {
                 let total = figure.ok_or_else(|| empty(used))?;
                 if total == 0.0 && counts_never_nothing(counted) {
                     return Err(format!(
-                        "\"{}\" is 0 in its row: nothing counted it",
-                        used.heading
+                        "{} is 0 in its row: nothing counted it",
+                        quoted(&used.heading)
                     ));
                 }
                 Ok(total * times / of.clone()?)

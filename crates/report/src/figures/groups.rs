@@ -127,12 +127,12 @@ impl<'a> Cells<'a> {
             let key = shared_key(&entry.cell, across);
             match groups.iter_mut().find(|group| group.key == key) {
                 Some(group) => {
-                    group.oversubscribed &= entry.oversubscribed;
+                    group.oversubscribed &= entry.oversubscribed.is_so();
                     group.entries.push(entry);
                 }
                 None => groups.push(Group {
                     name: self.name(&entry.cell, across),
-                    oversubscribed: entry.oversubscribed,
+                    oversubscribed: entry.oversubscribed.is_so(),
                     key,
                     entries: vec![entry],
                 }),

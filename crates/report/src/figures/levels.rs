@@ -165,8 +165,9 @@ pub(super) fn plots(
 pub(super) fn oversubscribed_area(run: &Run, group: &Group) -> Vec<Area> {
     let entries = || run.paths.iter().flat_map(|path| group.of_path(*path, Across::Threads));
     let threads = |entry: &CellEstimates| f64::from(entry.cell.threads.get());
-    let first = entries().filter(|e| e.oversubscribed).map(threads).fold(f64::INFINITY, f64::min);
-    let before = entries().filter(|e| !e.oversubscribed).map(threads).fold(0.0, f64::max);
+    let first =
+        entries().filter(|e| e.oversubscribed.is_so()).map(threads).fold(f64::INFINITY, f64::min);
+    let before = entries().filter(|e| !e.oversubscribed.is_so()).map(threads).fold(0.0, f64::max);
     if !first.is_finite() {
         return Vec::new();
     }

@@ -37,8 +37,10 @@ fn comparison_section(html: &mut Markup, changes: &Changes, comparison: &Compari
         html.leaf("h2", &[], &words::side_name(&comparison.other));
         html.paragraph(&format!("Before: {}", words::side(&changes.base)));
         html.paragraph(&format!("After: {}", words::side(&comparison.other)));
-        differences(html, &comparison.host, "machines");
-        differences(html, &comparison.settings, "settings");
+        for (of, what) in [(&comparison.host, "machines"), (&comparison.settings, "settings")] {
+            html.paragraph(&words::differing(of, what, &changes.base, comparison));
+            differences(html, of, what);
+        }
         html.leaf("h3", &[], "Changes");
         let mut lines = vec![words::answer(comparison)];
         lines.extend(comparison.attributed.iter().map(words::attributed));
@@ -52,7 +54,6 @@ fn comparison_section(html: &mut Markup, changes: &Changes, comparison: &Compari
 }
 
 fn differences(html: &mut Markup, of: &[Difference], what: &str) {
-    html.paragraph(&words::differing(of.len(), what));
     if of.is_empty() {
         return;
     }

@@ -79,7 +79,7 @@ pub(super) fn oversubscribed(summary: &Summary) -> Option<Line> {
     let busy: BTreeMap<u32, u32> = summary
         .estimates
         .iter()
-        .filter(|entry| entry.oversubscribed && !entry.control)
+        .filter(|entry| entry.oversubscribed.is_so() && !entry.control)
         .map(|entry| (entry.cell.threads.get(), entry.cell.busy_threads()))
         .collect();
     let (last, _) = busy.last_key_value()?;

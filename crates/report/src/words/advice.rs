@@ -120,7 +120,7 @@ pub(crate) fn cautions(on: &LinkAdvice) -> Vec<String> {
     if !on.not_compared.is_empty() {
         all.push(format!("not compared, as its run has them not: {}", names(&on.not_compared)));
     }
-    if on.oversubscribed {
+    if on.oversubscribed.is_so() {
         all.push("more threads than CPUs stand behind it".to_owned());
     }
     for caveat in &on.caveats {

@@ -157,8 +157,8 @@ fn pair(answer: &Answer) -> Option<String> {
 
 /// Comparisons with a CPU for each busy thread; all of them where none has.
 fn fitting(ratios: &[Compared]) -> Vec<&Compared> {
-    let all = ratios.iter().all(|compared| compared.oversubscribed);
-    ratios.iter().filter(|compared| all || !compared.oversubscribed).collect()
+    let all = ratios.iter().all(|compared| compared.oversubscribed.is_so());
+    ratios.iter().filter(|compared| all || !compared.oversubscribed.is_so()).collect()
 }
 
 /// The least and the largest: `1.46 × [1.43, 1.49] at 64 KiB … 5.25 × [5.17, 5.33] at 64 B`.
@@ -295,7 +295,7 @@ fn threads(answer: &Answer) -> String {
     }
     let told = told.join("; ");
     let mut ratios = answer.compared.iter().flat_map(|of| &of.ratios).peekable();
-    let crowded = ratios.peek().is_some() && ratios.all(|c| c.oversubscribed);
+    let crowded = ratios.peek().is_some() && ratios.all(|c| c.oversubscribed.is_so());
     let cause = match (answer.answered, crowded) {
         (_, true) => "; more threads than CPUs, so no cause is claimed",
         (true, false) => "; that the one makes the other is not shown",

@@ -1,8 +1,8 @@
 //! What changed between runs, in sentences and names.
 
 use analysis::changes::{
-    Attributed, Change, Comparison, Detectable, Difference, Overall, RunName, Scope, SideFacts,
-    Subject, Unit, Worse,
+    Apart, Attributed, Change, Changes, Comparison, Detectable, Difference, Overall, RunName,
+    Scope, SideFacts, Subject, Unit, Worse,
 };
 use analysis::metric::{Better, Metric};
 use analysis::results::Finding;
@@ -41,12 +41,20 @@ pub(crate) fn difference(difference: &Difference) -> String {
 }
 
 /// How many facts differ, above the list of them.
-pub(crate) fn differing(differences: usize, what: &str) -> String {
-    let n = u32::try_from(differences).unwrap_or(u32::MAX);
-    match n {
-        0 => format!("The {what} are the same, as far as recorded."),
-        1 => format!("The {what} differ in one fact:"),
-        n => format!("The {what} differ in {n} facts:"),
+pub(crate) fn differing(
+    of: &[Difference],
+    what: &str,
+    base: &SideFacts,
+    comparison: &Comparison,
+) -> String {
+    let mut runs = base.runs.iter().chain(&comparison.other.runs);
+    match (u32::try_from(of.len()).unwrap_or(u32::MAX), runs.find(|run| run.imported)) {
+        (0, None) => format!("The {what} are the same, as far as recorded."),
+        (0, Some(RunName { name, .. })) => {
+            format!("Whether the {what} differ is not told by {name}, an imported table.")
+        }
+        (1, _) => format!("The {what} differ in one fact:"),
+        (n, _) => format!("The {what} differ in {n} facts:"),
     }
 }
 
@@ -123,13 +131,13 @@ fn overall(of_link: &[Overall], unit: Unit) -> String {
         }
     };
     let cells = counted(first.cells, "cell", "cells");
-    let over = over_known(first.link, first.link_stated);
+    let over = over_known(first.stated_link);
     format!("All {cells}{over} together: {}{because}", listed(&figures))
 }
 
 /// ` over loopback`; nothing where nobody knows the link.
-fn over_known(link: Link, is_stated: bool) -> String {
-    if is_stated { format!(" over {link}") } else { String::new() }
+fn over_known(stated: Option<Link>) -> String {
+    stated.map_or_else(String::new, |link| format!(" over {link}"))
 }
 
 /// `zerocopy got worse against every other path over all 16 blocks: goodput 0.95 × [0.94, 0.96] at least`.
@@ -187,6 +195,61 @@ pub(crate) fn answer(comparison: &Comparison) -> String {
     }
 }
 
+/// Why a side has no cell that can be compared with the base, and the remedy, in one line; none where it has one.
+pub fn apart(changes: &Changes, comparison: &Comparison) -> Option<String> {
+    let apart = comparison.apart.as_ref()?;
+    let names =
+        |runs: &[RunName]| listed(&runs.iter().map(|run| run.name.clone()).collect::<Vec<_>>());
+    let have = |runs: &[RunName]| if runs.len() == 1 { "has" } else { "have" };
+    let both = format!("{} and {}", side_name(&changes.base), side_name(&comparison.other));
+    Some(match apart {
+        Apart::NoCell => format!(
+            "{both} have no cell in common; name runs whose plans share path, link, size and threads"
+        ),
+        Apart::Unstated { silent, factors: of } => {
+            let tells = if silent.len() == 1 { "the table of" } else { "the tables of" };
+            let no = |(factor, _): &(Factor, String)| factor.column().to_owned();
+            let values = of.iter().map(|(factor, value)| format!("{}={value}", factor.id_key()));
+            format!(
+                "{both} have no cell in common: {tells} {} has no column {}, and the other side has {}; write what was measured into that column and import it again",
+                names(silent),
+                listed(&of.iter().map(no).collect::<Vec<_>>()),
+                listed(&values.collect::<Vec<_>>())
+            )
+        }
+        Apart::NoGoodput(runs) => {
+            let remedy = match runs.iter().find(|run| !run.imported) {
+                Some(run) => format!("go on with: copycost run --resume {}", run.name),
+                None => "import a table with a column for it".to_owned(),
+            };
+            format!(
+                "{} {} no goodput of a cell that both sides have; {remedy}",
+                names(runs),
+                have(runs)
+            )
+        }
+        Apart::OneRound(runs) => {
+            let remedy = match runs.iter().find(|run| !run.imported) {
+                Some(run) => format!("go on with: copycost run --resume {}", run.name),
+                None => "import tables with two rows or more of a cell".to_owned(),
+            };
+            format!(
+                "{} {} one round of each cell, which tells no spread; {remedy}, or name several runs a side: copycost compare A1 A2 --with B1 B2",
+                names(runs),
+                have(runs)
+            )
+        }
+        Apart::TooFewRounds => {
+            let mut runs = changes.base.runs.iter().chain(&comparison.other.runs);
+            let remedy = match runs.find(|run| !run.imported) {
+                Some(run) => format!("go on with: copycost run --resume {}", run.name),
+                None => "import tables with more rows of a cell".to_owned(),
+            };
+            format!("{both} share no cell with two valid rounds on each side; {remedy}")
+        }
+    })
+}
+
 /// How large a change would have been seen; none where nothing was compared.
 pub(crate) fn seen(comparison: &Comparison) -> Option<String> {
     let part = |of: Option<Detectable>, what: &str| {
@@ -227,7 +290,7 @@ pub(crate) fn section(of: Metric, overall: Option<&Overall>) -> String {
 pub(crate) fn not_compared(comparison: &Comparison) -> Vec<String> {
     const SHOWN: usize = 3;
     let figures = comparison.not_measured.iter().map(|of| {
-        let over = over_known(of.link, of.link_stated);
+        let over = over_known(of.stated_link);
         format!("not compared: {}{over}, which one side measured in no cell", metric(of.metric))
     });
     let cells = [
@@ -278,7 +341,7 @@ pub fn got_worse(worse: &[Worse<'_>], allowed: Share) -> String {
     let one = |worse: &Worse<'_>| match worse {
         Worse::All(overall) => {
             let of = overall.ratio.as_ref().map(ratio).unwrap_or_default();
-            let over = over_known(overall.link, overall.link_stated);
+            let over = over_known(overall.stated_link);
             format!("all cells{over}: {} {of}", metric(overall.metric))
         }
         Worse::Cell(change) => {

@@ -64,7 +64,8 @@ pub(super) fn crossovers(of: &[Crossed]) -> String {
         format!("{} (in all {})", better(first), counted(of.len(), "setting", "settings"))
     } else {
         let one = |it: &Crossed| {
-            let crowd = if it.crossover.oversubscribed { ", more threads than CPUs" } else { "" };
+            let crowd =
+                if it.crossover.oversubscribed.is_so() { ", more threads than CPUs" } else { "" };
             format!("{} ({}{crowd})", better(it), shared_words(&it.crossover.shared))
         };
         of.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -163,7 +164,7 @@ mod tests {
             let crossover = Crossover {
                 contrast: Contrast::of_paths(SendPath::Zerocopy, SendPath::Send),
                 shared: Shared::new(&cell, &[Factor::Send, Factor::Message]),
-                oversubscribed: threads > 4,
+                oversubscribed: (threads > 4).into(),
                 metric: Metric::GoodputGbps,
                 outcome,
                 sizes: vec![64, 4096],

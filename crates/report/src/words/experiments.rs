@@ -1,7 +1,9 @@
 //! What experiments decide, in sentences.
 
 use analysis::claims::claim::Verdict;
-use analysis::experiments::{Decided, Decision, Source, contradicted_by_table, decided};
+use analysis::experiments::{
+    Decided, Decision, Source, contradicted_by_table, decided, not_applicable,
+};
 use analysis::id::Id;
 use analysis::own_table::TableVerdict;
 use model::{Experiment, Link, Nanos};
@@ -38,7 +40,7 @@ pub(crate) fn decision(decision: &Decision) -> (&'static str, String, String) {
         Decided::NotRun => {
             let names: Vec<&str> = decision.made_for_it.iter().map(|it| it.name()).collect();
             let command = format!("copycost experiment run {}", names.join(" "));
-            (verdict(Verdict::Undecidable), "-".to_owned(), format!("not run: {command}"))
+            (NOT_RUN, names.join(", "), command)
         }
     };
     let table = match decision.own_table {
@@ -49,9 +51,17 @@ pub(crate) fn decision(decision: &Decision) -> (&'static str, String, String) {
     (verdict, by, format!("{because}{table}"))
 }
 
-/// How many claims are decided, and which of the others the study's own table contradicts.
+/// A claim that no run speaks of: that says nothing of this machine.
+const NOT_RUN: &str = "not run";
+
+/// How many claims are decided, how many are about nothing that is here, and which of the others the study's own table
+/// contradicts.
 pub(crate) fn tally(decisions: &[Decision]) -> String {
-    let tally = format!("{} of {} claims decided", decided(decisions), decisions.len());
+    let apart = match not_applicable(decisions) {
+        0 => String::new(),
+        n => format!(", {n} {}", verdict(Verdict::NotApplicable)),
+    };
+    let tally = format!("{} of {} claims decided{apart}", decided(decisions), decisions.len());
     let names: Vec<String> = contradicted_by_table(decisions).map(Id::name).collect();
     if names.is_empty() {
         return format!("{tally}.");

@@ -11,7 +11,7 @@ use super::reasons::copied;
 /// `sink, 1 thread: zerocopy costs less than sendmsg in sender-side cost from a size between 4.6 KiB and 33 KiB on …`.
 pub(crate) fn link_verdict(verdict: &LinkVerdict) -> String {
     let link = verdict.link;
-    let on = if verdict.link_stated { format!("{link}, ") } else { String::new() };
+    let on = if verdict.stated_link.is_some() { format!("{link}, ") } else { String::new() };
     let shared = shared_words(&verdict.shared);
     if let Some(why) = &verdict.not_compared {
         return format!(
@@ -19,7 +19,7 @@ pub(crate) fn link_verdict(verdict: &LinkVerdict) -> String {
             cost(link)
         );
     }
-    let busy = if verdict.oversubscribed { ", more threads than CPUs" } else { "" };
+    let busy = if verdict.oversubscribed.is_so() { ", more threads than CPUs" } else { "" };
     let outcomes: Vec<String> = verdict
         .outcomes
         .iter()
@@ -97,13 +97,13 @@ mod tests {
         let placed = |placement, shared: &str| {
             settings(&LinkVerdict {
                 link: Link::Sink,
-                link_stated: true,
+                stated_link: Some(Link::Sink),
                 shared: Shared::new(&shared.parse().unwrap_or_default(), &[]),
                 outcomes: Vec::<LinkOutcome>::new(),
                 settings: 1,
                 ack_intervals: vec!["20us".to_owned()],
                 ack_placements: vec![placement],
-                oversubscribed: false,
+                oversubscribed: false.into(),
                 copied: Measured::absent("none"),
                 points: 0,
                 held_back: 0,

@@ -1,7 +1,9 @@
 //! The paper's claims against an imported table, in sentences.
 
-use analysis::own_table::{Given, Says, TableCheck, TableVerdict};
+use std::collections::BTreeMap;
 
+use analysis::id::Id;
+use analysis::own_table::{Given, Says, TableCheck, TableVerdict};
 use model::{Cell, Factor};
 
 use super::figures::{metric, place};
@@ -107,11 +109,17 @@ pub(crate) fn verdict(agreement: TableVerdict) -> &'static str {
     }
 }
 
-/// `5 contradicted, 6 borne out, 4 not in the table`.
+/// `5 contradicted, 6 borne out, 4 not in the table`: claims, of which one may say several things. One that is contradicted in
+/// any of them is, else one that is borne out in any.
 pub(crate) fn tally(checks: &[TableCheck]) -> String {
+    let mut claims: BTreeMap<Id, TableVerdict> = BTreeMap::new();
+    for check in checks {
+        let of = claims.entry(check.id).or_insert(check.agreement);
+        *of = check.agreement.min(*of);
+    }
     let counts = [TableVerdict::Contradicts, TableVerdict::Agrees, TableVerdict::NotInTable].map(
         |agreement| {
-            let count = checks.iter().filter(|check| check.agreement == agreement).count();
+            let count = claims.values().filter(|of| **of == agreement).count();
             format!("{count} {}", verdict(agreement))
         },
     );
@@ -143,7 +151,6 @@ pub(crate) const MOST: usize = 3;
 
 #[cfg(test)]
 mod tests {
-    use analysis::id::Id;
     use analysis::metric::Metric;
     use model::SendPath;
 
@@ -193,6 +200,10 @@ mod tests {
         );
         let other = TableCheck { elsewhere: vec![alone(1, 0.04)], ..check.clone() };
         assert_eq!(worst(&[check.clone(), other.clone()]), [&other]);
-        assert_eq!(tally(&[check]), "1 contradicted, 0 borne out, 0 not in the table");
+        // One claim that says two things is one, as it is on the screen.
+        let borne_out = TableCheck { agreement: TableVerdict::Agrees, ..check.clone() };
+        let all = [check.clone(), borne_out, check];
+        assert_eq!(tally(&all), "1 contradicted, 0 borne out, 0 not in the table");
+        assert_eq!(worst(&all).len(), 1);
     }
 }

@@ -315,7 +315,7 @@ mod tests {
             against: cell(against),
             ratio: estimate(mean),
             finding: Finding::More,
-            oversubscribed: false,
+            oversubscribed: false.into(),
         }
     }
 

@@ -244,7 +244,7 @@ fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
         | Advice::Alone { .. }
         | Advice::Nothing => "",
     };
-    let link = recommendation.link_stated.then_some(recommendation.link);
+    let link = recommendation.stated_link;
     let anyway = if all_copied(it) { " (copied anyway)" } else { "" };
     match it.pays {
         Pays::Never if chosen == path.name() => {
@@ -293,7 +293,7 @@ mod tests {
     fn recommended(advice: Advice, pays: Pays) -> Recommendation {
         Recommendation {
             link: Link::Loopback,
-            link_stated: true,
+            stated_link: Some(Link::Loopback),
             factor: Factor::Send,
             shared: None,
             metric: Metric::GoodputGbps,

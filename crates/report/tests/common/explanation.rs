@@ -49,7 +49,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
         links: links(&text),
         link_verdicts: vec![LinkVerdict {
             link: Link::Sink,
-            link_stated: true,
+            stated_link: Some(Link::Sink),
             shared: shared("", &[Factor::Send, Factor::Message]),
             outcomes: vec![LinkOutcome {
                 outcome: CrossoverOutcome::Bracket { low: 9_216.0, high: 14_336.0 },
@@ -58,7 +58,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
             settings: 2,
             ack_intervals: vec![text("20us"), text("1ms")],
             ack_placements: vec![AckPlacement::Helper],
-            oversubscribed: false,
+            oversubscribed: false.into(),
             copied: Measured::Value([0.0, 0.0]),
             points: 8,
             held_back: 1,
@@ -121,7 +121,7 @@ fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
     };
     let comparison = |link, placement: Option<AckPlacement>, points, crossover| LinkComparison {
         link,
-        link_stated: true,
+        stated_link: Some(link),
         shared: match placement {
             Some(AckPlacement::Sender) => shared("link=sink ack_placement=sender", &LINK_POINTS),
             Some(AckPlacement::Helper) | None => shared("", &LINK_POINTS),
@@ -131,7 +131,7 @@ fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
         metric: Metric::cost_on(link),
         points,
         crossover,
-        oversubscribed: false,
+        oversubscribed: false.into(),
     };
     let at = |low: f64, high| CrossoverOutcome::At { bytes: low + 1000.0, low, high };
     vec![
@@ -195,7 +195,7 @@ fn crossovers() -> Vec<Crossover> {
     let crossover = |outcome| Crossover {
         contrast: "send: zerocopy / sendmsg".parse().unwrap(),
         shared: shared("", &[Factor::Send, Factor::Message]),
-        oversubscribed: false,
+        oversubscribed: false.into(),
         metric: Metric::EndsCpuNsPerKib,
         outcome,
         sizes: vec![64, 512, 4096, 65_536],
@@ -209,7 +209,7 @@ fn cost_model(text: impl Fn(&str) -> String) -> CostModel {
         shared: shared("", &[Factor::Send, Factor::Message]),
         path: SendPath::Sendmsg,
         side: ModelledSide::Sender,
-        oversubscribed: false,
+        oversubscribed: false.into(),
         per_message_ns: Measured::Value(super::around(412.0)),
         per_message_by_round: std::collections::BTreeMap::new(),
         per_byte_ns: Measured::Value(super::around(0.081)),
@@ -228,7 +228,7 @@ fn scaling() -> Scaling {
         threads,
         speed_up: Measured::Value(super::around(speed_up)),
         efficiency: Measured::Value(super::around(speed_up / f64::from(threads))),
-        oversubscribed: threads > 4,
+        oversubscribed: (threads > 4).into(),
     };
     Scaling {
         shared: shared("", &[Factor::Send, Factor::Threads]),
@@ -257,7 +257,7 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
     };
     vec![Recommendation {
         link: Link::Loopback,
-        link_stated: true,
+        stated_link: Some(Link::Loopback),
         factor: Factor::Send,
         shared: Some(shared("", &[Factor::Send, Factor::Message])),
         metric: Metric::GoodputGbps,
@@ -348,7 +348,7 @@ fn compared(bytes: u64) -> Compared {
         against: cell("send"),
         ratio: super::around(5.19),
         finding: Finding::More,
-        oversubscribed: false,
+        oversubscribed: false.into(),
     }
 }
 

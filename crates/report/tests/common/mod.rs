@@ -66,7 +66,7 @@ fn entry(cell: &Cell, control: bool) -> CellEstimates {
         control,
         trials: 13,
         void_trials: 0,
-        oversubscribed: cell.threads.get() * 2 > 8,
+        oversubscribed: (cell.threads.get() * 2 > 8).into(),
         precise: Measured::Value(true),
         metrics,
         marks: BTreeMap::new(),

@@ -90,7 +90,7 @@ mod tests {
             crossover: Crossover {
                 contrast: Contrast::of_paths(SendPath::Sendmsg, SendPath::Send),
                 shared: Shared::new(&cell("send", 64, threads), &[Factor::Send, Factor::Message]),
-                oversubscribed: false,
+                oversubscribed: false.into(),
                 metric,
                 outcome,
                 sizes: vec![64, 4096],
@@ -114,7 +114,7 @@ mod tests {
             against: cell("send", bytes, 1),
             ratio: Estimate { mean, low: Some(mean - 0.1), high: Some(mean + 0.1), trials: 10 },
             finding: Finding::More,
-            oversubscribed: false,
+            oversubscribed: false.into(),
         };
         let ratios = [compared(64, 5.2), compared(4096, 1.5)];
         assert_eq!(

@@ -60,7 +60,7 @@ pub(super) fn found(tests: u32, surviving: u32, margin: f64, departures: &[Depar
 }
 
 fn named(departed: &Departed) -> String {
-    let crowd = if departed.oversubscribed { ", more threads than CPUs" } else { "" };
+    let crowd = if departed.oversubscribed.is_so() { ", more threads than CPUs" } else { "" };
     format!("{} at {}{crowd}", departed.cell.send_path, place(&departed.cell, &[]))
 }
 

@@ -109,7 +109,7 @@ fn by_reference(summary: &Summary, answer: &Answer) -> Table {
             of(&goodput.cell, Metric::CopiedShare, percent),
             of(&goodput.against, Metric::BytesPerPacket, short),
             of(&goodput.cell, Metric::BytesPerPacket, short),
-            crowded(summary, goodput.oversubscribed),
+            crowded(summary, goodput.oversubscribed.is_so()),
         ]
     };
     new(
@@ -159,7 +159,7 @@ fn threads(summary: &Summary, bytes: u64) -> Table {
     let row = |it: &&analysis::results::CellEstimates| {
         let [goodput, misses, switches, cpu] =
             columns.map(|metric| or_dash(figure(summary, &it.cell, metric), |e| level(&e)));
-        let crowd = crowded(summary, it.oversubscribed);
+        let crowd = crowded(summary, it.oversubscribed.is_so());
         let place = place(&it.cell, &[Factor::Message]);
         [it.cell.send_path.to_string(), place, goodput, misses, switches, cpu, crowd]
     };
@@ -188,7 +188,7 @@ fn sizes(goodput: &[Compared]) -> Table {
         rows.entry(Cell { threads: Threads::ONE, ..c.cell.clone() }).or_default().push(c);
     }
     let column = |n: &Threads| {
-        let crowd = goodput.iter().any(|c| c.cell.threads == *n && c.oversubscribed);
+        let crowd = goodput.iter().any(|c| c.cell.threads == *n && c.oversubscribed.is_so());
         let crowd = if crowd { " (more threads than CPUs)" } else { "" };
         let noun = if n.get() == 1 { "thread" } else { "threads" };
         format!("{n} {noun}{crowd}")
@@ -219,7 +219,7 @@ fn departures(summary: &Summary, departures: &[Departed]) -> Table {
             it.standard_errors
                 .map_or_else(|| "all rounds agree".to_owned(), |errors| format!("{errors:.1}")),
             format!("{:.1e}", it.p),
-            crowded(summary, it.oversubscribed),
+            crowded(summary, it.oversubscribed.is_so()),
         ]
     };
     new(

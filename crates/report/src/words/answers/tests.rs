@@ -18,7 +18,7 @@ fn around(mean: f64) -> Estimate {
 
 fn compared(cell: Cell, against: Cell, mean: f64) -> Compared {
     let finding = if mean > 1.0 { Finding::More } else { Finding::Less };
-    Compared { cell, against, ratio: around(mean), finding, oversubscribed: false }
+    Compared { cell, against, ratio: around(mean), finding, oversubscribed: false.into() }
 }
 
 fn answer(answered: bool, finding: AnswerFinding, compared: Vec<Comparisons>) -> Answer {
@@ -259,7 +259,7 @@ fn q5_tells_from_which_size_on_and_what_was_copied() {
     let crossover = Crossover {
         contrast: Contrast::of_paths(SendPath::Zerocopy, SendPath::Send),
         shared: Shared::new(&cell("send", 64, 1), &[Factor::Send, Factor::Message]),
-        oversubscribed: false,
+        oversubscribed: false.into(),
         metric: Metric::GoodputGbps,
         outcome: CrossoverOutcome::Bracket { low: 512.0, high: 4096.0 },
         sizes: vec![64, 512, 4096],
@@ -297,7 +297,7 @@ fn q6_names_the_cell_or_says_that_nothing_surprises() {
         ratio: around(0.4),
         standard_errors: Some(9.0),
         p: 2e-6,
-        oversubscribed: false,
+        oversubscribed: false.into(),
         not_told_from: Vec::new(),
     };
     reads(
