@@ -375,10 +375,10 @@ mod tests {
     fn a_narrow_column_holds_a_figure_and_its_half_width() {
         for (half_width, text) in [
             (None, "63.0"),
-            (Some(0.001), "63.0 ±1"),
-            (Some(0.07), "63.0 ±7"),
-            (Some(0.071), "63.0 ±8"),
-            (Some(0.99), "63.0 ±99"),
+            (Some(0.001), "63.0 ±1%"),
+            (Some(0.07), "63.0 ±7%"),
+            (Some(0.071), "63.0 ±8%"),
+            (Some(0.99), "63.0 ±99%"),
             (Some(1.5), "63.0 ±?%"),
             (Some(f64::INFINITY), "63.0 ±?%"),
         ] {

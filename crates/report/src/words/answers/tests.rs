@@ -218,10 +218,10 @@ fn q2_names_the_levels_that_are_not_told_apart_and_no_other() {
 #[test]
 fn q3_says_what_was_not_measured_and_claims_no_crowd_where_nothing_was() {
     let finding = |to| AnswerFinding::Threads { bytes: 65_536, from: 1, to };
-    let of = |metric, oversubscribed| Comparisons {
+    let of = |metric, oversubscribed: bool| Comparisons {
         metric,
         ratios: vec![Compared {
-            oversubscribed,
+            oversubscribed: oversubscribed.into(),
             ..compared(cell("send", 65_536, 4), cell("send", 65_536, 1), 2.0)
         }],
     };
