@@ -50,7 +50,7 @@ pub enum HandReport {
     NotReached(String),
 }
 
-fn token_text(token: &Token) -> String {
+pub(crate) fn token_text(token: &Token) -> String {
     token.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

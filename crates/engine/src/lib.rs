@@ -14,6 +14,9 @@ pub mod end;
 mod ends;
 mod engine;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod host;
 mod instruments;

@@ -14,6 +14,8 @@ mod door;
 pub use answer::TurnedAway;
 pub(crate) use answer::{NotMet, connect_and_wait};
 use door::Door;
+#[cfg(any(test, fuzzing))]
+pub(crate) use door::read_greeting;
 
 /// How long all connections may take.
 pub(crate) const MEETING: Duration = Duration::from_secs(10);

@@ -184,13 +184,16 @@ impl Times {
     /// The moments, where the trial starts at `now_ns` if no start was ordered.
     pub(crate) fn moments(&self, now_ns: u64) -> Moments {
         let start_ns = self.start_ns.unwrap_or(now_ns);
-        let first = start_ns + self.warmup_ns.0;
         let third = self.window_ns.0 / 3;
-        let end = first + self.window_ns.0;
-        let stop = end + self.tail_ns.0;
+        // No order of an engine comes near the end of the clock; one that does is never over.
+        let first = start_ns.saturating_add(self.warmup_ns.0);
+        let second = first.saturating_add(third);
+        let last = second.saturating_add(third);
+        let end = first.saturating_add(self.window_ns.0);
+        let stop = end.saturating_add(self.tail_ns.0);
         Moments {
-            edges_ns: [start_ns, first, first + third, first + 2 * third, end, stop],
-            drained_ns: stop + self.drain_ns.0,
+            edges_ns: [start_ns, first, second, last, end, stop],
+            drained_ns: stop.saturating_add(self.drain_ns.0),
         }
     }
 }
@@ -263,4 +266,26 @@ pub enum Report {
         /// What this end took, where it was told to read it.
         machine: Option<Machine>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_is_ordered_beyond_the_end_of_the_clock_has_its_moments_in_order() {
+        let times = Times {
+            start_ns: Some(u64::MAX - 1),
+            warmup_ns: Nanos::s(1),
+            window_ns: Nanos(u64::MAX),
+            tail_ns: Nanos::ms(1),
+            drain_ns: Nanos(u64::MAX),
+        };
+        let moments = times.moments(0);
+        assert_eq!(
+            moments.edges_ns,
+            [u64::MAX - 1, u64::MAX, u64::MAX, u64::MAX, u64::MAX, u64::MAX]
+        );
+        assert_eq!(moments.drained_ns, u64::MAX);
+    }
 }

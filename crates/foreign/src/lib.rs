@@ -8,6 +8,9 @@
 mod column;
 mod dialect;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod heading;
 mod import;
 mod mapping;

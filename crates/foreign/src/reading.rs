@@ -1,6 +1,6 @@
 //! A table read: its columns recognised, its rows as trials.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 
 use analysis::metric::Metric;
@@ -224,9 +224,9 @@ fn headings(file: &str, line: u64, record: &csv::ByteRecord) -> Result<Vec<Strin
     while headings.last().is_some_and(String::is_empty) {
         headings.pop();
     }
-    for (place, heading) in headings.iter().enumerate() {
-        let same = |other: &String| !heading.is_empty() && other == heading;
-        if let Some(other) = headings.iter().take(place).position(same) {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (place, heading) in headings.iter().enumerate().filter(|(_, it)| !it.is_empty()) {
+        if let Some(other) = places.insert(heading, place) {
             let what = format!(
                 "columns {} and {} have the same heading: rename one",
                 other + 1,

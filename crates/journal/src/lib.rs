@@ -6,6 +6,9 @@
 
 mod error;
 mod folder;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host_sum;
 mod line;
 mod reader;

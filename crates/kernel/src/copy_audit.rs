@@ -21,7 +21,7 @@ use refusal::{Surroundings, chain, errno, no_map, unknown_error};
 
 mod counted;
 mod hooks;
-mod kallsyms;
+pub(crate) mod kallsyms;
 pub(crate) mod refusal;
 pub mod system_calls;
 

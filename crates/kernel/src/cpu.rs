@@ -65,7 +65,7 @@ impl CpuSet {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let mut cpus = Vec::new();
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
         for part in text.split(',') {
             let bad = |because| BadCpuList { part: part.to_owned(), because };
             let number = |digits: &str| {
@@ -80,17 +80,28 @@ impl CpuSet {
                 }
             };
             match part.split_once('-') {
-                None => cpus.push(number(part)?),
+                None => {
+                    let cpu = number(part)?;
+                    ranges.push((cpu, cpu));
+                }
                 Some((first, last)) => {
                     let (first, last) = (number(first)?, number(last)?);
                     if first > last {
                         return Err(bad("the range runs backwards"));
                     }
-                    cpus.extend(first..=last);
+                    ranges.push((first, last));
                 }
             }
         }
-        Ok(cpus.into_iter().collect())
+        // Each CPU once: a text may name the same range as often as it likes.
+        ranges.sort_unstable();
+        let mut cpus = Vec::new();
+        let mut next = 0;
+        for (first, last) in ranges {
+            cpus.extend(first.max(next)..=last);
+            next = next.max(last + 1);
+        }
+        Ok(Self(cpus))
     }
 
     /// The set as a bit mask, lowest CPU first.

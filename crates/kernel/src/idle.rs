@@ -28,7 +28,7 @@ use crate::stat::{parse_stat, user_hz};
 use crate::{Remedy, Unavailable};
 
 mod reading;
-mod timer_list;
+pub(crate) mod timer_list;
 
 pub use reading::IdleReading;
 

@@ -18,6 +18,9 @@ pub mod cpu;
 pub mod error_queue;
 pub mod frames;
 pub mod futex;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gather;
 pub mod idle;
 pub mod limits;

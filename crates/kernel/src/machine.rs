@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::stat::LoadAverage;
 use crate::{Remedy, Unavailable};
 
-mod cgroup;
+pub(crate) mod cgroup;
 mod cgroup_memory;
 mod interfaces;
 mod settings;

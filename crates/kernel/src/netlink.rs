@@ -134,22 +134,7 @@ impl Netlink {
         ask.attributes = vec![LinkAttribute::IfName(name.to_owned())];
         let answer = self.exchange(RouteNetlinkMessage::GetLink(ask), 0, name)?;
         match answer {
-            Some(RouteNetlinkMessage::NewLink(link)) => {
-                let mut device = Device {
-                    index: link.header.index,
-                    mac: None,
-                    mtu_bytes: 0,
-                    is_up: link.header.flags.contains(LinkFlags::Up),
-                };
-                for attribute in link.attributes {
-                    if let LinkAttribute::Mtu(bytes) = attribute {
-                        device.mtu_bytes = bytes;
-                    } else if let LinkAttribute::Address(bytes) = attribute {
-                        device.mac = Mac::try_from(bytes).ok();
-                    }
-                }
-                Ok(device)
-            }
+            Some(RouteNetlinkMessage::NewLink(link)) => Ok(told(link)),
             Some(_) | None => Err(CallError {
                 call: "rtnetlink",
                 argument: format!("{name}: no answer to RTM_GETLINK"),
@@ -255,38 +240,73 @@ impl Netlink {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(failed(what, &error)),
             };
-            let answer = buffer.get(..length).unwrap_or_default();
-            let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(answer);
-            let (header, payload) = match answer {
-                Ok(answer) => answer.into_parts(),
-                Err(error) => {
-                    let argument = format!("{what}: {error}");
-                    return Err(CallError {
-                        call: "rtnetlink",
-                        argument,
-                        errno: Errno(libc::EBADMSG),
-                    });
-                }
-            };
-            if header.sequence_number != self.sequence {
-                continue;
-            }
-            if let NetlinkPayload::InnerMessage(message) = payload {
-                return Ok(Some(message));
-            }
-            if let NetlinkPayload::Error(error) = payload {
-                return match error.code {
-                    None => Ok(None),
-                    // The kernel answers errno with a minus.
-                    Some(code) => Err(CallError {
-                        call: "rtnetlink",
-                        argument: what,
-                        errno: Errno(code.get().wrapping_neg()),
-                    }),
-                };
+            let datagram = buffer.get(..length).unwrap_or_default();
+            match read_answer(datagram, self.sequence, &what)? {
+                Answer::Message(message) => return Ok(Some(message)),
+                Answer::Done => return Ok(None),
+                Answer::Another => {}
             }
         }
     }
+}
+
+/// What a datagram answers to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Answer {
+    /// A message.
+    Message(RouteNetlinkMessage),
+    /// That it was done.
+    Done,
+    /// Nothing: it is for another request, or of a kind that ends none.
+    Another,
+}
+
+/// Reads the first message of a datagram as the answer to a request.
+pub(crate) fn read_answer(datagram: &[u8], sequence: u32, what: &str) -> Result<Answer, CallError> {
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram);
+    let (header, payload) = match answer {
+        Ok(answer) => answer.into_parts(),
+        Err(error) => {
+            let argument = format!("{what}: {error}");
+            return Err(CallError { call: "rtnetlink", argument, errno: Errno(libc::EBADMSG) });
+        }
+    };
+    if header.sequence_number != sequence {
+        return Ok(Answer::Another);
+    }
+    if let NetlinkPayload::InnerMessage(message) = payload {
+        return Ok(Answer::Message(message));
+    }
+    if let NetlinkPayload::Error(error) = payload {
+        return match error.code {
+            None => Ok(Answer::Done),
+            // The kernel answers errno with a minus.
+            Some(code) => Err(CallError {
+                call: "rtnetlink",
+                argument: what.to_owned(),
+                errno: Errno(code.get().wrapping_neg()),
+            }),
+        };
+    }
+    Ok(Answer::Another)
+}
+
+/// What a message tells of a device.
+pub(crate) fn told(link: LinkMessage) -> Device {
+    let mut device = Device {
+        index: link.header.index,
+        mac: None,
+        mtu_bytes: 0,
+        is_up: link.header.flags.contains(LinkFlags::Up),
+    };
+    for attribute in link.attributes {
+        if let LinkAttribute::Mtu(bytes) = attribute {
+            device.mtu_bytes = bytes;
+        } else if let LinkAttribute::Address(bytes) = attribute {
+            device.mac = Mac::try_from(bytes).ok();
+        }
+    }
+    device
 }
 
 fn attributes(device: NewDevice<'_>) -> Vec<LinkAttribute> {

@@ -113,22 +113,10 @@ impl Sampling {
         }
         let span = self.began.elapsed();
         let mut lost = 0;
-        let mut folded: HashMap<(u32, u32, Vec<Frame>), u64> = HashMap::new();
+        let mut folded = Folded::new();
         let mut gaps: Vec<u64> = Vec::new();
         for ring in &self.rings {
-            let (mut reported, mut before) = (0, None);
-            for record in records(&ring.written()) {
-                match record? {
-                    PerfRecord::Sample(sample) => {
-                        let key = (sample.pid, sample.cpu, sample.frames().collect());
-                        *folded.entry(key).or_default() += 1;
-                        gaps.extend(before.map(|before| sample.time_ns.saturating_sub(before)));
-                        before = Some(sample.time_ns);
-                    }
-                    PerfRecord::Lost(count) => reported += count,
-                    PerfRecord::Other(_) => {}
-                }
-            }
+            let reported = fold(&ring.written(), &mut folded, &mut gaps)?;
             // Records of losses are themselves only written once there is room again.
             lost += ring.lost().unwrap_or(0).max(reported);
         }
@@ -152,6 +140,31 @@ impl Sampling {
             stacks,
         })
     }
+}
+
+/// Samples by process, CPU and stack.
+pub(crate) type Folded = HashMap<(u32, u32, Vec<Frame>), u64>;
+
+/// Adds the samples of one ring, and the nanoseconds between neighbours; the records that it says were lost.
+pub(crate) fn fold(
+    ring: &[u8],
+    folded: &mut Folded,
+    gaps: &mut Vec<u64>,
+) -> Result<u64, BadRecord> {
+    let (mut lost, mut before) = (0_u64, None);
+    for record in records(ring) {
+        match record? {
+            PerfRecord::Sample(sample) => {
+                let key = (sample.pid, sample.cpu, sample.frames().collect());
+                *folded.entry(key).or_default() += 1;
+                gaps.extend(before.map(|before| sample.time_ns.saturating_sub(before)));
+                before = Some(sample.time_ns);
+            }
+            PerfRecord::Lost(count) => lost = lost.saturating_add(count),
+            PerfRecord::Other(_) => {}
+        }
+    }
+    Ok(lost)
 }
 
 /// Why samples could not be read.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::machine::tree;
 use crate::{Remedy, Unavailable};
 
-mod program;
+pub(crate) mod program;
 
 pub use program::{ProgramSymbols, UNKNOWN};
 
@@ -16,7 +16,7 @@ const RESTRICT: &str = "/proc/sys/kernel/kptr_restrict";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelSymbols {
     /// Address and name, ascending, one name an address.
-    functions: Vec<(u64, String)>,
+    pub(crate) functions: Vec<(u64, String)>,
 }
 
 impl KernelSymbols {

@@ -157,7 +157,7 @@ fn cpu_list(root: &Path, file: &str) -> Result<Vec<usize>, Unavailable> {
 }
 
 /// A size as sysfs writes it: `48K`, `2M`.
-fn parse_size(text: &str) -> Option<u64> {
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: u64 = match text.get(digits.len()..)? {

@@ -13,6 +13,7 @@ use crate::names::{
     Switch, Watch,
 };
 use crate::placement::Placement;
+use crate::plan::MAX_CELLS;
 use crate::values::{
     AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, ReceiveBuffer,
     Replica, Ring, Segment, SocketBuffer, Threads,
@@ -155,6 +156,9 @@ fn list<T: FactorValue + PartialEq + std::fmt::Display>(text: &str) -> Result<Ve
         for value in T::item(part)? {
             if values.contains(&value) {
                 return Err(format!("{value} stands twice in \"{text}\""));
+            }
+            if values.len() == MAX_CELLS {
+                return Err(format!("more than {MAX_CELLS} values; name fewer"));
             }
             values.push(value);
         }

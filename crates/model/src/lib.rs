@@ -10,6 +10,9 @@ pub mod cell;
 mod contrast;
 pub mod experiment;
 pub mod factor;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod host;
 pub mod mark;
 mod measure_limits;

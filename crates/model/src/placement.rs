@@ -25,7 +25,7 @@ pub enum Placement {
 /// A CPU list as the kernel writes it, with `+` for the comma, which separates a plan's values: `0-3+8`.
 fn cpu_list(text: &str) -> Result<Vec<u32>, String> {
     let wrong = || format!("{} is no CPU list; write it as 0-3 or 0+2", crate::quoted(text));
-    let mut cpus = Vec::new();
+    let mut ranges = Vec::new();
     for part in text.split('+') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let first: u32 = first.trim().parse().map_err(|_| wrong())?;
@@ -33,10 +33,16 @@ fn cpu_list(text: &str) -> Result<Vec<u32>, String> {
         if first > last || last > 65_535 {
             return Err(wrong());
         }
-        cpus.extend(first..=last);
+        ranges.push((first, last));
     }
-    cpus.sort_unstable();
-    cpus.dedup();
+    // Each CPU once: a text may name the same range as often as it likes.
+    ranges.sort_unstable();
+    let mut cpus = Vec::new();
+    let mut next = 0;
+    for (first, last) in ranges {
+        cpus.extend(first.max(next)..=last);
+        next = next.max(last + 1);
+    }
     Ok(cpus)
 }
 
@@ -92,6 +98,16 @@ impl FromStr for Placement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cpu_that_is_named_again_is_there_once() {
+        let text = format!("{}0/7+2-4+3-5", "0-65535+".repeat(10_000));
+        let Ok(Placement::Cpus { senders, receivers }) = text.parse() else {
+            panic!("it is a list")
+        };
+        assert_eq!(senders, (0..65_536).collect::<Vec<_>>());
+        assert_eq!(receivers, [2, 3, 4, 5, 7]);
+    }
 
     #[test]
     fn cpu_lists_read_back_as_they_were_written() {

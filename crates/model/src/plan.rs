@@ -112,6 +112,9 @@ const PRECISION: Share = Share(0.012);
 /// The most cells of one plan.
 pub const MAX_CELLS: usize = 10_000;
 
+/// The most contrasts that a plan may name: each is held against all others.
+pub(crate) const MOST_CONTRASTS: usize = 1000;
+
 /// The scheduler lets a thread run for about this long before its neighbour's turn
 /// (`sysctl_sched_base_slice`, kernel/sched/fair.c, up to a tick of 4 ms at 250 Hz).
 pub(crate) const TURN: Nanos = Nanos::ms(4);

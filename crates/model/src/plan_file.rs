@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::factor::Factor;
 use crate::names::Audit;
 use crate::nearest::unknown;
-use crate::plan::{Measure, Plan, Preset, check_label};
+use crate::plan::{MOST_CONTRASTS, Measure, Plan, Preset, check_label};
 use crate::thresholds::Thresholds;
 
 /// What is wrong with a plan file, and where.
@@ -330,6 +330,9 @@ impl Plan {
     /// # Errors
     /// What is no contrast.
     pub fn set_contrasts(&mut self, text: &str) -> Result<(), String> {
+        if text.split(',').count() > MOST_CONTRASTS {
+            return Err(format!("more than {MOST_CONTRASTS} contrasts; name fewer"));
+        }
         self.contrasts = text.split(',').map(str::parse).collect::<Result<_, _>>()?;
         Ok(())
     }
@@ -383,6 +386,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn lists_that_no_plan_can_have_are_refused_by_their_length() {
+        let numbers = |most: u32| (1..=most).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        let mut plan = Plan::preset(Preset::Default);
+        assert_eq!(plan.factors.set(Factor::Replica, &numbers(10_000)), Ok(()));
+        assert_eq!(
+            plan.factors.set(Factor::Replica, &numbers(10_001)),
+            Err("more than 10000 values; name fewer".to_owned())
+        );
+        let contrasts = |number: usize| vec!["send: zerocopy / sendmsg"; number].join(",");
+        assert_eq!(plan.set_contrasts(&contrasts(1000)), Ok(()));
+        assert_eq!(
+            plan.set_contrasts(&contrasts(1001)),
+            Err("more than 1000 contrasts; name fewer".to_owned())
+        );
+    }
 
     #[test]
     fn every_preset_reads_back_as_it_was_written() {

@@ -124,9 +124,14 @@ impl fmt::Display for Nanos {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Rounded to a ten-thousandth of a percent, so that 0.07 does not print as 7.000000000000001%.
+        // Rounded to a ten-thousandth of a percent, so that 0.07 does not print as 7.000000000000001%; in full where that
+        // would be another share, as a plan is written out to be read again.
         let percent = (self.0 * 1e6).round() / 1e4;
-        f.pad(&format!("{percent}%"))
+        if percent / 100.0 == self.0 {
+            f.pad(&format!("{percent}%"))
+        } else {
+            f.pad(&self.0.to_string())
+        }
     }
 }
 
@@ -256,13 +261,14 @@ impl FromStr for BitRate {
             )
         };
         let unit = unit.to_ascii_lowercase();
-        let scale = match unit.trim_end_matches("bit/s").trim_end_matches("bps") {
-            "k" => 1_000,
-            "m" => 1_000_000,
-            "g" => 1_000_000_000,
-            "t" => 1_000_000_000_000,
-            _ => return Err(wrong()),
-        };
+        let scale =
+            match ["bit/s", "bps"].iter().find_map(|it| unit.strip_suffix(it)).unwrap_or(&unit) {
+                "k" => 1_000,
+                "m" => 1_000_000,
+                "g" => 1_000_000_000,
+                "t" => 1_000_000_000_000,
+                _ => return Err(wrong()),
+            };
         whole(number, scale).filter(|bits| *bits > 0).map(Self).ok_or_else(wrong)
     }
 }
@@ -272,6 +278,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_share_is_printed_as_the_one_that_it_is() {
+        let printed = |share: f64| Share(share).to_string();
+        assert_eq!([0.07, 0.125, 0.012, 0.0].map(printed), ["7%", "12.5%", "1.2%", "0%"]);
+        // A plan with the first was accepted, and refused as 0% when it was read again.
+        for share in [1e-9, 0.012_345_678, 1.0 / 3.0, 5e-324, f64::MAX, f64::MAX / 1e6] {
+            assert_eq!(printed(share).parse(), Ok(Share(share)), "{}", printed(share));
+        }
+    }
+
+    #[test]
+    fn a_rate_has_one_unit() {
+        for text in ["5Gbit/sbit/s", "5gbpsbps", "5Gbpsbit/s"] {
+            assert!(text.parse::<BitRate>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn rates_are_read_as_people_write_them() {

@@ -4,6 +4,10 @@
 //! and `summary.json` is one of the [`analysis::summary::Summary`]; `trials.csv` shows the journal and each trial's own figures.
 #![forbid(unsafe_code)]
 
+// What tests and fuzz targets share calls this crate by its name.
+#[cfg(any(test, fuzzing))]
+extern crate self as report;
+
 mod advice;
 mod ceiling_table;
 mod changes_json;
@@ -19,6 +23,9 @@ mod experiments_screen;
 mod explained_tables;
 pub mod figures;
 mod flame_graph;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod html;
 mod link_tables;
 mod markdown;

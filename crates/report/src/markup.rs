@@ -188,8 +188,8 @@ impl fmt::Write for Escaping<'_> {
     }
 }
 
-/// The five characters that could end a text or an attribute's value (HTML Standard, 13.3), and control characters,
-/// which no XML may hold.
+/// The five characters that could end a text or an attribute's value (HTML Standard, 13.3), and those that no XML may hold
+/// (XML 1.0, production 2): control characters and two that are none; a picture with one of them is no picture to a browser.
 fn escape(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
@@ -199,7 +199,7 @@ fn escape(out: &mut String, text: &str) {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\n' | '\t' => out.push(c),
-            c if c.is_control() => out.push('\u{fffd}'),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
@@ -208,6 +208,13 @@ fn escape(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_character_that_xml_may_not_hold_gets_into_a_picture() {
+        let mut svg = Markup::new();
+        svg.text("a\u{fffe}b\u{ffff}c\u{0}\u{9b}");
+        assert_eq!(svg.finish(), "a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}");
+    }
 
     #[test]
     fn neither_text_nor_an_attribute_can_open_an_element_or_end_a_value() {

@@ -6,16 +6,14 @@ use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex};
 
-use analysis::advice::{Question, Source, advise};
-use analysis::changes::{MeasuredRun, compare};
-use analysis::selftest::SelfTest;
 use model::audit::{Ceiling, CeilingPoint};
 use model::record::{Record, Trial};
-use model::{Cell, Factor, Link, Mark, Measured, Nanos, Plan, SendPath};
-use report::{
-    AdviceOptions, ChangesOptions, ColumnSet, Format, Origin, Page, ScreenOptions, figures,
-};
+use model::{Cell, Factor, Mark, Nanos, Plan};
 use serde_json::Value;
+use told::tell;
+
+#[path = "../src/fuzzing/told.rs"]
+mod told;
 
 /// A generator of numbers that needs to be no more than different (xorshift64, G. Marsaglia, 2003).
 struct Dice(u64);
@@ -141,67 +139,6 @@ fn records(plan: &Plan) -> Vec<Record> {
     records
 }
 
-/// Derives and writes everything that a command derives and writes.
-fn tell(plan: &Plan, records: &[Record]) {
-    let host = synthetic::host();
-    let summary = analysis::summarise(plan, &host, records);
-    let origin = Origin::new("run", "", &host);
-    let all = ColumnSet::All;
-    report::write_trials(Vec::new(), plan, &origin, records, all).unwrap();
-    report::write_results(Vec::new(), &summary, &origin, all).unwrap();
-    report::write_ratios(Vec::new(), &summary, &origin, all).unwrap();
-    report::write_paper(Vec::new(), &summary).unwrap();
-    report::write_summary(Vec::new(), &summary).unwrap();
-    report::write_metrics(Vec::new(), &summary, Format::Bmf).unwrap();
-    let options = ScreenOptions { width: 80, colour: false, verbose: true, directory: "run" };
-    report::screen(&summary, &host, plan, options);
-    report::cells_table(&summary, 80, false);
-    let figures = figures::all(&summary, &host);
-    let data_paths = report::data_paths(&summary, &host);
-    let page =
-        Page { summary: &summary, host: &host, plan, figures: &figures, data_paths: &data_paths };
-    report::write_html(Vec::new(), &page).unwrap();
-    report::write_markdown(Vec::new(), &page).unwrap();
-    let audits = records.iter().filter_map(|record| match record {
-        Record::Audit(audited) => Some(&**audited),
-        Record::Segment(_)
-        | Record::Round(_)
-        | Record::Trial(_)
-        | Record::AuditRefused(_)
-        | Record::Ceiling(_)
-        | Record::Finish(_)
-        | Record::Imported(_) => None,
-    });
-    for (_, cell, profile) in analysis::cpu_breakdown::profiles(audits) {
-        report::flame_graph(cell, profile);
-    }
-    if let Measured::Value(found) = SelfTest::of(plan, records, &summary, 0.25) {
-        report::selftest_screen(&found, &[], "run", 80, false);
-        report::selftest_json(&found, &[], "run").unwrap();
-    }
-    let run = |name: &str| MeasuredRun::new(name.to_owned(), plan, &host, records, &summary);
-    let changes = compare(&[run("a")], &[vec![run("b")]]);
-    let options = ChangesOptions { width: 80, colour: false, verbose: true };
-    report::changes_screen(&changes, options);
-    report::write_changes(Vec::new(), &changes).unwrap();
-    report::write_changes_html(Vec::new(), &changes).unwrap();
-    report::write_change_metrics(Vec::new(), &changes, Format::Bmf).unwrap();
-    let question = Question {
-        cell: Cell::default(),
-        links: Link::ALL.to_vec(),
-        paths: SendPath::ALL.to_vec(),
-        against: None,
-        rate_gbps: Some(10.0),
-        share_of_cpu: None,
-        round_trip: Nanos::ms(1),
-    };
-    let source = Source { name: "run", summary: &summary, host: &host, margin: model::Share(0.03) };
-    let advice = advise(&question, &[source]);
-    let options =
-        AdviceOptions { width: 80, colour: false, margin: model::Share(0.03), refused: &[] };
-    report::advice_screen(&advice, options);
-}
-
 /// Tells of a forged journal; where that panics, of the place and of what was forged.
 fn try_to_tell(plan: &Plan, records: &[Record], what: &str, faults: &mut BTreeMap<String, String>) {
     let place = Arc::new(Mutex::new(String::new()));
@@ -213,7 +150,8 @@ fn try_to_tell(plan: &Plan, records: &[Record], what: &str, faults: &mut BTreeMa
             let message = info.payload_as_str().unwrap_or_default().to_owned();
             *place.lock().unwrap() = format!("{at}: {message}");
         }));
-        let told = panic::catch_unwind(AssertUnwindSafe(|| tell(plan, records)));
+        let told =
+            panic::catch_unwind(AssertUnwindSafe(|| tell(plan, &synthetic::host(), records)));
         panic::set_hook(hook);
         told
     };
@@ -232,7 +170,7 @@ fn no_forged_number_is_too_much() {
     let rounds: usize = std::env::var("FORGED_ROUNDS").map_or(3, |text| text.parse().unwrap());
     for plan in plans() {
         let honest = records(&plan);
-        tell(&plan, &honest);
+        tell(&plan, &synthetic::host(), &honest);
         for round in 0..rounds {
             let share = [1, 4, 40][round % 3];
             let journal: Vec<Record> =

@@ -66,7 +66,7 @@ impl Handshake {
 }
 
 /// The number of a flow that shows the right token.
-fn read_greeting(greeting: &[u8; GREETING_BYTES], token: &Token) -> Option<u32> {
+pub(crate) fn read_greeting(greeting: &[u8; GREETING_BYTES], token: &Token) -> Option<u32> {
     let (shown, flow) = greeting.split_at(token.len());
     let flow: [u8; 4] = flow.try_into().ok()?;
     // All bytes are compared, whichever differs first.

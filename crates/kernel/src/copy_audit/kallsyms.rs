@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 /// What /proc/kallsyms tells of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Symbol {
+pub(crate) enum Symbol {
     /// It stands here.
     At(u64),
     /// It is there, but this process may not know where: addresses read 0 (`kptr_restrict` and CAP_SYSLOG).
@@ -27,7 +27,7 @@ fn parse_line(line: &str) -> Option<(u64, &str)> {
 ///
 /// # Errors
 /// The text cannot be read.
-pub(super) fn find(text: impl BufRead, function: &str) -> std::io::Result<Symbol> {
+pub(crate) fn find(text: impl BufRead, function: &str) -> std::io::Result<Symbol> {
     for line in text.lines() {
         match parse_line(&line?) {
             Some((0, name)) if name == function => return Ok(Symbol::Hidden),

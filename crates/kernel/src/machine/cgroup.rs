@@ -19,7 +19,7 @@ pub struct CgroupCpu {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     One,
     Two,
 }
@@ -112,7 +112,7 @@ fn unseen() -> Unavailable {
 }
 
 /// The process's group and its ancestors as directories, own first.
-pub(super) fn directories(membership: &str, mounts: &str) -> Option<(Version, Vec<String>)> {
+pub(crate) fn directories(membership: &str, mounts: &str) -> Option<(Version, Vec<String>)> {
     let (version, group) = membership
         .lines()
         .filter_map(|line| {
@@ -152,7 +152,7 @@ pub(super) fn directories(membership: &str, mounts: &str) -> Option<(Version, Ve
 }
 
 /// Version 2's `cpu.max`, `max 100000` or `50000 100000`, in CPUs.
-fn parse_cpu_max(text: &str) -> Option<f64> {
+pub(crate) fn parse_cpu_max(text: &str) -> Option<f64> {
     let mut words = text.split_ascii_whitespace();
     in_cpus(words.next()?.parse().ok()?, words.next()?.parse().ok()?)
 }
@@ -163,7 +163,7 @@ fn in_cpus(quota_us: u64, period_us: u64) -> Option<f64> {
 }
 
 /// `cpu.stat`: microseconds in version 2, nanoseconds under another name in version 1.
-fn parse_throttled(text: &str) -> Option<Throttled> {
+pub(crate) fn parse_throttled(text: &str) -> Option<Throttled> {
     let field = |key: &str| -> Option<u64> {
         let mut lines = text.lines().filter_map(|line| line.split_once(' '));
         lines.find(|(found, _)| *found == key)?.1.trim().parse().ok()

@@ -1,6 +1,7 @@
 //! A running program's functions: what it has mapped (`/proc/PID/maps`) and the symbols in those files.
 
 use std::collections::HashMap;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use object::{Object, ObjectSegment, ObjectSymbol};
@@ -13,29 +14,29 @@ pub const UNKNOWN: &str = "[unknown]";
 
 /// Code that a process has mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Mapping {
-    start: u64,
-    end: u64,
+pub(crate) struct Mapping {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
     /// Where in the file it begins.
-    offset: u64,
+    pub(crate) offset: u64,
     /// The file's path, or what the kernel calls it: `[vdso]`.
-    path: String,
+    pub(crate) path: String,
 }
 
 /// A file's functions.
 #[derive(Clone, Debug, Default)]
-struct FileSymbols {
+pub(crate) struct FileSymbols {
     /// Offset in the file, length and address, of each loaded part.
-    parts: Vec<[u64; 3]>,
+    pub(crate) parts: Vec<[u64; 3]>,
     /// Address, size and name, ascending.
-    functions: Vec<(u64, u64, String)>,
+    pub(crate) functions: Vec<(u64, u64, String)>,
 }
 
 /// The functions of one process, as it was when this was read.
 #[derive(Clone, Debug, Default)]
 pub struct ProgramSymbols {
-    mappings: Vec<Mapping>,
-    files: HashMap<String, FileSymbols>,
+    pub(crate) mappings: Vec<Mapping>,
+    pub(crate) files: HashMap<String, FileSymbols>,
 }
 
 impl ProgramSymbols {
@@ -67,13 +68,14 @@ impl ProgramSymbols {
         let function = self
             .files
             .get(&mapping.path)
-            .and_then(|symbols| symbols.name(address - mapping.start + mapping.offset));
+            .zip((address - mapping.start).checked_add(mapping.offset))
+            .and_then(|(symbols, offset)| symbols.name(offset));
         Some(format!("{}`{}", file.unwrap_or("[anonymous]"), function.unwrap_or(UNKNOWN)))
     }
 }
 
 /// The executable mappings of `/proc/PID/maps` (proc_pid_maps(5)).
-fn parse_maps(text: &str) -> Vec<Mapping> {
+pub(crate) fn parse_maps(text: &str) -> Vec<Mapping> {
     let parse = |line: &str| {
         let mut words = line.splitn(6, ' ');
         let (start, end) = words.next()?.split_once('-')?;
@@ -89,7 +91,7 @@ fn parse_maps(text: &str) -> Vec<Mapping> {
 
 impl FileSymbols {
     /// Reads an ELF file; one that cannot be read has no symbols.
-    fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let Ok(file) = object::File::parse(bytes) else { return Self::default() };
         let parts = file.segments().map(|segment| {
             let (offset, length) = segment.file_range();
@@ -114,12 +116,12 @@ impl FileSymbols {
     }
 
     /// The function at a place in the file.
-    fn name(&self, offset: u64) -> Option<&str> {
+    pub(crate) fn name(&self, offset: u64) -> Option<&str> {
         let [start, _, address] = self
             .parts
             .iter()
             .find(|[start, length, _]| (*start..start.saturating_add(*length)).contains(&offset))?;
-        let address = offset - start + address;
+        let address = (offset - start).checked_add(*address)?;
         let after = self.functions.partition_point(|(start, ..)| *start <= address);
         let (start, size, name) = self.functions.get(after.checked_sub(1)?)?;
         // Assembly may have no size; what lies beyond a size belongs to nobody.
@@ -127,10 +129,33 @@ impl FileSymbols {
     }
 }
 
-/// A name as people write it: Rust's without mangling and hash, and without the version that C libraries add.
+/// A name as people write it: Rust's without mangling and hash, and without the version that C libraries add. One that is too
+/// long is cut: thousands of symbols may share one text, and a short mangled name may stand for a long one.
 fn readable(name: &str) -> String {
-    let name = format!("{:#}", rustc_demangle::demangle(name));
-    name.split_once('@').map_or(name.as_str(), |(name, _)| name).to_owned()
+    let mut text = Shortened::default();
+    let is_whole = write!(text, "{:#}", rustc_demangle::demangle(name)).is_ok();
+    let name = text.0;
+    match name.split_once('@') {
+        Some((name, _)) => name.to_owned(),
+        None if is_whole => name,
+        None => name + "…",
+    }
+}
+
+/// Bytes of a name at most.
+const LONGEST_NAME: usize = 1000;
+
+/// Takes [`LONGEST_NAME`] bytes, and no more.
+#[derive(Default)]
+struct Shortened(String);
+
+impl fmt::Write for Shortened {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = LONGEST_NAME - self.0.len();
+        let cut = text.floor_char_boundary(room);
+        self.0.push_str(text.get(..cut).unwrap_or_default());
+        if cut == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +210,29 @@ garbage
         for bytes in [&b""[..], b"\x7fELF", b"#!/bin/sh\n"] {
             assert!(FileSymbols::parse(bytes).functions.is_empty());
         }
+    }
+
+    #[test]
+    fn addresses_at_the_end_of_the_address_space_have_no_name() {
+        let path = "/bin/it".to_owned();
+        let symbols = FileSymbols {
+            parts: vec![[0, u64::MAX, u64::MAX - 10]],
+            functions: vec![(1, 0, "first".to_owned())],
+        };
+        assert_eq!(symbols.name(5), Some("first"));
+        assert_eq!(symbols.name(11), None);
+        let mappings =
+            vec![Mapping { start: 0, end: 1 << 40, offset: u64::MAX, path: path.clone() }];
+        let program = ProgramSymbols { mappings, files: HashMap::from([(path, symbols)]) };
+        assert_eq!(program.name(1).as_deref(), Some("it`[unknown]"));
+    }
+
+    #[test]
+    fn a_name_has_a_thousand_bytes_at_most() {
+        assert_eq!(readable(&"x".repeat(1000)), "x".repeat(1000));
+        assert_eq!(readable(&"x".repeat(5000)), format!("{}…", "x".repeat(1000)));
+        assert_eq!(readable(&format!("{}é", "x".repeat(999))), format!("{}…", "x".repeat(999)));
+        assert_eq!(readable(&format!("a@{}", "x".repeat(5000))), "a");
     }
 
     #[test]

@@ -33,19 +33,32 @@ impl Section {
 pub(super) fn within(most: usize, mut sections: Vec<Section>) -> String {
     sections.retain(|section| *section != Section::default());
     let mut cut = vec![0; sections.len()];
+    let mut lengths: Vec<usize> = sections.iter().map(Section::rows_length).collect();
     loop {
         let texts: Vec<String> =
             sections.iter().zip(&cut).map(|(section, cut)| section.text(*cut)).collect();
         let text = texts.join("\n");
         let over = text.chars().count().saturating_sub(most);
-        let longest = sections
-            .iter_mut()
-            .zip(&mut cut)
-            .filter(|(section, _)| !section.rows.is_empty())
-            .max_by_key(|(section, _)| section.rows_length());
-        let Some((section, cut)) = longest.filter(|_| over > 0) else { return text };
-        section.rows.pop();
-        *cut += 1;
+        // So much must go at least: what says how much was cut only adds to it. Writing all of it anew for each row would
+        // take as long as the square of its length.
+        let (mut gone, mut is_cut) = (0, false);
+        while gone < over {
+            let longest = sections
+                .iter_mut()
+                .zip(&mut cut)
+                .zip(&mut lengths)
+                .filter(|((section, _), _)| !section.rows.is_empty())
+                .max_by_key(|(_, length)| **length);
+            let Some(((section, cut), length)) = longest else { break };
+            let row = section.rows.pop().map_or(0, |row| row.chars().count());
+            gone += row;
+            *length -= row;
+            *cut += 1;
+            is_cut = true;
+        }
+        if !is_cut {
+            return text;
+        }
     }
 }
 
@@ -78,6 +91,24 @@ mod tests {
         assert!(text.chars().count() <= 80, "{text}");
         assert!(text.starts_with("## a\n\n- 1\n- 2\n\n## b\n\n- 1\n"), "{text}");
         assert!(text.ends_with("\n… 33 more in report.html\n\nend\n"), "{text}");
+    }
+
+    #[test]
+    fn no_more_is_cut_than_must_be() {
+        let sections = || vec![section("a", 30), section("b", 40), Section::whole("end\n")];
+        let whole = within(usize::MAX, sections());
+        for most in 40..whole.chars().count() {
+            let text = within(most, sections());
+            let cut: Vec<usize> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("… ")?.split(' ').next()?.parse().ok())
+                .collect();
+            let kept = text.lines().filter(|line| line.starts_with("- ")).count();
+            assert_eq!(kept + cut.iter().sum::<usize>(), 70, "{text}");
+            // With one row more, of at least four characters, it would be too long.
+            let length = text.chars().count();
+            assert!(kept == 0 || (length <= most && length + 5 > most), "{most}: {length}");
+        }
     }
 
     #[test]

@@ -1,0 +1,4 @@
+//! Fuzzes lines of journals.
+#![no_main]
+
+copycost_fuzz::target!(journal::fuzzing::line, 200_000, 400);
