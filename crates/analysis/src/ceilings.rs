@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::audit::CeilingPoint;
 use model::names::Audit;
-use model::record::{Outcome, Settings};
+use model::record::Outcome;
 use model::{Cell, Measured};
 
 use crate::copies::{Step, per_byte};
 use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
 use crate::findings::{CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide};
+use crate::judged::Seating;
 use crate::metric::Metric;
 
 /// Bytes a second in Gbit/s, decimal.
@@ -185,11 +186,11 @@ impl Seats {
         let message_bytes = cell.message.bytes().0;
         let mut seats: Option<Self> = None;
         for judged in evidence.trials.of_cell(cell).filter(|judged| judged.is_valid()) {
-            let settings = &judged.trial.settings;
+            let seating = &judged.seating;
             let ring_bytes = message_bytes
-                .saturating_mul(u64::from(settings.ring_slots))
+                .saturating_mul(u64::from(seating.ring_slots))
                 .saturating_mul(u64::from(cell.flows.get()));
-            let receive_bytes = settings.receive_buffer_bytes.0;
+            let receive_bytes = seating.receive_buffer_bytes;
             let seats = seats.get_or_insert_with(|| Self {
                 senders: BTreeSet::new(),
                 receivers: BTreeSet::new(),
@@ -198,8 +199,8 @@ impl Seats {
                 ring_bytes,
                 receive_bytes,
             });
-            seats.senders.extend(seated(settings, &settings.sender_cpus));
-            seats.receivers.extend(seated(settings, &settings.receiver_cpus));
+            seats.senders.extend(seated(seating, &seating.sender_cpus));
+            seats.receivers.extend(seated(seating, &seating.receiver_cpus));
             seats.ring_bytes = seats.ring_bytes.min(ring_bytes);
             seats.receive_bytes = seats.receive_bytes.min(receive_bytes);
         }
@@ -208,8 +209,8 @@ impl Seats {
 }
 
 /// The CPUs of pinned workers; any usable one where they are not pinned.
-fn seated<'a>(settings: &'a Settings, pinned: &'a [u32]) -> impl Iterator<Item = u32> + use<'a> {
-    let cpus = if pinned.is_empty() { &settings.usable_cpus } else { pinned };
+fn seated<'a>(seating: &'a Seating, pinned: &'a [u32]) -> impl Iterator<Item = u32> + use<'a> {
+    let cpus = if pinned.is_empty() { &seating.usable_cpus } else { pinned };
     cpus.iter().copied()
 }
 

@@ -7,7 +7,7 @@ use model::{Cell, Link, Mark, Measured, Share};
 
 use crate::common_spread::CommonSpread;
 use crate::estimate::{Estimate, Moments, Sample};
-use crate::figures::{Reading, context_switches};
+use crate::figures::context_switches;
 use crate::judged::JudgedTrial;
 use crate::metric::{Metric, NO_RECEIVER, Scale};
 use crate::oversubscribed::Oversubscribed;
@@ -95,9 +95,9 @@ impl CellTotals {
         }
     }
 
-    /// Takes a trial in.
-    pub(crate) fn push(&mut self, judged: &JudgedTrial<'_>) {
-        let JudgedTrial { trial, marks, reading } = judged;
+    /// Takes a trial in, with what is kept of it.
+    pub(crate) fn push(&mut self, trial: &Trial, judged: &JudgedTrial) {
+        let (marks, figures) = (&*judged.marks, &judged.figures);
         let knows_cpus = match &trial.outcome {
             Outcome::Imported(imported) => imported.usable_cpus.is_some(),
             Outcome::Finished(_) | Outcome::Failed(_) => !trial.settings.usable_cpus.is_empty(),
@@ -116,24 +116,25 @@ impl CellTotals {
         for mark in marks {
             *self.marks.entry(*mark).or_insert(0) += 1;
         }
-        for (metric, figures) in Metric::ALL.iter().zip(&mut self.figures) {
-            match reading.value(*metric) {
-                Measured::Value(x) => figures.sample.push(x),
-                Measured::Absent { absent } => {
-                    figures.why_not.get_or_insert(absent);
+        for (metric, known) in Metric::ALL.iter().zip(&mut self.figures) {
+            match figures.of(*metric) {
+                Ok(x) => known.sample.push(x),
+                Err(why) => {
+                    known.why_not.get_or_insert_with(|| why.to_owned());
                 }
             }
         }
         for (levels, metric) in self.levels.iter_mut().zip(deciding(trial.cell.link)) {
-            if let Measured::Value(x) = reading.value(metric)
+            if let Ok(x) = figures.of(metric)
                 && x > 0.0
             {
                 levels.push((trial.round, x.ln()));
             }
         }
+        let gbps = figures.of(Metric::GoodputGbps).ok();
         match &trial.outcome {
-            Outcome::Finished(finished) => self.add_windows(trial.cell.link, finished, reading),
-            Outcome::Imported(imported) => self.add_imported(imported, reading),
+            Outcome::Finished(finished) => self.add_windows(trial.cell.link, finished, gbps),
+            Outcome::Imported(imported) => self.add_imported(imported, gbps),
             Outcome::Failed(_) => {}
         }
     }
@@ -150,14 +151,14 @@ impl CellTotals {
         *self.reasons.entry(reason).or_insert(0) += 1;
     }
 
-    fn add_windows(&mut self, link: Link, finished: &Finished, reading: &Reading<'_>) {
+    fn add_windows(&mut self, link: Link, finished: &Finished, gbps: Option<f64>) {
         let bytes = finished
             .receiver
             .workers
             .iter()
             .fold(0, |sum: u64, worker| sum.saturating_add(worker.bytes.0));
         // A window without a byte adds none, and its time through no rate: nothing was received at all.
-        if let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) {
+        if let Some(gbps) = gbps {
             self.received_bytes.add(Ok(bytes));
             self.window_ns += bytes as f64 * 8.0 / gbps;
         }
@@ -184,9 +185,9 @@ impl CellTotals {
     }
 
     /// The file's own totals, of whichever side it counted.
-    fn add_imported(&mut self, imported: &Imported, reading: &Reading<'_>) {
+    fn add_imported(&mut self, imported: &Imported, gbps: Option<f64>) {
         let told = |total: Option<u64>| total.ok_or_else(|| NOT_IN_ROW.to_owned());
-        if let Measured::Value(gbps) = reading.value(Metric::GoodputGbps) {
+        if let Some(gbps) = gbps {
             self.imported_gbps.push(gbps);
             self.window_ns += imported.totals.bytes.unwrap_or(0) as f64 * 8.0 / gbps;
         }

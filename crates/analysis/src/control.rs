@@ -89,7 +89,7 @@ impl Control {
     pub(crate) fn of(
         plan: &Plan,
         places: &Places,
-        trials: &JudgedTrials<'_>,
+        trials: &JudgedTrials,
         logs: &RoundLogs<'_>,
     ) -> Measured<Self> {
         let mut cells = Vec::new();
@@ -142,9 +142,8 @@ impl Control {
     }
 }
 
-fn why_none(trials: &JudgedTrials<'_>) -> &'static str {
-    let in_turns = trials.all().iter().filter_map(|judged| judged.trial.settings.series.as_ref());
-    let mut has_control = in_turns.map(|series| series.steady_ns.0 > 0).peekable();
+fn why_none(trials: &JudgedTrials) -> &'static str {
+    let mut has_control = trials.all().iter().filter_map(|judged| judged.has_control).peekable();
     if has_control.peek().is_none() {
         "nothing was measured in turns"
     } else if has_control.any(|has| has) {

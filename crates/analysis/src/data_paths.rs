@@ -122,7 +122,7 @@ fn total(evidence: &Evidence<'_>, cell: &Cell) -> Option<SendTally> {
     let mut sum: Option<SendTally> = None;
     for judged in evidence.trials.of_cell(cell).filter(|judged| judged.is_valid()) {
         if let Some(finished) = JudgedTrial::finished(judged) {
-            sum.get_or_insert_default().add(&finished.sender.total);
+            sum.get_or_insert_default().add(&finished.sent);
         }
     }
     sum

@@ -28,8 +28,8 @@ pub struct AuditRecords<'a> {
 }
 
 impl<'a> AuditRecords<'a> {
-    /// Gathers them from a journal.
-    pub fn new(records: &'a [Record]) -> Self {
+    /// Those among a journal's records.
+    pub(crate) fn among(records: &'a [Record]) -> Self {
         let mut audits = Self::default();
         for record in records {
             match record {
@@ -137,7 +137,7 @@ pub struct Evidence<'a> {
     /// The machine.
     pub host: &'a Host,
     /// Every trial with its marks.
-    pub trials: &'a JudgedTrials<'a>,
+    pub trials: &'a JudgedTrials,
     /// Each cell's figures round by round, from complete blocks.
     pub(crate) rounds: &'a RoundLogs<'a>,
     /// What heavy instruments told.

@@ -3,7 +3,6 @@
 use model::Measured;
 use model::Plan;
 use model::host::Host;
-use model::record::Record;
 
 use crate::evidence::{AuditRecords, Evidence};
 use crate::explained::Explained;
@@ -21,9 +20,9 @@ use crate::{
 pub(crate) struct Explaining<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) host: &'a Host,
-    pub(crate) records: &'a [Record],
+    pub(crate) audits: &'a AuditRecords<'a>,
     pub(crate) places: &'a Places,
-    pub(crate) trials: &'a JudgedTrials<'a>,
+    pub(crate) trials: &'a JudgedTrials,
     pub(crate) rounds: &'a RoundLogs<'a>,
     pub(crate) estimates: &'a [CellEstimates],
     pub(crate) ratios: &'a [Ratio],
@@ -35,7 +34,7 @@ pub(crate) struct Explaining<'a> {
 pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let Explaining { places, estimates, .. } = *known;
     let (trials, logs) = (known.trials, known.rounds);
-    let audits = AuditRecords::new(known.records);
+    let audits = known.audits;
     let crossovers = crossovers::crossovers(known.plan, places, logs, estimates);
     let cost_models = {
         let widening = known.run.drift.value().map_or(1.0, |drift| drift.widening);
@@ -53,7 +52,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         host: known.host,
         trials,
         rounds: logs,
-        audits: &audits,
+        audits,
         estimates,
         ratios: known.ratios,
         run: known.run,

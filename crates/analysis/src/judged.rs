@@ -1,50 +1,115 @@
-//! Every trial of a journal, judged once: its marks, its figures, and the idle baseline of its round.
+//! Every trial of a journal, judged once: its marks, its figures, and what laws and claims ask of it beside them.
+//!
+//! A journal of a day holds a million trials, of several kB each. What is kept here of one is below a kB, and the record is let go.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use model::record::{Finished, Outcome, Record, Trial};
-use model::{Cell, Link, Mark, Measured, Plan, Thresholds};
+use model::record::{Load, Outcome, Trial};
+use model::{Cell, Link, Mark, Measured, Thresholds};
 
 use crate::figures::Reading;
 use crate::marks::{is_void, judge};
 use crate::metric::Metric;
 use crate::pairs::{Log, Logs, RATIO_METRICS};
+use crate::turn_noise::turn_rates;
 
-/// A trial, what speaks against it, and its figures.
+mod facts;
+mod interned;
+mod trial_figures;
+
+pub(crate) use facts::{BusyFacts, CycleFacts, FinishedFacts, Seating};
+pub(crate) use interned::Interned;
+pub(crate) use trial_figures::TrialFigures;
+
+/// What is kept of a trial.
 #[derive(Clone, Debug)]
-pub struct JudgedTrial<'a> {
-    /// The record.
-    pub trial: &'a Trial,
+pub struct JudgedTrial {
+    /// What was measured.
+    pub cell: Arc<Cell>,
+    /// The round, from 1.
+    pub round: u32,
     /// Its marks, void ones first.
-    pub marks: Vec<Mark>,
-    /// Its figures, with the idle baseline of its round where that has one.
-    pub reading: Reading<'a>,
+    pub marks: Box<[Mark]>,
+    pub(crate) outcome: Judged,
+    pub(crate) figures: TrialFigures,
+    /// Payload bytes a nanosecond that its receivers took, turn by turn; empty where it was measured steadily.
+    pub(crate) turn_rates: Box<[f64]>,
+    /// Of a series: whether it was to end with a steady window, the control.
+    pub(crate) has_control: Option<bool>,
+    /// What the usable CPUs did while its series lasted.
+    pub(crate) load: Option<Arc<Load>>,
+    /// Where its workers ran, and the memory that they used.
+    pub(crate) seating: Arc<Seating>,
 }
 
-impl<'a> JudgedTrial<'a> {
-    /// Both ends' reports, void or not; none where the trial failed or was imported.
-    pub fn finished(&self) -> Option<&'a Finished> {
-        match &self.trial.outcome {
-            Outcome::Finished(finished) => Some(finished),
-            Outcome::Failed(_) | Outcome::Imported(_) => None,
+/// What came of a trial.
+#[derive(Clone, Debug)]
+pub(crate) enum Judged {
+    /// Both ends finished and reported.
+    Finished(Box<FinishedFacts>),
+    /// It ended in an error.
+    Failed,
+    /// A table told of it.
+    Imported,
+}
+
+impl JudgedTrial {
+    /// What is kept of a trial that was read and judged.
+    pub(crate) fn of(
+        trial: &Trial,
+        marks: Vec<Mark>,
+        reading: &Reading<'_>,
+        interned: &mut Interned,
+    ) -> Self {
+        let (outcome, load) = match &trial.outcome {
+            Outcome::Finished(finished) => {
+                let facts = FinishedFacts::of(finished, reading, interned);
+                let load = finished.machine.load.as_deref().map(|load| interned.load(load));
+                (Judged::Finished(Box::new(facts)), load)
+            }
+            Outcome::Failed(_) => (Judged::Failed, None),
+            Outcome::Imported(_) => (Judged::Imported, None),
+        };
+        Self {
+            cell: interned.cell(&trial.cell),
+            round: trial.round,
+            marks: marks.into_boxed_slice(),
+            outcome,
+            figures: TrialFigures::of_reading(reading, interned),
+            turn_rates: turn_rates(trial).into_boxed_slice(),
+            has_control: trial.settings.series.as_ref().map(|series| series.steady_ns.0 > 0),
+            load,
+            seating: interned.seating(&Seating::of(&trial.settings)),
+        }
+    }
+
+    /// What both ends reported, void or not; none where the trial failed or was imported.
+    pub(crate) fn finished(&self) -> Option<&FinishedFacts> {
+        match &self.outcome {
+            Judged::Finished(finished) => Some(finished),
+            Judged::Failed | Judged::Imported => None,
         }
     }
 
     /// Whether it enters estimates.
     pub fn is_valid(&self) -> bool {
-        !matches!(self.trial.outcome, Outcome::Failed(_)) && !is_void(&self.marks)
+        !matches!(self.outcome, Judged::Failed) && !is_void(&self.marks)
     }
 
     /// One of its figures.
     pub fn value(&self, metric: Metric) -> Measured<f64> {
-        self.reading.value(metric)
+        match self.figures.of(metric) {
+            Ok(value) => Measured::Value(value),
+            Err(why) => Measured::absent(why),
+        }
     }
 
     /// The logarithms of the figures of which ratios are formed.
     pub(crate) fn logs(&self) -> Logs {
-        RATIO_METRICS.map(|metric| match self.value(metric) {
-            Measured::Value(x) => Log::of(x),
-            Measured::Absent { .. } => Log::Absent,
+        RATIO_METRICS.map(|metric| match self.figures.of(metric) {
+            Ok(x) => Log::of(x),
+            Err(_) => Log::Absent,
         })
     }
 }
@@ -87,65 +152,37 @@ impl Judge {
 
 /// Every trial of a journal, judged, in its order; and by cell.
 #[derive(Clone, Debug, Default)]
-pub struct JudgedTrials<'a> {
-    all: Vec<JudgedTrial<'a>>,
-    by_cell: HashMap<&'a Cell, Vec<usize>>,
+pub struct JudgedTrials {
+    all: Vec<Arc<JudgedTrial>>,
+    by_cell: HashMap<Arc<Cell>, Vec<usize>>,
 }
 
-impl<'a> JudgedTrials<'a> {
-    /// Judges every trial of a journal by the plan's thresholds.
-    ///
-    /// The idle baseline of a trial is that of the last round begun before it in its segment, if that is the trial's own.
-    pub fn new(plan: &Plan, records: &'a [Record]) -> Self {
-        let mut judged = Self::default();
-        let mut round = None;
-        let mut judge = Judge::new(&plan.thresholds);
-        for record in records {
-            match record {
-                Record::Round(begun) => round = Some(begun),
-                Record::Segment(_) => round = None,
-                Record::Finish(_)
-                | Record::Audit(_)
-                | Record::AuditRefused(_)
-                | Record::Ceiling(_)
-                | Record::Imported(_) => {}
-                Record::Trial(trial) => {
-                    let idle = round.filter(|begun| begun.round == trial.round);
-                    judged.push(JudgedTrial {
-                        trial,
-                        marks: judge.marks(trial),
-                        reading: Reading::new(trial, idle.map(|begun| &begun.idle)),
-                    });
-                }
-            }
-        }
-        judged
-    }
-
-    fn push(&mut self, judged: JudgedTrial<'a>) {
-        self.by_cell.entry(&judged.trial.cell).or_default().push(self.all.len());
+impl JudgedTrials {
+    /// Takes one more in, and tells its place.
+    pub(crate) fn push(&mut self, judged: Arc<JudgedTrial>) -> usize {
+        let place = self.all.len();
+        self.by_cell.entry(Arc::clone(&judged.cell)).or_default().push(place);
         self.all.push(judged);
+        place
     }
 
     /// The trials of one link.
     pub(crate) fn on(&self, link: Link) -> Self {
         let mut on_link = Self::default();
-        let of_link = self.all.iter().filter(|judged| judged.trial.cell.link == link);
-        of_link.for_each(|judged| on_link.push(judged.clone()));
+        for judged in self.all.iter().filter(|judged| judged.cell.link == link) {
+            on_link.push(Arc::clone(judged));
+        }
         on_link
     }
 
     /// Every trial, in the journal's order.
-    pub fn all(&self) -> &[JudgedTrial<'a>] {
+    pub fn all(&self) -> &[Arc<JudgedTrial>] {
         &self.all
     }
 
     /// A cell's trials, in the journal's order.
-    pub fn of_cell<'b>(
-        &'b self,
-        cell: &Cell,
-    ) -> impl Iterator<Item = &'b JudgedTrial<'a>> + use<'a, 'b> {
+    pub fn of_cell<'a>(&'a self, cell: &Cell) -> impl Iterator<Item = &'a JudgedTrial> + use<'a> {
         let places = self.by_cell.get(cell).map_or(&[][..], Vec::as_slice);
-        places.iter().map(|place| &self.all[*place])
+        places.iter().map(|place| &*self.all[*place])
     }
 }

@@ -31,6 +31,7 @@ pub mod figures;
 pub mod findings;
 pub mod id;
 pub mod judged;
+mod judged_run;
 pub mod laws;
 mod links;
 pub mod load;
@@ -60,6 +61,7 @@ pub mod turn_noise;
 pub mod usl;
 pub mod warnings;
 
+pub use judged_run::JudgedRun;
 pub use metric::Metric;
 pub use order::round_order;
 pub use summarise::summarise;

@@ -151,7 +151,7 @@ impl LoadFacts {
     pub(crate) fn of(
         places: &Places,
         contrasts: &[Contrasted],
-        trials: &JudgedTrials<'_>,
+        trials: &JudgedTrials,
         complete: &[Complete],
         logs: &RoundLogs<'_>,
         thresholds: &Thresholds,
@@ -160,8 +160,9 @@ impl LoadFacts {
         let mut khz: Vec<f64> = Vec::new();
         let mut why = "no series tells of it: measured steadily, or by a version that did not look";
         for Complete { round, block, trials: of_block } in complete {
-            let finished = of_block.iter().find_map(|(_, trial)| trials.all()[*trial].finished());
-            let Some(load) = finished.and_then(|finished| finished.machine.load.as_ref()) else {
+            let first = of_block.iter().map(|(_, trial)| &trials.all()[*trial]);
+            let first = first.into_iter().find(|judged| judged.finished().is_some());
+            let Some(load) = first.and_then(|judged| judged.load.as_deref()) else {
                 continue;
             };
             match Taken::of(load) {

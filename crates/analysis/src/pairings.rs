@@ -12,7 +12,7 @@ use crate::judged::JudgedTrials;
 use crate::metric::Metric;
 use crate::pairs::{AllLogRatios, Complete, Logs, RATIO_METRICS, SIGNIFICANCE, test_family};
 use crate::results::{Finding, NoiseFloor, Ratio};
-use crate::turn_noise::{SeriesNoise, TurnNoise, turn_rates};
+use crate::turn_noise::{SeriesNoise, TurnNoise};
 
 /// A plan's cells and controls, and their blocks, by place.
 #[derive(Clone, Debug)]
@@ -159,15 +159,15 @@ impl Pairings {
     pub(crate) fn over(
         plan: &Plan,
         places: &Places,
-        trials: &JudgedTrials<'_>,
+        trials: &JudgedTrials,
         complete: &[Complete],
     ) -> Self {
         let mut pairings = Self::new(plan, places);
-        let mut seen: Vec<Option<(Logs, Vec<f64>)>> = vec![None; places.cells.len()];
+        let mut seen: Vec<Option<(Logs, &[f64])>> = vec![None; places.cells.len()];
         for Complete { block, trials: of_block, .. } in complete {
             for (cell, trial) in of_block {
                 let judged = &trials.all()[*trial];
-                seen[*cell] = Some((judged.logs(), turn_rates(judged.trial)));
+                seen[*cell] = Some((judged.logs(), &judged.turn_rates));
             }
             // Twins of one block share its drift, and may share a trial: their mean is one observation.
             let mut twins = AllLogRatios::default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Cell, Factor, Measured, Shared};
+use model::{Cell, Factor, Shared};
 
 use crate::estimate::Moments;
 use crate::judged::{JudgedTrial, JudgedTrials};
@@ -16,17 +16,13 @@ use crate::pairs::{Complete, Log};
 #[derive(Debug)]
 pub(crate) struct RoundLogs<'a> {
     places: &'a Places,
-    trials: &'a JudgedTrials<'a>,
+    trials: &'a JudgedTrials,
     /// Each cell's rounds, ascending, and the place of the trial that stands for it.
     by_cell: Vec<Vec<(u32, usize)>>,
 }
 
 impl<'a> RoundLogs<'a> {
-    pub(crate) fn new(
-        places: &'a Places,
-        trials: &'a JudgedTrials<'a>,
-        complete: &[Complete],
-    ) -> Self {
+    pub(crate) fn new(places: &'a Places, trials: &'a JudgedTrials, complete: &[Complete]) -> Self {
         let mut by_cell = vec![Vec::new(); places.cells.len()];
         // Complete blocks come sorted by round, and a cell is in one block only: so are each cell's trials.
         for block in complete {
@@ -40,18 +36,18 @@ impl<'a> RoundLogs<'a> {
     /// A cell's rounds and the logarithm of one figure in each, ascending by round; rounds without the figure are left
     /// out. None where a figure had no logarithm: the others alone would be a choice among the trials.
     pub(crate) fn at(&self, cell: usize, metric: Metric) -> Option<Vec<(u32, f64)>> {
-        self.of_figure(cell, |judged| judged.value(metric))
+        self.of_figure(cell, |judged| judged.figures.of(metric).ok())
     }
 
     fn of_figure(
         &self,
         cell: usize,
-        figure: impl Fn(&JudgedTrial<'_>) -> Measured<f64>,
+        figure: impl Fn(&JudgedTrial) -> Option<f64>,
     ) -> Option<Vec<(u32, f64)>> {
         let mut rounds = Vec::new();
         for (round, trial) in &self.by_cell[cell] {
             let figure = figure(&self.trials.all()[*trial]);
-            match figure.value().map_or(Log::Absent, |x| Log::of(*x)) {
+            match figure.map_or(Log::Absent, Log::of) {
                 Log::Of(log) => rounds.push((*round, log)),
                 Log::Absent => {}
                 Log::Undefined => return None,
@@ -77,7 +73,8 @@ impl<'a> RoundLogs<'a> {
         against: usize,
         metric: Metric,
     ) -> Option<Vec<(u32, f64)>> {
-        let of = |cell: usize| self.of_figure(cell, |judged| judged.reading.control(metric));
+        let of =
+            |cell: usize| self.of_figure(cell, |judged| judged.figures.of_control(metric).ok());
         Some(less(of(cell)?, of(against)?))
     }
 

@@ -25,7 +25,7 @@ struct Memory {
 }
 
 /// What the records say of the run, cells apart.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RunTotals {
     pub(crate) started_unix_ms: Option<u64>,
     spent_ns: u64,

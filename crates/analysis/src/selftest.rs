@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::plan::FEWEST_ROUNDS;
-use model::record::{Machine, Record};
+use model::record::{Finished, Machine, Outcome, Record, Trial};
 use model::values::Replica;
 use model::{Cell, Mark, Measured, Nanos, Plan};
 use serde::Serialize;
@@ -16,12 +16,12 @@ use statrs::distribution::{Beta, ContinuousCDF};
 
 use crate::estimate::{Moments, t_975, t_quantile};
 use crate::judged::{JudgedTrial, JudgedTrials};
+use crate::judged_run::JudgedRun;
 use crate::metric::Metric;
 use crate::pairings::Places;
 use crate::pairs::SIGNIFICANCE;
-use crate::summarise::complete_blocks;
 use crate::summary::Summary;
-use crate::turn_noise::{SeriesNoise, TurnNoise, turn_rates};
+use crate::turn_noise::{SeriesNoise, TurnNoise};
 
 /// The version of this value's shape in JSON.
 const VERSION: u32 = 1;
@@ -154,13 +154,12 @@ impl SelfTest {
     ///
     /// `share` is the part of a round of this plan that a round of one comparison takes.
     pub fn of(plan: &Plan, records: &[Record], summary: &Summary, share: f64) -> Measured<Self> {
-        let trials = JudgedTrials::new(plan, records);
-        let places = Places::new(plan);
-        let families = families(&places);
+        let judged = JudgedRun::of(plan, records);
+        let families = families(&judged.places);
         if families.is_empty() {
             return Measured::absent("no cell has a replica; give --replica 1,2,3,4");
         }
-        let pairs = pairs(plan, records, &trials, &families);
+        let pairs = pairs(&judged, &families);
         let run = &summary.run;
         if run.rounds < 2 {
             return Measured::absent("noise takes two whole rounds; give more time");
@@ -212,8 +211,8 @@ impl SelfTest {
             void_trials: run.void_trials,
             noise,
             told_apart,
-            disturbances: disturbances(&trials, summary, &pairs),
-            timer: timer(&trials),
+            disturbances: disturbances(records, summary, &pairs),
+            timer: timer(records, judged.trials()),
         })
     }
 
@@ -237,19 +236,15 @@ fn families(places: &Places) -> Vec<(Cell, Vec<usize>)> {
 }
 
 /// Of each family its pairs (first and second, third and fourth …), and what complete blocks say of them.
-fn pairs(
-    plan: &Plan,
-    records: &[Record],
-    trials: &JudgedTrials<'_>,
-    families: &[(Cell, Vec<usize>)],
-) -> Vec<Vec<Pair>> {
+fn pairs(judged: &JudgedRun, families: &[(Cell, Vec<usize>)]) -> Vec<Vec<Pair>> {
     let mut pairs: Vec<Vec<Pair>> = families
         .iter()
         .map(|(_, family)| family.chunks_exact(2).map(|_| Pair::default()).collect())
         .collect();
-    for block in complete_blocks(plan, trials, records).1 {
-        let of: BTreeMap<usize, &JudgedTrial<'_>> =
-            block.trials.iter().map(|(cell, trial)| (*cell, &trials.all()[*trial])).collect();
+    for block in judged.complete() {
+        let trials = judged.trials().all();
+        let of: BTreeMap<usize, &JudgedTrial> =
+            block.trials.iter().map(|(cell, trial)| (*cell, &*trials[*trial])).collect();
         for ((cell, family), pairs) in families.iter().zip(&mut pairs) {
             for (twins, pair) in family.chunks_exact(2).zip(pairs) {
                 if let [Some(first), Some(second)] = [twins[0], twins[1]].map(|cell| of.get(&cell))
@@ -263,9 +258,9 @@ fn pairs(
 }
 
 impl Pair {
-    fn push(&mut self, cell: &Cell, first: &JudgedTrial<'_>, second: &JudgedTrial<'_>) {
+    fn push(&mut self, cell: &Cell, first: &JudgedTrial, second: &JudgedTrial) {
         let log = |metric: Metric| {
-            let of = |judged: &JudgedTrial<'_>| judged.value(metric).value().copied();
+            let of = |judged: &JudgedTrial| judged.value(metric).value().copied();
             let ratio = of(first)? / of(second)?;
             (ratio > 0.0 && ratio.is_finite()).then(|| ratio.ln())
         };
@@ -274,10 +269,10 @@ impl Pair {
             known.extend(log);
         }
         if let Some(log) = logs[0] {
-            let marks = first.marks.iter().chain(&second.marks).copied().collect();
+            let marks = first.marks.iter().chain(&*second.marks).copied().collect();
             self.marked.push((log, marks));
         }
-        self.turns.push(&turn_rates(first.trial), &turn_rates(second.trial));
+        self.turns.push(&first.turn_rates, &second.turn_rates);
     }
 }
 
@@ -353,11 +348,7 @@ fn clopper_pearson(times: u32, of: u32) -> (f64, f64) {
 }
 
 /// The marks of the run's trials, and those that were looked for in vain.
-fn disturbances(
-    trials: &JudgedTrials<'_>,
-    summary: &Summary,
-    pairs: &[Vec<Pair>],
-) -> Vec<Disturbance> {
+fn disturbances(records: &[Record], summary: &Summary, pairs: &[Vec<Pair>]) -> Vec<Disturbance> {
     const LOOKED_FOR: [Mark; 3] = [Mark::Steal, Mark::Others, Mark::Frequency];
     let seen = summary.marks.iter().filter(|(_, trials)| **trials > 0).map(|(mark, _)| *mark);
     let marks: BTreeSet<Mark> = LOOKED_FOR.into_iter().chain(seen).collect();
@@ -365,7 +356,7 @@ fn disturbances(
         .into_iter()
         .map(|mark| Disturbance {
             mark,
-            trials: match (summary.marks.get(&mark), unseen(trials, mark)) {
+            trials: match (summary.marks.get(&mark), unseen(records, mark)) {
                 (None, Some(why)) => Measured::absent(why),
                 (trials, _) => Measured::Value(trials.copied().unwrap_or(0)),
             },
@@ -375,8 +366,8 @@ fn disturbances(
 }
 
 /// Why no trial could show this mark; none where one could.
-fn unseen(trials: &JudgedTrials<'_>, mark: Mark) -> Option<String> {
-    let machines = || trials.all().iter().filter_map(|judged| Some(&judged.finished()?.machine));
+fn unseen(records: &[Record], mark: Mark) -> Option<String> {
+    let machines = || trials(records).filter_map(|trial| Some(&finished(trial)?.machine));
     let reason = |of: &dyn Fn(&Machine) -> Option<String>| {
         // One that shows it is enough. A machine that was not read at all tells nothing of what it lacks.
         let reasons: Option<Vec<(bool, String)>> = machines()
@@ -417,21 +408,42 @@ fn spread_times(pairs: &[Vec<Pair>], mark: Mark) -> Measured<f64> {
     }
 }
 
+fn trials(records: &[Record]) -> impl Iterator<Item = &Trial> {
+    records.iter().filter_map(|record| match record {
+        Record::Trial(trial) => Some(&**trial),
+        Record::Segment(_)
+        | Record::Round(_)
+        | Record::Audit(_)
+        | Record::AuditRefused(_)
+        | Record::Ceiling(_)
+        | Record::Finish(_)
+        | Record::Imported(_) => None,
+    })
+}
+
+fn finished(trial: &Trial) -> Option<&Finished> {
+    match &trial.outcome {
+        Outcome::Finished(finished) => Some(finished),
+        Outcome::Failed(_) | Outcome::Imported(_) => None,
+    }
+}
+
 /// How far the windows of valid trials are off.
-fn timer(trials: &JudgedTrials<'_>) -> Measured<Timer> {
+fn timer(records: &[Record], judged: &JudgedTrials) -> Measured<Timer> {
     let mut off = Vec::new();
     let mut ordered = 0;
-    for judged in trials.all().iter().filter(|judged| judged.is_valid()) {
-        let Some(finished) = judged.finished() else { continue };
+    let all = trials(records).zip(judged.all());
+    for (trial, _) in all.filter(|(_, judged)| judged.is_valid()) {
+        let Some(finished) = finished(trial) else { continue };
         let workers = finished.sender.workers.iter().chain(&finished.receiver.workers);
-        match &judged.trial.settings.series {
+        match &trial.settings.series {
             Some(series) => {
                 ordered = series.window_ns.0;
                 let spans = workers.flat_map(|worker| worker.slices.iter());
                 off.extend(spans.map(|span| apart(span.window_ns, ordered)));
             }
             None => {
-                ordered = judged.trial.settings.window_ns.0;
+                ordered = trial.settings.window_ns.0;
                 off.extend(workers.map(|worker| apart(worker.window_ns.0, ordered)));
             }
         }

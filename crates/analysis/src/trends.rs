@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::estimate::{Estimate, Moments};
-use crate::judged::JudgedTrials;
+use crate::judged_run::JudgedRun;
 use crate::pairs::{SIGNIFICANCE, holm, ratio};
 
 /// How a cell's goodput changes within a series.
@@ -48,7 +48,7 @@ impl Trend {
 
 /// The trend of every cell of a journal that was measured in turns. To ask after every round, keep [`Trends`].
 pub fn trends(plan: &Plan, records: &[Record]) -> Vec<Trend> {
-    Trends::of(&JudgedTrials::new(plan, records)).found(plan.measure.margin)
+    JudgedRun::of(plan, records).trends().found(plan.measure.margin)
 }
 
 /// What was seen of cells within their series, trial by trial.
@@ -58,13 +58,6 @@ pub fn trends(plan: &Plan, records: &[Record]) -> Vec<Trend> {
 pub struct Trends(BTreeMap<(Cell, u32), BTreeMap<u32, f64>>);
 
 impl Trends {
-    pub(crate) fn of(trials: &JudgedTrials<'_>) -> Self {
-        let mut trends = Self::default();
-        let valid = trials.all().iter().filter(|judged| judged.is_valid());
-        valid.for_each(|judged| trends.push(judged.trial));
-        trends
-    }
-
     /// Takes a valid trial in; one that was measured steadily tells nothing.
     pub fn push(&mut self, trial: &Trial) {
         let (Some(series), Outcome::Finished(finished)) = (&trial.settings.series, &trial.outcome)

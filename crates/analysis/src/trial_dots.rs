@@ -8,11 +8,11 @@ use crate::metric::Metric;
 use crate::results::CellEstimates;
 
 /// The trials of each cell, controls included, in the plan's order.
-pub(crate) fn trial_dots(estimates: &[CellEstimates], trials: &JudgedTrials<'_>) -> Vec<Trials> {
+pub(crate) fn trial_dots(estimates: &[CellEstimates], trials: &JudgedTrials) -> Vec<Trials> {
     estimates.iter().map(|estimates| dots(estimates, trials)).collect()
 }
 
-fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
+fn dots(estimates: &CellEstimates, trials: &JudgedTrials) -> Trials {
     let mut dots = Trials {
         cell: estimates.cell.clone(),
         goodput_gbps: Vec::new(),
@@ -20,7 +20,7 @@ fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
         void_goodput_gbps: Vec::new(),
         relative: Measured::absent("no valid trial"),
     };
-    let mut valid: Vec<&JudgedTrial<'_>> = Vec::new();
+    let mut valid: Vec<&JudgedTrial> = Vec::new();
     for judged in trials.of_cell(&estimates.cell) {
         if judged.is_valid() {
             valid.push(judged);
@@ -29,12 +29,12 @@ fn dots(estimates: &CellEstimates, trials: &JudgedTrials<'_>) -> Trials {
         }
     }
     // A resumed run may have gone back to a round; its order in the journal is kept within the round.
-    valid.sort_by_key(|judged| judged.trial.round);
+    valid.sort_by_key(|judged| judged.round);
     let mut ends_cpu = Some(Vec::new());
     for judged in valid {
         let Measured::Value(gbps) = judged.value(Metric::GoodputGbps) else { continue };
         dots.goodput_gbps.push(gbps);
-        match (judged.value(Metric::cost_on(judged.trial.cell.link)), &mut ends_cpu) {
+        match (judged.value(Metric::cost_on(judged.cell.link)), &mut ends_cpu) {
             (Measured::Value(ns), Some(all)) => all.push(ns),
             (Measured::Absent { .. }, _) | (_, None) => ends_cpu = None,
         }

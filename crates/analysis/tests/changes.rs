@@ -6,6 +6,7 @@
     reason = "a test's functions may fail it, and tell the rates"
 )]
 
+use analysis::JudgedRun;
 use analysis::changes::{
     Changes, Comparison, MeasuredRun, Scope, Subject, Unit, Worse, compare, worse,
 };
@@ -90,7 +91,7 @@ fn measured(plan: &Plan, records: &[model::record::Record]) -> MeasuredRun {
     let host = synthetic::host();
     // Facts of the run alone are taken from its summary: that of no record is cheap.
     let summary = analysis::summarise(plan, &host, &[]);
-    MeasuredRun::new("run".to_owned(), plan, &host, records, &summary)
+    MeasuredRun::new("run".to_owned(), plan, &host, &JudgedRun::of(plan, records), &summary)
 }
 
 fn same(_: &Cell) -> f64 {

@@ -54,8 +54,8 @@ fn an_attempt_after_a_valid_one_counts_for_nothing_whatever_either_measured() {
     };
     let marks = |first: Mark| {
         let records = [attempt(1, Some(first)), attempt(2, None), attempt(3, None)];
-        let judged = analysis::judged::JudgedTrials::new(&plan, &records);
-        judged.all().iter().map(|it| it.marks.clone()).collect::<Vec<_>>()
+        let judged = analysis::JudgedRun::of(&plan, &records);
+        judged.trials().all().iter().map(|it| it.marks.to_vec()).collect::<Vec<_>>()
     };
     let repeated = vec![Mark::Repeated];
     assert_eq!(marks(Mark::Unsettled), [vec![Mark::Unsettled], repeated.clone(), repeated.clone()]);

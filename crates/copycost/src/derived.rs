@@ -1,21 +1,22 @@
 //! Everything in a run directory that follows from its plan, host and journal.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io;
 use std::num::NonZero;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use analysis::JudgedRun;
 use analysis::changes::MeasuredRun;
 use analysis::laws::law::LawState;
 use analysis::summary::Summary;
-use journal::{Class, Contents, JournalError, Owner, RunDirectory};
+use journal::{Class, JournalError, Opened, Owner, RunDirectory};
 use model::host::Host;
 use model::record::Record;
 use model::{Cell, Plan};
 use report::numbers::counted;
-use report::{ColumnSet, Format, Origin, ReportError};
+use report::{ColumnSet, Format, Origin, ReportError, TrialsCsv};
 
 use crate::exit::Stop;
 use crate::terminal::{Reader, show, tell};
@@ -40,8 +41,12 @@ pub(crate) struct Derived {
     pub(crate) host: Host,
     /// Which run and machine this is.
     pub(crate) origin: Origin,
-    /// What was measured.
-    pub(crate) records: Vec<Record>,
+    /// What was measured, trial by trial.
+    pub(crate) judged: JudgedRun,
+    /// Records that were read; a run that goes on has more by now.
+    records: usize,
+    /// The columns of `trials.csv`.
+    trials: TrialsCsv,
     /// All figures.
     pub(crate) summary: Summary,
     /// What a reader of the journal must know, such as a torn last line.
@@ -54,13 +59,25 @@ impl Derived {
     /// # Errors
     /// A file that is missing, damaged or of another version.
     pub(crate) fn read(directory: &RunDirectory) -> Result<Self, Stop> {
-        let Contents { plan, host, records, torn } = directory.read()?;
-        let summary = analysis::summarise(&plan, &host, &records);
-        let torn = torn.iter().map(ToString::to_string);
-        let notes = torn.chain(outside(&plan, &records)).collect();
+        let Opened { plan, host, records: mut all } = directory.open_contents()?;
         let origin = Origin::new(&directory.name(), &plan.label, &host);
+        let mut judged = JudgedRun::new(&plan);
+        let mut outside = Outside::new(&plan);
+        let mut trials = TrialsCsv::new(&plan, &origin);
+        let mut records = 0;
+        for record in all.by_ref() {
+            let record = record?;
+            records += 1;
+            outside.see(&record);
+            trials.see(&record);
+            judged.push(&record);
+        }
+        let summary = judged.summary(&plan, &host);
+        let torn = all.torn().into_iter().map(|torn| torn.to_string());
+        let notes = torn.chain(outside.told()).collect();
         let origin = origin.without(&summary.run.unstated);
-        Ok(Self { plan, host, origin, records, summary, notes })
+        trials.without(&summary.run.unstated);
+        Ok(Self { plan, host, origin, judged, records, trials, summary, notes })
     }
 
     /// Writes the derived files, each whole or not at all.
@@ -72,11 +89,8 @@ impl Derived {
         directory: &RunDirectory,
         columns: ColumnSet,
     ) -> Result<(), JournalError> {
-        let again = |error: ReportError| io::Error::new(error.io().kind(), error.io().to_string());
-        directory.replace(&directory.trials(), |file| {
-            report::write_trials(file, &self.plan, &self.origin, &self.records, columns)
-                .map_err(again)
-        })?;
+        let again = |error: ReportError| plain(&error);
+        self.write_trials(directory, columns)?;
         directory.replace(&directory.results(), |file| {
             report::write_results(file, &self.summary, &self.origin, columns).map_err(again)
         })?;
@@ -117,18 +131,34 @@ impl Derived {
         Ok(())
     }
 
+    /// Reads the journal once more, as its records are not kept.
+    fn write_trials(
+        &self,
+        directory: &RunDirectory,
+        columns: ColumnSet,
+    ) -> Result<(), JournalError> {
+        let records = directory.open_contents()?.records.take(self.records);
+        let mut damaged = None;
+        let written = directory.replace(&directory.trials(), |file| {
+            let write = |records| -> Result<(), ReportError> {
+                let mut rows = self.trials.begin(file, columns)?;
+                for record in records {
+                    match record {
+                        Ok(record) => rows.push(&record)?,
+                        Err(why) => damaged = Some(why),
+                    }
+                }
+                rows.finish()
+            };
+            write(records).map_err(|why| plain(&why))
+        });
+        // The journal was read once already: it was damaged since.
+        damaged.map_or(written, Err)
+    }
+
     /// One SVG a profiled cell; the page links to them.
     fn write_flame_graphs(&self, directory: &RunDirectory) -> Result<(), JournalError> {
-        let audits = self.records.iter().filter_map(|record| match record {
-            Record::Audit(audited) => Some(&**audited),
-            Record::Segment(_)
-            | Record::Round(_)
-            | Record::Trial(_)
-            | Record::AuditRefused(_)
-            | Record::Ceiling(_)
-            | Record::Finish(_)
-            | Record::Imported(_) => None,
-        });
+        let audits = self.judged.audits().audited;
         for (stem, cell, profile) in analysis::cpu_breakdown::profiles(audits) {
             let Some(svg) = report::flame_graph(cell, profile) else { continue };
             let file = directory.figures()?.join(format!("{stem}.svg"));
@@ -155,7 +185,7 @@ impl Derived {
 
     /// The run as far as it can be compared with others, by this name.
     pub(crate) fn to_compare(&self, name: String) -> MeasuredRun {
-        MeasuredRun::new(name, &self.plan, &self.host, &self.records, &self.summary)
+        MeasuredRun::new(name, &self.plan, &self.host, &self.judged, &self.summary)
     }
 
     /// Goodput and cost, for services that follow them.
@@ -240,34 +270,62 @@ pub(crate) fn present(
     }
 }
 
+/// What the operating system said of a file that could not be written.
+fn plain(error: &ReportError) -> io::Error {
+    io::Error::new(error.io().kind(), error.io().to_string())
+}
+
 /// Records of cells that the plan has not, which then are another plan's or another run's. Which controls a plan brings is a
 /// matter of the version that measured, so that a cell counts by what it has beside them.
-fn outside(plan: &Plan, records: &[Record]) -> Option<String> {
-    let plain = |cell: Cell| {
+struct Outside {
+    cells: HashSet<Cell>,
+    /// The journal's line, from 1.
+    line: u64,
+    found: u32,
+    first: Option<(u64, Cell)>,
+}
+
+impl Outside {
+    fn new(plan: &Plan) -> Self {
+        let cells = plan.cells().into_iter().map(Self::plain).collect();
+        Self { cells, line: 0, found: 0, first: None }
+    }
+
+    fn plain(cell: Cell) -> Cell {
         let usual = Cell::default();
         let (replica, watch, so_zerocopy) = (usual.replica, usual.watch, usual.so_zerocopy);
         Cell { replica, watch, so_zerocopy, ..cell }
-    };
-    let cells: BTreeSet<Cell> = plan.cells().into_iter().map(plain).collect();
-    let of = |record: &Record| match record {
-        Record::Trial(trial) => Some(trial.cell.clone()),
-        Record::Audit(audited) => Some(audited.cell.clone()),
-        Record::AuditRefused(refused) => refused.cell.clone(),
-        Record::Segment(_)
-        | Record::Round(_)
-        | Record::Ceiling(_)
-        | Record::Finish(_)
-        | Record::Imported(_) => None,
-    };
-    let found = (1_u64..).zip(records).filter_map(|(line, record)| Some((line, of(record)?)));
-    let found: Vec<(u64, Cell)> =
-        found.filter(|(_, cell)| !cells.contains(&plain(cell.clone()))).collect();
-    let (line, first) = found.first()?;
-    let records = counted(u32::try_from(found.len()).unwrap_or(u32::MAX), "record", "records");
-    Some(format!(
-        "{records} of cells that plan.toml does not have, the first in the journal's line {line} ({}): plan and journal are not of one run",
-        first.id()
-    ))
+    }
+
+    /// Takes the next record.
+    fn see(&mut self, record: &Record) {
+        self.line += 1;
+        let cell = match record {
+            Record::Trial(trial) => Some(&trial.cell),
+            Record::Audit(audited) => Some(&audited.cell),
+            Record::AuditRefused(refused) => refused.cell.as_ref(),
+            Record::Segment(_)
+            | Record::Round(_)
+            | Record::Ceiling(_)
+            | Record::Finish(_)
+            | Record::Imported(_) => None,
+        };
+        let Some(cell) = cell.filter(|cell| !self.cells.contains(*cell)) else { return };
+        if !self.cells.contains(&Self::plain(cell.clone())) {
+            self.found = self.found.saturating_add(1);
+            self.first.get_or_insert_with(|| (self.line, cell.clone()));
+        }
+    }
+
+    /// What a reader must know of them, if there are any.
+    fn told(&self) -> Option<String> {
+        let (line, first) = self.first.as_ref()?;
+        let records = counted(self.found, "record", "records");
+        Some(format!(
+            "{records} of cells that plan.toml does not have, the first in the journal's line {line} ({}): plan and journal are not of one run",
+            first.id()
+        ))
+    }
 }
 
 /// The page that the screen names.
@@ -436,9 +494,14 @@ mod tests {
         let mut plan = Plan::preset(Preset::Default);
         plan.factors.threads.truncate(1);
         let records = synthetic::run(&plan, 1, synthetic::trial);
-        assert_eq!(outside(&plan, &records), None);
+        let outside = |plan: &Plan| {
+            let mut outside = Outside::new(plan);
+            records.iter().for_each(|record| outside.see(record));
+            outside.told()
+        };
+        assert_eq!(outside(&plan), None);
         plan.factors.message.truncate(3);
-        let told = outside(&plan, &records).unwrap();
+        let told = outside(&plan).unwrap();
         // Three paths and three controls at the size that the plan has no more.
         assert!(told.starts_with("6 records of cells that plan.toml does not have"), "{told}");
     }

@@ -39,7 +39,9 @@ pub(crate) fn selftest(arguments: &SelftestArguments) -> Result<(), Stop> {
         tell(&format!("! {note}"));
     }
     let share = share_of_one_comparison(&derived.plan, derived.host.usable_cpus.len());
-    let of = match SelfTest::of(&derived.plan, &derived.records, &derived.summary, share) {
+    // Of what other commands keep of a trial, its windows and its machine's figures are not.
+    let records = directory.read()?.records;
+    let of = match SelfTest::of(&derived.plan, &records, &derived.summary, share) {
         Measured::Value(of) => of,
         Measured::Absent { absent } => {
             derived.judge(&directory, false)?;

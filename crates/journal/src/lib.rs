@@ -12,14 +12,17 @@ pub mod fuzzing;
 mod host_sum;
 mod line;
 mod reader;
+mod records;
 mod rights;
 mod run_directory;
+mod segment_check;
 mod writer;
 
 pub use error::{Class, JournalError};
 pub use host_sum::host_crc32;
 pub use line::RunId;
 pub use reader::{Reader, Torn};
+pub use records::Records;
 pub use rights::{Owner, with_rights};
-pub use run_directory::{Contents, LATEST, RunDirectory, directory_name};
+pub use run_directory::{Contents, LATEST, Opened, RunDirectory, directory_name};
 pub use writer::{Resumed, Store, Writer};

@@ -188,13 +188,14 @@ pub(crate) fn decode(line: &mut [u8], next: Next) -> Result<(Record, Next), Flaw
     if let Some(byte) = line.get_mut(end) {
         *byte = b'}';
     }
-    let object = line.get(at..=end).unwrap_or_default();
-    let record = serde_json::from_slice(object).map_err(|why| {
-        match serde_json::from_slice::<Kind>(object) {
+    // Checked once as a whole, its texts need not be one by one.
+    let object = std::str::from_utf8(line.get(at..=end).unwrap_or_default())
+        .map_err(|_| Flaw::Unreadable("it is no UTF-8 text".to_owned()))?;
+    let record =
+        serde_json::from_str(object).map_err(|why| match serde_json::from_str::<Kind>(object) {
             Ok(Kind { kind }) if !KINDS.contains(&kind.as_str()) => Flaw::UnknownKind(kind),
             _ => Flaw::Unreadable(why.to_string()),
-        }
-    })?;
+        })?;
     Ok((record, next.after(run, sum)))
 }
 

@@ -15,6 +15,9 @@ use crate::line::{
 /// A longer line is no record of ours; without a bound one damaged file could fill the memory.
 const LONGEST_LINE: u64 = 64 << 20;
 
+/// Bytes asked of a file at once.
+const READ_AT_ONCE: usize = 256 << 10;
+
 /// A last line that was being written when its process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn {
@@ -47,6 +50,18 @@ pub struct Reader<R = BufReader<File>> {
     buffer: Vec<u8>,
 }
 
+impl Reader {
+    /// Reads a file; the path is for messages.
+    pub(crate) fn of_file(file: File, path: &Path) -> Self {
+        Self::new(BufReader::with_capacity(READ_AT_ONCE, file), path)
+    }
+
+    /// How long the file is; none where that cannot be told.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        Some(self.source.get_ref().metadata().ok()?.len())
+    }
+}
+
 impl<R: BufRead> Reader<R> {
     /// Reads from any source; the path is for messages.
     pub fn new(source: R, path: &Path) -> Self {
@@ -62,6 +77,11 @@ impl<R: BufRead> Reader<R> {
             done: false,
             buffer: Vec::new(),
         }
+    }
+
+    /// The journal.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The torn last line, once the end was reached.

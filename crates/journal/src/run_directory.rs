@@ -17,6 +17,7 @@ use model::record::Record;
 use crate::error::JournalError;
 use crate::folder::Folder;
 use crate::reader::{Reader, Torn};
+use crate::records::Records;
 use crate::rights::{Owner, Rights};
 use crate::writer::{Resumed, Writer, lock};
 
@@ -32,6 +33,9 @@ const PLAN: &str = "plan.toml";
 const HOST: &str = "host.json";
 const JOURNAL: &str = "journal.jsonl";
 const FIGURES: &str = "figures";
+
+/// A journal of so many bytes is read ahead by a thread.
+const LONG_JOURNAL: u64 = 4 << 20;
 
 /// A run directory's name from a local time such as `2026-11-23T07-10-00` and a host's name.
 pub fn directory_name(time: &str, host: &str) -> String {
@@ -63,6 +67,17 @@ pub struct Contents {
     pub records: Vec<Record>,
     /// The torn last line that was left out.
     pub torn: Option<Torn>,
+}
+
+/// A run whose records are still to be read.
+#[derive(Debug)]
+pub struct Opened {
+    /// What was asked.
+    pub plan: Plan,
+    /// The machine.
+    pub host: Host,
+    /// What was measured.
+    pub records: Records,
 }
 
 impl RunDirectory {
@@ -314,7 +329,7 @@ impl RunDirectory {
         let read = || {
             let _rights = Rights::take(self.owner)?;
             let file = self.folder.file(OsStr::new(JOURNAL), false)?;
-            Ok(Reader::new(io::BufReader::new(file), &self.journal()))
+            Ok(Reader::of_file(file, &self.journal()))
         };
         told(self.owner, read())
     }

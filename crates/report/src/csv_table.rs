@@ -267,22 +267,28 @@ impl<T: Table> Columns<T> {
         rows: impl Iterator<Item = T::Row<'a>> + Clone,
         set: ColumnSet,
     ) -> Result<(), ReportError> {
-        let error = |e: csv::Error| ReportError::csv(T::FILE, e);
-        let columns = self.in_order(rows.clone(), set);
-        let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(columns.iter().map(|column| &column.about.name)).map_err(error)?;
-        let mut text = String::new();
+        let mut file = self.begin(out, &self.seen_in(rows.clone()), set)?;
         for row in rows {
-            for column in &columns {
-                text.clear();
-                (column.value)(&row, &mut text);
-                let is_text = column.about.kind == Kind::Text;
-                let field = if is_text { harmless(&text) } else { Cow::Borrowed(&*text) };
-                csv.write_field(&*field).map_err(error)?;
-            }
-            csv.write_record(None::<&[u8]>).map_err(error)?;
+            file.row(&row)?;
         }
-        csv.flush().map_err(|e| ReportError::new(T::FILE, e))
+        file.finish()
+    }
+
+    /// Writes the header; the rows must be those that were seen.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub(crate) fn begin<W: Write>(
+        &self,
+        out: W,
+        seen: &Seen,
+        set: ColumnSet,
+    ) -> Result<CsvFile<'_, T, W>, ReportError> {
+        let columns = self.in_order(seen, set);
+        let mut csv = csv::Writer::from_writer(out);
+        csv.write_record(columns.iter().map(|column| &column.about.name))
+            .map_err(|e| ReportError::csv(T::FILE, e))?;
+        Ok(CsvFile { columns, csv, text: String::new() })
     }
 
     /// Writes the same rows as JSON lines: one object a row, numbers as numbers, and null where a field is empty.
@@ -295,7 +301,7 @@ impl<T: Table> Columns<T> {
         rows: impl Iterator<Item = T::Row<'a>> + Clone,
         set: ColumnSet,
     ) -> Result<(), ReportError> {
-        let columns = self.in_order(rows.clone(), set);
+        let columns = self.in_order(&self.seen_in(rows.clone()), set);
         let (mut text, mut line) = (String::new(), String::new());
         for row in rows {
             line.clear();
@@ -323,36 +329,44 @@ impl<T: Table> Columns<T> {
         out.flush().map_err(|e| ReportError::new(T::FILE, e))
     }
 
-    /// The columns as listed, but factors that do not vary and then empty columns last; or without both. A table without
-    /// a row has all.
-    fn in_order<'a>(
-        &self,
-        rows: impl Iterator<Item = T::Row<'a>>,
-        set: ColumnSet,
-    ) -> Vec<&Column<T>> {
-        // Each cell, and which of its factors nobody knows.
-        let mut cells: BTreeMap<Cell, BTreeSet<Vec<Factor>>> = BTreeMap::new();
+    /// No row yet.
+    pub(crate) fn none_seen(&self) -> Seen {
         let mut empty: Vec<usize> = (0..self.list.len()).collect();
         empty.retain(|index| self.list.get(*index).is_some_and(|column| column.factor.is_none()));
-        let mut text = String::new();
-        for row in rows {
-            if !cells.contains_key(T::cell(&row)) {
-                cells.insert(T::cell(&row).clone(), BTreeSet::new());
-            }
-            let unstated = &T::origin(&row).unstated;
-            if let Some(known) = cells.get_mut(T::cell(&row))
-                && !known.contains(unstated)
-            {
-                known.insert(unstated.clone());
-            }
-            empty.retain(|index| {
-                text.clear();
-                if let Some(column) = self.list.get(*index) {
-                    (column.value)(&row, &mut text);
-                }
-                text.is_empty()
-            });
+        Seen { cells: BTreeMap::new(), empty, text: String::new() }
+    }
+
+    /// Sees a row.
+    pub(crate) fn see(&self, seen: &mut Seen, row: &T::Row<'_>) {
+        let Seen { cells, empty, text } = seen;
+        if !cells.contains_key(T::cell(row)) {
+            cells.insert(T::cell(row).clone(), BTreeSet::new());
         }
+        let unstated = &T::origin(row).unstated;
+        if let Some(known) = cells.get_mut(T::cell(row))
+            && !known.contains(unstated)
+        {
+            known.insert(unstated.clone());
+        }
+        empty.retain(|index| {
+            text.clear();
+            if let Some(column) = self.list.get(*index) {
+                (column.value)(row, text);
+            }
+            text.is_empty()
+        });
+    }
+
+    fn seen_in<'a>(&self, rows: impl Iterator<Item = T::Row<'a>>) -> Seen {
+        let mut seen = self.none_seen();
+        rows.for_each(|row| self.see(&mut seen, &row));
+        seen
+    }
+
+    /// The columns as listed, but factors that do not vary and then empty columns last; or without both. A table without
+    /// a row has all.
+    fn in_order(&self, seen: &Seen, set: ColumnSet) -> Vec<&Column<T>> {
+        let Seen { cells, empty, .. } = seen;
         if cells.is_empty() {
             return self.list.iter().collect();
         }
@@ -376,6 +390,59 @@ impl<T: Table> Columns<T> {
             used.extend(without);
         }
         used
+    }
+}
+
+/// What a table's rows have, by which its columns are put in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Each cell, and which of its factors nobody knows.
+    cells: BTreeMap<Cell, BTreeSet<Vec<Factor>>>,
+    /// Columns that no row has anything in, factors left out.
+    empty: Vec<usize>,
+    text: String,
+}
+
+impl Seen {
+    /// The same rows, of which nobody knows these factors.
+    pub(crate) fn without(&mut self, unstated: &[Factor]) {
+        for known in self.cells.values_mut() {
+            *known = BTreeSet::from([unstated.to_vec()]);
+        }
+    }
+}
+
+/// A CSV file that is being written.
+pub(crate) struct CsvFile<'c, T: Table, W: Write> {
+    columns: Vec<&'c Column<T>>,
+    csv: csv::Writer<W>,
+    text: String,
+}
+
+impl<T: Table, W: Write> CsvFile<'_, T, W> {
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub(crate) fn row(&mut self, row: &T::Row<'_>) -> Result<(), ReportError> {
+        let error = |e: csv::Error| ReportError::csv(T::FILE, e);
+        let Self { columns, csv, text } = self;
+        for column in columns {
+            text.clear();
+            (column.value)(row, text);
+            let is_text = column.about.kind == Kind::Text;
+            let field = if is_text { harmless(text) } else { Cow::Borrowed(&**text) };
+            csv.write_field(&*field).map_err(error)?;
+        }
+        csv.write_record(None::<&[u8]>).map_err(error)
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub(crate) fn finish(mut self) -> Result<(), ReportError> {
+        self.csv.flush().map_err(|e| ReportError::new(T::FILE, e))
     }
 }
 

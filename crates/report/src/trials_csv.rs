@@ -11,9 +11,9 @@ use analysis::judged::Judge;
 use analysis::marks::is_void;
 use analysis::metric::Metric;
 use model::record::{CpuBusy, FailureKind, Field, Finished, Outcome, Record, Settings, Trial};
-use model::{Cell, Mark, Measured, Plan};
+use model::{Cell, Factor, Mark, Measured, Plan, Thresholds};
 
-use crate::csv_table::{ColumnSet, Columns, CsvColumn, Table};
+use crate::csv_table::{ColumnSet, Columns, CsvColumn, CsvFile, Seen, Table};
 use crate::error::ReportError;
 use crate::origin::Origin;
 
@@ -24,7 +24,6 @@ mod side_columns;
 struct Trials;
 
 /// What the fields of a row are taken from.
-#[derive(Clone)]
 struct Row<'a> {
     origin: &'a Origin,
     trial: &'a Trial,
@@ -65,8 +64,124 @@ pub fn trial_columns() -> Vec<CsvColumn> {
     columns().described()
 }
 
-/// Writes `trials.csv`: one row a trial in the journal's order, void and failed ones included. Absent figures are
-/// empty fields. Goes through the records twice, and holds one row at a time.
+/// `trials.csv`: one row a trial in the journal's order, void and failed ones included; absent figures are empty fields.
+///
+/// A journal is gone through twice, and need not be at hand: which columns hold anything is told by [`TrialsCsv::see`] of every
+/// record, and the rows are written by [`TrialRows::push`] of every record again.
+pub struct TrialsCsv {
+    columns: Columns<Trials>,
+    thresholds: Thresholds,
+    origin: Origin,
+    seen: Seen,
+    rows: RowMaker,
+}
+
+impl TrialsCsv {
+    /// No record yet.
+    pub fn new(plan: &Plan, origin: &Origin) -> Self {
+        let columns = columns();
+        Self {
+            seen: columns.none_seen(),
+            columns,
+            thresholds: plan.thresholds,
+            origin: origin.clone(),
+            rows: RowMaker::new(&plan.thresholds),
+        }
+    }
+
+    /// Sees the next record.
+    pub fn see(&mut self, record: &Record) {
+        if let Some(row) = self.rows.row(&self.origin, record) {
+            self.columns.see(&mut self.seen, &row);
+        }
+    }
+
+    /// In a run of which nobody knows these factors.
+    pub fn without(&mut self, unstated: &[Factor]) {
+        self.origin.unstated = unstated.to_vec();
+        self.seen.without(unstated);
+    }
+
+    /// Begins the file.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn begin<W: Write>(&self, out: W, set: ColumnSet) -> Result<TrialRows<'_, W>, ReportError> {
+        Ok(TrialRows {
+            file: self.columns.begin(out, &self.seen, set)?,
+            origin: &self.origin,
+            rows: RowMaker::new(&self.thresholds),
+        })
+    }
+}
+
+/// The rows of `trials.csv`.
+pub struct TrialRows<'t, W: Write> {
+    file: CsvFile<'t, Trials, W>,
+    origin: &'t Origin,
+    rows: RowMaker,
+}
+
+impl<W: Write> TrialRows<'_, W> {
+    /// Writes the next record's row, if it is a trial.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn push(&mut self, record: &Record) -> Result<(), ReportError> {
+        match self.rows.row(self.origin, record) {
+            Some(row) => self.file.row(&row),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn finish(self) -> Result<(), ReportError> {
+        self.file.finish()
+    }
+}
+
+/// Makes rows of records, in the journal's order.
+struct RowMaker {
+    judge: Judge,
+    /// The idle baseline of the round.
+    idle: Option<Measured<CpuBusy>>,
+}
+
+impl RowMaker {
+    fn new(thresholds: &Thresholds) -> Self {
+        Self { judge: Judge::new(thresholds), idle: None }
+    }
+
+    fn row<'a>(&'a mut self, origin: &'a Origin, record: &'a Record) -> Option<Row<'a>> {
+        match record {
+            Record::Round(round) => {
+                self.idle = Some(round.idle.clone());
+                None
+            }
+            Record::Segment(_) | Record::Finish(_) => {
+                self.idle = None;
+                None
+            }
+            // Never timed: no row.
+            Record::Audit(_)
+            | Record::AuditRefused(_)
+            | Record::Ceiling(_)
+            | Record::Imported(_) => None,
+            Record::Trial(trial) => Some(Row {
+                origin,
+                trial,
+                marks: self.judge.marks(trial),
+                idle: self.idle.as_ref(),
+                reading: Reading::new(trial, self.idle.as_ref()),
+            }),
+        }
+    }
+}
+
+/// Writes `trials.csv` of records that are at hand.
 ///
 /// # Errors
 /// The writer's.
@@ -78,32 +193,13 @@ pub fn write_trials<'a>(
     set: ColumnSet,
 ) -> Result<(), ReportError> {
     let records = records.into_iter();
-    let judge = Judge::new(&plan.thresholds);
-    let rows = records.scan((None, judge), move |(idle, judge), record| {
-        Some(match record {
-            Record::Round(round) => {
-                *idle = Some(&round.idle);
-                None
-            }
-            Record::Segment(_) | Record::Finish(_) => {
-                *idle = None;
-                None
-            }
-            // Never timed: no row.
-            Record::Audit(_)
-            | Record::AuditRefused(_)
-            | Record::Ceiling(_)
-            | Record::Imported(_) => None,
-            Record::Trial(trial) => Some(Row {
-                origin,
-                trial,
-                marks: judge.marks(trial),
-                idle: *idle,
-                reading: Reading::new(trial, *idle),
-            }),
-        })
-    });
-    columns().write(out, rows.flatten(), set)
+    let mut file = TrialsCsv::new(plan, origin);
+    records.clone().for_each(|record| file.see(record));
+    let mut rows = file.begin(out, set)?;
+    for record in records {
+        rows.push(record)?;
+    }
+    rows.finish()
 }
 
 fn columns() -> Columns<Trials> {

@@ -1,6 +1,7 @@
 //! What changed between runs: on the screen, as JSON, and for services that follow figures.
 #![allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
 
+use analysis::JudgedRun;
 use analysis::changes::{Changes, MeasuredRun, compare};
 use model::{Cell, Factor, Plan, SendPath};
 use report::{ChangesOptions, Format};
@@ -16,7 +17,7 @@ fn run(name: &str, plan: &Plan, seed: u64, speed: impl Fn(&Cell) -> f64) -> Meas
         synthetic::trial(cell, round).faster(speed(cell) * noise)
     });
     let summary = analysis::summarise(plan, &host, &records);
-    MeasuredRun::new(name.to_owned(), plan, &host, &records, &summary)
+    MeasuredRun::new(name.to_owned(), plan, &host, &JudgedRun::of(plan, &records), &summary)
 }
 
 /// A slower path on another kernel, a slower machine, and a size more on one side.

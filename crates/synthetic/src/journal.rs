@@ -56,22 +56,33 @@ pub fn round(round: u32, started_unix_ms: u64) -> Round {
 pub fn run(
     plan: &Plan,
     rounds: u32,
-    mut figures: impl FnMut(&Cell, u32) -> TrialBuilder,
+    figures: impl FnMut(&Cell, u32) -> TrialBuilder,
 ) -> Vec<Record> {
+    let mut records = Vec::new();
+    each_record(plan, rounds, figures, |record| records.push(record));
+    records
+}
+
+/// The records of [`run`] one after the other, for runs that no memory holds.
+pub fn each_record(
+    plan: &Plan,
+    rounds: u32,
+    mut figures: impl FnMut(&Cell, u32) -> TrialBuilder,
+    mut take: impl FnMut(Record),
+) {
     let mut now = START_UNIX_MS;
-    let mut records = vec![Record::Segment(segment(now))];
+    take(Record::Segment(segment(now)));
     for number in 1..=rounds {
-        records.push(Record::Round(round(number, now)));
+        take(Record::Round(round(number, now)));
         for (block, (_, cells)) in (0..).zip(round_order(plan, number)) {
             for (position, cell) in (0..).zip(cells) {
                 let trial =
                     figures(&cell, number).place(block, position).started_unix_ms(now).build();
                 now += TRIAL_MS;
-                records.push(Record::Trial(Box::new(trial)));
+                take(Record::Trial(Box::new(trial)));
             }
         }
     }
     let spent_ns = Nanos::ms(now - START_UNIX_MS);
-    records.push(Record::Finish(Finish { reason: FinishReason::Rounds, spent_ns }));
-    records
+    take(Record::Finish(Finish { reason: FinishReason::Rounds, spent_ns }));
 }

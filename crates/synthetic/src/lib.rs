@@ -28,7 +28,7 @@ mod series;
 mod trial;
 
 pub use audit::{audited, audits};
-pub use journal::{on, round, run, segment};
+pub use journal::{each_record, on, round, run, segment};
 pub use laptop::host;
 pub use loaded::loaded;
 pub use noise::{noise, normal};

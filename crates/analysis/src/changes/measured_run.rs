@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use model::host::Host;
-use model::record::Record;
 use model::{Cell, Contrast, Plan};
 
-use crate::judged::JudgedTrials;
+use crate::judged_run::JudgedRun;
 use crate::metric::Metric;
 use crate::pairings::contrasted;
 use crate::results::RunFacts;
 use crate::round_logs::{RoundLogs, less};
-use crate::summarise::complete_blocks;
 use crate::summary::Summary;
 
 /// Rounds, ascending, and the logarithm of a figure in each.
@@ -40,17 +38,16 @@ impl MeasuredRun {
         name: String,
         plan: &Plan,
         host: &Host,
-        records: &[Record],
+        judged: &JudgedRun,
         summary: &Summary,
     ) -> Self {
-        let trials = JudgedTrials::new(plan, records);
-        let (places, complete) = complete_blocks(plan, &trials, records);
-        let logs = RoundLogs::new(&places, &trials, &complete);
+        let places = &judged.places;
+        let logs = RoundLogs::new(places, &judged.trials, &judged.complete());
         let asked = places.cells.iter().take(places.asked).enumerate();
         let cells = asked.map(|(place, cell)| {
             (cell.clone(), metrics(cell).map(|metric| logs.at(place, metric)))
         });
-        let contrasts = contrasted(plan, &places).into_iter().filter_map(|pair| {
+        let contrasts = contrasted(plan, places).into_iter().filter_map(|pair| {
             let cell = |place: usize| places.cells.get(place).cloned();
             Some((pair.contrast.clone(), cell(pair.cell)?, cell(pair.against)?))
         });

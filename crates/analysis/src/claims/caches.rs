@@ -166,10 +166,10 @@ pub(super) fn c21(evidence: &Evidence<'_>) -> Ruling {
         );
     };
     let rings = evidence.trials.all().iter().filter_map(|judged| {
-        let cell = &judged.trial.cell;
+        let cell = &judged.cell;
         let is_it = cell.message.bytes().0 == MESSAGE && judged.is_valid();
         let finished = judged.finished().filter(|_| is_it)?;
-        Some((finished.sender.ring_bytes.0, cell.threads.get()))
+        Some((finished.sender_ring_bytes, cell.threads.get()))
     });
     let rings = rings.max_by_key(|(bytes, _)| *bytes);
     effect(Shown::by(l3 >= MESSAGE, true), [cache])

@@ -16,9 +16,8 @@ use crate::reason::Reason;
 
 /// The NUMA nodes on which a cell's workers ran, if every CPU's node is known and they were pinned.
 fn nodes(evidence: &Evidence<'_>, cell: &Cell) -> Option<BTreeSet<u32>> {
-    let settings = &evidence.trials.of_cell(cell).next()?.trial.settings;
-    let cpus: Vec<u32> =
-        settings.sender_cpus.iter().chain(&settings.receiver_cpus).copied().collect();
+    let seats = &evidence.trials.of_cell(cell).next()?.seating;
+    let cpus: Vec<u32> = seats.sender_cpus.iter().chain(&seats.receiver_cpus).copied().collect();
     if cpus.is_empty() {
         return None;
     }

@@ -1,15 +1,14 @@
 //! Laws 6 and 7: CPU time against the wall clock, and cycles against CPU time.
 
+use model::Measured;
 use model::Missing;
 use model::host::Host;
-use model::record::{Counters, Finished, Worker};
-use model::{Measured, Nanos};
 
 use super::reason::{Breach, Counted, Figure, LawReason, Source, Wrong};
 use super::{decided, measure_trials, undecidable};
 use crate::evidence::Evidence;
 use crate::findings::ModelledSide;
-use crate::judged::JudgedTrial;
+use crate::judged::{BusyFacts, CycleFacts, JudgedTrial};
 use crate::laws::law::Law;
 
 const CPU: u32 = 6;
@@ -17,16 +16,6 @@ const CYCLES: u32 = 7;
 
 /// Beyond one reading's stated error, what both sources may be off by: their edges are not read at the same instant.
 const EDGES: f64 = 0.01;
-
-/// CPU time of a side's workers that lies within the span in which the CPUs were observed, in ns. The span holds the
-/// windows; where it is shorter, only that part of them counts.
-fn own_cpu_ns(workers: &[Worker], span: Nanos) -> f64 {
-    let within = |worker: &Worker| {
-        let window = worker.window_ns.0.max(1) as f64;
-        worker.cpu_ns.0 as f64 * (span.0 as f64 / window).min(1.0)
-    };
-    workers.iter().map(within).sum()
-}
 
 /// Ends' CPU ≤ busy time of all CPUs in use ≤ CPUs × wall; and ends' CPU ≤ the machine's cost, which is that busy time less
 /// what the CPUs do with the ends idle, where that was read.
@@ -36,20 +25,20 @@ pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
     let mut broken = Vec::new();
     for judged in evidence.trials.all() {
         let Some(finished) = judged.finished() else { continue };
-        match &finished.machine.busy {
-            Measured::Absent { absent } => {
-                why_not.get_or_insert(absent);
+        match &finished.busy {
+            Err(why) => {
+                why_not.get_or_insert(why);
             }
-            Measured::Value(_) => {
+            Ok(busy) => {
                 compared += 1;
-                broken.extend(wrong(judged, finished).map(|wrong| Breach::of_trial(judged, wrong)));
+                broken.extend(wrong(busy).map(|wrong| Breach::of_trial(judged, wrong)));
             }
         }
     }
     match why_not {
         Some(why) if compared == 0 => undecidable(
             CPU,
-            [LawReason::absent(Source::BusyTime, why)],
+            [LawReason::absent(Source::BusyTime, &**why)],
             Missing::of_itself("a kernel that tells how long its CPUs are idle"),
         ),
         None if compared == 0 => undecidable(CPU, [LawReason::NoRecord], measure_trials()),
@@ -57,29 +46,20 @@ pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
     }
 }
 
-fn wrong(judged: &JudgedTrial<'_>, finished: &Finished) -> Option<Wrong> {
-    let busy = finished.machine.busy.value()?;
-    let span = busy.span_ns.0 as f64;
-    let one_error = busy.error_ns.0 as f64 + EDGES * span;
-    for (cpu, busy_ns) in busy.cpus.iter().zip(&busy.busy_ns) {
-        if *busy_ns as f64 > span + one_error {
-            return Some(Wrong::figure(Figure::BusyNs { cpu: *cpu }, *busy_ns as f64, span));
-        }
+fn wrong(busy: &BusyFacts) -> Option<Wrong> {
+    let BusyFacts { span_ns: span, all_ns: all, ends_ns: own, .. } = *busy;
+    let one_error = busy.error_ns + EDGES * span;
+    if let Some((cpu, busy_ns)) = busy.busiest
+        && busy_ns as f64 > span + one_error
+    {
+        return Some(Wrong::figure(Figure::BusyNs { cpu }, busy_ns as f64, span));
     }
-    let own = match finished.machine.ends_cpu_ns {
-        Some(ends) => ends.0 as f64,
-        None => {
-            own_cpu_ns(&finished.sender.workers, busy.span_ns)
-                + own_cpu_ns(&finished.receiver.workers, busy.span_ns)
-        }
-    };
-    let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
-    let edges = EDGES * span * busy.cpus.len().max(1) as f64;
-    let error = busy.error_ns.0 as f64 * busy.cpus.len().max(1) as f64;
-    if own > all + error + edges {
+    let cpus = busy.cpus.max(1) as f64;
+    let edges = EDGES * span * cpus;
+    if own > all + busy.error_ns * cpus + edges {
         return Some(Wrong::figure(Figure::EndsCpuNs, own, all));
     }
-    let machine = judged.reading.machine_ns(finished).ok()?;
+    let machine = busy.machine?;
     let is_below = own > machine.ns + machine.error_ns + edges;
     is_below.then(|| Wrong::figure(Figure::MachineNs, own, machine.ns))
 }
@@ -129,16 +109,12 @@ fn lowest_hz(host: &Host, cpus: &[u32]) -> Option<f64> {
 }
 
 /// Cycles a second of CPU time of one side.
-fn hz(counters: &Counters) -> Result<f64, Unknown> {
-    match (&counters.cycles, &counters.task_clock_ns) {
-        (Measured::Value(cycles), Measured::Value(clock)) if clock.count > 0 => {
-            Ok(cycles.count as f64 / clock.count as f64 * 1e9)
-        }
-        (Measured::Value(_), Measured::Value(_)) => {
-            Err(Unknown(Source::TaskClock, "it stood still".to_owned()))
-        }
-        (Measured::Absent { absent }, _) => Err(Unknown(Source::Cycles, absent.clone())),
-        (_, Measured::Absent { absent }) => Err(Unknown(Source::TaskClock, absent.clone())),
+fn hz(side: &CycleFacts) -> Result<f64, Unknown> {
+    match (&side.cycles, &side.clock_ns) {
+        (Ok(_), Ok(0)) => Err(Unknown(Source::TaskClock, "it stood still".to_owned())),
+        (Ok(cycles), Ok(clock_ns)) => Ok(*cycles as f64 / *clock_ns as f64 * 1e9),
+        (Err(why), _) => Err(Unknown(Source::Cycles, why.to_string())),
+        (_, Err(why)) => Err(Unknown(Source::TaskClock, why.to_string())),
     }
 }
 
@@ -179,11 +155,11 @@ struct Frequency {
 }
 
 /// None for a trial that failed; an error where a source is absent.
-fn frequency(host: &Host, judged: &JudgedTrial<'_>) -> Option<Result<Frequency, Unknown>> {
-    let finished = judged.finished()?;
-    let settings = &judged.trial.settings;
-    let side = |side, counters: &Counters, cpus: &[u32]| -> Result<Frequency, Unknown> {
-        let hz = hz(counters)?;
+fn frequency(host: &Host, judged: &JudgedTrial) -> Option<Result<Frequency, Unknown>> {
+    let [of_sender, of_receiver] = &judged.finished()?.cycles;
+    let seats = &judged.seating;
+    let side = |side, of: &CycleFacts, cpus: &[u32]| -> Result<Frequency, Unknown> {
+        let hz = hz(of)?;
         let highest = highest_hz(host, cpus)?;
         let lowest = lowest_hz(host, cpus);
         let limit = if hz > highest * (1.0 + COUNTERS) {
@@ -194,9 +170,8 @@ fn frequency(host: &Host, judged: &JudgedTrial<'_>) -> Option<Result<Frequency, 
         let wrong = limit.map(|limit| Wrong::figure(Figure::Hz { side }, hz, limit));
         Ok(Frequency { wrong, is_lowest_known: lowest.is_some() })
     };
-    let sender = side(ModelledSide::Sender, &finished.sender.counters, &settings.sender_cpus);
-    let receiver =
-        side(ModelledSide::Receiver, &finished.receiver.counters, &settings.receiver_cpus);
+    let sender = side(ModelledSide::Sender, of_sender, &seats.sender_cpus);
+    let receiver = side(ModelledSide::Receiver, of_receiver, &seats.receiver_cpus);
     Some(match (sender, receiver) {
         (Ok(sender), Ok(receiver)) => Ok(Frequency {
             wrong: sender.wrong.or(receiver.wrong),

@@ -32,9 +32,9 @@ fn zerocopy_in_plan() -> Missing {
 fn zerocopy<'a>(
     evidence: &'a Evidence<'a>,
     option: Switch,
-) -> impl Iterator<Item = &'a JudgedTrial<'a>> {
-    evidence.trials.all().iter().filter(move |judged| {
-        let cell = &judged.trial.cell;
+) -> impl Iterator<Item = &'a JudgedTrial> {
+    evidence.trials.all().iter().map(|judged| &**judged).filter(move |judged| {
+        let cell = &judged.cell;
         cell.send_path.capabilities().gets_notifications
             && cell.so_zerocopy == option
             && judged.finished().is_some()
@@ -47,7 +47,7 @@ pub(super) fn notifications(evidence: &Evidence<'_>) -> Law {
     let mut broken = Vec::new();
     for judged in zerocopy(evidence, Switch::On) {
         let Some(finished) = judged.finished() else { continue };
-        let total = &finished.sender.total;
+        let total = &finished.sent;
         compared += 1;
         sends = sends.saturating_add(total.zerocopy_sends);
         let wrong = if total.completed != total.zerocopy_sends {
@@ -67,7 +67,7 @@ pub(super) fn notifications(evidence: &Evidence<'_>) -> Law {
     decided(NOTIFICATIONS, compared, seen, broken)
 }
 
-fn breach(judged: &JudgedTrial<'_>, (figure, is, should): (Figure, u64, u64)) -> Breach {
+fn breach(judged: &JudgedTrial, (figure, is, should): (Figure, u64, u64)) -> Breach {
     Breach::of_trial(judged, Wrong::figure(figure, is as f64, should as f64))
 }
 
@@ -86,8 +86,8 @@ pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
     let mut broken = Vec::new();
     for judged in zerocopy(evidence, Switch::On) {
         let Some(finished) = judged.finished() else { continue };
-        let link = judged.trial.cell.link;
-        let total = &finished.sender.total;
+        let link = judged.cell.link;
+        let total = &finished.sent;
         if total.completed == 0 {
             continue;
         }
@@ -124,7 +124,7 @@ pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
     let mut broken = Vec::new();
     for judged in zerocopy(evidence, Switch::Off) {
         let Some(finished) = judged.finished() else { continue };
-        let total = &finished.sender.total;
+        let total = &finished.sent;
         compared += 1;
         let notified = saturating_sum([total.completed, total.notifications, total.zerocopy_sends]);
         if notified > 0 {

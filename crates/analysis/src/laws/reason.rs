@@ -246,8 +246,8 @@ pub struct Breach {
 }
 
 impl Breach {
-    pub(super) fn of_trial(judged: &JudgedTrial<'_>, wrong: Wrong) -> Self {
-        let (round, cell) = (judged.trial.round, judged.trial.cell.clone());
+    pub(super) fn of_trial(judged: &JudgedTrial, wrong: Wrong) -> Self {
+        let (round, cell) = (judged.round, Cell::clone(&judged.cell));
         Self { record: BreachRecord::Trial { round, cell }, wrong }
     }
 

@@ -8,10 +8,12 @@ use model::Plan;
 use model::host::Host;
 use model::record::Record;
 
-use super::{Contents, HOST, PLAN, RunDirectory, told};
+use super::{Contents, HOST, LONG_JOURNAL, Opened, PLAN, RunDirectory, told};
 use crate::error::JournalError;
-use crate::host_sum::host_crc32;
+use crate::host_sum::crc32_of_text;
+use crate::records::Records;
 use crate::rights::Rights;
+use crate::segment_check::SegmentCheck;
 
 /// A plan or the facts of a host are no longer than this, in bytes; without a bound a foreign file could fill the memory.
 const LONGEST_TEXT: u64 = 16 << 20;
@@ -21,50 +23,43 @@ impl RunDirectory {
     ///
     /// # Errors
     /// A file that is missing, damaged or of another version; records that were made on another machine than `host.json`
-    /// describes.
+    /// describes, or under another plan.
     pub fn read(&self) -> Result<Contents, JournalError> {
-        let (records, torn) = self.read_journal()?.read_all()?;
-        let (plan, host) = (self.read_plan()?, self.read_host()?);
-        self.check(&plan, &host, &records)?;
-        Ok(Contents { plan, host, records, torn })
+        let Opened { plan, host, mut records } = self.open_contents()?;
+        let all = records.by_ref().collect::<Result<_, _>>()?;
+        Ok(Contents { plan, host, records: all, torn: records.torn() })
     }
 
-    /// Checks that every segment names the machines of its ends as `host.json` does and knows all that it says, and holds the plan but for budget, precision,
-    /// rounds and label.
+    /// Reads all that the run is made of but its records, which come one after the other: a journal of a day is larger than most
+    /// memories.
+    ///
+    /// # Errors
+    /// As [`RunDirectory::read`]; those of the records come with them.
+    pub fn open_contents(&self) -> Result<Opened, JournalError> {
+        let journal = self.read_journal()?;
+        let (plan, host) = (self.read_plan()?, self.read_host()?);
+        let records = if journal.bytes().is_some_and(|bytes| bytes >= LONG_JOURNAL) {
+            Records::ahead(|| self.read_journal())?
+        } else {
+            Records::here(journal)
+        };
+        let records = records.checked_by(self.segment_check(&plan, &host)?);
+        Ok(Opened { plan, host, records })
+    }
+
+    /// Checks that every segment names the machines of its ends as `host.json` does and knows all that it says, and holds the
+    /// plan but for budget, precision, rounds and label.
     ///
     /// # Errors
     /// The first segment of another machine or another plan, or of a `host.json` that said something else.
     pub fn check(&self, plan: &Plan, host: &Host, records: &[Record]) -> Result<(), JournalError> {
-        let described = (host.identity(), host.receiver_host.as_ref().map(|it| it.identity()));
-        for (line, record) in (1..).zip(records) {
-            let Record::Segment(segment) = record else { continue };
-            if (&segment.host, &segment.receiver_host) != (&described.0, &described.1) {
-                let receiver = segment.receiver_host.iter();
-                let machines: Vec<&str> =
-                    std::iter::once(&segment.host).chain(receiver).map(String::as_str).collect();
-                let measured = machines.join(" and ");
-                return Err(JournalError::OtherHost { path: self.host(), line, measured });
-            }
-            if segment.host_crc32.as_ref().is_some_and(|sum| *sum != host_crc32(host)) {
-                return Err(JournalError::ChangedHost { path: self.host(), line });
-            }
-            // A plan of another version may say more than this one understands.
-            let measured = segment.plan.as_deref().and_then(|text| Plan::from_toml(text).ok());
-            if let Some(measured) = measured.map(|it| it.identity())
-                && measured != plan.identity()
-            {
-                let named = plan.identity();
-                let mut lines = measured.lines().zip(named.lines());
-                let (then, now) = lines.find(|(then, now)| then != now).unwrap_or_default();
-                return Err(JournalError::OtherPlan {
-                    path: self.plan(),
-                    line,
-                    then: then.to_owned(),
-                    now: now.to_owned(),
-                });
-            }
-        }
-        Ok(())
+        let mut check = self.segment_check(plan, host)?;
+        records.iter().try_for_each(|record| check.next(record))
+    }
+
+    fn segment_check(&self, plan: &Plan, host: &Host) -> Result<SegmentCheck, JournalError> {
+        let (path, text) = self.text(HOST)?;
+        Ok(SegmentCheck::new((self.plan(), plan), (path, host, crc32_of_text(&text))))
     }
 
     /// Writes `plan.toml`.

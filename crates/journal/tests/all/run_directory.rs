@@ -311,6 +311,11 @@ fn facts_of_the_machine_that_changed_since_they_were_measured_under_are_told() {
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     fs::write(run.host(), value.to_string()).unwrap();
     assert_eq!(run.read().unwrap().records.len(), 1);
+    // What only a later version knows is a part of it as well.
+    let mut later = value.clone();
+    later["told_by_a_later_version"] = 1.into();
+    fs::write(run.host(), later.to_string()).unwrap();
+    assert!(matches!(run.read(), Err(JournalError::ChangedHost { line: 1, .. })));
     // None of these facts is of the machine's identity.
     for (fact, other) in
         [("usable_cpus", serde_json::json!([0, 1, 2])), ("uid", 3.into()), ("page_bytes", 1.into())]

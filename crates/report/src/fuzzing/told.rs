@@ -1,5 +1,6 @@
 //! Everything that commands derive from records and write. Tests and the fuzz targets share it.
 
+use analysis::JudgedRun;
 use analysis::advice::{Question, Source, advise};
 use analysis::changes::{MeasuredRun, compare};
 use analysis::selftest::SelfTest;
@@ -38,7 +39,8 @@ fn written<T>(write: impl FnOnce(&mut Vec<u8>) -> Result<T, report::ReportError>
 /// Derives and writes everything that a command derives and writes.
 pub(crate) fn tell(plan: &Plan, host: &Host, records: &[Record]) -> Told {
     let mut told = Told::default();
-    let summary = analysis::summarise(plan, host, records);
+    let judged = JudgedRun::of(plan, records);
+    let summary = judged.summary(plan, host);
     let origin = Origin::new("run", "", host);
     let all = ColumnSet::All;
     told.tables = vec![
@@ -61,17 +63,7 @@ pub(crate) fn tell(plan: &Plan, host: &Host, records: &[Record]) -> Told {
     let page = Page { summary: &summary, host, plan, figures: &figures, data_paths: &data_paths };
     told.pages.push(written(|out| report::write_html(out, &page)));
     told.markdown = written(|out| report::write_markdown(out, &page));
-    let audits = records.iter().filter_map(|record| match record {
-        Record::Audit(audited) => Some(&**audited),
-        Record::Segment(_)
-        | Record::Round(_)
-        | Record::Trial(_)
-        | Record::AuditRefused(_)
-        | Record::Ceiling(_)
-        | Record::Finish(_)
-        | Record::Imported(_) => None,
-    });
-    for (_, cell, profile) in analysis::cpu_breakdown::profiles(audits) {
+    for (_, cell, profile) in analysis::cpu_breakdown::profiles(judged.audits().audited) {
         told.pictures.extend(report::flame_graph(cell, profile));
     }
     told.pictures.extend(figures.into_iter().flat_map(|figure| [figure.svg, figure.narrow]));
@@ -80,7 +72,7 @@ pub(crate) fn tell(plan: &Plan, host: &Host, records: &[Record]) -> Told {
         told.screens.push(report::selftest_screen(&found, &[], "run", 80, true));
         told.documents.push(report::selftest_json(&found, &[], "run").unwrap());
     }
-    let run = |name: &str| MeasuredRun::new(name.to_owned(), plan, host, records, &summary);
+    let run = |name: &str| MeasuredRun::new(name.to_owned(), plan, host, &judged, &summary);
     let changes = compare(&[run("a")], &[vec![run("b")]]);
     let options = ChangesOptions { width: 80, colour: true, verbose: true };
     told.screens.push(report::changes_screen(&changes, options));

@@ -1,0 +1,73 @@
+//! Whether a journal's segments are of the plan and the machines that stand beside it.
+
+use std::path::PathBuf;
+
+use model::Plan;
+use model::host::Host;
+use model::record::Record;
+
+use crate::error::JournalError;
+
+/// Checks segments as they come.
+#[derive(Debug)]
+pub(crate) struct SegmentCheck {
+    line: u64,
+    plan: (PathBuf, String),
+    host: PathBuf,
+    /// The machine of the sending end, and that of the receiving end where it is another one.
+    machines: (String, Option<String>),
+    /// The sum of what `host.json` says.
+    host_crc32: String,
+}
+
+impl SegmentCheck {
+    /// Against these two files, by their paths.
+    pub(crate) fn new(
+        (plan_path, plan): (PathBuf, &Plan),
+        (host_path, host, host_crc32): (PathBuf, &Host, String),
+    ) -> Self {
+        Self {
+            line: 0,
+            plan: (plan_path, plan.identity()),
+            host: host_path,
+            machines: (host.identity(), host.receiver_host.as_ref().map(|it| it.identity())),
+            host_crc32,
+        }
+    }
+
+    /// Takes the next record; only segments are looked at.
+    ///
+    /// # Errors
+    /// It is a segment of another machine or another plan, or of a `host.json` that said something else.
+    pub(crate) fn next(&mut self, record: &Record) -> Result<(), JournalError> {
+        self.line += 1;
+        let line = self.line;
+        let Record::Segment(segment) = record else { return Ok(()) };
+        if (&segment.host, &segment.receiver_host) != (&self.machines.0, &self.machines.1) {
+            let receiver = segment.receiver_host.iter();
+            let machines: Vec<&str> =
+                std::iter::once(&segment.host).chain(receiver).map(String::as_str).collect();
+            let measured = machines.join(" and ");
+            return Err(JournalError::OtherHost { path: self.host.clone(), line, measured });
+        }
+        if segment.host_crc32.as_ref().is_some_and(|sum| *sum != self.host_crc32) {
+            return Err(JournalError::ChangedHost { path: self.host.clone(), line });
+        }
+        // A plan of another version may say more than this one understands.
+        let measured = segment.plan.as_deref().and_then(|text| Plan::from_toml(text).ok());
+        let (path, named) = &self.plan;
+        if let Some(measured) = measured.map(|it| it.identity())
+            && measured != *named
+        {
+            let mut lines = measured.lines().zip(named.lines());
+            let (then, now) = lines.find(|(then, now)| then != now).unwrap_or_default();
+            return Err(JournalError::OtherPlan {
+                path: path.clone(),
+                line,
+                then: then.to_owned(),
+                now: now.to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
