@@ -129,7 +129,7 @@ fn bad_tables_are_refused_by_line_and_column() {
         ),
         (
             "impl,size,threads,cycles\n".to_owned(),
-            "column \"cycles\": whose, the sender's, the receiver's or both ends'? say it by --map \"cycles=sender_cycles\" (or receiver_cycles, ends_cycles)",
+            "column \"cycles\": whose, the sender's, the receiver's or both ends'? say it by --map cycles=sender_cycles (or receiver_cycles, ends_cycles)",
         ),
         ("impl,size,threads,goodput_gb_s\n".to_owned(), "bits or bytes?"),
         ("cell,trials,goodput_gbps,goodput_gbps_low\n".to_owned(), "import its trials.csv"),
