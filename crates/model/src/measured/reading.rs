@@ -1,12 +1,12 @@
-//! Reads a figure that may be absent, without keeping what it reads: serde's own way with untagged values copies each into
-//! memory first, which took most of the time in which a journal is read.
+//! Reads a figure that may be absent without keeping what it reads: serde's own way with untagged values copies each into memory
+//! first, text by text.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
 use serde::de::{
     DeserializeSeed, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
@@ -24,9 +24,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Measured<T> {
 struct Told<T>(PhantomData<T>);
 
 macro_rules! plain {
-    ($($visit:ident: $of:ty),+) => {
+    ($($visit:ident: $of:ty => $plain:path),+) => {
         $(fn $visit<E: Error>(self, value: $of) -> Result<Self::Value, E> {
-            T::deserialize(value.into_deserializer()).map(Measured::Value)
+            T::deserialize(Plain($plain(value), PhantomData)).map(Measured::Value)
         })+
     };
 }
@@ -38,10 +38,13 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Told<T> {
         f.write_str("a figure, or why it is absent")
     }
 
-    plain!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str, visit_string: String);
+    plain!(
+        visit_bool: bool => Scalar::Bool, visit_u64: u64 => Scalar::U64, visit_i64: i64 => Scalar::I64,
+        visit_f64: f64 => Scalar::F64, visit_str: &str => Scalar::Str
+    );
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        T::deserialize(().into_deserializer()).map(Measured::Value)
+        T::deserialize(Plain(Scalar::Unit, PhantomData)).map(Measured::Value)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
@@ -62,6 +65,62 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Told<T> {
                 T::deserialize(MapAccessDeserializer::new(whole)).map(Measured::Value)
             }
         }
+    }
+}
+
+/// A value that is neither a map nor a sequence.
+enum Scalar<'a> {
+    Bool(bool),
+    U64(u64),
+    I64(i64),
+    F64(f64),
+    Str(&'a str),
+    Unit,
+}
+
+/// One source for all of them, so that each type is built for one source of scalars and not for six.
+struct Plain<'a, E>(Scalar<'a>, PhantomData<E>);
+
+impl<'de, E: Error> Deserializer<'de> for Plain<'_, E> {
+    type Error = E;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
+        match self.0 {
+            Scalar::Bool(value) => visitor.visit_bool(value),
+            Scalar::U64(value) => visitor.visit_u64(value),
+            Scalar::I64(value) => visitor.visit_i64(value),
+            Scalar::F64(value) => visitor.visit_f64(value),
+            Scalar::Str(value) => visitor.visit_str(value),
+            Scalar::Unit => visitor.visit_unit(),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, E> {
+        match self.0 {
+            Scalar::Str(value) => {
+                let value: StrDeserializer<'_, E> = value.into_deserializer();
+                value.deserialize_enum(name, variants, visitor)
+            }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, E> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple
+        tuple_struct map struct identifier ignored_any
     }
 }
 
