@@ -153,13 +153,14 @@ fn listen(which: WhichEnd, output: impl Read, replies: &mpsc::Sender<(WhichEnd, 
         let read = output.by_ref().take(LONGEST_REPLY).read_until(b'\n', &mut line);
         let from_end = match read {
             Ok(0) | Err(_) => FromEnd::Closed,
-            Ok(_) => match serde_json::from_slice(&line) {
-                Ok(reply) => FromEnd::Reply(Box::new(reply)),
-                Err(_) => {
-                    let text = String::from_utf8_lossy(&line);
-                    FromEnd::NoReply(text.trim_end().chars().take(200).collect())
+            Ok(_) => {
+                // What is no text is no reply either, and is shown as far as it can be.
+                let text = String::from_utf8_lossy(&line);
+                match serde_json::from_str(&text) {
+                    Ok(reply) => FromEnd::Reply(Box::new(reply)),
+                    Err(_) => FromEnd::NoReply(text.trim_end().chars().take(200).collect()),
                 }
-            },
+            }
         };
         let is_last = matches!(from_end, FromEnd::Closed);
         if replies.send((which, from_end)).is_err() || is_last {

@@ -112,7 +112,7 @@ impl Listener {
                 let (arrived, apart) = (door.arrived(), door.told_apart());
                 let time = model::Nanos(crate::coordinator::nanos(patience));
                 let at = self.address;
-                return Err(if arrived == 0 {
+                return Err(if arrived == 0 && !door.lost_a_client() {
                     format!(
                         "no client came within {time} at {at}{apart}; start the other end, and check that it can reach this address"
                     )

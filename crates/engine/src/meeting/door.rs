@@ -121,6 +121,11 @@ impl<'d> Door<'d> {
         self.met.iter().all(Option::is_some)
     }
 
+    /// Whether a client with the token came, and left or said more before the load began.
+    pub(super) const fn lost_a_client(&self) -> bool {
+        self.gone > 0
+    }
+
     /// Who else came, for the end of a message.
     pub(super) fn told_apart(&self) -> String {
         let mut text = String::new();

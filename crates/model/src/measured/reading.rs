@@ -101,13 +101,9 @@ impl<'de, E: Error> Deserializer<'de> for Plain<'_, E> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, E> {
-        match self.0 {
-            Scalar::Str(value) => {
-                let value: StrDeserializer<'_, E> = value.into_deserializer();
-                value.deserialize_enum(name, variants, visitor)
-            }
-            _ => self.deserialize_any(visitor),
-        }
+        let Scalar::Str(value) = self.0 else { return self.deserialize_any(visitor) };
+        let value: StrDeserializer<'_, E> = value.into_deserializer();
+        value.deserialize_enum(name, variants, visitor)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
