@@ -20,7 +20,7 @@ use crate::trends::Trends;
 /// What a run's records come to.
 ///
 /// A trial of a cell that is not of the plan is counted among the run's trials and marks and enters nothing else. Time grows with
-/// the number of records; memory with that of trials, by about 1 KiB each.
+/// the number of records; memory with that of trials, by about 1.4 KiB each.
 #[derive(Debug)]
 pub struct JudgedRun {
     judge: Judge,

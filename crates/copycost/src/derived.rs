@@ -131,29 +131,36 @@ impl Derived {
         Ok(())
     }
 
-    /// Reads the journal once more, as its records are not kept.
+    /// Reads the journal once more, as its records are not kept. Where it is not what it was, the rows that were there stay.
     fn write_trials(
         &self,
         directory: &RunDirectory,
         columns: ColumnSet,
     ) -> Result<(), JournalError> {
-        let records = directory.open_contents()?.records.take(self.records);
+        let mut records = directory.open_contents()?.records;
         let mut damaged = None;
         let written = directory.replace(&directory.trials(), |file| {
-            let write = |records| -> Result<(), ReportError> {
-                let mut rows = self.trials.begin(file, columns)?;
-                for record in records {
-                    match record {
-                        Ok(record) => rows.push(&record)?,
-                        Err(why) => damaged = Some(why),
+            let again = |why: ReportError| plain(&why);
+            let mut rows = self.trials.begin(file, columns).map_err(again)?;
+            for read in 0..self.records {
+                match records.next() {
+                    Some(Ok(record)) => rows.push(&record).map_err(again)?,
+                    Some(Err(why)) => {
+                        damaged = Some(why);
+                        return Err(io::Error::other("the journal was damaged meanwhile"));
                     }
+                    None => return Err(self.shorter(read)),
                 }
-                rows.finish()
-            };
-            write(records).map_err(|why| plain(&why))
+            }
+            rows.finish().map_err(again)
         });
-        // The journal was read once already: it was damaged since.
+        // It was read once already: what is wrong with it came since, and its line is the one to name.
         damaged.map_or(written, Err)
+    }
+
+    fn shorter(&self, read: usize) -> io::Error {
+        let had = counted(self.records, "record", "records");
+        io::Error::other(format!("the journal had {had} a moment ago and has {read} now"))
     }
 
     /// One SVG a profiled cell; the page links to them.
@@ -504,6 +511,42 @@ mod tests {
         let told = outside(&plan).unwrap();
         // Three paths and three controls at the size that the plan has no more.
         assert!(told.starts_with("6 records of cells that plan.toml does not have"), "{told}");
+    }
+
+    #[test]
+    fn a_journal_that_changed_between_its_readings_leaves_the_rows_that_were_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, mut journal) = RunDirectory::begin(&folder.path().join("run"), None).unwrap();
+        let mut plan = Plan::preset(Preset::Default);
+        plan.factors.message.truncate(1);
+        plan.factors.threads.truncate(1);
+        run.write_plan(&plan).unwrap();
+        run.write_host(&synthetic::host()).unwrap();
+        journal.append_all(&synthetic::run(&plan, 2, synthetic::trial)).unwrap();
+        drop(journal);
+        let mut derived = Derived::read(&run).unwrap();
+        derived.write(&run, ColumnSet::All).unwrap();
+        let rows = std::fs::read(run.trials()).unwrap();
+        let whole = std::fs::read(run.journal()).unwrap();
+        let middle = whole.len() / 2;
+        let line = whole.iter().take(middle).filter(|byte| **byte == b'\n').count() + 1;
+        let mut flipped = whole.clone();
+        flipped[middle] ^= 1;
+        let end = middle + whole[middle..].iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let damaged = (flipped, format!("line {line} is damaged"));
+        let shorter = (whole[..end].to_vec(), format!("a moment ago and has {line} now"));
+        for (bytes, told) in [damaged, shorter] {
+            std::fs::write(run.journal(), bytes).unwrap();
+            let error = derived.write(&run, ColumnSet::All).unwrap_err().to_string();
+            assert!(error.contains(&told), "{error}");
+            assert_eq!(std::fs::read(run.trials()).unwrap(), rows);
+        }
+        // One that went on meanwhile is written as far as it was read.
+        std::fs::write(run.journal(), whole).unwrap();
+        let mut journal = run.resume_journal().unwrap().writer;
+        journal.append_all(&synthetic::run(&plan, 1, synthetic::trial)).unwrap();
+        derived.write(&run, ColumnSet::All).unwrap();
+        assert_eq!(std::fs::read(run.trials()).unwrap(), rows);
     }
 
     #[test]
