@@ -17,6 +17,7 @@ use crate::evidence::{Evidence, figure};
 use crate::findings::{CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide};
 use crate::judged::Seating;
 use crate::metric::Metric;
+use crate::results::CellEstimates;
 
 /// Bytes a second in Gbit/s, decimal.
 fn gbps(bytes_per_s: f64) -> f64 {
@@ -79,7 +80,7 @@ pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
         let Some(seats) = Seats::of(evidence, &estimates.cell) else { continue };
         let receiving = estimates.cell.link.has_receiver().then_some(ModelledSide::Receiver);
         for side in [ModelledSide::Sender].into_iter().chain(receiving) {
-            shares.extend(share(evidence, &rates, &estimates.cell, goodput, &seats, side));
+            shares.extend(share(evidence, &rates, estimates, goodput, &seats, side));
         }
     }
     shares
@@ -88,12 +89,13 @@ pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
 fn share(
     evidence: &Evidence<'_>,
     rates: &Rates<'_>,
-    cell: &Cell,
+    estimates: &CellEstimates,
     goodput_gbps: Estimate,
     seats: &Seats,
     side: ModelledSide,
 ) -> Option<CeilingShare> {
-    let kernel = kernel_copies(evidence, cell, side);
+    let cell = &estimates.cell;
+    let kernel = kernel_copies(evidence, estimates, side);
     let (cpus, least_bytes, staged) = match side {
         // The path's own copy comes from the ring as well. What the kernel then copies is the staging buffer, and a
         // working set of one message may be much faster.
@@ -138,8 +140,10 @@ fn share(
 
 /// Copies a payload byte that the kernel makes on a side's CPUs: as the last audit trial counted them, else as its
 /// source has them. Deferred copies are made in softirq, normally on the sender's CPU (`skb_copy_ubufs`).
-fn kernel_copies(evidence: &Evidence<'_>, cell: &Cell, side: ModelledSide) -> Copies {
-    let should = crate::copies::expected(cell);
+fn kernel_copies(evidence: &Evidence<'_>, estimates: &CellEstimates, side: ModelledSide) -> Copies {
+    let cell = &estimates.cell;
+    let mapped = figure(estimates, Metric::MappedShare).map_or(0.0, |share| share.mean);
+    let should = crate::copies::expected(cell, mapped);
     let expected = match side {
         ModelledSide::Sender => should.copied_in + should.deferred,
         ModelledSide::Receiver => should.copied_out,

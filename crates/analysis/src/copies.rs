@@ -1,8 +1,8 @@
 //! How often the kernel copies a payload byte: by its source, and by the audit.
 
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
-use model::record::{Finished, Outcome};
-use model::{Audit, Cell, Measured, Missing};
+use model::record::{Finished, Outcome, ReceiveTally};
+use model::{Audit, Cell, Measured, Missing, TakenBytes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,14 +17,37 @@ pub(crate) struct Expected {
     pub(crate) copied_out: f64,
 }
 
-/// What a cell's path and link should copy. A program's own copy (`staged`) is none of the kernel's.
-pub(crate) fn expected(cell: &Cell) -> Expected {
+/// Share of the bytes that receivers took which was mapped; 0 where they took none.
+pub(crate) fn mapped_share(tally: &ReceiveTally) -> f64 {
+    match tally.received_bytes {
+        0 => 0.0,
+        received => tally.mapped_bytes as f64 / received as f64,
+    }
+}
+
+/// The same of an audit trial.
+pub(crate) fn expected_of(audited: &Audited) -> Expected {
+    let mapped = match &audited.outcome {
+        Outcome::Finished(finished) => mapped_share(&finished.receiver.total),
+        Outcome::Failed(_) | Outcome::Imported(_) => 0.0,
+    };
+    expected(&audited.cell, mapped)
+}
+
+/// What a cell's paths and link should copy, where the receivers mapped this share of what they took. A program's own copy
+/// (`staged`) is none of the kernel's.
+pub(crate) fn expected(cell: &Cell, mapped: f64) -> Expected {
     let is = |yes: bool| f64::from(u8::from(yes));
     let by_reference = cell.passes_by_reference();
     Expected {
         copied_in: is(!by_reference),
         deferred: is(by_reference && cell.link.copies_by_reference_on_delivery()),
-        copied_out: is(cell.link.has_receiver()),
+        copied_out: match cell.receive_path.capabilities().taken {
+            _ if !cell.link.has_receiver() => 0.0,
+            TakenBytes::Copied => 1.0,
+            TakenBytes::Mapped => 1.0 - mapped,
+            TakenBytes::Dropped => 0.0,
+        },
     }
 }
 

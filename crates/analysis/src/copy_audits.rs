@@ -4,7 +4,7 @@ use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::Outcome;
 use model::{Audit, Measured};
 
-use crate::copies::{NotCounted, Step, expected, per_byte};
+use crate::copies::{NotCounted, Step, expected_of, per_byte};
 use crate::evidence::Evidence;
 use crate::findings::{CopyAudit, CopyFigure, CopyFunction};
 
@@ -20,7 +20,7 @@ fn copy_audit(audited: &Audited) -> Option<CopyAudit> {
     let copies = audited.copies.value()?;
     let Outcome::Finished(finished) = &audited.outcome else { return None };
     let accepted_bytes = finished.sender.total.accepted_bytes;
-    let should = expected(&audited.cell);
+    let should = expected_of(audited);
     let figure = |step: Step| {
         let seen = per_byte(audited, step);
         CopyFigure {

@@ -46,7 +46,8 @@ pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
 fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     let cell = &estimates.cell;
     let by_reference = cell.passes_by_reference();
-    let should = expected(cell);
+    let mapped = figure(estimates, Metric::MappedShare).map_or(0.0, |share| share.mean);
+    let should = expected(cell, mapped);
     let copies = |step: Step| {
         let expected = step.of(&should);
         match of_cell(evidence.audits, cell, step) {

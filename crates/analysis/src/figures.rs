@@ -5,8 +5,9 @@ use model::record::{
     Count, CpuBusy, Finished, Imported, Outcome, ReceiveTally, SendTally, Side, SinkFacts,
     SinkTally, Span, TcpFacts, Trial, Worker,
 };
-use model::{Bytes, Measured};
+use model::{Bytes, Measured, TakenBytes};
 
+use crate::copies::mapped_share;
 use crate::metric::{Metric, NO_RECEIVER, NOT_THE_SINK};
 
 const KIB: f64 = 1024.0;
@@ -238,6 +239,12 @@ impl<'a> Reading<'a> {
             }
             Metric::SenderCallsPerMessage => Ok(sending.window.calls.all() as f64 / messages()?),
             Metric::BytesPerReceiveCall => bytes_per_receive_call(&taking.window),
+            Metric::MappedShare => match self.trial.cell.receive_path.capabilities().taken {
+                TakenBytes::Mapped => Ok(mapped_share(&taking.total)),
+                TakenBytes::Copied | TakenBytes::Dropped => {
+                    Err("the receive path maps no page".to_owned())
+                }
+            },
             Metric::BytesPerPacket => match finished.sink.value() {
                 Some(sink) => bytes_per_taken_packet(&sink.window),
                 None => bytes_per_packet(present(&sending.tcp)?),
@@ -442,7 +449,7 @@ fn softirq_ns_per_kib(finished: &Finished, receiver: &SideSums) -> Result<f64, S
 }
 
 fn bytes_per_receive_call(window: &ReceiveTally) -> Result<f64, String> {
-    match window.calls.recv {
+    match window.calls.receiving() {
         0 => Err("no receive call was made in the window".to_owned()),
         calls => Ok(window.received_bytes as f64 / calls as f64),
     }

@@ -123,6 +123,8 @@ metrics! {
     SenderCallsPerMessage = "sender_calls_per_message", Linear, None;
     /// Bytes that a receive call took on average.
     BytesPerReceiveCall = "bytes_per_receive_call", Log, None;
+    /// Share of the received bytes that was mapped instead of copied, from 0 to 1.
+    MappedShare = "mapped_share", Linear, None;
     /// Payload bytes in a sent packet, before the device cuts it; on the sink as its program counted them.
     BytesPerPacket = "bytes_per_packet", Log, None;
     /// Share of the time in which TCP had something to send that it waited for room in the send buffer, from 0 to 1: TCP_INFO's tcpi_sndbuf_limited over tcpi_busy_time.
@@ -190,6 +192,7 @@ impl Metric {
                 | Self::ContextSwitchesPerS
                 | Self::MigrationsPerS
                 | Self::BytesPerReceiveCall
+                | Self::MappedShare
         );
         if link.has_receiver() { !is_of_sink } else { !needs_receiver }
     }

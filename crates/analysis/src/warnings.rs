@@ -178,6 +178,13 @@ pub enum Warning {
         /// CPUs.
         cpus: u32,
     },
+    /// Of what a receive path could map, most was copied.
+    LittleMapped {
+        /// The least of a cell, as a share of what it received.
+        least: f64,
+        /// The most of a cell that is warned of.
+        most: f64,
+    },
     /// What was passed by reference was copied.
     Copied {
         /// The least and the largest share of a cell's completions.
@@ -239,7 +246,7 @@ const INSTRUMENT_LIMIT: f64 = 0.01;
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 21] = [
+    const ALL: [Warn; 22] = [
         imported,
         without_valid_trial,
         not_reached,
@@ -258,6 +265,7 @@ pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
         instruments,
         oversubscribed,
         copied,
+        little_mapped,
         no_counters,
         congestion,
         virtual_machine,
@@ -474,6 +482,21 @@ fn copied(basis: &Basis<'_>) -> Option<Warning> {
     let least = shares.iter().copied().min_by(f64::total_cmp)?;
     let most = shares.iter().copied().max_by(f64::total_cmp)?;
     (most > 0.0).then_some(Warning::Copied { shares: [least, most], on_delivery })
+}
+
+/// Below half, the figures are more those of copying than of mapping.
+const LITTLE: f64 = 0.5;
+
+fn little_mapped(basis: &Basis<'_>) -> Option<Warning> {
+    let cells = basis.estimates.iter().filter(|estimate| !estimate.control);
+    let shares = cells
+        .filter_map(|estimate| estimate.metrics.get(&Metric::MappedShare)?.value())
+        .map(|share| share.mean)
+        .filter(|share| *share < LITTLE);
+    let [least, most] = shares.fold([f64::INFINITY, f64::NEG_INFINITY], |[least, most], share| {
+        [least.min(share), most.max(share)]
+    });
+    (least <= most).then_some(Warning::LittleMapped { least, most })
 }
 
 fn oversubscribed(basis: &Basis<'_>) -> Option<Warning> {

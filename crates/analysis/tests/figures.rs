@@ -5,7 +5,7 @@ use analysis::Metric;
 use analysis::figures::{Reading, value};
 use model::names::{Switch, Watch};
 use model::record::{CpuBusy, FailureKind, Finished, Outcome, SinkFacts, Trial};
-use model::{Bytes, Cell, Measured, Nanos, SendPath};
+use model::{Bytes, Cell, Measured, Nanos, ReceivePath, SendPath, TakenBytes};
 
 fn close(measured: &Measured<f64>, truth: f64) {
     let Measured::Value(x) = measured else { panic!("absent: {measured:?}") };
@@ -162,6 +162,25 @@ fn the_copied_share_is_of_completions_and_absent_without_any() {
     assert!(reason.reason().unwrap().contains("ordinary copy"));
     let send = value(Metric::CopiedShare, &synthetic::trial(&Cell::default(), 1).build(), None);
     assert!(send.reason().unwrap().contains("no completions"));
+}
+
+#[test]
+fn what_a_receive_path_took_a_call_and_mapped_is_of_its_own_calls() {
+    let of = |path: ReceivePath| {
+        let cell = Cell { receive_path: path, ..Cell::default() };
+        let trial = synthetic::trial(&cell, 1).build();
+        (value(Metric::BytesPerReceiveCall, &trial, None), value(Metric::MappedShare, &trial, None))
+    };
+    for path in ReceivePath::ALL {
+        let (bytes, mapped) = of(*path);
+        assert!(*bytes.value().unwrap() > 100_000.0, "{path}: {bytes:?}");
+        match path.capabilities().taken {
+            TakenBytes::Mapped => assert!((mapped.value().unwrap() - 0.75).abs() < 1e-6),
+            TakenBytes::Copied | TakenBytes::Dropped => {
+                assert_eq!(mapped.reason(), Some("the receive path maps no page"));
+            }
+        }
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use analysis::results::{CellEstimates, Ending, Finding, Ratio};
 use analysis::warnings::{MoreRounds, Warning};
 use analysis::{Metric, Summary, summarise};
 use model::names::{Switch, Watch};
-use model::record::{FailureKind, Finish, FinishReason, Record};
-use model::{Cell, Mark, Measured, Nanos, Plan, Preset, SendPath};
+use model::record::{FailureKind, Finish, FinishReason, Outcome, Record};
+use model::{Cell, Factor, Mark, Measured, Nanos, Plan, Preset, SendPath};
 use proptest::prelude::*;
 use synthetic::NO_COUNTERS;
 
@@ -92,6 +92,27 @@ fn a_good_run_is_told_whole() {
             Warning::NoCounters { why: NO_COUNTERS.to_owned() },
         ]
     );
+}
+
+#[test]
+fn a_receive_path_that_maps_little_of_what_it_could_is_warned_of() {
+    let mut plan = small_plan();
+    plan.factors.set(Factor::Recv, "recv,recv-zerocopy").unwrap();
+    let warnings = |mapped: Option<u64>| {
+        let mut records = synthetic::run(&plan, 3, synthetic::trial);
+        for record in &mut records {
+            if let Record::Trial(trial) = record
+                && let Outcome::Finished(finished) = &mut trial.outcome
+                && let Some(mapped) = mapped
+            {
+                finished.receiver.total.mapped_bytes = mapped;
+            }
+        }
+        summary(&plan, &records).warnings
+    };
+    let is_it = |warning: &Warning| matches!(warning, Warning::LittleMapped { .. });
+    assert!(!warnings(None).iter().any(is_it), "three quarters are mapped");
+    assert!(warnings(Some(0)).contains(&Warning::LittleMapped { least: 0.0, most: 0.0 }));
 }
 
 #[test]

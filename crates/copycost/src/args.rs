@@ -350,10 +350,16 @@ pub(crate) struct VerifyArguments {
     /// Send paths [default: every one that this machine has]
     #[arg(long, value_name = "LIST", value_parser = words(Factor::Send))]
     pub(crate) send: Option<String>,
+    /// Receive paths, each with each send path [default: every one that this machine has]
+    #[arg(long, value_name = "LIST", value_parser = words(Factor::Recv))]
+    pub(crate) recv: Option<String>,
+    /// Links with a receiver [default: loopback]
+    #[arg(long, value_name = "LIST", value_parser = words(Factor::Link))]
+    pub(crate) link: Option<String>,
     /// Message sizes [default: 27 from 1 B to 1 MiB, odd ones among them]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) sizes: Option<String>,
-    /// Threads a side [default: 1,2,4]
+    /// Threads a side, each with each pair of paths and size [default: 1,2,4 in turn]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) threads: Option<String>,
     /// Address families [default: ipv4]
@@ -546,7 +552,8 @@ mod tests {
     fn the_defaults_of_verify_are_what_its_help_says() {
         let options = engine::verify::VerifyOptions::default();
         let list = |values: Vec<String>| format!("[default: {}]", values.join(","));
-        let threads = list(options.threads.iter().map(ToString::to_string).collect());
+        let threads: Vec<_> = options.threads.iter().map(ToString::to_string).collect();
+        let threads = format!("[default: {} in turn]", threads.join(","));
         let families = list(options.families.iter().map(ToString::to_string).collect());
         let mut command = Arguments::command();
         let help = command.find_subcommand_mut("verify").unwrap().render_help().to_string();

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use engine::verify::{Verified, VerifyOptions};
+use engine::verify::{Route, Verified, VerifyOptions};
 use engine::{Engine, EngineError};
 use model::values::Threads;
-use model::{Bytes, Cell, Factor, FactorLists, Family, Plan, Preset, SendPath};
+use model::{Bytes, Cell, Factor, FactorLists, Plan, Preset, ReceivePath, SendPath};
 use report::numbers::counted;
 
 use crate::args::VerifyArguments;
@@ -20,19 +20,22 @@ use crate::terminal::{Reader, show, tell};
 /// # Errors
 /// Wrong usage, no path that this machine has, a signal, or a fault found.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
-    let mut options = options(arguments)?;
+    let options = options(arguments)?;
     let mut engine = start_engine()?;
-    for note in drop_refused(&engine, &mut options)? {
+    let (routes, notes) = routes(&engine, &options)?;
+    for note in notes {
         tell(&format!("! {note}"));
     }
-    let cells = options.cells().len();
+    let mut asked = options.cells();
+    asked.retain(|cell| routes.contains(&Route::through(cell)));
+    let cells = asked.len();
     let line = (Reader::of_error().at_terminal && !arguments.quiet).then(drawn_line);
     if line.is_none() && !arguments.quiet {
         let cells = u32::try_from(cells).unwrap_or(u32::MAX);
         tell(&format!("{} to verify", counted(cells, "cell", "cells")));
     }
     let mut done = 0;
-    let verified = engine::verify::verify(&mut engine, &options, &mut |verified| {
+    let verified = engine::verify::verify(&mut engine, asked, options.window, &mut |verified| {
         done += 1;
         if let Some(line) = &line {
             line.set_message(format!("{done}/{cells} verified · {}", brief(&verified.cell)));
@@ -45,7 +48,7 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
         EngineError::Interrupted => Stop::Interrupted("not every cell was verified".to_owned()),
         EngineError::Unsupported(why) | EngineError::Ends(why) => Stop::Cannot(why),
     })?;
-    show(&if arguments.json { json(&verified) } else { table(&options.paths, &verified) })?;
+    show(&if arguments.json { json(&verified) } else { table(&verified) })?;
     let faults = verified.iter().filter(|cell| cell.fault.is_some()).count();
     if faults > 0 {
         let faults = u32::try_from(faults).unwrap_or(u32::MAX);
@@ -65,18 +68,32 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
             .map_err(|why| Stop::Usage(format!("--{}: {why}", factor.key()))),
         None => Ok(false),
     };
-    let (send, sizes) =
-        (set(Factor::Send, &arguments.send)?, set(Factor::Message, &arguments.sizes)?);
-    let (threads, family) =
-        (set(Factor::Threads, &arguments.threads)?, set(Factor::Family, &arguments.family)?);
+    let send = set(Factor::Send, &arguments.send)?;
+    let recv = set(Factor::Recv, &arguments.recv)?;
+    let link = set(Factor::Link, &arguments.link)?;
+    let sizes = set(Factor::Message, &arguments.sizes)?;
+    let threads = set(Factor::Threads, &arguments.threads)?;
+    let family = set(Factor::Family, &arguments.family)?;
     if send {
         options.paths = lists.send_path;
+    }
+    if recv {
+        options.receive = lists.receive_path;
+    }
+    if link {
+        if let Some(link) = lists.link.iter().find(|link| !link.has_receiver()) {
+            return Err(Stop::Usage(format!(
+                "--link {link}: nobody receives there, so that no content can be compared; name a link with a receiver"
+            )));
+        }
+        options.links = lists.link;
     }
     if sizes {
         options.sizes = lists.message;
     }
     if threads {
         options.threads = lists.threads;
+        options.threads_in_turn = false;
     }
     if family {
         options.families = lists.family;
@@ -87,56 +104,87 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
     Ok(options)
 }
 
-/// Takes out the paths and families that this machine has not, and says so.
-fn drop_refused(engine: &Engine, options: &mut VerifyOptions) -> Result<Vec<String>, Stop> {
+/// Which of the routes this machine has; the others are told of, each cause once.
+fn routes(engine: &Engine, options: &VerifyOptions) -> Result<(Vec<Route>, Vec<String>), Stop> {
     let mut plan = Plan::preset(Preset::Default);
     plan.measure.controls = false;
     plan.factors = FactorLists {
         send_path: options.paths.clone(),
+        receive_path: options.receive.clone(),
+        link: options.links.clone(),
         family: options.families.clone(),
         threads: vec![Threads::ONE],
         ..FactorLists::default()
     };
     let refused = engine.unsupported(&plan);
-    let is_refused = |path: SendPath, family: Family| {
-        refused.iter().any(|(cell, _)| cell.send_path == path && cell.family == family)
-    };
-    let (paths, families) = (options.paths.clone(), options.families.clone());
-    options.families.retain(|family| !paths.iter().all(|path| is_refused(*path, *family)));
-    options.paths.retain(|path| !options.families.iter().any(|family| is_refused(*path, *family)));
-    if options.families.is_empty() || options.paths.is_empty() {
-        let why = refused.first().map(|(_, why)| why.to_string());
+    let mut notes: Vec<(String, Vec<Route>)> = Vec::new();
+    let (mut had, mut all) = (Vec::new(), Vec::new());
+    for route in options.routes() {
+        all.push(route);
+        let why = refused.iter().find(|(cell, _)| Route::through(cell) == route);
+        match why.map(|(_, why)| why.to_string()) {
+            None => had.push(route),
+            Some(why) => match notes.iter_mut().find(|(known, _)| *known == why) {
+                Some((_, routes)) => routes.push(route),
+                None => notes.push((why, vec![route])),
+            },
+        }
+    }
+    if had.is_empty() {
+        let why = notes.into_iter().next().map(|(why, _)| why);
         return Err(Stop::Cannot(why.unwrap_or_else(|| "nothing to verify".to_owned())));
     }
-    let gone = |cell: &Cell| {
-        !options.paths.contains(&cell.send_path)
-            || (families.contains(&cell.family) && !options.families.contains(&cell.family))
-    };
-    let notes = refused.iter().filter(|(cell, _)| gone(cell));
-    Ok(notes
-        .map(|(cell, why)| format!("not verified: {} {}: {why}", cell.send_path, cell.family))
-        .collect())
+    let notes = notes
+        .into_iter()
+        .map(|(why, routes)| format!("not verified: {}: {why}", common(&routes, &all)));
+    Ok((had, notes.collect()))
 }
 
-/// One line a path, and one for each fault.
-fn table(paths: &[SendPath], verified: &[Verified]) -> String {
+/// What routes have in common that all others lack, in few words; else each of them.
+fn common(some: &[Route], all: &[Route]) -> String {
+    let parts: [fn(&Route) -> String; 4] = [
+        |route| route.send.to_string(),
+        |route| route.receive.to_string(),
+        |route| route.link.to_string(),
+        |route| route.family.to_string(),
+    ];
+    let first = some.first();
+    let shared = parts.iter().find_map(|part| {
+        let word = part(first?);
+        let is_theirs_alone = all.iter().all(|route| (part(route) == word) == some.contains(route));
+        is_theirs_alone.then_some(word)
+    });
+    shared.unwrap_or_else(|| some.iter().map(Route::to_string).collect::<Vec<_>>().join(", "))
+}
+
+/// One line a send path and a receive path, and one for each fault.
+fn table(verified: &[Verified]) -> String {
+    let mut pairs: Vec<(SendPath, ReceivePath)> =
+        verified.iter().map(|verified| pair(&verified.cell)).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let wide = |name: fn(&(SendPath, ReceivePath)) -> &'static str| {
+        pairs.iter().map(|pair| name(pair).len()).max().unwrap_or(0)
+    };
+    let (send, receive) = (wide(|pair| pair.0.name()), wide(|pair| pair.1.name()));
     let mut text = String::new();
-    for path in paths {
-        let of_path = || verified.iter().filter(|verified| verified.cell.send_path == *path);
-        let cells = u32::try_from(of_path().count()).unwrap_or(u32::MAX);
-        let bytes: u64 = of_path().map(|verified| verified.checked_bytes).sum();
-        let messages: u64 = of_path().map(|verified| verified.messages).sum();
-        let faults = of_path().filter(|verified| verified.fault.is_some()).count();
-        let verdict = if faults == 0 {
-            "nothing lost, reordered or changed".to_owned()
-        } else {
-            format!("{faults} faulty")
+    for of in &pairs {
+        let of_pair = || verified.iter().filter(|verified| pair(&verified.cell) == *of);
+        let cells = u32::try_from(of_pair().count()).unwrap_or(u32::MAX);
+        let bytes: u64 = of_pair().map(|verified| verified.checked_bytes).sum();
+        let messages: u64 = of_pair().map(|verified| verified.messages).sum();
+        let faults = of_pair().filter(|verified| verified.fault.is_some()).count();
+        let verdict = match (faults, of.1.shows_content()) {
+            (0, true) => "nothing lost, reordered or changed".to_owned(),
+            (0, false) => "nothing lost; its bytes are dropped unseen".to_owned(),
+            (faults, _) => format!("{faults} faulty"),
         };
         // Writing to a String cannot fail, here and below.
         let _ = writeln!(
             text,
-            "{:8}  {:>9}  {messages:>9} messages  {:>9} compared  {verdict}",
-            path.name(),
+            "{:send$} → {:receive$}  {:>9}  {messages:>9} messages  {:>9} compared  {verdict}",
+            of.0.name(),
+            of.1.name(),
             counted(cells, "cell", "cells"),
             size(Bytes(bytes)),
         );
@@ -147,6 +195,10 @@ fn table(paths: &[SendPath], verified: &[Verified]) -> String {
         }
     }
     text
+}
+
+const fn pair(cell: &Cell) -> (SendPath, ReceivePath) {
+    (cell.send_path, cell.receive_path)
 }
 
 /// A sum of bytes in the largest binary unit, rounded down.
@@ -188,7 +240,7 @@ mod tests {
             fault: Some("8 of 4096 bytes are not what was sent".to_owned()),
             ..sound.clone()
         };
-        let text = table(&[SendPath::Send, SendPath::Zerocopy], &[sound, faulty]);
+        let text = table(&[sound, faulty]);
         let lines: Vec<_> = text.lines().collect();
         assert!(
             lines[0].starts_with("send ")

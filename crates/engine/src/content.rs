@@ -75,6 +75,9 @@ impl Pattern {
 
 /// What a receiver does with the bytes that it has taken.
 pub trait Content {
+    /// Whether it looks at them at all. Where nobody does, bytes need not be brought to where they could be looked at.
+    const LOOKS: bool;
+
     /// Looks at bytes as they come, in order.
     fn take(&mut self, bytes: &[u8], tally: &mut ReceiveTally);
 }
@@ -84,6 +87,8 @@ pub trait Content {
 pub struct Unread;
 
 impl Content for Unread {
+    const LOOKS: bool = false;
+
     #[inline]
     fn take(&mut self, _: &[u8], _: &mut ReceiveTally) {}
 }
@@ -103,6 +108,8 @@ impl Checked {
 }
 
 impl Content for Checked {
+    const LOOKS: bool = true;
+
     fn take(&mut self, bytes: &[u8], tally: &mut ReceiveTally) {
         let (wrong, first) = self.pattern.wrong(self.offset, bytes);
         self.offset += bytes.len() as u64;

@@ -2,9 +2,15 @@
 
 mod path;
 mod recv;
+mod recv_trunc;
+mod recv_zerocopy;
+mod scattered;
 
 pub use path::{ReceiveOptions, ReceivePath, Taken};
 pub use recv::Recv;
+pub use recv_trunc::RecvTrunc;
+pub use recv_zerocopy::RecvZerocopy;
+pub use scattered::{Readv, Recvmsg};
 
 /// Calls `$body` with `$path` standing for the type of the path that `$name` names.
 macro_rules! with_receive_path {
@@ -12,6 +18,22 @@ macro_rules! with_receive_path {
         match $name {
             model::ReceivePath::Recv => {
                 type $path = $crate::receive_paths::Recv;
+                $body
+            }
+            model::ReceivePath::Recvmsg => {
+                type $path = $crate::receive_paths::Recvmsg;
+                $body
+            }
+            model::ReceivePath::Readv => {
+                type $path = $crate::receive_paths::Readv;
+                $body
+            }
+            model::ReceivePath::RecvTrunc => {
+                type $path = $crate::receive_paths::RecvTrunc;
+                $body
+            }
+            model::ReceivePath::RecvZerocopy => {
+                type $path = $crate::receive_paths::RecvZerocopy;
                 $body
             }
         }
@@ -23,6 +45,6 @@ pub(crate) use with_receive_path;
 ///
 /// # Errors
 /// Why not, with the remedy.
-pub(crate) fn supported(path: model::ReceivePath) -> Result<(), String> {
+pub fn supported(path: model::ReceivePath) -> Result<(), String> {
     with_receive_path!(path, Path => <Path as ReceivePath>::supported())
 }

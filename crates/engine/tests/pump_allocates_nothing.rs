@@ -11,7 +11,9 @@ use std::time::Duration;
 use engine::content::{Pattern, Unread};
 use engine::gate::{Gate, Phase, SliceKind};
 use engine::pump::{self, ReceiveFlow, SendFlow};
-use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
+use engine::receive_paths::{
+    Readv, ReceiveOptions, ReceivePath, Recv, RecvTrunc, RecvZerocopy, Recvmsg,
+};
 use engine::send_paths::{Send, SendOptions, SendPath, Sendmsg, Staged, Zerocopy};
 use engine::slots::Slots;
 use engine::watch::Watch;
@@ -28,7 +30,10 @@ use common::connected;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Runs both pumps over one connection through all phases of two slices; allocations of each, and messages sent.
-fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64, u64, u64) {
+fn allocations<P: SendPath, R: ReceivePath>(
+    level: model::names::Watch,
+    rewriting: bool,
+) -> (u64, u64, u64) {
     let (client, server) = connected();
     let gate = Arc::new(Gate::for_workers(2));
     let message = Message::of(&"message_bytes=4096".parse().unwrap(), 4096).unwrap();
@@ -55,8 +60,8 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
             let options = ReceiveOptions { buffer_bytes: 131_072, may_wait: true };
-            let mut buffer = Recv::buffer(&options).unwrap();
-            let path = Recv::open(server, &mut buffer, &options).unwrap();
+            let mut buffer = R::buffer(&options).unwrap();
+            let path = R::open(server, &mut buffer, &options).unwrap();
             let mut flows = [ReceiveFlow { path, content: Unread }];
             let mut watch = Watch::for_windows(level, 1, 1, 2);
             let mut tally = ReceiveTally::default();
@@ -76,10 +81,10 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
     (sent, receiving.join().unwrap(), messages)
 }
 
-fn assert_nothing_is_allocated<P: SendPath>() {
+fn assert_nothing_is_allocated<P: SendPath, R: ReceivePath>() {
     use model::names::Watch;
     for (level, rewriting) in [(Watch::None, false), (Watch::Cheap, false), (Watch::Cheap, true)] {
-        let (sender, receiver, messages) = allocations::<P>(level, rewriting);
+        let (sender, receiver, messages) = allocations::<P, R>(level, rewriting);
         assert!(messages > 0, "nothing was sent");
         assert_eq!((sender, receiver), (0, 0), "{level}, rewriting {rewriting}");
     }
@@ -87,17 +92,17 @@ fn assert_nothing_is_allocated<P: SendPath>() {
 
 #[test]
 fn send_allocates_nothing() {
-    assert_nothing_is_allocated::<Send>();
+    assert_nothing_is_allocated::<Send, Recv>();
 }
 
 #[test]
 fn staged_allocates_nothing() {
-    assert_nothing_is_allocated::<Staged>();
+    assert_nothing_is_allocated::<Staged, Recv>();
 }
 
 #[test]
 fn sendmsg_allocates_nothing() {
-    assert_nothing_is_allocated::<Sendmsg>();
+    assert_nothing_is_allocated::<Sendmsg, Recv>();
 }
 
 #[test]
@@ -107,7 +112,18 @@ fn zerocopy_allocates_nothing() {
         eprintln!("skipped: {why}");
         return;
     }
-    assert_nothing_is_allocated::<Zerocopy>();
+    assert_nothing_is_allocated::<Zerocopy, Recv>();
+}
+
+#[test]
+fn no_receive_path_allocates() {
+    assert_nothing_is_allocated::<Sendmsg, Recvmsg>();
+    assert_nothing_is_allocated::<Sendmsg, Readv>();
+    assert_nothing_is_allocated::<Sendmsg, RecvTrunc>();
+    match RecvZerocopy::supported() {
+        Ok(()) => assert_nothing_is_allocated::<Sendmsg, RecvZerocopy>(),
+        Err(why) => eprintln!("skipped: {why}"),
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use engine::TrialOrder;
 use engine::protocol::{Meet, Order, PROTOCOL, Reply, Report, Role, Times};
 use kernel::socket::Socket;
 use model::record::{FailureKind, Outcome};
@@ -61,8 +62,13 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: [Test; 19] = [
+    let tests: [Test; 21] = [
         ("every_path_delivers_what_it_accepted_in_whole_messages", every_path_delivers),
+        (
+            "every_receive_path_takes_what_was_accepted_by_its_own_calls",
+            every_receive_path_takes_all,
+        ),
+        ("pages_of_a_zero_copy_sender_are_mapped_and_are_what_was_sent", pages_are_mapped),
         ("zero_copy_on_loopback_is_copied_and_every_send_is_completed", zero_copy_is_copied),
         ("completions_left_unread_are_all_accounted_for_in_the_end", completions_left),
         ("without_so_zerocopy_the_flag_is_an_ordinary_copy", so_zerocopy_off),
@@ -102,6 +108,58 @@ fn every_path_delivers() {
             assert_eq!(sent.staged_bytes, staged, "{cell}");
         }
     }
+}
+
+fn every_receive_path_takes_all() {
+    let mut engine = engine();
+    for path in model::ReceivePath::ALL {
+        if let Err(why) = engine::receive_paths::supported(*path) {
+            println!("skipped {path}: {why}");
+            continue;
+        }
+        // Several flows are waited for together, so that no call may wait.
+        for (size, threads, flows) in [(64, 1, 1), (65_536, 2, 1), (4097, 1, 3)] {
+            let cell = format!(
+                "send=sendmsg recv={path} message_bytes={size} threads={threads} flows={flows}"
+            );
+            let finished = trial_in_window(&mut engine, &cell, 50);
+            let (sent, received) = (finished.sender.total, finished.receiver.total);
+            assert_eq!(sent.accepted_bytes, received.received_bytes, "{cell}");
+            assert!(received.calls.receiving() > 0, "{cell}");
+            let calls = received.calls;
+            let own = match path {
+                model::ReceivePath::Recv | model::ReceivePath::RecvTrunc => calls.recv,
+                model::ReceivePath::Recvmsg => calls.recvmsg,
+                model::ReceivePath::Readv => calls.readv,
+                model::ReceivePath::RecvZerocopy => calls.zerocopy_receive + calls.recv,
+            };
+            assert_eq!(own, calls.receiving(), "{cell}: {calls:?}");
+            // A copying sender's bytes lie in compound pages.
+            assert_eq!(received.mapped_bytes, 0, "{cell}");
+        }
+    }
+}
+
+/// What a zero-copy sender passed on pages of its own, in segments of whole pages, is mapped, and is what was sent.
+fn pages_are_mapped() {
+    if let Err(why) = engine::receive_paths::supported(model::ReceivePath::RecvZerocopy) {
+        println!("skipped: {why}");
+        return;
+    }
+    let mut engine = engine();
+    let cell = "send=zerocopy recv=recv-zerocopy message_bytes=65536 layout=paged threads=1 segment=4108 rewriting=on";
+    let order = TrialOrder {
+        cell: cell.parse().unwrap(),
+        window: Nanos::ms(50),
+        warmup: Nanos::ms(5),
+        tail: Nanos::ms(5),
+    };
+    let (_, outcome) = engine.checked_trial(&order).unwrap();
+    let Outcome::Finished(finished) = outcome else { panic!("{outcome:?}") };
+    let received = finished.receiver.total;
+    assert_eq!(received.wrong_bytes, 0);
+    assert_eq!(received.checked_bytes, received.received_bytes);
+    assert!(received.mapped_bytes > 0, "{received:?}");
 }
 
 fn zero_copy_is_copied() {

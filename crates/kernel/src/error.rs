@@ -24,6 +24,11 @@ impl Errno {
         self.0 == libc::EINTR
     }
 
+    /// `EIO`, with which TCP_ZEROCOPY_RECEIVE tells the end of a stream.
+    pub fn is_io(self) -> bool {
+        self.0 == libc::EIO
+    }
+
     /// Nothing was ready on a non-blocking call (`EAGAIN`).
     pub fn is_would_block(self) -> bool {
         self.0 == libc::EAGAIN

@@ -7,12 +7,13 @@
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
-use std::{fmt, mem};
+use std::{fmt, mem, ptr};
 
 use crate::error::{CallError, Errno, Unavailable};
 use crate::error_queue::{ErrorQueueSpace, Notification};
 use crate::gather::Gather;
 use crate::poll;
+use crate::scatter::Scatter;
 
 mod address;
 mod handshake;
@@ -161,6 +162,50 @@ impl Socket {
         // SAFETY: the pointer and the length are those of a live slice, borrowed for writing.
         let received =
             unsafe { libc::recv(self.raw(), into.as_mut_ptr().cast(), into.len(), flags.0) };
+        counted(received)
+    }
+
+    /// One `recvmsg` into the pieces of the scatter; 0 is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::send`].
+    #[inline]
+    pub fn receive_message(&self, into: &mut Scatter, flags: ReceiveFlags) -> Result<usize, Errno> {
+        let mut header = into.header();
+        // SAFETY: the header is ours; its iovecs are the scatter's, borrowed exclusively, and point into the memory that it
+        // owns, each with its length.
+        let received = unsafe { libc::recvmsg(self.raw(), &raw mut header, flags.0) };
+        counted(received)
+    }
+
+    /// One `readv` into the pieces of the scatter; 0 is the end of the stream. It has no flags: a socket that shall not wait
+    /// is set so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::send`].
+    #[inline]
+    pub fn read_vector(&self, into: &mut Scatter) -> Result<usize, Errno> {
+        let iovecs = into.iovecs();
+        // An iovec has at most UIO_MAXIOV pieces, or the call answers EINVAL.
+        let pieces = libc::c_int::try_from(iovecs.len()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: the iovecs are the scatter's, borrowed exclusively, as many as are named, and point into the memory that it
+        // owns, each with its length.
+        let received = unsafe { libc::readv(self.raw(), iovecs.as_ptr(), pieces) };
+        counted(received)
+    }
+
+    /// One `recv(MSG_TRUNC)`: takes up to so many bytes off the stream without copying them anywhere (tcp(7)); 0 is its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::send`]; EFAULT on a socket that is not TCP and would copy.
+    #[inline]
+    pub fn discard(&self, bytes: usize, flags: ReceiveFlags) -> Result<usize, Errno> {
+        let flags = flags.0 | libc::MSG_TRUNC;
+        // SAFETY: the kernel checks the address before it writes there, and nothing of ours is at 0.
+        let received = unsafe { libc::recv(self.raw(), ptr::null_mut(), bytes, flags) };
         counted(received)
     }
 
@@ -327,10 +372,9 @@ impl Socket {
     ///
     /// What no later call would be spared: EINVAL on a socket that does not listen.
     pub fn accept_at_once(&self) -> Result<Arrival, CallError> {
-        let none = std::ptr::null_mut();
+        let none = ptr::null_mut();
         // SAFETY: null for the address is allowed; then the length, null as well, is not used (accept(2)).
-        let fd =
-            unsafe { libc::accept4(self.raw(), none, std::ptr::null_mut(), libc::SOCK_CLOEXEC) };
+        let fd = unsafe { libc::accept4(self.raw(), none, ptr::null_mut(), libc::SOCK_CLOEXEC) };
         if fd >= 0 {
             // SAFETY: the descriptor was just made and belongs to no one else.
             return Ok(Arrival::Connection(Self { fd: unsafe { OwnedFd::from_raw_fd(fd) } }));

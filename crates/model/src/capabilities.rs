@@ -4,7 +4,7 @@
 //! one asks here, so that a new path or link is a row, and is never taken for what it is not.
 
 use crate::cell::Cell;
-use crate::names::{Completions, Link, SendPath, Sockets};
+use crate::names::{Completions, Link, ReceivePath, SendPath, Sockets};
 
 /// How many sending calls hand one message over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,57 @@ impl SendPath {
         matches!(can.calls, CallsPerMessage::One)
             && !can.passes_by_reference
             && !can.copies_fields_together
+    }
+}
+
+/// What becomes of the bytes that a receive path takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenBytes {
+    /// Each is copied into the program's memory (`_copy_to_iter`).
+    Copied,
+    /// Whole pages are mapped where they can be, the rest is copied.
+    Mapped,
+    /// They are dropped: nobody sees them.
+    Dropped,
+}
+
+/// What may be known of a receive path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiveCapabilities {
+    /// The call that takes bytes, as a programmer writes it.
+    pub call: &'static str,
+    /// What becomes of them.
+    pub taken: TakenBytes,
+    /// The first kernel that has it on TCP; none where every supported one has it.
+    pub since_kernel: Option<&'static str>,
+}
+
+impl ReceivePath {
+    /// What may be known of it.
+    pub const fn capabilities(self) -> ReceiveCapabilities {
+        const COPYING: ReceiveCapabilities =
+            ReceiveCapabilities { call: "recv()", taken: TakenBytes::Copied, since_kernel: None };
+        match self {
+            Self::Recv => COPYING,
+            Self::Recvmsg => ReceiveCapabilities { call: "recvmsg()", ..COPYING },
+            Self::Readv => ReceiveCapabilities { call: "readv()", ..COPYING },
+            Self::RecvTrunc => ReceiveCapabilities {
+                call: "recv(MSG_TRUNC)",
+                taken: TakenBytes::Dropped,
+                ..COPYING
+            },
+            Self::RecvZerocopy => ReceiveCapabilities {
+                call: "TCP_ZEROCOPY_RECEIVE",
+                taken: TakenBytes::Mapped,
+                // With a buffer for what cannot be mapped (`copybuf_address`, include/uapi/linux/tcp.h); the call itself is of 4.18.
+                since_kernel: Some("5.11"),
+            },
+        }
+    }
+
+    /// Whether the program gets the bytes, so that somebody can check them.
+    pub const fn shows_content(self) -> bool {
+        !matches!(self.capabilities().taken, TakenBytes::Dropped)
     }
 }
 

@@ -31,7 +31,9 @@ mod turns;
 pub mod units;
 pub mod values;
 
-pub use capabilities::{CallsPerMessage, LinkCapabilities, SendCapabilities};
+pub use capabilities::{
+    CallsPerMessage, LinkCapabilities, ReceiveCapabilities, SendCapabilities, TakenBytes,
+};
 pub use cell::{Block, Cell, Idle};
 pub use contrast::{Contrast, Shared};
 pub use experiment::Experiment;

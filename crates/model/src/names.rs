@@ -89,6 +89,14 @@ names! {
     ReceivePath, "receive path" {
         /// `recv()` into one buffer.
         Recv = "recv",
+        /// `recvmsg()` into eight pieces of the buffer.
+        Recvmsg = "recvmsg",
+        /// `readv()` into eight pieces of the buffer.
+        Readv = "readv",
+        /// `recv(MSG_TRUNC)`: takes the bytes off the stream and copies them nowhere, the floor of what receiving costs.
+        RecvTrunc = "recv-trunc" | "msg-trunc" | "msg_trunc",
+        /// `TCP_ZEROCOPY_RECEIVE`: pages of received packets are mapped, what cannot be is copied.
+        RecvZerocopy = "recv-zerocopy" | "tcp-zerocopy-receive" | "tcp_zerocopy_receive",
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cell::{Block, Cell, Idle};
 use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
-use crate::names::{AckPlacement, Audit, Link, SendPath, Switch, Watch, names};
+use crate::names::{AckPlacement, Audit, Link, ReceivePath, SendPath, Switch, Watch, names};
 use crate::thresholds::Thresholds;
 use crate::turns::control_rounds;
 use crate::units::{Nanos, Share};
@@ -25,6 +25,9 @@ names! {
         /// When MSG_ZEROCOPY pays: 1 to 256 KiB by powers of two at one thread, over loopback and the sink, with both
         /// placements of acknowledgements. Needs root (the sink's namespaces and its BPF program).
         ZeroCopy = "zero-copy",
+        /// Every receive path with a sender that copies and one that passes by reference, with segments as they come and of
+        /// whole pages, which alone can be mapped.
+        Receive = "receive",
     }
 }
 
@@ -38,6 +41,9 @@ impl Preset {
             Self::BreakEven => "64 B to 1 MiB, one thread: where one path overtakes another",
             Self::ZeroCopy => {
                 "when MSG_ZEROCOPY pays: 1 to 256 KiB over loopback and the sink; root; ten minutes"
+            }
+            Self::Receive => {
+                "every way to receive: 4 KiB to 1 MiB on loopback, segments of whole pages too; five minutes"
             }
         }
     }
@@ -208,6 +214,15 @@ impl Plan {
                 factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
                 // Ten rounds of its cells take nine minutes.
                 measure.max_time = Some(Nanos::s(600));
+            }
+            Preset::Receive => {
+                factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy];
+                factors.receive_path = ReceivePath::ALL.to_vec();
+                factors.message =
+                    [12, 16, 20].into_iter().filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
+                factors.threads = vec![crate::values::Threads::ONE];
+                factors.layout = vec![crate::names::Layout::Paged];
+                factors.segment = vec![crate::values::Segment::Auto, crate::values::Segment::PAGE];
             }
         }
         Self { preset, label: String::new(), factors, contrasts: Vec::new(), measure, thresholds }

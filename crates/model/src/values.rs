@@ -289,6 +289,11 @@ auto_or! {
     ReceiveBuffer, "message", buffer_bytes, u64, "message";
 }
 
+impl Segment {
+    /// A page of 4 KiB and the 12 bytes that TCP's timestamps take of a segment: what TCP_ZEROCOPY_RECEIVE can map.
+    pub const PAGE: Self = Self::Fixed(4096 + 12);
+}
+
 /// Bytes from a page's start at which each field of a message begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Offset(u32);

@@ -3,7 +3,7 @@
 use model::audit::{Audited, CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner};
 use model::names::Audit;
 use model::record::{Calls, Finished, Outcome, Record};
-use model::{Cell, Link, Measured, Plan, SendPath};
+use model::{Cell, Link, Measured, Plan, ReceivePath, SendPath};
 
 use crate::trial;
 
@@ -51,8 +51,12 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     let copied_in = counted(!passes_by_reference, accepted, Hook::Breakpoint);
     let by_reference = counted(passes_by_reference, accepted, Hook::Fentry);
     let deferred = counted(passes_by_reference && delivers, accepted, Hook::Fentry);
-    let received = finished.receiver.total.received_bytes;
-    let copied_out = counted(delivers, received, Hook::Breakpoint);
+    let received = &finished.receiver.total;
+    let out = match cell.receive_path {
+        ReceivePath::RecvTrunc => 0,
+        _ => received.received_bytes - received.mapped_bytes,
+    };
+    let copied_out = counted(delivers, out, Hook::Breakpoint);
     let function = |name: &str, owner: Owner, counted: &Measured<CopiedBytes>| {
         let bytes = counted.value().map_or(0, |counted| counted.bytes);
         let calls = bytes.div_ceil(32_768);
@@ -85,7 +89,8 @@ fn calls(finished: &Finished) -> Measured<CallCounts> {
             ("sendto", calls.send),
             ("sendmsg", calls.sendmsg),
             ("recvfrom", calls.recv),
-            ("recvmsg", calls.recvmsg_errqueue),
+            ("recvmsg", calls.recvmsg + calls.recvmsg_errqueue),
+            ("readv", calls.readv),
             ("poll", calls.poll),
             ("epoll_wait", calls.epoll_wait),
             // What is not of sockets is counted too, and tallied by nobody.

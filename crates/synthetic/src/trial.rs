@@ -8,7 +8,7 @@ use model::record::{
     NO_SINK, Outcome, ReceiveTally, SendTally, Settings, Side, Slices, SnmpFacts, SocketFacts,
     TcpFacts, Trial, Usage, Worker,
 };
-use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, SendPath};
+use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, SendPath};
 
 use crate::{CPUS, NO_COUNTERS, START_UNIX_MS, to_f64, to_u64};
 
@@ -385,12 +385,19 @@ impl TrialBuilder {
     }
 
     fn taken(&self, bytes: u64) -> ReceiveTally {
-        let calls = bytes.div_ceil(self.cell.receive_buffer.bytes(self.cell.message).max(1));
-        ReceiveTally {
-            received_bytes: bytes,
-            calls: Calls { recv: calls, ..Calls::default() },
-            ..ReceiveTally::default()
-        }
+        let n = bytes.div_ceil(self.cell.receive_buffer.bytes(self.cell.message).max(1));
+        let (calls, mapped_bytes) = match self.cell.receive_path {
+            ReceivePath::Recv | ReceivePath::RecvTrunc => {
+                (Calls { recv: n, ..Calls::default() }, 0)
+            }
+            ReceivePath::Recvmsg => (Calls { recvmsg: n, ..Calls::default() }, 0),
+            ReceivePath::Readv => (Calls { readv: n, ..Calls::default() }, 0),
+            // A quarter cannot be mapped.
+            ReceivePath::RecvZerocopy => {
+                (Calls { zerocopy_receive: n, ..Calls::default() }, bytes - bytes / 4)
+            }
+        };
+        ReceiveTally { received_bytes: bytes, mapped_bytes, calls, ..ReceiveTally::default() }
     }
 
     fn side<T>(&self, window: T, total: T, bytes: u64, cpu_ns: u64) -> Side<T> {

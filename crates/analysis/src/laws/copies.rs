@@ -9,7 +9,7 @@ use model::{Audit, Measured, saturating_sum};
 use super::calls::breach;
 use super::reason::{Counted, Figure, LawReason, PathOnLink, Source, Wrong};
 use super::{decided, undecidable};
-use crate::copies::{NotCounted, PerByte, Step, copy_audit, expected, per_byte};
+use crate::copies::{NotCounted, PerByte, Step, copy_audit, expected_of, per_byte};
 use crate::evidence::Evidence;
 use crate::laws::law::Law;
 
@@ -68,7 +68,7 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
     let (mut compared, mut figures) = (0, 0);
     let mut broken = Vec::new();
     for (audited, _) in evidence.audits.all_of(Audit::CopyAudit) {
-        let expected = expected(&audited.cell);
+        let expected = expected_of(audited);
         let before = figures;
         for step in Step::ALL {
             let Ok(seen) = per_byte(audited, step) else { continue };

@@ -5,13 +5,14 @@ use analysis::answers::{Answer, AnswerFinding, CopiesInAll};
 use analysis::claims::claim::Claim;
 use analysis::copies::{NotCounted, Step};
 use analysis::findings::CrossoverOutcome;
+use analysis::laws::law::LawState;
 use analysis::operands::OfPath;
 use analysis::reason::PartKind::{Counter, Effect};
 use analysis::reason::Reason;
 use analysis::reason::Shown::{NotMeasured, Unclear};
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::Outcome;
-use model::{Cell, Factor, Link, Measured, SendPath};
+use model::{Cell, Factor, Link, Measured, ReceivePath, SendPath};
 
 use crate::made::{self, Builder, Run, gives, misses, one_thread, plan, run};
 
@@ -361,4 +362,51 @@ fn data_paths_are_of_each_link_and_hold_what_was_counted() {
     let audit = explained.copy_audits.iter().find(|a| a.cell == send.cell).unwrap();
     assert_eq!(audit.figures[2].per_byte.reason(), Some("kprobes are off"));
     assert_eq!(audit.functions.len(), 2);
+}
+
+/// What comes out of a socket is what the receive path takes: all, none, or what is not mapped; and calls are told apart.
+#[test]
+fn copies_out_and_calls_are_those_of_the_receive_path() {
+    let mut receiving = one_thread();
+    receiving.factors.set(Factor::Send, "sendmsg").unwrap();
+    receiving.factors.set(Factor::Message, "64KiB").unwrap();
+    let all: Vec<_> = ReceivePath::ALL.iter().map(|path| path.name()).collect();
+    receiving.factors.set(Factor::Recv, &all.join(",")).unwrap();
+    let audited = || made(receiving.clone()).audited();
+    for law in [2, 5] {
+        assert_eq!(audited().law(law).state, LawState::Holds, "{:#?}", audited().law(law));
+    }
+    let paths = audited().explained().copy_audits;
+    let of = |path: ReceivePath| {
+        let audit = paths.iter().find(|audit| audit.cell.receive_path == path).unwrap();
+        audit.figures.iter().find(|figure| figure.name == "copied out").unwrap()
+    };
+    for (path, copies) in [
+        (ReceivePath::Recv, 1.0),
+        (ReceivePath::Recvmsg, 1.0),
+        (ReceivePath::Readv, 1.0),
+        (ReceivePath::RecvTrunc, 0.0),
+        (ReceivePath::RecvZerocopy, 0.25),
+    ] {
+        assert!((of(path).expected - copies).abs() < 1e-6, "{path}: {}", of(path).expected);
+    }
+    // One that copied all the same, and one that copied what its tally calls mapped.
+    for path in [ReceivePath::RecvTrunc, ReceivePath::RecvZerocopy] {
+        let copied = audited().with_audits(|audited| {
+            let Outcome::Finished(finished) = &audited.outcome else { return };
+            let bytes = finished.receiver.total.received_bytes;
+            if audited.cell.receive_path == path
+                && let Measured::Value(copies) = &mut audited.copies
+            {
+                times(&mut copies.copied_out, bytes);
+            }
+        });
+        assert_eq!(copied.law(5).state, LawState::Broken, "{path}");
+    }
+    let uncounted = audited().with_audits(|audited| {
+        if let Measured::Value(calls) = &mut audited.calls {
+            calls.receiver.remove("readv");
+        }
+    });
+    assert_eq!(uncounted.law(2).state, LawState::Broken);
 }

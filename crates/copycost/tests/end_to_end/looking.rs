@@ -61,9 +61,9 @@ fn completions_offer_the_values_of_flags() {
     let zsh = place.copycost(&["completions", "zsh"]).ends_with(0).output;
     for (flag, words) in [
         ("send", "send staged sendmsg zerocopy"),
-        ("recv", "recv"),
+        ("recv", "recv recvmsg readv recv-trunc recv-zerocopy"),
         ("link", "loopback veth sink"),
-        ("preset", "default quick paper break-even zero-copy"),
+        ("preset", "default quick paper break-even zero-copy receive"),
         ("audits", "copy-audit profile ceiling all none"),
         ("nodelay", "off on"),
         ("controls", "on off"),

@@ -217,7 +217,7 @@ impl Socket {
     /// # Errors
     ///
     /// None that is known for an open socket.
-    pub(crate) fn set_nonblocking(&self, on: bool) -> Result<(), CallError> {
+    pub fn set_nonblocking(&self, on: bool) -> Result<(), CallError> {
         let mut value = libc::c_int::from(on);
         // SAFETY: FIONBIO reads one int.
         match unsafe { libc::ioctl(self.raw(), libc::FIONBIO, ptr::from_mut(&mut value)) } {

@@ -16,6 +16,12 @@ tally! {
         sendmsg: u64 [serde(skip_serializing_if = "is_zero")],
         /// `recv()` calls.
         recv: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `recvmsg()` calls for payload.
+        recvmsg: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `readv()` calls.
+        readv: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `getsockopt(TCP_ZEROCOPY_RECEIVE)` calls.
+        zerocopy_receive: u64 [serde(skip_serializing_if = "is_zero")],
         /// `recvmsg(MSG_ERRQUEUE)` calls.
         recvmsg_errqueue: u64 [serde(skip_serializing_if = "is_zero")],
         /// `poll()` calls.
@@ -31,12 +37,20 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Calls {
+    /// Those that take payload.
+    pub fn receiving(&self) -> u64 {
+        saturating_sum([self.recv, self.recvmsg, self.readv, self.zerocopy_receive])
+    }
+
     /// All system calls.
     pub fn all(&self) -> u64 {
         saturating_sum([
             self.send,
             self.sendmsg,
             self.recv,
+            self.recvmsg,
+            self.readv,
+            self.zerocopy_receive,
             self.recvmsg_errqueue,
             self.poll,
             self.epoll_wait,
@@ -85,6 +99,8 @@ tally! {
     pub struct ReceiveTally {
         /// Payload bytes taken.
         received_bytes: u64,
+        /// Those of them that were mapped instead of copied.
+        mapped_bytes: u64 [serde(skip_serializing_if = "is_zero")],
         /// System calls.
         calls: Calls,
         /// Calls repeated after a signal.
@@ -281,8 +297,17 @@ mod tests {
 
     #[test]
     fn every_field_is_listed_once_with_its_figure() {
-        let calls =
-            Calls { send: 1, sendmsg: 2, recv: 3, recvmsg_errqueue: 4, poll: 5, epoll_wait: 6 };
+        let calls = Calls {
+            send: 1,
+            sendmsg: 2,
+            recv: 3,
+            recvmsg_errqueue: 4,
+            poll: 5,
+            epoll_wait: 6,
+            recvmsg: 7,
+            readv: 8,
+            zerocopy_receive: 9,
+        };
         lists_all(&calls, Calls::fields(), &[]);
         lists_all(
             &SendTally { messages: 9, calls, stray_ids: 8, ..SendTally::default() },
@@ -306,8 +331,17 @@ mod tests {
 
     #[test]
     fn all_calls_are_the_sum_of_every_kind() {
-        let calls =
-            Calls { send: 1, sendmsg: 2, recv: 4, recvmsg_errqueue: 8, poll: 16, epoll_wait: 32 };
+        let calls = Calls {
+            send: 1,
+            sendmsg: 2,
+            recv: 4,
+            recvmsg_errqueue: 8,
+            poll: 16,
+            epoll_wait: 32,
+            recvmsg: 64,
+            readv: 128,
+            zerocopy_receive: 256,
+        };
         let listed: u64 = Calls::fields()
             .iter()
             .map(|field| match (field.get)(&calls) {

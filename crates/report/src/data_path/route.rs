@@ -168,7 +168,7 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
     places.push(place("Receiver's socket", &[]));
     steps.push(Step {
         copies: is_copied(path.copies_out),
-        name: format!("{}()", cell.receive_path),
+        name: cell.receive_path.capabilities().call.to_owned(),
         notes: vec![copies(path.copies_out)],
     });
     places.push(place("Receiver's buffer", &[]));

@@ -43,6 +43,7 @@ pub(crate) fn metric(metric: Metric) -> String {
         Metric::SendCallsPerMessage => "send calls per message",
         Metric::SenderCallsPerMessage => "the sender's system calls per message",
         Metric::BytesPerReceiveCall => "bytes per receive call",
+        Metric::MappedShare => "share of received bytes mapped",
         Metric::BytesPerPacket => "bytes per packet",
         Metric::SendBufferLimitedShare => "share of time limited by the send buffer",
         Metric::CopiedShare => "share of completions marked copied",

@@ -120,6 +120,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
         Warning::Copied { shares: [least, most], on_delivery } => {
             copied(*least, *most, *on_delivery)
         }
+        Warning::LittleMapped { least, most } => little_mapped(*least, *most),
         Warning::NoCounters { .. } => {
             "no hardware counters, so no cycles or cache misses: see copycost probe".to_owned()
         }
@@ -250,6 +251,14 @@ fn noise(half: f64, goodput: &analysis::estimate::Estimate, is_coarse: bool) -> 
     }
 }
 
+fn little_mapped(least: f64, most: f64) -> String {
+    let (least, most) = (percent(least), percent(most));
+    let share = if least == most { least } else { format!("{least} to {most}") };
+    format!(
+        "TCP_ZEROCOPY_RECEIVE mapped {share} of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)"
+    )
+}
+
 fn copied(least: f64, most: f64, on_delivery: bool) -> String {
     // A share of 1 is a quotient of equal whole numbers, and so exact.
     if least < 1.0 {
@@ -368,6 +377,7 @@ mod tests {
             (trend(1, 2, 1.0 / 1.05), "of 48 cells 1 is faster and 2 are slower at the end of a series than at its beginning, by up to 5 %; rounds to come warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 0.952 ×, after 4 turns to warm up)".to_owned()),
             (Warning::Oversubscribed { threads: [2, 8], cpus: 2 }, "2 to 8 threads: more threads than CPUs (2 CPUs), so scaling says nothing here".to_owned()),
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
+            (Warning::LittleMapped { least: 0.0, most: 0.0 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),
         ] {
             assert_eq!(with_detail(&of), line);
