@@ -613,6 +613,7 @@ impl<T: Tally> Crew<T> {
                 send_buffer_bytes: flow.send_buffer()? as u64,
                 receive_buffer_bytes: flow.receive_buffer()? as u64,
                 zerocopy: flow.zerocopy()?,
+                pacing_bytes_per_s: Some(flow.pacing_rate()?).filter(|rate| *rate != u64::MAX),
             })
         };
         read().map_err(|error| failed(error.to_string()))

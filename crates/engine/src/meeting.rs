@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kernel::socket::Socket;
-use model::values::{Segment, SocketBuffer};
+use model::values::{Rate, Segment, SocketBuffer};
 
 use crate::protocol::{GREETING_BYTES, Prepare};
 
@@ -57,6 +57,12 @@ fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
     }
     if !prepare.congestion.is_empty() {
         socket.set_congestion(&prepare.congestion).map_err(|error| error.to_string())?;
+    }
+    if let Rate::Fixed(rate) = cell.rate {
+        let bytes = rate.0 / 8 / u64::from(cell.connections());
+        socket
+            .set_pacing_rate(bytes)
+            .map_err(|error| format!("{error}; use Linux 4.20 or later, or --rate max"))?;
     }
     socket.set_nodelay(cell.nodelay.is_on()).map_err(|error| error.to_string())
 }

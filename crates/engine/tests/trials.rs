@@ -336,6 +336,17 @@ fn settings() {
     // The kernel doubles what it is given, for its own bookkeeping (socket(7)).
     assert_eq!(finished.sender.socket.send_buffer_bytes, 131_072);
     assert_eq!(finished.receiver.socket.receive_buffer_bytes, 131_072);
+    assert_eq!(finished.sender.socket.pacing_bytes_per_s, None);
+    // Shared by the connections.
+    let cell = "send=sendmsg message_bytes=4096 threads=2 rate=1Gbit/s";
+    let (_, outcome) = engine().trial(&order(cell, 100)).unwrap();
+    let Outcome::Finished(paced) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(paced.sender.socket.pacing_bytes_per_s, Some(62_500_000));
+    for worker in &paced.receiver.workers {
+        // Bits a ns, so Gbit/s: half a one is this connection's share.
+        let gbps = worker.bytes.0 as f64 * 8.0 / worker.window_ns.0 as f64;
+        assert!(gbps > 0.0 && gbps < 1.0, "{worker:?}");
+    }
     assert_eq!(settings.ring_slots, 256);
     assert_eq!(settings.receive_buffer_bytes.0, 131_072);
 }

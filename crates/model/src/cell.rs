@@ -12,8 +12,8 @@ use crate::names::{
 };
 use crate::placement::Placement;
 use crate::values::{
-    AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, Offset, ReceiveBuffer, Replica, Ring,
-    Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica,
+    Ring, Segment, SocketBuffer, Threads,
 };
 
 /// One value for every factor. What each means stands with [`Factor`].
@@ -53,6 +53,7 @@ pub struct Cell {
     pub ack_placement: AckPlacement,
     pub offset: Offset,
     pub completions: Completions,
+    pub rate: Rate,
     pub sockets: Sockets,
 }
 
@@ -214,9 +215,9 @@ mod tests {
     #[test]
     fn every_factor_survives_an_id_at_a_value_that_is_not_its_default() {
         let texts = [
-            "zerocopy", "recv", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
+            "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
-            "off", "off", "on", "1ms", "sender", "2048", "left", "shared",
+            "off", "off", "on", "1ms", "sender", "2048", "left", "10Gbit/s", "shared",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();

@@ -15,8 +15,8 @@ use crate::names::{
 use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
 use crate::values::{
-    AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, ReceiveBuffer,
-    Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, Rate,
+    ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 macro_rules! factors {
@@ -225,6 +225,8 @@ factors! {
     Offset { offset: Offset = Offset::ZERO, key "offset", id "offset", column "offset_bytes" }
     /// When zero-copy completions are read: read, left (not until ENOBUFS; buffers are used again all the while).
     Completions { completions: Completions = Completions::Read, key "completions", id "completions", column "completions" }
+    /// What the senders of a cell offer together, such as 10Gbit/s, or max (SO_MAX_PACING_RATE, shared by its connections).
+    Rate { rate: Rate = Rate::Auto, key "rate", id "rate", column "rate" }
     /// Whether the workers of a side have connections of their own: own, shared (all send on the same; paths that copy).
     Sockets { sockets: Sockets = Sockets::Own, key "sockets", id "sockets", column "sockets" }
 }
@@ -287,7 +289,9 @@ impl Factor {
             | Self::Mtu
             | Self::Tso
             | Self::Gso
-            | Self::Gro => FactorKind::Setting,
+            | Self::Gro
+            // Costs at different loads answer different questions.
+            | Self::Rate => FactorKind::Setting,
             Self::Replica | Self::Watch => FactorKind::Control,
             Self::Send
             | Self::Recv
@@ -350,6 +354,7 @@ impl Factor {
             | Self::Placement
             | Self::Replica
             | Self::Watch
+            | Self::Rate
             | Self::Segment => true,
         }
     }

@@ -20,8 +20,8 @@ use crate::names::{
 use crate::plan::MAX_CELLS;
 use crate::values::{
     AckInterval, Congestion, Fields, Flows, MAX_FIELDS, MAX_FLOWS, MAX_MESSAGE, MAX_RING,
-    MAX_THREADS, MessageSize, Mtu, Offset, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer,
-    Threads,
+    MAX_THREADS, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment,
+    SocketBuffer, Threads,
 };
 use crate::{
     BitRate, Bytes, Cell, Contrast, Factor, FactorLists, Measure, Nanos, Placement, Plan, Preset,
@@ -112,13 +112,14 @@ fn any<T>(_: &T) -> bool {
 pub fn value(bytes: &[u8]) {
     let Some((kind, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    match kind % 34 {
+    match kind % 35 {
         0 => parsed::<Bytes>(text, any),
         1 => parsed::<Nanos>(text, any),
         2 => parsed::<Share>(text, |share| share.0 >= 0.0 && share.0.is_finite()),
         3 => {
             if let Ok(rate) = text.parse::<BitRate>() {
                 assert!(rate.0 > 0 && rate.gbps() > 0.0);
+                printed(&rate);
                 let text = text.to_lowercase();
                 let units = text.matches("bit/s").count() + text.matches("bps").count();
                 assert!(units <= 1, "{text:?}");
@@ -170,6 +171,10 @@ pub fn value(bytes: &[u8]) {
         30 => parsed::<Sockets>(text, any),
         31 => parsed::<Audit>(text, any),
         32 => parsed::<Preset>(text, any),
+        34 => parsed::<Rate>(text, |it| match it {
+            Rate::Auto => true,
+            Rate::Fixed(rate) => (100_000..=1_000_000_000_000).contains(&rate.0),
+        }),
         _ => keyed(text),
     }
 }

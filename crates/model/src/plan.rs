@@ -218,8 +218,10 @@ impl Plan {
             Preset::Receive => {
                 factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy];
                 factors.receive_path = ReceivePath::ALL.to_vec();
-                factors.message =
-                    [12, 16, 20].into_iter().filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
+                factors.message = [12, 16, 20]
+                    .into_iter()
+                    .filter_map(|p| crate::values::MessageSize::new(1 << p))
+                    .collect();
                 factors.threads = vec![crate::values::Threads::ONE];
                 factors.layout = vec![crate::names::Layout::Paged];
                 factors.segment = vec![crate::values::Segment::Auto, crate::values::Segment::PAGE];

@@ -5,6 +5,7 @@ use crate::factor::Factor;
 use crate::placement::Placement;
 use crate::plan::{Plan, TURN};
 use crate::units::Nanos;
+use crate::values::{Rate, SocketBuffer};
 
 /// The shape of a series: one block, measured in turns on fresh connections and memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,10 @@ const SCHEDULER_TURNS: u64 = 2;
 /// or less at its edges is little.
 const LOOKS_TO_SETTLE: u64 = 2;
 const LOOKS_A_WINDOW: u64 = 20;
+/// A sender that is paced sleeps until a third of its send buffer is free (`sk_stream_write_space`, net/core/stream.c), which
+/// may hold 4 MiB (tcp_wmem): it wakes once before a window, and so many times in it.
+const WAKES_A_WINDOW: u64 = 8;
+const SEND_BUFFER_BYTES: u64 = 4 << 20;
 /// The steady window of the control.
 const STEADY: Nanos = Nanos::ms(60);
 /// The control is measured in one round of so many.
@@ -59,10 +64,13 @@ impl Plan {
         let shared_by = cells.iter().map(|cell| cell.threads_a_cpu(cpus)).max().unwrap_or(1);
         let late = TURN.0 * u64::from(shared_by.saturating_sub(1));
         let looks = cells.iter().map(Cell::time_between_looks).max().unwrap_or_default();
-        let settle = Nanos(self.measure.settle.0.max(late).max(looks * LOOKS_TO_SETTLE));
+        let wakes = cells.iter().map(Cell::time_between_wakes).max().unwrap_or_default();
+        let settle = self.measure.settle.0.max(late).max(looks * LOOKS_TO_SETTLE).max(wakes);
+        let settle = Nanos(settle);
         let window = (self.measure.slice.0 - self.measure.settle.0)
             .max(late * SCHEDULER_TURNS)
-            .max(looks * LOOKS_A_WINDOW);
+            .max(looks * LOOKS_A_WINDOW)
+            .max(wakes * WAKES_A_WINDOW);
         // Longer slices are fewer: the series takes about as long.
         let asked = self.measure.turns.unwrap_or(FIRST_TURNS);
         let load = self.measure.slice.0.saturating_mul(u64::from(asked));
@@ -104,6 +112,20 @@ impl Cell {
     /// Nanoseconds between two looks of its link's helper; 0 where it has none.
     fn time_between_looks(&self) -> u64 {
         if self.link.capabilities().has_helper { self.ack_interval.nanos().0 } else { 0 }
+    }
+
+    /// Nanoseconds between two times that a paced sender wakes; 0 where it is not paced.
+    fn time_between_wakes(&self) -> u64 {
+        let Rate::Fixed(rate) = self.rate else { return 0 };
+        let buffer = match self.send_buffer {
+            SocketBuffer::Auto => SEND_BUFFER_BYTES,
+            SocketBuffer::Fixed(bytes) => bytes.saturating_mul(2),
+        };
+        let bytes =
+            (buffer / 3).max(self.message.bytes().0).saturating_mul(u64::from(self.connections()));
+        let ns = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate.0.max(1));
+        // Slower ones are paced within a window that is too short for them, and say so by their trials' marks.
+        u64::try_from(ns).unwrap_or(u64::MAX).min(Nanos::s(1).0)
     }
 
     /// How many busy threads share a CPU at most, on so many CPUs. A helper has one to itself, which the others lack.
@@ -220,6 +242,23 @@ mod tests {
         // One sender has a CPU and the helper the other; of two, both share the one.
         assert!(window(Link::Sink, "20us", 2, 2) > short);
         assert_eq!(window(Link::Sink, "20us", 2, 3), short);
+    }
+
+    #[test]
+    fn a_paced_sender_wakes_several_times_in_a_window() {
+        let window = |rate: &str, flows: &str| {
+            let mut cell = Cell::default();
+            cell.set(Factor::Rate, rate).unwrap();
+            cell.set(Factor::Flows, flows).unwrap();
+            default().turns(&[cell], 2, false).unwrap()
+        };
+        let fast = window("max", "1");
+        assert_eq!(window("1Tbit/s", "1"), fast);
+        // A third of 4 MiB at 1 Gbit/s takes 11 ms.
+        let paced = window("1Gbit/s", "1");
+        assert!(paced.settle > Nanos::ms(11) && paced.window > Nanos::ms(88), "{paced:?}");
+        assert!(window("1Gbit/s", "2").window > paced.window);
+        assert_eq!(window("100kbit/s", "9").settle, Nanos::s(1));
     }
 
     #[test]

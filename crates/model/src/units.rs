@@ -237,7 +237,7 @@ impl FromStr for Share {
 }
 
 /// A rate in bits a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BitRate(pub u64);
 
 impl BitRate {
@@ -245,6 +245,19 @@ impl BitRate {
     #[allow(clippy::cast_precision_loss, reason = "2^53 bits a second is 9 Pbit/s")]
     pub fn gbps(self) -> f64 {
         self.0 as f64 / 1e9
+    }
+}
+
+/// In the largest unit that gives a whole number.
+impl fmt::Display for BitRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units =
+            [(1_000_000_000_000, "T"), (1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
+        match units.iter().find(|(scale, _)| self.0.is_multiple_of(*scale)) {
+            Some((scale, unit)) => write!(f, "{}{unit}bit/s", self.0 / scale),
+            // `whole` takes fractions of a unit.
+            None => write!(f, "{}.{:03}kbit/s", self.0 / 1000, self.0 % 1000),
+        }
     }
 }
 

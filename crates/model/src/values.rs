@@ -8,7 +8,7 @@ use crate::names::{
     Switch, Watch,
 };
 use crate::placement::Placement;
-use crate::units::{Bytes, Nanos};
+use crate::units::{BitRate, Bytes, Nanos};
 
 /// A value of a factor as an item of a list.
 pub(crate) trait FactorValue: FromStr<Err = String> {
@@ -275,7 +275,18 @@ fn segment_bytes(text: &str) -> Result<u32, String> {
     }
 }
 
+fn pacing_rate(text: &str) -> Result<BitRate, String> {
+    let rate: BitRate = text.parse()?;
+    // A packet of 64 KiB takes five seconds at the lowest one; the kernel counts bytes.
+    if (100_000..=1_000_000_000_000).contains(&rate.0) && rate.0.is_multiple_of(8) {
+        return Ok(rate);
+    }
+    Err(format!("a rate must be from 100kbit/s to 1Tbit/s and whole bytes a second, not {rate}"))
+}
+
 auto_or! {
+    /// What the senders of a cell offer together, shared by its connections alike (SO_MAX_PACING_RATE); `max` is as fast as they can.
+    Rate, "max", pacing_rate, BitRate, "max";
     /// MTU of a link's devices, in bytes; `auto` is the device's own.
     Mtu, "auto", mtu_bytes, u32, "auto";
     /// TCP_MAXSEG in bytes; `auto` leaves it to MTU and peer.

@@ -8,6 +8,7 @@ use model::record::{
     NO_SINK, Outcome, ReceiveTally, SendTally, Settings, Side, Slices, SnmpFacts, SocketFacts,
     TcpFacts, Trial, Usage, Worker,
 };
+use model::values::Rate;
 use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, SendPath};
 
 use crate::{CPUS, NO_COUNTERS, START_UNIX_MS, to_f64, to_u64};
@@ -461,6 +462,10 @@ impl TrialBuilder {
                 receive_buffer_bytes: 6_291_456,
                 zerocopy: self.cell.send_path == SendPath::Zerocopy
                     && self.cell.so_zerocopy.is_on(),
+                pacing_bytes_per_s: match self.cell.rate {
+                    Rate::Auto => None,
+                    Rate::Fixed(rate) => Some(rate.0 / 8 / u64::from(self.cell.connections())),
+                },
             },
             throttled_us: self.watched(0),
         }

@@ -141,4 +141,7 @@ pub struct SocketFacts {
     pub receive_buffer_bytes: u64,
     /// SO_ZEROCOPY.
     pub zerocopy: bool,
+    /// SO_MAX_PACING_RATE in bytes a second; none where nothing bounds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pacing_bytes_per_s: Option<u64>,
 }

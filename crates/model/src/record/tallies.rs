@@ -314,7 +314,12 @@ mod tests {
             SendTally::fields(),
             &[],
         );
-        let received = ReceiveTally { calls, first_wrong: Some(3), ..ReceiveTally::default() };
+        let received = ReceiveTally {
+            calls,
+            mapped_bytes: 4,
+            first_wrong: Some(3),
+            ..ReceiveTally::default()
+        };
         lists_all(&received, ReceiveTally::fields(), &[("first_wrong", "first_wrong_offset")]);
         lists_all(&SinkTally { looks: 7, ..SinkTally::default() }, SinkTally::fields(), &[]);
         lists_all(&Usage { major_faults: 2, ..Usage::default() }, Usage::fields(), &[]);

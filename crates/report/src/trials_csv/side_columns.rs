@@ -210,6 +210,16 @@ fn sockets<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>
         "SO_RCVBUF at the window's end, as the kernel tells it (doubled).",
         |s| s.socket.receive_buffer_bytes,
     );
+    columns.number(
+        format!("{side}_socket_pacing_bytes_per_s"),
+        "SO_MAX_PACING_RATE of a connection, read back; empty where nothing bounds it.",
+        move |row| row.finished().and_then(|f| end(f).socket.pacing_bytes_per_s),
+    );
+    let mut number = |name: &str, meaning: &str, value: fn(&Side<T>) -> u64| {
+        columns.number(format!("{side}_{name}"), meaning, move |row| {
+            row.finished().map(|f| value(end(f)))
+        });
+    };
     number("strangers", "Strangers refused at the data port.", |s| s.strangers);
     number("ring_bytes", "Its arenas and buffers.", |s| s.ring_bytes.0);
     number("peak_rss_bytes", "Highest resident memory of this end so far.", |s| s.peak_rss_bytes.0);
