@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use model::capabilities::CallsPerMessage;
+use model::values::Rate;
 use model::{Cell, Contrast, Factor, Link, Measured, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -34,7 +35,7 @@ pub struct Recommendation {
     pub factor: Factor,
     /// What the cells that it is drawn from share beside that and the size; absent where none was compared.
     pub shared: Option<Shared>,
-    /// The goodput, or where nobody receives the cost of the sender's side.
+    /// The goodput; the cost where all senders are held to a rate, and where nobody receives that of the sender's side.
     pub metric: Metric,
     /// The advice.
     pub advice: Advice,
@@ -203,8 +204,10 @@ fn on_link(
     links: &[LinkComparison],
     laws: &[Law],
 ) -> Recommendation {
+    // Senders that are held to a rate deliver it, whichever way: what they cost decides.
+    let all_paced = evidence.asked().all(|estimates| estimates.cell.rate != Rate::Auto);
     let metric =
-        if link.has_receiver() { Metric::GoodputGbps } else { Metric::SenderSideCpuNsPerKib };
+        if link.has_receiver() && !all_paced { Metric::GoodputGbps } else { Metric::cost_on(link) };
     let factor = choice(evidence);
     let measured = values_of(evidence, factor);
     // The family that says most: with a CPU for each busy thread, then the most usual one, then the first of the plan, which

@@ -135,6 +135,31 @@ fn the_advice_follows_the_figures_whichever_path_they_favour() {
     }
 }
 
+/// Held to a rate all paths have the same goodput, and the cheapest one is recommended, whichever it is; where some are not held to
+/// one, goodput decides.
+#[test]
+fn of_senders_that_are_held_to_a_rate_the_one_that_costs_less_is_recommended() {
+    let plan = |rates: &str| {
+        without_controls(&[
+            (Factor::Threads, "1"),
+            (Factor::Send, "send,sendmsg"),
+            (Factor::Rate, rates),
+        ])
+    };
+    for cheaper in [Send, Sendmsg] {
+        let paced = |cell: &Cell, trial: TrialBuilder| {
+            let cost = if cell.send_path == cheaper { 300.0 } else { 400.0 };
+            trial.goodput_gbps(2.0).ends_cpu_ns_per_kib(cost)
+        };
+        let recommendation = recommended(&plan("2Gbit/s"), ROUNDS, paced, 0.01);
+        assert_eq!(recommendation.metric, Metric::EndsCpuNsPerKib);
+        let (value, _, everywhere, _) = used(&recommendation);
+        assert_eq!((value, everywhere), (cheaper, true));
+        let mixed = recommended(&plan("max,2Gbit/s"), ROUNDS, paced, 0.01);
+        assert_eq!(mixed.metric, Metric::GoodputGbps);
+    }
+}
+
 #[test]
 fn a_path_that_is_better_somewhere_and_worse_nowhere_is_not_said_to_be_better_everywhere() {
     let two = without_controls(&[(Factor::Threads, "1"), (Factor::Send, "send,sendmsg")]);
