@@ -126,8 +126,15 @@ impl Asked {
             ("flows", Factor::Flows, &arguments.flows),
         ];
         for (flag, factor, text) in flags {
-            cell.set(factor, text).map_err(|why| Stop::Usage(format!("--{flag}: {why}")))?;
+            let is_shape = |c: char| c == ',' || c == '+' || c.is_alphabetic();
+            let set = if factor == Factor::Fields && text.contains(is_shape) {
+                cell.set(Factor::Shape, &text.replace(',', "+"))
+            } else {
+                cell.set(factor, text)
+            };
+            set.map_err(|why| Stop::Usage(format!("--{flag}: {why}")))?;
         }
+        let cell = cell.in_its_shape();
         let mut plan = Plan::preset(Preset::Default);
         plan.factors.send_path = SendPath::ALL.to_vec();
         plan.factors.link = usual_links();
@@ -187,6 +194,8 @@ impl Asked {
         let factors = &mut plan.factors;
         factors.message = sizes.collect();
         factors.fields = vec![cell.fields];
+        // Neighbours of another size would be of another shape.
+        factors.shape = vec![cell.shape.clone()];
         factors.threads = vec![cell.threads];
         factors.flows = vec![cell.flows];
         factors.send_path.clone_from(&self.question.paths);

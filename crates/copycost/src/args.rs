@@ -159,8 +159,8 @@ pub(crate) struct AdviseArguments {
     /// Bytes of a message, such as 20KB or 64KiB
     #[arg(long, value_name = "SIZE", default_value = "16KiB", allow_hyphen_values = true)]
     pub(crate) size: String,
-    /// Fields a message, of equal size
-    #[arg(long, value_name = "N", default_value = "8", allow_hyphen_values = true)]
+    /// Fields a message, of equal size; or the length of each, such as 24,64KiB, which decide the size
+    #[arg(long, value_name = "N|LIST", default_value = "8", allow_hyphen_values = true)]
     pub(crate) fields: String,
     /// Threads that send
     #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true)]

@@ -44,7 +44,7 @@ impl CellFlags {
         for (factor, text) in &self.0 {
             cell.set(*factor, text).map_err(|why| format!("--{}: {why}", name(*factor)))?;
         }
-        Ok(cell)
+        Ok(cell.in_its_shape())
     }
 }
 

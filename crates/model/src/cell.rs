@@ -11,6 +11,7 @@ use crate::names::{
     Switch, Watch,
 };
 use crate::placement::Placement;
+use crate::shape::Shape;
 use crate::values::{
     AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica,
     Ring, Segment, SocketBuffer, Threads,
@@ -53,6 +54,7 @@ pub struct Cell {
     pub ack_placement: AckPlacement,
     pub offset: Offset,
     pub completions: Completions,
+    pub shape: Shape,
     pub rate: Rate,
     pub sockets: Sockets,
 }
@@ -95,16 +97,17 @@ impl Cell {
         Block(self.text(|factor| !within.contains(&factor)))
     }
 
-    /// The same cell with the factors that mean nothing on its link or to its path at their defaults: cells that differ in
-    /// those alone are one.
+    /// The same cell with the factors that mean nothing on its link or to its path at their defaults, and with the size and the
+    /// fields that its shape decides: cells that differ in those alone are one.
     #[must_use]
-    pub fn on_its_link(mut self) -> Self {
+    pub fn on_its_link(self) -> Self {
+        let mut cell = self.in_its_shape();
         for factor in Factor::ALL {
-            if self.idle(*factor).is_some() {
-                self.reset(*factor);
+            if cell.idle(*factor).is_some() {
+                cell.reset(*factor);
             }
         }
-        self
+        cell
     }
 
     /// Why a factor means nothing to this cell; none where it means something.
@@ -125,6 +128,7 @@ impl Cell {
     /// # Errors
     /// Two factors that exclude each other, with the reason and the remedy.
     pub fn check(&self) -> Result<(), String> {
+        self.check_shape()?;
         if self.completions == Completions::Left && self.rewriting.is_on() {
             return Err("completions left unread do not tell when a message may be rewritten; use --rewriting off or --completions read".to_owned());
         }
@@ -217,7 +221,7 @@ mod tests {
         let texts = [
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
-            "off", "off", "on", "1ms", "sender", "2048", "left", "10Gbit/s", "shared",
+            "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();

@@ -14,6 +14,7 @@ use crate::names::{
 };
 use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
+use crate::shape::Shape;
 use crate::values::{
     AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, Rate,
     ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
@@ -225,6 +226,8 @@ factors! {
     Offset { offset: Offset = Offset::ZERO, key "offset", id "offset", column "offset_bytes" }
     /// When zero-copy completions are read: read, left (not until ENOBUFS; buffers are used again all the while).
     Completions { completions: Completions = Completions::Read, key "completions", id "completions", column "completions" }
+    /// Lengths of a message's fields, such as 24+64KiB (a header and a body), or equal; they decide size and number of fields.
+    Shape { shape: Shape = Shape::Equal, key "shape", id "shape", column "shape" }
     /// What the senders of a cell offer together, such as 10Gbit/s, or max (SO_MAX_PACING_RATE, shared by its connections).
     Rate { rate: Rate = Rate::Auto, key "rate", id "rate", column "rate" }
     /// Whether the workers of a side have connections of their own: own, shared (all send on the same; paths that copy).
@@ -291,7 +294,9 @@ impl Factor {
             | Self::Gso
             | Self::Gro
             // Costs at different loads answer different questions.
-            | Self::Rate => FactorKind::Setting,
+            | Self::Rate
+            // Messages of another shape are other messages.
+            | Self::Shape => FactorKind::Setting,
             Self::Replica | Self::Watch => FactorKind::Control,
             Self::Send
             | Self::Recv
@@ -355,6 +360,7 @@ impl Factor {
             | Self::Replica
             | Self::Watch
             | Self::Rate
+            | Self::Shape
             | Self::Segment => true,
         }
     }

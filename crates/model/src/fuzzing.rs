@@ -18,6 +18,7 @@ use crate::names::{
     Sockets, Switch, Watch,
 };
 use crate::plan::MAX_CELLS;
+use crate::shape::Shape;
 use crate::values::{
     AckInterval, Congestion, Fields, Flows, MAX_FIELDS, MAX_FLOWS, MAX_MESSAGE, MAX_RING,
     MAX_THREADS, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment,
@@ -112,7 +113,7 @@ fn any<T>(_: &T) -> bool {
 pub fn value(bytes: &[u8]) {
     let Some((kind, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    match kind % 35 {
+    match kind % 36 {
         0 => parsed::<Bytes>(text, any),
         1 => parsed::<Nanos>(text, any),
         2 => parsed::<Share>(text, |share| share.0 >= 0.0 && share.0.is_finite()),
@@ -174,6 +175,9 @@ pub fn value(bytes: &[u8]) {
         34 => parsed::<Rate>(text, |it| match it {
             Rate::Auto => true,
             Rate::Fixed(rate) => (100_000..=1_000_000_000_000).contains(&rate.0),
+        }),
+        35 => parsed::<Shape>(text, |it| {
+            it.decides().is_none_or(|(_, fields)| (1..=MAX_FIELDS).contains(&fields.get()))
         }),
         _ => keyed(text),
     }

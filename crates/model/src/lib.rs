@@ -26,6 +26,7 @@ pub mod plan;
 mod plan_file;
 mod quoting;
 pub mod record;
+pub mod shape;
 pub mod thresholds;
 mod turns;
 pub mod units;

@@ -2,6 +2,7 @@
 
 use crate::cell::Cell;
 use crate::names::Layout;
+use crate::shape::Shape;
 use crate::units::Bytes;
 
 /// A field: its offset from the start of the slot, and its length, both in bytes.
@@ -27,13 +28,14 @@ const LINE: usize = 64;
 impl Message {
     /// Lays out a cell's message on pages of `page` bytes.
     ///
-    /// Equal fields; where the size is no multiple of their number, the first ones are a byte longer, so
-    /// that none is lost. The alignment is the same for every path.
+    /// Fields as the cell's shape has them, or equal ones; where the size is no multiple of their number, the first ones are a
+    /// byte longer, so that none is lost. The alignment is the same for every path.
     ///
     /// # Errors
     /// A message smaller than its number of fields, one whose slot does not fit the address space, or an offset that
     /// the layout or the page has no place for.
     pub fn of(cell: &Cell, page: usize) -> Result<Self, String> {
+        cell.check_shape()?;
         let (size, layout) = (cell.message, cell.layout);
         let count = cell.fields.get() as usize;
         let shift = cell.offset.bytes() as usize;
@@ -55,10 +57,19 @@ impl Message {
                 "a message of {bytes} bytes has no room for {count} fields; use --fields {bytes} or fewer, or a larger size"
             ));
         }
+        let lengths: Vec<usize> = match &cell.shape {
+            Shape::Equal => {
+                (0..count).map(|index| bytes / count + usize::from(index < bytes % count)).collect()
+            }
+            Shape::Lengths(lengths) => {
+                // No field is larger than the message, which fits.
+                let length = |length: &u64| usize::try_from(*length).unwrap_or(bytes);
+                lengths.bytes().iter().map(length).collect()
+            }
+        };
         let mut laid = Vec::with_capacity(count);
         let mut offset = shift;
-        for index in 0..count {
-            let length = bytes / count + usize::from(index < bytes % count);
+        for length in lengths {
             laid.push(Field { offset, length });
             offset = match layout {
                 Layout::Packed => offset + length,

@@ -94,10 +94,14 @@ fn count(what: &str, text: &str, limit: u32) -> Result<u32, String> {
         _ if text.trim().bytes().all(|b| b.is_ascii_digit()) && !text.trim().is_empty() => {
             Err(format!("{what} must be at most {limit}, not {}", text.trim()))
         }
-        _ => Err(format!(
-            "\"{}\" is no number of {what}; write a whole number from 1 to {limit}",
-            text.trim()
-        )),
+        _ => {
+            let lengths =
+                if what == "fields" { ", or --shape 24+64KiB for their lengths" } else { "" };
+            Err(format!(
+                "\"{}\" is no number of {what}; write a whole number from 1 to {limit}{lengths}",
+                text.trim()
+            ))
+        }
     }
 }
 

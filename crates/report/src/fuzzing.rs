@@ -141,8 +141,12 @@ fn on_a_terminal(text: &str, width: usize, indent: usize) {
     for (number, part) in broken.split('\n').enumerate() {
         let hang = if number == 0 { 0 } else { indent };
         let part: String = part.chars().skip(hang).collect();
-        let is_one_word = !part.trim_end_matches(' ').contains(' ') || line.contains('\u{a0}');
-        assert!(hang + part.trim_end().chars().count() <= room || is_one_word, "{part:?}");
+        // Nor where a break would gain no room, as the next line would begin no further left.
+        let before = part.trim_end_matches(' ').rsplit_once(' ');
+        let begins = before.map_or(0, |(before, _)| before.chars().count() + 1);
+        let gains_nothing = begins == 0 || hang + begins <= indent;
+        let is_told = gains_nothing || line.contains('\u{a0}');
+        assert!(hang + part.trim_end().chars().count() <= room || is_told, "{part:?}");
     }
 }
 

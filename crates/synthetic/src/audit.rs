@@ -54,7 +54,10 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     let received = &finished.receiver.total;
     let out = match cell.receive_path {
         ReceivePath::RecvTrunc => 0,
-        _ => received.received_bytes - received.mapped_bytes,
+        ReceivePath::Recv
+        | ReceivePath::Recvmsg
+        | ReceivePath::Readv
+        | ReceivePath::RecvZerocopy => received.received_bytes - received.mapped_bytes,
     };
     let copied_out = counted(delivers, out, Hook::Breakpoint);
     let function = |name: &str, owner: Owner, counted: &Measured<CopiedBytes>| {

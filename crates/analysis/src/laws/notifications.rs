@@ -149,7 +149,7 @@ pub(super) fn negative_control(evidence: &Evidence<'_>) -> Law {
     for cost in &costs {
         let LawReason::Cost { cell, against, ratio, alike, .. } = cost else { continue };
         if *alike == Shown::No {
-            let wrong = Wrong::Cost { against: Cell::clone(against), ratio: *ratio };
+            let wrong = Wrong::Cost { against: against.clone(), ratio: *ratio };
             broken.push(Breach::of_cell(cell, wrong));
         } else if *alike != Shown::Yes {
             missing = Some(Missing::rounds());

@@ -323,7 +323,7 @@ pub enum Wrong {
     Cost {
         /// That path.
         #[schemars(with = "String")]
-        against: Cell,
+        against: Box<Cell>,
         /// The ratio of their costs per KiB.
         ratio: Estimate,
     },

@@ -243,7 +243,7 @@ fn what_breaks_a_law_is_told_with_what_it_should_be() {
         (Wrong::NoFit { p: 0.002 }, "the line does not fit (p = 2e-3 after Holm)"),
         (Wrong::Twin, "differs from its twin"),
         (
-            Wrong::Cost { against, ratio: around(1.5) },
+            Wrong::Cost { against: Box::new(against), ratio: around(1.5) },
             "its CPU per KiB is 1.50 × [1.35, 1.65] that of send=sendmsg message_bytes=64 threads=1",
         ),
     ] {
