@@ -359,6 +359,9 @@ pub(crate) struct VerifyArguments {
     /// Message sizes [default: 27 from 1 B to 1 MiB, odd ones among them]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) sizes: Option<String>,
+    /// Lengths of a message's fields, such as 24+64KiB [default: two beside the sizes]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub(crate) shape: Option<String>,
     /// Threads a side, each with each pair of paths and size [default: 1,2,4 in turn]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) threads: Option<String>,

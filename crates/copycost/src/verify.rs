@@ -72,6 +72,7 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
     let recv = set(Factor::Recv, &arguments.recv)?;
     let link = set(Factor::Link, &arguments.link)?;
     let sizes = set(Factor::Message, &arguments.sizes)?;
+    let shape = set(Factor::Shape, &arguments.shape)?;
     let threads = set(Factor::Threads, &arguments.threads)?;
     let family = set(Factor::Family, &arguments.family)?;
     if send {
@@ -90,6 +91,13 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
     }
     if sizes {
         options.sizes = lists.message;
+        options.shapes.clear();
+    }
+    if shape {
+        options.shapes = lists.shape;
+        if !sizes {
+            options.sizes.clear();
+        }
     }
     if threads {
         options.threads = lists.threads;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use model::record::{Failure, FailureKind, Outcome};
+use model::shape::Shape;
 use model::values::{Fields, MessageSize, Replica, Threads};
 use model::{Cell, Family, Link, Nanos, ReceivePath, SendPath};
 
@@ -21,6 +22,8 @@ pub struct VerifyOptions {
     pub links: Vec<Link>,
     /// Message sizes.
     pub sizes: Vec<MessageSize>,
+    /// Shapes of messages beside those sizes.
+    pub shapes: Vec<Shape>,
     /// Workers a side.
     pub threads: Vec<Threads>,
     /// Whether each size and route is sent with one of them, the next one each time, and not with each.
@@ -37,6 +40,9 @@ const SIZES: [u64; 27] = [
     32_768, 65_535, 65_536, 65_537, 131_073, 262_144, 1_048_575, 1_048_576,
 ];
 
+/// A header and a body; and lengths of no form at all.
+const SHAPES: [&str; 2] = ["24+65536", "1+4095+7+131073"];
+
 impl Default for VerifyOptions {
     fn default() -> Self {
         Self {
@@ -44,6 +50,7 @@ impl Default for VerifyOptions {
             receive: ReceivePath::ALL.to_vec(),
             links: vec![Cell::default().link],
             sizes: SIZES.into_iter().filter_map(MessageSize::new).collect(),
+            shapes: SHAPES.iter().filter_map(|shape| shape.parse().ok()).collect(),
             threads: [1, 2, 4].into_iter().filter_map(Threads::new).collect(),
             threads_in_turn: true,
             families: vec![Family::Ipv4],
@@ -69,17 +76,23 @@ impl VerifyOptions {
     /// The cells, by size so that a fault shows early. Fewer fields where a message has no room for eight; the
     /// smallest ring, so that slots are used again as soon as they may be.
     pub fn cells(&self) -> Vec<Cell> {
-        let mut cells = Vec::new();
-        for size in &self.sizes {
+        let common = Cell {
+            ring: model::values::Ring::Fixed(4),
+            rewriting: model::names::Switch::On,
+            replica: Replica::ONE,
+            ..Cell::default()
+        };
+        let sizes = self.sizes.iter().map(|size| {
             let fields = u32::try_from(size.bytes().0.min(8)).unwrap_or(8);
-            let common = Cell {
-                message: *size,
-                fields: Fields::new(fields).unwrap_or(Fields::EIGHT),
-                ring: model::values::Ring::Fixed(4),
-                rewriting: model::names::Switch::On,
-                replica: Replica::ONE,
-                ..Cell::default()
-            };
+            let fields = Fields::new(fields).unwrap_or(Fields::EIGHT);
+            Cell { message: *size, fields, ..common.clone() }
+        });
+        let shapes = self.shapes.iter().map(|shape| {
+            let shaped = Cell { shape: shape.clone(), ..common.clone() };
+            shaped.in_its_shape()
+        });
+        let mut cells = Vec::new();
+        for common in sizes.chain(shapes) {
             for (place, route) in self.routes().enumerate() {
                 let turn = place + cells.len();
                 let at_once = self.threads.iter().enumerate().filter(|(number, _)| {

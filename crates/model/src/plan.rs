@@ -6,6 +6,7 @@ use crate::cell::{Block, Cell, Idle};
 use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
 use crate::names::{AckPlacement, Audit, Link, ReceivePath, SendPath, Switch, Watch, names};
+use crate::shape::{Lengths, Shape};
 use crate::thresholds::Thresholds;
 use crate::turns::control_rounds;
 use crate::units::{Nanos, Share};
@@ -28,6 +29,8 @@ names! {
         /// Every receive path with a sender that copies and one that passes by reference, with segments as they come and of
         /// whole pages, which alone can be mapped.
         Receive = "receive",
+        /// A header and a body: 24 B or 1 KiB before 1 to 256 KiB, at one thread.
+        Http = "http",
     }
 }
 
@@ -42,6 +45,7 @@ impl Preset {
             Self::ZeroCopy => {
                 "when MSG_ZEROCOPY pays: 1 to 256 KiB over loopback and the sink; root; ten minutes"
             }
+            Self::Http => "a header and a body: 24 B or 1 KiB before 1 to 256 KiB; five minutes",
             Self::Receive => {
                 "every way to receive: 4 KiB to 1 MiB on loopback, segments of whole pages too; five minutes"
             }
@@ -214,6 +218,15 @@ impl Plan {
                 factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
                 // Ten rounds of its cells take nine minutes.
                 measure.max_time = Some(Nanos::s(600));
+            }
+            Preset::Http => {
+                let bodies = [1 << 10, 16 << 10, 64 << 10, 256 << 10];
+                let shapes =
+                    [24, 1024].into_iter().flat_map(|header| bodies.map(|body| [header, body]));
+                factors.shape = shapes
+                    .filter_map(|shape| Lengths::new(shape.to_vec()).ok().map(Shape::Lengths))
+                    .collect();
+                factors.threads = vec![crate::values::Threads::ONE];
             }
             Preset::Receive => {
                 factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy];

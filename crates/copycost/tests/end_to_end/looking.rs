@@ -63,7 +63,7 @@ fn completions_offer_the_values_of_flags() {
         ("send", "send staged sendmsg zerocopy"),
         ("recv", "recv recvmsg readv recv-trunc recv-zerocopy"),
         ("link", "loopback veth sink"),
-        ("preset", "default quick paper break-even zero-copy receive"),
+        ("preset", "default quick paper break-even zero-copy receive http"),
         ("audits", "copy-audit profile ceiling all none"),
         ("nodelay", "off on"),
         ("controls", "on off"),
