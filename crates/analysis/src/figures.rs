@@ -234,7 +234,7 @@ impl<'a> Reading<'a> {
             Metric::MigrationsPerS => Ok(per_s(counted(&sending.counters.migrations)?, sender()?)
                 + per_s(counted(&taking.counters.migrations)?, receiver()?)),
             Metric::SendCallsPerMessage => {
-                Ok((sending.window.calls.send + sending.window.calls.sendmsg) as f64 / messages()?)
+                Ok(sending.window.calls.sending() as f64 / messages()?)
             }
             Metric::SenderCallsPerMessage => Ok(sending.window.calls.all() as f64 / messages()?),
             Metric::BytesPerReceiveCall => bytes_per_receive_call(&taking.window),

@@ -339,6 +339,9 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
     let made: Vec<String> = [
         ("send", calls.send),
         ("sendmsg", calls.sendmsg),
+        ("sendfile", calls.sendfile),
+        ("splice", calls.splice),
+        ("vmsplice", calls.vmsplice),
         ("recv", calls.recv),
         ("recvmsg(MSG_ERRQUEUE)", calls.recvmsg_errqueue),
         ("poll", calls.poll),

@@ -3,14 +3,20 @@
 mod completions_left;
 mod path;
 mod send;
+mod send_more;
+mod sendfile;
 mod sendmsg;
+mod splice;
 mod staged;
 pub(crate) mod zerocopy;
 
 pub use completions_left::CompletionsLeft;
 pub use path::{SendOptions, SendPath, Wait};
 pub use send::Send;
+pub use send_more::SendMore;
+pub use sendfile::Sendfile;
 pub use sendmsg::Sendmsg;
+pub use splice::Splice;
 pub use staged::Staged;
 pub use zerocopy::Zerocopy;
 
@@ -29,6 +35,18 @@ macro_rules! with_send_path {
             }
             model::SendPath::Sendmsg => {
                 type $path = $crate::send_paths::Sendmsg;
+                $body
+            }
+            model::SendPath::SendMore => {
+                type $path = $crate::send_paths::SendMore;
+                $body
+            }
+            model::SendPath::Sendfile => {
+                type $path = $crate::send_paths::Sendfile;
+                $body
+            }
+            model::SendPath::Splice => {
+                type $path = $crate::send_paths::Splice;
                 $body
             }
             model::SendPath::Zerocopy => match $completions {

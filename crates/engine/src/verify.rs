@@ -1,7 +1,8 @@
 //! `verify`: checked content down every path, so that nothing is lost, reordered or changed.
 
+use model::names::Switch;
 use model::record::{Failure, FailureKind, Outcome};
-use model::values::{Fields, MessageSize, Replica, Threads};
+use model::values::{Fields, MessageSize, Replica, Ring, Threads};
 use model::{Cell, Family, Nanos, SendPath};
 
 use crate::engine::Engine;
@@ -63,6 +64,12 @@ impl VerifyOptions {
             for size in &self.sizes {
                 for threads in &self.threads {
                     for path in &self.paths {
+                        // What cannot be rewritten repeats with the ring, which is the longer the better.
+                        let (ring, rewriting) = if path.capabilities().tells_release() {
+                            (Ring::Fixed(4), Switch::On)
+                        } else {
+                            (Ring::Auto, Switch::Off)
+                        };
                         let fields = u32::try_from(size.bytes().0.min(8)).unwrap_or(8);
                         cells.push(Cell {
                             send_path: *path,
@@ -70,8 +77,8 @@ impl VerifyOptions {
                             threads: *threads,
                             family: *family,
                             fields: Fields::new(fields).unwrap_or(Fields::EIGHT),
-                            ring: model::values::Ring::Fixed(4),
-                            rewriting: model::names::Switch::On,
+                            ring,
+                            rewriting,
                             replica: Replica::ONE,
                             ..Cell::default()
                         });

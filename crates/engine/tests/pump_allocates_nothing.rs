@@ -12,11 +12,12 @@ use engine::content::{Pattern, Unread};
 use engine::gate::{Gate, Phase, SliceKind};
 use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
-use engine::send_paths::{Send, SendOptions, SendPath, Sendmsg, Staged, Zerocopy};
+use engine::send_paths::{
+    Send, SendMore, SendOptions, SendPath, Sendfile, Sendmsg, Splice, Staged, Zerocopy,
+};
 use engine::slots::Slots;
 use engine::watch::Watch;
 use kernel::allocator::CountingAllocator;
-use kernel::arena::Arena;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
 
@@ -36,7 +37,7 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let arena = Arena::new(message.stride() * 8).unwrap();
+            let arena = P::arena(message.stride() * 8).unwrap();
             let mut flows = [SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
                 slots: Slots::new(8),
@@ -88,6 +89,21 @@ fn assert_nothing_is_allocated<P: SendPath>() {
 #[test]
 fn send_allocates_nothing() {
     assert_nothing_is_allocated::<Send>();
+}
+
+#[test]
+fn send_more_allocates_nothing() {
+    assert_nothing_is_allocated::<SendMore>();
+}
+
+#[test]
+fn sendfile_allocates_nothing() {
+    assert_nothing_is_allocated::<Sendfile>();
+}
+
+#[test]
+fn splice_allocates_nothing() {
+    assert_nothing_is_allocated::<Splice>();
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub enum Idle {
     OnLink(Link),
     /// Its path copies, so that no completion comes.
     Copies(SendPath),
+    /// Its path has nothing of the kind: no SO_ZEROCOPY, and no error queue.
+    NoErrorQueue(SendPath),
     /// One worker shares with nobody.
     OneWorker,
 }
@@ -73,6 +75,9 @@ impl fmt::Display for Idle {
             Self::OnLink(link) => write!(f, "it means nothing on {link}"),
             Self::Copies(path) => {
                 write!(f, "{path} copies and has no completions; add --send zerocopy")
+            }
+            Self::NoErrorQueue(path) => {
+                write!(f, "{path} needs no SO_ZEROCOPY and has no error queue; add --send zerocopy")
             }
             Self::OneWorker => f.write_str("one worker shares with nobody; add --threads 2"),
         }
@@ -112,6 +117,11 @@ impl Cell {
             Some(Idle::OnLink(self.link))
         } else if factor == Factor::Completions && !self.passes_by_reference() {
             Some(Idle::Copies(self.send_path))
+        } else if matches!(factor, Factor::Completions | Factor::SoZerocopy)
+            && self.send_path.passes_by_reference()
+            && !self.send_path.capabilities().uses_error_queue
+        {
+            Some(Idle::NoErrorQueue(self.send_path))
         } else if factor == Factor::Sockets && self.threads == Threads::ONE {
             Some(Idle::OneWorker)
         } else {
@@ -127,7 +137,14 @@ impl Cell {
         if self.completions == Completions::Left && self.rewriting.is_on() {
             return Err("completions left unread do not tell when a message may be rewritten; use --rewriting off or --completions read".to_owned());
         }
-        if self.sockets == Sockets::Shared && self.passes_by_reference() {
+        let can = self.send_path.capabilities();
+        if self.rewriting.is_on() && !can.tells_release() {
+            return Err(format!(
+                "{} gives the kernel pages and is never told when it has let go of them, so that a message rewritten may arrive changed; use --rewriting off, or a path that copies or has completions",
+                self.send_path
+            ));
+        }
+        if self.sockets == Sockets::Shared && self.passes_by_reference() && can.gets_notifications {
             return Err(format!(
                 "{} has its completions by connection, so that workers cannot share one; use --sockets own, or a path that copies",
                 self.send_path

@@ -81,6 +81,12 @@ names! {
         Sendmsg = "sendmsg" | "writev" | "a2" | "one-copy",
         /// One `sendmsg(MSG_ZEROCOPY)`, completions from the error queue: the paper's A3.
         Zerocopy = "zerocopy" | "msg-zerocopy" | "msg_zerocopy" | "a3" | "zero-copy",
+        /// One `send()` for each field, MSG_MORE on all but the last.
+        SendMore = "send-more" | "msg-more" | "msg_more",
+        /// One `sendfile()` for each field, from a memfd that holds the ring.
+        Sendfile = "sendfile",
+        /// One `vmsplice()` of all fields into a pipe, `splice()` from there to the socket.
+        Splice = "splice" | "vmsplice",
     }
 }
 

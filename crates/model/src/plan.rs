@@ -263,7 +263,7 @@ impl Plan {
                 controls.push(Cell { replica, ..cell.clone() });
             }
         }
-        if let Some(cell) = steady(SendPath::passes_by_reference) {
+        if let Some(cell) = steady(|path| path.capabilities().uses_error_queue) {
             controls.push(Cell { so_zerocopy: Switch::Off, ..cell.clone() }.on_its_link());
         }
         controls.retain(|control| !cells.contains(control));

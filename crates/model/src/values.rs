@@ -472,7 +472,7 @@ mod tests {
         all_parse::<Congestion>();
         all_parse::<ReceiveBuffer>();
         all_parse::<Mtu>();
-        assert_eq!(SendPath::words(), ["send", "staged", "sendmsg", "zerocopy"]);
+        assert_eq!(SendPath::words()[..4], ["send", "staged", "sendmsg", "zerocopy"]);
         assert!(Threads::words().is_empty());
     }
 

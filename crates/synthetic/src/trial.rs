@@ -91,6 +91,9 @@ pub fn likely(cell: &Cell) -> Figures {
         // Without the option MSG_ZEROCOPY is sendmsg's ordinary copy.
         SendPath::Zerocopy if !cell.so_zerocopy.is_on() => (650.0, 115.0),
         SendPath::Zerocopy => (2_300.0, 150.0),
+        SendPath::SendMore => (1_900.0, 115.0),
+        SendPath::Sendfile => (4_800.0, 60.0),
+        SendPath::Splice => (2_000.0, 60.0),
     };
     let sender = per_message / kib + per_kib;
     let receiver = 60.0 / kib + 95.0;
@@ -367,6 +370,9 @@ impl TrialBuilder {
                 tally.calls.send = messages;
                 tally.staged_bytes = bytes;
             }
+            SendPath::SendMore => tally.calls.send = messages * fields,
+            SendPath::Sendfile => tally.calls.sendfile = messages * fields,
+            SendPath::Splice => (tally.calls.vmsplice, tally.calls.splice) = (messages, messages),
             SendPath::Sendmsg => tally.calls.sendmsg = messages,
             SendPath::Zerocopy => {
                 tally.calls.sendmsg = messages;

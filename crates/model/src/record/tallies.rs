@@ -14,6 +14,12 @@ tally! {
         send: u64 [serde(skip_serializing_if = "is_zero")],
         /// `sendmsg()` calls.
         sendmsg: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `sendfile()` calls.
+        sendfile: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `splice()` calls, from a pipe to the socket.
+        splice: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `vmsplice()` calls, into a pipe.
+        vmsplice: u64 [serde(skip_serializing_if = "is_zero")],
         /// `recv()` calls.
         recv: u64 [serde(skip_serializing_if = "is_zero")],
         /// `recvmsg(MSG_ERRQUEUE)` calls.
@@ -31,11 +37,19 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Calls {
+    /// Calls that hand bytes to a socket.
+    pub fn sending(&self) -> u64 {
+        saturating_sum([self.send, self.sendmsg, self.sendfile, self.splice])
+    }
+
     /// All system calls.
     pub fn all(&self) -> u64 {
         saturating_sum([
             self.send,
             self.sendmsg,
+            self.sendfile,
+            self.splice,
+            self.vmsplice,
             self.recv,
             self.recvmsg_errqueue,
             self.poll,
@@ -281,8 +295,17 @@ mod tests {
 
     #[test]
     fn every_field_is_listed_once_with_its_figure() {
-        let calls =
-            Calls { send: 1, sendmsg: 2, recv: 3, recvmsg_errqueue: 4, poll: 5, epoll_wait: 6 };
+        let calls = Calls {
+            send: 1,
+            sendmsg: 2,
+            recv: 3,
+            recvmsg_errqueue: 4,
+            poll: 5,
+            epoll_wait: 6,
+            sendfile: 7,
+            splice: 8,
+            vmsplice: 9,
+        };
         lists_all(&calls, Calls::fields(), &[]);
         lists_all(
             &SendTally { messages: 9, calls, stray_ids: 8, ..SendTally::default() },
@@ -306,8 +329,17 @@ mod tests {
 
     #[test]
     fn all_calls_are_the_sum_of_every_kind() {
-        let calls =
-            Calls { send: 1, sendmsg: 2, recv: 4, recvmsg_errqueue: 8, poll: 16, epoll_wait: 32 };
+        let calls = Calls {
+            send: 1,
+            sendmsg: 2,
+            recv: 4,
+            recvmsg_errqueue: 8,
+            poll: 16,
+            epoll_wait: 32,
+            sendfile: 64,
+            splice: 128,
+            vmsplice: 256,
+        };
         let listed: u64 = Calls::fields()
             .iter()
             .map(|field| match (field.get)(&calls) {
