@@ -89,6 +89,11 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
             None if cell.send_path.capabilities().sends_from_file => {
                 Measured::absent("what is passed are pages of a file, which need no pinning")
             }
+            None if by_reference && cell.send_path.capabilities().registers_buffer => {
+                Measured::absent(
+                    "the ring is registered: its pages are pinned once, before it is used",
+                )
+            }
             None if by_reference => match &evidence.host.page_bytes {
                 Measured::Value(page) => pages_per_message(cell, *page)
                     .map_or_else(|| Measured::absent(NO_LAYOUT), Measured::Value),

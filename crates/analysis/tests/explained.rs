@@ -296,6 +296,29 @@ fn data_paths_tell_what_was_counted_and_what_is_expected() {
             (SendPath::SendMore, Some(8.0), Some(0.0), copying, false, false, None),
             (SendPath::Sendfile, Some(8.0), Some(0.0), [0.0, 0.0, 1.0], false, false, None),
             (SendPath::Splice, Some(1.0), Some(0.0), [0.0, 0.0, 1.0], true, false, None),
+            (SendPath::UringSend, Some(1.0), Some(0.0), copying, false, false, None),
+            (SendPath::UringSendmsg, Some(1.0), Some(0.0), copying, false, false, None),
+            (SendPath::UringWriteFixed, Some(1.0), Some(0.0), copying, false, false, None),
+            (SendPath::UringSendZc, Some(1.0), Some(0.0), [0.0, 1.0, 1.0], true, true, Some(1.0)),
+            (
+                SendPath::UringSendmsgZc,
+                Some(1.0),
+                Some(0.0),
+                [0.0, 1.0, 1.0],
+                true,
+                true,
+                Some(1.0)
+            ),
+            // Registered once, and pinned no more.
+            (
+                SendPath::UringSendZcFixed,
+                Some(1.0),
+                Some(0.0),
+                [0.0, 1.0, 1.0],
+                false,
+                true,
+                Some(1.0)
+            ),
         ]
     );
     // Eight fields of 512 bytes: each on one page, or astride two.

@@ -342,6 +342,7 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
         ("sendfile", calls.sendfile),
         ("splice", calls.splice),
         ("vmsplice", calls.vmsplice),
+        ("io_uring_enter", calls.io_uring_enter),
         ("recv", calls.recv),
         ("recvmsg(MSG_ERRQUEUE)", calls.recvmsg_errqueue),
         ("poll", calls.poll),

@@ -238,7 +238,8 @@ fn stays_open() {
 /// What the trial says when its own deadline comes first.
 fn at_the_deadline(cell: &Cell, behave: impl FnOnce(&mut TcpStream) + Send + 'static) -> String {
     let (mut end, mut peer) = sender(cell);
-    end.order(&Order::Run(times(60, Nanos::s(1))));
+    // Long enough to fill the buffers by small packets on a crowded machine, too.
+    end.order(&Order::Run(times(250, Nanos::s(1))));
     let (over, is_over) = std::sync::mpsc::channel::<()>();
     let peer = thread::spawn(move || {
         behave(&mut peer);

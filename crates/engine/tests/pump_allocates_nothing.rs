@@ -13,7 +13,8 @@ use engine::gate::{Gate, Phase, SliceKind};
 use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
 use engine::send_paths::{
-    Send, SendMore, SendOptions, SendPath, Sendfile, Sendmsg, Splice, Staged, Zerocopy,
+    Send, SendMore, SendOptions, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend,
+    UringSendZc, UringSendZcFixed, UringSendmsg, UringSendmsgZc, UringWriteFixed, Zerocopy,
 };
 use engine::slots::Slots;
 use engine::watch::Watch;
@@ -79,6 +80,10 @@ fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64
 
 fn assert_nothing_is_allocated<P: SendPath>() {
     use model::names::Watch;
+    if let Err(why) = P::supported() {
+        eprintln!("skipped: {why}");
+        return;
+    }
     for (level, rewriting) in [(Watch::None, false), (Watch::Cheap, false), (Watch::Cheap, true)] {
         let (sender, receiver, messages) = allocations::<P>(level, rewriting);
         assert!(messages > 0, "nothing was sent");
@@ -118,12 +123,21 @@ fn sendmsg_allocates_nothing() {
 
 #[test]
 fn zerocopy_allocates_nothing() {
-    let (client, _server) = connected();
-    if let Err(why) = client.set_zerocopy(true) {
-        eprintln!("skipped: {why}");
-        return;
-    }
     assert_nothing_is_allocated::<Zerocopy>();
+}
+
+#[test]
+fn copies_through_a_uring_allocate_nothing() {
+    assert_nothing_is_allocated::<UringSend>();
+    assert_nothing_is_allocated::<UringSendmsg>();
+    assert_nothing_is_allocated::<UringWriteFixed>();
+}
+
+#[test]
+fn zero_copy_through_a_uring_allocates_nothing() {
+    assert_nothing_is_allocated::<UringSendZc>();
+    assert_nothing_is_allocated::<UringSendmsgZc>();
+    assert_nothing_is_allocated::<UringSendZcFixed>();
 }
 
 #[test]

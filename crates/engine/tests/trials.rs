@@ -99,7 +99,7 @@ fn every_path_delivers() {
                 model::CallsPerMessage::OneAField => 8,
                 model::CallsPerMessage::One => 1,
             };
-            let calls = sent.calls.sending();
+            let calls = sent.calls.sending(*path);
             assert!(calls >= sent.messages * fewest_calls, "{cell}: {calls}");
             let staged = if *path == model::SendPath::Staged { sent.accepted_bytes } else { 0 };
             assert_eq!(sent.staged_bytes, staged, "{cell}");

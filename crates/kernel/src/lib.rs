@@ -47,6 +47,7 @@ pub mod symbols;
 pub mod tcp_info;
 pub mod thread_sched;
 pub mod topology;
+pub mod uring;
 pub mod usage;
 pub mod yardstick;
 

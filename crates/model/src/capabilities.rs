@@ -37,6 +37,9 @@ pub struct SendCapabilities {
     pub sends_from_file: bool,
     /// What is passed goes through a pipe, by one more call.
     pub goes_through_pipe: bool,
+    /// Messages are requests of an io_uring, which no sending call hands over: `io_uring_enter` submits and waits. Copied marks
+    /// mean something of requests that were alone (io_uring/notif.c, `io_link_skb`).
+    pub goes_through_uring: bool,
     /// The path itself copies the fields together before it sends them.
     pub copies_fields_together: bool,
     /// The name of the paper's implementation, where the paper has it.
@@ -55,11 +58,19 @@ const COPYING: SendCapabilities = SendCapabilities {
     calls: CallsPerMessage::One,
     sends_from_file: false,
     goes_through_pipe: false,
+    goes_through_uring: false,
     copies_fields_together: false,
     paper_name: None,
     copying_twin: None,
     since_kernel: None,
 };
+
+/// Through an io_uring: one `io_uring_enter` a message.
+const URING: SendCapabilities =
+    SendCapabilities { goes_through_uring: true, since_kernel: Some("5.11"), ..COPYING };
+
+const URING_ZEROCOPY: SendCapabilities =
+    SendCapabilities { passes_by_reference: true, gets_notifications: true, ..URING };
 
 impl SendCapabilities {
     /// Whether the program learns when a buffer may be written again: at the call's return where bytes are copied, by a
@@ -120,6 +131,24 @@ impl SendPath {
                 copying_twin: Some(Self::Sendmsg),
                 ..COPYING
             },
+            Self::UringSend | Self::UringSendmsg => URING,
+            Self::UringWriteFixed => SendCapabilities { registers_buffer: true, ..URING },
+            Self::UringSendZc => SendCapabilities {
+                copying_twin: Some(Self::UringSend),
+                since_kernel: Some("6.0"),
+                ..URING_ZEROCOPY
+            },
+            Self::UringSendmsgZc => SendCapabilities {
+                copying_twin: Some(Self::UringSendmsg),
+                since_kernel: Some("6.1"),
+                ..URING_ZEROCOPY
+            },
+            Self::UringSendZcFixed => SendCapabilities {
+                registers_buffer: true,
+                copying_twin: Some(Self::UringWriteFixed),
+                since_kernel: Some("6.0"),
+                ..URING_ZEROCOPY
+            },
         }
     }
 
@@ -133,12 +162,13 @@ impl SendPath {
         self.capabilities().passes_by_reference
     }
 
-    /// Whether it hands a message over in one call that copies, and does nothing else.
+    /// Whether it hands a message over in one sending call that copies, and does nothing else.
     pub const fn only_copies(self) -> bool {
         let can = self.capabilities();
         matches!(can.calls, CallsPerMessage::One)
             && !can.passes_by_reference
             && !can.copies_fields_together
+            && !can.goes_through_uring
     }
 }
 

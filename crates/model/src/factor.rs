@@ -167,7 +167,7 @@ fn list<T: FactorValue + PartialEq + std::fmt::Display>(text: &str) -> Result<Ve
 }
 
 factors! {
-    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3), send-more, sendfile, splice.
+    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3), send-more, sendfile, splice, uring-send, uring-sendmsg, uring-write-fixed, uring-send-zc, uring-sendmsg-zc, uring-send-zc-fixed.
     Send { send_path: SendPath = SendPath::Send, key "send", id "send", column "send_path", always }
     /// How the receiver takes bytes from the kernel.
     Recv { receive_path: ReceivePath = ReceivePath::Recv, key "recv", id "recv", column "receive_path" }

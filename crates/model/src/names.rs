@@ -87,6 +87,18 @@ names! {
         Sendfile = "sendfile",
         /// One `vmsplice()` of all fields into a pipe, `splice()` from there to the socket.
         Splice = "splice" | "vmsplice",
+        /// io_uring: one IORING_OP_SEND for each field, linked.
+        UringSend = "uring-send",
+        /// io_uring: one IORING_OP_SENDMSG with an iovec entry for each field.
+        UringSendmsg = "uring-sendmsg",
+        /// io_uring: one IORING_OP_WRITE_FIXED for each field from the registered ring, linked.
+        UringWriteFixed = "uring-write-fixed",
+        /// io_uring: one IORING_OP_SEND_ZC for each field, linked.
+        UringSendZc = "uring-send-zc",
+        /// io_uring: one IORING_OP_SENDMSG_ZC with an iovec entry for each field.
+        UringSendmsgZc = "uring-sendmsg-zc",
+        /// io_uring: zero-copy from the registered ring, all fields by one request where the kernel takes that (Linux 6.15).
+        UringSendZcFixed = "uring-send-zc-fixed",
     }
 }
 

@@ -42,7 +42,19 @@ fn absent<T>(why: &str) -> Measured<T> {
 
 fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     // Written here once more, and not asked of the analysis, whose law these counts must satisfy.
-    let is_notified = cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on();
+    let is_notified = match cell.send_path {
+        SendPath::Zerocopy => cell.so_zerocopy.is_on(),
+        SendPath::UringSendZc | SendPath::UringSendmsgZc | SendPath::UringSendZcFixed => true,
+        SendPath::Send
+        | SendPath::Staged
+        | SendPath::Sendmsg
+        | SendPath::SendMore
+        | SendPath::Sendfile
+        | SendPath::Splice
+        | SendPath::UringSend
+        | SendPath::UringSendmsg
+        | SendPath::UringWriteFixed => false,
+    };
     let passes_by_reference =
         is_notified || matches!(cell.send_path, SendPath::Sendfile | SendPath::Splice);
     let delivers = cell.link != Link::Sink;
@@ -89,6 +101,7 @@ fn calls(finished: &Finished) -> Measured<CallCounts> {
             ("sendfile", calls.sendfile),
             ("splice", calls.splice),
             ("vmsplice", calls.vmsplice),
+            ("io_uring_enter", calls.io_uring_enter),
             ("recvfrom", calls.recv),
             ("recvmsg", calls.recvmsg_errqueue),
             ("poll", calls.poll),

@@ -229,6 +229,43 @@ fn pages_that_nobody_is_notified_of_are_copied_out_alone_and_their_calls_are_cou
     assert_eq!(figure(&law.broken_by[0].wrong).0, calls);
 }
 
+#[test]
+fn calls_copies_and_notifications_of_a_uring_are_held_against_the_kernels() {
+    let run = || links_with("uring-send,uring-sendmsg-zc,uring-send-zc-fixed").audited();
+    for (law, said) in [(2, 9), (3, 60), (4, 60), (5, 27)] {
+        is(&run(), law, LawState::Holds, |reason| {
+            if let LawReason::Completions { sends, completions, .. } = reason {
+                return completions < sends;
+            }
+            compared(said, 0)(reason)
+        });
+    }
+    let fewer = audit_of(run(), SendPath::UringSend, Link::Sink, |audited| {
+        if let Measured::Value(calls) = &mut audited.calls {
+            *calls.sender.entry("io_uring_enter".to_owned()).or_default() -= 1;
+        }
+    });
+    let law = is(&fewer, 2, LawState::Broken, compared(9, 1));
+    let calls = Figure::Calls { who: Who::Senders, call: "io_uring_enter" };
+    assert_eq!(figure(&law.broken_by[0].wrong).0, calls);
+    let lost = of(run(), SendPath::UringSendmsgZc, Link::Veth, |finished| {
+        finished.sender.total.completed -= 1;
+    });
+    is(&lost, 3, LawState::Broken, |_| true);
+    // Of marks that mean nothing no law says anything; of those that do, all must agree.
+    let none = run().with(|cell, finished| {
+        if cell.send_path.passes_by_reference() {
+            finished.sender.total.unreliable_marks = finished.sender.total.completed;
+            finished.sender.total.copied = 0;
+        }
+    });
+    is(&none, 4, LawState::Undecidable, |_| true);
+    let copied = of(run(), SendPath::UringSendmsgZc, Link::Sink, |finished| {
+        finished.sender.total.copied = 1;
+    });
+    is(&copied, 4, LawState::Broken, |_| true);
+}
+
 /// Takes a figure away from every audit trial that is asked for.
 fn without(run: Run, which: impl Fn(&Cell) -> bool, lacks: fn(&mut CopyCounts)) -> Run {
     run.with_audits(|audited| {

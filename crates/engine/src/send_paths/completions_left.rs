@@ -10,6 +10,7 @@ use kernel::arena::Arena;
 use kernel::error_queue::{ErrorQueueSpace, Notification};
 use kernel::gather::Gather;
 use kernel::socket::Socket;
+use model::Missing;
 use model::message::Message;
 use model::record::SendTally;
 
@@ -157,7 +158,7 @@ impl SendPath for CompletionsLeft {
         Self::with_wire(socket, arena, message, options)
     }
 
-    fn supported() -> Result<(), String> {
+    fn supported() -> Result<(), Missing> {
         Zerocopy::supported()
     }
 

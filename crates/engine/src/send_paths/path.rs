@@ -3,6 +3,7 @@
 use kernel::Errno;
 use kernel::arena::Arena;
 use kernel::socket::{SendFlags, Socket};
+use model::Missing;
 use model::message::Message;
 use model::record::SendTally;
 
@@ -55,8 +56,8 @@ pub trait SendPath: Sized {
     /// Whether this machine has the path.
     ///
     /// # Errors
-    /// One line: why not, with the remedy.
-    fn supported() -> Result<(), String> {
+    /// Why not, with the remedy and what undoes that.
+    fn supported() -> Result<(), Missing> {
         Ok(())
     }
 

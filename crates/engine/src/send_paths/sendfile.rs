@@ -6,6 +6,7 @@
 use kernel::arena::Arena;
 use kernel::socket::Socket;
 use kernel::{CallError, Errno};
+use model::Missing;
 use model::message::{Field, Message};
 use model::record::SendTally;
 
@@ -35,8 +36,8 @@ impl SendPath for Sendfile {
         Ok(Self { socket, arena, fields: message.fields().to_vec(), stride: message.stride() })
     }
 
-    fn supported() -> Result<(), String> {
-        Self::arena(1).map(drop).map_err(|error| error.to_string())
+    fn supported() -> Result<(), Missing> {
+        Ok(Self::arena(1).map(drop).map_err(|error| error.to_string())?)
     }
 
     fn socket(&self) -> &Socket {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::tally_table::{facts, tally};
+use crate::names::SendPath;
 use crate::units::saturating_sum;
 
 tally! {
@@ -20,6 +21,8 @@ tally! {
         splice: u64 [serde(skip_serializing_if = "is_zero")],
         /// `vmsplice()` calls, into a pipe.
         vmsplice: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `io_uring_enter()` calls, which submit requests and wait for their completions.
+        io_uring_enter: u64 [serde(skip_serializing_if = "is_zero")],
         /// `recv()` calls.
         recv: u64 [serde(skip_serializing_if = "is_zero")],
         /// `recvmsg(MSG_ERRQUEUE)` calls.
@@ -37,8 +40,11 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Calls {
-    /// Calls that hand bytes to a socket.
-    pub fn sending(&self) -> u64 {
+    /// Calls by which a path hands its bytes over: those that send, or those that submit requests and wait for them.
+    pub fn sending(&self, path: SendPath) -> u64 {
+        if path.capabilities().goes_through_uring {
+            return self.io_uring_enter;
+        }
         saturating_sum([self.send, self.sendmsg, self.sendfile, self.splice])
     }
 
@@ -50,6 +56,7 @@ impl Calls {
             self.sendfile,
             self.splice,
             self.vmsplice,
+            self.io_uring_enter,
             self.recv,
             self.recvmsg_errqueue,
             self.poll,
@@ -89,6 +96,18 @@ tally! {
         copied: u64,
         /// Ids completed twice or never sent (must be 0).
         stray_ids: u64,
+        /// Completed ones whose copied mark means nothing, and is not counted: other requests were outstanding beside them
+        /// (io_uring), or the kernel does not report it.
+        unreliable_marks: u64 [serde(skip_serializing_if = "is_zero")],
+        /// Completions taken from an io_uring, notifications among them.
+        ring_completions: u64 [serde(skip_serializing_if = "is_zero")],
+    }
+}
+
+impl SendTally {
+    /// Completed zero-copy sends whose copied mark means something.
+    pub fn reliable_marks(&self) -> u64 {
+        self.completed.saturating_sub(self.unreliable_marks)
     }
 }
 
@@ -305,10 +324,18 @@ mod tests {
             sendfile: 7,
             splice: 8,
             vmsplice: 9,
+            io_uring_enter: 10,
         };
         lists_all(&calls, Calls::fields(), &[]);
         lists_all(
-            &SendTally { messages: 9, calls, stray_ids: 8, ..SendTally::default() },
+            &SendTally {
+                messages: 9,
+                calls,
+                stray_ids: 8,
+                unreliable_marks: 7,
+                ring_completions: 6,
+                ..SendTally::default()
+            },
             SendTally::fields(),
             &[],
         );
@@ -339,6 +366,7 @@ mod tests {
             sendfile: 64,
             splice: 128,
             vmsplice: 256,
+            io_uring_enter: 512,
         };
         let listed: u64 = Calls::fields()
             .iter()
