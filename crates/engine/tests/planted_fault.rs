@@ -84,7 +84,7 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let options = SendOptions { so_zerocopy: true, slots: SLOTS };
+            let options = SendOptions { so_zerocopy: true, slots: SLOTS, depth: 1 };
             let arena = P::arena(message.stride() * SLOTS as usize).unwrap();
             let mut flow = SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),

@@ -30,11 +30,15 @@ use common::connected;
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Runs both pumps over one connection through all phases of two slices; allocations of each, and messages sent.
-fn allocations<P: SendPath>(level: model::names::Watch, rewriting: bool) -> (u64, u64, u64) {
+fn allocations<P: SendPath>(
+    level: model::names::Watch,
+    rewriting: bool,
+    depth: u32,
+) -> (u64, u64, u64) {
     let (client, server) = connected();
     let gate = Arc::new(Gate::for_workers(2));
     let message = Message::of(&"message_bytes=4096".parse().unwrap(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: true, slots: 8 };
+    let options = SendOptions { so_zerocopy: true, slots: 8, depth };
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
@@ -84,8 +88,10 @@ fn assert_nothing_is_allocated<P: SendPath>() {
         eprintln!("skipped: {why}");
         return;
     }
-    for (level, rewriting) in [(Watch::None, false), (Watch::Cheap, false), (Watch::Cheap, true)] {
-        let (sender, receiver, messages) = allocations::<P>(level, rewriting);
+    for (level, rewriting, depth) in
+        [(Watch::None, false, 1), (Watch::Cheap, false, 3), (Watch::Cheap, true, 1)]
+    {
+        let (sender, receiver, messages) = allocations::<P>(level, rewriting, depth);
         assert!(messages > 0, "nothing was sent");
         assert_eq!((sender, receiver), (0, 0), "{level}, rewriting {rewriting}");
     }

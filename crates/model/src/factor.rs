@@ -15,8 +15,8 @@ use crate::names::{
 use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
 use crate::values::{
-    AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, ReceiveBuffer,
-    Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, Depth, FactorValue, Fields, Flows, MessageSize, Mtu, Offset,
+    ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 macro_rules! factors {
@@ -225,8 +225,10 @@ factors! {
     Offset { offset: Offset = Offset::ZERO, key "offset", id "offset", column "offset_bytes" }
     /// When zero-copy completions are read: read, left (not until ENOBUFS; buffers are used again all the while).
     Completions { completions: Completions = Completions::Read, key "completions", id "completions", column "completions" }
-    /// Whether the workers of a side have connections of their own: own, shared (all send on the same; paths that copy).
+    /// Whether the workers of a side have connections of their own: own, shared (all send on the same; not zerocopy).
     Sockets { sockets: Sockets = Sockets::Own, key "sockets", id "sockets", column "sockets" }
+    /// Messages that a path through an io_uring submits together, as one linked chain.
+    Depth { depth: Depth = Depth::ONE, key "depth", id "depth", column "depth" }
 }
 
 /// What two values of a factor are to each other.
@@ -303,6 +305,7 @@ impl Factor {
             | Self::SoZerocopy
             | Self::Completions
             | Self::Sockets
+            | Self::Depth
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -347,6 +350,7 @@ impl Factor {
             | Self::Family
             | Self::SoZerocopy
             | Self::Completions
+            | Self::Depth
             | Self::Placement
             | Self::Replica
             | Self::Watch

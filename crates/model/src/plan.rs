@@ -25,6 +25,9 @@ names! {
         /// When MSG_ZEROCOPY pays: 1 to 256 KiB by powers of two at one thread, over loopback and the sink, with both
         /// placements of acknowledgements. Needs root (the sink's namespaces and its BPF program).
         ZeroCopy = "zero-copy",
+        /// Every send path, 64 B to 1 MiB by powers of four at one thread, over loopback and the sink; paths and links that the
+        /// machine has not are left out. The sink needs root.
+        Paths = "paths",
     }
 }
 
@@ -38,6 +41,9 @@ impl Preset {
             Self::BreakEven => "64 B to 1 MiB, one thread: where one path overtakes another",
             Self::ZeroCopy => {
                 "when MSG_ZEROCOPY pays: 1 to 256 KiB over loopback and the sink; root; ten minutes"
+            }
+            Self::Paths => {
+                "every send path, 64 B to 1 MiB over loopback and the sink (root); twenty minutes"
             }
         }
     }
@@ -208,6 +214,15 @@ impl Plan {
                 factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
                 // Ten rounds of its cells take nine minutes.
                 measure.max_time = Some(Nanos::s(600));
+            }
+            Preset::Paths => {
+                factors.send_path = SendPath::ALL.to_vec();
+                factors.message = (3..=10)
+                    .filter_map(|p| crate::values::MessageSize::new(1 << (2 * p)))
+                    .collect();
+                factors.threads = vec![crate::values::Threads::ONE];
+                factors.link = vec![Link::Loopback, Link::Sink];
+                measure.max_time = Some(Nanos::s(1200));
             }
         }
         Self { preset, label: String::new(), factors, contrasts: Vec::new(), measure, thresholds }
@@ -464,6 +479,23 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_presets_compare_the_studys_paths_but_for_the_one_of_all_paths() {
+        for preset in Preset::ALL {
+            let plan = Plan::preset(*preset);
+            assert_eq!(plan.check(), Ok(()), "{preset}");
+            if *preset == Preset::Paths {
+                assert_eq!(plan.factors.send_path, SendPath::ALL);
+                let sizes: Vec<u64> =
+                    plan.factors.message.iter().map(|size| size.bytes().0).collect();
+                assert_eq!((sizes.len(), sizes[0], sizes[7]), (8, 64, 1 << 20));
+            } else {
+                let of_study = |path: &SendPath| SendPath::STUDY.contains(path);
+                assert!(plan.factors.send_path.iter().all(of_study), "{preset}");
+            }
+        }
+    }
 
     #[test]
     fn the_default_plan_is_the_papers_48_cells_in_16_blocks() {

@@ -83,6 +83,8 @@ pub const MAX_THREADS: u32 = 256;
 pub const MAX_FLOWS: u32 = 256;
 /// The most fields a message: the kernel's `UIO_MAXIOV` (include/uapi/linux/uio.h).
 pub const MAX_FIELDS: u32 = 1024;
+/// The most messages that are submitted together.
+pub const MAX_DEPTH: u32 = 256;
 /// The most message slots a flow.
 pub const MAX_RING: u32 = 65_536;
 
@@ -145,6 +147,8 @@ counts! {
     Flows, "flows", MAX_FLOWS;
     /// Fields a message.
     Fields, "fields", MAX_FIELDS;
+    /// Messages that are submitted together.
+    Depth, "depth", MAX_DEPTH;
     /// Which of several equal cells this is (for A/A comparisons).
     Replica, "replica", 1_000_000;
 }
@@ -159,7 +163,7 @@ macro_rules! counted_by_ranges {
         }
     )+ };
 }
-counted_by_ranges!(Threads, Flows, Fields);
+counted_by_ranges!(Threads, Flows, Fields, Depth);
 
 impl FactorValue for Replica {}
 

@@ -66,7 +66,7 @@ fn completions_offer_the_values_of_flags() {
         ("send", paths.as_str()),
         ("recv", "recv"),
         ("link", "loopback veth sink"),
-        ("preset", "default quick paper break-even zero-copy"),
+        ("preset", "default quick paper break-even zero-copy paths"),
         ("audits", "copy-audit profile ceiling all none"),
         ("nodelay", "off on"),
         ("controls", "on off"),

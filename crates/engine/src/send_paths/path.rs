@@ -27,6 +27,8 @@ pub struct SendOptions {
     pub so_zerocopy: bool,
     /// Slots in the ring.
     pub slots: u32,
+    /// Messages that a path through an io_uring submits together.
+    pub depth: u32,
 }
 
 /// A way to hand messages to the kernel, on one flow.

@@ -1,9 +1,9 @@
-//! What the paths through an io_uring share: a message is a chain of linked requests, submitted by one `io_uring_enter` that also
-//! waits for them.
+//! What the paths through an io_uring share: a message, or as many as the depth says, is a chain of linked requests, submitted by
+//! one `io_uring_enter` that also waits for them.
 //!
 //! **Order.** More than one request of its own on a TCP socket may be taken up in any order (a first one that finds no room is
 //! polled for, while the next one finds some). So a message's requests are linked, each waits for the whole of its bytes
-//! (MSG_WAITALL), and the next message is submitted when all of them have ended. A request that took less ends its chain
+//! (MSG_WAITALL), and the next chain is submitted when all of them have ended. A request that took less ends its chain
 //! (io_uring_enter(2), IOSQE_IO_LINK), and what follows is submitted again from there.
 //!
 //! **Release.** A zero-copy request completes twice: when it has ended (IORING_CQE_F_MORE: a notification follows), and when
@@ -15,7 +15,6 @@ use std::marker::PhantomData;
 
 use kernel::arena::Arena;
 use kernel::gather::Gather;
-use kernel::poll;
 use kernel::socket::Socket;
 use kernel::uring::{Completion, Operation, Payload, Request, Ring};
 use kernel::{Errno, Unavailable, limits};
@@ -27,6 +26,12 @@ use super::path::{SendOptions, SendPath, Wait, gather, start};
 use crate::error::missing;
 use crate::slots::{Slot, Slots};
 
+mod chain;
+mod port;
+
+use chain::{Outcome, Place, data, of_data};
+pub(crate) use port::{Port, RingAndSocket};
+
 /// What tells one of the paths from the others.
 pub trait Kind {
     /// What a request does: one for the whole message where it sends a gather, else one for each field.
@@ -35,82 +40,18 @@ pub trait Kind {
     const ELSE: Option<Operation> = None;
 }
 
-/// The calls that the paths make: a ring and a socket, or a script in tests.
-pub trait Port {
-    /// One `io_uring_enter` that submits these and waits for so many completions; how many requests were taken.
-    ///
-    /// # Errors
-    /// The bare errno; nothing was taken.
-    fn submit<'a>(
-        &mut self,
-        requests: impl Iterator<Item = Request<'a>>,
-        wait_for: u32,
-    ) -> Result<u32, Errno>;
-
-    /// One `io_uring_enter` that waits for so many completions, for so long where that is given.
-    ///
-    /// # Errors
-    /// The bare errno.
-    fn wait(&mut self, completions: u32, at_most_ms: Option<u32>) -> Result<(), Errno>;
-
-    /// The next completion, if there is one; no call.
-    fn completion(&mut self) -> Option<Completion>;
-
-    /// One `poll` that tells whether the connection is over.
-    ///
-    /// # Errors
-    /// The bare errno.
-    fn is_over(&self) -> Result<bool, Errno>;
-}
-
-/// A ring and the socket that its requests are on.
-#[derive(Debug)]
-pub struct RingAndSocket {
-    ring: Ring,
-    socket: Socket,
-}
-
-impl Port for RingAndSocket {
-    #[inline]
-    fn submit<'a>(
-        &mut self,
-        requests: impl Iterator<Item = Request<'a>>,
-        wait_for: u32,
-    ) -> Result<u32, Errno> {
-        self.ring.submit(&self.socket, requests, wait_for)
-    }
-
-    #[inline]
-    fn wait(&mut self, completions: u32, at_most_ms: Option<u32>) -> Result<(), Errno> {
-        self.ring.wait(completions, at_most_ms)
-    }
-
-    #[inline]
-    fn completion(&mut self) -> Option<Completion> {
-        self.ring.completion()
-    }
-
-    fn is_over(&self) -> Result<bool, Errno> {
-        let ready = poll::wait_error_queue(&self.socket, 0)?;
-        Ok(ready.hang_up || ready.error)
-    }
-}
-
-/// What is known of a request of the chain in hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Pending,
-    Ended(Result<usize, Errno>),
-}
-
 /// A path through a ring.
 #[derive(Debug)]
 pub struct Uring<K, P = RingAndSocket> {
     port: P,
     arena: Arena,
     fields: Vec<Field>,
-    gather: Gather,
+    /// One for each message of a chain.
+    gathers: Vec<Gather>,
     stride: usize,
+    /// Messages of the next chain, and how many make one.
+    queue: Vec<Slot>,
+    depth: usize,
     operation: Operation,
     /// Whether notifications are asked to say what was copied; not before Linux 6.2.
     reports_copies: bool,
@@ -133,25 +74,23 @@ const LOOK_MS: u32 = 100;
 const BARREN_WAITS: u32 = 200;
 const BARREN_MS: u32 = 10;
 
-/// What a completion bears: the slot, and the request's number.
-const fn data(slot: Slot, number: u32) -> u64 {
-    (slot.0 as u64) << 32 | number as u64
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "the two halves of what `data` joins")]
-const fn of_data(data: u64) -> (Slot, u32) {
-    (Slot((data >> 32) as u32), data as u32)
-}
-
 impl<K: Kind, P: Port> Uring<K, P> {
-    pub(super) fn with_port(port: P, arena: Arena, message: &Message) -> Result<Self, String> {
+    pub(super) fn with_port(
+        port: P,
+        arena: Arena,
+        message: &Message,
+        depth: u32,
+    ) -> Result<Self, String> {
         let fields = message.fields().to_vec();
+        let depth = depth.max(1) as usize;
         Ok(Self {
             port,
             arena,
-            chain: Vec::with_capacity(fields.len()),
+            chain: Vec::with_capacity(fields.len().saturating_mul(depth)),
             fields,
-            gather: gather(message)?,
+            gathers: (0..depth).map(|_| gather(message)).collect::<Result<_, _>>()?,
+            queue: Vec::with_capacity(depth),
+            depth,
             stride: message.stride(),
             operation: K::OPERATION,
             reports_copies: true,
@@ -233,41 +172,49 @@ impl<K: Kind, P: Port> Uring<K, P> {
         }
     }
 
-    /// Submits what the message lacks from the field `at` on, `done` bytes into it, and waits until all of it has ended.
+    /// Requests that make one message.
+    #[inline]
+    fn parts(&self) -> usize {
+        if self.operation.sends_gather() { 1 } else { self.fields.len() }
+    }
+
+    /// Submits what the queued messages lack from the request `at` on, `done` bytes into it, and waits until all of it has ended.
     #[inline]
     fn send_chain(
         &mut self,
-        slot: Slot,
         (at, done): (usize, usize),
         slots: &mut Slots,
         tally: &mut SendTally,
     ) -> Result<(), Errno> {
-        let Self { port, arena, fields, gather, next, operation, reports_copies, .. } = self;
+        let parts = self.parts();
+        let Self { port, arena, fields, gathers, queue, next, operation, reports_copies, .. } =
+            self;
         let (operation, reports_copies, first) = (*operation, *reports_copies, *next);
-        let begin = start(slot, self.stride);
-        let rest = if operation.sends_gather() { 1 } else { fields.len() - at };
-        let fields = &fields[at..];
-        let mut number = first;
-        let requests = (0..rest).map(|place| {
+        let (stride, rest) = (self.stride, queue.len() * parts - at);
+        let mut place = Place::new(at, parts);
+        let requests = (0..rest).map(|nth| {
+            let slot = queue[place.message];
             let payload = if operation.sends_gather() {
-                Payload::Gather(gather)
+                Payload::Gather(&gathers[place.message])
             } else {
-                let skipped = if place == 0 { done } else { 0 };
-                let from = begin + fields[place].offset;
-                Payload::Bytes(arena, from + skipped..from + fields[place].length)
+                let skipped = if nth == 0 { done } else { 0 };
+                let field = &fields[place.part];
+                let from = start(slot, stride) + field.offset;
+                Payload::Bytes(arena, from + skipped..from + field.length)
             };
-            let request = Request {
+            // Of a chain nobody sees more than its own requests.
+            let number = first.wrapping_add(u32::try_from(nth).unwrap_or(u32::MAX));
+            place.advance();
+            Request {
                 operation,
                 payload,
                 data: data(slot, number),
-                linked: place + 1 < rest,
+                linked: nth + 1 < rest,
                 reports_copies,
-            };
-            number = number.wrapping_add(1);
-            request
+            }
         });
         tally.calls.io_uring_enter += 1;
-        // A message has at most 1024 fields.
+        // Far fewer: the queue's entries are at most 32768.
         let wait_for = u32::try_from(rest).unwrap_or(u32::MAX);
         let taken = port.submit(requests, wait_for)?;
         self.first = first;
@@ -278,8 +225,10 @@ impl<K: Kind, P: Port> Uring<K, P> {
         if operation.is_zerocopy() {
             self.alone = (taken == 1 && self.outstanding == 0).then_some(first);
             self.outstanding += taken;
+            let mut place = Place::new(at, parts);
             for _ in 0..taken {
-                slots.hold(slot);
+                slots.hold(self.queue[place.message]);
+                place.advance();
             }
         }
         self.take_all(slots, tally);
@@ -295,12 +244,13 @@ impl<K: Kind, P: Port> Uring<K, P> {
         Ok(())
     }
 
-    /// How far the chain came: the field and the bytes into it, and what stopped it.
+    /// How far the chain came: the request and the bytes into it, and what stopped it.
     fn progress(
         &self,
         (mut at, mut done): (usize, usize),
         tally: &mut SendTally,
     ) -> Result<((usize, usize), Option<Errno>), Errno> {
+        let mut place = Place::new(at, self.parts());
         let mut stopped = None;
         for outcome in &self.chain {
             let result = match outcome {
@@ -311,12 +261,13 @@ impl<K: Kind, P: Port> Uring<K, P> {
                 (Ok(sent), None) => {
                     tally.accepted_bytes += sent as u64;
                     done += sent;
-                    let whole = self.whole(at);
+                    let whole = self.whole(place.part);
                     if done < whole {
                         tally.short_writes += 1;
                         stopped = Some(Errno::CANCELLED);
                     } else if done == whole {
                         (at, done) = (at + 1, 0);
+                        tally.messages += u64::from(place.advance());
                     } else {
                         return Err(Errno::IO);
                     }
@@ -330,13 +281,13 @@ impl<K: Kind, P: Port> Uring<K, P> {
         Ok(((at, done), stopped))
     }
 
-    /// Bytes of a request when nothing of it is sent.
+    /// Bytes of a message's request when nothing of it is sent.
     #[inline]
-    fn whole(&self, at: usize) -> usize {
+    fn whole(&self, part: usize) -> usize {
         if self.operation.sends_gather() {
-            self.gather.bytes()
+            self.gathers[0].bytes()
         } else {
-            self.fields.get(at).map_or(0, |field| field.length)
+            self.fields.get(part).map_or(0, |field| field.length)
         }
     }
 
@@ -366,7 +317,7 @@ impl<K: Kind, P: Port> Uring<K, P> {
     ) -> Result<(), Errno> {
         tally.no_buffers += 1;
         if self.outstanding > 0 {
-            return self.reap(Wait::One, slots, tally);
+            return self.await_notifications(Wait::One, slots, tally);
         }
         *barren += 1;
         if *barren > BARREN_WAITS {
@@ -389,10 +340,37 @@ impl<K: Kind, P: Port> Uring<K, P> {
         slots: &mut Slots,
         tally: &mut SendTally,
     ) -> Result<(), Errno> {
-        self.gather.point(&self.arena, start(slot, self.stride))?;
+        let place = self.queue.len();
+        if self.operation.sends_gather() {
+            self.gathers[place].point(&self.arena, start(slot, self.stride))?;
+        }
+        self.queue.push(slot);
+        if place + 1 < self.depth {
+            // Not to be written again before it is sent.
+            slots.hold(slot);
+            return Ok(());
+        }
+        self.flush(slots, tally)
+    }
+
+    /// Sends all that is queued; what could not be sent is not tried again.
+    #[inline]
+    fn flush(&mut self, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        let sent = self.send_queued(slots, tally);
+        // The one that made the chain complete was never held for being queued.
+        let queued = self.queue.len().min(self.depth - 1);
+        for slot in &self.queue[..queued] {
+            slots.release(*slot);
+        }
+        self.queue.clear();
+        sent
+    }
+
+    #[inline]
+    fn send_queued(&mut self, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
         let (mut place, mut barren) = ((0, 0), 0);
-        loop {
-            let stopped = match self.send_chain(slot, place, slots, tally) {
+        while place.0 < self.queue.len() * self.parts() {
+            let stopped = match self.send_chain(place, slots, tally) {
                 Ok(()) => {
                     let (now, stopped) = self.progress(place, tally)?;
                     place = now;
@@ -400,13 +378,8 @@ impl<K: Kind, P: Port> Uring<K, P> {
                 }
                 Err(errno) => Some(errno),
             };
-            let parts = if self.operation.sends_gather() { 1 } else { self.fields.len() };
-            if place.0 == parts {
-                tally.messages += 1;
-                return Ok(());
-            }
             match stopped {
-                // What the kernel did not take, or took in part.
+                // All is sent; or what the kernel did not take, or took in part, is to be submitted.
                 None | Some(Errno::CANCELLED) => {}
                 Some(errno) if errno.is_interrupted() => tally.interrupted += 1,
                 Some(errno)
@@ -418,9 +391,10 @@ impl<K: Kind, P: Port> Uring<K, P> {
                 Some(errno) => return Err(errno),
             }
             if self.operation.sends_gather() && place.1 > 0 {
-                self.gather.after(place.1);
+                self.gathers[place.0].after(place.1);
             }
         }
+        Ok(())
     }
 
     /// Half the ring, as with MSG_ZEROCOPY. What is there was posted within the calls that submit.
@@ -431,6 +405,19 @@ impl<K: Kind, P: Port> Uring<K, P> {
 
     #[inline]
     fn reap(&mut self, wait: Wait, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        if wait != Wait::Never && !self.queue.is_empty() {
+            // Who waits for a slot may wait for one that is queued.
+            self.flush(slots, tally)?;
+        }
+        self.await_notifications(wait, slots, tally)
+    }
+
+    fn await_notifications(
+        &mut self,
+        wait: Wait,
+        slots: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
         let mut taken = self.take_all(slots, tally);
         loop {
             let enough = match wait {
@@ -468,9 +455,9 @@ impl<K: Kind, P: Port> Uring<K, P> {
 
 /// Entries of the completion queue: for every request of a full ring both of its completions, as far as the kernel allows
 /// (IORING_MAX_CQ_ENTRIES is 65536; what goes beyond it keeps, IORING_FEAT_NODROP).
-fn completions(requests: u32, slots: u32) -> u32 {
+fn completions(parts: u32, options: &SendOptions) -> u32 {
     const MOST: u32 = 65_536;
-    let all = u64::from(requests) * (u64::from(slots) + 2) * 2;
+    let all = u64::from(parts) * (u64::from(options.slots) + u64::from(options.depth) + 1) * 2;
     u32::try_from(all).unwrap_or(MOST).min(MOST)
 }
 
@@ -484,14 +471,15 @@ impl<K: Kind> SendPath for Uring<K> {
         let told = |why: Unavailable| missing(why).to_string();
         let fields = u32::try_from(message.fields().len()).unwrap_or(u32::MAX);
         let gathers = K::OPERATION.sends_gather() && K::ELSE.is_none();
-        let requests = if gathers { 1 } else { fields };
-        let mut ring = Ring::new(requests, completions(requests, options.slots)).map_err(told)?;
+        let parts = if gathers { 1 } else { fields };
+        let requests = parts.saturating_mul(options.depth.max(1));
+        let mut ring = Ring::new(requests, completions(parts, options)).map_err(told)?;
         if K::OPERATION.is_fixed() {
             ring.register(&arena).map_err(told)?;
         } else if K::OPERATION.is_zerocopy() {
             limits::may_pin(message.bytes()).map_err(told)?;
         }
-        Self::with_port(RingAndSocket { ring, socket }, arena, message)
+        Self::with_port(RingAndSocket { ring, socket }, arena, message, options.depth)
     }
 
     fn supported() -> Result<(), Missing> {
@@ -516,6 +504,10 @@ impl<K: Kind> SendPath for Uring<K> {
         tally: &mut SendTally,
     ) -> Result<(), Errno> {
         self.submit(slot, slots, tally)
+    }
+
+    fn flush(&mut self, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        self.flush(slots, tally)
     }
 
     #[inline]

@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use super::super::uring_send::OfSend;
 use super::super::uring_send_zc::OfSendZc;
 use super::super::uring_send_zc_fixed::OfSendZcFixed;
+use super::super::uring_sendmsg::OfSendmsg;
 use super::super::uring_sendmsg_zc::OfSendmsgZc;
 use super::super::uring_write_fixed::OfWriteFixed;
 use super::*;
@@ -97,12 +98,16 @@ struct Bench<K> {
     tally: SendTally,
 }
 
-/// Messages of 800 bytes in eight fields of 100.
 fn bench<K: Kind>(script: Script, slots: u32) -> Bench<K> {
+    bench_at(script, slots, 1)
+}
+
+/// Messages of 800 bytes in eight fields of 100, so many in a chain.
+fn bench_at<K: Kind>(script: Script, slots: u32, depth: u32) -> Bench<K> {
     let message = Message::of(&"message_bytes=800 layout=packed".parse().unwrap(), 4096).unwrap();
     let arena = Arena::new(message.stride() * slots as usize).unwrap();
     Bench {
-        path: Uring::with_port(script, arena, &message).unwrap(),
+        path: Uring::with_port(script, arena, &message, depth).unwrap(),
         slots: Slots::new(slots),
         tally: SendTally::default(),
     }
@@ -324,7 +329,64 @@ fn numbers_wrap_around_two_to_the_thirty_two() {
 
 #[test]
 fn the_completion_queue_has_room_for_all_that_may_come_as_far_as_the_kernel_allows() {
-    assert_eq!(completions(1, 4), 12);
-    assert_eq!(completions(8, 256), 4128);
-    assert_eq!(completions(1024, 256), 65_536);
+    let of = |slots, depth| SendOptions { so_zerocopy: true, slots, depth };
+    assert_eq!(completions(1, &of(4, 1)), 12);
+    assert_eq!(completions(8, &of(256, 1)), 4128);
+    assert_eq!(completions(8, &of(64, 16)), 1296);
+    assert_eq!(completions(1024, &of(256, 1)), 65_536);
+}
+
+#[test]
+fn a_depth_joins_messages_in_one_chain_and_a_flush_sends_what_is_queued() {
+    let mut bench = bench_at::<OfSend>(Script::default(), 4, 3);
+    bench.submit().unwrap();
+    bench.submit().unwrap();
+    assert_eq!((bench.tally.messages, bench.tally.calls.io_uring_enter), (0, 0));
+    assert_eq!(bench.slots.held(), 2, "what is queued may not be written again");
+    bench.submit().unwrap();
+    assert_eq!((bench.tally.messages, bench.tally.calls.io_uring_enter), (3, 1));
+    assert_eq!((bench.tally.accepted_bytes, bench.slots.held()), (2400, 0));
+    assert_eq!(bench.path.port.seen.iter().filter(|seen| !seen.3).count(), 1, "one chain");
+    bench.submit().unwrap();
+    bench.path.flush(&mut bench.slots, &mut bench.tally).unwrap();
+    assert_eq!((bench.tally.messages, bench.tally.calls.io_uring_enter), (4, 2));
+    assert_eq!(bench.slots.held(), 0);
+    bench.path.flush(&mut bench.slots, &mut bench.tally).unwrap();
+    assert_eq!(bench.path.port.submissions, 2, "of nothing nothing is submitted");
+}
+
+#[test]
+fn who_waits_for_a_slot_that_is_queued_has_it_sent() {
+    let mut bench = bench_at::<OfSendmsgZc>(Script::default(), 2, 4);
+    bench.submit().unwrap();
+    bench.submit().unwrap();
+    assert!(!bench.slots.is_turn_free());
+    let late = [data(Slot(0), 0), data(Slot(1), 1)];
+    let late = late.map(|data| Completion::Notified { data, copied: false });
+    bench.path.port.late.extend(late);
+    bench.reap(Wait::One).unwrap();
+    assert!(bench.slots.is_turn_free());
+    assert_eq!((bench.tally.messages, bench.tally.accepted_bytes), (2, 1600));
+    bench.reap(Wait::All).unwrap();
+    // They were submitted together.
+    assert_eq!((bench.tally.completed, bench.tally.unreliable_marks), (2, 2));
+    assert_eq!(bench.slots.held(), 0);
+}
+
+#[test]
+fn a_chain_of_several_messages_that_ends_early_goes_on_where_it_stopped() {
+    let mut results: VecDeque<_> = (0..12).map(|_| Ok(100)).collect();
+    results.push_back(Ok(40));
+    let mut bench = bench_at::<OfWriteFixed>(Script { results, ..Script::default() }, 2, 2);
+    bench.submit().unwrap();
+    bench.submit().unwrap();
+    assert_eq!((bench.tally.messages, bench.tally.accepted_bytes), (2, 1600));
+    let again: Vec<_> = bench.path.port.seen[16..].iter().map(|it| (it.1, it.2 >> 32)).collect();
+    assert_eq!(again, [(60, 1), (100, 1), (100, 1), (100, 1)]);
+    let script = Script { results: [Ok(800), Ok(500)].into(), ..Script::default() };
+    let mut bench = bench_at::<OfSendmsg>(script, 3, 3);
+    (0..3).for_each(|_| bench.submit().unwrap());
+    assert_eq!((bench.tally.messages, bench.tally.accepted_bytes), (3, 2400));
+    let again: Vec<_> = bench.path.port.seen[3..].iter().map(|it| (it.1, it.2 >> 32)).collect();
+    assert_eq!(again, [(300, 1), (800, 2)]);
 }
