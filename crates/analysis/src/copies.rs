@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::evidence::AuditRecords;
 
 /// Copies a payload byte by the kernel's source: into the socket (`_copy_from_iter`, net/ipv4/tcp.c), at delivery of what
-/// was passed by reference (`skb_copy_ubufs`, net/core/skbuff.c), out of the socket (`_copy_to_iter`).
+/// was passed by reference with a notification (`skb_copy_ubufs`, net/core/skbuff.c), out of the socket (`_copy_to_iter`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Expected {
     pub(crate) copied_in: f64,
@@ -41,7 +41,7 @@ pub(crate) fn expected(cell: &Cell, mapped: f64) -> Expected {
     let by_reference = cell.passes_by_reference();
     Expected {
         copied_in: is(!by_reference),
-        deferred: is(by_reference && cell.link.copies_by_reference_on_delivery()),
+        deferred: is(cell.is_copied_on_delivery()),
         copied_out: match cell.receive_path.capabilities().taken {
             _ if !cell.link.has_receiver() => 0.0,
             TakenBytes::Copied => 1.0,

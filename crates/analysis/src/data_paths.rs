@@ -87,6 +87,14 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
         pages_pinned_counted: counted.is_some(),
         pages_pinned_per_message: match counted {
             Some(pages) => Measured::Value(pages),
+            None if cell.send_path.capabilities().sends_from_file => {
+                Measured::absent("what is passed are pages of a file, which need no pinning")
+            }
+            None if by_reference && cell.send_path.capabilities().registers_buffer => {
+                Measured::absent(
+                    "the ring is registered: its pages are pinned once, before it is used",
+                )
+            }
             None if by_reference => match &evidence.host.page_bytes {
                 Measured::Value(page) => pages_per_message(cell, *page)
                     .map_or_else(|| Measured::absent(NO_LAYOUT), Measured::Value),
@@ -96,7 +104,9 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
                 "the path copies; whether it pins pages all the same was not counted",
             ),
         },
-        notifications_per_message: if by_reference {
+        notifications_per_message: if by_reference
+            && cell.send_path.capabilities().gets_notifications
+        {
             per_message(|tally| tally.notifications)
         } else {
             Measured::absent("the path has no notifications")

@@ -72,7 +72,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let claims = claims::claims(&main, &evidence, &laws);
     let links = links::comparisons(&evidence);
     let link_verdicts = links::verdicts(&links);
-    let recommendations = recommendation::recommendations(&evidence, &links, &laws);
+    let recommendations = recommendation::recommendations(&evidence, &laws);
     let data_paths = data_paths::data_paths(&evidence);
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);

@@ -235,7 +235,7 @@ impl<'a> Reading<'a> {
             Metric::MigrationsPerS => Ok(per_s(counted(&sending.counters.migrations)?, sender()?)
                 + per_s(counted(&taking.counters.migrations)?, receiver()?)),
             Metric::SendCallsPerMessage => {
-                Ok((sending.window.calls.send + sending.window.calls.sendmsg) as f64 / messages()?)
+                Ok(sending.window.calls.sending(self.trial.cell.send_path) as f64 / messages()?)
             }
             Metric::SenderCallsPerMessage => Ok(sending.window.calls.all() as f64 / messages()?),
             Metric::BytesPerReceiveCall => bytes_per_receive_call(&taking.window),
@@ -491,6 +491,9 @@ fn send_buffer_limited(tcp: &TcpFacts) -> Result<f64, String> {
     }
 }
 
+/// Why nobody knows what was copied although completions came.
+const UNRELIABLE_MARKS: &str = "an io_uring's copied marks mean something of requests that are alone: use --ring 1, and a path with one request a message";
+
 /// Of the whole trial, drain included: completions of the window's messages come in after it.
 fn copied_share(trial: &Trial, total: &SendTally) -> Result<f64, String> {
     match total.completed {
@@ -498,6 +501,7 @@ fn copied_share(trial: &Trial, total: &SendTally) -> Result<f64, String> {
             Err("the path has no completions".to_owned())
         }
         0 => Err("no zero-copy completion came: MSG_ZEROCOPY was an ordinary copy".to_owned()),
-        completed => Ok(total.copied as f64 / completed as f64),
+        _ if total.reliable_marks() == 0 => Err(UNRELIABLE_MARKS.to_owned()),
+        _ => Ok(total.copied as f64 / total.reliable_marks() as f64),
     }
 }

@@ -21,18 +21,23 @@ const SETTINGS: [Factor; 2] = [Factor::AckInterval, Factor::AckPlacement];
 
 /// Zerocopy against sendmsg on each link of the plan, in the plan's order.
 pub(crate) fn comparisons(evidence: &Evidence<'_>) -> Vec<LinkComparison> {
+    comparisons_of(evidence, &by_reference())
+}
+
+/// A contrast of two paths on each link of the plan.
+pub(crate) fn comparisons_of(evidence: &Evidence<'_>, contrast: &Contrast) -> Vec<LinkComparison> {
     let mut families: Vec<Shared> = Vec::new();
     let pairs = evidence
         .ratios
         .iter()
-        .filter(|ratio| ratio.contrast == by_reference() && ratio.cell.is_itself());
+        .filter(|ratio| ratio.contrast == *contrast && ratio.cell.is_itself());
     for ratio in pairs {
         let family = Shared::new(&ratio.cell, &[Factor::Send, Factor::Message]);
         if !families.contains(&family) {
             families.push(family);
         }
     }
-    families.iter().map(|family| comparison(evidence, family)).collect()
+    families.iter().map(|family| comparison(evidence, contrast, family)).collect()
 }
 
 /// What passing by reference saves, the number of calls being the same.
@@ -40,22 +45,20 @@ fn by_reference() -> Contrast {
     Contrast::of_paths(SendPath::A3, SendPath::A2)
 }
 
-fn comparison(evidence: &Evidence<'_>, shared: &Shared) -> LinkComparison {
+fn comparison(evidence: &Evidence<'_>, contrast: &Contrast, shared: &Shared) -> LinkComparison {
     let family = shared.cell();
     let metric = Metric::cost_on(family.link);
     let mut cells: Vec<&Cell> = evidence
         .ratios
         .iter()
         .filter(|ratio| {
-            ratio.metric == metric && ratio.contrast == by_reference() && shared.has(&ratio.cell)
+            ratio.metric == metric && ratio.contrast == *contrast && shared.has(&ratio.cell)
         })
         .map(|ratio| &ratio.cell)
         .collect();
     cells.sort_by_key(|cell| cell.message);
     let crossover = evidence.crossovers.iter().find(|crossover| {
-        crossover.contrast == by_reference()
-            && crossover.metric == metric
-            && crossover.shared == *shared
+        crossover.contrast == *contrast && crossover.metric == metric && crossover.shared == *shared
     });
     let has_helper = family.link.capabilities().has_helper;
     LinkComparison {
@@ -67,12 +70,12 @@ fn comparison(evidence: &Evidence<'_>, shared: &Shared) -> LinkComparison {
         metric,
         crossover: crossover.map_or(CrossoverOutcome::Undecided, |crossover| crossover.outcome),
         oversubscribed: Oversubscribed::any(cells.iter().map(|cell| evidence.oversubscribed(cell))),
-        points: cells.into_iter().map(|cell| point(evidence, cell)).collect(),
+        points: cells.into_iter().filter_map(|cell| point(evidence, contrast, cell)).collect(),
     }
 }
 
-fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
-    let against = Cell { send_path: SendPath::A2, ..cell.clone() };
+fn point(evidence: &Evidence<'_>, contrast: &Contrast, cell: &Cell) -> Option<LinkPoint> {
+    let against = contrast.twin(cell)?;
     let ratio = |metric: Metric| -> Measured<Estimate> {
         let of = |cell: &Cell| {
             let estimates = evidence.cell(cell).filter(|estimates| estimates.trials > 0)?;
@@ -94,7 +97,7 @@ fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
             None => Measured::absent("no valid trial"),
         }
     };
-    LinkPoint {
+    Some(LinkPoint {
         message_bytes: cell.message.bytes().0,
         cost_ratio: ratio(Metric::cost_on(cell.link)),
         sender_cpu_ratio: ratio(Metric::SenderCpuNsPerKib),
@@ -107,7 +110,7 @@ fn point(evidence: &Evidence<'_>, cell: &Cell) -> LinkPoint {
             level(&against, Metric::SendBufferLimitedShare),
             level(cell, Metric::SendBufferLimitedShare),
         ],
-    }
+    })
 }
 
 /// One verdict for what differs in nothing but the sink's interval and placement.

@@ -17,6 +17,7 @@ use crate::evidence::{Evidence, figure};
 use crate::findings::{Crossover, CrossoverOutcome, LinkComparison};
 use crate::laws::CEILING;
 use crate::laws::law::{Law, LawState};
+use crate::links::comparisons_of;
 use crate::metric::{Better, Metric};
 use crate::on_link::{OnLink, links_asked};
 use crate::reference::Caveat;
@@ -173,14 +174,10 @@ pub enum Pays {
 }
 
 /// What to use, link by link in the plan's order.
-pub(crate) fn recommendations(
-    evidence: &Evidence<'_>,
-    links: &[LinkComparison],
-    laws: &[Law],
-) -> Vec<Recommendation> {
+pub(crate) fn recommendations(evidence: &Evidence<'_>, laws: &[Law]) -> Vec<Recommendation> {
     links_asked(evidence)
         .into_iter()
-        .map(|link| on_link(&OnLink::new(evidence, link).evidence(evidence), link, links, laws))
+        .map(|link| on_link(&OnLink::new(evidence, link).evidence(evidence), link, laws))
         .collect()
 }
 
@@ -198,12 +195,7 @@ fn is_broken_on(link: Link, law: &Law) -> bool {
         && (law.id != CEILING || link.has_receiver())
 }
 
-fn on_link(
-    evidence: &Evidence<'_>,
-    link: Link,
-    links: &[LinkComparison],
-    laws: &[Law],
-) -> Recommendation {
+fn on_link(evidence: &Evidence<'_>, link: Link, laws: &[Law]) -> Recommendation {
     // Senders that are held to a rate deliver it, whichever way: what they cost decides.
     let all_paced = evidence.asked().all(|estimates| estimates.cell.rate != Rate::Auto);
     let metric =
@@ -250,11 +242,18 @@ fn on_link(
     let paths: BTreeSet<SendPath> = evidence.asked().map(|e| e.cell.send_path).collect();
     let by_reference = paths.iter().filter_map(|path| {
         let against = path.capabilities().copying_twin?;
-        let pays = pays(links, link, shared.as_ref())?;
+        let contrast = Contrast::of_paths(*path, against);
+        let pays = pays(&comparisons_of(evidence, &contrast), link, shared.as_ref())?;
         let metric = Metric::cost_on(link);
         // Of a table without CPU time nothing is said of cost, not even that it is unclear.
         evidence.asked().find(|e| figure(e, metric).is_some())?;
-        Some(ByReference { path: *path, against, metric, pays, copied_share: copied(evidence) })
+        Some(ByReference {
+            path: *path,
+            against,
+            metric,
+            pays,
+            copied_share: copied(evidence, *path),
+        })
     });
     let by_reference = by_reference.collect();
     let stated_link = evidence.run.stated_link(link);
@@ -515,9 +514,11 @@ impl Pays {
     }
 }
 
-/// Least and largest share of a cell's completions that were marked copied.
-fn copied(evidence: &Evidence<'_>) -> Measured<[f64; 2]> {
-    let by_reference = evidence.asked().filter(|estimates| estimates.cell.passes_by_reference());
+/// Least and largest share of a path's completions that were marked copied.
+fn copied(evidence: &Evidence<'_>, path: SendPath) -> Measured<[f64; 2]> {
+    let by_reference = evidence.asked().filter(|estimates| {
+        estimates.cell.send_path == path && estimates.cell.passes_by_reference()
+    });
     let shares = by_reference.filter_map(|e| figure(e, Metric::CopiedShare)).map(|e| e.mean);
     shares.fold(Measured::absent("no completion came"), |range, share| match range {
         Measured::Value([least, most]) => Measured::Value([share.min(least), share.max(most)]),

@@ -1,5 +1,10 @@
 //! What a run recommends: each advice comes out of records in which it is so, and another one where it is not.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test's functions may fail it, and its runs have few of the paths"
+)]
 
 use analysis::findings::CrossoverOutcome;
 use analysis::laws::law::LawState;
@@ -130,7 +135,7 @@ fn the_advice_follows_the_figures_whichever_path_they_favour() {
         match best {
             Zerocopy => assert_eq!(pays, Pays::Always),
             Sendmsg => assert_eq!(pays, Pays::Never),
-            Send | Staged => assert_eq!(pays, Pays::Alike),
+            _ => assert_eq!(pays, Pays::Alike),
         }
     }
 }
@@ -200,9 +205,9 @@ fn paths_that_no_contrast_names_are_not_compared_and_none_is_recommended() {
 fn where_size_decides_the_two_paths_that_no_other_one_beats_share_the_sizes() {
     // Zerocopy overtakes send at 13 KiB; but sendmsg beats send everywhere, and is overtaken at 27.5 KiB.
     let recommendation = costs(&sizes("send,sendmsg,zerocopy"), |cell| match cell.send_path {
-        Send | Staged => (1500.0, 100.0),
         Sendmsg => (650.0, 100.0),
         Zerocopy => (2300.0, 40.0),
+        _ => (1500.0, 100.0),
     });
     let (path, against, outcome) = by_size(&recommendation);
     assert_eq!((path, against), (Zerocopy, Sendmsg), "{recommendation:#?}");
@@ -218,7 +223,7 @@ fn where_size_decides_the_two_paths_that_no_other_one_beats_share_the_sizes() {
 fn a_path_that_is_better_for_small_messages_alone_is_recommended_up_to_a_size() {
     let recommendation = costs(&sizes("sendmsg,zerocopy"), |cell| match cell.send_path {
         Zerocopy => (650.0, 100.0),
-        Send | Staged | Sendmsg => (2300.0, 40.0),
+        _ => (2300.0, 40.0),
     });
     let (path, against, outcome) = by_size(&recommendation);
     assert_eq!((path, against), (Zerocopy, Sendmsg));

@@ -136,7 +136,7 @@ impl Asked {
         }
         let cell = cell.in_its_shape();
         let mut plan = Plan::preset(Preset::Default);
-        plan.factors.send_path = SendPath::ALL.to_vec();
+        plan.factors.send_path = SendPath::STUDY.to_vec();
         plan.factors.link = usual_links();
         let lists = [(Factor::Send, &arguments.send), (Factor::Link, &arguments.link)];
         for (factor, text) in lists {

@@ -339,6 +339,10 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
     let made: Vec<String> = [
         ("send", calls.send),
         ("sendmsg", calls.sendmsg),
+        ("sendfile", calls.sendfile),
+        ("splice", calls.splice),
+        ("vmsplice", calls.vmsplice),
+        ("io_uring_enter", calls.io_uring_enter),
         ("recv", calls.recv),
         ("recvmsg(MSG_ERRQUEUE)", calls.recvmsg_errqueue),
         ("poll", calls.poll),

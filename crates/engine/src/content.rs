@@ -98,24 +98,39 @@ impl Content for Unread {
 pub struct Checked {
     pattern: Pattern,
     offset: u64,
+    /// After so many bytes the content begins anew.
+    period: u64,
 }
 
 impl Checked {
-    /// From the start of a flow.
+    /// From the start of a flow whose every message is rewritten.
     pub fn new(pattern: Pattern) -> Self {
-        Self { pattern, offset: 0 }
+        Self { pattern, offset: 0, period: u64::MAX }
+    }
+
+    /// From the start of a flow whose messages are written once: the content of the ring, again and again. What moved by a
+    /// whole number of rings does not show in it; that nothing is missing shows in the number of bytes.
+    pub fn repeating(pattern: Pattern, ring_bytes: u64) -> Self {
+        Self { pattern, offset: 0, period: ring_bytes.max(1) }
     }
 }
 
 impl Content for Checked {
     const LOOKS: bool = true;
 
-    fn take(&mut self, bytes: &[u8], tally: &mut ReceiveTally) {
-        let (wrong, first) = self.pattern.wrong(self.offset, bytes);
-        self.offset += bytes.len() as u64;
+    fn take(&mut self, mut bytes: &[u8], tally: &mut ReceiveTally) {
         tally.checked_bytes += bytes.len() as u64;
-        tally.wrong_bytes += wrong;
-        tally.first_wrong = tally.first_wrong.or(first);
+        while !bytes.is_empty() {
+            let at = self.offset % self.period;
+            let left = usize::try_from(self.period - at).unwrap_or(usize::MAX);
+            let (piece, rest) = bytes.split_at(left.min(bytes.len()));
+            let (wrong, first) = self.pattern.wrong(at, piece);
+            tally.wrong_bytes += wrong;
+            let in_flow = first.map(|place| self.offset + (place - at));
+            tally.first_wrong = tally.first_wrong.or(in_flow);
+            self.offset += piece.len() as u64;
+            bytes = rest;
+        }
     }
 }
 
@@ -140,6 +155,27 @@ mod tests {
             }
             assert_eq!(pieces, whole, "pieces of {cut}");
         }
+    }
+
+    #[test]
+    fn content_that_repeats_with_the_ring_is_checked_across_its_end() {
+        let (pattern, ring) = stream(1003);
+        let mut sent = ring.repeat(3);
+        for piece in [1, 7, 500, 1003, 2500] {
+            let mut tally = ReceiveTally::default();
+            let mut checked = Checked::repeating(pattern, 1003);
+            sent.chunks(piece).for_each(|bytes| checked.take(bytes, &mut tally));
+            assert_eq!((tally.checked_bytes, tally.wrong_bytes), (3009, 0), "pieces of {piece}");
+        }
+        // In the third round; and a byte that is lost moves all that follow.
+        sent[2100] ^= 1;
+        let mut tally = ReceiveTally::default();
+        Checked::repeating(pattern, 1003).take(&sent, &mut tally);
+        assert_eq!((tally.wrong_bytes, tally.first_wrong), (1, Some(2100)));
+        sent.remove(1500);
+        let mut tally = ReceiveTally::default();
+        Checked::repeating(pattern, 1003).take(&sent, &mut tally);
+        assert!(tally.wrong_bytes > 1400 && tally.first_wrong == Some(1500), "{tally:?}");
     }
 
     #[test]

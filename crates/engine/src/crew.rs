@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use kernel::arena::Arena;
 use kernel::socket::Socket;
 use kernel::{clock, cpu, limits, process};
 use model::message::Message;
@@ -226,8 +225,14 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
     let arena = message.arena(slots).ok_or_else(|| failed("the ring does not fit in memory"))?;
     let ring_bytes = arena.0 * u64::from(cell.rings());
     let message = Arc::new(message);
-    let options = SendOptions { so_zerocopy: cell.so_zerocopy.is_on(), slots };
-    let rewriting = cell.rewriting.is_on() || prepare.check;
+    let options =
+        SendOptions { so_zerocopy: cell.so_zerocopy.is_on(), slots, depth: cell.depth.get() };
+    // What checks content rewrites every message; where nobody tells when that may be, the ring's content repeats instead.
+    let can_rewrite = cell.send_path.capabilities().tells_release();
+    if cell.rewriting.is_on() && !can_rewrite {
+        return Err(unsupported(cell.check().err().unwrap_or_default()));
+    }
+    let rewriting = cell.rewriting.is_on() || (prepare.check && can_rewrite);
     let (path, completions) = (cell.send_path, cell.completions);
     if rewriting && completions == Completions::Left {
         return Err(unsupported("completions left unread do not tell when a message may be rewritten, as checking its content takes; use --completions read".to_owned()));
@@ -249,7 +254,7 @@ fn send_job<P: SendPath>(
     let mut flows = Vec::with_capacity(job.sockets.len());
     for (number, socket) in std::mem::take(&mut job.sockets) {
         // Written by this thread first, so its pages are near the worker's CPU.
-        let arena = Arena::new(bytes).map_err(|error| failed(error.to_string()))?;
+        let arena = P::arena(bytes).map_err(|error| failed(error.to_string()))?;
         let mut flow = SendFlow {
             path: P::open(socket, arena, message, options).map_err(unsupported)?,
             slots: Slots::new(options.slots),
@@ -281,10 +286,16 @@ fn start_receivers(prepare: Prepare, met: Met) -> Result<Crew<ReceiveTally>, Bro
     let buffer = cell.receive_buffer.bytes(cell.message);
     let ring_bytes = buffer * u64::from(cell.threads.get());
     let (path, check) = (cell.receive_path, prepare.check);
+    let repeats_after = (!cell.send_path.capabilities().tells_release())
+        .then(|| u64::from(cell.ring.slots(cell.message)).saturating_mul(cell.message.bytes().0));
     Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<ReceiveTally>| {
         with_receive_path!(path, Path => if check {
             let token = job.token;
-            receive_job::<Path, _>(job, buffer, |flow| Checked::new(Pattern::new(&token, flow)))
+            receive_job::<Path, _>(job, buffer, |flow| {
+                let pattern = Pattern::new(&token, flow);
+                repeats_after
+                    .map_or(Checked::new(pattern), |bytes| Checked::repeating(pattern, bytes))
+            })
         } else {
             receive_job::<Path, _>(job, buffer, |_| Unread)
         })

@@ -103,10 +103,12 @@ impl Engine {
             let congestion = named
                 .entry(congestion.clone())
                 .or_insert_with(|| CongestionChoice::may_set(&congestion));
-            let path = paths.entry((cell.send_path, cell.receive_path)).or_insert_with(|| {
-                send_paths::supported(cell.send_path)?;
-                receive_paths::supported(cell.receive_path)
-            });
+            let path = paths.entry((cell.send_path, cell.receive_path)).or_insert_with(
+                || -> Result<(), Missing> {
+                    send_paths::supported(cell.send_path)?;
+                    Ok(receive_paths::supported(cell.receive_path)?)
+                },
+            );
             let verdict = || -> Result<(), Missing> {
                 link.clone()?;
                 congestion.clone()?;

@@ -100,7 +100,9 @@ pub fn probe() -> Probe {
     let host = host::facts();
     let mut items = Vec::new();
     for path in SendPath::ALL {
-        items.push(item("send path", path.name(), send_paths::supported(*path), ""));
+        let since = path.capabilities().since_kernel;
+        let note = since.map_or_else(String::new, |version| format!("since Linux {version}"));
+        items.push(item("send path", path.name(), send_paths::supported(*path), note));
     }
     for path in ReceivePath::ALL {
         items.push(item("receive path", path.name(), receive_paths::supported(*path), ""));
@@ -161,7 +163,7 @@ fn instrument_state(instrument: Instrument, host: &Host) -> (State, String) {
         Instrument::ZcNotifications => {
             let notifying = SendPath::ALL.iter().filter(|p| p.capabilities().gets_notifications);
             let supported = notifying.map(|path| send_paths::supported(*path)).reduce(Result::or);
-            let supported = supported.unwrap_or_else(|| Err("no path gets any".to_owned()));
+            let supported = supported.unwrap_or_else(|| Err("no path gets any".to_owned().into()));
             (supported.into(), zerocopy_limits(host))
         }
         Instrument::Counters => {

@@ -3,15 +3,34 @@
 mod completions_left;
 mod path;
 mod send;
+mod send_more;
+mod sendfile;
 mod sendmsg;
+mod splice;
 mod staged;
+pub(crate) mod uring;
+mod uring_send;
+mod uring_send_zc;
+mod uring_send_zc_fixed;
+mod uring_sendmsg;
+mod uring_sendmsg_zc;
+mod uring_write_fixed;
 pub(crate) mod zerocopy;
 
 pub use completions_left::CompletionsLeft;
 pub use path::{SendOptions, SendPath, Wait};
 pub use send::Send;
+pub use send_more::SendMore;
+pub use sendfile::Sendfile;
 pub use sendmsg::Sendmsg;
+pub use splice::Splice;
 pub use staged::Staged;
+pub use uring_send::UringSend;
+pub use uring_send_zc::UringSendZc;
+pub use uring_send_zc_fixed::UringSendZcFixed;
+pub use uring_sendmsg::UringSendmsg;
+pub use uring_sendmsg_zc::UringSendmsgZc;
+pub use uring_write_fixed::UringWriteFixed;
 pub use zerocopy::Zerocopy;
 
 /// Calls `$body` with `$path` standing for the type of the path that `$name` names, reading completions as `$completions`
@@ -29,6 +48,42 @@ macro_rules! with_send_path {
             }
             model::SendPath::Sendmsg => {
                 type $path = $crate::send_paths::Sendmsg;
+                $body
+            }
+            model::SendPath::SendMore => {
+                type $path = $crate::send_paths::SendMore;
+                $body
+            }
+            model::SendPath::Sendfile => {
+                type $path = $crate::send_paths::Sendfile;
+                $body
+            }
+            model::SendPath::Splice => {
+                type $path = $crate::send_paths::Splice;
+                $body
+            }
+            model::SendPath::UringSend => {
+                type $path = $crate::send_paths::UringSend;
+                $body
+            }
+            model::SendPath::UringSendmsg => {
+                type $path = $crate::send_paths::UringSendmsg;
+                $body
+            }
+            model::SendPath::UringWriteFixed => {
+                type $path = $crate::send_paths::UringWriteFixed;
+                $body
+            }
+            model::SendPath::UringSendZc => {
+                type $path = $crate::send_paths::UringSendZc;
+                $body
+            }
+            model::SendPath::UringSendmsgZc => {
+                type $path = $crate::send_paths::UringSendmsgZc;
+                $body
+            }
+            model::SendPath::UringSendZcFixed => {
+                type $path = $crate::send_paths::UringSendZcFixed;
                 $body
             }
             model::SendPath::Zerocopy => match $completions {
@@ -49,7 +104,7 @@ pub(crate) use with_send_path;
 /// Whether this machine has a path.
 ///
 /// # Errors
-/// Why not, with the remedy.
-pub fn supported(path: model::SendPath) -> Result<(), String> {
+/// Why not, with the remedy and what undoes that.
+pub fn supported(path: model::SendPath) -> Result<(), model::Missing> {
     with_send_path!(path, model::Completions::Read, Path => <Path as SendPath>::supported())
 }

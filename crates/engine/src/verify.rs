@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use model::names::Switch;
 use model::record::{Failure, FailureKind, Outcome};
 use model::shape::Shape;
-use model::values::{Fields, MessageSize, Replica, Threads};
+use model::values::{Fields, MessageSize, Replica, Ring, Threads};
 use model::{Cell, Family, Link, Nanos, ReceivePath, SendPath};
 
 use crate::engine::Engine;
@@ -77,8 +78,8 @@ impl VerifyOptions {
     /// smallest ring, so that slots are used again as soon as they may be.
     pub fn cells(&self) -> Vec<Cell> {
         let common = Cell {
-            ring: model::values::Ring::Fixed(4),
-            rewriting: model::names::Switch::On,
+            ring: Ring::Fixed(4),
+            rewriting: Switch::On,
             replica: Replica::ONE,
             ..Cell::default()
         };
@@ -98,7 +99,11 @@ impl VerifyOptions {
                 let at_once = self.threads.iter().enumerate().filter(|(number, _)| {
                     !self.threads_in_turn || *number == turn % self.threads.len()
                 });
-                let cell = route.of(&common);
+                let mut cell = route.of(&common);
+                if !cell.send_path.capabilities().tells_release() {
+                    // What cannot be rewritten repeats with the ring, which is the longer the better.
+                    (cell.ring, cell.rewriting) = (Ring::Auto, Switch::Off);
+                }
                 let of_route =
                     at_once.map(|(_, threads)| Cell { threads: *threads, ..cell.clone() });
                 cells.extend(of_route.collect::<Vec<_>>());

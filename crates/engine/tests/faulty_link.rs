@@ -143,7 +143,7 @@ fn ways_to_send(link: &str) -> Vec<Cell> {
     for path in SendPath::ALL {
         let cell = format!("send={path} {link} message_bytes=4097 threads=2 ring=4");
         let cell: Cell = cell.parse().unwrap();
-        if path.capabilities().gets_notifications {
+        if path.capabilities().uses_error_queue {
             cells.push(Cell { completions: Completions::Left, ..cell.clone() });
         }
         cells.push(cell);

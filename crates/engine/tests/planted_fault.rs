@@ -13,12 +13,16 @@ use engine::content::{Checked, Pattern};
 use engine::gate::{Gate, Phase};
 use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
-use engine::send_paths::{SendOptions, SendPath, Wait, Zerocopy};
+use engine::send_paths::{
+    SendOptions, SendPath, Sendfile, Splice, UringSendZc, UringSendZcFixed, UringSendmsgZc, Wait,
+    Zerocopy,
+};
 use engine::slots::{Slot, Slots};
 use engine::watch::Watch;
 use kernel::Errno;
 use kernel::arena::Arena;
 use kernel::socket::Socket;
+use model::Missing;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
 
@@ -29,20 +33,24 @@ use common::connected;
 const SLOTS: u32 = 4;
 
 /// The planted fault: zero-copy sends whose slots are called free at once.
-struct Hasty {
-    inner: Zerocopy,
+struct Hasty<P> {
+    inner: P,
     hidden: Slots,
 }
 
-impl SendPath for Hasty {
+impl<P: SendPath> SendPath for Hasty<P> {
     fn open(
         socket: Socket,
         arena: Arena,
         message: &Message,
         options: &SendOptions,
     ) -> Result<Self, String> {
-        let inner = Zerocopy::open(socket, arena, message, options)?;
+        let inner = P::open(socket, arena, message, options)?;
         Ok(Self { inner, hidden: Slots::new(options.slots) })
+    }
+
+    fn supported() -> Result<(), Missing> {
+        P::supported()
     }
 
     fn socket(&self) -> &Socket {
@@ -66,7 +74,7 @@ impl SendPath for Hasty {
 /// the kernel still reads the slots. None: this machine refuses SO_ZEROCOPY.
 fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
     let (client, server) = connected();
-    if let Err(why) = client.set_zerocopy(true) {
+    if let Err(why) = P::supported() {
         eprintln!("skipped: {why}");
         return None;
     }
@@ -76,8 +84,8 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let options = SendOptions { so_zerocopy: true, slots: SLOTS };
-            let arena = Arena::new(message.stride() * SLOTS as usize).unwrap();
+            let options = SendOptions { so_zerocopy: true, slots: SLOTS, depth: 1 };
+            let arena = P::arena(message.stride() * SLOTS as usize).unwrap();
             let mut flow = SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
                 slots: Slots::new(SLOTS),
@@ -112,23 +120,52 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
     Some((sending.join().unwrap(), receiving.join().unwrap()))
 }
 
-#[test]
-fn a_path_that_uses_a_slot_again_too_early_is_caught() {
-    let Some((sent, received)) = check::<Hasty>() else { return };
-    assert_eq!(received.received_bytes, sent.accepted_bytes);
-    assert!(
-        received.wrong_bytes > 0,
-        "the planted fault went unnoticed over {} bytes",
-        received.checked_bytes
-    );
-    assert!(received.first_wrong.is_some());
+/// What is done with each path that has notifications.
+fn each_by_reference(hasty: fn(SendTally, ReceiveTally), patient: fn(SendTally, ReceiveTally)) {
+    let both = [
+        (check::<Hasty<Zerocopy>> as fn() -> _, check::<Zerocopy> as fn() -> _),
+        (check::<Hasty<UringSendZc>>, check::<UringSendZc>),
+        (check::<Hasty<UringSendmsgZc>>, check::<UringSendmsgZc>),
+        (check::<Hasty<UringSendZcFixed>>, check::<UringSendZcFixed>),
+    ];
+    for (early, in_time) in both {
+        let told = |(sent, received), then: fn(SendTally, ReceiveTally)| then(sent, received);
+        let early: Option<(SendTally, ReceiveTally)> = early();
+        let in_time: Option<(SendTally, ReceiveTally)> = in_time();
+        if let (Some(early), Some(in_time)) = (early, in_time) {
+            told(early, hasty);
+            told(in_time, patient);
+        }
+    }
 }
 
 #[test]
-fn the_path_that_waits_for_its_notifications_sends_what_was_written() {
-    let Some((sent, received)) = check::<Zerocopy>() else { return };
-    assert_eq!(received.checked_bytes, sent.accepted_bytes);
-    assert_eq!(received.wrong_bytes, 0, "first at {:?}", received.first_wrong);
-    assert!(sent.slot_waits > 0, "the ring was never full: nothing was proved");
-    assert_eq!(sent.completed, sent.zerocopy_sends);
+fn a_path_that_uses_a_slot_again_too_early_is_caught_and_one_that_waits_sends_what_was_written() {
+    each_by_reference(
+        |sent, received| {
+            assert_eq!(received.received_bytes, sent.accepted_bytes);
+            assert!(
+                received.wrong_bytes > 0,
+                "the planted fault went unnoticed over {} bytes",
+                received.checked_bytes
+            );
+            assert!(received.first_wrong.is_some());
+        },
+        |sent, received| {
+            assert_eq!(received.checked_bytes, sent.accepted_bytes);
+            assert_eq!(received.wrong_bytes, 0, "first at {:?}", received.first_wrong);
+            assert!(sent.slot_waits > 0, "the ring was never full: nothing was proved");
+            assert_eq!(sent.completed, sent.zerocopy_sends);
+        },
+    );
+}
+
+/// The other planted fault: what nobody tells the release of is rewritten all the same, as the engine refuses to.
+#[test]
+fn a_message_that_is_rewritten_although_nobody_tells_of_its_release_is_caught() {
+    for check in [check::<Sendfile>, check::<Splice>] {
+        let Some((sent, received)) = check() else { return };
+        assert_eq!(received.received_bytes, sent.accepted_bytes);
+        assert!(received.wrong_bytes > 0, "unnoticed over {} bytes", received.checked_bytes);
+    }
 }

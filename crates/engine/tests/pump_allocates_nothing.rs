@@ -14,11 +14,13 @@ use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{
     Readv, ReceiveOptions, ReceivePath, Recv, RecvTrunc, RecvZerocopy, Recvmsg,
 };
-use engine::send_paths::{Send, SendOptions, SendPath, Sendmsg, Staged, Zerocopy};
+use engine::send_paths::{
+    Send, SendMore, SendOptions, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend,
+    UringSendZc, UringSendZcFixed, UringSendmsg, UringSendmsgZc, UringWriteFixed, Zerocopy,
+};
 use engine::slots::Slots;
 use engine::watch::Watch;
 use kernel::allocator::CountingAllocator;
-use kernel::arena::Arena;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
 
@@ -33,15 +35,16 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 fn allocations<P: SendPath, R: ReceivePath>(
     level: model::names::Watch,
     rewriting: bool,
+    depth: u32,
 ) -> (u64, u64, u64) {
     let (client, server) = connected();
     let gate = Arc::new(Gate::for_workers(2));
     let message = Message::of(&"message_bytes=4096".parse().unwrap(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: true, slots: 8 };
+    let options = SendOptions { so_zerocopy: true, slots: 8, depth };
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let arena = Arena::new(message.stride() * 8).unwrap();
+            let arena = P::arena(message.stride() * 8).unwrap();
             let mut flows = [SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
                 slots: Slots::new(8),
@@ -83,8 +86,18 @@ fn allocations<P: SendPath, R: ReceivePath>(
 
 fn assert_nothing_is_allocated<P: SendPath, R: ReceivePath>() {
     use model::names::Watch;
-    for (level, rewriting) in [(Watch::None, false), (Watch::Cheap, false), (Watch::Cheap, true)] {
-        let (sender, receiver, messages) = allocations::<P, R>(level, rewriting);
+    if let Err(why) = P::supported() {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    if let Err(why) = R::supported() {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    for (level, rewriting, depth) in
+        [(Watch::None, false, 1), (Watch::Cheap, false, 3), (Watch::Cheap, true, 1)]
+    {
+        let (sender, receiver, messages) = allocations::<P, R>(level, rewriting, depth);
         assert!(messages > 0, "nothing was sent");
         assert_eq!((sender, receiver), (0, 0), "{level}, rewriting {rewriting}");
     }
@@ -93,6 +106,21 @@ fn assert_nothing_is_allocated<P: SendPath, R: ReceivePath>() {
 #[test]
 fn send_allocates_nothing() {
     assert_nothing_is_allocated::<Send, Recv>();
+}
+
+#[test]
+fn send_more_allocates_nothing() {
+    assert_nothing_is_allocated::<SendMore, Recv>();
+}
+
+#[test]
+fn sendfile_allocates_nothing() {
+    assert_nothing_is_allocated::<Sendfile, Recv>();
+}
+
+#[test]
+fn splice_allocates_nothing() {
+    assert_nothing_is_allocated::<Splice, Recv>();
 }
 
 #[test]
@@ -107,11 +135,6 @@ fn sendmsg_allocates_nothing() {
 
 #[test]
 fn zerocopy_allocates_nothing() {
-    let (client, _server) = connected();
-    if let Err(why) = client.set_zerocopy(true) {
-        eprintln!("skipped: {why}");
-        return;
-    }
     assert_nothing_is_allocated::<Zerocopy, Recv>();
 }
 
@@ -120,10 +143,21 @@ fn no_receive_path_allocates() {
     assert_nothing_is_allocated::<Sendmsg, Recvmsg>();
     assert_nothing_is_allocated::<Sendmsg, Readv>();
     assert_nothing_is_allocated::<Sendmsg, RecvTrunc>();
-    match RecvZerocopy::supported() {
-        Ok(()) => assert_nothing_is_allocated::<Sendmsg, RecvZerocopy>(),
-        Err(why) => eprintln!("skipped: {why}"),
-    }
+    assert_nothing_is_allocated::<Sendmsg, RecvZerocopy>();
+}
+
+#[test]
+fn copies_through_a_uring_allocate_nothing() {
+    assert_nothing_is_allocated::<UringSend, Recv>();
+    assert_nothing_is_allocated::<UringSendmsg, Recv>();
+    assert_nothing_is_allocated::<UringWriteFixed, Recv>();
+}
+
+#[test]
+fn zero_copy_through_a_uring_allocates_nothing() {
+    assert_nothing_is_allocated::<UringSendZc, Recv>();
+    assert_nothing_is_allocated::<UringSendmsgZc, Recv>();
+    assert_nothing_is_allocated::<UringSendZcFixed, Recv>();
 }
 
 #[test]

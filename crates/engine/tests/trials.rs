@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: [Test; 21] = [
+    let tests: [Test; 22] = [
         ("every_path_delivers_what_it_accepted_in_whole_messages", every_path_delivers),
         (
             "every_receive_path_takes_what_was_accepted_by_its_own_calls",
@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         ("completions_left_unread_are_all_accounted_for_in_the_end", completions_left),
         ("without_so_zerocopy_the_flag_is_an_ordinary_copy", so_zerocopy_off),
         ("workers_that_share_a_connection_deliver_together", shared_sockets),
+        ("chains_of_several_messages_deliver_in_order_by_fewer_calls", depths),
         ("several_flows_a_thread_all_move", several_flows),
         ("ipv6_works_where_the_machine_has_it", ipv6),
         ("checked_content_of_odd_sizes_arrives_unchanged", odd_sizes),
@@ -101,8 +102,11 @@ fn every_path_delivers() {
             assert_eq!(sent.accepted_bytes, received.received_bytes, "{cell}");
             assert_eq!(sent.accepted_bytes, sent.messages * size, "{cell}");
             assert_eq!(finished.sender.workers.len(), threads, "{cell}");
-            let fewest_calls = if *path == model::SendPath::Send { 8 } else { 1 };
-            let calls = sent.calls.send + sent.calls.sendmsg;
+            let fewest_calls = match path.capabilities().calls {
+                model::CallsPerMessage::OneAField => 8,
+                model::CallsPerMessage::One => 1,
+            };
+            let calls = sent.calls.sending(*path);
             assert!(calls >= sent.messages * fewest_calls, "{cell}: {calls}");
             let staged = if *path == model::SendPath::Staged { sent.accepted_bytes } else { 0 };
             assert_eq!(sent.staged_bytes, staged, "{cell}");
@@ -192,6 +196,31 @@ fn completions_left() {
     let (_, outcome) = engine.checked_trial(&order(cell, 20)).unwrap();
     let Outcome::Failed(failure) = outcome else { panic!("its content was checked") };
     assert!(failure.why.contains("--completions read"), "{}", failure.why);
+}
+
+fn depths() {
+    let mut engine = engine();
+    let through_uring = |path: &&model::SendPath| path.capabilities().goes_through_uring;
+    for path in model::SendPath::ALL.iter().filter(through_uring) {
+        for depth in [3, 8] {
+            let cell = format!("send={path} message_bytes=4097 threads=2 ring=8 depth={depth}");
+            let (_, outcome) = engine.checked_trial(&order(&cell, 20)).unwrap();
+            let finished = match outcome {
+                Outcome::Finished(finished) => finished,
+                Outcome::Failed(failure) if failure.kind == FailureKind::Unsupported => {
+                    eprintln!("skipped: {}", failure.why);
+                    return;
+                }
+                other @ (Outcome::Failed(_) | Outcome::Imported(_)) => panic!("{cell}: {other:?}"),
+            };
+            let (sent, received) = (finished.sender.total, finished.receiver.total);
+            assert_eq!(received.wrong_bytes, 0, "{cell}: first at {:?}", received.first_wrong);
+            assert_eq!(received.checked_bytes, sent.accepted_bytes, "{cell}");
+            assert_eq!(sent.accepted_bytes, sent.messages * 4097, "{cell}");
+            assert_eq!((sent.completed, sent.stray_ids), (sent.zerocopy_sends, 0), "{cell}");
+            assert!(sent.ring_completions >= sent.messages, "{cell}");
+        }
+    }
 }
 
 fn so_zerocopy_off() {

@@ -1,6 +1,7 @@
 //! The memory that messages are sent from: one owned mapping, alike for every path.
 
 use std::ops::Range;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 
@@ -37,32 +38,80 @@ impl Arena {
             argument: argument(),
             errno: Errno(libc::ENOMEM),
         })?;
-        // SAFETY: an anonymous mapping at an address of the kernel's choice overlaps nothing of ours.
+        Self::map(bytes, mapped, None).map_err(|(call, errno)| CallError {
+            call,
+            argument: argument(),
+            errno,
+        })
+    }
+
+    /// The same, of a memfd: the mapping is shared, so that what is written into the arena is the file's content, and
+    /// `sendfile` can send it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arena::new`]; `ENOSYS` where the kernel has no `memfd_create` (before 3.17), `EMFILE`.
+    pub fn of_memfd(bytes: usize) -> Result<Self, CallError> {
+        let page = process::page_size();
+        let refused = |(call, errno)| CallError {
+            call,
+            argument: format!("{bytes} bytes of a memfd"),
+            errno,
+        };
+        let mapped = bytes
+            .checked_next_multiple_of(page)
+            .ok_or_else(|| refused(("mmap", Errno(libc::ENOMEM))))?;
+        let length = libc::off_t::try_from(mapped)
+            .map_err(|_| refused(("ftruncate", Errno(libc::EFBIG))))?;
+        // SAFETY: the name is a C string that lives for ever.
+        let fd = unsafe { libc::memfd_create(c"copycost ring".as_ptr(), libc::MFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(refused(("memfd_create", Errno::last())));
+        }
+        // SAFETY: the descriptor was just made and belongs to no one else.
+        let file = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: no pointers are passed.
+        if unsafe { libc::ftruncate(file.as_raw_fd(), length) } != 0 {
+            return Err(refused(("ftruncate", Errno::last())));
+        }
+        Self::map(bytes, mapped, Some(file)).map_err(refused)
+    }
+
+    /// Maps anonymous memory or a whole file, and writes every page once.
+    fn map(
+        bytes: usize,
+        mapped: usize,
+        file: Option<OwnedFd>,
+    ) -> Result<Self, (&'static str, Errno)> {
+        let (kind, fd) = match &file {
+            None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1),
+            Some(file) => (libc::MAP_SHARED, file.as_raw_fd()),
+        };
+        // SAFETY: a mapping at an address of the kernel's choice overlaps nothing of ours; of a file, it is one that nobody
+        // else has and that is as long as the mapping.
         let base = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                mapped,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
+            libc::mmap(ptr::null_mut(), mapped, libc::PROT_READ | libc::PROT_WRITE, kind, fd, 0)
         };
         if base == libc::MAP_FAILED {
-            return Err(CallError::last("mmap", argument()));
+            return Err(("mmap", Errno::last()));
         }
-        let mapping = Mapping { base: base.cast(), bytes, mapped };
+        let mapping = Mapping { base: base.cast(), bytes, mapped, file };
         // SAFETY: the range is the mapping just made, which no one else knows.
         let advised = unsafe { libc::madvise(base, mapped, libc::MADV_NOHUGEPAGE) };
         // A kernel built without huge pages answers EINVAL, and there is nothing to refuse then.
         if advised != 0 && Errno::last() != Errno(libc::EINVAL) {
-            return Err(CallError::last("madvise", "MADV_NOHUGEPAGE"));
+            return Err(("madvise", Errno::last()));
         }
-        for offset in (0..mapped).step_by(page) {
+        for offset in (0..mapped).step_by(process::page_size()) {
             // SAFETY: offset < mapped, and the mapping is writable and still private to this function.
             unsafe { mapping.base.wrapping_add(offset).write_volatile(0) };
         }
         Ok(Self { mapping: Arc::new(mapping) })
+    }
+
+    /// The file whose mapping it is; none of anonymous memory.
+    pub(crate) fn file(&self) -> Option<&OwnedFd> {
+        self.mapping.file.as_ref()
     }
 
     /// How many bytes the arena has, as asked for.
@@ -115,6 +164,8 @@ pub(crate) struct Mapping {
     base: *mut u8,
     bytes: usize,
     mapped: usize,
+    /// What is mapped, if it is a file.
+    file: Option<OwnedFd>,
 }
 
 // SAFETY: a mapping belongs to the process, not to a thread; the fields never change, and the bytes are
@@ -137,7 +188,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range was mapped by `Arena::new` and nothing can reach it any more.
+        // SAFETY: the range was mapped by `Arena::map` and nothing can reach it any more.
         // It cannot fail for a range that is ours, and a destructor could not tell anyone.
         let _ = unsafe { libc::munmap(self.base.cast(), self.mapped) };
     }
@@ -161,6 +212,20 @@ mod tests {
         let mut arena = Arena::new(8192).unwrap();
         arena.bytes_mut(4095..4098).copy_from_slice(b"abc");
         assert_eq!(arena.bytes(4094..4099), b"\0abc\0");
+    }
+
+    #[test]
+    fn an_arena_of_a_memfd_is_the_files_content() {
+        use std::os::unix::fs::FileExt;
+        let mut arena = Arena::of_memfd(5000).unwrap();
+        arena.bytes_mut(4095..4098).copy_from_slice(b"abc");
+        let file = std::fs::File::from(arena.file().unwrap().try_clone().unwrap());
+        let mut read = [0; 5];
+        file.read_exact_at(&mut read, 4094).unwrap();
+        assert_eq!((&read, arena.len()), (b"\0abc\0", 5000));
+        assert!(Arena::new(1).unwrap().file().is_none());
+        assert_eq!(Arena::of_memfd(0).unwrap_err().errno, Errno(libc::EINVAL));
+        assert_eq!(Arena::of_memfd(usize::MAX).unwrap_err().errno, Errno(libc::ENOMEM));
     }
 
     #[test]

@@ -14,6 +14,11 @@ impl Errno {
     /// A signal interrupted the call (EINTR).
     pub const INTERRUPTED: Self = Self(libc::EINTR);
 
+    /// What cannot be, short of a fault of the kernel's or ours (EIO).
+    pub const IO: Self = Self(libc::EIO);
+    /// A request of a chain that ended before it began (ECANCELED).
+    pub const CANCELLED: Self = Self(libc::ECANCELED);
+
     /// The calling thread's `errno` of the call that has just failed.
     pub fn last() -> Self {
         Self(std::io::Error::last_os_error().raw_os_error().unwrap_or(0))
@@ -38,6 +43,16 @@ impl Errno {
     /// (Documentation/networking/msg_zerocopy.rst).
     pub fn is_no_buffers(self) -> bool {
         self.0 == libc::ENOBUFS
+    }
+
+    /// Something must be taken first, such as completions (EBUSY).
+    pub fn is_busy(self) -> bool {
+        self.0 == libc::EBUSY
+    }
+
+    /// The kernel knows no such request, or not with these flags (EINVAL).
+    pub fn is_invalid(self) -> bool {
+        self.0 == libc::EINVAL
     }
 
     /// No descriptor or no memory is left (EMFILE, ENFILE, ENOBUFS, ENOMEM): closing something may help.

@@ -163,6 +163,18 @@ impl Gather {
         self.iovecs[first..].iter().map(|iovec| iovec.iov_len).sum()
     }
 
+    /// What the iovecs point into; none before the gather was pointed.
+    #[inline]
+    pub(crate) fn mapping(&self) -> Option<&Arc<Mapping>> {
+        self.mapping.as_ref()
+    }
+
+    /// The iovecs that `vmsplice` takes, and how many; as with [`Gather::header`].
+    #[inline]
+    pub(crate) fn iovecs(&self) -> (*const libc::iovec, usize) {
+        (self.header.msg_iov, self.header.msg_iovlen)
+    }
+
     /// The header that `sendmsg` takes; what it points to lives as long as the gather, which is borrowed.
     #[inline]
     pub(crate) fn header(&self) -> &libc::msghdr {

@@ -32,6 +32,7 @@ pub mod packet_socket;
 pub mod perf;
 pub mod perf_format;
 pub mod perf_samples;
+pub mod pipe;
 pub mod pmu;
 pub mod poll;
 pub mod process;
@@ -48,6 +49,7 @@ pub mod symbols;
 pub mod tcp_info;
 pub mod thread_sched;
 pub mod topology;
+pub mod uring;
 pub mod usage;
 pub mod yardstick;
 

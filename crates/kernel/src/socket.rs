@@ -5,10 +5,12 @@
 //! is EPIPE whatever the process does with SIGPIPE.
 
 use std::net::{Shutdown, SocketAddr};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 use std::{fmt, mem, ptr};
 
+use crate::arena::Arena;
 use crate::error::{CallError, Errno, Unavailable};
 use crate::error_queue::{ErrorQueueSpace, Notification};
 use crate::gather::Gather;
@@ -40,6 +42,9 @@ impl SendFlags {
     pub const ZEROCOPY: Self = Self(libc::MSG_NOSIGNAL | libc::MSG_ZEROCOPY);
     /// `MSG_DONTWAIT`: EAGAIN instead of blocking.
     pub const DONT_WAIT: Self = Self(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT);
+
+    /// `MSG_MORE`: more of the same follows, so that the kernel need not push a packet out.
+    pub const MORE: Self = Self(libc::MSG_NOSIGNAL | libc::MSG_MORE);
 
     /// Both.
     #[must_use]
@@ -149,6 +154,22 @@ impl Socket {
         // SAFETY: the header and its iovecs are the borrowed gather's own; they point into a mapping which
         // it keeps mapped, at offsets that it has checked, and sendmsg writes to none of it.
         let sent = unsafe { libc::sendmsg(self.raw(), gather.header(), flags.0) };
+        counted(sent)
+    }
+
+    /// One `sendfile` of a part of a memfd's arena: pages of the file are put into the socket, none is copied
+    /// (`splice_direct_to_actor`, fs/splice.c). When the kernel has let go of them it tells nobody.
+    ///
+    /// # Errors
+    ///
+    /// The bare `errno`; EBADF of an arena that is no file's. SIGPIPE is not held back (`sendfile` has no flags).
+    #[inline]
+    pub fn send_file(&self, arena: &Arena, range: Range<usize>) -> Result<usize, Errno> {
+        let file = arena.file().ok_or(Errno(libc::EBADF))?;
+        let mut offset = libc::off_t::try_from(range.start).map_err(|_| Errno(libc::EINVAL))?;
+        // SAFETY: both descriptors are open, and the offset is a live local of ours.
+        let sent =
+            unsafe { libc::sendfile(self.raw(), file.as_raw_fd(), &raw mut offset, range.len()) };
         counted(sent)
     }
 

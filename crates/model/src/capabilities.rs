@@ -4,6 +4,8 @@
 //! one asks here, so that a new path or link is a row, and is never taken for what it is not.
 
 use crate::cell::Cell;
+#[cfg(test)]
+use crate::names::Switch;
 use crate::names::{Completions, Link, ReceivePath, SendPath, Sockets};
 
 /// How many sending calls hand one message over.
@@ -20,12 +22,24 @@ pub enum CallsPerMessage {
 pub struct SendCapabilities {
     /// The kernel is given pages instead of copying their bytes.
     pub passes_by_reference: bool,
-    /// The kernel tells when it has let go of a buffer, and whether it copied it after all.
+    /// The kernel tells when it has let go of a buffer, and whether it copied it after all. What is passed so is copied at
+    /// delivery to a socket of the same machine (`skb_orphan_frags_rx`: packets with an `ubuf_info`); pages passed without stay
+    /// where they are (`MSG_SPLICE_PAGES`, before Linux 6.5 `sendpage`).
     pub gets_notifications: bool,
+    /// The socket is asked for SO_ZEROCOPY, without which the bytes are copied, and notifications come on its error queue, where
+    /// they can be left unread.
+    pub uses_error_queue: bool,
     /// The buffer must be registered with the kernel before anything is sent from it.
     pub registers_buffer: bool,
     /// Sending calls a message.
     pub calls: CallsPerMessage,
+    /// The ring lies in a file (a memfd), whose pages are what is passed.
+    pub sends_from_file: bool,
+    /// What is passed goes through a pipe, by one more call.
+    pub goes_through_pipe: bool,
+    /// Messages are requests of an io_uring, which no sending call hands over: `io_uring_enter` submits and waits. Copied marks
+    /// mean something of requests that were alone (io_uring/notif.c, `io_link_skb`).
+    pub goes_through_uring: bool,
     /// The path itself copies the fields together before it sends them.
     pub copies_fields_together: bool,
     /// The name of the paper's implementation, where the paper has it.
@@ -39,13 +53,33 @@ pub struct SendCapabilities {
 const COPYING: SendCapabilities = SendCapabilities {
     passes_by_reference: false,
     gets_notifications: false,
+    uses_error_queue: false,
     registers_buffer: false,
     calls: CallsPerMessage::One,
+    sends_from_file: false,
+    goes_through_pipe: false,
+    goes_through_uring: false,
     copies_fields_together: false,
     paper_name: None,
     copying_twin: None,
     since_kernel: None,
 };
+
+/// Through an io_uring: one `io_uring_enter` a message.
+const URING: SendCapabilities =
+    SendCapabilities { goes_through_uring: true, since_kernel: Some("5.11"), ..COPYING };
+
+const URING_ZEROCOPY: SendCapabilities =
+    SendCapabilities { passes_by_reference: true, gets_notifications: true, ..URING };
+
+impl SendCapabilities {
+    /// Whether the program learns when a buffer may be written again: at the call's return where bytes are copied, by a
+    /// notification where they are passed by reference. Of pages given by `sendfile` or `splice` it never does: what is
+    /// acknowledged may still be read by a receiver of the same machine, or be waiting in a device.
+    pub const fn tells_release(&self) -> bool {
+        !self.passes_by_reference || self.gets_notifications
+    }
+}
 
 impl SendPath {
     /// The paper's two-copy implementation: one call for each field.
@@ -54,6 +88,9 @@ impl SendPath {
     pub const A2: Self = Self::Sendmsg;
     /// The paper's zero-copy implementation.
     pub const A3: Self = Self::Zerocopy;
+
+    /// The paths of the study: those that are compared where nobody names any.
+    pub const STUDY: &'static [Self] = &[Self::Send, Self::Staged, Self::Sendmsg, Self::Zerocopy];
 
     /// What may be known of it.
     pub const fn capabilities(self) -> SendCapabilities {
@@ -72,11 +109,45 @@ impl SendPath {
             Self::Zerocopy => SendCapabilities {
                 passes_by_reference: true,
                 gets_notifications: true,
+                uses_error_queue: true,
                 paper_name: Some("A3"),
                 copying_twin: Some(Self::Sendmsg),
                 // MSG_ZEROCOPY (Documentation/networking/msg_zerocopy.rst).
                 since_kernel: Some("4.14"),
                 ..COPYING
+            },
+            Self::SendMore => SendCapabilities { calls: CallsPerMessage::OneAField, ..COPYING },
+            Self::Sendfile => SendCapabilities {
+                passes_by_reference: true,
+                calls: CallsPerMessage::OneAField,
+                sends_from_file: true,
+                copying_twin: Some(Self::Send),
+                ..COPYING
+            },
+            // One splice() a message: vmsplice() fills a pipe, and sends nothing.
+            Self::Splice => SendCapabilities {
+                passes_by_reference: true,
+                goes_through_pipe: true,
+                copying_twin: Some(Self::Sendmsg),
+                ..COPYING
+            },
+            Self::UringSend | Self::UringSendmsg => URING,
+            Self::UringWriteFixed => SendCapabilities { registers_buffer: true, ..URING },
+            Self::UringSendZc => SendCapabilities {
+                copying_twin: Some(Self::UringSend),
+                since_kernel: Some("6.0"),
+                ..URING_ZEROCOPY
+            },
+            Self::UringSendmsgZc => SendCapabilities {
+                copying_twin: Some(Self::UringSendmsg),
+                since_kernel: Some("6.1"),
+                ..URING_ZEROCOPY
+            },
+            Self::UringSendZcFixed => SendCapabilities {
+                registers_buffer: true,
+                copying_twin: Some(Self::UringWriteFixed),
+                since_kernel: Some("6.0"),
+                ..URING_ZEROCOPY
             },
         }
     }
@@ -91,12 +162,13 @@ impl SendPath {
         self.capabilities().passes_by_reference
     }
 
-    /// Whether it hands a message over in one call that copies, and does nothing else.
+    /// Whether it hands a message over in one sending call that copies, and does nothing else.
     pub const fn only_copies(self) -> bool {
         let can = self.capabilities();
         matches!(can.calls, CallsPerMessage::One)
             && !can.passes_by_reference
             && !can.copies_fields_together
+            && !can.goes_through_uring
     }
 }
 
@@ -220,10 +292,19 @@ impl Link {
 }
 
 impl Cell {
-    /// Whether its bytes are handed over by reference: the path does, and the socket was told to (MSG_ZEROCOPY without
-    /// SO_ZEROCOPY is an ordinary copy).
+    /// Whether its bytes are handed over by reference: the path does, and the socket was told to where it must be
+    /// (MSG_ZEROCOPY without SO_ZEROCOPY is an ordinary copy).
     pub fn passes_by_reference(&self) -> bool {
-        self.send_path.passes_by_reference() && self.so_zerocopy.is_on()
+        let can = self.send_path.capabilities();
+        can.passes_by_reference && (self.so_zerocopy.is_on() || !can.uses_error_queue)
+    }
+
+    /// Whether its bytes are copied when they are delivered: passed by reference with a notification, over a link that copies
+    /// those.
+    pub fn is_copied_on_delivery(&self) -> bool {
+        self.passes_by_reference()
+            && self.send_path.capabilities().gets_notifications
+            && self.link.copies_by_reference_on_delivery()
     }
 
     /// Whether its path was told not to pass by reference, as it else would.
@@ -261,6 +342,38 @@ mod tests {
                 assert_eq!(twin.capabilities().calls, of.calls);
             }
         }
+    }
+
+    #[test]
+    fn the_study_compares_the_papers_paths_alone() {
+        let papers: Vec<_> =
+            SendPath::ALL.iter().copied().filter(|path| path.paper_name().is_some()).collect();
+        assert_eq!(papers, SendPath::STUDY);
+    }
+
+    #[test]
+    fn a_message_may_be_rewritten_where_the_kernel_tells_that_it_has_let_go_of_it() {
+        for path in SendPath::ALL {
+            let can = path.capabilities();
+            let cell = Cell { send_path: *path, rewriting: Switch::On, ..Cell::default() };
+            assert_eq!(cell.check().is_ok(), can.tells_release(), "{path}");
+            // Who asks for notifications passes by reference, and only they come on an error queue.
+            assert!(!can.gets_notifications || can.passes_by_reference, "{path}");
+            assert!(!can.uses_error_queue || can.gets_notifications, "{path}");
+        }
+        let refused: Cell = "send=sendfile rewriting=on".parse().unwrap();
+        let why = refused.check().unwrap_err();
+        assert!(why.contains("sendfile") && why.contains("--rewriting off"), "{why}");
+    }
+
+    #[test]
+    fn without_a_notification_nothing_is_copied_at_delivery() {
+        let cell = |id: &str| id.parse::<Cell>().unwrap();
+        assert!(cell("send=zerocopy").is_copied_on_delivery());
+        assert!(!cell("send=zerocopy so_zerocopy=off").is_copied_on_delivery());
+        assert!(!cell("send=zerocopy link=sink").is_copied_on_delivery());
+        assert!(!cell("send=sendfile").is_copied_on_delivery());
+        assert!(cell("send=sendfile so_zerocopy=off").passes_by_reference());
     }
 
     #[test]

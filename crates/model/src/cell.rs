@@ -13,8 +13,8 @@ use crate::names::{
 use crate::placement::Placement;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, Fields, Flows, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica,
-    Ring, Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, Depth, Fields, Flows, MessageSize, Mtu, Offset, Rate, ReceiveBuffer,
+    Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 /// One value for every factor. What each means stands with [`Factor`].
@@ -57,6 +57,7 @@ pub struct Cell {
     pub shape: Shape,
     pub rate: Rate,
     pub sockets: Sockets,
+    pub depth: Depth,
 }
 
 /// Why a factor means nothing to a cell, so that its value there is the default.
@@ -66,6 +67,10 @@ pub enum Idle {
     OnLink(Link),
     /// Its path copies, so that no completion comes.
     Copies(SendPath),
+    /// Its path has nothing of the kind: no SO_ZEROCOPY, and no error queue.
+    NoErrorQueue(SendPath),
+    /// Its path makes calls, each of which sends at once.
+    NoRing(SendPath),
     /// One worker shares with nobody.
     OneWorker,
 }
@@ -76,6 +81,12 @@ impl fmt::Display for Idle {
             Self::OnLink(link) => write!(f, "it means nothing on {link}"),
             Self::Copies(path) => {
                 write!(f, "{path} copies and has no completions; add --send zerocopy")
+            }
+            Self::NoErrorQueue(path) => {
+                write!(f, "{path} needs no SO_ZEROCOPY and has no error queue; add --send zerocopy")
+            }
+            Self::NoRing(path) => {
+                write!(f, "{path} sends at once; add --send uring-sendmsg")
             }
             Self::OneWorker => f.write_str("one worker shares with nobody; add --threads 2"),
         }
@@ -116,6 +127,13 @@ impl Cell {
             Some(Idle::OnLink(self.link))
         } else if factor == Factor::Completions && !self.passes_by_reference() {
             Some(Idle::Copies(self.send_path))
+        } else if matches!(factor, Factor::Completions | Factor::SoZerocopy)
+            && self.send_path.passes_by_reference()
+            && !self.send_path.capabilities().uses_error_queue
+        {
+            Some(Idle::NoErrorQueue(self.send_path))
+        } else if factor == Factor::Depth && !self.send_path.capabilities().goes_through_uring {
+            Some(Idle::NoRing(self.send_path))
         } else if factor == Factor::Sockets && self.threads == Threads::ONE {
             Some(Idle::OneWorker)
         } else {
@@ -132,7 +150,21 @@ impl Cell {
         if self.completions == Completions::Left && self.rewriting.is_on() {
             return Err("completions left unread do not tell when a message may be rewritten; use --rewriting off or --completions read".to_owned());
         }
-        if self.sockets == Sockets::Shared && self.passes_by_reference() {
+        let can = self.send_path.capabilities();
+        let slots = self.ring.slots(self.message);
+        if can.goes_through_uring && self.depth.get() > slots {
+            return Err(format!(
+                "a depth of {} needs as many message slots, and the ring of {} has {slots}; use --ring {} or a smaller --depth",
+                self.depth, self.message, self.depth
+            ));
+        }
+        if self.rewriting.is_on() && !can.tells_release() {
+            return Err(format!(
+                "{} gives the kernel pages and is never told when it has let go of them, so that a message rewritten may arrive changed; use --rewriting off, or a path that copies or has completions",
+                self.send_path
+            ));
+        }
+        if self.sockets == Sockets::Shared && self.passes_by_reference() && can.uses_error_queue {
             return Err(format!(
                 "{} has its completions by connection, so that workers cannot share one; use --sockets own, or a path that copies",
                 self.send_path
@@ -222,6 +254,7 @@ mod tests {
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
             "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
+            "8",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();
@@ -293,5 +326,15 @@ mod tests {
         assert!("send=sned".parse::<Cell>().unwrap_err().contains("did you mean \"send\""));
         assert!("speed=9".parse::<Cell>().unwrap_err().contains("speed"));
         assert!("threads".parse::<Cell>().is_err());
+    }
+
+    #[test]
+    fn a_depth_means_something_to_a_ring_alone_and_needs_as_many_slots() {
+        let read = |id: &str| id.parse::<Cell>().unwrap().on_its_link();
+        assert!(read("send=sendmsg depth=4").is_default(Factor::Depth));
+        let deep = read("send=uring-sendmsg depth=4");
+        assert_eq!((deep.depth.get(), deep.check()), (4, Ok(())));
+        let why = read("send=uring-send-zc depth=8 ring=4").check().unwrap_err();
+        assert!(why.contains("--ring 8"), "{why}");
     }
 }

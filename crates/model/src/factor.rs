@@ -16,7 +16,7 @@ use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, Rate,
+    AckInterval, Congestion, Depth, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, Rate,
     ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
@@ -168,7 +168,7 @@ fn list<T: FactorValue + PartialEq + std::fmt::Display>(text: &str) -> Result<Ve
 }
 
 factors! {
-    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3).
+    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3), send-more, sendfile, splice, uring-send, uring-sendmsg, uring-write-fixed, uring-send-zc, uring-sendmsg-zc, uring-send-zc-fixed.
     Send { send_path: SendPath = SendPath::Send, key "send", id "send", column "send_path", always }
     /// How the receiver takes bytes from the kernel: recv, recvmsg or readv (eight pieces), recv-trunc (MSG_TRUNC, copies nothing), recv-zerocopy (TCP_ZEROCOPY_RECEIVE).
     Recv { receive_path: ReceivePath = ReceivePath::Recv, key "recv", id "recv", column "receive_path" }
@@ -230,8 +230,10 @@ factors! {
     Shape { shape: Shape = Shape::Equal, key "shape", id "shape", column "shape" }
     /// What the senders of a cell offer together, such as 10Gbit/s, or max (SO_MAX_PACING_RATE, shared by its connections).
     Rate { rate: Rate = Rate::Auto, key "rate", id "rate", column "rate" }
-    /// Whether the workers of a side have connections of their own: own, shared (all send on the same; paths that copy).
+    /// Whether the workers of a side have connections of their own: own, shared (all send on the same; not zerocopy).
     Sockets { sockets: Sockets = Sockets::Own, key "sockets", id "sockets", column "sockets" }
+    /// Messages that a path through an io_uring submits together, as one linked chain.
+    Depth { depth: Depth = Depth::ONE, key "depth", id "depth", column "depth" }
 }
 
 /// What two values of a factor are to each other.
@@ -312,6 +314,7 @@ impl Factor {
             | Self::SoZerocopy
             | Self::Completions
             | Self::Sockets
+            | Self::Depth
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -356,6 +359,7 @@ impl Factor {
             | Self::Family
             | Self::SoZerocopy
             | Self::Completions
+            | Self::Depth
             | Self::Placement
             | Self::Replica
             | Self::Watch

@@ -81,6 +81,24 @@ names! {
         Sendmsg = "sendmsg" | "writev" | "a2" | "one-copy",
         /// One `sendmsg(MSG_ZEROCOPY)`, completions from the error queue: the paper's A3.
         Zerocopy = "zerocopy" | "msg-zerocopy" | "msg_zerocopy" | "a3" | "zero-copy",
+        /// One `send()` for each field, MSG_MORE on all but the last.
+        SendMore = "send-more" | "msg-more" | "msg_more",
+        /// One `sendfile()` for each field, from a memfd that holds the ring.
+        Sendfile = "sendfile",
+        /// One `vmsplice()` of all fields into a pipe, `splice()` from there to the socket.
+        Splice = "splice" | "vmsplice",
+        /// io_uring: one IORING_OP_SEND for each field, linked.
+        UringSend = "uring-send",
+        /// io_uring: one IORING_OP_SENDMSG with an iovec entry for each field.
+        UringSendmsg = "uring-sendmsg",
+        /// io_uring: one IORING_OP_WRITE_FIXED for each field from the registered ring, linked.
+        UringWriteFixed = "uring-write-fixed",
+        /// io_uring: one IORING_OP_SEND_ZC for each field, linked.
+        UringSendZc = "uring-send-zc",
+        /// io_uring: one IORING_OP_SENDMSG_ZC with an iovec entry for each field.
+        UringSendmsgZc = "uring-sendmsg-zc",
+        /// io_uring: zero-copy from the registered ring, all fields by one request where the kernel takes that (Linux 6.15).
+        UringSendZcFixed = "uring-send-zc-fixed",
     }
 }
 

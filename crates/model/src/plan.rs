@@ -31,6 +31,9 @@ names! {
         Receive = "receive",
         /// A header and a body: 24 B or 1 KiB before 1 to 256 KiB, at one thread.
         Http = "http",
+        /// Every send path, 64 B to 1 MiB by powers of four at one thread, over loopback and the sink; paths and links that the
+        /// machine has not are left out. The sink needs root.
+        Paths = "paths",
     }
 }
 
@@ -48,6 +51,9 @@ impl Preset {
             Self::Http => "a header and a body: 24 B or 1 KiB before 1 to 256 KiB; five minutes",
             Self::Receive => {
                 "every way to receive: 4 KiB to 1 MiB on loopback, segments of whole pages too; five minutes"
+            }
+            Self::Paths => {
+                "every send path, 64 B to 1 MiB over loopback and the sink (root); twenty minutes"
             }
         }
     }
@@ -239,6 +245,15 @@ impl Plan {
                 factors.layout = vec![crate::names::Layout::Paged];
                 factors.segment = vec![crate::values::Segment::Auto, crate::values::Segment::PAGE];
             }
+            Preset::Paths => {
+                factors.send_path = SendPath::ALL.to_vec();
+                factors.message = (3..=10)
+                    .filter_map(|p| crate::values::MessageSize::new(1 << (2 * p)))
+                    .collect();
+                factors.threads = vec![crate::values::Threads::ONE];
+                factors.link = vec![Link::Loopback, Link::Sink];
+                measure.max_time = Some(Nanos::s(1200));
+            }
         }
         Self { preset, label: String::new(), factors, contrasts: Vec::new(), measure, thresholds }
     }
@@ -293,7 +308,7 @@ impl Plan {
                 controls.push(Cell { replica, ..cell.clone() });
             }
         }
-        if let Some(cell) = steady(SendPath::passes_by_reference) {
+        if let Some(cell) = steady(|path| path.capabilities().uses_error_queue) {
             controls.push(Cell { so_zerocopy: Switch::Off, ..cell.clone() }.on_its_link());
         }
         controls.retain(|control| !cells.contains(control));
@@ -494,6 +509,23 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_presets_compare_the_studys_paths_but_for_the_one_of_all_paths() {
+        for preset in Preset::ALL {
+            let plan = Plan::preset(*preset);
+            assert_eq!(plan.check(), Ok(()), "{preset}");
+            if *preset == Preset::Paths {
+                assert_eq!(plan.factors.send_path, SendPath::ALL);
+                let sizes: Vec<u64> =
+                    plan.factors.message.iter().map(|size| size.bytes().0).collect();
+                assert_eq!((sizes.len(), sizes[0], sizes[7]), (8, 64, 1 << 20));
+            } else {
+                let of_study = |path: &SendPath| SendPath::STUDY.contains(path);
+                assert!(plan.factors.send_path.iter().all(of_study), "{preset}");
+            }
+        }
+    }
 
     #[test]
     fn the_default_plan_is_the_papers_48_cells_in_16_blocks() {

@@ -50,7 +50,7 @@ fn file_stem(path: &DataPath) -> String {
 mod tests {
     use analysis::findings::Copies;
     use figure_png::Weight;
-    use model::{Cell, Link, Measured, SendPath};
+    use model::{CallsPerMessage, Cell, Link, Measured, SendPath};
 
     use super::picture::{MARGIN, WIDTH};
     use super::*;
@@ -66,16 +66,14 @@ mod tests {
     fn path(send_path: SendPath) -> DataPath {
         let expected = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
         let zerocopy = send_path == SendPath::Zerocopy;
+        let by_reference = send_path.passes_by_reference();
+        let one_a_field = send_path.capabilities().calls == CallsPerMessage::OneAField;
         DataPath {
             path: send_path,
             cell: Cell { send_path, ..Cell::default() },
-            send_calls_per_message: Measured::Value(if send_path == SendPath::Send {
-                8.0
-            } else {
-                1.0
-            }),
+            send_calls_per_message: Measured::Value(if one_a_field { 8.0 } else { 1.0 }),
             staged_copies: Measured::Value(if send_path == SendPath::Staged { 1.0 } else { 0.0 }),
-            copies_in: expected(if zerocopy { 0.0 } else { 1.0 }),
+            copies_in: expected(if by_reference { 0.0 } else { 1.0 }),
             copies_deferred: expected(if zerocopy { 1.0 } else { 0.0 }),
             copies_out: expected(1.0),
             pages_pinned_counted: false,
@@ -104,11 +102,22 @@ mod tests {
             (SendPath::Staged, 3, 1),
             (SendPath::Sendmsg, 2, 1),
             (SendPath::Zerocopy, 2, 1),
+            (SendPath::SendMore, 2, 1),
+            // What nobody is notified of is not copied at delivery; the pipe is one more place.
+            (SendPath::Sendfile, 1, 2),
+            (SendPath::Splice, 1, 3),
         ] {
             let svg = draw(&path(send_path), "");
             assert_eq!(svg.matches("class=\"copy\"").count(), copies, "{send_path}");
             assert_eq!(svg.matches("class=\"reference\"").count(), references, "{send_path}");
         }
+    }
+
+    #[test]
+    fn a_file_and_a_pipe_are_drawn_where_bytes_rest_in_them() {
+        assert!(draw(&path(SendPath::Sendfile), "").contains("Fields in a file&#39;s pages"));
+        assert!(draw(&path(SendPath::Splice), "").contains(">A pipe<"));
+        assert!(!draw(&path(SendPath::Sendmsg), "").contains(">A pipe<"));
     }
 
     #[test]

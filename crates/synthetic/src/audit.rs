@@ -42,7 +42,21 @@ fn absent<T>(why: &str) -> Measured<T> {
 
 fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     // Written here once more, and not asked of the analysis, whose law these counts must satisfy.
-    let passes_by_reference = cell.send_path == SendPath::Zerocopy && cell.so_zerocopy.is_on();
+    let is_notified = match cell.send_path {
+        SendPath::Zerocopy => cell.so_zerocopy.is_on(),
+        SendPath::UringSendZc | SendPath::UringSendmsgZc | SendPath::UringSendZcFixed => true,
+        SendPath::Send
+        | SendPath::Staged
+        | SendPath::Sendmsg
+        | SendPath::SendMore
+        | SendPath::Sendfile
+        | SendPath::Splice
+        | SendPath::UringSend
+        | SendPath::UringSendmsg
+        | SendPath::UringWriteFixed => false,
+    };
+    let passes_by_reference =
+        is_notified || matches!(cell.send_path, SendPath::Sendfile | SendPath::Splice);
     let delivers = cell.link != Link::Sink;
     let accepted = finished.sender.total.accepted_bytes;
     let counted = |is_counted: bool, bytes: u64, hook: Hook| {
@@ -50,7 +64,7 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     };
     let copied_in = counted(!passes_by_reference, accepted, Hook::Breakpoint);
     let by_reference = counted(passes_by_reference, accepted, Hook::Fentry);
-    let deferred = counted(passes_by_reference && delivers, accepted, Hook::Fentry);
+    let deferred = counted(is_notified && delivers, accepted, Hook::Fentry);
     let received = &finished.receiver.total;
     let out = match cell.receive_path {
         ReceivePath::RecvTrunc => 0,
@@ -91,6 +105,10 @@ fn calls(finished: &Finished) -> Measured<CallCounts> {
         let names = [
             ("sendto", calls.send),
             ("sendmsg", calls.sendmsg),
+            ("sendfile", calls.sendfile),
+            ("splice", calls.splice),
+            ("vmsplice", calls.vmsplice),
+            ("io_uring_enter", calls.io_uring_enter),
             ("recvfrom", calls.recv),
             ("recvmsg", calls.recvmsg + calls.recvmsg_errqueue),
             ("readv", calls.readv),

@@ -92,6 +92,15 @@ pub fn likely(cell: &Cell) -> Figures {
         // Without the option MSG_ZEROCOPY is sendmsg's ordinary copy.
         SendPath::Zerocopy if !cell.so_zerocopy.is_on() => (650.0, 115.0),
         SendPath::Zerocopy => (2_300.0, 150.0),
+        SendPath::SendMore => (1_900.0, 115.0),
+        SendPath::Sendfile => (4_800.0, 60.0),
+        SendPath::Splice => (2_000.0, 60.0),
+        SendPath::UringSend => (2_600.0, 120.0),
+        SendPath::UringSendmsg => (800.0, 115.0),
+        SendPath::UringWriteFixed => (2_700.0, 120.0),
+        SendPath::UringSendZc => (4_500.0, 150.0),
+        SendPath::UringSendmsgZc => (1_900.0, 150.0),
+        SendPath::UringSendZcFixed => (1_600.0, 145.0),
     };
     let sender = per_message / kib + per_kib;
     let receiver = 60.0 / kib + 95.0;
@@ -367,6 +376,23 @@ impl TrialBuilder {
             SendPath::Staged => {
                 tally.calls.send = messages;
                 tally.staged_bytes = bytes;
+            }
+            SendPath::SendMore => tally.calls.send = messages * fields,
+            SendPath::Sendfile => tally.calls.sendfile = messages * fields,
+            SendPath::Splice => (tally.calls.vmsplice, tally.calls.splice) = (messages, messages),
+            SendPath::UringSend | SendPath::UringSendmsg | SendPath::UringWriteFixed => {
+                tally.calls.io_uring_enter = messages;
+                tally.ring_completions = messages;
+            }
+            SendPath::UringSendZc | SendPath::UringSendmsgZc | SendPath::UringSendZcFixed => {
+                tally.calls.io_uring_enter = messages;
+                tally.ring_completions = 2 * messages;
+                tally.zerocopy_sends = messages;
+                tally.completed = messages;
+                tally.notifications = messages;
+                // All but a few were submitted beside others.
+                tally.unreliable_marks = messages - messages.div_ceil(8);
+                tally.copied = to_u64(to_f64(tally.reliable_marks()) * self.copied_share);
             }
             SendPath::Sendmsg => tally.calls.sendmsg = messages,
             SendPath::Zerocopy => {

@@ -101,8 +101,12 @@ pub(super) fn prices(
     cells: &[&CellEstimates],
     source: &Source<'_>,
 ) -> Vec<Price> {
-    let by_reference = cells.iter().filter(|it| it.cell.passes_by_reference());
-    by_reference.filter_map(|estimates| price(question, estimates, source)).collect()
+    // Without completions nothing has to be held and reaped; that the memory may never be written again is no price that a
+    // figure could tell.
+    let notified = cells.iter().filter(|it| {
+        it.cell.passes_by_reference() && it.cell.send_path.capabilities().gets_notifications
+    });
+    notified.filter_map(|estimates| price(question, estimates, source)).collect()
 }
 
 fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) -> Option<Price> {
@@ -113,6 +117,9 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
     let in_flight = rate_gbps * 1e9 / 8.0 * question.round_trip.as_secs_f64();
     let host = source.host;
     let optmem_max_bytes = match host.sysctls.get("net.core.optmem_max") {
+        _ if !cell.send_path.capabilities().uses_error_queue => {
+            Measured::absent("its notifications take no option memory")
+        }
         Some(Measured::Value(text)) => text
             .parse()
             .map_or_else(|_| Measured::absent("net.core.optmem_max is no number"), Measured::Value),

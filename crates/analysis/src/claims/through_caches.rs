@@ -48,10 +48,15 @@ pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     ruling.from(cited)
 }
 
+/// Whether it passes by reference as the paper's path does: MSG_ZEROCOPY, with completions on the error queue.
+fn is_papers(cell: &Cell) -> bool {
+    cell.send_path.capabilities().uses_error_queue && cell.passes_by_reference()
+}
+
 /// The profiles of zerocopy and sendmsg at medium sizes.
 fn profiled(main: &Evidence<'_>) -> Vec<CopyingTime> {
     let cells = main.asked().filter(|e| !e.oversubscribed.is_so()).map(|e| &e.cell);
-    let cells = cells.filter(|cell| cell.passes_by_reference() && is_medium(cell));
+    let cells = cells.filter(|cell| is_papers(cell) && is_medium(cell));
     cells.filter_map(|cell| CopyingTime::of(main, cell).ok()).collect()
 }
 
@@ -62,7 +67,7 @@ fn nothing_is_copied(main: &Evidence<'_>, profiled: &[CopyingTime]) -> (Shown, V
         |cell: &Cell, step: Step| of_cell(main.audits, cell, step).ok().map(|seen| seen.per_byte);
     let on_the_way_out = |cell: &Cell| Some(of(cell, Step::In)? + of(cell, Step::Deferred)?);
     let cells = main.asked().map(|e| &e.cell);
-    let cells = cells.filter(|cell| cell.passes_by_reference() && is_medium(cell));
+    let cells = cells.filter(|cell| is_papers(cell) && is_medium(cell));
     let copies: Vec<f64> = cells.filter_map(on_the_way_out).collect();
     let (least, most) = copied_shares(main).unzip();
     let (all_marked, none_marked) =

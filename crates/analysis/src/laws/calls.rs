@@ -19,10 +19,14 @@ const CALLS: u32 = 2;
 /// Each tallied call by the names under which kernels know it: `send` of the C library is `sendto` without an address,
 /// and aarch64 has `poll` and `epoll_wait` in their later forms alone. `getsockopt` is none of them: it reads the kernel's
 /// figures at each edge too.
-fn by_kernel_name(calls: &Calls) -> [(&'static [&'static str], u64); 7] {
+fn by_kernel_name(calls: &Calls) -> [(&'static [&'static str], u64); 11] {
     [
         (&["sendto"], calls.send),
         (&["sendmsg"], calls.sendmsg),
+        (&["sendfile"], calls.sendfile),
+        (&["splice"], calls.splice),
+        (&["vmsplice"], calls.vmsplice),
+        (&["io_uring_enter"], calls.io_uring_enter),
         (&["recvfrom"], calls.recv),
         (&["recvmsg"], calls.recvmsg.saturating_add(calls.recvmsg_errqueue)),
         (&["readv"], calls.readv),

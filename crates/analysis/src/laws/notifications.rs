@@ -35,8 +35,10 @@ fn zerocopy<'a>(
 ) -> impl Iterator<Item = &'a JudgedTrial> {
     evidence.trials.all().iter().map(|judged| &**judged).filter(move |judged| {
         let cell = &judged.cell;
-        cell.send_path.capabilities().gets_notifications
-            && cell.so_zerocopy == option
+        let can = cell.send_path.capabilities();
+        // A path that needs no option has none that could be off.
+        can.gets_notifications
+            && (cell.so_zerocopy == option || (option.is_on() && !can.uses_error_queue))
             && judged.finished().is_some()
     })
 }
@@ -88,14 +90,15 @@ pub(super) fn copied(evidence: &Evidence<'_>) -> Law {
         let Some(finished) = judged.finished() else { continue };
         let link = judged.cell.link;
         let total = &finished.sent;
-        if total.completed == 0 {
+        let marks = total.reliable_marks();
+        if marks == 0 {
             continue;
         }
-        let should = if link.copies_by_reference_on_delivery() { total.completed } else { 0 };
+        let should = if link.copies_by_reference_on_delivery() { marks } else { 0 };
         let of_link = links.entry(link).or_default();
         of_link.trials += 1;
         of_link.differ += usize::from(total.copied != should);
-        of_link.completions = of_link.completions.saturating_add(total.completed);
+        of_link.completions = of_link.completions.saturating_add(marks);
         of_link.sends = of_link.sends.saturating_add(total.zerocopy_sends);
         if total.copied != should {
             broken.push(breach(judged, (Figure::MarkedCopied, total.copied, should)));

@@ -51,10 +51,14 @@ fn figure(wrong: &Wrong) -> (Figure, f64, f64) {
 
 /// Every path over every link at one size.
 fn links() -> Run {
+    links_with("send,staged,sendmsg,zerocopy")
+}
+
+fn links_with(paths: &str) -> Run {
     let plan = plan(&[
         (Factor::Threads, "1"),
         (Factor::Message, "4KiB"),
-        (Factor::Send, "send,staged,sendmsg,zerocopy"),
+        (Factor::Send, paths),
         (Factor::Link, "loopback,veth,sink"),
     ]);
     run(plan, |_, trial| trial)
@@ -167,7 +171,7 @@ fn calls_are_what_the_kernel_saw_call_by_call() {
 fn the_kernel_copies_each_byte_as_often_as_path_and_link_let_expect() {
     let law = is(&links().audited(), 5, LawState::Holds, compared(36, 0));
     assert_eq!(law.compared, 12);
-    for path in SendPath::ALL {
+    for path in SendPath::STUDY {
         for link in Link::ALL {
             let twice = audit_of(links().audited(), *path, *link, |audited| {
                 let Outcome::Finished(finished) = &audited.outcome else { return };
@@ -196,6 +200,70 @@ fn the_kernel_copies_each_byte_as_often_as_path_and_link_let_expect() {
         }
     });
     is(&headers, 5, LawState::Holds, compared(36, 0));
+}
+
+#[test]
+fn pages_that_nobody_is_notified_of_are_copied_out_alone_and_their_calls_are_counted() {
+    let run = || links_with("send-more,sendfile,splice").audited();
+    is(&run(), 2, LawState::Holds, compared(9, 0));
+    is(&run(), 5, LawState::Holds, compared(27, 0));
+    for (path, link) in [(SendPath::Sendfile, Link::Loopback), (SendPath::Splice, Link::Sink)] {
+        let copied = audit_of(run(), path, link, |audited| {
+            let Outcome::Finished(finished) = &audited.outcome else { return };
+            let bytes = finished.sender.total.accepted_bytes;
+            if let Measured::Value(copies) = &mut audited.copies
+                && let Measured::Value(deferred) = &mut copies.deferred
+            {
+                deferred.bytes += bytes;
+            }
+        });
+        is(&copied, 5, LawState::Broken, compared(27, 1));
+    }
+    let one_more = audit_of(run(), SendPath::Splice, Link::Veth, |audited| {
+        if let Measured::Value(calls) = &mut audited.calls {
+            *calls.sender.entry("vmsplice".to_owned()).or_default() += 1;
+        }
+    });
+    let law = is(&one_more, 2, LawState::Broken, compared(9, 1));
+    let calls = Figure::Calls { who: Who::Senders, call: "vmsplice" };
+    assert_eq!(figure(&law.broken_by[0].wrong).0, calls);
+}
+
+#[test]
+fn calls_copies_and_notifications_of_a_uring_are_held_against_the_kernels() {
+    let run = || links_with("uring-send,uring-sendmsg-zc,uring-send-zc-fixed").audited();
+    for (law, said) in [(2, 9), (3, 60), (4, 60), (5, 27)] {
+        is(&run(), law, LawState::Holds, |reason| {
+            if let LawReason::Completions { sends, completions, .. } = reason {
+                return completions < sends;
+            }
+            compared(said, 0)(reason)
+        });
+    }
+    let fewer = audit_of(run(), SendPath::UringSend, Link::Sink, |audited| {
+        if let Measured::Value(calls) = &mut audited.calls {
+            *calls.sender.entry("io_uring_enter".to_owned()).or_default() -= 1;
+        }
+    });
+    let law = is(&fewer, 2, LawState::Broken, compared(9, 1));
+    let calls = Figure::Calls { who: Who::Senders, call: "io_uring_enter" };
+    assert_eq!(figure(&law.broken_by[0].wrong).0, calls);
+    let lost = of(run(), SendPath::UringSendmsgZc, Link::Veth, |finished| {
+        finished.sender.total.completed -= 1;
+    });
+    is(&lost, 3, LawState::Broken, |_| true);
+    // Of marks that mean nothing no law says anything; of those that do, all must agree.
+    let none = run().with(|cell, finished| {
+        if cell.send_path.passes_by_reference() {
+            finished.sender.total.unreliable_marks = finished.sender.total.completed;
+            finished.sender.total.copied = 0;
+        }
+    });
+    is(&none, 4, LawState::Undecidable, |_| true);
+    let copied = of(run(), SendPath::UringSendmsgZc, Link::Sink, |finished| {
+        finished.sender.total.copied = 1;
+    });
+    is(&copied, 4, LawState::Broken, |_| true);
 }
 
 /// Takes a figure away from every audit trial that is asked for.

@@ -59,11 +59,14 @@ fn completions_offer_the_values_of_flags() {
     let place = Place::new();
     let bash = place.copycost(&["completions", "bash"]).ends_with(0).output;
     let zsh = place.copycost(&["completions", "zsh"]).ends_with(0).output;
+    let paths: Vec<_> = model::SendPath::ALL.iter().map(|path| path.name()).collect();
+    let paths = paths.join(" ");
+    assert!(paths.starts_with("send staged sendmsg zerocopy send-more sendfile splice"), "{paths}");
     for (flag, words) in [
-        ("send", "send staged sendmsg zerocopy"),
+        ("send", paths.as_str()),
         ("recv", "recv recvmsg readv recv-trunc recv-zerocopy"),
         ("link", "loopback veth sink"),
-        ("preset", "default quick paper break-even zero-copy receive http"),
+        ("preset", "default quick paper break-even zero-copy receive http paths"),
         ("audits", "copy-audit profile ceiling all none"),
         ("nodelay", "off on"),
         ("controls", "on off"),

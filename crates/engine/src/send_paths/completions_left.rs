@@ -10,6 +10,7 @@ use kernel::arena::Arena;
 use kernel::error_queue::{ErrorQueueSpace, Notification};
 use kernel::gather::Gather;
 use kernel::socket::Socket;
+use model::Missing;
 use model::message::Message;
 use model::record::SendTally;
 
@@ -157,7 +158,7 @@ impl SendPath for CompletionsLeft {
         Self::with_wire(socket, arena, message, options)
     }
 
-    fn supported() -> Result<(), String> {
+    fn supported() -> Result<(), Missing> {
         Zerocopy::supported()
     }
 
@@ -238,7 +239,7 @@ mod tests {
     ) -> (CompletionsLeft<Script>, SendTally, Result<(), Errno>) {
         let message =
             Message::of(&"message_bytes=800 layout=packed".parse().unwrap(), 4096).unwrap();
-        let options = SendOptions { so_zerocopy: true, slots: 1 };
+        let options = SendOptions { so_zerocopy: true, slots: 1, depth: 1 };
         let arena = Arena::new(message.stride()).unwrap();
         let mut path = CompletionsLeft::with_wire(script, arena, &message, &options).unwrap();
         let mut tally = SendTally::default();

@@ -2,7 +2,8 @@
 
 use kernel::Errno;
 use kernel::arena::Arena;
-use kernel::socket::Socket;
+use kernel::socket::{SendFlags, Socket};
+use model::Missing;
 use model::message::Message;
 use model::record::SendTally;
 
@@ -26,10 +27,20 @@ pub struct SendOptions {
     pub so_zerocopy: bool,
     /// Slots in the ring.
     pub slots: u32,
+    /// Messages that a path through an io_uring submits together.
+    pub depth: u32,
 }
 
 /// A way to hand messages to the kernel, on one flow.
 pub trait SendPath: Sized {
+    /// The memory of a flow's ring.
+    ///
+    /// # Errors
+    /// The call that the kernel refused.
+    fn arena(bytes: usize) -> Result<Arena, kernel::CallError> {
+        Arena::new(bytes)
+    }
+
     /// Sets the socket up and makes everything that sending needs, so that `submit` allocates nothing.
     ///
     /// `arena` is the memory of the flow's ring, slot after slot. The path holds it from here on: what sends from
@@ -47,8 +58,8 @@ pub trait SendPath: Sized {
     /// Whether this machine has the path.
     ///
     /// # Errors
-    /// One line: why not, with the remedy.
-    fn supported() -> Result<(), String> {
+    /// Why not, with the remedy and what undoes that.
+    fn supported() -> Result<(), Missing> {
         Ok(())
     }
 
@@ -101,16 +112,17 @@ pub trait SendPath: Sized {
     }
 }
 
-/// Sends all of `bytes` with `send()`: the loop that `send` and `staged` share.
+/// Sends all of `bytes` with `send()`: the loop that `send`, `send-more` and `staged` share.
 #[inline]
 pub(super) fn send_all(
     socket: &Socket,
     mut bytes: &[u8],
+    flags: SendFlags,
     tally: &mut SendTally,
 ) -> Result<(), Errno> {
     loop {
         tally.calls.send += 1;
-        match socket.send(bytes, kernel::socket::SendFlags::NONE) {
+        match socket.send(bytes, flags) {
             Ok(sent) if sent == bytes.len() => {
                 tally.accepted_bytes += sent as u64;
                 return Ok(());

@@ -2,7 +2,7 @@
 
 use kernel::Errno;
 use kernel::arena::Arena;
-use kernel::socket::Socket;
+use kernel::socket::{SendFlags, Socket};
 use model::message::{Field, Message};
 use model::record::SendTally;
 
@@ -41,7 +41,12 @@ impl SendPath for Send {
         let start = start(slot, self.stride);
         for field in &self.fields {
             let from = start + field.offset;
-            send_all(&self.socket, self.arena.bytes(from..from + field.length), tally)?;
+            send_all(
+                &self.socket,
+                self.arena.bytes(from..from + field.length),
+                SendFlags::NONE,
+                tally,
+            )?;
         }
         tally.messages += 1;
         Ok(())

@@ -2,7 +2,7 @@
 
 use kernel::Errno;
 use kernel::arena::Arena;
-use kernel::socket::Socket;
+use kernel::socket::{SendFlags, Socket};
 use model::message::{Field, Message};
 use model::record::SendTally;
 
@@ -50,7 +50,7 @@ impl SendPath for Staged {
             filled = to;
         }
         tally.staged_bytes += filled as u64;
-        send_all(&self.socket, &self.buffer, tally)?;
+        send_all(&self.socket, &self.buffer, SendFlags::NONE, tally)?;
         tally.messages += 1;
         Ok(())
     }

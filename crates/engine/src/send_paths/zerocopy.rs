@@ -12,6 +12,7 @@ use kernel::gather::Gather;
 use kernel::limits;
 use kernel::poll::{self, Ready};
 use kernel::socket::{SendFlags, Socket};
+use model::Missing;
 use model::message::Message;
 use model::record::SendTally;
 
@@ -294,10 +295,10 @@ impl SendPath for Zerocopy {
         Self::with_wire(socket, arena, message, options)
     }
 
-    fn supported() -> Result<(), String> {
+    fn supported() -> Result<(), Missing> {
         let any = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
         let socket = Socket::stream(any).map_err(|error| error.to_string())?;
-        set_zerocopy(&socket, 1)
+        Ok(set_zerocopy(&socket, 1)?)
     }
 
     fn socket(&self) -> &Socket {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::tally_table::{facts, tally};
+use crate::names::SendPath;
 use crate::units::saturating_sum;
 
 tally! {
@@ -14,6 +15,14 @@ tally! {
         send: u64 [serde(skip_serializing_if = "is_zero")],
         /// `sendmsg()` calls.
         sendmsg: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `sendfile()` calls.
+        sendfile: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `splice()` calls, from a pipe to the socket.
+        splice: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `vmsplice()` calls, into a pipe.
+        vmsplice: u64 [serde(skip_serializing_if = "is_zero")],
+        /// `io_uring_enter()` calls, which submit requests and wait for their completions.
+        io_uring_enter: u64 [serde(skip_serializing_if = "is_zero")],
         /// `recv()` calls.
         recv: u64 [serde(skip_serializing_if = "is_zero")],
         /// `recvmsg()` calls for payload.
@@ -42,11 +51,23 @@ impl Calls {
         saturating_sum([self.recv, self.recvmsg, self.readv, self.zerocopy_receive])
     }
 
+    /// Calls by which a path hands its bytes over: those that send, or those that submit requests and wait for them.
+    pub fn sending(&self, path: SendPath) -> u64 {
+        if path.capabilities().goes_through_uring {
+            return self.io_uring_enter;
+        }
+        saturating_sum([self.send, self.sendmsg, self.sendfile, self.splice])
+    }
+
     /// All system calls.
     pub fn all(&self) -> u64 {
         saturating_sum([
             self.send,
             self.sendmsg,
+            self.sendfile,
+            self.splice,
+            self.vmsplice,
+            self.io_uring_enter,
             self.recv,
             self.recvmsg,
             self.readv,
@@ -89,6 +110,18 @@ tally! {
         copied: u64,
         /// Ids completed twice or never sent (must be 0).
         stray_ids: u64,
+        /// Completed ones whose copied mark means nothing, and is not counted: other requests were outstanding beside them
+        /// (io_uring), or the kernel does not report it.
+        unreliable_marks: u64 [serde(skip_serializing_if = "is_zero")],
+        /// Completions taken from an io_uring, notifications among them.
+        ring_completions: u64 [serde(skip_serializing_if = "is_zero")],
+    }
+}
+
+impl SendTally {
+    /// Completed zero-copy sends whose copied mark means something.
+    pub fn reliable_marks(&self) -> u64 {
+        self.completed.saturating_sub(self.unreliable_marks)
     }
 }
 
@@ -304,13 +337,24 @@ mod tests {
             recvmsg_errqueue: 4,
             poll: 5,
             epoll_wait: 6,
-            recvmsg: 7,
-            readv: 8,
-            zerocopy_receive: 9,
+            sendfile: 7,
+            splice: 8,
+            vmsplice: 9,
+            io_uring_enter: 10,
+            recvmsg: 11,
+            readv: 12,
+            zerocopy_receive: 13,
         };
         lists_all(&calls, Calls::fields(), &[]);
         lists_all(
-            &SendTally { messages: 9, calls, stray_ids: 8, ..SendTally::default() },
+            &SendTally {
+                messages: 9,
+                calls,
+                stray_ids: 8,
+                unreliable_marks: 7,
+                ring_completions: 6,
+                ..SendTally::default()
+            },
             SendTally::fields(),
             &[],
         );
@@ -343,9 +387,13 @@ mod tests {
             recvmsg_errqueue: 8,
             poll: 16,
             epoll_wait: 32,
-            recvmsg: 64,
-            readv: 128,
-            zerocopy_receive: 256,
+            sendfile: 64,
+            splice: 128,
+            vmsplice: 256,
+            io_uring_enter: 512,
+            recvmsg: 1024,
+            readv: 2048,
+            zerocopy_receive: 4096,
         };
         let listed: u64 = Calls::fields()
             .iter()

@@ -127,12 +127,13 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
     let place =
         |name: &str, notes: &[String]| Place { name: name.to_owned(), notes: notes.to_vec() };
     let fields = counted(cell.fields.get(), "field", "fields");
+    let can = path.path.capabilities();
     let mut places = vec![place(
-        "Fields in user memory",
+        if can.sends_from_file { "Fields in a file's pages" } else { "Fields in user memory" },
         &[format!("{} in {fields}, {}", cell.message.bytes(), cell.layout)],
     )];
     let mut steps = Vec::new();
-    if path.path.capabilities().copies_fields_together {
+    if can.copies_fields_together {
         let staged = match &path.staged_copies {
             Measured::Value(n) if *n == 1.0 => "1 copy of each byte (tallied)".to_owned(),
             Measured::Value(n) => format!("{} copies of each byte (tallied)", count(*n)),
@@ -145,9 +146,20 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
         });
         places.push(place("One buffer in user memory", &[]));
     }
+    if can.goes_through_pipe {
+        steps.push(Step {
+            copies: false,
+            name: "into a pipe: passed by reference".to_owned(),
+            notes: vec!["one more call, for all fields".to_owned()],
+        });
+        places.push(place("A pipe", &["references to user pages".to_owned()]));
+    }
     steps.push(handing_over(path));
-    let by_reference = !is_copied(path.copies_in);
-    let queue = if by_reference { "references to user pages" } else { "the kernel's own pages" };
+    let queue = match (is_copied(path.copies_in), can.sends_from_file) {
+        (true, _) => "the kernel's own pages",
+        (false, true) => "references to the file's pages",
+        (false, false) => "references to user pages",
+    };
     places.push(place("Sender's socket", &[queue.to_owned()]));
     let link = cell.link.capabilities();
     let (name, where_to) = match (link.has_receiver, link.has_peer_host) {

@@ -34,7 +34,7 @@ const fn paint(
 
 /// By a path's place among all paths, so that a new one gets the next and the others keep theirs. The first four colours are
 /// of the palette of Okabe and Ito (2008), told apart by the colour-blind, darkened where white would swallow them.
-const PAINTS: [Paint; 8] = [
+const PAINTS: [Paint; 13] = [
     // A circle, a diamond, a square, a triangle.
     paint("#0072b2", "#56b4e9", None, "m-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z"),
     paint("#b07800", "#f0e442", Some("2 3"), "m0-4.6l4.6 4.6l-4.6 4.6l-4.6-4.6z"),
@@ -45,6 +45,12 @@ const PAINTS: [Paint; 8] = [
     paint("#6a51a3", "#b8a1f5", Some("12 3 2 3 2 3"), "m-4.8-2h9.6v4h-9.6z"),
     paint("#5f6b76", "#b9c2cc", Some("5 3 2 3"), "m-2-4.8h4v9.6h-4z"),
     paint("#7a5c3a", "#d2b48c", Some("14 4"), "m-4-4.2h8l-8 8.4h8z"),
+    // A plus, a pentagon, a bow tie, a shield, a lozenge that leans.
+    paint("#a31621", "#ff8585", Some("3 2"), "m-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z"),
+    paint("#3f6212", "#a6d854", Some("7 2 2 2"), "m0-4.6l4.4 3.2l-1.7 5.2h-5.4l-1.7-5.2z"),
+    paint("#0e7490", "#67d5e8", Some("16 2 2 2"), "m-4.2-4l8.4 8v-8l-8.4 8z"),
+    paint("#9d174d", "#ff9ac1", Some("2 2 6 2"), "m-3.6-4h7.2v4.6l-3.6 3.6l-3.6-3.6z"),
+    paint("#4338ca", "#9aa8ff", Some("10 2 5 2"), "m-1.8-3.8h6.2l-2.6 7.6h-6.2z"),
 ];
 
 impl Look {

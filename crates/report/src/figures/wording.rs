@@ -44,7 +44,9 @@ pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
 
 /// What must be said wherever zero-copy sends are compared; nothing where there is none.
 pub(super) fn copied(cells: &Cells) -> Option<String> {
-    let by_reference = || cells.iter().filter(|entry| entry.cell.send_path.passes_by_reference());
+    // A path without completions has none that could say so.
+    let by_reference =
+        || cells.iter().filter(|entry| entry.cell.send_path.capabilities().gets_notifications);
     let paths: BTreeSet<SendPath> = by_reference().map(|entry| entry.cell.send_path).collect();
     let paths: Vec<&str> = paths.into_iter().map(SendPath::name).collect();
     let (paths, its) = match paths.as_slice() {

@@ -20,7 +20,8 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     // Where the run has other links too, what the sink copied stands in its own line.
     let is_delivered = |e: &&CellEstimates| e.cell.link.has_receiver();
     let zerocopy = || {
-        summary.estimates.iter().filter(|e| !e.control && e.cell.send_path.passes_by_reference())
+        let notified = |e: &&CellEstimates| e.cell.send_path.capabilities().gets_notifications;
+        summary.estimates.iter().filter(|e| !e.control).filter(notified)
     };
     let some_delivered = zerocopy().any(|e| is_delivered(&e));
     let cells = zerocopy().filter(|e| !some_delivered || is_delivered(e));
@@ -36,17 +37,16 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     } else {
         ""
     };
-    let path = grid
-        .paths()
-        .iter()
-        .find(|path| path.passes_by_reference())
-        .map_or("zerocopy", |path| path.name());
+    let notified = grid.paths().iter().filter(|path| path.capabilities().gets_notifications);
+    let names: Vec<&str> = notified.map(|path| path.name()).collect();
+    let its = if names.len() > 1 { "their" } else { "its" };
+    let path = if names.is_empty() { "zerocopy".to_owned() } else { names.join(", ") };
     Some(Line::wrapped(2).and(Style::Strong, format!("{path}: ")).and(
         Style::Plain,
         if high.mean > 0.0 {
-            format!("{} of its completions were copied anyway{reason}", whole(&share))
+            format!("{} of {its} completions were copied anyway{reason}", whole(&share))
         } else {
-            "none of its completions was copied".to_owned()
+            format!("none of {its} completions was copied")
         },
     ))
 }

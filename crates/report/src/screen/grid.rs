@@ -322,11 +322,12 @@ impl<'a> Grid<'a> {
         if several.is_empty() || several.len() == self.paths.len() {
             return Vec::new();
         }
-        let several = several.join(" and ");
+        let makes = if several.len() > 1 { "make" } else { "makes" };
+        let several = several.join(", ");
         vec![if self.entries().all(|entry| entry.cell.fields.get() == most) {
-            format!("{most} fields a message: {several} makes {most} calls, the others 1")
+            format!("{most} fields a message: {several} {makes} {most} calls, the others 1")
         } else {
-            format!("{several} makes a call for each field, the others 1")
+            format!("{several} {makes} a call for each field, the others 1")
         }]
     }
 

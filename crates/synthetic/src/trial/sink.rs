@@ -25,6 +25,15 @@ pub(super) fn likely(cell: &Cell) -> Figures {
         SendPath::Sendmsg => (650.0, 60.0),
         SendPath::Zerocopy if !cell.so_zerocopy.is_on() => (650.0, 60.0),
         SendPath::Zerocopy => (1_100.0, 15.0),
+        SendPath::SendMore => (1_900.0, 60.0),
+        SendPath::Sendfile => (4_800.0, 12.0),
+        SendPath::Splice => (1_400.0, 12.0),
+        SendPath::UringSend => (2_600.0, 62.0),
+        SendPath::UringSendmsg => (800.0, 60.0),
+        SendPath::UringWriteFixed => (2_700.0, 62.0),
+        SendPath::UringSendZc => (2_400.0, 16.0),
+        SendPath::UringSendmsgZc => (1_200.0, 15.0),
+        SendPath::UringSendZcFixed => (1_000.0, 11.0),
     };
     let sender = per_message / kib + per_kib;
     // The helper is busy all the time, whatever it takes.
