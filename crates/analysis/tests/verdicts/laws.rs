@@ -243,6 +243,12 @@ fn cost_grows_from_a_fixed_part() {
     let many = bent(&[(Factor::Threads, "1"), (Factor::Message, "64B..16KiB")]);
     let law = is(&many, 9, LawState::Broken, lines(Fit::Unexplained));
     assert!(matches!(law.broken_by[0].wrong, Wrong::NoFit { .. }), "{law:#?}");
+    // Where every interval holds 0 no line could have broken it, whatever the truth.
+    let noisy = run_with_noise(one_thread(), 3.0, |_, trial| trial);
+    let law = is(&noisy, 9, LawState::Undecidable, |it| {
+        matches!(it, LawReason::Lines { fit: Fit::AboveZero, n: 0, .. })
+    });
+    misses(&law.would_decide, "more rounds", "--resume");
     let two_sizes = run(plan(&[(Factor::Message, "64,512")]), |_, trial| trial);
     let law = is(
         &two_sizes,
