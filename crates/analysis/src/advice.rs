@@ -214,9 +214,16 @@ impl LinkAdvice {
         self.caveats.iter().any(|caveat| matches!(caveat, Caveat::LawBroken { .. }))
     }
 
-    /// Whether no other run would answer better: it is of the asked size, and no law that it rests on is broken.
+    /// Whether no other run would answer better: it is of the asked size, has intervals, and no law that it rests on is broken.
     pub fn is_answered(&self) -> bool {
-        self.is_covered() && !self.is_doubted() && self.sizes.len() == 1
+        self.is_covered() && !self.is_doubted() && !self.is_too_short() && self.sizes.len() == 1
+    }
+
+    /// Whether its run ended so soon that nothing has an interval: it could not have told a difference of any size.
+    pub fn is_too_short(&self) -> bool {
+        let tells_none = matches!(&self.choice, Choice::Open { ratio, .. }
+            if ratio.is_none_or(|ratio| ratio.low.is_none()));
+        self.rounds < 2 && tells_none
     }
 
     /// Whether a run covers the question on this link.
@@ -235,16 +242,25 @@ impl Advice {
     pub fn uncovered(&self) -> impl Iterator<Item = Link> + '_ {
         self.links.iter().filter(|on| !on.is_covered()).map(|on| on.link)
     }
+
+    /// The links of which nothing can be told without measuring: no run covers them, or one that was too short.
+    pub fn unmeasured(&self) -> impl Iterator<Item = Link> + '_ {
+        self.links.iter().filter(|on| !on.is_covered() || on.is_too_short()).map(|on| on.link)
+    }
 }
 
-/// The answer of each link from the first source that covers it: before all whose laws hold, then of the asked size itself.
-/// Whether a source decides the question is not asked, as an answer that is chosen for being one would be found too often.
+/// The answer of each link from the first source that covers it: before all whose laws hold, then with intervals, then of the
+/// asked size itself. Whether a source decides the question is not asked, as an answer that is chosen for being one would be found
+/// too often.
 pub fn advise(question: &Question, sources: &[Source<'_>]) -> Advice {
     let rank = |on: &LinkAdvice| {
         let nearest =
             if let Choice::NotCovered { nearest } = &on.choice { nearest.len() } else { 0 };
         let differs = on.gap.as_ref().map_or(0, |gap| gap.differs.len());
-        (on.is_covered(), !on.is_doubted(), on.sizes.len() == 1, nearest, Reverse(differs))
+        (
+            (on.is_covered(), !on.is_doubted(), !on.is_too_short(), on.sizes.len() == 1),
+            (nearest, Reverse(differs)),
+        )
     };
     let on = |link: &Link| -> LinkAdvice {
         let answers = sources.iter().map(|source| setting::on_link(question, *link, source));

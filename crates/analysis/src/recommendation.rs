@@ -1,8 +1,10 @@
 //! What to use: per link, as a value with the ratios that it rests on.
 //!
 //! A send path (or, of a run of one path, a value of what else varies) is recommended that is nowhere shown to be worse than
-//! another one and somewhere shown to be better: by findings that are corrected over all comparisons of their metric, or by
-//! sizes in fixed sequence, as crossovers are ([`crate::crossovers`]); where there is none, a break-even of two that no other one beats is. Links are never ranked against each other.
+//! another one and somewhere shown to be better, unless nothing is told of it against another one that nothing is shown to be
+//! better than: by findings that are corrected over all comparisons of their metric, or by sizes in fixed sequence, as crossovers
+//! are ([`crate::crossovers`]); where there is none, a break-even of two that no other one beats is. Links are never ranked
+//! against each other.
 
 use std::collections::BTreeSet;
 
@@ -75,9 +77,9 @@ pub enum Advice {
         /// The values.
         values: Vec<String>,
     },
-    /// The intervals do not tell which value is better.
+    /// The intervals do not tell which of these is better.
     Unclear {
-        /// The values.
+        /// The values that nothing is shown to be better than; all, where there is none.
         values: Vec<String>,
     },
     /// Several values have valid trials, and no ratio between two of them could be formed.
@@ -399,10 +401,16 @@ impl<'a> Duels<'a> {
             let others = values.iter().filter(|other| *other != value);
             others.map(|other| (other, self.score(value, other))).collect()
         };
+        let is_unbeaten = |value: &&Cell| scores(value).iter().all(|(_, score)| score.worse == 0);
+        // One of which nothing at all is told against another that may as well be the best is not the answer.
+        let has_rival = |value: &Cell| {
+            let untold = |score: &Score| score.unclear > 0 && score.better + score.alike == 0;
+            scores(value).iter().any(|(other, score)| untold(score) && is_unbeaten(other))
+        };
         let is_best = |value: &&Cell| {
-            let scores = scores(value);
-            scores.iter().all(|(_, score)| score.worse == 0)
-                && scores.iter().any(|(_, score)| score.better > 0)
+            is_unbeaten(value)
+                && scores(value).iter().any(|(_, score)| score.better > 0)
+                && !has_rival(value)
         };
         let wins = |value: &&Cell| scores(value).iter().map(|(_, it)| it.better).sum::<usize>();
         // Of several, the one that wins most often; of these the first of the study.
@@ -445,12 +453,13 @@ impl<'a> Duels<'a> {
             return Advice::BySize { value, against, outcome: crossover.outcome };
         }
         let alike = self.crossovers.iter().all(|c| c.outcome == CrossoverOutcome::Alike);
-        let values = values.iter().map(|value| value.get(self.factor)).collect();
+        let names = |of: &[&Cell]| of.iter().map(|value| value.get(self.factor)).collect();
+        let all: Vec<&Cell> = values.iter().collect();
         if alike && !self.crossovers.is_empty() {
-            Advice::Alike { values }
-        } else {
-            Advice::Unclear { values }
+            return Advice::Alike { values: names(&all) };
         }
+        let unbeaten: Vec<&Cell> = values.iter().filter(is_unbeaten).collect();
+        Advice::Unclear { values: names(if unbeaten.len() > 1 { &unbeaten } else { &all }) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
-use model::{Cell, Contrast, Factor, Mark, Measured, Plan, saturating_sum};
+use model::{Cell, Contrast, Factor, Link, Mark, Measured, Plan, saturating_sum};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -191,6 +191,8 @@ pub enum Warning {
         shares: [f64; 2],
         /// Whether every link of them copies on delivery.
         on_delivery: bool,
+        /// Their links, where the run has others on which none was; else empty.
+        over: Vec<Link>,
     },
     /// No hardware counters.
     NoCounters {
@@ -468,20 +470,28 @@ fn copied(basis: &Basis<'_>) -> Option<Warning> {
     let zerocopy =
         |estimate: &&CellEstimates| !estimate.control && estimate.cell.passes_by_reference();
     let mut shares = Vec::new();
-    let mut on_delivery = true;
+    let (mut over, mut uncopied) = (Vec::new(), false);
     for estimate in basis.estimates.iter().filter(zerocopy) {
-        let copies = estimate.cell.link.copies_by_reference_on_delivery();
-        if let Some(share) = estimate.metrics.get(&Metric::CopiedShare).and_then(Measured::value)
-            // The sink copies nothing, which is no warning and softens none.
-            && (copies || share.mean > 0.0)
-        {
-            shares.push(share.mean);
-            on_delivery &= copies;
+        let link = estimate.cell.link;
+        let copied = estimate.metrics.get(&Metric::CopiedShare).and_then(Measured::value);
+        let Some(share) = copied else { continue };
+        // A link that copies nothing is no warning and softens none.
+        if !link.copies_by_reference_on_delivery() && share.mean <= 0.0 {
+            uncopied = true;
+            continue;
         }
+        shares.push(share.mean);
+        if !over.contains(&link) {
+            over.push(link);
+        }
+    }
+    let on_delivery = over.iter().all(|link| link.copies_by_reference_on_delivery());
+    if !uncopied {
+        over.clear();
     }
     let least = shares.iter().copied().min_by(f64::total_cmp)?;
     let most = shares.iter().copied().max_by(f64::total_cmp)?;
-    (most > 0.0).then_some(Warning::Copied { shares: [least, most], on_delivery })
+    (most > 0.0).then_some(Warning::Copied { shares: [least, most], on_delivery, over })
 }
 
 /// Below half, the figures are more those of copying than of mapping.

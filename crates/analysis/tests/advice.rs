@@ -179,6 +179,21 @@ fn an_undecided_answer_is_not_left_for_an_older_one_that_decides() {
 }
 
 #[test]
+fn a_run_that_ended_before_anything_had_an_interval_answers_only_where_no_other_does() {
+    let plan = plan("loopback", "16384");
+    let (short, whole) = (run(&plan, 1, 0.005, ordinary), run(&plan, ROUNDS, 0.005, ordinary));
+    let host = synthetic::host();
+    let source = |name, summary| Source { name, summary, host: &host, margin: Share(0.03) };
+    let question = question(&[Link::Loopback], 16_384);
+    let advice = advise(&question, &[source("short", &short), source("whole", &whole)]);
+    assert_eq!(advice.links[0].run.value().map(String::as_str), Some("whole"));
+    assert_eq!(advice.unmeasured().count(), 0);
+    let alone = advise(&question, &[source("short", &short)]);
+    assert!(alone.links[0].is_covered() && !alone.links[0].is_answered(), "{alone:#?}");
+    assert_eq!(alone.unmeasured().collect::<Vec<_>>(), [Link::Loopback]);
+}
+
+#[test]
 fn settings_of_a_link_that_differ_decide_nothing() {
     let mut plan = plan("sink", "16384");
     plan.factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];

@@ -191,6 +191,29 @@ fn paths_within_the_margin_of_each_other_are_alike_and_noise_shows_nothing() {
 }
 
 #[test]
+fn a_path_of_which_nothing_is_told_against_another_unbeaten_one_is_not_recommended() {
+    let plan = one_thread();
+    // Send is far below both, which are noisy beside each other.
+    let goodput = |noise: f64| {
+        let records = synthetic::run(&plan, 3, |cell, round| {
+            let figures = [(Sendmsg, (60.0, noise)), (Zerocopy, (40.0, 0.005))];
+            let own = figures.into_iter().find(|(path, _)| *path == cell.send_path);
+            let (gbps, noise) = own.map_or((1.0, 0.005), |(_, figures)| figures);
+            let times = synthetic::noise(3, cell, round, noise);
+            synthetic::trial(cell, round)
+                .goodput_gbps(gbps)
+                .ends_cpu_ns_per_kib(100.0)
+                .faster(times)
+        });
+        let all = summarise(&plan, &synthetic::host(), &records).explained.recommendations;
+        all.first().unwrap().advice.clone()
+    };
+    assert_eq!(goodput(2.0), Advice::Unclear { values: names(&[Sendmsg, Zerocopy]) });
+    let Advice::Use { value, .. } = goodput(0.005) else { panic!("sendmsg is better than both") };
+    assert_eq!(value, "sendmsg");
+}
+
+#[test]
 fn paths_that_no_contrast_names_are_not_compared_and_none_is_recommended() {
     let mut plan = without_controls(&[(Factor::Threads, "1"), (Factor::Nodelay, "on,off")]);
     plan.set_contrasts("nodelay: on / off").unwrap();

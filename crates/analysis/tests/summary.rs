@@ -88,7 +88,7 @@ fn a_good_run_is_told_whole() {
         summary.warnings,
         [
             Warning::Oversubscribed { threads: [8, 8], cpus: 8 },
-            Warning::Copied { shares: [1.0, 1.0], on_delivery: true },
+            Warning::Copied { shares: [1.0, 1.0], on_delivery: true, over: Vec::new() },
             Warning::NoCounters { why: NO_COUNTERS.to_owned() },
         ]
     );

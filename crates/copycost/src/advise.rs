@@ -47,7 +47,8 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     let wanted: Vec<Link> = match arguments.measure.as_str() {
         "never" => Vec::new(),
         "always" => asked.question.links.clone(),
-        _ => advice.uncovered().collect(),
+        _ if runs.is_one_named => advice.uncovered().collect(),
+        _ => advice.unmeasured().collect(),
     };
     let (mut finished, mut has_trials) = (None, false);
     if wanted.is_empty() {
@@ -259,6 +260,8 @@ impl Asked {
 struct Runs {
     place: PathBuf,
     found: Vec<Run>,
+    /// Whether one run was named, which answers as far as it can.
+    is_one_named: bool,
     is_of_another_machine: bool,
 }
 
@@ -274,7 +277,8 @@ impl Runs {
         host: &Host,
     ) -> Result<Self, Stop> {
         let place = named.unwrap_or(Path::new(RUNS)).to_owned();
-        let mut runs = Self { place, found: Vec::new(), is_of_another_machine: false };
+        let mut runs =
+            Self { place, found: Vec::new(), is_one_named: false, is_of_another_machine: false };
         if named.is_none() && !runs.place.exists() {
             return Ok(runs);
         }
@@ -282,6 +286,7 @@ impl Runs {
             && with_rights(owner, || holds_a_run(path))?
         {
             let run = Run::read(&RunDirectory::open(path, owner)?)?;
+            runs.is_one_named = true;
             runs.is_of_another_machine = run.derived.host.identity() != host.identity();
             runs.found.push(run);
             return Ok(runs);

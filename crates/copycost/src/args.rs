@@ -422,7 +422,7 @@ pub(crate) struct ConnectArguments {
     /// A file that holds the token; - is standard input. Unlike --token nobody else sees it in the list of processes; chmod 600 it [default: that of --token]
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// How long to receive
+    /// How long to receive; reading what is still on its way may take 30 s more
     #[arg(long, value_name = "TIME", default_value = "10s", allow_hyphen_values = true)]
     pub(crate) time: String,
     /// Print what was measured as JSON
@@ -459,7 +459,7 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 }
 
 /// What the formats are, for two commands.
-const FORMATS: &str = "Formats: screen for people; bmf for Bencher (bencher run --adapter json); gha and gha-goodput for
+const FORMATS: &str = "Formats: screen for people; bmf for Bencher (bencher run --adapter json); gha and gha-goodput for \
 github-action-benchmark, CPU cost for its tool customSmallerIsBetter and goodput for its customBiggerIsBetter.";
 
 /// How sides are named.
@@ -482,11 +482,11 @@ fn decimal_signs() -> impl TypedValueParser<Value = Decimal> {
 /// What stands under the flags of `import`.
 fn import_help() -> String {
     format!(
-        "Names: {}; any factor or metric of results.csv (link, nodelay, sender_cpu_ns_per_kib ...). A unit may end a name:
+        "Names: {}; any factor or metric of results.csv (link, nodelay, sender_cpu_ns_per_kib ...). A unit may end a name: \
 goodput_mbps, goodput_GB/s, message_kib, duration_ms. A send path's name says what a word of that column is: --map two=send.
 
-Commas, semicolons, tabs or bars part columns; decimal commas, thousands (1,234,567 or 1 234 567), quotes, Windows line ends and
-lines that begin with # are understood. What may be read in two ways is refused. Rows that repeat a cell are its repetitions:
+Commas, semicolons, tabs or bars part columns; decimal commas, thousands (1,234,567 or 1 234 567), quotes, Windows line ends and \
+lines that begin with # are understood. What may be read in two ways is refused. Rows that repeat a cell are its repetitions: \
 the k-th is round k, or as a column \"round\" numbers them. A row in which nothing passed is a void trial.",
         foreign::names().join(", ")
     )

@@ -69,18 +69,42 @@ impl Outlook<'_> {
             let line = format!("link {link} needs root, or {}", capabilities.join(" and "));
             let _ = writeln!(text, "{}", folded(&line, 2, width));
         }
-        if privileges.is_empty() {
+        let audits = self.refused_audits(unlockable);
+        for (audit, remedy) in &audits {
+            let line = format!("audit {audit} cannot be had: {remedy}");
+            let _ = writeln!(text, "{}", folded(&line, 2, width));
+        }
+        if privileges.is_empty() && audits.is_empty() {
             text.push_str("No privilege is needed.\n");
         }
-        if !unlockable.is_empty() {
+        let more: Vec<_> = unlockable
+            .iter()
+            .map(|(remedy, names)| {
+                let is_more = |name: &&String| !audits.iter().any(|(audit, _)| audit == *name);
+                (remedy, names.iter().filter(is_more).cloned().collect::<Vec<_>>())
+            })
+            .filter(|(_, names)| !names.is_empty())
+            .collect();
+        if !more.is_empty() {
             text.push_str("To measure more:\n");
-            for (remedy, names) in unlockable {
+            for (remedy, names) in more {
                 let what = names.join(", ");
                 let line = format!("  {}", Missing { what, ..remedy.clone() });
                 let _ = writeln!(text, "{}", folded(&line, 4, width));
             }
         }
         text
+    }
+
+    /// The audits that the plan asks for and this user cannot have, with what would unlock each.
+    fn refused_audits(&self, unlockable: &[(Missing, Vec<String>)]) -> Vec<(String, String)> {
+        let asked = self.plan.measure.audits.iter().map(ToString::to_string);
+        asked
+            .filter_map(|audit| {
+                let (remedy, _) = unlockable.iter().find(|(_, names)| names.contains(&audit))?;
+                Some((audit, remedy.to_string()))
+            })
+            .collect()
     }
 
     /// The same as JSON. Cells stand by id, in the plan's order, with their block; times are in seconds.
@@ -149,6 +173,7 @@ fn in_its_block(cell: &Cell, within: &[Factor]) -> String {
 #[cfg(test)]
 mod tests {
     use model::Preset;
+    use model::names::Audit;
 
     use super::*;
 
@@ -206,6 +231,18 @@ mod tests {
         let json = json(&plan, &Refusals::default(), &[]);
         assert_eq!(json["privileges_needed"][0]["link"], "veth");
         assert_eq!(json["privileges_needed"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_audit_that_is_asked_for_and_refused_is_no_matter_of_measuring_more() {
+        let mut plan = Plan::preset(Preset::Quick);
+        plan.measure.audits = vec![Audit::CopyAudit];
+        let remedy = Missing::default().unlocked_by("run as root");
+        let unlockable = [(remedy, vec!["copy-audit".to_owned(), "profile".to_owned()])];
+        let text = look(&plan, &Refusals::default(), |outlook| outlook.text(&unlockable, 200));
+        let told = "\naudit copy-audit cannot be had: run as root\nTo measure more:\n  profile: run as root\n";
+        assert!(text.ends_with(told), "{text}");
+        assert!(!text.contains("No privilege is needed"), "{text}");
     }
 
     #[test]

@@ -45,8 +45,10 @@ use crate::exit::Stop;
 /// What somebody needs who typed the name alone.
 const OVERVIEW: &str = "copycost measures what it costs to move bytes through a Linux socket.
 
-  copycost run      measure the paper's 48 cells on loopback, in about five minutes (--preset quick: under one)
-  copycost advise   which way of sending to use for your messages, in a minute (--size 20KB)
+  copycost run      measure the paper's 48 cells on loopback, in five minutes
+                    (--preset quick: half a minute)
+  copycost advise   which way of sending to use for your messages, in a minute
+                    (--size 20KB)
   copycost compare  what changed between two runs: copycost compare A B
   copycost probe    what this machine can measure, and how to unlock the rest
 

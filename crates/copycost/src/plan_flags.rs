@@ -67,7 +67,11 @@ const MEASURE: &[MeasureFlag] = &[
         help: "Rounds before precision is looked at; fewer than 10 are preliminary",
     },
     MeasureFlag { key: "rounds", value: "N", help: "Exactly so many rounds, or none" },
-    MeasureFlag { key: "max-time", value: "TIME", help: "When to stop at the latest, or none" },
+    MeasureFlag {
+        key: "max-time",
+        value: "TIME",
+        help: "When to stop at the latest, or none; --resume begins to count anew",
+    },
     MeasureFlag {
         key: "margin",
         value: "SHARE",

@@ -185,7 +185,7 @@ fn conduct(
         Ok(Report::Absorbed { .. }) => {
             Err(EngineError::Ends("a sink came of an end by hand".to_owned()))
         }
-        Err(broken) if receives => {
+        Err(broken) if receives && broken.is_early => {
             let why = format!("{}; give connect no more --time than serve", broken.why);
             Err(ended(interrupts, why))
         }

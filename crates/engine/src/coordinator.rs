@@ -13,6 +13,8 @@ pub(crate) struct Broken {
     pub(crate) why: String,
     /// What had been moved until then, where that is known.
     pub(crate) after_bytes: Option<u64>,
+    /// Whether the other end was done before this one.
+    pub(crate) is_early: bool,
 }
 
 impl Broken {
@@ -33,7 +35,12 @@ pub(crate) const LOOK_NS: u64 = 100_000_000;
 
 /// A call failed, or a connection died.
 pub(crate) fn failed(why: impl Into<String>) -> Broken {
-    Broken { kind: FailureKind::CallFailed, why: why.into(), after_bytes: None }
+    Broken { kind: FailureKind::CallFailed, why: why.into(), after_bytes: None, is_early: false }
+}
+
+/// The other end was done before this one.
+pub(crate) fn early(why: impl Into<String>) -> Broken {
+    Broken { is_early: true, ..failed(why) }
 }
 
 /// This machine cannot do it.

@@ -237,6 +237,7 @@ fn wrong_servers() {
         why.contains("receiving: Connection reset by peer (os error 104) (after 18 bytes)"),
         "{why}"
     );
+    assert!(!why.contains("--time"), "no other time helps: {why}");
 }
 
 fn unsent_window() {

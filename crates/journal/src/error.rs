@@ -207,9 +207,7 @@ pub enum JournalError {
         why: String,
     },
     /// The disk or the quota is full.
-    #[error(
-        "no space left to write {0}: what was measured before is kept; make room, then go on with --resume"
-    )]
+    #[error("no space left to write {path}: {remedy}", path = .0.display(), remedy = after_full(.0))]
     Full(PathBuf),
     /// Writing failed.
     #[error("cannot write {path}: {why}{}", remedy(why))]
@@ -307,6 +305,15 @@ impl JournalError {
     }
 }
 
+/// What to do about a full disk. Not every command that begins a run goes on with one.
+fn after_full(path: &Path) -> &'static str {
+    if path.ends_with("journal.jsonl") {
+        "what was measured before is kept; make room, then go on with --resume"
+    } else {
+        "make room, then give the command again"
+    }
+}
+
 fn is_full(why: &io::Error) -> bool {
     matches!(
         why.kind(),
@@ -350,7 +357,7 @@ fn how_to_read(why: &io::Error) -> &'static str {
 )]
 fn remedy(why: &io::Error) -> &'static str {
     match why.kind() {
-        io::ErrorKind::PermissionDenied => ": it must be a directory that you may write",
+        io::ErrorKind::PermissionDenied => ": it must lie in a directory that you may write",
         io::ErrorKind::ReadOnlyFilesystem => ": it must be on a file system that can be written",
         io::ErrorKind::NotADirectory => ": a part of that path is a file",
         _ => "",

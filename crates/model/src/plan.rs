@@ -43,18 +43,12 @@ impl Preset {
         match self {
             Self::Default => "the paper's 48 cells on loopback; about five minutes",
             Self::Quick => "the same cells, three short rounds, preliminary; under a minute",
-            Self::Paper => "the paper's method: 10 s windows, one round, preliminary; ten minutes",
+            Self::Paper => "the paper's method: 10 s windows, one round, preliminary; 10 min",
             Self::BreakEven => "64 B to 1 MiB, one thread: where one path overtakes another",
-            Self::ZeroCopy => {
-                "when MSG_ZEROCOPY pays: 1 to 256 KiB over loopback and the sink; root; ten minutes"
-            }
-            Self::Http => "a header and a body: 24 B or 1 KiB before 1 to 256 KiB; five minutes",
-            Self::Receive => {
-                "every way to receive: 4 KiB to 1 MiB on loopback, segments of whole pages too; five minutes"
-            }
-            Self::Paths => {
-                "every send path, 64 B to 1 MiB over loopback and the sink (root); twenty minutes"
-            }
+            Self::ZeroCopy => "when MSG_ZEROCOPY pays: loopback and the sink; root; ten minutes",
+            Self::Http => "a header and a body: 24 B or 1 KiB before 1 to 256 KiB; 5 min",
+            Self::Receive => "every way to receive, segments of whole pages too; five minutes",
+            Self::Paths => "every send path, loopback and the sink (root); twenty minutes",
         }
     }
 }

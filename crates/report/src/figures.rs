@@ -107,6 +107,8 @@ fn has_cost(summary: &Summary) -> bool {
 /// A figure with what every one must say, drawn.
 fn with_notes(run: &Run, mut figure: Description, footer: &str) -> Figure {
     let notes = [
+        // Bars say it themselves, panel by panel.
+        wording::of_links(run.summary, &run.cells).filter(|_| figure.bars.is_empty()),
         // Beside bars of one kind of link there may be those of the other, of whose completions this does not speak.
         wording::copied(&run.cells).filter(|_| {
             let all = run.summary.estimates.iter().map(|entry| entry.cell.link.has_receiver());

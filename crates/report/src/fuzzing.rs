@@ -14,7 +14,7 @@ use model::record::Record;
 
 use crate::csv_table::harmless;
 use crate::markup::Markup;
-use crate::styled_text::{Line, Style, folded, render, visible, visible_screen};
+use crate::styled_text::{Line, Style, folded, render, turns_direction, visible, visible_screen};
 
 mod balance;
 mod told;
@@ -165,16 +165,16 @@ fn in_markup(text: &str) {
     assert_eq!(html.matches('"').count(), 12, "no attribute but ours: {html}");
     let mut markup = Markup::new();
     markup.text(text);
-    let shown: String = text
-        .chars()
-        .map(|c| {
-            if matches!(c, '\n' | '\t') || (is_of_xml(c) && !c.is_control()) {
-                c
-            } else {
-                '\u{fffd}'
-            }
-        })
-        .collect();
+    let mut shown = String::new();
+    for c in text.chars() {
+        if turns_direction(c) {
+            shown.extend(c.escape_unicode());
+        } else if matches!(c, '\n' | '\t') || (is_of_xml(c) && !c.is_control()) {
+            shown.push(c);
+        } else {
+            shown.push('\u{fffd}');
+        }
+    }
     assert_eq!(unescaped(&markup.finish()), shown);
 }
 

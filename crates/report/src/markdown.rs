@@ -15,6 +15,7 @@ use crate::method_notes::method_notes;
 use crate::plain_table::{Table, TableRow};
 use crate::reproduce::{again, command, date, name};
 use crate::screen::{figures_notes, figures_table, machine_facts};
+use crate::styled_text::turns_direction;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
 use crate::words::{laws, recommendations, warning};
@@ -90,16 +91,27 @@ fn plain(text: &str) -> String {
             '@' => out.push_str("&#64;"),
             '\u{a0}' => out.push(' '),
             c if c.is_control() => out.push(' '),
+            c if turns_direction(c) => out.push_str(&plain(&c.escape_unicode().to_string())),
             c => out.push(c),
         }
     }
     out
 }
 
+/// With what turns the direction of a text as escapes that are seen.
+fn visible_directions(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if turns_direction(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// Code: backticks alone could end it.
 fn code(text: &str) -> String {
+    let clean = visible_directions(text);
     let clean: String =
-        text.chars().map(|c| if c == '`' || c.is_control() { ' ' } else { c }).collect();
+        clean.chars().map(|c| if c == '`' || c.is_control() { ' ' } else { c }).collect();
     format!("`{}`", clean.replace('|', "\\|"))
 }
 
@@ -288,5 +300,7 @@ mod tests {
             "&lt;script&gt;\\|\\*x\\* \\`y\\` \\[a\\](b) &#64;me"
         );
         assert_eq!(code("a`b|c"), "`a b\\|c`");
+        assert_eq!(plain("a\u{202e}b"), "a\\\\u\\{202e\\}b");
+        assert_eq!(code("a\u{202e}b"), "`a\\u{202e}b`");
     }
 }

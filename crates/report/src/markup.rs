@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use crate::styled_text::turns_direction;
+
 /// HTML or SVG that can hold no markup but this program's own.
 ///
 /// Names of elements and attributes, and fixed markup, are `&'static str`: text that was read from a machine has no
@@ -199,6 +201,8 @@ fn escape(out: &mut String, text: &str) {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\n' | '\t' => out.push(c),
+            // As on a terminal: what reads in another order than it stands must be seen.
+            c if turns_direction(c) => out.extend(c.escape_unicode()),
             c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
             c => out.push(c),
         }
@@ -214,6 +218,13 @@ mod tests {
         let mut svg = Markup::new();
         svg.text("a\u{fffe}b\u{ffff}c\u{0}\u{9b}");
         assert_eq!(svg.finish(), "a\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn what_turns_the_direction_of_a_text_is_seen() {
+        let mut page = Markup::new();
+        page.text("a\u{202e}b\u{2066}c");
+        assert_eq!(page.finish(), "a\\u{202e}b\\u{2066}c");
     }
 
     #[test]

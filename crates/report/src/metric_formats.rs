@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::csv_table::unit;
 use crate::error::ReportError;
-use crate::spelling::short;
+use crate::spelling::{counted, short};
 use crate::words::changes as words;
 
 /// How a command prints its figures.
@@ -178,9 +178,10 @@ fn write(mut out: impl Write, points: Vec<Point>, format: Format) -> Result<(), 
 fn custom(point: Point) -> CustomBenchmark {
     let Estimate { mean, low, high, trials } = point.estimate;
     let interval = low.zip(high);
+    let trials = counted(trials, "trial", "trials");
     let extra = match interval {
-        Some((low, high)) => format!("95 % [{}, {}]\n{trials} trials", short(low), short(high)),
-        None => format!("no interval\n{trials} trials"),
+        Some((low, high)) => format!("95 % [{}, {}]\n{trials}", short(low), short(high)),
+        None => format!("no interval\n{trials}"),
     };
     CustomBenchmark {
         name: point.benchmark,

@@ -138,12 +138,15 @@ pub fn ratio(estimate: &Estimate) -> String {
     }
 }
 
-/// How much less a ratio is than 1, in percent with its interval: `42 % [40, 44]`; negative where it is more.
+/// How much less a ratio is than 1, in percent with its interval: `42 % [40, 44]`, a small one to a decimal: `2.1 % [0.3, 3.9]`;
+/// negative where it is more.
 pub fn reduction(ratio: &Estimate) -> String {
+    // What is shown to differ must not be written as an interval that begins with 0.
+    let decimals = usize::from((1.0 - ratio.mean).abs() < 0.095);
     let percent = |ratio: f64| {
-        let percent = 100.0 * (1.0 - ratio);
+        let text = format!("{:.decimals$}", 100.0 * (1.0 - ratio));
         // Written as 0 rather than -0.
-        format!("{:.0}", if percent.abs() < 0.5 { 0.0 } else { percent })
+        if text.trim_matches(['-', '0', '.']).is_empty() { "0".to_owned() } else { text }
     };
     match (ratio.low, ratio.high) {
         (Some(low), Some(high)) => {
@@ -398,6 +401,8 @@ mod tests {
     fn a_reduction_is_what_a_ratio_lacks_to_1() {
         assert_eq!(reduction(&estimate(0.56, 0.58, 0.6)), "42 % [40, 44]");
         assert_eq!(reduction(&estimate(1.0, 1.1, 1.2)), "-10 % [-20, 0]");
+        assert_eq!(reduction(&estimate(0.961, 0.979, 0.997)), "2.1 % [0.3, 3.9]");
+        assert_eq!(reduction(&estimate(0.9, 1.0001, 1.1)), "0 % [-10.0, 10.0]");
     }
 
     #[test]

@@ -36,10 +36,7 @@ const RESET: &str = "\u{1b}[0m";
 /// escapes that are seen, such as `\u{1b}`: control characters, and marks that turn the direction of what follows
 /// (Unicode Standard Annex 9; Boucher & Anderson, Trojan Source, 2023).
 pub fn visible(text: &str) -> Cow<'_, str> {
-    let drives = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let drives = |c: char| c.is_control() || turns_direction(c);
     if !text.contains(drives) {
         return Cow::Borrowed(text);
     }
@@ -48,6 +45,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         if drives(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
     }
     Cow::Owned(shown)
+}
+
+/// Whether a character turns the direction of what follows it, or ends a line or a paragraph, unseen.
+pub(crate) const fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The same of a whole screen, which keeps its line ends and what this program itself says in colour.

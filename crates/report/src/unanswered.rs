@@ -38,13 +38,12 @@ impl Open {
 
     /// What it takes beside its own name, in one line; empty where there is nothing to say.
     pub(crate) fn takes(&self) -> String {
-        let named = self.settles.len() > 1;
-        let then: Vec<String> = self
-            .then
-            .iter()
-            .map(|(name, step)| if named { format!("{name}: {step}") } else { step.clone() })
-            .collect();
-        let then = then.join("; ");
+        // A step for all of them need not name them again.
+        let all = self.names();
+        let step = |(name, step): &(String, String)| {
+            if *name == all { step.clone() } else { format!("{name}: {step}") }
+        };
+        let then = self.then.iter().map(step).collect::<Vec<_>>().join("; ");
         [self.needs.as_str(), &then]
             .into_iter()
             .filter(|part| !part.is_empty())
@@ -146,7 +145,7 @@ mod tests {
         assert_eq!(
             open,
             [
-                is("a copy audit", "Q0, C2", "Q0, C2: --audits copy-audit"),
+                is("a copy audit", "Q0, C2", "--audits copy-audit"),
                 is(
                     "another plan",
                     "C2, C25",

@@ -53,6 +53,32 @@ fn the_screen_of_no_change_says_what_would_have_been_seen() {
 }
 
 #[test]
+fn the_page_says_beside_what_the_changes_of_cells_are_told() {
+    let page = written(|out| report::write_changes_html(out, &changed()).unwrap());
+    let told = "The change of a cell is told beside that of all cells (goodput ";
+    assert!(page.contains(told), "{page}");
+}
+
+#[test]
+fn a_change_that_hardly_any_run_would_show_is_not_told_in_percent() {
+    let plan = plan("64,4096,65536");
+    let calm = |name, seed| run(name, &plan, seed, |_| 1.0);
+    let wild = |name: &str, seed| {
+        let host = synthetic::host();
+        let records = synthetic::run(&plan, 3, |cell, round| {
+            synthetic::trial(cell, round).faster(synthetic::noise(seed, cell, round, 2.0))
+        });
+        let summary = analysis::summarise(&plan, &host, &records);
+        let judged = JudgedRun::of(&plan, &records);
+        MeasuredRun::new(name.to_owned(), &plan, &host, &judged, &summary)
+    };
+    let text = screen(&compare(&[wild("a", 1)], &[vec![wild("b", 2)]]), 200);
+    assert!(text.contains("not even a tenfold one"), "{text}");
+    let usual = screen(&compare(&[calm("a", 1)], &[vec![calm("b", 2)]]), 200);
+    assert!(usual.contains("seen nine times in ten") && !usual.contains("tenfold"), "{usual}");
+}
+
+#[test]
 fn every_line_fits_the_terminal() {
     for width in [80, 100] {
         let text = screen(&changed(), width);

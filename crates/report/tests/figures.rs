@@ -272,6 +272,56 @@ fn a_small_run_is_drawn_as_it_was_looked_at() {
     }
 }
 
+#[test]
+fn an_interval_that_tells_nothing_squashes_no_figure() {
+    let plan = plan(&[(Factor::Message, "4KiB"), (Factor::Threads, "1,2,4,8")]);
+    let records = synthetic::run(&plan, 2, |cell, round| {
+        let is_wild = cell.threads.get() == 8 && round == 2;
+        let likely = synthetic::likely(cell).goodput_gbps;
+        synthetic::trial(cell, round).goodput_gbps(if is_wild { likely / 4.0 } else { likely })
+    });
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    let highest = |name: &str| {
+        let svg = named(&all(&summary), name).svg.clone();
+        let says = texts(&svg).into_iter().map(|text| text.says);
+        let ticks = says.filter_map(|says| says.strip_suffix('k')?.parse::<f64>().ok());
+        ticks.fold(0.0, f64::max)
+    };
+    // An interval of two rounds that differ fourfold ends a thousand times above them.
+    let wild = summary.estimates.iter().filter(|entry| entry.cell.threads.get() == 8);
+    let high = wild.filter_map(|entry| entry.metrics[&Metric::GoodputGbps].value()?.high);
+    assert!(high.fold(0.0, f64::max) > 10_000.0);
+    for name in ["goodput-over-threads", "goodput-over-size", "scaling"] {
+        assert!(highest(name) < 1.0, "{name}: {}k", highest(name));
+    }
+}
+
+#[test]
+fn context_switches_of_one_thread_count_lie_over_size() {
+    let one = all(&summary(&plan(&[(Factor::Threads, "1")]), 3, false));
+    let svg = &named(&one, "context-switches-over-size").svg;
+    assert!(texts(svg).iter().any(|text| text.says == "message size"), "{svg}");
+    let two = all(&summary(&plan(&[(Factor::Threads, "1,2")]), 3, false));
+    named(&two, "context-switches-over-threads");
+}
+
+#[test]
+fn a_figure_of_one_link_says_so_where_the_run_has_others() {
+    let says = |links: &str| {
+        let plan = plan(&[
+            (Factor::Link, links),
+            (Factor::Threads, "1"),
+            (Factor::Send, "sendmsg,zerocopy"),
+        ]);
+        let figures = all(&summary(&plan, 3, false));
+        let lines = texts(&named(&figures, "cpu-cost-over-size").svg).into_iter();
+        lines.map(|text| text.says).collect::<Vec<_>>().join(" ")
+    };
+    let told = "over loopback alone; sender-side cost over sink is drawn apart";
+    assert!(says("loopback,sink").contains(told), "{}", says("loopback,sink"));
+    assert!(!says("loopback").contains(" alone;") && !says("sink").contains(" alone;"));
+}
+
 /// The figures on the upright axes of a drawing, panel by panel from top to bottom.
 fn percents(svg: &str) -> Vec<String> {
     texts(svg).into_iter().map(|text| text.says).filter(|says| says.ends_with(" %")).collect()

@@ -215,6 +215,18 @@ fn hundreds_of_columns_get_a_digest_too() {
 }
 
 #[test]
+fn what_a_correction_takes_back_fits_the_terminal_too() {
+    let plan = Plan::preset(Preset::Default);
+    let records = synthetic::run(&plan, 3, |cell, round| {
+        synthetic::trial(cell, round).faster(synthetic::noise(7, cell, round, 0.3))
+    });
+    let summary = analysis::summarise(&plan, &synthetic::host(), &records);
+    let text = verbose(&summary, &plan, NARROW);
+    assert!(text.contains("(not after correction for") && text.contains("(3 pairs)"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= NARROW), "{text}");
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal() {
     for plan in plans() {
         for width in [60, 80, 100, 132, 250] {

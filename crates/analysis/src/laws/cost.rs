@@ -88,6 +88,10 @@ pub(super) fn cost(evidence: &Evidence<'_>) -> Law {
     if broken.is_empty() && untestable > 0 {
         return undecidable(COST, reasons, Missing::plan("copycost run --preset break-even"));
     }
+    // Intervals that hold 0 everywhere could not have broken it.
+    if broken.is_empty() && above == 0 {
+        return undecidable(COST, reasons, Missing::rounds());
+    }
     decided(COST, compared, reasons, broken)
 }
 

@@ -179,6 +179,16 @@ fn busy_time_lies_between_the_ends_own_and_the_wall_clock() {
     assert_eq!(moved.state, LawState::Broken, "{moved:#?}");
     let is_of_machine = |breach: &Breach| matches!(breach.wrong, Wrong::Figure { figure: Figure::MachineNs, is, should } if is > should);
     assert!(moved.broken_by.iter().all(is_of_machine), "{moved:#?}");
+    // Windows far from the ordered one are not those in which the CPUs were looked at.
+    let late = run(with_controls(), |cell, trial| {
+        if cell.send_path == SendPath::Send { trial.marked(Mark::WindowVoid) } else { trial }
+    });
+    let late = once(late, SendPath::Send, |f| {
+        if let Measured::Value(busy) = &mut f.machine.busy {
+            busy.busy_ns.iter_mut().for_each(|ns| *ns = 0);
+        }
+    });
+    is(&late, 6, LawState::Holds, agrees);
     // Within the source's own error nothing is broken.
     is(&busier(201, 200), 6, LawState::Holds, agrees);
     let unread = usual().with(|_, f| f.machine.busy = Measured::absent("no idle clock"));
@@ -243,6 +253,12 @@ fn cost_grows_from_a_fixed_part() {
     let many = bent(&[(Factor::Threads, "1"), (Factor::Message, "64B..16KiB")]);
     let law = is(&many, 9, LawState::Broken, lines(Fit::Unexplained));
     assert!(matches!(law.broken_by[0].wrong, Wrong::NoFit { .. }), "{law:#?}");
+    // Where every interval holds 0 no line could have broken it, whatever the truth.
+    let noisy = run_with_noise(one_thread(), 3.0, |_, trial| trial);
+    let law = is(&noisy, 9, LawState::Undecidable, |it| {
+        matches!(it, LawReason::Lines { fit: Fit::AboveZero, n: 0, .. })
+    });
+    misses(&law.would_decide, "more rounds", "--resume");
     let two_sizes = run(plan(&[(Factor::Message, "64,512")]), |_, trial| trial);
     let law = is(
         &two_sizes,

@@ -7,6 +7,7 @@ use analysis::findings::{CrossoverOutcome, LinkVerdict};
 use analysis::reason::Reason;
 use analysis::recommendation::{Advice, Pays};
 use analysis::results::Finding;
+use analysis::warnings::Warning;
 use model::names::AckPlacement;
 use model::record::{Outcome, SinkTally};
 use model::values::AckInterval;
@@ -120,6 +121,21 @@ fn the_sink_has_the_senders_side_alone_and_says_so() {
     assert!((answering - 6.0).abs() < 0.1, "{answering}");
     let none = of_placement(AckPlacement::Sender, side) - of_placement(AckPlacement::Sender, cpu);
     assert!(none.abs() < 1e-9, "{none}");
+}
+
+#[test]
+fn that_completions_were_marked_copied_is_said_of_the_links_where_they_were() {
+    let copied = |run: Run| {
+        let warnings = run.summary().warnings.clone();
+        warnings.into_iter().find(|it| matches!(it, Warning::Copied { .. }))
+    };
+    let (shares, on_delivery) = ([1.0, 1.0], true);
+    let over = vec![Link::Loopback];
+    assert_eq!(copied(made(zero_copy())), Some(Warning::Copied { shares, on_delivery, over }));
+    let mut alone = zero_copy();
+    alone.factors.link = vec![Link::Loopback];
+    let over = Vec::new();
+    assert_eq!(copied(made(alone)), Some(Warning::Copied { shares, on_delivery, over }));
 }
 
 #[test]

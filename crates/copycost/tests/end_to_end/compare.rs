@@ -57,6 +57,12 @@ fn a_page_goes_through_a_link_and_into_a_pipe_where_nobody_called_sudo() {
     assert!(std::fs::symlink_metadata(place.path("piped.html")).unwrap().is_symlink());
     let ended = place.copycost(&["compare", "a", "b", "--out", "."]).ends_with(2);
     assert!(ended.complaint().contains(". is a directory; name a file by --out"), "{ended:#?}");
+    // /proc takes files from nobody, root included.
+    let ended = place.copycost(&["compare", "a", "b", "--out", "/proc/page.html"]).ends_with(3);
+    for part in ["/proc/page.html", "--out"] {
+        assert!(ended.complaint().contains(part), "{part}: {ended:#?}");
+    }
+    assert_eq!(ended.output, "", "nothing is shown before it is known that all can be written");
     assert_eq!(ended.output, "", "nothing is shown before it is known that all can be written");
 }
 

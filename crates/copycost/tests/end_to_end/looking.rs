@@ -13,6 +13,7 @@ fn without_arguments_the_two_common_commands_are_named() {
         "{ended:#?}"
     );
     assert_eq!(ended.output, "");
+    assert!(ended.error.lines().all(|line| line.chars().count() <= 80), "{ended:#?}");
 }
 
 #[test]

@@ -144,6 +144,11 @@ fn a_full_disk_loses_the_record_in_hand_and_no_other() {
         error.to_string(),
         "no space left to write run/journal.jsonl: what was measured before is kept; make room, then go on with --resume"
     );
+    // What begins a run is no part of what can be gone on with.
+    assert_eq!(
+        JournalError::Full("run/plan.toml".into()).to_string(),
+        "no space left to write run/plan.toml: make room, then give the command again"
+    );
     assert!(written > 0);
     assert_eq!(left(&disk), written);
     assert_eq!(disk.0.borrow().bytes.last(), Some(&b'\n'));

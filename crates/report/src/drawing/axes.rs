@@ -150,6 +150,12 @@ impl Axis {
         Self { label: label.to_owned(), scale: Scale::Linear, domain, ticks: ticks.collect() }
     }
 
+    /// Whether a value lies on it.
+    pub(crate) fn holds(&self, value: f64) -> bool {
+        let [low, high] = self.domain;
+        (low..=high).contains(&value)
+    }
+
     /// The share of the axis below a value, from 0 to 1; values beyond an end lie at it.
     pub(crate) fn place(&self, value: f64) -> f64 {
         let [low, high] = self.domain;

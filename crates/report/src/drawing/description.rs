@@ -244,9 +244,17 @@ impl Series {
         self.is_interrupted = estimate.is_none();
     }
 
-    /// The figures of its estimates, ends of intervals included, for an axis that holds them all.
+    /// The figures of its estimates, ends of intervals included as far as they say something, for an axis that holds them all: an
+    /// interval that reaches further than tenfold must not squeeze everything else.
     pub(crate) fn heights(&self) -> impl Iterator<Item = f64> {
-        let ends = |point: &Point| point.interval.into_iter().flatten().chain([point.y]);
+        const FURTHEST: f64 = 10.0;
+        let ends = |point: &Point| {
+            let y = point.y;
+            let cut = move |end: f64| {
+                if y > 0.0 && end > 0.0 { end.clamp(y / FURTHEST, y * FURTHEST) } else { end }
+            };
+            point.interval.into_iter().flatten().map(cut).chain([y])
+        };
         self.points.iter().flat_map(ends)
     }
 

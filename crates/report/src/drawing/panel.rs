@@ -264,9 +264,18 @@ fn draw_point(markup: &mut Markup, plane: &Plane, series: &Series, point: &Point
     let (x, y) = plane.place([point.x, point.y]);
     markup.tag("g").with("class", "mark").around(|markup| {
         plane.tip(markup, &point.tip);
-        if let Some([low, high]) = point.interval.map(|ends| ends.map(|end| plane.y(end))) {
-            let lower = Pen::at((x - CAP, low)).right(2.0 * CAP).lifted_right(-CAP);
-            let interval = lower.upright_to(high).lifted_right(-CAP).right(2.0 * CAP);
+        if let Some(ends) = point.interval {
+            let [low, high] = ends.map(|end| plane.y(end));
+            // What goes on beyond the axis has no end there.
+            let [ends_below, ends_above] = ends.map(|end| plane.plot.y.holds(end));
+            let lower = if ends_below {
+                Pen::at((x - CAP, low)).right(2.0 * CAP).lifted_right(-CAP)
+            } else {
+                Pen::at((x, low))
+            };
+            let interval = lower.upright_to(high);
+            let interval =
+                if ends_above { interval.lifted_right(-CAP).right(2.0 * CAP) } else { interval };
             markup.tag("path").with("d", interval).empty();
         }
         marks::mark(markup, series.look, (x, y));

@@ -74,14 +74,17 @@ impl Upright {
             || plots.iter().flat_map(|plot| &plot.series).flat_map(|s| &s.points).map(|p| p.y);
         let least = means().fold(f64::INFINITY, f64::min);
         let most = means().fold(0.0, f64::max);
-        // An interval that reaches down to almost nothing must not squeeze everything else.
+        // An interval that reaches down to almost nothing, or far above all figures, must not squeeze everything else.
         let floor = least / 10.0;
+        let ceiling = if most > 0.0 { most * 3.0 } else { f64::INFINITY };
         match self {
             Self::Log => Axis::ratios(label, all().map(|value| value.max(floor))),
             Self::Fitting if least > 0.0 && most / least >= 20.0 => {
                 Axis::ratios(label, all().map(|value| value.max(floor)))
             }
-            Self::Zero | Self::Fitting => Axis::from_zero(label, all()),
+            Self::Zero | Self::Fitting => {
+                Axis::from_zero(label, all().map(|value| value.min(ceiling)))
+            }
         }
     }
 }
@@ -246,8 +249,13 @@ pub(super) fn goodput_over_threads(run: &Run) -> Description {
     figure
 }
 
-/// Context switches over threads, one panel a size.
+/// Context switches over threads, one panel a size; of one thread count over size.
 pub(super) fn context_switches(run: &Run) -> Description {
+    if run.cells.threads().len() == 1 {
+        let name = "context-switches-over-size";
+        let figure = one_metric(run, name, Across::Size, SWITCHES, Upright::Fitting);
+        return Description { title: "Context switches over message size".to_owned(), ..figure };
+    }
     let name = "context-switches-over-threads";
     let figure = one_metric(run, name, Across::Threads, SWITCHES, Upright::Fitting);
     Description { title: "Context switches over threads".to_owned(), ..figure }

@@ -6,10 +6,11 @@ use analysis::metric::Metric;
 use analysis::results::CellEstimates;
 use analysis::summary::Summary;
 use model::host::Host;
-use model::{Factor, Measured, SendPath};
+use model::{Factor, Link, Measured, SendPath};
 
 use super::groups::{Across, Cells, Group};
 use crate::numbers::{counted, level, share_range};
+use crate::spelling::listed;
 
 /// More cells without a valid trial than this are only counted.
 const MOST_NAMED: usize = 3;
@@ -40,6 +41,18 @@ pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
         _ => fact.clone(),
     };
     facts.iter().map(whole).collect::<Vec<_>>().join(" · ")
+}
+
+/// Of which links a figure's cells are, where the run has others too, which never stand beside them.
+pub(super) fn of_links(summary: &Summary, cells: &Cells) -> Option<String> {
+    let shown: BTreeSet<Link> = cells.iter().map(|entry| entry.cell.link).collect();
+    let all = summary.estimates.iter().filter(|entry| !entry.control).map(|entry| entry.cell.link);
+    let left: BTreeSet<Link> = all.filter(|link| !shown.contains(link)).collect();
+    let names =
+        |links: BTreeSet<Link>| listed(&links.iter().map(ToString::to_string).collect::<Vec<_>>());
+    (!left.is_empty()).then(|| {
+        format!("over {} alone; sender-side cost over {} is drawn apart", names(shown), names(left))
+    })
 }
 
 /// What must be said wherever zero-copy sends are compared; nothing where there is none.

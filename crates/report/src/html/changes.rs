@@ -48,6 +48,7 @@ fn comparison_section(html: &mut Markup, changes: &Changes, comparison: &Compari
         lines.extend(words::seen(comparison));
         lines.extend(words::not_compared(comparison));
         lines.extend(words::cautions(&changes.base, comparison));
+        lines.extend(words::beside_all(comparison));
         lines.iter().for_each(|line| html.paragraph(line));
         every_change(html, comparison);
     });

@@ -382,15 +382,21 @@ fn sentence(
 /// A ratio with its interval; where the interval leaves 1 out and the finding does not, why.
 fn at(row: &Place, comparisons: usize) -> String {
     let (size, estimate) = (row.size, &row.ratio.ratio);
-    let mut figure = estimate.value().map_or_else(|| "-".to_owned(), ratio);
+    let figure = estimate.value().map_or_else(|| "-".to_owned(), ratio);
+    // Each is kept whole, and a line may end between them.
+    let mut text = whole(&format!("at {size} {figure}"));
     let leaves_one_out =
         |e: &Estimate| e.low.is_some_and(|low| low > 1.0) || e.high.is_some_and(|high| high < 1.0);
     if row.ratio.finding == Finding::Undecided && estimate.value().is_some_and(leaves_one_out) {
-        figure.push_str(&format!(" (not after correction for {comparisons} comparisons)"));
+        text.push(' ');
+        text.push_str(&whole(&format!("(not after correction for {comparisons} comparisons)")));
     }
     let few = estimate.value().map(|estimate| estimate.trials).filter(|pairs| *pairs < FEW_PAIRS);
-    let few = few.map_or_else(String::new, |n| format!(" ({})", counted(n, "pair", "pairs")));
-    whole(&format!("at {size} {figure}{few}"))
+    if let Some(pairs) = few {
+        text.push(' ');
+        text.push_str(&whole(&format!("({})", counted(pairs, "pair", "pairs"))));
+    }
+    text
 }
 
 /// The finding where it is one, by row group or by size where it is not. What was not compared is told elsewhere.

@@ -1,5 +1,7 @@
 //! What changed between runs, in sentences and names.
 
+use std::collections::BTreeSet;
+
 use analysis::changes::{
     Apart, Attributed, Change, Changes, Comparison, Detectable, Difference, Overall, RunName,
     Scope, SideFacts, Subject, Unit, Worse,
@@ -250,10 +252,18 @@ pub fn apart(changes: &Changes, comparison: &Comparison) -> Option<String> {
     })
 }
 
+/// A change that is seen only from here on is as good as none: tenfold.
+const HARDLY_SEEN: f64 = 9.0;
+
 /// How large a change would have been seen; none where nothing was compared.
 pub(crate) fn seen(comparison: &Comparison) -> Option<String> {
-    let part = |of: Option<Detectable>, what: &str| {
+    let mut blind: Vec<&str> = Vec::new();
+    let mut part = |of: Option<Detectable>, what: &'static str| {
         let of = of.filter(|of| of.median.is_finite())?;
+        if of.median > HARDLY_SEEN {
+            blind.push(what);
+            return None;
+        }
         let (least, median) = (percent(of.least), percent(of.median));
         Some(if least == median {
             format!("{median} on in {what}")
@@ -267,8 +277,42 @@ pub(crate) fn seen(comparison: &Comparison) -> Option<String> {
         part(comparison.seen.level, "a cell"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| {
-        format!("A change would have been seen nine times in ten from {}; medians.", listed(&parts))
+    let blind = (!blind.is_empty()).then(|| {
+        format!(
+            "in {} not even a tenfold one",
+            listed(&blind.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>())
+        )
+    });
+    match (parts.is_empty(), blind) {
+        (true, None) => None,
+        (true, Some(blind)) => {
+            Some(format!("A change would hardly have been seen: {blind} (medians)."))
+        }
+        (false, blind) => {
+            let blind = blind.map(|blind| format!(", {blind}")).unwrap_or_default();
+            let parts = listed(&parts);
+            Some(format!(
+                "A change would have been seen nine times in ten from {parts}{blind}; medians."
+            ))
+        }
+    }
+}
+
+/// Beside what the changes of cells are told, which their figures before and after are not; none where that is nothing.
+pub(crate) fn beside_all(comparison: &Comparison) -> Option<String> {
+    let apart = comparison.overall.iter().filter(|overall| overall.common != 1.0);
+    let links: BTreeSet<Link> = comparison.overall.iter().map(|overall| overall.link).collect();
+    let one = |overall: &Overall| {
+        let common = crate::spelling::short(overall.common);
+        let over = if links.len() > 1 { over_known(overall.stated_link) } else { String::new() };
+        format!("{}{over} {common} ×", metric(overall.metric))
+    };
+    let all: Vec<String> = apart.map(one).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "The change of a cell is told beside that of all cells ({}), the change of a ratio as it is.",
+            listed(&all)
+        )
     })
 }
 

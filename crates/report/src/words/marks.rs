@@ -3,6 +3,9 @@
 use analysis::summary::Summary;
 use model::{Class, Mark};
 
+/// What helps where windows are missed.
+const MISSED: &str = "fewer threads than CPUs, a quieter machine, or longer slices (--slice 20ms)";
+
 /// What a mark is called as a cause, and what mends it.
 pub(crate) fn cause(mark: Mark) -> (&'static str, &'static str) {
     match mark {
@@ -18,10 +21,8 @@ pub(crate) fn cause(mark: Mark) -> (&'static str, &'static str) {
             "throttling by a CPU quota",
             "raise cpu.max of the control group, or run outside of it",
         ),
-        Mark::WindowVoid | Mark::WindowNoted => (
-            "missed windows (late wake-ups)",
-            "fewer threads than CPUs, a quieter machine, or longer slices (--slice 20ms)",
-        ),
+        Mark::WindowVoid => ("too many missed windows (late wake-ups)", MISSED),
+        Mark::WindowNoted => ("missed windows (late wake-ups)", MISSED),
         Mark::Unsettled => ("load that had not settled", "longer windows (--time 1s)"),
         Mark::Oversubscribed => ("more busy threads than CPUs", "give it two CPUs at least"),
         Mark::Retransmits => {

@@ -85,10 +85,10 @@ fn advised(recommendation: &Recommendation) -> (String, String) {
             format!("use any of {}: alike at every size", names(factor, values))
         }
         Advice::Unclear { values } => {
-            // Of a single round there is none.
-            let is_single = |caveat: &Caveat| matches!(caveat, Caveat::Preliminary { rounds: 1 });
-            let intervals =
-                if recommendation.caveats.iter().any(is_single) { "no" } else { "wide" };
+            // Of one whole round or less there is none.
+            let has_none =
+                |caveat: &Caveat| matches!(caveat, Caveat::Preliminary { rounds: 0 | 1 });
+            let intervals = if recommendation.caveats.iter().any(has_none) { "no" } else { "wide" };
             format!("unclear which of {} to use ({intervals} intervals)", names(factor, values))
         }
         Advice::NotCompared { values } => format!(
@@ -374,6 +374,18 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn before_two_whole_rounds_there_are_no_intervals() {
+        let values: Vec<String> = SendPath::ALL.iter().map(ToString::to_string).collect();
+        for (rounds, intervals) in
+            [(0, "(no intervals)"), (1, "(no intervals)"), (2, "(wide intervals)")]
+        {
+            let mut it = recommended(Advice::Unclear { values: values.clone() }, Pays::Never);
+            it.caveats.push(Caveat::Preliminary { rounds });
+            assert!(sentence(&it).contains(intervals), "{rounds}: {}", sentence(&it));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::spelling::{counted, factors, half_width, is_of_no_use, listed, percent, ratio};
 use analysis::results::Ending;
 use analysis::warnings::{MoreRounds, Warning};
-use model::{Cell, Factor};
+use model::{Cell, Factor, Link};
 
 use super::figures::{metric, place};
 use super::load;
@@ -117,8 +117,8 @@ pub(crate) fn warning(warning: &Warning) -> String {
             let cpus = counted(*cpus, "CPU", "CPUs");
             format!("{which}: more threads than CPUs ({cpus}), so scaling says nothing here")
         }
-        Warning::Copied { shares: [least, most], on_delivery } => {
-            copied(*least, *most, *on_delivery)
+        Warning::Copied { shares: [least, most], on_delivery, over } => {
+            copied(*least, *most, *on_delivery, over)
         }
         Warning::LittleMapped { least, most } => little_mapped(*least, *most),
         Warning::NoCounters { .. } => {
@@ -259,21 +259,30 @@ fn little_mapped(least: f64, most: f64) -> String {
     )
 }
 
-fn copied(least: f64, most: f64, on_delivery: bool) -> String {
+fn copied(least: f64, most: f64, on_delivery: bool, over: &[Link]) -> String {
+    let names: Vec<String> = over.iter().map(ToString::to_string).collect();
+    let names = listed(&names);
+    let (over, whose) = if names.is_empty() {
+        (String::new(), "here".to_owned())
+    } else {
+        (format!(" over {names}"), format!("of {names}"))
+    };
     // A share of 1 is a quotient of equal whole numbers, and so exact.
     if least < 1.0 {
         return format!(
-            "from {} to {} of a cell's zero-copy completions were marked copied",
+            "from {} to {} of a cell's zero-copy completions{over} were marked copied",
             percent(least),
             percent(most)
         );
     }
     let why = if on_delivery {
-        " (delivery on this machine copies: no figure here tells what zero-copy saves on a network card)"
+        format!(
+            " (delivery on this machine copies: no figure {whose} tells what zero-copy saves on a network card)"
+        )
     } else {
-        ""
+        String::new()
     };
-    format!("every zero-copy completion was marked copied{why}")
+    format!("every zero-copy completion{over} was marked copied{why}")
 }
 
 #[cfg(test)]
@@ -376,7 +385,8 @@ mod tests {
             (trend(3, 0, 1.05), "of 48 cells 3 are faster at the end of a series than at its beginning, by up to 5 %; rounds to come warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 1.05 ×, after 4 turns to warm up)".to_owned()),
             (trend(1, 2, 1.0 / 1.05), "of 48 cells 1 is faster and 2 are slower at the end of a series than at its beginning, by up to 5 %; rounds to come warm up longer (the largest: send at 4 KiB, 1 thread, goodput of the last third of its slices over the first third 0.952 ×, after 4 turns to warm up)".to_owned()),
             (Warning::Oversubscribed { threads: [2, 8], cpus: 2 }, "2 to 8 threads: more threads than CPUs (2 CPUs), so scaling says nothing here".to_owned()),
-            (Warning::Copied { shares: [0.2, 0.5], on_delivery: true }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
+            (Warning::Copied { shares: [1.0, 1.0], on_delivery: true, over: vec![Link::Loopback] }, "every zero-copy completion over loopback was marked copied (delivery on this machine copies: no figure of loopback tells what zero-copy saves on a network card)".to_owned()),
+            (Warning::Copied { shares: [0.2, 0.5], on_delivery: true, over: Vec::new() }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
             (Warning::LittleMapped { least: 0.0, most: 0.0 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),
         ] {

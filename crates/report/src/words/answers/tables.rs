@@ -208,6 +208,14 @@ fn sizes(goodput: &[Compared]) -> Table {
     Table { columns, rows: rows.iter().map(row).collect() }
 }
 
+/// `0.043`, `1`, and below a thousandth its size: `2.1e-5`.
+fn probability(p: f64) -> String {
+    if p < 0.001 {
+        return format!("{p:.1e}");
+    }
+    format!("{p:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn departures(summary: &Summary, departures: &[Departed]) -> Table {
     let row = |it: &Departed| {
         [
@@ -218,7 +226,7 @@ fn departures(summary: &Summary, departures: &[Departed]) -> Table {
             ratio(&it.ratio),
             it.standard_errors
                 .map_or_else(|| "all rounds agree".to_owned(), |errors| format!("{errors:.1}")),
-            format!("{:.1e}", it.p),
+            probability(it.p),
             crowded(summary, it.oversubscribed.is_so()),
         ]
     };
