@@ -560,6 +560,8 @@ mod tests {
         let families = list(options.families.iter().map(ToString::to_string).collect());
         let mut command = Arguments::command();
         let help = command.find_subcommand_mut("verify").unwrap().render_help().to_string();
+        // Wherever it wraps.
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for text in
             [threads, families, "27 from".to_owned(), format!("[default: {}]", options.window)]
         {
