@@ -166,6 +166,26 @@ fn of_senders_that_are_held_to_a_rate_the_one_that_costs_less_is_recommended() {
 }
 
 #[test]
+fn each_path_that_passes_by_reference_is_held_against_its_own_twin() {
+    let recommendation = costs(&sizes("sendmsg,zerocopy,uring-sendmsg,uring-sendmsg-zc"), |cell| {
+        match cell.send_path.name() {
+            "zerocopy" => (4000.0, 400.0),
+            "uring-sendmsg" => (2000.0, 300.0),
+            _ => (1000.0, 150.0),
+        }
+    });
+    let found: Vec<(&str, &str, Pays)> = recommendation
+        .by_reference
+        .iter()
+        .map(|it| (it.path.name(), it.against.name(), it.pays))
+        .collect();
+    assert_eq!(
+        found,
+        [("zerocopy", "sendmsg", Pays::Never), ("uring-sendmsg-zc", "uring-sendmsg", Pays::Always)]
+    );
+}
+
+#[test]
 fn a_path_that_is_better_somewhere_and_worse_nowhere_is_not_said_to_be_better_everywhere() {
     let two = without_controls(&[(Factor::Threads, "1"), (Factor::Send, "send,sendmsg")]);
     let recommendation = costs(&two, |cell| {

@@ -406,6 +406,21 @@ fn a_caption_agrees_with_its_curve_and_a_band_needs_a_break_even() {
 }
 
 #[test]
+fn of_many_pairs_a_panel_tells_of_those_of_twins_first_and_of_few() {
+    let paths = "send,sendmsg,zerocopy,splice,uring-sendmsg,uring-sendmsg-zc";
+    let summary = summary(&plan(&[(Factor::Send, paths), (Factor::Threads, "1")]), 12, false);
+    let figures = all(&summary);
+    let figure = named(&figures, "cpu-cost-over-size");
+    let text: String = texts(&figure.svg).into_iter().map(|text| text.says + "\n").collect();
+    for told in
+        ["zerocopy / sendmsg: ", "uring-sendmsg-zc / uring-sendmsg: ", "9 more pairs: ratios.csv"]
+    {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert_eq!(text.matches(" / ").count(), 6, "{text}");
+}
+
+#[test]
 fn every_estimate_is_a_mark_with_its_interval() {
     let summary = summary(&plan(&[]), 3, false);
     let figures = all(&summary);

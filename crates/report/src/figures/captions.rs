@@ -5,7 +5,7 @@ use analysis::estimate::Estimate;
 use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::{Better, Metric};
 use analysis::results::Finding;
-use model::Cell;
+use model::{Cell, Factor};
 
 use super::groups::Group;
 use super::run::{Pair, Run};
@@ -110,14 +110,29 @@ pub(super) fn band(outcome: &CrossoverOutcome, look: Look) -> Option<Area> {
     }
 }
 
-/// Adds to a panel where paths break even in this group, as areas and in words.
+/// Pairs that a panel tells of: of twelve paths there are 66, and nobody reads them all.
+const MOST_PAIRS: usize = 6;
+
+/// Adds to a panel where paths break even in this group, as areas and in words. Of many pairs those of a path and its copying
+/// twin come first, then those with a break-even.
 pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Plot) {
     let crossovers = run.summary.explained.crossovers.iter();
-    for crossover in crossovers.filter(|one| one.metric == metric && run.draws(&one.contrast)) {
+    let drawn = crossovers.filter(|one| one.metric == metric && run.draws(&one.contrast));
+    let mut pairs: Vec<(&Crossover, &Cell)> = Vec::new();
+    for crossover in drawn {
+        let Crossover { contrast, shared, .. } = crossover;
+        let is_first =
+            |cell: &&Cell| shared.has(cell) && cell.get(contrast.factor) == contrast.value;
+        pairs.extend(group.cells().find(is_first).map(|cell| (crossover, cell)));
+    }
+    let mut ranks: Vec<(u8, usize)> = pairs.iter().map(rank).zip(0..).collect();
+    ranks.sort_unstable();
+    let mut told: Vec<usize> = ranks.into_iter().map(|(_, place)| place).take(MOST_PAIRS).collect();
+    told.sort_unstable();
+    for (crossover, cell) in told.iter().filter_map(|place| pairs.get(*place)) {
         let Crossover { contrast, shared, outcome, .. } = crossover;
         let is_first =
             |cell: &Cell| shared.has(cell) && cell.get(contrast.factor) == contrast.value;
-        let Some(cell) = group.cells().find(|cell| is_first(cell)) else { continue };
         let ratios = run.summary.ratios.iter().filter(|ratio| {
             ratio.metric == metric && ratio.contrast == *contrast && is_first(&ratio.cell)
         });
@@ -131,6 +146,31 @@ pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Pl
             unclear(&crossover.unclear_sizes)
         ));
         plot.areas.extend(band(outcome, Look::for_path(pair.path)));
+    }
+    match pairs.len().saturating_sub(MOST_PAIRS) {
+        0 => {}
+        1 => plot.remarks.push("1 more pair: ratios.csv".to_owned()),
+        more => plot.remarks.push(format!("{more} more pairs: ratios.csv")),
+    }
+}
+
+/// What is told first has the lowest rank.
+fn rank((crossover, cell): &(&Crossover, &Cell)) -> u8 {
+    let twin = cell.send_path.capabilities().copying_twin;
+    let contrast = &crossover.contrast;
+    let is_of_twins =
+        contrast.factor == Factor::Send && twin.is_some_and(|twin| twin.name() == contrast.against);
+    match crossover.outcome {
+        _ if is_of_twins => 0,
+        CrossoverOutcome::At { .. }
+        | CrossoverOutcome::Bracket { .. }
+        | CrossoverOutcome::Until { .. }
+        | CrossoverOutcome::UntilBracket { .. } => 1,
+        CrossoverOutcome::Always
+        | CrossoverOutcome::Never
+        | CrossoverOutcome::Alike
+        | CrossoverOutcome::Partly { .. } => 2,
+        CrossoverOutcome::Undecided => 3,
     }
 }
 
