@@ -21,7 +21,18 @@ fn verify_compares_every_byte_of_every_path() {
     assert!(ended.output.contains("sendmsg") && ended.output.contains("recvmsg"), "{ended:#?}");
 
     let json = place
-        .copycost(&["verify", "--send", "staged", "--sizes", "9", "--threads", "1", "--json"])
+        .copycost(&[
+            "verify",
+            "--send",
+            "staged",
+            "--recv",
+            "recv",
+            "--sizes",
+            "9",
+            "--threads",
+            "1",
+            "--json",
+        ])
         .ends_with(0);
     let value: serde_json::Value = serde_json::from_str(&json.output).unwrap();
     assert_eq!(value["cells"].as_array().unwrap().len(), 1);

@@ -59,6 +59,9 @@ pub struct Uring<K, P = RingAndSocket> {
     next: u32,
     /// Zero-copy requests whose notification has not come.
     outstanding: u32,
+    /// Requests that took nothing and are notified all the same: a refused one (EINVAL) still has its notification, whose
+    /// mark tells nothing (`io_sendrecv_fail`, io_uring/net.c).
+    unsent: Vec<u32>,
     /// The request that was submitted alone, and that no other has joined since.
     alone: Option<u32>,
     /// Of the chain in hand: its first number, how many were taken, and what became of each.
@@ -96,6 +99,8 @@ impl<K: Kind, P: Port> Uring<K, P> {
             reports_copies: true,
             next: 0,
             outstanding: 0,
+            // One chain's at most, unless refusals go on while notifications lag.
+            unsent: Vec::with_capacity(message.fields().len().saturating_mul(depth)),
             alone: None,
             first: 0,
             pending: 0,
@@ -146,8 +151,10 @@ impl<K: Kind, P: Port> Uring<K, P> {
         if !self.operation.is_zerocopy() {
             return;
         }
-        if notifies {
+        if notifies && result.is_ok_and(|sent| sent > 0) {
             tally.zerocopy_sends += 1;
+        } else if notifies {
+            self.unsent.push(number);
         } else {
             // Refused before it referred to anything: no notification follows.
             self.outstanding -= 1;
@@ -164,6 +171,12 @@ impl<K: Kind, P: Port> Uring<K, P> {
             return;
         }
         self.outstanding -= 1;
+        if !self.unsent.is_empty()
+            && let Some(place) = self.unsent.iter().position(|unsent| *unsent == number)
+        {
+            self.unsent.swap_remove(place);
+            return;
+        }
         tally.completed += 1;
         if self.alone == Some(number) && self.reports_copies {
             tally.copied += u64::from(copied);

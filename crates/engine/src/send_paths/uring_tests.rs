@@ -24,6 +24,8 @@ struct Script {
     ready: VecDeque<Completion>,
     /// Completions that only a wait brings, one each.
     late: VecDeque<Completion>,
+    /// Refused requests have a notification too, as kernels give them.
+    notifies_refused: bool,
     /// A short request that does not end its chain.
     breaks_no_chain: bool,
     is_dead: bool,
@@ -63,7 +65,7 @@ impl Port for Script {
             };
             is_broken |= result != Ok(bytes) && !self.breaks_no_chain;
             // A notification follows wherever pages were referred to.
-            let notifies = operation.is_zerocopy() && result.is_ok();
+            let notifies = operation.is_zerocopy() && (result.is_ok() || self.notifies_refused);
             self.ready.push_back(Completion::Ended { data, result, notifies });
         }
         Ok(taken)
@@ -229,6 +231,25 @@ fn a_request_that_is_refused_without_a_notification_holds_nothing() {
     assert_eq!(bench.submit(), Err(Errno::BROKEN_PIPE));
     assert_eq!((bench.slots.held(), bench.tally.zerocopy_sends), (0, 0));
     bench.reap(Wait::All).unwrap();
+}
+
+#[test]
+fn a_notification_of_a_refused_request_releases_its_slot_and_tells_nothing_of_copies() {
+    let script =
+        Script { results: [Err(EINVAL)].into(), notifies_refused: true, ..Script::default() };
+    let mut bench = bench::<OfSendZcFixed>(script, 2);
+    bench.submit().unwrap();
+    assert_eq!(bench.path.port.seen.len(), 1 + 8);
+    // The gather of registered memory that this kernel refuses: not passed by reference, and so "copied".
+    bench.notify(0, true);
+    for place in 1..9 {
+        bench.notify(place, false);
+    }
+    bench.reap(Wait::All).unwrap();
+    let tally = &bench.tally;
+    assert_eq!((tally.zerocopy_sends, tally.completed, tally.notifications), (8, 8, 9));
+    assert_eq!((tally.copied, tally.unreliable_marks, tally.stray_ids), (0, 8, 0));
+    assert_eq!((bench.slots.held(), bench.tally.messages), (0, 1));
 }
 
 #[test]
