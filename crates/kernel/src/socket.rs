@@ -37,7 +37,7 @@ impl SendFlags {
     /// A plain send.
     pub const NONE: Self = Self(libc::MSG_NOSIGNAL);
     /// `MSG_ZEROCOPY`: the kernel may refer to the memory instead of copying it, and notifies when it is
-    /// done. Until then the memory must keep its content; only an [`Arena`](crate::arena::Arena) should be
+    /// done. Until then the memory must keep its content; only an [`Arena`] should be
     /// sent so.
     pub const ZEROCOPY: Self = Self(libc::MSG_NOSIGNAL | libc::MSG_ZEROCOPY);
     /// `MSG_DONTWAIT`: EAGAIN instead of blocking.
@@ -132,7 +132,7 @@ fn counted(answer: libc::ssize_t) -> Result<usize, Errno> {
 // The hot calls.
 impl Socket {
     /// One `send`. With [`SendFlags::ZEROCOPY`] the kernel may read `bytes` after this returns: what must
-    /// hold is written at [`Arena`](crate::arena::Arena).
+    /// hold is written at [`Arena`].
     ///
     /// # Errors
     ///
