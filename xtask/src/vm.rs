@@ -12,6 +12,10 @@ mod kernel_package;
 
 /// The paths whose copies are known beforehand.
 const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed,uring-send-zc,uring-sendmsg-zc,uring-send-zc-fixed";
+/// The receive paths whose copies out are known beforehand, and the senders in front of them: what one copies cannot be
+/// mapped, what the other passes by reference comes in pages that can.
+const RECEIVE_PATHS: &str = "recv,recvmsg,readv,recv-trunc,recv-zerocopy";
+const BEFORE_RECEIVERS: &str = "sendmsg,zerocopy";
 /// Where packages, images and results are kept between runs.
 const WORK: &str = "target/vm";
 /// How long a machine may take, in seconds: without KVM it needs about 20 to boot and four minutes to measure.
@@ -100,39 +104,80 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
     }
 }
 
+/// A run in the machine.
+struct Run {
+    name: &'static str,
+    send: &'static str,
+    receive: &'static str,
+    links: Vec<String>,
+    /// More words of its command line.
+    more: &'static str,
+}
+
+/// Every send path, then every receive path where one of the links has a receiver.
+fn runs(links: &[String]) -> Vec<Run> {
+    let sending = Run {
+        name: "sending",
+        send: PATHS,
+        receive: judgement::RECV,
+        links: links.to_vec(),
+        more: "",
+    };
+    let received: Vec<String> =
+        links.iter().filter(|link| judgement::has_receiver(link)).cloned().collect();
+    let receiving = Run {
+        name: "receiving",
+        send: BEFORE_RECEIVERS,
+        receive: RECEIVE_PATHS,
+        links: received,
+        // Whole pages in segments of whole pages: what recv-zerocopy can map.
+        more: "--layout paged --segment 4108",
+    };
+    [sending, receiving].into_iter().filter(|run| !run.links.is_empty()).collect()
+}
+
+impl Run {
+    /// The words after `copycost run`.
+    fn words(&self) -> String {
+        format!(
+            "--audits copy-audit --send {} --recv {} --link {} {} --sizes 64KiB --threads 1 --rounds 1 --controls off \
+             --time 250ms --warmup 100ms --quiet --threshold unsettled=100% --threshold window_void=100%",
+            self.send,
+            self.receive,
+            self.links.join(","),
+            self.more
+        )
+    }
+
+    /// What must follow from it. No completion is known to be uncopied but on the sink, and the paper has one receive path.
+    fn asked(&self, options: &Options) -> judgement::Asked<'_> {
+        let has_sink = self.links.iter().any(|link| !judgement::has_receiver(link));
+        let laws = options
+            .laws
+            .iter()
+            .copied()
+            .filter(|law| *law != 4 || has_sink || self.receive == judgement::RECV);
+        judgement::Asked {
+            send: self.send.split(',').collect(),
+            receive: self.receive.split(',').collect(),
+            links: self.links.clone(),
+            laws: laws.collect(),
+            decides_claims: self.receive == judgement::RECV,
+        }
+    }
+}
+
 /// One kernel: its machine is booted, and what it sends back is judged.
 fn audit(package: &str, options: &Options) -> Result<judgement::Found, String> {
     let dir = Path::new(WORK).join(package);
     let kernel = kernel_package::fetch(package, &dir)?;
+    let runs = runs(&options.links);
+    let words: Vec<(&str, String)> = runs.iter().map(|run| (run.name, run.words())).collect();
     let image = initramfs::Contents {
         program: &options.program,
         tests: &options.tests,
         modules: kernel.modules(&["veth", "cls_bpf", "sch_ingress"])?,
-        arguments: &[
-            "--audits",
-            "copy-audit",
-            "--send",
-            PATHS,
-            "--link",
-            &options.links.join(","),
-            "--sizes",
-            "64KiB",
-            "--threads",
-            "1",
-            "--rounds",
-            "1",
-            "--controls",
-            "off",
-            "--time",
-            "250ms",
-            "--warmup",
-            "100ms",
-            "--quiet",
-            "--threshold",
-            "unsettled=100%",
-            "--threshold",
-            "window_void=100%",
-        ],
+        runs: &words,
     }
     .pack(&dir)?;
     let result = dir.join("result");
@@ -162,26 +207,28 @@ fn audit(package: &str, options: &Options) -> Result<judgement::Found, String> {
     if !ended.success() {
         return Err(format!("the machine ended with {ended}\n    {}", last_words()));
     }
-    let run = dir.join("run");
-    unpack(&result, &run).map_err(|why| format!("{why}\n    {}", last_words()))?;
+    let all = dir.join("run");
+    unpack(&result, &all).map_err(|why| format!("{why}\n    {}", last_words()))?;
     let read = |name: &str| {
-        let path = run.join(name);
+        let path = all.join(name);
         fs::read_to_string(&path)
             .map_err(|why| format!("{}: {why}\n    {}", path.display(), last_words()))
     };
-    // Derives the summary from the journal; a run without one valid trial has none, but its audits count.
-    let derived = Command::new(&options.program).arg("report").arg(&run).output();
-    let derived = derived.map_err(|why| format!("{}: {why}", options.program.display()))?;
-    let mut found = judgement::judge(
-        &read("journal.jsonl")?,
-        read("summary.json").ok().as_deref(),
-        &options.links,
-        &PATHS.split(',').collect::<Vec<_>>(),
-        &options.laws,
-    )?;
-    if !derived.status.success() {
-        let why = String::from_utf8_lossy(&derived.stderr).trim().to_owned();
-        found.lines.push(format!("  copycost report: {why}"));
+    let mut found = judgement::Found::default();
+    for run in &runs {
+        let name = run.name;
+        // Derives the summary from the journal; a run without one valid trial has none, but its audits count.
+        let derived = Command::new(&options.program).arg("report").arg(all.join(name)).output();
+        let derived = derived.map_err(|why| format!("{}: {why}", options.program.display()))?;
+        let journal = read(&format!("{name}/journal.jsonl"))?;
+        let summary = read(&format!("{name}/summary.json")).ok();
+        let of_run = judgement::judge(&journal, summary.as_deref(), &run.asked(options))?;
+        found.lines.extend(of_run.lines);
+        found.differing.extend(of_run.differing);
+        if !derived.status.success() {
+            let why = String::from_utf8_lossy(&derived.stderr).trim().to_owned();
+            found.lines.push(format!("  copycost report: {why}"));
+        }
     }
     for test in read("tests")?.lines().filter(|line| !line.ends_with(" 0")) {
         found.differing.push(format!("test {test}\n    {}", last_words()));

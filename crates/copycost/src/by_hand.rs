@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use engine::by_hand::{HandOptions, HandReport, TurnedAway};
 use engine::{EngineError, Interrupts};
-use model::record::{Calls, Side};
+use model::record::{Calls, Field, Figure, Side};
 use model::{Cell, Factor, Family, Nanos};
 use report::numbers::counted;
 
@@ -336,27 +336,33 @@ fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
     let bytes: u64 = side.workers.iter().map(|worker| worker.bytes.0).sum();
     let cpu_ns: u64 = side.workers.iter().map(|worker| worker.cpu_ns.0).sum();
     let window = side.workers.iter().map(|worker| worker.window_ns).max().unwrap_or_default();
-    let made: Vec<String> = [
-        ("send", calls.send),
-        ("sendmsg", calls.sendmsg),
-        ("sendfile", calls.sendfile),
-        ("splice", calls.splice),
-        ("vmsplice", calls.vmsplice),
-        ("io_uring_enter", calls.io_uring_enter),
-        ("recv", calls.recv),
-        ("recvmsg(MSG_ERRQUEUE)", calls.recvmsg_errqueue),
-        ("poll", calls.poll),
-        ("epoll_wait", calls.epoll_wait),
-    ]
-    .into_iter()
-    .filter(|(_, count)| *count > 0)
-    .map(|(name, count)| format!("{count} {name}"))
-    .collect();
     format!(
         "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time\nsystem calls: {}\nthese are of this end's own window: the first and the last tenth of the time are left out, and the other end's window differs",
         window.as_secs_f64(),
         counted(side.workers.len(), "worker", "workers"),
         Nanos(cpu_ns).as_secs_f64(),
-        if made.is_empty() { "none".to_owned() } else { made.join(", ") }
+        made(calls)
     )
+}
+
+/// The calls that were made, by kind.
+fn made(calls: &Calls) -> String {
+    let count = |call: &Field<Calls>| {
+        let n = (call.get)(calls).filter(|n| *n != Figure::Whole(0))?;
+        Some(format!("{n} {}", call.name))
+    };
+    let made: Vec<String> = Calls::fields().iter().filter_map(count).collect();
+    if made.is_empty() { "none".to_owned() } else { made.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_call_that_was_made_is_told() {
+        let calls = Calls { recvmsg: 3, readv: 2, zerocopy_receive: 1, ..Calls::default() };
+        assert_eq!(made(&calls), "3 recvmsg, 2 readv, 1 zerocopy_receive");
+        assert_eq!(made(&Calls::default()), "none");
+    }
 }

@@ -1,6 +1,7 @@
 //! The flags of a single cell, for the ends by hand: the factors' own, each with one value.
 
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use model::shape::check_beside_shapes;
 use model::{Cell, Factor};
 
 use crate::plan_flags::factor_flag;
@@ -44,6 +45,9 @@ impl CellFlags {
         for (factor, text) in &self.0 {
             cell.set(*factor, text).map_err(|why| format!("--{}: {why}", name(*factor)))?;
         }
+        let given = self.0.iter().map(|(factor, _)| *factor);
+        check_beside_shapes(given, std::slice::from_ref(&cell.shape))
+            .map_err(|(factor, why)| format!("--{}: {why}", name(factor)))?;
         Ok(cell.in_its_shape())
     }
 }
@@ -103,5 +107,16 @@ mod tests {
     fn a_list_is_refused_where_one_value_belongs() {
         assert!(cell("--threads 1,2").unwrap_err().starts_with("--threads: "));
         assert!(cell("--size 64..128").unwrap_err().starts_with("--size: "));
+    }
+
+    #[test]
+    fn a_size_beside_a_shape_that_decides_it_is_refused() {
+        assert_eq!(cell("--shape 24+64").unwrap().message.bytes(), model::Bytes(88));
+        assert_eq!(cell("--shape equal --size 64").unwrap().message.bytes(), model::Bytes(64));
+        for (line, flag) in
+            [("--shape 24+64 --size 88", "--size: "), ("--shape 88 --fields 1", "--fields: ")]
+        {
+            assert!(cell(line).unwrap_err().starts_with(flag), "{line}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! tables, so that a new factor is a flag by itself.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
+use model::shape::check_beside_shapes;
 use model::{Factor, Measure, Plan, Preset, Thresholds};
 
 use crate::word_list::WordList;
@@ -109,6 +110,9 @@ impl PlanFlags {
         for (factor, text) in &self.factors {
             plan.factors.set(*factor, text).map_err(|why| format!("--{}: {why}", factor.key()))?;
         }
+        let given = self.factors.iter().map(|(factor, _)| *factor);
+        check_beside_shapes(given, &plan.factors.shape)
+            .map_err(|(factor, why)| format!("--{}: {why}", factor.key()))?;
         for (key, text) in &self.measure {
             plan.measure.set(key, text).map_err(|why| format!("--{key}: {why}"))?;
         }
@@ -240,6 +244,19 @@ mod tests {
     fn flags(line: &str) -> PlanFlags {
         let command = PlanFlags::augment_args(Command::new("run").no_binary_name(true));
         PlanFlags::from_arg_matches(&command.get_matches_from(line.split_whitespace())).unwrap()
+    }
+
+    #[test]
+    fn sizes_beside_shapes_that_decide_them_are_refused() {
+        let plan = |preset, line: &str| {
+            let mut plan = Plan::preset(preset);
+            flags(line).apply(&mut plan).map(|()| plan)
+        };
+        let refused = plan(Preset::Default, "--shape 24+64KiB --sizes 1KiB").unwrap_err();
+        assert!(refused.starts_with("--sizes: the shape 24+65536 decides"), "{refused}");
+        assert!(plan(Preset::Http, "--sizes 1KiB").unwrap_err().starts_with("--sizes: "));
+        assert!(plan(Preset::Http, "--shape equal --sizes 1KiB").is_ok());
+        assert!(plan(Preset::Default, "--shape 24+64KiB,equal --sizes 1KiB").is_ok());
     }
 
     #[test]

@@ -12,20 +12,15 @@
     reason = "a benchmark tells what it measured and stops where it cannot go on"
 )]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+mod common;
 
-use engine::content::Pattern;
-use engine::gate::{Gate, Phase};
-use engine::pump::{self, SendFlow};
+use common::{connection, pin_first, pumped, quantile};
 use engine::send_paths::{SendOptions, SendPath, Sendmsg};
 use engine::slots::{Slot, Slots};
-use engine::watch::Watch;
 use kernel::arena::Arena;
 use kernel::gather::{Field, Gather};
-use kernel::socket::{ReceiveFlags, Socket};
-use kernel::{Errno, cpu, yardstick};
+use kernel::socket::Socket;
+use kernel::{Errno, yardstick};
 use model::message::Message;
 use model::record::SendTally;
 
@@ -94,35 +89,6 @@ fn main() {
     );
 }
 
-fn quantile(values: &mut [f64], at: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[((values.len() - 1) as f64 * at).round() as usize]
-}
-
-/// A connection to a thread that receives until the end, on the last usable CPU.
-fn connection() -> (Socket, std::thread::JoinHandle<()>) {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = Socket::listen(any, 1).unwrap();
-    let address = listener.local_address().unwrap();
-    let client = Socket::stream(address).unwrap();
-    // Without the right to set it both sides of the comparison use the system's.
-    let _ = client.set_congestion("cubic");
-    client.connect(address, Duration::from_secs(5)).unwrap();
-    let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
-    let receiver = std::thread::spawn(move || {
-        let cpus = cpu::allowed().unwrap();
-        cpu::pin_thread(&cpus.cpus()[cpus.len() - 1..]).unwrap();
-        let mut buffer = vec![0; 131_072];
-        while server.receive(&mut buffer, ReceiveFlags::NONE).unwrap_or(0) > 0 {}
-    });
-    (client, receiver)
-}
-
-fn pin_first() {
-    let cpus = cpu::allowed().unwrap();
-    cpu::pin_thread(&cpus.cpus()[..1]).unwrap();
-}
-
 /// Messages of one measurement: some 100 ms of 64 B sends.
 const MESSAGES: u64 = 150_000;
 
@@ -144,38 +110,4 @@ fn bare(message: &Message) -> f64 {
     let cpu_ns = sender.join().unwrap();
     receiver.join().unwrap();
     cpu_ns as f64 / MESSAGES as f64
-}
-
-/// CPU time and messages of the pump's window.
-fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
-    let (client, receiver) = connection();
-    let gate = Arc::new(Gate::default());
-    let sender = {
-        let (gate, message) = (Arc::clone(&gate), message.clone());
-        std::thread::spawn(move || {
-            pin_first();
-            let options = SendOptions { so_zerocopy: false, slots, depth: 1 };
-            let arena = Arena::new(message.stride() * slots as usize).unwrap();
-            let mut flows = [SendFlow {
-                path: P::open(client, arena, &message, &options).unwrap(),
-                slots: Slots::new(slots),
-                pattern: Pattern::new(&[0; 16], 0),
-                written: 0,
-                is_shared: false,
-            }];
-            let mut watch = Watch::open(model::names::Watch::None, 1);
-            let mut tally = SendTally::default();
-            pump::send(&mut flows, &message, false, &gate, &mut watch, &mut tally).unwrap();
-            let window = watch.windows.last().unwrap();
-            let (start, end) = (window.start, window.end.unwrap());
-            (end.cpu_ns - start.cpu_ns, end.tally.messages - start.tally.messages)
-        })
-    };
-    for (phase, ms) in [(Phase::Warmup, 25), (Phase::First, 120), (Phase::Stop, 0)] {
-        gate.open(phase);
-        std::thread::sleep(Duration::from_millis(ms));
-    }
-    let figures = sender.join().unwrap();
-    receiver.join().unwrap();
-    figures
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::cell::Cell;
+use crate::factor::Factor;
 use crate::units::Bytes;
 use crate::values::{FactorValue, Fields, MAX_FIELDS, MAX_MESSAGE, MessageSize};
 
@@ -57,6 +58,29 @@ impl Shape {
         // `Lengths::new` saw to it that both are.
         let fields = Fields::new(u32::try_from(lengths.len()).ok()?)?;
         Some((MessageSize::new(lengths.iter().sum())?, fields))
+    }
+}
+
+/// Refuses values of factors that mean nothing beside these shapes, as each of those decides size and fields.
+///
+/// # Errors
+/// What is wrong with the first such factor, and the remedy.
+pub fn check_beside_shapes(
+    mut given: impl Iterator<Item = Factor>,
+    shapes: &[Shape],
+) -> Result<(), (Factor, String)> {
+    if shapes.contains(&Shape::Equal) {
+        return Ok(());
+    }
+    let idle = given.find(|factor| matches!(factor, Factor::Message | Factor::Fields));
+    let why = |shape: &Shape| {
+        format!(
+            "the shape {shape} decides the size and the fields of a message; leave this out, or name equal in --shape too"
+        )
+    };
+    match (idle, shapes.first()) {
+        (Some(factor), Some(shape)) => Err((factor, why(shape))),
+        (None, _) | (_, None) => Ok(()),
     }
 }
 
@@ -126,7 +150,7 @@ impl Cell {
 mod tests {
     use super::*;
     use crate::message::Message;
-    use crate::{Factor, Plan, Preset};
+    use crate::{Plan, Preset};
 
     #[test]
     fn a_shape_reads_back_as_it_is_written_and_decides_size_and_fields() {

@@ -1,6 +1,6 @@
 //! Whether turns and steady windows agree, as tables of text.
 
-use analysis::control::{Agreement, Control};
+use analysis::control::Agreement;
 use analysis::results::Finding;
 use analysis::summary::Summary;
 use model::{Measured, Plan};
@@ -41,17 +41,32 @@ pub(crate) fn in_short(summary: &Summary, plan: &Plan) -> String {
     )
 }
 
+/// Contrasts that are told at once: of twelve paths there are 66, each with two metrics.
+const MOST_CONTRASTS: usize = 16;
+
 /// Contrast by contrast over its cells; empty where there was no control.
 pub(crate) fn by_contrast(summary: &Summary) -> TextTable {
-    table(summary, |control| &control.contrasts)
+    table(summary.control.value().into_iter().flat_map(|control| &control.contrasts))
+}
+
+/// Of many contrasts a few, those that differ first, then in their own order; and how many are left out.
+pub(crate) fn some_contrasts(summary: &Summary) -> (TextTable, usize) {
+    let all = summary.control.value().into_iter().flat_map(|control| &control.contrasts);
+    let mut places: Vec<(bool, usize, &Agreement)> =
+        all.enumerate().map(|(place, row)| (!row.differs(), place, row)).collect();
+    places.sort_by_key(|(agrees, place, _)| (*agrees, *place));
+    let left_out = places.len().saturating_sub(MOST_CONTRASTS);
+    places.truncate(MOST_CONTRASTS);
+    places.sort_by_key(|(_, place, _)| *place);
+    (table(places.into_iter().map(|(_, _, row)| row)), left_out)
 }
 
 /// The same in each cell.
 pub(crate) fn by_cell(summary: &Summary) -> TextTable {
-    table(summary, |control| &control.cells)
+    table(summary.control.value().into_iter().flat_map(|control| &control.cells))
 }
 
-fn table(summary: &Summary, of: impl Fn(&Control) -> &Vec<Agreement>) -> TextTable {
+fn table<'a>(rows: impl Iterator<Item = &'a Agreement>) -> TextTable {
     let row = |row: &Agreement| {
         let contrast = row.contrast.as_ref();
         vec![
@@ -72,7 +87,7 @@ fn table(summary: &Summary, of: impl Fn(&Control) -> &Vec<Agreement>) -> TextTab
         reading: "The ratios of the same rounds, measured in turns and in one long window of each cell: where both ways agree, the \
                   one over the other is 1.",
         columns: &["Compared", "At", "In", "In turns", "Steady", "Turns / steady", "They"],
-        rows: summary.control.value().into_iter().flat_map(of).map(row).collect(),
+        rows: rows.map(row).collect(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::control_table;
 use crate::error::ReportError;
 use crate::html::Page;
 use crate::method_notes::method_notes;
+use crate::numbers::counted;
 use crate::plain_table::{Table, TableRow};
 use crate::reproduce::{again, command, date, name};
 use crate::screen::{figures_notes, figures_table, machine_facts};
@@ -186,7 +187,7 @@ fn warnings(summary: &Summary, plan: &Plan) -> Section {
 
 /// How the two ways of measuring agree, contrast by contrast.
 fn control(summary: &Summary) -> Section {
-    let table = control_table::by_contrast(summary);
+    let (table, left_out) = control_table::some_contrasts(summary);
     if table.rows.is_empty() {
         return Section::default();
     }
@@ -197,7 +198,11 @@ fn control(summary: &Summary) -> Section {
         row(&mut line, texts.iter().map(|text| plain_short(text, LONGEST_NAME)));
         line
     };
-    Section { head, rows: table.rows.into_iter().map(line).collect(), foot: String::new() }
+    let foot = match left_out {
+        0 => String::new(),
+        _ => format!("\n{} in report.html.\n", counted(left_out, "more row", "more rows")),
+    };
+    Section { head, rows: table.rows.into_iter().map(line).collect(), foot }
 }
 
 fn figures(summary: &Summary, plan: &Plan) -> Section {

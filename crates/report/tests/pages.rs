@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use analysis::metric::Metric;
+use analysis::results::Finding;
 use analysis::summary::Summary;
 use common::explanation::explained;
 use model::host::Host;
@@ -250,6 +251,29 @@ fn a_strange_run_gets_a_page_too() {
             assert!(text.contains("No valid trial"), "{text}");
         }
     }
+}
+
+#[test]
+fn of_many_contrasts_turns_and_steady_windows_show_a_few_and_those_that_differ() {
+    let plan = synthetic::plan(&[(Factor::Send, "send,staged,sendmsg,zerocopy,splice,send-more")]);
+    let mut summary = common::summary(&plan);
+    let Measured::Value(control) = &mut summary.control else { panic!("a plan with a control") };
+    let all = control.contrasts.len();
+    assert_eq!(all, 30, "15 contrasts with two metrics each");
+    let last = control.contrasts.last_mut().unwrap();
+    last.finding = Finding::More;
+    let differing = last.contrast.as_ref().unwrap().values();
+    let text = markdown(&summary, &synthetic::host(), &plan);
+    let table = text.split("## Turns and steady windows").nth(1).unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    assert_eq!(table.matches("\n| ").count(), 2 + 16, "a head, a rule and rows: {table}");
+    assert!(table.contains(&format!("| {differing} |")) && table.contains("| differ |"), "{table}");
+    assert!(table.contains("14 more rows in report.html"), "{table}");
+    let page = html(&summary, &synthetic::host(), &plan);
+    assert!(page.contains("<summary>All contrasts (30)</summary>"));
+    let few = common::summary(&Plan::preset(Preset::Default));
+    let page = html(&few, &synthetic::host(), &Plan::preset(Preset::Default));
+    assert!(!page.contains("All contrasts"));
 }
 
 #[test]

@@ -13,8 +13,8 @@ pub(super) struct Contents<'a> {
     pub(super) tests: &'a [PathBuf],
     /// Name and content, in the order in which they load.
     pub(super) modules: Vec<(String, Vec<u8>)>,
-    /// Of `copycost run`.
-    pub(super) arguments: &'a [&'a str],
+    /// Runs of copycost, one after the other: a name, and the words after `copycost run`.
+    pub(super) runs: &'a [(&'a str, String)],
 }
 
 /// Where `ldd` says that a program's libraries and its loader are.
@@ -33,15 +33,26 @@ fn copy(from: &Path, root: &Path, to: &str) -> Result<(), String> {
     fs::copy(from, &target).map(|_| ()).map_err(failed)
 }
 
+/// One run: ended as soon as its journal is whole, as the report is derived outside, where that takes a second and not minutes.
+fn run(name: &str, words: &str) -> String {
+    format!(
+        "copycost run {words} --out /tmp/{name} & run=$!\n\
+         until grep -qs '\"kind\":\"finish\"' /tmp/{name}/journal.jsonl || ! kill -0 $run; do sleep 0.2; done\n\
+         kill -KILL $run\n\
+         mkdir -p /tmp/run/{name}\n\
+         for file in plan.toml host.json journal.jsonl; do cp /tmp/{name}/$file /tmp/run/{name}/; done\n"
+    )
+}
+
 impl Contents<'_> {
-    /// The script that the kernel starts. Whatever becomes of the run, its journal goes over the second serial line, as
-    /// soon as it is whole: the report is derived outside, where that takes a second and not minutes.
+    /// The script that the kernel starts. Whatever becomes of the runs, their journals go over the second serial line.
     fn init(&self) -> String {
         let modules: String =
             self.modules.iter().map(|(name, _)| format!("insmod /modules/{name}.ko\n")).collect();
         let tests: String = (0..self.tests.len())
             .map(|n| format!("/bin/test{n} --test-threads 1; echo \"{n} $?\" >>/tmp/run/tests\n"))
             .collect();
+        let runs: String = self.runs.iter().map(|(name, words)| run(name, words)).collect();
         format!(
             "#!/bin/busybox sh\n\
              /bin/busybox --install -s /bin\n\
@@ -50,15 +61,12 @@ impl Contents<'_> {
              export HOME=/tmp; hostname vm; ip link set lo up; uname -r\n\
              {modules}\
              mkdir -p /tmp/run; : >/tmp/run/tests\n\
-             cd /tmp; copycost run {} --out /tmp/out & run=$!\n\
-             until grep -qs '\"kind\":\"finish\"' /tmp/out/journal.jsonl || ! kill -0 $run; do sleep 0.2; done\n\
-             kill -KILL $run\n\
+             cd /tmp\n\
+             {runs}\
              {tests}\
-             for file in plan.toml host.json journal.jsonl; do cp /tmp/out/$file /tmp/run/; done\n\
              stty -F /dev/ttyS1 raw\n\
              tar -cz -C /tmp/run . | base64 >/dev/ttyS1\n\
-             poweroff -f\n",
-            self.arguments.join(" ")
+             poweroff -f\n"
         )
     }
 

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 /// How far a figure may be off: 1.00 ± 0.01 copies a byte.
 const MARGIN: f64 = 0.01;
+/// The receive path of a cell that names none.
+pub(super) const RECV: &str = "recv";
 
 /// What was found on one kernel.
 #[derive(Debug, Default, PartialEq)]
@@ -32,15 +34,47 @@ fn passes(path: &str) -> Passes {
     }
 }
 
-/// Copies a payload byte that a path must make over a link: in, by reference, deferred, out.
-fn expected(path: &str, link: &str) -> Vec<(&'static str, f64)> {
+/// What a run must have audited: each pair of a send and a receive path over each link, and what must follow from it.
+#[derive(Clone, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) send: Vec<&'a str>,
+    pub(super) receive: Vec<&'a str>,
+    pub(super) links: Vec<String>,
+    pub(super) laws: Vec<u64>,
+    /// Whether every copy that the paper's claims tell of is among them.
+    pub(super) decides_claims: bool,
+}
+
+impl Asked<'_> {
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.send.iter().flat_map(|send| self.receive.iter().map(move |receive| (*send, *receive)))
+    }
+}
+
+/// Whether somebody takes bytes out of a socket at the link's far end.
+pub(super) fn has_receiver(link: &str) -> bool {
+    link != "sink"
+}
+
+/// Copies out a byte that a receive path must make, of whose bytes this share was mapped instead.
+fn copied_out(receive: &str, mapped: f64) -> f64 {
+    match receive {
+        // Thrown away in the kernel.
+        "recv-trunc" => 0.0,
+        "recv-zerocopy" => 1.0 - mapped,
+        _ => 1.0,
+    }
+}
+
+/// Copies a payload byte that two paths must make over a link: in, by reference, deferred, out.
+fn expected(path: &str, receive: &str, mapped: f64, link: &str) -> Vec<(&'static str, f64)> {
     let is = |yes: bool| f64::from(u8::from(yes));
-    let (passes, is_sink) = (passes(path), link == "sink");
+    let (passes, is_sink) = (passes(path), !has_receiver(link));
     let mut figures = vec![
         ("copied_in", is(passes == Passes::Nothing)),
         // On one machine a page that was passed with a notification is copied at delivery; the sink drops it before.
         ("deferred", is(passes == Passes::Notified && !is_sink)),
-        ("copied_out", is(!is_sink)),
+        ("copied_out", if is_sink { 0.0 } else { copied_out(receive, mapped) }),
     ];
     // What is passed without one comes by a function that can be hooked from Linux 6.5 on (`skb_splice_from_iter`).
     if passes != Passes::Unnotified {
@@ -66,8 +100,17 @@ fn retransmitted(audited: &Value) -> f64 {
         .sum()
 }
 
-fn check_cell(audited: &Value, path: &str, link: &str, found: &mut Found) {
-    let name = format!("{path} over {link}");
+/// How a cell is called: its receive path only where it is not the usual one.
+fn name(path: &str, receive: &str, link: &str) -> String {
+    if receive == RECV {
+        format!("{path} over {link}")
+    } else {
+        format!("{path} to {receive} over {link}")
+    }
+}
+
+fn check_cell(audited: &Value, (path, receive): (&str, &str), link: &str, found: &mut Found) {
+    let name = name(path, receive, link);
     let finished = &audited["outcome"]["finished"];
     let bytes = |side: &str, key: &str| finished[side]["total"][key].as_f64().unwrap_or(0.0);
     let accepted = bytes("sender", "accepted_bytes");
@@ -78,7 +121,11 @@ fn check_cell(audited: &Value, path: &str, link: &str, found: &mut Found) {
         return;
     }
     let mut line = format!("  {name}: {accepted} B");
-    for (figure, must) in expected(path, link) {
+    let mapped = bytes("receiver", "mapped_bytes") / received;
+    if receive == "recv-zerocopy" {
+        line.push_str(&format!(", mapped {mapped:.4}"));
+    }
+    for (figure, must) in expected(path, receive, mapped, link) {
         let count = &audited["copies"][figure];
         let total = if figure == "copied_out" { received } else { accepted };
         match count["bytes"].as_f64() {
@@ -177,9 +224,7 @@ fn check_claims(summary: &Value, found: &mut Found) {
 pub(super) fn judge(
     journal: &str,
     summary: Option<&str>,
-    links: &[String],
-    paths: &[&str],
-    laws: &[u64],
+    asked: &Asked<'_>,
 ) -> Result<Found, String> {
     let mut audits = Vec::new();
     for line in journal.lines() {
@@ -190,15 +235,19 @@ pub(super) fn judge(
         }
     }
     let mut found = Found::default();
-    for link in links {
-        for path in paths {
+    for link in &asked.links {
+        for (path, receive) in asked.pairs() {
             let of = |audited: &&Value| {
                 let cell = audited["cell"].as_str().unwrap_or_default();
-                factor(cell, "send", "sendmsg") == *path && factor(cell, "link", "loopback") == link
+                factor(cell, "send", "sendmsg") == path
+                    && factor(cell, "recv", RECV) == receive
+                    && factor(cell, "link", "loopback") == link
             };
             match audits.iter().find(of) {
-                Some(audited) => check_cell(audited, path, link, &mut found),
-                None => found.differing.push(format!("{path} over {link}: no audit trial")),
+                Some(audited) => check_cell(audited, (path, receive), link, &mut found),
+                None => {
+                    found.differing.push(format!("{}: no audit trial", name(path, receive, link)));
+                }
             }
         }
     }
@@ -206,10 +255,10 @@ pub(super) fn judge(
         Some(text) => serde_json::from_str(text).map_err(|why| format!("summary.json: {why}"))?,
         None => Value::Null,
     };
-    for law in laws {
-        check_law(&summary, *law, links, paths.len(), &mut found);
+    for law in &asked.laws {
+        check_law(&summary, *law, &asked.links, asked.pairs().count(), &mut found);
     }
-    if laws.contains(&LAW_OF_COPIES) {
+    if asked.decides_claims && asked.laws.contains(&LAW_OF_COPIES) {
         check_claims(&summary, &mut found);
     }
     Ok(found)
@@ -238,7 +287,13 @@ mod tests {
     }
 
     fn judged(cell: &str, shares: [f64; 4], path: &str, link: &str) -> Vec<String> {
-        judge(&audit(cell, shares), None, &[link.to_owned()], &[path], &[]).unwrap().differing
+        judge(&audit(cell, shares), None, &asked(path, link, &[])).unwrap().differing
+    }
+
+    fn asked<'a>(path: &'a str, link: &str, laws: &[u64]) -> Asked<'a> {
+        let links = if link.is_empty() { Vec::new() } else { vec![link.to_owned()] };
+        let send = if path.is_empty() { Vec::new() } else { vec![path] };
+        Asked { send, receive: vec![RECV], links, laws: laws.to_vec(), decides_claims: true }
     }
 
     #[test]
@@ -262,6 +317,43 @@ mod tests {
     }
 
     #[test]
+    fn what_a_receiver_copies_out_follows_its_path_and_what_was_mapped() {
+        let judged = |receive: &'static str, mapped: u64, out: f64| {
+            let cell = format!("send=zerocopy recv={receive}");
+            let mut record: Value =
+                serde_json::from_str(&audit(&cell, [0.0, 1.0, 1.0, out])).unwrap();
+            record["body"]["outcome"]["finished"]["receiver"]["total"]["mapped_bytes"] =
+                json!(mapped);
+            let asked = Asked { receive: vec![receive], ..asked("zerocopy", "loopback", &[]) };
+            judge(&record.to_string(), None, &asked).unwrap().differing
+        };
+        let none = Vec::<String>::new();
+        for (receive, mapped, out) in [
+            ("readv", 0, 1.0),
+            ("recv-trunc", 0, 0.0),
+            ("recv-zerocopy", 970_000, 0.03),
+            ("recv-zerocopy", 0, 1.0),
+        ] {
+            assert_eq!(judged(receive, mapped, out), none, "{receive}");
+        }
+        for (receive, mapped, out, must) in [
+            ("recvmsg", 0, 0.0, "1.00"),
+            ("recv-trunc", 0, 1.0, "0.00"),
+            ("recv-zerocopy", 970_000, 1.0, "0.03"),
+        ] {
+            let wrong = format!(
+                "zerocopy to {receive} over loopback: copied_out is {out:.4} of a byte, not {must}"
+            );
+            assert_eq!(judged(receive, mapped, out), [wrong]);
+        }
+        assert_eq!(
+            judged("recv", 0, 1.0),
+            none,
+            "a cell that names the usual path is found like one that names none"
+        );
+    }
+
+    #[test]
     fn a_figure_that_is_off_is_named() {
         let found = judged("send=send", [2.0, 0.0, 0.0, 1.0], "send", "loopback");
         assert_eq!(found, ["send over loopback: copied_in is 2.0000 of a byte, not 1.00"]);
@@ -276,8 +368,8 @@ mod tests {
         let mut record: Value =
             serde_json::from_str(&audit("send=send", [1.0, 0.0, 0.0, 1.0])).unwrap();
         record["body"]["copies"]["deferred"] = json!({"absent": "no kprobes"});
-        let links = ["loopback".to_owned()];
-        let found = judge(&record.to_string(), None, &links, &["send"], &[]).unwrap().differing;
+        let found =
+            judge(&record.to_string(), None, &asked("send", "loopback", &[])).unwrap().differing;
         assert_eq!(found, ["send over loopback: deferred is absent: no kprobes"]);
     }
 
@@ -350,7 +442,7 @@ mod tests {
         summary["laws"].as_array_mut().unwrap().pop();
         let expected = ["law 4 is \"broken\": \"x\"", "law 5 was not judged"];
         assert_eq!(judged_laws(&summary), expected);
-        let found = judge("", None, &[], &[], &[2]).unwrap();
+        let found = judge("", None, &asked("", "", &[2])).unwrap();
         assert_eq!(found.differing, ["law 2 was not judged"]);
     }
 
@@ -373,9 +465,8 @@ mod tests {
 
     #[test]
     fn a_summary_of_an_older_form_is_no_proof() {
-        let links = ["veth".to_owned()];
         let summary = json!({"laws": [{"id": 2, "state": "holds"}]}).to_string();
-        let found = judge("", Some(&summary), &links, &[], &[2]).unwrap();
+        let found = judge("", Some(&summary), &asked("", "veth", &[2])).unwrap();
         assert_eq!(found.differing, ["law 2 was not judged on veth"]);
     }
 
@@ -384,7 +475,7 @@ mod tests {
         let record = json!({"kind": "audit", "body": {
             "cell": "send=send", "outcome": {"failed": {"why": "an end died"}},
         }});
-        let found = judge(&record.to_string(), None, &["loopback".to_owned()], &["send"], &[]);
+        let found = judge(&record.to_string(), None, &asked("send", "loopback", &[]));
         assert_eq!(found.unwrap().differing, ["send over loopback: an end died"]);
     }
 }

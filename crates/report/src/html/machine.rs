@@ -101,11 +101,18 @@ pub(super) fn method(html: &mut Markup, page: &Page) {
 
 /// How the two ways of measuring agree; cell by cell folded away.
 fn control(html: &mut Markup, page: &Page) {
-    let by_contrast = control_table::by_contrast(page.summary);
-    if by_contrast.rows.is_empty() {
+    let (some, left_out) = control_table::some_contrasts(page.summary);
+    if some.rows.is_empty() {
         return;
     }
-    text_table(html, &by_contrast);
+    text_table(html, &some);
+    if left_out > 0 {
+        let all = control_table::by_contrast(page.summary);
+        html.element("details", &[("class", "bulk")], |html| {
+            html.leaf("summary", &[], &format!("All contrasts ({})", all.rows.len()));
+            plain_table(html, "Turns and steady windows, all contrasts", all.columns, &all.rows);
+        });
+    }
     let by_cell = control_table::by_cell(page.summary);
     html.element("details", &[("class", "bulk")], |html| {
         html.leaf("summary", &[], &format!("Cell by cell ({})", by_cell.rows.len()));

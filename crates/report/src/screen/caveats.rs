@@ -37,10 +37,14 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     } else {
         ""
     };
-    let notified = grid.paths().iter().filter(|path| path.capabilities().gets_notifications);
-    let names: Vec<&str> = notified.map(|path| path.name()).collect();
+    let names: Vec<&str> = grid
+        .paths()
+        .iter()
+        .filter(|path| path.capabilities().gets_notifications)
+        .map(|path| path.name())
+        .collect();
     let its = if names.len() > 1 { "their" } else { "its" };
-    let path = if names.is_empty() { "zerocopy".to_owned() } else { names.join(", ") };
+    let path = names.join(", ");
     Some(Line::wrapped(2).and(Style::Strong, format!("{path}: ")).and(
         Style::Plain,
         if high.mean > 0.0 {
