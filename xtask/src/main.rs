@@ -84,8 +84,8 @@ const TASKS: [Task; 12] = [
     },
     Task {
         name: "side-by-side",
-        arguments: "[PAIRS]",
-        purpose: "compare goodput at 64 KiB with iperf3's, in turn (needs iperf3)",
+        arguments: "[PAIRS [COMPARISON...]]",
+        purpose: "compare goodput with that of iperf3, nuttcp and sockperf, in turn (needs them)",
         run: side_by_side::run,
     },
     Task {
