@@ -8,6 +8,7 @@ use kernel::socket::Socket;
 use kernel::{clock, cpu, limits, process};
 use model::message::Message;
 use model::record::{Machine, ReceiveTally, SendTally, Side, SocketFacts};
+use model::values::LowWater;
 use model::{Bytes, Completions, Nanos, Sockets};
 
 use crate::content::{Checked, Content, Pattern, Unread};
@@ -288,6 +289,9 @@ fn start_receivers(prepare: Prepare, met: Met) -> Result<Crew<ReceiveTally>, Bro
     let (path, check) = (cell.receive_path, prepare.check);
     let repeats_after = (!cell.send_path.capabilities().tells_release())
         .then(|| u64::from(cell.ring.slots(cell.message)).saturating_mul(cell.message.bytes().0));
+    if let LowWater::Fixed(bytes) = cell.receive_low_water {
+        set_low_water(&met.sockets, bytes)?;
+    }
     Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<ReceiveTally>| {
         with_receive_path!(path, Path => if check {
             let token = job.token;
@@ -300,6 +304,21 @@ fn start_receivers(prepare: Prepare, met: Met) -> Result<Crew<ReceiveTally>, Bro
             receive_job::<Path, _>(job, buffer, |_| Unread)
         })
     })
+}
+
+/// Has receive calls wait for so many bytes. It is no option to set before the greeting, which is shorter.
+fn set_low_water(sockets: &[Socket], bytes: u32) -> Result<(), Broken> {
+    for socket in sockets {
+        let granted = socket
+            .set_receive_low_water(bytes as usize)
+            .map_err(|error| failed(error.to_string()))?;
+        if granted < bytes as usize {
+            return Err(unsupported(format!(
+                "setsockopt(SO_RCVLOWAT={bytes}): the kernel grants {granted}, half of the largest receive buffer; use a smaller --rcvlowat, or raise net.ipv4.tcp_rmem"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn receive_job<P: ReceivePath, C: Content>(

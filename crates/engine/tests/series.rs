@@ -19,10 +19,11 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|word| word == "end") {
         return engine::end::main();
     }
-    let tests: [Test; 7] = [
+    let tests: [Test; 8] = [
         ("every_slice_of_every_cell_is_recorded_and_what_was_accepted_arrives", slices),
         ("several_threads_and_flows_take_turns_too", threads_and_flows),
         ("workers_that_share_a_connection_take_turns_too", shared_sockets),
+        ("receivers_that_wait_for_many_bytes_take_turns_and_take_all", low_water),
         ("the_steady_control_stands_apart_from_the_sums", control),
         ("a_cell_that_fails_ends_the_series_and_the_next_one_goes_well", failing_cell),
         ("a_cell_that_is_refused_is_told_before_anything_runs", refused_cell),
@@ -83,6 +84,31 @@ fn shared_sockets() {
         assert_eq!(sent.accepted_bytes, received.received_bytes);
         for worker in finished.sender.workers.iter().chain(&finished.receiver.workers) {
             assert_sums(worker, 6);
+        }
+    }
+}
+
+/// Messages of an odd size, so that what is left at a pause is less than the receivers wait for.
+fn low_water() {
+    let of = |recv: &str, flows: u32| {
+        format!(
+            "send=sendmsg recv={recv} message_bytes=4099 threads=1 flows={flows} rcvlowat=65536"
+        )
+    };
+    let cells: Vec<String> = ["recv", "readv", "recv-trunc", "recv-zerocopy"]
+        .iter()
+        .flat_map(|recv| [of(recv, 1), of(recv, 3)])
+        .collect();
+    let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+    let order = series(&cells, 4, Some(20));
+    for (cell, (_, finished)) in cells.iter().zip(measure_series(&order)) {
+        let (sent, received) = (&finished.sender, &finished.receiver);
+        assert_eq!(received.total.received_bytes, sent.total.accepted_bytes, "{cell}");
+        if cell.contains("recv=recv ") || cell.contains("recv=readv") {
+            // A call takes less where a slice or the connection ends: of each flow once a slice, some for the greeting and the end.
+            let whole = received.total.received_bytes / 65_536;
+            let calls = received.total.calls.receiving();
+            assert!(calls <= whole + 3 * 16, "{cell}: {calls} calls for {whole} times 64 KiB");
         }
     }
 }

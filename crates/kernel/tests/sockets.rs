@@ -119,6 +119,11 @@ fn options_are_read_back_as_set() {
         assert_eq!(near.set_receive_buffer(60_000), Ok(60_000));
         assert_eq!(near.receive_buffer(), Ok(120_000));
         assert_eq!(near.set_send_buffer(usize::MAX).unwrap_err().errno, Errno(libc::EINVAL));
+        assert_eq!(near.receive_low_water(), Ok(1));
+        assert_eq!(near.set_receive_low_water(5000), Ok(5000));
+        assert_eq!(near.receive_low_water(), Ok(5000));
+        let granted = near.set_receive_low_water(1 << 30).unwrap();
+        assert!(granted < 1 << 30, "half of the largest buffer is the most: {granted}");
         near.set_congestion("reno").unwrap();
         assert_eq!(near.congestion().unwrap(), "reno");
         assert_eq!(near.take_error(), Ok(None));

@@ -13,8 +13,8 @@ use crate::names::{
 use crate::placement::Placement;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, Depth, Fields, Flows, MessageSize, Mtu, Offset, Rate, ReceiveBuffer,
-    Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, Depth, Fields, Flows, LowWater, MessageSize, Mtu, Offset, Rate,
+    ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 /// One value for every factor. What each means stands with [`Factor`].
@@ -58,6 +58,7 @@ pub struct Cell {
     pub rate: Rate,
     pub sockets: Sockets,
     pub depth: Depth,
+    pub receive_low_water: LowWater,
 }
 
 /// Why a factor means nothing to a cell, so that its value there is the default.
@@ -254,7 +255,7 @@ mod tests {
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
             "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
-            "8",
+            "8", "32768",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();

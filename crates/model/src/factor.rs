@@ -16,8 +16,8 @@ use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, Depth, FactorValue, Fields, Flows, MessageSize, Mtu, Offset, Rate,
-    ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, Depth, FactorValue, Fields, Flows, LowWater, MessageSize, Mtu, Offset,
+    Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 macro_rules! factors {
@@ -234,6 +234,8 @@ factors! {
     Sockets { sockets: Sockets = Sockets::Own, key "sockets", id "sockets", column "sockets" }
     /// Messages that a path through an io_uring submits together, as one linked chain.
     Depth { depth: Depth = Depth::ONE, key "depth", id "depth", column "depth" }
+    /// Bytes that a receive call waits for (SO_RCVLOWAT), at most as many as it asks for, or auto (whatever is there).
+    Rcvlowat { receive_low_water: LowWater = LowWater::Auto, key "rcvlowat", id "rcvlowat", column "rcvlowat_bytes" }
 }
 
 /// What two values of a factor are to each other.
@@ -315,6 +317,7 @@ impl Factor {
             | Self::Completions
             | Self::Sockets
             | Self::Depth
+            | Self::Rcvlowat
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -342,7 +345,9 @@ impl Factor {
             Self::Mtu | Self::Tso | Self::Gso => link.has_devices,
             Self::Gro => link.joins_received_packets,
             Self::AckInterval | Self::AckPlacement => link.has_helper,
-            Self::Recv | Self::ReceiveBuffer | Self::Rcvbuf | Self::Sockets => link.has_receiver,
+            Self::Recv | Self::ReceiveBuffer | Self::Rcvbuf | Self::Rcvlowat | Self::Sockets => {
+                link.has_receiver
+            }
             Self::Send
             | Self::Link
             | Self::Message

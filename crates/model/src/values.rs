@@ -292,6 +292,14 @@ fn pacing_rate(text: &str) -> Result<BitRate, String> {
     Err(format!("a rate must be from 100kbit/s to 1Tbit/s and whole bytes a second, not {rate}"))
 }
 
+fn low_water_bytes(text: &str) -> Result<u32, String> {
+    let bytes: Bytes = text.parse()?;
+    match u32::try_from(bytes.0) {
+        Ok(n @ 1..=0x4000_0000) => Ok(n),
+        _ => Err(format!("a low-water mark must have from 1 byte to 1 GiB, not {} bytes", bytes.0)),
+    }
+}
+
 auto_or! {
     /// What the senders of a cell offer together, shared by its connections alike (SO_MAX_PACING_RATE); `max` is as fast as they can.
     Rate, "max", pacing_rate, BitRate, "max";
@@ -304,6 +312,8 @@ auto_or! {
     SocketBuffer, "auto", buffer_bytes, u64, "auto";
     /// Message slots a flow; `auto` fills 4 MiB with at least 4 and at most 256.
     Ring, "auto", |text| count("ring slots", text, MAX_RING), u32, "auto";
+    /// SO_RCVLOWAT in bytes; `auto` leaves it at 1: whatever is there is taken.
+    LowWater, "auto", low_water_bytes, u32, "auto";
     /// Bytes a receive call asks for; `message` is the message's size, as in the paper.
     ReceiveBuffer, "message", buffer_bytes, u64, "message";
 }

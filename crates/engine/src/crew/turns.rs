@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use kernel::clock;
 use model::record::{Machine, Side};
+use model::values::LowWater;
 use model::{Bytes, Nanos};
 
-use super::{Crew, Done, Note, Tally, failed};
+use super::{Crew, Done, Note, Tally, failed, set_low_water};
 use crate::coordinator::{Broken, LOOK_NS, nanos, wait_until};
 use crate::gate::{Phase, SliceKind};
 use crate::instruments::cpu_busy::CpuBusy;
@@ -135,6 +136,14 @@ impl<T: Tally> Crew<T> {
         self.window(slice, clock::monotonic_ns(), is_over)
     }
 
+    /// Has receivers wait for as many bytes as the plan says, if it does, or no longer.
+    fn low_water(&self, waits: bool) -> Result<(), Broken> {
+        match self.prepare.cell.receive_low_water {
+            LowWater::Fixed(bytes) => set_low_water(&self.flows, if waits { bytes } else { 1 }),
+            LowWater::Auto => Ok(()),
+        }
+    }
+
     /// A receiver's slice: it begins when the first worker has taken bytes, and is over when every worker has seen the end
     /// of its window while the senders still load it.
     pub(super) fn receive_slice(
@@ -142,6 +151,7 @@ impl<T: Tally> Crew<T> {
         slice: &Slice,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(), Broken> {
+        self.low_water(true)?;
         self.begin(slice);
         self.wait_obeyed(1, MEETING, "no byte came in a slice", is_over)?;
         self.window(slice, clock::monotonic_ns(), is_over)?;
@@ -189,6 +199,8 @@ impl<T: Tally> Crew<T> {
     /// sockets (`tcpi_bytes_received`, `FIONREAD`).
     pub(super) fn drain(&mut self, bytes: u64, is_over: &dyn Fn() -> bool) -> Result<(), Broken> {
         self.turns.sent = bytes;
+        // What is less than receivers wait for would never be taken.
+        self.low_water(false)?;
         let expected = bytes + (self.flows.len() * GREETING_BYTES) as u64;
         let deadline = clock::monotonic_ns() + self.turns.drain.0;
         loop {

@@ -31,6 +31,8 @@ const SEND_BUFFER: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_SNDBUF, words: "SO_SNDBUF" };
 const RECEIVE_BUFFER: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_RCVBUF, words: "SO_RCVBUF" };
+const RECEIVE_LOW_WATER: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_RCVLOWAT, words: "SO_RCVLOWAT" };
 const ZEROCOPY: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_ZEROCOPY, words: "SO_ZEROCOPY" };
 const PACING_RATE: OptionName = OptionName {
@@ -132,6 +134,28 @@ impl Socket {
     /// ENOTSOCK on what is no socket.
     pub fn receive_buffer(&self) -> Result<usize, CallError> {
         Ok(usize::try_from(self.get_int(RECEIVE_BUFFER)?).unwrap_or(0))
+    }
+
+    /// Has a receive call wait for so many bytes, or for as many as it asks for where those are fewer (`SO_RCVLOWAT`); the
+    /// receive buffer grows to hold them, up to `net.ipv4.tcp_rmem`, and what it cannot hold is not waited for
+    /// (`tcp_set_rcvlowat`, net/ipv4/tcp.c). A thread that waits for bytes that are there by the new mark is woken. Answers what
+    /// was granted.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL for more bytes than an `int` holds.
+    pub fn set_receive_low_water(&self, bytes: usize) -> Result<usize, CallError> {
+        self.set_buffer(RECEIVE_LOW_WATER, bytes)?;
+        self.receive_low_water()
+    }
+
+    /// How many bytes a receive call waits for.
+    ///
+    /// # Errors
+    ///
+    /// ENOTSOCK on what is no socket.
+    pub fn receive_low_water(&self) -> Result<usize, CallError> {
+        Ok(usize::try_from(self.get_int(RECEIVE_LOW_WATER)?).unwrap_or(0))
     }
 
     /// Chooses the congestion control by the kernel's name for it.
