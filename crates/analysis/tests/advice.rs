@@ -228,7 +228,11 @@ fn a_fixed_load_is_decided_by_cpu_cost_and_tells_what_is_saved() {
     });
     let summary = summarise(&plan, &synthetic::host(), &records);
     let mut question = question(&[Link::Loopback], 16_384);
-    assert_eq!(used(&answer(&question, &summary).links[0].choice).0, Zerocopy);
+    let fastest = answer(&question, &summary);
+    assert_eq!(used(&fastest.links[0].choice).0, Zerocopy);
+    // 1 Gbit/s is 122 070 KiB a second, each of which takes 100 ns more.
+    let saving = fastest.links[0].saving.as_ref().unwrap();
+    assert!((saving.cpus.unwrap().mean + 0.0122).abs() < 0.0005, "{saving:?}");
     question.rate_gbps = Some(8.192);
     question.share_of_cpu = Some(Share(0.1));
     question.against = Some(Send);

@@ -146,7 +146,11 @@ fn of_link(on: &LinkAdvice, advice: &Advice) -> Vec<Line> {
     for it in on.break_evens.iter().filter(is_shown) {
         lines.push(item("Break-even", &words::break_even(it, on.link)));
     }
-    for saved in on.saving.iter().flat_map(|saving| words::saving(saving, advice)) {
+    for saved in on
+        .saving
+        .iter()
+        .flat_map(|saving| words::saving(saving, advice.rate_gbps, advice.share_of_cpu))
+    {
         lines.push(item(&format!("Saving, {}", on.link), &saved));
     }
     for why in &on.why_not {

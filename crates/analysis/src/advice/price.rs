@@ -22,7 +22,7 @@ pub struct Saving {
     pub cost_ratio: Estimate,
     /// What is shown of it.
     pub finding: Finding,
-    /// CPUs saved at the asked rate; absent where none was asked.
+    /// CPUs saved at the asked rate, or for each Gbit/s where none was asked.
     pub cpus: Option<Estimate>,
     /// Share of the service's CPU time, where what it spends in sending was asked; of the sender's CPU cost.
     pub share_of_cpu: Option<Estimate>,
@@ -72,9 +72,6 @@ pub(super) fn saving(
     cells: &[&CellEstimates],
     source: &Source<'_>,
 ) -> Option<Saving> {
-    if question.rate_gbps.is_none() && question.share_of_cpu.is_none() {
-        return None;
-    }
     let path = choice.path()?;
     let against = against.filter(|against| *against != path)?;
     let of_cells: Vec<&Cell> = cells.iter().map(|estimates| &estimates.cell).collect();
@@ -88,9 +85,8 @@ pub(super) fn saving(
     let of_sender = if link.has_receiver() { duel(Metric::SenderCpuNsPerKib) } else { None };
     let (sender_ratio, _) = of_sender.unwrap_or((cost_ratio, finding));
     let replaced = cells.iter().find(|estimates| estimates.cell.send_path == against)?;
-    let cpus = question
-        .rate_gbps
-        .and_then(|rate| Some(cost_ratio.saved_of(cpus(rate, figure(replaced, cost)?.mean))));
+    let rate = question.rate_gbps.unwrap_or(1.0);
+    let cpus = figure(replaced, cost).map(|cost| cost_ratio.saved_of(cpus(rate, cost.mean)));
     let share_of_cpu = question.share_of_cpu.map(|share| sender_ratio.saved_of(share.0));
     Some(Saving { path, against, cost_ratio, finding, cpus, share_of_cpu })
 }

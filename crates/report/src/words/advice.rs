@@ -1,8 +1,6 @@
 //! The answer of `copycost advise` in sentences: what to use first, then what it rests on.
 
-use analysis::advice::{
-    Advice, BreakEven, Choice, Differs, Gap, LinkAdvice, Price, Saving, Seen, WhyNot,
-};
+use analysis::advice::{BreakEven, Choice, Differs, Gap, LinkAdvice, Price, Saving, Seen, WhyNot};
 use analysis::estimate::Estimate;
 use analysis::metric::{Better, Metric};
 use analysis::recommendation::Pays;
@@ -213,7 +211,11 @@ pub(crate) fn break_even(it: &BreakEven, link: Link) -> String {
 }
 
 /// What the answer saves.
-pub(crate) fn saving(saving: &Saving, advice: &Advice) -> Vec<String> {
+pub(crate) fn saving(
+    saving: &Saving,
+    rate_gbps: Option<f64>,
+    spent_in_sending: Option<f64>,
+) -> Vec<String> {
     let Saving { path, against, finding, cpus, share_of_cpu, .. } = saving;
     let is_shown = matches!(finding, Finding::More | Finding::Less);
     let doubt = if is_shown { "" } else { ", which is not shown to be a difference" };
@@ -221,14 +223,31 @@ pub(crate) fn saving(saving: &Saving, advice: &Advice) -> Vec<String> {
         (Some(low), Some(high)) => format!("{} [{}, {}]", text(of.mean), text(low), text(high)),
         (None, _) | (_, None) => text(of.mean),
     };
-    let cpus = cpus.as_ref().zip(advice.rate_gbps).map(|(cpus, rate)| {
-        format!(
-            "at {} Gbit/s {path} in place of {against} saves {} CPUs{doubt}",
-            short(rate),
-            span(cpus, &|x| format!("{x:.3}"))
-        )
+    let cpus = cpus.as_ref().map(|cpus| {
+        let (saves, more, of) = if cpus.mean < 0.0 {
+            let turned = Estimate {
+                mean: -cpus.mean,
+                low: cpus.high.map(|high| -high),
+                high: cpus.low.map(|low| -low),
+                ..*cpus
+            };
+            ("takes", " more", turned)
+        } else {
+            ("saves", "", *cpus)
+        };
+        match rate_gbps {
+            Some(rate) => format!(
+                "at {} Gbit/s {path} in place of {against} {saves} {}{more} CPUs{doubt}",
+                short(rate),
+                span(&of, &|x| format!("{x:.3}"))
+            ),
+            None => format!(
+                "{path} in place of {against} {saves} {}{more} CPUs for each Gbit/s{doubt}",
+                span(&of, &|x| format!("{x:.4}"))
+            ),
+        }
     });
-    let share = share_of_cpu.as_ref().zip(advice.share_of_cpu).map(|(saved, share)| {
+    let share = share_of_cpu.as_ref().zip(spent_in_sending).map(|(saved, share)| {
         format!(
             "a service that spends {} of its CPU time in sending by {against} saves {} % of it all with {path}{doubt}",
             percent(share),
@@ -309,6 +328,39 @@ mod tests {
         assert_eq!(
             of(Pays::Never, None),
             "no constant for zerocopy / sendmsg: zerocopy never costs less (1 KiB to 64 KiB, sink)"
+        );
+    }
+
+    #[test]
+    fn what_is_saved_is_told_at_the_rate_or_for_each_gigabit_and_more_is_not_called_saved() {
+        let estimate = |mean: f64| Estimate {
+            mean,
+            low: Some(mean - 0.01),
+            high: Some(mean + 0.01),
+            trials: 9,
+        };
+        let told = |cpus: f64, rate| {
+            let one = Saving {
+                path: SendPath::Zerocopy,
+                against: SendPath::Sendmsg,
+                cost_ratio: estimate(0.5),
+                finding: Finding::Less,
+                cpus: Some(estimate(cpus)),
+                share_of_cpu: None,
+            };
+            saving(&one, rate, None).concat()
+        };
+        assert_eq!(
+            told(0.04, None),
+            "zerocopy in place of sendmsg saves 0.0400 [0.0300, 0.0500] CPUs for each Gbit/s"
+        );
+        assert_eq!(
+            told(-0.04, None),
+            "zerocopy in place of sendmsg takes 0.0400 [0.0300, 0.0500] more CPUs for each Gbit/s"
+        );
+        assert_eq!(
+            told(0.04, Some(5.0)),
+            "at 5.00 Gbit/s zerocopy in place of sendmsg saves 0.040 [0.030, 0.050] CPUs"
         );
     }
 }
