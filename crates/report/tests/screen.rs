@@ -184,6 +184,18 @@ fn other_factors_stand_beside_the_threads() {
 }
 
 #[test]
+fn where_receive_paths_vary_each_column_says_to_which_it_sends() {
+    let plan = synthetic::plan(&[
+        (Factor::Send, "sendmsg"),
+        (Factor::Recv, "recv,readv"),
+        (Factor::Threads, "1"),
+    ]);
+    let text = plain(&common::summary(&plan), &plan, NARROW);
+    assert!(text.contains("sendmsg to recv  sendmsg to readv"), "{text}");
+    assert!(!text.contains("recv="), "{text}");
+}
+
+#[test]
 fn a_run_without_a_valid_trial_tells_its_reasons_and_shows_no_figure() {
     let plan = Plan::preset(Preset::Default);
     let mut summary = common::summary(&plan);

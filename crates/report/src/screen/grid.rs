@@ -68,7 +68,9 @@ impl Naming {
     pub(super) fn path(&self, cell: &Cell) -> String {
         let mut name = cell.send_path.to_string();
         for factor in self.others().filter(|factor| Factor::ALWAYS_WITHIN_BLOCK.contains(factor)) {
-            if !cell.is_default(factor) {
+            if factor == Factor::Recv {
+                name.push_str(&format!(" to {}", cell.receive_path));
+            } else if !cell.is_default(factor) {
                 name.push_str(&format!(" {}={}", factor.id_key(), cell.get(factor)));
             }
         }
