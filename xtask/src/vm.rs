@@ -11,7 +11,7 @@ mod judgement;
 mod kernel_package;
 
 /// The paths whose copies are known beforehand.
-const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed,uring-send-zc,uring-sendmsg-zc,uring-send-zc-fixed";
+const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed,uring-send-zc,uring-sendmsg-zc,uring-send-zc-fixed,hybrid";
 /// Where packages, images and results are kept between runs.
 const WORK: &str = "target/vm";
 /// How long a machine may take, in seconds: without KVM it needs about 20 to boot and four minutes to measure.
@@ -115,8 +115,9 @@ fn audit(package: &str, options: &Options) -> Result<judgement::Found, String> {
             PATHS,
             "--link",
             &options.links.join(","),
-            "--sizes",
-            "64KiB",
+            // Messages of 64 KiB, of which hybrid copies the first field.
+            "--shape",
+            "8KiB+56KiB",
             "--threads",
             "1",
             "--rounds",

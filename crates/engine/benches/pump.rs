@@ -154,7 +154,7 @@ fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
         let (gate, message) = (Arc::clone(&gate), message.clone());
         std::thread::spawn(move || {
             pin_first();
-            let options = SendOptions { so_zerocopy: false, slots, depth: 1 };
+            let options = SendOptions { so_zerocopy: false, slots, depth: 1, copy_below: 0 };
             let arena = Arena::new(message.stride() * slots as usize).unwrap();
             let mut flows = [SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
