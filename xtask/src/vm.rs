@@ -11,7 +11,7 @@ mod judgement;
 mod kernel_package;
 
 /// The paths whose copies are known beforehand.
-const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed,uring-send-zc,uring-sendmsg-zc,uring-send-zc-fixed";
+const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed,uring-send-zc,uring-sendmsg-zc,uring-send-zc-fixed,hybrid";
 /// The receive paths whose copies out are known beforehand, and the senders in front of them: what one copies cannot be
 /// mapped, what the other passes by reference comes in pages that can.
 const RECEIVE_PATHS: &str = "recv,recvmsg,readv,recv-trunc,recv-zerocopy";
@@ -121,7 +121,8 @@ fn runs(links: &[String]) -> Vec<Run> {
         send: PATHS,
         receive: judgement::RECV,
         links: links.to_vec(),
-        more: "",
+        // Messages of 64 KiB, of which hybrid copies the first field.
+        more: "--shape 8KiB+56KiB",
     };
     let received: Vec<String> =
         links.iter().filter(|link| judgement::has_receiver(link)).cloned().collect();
@@ -131,7 +132,7 @@ fn runs(links: &[String]) -> Vec<Run> {
         receive: RECEIVE_PATHS,
         links: received,
         // Whole pages in segments of whole pages: what recv-zerocopy can map.
-        more: "--layout paged --segment 4108",
+        more: "--sizes 64KiB --layout paged --segment 4108",
     };
     [sending, receiving].into_iter().filter(|run| !run.links.is_empty()).collect()
 }
@@ -140,7 +141,7 @@ impl Run {
     /// The words after `copycost run`.
     fn words(&self) -> String {
         format!(
-            "--audits copy-audit --send {} --recv {} --link {} {} --sizes 64KiB --threads 1 --rounds 1 --controls off \
+            "--audits copy-audit --send {} --recv {} --link {} {} --threads 1 --rounds 1 --controls off \
              --time 250ms --warmup 100ms --quiet --threshold unsettled=100% --threshold window_void=100%",
             self.send,
             self.receive,

@@ -18,7 +18,7 @@ use model::{Cell, Factor, Link, Measured, Nanos, Plan, SendPath, Share, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use break_even::BreakEven;
+pub use break_even::{BreakEven, of_fields};
 pub use gap::{Differs, Gap};
 pub use price::{Price, Saving};
 pub use reasons::{Seen, WhyNot};
@@ -308,9 +308,22 @@ fn asked(question: &Question) -> Shared {
 }
 
 /// The factors by which a question does not choose its cells.
-const OPEN: [Factor; 4] = [Factor::Send, Factor::Link, Factor::AckInterval, Factor::AckPlacement];
+const OPEN: [Factor; 5] = [
+    Factor::Send,
+    Factor::Link,
+    Factor::AckInterval,
+    Factor::AckPlacement,
+    // What counts is which fields it has copied.
+    Factor::CopyBelow,
+];
 
 /// Whether two cells differ in nothing but their path.
 fn differ_in_path(one: &Cell, other: &Cell) -> bool {
-    Cell { send_path: one.send_path, ..other.clone() } == *one
+    Cell { send_path: one.send_path, copy_below: one.copy_below, ..other.clone() } == *one
+}
+
+/// Whether the fields of a cell's message go the way that they would at the question's own length.
+fn goes_as_asked(cell: &Cell, question: &Question) -> bool {
+    let asked = Cell { copy_below: question.cell.copy_below, ..cell.clone() };
+    cell.field_lengths().all(|bytes| cell.passes_field(bytes) == asked.passes_field(bytes))
 }

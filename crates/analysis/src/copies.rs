@@ -13,7 +13,10 @@ use crate::evidence::AuditRecords;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Expected {
     pub(crate) copied_in: f64,
+    /// Packets are copied whole: what was copied in and travels beside pages passed by reference is copied again.
     pub(crate) deferred: f64,
+    /// The same where no such byte does.
+    pub(crate) least_deferred: f64,
     pub(crate) copied_out: f64,
 }
 
@@ -37,11 +40,13 @@ pub(crate) fn expected_of(audited: &Audited) -> Expected {
 /// What a cell's paths and link should copy, where the receivers mapped this share of what they took. A program's own copy
 /// (`staged`) is none of the kernel's.
 pub(crate) fn expected(cell: &Cell, mapped: f64) -> Expected {
-    let is = |yes: bool| f64::from(u8::from(yes));
-    let by_reference = cell.passes_by_reference();
+    let by_reference = cell.share_by_reference();
+    let (deferred, least_deferred) =
+        if cell.is_copied_on_delivery() { (1.0, by_reference) } else { (0.0, 0.0) };
     Expected {
-        copied_in: is(!by_reference),
-        deferred: is(cell.is_copied_on_delivery()),
+        copied_in: 1.0 - by_reference,
+        deferred,
+        least_deferred,
         copied_out: match cell.receive_path.capabilities().taken {
             _ if !cell.link.has_receiver() => 0.0,
             TakenBytes::Copied => 1.0,
@@ -80,6 +85,15 @@ impl Step {
             Self::In => expected.copied_in,
             Self::Deferred => expected.deferred,
             Self::Out => expected.copied_out,
+        }
+    }
+
+    /// Copies a payload byte that are as they should be, from the least to the most.
+    pub(crate) const fn range(self, expected: &Expected) -> (f64, f64) {
+        let most = self.of(expected);
+        match self {
+            Self::Deferred => (expected.least_deferred, most),
+            Self::In | Self::Out => (most, most),
         }
     }
 

@@ -414,7 +414,13 @@ fn named_breaks(
     let by_reference = shared.passes_by_reference();
     let pages = page_bytes.filter(|_| by_reference);
     let fragments = pages.and_then(|page_bytes| size_beyond_fragments(shared, page_bytes));
+    // From here on the longest of equal fields is passed by reference.
+    let can = shared.send_path.capabilities();
+    let fields = shared.fields.get() as f64;
+    let switch =
+        can.copies_short_fields.then(|| (shared.copy_below.bytes().0 as f64 - 1.0) * fields);
     let named = [
+        ("copy-below", switch),
         ("segment size", mss),
         ("17 fragments", fragments),
         ("32 KiB page fragments", (!by_reference).then_some(PAGE_FRAGMENT_BYTES)),

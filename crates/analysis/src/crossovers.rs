@@ -419,6 +419,22 @@ fn pairs(plan: &Plan, places: &Places) -> Vec<Pair> {
     pairs
 }
 
+/// Log-ratios of one cell against another, paired by round, above 0 where the first one is better.
+pub(crate) fn better(
+    logs: &RoundLogs<'_>,
+    metric: Metric,
+    cell: usize,
+    against: usize,
+) -> Option<Vec<(u32, f64)>> {
+    let sign = match metric.better() {
+        Better::Low => -1.0,
+        Better::High | Better::None => 1.0,
+    };
+    let mut log_ratios = logs.paired_at(cell, against, metric)?;
+    log_ratios.iter_mut().for_each(|(_, log)| *log *= sign);
+    Some(log_ratios)
+}
+
 /// Log-ratios of a pair over size, above 0 where the first one is better. Sizes at which the two were never measured
 /// together are left out.
 fn curve(
@@ -427,13 +443,8 @@ fn curve(
     metric: Metric,
     pair: &[(usize, usize)],
 ) -> Vec<SizeRatios> {
-    let sign = match metric.better() {
-        Better::Low => -1.0,
-        Better::High | Better::None => 1.0,
-    };
     let size = |(cell, against): &(usize, usize)| {
-        let mut log_ratios = logs.paired_at(*cell, *against, metric)?;
-        log_ratios.iter_mut().for_each(|(_, log)| *log *= sign);
+        let log_ratios = better(logs, metric, *cell, *against)?;
         let bytes = places.cells[*cell].message.bytes().0;
         (!log_ratios.is_empty()).then_some(SizeRatios { bytes, log_ratios })
     };

@@ -146,8 +146,11 @@ pub(crate) fn pages_per_message(cell: &Cell, page_bytes: u64) -> Option<f64> {
     let message = Message::of(cell, page).ok()?;
     let slots = cell.ring.slots(cell.message).clamp(1, SLOTS_LOOKED_AT);
     let mut pages = 0_usize;
+    let copies_some = cell.send_path.capabilities().copies_short_fields;
+    let is_passed =
+        |length: usize| !copies_some || u64::try_from(length).is_ok_and(|it| cell.passes_field(it));
     for slot in 0..slots as usize {
-        for field in message.fields() {
+        for field in message.fields().iter().filter(|field| is_passed(field.length)) {
             let first = slot * message.stride() + field.offset;
             pages += (first + field.length - 1) / page - first / page + 1;
         }

@@ -13,7 +13,7 @@ use crate::results::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::round_logs::RoundLogs;
 use crate::{
     answers, ceilings, claims, copy_audits, cost_model, cpu_breakdown, crossovers, data_paths,
-    laws, links, own_table, recommendation, scaling, trial_dots,
+    field_thresholds, laws, links, own_table, recommendation, scaling, trial_dots,
 };
 
 /// What is known of a run before it is explained.
@@ -36,6 +36,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let (trials, logs) = (known.trials, known.rounds);
     let audits = known.audits;
     let crossovers = crossovers::crossovers(known.plan, places, logs, estimates);
+    let field_thresholds = field_thresholds::field_thresholds(known.plan, places, logs, estimates);
     let cost_models = {
         let widening = known.run.drift.value().map_or(1.0, |drift| drift.widening);
         cost_model::cost_models(
@@ -81,6 +82,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let own_table = own_table::own_table(&evidence);
     let mut explained = Explained {
         crossovers,
+        field_thresholds,
         cost_models,
         scaling,
         laws,

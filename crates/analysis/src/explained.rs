@@ -10,7 +10,7 @@ use crate::answers::Answer;
 use crate::claims::claim::Claim;
 use crate::findings::{
     CeilingShare, CopyAudit, CopyingCeiling, CostModel, CpuBreakdown, Crossover, DataPath,
-    LinkComparison, LinkVerdict, NotAudited, Scaling, Trials,
+    FieldThreshold, LinkComparison, LinkVerdict, NotAudited, Scaling, Trials,
 };
 use crate::laws::law::Law;
 use crate::own_table::TableCheck;
@@ -21,6 +21,9 @@ use crate::recommendation::Recommendation;
 pub struct Explained {
     /// From which size on a path is better.
     pub crossovers: Vec<Crossover>,
+    /// From which length on it pays to pass a field by reference; empty where no message was sent in both ways.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub field_thresholds: Vec<FieldThreshold>,
     /// CPU a message over size.
     pub cost_models: Vec<CostModel>,
     /// Goodput over threads.

@@ -500,6 +500,9 @@ fn copied_share(trial: &Trial, total: &SendTally) -> Result<f64, String> {
         0 if !trial.cell.send_path.capabilities().gets_notifications => {
             Err("the path has no completions".to_owned())
         }
+        0 if !trial.cell.passes_by_reference() && !trial.cell.copies_instead() => {
+            Err("no field is as long as copy-below: all were copied".to_owned())
+        }
         0 => Err("no zero-copy completion came: MSG_ZEROCOPY was an ordinary copy".to_owned()),
         _ if total.reliable_marks() == 0 => Err(UNRELIABLE_MARKS.to_owned()),
         _ => Ok(total.copied as f64 / total.reliable_marks() as f64),

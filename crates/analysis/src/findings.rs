@@ -34,6 +34,40 @@ pub struct Crossover {
     pub unclear_sizes: Vec<u64>,
 }
 
+/// From which length on it costs less to pass a field by reference, all other fields being copied, than to copy it with them.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct FieldThreshold {
+    /// The path that passes it.
+    pub path: SendPath,
+    /// The path that copies all of the message, or does what the first one does where it copies all.
+    pub against: SendPath,
+    /// The link.
+    pub link: Link,
+    /// What the cells share beside path and message.
+    pub shared: Shared,
+    /// The other fields.
+    pub others: Others,
+    /// Whether more busy threads than usable CPUs stand behind it.
+    pub oversubscribed: Oversubscribed,
+    /// In what.
+    pub metric: Metric,
+    /// From which length on, in bytes of the field.
+    pub outcome: CrossoverOutcome,
+    /// Lengths of the field that were measured, in bytes.
+    pub lengths: Vec<u64>,
+    /// Of these, lengths below or above the threshold at which it is unclear which way is better; none where there is no threshold.
+    pub unclear_lengths: Vec<u64>,
+}
+
+/// The fields of a message beside one of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Others {
+    /// Lengths in bytes of those before it.
+    pub before: Vec<u64>,
+    /// Of those after it.
+    pub after: Vec<u64>,
+}
+
 /// From where on a path is better.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]

@@ -27,6 +27,7 @@ pub mod evidence;
 pub mod experiments;
 mod explain;
 pub mod explained;
+mod field_thresholds;
 pub mod figures;
 pub mod findings;
 pub mod id;

@@ -319,6 +319,8 @@ fn data_paths_tell_what_was_counted_and_what_is_expected() {
                 true,
                 Some(1.0)
             ),
+            // Eight fields of 512 bytes are all shorter than its threshold.
+            (SendPath::Hybrid, Some(1.0), Some(0.0), copying, false, false, None),
         ]
     );
     // Eight fields of 512 bytes: each on one page, or astride two.

@@ -9,7 +9,8 @@ use journal::{Owner, RunDirectory, with_rights};
 use model::host::Host;
 use model::names::AckPlacement;
 use model::record::FinishReason;
-use model::values::{MessageSize, Threads};
+use model::shape::{Lengths, Shape};
+use model::values::{CopyBelow, MessageSize, Threads};
 use model::{BitRate, Cell, Factor, Link, Missing, Nanos, Plan, Preset, SendPath, Share};
 use report::AdviceOptions;
 
@@ -109,6 +110,38 @@ fn usual_links() -> Vec<Link> {
     Link::ALL.iter().copied().filter(is_usual).collect()
 }
 
+/// The place of a message's longest field, its length, and that of the second longest; none where two are as long.
+fn longest(cell: &Cell) -> Option<(usize, u64, u64)> {
+    let mut fields: Vec<(u64, usize)> =
+        cell.field_lengths().enumerate().map(|(place, bytes)| (bytes, place)).collect();
+    fields.sort_unstable();
+    let (longest, place) = fields.pop()?;
+    let second = fields.last().map_or(0, |(bytes, _)| *bytes);
+    (longest > second).then_some((place, longest, second))
+}
+
+/// From which length on a field is passed by reference, where a path copies shorter ones: the usual one where that parts the
+/// longest field from the others, at a quarter of its length too; else one that does.
+fn copy_below(cell: &Cell, paths: &[SendPath]) -> CopyBelow {
+    let usual = CopyBelow::DEFAULT;
+    let is_asked = paths.iter().any(|path| path.capabilities().copies_short_fields);
+    let (true, Shape::Lengths(_), Some((_, longest, second))) =
+        (is_asked, &cell.shape, longest(cell))
+    else {
+        return usual;
+    };
+    let parts = |bytes: &u64| *bytes > second && *bytes <= longest;
+    let far = longest / 4;
+    if usual.bytes().0 > second && usual.bytes().0 <= far {
+        return usual;
+    }
+    let above = second.saturating_add(1);
+    let round = above.checked_next_power_of_two().unwrap_or(above);
+    let of_all = [round, above].into_iter().find(|bytes| *bytes <= far);
+    let bytes = of_all.or([usual.bytes().0, round, above].into_iter().find(parts));
+    bytes.and_then(CopyBelow::new).unwrap_or(usual)
+}
+
 /// A question, and how it was asked.
 struct Asked {
     question: Question,
@@ -164,6 +197,7 @@ impl Asked {
         if share.is_some_and(|share| share.0 > 1.0 || share.0 <= 0.0) {
             return Err(Stop::Usage("--share-of-cpu: above 0 and up to 100%".to_owned()));
         }
+        let cell = Cell { copy_below: copy_below(&cell, paths), ..cell };
         let round_trip: Result<Nanos, String> = arguments.round_trip.parse();
         Ok(Self {
             question: Question {
@@ -195,8 +229,9 @@ impl Asked {
         let factors = &mut plan.factors;
         factors.message = sizes.collect();
         factors.fields = vec![cell.fields];
-        // Neighbours of another size would be of another shape.
-        factors.shape = vec![cell.shape.clone()];
+        // Neighbours of another size are of another shape.
+        factors.shape = self.shapes(link);
+        factors.copy_below = vec![cell.copy_below];
         factors.threads = vec![cell.threads];
         factors.flows = vec![cell.flows];
         factors.send_path.clone_from(&self.question.paths);
@@ -211,6 +246,28 @@ impl Asked {
         // Threads that share CPUs have slices so long that few turns would be two.
         plan.measure.turns = (cell.threads == Threads::ONE).then_some(TURNS);
         plan
+    }
+
+    /// The asked shape; where a path copies short fields also those whose longest field is half as long, twice, and where nothing
+    /// is copied on delivery a quarter, so that the length from which on it pays by reference is seen.
+    fn shapes(&self, link: Link) -> Vec<Shape> {
+        let cell = &self.question.cell;
+        let (Shape::Lengths(lengths), true) = (
+            &cell.shape,
+            self.question.paths.iter().any(|path| path.capabilities().copies_short_fields),
+        ) else {
+            return vec![cell.shape.clone()];
+        };
+        let Some((place, longest, second)) = longest(cell) else { return vec![cell.shape.clone()] };
+        let far = (!link.capabilities().copies_by_reference_on_delivery).then_some(longest / 4);
+        let near = [longest / 2, longest, longest.saturating_mul(2)];
+        let is_longest = |bytes: &u64| *bytes > second && *bytes >= cell.copy_below.bytes().0;
+        let with = |bytes: u64| {
+            let mut of = lengths.bytes().to_vec();
+            of[place] = bytes;
+            Lengths::new(of).ok().map(Shape::Lengths)
+        };
+        far.into_iter().chain(near).filter(is_longest).filter_map(with).collect()
     }
 
     /// Measures these links as far as this machine can, each in a run of its own, as no link is compared with another. Links
@@ -388,4 +445,32 @@ fn show_advice(
     report::write_advice(&mut text, advice, options)
         .map_err(|error| Stop::Cannot(error.to_string()))?;
     show(&String::from_utf8_lossy(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_field_alone_is_passed_also_where_it_is_a_quarter_as_long() {
+        let of = |shape: &str, paths: &[SendPath]| {
+            let cell: Cell = format!("shape={shape}").parse().unwrap();
+            let cell = cell.in_its_shape();
+            copy_below(&cell, paths).bytes().0
+        };
+        let hybrid = [SendPath::Sendmsg, SendPath::Hybrid];
+        for (shape, below) in [
+            ("24+65536", 16_384),
+            ("24+16384", 32),
+            ("1000+8192", 1024),
+            ("3000+8192", 4096),
+            ("5000+8192+20", 8192),
+            // What no length parts, and what nobody asks.
+            ("65536+65536", 16_384),
+            ("equal", 16_384),
+        ] {
+            assert_eq!(of(shape, &hybrid), below, "{shape}");
+        }
+        assert_eq!(of("24+4096", SendPath::STUDY), 16_384);
+    }
 }

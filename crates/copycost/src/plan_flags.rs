@@ -122,7 +122,9 @@ impl PlanFlags {
         for text in &self.thresholds {
             let set = match text.split_once('=') {
                 Some((key, share)) => plan.thresholds.set(key.trim(), share),
-                None => Err(format!("\"{text}\" is no KEY=SHARE, such as steal=2%")),
+                None => Err(format!(
+                    "\"{text}\" is no KEY=SHARE, such as steal=2%; the length from which hybrid passes a field by reference is --copy-below"
+                )),
             };
             set.map_err(|why| format!("--{THRESHOLD}: {why}"))?;
         }

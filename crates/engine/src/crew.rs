@@ -226,8 +226,13 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
     let arena = message.arena(slots).ok_or_else(|| failed("the ring does not fit in memory"))?;
     let ring_bytes = arena.0 * u64::from(cell.rings());
     let message = Arc::new(message);
-    let options =
-        SendOptions { so_zerocopy: cell.so_zerocopy.is_on(), slots, depth: cell.depth.get() };
+    let options = SendOptions {
+        so_zerocopy: cell.so_zerocopy.is_on(),
+        slots,
+        depth: cell.depth.get(),
+        // No field is longer than the address space.
+        copy_below: usize::try_from(cell.copy_below.bytes().0).unwrap_or(usize::MAX),
+    };
     // What checks content rewrites every message; where nobody tells when that may be, the ring's content repeats instead.
     let can_rewrite = cell.send_path.capabilities().tells_release();
     if cell.rewriting.is_on() && !can_rewrite {

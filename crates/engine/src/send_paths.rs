@@ -1,6 +1,7 @@
 //! The send paths: one file each, and the one place outside of it where a path's name decides something.
 
 mod completions_left;
+mod hybrid;
 mod path;
 mod send;
 mod send_more;
@@ -18,6 +19,7 @@ mod uring_write_fixed;
 pub(crate) mod zerocopy;
 
 pub use completions_left::CompletionsLeft;
+pub use hybrid::Hybrid;
 pub use path::{SendOptions, SendPath, Wait};
 pub use send::Send;
 pub use send_more::SendMore;
@@ -84,6 +86,10 @@ macro_rules! with_send_path {
             }
             model::SendPath::UringSendZcFixed => {
                 type $path = $crate::send_paths::UringSendZcFixed;
+                $body
+            }
+            model::SendPath::Hybrid => {
+                type $path = $crate::send_paths::Hybrid;
                 $body
             }
             model::SendPath::Zerocopy => match $completions {

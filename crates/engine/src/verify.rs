@@ -41,8 +41,8 @@ const SIZES: [u64; 27] = [
     32_768, 65_535, 65_536, 65_537, 131_073, 262_144, 1_048_575, 1_048_576,
 ];
 
-/// A header and a body; and lengths of no form at all.
-const SHAPES: [&str; 2] = ["24+65536", "1+4095+7+131073"];
+/// A header and a body; lengths of no form at all; and short fields between long ones.
+const SHAPES: [&str; 3] = ["24+65536", "1+4095+7+131073", "20000+24+16384+9"];
 
 impl Default for VerifyOptions {
     fn default() -> Self {

@@ -17,6 +17,7 @@ use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
 use engine::Engine;
 use kernel::netns::Namespace;
 use model::record::{Finished, Outcome};
+use model::values::CopyBelow;
 use model::{Cell, Completions, SendPath};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -143,8 +144,12 @@ fn ways_to_send(link: &str) -> Vec<Cell> {
     for path in SendPath::ALL {
         let cell = format!("send={path} {link} message_bytes=4097 threads=2 ring=4");
         let cell: Cell = cell.parse().unwrap();
-        if path.capabilities().uses_error_queue {
+        if path.capabilities().may_copy_instead() {
             cells.push(Cell { completions: Completions::Left, ..cell.clone() });
+        }
+        if path.capabilities().copies_short_fields {
+            let copy_below = CopyBelow::new(513).unwrap();
+            cells.push(Cell { copy_below, ..cell.clone() });
         }
         cells.push(cell);
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use engine::content::{Checked, Content, Pattern};
 use engine::protocol::{Among, Meet, Order, Prepare, Reply, Report, Role, Times};
 use model::record::{ReceiveTally, SendTally, Side};
+use model::values::CopyBelow;
 use model::{Cell, Completions, Nanos, SendPath};
 
 mod common;
@@ -53,8 +54,12 @@ fn ways_to_send(more: &str) -> Vec<Cell> {
     for path in SendPath::ALL {
         let cell: Cell =
             format!("send={path} message_bytes=4096 threads=1 ring=8{more}").parse().unwrap();
-        if path.capabilities().uses_error_queue {
+        if path.capabilities().may_copy_instead() {
             cells.push(Cell { completions: Completions::Left, ..cell.clone() });
+        }
+        if path.capabilities().copies_short_fields {
+            let copy_below = CopyBelow::new(0).unwrap();
+            cells.push(Cell { copy_below, ..cell.clone() });
         }
         cells.push(cell);
     }

@@ -14,17 +14,17 @@ use engine::gate::{Gate, Phase};
 use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
 use engine::send_paths::{
-    SendOptions, SendPath, Sendfile, Splice, UringSendZc, UringSendZcFixed, UringSendmsgZc, Wait,
-    Zerocopy,
+    Hybrid, SendOptions, SendPath, Sendfile, Splice, UringSendZc, UringSendZcFixed, UringSendmsgZc,
+    Wait, Zerocopy,
 };
 use engine::slots::{Slot, Slots};
 use engine::watch::Watch;
 use kernel::Errno;
 use kernel::arena::Arena;
 use kernel::socket::Socket;
-use model::Missing;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
+use model::{Cell, Missing};
 
 mod common;
 
@@ -72,19 +72,21 @@ impl<P: SendPath> SendPath for Hasty<P> {
 
 /// Sends rewritten messages to a receiver that starts late, so that some wait in the sender's queue, where
 /// the kernel still reads the slots. None: this machine refuses SO_ZEROCOPY.
-fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
+fn check_with<P: SendPath>(cell: &str) -> Option<(SendTally, ReceiveTally)> {
     let (client, server) = connected();
     if let Err(why) = P::supported() {
         eprintln!("skipped: {why}");
         return None;
     }
     let gate = Arc::new(Gate::default());
-    let message = Message::of(&"message_bytes=65536".parse().unwrap(), 4096).unwrap();
+    let cell: Cell = cell.parse().unwrap();
+    let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
     let pattern = Pattern::new(&[5; 16], 0);
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let options = SendOptions { so_zerocopy: true, slots: SLOTS, depth: 1 };
+            let options =
+                SendOptions { so_zerocopy: true, slots: SLOTS, depth: 1, copy_below: 16_384 };
             let arena = P::arena(message.stride() * SLOTS as usize).unwrap();
             let mut flow = SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
@@ -120,6 +122,15 @@ fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
     Some((sending.join().unwrap(), receiving.join().unwrap()))
 }
 
+fn check<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
+    check_with::<P>("message_bytes=65536")
+}
+
+/// A message of which a part is copied: the rest is the kernel's until its notification.
+fn check_parts<P: SendPath>() -> Option<(SendTally, ReceiveTally)> {
+    check_with::<P>("shape=24+32768+7+32737")
+}
+
 /// What is done with each path that has notifications.
 fn each_by_reference(hasty: fn(SendTally, ReceiveTally), patient: fn(SendTally, ReceiveTally)) {
     let both = [
@@ -127,6 +138,7 @@ fn each_by_reference(hasty: fn(SendTally, ReceiveTally), patient: fn(SendTally, 
         (check::<Hasty<UringSendZc>>, check::<UringSendZc>),
         (check::<Hasty<UringSendmsgZc>>, check::<UringSendmsgZc>),
         (check::<Hasty<UringSendZcFixed>>, check::<UringSendZcFixed>),
+        (check_parts::<Hasty<Hybrid>>, check_parts::<Hybrid>),
     ];
     for (early, in_time) in both {
         let told = |(sent, received), then: fn(SendTally, ReceiveTally)| then(sent, received);

@@ -15,12 +15,13 @@ use engine::receive_paths::{
     Readv, ReceiveOptions, ReceivePath, Recv, RecvTrunc, RecvZerocopy, Recvmsg,
 };
 use engine::send_paths::{
-    Send, SendMore, SendOptions, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend,
+    Hybrid, Send, SendMore, SendOptions, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend,
     UringSendZc, UringSendZcFixed, UringSendmsg, UringSendmsgZc, UringWriteFixed, Zerocopy,
 };
 use engine::slots::Slots;
 use engine::watch::Watch;
 use kernel::allocator::CountingAllocator;
+use model::Cell;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
 
@@ -33,14 +34,16 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 /// Runs both pumps over one connection through all phases of two slices; allocations of each, and messages sent.
 fn allocations<P: SendPath, R: ReceivePath>(
+    shape: &str,
     level: model::names::Watch,
     rewriting: bool,
     depth: u32,
 ) -> (u64, u64, u64) {
     let (client, server) = connected();
     let gate = Arc::new(Gate::for_workers(2));
-    let message = Message::of(&"message_bytes=4096".parse().unwrap(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: true, slots: 8, depth };
+    let cell: Cell = shape.parse().unwrap();
+    let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
+    let options = SendOptions { so_zerocopy: true, slots: 8, depth, copy_below: 1024 };
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
@@ -85,6 +88,10 @@ fn allocations<P: SendPath, R: ReceivePath>(
 }
 
 fn assert_nothing_is_allocated<P: SendPath, R: ReceivePath>() {
+    assert_nothing_is_allocated_of::<P, R>("message_bytes=4096");
+}
+
+fn assert_nothing_is_allocated_of<P: SendPath, R: ReceivePath>(shape: &str) {
     use model::names::Watch;
     if let Err(why) = P::supported() {
         eprintln!("skipped: {why}");
@@ -97,7 +104,7 @@ fn assert_nothing_is_allocated<P: SendPath, R: ReceivePath>() {
     for (level, rewriting, depth) in
         [(Watch::None, false, 1), (Watch::Cheap, false, 3), (Watch::Cheap, true, 1)]
     {
-        let (sender, receiver, messages) = allocations::<P, R>(level, rewriting, depth);
+        let (sender, receiver, messages) = allocations::<P, R>(shape, level, rewriting, depth);
         assert!(messages > 0, "nothing was sent");
         assert_eq!((sender, receiver), (0, 0), "{level}, rewriting {rewriting}");
     }
@@ -136,6 +143,12 @@ fn sendmsg_allocates_nothing() {
 #[test]
 fn zerocopy_allocates_nothing() {
     assert_nothing_is_allocated::<Zerocopy, Recv>();
+}
+
+#[test]
+fn messages_in_runs_allocate_nothing() {
+    assert_nothing_is_allocated_of::<Hybrid, Recv>("shape=24+4096+7+2048");
+    assert_nothing_is_allocated_of::<Hybrid, Recv>("shape=24+512");
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub enum CallsPerMessage {
     OneAField,
     /// One for the whole message.
     One,
+    /// One for each run of neighbouring fields that are all copied, or all passed by reference.
+    OneARun,
 }
 
 /// What may be known of a send path.
@@ -42,6 +44,8 @@ pub struct SendCapabilities {
     pub goes_through_uring: bool,
     /// The path itself copies the fields together before it sends them.
     pub copies_fields_together: bool,
+    /// Fields shorter than the cell's `copy-below` are copied, and the others alone are passed by reference.
+    pub copies_short_fields: bool,
     /// The name of the paper's implementation, where the paper has it.
     pub paper_name: Option<&'static str>,
     /// For a path that passes by reference: the one that differs from it in copying alone.
@@ -60,6 +64,7 @@ const COPYING: SendCapabilities = SendCapabilities {
     goes_through_pipe: false,
     goes_through_uring: false,
     copies_fields_together: false,
+    copies_short_fields: false,
     paper_name: None,
     copying_twin: None,
     since_kernel: None,
@@ -78,6 +83,12 @@ impl SendCapabilities {
     /// acknowledged may still be read by a receiver of the same machine, or be waiting in a device.
     pub const fn tells_release(&self) -> bool {
         !self.passes_by_reference || self.gets_notifications
+    }
+
+    /// Whether it copies all the same where the socket is not asked for SO_ZEROCOPY, and its completions can be left unread: what
+    /// else copies by a rule of its own needs neither.
+    pub const fn may_copy_instead(&self) -> bool {
+        self.uses_error_queue && !self.copies_short_fields
     }
 }
 
@@ -148,6 +159,16 @@ impl SendPath {
                 copying_twin: Some(Self::UringWriteFixed),
                 since_kernel: Some("6.0"),
                 ..URING_ZEROCOPY
+            },
+            Self::Hybrid => SendCapabilities {
+                passes_by_reference: true,
+                gets_notifications: true,
+                uses_error_queue: true,
+                calls: CallsPerMessage::OneARun,
+                copies_short_fields: true,
+                copying_twin: Some(Self::Sendmsg),
+                since_kernel: Some("4.14"),
+                ..COPYING
             },
         }
     }
@@ -292,11 +313,29 @@ impl Link {
 }
 
 impl Cell {
-    /// Whether its bytes are handed over by reference: the path does, and the socket was told to where it must be
-    /// (MSG_ZEROCOPY without SO_ZEROCOPY is an ordinary copy).
+    /// Whether its bytes are handed over by reference: the path does, the socket was told to where it must be
+    /// (MSG_ZEROCOPY without SO_ZEROCOPY is an ordinary copy), and where short fields are copied one is long enough.
     pub fn passes_by_reference(&self) -> bool {
         let can = self.send_path.capabilities();
-        can.passes_by_reference && (self.so_zerocopy.is_on() || !can.uses_error_queue)
+        can.passes_by_reference
+            && !self.copies_instead()
+            && (!can.copies_short_fields || self.longest_field() >= self.copy_below.bytes().0)
+    }
+
+    /// Whether a field of so many bytes is handed over by reference.
+    pub fn passes_field(&self, bytes: u64) -> bool {
+        let can = self.send_path.capabilities();
+        self.passes_by_reference()
+            && (!can.copies_short_fields || bytes >= self.copy_below.bytes().0)
+    }
+
+    /// Share of a message's bytes that is handed over by reference, from 0 to 1.
+    pub fn share_by_reference(&self) -> f64 {
+        if !self.passes_by_reference() {
+            return 0.0;
+        }
+        let passed: u64 = self.field_lengths().filter(|bytes| self.passes_field(*bytes)).sum();
+        passed as f64 / self.message.bytes().0 as f64
     }
 
     /// Whether its bytes are copied when they are delivered: passed by reference with a notification, over a link that copies
@@ -309,7 +348,7 @@ impl Cell {
 
     /// Whether its path was told not to pass by reference, as it else would.
     pub fn copies_instead(&self) -> bool {
-        self.send_path.passes_by_reference() && !self.passes_by_reference()
+        !self.so_zerocopy.is_on() && self.send_path.capabilities().may_copy_instead()
     }
 
     /// Whether its path does what its name says, on connections of its workers' own: one that passes by reference may have
@@ -339,7 +378,8 @@ mod tests {
             assert_eq!(of.passes_by_reference, of.copying_twin.is_some(), "{path}");
             if let Some(twin) = of.copying_twin {
                 assert!(!twin.passes_by_reference());
-                assert_eq!(twin.capabilities().calls, of.calls);
+                // A copy needs no call of its own for each run.
+                assert!(twin.capabilities().calls == of.calls || of.copies_short_fields);
             }
         }
     }
@@ -360,10 +400,36 @@ mod tests {
             // Who asks for notifications passes by reference, and only they come on an error queue.
             assert!(!can.gets_notifications || can.passes_by_reference, "{path}");
             assert!(!can.uses_error_queue || can.gets_notifications, "{path}");
+            assert!(!can.copies_short_fields || can.passes_by_reference, "{path}");
         }
         let refused: Cell = "send=sendfile rewriting=on".parse().unwrap();
         let why = refused.check().unwrap_err();
         assert!(why.contains("sendfile") && why.contains("--rewriting off"), "{why}");
+    }
+
+    #[test]
+    fn a_field_as_long_as_the_threshold_goes_by_reference_and_a_shorter_one_is_copied() {
+        let of = |id: &str| id.parse::<Cell>().unwrap().on_its_link();
+        let mixed = of("send=hybrid shape=24+1000+16384+65536");
+        assert!(mixed.passes_by_reference() && mixed.is_copied_on_delivery());
+        assert_eq!(
+            [24, 16_383, 16_384].map(|bytes| mixed.passes_field(bytes)),
+            [false, false, true]
+        );
+        assert_eq!(mixed.share_by_reference(), f64::from(16_384 + 65_536) / f64::from(82_944));
+        let copied = of("send=hybrid shape=24+16383");
+        assert!(!copied.passes_by_reference() && !copied.is_copied_on_delivery());
+        assert!(copied.is_itself() && !copied.copies_instead());
+        assert_eq!(copied.share_by_reference(), 0.0);
+        assert_eq!(of("send=hybrid shape=24+16383 copy_below=0").share_by_reference(), 1.0);
+        // Of equal fields all are as long as the longest, or a byte shorter.
+        assert_eq!(of("send=hybrid message_bytes=131073").share_by_reference(), 1.0);
+        let one = of("send=hybrid message_bytes=131073 copy_below=16385");
+        assert_eq!(one.share_by_reference(), 16_385.0 / 131_073.0);
+        assert!(!of("send=hybrid message_bytes=131072 copy_below=16385").passes_by_reference());
+        // What passes or copies all alike does not ask.
+        assert_eq!(of("send=zerocopy shape=24+100").share_by_reference(), 1.0);
+        assert_eq!(of("send=sendmsg shape=24+65536").share_by_reference(), 0.0);
     }
 
     #[test]

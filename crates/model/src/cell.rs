@@ -13,8 +13,8 @@ use crate::names::{
 use crate::placement::Placement;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, Depth, Fields, Flows, LowWater, MessageSize, Mtu, Offset, Rate,
-    ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, CopyBelow, Depth, Fields, Flows, LowWater, MessageSize, Mtu, Offset,
+    Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 /// One value for every factor. What each means stands with [`Factor`].
@@ -59,6 +59,7 @@ pub struct Cell {
     pub sockets: Sockets,
     pub depth: Depth,
     pub receive_low_water: LowWater,
+    pub copy_below: CopyBelow,
 }
 
 /// Why a factor means nothing to a cell, so that its value there is the default.
@@ -72,6 +73,10 @@ pub enum Idle {
     NoErrorQueue(SendPath),
     /// Its path makes calls, each of which sends at once.
     NoRing(SendPath),
+    /// Its path copies fields by their length, and not all of them.
+    CopiesShortFields(SendPath),
+    /// Its path hands over all fields alike.
+    AllAlike(SendPath),
     /// One worker shares with nobody.
     OneWorker,
 }
@@ -88,6 +93,15 @@ impl fmt::Display for Idle {
             }
             Self::NoRing(path) => {
                 write!(f, "{path} sends at once; add --send uring-sendmsg")
+            }
+            Self::CopiesShortFields(path) => {
+                write!(
+                    f,
+                    "{path} copies by --copy-below, and reads its completions; add --send zerocopy"
+                )
+            }
+            Self::AllAlike(path) => {
+                write!(f, "{path} hands over all fields alike; add --send hybrid")
             }
             Self::OneWorker => f.write_str("one worker shares with nobody; add --threads 2"),
         }
@@ -124,17 +138,20 @@ impl Cell {
 
     /// Why a factor means nothing to this cell; none where it means something.
     pub fn idle(&self, factor: Factor) -> Option<Idle> {
+        let can = self.send_path.capabilities();
+        let is_of_zerocopy = matches!(factor, Factor::Completions | Factor::SoZerocopy);
         if !factor.means_something_on(self.link) {
             Some(Idle::OnLink(self.link))
+        } else if is_of_zerocopy && can.copies_short_fields {
+            Some(Idle::CopiesShortFields(self.send_path))
         } else if factor == Factor::Completions && !self.passes_by_reference() {
             Some(Idle::Copies(self.send_path))
-        } else if matches!(factor, Factor::Completions | Factor::SoZerocopy)
-            && self.send_path.passes_by_reference()
-            && !self.send_path.capabilities().uses_error_queue
-        {
+        } else if is_of_zerocopy && can.passes_by_reference && !can.uses_error_queue {
             Some(Idle::NoErrorQueue(self.send_path))
-        } else if factor == Factor::Depth && !self.send_path.capabilities().goes_through_uring {
+        } else if factor == Factor::Depth && !can.goes_through_uring {
             Some(Idle::NoRing(self.send_path))
+        } else if factor == Factor::CopyBelow && !can.copies_short_fields {
+            Some(Idle::AllAlike(self.send_path))
         } else if factor == Factor::Sockets && self.threads == Threads::ONE {
             Some(Idle::OneWorker)
         } else {
@@ -255,7 +272,7 @@ mod tests {
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
             "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
-            "8", "32768",
+            "8", "32768", "4096",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();
@@ -337,5 +354,27 @@ mod tests {
         assert_eq!((deep.depth.get(), deep.check()), (4, Ok(())));
         let why = read("send=uring-send-zc depth=8 ring=4").check().unwrap_err();
         assert!(why.contains("--ring 8"), "{why}");
+    }
+
+    #[test]
+    fn a_length_below_which_fields_are_copied_is_of_hybrid_alone_and_doubles_no_other_cell() {
+        let read = |id: &str| id.parse::<Cell>().unwrap().on_its_link();
+        assert!(read("send=sendmsg copy_below=4096").is_default(Factor::CopyBelow));
+        let hybrid = read("send=hybrid copy_below=4096 so_zerocopy=off completions=left");
+        assert_eq!(hybrid.id(), "send=hybrid message_bytes=4096 threads=1 copy_below=4096");
+        let mut plan = crate::Plan::preset(crate::Preset::Default);
+        plan.factors.set(Factor::Send, "sendmsg,zerocopy,hybrid").unwrap();
+        plan.factors.set(Factor::Threads, "1").unwrap();
+        plan.factors.set(Factor::CopyBelow, "0,4KiB..16KiB").unwrap();
+        assert_eq!(plan.cells().len(), 4 * (1 + 1 + 4));
+        // All of them stand in the blocks of the paths that they are compared with.
+        assert_eq!(plan.blocks().len(), 4);
+        assert_eq!(plan.check(), Ok(()));
+        let controls = plan.controls();
+        assert!(controls.iter().any(Cell::copies_instead), "{controls:?}");
+        plan.factors.set(Factor::Send, "sendmsg").unwrap();
+        let idle = plan.idle_values();
+        assert_eq!(idle[0].2, Idle::AllAlike(SendPath::Sendmsg), "{idle:?}");
+        assert!("65MiB".parse::<CopyBelow>().is_err());
     }
 }

@@ -16,8 +16,8 @@ use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, Depth, FactorValue, Fields, Flows, LowWater, MessageSize, Mtu, Offset,
-    Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, Congestion, CopyBelow, Depth, FactorValue, Fields, Flows, LowWater, MessageSize,
+    Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 macro_rules! factors {
@@ -168,7 +168,7 @@ fn list<T: FactorValue + PartialEq + std::fmt::Display>(text: &str) -> Result<Ve
 }
 
 factors! {
-    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3), send-more, sendfile, splice, uring-send, uring-sendmsg, uring-write-fixed, uring-send-zc, uring-sendmsg-zc, uring-send-zc-fixed.
+    /// How the sender hands a message to the kernel: send (A1), staged (A1'), sendmsg (A2), zerocopy (A3), send-more, sendfile, splice, uring-send, uring-sendmsg, uring-write-fixed, uring-send-zc, uring-sendmsg-zc, uring-send-zc-fixed, hybrid.
     Send { send_path: SendPath = SendPath::Send, key "send", id "send", column "send_path", always }
     /// How the receiver takes bytes from the kernel: recv, recvmsg or readv (eight pieces), recv-trunc (MSG_TRUNC, copies nothing), recv-zerocopy (TCP_ZEROCOPY_RECEIVE).
     Recv { receive_path: ReceivePath = ReceivePath::Recv, key "recv", id "recv", column "receive_path" }
@@ -236,6 +236,8 @@ factors! {
     Depth { depth: Depth = Depth::ONE, key "depth", id "depth", column "depth" }
     /// Bytes that a receive call waits for (SO_RCVLOWAT), at most as many as it asks for, or auto (whatever is there).
     Rcvlowat { receive_low_water: LowWater = LowWater::Auto, key "rcvlowat", id "rcvlowat", column "rcvlowat_bytes" }
+    /// Fields shorter than this are copied, the others passed by reference, such as 4KiB,16KiB (hybrid); 0 passes all.
+    CopyBelow { copy_below: CopyBelow = CopyBelow::DEFAULT, key "copy-below", id "copy_below", column "copy_below_bytes" }
 }
 
 /// What two values of a factor are to each other.
@@ -318,6 +320,7 @@ impl Factor {
             | Self::Sockets
             | Self::Depth
             | Self::Rcvlowat
+            | Self::CopyBelow
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -365,6 +368,7 @@ impl Factor {
             | Self::SoZerocopy
             | Self::Completions
             | Self::Depth
+            | Self::CopyBelow
             | Self::Placement
             | Self::Replica
             | Self::Watch

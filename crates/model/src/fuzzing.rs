@@ -20,8 +20,8 @@ use crate::names::{
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, Fields, Flows, MAX_FIELDS, MAX_FLOWS, MAX_MESSAGE, MAX_RING,
-    MAX_THREADS, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment,
+    AckInterval, Congestion, CopyBelow, Fields, Flows, MAX_FIELDS, MAX_FLOWS, MAX_MESSAGE,
+    MAX_RING, MAX_THREADS, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment,
     SocketBuffer, Threads,
 };
 use crate::{
@@ -113,7 +113,7 @@ fn any<T>(_: &T) -> bool {
 pub fn value(bytes: &[u8]) {
     let Some((kind, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    match kind % 36 {
+    match kind % 37 {
         0 => parsed::<Bytes>(text, any),
         1 => parsed::<Nanos>(text, any),
         2 => parsed::<Share>(text, |share| share.0 >= 0.0 && share.0.is_finite()),
@@ -179,6 +179,7 @@ pub fn value(bytes: &[u8]) {
         35 => parsed::<Shape>(text, |it| {
             it.decides().is_none_or(|(_, fields)| (1..=MAX_FIELDS).contains(&fields.get()))
         }),
+        36 => parsed::<CopyBelow>(text, |it| it.bytes() <= MAX_MESSAGE),
         _ => keyed(text),
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::cell::Cell;
 use crate::names::Layout;
-use crate::shape::Shape;
 use crate::units::Bytes;
 
 /// A field: its offset from the start of the slot, and its length, both in bytes.
@@ -57,16 +56,8 @@ impl Message {
                 "a message of {bytes} bytes has no room for {count} fields; use --fields {bytes} or fewer, or a larger size"
             ));
         }
-        let lengths: Vec<usize> = match &cell.shape {
-            Shape::Equal => {
-                (0..count).map(|index| bytes / count + usize::from(index < bytes % count)).collect()
-            }
-            Shape::Lengths(lengths) => {
-                // No field is larger than the message, which fits.
-                let length = |length: &u64| usize::try_from(*length).unwrap_or(bytes);
-                lengths.bytes().iter().map(length).collect()
-            }
-        };
+        // No field is larger than the message, which fits.
+        let lengths = cell.field_lengths().map(|length| usize::try_from(length).unwrap_or(bytes));
         let mut laid = Vec::with_capacity(count);
         let mut offset = shift;
         for length in lengths {

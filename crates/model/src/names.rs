@@ -99,6 +99,8 @@ names! {
         UringSendmsgZc = "uring-sendmsg-zc",
         /// io_uring: zero-copy from the registered ring, all fields by one request where the kernel takes that (Linux 6.15).
         UringSendZcFixed = "uring-send-zc-fixed",
+        /// Runs of short fields by a copying `sendmsg()`, runs of long ones by `sendmsg(MSG_ZEROCOPY)`; MSG_MORE on all but the last.
+        Hybrid = "hybrid",
     }
 }
 

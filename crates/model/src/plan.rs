@@ -10,7 +10,7 @@ use crate::shape::{Lengths, Shape};
 use crate::thresholds::Thresholds;
 use crate::turns::control_rounds;
 use crate::units::{Nanos, Share};
-use crate::values::Replica;
+use crate::values::{CopyBelow, Replica};
 
 names! {
     /// A ready-made plan.
@@ -31,6 +31,9 @@ names! {
         Receive = "receive",
         /// A header and a body: 24 B or 1 KiB before 1 to 256 KiB, at one thread.
         Http = "http",
+        /// A header of 24 B and a body of 1 to 256 KiB, which goes by reference or is copied with it: from which length on a field
+        /// pays by reference. Over loopback and the sink, which needs root.
+        Hybrid = "hybrid",
         /// Every send path, 64 B to 1 MiB by powers of four at one thread, over loopback and the sink; paths and links that the
         /// machine has not are left out. The sink needs root.
         Paths = "paths",
@@ -48,6 +51,7 @@ impl Preset {
             Self::ZeroCopy => "when MSG_ZEROCOPY pays: loopback and the sink; root; ten minutes",
             Self::Http => "a header and a body: 24 B or 1 KiB before 1 to 256 KiB; 5 min",
             Self::Receive => "every way to receive, segments of whole pages too; five minutes",
+            Self::Hybrid => "24 B and a body: where passing it pays; sink (root); ten minutes",
             Self::Paths => "every send path, loopback and the sink (root); twenty minutes",
         }
     }
@@ -228,6 +232,20 @@ impl Plan {
                     .collect();
                 factors.threads = vec![crate::values::Threads::ONE];
             }
+            Preset::Hybrid => {
+                factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy, SendPath::Hybrid];
+                let shapes = (10..=18).map(|power| vec![24, 1 << power]);
+                factors.shape = shapes
+                    .filter_map(|shape| Lengths::new(shape).ok().map(Shape::Lengths))
+                    .collect();
+                // The body is as long as the first, and shorter than the second.
+                factors.copy_below =
+                    [1 << 10, 1 << 20].into_iter().filter_map(CopyBelow::new).collect();
+                factors.threads = vec![crate::values::Threads::ONE];
+                factors.link = vec![Link::Loopback, Link::Sink];
+                factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
+                measure.max_time = Some(Nanos::s(600));
+            }
             Preset::Receive => {
                 factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy];
                 factors.receive_path = ReceivePath::ALL.to_vec();
@@ -302,7 +320,7 @@ impl Plan {
                 controls.push(Cell { replica, ..cell.clone() });
             }
         }
-        if let Some(cell) = steady(|path| path.capabilities().uses_error_queue) {
+        if let Some(cell) = steady(|path| path.capabilities().may_copy_instead()) {
             controls.push(Cell { so_zerocopy: Switch::Off, ..cell.clone() }.on_its_link());
         }
         controls.retain(|control| !cells.contains(control));
@@ -514,6 +532,19 @@ mod tests {
                 let sizes: Vec<u64> =
                     plan.factors.message.iter().map(|size| size.bytes().0).collect();
                 assert_eq!((sizes.len(), sizes[0], sizes[7]), (8, 64, 1 << 20));
+            } else if *preset == Preset::Hybrid {
+                // Each body on either side of what is copied, in the block of the paths that do it all alike.
+                assert_eq!(plan.cells().len(), 3 * 9 * 4);
+                assert_eq!(plan.blocks().len(), 3 * 9);
+                let passed = plan
+                    .cells()
+                    .iter()
+                    .filter(|cell| {
+                        let share = cell.share_by_reference();
+                        share > 0.0 && share < 1.0
+                    })
+                    .count();
+                assert_eq!(passed, 3 * 9);
             } else {
                 let of_study = |path: &SendPath| SendPath::STUDY.contains(path);
                 assert!(plan.factors.send_path.iter().all(of_study), "{preset}");

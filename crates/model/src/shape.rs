@@ -131,6 +131,26 @@ impl Cell {
         }
     }
 
+    /// Lengths of its message's fields in bytes, in the order in which they are sent. Of equal ones that do not come out even the
+    /// first are a byte longer.
+    pub fn field_lengths(&self) -> impl Iterator<Item = u64> {
+        let (bytes, count) = (self.message.bytes().0, u64::from(self.fields.get()));
+        let (given, equal) = match &self.shape {
+            Shape::Equal => (None, 0..count),
+            Shape::Lengths(lengths) => (Some(lengths.bytes()), 0..0),
+        };
+        let equal = equal.map(move |index| bytes / count + u64::from(index < bytes % count));
+        given.unwrap_or_default().iter().copied().chain(equal)
+    }
+
+    /// The length of the longest of them.
+    pub fn longest_field(&self) -> u64 {
+        match &self.shape {
+            Shape::Equal => self.message.bytes().0.div_ceil(u64::from(self.fields.get())),
+            Shape::Lengths(lengths) => lengths.bytes().iter().copied().max().unwrap_or(0),
+        }
+    }
+
     /// Whether size and fields are those of its shape.
     ///
     /// # Errors

@@ -216,6 +216,51 @@ impl FactorValue for MessageSize {
     }
 }
 
+/// Fields shorter than this are copied by a path that passes longer ones by reference; 0 passes all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CopyBelow(Bytes);
+
+impl CopyBelow {
+    /// 16 KiB: the first power of two above the 10 KB from which the kernel calls MSG_ZEROCOPY effective
+    /// (Documentation/networking/msg_zerocopy.rst).
+    pub const DEFAULT: Self = Self(Bytes::kib(16));
+    /// No field is as long as this, but one that is all of the largest message: all are copied.
+    pub const ALL: Self = Self(MAX_MESSAGE);
+
+    /// A length from 0 to [`MAX_MESSAGE`].
+    pub const fn new(bytes: u64) -> Option<Self> {
+        if bytes <= MAX_MESSAGE.0 { Some(Self(Bytes(bytes))) } else { None }
+    }
+
+    /// The length.
+    pub const fn bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+/// In ids and files the plain number of bytes.
+impl fmt::Display for CopyBelow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.0, f)
+    }
+}
+
+impl FromStr for CopyBelow {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes: Bytes = text.parse()?;
+        Self::new(bytes.0)
+            .ok_or_else(|| format!("a field has at most {MAX_MESSAGE}, not {} bytes", bytes.0))
+    }
+}
+
+impl FactorValue for CopyBelow {
+    fn item(text: &str) -> Result<Vec<Self>, String> {
+        one_or_range(text, |below: &Self| below.bytes().0, Self::new)
+    }
+}
+
 /// A choice between the default that `auto` stands for and a number.
 macro_rules! auto_or {
     ($( $(#[$meta:meta])* $name:ident, $word:literal, $parse:expr, $inner:ty, $expected:literal; )+) => { $(

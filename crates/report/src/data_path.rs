@@ -114,6 +114,24 @@ mod tests {
     }
 
     #[test]
+    fn a_message_of_which_a_part_is_copied_says_so_and_is_drawn_as_what_most_of_it_is() {
+        let of = |shape: &str| {
+            let cell: Cell = format!("send=hybrid shape={shape}").parse().unwrap();
+            let cell = cell.in_its_shape();
+            let share = cell.share_by_reference();
+            let copies = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
+            let (copies_in, copies_deferred) = (copies(1.0 - share), copies(1.0));
+            let seen = DataPath { copies_in, copies_deferred, cell, ..path(SendPath::Hybrid) };
+            draw(&seen, "")
+        };
+        let long = of("24+65536");
+        assert!(long.contains("short fields copied, long") && long.contains("and references to"));
+        assert_eq!(long.matches("class=\"copy\"").count(), 2);
+        assert_eq!(of("16383+16384").matches("class=\"reference\"").count(), 1);
+        assert_eq!(of("16383+16000+16384").matches("class=\"reference\"").count(), 0);
+    }
+
+    #[test]
     fn a_file_and_a_pipe_are_drawn_where_bytes_rest_in_them() {
         assert!(draw(&path(SendPath::Sendfile), "").contains("Fields in a file&#39;s pages"));
         assert!(draw(&path(SendPath::Splice), "").contains(">A pipe<"));

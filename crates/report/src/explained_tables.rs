@@ -1,12 +1,13 @@
 //! Break-even sizes, cost models and scaling as tables of text, for the page and for Markdown.
 
-use analysis::findings::{BreakPoint, CostModel, Crossover, ModelledSide, Scaling};
+use analysis::findings::{BreakPoint, CostModel, Crossover, FieldThreshold, ModelledSide, Scaling};
 use analysis::metric::Metric;
 use analysis::summary::Summary;
-use model::Measured;
+use model::{Factor, Measured};
 
 use crate::numbers::{level, percent, ratio, short};
-use crate::spelling::{shared_words, size};
+use crate::spelling::{outcome, shared_words, size};
+use crate::words::advice::message;
 use crate::words::figures::{counted_findings, crossed};
 
 /// A table with what it is of.
@@ -47,6 +48,27 @@ pub(crate) fn crossovers(summary: &Summary) -> TextTable {
         reading: "",
         columns: &["Cells", "Paths", "In", "Better", "Sizes measured"],
         rows: summary.explained.crossovers.iter().map(row).collect(),
+    }
+}
+
+/// From which length on a field pays by reference.
+pub(crate) fn field_thresholds(summary: &Summary) -> TextTable {
+    let row = |it: &FieldThreshold| {
+        let busy = oversubscribed(it.oversubscribed.is_so());
+        vec![
+            format!("{}, {}{busy}", it.link, shared_words(&it.shared.without(&[Factor::Link]))),
+            it.path.to_string(),
+            message(&it.others),
+            metric_name(it.metric).to_owned(),
+            outcome(&it.outcome),
+            it.lengths.len().to_string(),
+        ]
+    };
+    TextTable {
+        heading: "From which length on a field pays by reference",
+        reading: "The field N goes by reference and the others are copied, against the same message all copied.",
+        columns: &["Cells", "Path", "Message", "In", "Better by reference", "Lengths measured"],
+        rows: summary.explained.field_thresholds.iter().map(row).collect(),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::screen::{figures_notes, figures_table, machine_facts};
 use crate::styled_text::turns_direction;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
+use crate::words::advice::field_thresholds;
 use crate::words::{laws, recommendations, warning};
 
 mod explained;
@@ -37,6 +38,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
     let sections = vec![
         head(summary, host, plan),
         answer(summary),
+        thresholds(summary),
         broken_laws(summary),
         trust_table(summary, plan),
         warnings(summary, plan),
@@ -148,6 +150,12 @@ fn answer(summary: &Summary) -> Section {
     let sentences =
         sentences.iter().map(|line| format!("**{}**", plain_short(line, LONGEST_SENTENCE)));
     Section::whole(sentences.collect::<Vec<_>>().join("\n\n") + "\n")
+}
+
+/// Constants to paste, or why there are none.
+fn thresholds(summary: &Summary) -> Section {
+    let rows = field_thresholds(summary).into_iter().map(|line| item(&code(&line))).collect();
+    Section { rows, ..Section::default() }
 }
 
 fn broken_laws(summary: &Summary) -> Section {

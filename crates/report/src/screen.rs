@@ -18,6 +18,7 @@ use crate::method_notes::method_notes;
 use crate::numbers::{counted, duration, level, percent};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
+use crate::words::advice::field_thresholds;
 use crate::words::{self, laws, recommendations, says_copied, warning, with_detail};
 
 mod caveats;
@@ -67,6 +68,11 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     let mut answer = broken_laws(summary);
     let sentences = recommendations(summary);
     answer.extend(sentences.iter().map(|line| Line::wrapped(2).and(Style::Strong, line)));
+    answer.extend(
+        field_thresholds(summary)
+            .into_iter()
+            .map(|line| Line::wrapped(2).and(Style::Faint, "Threshold: ").and(Style::Plain, line)),
+    );
     let mut parts = vec![shown(&answer), shown(&own_table(summary, options.verbose))];
     let measured = summary.estimates.iter().any(|entry| !entry.control && entry.trials > 0);
     if !measured {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::ReportError;
-use crate::words::{answers, claims, detail, laws, link_verdict, recommendations, warning};
+use crate::words::{advice, answers, claims, detail, laws, link_verdict, recommendations, warning};
 
 /// The summary with the sentences that are made of its findings last.
 #[derive(Serialize, JsonSchema)]
@@ -26,6 +26,8 @@ struct SummaryFile<'a> {
     answer_sentences: BTreeMap<String, AnswerSentence>,
     /// What to beware of, in a sentence for each of `warnings`.
     warning_sentences: Vec<WarningSentence>,
+    /// From which length on a field pays by reference: constants to paste, or why there is none.
+    threshold_sentences: Vec<String>,
     /// When zerocopy costs less, in a sentence for each of `link_verdicts`.
     link_sentences: Vec<String>,
     #[serde(flatten)]
@@ -121,6 +123,7 @@ pub fn write_summary(mut out: impl Write, summary: &Summary) -> Result<(), Repor
         law_sentences: laws.collect(),
         answer_sentences: answers.collect(),
         warning_sentences: warnings.collect(),
+        threshold_sentences: advice::field_thresholds(summary),
         link_sentences: summary.explained.link_verdicts.iter().map(link_verdict).collect(),
         summary,
     };

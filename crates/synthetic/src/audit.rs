@@ -45,6 +45,7 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     let is_notified = match cell.send_path {
         SendPath::Zerocopy => cell.so_zerocopy.is_on(),
         SendPath::UringSendZc | SendPath::UringSendmsgZc | SendPath::UringSendZcFixed => true,
+        SendPath::Hybrid => cell.field_lengths().any(|bytes| bytes >= cell.copy_below.bytes().0),
         SendPath::Send
         | SendPath::Staged
         | SendPath::Sendmsg
@@ -62,8 +63,17 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     let counted = |is_counted: bool, bytes: u64, hook: Hook| {
         Measured::Value(CopiedBytes { bytes: if is_counted { bytes } else { 0 }, hook })
     };
-    let copied_in = counted(!passes_by_reference, accepted, Hook::Breakpoint);
-    let by_reference = counted(passes_by_reference, accepted, Hook::Fentry);
+    let short = if is_notified && cell.send_path == SendPath::Hybrid {
+        let is_short = |bytes: &u64| *bytes < cell.copy_below.bytes().0;
+        let short: u64 = cell.field_lengths().filter(is_short).sum();
+        accepted / cell.message.bytes().0 * short
+    } else {
+        0
+    };
+    let copied = if passes_by_reference { short } else { accepted };
+    let copied_in = counted(copied > 0, copied, Hook::Breakpoint);
+    let by_reference = counted(passes_by_reference, accepted - short, Hook::Fentry);
+    // Short fields travel in the packets of long ones, which are copied whole.
     let deferred = counted(is_notified && delivers, accepted, Hook::Fentry);
     let received = &finished.receiver.total;
     let out = match cell.receive_path {

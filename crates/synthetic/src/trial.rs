@@ -101,6 +101,7 @@ pub fn likely(cell: &Cell) -> Figures {
         SendPath::UringSendZc => (4_500.0, 150.0),
         SendPath::UringSendmsgZc => (1_900.0, 150.0),
         SendPath::UringSendZcFixed => (1_600.0, 145.0),
+        SendPath::Hybrid => of_runs(cell, (650.0, 115.0), (2_300.0, 150.0)),
     };
     let sender = per_message / kib + per_kib;
     let receiver = 60.0 / kib + 95.0;
@@ -111,6 +112,26 @@ pub fn likely(cell: &Cell) -> Figures {
         sender_cpu_ns_per_kib: sender,
         receiver_cpu_ns_per_kib: receiver,
     }
+}
+
+/// Runs of a message that are copied, and runs that are passed by reference.
+fn runs(cell: &Cell) -> (u64, u64) {
+    let is_passed: Vec<bool> =
+        cell.field_lengths().map(|bytes| bytes >= cell.copy_below.bytes().0).collect();
+    is_passed.chunk_by(|one, next| one == next).fold((0, 0), |(copied, passed), run| {
+        if run[0] { (copied, passed + 1) } else { (copied + 1, passed) }
+    })
+}
+
+/// Costs a message and a KiB of runs that are copied, and of those that are passed by reference.
+fn of_runs(cell: &Cell, copied: (f64, f64), passed: (f64, f64)) -> (f64, f64) {
+    let (copied_runs, passed_runs) = runs(cell);
+    let is_passed = |bytes: &u64| *bytes >= cell.copy_below.bytes().0;
+    let share =
+        to_f64(cell.field_lengths().filter(is_passed).sum()) / to_f64(cell.message.bytes().0);
+    let mix = |copied: f64, passed: f64| copied * (1.0 - share) + passed * share;
+    let per_message = to_f64(copied_runs) * copied.0 + to_f64(passed_runs) * passed.0;
+    (per_message, mix(copied.1, passed.1))
 }
 
 /// `total` in `parts` whole parts that add up to it.
@@ -393,6 +414,15 @@ impl TrialBuilder {
                 // All but a few were submitted beside others.
                 tally.unreliable_marks = messages - messages.div_ceil(8);
                 tally.copied = to_u64(to_f64(tally.reliable_marks()) * self.copied_share);
+            }
+            SendPath::Hybrid => {
+                let (copied, passed) = runs(&self.cell);
+                tally.calls.sendmsg = messages * (copied + passed);
+                tally.zerocopy_sends = messages * passed;
+                tally.completed = tally.zerocopy_sends;
+                tally.copied = to_u64(to_f64(tally.completed) * self.copied_share);
+                tally.notifications = tally.completed.div_ceil(8);
+                tally.calls.recvmsg_errqueue = tally.notifications;
             }
             SendPath::Sendmsg => tally.calls.sendmsg = messages,
             SendPath::Zerocopy => {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::setting::Setting;
-use crate::findings::CrossoverOutcome;
+use crate::findings::{CrossoverOutcome, FieldThreshold, Others};
 use crate::metric::Metric;
 use crate::recommendation::Pays;
 use crate::summary::Summary;
@@ -26,6 +26,9 @@ pub struct BreakEven {
     pub threshold_bytes: Option<u64>,
     /// The smallest and the largest size in bytes that were compared.
     pub sizes: [u64; 2],
+    /// Where it is a threshold for one field, all sizes being lengths of it: the other fields, which are copied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others: Option<Others>,
 }
 
 /// The break-evens of one link, over its settings.
@@ -36,7 +39,7 @@ pub(super) fn found(settings: &[&Setting<'_>], link: Link, summary: &Summary) ->
         let of_it = summary.explained.crossovers.iter().filter(|crossover| {
             crossover.metric == metric
                 && crossover.contrast.factor == Factor::Send
-                && crossover.shared == setting.shared
+                && crossover.shared.without(&[Factor::CopyBelow]) == setting.shared
         });
         for crossover in of_it {
             let Some(paths) = crossover.contrast.paths() else { continue };
@@ -57,21 +60,58 @@ pub(super) fn found(settings: &[&Setting<'_>], link: Link, summary: &Summary) ->
                 pays,
                 threshold_bytes,
                 sizes: [*smallest, *largest],
+                others: None,
             };
-            match all.iter_mut().find(|it| it.path == path && it.against == against) {
-                Some(known) => known.join(&one),
-                None => all.push(one),
-            }
+            put(&mut all, one);
         }
     }
     all
 }
 
-/// The path that passes by reference, the one that copies, and when the first costs less.
+/// The thresholds of fields, each over all the settings that it was found in; of those with a CPU for each busy thread, where
+/// there are any.
+pub fn of_fields<'a>(found: impl Iterator<Item = &'a FieldThreshold> + Clone) -> Vec<BreakEven> {
+    let of_cost = found.filter(|it| it.metric == Metric::cost_on(it.link) && it.lengths.len() > 1);
+    let all_busy = of_cost.clone().all(|it| it.oversubscribed.is_so());
+    let mut all = Vec::new();
+    for it in of_cost.filter(|it| all_busy || !it.oversubscribed.is_so()) {
+        let (Some(least), Some(most)) = (it.lengths.iter().min(), it.lengths.iter().max()) else {
+            continue;
+        };
+        let one = BreakEven {
+            path: it.path,
+            against: it.against,
+            metric: it.metric,
+            pays: Pays::of(&it.outcome),
+            threshold_bytes: threshold(&it.outcome),
+            sizes: [*least, *most],
+            others: Some(it.others.clone()),
+        };
+        put(&mut all, one);
+    }
+    all
+}
+
+/// Takes one more setting in.
+fn put(all: &mut Vec<BreakEven>, one: BreakEven) {
+    let is_it = |it: &&mut BreakEven| {
+        (it.path, it.against, &it.others) == (one.path, one.against, &one.others)
+    };
+    match all.iter_mut().find(is_it) {
+        Some(known) => known.join(&one),
+        None => all.push(one),
+    }
+}
+
+/// The path that passes by reference, the one that copies, and when the first costs less. One that itself copies short fields
+/// has a threshold for fields, and none for messages.
 fn by_reference(
     [value, against]: [SendPath; 2],
     outcome: CrossoverOutcome,
 ) -> Option<(SendPath, SendPath, CrossoverOutcome)> {
+    if [value, against].iter().any(|path| path.capabilities().copies_short_fields) {
+        return None;
+    }
     match [value.passes_by_reference(), against.passes_by_reference()] {
         [true, false] => Some((value, against, outcome)),
         [false, true] => Some((against, value, outcome.turned())),

@@ -6,10 +6,15 @@ use model::{Cell, Factor, Link, Measured, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::break_even::BreakEven;
 use super::choice::{Duels, Shown, agreed};
-use super::{Choice, Gap, LinkAdvice, Question, Source, asked, break_even, price, reasons};
+use super::{
+    Choice, Gap, LinkAdvice, Question, Source, asked, break_even, goes_as_asked, price, reasons,
+};
 use crate::estimate::Estimate;
 use crate::evidence::figure;
+use crate::field_thresholds::passed_alone;
+use crate::findings::FieldThreshold;
 use crate::metric::Metric;
 use crate::oversubscribed::Oversubscribed;
 use crate::results::CellEstimates;
@@ -44,6 +49,12 @@ pub(super) struct Setting<'a> {
 impl<'a> Setting<'a> {
     fn sizes(&self) -> BTreeSet<u64> {
         self.cells.iter().map(|estimates| bytes(&estimates.cell)).collect()
+    }
+
+    /// Whether it has a cell of the same path and message.
+    fn has_like(&self, cell: &Cell) -> bool {
+        let mut cells = self.cells.iter().map(|known| &known.cell);
+        cells.any(|known| known.send_path == cell.send_path && known.message == cell.message)
     }
 
     /// The cells of one size.
@@ -143,13 +154,34 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         caveats: caveats.unwrap_or_default(),
         contenders: first.iter().map(|estimates| contender(question, estimates)).collect(),
         not_compared: question.paths.iter().copied().filter(|path| !has(path)).collect(),
-        break_evens: break_even::found(&settings, link, source.summary),
+        break_evens: break_evens(question, &settings, link, source),
         why_not: reasons::why_not(&choice, link, &cells),
         saving: price::saving(question, &choice, against, &first, source),
         prices: price::prices(question, &first, source),
         sizes,
         choice,
     }
+}
+
+/// From which message size on a path costs less, and from which length on a field of the asked message pays by reference.
+fn break_evens(
+    question: &Question,
+    settings: &[&Setting<'_>],
+    link: Link,
+    source: &Source<'_>,
+) -> Vec<BreakEven> {
+    let thresholds = source.summary.explained.field_thresholds.iter();
+    let is_asked = |it: &&FieldThreshold| {
+        let asked = Cell { send_path: it.path, ..question.cell.clone() };
+        it.link == link
+            && question.paths.contains(&it.path)
+            && passed_alone(&asked).is_some_and(|(_, others)| others == it.others)
+            && settings.iter().any(|setting| {
+                setting.shared.without(&[Factor::Fields, Factor::Shape]).cell() == it.shared.cell()
+            })
+    };
+    let of_fields = break_even::of_fields(thresholds.filter(is_asked));
+    break_even::found(settings, link, source.summary).into_iter().chain(of_fields).collect()
 }
 
 /// The cells that a question asks of on a link, by setting, in the plan's order.
@@ -168,10 +200,14 @@ fn settings<'a>(question: &Question, link: Link, source: &Source<'a>) -> Vec<Set
             && question.paths.contains(&it.cell.send_path)
             && it.cell.is_itself()
             && asked.has(&it.cell)
+            && goes_as_asked(&it.cell, question)
     };
     for estimates in estimates.filter(is_asked) {
-        let shared = Shared::new(&estimates.cell, &[Factor::Send, Factor::Message]);
+        let but = [Factor::Send, Factor::Message, Factor::CopyBelow];
+        let shared = Shared::new(&estimates.cell, &but);
         match settings.iter_mut().find(|setting| setting.shared == shared) {
+            // Another length from which on the same fields are passed.
+            Some(setting) if setting.has_like(&estimates.cell) => {}
             Some(setting) => setting.cells.push(estimates),
             None => settings.push(Setting { shared, cells: vec![estimates] }),
         }

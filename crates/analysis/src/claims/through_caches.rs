@@ -50,7 +50,7 @@ pub(super) fn c19(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
 
 /// Whether it passes by reference as the paper's path does: MSG_ZEROCOPY, with completions on the error queue.
 fn is_papers(cell: &Cell) -> bool {
-    cell.send_path.capabilities().uses_error_queue && cell.passes_by_reference()
+    cell.send_path.capabilities().may_copy_instead() && cell.passes_by_reference()
 }
 
 /// The profiles of zerocopy and sendmsg at medium sizes.

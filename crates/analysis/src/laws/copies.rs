@@ -73,14 +73,15 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
         for step in Step::ALL {
             let Ok(seen) = per_byte(audited, step) else { continue };
             let (seen, decides) = (seen.per_byte, seen.decides);
-            let should = step.of(&expected);
+            let (least, most) = step.range(&expected);
             // What is sent again is copied at delivery again.
             let again =
-                if step == Step::Deferred && should > 0.0 { sent_again(audited) } else { 0.0 };
-            let is_wrong = seen < should - WITHIN || seen > should + again + WITHIN;
+                if step == Step::Deferred && most > 0.0 { sent_again(audited) } else { 0.0 };
+            let is_wrong = seen < least - WITHIN || seen > most + again + WITHIN;
             // What remains may fall short, as something was passed by reference; that it does not shows nothing.
             figures += usize::from(decides || is_wrong);
             if is_wrong {
+                let should = if seen < least { least } else { most };
                 let wrong = Wrong::figure(Figure::Copies { step }, seen, should);
                 broken.push(breach(audited, wrong));
             }

@@ -38,7 +38,7 @@ fn zerocopy<'a>(
         let can = cell.send_path.capabilities();
         // A path that needs no option has none that could be off.
         can.gets_notifications
-            && (cell.so_zerocopy == option || (option.is_on() && !can.uses_error_queue))
+            && (cell.so_zerocopy == option || (option.is_on() && !can.may_copy_instead()))
             && judged.finished().is_some()
     })
 }

@@ -6,6 +6,7 @@ use analysis::laws::reason::LawReason;
 use analysis::laws::reason::{BreachRecord, Counted, Figure, PathOnLink, Source, Who, Wrong};
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
 use model::record::{Failure, FailureKind, Finished, Outcome, Record};
+use model::shape::Shape;
 use model::{Cell, Factor, Link, Measured, SendPath};
 
 use crate::laws::{absent, agrees, compared, is};
@@ -227,6 +228,64 @@ fn pages_that_nobody_is_notified_of_are_copied_out_alone_and_their_calls_are_cou
     let law = is(&one_more, 2, LawState::Broken, compared(9, 1));
     let calls = Figure::Calls { who: Who::Senders, call: "vmsplice" };
     assert_eq!(figure(&law.broken_by[0].wrong).0, calls);
+}
+
+#[test]
+fn of_a_hybrids_messages_short_fields_are_copied_in_and_packets_with_long_ones_whole_at_delivery() {
+    let run = || {
+        let mut plan = plan(&[
+            (Factor::Threads, "1"),
+            (Factor::Send, "hybrid"),
+            (Factor::Shape, "8192+24576,24+16384,24+40"),
+            (Factor::Link, "loopback,sink"),
+        ]);
+        plan.measure.controls = false;
+        run(plan, |_, trial| trial).audited()
+    };
+    is(&run(), 2, LawState::Holds, compared(6, 0));
+    is(&run(), 4, LawState::Holds, |_| true);
+    is(&run(), 5, LawState::Holds, compared(18, 0));
+    let deferred = |shape: &str, link: Link, percent: u64| {
+        let shape: Shape = shape.parse().unwrap();
+        run().with_audits(|audited| {
+            let Outcome::Finished(finished) = &audited.outcome else { return };
+            let accepted = finished.sender.total.accepted_bytes;
+            if audited.cell.shape == shape
+                && audited.cell.link == link
+                && let Measured::Value(copies) = &mut audited.copies
+                && let Measured::Value(counted) = &mut copies.deferred
+            {
+                counted.bytes = accepted / 100 * percent;
+            }
+        })
+    };
+    // A quarter is copied in: whether it is copied at delivery again hangs on the packets that it travels in.
+    is(&deferred("8192+24576", Link::Loopback, 75), 5, LawState::Holds, compared(18, 0));
+    is(&deferred("8192+24576", Link::Loopback, 90), 5, LawState::Holds, compared(18, 0));
+    for (shape, link, seen, should) in [
+        ("8192+24576", Link::Loopback, 70, 0.75),
+        ("8192+24576", Link::Loopback, 110, 1.0),
+        ("24+40", Link::Loopback, 100, 0.0),
+        ("8192+24576", Link::Sink, 25, 0.0),
+    ] {
+        let law = is(&deferred(shape, link, seen), 5, LawState::Broken, compared(18, 1));
+        let (of, is, must) = figure(&law.broken_by[0].wrong);
+        assert_eq!(of, Figure::Copies { step: Step::Deferred });
+        let is_as_set = (is * 100.0 - seen as f64).abs() < 1.0;
+        assert!(is_as_set && (must - should).abs() < 0.01, "{is} {must}");
+    }
+    // All copied in, as if nothing had gone by reference.
+    let copied = run().with_audits(|audited| {
+        let Outcome::Finished(finished) = &audited.outcome else { return };
+        let accepted = finished.sender.total.accepted_bytes;
+        if audited.cell.passes_by_reference()
+            && let Measured::Value(copies) = &mut audited.copies
+            && let Measured::Value(counted) = &mut copies.copied_in
+        {
+            counted.bytes = accepted;
+        }
+    });
+    is(&copied, 5, LawState::Broken, compared(18, 4));
 }
 
 #[test]

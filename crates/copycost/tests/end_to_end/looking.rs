@@ -67,7 +67,7 @@ fn completions_offer_the_values_of_flags() {
         ("send", paths.as_str()),
         ("recv", "recv recvmsg readv recv-trunc recv-zerocopy"),
         ("link", "loopback veth sink"),
-        ("preset", "default quick paper break-even zero-copy receive http paths"),
+        ("preset", "default quick paper break-even zero-copy receive http hybrid paths"),
         ("audits", "copy-audit profile ceiling all none"),
         ("nodelay", "off on"),
         ("controls", "on off"),

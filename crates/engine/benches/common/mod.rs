@@ -67,7 +67,7 @@ pub(crate) fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
         let (gate, message) = (Arc::clone(&gate), message.clone());
         std::thread::spawn(move || {
             pin_first();
-            let options = SendOptions { so_zerocopy: true, slots, depth: 1 };
+            let options = SendOptions { so_zerocopy: true, slots, depth: 1, copy_below: 0 };
             let arena = P::arena(message.stride() * slots as usize).unwrap();
             let mut flows = [SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),

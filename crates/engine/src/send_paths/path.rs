@@ -4,7 +4,7 @@ use kernel::Errno;
 use kernel::arena::Arena;
 use kernel::socket::{SendFlags, Socket};
 use model::Missing;
-use model::message::Message;
+use model::message::{Field, Message};
 use model::record::SendTally;
 
 use crate::slots::{Slot, Slots};
@@ -29,6 +29,8 @@ pub struct SendOptions {
     pub slots: u32,
     /// Messages that a path through an io_uring submits together.
     pub depth: u32,
+    /// Fields shorter than this, in bytes, are copied by a path that passes longer ones by reference.
+    pub copy_below: usize,
 }
 
 /// A way to hand messages to the kernel, on one flow.
@@ -140,8 +142,12 @@ pub(super) fn send_all(
 
 /// The message's fields as the kernel crate's gather wants them.
 pub(super) fn gather(message: &Message) -> Result<kernel::gather::Gather, String> {
-    let fields: Vec<_> = message
-        .fields()
+    gather_of(message.fields())
+}
+
+/// The same of some of them.
+pub(super) fn gather_of(fields: &[Field]) -> Result<kernel::gather::Gather, String> {
+    let fields: Vec<_> = fields
         .iter()
         .map(|field| kernel::gather::Field { offset: field.offset, bytes: field.length })
         .collect();

@@ -210,8 +210,41 @@ impl<W: Wire> Zerocopy<W> {
 }
 
 impl<W: Wire> Zerocopy<W> {
+    /// The calls, for a path that makes others between them.
+    pub(super) const fn wire(&self) -> &W {
+        &self.wire
+    }
+
+    /// The ring's memory.
+    pub(super) const fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// The same, for who writes the messages.
+    pub(super) const fn arena_of_ring(&mut self) -> &mut Arena {
+        &mut self.arena
+    }
+
+    /// What is sent of a slot.
+    pub(super) const fn gather_mut(&mut self) -> &mut Gather {
+        &mut self.gather
+    }
+
     #[inline]
     fn submit(
+        &mut self,
+        slot: Slot,
+        slots: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
+        self.submit_part(slot, slots, tally)?;
+        tally.messages += 1;
+        Ok(())
+    }
+
+    /// Sends the gather of a slot: all of a message, or a part of it.
+    #[inline]
+    pub(super) fn submit_part(
         &mut self,
         slot: Slot,
         slots: &mut Slots,
@@ -229,7 +262,6 @@ impl<W: Wire> Zerocopy<W> {
             }
             done += sent;
             if done == self.gather.bytes() {
-                tally.messages += 1;
                 return Ok(());
             }
             tally.short_writes += 1;
@@ -239,11 +271,16 @@ impl<W: Wire> Zerocopy<W> {
 
     /// Half the ring: early enough that nobody waits, and seldom enough that notifications merge.
     #[inline]
-    fn is_reap_due(&self, slots: &Slots) -> bool {
+    pub(super) fn is_reap_due(&self, slots: &Slots) -> bool {
         slots.held() >= slots.len().div_ceil(2)
     }
 
-    fn reap(&mut self, wait: Wait, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+    pub(super) fn reap(
+        &mut self,
+        wait: Wait,
+        slots: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
         if !self.notifies {
             return Ok(());
         }

@@ -156,6 +156,7 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
     }
     steps.push(handing_over(path));
     let queue = match (is_copied(path.copies_in), can.sends_from_file) {
+        _ if is_mixed(cell) => "the kernel's own pages, and references to user pages",
         (true, _) => "the kernel's own pages",
         (false, true) => "references to the file's pages",
         (false, false) => "references to user pages",
@@ -194,9 +195,23 @@ fn handing_over(path: &DataPath) -> Step {
     };
     notes.push(copies(path.copies_in));
     notes.extend(pages_pinned(path));
-    let copies = is_copied(path.copies_in);
-    let how = if copies { "copied into the kernel" } else { "passed by reference" };
+    // Of both ways the one that more bytes go.
+    let copies = match is_mixed(&path.cell) {
+        true => path.cell.share_by_reference() < 0.5,
+        false => is_copied(path.copies_in),
+    };
+    let how = match (is_mixed(&path.cell), copies) {
+        (true, _) => "short fields copied, long ones passed by reference",
+        (false, true) => "copied into the kernel",
+        (false, false) => "passed by reference",
+    };
     Step { copies, name: format!("{}: {how}", path.path), notes }
+}
+
+/// Whether some of a message's fields are copied, and others passed by reference.
+fn is_mixed(cell: &Cell) -> bool {
+    let share = cell.share_by_reference();
+    share > 0.0 && share < 1.0
 }
 
 /// Pages pinned, and how they are known; nothing of a path that copies and was not audited.

@@ -34,7 +34,7 @@ const fn paint(
 
 /// By a path's place among all paths, so that a new one gets the next and the others keep theirs. The first four colours are
 /// of the palette of Okabe and Ito (2008), told apart by the colour-blind, darkened where white would swallow them.
-const PAINTS: [Paint; 13] = [
+const PAINTS: [Paint; 14] = [
     // A circle, a diamond, a square, a triangle.
     paint("#0072b2", "#56b4e9", None, "m-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z"),
     paint("#b07800", "#f0e442", Some("2 3"), "m0-4.6l4.6 4.6l-4.6 4.6l-4.6-4.6z"),
@@ -51,6 +51,8 @@ const PAINTS: [Paint; 13] = [
     paint("#0e7490", "#67d5e8", Some("16 2 2 2"), "m-4.2-4l8.4 8v-8l-8.4 8z"),
     paint("#9d174d", "#ff9ac1", Some("2 2 6 2"), "m-3.6-4h7.2v4.6l-3.6 3.6l-3.6-3.6z"),
     paint("#4338ca", "#9aa8ff", Some("10 2 5 2"), "m-1.8-3.8h6.2l-2.6 7.6h-6.2z"),
+    // A half disc.
+    paint("#475000", "#c7d36f", Some("6 2 1 2"), "m-4.4 2.2a4.4 4.4 0 0 1 8.8 0z"),
 ];
 
 impl Look {

@@ -8,10 +8,11 @@ use super::markup::Markup;
 use super::{Page, plain_table, section, table};
 use crate::ceiling_table;
 use crate::explained_tables::{
-    NO_CROSSOVER, TextTable, cost_models, crossovers, measured, metric_name, probability,
-    scalability_law, scaling,
+    NO_CROSSOVER, TextTable, cost_models, crossovers, field_thresholds, measured, metric_name,
+    probability, scalability_law, scaling,
 };
 use crate::numbers::ratio;
+use crate::words;
 
 /// More ratios than this are left to `summary.json`.
 const MOST_RATIOS: usize = 600;
@@ -23,6 +24,13 @@ pub(super) fn explanations(html: &mut Markup, page: &Page) {
         text_table(html, &crossovers);
         if crossovers.rows.is_empty() {
             html.paragraph(NO_CROSSOVER);
+        }
+        let thresholds = field_thresholds(page.summary);
+        if !thresholds.rows.is_empty() {
+            text_table(html, &thresholds);
+            for constant in words::advice::field_thresholds(page.summary) {
+                html.element("p", &[], |html| html.leaf("code", &[], &constant));
+            }
         }
         let known = [
             cost_models(&explained.cost_models),

@@ -315,21 +315,31 @@ impl<'a> Grid<'a> {
         let Some(most) = self.entries().map(|entry| entry.cell.fields.get()).max() else {
             return Vec::new();
         };
-        let several: Vec<String> = self
-            .paths
-            .iter()
-            .filter(|path| path.capabilities().calls == CallsPerMessage::OneAField && most > 1)
-            .map(ToString::to_string)
-            .collect();
-        if several.is_empty() || several.len() == self.paths.len() {
+        let with = |calls: CallsPerMessage| -> Vec<String> {
+            let paths = self.paths.iter().filter(|path| path.capabilities().calls == calls);
+            paths.map(ToString::to_string).collect()
+        };
+        if most == 1 {
             return Vec::new();
+        }
+        let several = with(CallsPerMessage::OneAField);
+        let in_runs = with(CallsPerMessage::OneARun);
+        let of_runs = (!in_runs.is_empty()).then(|| {
+            let makes = if in_runs.len() > 1 { "make" } else { "makes" };
+            format!("{} {makes} a call for each run of short or long fields", in_runs.join(", "))
+        });
+        if several.is_empty() || several.len() == self.paths.len() {
+            return of_runs.into_iter().collect();
         }
         let makes = if several.len() > 1 { "make" } else { "makes" };
         let several = several.join(", ");
+        let of_runs = of_runs.map_or_else(String::new, |of_runs| format!(", {of_runs}"));
         vec![if self.entries().all(|entry| entry.cell.fields.get() == most) {
-            format!("{most} fields a message: {several} {makes} {most} calls, the others 1")
+            format!(
+                "{most} fields a message: {several} {makes} {most} calls{of_runs}, the others 1"
+            )
         } else {
-            format!("{several} {makes} a call for each field, the others 1")
+            format!("{several} {makes} a call for each field{of_runs}, the others 1")
         }]
     }
 

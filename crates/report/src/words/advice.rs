@@ -1,11 +1,15 @@
 //! The answer of `copycost advise` in sentences: what to use first, then what it rests on.
 
-use analysis::advice::{BreakEven, Choice, Differs, Gap, LinkAdvice, Price, Saving, Seen, WhyNot};
+use analysis::advice::{
+    BreakEven, Choice, Differs, Gap, LinkAdvice, Price, Saving, Seen, WhyNot, of_fields,
+};
 use analysis::estimate::Estimate;
+use analysis::findings::Others;
 use analysis::metric::{Better, Metric};
 use analysis::recommendation::Pays;
 use analysis::reference::Caveat;
 use analysis::results::Finding;
+use analysis::summary::Summary;
 use model::{Link, SendPath, Share};
 
 use crate::spelling::{counted, listed, percent, ratio, reduction, short, size, stretch};
@@ -178,6 +182,10 @@ pub(crate) fn why_not(why: &WhyNot) -> String {
 /// A break-even: what to paste, or why there is nothing.
 pub(crate) fn break_even(it: &BreakEven, link: Link) -> String {
     let BreakEven { path, against, pays, threshold_bytes, sizes: [least, most], .. } = it;
+    let of = match &it.others {
+        None => format!("{path} / {against}"),
+        Some(others) => format!("{path}, field N of {}: by reference / copied", message(others)),
+    };
     let range = format!("{} to {}, {link}", size(*least as f64), size(*most as f64));
     if let (Some(bytes), Pays::From { low, high }) = (threshold_bytes, pays) {
         let name = path.name().replace('-', "_").to_uppercase();
@@ -186,9 +194,7 @@ pub(crate) fn break_even(it: &BreakEven, link: Link) -> String {
         } else {
             format!("{low:.0} to {high:.0}; ")
         };
-        return format!(
-            "{name}_THRESHOLD = {bytes} /* bytes; {doubt}{path} / {against}, {link} */"
-        );
+        return format!("{name}_THRESHOLD = {bytes} /* bytes; {doubt}{of}, {link} */");
     }
     let when = match pays {
         Pays::Always => format!("{path} costs less at every size measured"),
@@ -207,7 +213,32 @@ pub(crate) fn break_even(it: &BreakEven, link: Link) -> String {
         Pays::Mixed => "the settings of the link differ".to_owned(),
         Pays::Unclear => "the intervals do not tell".to_owned(),
     };
-    format!("no constant for {path} / {against}: {when} ({range})")
+    format!("no constant for {of}: {when} ({range})")
+}
+
+/// `24+N`: the fields of a message of which one is N bytes long.
+pub(crate) fn message(others: &Others) -> String {
+    let lengths = |of: &[u64]| of.iter().map(u64::to_string).collect::<Vec<_>>();
+    let mut all = lengths(&others.before);
+    all.push("N".to_owned());
+    all.extend(lengths(&others.after));
+    all.join("+")
+}
+
+/// The thresholds of a run's fields, a constant to paste or why there is none for each link.
+pub(crate) fn field_thresholds(summary: &Summary) -> Vec<String> {
+    let all = &summary.explained.field_thresholds;
+    let mut links: Vec<Link> = Vec::new();
+    for it in all {
+        if !links.contains(&it.link) {
+            links.push(it.link);
+        }
+    }
+    let on = |link: Link| {
+        let found = of_fields(all.iter().filter(move |it| it.link == link));
+        found.into_iter().map(move |it| break_even(&it, link))
+    };
+    links.into_iter().flat_map(on).collect()
 }
 
 /// What the answer saves.
@@ -318,9 +349,26 @@ mod tests {
             let (path, against) = (SendPath::Zerocopy, SendPath::Sendmsg);
             let metric = Metric::SenderSideCpuNsPerKib;
             let sizes = [1024, 65_536];
-            let it = BreakEven { path, against, metric, pays, threshold_bytes, sizes };
+            let others = None;
+            let it = BreakEven { path, against, metric, pays, threshold_bytes, sizes, others };
             break_even(&it, Link::Sink)
         };
+        let of_field = |pays, threshold_bytes| {
+            let (path, against) = (SendPath::Hybrid, SendPath::Sendmsg);
+            let metric = Metric::SenderSideCpuNsPerKib;
+            let others = Some(Others { before: vec![24], after: vec![7] });
+            let sizes = [1024, 65_536];
+            let it = BreakEven { path, against, metric, pays, threshold_bytes, sizes, others };
+            break_even(&it, Link::Sink)
+        };
+        assert_eq!(
+            of_field(Pays::From { low: 12_288.0, high: 20_480.0 }, Some(16_384)),
+            "HYBRID_THRESHOLD = 16384 /* bytes; 12288 to 20480; hybrid, field N of 24+N+7: by reference / copied, sink */"
+        );
+        assert_eq!(
+            of_field(Pays::Unclear, None),
+            "no constant for hybrid, field N of 24+N+7: by reference / copied: the intervals do not tell (1 KiB to 64 KiB, sink)"
+        );
         assert_eq!(
             of(Pays::From { low: 8300.0, high: 11_200.0 }, Some(9600)),
             "ZEROCOPY_THRESHOLD = 9600 /* bytes; 8300 to 11200; zerocopy / sendmsg, sink */"

@@ -28,6 +28,7 @@ use model::{Audit, Cell, Factor, Link, Measured, Missing, SendPath, Shared};
 /// The summary with everything that a run explains; every free text is what the function makes of a plain one.
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
     summary.explained = Explained {
+        field_thresholds: Vec::new(),
         crossovers: crossovers(),
         cost_models: vec![cost_model(&text)],
         scaling: vec![scaling()],

@@ -34,6 +34,7 @@ pub(super) fn likely(cell: &Cell) -> Figures {
         SendPath::UringSendZc => (2_400.0, 16.0),
         SendPath::UringSendmsgZc => (1_200.0, 15.0),
         SendPath::UringSendZcFixed => (1_000.0, 11.0),
+        SendPath::Hybrid => super::of_runs(cell, (650.0, 60.0), (1_100.0, 15.0)),
     };
     let sender = per_message / kib + per_kib;
     // The helper is busy all the time, whatever it takes.
