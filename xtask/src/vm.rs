@@ -132,7 +132,7 @@ fn runs(links: &[String]) -> Vec<Run> {
         receive: RECEIVE_PATHS,
         links: received,
         // Whole pages in segments of whole pages: what recv-zerocopy can map.
-        more: "--sizes 64KiB --layout paged --segment 4108",
+        more: "--sizes 64KiB --layout paged --segment 4108 --mtu 9000",
     };
     [sending, receiving].into_iter().filter(|run| !run.links.is_empty()).collect()
 }
