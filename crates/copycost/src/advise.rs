@@ -232,6 +232,15 @@ impl Asked {
         // Neighbours of another size are of another shape.
         factors.shape = self.shapes(link);
         factors.copy_below = vec![cell.copy_below];
+        // What its cost is held against, where the path that copies all is not among those asked of.
+        let lacks_twin = |path: &SendPath| {
+            let can = path.capabilities();
+            let has = |twin| self.question.paths.contains(&twin);
+            can.copies_short_fields && can.copying_twin.is_some_and(|twin| !has(twin))
+        };
+        if factors.shape.len() > 1 && self.question.paths.iter().any(lacks_twin) {
+            factors.copy_below.push(CopyBelow::ALL);
+        }
         factors.threads = vec![cell.threads];
         factors.flows = vec![cell.flows];
         factors.send_path.clone_from(&self.question.paths);
@@ -472,5 +481,41 @@ mod tests {
             assert_eq!(of(shape, &hybrid), below, "{shape}");
         }
         assert_eq!(of("24+4096", SendPath::STUDY), 16_384);
+    }
+
+    #[test]
+    fn a_question_of_a_shape_with_hybrid_is_measured_at_lengths_around_the_longest_field() {
+        let plan = |shape: &str, send: &str, link: Link| {
+            let cell: Cell = format!("shape={shape}").parse().unwrap();
+            let cell = cell.in_its_shape();
+            let paths: Vec<SendPath> = send.split(',').map(|path| path.parse().unwrap()).collect();
+            let cell = Cell { copy_below: copy_below(&cell, &paths), ..cell };
+            let (links, max_time) = (vec![link], Nanos::s(50));
+            let (against, rate_gbps, share_of_cpu) = (None, None, None);
+            let round_trip = Nanos::ms(1);
+            let question =
+                Question { cell, links, paths, against, rate_gbps, share_of_cpu, round_trip };
+            let plan = Asked { question, names_links: true, max_time }.plan(link);
+            assert_eq!(plan.check(), Ok(()), "{shape}");
+            let of_hybrid = plan.cells().into_iter().filter(|it| it.send_path == SendPath::Hybrid);
+            let has_all = |it: &Cell| it.passes_by_reference() || it.copy_below == CopyBelow::ALL;
+            assert!(of_hybrid.clone().all(|it| has_all(&it)), "{shape}");
+            (plan.factors.get(Factor::Shape).join(" "), of_hybrid.count(), plan.blocks().len())
+        };
+        let both = "sendmsg,hybrid";
+        let sizes = "24+16384 24+32768 24+65536 24+131072".to_owned();
+        assert_eq!(plan("24+65536", both, Link::Sink), (sizes, 2 * 4, 2 * 4));
+        let near = "24+32768+7 24+65536+7 24+131072+7".to_owned();
+        assert_eq!(plan("24+65536+7", both, Link::Loopback), (near, 3, 3));
+        let with_zerocopy = |factor| {
+            let (shape, cells, blocks) = plan("24+65536", "zerocopy,hybrid", factor);
+            (shape.split(' ').count(), cells, blocks)
+        };
+        assert_eq!(with_zerocopy(Link::Loopback), (3, 6, 3));
+        // Without it, or without a field that is longer than all others, the asked shape alone.
+        let asked = "24+65536".to_owned();
+        assert_eq!(plan("24+65536", "sendmsg,zerocopy", Link::Loopback), (asked, 0, 1));
+        let equal = "65536+65536".to_owned();
+        assert_eq!(plan("65536+65536", both, Link::Loopback), (equal, 1, 1));
     }
 }

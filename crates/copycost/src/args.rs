@@ -359,7 +359,7 @@ pub(crate) struct VerifyArguments {
     /// Message sizes [default: 27 from 1 B to 1 MiB, odd ones among them]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) sizes: Option<String>,
-    /// Lengths of a message's fields, such as 24+64KiB [default: two beside the sizes]
+    /// Lengths of a message's fields, such as 24+64KiB [default: three beside the sizes]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) shape: Option<String>,
     /// Threads a side, each with each pair of paths and size [default: 1,2,4 in turn]

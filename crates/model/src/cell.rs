@@ -367,8 +367,12 @@ mod tests {
         plan.factors.set(Factor::Threads, "1").unwrap();
         plan.factors.set(Factor::CopyBelow, "0,4KiB..16KiB").unwrap();
         assert_eq!(plan.cells().len(), 4 * (1 + 1 + 4));
-        // All of them stand in the blocks of the paths that they are compared with.
+        // All of them stand in the blocks of the paths that they are compared with, also where none has the default.
         assert_eq!(plan.blocks().len(), 4);
+        let mut one = plan.clone();
+        one.factors.set(Factor::CopyBelow, "4KiB").unwrap();
+        one.contrasts = vec!["send: hybrid / sendmsg".parse().unwrap()];
+        assert_eq!((one.cells().len(), one.blocks().len()), (12, 4));
         assert_eq!(plan.check(), Ok(()));
         let controls = plan.controls();
         assert!(controls.iter().any(Cell::copies_instead), "{controls:?}");

@@ -41,14 +41,15 @@ impl Contrast {
         Some([path(&self.value)?, path(&self.against)?])
     }
 
-    /// The cell that another is compared with; none for one that has not the contrast's value.
+    /// The cell that another is compared with; none for one that has not the contrast's value, and for one to which the factor
+    /// means nothing: that would be compared with itself.
     pub fn twin(&self, cell: &Cell) -> Option<Cell> {
         if cell.get(self.factor) != self.value {
             return None;
         }
         let mut twin = cell.clone();
         twin.set(self.factor, &self.against).ok()?;
-        Some(twin.on_its_link())
+        Some(twin.on_its_link()).filter(|twin| twin != cell)
     }
 
     /// The two values: `zerocopy / sendmsg`.
@@ -208,6 +209,14 @@ mod tests {
         assert_eq!(twin.id(), "send=sendmsg message_bytes=64 threads=2");
         assert_eq!(contrast.twin(&twin), None);
         assert_eq!(Contrast::between(Factor::Send, &cell, &twin), contrast);
+        // A path that hands over all fields alike has the default length, and is no twin of its own.
+        let lengths: Contrast = "copy-below: 16KiB / 1KiB".parse().unwrap();
+        let of = |path: &str| lengths.twin(&format!("send={path}").parse().unwrap());
+        assert_eq!(of("sendmsg"), None);
+        assert_eq!(of("hybrid").unwrap().get(Factor::CopyBelow), "1024");
+        let option: Contrast = "so-zerocopy: on / off".parse().unwrap();
+        assert_eq!(option.twin(&"send=uring-send-zc".parse().unwrap()), None);
+        assert!(option.twin(&"send=zerocopy".parse().unwrap()).is_some());
     }
 
     #[test]

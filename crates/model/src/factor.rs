@@ -282,9 +282,10 @@ impl Factor {
             .ok_or_else(|| crate::nearest::unknown("factor in a cell's id", key, &keys))
     }
 
-    /// The factors in which cells of one block may always differ: the paths, and the controls that are paired with them.
+    /// The factors in which cells of one block may always differ: the paths with what is of some of them alone, and the controls
+    /// that are paired with them.
     pub const ALWAYS_WITHIN_BLOCK: &'static [Self] =
-        &[Self::Send, Self::Recv, Self::Replica, Self::SoZerocopy, Self::Watch];
+        &[Self::Send, Self::Recv, Self::Replica, Self::SoZerocopy, Self::Watch, Self::CopyBelow];
 
     /// What two values of it are to each other.
     pub const fn kind(self) -> FactorKind {

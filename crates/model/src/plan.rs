@@ -339,7 +339,10 @@ impl Plan {
         for factor in choices {
             // One cell for each value, in the order of its type: names by their list, numbers by size.
             let mut values: Vec<Cell> = Vec::new();
-            for cell in &cells {
+            // A default of cells that may differ in it anyway, and to which it means nothing, is no value to compare.
+            let is_within = Factor::ALWAYS_WITHIN_BLOCK.contains(factor);
+            let has_it = |cell: &&Cell| !is_within || cell.idle(*factor).is_none();
+            for cell in cells.iter().filter(has_it) {
                 let mut alone = Cell::default();
                 if alone.set(*factor, &cell.get(*factor)).is_ok() && !values.contains(&alone) {
                     values.push(alone);
@@ -536,6 +539,8 @@ mod tests {
                 // Each body on either side of what is copied, in the block of the paths that do it all alike.
                 assert_eq!(plan.cells().len(), 3 * 9 * 4);
                 assert_eq!(plan.blocks().len(), 3 * 9);
+                let texts: Vec<String> = plan.contrasts().iter().map(ToString::to_string).collect();
+                assert_eq!(texts[3..], ["copy-below: 1048576 / 1024"]);
                 let passed = plan
                     .cells()
                     .iter()

@@ -274,6 +274,11 @@ fn of_a_hybrids_messages_short_fields_are_copied_in_and_packets_with_long_ones_w
         let is_as_set = (is * 100.0 - seen as f64).abs() < 1.0;
         assert!(is_as_set && (must - should).abs() < 0.01, "{is} {must}");
     }
+    // A notification of one run that never came.
+    let lost = of(run(), SendPath::Hybrid, Link::Sink, |finished| {
+        finished.sender.total.completed = finished.sender.total.completed.saturating_sub(1);
+    });
+    is(&lost, 3, LawState::Broken, |_| true);
     // All copied in, as if nothing had gone by reference.
     let copied = run().with_audits(|audited| {
         let Outcome::Finished(finished) = &audited.outcome else { return };
