@@ -211,7 +211,7 @@ impl<W: Wire> Zerocopy<W> {
 
 impl<W: Wire> Zerocopy<W> {
     #[inline]
-    fn submit(
+    pub(super) fn submit(
         &mut self,
         slot: Slot,
         slots: &mut Slots,
@@ -239,11 +239,16 @@ impl<W: Wire> Zerocopy<W> {
 
     /// Half the ring: early enough that nobody waits, and seldom enough that notifications merge.
     #[inline]
-    fn is_reap_due(&self, slots: &Slots) -> bool {
+    pub(super) fn is_reap_due(&self, slots: &Slots) -> bool {
         slots.held() >= slots.len().div_ceil(2)
     }
 
-    fn reap(&mut self, wait: Wait, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+    pub(super) fn reap(
+        &mut self,
+        wait: Wait,
+        slots: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
         if !self.notifies {
             return Ok(());
         }
