@@ -20,7 +20,7 @@ use serde::Serialize;
 
 pub use break_even::{BreakEven, of_fields};
 pub use gap::{Differs, Gap};
-pub use price::{Price, Saving};
+pub use price::{Price, Released, Saving};
 pub use reasons::{Seen, WhyNot};
 pub use setting::Contender;
 

@@ -11,6 +11,7 @@ use crate::figures::context_switches;
 use crate::judged::JudgedTrial;
 use crate::metric::{Metric, NO_RECEIVER, Scale};
 use crate::oversubscribed::Oversubscribed;
+use crate::release_latency::Held;
 use crate::results::{CellEstimates, PaperRow};
 
 /// A sum that is absent as soon as a part of it is.
@@ -45,6 +46,8 @@ pub(crate) struct CellTotals {
     figures: Vec<Figures>,
     /// Of goodput and the link's cost, rounds and the logarithm in each.
     levels: [Vec<(u32, f64)>; 2],
+    /// How long the buffers of its messages were held.
+    held: Held,
     marks: BTreeMap<Mark, u32>,
     /// Whether a trial was; none without a trial.
     oversubscribed: Option<Oversubscribed>,
@@ -84,6 +87,7 @@ impl CellTotals {
             reasons: BTreeMap::new(),
             figures: vec![Figures::default(); Metric::ALL.len()],
             levels: Default::default(),
+            held: Held::default(),
             marks: BTreeMap::new(),
             oversubscribed: None,
             received_bytes: Total(Ok(0)),
@@ -130,6 +134,12 @@ impl CellTotals {
             {
                 levels.push((trial.round, x.ln()));
             }
+        }
+        if let (Outcome::Finished(finished), Ok(_)) =
+            (&trial.outcome, figures.of(Metric::ReleaseMaxUs))
+            && let Some(releases) = &finished.sender.releases
+        {
+            self.held.push(releases);
         }
         let gbps = figures.of(Metric::GoodputGbps).ok();
         match &trial.outcome {
@@ -219,6 +229,11 @@ impl CellTotals {
     }
 
     fn estimate(&self, metric: Metric, figures: &Figures, widening: f64) -> Measured<Estimate> {
+        if let Some(pooled) = metric.pooled()
+            && !self.held.is_empty()
+        {
+            return self.held.estimate(pooled, widening).into();
+        }
         match figures.sample.estimate_widened(metric.scale(), widening) {
             // Counts and shares are never below 0, and neither is what their interval says of them.
             Some(estimate) if metric.scale() == Scale::Linear => {
@@ -267,6 +282,7 @@ impl CellTotals {
             precise,
             metrics,
             marks: self.marks.clone(),
+            timed_releases: self.held.times(),
             paper: self.paper_row(cell),
         }
     }

@@ -14,7 +14,7 @@ use serde::Serialize;
 pub struct Estimate {
     /// Mean on the metric's scale.
     pub mean: f64,
-    /// Lower end of the interval; absent below two trials.
+    /// Lower end of the interval; absent below two trials, of a largest figure, and of a quantile beyond which too few messages lie.
     pub low: Option<f64>,
     /// Upper end.
     pub high: Option<f64>,

@@ -2,15 +2,26 @@
 
 use model::names::AckPlacement;
 use model::record::{
-    Count, CpuBusy, Finished, Imported, Outcome, ReceiveTally, SendTally, Side, SinkFacts,
-    SinkTally, Span, TcpFacts, Trial, Worker,
+    Count, CpuBusy, Finished, Imported, Outcome, ReceiveTally, Releases, SendTally, Side,
+    SinkFacts, SinkTally, Span, TcpFacts, Trial, Worker,
 };
-use model::{Bytes, Measured, TakenBytes};
+use model::{Bytes, Cell, Measured, TakenBytes};
 
 use crate::copies::mapped_share;
 use crate::metric::{Metric, NO_RECEIVER, NOT_THE_SINK};
+use crate::release_latency::of_trial;
 
 const KIB: f64 = 1024.0;
+
+/// Why a path that copies has no release latency.
+pub const FREE_AT_RETURN: &str = "copies: the buffer is free when the call returns";
+/// Why `sendfile` and `splice` have none.
+const NEVER_TOLD: &str = "the kernel never tells when it has let go of the pages";
+/// Why completions left unread give none.
+const LEFT_UNREAD: &str = "completions are left unread; use --completions read";
+/// Why a journal has none that could.
+const NOT_TIMED: &str =
+    "not timed: without instruments (watch=none), or measured by an earlier version";
 
 /// Why an imported trial has no figure that its file has no column for.
 pub const NOT_IN_FILE: &str = "the imported file has no column that tells it";
@@ -252,6 +263,9 @@ impl<'a> Reading<'a> {
             Metric::SendBufferLimitedShare => send_buffer_limited(present(&sending.tcp)?),
             Metric::CopiedShare => copied_share(self.trial, &sending.total),
             Metric::SenderCpuAfterShare => Ok(sending.after_cpu_ns.0 as f64 / sender()?.cpu_ns()?),
+            Metric::ReleaseP50Us | Metric::ReleaseP99Us | Metric::ReleaseMaxUs => {
+                released(&self.trial.cell, sending.releases.as_deref(), metric)
+            }
             Metric::SlotWaitsPerMessage => Ok(sending.window.slot_waits as f64 / messages()?),
             Metric::NoBuffersPerMessage => Ok(sending.window.no_buffers as f64 / messages()?),
             Metric::Retransmits => match sending.retransmits() {
@@ -479,6 +493,24 @@ fn bytes_per_packet(tcp: &TcpFacts) -> Result<f64, String> {
         (Some(_), Some(0)) => Err("no segment was sent in the window".to_owned()),
         (Some(bytes), Some(segments)) => Ok(bytes as f64 / segments as f64),
         _ => Err("this kernel's TCP_INFO counts no segments or bytes sent".to_owned()),
+    }
+}
+
+/// How long buffers are held; or why nobody can tell.
+fn released(cell: &Cell, releases: Option<&Releases>, metric: Metric) -> Result<f64, String> {
+    if !cell.passes_by_reference() {
+        return Err(FREE_AT_RETURN.to_owned());
+    }
+    if !cell.send_path.capabilities().gets_notifications {
+        return Err(NEVER_TOLD.to_owned());
+    }
+    if !cell.awaits_releases() {
+        return Err(LEFT_UNREAD.to_owned());
+    }
+    let releases = releases.ok_or(NOT_TIMED)?;
+    match metric.pooled() {
+        Some(pooled) => of_trial(releases, pooled),
+        None => Err("it is no figure of single messages".to_owned()),
     }
 }
 

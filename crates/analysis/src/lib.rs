@@ -48,6 +48,7 @@ pub mod pairs;
 pub mod reason;
 pub mod recommendation;
 pub mod reference;
+mod release_latency;
 pub mod results;
 mod round_logs;
 mod run_facts;

@@ -49,6 +49,15 @@ pub enum Scale {
     Linear,
 }
 
+/// A figure of single messages: of a cell that of all its trials' messages together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pooled {
+    /// What this share of them does not exceed.
+    Quantile(f64),
+    /// The largest, which has no interval.
+    Largest,
+}
+
 /// Which direction of a metric is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
@@ -133,6 +142,12 @@ metrics! {
     CopiedShare = "copied_share", Linear, None;
     /// Sender CPU time between the window and the end of the drain, as a share of its time in the window.
     SenderCpuAfterShare = "sender_cpu_after_share", Linear, None;
+    /// Release latency, median over the timed messages of all trials together: from the moment before a message is handed over until its buffer may be written again, in microseconds; the notification is read when the path reads it, as in an application.
+    ReleaseP50Us = "release_p50_us", Log, Low;
+    /// The 99th percentile of the same.
+    ReleaseP99Us = "release_p99_us", Log, Low;
+    /// The longest of the same; a largest figure has no interval, and grows with the number of messages.
+    ReleaseMaxUs = "release_max_us", Log, Low;
     /// Waits for a free slot per message.
     SlotWaitsPerMessage = "slot_waits_per_message", Linear, None;
     /// ENOBUFS per message.
@@ -162,6 +177,19 @@ impl Metric {
     /// sender's side takes. Figures of the two are never compared with each other.
     pub const fn cost_on(link: Link) -> Self {
         if link.has_receiver() { Self::EndsCpuNsPerKib } else { Self::SenderSideCpuNsPerKib }
+    }
+
+    /// What a cell's figure is where it is not the mean of its trials' figures.
+    pub const fn pooled(self) -> Option<Pooled> {
+        if matches!(self, Self::ReleaseP50Us) {
+            Some(Pooled::Quantile(0.5))
+        } else if matches!(self, Self::ReleaseP99Us) {
+            Some(Pooled::Quantile(0.99))
+        } else if matches!(self, Self::ReleaseMaxUs) {
+            Some(Pooled::Largest)
+        } else {
+            None
+        }
     }
 
     /// Whether a figure is formed on a link at all. The sink has no receiver, so that neither its costs nor a total are

@@ -97,6 +97,18 @@ pub enum Advice {
 }
 
 impl Advice {
+    /// Whether a value may be what to use: it is advised, or nothing is shown to be better than it.
+    pub fn names(&self, value: &str) -> bool {
+        match self {
+            Self::Use { value: of, .. } | Self::Alone { value: of } => of == value,
+            Self::BySize { value: one, against, .. } => one == value || against == value,
+            Self::Alike { values } | Self::Unclear { values } => {
+                values.iter().any(|of| of == value)
+            }
+            Self::NotCompared { .. } | Self::Nothing => false,
+        }
+    }
+
     /// Whether comparisons stand behind it, which something may speak against.
     const fn is_drawn_from_comparisons(&self) -> bool {
         match self {

@@ -144,8 +144,16 @@ pub struct CellEstimates {
     pub metrics: BTreeMap<Metric, Measured<Estimate>>,
     /// How many valid trials bear each mark.
     pub marks: BTreeMap<Mark, u32>,
+    /// Messages whose release was timed, in all valid trials.
+    #[serde(default, skip_serializing_if = "is_none_timed")]
+    pub timed_releases: u64,
     /// Sums over the cell's valid windows, for `paper.csv`.
     pub paper: PaperRow,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_none_timed(timed: &u64) -> bool {
+    *timed == 0
 }
 
 /// The paper's eight columns. Sums over all valid windows of a cell; throughput is their quotient.

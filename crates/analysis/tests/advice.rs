@@ -251,6 +251,14 @@ fn a_fixed_load_is_decided_by_cpu_cost_and_tells_what_is_saved() {
     assert_eq!(price.path, Zerocopy);
     // 8.192 Gbit/s for a millisecond.
     assert!((price.held_bytes - 1_024_000.0).abs() < 1.0, "{price:?}");
+    // As made up: 60 to 120 µs; less than one in a hundred takes longer.
+    let released = price.released_us.value().unwrap();
+    assert!((80.0..90.0).contains(&released.median.mean), "{released:?}");
+    assert!((102.0..112.0).contains(&released.p99.mean), "{released:?}");
+    assert!(
+        (released.held_bytes / (released.p99.mean * 1024.0) - 1.0).abs() < 1e-9,
+        "{released:?}"
+    );
 }
 
 #[test]

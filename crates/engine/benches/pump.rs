@@ -1,7 +1,8 @@
 //! What the worker's loop costs: `cargo bench -p copycost-engine --bench pump [PAIRS]`
 //!
 //! 1. The pump over a path that does nothing, in ns a message.
-//! 2. The pump with `sendmsg` of 64 B from a ring of one slot against a bare libc loop of the same call: CPU time
+//! 2. What it costs that one message in N is timed until it is released, in ns a message, N from 4 to 256 and as it is set.
+//! 3. The pump with `sendmsg` of 64 B from a ring of one slot against a bare libc loop of the same call: CPU time
 //!    a message, both on fresh connections in turn, pinned alike; the median of the paired ratios is the figure.
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +16,7 @@
 mod common;
 
 use common::{connection, pin_first, pumped, quantile};
+use engine::release_times::TIMED_ONE_IN;
 use engine::send_paths::{SendOptions, SendPath, Sendmsg};
 use engine::slots::{Slot, Slots};
 use kernel::arena::Arena;
@@ -54,19 +56,16 @@ fn main() {
     let pairs: usize = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(40);
     let message = Message::of(&"message_bytes=64".parse().unwrap(), 4096).unwrap();
     for slots in [1, 256] {
-        let (cpu_ns, messages) = pumped::<Nothing>(&message, slots);
         println!(
             "pump over nothing, ring of {slots}: {:.2} ns a message",
-            cpu_ns as f64 / messages as f64
+            a_message(pumped::<Nothing>(&message, slots, None))
         );
     }
+    timing(&message, pairs);
     let mut ratios = Vec::new();
     let (mut bare_ns, mut pump_ns) = (Vec::new(), Vec::new());
     for pair in 0..pairs {
-        let measure_pump = || {
-            let (cpu_ns, messages) = pumped::<Sendmsg>(&message, 1);
-            cpu_ns as f64 / messages as f64
-        };
+        let measure_pump = || a_message(pumped::<Sendmsg>(&message, 1, None));
         // Every other pair the other way round, so that drift cancels.
         let (bare, pumped) = if pair % 2 == 0 {
             let bare = bare(&message);
@@ -87,6 +86,31 @@ fn main() {
         quantile(&mut ratios, 0.25),
         quantile(&mut ratios, 0.75),
     );
+}
+
+fn a_message((cpu_ns, messages): (u64, u64)) -> f64 {
+    cpu_ns as f64 / messages as f64
+}
+
+/// The pump over a path whose messages are released at once, timed and not, in turn.
+fn timing(message: &Message, pairs: usize) {
+    let every = [4, 16, 32, 64, 256];
+    let mut more = every.map(|_| Vec::new());
+    for _ in 0..pairs.div_ceil(4) {
+        for (one_in, more) in every.iter().zip(&mut more) {
+            let without = a_message(pumped::<Nothing>(message, 256, None));
+            more.push(a_message(pumped::<Nothing>(message, 256, Some(*one_in))) - without);
+        }
+    }
+    for (one_in, mut more) in every.iter().zip(more) {
+        let is_set = if *one_in == TIMED_ONE_IN { " (as it is set)" } else { "" };
+        println!(
+            "one message in {one_in} timed{is_set}: {:.2} ns a message more, quartiles {:.2} to {:.2}",
+            quantile(&mut more, 0.5),
+            quantile(&mut more, 0.25),
+            quantile(&mut more, 0.75)
+        );
+    }
 }
 
 /// Messages of one measurement: some 100 ms of 64 B sends.

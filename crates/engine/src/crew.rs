@@ -22,6 +22,7 @@ use crate::meeting::Met;
 use crate::protocol::{Prepare, Report, Role, Slice, Times};
 use crate::pump::{self, ReceiveFlow, SendFlow};
 use crate::receive_paths::{ReceiveOptions, ReceivePath, with_receive_path};
+use crate::release_times::{ReleaseTimer, ReleaseTimes, TIMED_ONE_IN};
 use crate::send_paths::{SendOptions, SendPath, with_send_path};
 use crate::sink_crew::{Absorbed, SharedSink, SinkCrew};
 use crate::slots::Slots;
@@ -40,6 +41,8 @@ struct Done<T> {
     total: T,
     /// Thread CPU time when the drain was over.
     cpu_ns: u64,
+    /// How long the kernel held its messages; none where that is not timed.
+    releases: Option<ReleaseTimes>,
 }
 
 /// What a worker tells its coordinator.
@@ -243,9 +246,12 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
     if rewriting && completions == Completions::Left {
         return Err(unsupported("completions left unread do not tell when a message may be rewritten, as checking its content takes; use --completions read".to_owned()));
     }
+    // An instrument like the others, and left out where the cell is to have none.
+    let one_in = (cell.awaits_releases() && cell.watch == model::names::Watch::Cheap)
+        .then_some(TIMED_ONE_IN);
     Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<SendTally>| {
         let message = Arc::clone(&message);
-        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, arena))
+        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, one_in)))
     })
 }
 
@@ -254,16 +260,21 @@ fn send_job<P: SendPath>(
     message: &Message,
     options: &SendOptions,
     rewriting: bool,
-    arena: Bytes,
+    (arena, one_in): (Bytes, Option<u32>),
 ) -> Result<Done<SendTally>, Broken> {
     let bytes = usize::try_from(arena.0).map_err(|_| failed("the ring does not fit in memory"))?;
     let mut flows = Vec::with_capacity(job.sockets.len());
     for (number, socket) in std::mem::take(&mut job.sockets) {
         // Written by this thread first, so its pages are near the worker's CPU.
         let arena = P::arena(bytes).map_err(|error| failed(error.to_string()))?;
+        let mut slots = Slots::new(options.slots);
+        if let Some(one_in) = one_in {
+            let timer = ReleaseTimer::new(options.slots, one_in, job.seed(number));
+            slots = slots.timed_by(timer.map_err(failed)?);
+        }
         let mut flow = SendFlow {
             path: P::open(socket, arena, message, options).map_err(unsupported)?,
-            slots: Slots::new(options.slots),
+            slots,
             pattern: Pattern::new(&job.token, number),
             written: 0,
             is_shared: job.is_shared,
@@ -284,7 +295,9 @@ fn send_job<P: SendPath>(
             failed(format!("{doing}: {errno}{remedy}")).after(tally.accepted_bytes)
         },
     )?;
-    Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
+    let cpu_ns = clock::thread_cpu_ns();
+    let times = flows.iter().filter_map(|flow| flow.slots.times());
+    Ok(Done { watch, total: tally, cpu_ns, releases: ReleaseTimes::sum(times) })
 }
 
 fn start_receivers(prepare: Prepare, met: Met) -> Result<Crew<ReceiveTally>, Broken> {
@@ -346,7 +359,7 @@ fn receive_job<P: ReceivePath, C: Content>(
     pump::receive(&mut flows, &mut buffer, &job.gate, &mut watch, &mut tally).map_err(
         |(doing, errno)| failed(format!("{doing}: {errno}")).after(tally.received_bytes),
     )?;
-    Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns() })
+    Ok(Done { watch, total: tally, cpu_ns: clock::thread_cpu_ns(), releases: None })
 }
 
 /// What a worker starts with.
@@ -365,6 +378,12 @@ struct Job<T> {
 }
 
 impl<T: Tally> Job<T> {
+    /// A number that is another one for each flow of each trial.
+    fn seed(&self, flow: u32) -> u64 {
+        let of_trial = self.token.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        of_trial ^ u64::from(flow + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
     /// What watches the worker. Of connections that all workers have, the first one reads the kernel's figures.
     fn watch(&self, flows: usize) -> Watch<T> {
         let watch = Watch::for_windows(self.watch, flows, self.worker, self.windows);

@@ -30,6 +30,7 @@ pub mod probe;
 pub mod protocol;
 pub mod pump;
 pub mod receive_paths;
+pub mod release_times;
 pub mod send_paths;
 mod series;
 mod sink_crew;

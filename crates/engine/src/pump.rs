@@ -1,7 +1,7 @@
 //! The workers' loops: what runs inside the window, compiled for each path.
 //!
-//! Per message one relaxed load of the gate, `submit`, and `reap` when due; no clock, dynamic call, allocation,
-//! lock or log between the edges (tests/pump_allocates_nothing.rs).
+//! Per message one relaxed load of the gate, `submit`, and `reap` when due; no dynamic call, allocation, lock or log between the
+//! edges (tests/pump_allocates_nothing.rs), and no clock but for the few messages whose release is timed (`release_times.rs`).
 
 use kernel::Errno;
 use kernel::poll::{Epoll, EpollEvents};
@@ -65,9 +65,8 @@ impl<P: SendPath> SendFlow<P> {
         if rewriting {
             self.rewrite(message);
         }
-        let slot = self.slots.turn();
-        self.slots.advance();
-        self.path.submit(slot, &mut self.slots, tally)?;
+        let Self { path, slots, .. } = self;
+        slots.hand_over(|slot, slots| path.submit(slot, slots, tally))?;
         if self.path.is_reap_due(&self.slots) {
             self.path.reap(Wait::Never, &mut self.slots, tally)?;
         }
@@ -127,7 +126,9 @@ fn load<P: SendPath>(
             let word = gate.word();
             if watch.is_edge(word) {
                 let socket = [flow.path.socket()].into_iter();
-                match watch.cross(gate, word, *tally, tally.accepted_bytes, socket) {
+                let next = watch.cross(gate, word, *tally, tally.accepted_bytes, socket);
+                flow.slots.time(watch.is_counting());
+                match next {
                     Next::Load => {}
                     next @ (Next::Pause | Next::Stop) => return Ok(next),
                 }
@@ -140,7 +141,9 @@ fn load<P: SendPath>(
         let word = gate.word();
         if watch.is_edge(word) {
             let sockets = flows.iter().map(|flow| flow.path.socket());
-            match watch.cross(gate, word, *tally, tally.accepted_bytes, sockets) {
+            let next = watch.cross(gate, word, *tally, tally.accepted_bytes, sockets);
+            flows.iter_mut().for_each(|flow| flow.slots.time(watch.is_counting()));
+            match next {
                 Next::Load => {}
                 next @ (Next::Pause | Next::Stop) => return Ok(next),
             }

@@ -107,6 +107,9 @@ macro_rules! with_send_path {
 }
 pub(crate) use with_send_path;
 
+#[cfg(test)]
+mod release_latency_tests;
+
 /// Whether this machine has a path.
 ///
 /// # Errors

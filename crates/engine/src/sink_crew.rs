@@ -376,6 +376,7 @@ impl SinkCrew {
             ring_bytes: Bytes(0),
             socket: SocketFacts::default(),
             throttled_us,
+            releases: None,
         };
         (side, facts)
     }

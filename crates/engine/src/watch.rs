@@ -206,6 +206,11 @@ impl<T: Copy> Watch<T> {
         self.windows.last().is_some_and(|window| window.end.is_none())
     }
 
+    /// Whether a window is open whose sums the record holds.
+    pub(crate) fn is_counting(&self) -> bool {
+        self.windows.last().is_some_and(|window| window.end.is_none() && !window.is_steady)
+    }
+
     fn now(tally: T) -> Snapshot<T> {
         Snapshot { cpu_ns: clock::thread_cpu_ns(), moment_ns: clock::monotonic_ns(), tally }
     }

@@ -14,6 +14,7 @@ use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{
     Readv, ReceiveOptions, ReceivePath, Recv, RecvTrunc, RecvZerocopy, Recvmsg,
 };
+use engine::release_times::{ReleaseTimer, ReleaseTimes};
 use engine::send_paths::{
     Hybrid, Send, SendMore, SendOptions, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend,
     UringSendZc, UringSendZcFixed, UringSendmsg, UringSendmsgZc, UringWriteFixed, Zerocopy,
@@ -50,7 +51,7 @@ fn allocations<P: SendPath, R: ReceivePath>(
             let arena = P::arena(message.stride() * 8).unwrap();
             let mut flows = [SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
-                slots: Slots::new(8),
+                slots: Slots::new(8).timed_by(ReleaseTimer::new(8, 3, 1).unwrap()),
                 pattern: Pattern::new(&[1; 16], 0),
                 written: 0,
                 is_shared: false,
@@ -171,6 +172,28 @@ fn zero_copy_through_a_uring_allocates_nothing() {
     assert_nothing_is_allocated::<UringSendZc, Recv>();
     assert_nothing_is_allocated::<UringSendmsgZc, Recv>();
     assert_nothing_is_allocated::<UringSendZcFixed, Recv>();
+}
+
+#[test]
+fn timing_the_release_of_slots_allocates_nothing() {
+    thread_local! { static NOW_NS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) }; }
+    let timer = ReleaseTimer::by_clock(8, 2, 1, || NOW_NS.get()).unwrap();
+    let mut slots = Slots::new(8).timed_by(timer);
+    slots.time(true);
+    let before = CountingAllocator::of_this_thread();
+    for message in 0..10_000_u64 {
+        let slot = slots.turn();
+        let held = slots.hand_over(|slot, slots| {
+            slots.hold(slot);
+            Ok::<_, ()>(())
+        });
+        held.unwrap();
+        // Every octave, and beyond the last bucket.
+        NOW_NS.set(NOW_NS.get() + (1 << (message % 44)));
+        assert!(slots.release(slot));
+    }
+    assert_eq!(CountingAllocator::of_this_thread() - before, 0);
+    assert!(slots.times().map_or(0, ReleaseTimes::len) > 4_000);
 }
 
 #[test]

@@ -180,7 +180,15 @@ fn zero_copy_is_copied() {
         assert_eq!(sent.stray_ids, 0);
         assert!(sent.notifications <= sent.completed);
         assert!(finished.sender.socket.zerocopy);
+        let releases = finished.sender.releases.unwrap();
+        assert_eq!(releases.one_in, engine::release_times::TIMED_ONE_IN);
+        assert!(releases.times() <= sent.messages, "{releases:?}");
+        if size == 64 {
+            assert!(releases.times() > 0 && releases.longest_ns > 0, "{releases:?}");
+        }
     }
+    let copying = trial(&mut engine, "send=sendmsg message_bytes=64 threads=1", 50);
+    assert_eq!(copying.sender.releases, None);
 }
 
 fn completions_left() {
@@ -195,6 +203,7 @@ fn completions_left() {
     let reads = window.calls.recvmsg_errqueue;
     let most = 2 * window.no_buffers + window.interrupted;
     assert!((window.no_buffers..=most).contains(&reads), "{reads} reads: {window:?}");
+    assert_eq!(finished.sender.releases, None, "nobody reads when buffers are free");
     let (_, outcome) = engine.checked_trial(&order(cell, 20)).unwrap();
     let Outcome::Failed(failure) = outcome else { panic!("its content was checked") };
     assert!(failure.why.contains("--completions read"), "{}", failure.why);
@@ -275,6 +284,7 @@ fn so_zerocopy_off() {
     assert!(sent.messages > 0);
     assert_eq!((sent.zerocopy_sends, sent.notifications, sent.completed), (0, 0, 0));
     assert!(!finished.sender.socket.zerocopy);
+    assert_eq!(finished.sender.releases, None, "what is copied is free when the call returns");
 }
 
 fn shared_sockets() {

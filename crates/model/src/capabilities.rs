@@ -346,6 +346,14 @@ impl Cell {
             && self.link.copies_by_reference_on_delivery()
     }
 
+    /// Whether the kernel holds its buffers until a notification of theirs is read, which its path does: what is copied is free when
+    /// the call returns.
+    pub fn awaits_releases(&self) -> bool {
+        self.passes_by_reference()
+            && self.send_path.capabilities().gets_notifications
+            && self.completions == Completions::Read
+    }
+
     /// Whether its path was told not to pass by reference, as it else would.
     pub fn copies_instead(&self) -> bool {
         !self.so_zerocopy.is_on() && self.send_path.capabilities().may_copy_instead()

@@ -28,8 +28,15 @@ pub struct AdviceOptions<'a> {
 }
 
 /// What no answer of this version speaks of.
-const NOT_MEASURED: [&str; 4] =
-    ["your network card", "latency and its tail", "release latency of buffers", "TLS"];
+const NOT_MEASURED: [&str; 3] = ["your network card", "latency and its tail", "TLS"];
+
+/// The same of this answer: how long buffers are held is measured where a path that passes by reference was.
+fn not_measured(advice: &Advice) -> Vec<&'static str> {
+    let prices = || advice.links.iter().flat_map(|on| &on.prices);
+    let is_measured = prices().any(|price| price.released_us.value().is_some());
+    let releases = (!is_measured).then_some("release latency of buffers");
+    NOT_MEASURED.into_iter().chain(releases).collect()
+}
 
 /// The answer in text.
 pub fn advice_screen(advice: &Advice, options: AdviceOptions<'_>) -> String {
@@ -53,7 +60,7 @@ pub fn advice_screen(advice: &Advice, options: AdviceOptions<'_>) -> String {
     for on in advice.links.iter().filter(|on| on.is_covered()) {
         lines.extend(of_link(on, advice));
     }
-    let not_measured = NOT_MEASURED.join(", ");
+    let not_measured = not_measured(advice).join(", ");
     lines.push(item("Not measured", &not_measured));
     lines.extend(evidence(advice));
     render(&lines, options.width, options.colour)
@@ -196,7 +203,7 @@ struct AdviceFile<'a> {
     /// What could not be measured here, and why.
     refused: Vec<String>,
     /// What no answer speaks of.
-    not_measured: [&'static str; 4],
+    not_measured: Vec<&'static str>,
     #[serde(flatten)]
     advice: &'a Advice,
 }
@@ -219,7 +226,7 @@ pub fn write_advice(
             .flat_map(|on| on.break_evens.iter().map(|it| words::break_even(it, on.link)))
             .collect(),
         refused: options.refused.iter().map(|(what, why)| format!("{what}: {why}")).collect(),
-        not_measured: NOT_MEASURED,
+        not_measured: not_measured(advice),
         advice,
     };
     let failed = |error| ReportError::new("the answer", error);

@@ -25,6 +25,7 @@ mod links;
 mod machine;
 
 mod pictures;
+mod releases;
 
 use crate::markup::{self, Markup};
 pub use changes::write_changes_html;
@@ -69,6 +70,7 @@ fn document(page: &Page) -> String {
             pictures::data_paths(html, page);
             links::copies(html, page);
             links::links(html, page);
+            releases::releases(html, page);
             evidence::answers(html, page.summary);
             evidence::claims(html, &page.summary.explained);
             evidence::laws(html, &page.summary.explained.laws);
@@ -124,12 +126,13 @@ fn name<'a>(page: &Page<'a>) -> &'a str {
 }
 
 /// The sections below the first screen: anchor and heading.
-const SECTIONS: [(&str, &str); 13] = [
+const SECTIONS: [(&str, &str); 14] = [
     ("figures", "Figures"),
     ("cpu-time", "Where the CPU time goes"),
     ("paths", "Data paths"),
     ("copies", "What the kernel copied"),
     ("links", "Zero-copy link by link"),
+    ("releases", "How long buffers are held"),
     ("answers", "Answers"),
     ("claims", "Claims"),
     ("laws", "Laws"),

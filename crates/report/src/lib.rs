@@ -37,6 +37,7 @@ mod origin;
 mod paper_csv;
 mod plain_table;
 mod ratios_csv;
+mod release_table;
 mod reproduce;
 mod results_csv;
 mod runs_screen;

@@ -14,6 +14,7 @@ use crate::html::Page;
 use crate::method_notes::method_notes;
 use crate::numbers::counted;
 use crate::plain_table::{Table, TableRow};
+use crate::release_table;
 use crate::reproduce::{again, command, date, name};
 use crate::screen::{figures_notes, figures_table, machine_facts};
 use crate::styled_text::turns_direction;
@@ -47,6 +48,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         pictures(page),
         explained::audits(known),
         explained::links(known),
+        releases(summary),
         explained::answers(&known.answers),
         explained::own_table(&known.own_table),
         explained::claims(&known.claims),
@@ -258,6 +260,25 @@ fn figure_rows(head: &mut String, table: &Table) -> Vec<String> {
         }
     }
     rows
+}
+
+/// How long buffers are held.
+fn releases(summary: &Summary) -> Section {
+    let table = release_table::by_size(summary);
+    if table.rows.is_empty() {
+        return Section::default();
+    }
+    let mut head = format!(
+        "## {}\n\nHow long a buffer has to be kept: until the path has read that the kernel has let go of it.\n\n",
+        table.heading
+    );
+    heads(&mut head, table.columns);
+    let line = |texts: Vec<String>| {
+        let mut line = String::new();
+        row(&mut line, texts.iter().map(|text| plain_short(text, LONGEST_NAME)));
+        line
+    };
+    Section { head, rows: table.rows.into_iter().map(line).collect(), foot: String::new() }
 }
 
 /// Figures and data paths: where each lies, and what it says.

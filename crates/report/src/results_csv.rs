@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use analysis::estimate::Estimate;
-use analysis::metric::Metric;
+use analysis::metric::{Metric, Pooled};
 use analysis::results::CellEstimates;
 use analysis::summary::Summary;
 use model::{Cell, Measured};
@@ -111,6 +111,8 @@ fn estimate<'r>(row: &'r Row<'_>, metric: Metric) -> Option<&'r Estimate> {
 
 fn reasons(entry: &CellEstimates) -> String {
     const NO_INTERVAL: &str = "fewer than two trials give no interval";
+    const LARGEST: &str = "a largest figure has no interval";
+    const FEW_TIMED: &str = "too few timed messages lie beyond it for an interval";
     let mut absent: Vec<(String, &str)> = Vec::new();
     absent.extend(entry.precise.reason().map(|why| ("precise".to_owned(), why)));
     for (metric, estimate) in &entry.metrics {
@@ -120,7 +122,12 @@ fn reasons(entry: &CellEstimates) -> String {
             Measured::Value(estimate) => {
                 let ends = [("low", estimate.low), ("high", estimate.high)];
                 let missing = ends.into_iter().filter(|(_, end)| end.is_none());
-                absent.extend(missing.map(|(end, _)| (format!("{name}_{end}"), NO_INTERVAL)));
+                let why = match metric.pooled() {
+                    Some(Pooled::Largest) => LARGEST,
+                    Some(Pooled::Quantile(_)) if estimate.trials > 1 => FEW_TIMED,
+                    Some(Pooled::Quantile(_)) | None => NO_INTERVAL,
+                };
+                absent.extend(missing.map(|(end, _)| (format!("{name}_{end}"), why)));
             }
         }
     }

@@ -102,6 +102,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         parts.push(shown(&more));
     }
     let mut foot = vec![machine_line::machine_line(summary, host, plan)];
+    foot.splice(0..0, caveats::releases(summary, options.verbose));
     if !grid.shared.is_empty() {
         foot.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
     }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use analysis::metric::{Better, Metric, Scale};
+use analysis::metric::{Better, Metric, Pooled, Scale};
 use model::host::Host;
 use model::{Class, Factor, FactorLists, Mark};
 use report::CsvColumn;
@@ -99,9 +99,11 @@ fn metrics() -> String {
             Better::Low => "less",
             Better::None => "",
         };
-        let mean = match metric.scale() {
-            Scale::Log => "geometric",
-            Scale::Linear => "arithmetic",
+        let mean = match (metric.pooled(), metric.scale()) {
+            (Some(Pooled::Quantile(_)), _) => "quantile of all trials' messages",
+            (Some(Pooled::Largest), _) => "largest of all trials",
+            (None, Scale::Log) => "geometric",
+            (None, Scale::Linear) => "arithmetic",
         };
         let meaning = cell(metric.meaning());
         writeln!(table, "| `{}` | {unit} | {better} | {mean} | {meaning} |", metric.name())

@@ -3,10 +3,11 @@
 mod sink;
 
 use model::names::{Completions, Switch, Watch};
+use model::record::releases::width;
 use model::record::{
     Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, NO_DEVICES,
-    NO_SINK, Outcome, ReceiveTally, SendTally, Settings, Side, Slices, SnmpFacts, SocketFacts,
-    TcpFacts, Trial, Usage, Worker,
+    NO_SINK, Outcome, ReceiveTally, Releases, SendTally, Settings, Side, Slices, SnmpFacts,
+    SocketFacts, TcpFacts, Trial, Usage, Worker,
 };
 use model::values::Rate;
 use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, SendPath};
@@ -350,6 +351,9 @@ impl TrialBuilder {
         if self.cell.send_path == SendPath::Zerocopy {
             sender.after_cpu_ns = Nanos(sender_cpu / 50);
         }
+        if self.cell.awaits_releases() && self.is_watched() {
+            sender.releases = Some(Box::new(self.releases(sender.window.completed)));
+        }
         if self.has(Mark::ContentLost) {
             receiver.total.received_bytes -= 1;
         }
@@ -441,6 +445,18 @@ impl TrialBuilder {
         tally
     }
 
+    /// One message in 64 is timed: 60 to 120 µs, and one in 200 of them half a millisecond.
+    fn releases(&self, completed: u64) -> Releases {
+        let timed = completed / 64;
+        let late = timed / 200;
+        let even = [60_u64, 70, 80, 90, 100, 110].into_iter().zip(shares(timed - late, 6));
+        let bucket = |us: u64| us * 1000 - us * 1000 % width(us * 1000, 16);
+        let times = even.map(|(us, times)| (bucket(us), times)).chain([(bucket(500), late)]);
+        let buckets: Vec<(u64, u64)> = times.filter(|(_, times)| *times > 0).collect();
+        let longest_ns = if late > 0 { 512_000 } else { 114_000 };
+        Releases::new(64, longest_ns, 16, buckets)
+    }
+
     fn taken(&self, bytes: u64) -> ReceiveTally {
         let n = bytes.div_ceil(self.cell.receive_buffer.bytes(self.cell.message).max(1));
         let (calls, mapped_bytes) = match self.cell.receive_path {
@@ -524,6 +540,7 @@ impl TrialBuilder {
                 },
             },
             throttled_us: self.watched(0),
+            releases: None,
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Price {
     /// Memory in bytes that is pinned, and may not be written, until it is acknowledged: rate times round trip, at least one
     /// message a connection.
     pub held_bytes: f64,
+    /// Release latency as measured on this link, median and 99th percentile in microseconds.
+    pub released_us: Measured<Released>,
     /// What this user may pin, in bytes (RLIMIT_MEMLOCK); absent where nothing limits it or it is not known.
     pub memlock_bytes: Measured<u64>,
     /// Option memory of a socket in bytes (net.core.optmem_max), from which notifications are taken.
@@ -51,6 +53,18 @@ pub struct Price {
     pub completions_per_message: Measured<f64>,
     /// The first kernel that has the path on TCP.
     pub since_kernel: Option<String>,
+}
+
+/// After how long a buffer may be written again, as measured.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Released {
+    /// The median in microseconds.
+    pub median: Estimate,
+    /// The 99th percentile in microseconds.
+    pub p99: Estimate,
+    /// Memory in bytes that is held where buffers are released as late as the 99th percentile: rate times that, at least one message
+    /// a connection.
+    pub held_bytes: f64,
 }
 
 /// Memory that a notification takes of a socket's option memory, in bytes: an empty packet with its shared information
@@ -110,7 +124,8 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
     let reached = figure(estimates, Metric::GoodputGbps).map(|goodput| goodput.mean);
     let rate_gbps = question.rate_gbps.or(reached)?;
     let connections = f64::from(cell.threads.get()) * f64::from(cell.flows.get());
-    let in_flight = rate_gbps * 1e9 / 8.0 * question.round_trip.as_secs_f64();
+    let held =
+        |s: f64| (rate_gbps * 1e9 / 8.0 * s).max(cell.message.bytes().0 as f64 * connections);
     let host = source.host;
     let optmem_max_bytes = match host.sysctls.get("net.core.optmem_max") {
         _ if !cell.send_path.capabilities().uses_error_queue => {
@@ -133,7 +148,8 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
         path: cell.send_path,
         rate_gbps,
         round_trip_us: question.round_trip.as_secs_f64() * 1e6,
-        held_bytes: in_flight.max(cell.message.bytes().0 as f64 * connections),
+        held_bytes: held(question.round_trip.as_secs_f64()),
+        released_us: released(estimates, held),
         memlock_bytes,
         pending_sends: match &optmem_max_bytes {
             Measured::Value(bytes) => Measured::Value((*bytes as f64 / NOTIFICATION_BYTES).floor()),
@@ -146,4 +162,19 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
         ),
         since_kernel: cell.send_path.capabilities().since_kernel.map(str::to_owned),
     })
+}
+
+/// After how long a buffer was released, and what that holds.
+fn released(estimates: &CellEstimates, held: impl Fn(f64) -> f64) -> Measured<Released> {
+    let of = |metric| match estimates.metrics.get(&metric) {
+        Some(Measured::Value(of)) => Ok(*of),
+        Some(Measured::Absent { absent }) => Err(absent.clone()),
+        None => Err("not measured".to_owned()),
+    };
+    let told = || -> Result<Released, String> {
+        let p99 = of(Metric::ReleaseP99Us)?;
+        let held_bytes = held(p99.mean / 1e6);
+        Ok(Released { median: of(Metric::ReleaseP50Us)?, p99, held_bytes })
+    };
+    Measured::from(told())
 }

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{listener, pumped, quantile, receiving};
+use engine::release_times::TIMED_ONE_IN;
 use engine::send_paths::{
     Send, SendMore, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend, UringSendZc,
     UringSendZcFixed, UringSendmsg, UringSendmsgZc, UringWriteFixed, Zerocopy,
@@ -31,7 +32,7 @@ use model::message::Message;
 struct Loop {
     path: model::SendPath,
     supported: fn() -> Result<(), String>,
-    pumped: fn(&Message, u32) -> (u64, u64),
+    pumped: fn(&Message, u32, Option<u32>) -> (u64, u64),
 }
 
 fn of<P: SendPath>(path: model::SendPath) -> Loop {
@@ -106,7 +107,9 @@ fn main() {
 fn compare(one: &Loop, message: &Message, program: &Path, pairs: usize) {
     let slots = slots(one.path);
     let pump = || {
-        let (cpu_ns, messages) = (one.pumped)(message, slots);
+        // As in a trial: where a release is told, that of some messages is timed.
+        let timed = one.path.capabilities().gets_notifications.then_some(TIMED_ONE_IN);
+        let (cpu_ns, messages) = (one.pumped)(message, slots, timed);
         cpu_ns as f64 / messages as f64
     };
     let (mut bare_ns, mut pump_ns, mut ratios) = (Vec::new(), Vec::new(), Vec::new());

@@ -9,6 +9,7 @@ use std::time::Duration;
 use engine::content::Pattern;
 use engine::gate::{Gate, Phase};
 use engine::pump::{self, SendFlow};
+use engine::release_times::ReleaseTimer;
 use engine::send_paths::{SendOptions, SendPath};
 use engine::slots::Slots;
 use engine::watch::Watch;
@@ -60,7 +61,11 @@ pub(crate) fn pin_first() {
 }
 
 /// CPU time and messages of the pump's window.
-pub(crate) fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
+pub(crate) fn pumped<P: SendPath>(
+    message: &Message,
+    slots: u32,
+    timed_one_in: Option<u32>,
+) -> (u64, u64) {
     let (client, receiver) = connection();
     let gate = Arc::new(Gate::default());
     let sender = {
@@ -69,9 +74,13 @@ pub(crate) fn pumped<P: SendPath>(message: &Message, slots: u32) -> (u64, u64) {
             pin_first();
             let options = SendOptions { so_zerocopy: true, slots, depth: 1, copy_below: 0 };
             let arena = P::arena(message.stride() * slots as usize).unwrap();
+            let mut ring = Slots::new(slots);
+            if let Some(one_in) = timed_one_in {
+                ring = ring.timed_by(ReleaseTimer::new(slots, one_in, 1).unwrap());
+            }
             let mut flows = [SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
-                slots: Slots::new(slots),
+                slots: ring,
                 pattern: Pattern::new(&[0; 16], 0),
                 written: 0,
                 is_shared: false,

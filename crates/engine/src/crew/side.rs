@@ -10,6 +10,7 @@ use crate::instruments::counters;
 use crate::instruments::flows;
 use crate::instruments::namespace::Namespace;
 use crate::instruments::throttling::Throttling;
+use crate::release_times::ReleaseTimes;
 use crate::watch::{Snapshot, Window};
 
 impl<T: Tally> Crew<T> {
@@ -88,6 +89,8 @@ impl<T: Tally> Crew<T> {
             socket,
             throttled_us: throttling
                 .map_or_else(|| Measured::absent(UNWATCHED), Instrument::figures),
+            releases: ReleaseTimes::sum(done.iter().filter_map(|worker| worker.releases.as_ref()))
+                .map(|times| Box::new(times.record())),
         }
     }
 }

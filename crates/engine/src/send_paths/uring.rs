@@ -347,7 +347,7 @@ impl<K: Kind, P: Port> Uring<K, P> {
     }
 
     #[inline]
-    fn submit(
+    pub(super) fn submit(
         &mut self,
         slot: Slot,
         slots: &mut Slots,
@@ -412,12 +412,17 @@ impl<K: Kind, P: Port> Uring<K, P> {
 
     /// Half the ring, as with MSG_ZEROCOPY. What is there was posted within the calls that submit.
     #[inline]
-    fn is_reap_due(&self, slots: &Slots) -> bool {
+    pub(super) fn is_reap_due(&self, slots: &Slots) -> bool {
         K::OPERATION.is_zerocopy() && slots.held() >= slots.len().div_ceil(2)
     }
 
     #[inline]
-    fn reap(&mut self, wait: Wait, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+    pub(super) fn reap(
+        &mut self,
+        wait: Wait,
+        slots: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
         if wait != Wait::Never && !self.queue.is_empty() {
             // Who waits for a slot may wait for one that is queued.
             self.flush(slots, tally)?;

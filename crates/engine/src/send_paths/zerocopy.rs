@@ -231,7 +231,7 @@ impl<W: Wire> Zerocopy<W> {
     }
 
     #[inline]
-    fn submit(
+    pub(super) fn submit(
         &mut self,
         slot: Slot,
         slots: &mut Slots,

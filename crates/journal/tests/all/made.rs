@@ -114,6 +114,7 @@ fn side<T: Clone>(worker: Worker, tally: T, tcp: TcpFacts) -> Side<T> {
         ring_bytes: Bytes::mib(4),
         socket: SocketFacts::default(),
         throttled_us: Measured::Value(0),
+        releases: None,
     }
 }
 

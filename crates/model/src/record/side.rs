@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counters::Counters;
+use super::releases::Releases;
 use super::tallies::{SnmpFacts, TcpFacts, Usage};
 use crate::measured::Measured;
 use crate::units::{Bytes, Nanos};
@@ -39,6 +40,9 @@ pub struct Side<T> {
     pub socket: SocketFacts,
     /// cgroup throttling in the window, in microseconds; of a series as `snmp`.
     pub throttled_us: Measured<u64>,
+    /// How long the kernel held the buffers of this end's messages; none where nobody timed it, as in journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub releases: Option<Box<Releases>>,
 }
 
 impl<T> Side<T> {

@@ -6,12 +6,12 @@ use analysis::estimate::Estimate;
 use analysis::metric::Metric;
 use analysis::results::CellEstimates;
 use analysis::summary::Summary;
-use model::Link;
+use model::{Factor, Link, SendPath};
 
 use super::estimate;
 use super::grid::Grid;
 use crate::link_tables::copies_note;
-use crate::numbers::{counted, share_range};
+use crate::numbers::{counted, share_range, short};
 use crate::styled_text::{Line, Style, whole};
 use crate::words::link_verdict;
 
@@ -53,6 +53,49 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
             format!("none of {its} completions was copied")
         },
     ))
+}
+
+/// How long buffers are held, path by path: of paths that may be what to use, or where none that copies was asked for; with `all` of
+/// every path.
+pub(super) fn releases(summary: &Summary, all: bool) -> Vec<Line> {
+    let asked = || summary.estimates.iter().filter(|e| !e.control);
+    let none_copies = asked().all(|e| e.cell.passes_by_reference());
+    let is_told = |path: SendPath, link: Link| {
+        all || none_copies
+            || summary.explained.recommendations.iter().any(|it| {
+                it.link == link && it.factor == Factor::Send && it.advice.names(path.name())
+            })
+    };
+    let mut held: BTreeMap<(Link, SendPath), Vec<[f64; 3]>> = BTreeMap::new();
+    for entry in asked().filter(|e| is_told(e.cell.send_path, e.cell.link)) {
+        let of = |metric| estimate(entry, metric).map(|of| of.mean);
+        let times = of(Metric::ReleaseP50Us).zip(of(Metric::ReleaseMaxUs));
+        if let Some((median, longest)) = times {
+            let p99 = of(Metric::ReleaseP99Us).unwrap_or(median);
+            let key = (entry.cell.link, entry.cell.send_path);
+            held.entry(key).or_default().push([median, p99, longest]);
+        }
+    }
+    let line = |((link, path), times): ((Link, SendPath), Vec<[f64; 3]>)| {
+        let column = |n: usize| times.iter().map(move |of| of[n]);
+        let most = |n: usize| column(n).fold(0.0, f64::max);
+        let least = column(0).fold(f64::INFINITY, f64::min);
+        let medians = if times.len() > 1 {
+            format!("{} to {}", short(least), short(most(0)))
+        } else {
+            short(least)
+        };
+        Line::wrapped(2).and(Style::Strong, format!("{path}, {link}: ")).and(
+            Style::Plain,
+            format!(
+                "a buffer is held for {} (median), 99th percentile up to {} µs, longest {} µs",
+                whole(&format!("{medians} µs")),
+                short(most(1)),
+                short(most(2))
+            ),
+        )
+    };
+    held.into_iter().map(line).collect()
 }
 
 /// When zerocopy is cheaper, link by link, where the run has a link on which nothing is copied.

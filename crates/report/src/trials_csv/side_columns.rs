@@ -36,6 +36,33 @@ pub(super) fn sender(columns: &mut Columns<Trials>) {
         sockets: "Sender's sockets and memory",
     };
     side(columns, "sender", &SUBJECTS, |f| &f.sender, SendTally::fields);
+    columns.about("Release of the sender's buffers");
+    releases(columns);
+}
+
+/// Which messages were timed until their buffers were released, and what came of it.
+fn releases(columns: &mut Columns<Trials>) {
+    let of = |f: &'_ Finished| f.sender.releases.clone();
+    columns.number(
+        "sender_releases_timed_one_in",
+        "One message in so many was timed, at random, until its buffer was free again.",
+        move |row| row.finished().and_then(of).map(|releases| releases.one_in),
+    );
+    columns.number("sender_releases_timed", "Messages timed in the windows.", move |row| {
+        row.finished().and_then(of).map(|releases| releases.times())
+    });
+    columns.number("sender_release_longest_ns", "The longest time of them.", move |row| {
+        row.finished().and_then(of).map(|releases| releases.longest_ns)
+    });
+    let mut list = |name: &str, meaning: &str, value: fn((u64, u64, u64)) -> u64| {
+        columns.numbers(format!("sender_release_bucket_{name}"), meaning, move |row| {
+            let releases = row.finished().and_then(of);
+            releases.iter().flat_map(|it| it.spans()).map(value).map(|n| n.to_string()).collect()
+        });
+    };
+    list("from_ns", "Where each bucket of their histogram begins.", |(from, _, _)| from);
+    list("to_ns", "Where it ends.", |(_, to, _)| to);
+    list("times", "How many lie in it.", |(_, _, times)| times);
 }
 
 pub(super) fn receiver(columns: &mut Columns<Trials>) {

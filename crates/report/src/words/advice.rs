@@ -293,9 +293,17 @@ pub(crate) fn price(price: &Price) -> Vec<String> {
     let mut all = vec![format!(
         "memory: {} Gbit/s × {} round trip = {} pinned, not to be written until acknowledged",
         short(price.rate_gbps),
-        round_trip(price.round_trip_us),
+        microseconds(price.round_trip_us),
         amount(price.held_bytes)
     )];
+    if let Some(released) = price.released_us.value() {
+        all.push(format!(
+            "as measured here a buffer is free after {} (median), {} (99th percentile): {} held at that rate",
+            microseconds(released.median.mean),
+            microseconds(released.p99.mean),
+            amount(released.held_bytes)
+        ));
+    }
     if let Some(limit) = price.memlock_bytes.value() {
         let enough = if *limit as f64 >= price.held_bytes { "enough" } else { "too little" };
         all.push(format!(
@@ -323,7 +331,7 @@ pub(crate) fn price(price: &Price) -> Vec<String> {
     all
 }
 
-fn round_trip(us: f64) -> String {
+fn microseconds(us: f64) -> String {
     if us >= 1000.0 { format!("{} ms", short(us / 1000.0)) } else { format!("{} µs", short(us)) }
 }
 

@@ -70,6 +70,7 @@ fn entry(cell: &Cell, control: bool) -> CellEstimates {
         precise: Measured::Value(true),
         metrics,
         marks: BTreeMap::new(),
+        timed_releases: 0,
         paper: PaperRow {
             implementation: cell.send_path.paper_name().unwrap_or(cell.send_path.name()).to_owned(),
             message_bytes: cell.message.bytes().0,
