@@ -97,15 +97,13 @@ pub enum Advice {
 }
 
 impl Advice {
-    /// Whether a value may be what to use: it is advised, or nothing is shown to be better than it.
+    /// Whether a value is what to use, be it at some sizes, or no worse than what is.
     pub fn names(&self, value: &str) -> bool {
         match self {
             Self::Use { value: of, .. } | Self::Alone { value: of } => of == value,
             Self::BySize { value: one, against, .. } => one == value || against == value,
-            Self::Alike { values } | Self::Unclear { values } => {
-                values.iter().any(|of| of == value)
-            }
-            Self::NotCompared { .. } | Self::Nothing => false,
+            Self::Alike { values } => values.iter().any(|of| of == value),
+            Self::Unclear { .. } | Self::NotCompared { .. } | Self::Nothing => false,
         }
     }
 

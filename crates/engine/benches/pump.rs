@@ -1,7 +1,7 @@
 //! What the worker's loop costs: `cargo bench -p copycost-engine --bench pump [PAIRS]`
 //!
 //! 1. The pump over a path that does nothing, in ns a message.
-//! 2. What it costs that one message in N is timed until it is released, in ns a message, N from 4 to 256 and as it is set.
+//! 2. What it costs that one message in N is timed until it is released, in ns a message, N from 1 to 256.
 //! 3. The pump with `sendmsg` of 64 B from a ring of one slot against a bare libc loop of the same call: CPU time
 //!    a message, both on fresh connections in turn, pinned alike; the median of the paired ratios is the figure.
 #![allow(
@@ -16,7 +16,7 @@
 mod common;
 
 use common::{connection, pin_first, pumped, quantile};
-use engine::release_times::TIMED_ONE_IN;
+use engine::release_times::timed_one_in;
 use engine::send_paths::{SendOptions, SendPath, Sendmsg};
 use engine::slots::{Slot, Slots};
 use kernel::arena::Arena;
@@ -94,7 +94,7 @@ fn a_message((cpu_ns, messages): (u64, u64)) -> f64 {
 
 /// The pump over a path whose messages are released at once, timed and not, in turn.
 fn timing(message: &Message, pairs: usize) {
-    let every = [4, 16, 32, 64, 256];
+    let every = [1, 4, 8, 16, 32, 64, 256];
     let mut more = every.map(|_| Vec::new());
     for _ in 0..pairs.div_ceil(4) {
         for (one_in, more) in every.iter().zip(&mut more) {
@@ -103,7 +103,8 @@ fn timing(message: &Message, pairs: usize) {
         }
     }
     for (one_in, mut more) in every.iter().zip(more) {
-        let is_set = if *one_in == TIMED_ONE_IN { " (as it is set)" } else { "" };
+        let is_set =
+            if *one_in == timed_one_in(message.bytes() as u64) { " (as it is set)" } else { "" };
         println!(
             "one message in {one_in} timed{is_set}: {:.2} ns a message more, quartiles {:.2} to {:.2}",
             quantile(&mut more, 0.5),

@@ -22,7 +22,7 @@ use crate::meeting::Met;
 use crate::protocol::{Prepare, Report, Role, Slice, Times};
 use crate::pump::{self, ReceiveFlow, SendFlow};
 use crate::receive_paths::{ReceiveOptions, ReceivePath, with_receive_path};
-use crate::release_times::{ReleaseTimer, ReleaseTimes, TIMED_ONE_IN};
+use crate::release_times::{ReleaseTimer, ReleaseTimes, timed_one_in};
 use crate::send_paths::{SendOptions, SendPath, with_send_path};
 use crate::sink_crew::{Absorbed, SharedSink, SinkCrew};
 use crate::slots::Slots;
@@ -248,7 +248,7 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
     }
     // An instrument like the others, and left out where the cell is to have none.
     let one_in = (cell.awaits_releases() && cell.watch == model::names::Watch::Cheap)
-        .then_some(TIMED_ONE_IN);
+        .then(|| timed_one_in(cell.message.bytes().0));
     Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<SendTally>| {
         let message = Arc::clone(&message);
         with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, one_in)))

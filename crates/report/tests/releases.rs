@@ -1,5 +1,5 @@
 //! How long buffers are held: on the page, in Markdown, on the screen and in files.
-#![allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where its own helpers fail")]
 
 mod common;
 

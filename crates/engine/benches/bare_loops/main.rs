@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{listener, pumped, quantile, receiving};
-use engine::release_times::TIMED_ONE_IN;
+use engine::release_times::timed_one_in;
 use engine::send_paths::{
     Send, SendMore, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend, UringSendZc,
     UringSendZcFixed, UringSendmsg, UringSendmsgZc, UringWriteFixed, Zerocopy,
@@ -108,7 +108,11 @@ fn compare(one: &Loop, message: &Message, program: &Path, pairs: usize) {
     let slots = slots(one.path);
     let pump = || {
         // As in a trial: where a release is told, that of some messages is timed.
-        let timed = one.path.capabilities().gets_notifications.then_some(TIMED_ONE_IN);
+        let timed = one
+            .path
+            .capabilities()
+            .gets_notifications
+            .then(|| timed_one_in(message.bytes() as u64));
         let (cpu_ns, messages) = (one.pumped)(message, slots, timed);
         cpu_ns as f64 / messages as f64
     };

@@ -11,8 +11,9 @@ use model::{Factor, Link, SendPath};
 use super::estimate;
 use super::grid::Grid;
 use crate::link_tables::copies_note;
-use crate::numbers::{counted, share_range, short};
+use crate::numbers::{counted, share_range};
 use crate::styled_text::{Line, Style, whole};
+use crate::words::advice::microseconds;
 use crate::words::link_verdict;
 
 /// How many zero-copy completions were copied anyway.
@@ -55,45 +56,40 @@ pub(super) fn copied_share(summary: &Summary, grid: &Grid) -> Option<Line> {
     ))
 }
 
-/// How long buffers are held, path by path: of paths that may be what to use, or where none that copies was asked for; with `all` of
+/// How long buffers are held, path by path: of paths that are what to use, or where none that copies was asked for; with `all` of
 /// every path.
 pub(super) fn releases(summary: &Summary, all: bool) -> Vec<Line> {
     let asked = || summary.estimates.iter().filter(|e| !e.control);
     let none_copies = asked().all(|e| e.cell.passes_by_reference());
     let is_told = |path: SendPath, link: Link| {
-        all || none_copies
-            || summary.explained.recommendations.iter().any(|it| {
+        let recommended = &summary.explained.recommendations;
+        let is_recommended = || {
+            recommended.iter().any(|it| {
                 it.link == link && it.factor == Factor::Send && it.advice.names(path.name())
             })
+        };
+        all || none_copies || is_recommended()
     };
-    let mut held: BTreeMap<(Link, SendPath), Vec<[f64; 3]>> = BTreeMap::new();
+    let mut held: BTreeMap<(Link, SendPath), Vec<&CellEstimates>> = BTreeMap::new();
     for entry in asked().filter(|e| is_told(e.cell.send_path, e.cell.link)) {
-        let of = |metric| estimate(entry, metric).map(|of| of.mean);
-        let times = of(Metric::ReleaseP50Us).zip(of(Metric::ReleaseMaxUs));
-        if let Some((median, longest)) = times {
-            let p99 = of(Metric::ReleaseP99Us).unwrap_or(median);
-            let key = (entry.cell.link, entry.cell.send_path);
-            held.entry(key).or_default().push([median, p99, longest]);
+        if estimate(entry, Metric::ReleaseP50Us).is_some() {
+            held.entry((entry.cell.link, entry.cell.send_path)).or_default().push(entry);
         }
     }
-    let line = |((link, path), times): ((Link, SendPath), Vec<[f64; 3]>)| {
-        let column = |n: usize| times.iter().map(move |of| of[n]);
-        let most = |n: usize| column(n).fold(0.0, f64::max);
-        let least = column(0).fold(f64::INFINITY, f64::min);
-        let medians = if times.len() > 1 {
-            format!("{} to {}", short(least), short(most(0)))
-        } else {
-            short(least)
-        };
-        Line::wrapped(2).and(Style::Strong, format!("{path}, {link}: ")).and(
-            Style::Plain,
-            format!(
-                "a buffer is held for {} (median), 99th percentile up to {} µs, longest {} µs",
-                whole(&format!("{medians} µs")),
-                short(most(1)),
-                short(most(2))
-            ),
-        )
+    let line = |((link, path), entries): ((Link, SendPath), Vec<&CellEstimates>)| {
+        let column =
+            |metric: Metric| entries.iter().filter_map(move |e| Some(estimate(e, metric)?.mean));
+        let most = |metric: Metric| column(metric).reduce(f64::max).map(microseconds);
+        let medians = || column(Metric::ReleaseP50Us);
+        let ends = [medians().reduce(f64::min), medians().reduce(f64::max)];
+        let mut ends: Vec<String> = ends.into_iter().flatten().map(microseconds).collect();
+        ends.dedup();
+        let p99 = most(Metric::ReleaseP99Us).map(|us| format!("99th percentile up to {us}"));
+        let longest = most(Metric::ReleaseMaxUs).map(|us| format!("longest {us}"));
+        let median = format!("a buffer is held for {} (median)", whole(&ends.join(" to ")));
+        let told: Vec<String> = [Some(median), p99, longest].into_iter().flatten().collect();
+        let name = format!("{path}, {link}: ");
+        Line::wrapped(2).and(Style::Strong, name).and(Style::Plain, told.join(", "))
     };
     held.into_iter().map(line).collect()
 }

@@ -331,7 +331,8 @@ pub(crate) fn price(price: &Price) -> Vec<String> {
     all
 }
 
-fn microseconds(us: f64) -> String {
+/// `52.1 µs`, `9.07 ms`.
+pub(crate) fn microseconds(us: f64) -> String {
     if us >= 1000.0 { format!("{} ms", short(us / 1000.0)) } else { format!("{} µs", short(us)) }
 }
 
