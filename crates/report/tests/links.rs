@@ -74,12 +74,12 @@ fn the_length_from_which_on_a_field_pays_is_a_constant_on_screen_page_markdown_a
         assert!(documents.markdown.contains(&format!("`{sentence}`")), "{sentence}");
         assert!(screen.contains(sentence), "{screen}");
     }
-    assert!(documents.html.contains("From which length on a field pays by reference"));
+    assert!(documents.html.contains("Better by reference"));
     assert_eq!(json["field_thresholds"].as_array().unwrap().len(), 6);
     // A run without such a field says nothing of it.
     let (plan, _, summary) = zero_copy();
     let page = common::documents(&summary, &synthetic::host(), &plan).html;
-    assert!(!page.contains("From which length on"), "{page}");
+    assert!(!page.contains("Better by reference"), "{page}");
 }
 
 #[test]

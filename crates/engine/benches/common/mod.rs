@@ -24,6 +24,9 @@ pub(crate) fn quantile(values: &mut [f64], at: f64) -> f64 {
     values[((values.len() - 1) as f64 * at).round() as usize]
 }
 
+/// What a receiver waits for, in bytes.
+const LOW_WATER: usize = 65_536;
+
 /// A listener, and where it is reached.
 pub(crate) fn listener() -> (Socket, SocketAddr) {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -35,6 +38,8 @@ pub(crate) fn listener() -> (Socket, SocketAddr) {
 /// Receives until the end, on the last usable CPU.
 pub(crate) fn receiving(listener: &Socket) -> JoinHandle<()> {
     let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
+    // It takes much at a time, so that both sides meet seldom at the socket's lock, whatever the rhythm of the sender is.
+    server.set_receive_low_water(LOW_WATER).unwrap();
     std::thread::spawn(move || {
         let cpus = cpu::allowed().unwrap();
         cpu::pin_thread(&cpus.cpus()[cpus.len() - 1..]).unwrap();
