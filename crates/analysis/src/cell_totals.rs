@@ -14,6 +14,10 @@ use crate::oversubscribed::Oversubscribed;
 use crate::release_latency::Held;
 use crate::results::{CellEstimates, PaperRow};
 
+/// Why a cell of an imported table has no quantile of single messages.
+const NO_HISTOGRAM: &str =
+    "it is told of all messages together, which a table of trials does not hold";
+
 /// A sum that is absent as soon as a part of it is.
 #[derive(Clone, Debug)]
 struct Total(Result<u64, String>);
@@ -229,10 +233,14 @@ impl CellTotals {
     }
 
     fn estimate(&self, metric: Metric, figures: &Figures, widening: f64) -> Measured<Estimate> {
-        if let Some(pooled) = metric.pooled()
-            && !self.held.is_empty()
-        {
-            return self.held.estimate(pooled, widening).into();
+        if let Some(pooled) = metric.pooled() {
+            if !self.held.is_empty() {
+                return self.held.estimate(pooled, widening).into();
+            }
+            if figures.sample.estimate(metric.scale()).is_some() {
+                // A table has each trial's quantile, whose mean is not the quantile of all.
+                return Measured::absent(NO_HISTOGRAM);
+            }
         }
         match figures.sample.estimate_widened(metric.scale(), widening) {
             // Counts and shares are never below 0, and neither is what their interval says of them.

@@ -513,6 +513,12 @@ fn copycosts_own_trials_give_the_same_means_and_ratios() {
         );
         assert_eq!(again.oversubscribed.is_so(), entry.oversubscribed.is_so());
         for (metric, estimate) in &entry.metrics {
+            if matches!(metric, Metric::ReleaseP50Us | Metric::ReleaseP99Us | Metric::ReleaseMaxUs)
+            {
+                // A quantile of all trials' messages is none of the trials' quantiles.
+                assert!(again.metrics[metric].reason().is_some(), "{} {metric:?}", entry.cell);
+                continue;
+            }
             assert_eq!(
                 again.metrics[metric].value(),
                 estimate.value(),
