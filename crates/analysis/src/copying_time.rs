@@ -157,7 +157,7 @@ struct Sides<'a> {
 impl<'a> Sides<'a> {
     fn of(evidence: &Evidence<'a>, cell: &Cell) -> Result<Self, Box<Reason>> {
         let absent = |why| {
-            let cell = Some(cell.clone());
+            let cell = Some(Box::new(cell.clone()));
             Box::new(Reason::NotAudited { audit: Audit::Profile, cell, why })
         };
         let breakdown = evidence.breakdowns.iter().find(|breakdown| breakdown.cell == *cell);

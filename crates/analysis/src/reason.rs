@@ -246,7 +246,7 @@ pub enum Reason {
         /// The cell.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<String>")]
-        cell: Option<Cell>,
+        cell: Option<Box<Cell>>,
         /// Why, where it was asked for.
         #[serde(skip_serializing_if = "Option::is_none")]
         why: Option<String>,

@@ -121,7 +121,7 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::Copies { of } => copying::copies(of),
         Reason::StepNotCounted { step, why } => copying::step_not_counted(*step, "", why),
         Reason::NotAudited { audit, cell, why } => {
-            copying::not_audited(*audit, cell.as_ref(), why.as_deref())
+            copying::not_audited(*audit, cell.as_deref(), why.as_deref())
         }
         Reason::UnlikeSamples { events: [one, other] } => {
             format!("samples of {one} and of {other} are not compared")
