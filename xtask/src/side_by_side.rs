@@ -254,7 +254,7 @@ fn interval(values: &mut [f64]) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let n = values.len();
     // Of 6 values the lowest and the highest already hold it 97 times of 100.
-    let reach = (0.98 * (n as f64).sqrt()).ceil() as usize;
+    let reach = (0..n).find(|reach| *reach as f64 >= 0.98 * (n as f64).sqrt()).unwrap_or(n);
     let low = (n / 2).saturating_sub(reach);
     let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
     (at(low), at(n.saturating_sub(1 + low)))
