@@ -18,7 +18,7 @@ fn plan(lists: &[(Factor, &str)]) -> Plan {
 }
 
 /// A run in which a message costs 1 µs and 500 ns per KiB where it is copied, `more` ns and 400 ns per KiB less for what is passed;
-/// over loopback, where that is copied later, it costs more a KiB.
+/// over loopback, where that is copied later, it costs more per KiB.
 fn run(plan: &Plan, seed: u64, noise: f64, more: impl Fn(&Cell) -> f64) -> Summary {
     let records = synthetic::run(plan, 12, |cell, round| {
         let share = cell.share_by_reference();

@@ -124,7 +124,7 @@ fn runs(cell: &Cell) -> (u64, u64) {
     })
 }
 
-/// Costs a message and a KiB of runs that are copied, and of those that are passed by reference.
+/// Costs per message and per KiB of runs that are copied, and of those that are passed by reference.
 fn of_runs(cell: &Cell, copied: (f64, f64), passed: (f64, f64)) -> (f64, f64) {
     let (copied_runs, passed_runs) = runs(cell);
     let is_passed = |bytes: &u64| *bytes >= cell.copy_below.bytes().0;
