@@ -23,6 +23,7 @@ use crate::protocol::{Prepare, Report, Role, Slice, Times};
 use crate::pump::{self, ReceiveFlow, SendFlow};
 use crate::receive_paths::{ReceiveOptions, ReceivePath, with_receive_path};
 use crate::release_times::{ReleaseTimer, ReleaseTimes, timed_one_in};
+use crate::ring_memory;
 use crate::send_paths::{SendOptions, SendPath, with_send_path};
 use crate::sink_crew::{Absorbed, SharedSink, SinkCrew};
 use crate::slots::Slots;
@@ -242,7 +243,7 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
         return Err(unsupported(cell.check().err().unwrap_or_default()));
     }
     let rewriting = cell.rewriting.is_on() || (prepare.check && can_rewrite);
-    let (path, completions) = (cell.send_path, cell.completions);
+    let (path, completions, pages) = (cell.send_path, cell.completions, cell.pages);
     if rewriting && completions == Completions::Left {
         return Err(unsupported("completions left unread do not tell when a message may be rewritten, as checking its content takes; use --completions read".to_owned()));
     }
@@ -251,7 +252,7 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
         .then(|| timed_one_in(cell.message.bytes().0));
     Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<SendTally>| {
         let message = Arc::clone(&message);
-        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, one_in)))
+        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, pages, one_in)))
     })
 }
 
@@ -260,13 +261,13 @@ fn send_job<P: SendPath>(
     message: &Message,
     options: &SendOptions,
     rewriting: bool,
-    (arena, one_in): (Bytes, Option<u32>),
+    (arena, pages, one_in): (Bytes, model::Pages, Option<u32>),
 ) -> Result<Done<SendTally>, Broken> {
     let bytes = usize::try_from(arena.0).map_err(|_| failed("the ring does not fit in memory"))?;
     let mut flows = Vec::with_capacity(job.sockets.len());
     for (number, socket) in std::mem::take(&mut job.sockets) {
         // Written by this thread first, so its pages are near the worker's CPU.
-        let arena = P::arena(bytes).map_err(|error| failed(error.to_string()))?;
+        let arena = ring_memory::ring::<P>(bytes, pages).map_err(failed)?;
         let mut slots = Slots::new(options.slots);
         if let Some(one_in) = one_in {
             let timer = ReleaseTimer::new(options.slots, one_in, job.seed(number));

@@ -23,7 +23,7 @@ use crate::placement::{Seats, seat};
 use crate::protocol::{Among, Order, Token};
 use crate::series::{Series, SeriesError};
 use crate::trial::Trial;
-use crate::{receive_paths, send_paths};
+use crate::{receive_paths, ring_memory, send_paths};
 
 /// What an engine needs to know.
 #[derive(Clone, Debug)]
@@ -103,9 +103,10 @@ impl Engine {
             let congestion = named
                 .entry(congestion.clone())
                 .or_insert_with(|| CongestionChoice::may_set(&congestion));
-            let path = paths.entry((cell.send_path, cell.receive_path)).or_insert_with(
+            let path = paths.entry((cell.send_path, cell.receive_path, cell.pages)).or_insert_with(
                 || -> Result<(), Missing> {
                     send_paths::supported(cell.send_path)?;
+                    send_paths::pages_supported(cell.send_path, cell.pages)?;
                     Ok(receive_paths::supported(cell.receive_path)?)
                 },
             );
@@ -455,6 +456,7 @@ fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
     for cell in cells {
         let message = Message::of(cell, process::page_size())?;
         let ring = message.arena(cell.ring.slots(cell.message)).map_or(u64::MAX, |bytes| bytes.0);
+        let ring = ring_memory::rounded_up(ring, cell.pages);
         rings = rings.saturating_add(ring.saturating_mul(u64::from(cell.rings())));
         connections += u64::from(cell.connections());
         handles += u64::from(cell.connections()) + u64::from(cell.rings());

@@ -31,6 +31,7 @@ pub mod protocol;
 pub mod pump;
 pub mod receive_paths;
 pub mod release_times;
+mod ring_memory;
 pub mod send_paths;
 mod series;
 mod sink_crew;

@@ -8,7 +8,7 @@ use kernel::snmp::Snmp;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
 use model::names::AckPlacement;
-use model::{Factor, Family, Instrument, Link, Missing, ReceivePath, SendPath};
+use model::{Factor, Family, Instrument, Link, Missing, Pages, ReceivePath, SendPath};
 use serde::{Serialize, Serializer};
 
 use crate::congestion::CongestionChoice;
@@ -104,6 +104,8 @@ pub fn probe() -> Probe {
         let note = since.map_or_else(String::new, |version| format!("since Linux {version}"));
         items.push(item("send path", path.name(), send_paths::supported(*path), note));
     }
+    let huge = send_paths::pages_supported(SendPath::A2, Pages::Huge);
+    items.push(item("memory", "huge pages", huge, "for --pages huge"));
     for path in ReceivePath::ALL {
         items.push(item("receive path", path.name(), receive_paths::supported(*path), ""));
     }

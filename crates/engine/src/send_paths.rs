@@ -18,6 +18,8 @@ mod uring_sendmsg_zc;
 mod uring_write_fixed;
 pub(crate) mod zerocopy;
 
+use crate::ring_memory;
+
 pub use completions_left::CompletionsLeft;
 pub use hybrid::Hybrid;
 pub use path::{SendOptions, SendPath, Wait};
@@ -116,4 +118,12 @@ mod release_latency_tests;
 /// Why not, with the remedy and what undoes that.
 pub fn supported(path: model::SendPath) -> Result<(), model::Missing> {
     with_send_path!(path, model::Completions::Read, Path => <Path as SendPath>::supported())
+}
+
+/// Whether a path can have the memory of its ring in such pages here.
+///
+/// # Errors
+/// Why not, with the remedy and what undoes that.
+pub fn pages_supported(path: model::SendPath, pages: model::Pages) -> Result<(), model::Missing> {
+    with_send_path!(path, model::Completions::Read, Path => ring_memory::supported::<Path>(pages))
 }

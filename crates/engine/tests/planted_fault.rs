@@ -20,7 +20,7 @@ use engine::send_paths::{
 use engine::slots::{Slot, Slots};
 use engine::watch::Watch;
 use kernel::Errno;
-use kernel::arena::Arena;
+use kernel::arena::{Arena, Pages};
 use kernel::socket::Socket;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
@@ -87,7 +87,7 @@ fn check_with<P: SendPath>(cell: &str) -> Option<(SendTally, ReceiveTally)> {
         std::thread::spawn(move || {
             let options =
                 SendOptions { so_zerocopy: true, slots: SLOTS, depth: 1, copy_below: 16_384 };
-            let arena = P::arena(message.stride() * SLOTS as usize).unwrap();
+            let arena = P::arena(message.stride() * SLOTS as usize, Pages::NORMAL).unwrap();
             let mut flow = SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
                 slots: Slots::new(SLOTS),

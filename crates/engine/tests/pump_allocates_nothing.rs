@@ -22,6 +22,7 @@ use engine::send_paths::{
 use engine::slots::Slots;
 use engine::watch::Watch;
 use kernel::allocator::CountingAllocator;
+use kernel::arena::Pages;
 use model::Cell;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
@@ -48,7 +49,7 @@ fn allocations<P: SendPath, R: ReceivePath>(
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let arena = P::arena(message.stride() * 8).unwrap();
+            let arena = P::arena(message.stride() * 8, Pages::NORMAL).unwrap();
             let mut flows = [SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),
                 slots: Slots::new(8).timed_by(ReleaseTimer::new(8, 3, 1).unwrap()),

@@ -11,7 +11,7 @@ use crate::process;
 /// Zeroed, page-aligned, resident memory that no one else uses.
 ///
 /// Every page is written once before the arena is handed out: untouched pages would all be the one
-/// shared zero page, and the first sends would pay for the faults. Huge pages are refused
+/// shared zero page, and the first sends would pay for the faults. Unless huge pages are asked for they are refused
 /// (`MADV_NOHUGEPAGE`), so that a page is the same size for every path and on every machine whatever
 /// `transparent_hugepage` says: zero-copy pins pages and spends a packet fragment on each.
 ///
@@ -31,18 +31,22 @@ impl Arena {
     ///
     /// `EINVAL` for 0 bytes, `ENOMEM` when the address space or the overcommit limit does not allow it.
     pub fn new(bytes: usize) -> Result<Self, CallError> {
-        let page = process::page_size();
-        let argument = || format!("{bytes} bytes of anonymous memory");
-        let mapped = bytes.checked_next_multiple_of(page).ok_or_else(|| CallError {
-            call: "mmap",
-            argument: argument(),
-            errno: Errno(libc::ENOMEM),
-        })?;
-        Self::map(bytes, mapped, None).map_err(|(call, errno)| CallError {
+        Self::of_pages(bytes, Pages::NORMAL)
+    }
+
+    /// The same, of pages of some size. Whether the kernel gave huge ones, [`Arena::huge_bytes`] tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arena::new`]; `ENOMEM` also when the kernel has no huge pages.
+    pub fn of_pages(bytes: usize, pages: Pages) -> Result<Self, CallError> {
+        let refused = |(call, errno)| CallError {
             call,
-            argument: argument(),
+            argument: format!("{bytes} bytes of anonymous memory"),
             errno,
-        })
+        };
+        let mapped = pages.round_up(bytes).map_err(refused)?;
+        Self::map(bytes, mapped, None, pages).map_err(refused)
     }
 
     /// The same, of a memfd: the mapping is shared, so that what is written into the arena is the file's content, and
@@ -51,16 +55,13 @@ impl Arena {
     /// # Errors
     ///
     /// As [`Arena::new`]; `ENOSYS` where the kernel has no `memfd_create` (before 3.17), `EMFILE`.
-    pub fn of_memfd(bytes: usize) -> Result<Self, CallError> {
-        let page = process::page_size();
+    pub fn of_memfd(bytes: usize, pages: Pages) -> Result<Self, CallError> {
         let refused = |(call, errno)| CallError {
             call,
             argument: format!("{bytes} bytes of a memfd"),
             errno,
         };
-        let mapped = bytes
-            .checked_next_multiple_of(page)
-            .ok_or_else(|| refused(("mmap", Errno(libc::ENOMEM))))?;
+        let mapped = pages.round_up(bytes).map_err(refused)?;
         let length = libc::off_t::try_from(mapped)
             .map_err(|_| refused(("ftruncate", Errno(libc::EFBIG))))?;
         // SAFETY: the name is a C string that lives for ever.
@@ -74,7 +75,7 @@ impl Arena {
         if unsafe { libc::ftruncate(file.as_raw_fd(), length) } != 0 {
             return Err(refused(("ftruncate", Errno::last())));
         }
-        Self::map(bytes, mapped, Some(file)).map_err(refused)
+        Self::map(bytes, mapped, Some(file), pages).map_err(refused)
     }
 
     /// Maps anonymous memory or a whole file, and writes every page once.
@@ -82,36 +83,66 @@ impl Arena {
         bytes: usize,
         mapped: usize,
         file: Option<OwnedFd>,
+        pages: Pages,
     ) -> Result<Self, (&'static str, Errno)> {
         let (kind, fd) = match &file {
             None => (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1),
             Some(file) => (libc::MAP_SHARED, file.as_raw_fd()),
         };
-        // SAFETY: a mapping at an address of the kernel's choice overlaps nothing of ours; of a file, it is one that nobody
-        // else has and that is as long as the mapping.
+        if mapped == 0 {
+            return Err(("mmap", Errno(libc::EINVAL)));
+        }
+        let reserved = Reserved::new(mapped, pages)?;
+        // SAFETY: it replaces a part of a reservation that nobody else knows; of a file, it is one that nobody else has and
+        // that is as long as the mapping.
         let base = unsafe {
-            libc::mmap(ptr::null_mut(), mapped, libc::PROT_READ | libc::PROT_WRITE, kind, fd, 0)
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            libc::mmap(reserved.at.cast(), mapped, access, kind | libc::MAP_FIXED, fd, 0)
         };
         if base == libc::MAP_FAILED {
             return Err(("mmap", Errno::last()));
         }
-        let mapping = Mapping { base: base.cast(), bytes, mapped, file };
+        let mapping = Mapping { base: base.cast(), bytes, reserved, file };
+        let advice = if pages.is_huge() { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
         // SAFETY: the range is the mapping just made, which no one else knows.
-        let advised = unsafe { libc::madvise(base, mapped, libc::MADV_NOHUGEPAGE) };
+        let advised = unsafe { libc::madvise(base, mapped, advice) };
         // A kernel built without huge pages answers EINVAL, and there is nothing to refuse then.
-        if advised != 0 && Errno::last() != Errno(libc::EINVAL) {
+        if advised != 0 && (pages.is_huge() || Errno::last() != Errno(libc::EINVAL)) {
             return Err(("madvise", Errno::last()));
         }
         for offset in (0..mapped).step_by(process::page_size()) {
             // SAFETY: offset < mapped, and the mapping is writable and still private to this function.
             unsafe { mapping.base.wrapping_add(offset).write_volatile(0) };
         }
+        if pages.is_huge() {
+            // What no huge page was free for at the first touch may be moved into one now (Linux 6.1); where it is not,
+            // `huge_bytes` tells.
+            // SAFETY: as above; it changes where the bytes lie, and not what they are.
+            let _ = unsafe { libc::madvise(base, mapped, MADV_COLLAPSE) };
+        }
         Ok(Self { mapping: Arc::new(mapping) })
+    }
+
+    /// How many bytes of an arena of huge pages lie in such, as `/proc/self/smaps` tells; with the slack that rounds it up to
+    /// whole ones.
+    ///
+    /// # Errors
+    /// One line: that file cannot be read, or does not tell: of an arena of normal pages, or where the kernel has no other.
+    pub fn huge_bytes(&self) -> Result<u64, String> {
+        let text = std::fs::read_to_string("/proc/self/smaps")
+            .map_err(|error| format!("reading /proc/self/smaps: {error}"))?;
+        huge_bytes_at(&text, self.mapping.base.addr())
+            .ok_or_else(|| "/proc/self/smaps does not tell of huge pages".to_owned())
     }
 
     /// The file whose mapping it is; none of anonymous memory.
     pub(crate) fn file(&self) -> Option<&OwnedFd> {
         self.mapping.file.as_ref()
+    }
+
+    /// Whether it is the mapping of a file.
+    pub fn is_of_file(&self) -> bool {
+        self.file().is_some()
     }
 
     /// How many bytes the arena has, as asked for.
@@ -158,12 +189,101 @@ impl Arena {
     }
 }
 
+/// The size of the pages in which an arena lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// Bytes of a huge page, where those are wanted.
+    huge: Option<usize>,
+}
+
+impl Pages {
+    /// The machine's pages, 4 KiB on most.
+    pub const NORMAL: Self = Self { huge: None };
+
+    /// Transparent huge pages, where the kernel has any.
+    pub fn huge() -> Option<Self> {
+        let size = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+        let bytes: usize = size.ok()?.trim().parse().ok()?;
+        bytes.is_power_of_two().then_some(Self { huge: Some(bytes) })
+    }
+
+    /// The size of one, in bytes.
+    pub fn bytes(self) -> usize {
+        self.huge.unwrap_or_else(process::page_size)
+    }
+
+    fn is_huge(self) -> bool {
+        self.huge.is_some()
+    }
+
+    /// Whole pages.
+    fn round_up(self, bytes: usize) -> Result<usize, (&'static str, Errno)> {
+        bytes.checked_next_multiple_of(self.bytes()).ok_or(("mmap", Errno(libc::ENOMEM)))
+    }
+}
+
+/// `MADV_COLLAPSE` of linux/mman.h, which libc does not name on every target.
+const MADV_COLLAPSE: libc::c_int = 25;
+
+/// The bytes in huge pages of the mapping that begins at an address, from the text of `/proc/PID/smaps` (fs/proc/task_mmu.c,
+/// `__show_smap`): those of anonymous memory, and of a shared file's.
+fn huge_bytes_at(smaps: &str, address: usize) -> Option<u64> {
+    let begins = format!("{address:x}-");
+    let lines = smaps.lines().skip_while(|line| !line.starts_with(&begins)).skip(1);
+    // A line of the next mapping begins with its address, which is no key with a colon.
+    let own = lines.take_while(|line| {
+        line.split_whitespace().next().is_some_and(|first| first.ends_with(':'))
+    });
+    let kib = |line: &str| {
+        let (key, value) = line.split_once(':')?;
+        let is_huge = ["AnonHugePages", "ShmemPmdMapped"].contains(&key);
+        is_huge.then(|| value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).flatten()
+    };
+    own.filter_map(kib).try_fold(None, |sum: Option<u64>, kib| {
+        Some(Some(sum.unwrap_or(0).checked_add(kib.checked_mul(1024)?)?))
+    })?
+}
+
+/// Address space that is taken from the process: a mapping's place, and around one of huge pages room of its own, so that it
+/// begins with a whole page and the kernel joins it with no neighbour.
+#[derive(Debug)]
+struct Reserved {
+    start: *mut libc::c_void,
+    bytes: usize,
+    /// Where the mapping lies.
+    at: *mut u8,
+}
+
+impl Reserved {
+    fn new(mapped: usize, pages: Pages) -> Result<Self, (&'static str, Errno)> {
+        let around = if pages.is_huge() { 2 * pages.bytes() } else { 0 };
+        let bytes = mapped.checked_add(around).ok_or(("mmap", Errno(libc::ENOMEM)))?;
+        let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a mapping at an address of the kernel's choice overlaps nothing of ours.
+        let start = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, kind, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(("mmap", Errno::last()));
+        }
+        let first = if around == 0 { 0 } else { pages.bytes() - start.addr() % pages.bytes() };
+        Ok(Self { start, bytes, at: start.cast::<u8>().wrapping_add(first) })
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        // SAFETY: the range was mapped by `Reserved::new`, and nothing can reach it or what was mapped within it any more.
+        // It cannot fail for a range that is ours, and a destructor could not tell anyone.
+        let _ = unsafe { libc::munmap(self.start, self.bytes) };
+    }
+}
+
 /// The mapped range itself, unmapped when its last holder goes.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     base: *mut u8,
     bytes: usize,
-    mapped: usize,
+    #[allow(dead_code, reason = "held for its Drop, which unmaps the range")]
+    reserved: Reserved,
     /// What is mapped, if it is a file.
     file: Option<OwnedFd>,
 }
@@ -183,14 +303,6 @@ impl Mapping {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the range was mapped by `Arena::map` and nothing can reach it any more.
-        // It cannot fail for a range that is ours, and a destructor could not tell anyone.
-        let _ = unsafe { libc::munmap(self.base.cast(), self.mapped) };
     }
 }
 
@@ -217,15 +329,18 @@ mod tests {
     #[test]
     fn an_arena_of_a_memfd_is_the_files_content() {
         use std::os::unix::fs::FileExt;
-        let mut arena = Arena::of_memfd(5000).unwrap();
+        let mut arena = Arena::of_memfd(5000, Pages::NORMAL).unwrap();
         arena.bytes_mut(4095..4098).copy_from_slice(b"abc");
         let file = std::fs::File::from(arena.file().unwrap().try_clone().unwrap());
         let mut read = [0; 5];
         file.read_exact_at(&mut read, 4094).unwrap();
         assert_eq!((&read, arena.len()), (b"\0abc\0", 5000));
         assert!(Arena::new(1).unwrap().file().is_none());
-        assert_eq!(Arena::of_memfd(0).unwrap_err().errno, Errno(libc::EINVAL));
-        assert_eq!(Arena::of_memfd(usize::MAX).unwrap_err().errno, Errno(libc::ENOMEM));
+        assert_eq!(Arena::of_memfd(0, Pages::NORMAL).unwrap_err().errno, Errno(libc::EINVAL));
+        assert_eq!(
+            Arena::of_memfd(usize::MAX, Pages::NORMAL).unwrap_err().errno,
+            Errno(libc::ENOMEM)
+        );
     }
 
     #[test]
@@ -254,5 +369,44 @@ mod tests {
         };
         assert_eq!(told, 0);
         assert!(residency.iter().all(|page| page & 1 == 1));
+    }
+
+    #[test]
+    fn huge_pages_are_given_or_it_is_told_that_they_were_not() {
+        let Some(pages) = Pages::huge() else {
+            assert!(!std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists());
+            return;
+        };
+        let bytes = pages.bytes() + 5000;
+        let mut arena = Arena::of_pages(bytes, pages).unwrap();
+        assert_eq!(arena.len(), bytes);
+        assert_eq!(arena.bytes(0..1).as_ptr().addr() % pages.bytes(), 0);
+        arena.bytes_mut(bytes - 3..bytes).copy_from_slice(b"abc");
+        // Some, all or none, in whole pages: a machine may forbid them, or have none free.
+        let huge = arena.huge_bytes().unwrap();
+        assert!(huge <= 2 * pages.bytes() as u64 && huge.is_multiple_of(pages.bytes() as u64));
+        // Two side by side are told apart.
+        let beside = Arena::of_pages(bytes, pages).unwrap();
+        assert!(beside.huge_bytes().unwrap() <= 2 * pages.bytes() as u64);
+        assert_eq!(Arena::of_pages(0, pages).unwrap_err().errno, Errno(libc::EINVAL));
+        assert_eq!(Arena::of_pages(usize::MAX, pages).unwrap_err().errno, Errno(libc::ENOMEM));
+        eprintln!("in huge pages: {huge} of {} bytes", 2 * pages.bytes());
+    }
+
+    #[test]
+    fn huge_bytes_are_those_of_the_mapping_asked_for() {
+        let text = "7f0000000000-7f0000400000 rw-p 00000000 00:00 0 \n\
+                    Size:               4096 kB\nAnonHugePages:      2048 kB\nShmemPmdMapped:        0 kB\n\
+                    VmFlags: rd wr mr mw me ac hg \n\
+                    7f0000400000-7f0000800000 rw-s 00000000 00:01 3  /memfd:copycost ring (deleted)\n\
+                    AnonHugePages:         0 kB\nShmemPmdMapped:     4096 kB\n\
+                    7f0000800000-7f0000801000 rw-p 00000000 00:00 0 \nSize: 4 kB\n";
+        assert_eq!(huge_bytes_at(text, 0x7f00_0000_0000), Some(2 << 20));
+        assert_eq!(huge_bytes_at(text, 0x7f00_0040_0000), Some(4 << 20));
+        // No such mapping, and one of which nothing is told.
+        assert_eq!(huge_bytes_at(text, 0x7f00_0000_1000), None);
+        assert_eq!(huge_bytes_at(text, 0x7f00_0080_0000), None);
+        let beyond = "10-20 rw-p\nAnonHugePages: 18446744073709551615 kB\n";
+        assert_eq!(huge_bytes_at(beyond, 0x10), None);
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::factor::Factor;
 use crate::names::{
-    AckPlacement, Completions, Family, Layout, Link, Offload, ReceivePath, SendPath, Sockets,
-    Switch, Watch,
+    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
+    Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::shape::Shape;
@@ -60,6 +60,7 @@ pub struct Cell {
     pub depth: Depth,
     pub receive_low_water: LowWater,
     pub copy_below: CopyBelow,
+    pub pages: Pages,
 }
 
 /// Why a factor means nothing to a cell, so that its value there is the default.
@@ -204,6 +205,13 @@ impl Cell {
         self.threads.get() * self.flows.get()
     }
 
+    /// What the messages of its rings hold together, in bytes: the memory that its senders go through again and again. Fields
+    /// that lie apart take more room, and no more bytes are read.
+    pub fn ring_payload_bytes(&self) -> u64 {
+        let slots = u64::from(self.ring.slots(self.message));
+        slots.saturating_mul(self.message.bytes().0).saturating_mul(u64::from(self.rings()))
+    }
+
     fn text(&self, keep: impl Fn(Factor) -> bool) -> String {
         let parts: Vec<String> = Factor::ALL
             .iter()
@@ -272,7 +280,7 @@ mod tests {
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
             "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
-            "8", "32768", "4096",
+            "8", "32768", "4096", "huge",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();

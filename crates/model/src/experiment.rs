@@ -2,7 +2,8 @@
 
 use crate::factor::Factor;
 use crate::names::{Audit, names};
-use crate::plan::{Plan, Preset};
+use crate::plan::Plan;
+use crate::preset::Preset;
 use crate::units::Nanos;
 
 names! {

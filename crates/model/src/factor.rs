@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::cell::Cell;
 use crate::names::{
-    AckPlacement, Completions, Family, Layout, Link, Offload, ReceivePath, SendPath, Sockets,
-    Switch, Watch,
+    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
+    Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
@@ -238,6 +238,8 @@ factors! {
     Rcvlowat { receive_low_water: LowWater = LowWater::Auto, key "rcvlowat", id "rcvlowat", column "rcvlowat_bytes" }
     /// Fields shorter than this are copied, the others passed by reference, such as 4KiB,16KiB (hybrid); 0 passes all.
     CopyBelow { copy_below: CopyBelow = CopyBelow::DEFAULT, key "copy-below", id "copy_below", column "copy_below_bytes" }
+    /// In which pages the messages of a ring lie: normal, huge (transparent huge pages; refused where the kernel gives none).
+    Pages { pages: Pages = Pages::Normal, key "pages", id "pages", column "pages" }
 }
 
 /// What two values of a factor are to each other.
@@ -322,6 +324,7 @@ impl Factor {
             | Self::Depth
             | Self::Rcvlowat
             | Self::CopyBelow
+            | Self::Pages
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -370,6 +373,7 @@ impl Factor {
             | Self::Completions
             | Self::Depth
             | Self::CopyBelow
+            | Self::Pages
             | Self::Placement
             | Self::Replica
             | Self::Watch

@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 use crate::message::Message;
 use crate::names::{
-    AckPlacement, Audit, Completions, Family, Layout, Link, Offload, ReceivePath, SendPath,
+    AckPlacement, Audit, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
     Sockets, Switch, Watch,
 };
 use crate::plan::MAX_CELLS;
@@ -180,6 +180,7 @@ pub fn value(bytes: &[u8]) {
             it.decides().is_none_or(|(_, fields)| (1..=MAX_FIELDS).contains(&fields.get()))
         }),
         36 => parsed::<CopyBelow>(text, |it| it.bytes() <= MAX_MESSAGE),
+        37 => parsed::<Pages>(text, any),
         _ => keyed(text),
     }
 }

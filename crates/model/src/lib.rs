@@ -24,6 +24,7 @@ pub mod nearest;
 pub mod placement;
 pub mod plan;
 mod plan_file;
+mod preset;
 mod quoting;
 pub mod record;
 pub mod shape;
@@ -43,11 +44,12 @@ pub use mark::{Class, Mark};
 pub use measured::Measured;
 pub use missing::Missing;
 pub use names::{
-    Audit, Completions, Family, Instrument, Layout, Link, ReceivePath, SendPath, Sockets,
+    Audit, Completions, Family, Instrument, Layout, Link, Pages, ReceivePath, SendPath, Sockets,
 };
 pub use placement::Placement;
-pub use plan::{MOST_ROUNDS, Measure, Plan, Preset};
+pub use plan::{MOST_ROUNDS, Measure, Plan};
 pub use plan_file::PlanError;
+pub use preset::Preset;
 pub use quoting::{quoted, shell_word};
 pub use thresholds::Thresholds;
 pub use turns::{FEWEST_TURNS, Turns, is_control};

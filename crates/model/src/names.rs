@@ -133,6 +133,16 @@ names! {
 }
 
 names! {
+    /// In pages of which size the messages lie.
+    Pages, "pages" {
+        /// The machine's: 4 KiB on most.
+        Normal = "normal" | "small",
+        /// Transparent huge pages, 2 MiB on most: nine tenths of the ring at least, or the cell is refused.
+        Huge = "huge",
+    }
+}
+
+names! {
     /// Whether a device takes over work of the protocol stack.
     Offload, "offload" {
         /// As the device comes.

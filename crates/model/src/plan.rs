@@ -5,57 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::cell::{Block, Cell, Idle};
 use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
-use crate::names::{AckPlacement, Audit, Link, ReceivePath, SendPath, Switch, Watch, names};
-use crate::shape::{Lengths, Shape};
+use crate::names::{Audit, Link, SendPath, Switch, Watch};
+use crate::preset::Preset;
 use crate::thresholds::Thresholds;
 use crate::turns::control_rounds;
 use crate::units::{Nanos, Share};
-use crate::values::{CopyBelow, Replica};
-
-names! {
-    /// A ready-made plan.
-    Preset, "preset" {
-        /// The paper's 48 cells, short windows, rounds until the intervals are narrow: about five minutes.
-        Default = "default",
-        /// The same cells, few short trials, marked preliminary: well under a minute.
-        Quick = "quick",
-        /// The paper's method: 10 s windows, one round, its layout and receive buffer; marked preliminary.
-        Paper = "paper",
-        /// 64 B to 1 MiB by powers of two at one thread: where one path overtakes another.
-        BreakEven = "break-even",
-        /// When MSG_ZEROCOPY pays: 1 to 256 KiB by powers of two at one thread, over loopback and the sink, with both
-        /// placements of acknowledgements. Needs root (the sink's namespaces and its BPF program).
-        ZeroCopy = "zero-copy",
-        /// Every receive path with a sender that copies and one that passes by reference, with segments as they come and of
-        /// whole pages, which alone can be mapped.
-        Receive = "receive",
-        /// A header and a body: 24 B or 1 KiB before 1 to 256 KiB, at one thread.
-        Http = "http",
-        /// A header of 24 B and a body of 1 to 256 KiB, which goes by reference or is copied with it: from which length on a field
-        /// pays by reference. Over loopback and the sink, which needs root.
-        Hybrid = "hybrid",
-        /// Every send path, 64 B to 1 MiB by powers of four at one thread, over loopback and the sink; paths and links that the
-        /// machine has not are left out. The sink needs root.
-        Paths = "paths",
-    }
-}
-
-impl Preset {
-    /// What it measures, in one line for `--help`.
-    pub const fn help(self) -> &'static str {
-        match self {
-            Self::Default => "the paper's 48 cells on loopback; about five minutes",
-            Self::Quick => "the same cells, three short rounds, preliminary; under a minute",
-            Self::Paper => "the paper's method: 10 s windows, one round, preliminary; 10 min",
-            Self::BreakEven => "64 B to 1 MiB, one thread: where one path overtakes another",
-            Self::ZeroCopy => "when MSG_ZEROCOPY pays: loopback and the sink; root; ten minutes",
-            Self::Http => "a header and a body: 24 B or 1 KiB before 1 to 256 KiB; 5 min",
-            Self::Receive => "every way to receive, segments of whole pages too; five minutes",
-            Self::Hybrid => "24 B and a body: where passing it pays; sink (root); ten minutes",
-            Self::Paths => "every send path, loopback and the sink (root); twenty minutes",
-        }
-    }
-}
+use crate::values::Replica;
 
 /// How to measure.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,7 +76,7 @@ pub const FEWEST_ROUNDS: u32 = 10;
 /// whole margin an equality was told in 2 % of simulated runs that stopped by it, with half of it in 73 %, with this in 96 %,
 /// and a ratio of 1.05 never called equal (48 ratios corrected as one family, 3 % of noise a round;
 /// `crates/analysis/tests/coverage.rs`).
-const PRECISION: Share = Share(0.012);
+pub(crate) const PRECISION: Share = Share(0.012);
 
 /// The most cells of one plan.
 pub const MAX_CELLS: usize = 10_000;
@@ -154,122 +109,6 @@ impl FactorLists {
 }
 
 impl Plan {
-    /// The plan of a preset.
-    pub fn preset(preset: Preset) -> Self {
-        let mut factors = FactorLists::default();
-        let paper_sizes = [64, 512, 4096, 65_536];
-        factors.send_path = vec![SendPath::Send, SendPath::Sendmsg, SendPath::Zerocopy];
-        factors.message =
-            paper_sizes.into_iter().filter_map(crate::values::MessageSize::new).collect();
-        factors.threads =
-            [1, 2, 4, 8].into_iter().filter_map(crate::values::Threads::new).collect();
-        let mut measure = Measure {
-            window: Nanos::ms(250),
-            steady: false,
-            slice: Nanos::ms(5),
-            settle: Nanos(1_500_000),
-            turns: None,
-            warmup: Nanos::ms(100),
-            tail: Nanos::ms(10),
-            precision: Some(PRECISION),
-            min_rounds: FEWEST_ROUNDS,
-            rounds: None,
-            max_time: Some(Nanos::s(300)),
-            margin: Share(0.03),
-            seed: 1,
-            controls: true,
-            steady_control: true,
-            audits: Vec::new(),
-        };
-        let mut thresholds = Thresholds::default();
-        match preset {
-            Preset::Default => {}
-            Preset::Quick => {
-                measure.window = Nanos::ms(60);
-                measure.warmup = Nanos::ms(30);
-                measure.rounds = Some(3);
-                measure.max_time = Some(Nanos::s(30));
-                // Shorter windows even where threads share CPUs, so their edges are coarser; and thirds of 20 ms
-                // differ by chance alone.
-                thresholds.window_noted = Share(0.125);
-                thresholds.unsettled = Share(0.25);
-            }
-            Preset::Paper => {
-                factors.layout = vec![crate::names::Layout::Paged];
-                factors.receive_buffer = vec![crate::values::ReceiveBuffer::Auto];
-                factors.placement = vec![crate::placement::Placement::None];
-                factors.congestion = vec![crate::values::Congestion::System];
-                measure.steady = true;
-                measure.window = Nanos::s(10);
-                measure.warmup = Nanos::s(1);
-                measure.precision = None;
-                measure.rounds = Some(1);
-                measure.max_time = None;
-                measure.controls = false;
-            }
-            Preset::BreakEven => {
-                factors.message =
-                    (6..=20).filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
-                factors.threads = vec![crate::values::Threads::ONE];
-            }
-            Preset::ZeroCopy => {
-                factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy];
-                factors.message =
-                    (10..=18).filter_map(|p| crate::values::MessageSize::new(1 << p)).collect();
-                factors.threads = vec![crate::values::Threads::ONE];
-                factors.link = vec![Link::Loopback, Link::Sink];
-                factors.ack_interval = crate::values::AckInterval::SWEPT.to_vec();
-                factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
-                // Ten rounds of its cells take nine minutes.
-                measure.max_time = Some(Nanos::s(600));
-            }
-            Preset::Http => {
-                let bodies = [1 << 10, 16 << 10, 64 << 10, 256 << 10];
-                let shapes =
-                    [24, 1024].into_iter().flat_map(|header| bodies.map(|body| [header, body]));
-                factors.shape = shapes
-                    .filter_map(|shape| Lengths::new(shape.to_vec()).ok().map(Shape::Lengths))
-                    .collect();
-                factors.threads = vec![crate::values::Threads::ONE];
-            }
-            Preset::Hybrid => {
-                factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy, SendPath::Hybrid];
-                let shapes = (10..=18).map(|power| vec![24, 1 << power]);
-                factors.shape = shapes
-                    .filter_map(|shape| Lengths::new(shape).ok().map(Shape::Lengths))
-                    .collect();
-                // The body is as long as the first, and shorter than the second.
-                factors.copy_below =
-                    [1 << 10, 1 << 20].into_iter().filter_map(CopyBelow::new).collect();
-                factors.threads = vec![crate::values::Threads::ONE];
-                factors.link = vec![Link::Loopback, Link::Sink];
-                factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
-                measure.max_time = Some(Nanos::s(600));
-            }
-            Preset::Receive => {
-                factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy];
-                factors.receive_path = ReceivePath::ALL.to_vec();
-                factors.message = [12, 16, 20]
-                    .into_iter()
-                    .filter_map(|p| crate::values::MessageSize::new(1 << p))
-                    .collect();
-                factors.threads = vec![crate::values::Threads::ONE];
-                factors.layout = vec![crate::names::Layout::Paged];
-                factors.segment = vec![crate::values::Segment::Auto, crate::values::Segment::PAGE];
-            }
-            Preset::Paths => {
-                factors.send_path = SendPath::ALL.to_vec();
-                factors.message = (3..=10)
-                    .filter_map(|p| crate::values::MessageSize::new(1 << (2 * p)))
-                    .collect();
-                factors.threads = vec![crate::values::Threads::ONE];
-                factors.link = vec![Link::Loopback, Link::Sink];
-                measure.max_time = Some(Nanos::s(1200));
-            }
-        }
-        Self { preset, label: String::new(), factors, contrasts: Vec::new(), measure, thresholds }
-    }
-
     /// The cells asked for, without controls, in the plan's own order. A factor that means nothing on a cell's link has
     /// its default there, so that no cell is measured twice under two names.
     pub fn cells(&self) -> Vec<Cell> {
@@ -526,38 +365,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_presets_compare_the_studys_paths_but_for_the_one_of_all_paths() {
-        for preset in Preset::ALL {
-            let plan = Plan::preset(*preset);
-            assert_eq!(plan.check(), Ok(()), "{preset}");
-            if *preset == Preset::Paths {
-                assert_eq!(plan.factors.send_path, SendPath::ALL);
-                let sizes: Vec<u64> =
-                    plan.factors.message.iter().map(|size| size.bytes().0).collect();
-                assert_eq!((sizes.len(), sizes[0], sizes[7]), (8, 64, 1 << 20));
-            } else if *preset == Preset::Hybrid {
-                // Each body on either side of what is copied, in the block of the paths that do it all alike.
-                assert_eq!(plan.cells().len(), 3 * 9 * 4);
-                assert_eq!(plan.blocks().len(), 3 * 9);
-                let texts: Vec<String> = plan.contrasts().iter().map(ToString::to_string).collect();
-                assert_eq!(texts[3..], ["copy-below: 1048576 / 1024"]);
-                let passed = plan
-                    .cells()
-                    .iter()
-                    .filter(|cell| {
-                        let share = cell.share_by_reference();
-                        share > 0.0 && share < 1.0
-                    })
-                    .count();
-                assert_eq!(passed, 3 * 9);
-            } else {
-                let of_study = |path: &SendPath| SendPath::STUDY.contains(path);
-                assert!(plan.factors.send_path.iter().all(of_study), "{preset}");
-            }
-        }
-    }
-
-    #[test]
     fn the_default_plan_is_the_papers_48_cells_in_16_blocks() {
         let plan = Plan::preset(Preset::Default);
         assert_eq!(plan.cells().len(), 48);
@@ -572,22 +379,6 @@ mod tests {
         assert_eq!(expected(30).0, 10 * expected(3).0);
         assert!(expected(3) < expected(4) && expected(3).0 > 2 * expected(1).0);
         assert_eq!(expected(u32::MAX), Nanos(u64::MAX));
-    }
-
-    #[test]
-    fn the_zero_copy_plan_varies_the_acknowledgements_on_the_sink_alone() {
-        let plan = Plan::preset(Preset::ZeroCopy);
-        let cells = plan.cells();
-        let on = |link: Link| cells.iter().filter(|cell| cell.link == link).count();
-        assert_eq!((on(Link::Loopback), on(Link::Sink)), (18, 3 * 36));
-        assert_eq!(plan.blocks().len(), 9 + 54);
-        assert_eq!(plan.check(), Ok(()));
-        assert!(plan.controls().iter().all(|cell| cell.link == Link::Loopback));
-        let mut turned = plan;
-        turned.factors.set(Factor::Link, "sink,loopback").unwrap();
-        let controls = turned.controls();
-        assert!(!controls.is_empty());
-        assert!(controls.iter().all(|cell| cell.link == Link::Loopback), "every machine has it");
     }
 
     #[test]

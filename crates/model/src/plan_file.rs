@@ -11,7 +11,8 @@ use toml::de::{DeTable, DeValue};
 use crate::factor::Factor;
 use crate::names::Audit;
 use crate::nearest::unknown;
-use crate::plan::{MOST_CONTRASTS, Measure, Plan, Preset, check_label};
+use crate::plan::{MOST_CONTRASTS, Measure, Plan, check_label};
+use crate::preset::Preset;
 use crate::thresholds::Thresholds;
 
 /// What is wrong with a plan file, and where.

@@ -181,7 +181,7 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::Preset;
+    use crate::preset::Preset;
     use crate::{Factor, Link};
 
     use super::*;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::names::{
-    AckPlacement, Completions, Family, Layout, Link, Offload, ReceivePath, SendPath, Sockets,
-    Switch, Watch,
+    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
+    Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::units::{BitRate, Bytes, Nanos};
@@ -45,6 +45,7 @@ named!(
     Offload,
     Watch,
     AckPlacement,
+    Pages,
     Completions,
     Sockets
 );

@@ -12,7 +12,7 @@ const ALLOWED: [&str; 5] = [
     "crates/model/src/names.rs",
     "crates/model/src/capabilities.rs",
     "crates/model/src/factor.rs",
-    "crates/model/src/plan.rs",
+    "crates/model/src/preset.rs",
     "crates/model/src/contrast.rs",
 ];
 

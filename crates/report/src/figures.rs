@@ -11,6 +11,7 @@ mod run;
 mod scaling;
 mod trials;
 mod wording;
+mod working_set;
 
 use std::sync::LazyLock;
 
@@ -20,7 +21,7 @@ use analysis::summary::Summary;
 use model::Cell;
 use model::host::Host;
 
-use self::groups::Cells;
+use self::groups::{Across, Cells};
 use self::run::Run;
 use crate::drawing::breadth::Breadth;
 use crate::drawing::description::Description;
@@ -65,13 +66,19 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
     }
     let paths = cells.paths();
     let run = Run { summary, cells, paths };
+    // What the plan follows comes first.
+    let is_by_size = run.cells.followed() != Across::WorkingSet;
+    let working_set = working_set::working_set(&run, host);
+    let (first, later) = if is_by_size { (None, working_set) } else { (working_set, None) };
     let described = [
-        Some(levels::cpu_cost(&run)),
+        first,
+        is_by_size.then(|| levels::cpu_cost(&run)),
         Some(levels::goodput_over_size(&run)),
         Some(ratios::ratios_over_size(&run)),
-        levels::cpu_cost_by_group(&run),
+        is_by_size.then(|| levels::cpu_cost_by_group(&run)).flatten(),
         Some(levels::goodput_over_threads(&run)),
         Some(scaling::scaling(&run)),
+        later,
         Some(counters::cache_misses(&run)),
         Some(counters::cycles(&run)),
         Some(levels::context_switches(&run)),

@@ -146,6 +146,36 @@ fn in_no_situation_is_text_clipped_or_on_top_of_other_text() {
     }
 }
 
+#[test]
+fn rings_that_a_plan_follows_lie_across_with_the_caches_that_end_between_them() {
+    const NAME: &str = "cost-over-working-set";
+    let factors = |rings, sizes| {
+        let rest =
+            [(Factor::Send, "sendmsg,zerocopy"), (Factor::Threads, "1"), (Factor::Fields, "1")];
+        let varied =
+            [(Factor::Ring, rings), (Factor::Message, sizes), (Factor::Pages, "normal,huge")];
+        all(&summary(&plan(&[&rest[..], &varied[..]].concat()), 3, false))
+    };
+    let figures = factors("1,16,256,4096", "16KiB");
+    assert_eq!(figures[0].name, NAME, "what the plan follows comes first");
+    let figure = &figures[0];
+    assert_legible(figure, "rings");
+    for text in ["16 KiB", "256 KiB", "4 MiB", "64 MiB", "pages=huge", "caches: L1"] {
+        assert!(figure.svg.contains(text), "{text}: {}", figure.svg);
+    }
+    assert!(texts(&figure.svg).iter().all(|text| !text.says.contains("ring=")), "it lies across");
+    assert!(figure.reading.contains("at 16 KiB sendmsg"), "{}", figure.reading);
+    assert_eq!(
+        named(&figures, "ratios-over-size").title,
+        "Paths against each other within blocks, over working set"
+    );
+    // Two rings are a choice. Of several sizes message size comes first.
+    assert!(factors("1,16", "16KiB").iter().all(|figure| figure.name != NAME));
+    let figures = factors("1,16,256", "4KiB,16KiB");
+    assert_eq!(figures[0].name, "cpu-cost-over-size");
+    assert_legible(named(&figures, NAME), "rings and sizes");
+}
+
 /// A run with every cell profiled.
 fn profiled(plan: &Plan) -> Summary {
     let mut records = synthetic::run(plan, 3, synthetic::trial);

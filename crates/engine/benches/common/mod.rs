@@ -13,6 +13,7 @@ use engine::release_times::ReleaseTimer;
 use engine::send_paths::{SendOptions, SendPath};
 use engine::slots::Slots;
 use engine::watch::Watch;
+use kernel::arena::Pages;
 use kernel::cpu;
 use kernel::socket::{ReceiveFlags, Socket};
 use model::message::Message;
@@ -78,7 +79,7 @@ pub(crate) fn pumped<P: SendPath>(
         std::thread::spawn(move || {
             pin_first();
             let options = SendOptions { so_zerocopy: true, slots, depth: 1, copy_below: 0 };
-            let arena = P::arena(message.stride() * slots as usize).unwrap();
+            let arena = P::arena(message.stride() * slots as usize, Pages::NORMAL).unwrap();
             let mut ring = Slots::new(slots);
             if let Some(one_in) = timed_one_in {
                 ring = ring.timed_by(ReleaseTimer::new(slots, one_in, 1).unwrap());

@@ -19,8 +19,8 @@ use model::audit::CeilingPoint;
 use crate::error::missing;
 use crate::threads;
 
-/// Source and destination together: within a level-1 cache, a level-2 cache, a last-level cache, and beyond most.
-const WORKING_SETS: [u64; 4] = [16 << 10, 256 << 10, 4 << 20, 64 << 20];
+/// Source and destination together: within a level-1 cache, a level-2 cache, a last-level cache, beyond most and beyond all.
+const WORKING_SETS: [u64; 5] = [16 << 10, 256 << 10, 4 << 20, 64 << 20, 512 << 20];
 /// Working sets of all CPUs together take at most this part of memory, the machine's or the container's.
 const PART_OF_MEMORY: u64 = 4;
 /// With more CPUs than this a first, a middle and a last one stand for all when each copies alone.

@@ -1,7 +1,7 @@
 //! What a send path is, and what several of them share.
 
 use kernel::Errno;
-use kernel::arena::Arena;
+use kernel::arena::{Arena, Pages};
 use kernel::socket::{SendFlags, Socket};
 use model::Missing;
 use model::message::{Field, Message};
@@ -35,12 +35,12 @@ pub struct SendOptions {
 
 /// A way to hand messages to the kernel, on one flow.
 pub trait SendPath: Sized {
-    /// The memory of a flow's ring.
+    /// The memory of a flow's ring, in pages of some size.
     ///
     /// # Errors
     /// The call that the kernel refused.
-    fn arena(bytes: usize) -> Result<Arena, kernel::CallError> {
-        Arena::new(bytes)
+    fn arena(bytes: usize, pages: Pages) -> Result<Arena, kernel::CallError> {
+        Arena::of_pages(bytes, pages)
     }
 
     /// Sets the socket up and makes everything that sending needs, so that `submit` allocates nothing.

@@ -3,7 +3,7 @@
 //! The file's pages are put into the socket (`splice_to_socket` with MSG_SPLICE_PAGES, fs/splice.c; `sendpage` before Linux 6.5).
 //! Nobody tells when they have left it, so that a message is never rewritten.
 
-use kernel::arena::Arena;
+use kernel::arena::{Arena, Pages};
 use kernel::socket::Socket;
 use kernel::{CallError, Errno};
 use model::Missing;
@@ -23,8 +23,8 @@ pub struct Sendfile {
 }
 
 impl SendPath for Sendfile {
-    fn arena(bytes: usize) -> Result<Arena, CallError> {
-        Arena::of_memfd(bytes)
+    fn arena(bytes: usize, pages: Pages) -> Result<Arena, CallError> {
+        Arena::of_memfd(bytes, pages)
     }
 
     fn open(
@@ -37,7 +37,7 @@ impl SendPath for Sendfile {
     }
 
     fn supported() -> Result<(), Missing> {
-        Ok(Self::arena(1).map(drop).map_err(|error| error.to_string())?)
+        Ok(Self::arena(1, Pages::NORMAL).map(drop).map_err(|error| error.to_string())?)
     }
 
     fn socket(&self) -> &Socket {

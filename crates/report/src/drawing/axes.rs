@@ -46,12 +46,17 @@ pub(crate) struct Tick {
 impl Axis {
     /// Message sizes on a base-2 axis, by their names.
     pub(crate) fn sizes(sizes: &[u64]) -> Self {
+        Self::bytes(SIZE_LABEL, sizes)
+    }
+
+    /// Amounts of bytes on a base-2 axis, by their names.
+    pub(crate) fn bytes(label: &str, sizes: &[u64]) -> Self {
         let named = sizes.iter().map(|size| Tick {
             at: as_f64(*size),
             name: Bytes(*size).to_string(),
             rank: roundness(*size),
         });
-        Self::doubling(SIZE_LABEL, named.collect())
+        Self::doubling(label, named.collect())
     }
 
     /// Thread counts on a base-2 axis.

@@ -7,7 +7,7 @@ use analysis::results::CellEstimates;
 use analysis::summary::Summary;
 use model::{Bytes, Cell, Factor, Measured, SendPath, Shared};
 
-use crate::drawing::axes::as_f64;
+use crate::drawing::axes::{Axis, as_f64};
 use crate::drawing::description::Series;
 use crate::numbers::{counted, level};
 
@@ -18,6 +18,8 @@ pub(super) enum Across {
     Size,
     /// Thread counts.
     Threads,
+    /// What the senders' rings hold together.
+    WorkingSet,
 }
 
 impl Across {
@@ -25,6 +27,7 @@ impl Across {
         match self {
             Self::Size => Factor::Message,
             Self::Threads => Factor::Threads,
+            Self::WorkingSet => Factor::Ring,
         }
     }
 
@@ -33,6 +36,25 @@ impl Across {
         match self {
             Self::Size => as_f64(cell.message.bytes().0),
             Self::Threads => f64::from(cell.threads.get()),
+            Self::WorkingSet => as_f64(cell.ring_payload_bytes()),
+        }
+    }
+
+    /// In words: what the figure is over.
+    pub(super) const fn of_what(self) -> &'static str {
+        match self {
+            Self::Size => "message size",
+            Self::Threads => "threads",
+            Self::WorkingSet => "working set",
+        }
+    }
+
+    /// The name of a cell's place.
+    pub(super) fn name(self, cell: &Cell) -> String {
+        match self {
+            Self::Size => cell.message.bytes().to_string(),
+            Self::Threads => counted(cell.threads.get(), "thread", "threads"),
+            Self::WorkingSet => Bytes(cell.ring_payload_bytes()).to_string(),
         }
     }
 }
@@ -100,6 +122,35 @@ impl<'a> Cells<'a> {
         threads.into_iter().collect()
     }
 
+    /// What the rings hold, ascending.
+    pub(super) fn working_sets(&self) -> Vec<u64> {
+        let sets: BTreeSet<u64> =
+            self.entries.iter().map(|entry| entry.cell.ring_payload_bytes()).collect();
+        sets.into_iter().collect()
+    }
+
+    /// What lies across where nothing else is asked for: message sizes, or what the rings hold where those are followed at one size.
+    pub(super) fn followed(&self) -> Across {
+        let follows_rings = self.sizes().len() == 1 && self.follows_rings();
+        if follows_rings { Across::WorkingSet } else { Across::Size }
+    }
+
+    /// Whether so many rings were measured that they make a curve.
+    pub(super) fn follows_rings(&self) -> bool {
+        const FEWEST: usize = 3;
+        let rings: BTreeSet<_> = self.entries.iter().map(|entry| entry.cell.ring).collect();
+        rings.len() >= FEWEST
+    }
+
+    /// The axis across.
+    pub(super) fn axis(&self, across: Across) -> Axis {
+        match across {
+            Across::Size => Axis::sizes(&self.sizes()),
+            Across::Threads => Axis::threads(&self.threads()),
+            Across::WorkingSet => Axis::bytes("bytes in the senders’ rings", &self.working_sets()),
+        }
+    }
+
     /// The measured size nearest to one that was asked for, on the logarithm; the smaller of two.
     pub(super) fn nearest_size(&self, wanted: u64) -> Option<u64> {
         let far = |size: u64| (as_f64(size) / as_f64(wanted)).ln().abs();
@@ -146,8 +197,13 @@ impl<'a> Cells<'a> {
         let mut name = match across {
             Across::Size => counted(cell.threads.get(), "thread", "threads"),
             Across::Threads => cell.message.bytes().to_string(),
+            Across::WorkingSet => format!(
+                "{}, {}",
+                cell.message.bytes(),
+                counted(cell.threads.get(), "thread", "threads")
+            ),
         };
-        for factor in &self.varied {
+        for factor in self.varied.iter().filter(|factor| **factor != across.factor()) {
             name.push_str(&format!(", {}={}", factor.id_key(), cell.get(*factor)));
         }
         name

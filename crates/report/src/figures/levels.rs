@@ -137,19 +137,16 @@ pub(super) fn plots(
     shown: Shown,
     upright: Upright,
 ) -> Vec<Plot> {
-    let x = match across {
-        Across::Size => Axis::sizes(&run.cells.sizes()),
-        Across::Threads => Axis::threads(&run.cells.threads()),
-    };
+    let x = run.cells.axis(across);
     let mut plots: Vec<Plot> = groups
         .iter()
         .map(|group| Plot {
-            title: if across == Across::Size { group.title() } else { group.name.clone() },
+            title: if across == Across::Threads { group.name.clone() } else { group.title() },
             remarks: Vec::new(),
             x: x.clone(),
             y: Axis::unset(shown.label),
             areas: match across {
-                Across::Size => Vec::new(),
+                Across::Size | Across::WorkingSet => Vec::new(),
                 Across::Threads => oversubscribed_area(run, group),
             },
             guides: Vec::new(),
@@ -190,7 +187,7 @@ pub(super) fn oversubscribed_key(plots: &[Plot]) -> Option<Key> {
 }
 
 /// One metric, one panel a group.
-fn one_metric(
+pub(super) fn one_metric(
     run: &Run,
     name: &'static str,
     across: Across,
@@ -203,7 +200,7 @@ fn one_metric(
         .iter()
         .find_map(|group| wording::ends(group, &run.paths, across, shown.metric, shown.unit));
     let oversubscribed = match across {
-        Across::Size => wording::oversubscribed(&groups),
+        Across::Size | Across::WorkingSet => wording::oversubscribed(&groups),
         // There it is an area of the panels.
         Across::Threads => None,
     };
@@ -223,8 +220,9 @@ fn one_metric(
 
 /// Paper's plot 1: goodput over size, one panel a thread count.
 pub(super) fn goodput_over_size(run: &Run) -> Description {
-    let figure = one_metric(run, "goodput-over-size", Across::Size, GOODPUT, Upright::Log);
-    Description { title: "Goodput over message size".to_owned(), ..figure }
+    let across = run.cells.followed();
+    let figure = one_metric(run, "goodput-over-size", across, GOODPUT, Upright::Log);
+    Description { title: format!("Goodput over {}", across.of_what()), ..figure }
 }
 
 /// Paper's plot 2: goodput over threads at 4 KiB, or at the size nearest to it.
@@ -253,8 +251,10 @@ pub(super) fn goodput_over_threads(run: &Run) -> Description {
 pub(super) fn context_switches(run: &Run) -> Description {
     if run.cells.threads().len() == 1 {
         let name = "context-switches-over-size";
-        let figure = one_metric(run, name, Across::Size, SWITCHES, Upright::Fitting);
-        return Description { title: "Context switches over message size".to_owned(), ..figure };
+        let across = run.cells.followed();
+        let figure = one_metric(run, name, across, SWITCHES, Upright::Fitting);
+        let title = format!("Context switches over {}", across.of_what());
+        return Description { title, ..figure };
     }
     let name = "context-switches-over-threads";
     let figure = one_metric(run, name, Across::Threads, SWITCHES, Upright::Fitting);
@@ -262,7 +262,7 @@ pub(super) fn context_switches(run: &Run) -> Description {
 }
 
 /// The cost of the run's link: of both ends, or without a receiver of the sender's side.
-fn cost(run: &Run) -> Shown {
+pub(super) fn cost(run: &Run) -> Shown {
     let has_receiver = run.cells.iter().any(|entry| entry.cell.link.has_receiver());
     if has_receiver { ENDS_CPU } else { SENDER_SIDE_CPU }
 }

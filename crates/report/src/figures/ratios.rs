@@ -56,7 +56,7 @@ fn look(pairs: &[Pair], pair: Pair) -> Look {
 
 /// The ratio of paths over size with the break-even.
 pub(super) fn ratios_over_size(run: &Run) -> Description {
-    let across = Across::Size;
+    let across = run.cells.followed();
     let controls: BTreeSet<&Cell> =
         run.summary.estimates.iter().filter(|e| e.control).map(|e| &e.cell).collect();
     let pairs = pairs(run, &controls);
@@ -67,13 +67,16 @@ pub(super) fn ratios_over_size(run: &Run) -> Description {
             let mut plot = Plot {
                 title: group.title(),
                 remarks: Vec::new(),
-                x: Axis::sizes(&run.cells.sizes()),
+                x: run.cells.axis(across),
                 y: Axis::unset(label),
                 areas: noise(run, metric).into_iter().collect(),
                 guides: vec![vec![[0.0, 1.0], [f64::MAX, 1.0]]],
                 series: series(run, group, &controls, &pairs, metric),
             };
-            break_even(run, group, metric, &mut plot);
+            // One size has no break-even over sizes.
+            if across == Across::Size {
+                break_even(run, group, metric, &mut plot);
+            }
             panels.push(plot);
         }
     }
@@ -93,7 +96,7 @@ pub(super) fn ratios_over_size(run: &Run) -> Description {
     }
     Description {
         name: "ratios-over-size",
-        title: "Paths against each other within blocks, over message size".to_owned(),
+        title: format!("Paths against each other within blocks, over {}", across.of_what()),
         lead: "Geometric means of paired ratios, 95 % intervals. Above 1 the first path has more goodput, or costs more CPU.".to_owned(),
         notice: notice_without(&panels, "There is no ratio to draw", || why_none(run, &controls)),
         reading: reading.unwrap_or_else(|| "No two paths could be compared.".to_owned()),
@@ -133,11 +136,12 @@ fn series(
     let all = pairs.iter().map(|pair| {
         let name = pair.name();
         let mut series = Series::new(pair.id(), name.clone(), look(pairs, *pair));
+        let across = run.cells.followed();
         for ratio in rows(run, group, controls, *pair, metric) {
-            series.add(Across::Size.place(&ratio.cell), ratio.ratio.value(), |estimate| {
+            series.add(across.place(&ratio.cell), ratio.ratio.value(), |estimate| {
                 format!(
                     "{name}, {}, {}: {}, {}",
-                    ratio.cell.message.bytes(),
+                    across.name(&ratio.cell),
                     group.name,
                     numbers::ratio(estimate),
                     numbers::counted(estimate.trials, "block", "blocks")
@@ -149,7 +153,7 @@ fn series(
     all.collect()
 }
 
-/// The ratios of a pair in a group, ascending in size.
+/// The ratios of a pair in a group, ascending in what lies across.
 fn rows<'a>(
     run: &'a Run,
     group: &Group,
@@ -157,13 +161,12 @@ fn rows<'a>(
     pair: Pair,
     metric: Metric,
 ) -> Vec<&'a Ratio> {
+    let across = run.cells.followed();
     let is_here = |ratio: &&Ratio| {
-        ratio.metric == metric
-            && self::pair(ratio) == pair
-            && group.holds(&ratio.cell, Across::Size)
+        ratio.metric == metric && self::pair(ratio) == pair && group.holds(&ratio.cell, across)
     };
     let mut rows: Vec<&Ratio> = drawable(run, controls).filter(is_here).collect();
-    rows.sort_by_key(|ratio| ratio.cell.message.bytes());
+    rows.sort_by(|a, b| across.place(&a.cell).total_cmp(&across.place(&b.cell)));
     rows
 }
 
@@ -176,7 +179,7 @@ fn share_axes(panels: &mut [Plot]) {
     }
 }
 
-/// Goodput of every pair at the smallest and the largest size.
+/// Goodput of every pair at the first and the last place.
 fn reading(run: &Run, group: &Group, controls: &BTreeSet<&Cell>, pairs: &[Pair]) -> Option<String> {
     let parts: Vec<String> = pairs
         .iter()
@@ -185,7 +188,7 @@ fn reading(run: &Run, group: &Group, controls: &BTreeSet<&Cell>, pairs: &[Pair])
             rows.retain(|ratio| ratio.ratio.value().is_some());
             let at = |ratio: &Ratio| {
                 let figure = ratio.ratio.value().map(numbers::ratio).unwrap_or_default();
-                format!("{figure} at {}", ratio.cell.message.bytes())
+                format!("{figure} at {}", run.cells.followed().name(&ratio.cell))
             };
             let text = match rows.as_slice() {
                 [] => return None,

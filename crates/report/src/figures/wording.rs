@@ -171,10 +171,7 @@ pub(super) fn ends(
                     Some(format!("{} {}", entry.cell.send_path, level(&value(entry)?)))
                 })
                 .collect();
-            let at = here().next().map_or_else(String::new, |entry| match across {
-                Across::Size => entry.cell.message.bytes().to_string(),
-                Across::Threads => counted(entry.cell.threads.get(), "thread", "threads"),
-            });
+            let at = here().next().map_or_else(String::new, |entry| across.name(&entry.cell));
             format!("at {at} {} {unit}", figures.join(", "))
         })
         .collect();
