@@ -14,6 +14,7 @@ mod marks;
 mod panel;
 pub(crate) mod pen;
 pub(crate) mod sheet;
+mod spans;
 pub(crate) mod style;
 pub(crate) mod tints;
 mod typeset;

@@ -1,5 +1,6 @@
 //! Figures of a run as SVG, each from the summary's own figures; the same summary gives the same bytes.
 
+mod break_evens;
 mod captions;
 mod counters;
 pub(crate) mod cpu_time;
@@ -92,6 +93,14 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
     // It says itself, panel by panel, what was copied.
     figures.extend(links::links(summary).map(|mut figure| {
         figure.notes.extend(wording::preliminary(summary));
+        footer.clone_into(&mut figure.footer);
+        placed(figure)
+    }));
+    figures.extend(break_evens::break_evens(summary).map(|mut figure| {
+        let all = Cells::new(summary, |_| true);
+        figure
+            .notes
+            .extend([wording::copied(&all), wording::preliminary(summary)].into_iter().flatten());
         footer.clone_into(&mut figure.footer);
         placed(figure)
     }));

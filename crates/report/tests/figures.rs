@@ -176,6 +176,53 @@ fn rings_that_a_plan_follows_lie_across_with_the_caches_that_end_between_them() 
     assert_legible(named(&figures, NAME), "rings and sizes");
 }
 
+/// A run over the sink in which paths that pass by reference cost a fixed part more a message and half as much a byte.
+fn by_reference(paths: &str, fixed_ns: f64) -> Vec<Figure> {
+    let plan = plan(&[
+        (Factor::Send, paths),
+        (Factor::Link, "sink"),
+        (Factor::Threads, "1"),
+        (Factor::Message, "1KiB..256KiB"),
+    ]);
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        let kib = cell.message.bytes().0 as f64 / 1024.0;
+        let passes = cell.send_path.capabilities().passes_by_reference;
+        let cost = if passes { 100.0 + fixed_ns / kib } else { 200.0 };
+        synthetic::trial(cell, round)
+            .sender_cpu_ns_per_kib(cost * synthetic::noise(7, cell, round, 0.02))
+    });
+    all(&analysis::summarise(&plan, &synthetic::host(), &records))
+}
+
+#[test]
+fn one_figure_tells_from_which_size_on_each_path_that_passes_by_reference_costs_less() {
+    const NAME: &str = "break-even";
+    let paths = "send,sendmsg,zerocopy,sendfile,uring-send,uring-send-zc";
+    // 1600 ns a message are 100 ns a KiB at 16 KiB.
+    let figures = by_reference(paths, 1600.0);
+    let figure = named(&figures, NAME);
+    assert_legible(figure, NAME);
+    let says: Vec<String> = texts(&figure.svg).into_iter().map(|text| text.says).collect();
+    for row in [
+        "zerocopy / sendmsg, its copying twin: cheaper from 1",
+        "sendfile / sendmsg: cheaper from 1",
+        "sendfile / send, its copying twin: cheaper from 1",
+        "uring-send-zc / sendmsg: cheaper from 1",
+        "uring-send-zc / uring-send, its copying twin: cheaper from 1",
+    ] {
+        assert!(says.iter().any(|text| text.starts_with(row)), "{row}: {says:#?}");
+    }
+    assert!(figure.reading.starts_with("sender-side cost, sink, 1 thread: zerocopy / sendmsg"));
+    // The other way round.
+    for (fixed_ns, words) in [(1e6, "costs more at every size"), (0.0, "cheaper at every size")] {
+        let figures = by_reference("sendmsg,zerocopy,uring-sendmsg-zc", fixed_ns);
+        let figure = named(&figures, NAME);
+        assert!(figure.reading.ends_with(&format!("{words}.")), "{}", figure.reading);
+    }
+    // One pair has its figures already.
+    assert!(by_reference("sendmsg,zerocopy", 0.0).iter().all(|figure| figure.name != NAME));
+}
+
 /// A run with every cell profiled.
 fn profiled(plan: &Plan) -> Summary {
     let mut records = synthetic::run(plan, 3, synthetic::trial);

@@ -26,6 +26,8 @@ pub(crate) struct Description {
     pub(crate) panels: Vec<Plot>,
     /// Groups of stacked bars, below the panels.
     pub(crate) bars: Vec<Bars>,
+    /// Where along an axis something holds, below the panels.
+    pub(crate) spans: Vec<Spans>,
     /// What must be said beside, under the panels.
     pub(crate) notes: Vec<String>,
     /// Machine and set-up, in the last line.
@@ -102,6 +104,34 @@ pub(crate) struct Segment {
     pub(crate) share: String,
     /// What it says under the pointer.
     pub(crate) tip: String,
+}
+
+/// Rows that tell where along one axis something holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Spans {
+    /// What they are of.
+    pub(crate) title: String,
+    /// Across.
+    pub(crate) axis: Axis,
+    /// From top to bottom.
+    pub(crate) rows: Vec<Span>,
+}
+
+/// Where it holds for one of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    /// What it is of, and what is found.
+    pub(crate) text: String,
+    /// How it looks.
+    pub(crate) look: Look,
+    /// From and to: what was measured.
+    pub(crate) measured: [f64; 2],
+    /// From and to: where it holds.
+    pub(crate) holds: Vec<[f64; 2]>,
+    /// Where it begins or ends to hold, where that is estimated.
+    pub(crate) at: Option<f64>,
+    /// From and to: where it may begin or end to hold.
+    pub(crate) unclear: Option<[f64; 2]>,
 }
 
 /// A pair of axes and what lies in it.

@@ -10,6 +10,7 @@ use super::looks::Look;
 use super::marks;
 use super::panel::{Frame, Panel, left_margin};
 use super::pen::Pen;
+use super::spans;
 use super::tints::Tint;
 use crate::markup::{Markup, Tag};
 
@@ -69,6 +70,10 @@ pub(crate) fn draw(figure: &Description, breadth: Breadth) -> String {
     for bars in &figure.bars {
         let place = (PADDING, sheet.y + 10.0, sheet.room());
         sheet.y = bars::draw(&mut sheet.markup, bars, breadth, place);
+    }
+    for spans in &figure.spans {
+        let place = (PADDING, sheet.y + 10.0, sheet.room());
+        sheet.y = spans::draw(&mut sheet.markup, spans, place);
     }
     for note in &figure.notes {
         sheet.y += 2.0;

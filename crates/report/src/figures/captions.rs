@@ -175,7 +175,7 @@ fn rank((crossover, cell): &(&Crossover, &Cell)) -> u8 {
 }
 
 /// The sizes outside a break-even at which neither path is shown to be better: `; unclear at 64 B`.
-fn unclear(sizes: &[u64]) -> String {
+pub(super) fn unclear(sizes: &[u64]) -> String {
     let sizes: Vec<String> = sizes.iter().map(|bytes| model::Bytes(*bytes).to_string()).collect();
     if sizes.is_empty() { String::new() } else { format!("; unclear at {}", listed(&sizes)) }
 }
