@@ -191,11 +191,15 @@ fn own_table(summary: &Summary, all: bool) -> Vec<Line> {
 /// The last line: the report to read on in, where it was written.
 fn last_line(summary: &Summary, options: ScreenOptions) -> Line {
     let directory = options.directory;
-    let line = Line::wrapped(2).and(Style::Strong, "Report: ");
-    let line = line.and(Style::Plain, format!("{directory}/report.html"));
+    let report = format!("{directory}/report.html");
     let tally = claims_tally(&summary.explained.claims).filter(|_| options.verbose);
+    // No line of its own: all of a default run stands on one screen.
+    let method = "; how it was measured: its Method";
+    let fits = "Report: ".len() + report.chars().count() + method.len() <= options.width;
+    let line = Line::wrapped(2).and(Style::Strong, "Report: ").and(Style::Plain, report);
     match tally {
         Some(tally) => line.and(Style::Plain, format!("    claims of the paper: {tally}")),
+        None if fits && !options.verbose => line.and(Style::Faint, method),
         None => line,
     }
 }
