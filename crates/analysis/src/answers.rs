@@ -17,7 +17,7 @@ pub use self::finding::{
 use crate::evidence::Evidence;
 use crate::id::Id;
 use crate::metric::Metric;
-use crate::on_link::main_link;
+use crate::on_link::{main_link, no_main_link};
 use crate::operands::Compared;
 use crate::reason::Reason;
 use crate::reference::Caveat;
@@ -72,7 +72,7 @@ pub fn answers(evidence: &Evidence<'_>, whole: &Evidence<'_>) -> Vec<Answer> {
         if !is_measured(whole) {
             Found::no_valid_trial()
         } else if main_link(whole).is_none() {
-            Found::lacking(Reason::SinkAlone, Missing::plan("copycost run --link loopback,sink"))
+            Found::lacking(no_main_link(whole), Missing::plan("copycost run --link loopback,sink"))
         } else {
             answer(evidence)
         }

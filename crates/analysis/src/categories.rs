@@ -134,7 +134,7 @@ impl Category {
             }
             Self::Idle => "nothing to do; no part of the busy samples",
             Self::Other => {
-                "known and none of these: timer ticks, RCU callbacks, files, the sampling itself"
+                "known and none of these: unix sockets, timer ticks, RCU callbacks, files, the sampling itself"
             }
         }
     }

@@ -32,7 +32,7 @@ use crate::copies::copy_audit;
 use crate::evidence::Evidence;
 use crate::id::Id;
 use crate::laws::law::{Law, LawState};
-use crate::on_link::main_link;
+use crate::on_link::{main_link, no_main_link};
 use crate::reason::{Part, PartKind, Reason, Shown};
 use crate::reference::{Caveat, Reference};
 use crate::results::RunFacts;
@@ -93,7 +93,7 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
             not_measured(Reason::NoWholeRound, Missing::rounds())
         } else {
             match judge {
-                Main(_) if main_link(whole).is_none() => of_the_sink_alone(),
+                Main(_) if main_link(whole).is_none() => without_main_link(whole),
                 Main(judge) => judge(evidence),
                 Whole(judge) => judge(evidence, whole),
             }
@@ -212,9 +212,9 @@ fn not_measured(reason: Reason, missing: Missing) -> Ruling {
 }
 
 /// Nothing but the sink was measured, which has no receiver.
-fn of_the_sink_alone() -> Ruling {
+fn without_main_link(whole: &Evidence<'_>) -> Ruling {
     not_measured(
-        Reason::SinkAlone,
+        no_main_link(whole),
         Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink"),
     )
 }

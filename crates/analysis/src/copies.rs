@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::evidence::AuditRecords;
 
-/// Copies a payload byte by the kernel's source: into the socket (`_copy_from_iter`, net/ipv4/tcp.c), at delivery of what
+/// Copies a payload byte by the kernel's source: into the socket (`_copy_from_iter`, net/ipv4/tcp.c and net/unix/af_unix.c), at delivery of what
 /// was passed by reference with a notification (`skb_copy_ubufs`, net/core/skbuff.c), out of the socket (`_copy_to_iter`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Expected {
@@ -210,5 +210,21 @@ pub(crate) fn of_cell(
         None => {
             Err(NotCounted::NotAudited { why: audits.why_cell_not_audited(cell, Audit::CopyAudit) })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unix_socket_copies_in_and_out_and_what_is_passed_by_reference_out_alone() {
+        let of = |id: &str| {
+            let expected = expected(&id.parse().unwrap(), 0.0);
+            [expected.copied_in, expected.deferred, expected.copied_out]
+        };
+        assert_eq!(of("send=sendmsg link=unix"), [1.0, 0.0, 1.0]);
+        assert_eq!(of("send=sendfile link=unix"), [0.0, 0.0, 1.0]);
+        assert_eq!(of("send=zerocopy"), [0.0, 1.0, 1.0]);
     }
 }

@@ -27,10 +27,12 @@ pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
     if !evidence.run.states(Factor::Link) {
         return Vec::new();
     }
+    // Nothing goes where a path does not exist.
+    let asked = || evidence.asked().filter(|estimates| estimates.cell.lacks_path().is_none());
     let paths: BTreeSet<(SendPath, Link)> =
-        evidence.asked().map(|estimates| (estimates.cell.send_path, estimates.cell.link)).collect();
+        asked().map(|estimates| (estimates.cell.send_path, estimates.cell.link)).collect();
     let drawn = |(path, link): (SendPath, Link)| {
-        let of_path = evidence.asked().filter(|e| e.cell.send_path == path && e.cell.link == link);
+        let of_path = asked().filter(|e| e.cell.send_path == path && e.cell.link == link);
         of_path.min_by(|a, b| {
             let rank = |estimates: &CellEstimates| {
                 let off = (estimates.cell.message.bytes().0 as f64 / DRAWN_BYTES).ln().abs();

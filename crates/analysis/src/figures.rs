@@ -8,7 +8,7 @@ use model::record::{
 use model::{Bytes, Cell, Measured, TakenBytes};
 
 use crate::copies::mapped_share;
-use crate::metric::{Metric, NO_RECEIVER, NOT_THE_SINK};
+use crate::metric::Metric;
 use crate::release_latency::of_trial;
 
 const KIB: f64 = 1024.0;
@@ -173,8 +173,7 @@ impl<'a> Reading<'a> {
     fn figure(&self, metric: Metric, sums: &Sums<'_>) -> Result<f64, String> {
         let Sums { finished, .. } = sums;
         let link = self.trial.cell.link;
-        if !metric.is_formed_on(link) {
-            let why = if link.has_receiver() { NOT_THE_SINK } else { NO_RECEIVER };
+        if let Some(why) = metric.why_not_formed_on(link) {
             return Err(why.to_owned());
         }
         let (sending, taking) = (&finished.sender, &finished.receiver);

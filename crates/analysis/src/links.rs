@@ -30,7 +30,9 @@ pub(crate) fn comparisons_of(evidence: &Evidence<'_>, contrast: &Contrast) -> Ve
     let pairs = evidence
         .ratios
         .iter()
-        .filter(|ratio| ratio.contrast == *contrast && ratio.cell.is_itself());
+        .filter(|ratio| ratio.contrast == *contrast && ratio.cell.is_itself())
+        // Where a path does not exist there is nothing to compare.
+        .filter(|ratio| ratio.cell.lacks_path().is_none());
     for ratio in pairs {
         let family = Shared::new(&ratio.cell, &[Factor::Send, Factor::Message]);
         if !families.contains(&family) {

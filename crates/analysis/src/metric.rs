@@ -1,6 +1,7 @@
 //! The figures that a trial yields, by the names that they bear in files.
 
 use model::Link;
+use model::record::NO_TCP;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -193,7 +194,7 @@ impl Metric {
     }
 
     /// Whether a figure is formed on a link at all. The sink has no receiver, so that neither its costs nor a total are
-    /// known there; and only there are the sender's side and the helper told apart.
+    /// known there; and only there are the sender's side and the helper told apart. What is of TCP no other socket has.
     pub const fn is_formed_on(self, link: Link) -> bool {
         let is_of_sink = matches!(
             self,
@@ -222,7 +223,30 @@ impl Metric {
                 | Self::BytesPerReceiveCall
                 | Self::MappedShare
         );
+        let is_of_tcp = matches!(
+            self,
+            Self::BytesPerPacket
+                | Self::SendBufferLimitedShare
+                | Self::Retransmits
+                | Self::RttUs
+                | Self::CwndPackets
+                | Self::MssBytes
+        );
+        if is_of_tcp && !link.speaks_tcp() {
+            return false;
+        }
         if link.has_receiver() { !is_of_sink } else { !needs_receiver }
+    }
+
+    /// Why a figure is not formed on a link; none where it is.
+    pub const fn why_not_formed_on(self, link: Link) -> Option<&'static str> {
+        let is_elsewhere = self.is_formed_on(Link::PAPER);
+        match (self.is_formed_on(link), link.has_receiver()) {
+            (true, _) => None,
+            (false, true) if is_elsewhere => Some(NO_TCP),
+            (false, true) => Some(NOT_THE_SINK),
+            (false, false) => Some(NO_RECEIVER),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use model::{Cell, Link, Shared};
 
 use crate::evidence::Evidence;
 use crate::findings::{CostModel, Crossover, Scaling};
+use crate::reason::Reason;
 use crate::results::{CellEstimates, Ratio};
 
 /// The parts of the evidence that speak of one link.
@@ -54,8 +55,17 @@ pub(crate) fn links_asked(evidence: &Evidence<'_>) -> Vec<Link> {
     links
 }
 
-/// The link that the paper's questions and claims are answered on: the first one that has a receiver. None where the sink
-/// alone was asked for.
+/// The link that the paper's questions and claims are answered on: the first one of TCP that has a receiver, as the paper's. None
+/// where the sink or unix sockets alone were asked for.
 pub(crate) fn main_link(evidence: &Evidence<'_>) -> Option<Link> {
-    links_asked(evidence).into_iter().find(|link| link.has_receiver())
+    links_asked(evidence).into_iter().find(|link| link.has_receiver() && link.speaks_tcp())
+}
+
+/// Why there is none.
+pub(crate) fn no_main_link(evidence: &Evidence<'_>) -> Reason {
+    if links_asked(evidence).into_iter().any(|link| !link.speaks_tcp()) {
+        Reason::NoTcp
+    } else {
+        Reason::SinkAlone
+    }
 }

@@ -282,6 +282,8 @@ pub enum Reason {
     },
     /// Only a link without a receiver was measured: its figures are sender-side cost.
     SinkAlone,
+    /// No link was measured that is TCP and has a receiver, as the paper's: a unix socket has neither segments nor windows.
+    NoTcp,
     /// As a range, of what several figures make together.
     Derived {
         /// What they make.

@@ -4,8 +4,8 @@
 use analysis::Metric;
 use analysis::figures::{Reading, value};
 use model::names::{Switch, Watch};
-use model::record::{CpuBusy, FailureKind, Finished, Outcome, SinkFacts, Trial};
-use model::{Bytes, Cell, Measured, Nanos, ReceivePath, SendPath, TakenBytes};
+use model::record::{CpuBusy, FailureKind, Finished, NO_TCP, Outcome, SinkFacts, Trial};
+use model::{Bytes, Cell, Link, Measured, Nanos, ReceivePath, SendPath, TakenBytes};
 
 fn close(measured: &Measured<f64>, truth: f64) {
     let Measured::Value(x) = measured else { panic!("absent: {measured:?}") };
@@ -48,6 +48,26 @@ fn what_was_put_in_comes_out() {
             close(&figure(Metric::ReceiverCpuNsPerMessage), 400.0);
         }
     }
+}
+
+#[test]
+fn what_is_of_tcp_is_absent_over_a_unix_socket_and_the_rest_is_there() {
+    let cell = Cell { link: Link::Unix, ..Cell::default() };
+    let trial = synthetic::trial(&cell, 1).goodput_gbps(20.0).build();
+    let figure = |metric| value(metric, &trial, None);
+    close(&figure(Metric::GoodputGbps), 20.0);
+    for metric in [
+        Metric::BytesPerPacket,
+        Metric::SendBufferLimitedShare,
+        Metric::Retransmits,
+        Metric::RttUs,
+        Metric::CwndPackets,
+        Metric::MssBytes,
+    ] {
+        assert_eq!(figure(metric).reason(), Some(NO_TCP), "{metric:?}");
+    }
+    let of_sink = figure(Metric::HelperCpuNsPerKib);
+    assert!(of_sink.reason().is_some_and(|why| why != NO_TCP), "{of_sink:?}");
 }
 
 #[test]

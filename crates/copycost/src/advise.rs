@@ -105,9 +105,14 @@ fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs) -> String {
 fn usual_links() -> Vec<Link> {
     let is_usual = |link: &Link| {
         let can = link.capabilities();
-        !can.has_devices || !can.copies_by_reference_on_delivery
+        can.speaks_tcp && (!can.has_devices || !can.copies_by_reference_on_delivery)
     };
     Link::ALL.iter().copied().filter(is_usual).collect()
+}
+
+/// Whether passing by reference saves a copy on a link, so that there is a size from which on it pays.
+const fn has_break_even(link: Link) -> bool {
+    link.speaks_tcp() && !link.copies_by_reference_on_delivery()
 }
 
 /// The place of a message's longest field, its length, and that of the second longest; none where two are as long.
@@ -222,7 +227,7 @@ impl Asked {
         let cell = &self.question.cell;
         let bytes = cell.message.bytes().0;
         let can = link.capabilities();
-        let far = (!can.copies_by_reference_on_delivery).then_some(bytes / 4);
+        let far = has_break_even(link).then_some(bytes / 4);
         let near = [bytes / 2, bytes, bytes.saturating_mul(2)];
         let has_fields = |size: &u64| *size >= u64::from(cell.fields.get());
         let sizes = far.into_iter().chain(near).filter(has_fields).filter_map(MessageSize::new);
@@ -268,7 +273,7 @@ impl Asked {
             return vec![cell.shape.clone()];
         };
         let Some((place, longest, second)) = longest(cell) else { return vec![cell.shape.clone()] };
-        let far = (!link.capabilities().copies_by_reference_on_delivery).then_some(longest / 4);
+        let far = has_break_even(link).then_some(longest / 4);
         let near = [longest / 2, longest, longest.saturating_mul(2)];
         let is_longest = |bytes: &u64| *bytes > second && *bytes >= cell.copy_below.bytes().0;
         let with = |bytes: u64| {

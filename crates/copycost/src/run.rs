@@ -211,8 +211,9 @@ impl Measuring<'_> {
 
 fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {
     let choice = engine.congestion();
-    let mut congestion: Vec<String> =
-        plan.factors.congestion.iter().map(|asked| choice.resolve(asked)).collect();
+    let has_any = plan.factors.link.iter().any(|link| link.speaks_tcp());
+    let asked = plan.factors.congestion.iter().filter(|_| has_any);
+    let mut congestion: Vec<String> = asked.map(|asked| choice.resolve(asked)).collect();
     congestion.sort();
     congestion.dedup();
     Segment {

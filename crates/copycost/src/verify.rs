@@ -138,6 +138,11 @@ fn routes(engine: &Engine, options: &VerifyOptions) -> Result<(Vec<Route>, Vec<S
             },
         }
     }
+    let lacking: Option<Vec<_>> =
+        all.iter().map(|route| route.of(&Cell::default()).lacks_path()).collect();
+    if let Some(why) = lacking.as_deref().and_then(<[_]>::first) {
+        return Err(Stop::Usage(why.to_string()));
+    }
     if had.is_empty() {
         let why = notes.into_iter().next().map(|(why, _)| why);
         return Err(Stop::Cannot(why.unwrap_or_else(|| "nothing to verify".to_owned())));

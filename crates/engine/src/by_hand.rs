@@ -123,9 +123,12 @@ pub fn serve(
         None => process::random_token().map_err(|e| EngineError::Unsupported(e.to_string()))?,
     };
     let _ = kernel::limits::raise_open_files();
-    let prepare = prepare(options, Role::Send, Meet::Listen(options.address), token)?;
-    let listener = Listener::open(options.address, &prepare).map_err(EngineError::Unsupported)?;
-    say(listener.address, &token_text(&token));
+    let prepare = prepare(options, Role::Send, Meet::Listen(options.address.into()), token)?;
+    let listener =
+        Listener::open(options.address.into(), &prepare).map_err(EngineError::Unsupported)?;
+    if let Some(address) = listener.address.inet() {
+        say(address, &token_text(&token));
+    }
     let is_over = || interrupts.requested().is_some();
     let met = listener
         .meet(&prepare, options.patience, true, is_over)
@@ -148,10 +151,11 @@ pub fn connect(options: &HandOptions, interrupts: &Interrupts) -> Result<HandRep
         }
     };
     let _ = kernel::limits::raise_open_files();
-    let prepare = prepare(options, Role::Receive, Meet::Connect(options.address), token)?;
+    let prepare = prepare(options, Role::Receive, Meet::Connect(options.address.into()), token)?;
     let is_over = || interrupts.requested().is_some();
     let answering = Duration::from_nanos(options.duration.0);
-    let met = connect_and_wait(options.address, &prepare, options.patience, answering, &is_over);
+    let met =
+        connect_and_wait(options.address.into(), &prepare, options.patience, answering, &is_over);
     match met {
         Ok(met) => conduct(prepare, met, options, interrupts),
         Err(NotMet::TurnedAway(why)) => Ok(HandReport::TurnedAway(why)),

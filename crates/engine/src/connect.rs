@@ -71,7 +71,8 @@ impl Connect<'_> {
             | Reply::Failed { .. } => return Err(wrong_reply(WhichEnd::Receiver, PHASE)),
         };
         if let Some(auditing) = auditing {
-            auditing.before_connecting(address.port());
+            // What has no port has no packets either.
+            auditing.before_connecting(address.port().unwrap_or(0));
         }
         let connect = match role {
             Role::Absorb(_) => Meet::ConnectEach(address),

@@ -368,6 +368,8 @@ struct Job<T> {
     sockets: Vec<(u32, Socket)>,
     /// Whether the other workers have the same.
     is_shared: bool,
+    /// Whether they are TCP.
+    speaks_tcp: bool,
     gate: Arc<Gate>,
     token: crate::protocol::Token,
     watch: model::names::Watch,
@@ -388,7 +390,8 @@ impl<T: Tally> Job<T> {
     /// What watches the worker. Of connections that all workers have, the first one reads the kernel's figures.
     fn watch(&self, flows: usize) -> Watch<T> {
         let watch = Watch::for_windows(self.watch, flows, self.worker, self.windows);
-        if self.is_shared && self.worker > 0 { watch.without_flows() } else { watch }
+        let is_read_by_another = self.is_shared && self.worker > 0;
+        if is_read_by_another || !self.speaks_tcp { watch.without_flows() } else { watch }
     }
 }
 
@@ -446,6 +449,7 @@ impl<T: Tally> Crew<T> {
             let job = Job {
                 sockets: of_worker,
                 is_shared,
+                speaks_tcp: prepare.cell.link.speaks_tcp(),
                 gate: Arc::clone(&gate),
                 token: prepare.token,
                 watch: prepare.cell.watch,
@@ -549,7 +553,7 @@ impl<T: Tally> Crew<T> {
         let phases =
             [Phase::Warmup, Phase::First, Phase::Second, Phase::Third, Phase::Tail, Phase::Stop];
         let watched = self.prepare.cell.watch == model::names::Watch::Cheap;
-        let mut namespace = watched.then(|| Namespace::attach(()));
+        let mut namespace = self.namespace();
         let mut throttling = watched.then(|| Throttling::attach(()));
         let cpus = &self.prepare.machine_cpus;
         let mut machine = (watched && !cpus.is_empty()).then(|| CpuBusy::attach(cpus));
@@ -659,12 +663,20 @@ impl<T: Tally> Crew<T> {
         }
     }
 
+    /// What watches the namespace's TCP, where the trial has any.
+    fn namespace(&self) -> Option<Namespace> {
+        let cell = &self.prepare.cell;
+        let is_watched = cell.watch == model::names::Watch::Cheap && cell.link.speaks_tcp();
+        is_watched.then(|| Namespace::attach(()))
+    }
+
     fn socket_facts(&self) -> Result<SocketFacts, Broken> {
         let flow = self.flows.first().ok_or_else(|| failed("a trial without a flow"))?;
+        let speaks_tcp = self.prepare.cell.link.speaks_tcp();
         let read = || -> Result<SocketFacts, kernel::CallError> {
             Ok(SocketFacts {
-                congestion: flow.congestion()?,
-                nodelay: flow.nodelay()?,
+                congestion: if speaks_tcp { flow.congestion()? } else { String::new() },
+                nodelay: if speaks_tcp { Some(flow.nodelay()?) } else { None },
                 send_buffer_bytes: flow.send_buffer()? as u64,
                 receive_buffer_bytes: flow.receive_buffer()? as u64,
                 zerocopy: flow.zerocopy()?,

@@ -253,8 +253,9 @@ impl End {
             }
             (Meet::Listen(address), Role::Absorb(absorb)) => {
                 let before = self.crews.iter().find_map(AnyCrew::sink);
+                let address = address.inet().ok_or_else(|| failed("the sink takes TCP alone"))?;
                 let crew = SinkCrew::listen(&prepare, absorb, address, before)?;
-                self.reply(&Reply::Listening(crew.address)).map_err(failed)?;
+                self.reply(&Reply::Listening(crew.address.into())).map_err(failed)?;
                 let is_over = Arc::clone(&self.is_over);
                 crew.meet(&|| is_over.load(Ordering::SeqCst))?;
                 return Ok(AnyCrew::Sink(crew));

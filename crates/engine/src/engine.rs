@@ -96,6 +96,10 @@ impl Engine {
                 refused.push((cell, why.into()));
                 continue;
             }
+            if let Some(why) = cell.lacks_path() {
+                refused.push((cell, why));
+                continue;
+            }
             let link = links
                 .entry(LinkSetup::from(&cell))
                 .or_insert_with_key(|setup| links::raise(setup).map(|_| ()));

@@ -28,6 +28,8 @@ pub(crate) struct Watched {
     pub(crate) receiver: u32,
     /// Whether the second process only answers for a missing peer: then it has no receiving workers.
     pub(crate) has_helper: bool,
+    /// Whether the connections are TCP.
+    pub(crate) speaks_tcp: bool,
     /// The CPUs in use.
     pub(crate) cpus: Vec<u32>,
 }

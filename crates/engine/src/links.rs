@@ -11,11 +11,13 @@ pub(crate) mod device_pair;
 mod link;
 mod loopback;
 mod sink;
+mod unix;
 mod veth;
 
 pub(crate) use link::{Link, LinkSetup, Raised};
 pub(crate) use loopback::Loopback;
 use sink::Sink;
+use unix::Unix;
 use veth::Veth;
 
 /// Calls `$body` with `$link` standing for the type of the link that `$name` names: the one dispatch.
@@ -32,6 +34,10 @@ macro_rules! with_link {
             }
             Name::Sink => {
                 type $link = Sink;
+                $body
+            }
+            Name::Unix => {
+                type $link = Unix;
                 $body
             }
         }
@@ -68,6 +74,9 @@ pub(crate) fn has_what_varies(cell: &Cell) -> Result<(), String> {
             cell.link,
             names.join(" or ")
         ));
+    }
+    if let Some(why) = cell.lacks_path() {
+        return Err(why.to_string());
     }
     with_link!(cell.link, Kind => Kind::suits(cell))?;
     segment_fits(cell)

@@ -1,9 +1,9 @@
 //! How the two ends of a trial find each other: connections that begin with a token.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use kernel::socket::Socket;
+use kernel::process;
+use kernel::socket::{Address, Socket};
 use model::values::{Rate, Segment, SocketBuffer};
 
 use crate::protocol::{GREETING_BYTES, Prepare};
@@ -38,6 +38,7 @@ pub(crate) struct Met {
 /// Sets what must be set before a connection begins; the rest of a connection's options too, as they cost nothing.
 fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
     let cell = &prepare.cell;
+    let speaks_tcp = cell.link.speaks_tcp();
     if let SocketBuffer::Fixed(bytes) = cell.send_buffer {
         let granted = socket
             .set_send_buffer(usize::try_from(bytes).unwrap_or(usize::MAX))
@@ -49,6 +50,9 @@ fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
             .set_receive_buffer(usize::try_from(bytes).unwrap_or(usize::MAX))
             .map_err(|error| error.to_string())?;
         refuse_less("SO_RCVBUF", "rmem_max", bytes, granted)?;
+    }
+    if !speaks_tcp {
+        return Ok(());
     }
     if let Segment::Fixed(bytes) = cell.segment {
         socket
@@ -81,12 +85,12 @@ fn refuse_less(option: &str, sysctl: &str, asked: u64, granted: usize) -> Result
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: Socket,
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
 }
 
 impl Listener {
     /// Listens.
-    pub(crate) fn open(address: SocketAddr, prepare: &Prepare) -> Result<Self, String> {
+    pub(crate) fn open(address: Address, prepare: &Prepare) -> Result<Self, String> {
         let socket = Socket::stream(address).map_err(|error| error.to_string())?;
         socket.set_reuse_address(true).map_err(|error| error.to_string())?;
         // Accepted connections inherit the options; the receive buffer decides the window scale at the handshake.
@@ -94,7 +98,7 @@ impl Listener {
         socket.bind(address).map_err(|error| error.to_string())?;
         let flows = u16::try_from(prepare.cell.connections()).unwrap_or(u16::MAX);
         socket.start_listening(flows.saturating_add(BACKLOG)).map_err(|error| error.to_string())?;
-        let address = socket.local_address().map_err(|error| error.to_string())?;
+        let address = socket.address().map_err(|error| error.to_string())?;
         Ok(Self { socket, address })
     }
 
@@ -109,7 +113,7 @@ impl Listener {
     ) -> Result<Met, String> {
         let wanted = prepare.cell.connections() as usize;
         let deadline = Instant::now() + patience;
-        let mut door = Door::new(&self.socket, &prepare.token, wanted, answers);
+        let mut door = Door::new(&self.socket, self.address, &prepare.token, wanted, answers);
         while !door.is_complete() {
             if is_over() {
                 return Err("given up".to_owned());
@@ -140,7 +144,7 @@ impl Listener {
 
 /// Makes one connection for each flow: all to the same port, or each to one of its own.
 pub(crate) fn connect(
-    address: SocketAddr,
+    address: Address,
     has_port_each: bool,
     prepare: &Prepare,
     patience: Duration,
@@ -148,13 +152,16 @@ pub(crate) fn connect(
     let deadline = Instant::now() + patience;
     let mut sockets = Vec::new();
     for flow in 0..prepare.cell.connections() {
-        let mut address = address;
-        if has_port_each {
-            let port = u32::from(address.port()) + flow;
-            address.set_port(
-                u16::try_from(port).map_err(|_| format!("no port {port} for flow {flow}"))?,
-            );
-        }
+        let address = match address {
+            Address::Inet(mut of_flow) if has_port_each => {
+                let port = u32::from(of_flow.port()) + flow;
+                of_flow.set_port(
+                    u16::try_from(port).map_err(|_| format!("no port {port} for flow {flow}"))?,
+                );
+                of_flow.into()
+            }
+            Address::Inet(_) | Address::Unix(_) => address,
+        };
         // One listener takes the flows of one cell; where each flow has a port, one serves all cells.
         let first = if has_port_each { prepare.among.first } else { 0 };
         sockets.push(greet(address, prepare, first + flow, deadline)?);
@@ -162,9 +169,15 @@ pub(crate) fn connect(
     Ok(Met { sockets, strangers: 0, refused_accepts: 0 })
 }
 
+/// Whether the kernel says of a connection's other end that it is another user's; of TCP it says nothing.
+fn is_of_another_user(socket: &Socket, address: Address) -> bool {
+    matches!(address, Address::Unix(_))
+        && !socket.peer_user().is_ok_and(|user| user == process::effective_user())
+}
+
 /// Makes one connection and shows the token.
 fn greet(
-    address: SocketAddr,
+    address: Address,
     prepare: &Prepare,
     flow: u32,
     deadline: Instant,
@@ -173,6 +186,11 @@ fn greet(
     set_up(&socket, prepare)?;
     let left = deadline.saturating_duration_since(Instant::now());
     socket.connect(address, left).map_err(|error| error.to_string())?;
+    if is_of_another_user(&socket, address) {
+        return Err(format!(
+            "{address} is another user's by now; the end that listened there is gone"
+        ));
+    }
     let mut greeting = [0; GREETING_BYTES];
     greeting[..16].copy_from_slice(&prepare.token);
     greeting[16..].copy_from_slice(&flow.to_be_bytes());

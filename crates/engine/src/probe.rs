@@ -8,7 +8,7 @@ use kernel::snmp::Snmp;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
 use model::names::AckPlacement;
-use model::{Factor, Family, Instrument, Link, Missing, Pages, ReceivePath, SendPath};
+use model::{Cell, Factor, Family, Instrument, Link, Missing, Pages, ReceivePath, SendPath};
 use serde::{Serialize, Serializer};
 
 use crate::congestion::CongestionChoice;
@@ -109,12 +109,7 @@ pub fn probe() -> Probe {
     for path in ReceivePath::ALL {
         items.push(item("receive path", path.name(), receive_paths::supported(*path), ""));
     }
-    for link in Link::ALL {
-        for family in Family::ALL {
-            let raised = links::raise(&LinkSetup::plain(*link, *family));
-            items.push(item("link", &format!("{link} {family}"), raised, ""));
-        }
-    }
+    items.extend(Link::ALL.iter().flat_map(|link| of_link(*link)));
     for instrument in Instrument::ALL {
         let (state, note) = instrument_state(*instrument, &host);
         let scope = format!("observes {}", crate::instruments::scope(*instrument));
@@ -131,6 +126,30 @@ pub fn probe() -> Probe {
     items.extend(settings(&host));
     let noise = noise(&host);
     Probe { host, items, noise }
+}
+
+/// A link over each family of addresses, and the paths that do not exist on it.
+fn of_link(link: Link) -> Vec<Item> {
+    let families = if link.speaks_tcp() { Family::ALL } else { &[Family::Ipv4] };
+    let mut items: Vec<Item> = Vec::new();
+    for family in families {
+        let name =
+            if link.speaks_tcp() { format!("{link} {family}") } else { link.name().to_owned() };
+        items.push(item("link", &name, links::raise(&LinkSetup::plain(link, *family)), ""));
+    }
+    let of_send =
+        SendPath::ALL.iter().map(|path| Cell { send_path: *path, link, ..Cell::default() });
+    let of_receive =
+        ReceivePath::ALL.iter().map(|path| Cell { receive_path: *path, link, ..Cell::default() });
+    for (group, cells) in
+        [("send path", of_send.collect::<Vec<_>>()), ("receive path", of_receive.collect())]
+    {
+        for why in cells.iter().filter_map(Cell::lacks_path) {
+            let name = why.what.clone();
+            items.push(item(group, &name, State::No(why.unnamed()), ""));
+        }
+    }
+    items
 }
 
 fn zerocopy_limits(host: &Host) -> String {

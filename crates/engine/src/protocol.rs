@@ -1,7 +1,6 @@
 //! What the engine and its ends say to each other: one JSON line an order, one a reply.
 
-use std::net::SocketAddr;
-
+use kernel::socket::Address;
 use model::record::{CpuBusy, FailureKind, Machine, ReceiveTally, SendTally, Side, SinkFacts};
 use model::{Cell, Measured, Nanos};
 use serde::{Deserialize, Serialize};
@@ -92,12 +91,26 @@ pub struct Absorb {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Meet {
-    /// Wait at this address; port 0 takes any that is free.
-    Listen(SocketAddr),
+    /// Wait at this address; port 0 takes any that is free, `@` a name that the kernel chooses.
+    Listen(#[serde(with = "as_text")] Address),
     /// Go to this address.
-    Connect(SocketAddr),
+    Connect(#[serde(with = "as_text")] Address),
     /// Go to this address, each flow to a port of its own from this one upwards.
-    ConnectEach(SocketAddr),
+    ConnectEach(#[serde(with = "as_text")] Address),
+}
+
+/// An address as it is written and read.
+mod as_text {
+    use kernel::socket::Address;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(address: &Address, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(address)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
 }
 
 /// Where the flows of one cell stand among those of all cells that are prepared side by side.
@@ -214,7 +227,7 @@ pub enum Reply {
     /// Answer to [`Order::Idle`].
     Idle(Measured<CpuBusy>),
     /// Answer to [`Order::Prepare`] of an end that listens: where.
-    Listening(SocketAddr),
+    Listening(#[serde(with = "as_text")] Address),
     /// All flows are connected and all workers wait for the start.
     Ready,
     /// Answer to [`Order::Slice`] of an end that receives: its window is over.

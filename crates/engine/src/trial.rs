@@ -41,6 +41,7 @@ impl Trial<'_> {
             sender: ends.sender.id(),
             receiver: ends.receiver.id(),
             has_helper: self.order.cell.link.capabilities().has_helper,
+            speaks_tcp: self.order.cell.link.speaks_tcp(),
             cpus: self.connect.seats.in_use(self.connect.usable),
         };
         if let Some(auditing) = &mut auditing {

@@ -114,16 +114,20 @@ impl VerifyOptions {
 
     /// Every link, family and pair of paths.
     pub fn routes(&self) -> impl Iterator<Item = Route> {
-        let families =
-            self.links.iter().flat_map(|link| self.families.iter().map(move |f| (link, f)));
+        let usual = Cell::default().family;
+        let families = self.links.iter().flat_map(move |link| {
+            // A link without addresses has no family of them.
+            let families = if link.speaks_tcp() { self.families.clone() } else { vec![usual] };
+            families.into_iter().map(move |family| (link, family))
+        });
         families.flat_map(|(link, family)| {
             let pairs =
                 self.paths.iter().flat_map(|send| self.receive.iter().map(move |r| (send, r)));
-            pairs.map(|(send, receive)| Route {
+            pairs.map(move |(send, receive)| Route {
                 send: *send,
                 receive: *receive,
                 link: *link,
-                family: *family,
+                family,
             })
         })
     }
@@ -163,7 +167,8 @@ impl Route {
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {} over {} {}", self.send, self.receive, self.link, self.family)
+        write!(f, "{} to {} over {}", self.send, self.receive, self.link)?;
+        if self.link.speaks_tcp() { write!(f, " {}", self.family) } else { Ok(()) }
     }
 }
 

@@ -114,7 +114,9 @@ impl Present {
 /// Raises, measures and lowers.
 fn once(engine: &mut Engine, link: &str) {
     let cell = |send: &str| format!("send={send} link={link} message_bytes=512 threads=1");
-    let cells = [cell("sendmsg"), cell("zerocopy")];
+    // Without TCP there is no path with notifications.
+    let is_tcp = link.parse::<model::Link>().unwrap().speaks_tcp();
+    let cells = [cell("sendmsg"), cell(if is_tcp { "zerocopy" } else { "splice" })];
     let order = series(&[cells[0].as_str(), cells[1].as_str()], 2, None);
     for outcome in engine.series(&order).unwrap() {
         match outcome {
@@ -131,7 +133,7 @@ fn once(engine: &mut Engine, link: &str) {
 fn again_and_again() {
     let asked = std::env::var("COPYCOST_SERIES").ok();
     let asked = asked.map(|text| text.parse::<u64>().unwrap());
-    let mut links = vec!["loopback"];
+    let mut links = vec!["loopback", "unix"];
     match (Namespace::create(), kernel::sink::supported()) {
         (Err(why), _) => eprintln!("skipped: veth and sink: {why}"),
         (Ok(_), Err(why)) => {

@@ -164,9 +164,9 @@ fn idle_strangers() {
 fn byte_at_a_time() {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut receiver = OrderedEnd::start(|_| {});
-    receiver.order(&prepare(&Cell::default(), Role::Receive, Meet::Listen(any)));
+    receiver.order(&prepare(&Cell::default(), Role::Receive, Meet::Listen(any.into())));
     let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
-    let mut slow = TcpStream::connect(address).unwrap();
+    let mut slow = TcpStream::connect(address.inet().unwrap()).unwrap();
     slow.set_nodelay(true).unwrap();
     // The token of these tests' ends, and the number of the only flow.
     for byte in [[3; 16].as_slice(), &[0; 4]].concat() {

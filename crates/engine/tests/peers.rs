@@ -96,9 +96,13 @@ fn order(cell: &Cell, role: Role, meet: Meet) -> Order {
 /// An end that sends, as a server by hand does, and the peer that came to it.
 fn sender(cell: &Cell) -> (OrderedEnd, TcpStream) {
     let mut end = OrderedEnd::start(|_| {});
-    end.order(&order(cell, Role::Send, Meet::Listen((Ipv4Addr::LOCALHOST, 0).into())));
+    end.order(&order(
+        cell,
+        Role::Send,
+        Meet::Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()),
+    ));
     let Reply::Listening(address) = end.reply() else { panic!("it does not listen") };
-    let mut peer = TcpStream::connect(address).unwrap();
+    let mut peer = TcpStream::connect(address.inet().unwrap()).unwrap();
     peer.write_all(&[TOKEN.as_slice(), &[0; 4]].concat()).unwrap();
     assert_eq!(end.reply(), Reply::Ready);
     (end, peer)
@@ -109,7 +113,7 @@ fn receiver(cell: &Cell) -> (OrderedEnd, TcpStream) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     let mut end = OrderedEnd::start(|_| {});
-    end.order(&order(cell, Role::Receive, Meet::Connect(address)));
+    end.order(&order(cell, Role::Receive, Meet::Connect(address.into())));
     let (peer, _) = listener.accept().unwrap();
     assert_eq!(end.reply(), Reply::Ready);
     peer.set_nodelay(true).unwrap();
@@ -254,7 +258,11 @@ fn at_the_deadline(cell: &Cell, behave: impl FnOnce(&mut TcpStream) + Send + 'st
     over.send(()).unwrap();
     peer.join().unwrap();
     // The end is as good as new.
-    end.order(&order(cell, Role::Send, Meet::Listen((Ipv4Addr::LOCALHOST, 0).into())));
+    end.order(&order(
+        cell,
+        Role::Send,
+        Meet::Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()),
+    ));
     assert!(matches!(end.reply(), Reply::Listening(_)), "{cell}");
     why
 }

@@ -14,8 +14,8 @@ use engine::gate::{Gate, Phase};
 use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
 use engine::send_paths::{
-    Hybrid, SendOptions, SendPath, Sendfile, Splice, UringSendZc, UringSendZcFixed, UringSendmsgZc,
-    Wait, Zerocopy,
+    Hybrid, SendOptions, SendPath, Sendfile, Sendmsg, Splice, UringSendZc, UringSendZcFixed,
+    UringSendmsgZc, Wait, Zerocopy,
 };
 use engine::slots::{Slot, Slots};
 use engine::watch::Watch;
@@ -28,7 +28,7 @@ use model::{Cell, Missing};
 
 mod common;
 
-use common::connected;
+use common::{connected, connected_unix};
 
 const SLOTS: u32 = 4;
 
@@ -73,7 +73,14 @@ impl<P: SendPath> SendPath for Hasty<P> {
 /// Sends rewritten messages to a receiver that starts late, so that some wait in the sender's queue, where
 /// the kernel still reads the slots. None: this machine refuses SO_ZEROCOPY.
 fn check_with<P: SendPath>(cell: &str) -> Option<(SendTally, ReceiveTally)> {
-    let (client, server) = connected();
+    check_between::<P>(cell, connected())
+}
+
+/// The same over given sockets.
+fn check_between<P: SendPath>(
+    cell: &str,
+    (client, server): (Socket, Socket),
+) -> Option<(SendTally, ReceiveTally)> {
     if let Err(why) = P::supported() {
         eprintln!("skipped: {why}");
         return None;
@@ -180,4 +187,18 @@ fn a_message_that_is_rewritten_although_nobody_tells_of_its_release_is_caught() 
         assert_eq!(received.received_bytes, sent.accepted_bytes);
         assert!(received.wrong_bytes > 0, "unnoticed over {} bytes", received.checked_bytes);
     }
+}
+
+/// Over unix sockets, too: pages lie in the receiver's queue as they are.
+#[test]
+fn a_message_that_is_rewritten_too_early_over_unix_sockets_is_caught() {
+    let cell = "message_bytes=65536";
+    for check in [check_between::<Sendfile>, check_between::<Splice>] {
+        let Some((sent, received)) = check(cell, connected_unix()) else { return };
+        assert_eq!(received.received_bytes, sent.accepted_bytes);
+        assert!(received.wrong_bytes > 0, "unnoticed over {} bytes", received.checked_bytes);
+    }
+    // What copies may be rewritten as soon as its call has returned.
+    let Some((sent, received)) = check_between::<Sendmsg>(cell, connected_unix()) else { return };
+    assert_eq!((received.checked_bytes, received.wrong_bytes), (sent.accepted_bytes, 0));
 }

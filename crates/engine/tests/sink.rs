@@ -225,8 +225,8 @@ fn strangers() {
     let cell: Cell = "send=sendmsg link=sink message_bytes=4096 threads=1".parse().unwrap();
     let mut sink = OrderedEnd::start(|end| far.start_inside(end));
     let absorb = Absorb { helper_cpu: 0, segment_bytes: 1460 };
-    sink.order(&prepare(&cell, Role::Absorb(absorb), Meet::Listen(address)));
-    assert_eq!(sink.reply(), Reply::Listening(address));
+    sink.order(&prepare(&cell, Role::Absorb(absorb), Meet::Listen(address.into())));
+    assert_eq!(sink.reply(), Reply::Listening(address.into()));
     // One that knows no token is answered by a reset; one that says nothing keeps nobody waiting; a port of no flow.
     let limit = Duration::from_secs(5);
     let knock = || near.run(|| TcpStream::connect_timeout(&address, limit).unwrap()).unwrap();
@@ -240,7 +240,7 @@ fn strangers() {
     assert!(near.run(|| TcpStream::connect_timeout(&nowhere, brief)).unwrap().is_err());
 
     let mut sender = OrderedEnd::start(|end| near.start_inside(end));
-    sender.order(&prepare(&cell, Role::Send, Meet::ConnectEach(address)));
+    sender.order(&prepare(&cell, Role::Send, Meet::ConnectEach(address.into())));
     assert_eq!(sender.reply(), Reply::Ready);
     assert_eq!(sink.reply(), Reply::Ready);
     // Another's packet to the flow's port, whatever its sequence number is.
@@ -358,7 +358,7 @@ fn strangers_between() {
             let among = Among { first, flows: 3 };
             Order::Prepare(Box::new(Prepare { among, windows: 3, ..*prepare }))
         };
-        sink.order(&prepared(role, Meet::Listen(address)));
+        sink.order(&prepared(role, Meet::Listen(address.into())));
         let Reply::Listening(there) = sink.reply() else { panic!("it does not listen") };
         assert_eq!(u32::from(there.port()), 10_000 + first);
         sender.order(&prepared(Role::Send, Meet::ConnectEach(there)));

@@ -440,7 +440,7 @@ fn strangers() {
     let cell = Cell::default();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut receiver = OrderedEnd::start(|_| {});
-    receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(any)));
+    receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(any.into())));
     let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
     // One that knows no token, one that says nothing, one that claims a flow that is not there.
     let knock = |words: &[u8]| {
@@ -587,7 +587,7 @@ fn stopped_ends() {
     };
     for stops_the_sender in [true, false] {
         let mut receiver = OrderedEnd::start(|_| {});
-        receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(any)));
+        receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(any.into())));
         let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
         let mut sender = OrderedEnd::start(|_| {});
         sender.order(&prepare(&cell, Role::Send, Meet::Connect(address)));
@@ -609,7 +609,7 @@ fn stopped_ends() {
         assert!(why.contains("stopped and continued while it measured"), "{why}");
         assert!(matches!(other.reply(), Reply::Finished(_)), "the other end knows nothing of it");
         // What it measures next counts again.
-        stopped.order(&prepare(&cell, Role::Receive, Meet::Listen(any)));
+        stopped.order(&prepare(&cell, Role::Receive, Meet::Listen(any.into())));
         assert!(matches!(stopped.reply(), Reply::Listening(_)));
     }
 }

@@ -1,4 +1,4 @@
-//! TCP sockets: set up with care, then driven with one system call a call and nothing around it.
+//! Stream sockets, TCP and unix: set up with care, then driven with one system call a call and nothing around it.
 //!
 //! Calls of set-up and handshake answer a [`CallError`] or a [`SocketError`]. The hot ones answer a bare
 //! [`Errno`], do not repeat interrupted calls, and always add `MSG_NOSIGNAL`, so that a peer that is gone
@@ -21,9 +21,11 @@ mod address;
 mod handshake;
 mod options;
 
+pub use address::{Address, UnixName};
+
 use address::RawAddress;
 
-/// A TCP socket; dropping it closes it.
+/// A stream socket, TCP or unix; dropping it closes it.
 #[derive(Debug)]
 pub struct Socket {
     fd: OwnedFd,
@@ -122,6 +124,9 @@ impl SocketError {
         }
     }
 }
+
+/// How long somebody waits who finds the queue of a unix listener full, before the next try.
+const QUEUE_LOOK: Duration = Duration::from_millis(1);
 
 /// What a system call that answers a count or −1 said.
 #[inline]
@@ -265,15 +270,16 @@ impl Socket {
 
 // Setting up and taking down.
 impl Socket {
-    /// A TCP socket of the address's family, neither bound nor connected, blocking, closed on exec.
+    /// A stream socket of the address's family, neither bound nor connected, blocking, closed on exec.
     ///
     /// # Errors
     ///
     /// EAFNOSUPPORT without IPv6, EMFILE above the limit of open files; both name their remedy.
-    pub fn stream(family_of: SocketAddr) -> Result<Self, SocketError> {
-        let (family, name) = match family_of {
-            SocketAddr::V4(_) => (libc::AF_INET, "TCP over IPv4"),
-            SocketAddr::V6(_) => (libc::AF_INET6, "TCP over IPv6"),
+    pub fn stream(family_of: impl Into<Address>) -> Result<Self, SocketError> {
+        let (family, name) = match family_of.into() {
+            Address::Inet(SocketAddr::V4(_)) => (libc::AF_INET, "TCP over IPv4"),
+            Address::Inet(SocketAddr::V6(_)) => (libc::AF_INET6, "TCP over IPv6"),
+            Address::Unix(_) => (libc::AF_UNIX, "a unix stream"),
         };
         // SAFETY: no pointers are passed.
         let fd = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
@@ -295,7 +301,8 @@ impl Socket {
     /// # Errors
     ///
     /// As [`Socket::stream`] and [`Socket::bind`].
-    pub fn listen(address: SocketAddr, backlog: u16) -> Result<Self, SocketError> {
+    pub fn listen(address: impl Into<Address>, backlog: u16) -> Result<Self, SocketError> {
+        let address = address.into();
         let socket = Self::stream(address)?;
         socket.set_reuse_address(true)?;
         socket.bind(address)?;
@@ -303,12 +310,13 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Binds to an address of this machine.
+    /// Binds to an address of this machine; a unix socket to a name that the kernel chooses.
     ///
     /// # Errors
     ///
     /// EADDRINUSE, EACCES (a privileged port) and EADDRNOTAVAIL name their remedy.
-    pub fn bind(&self, address: SocketAddr) -> Result<(), SocketError> {
+    pub fn bind(&self, address: impl Into<Address>) -> Result<(), SocketError> {
+        let address = address.into();
         let raw = RawAddress::from(address);
         // SAFETY: the address and its length belong together and live through the call.
         let answer = unsafe { libc::bind(self.raw(), raw.as_ptr(), raw.length()) };
@@ -425,7 +433,12 @@ impl Socket {
     ///
     /// ETIMEDOUT when nothing answered in time; ECONNREFUSED, ENETUNREACH and EADDRNOTAVAIL (no local port
     /// left) name their remedy.
-    pub fn connect(&self, address: SocketAddr, timeout: Duration) -> Result<(), SocketError> {
+    pub fn connect(
+        &self,
+        address: impl Into<Address>,
+        timeout: Duration,
+    ) -> Result<(), SocketError> {
+        let address = address.into();
         let failed = |errno| {
             let failed = CallError { call: "connect", argument: address.to_string(), errno };
             SocketError::with_remedy(
@@ -444,10 +457,20 @@ impl Socket {
         let deadline = Instant::now() + timeout;
         let raw = RawAddress::from(address);
         self.set_nonblocking(true)?;
-        // SAFETY: the address and its length belong together and live through the call.
-        let answer = unsafe { libc::connect(self.raw(), raw.as_ptr(), raw.length()) };
-        if answer != 0 {
+        loop {
+            // SAFETY: the address and its length belong together and live through the call.
+            if unsafe { libc::connect(self.raw(), raw.as_ptr(), raw.length()) } == 0 {
+                break;
+            }
             let errno = Errno::last();
+            // A unix socket is connected at once, or not at all while the queue of who listens is full (connect(2)).
+            if address.port().is_none() && errno.is_would_block() {
+                if Instant::now() >= deadline {
+                    return Err(failed(Errno(libc::ETIMEDOUT)));
+                }
+                std::thread::sleep(QUEUE_LOOK);
+                continue;
+            }
             // An interrupted connect goes on in the background like one in progress (connect(2)).
             if errno.0 != libc::EINPROGRESS && !errno.is_interrupted() {
                 return Err(failed(errno));
@@ -456,6 +479,7 @@ impl Socket {
             if let Some(errno) = self.take_error()? {
                 return Err(failed(errno));
             }
+            break;
         }
         self.set_nonblocking(false)?;
         Ok(())
@@ -500,11 +524,28 @@ impl Socket {
     ///
     /// EAFNOSUPPORT for a socket of another family.
     pub fn local_address(&self) -> Result<SocketAddr, CallError> {
+        self.own_address(RawAddress::decode)
+    }
+
+    /// The same of a socket of either kind; EAFNOSUPPORT for a unix one with another name than the kernel's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Socket::local_address`].
+    pub fn address(&self) -> Result<Address, CallError> {
+        self.own_address(|raw| raw.decode().map(Address::Inet).or_else(|_| raw.decode_unix()))
+    }
+
+    fn own_address<T>(
+        &self,
+        decode: impl FnOnce(&RawAddress) -> Result<T, Errno>,
+    ) -> Result<T, CallError> {
         let mut raw = RawAddress::empty();
         let (address, length) = raw.as_out_pointers();
         // SAFETY: the out-pointers are to a whole sockaddr_storage and its length.
         let answer = unsafe { libc::getsockname(self.raw(), address, length) };
-        raw.decode_if(answer).map_err(|errno| CallError {
+        let decoded = if answer == 0 { decode(&raw) } else { Err(Errno::last()) };
+        decoded.map_err(|errno| CallError {
             call: "getsockname",
             argument: "a socket".into(),
             errno,

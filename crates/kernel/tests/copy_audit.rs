@@ -116,7 +116,8 @@ fn nothing_is_counted_while_it_is_detached_and_a_reset_forgets() {
 
 /// Sends so many bytes by reference through a loopback connection; the port that they went to.
 fn send_by_reference(bytes: usize) -> u16 {
-    let listener = Socket::listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+    let listener =
+        Socket::listen("127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap(), 1).unwrap();
     let address = listener.local_address().unwrap();
     let socket = Socket::stream(address).unwrap();
     socket.connect(address, Duration::from_secs(10)).unwrap();

@@ -165,7 +165,7 @@ fn a_port_in_use_is_named_with_its_remedy() {
 
 #[test]
 fn an_address_of_another_machine_is_refused_with_its_remedy() {
-    let elsewhere = (Ipv4Addr::new(203, 0, 113, 1), 0).into();
+    let elsewhere: SocketAddr = (Ipv4Addr::new(203, 0, 113, 1), 0).into();
     let line = Socket::listen(elsewhere, 1).unwrap_err().to_string();
     assert!(line.contains("203.0.113.1") && line.contains("ip address"), "{line}");
 }
@@ -176,7 +176,7 @@ fn a_privileged_port_is_refused_with_its_remedy() {
         eprintln!("skipped: root may use every port");
         return;
     }
-    match Socket::listen((Ipv4Addr::LOCALHOST, 1).into(), 1) {
+    match Socket::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), 1) {
         Ok(_) => eprintln!("skipped: net.ipv4.ip_unprivileged_port_start allows port 1"),
         Err(refused) => assert!(refused.to_string().contains("1024"), "{refused}"),
     }

@@ -4,6 +4,7 @@
 //! one asks here, so that a new path or link is a row, and is never taken for what it is not.
 
 use crate::cell::Cell;
+use crate::missing::Missing;
 #[cfg(test)]
 use crate::names::Switch;
 use crate::names::{Completions, Link, ReceivePath, SendPath, Sockets};
@@ -244,9 +245,20 @@ impl ReceivePath {
     }
 }
 
+/// Why a path does not exist on a link: by the kernel's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPath {
+    /// What the kernel answers, and where that is decided.
+    pub because: &'static str,
+    /// What to use instead.
+    pub instead: &'static str,
+}
+
 /// What may be known of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkCapabilities {
+    /// Its connections are TCP: segments, windows, acknowledgements, congestion control, TCP_INFO, SO_ZEROCOPY.
+    pub speaks_tcp: bool,
     /// A process takes the bytes at the far end; without one, only the sender's side can be measured.
     pub has_receiver: bool,
     /// What was passed by reference is copied when it is delivered, as sender and receiver are of one machine
@@ -273,6 +285,7 @@ impl Link {
     /// What may be known of it.
     pub const fn capabilities(self) -> LinkCapabilities {
         const LOCAL: LinkCapabilities = LinkCapabilities {
+            speaks_tcp: true,
             has_receiver: true,
             copies_by_reference_on_delivery: true,
             has_devices: false,
@@ -298,7 +311,62 @@ impl Link {
                 privileges: &["CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_BPF", "CAP_NET_RAW"],
                 ..LOCAL
             },
+            // No packet is delivered: a sender's call puts its buffers into the receiver's queue.
+            Self::Unix => LinkCapabilities {
+                speaks_tcp: false,
+                copies_by_reference_on_delivery: false,
+                ..LOCAL
+            },
         }
+    }
+
+    /// Why a send path does not exist on it, whatever the machine; none where it does.
+    pub const fn lacks_sending(self, path: SendPath) -> Option<NoPath> {
+        let can = path.capabilities();
+        if self.capabilities().speaks_tcp || !can.gets_notifications {
+            return None;
+        }
+        // What gets notifications on TCP: by an error queue, or by an io_uring.
+        Some(if can.uses_error_queue {
+            NoPath {
+                because: "setsockopt(SO_ZEROCOPY) is refused (sk_setsockopt, net/core/sock.c), and without it MSG_ZEROCOPY is ignored: the bytes are copied and no completion comes",
+                instead: "--send sendmsg, or --link loopback",
+            }
+        } else {
+            NoPath {
+                because: "IORING_OP_SEND_ZC answers EOPNOTSUPP, as a unix socket lacks SOCK_SUPPORT_ZC (io_uring/net.c)",
+                instead: "--send uring-sendmsg, or --link loopback",
+            }
+        })
+    }
+
+    /// Why a receive path does not exist on it, whatever the machine; none where it does.
+    pub const fn lacks_receiving(self, path: ReceivePath) -> Option<NoPath> {
+        if self.capabilities().speaks_tcp {
+            return None;
+        }
+        match path.capabilities().taken {
+            TakenBytes::Copied => None,
+            TakenBytes::Dropped => Some(NoPath {
+                because: "a unix stream does not know MSG_TRUNC (unix_stream_read_generic, net/unix/af_unix.c) and copies all the same, so that recv(MSG_TRUNC) without a buffer answers EFAULT",
+                instead: "--recv recv, or --link loopback",
+            }),
+            TakenBytes::Mapped => Some(NoPath {
+                because: "getsockopt(TCP_ZEROCOPY_RECEIVE) answers EOPNOTSUPP, as it is an option of TCP",
+                instead: "--recv recv, or --link loopback",
+            }),
+        }
+    }
+
+    /// Whether sender and receiver are on one machine.
+    pub const fn is_of_one_host(self) -> bool {
+        let can = self.capabilities();
+        can.has_receiver && !can.has_peer_host
+    }
+
+    /// Whether its connections are TCP.
+    pub const fn speaks_tcp(self) -> bool {
+        self.capabilities().speaks_tcp
     }
 
     /// Whether a process takes the bytes at the far end.
@@ -313,6 +381,20 @@ impl Link {
 }
 
 impl Cell {
+    /// What of its paths its link does not have, whatever the machine; none where it has both.
+    pub fn lacks_path(&self) -> Option<Missing> {
+        let Self { send_path, receive_path, link, .. } = self;
+        let (name, no) = match link.lacks_sending(*send_path) {
+            Some(no) => (send_path.name(), no),
+            None => (receive_path.name(), link.lacks_receiving(*receive_path)?),
+        };
+        Some(
+            Missing::of_itself(format!("{name} over {link}"))
+                .because(no.because)
+                .unlocked_by(no.instead),
+        )
+    }
+
     /// Whether its bytes are handed over by reference: the path does, the socket was told to where it must be
     /// (MSG_ZEROCOPY without SO_ZEROCOPY is an ordinary copy), and where short fields are copied one is long enough.
     pub fn passes_by_reference(&self) -> bool {
@@ -451,12 +533,55 @@ mod tests {
     }
 
     #[test]
-    fn only_a_link_with_a_receiver_on_this_machine_copies_on_delivery() {
+    fn without_tcp_there_is_no_path_with_notifications_and_what_is_lacking_says_why_in_one_line() {
+        for link in Link::ALL {
+            let tcp = link.speaks_tcp();
+            for path in SendPath::ALL {
+                let lacks = link.lacks_sending(*path);
+                assert_eq!(
+                    lacks.is_some(),
+                    !tcp && path.capabilities().gets_notifications,
+                    "{path}"
+                );
+            }
+            for path in ReceivePath::ALL {
+                let copies = path.capabilities().taken == TakenBytes::Copied;
+                assert_eq!(link.lacks_receiving(*path).is_some(), !tcp && !copies, "{path}");
+            }
+        }
+        let why = |id: &str| id.parse::<Cell>().unwrap().lacks_path().map(|why| why.to_string());
+        assert_eq!(why("send=sendmsg link=unix"), None);
+        assert_eq!(why("send=zerocopy recv=recv-zerocopy"), None);
+        for (id, what, remedy) in [
+            (
+                "send=zerocopy link=unix",
+                "zerocopy over unix: setsockopt(SO_ZEROCOPY)",
+                "--send sendmsg",
+            ),
+            (
+                "send=uring-send-zc link=unix",
+                "uring-send-zc over unix: IORING_OP_SEND_ZC",
+                "--send uring-sendmsg",
+            ),
+            ("recv=recv-trunc link=unix", "recv-trunc over unix: a unix stream", "--recv recv"),
+            (
+                "recv=recv-zerocopy link=unix",
+                "recv-zerocopy over unix: getsockopt",
+                "--link loopback",
+            ),
+        ] {
+            let why = why(id).unwrap();
+            assert!(why.starts_with(what) && why.contains(remedy) && !why.contains('\n'), "{why}");
+        }
+    }
+
+    #[test]
+    fn only_a_link_with_a_receiver_on_this_machine_copies_packets_on_delivery() {
         for link in Link::ALL {
             let of = link.capabilities();
             assert_eq!(
                 of.copies_by_reference_on_delivery,
-                of.has_receiver && !of.has_peer_host,
+                of.has_receiver && !of.has_peer_host && of.speaks_tcp,
                 "{link}"
             );
             assert_ne!(of.has_receiver, of.has_helper, "somebody must acknowledge: {link}");

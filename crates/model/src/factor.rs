@@ -172,7 +172,7 @@ factors! {
     Send { send_path: SendPath = SendPath::Send, key "send", id "send", column "send_path", always }
     /// How the receiver takes bytes from the kernel: recv, recvmsg or readv (eight pieces), recv-trunc (MSG_TRUNC, copies nothing), recv-zerocopy (TCP_ZEROCOPY_RECEIVE).
     Recv { receive_path: ReceivePath = ReceivePath::Recv, key "recv", id "recv", column "receive_path" }
-    /// What lies between the two ends: loopback, veth, sink.
+    /// What lies between the two ends: loopback, veth, sink, unix (stream sockets without TCP).
     Link { link: Link = Link::Loopback, key "link", id "link", column "link" }
     /// Message sizes, such as 64,4KiB,20KB or 64B..1MiB.
     Message { message: MessageSize = PAPER_SIZE, key "sizes", id "message_bytes", column "message_bytes", always }
@@ -345,16 +345,22 @@ impl Factor {
     }
 
     /// Whether this factor means anything on a link. A link without devices has none to set; the sink has no receiver
-    /// whose calls or buffer could vary, and only the sink acknowledges by a clock of its own.
+    /// whose calls or buffer could vary, and only the sink acknowledges by a clock of its own. What is TCP's (addresses, segments,
+    /// pacing, SO_ZEROCOPY) does nothing to a unix socket, whose bytes wait in the sender's buffer alone until they are taken.
     pub const fn means_something_on(self, link: Link) -> bool {
         let link = link.capabilities();
         match self {
             Self::Mtu | Self::Tso | Self::Gso => link.has_devices,
             Self::Gro => link.joins_received_packets,
             Self::AckInterval | Self::AckPlacement => link.has_helper,
-            Self::Recv | Self::ReceiveBuffer | Self::Rcvbuf | Self::Rcvlowat | Self::Sockets => {
-                link.has_receiver
-            }
+            Self::Recv | Self::ReceiveBuffer | Self::Rcvlowat | Self::Sockets => link.has_receiver,
+            Self::Rcvbuf => link.has_receiver && link.speaks_tcp,
+            Self::Congestion
+            | Self::Nodelay
+            | Self::Family
+            | Self::Segment
+            | Self::Rate
+            | Self::SoZerocopy => link.speaks_tcp,
             Self::Send
             | Self::Link
             | Self::Message
@@ -363,13 +369,9 @@ impl Factor {
             | Self::Offset
             | Self::Threads
             | Self::Flows
-            | Self::Congestion
-            | Self::Nodelay
             | Self::Sndbuf
             | Self::Ring
             | Self::Rewriting
-            | Self::Family
-            | Self::SoZerocopy
             | Self::Completions
             | Self::Depth
             | Self::CopyBelow
@@ -377,9 +379,7 @@ impl Factor {
             | Self::Placement
             | Self::Replica
             | Self::Watch
-            | Self::Rate
-            | Self::Shape
-            | Self::Segment => true,
+            | Self::Shape => true,
         }
     }
 }

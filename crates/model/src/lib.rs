@@ -34,7 +34,7 @@ pub mod units;
 pub mod values;
 
 pub use capabilities::{
-    CallsPerMessage, LinkCapabilities, ReceiveCapabilities, SendCapabilities, TakenBytes,
+    CallsPerMessage, LinkCapabilities, NoPath, ReceiveCapabilities, SendCapabilities, TakenBytes,
 };
 pub use cell::{Block, Cell, Idle};
 pub use contrast::{Contrast, Shared};

@@ -129,6 +129,8 @@ names! {
         Veth = "veth",
         /// A veth pair whose far end drops every packet before local delivery; a helper answers for the missing peer.
         Sink = "sink",
+        /// Stream sockets of the family AF_UNIX: one machine, without TCP, packets or a device.
+        Unix = "unix" | "af-unix" | "af_unix",
     }
 }
 

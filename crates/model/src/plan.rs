@@ -337,11 +337,13 @@ impl Plan {
             self.factors.get(**factor) != usual.get(**factor)
                 && !links.iter().any(|link| factor.means_something_on(*link))
         };
-        // The presets' own receive buffer says nothing of what was asked.
-        let is_of_receiver = |factor: &Factor| {
-            matches!(factor, Factor::Recv | Factor::ReceiveBuffer | Factor::Rcvbuf)
+        // Where nobody receives, the presets' own receive buffer says nothing of what was asked.
+        let nobody_receives = !self.factors.link.iter().any(|link| link.has_receiver());
+        let is_of_nobody = |factor: &Factor| {
+            nobody_receives
+                && matches!(factor, Factor::Recv | Factor::ReceiveBuffer | Factor::Rcvbuf)
         };
-        if let Some(factor) = Factor::ALL.iter().filter(|f| !is_of_receiver(f)).find(idle) {
+        if let Some(factor) = Factor::ALL.iter().filter(|f| !is_of_nobody(f)).find(idle) {
             let on: Vec<&str> = Link::ALL
                 .iter()
                 .filter(|link| factor.means_something_on(**link))
@@ -354,7 +356,13 @@ impl Plan {
                 on.join(" or ")
             ));
         }
-        self.cells().iter().try_for_each(Cell::check)?;
+        let cells = self.cells();
+        cells.iter().try_for_each(Cell::check)?;
+        // Some that do not exist are left out, and told of, when it is run.
+        let lacking: Option<Vec<_>> = cells.iter().map(Cell::lacks_path).collect();
+        if let Some(why) = lacking.as_deref().and_then(<[_]>::first) {
+            return Err(why.to_string());
+        }
         self.check_contrasts()?;
         self.measure.check()
     }
@@ -470,5 +478,32 @@ mod tests {
         let mut other = plan.clone();
         other.measure.window = Nanos::ms(300);
         assert_ne!(plan.identity(), other.identity());
+    }
+
+    #[test]
+    fn a_setting_that_does_nothing_to_a_unix_socket_is_refused_and_so_is_a_plan_of_paths_that_are_not_there()
+     {
+        let refused = |lists: &[(Factor, &str)]| {
+            let mut plan = Plan::preset(Preset::Default);
+            plan.factors.set(Factor::Link, "unix").unwrap();
+            lists.iter().for_each(|(factor, text)| plan.factors.set(*factor, text).unwrap());
+            plan.check().err()
+        };
+        assert_eq!(refused(&[]), None);
+        assert_eq!(refused(&[(Factor::Sndbuf, "65536"), (Factor::Recv, "readv")]), None);
+        for (factor, text) in [
+            (Factor::Rcvbuf, "65536"),
+            (Factor::Rate, "1Gbit/s"),
+            (Factor::Nodelay, "on"),
+            (Factor::Congestion, "reno"),
+            (Factor::Segment, "1000"),
+            (Factor::Family, "ipv6"),
+        ] {
+            let why = refused(&[(factor, text)]).unwrap();
+            assert!(why.contains("means nothing on unix") && why.contains("loopback"), "{why}");
+        }
+        assert_eq!(refused(&[(Factor::Send, "send,zerocopy")]), None, "one of the two is there");
+        let why = refused(&[(Factor::Send, "hybrid,zerocopy")]).unwrap();
+        assert!(why.contains("over unix") && why.contains("--send sendmsg"), "{why}");
     }
 }

@@ -29,7 +29,8 @@ pub use side::{Side, Slices, SocketFacts, Span, Worker};
 pub use tallies::{Calls, ReceiveTally, SendTally, SinkTally, SnmpFacts, TcpFacts, Usage};
 pub use tally_table::{Field, Figure, Getter};
 pub use trial::{
-    Failure, FailureKind, Finished, NO_DEVICES, NO_SINK, Outcome, SeriesSettings, Settings, Trial,
+    Failure, FailureKind, Finished, NO_DEVICES, NO_SINK, NO_TCP, Outcome, SeriesSettings, Settings,
+    Trial,
 };
 
 /// One line of the journal.

@@ -176,6 +176,22 @@ mod tests {
     }
 
     #[test]
+    fn over_a_unix_socket_the_senders_call_fills_the_receivers_queue_and_nothing_is_delivered() {
+        for (send_path, copies, references) in
+            [(SendPath::Sendmsg, 2, 0), (SendPath::Sendfile, 1, 1)]
+        {
+            let mut seen = path(send_path);
+            seen.cell.link = Link::Unix;
+            let svg = draw(&seen, "");
+            assert_eq!(svg.matches("class=\"copy\"").count(), copies, "{send_path}");
+            assert_eq!(svg.matches("class=\"reference\"").count(), references, "{send_path}");
+            assert!(svg.contains("Receiver&#39;s socket") && !svg.contains("Sender&#39;s socket"));
+            assert!(!svg.contains("delivery"), "{svg}");
+            assert!(Route::new(&seen).title.contains("over unix"));
+        }
+    }
+
+    #[test]
     fn a_long_reason_stays_inside_the_picture() {
         let mut seen = path(SendPath::Send);
         seen.send_calls_per_message = Measured::absent("x".repeat(100) + " because of <that>");

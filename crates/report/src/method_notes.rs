@@ -129,6 +129,8 @@ fn not_claimed(summary: &Summary, plan: &Plan) -> String {
             "anything of a network card (loopback has none, and copies what zero-copy spared)"
                 .to_owned(),
         );
+    } else if plan.factors.link.iter().all(|link| !link.speaks_tcp()) {
+        not.push("anything of TCP or of a network card (a unix socket has neither)".to_owned());
     }
     let counted = summary.estimates.iter().any(|entry| {
         [Metric::SenderCyclesPerByte, Metric::SenderLlcMissesPerKib]

@@ -6,7 +6,7 @@ use model::names::{Completions, Switch, Watch};
 use model::record::releases::width;
 use model::record::{
     Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, NO_DEVICES,
-    NO_SINK, Outcome, ReceiveTally, Releases, SendTally, Settings, Side, Slices, SnmpFacts,
+    NO_SINK, NO_TCP, Outcome, ReceiveTally, Releases, SendTally, Settings, Side, Slices, SnmpFacts,
     SocketFacts, TcpFacts, Trial, Usage, Worker,
 };
 use model::values::Rate;
@@ -318,6 +318,11 @@ impl TrialBuilder {
         if self.is_watched() { Measured::Value(value) } else { Measured::absent(UNWATCHED) }
     }
 
+    /// A figure that cells whose link is not TCP lack too.
+    fn of_tcp<T>(&self, value: T) -> Measured<T> {
+        if self.cell.link.speaks_tcp() { self.watched(value) } else { Measured::absent(NO_TCP) }
+    }
+
     fn outcome(&self) -> Outcome {
         if let Some(failure) = &self.failure {
             return Outcome::Failed(failure.clone());
@@ -385,7 +390,7 @@ impl TrialBuilder {
             sender,
             receiver,
             link: match self.cell.link {
-                Link::Loopback => Measured::absent(NO_DEVICES),
+                Link::Loopback | Link::Unix => Measured::absent(NO_DEVICES),
                 Link::Veth | Link::Sink => Measured::Value(self.link_facts()),
             },
             sink,
@@ -475,6 +480,7 @@ impl TrialBuilder {
 
     fn side<T>(&self, window: T, total: T, bytes: u64, cpu_ns: u64) -> Side<T> {
         let threads = u64::from(self.cell.threads.get());
+        let speaks_tcp = self.cell.link.speaks_tcp();
         let off = |mark, factor: f64| if self.has(mark) { factor } else { 1.0 };
         let length = to_u64(
             to_f64(self.window.0) * off(Mark::WindowNoted, 1.1) * off(Mark::WindowVoid, 1.4),
@@ -509,7 +515,7 @@ impl TrialBuilder {
             }),
             after_cpu_ns: Nanos(0),
             counters: self.counters(bytes, cpu_ns),
-            tcp: self.watched(TcpFacts {
+            tcp: self.of_tcp(TcpFacts {
                 rtt_us: 45.0,
                 cwnd_packets: 10.0,
                 mss_bytes: 65_483.0,
@@ -522,14 +528,14 @@ impl TrialBuilder {
                 send_buffer_limited_us: Some(0),
                 ..TcpFacts::default()
             }),
-            snmp: self.watched(SnmpFacts::default()),
+            snmp: self.of_tcp(SnmpFacts::default()),
             strangers: 0,
             edge_ns: Nanos(if self.is_watched() { self.edge_ns } else { 0 }),
             peak_rss_bytes: Bytes::mib(10),
             ring_bytes: Bytes::mib(4),
             socket: SocketFacts {
-                congestion: self.congestion.clone(),
-                nodelay: self.cell.nodelay.is_on(),
+                congestion: if speaks_tcp { self.congestion.clone() } else { String::new() },
+                nodelay: speaks_tcp.then_some(self.cell.nodelay.is_on()),
                 send_buffer_bytes: 2_626_560,
                 receive_buffer_bytes: 6_291_456,
                 zerocopy: self.cell.send_path == SendPath::Zerocopy

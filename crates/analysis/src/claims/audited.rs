@@ -100,7 +100,7 @@ pub(super) fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let counted = seen.and_then(|seen| seen.on_the_way_out().map(|copied| (seen, copied)));
     let Some((seen, copied)) = counted else {
         return if main_link(whole).is_none() {
-            super::of_the_sink_alone()
+            super::without_main_link(whole)
         } else {
             copies::c3(main)
         };
@@ -117,7 +117,7 @@ pub(super) fn c3(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
 /// cost: it stands beside the verdict, and neither makes nor changes one.
 pub(super) fn c6(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     let ruling =
-        if main_link(whole).is_none() { super::of_the_sink_alone() } else { paths::c6(main) };
+        if main_link(whole).is_none() { super::without_main_link(whole) } else { paths::c6(main) };
     let mut found = crossovers(whole, SendPath::A3, SendPath::A1, Metric::SenderSideCpuNsPerKib);
     found.retain(|c| !c.shared.cell().link.has_receiver() && !c.oversubscribed.is_so());
     if found.is_empty() { ruling } else { ruling.beside([crossed(whole, &found)]) }

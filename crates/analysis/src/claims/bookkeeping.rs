@@ -125,7 +125,7 @@ pub(super) fn c5(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
     // Where nothing is copied the copy and the rest are parted already, so it comes first.
     let mut both = sink.into_iter().chain(delivered);
     let Some(first) = both.next() else {
-        let Some(link) = link else { return super::of_the_sink_alone() };
+        let Some(link) = link else { return super::without_main_link(whole) };
         let metric = Metric::cost_on(link);
         return not_measured(
             unmeasured(main, metric, &[SendPath::A2, SendPath::A3], &[64, 512], &[]),

@@ -375,3 +375,50 @@ fn the_sink_alone_answers_nothing_about_throughput() {
         assert!(!decided || [5, 19].contains(&claim.id.number()), "{claim:#?}");
     }
 }
+
+#[test]
+fn unix_sockets_alone_answer_nothing_of_the_paper_and_are_recommended_for_by_themselves() {
+    let lists = &[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1"), (Factor::Link, "unix")];
+    let explained = made(plan(lists)).explained();
+    for answer in &explained.answers[1..] {
+        assert_eq!(answer.finding, AnswerFinding::Lacking { reason: Reason::NoTcp }, "{answer:#?}");
+    }
+    for claim in &explained.claims {
+        let decided = claim.verdict != Verdict::Undecidable;
+        assert!(!decided || claim.id.number() == 19, "{claim:#?}");
+    }
+    let [unix] = explained.recommendations.as_slice() else { panic!("one link") };
+    assert_eq!((unix.link, unix.metric), (Link::Unix, Metric::GoodputGbps));
+    assert!(matches!(&unix.advice, Advice::Use { value, .. } if value == "sendmsg"), "{unix:#?}");
+}
+
+#[test]
+fn unix_sockets_beside_loopback_change_no_answer_and_no_claim() {
+    let lists = &[(Factor::Send, "send,sendmsg"), (Factor::Threads, "1")];
+    let mut both = plan(lists);
+    both.factors.set(Factor::Link, "loopback,unix").unwrap();
+    let (alone, both) = (made(plan(lists)).explained(), made(both).explained());
+    for (a, b) in alone.answers.iter().zip(&both.answers) {
+        assert_eq!((&a.finding, &a.compared), (&b.finding, &b.compared));
+    }
+    for (a, b) in alone.claims.iter().zip(&both.claims) {
+        let told = |claim: &analysis::claims::claim::Claim| -> Vec<_> {
+            claim.parts.iter().map(|part| (part.kind, part.shown)).collect()
+        };
+        assert_eq!((a.id, a.verdict, told(a)), (b.id, b.verdict, told(b)));
+    }
+    assert_eq!(both.recommendations.len(), 2);
+}
+
+#[test]
+fn a_path_that_does_not_exist_over_unix_sockets_is_neither_drawn_nor_compared() {
+    let lists = &[(Factor::Send, "sendmsg,zerocopy"), (Factor::Threads, "1")];
+    let mut both = plan(lists);
+    both.factors.set(Factor::Link, "loopback,unix").unwrap();
+    let explained = made(both).explained();
+    let drawn: Vec<_> = explained.data_paths.iter().map(|it| (it.path, it.cell.link)).collect();
+    assert_eq!(drawn.len(), 3, "{drawn:?}");
+    assert!(!drawn.contains(&(SendPath::Zerocopy, Link::Unix)), "{drawn:?}");
+    let links: Vec<Link> = explained.link_verdicts.iter().map(|verdict| verdict.link).collect();
+    assert_eq!(links, [Link::Loopback]);
+}

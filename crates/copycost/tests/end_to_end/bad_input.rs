@@ -38,7 +38,7 @@ fn a_wrong_command_line_is_one_line_with_the_remedy_and_exit_2() {
         ("--sizs 64", "did you mean \"--sizes\"? see copycost run --help"),
         ("--label", "a value is required for '--label <NAME>'"),
         ("--link vteh", "did you mean \"veth\"?"),
-        ("--link bridge", "unknown link \"bridge\"; one of: loopback, veth, sink"),
+        ("--link bridge", "unknown link \"bridge\"; one of: loopback, veth, sink, unix"),
         ("--mtu 100", "--mtu: an MTU must have from 576 to 65535 bytes, not 100"),
         ("--segment 40000", "--segment: a segment must have from 88 to 32767 bytes"),
         ("--tso maybe", "--tso: "),

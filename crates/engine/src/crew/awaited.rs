@@ -2,7 +2,7 @@
 
 use kernel::socket::{ReceiveFlags, Socket};
 use kernel::tcp_info::TcpInfo;
-use kernel::{CallError, Errno, clock};
+use kernel::{CallError, Errno, clock, poll};
 use model::Nanos;
 
 use super::{Crew, Tally, failed};
@@ -19,6 +19,8 @@ const LOOK_READS: u32 = 16;
 struct Waiting {
     /// Bytes that were accepted and the peer has not acknowledged.
     unacknowledged: u64,
+    /// Whether those are the memory that they fill.
+    is_memory: bool,
     /// The peer lets nothing be sent.
     is_shut: bool,
     /// The peer has not ended its direction.
@@ -31,9 +33,18 @@ struct Waiting {
 const OPEN: [u8; 3] = [1, 4, 5];
 
 impl Waiting {
+    /// A unix connection: what is not taken is told by the memory that it fills, and an end by what a poll finds.
+    fn of_unix(flow: &Socket) -> Result<Self, CallError> {
+        let ready = poll::wait_readable(flow, 0).unwrap_or_default();
+        let is_over = ready.hang_up || (ready.readable && flow.unread_bytes()? == 0);
+        let unacknowledged = flow.unacknowledged_bytes()?;
+        Ok(Self { unacknowledged, is_memory: true, is_open: !is_over, ..Self::default() })
+    }
+
     fn of(unacknowledged: u64, info: &TcpInfo) -> Self {
         Self {
             unacknowledged,
+            is_memory: false,
             // A window smaller than a segment is as good as none: the peer's stack opens it no further until its program reads
             // (RFC 9293, 3.8.6.2.2).
             is_shut: info.snd_wnd.zip(info.snd_mss).is_some_and(|(window, mss)| window < mss),
@@ -73,7 +84,11 @@ fn unsent(all: &[Waiting]) -> String {
         0 => "it reads too slowly, or what is sent gets lost".to_owned(),
         _ => format!("the window of {shut} of {} connections is shut: it must read", all.len()),
     };
-    format!("the other end has not taken {bytes} bytes; {why}")
+    let what = match all.iter().any(|one| one.is_memory) {
+        true => format!("what fills {bytes} bytes of memory"),
+        false => format!("{bytes} bytes"),
+    };
+    format!("the other end has not taken {what}; {why}")
 }
 
 /// In words, for a receiver.
@@ -94,6 +109,9 @@ impl<T: Tally> Crew<T> {
     /// What this side waits for, as its connections tell.
     pub(super) fn awaited(&self) -> String {
         let read = |flow: &Socket| -> Result<Waiting, CallError> {
+            if !self.prepare.cell.link.speaks_tcp() {
+                return Waiting::of_unix(flow);
+            }
             Ok(Waiting::of(flow.unacknowledged_bytes()?, &flow.tcp_info()?))
         };
         let all: Result<Vec<Waiting>, CallError> = self.flows.iter().map(read).collect();
@@ -174,6 +192,8 @@ mod tests {
         let text = "the other end has not taken 500 bytes; the window of 1 of 2 connections is shut: it must read";
         assert_eq!(unsent(&shut), text);
         assert!(unsent(&[waiting(7, 65_535, 1, 0)]).contains("reads too slowly"));
+        let unix = Waiting { unacknowledged: 768, is_memory: true, ..Waiting::default() };
+        assert!(unsent(&[unix]).contains("has not taken what fills 768 bytes of memory"));
         assert!(unsent(&[waiting(0, 0, 5, 0)]).contains("has not ended 1 of 1 connections"));
     }
 

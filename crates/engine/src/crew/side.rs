@@ -1,7 +1,7 @@
 //! What a side's workers saw, added up for the record.
 
 use kernel::usage;
-use model::record::{Counters, Side, Slices, SocketFacts, Span, Usage, Worker};
+use model::record::{Counters, NO_TCP, Side, Slices, SocketFacts, Span, Usage, Worker};
 use model::{Bytes, Measured, Nanos};
 
 use super::{Crew, Done, Tally};
@@ -62,6 +62,11 @@ impl<T: Tally> Crew<T> {
                 (Measured::Absent { .. }, _) => {}
             }
         }
+        let speaks_tcp = self.prepare.cell.link.speaks_tcp();
+        let no_namespace = if speaks_tcp { UNWATCHED } else { NO_TCP };
+        if !speaks_tcp {
+            tcp = Measured::absent(NO_TCP);
+        }
         let mut counters = counters.unwrap_or_else(|| Counters::absent(UNWATCHED));
         counters.cache_misses_event = match counters.cache_misses.reason() {
             Some(reason) => Measured::absent(reason),
@@ -81,7 +86,7 @@ impl<T: Tally> Crew<T> {
                 Measured::Value(flows) => flows::sum(&flows),
                 Measured::Absent { absent } => Measured::absent(absent),
             },
-            snmp: namespace.map_or_else(|| Measured::absent(UNWATCHED), Instrument::figures),
+            snmp: namespace.map_or_else(|| Measured::absent(no_namespace), Instrument::figures),
             strangers: self.strangers,
             edge_ns: Nanos(edge_ns),
             peak_rss_bytes: Bytes(usage::peak_rss_bytes()),

@@ -82,7 +82,12 @@ impl<T: Tally> Crew<T> {
         if self.prepare.cell.watch != model::names::Watch::Cheap {
             return;
         }
-        self.turns.namespace.get_or_insert_with(|| Namespace::attach(())).mark(edge, ());
+        if self.turns.namespace.is_none() {
+            self.turns.namespace = self.namespace();
+        }
+        if let Some(namespace) = &mut self.turns.namespace {
+            namespace.mark(edge, ());
+        }
         self.turns.throttling.get_or_insert_with(|| Throttling::attach(())).mark(edge, ());
     }
 
@@ -196,43 +201,51 @@ impl<T: Tally> Crew<T> {
     }
 
     /// Waits until the receivers have taken what their peers have sent: what TCP has received less what waits in the
-    /// sockets (`tcpi_bytes_received`, `FIONREAD`).
+    /// sockets (`tcpi_bytes_received`, `FIONREAD`); of unix sockets nothing may wait.
     pub(super) fn drain(&mut self, bytes: u64, is_over: &dyn Fn() -> bool) -> Result<(), Broken> {
         self.turns.sent = bytes;
         // What is less than receivers wait for would never be taken.
         self.low_water(false)?;
-        let expected = bytes + (self.flows.len() * GREETING_BYTES) as u64;
         let deadline = clock::monotonic_ns() + self.turns.drain.0;
         loop {
-            let mut taken = 0;
-            for flow in &self.flows {
-                let read = || -> Result<_, kernel::CallError> {
-                    // What waits is read last: what comes in between waits, and is not taken for received.
-                    let received = flow.tcp_info()?.bytes_received;
-                    Ok((flow.unread_bytes()?, received))
-                };
-                match read() {
-                    Ok((unread, Some(received))) => taken += received.saturating_sub(unread),
-                    Ok((_, None)) => {
-                        return Err(failed(
-                            "this kernel's TCP_INFO tells no bytes_received; use --steady",
-                        ));
-                    }
-                    Err(error) => return Err(failed(error.to_string())),
-                }
-            }
-            if taken >= expected {
+            let left = self.not_taken(bytes)?;
+            if left == 0 {
                 return Ok(());
             }
             if clock::monotonic_ns() >= deadline {
                 return Err(failed(format!(
-                    "{} of {bytes} bytes were not received {} after the senders stopped",
-                    expected - taken,
+                    "{left} of {bytes} bytes were not received {} after the senders stopped",
                     self.turns.drain
                 )));
             }
             wait_until(clock::monotonic_ns() + DRAIN_LOOK_NS, is_over)?;
         }
+    }
+
+    /// How many of the bytes that were sent since the start the receivers have not taken.
+    fn not_taken(&self, bytes: u64) -> Result<u64, Broken> {
+        let (mut taken, mut waiting) = (0, 0);
+        let speaks_tcp = self.prepare.cell.link.speaks_tcp();
+        for flow in &self.flows {
+            let read = || -> Result<_, kernel::CallError> {
+                // What waits is read last: what comes in between waits, and is not taken for received.
+                let info = if speaks_tcp { Some(flow.tcp_info()?) } else { None };
+                Ok((flow.unread_bytes()?, info))
+            };
+            let (unread, info) = read().map_err(|error| failed(error.to_string()))?;
+            waiting += unread;
+            let Some(info) = info else { continue };
+            let Some(received) = info.bytes_received else {
+                return Err(failed("this kernel's TCP_INFO tells no bytes_received; use --steady"));
+            };
+            taken += received.saturating_sub(unread);
+        }
+        // The senders have stopped, and a unix socket's call puts its bytes into the receiver's queue before it returns.
+        if !speaks_tcp {
+            return Ok(waiting);
+        }
+        let expected = bytes + (self.flows.len() * GREETING_BYTES) as u64;
+        Ok(expected.saturating_sub(taken))
     }
 
     /// Reads the idle clocks.

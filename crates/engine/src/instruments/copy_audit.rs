@@ -120,14 +120,17 @@ fn neither(first: Unavailable, second: Unavailable) -> Unavailable {
 }
 
 impl Ways {
-    fn find(hooks: &Hooks<'_>) -> Self {
+    fn find(hooks: &Hooks<'_>, speaks_tcp: bool) -> Self {
         let either = |first, second| {
             hooks(first)
                 .map(|way| (first, hook(way)))
                 .or_else(|_| hooks(second).map(|way| (second, hook(way))))
         };
         // What a socket accepted is told by the value returned, so that a call cut short counts what it took.
-        let accepted = either(Counted::SendLength, Counted::SendmsgLocked);
+        let accepted = match speaks_tcp {
+            true => either(Counted::SendLength, Counted::SendmsgLocked),
+            false => hooks(Counted::SendLength).map(|way| (Counted::SendLength, hook(way))),
+        };
         let by_elimination = || {
             hooks(Counted::ZerocopyIter)?;
             let (accepted, _) = accepted?;
@@ -190,7 +193,7 @@ impl Seen<'_> {
 
     fn copies(&self, hooks: &Hooks<'_>) -> CopyCounts {
         let Watched { sender, receiver, .. } = *self.watched;
-        let ways = Ways::find(hooks);
+        let ways = Ways::find(hooks, self.watched.speaks_tcp);
         // The splicing function is missing before Linux 6.5, and then nothing goes through it.
         let by_reference =
             self.threads(Counted::ZerocopyIter, sender) + self.threads(Counted::SpliceIter, sender);
@@ -285,7 +288,7 @@ pub(crate) fn supported() -> Result<String, Unavailable> {
 }
 
 fn note(hooks: &Hooks<'_>) -> String {
-    let ways = Ways::find(hooks);
+    let ways = Ways::find(hooks, true);
     let figures = [
         ("copied in", ways.copied_in.map(|(_, hook)| hook)),
         ("by reference", ways.by_reference),

@@ -6,7 +6,13 @@ const SENDER: u32 = 100;
 const RECEIVER: u32 = 200;
 
 fn watched() -> Watched {
-    Watched { sender: SENDER, receiver: RECEIVER, has_helper: false, cpus: vec![0, 1] }
+    Watched {
+        sender: SENDER,
+        receiver: RECEIVER,
+        has_helper: false,
+        speaks_tcp: true,
+        cpus: vec![0, 1],
+    }
 }
 
 fn of(process: u32, counted: Counted, thread: Thread, bytes: u64) -> Count {

@@ -147,7 +147,7 @@ mod tests {
     use kernel::sampling::SampledStack;
 
     fn watched(has_helper: bool) -> Watched {
-        Watched { sender: 10, receiver: 20, has_helper, cpus: vec![0, 1] }
+        Watched { sender: 10, receiver: 20, has_helper, speaks_tcp: true, cpus: vec![0, 1] }
     }
 
     fn sampled(pid: u32, cpu: u32, frames: &[(Mode, u64)], samples: u64) -> SampledStack {
@@ -230,6 +230,7 @@ mod tests {
             sender: std::process::id(),
             receiver: std::process::id(),
             has_helper: false,
+            speaks_tcp: true,
             cpus: cpus.cpus().iter().map(|cpu| u32::try_from(*cpu).unwrap()).collect(),
         };
         let profiler = match Profiler::begin(&watched) {

@@ -1,9 +1,9 @@
 //! What a link is: what it is raised from, and what is asked of it when it is up.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use kernel::socket::Address;
 use model::names::{AckPlacement, Offload};
 use model::record::{LinkFacts, NO_DEVICES};
 use model::values::Mtu;
@@ -75,8 +75,8 @@ pub(crate) trait Raised {
     /// The command that starts an end on its side of the link.
     fn start(&self, which: WhichEnd, program: &Path) -> Command;
 
-    /// Where the listening end should listen, port 0.
-    fn listening_address(&self) -> SocketAddr;
+    /// Where the listening end should listen: port 0, or a name that the kernel chooses.
+    fn listening_address(&self) -> Address;
 
     /// Its devices as the kernel told them when they were up.
     fn facts(&self) -> Measured<LinkFacts> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use kernel::socket::{Socket, SocketError};
+use kernel::socket::{Address, Socket, SocketError};
 use model::{Family, Missing};
 
 use super::link::{Link, LinkSetup, Raised};
@@ -66,8 +66,8 @@ impl Raised for Loopback {
         command
     }
 
-    fn listening_address(&self) -> SocketAddr {
-        self.address
+    fn listening_address(&self) -> Address {
+        self.address.into()
     }
 }
 

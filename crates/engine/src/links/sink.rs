@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use kernel::netns::Namespace;
 use kernel::packet_socket::PacketSocket;
 use kernel::sink::{Sink as Program, SinkTrial};
+use kernel::socket::Address;
 use kernel::{Unavailable, cpu, steering};
 use model::names::AckPlacement;
 use model::record::LinkFacts;
@@ -116,8 +117,8 @@ impl Raised for Sink {
         self.pair.start(which, program)
     }
 
-    fn listening_address(&self) -> SocketAddr {
-        SocketAddr::new(self.pair.address(WhichEnd::Receiver), FIRST_PORT)
+    fn listening_address(&self) -> Address {
+        SocketAddr::new(self.pair.address(WhichEnd::Receiver), FIRST_PORT).into()
     }
 
     fn facts(&self) -> Measured<LinkFacts> {

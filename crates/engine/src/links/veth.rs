@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
+use kernel::socket::Address;
 use model::record::LinkFacts;
 use model::{Measured, Missing};
 
@@ -28,8 +29,8 @@ impl Raised for Veth {
         self.0.start(which, program)
     }
 
-    fn listening_address(&self) -> SocketAddr {
-        SocketAddr::new(self.0.address(WhichEnd::Receiver), 0)
+    fn listening_address(&self) -> Address {
+        SocketAddr::new(self.0.address(WhichEnd::Receiver), 0).into()
     }
 
     fn facts(&self) -> Measured<LinkFacts> {

@@ -1,10 +1,9 @@
 //! What a server by hand answers to a greeting, and the client that waits for it.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kernel::poll;
-use kernel::socket::{ReceiveFlags, Socket};
+use kernel::socket::{Address, ReceiveFlags, Socket};
 
 use super::{HANDSHAKE, Met, greet};
 use crate::protocol::Prepare;
@@ -83,7 +82,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Makes one connection for each flow and waits until the server has all of them. A busy server is asked again until
 /// `patience` is over; an answer may take `answering`.
 pub(crate) fn connect_and_wait(
-    address: SocketAddr,
+    address: Address,
     prepare: &Prepare,
     patience: Duration,
     answering: Duration,
@@ -112,7 +111,7 @@ pub(crate) fn connect_and_wait(
 
 /// Makes one connection that the server lets in.
 fn enter(
-    address: SocketAddr,
+    address: Address,
     prepare: &Prepare,
     flow: u32,
     (deadline, answering): (Instant, Duration),

@@ -7,11 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use kernel::poll::{self, Ready};
-use kernel::socket::{Arrival, ReceiveFlags, SendFlags, Socket};
+use kernel::socket::{Address, Arrival, ReceiveFlags, SendFlags, Socket};
 use kernel::{CallError, Errno};
 
 use super::answer::Answer;
-use super::{BACKLOG, HANDSHAKE, Met};
+use super::{BACKLOG, HANDSHAKE, Met, is_of_another_user};
 use crate::protocol::{GREETING_BYTES, Token};
 
 /// Connections that may be showing their token at once. When one more comes the oldest goes: a client shows its token
@@ -77,6 +77,7 @@ pub(crate) fn read_greeting(greeting: &[u8; GREETING_BYTES], token: &Token) -> O
 /// A listener and everybody who has come to it.
 pub(super) struct Door<'d> {
     listener: &'d Socket,
+    address: Address,
     token: &'d Token,
     answers: bool,
     /// By the number of their flow.
@@ -94,12 +95,14 @@ pub(super) struct Door<'d> {
 impl<'d> Door<'d> {
     pub(super) fn new(
         listener: &'d Socket,
+        address: Address,
         token: &'d Token,
         wanted: usize,
         answers: bool,
     ) -> Self {
         Self {
             listener,
+            address,
             token,
             answers,
             met: (0..wanted).map(|_| None).collect(),
@@ -218,6 +221,9 @@ impl<'d> Door<'d> {
         for _ in 0..MOST_AT_ONCE {
             match self.listener.accept_at_once()? {
                 Arrival::Nobody => return Ok(()),
+                Arrival::Connection(socket) if is_of_another_user(&socket, self.address) => {
+                    self.strangers += 1;
+                }
                 Arrival::Connection(socket) => {
                     if self.showing.len() >= MOST_HANDSHAKES {
                         self.drop_oldest();

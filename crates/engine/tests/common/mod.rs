@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use engine::protocol::{Among, Meet, Order, PROTOCOL, Prepare, Reply, Report, Role};
 use engine::{Engine, EngineOptions, Interrupts, SeriesOrder, SliceTimes, TrialOrder};
-use kernel::socket::Socket;
+use kernel::socket::{Address, Arrival, Socket};
 use libtest_mimic::{Arguments, Failed, Trial};
 use model::record::{Finished, Outcome, Settings, Span, Worker};
 use model::{Cell, Nanos};
@@ -187,6 +187,18 @@ impl Drop for OrderedEnd {
         drop(self.child.stdin.take());
         self.child.wait().unwrap();
     }
+}
+
+/// The same over unix sockets.
+pub(crate) fn connected_unix() -> (Socket, Socket) {
+    let listener = Socket::listen(Address::ANY_UNIX, 1).unwrap();
+    let address = listener.address().unwrap();
+    let client = Socket::stream(address).unwrap();
+    client.connect(address, Duration::from_secs(5)).unwrap();
+    let Arrival::Connection(server) = listener.accept_at_once().unwrap() else {
+        panic!("nobody came")
+    };
+    (client, server)
 }
 
 /// A connection over loopback: the end that connected and the end that accepted.

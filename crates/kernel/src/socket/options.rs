@@ -42,6 +42,10 @@ const PACING_RATE: OptionName = OptionName {
 };
 const REUSE_ADDRESS: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_REUSEADDR, words: "SO_REUSEADDR" };
+/// `ENOTSUPP` (include/linux/errno.h), which kernels before 6.2 let out for SO_ZEROCOPY on a socket of another family.
+const KERNELS_ENOTSUPP: i32 = 524;
+const PEER_CREDENTIALS: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_PEERCRED, words: "SO_PEERCRED" };
 const PENDING_ERROR: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_ERROR, words: "SO_ERROR" };
 
@@ -57,14 +61,17 @@ impl Socket {
 
     /// Sends at once what waits for a full segment: `TCP_NODELAY` set, and set back to what it was
     /// (`__tcp_sock_set_nodelay`, net/ipv4/tcp.c). With Nagle's algorithm the end of a stream would wait for an
-    /// acknowledgement that the peer delays by 40 ms.
+    /// acknowledgement that the peer delays by 40 ms. A socket that is not TCP holds nothing back.
     ///
     /// # Errors
     ///
-    /// As [`Socket::set_nodelay`].
+    /// ENOTSOCK on what is no socket.
     pub fn push_out(&self) -> Result<(), CallError> {
-        if self.nodelay()? {
-            return Ok(());
+        match self.nodelay() {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(failed) if failed.errno.0 == libc::EOPNOTSUPP => return Ok(()),
+            Err(failed) => return Err(failed),
         }
         self.set_nodelay(true)?;
         self.set_nodelay(false)
@@ -212,7 +219,7 @@ impl Socket {
     /// EOPNOTSUPP, EINVAL), [`SocketError::Failed`] for anything else.
     pub fn set_zerocopy(&self, on: bool) -> Result<(), SocketError> {
         self.set_int(ZEROCOPY, i32::from(on)).map_err(|failed| match failed.errno.0 {
-            libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EINVAL => {
+            libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EINVAL | KERNELS_ENOTSUPP => {
                 SocketError::Unavailable(Unavailable {
                     what: "SO_ZEROCOPY".into(),
                     because: format!("the kernel refuses it on this socket: {}", failed.errno),
@@ -299,6 +306,24 @@ impl Socket {
         Ok((errno != 0).then_some(Errno(errno)))
     }
 
+    /// The user that the peer of a unix socket had when it connected, or listened (`SO_PEERCRED`, unix(7)).
+    ///
+    /// # Errors
+    ///
+    /// ENOTSOCK on what is no socket.
+    pub fn peer_user(&self) -> Result<u32, CallError> {
+        let mut bytes = [0u8; size_of::<libc::ucred>()];
+        match *self.get_bytes(PEER_CREDENTIALS, &mut bytes)? {
+            // struct ucred: pid, uid and gid, 32 bits each.
+            [_, _, _, _, a, b, c, d, _, _, _, _] => Ok(u32::from_ne_bytes([a, b, c, d])),
+            _ => Err(CallError {
+                call: "getsockopt",
+                argument: PEER_CREDENTIALS.words.into(),
+                errno: Errno(libc::EINVAL),
+            }),
+        }
+    }
+
     /// The kernel's view of the connection (`TCP_INFO`).
     ///
     /// # Errors
@@ -325,7 +350,8 @@ impl Socket {
     }
 
     /// Bytes that were accepted and the peer has not acknowledged, the end of the stream counted as one (`SIOCOUTQ`, tcp(7)).
-    /// A connection that died keeps the figure that it had.
+    /// A connection that died keeps the figure that it had. Of a unix socket it is the memory of what the peer has not taken,
+    /// bookkeeping included (`unix_outq_len`, net/unix/af_unix.c).
     ///
     /// # Errors
     ///

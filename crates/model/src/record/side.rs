@@ -135,10 +135,11 @@ pub struct Span {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SocketFacts {
-    /// TCP_CONGESTION.
+    /// TCP_CONGESTION; empty of a socket that is not TCP.
     pub congestion: String,
-    /// TCP_NODELAY.
-    pub nodelay: bool,
+    /// TCP_NODELAY; none of a socket that is not TCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodelay: Option<bool>,
     /// SO_SNDBUF, as the kernel tells it (doubled), at the window's end.
     pub send_buffer_bytes: u64,
     /// SO_RCVBUF likewise.

@@ -141,6 +141,9 @@ pub const NO_SINK: &str = "only the sink link has a sink";
 /// Why a record of the loopback device has no [`LinkFacts`].
 pub const NO_DEVICES: &str = "this link has no devices of its own";
 
+/// Why nobody tells of segments, windows, round trips and retransmissions on a link without them.
+pub const NO_TCP: &str = "a unix socket is no TCP connection: it has no segments, windows or round trips, and sends nothing again";
+
 fn no_devices() -> Measured<LinkFacts> {
     Measured::absent(NO_DEVICES)
 }

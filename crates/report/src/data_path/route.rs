@@ -161,8 +161,21 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
         (false, true) => "references to the file's pages",
         (false, false) => "references to user pages",
     };
-    places.push(place("Sender's socket", &[queue.to_owned()]));
     let link = cell.link.capabilities();
+    let taken = Step {
+        copies: is_copied(path.copies_out),
+        name: cell.receive_path.capabilities().call.to_owned(),
+        notes: vec![copies(path.copies_out)],
+    };
+    // The sender's call puts its buffers into the receiver's queue: nothing is delivered.
+    if !link.speaks_tcp {
+        let whose = "held against the sender's buffer until they are taken".to_owned();
+        places.push(place("Receiver's socket", &[queue.to_owned(), whose]));
+        steps.push(taken);
+        places.push(place("Receiver's buffer", &[]));
+        return (places, steps);
+    }
+    places.push(place("Sender's socket", &[queue.to_owned()]));
     let (name, where_to) = match (link.has_receiver, link.has_peer_host) {
         (true, true) => ("delivery", "delivered on another host"),
         (true, false) => ("delivery", "delivered on this machine"),
@@ -179,11 +192,7 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
         return (places, steps);
     }
     places.push(place("Receiver's socket", &[]));
-    steps.push(Step {
-        copies: is_copied(path.copies_out),
-        name: cell.receive_path.capabilities().call.to_owned(),
-        notes: vec![copies(path.copies_out)],
-    });
+    steps.push(taken);
     places.push(place("Receiver's buffer", &[]));
     (places, steps)
 }

@@ -215,10 +215,16 @@ fn sockets<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>
             row.finished().map(|f| value(end(f)))
         });
     };
-    text("socket_congestion", "TCP_CONGESTION, read back.", |s| s.socket.congestion.clone());
-    text("socket_nodelay", "TCP_NODELAY, read back: true or false.", |s| {
-        s.socket.nodelay.to_string()
-    });
+    text(
+        "socket_congestion",
+        "TCP_CONGESTION, read back; empty of a socket that is not TCP.",
+        |s| s.socket.congestion.clone(),
+    );
+    text(
+        "socket_nodelay",
+        "TCP_NODELAY, read back: true or false; empty of a socket that is not TCP.",
+        |s| s.socket.nodelay.map(|on| on.to_string()).unwrap_or_default(),
+    );
     text("socket_zerocopy", "SO_ZEROCOPY, read back: true or false.", |s| {
         s.socket.zerocopy.to_string()
     });

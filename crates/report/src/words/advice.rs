@@ -66,7 +66,7 @@ pub(crate) fn answer(on: &LinkAdvice, message_bytes: u64, margin: Share) -> Stri
 
 /// Whom a link speaks of.
 fn place(link: Link) -> String {
-    if link.copies_by_reference_on_delivery() {
+    if link.is_of_one_host() {
         format!("Same host ({link})")
     } else {
         format!("Another host ({link})")

@@ -137,6 +137,9 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::SizesCount { low, high } => {
             format!("a size from {} to {} counts", size(*low), size(*high))
         }
+        Reason::NoTcp => {
+            "no link of TCP with a receiver was measured, which the paper speaks of: a unix socket is none".to_owned()
+        }
         Reason::SinkAlone => {
             "only the sink was measured: it has no receiver, so its figures are sender-side cost"
                 .to_owned()
