@@ -318,7 +318,7 @@ fn read_notification(socket: &Socket, read: &mut Vec<Notification>) {
 
 /// Reads notifications until so many sends are accounted for.
 fn read_notifications(socket: &Socket, sends: u64, read: &mut Vec<Notification>) {
-    while read.iter().map(Notification::count).sum::<u64>() < sends {
+    while read.iter().map(|one| one.count()).sum::<u64>() < sends {
         read_notification(socket, read);
     }
     assert_eq!(socket.read_error_queue(&mut ErrorQueueSpace::new()), Ok(None));
