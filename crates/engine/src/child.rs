@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::protocol::{Order, Reply};
@@ -43,8 +43,47 @@ pub(crate) enum FromEnd {
 
 /// How many lines of an end's standard error are kept.
 const LAST_LINES: usize = 5;
+/// How long an end that has closed its output may take to die, and how long its standard error may then take to close: on a crowded
+/// machine either comes late.
+const DYING: Duration = Duration::from_secs(5);
 /// No reply is longer: a trial of 256 workers has some 100 KB.
 const LONGEST_REPLY: u64 = 16 << 20;
+
+/// The last lines of an end's standard error, and whether it has closed.
+#[derive(Debug, Default)]
+struct LastWords {
+    said: Mutex<Said>,
+    has_closed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    lines: VecDeque<String>,
+    is_over: bool,
+}
+
+impl LastWords {
+    fn keep(&self, line: String) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.lines.len() == LAST_LINES {
+            said.lines.pop_front();
+        }
+        said.lines.push_back(line);
+    }
+
+    fn close(&self) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        self.has_closed.notify_all();
+    }
+
+    /// The lines, once it has closed, or what there is of them when the time is over.
+    fn await_all(&self, patience: Duration) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let closed = self.has_closed.wait_timeout_while(said, patience, |said| !said.is_over);
+        let (said, _) = closed.unwrap_or_else(PoisonError::into_inner);
+        said.lines.iter().map(String::as_str).collect::<Vec<_>>().join(" / ")
+    }
+}
 
 /// One end, as the engine sees it. Dropping it ends the process.
 #[derive(Debug)]
@@ -52,7 +91,7 @@ pub(crate) struct EndProcess {
     which: WhichEnd,
     child: Child,
     input: Option<ChildStdin>,
-    last_lines: Arc<Mutex<VecDeque<String>>>,
+    last_words: Arc<LastWords>,
 }
 
 impl EndProcess {
@@ -70,17 +109,17 @@ impl EndProcess {
             .map_err(|error| threads::refused(which.name(), &error))?;
         let input = child.stdin.take();
         let (output, errors) = (child.stdout.take(), child.stderr.take());
-        let last_lines = Arc::new(Mutex::new(VecDeque::new()));
+        let last_words = Arc::<LastWords>::default();
         // Dropped on the way out, it ends the process.
-        let end = Self { which, child, input, last_lines };
+        let end = Self { which, child, input, last_words };
         if let Some(output) = output {
             let purpose = format!("a thread for the replies of {}", which.name());
             threads::start("replies", &purpose, move || listen(which, output, &replies))?;
         }
         if let Some(errors) = errors {
-            let last_lines = Arc::clone(&end.last_lines);
+            let last_words = Arc::clone(&end.last_words);
             let purpose = format!("a thread for the errors of {}", which.name());
-            threads::start("errors", &purpose, move || keep_last_lines(errors, &last_lines))?;
+            threads::start("errors", &purpose, move || keep_last_lines(errors, &last_words))?;
         }
         Ok(end)
     }
@@ -104,18 +143,16 @@ impl EndProcess {
     /// How it ended, with the last lines of its standard error; call it when the end is known to be gone.
     pub(crate) fn describe_exit(&mut self) -> String {
         self.input = None;
-        let status = match self.wait(Duration::from_millis(500)) {
-            Some(status) => status.to_string(),
-            None => "closed its output and lives on".to_owned(),
+        let (status, patience) = match self.wait(DYING) {
+            Some(status) => (status.to_string(), DYING),
+            // What it may yet say is not waited for.
+            None => ("closed its output and lives on".to_owned(), Duration::ZERO),
         };
-        // Its standard error may arrive a moment after its death.
-        std::thread::sleep(Duration::from_millis(10));
-        let lines = self.last_lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        let lines = self.last_words.await_all(patience);
         if lines.is_empty() {
             format!("{} died ({status})", self.which.name())
         } else {
-            format!("{} died ({status}): {}", self.which.name(), lines.join(" / "))
+            format!("{} died ({status}): {lines}", self.which.name())
         }
     }
 
@@ -169,16 +206,37 @@ fn listen(which: WhichEnd, output: impl Read, replies: &mpsc::Sender<(WhichEnd, 
     }
 }
 
-fn keep_last_lines(errors: impl Read, last_lines: &Mutex<VecDeque<String>>) {
+fn keep_last_lines(errors: impl Read, last_words: &LastWords) {
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();
     // A line is cut at 4 KiB: the rest becomes the next one.
     while let Ok(1..) = errors.by_ref().take(4096).read_until(b'\n', &mut line) {
-        let mut lines = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == LAST_LINES {
-            lines.pop_front();
-        }
-        lines.push_back(String::from_utf8_lossy(&line).trim_end().to_owned());
+        last_words.keep(String::from_utf8_lossy(&line).trim_end().to_owned());
         line.clear();
+    }
+    last_words.close();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_awaited_until_there_can_be_no_more() {
+        let words = Arc::<LastWords>::default();
+        assert_eq!(words.await_all(Duration::ZERO), "", "it has not closed, and nobody waits");
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let keeping = {
+            let words = Arc::clone(&words);
+            std::thread::spawn(move || keep_last_lines(reader, &words))
+        };
+        let waiting = {
+            let words = Arc::clone(&words);
+            std::thread::spawn(move || words.await_all(Duration::from_secs(60)))
+        };
+        (1..=7).for_each(|n| writeln!(writer, "line {n}").unwrap());
+        drop(writer);
+        assert_eq!(waiting.join().unwrap(), "line 3 / line 4 / line 5 / line 6 / line 7");
+        keeping.join().unwrap();
     }
 }

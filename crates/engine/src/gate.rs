@@ -171,8 +171,9 @@ impl Gate {
         futex::wake_all(&self.answers.count);
     }
 
-    /// How many workers have obeyed the word that the gate shows now.
-    pub(crate) fn obeyed(&self) -> usize {
+    /// How many workers have obeyed the word that the gate shows now. They answer in the phases in which somebody waits for
+    /// them: warm-up and tail, and senders when they go to sleep.
+    pub fn obeyed(&self) -> usize {
         let word = self.word().0;
         let has = |told: &&Told| told.word.load(Ordering::Acquire) == word;
         self.answers.told.iter().filter(has).count()

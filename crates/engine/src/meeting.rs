@@ -19,8 +19,9 @@ pub(crate) use door::read_greeting;
 
 /// How long all connections may take.
 pub(crate) const MEETING: Duration = Duration::from_secs(10);
-/// How long one connection may take to show its token.
-pub(crate) const HANDSHAKE: Duration = Duration::from_millis(500);
+/// How long one connection may take to show its token. Where the CPUs are taken a client may lose its own between connecting and
+/// showing it; a stranger that waits so long keeps nobody out (`door.rs`).
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(3);
 /// Connections that may wait to be accepted, above a flow each: strangers in the queue must not keep others out of it.
 /// The kernel takes the lower of this and net.core.somaxconn (listen(2)).
 const BACKLOG: u16 = 1024;

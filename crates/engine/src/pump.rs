@@ -3,8 +3,11 @@
 //! Per message one relaxed load of the gate, `submit`, and `reap` when due; no dynamic call, allocation, lock or log between the
 //! edges (tests/pump_allocates_nothing.rs), and no clock but for the few messages whose release is timed (`release_times.rs`).
 
+use std::net::Shutdown;
+
 use kernel::Errno;
 use kernel::poll::{Epoll, EpollEvents};
+use kernel::socket::Socket;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
 
@@ -99,16 +102,29 @@ pub fn send<P: SendPath>(
             }
             .map_err(|errno| ("waiting for the last zero-copy completions", errno))?;
             match next {
-                Next::Stop if !flow.is_shared => path.socket().shutdown(std::net::Shutdown::Write),
-                Next::Stop | Next::Load | Next::Pause => path.socket().push_out(),
-            }
-            .map_err(|error| (error.call, error.errno))?;
+                Next::Stop if !flow.is_shared => end_sending(path.socket()),
+                Next::Stop | Next::Load | Next::Pause => {
+                    path.socket().push_out().map_err(|error| (error.call, error.errno))
+                }
+            }?;
         }
         if next == Next::Stop {
             return Ok(());
         }
         watch.paused(gate, tally.accepted_bytes);
     }
+}
+
+/// Ends the sending direction. A connection that died after the last send has none any more; what is told is what it died of.
+fn end_sending(socket: &Socket) -> Result<(), (&'static str, Errno)> {
+    socket.shutdown(Shutdown::Write).map_err(|error| {
+        let errno = if error.errno.is_not_connected() {
+            socket.take_error().ok().flatten().unwrap_or(Errno::BROKEN_PIPE)
+        } else {
+            error.errno
+        };
+        (error.call, errno)
+    })
 }
 
 /// Sends until the gate says something else.
@@ -231,4 +247,47 @@ fn receive_many<P: ReceivePath, C: Content>(
     }
     watch.close(*tally, flows.iter().map(|flow| flow.path.socket()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::time::{Duration, Instant};
+
+    use kernel::poll;
+    use model::Cell;
+
+    use super::*;
+    use crate::gate::Phase;
+    use crate::send_paths::{SendOptions, Sendmsg};
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_reset_after_the_last_send_is_told_as_one() {
+        let listener = Socket::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1).unwrap();
+        let address = listener.local_address().unwrap();
+        let client = Socket::stream(address).unwrap();
+        client.connect(address, PATIENCE).unwrap();
+        let (server, _) = listener.accept(Some(60_000)).unwrap().unwrap();
+        client.write_all(b"never read", Instant::now() + PATIENCE).unwrap();
+        assert!(poll::wait_readable(&server, 60_000).unwrap().readable);
+        drop(server);
+        while !poll::wait_error_queue(&client, 60_000).unwrap().hang_up {}
+
+        let message = Message::of(&"message_bytes=64".parse::<Cell>().unwrap(), 4096).unwrap();
+        let options = SendOptions { so_zerocopy: false, slots: 1, depth: 1, copy_below: 0 };
+        let arena = Sendmsg::arena(message.stride()).unwrap();
+        let path = Sendmsg::open(client, arena, &message, &options).unwrap();
+        let pattern = Pattern::new(&[0; 16], 0);
+        let slots = Slots::new(1);
+        let mut flows = [SendFlow { path, slots, pattern, written: 0, is_shared: false }];
+        let mut watch = Watch::open(model::names::Watch::None, 1);
+        let gate = Gate::default();
+        gate.open(Phase::Stop);
+        let told = send(&mut flows, &message, false, &gate, &mut watch, &mut SendTally::default());
+        let (call, errno) = told.unwrap_err();
+        assert_eq!(call, "shutdown");
+        assert!(errno.to_string().contains("Connection reset by peer"), "{errno}");
+    }
 }

@@ -35,8 +35,8 @@ use helper::{Counted, Helper, HelperOrder, Note, Seen};
 
 /// Why the receiving side of the sink has no such figure.
 const NO_SOCKET: &str = "the sink has no receiving socket";
-/// How long after the coordinator's word the helper may take to leave: it may sleep for an interval.
-const LEAVING_NS: u64 = 1_000_000_000;
+/// How long after the coordinator's word the helper may take to leave: it may sleep for an interval, and wait for a CPU.
+const LEAVING_NS: u64 = 10_000_000_000;
 
 /// The program on the device, which serves the flows of every cell that is prepared beside the others.
 #[derive(Debug)]

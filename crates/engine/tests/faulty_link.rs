@@ -23,7 +23,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 mod common;
 
-use common::{Test, engine, finished, order, run_tests, series, trial};
+use common::{Test, engine, finished, in_windows, order, run_tests, series, sink_refused, trial};
 
 /// The programs of `bpf/faulty_link.bpf.c`.
 const OBJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bpf/faulty_link.bpf.o");
@@ -156,8 +156,15 @@ fn ways_to_send(link: &str) -> Vec<Cell> {
     cells
 }
 
-/// Sends content that is checked, where the path lets it be, and compares what both ends tell.
-fn delivered(engine: &mut Engine, cell: &Cell, window_ms: u64) -> Finished {
+/// Sends content that is checked, where the path lets it be, and compares what both ends tell; until something was sent.
+fn delivered(engine: &mut Engine, cell: &Cell, shortest_ms: u64) -> Finished {
+    in_windows(&cell.to_string(), shortest_ms, |window_ms| {
+        let finished = delivered_once(engine, cell, window_ms);
+        (finished.receiver.total.received_bytes > 0).then_some(finished)
+    })
+}
+
+fn delivered_once(engine: &mut Engine, cell: &Cell, window_ms: u64) -> Finished {
     let is_checked = cell.completions == Completions::Read && cell.link.capabilities().has_receiver;
     let order = order(&cell.to_string(), window_ms);
     let run = if is_checked { engine.checked_trial(&order) } else { engine.trial(&order) };
@@ -170,7 +177,6 @@ fn delivered(engine: &mut Engine, cell: &Cell, window_ms: u64) -> Finished {
         assert_eq!(received.wrong_bytes, 0, "{cell}: first at {:?}", received.first_wrong);
         assert_eq!(received.checked_bytes, received.received_bytes, "{cell}");
     }
-    assert!(received.received_bytes > 0, "{cell}");
     finished
 }
 
@@ -178,22 +184,28 @@ fn delivered(engine: &mut Engine, cell: &Cell, window_ms: u64) -> Finished {
 const LINKS: [&str; 2] = ["link=veth", "link=veth tso=off gso=off"];
 
 /// All ways to send over a link with a fault: how many packets met it, and how many segments were sent again in the windows.
-fn over(link: &str, fault: &str) -> (u64, u64) {
+fn over(link: &str, fault: &str, shortest_ms: u64) -> (u64, u64) {
     let (mut engine, fault) = faulty(link, fault);
     let mut again = 0;
     for cell in ways_to_send(link) {
         let met = fault.met();
-        let finished = delivered(&mut engine, &cell, 100);
-        assert!(fault.met() > met, "{cell}: no packet met the fault");
-        again += finished.sender.retransmits().unwrap();
+        // One packet of a hundred is: where others crowd the CPUs a short trial may have had fewer.
+        in_windows(&format!("{cell}: a packet that meets the fault"), shortest_ms, |window_ms| {
+            let finished = delivered(&mut engine, &cell, window_ms);
+            again += finished.sender.retransmits().unwrap_or(0);
+            (fault.met() > met).then_some(())
+        });
     }
     (fault.met(), again)
 }
 
 fn losses() {
     for link in LINKS {
-        let (met, again) = over(link, "lose");
-        assert!(again > 0, "{link}: {met} packets were lost and none was sent again");
+        // Those that the window does not hold are told by no figure.
+        in_windows(&format!("{link}: sent again"), 100, |window_ms| {
+            let (_, again) = over(link, "lose", window_ms);
+            (again > 0).then_some(())
+        });
     }
 }
 
@@ -203,77 +215,83 @@ fn losses_in_turns() {
         "send=zerocopy link=veth message_bytes=4096 threads=1",
     ];
     let (mut engine, fault) = faulty("link=veth", "lose");
-    let outcomes = engine.series(&series(&cells, 10, None)).unwrap();
-    for (cell, outcome) in cells.iter().zip(outcomes) {
-        let Some((_, Outcome::Finished(finished))) = outcome else { panic!("{cell}: {outcome:?}") };
-        assert_eq!(finished.sender.total.accepted_bytes, finished.receiver.total.received_bytes);
+    in_windows("a packet that meets the fault", 4, |window_ms| {
+        let mut order = series(&cells, 10, None);
+        order.slice.window = model::Nanos::ms(window_ms);
+        let outcomes = engine.series(&order).unwrap();
+        for (cell, outcome) in cells.iter().zip(outcomes) {
+            let Some((_, Outcome::Finished(finished))) = outcome else {
+                panic!("{cell}: {outcome:?}")
+            };
+            let (sent, received) = (finished.sender.total, finished.receiver.total);
+            assert_eq!(sent.accepted_bytes, received.received_bytes);
+        }
+        (fault.met() > 0).then_some(())
+    });
+}
+
+/// All ways to send over each link with a fault, until packets have met it and a counter of the receiving end tells so.
+fn is_counted(fault: &str, counter: &str, prepare: impl Fn() -> Result<(), String>) {
+    for link in LINKS {
+        let (mut engine, fault) = faulty(link, fault);
+        if let Err(why) = prepare() {
+            return eprintln!("skipped: {why}");
+        }
+        let before = received_counter(counter);
+        in_windows(&format!("{link}: {counter}"), 100, |window_ms| {
+            for cell in ways_to_send(link) {
+                delivered(&mut engine, &cell, window_ms);
+            }
+            (fault.met() > 0 && received_counter(counter) > before).then_some(())
+        });
     }
-    assert!(fault.met() > 0);
 }
 
 fn duplicates() {
-    for link in LINKS {
-        let (mut engine, fault) = faulty(link, "duplicate");
-        let before = received_counter("TCPDSACKOldSent");
-        for cell in ways_to_send(link) {
-            delivered(&mut engine, &cell, 100);
-        }
-        let told = received_counter("TCPDSACKOldSent") - before;
-        assert!(fault.met() > 0 && told > 0, "{link}: {} doubled, {told} told", fault.met());
-    }
+    is_counted("duplicate", "TCPDSACKOldSent", || Ok(()));
 }
 
 fn reordering() {
-    for link in LINKS {
-        let (mut engine, fault) = faulty(link, "delay");
-        let before = received_counter("TCPOFOQueue");
-        for cell in ways_to_send(link) {
-            delivered(&mut engine, &cell, 100);
-        }
-        let early = received_counter("TCPOFOQueue") - before;
-        assert!(fault.met() > 0 && early > 0, "{link}: {} delayed, {early} early", fault.met());
-    }
+    is_counted("delay", "TCPOFOQueue", || Ok(()));
 }
 
 fn congestion() {
-    for link in LINKS {
-        let (mut engine, fault) = faulty(link, "congest");
-        // As for every connection of a machine that asks for ECN (Documentation/networking/ip-sysctl.rst).
+    // As for every connection of a machine that asks for ECN (Documentation/networking/ip-sysctl.rst).
+    is_counted("congest", "InCEPkts", || {
         let ask = || fs::write("/proc/sys/net/ipv4/tcp_ecn", "1");
-        match at_the_end_with("send0", ask) {
-            Ok(()) => {}
-            Err(why) => return eprintln!("skipped: /proc/sys/net/ipv4/tcp_ecn: {why}"),
-        }
-        let before = received_counter("InCEPkts");
-        for cell in ways_to_send(link) {
-            delivered(&mut engine, &cell, 100);
-        }
-        let marked = received_counter("InCEPkts") - before;
-        assert!(fault.met() > 0 && marked > 0, "{link}: {} marked, {marked} came", fault.met());
-    }
+        at_the_end_with("send0", ask).map_err(|why| format!("/proc/sys/net/ipv4/tcp_ecn: {why}"))
+    });
 }
 
 fn sink() {
-    if let Err(why) = kernel::sink::supported() {
+    if let Some(why) = sink_refused() {
         return eprintln!("skipped: {why}");
     }
     for fault in ["lose", "duplicate", "delay"] {
         let (mut engine, met) = faulty("link=sink", fault);
-        let mut seen = 0;
-        for cell in ways_to_send("link=sink") {
-            let cell = Cell { threads: model::values::Threads::new(1).unwrap(), ..cell };
-            let finished = delivered(&mut engine, &cell, 100);
-            let total = &finished.sink.value().unwrap().total;
-            assert_eq!(total.payload_bytes, finished.sender.total.accepted_bytes, "{cell}");
-            // The helper answers what came since its last look with one acknowledgement, so that a loss mostly waits for the timer, and
-            // a short window may see nothing: it is told as missed.
-            let worker = &finished.sender.workers[0];
-            assert!(worker.bytes.0 > 0 || worker.window_ns.0 == 0, "{cell}: {worker:?}");
-            seen += match fault {
-                "duplicate" => total.duplicates,
-                _ => total.gaps + total.reordered,
-            };
-        }
-        assert!(met.met() > 0 && seen > 0, "{fault}: {} packets, {seen} seen", met.met());
+        in_windows(&format!("{fault} on the sink"), 100, |window_ms| {
+            let seen = seen_by_the_sink(&mut engine, fault, window_ms);
+            (met.met() > 0 && seen > 0).then_some(())
+        });
     }
+}
+
+/// What the sink's program saw of a fault, on all ways to send.
+fn seen_by_the_sink(engine: &mut Engine, fault: &str, window_ms: u64) -> u64 {
+    let mut seen = 0;
+    for cell in ways_to_send("link=sink") {
+        let cell = Cell { threads: model::values::Threads::new(1).unwrap(), ..cell };
+        let finished = delivered(engine, &cell, window_ms);
+        let total = &finished.sink.value().unwrap().total;
+        assert_eq!(total.payload_bytes, finished.sender.total.accepted_bytes, "{cell}");
+        // The helper answers what came since its last look with one acknowledgement, so that a loss mostly waits for the timer, and
+        // a short window may see nothing: it is told as missed.
+        let worker = &finished.sender.workers[0];
+        assert!(worker.bytes.0 > 0 || worker.window_ns.0 == 0, "{cell}: {worker:?}");
+        seen += match fault {
+            "duplicate" => total.duplicates,
+            _ => total.gaps + total.reordered,
+        };
+    }
+    seen
 }

@@ -20,7 +20,7 @@ use model::Nanos;
 
 mod common;
 
-use common::{Test, run_tests};
+use common::{Test, await_unread, has_ended, in_windows, run_tests, wait_until};
 
 const TOKEN: &str = "00112233445566778899aabbccddeeff";
 
@@ -84,39 +84,42 @@ fn read_to_the_end(client: &mut TcpStream) -> u64 {
     }
 }
 
-fn assert_sent(told: Told, read: u64) {
+/// The strangers that a server told, whose figure must hold; none where its worker slept through the window.
+fn sent(told: Told, read: u64) -> Option<u64> {
     match told {
         Ok(HandReport::Sent { side, .. }) => {
             assert_eq!(side.total.accepted_bytes, read);
             assert!(side.workers.iter().all(|worker| worker.window_ns.0 > 0));
+            Some(side.strangers)
         }
+        Err(EngineError::Ends(why)) if why.contains(UNSEEN) => None,
         other => panic!("{other:?}"),
     }
 }
 
+/// What is told where a worker has no figure, which is so as well where others have the CPUs.
+const UNSEEN: &str = "1 of 1 workers saw less than an eighth of the window";
+
 fn slow_token() {
-    let (address, server) = server(options("threads=1", 200));
-    let mut slow = TcpStream::connect(address).unwrap();
-    slow.set_nodelay(true).unwrap();
-    let told = greeting().into_iter().try_for_each(|byte| {
-        thread::sleep(Duration::from_millis(60));
-        slow.write_all(&[byte])
+    let strangers = in_windows("a server after a slow stranger", 200, |duration_ms| {
+        let (address, server) = server(options("threads=1", duration_ms));
+        let mut slow = TcpStream::connect(address).unwrap();
+        // All but the last byte, which does not come: it is told that it is too late, and heard no more.
+        slow.write_all(&greeting()[..19]).unwrap();
+        let mut answer = Vec::new();
+        slow.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer, b"b");
+        let mut client = client(address);
+        let read = read_to_the_end(&mut client);
+        drop(client);
+        sent(server.join().unwrap(), read)
     });
-    // By then it is not listened to any more; whether its writing or its reading meets that depends on who was first.
-    let mut answer = Vec::new();
-    let heard = slow.read_to_end(&mut answer);
-    assert!(told.is_err() || heard.is_err() || answer == b"b", "{told:?} {answer:?}");
-    let mut client = client(address);
-    let read = read_to_the_end(&mut client);
-    drop(client);
-    let told = server.join().unwrap();
-    let Ok(HandReport::Sent { side, .. }) = &told else { panic!("{told:?}") };
-    assert_eq!(side.strangers, 1);
-    assert_sent(told, read);
+    assert_eq!(strangers, 1);
 }
 
 fn gone_too_soon() {
-    let patience = Duration::from_millis(700);
+    // Longer than both take, who are waited for.
+    let patience = Duration::from_secs(4);
     let (address, server) = server(HandOptions { patience, ..options("threads=2", 200) });
     for more in [&b""[..], b"and more"] {
         let mut client = TcpStream::connect(address).unwrap();
@@ -134,51 +137,43 @@ fn gone_too_soon() {
 
 fn unread_window() {
     // Where others crowd the CPUs the worker may come to the window before it has filled the buffers.
-    let unread = || {
-        let (address, server) = server(options("threads=1 message_bytes=65536 sndbuf=16384", 300));
+    let why = in_windows("a window in which nobody reads", 300, |duration_ms| {
+        let cell = "threads=1 message_bytes=65536 sndbuf=16384";
+        let (address, server) = server(options(cell, duration_ms));
         let mut client = client(address);
-        thread::sleep(Duration::from_millis(600));
+        thread::sleep(Duration::from_millis(2 * duration_ms));
         let read = read_to_the_end(&mut client);
         drop(client);
         match server.join().unwrap() {
             Err(error) => Some(error.to_string()),
-            sent @ Ok(_) => {
-                assert_sent(sent, read);
+            told @ Ok(_) => {
+                sent(told, read);
                 None
             }
         }
-    };
-    let why = (0..10).find_map(|_| unread()).unwrap();
-    for part in
-        ["1 of 1 workers saw less than an eighth of the window", "the other end did not read"]
-    {
+    });
+    for part in [UNSEEN, "the other end did not read"] {
         assert!(why.contains(part), "{why}");
     }
 }
 
 fn reset_at_the_end() {
-    let (address, server) = server(options("threads=1 message_bytes=64", 100));
-    let mut client = client(address);
-    thread::sleep(Duration::from_millis(20));
-    client.read_exact(&mut [0]).unwrap();
-    thread::sleep(Duration::from_millis(400));
-    // Most of it lies unread.
-    drop(client);
-    let why = server.join().unwrap().unwrap_err().to_string();
+    let why = in_windows("a server that sends", 100, |duration_ms| {
+        let (address, server) = server(options("threads=1 message_bytes=64", duration_ms));
+        let mut client = client(address);
+        let came = client.read(&mut [0]).unwrap();
+        thread::sleep(Duration::from_millis(4 * duration_ms));
+        // Most of it lies unread.
+        drop(client);
+        let told = server.join().unwrap();
+        (came > 0).then(|| told.unwrap_err().to_string())
+    });
     assert!(why.contains("Connection reset by peer") || why.contains("Broken pipe"), "{why}");
 }
 
-/// Waits until all that a client says first lies unread: where the ends share a crowded CPU it may come late, and a close
-/// before it is no reset.
-fn await_greeting(stream: &TcpStream) {
-    let mut greeting = [0; 20];
-    while (1..greeting.len()).contains(&stream.peek(&mut greeting).unwrap()) {
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// What a client by hand says of a server that behaves so to each connection, once the client has said who it is.
-fn of_server(behave: impl Fn(TcpStream) + Send + 'static) -> Told {
+/// What a client by hand says of a server that behaves so to each connection, once all that the client says first lies unread:
+/// where they share a crowded CPU it may come late, and a close before it is no reset.
+fn of_server(duration_ms: u64, behave: impl Fn(TcpStream) + Send + 'static) -> Told {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let (over, is_over) = mpsc::channel::<()>();
@@ -188,30 +183,34 @@ fn of_server(behave: impl Fn(TcpStream) + Send + 'static) -> Told {
             match listener.accept() {
                 Ok((stream, _)) => {
                     stream.set_nonblocking(false).unwrap();
-                    await_greeting(&stream);
-                    behave(stream);
+                    if await_unread(&stream, 20) {
+                        behave(stream);
+                    }
                 }
                 Err(_) => thread::sleep(Duration::from_millis(2)),
             }
         }
     });
-    let patience = Duration::from_millis(300);
-    let options = HandOptions { address, patience, ..options("threads=1", 300) };
+    // A server that is busy is asked again until then.
+    let patience = Duration::from_secs(2);
+    let options = HandOptions { address, patience, ..options("threads=1", duration_ms) };
     let told = by_hand::connect(&options, &Interrupts::install().unwrap());
     over.send(()).unwrap();
     server.join().unwrap();
     told
 }
 
+/// As long as a client waits for an answer, which a crowded machine may hold up.
+const ANSWERED_MS: u64 = 2_000;
+
 fn wrong_servers() {
-    let wait = || thread::sleep(Duration::from_millis(900));
     let say = |words: &'static [u8], stays: bool| {
         move |mut stream: TcpStream| {
             stream.read_exact(&mut [0; 20]).unwrap();
             // A client that has heard enough may be gone.
             let _ = stream.write_all(words);
             if stays {
-                wait();
+                wait_until("the client's leaving", || has_ended(&stream));
             }
         }
     };
@@ -227,18 +226,18 @@ fn wrong_servers() {
         (b"wg", false, TurnedAway::Ended),
         (b"\0", true, TurnedAway::Unknown),
     ] {
-        let told = of_server(say(words, stays));
+        let told = of_server(ANSWERED_MS, say(words, stays));
         assert_eq!(told, Ok(HandReport::TurnedAway(why)), "{words:?}, stays: {stays}");
     }
     // What it was told lies unread, so that its close is a reset.
-    let told = of_server(drop);
+    let told = of_server(ANSWERED_MS, drop);
     assert_eq!(told, Ok(HandReport::TurnedAway(TurnedAway::Busy)));
-    let told = of_server(|mut stream| stream.write_all(b"wg").unwrap());
+    let told = of_server(ANSWERED_MS, |mut stream| stream.write_all(b"wg").unwrap());
     assert!(
         matches!(told, Ok(HandReport::TurnedAway(TurnedAway::Ended | TurnedAway::Busy))),
         "{told:?}"
     );
-    let why = of_server(move |mut stream| {
+    let why = of_server(ANSWERED_MS, move |mut stream| {
         stream.write_all(b"wg and then it sends").unwrap();
         thread::sleep(Duration::from_millis(100));
     });
@@ -251,18 +250,22 @@ fn wrong_servers() {
 }
 
 fn unsent_window() {
-    let told = of_server(move |mut stream| {
-        stream.read_exact(&mut [0; 20]).unwrap();
-        stream.write_all(b"wg").unwrap();
-        stream.write_all(&[1; 100]).unwrap();
-        thread::sleep(Duration::from_millis(900));
+    let why = in_windows("a window in which nobody sends", 300, |duration_ms| {
+        let told = of_server(duration_ms, move |mut stream| {
+            stream.read_exact(&mut [0; 20]).unwrap();
+            stream.write_all(&[b"wg".as_slice(), &[1; 100]].concat()).unwrap();
+            thread::sleep(Duration::from_millis(3 * duration_ms));
+        });
+        match told {
+            // Where others crowd the CPUs the server may answer too late, the worker may come to the bytes when the window is open
+            // already, and the client may begin when the server is about to leave.
+            Ok(HandReport::TurnedAway(TurnedAway::Silent | TurnedAway::Incomplete)) => None,
+            Ok(HandReport::Received(side)) if side.total.received_bytes == 100 => None,
+            Err(EngineError::Ends(why)) if why.contains("ended before the window did") => None,
+            told => Some(told.unwrap_err().to_string()),
+        }
     });
-    let why = told.unwrap_err().to_string();
-    for part in [
-        "1 of 1 workers saw less than an eighth of the window",
-        "the other end did not send",
-        "(after 100 bytes)",
-    ] {
+    for part in [UNSEEN, "the other end did not send", "(after 100 bytes)"] {
         assert!(why.contains(part), "{why}");
     }
 }

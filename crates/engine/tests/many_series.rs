@@ -19,7 +19,7 @@ use model::record::Outcome;
 
 mod common;
 
-use common::{Test, engine, run_tests, series};
+use common::{Test, engine, run_tests, series, sink_refused};
 
 /// Series of each link where nobody says how many.
 const USUAL: u64 = 12;
@@ -134,13 +134,13 @@ fn again_and_again() {
     let asked = std::env::var("COPYCOST_SERIES").ok();
     let asked = asked.map(|text| text.parse::<u64>().unwrap());
     let mut links = vec!["loopback", "unix"];
-    match (Namespace::create(), kernel::sink::supported()) {
+    match (Namespace::create(), sink_refused()) {
         (Err(why), _) => eprintln!("skipped: veth and sink: {why}"),
-        (Ok(_), Err(why)) => {
+        (Ok(_), Some(why)) => {
             links.push("veth");
             eprintln!("skipped: sink: {why}");
         }
-        (Ok(_), Ok(())) => links.extend(["veth", "sink"]),
+        (Ok(_), None) => links.extend(["veth", "sink"]),
     }
     let each = asked.map_or(USUAL, |all| all / links.len() as u64);
     let mut engine = engine();

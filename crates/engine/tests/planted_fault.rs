@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should stop where it stands"
 )]
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use model::{Cell, Missing};
 
 mod common;
 
-use common::{connected, connected_unix};
+use common::{connected, connected_unix, wait_until};
 
 const SLOTS: u32 = 4;
 
@@ -70,6 +71,17 @@ impl<P: SendPath> SendPath for Hasty<P> {
     }
 }
 
+/// Where the kernel tells of the calling thread.
+fn own_task() -> PathBuf {
+    Path::new("/proc").join(std::fs::read_link("/proc/thread-self").unwrap())
+}
+
+/// Whether a thread sleeps in a call.
+fn sleeps(task: &Path) -> bool {
+    let stat = std::fs::read_to_string(task.join("stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.trim_start().starts_with('S')
+}
+
 /// Sends rewritten messages to a receiver that starts late, so that some wait in the sender's queue, where
 /// the kernel still reads the slots. None: this machine refuses SO_ZEROCOPY.
 fn check_with<P: SendPath>(cell: &str) -> Option<(SendTally, ReceiveTally)> {
@@ -89,6 +101,7 @@ fn check_between<P: SendPath>(
     let cell: Cell = cell.parse().unwrap();
     let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
     let pattern = Pattern::new(&[5; 16], 0);
+    let (tell, told) = std::sync::mpsc::channel();
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
@@ -103,6 +116,7 @@ fn check_between<P: SendPath>(
                 is_shared: false,
             };
             flow.fill(&message);
+            tell.send(own_task()).unwrap();
             let mut watch = Watch::open(model::names::Watch::None, 1);
             let mut tally = SendTally::default();
             pump::send(&mut [flow], &message, true, &gate, &mut watch, &mut tally).unwrap();
@@ -110,7 +124,9 @@ fn check_between<P: SendPath>(
         })
     };
     gate.open(Phase::Warmup);
-    std::thread::sleep(Duration::from_millis(100));
+    // Until it can send no more: what lies in its queue it has then sent, and the kernel still reads.
+    let task = told.recv().unwrap();
+    wait_until("the sender's full queue", || server.unread_bytes().unwrap() > 0 && sleeps(&task));
     let receiving = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {

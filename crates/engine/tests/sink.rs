@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use engine::Engine;
 use engine::gate::SliceKind;
-use engine::protocol::{Absorb, Among, Meet, Order, Prepare, Reply, Report, Role, Slice, Times};
-use kernel::Unavailable;
+use engine::protocol::{Absorb, Among, Meet, Order, Prepare, Reply, Report, Role, Slice};
 use kernel::netlink::{Netlink, NewDevice};
 use kernel::netns::Namespace;
 use kernel::packet_socket::PacketSocket;
-use model::record::{Finished, Outcome};
+use model::record::{Finished, Outcome, Settings};
 use model::{Cell, Factor, Nanos, Plan, Preset, SendPath};
 
 mod common;
 
 use common::{
-    OrderedEnd, Test, assert_sums, engine, measure_series, order, prepare, run_tests, series, trial,
+    OrderedEnd, PATIENCE, Test, assert_sums, engine, from_now, in_windows, measure_series, order,
+    prepare, run_tests, series, sink_refused, trial,
 };
 
 /// Long enough for many looks of the helper.
@@ -51,29 +51,32 @@ fn main() -> ExitCode {
         ),
         ("a_strangers_packets_between_slices_and_in_them_are_no_cells_bytes", strangers_between),
     ];
-    run_tests(&tests, unavailable().map(|why| why.to_string()))
+    run_tests(&tests, sink_refused())
 }
 
-fn unavailable() -> Option<Unavailable> {
-    Namespace::create().map(|_| ()).and_then(|()| kernel::sink::supported()).err()
-}
-
-/// Runs a trial and checks what must hold of every one on the sink.
+/// Runs trials until bytes have moved in one, and checks what must hold of every one on the sink.
 fn run(engine: &mut Engine, cell: &str) -> Finished {
-    let finished = trial(engine, cell, WINDOW_MS);
+    in_windows(cell, WINDOW_MS, |window_ms| {
+        let finished = run_once(engine, cell, window_ms);
+        (finished.receiver.total.received_bytes > 0).then_some(finished)
+    })
+}
+
+fn run_once(engine: &mut Engine, cell: &str, window_ms: u64) -> Finished {
+    let finished = trial(engine, cell, window_ms);
     let sink = finished.sink.value().unwrap_or_else(|| panic!("{cell}: no facts of the sink"));
     let sent = finished.sender.total;
     // Law 1, from two independent sources.
     assert_eq!(sink.total.payload_bytes, sent.accepted_bytes, "{cell}");
     assert_eq!(finished.receiver.total.received_bytes, sent.accepted_bytes, "{cell}");
     assert_eq!(sink.window.payload_bytes, finished.receiver.window.received_bytes, "{cell}");
-    assert!(finished.receiver.total.received_bytes > 0, "{cell}");
     assert_eq!((sink.total.refused, finished.receiver.strangers), (0, 0), "{cell}");
     assert_eq!((sent.copied, sent.stray_ids), (0, 0), "{cell}");
     assert_eq!(sent.completed, sent.zerocopy_sends, "{cell}");
     let answering = *sink.answering_cpu_ns.value().unwrap();
     assert!(answering <= sink.helper_cpu_ns, "{cell}");
-    assert!(sink.total.acks > 0 && sink.total.packets > 0, "{cell}");
+    assert!(sink.total.acks > 0, "{cell}");
+    assert_eq!(sink.total.packets > 0, sent.accepted_bytes > 0, "{cell}");
     let [worker] = finished.receiver.workers.as_slice() else { panic!("{cell}: one helper") };
     // Late looks are not made up for: never more than one in an interval, and those at the window's edges.
     let interval = cell.parse::<Cell>().unwrap().ack_interval.nanos();
@@ -220,6 +223,13 @@ fn ahead(ports: (u16, u16), sequence: u32) -> Vec<u8> {
 }
 
 fn strangers() {
+    in_windows("a flow beside strangers", 200, |window_ms| {
+        (strangers_beside(window_ms) > 0).then_some(())
+    });
+}
+
+/// The bytes of a flow, in a window among strangers.
+fn strangers_beside(window_ms: u64) -> u64 {
     let (near, far, addresses) = raised();
     let address = SocketAddr::new(addresses[1], 10_000);
     let cell: Cell = "send=sendmsg link=sink message_bytes=4096 threads=1".parse().unwrap();
@@ -228,7 +238,7 @@ fn strangers() {
     sink.order(&prepare(&cell, Role::Absorb(absorb), Meet::Listen(address.into())));
     assert_eq!(sink.reply(), Reply::Listening(address.into()));
     // One that knows no token is answered by a reset; one that says nothing keeps nobody waiting; a port of no flow.
-    let limit = Duration::from_secs(5);
+    let limit = PATIENCE;
     let knock = || near.run(|| TcpStream::connect_timeout(&address, limit).unwrap()).unwrap();
     let mut wrong = knock();
     wrong.write_all(&[9; 20]).unwrap();
@@ -248,13 +258,7 @@ fn strangers() {
     for sequence in [0, 1 << 30, 1 << 31, 3 << 30] {
         raw.send(&ahead((9, 10_000), sequence)).unwrap();
     }
-    let times = Times {
-        start_ns: None,
-        warmup_ns: Nanos::ms(5),
-        window_ns: Nanos::ms(200),
-        tail_ns: Nanos::ms(5),
-        drain_ns: Nanos::s(15),
-    };
+    let times = from_now(5, window_ms, 5, Nanos::s(120));
     sink.order(&Order::Run(times));
     sender.order(&Order::Run(times));
     let Report::Absorbed { side, facts, .. } = sink.finished() else { panic!("wrong report") };
@@ -262,7 +266,25 @@ fn strangers() {
     // The wrong token, the silent one, and the SYNs to the port of no flow.
     assert!(side.strangers >= 3 && facts.total.refused >= 7, "{facts:?}");
     assert_eq!(facts.total.payload_bytes, sent.total.accepted_bytes);
-    assert!(facts.total.payload_bytes > 0);
+    facts.total.payload_bytes
+}
+
+/// A series whose slices are so long that every cell's helper looked and answered in the windows.
+fn measured_in_turns(
+    cells: &[&str],
+    turns: usize,
+    steady_ms: Option<u64>,
+) -> Vec<(Settings, Finished)> {
+    in_windows("turns on the sink", 4, |window_ms| {
+        let mut order = series(cells, turns, steady_ms);
+        order.slice.window = Nanos::ms(window_ms);
+        let measured = measure_series(&order);
+        let has_answered = |(_, finished): &(Settings, Finished)| {
+            let sink = finished.sink.value().unwrap();
+            sink.window.looks > 0 && sink.window.acks > 0
+        };
+        measured.iter().all(has_answered).then_some(measured)
+    })
 }
 
 /// What holds of every cell of a series on the sink.
@@ -292,7 +314,7 @@ fn turns() {
         "send=sendmsg link=sink message_bytes=65536 threads=1 watch=none",
     ];
     for steady in [None, Some(20)] {
-        let measured = measure_series(&series(&cells, 5, steady));
+        let measured = measured_in_turns(&cells, 5, steady);
         for (cell, (_, finished)) in cells.iter().zip(measured) {
             assert_turned(cell, &finished, 5);
             let sink = finished.sink.value().unwrap();
@@ -333,7 +355,7 @@ fn steered_turns() {
             "send=zerocopy link=sink message_bytes=65536 threads=1 placement={placement} ack_placement=sender"
         )
     });
-    let measured = measure_series(&series(&[&cells[0], &cells[1]], 4, None));
+    let measured = measured_in_turns(&[&cells[0], &cells[1]], 4, None);
     for (n, (_, finished)) in (0..).zip(measured) {
         assert_turned(&cells[n as usize], &finished, 4);
         assert_eq!(finished.link.value().unwrap().ack_cpus, [n]);
@@ -360,7 +382,7 @@ fn strangers_between() {
         };
         sink.order(&prepared(role, Meet::Listen(address.into())));
         let Reply::Listening(there) = sink.reply() else { panic!("it does not listen") };
-        assert_eq!(u32::from(there.port()), 10_000 + first);
+        assert_eq!(u32::from(there.port().unwrap()), 10_000 + first);
         sender.order(&prepared(Role::Send, Meet::ConnectEach(there)));
         assert_eq!((sender.reply(), sink.reply()), (Reply::Ready, Reply::Ready));
     }
@@ -379,7 +401,7 @@ fn strangers_between() {
                 kind: SliceKind::Counted,
                 settle_ns: Nanos::ms(1),
                 window_ns: Nanos::ms(10),
-                drain_ns: Nanos::s(15),
+                drain_ns: Nanos::s(120),
             });
             sink.order(&order);
             sender.order(&order);
@@ -394,6 +416,8 @@ fn strangers_between() {
         }
     }
     stranger();
+    // The program sees a packet when the kernel gets to it, on a crowded machine not at once.
+    std::thread::sleep(Duration::from_millis(100));
     sender.order(&Order::Finish);
     sink.order(&Order::Finish);
     let mut refused = 0;

@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use engine::TrialOrder;
-use engine::protocol::{Meet, Order, PROTOCOL, Reply, Report, Role, Times};
+use engine::protocol::{Meet, Order, PROTOCOL, Reply, Report, Role};
 use kernel::socket::Socket;
 use model::record::{FailureKind, Outcome};
 use model::{Cell, Measured, Nanos};
@@ -23,8 +22,9 @@ use model::{Cell, Measured, Nanos};
 mod common;
 
 use common::{
-    OrderedEnd, Test, engine, engine_with, order, prepare, run_tests, this_program, trial,
-    trial_in_window,
+    OrderedEnd, PATIENCE, Test, checked_trial, engine, engine_with, from_now, has_moved,
+    in_windows, order, prepare, run_tests, sleep_until_ms, this_program, trial, trial_in_window,
+    wait_until,
 };
 
 fn main() -> ExitCode {
@@ -154,14 +154,8 @@ fn pages_are_mapped() {
     }
     let mut engine = engine();
     let cell = "send=zerocopy recv=recv-zerocopy message_bytes=65536 layout=paged threads=1 segment=4108 rewriting=on";
-    let order = TrialOrder {
-        cell: cell.parse().unwrap(),
-        window: Nanos::ms(50),
-        warmup: Nanos::ms(5),
-        tail: Nanos::ms(5),
-    };
-    let (_, outcome) = engine.checked_trial(&order).unwrap();
-    let Outcome::Finished(finished) = outcome else { panic!("{outcome:?}") };
+    let finished =
+        in_windows(cell, 50, |ms| Some(checked_trial(&mut engine, cell, ms)).filter(has_moved));
     let received = finished.receiver.total;
     assert_eq!(received.wrong_bytes, 0);
     assert_eq!(received.checked_bytes, received.received_bytes);
@@ -255,12 +249,11 @@ fn hybrid() {
                 format!("send=hybrid shape={shape} threads={threads} ring=8 copy_below={below}");
             let cell = cell.parse::<Cell>().unwrap().on_its_link();
             // On a busy machine the senders may not have run while the window was open.
-            let finished = [20, 200, 2000].into_iter().find_map(|window_ms| {
+            let finished = in_windows(&cell.id(), 20, |window_ms| {
                 let (_, outcome) = engine.checked_trial(&order(&cell.id(), window_ms)).unwrap();
                 let Outcome::Finished(finished) = outcome else { panic!("{cell}: {outcome:?}") };
                 (finished.sender.total.messages > 0).then_some(finished)
             });
-            let finished = finished.unwrap_or_else(|| panic!("{cell}: nothing was sent"));
             let (sent, received) = (finished.sender.total, finished.receiver.total);
             assert_eq!(received.wrong_bytes, 0, "{cell}: first at {:?}", received.first_wrong);
             assert_eq!(received.checked_bytes, sent.accepted_bytes, "{cell}");
@@ -279,10 +272,9 @@ fn hybrid() {
 }
 
 fn so_zerocopy_off() {
-    let finished =
-        trial(&mut engine(), "send=zerocopy message_bytes=4096 threads=1 so_zerocopy=off", 50);
+    let cell = "send=zerocopy message_bytes=4096 threads=1 so_zerocopy=off";
+    let finished = trial_in_window(&mut engine(), cell, 50);
     let sent = finished.sender.total;
-    assert!(sent.messages > 0);
     assert_eq!((sent.zerocopy_sends, sent.notifications, sent.completed), (0, 0, 0));
     assert!(!finished.sender.socket.zerocopy);
     assert_eq!(finished.sender.releases, None, "what is copied is free when the call returns");
@@ -299,8 +291,10 @@ fn shared_sockets() {
         assert_eq!(finished.sender.workers.len(), 3, "{cell}");
         // The kernel's figures are of each connection once.
         match finished.sender.tcp.value().and_then(|tcp| tcp.sent_bytes) {
+            // What was sent again is told with the rest (tcpi_bytes_sent).
+            Some(_) if finished.sender.retransmits().is_some_and(|again| again > 0) => {}
             Some(bytes) => assert!(
-                (1..=sent.accepted_bytes + 64).contains(&bytes),
+                bytes <= sent.accepted_bytes + 64,
                 "{cell}: {bytes} of {}",
                 sent.accepted_bytes
             ),
@@ -324,10 +318,13 @@ fn several_flows() {
     let mut engine = engine();
     for path in ["sendmsg", "zerocopy"] {
         let cell = format!("send={path} message_bytes=4096 threads=2 flows=3");
-        let finished = trial(&mut engine, &cell, 50);
-        assert_eq!(finished.sender.total.accepted_bytes, finished.receiver.total.received_bytes);
+        let finished = in_windows(&cell, 50, |window_ms| {
+            let finished = trial(&mut engine, &cell, window_ms);
+            let (sent, received) = (finished.sender.total, finished.receiver.total);
+            assert_eq!(sent.accepted_bytes, received.received_bytes);
+            (sent.messages >= 6).then_some(finished)
+        });
         assert!(finished.receiver.total.calls.epoll_wait > 0);
-        assert!(finished.sender.total.messages >= 6);
     }
 }
 
@@ -357,21 +354,16 @@ fn odd_sizes() {
                 let cell = format!(
                     "send={path} message_bytes={size} fields={fields} layout={layout} threads=2 ring=4"
                 );
-                let order = order(&cell, 10);
-                let mut checked = || {
-                    let (_, outcome) = engine.checked_trial(&order).unwrap();
-                    let Outcome::Finished(finished) = outcome else {
-                        panic!("{cell}: {outcome:?}")
-                    };
+                // Where others crowd the CPUs the senders may sleep through so short a trial.
+                in_windows(&cell, 10, |window_ms| {
+                    let finished = checked_trial(&mut engine, &cell, window_ms);
                     let received = finished.receiver.total;
                     let first = received.first_wrong;
                     assert_eq!(received.wrong_bytes, 0, "{cell}: first at {first:?}");
                     let sent = finished.sender.total.accepted_bytes;
                     assert_eq!(received.checked_bytes, sent, "{cell}");
-                    received.checked_bytes
-                };
-                // Where others crowd the CPUs the senders may sleep through so short a trial.
-                assert!((0..10).any(|_| checked() > 0), "{cell}");
+                    (sent > 0).then_some(())
+                });
             }
         }
     }
@@ -424,14 +416,14 @@ fn settings() {
     assert_eq!(finished.sender.socket.pacing_bytes_per_s, None);
     // Shared by the connections.
     let cell = "send=sendmsg message_bytes=4096 threads=2 rate=1Gbit/s";
-    let (_, outcome) = engine().trial(&order(cell, 100)).unwrap();
-    let Outcome::Finished(paced) = outcome else { panic!("{outcome:?}") };
+    let mut engine = engine();
+    let begun = Instant::now();
+    let paced = trial_in_window(&mut engine, cell, 500);
+    let lasted_s = begun.elapsed().as_secs_f64();
     assert_eq!(paced.sender.socket.pacing_bytes_per_s, Some(62_500_000));
-    for worker in &paced.receiver.workers {
-        // Bits a ns, so Gbit/s: half a one is this connection's share.
-        let gbps = worker.bytes.0 as f64 * 8.0 / worker.window_ns.0 as f64;
-        assert!(gbps > 0.0 && gbps < 1.0, "{worker:?}");
-    }
+    // No more than the rate in all the time that there was, whatever a worker saw in its window: a crowded CPU makes it less.
+    let bytes = paced.sender.total.accepted_bytes as f64;
+    assert!(bytes < 125_000_000.0 * lasted_s + 16_000_000.0, "{bytes} in {lasted_s} s");
     assert_eq!(settings.ring_slots, 256);
     assert_eq!(settings.receive_buffer_bytes.0, 131_072);
 }
@@ -445,27 +437,20 @@ fn strangers() {
     // One that knows no token, one that says nothing, one that claims a flow that is not there.
     let knock = |words: &[u8]| {
         let socket = Socket::stream(address).unwrap();
-        socket.connect(address, Duration::from_secs(5)).unwrap();
+        socket.connect(address, PATIENCE).unwrap();
         if !words.is_empty() {
-            socket.write_all(words, Instant::now() + Duration::from_secs(5)).unwrap();
+            socket.write_all(words, Instant::now() + PATIENCE).unwrap();
         }
         socket
     };
     let wrong = knock(&[9; 20]);
     let silent = knock(&[]);
     let beyond = knock(&[[3; 16].as_slice(), &[0, 0, 0, 7]].concat());
-    std::thread::sleep(Duration::from_millis(700));
     let mut sender = OrderedEnd::start(|_| {});
     sender.order(&prepare(&cell, Role::Send, Meet::Connect(address)));
     assert_eq!(sender.reply(), Reply::Ready);
     assert_eq!(receiver.reply(), Reply::Ready);
-    let times = Times {
-        start_ns: None,
-        warmup_ns: Nanos::ms(5),
-        window_ns: Nanos::ms(30),
-        tail_ns: Nanos::ms(5),
-        drain_ns: Nanos::s(5),
-    };
+    let times = from_now(5, 30, 5, Nanos::s(120));
     receiver.order(&Order::Run(times));
     sender.order(&Order::Run(times));
     let Report::Received { side, .. } = receiver.finished() else { panic!("wrong report") };
@@ -477,7 +462,7 @@ fn strangers() {
     );
     for stranger in [wrong, silent, beyond] {
         let mut byte = [0];
-        let refused = stranger.read_exact(&mut byte, Instant::now() + Duration::from_secs(5));
+        let refused = stranger.read_exact(&mut byte, Instant::now() + PATIENCE);
         assert!(refused.is_err(), "the stranger was let in");
     }
 }
@@ -550,14 +535,6 @@ fn is_alive(pid: u32) -> bool {
     }
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn the_engine_is_killed() {
     let mut engine = Command::new(this_program()).arg("engine").spawn().unwrap();
     let mut ends = Vec::new();
@@ -575,43 +552,59 @@ fn signal(name: &str, process: u32) {
     assert!(sent.success());
 }
 
+/// CPU time that an end has taken so far.
+fn cpu_ns(end: &OrderedEnd) -> u64 {
+    kernel::clock::cpu_ns_of(end.id()).unwrap()
+}
+
 fn stopped_ends() {
+    for stops_the_sender in [true, false] {
+        in_windows("a stop within the window", 500, |window_ms| {
+            stop_in(window_ms, stops_the_sender)
+        });
+    }
+}
+
+/// Stops an end while it measures and continues it; none where that came too late, because the CPUs were others'.
+fn stop_in(window_ms: u64, stops_the_sender: bool) -> Option<()> {
     let cell: Cell = "send=sendmsg message_bytes=4096 threads=1".parse().unwrap();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let times = Times {
-        start_ns: None,
-        warmup_ns: Nanos::ms(50),
-        window_ns: Nanos::ms(500),
-        tail_ns: Nanos::ms(50),
-        drain_ns: Nanos::s(20),
-    };
-    for stops_the_sender in [true, false] {
-        let mut receiver = OrderedEnd::start(|_| {});
-        receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(any.into())));
-        let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
-        let mut sender = OrderedEnd::start(|_| {});
-        sender.order(&prepare(&cell, Role::Send, Meet::Connect(address)));
-        assert_eq!((sender.reply(), receiver.reply()), (Reply::Ready, Reply::Ready));
-        receiver.order(&Order::Run(times));
-        sender.order(&Order::Run(times));
-        std::thread::sleep(Duration::from_millis(200));
-        let (stopped, other) = if stops_the_sender {
-            (&mut sender, &mut receiver)
-        } else {
-            (&mut receiver, &mut sender)
-        };
-        signal("STOP", stopped.id());
-        std::thread::sleep(Duration::from_millis(60));
-        signal("CONT", stopped.id());
-        let reply = stopped.reply();
-        let Reply::Failed { kind, why } = reply else { panic!("{reply:?}") };
-        assert_eq!(kind, FailureKind::EndLost);
-        assert!(why.contains("stopped and continued while it measured"), "{why}");
-        assert!(matches!(other.reply(), Reply::Finished(_)), "the other end knows nothing of it");
-        // What it measures next counts again.
-        stopped.order(&prepare(&cell, Role::Receive, Meet::Listen(any.into())));
-        assert!(matches!(stopped.reply(), Reply::Listening(_)));
+    let mut receiver = OrderedEnd::start(|_| {});
+    receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(any.into())));
+    let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
+    let mut sender = OrderedEnd::start(|_| {});
+    sender.order(&prepare(&cell, Role::Send, Meet::Connect(address)));
+    assert_eq!((sender.reply(), receiver.reply()), (Reply::Ready, Reply::Ready));
+    let before = [cpu_ns(&sender), cpu_ns(&receiver)];
+    let times = from_now(50, window_ms, 50, Nanos::s(120));
+    receiver.order(&Order::Run(times));
+    sender.order(&Order::Run(times));
+    sleep_until_ms(&times, 200);
+    // Under load, which takes far more CPU time than reading an order does; or too late.
+    let is_loaded = |end: &OrderedEnd, before| cpu_ns(end) > before + 20_000_000;
+    let window_end_ns = times.start_ns.unwrap() + Nanos::ms(50 + window_ms).0;
+    let is_late = || kernel::clock::monotonic_ns() > window_end_ns;
+    wait_until("the load", || {
+        is_late() || (is_loaded(&sender, before[0]) && is_loaded(&receiver, before[1]))
+    });
+    let (stopped, other) =
+        if stops_the_sender { (&mut sender, &mut receiver) } else { (&mut receiver, &mut sender) };
+    signal("STOP", stopped.id());
+    let was_late = is_late();
+    std::thread::sleep(Duration::from_millis(60));
+    signal("CONT", stopped.id());
+    let reply = stopped.reply();
+    if was_late && matches!(reply, Reply::Finished(_)) {
+        return None;
     }
+    let Reply::Failed { kind, why } = reply else { panic!("{reply:?}") };
+    assert_eq!(kind, FailureKind::EndLost);
+    assert!(why.contains("stopped and continued while it measured"), "{why}");
+    assert!(matches!(other.reply(), Reply::Finished(_)), "the other end knows nothing of it");
+    // What it measures next counts again.
+    stopped.order(&prepare(&cell, Role::Receive, Meet::Listen(any.into())));
+    assert!(matches!(stopped.reply(), Reply::Listening(_)));
+    Some(())
 }
 
 fn impossible_placement() {

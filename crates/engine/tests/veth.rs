@@ -17,7 +17,10 @@ use model::{Cell, Factor, Plan, Preset};
 
 mod common;
 
-use common::{Test, engine, finished, order, run_tests, trial};
+use common::{
+    PATIENCE, Test, checked_trial, engine, finished, in_windows, order, run_tests, trial,
+    trial_in_window,
+};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -71,12 +74,13 @@ fn content() {
                 let cell = format!(
                     "send={path} link=veth message_bytes=4097 threads=2 ring=4 family={family}{settings}"
                 );
-                let (_, outcome) = engine.checked_trial(&order(&cell, 10)).unwrap();
-                let finished = finished(outcome, &cell);
+                let finished = in_windows(&cell, 10, |window_ms| {
+                    let finished = checked_trial(&mut engine, &cell, window_ms);
+                    (finished.receiver.total.checked_bytes > 0).then_some(finished)
+                });
                 let received = finished.receiver.total;
                 assert_eq!(received.wrong_bytes, 0, "{cell}: first at {:?}", received.first_wrong);
                 assert_eq!(received.checked_bytes, finished.sender.total.accepted_bytes, "{cell}");
-                assert!(received.checked_bytes > 0, "{cell}");
                 let facts = finished.link.value().unwrap();
                 assert_eq!(
                     (facts.mtu_bytes, facts.tso, facts.gso),
@@ -98,7 +102,7 @@ fn zero_copy_is_copied() {
     let mut engine = engine();
     for size in [64, 65_536] {
         let cell = format!("send=zerocopy link=veth message_bytes={size} threads=1");
-        let finished = trial(&mut engine, &cell, 50);
+        let finished = trial_in_window(&mut engine, &cell, 50);
         let sent = finished.sender.total;
         assert!(sent.zerocopy_sends >= sent.messages && sent.messages > 0);
         assert_eq!(sent.completed, sent.zerocopy_sends);
@@ -111,15 +115,15 @@ fn segments() {
     let mut engine = engine();
     for link in ["loopback", "veth"] {
         let cell = format!("send=sendmsg link={link} message_bytes=16384 threads=1 segment=1000");
-        // On a machine that is too busy a worker may come late to an edge of the window; then once more.
-        let told = (0..10).find_map(|_| {
-            let finished = trial(&mut engine, &cell, 50);
+        // On a machine that is too busy a worker may come late to an edge of the window.
+        let mss = in_windows(&cell, 50, |window_ms| {
+            let finished = trial(&mut engine, &cell, window_ms);
             let (sent, received) = (finished.sender.total, finished.receiver.total);
             assert_eq!(received.received_bytes, sent.accepted_bytes);
             finished.sender.tcp.value().map(|tcp| tcp.mss_bytes)
         });
         // 12 bytes of it are the timestamps' where they are on (RFC 7323).
-        assert!(told.is_some_and(|mss| [988.0, 1000.0].contains(&mss)), "{cell}: {told:?}");
+        assert!([988.0, 1000.0].contains(&mss), "{cell}: {mss}");
     }
 }
 
@@ -219,18 +223,17 @@ fn killed_engines() {
     let here = namespaces_of(Path::new("/proc/self"));
     let mut seen = BTreeSet::new();
     let begun = Instant::now();
-    // `xtask killed-runs` kills 200.
-    for n in 0..15_u32 {
+    // `xtask killed-runs` kills 200. On a crowded machine an engine takes longer to come to where it has a link.
+    let mut n = 0;
+    while n < 15 || (seen.is_subset(&here) && begun.elapsed() < PATIENCE) {
         let mut engine =
             Command::new(std::env::current_exe().unwrap()).arg("engine").spawn().unwrap();
         // Spread over the starting, the raising, the trial and the lowering.
-        std::thread::sleep(Duration::from_millis(u64::from(n * 37 % 200)));
+        std::thread::sleep(Duration::from_millis(n * 37 % 200 + n / 15 * 200));
+        n += 1;
         seen.extend(of_this_program().iter().flat_map(|process| namespaces_of(process)));
         engine.kill().unwrap();
         engine.wait().unwrap();
-        if begun.elapsed() > Duration::from_secs(15) {
-            break;
-        }
     }
     let seen: BTreeSet<_> = seen.difference(&here).cloned().collect();
     assert!(!seen.is_empty(), "no namespace was ever seen, so nothing was shown");
@@ -239,7 +242,7 @@ fn killed_engines() {
             processes().iter().flat_map(|process| namespaces_of(process)).collect();
         held.intersection(&seen).cloned().collect()
     };
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !of_this_program().is_empty() || !left().is_empty() {
         assert!(Instant::now() < deadline, "left behind: {:?}, {:?}", of_this_program(), left());
         std::thread::sleep(Duration::from_millis(50));

@@ -66,12 +66,21 @@ impl Records {
     pub(crate) fn ahead(
         open: impl Fn() -> Result<Reader, JournalError>,
     ) -> Result<Self, JournalError> {
+        Self::ahead_on(open, |work| {
+            thread::Builder::new().name("journal".to_owned()).spawn(work).map(drop)
+        })
+    }
+
+    /// The same on a thread that `start` makes, or refuses.
+    fn ahead_on(
+        open: impl Fn() -> Result<Reader, JournalError>,
+        start: impl FnOnce(Box<dyn FnOnce() + Send>) -> io::Result<()>,
+    ) -> Result<Self, JournalError> {
         let reader = open()?;
         let path = reader.path().to_owned();
         let (into, batches) = sync_channel(WAITING);
-        let helper = thread::Builder::new().name("journal".to_owned());
-        match helper.spawn(move || hand_over(reader, &into)) {
-            Ok(_) => {
+        match start(Box::new(move || hand_over(reader, &into))) {
+            Ok(()) => {
                 let batch = Vec::new().into_iter();
                 Ok(Self::of(Source::Ahead { batches, batch, end: None, path }))
             }
@@ -204,6 +213,20 @@ mod tests {
             let (expected, lost) = open(&path).unwrap().read_all().unwrap();
             assert_eq!((read, ahead.torn()), (expected, lost), "{records} {torn}");
             assert!(ahead.next().is_none());
+        }
+    }
+
+    #[test]
+    fn where_no_thread_can_be_had_all_is_read_here_from_the_beginning() {
+        for torn in [false, true] {
+            let (_directory, path) = journal(100, torn);
+            let refused = |_| Err(io::ErrorKind::WouldBlock.into());
+            let mut here = Records::ahead_on(|| open(&path), refused).unwrap();
+            assert!(matches!(here.source, Source::Here(_)));
+            let read: Vec<Record> = here.by_ref().map(Result::unwrap).collect();
+            let (expected, lost) = open(&path).unwrap().read_all().unwrap();
+            assert_eq!(read.len(), 100 - usize::from(torn));
+            assert_eq!((read, here.torn()), (expected, lost));
         }
     }
 

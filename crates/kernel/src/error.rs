@@ -45,6 +45,11 @@ impl Errno {
         self.0 == libc::ENOBUFS
     }
 
+    /// Whether there is no connection, or none any more.
+    pub fn is_not_connected(self) -> bool {
+        self.0 == libc::ENOTCONN
+    }
+
     /// Something must be taken first, such as completions (EBUSY).
     pub fn is_busy(self) -> bool {
         self.0 == libc::EBUSY

@@ -104,8 +104,8 @@ mod tests {
         let listener = Socket::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1).unwrap();
         let address = listener.local_address().unwrap();
         let client = Socket::stream(address).unwrap();
-        client.connect(address, Duration::from_secs(5)).unwrap();
-        (client, listener.accept(Some(5000)).unwrap().unwrap().0)
+        client.connect(address, Duration::from_secs(60)).unwrap();
+        (client, listener.accept(Some(60_000)).unwrap().unwrap().0)
     }
 
     #[test]

@@ -177,8 +177,8 @@ mod tests {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listener = Socket::listen(any, 1).unwrap();
         let sender = Socket::stream(any).unwrap();
-        sender.connect(listener.local_address().unwrap(), Duration::from_secs(1)).unwrap();
-        let (receiver, _) = listener.accept(Some(1000)).unwrap().unwrap();
+        sender.connect(listener.local_address().unwrap(), Duration::from_secs(60)).unwrap();
+        let (receiver, _) = listener.accept(Some(60_000)).unwrap().unwrap();
         (sender, receiver)
     }
 
@@ -198,6 +198,8 @@ mod tests {
         sender.shutdown(Shutdown::Write).unwrap();
         let mut got: Vec<u8> = Vec::new();
         loop {
+            // The kernel may bring the end later than what is before it.
+            assert!(crate::poll::wait_readable(&receiver, 60_000).unwrap().is_any());
             match mapping.receive(&receiver, &mut rest) {
                 Ok(Mapped { mapped, copied, left }) => {
                     let mut pages = vec![0; mapped + 1];

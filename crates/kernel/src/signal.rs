@@ -203,11 +203,17 @@ mod tests {
         assert_eq!(interrupts.requested(), None);
         assert!(!crate::poll::wait_readable(&interrupts, 0).unwrap().is_any());
         for signal in told.split(',').map(|signal| signal.parse().unwrap()) {
+            let before = monotonic_ns();
             raise(signal);
-            // At once again: the same request.
+            let came = REQUESTED_AT.load(Ordering::SeqCst);
+            assert!((before..=monotonic_ns()).contains(&came));
+            // At once again: the same request, however long this process then waited for a CPU.
+            REQUESTED_AT.store(u64::MAX, Ordering::SeqCst);
             raise(signal);
             assert_eq!(interrupts.requested(), Some(signal));
             assert!(crate::poll::wait_readable(&interrupts, -1).unwrap().readable);
+            // And later, another one.
+            REQUESTED_AT.store(came, Ordering::SeqCst);
             std::thread::sleep(std::time::Duration::from_nanos(SAME_REQUEST_NS + 1_000_000));
         }
     }

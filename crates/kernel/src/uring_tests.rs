@@ -9,8 +9,8 @@ fn connected() -> (Socket, Socket) {
     let listener = Socket::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1).unwrap();
     let address = listener.local_address().unwrap();
     let client = Socket::stream(address).unwrap();
-    client.connect(address, Duration::from_secs(5)).unwrap();
-    (client, listener.accept(Some(5000)).unwrap().unwrap().0)
+    client.connect(address, Duration::from_secs(60)).unwrap();
+    (client, listener.accept(Some(60_000)).unwrap().unwrap().0)
 }
 
 fn numbered(bytes: usize) -> Arena {
@@ -153,9 +153,10 @@ fn a_chain_ends_where_a_request_fails_and_the_rest_is_cancelled() {
         linked: number < 3,
         reports_copies: false,
     };
-    // The first finds out that nobody is there; so it takes two chains.
+    // The first finds out that nobody is there; so it takes two chains, or more where the answer comes late.
     let mut failed = None;
-    for _ in 0..10 {
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while failed.is_none() && std::time::Instant::now() < deadline {
         assert_eq!(ring.submit(&client, (0..4).map(request), 4), Ok(4));
         let mut results = Vec::new();
         for _ in 0..4 {
@@ -167,7 +168,6 @@ fn a_chain_ends_where_a_request_fails_and_the_rest_is_cancelled() {
             let rest = &results[first + 1..];
             assert!(rest.iter().all(|it| *it == Err(Errno(libc::ECANCELED))), "{results:?}");
             failed = Some(results[first]);
-            break;
         }
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -23,9 +23,9 @@ use kernel::{CallError, Errno};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-/// Far longer than anything here takes: a test that hangs must end.
-const PATIENCE: Duration = Duration::from_secs(20);
-const PATIENCE_MS: i32 = 20_000;
+/// Far longer than anything here takes, however crowded the machine: a test that hangs must end.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE_MS: i32 = 120_000;
 
 fn v4() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
@@ -215,6 +215,8 @@ fn one_look_at_the_queue_takes_one_connection_and_does_not_wait() {
     assert!(matches!(listener.accept_at_once(), Ok(Arrival::Nobody)));
     let near = Socket::stream(v4()).unwrap();
     near.connect(listener.local_address().unwrap(), PATIENCE).unwrap();
+    // Who connected knows of it before who listens does.
+    assert!(poll::wait_readable(&listener, PATIENCE_MS).unwrap().readable);
     assert!(matches!(listener.accept_at_once(), Ok(Arrival::Connection(_))));
     assert!(matches!(listener.accept_at_once(), Ok(Arrival::Nobody)));
     // EINVAL: it does not listen.
@@ -306,18 +308,20 @@ fn a_short_send_goes_on_in_the_middle_of_a_field() {
     assert!(reader.join().unwrap() == arena.bytes(13..13 + 8 * FIELD));
 }
 
-/// Reads notifications until so many sends are accounted for.
-fn notifications(socket: &Socket, sends: u64) -> Vec<Notification> {
-    let mut space = ErrorQueueSpace::new();
-    let mut read = Vec::new();
-    while read.iter().map(|notification: &Notification| notification.count()).sum::<u64>() < sends {
-        match socket.read_error_queue(&mut space).unwrap() {
-            Some(notification) => read.push(notification),
-            None => assert!(poll::wait_error_queue(socket, PATIENCE_MS).unwrap().error),
-        }
+/// Reads a notification, or waits until there is one.
+fn read_notification(socket: &Socket, read: &mut Vec<Notification>) {
+    match socket.read_error_queue(&mut ErrorQueueSpace::new()).unwrap() {
+        Some(notification) => read.push(notification),
+        None => assert!(poll::wait_error_queue(socket, PATIENCE_MS).unwrap().error),
     }
-    assert_eq!(socket.read_error_queue(&mut space), Ok(None));
-    read
+}
+
+/// Reads notifications until so many sends are accounted for.
+fn read_notifications(socket: &Socket, sends: u64, read: &mut Vec<Notification>) {
+    while read.iter().map(|one| one.count()).sum::<u64>() < sends {
+        read_notification(socket, read);
+    }
+    assert_eq!(socket.read_error_queue(&mut ErrorQueueSpace::new()), Ok(None));
 }
 
 #[test]
@@ -331,16 +335,26 @@ fn zero_copy_sends_on_loopback_are_all_notified_once_and_all_copied() {
         let reader = thread::spawn(move || received(&far, bytes * 40));
         let mut gather = message;
         let mut sends = 0u64;
+        let mut read = Vec::new();
         for slot in 0..SENDS as usize {
             gather.point(&arena, slot).unwrap();
             let mut sent = 0;
             while sent < bytes {
-                sent += near.send_message(&gather, SendFlags::ZEROCOPY).unwrap();
-                gather.after(sent);
-                sends += 1;
+                match near.send_message(&gather, SendFlags::ZEROCOPY) {
+                    Ok(bytes) => {
+                        sent += bytes;
+                        gather.after(sent);
+                        sends += 1;
+                    }
+                    // As many as the kernel keeps notes of (net.core.optmem_max) wait for a reader that got no CPU.
+                    Err(errno) => {
+                        assert!(errno.is_no_buffers(), "{errno}");
+                        read_notification(&near, &mut read);
+                    }
+                }
             }
         }
-        let read = notifications(&near, sends);
+        read_notifications(&near, sends, &mut read);
         let ids: BTreeSet<u32> = read.iter().flat_map(|notification| notification.ids()).collect();
         assert!(ids.iter().copied().eq(0..u32::try_from(sends).unwrap()), "{read:?}");
         assert!(read.iter().all(|notification| notification.copied), "{read:?}");
@@ -414,7 +428,12 @@ fn a_peer_that_resets_leaves_an_error_and_no_signal() {
     assert!(poll::wait_readable(&far, PATIENCE_MS).unwrap().readable);
     // Closing with bytes unread resets the connection (RFC 2525, 2.17).
     drop(far);
-    let ready = poll::wait_error_queue(&near, PATIENCE_MS).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let mut ready = poll::wait_error_queue(&near, PATIENCE_MS).unwrap();
+    // The kernel sets the error a moment before it closes (tcp_reset, net/ipv4/tcp_input.c).
+    while !ready.hang_up && Instant::now() < deadline {
+        ready = poll::wait_error_queue(&near, 1).unwrap();
+    }
     assert!(ready.error && ready.hang_up, "{ready:?}");
     assert_eq!(near.read_error_queue(&mut ErrorQueueSpace::new()), Ok(None));
     assert_eq!(near.take_error(), Ok(Some(Errno(libc::ECONNRESET))));

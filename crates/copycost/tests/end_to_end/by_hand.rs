@@ -1,6 +1,7 @@
 //! `verify`, and both ends by hand.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Lines, Read as _};
+use std::process::ChildStdout;
 
 use crate::common::{Ended, Place};
 
@@ -72,10 +73,39 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
     }
 }
 
+/// Windows of servers, of which a client by the printed command sees the end unless it begins later than a tenth of one: on a
+/// crowded machine it may, is told so, and comes once more to one that lasts longer.
+const TIMES: [&str; 4] = ["1s", "4s", "16s", "64s"];
+
+/// What the ends by hand say where one came too late to the other, or to its own window.
+fn is_crowded(ended: &Ended) -> bool {
+    let whys = [
+        "give connect no more --time than serve",
+        "saw less than an eighth of the window",
+        "ended before it sent a byte",
+        "did not answer within",
+    ];
+    whys.iter().any(|why| ended.error.contains(why))
+}
+
+/// What is left of a server's output, and how it ended.
+fn ended(mut server: std::process::Child, told: Lines<BufReader<ChildStdout>>) -> Ended {
+    let report: Vec<_> = told.map(|line| line.unwrap()).collect();
+    let mut error = String::new();
+    server.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    let code = server.wait().unwrap().code();
+    Ended { code, output: report.join("\n"), error }
+}
+
 #[test]
 fn two_ends_by_hand_find_each_other_by_the_printed_command() {
     let place = Place::new();
-    let serve = ["serve", "--send", "sendmsg", "--size", "16KiB", "--threads", "2", "--time", "2s"];
+    assert!(TIMES.into_iter().any(|time| two_ends_by_hand(&place, time)), "in none of {TIMES:?}");
+}
+
+/// Whether both ends had a figure.
+fn two_ends_by_hand(place: &Place, time: &str) -> bool {
+    let serve = ["serve", "--send", "sendmsg", "--size", "16KiB", "--threads", "2", "--time", time];
     let mut server = place.spawn(&serve);
     let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
     let first = told.next().unwrap().unwrap();
@@ -88,30 +118,22 @@ fn two_ends_by_hand_find_each_other_by_the_printed_command() {
     let taken = place.copycost(&["serve", "--port", port]).ends_with(3);
     assert!(taken.complaint().contains(port), "{taken:#?}");
 
-    // A stranger with a wrong token is refused and the server goes on waiting.
+    // A stranger with a wrong token is refused, long before it would give up, and the server goes on waiting.
     let stranger = "00112233445566778899aabbccddeeff";
-    let refused = place.copycost(&[
-        "connect",
-        address,
-        "--token",
-        stranger,
-        "--threads",
-        "2",
-        "--time",
-        "100ms",
-    ]);
-    let refused = refused.ends_with(2);
+    let line = ["connect", address, "--token", stranger, "--threads", "2", "--time", "60s"];
+    let refused = place.copycost(&line).ends_with(2);
     assert!(refused.complaint().contains("is the token that of this serve"), "{refused:#?}");
 
     let words: Vec<_> = command.split(' ').skip(1).collect();
-    let client = place.copycost(&words).ends_with(0);
+    let client = place.copycost(&words);
+    let server = ended(server, told);
+    if is_crowded(&client) || is_crowded(&server) {
+        return false;
+    }
+    let client = client.ends_with(0);
     assert!(client.output.starts_with("received "), "{client:#?}");
     assert!(client.output.contains("2 workers"), "{client:#?}");
-    let report: Vec<_> = told.map(|line| line.unwrap()).collect();
-    let mut error = String::new();
-    server.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    let code = server.wait().unwrap().code();
-    let server = Ended { code, output: report.join("\n"), error }.ends_with(0);
+    let server = server.ends_with(0);
     assert!(server.output.starts_with("sent "), "{server:#?}");
     assert!(server.output.contains("sendmsg"), "{server:#?}");
     assert!(server.output.contains("turned away: 1 connection that"), "{server:#?}");
@@ -128,6 +150,7 @@ fn two_ends_by_hand_find_each_other_by_the_printed_command() {
     assert!(whole(&client.output) > 0);
     assert_eq!(whole(&client.output), whole(&server.output));
     assert!(client.output.contains("this end's own window"), "{client:#?}");
+    true
 }
 
 #[test]
@@ -135,8 +158,8 @@ fn a_token_comes_from_a_file_or_standard_input_and_is_not_printed() {
     let place = Place::new();
     let token = "00112233445566778899aabbccddeeff";
     place.write("token", &format!("{token}\n"));
-    let serve = ["serve", "--threads", "1", "--time", "1s", "--token-file", "token"];
-    for by_file in [true, false] {
+    let meets = |by_file: bool, time: &str| {
+        let serve = ["serve", "--threads", "1", "--time", time, "--token-file", "token"];
         let mut server = place.spawn(&serve);
         let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
         let command = told.nth(1).unwrap().unwrap();
@@ -150,8 +173,16 @@ fn a_token_comes_from_a_file_or_standard_input_and_is_not_printed() {
             let file = std::fs::File::open(place.path("token")).unwrap();
             Ended::of(command.stdin(file).output().unwrap())
         };
+        let server = ended(server, told);
+        if is_crowded(&client) || is_crowded(&server) {
+            return false;
+        }
         client.ends_with(0);
-        assert!(server.wait().unwrap().success());
+        server.ends_with(0);
+        true
+    };
+    for by_file in [true, false] {
+        assert!(TIMES.into_iter().any(|time| meets(by_file, time)), "in none of {TIMES:?}");
     }
 }
 

@@ -12,12 +12,14 @@ const ALONE: &str = "--nproc=1";
 /// A place for an ordinary user that has no process: the limit counts all of a user's, and root has none.
 struct Limited {
     place: Place,
-    user: &'static str,
+    user: String,
 }
 
 impl Limited {
     /// None, and a word about it, where the user cannot be had.
-    fn new(user: &'static str) -> Option<Self> {
+    fn new(number: u32) -> Option<Self> {
+        // Another one than that of other tests, and of the same in another process.
+        let user = (20_000 + (std::process::id() % 10_000) * 4 + number).to_string();
         let place = Place::new();
         std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
         let limited = Self { place, user };
@@ -35,7 +37,7 @@ impl Limited {
         let mut command = Command::new("prlimit");
         command
             .arg(limit)
-            .args(["setpriv", "--reuid", self.user, "--regid", self.user, "--clear-groups"])
+            .args(["setpriv", "--reuid", &self.user, "--regid", &self.user, "--clear-groups"])
             .arg(assert_cmd::cargo::cargo_bin!("copycost"))
             .args(arguments)
             .current_dir(self.place.path(""))
@@ -62,7 +64,7 @@ fn assert_told(ended: Ended, what: &str) -> bool {
 
 #[test]
 fn a_command_that_is_refused_a_process_says_so() {
-    let Some(limited) = Limited::new("61231") else { return };
+    let Some(limited) = Limited::new(0) else { return };
     let verify = ["verify", "--sizes", "64", "--send", "send", "--threads", "2", "--time", "2ms"];
     let told = |processes: u32, arguments: &[&str]| {
         let ended = limited.copycost(&format!("--nproc={processes}"), arguments);
@@ -80,16 +82,16 @@ fn a_command_that_is_refused_a_process_says_so() {
 
 #[test]
 fn a_report_is_painted_on_the_only_thread_that_there_is() {
-    let Some(limited) = Limited::new("61232") else { return };
+    let Some(limited) = Limited::new(1) else { return };
     let run = limited.place.tiny_run();
-    let given = Command::new("chown").args(["-R", limited.user]).arg(&run).status().unwrap();
+    let given = Command::new("chown").args(["-R", &limited.user]).arg(&run).status().unwrap();
     assert!(given.success());
     limited.copycost(ALONE, &["report", "run"]).ends_with(0);
 }
 
 #[test]
 fn both_ends_by_hand_say_so_too() {
-    let Some(limited) = Limited::new("61233") else { return };
+    let Some(limited) = Limited::new(2) else { return };
     let mut serve = limited.command(ALONE, &["serve", "--time", "50ms", "--threads", "1"]);
     let mut server = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
@@ -103,7 +105,7 @@ fn both_ends_by_hand_say_so_too() {
 
 #[test]
 fn zero_copy_without_locked_memory_names_the_limit() {
-    let Some(limited) = Limited::new("61234") else { return };
+    let Some(limited) = Limited::new(3) else { return };
     let verify =
         |size| ["verify", "--send", "zerocopy", "--sizes", size, "--threads", "1", "--time", "5ms"];
     let none = limited.copycost("--memlock=0", &verify("64")).ends_with(3);

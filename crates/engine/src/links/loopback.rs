@@ -18,7 +18,7 @@ pub(crate) struct Loopback {
 }
 
 /// How long the kernel may take to connect this process to itself.
-const CONNECTING: Duration = Duration::from_secs(1);
+const CONNECTING: Duration = Duration::from_secs(5);
 
 const BRING_UP: [&str; 2] = ["sudo ip link set lo up", "sudo ip link set lo down"];
 const ALLOW_IPV6: [&str; 2] =

@@ -50,6 +50,21 @@ fn has_been_tried(setup: &LinkSetup) -> bool {
     TRIED.lock().unwrap_or_else(PoisonError::into_inner).contains(setup)
 }
 
+/// What the helper spins on, beside the senders.
+fn has_a_cpu_for_the_helper(usable: &[usize]) -> Result<(), Missing> {
+    match usable {
+        [only] => Err(Missing {
+            because: format!(
+                "its helper needs a CPU beside the senders', and only CPU {only} may be used"
+            ),
+            unlock: "allow a second one (taskset, cpuset), or use --link loopback or veth"
+                .to_owned(),
+            ..Missing::default()
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Tries whether acknowledgements can be steered to senders: to all CPUs that they may have, as their seats are not known
 /// yet.
 fn try_steering(namespace: &Namespace, device: &str) -> Result<(), Missing> {
@@ -71,6 +86,8 @@ impl Link for Sink {
     const MOST_FLOWS: u32 = 65_536 - FIRST_PORT as u32;
 
     fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
+        let usable = cpu::allowed().map_err(|error| error.to_string())?;
+        has_a_cpu_for_the_helper(usable.cpus()).map_err(|why| refused(setup, why))?;
         let pair = DevicePair::raise(setup)?;
         let (family, ack_placement) = (setup.family, setup.ack_placement);
         let raised = |pair| Self { pair, family, ack_placement, asked: None, ack_cpus: Vec::new() };
@@ -170,6 +187,13 @@ impl Raised for Sink {
 mod tests {
     use super::*;
     use model::Link as Name;
+
+    #[test]
+    fn where_the_helper_and_a_sender_would_share_the_only_cpu_there_is_no_sink() {
+        let why = has_a_cpu_for_the_helper(&[3]).unwrap_err().to_string();
+        assert!(why.contains("only CPU 3 may be used") && why.contains("taskset"), "{why}");
+        assert_eq!(has_a_cpu_for_the_helper(&[3, 5]), Ok(()));
+    }
 
     #[test]
     fn acknowledgements_that_cannot_be_steered_are_refused_when_the_link_is_raised() {

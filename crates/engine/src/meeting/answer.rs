@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use kernel::poll;
 use kernel::socket::{Address, ReceiveFlags, Socket};
 
-use super::{HANDSHAKE, Met, greet};
+use super::{Met, greet};
 use crate::protocol::Prepare;
 
 /// An answer to a greeting, one byte. A wrong token gets none: its connection is closed.
@@ -74,6 +74,8 @@ enum Heard {
     Nothing,
 }
 
+/// What a server has at least to answer, however short the time to receive.
+const ANSWERING: Duration = Duration::from_millis(500);
 /// How long a client waits before it asks a busy server again.
 const AGAIN: Duration = Duration::from_millis(50);
 /// How soon a wish to stop is noticed.
@@ -89,8 +91,7 @@ pub(crate) fn connect_and_wait(
     is_over: &dyn Fn() -> bool,
 ) -> Result<Met, NotMet> {
     let deadline = Instant::now() + patience;
-    // A server that is asked for its answer has as much time as it gives a client.
-    let answering = answering.max(HANDSHAKE);
+    let answering = answering.max(ANSWERING);
     let mut sockets = Vec::new();
     for flow in 0..prepare.cell.connections() {
         sockets.push(enter(address, prepare, flow, (deadline, answering), is_over)?);

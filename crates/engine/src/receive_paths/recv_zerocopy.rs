@@ -80,7 +80,7 @@ impl ReceivePath for RecvZerocopy {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let listener = Socket::listen(any, 1)?;
             let one = Socket::stream(any)?;
-            one.connect(listener.local_address()?, Duration::from_secs(1))?;
+            one.connect(listener.local_address()?, Duration::from_secs(5))?;
             Ok(ReceiveMapping::new(&one, 1)?.receive(&one, &mut [0]))
         };
         match try_it().map_err(|error| error.to_string())? {

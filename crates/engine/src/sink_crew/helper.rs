@@ -27,8 +27,9 @@ use look::look_after;
 const SHORTEST_SLEEP_NS: u64 = 50_000;
 /// Between two looks where nothing is measured at most, so that connections are made and drained soon whatever the interval is.
 const BRISK_INTERVAL_NS: u64 = 1_000_000;
-/// How long the last acknowledgement of a peer that is gone already is waited for.
-const LAST_ACK_NS: u64 = 20_000_000;
+/// How long the last acknowledgement of a peer that is gone already is waited for: longer than a FIN takes to come again
+/// (TCP_RTO_MIN is 200 ms). What comes after it is nobody's, and the next trial's program would count it as refused.
+const LAST_ACK_NS: u64 = 1_000_000_000;
 
 /// What the coordinator tells its helper, which leaves when nobody is left who could.
 #[derive(Debug)]

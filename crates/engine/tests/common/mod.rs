@@ -8,17 +8,90 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use engine::protocol::{Among, Meet, Order, PROTOCOL, Prepare, Reply, Report, Role};
+use engine::protocol::{Among, Meet, Order, PROTOCOL, Prepare, Reply, Report, Role, Times};
 use engine::{Engine, EngineOptions, Interrupts, SeriesOrder, SliceTimes, TrialOrder};
 use kernel::socket::{Address, Arrival, Socket};
 use libtest_mimic::{Arguments, Failed, Trial};
 use model::record::{Finished, Outcome, Settings, Span, Worker};
 use model::{Cell, Nanos};
+
+/// Far longer than anything here takes, however crowded the machine: only what hangs meets it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Windows that are tried until the ends had their turn in one, each eight times as long as the one before it.
+const WINDOWS: u32 = 5;
+
+/// What comes of the first window that shows something. Where others crowd the CPUs an end may sleep through a short one: then it
+/// has done nothing wrong, and a longer one is tried.
+pub(crate) fn in_windows<T>(
+    what: &str,
+    shortest_ms: u64,
+    mut run: impl FnMut(u64) -> Option<T>,
+) -> T {
+    let windows = (0..WINDOWS).map(|n| shortest_ms << (3 * n));
+    let longest_ms = shortest_ms << (3 * (WINDOWS - 1));
+    windows.into_iter().find_map(&mut run).unwrap_or_else(|| {
+        panic!("{what}: nothing in {WINDOWS} windows, the last of {longest_ms} ms")
+    })
+}
+
+/// Waits for something that must come.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The times of a trial that begins at this moment, whenever its ends come to read them: one that got no CPU meanwhile begins late
+/// and ends with the others.
+pub(crate) fn from_now(warmup_ms: u64, window_ms: u64, tail_ms: u64, drain: Nanos) -> Times {
+    Times {
+        start_ns: Some(kernel::clock::monotonic_ns()),
+        warmup_ns: Nanos::ms(warmup_ms),
+        window_ns: Nanos::ms(window_ms),
+        tail_ns: Nanos::ms(tail_ms),
+        drain_ns: drain,
+    }
+}
+
+/// Sleeps until so long after the start of a trial.
+pub(crate) fn sleep_until_ms(times: &Times, after_start_ms: u64) {
+    kernel::clock::sleep_until_ns(times.start_ns.unwrap() + Nanos::ms(after_start_ms).0);
+}
+
+/// What the kernel knows of a connection of the test's.
+fn tcp_state(peer: &TcpStream) -> u8 {
+    let handle = Socket::from(OwnedFd::from(peer.try_clone().unwrap()));
+    handle.tcp_info().unwrap().state.unwrap()
+}
+
+/// Whether the other end has ended its direction and everything before that lies here (CLOSE-WAIT), or there is no connection any
+/// more (net/tcp_states.h).
+pub(crate) fn has_ended(peer: &TcpStream) -> bool {
+    [7, 8].contains(&tcp_state(peer))
+}
+
+/// Waits until so many bytes lie unread; false where the connection ends before.
+pub(crate) fn await_unread(peer: &TcpStream, bytes: usize) -> bool {
+    let mut unread = vec![0; bytes];
+    let mut count = 0;
+    wait_until("what the other end says", || {
+        let has_ended = has_ended(peer);
+        // The first byte is waited for, so that this ends where nothing comes.
+        count = peer.peek(&mut unread).unwrap_or(0);
+        count == bytes || has_ended || count == 0
+    });
+    count == bytes
+}
 
 /// A test's name as a sentence, and what it does.
 pub(crate) type Test = (&'static str, fn());
@@ -39,6 +112,17 @@ pub(crate) fn run_tests(tests: &[Test], refused: Option<String>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Why this machine has no sink for these tests.
+pub(crate) fn sink_refused() -> Option<String> {
+    let supported = kernel::netns::Namespace::create().and_then(|_| kernel::sink::supported());
+    let cpus = kernel::cpu::allowed().unwrap().cpus().len();
+    match supported {
+        Err(why) => Some(why.to_string()),
+        Ok(()) if cpus < 2 => Some("the sink's helper needs a CPU beside the senders'".to_owned()),
+        Ok(()) => None,
+    }
 }
 
 pub(crate) fn this_program() -> PathBuf {
@@ -78,15 +162,20 @@ pub(crate) fn trial(engine: &mut Engine, cell: &str, window_ms: u64) -> Finished
     finished(outcome, cell)
 }
 
-/// The same until both ends moved bytes in the window: where others crowd the CPUs, workers may sleep through a short one.
+/// The same, whose content is checked.
+pub(crate) fn checked_trial(engine: &mut Engine, cell: &str, window_ms: u64) -> Finished {
+    let (_, outcome) = engine.checked_trial(&order(cell, window_ms)).unwrap();
+    finished(outcome, cell)
+}
+
+/// The same in a window in which both ends moved bytes.
 pub(crate) fn trial_in_window(engine: &mut Engine, cell: &str, window_ms: u64) -> Finished {
-    let has_moved = |finished: &Finished| {
-        finished.sender.window.messages > 0 && finished.receiver.window.received_bytes > 0
-    };
-    (0..10)
-        .map(|_| trial(engine, cell, window_ms))
-        .find(has_moved)
-        .unwrap_or_else(|| panic!("{cell}: ten windows without a byte"))
+    in_windows(cell, window_ms, |ms| Some(trial(engine, cell, ms)).filter(has_moved))
+}
+
+/// Whether both ends had their turn in the window.
+pub(crate) fn has_moved(finished: &Finished) -> bool {
+    finished.sender.window.messages > 0 && finished.receiver.window.received_bytes > 0
 }
 
 /// So many turns of these cells, every second one the other way round.
@@ -207,7 +296,7 @@ pub(crate) fn connected() -> (Socket, Socket) {
     let listener = Socket::listen(any, 1).unwrap();
     let address = listener.local_address().unwrap();
     let client = Socket::stream(address).unwrap();
-    client.connect(address, Duration::from_secs(5)).unwrap();
-    let (server, _) = listener.accept(Some(5000)).unwrap().unwrap();
+    client.connect(address, PATIENCE).unwrap();
+    let (server, _) = listener.accept(Some(120_000)).unwrap().unwrap();
     (client, server)
 }
