@@ -15,8 +15,8 @@ use engine::gate::{Gate, Phase};
 use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{ReceiveOptions, ReceivePath, Recv};
 use engine::send_paths::{
-    Hybrid, SendOptions, SendPath, Sendfile, Sendmsg, Splice, UringSendZc, UringSendZcFixed,
-    UringSendmsgZc, Wait, Zerocopy,
+    Hybrid, Send, SendMore, SendOptions, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend,
+    UringSendZc, UringSendZcFixed, UringSendmsg, UringSendmsgZc, UringWriteFixed, Wait, Zerocopy,
 };
 use engine::slots::{Slot, Slots};
 use engine::watch::Watch;
@@ -68,6 +68,75 @@ impl<P: SendPath> SendPath for Hasty<P> {
 
     fn reap(&mut self, wait: Wait, _: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
         SendPath::reap(&mut self.inner, wait, &mut self.hidden, tally)
+    }
+}
+
+/// Another planted fault: of so many messages one is handed over after the one that follows it.
+struct Swapped<P> {
+    inner: P,
+    kept_back: Option<Slot>,
+    messages: u64,
+}
+
+/// One message in so many changes places with the next.
+const SWAPPED_IN: u64 = 16;
+
+impl<P: SendPath> SendPath for Swapped<P> {
+    fn arena(bytes: usize, pages: Pages) -> Result<Arena, kernel::CallError> {
+        P::arena(bytes, pages)
+    }
+
+    fn open(
+        socket: Socket,
+        arena: Arena,
+        message: &Message,
+        options: &SendOptions,
+    ) -> Result<Self, String> {
+        let inner = P::open(socket, arena, message, options)?;
+        Ok(Self { inner, kept_back: None, messages: 0 })
+    }
+
+    fn supported() -> Result<(), Missing> {
+        P::supported()
+    }
+
+    fn socket(&self) -> &Socket {
+        SendPath::socket(&self.inner)
+    }
+
+    fn arena_mut(&mut self) -> &mut Arena {
+        self.inner.arena_mut()
+    }
+
+    fn submit(
+        &mut self,
+        slot: Slot,
+        slots: &mut Slots,
+        tally: &mut SendTally,
+    ) -> Result<(), Errno> {
+        self.messages += 1;
+        if self.messages.is_multiple_of(SWAPPED_IN) {
+            self.kept_back = Some(slot);
+            return Ok(());
+        }
+        SendPath::submit(&mut self.inner, slot, slots, tally)?;
+        self.kept_back
+            .take()
+            .map_or(Ok(()), |slot| SendPath::submit(&mut self.inner, slot, slots, tally))
+    }
+
+    fn flush(&mut self, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        let kept_back = self.kept_back.take();
+        kept_back.map_or(Ok(()), |slot| SendPath::submit(&mut self.inner, slot, slots, tally))?;
+        self.inner.flush(slots, tally)
+    }
+
+    fn is_reap_due(&self, slots: &Slots) -> bool {
+        self.inner.is_reap_due(slots)
+    }
+
+    fn reap(&mut self, wait: Wait, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        SendPath::reap(&mut self.inner, wait, slots, tally)
     }
 }
 
@@ -217,4 +286,31 @@ fn a_message_that_is_rewritten_too_early_over_unix_sockets_is_caught() {
     // What copies may be rewritten as soon as its call has returned.
     let Some((sent, received)) = check_between::<Sendmsg>(cell, connected_unix()) else { return };
     assert_eq!((received.checked_bytes, received.wrong_bytes), (sent.accepted_bytes, 0));
+}
+
+/// Messages in another order than they were written in are wrong content, by whichever path they go.
+#[test]
+fn two_messages_in_each_others_place_are_caught_on_every_path() {
+    let caught = |path: &str, check: fn() -> Option<(SendTally, ReceiveTally)>| {
+        let Some((sent, received)) = check() else { return };
+        assert_eq!(received.received_bytes, sent.accepted_bytes, "{path}");
+        let wrong = received.wrong_bytes;
+        // All of two messages but the bytes that are the same in both: one in 256 or so.
+        assert!(wrong > 2 * 65_536 * 3 / 4, "{path}: {wrong} bytes of {}", sent.accepted_bytes);
+        let first = received.first_wrong.unwrap();
+        let place = (SWAPPED_IN - 1) * 65_536;
+        assert!((place..place + 65_536).contains(&first), "{path}: first at {first}");
+    };
+    caught("send", check::<Swapped<Send>>);
+    caught("staged", check::<Swapped<Staged>>);
+    caught("sendmsg", check::<Swapped<Sendmsg>>);
+    caught("send-more", check::<Swapped<SendMore>>);
+    caught("zerocopy", check::<Swapped<Zerocopy>>);
+    caught("hybrid", check::<Swapped<Hybrid>>);
+    caught("uring-send", check::<Swapped<UringSend>>);
+    caught("uring-sendmsg", check::<Swapped<UringSendmsg>>);
+    caught("uring-write-fixed", check::<Swapped<UringWriteFixed>>);
+    caught("uring-send-zc", check::<Swapped<UringSendZc>>);
+    caught("uring-sendmsg-zc", check::<Swapped<UringSendmsgZc>>);
+    caught("uring-send-zc-fixed", check::<Swapped<UringSendZcFixed>>);
 }
