@@ -427,8 +427,9 @@ impl Ring {
         }
     }
 
-    /// A request as the kernel reads it.
-    #[inline]
+    /// A request as the kernel reads it. Always inline: a value that is handed back is written, read before its parts have
+    /// arrived, and written again, which took 10 ns a request (`perf record` of `bare_loops 30 uring-send`).
+    #[inline(always)]
     fn entry(&mut self, socket: &Socket, request: &Request<'_>) -> Result<Submission, Errno> {
         let operation = request.operation;
         let (addr, len, mapping, is_gather) = match &request.payload {
