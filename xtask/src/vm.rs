@@ -1,5 +1,5 @@
 //! The copy audit on stock kernels: boots Debian's own kernels in QEMU without KVM, runs copycost there, and compares what
-//! the kernel copied with what it must copy.
+//! the kernel copied with what it must copy. What `probe` says where io_uring is refused is looked at there too.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::time::Instant;
 mod initramfs;
 mod judgement;
 mod kernel_package;
+mod refused;
 
 /// The paths whose copies are known beforehand.
 const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed,uring-send-zc,uring-sendmsg-zc,uring-send-zc-fixed,hybrid";
@@ -230,6 +231,12 @@ fn audit(package: &str, options: &Options) -> Result<judgement::Found, String> {
             let why = String::from_utf8_lossy(&derived.stderr).trim().to_owned();
             found.lines.push(format!("  copycost report: {why}"));
         }
+    }
+    // Before Linux 6.6 there is no such sysctl.
+    if all.join("refused.json").exists() {
+        let of_probe = refused::judge(&read("refused.json")?, &read("allowed.json")?)?;
+        found.lines.extend(of_probe.lines);
+        found.differing.extend(of_probe.differing);
     }
     for test in read("tests")?.lines().filter(|line| !line.ends_with(" 0")) {
         found.differing.push(format!("test {test}\n    {}", last_words()));

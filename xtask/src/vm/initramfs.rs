@@ -52,6 +52,7 @@ impl Contents<'_> {
         let tests: String = (0..self.tests.len())
             .map(|n| format!("/bin/test{n} --test-threads 1; echo \"{n} $?\" >>/tmp/run/tests\n"))
             .collect();
+        let refused = super::refused::SCRIPT;
         let runs: String = self.runs.iter().map(|(name, words)| run(name, words)).collect();
         format!(
             "#!/bin/busybox sh\n\
@@ -64,6 +65,7 @@ impl Contents<'_> {
              cd /tmp\n\
              {runs}\
              {tests}\
+             {refused}\
              stty -F /dev/ttyS1 raw\n\
              tar -cz -C /tmp/run . | base64 >/dev/ttyS1\n\
              poweroff -f\n"
