@@ -242,3 +242,60 @@ fn an_entry_of_the_completion_queue_is_read_as_the_kernel_means_it() {
         Completion::Notified { data: 9, copied: true }
     );
 }
+
+/// From here on this thread's calls of one number are answered with an errno, as a container's seccomp filter does; false where the
+/// kernel has no such filters. It cannot be taken back.
+fn refuse_calls(number: libc::c_long, errno: i32) -> bool {
+    let statement = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter {
+        code: u16::try_from(code).unwrap(),
+        jt,
+        jf,
+        k,
+    };
+    let errno = u32::try_from(errno).unwrap();
+    let mut filter = [
+        // The call's number is the first word of `struct seccomp_data`.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        statement(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            u32::try_from(number).unwrap(),
+            0,
+            1,
+        ),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno, 0, 0),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    // SAFETY: no pointers are passed.
+    let may_not_gain = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    assert_eq!(may_not_gain, 0);
+    // SAFETY: the program is live and has as many statements as it says; the kernel copies it.
+    let filtered =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    filtered == 0
+}
+
+#[test]
+fn a_seccomp_filter_that_refuses_or_hides_io_uring_is_told() {
+    if ring().is_none() {
+        return;
+    }
+    for (errno, told) in [
+        (libc::EPERM, "a seccomp filter refuses it"),
+        (libc::ENOSYS, "this kernel has no io_uring, or a seccomp filter hides it"),
+    ] {
+        // A filter is its thread's, and goes with it.
+        let tried = std::thread::spawn(move || {
+            if !refuse_calls(libc::SYS_io_uring_setup, errno) {
+                eprintln!("skipped: this kernel has no seccomp filters: {}", Errno::last());
+                return None;
+            }
+            Some(Ring::new(8, 64).map(drop))
+        });
+        let Some(answer) = tried.join().unwrap() else { return };
+        let why = answer.unwrap_err().to_string();
+        assert!(why.contains(told) && why.contains("seccomp=unconfined"), "{why}");
+        assert!(!why.contains('\n'), "{why}");
+    }
+    assert!(ring().is_some(), "only those threads were refused");
+}
