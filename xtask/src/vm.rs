@@ -15,7 +15,7 @@ mod refused;
 const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed,uring-send-zc,uring-sendmsg-zc,uring-send-zc-fixed,hybrid";
 /// The receive paths whose copies out are known beforehand, and the senders in front of them: what one copies cannot be
 /// mapped, what the other passes by reference comes in pages that can.
-const RECEIVE_PATHS: &str = "recv,recvmsg,readv,recv-trunc,recv-zerocopy";
+const RECEIVE_PATHS: &str = "recv,recvmsg,readv,recv-trunc,recv-zerocopy,uring-recv";
 const BEFORE_RECEIVERS: &str = "sendmsg,zerocopy";
 /// Where packages, images and results are kept between runs.
 const WORK: &str = "target/vm";

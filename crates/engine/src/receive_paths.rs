@@ -5,12 +5,14 @@ mod recv;
 mod recv_trunc;
 mod recv_zerocopy;
 mod scattered;
+mod uring_recv;
 
 pub use path::{ReceiveOptions, ReceivePath, Taken};
 pub use recv::Recv;
 pub use recv_trunc::RecvTrunc;
 pub use recv_zerocopy::RecvZerocopy;
 pub use scattered::{Readv, Recvmsg};
+pub use uring_recv::UringRecv;
 
 /// Calls `$body` with `$path` standing for the type of the path that `$name` names.
 macro_rules! with_receive_path {
@@ -34,6 +36,10 @@ macro_rules! with_receive_path {
             }
             model::ReceivePath::RecvZerocopy => {
                 type $path = $crate::receive_paths::RecvZerocopy;
+                $body
+            }
+            model::ReceivePath::UringRecv => {
+                type $path = $crate::receive_paths::UringRecv;
                 $body
             }
         }

@@ -367,15 +367,29 @@ fn single_bytes() {
     }
 }
 
-fn receiving() -> Cell {
-    "send=send message_bytes=4096 threads=1".parse().unwrap()
+/// Cells of a receiver that takes by a call of its own, and of one to which the kernel posts what it took.
+fn ways_to_receive() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for path in [model::ReceivePath::Recv, model::ReceivePath::UringRecv] {
+        match engine::receive_paths::supported(path) {
+            Ok(()) => cells.push(
+                format!("send=send recv={path} message_bytes=4096 threads=1").parse().unwrap(),
+            ),
+            Err(why) => eprintln!("skipped {path}: {why}"),
+        }
+    }
+    cells
 }
 
 fn one_byte_segments() {
+    ways_to_receive().iter().for_each(one_byte_segments_to);
+}
+
+fn one_byte_segments_to(cell: &Cell) {
     let mut stream = vec![0; 20_000];
     Pattern::new(&TOKEN, 0).write(0, &mut stream);
     in_windows("one byte a segment", 200, |window_ms| {
-        let (mut end, mut peer) = receiver(&receiving());
+        let (mut end, mut peer) = receiver(cell);
         let times = times(window_ms, LONG);
         end.order(&Order::Run(times));
         let until_ns = times.start_ns.unwrap() + 2 * times.window_ns.0;
@@ -398,11 +412,15 @@ fn one_byte_segments() {
 }
 
 fn bad_senders() {
+    ways_to_receive().iter().for_each(bad_senders_to);
+}
+
+fn bad_senders_to(cell: &Cell) {
     let run = |window_ms: u64, drain: Nanos, behave: &dyn Fn(&mut TcpStream)| {
-        let (mut end, mut peer) = receiver(&receiving());
+        let (mut end, mut peer) = receiver(cell);
         end.order(&Order::Run(times(window_ms, drain)));
         behave(&mut peer);
-        let why = reason(end.reply(), "a bad sender");
+        let why = reason(end.reply(), &format!("a bad sender to {cell}"));
         drop(peer);
         why
     };
@@ -452,7 +470,11 @@ fn bad_senders() {
 }
 
 fn wrong_content() {
-    let (mut end, mut peer) = receiver(&receiving());
+    ways_to_receive().iter().for_each(wrong_content_to);
+}
+
+fn wrong_content_to(cell: &Cell) {
+    let (mut end, mut peer) = receiver(cell);
     let times = times(60, LONG);
     end.order(&Order::Run(times));
     let mut stream = vec![0; 4096];

@@ -12,7 +12,7 @@ use engine::content::{Pattern, Unread};
 use engine::gate::{Gate, Phase, SliceKind};
 use engine::pump::{self, ReceiveFlow, SendFlow};
 use engine::receive_paths::{
-    Readv, ReceiveOptions, ReceivePath, Recv, RecvTrunc, RecvZerocopy, Recvmsg,
+    Readv, ReceiveOptions, ReceivePath, Recv, RecvTrunc, RecvZerocopy, Recvmsg, UringRecv,
 };
 use engine::release_times::{ReleaseTimer, ReleaseTimes};
 use engine::send_paths::{
@@ -167,6 +167,7 @@ fn no_receive_path_allocates() {
     assert_nothing_is_allocated::<Sendmsg, Readv>();
     assert_nothing_is_allocated::<Sendmsg, RecvTrunc>();
     assert_nothing_is_allocated::<Sendmsg, RecvZerocopy>();
+    assert_nothing_is_allocated::<Sendmsg, UringRecv>();
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn low_water() {
             "send=sendmsg recv={recv} message_bytes=4099 threads=1 flows={flows} rcvlowat=65536"
         )
     };
-    let cells: Vec<String> = ["recv", "readv", "recv-trunc", "recv-zerocopy"]
+    let cells: Vec<String> = ["recv", "readv", "recv-trunc", "recv-zerocopy", "uring-recv"]
         .iter()
         .flat_map(|recv| [of(recv, 1), of(recv, 3)])
         .collect();

@@ -138,10 +138,23 @@ fn every_receive_path_takes_all() {
                 model::ReceivePath::Recvmsg => calls.recvmsg,
                 model::ReceivePath::Readv => calls.readv,
                 model::ReceivePath::RecvZerocopy => calls.zerocopy_receive + calls.recv,
+                model::ReceivePath::UringRecv => calls.io_uring_enter,
             };
             assert_eq!(own, calls.receiving(), "{cell}: {calls:?}");
             // A copying sender's bytes lie in compound pages.
             assert_eq!(received.mapped_bytes, 0, "{cell}");
+            if *path == model::ReceivePath::UringRecv {
+                // The end is a completion without a buffer; bundles are asked for always or never.
+                let flows: u64 = threads * flows;
+                assert!(received.ring_completions > flows && received.ring_buffers > 0, "{cell}");
+                assert!(received.armed >= flows && received.no_buffers < received.armed, "{cell}");
+                let all_or_none = [0, received.armed].contains(&received.armed_bundles);
+                assert!(all_or_none, "{cell}: {received:?}");
+                let can_hold = received.ring_buffers * 131_072_u64.div_ceil(8);
+                assert!(received.received_bytes <= can_hold, "{cell}: {received:?}");
+            } else {
+                assert_eq!((received.ring_completions, received.armed), (0, 0), "{cell}");
+            }
         }
     }
 }

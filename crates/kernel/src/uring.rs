@@ -1,4 +1,5 @@
-//! A small io_uring of our own, over the raw calls: sends of an arena's memory and their completions.
+//! A small io_uring of our own, over the raw calls: sends of an arena's memory and their completions; receives into buffers that
+//! the kernel chooses ([`Receiver`]).
 //!
 //! **Order of memory.** The kernel writes the head of the submission queue and the tail of the completion queue; both are read
 //! with acquire. We write the other two, with release, so that what stands in an entry is seen before its number
@@ -20,7 +21,10 @@ use crate::limits;
 use crate::socket::Socket;
 
 mod layout;
+mod receiver;
 mod refusal;
+
+pub use receiver::{Arrival, Receiver};
 
 use layout::{CompletionEntry, Parameters, ProbeAnswer, Submission, Time, WaitArgument};
 
@@ -340,17 +344,35 @@ impl Ring {
         let mut count = 0;
         for request in requests.take(self.parameters.sq_entries as usize) {
             let entry = self.entry(socket, &request)?;
-            let place = (tail.wrapping_add(count) & mask) as usize;
-            let place = self.entries.base.cast::<Submission>().wrapping_add(place);
-            // SAFETY: the place lies below the number of entries that the region was mapped for, aligned; no entry is the
-            // kernel's between two calls, as it copies all that it takes within one.
-            unsafe { place.write(entry) };
+            self.write(tail.wrapping_add(count) & mask, entry);
             count += 1;
         }
+        // More than are submitted would be waited for in vain.
+        self.enter(tail, count, wait_for.min(count), None)
+    }
+
+    /// Writes an entry at a place of the queue.
+    #[inline]
+    fn write(&mut self, place: u32, entry: Submission) {
+        debug_assert!(place < self.parameters.sq_entries);
+        let place = self.entries.base.cast::<Submission>().wrapping_add(place as usize);
+        // SAFETY: the caller has masked the place, so that it lies below the number of entries that the region was mapped for,
+        // aligned; no entry is the kernel's between two calls, as it copies all that it takes within one.
+        unsafe { place.write(entry) };
+    }
+
+    /// Submits the entries that were written from a tail on, and waits; returns how many were taken. The others are taken back.
+    #[inline]
+    fn enter(
+        &mut self,
+        tail: u32,
+        count: u32,
+        wait_for: u32,
+        at_most_ms: Option<u32>,
+    ) -> Result<u32, Errno> {
         let end = tail.wrapping_add(count);
         self.rings.word(self.parameters.sq_off.tail).store(end, Ordering::Release);
-        // More than are submitted would be waited for in vain.
-        let entered = self.call(count, wait_for.min(count), None);
+        let entered = self.call(count, wait_for, at_most_ms);
         let head = self.rings.word(self.parameters.sq_off.head).load(Ordering::Acquire);
         let taken = head.wrapping_sub(tail);
         if taken < count {
@@ -376,6 +398,11 @@ impl Ring {
     /// Takes the next completion, if one was posted; no system call.
     #[inline]
     pub fn completion(&mut self) -> Option<Completion> {
+        self.next_entry().map(completion)
+    }
+
+    #[inline]
+    fn next_entry(&mut self) -> Option<CompletionEntry> {
         let offsets = &self.parameters.cq_off;
         let head = self.rings.word(offsets.head).load(Ordering::Relaxed);
         if head == self.rings.word(offsets.tail).load(Ordering::Acquire) {
@@ -387,7 +414,7 @@ impl Ring {
         // before the tail that was read with acquire, and does not again before the head says that it was read.
         let entry = unsafe { entries.wrapping_add(place).read() };
         self.rings.word(offsets.head).store(head.wrapping_add(1), Ordering::Release);
-        Some(completion(entry))
+        Some(entry)
     }
 
     fn call(&mut self, submit: u32, wait_for: u32, at_most_ms: Option<u32>) -> Result<(), Errno> {

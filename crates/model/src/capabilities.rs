@@ -236,6 +236,12 @@ impl ReceivePath {
                 // With a buffer for what cannot be mapped (`copybuf_address`, include/uapi/linux/tcp.h); the call itself is of 4.18.
                 since_kernel: Some("5.11"),
             },
+            Self::UringRecv => ReceiveCapabilities {
+                call: "io_uring_enter()",
+                // Multishot receives (io_uring_prep_recv_multishot(3)); rings of provided buffers are of 5.19, bundles of 6.10.
+                since_kernel: Some("6.0"),
+                ..COPYING
+            },
         }
     }
 

@@ -117,6 +117,8 @@ names! {
         RecvTrunc = "recv-trunc" | "msg-trunc" | "msg_trunc",
         /// `TCP_ZEROCOPY_RECEIVE`: pages of received packets are mapped, what cannot be is copied.
         RecvZerocopy = "recv-zerocopy" | "tcp-zerocopy-receive" | "tcp_zerocopy_receive",
+        /// io_uring: one multishot receive into eight provided buffers, in bundles where the kernel has them (Linux 6.10).
+        UringRecv = "uring-recv",
     }
 }
 

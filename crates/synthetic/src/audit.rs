@@ -81,7 +81,8 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
         ReceivePath::Recv
         | ReceivePath::Recvmsg
         | ReceivePath::Readv
-        | ReceivePath::RecvZerocopy => received.received_bytes - received.mapped_bytes,
+        | ReceivePath::RecvZerocopy
+        | ReceivePath::UringRecv => received.received_bytes - received.mapped_bytes,
     };
     let copied_out = counted(delivers, out, Hook::Breakpoint);
     let function = |name: &str, owner: Owner, counted: &Measured<CopiedBytes>| {

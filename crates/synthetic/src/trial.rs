@@ -464,6 +464,14 @@ impl TrialBuilder {
 
     fn taken(&self, bytes: u64) -> ReceiveTally {
         let n = bytes.div_ceil(self.cell.receive_buffer.bytes(self.cell.message).max(1));
+        let uring = |completions| ReceiveTally {
+            ring_completions: completions,
+            ring_buffers: completions,
+            armed: 1,
+            armed_bundles: 1,
+            ..ReceiveTally::default()
+        };
+        let mut tally = ReceiveTally::default();
         let (calls, mapped_bytes) = match self.cell.receive_path {
             ReceivePath::Recv | ReceivePath::RecvTrunc => {
                 (Calls { recv: n, ..Calls::default() }, 0)
@@ -474,8 +482,12 @@ impl TrialBuilder {
             ReceivePath::RecvZerocopy => {
                 (Calls { zerocopy_receive: n, ..Calls::default() }, bytes - bytes / 4)
             }
+            ReceivePath::UringRecv => {
+                tally = uring(n);
+                (Calls { io_uring_enter: n, ..Calls::default() }, 0)
+            }
         };
-        ReceiveTally { received_bytes: bytes, mapped_bytes, calls, ..ReceiveTally::default() }
+        ReceiveTally { received_bytes: bytes, mapped_bytes, calls, ..tally }
     }
 
     fn side<T>(&self, window: T, total: T, bytes: u64, cpu_ns: u64) -> Side<T> {

@@ -351,6 +351,7 @@ mod tests {
         let none = Vec::<String>::new();
         for (receive, mapped, out) in [
             ("readv", 0, 1.0),
+            ("uring-recv", 0, 1.0),
             ("recv-trunc", 0, 0.0),
             ("recv-zerocopy", 970_000, 0.03),
             ("recv-zerocopy", 0, 1.0),

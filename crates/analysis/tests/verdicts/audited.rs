@@ -387,6 +387,7 @@ fn copies_out_and_calls_are_those_of_the_receive_path() {
         (ReceivePath::Readv, 1.0),
         (ReceivePath::RecvTrunc, 0.0),
         (ReceivePath::RecvZerocopy, 0.25),
+        (ReceivePath::UringRecv, 1.0),
     ] {
         assert!((of(path).expected - copies).abs() < 1e-6, "{path}: {}", of(path).expected);
     }
@@ -403,10 +404,12 @@ fn copies_out_and_calls_are_those_of_the_receive_path() {
         });
         assert_eq!(copied.law(5).state, LawState::Broken, "{path}");
     }
-    let uncounted = audited().with_audits(|audited| {
-        if let Measured::Value(calls) = &mut audited.calls {
-            calls.receiver.remove("readv");
-        }
-    });
-    assert_eq!(uncounted.law(2).state, LawState::Broken);
+    for call in ["readv", "io_uring_enter"] {
+        let uncounted = audited().with_audits(|audited| {
+            if let Measured::Value(calls) = &mut audited.calls {
+                calls.receiver.remove(call);
+            }
+        });
+        assert_eq!(uncounted.law(2).state, LawState::Broken, "{call}");
+    }
 }

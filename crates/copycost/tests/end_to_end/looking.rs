@@ -65,7 +65,7 @@ fn completions_offer_the_values_of_flags() {
     assert!(paths.starts_with("send staged sendmsg zerocopy send-more sendfile splice"), "{paths}");
     for (flag, words) in [
         ("send", paths.as_str()),
-        ("recv", "recv recvmsg readv recv-trunc recv-zerocopy"),
+        ("recv", "recv recvmsg readv recv-trunc recv-zerocopy uring-recv"),
         ("link", "loopback veth sink"),
         ("preset", "default quick paper break-even zero-copy receive http hybrid paths"),
         ("audits", "copy-audit profile ceiling all none"),

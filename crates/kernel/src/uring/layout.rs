@@ -46,7 +46,7 @@ pub(super) struct Parameters {
     pub(super) cq_off: CompletionOffsets,
 }
 
-/// `struct io_uring_sqe`, as far as sends use it.
+/// `struct io_uring_sqe`, as far as sends and receives use it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Submission {
@@ -60,6 +60,7 @@ pub(super) struct Submission {
     pub(super) len: u32,
     pub(super) msg_flags: u32,
     pub(super) user_data: u64,
+    /// Or the group of provided buffers (`buf_group`).
     pub(super) buf_index: u16,
     pub(super) personality: u16,
     pub(super) file_index: u32,
@@ -84,6 +85,27 @@ pub(super) struct WaitArgument {
     pub(super) sigmask_sz: u32,
     pub(super) pad: u32,
     pub(super) ts: u64,
+}
+
+/// `struct io_uring_buf_reg`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BufferRegistration {
+    pub(super) ring_addr: u64,
+    pub(super) ring_entries: u32,
+    pub(super) bgid: u16,
+    pub(super) flags: u16,
+    pub(super) resv: [u64; 3],
+}
+
+/// `struct io_uring_buf`. Where the first one has `resv`, the ring has its tail (`struct io_uring_buf_ring`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ProvidedBuffer {
+    pub(super) addr: u64,
+    pub(super) len: u32,
+    pub(super) bid: u16,
+    pub(super) resv: u16,
 }
 
 /// `struct __kernel_timespec`.
@@ -132,6 +154,7 @@ const _: () = {
     assert!(size_of::<Parameters>() == 120);
     assert!(size_of::<Submission>() == 64 && size_of::<CompletionEntry>() == 16);
     assert!(size_of::<WaitArgument>() == 24 && size_of::<Time>() == 16);
+    assert!(size_of::<BufferRegistration>() == 40 && size_of::<ProvidedBuffer>() == 16);
     assert!(size_of::<ProbedOperation>() == 8 && size_of::<ProbeAnswer>() == 16 + 256 * 8);
 };
 
@@ -145,6 +168,7 @@ pub(super) const FEAT_NODROP: u32 = 1 << 1;
 pub(super) const FEAT_SUBMIT_STABLE: u32 = 1 << 2;
 pub(super) const FEAT_FAST_POLL: u32 = 1 << 5;
 pub(super) const FEAT_EXT_ARG: u32 = 1 << 8;
+pub(super) const FEAT_RECVSEND_BUNDLE: u32 = 1 << 14;
 
 pub(super) const OFF_RINGS: libc::off_t = 0;
 pub(super) const OFF_SQES: libc::off_t = 0x1000_0000;
@@ -154,19 +178,26 @@ pub(super) const ENTER_EXT_ARG: u32 = 1 << 3;
 
 pub(super) const REGISTER_BUFFERS: u32 = 0;
 pub(super) const REGISTER_PROBE: u32 = 8;
+pub(super) const REGISTER_PBUF_RING: u32 = 22;
 pub(super) const OP_SUPPORTED: u16 = 1 << 0;
 
 pub(super) const SQE_IO_LINK: u8 = 1 << 2;
+pub(super) const SQE_BUFFER_SELECT: u8 = 1 << 5;
 
 pub(super) const OP_WRITE_FIXED: u8 = 5;
 pub(super) const OP_SENDMSG: u8 = 9;
 pub(super) const OP_SEND: u8 = 26;
+pub(super) const OP_RECV: u8 = 27;
 pub(super) const OP_SEND_ZC: u8 = 47;
 pub(super) const OP_SENDMSG_ZC: u8 = 48;
 
+pub(super) const RECV_MULTISHOT: u16 = 1 << 1;
 pub(super) const RECVSEND_FIXED_BUF: u16 = 1 << 2;
 pub(super) const SEND_ZC_REPORT_USAGE: u16 = 1 << 3;
+pub(super) const RECVSEND_BUNDLE: u16 = 1 << 4;
 
+pub(super) const CQE_F_BUFFER: u32 = 1 << 0;
 pub(super) const CQE_F_MORE: u32 = 1 << 1;
 pub(super) const CQE_F_NOTIF: u32 = 1 << 3;
+pub(super) const CQE_BUFFER_SHIFT: u32 = 16;
 pub(super) const NOTIF_USAGE_ZC_COPIED: u32 = 1 << 31;

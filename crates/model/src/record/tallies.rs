@@ -46,9 +46,15 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Calls {
-    /// Those that take payload.
+    /// Those of a receiver that take payload.
     pub fn receiving(&self) -> u64 {
-        saturating_sum([self.recv, self.recvmsg, self.readv, self.zerocopy_receive])
+        saturating_sum([
+            self.recv,
+            self.recvmsg,
+            self.readv,
+            self.zerocopy_receive,
+            self.io_uring_enter,
+        ])
     }
 
     /// Calls by which a path hands its bytes over: those that send, or those that submit requests and wait for them.
@@ -138,6 +144,16 @@ tally! {
         calls: Calls,
         /// Calls repeated after a signal.
         interrupted: u64,
+        /// Completions taken from an io_uring.
+        ring_completions: u64 [serde(skip_serializing_if = "is_zero")],
+        /// Provided buffers that they brought: more than completions where bundles came.
+        ring_buffers: u64 [serde(skip_serializing_if = "is_zero")],
+        /// Multishot receives armed: the first, and one each time that one had ended.
+        armed: u64 [serde(skip_serializing_if = "is_zero")],
+        /// Those of them that asked for bundles: all where the kernel has bundles, else none.
+        armed_bundles: u64 [serde(skip_serializing_if = "is_zero")],
+        /// Multishot receives that ended because no provided buffer was left (ENOBUFS).
+        no_buffers: u64 [serde(skip_serializing_if = "is_zero")],
         /// Bytes whose content was checked.
         checked_bytes: u64,
         /// Bytes that were not what was sent (must be 0).
@@ -361,6 +377,11 @@ mod tests {
         let received = ReceiveTally {
             calls,
             mapped_bytes: 4,
+            ring_completions: 5,
+            ring_buffers: 6,
+            armed: 7,
+            armed_bundles: 8,
+            no_buffers: 9,
             first_wrong: Some(3),
             ..ReceiveTally::default()
         };
