@@ -75,8 +75,7 @@ fn run_once(engine: &mut Engine, cell: &str, window_ms: u64) -> Finished {
     assert_eq!(sent.completed, sent.zerocopy_sends, "{cell}");
     let answering = *sink.answering_cpu_ns.value().unwrap();
     assert!(answering <= sink.helper_cpu_ns, "{cell}");
-    assert!(sink.total.acks > 0, "{cell}");
-    assert_eq!(sink.total.packets > 0, sent.accepted_bytes > 0, "{cell}");
+    assert!(sink.total.acks > 0 && sink.total.packets > 0, "{cell}");
     let [worker] = finished.receiver.workers.as_slice() else { panic!("{cell}: one helper") };
     // Late looks are not made up for: never more than one in an interval, and those at the window's edges.
     let interval = cell.parse::<Cell>().unwrap().ack_interval.nanos();

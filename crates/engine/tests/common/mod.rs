@@ -26,7 +26,7 @@ use model::{Cell, Nanos};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Windows that are tried until the ends had their turn in one, each eight times as long as the one before it.
-const WINDOWS: u32 = 5;
+const WINDOWS: u32 = 4;
 
 /// What comes of the first window that shows something. Where others crowd the CPUs an end may sleep through a short one: then it
 /// has done nothing wrong, and a longer one is tried.
