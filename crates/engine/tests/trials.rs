@@ -422,7 +422,7 @@ fn settings() {
     let (settings, outcome) = engine().trial(&order(cell, 30)).unwrap();
     let Outcome::Finished(finished) = outcome else { panic!("{outcome:?}") };
     assert_eq!(finished.sender.socket.congestion, "reno");
-    assert!(finished.sender.socket.nodelay);
+    assert_eq!(finished.sender.socket.nodelay, Some(true));
     // The kernel doubles what it is given, for its own bookkeeping (socket(7)).
     assert_eq!(finished.sender.socket.send_buffer_bytes, 131_072);
     assert_eq!(finished.receiver.socket.receive_buffer_bytes, 131_072);

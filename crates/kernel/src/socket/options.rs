@@ -42,7 +42,7 @@ const PACING_RATE: OptionName = OptionName {
 };
 const REUSE_ADDRESS: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_REUSEADDR, words: "SO_REUSEADDR" };
-/// `ENOTSUPP` (include/linux/errno.h), which kernels before 6.2 let out for SO_ZEROCOPY on a socket of another family.
+/// `ENOTSUPP` (include/linux/errno.h), which older kernels let out for SO_ZEROCOPY on a socket of another family.
 const KERNELS_ENOTSUPP: i32 = 524;
 const PEER_CREDENTIALS: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_PEERCRED, words: "SO_PEERCRED" };
