@@ -381,7 +381,7 @@ fn strangers_between() {
         };
         sink.order(&prepared(role, Meet::Listen(address.into())));
         let Reply::Listening(there) = sink.reply() else { panic!("it does not listen") };
-        assert_eq!(u32::from(there.port().unwrap()), 10_000 + first);
+        assert_eq!(there.port().map(u32::from), Some(10_000 + first));
         sender.order(&prepared(Role::Send, Meet::ConnectEach(there)));
         assert_eq!((sender.reply(), sink.reply()), (Reply::Ready, Reply::Ready));
     }

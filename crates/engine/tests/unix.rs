@@ -150,6 +150,9 @@ fn refused_taking<P: ReceivePath>() -> Option<String> {
     taken.err().map(|errno| errno.to_string())
 }
 
+/// What a path says on a unix socket.
+type Refused = fn(&str) -> Option<String>;
+
 fn lacking_paths() {
     let not_supported = Errno(95).to_string();
     let one = "message_bytes=16384 fields=1";
@@ -162,7 +165,6 @@ fn lacking_paths() {
         let why = refused.unwrap();
         assert!(why.contains(text), "{why}");
     }
-    type Refused = fn(&str) -> Option<String>;
     let by_ring = [
         (UringSendZc::supported(), refused_sending::<UringSendZc> as Refused),
         (UringSendmsgZc::supported(), refused_sending::<UringSendmsgZc>),

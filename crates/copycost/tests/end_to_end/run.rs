@@ -36,10 +36,16 @@ fn rows(path: &Path) -> (Vec<String>, Vec<csv::StringRecord>) {
 
 #[test]
 fn a_run_leaves_every_file_and_report_derives_the_same_again() {
-    let place = Place::new();
-    let mut line = TINY.to_vec();
-    line.extend(["--label", "a \"tiny\" one"]);
-    let ended = place.copycost(&line).ends_with(0);
+    // On a crowded machine an end may sleep through so short windows, and its cell has no figure.
+    let in_windows = |time: &str| {
+        let place = Place::new();
+        let mut line: Vec<&str> =
+            TINY.iter().map(|word| if *word == "20ms" { time } else { word }).collect();
+        line.extend(["--label", "a \"tiny\" one"]);
+        let ended = place.copycost(&line).ends_with(0);
+        (!ended.output.contains("has no length")).then_some((place, ended))
+    };
+    let (place, ended) = ["20ms", "200ms", "2s"].into_iter().find_map(in_windows).unwrap();
     for part in ["16 KiB", "sendmsg", "copycost-runs/", "report.html", "reliminary"] {
         assert!(ended.output.contains(part), "{part}: {ended:#?}");
     }
@@ -216,9 +222,12 @@ fn what_this_machine_refuses_is_told_once_and_the_rest_runs() {
     let mut line = TINY.to_vec();
     line.extend(["--out", "run", "--controls", "off", "--congestion", "auto,no-such-control"]);
     let ended = place.copycost(&line).ends_with(0);
+    // Nothing is said of precision where ends slept through their windows and no cell has an interval.
+    let is_precise = "cells as precise as asked";
     assert!(
         ended.error.contains("4 of 8 cells in ")
-            && ended.error.contains("of 4 cells as precise as asked"),
+            && (!ended.error.contains(is_precise)
+                || ended.error.contains(&format!("of 4 {is_precise}"))),
         "only what can be measured is counted: {ended:#?}"
     );
     assert_eq!(ended.error.matches("not measured: ").count(), 1, "{ended:#?}");

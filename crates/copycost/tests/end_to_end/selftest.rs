@@ -59,7 +59,8 @@ fn a_short_one_measures_and_leaves_latest_alone() {
     assert!(runs[0].file_name().to_string_lossy().starts_with("selftest-"), "{runs:?}");
     // A machine that is busy with other tests may not get to two rounds.
     if ended.code == Some(3) {
-        assert!(ended.complaint().contains("two"), "{ended:#?}");
+        let whys = ["two", "not one valid trial: too many missed windows"];
+        assert!(whys.iter().any(|why| ended.complaint().contains(why)), "{ended:#?}");
     } else {
         let ended = ended.ends_with(0);
         assert!(ended.output.contains("differences of "), "{ended:#?}");

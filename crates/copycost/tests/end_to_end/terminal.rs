@@ -207,7 +207,8 @@ fn an_interrupted_run_leaves_its_table_on_the_terminal() {
     let head = left.iter().position(|line| line.ends_with("/send")).expect("a table");
     let table = left.get(head..head + 3).expect("two rows");
     assert!(table[1].contains("512 B") && table[2].contains("16 KiB"), "{left:#?}");
-    assert!(table[1].contains('±'), "{left:#?}");
+    // Where ends slept through their windows there is no figure, and nothing to be uncertain of.
+    assert!(table[1].contains('±') || table[1].contains(" -"), "{left:#?}");
     assert_eq!(left.iter().filter(|line| line.contains("512 B")).count(), 1, "{left:#?}");
     assert!(left.iter().any(|line| line.contains("--resume run")), "{left:#?}");
 }
