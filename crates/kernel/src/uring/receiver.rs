@@ -21,7 +21,7 @@ use crate::socket::Socket;
 /// What came of a receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Bytes taken; 0 at the end of the stream. ENOBUFS: no buffer was left, ENOENT or EINVAL: as refused.
+    /// Bytes taken; 0 at the end of the stream. ENOBUFS: no buffer was left; EINVAL: this kernel has no multishot receive.
     pub result: Result<usize, Errno>,
     /// Buffers that they lie in.
     pub buffers: u32,
