@@ -255,6 +255,7 @@ pub enum Reply {
 /// What an end measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "one a trial, made and read once")]
 pub enum Report {
     /// A sender's.
     Sent {

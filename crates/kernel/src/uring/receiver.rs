@@ -10,6 +10,7 @@
 //! completion has named are read, and they are given back when they were shown.
 
 use std::os::fd::AsRawFd;
+use std::ptr;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::layout::{self, BufferRegistration, CompletionEntry, ProvidedBuffer, Submission};
@@ -21,7 +22,7 @@ use crate::socket::Socket;
 /// What came of a receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Bytes taken; 0 at the end of the stream. ENOBUFS: no buffer was left, ENOENT or EINVAL: as refused.
+    /// Bytes taken; 0 at the end of the stream. ENOBUFS: no buffer was left; EINVAL: this kernel has no multishot receive.
     pub result: Result<usize, Errno>,
     /// Buffers that they lie in.
     pub buffers: u32,
@@ -128,21 +129,24 @@ impl Receiver {
         let memory = self.memory.mapping().base();
         for _ in 0..buffers {
             let place = self.tail & mask;
-            let entry = base.cast::<ProvidedBuffer>().wrapping_add(usize::from(place));
+            let at = usize::from(place) * size_of::<ProvidedBuffer>();
             let addr = memory.wrapping_add(usize::from(place) * self.bytes).addr() as u64;
             // No more than `u32::MAX`, as `new` has seen to.
             let len = u32::try_from(self.bytes).unwrap_or(u32::MAX);
-            // SAFETY: the place lies below the number of entries that the arena was made for, aligned; the entry is not the
-            // kernel's before the tail says so. Field by field, as the first entry shares its last one with the tail; the length
-            // again, as the kernel shortens that of the last buffer of a bundle (`io_ring_buffers_peek`).
+            let buffer = ProvidedBuffer { addr, len, bid: place, resv: 0 };
+            // SAFETY: the place lies below the number of entries that the arena was made for; the entry is not the kernel's before
+            // the tail says so. All but its last field, which in the first entry is the tail; the length again, as the kernel
+            // shortens that of the last buffer of a bundle (`io_ring_buffers_peek`).
             unsafe {
-                (&raw mut (*entry).addr).write(addr);
-                (&raw mut (*entry).len).write(len);
-                (&raw mut (*entry).bid).write(place);
+                ptr::copy_nonoverlapping(
+                    (&raw const buffer).cast::<u8>(),
+                    base.wrapping_add(at),
+                    TAIL,
+                );
             }
             self.tail = self.tail.wrapping_add(1);
         }
-        let tail = base.wrapping_add(std::mem::offset_of!(ProvidedBuffer, resv)).cast::<u16>();
+        let tail = base.wrapping_add(TAIL).cast::<u16>();
         // SAFETY: the tail lies in the first entry, aligned, and lives as long as self; either side reads and writes it atomically
         // alone, the kernel reads only (`smp_load_acquire` in io_uring/kbuf.c).
         unsafe { AtomicU16::from_ptr(tail) }.store(self.tail, Ordering::Release);
@@ -218,6 +222,9 @@ impl Receiver {
         Some(Arrival { result, buffers: u32::from(buffers) })
     }
 }
+
+/// Where the ring's tail stands in the first entry.
+const TAIL: usize = std::mem::offset_of!(ProvidedBuffer, resv);
 
 /// As many as a group can have (IORING_MAX_ENTRIES).
 const MOST_BUFFERS: u16 = 1 << 15;

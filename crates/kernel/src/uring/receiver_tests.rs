@@ -79,16 +79,12 @@ fn a_stream_arrives_in_order_through_buffers_that_are_used_again_and_again() {
             });
             let seen = receive(&mut receiver, &server, usize::MAX);
             sending.join().unwrap();
-            let what = format!("{buffers} of {bytes} B, bundles {bundles}: {seen:?}");
-            assert!(
-                seen.bytes == sent,
-                "{} came, {buffers} of {bytes} B, bundles {bundles}",
-                seen.bytes.len()
-            );
-            let least = sent.len().div_ceil(bytes);
-            assert!(seen.buffers as usize >= least && seen.arms >= 1, "{}", what.len());
+            let what = format!("{buffers} of {bytes} B, bundles {bundles}");
+            assert!(seen.bytes == sent, "{} B came: {what}", seen.bytes.len());
+            assert!(seen.buffers as usize >= sent.len().div_ceil(bytes), "{what}");
+            assert!(seen.arms >= 1, "{what}");
             if !bundles {
-                assert_eq!(seen.buffers, seen.completions);
+                assert_eq!(seen.buffers, seen.completions, "{what}");
             }
         }
     }
