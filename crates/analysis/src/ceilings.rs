@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::audit::CeilingPoint;
 use model::names::Audit;
 use model::record::Outcome;
-use model::{Cell, Measured};
+use model::{Cell, Measured, Pages};
 
 use crate::copies::{Step, per_byte};
 use crate::estimate::Estimate;
@@ -95,6 +95,10 @@ fn share(
     side: ModelledSide,
 ) -> Option<CeilingShare> {
     let cell = &estimates.cell;
+    // The ceiling is of normal pages, of which fewer lie in the CPU's table of addresses: it may be too low there.
+    if cell.pages != Pages::Normal {
+        return None;
+    }
     let kernel = kernel_copies(evidence, estimates, side);
     let (cpus, least_bytes, staged) = match side {
         // The path's own copy comes from the ring as well. What the kernel then copies is the staging buffer, and a

@@ -89,7 +89,11 @@ impl Engine {
         let mut links = std::collections::BTreeMap::new();
         let mut named = std::collections::BTreeMap::new();
         let mut paths = std::collections::BTreeMap::new();
+        // A container may have far less than its machine, and is killed when it takes more.
         let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
+        let allowed =
+            kernel::machine::memory_limit_bytes(std::path::Path::new(kernel::machine::LIVE));
+        let memory = memory.min(allowed.unwrap_or(u64::MAX));
         let mut refused = Vec::new();
         for cell in plan.cells().into_iter().chain(plan.controls()) {
             if let Err(why) = links::has_what_varies(&cell) {
@@ -467,7 +471,7 @@ fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
     }
     if rings > memory / 2 {
         return Err(format!(
-            "its rings need {} MiB, more than half of this machine's memory; use a smaller --ring, --flows or --threads",
+            "its rings need {} MiB, more than half of this machine's memory (or its container's); use a smaller --ring, --flows or --threads",
             rings >> 20
         ));
     }

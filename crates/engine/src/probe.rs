@@ -144,9 +144,10 @@ fn of_link(link: Link) -> Vec<Item> {
     for (group, cells) in
         [("send path", of_send.collect::<Vec<_>>()), ("receive path", of_receive.collect())]
     {
-        for why in cells.iter().filter_map(Cell::lacks_path) {
-            let name = why.what.clone();
-            items.push(item(group, &name, State::No(why.unnamed()), ""));
+        // Nothing unlocks what is not there.
+        for Missing { what, because, unlock, .. } in cells.iter().filter_map(Cell::lacks_path) {
+            let no = State::No(Missing::default().because(because));
+            items.push(item(group, &what, no, format!("use {unlock}")));
         }
     }
     items

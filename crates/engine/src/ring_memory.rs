@@ -50,12 +50,12 @@ fn not_huge(huge: u64, wanted: u64, is_of_file: bool) -> Missing {
     let chosen = std::fs::read_to_string(format!("{FOLDER}/{setting}")).unwrap_or_default();
     match ["never", "deny"].into_iter().find(|off| chosen.contains(&format!("[{off}]"))) {
         Some(off) => Missing {
-            unlock: format!("echo {word} > {FOLDER}/{setting}"),
-            undo: format!("echo {off} > {FOLDER}/{setting}"),
+            unlock: format!("echo {word} | sudo tee {FOLDER}/{setting}"),
+            undo: format!("echo {off} | sudo tee {FOLDER}/{setting}"),
             ..missing
         },
         None => missing.unlocked_by(
-            "free some memory, echo 1 > /proc/sys/vm/compact_memory, or use a smaller --ring",
+            "free some memory, sudo sysctl vm.compact_memory=1, or use a smaller --ring",
         ),
     }
 }

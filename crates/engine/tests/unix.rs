@@ -30,8 +30,8 @@ use model::{Cell, Factor, Link, Nanos, Plan, Preset};
 mod common;
 
 use common::{
-    OrderedEnd, Test, assert_sums, connected_unix, engine, finished, measure_series, order,
-    prepare, run_tests, series, this_program, trial, trial_in_window,
+    OrderedEnd, PATIENCE, TOKEN_BYTE, Test, assert_sums, connected_unix, engine, finished,
+    measure_series, order, prepare, run_tests, series, this_program, trial, trial_in_window,
 };
 
 /// The user "nobody" of most systems.
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.get(1).map(String::as_str) {
         Some("end") => return engine::end::main(),
-        Some("knock") => return knock(&arguments[2]),
+        Some("knock") => return knock(&arguments[2], arguments[3].parse().unwrap()),
         _ => {}
     }
     let tests: [Test; 8] = [
@@ -227,13 +227,19 @@ fn buffers() {
 }
 
 /// Connects to a name and says whether the other end stays.
-fn knock(name: &str) -> ExitCode {
-    use std::io::Read;
+/// Shows a token of sixteen such bytes, and the number of the first flow.
+fn knock(name: &str, token: u8) -> ExitCode {
+    use std::io::{ErrorKind, Read, Write};
     let address = SocketAddr::from_abstract_name(name.trim_start_matches('@')).unwrap();
     let mut stream = UnixStream::connect_addr(&address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    // The end of the stream, or a reset.
-    let is_closed = stream.read(&mut [0]).map_or(true, |bytes| bytes == 0);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // Who is turned away at once may be so before this is written.
+    let _ = stream.write_all(&[&[token; 16][..], &[0; 4]].concat());
+    // The end of the stream, or a reset; to be let in is to be answered.
+    let is_closed = match stream.read(&mut [0]) {
+        Ok(bytes) => bytes == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    };
     if is_closed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -248,9 +254,12 @@ fn strangers() {
     let cell = Cell { link: Link::Unix, ..Cell::default() };
     let (mut receiver, address) = listening(&cell);
     let mut known = 0;
-    let mut knock = |user: u32, reason: &str| {
+    let mut knock = |user: u32, token: u8, reason: &str| {
         let mut command = Command::new(this_program());
-        command.args(["knock", &address.to_string()]).uid(user).stdout(Stdio::null());
+        command
+            .args(["knock", &address.to_string(), &token.to_string()])
+            .uid(user)
+            .stdout(Stdio::null());
         match command.status() {
             Ok(status) => {
                 assert!(status.success(), "{reason}");
@@ -259,10 +268,10 @@ fn strangers() {
             Err(why) => eprintln!("skipped: {reason}: {why}"),
         }
     };
-    // One of this user who shows nothing, and where that can be had one of another user.
-    knock(effective_user(), "a stranger without a token");
+    // One of this user who shows another token, and where that can be had one of another user who shows the right one.
+    knock(effective_user(), TOKEN_BYTE + 1, "a stranger with another token");
     match effective_user() {
-        0 => knock(NOBODY, "a stranger of another user"),
+        0 => knock(NOBODY, TOKEN_BYTE, "a stranger of another user who has the token"),
         _ => eprintln!("skipped: a stranger of another user: only root can be another one"),
     }
     let mut sender = OrderedEnd::start(|_| {});

@@ -38,7 +38,7 @@ impl Arena {
     ///
     /// # Errors
     ///
-    /// As [`Arena::new`]; `ENOMEM` also when the kernel has no huge pages.
+    /// As [`Arena::new`].
     pub fn of_pages(bytes: usize, pages: Pages) -> Result<Self, CallError> {
         let refused = |(call, errno)| CallError {
             call,
@@ -92,16 +92,26 @@ impl Arena {
         if mapped == 0 {
             return Err(("mmap", Errno(libc::EINVAL)));
         }
-        let reserved = Reserved::new(mapped, pages)?;
-        // SAFETY: it replaces a part of a reservation that nobody else knows; of a file, it is one that nobody else has and
-        // that is as long as the mapping.
+        let reserved = match pages.huge {
+            Some(page) => Some(Reserved::around(mapped, page)?),
+            None => None,
+        };
+        let (at, fixed) =
+            reserved.as_ref().map_or((ptr::null_mut(), 0), |it| (it.at.cast(), libc::MAP_FIXED));
+        // SAFETY: it lies at an address of the kernel's choice, or replaces a part of a reservation that nobody else knows; of a
+        // file, it is one that nobody else has and that is as long as the mapping.
         let base = unsafe {
-            let access = libc::PROT_READ | libc::PROT_WRITE;
-            libc::mmap(reserved.at.cast(), mapped, access, kind | libc::MAP_FIXED, fd, 0)
+            libc::mmap(at, mapped, libc::PROT_READ | libc::PROT_WRITE, kind | fixed, fd, 0)
         };
         if base == libc::MAP_FAILED {
-            return Err(("mmap", Errno::last()));
+            let errno = Errno::last();
+            // Kernels may have taken the reservation's part away before they failed (6.1's `mmap_region` does), and another
+            // thread may have been given the place since: it is left, which costs addresses alone.
+            std::mem::forget(reserved);
+            return Err(("mmap", errno));
         }
+        let reserved =
+            reserved.unwrap_or_else(|| Reserved { start: base, bytes: mapped, at: base.cast() });
         let mapping = Mapping { base: base.cast(), bytes, reserved, file };
         let advice = if pages.is_huge() { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
         // SAFETY: the range is the mapping just made, which no one else knows.
@@ -244,8 +254,8 @@ fn huge_bytes_at(smaps: &str, address: usize) -> Option<u64> {
     })?
 }
 
-/// Address space that is taken from the process: a mapping's place, and around one of huge pages room of its own, so that it
-/// begins with a whole page and the kernel joins it with no neighbour.
+/// Address space that is taken from the process: a mapping, and around one of huge pages room of its own, so that it begins with a
+/// whole page and the kernel joins it with no neighbour.
 #[derive(Debug)]
 struct Reserved {
     start: *mut libc::c_void,
@@ -255,23 +265,23 @@ struct Reserved {
 }
 
 impl Reserved {
-    fn new(mapped: usize, pages: Pages) -> Result<Self, (&'static str, Errno)> {
-        let around = if pages.is_huge() { 2 * pages.bytes() } else { 0 };
-        let bytes = mapped.checked_add(around).ok_or(("mmap", Errno(libc::ENOMEM)))?;
+    /// For so many bytes in pages of that size, with some of a page before and behind.
+    fn around(mapped: usize, page: usize) -> Result<Self, (&'static str, Errno)> {
+        let bytes = mapped.checked_add(2 * page).ok_or(("mmap", Errno(libc::ENOMEM)))?;
         let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a mapping at an address of the kernel's choice overlaps nothing of ours.
         let start = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_NONE, kind, -1, 0) };
         if start == libc::MAP_FAILED {
             return Err(("mmap", Errno::last()));
         }
-        let first = if around == 0 { 0 } else { pages.bytes() - start.addr() % pages.bytes() };
+        let first = page - start.addr() % page;
         Ok(Self { start, bytes, at: start.cast::<u8>().wrapping_add(first) })
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        // SAFETY: the range was mapped by `Reserved::new`, and nothing can reach it or what was mapped within it any more.
+        // SAFETY: the range was mapped by `Reserved::around` or `Arena::map`, and nothing can reach it or what was mapped within it any more.
         // It cannot fail for a range that is ours, and a destructor could not tell anyone.
         let _ = unsafe { libc::munmap(self.start, self.bytes) };
     }

@@ -560,7 +560,7 @@ impl AsFd for Socket {
 }
 
 impl From<OwnedFd> for Socket {
-    /// Takes over a descriptor, e.g. an inherited one. Calls on one that is no TCP socket answer ENOTSOCK.
+    /// Takes over a descriptor, e.g. an inherited one. Calls on one that is no socket answer ENOTSOCK.
     fn from(fd: OwnedFd) -> Self {
         Self { fd }
     }

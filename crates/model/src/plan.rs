@@ -169,8 +169,9 @@ impl Plan {
     /// What is compared with what: the contrasts that the plan names, else each two values of every factor that is a
     /// choice, the later one against the earlier one. This is the one rule.
     pub fn contrasts(&self) -> Vec<Contrast> {
-        if !self.contrasts.is_empty() {
-            return self.contrasts.clone();
+        let named = self.named_contrasts();
+        if !named.is_empty() {
+            return named;
         }
         let cells = self.cells();
         let mut contrasts = Vec::new();
@@ -196,9 +197,22 @@ impl Plan {
         contrasts
     }
 
+    /// The contrasts that the plan names. Those of its preset go with the values that were taken out of it.
+    fn named_contrasts(&self) -> Vec<Contrast> {
+        let mut named = self.contrasts.clone();
+        if named == Self::preset(self.preset).contrasts {
+            named.retain(|Contrast { factor, value, against }| {
+                let has = self.factors.get(*factor);
+                has.contains(value) && has.contains(against)
+            });
+        }
+        named
+    }
+
     /// Named contrasts: each once, of a factor whose values may be chosen, and of two values that the plan has.
     fn check_contrasts(&self) -> Result<(), String> {
-        for (place, contrast) in self.contrasts.iter().enumerate() {
+        let named = self.named_contrasts();
+        for (place, contrast) in named.iter().enumerate() {
             let Contrast { factor, value, against } = contrast;
             if factor.kind() != FactorKind::Choice {
                 return Err(format!(
@@ -220,7 +234,7 @@ impl Plan {
                     && [&other.value, &other.against].contains(&value)
                     && [&other.value, &other.against].contains(&against)
             };
-            if self.contrasts[..place].iter().any(is_same) {
+            if named[..place].iter().any(is_same) {
                 return Err(format!("contrast \"{contrast}\" is named twice; name it once"));
             }
         }
@@ -331,10 +345,11 @@ impl Plan {
                 "the plan has more than {MAX_CELLS} cells; name fewer values for a factor"
             ));
         }
-        let usual = FactorLists::default();
+        // What a preset brings along nobody asked for.
+        let unasked = [FactorLists::default(), Self::preset(self.preset).factors];
         let idle = |factor: &&Factor| {
             let links = &self.factors.link;
-            self.factors.get(**factor) != usual.get(**factor)
+            unasked.iter().all(|lists| self.factors.get(**factor) != lists.get(**factor))
                 && !links.iter().any(|link| factor.means_something_on(*link))
         };
         // Where nobody receives, the presets' own receive buffer says nothing of what was asked.

@@ -76,10 +76,12 @@ fn powers(exponents: std::ops::RangeInclusive<u32>) -> impl Iterator<Item = u64>
 impl Plan {
     /// The plan of a preset.
     pub fn preset(preset: Preset) -> Self {
-        let mut factors = FactorLists::default();
-        factors.send_path = vec![SendPath::Send, SendPath::Sendmsg, SendPath::Zerocopy];
-        factors.message = sizes([64, 512, 4096, 65_536]);
-        factors.threads = vec![Threads::ONE];
+        let mut factors = FactorLists {
+            send_path: vec![SendPath::Send, SendPath::Sendmsg, SendPath::Zerocopy],
+            message: sizes([64, 512, 4096, 65_536]),
+            threads: vec![Threads::ONE],
+            ..FactorLists::default()
+        };
         let mut measure = Measure {
             window: Nanos::ms(250),
             steady: false,
@@ -259,5 +261,45 @@ mod tests {
         let controls = turned.controls();
         assert!(!controls.is_empty());
         assert!(controls.iter().all(|cell| cell.link == Link::Loopback), "every machine has it");
+    }
+
+    #[test]
+    fn a_preset_that_names_contrasts_may_be_narrowed_to_any_of_its_values() {
+        let narrowed = |lists: &[(Factor, &str)]| {
+            let mut plan = Plan::preset(Preset::WorkingSet);
+            lists.iter().for_each(|(factor, text)| plan.factors.set(*factor, text).unwrap());
+            assert_eq!(plan.check(), Ok(()), "{lists:?}");
+            let read = Plan::from_toml(&plan.to_toml()).unwrap();
+            assert_eq!((read.contrasts(), read.blocks()), (plan.contrasts(), plan.blocks()));
+            plan.contrasts().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let all = ["send: zerocopy / sendmsg", "rewriting: on / off", "pages: huge / normal"];
+        assert_eq!(narrowed(&[]), all);
+        assert_eq!(narrowed(&[(Factor::Pages, "normal")]), all[..2]);
+        assert_eq!(narrowed(&[(Factor::Rewriting, "on")]), [all[0], all[2]]);
+        assert_eq!(narrowed(&[(Factor::Send, "sendmsg")]), all[1..]);
+        // With nothing else to compare, rings are.
+        let one = [(Factor::Send, "send"), (Factor::Rewriting, "off"), (Factor::Pages, "normal")];
+        assert!(narrowed(&one).iter().all(|contrast| contrast.starts_with("ring: ")));
+        // Contrasts that somebody named are his, and must be there.
+        let mut named = Plan::preset(Preset::WorkingSet);
+        named.set_contrasts("pages: huge / normal").unwrap();
+        named.factors.set(Factor::Pages, "normal").unwrap();
+        assert!(named.check().unwrap_err().contains("no pages huge"));
+    }
+
+    #[test]
+    fn what_a_preset_brings_along_is_not_held_against_a_link_to_which_it_means_nothing() {
+        for (preset, link) in [
+            (Preset::Paper, Link::Unix),
+            (Preset::Receive, Link::Unix),
+            (Preset::Paper, Link::Sink),
+        ] {
+            let mut plan = Plan::preset(preset);
+            plan.factors.link = vec![link];
+            assert_eq!(plan.check(), Ok(()), "{preset} over {link}");
+            plan.factors.set(Factor::Gro, "off").unwrap();
+            assert!(plan.check().unwrap_err().contains("gro means nothing"), "{preset}");
+        }
     }
 }

@@ -64,7 +64,9 @@ pub(super) fn judge(refused: &str, allowed: &str) -> Result<Found, String> {
 }
 
 fn is_path(item: &Value) -> bool {
-    item["group"].as_str().is_some_and(|group| group.ends_with(" path"))
+    // What a link lacks whatever the machine is told beside.
+    let is_of_link = item["name"].as_str().is_some_and(|name| name.contains(" over "));
+    !is_of_link && item["group"].as_str().is_some_and(|group| group.ends_with(" path"))
 }
 
 fn is_refused(item: &Value) -> bool {

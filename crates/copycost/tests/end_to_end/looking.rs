@@ -66,8 +66,11 @@ fn completions_offer_the_values_of_flags() {
     for (flag, words) in [
         ("send", paths.as_str()),
         ("recv", "recv recvmsg readv recv-trunc recv-zerocopy uring-recv"),
-        ("link", "loopback veth sink"),
-        ("preset", "default quick paper break-even zero-copy receive http hybrid paths"),
+        ("link", "loopback veth sink unix"),
+        (
+            "preset",
+            "default quick paper break-even zero-copy receive http hybrid paths working-set",
+        ),
         ("audits", "copy-audit profile ceiling all none"),
         ("nodelay", "off on"),
         ("controls", "on off"),

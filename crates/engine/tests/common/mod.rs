@@ -25,6 +25,9 @@ use model::{Cell, Nanos};
 /// Far longer than anything here takes, however crowded the machine: only what hangs meets it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What the token of every trial that a test orders is made of.
+pub(crate) const TOKEN_BYTE: u8 = 3;
+
 /// Windows that are tried until the ends had their turn in one, each eight times as long as the one before it.
 const WINDOWS: u32 = 4;
 
@@ -219,7 +222,7 @@ pub(crate) fn prepare(cell: &Cell, role: Role, meet: Meet) -> Order {
         role,
         cell: cell.clone(),
         meet,
-        token: [3; 16],
+        token: [TOKEN_BYTE; 16],
         worker_cpus: Vec::new(),
         congestion: String::new(),
         machine_cpus: Vec::new(),

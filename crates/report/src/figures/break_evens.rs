@@ -29,8 +29,10 @@ pub(super) fn break_evens(summary: &Summary) -> Option<Description> {
         else {
             continue;
         };
+        let crowded =
+            if crossover.oversubscribed.is_so() { ", more threads than CPUs" } else { "" };
         let title = format!(
-            "{}, {link}, {}",
+            "{}, {link}, {}{crowded}",
             cost_name(link),
             shared_words(&crossover.shared.without(&[Factor::Link]))
         );
@@ -56,7 +58,7 @@ pub(super) fn break_evens(summary: &Summary) -> Option<Description> {
         .find_map(|(_, title, rows)| rows.first().map(|row| format!("{title}: {}.", row.text())));
     let axis = Axis::sizes(&sizes);
     let spans = groups.into_iter().map(|(_, title, mut rows)| {
-        rows.sort_by_key(|row| (row.path, row.against != SendPath::A2));
+        rows.sort_by_key(|row| (row.path, Some(row.against) != usual()));
         let rows = rows.iter().map(Row::span).collect();
         Spans { title, axis: axis.clone(), rows }
     });
@@ -91,7 +93,7 @@ fn row<'a>(summary: &'a Summary, crossover: &'a Crossover) -> Option<Row<'a>> {
     let is_turned = !passes(first);
     let (path, against) = if is_turned { (second, first) } else { (first, second) };
     let is_twin = path.capabilities().copying_twin == Some(against);
-    if !passes(path) || passes(against) || !(is_twin || against == SendPath::A2) {
+    if !passes(path) || passes(against) || !(is_twin || Some(against) == usual()) {
         return None;
     }
     let ratios = summary.ratios.iter().filter(|ratio| {
@@ -108,6 +110,11 @@ fn row<'a>(summary: &'a Summary, crossover: &'a Crossover) -> Option<Row<'a>> {
         outcome: if is_turned { outcome.turned() } else { outcome },
         ratios: ratios.filter_map(|ratio| Some((ratio.ratio.value()?, ratio.finding))).collect(),
     })
+}
+
+/// What all are held against: the path that does what the paper's zero-copy path does, and copies.
+fn usual() -> Option<SendPath> {
+    SendPath::A3.capabilities().copying_twin
 }
 
 fn passes(path: SendPath) -> bool {

@@ -17,7 +17,12 @@ pub(super) fn working_set(run: &Run, host: &Host) -> Option<Description> {
     let name = "cost-over-working-set";
     let mut figure = one_metric(run, name, Across::WorkingSet, cost(run), Upright::Zero);
     let [least, most] = figure.panels.first()?.x.domain;
-    let caches = data_caches(host);
+    let mut caches = data_caches(host);
+    // What lies across is the rings of all threads, which have caches of their own but for the last.
+    if run.cells.threads().iter().any(|threads| *threads > 1) {
+        let last = caches.len().saturating_sub(1);
+        caches.drain(..last);
+    }
     let drawn: Vec<&CacheFacts> =
         caches.iter().copied().filter(|it| (least..=most).contains(&as_f64(it.bytes))).collect();
     for panel in &mut figure.panels {
