@@ -14,11 +14,11 @@ pub(super) const SCRIPT: &str = "\
     copycost probe --json >/tmp/run/allowed.json\n\
     fi\n";
 
-/// The parts of the machine's answer that must be told of each path through an io_uring.
-const TOLD: [(&str, &str); 3] = [
-    ("because", "kernel.io_uring_disabled is 2"),
-    ("unlock", "sudo sysctl kernel.io_uring_disabled=0"),
-    ("undo", "sudo sysctl kernel.io_uring_disabled=2"),
+/// What must be told of each path through an io_uring: why, what gives it, and what takes that back.
+const TOLD: [&str; 3] = [
+    "kernel.io_uring_disabled is 2",
+    "sudo sysctl kernel.io_uring_disabled=0",
+    "sudo sysctl kernel.io_uring_disabled=2",
 ];
 
 /// Holds two probes of one machine against each other: with io_uring refused, and with it allowed again.
@@ -45,11 +45,16 @@ pub(super) fn judge(refused: &str, allowed: &str) -> Result<Found, String> {
         if was.is_none_or(|was| *was == "no" && other.is_some_and(is_refused)) {
             found.differing.push(format!("{name} is still refused when io_uring is allowed again"));
         }
-        for (key, part) in TOLD {
-            let told = state[key].as_str().unwrap_or_default();
+        // A receive path has all of it in one line.
+        let told: String = ["because", "unlock", "undo"]
+            .iter()
+            .filter_map(|key| state[*key].as_str())
+            .map(|text| format!("{text}\n"))
+            .collect();
+        for part in TOLD {
             if state["answer"] != "no" || !told.contains(part) {
                 found.differing.push(format!(
-                    "{name} with io_uring refused: {key} is not \"{part}\" but {state}"
+                    "{name} with io_uring refused: \"{part}\" is not told but {state}"
                 ));
             }
         }
@@ -91,7 +96,7 @@ mod tests {
     }
 
     fn no(because: &str) -> Value {
-        json!({"answer": "no", "because": because, "unlock": TOLD[1].1, "undo": TOLD[2].1})
+        json!({"answer": "no", "because": because, "unlock": TOLD[1], "undo": TOLD[2]})
     }
 
     #[test]
@@ -106,6 +111,7 @@ mod tests {
         for (with, without, differing) in [
             // Told another reason, not refused at all, not allowed again, and one that had nothing to do with it.
             (probe(&no("a seccomp filter"), &yes), probe(&yes, &yes), 2),
+            (probe(&json!({"answer": "no", "because": TOLD[0]}), &yes), probe(&yes, &yes), 4),
             (probe(&yes, &yes), probe(&yes, &yes), 6),
             (probe(&refused, &yes), probe(&refused, &yes), 2),
             (probe(&refused, &refused), probe(&yes, &yes), 1),
