@@ -198,7 +198,7 @@ fn by_reference(paths: &str, fixed_ns: f64) -> Vec<Figure> {
 fn one_figure_tells_from_which_size_on_each_path_that_passes_by_reference_costs_less() {
     const NAME: &str = "break-even";
     let paths = "send,sendmsg,zerocopy,sendfile,uring-send,uring-send-zc";
-    // 1600 ns a message are 100 ns a KiB at 16 KiB.
+    // 1600 ns per message are 100 ns per KiB at 16 KiB.
     let figures = by_reference(paths, 1600.0);
     let figure = named(&figures, NAME);
     assert_legible(figure, NAME);
