@@ -89,23 +89,6 @@ impl Derived {
         directory: &RunDirectory,
         columns: ColumnSet,
     ) -> Result<(), JournalError> {
-        let again = |error: ReportError| plain(&error);
-        self.write_trials(directory, columns)?;
-        directory.replace(&directory.results(), |file| {
-            report::write_results(file, &self.summary, &self.origin, columns).map_err(again)
-        })?;
-        directory.replace(&directory.ratios(), |file| {
-            report::write_ratios(file, &self.summary, &self.origin, columns).map_err(again)
-        })?;
-        let mut note = None;
-        directory.replace(&directory.paper(), |file| {
-            note = report::write_paper(file, &self.summary).map_err(again)?;
-            Ok(())
-        })?;
-        self.notes.extend(note);
-        directory.replace(&directory.summary(), |file| {
-            report::write_summary(file, &self.summary).map_err(again)
-        })?;
         let figures = report::figures::all(&self.summary, &self.host);
         let data_paths = report::data_paths(&self.summary, &self.host);
         let page = report::Page {
@@ -120,15 +103,40 @@ impl Derived {
             .map(|figure| (figure.name, figure.svg.as_str()))
             .chain(data_paths.iter().map(|diagram| (diagram.name.as_str(), diagram.svg.as_str())))
             .collect();
-        write_pictures(directory, &pictures)?;
+        let (note, painted) = painted_beside(&pictures, || {
+            let note = self.write_tables(directory, columns)?;
+            write_pages(directory, &page)?;
+            Ok(note)
+        })?;
+        write_pictures(directory, &pictures, painted)?;
         self.write_flame_graphs(directory)?;
-        directory.replace(&report_page(directory), |file| {
-            report::write_html(file, &page).map_err(again)
-        })?;
-        directory.replace(&directory.path().join("report.md"), |file| {
-            report::write_markdown(file, &page).map_err(again)
-        })?;
+        self.notes.extend(note);
         Ok(())
+    }
+
+    /// CSV and `summary.json`. Returns what a reader of `paper.csv` must know.
+    fn write_tables(
+        &self,
+        directory: &RunDirectory,
+        columns: ColumnSet,
+    ) -> Result<Option<String>, JournalError> {
+        let again = |error: ReportError| plain(&error);
+        self.write_trials(directory, columns)?;
+        directory.replace(&directory.results(), |file| {
+            report::write_results(file, &self.summary, &self.origin, columns).map_err(again)
+        })?;
+        directory.replace(&directory.ratios(), |file| {
+            report::write_ratios(file, &self.summary, &self.origin, columns).map_err(again)
+        })?;
+        let mut note = None;
+        directory.replace(&directory.paper(), |file| {
+            note = report::write_paper(file, &self.summary).map_err(again)?;
+            Ok(())
+        })?;
+        directory.replace(&directory.summary(), |file| {
+            report::write_summary(file, &self.summary).map_err(again)
+        })?;
+        Ok(note)
     }
 
     /// Reads the journal once more, as its records are not kept. Where it is not what it was, the rows that were there stay.
@@ -388,9 +396,25 @@ fn judge(summary: &Summary, directory: &str, strict: bool) -> Result<(), Stop> {
 ///
 /// # Errors
 /// The directory cannot be written, or a picture cannot be painted.
-fn write_pictures(directory: &RunDirectory, pictures: &[(&str, &str)]) -> Result<(), JournalError> {
+fn write_pages(directory: &RunDirectory, page: &report::Page<'_>) -> Result<(), JournalError> {
+    let again = |error: ReportError| plain(&error);
+    directory
+        .replace(&report_page(directory), |file| report::write_html(file, page).map_err(again))?;
+    directory.replace(&directory.path().join("report.md"), |file| {
+        report::write_markdown(file, page).map_err(again)
+    })
+}
+
+/// A PNG, or why there is none.
+type Painted = Result<Vec<u8>, String>;
+
+fn write_pictures(
+    directory: &RunDirectory,
+    pictures: &[(&str, &str)],
+    painted: Vec<Painted>,
+) -> Result<(), JournalError> {
     let folder = directory.figures()?;
-    for ((name, svg), png) in pictures.iter().zip(painted(pictures)) {
+    for ((name, svg), png) in pictures.iter().zip(painted) {
         let path = |ending: &str| folder.join(format!("{name}.{ending}"));
         let write = |ending: &str, bytes: &[u8]| {
             directory.replace(&path(ending), |file| io::Write::write_all(file, bytes))
@@ -405,9 +429,12 @@ fn write_pictures(directory: &RunDirectory, pictures: &[(&str, &str)]) -> Result
     Ok(())
 }
 
-/// The PNG of each picture, painted on all CPUs: that is most of the time that a report takes. Where a thread is refused the
-/// others paint its share, this one among them.
-fn painted(pictures: &[(&str, &str)]) -> Vec<Result<Vec<u8>, String>> {
+/// The PNG of each picture: that is most of the time that a report takes. The other CPUs begin while this thread does `work`,
+/// and then it paints too; where a thread is refused the others paint its share. Where the work fails nothing more is painted.
+fn painted_beside<T, E>(
+    pictures: &[(&str, &str)],
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<(T, Vec<Painted>), E> {
     let next = AtomicUsize::new(0);
     let paint = || {
         let mut done = Vec::new();
@@ -422,10 +449,14 @@ fn painted(pictures: &[(&str, &str)]) -> Vec<Result<Vec<u8>, String>> {
     let mut painted: Vec<Result<Vec<u8>, String>> =
         pictures.iter().map(|_| Err("its painter died".to_owned())).collect();
     let painters = std::thread::available_parallelism().map_or(1, NonZero::get);
-    std::thread::scope(|scope| {
+    let done = std::thread::scope(|scope| {
         let helpers: Vec<_> = (1..painters)
             .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, paint).ok())
             .collect();
+        let done = work();
+        if done.is_err() {
+            next.store(pictures.len(), Ordering::Relaxed);
+        }
         let own = paint();
         let helped = helpers.into_iter().flat_map(|helper| helper.join().unwrap_or_default());
         for (place, png) in own.into_iter().chain(helped) {
@@ -433,8 +464,9 @@ fn painted(pictures: &[(&str, &str)]) -> Vec<Result<Vec<u8>, String>> {
                 *slot = png;
             }
         }
-    });
-    painted
+        done
+    })?;
+    Ok((done, painted))
 }
 
 /// The run directory that was named, or the latest one.
