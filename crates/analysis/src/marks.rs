@@ -63,14 +63,19 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
     let Finished { sender, receiver, machine, link: _, sink } = finished;
     // What the sink dropped beyond a gap is sent again.
     let gaps = sink.value().is_some_and(|sink| sink.window.gaps > 0);
-    let window = |limit: Share| {
-        let off = |worker: &Worker| match &settings.series {
-            Some(series) => missed(worker, series.window_ns.0) > limit.0,
-            None => is_off(worker, settings.window_ns.0, limit),
-        };
+    let any = |off: &dyn Fn(&Worker) -> bool| {
         sender.workers.iter().any(off) || receiver.workers.iter().any(off)
     };
-    let is_void_window = window(thresholds.window_void);
+    let is_void_window = any(&|worker| match &settings.series {
+        Some(series) => hardly_ran(worker, series.window_ns.0, thresholds.window_void),
+        None => is_off(worker, settings.window_ns.0, thresholds.window_void),
+    });
+    let is_noted_window = any(&|worker| match &settings.series {
+        Some(series) => {
+            missed(worker, series.window_ns.0) > slices(worker, thresholds.window_noted)
+        }
+        None => is_off(worker, settings.window_ns.0, thresholds.window_noted),
+    });
     let (accepted, received) = match &settings.series {
         // Windows of a slice begin and end at both ends by their own clocks.
         Some(_) => (rate(&sender.workers), rate(&receiver.workers)),
@@ -84,7 +89,7 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
             settings.series.is_none() && is_unsettled(&receiver.workers, thresholds.unsettled),
         ),
         (Mark::WindowVoid, is_void_window),
-        (Mark::WindowNoted, !is_void_window && window(thresholds.window_noted)),
+        (Mark::WindowNoted, !is_void_window && is_noted_window),
         (Mark::Throttled, is_throttled(sender) || is_throttled(receiver)),
         (
             Mark::Retransmits,
@@ -137,12 +142,23 @@ fn is_off(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
         || worker.late_ns.unsigned_abs() as f64 > allowed
 }
 
-/// The share of its slices that a worker missed. Where threads share CPUs each begins its window when its turn comes, so that
+/// Whether a worker missed more than a share of its slices, and two of them at least unless it missed all: one late wake-up is no
+/// more in a series of three slices than in one of fifty.
+fn hardly_ran(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
+    let missed = missed(worker, ordered_ns);
+    missed > slices(worker, limit).max(1.0) || missed >= worker.slices.len() as f64
+}
+
+/// So many slices are a share of a worker's.
+fn slices(worker: &Worker, share: Share) -> f64 {
+    share.0 * worker.slices.len() as f64
+}
+
+/// The slices that a worker missed. Where threads share CPUs each begins its window when its turn comes, so that
 /// a shorter one is as usual, and counts for as long as it was; one that ran on has a longer window.
 fn missed(worker: &Worker, ordered_ns: u64) -> f64 {
     let is_missed = |span: &Span| span.window_ns.saturating_mul(MISSED) < ordered_ns;
-    let missed = worker.slices.iter().filter(is_missed).count();
-    if worker.slices.is_empty() { 1.0 } else { missed as f64 / worker.slices.len() as f64 }
+    worker.slices.iter().filter(is_missed).count() as f64
 }
 
 /// A worker missed a slice of whose window it saw less than one in so many parts.

@@ -4,7 +4,7 @@
 use analysis::Metric;
 use analysis::figures::value;
 use analysis::marks::judge;
-use model::record::{CpuBusy, Finished, Outcome, SeriesSettings, Span, Trial};
+use model::record::{CpuBusy, Finished, Outcome, SeriesSettings, Slices, Span, Trial};
 use model::{Bytes, Cell, Mark, Measured, Nanos, Thresholds};
 
 const SLICES: u64 = 20;
@@ -59,6 +59,26 @@ fn a_worker_that_hardly_ran_in_many_slices_makes_a_trial_void_and_in_few_notes_i
         finished.sender.workers[0].slices.window_ns.iter_mut().for_each(|ns| *ns += *ns / 3);
     };
     assert_eq!(marks(longer), [], "its bytes and CPU time are of that longer window");
+}
+
+#[test]
+fn one_late_wake_up_makes_no_short_series_void() {
+    let idle = |missed: usize, of: usize| {
+        marks(move |finished: &mut Finished| {
+            let slices = &mut finished.receiver.workers[0].slices;
+            let spans: Vec<Span> = slices.iter().take(of).collect();
+            *slices = Slices::default();
+            for (place, span) in spans.into_iter().enumerate() {
+                slices.push(if place < missed { Span { window_ns: 0, ..span } } else { span });
+            }
+        })
+    };
+    assert_eq!(idle(1, 3), [Mark::WindowNoted]);
+    assert_eq!(idle(1, 2), [Mark::WindowNoted]);
+    assert_eq!(idle(2, 3), [Mark::WindowVoid]);
+    assert_eq!(idle(2, 2), [Mark::WindowVoid]);
+    assert_eq!(idle(1, 1), [Mark::WindowVoid], "it saw nothing");
+    assert_eq!(idle(0, 0), [Mark::WindowVoid], "it has no slice");
 }
 
 #[test]

@@ -55,7 +55,7 @@ marks! {
     CallFailed = "call-failed", Void;
     /// No byte passed, says the table that the trial was imported from.
     NothingPassed = "nothing-passed", Void;
-    /// A worker's own window is far from the ordered one; of slices, it missed many.
+    /// A worker's own window is far from the ordered one; of slices, it missed many, and two at least or all.
     WindowVoid = "window-void", Void;
     /// A cgroup limit throttled an end.
     Throttled = "throttled", Void;

@@ -41,9 +41,9 @@ macro_rules! thresholds {
 }
 
 thresholds! {
-    /// Void: goodput of the first and the last third of the window differ by more than this.
+    /// Noted: goodput of the first and the last third of a steady window differ by more than this.
     unsettled = "unsettled": 0.10,
-    /// Void: a worker's own window differs from the ordered one by more than this; of slices, it missed so many (saw less than an eighth of them).
+    /// Void: a worker's own window differs from the ordered one by more than this; of slices, it missed so many (saw less than an eighth of them), and two at least or all.
     window_void = "window-void": 0.25,
     /// Noted: a worker's own window differs from the ordered one by more than this; of slices, it missed so many (saw less than an eighth of them).
     window_noted = "window-noted": 0.05,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use model::Plan;
 use model::host::Host;
 use model::record::Record;
+use serde_json::Value;
 
 use super::{Contents, HOST, LONG_JOURNAL, Opened, PLAN, RunDirectory, told};
 use crate::error::JournalError;
@@ -17,6 +18,9 @@ use crate::segment_check::SegmentCheck;
 
 /// A plan or the facts of a host are no longer than this, in bytes; without a bound a foreign file could fill the memory.
 const LONGEST_TEXT: u64 = 16 << 20;
+
+/// A fact of a host is no longer than this, in bytes; each stands in every figure's footer.
+const LONGEST_FACT: usize = 4096;
 
 impl RunDirectory {
     /// Reads all that the run is made of.
@@ -70,13 +74,25 @@ impl RunDirectory {
         self.replace(&self.plan(), |file| io::Write::write_all(file, plan.to_toml().as_bytes()))
     }
 
-    /// Writes `host.json`.
+    /// Writes `host.json`; a fact that would be refused when it is read is cut.
     ///
     /// # Errors
     /// As [`RunDirectory::replace`].
     pub fn write_host(&self, host: &Host) -> Result<(), JournalError> {
+        let mut facts = serde_json::to_value(host).map_err(io::Error::from);
+        let is_cut = facts.as_mut().is_ok_and(|facts| {
+            let mut is_cut = false;
+            each_text(facts, &mut |text| {
+                is_cut |= text.len() > LONGEST_FACT;
+                text.truncate(text.floor_char_boundary(LONGEST_FACT));
+            });
+            is_cut
+        });
         self.replace(&self.host(), |file| {
-            serde_json::to_writer_pretty(&mut *file, host)?;
+            match facts {
+                Ok(cut) if is_cut => serde_json::to_writer_pretty(&mut *file, &cut)?,
+                Ok(_) | Err(_) => serde_json::to_writer_pretty(&mut *file, host)?,
+            }
             io::Write::write_all(file, b"\n")
         })
     }
@@ -98,10 +114,21 @@ impl RunDirectory {
     /// Reads `host.json`.
     ///
     /// # Errors
-    /// It is missing, unreadable or wrong, with line and column.
+    /// It is missing, unreadable or wrong, with line and column, or holds a fact that is longer than any machine's.
     pub fn read_host(&self) -> Result<Host, JournalError> {
         let (path, text) = self.text(HOST)?;
-        serde_json::from_str(&text).map_err(|why| JournalError::Host { path, why: why.to_string() })
+        let wrong = |why: String| JournalError::Host { path, why };
+        let mut longest = 0;
+        let facts = serde_json::from_str::<Value>(&text);
+        if let Ok(mut facts) = facts {
+            each_text(&mut facts, &mut |text| longest = longest.max(text.len()));
+        }
+        if longest > LONGEST_FACT {
+            return Err(wrong(format!(
+                "it holds a text of {longest} bytes; a fact of a machine has at most {LONGEST_FACT}"
+            )));
+        }
+        serde_json::from_str(&text).map_err(|why| wrong(why.to_string()))
     }
 
     fn text(&self, name: &str) -> Result<(PathBuf, String), JournalError> {
@@ -118,5 +145,21 @@ impl RunDirectory {
         let read = file.take(LONGEST_TEXT).read_to_string(&mut text);
         read.map_err(|why| JournalError::reading(&self.path.join(name), why))?;
         Ok(text)
+    }
+}
+
+/// Goes through all texts of a value; of the names of its fields, which are map keys too, copies are seen.
+fn each_text(value: &mut Value, see: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => see(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| each_text(value, see)),
+        Value::Object(fields) => {
+            for (name, value) in fields.iter_mut() {
+                let mut name = name.clone();
+                see(&mut name);
+                each_text(value, see);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use journal::{Class, JournalError, LATEST, Owner, RunDirectory, directory_name};
 use model::host::Host;
 use model::record::{Record, Segment};
-use model::{Plan, Preset};
+use model::{Measured, Plan, Preset};
 
 use crate::made;
 
@@ -258,6 +258,26 @@ fn a_wrong_plan_or_host_is_told_with_its_line() {
     fs::write(run.host(), "{\n \"copycost\": 3}").unwrap();
     let error = run.read_host().unwrap_err().to_string();
     assert!(error.contains("host.json:") && error.contains("line 2"), "{error}");
+}
+
+#[test]
+fn no_fact_of_a_host_is_longer_than_a_machines() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, _journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    let mut host = Host::unknown("0.1.0", Some(2), "made up");
+    let mut read_with = |model: Measured<String>| {
+        host.cpu_model = model;
+        fs::write(run.host(), serde_json::to_string(&host).unwrap()).unwrap();
+        run.read_host()
+    };
+    assert!(read_with(Measured::Value("x".repeat(4096))).is_ok());
+    let error = read_with(Measured::Value("x".repeat(4097))).unwrap_err().to_string();
+    assert!(error.contains("host.json: it holds a text of 4097 bytes"), "{error}");
+    assert!(read_with(Measured::absent("x".repeat(200_000))).is_err());
+    // What this machine itself said is cut, so that a run can always be read.
+    host.cpu_model = Measured::Value("é".repeat(3000));
+    run.write_host(&host).unwrap();
+    assert_eq!(run.read_host().unwrap().cpu_model, Measured::Value("é".repeat(2048)));
 }
 
 #[test]

@@ -34,12 +34,17 @@ pub(crate) fn wrapped(text: &str, room: f64, width: impl Fn(&str) -> f64) -> Vec
         if !line.is_empty() {
             lines.push(std::mem::take(&mut line));
         }
+        let mut letter = [0; 4];
+        let mut taken = 0.0;
         for c in word.chars() {
-            line.push(c);
-            if width(&line) > room && line.chars().count() > 1 {
-                line.pop();
-                lines.push(std::mem::replace(&mut line, c.to_string()));
+            // A text is as wide as its letters together, but for the last digits of the sum.
+            let wide = width(c.encode_utf8(&mut letter));
+            if taken + wide > room * (1.0 - 1e-12) && !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+                taken = 0.0;
             }
+            line.push(c);
+            taken += wide;
         }
     }
     if !line.is_empty() {
