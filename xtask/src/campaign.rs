@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use rand::SeedableRng as _;
 use rand_pcg::Pcg64;
+use rustix::process::{Pid, Signal};
 
 mod beginnings;
 mod full_files;
@@ -69,18 +70,32 @@ impl Field<'_> {
     fn run(&self, words: &[&str]) -> io::Result<Output> {
         bounded(self.command(words))
     }
+
+    /// Runs it to its end, for which it is asked by Ctrl-C after a while.
+    fn run_for(&self, words: &[&str], a_while: Duration) -> io::Result<Output> {
+        ended_by(self.command(words), &[(a_while, Signal::INT), (LONGEST, Signal::KILL)])
+    }
 }
 
 /// Runs a command to its end, or kills it where that is too far.
-fn bounded(mut command: Command) -> io::Result<Output> {
+fn bounded(command: Command) -> io::Result<Output> {
+    ended_by(command, &[(LONGEST, Signal::KILL)])
+}
+
+/// Runs a command to its end, sending it signals one after the other, each after so long.
+fn ended_by(mut command: Command, signals: &[(Duration, Signal)]) -> io::Result<Output> {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let id = child.id();
     let (done, ends) = std::sync::mpsc::channel::<()>();
+    let signals = signals.to_vec();
     let watch = std::thread::Builder::new().spawn(move || {
-        if ends.recv_timeout(LONGEST) == Err(std::sync::mpsc::RecvTimeoutError::Timeout)
-            && let Some(process) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw)
-        {
-            let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+        for (after, signal) in signals {
+            if ends.recv_timeout(after) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                return;
+            }
+            if let Some(process) = i32::try_from(id).ok().and_then(Pid::from_raw) {
+                let _ = rustix::process::kill_process(process, signal);
+            }
         }
     })?;
     let output = child.wait_with_output();

@@ -11,13 +11,15 @@ use crate::evidence::AuditRecords;
 /// Copies a payload byte by the kernel's source: into the socket (`_copy_from_iter`, net/ipv4/tcp.c and net/unix/af_unix.c), at delivery of what
 /// was passed by reference with a notification (`skb_copy_ubufs`, net/core/skbuff.c), out of the socket (`_copy_to_iter`).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Expected {
-    pub(crate) copied_in: f64,
+pub struct Expected {
+    /// Into the socket.
+    pub copied_in: f64,
     /// Packets are copied whole: what was copied in and travels beside pages passed by reference is copied again.
-    pub(crate) deferred: f64,
+    pub deferred: f64,
     /// The same where no such byte does.
-    pub(crate) least_deferred: f64,
-    pub(crate) copied_out: f64,
+    pub least_deferred: f64,
+    /// Out of the socket.
+    pub copied_out: f64,
 }
 
 /// Share of the bytes that receivers took which was mapped; 0 where they took none.
@@ -39,7 +41,7 @@ pub(crate) fn expected_of(audited: &Audited) -> Expected {
 
 /// What a cell's paths and link should copy, where the receivers mapped this share of what they took. A program's own copy
 /// (`staged`) is none of the kernel's.
-pub(crate) fn expected(cell: &Cell, mapped: f64) -> Expected {
+pub fn expected(cell: &Cell, mapped: f64) -> Expected {
     let by_reference = cell.share_by_reference();
     let (deferred, least_deferred) =
         if cell.is_copied_on_delivery() { (1.0, by_reference) } else { (0.0, 0.0) };

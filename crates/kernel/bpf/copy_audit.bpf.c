@@ -27,6 +27,7 @@ enum {
 	SYSTEM_CALL = 10,
 	RETRANSMIT = 11,
 	PINNED_PAGES = 12,
+	COMPLETION = 13,
 };
 
 /* Which thread: what follows from the name that the program gives its threads. */
@@ -361,6 +362,14 @@ int on_retransmit(__u64 *arguments)
 	READ(bytes, skb->len);
 	READ(port, socket->__sk_common.skc_dport);
 	return add(RETRANSMIT, thread(), __builtin_bswap16(port), bytes);
+}
+
+/* trace_io_uring_complete(struct io_ring_ctx *ctx, ...), what follows differs between kernels: one entry is put into a completion
+ * queue, in the context of the thread that submitted, or of one that io_uring started for its process. */
+SEC("raw_tp/io_uring_complete")
+int on_completion(void *arguments __attribute__((unused)))
+{
+	return add(COMPLETION, thread(), 0, 0);
 }
 
 /* trace_sys_enter(struct pt_regs *regs, long id). Only the ends' own threads are looked at. */

@@ -168,13 +168,32 @@ pub struct CopyCounts {
     pub functions: Vec<FunctionCount>,
 }
 
-/// System calls of each end's workers, by name, as the kernel's `sys_enter` tracepoint counted them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What the kernel's tracepoints counted of each end: system calls of its workers, by name (`sys_enter`), and what its io_urings
+/// told it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallCounts {
     /// The senders' calls.
     pub sender: BTreeMap<String, u64>,
     /// The receivers'.
     pub receiver: BTreeMap<String, u64>,
+    /// Entries of completion queues.
+    #[serde(default = "completions_not_counted")]
+    pub completions: Measured<CompletionCounts>,
+}
+
+fn completions_not_counted<T>() -> Measured<T> {
+    Measured::absent(
+        "the version of copycost that audited this did not count completions of io_uring",
+    )
+}
+
+/// Entries that the kernel put into the completion queues of each end's io_urings (tracepoint `io_uring_complete`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletionCounts {
+    /// The sending end's.
+    pub sender: u64,
+    /// The receiving end's.
+    pub receiver: u64,
 }
 
 /// Sampled stacks of the CPUs in use.

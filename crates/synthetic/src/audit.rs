@@ -1,6 +1,8 @@
 //! Made-up audit trials: the kernel's counts as its source has them, so that every law holds.
 
-use model::audit::{Audited, CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner};
+use model::audit::{
+    Audited, CallCounts, CompletionCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner,
+};
 use model::names::Audit;
 use model::record::{Calls, Finished, Outcome, Record};
 use model::{Cell, Link, Measured, Plan, ReceivePath, SendPath};
@@ -135,5 +137,12 @@ fn calls(finished: &Finished) -> Measured<CallCounts> {
         Measured::Value(sink) => Calls { send: sink.total.acks, ..Calls::default() },
         Measured::Absent { .. } => finished.receiver.total.calls,
     };
-    Measured::Value(CallCounts { sender: of(&finished.sender.total.calls), receiver: of(&far) })
+    Measured::Value(CallCounts {
+        sender: of(&finished.sender.total.calls),
+        receiver: of(&far),
+        completions: Measured::Value(CompletionCounts {
+            sender: finished.sender.total.ring_completions,
+            receiver: finished.receiver.total.ring_completions,
+        }),
+    })
 }

@@ -14,7 +14,6 @@ use serde_json::Value;
 
 use super::{Field, Tally, bounded, wrong};
 
-const PATHS: [&str; 4] = ["send", "staged", "sendmsg", "zerocopy"];
 /// How long the program measures.
 const TIME: &str = "300ms";
 /// Longer than the program waits for a drain.
@@ -203,7 +202,7 @@ fn judged(output: &Output, part: Part, seen: Option<u64>, told: Option<u64>) -> 
 }
 
 /// The program as a server; what was wrong.
-fn against_serve(field: &mut Field<'_>) -> Result<Option<String>, String> {
+fn against_serve(field: &mut Field<'_>, paths: &[String]) -> Result<Option<String>, String> {
     let part = draw(field);
     let mut token = [0; 16];
     field.random.fill_bytes(&mut token);
@@ -212,7 +211,7 @@ fn against_serve(field: &mut Field<'_>) -> Result<Option<String>, String> {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
     let address = address.map_err(|why| why.to_string())?.to_string();
     let port = address.rsplit(':').next().unwrap_or_default().to_owned();
-    let path = PATHS.choose(&mut field.random).copied().unwrap_or(PATHS[0]);
+    let path = paths.choose(&mut field.random).ok_or("no send path is supported")?.as_str();
     let mut command = field.command(&[
         "serve",
         "--send",
@@ -255,8 +254,9 @@ fn against_serve(field: &mut Field<'_>) -> Result<Option<String>, String> {
 }
 
 /// The program as a client; what was wrong.
-fn against_connect(field: &mut Field<'_>) -> Result<Option<String>, String> {
+fn against_connect(field: &mut Field<'_>, paths: &[String]) -> Result<Option<String>, String> {
     let part = draw(field);
+    let path = paths.choose(&mut field.random).ok_or("no receive path is supported")?.as_str();
     let listener = TcpListener::bind("127.0.0.1:0").map_err(|why| why.to_string())?;
     let address = listener.local_addr().map_err(|why| why.to_string())?.to_string();
     let server = thread::spawn(move || server(&listener, part).unwrap_or(None));
@@ -264,6 +264,8 @@ fn against_connect(field: &mut Field<'_>) -> Result<Option<String>, String> {
     let mut command: Command = field.command(&[
         "connect",
         &address,
+        "--recv",
+        path,
         "--token",
         token,
         "--time",
@@ -277,18 +279,43 @@ fn against_connect(field: &mut Field<'_>) -> Result<Option<String>, String> {
     let told = figure(&output, "received", "received_bytes");
     let stands_still = part.manner == Manner::StandStill && !output.status.success();
     let seen = if stands_still { None } else { server.join().unwrap_or(None) };
-    Ok(judged(&output, part, seen, told).map(|fault| format!("connect, {part:?}: {fault}")))
+    Ok(judged(&output, part, seen, told)
+        .map(|fault| format!("connect --recv {path}, {part:?}: {fault}")))
+}
+
+/// The paths of a group that this machine has, as the program itself says.
+fn supported(field: &Field<'_>, group: &str) -> Result<Vec<String>, String> {
+    let probe = field.run(&["probe", "--json"]).map_err(|why| why.to_string())?;
+    let probe: Value =
+        serde_json::from_slice(&probe.stdout).map_err(|why| format!("probe --json: {why}"))?;
+    let items = probe["items"].as_array().into_iter().flatten();
+    Ok(items
+        .filter(|item| item["group"] == group && item["state"]["answer"] == "yes")
+        // Over some links there are fewer, which is said by lines of their own.
+        .filter_map(|item| item["name"].as_str().filter(|name| !name.contains(' ')))
+        .map(str::to_owned)
+        .collect())
 }
 
 pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
     let mut tally = Tally::default();
+    let (sends, receives) = (supported(field, "send path")?, supported(field, "receive path")?);
     let mut servers = 0;
     while field.goes_on() {
         let is_server = field.random.random_range(0..2) == 0;
         servers += u64::from(is_server);
-        let fault = if is_server { against_serve(field)? } else { against_connect(field)? };
+        let fault = if is_server {
+            against_serve(field, &sends)?
+        } else {
+            against_connect(field, &receives)?
+        };
         tally.note(fault);
     }
-    tally.notes.push(format!("{servers} against serve, {} against connect", tally.tried - servers));
+    tally.notes.push(format!(
+        "{servers} against serve by {} send paths, {} against connect by {} receive paths",
+        sends.len(),
+        tally.tried - servers,
+        receives.len()
+    ));
     Ok(tally)
 }

@@ -1,12 +1,14 @@
 //! Command lines made of the program's own words, other words and nonsense: none makes it panic, hang, or answer in more than a
-//! line. Nothing is measured: `--dry-run` stands in each line that could.
+//! line. What would measure looks only (`--dry-run`), or is interrupted after a moment.
+
+use std::time::Duration;
 
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 
 use super::{Field, Tally, wrong};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 14] = [
     "run",
     "report",
     "advise",
@@ -18,7 +20,14 @@ const COMMANDS: [&str; 11] = [
     "completions",
     "man",
     "help",
+    "verify",
+    "serve",
+    "selftest",
 ];
+/// Those that go on until they are interrupted, or for longer than a campaign has time for.
+const LASTING: [&str; 3] = ["verify", "serve", "selftest"];
+const A_MOMENT: Duration = Duration::from_millis(300);
+
 const VALUES: [&str; 40] = [
     "",
     "-",
@@ -93,7 +102,11 @@ pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
             _ => Vec::new(),
         });
         let words: Vec<&str> = line.iter().map(String::as_str).collect();
-        let output = field.run(&words).map_err(|why| why.to_string())?;
+        let output = match LASTING.contains(command) {
+            true => field.run_for(&words, A_MOMENT),
+            false => field.run(&words),
+        };
+        let output = output.map_err(|why| why.to_string())?;
         tally.note(wrong(&output).map(|fault| format!("{line:?}: {fault}")));
     }
     Ok(tally)

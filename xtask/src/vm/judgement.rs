@@ -162,6 +162,23 @@ fn check_cell(audited: &Value, (path, receive): (&str, &str), link: &str, found:
             }
         }
     }
+    for side in ["sender", "receiver"] {
+        let taken = bytes(side, "ring_completions");
+        let told = &audited["calls"]["completions"];
+        match told[side].as_f64() {
+            _ if taken == 0.0 => {}
+            Some(posted) if posted == taken => {
+                line.push_str(&format!(", {taken} completions taken and posted ({side})"));
+            }
+            Some(posted) => found.differing.push(format!(
+                "{name}: the {side} took {taken} completions, the kernel posted {posted}"
+            )),
+            None => found.differing.push(format!(
+                "{name}: the {side}'s completions are not counted: {}",
+                told["absent"].as_str().unwrap_or("no reason given")
+            )),
+        }
+    }
     found.lines.push(line);
 }
 
@@ -335,6 +352,22 @@ mod tests {
         assert_eq!(judged("send=hybrid link=sink", sink, "hybrid", "sink"), none);
         let fixed = "send=uring-send-zc-fixed link=veth";
         assert_eq!(judged(fixed, [0.0, 1.0, 1.0, 1.0], "uring-send-zc-fixed", "veth"), none);
+    }
+
+    #[test]
+    fn completions_of_a_ring_are_those_that_the_kernel_posted() {
+        let judged = |told: Value| {
+            let mut record: Value =
+                serde_json::from_str(&audit("send=uring-send", [1.0, 0.0, 0.0, 1.0])).unwrap();
+            record["body"]["outcome"]["finished"]["sender"]["total"]["ring_completions"] = json!(7);
+            record["body"]["calls"]["completions"] = told;
+            judge(&record.to_string(), None, &asked("uring-send", "loopback", &[])).unwrap()
+        };
+        assert_eq!(judged(json!({"sender": 7, "receiver": 0})).differing, Vec::<String>::new());
+        let lost = judged(json!({"sender": 8, "receiver": 0})).differing;
+        assert!(lost[0].contains("took 7 completions, the kernel posted 8"), "{lost:?}");
+        let absent = judged(json!({"absent": "no such tracepoint"})).differing;
+        assert!(absent[0].contains("no such tracepoint"), "{absent:?}");
     }
 
     #[test]

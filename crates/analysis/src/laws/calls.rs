@@ -1,9 +1,9 @@
-//! Law 2: the system calls that the ends tally are those that the kernel saw.
+//! Law 2: the system calls that the ends tally are those that the kernel saw, and so are the completions of an io_uring.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::copies::copy_audit;
-use model::audit::Audited;
+use model::audit::{Audited, CompletionCounts};
 use model::record::{Calls, Failure, Finished, Outcome};
 use model::{Audit, Measured, saturating_sum};
 
@@ -37,7 +37,7 @@ fn by_kernel_name(calls: &Calls) -> [(&'static [&'static str], u64); 11] {
 
 /// Tally = tracepoints, call by call, over whole audit trials.
 pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
-    let (mut compared, mut differ, mut seen) = (0, 0, 0_u64);
+    let (mut compared, mut differ, mut seen, mut told) = (0, 0, 0_u64, 0_u64);
     let mut broken = Vec::new();
     let mut why_not = None;
     let mut uncounted = BTreeSet::new();
@@ -55,9 +55,13 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
         compared += 1;
         let (who, calls) = receiving(finished);
         seen = seen.saturating_add(finished.sender.total.calls.all()).saturating_add(calls.all());
+        let completions = completions(finished, &counts.completions);
+        let taken = completions.iter().map(|(_, completions)| completions.taken);
+        told = told.saturating_add(saturating_sum(taken));
         let differing: Vec<Wrong> =
             wrong(Who::Senders, &finished.sender.total.calls, &counts.sender)
                 .chain(wrong(who, &calls, &counts.receiver))
+                .chain(completions.iter().filter_map(|(who, told)| told.wrong(*who)))
                 .collect();
         differ += usize::from(!differing.is_empty());
         broken.extend(differing.into_iter().map(|wrong| breach(audited, wrong)));
@@ -71,6 +75,9 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
         LawReason::compared(compared, differ),
         LawReason::Count { of: Counted::Calls, n: seen },
     ];
+    if told > 0 {
+        reasons.push(LawReason::Count { of: Counted::RingCompletions, n: told });
+    }
     if broken.is_empty() && !uncounted.is_empty() {
         let (of, why) = (uncounted.into_iter().collect(), why_not.unwrap_or_default());
         reasons.push(LawReason::Absent { source: Source::Calls, of, why });
@@ -93,6 +100,35 @@ fn receiving(finished: &Finished) -> (Who, Calls) {
         }
         Measured::Absent { .. } => (Who::Receivers, finished.receiver.total.calls),
     }
+}
+
+/// What an end's io_urings told it.
+struct Completions {
+    taken: u64,
+    posted: u64,
+}
+
+impl Completions {
+    fn wrong(&self, who: Who) -> Option<Wrong> {
+        let Self { taken, posted } = *self;
+        let figure = Figure::RingCompletions { who };
+        (posted != taken).then(|| Wrong::figure(figure, posted as f64, taken as f64))
+    }
+}
+
+/// Both ends' completions, where the kernel's are counted. What is posted and never taken breaks the law too: an end waits for all
+/// that it asked for.
+fn completions(
+    finished: &Finished,
+    counts: &Measured<CompletionCounts>,
+) -> Vec<(Who, Completions)> {
+    let Measured::Value(posted) = counts else { return Vec::new() };
+    let (sent, received) = (&finished.sender.total, &finished.receiver.total);
+    let of = |taken, posted| Completions { taken, posted };
+    vec![
+        (Who::Senders, of(sent.ring_completions, posted.sender)),
+        (Who::Receivers, of(received.ring_completions, posted.receiver)),
+    ]
 }
 
 fn wrong<'a>(

@@ -173,6 +173,8 @@ pub enum Counted {
     CheckedBytes,
     /// System calls that were tallied.
     Calls,
+    /// Completions that were taken from io_urings.
+    RingCompletions,
     /// Zero-copy sends.
     Sends,
     /// Audit trials that the figures are of.
@@ -356,6 +358,11 @@ pub enum Figure {
         who: Who,
         /// The call, as kernels name it.
         call: &'static str,
+    },
+    /// Entries that the kernel put into completion queues; those that were taken from them.
+    RingCompletions {
+        /// Whose.
+        who: Who,
     },
     /// Completed ids; zero-copy sends.
     Completed,

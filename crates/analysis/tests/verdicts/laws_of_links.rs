@@ -4,7 +4,7 @@ use analysis::copies::{NotCounted, Step};
 use analysis::laws::law::LawState;
 use analysis::laws::reason::LawReason;
 use analysis::laws::reason::{BreachRecord, Counted, Figure, PathOnLink, Source, Who, Wrong};
-use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
+use model::audit::{Audited, CallCounts, CopiedBytes, CopyCounts, Hook};
 use model::record::{Failure, FailureKind, Finished, Outcome, Record};
 use model::shape::Shape;
 use model::{Cell, Factor, Link, Measured, SendPath};
@@ -348,6 +348,23 @@ fn calls_copies_and_notifications_of_a_uring_are_held_against_the_kernels() {
     let law = is(&fewer, 2, LawState::Broken, compared(9, 1));
     let calls = Figure::Calls { who: Who::Senders, call: "io_uring_enter" };
     assert_eq!(figure(&law.broken_by[0].wrong).0, calls);
+    let unseen = audit_of(run(), SendPath::UringSend, Link::Loopback, |audited| {
+        if let Measured::Value(CallCounts { completions: Measured::Value(told), .. }) =
+            &mut audited.calls
+        {
+            told.sender += 1;
+        }
+    });
+    let law = is(&unseen, 2, LawState::Broken, compared(9, 1));
+    let told = Figure::RingCompletions { who: Who::Senders };
+    assert_eq!(figure(&law.broken_by[0].wrong).0, told);
+    // Older journals count none, and are held against the calls alone.
+    let old = audit_of(run(), SendPath::UringSend, Link::Loopback, |audited| {
+        if let Measured::Value(calls) = &mut audited.calls {
+            calls.completions = Measured::absent("not counted");
+        }
+    });
+    is(&old, 2, LawState::Holds, compared(9, 0));
     let lost = of(run(), SendPath::UringSendmsgZc, Link::Veth, |finished| {
         finished.sender.total.completed -= 1;
     });

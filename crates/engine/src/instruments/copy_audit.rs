@@ -8,7 +8,11 @@
 
 use kernel::copy_audit::{self, Count, Counted, Thread, system_calls};
 use kernel::{Unavailable, netns};
-use model::audit::{CallCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner, PinnedPages};
+use std::collections::BTreeMap;
+
+use model::audit::{
+    CallCounts, CompletionCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner, PinnedPages,
+};
 use model::{Measured, Missing};
 
 use super::Watched;
@@ -232,8 +236,10 @@ impl Seen<'_> {
     /// Everything by function and owner, in the order of both.
     fn functions(&self, hooks: &Hooks<'_>) -> Vec<FunctionCount> {
         let mut functions = Vec::new();
-        // Calls and pages are no bytes.
-        let is_of_bytes = |it: &Counted| !matches!(it, Counted::SystemCalls | Counted::PinnedPages);
+        // Calls, pages and completions are no bytes.
+        let is_of_bytes = |it: &Counted| {
+            !matches!(it, Counted::SystemCalls | Counted::PinnedPages | Counted::RingCompletions)
+        };
         for counted in Counted::ALL.into_iter().filter(is_of_bytes) {
             for owner in Owner::ALL {
                 let of = |count: &&Count| {
@@ -255,7 +261,22 @@ impl Seen<'_> {
         if let Err(why) = hooks(Counted::SystemCalls) {
             return Measured::absent(missing(why).unnamed());
         }
-        let mut calls = CallCounts::default();
+        // Whichever of its threads was told: io_uring starts some of its own.
+        let told = |process| {
+            let of = |count: &&Count| {
+                count.counted == Counted::RingCompletions && count.process == process
+            };
+            self.counts.iter().filter(of).map(|count| count.calls).sum()
+        };
+        let completions = hooks(Counted::RingCompletions).map(|_| CompletionCounts {
+            sender: told(self.watched.sender),
+            receiver: told(self.watched.receiver),
+        });
+        let mut calls = CallCounts {
+            sender: BTreeMap::new(),
+            receiver: BTreeMap::new(),
+            completions: measured(completions),
+        };
         // At the sink's far end its helper works, which sends each frame with a call of its own.
         let far = if self.watched.has_helper { Thread::Helper } else { Thread::Worker };
         let own = |count: &&Count| {
@@ -296,6 +317,7 @@ fn note(hooks: &Hooks<'_>) -> String {
         ("copied out", ways.copied_out.map(|(_, hook)| hook)),
         ("pages pinned", ways.pinned),
         ("calls", hooks(Counted::SystemCalls).map(hook)),
+        ("completions of io_uring", hooks(Counted::RingCompletions).map(hook)),
     ];
     let told = figures.into_iter().map(|(figure, way)| match way {
         Ok(hook) => format!("{figure}: {hook}"),

@@ -41,6 +41,7 @@ fn all_but(missing: &[Counted]) -> impl Fn(Counted) -> Result<copy_audit::Hook, 
         | Counted::SendLength
         | Counted::RecvLength
         | Counted::Retransmit
+        | Counted::RingCompletions
         | Counted::SystemCalls => Ok(copy_audit::Hook::Tracepoint),
     }
 }
@@ -213,6 +214,6 @@ fn the_note_tells_each_figures_way() {
     let note = note(&all_but(&[Counted::CopyFromIter, Counted::CopyUbufs]));
     assert_eq!(
         note,
-        "copied in: elimination; by reference: fentry; deferred: no (not here); copied out: breakpoint; pages pinned: fentry; calls: tracepoint"
+        "copied in: elimination; by reference: fentry; deferred: no (not here); copied out: breakpoint; pages pinned: fentry; calls: tracepoint; completions of io_uring: tracepoint"
     );
 }

@@ -36,6 +36,8 @@ pub enum Counted {
     /// (`__iov_iter_get_pages_alloc`, lib/iov_iter.c). A worker inside `futex` or `exit`, where locks are looked up the
     /// same way, counts as [`Thread::Any`]. [`Count::bytes`] holds pages.
     PinnedPages = 12,
+    /// Tracepoint `io_uring:io_uring_complete`: entries put into completion queues of io_urings; no bytes.
+    RingCompletions = 13,
 }
 
 /// How something is counted.
@@ -64,7 +66,7 @@ impl fmt::Display for Hook {
 
 impl Counted {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CopyFromIter,
         Self::CopyToIter,
         Self::CopyUbufs,
@@ -77,6 +79,7 @@ impl Counted {
         Self::SystemCalls,
         Self::Retransmit,
         Self::PinnedPages,
+        Self::RingCompletions,
     ];
 
     /// The kernel's name: of a function, or `group:name` of a tracepoint.
@@ -94,6 +97,7 @@ impl Counted {
             Self::SystemCalls => "raw_syscalls:sys_enter",
             Self::Retransmit => "tcp:tcp_retransmit_skb",
             Self::PinnedPages => "get_user_pages_fast",
+            Self::RingCompletions => "io_uring:io_uring_complete",
         }
     }
 
@@ -119,6 +123,7 @@ impl Counted {
             Self::RecvLength => &[(Hook::Tracepoint, "on_recv_length")],
             Self::SystemCalls => &[(Hook::Tracepoint, "on_sys_enter")],
             Self::Retransmit => &[(Hook::Tracepoint, "on_retransmit")],
+            Self::RingCompletions => &[(Hook::Tracepoint, "on_completion")],
             Self::PinnedPages => {
                 &[(Hook::Fentry, "in_pinned_pages"), (Hook::Kprobe, "probe_pinned_pages")]
             }
@@ -211,7 +216,7 @@ mod tests {
     fn a_system_calls_number_and_strange_kinds_are_told_apart() {
         let call = count([1, 0, 0, 0, 10, 1, 0x2c, 0x01], &[[5, 0]]).unwrap();
         assert_eq!((call.number, call.calls), (300, 5));
-        assert_eq!(count([1, 0, 0, 0, 13, 0, 0, 0], &[]), None);
+        assert_eq!(count([1, 0, 0, 0, 14, 0, 0, 0], &[]), None);
         assert_eq!(count([1, 0, 0, 0, 1, 3, 0, 0], &[]), None);
     }
 }

@@ -278,6 +278,9 @@ fn count(of: Counted, n: u64) -> String {
             counted(n, TRIALS[0], TRIALS[1])
         ),
         Counted::Calls => format!("{} tallied", counted(n, "call", "calls")),
+        Counted::RingCompletions => {
+            format!("{} taken from io_urings", counted(n, "completion", "completions"))
+        }
         Counted::Sends => counted(n, "such send", "such sends"),
         Counted::AuditTrials => format!("counted in {}", counted(n, "audit trial", "audit trials")),
     }
@@ -384,6 +387,14 @@ fn breach(breach: &Breach) -> String {
     format!("{record}: {wrong}")
 }
 
+fn of_whom(who: Who) -> &'static str {
+    match who {
+        Who::Senders => "the senders",
+        Who::Receivers => "the receivers",
+        Who::SinkHelper => "the sink's helper",
+    }
+}
+
 /// What a figure is, and what it should be.
 fn differs(figure: Figure, is: f64, should: f64) -> String {
     let ms = |ns: f64| short(ns / 1e6);
@@ -395,13 +406,12 @@ fn differs(figure: Figure, is: f64, should: f64) -> String {
         Figure::ChangedBytes => format!("{is} bytes are not what was sent"),
         Figure::MessageBytes => format!("{is} bytes in whole messages, {should} accepted"),
         Figure::Calls { who, call } => {
-            let who = match who {
-                Who::Senders => "the senders",
-                Who::Receivers => "the receivers",
-                Who::SinkHelper => "the sink's helper",
-            };
-            format!("{who} tallied {should} of {call}, the kernel saw {is}")
+            format!("{} tallied {should} of {call}, the kernel saw {is}", of_whom(who))
         }
+        Figure::RingCompletions { who } => format!(
+            "{} took {should} completions from their io_urings, the kernel posted {is}",
+            of_whom(who)
+        ),
         Figure::Completed => format!("{is} ids completed, {should} zero-copy sends"),
         Figure::StrayIds => format!("{is} ids unknown or completed twice"),
         Figure::MarkedCopied => format!("{is} completions marked copied, not {should}"),

@@ -226,6 +226,10 @@ fn what_breaks_a_law_is_told_with_what_it_should_be() {
     for (wrong, text) in [
         (figure(Figure::ReceivedBytes, 4095.0, 4096.0), "4095 bytes received, 4096 accepted"),
         (figure(calls, 9.0, 10.0), "the senders tallied 10 of sendmsg, the kernel saw 9"),
+        (
+            figure(Figure::RingCompletions { who: Who::Receivers }, 9.0, 10.0),
+            "the receivers took 10 completions from their io_urings, the kernel posted 9",
+        ),
         (figure(Figure::Completed, 9.0, 10.0), "9 ids completed, 10 zero-copy sends"),
         (
             figure(Figure::Copies { step: Step::In }, 2.0, 1.0),
