@@ -111,7 +111,8 @@ impl Plan {
                 measure.window = Nanos::ms(60);
                 measure.warmup = Nanos::ms(30);
                 measure.rounds = Some(3);
-                measure.max_time = Some(Nanos::s(30));
+                // With what comes before and after the measuring, half a minute in all.
+                measure.max_time = Some(Nanos::s(28));
                 // Shorter windows even where threads share CPUs, so their edges are coarser; and thirds of 20 ms
                 // differ by chance alone.
                 thresholds.window_noted = Share(0.125);
