@@ -144,6 +144,8 @@ pub struct Prepare {
     pub among: Among,
     /// CPU of each worker; empty: not pinned.
     pub worker_cpus: Vec<u32>,
+    /// CPU of the thread that polls each worker's io_urings; empty: none polls, or not pinned.
+    pub poller_cpus: Vec<u32>,
     /// The congestion control to set; empty: the system's.
     pub congestion: String,
     /// CPUs whose busy time this end measures; empty: none.

@@ -45,7 +45,13 @@ fn allocations<P: SendPath, R: ReceivePath>(
     let gate = Arc::new(Gate::for_workers(2));
     let cell: Cell = shape.parse().unwrap();
     let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: true, slots: 8, depth, copy_below: 1024 };
+    let options = SendOptions {
+        so_zerocopy: true,
+        slots: 8,
+        depth,
+        copy_below: 1024,
+        ..SendOptions::default()
+    };
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
