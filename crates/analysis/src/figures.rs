@@ -26,6 +26,9 @@ const NOT_TIMED: &str =
 /// Why a path that makes calls has no threads of an io_uring.
 const NO_RING: &str = "the path has no io_uring";
 
+/// Why the counters of a sender with a thread that polls give no figure.
+const POLLED: &str = "counters are of the sender's workers alone, and a thread that polls its io_uring does a part of their work; use --sqpoll off";
+
 /// Why an imported trial has no figure that its file has no column for.
 pub const NOT_IN_FILE: &str = "the imported file has no column that tells it";
 
@@ -200,9 +203,12 @@ impl<'a> Reading<'a> {
         let receiver = || sums.receiver.as_ref().map_err(Clone::clone);
         let message = self.trial.cell.message.bytes().0 as f64;
         let messages = || sender().map(|sums| sums.bytes / message);
-        let sender_per_byte = |count| Ok(counted(count)? / sender()?.bytes);
+        // What counted its workers counted no thread that polls for them.
+        let watched =
+            || if self.trial.cell.is_polled() { Err(POLLED.to_owned()) } else { sender() };
+        let sender_per_byte = |count| Ok(counted(count)? / watched()?.bytes);
         let receiver_per_byte = |count| Ok(counted(count)? / receiver()?.bytes);
-        let sender_per_kib = |count| Ok(counted(count)? / sender()?.kib());
+        let sender_per_kib = |count| Ok(counted(count)? / watched()?.kib());
         let receiver_per_kib = |count| Ok(counted(count)? / receiver()?.kib());
         match metric {
             Metric::GoodputGbps => Ok(receiver()?.bytes_per_ns * 8.0),

@@ -32,11 +32,12 @@ impl Taken {
     }
 }
 
-/// A thread and its clock at the last edge.
+/// A thread, its clock at the last edge, and whether it ran in a window.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     thread: RingThread,
     ns: u64,
+    has_run: bool,
 }
 
 /// Reads the threads of this process's io_urings.
@@ -45,11 +46,9 @@ pub(super) struct RingThreads {
     known: Vec<Known>,
     windows: Vec<Taken>,
     /// After the windows, to the silence.
-    after_ns: u64,
-    /// What has ended since, or could not be listed.
+    after: Taken,
+    /// Why nobody can tell.
     absent: Option<String>,
-    pollers: u32,
-    workers: u32,
 }
 
 /// Why nobody can tell on this kernel; asked once a process.
@@ -75,35 +74,27 @@ impl RingThreads {
                 return Vec::new();
             }
         };
-        // A number may be given again, to a thread that is another one.
-        self.known.retain(|known| there.contains(&known.thread));
         there.into_iter().filter(|one| self.known.iter().all(|k| k.thread != *one)).collect()
-    }
-
-    fn keep(&mut self, thread: RingThread, ns: u64) {
-        self.known.push(Known { thread, ns });
-        match thread.kind {
-            Kind::Poller => self.pollers += 1,
-            Kind::Worker => self.workers += 1,
-        }
     }
 
     /// In the silence before a slice: what is new now was begun before it.
     pub(super) fn before_load(&mut self) {
         for thread in self.look() {
             if let Some(ns) = thread.cpu_ns() {
-                self.keep(thread, ns);
+                self.known.push(Known { thread, ns, has_run: false });
             }
         }
     }
 
-    /// What all known ones have taken since the last reading.
-    fn read(&mut self) -> Taken {
+    /// What all known ones have taken since the last reading, in a window or beside it.
+    fn read(&mut self, is_window: bool) -> Taken {
         let mut taken = Taken::default();
-        for Known { thread, ns } in &mut self.known {
-            // One that has ended since has taken nothing that could be told: only idle ones end.
+        for Known { thread, ns, has_run } in &mut self.known {
+            // One that has ended since was idle before.
             if let Some(now) = thread.cpu_ns() {
-                taken.add(thread.kind, now.saturating_sub(*ns));
+                let ran = now.saturating_sub(*ns);
+                taken.add(thread.kind, ran);
+                *has_run |= is_window && ran > 0;
                 *ns = now;
             }
         }
@@ -112,13 +103,13 @@ impl RingThreads {
 
     /// A window begins.
     pub(super) fn begin(&mut self) {
-        self.read();
+        self.read(false);
         self.windows.push(Taken::default());
     }
 
     /// It ends.
     pub(super) fn end(&mut self) {
-        let taken = self.read();
+        let taken = self.read(true);
         if let Some(window) = self.windows.last_mut() {
             *window = taken;
         }
@@ -126,13 +117,15 @@ impl RingThreads {
 
     /// In the silence after it: those that came in it are found.
     pub(super) fn after_load(&mut self) {
-        self.after_ns += self.read().all();
+        let Taken { polling, working } = self.read(false);
+        self.after.polling += polling;
+        self.after.working += working;
         for thread in self.look() {
             let ns = thread.cpu_ns().unwrap_or(0);
             if let Some(window) = self.windows.last_mut() {
                 window.add(thread.kind, ns);
             }
-            self.keep(thread, ns);
+            self.known.push(Known { thread, ns, has_run: ns > 0 });
         }
     }
 
@@ -144,9 +137,9 @@ impl RingThreads {
         self.windows.iter().map(|window| window.all()).collect()
     }
 
-    /// What they took after the windows.
+    /// What io-wq's workers took after the windows. Who polls goes on until it sleeps, which is nobody's work: it is told apart.
     pub(super) fn after_ns(&self) -> u64 {
-        if self.absent.is_some() { 0 } else { self.after_ns }
+        if self.absent.is_some() { 0 } else { self.after.working }
     }
 
     /// The sums over so many windows, the first ones.
@@ -155,10 +148,15 @@ impl RingThreads {
             return Measured::absent(why);
         }
         let counted = self.windows.iter().take(windows);
+        let count = |kind| {
+            let of_kind = self.known.iter().filter(|one| one.has_run && one.thread.kind == kind);
+            u32::try_from(of_kind.count()).unwrap_or(u32::MAX)
+        };
         Measured::Value(Figures {
-            pollers: self.pollers,
+            pollers: count(Kind::Poller),
             polling_cpu_ns: counted.clone().map(|window| window.polling).sum(),
-            workers: self.workers,
+            polling_after_cpu_ns: self.after.polling,
+            workers: count(Kind::Worker),
             working_cpu_ns: counted.map(|window| window.working).sum(),
         })
     }

@@ -23,7 +23,7 @@ pub struct Side<T> {
     pub ring_threads: Option<Measured<RingThreads>>,
     /// CPU time, switches and faults in the workers' windows, without the threads of io_urings.
     pub usage: Measured<Usage>,
-    /// CPU time of the workers, and of their io_urings' threads, from the end of each window to the end of the drain after it.
+    /// CPU time of the workers, and of io-wq's, from the end of each window to the end of the drain after it.
     pub after_cpu_ns: Nanos,
     /// Hardware and software counters in the workers' windows.
     pub counters: Counters,
@@ -62,11 +62,14 @@ impl<T> Side<T> {
 /// Linux 5.12 (`create_io_thread`, kernel/fork.c).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RingThreads {
-    /// Threads that poll submission queues (`iou-sqp-…`), of all cells of this end.
+    /// Threads that polled submission queues in the windows (`iou-sqp-…`).
     pub pollers: u32,
     /// Their CPU time in nanoseconds.
     pub polling_cpu_ns: u64,
-    /// Workers that took over requests (`iou-wrk-…`, io-wq).
+    /// What they took after the windows, until they slept: in no figure of the workers.
+    #[serde(default)]
+    pub polling_after_cpu_ns: u64,
+    /// Workers that did requests in them (`iou-wrk-…`, io-wq).
     pub workers: u32,
     /// Their CPU time in nanoseconds; of one that began in a slice since it did.
     pub working_cpu_ns: u64,

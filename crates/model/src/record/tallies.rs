@@ -371,6 +371,7 @@ mod tests {
                 stray_ids: 8,
                 unreliable_marks: 7,
                 ring_completions: 6,
+                ring_wakeups: 5,
                 ..SendTally::default()
             },
             SendTally::fields(),

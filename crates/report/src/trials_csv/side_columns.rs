@@ -171,19 +171,24 @@ fn cpu<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>) {
     };
     number(
         "after_cpu_ns",
-        "CPU time of the workers, and of their io_urings' threads, from the end of each window to the end of the drain after it.",
+        "CPU time of the workers, and of io-wq's, from the end of each window to the end of the drain after it.",
         |s| Some(s.after_cpu_ns.0),
     );
     if side == "sender" {
         number(
             "pollers",
-            "Threads of the kernel that polled its io_urings (SQPOLL), of all cells of the end.",
+            "Threads of the kernel that polled its io_urings in the windows (SQPOLL).",
             |s| s.ring_threads.as_ref()?.value().map(|threads| threads.pollers.into()),
         );
         number(
             "polling_cpu_ns",
             "Their CPU time in the windows, which its workers' holds too.",
             |s| s.ring_threads.as_ref()?.value().map(|threads| threads.polling_cpu_ns),
+        );
+        number(
+            "polling_after_cpu_ns",
+            "What they took after the windows, until they slept.",
+            |s| s.ring_threads.as_ref()?.value().map(|threads| threads.polling_after_cpu_ns),
         );
         number(
             "ring_workers",
