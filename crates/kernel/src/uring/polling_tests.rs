@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use super::super::tests::{chain, connected, next, numbered, receive};
 use super::super::{
-    Completion, Deferral, Operation, Payload, Polling, Request, Ring, RingSetup, layout, threads,
+    Completion, Deferral, Operation, Payload, Polling, Request, Ring, RingSetup, threads,
 };
 use super::*;
 
