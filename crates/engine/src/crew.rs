@@ -635,15 +635,13 @@ impl<T: Tally> Crew<T> {
             if phase == Phase::Tail {
                 if let Some(threads) = &mut self.ring_threads {
                     threads.end();
+                    threads.find();
                 }
                 mark(Edge::End);
                 socket = self.socket_facts()?;
             }
         }
         self.gather_all(moments.drained_ns, end, times.drain_ns, is_over, &mut done)?;
-        if let Some(threads) = &mut self.ring_threads {
-            threads.after_load();
-        }
         self.end_shared();
         if self.is_alone() {
             self.await_taken(moments.drained_ns, times.drain_ns, is_over)?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::SliceKind;
 
 /// The version of this protocol; both sides must speak the same.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// A secret that a data connection begins with, so that a stranger is refused.
 pub type Token = [u8; 16];

@@ -165,7 +165,7 @@ fn polled() {
         let workers: u64 = sent.workers.iter().map(|worker| worker.cpu_ns.0).sum();
         assert!(workers > threads.polling_cpu_ns, "{cell}: {threads:?}");
         assert_eq!(
-            threads.polling_after_cpu_ns > 0,
+            threads.polling_after_cpu_ns.unwrap() > 0,
             cell.contains("sqpoll"),
             "{cell}: {threads:?}"
         );

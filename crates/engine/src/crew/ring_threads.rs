@@ -45,8 +45,8 @@ struct Known {
 pub(super) struct RingThreads {
     known: Vec<Known>,
     windows: Vec<Taken>,
-    /// After the windows, to the silence.
-    after: Taken,
+    /// After the windows, to the silence; none where there was none before the workers left.
+    after: Option<Taken>,
     /// Why nobody can tell.
     absent: Option<String>,
 }
@@ -115,11 +115,17 @@ impl RingThreads {
         }
     }
 
-    /// In the silence after it: those that came in it are found.
+    /// In the silence after it.
     pub(super) fn after_load(&mut self) {
         let Taken { polling, working } = self.read(false);
-        self.after.polling += polling;
-        self.after.working += working;
+        let after = self.after.get_or_insert_default();
+        after.polling += polling;
+        after.working += working;
+        self.find();
+    }
+
+    /// Those that came in the window are found: before its worker leaves, whose they are.
+    pub(super) fn find(&mut self) {
         for thread in self.look() {
             let ns = thread.cpu_ns().unwrap_or(0);
             if let Some(window) = self.windows.last_mut() {
@@ -139,7 +145,10 @@ impl RingThreads {
 
     /// What io-wq's workers took after the windows. Who polls goes on until it sleeps, which is nobody's work: it is told apart.
     pub(super) fn after_ns(&self) -> u64 {
-        if self.absent.is_some() { 0 } else { self.after.working }
+        match (&self.absent, self.after) {
+            (None, Some(after)) => after.working,
+            (Some(_), _) | (_, None) => 0,
+        }
     }
 
     /// The sums over so many windows, the first ones.
@@ -155,7 +164,7 @@ impl RingThreads {
         Measured::Value(Figures {
             pollers: count(Kind::Poller),
             polling_cpu_ns: counted.clone().map(|window| window.polling).sum(),
-            polling_after_cpu_ns: self.after.polling,
+            polling_after_cpu_ns: self.after.map(|after| after.polling),
             workers: count(Kind::Worker),
             working_cpu_ns: counted.map(|window| window.working).sum(),
         })

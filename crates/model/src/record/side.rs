@@ -66,9 +66,9 @@ pub struct RingThreads {
     pub pollers: u32,
     /// Their CPU time in nanoseconds.
     pub polling_cpu_ns: u64,
-    /// What they took after the windows, until they slept: in no figure of the workers.
-    #[serde(default)]
-    pub polling_after_cpu_ns: u64,
+    /// What they took after the windows of a series, until they slept: in no figure of the workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polling_after_cpu_ns: Option<u64>,
     /// Workers that did requests in them (`iou-wrk-…`, io-wq).
     pub workers: u32,
     /// Their CPU time in nanoseconds; of one that began in a slice since it did.

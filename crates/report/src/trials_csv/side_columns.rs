@@ -187,8 +187,8 @@ fn cpu<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>) {
         );
         number(
             "polling_after_cpu_ns",
-            "What they took after the windows, until they slept.",
-            |s| s.ring_threads.as_ref()?.value().map(|threads| threads.polling_after_cpu_ns),
+            "What they took after the windows of a series, until they slept.",
+            |s| s.ring_threads.as_ref()?.value()?.polling_after_cpu_ns,
         );
         number(
             "ring_workers",
