@@ -23,6 +23,12 @@ const LEFT_UNREAD: &str = "completions are left unread; use --completions read";
 const NOT_TIMED: &str =
     "not timed: without instruments (watch=none), or measured by an earlier version";
 
+/// Why a path that makes calls has no threads of an io_uring.
+const NO_RING: &str = "the path has no io_uring";
+
+/// Why the counters of a sender with a thread that polls give no figure.
+const POLLED: &str = "counters are of the sender's workers alone, and a thread that polls its io_uring does a part of their work; use --sqpoll off";
+
 /// Why an imported trial has no figure that its file has no column for.
 pub const NOT_IN_FILE: &str = "the imported file has no column that tells it";
 
@@ -54,9 +60,17 @@ struct Sums<'a> {
     receiver: Result<SideSums, String>,
 }
 
+/// Whether threads did the sender's work whose time nobody could tell: then its CPU time is not known.
+fn untold_threads(trial: &Trial, sender: &Side<SendTally>) -> bool {
+    let threads = sender.ring_threads.as_ref();
+    trial.cell.is_polled() && threads.is_none_or(|threads| threads.value().is_none())
+}
+
 /// Sums over one side's workers; all are above 0.
 #[derive(Clone, Copy, Debug)]
 struct SideSums {
+    /// Whether the CPU time lacks that of threads which worked for them.
+    untold: bool,
     bytes: f64,
     cpu_ns: f64,
     bytes_per_ns: f64,
@@ -89,6 +103,7 @@ impl SideSums {
         }
         let sum = |of: fn(&Span) -> f64| windows.iter().map(of).sum::<f64>();
         let sums = Self {
+            untold: false,
             bytes: sum(|w| w.bytes as f64),
             cpu_ns: sum(|w| w.cpu_ns as f64),
             bytes_per_ns: sum(|w| w.bytes as f64 / w.window_ns as f64),
@@ -106,7 +121,9 @@ impl SideSums {
 
     /// A clock that stood still was not read: 0 would be a cost that nothing has.
     fn cpu_ns(&self) -> Result<f64, String> {
-        if self.cpu_ns > 0.0 {
+        if self.untold {
+            Err("the CPU time of the thread that polls its io_uring could not be read".to_owned())
+        } else if self.cpu_ns > 0.0 {
             Ok(self.cpu_ns)
         } else {
             Err("the workers' CPU clock stood still".to_owned())
@@ -126,7 +143,10 @@ impl<'a> Reading<'a> {
             Outcome::Imported(_) => Err(NOT_IN_FILE.to_owned()),
             Outcome::Finished(finished) => Ok(Sums {
                 finished,
-                sender: SideSums::new("sender", &finished.sender.workers),
+                sender: SideSums::new("sender", &finished.sender.workers).map(|sums| SideSums {
+                    untold: untold_threads(trial, &finished.sender),
+                    ..sums
+                }),
                 receiver: SideSums::new("receiver", &finished.receiver.workers),
             }),
         };
@@ -161,7 +181,9 @@ impl<'a> Reading<'a> {
             if metric == Metric::GoodputGbps {
                 return Ok(receiver.bytes_per_ns * 8.0);
             }
+            let untold = untold_threads(self.trial, &finished.sender);
             let sender = SideSums::of_control("sender", &finished.sender.workers)?;
+            let sender = SideSums { untold, ..sender };
             if metric == Metric::EndsCpuNsPerKib {
                 return Ok(sender.cpu_ns_per_kib()? + receiver.cpu_ns_per_kib()?);
             }
@@ -181,9 +203,12 @@ impl<'a> Reading<'a> {
         let receiver = || sums.receiver.as_ref().map_err(Clone::clone);
         let message = self.trial.cell.message.bytes().0 as f64;
         let messages = || sender().map(|sums| sums.bytes / message);
-        let sender_per_byte = |count| Ok(counted(count)? / sender()?.bytes);
+        // What counted its workers counted no thread that polls for them.
+        let watched =
+            || if self.trial.cell.is_polled() { Err(POLLED.to_owned()) } else { sender() };
+        let sender_per_byte = |count| Ok(counted(count)? / watched()?.bytes);
         let receiver_per_byte = |count| Ok(counted(count)? / receiver()?.bytes);
-        let sender_per_kib = |count| Ok(counted(count)? / sender()?.kib());
+        let sender_per_kib = |count| Ok(counted(count)? / watched()?.kib());
         let receiver_per_kib = |count| Ok(counted(count)? / receiver()?.kib());
         match metric {
             Metric::GoodputGbps => Ok(receiver()?.bytes_per_ns * 8.0),
@@ -262,6 +287,13 @@ impl<'a> Reading<'a> {
             Metric::SendBufferLimitedShare => send_buffer_limited(present(&sending.tcp)?),
             Metric::CopiedShare => copied_share(self.trial, &sending.total),
             Metric::SenderCpuAfterShare => Ok(sending.after_cpu_ns.0 as f64 / sender()?.cpu_ns()?),
+            Metric::UringThreadsShare => match &sending.ring_threads {
+                Some(threads) => Ok(present(threads)?.cpu_ns() as f64 / sender()?.cpu_ns()?),
+                None if !self.trial.cell.send_path.capabilities().goes_through_uring => {
+                    Err(NO_RING.to_owned())
+                }
+                None => Err("not read by earlier versions".to_owned()),
+            },
             Metric::ReleaseP50Us | Metric::ReleaseP99Us | Metric::ReleaseMaxUs => {
                 released(&self.trial.cell, sending.releases.as_deref(), metric)
             }

@@ -143,6 +143,8 @@ metrics! {
     CopiedShare = "copied_share", Linear, None;
     /// Sender CPU time between the window and the end of the drain, as a share of its time in the window.
     SenderCpuAfterShare = "sender_cpu_after_share", Linear, None;
+    /// Share of the sender's CPU time that the kernel's threads for its io_urings took (SQPOLL's, io-wq's workers), from 0 to 1; it is in every cost of the sender, and not in its context switches.
+    UringThreadsShare = "uring_threads_share", Linear, None;
     /// Release latency, median over the timed messages of all trials together: from the moment before a message is handed over until its buffer may be written again, in microseconds; the notification is read when the path reads it, as in an application.
     ReleaseP50Us = "release_p50_us", Log, Low;
     /// The 99th percentile of the same.

@@ -185,6 +185,13 @@ pub enum Warning {
         /// The most of a cell that is warned of.
         most: f64,
     },
+    /// Threads of the kernel did a part of senders' work for their io_urings (SQPOLL, io-wq).
+    RingThreads {
+        /// The least of a cell where they did any, as a share of its senders' CPU time.
+        least: f64,
+        /// The most of a cell.
+        most: f64,
+    },
     /// What was passed by reference was copied.
     Copied {
         /// The least and the largest share of a cell's completions.
@@ -248,7 +255,7 @@ const INSTRUMENT_LIMIT: f64 = 0.01;
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 22] = [
+    const ALL: [Warn; 23] = [
         imported,
         without_valid_trial,
         not_reached,
@@ -268,6 +275,7 @@ pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
         oversubscribed,
         copied,
         little_mapped,
+        ring_threads,
         no_counters,
         congestion,
         virtual_machine,
@@ -507,6 +515,18 @@ fn little_mapped(basis: &Basis<'_>) -> Option<Warning> {
         [least.min(share), most.max(share)]
     });
     (least <= most).then_some(Warning::LittleMapped { least, most })
+}
+
+fn ring_threads(basis: &Basis<'_>) -> Option<Warning> {
+    let cells = basis.estimates.iter().filter(|estimate| !estimate.control);
+    let shares = cells
+        .filter_map(|estimate| estimate.metrics.get(&Metric::UringThreadsShare)?.value())
+        .map(|share| share.mean)
+        .filter(|share| *share > 0.0);
+    let [least, most] = shares.fold([f64::INFINITY, f64::NEG_INFINITY], |[least, most], share| {
+        [least.min(share), most.max(share)]
+    });
+    (least <= most).then_some(Warning::RingThreads { least, most })
 }
 
 fn oversubscribed(basis: &Basis<'_>) -> Option<Warning> {

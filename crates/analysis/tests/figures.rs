@@ -185,6 +185,39 @@ fn the_copied_share_is_of_completions_and_absent_without_any() {
 }
 
 #[test]
+fn what_polls_counts_as_the_senders_and_without_its_time_the_sender_has_no_cost() {
+    let of = |id: &str| {
+        let cell: Cell = id.parse().unwrap();
+        synthetic::trial(&cell, 1).counted().build()
+    };
+    let mut polled = of("send=uring-sendmsg sqpoll=on");
+    close(&value(Metric::UringThreadsShare, &polled, None), 0.75);
+    let cost = value(Metric::SenderCpuNsPerKib, &polled, None);
+    let with = finished(&mut polled).sender.ring_threads.clone().unwrap();
+    let (all, threads) =
+        (finished(&mut polled).sender.workers[0].cpu_ns.0, with.value().unwrap().cpu_ns());
+    assert!(threads > 0 && all > threads && cost.value().is_some());
+    let why = value(Metric::SenderCyclesPerByte, &polled, None);
+    assert!(why.reason().unwrap().contains("--sqpoll off"), "{why:?}");
+    let plain = of("send=uring-sendmsg");
+    assert_eq!(value(Metric::UringThreadsShare, &plain, None), Measured::Value(0.0));
+    assert!(value(Metric::SenderCyclesPerByte, &plain, None).value().is_some());
+    let none = value(Metric::UringThreadsShare, &of("send=sendmsg"), None);
+    assert_eq!(none.reason(), Some("the path has no io_uring"));
+    for untold in [None, Some(Measured::absent("no /proc"))] {
+        finished(&mut polled).sender.ring_threads = untold;
+        for metric in
+            [Metric::SenderCpuNsPerKib, Metric::SenderCpuNsPerMessage, Metric::EndsCpuNsPerKib]
+        {
+            let why = value(metric, &polled, None);
+            assert!(why.reason().unwrap().contains("could not be read"), "{why:?}");
+        }
+        assert!(value(Metric::UringThreadsShare, &polled, None).value().is_none());
+        assert!(value(Metric::GoodputGbps, &polled, None).value().is_some());
+    }
+}
+
+#[test]
 fn what_a_receive_path_took_a_call_and_mapped_is_of_its_own_calls() {
     let of = |path: ReceivePath| {
         let cell = Cell { receive_path: path, ..Cell::default() };

@@ -116,6 +116,21 @@ fn a_receive_path_that_maps_little_of_what_it_could_is_warned_of() {
 }
 
 #[test]
+fn that_threads_of_the_kernel_did_a_part_of_the_work_is_told_where_they_did() {
+    let mut plan = small_plan();
+    plan.factors.set(Factor::Send, "sendmsg,uring-sendmsg").unwrap();
+    let told = |plan: &Plan| {
+        let records = synthetic::run(plan, 3, synthetic::trial);
+        let warnings = summary(plan, &records).warnings;
+        warnings.into_iter().find(|warning| matches!(warning, Warning::RingThreads { .. }))
+    };
+    assert_eq!(told(&plan), None);
+    plan.factors.set(Factor::Sqpoll, "off,on").unwrap();
+    let Some(Warning::RingThreads { least, most }) = told(&plan) else { panic!("it polls") };
+    assert!((0.74..=0.75).contains(&least) && (least..0.76).contains(&most), "{least} {most}");
+}
+
+#[test]
 fn intervals_hold_the_truth_that_was_put_in() {
     let plan = plan(Preset::Default);
     type Truth = fn(synthetic::Figures) -> f64;

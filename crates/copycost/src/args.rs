@@ -368,6 +368,12 @@ pub(crate) struct VerifyArguments {
     /// Address families [default: ipv4]
     #[arg(long, value_name = "LIST", value_parser = words(Factor::Family))]
     pub(crate) family: Option<String>,
+    /// Whether a thread of the kernel polls the io_urings of paths that have one [default: off,on in turn]
+    #[arg(long, value_name = "LIST", value_parser = words(Factor::Sqpoll))]
+    pub(crate) sqpoll: Option<String>,
+    /// Whether those are told of their sockets once [default: off,on in turn]
+    #[arg(long, value_name = "LIST", value_parser = words(Factor::RegisteredFiles))]
+    pub(crate) registered_files: Option<String>,
     /// How long each trial sends [default: 20ms]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) time: Option<String>,

@@ -20,9 +20,10 @@ use crate::terminal::{Reader, show, tell};
 /// # Errors
 /// Wrong usage, no path that this machine has, a signal, or a fault found.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
-    let options = options(arguments)?;
+    let mut options = options(arguments)?;
     let mut engine = start_engine()?;
-    let (routes, notes) = routes(&engine, &options)?;
+    let (routes, mut notes) = routes(&engine, &options)?;
+    notes.extend(without_lacking_rings(&mut options)?);
     for note in notes {
         tell(&format!("! {note}"));
     }
@@ -75,6 +76,15 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
     let shape = set(Factor::Shape, &arguments.shape)?;
     let threads = set(Factor::Threads, &arguments.threads)?;
     let family = set(Factor::Family, &arguments.family)?;
+    let sqpoll = set(Factor::Sqpoll, &arguments.sqpoll)?;
+    let registered = set(Factor::RegisteredFiles, &arguments.registered_files)?;
+    if sqpoll {
+        options.sqpoll = lists.sqpoll;
+    }
+    if registered {
+        options.registered_files = lists.registered_files;
+    }
+    options.rings_in_turn = !sqpoll && !registered;
     if send {
         options.paths = lists.send_path;
     }
@@ -110,6 +120,21 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
         options.window = time("time", text)?;
     }
     Ok(options)
+}
+
+/// Leaves out a thread that polls where this machine has none; returns what is to be told of it.
+fn without_lacking_rings(options: &mut VerifyOptions) -> Result<Option<String>, Stop> {
+    let through_ring = options.paths.iter().find(|path| path.capabilities().goes_through_uring);
+    let polled = options.sqpoll.iter().find(|sqpoll| sqpoll.is_on());
+    let (Some(path), Some(sqpoll)) = (through_ring, polled) else { return Ok(None) };
+    let cell = Cell { send_path: *path, sqpoll: *sqpoll, ..Cell::default() };
+    let Err(why) = engine::send_paths::ring_supported(&cell) else { return Ok(None) };
+    options.sqpoll.retain(|sqpoll| !sqpoll.is_on());
+    if options.sqpoll.is_empty() {
+        Err(Stop::Cannot(why.to_string()))
+    } else {
+        Ok(Some(why.to_string()))
+    }
 }
 
 /// Which of the routes this machine has; the others are told of, each cause once.

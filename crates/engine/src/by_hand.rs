@@ -87,6 +87,7 @@ fn prepare(
         meet,
         token,
         worker_cpus: Vec::new(),
+        poller_cpus: Vec::new(),
         machine_cpus: Vec::new(),
         check: false,
         windows: 1,

@@ -49,6 +49,11 @@ impl Connect<'_> {
                 token: self.token,
                 among: self.among,
                 worker_cpus: worker_cpus.to_vec(),
+                poller_cpus: if role == Role::Send {
+                    self.seats.pollers.clone()
+                } else {
+                    Vec::new()
+                },
                 congestion: self.congestion.clone(),
                 machine_cpus,
                 check: self.check,

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use kernel::socket::Socket;
+use kernel::uring::{Deferral, Polling, RingSetup};
 use kernel::{clock, cpu, limits, process};
 use model::message::Message;
 use model::record::{Machine, ReceiveTally, SendTally, Side, SocketFacts};
@@ -31,9 +32,11 @@ use crate::threads;
 use crate::watch::Watch;
 
 mod awaited;
+mod ring_threads;
 mod side;
 mod turns;
 
+use ring_threads::RingThreads;
 pub(crate) use side::{counted, worker};
 
 /// What a worker hands back.
@@ -103,6 +106,8 @@ pub(crate) struct Crew<T> {
     prepare: Prepare,
     /// What was seen of a series so far.
     turns: turns::Turns<T>,
+    /// What else works for its senders; none where no io_uring does.
+    ring_threads: Option<RingThreads>,
 }
 
 /// A crew of either role.
@@ -236,7 +241,10 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
         depth: cell.depth.get(),
         // No field is longer than the address space.
         copy_below: usize::try_from(cell.copy_below.bytes().0).unwrap_or(usize::MAX),
+        ring: ring_setup(cell),
+        registers_file: cell.registered_files.is_on(),
     };
+    let pollers = prepare.poller_cpus.clone();
     // What checks content rewrites every message; where nobody tells when that may be, the ring's content repeats instead.
     let can_rewrite = cell.send_path.capabilities().tells_release();
     if cell.rewriting.is_on() && !can_rewrite {
@@ -252,8 +260,27 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
         .then(|| timed_one_in(cell.message.bytes().0));
     Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<SendTally>| {
         let message = Arc::clone(&message);
+        let mut options = options;
+        if let Some(polling) = &mut options.ring.polling
+            && !pollers.is_empty()
+        {
+            polling.cpu = Some(pollers[job.worker % pollers.len()]);
+        }
         with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, pages, one_in)))
     })
+}
+
+/// How the io_urings of a cell's senders are made.
+pub(crate) fn ring_setup(cell: &model::Cell) -> RingSetup {
+    RingSetup {
+        // As short as can be: what polls in a silence is in the way of others.
+        polling: cell.is_polled().then_some(Polling { cpu: None, idle_ms: 1, shared_with: None }),
+        deferral: match cell.defer_taskrun {
+            model::Deferral::Auto => Deferral::WhereKnown,
+            model::Deferral::On => Deferral::Always,
+            model::Deferral::Off => Deferral::Never,
+        },
+    }
 }
 
 fn send_job<P: SendPath>(
@@ -264,8 +291,13 @@ fn send_job<P: SendPath>(
     (arena, pages, one_in): (Bytes, model::Pages, Option<u32>),
 ) -> Result<Done<SendTally>, Broken> {
     let bytes = usize::try_from(arena.0).map_err(|_| failed("the ring does not fit in memory"))?;
-    let mut flows = Vec::with_capacity(job.sockets.len());
+    let mut flows: Vec<SendFlow<P>> = Vec::with_capacity(job.sockets.len());
+    let mut options = *options;
     for (number, socket) in std::mem::take(&mut job.sockets) {
+        // One thread polls for all connections of a worker.
+        if let Some(polling) = &mut options.ring.polling {
+            polling.shared_with = flows.first().and_then(|flow| flow.path.polled_ring());
+        }
         // Written by this thread first, so its pages are near the worker's CPU.
         let arena = ring_memory::ring::<P>(bytes, pages).map_err(failed)?;
         let mut slots = Slots::new(options.slots);
@@ -274,7 +306,7 @@ fn send_job<P: SendPath>(
             slots = slots.timed_by(timer.map_err(failed)?);
         }
         let mut flow = SendFlow {
-            path: P::open(socket, arena, message, options).map_err(unsupported)?,
+            path: P::open(socket, arena, message, &options).map_err(unsupported)?,
             slots,
             pattern: Pattern::new(&job.token, number),
             written: 0,
@@ -477,7 +509,19 @@ impl<T: Tally> Crew<T> {
         }
         let strangers = met.strangers;
         let turns = turns::Turns::default();
-        let crew = Self { gate, notes, workers, flows, strangers, ring_bytes, prepare, turns };
+        let has_ring = prepare.cell.send_path.capabilities().goes_through_uring;
+        let ring_threads = (has_ring && matches!(prepare.role, Role::Send)).then(RingThreads::new);
+        let crew = Self {
+            gate,
+            notes,
+            workers,
+            flows,
+            strangers,
+            ring_bytes,
+            prepare,
+            turns,
+            ring_threads,
+        };
         crew.wait_ready()?;
         Ok(crew)
     }
@@ -518,7 +562,7 @@ impl<T: Tally> Crew<T> {
     }
 
     fn run(
-        self,
+        mut self,
         times: &Times,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(Side<T>, Option<Machine>), Broken> {
@@ -544,7 +588,7 @@ impl<T: Tally> Crew<T> {
     }
 
     fn conduct(
-        &self,
+        &mut self,
         times: &Times,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(Side<T>, Option<Machine>), Broken> {
@@ -555,14 +599,14 @@ impl<T: Tally> Crew<T> {
         let watched = self.prepare.cell.watch == model::names::Watch::Cheap;
         let mut namespace = self.namespace();
         let mut throttling = watched.then(|| Throttling::attach(()));
-        let cpus = &self.prepare.machine_cpus;
-        let mut machine = (watched && !cpus.is_empty()).then(|| CpuBusy::attach(cpus));
+        let cpus = self.prepare.machine_cpus.clone();
+        let mut machine = (watched && !cpus.is_empty()).then(|| CpuBusy::attach(&cpus));
         let mut done: Vec<Option<Done<T>>> = (0..self.workers).map(|_| None).collect();
         let mut socket = SocketFacts::default();
         // Reading /proc takes CPU time from the workers: it happens just before the window and just after it.
         let mut mark = |edge: Edge| {
             if let Some(machine) = &mut machine {
-                machine.mark(edge, cpus);
+                machine.mark(edge, &cpus);
             }
             if let Some(namespace) = &mut namespace {
                 namespace.mark(edge, ());
@@ -571,6 +615,9 @@ impl<T: Tally> Crew<T> {
                 throttling.mark(edge, ());
             }
         };
+        if let Some(threads) = &mut self.ring_threads {
+            threads.before_load();
+        }
         for (phase, moment) in phases.into_iter().zip(moments.edges_ns) {
             if phase == Phase::First && watched {
                 // Not before the warm-up is under way.
@@ -579,8 +626,17 @@ impl<T: Tally> Crew<T> {
                 mark(Edge::Start);
             }
             self.gather_until(moment, end, is_over, &mut done)?;
+            if phase == Phase::First
+                && let Some(threads) = &mut self.ring_threads
+            {
+                threads.begin();
+            }
             self.gate.open(phase);
             if phase == Phase::Tail {
+                if let Some(threads) = &mut self.ring_threads {
+                    threads.end();
+                    threads.find();
+                }
                 mark(Edge::End);
                 socket = self.socket_facts()?;
             }

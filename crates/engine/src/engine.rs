@@ -89,6 +89,7 @@ impl Engine {
         let mut links = std::collections::BTreeMap::new();
         let mut named = std::collections::BTreeMap::new();
         let mut paths = std::collections::BTreeMap::new();
+        let mut rings = std::collections::BTreeMap::new();
         // A container may have far less than its machine, and is killed when it takes more.
         let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
         let allowed =
@@ -118,10 +119,16 @@ impl Engine {
                     Ok(receive_paths::supported(cell.receive_path)?)
                 },
             );
+            let has_ring = cell.send_path.capabilities().goes_through_uring;
+            let ring = rings
+                .entry((has_ring, cell.is_polled(), cell.registered_files, cell.defer_taskrun))
+                .or_insert_with(|| send_paths::ring_supported(&cell));
             let verdict = || -> Result<(), Missing> {
+                cell.check()?;
                 link.clone()?;
                 congestion.clone()?;
                 path.clone()?;
+                ring.clone()?;
                 seat(&cell, &self.cores)?;
                 self.message(&cell)?;
                 Ok(fits(&[&cell], memory)?)

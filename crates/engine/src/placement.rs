@@ -9,6 +9,8 @@ pub(crate) struct Seats {
     pub(crate) senders: Vec<u32>,
     /// CPU of each receiving worker, on the sink of its helper alone; empty: not pinned.
     pub(crate) receivers: Vec<u32>,
+    /// CPU of the thread that polls each sending worker's io_urings; empty: none polls, or not pinned.
+    pub(crate) pollers: Vec<u32>,
 }
 
 /// One CPU of every core, then the second ones, and so on: SMT siblings are shared last.
@@ -92,7 +94,14 @@ pub(crate) fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
     if senders.is_empty() || receivers.is_empty() {
         return Err("no CPU may be used".to_owned());
     }
-    let mut seats = Seats { senders: worker(&senders), receivers: worker(&receivers) };
+    // After the workers', as far as there are others; else it shares a worker's, and never takes the other end's.
+    let pollers = if cell.is_polled() {
+        let count = threads.get() as usize;
+        (count..2 * count).map(|i| senders[i % senders.len()]).collect()
+    } else {
+        Vec::new()
+    };
+    let mut seats = Seats { senders: worker(&senders), receivers: worker(&receivers), pollers };
     if has_helper {
         seats.receivers.truncate(1);
         if let Some(helper) = seats.receivers.first().filter(|cpu| seats.senders.contains(cpu)) {
@@ -110,7 +119,8 @@ impl Seats {
 
     /// The CPUs in use, without repetition; all usable ones where workers are not pinned.
     pub(crate) fn in_use(&self, usable: &[u32]) -> Vec<u32> {
-        let mut cpus: Vec<u32> = self.senders.iter().chain(&self.receivers).copied().collect();
+        let workers = self.senders.iter().chain(&self.receivers);
+        let mut cpus: Vec<u32> = workers.chain(&self.pollers).copied().collect();
         if cpus.is_empty() {
             cpus = usable.to_vec();
         }
@@ -136,6 +146,22 @@ mod tests {
 
     fn seats(placement: &str, threads: u32, cores: &[Vec<u32>]) -> Seats {
         seated("loopback", placement, threads, cores).unwrap()
+    }
+
+    #[test]
+    fn who_polls_takes_the_next_cpu_of_the_senders_or_shares_the_workers() {
+        let pollers = |threads: u32, placement: &str, cores: &[Vec<u32>]| {
+            let id = format!("send=uring-send sqpoll=on threads={threads} placement={placement}");
+            let seats = seat(&id.parse().unwrap(), cores).unwrap();
+            (seats.pollers.clone(), seats.in_use(&[]))
+        };
+        let four = [vec![0], vec![1], vec![2], vec![3]];
+        assert_eq!(pollers(1, "split", &four), (vec![1], vec![0, 1, 2]));
+        assert_eq!(pollers(2, "split", &four), (vec![0, 1], vec![0, 1, 2, 3]));
+        assert_eq!(pollers(1, "split", &four[..2]), (vec![0], vec![0, 1]));
+        assert_eq!(pollers(1, "0+3/1", &four), (vec![3], vec![0, 1, 3]));
+        assert_eq!(pollers(1, "none", &four), (vec![], vec![]));
+        assert!(seats("split", 2, &four).pollers.is_empty());
     }
 
     #[test]

@@ -8,7 +8,9 @@ use kernel::snmp::Snmp;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
 use model::names::AckPlacement;
-use model::{Cell, Factor, Family, Instrument, Link, Missing, Pages, ReceivePath, SendPath};
+use model::{
+    Cell, Deferral, Factor, Family, Instrument, Link, Missing, Pages, ReceivePath, SendPath,
+};
 use serde::{Serialize, Serializer};
 
 use crate::congestion::CongestionChoice;
@@ -33,7 +35,7 @@ pub enum State {
 /// One member of a list and its state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// The list: `send path`, `receive path`, `link`, `instrument`, `counter`, `setting`.
+    /// The list: `send path`, `io_uring`, `receive path`, `link`, `instrument`, `counter`, `setting`.
     pub group: String,
     /// The member's name.
     pub name: String,
@@ -106,6 +108,7 @@ pub fn probe() -> Probe {
     }
     let huge = send_paths::pages_supported(SendPath::A2, Pages::Huge);
     items.push(item("memory", "huge pages", huge, "for --pages huge"));
+    items.extend(of_rings());
     for path in ReceivePath::ALL {
         items.push(item("receive path", path.name(), receive_paths::supported(*path), ""));
     }
@@ -126,6 +129,28 @@ pub fn probe() -> Probe {
     items.extend(settings(&host));
     let noise = noise(&host);
     Probe { host, items, noise }
+}
+
+/// What the io_urings of send paths may be made with.
+fn of_rings() -> Vec<Item> {
+    let mut through_ring =
+        SendPath::ALL.iter().filter(|path| path.capabilities().goes_through_uring);
+    let Some(path) = through_ring.next() else { return Vec::new() };
+    let plain = Cell { send_path: *path, ..Cell::default() };
+    let on = model::names::Switch::On;
+    let polled = Cell { sqpoll: on, ..plain.clone() };
+    let registered = Cell { registered_files: on, ..plain.clone() };
+    let deferred = Cell { defer_taskrun: Deferral::On, ..plain };
+    [
+        (Factor::Sqpoll, polled, "a thread of the kernel submits; since Linux 5.13 without root"),
+        (Factor::RegisteredFiles, registered, "of the io_uring send paths"),
+        (Factor::DeferTaskrun, deferred, "since Linux 6.1; not with sqpoll"),
+    ]
+    .into_iter()
+    .map(|(factor, cell, note)| {
+        item("io_uring", factor.key(), send_paths::ring_supported(&cell), note)
+    })
+    .collect()
 }
 
 /// A link over each family of addresses, and the paths that do not exist on it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::SliceKind;
 
 /// The version of this protocol; both sides must speak the same.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// A secret that a data connection begins with, so that a stranger is refused.
 pub type Token = [u8; 16];
@@ -144,6 +144,8 @@ pub struct Prepare {
     pub among: Among,
     /// CPU of each worker; empty: not pinned.
     pub worker_cpus: Vec<u32>,
+    /// CPU of the thread that polls each worker's io_urings; empty: none polls, or not pinned.
+    pub poller_cpus: Vec<u32>,
     /// The congestion control to set; empty: the system's.
     pub congestion: String,
     /// CPUs whose busy time this end measures; empty: none.

@@ -276,7 +276,13 @@ mod tests {
         while !poll::wait_error_queue(&client, 60_000).unwrap().hang_up {}
 
         let message = Message::of(&"message_bytes=64".parse::<Cell>().unwrap(), 4096).unwrap();
-        let options = SendOptions { so_zerocopy: false, slots: 1, depth: 1, copy_below: 0 };
+        let options = SendOptions {
+            so_zerocopy: false,
+            slots: 1,
+            depth: 1,
+            copy_below: 0,
+            ..SendOptions::default()
+        };
         let arena = Sendmsg::arena(message.stride(), kernel::arena::Pages::NORMAL).unwrap();
         let path = Sendmsg::open(client, arena, &message, &options).unwrap();
         let pattern = Pattern::new(&[0; 16], 0);

@@ -18,6 +18,7 @@ mod uring_sendmsg_zc;
 mod uring_write_fixed;
 pub(crate) mod zerocopy;
 
+use crate::error::missing;
 use crate::ring_memory;
 
 pub use completions_left::CompletionsLeft;
@@ -126,4 +127,23 @@ pub fn supported(path: model::SendPath) -> Result<(), model::Missing> {
 /// Why not, with the remedy and what undoes that.
 pub fn pages_supported(path: model::SendPath, pages: model::Pages) -> Result<(), model::Missing> {
     with_send_path!(path, model::Completions::Read, Path => ring_memory::supported::<Path>(pages))
+}
+
+/// Whether this machine makes the io_uring of a cell's senders as the cell says; of a path without one, yes.
+///
+/// # Errors
+/// Why not, with the remedy and what undoes that.
+pub fn ring_supported(cell: &model::Cell) -> Result<(), model::Missing> {
+    if !cell.send_path.capabilities().goes_through_uring {
+        return Ok(());
+    }
+    let ring = kernel::uring::Ring::made_so(1, 2, &crate::crew::ring_setup(cell));
+    let mut ring = ring.map_err(missing)?;
+    if cell.registered_files.is_on() {
+        let anywhere = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        let socket = kernel::socket::Socket::stream(anywhere)
+            .map_err(|error| model::Missing::from(error.to_string()))?;
+        ring.register_socket(&socket).map_err(missing)?;
+    }
+    Ok(())
 }

@@ -365,6 +365,7 @@ impl SinkCrew {
             workers: vec![helper],
             window: taken(window.bytes()),
             total: taken(seen.last.bytes()),
+            ring_threads: None,
             usage: Measured::absent(NO_SOCKET),
             after_cpu_ns: Nanos(seen.after_ns),
             counters: Counters::absent(NO_SOCKET),

@@ -31,6 +31,12 @@ pub struct VerifyOptions {
     pub threads_in_turn: bool,
     /// Address families.
     pub families: Vec<Family>,
+    /// Whether a thread polls the io_uring of a path that has one.
+    pub sqpoll: Vec<Switch>,
+    /// Whether that is told of its socket once.
+    pub registered_files: Vec<Switch>,
+    /// Whether each size and route through one is sent in one of those ways, the next one each time, and not in each.
+    pub rings_in_turn: bool,
     /// How long each trial sends.
     pub window: Nanos,
 }
@@ -55,6 +61,9 @@ impl Default for VerifyOptions {
             threads: [1, 2, 4].into_iter().filter_map(Threads::new).collect(),
             threads_in_turn: true,
             families: vec![Family::Ipv4],
+            sqpoll: vec![Switch::Off, Switch::On],
+            registered_files: vec![Switch::Off, Switch::On],
+            rings_in_turn: true,
             window: Nanos::ms(20),
         }
     }
@@ -92,8 +101,9 @@ impl VerifyOptions {
             let shaped = Cell { shape: shape.clone(), ..common.clone() };
             shaped.in_its_shape()
         });
-        let mut cells = Vec::new();
-        for common in sizes.chain(shapes) {
+        let mut cells: Vec<Cell> = Vec::new();
+        let mut through_rings = 0;
+        for (size, common) in sizes.chain(shapes).enumerate() {
             for (place, route) in self.routes().enumerate() {
                 let turn = place + cells.len();
                 let at_once = self.threads.iter().enumerate().filter(|(number, _)| {
@@ -104,12 +114,35 @@ impl VerifyOptions {
                     // What cannot be rewritten repeats with the ring, which is the longer the better.
                     (cell.ring, cell.rewriting) = (Ring::Auto, Switch::Off);
                 }
-                let of_route =
-                    at_once.map(|(_, threads)| Cell { threads: *threads, ..cell.clone() });
-                cells.extend(of_route.collect::<Vec<_>>());
+                let ways = self.rings_of(&cell);
+                // One more with each size, so that a route takes another way at the next one.
+                let way = size + through_rings;
+                through_rings += usize::from(ways.len() > 1);
+                let at_once: Vec<Threads> = at_once.map(|(_, threads)| *threads).collect();
+                for (number, ring) in ways.iter().enumerate() {
+                    if !self.rings_in_turn || number == way % ways.len() {
+                        let with = |threads: &Threads| Cell { threads: *threads, ..ring.clone() };
+                        cells.extend(at_once.iter().map(with));
+                    }
+                }
             }
         }
         cells
+    }
+
+    /// A cell with each way of making its path's io_uring; itself where that has none.
+    fn rings_of(&self, cell: &Cell) -> Vec<Cell> {
+        if !cell.send_path.capabilities().goes_through_uring {
+            return vec![cell.clone()];
+        }
+        let polled = self.sqpoll.iter().map(|sqpoll| Cell { sqpoll: *sqpoll, ..cell.clone() });
+        polled
+            .flat_map(|cell| {
+                self.registered_files
+                    .iter()
+                    .map(move |on| Cell { registered_files: *on, ..cell.clone() })
+            })
+            .collect()
     }
 
     /// Every link, family and pair of paths.

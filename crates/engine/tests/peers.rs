@@ -81,6 +81,7 @@ fn order(cell: &Cell, role: Role, meet: Meet) -> Order {
         meet,
         token: TOKEN,
         worker_cpus: Vec::new(),
+        poller_cpus: Vec::new(),
         congestion: String::new(),
         machine_cpus: Vec::new(),
         // What is left unread does not tell when a message may be written anew.

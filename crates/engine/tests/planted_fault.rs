@@ -174,8 +174,13 @@ fn check_between<P: SendPath>(
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
-            let options =
-                SendOptions { so_zerocopy: true, slots: SLOTS, depth: 1, copy_below: 16_384 };
+            let options = SendOptions {
+                so_zerocopy: true,
+                slots: SLOTS,
+                depth: 1,
+                copy_below: 16_384,
+                ..SendOptions::default()
+            };
             let arena = P::arena(message.stride() * SLOTS as usize, Pages::NORMAL).unwrap();
             let mut flow = SendFlow {
                 path: P::open(client, arena, &message, &options).unwrap(),

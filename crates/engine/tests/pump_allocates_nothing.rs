@@ -23,6 +23,7 @@ use engine::slots::Slots;
 use engine::watch::Watch;
 use kernel::allocator::CountingAllocator;
 use kernel::arena::Pages;
+use kernel::uring::{Polling, Ring, RingSetup};
 use model::Cell;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
@@ -40,12 +41,20 @@ fn allocations<P: SendPath, R: ReceivePath>(
     level: model::names::Watch,
     rewriting: bool,
     depth: u32,
+    ring: RingSetup,
 ) -> (u64, u64, u64) {
     let (client, server) = connected();
     let gate = Arc::new(Gate::for_workers(2));
     let cell: Cell = shape.parse().unwrap();
     let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: true, slots: 8, depth, copy_below: 1024 };
+    let options = SendOptions {
+        so_zerocopy: true,
+        slots: 8,
+        depth,
+        copy_below: 1024,
+        ring,
+        registers_file: ring.polling.is_some(),
+    };
     let sending = {
         let gate = Arc::clone(&gate);
         std::thread::spawn(move || {
@@ -102,6 +111,10 @@ fn assert_nothing_is_allocated<P: SendPath, R: ReceivePath>() {
 }
 
 fn assert_nothing_is_allocated_of<P: SendPath, R: ReceivePath>(shape: &str) {
+    assert_nothing_is_allocated_with::<P, R>(shape, RingSetup::default());
+}
+
+fn assert_nothing_is_allocated_with<P: SendPath, R: ReceivePath>(shape: &str, ring: RingSetup) {
     use model::names::Watch;
     if let Err(why) = P::supported() {
         eprintln!("skipped: {why}");
@@ -114,7 +127,8 @@ fn assert_nothing_is_allocated_of<P: SendPath, R: ReceivePath>(shape: &str) {
     for (level, rewriting, depth) in
         [(Watch::None, false, 1), (Watch::Cheap, false, 3), (Watch::Cheap, true, 1)]
     {
-        let (sender, receiver, messages) = allocations::<P, R>(shape, level, rewriting, depth);
+        let (sender, receiver, messages) =
+            allocations::<P, R>(shape, level, rewriting, depth, ring);
         assert!(messages > 0, "nothing was sent");
         assert_eq!((sender, receiver), (0, 0), "{level}, rewriting {rewriting}");
     }
@@ -175,6 +189,22 @@ fn copies_through_a_uring_allocate_nothing() {
     assert_nothing_is_allocated::<UringSend, Recv>();
     assert_nothing_is_allocated::<UringSendmsg, Recv>();
     assert_nothing_is_allocated::<UringWriteFixed, Recv>();
+}
+
+#[test]
+fn what_a_thread_sends_that_polls_a_uring_allocates_nothing() {
+    let polling = Polling { cpu: None, idle_ms: 1, shared_with: None };
+    let polled = RingSetup { polling: Some(polling), ..RingSetup::default() };
+    if let Err(why) = Ring::made_so(1, 2, &polled) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let shape = "message_bytes=4096";
+    assert_nothing_is_allocated_with::<UringSend, Recv>(shape, polled);
+    assert_nothing_is_allocated_with::<UringSendmsg, Recv>(shape, polled);
+    assert_nothing_is_allocated_with::<UringWriteFixed, Recv>(shape, polled);
+    assert_nothing_is_allocated_with::<UringSendZc, Recv>(shape, polled);
+    assert_nothing_is_allocated_with::<UringSendZcFixed, Recv>(shape, polled);
 }
 
 #[test]

@@ -19,11 +19,12 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|word| word == "end") {
         return engine::end::main();
     }
-    let tests: [Test; 8] = [
+    let tests: [Test; 9] = [
         ("every_slice_of_every_cell_is_recorded_and_what_was_accepted_arrives", slices),
         ("several_threads_and_flows_take_turns_too", threads_and_flows),
         ("workers_that_share_a_connection_take_turns_too", shared_sockets),
         ("receivers_that_wait_for_many_bytes_take_turns_and_take_all", low_water),
+        ("a_thread_that_polls_sleeps_while_others_have_their_turn", polled),
         ("the_steady_control_stands_apart_from_the_sums", control),
         ("a_cell_that_fails_ends_the_series_and_the_next_one_goes_well", failing_cell),
         ("a_cell_that_is_refused_is_told_before_anything_runs", refused_cell),
@@ -138,6 +139,46 @@ fn control() {
         let ends = finished.machine.ends_cpu_ns.unwrap().0;
         assert!(ends >= steady.cpu_ns + receiver.cpu_ns, "{ends}");
     }
+}
+
+/// Four cells of one end, of which two have a thread that polls: in the others' windows it must not run.
+fn polled() {
+    let cells = [
+        "send=uring-send message_bytes=4096 sqpoll=on",
+        "send=uring-sendmsg message_bytes=4096",
+        "send=uring-send message_bytes=4096 sqpoll=on registered_files=on flows=2",
+        "send=uring-send message_bytes=4096 threads=2",
+    ];
+    let cell: model::Cell = cells[0].parse().unwrap();
+    if let Err(why) = engine::send_paths::ring_supported(&cell) {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let mut polling_ns = Vec::new();
+    for (cell, (_, finished)) in cells.iter().zip(measure_series(&series(&cells, 8, Some(20)))) {
+        let (sent, received) = (&finished.sender, &finished.receiver);
+        assert_eq!(received.total.received_bytes, sent.total.accepted_bytes, "{cell}");
+        sent.workers.iter().for_each(|worker| assert_sums(worker, 8));
+        let threads = sent.ring_threads.clone().unwrap();
+        let threads = *threads.value().unwrap();
+        assert_eq!((threads.workers, threads.working_cpu_ns), (0, 0), "{cell}: {threads:?}");
+        let workers: u64 = sent.workers.iter().map(|worker| worker.cpu_ns.0).sum();
+        assert!(workers > threads.polling_cpu_ns, "{cell}: {threads:?}");
+        assert_eq!(
+            threads.polling_after_cpu_ns.unwrap() > 0,
+            cell.contains("sqpoll"),
+            "{cell}: {threads:?}"
+        );
+        // What polls in the steady window too is in the process's time.
+        let steady: u64 = sent.workers.iter().filter_map(|it| Some(it.steady?.cpu_ns)).sum();
+        let taking: u64 = received.workers.iter().filter_map(|it| Some(it.steady?.cpu_ns)).sum();
+        let ends = finished.machine.ends_cpu_ns.unwrap().0;
+        assert!(ends >= steady + taking, "{cell}: {ends} ns of {steady} + {taking}");
+        polling_ns.push(threads.polling_cpu_ns);
+    }
+    // It may still be on its way to sleep when it says that it sleeps.
+    assert!(polling_ns[1] * 20 < polling_ns[0], "{polling_ns:?}");
+    assert!(polling_ns[3] * 20 < polling_ns[2], "{polling_ns:?}");
 }
 
 /// A congestion control that no kernel has is refused when the cell's connections are made.

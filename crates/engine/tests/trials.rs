@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: [Test; 24] = [
+    let tests: [Test; 26] = [
         ("every_path_delivers_what_it_accepted_in_whole_messages", every_path_delivers),
         (
             "every_receive_path_takes_what_was_accepted_by_its_own_calls",
@@ -75,6 +75,8 @@ fn main() -> ExitCode {
         ("without_so_zerocopy_the_flag_is_an_ordinary_copy", so_zerocopy_off),
         ("workers_that_share_a_connection_deliver_together", shared_sockets),
         ("chains_of_several_messages_deliver_in_order_by_fewer_calls", depths),
+        ("what_a_polling_thread_sends_is_whole_and_its_time_is_the_senders", polled),
+        ("a_ring_that_is_polled_does_not_defer_and_says_so", polled_and_deferred),
         ("short_fields_are_copied_and_long_ones_passed_in_their_order", hybrid),
         ("several_flows_a_thread_all_move", several_flows),
         ("ipv6_works_where_the_machine_has_it", ipv6),
@@ -266,6 +268,69 @@ fn depths() {
             assert!(sent.ring_completions >= sent.messages, "{cell}");
         }
     }
+}
+
+/// Whether this machine lets a thread poll.
+fn may_poll() -> bool {
+    let cell: Cell = "send=uring-send sqpoll=on".parse().unwrap();
+    let why = engine::send_paths::ring_supported(&cell).err();
+    if let Some(why) = &why {
+        eprintln!("skipped: {why}");
+    }
+    why.is_none()
+}
+
+fn polled() {
+    if !may_poll() {
+        return;
+    }
+    let mut engine = engine();
+    let through_uring = |path: &&model::SendPath| {
+        path.capabilities().goes_through_uring && engine::send_paths::supported(**path).is_ok()
+    };
+    for path in model::SendPath::ALL.iter().filter(through_uring) {
+        for (more, pollers) in [
+            ("", 0),
+            ("defer_taskrun=off", 0),
+            ("registered_files=on", 0),
+            ("sqpoll=on", 1),
+            ("sqpoll=on registered_files=on ring=8 depth=8", 1),
+            ("sqpoll=on threads=2 flows=3 registered_files=on", 2),
+            ("sqpoll=on placement=none", 1),
+        ] {
+            let cell = format!("send={path} message_bytes=4097 {more}");
+            // A sender that got no CPU in its window had nothing polled.
+            let finished = in_windows(&cell, 20, |window_ms| {
+                let finished = checked_trial(&mut engine, &cell, window_ms);
+                (finished.sender.window.messages > 0).then_some(finished)
+            });
+            let (sent, received) = (finished.sender.total, finished.receiver.total);
+            assert_eq!(received.wrong_bytes, 0, "{cell}: first at {:?}", received.first_wrong);
+            assert_eq!(received.checked_bytes, sent.accepted_bytes, "{cell}");
+            assert_eq!(sent.accepted_bytes, sent.messages * 4097, "{cell}");
+            assert_eq!((sent.completed, sent.stray_ids), (sent.zerocopy_sends, 0), "{cell}");
+            let threads = finished.sender.ring_threads.clone().unwrap();
+            let threads = *threads.value().unwrap();
+            // On a crowded CPU not each of them has run in the window.
+            let ran = pollers.min(1)..=pollers;
+            assert!(ran.contains(&threads.pollers), "{cell}: {threads:?}");
+            assert_eq!((threads.workers, threads.working_cpu_ns), (0, 0), "{cell}: {threads:?}");
+            assert_eq!(threads.polling_cpu_ns > 0, pollers > 0, "{cell}: {threads:?}");
+            assert_eq!(sent.ring_wakeups > 0, pollers > 0, "{cell}: it sleeps before the start");
+            let workers: u64 = finished.sender.workers.iter().map(|one| one.cpu_ns.0).sum();
+            assert!(workers > threads.cpu_ns(), "{cell}: their own time comes on top");
+            assert_eq!(finished.receiver.ring_threads, None, "{cell}");
+        }
+    }
+    let plain = trial(&mut engine, "send=sendmsg message_bytes=4096 sqpoll=on", 20);
+    assert_eq!(plain.sender.ring_threads, None, "it has no ring");
+}
+
+fn polled_and_deferred() {
+    let cell = "send=uring-send message_bytes=4096 sqpoll=on defer_taskrun=on";
+    let (_, outcome) = engine().trial(&order(cell, 20)).unwrap();
+    let Outcome::Failed(failure) = outcome else { panic!("the kernel refuses it") };
+    assert!(failure.why.contains("--defer-taskrun auto"), "{}", failure.why);
 }
 
 /// Each shape and threshold with the runs that are copied and passed, and the share of bytes by reference.

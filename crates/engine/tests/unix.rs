@@ -123,7 +123,13 @@ fn refused_sending<P: SendPath>(cell: &str) -> Option<String> {
     let (near, _far) = connected_unix();
     let cell: Cell = cell.parse().unwrap();
     let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: true, slots: 1, depth: 1, copy_below: 1024 };
+    let options = SendOptions {
+        so_zerocopy: true,
+        slots: 1,
+        depth: 1,
+        copy_below: 1024,
+        ..SendOptions::default()
+    };
     let arena = P::arena(message.stride(), kernel::arena::Pages::NORMAL).unwrap();
     let mut path = match P::open(near, arena, &message, &options) {
         Ok(path) => path,

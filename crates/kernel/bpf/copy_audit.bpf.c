@@ -154,6 +154,9 @@ static __always_inline __u8 thread(void)
 		return WORKER;
 	if (name[0] == 'h' && name[1] == 'e' && name[2] == 'l' && name[3] == 'p' && name[4] == 'e' && name[5] == 'r')
 		return HELPER;
+	/* The kernel's threads of an io_uring (iou-sqp-N, iou-wrk-N) do a worker's work. */
+	if (name[0] == 'i' && name[1] == 'o' && name[2] == 'u' && name[3] == '-')
+		return WORKER;
 	return ANY_THREAD;
 }
 

@@ -16,6 +16,8 @@ impl Errno {
 
     /// What cannot be, short of a fault of the kernel's or ours (EIO).
     pub const IO: Self = Self(libc::EIO);
+    /// Something did not come in time.
+    pub const TIMED_OUT: Self = Self(libc::ETIMEDOUT);
     /// A request of a chain that ended before it began (ECANCELED).
     pub const CANCELLED: Self = Self(libc::ECANCELED);
 

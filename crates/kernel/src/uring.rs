@@ -5,11 +5,12 @@
 //! with acquire. We write the other two, with release, so that what stands in an entry is seen before its number
 //! (liburing's `io_uring_smp_store_release`). **What the kernel reads.** The descriptions of a request (`msghdr`, iovecs) are read
 //! within the call that submits it (IORING_FEAT_SUBMIT_STABLE), during which they are borrowed; the payload is read later, from
-//! mappings that the ring keeps. Nobody polls the submission queue, so that entries that a call did not take are taken back.
+//! mappings that the ring keeps. Entries that a call did not take are taken back; where a thread polls the queue (`polling.rs`)
+//! nothing is, and a submission is over when that thread has taken all of it.
 
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,10 +22,15 @@ use crate::limits;
 use crate::socket::Socket;
 
 mod layout;
+mod polling;
 mod receiver;
 mod refusal;
+mod setup;
+pub mod threads;
 
+pub use polling::Entered;
 pub use receiver::{Arrival, Receiver};
+pub use setup::{Deferral, Polling, RingSetup};
 
 use layout::{CompletionEntry, Parameters, ProbeAnswer, Submission, Time, WaitArgument};
 
@@ -175,7 +181,8 @@ impl Drop for Region {
 }
 
 /// An io_uring of one thread: who made it submits and waits (IORING_SETUP_SINGLE_ISSUER, IORING_SETUP_DEFER_TASKRUN, where the
-/// kernel has them: Linux 6.1), so that completions are posted within our own calls and interrupt nobody.
+/// kernel has them: Linux 6.1), so that completions are posted within our own calls and interrupt nobody; unless its
+/// [`RingSetup`] says otherwise.
 ///
 /// Dropping it ends what is in flight: the kernel cancels requests and goes on reading, but never writes, payload pages that
 /// packets refer to.
@@ -189,6 +196,10 @@ pub struct Ring {
     mappings: Vec<Arc<Mapping>>,
     /// What is registered as buffer 0.
     registered: Option<Arc<Mapping>>,
+    /// The descriptor of what is registered as file 0.
+    registered_file: Option<libc::c_int>,
+    /// The calls of the last submission, where a thread polls.
+    entered: Option<Entered>,
     /// Not of another thread.
     _own: PhantomData<*mut ()>,
 }
@@ -203,48 +214,6 @@ const NEEDED: [(u32, &str, &str); 5] = [
 ];
 
 impl Ring {
-    /// A ring for so many requests at once and so many completions that nobody has taken (more are kept by the kernel,
-    /// IORING_FEAT_NODROP, at a price).
-    ///
-    /// # Errors
-    ///
-    /// Why there is none, with the remedy: the sysctl `kernel.io_uring_disabled`, a seccomp filter, a kernel that is too old,
-    /// limits.
-    pub fn new(requests: u32, completions: u32) -> Result<Self, Unavailable> {
-        let mut parameters = Parameters::default();
-        let own = layout::SETUP_SINGLE_ISSUER | layout::SETUP_DEFER_TASKRUN;
-        let mut answer = -1;
-        // Before Linux 6.1 the flags are unknown (EINVAL).
-        for flags in [own, 0] {
-            parameters = Parameters {
-                flags: flags | layout::SETUP_CLAMP | layout::SETUP_CQSIZE,
-                cq_entries: completions.max(requests.saturating_mul(2)).max(2),
-                ..Parameters::default()
-            };
-            // SAFETY: the parameters are live and of the kernel's size.
-            answer = unsafe {
-                libc::syscall(libc::SYS_io_uring_setup, requests.max(1), &raw mut parameters)
-            };
-            if answer >= 0 || Errno::last() != Errno(libc::EINVAL) {
-                break;
-            }
-        }
-        let fd = libc::c_int::try_from(answer).ok().filter(|fd| *fd >= 0);
-        let fd = fd.ok_or_else(|| refusal::of_setup(Errno::last()))?;
-        // SAFETY: the descriptor was just made and belongs to no one else. The kernel closes it on exec.
-        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        if let Some((_, name, since)) =
-            NEEDED.iter().find(|(feature, _, _)| parameters.features & feature == 0)
-        {
-            return Err(refusal::too_old(name, since));
-        }
-        Self::mapped(fd, parameters).map_err(|error| Unavailable {
-            what: "io_uring".to_owned(),
-            because: error.to_string(),
-            remedy: "free memory, or raise ulimit -v".into(),
-        })
-    }
-
     fn mapped(fd: OwnedFd, parameters: Parameters) -> Result<Self, CallError> {
         let (sq, cq) = (&parameters.sq_off, &parameters.cq_off);
         let submissions = sq.array as usize + parameters.sq_entries as usize * size_of::<u32>();
@@ -259,7 +228,18 @@ impl Ring {
             rings.word(place).store(number, Ordering::Relaxed);
         }
         let mappings = Vec::with_capacity(4);
-        Ok(Self { fd, rings, entries, parameters, mappings, registered: None, _own: PhantomData })
+        let entered = (parameters.flags & layout::SETUP_SQPOLL != 0).then(Entered::default);
+        Ok(Self {
+            fd,
+            rings,
+            entries,
+            parameters,
+            mappings,
+            registered: None,
+            registered_file: None,
+            entered,
+            _own: PhantomData,
+        })
     }
 
     /// Whether the kernel knows an operation (IORING_REGISTER_PROBE).
@@ -319,13 +299,42 @@ impl Ring {
         })
     }
 
+    /// Registers a socket (IORING_REGISTER_FILES): requests on it name its place in the ring's table, and the kernel looks up no
+    /// descriptor. The ring keeps the connection open until it goes.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel refuses, with the remedy.
+    pub fn register_socket(&mut self, socket: &Socket) -> Result<(), Unavailable> {
+        let file = socket.raw();
+        // SAFETY: the one descriptor is live, and read within the call.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_register,
+                self.fd.as_raw_fd(),
+                layout::REGISTER_FILES,
+                &raw const file,
+                1,
+            )
+        };
+        if answer >= 0 {
+            self.registered_file = Some(file);
+            return Ok(());
+        }
+        Err(Unavailable {
+            what: "registered files".to_owned(),
+            because: CallError::last("io_uring_register", "IORING_REGISTER_FILES").to_string(),
+            remedy: "raise ulimit -n, or use --registered-files off".into(),
+        })
+    }
+
     /// How many requests one submission may have.
     pub fn capacity(&self) -> u32 {
         self.parameters.sq_entries
     }
 
     /// Submits requests on a socket by one `io_uring_enter`, in order, and waits in it until so many completions, at
-    /// most one for each of them, can be taken. Returns how many requests the kernel took: from the first one on; the others were never submitted. What goes beyond
+    /// most one for each of them, can be taken; where a thread polls, by as few as are needed ([`Ring::entered`]). Returns how many requests the kernel took: from the first one on; the others were never submitted. What goes beyond
     /// [`Ring::capacity`] is left out.
     ///
     /// # Errors
@@ -348,7 +357,11 @@ impl Ring {
             count += 1;
         }
         // More than are submitted would be waited for in vain.
-        self.enter(tail, count, wait_for.min(count), None)
+        let wait_for = wait_for.min(count);
+        if self.is_polled() {
+            return self.hand_over(tail, count, wait_for);
+        }
+        self.enter(tail, count, wait_for, None)
     }
 
     /// Writes an entry at a place of the queue.
@@ -357,7 +370,7 @@ impl Ring {
         debug_assert!(place < self.parameters.sq_entries);
         let place = self.entries.base.cast::<Submission>().wrapping_add(place as usize);
         // SAFETY: the caller has masked the place, so that it lies below the number of entries that the region was mapped for,
-        // aligned; no entry is the kernel's between two calls, as it copies all that it takes within one.
+        // aligned; no entry is the kernel's between two submissions, as all that it takes is copied within one.
         unsafe { place.write(entry) };
     }
 
@@ -418,6 +431,16 @@ impl Ring {
     }
 
     fn call(&mut self, submit: u32, wait_for: u32, at_most_ms: Option<u32>) -> Result<(), Errno> {
+        self.call_for(layout::ENTER_GETEVENTS, submit, wait_for, at_most_ms)
+    }
+
+    fn call_for(
+        &mut self,
+        what: u32,
+        submit: u32,
+        wait_for: u32,
+        at_most_ms: Option<u32>,
+    ) -> Result<(), Errno> {
         let time = Time {
             seconds: i64::from(at_most_ms.unwrap_or(0) / 1000),
             nanoseconds: i64::from(at_most_ms.unwrap_or(0) % 1000) * 1_000_000,
@@ -425,12 +448,10 @@ impl Ring {
         let argument =
             WaitArgument { ts: (&raw const time).addr() as u64, ..WaitArgument::default() };
         let (flags, argument, bytes) = match at_most_ms {
-            None => (layout::ENTER_GETEVENTS, ptr::null(), 0),
-            Some(_) => (
-                layout::ENTER_GETEVENTS | layout::ENTER_EXT_ARG,
-                ptr::from_ref(&argument),
-                size_of::<WaitArgument>(),
-            ),
+            None => (what, ptr::null(), 0),
+            Some(_) => {
+                (what | layout::ENTER_EXT_ARG, ptr::from_ref(&argument), size_of::<WaitArgument>())
+            }
         };
         // SAFETY: the argument, where there is one, and the time that it names live through the call. What the submitted entries
         // point to is borrowed by the caller (descriptions) or kept by the ring (payload).
@@ -490,11 +511,18 @@ impl Ring {
         // A write has no flags of messages; at no offset it is one at the file's own, which a socket has not.
         let is_write = operation == Operation::WriteFixed;
         let flags = if is_write { 0 } else { libc::MSG_NOSIGNAL | libc::MSG_WAITALL };
+        let mut entry_flags = if request.linked { layout::SQE_IO_LINK } else { 0 };
+        let mut fd = socket.raw();
+        if self.registered_file == Some(fd) {
+            // By its place in the table.
+            entry_flags |= layout::SQE_FIXED_FILE;
+            fd = 0;
+        }
         Ok(Submission {
             opcode: operation.opcode().0,
-            flags: if request.linked { layout::SQE_IO_LINK } else { 0 },
+            flags: entry_flags,
             ioprio,
-            fd: socket.raw(),
+            fd,
             addr: addr as u64,
             len,
             msg_flags: flags.cast_unsigned(),

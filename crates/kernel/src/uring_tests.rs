@@ -5,7 +5,7 @@ use super::*;
 use crate::gather::Field;
 use crate::socket::ReceiveFlags;
 
-fn connected() -> (Socket, Socket) {
+pub(super) fn connected() -> (Socket, Socket) {
     let listener = Socket::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), 1).unwrap();
     let address = listener.local_address().unwrap();
     let client = Socket::stream(address).unwrap();
@@ -13,7 +13,7 @@ fn connected() -> (Socket, Socket) {
     (client, listener.accept(Some(60_000)).unwrap().unwrap().0)
 }
 
-fn numbered(bytes: usize) -> Arena {
+pub(super) fn numbered(bytes: usize) -> Arena {
     let mut arena = Arena::new(bytes).unwrap();
     for (index, byte) in arena.bytes_mut(0..bytes).iter_mut().enumerate() {
         *byte = u8::try_from(index % 251).unwrap();
@@ -32,7 +32,7 @@ fn ring() -> Option<Ring> {
     }
 }
 
-fn receive(server: &Socket, bytes: usize) -> Vec<u8> {
+pub(super) fn receive(server: &Socket, bytes: usize) -> Vec<u8> {
     let mut got = Vec::new();
     let mut buffer = vec![0; 1 << 16];
     while got.len() < bytes {
@@ -43,7 +43,7 @@ fn receive(server: &Socket, bytes: usize) -> Vec<u8> {
     got
 }
 
-fn next(ring: &mut Ring) -> Completion {
+pub(super) fn next(ring: &mut Ring) -> Completion {
     loop {
         if let Some(completion) = ring.completion() {
             return completion;
@@ -53,7 +53,7 @@ fn next(ring: &mut Ring) -> Completion {
 }
 
 /// Sends fields by a linked chain of this operation and returns what its completions said.
-fn chain(ring: &mut Ring, operation: Operation, fields: &[Range<usize>]) {
+pub(super) fn chain(ring: &mut Ring, operation: Operation, fields: &[Range<usize>]) {
     let (client, server) = connected();
     let arena = numbered(1 << 16);
     if operation.is_fixed() {

@@ -455,11 +455,13 @@ impl Cell {
             && self.sockets == Sockets::Own
     }
 
-    /// Threads that are busy in a trial: both ends' workers; without a receiver the senders and the helper.
+    /// Threads that are busy in a trial: both ends' workers, and those that poll the senders' io_urings; without a receiver the
+    /// senders and the helper.
     pub const fn busy_threads(&self) -> u32 {
         let link = self.link.capabilities();
         let receivers = if link.has_receiver { self.threads.get() } else { 0 };
-        self.threads.get() + receivers + link.has_helper as u32
+        let polling = if self.is_polled() { self.threads.get() } else { 0 };
+        self.threads.get() + polling + receivers + link.has_helper as u32
     }
 }
 

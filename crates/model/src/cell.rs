@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::factor::Factor;
 use crate::names::{
-    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
-    Sockets, Switch, Watch,
+    AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
+    SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::shape::Shape;
@@ -61,6 +61,9 @@ pub struct Cell {
     pub receive_low_water: LowWater,
     pub copy_below: CopyBelow,
     pub pages: Pages,
+    pub sqpoll: Switch,
+    pub registered_files: Switch,
+    pub defer_taskrun: Deferral,
 }
 
 /// Why a factor means nothing to a cell, so that its value there is the default.
@@ -140,6 +143,10 @@ impl Cell {
     /// Why a factor means nothing to this cell; none where it means something.
     pub fn idle(&self, factor: Factor) -> Option<Idle> {
         let can = self.send_path.capabilities();
+        let is_of_ring = matches!(
+            factor,
+            Factor::Depth | Factor::Sqpoll | Factor::RegisteredFiles | Factor::DeferTaskrun
+        );
         let is_of_zerocopy = matches!(factor, Factor::Completions | Factor::SoZerocopy);
         if !factor.means_something_on(self.link) {
             Some(Idle::OnLink(self.link))
@@ -149,7 +156,7 @@ impl Cell {
             Some(Idle::Copies(self.send_path))
         } else if is_of_zerocopy && can.passes_by_reference && !can.uses_error_queue {
             Some(Idle::NoErrorQueue(self.send_path))
-        } else if factor == Factor::Depth && !can.goes_through_uring {
+        } else if is_of_ring && !can.goes_through_uring {
             Some(Idle::NoRing(self.send_path))
         } else if factor == Factor::CopyBelow && !can.copies_short_fields {
             Some(Idle::AllAlike(self.send_path))
@@ -177,6 +184,9 @@ impl Cell {
                 self.depth, self.message, self.depth
             ));
         }
+        if self.is_polled() && self.defer_taskrun == Deferral::On {
+            return Err("a thread that polls an io_uring completes its requests itself, so that the kernel refuses IORING_SETUP_SQPOLL with IORING_SETUP_DEFER_TASKRUN; use --sqpoll off, or --defer-taskrun auto".to_owned());
+        }
         if self.rewriting.is_on() && !can.tells_release() {
             return Err(format!(
                 "{} gives the kernel pages and is never told when it has let go of them, so that a message rewritten may arrive changed; use --rewriting off, or a path that copies or has completions",
@@ -190,6 +200,11 @@ impl Cell {
             ));
         }
         Ok(())
+    }
+
+    /// Whether threads of the kernel poll its senders' io_urings, one for each worker.
+    pub const fn is_polled(&self) -> bool {
+        self.send_path.capabilities().goes_through_uring && matches!(self.sqpoll, Switch::On)
     }
 
     /// Data connections of one trial.
@@ -280,7 +295,7 @@ mod tests {
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
             "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
-            "8", "32768", "4096", "huge",
+            "8", "32768", "4096", "huge", "on", "on", "off",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();
@@ -362,6 +377,26 @@ mod tests {
         assert_eq!((deep.depth.get(), deep.check()), (4, Ok(())));
         let why = read("send=uring-send-zc depth=8 ring=4").check().unwrap_err();
         assert!(why.contains("--ring 8"), "{why}");
+    }
+
+    #[test]
+    fn a_thread_polls_a_ring_alone_and_not_one_that_defers_its_completions() {
+        let read = |id: &str| id.parse::<Cell>().unwrap().on_its_link();
+        let all = "sqpoll=on registered_files=on defer_taskrun=off";
+        assert_eq!(
+            read(&format!("send=sendmsg {all}")).id(),
+            "send=sendmsg message_bytes=4096 threads=1"
+        );
+        let polled = read(&format!("send=uring-send {all}"));
+        assert!(polled.id().ends_with(all) && polled.is_polled(), "{polled}");
+        assert_eq!(polled.check(), Ok(()));
+        // The thread of each worker is busy beside both ends' workers.
+        let busy = |id: &str| read(id).busy_threads();
+        assert_eq!((busy("send=uring-send sqpoll=on threads=2"), busy("send=uring-send")), (6, 2));
+        assert_eq!(busy("send=sendmsg sqpoll=on threads=2"), 4);
+        let why = read("send=uring-send sqpoll=on defer_taskrun=on").check().unwrap_err();
+        assert!(why.contains("--sqpoll off, or --defer-taskrun auto"), "{why}");
+        assert_eq!(read("send=uring-send defer_taskrun=on").check(), Ok(()));
     }
 
     #[test]

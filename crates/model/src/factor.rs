@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::cell::Cell;
 use crate::names::{
-    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
-    Sockets, Switch, Watch,
+    AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
+    SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
@@ -240,6 +240,12 @@ factors! {
     CopyBelow { copy_below: CopyBelow = CopyBelow::DEFAULT, key "copy-below", id "copy_below", column "copy_below_bytes" }
     /// In which pages the messages of a ring lie: normal, huge (transparent huge pages; refused where the kernel gives none).
     Pages { pages: Pages = Pages::Normal, key "pages", id "pages", column "pages" }
+    /// Whether a thread of the kernel polls a worker's io_urings and submits for it (IORING_SETUP_SQPOLL): on, off. It takes the next CPU of the senders', or shares its worker's, and its CPU time counts as theirs.
+    Sqpoll { sqpoll: Switch = Switch::Off, key "sqpoll", id "sqpoll", column "sqpoll" }
+    /// Whether an io_uring is told of its socket once instead of with every request (IORING_REGISTER_FILES): on, off.
+    RegisteredFiles { registered_files: Switch = Switch::Off, key "registered-files", id "registered_files", column "registered_files" }
+    /// Whether the work that completes requests of an io_uring waits for the sender's next call (IORING_SETUP_DEFER_TASKRUN): auto (where the kernel can and --sqpoll is off), on, off.
+    DeferTaskrun { defer_taskrun: Deferral = Deferral::Auto, key "defer-taskrun", id "defer_taskrun", column "defer_taskrun" }
 }
 
 /// What two values of a factor are to each other.
@@ -325,6 +331,9 @@ impl Factor {
             | Self::Rcvlowat
             | Self::CopyBelow
             | Self::Pages
+            | Self::Sqpoll
+            | Self::RegisteredFiles
+            | Self::DeferTaskrun
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -376,6 +385,9 @@ impl Factor {
             | Self::Depth
             | Self::CopyBelow
             | Self::Pages
+            | Self::Sqpoll
+            | Self::RegisteredFiles
+            | Self::DeferTaskrun
             | Self::Placement
             | Self::Replica
             | Self::Watch

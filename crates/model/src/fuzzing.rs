@@ -14,8 +14,8 @@ use std::str::FromStr;
 
 use crate::message::Message;
 use crate::names::{
-    AckPlacement, Audit, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
-    Sockets, Switch, Watch,
+    AckPlacement, Audit, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
+    SendPath, Sockets, Switch, Watch,
 };
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
@@ -181,6 +181,7 @@ pub fn value(bytes: &[u8]) {
         }),
         36 => parsed::<CopyBelow>(text, |it| it.bytes() <= MAX_MESSAGE),
         37 => parsed::<Pages>(text, any),
+        38 => parsed::<Deferral>(text, any),
         _ => keyed(text),
     }
 }

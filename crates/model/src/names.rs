@@ -147,6 +147,19 @@ names! {
 }
 
 names! {
+    /// Whether the work that completes requests of an io_uring waits for the program's next call (IORING_SETUP_DEFER_TASKRUN,
+    /// Linux 6.1), or interrupts it.
+    Deferral, "deferral" {
+        /// It waits where the kernel knows how to, and nobody else polls the ring.
+        Auto = "auto",
+        /// It waits; refused where the kernel does not know how to.
+        On = "on" | "true" | "yes" | "1",
+        /// It interrupts.
+        Off = "off" | "false" | "no" | "0",
+    }
+}
+
+names! {
     /// Whether a device takes over work of the protocol stack.
     Offload, "offload" {
         /// As the device comes.

@@ -134,14 +134,19 @@ impl Cell {
         let helpers = u32::from(link.has_helper);
         let cpus = cpus.saturating_sub(helpers).max(1);
         let at_least = (self.busy_threads() - helpers).div_ceil(cpus);
-        let on = |list: &[u32]| {
-            self.threads.get().div_ceil(u32::try_from(list.len()).unwrap_or(1).max(1))
+        let workers = self.threads.get();
+        let on = |threads: u32, list: &[u32]| {
+            threads.div_ceil(u32::try_from(list.len()).unwrap_or(1).max(1))
         };
+        let sending = if self.is_polled() { workers * 2 } else { workers };
         match &self.placement {
             Placement::Split | Placement::None => at_least,
             Placement::Same => at_least.max(2),
             Placement::Cpus { senders, receivers } => {
-                let both = [on(senders), if link.has_receiver { on(receivers) } else { 0 }];
+                let both = [
+                    on(sending, senders),
+                    if link.has_receiver { on(workers, receivers) } else { 0 },
+                ];
                 if senders.iter().any(|cpu| receivers.contains(cpu)) {
                     both.iter().sum()
                 } else {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::names::{
-    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
-    Sockets, Switch, Watch,
+    AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
+    SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::units::{BitRate, Bytes, Nanos};
@@ -47,7 +47,8 @@ named!(
     AckPlacement,
     Pages,
     Completions,
-    Sockets
+    Sockets,
+    Deferral
 );
 
 impl FactorValue for Placement {

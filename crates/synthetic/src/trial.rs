@@ -6,8 +6,8 @@ use model::names::{Completions, Switch, Watch};
 use model::record::releases::width;
 use model::record::{
     Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, NO_DEVICES,
-    NO_SINK, NO_TCP, Outcome, ReceiveTally, Releases, SendTally, Settings, Side, Slices, SnmpFacts,
-    SocketFacts, TcpFacts, Trial, Usage, Worker,
+    NO_SINK, NO_TCP, Outcome, ReceiveTally, Releases, RingThreads, SendTally, Settings, Side,
+    Slices, SnmpFacts, SocketFacts, TcpFacts, Trial, Usage, Worker,
 };
 use model::values::Rate;
 use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, SendPath};
@@ -345,6 +345,17 @@ impl TrialBuilder {
         let sender_cpu = to_u64(self.sender_cpu_ns_per_kib * to_f64(sent) / 1024.0);
         let receiver_cpu = to_u64(self.receiver_cpu_ns_per_kib * to_f64(bytes) / 1024.0);
         let mut sender = self.side(self.sent(sent), self.sent(sent * 3 / 2), sent, sender_cpu);
+        if self.cell.send_path.capabilities().goes_through_uring {
+            // Three quarters of the work are done by who polls.
+            let polls = self.cell.is_polled();
+            sender.ring_threads = Some(Measured::Value(RingThreads {
+                pollers: if polls { self.cell.threads.get() } else { 0 },
+                polling_cpu_ns: if polls { sender_cpu * 3 / 4 } else { 0 },
+                ..RingThreads::default()
+            }));
+            sender.window.ring_wakeups = if polls { 3 } else { 0 };
+            sender.total.ring_wakeups = if polls { 5 } else { 0 };
+        }
         if self.cell.completions == Completions::Left {
             // All are read when the window is over.
             let window = &mut sender.window;
@@ -518,6 +529,7 @@ impl TrialBuilder {
             workers: workers.collect(),
             window,
             total,
+            ring_threads: None,
             usage: self.watched(Usage {
                 user_us: cpu_ns / 10_000,
                 system_us: cpu_ns / 1_000 - cpu_ns / 10_000,

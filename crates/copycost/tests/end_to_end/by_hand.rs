@@ -42,6 +42,41 @@ fn verify_compares_every_byte_of_every_path() {
 }
 
 #[test]
+fn verify_sends_through_io_urings_in_every_way_that_they_are_made() {
+    let place = Place::new();
+    let mut line = vec!["verify", "--send", "sendmsg,uring-send,uring-send-zc", "--recv", "recv"];
+    line.extend(["--sizes", "1,70000", "--threads", "2", "--time", "5ms", "--json"]);
+    let cells = |line: &[&str]| -> Vec<String> {
+        let ended = place.copycost(line).ends_with(0);
+        let value: serde_json::Value = serde_json::from_str(&ended.output).unwrap();
+        let cells = value["cells"].as_array().unwrap().iter();
+        cells
+            .map(|cell| {
+                assert!(cell["fault"].is_null(), "{cell}");
+                cell["cell"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    };
+    let rings = |cells: &[String]| cells.iter().filter(|cell| cell.contains("uring")).count();
+    let in_turn = cells(&line);
+    let each: Vec<&str> = line
+        .iter()
+        .copied()
+        .chain(["--sqpoll", "off,on", "--registered-files", "off,on"])
+        .collect();
+    if rings(&in_turn) == 0 {
+        eprintln!("skipped: no io_uring here");
+        return;
+    }
+    let each = cells(&each);
+    let ways = if each.iter().any(|cell| cell.contains("sqpoll=on")) { 4 } else { 2 };
+    assert_eq!(rings(&each), ways * rings(&in_turn), "{each:?}");
+    let both = |cell: &&String| cell.contains("sqpoll=on registered_files=on");
+    assert_eq!(each.iter().filter(both).count() > 0, ways == 4, "{each:?}");
+    assert!(in_turn.iter().any(|cell| cell.contains("registered_files=on")), "{in_turn:?}");
+}
+
+#[test]
 fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
     let place = Place::new();
     for (line, part) in [

@@ -175,6 +175,69 @@ fn the_example_plan_of_the_documents_is_measured() {
     assert_eq!(plan.measure.precision, Some(model::Share(0.05)));
 }
 
+/// Whether this machine lets a thread poll an io_uring, as `probe` tells.
+fn may_poll(place: &Place) -> bool {
+    let probe = place.copycost(&["probe", "--json"]).ends_with(0);
+    let probe: serde_json::Value = serde_json::from_str(&probe.output).unwrap();
+    let item = |item: &&serde_json::Value| item["group"] == "io_uring" && item["name"] == "sqpoll";
+    let sqpoll = probe["items"].as_array().unwrap().iter().find(item).unwrap();
+    if sqpoll["state"]["answer"] != "yes" {
+        eprintln!("skipped: {sqpoll}");
+        return false;
+    }
+    true
+}
+
+#[test]
+fn what_a_thread_that_polls_takes_is_told_and_counts_as_the_senders() {
+    let place = Place::new();
+    if !may_poll(&place) {
+        return;
+    }
+    let mut line = vec!["run", "--send", "sendmsg,uring-send,uring-sendmsg", "--sqpoll", "on,off"];
+    line.extend(["--sizes", "16KiB", "--threads", "1", "--controls", "off", "--rounds", "2"]);
+    line.extend(["--max-time", "10m", "--out", "run", "--verbose"]);
+    line.extend(["--threshold", "unsettled=1000", "--threshold", "window-void=1000"]);
+    let ended = place.copycost(&line).ends_with(0);
+    for part in ["sqpoll=on / off", "the kernel's threads for io_urings (SQPOLL, io-wq) took"] {
+        assert!(ended.output.contains(part), "{part}: {ended:#?}");
+    }
+    let run = place.path("run");
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    let markdown = std::fs::read_to_string(run.join("report.md")).unwrap();
+    for text in [page, markdown] {
+        assert!(text.contains("(SQPOLL, io-wq) took"), "{text}");
+    }
+    let (header, results) = rows(&run.join("results.csv"));
+    let column = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let (send, sqpoll, share) =
+        (column("send_path"), column("sqpoll"), column("uring_threads_share"));
+    let of = |path: &str, polled: &str| {
+        let is_it = |row: &&csv::StringRecord| &row[send] == path && &row[sqpoll] == polled;
+        results.iter().find(is_it).map(|row| row[share].to_owned())
+    };
+    for path in ["uring-send", "uring-sendmsg"] {
+        assert_eq!(of(path, "off").as_deref(), Some("0"), "{path}");
+        let polled: f64 = of(path, "on").unwrap().parse().unwrap();
+        assert!(polled > 0.0 && polled < 1.0, "{path}: {polled}");
+    }
+    // A path that makes calls is one cell, and has no ring.
+    assert_eq!((of("sendmsg", "off").as_deref(), of("sendmsg", "on")), (Some(""), None));
+}
+
+#[test]
+fn a_ring_that_is_polled_and_defers_is_refused_before_anything_runs() {
+    let place = Place::new();
+    let line = ["run", "--send", "uring-send", "--sqpoll", "on", "--defer-taskrun", "on"];
+    let ended = place.copycost(&line);
+    assert!(ended.code == Some(2) || ended.code == Some(3), "{ended:#?}");
+    assert!(ended.error.contains("use --sqpoll off, or --defer-taskrun auto"), "{ended:#?}");
+    assert!(!place.path("copycost-runs").exists());
+    // Nothing polls where no path has a ring.
+    let idle = place.copycost(&["run", "--send", "sendmsg", "--sqpoll", "on,off", "--dry-run"]);
+    assert!(idle.error.contains("--sqpoll") && idle.error.contains("uring-sendmsg"), "{idle:#?}");
+}
+
 #[test]
 fn a_dry_run_tells_cells_and_minutes_and_writes_nothing() {
     let place = Place::new();

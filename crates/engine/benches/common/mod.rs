@@ -78,7 +78,13 @@ pub(crate) fn pumped<P: SendPath>(
         let (gate, message) = (Arc::clone(&gate), message.clone());
         std::thread::spawn(move || {
             pin_first();
-            let options = SendOptions { so_zerocopy: true, slots, depth: 1, copy_below: 0 };
+            let options = SendOptions {
+                so_zerocopy: true,
+                slots,
+                depth: 1,
+                copy_below: 0,
+                ..SendOptions::default()
+            };
             let arena = P::arena(message.stride() * slots as usize, Pages::NORMAL).unwrap();
             let mut ring = Slots::new(slots);
             if let Some(one_in) = timed_one_in {

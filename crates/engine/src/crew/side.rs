@@ -4,7 +4,7 @@ use kernel::usage;
 use model::record::{Counters, NO_TCP, Side, Slices, SocketFacts, Span, Usage, Worker};
 use model::{Bytes, Measured, Nanos};
 
-use super::{Crew, Done, Tally};
+use super::{Crew, Done, RingThreads, Tally};
 use crate::instruments::Instrument;
 use crate::instruments::counters;
 use crate::instruments::flows;
@@ -62,6 +62,19 @@ impl<T: Tally> Crew<T> {
                 (Measured::Absent { .. }, _) => {}
             }
         }
+        let beside = self.ring_threads.as_ref().map(RingThreads::in_windows).unwrap_or_default();
+        let mut workers: Vec<Worker> = done
+            .iter()
+            .map(|Done { watch, .. }| worker(&watch.windows, watch.inner, ordered_ns))
+            .collect();
+        charge(&mut workers, &beside);
+        let ring_threads = self.ring_threads.as_ref().map(|threads| {
+            after_cpu_ns += threads.after_ns();
+            let steady = done.first().map_or(0, |worker| {
+                worker.watch.windows.iter().filter(|window| window.is_steady).count()
+            });
+            threads.figures(beside.len().saturating_sub(steady))
+        });
         let speaks_tcp = self.prepare.cell.link.speaks_tcp();
         let no_namespace = if speaks_tcp { UNWATCHED } else { NO_TCP };
         if !speaks_tcp {
@@ -73,10 +86,8 @@ impl<T: Tally> Crew<T> {
             None => counters::cache_misses_event(),
         };
         Side {
-            workers: done
-                .iter()
-                .map(|Done { watch, .. }| worker(&watch.windows, watch.inner, ordered_ns))
-                .collect(),
+            workers,
+            ring_threads,
             window,
             total,
             usage,
@@ -106,6 +117,28 @@ pub(crate) fn counted<T>(
 ) -> impl Iterator<Item = (&Snapshot<T>, &Snapshot<T>)> {
     let windows = windows.iter().filter(|window| !window.is_steady);
     windows.filter_map(|window| Some((&window.start, window.end.as_ref()?)))
+}
+
+/// Adds to each worker its part of what others took for all of them, window by window; the steady one comes last.
+fn charge(workers: &mut [Worker], beside: &[u64]) {
+    let count = workers.len().max(1) as u64;
+    for (place, worker) in workers.iter_mut().enumerate() {
+        // What does not divide is the first one's.
+        let part = |ns: &u64| ns / count + if place == 0 { ns % count } else { 0 };
+        let parts: Vec<u64> = beside.iter().map(part).collect();
+        let counted = match &mut worker.steady {
+            Some(steady) => {
+                let Some((last, counted)) = parts.split_last() else { continue };
+                steady.cpu_ns += last;
+                counted
+            }
+            None => &parts[..],
+        };
+        worker.cpu_ns.0 += counted.iter().sum::<u64>();
+        for (slice, ns) in worker.slices.cpu_ns.iter_mut().zip(counted) {
+            *slice += ns;
+        }
+    }
 }
 
 fn span<T: Tally>(start: &Snapshot<T>, end: &Snapshot<T>) -> Span {

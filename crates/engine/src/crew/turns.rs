@@ -70,6 +70,9 @@ impl<T: Tally> Crew<T> {
         if slice.kind == SliceKind::Counted && self.turns.ordered_ns.is_empty() {
             self.mark_series(Edge::Start);
         }
+        if let Some(threads) = &mut self.ring_threads {
+            threads.before_load();
+        }
         if slice.kind != SliceKind::Warmup {
             // Counted from here on, so that the word of the load is another one than the last slice's.
             self.turns.ordered_ns.push(0);
@@ -104,10 +107,18 @@ impl<T: Tally> Crew<T> {
             if let Some(ordered) = self.turns.ordered_ns.last_mut() {
                 *ordered = first;
             }
+            if let Some(threads) = &mut self.ring_threads {
+                threads.begin();
+            }
             self.open(Phase::First);
         }
         self.quiet_until(first + slice.window_ns.0, is_over)?;
         self.open(Phase::Tail);
+        if slice.kind != SliceKind::Warmup
+            && let Some(threads) = &mut self.ring_threads
+        {
+            threads.end();
+        }
         Ok(())
     }
 
@@ -168,6 +179,11 @@ impl<T: Tally> Crew<T> {
         self.open(Phase::Pause);
         let patience = Duration::from_nanos(self.turns.drain.0);
         self.wait_obeyed(self.workers, patience, "a sender did not drain", is_over)?;
+        if self.turns.kind != SliceKind::Warmup
+            && let Some(threads) = &mut self.ring_threads
+        {
+            threads.after_load();
+        }
         self.turns.sent = self.gate.told_bytes();
         Ok(self.turns.sent)
     }

@@ -239,7 +239,13 @@ mod tests {
     ) -> (CompletionsLeft<Script>, SendTally, Result<(), Errno>) {
         let message =
             Message::of(&"message_bytes=800 layout=packed".parse().unwrap(), 4096).unwrap();
-        let options = SendOptions { so_zerocopy: true, slots: 1, depth: 1, copy_below: 0 };
+        let options = SendOptions {
+            so_zerocopy: true,
+            slots: 1,
+            depth: 1,
+            copy_below: 0,
+            ..SendOptions::default()
+        };
         let arena = Arena::new(message.stride()).unwrap();
         let mut path = CompletionsLeft::with_wire(script, arena, &message, &options).unwrap();
         let mut tally = SendTally::default();

@@ -75,7 +75,8 @@ struct Bench {
 fn bench(script: Script, shape: &str, copy_below: usize, slots: u32) -> Bench {
     let cell: model::Cell = format!("shape={shape} layout=packed").parse().unwrap();
     let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: true, slots, depth: 1, copy_below };
+    let options =
+        SendOptions { so_zerocopy: true, slots, depth: 1, copy_below, ..SendOptions::default() };
     let arena = Arena::new(message.stride() * slots as usize).unwrap();
     Bench {
         path: Hybrid::with_wire(script, arena, &message, &options).unwrap(),

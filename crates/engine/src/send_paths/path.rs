@@ -3,6 +3,7 @@
 use kernel::Errno;
 use kernel::arena::{Arena, Pages};
 use kernel::socket::{SendFlags, Socket};
+use kernel::uring::RingSetup;
 use model::Missing;
 use model::message::{Field, Message};
 use model::record::SendTally;
@@ -21,7 +22,7 @@ pub enum Wait {
 }
 
 /// What a path may need to know beside the message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct SendOptions {
     /// Whether the zero-copy path asks the socket for SO_ZEROCOPY; off is the negative control.
     pub so_zerocopy: bool,
@@ -31,6 +32,10 @@ pub struct SendOptions {
     pub depth: u32,
     /// Fields shorter than this, in bytes, are copied by a path that passes longer ones by reference.
     pub copy_below: usize,
+    /// How its io_uring is made, where it has one.
+    pub ring: RingSetup,
+    /// Whether that is told of its socket once instead of with every request.
+    pub registers_file: bool,
 }
 
 /// A way to hand messages to the kernel, on one flow.
@@ -71,6 +76,11 @@ pub trait SendPath: Sized {
     /// The ring's memory, for who writes the messages.
     fn arena_mut(&mut self) -> &mut Arena;
 
+    /// The descriptor of the io_uring that a thread polls for it, so that the same one may poll others of its worker.
+    fn polled_ring(&self) -> Option<i32> {
+        None
+    }
+
     /// Hands the whole message in `slot` to the kernel, however many calls that takes; a slot that the kernel
     /// goes on reading is held in `slots`.
     ///
@@ -105,7 +115,8 @@ pub trait SendPath: Sized {
         Ok(())
     }
 
-    /// What it does before a silence that is not the last: it takes every completion, so that none comes in another's turn.
+    /// What it does before a silence that is not the last: it takes every completion, so that none comes in another's turn, and
+    /// waits until nobody polls for it.
     ///
     /// # Errors
     /// As [`SendPath::reap`].

@@ -167,7 +167,8 @@ fn arena(slots: u32) -> Arena {
 }
 
 fn zerocopy(kernel: Kernel, slots: u32) -> Zerocopy<Kernel> {
-    let options = SendOptions { so_zerocopy: true, slots, depth: 1, copy_below: 0 };
+    let options =
+        SendOptions { so_zerocopy: true, slots, depth: 1, copy_below: 0, ..SendOptions::default() };
     Zerocopy::with_wire(kernel, arena(slots), &message(), &options).unwrap()
 }
 

@@ -6,6 +6,10 @@
 //! (MSG_WAITALL), and the next chain is submitted when all of them have ended. A request that took less ends its chain
 //! (io_uring_enter(2), IOSQE_IO_LINK), and what follows is submitted again from there.
 //!
+//! **A thread that polls** (IORING_SETUP_SQPOLL) begins a chain as soon as it is written; the worker waits for it by one
+//! `io_uring_enter`, unless it has ended already. At a pause the worker waits until the thread sleeps, so that it takes nothing of
+//! another cell's slice.
+//!
 //! **Release.** A zero-copy request completes twice: when it has ended (IORING_CQE_F_MORE: a notification follows), and when
 //! the kernel has let go of its pages (IORING_CQE_F_NOTIF). Its slot is held from the submission to the second. The notification's
 //! *copied* mark means something where the request was alone from its submission to its notification: of requests whose
@@ -226,10 +230,13 @@ impl<K: Kind, P: Port> Uring<K, P> {
                 reports_copies,
             }
         });
-        tally.calls.io_uring_enter += 1;
         // Far fewer: the queue's entries are at most 32768.
         let wait_for = u32::try_from(rest).unwrap_or(u32::MAX);
-        let taken = port.submit(requests, wait_for)?;
+        let taken = port.submit(requests, wait_for);
+        let entered = port.entered();
+        tally.calls.io_uring_enter += entered.calls;
+        tally.ring_wakeups += entered.wakeups;
+        let taken = taken?;
         self.first = first;
         self.next = first.wrapping_add(taken);
         self.chain.clear();
@@ -491,7 +498,11 @@ impl<K: Kind> SendPath for Uring<K> {
         let gathers = K::OPERATION.sends_gather() && K::ELSE.is_none();
         let parts = if gathers { 1 } else { fields };
         let requests = parts.saturating_mul(options.depth.max(1));
-        let mut ring = Ring::new(requests, completions(parts, options)).map_err(told)?;
+        let mut ring =
+            Ring::made_so(requests, completions(parts, options), &options.ring).map_err(told)?;
+        if options.registers_file {
+            ring.register_socket(&socket).map_err(told)?;
+        }
         if K::OPERATION.is_fixed() {
             ring.register(&arena).map_err(told)?;
         } else if K::OPERATION.is_zerocopy() {
@@ -508,6 +519,10 @@ impl<K: Kind> SendPath for Uring<K> {
 
     fn socket(&self) -> &Socket {
         &self.port.socket
+    }
+
+    fn polled_ring(&self) -> Option<i32> {
+        self.port.ring.is_polled().then(|| self.port.ring.raw())
     }
 
     fn arena_mut(&mut self) -> &mut Arena {
@@ -535,6 +550,11 @@ impl<K: Kind> SendPath for Uring<K> {
 
     fn reap(&mut self, wait: Wait, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
         self.reap(wait, slots, tally)
+    }
+
+    fn rest(&mut self, slots: &mut Slots, tally: &mut SendTally) -> Result<(), Errno> {
+        self.reap(Wait::All, slots, tally)?;
+        self.port.rest()
     }
 }
 

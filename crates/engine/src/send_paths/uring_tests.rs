@@ -350,7 +350,13 @@ fn numbers_wrap_around_two_to_the_thirty_two() {
 
 #[test]
 fn the_completion_queue_has_room_for_all_that_may_come_as_far_as_the_kernel_allows() {
-    let of = |slots, depth| SendOptions { so_zerocopy: true, slots, depth, copy_below: 0 };
+    let of = |slots, depth| SendOptions {
+        so_zerocopy: true,
+        slots,
+        depth,
+        copy_below: 0,
+        ..SendOptions::default()
+    };
     assert_eq!(completions(1, &of(4, 1)), 12);
     assert_eq!(completions(8, &of(256, 1)), 4128);
     assert_eq!(completions(8, &of(64, 16)), 1296);

@@ -58,7 +58,8 @@ struct Bench {
 
 fn bench(script: Script, slots: u32) -> Bench {
     let message = Message::of(&"message_bytes=800 layout=packed".parse().unwrap(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: true, slots, depth: 1, copy_below: 0 };
+    let options =
+        SendOptions { so_zerocopy: true, slots, depth: 1, copy_below: 0, ..SendOptions::default() };
     let arena = Arena::new(message.stride() * slots as usize).unwrap();
     Bench {
         path: Zerocopy::with_wire(script, arena, &message, &options).unwrap(),
@@ -196,7 +197,13 @@ fn waiting_on_a_dead_connection_ends_with_an_error() {
 #[test]
 fn without_so_zerocopy_nothing_is_held_and_nobody_is_waited_for() {
     let message = Message::of(&"message_bytes=800 layout=packed".parse().unwrap(), 4096).unwrap();
-    let options = SendOptions { so_zerocopy: false, slots: 1, depth: 1, copy_below: 0 };
+    let options = SendOptions {
+        so_zerocopy: false,
+        slots: 1,
+        depth: 1,
+        copy_below: 0,
+        ..SendOptions::default()
+    };
     let arena = Arena::new(message.stride()).unwrap();
     let mut path = Zerocopy::with_wire(Script::default(), arena, &message, &options).unwrap();
     let mut slots = Slots::new(1);

@@ -224,6 +224,7 @@ pub(crate) fn prepare(cell: &Cell, role: Role, meet: Meet) -> Order {
         meet,
         token: [TOKEN_BYTE; 16],
         worker_cpus: Vec::new(),
+        poller_cpus: Vec::new(),
         congestion: String::new(),
         machine_cpus: Vec::new(),
         check: false,

@@ -103,6 +103,7 @@ fn side<T: Clone>(worker: Worker, tally: T, tcp: TcpFacts) -> Side<T> {
         workers: vec![worker],
         window: tally.clone(),
         total: tally,
+        ring_threads: None,
         usage: Measured::Value(Usage::default()),
         after_cpu_ns: Nanos(5),
         counters: Counters::absent("no counters here"),

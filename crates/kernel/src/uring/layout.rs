@@ -158,8 +158,11 @@ const _: () = {
     assert!(size_of::<ProbedOperation>() == 8 && size_of::<ProbeAnswer>() == 16 + 256 * 8);
 };
 
+pub(super) const SETUP_SQPOLL: u32 = 1 << 1;
+pub(super) const SETUP_SQ_AFF: u32 = 1 << 2;
 pub(super) const SETUP_CQSIZE: u32 = 1 << 3;
 pub(super) const SETUP_CLAMP: u32 = 1 << 4;
+pub(super) const SETUP_ATTACH_WQ: u32 = 1 << 5;
 pub(super) const SETUP_SINGLE_ISSUER: u32 = 1 << 12;
 pub(super) const SETUP_DEFER_TASKRUN: u32 = 1 << 13;
 
@@ -168,19 +171,25 @@ pub(super) const FEAT_NODROP: u32 = 1 << 1;
 pub(super) const FEAT_SUBMIT_STABLE: u32 = 1 << 2;
 pub(super) const FEAT_FAST_POLL: u32 = 1 << 5;
 pub(super) const FEAT_EXT_ARG: u32 = 1 << 8;
+pub(super) const FEAT_NATIVE_WORKERS: u32 = 1 << 9;
 pub(super) const FEAT_RECVSEND_BUNDLE: u32 = 1 << 14;
 
 pub(super) const OFF_RINGS: libc::off_t = 0;
 pub(super) const OFF_SQES: libc::off_t = 0x1000_0000;
 
 pub(super) const ENTER_GETEVENTS: u32 = 1 << 0;
+pub(super) const ENTER_SQ_WAKEUP: u32 = 1 << 1;
 pub(super) const ENTER_EXT_ARG: u32 = 1 << 3;
 
+pub(super) const SQ_NEED_WAKEUP: u32 = 1 << 0;
+
 pub(super) const REGISTER_BUFFERS: u32 = 0;
+pub(super) const REGISTER_FILES: u32 = 2;
 pub(super) const REGISTER_PROBE: u32 = 8;
 pub(super) const REGISTER_PBUF_RING: u32 = 22;
 pub(super) const OP_SUPPORTED: u16 = 1 << 0;
 
+pub(super) const SQE_FIXED_FILE: u8 = 1 << 0;
 pub(super) const SQE_IO_LINK: u8 = 1 << 2;
 pub(super) const SQE_BUFFER_SELECT: u8 = 1 << 5;
 

@@ -56,6 +56,49 @@ fn explain(errno: Errno, sysctl: Option<&str>) -> Unavailable {
     Unavailable { what: "io_uring".to_owned(), because, remedy }
 }
 
+/// Why a ring that a thread polls was refused.
+pub(super) fn of_polling(cpu: Option<u32>, errno: Errno) -> Unavailable {
+    let what = "sqpoll".to_owned();
+    match (errno.0, cpu) {
+        // Not io_uring's refusal of everybody, where its sysctl and filters do not refuse a plain ring.
+        (libc::EPERM, _) if may_have_a_ring() => Unavailable {
+            what,
+            because: format!(
+                "io_uring_setup(IORING_SETUP_SQPOLL): {errno}: before Linux 5.13 it takes CAP_SYS_NICE, and a security module may refuse it"
+            ),
+            remedy: "run as root, use Linux 5.13 or later, or --sqpoll off".into(),
+        },
+        (libc::EINVAL, Some(cpu)) => Unavailable {
+            what,
+            because: format!(
+                "io_uring_setup(IORING_SETUP_SQ_AFF): {errno}: its thread may not run on CPU {cpu}"
+            ),
+            remedy: "allow that CPU (cpuset), or use --placement none".into(),
+        },
+        (libc::EAGAIN | libc::ENOMEM, _) => Unavailable {
+            what,
+            because: format!(
+                "io_uring_setup(IORING_SETUP_SQPOLL): {errno}: its thread could not be made"
+            ),
+            remedy: "raise ulimit -u or the cgroup's pids.max, or use --sqpoll off".into(),
+        },
+        _ => Unavailable { what, ..of_setup(errno) },
+    }
+}
+
+fn may_have_a_ring() -> bool {
+    super::Ring::new(1, 2).is_ok()
+}
+
+/// Two ways to complete requests that exclude each other (io_uring_setup(2)).
+pub(super) fn polled_and_deferred() -> Unavailable {
+    Unavailable {
+        what: "sqpoll".to_owned(),
+        because: "io_uring_setup: the kernel refuses IORING_SETUP_SQPOLL with IORING_SETUP_DEFER_TASKRUN, as the thread that polls completes the requests".to_owned(),
+        remedy: "use --sqpoll off, or --defer-taskrun auto".into(),
+    }
+}
+
 /// A kernel whose io_uring lacks what sends need.
 pub(super) fn too_old(lacks: &str, since: &str) -> Unavailable {
     Unavailable {

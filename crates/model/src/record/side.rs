@@ -17,9 +17,13 @@ pub struct Side<T> {
     pub window: T,
     /// Counted over the whole trial, warm-up and drain included.
     pub total: T,
-    /// CPU time, switches and faults in the workers' windows.
+    /// CPU time of the io_urings' own threads, which the workers' holds too; none where no path of this end has any, as in
+    /// journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring_threads: Option<Measured<RingThreads>>,
+    /// CPU time, switches and faults in the workers' windows, without the threads of io_urings.
     pub usage: Measured<Usage>,
-    /// CPU time of the workers from the end of each window to the end of the drain after it.
+    /// CPU time of the workers, and of io-wq's, from the end of each window to the end of the drain after it.
     pub after_cpu_ns: Nanos,
     /// Hardware and software counters in the workers' windows.
     pub counters: Counters,
@@ -54,6 +58,30 @@ impl<T> Side<T> {
     }
 }
 
+/// What the threads that the kernel has for a process's io_urings took of the CPUs in the windows: they are threads of the process since
+/// Linux 5.12 (`create_io_thread`, kernel/fork.c).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RingThreads {
+    /// Threads that polled submission queues in the windows (`iou-sqp-…`).
+    pub pollers: u32,
+    /// Their CPU time in nanoseconds.
+    pub polling_cpu_ns: u64,
+    /// What they took after the windows of a series, until they slept: in no figure of the workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub polling_after_cpu_ns: Option<u64>,
+    /// Workers that did requests in them (`iou-wrk-…`, io-wq).
+    pub workers: u32,
+    /// Their CPU time in nanoseconds; of one that began in a slice since it did.
+    pub working_cpu_ns: u64,
+}
+
+impl RingThreads {
+    /// CPU time of both kinds in nanoseconds.
+    pub const fn cpu_ns(&self) -> u64 {
+        self.polling_cpu_ns.saturating_add(self.working_cpu_ns)
+    }
+}
+
 /// One worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Worker {
@@ -63,7 +91,8 @@ pub struct Worker {
     pub window_ns: Nanos,
     /// Payload bytes in its window.
     pub bytes: Bytes,
-    /// Its CPU time in its window (`CLOCK_THREAD_CPUTIME_ID`).
+    /// Its CPU time in its window (`CLOCK_THREAD_CPUTIME_ID`), and its part of what the threads of io_urings took
+    /// ([`Side::ring_threads`]): in every figure of CPU time here.
     pub cpu_ns: Nanos,
     /// Payload bytes in each third of its window.
     pub third_bytes: [u64; 3],

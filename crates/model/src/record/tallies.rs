@@ -119,6 +119,8 @@ tally! {
         /// Completed ones whose copied mark means nothing, and is not counted: other requests were outstanding beside them
         /// (io_uring), or the kernel does not report it.
         unreliable_marks: u64 [serde(skip_serializing_if = "is_zero")],
+        /// Times that a thread which polls an io_uring had gone to sleep and was woken (IORING_SQ_NEED_WAKEUP).
+        ring_wakeups: u64 [serde(skip_serializing_if = "is_zero")],
         /// Completions taken from an io_uring, notifications among them.
         ring_completions: u64 [serde(skip_serializing_if = "is_zero")],
     }
@@ -369,6 +371,7 @@ mod tests {
                 stray_ids: 8,
                 unreliable_marks: 7,
                 ring_completions: 6,
+                ring_wakeups: 5,
                 ..SendTally::default()
             },
             SendTally::fields(),

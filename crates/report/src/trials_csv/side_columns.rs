@@ -171,9 +171,36 @@ fn cpu<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>) {
     };
     number(
         "after_cpu_ns",
-        "CPU time of the workers from the end of each window to the end of the drain after it.",
+        "CPU time of the workers, and of io-wq's, from the end of each window to the end of the drain after it.",
         |s| Some(s.after_cpu_ns.0),
     );
+    if side == "sender" {
+        number(
+            "pollers",
+            "Threads of the kernel that polled its io_urings in the windows (SQPOLL).",
+            |s| s.ring_threads.as_ref()?.value().map(|threads| threads.pollers.into()),
+        );
+        number(
+            "polling_cpu_ns",
+            "Their CPU time in the windows, which its workers' holds too.",
+            |s| s.ring_threads.as_ref()?.value().map(|threads| threads.polling_cpu_ns),
+        );
+        number(
+            "polling_after_cpu_ns",
+            "What they took after the windows of a series, until they slept.",
+            |s| s.ring_threads.as_ref()?.value()?.polling_after_cpu_ns,
+        );
+        number(
+            "ring_workers",
+            "Threads of the kernel that did requests of its io_urings (io-wq).",
+            |s| s.ring_threads.as_ref()?.value().map(|threads| threads.workers.into()),
+        );
+        number(
+            "ring_workers_cpu_ns",
+            "Their CPU time in the windows, which its workers' holds too.",
+            |s| s.ring_threads.as_ref()?.value().map(|threads| threads.working_cpu_ns),
+        );
+    }
     number(
         "edge_ns",
         "What the instruments took at the window's edges, all workers together.",

@@ -48,6 +48,7 @@ pub(crate) fn metric(metric: Metric) -> String {
         Metric::SendBufferLimitedShare => "share of time limited by the send buffer",
         Metric::CopiedShare => "share of completions marked copied",
         Metric::SenderCpuAfterShare => "share of the sender's CPU after the window",
+        Metric::UringThreadsShare => "share of the sender's CPU in threads of its io_uring",
         Metric::ReleaseP50Us => "release latency in µs, median",
         Metric::ReleaseP99Us => "release latency in µs, 99th percentile",
         Metric::ReleaseMaxUs => "longest release latency in µs",

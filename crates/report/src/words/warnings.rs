@@ -121,6 +121,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
             copied(*least, *most, *on_delivery, over)
         }
         Warning::LittleMapped { least, most } => little_mapped(*least, *most),
+        Warning::RingThreads { least, most } => ring_threads(*least, *most),
         Warning::NoCounters { .. } => {
             "no hardware counters, so no cycles or cache misses: see copycost probe".to_owned()
         }
@@ -259,6 +260,14 @@ fn little_mapped(least: f64, most: f64) -> String {
     )
 }
 
+fn ring_threads(least: f64, most: f64) -> String {
+    let (least, most) = (percent(least), percent(most));
+    let share = if least == most { least } else { format!("{least} to {most}") };
+    format!(
+        "the kernel's threads for io_urings (SQPOLL, io-wq) took {share} of a sender's CPU time: it is in every cost, and not in context switches; cycles and cache misses of a polled sender are not told"
+    )
+}
+
 fn copied(least: f64, most: f64, on_delivery: bool, over: &[Link]) -> String {
     let names: Vec<String> = over.iter().map(ToString::to_string).collect();
     let names = listed(&names);
@@ -388,6 +397,7 @@ mod tests {
             (Warning::Copied { shares: [1.0, 1.0], on_delivery: true, over: vec![Link::Loopback] }, "every zero-copy completion over loopback was marked copied (delivery on this machine copies: no figure of loopback tells what zero-copy saves on a network card)".to_owned()),
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true, over: Vec::new() }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
             (Warning::LittleMapped { least: 0.0, most: 0.0 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
+            (Warning::RingThreads { least: 0.68, most: 0.89 }, "the kernel's threads for io_urings (SQPOLL, io-wq) took 68 % to 89 % of a sender's CPU time: it is in every cost, and not in context switches; cycles and cache misses of a polled sender are not told".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),
         ] {
             assert_eq!(with_detail(&of), line);

@@ -1,13 +1,17 @@
 //! The calls of the paths through an io_uring, and nothing else: what a script stands for in tests.
 
-use kernel::Errno;
-use kernel::poll;
 use kernel::socket::Socket;
-use kernel::uring::{Completion, Request, Ring};
+use kernel::uring::{Completion, Entered, Request, Ring};
+use kernel::{Errno, clock, poll};
+
+/// How long a thread that polls may take to fall asleep: its idle time is a tick of the kernel's or two.
+const FALLING_ASLEEP_NS: u64 = 2_000_000_000;
+/// Between two looks whether it has.
+const LOOK_NS: u64 = 200_000;
 
 /// The calls that the paths make: a ring and a socket, or a script in tests.
 pub trait Port {
-    /// One `io_uring_enter` that submits these and waits for so many completions; how many requests were taken.
+    /// Submits these and waits for so many completions; how many requests were taken.
     ///
     /// # Errors
     /// The bare errno; nothing was taken.
@@ -16,6 +20,19 @@ pub trait Port {
         requests: impl Iterator<Item = Request<'a>>,
         wait_for: u32,
     ) -> Result<u32, Errno>;
+
+    /// What the last submission took: one `io_uring_enter`, unless a thread polls.
+    fn entered(&self) -> Entered {
+        Entered::ONE
+    }
+
+    /// Waits until nobody polls for the ring, in a pause.
+    ///
+    /// # Errors
+    /// The thread that polls goes on and on.
+    fn rest(&self) -> Result<(), Errno> {
+        Ok(())
+    }
 
     /// One `io_uring_enter` that waits for so many completions, for so long where that is given.
     ///
@@ -48,6 +65,26 @@ impl Port for RingAndSocket {
         wait_for: u32,
     ) -> Result<u32, Errno> {
         self.ring.submit(&self.socket, requests, wait_for)
+    }
+
+    #[inline]
+    fn entered(&self) -> Entered {
+        self.ring.entered()
+    }
+
+    fn rest(&self) -> Result<(), Errno> {
+        if !self.ring.is_polled() {
+            return Ok(());
+        }
+        let deadline = clock::monotonic_ns() + FALLING_ASLEEP_NS;
+        while !self.ring.is_asleep() {
+            let now = clock::monotonic_ns();
+            if now > deadline {
+                return Err(Errno::TIMED_OUT);
+            }
+            clock::sleep_until_ns(now + LOOK_NS);
+        }
+        Ok(())
     }
 
     #[inline]
