@@ -104,6 +104,12 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
         options.threads_in_turn = false;
     }
     if family {
+        let idle = options.links.iter().find(|link| !Factor::Family.means_something_on(**link));
+        if let Some(link) = idle {
+            return Err(Stop::Usage(format!(
+                "--family: link {link} has no addresses; leave it out, or verify that link by itself"
+            )));
+        }
         options.families = lists.family;
     }
     if let Some(text) = &arguments.time {

@@ -114,7 +114,8 @@ impl Listener {
     ) -> Result<Met, String> {
         let wanted = prepare.cell.connections() as usize;
         let deadline = Instant::now() + patience;
-        let mut door = Door::new(&self.socket, self.address, &prepare.token, wanted, answers);
+        let mut door =
+            Door::new(&self.socket, self.address, &prepare.token, wanted, answers, HANDSHAKE);
         while !door.is_complete() {
             if is_over() {
                 return Err("given up".to_owned());

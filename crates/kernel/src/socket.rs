@@ -441,6 +441,18 @@ impl Socket {
         let address = address.into();
         let failed = |errno| {
             let failed = CallError { call: "connect", argument: address.to_string(), errno };
+            if address.port().is_none() {
+                return SocketError::with_remedy(
+                    failed,
+                    &[
+                        (libc::ECONNREFUSED, "the end that listened there is gone; start it again"),
+                        (
+                            libc::ETIMEDOUT,
+                            "the end that listens there accepts nobody: see whether it is stopped",
+                        ),
+                    ],
+                );
+            }
             SocketError::with_remedy(
                 failed,
                 &[
