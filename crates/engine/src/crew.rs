@@ -681,6 +681,9 @@ impl<T: Tally> Crew<T> {
                 receive_buffer_bytes: flow.receive_buffer()? as u64,
                 zerocopy: flow.zerocopy()?,
                 pacing_bytes_per_s: Some(flow.pacing_rate()?).filter(|rate| *rate != u64::MAX),
+                // A kernel without busy polling knows neither option, and polls nothing.
+                busy_poll_us: flow.busy_poll().ok().filter(|us| *us > 0),
+                napi_id: flow.napi_id().ok().flatten(),
             })
         };
         read().map_err(|error| failed(error.to_string()))

@@ -10,6 +10,7 @@ use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
 use model::{Audit, Bytes, Cell, Measured, Missing, Nanos, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
+use crate::busy_poll;
 use crate::congestion::CongestionChoice;
 use crate::connect::Connect;
 use crate::ends::{Ends, TrialError};
@@ -89,6 +90,7 @@ impl Engine {
         let mut links = std::collections::BTreeMap::new();
         let mut named = std::collections::BTreeMap::new();
         let mut paths = std::collections::BTreeMap::new();
+        let mut polled = std::collections::BTreeMap::new();
         // A container may have far less than its machine, and is killed when it takes more.
         let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
         let allowed =
@@ -107,6 +109,8 @@ impl Engine {
             let link = links
                 .entry(LinkSetup::from(&cell))
                 .or_insert_with_key(|setup| links::raise(setup).map(|_| ()));
+            let polled =
+                polled.entry(cell.busy_poll).or_insert_with(|| busy_poll::may_set(cell.busy_poll));
             let congestion = self.congestion.resolve(&cell.congestion);
             let congestion = named
                 .entry(congestion.clone())
@@ -121,6 +125,7 @@ impl Engine {
             let verdict = || -> Result<(), Missing> {
                 link.clone()?;
                 congestion.clone()?;
+                polled.clone()?;
                 path.clone()?;
                 seat(&cell, &self.cores)?;
                 self.message(&cell)?;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kernel::process;
 use kernel::socket::{Address, Socket};
-use model::values::{Rate, Segment, SocketBuffer};
+use model::values::{BusyPoll, Rate, Segment, SocketBuffer};
 
 use crate::protocol::{GREETING_BYTES, Prepare};
 
@@ -59,6 +59,12 @@ fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
         socket
             .set_maximum_segment(bytes)
             .map_err(|error| format!("{error}; use a --segment from 88 to 32767 bytes, or auto"))?;
+    }
+    // What net.core.busy_read gives every socket is taken back: off is off.
+    match (cell.busy_poll, socket.set_busy_poll(cell.busy_poll.micros())) {
+        // A kernel without the option polls for nobody.
+        (BusyPoll::Auto, _) | (BusyPoll::Fixed(_), Ok(())) => {}
+        (BusyPoll::Fixed(_), Err(error)) => return Err(error.to_string()),
     }
     if !prepare.congestion.is_empty() {
         socket.set_congestion(&prepare.congestion).map_err(|error| error.to_string())?;

@@ -465,6 +465,24 @@ fn settings() {
     assert!(bytes < 125_000_000.0 * lasted_s + 16_000_000.0, "{bytes} in {lasted_s} s");
     assert_eq!(settings.ring_slots, 256);
     assert_eq!(settings.receive_buffer_bytes.0, 131_072);
+    let socket =
+        |engine: &mut engine::Engine, cell: &str| trial_in_window(engine, cell, 20).receiver.socket;
+    let usual = "send=sendmsg message_bytes=4096 threads=1";
+    assert_eq!(socket(&mut engine, usual).busy_poll_us, None);
+    let plan = {
+        let mut plan = model::Plan::preset(model::Preset::Quick);
+        plan.measure.controls = false;
+        plan.factors = model::FactorLists::default();
+        plan.factors.set(model::Factor::BusyPoll, "50us").unwrap();
+        plan
+    };
+    if let Some((_, why)) = engine.unsupported(&plan).first() {
+        eprintln!("not tried: {why}");
+        return;
+    }
+    let polled = socket(&mut engine, &format!("{usual} busy_poll=50us"));
+    // The kernel takes it, and loopback has no NAPI to look at.
+    assert_eq!((polled.busy_poll_us, polled.napi_id), (Some(50), None));
 }
 
 fn strangers() {

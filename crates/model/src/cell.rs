@@ -13,8 +13,8 @@ use crate::names::{
 use crate::placement::Placement;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, CopyBelow, Depth, Fields, Flows, LowWater, MessageSize, Mtu, Offset,
-    Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, BusyPoll, Congestion, CopyBelow, Depth, Fields, Flows, LowWater, MessageSize, Mtu,
+    Offset, Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 /// One value for every factor. What each means stands with [`Factor`].
@@ -61,6 +61,7 @@ pub struct Cell {
     pub receive_low_water: LowWater,
     pub copy_below: CopyBelow,
     pub pages: Pages,
+    pub busy_poll: BusyPoll,
 }
 
 /// Why a factor means nothing to a cell, so that its value there is the default.
@@ -280,7 +281,7 @@ mod tests {
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
             "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
-            "8", "32768", "4096", "huge",
+            "8", "32768", "4096", "huge", "50us",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();

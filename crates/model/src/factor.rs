@@ -16,8 +16,8 @@ use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, CopyBelow, Depth, FactorValue, Fields, Flows, LowWater, MessageSize,
-    Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, BusyPoll, Congestion, CopyBelow, Depth, FactorValue, Fields, Flows, LowWater,
+    MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 macro_rules! factors {
@@ -240,6 +240,8 @@ factors! {
     CopyBelow { copy_below: CopyBelow = CopyBelow::DEFAULT, key "copy-below", id "copy_below", column "copy_below_bytes" }
     /// In which pages the messages of a ring lie: normal, huge (transparent huge pages; refused where the kernel gives none).
     Pages { pages: Pages = Pages::Normal, key "pages", id "pages", column "pages" }
+    /// For how long a receive call looks for packets itself before it sleeps, such as 50us, or off (SO_BUSY_POLL; needs a device with NAPI).
+    BusyPoll { busy_poll: BusyPoll = BusyPoll::Auto, key "busy-poll", id "busy_poll", column "busy_poll" }
 }
 
 /// What two values of a factor are to each other.
@@ -325,6 +327,7 @@ impl Factor {
             | Self::Rcvlowat
             | Self::CopyBelow
             | Self::Pages
+            | Self::BusyPoll
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -354,7 +357,7 @@ impl Factor {
             Self::Gro => link.joins_received_packets,
             Self::AckInterval | Self::AckPlacement => link.has_helper,
             Self::Recv | Self::ReceiveBuffer | Self::Rcvlowat | Self::Sockets => link.has_receiver,
-            Self::Rcvbuf => link.has_receiver && link.speaks_tcp,
+            Self::Rcvbuf | Self::BusyPoll => link.has_receiver && link.speaks_tcp,
             Self::Congestion
             | Self::Nodelay
             | Self::Family

@@ -244,7 +244,7 @@ impl TrialBuilder {
 
     /// Changes the record so that it earns this mark.
     ///
-    /// `Oversubscribed` leaves one usable CPU; marks of failure make the outcome a failure; `HelperClock` is only earned
+    /// `Oversubscribed` leaves one usable CPU; `NoBusyPoll` is only earned where busy polling is asked for; marks of failure make the outcome a failure; `HelperClock` is only earned
     /// on the sink.
     #[must_use]
     pub fn marked(mut self, mark: Mark) -> Self {
@@ -556,6 +556,8 @@ impl TrialBuilder {
                     Rate::Auto => None,
                     Rate::Fixed(rate) => Some(rate.0 / 8 / u64::from(self.cell.connections())),
                 },
+                busy_poll_us: Some(self.cell.busy_poll.micros()).filter(|us| *us > 0),
+                napi_id: (speaks_tcp && !self.has(Mark::NoBusyPoll)).then_some(8193),
             },
             throttled_us: self.watched(0),
             releases: None,
