@@ -243,7 +243,8 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
         return Err(unsupported(cell.check().err().unwrap_or_default()));
     }
     let rewriting = cell.rewriting.is_on() || (prepare.check && can_rewrite);
-    let (path, completions, pages) = (cell.send_path, cell.completions, cell.pages);
+    let (path, completions) = (cell.send_path, cell.completions);
+    let memory = (cell.pages, cell.sendfile_from);
     if rewriting && completions == Completions::Left {
         return Err(unsupported("completions left unread do not tell when a message may be rewritten, as checking its content takes; use --completions read".to_owned()));
     }
@@ -252,7 +253,7 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
         .then(|| timed_one_in(cell.message.bytes().0));
     Crew::start(prepare.clone(), met, ring_bytes, move |job: Job<SendTally>| {
         let message = Arc::clone(&message);
-        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, pages, one_in)))
+        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, memory, one_in)))
     })
 }
 
@@ -261,13 +262,13 @@ fn send_job<P: SendPath>(
     message: &Message,
     options: &SendOptions,
     rewriting: bool,
-    (arena, pages, one_in): (Bytes, model::Pages, Option<u32>),
+    (arena, (pages, file), one_in): (Bytes, (model::Pages, model::RingFile), Option<u32>),
 ) -> Result<Done<SendTally>, Broken> {
     let bytes = usize::try_from(arena.0).map_err(|_| failed("the ring does not fit in memory"))?;
     let mut flows = Vec::with_capacity(job.sockets.len());
     for (number, socket) in std::mem::take(&mut job.sockets) {
         // Written by this thread first, so its pages are near the worker's CPU.
-        let arena = ring_memory::ring::<P>(bytes, pages).map_err(failed)?;
+        let arena = ring_memory::ring::<P>(bytes, pages, file).map_err(failed)?;
         let mut slots = Slots::new(options.slots);
         if let Some(one_in) = one_in {
             let timer = ReleaseTimer::new(options.slots, one_in, job.seed(number));
@@ -281,6 +282,7 @@ fn send_job<P: SendPath>(
             is_shared: job.is_shared,
         };
         flow.fill(message);
+        ring_memory::settle(flow.path.arena_mut(), file).map_err(failed)?;
         flows.push(flow);
     }
     let mut watch = job.watch(flows.len());

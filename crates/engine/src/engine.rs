@@ -115,13 +115,13 @@ impl Engine {
             let congestion = named
                 .entry(congestion.clone())
                 .or_insert_with(|| CongestionChoice::may_set(&congestion));
-            let path = paths.entry((cell.send_path, cell.receive_path, cell.pages)).or_insert_with(
-                || -> Result<(), Missing> {
+            let path = paths
+                .entry((cell.send_path, cell.receive_path, cell.pages, cell.sendfile_from))
+                .or_insert_with(|| -> Result<(), Missing> {
                     send_paths::supported(cell.send_path)?;
-                    send_paths::pages_supported(cell.send_path, cell.pages)?;
+                    send_paths::ring_supported(cell.send_path, cell.pages, cell.sendfile_from)?;
                     receive_paths::supported(cell.receive_path)
-                },
-            );
+                });
             let verdict = || -> Result<(), Missing> {
                 link.clone()?;
                 congestion.clone()?;
@@ -429,6 +429,7 @@ impl Engine {
             ring_slots: cell.ring.slots(cell.message),
             slot_bytes: self.message(cell).map_or(Bytes(0), |it| Bytes(it.stride() as u64)),
             receive_buffer_bytes: Bytes(cell.receive_buffer.bytes(cell.message)),
+            ring_filesystem: ring_memory::filesystem(cell),
             series: None,
         }
     }

@@ -162,7 +162,7 @@ impl Socket {
         counted(sent)
     }
 
-    /// One `sendfile` of a part of a memfd's arena: pages of the file are put into the socket, none is copied
+    /// One `sendfile` of a part of a file's arena: pages of the file are put into the socket, none is copied
     /// (`splice_direct_to_actor`, fs/splice.c). When the kernel has let go of them it tells nobody.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::cell::Cell;
 use crate::names::{
-    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
-    Sockets, Switch, Watch,
+    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, RingFile,
+    SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
@@ -242,6 +242,8 @@ factors! {
     Pages { pages: Pages = Pages::Normal, key "pages", id "pages", column "pages" }
     /// For how long a receive call looks for packets itself before it sleeps, such as 50us, or off (SO_BUSY_POLL; needs a device with NAPI).
     BusyPoll { busy_poll: BusyPoll = BusyPoll::Auto, key "busy-poll", id "busy_poll", column "busy_poll" }
+    /// In what file the messages of sendfile lie: memfd, file (on a disk's filesystem, in the page cache; in TMPDIR, /tmp or /var/tmp).
+    SendfileFrom { sendfile_from: RingFile = RingFile::Memfd, key "sendfile-from", id "sendfile_from", column "sendfile_from" }
 }
 
 /// What two values of a factor are to each other.
@@ -328,6 +330,7 @@ impl Factor {
             | Self::CopyBelow
             | Self::Pages
             | Self::BusyPoll
+            | Self::SendfileFrom
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -379,6 +382,7 @@ impl Factor {
             | Self::Depth
             | Self::CopyBelow
             | Self::Pages
+            | Self::SendfileFrom
             | Self::Placement
             | Self::Replica
             | Self::Watch

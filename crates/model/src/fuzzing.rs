@@ -14,8 +14,8 @@ use std::str::FromStr;
 
 use crate::message::Message;
 use crate::names::{
-    AckPlacement, Audit, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
-    Sockets, Switch, Watch,
+    AckPlacement, Audit, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, RingFile,
+    SendPath, Sockets, Switch, Watch,
 };
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
@@ -113,7 +113,7 @@ fn any<T>(_: &T) -> bool {
 pub fn value(bytes: &[u8]) {
     let Some((kind, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    match kind % 39 {
+    match kind % 40 {
         0 => parsed::<Bytes>(text, any),
         1 => parsed::<Nanos>(text, any),
         2 => parsed::<Share>(text, |share| share.0 >= 0.0 && share.0.is_finite()),
@@ -181,6 +181,7 @@ pub fn value(bytes: &[u8]) {
         }),
         36 => parsed::<CopyBelow>(text, |it| it.bytes() <= MAX_MESSAGE),
         37 => parsed::<Pages>(text, any),
+        39 => parsed::<RingFile>(text, any),
         38 => parsed::<BusyPoll>(text, |it| match it {
             BusyPoll::Auto => true,
             BusyPoll::Fixed(time) => (1_000..=100_000_000).contains(&time.0) && it.micros() > 0,

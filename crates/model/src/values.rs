@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::names::{
-    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, SendPath,
-    Sockets, Switch, Watch,
+    AckPlacement, Completions, Family, Layout, Link, Offload, Pages, ReceivePath, RingFile,
+    SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::units::{BitRate, Bytes, Nanos};
@@ -46,6 +46,7 @@ named!(
     Watch,
     AckPlacement,
     Pages,
+    RingFile,
     Completions,
     Sockets
 );

@@ -91,7 +91,7 @@ pub(crate) fn load_savings(summary: &Summary) -> TextTable {
         vec![
             it.cell.id(),
             format!("{name} / {against}"),
-            format!("{} Gbit/s", short(it.offered_gbps)),
+            it.cell.rate.to_string(),
             format!("{}, {}", percent(it.delivered[0]), percent(it.delivered[1])),
             takes,
             other,

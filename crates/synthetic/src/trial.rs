@@ -10,7 +10,7 @@ use model::record::{
     SocketFacts, TcpFacts, Trial, Usage, Worker,
 };
 use model::values::Rate;
-use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, SendPath};
+use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, RingFile, SendPath};
 
 use crate::{CPUS, NO_COUNTERS, START_UNIX_MS, to_f64, to_u64};
 
@@ -293,6 +293,8 @@ impl TrialBuilder {
                 ring_slots: self.cell.ring.slots(message),
                 slot_bytes: Bytes(message.bytes().0 + 64),
                 receive_buffer_bytes: Bytes(self.cell.receive_buffer.bytes(message)),
+                ring_filesystem: (self.cell.sendfile_from == RingFile::File)
+                    .then(|| "ext4".to_owned()),
                 series: None,
             },
             outcome,

@@ -6,7 +6,7 @@ use analysis::results::Finding;
 use analysis::summary::Summary;
 use model::{Contrast, Factor};
 
-use crate::spelling::{message, over, percent, short};
+use crate::spelling::{message, over, percent};
 
 /// A sentence for each link and load.
 pub(crate) fn load_savings(summary: &Summary) -> Vec<String> {
@@ -17,7 +17,7 @@ pub(crate) fn load_savings(summary: &Summary) -> Vec<String> {
 const KEPT_UP: f64 = 0.95;
 
 fn sentence(saving: &LoadSaving) -> String {
-    let LoadSaving { cell, offered_gbps, cpus_per_gbps: [takes, other], .. } = saving;
+    let LoadSaving { cell, cpus_per_gbps: [takes, other], .. } = saving;
     let [name, against] = values(&saving.contrast);
     let [saved, takes, other] = [&saving.saved_cpus_per_gbps, takes, other].map(cpus);
     let doubt = match saving.finding {
@@ -32,8 +32,8 @@ fn sentence(saving: &LoadSaving) -> String {
         .map(|(name, delivered)| format!("; {name} delivered {} of the load", percent(delivered)))
         .collect();
     format!(
-        "at {} Gbit/s offered{}, {}: {name} in place of {against} saves {saved} CPUs for each Gbit/s ({takes} in place of {other}){doubt}{behind}",
-        short(*offered_gbps),
+        "at {} offered {}, {}: {name} in place of {against} saves {saved} CPUs for each Gbit/s ({takes} in place of {other}){doubt}{behind}",
+        cell.rate,
         over(cell.link),
         message(cell)
     )
@@ -83,7 +83,7 @@ mod tests {
         };
         assert_eq!(
             sentence(&saving),
-            "at 2 Gbit/s offered over loopback, 64 KiB: zerocopy in place of sendmsg saves 0.0100 [0.0050, 0.0200] CPUs for each Gbit/s (0.0100 [0.0050, 0.0200] in place of 0.0200 [0.0100, 0.0400])"
+            "at 2Gbit/s offered over loopback, 64 KiB: zerocopy in place of sendmsg saves 0.0100 [0.0050, 0.0200] CPUs for each Gbit/s (0.0100 [0.0050, 0.0200] in place of 0.0200 [0.0100, 0.0400])"
         );
         (saving.finding, saving.delivered) = (Finding::Undecided, [0.5, 0.99]);
         let said = sentence(&saving);
