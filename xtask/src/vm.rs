@@ -17,6 +17,10 @@ const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,urin
 /// mapped, what the other passes by reference comes in pages that can.
 const RECEIVE_PATHS: &str = "recv,recvmsg,readv,recv-trunc,recv-zerocopy,uring-recv";
 const BEFORE_RECEIVERS: &str = "sendmsg,zerocopy";
+/// Those of both that are there over unix sockets.
+const UNIX_PATHS: &str =
+    "send,staged,sendmsg,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed";
+const UNIX_RECEIVE_PATHS: &str = "recv,recvmsg,readv,uring-recv";
 /// Where packages, images and results are kept between runs.
 const WORK: &str = "target/vm";
 /// How long a machine may take, in seconds: without KVM it needs about 20 to boot and four minutes to measure.
@@ -39,7 +43,7 @@ struct Options {
 fn parse(words: &[String]) -> Result<Options, String> {
     let mut options = Options {
         packages: Vec::new(),
-        links: ["loopback", "veth", "sink"].map(str::to_owned).to_vec(),
+        links: ["loopback", "veth", "sink", judgement::UNIX].map(str::to_owned).to_vec(),
         laws: vec![2, 4, 5],
         program: PathBuf::from("target/release/copycost"),
         tests: Vec::new(),
@@ -115,15 +119,32 @@ struct Run {
     more: &'static str,
 }
 
-/// Every send path, then every receive path where one of the links has a receiver.
+/// Every send path, then every receive path where one of the links has a receiver; the same over unix sockets, of the paths that
+/// are there and without what is TCP's.
 fn runs(links: &[String]) -> Vec<Run> {
+    let (unix, links): (Vec<String>, Vec<String>) =
+        links.iter().cloned().partition(|link| link == judgement::UNIX);
     let sending = Run {
         name: "sending",
         send: PATHS,
         receive: judgement::RECV,
-        links: links.to_vec(),
+        links: links.clone(),
         // Messages of 64 KiB, of which hybrid copies the first field.
         more: "--shape 8KiB+56KiB",
+    };
+    let sending_unix = Run {
+        name: "sending-unix",
+        send: UNIX_PATHS,
+        receive: judgement::RECV,
+        links: unix.clone(),
+        more: "--shape 8KiB+56KiB",
+    };
+    let receiving_unix = Run {
+        name: "receiving-unix",
+        send: "sendmsg",
+        receive: UNIX_RECEIVE_PATHS,
+        links: unix,
+        more: "--sizes 64KiB",
     };
     let received: Vec<String> =
         links.iter().filter(|link| judgement::has_receiver(link)).cloned().collect();
@@ -135,7 +156,10 @@ fn runs(links: &[String]) -> Vec<Run> {
         // Whole pages in segments of whole pages: what recv-zerocopy can map.
         more: "--sizes 64KiB --layout paged --segment 4108 --mtu 9000",
     };
-    [sending, receiving].into_iter().filter(|run| !run.links.is_empty()).collect()
+    [sending, receiving, sending_unix, receiving_unix]
+        .into_iter()
+        .filter(|run| !run.links.is_empty())
+        .collect()
 }
 
 impl Run {
@@ -151,20 +175,21 @@ impl Run {
         )
     }
 
-    /// What must follow from it. No completion is known to be uncopied but on the sink, and the paper has one receive path.
+    /// What must follow from it. No completion is known to be uncopied but on the sink, and the paper has one receive path, over TCP.
     fn asked(&self, options: &Options) -> judgement::Asked<'_> {
+        let is_tcp = self.links.iter().any(|link| link != judgement::UNIX);
         let has_sink = self.links.iter().any(|link| !judgement::has_receiver(link));
         let laws = options
             .laws
             .iter()
             .copied()
-            .filter(|law| *law != 4 || has_sink || self.receive == judgement::RECV);
+            .filter(|law| *law != 4 || is_tcp && (has_sink || self.receive == judgement::RECV));
         judgement::Asked {
             send: self.send.split(',').collect(),
             receive: self.receive.split(',').collect(),
             links: self.links.clone(),
             laws: laws.collect(),
-            decides_claims: self.receive == judgement::RECV,
+            decides_claims: is_tcp && self.receive == judgement::RECV,
         }
     }
 }
@@ -257,5 +282,42 @@ fn unpack(result: &Path, run: &Path) -> Result<(), String> {
             String::from_utf8_lossy(&output.stderr).trim()
         )),
         Err(why) => Err(format!("sh: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unix_sockets_are_measured_by_themselves_without_what_is_of_tcp() {
+        let options = parse(&["a-kernel".to_owned()]).unwrap();
+        let runs = runs(&options.links);
+        let of = |name: &str| runs.iter().find(|run| run.name == name).unwrap();
+        for (name, on_unix) in [
+            ("sending", false),
+            ("receiving", false),
+            ("sending-unix", true),
+            ("receiving-unix", true),
+        ] {
+            let run = of(name);
+            assert_eq!(run.links == [judgement::UNIX], on_unix, "{name}");
+            assert_eq!(run.links.iter().any(|link| link == judgement::UNIX), on_unix, "{name}");
+            let asked = run.asked(&options);
+            assert!(asked.laws.contains(&5) && asked.laws.contains(&2), "{name}");
+            if on_unix {
+                assert!(!asked.laws.contains(&4) && !asked.decides_claims, "{name}");
+                let words = run.words();
+                for tcps in ["zerocopy", "-zc", "hybrid", "recv-trunc", "--segment", "--mtu"] {
+                    assert!(!words.contains(tcps), "{tcps}: {words}");
+                }
+            }
+        }
+        let only = |links: &[&str]| {
+            let links: Vec<String> = links.iter().map(|link| (*link).to_owned()).collect();
+            super::runs(&links).iter().map(|run| run.name).collect::<Vec<_>>()
+        };
+        assert_eq!(only(&["unix"]), ["sending-unix", "receiving-unix"]);
+        assert_eq!(only(&["sink"]), ["sending"]);
     }
 }

@@ -13,7 +13,7 @@ use crate::results::{CellEstimates, NoiseFloor, Ratio, RunFacts};
 use crate::round_logs::RoundLogs;
 use crate::{
     answers, ceilings, claims, copy_audits, cost_model, cpu_breakdown, crossovers, data_paths,
-    field_thresholds, laws, links, own_table, recommendation, scaling, trial_dots,
+    field_thresholds, fixed_load, laws, links, own_table, recommendation, scaling, trial_dots,
 };
 
 /// What is known of a run before it is explained.
@@ -74,6 +74,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let links = links::comparisons(&evidence);
     let link_verdicts = links::verdicts(&links);
     let recommendations = recommendation::recommendations(&evidence, &laws);
+    let load_savings = fixed_load::savings(&evidence);
     let data_paths = data_paths::data_paths(&evidence);
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);
@@ -83,6 +84,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let mut explained = Explained {
         crossovers,
         field_thresholds,
+        load_savings,
         cost_models,
         scaling,
         laws,

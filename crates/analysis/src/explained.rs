@@ -12,6 +12,7 @@ use crate::findings::{
     CeilingShare, CopyAudit, CopyingCeiling, CostModel, CpuBreakdown, Crossover, DataPath,
     FieldThreshold, LinkComparison, LinkVerdict, NotAudited, Scaling, Trials,
 };
+use crate::fixed_load::LoadSaving;
 use crate::laws::law::Law;
 use crate::own_table::TableCheck;
 use crate::recommendation::Recommendation;
@@ -24,6 +25,9 @@ pub struct Explained {
     /// From which length on it pays to pass a field by reference; empty where no message was sent in both ways.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub field_thresholds: Vec<FieldThreshold>,
+    /// What is saved where senders are held to a rate; empty where none are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub load_savings: Vec<LoadSaving>,
     /// CPU a message over size.
     pub cost_models: Vec<CostModel>,
     /// Goodput over threads.

@@ -97,6 +97,13 @@ impl JudgedTrial {
         !matches!(self.outcome, Judged::Failed) && !is_void(&self.marks)
     }
 
+    /// Whether what differs between its cell and another one's was there in both: busy polling that did nothing is compared with
+    /// none.
+    pub(crate) fn differs_as_asked(&self, other: &Self) -> bool {
+        let did_nothing = |judged: &Self| judged.marks.contains(&Mark::NoBusyPoll);
+        self.cell.busy_poll == other.cell.busy_poll || !(did_nothing(self) || did_nothing(other))
+    }
+
     /// One of its figures.
     pub fn value(&self, metric: Metric) -> Measured<f64> {
         match self.figures.of(metric) {

@@ -30,6 +30,7 @@ pub mod explained;
 mod field_thresholds;
 pub mod figures;
 pub mod findings;
+pub mod fixed_load;
 pub mod id;
 pub mod judged;
 mod judged_run;

@@ -5,6 +5,7 @@ use model::record::{
     CpuBusy, Failure, FailureKind, Finished, Imported, Machine, Outcome, SendTally, Settings, Side,
     Span, Trial, Worker,
 };
+use model::values::BusyPoll;
 use model::{Cell, Class, Mark, Measured, Share, Thresholds};
 
 /// The marks that a trial earns, void ones first, each once.
@@ -16,6 +17,12 @@ pub fn judge(trial: &Trial, thresholds: &Thresholds) -> Vec<Mark> {
         Outcome::Finished(finished) => of_finished(finished, &trial.settings, thresholds),
         Outcome::Imported(imported) => of_imported(imported, &trial.cell),
     };
+    if let Outcome::Finished(finished) = &trial.outcome
+        && trial.cell.busy_poll != BusyPoll::Auto
+        && finished.receiver.socket.napi_id.is_none()
+    {
+        marks.push(Mark::NoBusyPoll);
+    }
     if is_oversubscribed(&trial.cell, &trial.settings) {
         marks.push(Mark::Oversubscribed);
     }

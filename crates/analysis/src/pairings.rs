@@ -8,7 +8,7 @@ use model::{Block, Cell, Contrast, Measured, Plan, Share};
 
 use crate::estimate::Estimate;
 use crate::estimate::{Moments, half_width};
-use crate::judged::JudgedTrials;
+use crate::judged::{JudgedTrial, JudgedTrials};
 use crate::metric::Metric;
 use crate::pairs::{AllLogRatios, Complete, Logs, RATIO_METRICS, SIGNIFICANCE, test_family};
 use crate::results::{Finding, NoiseFloor, Ratio};
@@ -79,6 +79,8 @@ pub(crate) struct Contrasted {
     pub(crate) against: usize,
     log_ratios: AllLogRatios,
     noise: SeriesNoise,
+    /// Blocks that gave no log-ratio, as what differs was not there ([`JudgedTrial::differs_as_asked`]).
+    not_as_asked: u32,
 }
 
 /// The pairs of cells that the plan's contrasts compare, block by block, without a log-ratio yet. Controls are in none.
@@ -100,6 +102,7 @@ pub(crate) fn contrasted(plan: &Plan, places: &Places) -> Vec<Contrasted> {
                 against,
                 log_ratios: AllLogRatios::default(),
                 noise: SeriesNoise::default(),
+                not_as_asked: 0,
             }));
         }
     }
@@ -163,11 +166,11 @@ impl Pairings {
         complete: &[Complete],
     ) -> Self {
         let mut pairings = Self::new(plan, places);
-        let mut seen: Vec<Option<(Logs, &[f64])>> = vec![None; places.cells.len()];
+        let mut seen: Vec<Option<(Logs, &JudgedTrial)>> = vec![None; places.cells.len()];
         for Complete { block, trials: of_block, .. } in complete {
             for (cell, trial) in of_block {
                 let judged = &trials.all()[*trial];
-                seen[*cell] = Some((judged.logs(), &judged.turn_rates));
+                seen[*cell] = Some((judged.logs(), judged));
             }
             // Twins of one block share its drift, and may share a trial: their mean is one observation.
             let mut twins = AllLogRatios::default();
@@ -180,7 +183,11 @@ impl Pairings {
                 let collected = match into {
                     Into::Contrast(place) => {
                         let contrasted = &mut pairings.contrasts[*place];
-                        contrasted.noise.push(of_cell, of_against);
+                        if !of_cell.differs_as_asked(of_against) {
+                            contrasted.not_as_asked += 1;
+                            continue;
+                        }
+                        contrasted.noise.push(&of_cell.turn_rates, &of_against.turn_rates);
                         &mut contrasted.log_ratios
                     }
                     Into::Replicas => &mut twins,
@@ -210,7 +217,8 @@ impl Pairings {
         });
         let mut ratios = Vec::with_capacity(self.contrasts.len() * RATIO_METRICS.len());
         for (place, contrasted) in self.contrasts.iter().enumerate() {
-            let Contrasted { contrast, block, cell, against, log_ratios, noise: _ } = contrasted;
+            let Contrasted { contrast, block, cell, against, log_ratios, noise: _, not_as_asked } =
+                contrasted;
             let link = places.cells[*cell].link;
             for (metric, tested) in families.iter().filter(|(metric, _)| metric.is_formed_on(link))
             {
@@ -225,7 +233,13 @@ impl Pairings {
                     cell: places.cells[*cell].clone(),
                     against: places.cells[*against].clone(),
                     metric: *metric,
-                    ratio: log_ratios.ratio(*metric),
+                    ratio: if *not_as_asked > 0 && log_ratios.is_empty() {
+                        Measured::absent(
+                            "busy polling did nothing: the receiving connections had no NAPI id",
+                        )
+                    } else {
+                        log_ratios.ratio(*metric)
+                    },
                     trimmed: log_ratios.of(*metric).trimmed(),
                     p: tested[place].map_or_else(too_few, |tested| Measured::Value(tested.p)),
                     p_holm: tested[place]

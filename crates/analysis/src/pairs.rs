@@ -259,6 +259,11 @@ impl AllLogRatios {
 }
 
 impl AllLogRatios {
+    /// Whether nothing was paired.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|of| !of.is_undefined && of.moments().is_empty())
+    }
+
     /// The geometric mean of the ratios of a metric, or why there is none: where goodput was paired, the figure is what is
     /// missing, and no trial.
     pub(crate) fn ratio(&self, metric: Metric) -> Measured<Estimate> {

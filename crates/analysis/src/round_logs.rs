@@ -63,7 +63,8 @@ impl<'a> RoundLogs<'a> {
         against: usize,
         metric: Metric,
     ) -> Option<Vec<(u32, f64)>> {
-        Some(less(self.at(cell, metric)?, self.at(against, metric)?))
+        let pairs = less(self.at(cell, metric)?, self.at(against, metric)?);
+        Some(self.as_asked(cell, against, pairs))
     }
 
     /// The same of the steady windows that are the control of a series.
@@ -75,7 +76,22 @@ impl<'a> RoundLogs<'a> {
     ) -> Option<Vec<(u32, f64)>> {
         let of =
             |cell: usize| self.of_figure(cell, |judged| judged.figures.of_control(metric).ok());
-        Some(less(of(cell)?, of(against)?))
+        Some(self.as_asked(cell, against, less(of(cell)?, of(against)?)))
+    }
+
+    /// Pairs of rounds without those in which what differs between the two was not there.
+    fn as_asked(&self, cell: usize, against: usize, mut pairs: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+        if self.places.cells[cell].busy_poll != self.places.cells[against].busy_poll {
+            let trial = |cell: usize, round: u32| {
+                let of_round = self.by_cell[cell].iter().find(|(of, _)| *of == round);
+                of_round.map(|(_, trial)| &self.trials.all()[*trial])
+            };
+            pairs.retain(|(round, _)| {
+                let both = trial(cell, *round).zip(trial(against, *round));
+                both.is_some_and(|(one, other)| one.differs_as_asked(other))
+            });
+        }
+        pairs
     }
 
     /// The logarithm of one figure of a cell, round by round; empty for a cell that is not of the plan, and where a figure

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
+use model::values::BusyPoll;
 use model::{Cell, Contrast, Factor, Link, Mark, Measured, Plan, saturating_sum};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -192,6 +193,15 @@ pub enum Warning {
         /// The most of a cell.
         most: f64,
     },
+    /// Busy polling was asked for and did nothing, as the receiving connections had no NAPI id.
+    NoBusyPoll {
+        /// In so many cells.
+        cells: u32,
+        /// Of so many that ask for it.
+        of: u32,
+        /// Their links.
+        over: Vec<Link>,
+    },
     /// What was passed by reference was copied.
     Copied {
         /// The least and the largest share of a cell's completions.
@@ -255,7 +265,7 @@ const INSTRUMENT_LIMIT: f64 = 0.01;
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 23] = [
+    const ALL: [Warn; 24] = [
         imported,
         without_valid_trial,
         not_reached,
@@ -276,6 +286,7 @@ pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
         copied,
         little_mapped,
         ring_threads,
+        no_busy_poll,
         no_counters,
         congestion,
         virtual_machine,
@@ -527,6 +538,22 @@ fn ring_threads(basis: &Basis<'_>) -> Option<Warning> {
         [least.min(share), most.max(share)]
     });
     (least <= most).then_some(Warning::RingThreads { least, most })
+}
+
+fn no_busy_poll(basis: &Basis<'_>) -> Option<Warning> {
+    let asked: Vec<&CellEstimates> = basis
+        .estimates
+        .iter()
+        .filter(|e| !e.control && e.trials > 0 && e.cell.busy_poll != BusyPoll::Auto)
+        .collect();
+    let idle: Vec<&CellEstimates> =
+        asked.iter().copied().filter(|e| e.marks.contains_key(&Mark::NoBusyPoll)).collect();
+    let over: BTreeSet<Link> = idle.iter().map(|e| e.cell.link).collect();
+    (!idle.is_empty()).then(|| Warning::NoBusyPoll {
+        cells: count(idle.len()),
+        of: count(asked.len()),
+        over: over.into_iter().collect(),
+    })
 }
 
 fn oversubscribed(basis: &Basis<'_>) -> Option<Warning> {

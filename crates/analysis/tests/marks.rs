@@ -34,7 +34,8 @@ fn every_mark_is_earned_alone_and_has_its_class() {
     // Repeated is earned beside an earlier attempt.
     for mark in Mark::ALL.iter().filter(|mark| **mark != Mark::Repeated) {
         let link = if *mark == Mark::HelperClock { Link::Sink } else { Link::Loopback };
-        let cell = Cell { link, ..Cell::default() };
+        let asked = if *mark == Mark::NoBusyPoll { "50us" } else { "off" };
+        let cell = Cell { link, busy_poll: asked.parse().unwrap(), ..Cell::default() };
         let marks = judged(&synthetic::trial(&cell, 1).marked(*mark).build());
         assert_eq!(marks, [*mark]);
         assert_eq!(is_void(&marks), mark.class() == Class::Void);
@@ -84,6 +85,19 @@ fn each_kind_of_failure_has_its_mark() {
             [mark]
         );
     }
+}
+
+#[test]
+fn busy_polling_that_the_receiving_connection_could_not_have_is_noted() {
+    let judged_as = |id: &str, napi_id: Option<u32>| {
+        let mut trial = synthetic::trial(&id.parse().unwrap(), 1).build();
+        let Outcome::Finished(finished) = &mut trial.outcome else { panic!("it failed") };
+        (finished.sender.socket.napi_id, finished.receiver.socket.napi_id) = (Some(3), napi_id);
+        judged(&trial)
+    };
+    assert_eq!(judged_as("busy_poll=50us", None), [Mark::NoBusyPoll]);
+    assert_eq!(judged_as("busy_poll=50us", Some(3)), []);
+    assert_eq!(judged_as("send=send", None), [], "nobody asked for it");
 }
 
 #[test]

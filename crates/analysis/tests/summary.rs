@@ -131,6 +131,47 @@ fn that_threads_of_the_kernel_did_a_part_of_the_work_is_told_where_they_did() {
 }
 
 #[test]
+fn busy_polling_that_could_not_happen_is_told_and_compared_with_nothing() {
+    let mut plan = small_plan();
+    plan.factors.set(Factor::Send, "send,sendmsg").unwrap();
+    plan.factors.set(Factor::BusyPoll, "off,50us").unwrap();
+    let summary_of = |could: bool| {
+        let make = |cell: &Cell, round| {
+            let trial = noisy(cell, round);
+            if could { trial } else { trial.marked(Mark::NoBusyPoll) }
+        };
+        summary(&plan, &synthetic::run(&plan, 12, make))
+    };
+    for could in [true, false] {
+        let summary = summary_of(could);
+        let of =
+            |factor: Factor| summary.ratios.iter().filter(move |r| r.contrast.factor == factor);
+        assert!(of(Factor::BusyPoll).count() >= 4 && of(Factor::Send).count() >= 4);
+        assert!(of(Factor::Send).any(|ratio| ratio.ratio.value().is_some()), "paths are compared");
+        let compared: Vec<&Ratio> =
+            of(Factor::BusyPoll).filter(|ratio| ratio.ratio.value().is_some()).collect();
+        let told = summary.warnings.contains(&Warning::NoBusyPoll {
+            cells: 2,
+            of: 2,
+            over: vec![model::Link::Loopback],
+        });
+        assert_eq!((told, compared.is_empty()), (!could, !could), "{compared:?}");
+        if !could {
+            for ratio in of(Factor::BusyPoll) {
+                assert!(ratio.ratio.reason().unwrap().contains("no NAPI id"), "{ratio:?}");
+                assert_eq!(ratio.finding, Finding::Undecided);
+                assert_eq!(ratio.p.value(), None);
+            }
+            let drawn = |c: &analysis::findings::Crossover| {
+                c.contrast.factor == Factor::BusyPoll && !c.sizes.is_empty()
+            };
+            assert!(!summary.explained.crossovers.iter().any(drawn));
+            assert_eq!(summary.marks[&Mark::NoBusyPoll], 24);
+        }
+    }
+}
+
+#[test]
 fn intervals_hold_the_truth_that_was_put_in() {
     let plan = plan(Preset::Default);
     type Truth = fn(synthetic::Figures) -> f64;

@@ -114,6 +114,12 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
         options.threads_in_turn = false;
     }
     if family {
+        let idle = options.links.iter().find(|link| !Factor::Family.means_something_on(**link));
+        if let Some(link) = idle {
+            return Err(Stop::Usage(format!(
+                "--family: link {link} has no addresses; leave it out, or verify that link by itself"
+            )));
+        }
         options.families = lists.family;
     }
     if let Some(text) = &arguments.time {
@@ -146,6 +152,7 @@ fn routes(engine: &Engine, options: &VerifyOptions) -> Result<(Vec<Route>, Vec<S
         receive_path: options.receive.clone(),
         link: options.links.clone(),
         family: options.families.clone(),
+        sendfile_from: options.files.clone(),
         threads: vec![Threads::ONE],
         ..FactorLists::default()
     };
@@ -180,11 +187,12 @@ fn routes(engine: &Engine, options: &VerifyOptions) -> Result<(Vec<Route>, Vec<S
 
 /// What routes have in common that all others lack, in few words; else each of them.
 fn common(some: &[Route], all: &[Route]) -> String {
-    let parts: [fn(&Route) -> String; 4] = [
+    let parts: [fn(&Route) -> String; 5] = [
         |route| route.send.to_string(),
         |route| route.receive.to_string(),
         |route| route.link.to_string(),
         |route| route.family.to_string(),
+        |route| format!("--sendfile-from {}", route.file),
     ];
     let first = some.first();
     let shared = parts.iter().find_map(|part| {

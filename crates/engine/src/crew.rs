@@ -251,7 +251,8 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
         return Err(unsupported(cell.check().err().unwrap_or_default()));
     }
     let rewriting = cell.rewriting.is_on() || (prepare.check && can_rewrite);
-    let (path, completions, pages) = (cell.send_path, cell.completions, cell.pages);
+    let (path, completions) = (cell.send_path, cell.completions);
+    let memory = (cell.pages, cell.sendfile_from);
     if rewriting && completions == Completions::Left {
         return Err(unsupported("completions left unread do not tell when a message may be rewritten, as checking its content takes; use --completions read".to_owned()));
     }
@@ -266,7 +267,7 @@ fn start_senders(prepare: Prepare, met: Met) -> Result<Crew<SendTally>, Broken> 
         {
             polling.cpu = Some(pollers[job.worker % pollers.len()]);
         }
-        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, pages, one_in)))
+        with_send_path!(path, completions, Path => send_job::<Path>(job, &message, &options, rewriting, (arena, memory, one_in)))
     })
 }
 
@@ -288,7 +289,7 @@ fn send_job<P: SendPath>(
     message: &Message,
     options: &SendOptions,
     rewriting: bool,
-    (arena, pages, one_in): (Bytes, model::Pages, Option<u32>),
+    (arena, (pages, file), one_in): (Bytes, (model::Pages, model::RingFile), Option<u32>),
 ) -> Result<Done<SendTally>, Broken> {
     let bytes = usize::try_from(arena.0).map_err(|_| failed("the ring does not fit in memory"))?;
     let mut flows: Vec<SendFlow<P>> = Vec::with_capacity(job.sockets.len());
@@ -299,7 +300,7 @@ fn send_job<P: SendPath>(
             polling.shared_with = flows.first().and_then(|flow| flow.path.polled_ring());
         }
         // Written by this thread first, so its pages are near the worker's CPU.
-        let arena = ring_memory::ring::<P>(bytes, pages).map_err(failed)?;
+        let arena = ring_memory::ring::<P>(bytes, pages, file).map_err(failed)?;
         let mut slots = Slots::new(options.slots);
         if let Some(one_in) = one_in {
             let timer = ReleaseTimer::new(options.slots, one_in, job.seed(number));
@@ -313,6 +314,7 @@ fn send_job<P: SendPath>(
             is_shared: job.is_shared,
         };
         flow.fill(message);
+        ring_memory::settle(flow.path.arena_mut(), file).map_err(failed)?;
         flows.push(flow);
     }
     let mut watch = job.watch(flows.len());
@@ -737,6 +739,9 @@ impl<T: Tally> Crew<T> {
                 receive_buffer_bytes: flow.receive_buffer()? as u64,
                 zerocopy: flow.zerocopy()?,
                 pacing_bytes_per_s: Some(flow.pacing_rate()?).filter(|rate| *rate != u64::MAX),
+                // A kernel without busy polling knows neither option, and polls nothing.
+                busy_poll_us: flow.busy_poll().ok().filter(|us| *us > 0),
+                napi_id: flow.napi_id().ok().flatten(),
             })
         };
         read().map_err(|error| failed(error.to_string()))

@@ -10,6 +10,7 @@ use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
 use model::{Audit, Bytes, Cell, Measured, Missing, Nanos, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
+use crate::busy_poll;
 use crate::congestion::CongestionChoice;
 use crate::connect::Connect;
 use crate::ends::{Ends, TrialError};
@@ -90,6 +91,7 @@ impl Engine {
         let mut named = std::collections::BTreeMap::new();
         let mut paths = std::collections::BTreeMap::new();
         let mut rings = std::collections::BTreeMap::new();
+        let mut polled = std::collections::BTreeMap::new();
         // A container may have far less than its machine, and is killed when it takes more.
         let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
         let allowed =
@@ -108,17 +110,19 @@ impl Engine {
             let link = links
                 .entry(LinkSetup::from(&cell))
                 .or_insert_with_key(|setup| links::raise(setup).map(|_| ()));
+            let polled =
+                polled.entry(cell.busy_poll).or_insert_with(|| busy_poll::may_set(cell.busy_poll));
             let congestion = self.congestion.resolve(&cell.congestion);
             let congestion = named
                 .entry(congestion.clone())
                 .or_insert_with(|| CongestionChoice::may_set(&congestion));
-            let path = paths.entry((cell.send_path, cell.receive_path, cell.pages)).or_insert_with(
-                || -> Result<(), Missing> {
+            let path = paths
+                .entry((cell.send_path, cell.receive_path, cell.pages, cell.sendfile_from))
+                .or_insert_with(|| -> Result<(), Missing> {
                     send_paths::supported(cell.send_path)?;
-                    send_paths::pages_supported(cell.send_path, cell.pages)?;
-                    Ok(receive_paths::supported(cell.receive_path)?)
-                },
-            );
+                    send_paths::memory_supported(cell.send_path, cell.pages, cell.sendfile_from)?;
+                    receive_paths::supported(cell.receive_path)
+                });
             let has_ring = cell.send_path.capabilities().goes_through_uring;
             let ring = rings
                 .entry((has_ring, cell.is_polled(), cell.registered_files, cell.defer_taskrun))
@@ -127,6 +131,7 @@ impl Engine {
                 cell.check()?;
                 link.clone()?;
                 congestion.clone()?;
+                polled.clone()?;
                 path.clone()?;
                 ring.clone()?;
                 seat(&cell, &self.cores)?;
@@ -431,6 +436,7 @@ impl Engine {
             ring_slots: cell.ring.slots(cell.message),
             slot_bytes: self.message(cell).map_or(Bytes(0), |it| Bytes(it.stride() as u64)),
             receive_buffer_bytes: Bytes(cell.receive_buffer.bytes(cell.message)),
+            ring_filesystem: ring_memory::filesystem(cell),
             series: None,
         }
     }

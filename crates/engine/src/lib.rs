@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod auditing;
+mod busy_poll;
 pub mod by_hand;
 mod child;
 mod congestion;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kernel::process;
 use kernel::socket::{Address, Socket};
-use model::values::{Rate, Segment, SocketBuffer};
+use model::values::{BusyPoll, Rate, Segment, SocketBuffer};
 
 use crate::protocol::{GREETING_BYTES, Prepare};
 
@@ -60,6 +60,12 @@ fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
             .set_maximum_segment(bytes)
             .map_err(|error| format!("{error}; use a --segment from 88 to 32767 bytes, or auto"))?;
     }
+    // What net.core.busy_read gives every socket is taken back: off is off.
+    match (cell.busy_poll, socket.set_busy_poll(cell.busy_poll.micros())) {
+        // A kernel without the option polls for nobody.
+        (BusyPoll::Auto, _) | (BusyPoll::Fixed(_), Ok(())) => {}
+        (BusyPoll::Fixed(_), Err(error)) => return Err(error.to_string()),
+    }
     if !prepare.congestion.is_empty() {
         socket.set_congestion(&prepare.congestion).map_err(|error| error.to_string())?;
     }
@@ -114,7 +120,8 @@ impl Listener {
     ) -> Result<Met, String> {
         let wanted = prepare.cell.connections() as usize;
         let deadline = Instant::now() + patience;
-        let mut door = Door::new(&self.socket, self.address, &prepare.token, wanted, answers);
+        let mut door =
+            Door::new(&self.socket, self.address, &prepare.token, wanted, answers, HANDSHAKE);
         while !door.is_complete() {
             if is_over() {
                 return Err("given up".to_owned());

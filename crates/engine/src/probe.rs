@@ -3,13 +3,15 @@
 use std::fmt;
 
 use kernel::counter_probe::{self, Answer};
+use kernel::disk_file::DiskFolder;
 use kernel::idle::{IdleClock, IdleSource};
 use kernel::snmp::Snmp;
 use kernel::{Unavailable, cpu};
 use model::host::Host;
 use model::names::AckPlacement;
 use model::{
-    Cell, Deferral, Factor, Family, Instrument, Link, Missing, Pages, ReceivePath, SendPath,
+    Cell, Deferral, Factor, Family, Instrument, Link, Missing, Pages, ReceivePath, RingFile,
+    SendPath,
 };
 use serde::{Serialize, Serializer};
 
@@ -106,9 +108,16 @@ pub fn probe() -> Probe {
         let note = since.map_or_else(String::new, |version| format!("since Linux {version}"));
         items.push(item("send path", path.name(), send_paths::supported(*path), note));
     }
-    let huge = send_paths::pages_supported(SendPath::A2, Pages::Huge);
+    let huge = send_paths::memory_supported(SendPath::A2, Pages::Huge, RingFile::Memfd);
     items.push(item("memory", "huge pages", huge, "for --pages huge"));
     items.extend(of_rings());
+    let of_files = SendPath::ALL.iter().find(|path| path.capabilities().sends_from_file);
+    if let Some(path) = of_files {
+        let file = send_paths::memory_supported(*path, Pages::Normal, RingFile::File);
+        let on = DiskFolder::usual()
+            .map_or_else(|_| String::new(), |folder| format!(" ({})", folder.filesystem()));
+        items.push(item("memory", "file on a disk", file, format!("for --sendfile-from file{on}")));
+    }
     for path in ReceivePath::ALL {
         items.push(item("receive path", path.name(), receive_paths::supported(*path), ""));
     }

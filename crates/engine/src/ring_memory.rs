@@ -5,8 +5,11 @@
 //! of which more than a tenth lies in small pages is refused.
 
 use kernel::arena::{Arena, Pages};
+use kernel::disk_file::DiskFolder;
 use model::Missing;
+use model::names::RingFile;
 
+use crate::error::missing;
 use crate::send_paths::SendPath;
 
 /// The pages of a cell.
@@ -28,7 +31,14 @@ pub(crate) fn pages(asked: model::Pages) -> Result<Pages, Missing> {
 ///
 /// # Errors
 /// The call that the kernel refused, or that it gave less than asked for, with the remedy.
-pub(crate) fn ring<P: SendPath>(bytes: usize, asked: model::Pages) -> Result<Arena, Missing> {
+pub(crate) fn ring<P: SendPath>(
+    bytes: usize,
+    asked: model::Pages,
+    file: RingFile,
+) -> Result<Arena, Missing> {
+    if file == RingFile::File {
+        return on_disk(bytes);
+    }
     let pages = pages(asked)?;
     let arena = P::arena(bytes, pages).map_err(|error| error.to_string())?;
     if asked == model::Pages::Normal {
@@ -39,6 +49,43 @@ pub(crate) fn ring<P: SendPath>(bytes: usize, asked: model::Pages) -> Result<Are
         return Ok(arena);
     }
     Err(not_huge(huge, whole, arena.is_of_file()))
+}
+
+/// A ring in a file of a disk.
+fn on_disk(bytes: usize) -> Result<Arena, Missing> {
+    let folder = DiskFolder::usual().map_err(missing)?;
+    let arena = Arena::of_disk(bytes, &folder);
+    arena.map_err(|error| {
+        Missing::of_itself("a file on a disk").because(error.to_string()).unlocked_by(
+            "set TMPDIR to a folder with room on ext4, xfs or btrfs, or use --sendfile-from memfd",
+        )
+    })
+}
+
+/// Where the rings of a cell lie in a file of a disk: its filesystem.
+pub(crate) fn filesystem(cell: &model::Cell) -> Option<String> {
+    if cell.sendfile_from != RingFile::File || !cell.send_path.capabilities().sends_from_file {
+        return None;
+    }
+    DiskFolder::usual().ok().map(|folder| folder.filesystem().to_owned())
+}
+
+/// Has a ring on a disk written out, and sees to it that no page of it would be read from there.
+///
+/// # Errors
+/// The disk failed, or memory is short.
+pub(crate) fn settle(ring: &Arena, file: RingFile) -> Result<(), Missing> {
+    if file != RingFile::File {
+        return Ok(());
+    }
+    match ring.settle().map_err(|error| error.to_string())? {
+        0 => Ok(()),
+        pages => Err(Missing::of_itself("a file in the page cache")
+            .because(format!(
+                "{pages} pages of the ring are not in memory before the first message"
+            ))
+            .unlocked_by("free some memory, or use a smaller --ring")),
+    }
 }
 
 fn not_huge(huge: u64, wanted: u64, is_of_file: bool) -> Missing {
@@ -60,12 +107,12 @@ fn not_huge(huge: u64, wanted: u64, is_of_file: bool) -> Missing {
     }
 }
 
-/// Whether a path can have a ring of such pages here; tried with one of them.
+/// Whether a path can have a ring of such pages, in such a file, here; tried with one of them.
 ///
 /// # Errors
 /// As [`ring`].
-pub(crate) fn supported<P: SendPath>(asked: model::Pages) -> Result<(), Missing> {
-    ring::<P>(pages(asked)?.bytes(), asked).map(drop)
+pub(crate) fn supported<P: SendPath>(asked: model::Pages, file: RingFile) -> Result<(), Missing> {
+    ring::<P>(pages(asked)?.bytes(), asked, file).map(drop)
 }
 
 /// What a ring of so many bytes takes of memory: whole pages.
@@ -83,8 +130,8 @@ mod tests {
     fn a_ring_of_huge_pages_is_one_or_is_refused_with_what_gives_it() {
         let bytes = 3 << 20;
         for (path, ring) in [
-            ("sendmsg", ring::<Sendmsg>(bytes, model::Pages::Huge)),
-            ("sendfile", ring::<Sendfile>(bytes, model::Pages::Huge)),
+            ("sendmsg", ring::<Sendmsg>(bytes, model::Pages::Huge, RingFile::Memfd)),
+            ("sendfile", ring::<Sendfile>(bytes, model::Pages::Huge, RingFile::Memfd)),
         ] {
             match ring {
                 Ok(arena) => {
@@ -97,7 +144,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(ring::<Sendmsg>(100, model::Pages::Normal).unwrap().len(), 100);
+        assert_eq!(ring::<Sendmsg>(100, model::Pages::Normal, RingFile::Memfd).unwrap().len(), 100);
     }
 
     #[test]

@@ -121,12 +121,16 @@ pub fn supported(path: model::SendPath) -> Result<(), model::Missing> {
     with_send_path!(path, model::Completions::Read, Path => <Path as SendPath>::supported())
 }
 
-/// Whether a path can have the memory of its ring in such pages here.
+/// Whether a path can have the memory of its ring in such pages, and of such a file, here.
 ///
 /// # Errors
 /// Why not, with the remedy and what undoes that.
-pub fn pages_supported(path: model::SendPath, pages: model::Pages) -> Result<(), model::Missing> {
-    with_send_path!(path, model::Completions::Read, Path => ring_memory::supported::<Path>(pages))
+pub fn memory_supported(
+    path: model::SendPath,
+    pages: model::Pages,
+    file: model::RingFile,
+) -> Result<(), model::Missing> {
+    with_send_path!(path, model::Completions::Read, Path => ring_memory::supported::<Path>(pages, file))
 }
 
 /// Whether this machine makes the io_uring of a cell's senders as the cell says; of a path without one, yes.

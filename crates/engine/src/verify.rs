@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::names::Switch;
+use model::names::{RingFile, Switch};
 use model::record::{Failure, FailureKind, Outcome};
 use model::shape::Shape;
 use model::values::{Fields, MessageSize, Replica, Ring, Threads};
@@ -37,6 +37,8 @@ pub struct VerifyOptions {
     pub registered_files: Vec<Switch>,
     /// Whether each size and route through one is sent in one of those ways, the next one each time, and not in each.
     pub rings_in_turn: bool,
+    /// Kinds of files, for paths that send pages of one.
+    pub files: Vec<RingFile>,
     /// How long each trial sends.
     pub window: Nanos,
 }
@@ -64,6 +66,7 @@ impl Default for VerifyOptions {
             sqpoll: vec![Switch::Off, Switch::On],
             registered_files: vec![Switch::Off, Switch::On],
             rings_in_turn: true,
+            files: RingFile::ALL.to_vec(),
             window: Nanos::ms(20),
         }
     }
@@ -154,11 +157,18 @@ impl VerifyOptions {
             families.into_iter().map(move |family| (link, family))
         });
         families.flat_map(|(link, family)| {
+            let sent = self.paths.iter().flat_map(|send| {
+                let is_of_file = send.capabilities().sends_from_file;
+                let usual = Cell::default().sendfile_from;
+                let files = if is_of_file { self.files.clone() } else { vec![usual] };
+                files.into_iter().map(move |file| (*send, file))
+            });
             let pairs =
-                self.paths.iter().flat_map(|send| self.receive.iter().map(move |r| (send, r)));
-            pairs.map(move |(send, receive)| Route {
-                send: *send,
-                receive: *receive,
+                sent.flat_map(|sent| self.receive.iter().map(move |receive| (sent, *receive)));
+            pairs.map(move |((send, file), receive)| Route {
+                send,
+                file,
+                receive,
                 link: *link,
                 family,
             })
@@ -171,6 +181,8 @@ impl VerifyOptions {
 pub struct Route {
     /// The send path.
     pub send: SendPath,
+    /// What its messages lie in, where it sends pages of a file.
+    pub file: RingFile,
     /// The receive path.
     pub receive: ReceivePath,
     /// The link.
@@ -182,14 +194,21 @@ pub struct Route {
 impl Route {
     /// That of a cell.
     pub const fn through(cell: &Cell) -> Self {
-        let Cell { send_path, receive_path, link, family, .. } = cell;
-        Self { send: *send_path, receive: *receive_path, link: *link, family: *family }
+        let Cell { send_path, sendfile_from, receive_path, link, family, .. } = cell;
+        Self {
+            send: *send_path,
+            file: *sendfile_from,
+            receive: *receive_path,
+            link: *link,
+            family: *family,
+        }
     }
 
     /// A cell like another that goes this way.
     pub fn of(self, like: &Cell) -> Cell {
         Cell {
             send_path: self.send,
+            sendfile_from: self.file,
             receive_path: self.receive,
             link: self.link,
             family: self.family,
@@ -200,7 +219,11 @@ impl Route {
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {} over {}", self.send, self.receive, self.link)?;
+        f.write_str(self.send.name())?;
+        if self.file != Cell::default().sendfile_from {
+            write!(f, " from a {}", self.file)?;
+        }
+        write!(f, " to {} over {}", self.receive, self.link)?;
         if self.link.speaks_tcp() { write!(f, " {}", self.family) } else { Ok(()) }
     }
 }

@@ -192,6 +192,7 @@ fn refusals() {
         (Factor::Family, "ipv6"),
         (Factor::Segment, "1000"),
         (Factor::Rate, "1Gbit/s"),
+        (Factor::BusyPoll, "50us"),
         (Factor::SoZerocopy, "off"),
         (Factor::Mtu, "9000"),
     ] {

@@ -37,11 +37,12 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: [Test; 7] = [
+    let tests: [Test; 8] = [
         ("checked_content_arrives_unchanged_and_the_devices_are_recorded", content),
         ("zero_copy_over_veth_is_copied_on_delivery", zero_copy_is_copied),
         ("a_segment_size_reaches_the_connections_of_every_link", segments),
         ("congestion_control_and_buffers_work_in_a_new_namespace", settings),
+        ("sockets_have_a_napi_id_where_the_device_joins_packets", napi_ids),
         ("what_a_link_does_not_have_is_refused_before_anything_runs", refusals),
         ("a_setting_that_cannot_be_is_refused_with_the_remedy", impossible_settings),
         ("a_killed_engine_leaves_no_process_namespace_or_interface", killed_engines),
@@ -95,6 +96,23 @@ fn content() {
         let cell = format!("send=send link=veth message_bytes=4096 threads=1 gro={gro}");
         let (_, outcome) = engine.trial(&order(&cell, 20)).unwrap();
         assert_eq!(finished(outcome, &cell).link.value().unwrap().gro, is_on);
+    }
+}
+
+fn napi_ids() {
+    let mut engine = engine();
+    // Packets go through a veth device's NAPI where it joins them and they may be joined (`veth_skb_is_eligible_for_gro`,
+    // drivers/net/veth.c).
+    for (offloads, has_napi) in [("gro=on tso=off", true), ("gro=off", false)] {
+        let cell = format!(
+            "send=sendmsg link=veth message_bytes=4096 threads=1 {offloads} busy_poll=50us"
+        );
+        let finished = trial_in_window(&mut engine, &cell, 50);
+        for socket in [&finished.sender.socket, &finished.receiver.socket] {
+            assert_eq!(socket.busy_poll_us, Some(50), "{cell}");
+            assert_eq!(socket.napi_id.is_some(), has_napi, "{cell}: {socket:?}");
+        }
+        assert_eq!(finished.receiver.total.received_bytes, finished.sender.total.accepted_bytes);
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
 
+use crate::disk_file::{self, DiskFolder};
 use crate::error::{CallError, Errno};
 use crate::process;
 
@@ -76,6 +77,48 @@ impl Arena {
             return Err(refused(("ftruncate", Errno::last())));
         }
         Self::map(bytes, mapped, Some(file), pages).map_err(refused)
+    }
+
+    /// The same, of a file without a name in a folder of a disk: what `sendfile` sends of it is page cache, as of a file that a
+    /// service has read. See [`Arena::settle`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Arena::new`]; ENOSPC where the disk is full, EOPNOTSUPP of a filesystem without such files.
+    pub fn of_disk(bytes: usize, folder: &DiskFolder) -> Result<Self, CallError> {
+        let refused = |(call, errno)| CallError {
+            call,
+            argument: format!("{bytes} bytes of a file, {}", folder.filesystem()),
+            errno,
+        };
+        let mapped = Pages::NORMAL.round_up(bytes).map_err(refused)?;
+        if mapped == 0 {
+            return Err(refused(("mmap", Errno(libc::EINVAL))));
+        }
+        let file = OwnedFd::from(folder.unnamed(mapped)?);
+        Self::map(bytes, mapped, Some(file), Pages::NORMAL).map_err(refused)
+    }
+
+    /// Has a file's pages written out, so that the kernel does not while they are sent, and answers how many of them are not in
+    /// memory (mincore(2)): those would be read from the disk. Nothing is written out of anonymous memory and of a memfd.
+    ///
+    /// # Errors
+    ///
+    /// EIO, ENOSPC of the disk.
+    pub fn settle(&self) -> Result<usize, CallError> {
+        if let Some(file) = self.file() {
+            disk_file::write_out(file)?;
+        }
+        let mapping = &*self.mapping;
+        let pages = mapping.bytes.div_ceil(process::page_size());
+        let mut resident = vec![0_u8; pages];
+        // SAFETY: the range is a mapping of ours, and the answer has a byte for each of its pages.
+        let asked =
+            unsafe { libc::mincore(mapping.base.cast(), mapping.bytes, resident.as_mut_ptr()) };
+        if asked != 0 {
+            return Err(CallError::last("mincore", format!("{} bytes of the ring", mapping.bytes)));
+        }
+        Ok(resident.iter().filter(|page| **page & 1 == 0).count())
     }
 
     /// Maps anonymous memory or a whole file, and writes every page once.
@@ -401,6 +444,26 @@ mod tests {
         assert_eq!(Arena::of_pages(0, pages).unwrap_err().errno, Errno(libc::EINVAL));
         assert_eq!(Arena::of_pages(usize::MAX, pages).unwrap_err().errno, Errno(libc::ENOMEM));
         eprintln!("in huge pages: {huge} of {} bytes", 2 * pages.bytes());
+    }
+
+    #[test]
+    fn a_ring_on_a_disk_is_written_out_and_all_of_it_stays_in_memory() {
+        let folder = match DiskFolder::usual() {
+            Ok(folder) => folder,
+            Err(why) => return eprintln!("skipped: {why}"),
+        };
+        let mut arena = match Arena::of_disk(5 * process::page_size() + 7, &folder) {
+            Ok(arena) => arena,
+            Err(why) => return eprintln!("skipped: {why}"),
+        };
+        assert_eq!(arena.len(), 5 * process::page_size() + 7);
+        arena.bytes_mut(5000..5003).copy_from_slice(b"abc");
+        assert_eq!(arena.settle(), Ok(0));
+        assert!(arena.is_of_file());
+        assert_eq!(arena.bytes(4999..5004), b"\0abc\0");
+        assert_eq!(Arena::of_disk(0, &folder).unwrap_err().errno, Errno(libc::EINVAL));
+        assert_eq!(Arena::new(5000).unwrap().settle(), Ok(0));
+        assert_eq!(Arena::of_memfd(5000, Pages::NORMAL).unwrap().settle(), Ok(0));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod copy_audit;
 pub mod copying;
 pub mod counter_probe;
 pub mod cpu;
+pub mod disk_file;
 pub mod error_queue;
 pub mod frames;
 pub mod futex;

@@ -162,7 +162,7 @@ impl Socket {
         counted(sent)
     }
 
-    /// One `sendfile` of a part of a memfd's arena: pages of the file are put into the socket, none is copied
+    /// One `sendfile` of a part of a file's arena: pages of the file are put into the socket, none is copied
     /// (`splice_direct_to_actor`, fs/splice.c). When the kernel has let go of them it tells nobody.
     ///
     /// # Errors
@@ -441,6 +441,18 @@ impl Socket {
         let address = address.into();
         let failed = |errno| {
             let failed = CallError { call: "connect", argument: address.to_string(), errno };
+            if address.port().is_none() {
+                return SocketError::with_remedy(
+                    failed,
+                    &[
+                        (libc::ECONNREFUSED, "the end that listened there is gone; start it again"),
+                        (
+                            libc::ETIMEDOUT,
+                            "the end that listens there accepts nobody: see whether it is stopped",
+                        ),
+                    ],
+                );
+            }
             SocketError::with_remedy(
                 failed,
                 &[

@@ -486,3 +486,25 @@ fn the_hot_calls_allocate_nothing() {
     let boxed = std::hint::black_box(Box::new(1));
     assert_eq!(CountingAllocator::of_this_thread() - before, 1, "the allocator counts {boxed}");
 }
+
+#[test]
+fn busy_polling_is_taken_and_over_loopback_there_is_nothing_to_poll() {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = Socket::listen(any, 1).unwrap();
+    let near = Socket::stream(any).unwrap();
+    match near.set_busy_poll(50) {
+        Ok(()) => assert_eq!(near.busy_poll(), Ok(50)),
+        Err(SocketError::Unavailable(why)) => {
+            eprintln!("skipped: {why}");
+            return;
+        }
+        Err(why) => panic!("{why}"),
+    }
+    near.connect(listener.local_address().unwrap(), Duration::from_secs(20)).unwrap();
+    let (far, _) = listener.accept(Some(20_000)).unwrap().unwrap();
+    near.write_all(b"x", Instant::now() + Duration::from_secs(20)).unwrap();
+    far.read_exact(&mut [0], Instant::now() + Duration::from_secs(20)).unwrap();
+    assert_eq!(far.napi_id(), Ok(None));
+    near.set_busy_poll(0).unwrap();
+    assert_eq!(near.busy_poll(), Ok(0));
+}

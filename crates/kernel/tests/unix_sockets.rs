@@ -44,7 +44,8 @@ fn two_listeners_have_names_of_their_own_which_are_gone_with_them() {
     assert_eq!(one.to_string().parse(), Ok(one));
     drop(first);
     let late = Socket::stream(one).unwrap().connect(one, PATIENCE).unwrap_err().to_string();
-    assert!(late.contains("refused"), "{late}");
+    assert!(late.contains("refused") && late.contains("is gone"), "{late}");
+    assert!(!late.contains("port"), "{late}");
 }
 
 #[test]
@@ -67,7 +68,8 @@ fn a_full_queue_is_waited_for_and_no_longer_than_asked() {
     let sockets: Vec<Socket> = (0..2).map(|_| Socket::stream(address).unwrap()).collect();
     sockets[0].connect(address, PATIENCE).unwrap();
     let full = sockets[1].connect(address, Duration::from_millis(20)).unwrap_err().to_string();
-    assert!(full.contains("timed out"), "{full}");
+    assert!(full.contains("timed out") && full.contains("accepts nobody"), "{full}");
+    assert!(!full.contains("firewall"), "{full}");
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| sockets[1].connect(address, PATIENCE));
         assert!(matches!(listener.accept_at_once(), Ok(Arrival::Connection(_))));
@@ -100,4 +102,17 @@ fn the_senders_buffer_bounds_what_waits_and_the_receivers_does_nothing() {
     assert!(usual > 65_536 && small < 65_536, "{usual} {small}");
     assert_eq!(far.unread_bytes().unwrap(), usual as u64);
     assert_eq!(far_too.unread_bytes().unwrap(), small as u64);
+}
+
+#[test]
+fn a_pacing_rate_is_taken_and_delays_nothing() {
+    let (unpaced, far) = connected();
+    let usual = room(&unpaced);
+    assert_eq!(far.unread_bytes().unwrap(), usual as u64);
+    let (near, far) = connected();
+    // At this rate what fits would take minutes.
+    near.set_pacing_rate(1000).unwrap();
+    assert_eq!(near.pacing_rate(), Ok(1000));
+    assert_eq!(room(&near), usual);
+    assert_eq!(far.unread_bytes().unwrap(), usual as u64);
 }

@@ -36,7 +36,7 @@ pub struct SendCapabilities {
     pub registers_buffer: bool,
     /// Sending calls a message.
     pub calls: CallsPerMessage,
-    /// The ring lies in a file (a memfd), whose pages are what is passed.
+    /// The ring lies in a file (`--sendfile-from`), whose pages are what is passed.
     pub sends_from_file: bool,
     /// What is passed goes through a pipe, by one more call.
     pub goes_through_pipe: bool,

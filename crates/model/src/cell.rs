@@ -8,13 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::factor::Factor;
 use crate::names::{
     AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
-    SendPath, Sockets, Switch, Watch,
+    RingFile, SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, CopyBelow, Depth, Fields, Flows, LowWater, MessageSize, Mtu, Offset,
-    Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, BusyPoll, Congestion, CopyBelow, Depth, Fields, Flows, LowWater, MessageSize, Mtu,
+    Offset, Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 /// One value for every factor. What each means stands with [`Factor`].
@@ -64,6 +64,8 @@ pub struct Cell {
     pub sqpoll: Switch,
     pub registered_files: Switch,
     pub defer_taskrun: Deferral,
+    pub busy_poll: BusyPoll,
+    pub sendfile_from: RingFile,
 }
 
 /// Why a factor means nothing to a cell, so that its value there is the default.
@@ -81,6 +83,8 @@ pub enum Idle {
     CopiesShortFields(SendPath),
     /// Its path hands over all fields alike.
     AllAlike(SendPath),
+    /// Its path sends from memory, and no file's pages.
+    NoFile(SendPath),
     /// One worker shares with nobody.
     OneWorker,
 }
@@ -106,6 +110,9 @@ impl fmt::Display for Idle {
             }
             Self::AllAlike(path) => {
                 write!(f, "{path} hands over all fields alike; add --send hybrid")
+            }
+            Self::NoFile(path) => {
+                write!(f, "{path} sends no pages of a file; add --send sendfile")
             }
             Self::OneWorker => f.write_str("one worker shares with nobody; add --threads 2"),
         }
@@ -160,6 +167,8 @@ impl Cell {
             Some(Idle::NoRing(self.send_path))
         } else if factor == Factor::CopyBelow && !can.copies_short_fields {
             Some(Idle::AllAlike(self.send_path))
+        } else if factor == Factor::SendfileFrom && !can.sends_from_file {
+            Some(Idle::NoFile(self.send_path))
         } else if factor == Factor::Sockets && self.threads == Threads::ONE {
             Some(Idle::OneWorker)
         } else {
@@ -192,6 +201,9 @@ impl Cell {
                 "{} gives the kernel pages and is never told when it has let go of them, so that a message rewritten may arrive changed; use --rewriting off, or a path that copies or has completions",
                 self.send_path
             ));
+        }
+        if self.sendfile_from == RingFile::File && self.pages == Pages::Huge {
+            return Err("a disk's filesystem chooses the pages of its files; use --pages normal or --sendfile-from memfd".to_owned());
         }
         if self.sockets == Sockets::Shared && self.passes_by_reference() && can.uses_error_queue {
             return Err(format!(
@@ -295,7 +307,7 @@ mod tests {
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
             "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
-            "8", "32768", "4096", "huge", "on", "on", "off",
+            "8", "32768", "4096", "huge", "on", "on", "off", "50us", "file",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();
@@ -304,6 +316,20 @@ mod tests {
             assert_eq!(cell.get(*factor), text);
         }
         assert_eq!(cell.id().parse(), Ok(cell));
+    }
+
+    #[test]
+    fn only_a_path_that_sends_a_files_pages_has_a_file_and_a_disk_chooses_its_pages() {
+        let of = |id: &str| id.parse::<Cell>().unwrap();
+        let sendmsg = of("send=sendmsg sendfile_from=file");
+        let why = sendmsg.idle(Factor::SendfileFrom).unwrap().to_string();
+        assert!(why.contains("add --send sendfile"), "{why}");
+        assert_eq!(sendmsg.on_its_link().sendfile_from, RingFile::Memfd);
+        let file = of("send=sendfile sendfile_from=file");
+        assert_eq!((file.idle(Factor::SendfileFrom), file.check()), (None, Ok(())));
+        let huge = Cell { pages: Pages::Huge, ..file };
+        assert!(huge.check().unwrap_err().contains("--pages normal"));
+        assert_eq!(Cell { sendfile_from: RingFile::Memfd, ..huge }.check(), Ok(()));
     }
 
     #[test]

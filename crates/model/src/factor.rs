@@ -10,14 +10,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::cell::Cell;
 use crate::names::{
     AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
-    SendPath, Sockets, Switch, Watch,
+    RingFile, SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, CopyBelow, Depth, FactorValue, Fields, Flows, LowWater, MessageSize,
-    Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
+    AckInterval, BusyPoll, Congestion, CopyBelow, Depth, FactorValue, Fields, Flows, LowWater,
+    MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment, SocketBuffer, Threads,
 };
 
 macro_rules! factors {
@@ -246,6 +246,10 @@ factors! {
     RegisteredFiles { registered_files: Switch = Switch::Off, key "registered-files", id "registered_files", column "registered_files" }
     /// Whether the work that completes requests of an io_uring waits for the sender's next call (IORING_SETUP_DEFER_TASKRUN): auto (where the kernel can and --sqpoll is off), on, off.
     DeferTaskrun { defer_taskrun: Deferral = Deferral::Auto, key "defer-taskrun", id "defer_taskrun", column "defer_taskrun" }
+    /// For how long a receive call looks for packets itself before it sleeps, such as 50us, or off (SO_BUSY_POLL; needs a device with NAPI).
+    BusyPoll { busy_poll: BusyPoll = BusyPoll::Auto, key "busy-poll", id "busy_poll", column "busy_poll" }
+    /// In what file the messages of sendfile lie: memfd, file (on a disk's filesystem, in the page cache; in TMPDIR, /tmp or /var/tmp).
+    SendfileFrom { sendfile_from: RingFile = RingFile::Memfd, key "sendfile-from", id "sendfile_from", column "sendfile_from" }
 }
 
 /// What two values of a factor are to each other.
@@ -334,6 +338,8 @@ impl Factor {
             | Self::Sqpoll
             | Self::RegisteredFiles
             | Self::DeferTaskrun
+            | Self::BusyPoll
+            | Self::SendfileFrom
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -363,7 +369,7 @@ impl Factor {
             Self::Gro => link.joins_received_packets,
             Self::AckInterval | Self::AckPlacement => link.has_helper,
             Self::Recv | Self::ReceiveBuffer | Self::Rcvlowat | Self::Sockets => link.has_receiver,
-            Self::Rcvbuf => link.has_receiver && link.speaks_tcp,
+            Self::Rcvbuf | Self::BusyPoll => link.has_receiver && link.speaks_tcp,
             Self::Congestion
             | Self::Nodelay
             | Self::Family
@@ -388,6 +394,7 @@ impl Factor {
             | Self::Sqpoll
             | Self::RegisteredFiles
             | Self::DeferTaskrun
+            | Self::SendfileFrom
             | Self::Placement
             | Self::Replica
             | Self::Watch

@@ -15,14 +15,14 @@ use std::str::FromStr;
 use crate::message::Message;
 use crate::names::{
     AckPlacement, Audit, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
-    SendPath, Sockets, Switch, Watch,
+    RingFile, SendPath, Sockets, Switch, Watch,
 };
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
 use crate::values::{
-    AckInterval, Congestion, CopyBelow, Fields, Flows, MAX_FIELDS, MAX_FLOWS, MAX_MESSAGE,
-    MAX_RING, MAX_THREADS, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica, Ring, Segment,
-    SocketBuffer, Threads,
+    AckInterval, BusyPoll, Congestion, CopyBelow, Fields, Flows, MAX_FIELDS, MAX_FLOWS,
+    MAX_MESSAGE, MAX_RING, MAX_THREADS, MessageSize, Mtu, Offset, Rate, ReceiveBuffer, Replica,
+    Ring, Segment, SocketBuffer, Threads,
 };
 use crate::{
     BitRate, Bytes, Cell, Contrast, Factor, FactorLists, Measure, Nanos, Placement, Plan, Preset,
@@ -113,7 +113,7 @@ fn any<T>(_: &T) -> bool {
 pub fn value(bytes: &[u8]) {
     let Some((kind, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    match kind % 37 {
+    match kind % 42 {
         0 => parsed::<Bytes>(text, any),
         1 => parsed::<Nanos>(text, any),
         2 => parsed::<Share>(text, |share| share.0 >= 0.0 && share.0.is_finite()),
@@ -182,6 +182,11 @@ pub fn value(bytes: &[u8]) {
         36 => parsed::<CopyBelow>(text, |it| it.bytes() <= MAX_MESSAGE),
         37 => parsed::<Pages>(text, any),
         38 => parsed::<Deferral>(text, any),
+        40 => parsed::<RingFile>(text, any),
+        39 => parsed::<BusyPoll>(text, |it| match it {
+            BusyPoll::Auto => true,
+            BusyPoll::Fixed(time) => (1_000..=100_000_000).contains(&time.0) && it.micros() > 0,
+        }),
         _ => keyed(text),
     }
 }

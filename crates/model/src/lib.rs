@@ -44,8 +44,8 @@ pub use mark::{Class, Mark};
 pub use measured::Measured;
 pub use missing::Missing;
 pub use names::{
-    Audit, Completions, Deferral, Family, Instrument, Layout, Link, Pages, ReceivePath, SendPath,
-    Sockets, Switch,
+    Audit, Completions, Deferral, Family, Instrument, Layout, Link, Pages, ReceivePath, RingFile,
+    SendPath, Sockets, Switch,
 };
 pub use placement::Placement;
 pub use plan::{MOST_ROUNDS, Measure, Plan};

@@ -83,6 +83,8 @@ marks! {
     Strangers = "strangers", Noted;
     /// The sink's helper answered for longer than it had CPU time: costs that rest on it are absent.
     HelperClock = "helper-clock", Noted;
+    /// Busy polling was asked for and did nothing: the receiving connection has no NAPI id.
+    NoBusyPoll = "no-busy-poll", Noted;
 }
 
 impl std::fmt::Display for Mark {

@@ -83,7 +83,7 @@ names! {
         Zerocopy = "zerocopy" | "msg-zerocopy" | "msg_zerocopy" | "a3" | "zero-copy",
         /// One `send()` for each field, MSG_MORE on all but the last.
         SendMore = "send-more" | "msg-more" | "msg_more",
-        /// One `sendfile()` for each field, from a memfd that holds the ring.
+        /// One `sendfile()` for each field, from a file that holds the ring (`--sendfile-from`).
         Sendfile = "sendfile",
         /// One `vmsplice()` of all fields into a pipe, `splice()` from there to the socket.
         Splice = "splice" | "vmsplice",
@@ -156,6 +156,16 @@ names! {
         On = "on" | "true" | "yes" | "1",
         /// It interrupts.
         Off = "off" | "false" | "no" | "0",
+    }
+}
+
+names! {
+    /// In what kind of file the messages of a path lie that sends pages of one.
+    RingFile, "kind of file" {
+        /// A memfd: a file in memory alone.
+        Memfd = "memfd",
+        /// A file without a name on a disk's filesystem, all of it in the page cache.
+        File = "file" | "page-cache",
     }
 }
 

@@ -509,6 +509,7 @@ mod tests {
         for (factor, text) in [
             (Factor::Rcvbuf, "65536"),
             (Factor::Rate, "1Gbit/s"),
+            (Factor::BusyPoll, "50us"),
             (Factor::Nodelay, "on"),
             (Factor::Congestion, "reno"),
             (Factor::Segment, "1000"),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::names::{
     AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
-    SendPath, Sockets, Switch, Watch,
+    RingFile, SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::units::{BitRate, Bytes, Nanos};
@@ -46,6 +46,7 @@ named!(
     Watch,
     AckPlacement,
     Pages,
+    RingFile,
     Completions,
     Sockets,
     Deferral
@@ -339,6 +340,15 @@ fn pacing_rate(text: &str) -> Result<BitRate, String> {
     Err(format!("a rate must be from 100kbit/s to 1Tbit/s and whole bytes a second, not {rate}"))
 }
 
+fn busy_poll_time(text: &str) -> Result<Nanos, String> {
+    let time: Nanos = text.parse()?;
+    // The kernel counts microseconds; longer than a tenth of a second nobody looks who may sleep.
+    if (1_000..=100_000_000).contains(&time.0) && time.0.is_multiple_of(1_000) {
+        return Ok(time);
+    }
+    Err(format!("busy polling lasts from 1us to 100ms, in whole microseconds, not {time}"))
+}
+
 fn low_water_bytes(text: &str) -> Result<u32, String> {
     let bytes: Bytes = text.parse()?;
     match u32::try_from(bytes.0) {
@@ -350,6 +360,8 @@ fn low_water_bytes(text: &str) -> Result<u32, String> {
 auto_or! {
     /// What the senders of a cell offer together, shared by its connections alike (SO_MAX_PACING_RATE); `max` is as fast as they can.
     Rate, "max", pacing_rate, BitRate, "max";
+    /// For how long a receive call looks for packets itself before it sleeps (SO_BUSY_POLL); `off` is not at all.
+    BusyPoll, "off", busy_poll_time, Nanos, "off";
     /// MTU of a link's devices, in bytes; `auto` is the device's own.
     Mtu, "auto", mtu_bytes, u32, "auto";
     /// TCP_MAXSEG in bytes; `auto` leaves it to MTU and peer.
@@ -363,6 +375,16 @@ auto_or! {
     LowWater, "auto", low_water_bytes, u32, "auto";
     /// Bytes a receive call asks for; `message` is the message's size, as in the paper.
     ReceiveBuffer, "message", buffer_bytes, u64, "message";
+}
+
+impl BusyPoll {
+    /// The microseconds that the kernel is given.
+    pub fn micros(self) -> u32 {
+        match self {
+            Self::Auto => 0,
+            Self::Fixed(time) => u32::try_from(time.0 / 1_000).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 impl Segment {
@@ -562,6 +584,16 @@ mod tests {
         assert_eq!("257".parse::<Threads>().unwrap_err(), "threads must be at most 256, not 257");
         assert!("99999999999".parse::<Threads>().unwrap_err().contains("at most 256"));
         assert!("two".parse::<Threads>().is_err());
+    }
+
+    #[test]
+    fn busy_polling_is_off_or_whole_microseconds() {
+        let micros = |text: &str| text.parse::<BusyPoll>().map(BusyPoll::micros);
+        assert_eq!((micros("off"), micros("50us"), micros("1ms")), (Ok(0), Ok(50), Ok(1000)));
+        assert_eq!("50us".parse::<BusyPoll>().unwrap().to_string(), "50us");
+        for text in ["0us", "500ns", "1500ns", "1s", "50", "auto"] {
+            assert!(micros(text).unwrap_err().contains("or write off"), "{text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Break-even sizes, cost models and scaling as tables of text, for the page and for Markdown.
 
 use analysis::findings::{BreakPoint, CostModel, Crossover, FieldThreshold, ModelledSide, Scaling};
+use analysis::fixed_load::LoadSaving;
 use analysis::metric::Metric;
+use analysis::results::Finding;
 use analysis::summary::Summary;
 use model::{Factor, Measured};
 
@@ -9,6 +11,7 @@ use crate::numbers::{level, percent, ratio, short};
 use crate::spelling::{outcome, shared_words, size};
 use crate::words::advice::message;
 use crate::words::figures::{counted_findings, crossed};
+use crate::words::fixed_load::{cpus, values};
 
 /// A table with what it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +72,47 @@ pub(crate) fn field_thresholds(summary: &Summary) -> TextTable {
         reading: "The field N goes by reference and the others are copied, against the same message all copied.",
         columns: &["Cells", "Path", "Message", "In", "Better by reference", "Lengths measured"],
         rows: summary.explained.field_thresholds.iter().map(row).collect(),
+    }
+}
+
+const fn finding(of: Finding) -> &'static str {
+    match of {
+        Finding::Less | Finding::More => "shown",
+        Finding::Equivalent => "alike",
+        Finding::Undecided => "not shown",
+    }
+}
+
+/// What is saved where senders are held to a rate.
+pub(crate) fn load_savings(summary: &Summary) -> TextTable {
+    let row = |it: &LoadSaving| {
+        let [name, against] = values(&it.contrast);
+        let [takes, other] = it.cpus_per_gbps.map(|of| cpus(&of));
+        vec![
+            it.cell.id(),
+            format!("{name} / {against}"),
+            it.cell.rate.to_string(),
+            format!("{}, {}", percent(it.delivered[0]), percent(it.delivered[1])),
+            takes,
+            other,
+            cpus(&it.saved_cpus_per_gbps),
+            finding(it.finding).to_owned(),
+        ]
+    };
+    TextTable {
+        heading: "What is saved at a fixed load",
+        reading: "CPUs for each Gbit/s: CPU time a second over the payload's rate.",
+        columns: &[
+            "Cell",
+            "Values",
+            "Offered",
+            "Delivered",
+            "CPUs, first",
+            "CPUs, second",
+            "Saved",
+            "Finding",
+        ],
+        rows: summary.explained.load_savings.iter().map(row).collect(),
     }
 }
 

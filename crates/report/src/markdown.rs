@@ -21,6 +21,7 @@ use crate::styled_text::turns_direction;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
 use crate::words::advice::field_thresholds;
+use crate::words::fixed_load::load_savings;
 use crate::words::{laws, recommendations, warning};
 
 mod explained;
@@ -154,10 +155,12 @@ fn answer(summary: &Summary) -> Section {
     Section::whole(sentences.collect::<Vec<_>>().join("\n\n") + "\n")
 }
 
-/// Constants to paste, or why there are none.
+/// Constants to paste, or why there are none; what is saved at a fixed load.
 fn thresholds(summary: &Summary) -> Section {
-    let rows = field_thresholds(summary).into_iter().map(|line| item(&code(&line))).collect();
-    Section { rows, ..Section::default() }
+    let constants = field_thresholds(summary).into_iter().map(|line| item(&code(&line)));
+    let loads =
+        load_savings(summary).into_iter().map(|line| item(&plain_short(&line, LONGEST_SENTENCE)));
+    Section { rows: constants.chain(loads).collect(), ..Section::default() }
 }
 
 fn broken_laws(summary: &Summary) -> Section {

@@ -19,6 +19,7 @@ use crate::numbers::{counted, duration, level, percent};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
 use crate::words::advice::field_thresholds;
+use crate::words::fixed_load::load_savings;
 use crate::words::{self, laws, recommendations, says_copied, warning, with_detail};
 
 mod caveats;
@@ -72,6 +73,11 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         field_thresholds(summary)
             .into_iter()
             .map(|line| Line::wrapped(2).and(Style::Faint, "Threshold: ").and(Style::Plain, line)),
+    );
+    answer.extend(
+        load_savings(summary)
+            .into_iter()
+            .map(|line| Line::wrapped(2).and(Style::Faint, "Load: ").and(Style::Plain, line)),
     );
     let mut parts = vec![shown(&answer), shown(&own_table(summary, options.verbose))];
     let measured = summary.estimates.iter().any(|entry| !entry.control && entry.trials > 0);

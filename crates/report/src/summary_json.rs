@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::ReportError;
+use crate::words::fixed_load::load_savings;
 use crate::words::{advice, answers, claims, detail, laws, link_verdict, recommendations, warning};
 
 /// The summary with the sentences that are made of its findings last.
@@ -28,6 +29,8 @@ struct SummaryFile<'a> {
     warning_sentences: Vec<WarningSentence>,
     /// From which length on a field pays by reference: constants to paste, or why there is none.
     threshold_sentences: Vec<String>,
+    /// What is saved where senders are held to a rate, for each link and load; none where none are.
+    load_sentences: Vec<String>,
     /// When zerocopy costs less, in a sentence for each of `link_verdicts`.
     link_sentences: Vec<String>,
     #[serde(flatten)]
@@ -124,6 +127,7 @@ pub fn write_summary(mut out: impl Write, summary: &Summary) -> Result<(), Repor
         answer_sentences: answers.collect(),
         warning_sentences: warnings.collect(),
         threshold_sentences: advice::field_thresholds(summary),
+        load_sentences: load_savings(summary),
         link_sentences: summary.explained.link_verdicts.iter().map(link_verdict).collect(),
         summary,
     };

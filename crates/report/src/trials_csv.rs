@@ -299,6 +299,11 @@ fn settings(columns: &mut Columns<Trials>) {
     columns.number("receive_buffer_bytes_effective", "Bytes that a receive call asks for.", |r| {
         Some(r.settings()?.receive_buffer_bytes.0)
     });
+    columns.text(
+        "ring_filesystem",
+        "The filesystem of the file that the rings lie in; empty where they lie in memory alone.",
+        |r| r.settings()?.ring_filesystem.clone(),
+    );
     columns.numbers("usable_cpus", "CPUs that the ends may use.", |r| {
         r.trial.settings.usable_cpus.clone()
     });

@@ -7,6 +7,7 @@ pub(crate) mod claims;
 mod copying;
 pub(crate) mod experiments;
 pub(crate) mod figures;
+pub(crate) mod fixed_load;
 pub(crate) mod laws;
 mod links;
 pub(crate) mod load;

@@ -22,6 +22,7 @@ pub fn profiled(cell: &Cell) -> Audited {
             ring_slots: cell.ring.slots(cell.message),
             slot_bytes: Bytes(cell.message.bytes().0),
             receive_buffer_bytes: Bytes(128 << 10),
+            ring_filesystem: None,
             series: None,
         },
         outcome: crate::trial(cell, 1).build().outcome,

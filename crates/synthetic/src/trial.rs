@@ -10,7 +10,7 @@ use model::record::{
     Slices, SnmpFacts, SocketFacts, TcpFacts, Trial, Usage, Worker,
 };
 use model::values::Rate;
-use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, SendPath};
+use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, RingFile, SendPath};
 
 use crate::{CPUS, NO_COUNTERS, START_UNIX_MS, to_f64, to_u64};
 
@@ -244,7 +244,7 @@ impl TrialBuilder {
 
     /// Changes the record so that it earns this mark.
     ///
-    /// `Oversubscribed` leaves one usable CPU; marks of failure make the outcome a failure; `HelperClock` is only earned
+    /// `Oversubscribed` leaves one usable CPU; `NoBusyPoll` is only earned where busy polling is asked for; marks of failure make the outcome a failure; `HelperClock` is only earned
     /// on the sink.
     #[must_use]
     pub fn marked(mut self, mark: Mark) -> Self {
@@ -293,6 +293,8 @@ impl TrialBuilder {
                 ring_slots: self.cell.ring.slots(message),
                 slot_bytes: Bytes(message.bytes().0 + 64),
                 receive_buffer_bytes: Bytes(self.cell.receive_buffer.bytes(message)),
+                ring_filesystem: (self.cell.sendfile_from == RingFile::File)
+                    .then(|| "ext4".to_owned()),
                 series: None,
             },
             outcome,
@@ -568,6 +570,8 @@ impl TrialBuilder {
                     Rate::Auto => None,
                     Rate::Fixed(rate) => Some(rate.0 / 8 / u64::from(self.cell.connections())),
                 },
+                busy_poll_us: Some(self.cell.busy_poll.micros()).filter(|us| *us > 0),
+                napi_id: (speaks_tcp && !self.has(Mark::NoBusyPoll)).then_some(8193),
             },
             throttled_us: self.watched(0),
             releases: None,

@@ -6,6 +6,8 @@ use serde_json::Value;
 const MARGIN: f64 = 0.01;
 /// The receive path of a cell that names none.
 pub(super) const RECV: &str = "recv";
+/// The link without TCP: nothing is delivered there, and no completion comes.
+pub(super) const UNIX: &str = "unix";
 
 /// What was found on one kernel.
 #[derive(Debug, Default, PartialEq)]
@@ -343,6 +345,11 @@ mod tests {
             let seen = [0.0, by_reference, 0.0, 1.0];
             assert_eq!(judged("send=splice", seen, "splice", "loopback"), none);
         }
+        // Over unix sockets nothing is delivered that could be copied then.
+        let unix = "send=sendmsg link=unix shape=8192+57344";
+        assert_eq!(judged(unix, [1.0, 0.0, 0.0, 1.0], "sendmsg", UNIX), none);
+        let unix = "send=sendfile link=unix";
+        assert_eq!(judged(unix, [0.0, 1.0, 0.0, 1.0], "sendfile", UNIX), none);
         // A short field may travel in a packet of its own.
         for deferred in [0.875, 0.95, 1.0] {
             let seen = [0.125, 0.875, deferred, 1.0];

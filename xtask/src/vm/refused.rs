@@ -14,11 +14,11 @@ pub(super) const SCRIPT: &str = "\
     copycost probe --json >/tmp/run/allowed.json\n\
     fi\n";
 
-/// What must be told of each path through an io_uring: why, what gives it, and what takes that back.
-const TOLD: [&str; 3] = [
-    "kernel.io_uring_disabled is 2",
-    "sudo sysctl kernel.io_uring_disabled=0",
-    "sudo sysctl kernel.io_uring_disabled=2",
+/// What must be told of each path through an io_uring, each in its field: why, what gives it, and what takes that back.
+const TOLD: [(&str, &str); 3] = [
+    ("because", "kernel.io_uring_disabled is 2"),
+    ("unlock", "sudo sysctl kernel.io_uring_disabled=0"),
+    ("undo", "sudo sysctl kernel.io_uring_disabled=2"),
 ];
 
 /// Holds two probes of one machine against each other: with io_uring refused, and with it allowed again.
@@ -45,16 +45,11 @@ pub(super) fn judge(refused: &str, allowed: &str) -> Result<Found, String> {
         if was.is_none_or(|was| *was == "no" && other.is_some_and(is_refused)) {
             found.differing.push(format!("{name} is still refused when io_uring is allowed again"));
         }
-        // A receive path has all of it in one line.
-        let told: String = ["because", "unlock", "undo"]
-            .iter()
-            .filter_map(|key| state[*key].as_str())
-            .map(|text| format!("{text}\n"))
-            .collect();
-        for part in TOLD {
-            if state["answer"] != "no" || !told.contains(part) {
+        for (field, part) in TOLD {
+            let is_told = state[field].as_str().is_some_and(|told| told.contains(part));
+            if state["answer"] != "no" || !is_told {
                 found.differing.push(format!(
-                    "{name} with io_uring refused: \"{part}\" is not told but {state}"
+                    "{name} with io_uring refused: \"{part}\" is not told as \"{field}\" but {state}"
                 ));
             }
         }
@@ -96,7 +91,7 @@ mod tests {
     }
 
     fn no(because: &str) -> Value {
-        json!({"answer": "no", "because": because, "unlock": TOLD[1], "undo": TOLD[2]})
+        json!({"answer": "no", "because": because, "unlock": TOLD[1].1, "undo": TOLD[2].1})
     }
 
     #[test]
@@ -104,14 +99,17 @@ mod tests {
         let yes = json!({"answer": "yes"});
         let refused =
             no("io_uring_setup: kernel.io_uring_disabled is 2, which refuses it to everybody");
+        let words = TOLD.map(|(_, part)| part).join("; ");
+        let in_one_line = json!({"answer": "no", "because": words});
         let judged = |a: &str, b: &str| judge(a, b).unwrap();
         let right = judged(&probe(&refused, &yes), &probe(&yes, &yes));
         assert_eq!(right.differing, Vec::<String>::new());
         assert!(right.lines[0].contains("2 paths"), "{right:?}");
         for (with, without, differing) in [
-            // Told another reason, not refused at all, not allowed again, and one that had nothing to do with it.
+            // Told another reason, its remedies in a line of words, not refused at all, not allowed again, and one that had nothing to do with it.
             (probe(&no("a seccomp filter"), &yes), probe(&yes, &yes), 2),
-            (probe(&json!({"answer": "no", "because": TOLD[0]}), &yes), probe(&yes, &yes), 4),
+            (probe(&json!({"answer": "no", "because": TOLD[0].1}), &yes), probe(&yes, &yes), 4),
+            (probe(&in_one_line, &yes), probe(&yes, &yes), 4),
             (probe(&yes, &yes), probe(&yes, &yes), 6),
             (probe(&refused, &yes), probe(&refused, &yes), 2),
             (probe(&refused, &refused), probe(&yes, &yes), 1),

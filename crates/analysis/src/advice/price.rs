@@ -8,6 +8,7 @@ use super::choice::{Duels, Shown};
 use super::{Choice, Question, Source};
 use crate::estimate::Estimate;
 use crate::evidence::figure;
+use crate::fixed_load::cpus;
 use crate::metric::Metric;
 use crate::results::{CellEstimates, Finding};
 
@@ -71,12 +72,6 @@ pub struct Released {
 /// (`sock_omalloc` of 0 bytes, net/core/sock.c), whose size follows the kernel's own structures; rounded up, so that what
 /// comes of it is "about".
 const NOTIFICATION_BYTES: f64 = 1024.0;
-
-/// CPUs that a rate takes at a cost of so many ns per KiB.
-pub(super) fn cpus(rate_gbps: f64, ns_per_kib: f64) -> f64 {
-    // 1 Gbit/s is 10⁹ / 8192 KiB a second.
-    rate_gbps * ns_per_kib / 8192.0
-}
 
 /// What a decided answer saves against the path that it is compared with.
 pub(super) fn saving(

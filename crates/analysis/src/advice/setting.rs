@@ -295,7 +295,7 @@ fn contender(question: &Question, estimates: &CellEstimates) -> Contender {
         cost,
         cpus_at_rate: question
             .rate_gbps
-            .and_then(|rate| Some(price::cpus(rate, figure(estimates, cost)?.mean))),
+            .and_then(|rate| Some(crate::fixed_load::cpus(rate, figure(estimates, cost)?.mean))),
         cost_ns_per_kib,
         cost_ns_per_message,
         copied_share: measured(Metric::CopiedShare),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::host::Host;
-use model::{Cell, Contrast, Plan};
+use model::{Cell, Contrast, Factor, Plan};
 
 use crate::judged_run::JudgedRun;
 use crate::metric::Metric;
@@ -48,6 +48,14 @@ impl MeasuredRun {
             (cell.clone(), metrics(cell).map(|metric| logs.at(place, metric)))
         });
         let contrasts = contrasted(plan, places).into_iter().filter_map(|pair| {
+            // What differs between the two may not have been there.
+            if pair.contrast.factor == Factor::BusyPoll
+                && logs
+                    .paired_at(pair.cell, pair.against, Metric::GoodputGbps)
+                    .is_none_or(|pairs| pairs.is_empty())
+            {
+                return None;
+            }
             let cell = |place: usize| places.cells.get(place).cloned();
             Some((pair.contrast.clone(), cell(pair.cell)?, cell(pair.against)?))
         });

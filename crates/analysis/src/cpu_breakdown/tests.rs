@@ -51,6 +51,7 @@ fn audited(profile: Profile) -> Audited {
             ring_slots: 4,
             slot_bytes: Bytes(64),
             receive_buffer_bytes: Bytes(64),
+            ring_filesystem: None,
             series: None,
         },
         outcome: trial.outcome,

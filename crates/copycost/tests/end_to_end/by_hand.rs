@@ -83,6 +83,8 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
         ("verify --send sned", "did you mean \"send\"?"),
         ("verify --sizes 0", "--sizes: "),
         ("verify --threads 9999", "at most 256"),
+        ("verify --link unix --family ipv6", "--family: link unix has no addresses; leave it out"),
+        ("verify --link loopback,unix --family ipv4,ipv6", "--family: link unix has no addresses"),
         ("verify --time 5", "--time: "),
         ("verify --time 0s", "--time: from 1ms to 24h, not 0s"),
         ("verify --time 18446744073s", "--time: from 1ms to 24h, not 18446744073s"),

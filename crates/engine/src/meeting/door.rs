@@ -11,7 +11,7 @@ use kernel::socket::{Address, Arrival, ReceiveFlags, SendFlags, Socket};
 use kernel::{CallError, Errno};
 
 use super::answer::Answer;
-use super::{BACKLOG, HANDSHAKE, Met, is_of_another_user};
+use super::{BACKLOG, Met, is_of_another_user};
 use crate::protocol::{GREETING_BYTES, Token};
 
 /// Connections that may be showing their token at once. When one more comes the oldest goes: a client shows its token
@@ -42,8 +42,7 @@ enum Shown {
 }
 
 impl Handshake {
-    fn new(socket: Socket) -> Self {
-        let deadline = Instant::now() + HANDSHAKE;
+    fn new(socket: Socket, deadline: Instant) -> Self {
         Self { socket, greeting: [0; GREETING_BYTES], read: 0, deadline }
     }
 
@@ -80,6 +79,8 @@ pub(super) struct Door<'d> {
     address: Address,
     token: &'d Token,
     answers: bool,
+    /// How long one connection may take to show its token.
+    handshake: Duration,
     /// By the number of their flow.
     met: Vec<Option<Socket>>,
     /// The oldest first.
@@ -99,12 +100,14 @@ impl<'d> Door<'d> {
         token: &'d Token,
         wanted: usize,
         answers: bool,
+        handshake: Duration,
     ) -> Self {
         Self {
             listener,
             address,
             token,
             answers,
+            handshake,
             met: (0..wanted).map(|_| None).collect(),
             showing: VecDeque::new(),
             shut_until: None,
@@ -228,7 +231,7 @@ impl<'d> Door<'d> {
                     if self.showing.len() >= MOST_HANDSHAKES {
                         self.drop_oldest();
                     }
-                    self.look(Handshake::new(socket));
+                    self.look(Handshake::new(socket, Instant::now() + self.handshake));
                     if self.is_complete() {
                         return Ok(());
                     }
@@ -339,4 +342,54 @@ fn has_gone(met: &Socket) -> bool {
 /// Sends an answer; there is room for one byte, unless the connection has ended, and then nobody is left to be told.
 fn send(socket: &Socket, answer: Answer) {
     let _ = socket.send(&[answer.byte()], SendFlags::DONT_WAIT);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+
+    /// Far longer than anything here takes: only what hangs meets it.
+    const PATIENCE: Duration = Duration::from_secs(60);
+    const TOKEN: Token = [7; 16];
+
+    fn served(door: &mut Door<'_>, is_so: impl Fn(&Door<'_>) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(door) {
+            assert!(Instant::now() < deadline, "it did not come");
+            door.serve(deadline).unwrap();
+        }
+    }
+
+    #[test]
+    fn one_that_does_not_show_its_token_in_time_is_told_so_and_keeps_nobody_out() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        for address in [Address::from(any), Address::ANY_UNIX] {
+            let listener = Socket::listen(address, 4).unwrap();
+            let address = listener.address().unwrap();
+            let connected = || {
+                let socket = Socket::stream(address).unwrap();
+                socket.connect(address, PATIENCE).unwrap();
+                socket
+            };
+            let limit = Duration::from_millis(20);
+            let mut door = Door::new(&listener, address, &TOKEN, 1, true, limit);
+            // One says nothing, the other half of what it should.
+            let (silent, slow) = (connected(), connected());
+            slow.write_all(&TOKEN[..8], Instant::now() + PATIENCE).unwrap();
+            served(&mut door, |door| door.strangers == 2);
+            assert!(door.showing.is_empty() && door.arrived() == 0);
+            for turned_away in [&silent, &slow] {
+                let mut told = [0];
+                turned_away.read_exact(&mut told, Instant::now() + PATIENCE).unwrap();
+                assert_eq!(told, [Answer::Busy.byte()]);
+            }
+            let client = connected();
+            client.write_all(&TOKEN, Instant::now() + PATIENCE).unwrap();
+            client.write_all(&[0; 4], Instant::now() + PATIENCE).unwrap();
+            served(&mut door, |door| door.is_complete());
+            assert_eq!((door.strangers, door.gone), (2, 0));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use kernel::Errno;
 use kernel::socket::Socket;
+use model::Missing;
 use model::record::ReceiveTally;
 
 use crate::content::Content;
@@ -52,8 +53,8 @@ pub trait ReceivePath: Sized {
     /// Whether this machine has the path.
     ///
     /// # Errors
-    /// One line: why not, with the remedy.
-    fn supported() -> Result<(), String> {
+    /// Why not, what gives it and what takes that back.
+    fn supported() -> Result<(), Missing> {
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use kernel::arena::Arena;
 use kernel::receive_mapping::{Mapped, ReceiveMapping};
 use kernel::socket::{ReceiveFlags, Socket};
 use kernel::{Errno, poll, process};
+use model::Missing;
 use model::record::ReceiveTally;
 
 use super::path::{ReceiveOptions, ReceivePath, Taken};
@@ -75,7 +76,7 @@ impl ReceivePath for RecvZerocopy {
         Ok(Self { socket, mapping, may_wait: options.may_wait })
     }
 
-    fn supported() -> Result<(), String> {
+    fn supported() -> Result<(), Missing> {
         let try_it = || -> Result<Result<Mapped, Errno>, kernel::socket::SocketError> {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let listener = Socket::listen(any, 1)?;
@@ -85,9 +86,9 @@ impl ReceivePath for RecvZerocopy {
         };
         match try_it().map_err(|error| error.to_string())? {
             Ok(_) => Ok(()),
-            Err(errno) => {
-                Err(format!("getsockopt(TCP_ZEROCOPY_RECEIVE): {errno}; use Linux 5.11 or later"))
-            }
+            Err(errno) => Err(Missing::of_itself("getsockopt(TCP_ZEROCOPY_RECEIVE)")
+                .because(errno.to_string())
+                .unlocked_by("use Linux 5.11 or later")),
         }
     }
 

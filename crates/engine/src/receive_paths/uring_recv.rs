@@ -9,10 +9,12 @@ use std::time::Duration;
 use kernel::Errno;
 use kernel::socket::{Socket, SocketError};
 use kernel::uring::{Arrival, Receiver};
+use model::Missing;
 use model::record::ReceiveTally;
 
 use super::path::{ReceiveOptions, ReceivePath, Taken};
 use crate::content::Content;
+use crate::error::missing;
 
 /// The request, its ring and its buffers.
 #[derive(Debug)]
@@ -67,8 +69,8 @@ impl ReceivePath for UringRecv {
         Ok(Self { socket, receiver, may_wait: options.may_wait, over: None })
     }
 
-    fn supported() -> Result<(), String> {
-        let mut receiver = Receiver::new(1, 1).map_err(|why| why.to_string())?;
+    fn supported() -> Result<(), Missing> {
+        let mut receiver = Receiver::new(1, 1).map_err(missing)?;
         let connected = || -> Result<(Socket, Socket), SocketError> {
             let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let listener = Socket::listen(any, 1)?;
@@ -84,7 +86,9 @@ impl ReceivePath for UringRecv {
             Some(Arrival { result: Ok(_), .. }) | None => Ok(()),
         });
         refused.map_err(|errno| {
-            format!("io_uring: a multishot receive is refused: {errno}; use Linux 6.0 or later")
+            Missing::of_itself("io_uring")
+                .because(format!("a multishot receive is refused: {errno}"))
+                .unlocked_by("use Linux 6.0 or later")
         })
     }
 

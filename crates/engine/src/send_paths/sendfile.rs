@@ -1,4 +1,4 @@
-//! One `sendfile()` for each field, from a memfd that holds the ring.
+//! One `sendfile()` for each field, from a file that holds the ring: a memfd, or one on a disk (`ring_memory.rs`).
 //!
 //! The file's pages are put into the socket (`splice_to_socket` with MSG_SPLICE_PAGES, fs/splice.c; `sendpage` before Linux 6.5).
 //! Nobody tells when they have left it, so that a message is never rewritten.

@@ -131,6 +131,7 @@ fn trial(round: u32, position: u32, outcome: Outcome) -> Record {
         ring_slots: 256,
         slot_bytes: Bytes(4096),
         receive_buffer_bytes: Bytes::kib(128),
+        ring_filesystem: None,
         series: None,
     };
     Record::Trial(Box::new(Trial {

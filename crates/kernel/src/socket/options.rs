@@ -5,7 +5,7 @@ use std::ptr;
 
 use super::address::socklen_of;
 use super::{Socket, SocketError};
-use crate::error::{CallError, Errno, Unavailable};
+use crate::error::{CallError, Errno, Remedy, Unavailable};
 use crate::tcp_info::TcpInfo;
 
 /// The longest name of a congestion control (`TCP_CA_NAME_MAX`, linux/tcp.h).
@@ -40,6 +40,13 @@ const PACING_RATE: OptionName = OptionName {
     name: libc::SO_MAX_PACING_RATE,
     words: "SO_MAX_PACING_RATE",
 };
+const BUSY_POLL: OptionName =
+    OptionName { level: libc::SOL_SOCKET, name: libc::SO_BUSY_POLL, words: "SO_BUSY_POLL" };
+const INCOMING_NAPI_ID: OptionName = OptionName {
+    level: libc::SOL_SOCKET,
+    name: libc::SO_INCOMING_NAPI_ID,
+    words: "SO_INCOMING_NAPI_ID",
+};
 const REUSE_ADDRESS: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_REUSEADDR, words: "SO_REUSEADDR" };
 /// `ENOTSUPP` (include/linux/errno.h), which older kernels let out for SO_ZEROCOPY on a socket of another family.
@@ -48,6 +55,27 @@ const PEER_CREDENTIALS: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_PEERCRED, words: "SO_PEERCRED" };
 const PENDING_ERROR: OptionName =
     OptionName { level: libc::SOL_SOCKET, name: libc::SO_ERROR, words: "SO_ERROR" };
+
+/// Why a socket may not be polled, with what would let it.
+fn busy_poll_refusal(failed: CallError, micros: u32, busy_read: Option<&str>) -> SocketError {
+    let remedy = match failed.errno.0 {
+        libc::EPERM => Remedy {
+            unlock: format!(
+                "run as root (CAP_NET_ADMIN), or let sockets begin with it: sudo sysctl net.core.busy_read={micros}"
+            ),
+            undo: busy_read
+                .map_or_else(String::new, |us| format!("sudo sysctl net.core.busy_read={us}")),
+        },
+        libc::ENOPROTOOPT => "use a kernel with CONFIG_NET_RX_BUSY_POLL".into(),
+        _ => return SocketError::Failed(failed),
+    };
+    let CallError { call, argument, errno } = failed;
+    SocketError::Unavailable(Unavailable {
+        what: format!("{call}({argument})"),
+        because: errno.to_string(),
+        remedy,
+    })
+}
 
 impl Socket {
     /// Sends small segments at once instead of waiting for acknowledgements (`TCP_NODELAY`).
@@ -264,6 +292,42 @@ impl Socket {
         }
     }
 
+    /// For how long a receive call that finds nothing looks for packets itself before it sleeps (`SO_BUSY_POLL`, socket(7)); 0 for
+    /// not at all. Where the device under the connection has no NAPI ([`Socket::napi_id`]) it is taken and nothing comes of it
+    /// (`sk_can_busy_loop`, `napi_busy_loop`, include/net/busy_poll.h).
+    ///
+    /// # Errors
+    ///
+    /// EPERM (older kernels let CAP_NET_ADMIN alone raise it above `net.core.busy_read`) and ENOPROTOOPT (a kernel without
+    /// CONFIG_NET_RX_BUSY_POLL) as [`SocketError::Unavailable`], with the remedy.
+    pub fn set_busy_poll(&self, micros: u32) -> Result<(), SocketError> {
+        let value = i32::try_from(micros).unwrap_or(i32::MAX);
+        self.set_int(BUSY_POLL, value).map_err(|failed| {
+            let before = std::fs::read_to_string("/proc/sys/net/core/busy_read").ok();
+            busy_poll_refusal(failed, micros, before.as_deref().map(str::trim))
+        })
+    }
+
+    /// For how many microseconds a receive call looks for packets itself; 0 where it does not.
+    ///
+    /// # Errors
+    ///
+    /// ENOPROTOOPT on a kernel without CONFIG_NET_RX_BUSY_POLL.
+    pub fn busy_poll(&self) -> Result<u32, CallError> {
+        Ok(u32::try_from(self.get_int(BUSY_POLL)?).unwrap_or(0))
+    }
+
+    /// The NAPI (a device's queue, as the kernel polls it) that the last packet of this connection came through
+    /// (`SO_INCOMING_NAPI_ID`); none where it came through none: loopback, unix sockets, a veth device that passes packets on
+    /// without joining them.
+    ///
+    /// # Errors
+    ///
+    /// ENOPROTOOPT before Linux 4.12 and without CONFIG_NET_RX_BUSY_POLL.
+    pub fn napi_id(&self) -> Result<Option<u32>, CallError> {
+        Ok(u32::try_from(self.get_int(INCOMING_NAPI_ID)?).ok().filter(|id| *id != 0))
+    }
+
     /// Whether `SO_ZEROCOPY` is set.
     ///
     /// # Errors
@@ -436,5 +500,29 @@ impl Socket {
         }
         let filled = usize::try_from(length).unwrap_or(0).min(into.len());
         Ok(&into[..filled])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_poll_is_told_what_lets_him_and_what_takes_that_back() {
+        let refused = |errno: i32, busy_read| {
+            let argument = "SO_BUSY_POLL=50".to_owned();
+            let failed = CallError { call: "setsockopt", argument, errno: Errno(errno) };
+            busy_poll_refusal(failed, 50, busy_read)
+        };
+        let SocketError::Unavailable(why) = refused(libc::EPERM, Some("0")) else {
+            panic!("another error")
+        };
+        assert_eq!(why.what, "setsockopt(SO_BUSY_POLL=50)");
+        assert!(why.remedy.unlock.contains("sudo sysctl net.core.busy_read=50"), "{why}");
+        assert_eq!(why.remedy.undo, "sudo sysctl net.core.busy_read=0");
+        assert!(!why.to_string().contains('\n'), "{why}");
+        let why = refused(libc::ENOPROTOOPT, None).to_string();
+        assert!(why.contains("CONFIG_NET_RX_BUSY_POLL"), "{why}");
+        assert!(matches!(refused(libc::EINVAL, None), SocketError::Failed(_)));
     }
 }

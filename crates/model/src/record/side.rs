@@ -178,4 +178,11 @@ pub struct SocketFacts {
     /// SO_MAX_PACING_RATE in bytes a second; none where nothing bounds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pacing_bytes_per_s: Option<u64>,
+    /// SO_BUSY_POLL in microseconds; none where it is 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_poll_us: Option<u32>,
+    /// SO_INCOMING_NAPI_ID at the window's end: what busy polling looks at. None where the last packet came through no NAPI, so that
+    /// busy polling does nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub napi_id: Option<u32>,
 }

@@ -57,6 +57,9 @@ pub struct Settings {
     pub slot_bytes: Bytes,
     /// Bytes that a receive call asks for.
     pub receive_buffer_bytes: Bytes,
+    /// The filesystem of the file that the rings lie in; none where they lie in memory alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring_filesystem: Option<String>,
     /// How the cells of its block took turns; absent where the trial was one steady window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series: Option<SeriesSettings>,

@@ -8,8 +8,8 @@ use super::markup::Markup;
 use super::{Page, plain_table, section, table};
 use crate::ceiling_table;
 use crate::explained_tables::{
-    NO_CROSSOVER, TextTable, cost_models, crossovers, field_thresholds, measured, metric_name,
-    probability, scalability_law, scaling,
+    NO_CROSSOVER, TextTable, cost_models, crossovers, field_thresholds, load_savings, measured,
+    metric_name, probability, scalability_law, scaling,
 };
 use crate::numbers::ratio;
 use crate::words;
@@ -30,6 +30,13 @@ pub(super) fn explanations(html: &mut Markup, page: &Page) {
             text_table(html, &thresholds);
             for constant in words::advice::field_thresholds(page.summary) {
                 html.element("p", &[], |html| html.leaf("code", &[], &constant));
+            }
+        }
+        let loads = load_savings(page.summary);
+        if !loads.rows.is_empty() {
+            text_table(html, &loads);
+            for line in words::fixed_load::load_savings(page.summary) {
+                html.paragraph(&line);
             }
         }
         let known = [

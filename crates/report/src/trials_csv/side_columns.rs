@@ -275,6 +275,16 @@ fn sockets<T: 'static>(columns: &mut Columns<Trials>, side: &str, end: SideOf<T>
         "SO_MAX_PACING_RATE of a connection, read back; empty where nothing bounds it.",
         move |row| row.finished().and_then(|f| end(f).socket.pacing_bytes_per_s),
     );
+    columns.number(
+        format!("{side}_socket_busy_poll_us"),
+        "SO_BUSY_POLL of a connection, read back; empty where it is 0.",
+        move |row| row.finished().and_then(|f| end(f).socket.busy_poll_us).map(u64::from),
+    );
+    columns.number(
+        format!("{side}_socket_napi_id"),
+        "SO_INCOMING_NAPI_ID of a connection at the window's end; empty where it has none, so that busy polling does nothing.",
+        move |row| row.finished().and_then(|f| end(f).socket.napi_id).map(u64::from),
+    );
     let mut number = |name: &str, meaning: &str, value: fn(&Side<T>) -> u64| {
         columns.number(format!("{side}_{name}"), meaning, move |row| {
             row.finished().map(|f| value(end(f)))

@@ -31,6 +31,10 @@ pub(crate) fn cause(mark: Mark) -> (&'static str, &'static str) {
         Mark::Imbalance => ("bytes waiting between the ends", "longer slices (--slice 20ms)"),
         Mark::Multiplexed => ("shared hardware counters", "stop other users of perf"),
         Mark::Strangers => ("strangers at the data port", "look for a port scanner"),
+        Mark::NoBusyPoll => (
+            "busy polling that did nothing",
+            "a device with NAPI: a network card, or --link veth --gro on --tso off",
+        ),
         Mark::HelperClock => ("an unclear helper's clock", "measure again"),
         Mark::ContentLost => ("lost content", "copycost verify"),
         Mark::NothingPassed => ("rows in which nothing passed", "look into the imported file"),

@@ -122,6 +122,7 @@ pub(crate) fn warning(warning: &Warning) -> String {
         }
         Warning::LittleMapped { least, most } => little_mapped(*least, *most),
         Warning::RingThreads { least, most } => ring_threads(*least, *most),
+        Warning::NoBusyPoll { cells, of, over } => no_busy_poll(*cells, *of, over),
         Warning::NoCounters { .. } => {
             "no hardware counters, so no cycles or cache misses: see copycost probe".to_owned()
         }
@@ -250,6 +251,16 @@ fn noise(half: f64, goodput: &analysis::estimate::Estimate, is_coarse: bool) -> 
             half_width(half)
         ),
     }
+}
+
+/// Where a NAPI id is to be had.
+fn no_busy_poll(cells: u32, of: u32, over: &[Link]) -> String {
+    let names: Vec<&str> = over.iter().map(|link| link.name()).collect();
+    format!(
+        "busy polling was asked for and could not happen in {cells} of {} over {}: no NAPI id (SO_INCOMING_NAPI_ID) at the receiving connections, so that nothing is compared by it; a network card has one, a veth device with --gro on --tso off",
+        counted(of, "cell", "cells"),
+        names.join(" and ")
+    )
 }
 
 fn little_mapped(least: f64, most: f64) -> String {
@@ -398,6 +409,7 @@ mod tests {
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true, over: Vec::new() }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
             (Warning::LittleMapped { least: 0.0, most: 0.0 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
             (Warning::RingThreads { least: 0.68, most: 0.89 }, "the kernel's threads for io_urings (SQPOLL, io-wq) took 68 % to 89 % of a sender's CPU time: it is in every cost, and not in context switches; cycles and cache misses of a polled sender are not told".to_owned()),
+            (Warning::NoBusyPoll { cells: 1, of: 2, over: vec![Link::Loopback] }, "busy polling was asked for and could not happen in 1 of 2 cells over loopback: no NAPI id (SO_INCOMING_NAPI_ID) at the receiving connections, so that nothing is compared by it; a network card has one, a veth device with --gro on --tso off".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),
         ] {
             assert_eq!(with_detail(&of), line);

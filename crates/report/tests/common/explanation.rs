@@ -29,6 +29,7 @@ use model::{Audit, Cell, Factor, Link, Measured, Missing, SendPath, Shared};
 pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> Summary {
     summary.explained = Explained {
         field_thresholds: Vec::new(),
+        load_savings: Vec::new(),
         crossovers: crossovers(),
         cost_models: vec![cost_model(&text)],
         scaling: vec![scaling()],
