@@ -21,7 +21,7 @@ use serde::Serialize;
 pub use break_even::{BreakEven, of_fields};
 pub use gap::{Differs, Gap};
 pub use price::{Price, Released, Saving};
-pub use reasons::{Seen, WhyNot};
+pub use reasons::{CopiesHere, Seen, WhyNot};
 pub use setting::Contender;
 
 use crate::estimate::Estimate;
@@ -125,14 +125,29 @@ pub struct LinkAdvice {
     pub contenders: Vec<Contender>,
     /// Paths to choose from that its run has no valid trial of.
     pub not_compared: Vec<SendPath>,
+    /// Why it has none, where its run tells: what this machine refuses (a seccomp filter, a kernel without the path), or what went wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedPath>,
     /// From which size on paths that pass by reference cost less, and no more than that.
     pub break_evens: Vec<BreakEven>,
     /// Why paths that pass by reference are not the answer here, where they are not.
     pub why_not: Vec<WhyNot>,
+    /// What of its run's machine copies what is passed by reference on its way to another host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copies_here: Option<CopiesHere>,
     /// What the answer saves, where the question says of how much.
     pub saving: Option<Saving>,
     /// What paths that pass by reference ask for.
     pub prices: Vec<Price>,
+}
+
+/// A path without a valid trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RefusedPath {
+    /// The path.
+    pub path: SendPath,
+    /// The commonest reason, in one line.
+    pub why: String,
 }
 
 /// Which path to use.

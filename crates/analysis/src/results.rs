@@ -95,6 +95,9 @@ pub struct RunFacts {
     pub void_trials: u32,
     /// Noted trials, `oversubscribed` alone not counted.
     pub noted_trials: u32,
+    /// What on the links' own devices copies what is passed by reference, link by link; none where nothing is known to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copying_devices: Vec<CopyingDevices>,
     /// The congestion control in effect, as the sockets say; more than one joined by commas.
     pub congestion: String,
     /// Where sending and receiving workers ran, in words.
@@ -103,6 +106,19 @@ pub struct RunFacts {
     pub usable_cpus: u32,
     /// The most resident memory of an end less its rings, in bytes.
     pub peak_rss_without_rings_bytes: Measured<u64>,
+}
+
+/// What on a link's own devices copies what is passed by reference, before anything is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CopyingDevices {
+    /// The link.
+    pub link: Link,
+    /// Trials in which the sender's device had no scatter-gather.
+    pub without_scatter_gather: u32,
+    /// Trials in which a packet socket was shown every packet.
+    pub tapped: u32,
+    /// The most such sockets of one trial.
+    pub packet_taps: u32,
 }
 
 impl RunFacts {

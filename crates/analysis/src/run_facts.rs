@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
-use model::record::{Finish, FinishReason, ImportedFile, Outcome, Segment, Side, Trial};
-use model::{Factor, Mark, Measured, Placement};
+use model::record::{Finish, FinishReason, ImportedFile, LinkFacts, Outcome, Segment, Side, Trial};
+use model::{Factor, Link, Mark, Measured, Placement};
 
 use crate::figures::NOT_IN_FILE;
 use crate::marks::is_void;
-use crate::results::Ending;
+use crate::results::{CopyingDevices, Ending};
 
 /// CPUs of both sides under one placement.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,7 @@ pub(crate) struct RunTotals {
     usable_cpus: usize,
     memory: Memory,
     pub(crate) imported: Vec<ImportedFile>,
+    copying_devices: BTreeMap<Link, CopyingDevices>,
     peak_without_rings: Option<u64>,
 }
 
@@ -112,6 +113,7 @@ impl RunTotals {
             pinned.receivers.extend(&settings.receiver_cpus);
         }
         if let Outcome::Finished(finished) = &trial.outcome {
+            self.devices(trial.cell.link, &finished.link);
             let congestion = &finished.sender.socket.congestion;
             if !congestion.is_empty() && !self.congestion.contains(congestion) {
                 self.congestion.insert(congestion.clone());
@@ -120,6 +122,25 @@ impl RunTotals {
             let of_receiver = without_rings(&finished.receiver, &mut self.memory.receiver_rings);
             self.peak_without_rings = self.peak_without_rings.max(Some(of_sender.max(of_receiver)));
         }
+    }
+
+    fn devices(&mut self, link: Link, facts: &Measured<LinkFacts>) {
+        let Some(facts) = facts.value() else { return };
+        let gathers = facts.scatter_gather.value().copied().unwrap_or(true);
+        let taps = facts.packet_taps.value().copied().unwrap_or(0);
+        if gathers && taps == 0 {
+            return;
+        }
+        let none = CopyingDevices { link, without_scatter_gather: 0, tapped: 0, packet_taps: 0 };
+        let of_link = self.copying_devices.entry(link).or_insert(none);
+        of_link.without_scatter_gather += u32::from(!gathers);
+        of_link.tapped += u32::from(taps > 0);
+        of_link.packet_taps = of_link.packet_taps.max(taps);
+    }
+
+    /// What on the links' own devices copies what is passed by reference.
+    pub(crate) fn copying_devices(&self) -> Vec<CopyingDevices> {
+        self.copying_devices.values().copied().collect()
     }
 
     /// Time spent measuring, in ns.

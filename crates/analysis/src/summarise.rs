@@ -192,6 +192,7 @@ fn run_facts(
         trials: run.trials,
         void_trials: run.void_trials,
         noted_trials: run.noted_trials,
+        copying_devices: run.copying_devices(),
         congestion: run.congestion(),
         placement: run.placement(host),
         usable_cpus: run.usable_cpus(host),

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use kernel::counter_probe::{self, Answer};
 use kernel::limits::{self, Limit};
-use kernel::machine::{LIVE, Machine};
+use kernel::machine::{Interface, LIVE, Machine};
+use kernel::offloads::{Offload, Offloads};
 use kernel::stat::{BaseAccounting, TimeAccounting};
 use kernel::topology::Topology;
-use kernel::{Unavailable, cpu, process};
+use kernel::{Unavailable, cpu, packet_taps, process};
 use model::Measured;
 use model::host::{CacheFacts, CpuFacts, Host};
 
@@ -50,6 +51,7 @@ pub fn facts() -> Host {
             }
         }
     };
+    let interfaces = machine.interfaces.unwrap_or_default();
     Host {
         copycost: env!("CARGO_PKG_VERSION").to_owned(),
         hostname: Measured::Value(process::hostname()),
@@ -84,16 +86,28 @@ pub fn facts() -> Host {
         counters: counters(),
         sysctls: machine.sysctls.into_iter().map(|(name, fact)| (name, measured(fact))).collect(),
         limits: limits(),
-        devices: machine
-            .interfaces
-            .unwrap_or_default()
-            .into_iter()
-            .map(|interface| (interface.name, measured(interface.mtu_bytes)))
+        devices: interfaces
+            .iter()
+            .map(|interface| (interface.name.clone(), measured(interface.mtu_bytes.clone())))
             .collect(),
+        scatter_gather: scatter_gather(&interfaces),
+        packet_taps: measured(packet_taps::count()),
         uid: Measured::Value(process::effective_user()),
         // Every link has both its ends on this machine.
         receiver_host: None,
     }
+}
+
+fn scatter_gather(interfaces: &[Interface]) -> BTreeMap<String, Measured<bool>> {
+    let offloads = Offloads::here();
+    let of = |device: &str| -> Measured<bool> {
+        let offloads = offloads.as_ref().map_err(ToString::to_string);
+        let gathers = offloads.and_then(|offloads| {
+            offloads.get(device, Offload::ScatterGather).map_err(|error| error.to_string())
+        });
+        gathers.into()
+    };
+    interfaces.iter().map(|interface| (interface.name.clone(), of(&interface.name))).collect()
 }
 
 fn cpu_facts(topology: &Topology, allowed: &[usize]) -> Vec<CpuFacts> {

@@ -16,9 +16,11 @@ use aya::programs::tc::TcAttachOptions;
 use aya::programs::{LinkOrder, SchedClassifier, TcAttachType};
 use engine::Engine;
 use kernel::netns::Namespace;
+use kernel::offloads::{Offload, Offloads};
 use model::record::{Finished, Outcome};
 use model::values::CopyBelow;
 use model::{Cell, Completions, SendPath};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, eth, socket_with};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 mod common;
@@ -32,13 +34,14 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("end") {
         return engine::end::main();
     }
-    let tests: [Test; 6] = [
+    let tests: [Test; 7] = [
         ("what_is_lost_is_sent_again_and_counted_on_every_path", losses),
         ("a_series_over_a_link_that_loses_ends_with_figures", losses_in_turns),
         ("what_comes_twice_is_taken_once_on_every_path", duplicates),
         ("what_comes_out_of_order_is_put_in_order_on_every_path", reordering),
         ("marks_of_congestion_slow_and_change_nothing_else", congestion),
         ("the_sink_takes_each_byte_once_whatever_its_link_does", sink),
+        ("what_copies_before_the_sink_is_in_the_record", copying),
     ];
     run_tests(&tests, refused())
 }
@@ -274,6 +277,50 @@ fn sink() {
             (met.met() > 0 && seen > 0).then_some(())
         });
     }
+}
+
+fn copying() {
+    if let Some(why) = sink_refused() {
+        return eprintln!("skipped: {why}");
+    }
+    let mut engine = engine();
+    let cell = "send=zerocopy link=sink message_bytes=65536 threads=1";
+    // Of a trial in which completions came, and in which some were marked copied where something copies: whether the device gathers,
+    // and packet sockets that see all.
+    let mut seen = |copies: bool| {
+        in_windows(cell, 50, |window_ms| {
+            let finished = trial(&mut engine, cell, window_ms);
+            let facts = finished.link.value().unwrap().clone();
+            let total = finished.sender.total;
+            assert!(copies || total.copied == 0, "{} of {}", total.copied, total.completed);
+            let facts =
+                (*facts.scatter_gather.value().unwrap(), *facts.packet_taps.value().unwrap());
+            (total.completed > 0 && (total.copied > 0) == copies).then_some(facts)
+        })
+    };
+    assert_eq!(seen(false), (true, 0));
+    let gather = |on| {
+        let offloads = at_the_end_with("send0", Offloads::here).unwrap();
+        assert_eq!(offloads.set("send0", Offload::ScatterGather, on), Ok(on));
+    };
+    gather(false);
+    // What the kernel segments it copies without a mark: some completions have one, and not all.
+    assert_eq!(seen(true), (false, 0));
+    gather(true);
+    for device in ["send0", "recv0"] {
+        let tap = at_the_end_with(device, || {
+            socket_with(
+                AddressFamily::PACKET,
+                SocketType::RAW,
+                SocketFlags::CLOEXEC,
+                Some(eth::ALL),
+            )
+        });
+        let tap = tap.unwrap();
+        assert_eq!(seen(true), (true, 1), "{device}");
+        drop(tap);
+    }
+    assert_eq!(seen(false), (true, 0));
 }
 
 /// What the sink's program saw of a fault, on all ways to send.

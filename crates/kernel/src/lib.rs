@@ -30,6 +30,7 @@ pub mod netlink;
 pub mod netns;
 pub mod offloads;
 pub mod packet_socket;
+pub mod packet_taps;
 pub mod perf;
 pub mod perf_format;
 pub mod perf_samples;

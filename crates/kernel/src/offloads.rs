@@ -1,8 +1,8 @@
 //! What a device takes over from the protocol stack, by ethtool's ioctl (`linux/ethtool.h`).
 
-use std::mem;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
+use std::{mem, ptr};
 
 use crate::error::{CallError, Errno};
 use crate::netns::Namespace;
@@ -17,6 +17,10 @@ pub enum Offload {
     Gso,
     /// Generic receive offload: packets of one flow are joined before the stack sees them.
     Gro,
+    /// Scatter-gather: the device takes a packet's bytes from where they lie. Without it the kernel copies what is passed by
+    /// reference: segments that it makes are new packets (`skb_segment`, net/core/skbuff.c), and others it makes linear
+    /// (`skb_needs_linearize`, net/core/dev.c).
+    ScatterGather,
 }
 
 impl Offload {
@@ -26,19 +30,21 @@ impl Offload {
             Self::Tso => "tso",
             Self::Gso => "gso",
             Self::Gro => "gro",
+            Self::ScatterGather => "sg",
         }
     }
 
-    /// `ETHTOOL_GTSO`, `ETHTOOL_GGSO`, `ETHTOOL_GGRO`.
+    /// `ETHTOOL_GTSO`, `ETHTOOL_GGSO`, `ETHTOOL_GGRO`, `ETHTOOL_GSG`.
     const fn asked_by(self) -> u32 {
         match self {
             Self::Tso => 0x1e,
             Self::Gso => 0x23,
             Self::Gro => 0x2b,
+            Self::ScatterGather => 0x18,
         }
     }
 
-    /// `ETHTOOL_STSO`, `ETHTOOL_SGSO`, `ETHTOOL_SGRO`: each follows its question.
+    /// `ETHTOOL_STSO`, `ETHTOOL_SGSO`, `ETHTOOL_SGRO`, `ETHTOOL_SSG`: each follows its question.
     const fn set_by(self) -> u32 {
         self.asked_by() + 1
     }
@@ -51,6 +57,37 @@ struct Value {
     command: u32,
     setting: u32,
 }
+
+/// `struct ethtool_gfeatures` with room for 64 features.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Features {
+    command: u32,
+    /// Blocks that there is room for; the kernel answers how many it has.
+    blocks: u32,
+    of: [FeatureBlock; 2],
+}
+
+/// `struct ethtool_get_features_block`: 32 features, a bit each.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct FeatureBlock {
+    available: u32,
+    requested: u32,
+    active: u32,
+    never_changed: u32,
+}
+
+/// The argument of an ethtool command: plain numbers, all of which the kernel may write.
+trait Asked {}
+impl Asked for Value {}
+impl Asked for Features {}
+
+/// `ETHTOOL_GFEATURES`.
+const GET_FEATURES: u32 = 0x3a;
+/// `NETIF_F_SG_BIT`, the first of them (linux/netdev_features.h). `ETHTOOL_GSG` answers also yes for a device that could chain packets
+/// (`NETIF_F_FRAGLIST`) and does not gather (`ethtool_get_feature_mask`, net/ethtool/ioctl.c).
+const GATHERS: u32 = 1;
 
 /// Asks and sets the offloads of one namespace's devices.
 #[derive(Debug)]
@@ -66,7 +103,16 @@ impl Offloads {
     ///
     /// EPERM where the namespace may not be entered, EMFILE.
     pub fn inside(namespace: &Namespace) -> Result<Self, CallError> {
-        let socket = namespace.run(UnixDatagram::unbound)?.map_err(|error| CallError {
+        namespace.run(Self::here)?
+    }
+
+    /// The same of the calling thread's own namespace.
+    ///
+    /// # Errors
+    ///
+    /// EMFILE.
+    pub fn here() -> Result<Self, CallError> {
+        let socket = UnixDatagram::unbound().map_err(|error| CallError {
             call: "socket",
             argument: "for ethtool".into(),
             errno: Errno(error.raw_os_error().unwrap_or(0)),
@@ -80,8 +126,15 @@ impl Offloads {
     ///
     /// ENODEV; EOPNOTSUPP on devices that know no offloads.
     pub fn get(&self, device: &str, offload: Offload) -> Result<bool, CallError> {
-        let value = Value { command: offload.asked_by(), setting: 0 };
-        self.call(device, offload, value).map(|setting| setting != 0)
+        if offload == Offload::ScatterGather {
+            let block = FeatureBlock::default();
+            let mut features = Features { command: GET_FEATURES, blocks: 2, of: [block, block] };
+            self.call(device, offload, &mut features)?;
+            return Ok(features.of[0].active & GATHERS != 0);
+        }
+        let mut value = Value { command: offload.asked_by(), setting: 0 };
+        self.call(device, offload, &mut value)?;
+        Ok(value.setting != 0)
     }
 
     /// Sets whether a device does this work, and answers what it does now: the kernel may leave it as it is without an
@@ -91,12 +144,18 @@ impl Offloads {
     ///
     /// EPERM without CAP_NET_ADMIN, EOPNOTSUPP where the device cannot change it, ENODEV.
     pub fn set(&self, device: &str, offload: Offload, on: bool) -> Result<bool, CallError> {
-        let value = Value { command: offload.set_by(), setting: u32::from(on) };
-        self.call(device, offload, value)?;
+        let mut value = Value { command: offload.set_by(), setting: u32::from(on) };
+        self.call(device, offload, &mut value)?;
         self.get(device, offload)
     }
 
-    fn call(&self, device: &str, offload: Offload, mut value: Value) -> Result<u32, CallError> {
+    /// `asked` is what the command in its first word takes and answers.
+    fn call<T: Asked>(
+        &self,
+        device: &str,
+        offload: Offload,
+        asked: &mut T,
+    ) -> Result<(), CallError> {
         let argument = format!("SIOCETHTOOL {} of {device}", offload.name());
         // SAFETY: ifreq is plain bytes for which all zeros is valid.
         let mut request: libc::ifreq = unsafe { mem::zeroed() };
@@ -108,14 +167,14 @@ impl Offloads {
         for (place, byte) in request.ifr_name.iter_mut().zip(device.bytes()) {
             *place = libc::c_char::from_ne_bytes([byte]);
         }
-        request.ifr_ifru.ifru_data = (&raw mut value).cast();
-        // SAFETY: the request names a live ethtool_value, which the kernel reads and, asked a question, writes; both
-        // outlive the call.
+        request.ifr_ifru.ifru_data = ptr::from_mut(asked).cast();
+        // SAFETY: the request names a live argument of its command's own type, which the kernel reads and, asked a question,
+        // writes within its size; both outlive the call.
         let answer = unsafe {
             libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL as libc::Ioctl, &raw mut request)
         };
         match answer {
-            0 => Ok(value.setting),
+            0 => Ok(()),
             _ => Err(CallError::last("ioctl", argument)),
         }
     }

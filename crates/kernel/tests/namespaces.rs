@@ -135,12 +135,14 @@ fn offloads_are_set_and_read_back() {
     }
     let ends = pair(None);
     let offloads = Offloads::inside(&ends[0].0).unwrap();
-    for offload in [Offload::Tso, Offload::Gso, Offload::Gro] {
+    for offload in [Offload::Tso, Offload::Gso, Offload::Gro, Offload::ScatterGather] {
         for on in [false, true, false] {
             assert_eq!(offloads.set("send0", offload, on), Ok(on), "{offload:?}");
             assert_eq!(offloads.get("send0", offload), Ok(on), "{offload:?}");
         }
     }
+    // Without it the device could chain packets, and gathers nothing.
+    assert_eq!(offloads.get("lo", Offload::ScatterGather), Ok(true));
     assert!(offloads.get("recv0", Offload::Gro).is_err(), "that one is in the other namespace");
     assert!(offloads.get("a name that is too long", Offload::Gro).is_err());
 }

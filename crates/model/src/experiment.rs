@@ -13,7 +13,7 @@ names! {
         Copies = "copies",
         /// What a call costs: fields and TCP_NODELAY.
         Calls = "calls",
-        /// Why zero-copy loses at small messages: fields, links and a profile.
+        /// Why zero-copy loses at small messages: fields, links, packets of one message each and a profile.
         SmallMessages = "small-messages",
         /// From which size on zero-copy is better, where delivery copies and where nothing does.
         BreakEven = "break-even",
@@ -25,7 +25,7 @@ names! {
         Threads = "threads",
         /// Whether 8 threads carry less than 4, and with notifications left out or unread.
         Fall = "fall",
-        /// Whether that fall is memory's: buffers that fit a cache, and those that the kernel sizes.
+        /// Whether that fall is memory's: buffers that fit a cache, those that the kernel sizes, and receivers that discard.
         Memory = "memory",
         /// What it costs where workers share a connection.
         Sockets = "sockets",
@@ -50,8 +50,8 @@ struct Recipe {
 impl Experiment {
     const fn recipe(self) -> Recipe {
         use Factor::{
-            Completions, Fields, Layout, Link, Message, Nodelay, Offset, Placement, Rcvbuf, Ring,
-            Send, Sndbuf, SoZerocopy, Sockets, Threads,
+            Completions, Fields, Layout, Link, Message, Nodelay, Offset, Placement, Rcvbuf, Recv,
+            Ring, Send, Sndbuf, SoZerocopy, Sockets, Threads,
         };
         const THREE: (Factor, &str) = (Send, "send,sendmsg,zerocopy");
         const ONE: (Factor, &str) = (Threads, "1");
@@ -79,18 +79,20 @@ impl Experiment {
                 minutes: 4,
             },
             Self::SmallMessages => Recipe {
-                help: "why zero-copy loses at small messages: fields, links and a profile",
+                help: "why zero-copy loses at small messages: fields, links, packets of one message each and a profile",
                 claims: &[5],
                 factors: &[
                     (Send, "sendmsg,zerocopy"),
                     (Link, "loopback,sink"),
                     (Fields, "1,8"),
+                    // With it each message is a packet of its own, by reference or by copy.
+                    (Nodelay, "off,on"),
                     (Message, "64,512"),
                     ONE,
                 ],
                 audits: &[Audit::Profile],
                 counted: &[],
-                minutes: 3,
+                minutes: 5,
             },
             Self::BreakEven => Recipe {
                 help: "from which size on zero-copy is better, where delivery copies and where not",
@@ -111,13 +113,13 @@ impl Experiment {
                     (Offset, "0,1,2048"),
                     (
                         Message,
-                        "2048,3072,3584,4096,4608,5120,6144,7168,8192,10240,12288,16384,20480",
+                        "2048,3072,3584,4096,4608,5120,5632,6144,6656,7168,7680,8192,8704,9216,9728,10240,10752,11264,11776,12288,12800,13312,13824,14336,14848,15360,15872,16384,16896,17408,17920,18432,18944,19456,19968,20480",
                     ),
                     ONE,
                 ],
                 audits: &[],
                 counted: &[],
-                minutes: 4,
+                minutes: 8,
             },
             Self::SweetSpot => Recipe {
                 help: "whether zero-copy has a sweet spot over sizes and threads",
@@ -154,10 +156,11 @@ impl Experiment {
                 minutes: 5,
             },
             Self::Memory => Recipe {
-                help: "whether that fall is memory's: with buffers that fit a cache, and without",
+                help: "whether that fall is memory's: with buffers that fit a cache and a receiver that discards, and without",
                 claims: &[13],
                 factors: &[
                     (Send, "send,sendmsg"),
+                    (Recv, "recv,recv-trunc"),
                     (Ring, "auto,1"),
                     (Sndbuf, "auto,64KiB"),
                     (Rcvbuf, "auto,64KiB"),
@@ -166,7 +169,7 @@ impl Experiment {
                 ],
                 audits: &[],
                 counted: &[],
-                minutes: 4,
+                minutes: 6,
             },
             Self::Sockets => Recipe {
                 help: "what it costs where workers share a connection, over threads",

@@ -66,6 +66,13 @@ pub struct Host {
     pub limits: BTreeMap<String, Measured<u64>>,
     /// Network devices: name to MTU in bytes.
     pub devices: BTreeMap<String, Measured<u64>>,
+    /// Network devices that take a packet's bytes from where they lie (scatter-gather), and those that do not: for these
+    /// the kernel copies what is passed by reference.
+    #[serde(default)]
+    pub scatter_gather: BTreeMap<String, Measured<bool>>,
+    /// Packet sockets that are shown every packet of a device but loopback, as tcpdump's: what is passed by reference is copied for each.
+    #[serde(default = "taps_not_recorded")]
+    pub packet_taps: Measured<u32>,
     /// Effective user id.
     pub uid: Measured<u32>,
     /// The machine that the receiving end runs on, where it is another one; absent: both ends run on this machine.
@@ -94,6 +101,10 @@ pub struct CpuFacts {
 }
 
 fn not_recorded() -> Measured<u64> {
+    Measured::absent("the version of copycost that measured did not record it")
+}
+
+fn taps_not_recorded() -> Measured<u32> {
     Measured::absent("the version of copycost that measured did not record it")
 }
 
@@ -150,6 +161,8 @@ impl Host {
             sysctls: BTreeMap::new(),
             limits: BTreeMap::new(),
             devices: BTreeMap::new(),
+            scatter_gather: BTreeMap::new(),
+            packet_taps: absent(why),
             uid: absent(why),
             receiver_host: None,
         }

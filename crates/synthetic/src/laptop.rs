@@ -70,6 +70,8 @@ pub fn host() -> Host {
         ]),
         limits: BTreeMap::from([("memlock".to_owned(), Measured::Value(8 << 20))]),
         devices: BTreeMap::from([("lo".to_owned(), Measured::Value(65_536))]),
+        scatter_gather: BTreeMap::from([("lo".to_owned(), Measured::Value(true))]),
+        packet_taps: Measured::Value(0),
         uid: Measured::Value(1000),
         receiver_host: None,
     }

@@ -38,10 +38,12 @@ pub struct Price {
     pub rate_gbps: f64,
     /// How long a peer takes to acknowledge, in microseconds.
     pub round_trip_us: f64,
-    /// Memory in bytes that is pinned, and may not be written, until it is acknowledged: rate times round trip, at least one
-    /// message a connection.
+    /// Share of the bytes that is passed by reference; the rest is copied, and free when the call returns.
+    pub by_reference_share: f64,
+    /// Memory in bytes that is pinned, and may not be written, until it is acknowledged: that share of the rate times round trip,
+    /// at least of one message a connection.
     pub held_bytes: f64,
-    /// Release latency as measured on this link, median and 99th percentile in microseconds.
+    /// Release latency as measured on this link, in microseconds.
     pub released_us: Measured<Released>,
     /// What this user may pin, in bytes (RLIMIT_MEMLOCK); absent where nothing limits it or it is not known.
     pub memlock_bytes: Measured<u64>,
@@ -61,10 +63,10 @@ pub struct Price {
 pub struct Released {
     /// The median in microseconds.
     pub median: Estimate,
-    /// The 99th percentile in microseconds.
-    pub p99: Estimate,
-    /// Memory in bytes that is held where buffers are released as late as the 99th percentile: rate times that, at least one message
-    /// a connection.
+    /// The 99th percentile in microseconds; absent where too few messages were timed.
+    pub p99: Measured<Estimate>,
+    /// Memory in bytes that is held where buffers are released as late as the 99th percentile, or where there is none the median:
+    /// what is passed by reference of the rate times that, at least of one message a connection.
     pub held_bytes: f64,
 }
 
@@ -119,8 +121,11 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
     let reached = figure(estimates, Metric::GoodputGbps).map(|goodput| goodput.mean);
     let rate_gbps = question.rate_gbps.or(reached)?;
     let connections = f64::from(cell.threads.get()) * f64::from(cell.flows.get());
-    let held =
-        |s: f64| (rate_gbps * 1e9 / 8.0 * s).max(cell.message.bytes().0 as f64 * connections);
+    let by_reference_share = cell.share_by_reference();
+    let held = |s: f64| {
+        let bytes = (rate_gbps * 1e9 / 8.0 * s).max(cell.message.bytes().0 as f64 * connections);
+        bytes * by_reference_share
+    };
     let host = source.host;
     let optmem_max_bytes = match host.sysctls.get("net.core.optmem_max") {
         _ if !cell.send_path.capabilities().uses_error_queue => {
@@ -143,6 +148,7 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
         path: cell.send_path,
         rate_gbps,
         round_trip_us: question.round_trip.as_secs_f64() * 1e6,
+        by_reference_share,
         held_bytes: held(question.round_trip.as_secs_f64()),
         released_us: released(estimates, held),
         memlock_bytes,
@@ -159,17 +165,15 @@ fn price(question: &Question, estimates: &CellEstimates, source: &Source<'_>) ->
     })
 }
 
-/// After how long a buffer was released, and what that holds.
+/// After how long a buffer was released, and what that holds. Few timed messages have a median and no 99th percentile.
 fn released(estimates: &CellEstimates, held: impl Fn(f64) -> f64) -> Measured<Released> {
-    let of = |metric| match estimates.metrics.get(&metric) {
-        Some(Measured::Value(of)) => Ok(*of),
-        Some(Measured::Absent { absent }) => Err(absent.clone()),
-        None => Err("not measured".to_owned()),
+    let of = |metric: Metric| match estimates.metrics.get(&metric) {
+        Some(measured) => measured.clone(),
+        None => Measured::absent("not measured"),
     };
-    let told = || -> Result<Released, String> {
-        let p99 = of(Metric::ReleaseP99Us)?;
-        let held_bytes = held(p99.mean / 1e6);
-        Ok(Released { median: of(Metric::ReleaseP50Us)?, p99, held_bytes })
-    };
-    Measured::from(told())
+    let p99 = of(Metric::ReleaseP99Us);
+    of(Metric::ReleaseP50Us).map(|median| {
+        let latest = p99.value().map_or(median.mean, |p99| p99.mean);
+        Released { median, p99, held_bytes: held(latest / 1e6) }
+    })
 }

@@ -1,5 +1,6 @@
 //! What was seen of paths that pass by reference where they are not the answer.
 
+use model::host::Host;
 use model::{Link, SendPath};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use super::{Choice, differ_in_path};
 use crate::evidence::figure;
 use crate::links::HELD_BACK;
 use crate::metric::Metric;
-use crate::results::CellEstimates;
+use crate::results::{CellEstimates, CopyingDevices};
 
 /// Something seen of a path that passes by reference which speaks against it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -29,7 +30,13 @@ pub enum Seen {
         share: f64,
         /// Whether the link delivers on the same machine, where the kernel copies what was passed by reference.
         is_delivered_here: bool,
+        /// Packet sockets of others that were shown every packet of the link's devices, each of which takes a copy.
+        packet_taps: u32,
     },
+    /// The sender's device had no scatter-gather: the kernel copies for it what was passed by reference, and marks few completions.
+    /// Packets that it segments are new ones without a mark (`skb_segment`, net/core/skbuff.c), others are made linear
+    /// (`skb_needs_linearize`, net/core/dev.c).
+    NoScatterGather,
     /// Its packets are less than half as full as those of its twin that copies: each field takes a fragment of a packet,
     /// which has 17 (`MAX_SKB_FRAGS`).
     SmallPackets {
@@ -50,7 +57,13 @@ pub enum Seen {
 const COPIED: f64 = 0.5;
 
 /// What speaks against the paths that pass by reference and are not chosen, each thing once a path.
-pub(super) fn why_not(choice: &Choice, link: Link, cells: &[&CellEstimates]) -> Vec<WhyNot> {
+pub(super) fn why_not(
+    choice: &Choice,
+    link: Link,
+    cells: &[&CellEstimates],
+    devices: &[CopyingDevices],
+) -> Vec<WhyNot> {
+    let devices = devices.iter().find(|of| of.link == link);
     let mut all: Vec<WhyNot> = Vec::new();
     for estimates in cells {
         let path = estimates.cell.send_path;
@@ -67,7 +80,10 @@ pub(super) fn why_not(choice: &Choice, link: Link, cells: &[&CellEstimates]) -> 
         let copied = copied.map(|share| Seen::Copied {
             share,
             is_delivered_here: link.copies_by_reference_on_delivery(),
+            packet_taps: devices.map_or(0, |of| of.packet_taps),
         });
+        let gathers = devices.is_none_or(|of| of.without_scatter_gather == 0);
+        let no_gather = (!gathers).then_some(Seen::NoScatterGather);
         let packets = mean(Metric::BytesPerPacket).zip(of_twin(Metric::BytesPerPacket));
         let small = packets.filter(|(own, twins)| own * 2.0 < *twins);
         let small = small.map(|(bytes, twin_bytes)| Seen::SmallPackets { bytes, twin_bytes });
@@ -75,7 +91,7 @@ pub(super) fn why_not(choice: &Choice, link: Link, cells: &[&CellEstimates]) -> 
             *share >= HELD_BACK && *share > of_twin(Metric::SendBufferLimitedShare).unwrap_or(0.0)
         });
         let held_back = held_back.map(|share| Seen::HeldBack { share });
-        for seen in [copied, small, held_back].into_iter().flatten() {
+        for seen in [copied, no_gather, small, held_back].into_iter().flatten() {
             let is_known = |known: &WhyNot| {
                 known.path == path
                     && std::mem::discriminant(&known.seen) == std::mem::discriminant(&seen)
@@ -86,4 +102,30 @@ pub(super) fn why_not(choice: &Choice, link: Link, cells: &[&CellEstimates]) -> 
         }
     }
     all
+}
+
+/// What of the machine copies what is passed by reference on its way to another host, whatever a link of our own has shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CopiesHere {
+    /// Network devices without scatter-gather.
+    pub without_scatter_gather: Vec<String>,
+    /// Packet sockets that are shown every packet of a device.
+    pub packet_taps: u32,
+}
+
+/// What of a machine copies what is passed by reference where the link itself does not; none where nothing is known to. What is
+/// delivered to the same machine is copied anyway.
+pub(super) fn copies_here(link: Link, paths: &[SendPath], host: &Host) -> Option<CopiesHere> {
+    if link.copies_by_reference_on_delivery()
+        || !link.speaks_tcp()
+        || !paths.iter().any(|path| path.passes_by_reference())
+    {
+        return None;
+    }
+    let lacks = host.scatter_gather.iter().filter(|(_, gathers)| gathers.value() == Some(&false));
+    let here = CopiesHere {
+        without_scatter_gather: lacks.map(|(device, _)| device.clone()).collect(),
+        packet_taps: host.packet_taps.value().copied().unwrap_or(0),
+    };
+    (!here.without_scatter_gather.is_empty() || here.packet_taps > 0).then_some(here)
 }

@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::break_even::BreakEven;
 use super::choice::{Duels, Shown, agreed};
 use super::{
-    Choice, Gap, LinkAdvice, Question, Source, asked, break_even, goes_as_asked, price, reasons,
+    Choice, Gap, LinkAdvice, Question, RefusedPath, Source, asked, break_even, goes_as_asked,
+    price, reasons,
 };
 use crate::estimate::Estimate;
 use crate::evidence::figure;
@@ -92,8 +93,10 @@ pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> L
         caveats: Vec::new(),
         contenders: Vec::new(),
         not_compared: Vec::new(),
+        refused: Vec::new(),
         break_evens: Vec::new(),
         why_not: Vec::new(),
+        copies_here: None,
         saving: None,
         prices: Vec::new(),
     }
@@ -143,6 +146,8 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
     let caveats = recommended.iter().find(|it| it.link == link).map(|it| it.caveats.clone());
     let nearest = sizes.iter().copied().min_by_key(|size| size.abs_diff(wanted)).unwrap_or(wanted);
     let first = settings.first().map(|setting| setting.at(nearest)).unwrap_or_default();
+    let not_compared: Vec<SendPath> =
+        question.paths.iter().copied().filter(|path| !has(path)).collect();
     LinkAdvice {
         link,
         metric,
@@ -153,14 +158,35 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         oversubscribed: Oversubscribed::any(cells.iter().map(|estimates| estimates.oversubscribed)),
         caveats: caveats.unwrap_or_default(),
         contenders: first.iter().map(|estimates| contender(question, estimates)).collect(),
-        not_compared: question.paths.iter().copied().filter(|path| !has(path)).collect(),
+        refused: refused(question, link, &not_compared, source),
+        not_compared,
         break_evens: break_evens(question, &settings, link, source),
-        why_not: reasons::why_not(&choice, link, &cells),
+        why_not: reasons::why_not(&choice, link, &cells, &source.summary.run.copying_devices),
+        copies_here: reasons::copies_here(link, &question.paths, source.host),
         saving: price::saving(question, &choice, against, &first, source),
         prices: price::prices(question, &first, source),
         sizes,
         choice,
     }
+}
+
+/// Why paths have no valid trial, where their run tells.
+fn refused(
+    question: &Question,
+    link: Link,
+    paths: &[SendPath],
+    source: &Source<'_>,
+) -> Vec<RefusedPath> {
+    let asked = asked(question);
+    let why = |path: &SendPath| {
+        let cells = source.summary.estimates.iter().map(|it| &it.cell);
+        let mut cells =
+            cells.filter(|cell| cell.link == link && cell.send_path == *path && asked.has(cell));
+        let why =
+            cells.find_map(|cell| source.summary.run.without_valid_trial.get(&cell.id()).cloned());
+        Some(RefusedPath { path: *path, why: why? })
+    };
+    paths.iter().filter_map(why).collect()
 }
 
 /// From which message size on a path costs less, and from which length on a field of the asked message pays by reference.

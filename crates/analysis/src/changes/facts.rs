@@ -133,6 +133,9 @@ fn host_facts(run: &MeasuredRun, host: &Host, whose: &str) -> Facts {
     facts.extend(host.sysctls.iter().map(|(name, value)| (named("sysctl", name), known(value))));
     facts.extend(host.limits.iter().map(|(name, value)| (named("limit", name), known(value))));
     facts.extend(host.devices.iter().map(|(name, mtu)| (named("MTU of", name), known(mtu))));
+    let gather = host.scatter_gather.iter();
+    facts.extend(gather.map(|(name, has)| (named("scatter-gather of", name), known(has))));
+    facts.push((format!("{whose}packet sockets that are shown all"), known(&host.packet_taps)));
     facts
 }
 

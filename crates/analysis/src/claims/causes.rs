@@ -5,7 +5,7 @@
 
 use model::names::{Completions, Switch};
 use model::values::SocketBuffer;
-use model::{Cell, Factor, SendPath, Sockets};
+use model::{Cell, Factor, ReceivePath, SendPath, Sockets};
 
 use super::threads::{GOODPUT, LARGE, falls, measure_falls};
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
@@ -54,10 +54,10 @@ pub(super) const KEPT: Derived = Derived::GoodputKept { from: 4, to: 8 };
 /// A last-level miss brings one cache line from memory.
 const LINE: f64 = 64.0;
 
-const SMALL_SET: &str = "copycost run --send send,sendmsg --ring auto,1 --sndbuf auto,64KiB --rcvbuf auto,64KiB --sizes 64KiB --threads 4,8";
+const LESS_MEMORY: &str = "copycost run --send send,sendmsg --recv recv,recv-trunc --ring auto,1 --sndbuf auto,64KiB --rcvbuf auto,64KiB --sizes 64KiB --threads 4,8";
 
-/// Where all that the workers touch fits a cache, memory has little to do with the fall: where they fall no less than with
-/// more, it is refuted. Showing it takes the memory's own counters beside: the workers' last-level misses are demand reads,
+/// Where all that the workers touch fits a cache, memory has little to do with the fall, and less where receivers discard what
+/// they take, so that each byte is read and written once less: where workers fall no less than with more, it is refuted. Showing it takes the memory's own counters beside: the workers' last-level misses are demand reads,
 /// and leave out what was prefetched and what was written.
 pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     let (ruling, falls) = fall(evidence);
@@ -80,11 +80,28 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     let ruling = ruling
         .then(PartKind::Counter, shown, [seen, unseen])
         .lacks(Missing::of_itself("the memory controller's counters (uncore_imc or amd_umc events of the whole machine, root; not in this version), beside a measured ceiling of that memory"));
-    in_a_cache(ruling, evidence, &falls)
+    let interventions = [in_a_cache(evidence, &falls), discarding(evidence, &falls)];
+    if interventions.iter().all(Option::is_none) {
+        let not =
+            [Reason::not_varied(Factor::Ring, "1"), Reason::not_varied(Factor::Recv, "recv-trunc")];
+        return ruling
+            .then(PartKind::Intervention, Shown::NotMeasured, not)
+            .lacks(Missing::plan(LESS_MEMORY));
+    }
+    let then = |ruling: Ruling, (compared, seen): LessMemory| {
+        // All must keep more of their goodput for memory to be why; that none does speaks against it.
+        ruling
+            .then(PartKind::Intervention, Shown::more(&compared), seen)
+            .from(names(&compared, GOODPUT))
+    };
+    interventions.into_iter().flatten().fold(ruling, then).lacks(Missing::rounds())
 }
 
+/// Falls with less traffic to memory against those with more, and what there is to say of them.
+type LessMemory = (Vec<Compared>, Vec<Reason>);
+
 /// The falls of workers whose memory fits the last-level cache against those of the same workers with more.
-fn in_a_cache(ruling: Ruling, evidence: &Evidence<'_>, falls: &[Compared]) -> Ruling {
+fn in_a_cache(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemory> {
     let l3 = evidence.host.caches.iter().filter(|cache| cache.level == 3);
     let l3 = l3.map(|cache| cache.bytes).max();
     let fits =
@@ -106,22 +123,23 @@ fn in_a_cache(ruling: Ruling, evidence: &Evidence<'_>, falls: &[Compared]) -> Ru
         largest = largest.max(Some((set, cache)));
     }
     let compared = of_moments(evidence, family);
-    let (Some(seen), Some((bytes, cache_bytes))) = (Reason::derived(KEPT, &compared), largest)
-    else {
-        let not = Reason::not_varied(Factor::Ring, "1");
-        return ruling
-            .then(PartKind::Intervention, Shown::NotMeasured, [not])
-            .lacks(Missing::plan(SMALL_SET));
-    };
-    // All must keep more of their goodput for memory to be why; that none does speaks against it.
-    ruling
-        .then(
-            PartKind::Intervention,
-            Shown::more(&compared),
-            [seen, Reason::WorkingSet { bytes, cache_bytes }],
-        )
-        .lacks(Missing::rounds())
-        .from(names(&compared, GOODPUT))
+    let (seen, (bytes, cache_bytes)) = (Reason::derived(KEPT, &compared)?, largest?);
+    Some((compared, vec![seen, Reason::WorkingSet { bytes, cache_bytes }]))
+}
+
+/// The falls with receivers that discard against those of the same workers with receivers that read.
+fn discarding(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemory> {
+    let paths = ReceivePath::ALL.iter().copied().filter(|path| !path.shows_content());
+    let family = paths.flat_map(|receive_path| {
+        falls.iter().map(move |fall| {
+            let twin = |cell: &Cell| Cell { receive_path, ..cell.clone() };
+            let (eight, four) = (twin(&fall.cell), twin(&fall.against));
+            kept(evidence, [&eight, &four], [&fall.cell, &fall.against])
+        })
+    });
+    let compared = of_moments(evidence, family.collect());
+    let seen = Reason::derived(KEPT, &compared)?;
+    Some((compared, vec![seen]))
 }
 
 /// The most memory that the workers of a cell touch, in bytes: messages, what a receive call fills, and what socket buffers may

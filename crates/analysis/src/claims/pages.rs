@@ -114,7 +114,10 @@ fn moved(evidence: &Evidence<'_>, page: Option<u64>) -> Vec<Moved> {
         let moved = Moved { cells, metric: Metric::cost_on(cell.link), more };
         (!evidence.combined(&moved.terms(1.0)).is_empty()).then_some(moved)
     };
-    let is_it = |cell: &&Cell| cell.is_itself() && !cell.is_default(Factor::Offset);
+    // In huge pages none is touched more.
+    let is_it = |cell: &&Cell| {
+        cell.is_itself() && !cell.is_default(Factor::Offset) && cell.is_default(Factor::Pages)
+    };
     let with = |crowded: bool| -> Vec<Moved> {
         let asked = evidence.asked_of(SendPath::A3).filter(|e| e.oversubscribed.is_so() == crowded);
         asked.map(|estimates| &estimates.cell).filter(is_it).filter_map(of).collect()

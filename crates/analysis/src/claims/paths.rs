@@ -118,8 +118,9 @@ fn finer() -> Missing {
 pub(super) fn c6(evidence: &Evidence<'_>) -> Ruling {
     let both = [SendPath::A3, SendPath::A1];
     let mut found = crossovers(evidence, SendPath::A3, SendPath::A1, GOODPUT);
-    // Fields begin on a page and are as many as the paper's, so that send makes as many calls, where that was measured.
-    for factor in [Factor::Offset, Factor::Fields] {
+    // Fields begin on a page, of the usual length, and are as many as the paper's, so that send makes as many calls, where that was
+    // measured.
+    for factor in [Factor::Offset, Factor::Fields, Factor::Pages] {
         let is_usual = |c: &&Crossover| c.shared.cell().is_default(factor);
         if found.iter().any(is_usual) {
             found.retain(is_usual);

@@ -1,9 +1,10 @@
 //! C13, C14, C15 and C17.
 
 use analysis::metric::Metric;
-use analysis::reason::{PartKind, Reason, Shown, Unseen};
+use analysis::operands::Compared;
+use analysis::reason::{Derived, PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
-use model::SendPath::Zerocopy;
+use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::values::{Ring, SocketBuffer};
 use model::{Cell, Completions, Factor, Measured, Sockets};
 
@@ -107,6 +108,63 @@ fn c13_falls_where_less_memory_changes_nothing() {
         });
         assert_eq!(of_intervention(&elsewhere), Some(Shown::NotMeasured));
     }
+}
+
+#[test]
+fn c13_falls_where_receivers_that_discard_change_nothing() {
+    let both = || {
+        plan(&[
+            (Factor::Send, "send,sendmsg"),
+            (Factor::Recv, "recv,recv-trunc"),
+            (Factor::Threads, "4,8"),
+            (Factor::Message, "64KiB"),
+        ])
+    };
+    // What 8 threads carry to receivers that discard, and to those that read; all carry more where nobody reads.
+    let gbps = |cell: &Cell, discarded: f64, read: f64| match (
+        cell.threads.get(),
+        cell.receive_path.shows_content(),
+    ) {
+        (8, true) => read,
+        (8, false) => 1.5 * discarded,
+        (_, true) => 10.0,
+        (_, false) => 15.0,
+    };
+    let carrying =
+        |discarded: f64, read: f64| run_of_goodput(both(), move |cell| gbps(cell, discarded, read));
+    let claim = carrying(6.0, 6.0).refutes(13, PartKind::Intervention);
+    let is_of_discarding = |c: &Compared| {
+        !c.cell.receive_path.shows_content() && c.against.receive_path.shows_content()
+    };
+    gives(&claim, |it| {
+        matches!(it, Reason::Derived { what: Derived::GoodputKept { from: 4, to: 8 }, least, of: 2, .. }
+            if is_of_discarding(least))
+    });
+    let of_intervention = |run: &Run| {
+        let claim = run.leaves_open(13, PartKind::Counter, Shown::NotMeasured);
+        let parts = claim.parts.into_iter().filter(|part| part.kind == PartKind::Intervention);
+        parts.map(|part| part.shown).collect::<Vec<_>>()
+    };
+    assert_eq!(of_intervention(&carrying(10.0, 6.0)), [Shown::Yes]);
+    let noisy = run_with_noise(both(), 0.2, |cell, trial| trial.goodput_gbps(gbps(cell, 6.2, 6.0)));
+    assert_eq!(of_intervention(&noisy), [Shown::Unclear]);
+    // A fall with receivers that discard alone is not the paper's.
+    carrying(6.0, 10.0).refutes(13, PartKind::Premise);
+    // Nor do they count among the falls that it printed.
+    let read = [(Send, 7.3), (Sendmsg, 3.8), (Zerocopy, 3.4)];
+    let three = plan(&[
+        (Factor::Recv, "recv,recv-trunc"),
+        (Factor::Threads, "4,8"),
+        (Factor::Message, "64KiB"),
+    ]);
+    let papers = run_of_goodput(three, move |cell| {
+        let of_eight = read.iter().find(|(path, _)| *path == cell.send_path);
+        match (cell.threads.get(), cell.receive_path.shows_content(), of_eight) {
+            (8, true, Some((_, gbps))) => *gbps,
+            _ => 10.0,
+        }
+    });
+    papers.supports(12);
 }
 
 #[test]
@@ -221,8 +279,7 @@ fn c15_is_shown_by_switches_that_go_away_with_the_notifications() {
         Shown::Unclear,
     );
     // More switches than sendmsg, but no more than send.
-    let as_send =
-        |cell: &Cell| if cell.send_path == model::SendPath::Send { 50_000 } else { many(cell) };
+    let as_send = |cell: &Cell| if cell.send_path == Send { 50_000 } else { many(cell) };
     switching(run_of_goodput(option(), with_option), as_send).refutes(15, PartKind::Counter);
     // The plan has no cells without notifications.
     switching(run_of_goodput(threads(), falling), many).leaves_open(

@@ -4,7 +4,7 @@ use analysis::Metric;
 use analysis::claims::claim::{Claim, Verdict};
 use analysis::copies::{NotCounted, Step};
 use analysis::findings::CrossoverOutcome;
-use analysis::operands::{CopyingTime, Unit};
+use analysis::operands::{Compared, CopyingTime, Unit};
 use analysis::reason::PartKind::{Counter, Effect, Intervention};
 use analysis::reason::Reason;
 use analysis::reason::Shown::{self, NotMeasured, Unclear};
@@ -252,6 +252,38 @@ fn c5_needs_bookkeeping_to_explain_most_of_what_smaller_packets_cost_too() {
     sampled(&claim, |times| times.explained.is_some_and(|part| part < 0.5));
     let claim = crumbs().profiled(parts(4_000, 100)).supports(5);
     gives(&claim, |it| matches!(it, Reason::NothingCopied { link: Link::Sink }));
+}
+
+#[test]
+fn c5_is_decided_by_packets_of_one_message_each_where_others_differ() {
+    // With TCP_NODELAY packets of both paths are alike, without it those by reference are six times smaller, or in both.
+    let at_once = |alike: bool, bookkeeping: u64, copied: u64| {
+        let plan = plan(&[
+            (Factor::Send, "sendmsg,zerocopy"),
+            (Factor::Message, "64,512"),
+            (Factor::Threads, "1"),
+            (Factor::Link, "loopback,sink"),
+            (Factor::Nodelay, "off,on"),
+        ]);
+        let run = made(plan).with(|cell, finished| {
+            if cell.send_path == Zerocopy
+                && !(alike && cell.nodelay.is_on())
+                && let Measured::Value(sink) = &mut finished.sink
+            {
+                sink.window.packets *= 6;
+            }
+        });
+        run.profiled(parts(bookkeeping, copied))
+    };
+    let claim = at_once(true, 100, 20).supports(5);
+    let is_at_once = |c: &Compared| c.cell.nodelay.is_on() && c.ratio.mean > 0.8;
+    gives(
+        &claim,
+        |it| matches!(it, Reason::Range { metric: Metric::BytesPerPacket, least, .. } if is_at_once(least)),
+    );
+    at_once(true, 10, 400).refutes(5, Counter);
+    let claim = at_once(false, 100, 20).leaves_open(5, Intervention, Unclear);
+    assert!(claim.would_decide[0].to_string().contains("--fields 1 --nodelay on"), "{claim:#?}");
 }
 
 fn is_option_on_alone(reason: &Reason) -> bool {

@@ -9,11 +9,11 @@ use std::process::Command;
 use kernel::netlink::{Mac, Netlink, NewDevice};
 use kernel::netns::Namespace;
 use kernel::offloads::{Offload as Kind, Offloads};
-use kernel::{CallError, netns};
+use kernel::{CallError, netns, packet_taps};
 use model::names::Offload;
 use model::record::LinkFacts;
 use model::values::Mtu;
-use model::{Family, Missing};
+use model::{Family, Measured, Missing};
 
 use super::link::LinkSetup;
 use crate::child::WhichEnd;
@@ -207,9 +207,25 @@ impl DevicePair {
         address(which, self.family).0
     }
 
-    /// What the kernel told of the devices when they were up.
-    pub(crate) fn facts(&self) -> &LinkFacts {
-        &self.facts
+    /// What the kernel told of the devices when they were up, and what of them others may have changed since.
+    pub(crate) fn facts(&self) -> LinkFacts {
+        let gathers = self.sender.offloads.get(SENDING_DEVICE, Kind::ScatterGather);
+        let taps = |side: &Side| -> Result<u32, String> {
+            let count =
+                side.namespace.run(packet_taps::count).map_err(|error| error.to_string())?;
+            count.map_err(|why| why.to_string())
+        };
+        let both = || Ok::<_, String>(taps(&self.sender)?.saturating_add(taps(&self.receiver)?));
+        LinkFacts {
+            scatter_gather: gathers.map_err(|error| error.to_string()).into(),
+            packet_taps: both().into(),
+            ..self.facts.clone()
+        }
+    }
+
+    /// MTU of both devices in bytes.
+    pub(crate) fn mtu_bytes(&self) -> u32 {
+        self.facts.mtu_bytes
     }
 
     /// The command that starts an end on its side.
@@ -220,6 +236,9 @@ impl DevicePair {
         command
     }
 }
+
+/// Why the pair itself has not what is read for each trial.
+const NOT_YET: &str = "read for each trial";
 
 /// Reads back what was set.
 fn facts(sender: &mut Side, receiver: &mut Side, asked: Option<u32>) -> Result<LinkFacts, String> {
@@ -238,6 +257,8 @@ fn facts(sender: &mut Side, receiver: &mut Side, asked: Option<u32>) -> Result<L
         tso: sender.offloads.get(SENDING_DEVICE, Kind::Tso).map_err(text)?,
         gso: sender.offloads.get(SENDING_DEVICE, Kind::Gso).map_err(text)?,
         gro: receiver.offloads.get(RECEIVING_DEVICE, Kind::Gro).map_err(text)?,
+        scatter_gather: Measured::absent(NOT_YET),
+        packet_taps: Measured::absent(NOT_YET),
         ack_cpus: Vec::new(),
     })
 }

@@ -139,7 +139,7 @@ impl Raised for Sink {
     }
 
     fn facts(&self) -> Measured<LinkFacts> {
-        Measured::Value(LinkFacts { ack_cpus: self.ack_cpus.clone(), ..self.pair.facts().clone() })
+        Measured::Value(LinkFacts { ack_cpus: self.ack_cpus.clone(), ..self.pair.facts() })
     }
 
     fn turn_to(&mut self, seats: &Seats) -> Result<(), Missing> {
@@ -170,7 +170,7 @@ impl Raised for Sink {
             Family::Ipv4 => 40,
             Family::Ipv6 => 60,
         };
-        let fitting = self.pair.facts().mtu_bytes.saturating_sub(headers);
+        let fitting = self.pair.mtu_bytes().saturating_sub(headers);
         let segment = match cell.segment {
             Segment::Fixed(bytes) => bytes,
             Segment::Auto => fitting,

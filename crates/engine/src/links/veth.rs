@@ -34,6 +34,6 @@ impl Raised for Veth {
     }
 
     fn facts(&self) -> Measured<LinkFacts> {
-        Measured::Value(self.0.facts().clone())
+        Measured::Value(self.0.facts())
     }
 }

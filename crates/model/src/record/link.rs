@@ -7,7 +7,7 @@ use crate::measured::Measured;
 use crate::units::Nanos;
 
 /// The devices of a link, as the kernel reported them when they were up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinkFacts {
     /// MTU in bytes, both ends.
     pub mtu_bytes: u32,
@@ -17,6 +17,13 @@ pub struct LinkFacts {
     pub gso: bool,
     /// Generic receive offload of the receiver's device.
     pub gro: bool,
+    /// Scatter-gather of the sender's device, without which the kernel copies what is passed by reference.
+    #[serde(default = "not_recorded")]
+    pub scatter_gather: Measured<bool>,
+    /// Packet sockets of other programs that were shown every packet of the devices when the trial was set up: what is passed by reference is
+    /// copied for each.
+    #[serde(default = "not_recorded")]
+    pub packet_taps: Measured<u32>,
     /// CPUs that acknowledgements are steered to (receive packet steering of the sender's device); empty: none.
     pub ack_cpus: Vec<u32>,
 }

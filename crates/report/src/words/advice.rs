@@ -1,7 +1,9 @@
 //! The answer of `copycost advise` in sentences: what to use first, then what it rests on.
 
+mod price;
+
 use analysis::advice::{
-    BreakEven, Choice, Differs, Gap, LinkAdvice, Price, Saving, Seen, WhyNot, of_fields,
+    BreakEven, Choice, CopiesHere, Differs, Gap, LinkAdvice, Saving, Seen, WhyNot, of_fields,
 };
 use analysis::estimate::Estimate;
 use analysis::findings::Others;
@@ -11,6 +13,8 @@ use analysis::reference::Caveat;
 use analysis::results::Finding;
 use analysis::summary::Summary;
 use model::{Link, SendPath, Share};
+
+pub(crate) use price::{microseconds, price};
 
 use crate::spelling::{counted, listed, percent, ratio, reduction, short, size, stretch};
 
@@ -122,6 +126,8 @@ pub(crate) fn cautions(on: &LinkAdvice) -> Vec<String> {
     if !on.not_compared.is_empty() {
         all.push(format!("not compared, as its run has them not: {}", names(&on.not_compared)));
     }
+    all.extend(on.refused.iter().map(|it| format!("{}: {}", it.path, it.why)));
+    all.extend(on.copies_here.iter().flat_map(copies_here));
     if on.oversubscribed.is_so() {
         all.push("more threads than CPUs stand behind it".to_owned());
     }
@@ -137,6 +143,25 @@ pub(crate) fn cautions(on: &LinkAdvice) -> Vec<String> {
         }
     }
     all
+}
+
+/// What of this machine copies what is passed by reference, and what would help.
+fn copies_here(here: &CopiesHere) -> Vec<String> {
+    let CopiesHere { without_scatter_gather, packet_taps } = here;
+    let devices = without_scatter_gather.first().map(|first| {
+        let (has, them) = if without_scatter_gather.len() > 1 { ("have", "them") } else { ("has", "it") };
+        format!(
+            "{} {has} no scatter-gather: the kernel copies for {them} what is passed by reference; try ethtool -K {first} sg on",
+            listed(without_scatter_gather)
+        )
+    });
+    let taps = (*packet_taps > 0).then(|| {
+        format!(
+            "{} shown every packet (tcpdump, lldpd or the like; ss -0 -p names them): what is passed by reference is copied for each",
+            counted(*packet_taps, "packet socket of this machine is", "packet sockets of this machine are")
+        )
+    });
+    devices.into_iter().chain(taps).collect()
 }
 
 /// `t1 has threads 1, not 4; link loopback, not sink`.
@@ -159,13 +184,27 @@ fn gap(of: &Gap) -> String {
 pub(crate) fn why_not(why: &WhyNot) -> String {
     let path = why.path;
     match why.seen {
-        Seen::Copied { share, is_delivered_here: true } => format!(
+        Seen::Copied { share, is_delivered_here: true, .. } => format!(
             "{path}: {} of its completions say that the bytes were copied all the same, as on every delivery to this host",
             percent(share)
         ),
-        Seen::Copied { share, is_delivered_here: false } => format!(
-            "{path}: {} of its completions say that the bytes were copied all the same; look for a packet tap (tcpdump) or a device without scatter-gather",
-            percent(share)
+        Seen::Copied { share, is_delivered_here: false, packet_taps } => {
+            let by = match packet_taps {
+                0 => {
+                    "look for a packet tap (tcpdump) or a device without scatter-gather".to_owned()
+                }
+                n => format!(
+                    "{} shown every packet (tcpdump or the like)",
+                    counted(n, "packet socket was", "packet sockets were")
+                ),
+            };
+            format!(
+                "{path}: {} of its completions say that the bytes were copied all the same; {by}",
+                percent(share)
+            )
+        }
+        Seen::NoScatterGather => format!(
+            "{path}: its device had no scatter-gather, so that the kernel copied the bytes before it, marked or not (ethtool -K DEVICE sg on)"
         ),
         Seen::SmallPackets { bytes, twin_bytes } => format!(
             "{path}: its packets carry {} B, those of its copying twin {} B: each field takes one of a packet's 17 fragments",
@@ -288,69 +327,9 @@ pub(crate) fn saving(
     cpus.into_iter().chain(share).collect()
 }
 
-/// What a path that passes by reference asks for.
-pub(crate) fn price(price: &Price) -> Vec<String> {
-    let mut all = vec![format!(
-        "memory: {} Gbit/s × {} round trip = {} pinned, not to be written until acknowledged",
-        short(price.rate_gbps),
-        microseconds(price.round_trip_us),
-        amount(price.held_bytes)
-    )];
-    if let Some(released) = price.released_us.value() {
-        all.push(format!(
-            "as measured here a buffer is free after {} (median), {} (99th percentile): {} held at that rate",
-            microseconds(released.median.mean),
-            microseconds(released.p99.mean),
-            amount(released.held_bytes)
-        ));
-    }
-    if let Some(limit) = price.memlock_bytes.value() {
-        let enough = if *limit as f64 >= price.held_bytes { "enough" } else { "too little" };
-        all.push(format!(
-            "RLIMIT_MEMLOCK is {}: {enough}; raise it with ulimit -l, or give CAP_IPC_LOCK",
-            size(*limit as f64)
-        ));
-    }
-    if let (Some(bytes), Some(sends)) =
-        (price.optmem_max_bytes.value(), price.pending_sends.value())
-    {
-        all.push(format!(
-            "net.core.optmem_max is {} a connection: about {} sends may await completion, then ENOBUFS",
-            size(*bytes as f64),
-            short(*sends)
-        ));
-    }
-    let completions = price.completions_per_message.value();
-    let completions =
-        completions.map(|n| format!("{} completions a message to be read", short(*n)));
-    let kernel = price.since_kernel.as_ref().map(|version| format!("Linux {version} or later"));
-    let last: Vec<String> = completions.into_iter().chain(kernel).collect();
-    if !last.is_empty() {
-        all.push(last.join("; "));
-    }
-    all
-}
-
-/// `52.1 µs`, `9.07 ms`.
-pub(crate) fn microseconds(us: f64) -> String {
-    if us >= 1000.0 { format!("{} ms", short(us / 1000.0)) } else { format!("{} µs", short(us)) }
-}
-
-/// Bytes in decimal units: `3.59 MB`.
-fn amount(bytes: f64) -> String {
-    let text = short(bytes);
-    let number = text.trim_end_matches(char::is_alphabetic);
-    format!("{number} {}B", text.strip_prefix(number).unwrap_or(""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_have_decimal_units() {
-        assert_eq!([625_000.0, 3_590_000.0, 12.0].map(amount), ["625 kB", "3.59 MB", "12.0 B"]);
-    }
 
     #[test]
     fn a_constant_can_be_pasted_and_where_there_is_none_the_reason_stands() {
@@ -418,6 +397,43 @@ mod tests {
         assert_eq!(
             told(0.04, Some(5.0)),
             "at 5.00 Gbit/s zerocopy in place of sendmsg saves 0.040 [0.030, 0.050] CPUs"
+        );
+    }
+
+    #[test]
+    fn what_copies_is_named_where_it_is_known() {
+        let told = |seen| why_not(&WhyNot { path: SendPath::Zerocopy, seen });
+        let tapped =
+            |packet_taps| told(Seen::Copied { share: 1.0, is_delivered_here: false, packet_taps });
+        let all =
+            "zerocopy: 100 % of its completions say that the bytes were copied all the same; ";
+        for (taps, what) in [
+            (0, "look for a packet tap (tcpdump) or a device without scatter-gather"),
+            (1, "1 packet socket was shown every packet (tcpdump or the like)"),
+            (2, "2 packet sockets were shown every packet (tcpdump or the like)"),
+        ] {
+            assert_eq!(tapped(taps), format!("{all}{what}"));
+        }
+        assert_eq!(
+            told(Seen::NoScatterGather),
+            "zerocopy: its device had no scatter-gather, so that the kernel copied the bytes before it, marked or not (ethtool -K DEVICE sg on)"
+        );
+        let here = |devices: &[&str], packet_taps| {
+            let without_scatter_gather = devices.iter().map(|it| (*it).to_owned()).collect();
+            copies_here(&CopiesHere { without_scatter_gather, packet_taps })
+        };
+        assert_eq!(
+            here(&["eth0"], 0),
+            [
+                "eth0 has no scatter-gather: the kernel copies for it what is passed by reference; try ethtool -K eth0 sg on"
+            ]
+        );
+        assert_eq!(
+            here(&["eth0", "wlan0"], 2),
+            [
+                "eth0 and wlan0 have no scatter-gather: the kernel copies for them what is passed by reference; try ethtool -K eth0 sg on",
+                "2 packet sockets of this machine are shown every packet (tcpdump, lldpd or the like; ss -0 -p names them): what is passed by reference is copied for each",
+            ]
         );
     }
 }

@@ -180,6 +180,7 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
             segments: 1,
             imported: Vec::new(),
             unstated: Vec::new(),
+            copying_devices: Vec::new(),
             rounds: 13,
             preliminary: false,
             finish: Ending::Precise,

@@ -91,6 +91,8 @@ impl TrialBuilder {
             tso: is_on(self.cell.tso),
             gso: is_on(self.cell.gso),
             gro: is_on(self.cell.gro),
+            scatter_gather: Measured::Value(true),
+            packet_taps: Measured::Value(0),
             ack_cpus: match self.cell.ack_placement {
                 AckPlacement::Helper => Vec::new(),
                 AckPlacement::Sender => vec![0],
