@@ -74,6 +74,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let links = links::comparisons(&evidence);
     let link_verdicts = links::verdicts(&links);
     let recommendations = recommendation::recommendations(&evidence, &laws);
+    let receiving = recommendation::receiving(&evidence, &laws);
     let data_paths = data_paths::data_paths(&evidence);
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);
@@ -95,6 +96,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         link_verdicts,
         copy_audits,
         recommendations,
+        receiving,
         breakdowns,
         ceilings,
         ceiling_shares,

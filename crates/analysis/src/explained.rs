@@ -14,7 +14,7 @@ use crate::findings::{
 };
 use crate::laws::law::Law;
 use crate::own_table::TableCheck;
-use crate::recommendation::Recommendation;
+use crate::recommendation::{Receiving, Recommendation};
 
 /// Everything that explains a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
@@ -49,6 +49,9 @@ pub struct Explained {
     pub copy_audits: Vec<CopyAudit>,
     /// The run's answer: which path to use on each link, and by how much.
     pub recommendations: Vec<Recommendation>,
+    /// With which path to receive behind each send path; empty where not both vary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receiving: Vec<Receiving>,
     /// Where the CPU time of each profiled cell went.
     pub breakdowns: Vec<CpuBreakdown>,
     /// Copying ceilings by working set and routine; empty where none was measured.

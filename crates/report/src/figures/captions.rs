@@ -145,7 +145,7 @@ pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Pl
             pair.name(),
             unclear(&crossover.unclear_sizes)
         ));
-        plot.areas.extend(band(outcome, Look::for_path(pair.path)));
+        plot.areas.extend(band(outcome, pair.look()));
     }
     match pairs.len().saturating_sub(MOST_PAIRS) {
         0 => {}
