@@ -39,7 +39,7 @@ pub struct Explained {
     pub claims: Vec<Claim>,
     /// Every trial.
     pub trials: Vec<Trials>,
-    /// The data path of each send path on each link.
+    /// The data path of each send path on each link, then of each receive path by which bytes leave the socket in another way.
     pub data_paths: Vec<DataPath>,
     /// Zerocopy against sendmsg link by link.
     pub links: Vec<LinkComparison>,

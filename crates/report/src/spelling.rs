@@ -84,6 +84,15 @@ pub fn half_width(share: f64) -> String {
     }
 }
 
+/// A cell's paths: `zerocopy`, or where it receives in another way than usual `zerocopy to recvmsg`.
+pub fn paths_of(cell: &Cell) -> String {
+    if cell.is_default(Factor::Recv) || !cell.link.has_receiver() {
+        cell.send_path.to_string()
+    } else {
+        format!("{} to {}", cell.send_path, cell.receive_path)
+    }
+}
+
 /// A ratio for a narrow column: two decimals, as many as it takes below a tenth, and none where there are digits enough.
 pub fn short_ratio(ratio: f64) -> String {
     if !(0.095..9_995.0).contains(&ratio) {

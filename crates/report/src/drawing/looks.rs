@@ -145,10 +145,10 @@ impl Look {
     fn paint(self) -> &'static Paint {
         let place = match self.path {
             DrawnPath::Send(path) => SendPath::ALL.iter().position(|it| *it == path),
-            // From the last on, which the paths that are measured most do not have: no figure has series of both.
+            // After those of the study's paths: no figure has series of both kinds.
             DrawnPath::Receive(path) => {
                 let place = ReceivePath::ALL.iter().position(|it| *it == path);
-                place.map(|place| PAINTS.len() - 1 - place % PAINTS.len())
+                place.map(|place| 4 + place)
             }
         };
         &PAINTS[place.unwrap_or(0) % PAINTS.len()]

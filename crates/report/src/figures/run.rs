@@ -35,12 +35,19 @@ impl Run<'_> {
     /// also turns many calls into one. Copying fields together and passing by reference are two things, so such a pair is
     /// drawn only where the path that does neither was not measured.
     pub(super) fn draws(&self, contrast: &Contrast) -> bool {
+        let draws_receiving = self.cells.drawn_factor() == Factor::Recv;
+        let usual = Cell::default();
+        if draws_receiving && contrast.factor == Factor::Recv {
+            // All against the usual one; of six there are fifteen pairs.
+            let is_measured = self.drawn.iter().any(|path| path.is_of(&usual));
+            let usual = usual.get(Factor::Recv);
+            return !is_measured || [&contrast.value, &contrast.against].contains(&&usual);
+        }
+        let Some([path, against]) = contrast.paths() else { return true };
         // Where receive paths are series, each panel is of one send path.
-        let is_across =
-            contrast.factor == Factor::Send && self.cells.drawn_factor() != Factor::Send;
-        let Some([path, against]) = contrast.paths().filter(|_| !is_across) else {
-            return !is_across;
-        };
+        if draws_receiving {
+            return false;
+        }
         let (one, other) = (path.capabilities(), against.capabilities());
         let differs_twice = one.passes_by_reference != other.passes_by_reference
             && one.copies_fields_together != other.copies_fields_together;
