@@ -641,10 +641,8 @@ fn receiving(sizes: &str, a_mapping_ns: f64) -> Vec<Figure> {
     ]);
     let records = synthetic::run(&plan, 12, |cell, round| {
         let kib = cell.message.bytes().0 as f64 / 1024.0;
-        let cost = match cell.receive_path {
-            ReceivePath::RecvZerocopy => 60.0 + a_mapping_ns / kib,
-            _ => 100.0,
-        };
+        let maps = cell.receive_path == ReceivePath::RecvZerocopy;
+        let cost = if maps { 60.0 + a_mapping_ns / kib } else { 100.0 };
         synthetic::trial(cell, round)
             .sender_cpu_ns_per_kib(100.0 * synthetic::noise(6, cell, round, 0.01))
             .receiver_cpu_ns_per_kib(cost * synthetic::noise(7, cell, round, 0.01))

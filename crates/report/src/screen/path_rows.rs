@@ -230,14 +230,16 @@ impl<'a> PathRows<'a> {
             found.sort_by_key(named);
             found.first().copied()
         };
-        if let Advice::Use { value, .. } = &answer.advice {
-            return find(value);
-        }
         let usual = SendPath::A3.capabilities().copying_twin.map_or("", SendPath::name);
-        let usual = if answer.factor == Factor::Send { find(usual) } else { None };
+        let usual = || if answer.factor == Factor::Send { find(usual) } else { None };
         match &answer.advice {
-            Advice::BySize { against, .. } => usual.or_else(|| find(against)),
-            _ => usual.or_else(|| group.paths.first().copied()),
+            Advice::Use { value, .. } => find(value),
+            Advice::BySize { against, .. } => usual().or_else(|| find(against)),
+            Advice::Alike { .. }
+            | Advice::Unclear { .. }
+            | Advice::NotCompared { .. }
+            | Advice::Alone { .. }
+            | Advice::Nothing => usual().or_else(|| group.paths.first().copied()),
         }
     }
 
@@ -256,9 +258,9 @@ impl<'a> PathRows<'a> {
             })
         };
         let rows = paths.iter().map(|column| (self.name(*column), figures(*column).collect()));
-        let headings = metrics.iter().map(|metric| match metric {
-            Metric::GoodputGbps => "goodput Gbit/s".to_owned(),
-            _ => grid::cost_heading(group.group.entries()).to_owned(),
+        let headings = metrics.iter().map(|metric| {
+            let cost = || grid::cost_heading(group.group.entries()).to_owned();
+            if *metric == Metric::GoodputGbps { "goodput Gbit/s".to_owned() } else { cost() }
         });
         self.table(group, &group.group.name, headings.collect(), rows.collect(), told)
     }
@@ -296,10 +298,10 @@ impl<'a> PathRows<'a> {
         if rows.is_empty() {
             return Vec::new();
         }
-        let what = match metric {
-            Metric::GoodputGbps => "goodput",
-            Metric::SenderSideCpuNsPerKib => "sender-side cost",
-            _ => "CPU",
+        let what = match (metric == Metric::GoodputGbps, group.link.has_receiver()) {
+            (true, _) => "goodput",
+            (false, true) => "CPU",
+            (false, false) => "sender-side cost",
         };
         let heading = format!("{what} / that of {}", self.name(reference));
         self.table(group, "", vec![heading], rows, told)
