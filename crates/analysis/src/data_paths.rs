@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use model::message::Message;
 use model::record::{Outcome, SendTally};
 use model::values::MessageSize;
-use model::{Audit, Cell, Factor, Link, Measured, SendPath};
+use model::{Audit, Cell, Factor, Link, Measured, ReceivePath, SendPath, TakenBytes};
 
 use crate::copies::{Step, expected, of_cell};
 use crate::evidence::{Evidence, figure};
@@ -21,8 +21,8 @@ const DRAWN_BYTES: f64 = 4096.0;
 /// Slots repeat their places on pages after so many at the latest, for all practical layouts.
 const SLOTS_LOOKED_AT: u32 = 64;
 
-/// The data path of each send path of the plan on each link, from the cell with the fewest threads whose size is nearest to
-/// 4 KiB. None where nobody knows the link, on which it hangs where bytes go.
+/// The data path of each send path of the plan on each link, then of each receive path by which bytes leave the socket in another
+/// way, from the cell with the fewest threads whose size is nearest to 4 KiB. None where nobody knows the link, on which it hangs where bytes go.
 pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
     if !evidence.run.states(Factor::Link) {
         return Vec::new();
@@ -31,18 +31,41 @@ pub(crate) fn data_paths(evidence: &Evidence<'_>) -> Vec<DataPath> {
     let asked = || evidence.asked().filter(|estimates| estimates.cell.lacks_path().is_none());
     let paths: BTreeSet<(SendPath, Link)> =
         asked().map(|estimates| (estimates.cell.send_path, estimates.cell.link)).collect();
-    let drawn = |(path, link): (SendPath, Link)| {
-        let of_path = asked().filter(|e| e.cell.send_path == path && e.cell.link == link);
-        of_path.min_by(|a, b| {
+    // The way out of a socket is the same behind each send path; it is told behind the first.
+    let mut receiving: BTreeSet<(Link, ReceivePath)> = BTreeSet::new();
+    for cell in asked().map(|estimates| &estimates.cell).filter(|cell| cell.link.has_receiver()) {
+        if goes_out_otherwise(cell.receive_path) {
+            receiving.insert((cell.link, cell.receive_path));
+        }
+    }
+    let nearest = |is_it: &dyn Fn(&Cell) -> bool| {
+        asked().filter(|estimates| is_it(&estimates.cell)).min_by(|a, b| {
             let rank = |estimates: &CellEstimates| {
                 let off = (estimates.cell.message.bytes().0 as f64 / DRAWN_BYTES).ln().abs();
-                (estimates.trials == 0, estimates.cell.threads, off)
+                let is_usual = estimates.cell.is_default(Factor::Recv);
+                // A path that maps is drawn where it does.
+                let maps = figure(estimates, Metric::MappedShare).is_some_and(|it| it.mean > 0.5);
+                ((estimates.trials == 0, !is_usual, !maps, estimates.cell.threads), off)
             };
-            let ((a_empty, a_threads, a_off), (b_empty, b_threads, b_off)) = (rank(a), rank(b));
-            (a_empty, a_threads).cmp(&(b_empty, b_threads)).then(a_off.total_cmp(&b_off))
+            let ((a, a_off), (b, b_off)) = (rank(a), rank(b));
+            a.cmp(&b).then(a_off.total_cmp(&b_off))
         })
     };
-    paths.into_iter().filter_map(|path| Some(data_path(evidence, drawn(path)?))).collect()
+    let mut drawn: Vec<&CellEstimates> = Vec::new();
+    for (path, link) in paths {
+        drawn.extend(nearest(&|cell| cell.send_path == path && cell.link == link));
+    }
+    for (link, path) in receiving {
+        let of_path = nearest(&|cell| cell.receive_path == path && cell.link == link);
+        drawn.extend(of_path.filter(|it| drawn.iter().all(|other| other.cell != it.cell)));
+    }
+    drawn.into_iter().map(|estimates| data_path(evidence, estimates)).collect()
+}
+
+/// Whether bytes leave the socket in another way than by being copied to where the program says.
+fn goes_out_otherwise(path: ReceivePath) -> bool {
+    let can = path.capabilities();
+    can.taken != TakenBytes::Copied || can.picks_buffer
 }
 
 fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {

@@ -75,6 +75,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let link_verdicts = links::verdicts(&links);
     let recommendations = recommendation::recommendations(&evidence, &laws);
     let load_savings = fixed_load::savings(&evidence);
+    let receiving = recommendation::receiving(&evidence, &laws);
     let data_paths = data_paths::data_paths(&evidence);
     let copy_audits = copy_audits::copy_audits(&evidence);
     let ceiling_shares = ceilings::shares(&evidence);
@@ -97,6 +98,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         link_verdicts,
         copy_audits,
         recommendations,
+        receiving,
         breakdowns,
         ceilings,
         ceiling_shares,

@@ -15,7 +15,7 @@ use crate::findings::{
 use crate::fixed_load::LoadSaving;
 use crate::laws::law::Law;
 use crate::own_table::TableCheck;
-use crate::recommendation::Recommendation;
+use crate::recommendation::{Receiving, Recommendation};
 
 /// Everything that explains a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
@@ -43,7 +43,7 @@ pub struct Explained {
     pub claims: Vec<Claim>,
     /// Every trial.
     pub trials: Vec<Trials>,
-    /// The data path of each send path on each link.
+    /// The data path of each send path on each link, then of each receive path by which bytes leave the socket in another way.
     pub data_paths: Vec<DataPath>,
     /// Zerocopy against sendmsg link by link.
     pub links: Vec<LinkComparison>,
@@ -53,6 +53,9 @@ pub struct Explained {
     pub copy_audits: Vec<CopyAudit>,
     /// The run's answer: which path to use on each link, and by how much.
     pub recommendations: Vec<Recommendation>,
+    /// With which path to receive behind each send path; empty where not both vary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub receiving: Vec<Receiving>,
     /// Where the CPU time of each profiled cell went.
     pub breakdowns: Vec<CpuBreakdown>,
     /// Copying ceilings by working set and routine; empty where none was measured.

@@ -273,7 +273,7 @@ pub struct RelativeTrials {
     pub interval: Vec<f64>,
 }
 
-/// The data path of one send path, as this run saw it.
+/// The data path of one send path and the receive path of its cell, as this run saw it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct DataPath {
     /// The path.

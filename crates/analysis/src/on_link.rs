@@ -1,6 +1,6 @@
 //! What a run says of one link alone: figures of different links are laid side by side, never ranked.
 
-use model::{Cell, Link, Shared};
+use model::{Cell, Factor, Link, SendPath, Shared};
 
 use crate::evidence::Evidence;
 use crate::findings::{CostModel, Crossover, Scaling};
@@ -31,6 +31,21 @@ impl OnLink {
                 .cloned()
                 .collect(),
             scaling: evidence.scaling.iter().filter(|s| is_it(&s.shared)).cloned().collect(),
+        }
+    }
+
+    /// Of these parts what speaks of one send path, and does not hold it against others.
+    pub(crate) fn behind(on_link: &Evidence<'_>, send_path: SendPath) -> Self {
+        let is_it = |shared: &Shared| shared.cell().send_path == send_path;
+        let of = |cell: &Cell| cell.send_path == send_path;
+        let is_of = |ratio: &&Ratio| of(&ratio.cell) && of(&ratio.against);
+        let is_along = |c: &&Crossover| c.contrast.factor != Factor::Send && is_it(&c.shared);
+        Self {
+            estimates: on_link.estimates.iter().filter(|e| of(&e.cell)).cloned().collect(),
+            ratios: on_link.ratios.iter().filter(is_of).cloned().collect(),
+            crossovers: on_link.crossovers.iter().filter(is_along).cloned().collect(),
+            cost_models: on_link.cost_models.iter().filter(|m| is_it(&m.shared)).cloned().collect(),
+            scaling: on_link.scaling.iter().filter(|s| is_it(&s.shared)).cloned().collect(),
         }
     }
 

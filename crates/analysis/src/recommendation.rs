@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use model::capabilities::CallsPerMessage;
 use model::values::Rate;
-use model::{Cell, Contrast, Factor, Link, Measured, SendPath, Shared};
+use model::{Cell, Contrast, Factor, Link, Measured, ReceivePath, SendPath, Shared};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -46,6 +46,18 @@ pub struct Recommendation {
     pub by_reference: Vec<ByReference>,
     /// What speaks against taking it further.
     pub caveats: Vec<Caveat>,
+}
+
+/// With which path to receive what one send path sends over a link.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Receiving {
+    /// The send path.
+    pub send_path: SendPath,
+    /// What to receive with.
+    #[serde(flatten)]
+    pub choice: Recommendation,
+    /// Paths that were measured and are no choice: they drop the bytes, so that no program gets them.
+    pub dropping: Vec<ReceivePath>,
 }
 
 /// The advice of a recommendation.
@@ -193,6 +205,29 @@ pub(crate) fn recommendations(evidence: &Evidence<'_>, laws: &[Law]) -> Vec<Reco
         .collect()
 }
 
+/// With which path to receive behind each send path, link by link, where several of both were measured.
+pub(crate) fn receiving(evidence: &Evidence<'_>, laws: &[Law]) -> Vec<Receiving> {
+    let mut all = Vec::new();
+    for link in links_asked(evidence) {
+        let on = OnLink::new(evidence, link);
+        let on = on.evidence(evidence);
+        let measured = || on.asked().filter(|estimates| estimates.trials > 0);
+        let paths: BTreeSet<SendPath> = measured().map(|e| e.cell.send_path).collect();
+        let receiving: BTreeSet<ReceivePath> = measured().map(|e| e.cell.receive_path).collect();
+        if paths.len() < 2 || receiving.len() < 2 {
+            continue;
+        }
+        let dropping: Vec<ReceivePath> =
+            receiving.into_iter().filter(|path| !path.shows_content()).collect();
+        all.extend(paths.into_iter().map(|send_path| {
+            let behind = OnLink::behind(&on, send_path);
+            let choice = choose(&behind.evidence(&on), link, Factor::Recv, laws);
+            Receiving { send_path, choice, dropping: dropping.clone() }
+        }));
+    }
+    all
+}
+
 /// The laws that a recommendation rests on: the bytes that were counted, the CPU time, what the CPUs can copy, and that equal
 /// cells are equal.
 const LAWS: [u32; 4] = [1, 6, CEILING, 10];
@@ -208,11 +243,14 @@ fn is_broken_on(link: Link, law: &Law) -> bool {
 }
 
 fn on_link(evidence: &Evidence<'_>, link: Link, laws: &[Law]) -> Recommendation {
+    choose(evidence, link, choice(evidence), laws)
+}
+
+fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> Recommendation {
     // Senders that are held to a rate deliver it, whichever way: what they cost decides.
     let all_paced = evidence.asked().all(|estimates| estimates.cell.rate != Rate::Auto);
     let metric =
         if link.has_receiver() && !all_paced { Metric::GoodputGbps } else { Metric::cost_on(link) };
-    let factor = choice(evidence);
     let measured = values_of(evidence, factor);
     // The family that says most: with a CPU for each busy thread, then the most usual one, then the first of the plan, which
     // has the fewest threads.
@@ -293,6 +331,11 @@ fn values_of(evidence: &Evidence<'_>, factor: Factor) -> Vec<Cell> {
         }
     }
     values.sort();
+    // What drops the bytes shows what receiving costs without a copy; it receives nothing, and nobody can choose it.
+    let shows = |cell: &Cell| factor != Factor::Recv || cell.receive_path.shows_content();
+    if values.iter().filter(|cell| shows(cell)).count() > 1 {
+        values.retain(shows);
+    }
     values
 }
 

@@ -16,7 +16,7 @@ use model::SendPath::{Send, Sendmsg, Staged, Zerocopy};
 use model::audit::{Ceiling, CeilingPoint};
 use model::names::AckPlacement;
 use model::record::{FailureKind, Outcome, Record};
-use model::{Cell, Factor, Link, Mark, Measured, Nanos, Plan, SendPath};
+use model::{Cell, Factor, Link, Mark, Measured, Nanos, Plan, ReceivePath, SendPath};
 use synthetic::TrialBuilder;
 use synthetic::without_controls;
 
@@ -473,5 +473,51 @@ fn where_nothing_is_recommended_nothing_speaks_against_it() {
     not_compared.set_contrasts("nodelay: on / off").unwrap();
     for plan in [alone, not_compared] {
         assert_eq!(broken(&plan, &beyond_the_ceiling(&plan)), [(Link::Loopback, vec![])]);
+    }
+}
+
+#[test]
+fn what_to_receive_with_is_told_behind_each_send_path_and_never_what_drops_the_bytes() {
+    let plan = without_controls(&[
+        (Factor::Threads, "1"),
+        (Factor::Send, "sendmsg,zerocopy"),
+        (Factor::Recv, "recv,readv,recv-trunc"),
+    ]);
+    let records = synthetic::run(&plan, ROUNDS, |cell, round| {
+        let factor = match (cell.send_path, cell.receive_path) {
+            (Sendmsg, ReceivePath::Readv) => 1.3,
+            (_, ReceivePath::RecvTrunc) => 2.0,
+            _ => 1.0,
+        };
+        synthetic::trial(cell, round).faster(factor * synthetic::noise(5, cell, round, 0.005))
+    });
+    let explained = summarise(&plan, &synthetic::host(), &records).explained;
+    assert_eq!(explained.recommendations[0].factor, Factor::Send);
+    let [sendmsg, zerocopy] = explained.receiving.as_slice() else { panic!("{explained:#?}") };
+    assert_eq!((sendmsg.send_path, zerocopy.send_path), (Sendmsg, Zerocopy));
+    assert_eq!(sendmsg.dropping, [ReceivePath::RecvTrunc]);
+    assert_eq!(sendmsg.choice.factor, Factor::Recv);
+    let Advice::Use { value, against, everywhere: true, .. } = &sendmsg.choice.advice else {
+        panic!("{sendmsg:#?}")
+    };
+    assert_eq!((value.as_str(), against.as_str()), ("readv", "recv"));
+    let (Advice::Alike { values } | Advice::Unclear { values }) = &zerocopy.choice.advice else {
+        panic!("{zerocopy:#?}")
+    };
+    assert_eq!(values, &["recv", "readv"]);
+}
+
+#[test]
+fn of_one_receive_path_or_one_send_path_there_is_no_second_answer() {
+    for (send, recv) in [("sendmsg,zerocopy", "recv"), ("sendmsg", "recv,readv,recv-trunc")] {
+        let plan =
+            without_controls(&[(Factor::Threads, "1"), (Factor::Send, send), (Factor::Recv, recv)]);
+        let records = synthetic::run(&plan, ROUNDS, synthetic::trial);
+        let explained = summarise(&plan, &synthetic::host(), &records).explained;
+        assert!(explained.receiving.is_empty());
+        let one = &explained.recommendations[0];
+        let is_recv = send == "sendmsg";
+        assert_eq!(one.factor, if is_recv { Factor::Recv } else { Factor::Send });
+        assert!(!one.advice.names("recv-trunc"), "{one:#?}");
     }
 }

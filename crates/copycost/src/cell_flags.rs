@@ -1,7 +1,7 @@
 //! The flags of a single cell, for the ends by hand: the factors' own, each with one value.
 
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
-use model::shape::check_beside_shapes;
+use model::shape::{check_beside_shapes, shapes_of_lengths};
 use model::{Cell, Factor};
 
 use crate::plan_flags::factor_flag;
@@ -42,10 +42,19 @@ impl CellFlags {
     /// The flag and what is wrong with its value.
     pub(crate) fn cell(&self) -> Result<Cell, String> {
         let mut cell = Cell::default();
+        let mut given = Vec::new();
         for (factor, text) in &self.0 {
-            cell.set(*factor, text).map_err(|why| format!("--{}: {why}", name(*factor)))?;
+            let shape = shapes_of_lengths(text).filter(|_| *factor == Factor::Fields);
+            let set = match shape {
+                Some(shape) => cell.set(Factor::Shape, &shape),
+                None => {
+                    given.push(*factor);
+                    cell.set(*factor, text)
+                }
+            };
+            set.map_err(|why| format!("--{}: {why}", name(*factor)))?;
         }
-        let given = self.0.iter().map(|(factor, _)| *factor);
+        let given = given.into_iter();
         check_beside_shapes(given, std::slice::from_ref(&cell.shape))
             .map_err(|(factor, why)| format!("--{}: {why}", name(factor)))?;
         Ok(cell.in_its_shape())

@@ -2,7 +2,7 @@
 //! tables, so that a new factor is a flag by itself.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use model::shape::check_beside_shapes;
+use model::shape::{check_beside_shapes, shapes_of_lengths};
 use model::{Factor, Measure, Plan, Preset, Thresholds};
 
 use crate::word_list::WordList;
@@ -107,10 +107,23 @@ impl PlanFlags {
     /// # Errors
     /// The flag and what is wrong with its value.
     pub(crate) fn apply(&self, plan: &mut Plan) -> Result<(), String> {
+        let mut given = Vec::new();
         for (factor, text) in &self.factors {
-            plan.factors.set(*factor, text).map_err(|why| format!("--{}: {why}", factor.key()))?;
+            let shapes = shapes_of_lengths(text).filter(|_| *factor == Factor::Fields);
+            let set = match shapes {
+                Some(_) if self.factors.iter().any(|(other, _)| *other == Factor::Shape) => {
+                    Err("--shape tells the lengths of fields too; leave one of the two out"
+                        .to_owned())
+                }
+                Some(shapes) => plan.factors.set(Factor::Shape, &shapes),
+                None => {
+                    given.push(*factor);
+                    plan.factors.set(*factor, text)
+                }
+            };
+            set.map_err(|why| format!("--{}: {why}", factor.key()))?;
         }
-        let given = self.factors.iter().map(|(factor, _)| *factor);
+        let given = given.into_iter();
         check_beside_shapes(given, &plan.factors.shape)
             .map_err(|(factor, why)| format!("--{}: {why}", factor.key()))?;
         for (key, text) in &self.measure {
@@ -259,6 +272,35 @@ mod tests {
         assert!(plan(Preset::Http, "--sizes 1KiB").unwrap_err().starts_with("--sizes: "));
         assert!(plan(Preset::Http, "--shape equal --sizes 1KiB").is_ok());
         assert!(plan(Preset::Default, "--shape 24+64KiB,equal --sizes 1KiB").is_ok());
+    }
+
+    #[test]
+    fn fields_with_a_unit_are_the_lengths_of_one_messages_fields() {
+        let set = |line: &str| {
+            let mut plan = Plan::preset(Preset::Default);
+            flags(line).apply(&mut plan).map(|()| plan)
+        };
+        let shapes = |line: &str| set(line).unwrap().factors.get(Factor::Shape);
+        assert_eq!(shapes("--fields 24,64KiB"), ["24+65536"]);
+        assert_eq!(shapes("--fields 24+64,24+4KiB"), ["24+64", "24+4096"]);
+        // They are what the same shape is.
+        assert_eq!(set("--fields 24,64KiB"), set("--shape 24+64KiB"));
+        let counts = set("--fields 1,8").unwrap();
+        assert_eq!(counts.factors.get(Factor::Fields), ["1", "8"]);
+        assert_eq!(counts.factors.get(Factor::Shape), ["equal"]);
+        for (line, why) in [
+            ("--fields 24,64KiB --shape 24+4KiB", "--fields: --shape tells the lengths"),
+            ("--fields 24,64KiB --sizes 4KiB", "--sizes: the shape 24+65536 decides"),
+            (
+                "--fields 24,65536",
+                "--fields: fields must be at most 1024, not 65536; lengths bear a unit",
+            ),
+            ("--fields eight", "--fields: \"eight\" is no number of fields"),
+            ("--fields 24,64Kib,x", "--fields: "),
+        ] {
+            let told = set(line).unwrap_err();
+            assert!(told.starts_with(why), "{line}: {told}");
+        }
     }
 
     #[test]

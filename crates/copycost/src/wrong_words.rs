@@ -111,7 +111,7 @@ mod tests {
             ),
             (
                 "copycost run --preset quik",
-                "invalid value 'quik' for '--preset <NAME>' [possible values: default, quick, paper, break-even, zero-copy, receive, http, hybrid, paths, working-set]; did you mean \"quick\"? see copycost run --help",
+                "invalid value 'quik' for '--preset <NAME>' [possible values: default, quick, paper, break-even, zero-copy, receive, http, records, hybrid, paths, working-set]; did you mean \"quick\"? see copycost run --help",
             ),
             (
                 "copycost run --out here --resume there",

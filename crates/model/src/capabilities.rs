@@ -212,6 +212,8 @@ pub struct ReceiveCapabilities {
     pub call: &'static str,
     /// What becomes of them.
     pub taken: TakenBytes,
+    /// Whether the kernel picks the buffer, of a ring that the program gave it beforehand.
+    pub picks_buffer: bool,
     /// The first kernel that has it on TCP; none where every supported one has it.
     pub since_kernel: Option<&'static str>,
 }
@@ -219,8 +221,12 @@ pub struct ReceiveCapabilities {
 impl ReceivePath {
     /// What may be known of it.
     pub const fn capabilities(self) -> ReceiveCapabilities {
-        const COPYING: ReceiveCapabilities =
-            ReceiveCapabilities { call: "recv()", taken: TakenBytes::Copied, since_kernel: None };
+        const COPYING: ReceiveCapabilities = ReceiveCapabilities {
+            call: "recv()",
+            taken: TakenBytes::Copied,
+            picks_buffer: false,
+            since_kernel: None,
+        };
         match self {
             Self::Recv => COPYING,
             Self::Recvmsg => ReceiveCapabilities { call: "recvmsg()", ..COPYING },
@@ -235,9 +241,11 @@ impl ReceivePath {
                 taken: TakenBytes::Mapped,
                 // With a buffer for what cannot be mapped (`copybuf_address`, include/uapi/linux/tcp.h); the call itself is of 4.18.
                 since_kernel: Some("5.11"),
+                ..COPYING
             },
             Self::UringRecv => ReceiveCapabilities {
                 call: "io_uring_enter()",
+                picks_buffer: true,
                 // Multishot receives (io_uring_prep_recv_multishot(3)); rings of provided buffers are of 5.19, bundles of 6.10.
                 since_kernel: Some("6.0"),
                 ..COPYING

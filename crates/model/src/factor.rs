@@ -176,7 +176,7 @@ factors! {
     Link { link: Link = Link::Loopback, key "link", id "link", column "link" }
     /// Message sizes, such as 64,4KiB,20KB or 64B..1MiB.
     Message { message: MessageSize = PAPER_SIZE, key "sizes", id "message_bytes", column "message_bytes", always }
-    /// Fields a message, of equal size.
+    /// Fields a message, of equal size, such as 1,8; or with a unit or a plus sign the length of each, such as 24,64KiB (--shape 24+64KiB).
     Fields { fields: Fields = Fields::EIGHT, key "fields", id "fields", column "fields" }
     /// How a message's fields lie in memory: scattered, paged, packed.
     Layout { layout: Layout = Layout::Scattered, key "layout", id "layout", column "layout" }

@@ -33,6 +33,8 @@ names! {
         Receive = "receive",
         /// A header and a body: 24 B or 1 KiB before 1 to 256 KiB, at one thread.
         Http = "http",
+        /// Eight equal records a message, of 64 B to 64 KiB each, at one thread.
+        Records = "records",
         /// A header of 24 B and a body of 1 to 256 KiB, which goes by reference or is copied with it: from which length on a field
         /// pays by reference. Over loopback and the sink, which needs root.
         Hybrid = "hybrid",
@@ -55,6 +57,7 @@ impl Preset {
             Self::BreakEven => "64 B to 1 MiB, one thread: where one path overtakes another",
             Self::ZeroCopy => "when MSG_ZEROCOPY pays: loopback and the sink; root; ten minutes",
             Self::Http => "a header and a body: 24 B or 1 KiB before 1 to 256 KiB; 5 min",
+            Self::Records => "8 equal records of 64 B to 64 KiB a message; five minutes",
             Self::Receive => "every way to receive, segments of whole pages too; five minutes",
             Self::Hybrid => "24 B and a body: where passing it pays; sink (root); ten minutes",
             Self::Paths => "every send path, loopback and the sink (root); twenty minutes",
@@ -149,6 +152,8 @@ impl Plan {
                     .filter_map(|shape| Lengths::new(shape.to_vec()).ok().map(Shape::Lengths))
                     .collect();
             }
+            // Eight records are what eight equal fields are.
+            Preset::Records => factors.message = sizes(powers(9..=19).step_by(2)),
             Preset::Hybrid => {
                 factors.send_path = vec![SendPath::Sendmsg, SendPath::Zerocopy, SendPath::Hybrid];
                 let shapes = powers(10..=18).map(|body| vec![24, body]);
@@ -246,6 +251,16 @@ mod tests {
                 assert!(plan.factors.send_path.iter().all(of_study), "{preset}");
             }
         }
+    }
+
+    #[test]
+    fn records_are_eight_equal_ones_of_64_bytes_to_64_kib() {
+        let cells = Plan::preset(Preset::Records).cells();
+        let lengths: std::collections::BTreeSet<u64> =
+            cells.iter().flat_map(|cell| cell.field_lengths().collect::<Vec<_>>()).collect();
+        let powers: Vec<u64> = powers(6..=16).step_by(2).collect();
+        assert_eq!(lengths.into_iter().collect::<Vec<_>>(), powers);
+        assert!(cells.iter().all(|cell| cell.field_lengths().count() == 8));
     }
 
     #[test]

@@ -61,6 +61,20 @@ impl Shape {
     }
 }
 
+/// The shapes that a list of fields' lengths stands for, as the shape factor reads them; none where the list tells how many equal
+/// fields a message has. A unit (`24,64KiB`, `64B`) or a plus sign (`24+64,24+4096`, a shape an item) says that they are lengths:
+/// `1,8` are two counts.
+pub fn shapes_of_lengths(fields: &str) -> Option<String> {
+    if fields.contains('+') {
+        return Some(fields.to_owned());
+    }
+    let has_unit = |item: &str| {
+        let unit = item.trim().trim_start_matches(|c: char| c.is_ascii_digit());
+        unit.len() < item.trim().len() && unit.trim().starts_with(char::is_alphabetic)
+    };
+    fields.split(',').any(has_unit).then(|| fields.replace(',', "+"))
+}
+
 /// Refuses values of factors that mean nothing beside these shapes, as each of those decides size and fields.
 ///
 /// # Errors
@@ -187,6 +201,24 @@ mod tests {
         }
         assert_eq!("Equal".parse(), Ok(Shape::Equal));
         assert_eq!(Shape::Equal.decides(), None);
+    }
+
+    #[test]
+    fn lengths_of_fields_bear_a_unit_or_a_plus_sign_and_counts_neither() {
+        for (fields, shapes) in [
+            ("24,64KiB", Some("24+64KiB")),
+            ("24B,100", Some("24B+100")),
+            ("64 KiB", Some("64 KiB")),
+            ("24+64KiB,24+4KiB", Some("24+64KiB,24+4KiB")),
+            ("24+64", Some("24+64")),
+            ("8", None),
+            ("1,8", None),
+            ("1..64", None),
+            ("eight", None),
+            ("", None),
+        ] {
+            assert_eq!(shapes_of_lengths(fields).as_deref(), shapes, "{fields}");
+        }
     }
 
     #[test]

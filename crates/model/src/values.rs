@@ -97,11 +97,12 @@ fn count(what: &str, text: &str, limit: u32) -> Result<u32, String> {
         Ok(n) if n >= 1 && n <= limit => Ok(n),
         Ok(0) => Err(format!("{what} must be at least 1, not 0")),
         _ if text.trim().bytes().all(|b| b.is_ascii_digit()) && !text.trim().is_empty() => {
-            Err(format!("{what} must be at most {limit}, not {}", text.trim()))
+            let lengths = if what == "fields" { "; lengths bear a unit: 24,64KiB" } else { "" };
+            Err(format!("{what} must be at most {limit}, not {}{lengths}", text.trim()))
         }
         _ => {
             let lengths =
-                if what == "fields" { ", or --shape 24+64KiB for their lengths" } else { "" };
+                if what == "fields" { ", or their lengths with a unit: 24,64KiB" } else { "" };
             Err(format!(
                 "\"{}\" is no number of {what}; write a whole number from 1 to {limit}{lengths}",
                 text.trim()

@@ -13,11 +13,12 @@ use model::host::Host;
 
 use self::route::Route;
 use crate::figures;
+use crate::spelling::paths_of;
 
 /// A data path, drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagram {
-    /// File stem: `data-path-send`; `data-path-zerocopy-sink` over another link than the default.
+    /// File stem: `data-path-send`, `data-path-send-to-recvmsg`; `data-path-zerocopy-sink` over another link than the default.
     pub name: String,
     /// What it shows.
     pub title: String,
@@ -27,7 +28,7 @@ pub struct Diagram {
     pub svg: String,
 }
 
-/// One diagram a send path of the run, in the summary's order. Each says by itself what it is of, so that it can be handed on.
+/// One diagram a data path of the run, in the summary's order. Each says by itself what it is of, so that it can be handed on.
 pub fn data_paths(summary: &Summary, host: &Host) -> Vec<Diagram> {
     let footer = figures::footer(summary, host);
     let diagram = |path: &DataPath| {
@@ -39,10 +40,11 @@ pub fn data_paths(summary: &Summary, host: &Host) -> Vec<Diagram> {
 }
 
 fn file_stem(path: &DataPath) -> String {
+    let paths = paths_of(&path.cell).replace(' ', "-");
     if path.cell.is_default(Factor::Link) {
-        format!("data-path-{}", path.path)
+        format!("data-path-{paths}")
     } else {
-        format!("data-path-{}-{}", path.path, path.cell.link)
+        format!("data-path-{paths}-{}", path.cell.link)
     }
 }
 
@@ -50,7 +52,7 @@ fn file_stem(path: &DataPath) -> String {
 mod tests {
     use analysis::findings::Copies;
     use figure_png::Weight;
-    use model::{CallsPerMessage, Cell, Link, Measured, SendPath};
+    use model::{CallsPerMessage, Cell, Link, Measured, ReceivePath, SendPath};
 
     use super::picture::{MARGIN, WIDTH};
     use super::*;
@@ -129,6 +131,33 @@ mod tests {
         assert_eq!(long.matches("class=\"copy\"").count(), 2);
         assert_eq!(of("16383+16384").matches("class=\"reference\"").count(), 1);
         assert_eq!(of("16383+16000+16384").matches("class=\"reference\"").count(), 0);
+    }
+
+    #[test]
+    fn bytes_leave_the_socket_as_the_receive_path_takes_them() {
+        let of = |receive_path: ReceivePath, out: f64| {
+            let mut seen = path(SendPath::Sendmsg);
+            seen.cell.receive_path = receive_path;
+            seen.copies_out = Copies { per_byte: out, audited: false, expected: out };
+            let [svg, reading] = [draw(&seen, ""), reading(&seen)];
+            let copies = svg.matches("class=\"copy\"").count();
+            assert_eq!(file_stem(&seen), format!("data-path-sendmsg-to-{receive_path}"));
+            assert!(Route::new(&seen).title.starts_with(&format!("sendmsg to {receive_path}: ")));
+            (svg, copies, reading)
+        };
+        let (svg, copies, _) = of(ReceivePath::RecvTrunc, 0.0);
+        assert!(svg.contains(">Dropped<") && svg.contains("recv(MSG_TRUNC)") && copies == 1);
+        for (out, copies) in [(0.1, 1), (0.9, 2)] {
+            let (svg, of_all, reading) = of(ReceivePath::RecvZerocopy, out);
+            assert!(
+                svg.contains("Receiver&#39;s pages") && svg.contains("the rest copied"),
+                "{svg}"
+            );
+            assert_eq!(of_all, copies, "{out}");
+            assert!(reading.contains(&format!("{out:.3} out")), "{reading}");
+        }
+        let (svg, copies, _) = of(ReceivePath::UringRecv, 1.0);
+        assert!(svg.contains("picked by the kernel") && copies == 2, "{svg}");
     }
 
     #[test]

@@ -65,8 +65,8 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
     if cells.is_empty() {
         return Vec::new();
     }
-    let paths = cells.paths();
-    let run = Run { summary, cells, paths };
+    let (paths, drawn) = (cells.paths(), cells.drawn());
+    let run = Run { summary, cells, paths, drawn };
     // What the plan follows comes first.
     let is_by_size = run.cells.followed() != Across::WorkingSet;
     let working_set = working_set::working_set(&run, host);

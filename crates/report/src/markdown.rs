@@ -22,7 +22,7 @@ use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
 use crate::words::advice::field_thresholds;
 use crate::words::fixed_load::load_savings;
-use crate::words::{laws, recommendations, warning};
+use crate::words::{laws, receiving, recommendations, warning};
 
 mod explained;
 mod section;
@@ -149,9 +149,8 @@ fn head(summary: &Summary, host: &Host, plan: &Plan) -> Section {
 }
 
 fn answer(summary: &Summary) -> Section {
-    let sentences = recommendations(summary);
-    let sentences =
-        sentences.iter().map(|line| format!("**{}**", plain_short(line, LONGEST_SENTENCE)));
+    let sentences = recommendations(summary).into_iter().chain(receiving(summary, usize::MAX));
+    let sentences = sentences.map(|line| format!("**{}**", plain_short(&line, LONGEST_SENTENCE)));
     Section::whole(sentences.collect::<Vec<_>>().join("\n\n") + "\n")
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Table {
 }
 
 /// Between two columns.
-const GAP: usize = 2;
+pub(crate) const GAP: usize = 2;
 /// Between two groups of columns, beside the gap.
 const GROUP_GAP: usize = 2;
 
@@ -62,6 +62,19 @@ impl Table {
             self.part_lines(&mut lines, names, &widths, parts);
         }
         lines
+    }
+
+    /// Whether the columns of a group do not all stand beside each other.
+    pub(crate) fn is_cut(&self, limit: usize) -> bool {
+        let limit = limit.saturating_sub(self.name_width() + GAP);
+        let widths = self.column_widths();
+        let mut first = 0;
+        self.groups.iter().any(|Group { columns, .. }| {
+            let all = first..first + columns.len();
+            first = all.end;
+            // Headings of columns that fit may still hang over.
+            cut(0, "", all, limit, &widths).len() > 1
+        })
     }
 
     fn name_width(&self) -> usize {

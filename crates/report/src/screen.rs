@@ -20,15 +20,17 @@ use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, render};
 use crate::words::advice::field_thresholds;
 use crate::words::fixed_load::load_savings;
-use crate::words::{self, laws, recommendations, says_copied, warning, with_detail};
+use crate::words::{self, laws, receiving, recommendations, says_copied, warning, with_detail};
 
 mod caveats;
 mod comparison;
 mod grid;
 mod machine_line;
+mod path_rows;
 
 use grid::Grid;
 pub(crate) use machine_line::machine_facts;
+use path_rows::PathRows;
 
 /// How to lay out a screen.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +54,17 @@ const MOST_ROWS: usize = 40;
 /// The same of columns of one metric.
 const MOST_COLUMNS: usize = 12;
 
+/// Send paths behind which the answer of the receiving side stands on the screen.
+const MOST_BEHIND: usize = 4;
+
 /// The most warnings that a screen shows unless all are asked for; the rest stands on the page.
 const MOST_WARNINGS: usize = 5;
 /// So many are shown even where the screen gets longer than [`MOST_LINES`] by them.
 const LEAST_WARNINGS: usize = 1;
 /// Lines that a terminal shows at once.
 const MOST_LINES: usize = 40;
+/// Lines of the screen of a run of many paths, as far as a row for each of the few best leaves that.
+const MOST_LINES_OF_PATHS: usize = 60;
 
 /// The one screen at the end of a run: the answer, the cells, the comparisons, what to beware of, where it was measured. Every
 /// figure is one of the summary's, to three digits.
@@ -67,8 +74,8 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
     let grid = Grid::new(&summary.estimates);
     let shown = |lines: &[Line]| render(lines, text_width, options.colour);
     let mut answer = broken_laws(summary);
-    let sentences = recommendations(summary);
-    answer.extend(sentences.iter().map(|line| Line::wrapped(2).and(Style::Strong, line)));
+    let sentences = recommendations(summary).into_iter().chain(receiving(summary, MOST_BEHIND));
+    answer.extend(sentences.map(|line| Line::wrapped(2).and(Style::Strong, line)));
     answer.extend(
         field_thresholds(summary)
             .into_iter()
@@ -79,10 +86,23 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
             .into_iter()
             .map(|line| Line::wrapped(2).and(Style::Faint, "Load: ").and(Style::Plain, line)),
     );
+    let foot = shown(&foot(summary, host, plan, &grid, options));
     let mut parts = vec![shown(&answer), shown(&own_table(summary, options.verbose))];
     let measured = summary.estimates.iter().any(|entry| !entry.control && entry.trials > 0);
+    let has_many_paths = measured && grid.has_many_paths(width);
+    let lines = |text: &str| text.lines().count();
+    let above = |parts: &[String]| -> usize {
+        parts.iter().map(|part| lines(part)).filter(|lines| *lines > 0).map(|lines| lines + 1).sum()
+    };
     if !measured {
         parts.push(shown(&grid::no_valid_trial(summary)));
+    } else if has_many_paths {
+        let warnings = first_warnings(&warnings(summary, false), LEAST_WARNINGS, options.directory);
+        // An empty line stands behind the tables.
+        let others = above(&parts) + 1 + lines(&shown(&warnings)) + lines(&foot);
+        let room = if options.verbose { usize::MAX } else { MOST_LINES_OF_PATHS };
+        let tables = PathRows::new(summary, plan, &grid, width, options.directory);
+        parts.push(render(&tables.lines(room.saturating_sub(others)), width, options.colour));
     } else if grid.rows() > MOST_ROWS || grid.columns() > MOST_COLUMNS {
         parts.push(shown(&grid.digest(options.directory)));
     } else {
@@ -90,8 +110,10 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         parts.push(table + &shown(&grid.notes(summary, plan).lines()));
     }
     if measured {
-        let table = render(&comparison::table(summary, &grid, width), width, options.colour);
-        parts.push(table);
+        if !has_many_paths {
+            let table = comparison::table(summary, &grid, width);
+            parts.push(render(&table, width, options.colour));
+        }
         if options.verbose {
             parts.push(shown(&comparison::comparisons(summary, plan, &grid)));
         }
@@ -107,8 +129,28 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         }));
         parts.push(shown(&more));
     }
-    let mut foot = vec![machine_line::machine_line(summary, host, plan)];
-    foot.splice(0..0, caveats::releases(summary, options.verbose));
+    parts.retain(|part| !part.is_empty());
+    let most = if has_many_paths { MOST_LINES_OF_PATHS } else { MOST_LINES };
+    let room = most.saturating_sub(above(&parts) + lines(&foot));
+    let all = warnings(summary, options.verbose);
+    let fits =
+        |most: &usize| lines(&shown(&first_warnings(&all, *most, options.directory))) <= room;
+    let most = (LEAST_WARNINGS..=MOST_WARNINGS).rev().find(fits).unwrap_or(LEAST_WARNINGS);
+    let most = if options.verbose { all.len() } else { most };
+    parts.push(shown(&first_warnings(&all, most, options.directory)) + &foot);
+    parts.join("\n")
+}
+
+/// Where it was measured, how much, and where the report lies.
+fn foot(
+    summary: &Summary,
+    host: &Host,
+    plan: &Plan,
+    grid: &Grid,
+    options: ScreenOptions,
+) -> Vec<Line> {
+    let mut foot = caveats::releases(summary, options.verbose);
+    foot.push(machine_line::machine_line(summary, host, plan));
     if !grid.shared.is_empty() {
         foot.push(Line::wrapped(2).and(Style::Faint, format!("every cell: {}", grid.shared)));
     }
@@ -118,18 +160,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         foot.push(Line::wrapped(2).and(Style::Faint, how));
     }
     foot.push(last_line(summary, options));
-    let foot = shown(&foot);
-    parts.retain(|part| !part.is_empty());
-    let lines = |text: &str| text.lines().count();
-    let above: usize = parts.iter().map(|part| lines(part) + 1).sum();
-    let room = MOST_LINES.saturating_sub(above + lines(&foot));
-    let all = warnings(summary, options.verbose);
-    let fits =
-        |most: &usize| lines(&shown(&first_warnings(&all, *most, options.directory))) <= room;
-    let most = (LEAST_WARNINGS..=MOST_WARNINGS).rev().find(fits).unwrap_or(LEAST_WARNINGS);
-    let most = if options.verbose { all.len() } else { most };
-    parts.push(shown(&first_warnings(&all, most, options.directory)) + &foot);
-    parts.join("\n")
+    foot
 }
 
 /// What to beware of, in order of weight.

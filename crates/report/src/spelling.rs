@@ -84,6 +84,24 @@ pub fn half_width(share: f64) -> String {
     }
 }
 
+/// A cell's paths: `zerocopy`, or where it receives in another way than usual `zerocopy to recvmsg`.
+pub fn paths_of(cell: &Cell) -> String {
+    if cell.is_default(Factor::Recv) || !cell.link.has_receiver() {
+        cell.send_path.to_string()
+    } else {
+        format!("{} to {}", cell.send_path, cell.receive_path)
+    }
+}
+
+/// A ratio for a narrow column: two decimals, as many as it takes below a tenth, and none where there are digits enough.
+pub fn short_ratio(ratio: f64) -> String {
+    if !(0.095..9_995.0).contains(&ratio) {
+        return short(ratio);
+    }
+    let decimals = if ratio < 9.995 { 2 } else { usize::from(ratio < 99.95) };
+    format!("{ratio:.decimals$}")
+}
+
 /// A figure with its half-width in whole percent, rounded up, for a narrow column: `63.0 ±6%`; `63.0 ±?%` where the interval is
 /// of no use, and the figure alone where there is none.
 pub fn figure_and_percent(figure: f64, half_width: Option<f64>) -> String {

@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use crate::error::ReportError;
 use crate::words::fixed_load::load_savings;
-use crate::words::{advice, answers, claims, detail, laws, link_verdict, recommendations, warning};
+use crate::words::{
+    advice, answers, claims, detail, laws, link_verdict, receiving, recommendations, warning,
+};
 
 /// The summary with the sentences that are made of its findings last.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Summary")]
 struct SummaryFile<'a> {
-    /// What to use, in a sentence for each of `recommendations`.
+    /// What to use, in a sentence for each of `recommendations`, then for those of `receiving`.
     answer: Vec<String>,
     /// The claims of the paper and why each came out as it did, by the claims' ids.
     claim_sentences: BTreeMap<String, Sentence>,
@@ -121,7 +123,10 @@ pub fn write_summary(mut out: impl Write, summary: &Summary) -> Result<(), Repor
     let warnings = summary.warnings.iter();
     let warnings = warnings.map(|of| WarningSentence { text: warning(of), detail: detail(of) });
     let file = SummaryFile {
-        answer: recommendations(summary),
+        answer: recommendations(summary)
+            .into_iter()
+            .chain(receiving(summary, usize::MAX))
+            .collect(),
         claim_sentences: claims.collect(),
         law_sentences: laws.collect(),
         answer_sentences: answers.collect(),

@@ -20,6 +20,6 @@ pub(crate) mod selftest;
 mod warnings;
 
 pub(crate) use links::link_verdict;
-pub(crate) use recommendation::{recommendations, says_copied};
+pub(crate) use recommendation::{receiving, recommendations, said_by_reference, says_copied};
 pub(crate) use references::reference;
 pub(crate) use warnings::{detail, warning, with_detail};

@@ -6,7 +6,7 @@ use analysis::metric::Metric;
 use analysis::summary::Summary;
 use figure_png::{Weight, width};
 use model::record::{FailureKind, Record};
-use model::{Factor, Mark, Plan, SendPath};
+use model::{Factor, Mark, Plan, ReceivePath, SendPath};
 use report::figures::{self, Figure};
 use synthetic::plan;
 
@@ -626,4 +626,59 @@ fn the_style_knows_every_colour_that_figures_use() {
     for name in style.split("var(--").skip(1).map(|rest| rest.split(')').next().unwrap()) {
         assert_eq!(style.matches(&format!("--{name}:")).count(), 3, "{name}");
     }
+}
+
+/// A run of every receive path behind a path that copies and one that passes by reference, in which mapping saves the copy of a byte
+/// and costs so many ns a message.
+fn receiving(sizes: &str, a_mapping_ns: f64) -> Vec<Figure> {
+    let plan = synthetic::without_controls(&[
+        (Factor::Send, "sendmsg,zerocopy"),
+        (Factor::Recv, "recv,recvmsg,readv,recv-trunc,recv-zerocopy,uring-recv"),
+        (Factor::Message, sizes),
+        (Factor::Threads, "1"),
+        (Factor::Layout, "paged"),
+        (Factor::Segment, "auto,4108"),
+    ]);
+    let records = synthetic::run(&plan, 12, |cell, round| {
+        let kib = cell.message.bytes().0 as f64 / 1024.0;
+        let maps = cell.receive_path == ReceivePath::RecvZerocopy;
+        let cost = if maps { 60.0 + a_mapping_ns / kib } else { 100.0 };
+        synthetic::trial(cell, round)
+            .sender_cpu_ns_per_kib(100.0 * synthetic::noise(6, cell, round, 0.01))
+            .receiver_cpu_ns_per_kib(cost * synthetic::noise(7, cell, round, 0.01))
+    });
+    all(&analysis::summarise(&plan, &synthetic::host(), &records))
+}
+
+#[test]
+fn receive_paths_are_series_where_more_of_them_vary_than_send_paths_and_all_are_drawn() {
+    // 1280 ns a message are 40 ns per KiB at 32 KiB.
+    let figures = receiving("4KiB,16KiB,64KiB,256KiB,1MiB", 1280.0);
+    for name in ["goodput-over-size", "cpu-cost-by-threads", "cpu-cost-over-size"] {
+        let figure = named(&figures, name);
+        assert_legible(figure, name);
+        let says: Vec<String> = texts(&figure.svg).into_iter().map(|text| text.says).collect();
+        for path in ReceivePath::ALL {
+            assert!(figure.svg.contains(&format!("path-{path}\"")), "{name}: {path}: {says:#?}");
+        }
+        assert!(says.iter().all(|text| !text.contains("not drawn here")), "{name}: {says:#?}");
+    }
+    // A panel for each send path and segment.
+    let svg = &named(&figures, "goodput-over-size").svg;
+    for panel in ["1 thread, send=sendmsg, segment=auto", "1 thread, send=zerocopy, segment=4108"] {
+        assert!(svg.contains(panel), "{panel}");
+    }
+    // Every two within a panel differ in the receive path, but for what a segment does.
+    let ratios = named(&figures, "ratios-over-size");
+    assert!(!ratios.reading.contains("zerocopy / sendmsg:"), "{}", ratios.reading);
+    let figure = named(&figures, "break-even");
+    assert_legible(figure, "break-even");
+    let says: Vec<String> = texts(&figure.svg).into_iter().map(|text| text.says).collect();
+    for send_path in ["sendmsg", "zerocopy"] {
+        let title = format!("send={send_path}");
+        assert!(says.iter().any(|text| text.contains(&title)), "{title}: {says:#?}");
+    }
+    let row = "recv-zerocopy / recv: cheaper from ";
+    assert!(says.iter().filter(|text| text.starts_with(row)).count() >= 2, "{says:#?}");
+    assert!(says.iter().all(|text| !text.starts_with("recv-trunc / ")), "{says:#?}");
 }

@@ -495,3 +495,38 @@ fn screen_csv_markdown_and_html_show_the_same_figures() {
     }
     assert!(shown.contains("\nReport: x/report.html"), "{shown}");
 }
+
+#[test]
+fn many_cells_are_folded_by_link_and_threads_and_none_is_left_out() {
+    let plan = synthetic::plan(&[
+        (Factor::Message, "64B..64KiB"),
+        (Factor::Threads, "1,2"),
+        (Factor::Link, "loopback,veth"),
+    ]);
+    let summary = common::summary(&plan);
+    let asked = summary.estimates.iter().filter(|entry| !entry.control).count();
+    let html = common::documents(&summary, &synthetic::host(), &plan).html;
+    let cells = html.split("<section id=\"cells\">").nth(1).unwrap();
+    let cells = cells.split("</section>").next().unwrap();
+    let summaries: Vec<&str> = cells
+        .split("<summary>")
+        .skip(1)
+        .map(|text| text.split("</summary>").next().unwrap())
+        .collect();
+    let each = asked / 4;
+    for (fold, name) in
+        ["loopback, 1 thread", "loopback, 2 threads", "veth, 1 thread", "veth, 2 threads"]
+            .into_iter()
+            .enumerate()
+    {
+        let begins = format!("{name}: {each} cells; goodput ");
+        assert!(summaries[fold].starts_with(&begins), "{begins}: {summaries:#?}");
+        assert!(summaries[fold].contains("ns per KiB, both ends"), "{summaries:#?}");
+    }
+    assert_eq!(cells.matches("<tr data-cell=").count(), summary.estimates.len());
+    // A few are one table, to be seen at once.
+    let few = Plan::preset(Preset::Default);
+    let html = common::documents(&common::summary(&few), &synthetic::host(), &few).html;
+    let cells = html.split("<section id=\"cells\">").nth(1).unwrap();
+    assert!(!cells.split("</section>").next().unwrap().contains("<summary>"));
+}

@@ -205,6 +205,7 @@ fn summary() -> String {
         ("recommendations[].by_reference[].", "ByReference"),
         ("recommendations[].by_reference[].pays.", "Pays"),
         ("recommendations[].caveats[].", "Caveat"),
+        ("receiving[].", "Receiving"),
         ("crossovers[].", "Crossover"),
         ("crossovers[].outcome.", "CrossoverOutcome"),
         ("cost_models[].", "CostModel"),

@@ -1,9 +1,10 @@
 //! Where a message's bytes rest on their way, and how they go on from there.
 
 use analysis::findings::{Copies, DataPath};
-use model::{Cell, Factor, Measured};
+use model::{Cell, Factor, Measured, TakenBytes};
 
 use crate::numbers::{counted, percent, short};
+use crate::spelling::paths_of;
 
 /// A data path in words.
 pub(super) struct Route {
@@ -45,7 +46,7 @@ impl Route {
         let threads = counted(cell.threads.get(), "thread", "threads");
         let (places, steps) = places(path);
         Self {
-            title: format!("{}{over}: where its bytes go", path.path),
+            title: format!("{}{over}: where its bytes go", paths_of(cell)),
             origin: [
                 format!("{} per message, {threads}", cell.message.bytes()),
                 format!("Copies: {}.", source_of_all(path)),
@@ -162,17 +163,13 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
         (false, false) => "references to user pages",
     };
     let link = cell.link.capabilities();
-    let taken = Step {
-        copies: is_copied(path.copies_out),
-        name: cell.receive_path.capabilities().call.to_owned(),
-        notes: vec![copies(path.copies_out)],
-    };
+    let (taken, end) = taking(path);
     // The sender's call puts its buffers into the receiver's queue: nothing is delivered.
     if !link.speaks_tcp {
         let whose = "held against the sender's buffer until they are taken".to_owned();
         places.push(place("Receiver's socket", &[queue.to_owned(), whose]));
         steps.push(taken);
-        places.push(place("Receiver's buffer", &[]));
+        places.push(end);
         return (places, steps);
     }
     places.push(place("Sender's socket", &[queue.to_owned()]));
@@ -193,8 +190,36 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
     }
     places.push(place("Receiver's socket", &[]));
     steps.push(taken);
-    places.push(place("Receiver's buffer", &[]));
+    places.push(end);
     (places, steps)
+}
+
+/// How the receiver takes bytes from its socket, and where they are then.
+fn taking(path: &DataPath) -> (Step, Place) {
+    let can = path.cell.receive_path.capabilities();
+    let place = |name: &str, note: &[&str]| Place {
+        name: name.to_owned(),
+        notes: note.iter().map(|note| (*note).to_owned()).collect(),
+    };
+    let (how, is_copied, end) = match can.taken {
+        TakenBytes::Copied if can.picks_buffer => {
+            let picked = "picked by the kernel, of those it was given";
+            ("", is_copied(path.copies_out), place("One of the receiver's buffers", &[picked]))
+        }
+        TakenBytes::Copied => ("", is_copied(path.copies_out), place("Receiver's buffer", &[])),
+        // Of both ways the one that more bytes go.
+        TakenBytes::Mapped => {
+            let end =
+                place("Receiver's pages", &["mapped into its memory, and a buffer for the rest"]);
+            (": whole pages mapped, the rest copied", path.copies_out.per_byte > 0.5, end)
+        }
+        TakenBytes::Dropped => {
+            let end = place("Dropped", &["the program gets none of them"]);
+            ("", is_copied(path.copies_out), end)
+        }
+    };
+    let notes = vec![copies(path.copies_out)];
+    (Step { copies: is_copied, name: format!("{}{how}", can.call), notes }, end)
 }
 
 fn handing_over(path: &DataPath) -> Step {

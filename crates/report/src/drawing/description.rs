@@ -1,11 +1,9 @@
 //! What a figure shows, before anything is placed.
 
-use analysis::estimate::Estimate;
-use model::SendPath;
-
 use super::axes::Axis;
-use super::looks::Look;
+use super::looks::{DrawnPath, Look};
 use super::tints::Tint;
+use analysis::estimate::Estimate;
 
 /// One figure: words, keys and panels.
 #[derive(Clone, Debug, Default)]
@@ -235,8 +233,8 @@ impl Plot {
 
 impl Series {
     /// A path's series without any measurement yet.
-    pub(crate) fn for_path(path: SendPath) -> Self {
-        Self::new(path.to_string(), path.to_string(), Look::for_path(path))
+    pub(crate) fn for_path(path: DrawnPath) -> Self {
+        Self::new(path.name().to_owned(), path.name().to_owned(), Look::for_drawn(path))
     }
 
     /// A series without any measurement yet.

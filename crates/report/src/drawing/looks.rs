@@ -1,11 +1,52 @@
-//! One colour, mark and dash for each send path, in every figure.
+//! One colour, mark and dash for each path, in every figure.
 
-use model::SendPath;
+use model::{Cell, Factor, ReceivePath, SendPath};
+
+/// A path whose cells make a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum DrawnPath {
+    /// A way to send.
+    Send(SendPath),
+    /// A way to receive, where more of these vary.
+    Receive(ReceivePath),
+}
+
+impl DrawnPath {
+    /// A cell's path of the factor whose values are series: `recv`, or else `send`.
+    pub(crate) fn of(cell: &Cell, factor: Factor) -> Self {
+        if factor == Factor::Recv {
+            Self::Receive(cell.receive_path)
+        } else {
+            Self::Send(cell.send_path)
+        }
+    }
+
+    /// Whether it is a cell's path.
+    pub(crate) fn is_of(self, cell: &Cell) -> bool {
+        match self {
+            Self::Send(path) => cell.send_path == path,
+            Self::Receive(path) => cell.receive_path == path,
+        }
+    }
+
+    /// Every path that has a look.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let sending = SendPath::ALL.iter().copied().map(Self::Send);
+        sending.chain(ReceivePath::ALL.iter().copied().map(Self::Receive))
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Send(path) => path.name(),
+            Self::Receive(path) => path.name(),
+        }
+    }
+}
 
 /// How a series looks. Mark and dash alone tell paths apart, so that it can be read in grey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
-    path: SendPath,
+    path: DrawnPath,
     /// Drawn hollow and dotted: the same path in a second comparison.
     is_hollow: bool,
 }
@@ -58,6 +99,11 @@ const PAINTS: [Paint; 14] = [
 impl Look {
     /// The look of a path.
     pub(crate) const fn for_path(path: SendPath) -> Self {
+        Self::for_drawn(DrawnPath::Send(path))
+    }
+
+    /// The look of a path that makes a series.
+    pub(crate) const fn for_drawn(path: DrawnPath) -> Self {
         Self { path, is_hollow: false }
     }
 
@@ -73,7 +119,7 @@ impl Look {
 
     /// The class that carries its colour in a page.
     pub(crate) fn class(self) -> String {
-        format!("path-{}", self.path)
+        format!("path-{}", self.path.name())
     }
 
     /// Its colour on white.
@@ -97,8 +143,15 @@ impl Look {
     }
 
     fn paint(self) -> &'static Paint {
-        let place = SendPath::ALL.iter().position(|path| *path == self.path).unwrap_or(0);
-        &PAINTS[place % PAINTS.len()]
+        let place = match self.path {
+            DrawnPath::Send(path) => SendPath::ALL.iter().position(|it| *it == path),
+            // After those of the study's paths: no figure has series of both kinds.
+            DrawnPath::Receive(path) => {
+                let place = ReceivePath::ALL.iter().position(|it| *it == path);
+                place.map(|place| 4 + place)
+            }
+        };
+        &PAINTS[place.unwrap_or(0) % PAINTS.len()]
     }
 }
 
@@ -111,6 +164,10 @@ mod tests {
     #[test]
     fn there_are_looks_for_all_paths_and_no_two_are_alike() {
         assert!(SendPath::ALL.len() <= PAINTS.len(), "add a paint");
+        assert!(ReceivePath::ALL.len() <= PAINTS.len(), "add a paint");
+        let classes: BTreeSet<String> =
+            DrawnPath::all().map(|path| Look::for_drawn(path).class()).collect();
+        assert_eq!(classes.len(), DrawnPath::all().count(), "{classes:?}");
         let parts: [fn(&Paint) -> &str; 4] =
             [|p| p.colour, |p| p.dark, |p| p.mark, |p| p.dashes.unwrap_or("solid")];
         for part in parts {

@@ -1,8 +1,6 @@
 //! The style that a page gives to inlined figures.
 
-use model::SendPath;
-
-use super::looks::Look;
+use super::looks::{DrawnPath, Look};
 
 /// What is always so.
 const ALWAYS: &str = "\
@@ -49,8 +47,8 @@ const DARK: [(&str, &str); 9] = [
 /// The whole style.
 pub(crate) fn sheet() -> String {
     let mut style = String::from(ALWAYS);
-    for path in SendPath::ALL {
-        let class = Look::for_path(*path).class();
+    for path in DrawnPath::all() {
+        let class = Look::for_drawn(path).class();
         style.push_str(&format!("svg.figure .{class}{{color:var(--figure-{class})}}\n"));
     }
     let light = variables(&LIGHT, Look::colour);
@@ -66,8 +64,8 @@ pub(crate) fn sheet() -> String {
 
 fn variables(plain: &[(&str, &str)], colour: impl Fn(Look) -> &'static str) -> String {
     let plain = plain.iter().map(|(name, value)| format!("--figure-{name}:{value};"));
-    let paths = SendPath::ALL.iter().map(|path| {
-        let look = Look::for_path(*path);
+    let paths = DrawnPath::all().map(|path| {
+        let look = Look::for_drawn(path);
         format!("--figure-{}:{};", look.class(), colour(look))
     });
     plain.chain(paths).collect()

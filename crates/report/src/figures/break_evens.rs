@@ -8,12 +8,12 @@ use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::Metric;
 use analysis::results::Finding;
 use analysis::summary::Summary;
-use model::{Factor, Link, SendPath};
+use model::{Cell, Contrast, Factor, Link, ReceivePath, SendPath, TakenBytes};
 
 use super::captions::{caption, unclear};
 use crate::drawing::axes::{Axis, as_f64};
 use crate::drawing::description::{Description, Span, Spans};
-use crate::drawing::looks::Look;
+use crate::drawing::looks::{DrawnPath, Look};
 use crate::link_tables::cost_name;
 
 /// Groups of cells that are drawn; the others are counted.
@@ -42,15 +42,20 @@ pub(super) fn break_evens(summary: &Summary) -> Option<Description> {
         }
     }
     let rows = || groups.iter().flat_map(|group| &group.2);
-    let pairs: BTreeSet<[SendPath; 2]> = rows().map(|row| [row.path, row.against]).collect();
+    let pairs: BTreeSet<[DrawnPath; 2]> = rows().map(|row| [row.path, row.against]).collect();
     let sizes: BTreeSet<u64> = rows().flat_map(|row| row.crossover.sizes.clone()).collect();
     let sizes: Vec<u64> = sizes.into_iter().collect();
-    // Of one pair the figures of ratios and of links tell it.
-    if sizes.len() < 2 || pairs.len() < 2 {
+    // Of one pair of send paths the figures of ratios and of links tell it.
+    let receives = pairs.iter().any(|[path, _]| matches!(path, DrawnPath::Receive(_)));
+    if sizes.len() < 2 || (pairs.len() < 2 && !receives) {
         return None;
     }
     // Where nothing is copied at delivery passing by reference can pay; it comes first.
-    groups.sort_by_key(|(link, ..)| link.has_receiver());
+    // Of a run that varies receive paths these come before the send paths, which are told behind each of them.
+    groups.sort_by_key(|(link, _, rows)| {
+        let is_of_sending = rows.iter().all(|row| matches!(row.path, DrawnPath::Send(_)));
+        (link.has_receiver(), is_of_sending)
+    });
     let left = groups.len().saturating_sub(MOST_GROUPS);
     groups.truncate(MOST_GROUPS);
     let reading = groups
@@ -58,7 +63,7 @@ pub(super) fn break_evens(summary: &Summary) -> Option<Description> {
         .find_map(|(_, title, rows)| rows.first().map(|row| format!("{title}: {}.", row.text())));
     let axis = Axis::sizes(&sizes);
     let spans = groups.into_iter().map(|(_, title, mut rows)| {
-        rows.sort_by_key(|row| (row.path, Some(row.against) != usual()));
+        rows.sort_by_key(|row| (row.path, !row.is_against_usual()));
         let rows = rows.iter().map(Row::span).collect();
         Spans { title, axis: axis.clone(), rows }
     });
@@ -67,7 +72,7 @@ pub(super) fn break_evens(summary: &Summary) -> Option<Description> {
     Some(Description {
         name: "break-even",
         title: "From which message size on passing by reference costs less".to_owned(),
-        lead: "Cost per KiB against sendmsg, and against the path that does the same and copies. Thick: it costs less. Dotted between two bars: where that begins or ends (95 %), or the intervals do not tell.".to_owned(),
+        lead: "Cost per KiB against sendmsg (of receive paths against recv), and against the path that does the same and copies. Thick: it costs less. Dotted between two bars: where that begins or ends (95 %), or the intervals do not tell.".to_owned(),
         reading: reading.unwrap_or_default(),
         spans: spans.collect(),
         notes: more.into_iter().collect(),
@@ -78,22 +83,22 @@ pub(super) fn break_evens(summary: &Summary) -> Option<Description> {
 /// A path against one that copies.
 struct Row<'a> {
     crossover: &'a Crossover,
-    path: SendPath,
-    against: SendPath,
+    path: DrawnPath,
+    against: DrawnPath,
     /// Where the path, which may be the second of the contrast, costs less.
     outcome: CrossoverOutcome,
     /// The single sizes, where the outcome may be told by them.
     ratios: Vec<(&'a Estimate, Finding)>,
 }
 
-/// Only of a path that passes by reference, against `sendmsg` or its own twin.
+/// Only of a path that passes by reference, against `sendmsg` or its own twin; and of one that receives without a copy, against
+/// `recv`.
 fn row<'a>(summary: &'a Summary, crossover: &'a Crossover) -> Option<Row<'a>> {
     let contrast = &crossover.contrast;
-    let [first, second] = contrast.paths().filter(|_| contrast.factor == Factor::Send)?;
+    let [first, second] = drawn_paths(contrast)?;
     let is_turned = !passes(first);
     let (path, against) = if is_turned { (second, first) } else { (first, second) };
-    let is_twin = path.capabilities().copying_twin == Some(against);
-    if !passes(path) || passes(against) || !(is_twin || Some(against) == usual()) {
+    if !passes(path) || passes(against) || !(is_twin(path, against) || is_usual(against)) {
         return None;
     }
     let ratios = summary.ratios.iter().filter(|ratio| {
@@ -113,21 +118,50 @@ fn row<'a>(summary: &'a Summary, crossover: &'a Crossover) -> Option<Row<'a>> {
 }
 
 /// What all are held against: the path that does what the paper's zero-copy path does, and copies.
-fn usual() -> Option<SendPath> {
-    SendPath::A3.capabilities().copying_twin
+fn is_usual(path: DrawnPath) -> bool {
+    match path {
+        DrawnPath::Send(path) => SendPath::A3.capabilities().copying_twin == Some(path),
+        DrawnPath::Receive(path) => Cell::default().receive_path == path,
+    }
 }
 
-fn passes(path: SendPath) -> bool {
-    path.capabilities().passes_by_reference
+fn is_twin(path: DrawnPath, against: DrawnPath) -> bool {
+    match (path, against) {
+        (DrawnPath::Send(path), DrawnPath::Send(against)) => {
+            path.capabilities().copying_twin == Some(against)
+        }
+        _ => false,
+    }
+}
+
+/// The two paths of a contrast of send paths, or of receive paths.
+fn drawn_paths(contrast: &Contrast) -> Option<[DrawnPath; 2]> {
+    if contrast.factor == Factor::Recv {
+        let path = |value: &str| value.parse::<ReceivePath>().ok().map(DrawnPath::Receive);
+        return Some([path(&contrast.value)?, path(&contrast.against)?]);
+    }
+    let paths = contrast.paths().filter(|_| contrast.factor == Factor::Send)?;
+    Some(paths.map(DrawnPath::Send))
+}
+
+fn passes(path: DrawnPath) -> bool {
+    match path {
+        DrawnPath::Send(path) => path.capabilities().passes_by_reference,
+        // What drops the bytes is no choice.
+        DrawnPath::Receive(path) => path.capabilities().taken == TakenBytes::Mapped,
+    }
 }
 
 impl Row<'_> {
+    fn is_against_usual(&self) -> bool {
+        is_usual(self.against)
+    }
+
     fn text(&self) -> String {
-        let is_twin = self.path.capabilities().copying_twin == Some(self.against);
-        let twin = if is_twin { ", its copying twin" } else { "" };
+        let twin = if is_twin(self.path, self.against) { ", its copying twin" } else { "" };
         let found = caption(&self.outcome, self.crossover.metric, &self.ratios);
         let unclear = unclear(&self.crossover.unclear_sizes);
-        format!("{} / {}{twin}: {found}{unclear}", self.path, self.against)
+        format!("{} / {}{twin}: {found}{unclear}", self.path.name(), self.against.name())
     }
 
     fn span(&self) -> Span {
@@ -161,7 +195,7 @@ impl Row<'_> {
         };
         Span {
             text: self.text(),
-            look: Look::for_path(self.path),
+            look: Look::for_drawn(self.path),
             measured: [first, last],
             holds,
             at: at.filter(|at| (first..=last).contains(at)),

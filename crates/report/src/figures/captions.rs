@@ -145,7 +145,7 @@ pub(super) fn break_even(run: &Run, group: &Group, metric: Metric, plot: &mut Pl
             pair.name(),
             unclear(&crossover.unclear_sizes)
         ));
-        plot.areas.extend(band(outcome, Look::for_path(pair.path)));
+        plot.areas.extend(band(outcome, pair.look()));
     }
     match pairs.len().saturating_sub(MOST_PAIRS) {
         0 => {}
@@ -160,8 +160,11 @@ fn rank((crossover, cell): &(&Crossover, &Cell)) -> u8 {
     let contrast = &crossover.contrast;
     let is_of_twins =
         contrast.factor == Factor::Send && twin.is_some_and(|twin| twin.name() == contrast.against);
+    // What receives as usual is what the other receive paths are held against.
+    let is_to_usual =
+        contrast.factor == Factor::Recv && Cell::default().get(Factor::Recv) == contrast.against;
     match crossover.outcome {
-        _ if is_of_twins => 0,
+        _ if is_of_twins || is_to_usual => 0,
         CrossoverOutcome::At { .. }
         | CrossoverOutcome::Bracket { .. }
         | CrossoverOutcome::Until { .. }

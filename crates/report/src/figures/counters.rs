@@ -101,7 +101,7 @@ fn reading(run: &Run, groups: &[Group], senders: &[Shown]) -> String {
         let unit = format!("{}, sender", shown.unit);
         groups
             .iter()
-            .find_map(|group| wording::ends(group, &run.paths, Across::Size, shown.metric, &unit))
+            .find_map(|group| wording::ends(group, &run.drawn, Across::Size, shown.metric, &unit))
     };
     senders.iter().find_map(ends).unwrap_or_default()
 }
@@ -128,7 +128,7 @@ fn or_cpu_time(
             .to_owned(),
     ];
     let instead = groups.iter().find_map(|group| {
-        wording::ends(group, &run.paths, Across::Size, SENDER_CPU.metric, "ns per KiB, sender")
+        wording::ends(group, &run.drawn, Across::Size, SENDER_CPU.metric, "ns per KiB, sender")
     });
     lines.push(if panels.is_empty() {
         "Nothing is drawn instead: CPU time was not measured either.".to_owned()

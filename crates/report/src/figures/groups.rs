@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use analysis::metric::Metric;
 use analysis::results::CellEstimates;
 use analysis::summary::Summary;
-use model::{Bytes, Cell, Factor, Measured, SendPath, Shared};
+use model::{Bytes, Cell, Factor, Measured, ReceivePath, SendPath, Shared};
 
 use crate::drawing::axes::{Axis, as_f64};
 use crate::drawing::description::Series;
+use crate::drawing::looks::DrawnPath;
 use crate::numbers::{counted, level};
 
 /// What lies across.
@@ -64,6 +65,8 @@ impl Across {
 pub(super) struct Cells<'a> {
     entries: Vec<&'a CellEstimates>,
     varied: Vec<Factor>,
+    /// Whose values are series: the paths that more of vary, sending ones of as many.
+    drawn: Factor,
 }
 
 /// Cells that differ only in path and in what lies across.
@@ -73,6 +76,7 @@ pub(super) struct Group<'a> {
     /// Whether all of them keep more threads busy than there are CPUs.
     pub(super) oversubscribed: bool,
     key: String,
+    drawn: Factor,
     entries: Vec<&'a CellEstimates>,
 }
 
@@ -81,14 +85,28 @@ impl<'a> Cells<'a> {
     pub(super) fn new(summary: &'a Summary, keep: impl Fn(&Cell) -> bool) -> Self {
         let asked = summary.estimates.iter().filter(|entry| !entry.control);
         let entries: Vec<&CellEstimates> = asked.filter(|entry| keep(&entry.cell)).collect();
-        let own = [Factor::Send, Factor::Message, Factor::Threads];
+        let sending: BTreeSet<SendPath> =
+            entries.iter().map(|entry| entry.cell.send_path).collect();
+        let receiving: BTreeSet<ReceivePath> =
+            entries.iter().map(|entry| entry.cell.receive_path).collect();
+        let drawn = if receiving.len() > sending.len() { Factor::Recv } else { Factor::Send };
+        Self::drawn_by(entries, drawn)
+    }
+
+    /// The same, with sending paths as series.
+    pub(super) fn by_send_path(&self) -> Self {
+        Self::drawn_by(self.entries.clone(), Factor::Send)
+    }
+
+    fn drawn_by(entries: Vec<&'a CellEstimates>, drawn: Factor) -> Self {
+        let own = [drawn, Factor::Message, Factor::Threads];
         let varied = Factor::ALL.iter().copied().filter(|factor| {
             let values: BTreeSet<String> =
                 entries.iter().map(|entry| entry.cell.get(*factor)).collect();
             values.len() > 1 && !own.contains(factor)
         });
         let varied = varied.collect();
-        Self { entries, varied }
+        Self { entries, varied, drawn }
     }
 
     /// Whether there is none.
@@ -106,6 +124,18 @@ impl<'a> Cells<'a> {
         let measured: BTreeSet<SendPath> =
             self.entries.iter().map(|entry| entry.cell.send_path).collect();
         measured.into_iter().collect()
+    }
+
+    /// The factor whose values are series.
+    pub(super) const fn drawn_factor(&self) -> Factor {
+        self.drawn
+    }
+
+    /// The paths that are series, in the order of the study.
+    pub(super) fn drawn(&self) -> Vec<DrawnPath> {
+        let drawn = |entry: &&CellEstimates| DrawnPath::of(&entry.cell, self.drawn);
+        let drawn: BTreeSet<DrawnPath> = self.entries.iter().map(drawn).collect();
+        drawn.into_iter().collect()
     }
 
     /// The message sizes, ascending.
@@ -168,6 +198,7 @@ impl<'a> Cells<'a> {
         Self {
             entries: self.entries.iter().copied().filter(|entry| keep(&entry.cell)).collect(),
             varied: self.varied.clone(),
+            drawn: self.drawn,
         }
     }
 
@@ -175,7 +206,7 @@ impl<'a> Cells<'a> {
     pub(super) fn groups(&self, across: Across) -> Vec<Group<'a>> {
         let mut groups: Vec<Group> = Vec::new();
         for entry in &self.entries {
-            let key = shared_key(&entry.cell, across);
+            let key = shared_key(&entry.cell, self.drawn, across);
             match groups.iter_mut().find(|group| group.key == key) {
                 Some(group) => {
                     group.oversubscribed &= entry.oversubscribed.is_so();
@@ -185,6 +216,7 @@ impl<'a> Cells<'a> {
                     name: self.name(&entry.cell, across),
                     oversubscribed: entry.oversubscribed.is_so(),
                     key,
+                    drawn: self.drawn,
                     entries: vec![entry],
                 }),
             }
@@ -212,15 +244,16 @@ impl<'a> Cells<'a> {
     /// A cell in words: `sendmsg, 4 KiB, 1 thread`.
     pub(super) fn cell_name(&self, cell: &Cell) -> String {
         let size = Bytes(cell.message.bytes().0);
-        format!("{}, {size}, {}", cell.send_path, self.name(cell, Across::Size))
+        let path = DrawnPath::of(cell, self.drawn).name();
+        format!("{path}, {size}, {}", self.name(cell, Across::Size))
     }
 }
 
 /// What a cell shares with its group, as text that is equal for equal groups.
-fn shared_key(cell: &Cell, across: Across) -> String {
+fn shared_key(cell: &Cell, drawn: Factor, across: Across) -> String {
     let shared = Factor::ALL
         .iter()
-        .filter(|factor| **factor != Factor::Send && **factor != across.factor())
+        .filter(|factor| **factor != drawn && **factor != across.factor())
         .map(|factor| cell.get(*factor));
     shared.collect::<Vec<_>>().join(" ")
 }
@@ -228,7 +261,7 @@ fn shared_key(cell: &Cell, across: Across) -> String {
 impl<'a> Group<'a> {
     /// Whether this is what the group shares.
     pub(super) fn is_named(&self, shared: &Shared, across: Across) -> bool {
-        shared_key(shared.cell(), across) == self.key
+        shared_key(shared.cell(), self.drawn, across) == self.key
     }
 
     /// Its cells.
@@ -238,7 +271,7 @@ impl<'a> Group<'a> {
 
     /// Whether a cell belongs to it.
     pub(super) fn holds(&self, cell: &Cell, across: Across) -> bool {
-        shared_key(cell, across) == self.key
+        shared_key(cell, self.drawn, across) == self.key
     }
 
     /// Its name, and whether it is oversubscribed.
@@ -251,9 +284,9 @@ impl<'a> Group<'a> {
     }
 
     /// The cells of one path, ascending in what lies across.
-    pub(super) fn of_path(&self, path: SendPath, across: Across) -> Vec<&'a CellEstimates> {
+    pub(super) fn of_path(&self, path: DrawnPath, across: Across) -> Vec<&'a CellEstimates> {
         let mut entries: Vec<_> =
-            self.entries.iter().copied().filter(|entry| entry.cell.send_path == path).collect();
+            self.entries.iter().copied().filter(|entry| path.is_of(&entry.cell)).collect();
         entries.sort_by(|a, b| across.place(&a.cell).total_cmp(&across.place(&b.cell)));
         entries
     }
@@ -262,7 +295,7 @@ impl<'a> Group<'a> {
     pub(super) fn series(
         &self,
         cells: &Cells,
-        paths: &[SendPath],
+        paths: &[DrawnPath],
         across: Across,
         metric: Metric,
         unit: &str,

@@ -150,7 +150,7 @@ pub(super) fn plots(
                 Across::Threads => oversubscribed_area(run, group),
             },
             guides: Vec::new(),
-            series: group.series(&run.cells, &run.paths, across, shown.metric, shown.unit),
+            series: group.series(&run.cells, &run.drawn, across, shown.metric, shown.unit),
         })
         .collect();
     if upright == Upright::Log {
@@ -163,7 +163,7 @@ pub(super) fn plots(
 
 /// Thread counts at which more threads are busy than there are CPUs, as an area.
 pub(super) fn oversubscribed_area(run: &Run, group: &Group) -> Vec<Area> {
-    let entries = || run.paths.iter().flat_map(|path| group.of_path(*path, Across::Threads));
+    let entries = || run.drawn.iter().flat_map(|path| group.of_path(*path, Across::Threads));
     let threads = |entry: &CellEstimates| f64::from(entry.cell.threads.get());
     let first =
         entries().filter(|e| e.oversubscribed.is_so()).map(threads).fold(f64::INFINITY, f64::min);
@@ -198,7 +198,7 @@ pub(super) fn one_metric(
     let panels = with_figures(plots(run, &groups, across, shown, upright));
     let reading = groups
         .iter()
-        .find_map(|group| wording::ends(group, &run.paths, across, shown.metric, shown.unit));
+        .find_map(|group| wording::ends(group, &run.drawn, across, shown.metric, shown.unit));
     let oversubscribed = match across {
         Across::Size | Across::WorkingSet => wording::oversubscribed(&groups),
         // There it is an area of the panels.
@@ -317,7 +317,7 @@ pub(super) fn cpu_cost(run: &Run) -> Description {
     let name = groups.first().map_or_else(String::new, Group::title);
     let reading = groups
         .first()
-        .and_then(|g| wording::ends(g, &run.paths, across, cost.metric, unit_of(cost)));
+        .and_then(|g| wording::ends(g, &run.drawn, across, cost.metric, unit_of(cost)));
     Description {
         name: "cpu-cost-over-size",
         title: format!("CPU cost per KiB over message size, {name}"),
@@ -350,7 +350,7 @@ pub(super) fn cpu_cost_by_group(run: &Run) -> Option<Description> {
     let reading = groups
         .iter()
         .rev()
-        .find_map(|g| wording::ends(g, &run.paths, across, cost.metric, unit_of(cost)));
+        .find_map(|g| wording::ends(g, &run.drawn, across, cost.metric, unit_of(cost)));
     Some(Description {
         name: "cpu-cost-by-threads",
         title: if cost.metric == ENDS_CPU.metric {

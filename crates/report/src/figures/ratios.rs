@@ -49,8 +49,8 @@ fn drawable<'a>(run: &'a Run, controls: &'a BTreeSet<&Cell>) -> impl Iterator<It
 
 /// The look of a pair: the path's own; hollow where it is not the last one that the path is compared with.
 fn look(pairs: &[Pair], pair: Pair) -> Look {
-    let nearest = pairs.iter().rfind(|other| other.path == pair.path);
-    let look = Look::for_path(pair.path);
+    let look = pair.look();
+    let nearest = pairs.iter().rfind(|other| other.path == pair.path && other.look() == look);
     if nearest == Some(&pair) { look } else { look.hollow() }
 }
 

@@ -6,6 +6,7 @@ use model::{Cell, Contrast, Factor, SendPath};
 use super::groups::{Cells, Group};
 use crate::drawing::axes::Axis;
 use crate::drawing::description::{Notice, Plot};
+use crate::drawing::looks::{DrawnPath, Look};
 
 /// A figure has at most this many panels; what is left out is said.
 pub(super) const MOST_PANELS: usize = 8;
@@ -15,19 +16,38 @@ pub(super) struct Run<'a> {
     pub(super) summary: &'a Summary,
     pub(super) cells: Cells<'a>,
     pub(super) paths: Vec<SendPath>,
+    /// The paths that are series of figures.
+    pub(super) drawn: Vec<DrawnPath>,
 }
 
 impl Run<'_> {
     /// The same run with some of its cells.
     pub(super) fn only(&self, keep: impl Fn(&Cell) -> bool) -> Self {
-        Self { summary: self.summary, cells: self.cells.only(keep), paths: self.paths.clone() }
+        Self {
+            summary: self.summary,
+            cells: self.cells.only(keep),
+            paths: self.paths.clone(),
+            drawn: self.drawn.clone(),
+        }
     }
 
     /// Whether a contrast is drawn. Of two paths, those that differ in one thing only, and the paper's A3 against A1, which
     /// also turns many calls into one. Copying fields together and passing by reference are two things, so such a pair is
     /// drawn only where the path that does neither was not measured.
     pub(super) fn draws(&self, contrast: &Contrast) -> bool {
+        let draws_receiving = self.cells.drawn_factor() == Factor::Recv;
+        let usual = Cell::default();
+        if draws_receiving && contrast.factor == Factor::Recv {
+            // All against the usual one; of six there are fifteen pairs.
+            let is_measured = self.drawn.iter().any(|path| path.is_of(&usual));
+            let usual = usual.get(Factor::Recv);
+            return !is_measured || [&contrast.value, &contrast.against].contains(&&usual);
+        }
         let Some([path, against]) = contrast.paths() else { return true };
+        // Where receive paths are series, each panel is of one send path.
+        if draws_receiving {
+            return false;
+        }
         let (one, other) = (path.capabilities(), against.capabilities());
         let differs_twice = one.passes_by_reference != other.passes_by_reference
             && one.copies_fields_together != other.copies_fields_together;
@@ -52,6 +72,13 @@ impl Pair<'_> {
         } else {
             format!("{}, {}", self.path, self.contrast)
         }
+    }
+
+    /// The look of its path; of two receive paths that of the first.
+    pub(super) fn look(self) -> Look {
+        let receive = (self.contrast.factor == Factor::Recv)
+            .then(|| self.contrast.value.parse().ok().map(DrawnPath::Receive));
+        receive.flatten().map_or_else(|| Look::for_path(self.path), Look::for_drawn)
     }
 
     /// The same without spaces, for markup.

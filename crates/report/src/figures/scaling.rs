@@ -9,6 +9,7 @@ use super::run::{MOST_PANELS, Run, notice_without, share_upright, with_figures};
 use super::wording;
 use crate::drawing::axes::Axis;
 use crate::drawing::description::{Description, Key, KeyShape, Plot, Series};
+use crate::drawing::looks::DrawnPath;
 use crate::numbers::{counted, ratio};
 
 const LABEL: &str = "speed-up against the fewest threads";
@@ -16,7 +17,7 @@ const LABEL: &str = "speed-up against the fewest threads";
 /// Speed-up over threads, one panel a size.
 pub(super) fn scaling(run: &Run) -> Description {
     let across = Across::Threads;
-    let groups = run.cells.groups(across);
+    let groups = run.cells.by_send_path().groups(across);
     let mut shared: Vec<&Shared> = Vec::new();
     for entry in &run.summary.explained.scaling {
         if !shared.contains(&&entry.shared) {
@@ -95,7 +96,7 @@ fn ideal(here: &[&Scaling]) -> Option<Vec<[f64; 2]>> {
 }
 
 fn series(entry: &Scaling) -> Series {
-    let mut series = Series::for_path(entry.path);
+    let mut series = Series::for_path(DrawnPath::Send(entry.path));
     for point in &entry.points {
         series.add(f64::from(point.threads), point.speed_up.value(), |_| tip(entry, point));
     }
@@ -131,7 +132,7 @@ fn reading(run: &Run) -> Option<String> {
     let threads = here.iter().map(|(threads, _)| *threads).max()?;
     let figures: Vec<String> =
         here.into_iter().filter(|(count, _)| *count == threads).map(|(_, text)| text).collect();
-    let groups = run.cells.groups(Across::Threads);
+    let groups = run.cells.by_send_path().groups(Across::Threads);
     let group = groups.iter().find(|group| group.is_named(&shared, Across::Threads));
     let name = group.map_or_else(|| shared.to_string(), |group| group.name.clone());
     Some(format!(

@@ -125,9 +125,9 @@ fn series(
     of_cell: &HashMap<&Cell, &Trials>,
     sizes: &[u64],
 ) -> Vec<Series> {
-    let paths = as_f64(u64::try_from(run.paths.len()).unwrap_or(1));
+    let paths = as_f64(u64::try_from(run.drawn.len()).unwrap_or(1));
     let mut all = Vec::new();
-    for (place, path) in run.paths.iter().enumerate() {
+    for (place, path) in run.drawn.iter().enumerate() {
         let mut series = Series::for_path(*path);
         for entry in group.of_path(*path, Across::Size) {
             let trials = of_cell.get(&entry.cell).and_then(|trials| trials.relative.value());

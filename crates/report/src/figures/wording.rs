@@ -9,6 +9,7 @@ use model::host::Host;
 use model::{Factor, Link, Measured, SendPath};
 
 use super::groups::{Across, Cells, Group};
+use crate::drawing::looks::DrawnPath;
 use crate::numbers::{counted, level, share_range};
 use crate::spelling::listed;
 
@@ -140,7 +141,7 @@ pub(super) fn preliminary(summary: &Summary) -> Option<String> {
 /// The figures at both ends of a group: `1 thread: at 64 B send 0.219 [..], sendmsg 1.00 [..] Gbit/s; at 64 KiB …`.
 pub(super) fn ends(
     group: &Group,
-    paths: &[SendPath],
+    paths: &[DrawnPath],
     across: Across,
     metric: Metric,
     unit: &str,
@@ -168,7 +169,8 @@ pub(super) fn ends(
             let here = || entries.iter().filter(|entry| across.place(&entry.cell) == place);
             let figures: Vec<String> = here()
                 .filter_map(|entry| {
-                    Some(format!("{} {}", entry.cell.send_path, level(&value(entry)?)))
+                    let path = paths.iter().find(|path| path.is_of(&entry.cell))?;
+                    Some(format!("{} {}", path.name(), level(&value(entry)?)))
                 })
                 .collect();
             let at = here().next().map_or_else(String::new, |entry| across.name(&entry.cell));

@@ -11,7 +11,7 @@ use crate::reproduce::{again, command, date};
 use crate::screen::machine_facts;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
-use crate::words::{answers, laws, own_table, recommendations, with_detail};
+use crate::words::{answers, laws, own_table, receiving, recommendations, with_detail};
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     head(html, page);
@@ -71,7 +71,8 @@ fn broken_laws(html: &mut Markup, page: &Page) {
 
 fn answer(html: &mut Markup, page: &Page) {
     html.element("section", &[("class", "answer"), ("aria-label", "The answer")], |html| {
-        for line in recommendations(page.summary) {
+        let receiving = receiving(page.summary, usize::MAX);
+        for line in recommendations(page.summary).into_iter().chain(receiving) {
             html.paragraph(&line);
         }
     });

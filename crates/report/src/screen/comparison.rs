@@ -79,14 +79,15 @@ fn brief(row: &Place) -> String {
 /// So many sizes have a column in the table of ratios.
 const SIZES: usize = 4;
 
-/// As many of these as have a column: the smallest, the largest, and what lies evenly between.
-fn spread(sizes: BTreeSet<Bytes>) -> Vec<Bytes> {
-    let sizes: Vec<Bytes> = sizes.into_iter().collect();
-    let last = sizes.len().saturating_sub(1);
-    if sizes.len() <= SIZES {
-        return sizes;
+/// As many of these as are asked for: the smallest, the largest, and what lies evenly between; of one the largest.
+pub(super) fn spread<T: Copy>(all: &BTreeSet<T>, most: usize) -> Vec<T> {
+    let all: Vec<T> = all.iter().copied().collect();
+    let last = all.len().saturating_sub(1);
+    if all.len() <= most {
+        return all;
     }
-    (0..SIZES).filter_map(|nth| sizes.get(nth * last / (SIZES - 1)).copied()).collect()
+    let place = |nth: usize| (nth * last).checked_div(most.saturating_sub(1)).unwrap_or(last);
+    (0..most).filter_map(|nth| all.get(place(nth)).copied()).collect()
 }
 
 /// The ratios of each pair of paths by size, a line a metric.
@@ -109,8 +110,11 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
     let Some(first) = rows.iter().find_map(|(_, shown)| shown.first().copied()) else {
         return Vec::new();
     };
-    let sizes =
-        spread(rows.iter().flat_map(|(_, shown)| shown.iter().map(|row| row.size)).collect());
+    let sizes = rows
+        .iter()
+        .flat_map(|(_, shown)| shown.iter().map(|row| row.size))
+        .collect::<BTreeSet<_>>();
+    let sizes = spread(&sizes, SIZES);
     let figures = |shown: &[&Place]| -> Vec<String> {
         let at = |size: &Bytes| shown.iter().find(|row| row.size == *size);
         sizes.iter().map(|size| at(size).map_or_else(|| "-".to_owned(), |row| brief(row))).collect()
@@ -201,7 +205,7 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid) -> Vec<Li
 }
 
 /// How many ratios of a metric were tested together.
-fn tested(summary: &Summary, metric: Metric) -> usize {
+pub(super) fn tested(summary: &Summary, metric: Metric) -> usize {
     let tested = |ratio: &&Ratio| ratio.metric == metric && ratio.p.value().is_some();
     summary.ratios.iter().filter(tested).count()
 }

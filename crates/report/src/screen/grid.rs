@@ -104,9 +104,25 @@ impl Naming {
 }
 
 /// Rows that share all but the size.
-struct RowGroup<'a> {
-    name: String,
+pub(super) struct RowGroup<'a> {
+    pub(super) name: String,
     rows: Vec<(Bytes, Vec<Option<&'a CellEstimates>>)>,
+}
+
+impl<'a> RowGroup<'a> {
+    /// The sizes, each with a cell for every column.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &(Bytes, Vec<Option<&'a CellEstimates>>)> {
+        self.rows.iter()
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &'a CellEstimates> + '_ {
+        self.rows.iter().flat_map(|(_, cells)| cells.iter().flatten().copied())
+    }
+
+    /// One of the cells of a column.
+    pub(super) fn cell_of(&self, column: usize) -> Option<&'a CellEstimates> {
+        self.rows.iter().find_map(|(_, cells)| cells.get(column).copied().flatten())
+    }
 }
 
 /// The cells without controls, in the plan's order.
@@ -233,10 +249,23 @@ impl<'a> Grid<'a> {
     }
 
     fn entries(&self) -> impl Iterator<Item = &'a CellEstimates> + '_ {
-        self.groups
-            .iter()
-            .flat_map(|group| &group.rows)
-            .flat_map(|(_, cells)| cells.iter().flatten().copied())
+        self.groups.iter().flat_map(RowGroup::entries)
+    }
+
+    pub(super) fn groups_of_rows(&self) -> impl Iterator<Item = &RowGroup<'a>> {
+        self.groups.iter()
+    }
+
+    /// The name of a column.
+    pub(super) fn column(&self, index: usize) -> &str {
+        self.columns.get(index).map_or("", String::as_str)
+    }
+
+    /// Whether its columns are too many to stand beside each other and would fill the screen with parts of a table.
+    pub(super) fn has_many_paths(&self, width: usize) -> bool {
+        let sizes = self.groups.iter().map(|group| group.rows.len()).max().unwrap_or(0);
+        self.columns.len() > MOST_COLUMNS
+            || (self.columns.len() > sizes && self.table().is_cut(width))
     }
 
     pub(super) fn table(&self) -> Table {
@@ -283,30 +312,44 @@ impl<'a> Grid<'a> {
     }
 
     /// What the signs in the table mean, and why figures are absent.
-    pub(super) fn notes(&self, summary: &Summary, plan: &Plan) -> GridNotes {
+    pub(super) fn notes(&self, summary: &'a Summary, plan: &Plan) -> GridNotes {
         // What made an imported table's calls, and how many fields it had, nobody says.
         let is_known = summary.run.imported.is_empty();
         let mut legend = if is_known { self.calls() } else { Vec::new() };
+        legend.extend(self.signs(&self.entries().collect::<Vec<_>>(), plan));
+        GridNotes { legend: legend.join("; "), absent: self.absent(summary, self.entries()) }
+    }
+
+    /// What signs beside the figures of these cells mean.
+    pub(super) fn signs(&self, entries: &[&CellEstimates], plan: &Plan) -> Vec<String> {
+        let mut signs = Vec::new();
         if let Some(limit) = plan.level_precision()
             && self.marks_imprecise()
+            && entries.iter().any(|entry| is_imprecise(entry))
         {
-            legend.push(format!("~ not known to ±{}", percent(limit.0)));
+            signs.push(format!("~ not known to ±{}", percent(limit.0)));
         }
-        if self.entries().any(is_noted) {
-            legend.push("* some trials are marked".to_owned());
+        if entries.iter().any(|entry| is_noted(entry)) {
+            signs.push("* some trials are marked".to_owned());
         }
-        let absent = absences(summary, self.entries())
-            .into_iter()
-            .map(|(Absence { of, why }, cells)| {
-                let of = of.map(|of| format!("{} of ", metric(of))).unwrap_or_default();
-                format!("{of}{} ({why})", self.named(&cells))
-            })
-            .collect();
-        GridNotes { legend: legend.join("; "), absent }
+        signs
+    }
+
+    /// Which of these cells lack a figure, and why.
+    pub(super) fn absent(
+        &self,
+        summary: &'a Summary,
+        entries: impl Iterator<Item = &'a CellEstimates>,
+    ) -> Vec<String> {
+        let text = |(Absence { of, why }, cells): (Absence<'_>, Vec<&Cell>)| {
+            let of = of.map(|of| format!("{} of ", metric(of))).unwrap_or_default();
+            format!("{of}{} ({why})", self.named(&cells))
+        };
+        absences(summary, entries).into_iter().map(text).collect()
     }
 
     /// Whether imprecise cells are marked: where every one is, the mark would tell nothing.
-    fn marks_imprecise(&self) -> bool {
+    pub(super) fn marks_imprecise(&self) -> bool {
         self.entries().any(is_imprecise) && !self.entries().all(is_imprecise)
     }
 
@@ -448,7 +491,7 @@ fn is_noted(entry: &CellEstimates) -> bool {
     entry.marks.keys().any(|mark| *mark != Mark::Oversubscribed)
 }
 
-fn figure(entry: &CellEstimates, metric: Metric, marks_imprecise: bool) -> String {
+pub(super) fn figure(entry: &CellEstimates, metric: Metric, marks_imprecise: bool) -> String {
     let Some(estimate) = estimate(entry, metric) else { return "-".to_owned() };
     let mut text = short(estimate.mean);
     if metric == Metric::GoodputGbps {

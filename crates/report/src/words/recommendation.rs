@@ -3,7 +3,7 @@
 use crate::spelling::{counted, listed, on, ratio, short, size, stretch};
 use analysis::findings::CrossoverOutcome;
 use analysis::metric::{Better, Metric};
-use analysis::recommendation::{Advice, ByReference, Gain, Pays, Recommendation};
+use analysis::recommendation::{Advice, ByReference, Gain, Pays, Receiving, Recommendation};
 use analysis::reference::Caveat;
 use analysis::results::Finding;
 use analysis::summary::Summary;
@@ -26,6 +26,56 @@ pub(crate) fn recommendations(summary: &Summary) -> Vec<String> {
         return vec!["Nothing was measured yet.".to_owned()];
     }
     all.iter().map(one).collect()
+}
+
+/// With which path to receive, in a sentence for each of so many send paths at most; those of which the same is said together.
+pub(crate) fn receiving(summary: &Summary, most: usize) -> Vec<String> {
+    let all = &summary.explained.receiving;
+    let links = summary.explained.recommendations.len();
+    // No ratio tells them apart: what is said is of all of them.
+    let is_same = |a: &Receiving, b: &Receiving| {
+        let has_gains = matches!(a.choice.advice, Advice::Use { .. });
+        a.choice.link == b.choice.link && a.choice.advice == b.choice.advice && !has_gains
+    };
+    let groups: Vec<&[Receiving]> = all.chunk_by(is_same).collect();
+    let mut sentences: Vec<String> = groups
+        .iter()
+        .take(most)
+        .filter_map(|group| {
+            let first = group.first()?;
+            let link = first.choice.link;
+            let on = if links > 1 { format!(" over {link}") } else { String::new() };
+            let paths: Vec<String> = group.iter().map(|it| it.send_path.to_string()).collect();
+            let (before, after) = caveats(&first.choice.caveats);
+            let (advice, other_end) = advised(&first.choice);
+            let dropping: Vec<String> = first.dropping.iter().map(ToString::to_string).collect();
+            // Said once a link.
+            let is_first =
+                groups.iter().find(|group| group.first().is_some_and(|it| it.choice.link == link))
+                    == Some(group);
+            let no_choice = match dropping.as_slice() {
+                [] => String::new(),
+                _ if !is_first => String::new(),
+                [one] => format!("; {one} is no choice, it drops the bytes"),
+                several => format!("; {} are no choice, they drop the bytes", listed(several)),
+            };
+            Some(format!(
+                "Receiving{on} behind {}: {before}{advice}{other_end}{after}{no_choice}.",
+                listed(&paths)
+            ))
+        })
+        .collect();
+    if groups.len() > most {
+        let more = u32::try_from(groups.len() - most).unwrap_or(u32::MAX);
+        let more = counted(more, "more send path", "more send paths");
+        sentences.push(format!("Receiving behind {more}: the report says it."));
+    }
+    sentences
+}
+
+/// Of which paths by reference the answer says when they pay.
+pub(crate) fn said_by_reference(recommendation: &Recommendation) -> Vec<&ByReference> {
+    said(recommendation).1
 }
 
 fn capital(text: &str) -> String {

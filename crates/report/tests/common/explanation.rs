@@ -75,6 +75,7 @@ pub(crate) fn explained(mut summary: Summary, text: impl Fn(&str) -> String) -> 
             .into_iter()
             .collect(),
         recommendations: recommendations(),
+        receiving: Vec::new(),
         breakdowns: summary
             .estimates
             .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::spelling::reduction;
+use crate::spelling::{paths_of, reduction};
 use analysis::answers::{Answer, AnswerFinding, Comparisons, Departed};
 use analysis::estimate::Estimate;
 use analysis::findings::{Copies, DataPath};
@@ -73,7 +73,7 @@ fn copies(paths: &[DataPath]) -> Table {
         let staged = path.staged_copies.value().copied().filter(|copies| *copies > 0.0);
         let staged = staged.map_or_else(String::new, |n| format!("{n:.0} by the program, then "));
         [
-            path.path.to_string(),
+            paths_of(&path.cell),
             path.cell.link.to_string(),
             or_dash(path.send_calls_per_message.value().copied(), short),
             format!("{staged}{}", step(path.copies_in)),
