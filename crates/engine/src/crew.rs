@@ -464,6 +464,9 @@ impl<T: Tally> Crew<T> {
             return Err(unsupported("on a shared connection messages come in no order, so that their content cannot be checked; use --sockets own".to_owned()));
         }
         let mut sockets = (0..).zip(met.sockets);
+        // Before its workers make their rings: what is there now is of others.
+        let has_ring = prepare.cell.send_path.capabilities().goes_through_uring;
+        let ring_threads = (has_ring && matches!(prepare.role, Role::Send)).then(RingThreads::new);
         for worker in 0..workers {
             let of_worker = if is_shared {
                 let handles =
@@ -511,8 +514,6 @@ impl<T: Tally> Crew<T> {
         }
         let strangers = met.strangers;
         let turns = turns::Turns::default();
-        let has_ring = prepare.cell.send_path.capabilities().goes_through_uring;
-        let ring_threads = (has_ring && matches!(prepare.role, Role::Send)).then(RingThreads::new);
         let crew = Self {
             gate,
             notes,

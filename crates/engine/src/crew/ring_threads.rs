@@ -43,6 +43,8 @@ struct Known {
 /// Reads the threads of this process's io_urings.
 #[derive(Debug, Default)]
 pub(super) struct RingThreads {
+    /// Those that were there before the cell's rings were: of an earlier trial, which are about to end, or of another cell.
+    others: Vec<RingThread>,
     known: Vec<Known>,
     windows: Vec<Taken>,
     /// After the windows, to the silence; none where there was none before the workers left.
@@ -59,8 +61,11 @@ fn untold() -> Option<String> {
 }
 
 impl RingThreads {
+    /// Before the cell's rings are made.
     pub(super) fn new() -> Self {
-        Self { absent: untold(), ..Self::default() }
+        let mut new = Self { absent: untold(), ..Self::default() };
+        new.others = new.look();
+        new
     }
 
     /// Looks which there are; returns those that were not known.
@@ -74,7 +79,8 @@ impl RingThreads {
                 return Vec::new();
             }
         };
-        there.into_iter().filter(|one| self.known.iter().all(|k| k.thread != *one)).collect()
+        let is_known = |one: &RingThread| self.known.iter().any(|known| known.thread == *one);
+        there.into_iter().filter(|one| !is_known(one) && !self.others.contains(one)).collect()
     }
 
     /// In the silence before a slice: what is new now was begun before it.
