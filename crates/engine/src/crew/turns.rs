@@ -7,7 +7,8 @@ use model::record::{Machine, Side};
 use model::values::LowWater;
 use model::{Bytes, Nanos};
 
-use super::{Crew, Done, Note, Tally, failed, set_low_water};
+use super::jobs::set_low_water;
+use super::{Crew, Done, Note, Tally, failed};
 use crate::coordinator::{Broken, LOOK_NS, nanos, wait_until};
 use crate::gate::{Phase, SliceKind};
 use crate::instruments::cpu_busy::CpuBusy;
