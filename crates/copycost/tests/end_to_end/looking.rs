@@ -69,7 +69,7 @@ fn completions_offer_the_values_of_flags() {
         ("link", "loopback veth sink unix"),
         (
             "preset",
-            "default quick paper break-even zero-copy receive http hybrid paths working-set",
+            "default quick paper break-even zero-copy receive http records hybrid paths working-set",
         ),
         ("audits", "copy-audit profile ceiling all none"),
         ("nodelay", "off on"),
