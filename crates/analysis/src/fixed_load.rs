@@ -80,11 +80,18 @@ pub(crate) fn savings(evidence: &Evidence<'_>) -> Vec<LoadSaving> {
     evidence.ratios.iter().filter_map(saving).collect()
 }
 
-/// Of each link and load the largest saving that is shown; where none is, the largest of those that are not.
+/// A path that delivered less than this share of what was offered was not at that load.
+pub const KEPT_UP: f64 = 0.95;
+
+/// Of each link and load the largest saving that is shown, of two that kept up with the load where there are such; where none is
+/// shown, the largest of those that are not.
 pub fn largest(all: &[LoadSaving]) -> Vec<&LoadSaving> {
     let mut largest: BTreeMap<(Link, Rate), &LoadSaving> = BTreeMap::new();
     for it in all {
-        let key = |it: &LoadSaving| (it.finding == Finding::Less, it.saved_cpus_per_gbps.mean);
+        let key = |it: &LoadSaving| {
+            let kept_up = it.delivered.iter().all(|delivered| *delivered >= KEPT_UP);
+            (kept_up, it.finding == Finding::Less, it.saved_cpus_per_gbps.mean)
+        };
         let best = largest.entry((it.cell.link, it.cell.rate)).or_insert(it);
         if key(it) > key(best) {
             *best = it;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use engine::verify::{Route, Verified, VerifyOptions};
 use engine::{Engine, EngineError};
 use model::values::Threads;
-use model::{Bytes, Cell, Factor, FactorLists, Plan, Preset, ReceivePath, SendPath};
+use model::{Bytes, Cell, Factor, FactorLists, Plan, Preset, ReceivePath, SendPath, Switch};
 use report::numbers::counted;
 
 use crate::args::VerifyArguments;
@@ -128,19 +128,25 @@ fn options(arguments: &VerifyArguments) -> Result<VerifyOptions, Stop> {
     Ok(options)
 }
 
-/// Leaves out a thread that polls where this machine has none; returns what is to be told of it.
+/// Leaves out threads that poll, and registered files, where this machine has none; returns what is to be told of it.
 fn without_lacking_rings(options: &mut VerifyOptions) -> Result<Option<String>, Stop> {
     let through_ring = options.paths.iter().find(|path| path.capabilities().goes_through_uring);
-    let polled = options.sqpoll.iter().find(|sqpoll| sqpoll.is_on());
-    let (Some(path), Some(sqpoll)) = (through_ring, polled) else { return Ok(None) };
-    let cell = Cell { send_path: *path, sqpoll: *sqpoll, ..Cell::default() };
-    let Err(why) = engine::send_paths::ring_supported(&cell) else { return Ok(None) };
-    options.sqpoll.retain(|sqpoll| !sqpoll.is_on());
-    if options.sqpoll.is_empty() {
-        Err(Stop::Cannot(why.to_string()))
-    } else {
-        Ok(Some(why.to_string()))
+    let Some(send_path) = through_ring.copied() else { return Ok(None) };
+    let plain = Cell { send_path, ..Cell::default() };
+    let lacks = |cell: Cell| engine::send_paths::ring_supported(&cell).err();
+    let polled = lacks(Cell { sqpoll: Switch::On, ..plain.clone() });
+    let registered = lacks(Cell { registered_files: Switch::On, ..plain });
+    let mut told = Vec::new();
+    for (ways, why) in [(&mut options.sqpoll, polled), (&mut options.registered_files, registered)]
+    {
+        let Some(why) = why.filter(|_| ways.iter().any(|way| way.is_on())) else { continue };
+        ways.retain(|way| !way.is_on());
+        if ways.is_empty() {
+            return Err(Stop::Cannot(why.to_string()));
+        }
+        told.push(why.to_string());
     }
+    Ok((!told.is_empty()).then(|| told.join("; ")))
 }
 
 /// Which of the routes this machine has; the others are told of, each cause once.

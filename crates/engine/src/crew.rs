@@ -420,6 +420,10 @@ impl<T: Tally> Crew<T> {
                 let early = moment.saturating_sub(READING_NS.min(times.warmup_ns.0 / 2));
                 self.gather_until(early, end, is_over, &mut done)?;
                 mark(Edge::Start);
+                // One that came in the warm-up has nothing of it in the window.
+                if let Some(threads) = &mut self.ring_threads {
+                    threads.before_load();
+                }
             }
             self.gather_until(moment, end, is_over, &mut done)?;
             if phase == Phase::First
@@ -431,9 +435,11 @@ impl<T: Tally> Crew<T> {
             if phase == Phase::Tail {
                 if let Some(threads) = &mut self.ring_threads {
                     threads.end();
-                    threads.find();
                 }
                 mark(Edge::End);
+                if let Some(threads) = &mut self.ring_threads {
+                    threads.find();
+                }
                 socket = self.socket_facts()?;
             }
         }

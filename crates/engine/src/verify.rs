@@ -105,8 +105,8 @@ impl VerifyOptions {
             shaped.in_its_shape()
         });
         let mut cells: Vec<Cell> = Vec::new();
-        let mut through_rings = 0;
         for (size, common) in sizes.chain(shapes).enumerate() {
+            let mut through_rings = 0;
             for (place, route) in self.routes().enumerate() {
                 let turn = place + cells.len();
                 let at_once = self.threads.iter().enumerate().filter(|(number, _)| {
@@ -321,4 +321,38 @@ fn try_cell(engine: &mut Engine, cell: Cell, window: Nanos) -> Result<Verified, 
         None
     };
     Ok(Verified { cell, checked_bytes: received.checked_bytes, messages: sent.messages, fault })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn each_route_through_a_ring_takes_every_way_of_making_it() {
+        let rings: Vec<SendPath> = SendPath::ALL
+            .iter()
+            .copied()
+            .filter(|path| path.capabilities().goes_through_uring)
+            .collect();
+        for paths in 1..=rings.len() {
+            for receive_paths in 1..=2 {
+                let options = VerifyOptions {
+                    paths: rings[..paths].to_vec(),
+                    receive: ReceivePath::ALL[..receive_paths].to_vec(),
+                    ..VerifyOptions::default()
+                };
+                let mut ways: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+                for cell in options.cells() {
+                    let route = (cell.send_path.name(), cell.receive_path.name());
+                    ways.entry(route)
+                        .or_default()
+                        .insert((cell.sqpoll.is_on(), cell.registered_files.is_on()));
+                }
+                assert_eq!(ways.len(), paths * receive_paths);
+                assert!(ways.values().all(|ways| ways.len() == 4), "{ways:?}");
+            }
+        }
+    }
 }

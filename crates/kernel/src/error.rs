@@ -52,6 +52,11 @@ impl Errno {
         self.0 == libc::ENOTCONN
     }
 
+    /// A thread that worked for us is gone (EOWNERDEAD).
+    pub fn is_owner_dead(self) -> bool {
+        self.0 == libc::EOWNERDEAD
+    }
+
     /// Something must be taken first, such as completions (EBUSY).
     pub fn is_busy(self) -> bool {
         self.0 == libc::EBUSY

@@ -370,7 +370,8 @@ impl Ring {
         debug_assert!(place < self.parameters.sq_entries);
         let place = self.entries.base.cast::<Submission>().wrapping_add(place as usize);
         // SAFETY: the caller has masked the place, so that it lies below the number of entries that the region was mapped for,
-        // aligned; no entry is the kernel's between two submissions, as all that it takes is copied within one.
+        // aligned; no entry is the kernel's between two submissions, as all that it takes is copied within one (by a thread that polls, too, but
+        // where that was given up as dead or stuck).
         unsafe { place.write(entry) };
     }
 

@@ -214,6 +214,9 @@ pub struct ReceiveCapabilities {
     pub taken: TakenBytes,
     /// Whether the kernel picks the buffer, of a ring that the program gave it beforehand.
     pub picks_buffer: bool,
+    /// Whether it waits for bytes in the call that takes them, where a socket's busy polling happens (`sk_busy_loop` in
+    /// `tcp_recvmsg`, net/ipv4/tcp.c), and not in `poll` or `io_uring_enter`, which have settings of their own.
+    pub sleeps_in_call: bool,
     /// The first kernel that has it on TCP; none where every supported one has it.
     pub since_kernel: Option<&'static str>,
 }
@@ -225,6 +228,7 @@ impl ReceivePath {
             call: "recv()",
             taken: TakenBytes::Copied,
             picks_buffer: false,
+            sleeps_in_call: true,
             since_kernel: None,
         };
         match self {
@@ -239,6 +243,7 @@ impl ReceivePath {
             Self::RecvZerocopy => ReceiveCapabilities {
                 call: "TCP_ZEROCOPY_RECEIVE",
                 taken: TakenBytes::Mapped,
+                sleeps_in_call: false,
                 // With a buffer for what cannot be mapped (`copybuf_address`, include/uapi/linux/tcp.h); the call itself is of 4.18.
                 since_kernel: Some("5.11"),
                 ..COPYING
@@ -246,6 +251,7 @@ impl ReceivePath {
             Self::UringRecv => ReceiveCapabilities {
                 call: "io_uring_enter()",
                 picks_buffer: true,
+                sleeps_in_call: false,
                 // Multishot receives (io_uring_prep_recv_multishot(3)); rings of provided buffers are of 5.19, bundles of 6.10.
                 since_kernel: Some("6.0"),
                 ..COPYING

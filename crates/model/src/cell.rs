@@ -87,6 +87,12 @@ pub enum Idle {
     NoFile(SendPath),
     /// One worker shares with nobody.
     OneWorker,
+    /// Of a ring that a thread polls no call is there to wait for.
+    Polled,
+    /// Its receivers do not sleep in the call that takes bytes, which alone polls.
+    WaitsElsewhere(ReceivePath),
+    /// A receiver of several connections sleeps in `epoll_wait`, which does not poll.
+    SeveralFlows,
 }
 
 impl fmt::Display for Idle {
@@ -115,6 +121,16 @@ impl fmt::Display for Idle {
                 write!(f, "{path} sends no pages of a file; add --send sendfile")
             }
             Self::OneWorker => f.write_str("one worker shares with nobody; add --threads 2"),
+            Self::Polled => {
+                f.write_str("a ring that a thread polls never waits for a call; add --sqpoll off")
+            }
+            Self::WaitsElsewhere(path) => write!(
+                f,
+                "{path} does not sleep in the call that takes bytes, which alone polls; add --recv recv"
+            ),
+            Self::SeveralFlows => f.write_str(
+                "a receiver of several connections does not sleep in the call that takes bytes, which alone polls; use --flows 1",
+            ),
         }
     }
 }
@@ -171,6 +187,15 @@ impl Cell {
             Some(Idle::NoFile(self.send_path))
         } else if factor == Factor::Sockets && self.threads == Threads::ONE {
             Some(Idle::OneWorker)
+        } else if factor == Factor::DeferTaskrun
+            && self.is_polled()
+            && self.defer_taskrun == Deferral::Off
+        {
+            Some(Idle::Polled)
+        } else if factor == Factor::BusyPoll && !self.receive_path.capabilities().sleeps_in_call {
+            Some(Idle::WaitsElsewhere(self.receive_path))
+        } else if factor == Factor::BusyPoll && self.flows.get() > 1 {
+            Some(Idle::SeveralFlows)
         } else {
             None
         }
@@ -414,7 +439,8 @@ mod tests {
             "send=sendmsg message_bytes=4096 threads=1"
         );
         let polled = read(&format!("send=uring-send {all}"));
-        assert!(polled.id().ends_with(all) && polled.is_polled(), "{polled}");
+        assert!(polled.id().ends_with("sqpoll=on registered_files=on"), "{polled}");
+        assert!(polled.is_polled(), "{polled}");
         assert_eq!(polled.check(), Ok(()));
         // The thread of each worker is busy beside both ends' workers.
         let busy = |id: &str| read(id).busy_threads();

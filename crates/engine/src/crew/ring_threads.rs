@@ -79,6 +79,8 @@ impl RingThreads {
                 return Vec::new();
             }
         };
+        // A number may be given again.
+        self.others.retain(|other| there.contains(other));
         let is_known = |one: &RingThread| self.known.iter().any(|known| known.thread == *one);
         there.into_iter().filter(|one| !is_known(one) && !self.others.contains(one)).collect()
     }

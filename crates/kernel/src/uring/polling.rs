@@ -7,6 +7,8 @@
 
 use std::sync::atomic::{Ordering, fence};
 
+use std::time::{Duration, Instant};
+
 use super::{Ring, layout};
 use crate::error::Errno;
 
@@ -26,6 +28,8 @@ impl Entered {
 
 /// Looks at the head before others are let run: the thread has posted the completions, and is about to tell.
 const LOOKS: u32 = 64;
+/// A thread that lives and takes nothing for so long will not.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Times that others were let run before the kernel is asked whether the thread still lives.
 const YIELDS: u32 = 10_000;
 
@@ -57,17 +61,19 @@ impl Ring {
     }
 
     /// Has the thread take the entries that were written from a tail on, and waits until it has, and until so many completions can be
-    /// taken; no call while it is awake and they are there already. All of them are taken.
+    /// taken; no call while it is awake and they are there already. All of them are taken, whatever a call says beside that: the next
+    /// wait says it again.
     ///
     /// # Errors
     ///
-    /// EOWNERDEAD: the thread is gone, and reads nothing any more.
+    /// EOWNERDEAD: the thread is gone, and reads nothing any more. ETIMEDOUT: it lives and has taken nothing for long.
     pub(super) fn hand_over(&mut self, tail: u32, count: u32, wait_for: u32) -> Result<u32, Errno> {
         let end = tail.wrapping_add(count);
         self.rings.word(self.parameters.sq_off.tail).store(end, Ordering::Release);
         let mut entered = Entered::default();
         let mut has_waited = false;
         let (mut looks, mut yields) = (0, 0);
+        let mut asked_at = None;
         let over = loop {
             let head = self.rings.word(self.parameters.sq_off.head).load(Ordering::Acquire);
             let is_taken = head == end;
@@ -90,6 +96,9 @@ impl Ring {
                 continue;
             }
             yields = 0;
+            if asks && asked_at.get_or_insert_with(Instant::now).elapsed() > LONGEST {
+                break Err(Errno::TIMED_OUT);
+            }
             let mut what = 0;
             if waits {
                 what |= layout::ENTER_GETEVENTS;
@@ -101,9 +110,9 @@ impl Ring {
             entered.calls += 1;
             match self.call_for(what, 0, if waits { wait_for } else { 0 }, None) {
                 Ok(()) => has_waited |= waits,
+                Err(errno) if errno.is_owner_dead() => break Err(errno),
                 // Who submitted goes on waiting where that is for completions; what was written is with the thread.
-                Err(errno) if errno.is_interrupted() => has_waited = true,
-                Err(errno) => break Err(errno),
+                Err(_) => has_waited = true,
             }
         };
         self.entered = Some(entered);

@@ -1,7 +1,7 @@
 //! What is saved where senders are held to a rate, in CPUs for each Gbit/s.
 
 use analysis::estimate::Estimate;
-use analysis::fixed_load::{LoadSaving, largest};
+use analysis::fixed_load::{KEPT_UP, LoadSaving, largest};
 use analysis::results::Finding;
 use analysis::summary::Summary;
 use model::{Contrast, Factor};
@@ -12,9 +12,6 @@ use crate::spelling::{message, over, percent};
 pub(crate) fn load_savings(summary: &Summary) -> Vec<String> {
     largest(&summary.explained.load_savings).into_iter().map(sentence).collect()
 }
-
-/// Less than this share of what was offered is told.
-const KEPT_UP: f64 = 0.95;
 
 fn sentence(saving: &LoadSaving) -> String {
     let LoadSaving { cell, cpus_per_gbps: [takes, other], .. } = saving;
@@ -29,7 +26,9 @@ fn sentence(saving: &LoadSaving) -> String {
         .iter()
         .zip(saving.delivered)
         .filter(|(_, delivered)| *delivered < KEPT_UP)
-        .map(|(name, delivered)| format!("; {name} delivered {} of the load", percent(delivered)))
+        .map(|(name, delivered)| {
+            format!("; {name} delivered {} of it, so that the loads differ", percent(delivered))
+        })
         .collect();
     format!(
         "at {} offered {}, {}: {name} in place of {against} saves {saved} CPUs for each Gbit/s ({takes} in place of {other}){doubt}{behind}",
@@ -89,7 +88,7 @@ mod tests {
         let said = sentence(&saving);
         assert!(
             said.contains(
-                ", which is not shown to be a difference; zerocopy delivered 50 % of the load"
+                ", which is not shown to be a difference; zerocopy delivered 50 % of it, so that the loads differ"
             ),
             "{said}"
         );

@@ -275,7 +275,7 @@ fn ring_threads(least: f64, most: f64) -> String {
     let (least, most) = (percent(least), percent(most));
     let share = if least == most { least } else { format!("{least} to {most}") };
     format!(
-        "the kernel's threads for io_urings (SQPOLL, io-wq) took {share} of a sender's CPU time: it is in every cost, and not in context switches; cycles and cache misses of a polled sender are not told"
+        "the kernel's threads for io_urings (SQPOLL, io-wq) took {share} of a sender's CPU time: that time is in every cost of the sender, and not in context switches; cycles and cache misses of a polled sender are not told"
     )
 }
 
@@ -408,7 +408,7 @@ mod tests {
             (Warning::Copied { shares: [1.0, 1.0], on_delivery: true, over: vec![Link::Loopback] }, "every zero-copy completion over loopback was marked copied (delivery on this machine copies: no figure of loopback tells what zero-copy saves on a network card)".to_owned()),
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true, over: Vec::new() }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
             (Warning::LittleMapped { least: 0.0, most: 0.0 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
-            (Warning::RingThreads { least: 0.68, most: 0.89 }, "the kernel's threads for io_urings (SQPOLL, io-wq) took 68 % to 89 % of a sender's CPU time: it is in every cost, and not in context switches; cycles and cache misses of a polled sender are not told".to_owned()),
+            (Warning::RingThreads { least: 0.68, most: 0.89 }, "the kernel's threads for io_urings (SQPOLL, io-wq) took 68 % to 89 % of a sender's CPU time: that time is in every cost of the sender, and not in context switches; cycles and cache misses of a polled sender are not told".to_owned()),
             (Warning::NoBusyPoll { cells: 1, of: 2, over: vec![Link::Loopback] }, "busy polling was asked for and could not happen in 1 of 2 cells over loopback: no NAPI id (SO_INCOMING_NAPI_ID) at the receiving connections, so that nothing is compared by it; a network card has one, a veth device with --gro on --tso off".to_owned()),
             (Warning::Congestion { used: "cubic".to_owned(), system: "bbr".to_owned() }, "congestion control was cubic, the system's is bbr: --congestion system".to_owned()),
         ] {
