@@ -251,7 +251,7 @@ fn intervals_of_ratios_cover_the_truth_although_the_run_stops_by_them() {
             );
             eprintln!("{noise:?}, {shape:?}, {rounds:.0} rounds: {:.1} %", 100.0 * held);
             // Twice the standard error of so many intervals (those of a study are not quite independent).
-            let intervals = studies(few) * blocks * pairs(paths).len() as u32;
+            let intervals = studies(few) * blocks * u32::try_from(pairs(paths).len()).unwrap();
             let slack = 2.0 * (held * (1.0 - held) / f64::from(intervals)).sqrt();
             let asked = 0.93 - slack..=0.97 + slack;
             assert!(asked.contains(&held), "{noise:?}, {shape:?}: {held} outside {asked:?}");
