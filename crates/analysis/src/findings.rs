@@ -330,6 +330,12 @@ pub struct LinkComparison {
     pub ack_interval: Option<String>,
     /// Whose CPU processes acknowledgements, on the sink.
     pub ack_placement: Option<AckPlacement>,
+    /// The path that passes by reference.
+    #[serde(skip)]
+    pub path: SendPath,
+    /// The one that copies.
+    #[serde(skip)]
+    pub against: SendPath,
     /// What is compared: CPU of both ends per KiB, or on the sink of the sender's side.
     pub metric: Metric,
     /// One entry a message size, ascending.

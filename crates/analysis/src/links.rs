@@ -42,9 +42,12 @@ pub(crate) fn comparisons_of(evidence: &Evidence<'_>, contrast: &Contrast) -> Ve
     families.iter().map(|family| comparison(evidence, contrast, family)).collect()
 }
 
-/// What passing by reference saves, the number of calls being the same.
+/// What passing by reference saves, the number of calls being the same: the one path over the other.
+const BY_REFERENCE: [SendPath; 2] = [SendPath::A3, SendPath::A2];
+
 fn by_reference() -> Contrast {
-    Contrast::of_paths(SendPath::A3, SendPath::A2)
+    let [path, against] = BY_REFERENCE;
+    Contrast::of_paths(path, against)
 }
 
 fn comparison(evidence: &Evidence<'_>, contrast: &Contrast, shared: &Shared) -> LinkComparison {
@@ -69,6 +72,8 @@ fn comparison(evidence: &Evidence<'_>, contrast: &Contrast, shared: &Shared) -> 
         shared: shared.without(&[Factor::Link]),
         ack_interval: has_helper.then(|| family.get(Factor::AckInterval)),
         ack_placement: has_helper.then_some(family.ack_placement),
+        path: BY_REFERENCE[0],
+        against: BY_REFERENCE[1],
         metric,
         crossover: crossover.map_or(CrossoverOutcome::Undecided, |crossover| crossover.outcome),
         oversubscribed: Oversubscribed::any(cells.iter().map(|cell| evidence.oversubscribed(cell))),

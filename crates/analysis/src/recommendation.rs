@@ -42,6 +42,9 @@ pub struct Recommendation {
     pub metric: Metric,
     /// The advice.
     pub advice: Advice,
+    /// Of the paths whose kernel tells when memory may be written again, where the advice names one of which nobody tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub if_rewritten: Option<Advice>,
     /// When passing by reference costs less than copying with as many calls.
     pub by_reference: Vec<ByReference>,
     /// What speaks against taking it further.
@@ -278,6 +281,18 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
         several if duels.ratios.is_empty() => Advice::NotCompared { values: several.to_vec() },
         _ => duels.advice(&measured),
     };
+    // Of which nobody tells when their memory may be written again, and the others.
+    let (telling, untold): (Vec<Cell>, Vec<Cell>) =
+        measured.iter().cloned().partition(|cell| cell.send_path.capabilities().tells_release());
+    let names_untold = matches!(advice, Advice::Use { .. } | Advice::BySize { .. })
+        && factor == Factor::Send
+        && untold.iter().any(|cell| advice.names(&cell.get(factor)));
+    let if_rewritten = match telling.as_slice() {
+        [] => None,
+        _ if !names_untold => None,
+        [only] => Some(Advice::Alone { value: only.get(factor) }),
+        _ => Some(duels.advice(&telling)),
+    };
     let mut caveats = Vec::new();
     if advice.is_drawn_from_comparisons() {
         if first.is_some_and(|crossover| crossover.oversubscribed.is_so()) {
@@ -307,7 +322,17 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
     });
     let by_reference = by_reference.collect();
     let stated_link = evidence.run.stated_link(link);
-    Recommendation { stated_link, link, factor, shared, metric, advice, by_reference, caveats }
+    Recommendation {
+        stated_link,
+        link,
+        factor,
+        shared,
+        metric,
+        advice,
+        if_rewritten,
+        by_reference,
+        caveats,
+    }
 }
 
 /// What there is to choose on this link: the send path, or of one path the first other factor of which two values have a
@@ -449,6 +474,15 @@ impl<'a> Duels<'a> {
         score
     }
 
+    /// At how many of some sizes a value is shown to be worse than another one.
+    fn beaten_at(&self, value: &Cell, values: &[Cell], is_asked: impl Fn(u64) -> bool) -> usize {
+        let worse = if self.is_low_better { Finding::More } else { Finding::Less };
+        let others = values.iter().filter(|other| *other != value);
+        let gains = others.flat_map(|other| self.gains(value, other));
+        let beaten = gains.filter(|gain| is_asked(gain.message_bytes) && gain.finding == worse);
+        beaten.map(|gain| gain.message_bytes).collect::<BTreeSet<u64>>().len()
+    }
+
     fn advice(&self, values: &[Cell]) -> Advice {
         let scores = |value: &Cell| -> Vec<(&Cell, Score)> {
             let others = values.iter().filter(|other| *other != value);
@@ -484,31 +518,48 @@ impl<'a> Duels<'a> {
                 return Advice::Use { value, against, everywhere, gains };
             }
         }
+        let named = |name: &str| values.iter().find(|cell| cell.get(self.factor) == name);
         // One that another beats has no size of its own, whichever third one it crosses.
-        let is_beaten = |value: &String| {
-            let value = values.iter().find(|cell| cell.get(self.factor) == *value);
-            let scores = value.map(scores).unwrap_or_default();
-            scores.iter().any(|(_, score)| score.worse > 0 && score.better == 0)
+        let is_beaten = |value: &&Cell| {
+            scores(value).iter().any(|(_, score)| score.worse > 0 && score.better == 0)
         };
-        let changes = |crossover: &&Crossover| {
+        // The two of which each is beaten at the fewest of the sizes for which it would be used; of several, the first of the study.
+        let beaten = |crossover: &Crossover| -> Option<usize> {
             let Contrast { value, against, .. } = &crossover.contrast;
-            matches!(
-                crossover.outcome,
-                CrossoverOutcome::At { .. }
-                    | CrossoverOutcome::Bracket { .. }
-                    | CrossoverOutcome::Until { .. }
-                    | CrossoverOutcome::UntilBracket { .. }
-            ) && !is_beaten(value)
-                && !is_beaten(against)
+            let (value, against) = (named(value)?, named(against)?);
+            if is_beaten(&value) || is_beaten(&against) {
+                return None;
+            }
+            let (small, large, low, high) = match crossover.outcome {
+                CrossoverOutcome::At { low, high, .. }
+                | CrossoverOutcome::Bracket { low, high } => (against, value, low, high),
+                CrossoverOutcome::Until { low, high, .. }
+                | CrossoverOutcome::UntilBracket { low, high } => (value, against, low, high),
+                CrossoverOutcome::Always
+                | CrossoverOutcome::Never
+                | CrossoverOutcome::Alike
+                | CrossoverOutcome::Partly { .. }
+                | CrossoverOutcome::Undecided => return None,
+            };
+            let up_to = |bytes: u64| bytes as f64 <= low;
+            let from = |bytes: u64| bytes as f64 >= high;
+            Some(self.beaten_at(small, values, up_to) + self.beaten_at(large, values, from))
         };
-        if let Some(crossover) = self.crossovers.iter().copied().find(changes) {
+        let found = self.crossovers.iter().copied();
+        let best = found.filter_map(|it| Some((beaten(it)?, it))).min_by_key(|(sizes, _)| *sizes);
+        if let Some((_, crossover)) = best {
             let Contrast { value, against, .. } = crossover.contrast.clone();
             return Advice::BySize { value, against, outcome: crossover.outcome };
         }
-        let alike = self.crossovers.iter().all(|c| c.outcome == CrossoverOutcome::Alike);
+        let is_of_values = |c: &&&Crossover| {
+            named(&c.contrast.value).is_some() && named(&c.contrast.against).is_some()
+        };
+        let mut of_values = self.crossovers.iter().filter(is_of_values).peekable();
+        let has_any = of_values.peek().is_some();
+        let alike = of_values.all(|c| c.outcome == CrossoverOutcome::Alike);
         let names = |of: &[&Cell]| of.iter().map(|value| value.get(self.factor)).collect();
         let all: Vec<&Cell> = values.iter().collect();
-        if alike && !self.crossovers.is_empty() {
+        if alike && has_any {
             return Advice::Alike { values: names(&all) };
         }
         let unbeaten: Vec<&Cell> = values.iter().filter(is_unbeaten).collect();

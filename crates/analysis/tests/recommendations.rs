@@ -12,7 +12,7 @@ use analysis::recommendation::{Advice, ByReference, Pays, Recommendation};
 use analysis::reference::Caveat;
 use analysis::results::Finding;
 use analysis::{Metric, summarise};
-use model::SendPath::{Send, Sendmsg, Staged, Zerocopy};
+use model::SendPath::{Send, Sendmsg, Splice, Staged, Zerocopy};
 use model::audit::{Ceiling, CeilingPoint};
 use model::names::AckPlacement;
 use model::record::{FailureKind, Outcome, Record};
@@ -520,4 +520,28 @@ fn of_one_receive_path_or_one_send_path_there_is_no_second_answer() {
         assert_eq!(one.factor, if is_recv { Factor::Recv } else { Factor::Send });
         assert!(!one.advice.names("recv-trunc"), "{one:#?}");
     }
+}
+
+#[test]
+fn a_break_even_is_of_the_two_that_the_others_beat_at_the_fewest_of_their_sizes() {
+    // staged is cheapest up to 6 KiB, splice from 34 KiB on, and sendmsg between them.
+    let three = |cell: &Cell| match cell.send_path {
+        Staged => (600.0, 200.0),
+        Splice => (4_000.0, 60.0),
+        _ => (900.0, 150.0),
+    };
+    let found = costs(&sizes("staged,sendmsg,splice"), three);
+    let (value, against, _) = by_size(&found);
+    assert_eq!((value, against), (Splice, Staged), "{found:#?}");
+    // Nobody tells when what splice sends may be written again: of the others it is as if splice were not there.
+    let without = costs(&sizes("staged,sendmsg"), three);
+    assert_eq!(found.if_rewritten.as_ref(), Some(&without.advice));
+    assert_eq!((by_size(&without).0, without.if_rewritten), (Sendmsg, None));
+
+    // Dearer than sendmsg at every size, it is not named, and there is nothing else to say.
+    let dear = costs(&sizes("staged,sendmsg,splice"), |cell| match cell.send_path {
+        Splice => (4_000.0, 160.0),
+        _ => three(cell),
+    });
+    assert_eq!((dear.advice, dear.if_rewritten), (without.advice, None));
 }

@@ -101,6 +101,9 @@ impl SendPath {
     /// The paper's zero-copy implementation.
     pub const A3: Self = Self::Zerocopy;
 
+    /// What others are held against where nobody names a path: one call a message, and a copy.
+    pub const USUAL: Self = Self::Sendmsg;
+
     /// The paths of the study: those that are compared where nobody names any.
     pub const STUDY: &'static [Self] = &[Self::Send, Self::Staged, Self::Sendmsg, Self::Zerocopy];
 

@@ -1,7 +1,7 @@
 //! Each send path's loop against a bare C loop of the same calls (`loops.c`): `cargo bench -p copycost-engine --bench bare_loops
-//! [PAIRS [PATH...]]`. It compiles the C with `cc` (or `$CC`).
+//! [PAIRS [BYTES...] [PATH...]]`. It compiles the C with `cc` (or `$CC`).
 //!
-//! The pump with messages of 64 B in 8 fields, on loopback, and the C program with the same messages: CPU time of the sending
+//! The pump with messages of 64 B (or BYTES) in 8 fields, on loopback, and the C program with the same messages: CPU time of the sending
 //! thread a message, both on fresh connections in turn, pinned alike, in windows of 120 ms; the median of the paired ratios is the
 //! figure, with the 95 % interval of a median from the order of the ratios.
 #![allow(
@@ -71,7 +71,13 @@ fn main() {
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let pairs: usize = words.first().and_then(|word| word.parse().ok()).unwrap_or(40);
-    let asked = words.get(1..).unwrap_or_default();
+    let (sizes, asked): (Vec<&String>, Vec<&String>) =
+        words.iter().skip(1).partition(|word| word.parse::<u64>().is_ok());
+    let sizes: Vec<&str> = if sizes.is_empty() {
+        vec!["64"]
+    } else {
+        sizes.iter().map(|size| size.as_str()).collect()
+    };
     let work = tempfile::tempdir().unwrap();
     let program = work.path().join("loops");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/bare_loops/loops.c");
@@ -87,20 +93,23 @@ fn main() {
         "{compiler} did not compile {}",
         source.display()
     );
-    let message = Message::of(&"message_bytes=64".parse().unwrap(), 4096).unwrap();
-    println!(
-        "64 B in 8 fields, {pairs} pairs: CPU ns a message of the C loop and of the pump, and pump / C (95 % interval)"
-    );
-    for one in all() {
-        let name = one.path.name();
-        if !asked.is_empty() && !asked.iter().any(|word| word == name) {
-            continue;
+    for size in sizes {
+        let cell = format!("message_bytes={size}").parse().unwrap();
+        let message = Message::of(&cell, 4096).unwrap();
+        println!(
+            "{size} B in 8 fields, {pairs} pairs: CPU ns a message of the C loop and of the pump, and pump / C (95 % interval)"
+        );
+        for one in all() {
+            let name = one.path.name();
+            if !asked.is_empty() && !asked.iter().any(|word| *word == name) {
+                continue;
+            }
+            if let Err(why) = (one.supported)() {
+                println!("{name}: skipped: {why}");
+                continue;
+            }
+            compare(&one, &message, &program, pairs);
         }
-        if let Err(why) = (one.supported)() {
-            println!("{name}: skipped: {why}");
-            continue;
-        }
-        compare(&one, &message, &program, pairs);
     }
 }
 

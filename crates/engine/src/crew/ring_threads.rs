@@ -40,9 +40,35 @@ struct Known {
     has_run: bool,
 }
 
+/// Where threads are looked for and their clocks are read.
+pub(super) trait Clocks {
+    /// Those that are there now.
+    fn there(&self) -> Result<Vec<RingThread>, String>;
+
+    /// The CPU time of one so far, in ns; none when it has ended.
+    fn cpu_ns(&self, thread: RingThread) -> Option<u64>;
+}
+
+/// Of this process.
+#[derive(Debug, Default)]
+pub(super) struct OfProcess;
+
+impl Clocks for OfProcess {
+    fn there(&self) -> Result<Vec<RingThread>, String> {
+        threads::of_process().map_err(|error| {
+            format!("/proc/self/task: {error}; the threads of io_urings stand there")
+        })
+    }
+
+    fn cpu_ns(&self, thread: RingThread) -> Option<u64> {
+        thread.cpu_ns()
+    }
+}
+
 /// Reads the threads of this process's io_urings.
 #[derive(Debug, Default)]
-pub(super) struct RingThreads {
+pub(super) struct RingThreads<C = OfProcess> {
+    clocks: C,
     /// Those that were there before the cell's rings were: of an earlier trial, which are about to end, or of another cell.
     others: Vec<RingThread>,
     known: Vec<Known>,
@@ -53,29 +79,42 @@ pub(super) struct RingThreads {
     absent: Option<String>,
 }
 
-/// Why nobody can tell on this kernel; asked once a process.
+/// Why nobody can tell on this kernel. That it tells is asked once a process; a refusal may pass (memory, `ulimit -l`).
 fn untold() -> Option<String> {
-    static UNTOLD: OnceLock<Option<String>> = OnceLock::new();
-    let ask = || Ring::new(1, 2).and_then(|ring| ring.tells_threads()).err();
-    UNTOLD.get_or_init(|| ask().map(|why| why.to_string())).clone()
+    static TOLD: OnceLock<()> = OnceLock::new();
+    if TOLD.get().is_some() {
+        return None;
+    }
+    match Ring::new(1, 2).and_then(|ring| ring.tells_threads()) {
+        Ok(()) => {
+            let _ = TOLD.set(());
+            None
+        }
+        Err(why) => Some(why.to_string()),
+    }
 }
 
 impl RingThreads {
     /// Before the cell's rings are made.
     pub(super) fn new() -> Self {
-        let mut new = Self { absent: untold(), ..Self::default() };
+        Self::read_by(OfProcess, untold())
+    }
+}
+
+impl<C: Clocks> RingThreads<C> {
+    fn read_by(clocks: C, absent: Option<String>) -> Self {
+        let (others, known, windows) = Default::default();
+        let mut new = Self { clocks, others, known, windows, after: None, absent };
         new.others = new.look();
         new
     }
 
     /// Looks which there are; returns those that were not known.
     fn look(&mut self) -> Vec<RingThread> {
-        let there = match threads::of_process() {
+        let there = match self.clocks.there() {
             Ok(there) => there,
-            Err(error) => {
-                self.absent.get_or_insert_with(|| {
-                    format!("/proc/self/task: {error}; the threads of io_urings stand there")
-                });
+            Err(why) => {
+                self.absent.get_or_insert(why);
                 return Vec::new();
             }
         };
@@ -88,7 +127,7 @@ impl RingThreads {
     /// In the silence before a slice: what is new now was begun before it.
     pub(super) fn before_load(&mut self) {
         for thread in self.look() {
-            if let Some(ns) = thread.cpu_ns() {
+            if let Some(ns) = self.clocks.cpu_ns(thread) {
                 self.known.push(Known { thread, ns, has_run: false });
             }
         }
@@ -99,7 +138,7 @@ impl RingThreads {
         let mut taken = Taken::default();
         for Known { thread, ns, has_run } in &mut self.known {
             // One that has ended since was idle before.
-            if let Some(now) = thread.cpu_ns() {
+            if let Some(now) = self.clocks.cpu_ns(*thread) {
                 let ran = now.saturating_sub(*ns);
                 taken.add(thread.kind, ran);
                 *has_run |= is_window && ran > 0;
@@ -135,7 +174,7 @@ impl RingThreads {
     /// Those that came in the window are found: before its worker leaves, whose they are.
     pub(super) fn find(&mut self) {
         for thread in self.look() {
-            let ns = thread.cpu_ns().unwrap_or(0);
+            let ns = self.clocks.cpu_ns(thread).unwrap_or(0);
             if let Some(window) = self.windows.last_mut() {
                 window.add(thread.kind, ns);
             }
@@ -176,5 +215,128 @@ impl RingThreads {
             workers: count(Kind::Worker),
             working_cpu_ns: counted.map(|window| window.working).sum(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    const POLLER: RingThread = RingThread { id: 7, kind: Kind::Poller };
+    const WORKER: RingThread = RingThread { id: 8, kind: Kind::Worker };
+
+    /// Threads with their clocks as a test sets them.
+    #[derive(Clone, Default)]
+    struct Made(Rc<RefCell<Vec<(RingThread, u64)>>>);
+
+    impl Made {
+        fn set(&self, thread: RingThread, ns: u64) {
+            self.end(thread);
+            self.0.borrow_mut().push((thread, ns));
+        }
+
+        fn end(&self, thread: RingThread) {
+            self.0.borrow_mut().retain(|(one, _)| *one != thread);
+        }
+    }
+
+    impl Clocks for Made {
+        fn there(&self) -> Result<Vec<RingThread>, String> {
+            Ok(self.0.borrow().iter().map(|(thread, _)| *thread).collect())
+        }
+
+        fn cpu_ns(&self, thread: RingThread) -> Option<u64> {
+            self.0.borrow().iter().find(|(one, _)| *one == thread).map(|(_, ns)| *ns)
+        }
+    }
+
+    fn figures(threads: &RingThreads<Made>) -> Figures {
+        threads.figures(usize::MAX).value().copied().unwrap()
+    }
+
+    #[test]
+    fn what_is_taken_before_and_after_a_window_is_not_in_it() {
+        let clocks = Made::default();
+        let mut threads = RingThreads::read_by(clocks.clone(), None);
+        clocks.set(POLLER, 100);
+        threads.before_load();
+        clocks.set(POLLER, 300);
+        threads.begin();
+        clocks.set(POLLER, 1_300);
+        threads.end();
+        clocks.set(POLLER, 1_350);
+        threads.after_load();
+        assert_eq!(threads.in_windows(), [1_000]);
+        // What polls until it sleeps is nobody's work.
+        assert_eq!(threads.after_ns(), 0);
+        let told = figures(&threads);
+        assert_eq!((told.pollers, told.polling_cpu_ns), (1, 1_000));
+        assert_eq!((told.polling_after_cpu_ns, told.workers), (Some(50), 0));
+    }
+
+    #[test]
+    fn a_worker_that_comes_in_a_window_is_of_that_window_with_all_that_it_did() {
+        let clocks = Made::default();
+        let mut threads = RingThreads::read_by(clocks.clone(), None);
+        for (came_with, then) in [(400, 450), (950, 950)] {
+            threads.before_load();
+            threads.begin();
+            threads.end();
+            clocks.set(WORKER, came_with);
+            threads.after_load();
+            clocks.set(WORKER, then);
+        }
+        // The second window began after the clock stood at 450, and was found at 950 in the silence after it.
+        assert_eq!(threads.in_windows(), [400, 0]);
+        assert_eq!(threads.after_ns(), 950 - 450);
+        assert_eq!((figures(&threads).workers, figures(&threads).working_cpu_ns), (1, 400));
+    }
+
+    #[test]
+    fn threads_of_another_cell_are_left_out_until_their_number_is_given_again() {
+        let clocks = Made::default();
+        clocks.set(POLLER, 10);
+        let mut threads = RingThreads::read_by(clocks.clone(), None);
+        let mut window = |ns| {
+            threads.before_load();
+            threads.begin();
+            clocks.set(POLLER, ns);
+            threads.end();
+            threads.after_load();
+            threads.in_windows()
+        };
+        assert_eq!(window(500), [0]);
+        clocks.end(POLLER);
+        assert_eq!(window(600), [0, 600], "it ended, and another has its number");
+    }
+
+    #[test]
+    fn one_that_ended_keeps_what_it_took() {
+        let clocks = Made::default();
+        let mut threads = RingThreads::read_by(clocks.clone(), None);
+        clocks.set(WORKER, 10);
+        threads.before_load();
+        threads.begin();
+        clocks.set(WORKER, 90);
+        threads.end();
+        clocks.end(WORKER);
+        threads.after_load();
+        assert_eq!(threads.in_windows(), [80]);
+        // Of the windows that count alone: a steady one comes last, and is told apart.
+        assert_eq!(threads.figures(0).value().map(|told| told.working_cpu_ns), Some(0));
+    }
+
+    #[test]
+    fn where_nobody_can_tell_there_is_a_reason_and_no_figure() {
+        let mut threads = RingThreads::read_by(Made::default(), Some("no clocks".to_owned()));
+        threads.before_load();
+        threads.begin();
+        threads.end();
+        threads.after_load();
+        assert_eq!(threads.figures(1).reason(), Some("no clocks"));
+        assert!(threads.in_windows().is_empty() && threads.after_ns() == 0);
     }
 }

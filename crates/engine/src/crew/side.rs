@@ -218,3 +218,50 @@ fn thirds<T: Tally>(
     }
     (bytes, ns)
 }
+
+#[cfg(test)]
+mod charge_tests {
+    use super::*;
+
+    fn worker(cpu_ns: &[u64], steady: Option<u64>) -> Worker {
+        let mut slices = Slices::default();
+        for ns in cpu_ns {
+            slices.push(Span { window_ns: 1, bytes: 1, cpu_ns: *ns });
+        }
+        Worker {
+            late_ns: 0,
+            window_ns: Nanos(1),
+            bytes: Bytes(1),
+            cpu_ns: Nanos(cpu_ns.iter().sum()),
+            third_bytes: [0; 3],
+            third_ns: [0; 3],
+            slices,
+            steady: steady.map(|cpu_ns| Span { window_ns: 1, bytes: 1, cpu_ns }),
+        }
+    }
+
+    #[test]
+    fn workers_share_what_others_took_for_them_window_by_window_and_nothing_is_lost() {
+        let mut workers = vec![worker(&[10, 20], Some(5)), worker(&[30, 40], Some(6))];
+        charge(&mut workers, &[101, 7, 9]);
+        let of = |n: usize| {
+            let it = &workers[n];
+            (it.slices.cpu_ns.clone(), it.cpu_ns.0, it.steady.map(|span| span.cpu_ns))
+        };
+        // 101 = 51 + 50, 7 = 4 + 3, and the last window is the steady one: 9 = 5 + 4.
+        assert_eq!(of(0), (vec![61, 24], 85, Some(10)));
+        assert_eq!(of(1), (vec![80, 43], 123, Some(10)));
+    }
+
+    #[test]
+    fn without_a_steady_window_the_last_one_counts_and_without_figures_nothing_changes() {
+        let mut workers = vec![worker(&[10, 20], None)];
+        charge(&mut workers, &[]);
+        assert_eq!(workers[0].cpu_ns, Nanos(30));
+        charge(&mut workers, &[1, 2]);
+        assert_eq!(
+            (workers[0].cpu_ns, workers[0].slices.cpu_ns.clone()),
+            (Nanos(33), vec![11, 22])
+        );
+    }
+}

@@ -117,10 +117,10 @@ fn row<'a>(summary: &'a Summary, crossover: &'a Crossover) -> Option<Row<'a>> {
     })
 }
 
-/// What all are held against: the path that does what the paper's zero-copy path does, and copies.
+/// What all are held against.
 fn is_usual(path: DrawnPath) -> bool {
     match path {
-        DrawnPath::Send(path) => SendPath::A3.capabilities().copying_twin == Some(path),
+        DrawnPath::Send(path) => path == SendPath::USUAL,
         DrawnPath::Receive(path) => Cell::default().receive_path == path,
     }
 }

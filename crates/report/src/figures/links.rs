@@ -4,7 +4,7 @@ use crate::spelling::shared_words;
 use analysis::findings::LinkComparison;
 use analysis::summary::Summary;
 use model::names::AckPlacement;
-use model::{Bytes, Factor, SendPath};
+use model::{Bytes, Factor};
 
 use super::captions::{band, break_even_key, by_interval, caption};
 use super::run::{MOST_PANELS, notice_without, share_upright, with_figures};
@@ -93,11 +93,9 @@ fn empty(title: &str, sizes: &[u64]) -> Plot {
 }
 
 fn add(plot: &mut Plot, comparison: &LinkComparison) {
-    let look = Look::for_path(SendPath::A3);
-    let (id, pair) = (
-        format!("{}/{}", SendPath::A3, SendPath::A2),
-        format!("{} / {}", SendPath::A3, SendPath::A2),
-    );
+    let look = Look::for_path(comparison.path);
+    let (path, against) = (comparison.path, comparison.against);
+    let (id, pair) = (format!("{path}/{against}"), format!("{path} / {against}"));
     let placed = |whose: &str| format!("{pair}, acknowledgements on the {whose}");
     let (id, name, look, placement) = match comparison.ack_placement {
         Some(AckPlacement::Sender) => {

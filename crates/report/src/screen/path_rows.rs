@@ -230,8 +230,8 @@ impl<'a> PathRows<'a> {
             found.sort_by_key(named);
             found.first().copied()
         };
-        let usual = SendPath::A3.capabilities().copying_twin.map_or("", SendPath::name);
-        let usual = || if answer.factor == Factor::Send { find(usual) } else { None };
+        let usual =
+            || if answer.factor == Factor::Send { find(SendPath::USUAL.name()) } else { None };
         match &answer.advice {
             Advice::Use { value, .. } => find(value),
             Advice::BySize { against, .. } => usual().or_else(|| find(against)),

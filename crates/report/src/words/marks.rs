@@ -4,7 +4,7 @@ use analysis::summary::Summary;
 use model::{Class, Mark};
 
 /// What helps where windows are missed.
-const MISSED: &str = "fewer threads than CPUs, a quieter machine, or longer slices (--slice 20ms)";
+const MISSED: &str = "fewer threads than CPUs, a quieter machine, longer slices (--slice 20ms), or steady windows (--steady)";
 
 /// What a mark is called as a cause, and what mends it.
 pub(crate) fn cause(mark: Mark) -> (&'static str, &'static str) {
@@ -21,7 +21,10 @@ pub(crate) fn cause(mark: Mark) -> (&'static str, &'static str) {
             "throttling by a CPU quota",
             "raise cpu.max of the control group, or run outside of it",
         ),
-        Mark::WindowVoid => ("too many missed windows (late wake-ups)", MISSED),
+        Mark::WindowVoid => (
+            "too many missed windows (late wake-ups, or calls that waited longer than a slice)",
+            MISSED,
+        ),
         Mark::WindowNoted => ("missed windows (late wake-ups)", MISSED),
         Mark::Unsettled => ("load that had not settled", "longer windows (--time 1s)"),
         Mark::Oversubscribed => ("more busy threads than CPUs", "give it two CPUs at least"),

@@ -7,9 +7,10 @@ use analysis::recommendation::{Advice, ByReference, Gain, Pays, Receiving, Recom
 use analysis::reference::Caveat;
 use analysis::results::Finding;
 use analysis::summary::Summary;
-use model::Factor;
+use model::{Factor, SendPath};
 
-/// One sentence a link, the link's name before it where there are several.
+/// One sentence a link, the link's name before it where there are several, and another one where what it names cannot send memory
+/// that is written again.
 pub(crate) fn recommendations(summary: &Summary) -> Vec<String> {
     let all = &summary.explained.recommendations;
     let one = |recommendation: &Recommendation| {
@@ -25,7 +26,23 @@ pub(crate) fn recommendations(summary: &Summary) -> Vec<String> {
     if all.is_empty() {
         return vec!["Nothing was measured yet.".to_owned()];
     }
-    all.iter().map(one).collect()
+    all.iter().flat_map(|it| [Some(one(it)), if_rewritten(it, all.len() > 1)]).flatten().collect()
+}
+
+/// What to use instead where memory is written again.
+fn if_rewritten(recommendation: &Recommendation, says_link: bool) -> Option<String> {
+    let advice = recommendation.if_rewritten.clone()?;
+    let untold = SendPath::ALL.iter().filter(|path| {
+        recommendation.advice.names(path.name()) && !path.capabilities().tells_release()
+    });
+    let untold: Vec<String> = untold.map(ToString::to_string).collect();
+    let instead = Recommendation { advice, if_rewritten: None, ..recommendation.clone() };
+    let (advice, _) = advised(&instead);
+    let link = if says_link { format!(" over {}", recommendation.link) } else { String::new() };
+    Some(format!(
+        "Buffers that are written again{link}: {advice}; nothing tells when {} has let go of one.",
+        listed(&untold)
+    ))
 }
 
 /// With which path to receive, in a sentence for each of so many send paths at most; those of which the same is said together.
@@ -348,6 +365,7 @@ mod tests {
             shared: None,
             metric: Metric::GoodputGbps,
             advice,
+            if_rewritten: None,
             by_reference: vec![ByReference {
                 path: SendPath::A3,
                 against: SendPath::A2,
@@ -399,6 +417,27 @@ mod tests {
             text(Vec::new()),
             "Use --nodelay on: 1.50 × [1.47, 1.53] the goodput of --nodelay off at 64 B, the same at 64 KiB."
         );
+    }
+
+    #[test]
+    fn what_nobody_tells_the_release_of_is_followed_by_what_can_be_written_again() {
+        let by_size = |value: &str| Advice::BySize {
+            value: value.to_owned(),
+            against: "staged".to_owned(),
+            outcome: CrossoverOutcome::Bracket { low: 16_384.0, high: 65_536.0 },
+        };
+        let if_rewritten = Some(by_size("sendmsg"));
+        let of = Recommendation { if_rewritten, ..recommended(by_size("splice"), Pays::Never) };
+        assert_eq!(
+            super::if_rewritten(&of, false).unwrap(),
+            "Buffers that are written again: use staged for small messages and sendmsg for large ones; they change places between 16 KiB and 64 KiB; nothing tells when splice has let go of one."
+        );
+        assert!(
+            super::if_rewritten(&of, true)
+                .unwrap()
+                .starts_with("Buffers that are written again over loopback: use")
+        );
+        assert_eq!(super::if_rewritten(&recommended(by_size("sendmsg"), Pays::Never), true), None);
     }
 
     #[test]

@@ -131,6 +131,8 @@ fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
         },
         ack_interval: placement.map(|_| "20us".to_owned()),
         ack_placement: placement,
+        path: SendPath::Zerocopy,
+        against: SendPath::Sendmsg,
         metric: Metric::cost_on(link),
         points,
         crossover,
@@ -270,6 +272,7 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
             everywhere: true,
             gains: vec![gain(64), gain(65_536)],
         },
+        if_rewritten: None,
         by_reference: vec![ByReference {
             path: SendPath::Zerocopy,
             against: SendPath::Sendmsg,
