@@ -10,7 +10,7 @@ use kernel::clock;
 use model::record::Releases;
 
 /// From so many bytes on one message in so many is timed, the largest first: more of those that are few, each as much as costs less than
-/// half a percent of its CPU time. Measured with `cargo bench -p copycost-engine --bench pump`; docs/METHOD.md says what it costs.
+/// half a percent of its CPU time. Measured with `cargo bench -p copycost-engine --bench pump`; docs/METHOD_DETAILS.md says what it costs.
 const TIMED: [(u64, u32); 4] = [(1 << 20, 1), (256 << 10, 4), (64 << 10, 8), (0, 32)];
 
 /// Of messages of so many bytes one in so many is timed.
