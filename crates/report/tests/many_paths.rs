@@ -79,6 +79,7 @@ fn what_the_answer_names_stands_in_the_tables_of_its_link() {
         };
         for recommendation in &mut summary.explained.recommendations {
             recommendation.advice = advice.clone();
+            recommendation.if_rewritten = None;
         }
         let width = [60, 80, 100][number / 3 % 3];
         let text = shown(&summary, &plan, width);
@@ -91,6 +92,27 @@ fn what_the_answer_names_stands_in_the_tables_of_its_link() {
             assert!(rows >= 2, "{width}: {path} of \"{answer}\" has no row\n{text}");
         }
     }
+}
+
+#[test]
+fn the_page_of_fourteen_paths_stays_within_its_bytes_and_draws_what_can_be_told_apart() {
+    let page = common::documents(&PATHS, &synthetic::host(), &all_paths()).html;
+    // Beside them stand trials, warnings and releases of a real run.
+    assert!(page.len() < 2_600_000, "{} bytes", page.len());
+    let (_, figure) = page.split_once("id=\"figure-ratios-over-size\"").unwrap();
+    let (figure, _) = figure.split_once("</figure>").unwrap();
+    assert!(figure.contains("the other pairs are in ratios.csv"), "nothing tells of the others");
+    for path in SendPath::ALL.iter().filter(|path| **path != SendPath::USUAL) {
+        let usual = SendPath::USUAL;
+        let is_drawn = |pair: String| figure.contains(&pair);
+        assert!(
+            is_drawn(format!("{path} / {usual}, ")) || is_drawn(format!("{usual} / {path}, ")),
+            "{path} is not drawn against {usual}"
+        );
+    }
+    assert!(figure.contains("uring-send-zc / uring-send, "), "a twin is drawn");
+    assert!(!figure.contains("splice / staged, "), "one of many pairs is drawn");
+    assert!(figure.contains("the highest of "), "the reading names all");
 }
 
 #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use analysis::metric::Metric;
 use analysis::results::{NoiseFloor, Ratio};
-use model::Cell;
+use model::{Cell, SendPath};
 
 use super::captions::{break_even, break_even_key};
 use super::groups::{Across, Group};
 use super::run::{
-    MOST_PANELS, Pair, Run, first_groups, notice_without, share_upright, with_figures,
+    MANY_PATHS, MOST_PANELS, Pair, Run, first_groups, notice_without, share_upright, with_figures,
 };
 use super::wording;
 use crate::drawing::axes::Axis;
@@ -102,9 +102,20 @@ pub(super) fn ratios_over_size(run: &Run) -> Description {
         reading: reading.unwrap_or_else(|| "No two paths could be compared.".to_owned()),
         keys,
         panels,
-        notes: [more, wording::oversubscribed(&groups)].into_iter().flatten().collect(),
+        notes: [more, left_pairs(run), wording::oversubscribed(&groups)].into_iter().flatten().collect(),
         ..Description::default()
     }
+}
+
+/// That of many paths not every pair is drawn.
+fn left_pairs(run: &Run) -> Option<String> {
+    let is_left = |ratio: &Ratio| ratio.contrast.paths().is_some() && !run.draws(&ratio.contrast);
+    (run.has_many_paths() && run.summary.ratios.iter().any(is_left)).then(|| {
+        format!(
+            "drawn are each path against {} and against the path that does the same and copies; the other pairs are in ratios.csv",
+            SendPath::USUAL
+        )
+    })
 }
 
 fn why_none(run: &Run, controls: &BTreeSet<&Cell>) -> String {
@@ -179,9 +190,9 @@ fn share_axes(panels: &mut [Plot]) {
     }
 }
 
-/// Goodput of every pair at the first and the last place.
+/// Goodput of every pair at the first and the last place; of many those with the most at the last.
 fn reading(run: &Run, group: &Group, controls: &BTreeSet<&Cell>, pairs: &[Pair]) -> Option<String> {
-    let parts: Vec<String> = pairs
+    let mut parts: Vec<(f64, String)> = pairs
         .iter()
         .filter_map(|pair| {
             let mut rows = rows(run, group, controls, *pair, Metric::GoodputGbps);
@@ -195,8 +206,17 @@ fn reading(run: &Run, group: &Group, controls: &BTreeSet<&Cell>, pairs: &[Pair])
                 [only] => at(only),
                 [first, .., last] => format!("{}, {}", at(first), at(last)),
             };
-            Some(format!("{}: {text}", pair.name()))
+            let last = rows.last().and_then(|ratio| ratio.ratio.value());
+            Some((last.map_or(0.0, |ratio| ratio.mean), format!("{}: {text}", pair.name())))
         })
         .collect();
-    (!parts.is_empty()).then(|| format!("Goodput, {}: {}.", group.name, parts.join("; ")))
+    let all = parts.len();
+    let mut of = String::new();
+    if all > MANY_PATHS {
+        parts.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        parts.truncate(wording::BEST_NAMED);
+        of = format!(" (the highest of {all} pairs)");
+    }
+    let parts: Vec<String> = parts.into_iter().map(|(_, text)| text).collect();
+    (!parts.is_empty()).then(|| format!("Goodput, {}: {}{of}.", group.name, parts.join("; ")))
 }

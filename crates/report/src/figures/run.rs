@@ -11,6 +11,9 @@ use crate::drawing::looks::{DrawnPath, Look};
 /// A figure has at most this many panels; what is left out is said.
 pub(super) const MOST_PANELS: usize = 8;
 
+/// Of more paths than this not every pair is drawn, and readings name the best.
+pub(super) const MANY_PATHS: usize = 6;
+
 /// A run as figures see it.
 pub(super) struct Run<'a> {
     pub(super) summary: &'a Summary,
@@ -31,9 +34,15 @@ impl Run<'_> {
         }
     }
 
+    /// Whether there are too many send paths to draw each against each.
+    pub(super) fn has_many_paths(&self) -> bool {
+        self.paths.len() > MANY_PATHS && self.paths.contains(&SendPath::USUAL)
+    }
+
     /// Whether a contrast is drawn. Of two paths, those that differ in one thing only, and the paper's A3 against A1, which
     /// also turns many calls into one. Copying fields together and passing by reference are two things, so such a pair is
-    /// drawn only where the path that does neither was not measured.
+    /// drawn only where the path that does neither was not measured. Of many paths, whose pairs nobody could tell apart, each is drawn against the usual one
+    /// and against its own twin.
     pub(super) fn draws(&self, contrast: &Contrast) -> bool {
         let draws_receiving = self.cells.drawn_factor() == Factor::Recv;
         let usual = Cell::default();
@@ -52,6 +61,10 @@ impl Run<'_> {
         let differs_twice = one.passes_by_reference != other.passes_by_reference
             && one.copies_fields_together != other.copies_fields_together;
         let twin = one.copying_twin.or(other.copying_twin);
+        if self.has_many_paths() {
+            let are_twins = one.copying_twin == Some(against) || other.copying_twin == Some(path);
+            return are_twins || [path, against].contains(&SendPath::USUAL);
+        }
         !differs_twice || !twin.is_some_and(|twin| self.paths.contains(&twin))
     }
 }

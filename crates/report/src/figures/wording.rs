@@ -2,19 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use analysis::metric::Metric;
+use analysis::estimate::Estimate;
+use analysis::metric::{Better, Metric};
 use analysis::results::CellEstimates;
 use analysis::summary::Summary;
 use model::host::Host;
 use model::{Factor, Link, Measured, SendPath};
 
 use super::groups::{Across, Cells, Group};
+use super::run::MANY_PATHS;
 use crate::drawing::looks::DrawnPath;
 use crate::numbers::{counted, level, share_range};
 use crate::spelling::listed;
 
 /// More cells without a valid trial than this are only counted.
 const MOST_NAMED: usize = 3;
+/// Of many paths or pairs a reading names so many.
+pub(super) const BEST_NAMED: usize = 3;
 
 /// The machine and how it was set up.
 pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
@@ -138,7 +142,8 @@ pub(super) fn preliminary(summary: &Summary) -> Option<String> {
     })
 }
 
-/// The figures at both ends of a group: `1 thread: at 64 B send 0.219 [..], sendmsg 1.00 [..] Gbit/s; at 64 KiB …`.
+/// The figures at both ends of a group: `1 thread: at 64 B send 0.219 [..], sendmsg 1.00 [..] Gbit/s; at 64 KiB …`; of many paths the
+/// best.
 pub(super) fn ends(
     group: &Group,
     paths: &[DrawnPath],
@@ -167,14 +172,28 @@ pub(super) fn ends(
         .into_iter()
         .map(|place| {
             let here = || entries.iter().filter(|entry| across.place(&entry.cell) == place);
-            let figures: Vec<String> = here()
+            let mut figures: Vec<(DrawnPath, Estimate)> = here()
                 .filter_map(|entry| {
                     let path = paths.iter().find(|path| path.is_of(&entry.cell))?;
-                    Some(format!("{} {}", path.name(), level(&value(entry)?)))
+                    Some((*path, value(entry)?))
                 })
                 .collect();
+            let (all, best) = (figures.len(), metric.better());
+            let is_short = all > MANY_PATHS && best != Better::None;
+            if is_short {
+                figures.sort_by(|(_, a), (_, b)| match best {
+                    Better::High => b.mean.total_cmp(&a.mean),
+                    Better::Low | Better::None => a.mean.total_cmp(&b.mean),
+                });
+                figures.truncate(BEST_NAMED);
+            }
+            let figures: Vec<String> = figures
+                .iter()
+                .map(|(path, estimate)| format!("{} {}", path.name(), level(estimate)))
+                .collect();
             let at = here().next().map_or_else(String::new, |entry| across.name(&entry.cell));
-            format!("at {at} {} {unit}", figures.join(", "))
+            let of = if is_short { format!(" (the best of {all})") } else { String::new() };
+            format!("at {at} {} {unit}{of}", figures.join(", "))
         })
         .collect();
     Some(format!("{}: {}.", group.name, parts.join("; ")))

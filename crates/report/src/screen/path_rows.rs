@@ -34,6 +34,26 @@ pub(super) struct PathRows<'a> {
     directory: &'a str,
 }
 
+/// How near to the front an advice has a value: 0 for what to use, 2 for what that is held against, 4 for others.
+fn place_in(advice: &Advice, value: &str) -> usize {
+    match advice {
+        Advice::Use { value: best, against, .. } => {
+            if best == value {
+                0
+            } else {
+                2 + usize::from(against != value) * 2
+            }
+        }
+        Advice::BySize { value: one, against, .. } => {
+            if [one, against].iter().any(|named| *named == value) { 0 } else { 4 }
+        }
+        Advice::Alike { values } | Advice::Unclear { values } | Advice::NotCompared { values } => {
+            usize::from(!values.iter().any(|named| named == value)) * 4
+        }
+        Advice::Alone { .. } | Advice::Nothing => 0,
+    }
+}
+
 /// What is shown of it.
 #[derive(Clone, Copy)]
 struct Extent {
@@ -170,26 +190,8 @@ impl<'a> PathRows<'a> {
         let is_said = |it: &&analysis::recommendation::ByReference| {
             [it.path, it.against].contains(&cell.send_path)
         };
-        let of_answer = match &answer.advice {
-            Advice::Use { value: best, against, .. } => {
-                if *best == value {
-                    0
-                } else {
-                    2 + usize::from(*against != value) * 2
-                }
-            }
-            Advice::BySize { value: one, against, .. } => {
-                if [one, against].contains(&&value) {
-                    0
-                } else {
-                    4
-                }
-            }
-            Advice::Alike { values }
-            | Advice::Unclear { values }
-            | Advice::NotCompared { values } => usize::from(!values.contains(&value)) * 4,
-            Advice::Alone { .. } | Advice::Nothing => 0,
-        };
+        let instead = answer.if_rewritten.as_ref().map_or(4, |advice| 1 + place_in(advice, &value));
+        let of_answer = place_in(&answer.advice, &value).min(instead);
         let of_words =
             if answer.factor == Factor::Send && said_by_reference(answer).iter().any(is_said) {
                 2
