@@ -14,13 +14,14 @@ mod trials;
 mod wording;
 mod working_set;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use analysis::metric::Metric;
 use analysis::results::CellEstimates;
 use analysis::summary::Summary;
-use model::Cell;
 use model::host::Host;
+use model::{Cell, Link};
 
 use self::groups::{Across, Cells};
 use self::run::Run;
@@ -97,10 +98,15 @@ pub fn all(summary: &Summary, host: &Host) -> Vec<Figure> {
         placed(figure)
     }));
     figures.extend(break_evens::break_evens(summary).map(|mut figure| {
-        let all = Cells::new(summary, |_| true);
-        figure
-            .notes
-            .extend([wording::copied(&all), wording::preliminary(summary)].into_iter().flatten());
+        let links: BTreeSet<Link> = summary.estimates.iter().map(|e| e.cell.link).collect();
+        for link in &links {
+            let copied = wording::copied(&Cells::new(summary, |cell| cell.link == *link));
+            figure.notes.extend(copied.map(|said| match links.len() {
+                1 => said,
+                _ => format!("{link}: {said}"),
+            }));
+        }
+        figure.notes.extend(wording::preliminary(summary));
         footer.clone_into(&mut figure.footer);
         placed(figure)
     }));
