@@ -28,7 +28,7 @@ use crate::estimate::Estimate;
 use crate::metric::Metric;
 use crate::oversubscribed::Oversubscribed;
 use crate::reference::Caveat;
-use crate::results::Finding;
+use crate::results::{CellEstimates, Finding};
 use crate::summary::Summary;
 
 /// What somebody asks.
@@ -41,6 +41,9 @@ pub struct Question {
     pub links: Vec<Link>,
     /// The paths to choose from.
     pub paths: Vec<SendPath>,
+    /// Whether somebody named them; else others join them that a run has beside them, but for those of which nothing tells when their memory
+    /// may be written again.
+    pub names_paths: bool,
     /// The path in use now; none: each answer names one to be compared with.
     pub against: Option<SendPath>,
     /// Payload to be sent a second, in Gbit/s, over all threads.
@@ -52,6 +55,30 @@ pub struct Question {
 }
 
 impl Question {
+    /// The question as it is put to a run: with the other paths that the run has valid trials of, in cells of the asked kind.
+    fn put_to(&self, link: Link, source: &Source<'_>) -> Self {
+        let mut question = self.clone();
+        if self.names_paths {
+            return question;
+        }
+        let asked = asked(self);
+        let joins = |estimates: &&CellEstimates| {
+            let cell = &estimates.cell;
+            let tells = cell.send_path.capabilities().tells_release();
+            !estimates.control
+                && estimates.trials > 0
+                && cell.link == link
+                && asked.has(cell)
+                && tells
+        };
+        for estimates in source.summary.estimates.iter().filter(joins) {
+            if !question.paths.contains(&estimates.cell.send_path) {
+                question.paths.push(estimates.cell.send_path);
+            }
+        }
+        question
+    }
+
     /// The figure that decides on a link: of a fixed load, and where nobody receives, its CPU cost; else the goodput.
     pub const fn metric(&self, link: Link) -> Metric {
         let is_fixed_load = self.rate_gbps.is_some() || self.share_of_cpu.is_some();
@@ -278,7 +305,9 @@ pub fn advise(question: &Question, sources: &[Source<'_>]) -> Advice {
         )
     };
     let on = |link: &Link| -> LinkAdvice {
-        let answers = sources.iter().map(|source| setting::on_link(question, *link, source));
+        let answers = sources
+            .iter()
+            .map(|source| setting::on_link(&question.put_to(*link, source), *link, source));
         // Of equals the last one is the largest.
         let best = answers.rev().max_by_key(rank);
         best.unwrap_or_else(|| setting::uncovered(question, *link, Vec::new()))

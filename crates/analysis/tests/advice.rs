@@ -14,7 +14,7 @@ use analysis::recommendation::Pays;
 use analysis::reference::Caveat;
 use analysis::results::Finding;
 use analysis::{Summary, summarise};
-use model::SendPath::{Hybrid, Send, Sendmsg, Staged, UringSendZc, Zerocopy};
+use model::SendPath::{Hybrid, Send, Sendmsg, Splice, Staged, UringSendZc, Zerocopy};
 use model::host::Host;
 use model::names::AckPlacement;
 use model::record::{Failure, FailureKind, LinkFacts, Outcome, Record};
@@ -55,6 +55,7 @@ fn question(links: &[Link], size: u64) -> Question {
         cell,
         links: links.to_vec(),
         paths: SendPath::STUDY.to_vec(),
+        names_paths: true,
         against: None,
         rate_gbps: None,
         share_of_cpu: None,
@@ -451,4 +452,31 @@ fn decided_answers_are_the_planted_ones() {
     }
     assert!(decided > 100, "{decided}");
     assert!(wrong * 20 <= decided, "{wrong} of {decided}");
+}
+
+#[test]
+fn where_nobody_names_paths_all_that_a_run_has_are_contenders_but_those_without_a_release() {
+    let mut plan = plan("sink", "4KiB,16KiB,64KiB");
+    plan.factors.set(Factor::Send, "send,staged,sendmsg,zerocopy,splice,uring-send-zc").unwrap();
+    let summary = run(&plan, ROUNDS, 0.005, |cell| match cell.send_path {
+        // Cheapest of all, of which nothing tells when memory may be written again.
+        Splice => (500.0, 30.0),
+        UringSendZc => (900.0, 60.0),
+        _ => ordinary(cell),
+    });
+    let named = question(&[Link::Sink], 16_384);
+    let open = Question { names_paths: false, ..named.clone() };
+    let best = |question: &Question| match &answer(question, &summary).links[0].choice {
+        Choice::Use { path, .. } => *path,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(best(&named), Zerocopy);
+    assert_eq!(best(&open), UringSendZc);
+    let all = Question { paths: vec![Sendmsg, Splice], ..named.clone() };
+    assert_eq!(best(&all), Splice, "named, it is a contender");
+    // Those of the study are asked of though this run lacks them, and a path that has no valid trial is none.
+    let told = answer(&open, &summary);
+    let paths: Vec<SendPath> = told.links[0].contenders.iter().map(|it| it.path).collect();
+    assert!(paths.contains(&UringSendZc) && !paths.contains(&Splice), "{paths:?}");
+    assert!(told.links[0].not_compared.is_empty());
 }

@@ -64,6 +64,7 @@ fn advised(summary: &Summary, link: Link, size: u64) -> Option<SendPath> {
         cell,
         links: vec![link],
         paths: SendPath::STUDY.to_vec(),
+        names_paths: true,
         against: None,
         rate_gbps: None,
         share_of_cpu: None,

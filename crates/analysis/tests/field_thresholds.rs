@@ -145,6 +145,7 @@ fn ask(shape: &str, summary: &Summary) -> Advice {
         cell: cell.in_its_shape(),
         links: vec![Link::Sink],
         paths: vec![SendPath::Sendmsg, SendPath::Zerocopy, SendPath::Hybrid],
+        names_paths: true,
         against: None,
         rate_gbps: None,
         share_of_cpu: None,

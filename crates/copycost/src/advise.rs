@@ -209,6 +209,7 @@ impl Asked {
                 cell,
                 links: plan.factors.link,
                 paths: plan.factors.send_path,
+                names_paths: arguments.send.is_some(),
                 against,
                 rate_gbps: rate.map(BitRate::gbps),
                 share_of_cpu: share,
@@ -498,8 +499,16 @@ mod tests {
             let (links, max_time) = (vec![link], Nanos::s(50));
             let (against, rate_gbps, share_of_cpu) = (None, None, None);
             let round_trip = Nanos::ms(1);
-            let question =
-                Question { cell, links, paths, against, rate_gbps, share_of_cpu, round_trip };
+            let question = Question {
+                cell,
+                links,
+                paths,
+                names_paths: true,
+                against,
+                rate_gbps,
+                share_of_cpu,
+                round_trip,
+            };
             let plan = Asked { question, names_links: true, max_time }.plan(link);
             assert_eq!(plan.check(), Ok(()), "{shape}");
             let of_hybrid = plan.cells().into_iter().filter(|it| it.send_path == SendPath::Hybrid);

@@ -171,7 +171,7 @@ pub(crate) struct AdviseArguments {
     /// Links [default: loopback, and the sink where this user may raise it]
     #[arg(long, value_name = "LIST", value_parser = words(Factor::Link))]
     pub(crate) link: Option<String>,
-    /// Send paths to choose from [default: every one]
+    /// Send paths to choose from [default: the four of the study, and of a run that is there all that tell when memory may be written again]
     #[arg(long, value_name = "LIST", value_parser = words(Factor::Send))]
     pub(crate) send: Option<String>,
     /// The path in use now, which the answer is compared with [default: the best of the others]

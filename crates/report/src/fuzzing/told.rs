@@ -83,6 +83,7 @@ pub(crate) fn tell(plan: &Plan, host: &Host, records: &[Record]) -> Told {
         cell: Cell::default(),
         links: Link::ALL.to_vec(),
         paths: SendPath::ALL.to_vec(),
+        names_paths: true,
         against: None,
         rate_gbps: Some(10.0),
         share_of_cpu: None,
