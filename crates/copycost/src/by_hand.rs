@@ -152,7 +152,9 @@ fn commands(
     }
     let note = match reached.len() {
         0 | 1 => String::new(),
-        n if n > MOST_COMMANDS => format!(" (by any address of this machine; these are {MOST_COMMANDS} of {n})"),
+        n if n > MOST_COMMANDS => {
+            format!(" (by any address of this machine; these are {MOST_COMMANDS} of {n})")
+        }
         _ => " (by whichever address it can reach)".to_owned(),
     };
     let commands = reached.iter().take(MOST_COMMANDS).map(|address| to(&format!(" {address}")));

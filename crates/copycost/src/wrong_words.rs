@@ -2,8 +2,8 @@
 
 use std::error::Error as _;
 
-use clap::{CommandFactory as _, Error};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Error};
 
 use crate::args::Arguments;
 

@@ -12,8 +12,8 @@ use crate::protocol::{GREETING_BYTES, Prepare, Token};
 mod answer;
 mod door;
 
-pub(crate) use answer::{Answering, NotMet, enter};
 pub use answer::TurnedAway;
+pub(crate) use answer::{Answering, NotMet, enter};
 pub(crate) use door::Door;
 #[cfg(any(test, fuzzing))]
 pub(crate) use door::read_greeting;
@@ -127,8 +127,7 @@ impl Listener {
     ) -> Result<Met, String> {
         let wanted = prepare.cell.connections() as usize;
         let deadline = Instant::now() + patience;
-        let mut door =
-            Door::new(std::slice::from_ref(&self), prepare.token, wanted, HANDSHAKE);
+        let mut door = Door::new(std::slice::from_ref(&self), prepare.token, wanted, HANDSHAKE);
         while !door.is_complete() {
             if is_over() {
                 return Err("given up".to_owned());
@@ -147,7 +146,7 @@ impl Listener {
                     )
                 });
             }
-            door.serve(deadline, &[])?;
+            door.serve(deadline, None, &[])?;
         }
         let met = door.close();
         for socket in &met.sockets {

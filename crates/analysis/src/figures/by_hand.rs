@@ -32,8 +32,7 @@ impl HandFigures {
             let sums = SideSums::new("sender", &side.workers)?;
             Ok(SideSums { untold: untold_threads(cell, side), ..sums })
         });
-        let receiver =
-            known(&received).and_then(|side| SideSums::new("receiver", &side.workers));
+        let receiver = known(&received).and_then(|side| SideSums::new("receiver", &side.workers));
         let taken = receiver.as_ref().map(|sums| sums.bytes_per_ns).map_err(Clone::clone);
         let message = cell.message.bytes().0 as f64;
         Self {

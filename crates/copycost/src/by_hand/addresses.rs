@@ -37,7 +37,9 @@ pub(super) fn resolved(
         (named, flag) => named.or(flag).unwrap_or(PORT),
     };
     if port == 0 {
-        return Err(Stop::Usage("no server listens on port 0; name the one that serve printed".to_owned()));
+        return Err(Stop::Usage(
+            "no server listens on port 0; name the one that serve printed".to_owned(),
+        ));
     }
     let found = (host, port).to_socket_addrs().map_err(|why| {
         Stop::Usage(format!("{quoted} cannot be resolved ({why}); check the name, or give an address such as 192.0.2.7"))
@@ -52,7 +54,9 @@ pub(super) fn resolved(
     }
     if addresses.is_empty() {
         let of = of.map_or(String::new(), |family| format!(" of the family {family}"));
-        return Err(Stop::Usage(format!("{quoted} has no address{of}; give another name or address")));
+        return Err(Stop::Usage(format!(
+            "{quoted} has no address{of}; give another name or address"
+        )));
     }
     Ok(addresses)
 }

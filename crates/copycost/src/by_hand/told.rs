@@ -114,7 +114,9 @@ pub(super) fn summary(report: &HandReport) -> String {
         .map(|(bytes, what)| format!("{bytes} bytes {what}"))
         .collect();
     text.push_str(&format!("whole connection: {}\n", whole.join(", ")));
-    text.push_str("each side's window is its own: the first and the last tenth of the time are left out\n");
+    text.push_str(
+        "each side's window is its own: the first and the last tenth of the time are left out\n",
+    );
     text + &others(report.strangers, report.refused_accepts)
 }
 
@@ -230,7 +232,8 @@ mod tests {
     #[test]
     fn a_summary_has_both_sides_and_says_which_one_it_lacks() {
         let whole = summary(&report());
-        let heads = ["goodput 20.0 Gbit/s", "sent ", "received ", "zero-copy: ", "whole connection: "];
+        let heads =
+            ["goodput 20.0 Gbit/s", "sent ", "received ", "zero-copy: ", "whole connection: "];
         for head in heads {
             assert!(whole.lines().any(|line| line.starts_with(head)), "{head}: {whole}");
         }

@@ -71,8 +71,7 @@ pub fn connect(
         let ask = ask(options, *address);
         terms::check(&ask, ask.role_of_client()).map_err(EngineError::Unsupported)?;
         let is_last = n + 1 == options.addresses.len();
-        let patience =
-            if is_last { options.patience } else { options.patience.min(NOT_THE_LAST) };
+        let patience = if is_last { options.patience } else { options.patience.min(NOT_THE_LAST) };
         let until = Instant::now() + patience;
         let answering = Answering { until, each: options.patience, is_over: &is_over };
         match enter(answering, &|until| knock(*address, &token, until)) {
@@ -104,10 +103,7 @@ fn ask(options: &ConnectOptions, address: SocketAddr) -> Ask {
     }
 }
 
-fn ended(
-    address: SocketAddr,
-    tested: Result<HandReport, Stopped>,
-) -> Result<HandEnd, EngineError> {
+fn ended(address: SocketAddr, tested: Result<HandReport, Stopped>) -> Result<HandEnd, EngineError> {
     let turned_away = |why| Ok(HandEnd::TurnedAway(address, why));
     match tested {
         Ok(report) => Ok(HandEnd::Report(Box::new(HandReport { peer: Some(address), ..report }))),
@@ -133,9 +129,9 @@ struct Alone<'t> {
 }
 
 impl Beside for Alone<'_> {
-    fn wait(&mut self, until: Instant, control: BorrowedFd<'_>) {
+    fn wait(&mut self, until: Instant, control: Option<BorrowedFd<'_>>) {
         let left = until.saturating_duration_since(Instant::now());
-        if !left.is_zero() {
+        if let Some(control) = control.filter(|_| !left.is_zero()) {
             let left_ms = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
             // What the wait ended by shows when the connection is read.
             let _ = poll::wait_readable(&control, left_ms);

@@ -24,7 +24,7 @@ const REPORTING: Duration = Duration::from_secs(35);
 /// What an end does while it waits.
 pub(super) trait Beside {
     /// Waits until the moment, or until the connection has something to say, and deals with whoever else comes.
-    fn wait(&mut self, until: Instant, control: BorrowedFd<'_>);
+    fn wait(&mut self, until: Instant, control: Option<BorrowedFd<'_>>);
     /// Tells the user.
     fn tell(&mut self, event: HandEvent<'_>);
 }
@@ -71,13 +71,15 @@ pub(super) struct Exchange<'e, B> {
     interrupts: Interrupts,
     /// What the other end measured, where it is done before this one.
     other: Option<Report>,
+    /// Whether it has left, which it may then.
+    has_left: bool,
     /// Why the load is to end now.
     stopped: Option<Stopped>,
 }
 
 impl<'e, B: Beside> Exchange<'e, B> {
     pub(super) fn new(control: Control, beside: &'e mut B, interrupts: Interrupts) -> Self {
-        Self { control, beside, interrupts, other: None, stopped: None }
+        Self { control, beside, interrupts, other: None, has_left: false, stopped: None }
     }
 
     /// Whether this end's user has given up.
@@ -94,7 +96,7 @@ impl<'e, B: Beside> Exchange<'e, B> {
         if now >= until {
             return Err(Stopped::Silent);
         }
-        self.beside.wait(until.min(now + LOOK), self.control.as_fd());
+        self.beside.wait(until.min(now + LOOK), Some(self.control.as_fd()));
         self.next()
     }
 
@@ -177,11 +179,15 @@ impl<'e, B: Beside> Exchange<'e, B> {
     /// Whether the load is to end before its time.
     fn is_over(&mut self) -> bool {
         if self.stopped.is_none() {
-            self.beside.wait(Instant::now(), self.control.as_fd());
+            let control = (!self.has_left).then(|| self.control.as_fd());
+            self.beside.wait(Instant::now(), control);
             self.stopped = match self.next() {
                 Ok(None) => None,
                 // It is done, and has left, or is about to.
-                Err(Stopped::Left) if self.other.is_some() => None,
+                Err(Stopped::Left) if self.other.is_some() => {
+                    self.has_left = true;
+                    None
+                }
                 Ok(Some(Line::Report(report))) if self.other.is_none() => {
                     self.other = Some(*report);
                     None

@@ -61,7 +61,9 @@ impl Meter {
         let seconds = [self.told, passed];
         self.told = passed;
         let bytes = match before.bytes {
-            Measured::Value(before) => self.read.bytes.clone().map(|now| now.saturating_sub(before)),
+            Measured::Value(before) => {
+                self.read.bytes.clone().map(|now| now.saturating_sub(before))
+            }
             absent @ Measured::Absent { .. } => absent,
         };
         Some(Interval {

@@ -65,8 +65,8 @@ struct Reception<'r> {
 }
 
 impl Reception<'_> {
-    fn serve(&mut self, until: Instant, beside: &[BorrowedFd<'_>]) {
-        if let Err(why) = self.door.serve(until, beside) {
+    fn serve(&mut self, until: Instant, served: Option<BorrowedFd<'_>>, beside: &[BorrowedFd<'_>]) {
+        if let Err(why) = self.door.serve(until, served, beside) {
             self.broken = Some(why);
         }
         if self.told.is_none_or(|told| told.elapsed() >= SELDOM) {
@@ -85,8 +85,8 @@ impl Reception<'_> {
 }
 
 impl Beside for Reception<'_> {
-    fn wait(&mut self, until: Instant, control: BorrowedFd<'_>) {
-        self.serve(until, &[control]);
+    fn wait(&mut self, until: Instant, control: Option<BorrowedFd<'_>>) {
+        self.serve(until, control, &[]);
     }
 
     fn tell(&mut self, event: HandEvent<'_>) {
@@ -287,7 +287,7 @@ impl Server<'_> {
         }
         let fds: Vec<BorrowedFd<'_>> =
             self.asking.iter().map(|asking| asking.control.as_fd()).collect();
-        self.reception.serve(until, &fds);
+        self.reception.serve(until, None, &fds);
         drop(fds);
         for socket in self.reception.door.take_clients() {
             if self.asking.len() >= MOST_ASKING {
@@ -389,9 +389,12 @@ fn begin(
     exchange.control.expect_reports();
     exchange.say(&Line::Accepted { token: token_text(&token) })?;
     let until = Instant::now() + CONNECTING;
+    let mut is_ready = false;
     while !exchange.beside.door.is_complete() {
         match exchange.step(until) {
             Ok(None) => {}
+            // The last of its connections was let in by the same step.
+            Ok(Some(Line::Ready)) if exchange.beside.door.is_complete() => is_ready = true,
             Ok(Some(_)) => {
                 return Err(Stopped::Wrong("it said what was not its turn".to_owned()));
             }
@@ -412,7 +415,9 @@ fn begin(
         set_up(socket, &prepare).map_err(Stopped::Own)?;
     }
     let load = Load::ready(ask, role, meet, token, sockets).map_err(Stopped::Own)?;
-    exchange.expect(&Line::Ready, Instant::now() + BEGINNING)?;
+    if !is_ready {
+        exchange.expect(&Line::Ready, Instant::now() + BEGINNING)?;
+    }
     exchange.say(&Line::Begin)?;
     Ok(load)
 }

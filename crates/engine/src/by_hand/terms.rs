@@ -63,7 +63,8 @@ pub(super) fn check(ask: &Ask, role: Role) -> Result<(), String> {
     let memory = memory.and_then(|each| each.checked_mul(u64::from(parts)));
     if memory.is_none_or(|memory| memory > MOST_MEMORY.0) {
         let of = if role == Role::Send { "--ring, --size" } else { "--receive-buffer" };
-        let memory = memory.map_or("more bytes than can be named".to_owned(), |n| Bytes(n).to_string());
+        let memory =
+            memory.map_or("more bytes than can be named".to_owned(), |n| Bytes(n).to_string());
         return Err(format!(
             "memory of {memory} for the messages: one client gets at most {MOST_MEMORY}; use a smaller {of} or fewer --threads"
         ));

@@ -186,7 +186,10 @@ impl<'d> Door<'d> {
 
     /// Clients by hand that have come since the last call.
     pub(crate) fn take_clients(&mut self) -> Vec<Socket> {
-        self.clients.as_mut().map(|clients| std::mem::take(&mut clients.arrived)).unwrap_or_default()
+        self.clients
+            .as_mut()
+            .map(|clients| std::mem::take(&mut clients.arrived))
+            .unwrap_or_default()
     }
 
     /// Waits for the flows of the next trial. Those of the last one are strangers from now on.
@@ -259,20 +262,23 @@ impl<'d> Door<'d> {
     }
 
     /// Waits for what happens next, not for long and not beyond the deadline, and deals with it. What happens `beside` ends the
-    /// wait, and is the caller's to deal with.
+    /// wait, and is the caller's to deal with; where something happens to the one who is `served`, before anybody else is dealt
+    /// with: who has left is no reason to send the next one away.
     ///
     /// # Errors
     /// A listener is no more.
     pub(crate) fn serve(
         &mut self,
         deadline: Instant,
+        served: Option<BorrowedFd<'_>>,
         beside: &[BorrowedFd<'_>],
     ) -> Result<(), String> {
         let now = Instant::now();
         let is_open = self.shut_until.is_none_or(|until| now >= until);
         let (fds, until) = self.awaited(now, deadline, is_open);
         let count = fds.len();
-        let fds: Vec<BorrowedFd<'_>> = fds.into_iter().chain(beside.iter().copied()).collect();
+        let fds: Vec<BorrowedFd<'_>> =
+            served.into_iter().chain(fds).chain(beside.iter().copied()).collect();
         let left = until.saturating_duration_since(now);
         let left_ms = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let ready = (self.poll)(&fds, left_ms);
@@ -289,11 +295,15 @@ impl<'d> Door<'d> {
                 return Ok(());
             }
             Err(errno) => {
-                let argument = format!("{} listeners and {count} connections", self.listeners.len());
+                let argument =
+                    format!("{} listeners and {count} connections", self.listeners.len());
                 return Err(CallError { call: "poll", argument, errno }.to_string());
             }
         };
         let mut ready = ready.into_iter().map(Ready::is_any);
+        if served.is_some() && ready.next() == Some(true) {
+            return Ok(());
+        }
         // One that has met has nothing to say before the load begins: it has gone, and its flow may come again.
         for met in self.flows.met.iter_mut().filter(|met| met.is_some()) {
             if ready.next() == Some(true) {
@@ -545,7 +555,7 @@ mod tests {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(door) {
             assert!(Instant::now() < deadline, "it did not come");
-            door.serve(deadline, &[]).unwrap();
+            door.serve(deadline, None, &[]).unwrap();
         }
     }
 
