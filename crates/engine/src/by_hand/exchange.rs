@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long the other end may take to say what it measured, once this end's own measurement is over.
 const REPORTING: Duration = Duration::from_secs(35);
 
+/// How long the other end may take to say why its connections ended.
+const CAUSE: Duration = Duration::from_secs(1);
+
 /// What an end does while it waits.
 pub(super) trait Beside {
     /// Waits until the moment, or until the connection has something to say, and deals with whoever else comes.
@@ -73,13 +76,23 @@ pub(super) struct Exchange<'e, B> {
     other: Option<Report>,
     /// Whether it has left, which it may then.
     has_left: bool,
+    /// Whether it has been told that this end has given up.
+    has_given_up: bool,
     /// Why the load is to end now.
     stopped: Option<Stopped>,
 }
 
 impl<'e, B: Beside> Exchange<'e, B> {
     pub(super) fn new(control: Control, beside: &'e mut B, interrupts: Interrupts) -> Self {
-        Self { control, beside, interrupts, other: None, has_left: false, stopped: None }
+        Self {
+            control,
+            beside,
+            interrupts,
+            other: None,
+            has_left: false,
+            has_given_up: false,
+            stopped: None,
+        }
     }
 
     /// Whether this end's user has given up.
@@ -138,6 +151,9 @@ impl<'e, B: Beside> Exchange<'e, B> {
 
     /// Tells the other end that this one has given up; where that is why, or it has left, there is nothing to be told.
     pub(super) fn give_up(&self, why: &Stopped) {
+        if self.has_given_up {
+            return;
+        }
         let why = match why {
             Stopped::Interrupted => "the other end was interrupted (Ctrl-C)".to_owned(),
             Stopped::Left | Stopped::Failed(_) | Stopped::Refused(_) | Stopped::Busy => return,
@@ -171,9 +187,25 @@ impl<'e, B: Beside> Exchange<'e, B> {
         let ran = match (ran, this.stopped.take()) {
             (Ok(report), _) => Ok(report),
             (Err(_), Some(why)) => Err(why),
-            (Err(broken), None) => Err(Stopped::Own(broken.why)),
+            (Err(broken), None) => Err(this.cause(broken.why)),
         };
         (this, ran)
+    }
+
+    /// Why a load failed: what the other end says of itself, such as that it was interrupted, comes before what that looks like at
+    /// this end's connections.
+    fn cause(&mut self, own: String) -> Stopped {
+        let until = Instant::now() + CAUSE;
+        loop {
+            match self.step(until) {
+                Ok(_) => {}
+                Err(Stopped::Silent | Stopped::Refused(_) | Stopped::Busy | Stopped::Wrong(_)) => {
+                    return Stopped::Own(own);
+                }
+                Err(Stopped::Left) if self.has_left => return Stopped::Own(own),
+                Err(why) => return why,
+            }
+        }
     }
 
     /// Whether the load is to end before its time.
@@ -195,6 +227,11 @@ impl<'e, B: Beside> Exchange<'e, B> {
                 Ok(Some(_)) => Some(not_its_turn()),
                 Err(why) => Some(why),
             };
+        }
+        // Before this end's connections end, which is what the other end would tell otherwise.
+        if self.stopped == Some(Stopped::Interrupted) && !self.has_given_up {
+            self.give_up(&Stopped::Interrupted);
+            self.has_given_up = true;
         }
         self.stopped.is_some()
     }

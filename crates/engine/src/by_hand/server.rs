@@ -236,6 +236,10 @@ impl Server<'_> {
                 Tested::NotBegun(Stopped::Interrupted) | Tested::Failed(Stopped::Interrupted) => {
                     return Err(EngineError::Interrupted);
                 }
+                // Another client would fare no better.
+                Tested::NotBegun(Stopped::Own(why)) if options.once => {
+                    return Err(EngineError::Ends(why));
+                }
                 Tested::NotBegun(why) => {
                     let why = why.to_string();
                     self.reception.tell(HandEvent::NotServed { peer, why: &why });
@@ -401,7 +405,7 @@ fn begin(
             Err(Stopped::Silent) => {
                 let (arrived, apart) =
                     (exchange.beside.door.arrived(), exchange.beside.door.told_apart());
-                return Err(Stopped::Own(format!(
+                return Err(Stopped::Wrong(format!(
                     "{arrived} of {wanted} data connections arrived in time{apart}"
                 )));
             }
