@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use analysis::figures::HandFigures;
 use engine::by_hand::{HandReport, Interval, Served, TurnedAway};
-use model::record::{Calls, Field, Figure, Side};
+use model::record::{Calls, Field, Figure, Side, Worker};
 use model::{Cell, Measured, Nanos};
 use report::numbers::{counted, percent, short};
 
@@ -178,8 +178,9 @@ fn others(strangers: u64, refused_accepts: u64) -> String {
 
 /// What passed in a side's window, its CPU time, and the system calls.
 fn side_of<T>(what: &str, side: &Side<T>, calls: &Calls, cost: &str) -> String {
-    let bytes: u64 = side.workers.iter().map(|worker| worker.bytes.0).sum();
-    let cpu_ns: u64 = side.workers.iter().map(|worker| worker.cpu_ns.0).sum();
+    // The other end's figures are what it says.
+    let sum = |of: fn(&Worker) -> u64| side.workers.iter().map(of).fold(0, u64::saturating_add);
+    let (bytes, cpu_ns) = (sum(|worker| worker.bytes.0), sum(|worker| worker.cpu_ns.0));
     let window = side.workers.iter().map(|worker| worker.window_ns).max().unwrap_or_default();
     format!(
         "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time, {cost}; calls: {}\n",
@@ -247,6 +248,23 @@ mod tests {
         assert_eq!(json(&alone)["received"]["absent"], "it left");
         assert_eq!(json(&alone)["figures"]["goodput_gbps"]["absent"], "it left");
         assert!(json(&alone)["sent"]["total"]["accepted_bytes"].as_u64() > Some(0));
+    }
+
+    #[test]
+    fn what_another_end_says_is_told_whatever_its_figures() {
+        let mut forged = report();
+        let Measured::Value(side) = &mut forged.received else { panic!("it has a receiver") };
+        for worker in &mut side.workers {
+            (worker.bytes.0, worker.cpu_ns.0, worker.window_ns.0) = (u64::MAX, u64::MAX, 1);
+        }
+        side.total.received_bytes = u64::MAX;
+        side.socket.congestion = "\u{1b}[2J".to_owned();
+        let Measured::Value(side) = &mut forged.sent else { panic!("it has a sender") };
+        (side.total.copied, side.total.unreliable_marks) = (u64::MAX, u64::MAX);
+        side.workers.clear();
+        let text = summary(&forged);
+        assert!(text.contains(&format!("received {} bytes", u64::MAX)), "{text}");
+        assert!(!text.contains('\u{1b}') && !json(&forged).to_string().contains('\u{1b}'));
     }
 
     #[test]

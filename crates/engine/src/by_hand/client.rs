@@ -151,10 +151,10 @@ fn test(
     patience: Duration,
 ) -> Result<HandReport, Stopped> {
     exchange.say(&Line::Ask(Box::new(ask.clone())))?;
-    let token = match exchange.hear(Instant::now() + patience)? {
-        Line::Accepted { token } => read_token(&token).map_err(Stopped::Wrong)?,
-        _ => return Err(Stopped::Wrong("it did not answer what was asked for".to_owned())),
+    let Line::Accepted { token } = exchange.hear(Instant::now() + patience)? else {
+        return Err(Stopped::Wrong("it did not answer what was asked for".to_owned()));
     };
+    let token = read_token(&token).map_err(Stopped::Wrong)?;
     exchange.control.expect_reports();
     let load = |exchange: &Exchange<'_, _>| -> Result<Load, Stopped> {
         let meet = Meet::Connect(address.into());

@@ -53,6 +53,19 @@ pub(super) enum Stopped {
     Own(String),
 }
 
+impl Stopped {
+    /// In words, at a server.
+    pub(super) fn of_client(self) -> String {
+        if let Self::Own(why) = self {
+            return why;
+        }
+        if self == Self::Left {
+            return "the client left before the test was over".to_owned();
+        }
+        format!("the client ended the test: {self}")
+    }
+}
+
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -241,10 +254,10 @@ impl<'e, B: Beside> Exchange<'e, B> {
         if let Some(report) = self.other.take() {
             return Ok(report);
         }
-        match self.hear(Instant::now() + REPORTING)? {
-            Line::Report(report) => Ok(*report),
-            _ => Err(not_its_turn()),
+        if let Line::Report(report) = self.hear(Instant::now() + REPORTING)? {
+            return Ok(*report);
         }
+        Err(not_its_turn())
     }
 }
 

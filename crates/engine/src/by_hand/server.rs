@@ -247,11 +247,7 @@ impl Server<'_> {
                 }
                 Tested::Failed(why) => {
                     self.served.failed += 1;
-                    let why = match why {
-                        Stopped::Own(why) => why,
-                        Stopped::Left => "the client left before the test was over".to_owned(),
-                        why => format!("the client ended the test: {why}"),
-                    };
+                    let why = why.of_client();
                     if options.once {
                         return Err(EngineError::Ends(why));
                     }

@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use engine::by_hand::{self, ConnectOptions, HandEnd, HandEvent, HandReport, ServeOptions, Served};
 use engine::protocol::Report;
@@ -181,7 +180,7 @@ pub(crate) fn ask(cell: &str, ms: u64) -> Value {
         "protocol": 1,
         "version": "test",
         "cell": cell,
-        "time_ns": Duration::from_millis(ms).as_nanos() as u64,
+        "time_ns": Nanos::ms(ms),
         "reverse": false,
     }})
 }
