@@ -11,6 +11,10 @@ use crate::copies::mapped_share;
 use crate::metric::Metric;
 use crate::release_latency::of_trial;
 
+mod by_hand;
+
+pub use by_hand::HandFigures;
+
 const KIB: f64 = 1024.0;
 
 /// Why a path that copies has no release latency.
@@ -61,9 +65,9 @@ struct Sums<'a> {
 }
 
 /// Whether threads did the sender's work whose time nobody could tell: then its CPU time is not known.
-fn untold_threads(trial: &Trial, sender: &Side<SendTally>) -> bool {
+fn untold_threads(cell: &Cell, sender: &Side<SendTally>) -> bool {
     let threads = sender.ring_threads.as_ref();
-    trial.cell.is_polled() && threads.is_none_or(|threads| threads.value().is_none())
+    cell.is_polled() && threads.is_none_or(|threads| threads.value().is_none())
 }
 
 /// Sums over one side's workers; all are above 0.
@@ -144,7 +148,7 @@ impl<'a> Reading<'a> {
             Outcome::Finished(finished) => Ok(Sums {
                 finished,
                 sender: SideSums::new("sender", &finished.sender.workers).map(|sums| SideSums {
-                    untold: untold_threads(trial, &finished.sender),
+                    untold: untold_threads(&trial.cell, &finished.sender),
                     ..sums
                 }),
                 receiver: SideSums::new("receiver", &finished.receiver.workers),
@@ -181,7 +185,7 @@ impl<'a> Reading<'a> {
             if metric == Metric::GoodputGbps {
                 return Ok(receiver.bytes_per_ns * 8.0);
             }
-            let untold = untold_threads(self.trial, &finished.sender);
+            let untold = untold_threads(&self.trial.cell, &finished.sender);
             let sender = SideSums::of_control("sender", &finished.sender.workers)?;
             let sender = SideSums { untold, ..sender };
             if metric == Metric::EndsCpuNsPerKib {
@@ -285,7 +289,7 @@ impl<'a> Reading<'a> {
                 None => bytes_per_packet(present(&sending.tcp)?),
             },
             Metric::SendBufferLimitedShare => send_buffer_limited(present(&sending.tcp)?),
-            Metric::CopiedShare => copied_share(self.trial, &sending.total),
+            Metric::CopiedShare => copied_share(&self.trial.cell, &sending.total),
             Metric::SenderCpuAfterShare => Ok(sending.after_cpu_ns.0 as f64 / sender()?.cpu_ns()?),
             Metric::UringThreadsShare => match &sending.ring_threads {
                 Some(threads) => Ok(present(threads)?.cpu_ns() as f64 / sender()?.cpu_ns()?),
@@ -558,12 +562,12 @@ fn send_buffer_limited(tcp: &TcpFacts) -> Result<f64, String> {
 const UNRELIABLE_MARKS: &str = "an io_uring's copied marks mean something of requests that are alone: use --ring 1, and a path with one request a message";
 
 /// Of the whole trial, drain included: completions of the window's messages come in after it.
-fn copied_share(trial: &Trial, total: &SendTally) -> Result<f64, String> {
+fn copied_share(cell: &Cell, total: &SendTally) -> Result<f64, String> {
     match total.completed {
-        0 if !trial.cell.send_path.capabilities().gets_notifications => {
+        0 if !cell.send_path.capabilities().gets_notifications => {
             Err("the path has no completions".to_owned())
         }
-        0 if !trial.cell.passes_by_reference() && !trial.cell.copies_instead() => {
+        0 if !cell.passes_by_reference() && !cell.copies_instead() => {
             Err("no field is as long as copy-below: all were copied".to_owned())
         }
         0 => Err("no zero-copy completion came: MSG_ZEROCOPY was an ordinary copy".to_owned()),

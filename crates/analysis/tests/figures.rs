@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
 
 use analysis::Metric;
-use analysis::figures::{Reading, value};
+use analysis::figures::{HandFigures, Reading, value};
 use model::names::{Switch, Watch};
 use model::record::{CpuBusy, FailureKind, Finished, NO_TCP, Outcome, SinkFacts, Trial};
 use model::{Bytes, Cell, Link, Measured, Nanos, ReceivePath, SendPath, TakenBytes};
@@ -418,4 +418,26 @@ fn a_helper_that_answered_longer_than_it_ran_is_marked_and_costs_nothing() {
         let figure = value(metric, &trial, Some(&idle()));
         assert!(figure.reason().unwrap().contains("but had only 90ms"), "{figure:?}");
     }
+}
+
+#[test]
+fn a_test_by_hand_has_the_figures_of_a_trial_as_far_as_its_sides_are_known() {
+    let cell: Cell = "send=zerocopy message_bytes=16384 threads=2".parse().unwrap();
+    let trial = synthetic::trial(&cell, 1).goodput_gbps(20.0).build();
+    let Outcome::Finished(finished) = &trial.outcome else { panic!("it failed") };
+    let sent = || Measured::Value(&finished.sender);
+    let received = || Measured::Value(&finished.receiver);
+    let both = HandFigures::of(&cell, sent(), received());
+    let of_trial = |metric| value(metric, &trial, None);
+    assert_eq!(both.goodput_gbps, of_trial(Metric::GoodputGbps));
+    assert_eq!(both.messages_per_s, of_trial(Metric::MessagesPerS));
+    assert_eq!(both.sender_cpu_ns_per_kib, of_trial(Metric::SenderCpuNsPerKib));
+    assert_eq!(both.receiver_cpu_ns_per_kib, of_trial(Metric::ReceiverCpuNsPerKib));
+    assert_eq!(both.copied_share, of_trial(Metric::CopiedShare));
+    assert!(both.goodput_gbps.value().is_some() && both.copied_share.value().is_some());
+
+    let alone = HandFigures::of(&cell, sent(), Measured::absent("it left"));
+    assert_eq!(alone.goodput_gbps.reason(), Some("it left"));
+    assert_eq!(alone.receiver_cpu_ns_per_kib.reason(), Some("it left"));
+    assert_eq!(alone.sender_cpu_ns_per_kib, both.sender_cpu_ns_per_kib);
 }

@@ -45,9 +45,9 @@ pub(crate) enum Command {
     Probe(ProbeArguments),
     /// Send checked content down every path and prove that nothing is lost, reordered or changed
     Verify(VerifyArguments),
-    /// Send by hand: one end, until another copycost connects to it
-    Serve(Box<ServeArguments>),
-    /// Receive by hand what a `serve` sends
+    /// Wait for clients by hand, and send to one after the other what each asks for
+    Serve(ServeArguments),
+    /// Ask a `serve` for a test by hand, receive, and tell both sides' figures
     Connect(Box<ConnectArguments>),
     /// Print a script that completes commands and flags in a shell
     Completions(CompletionsArguments),
@@ -385,53 +385,70 @@ pub(crate) struct VerifyArguments {
     pub(crate) quiet: bool,
 }
 
+/// How `serve` and `connect` go together.
+const SERVE_HELP: &str = "Examples:
+  copycost serve                         on this machine; no token is needed
+  copycost serve --listen 0.0.0.0        for other machines; prints the commands for them
+  copycost serve --once --json           for scripts
+What is measured, and for how long, is said by connect. The server sends and the client receives, unless connect says --reverse.
+";
+
+/// The same.
+const CONNECT_HELP: &str = "Examples:
+  copycost connect                                 to a serve on this machine
+  copycost connect 192.0.2.7 --token HEX -t 10 -P 4
+  copycost connect [2001:db8::7]:7000 --send zerocopy --size 64KiB --token-file FILE
+Every second a line tells what passes here; at the end both sides' figures are told, at both ends.
+";
+
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = format!("{SERVE_HELP}\n{EXIT_CODES}"))]
 pub(crate) struct ServeArguments {
-    /// Address to listen on; beyond loopback, strangers can try the token [default: loopback of --family]
+    /// Address to listen on; beyond loopback clients need a token [default: loopback, 127.0.0.1 and ::1]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
     /// Port to listen on; 0 takes a free one
-    #[arg(long, value_name = "PORT", default_value = "0", allow_hyphen_values = true)]
+    #[arg(long, short, value_name = "PORT", default_value_t = engine::by_hand::PORT.to_string(), allow_hyphen_values = true)]
     pub(crate) port: String,
-    /// How long to send
-    #[arg(long, value_name = "TIME", default_value = "10s", allow_hyphen_values = true)]
-    pub(crate) time: String,
-    /// How long to wait for the other end
-    #[arg(long, value_name = "TIME", default_value = "5m", allow_hyphen_values = true)]
-    pub(crate) wait: String,
-    /// The token that the other end must bring, 32 hexadecimal digits [default: a random one]
+    /// Serve one client, and leave
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How long to wait for a client [default: for ever]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) wait: Option<String>,
+    /// The token that clients must bring, 32 hexadecimal digits [default: none on loopback, else a random one]
     #[arg(long, value_name = "HEX", conflicts_with = "token_file")]
     pub(crate) token: Option<String>,
     /// A file that holds the token; - is standard input. Unlike --token nobody else sees it in the list of processes; chmod 600 it [default: that of --token]
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Print what was measured as JSON
+    /// Print what was measured as JSON, one line a client, and nothing else
     #[arg(long)]
     pub(crate) json: bool,
-    #[command(flatten)]
-    pub(crate) flags: CellFlags,
 }
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = format!("{CONNECT_HELP}\n{EXIT_CODES}"))]
 pub(crate) struct ConnectArguments {
-    /// Where the other end listens, as `serve` prints it
-    #[arg(value_name = "ADDRESS:PORT")]
-    pub(crate) address: String,
-    /// The token that `serve` printed [default: that of --token-file]
-    #[arg(
-        long,
-        value_name = "HEX",
-        required_unless_present = "token_file",
-        conflicts_with = "token_file"
-    )]
+    /// Where `serve` listens: a host or an address, perhaps with a port [default: localhost]
+    #[arg(value_name = "HOST[:PORT]", value_hint = ValueHint::Hostname)]
+    pub(crate) server: Option<String>,
+    /// Its port [default: 7210]
+    #[arg(long, short, value_name = "PORT", allow_hyphen_values = true)]
+    pub(crate) port: Option<String>,
+    /// The token that `serve` printed [default: none, for loopback]
+    #[arg(long, value_name = "HEX", conflicts_with = "token_file")]
     pub(crate) token: Option<String>,
     /// A file that holds the token; - is standard input. Unlike --token nobody else sees it in the list of processes; chmod 600 it [default: that of --token]
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// How long to receive; reading what is still on its way may take 30 s more
-    #[arg(long, value_name = "TIME", default_value = "10s", allow_hyphen_values = true)]
+    /// How long to measure; a number alone is of seconds
+    #[arg(long, short, value_name = "TIME", default_value = "10s", allow_hyphen_values = true)]
     pub(crate) time: String,
-    /// Print what was measured as JSON
+    /// The client sends and the server receives
+    #[arg(long, short = 'R')]
+    pub(crate) reverse: bool,
+    /// Print what was measured as JSON, and nothing else
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
@@ -577,9 +594,16 @@ mod tests {
     }
 
     #[test]
+    fn the_port_that_connect_goes_to_is_the_one_that_serve_takes() {
+        let mut command = Arguments::command();
+        let help = command.find_subcommand_mut("connect").unwrap().render_help().to_string();
+        assert!(help.contains(&format!("[default: {}]", engine::by_hand::PORT)), "{help}");
+    }
+
+    #[test]
     fn a_negative_number_is_a_value_and_no_flag() {
         let arguments = Arguments::try_parse_from(["copycost", "run", "--sizes", "-1"]).unwrap();
         assert!(matches!(arguments.command, Some(Command::Run(_))));
-        assert!(Arguments::try_parse_from(["copycost", "serve", "--time", "-1s"]).is_ok());
+        assert!(Arguments::try_parse_from(["copycost", "connect", "--time", "-1s"]).is_ok());
     }
 }

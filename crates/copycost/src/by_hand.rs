@@ -1,14 +1,13 @@
-//! `copycost serve` and `connect`: one end each, for perf, strace or two terminals.
+//! `copycost serve` and `connect`: one end each, for two terminals, two hosts, perf or strace.
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use engine::by_hand::{HandOptions, HandReport, TurnedAway};
+use engine::by_hand::{self as hand, ConnectOptions, HandEnd, HandEvent, HandReport, ServeOptions};
 use engine::{EngineError, Interrupts};
-use model::record::{Calls, Field, Figure, Side};
-use model::{Cell, Factor, Family, Nanos};
+use model::{Factor, Nanos};
 use report::numbers::counted;
 
 use crate::args::{ConnectArguments, ServeArguments};
@@ -18,163 +17,230 @@ use crate::named_files::open;
 use crate::requested_plan::check_message;
 use crate::terminal::{show, tell, tell_exactly};
 
+mod addresses;
+mod told;
+
 /// How long `connect` tries.
 const CONNECTING: Duration = Duration::from_secs(10);
+/// Commands that are printed for a machine of many addresses.
+const MOST_COMMANDS: usize = 8;
 
-/// Sends until the time is over.
+/// Serves one client after the other until it is interrupted, or one with `--once`.
 ///
 /// # Errors
-/// Wrong usage, nobody came, the port is taken, or a signal.
+/// Wrong usage, nobody came, the port is taken, a failed test with `--once`, or a signal in a test.
 pub(crate) fn serve(arguments: &ServeArguments) -> Result<(), Stop> {
-    let mut cell = arguments.flags.cell().map_err(Stop::Usage)?;
-    if let Some(page) = engine::host::facts().page_bytes.value() {
-        check_message(&cell, *page)?;
-    }
-    let address = listening_address(arguments, &mut cell)?;
-    let options = HandOptions {
-        address,
+    let port = addresses::read_port(&arguments.port)?;
+    let patience = arguments.wait.as_deref().map(|wait| seconds("wait", wait)).transpose()?;
+    let options = ServeOptions {
+        addresses: addresses::listening(arguments.listen.as_deref(), port)?,
         token: token(arguments.token.as_deref(), arguments.token_file.as_deref())?,
-        duration: time("time", &arguments.time)?,
-        patience: Duration::from_nanos(time("wait", &arguments.wait)?.0),
-        cell,
+        once: arguments.once,
+        patience: patience.map(|time| Duration::from_nanos(time.0)),
     };
-    let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
-    let mut shown = Ok(());
-    let report = engine::by_hand::serve(&options, &interrupts, &mut |address, token| {
-        // Standard output is the report's where JSON was asked for.
-        // A token that was kept out of sight stays there.
-        let token = match &arguments.token_file {
-            Some(file) => {
-                format!("--token-file {}", model::shell_word(&file.display().to_string()))
-            }
-            None => format!("--token {token}"),
-        };
-        let command = connect_command(&options, address, &token);
-        let note = match reachable(address) {
-            Reached::At(_) => "",
-            Reached::Unknown => " (put in an address of this machine for HOST)",
-        };
-        if arguments.json {
-            tell_exactly(&command);
-        } else {
-            shown = show(&format!("listening on {address}; at the other end{note}:\n{command}\n"));
-        }
-    });
-    shown?;
-    conclude(report, &options, arguments.json)
-}
-
-/// Receives until the other end is done or the time is over.
-///
-/// # Errors
-/// Wrong usage, nobody listens, a wrong token, or a signal.
-pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
-    let mut cell = arguments.flags.cell().map_err(Stop::Usage)?;
-    let (address, others) = resolved(&arguments.address)?;
-    cell.family = family(address.ip());
-    let mut options = HandOptions {
-        address,
-        token: token(arguments.token.as_deref(), arguments.token_file.as_deref())?,
-        duration: time("time", &arguments.time)?,
-        patience: CONNECTING,
-        cell,
-    };
-    let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
-    let mut report = engine::by_hand::connect(&options, &interrupts);
-    // A name may stand for several addresses, of which the server listens on one.
-    for address in others {
-        if !matches!(report, Ok(HandReport::NotReached(_))) {
-            break;
-        }
-        (options.address, options.cell.family) = (address, family(address.ip()));
-        report = engine::by_hand::connect(&options, &interrupts);
-    }
-    conclude(report, &options, arguments.json)
-}
-
-/// The address of a server, by number or by name, and the others that the name has; IPv4 first, as that is what serve listens
-/// on unless it is told otherwise.
-fn resolved(text: &str) -> Result<(SocketAddr, impl Iterator<Item = SocketAddr>), Stop> {
-    let shown = model::quoted(text);
-    let is_host_and_port = text
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if !is_host_and_port {
-        return Err(Stop::Usage(format!(
-            "{shown} is no ADDRESS:PORT, such as 127.0.0.1:4000, [::1]:4000 or localhost:4000"
-        )));
-    }
-    let found = text.to_socket_addrs().map_err(|why| {
-        Stop::Usage(format!("{shown} cannot be resolved ({why}); name an address, such as 127.0.0.1:4000 or [::1]:4000"))
-    })?;
-    let mut found: Vec<SocketAddr> = found.collect();
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found.dedup();
-    let mut found = found.into_iter();
-    match found.next() {
-        Some(first) => Ok((first, found)),
-        None => {
-            Err(Stop::Usage(format!("{shown} has no address; name one, such as 127.0.0.1:4000")))
-        }
-    }
-}
-
-/// What a client is told that was not served.
-fn turned_away(why: TurnedAway, options: &HandOptions) -> Stop {
-    let HandOptions { address, duration, .. } = options;
-    match why {
-        TurnedAway::WrongToken => Stop::Usage(format!(
-            "{address} closed the connection without an answer: is the token that of this serve?"
-        )),
-        TurnedAway::Taken => Stop::Usage(format!(
-            "{address} has this connection already: are --threads and --flows those of serve, or was another client first?"
-        )),
-        TurnedAway::Busy => Stop::Cannot(format!(
-            "{address} is busy: it serves another client, too many knock, or connect has more --threads or --flows than serve; wait until it is done, or start another serve"
-        )),
-        TurnedAway::Silent => Stop::Cannot(format!(
-            "{address} accepted the connection and did not answer within {duration}: is it a copycost serve?"
-        )),
-        TurnedAway::Incomplete => Stop::Usage(format!(
-            "{address} waited for more connections for {duration}: give connect the --threads and --flows of serve"
-        )),
-        TurnedAway::Unknown => Stop::Cannot(format!(
-            "{address} answered what no serve of this version does: use the same copycost at both ends"
-        )),
-        TurnedAway::Ended => {
-            Stop::Cannot(format!("{address} ended before it sent a byte: see what serve says"))
-        }
-    }
-}
-
-fn family(address: IpAddr) -> Family {
-    match address {
-        IpAddr::V4(_) => Family::Ipv4,
-        IpAddr::V6(_) => Family::Ipv6,
-    }
-}
-
-fn listening_address(arguments: &ServeArguments, cell: &mut Cell) -> Result<SocketAddr, Stop> {
-    let address = match &arguments.listen {
-        Some(text) => text.parse().map_err(|_| {
-            Stop::Usage(format!("--listen: \"{text}\" is no IP address, such as 0.0.0.0 or ::1"))
-        })?,
-        None => match cell.family {
-            Family::Ipv4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            Family::Ipv6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        },
-    };
-    cell.family = family(address);
-    let text = &arguments.port;
-    let port: u16 = text.parse().map_err(|_| {
-        Stop::Usage(format!("--port: \"{text}\" is no port; write a number from 0 to 65535"))
-    })?;
-    if !address.is_loopback() {
+    if options.addresses.iter().any(|address| !address.ip().is_loopback()) {
         tell(
             "! listening beyond loopback: whoever has the token may connect, and what is sent is not encrypted",
         );
     }
-    Ok(SocketAddr::new(address, port))
+    let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
+    let mut shown = Ok(());
+    let served = hand::serve(&options, &interrupts, &mut |event| {
+        let printed = serving(event, arguments);
+        if shown.is_ok() {
+            shown = printed;
+        }
+    });
+    shown?;
+    let served = served.map_err(stop)?;
+    if !arguments.once {
+        tell(&told::served(&served));
+    }
+    Ok(())
+}
+
+/// Prints what happens at a server.
+fn serving(event: HandEvent<'_>, arguments: &ServeArguments) -> Result<(), Stop> {
+    let of = |peer: Option<SocketAddr>| {
+        peer.map_or("a client".to_owned(), |peer| format!("client {peer}"))
+    };
+    match event {
+        HandEvent::Listening { addresses, token } => listening(addresses, token, arguments),
+        HandEvent::Began { peer, cell, time, reverse } if !arguments.json => {
+            show(&told::began("client", peer, (cell, time, reverse)))
+        }
+        HandEvent::Interval { interval, cell } if !arguments.json => {
+            show(&told::interval(interval, cell))
+        }
+        HandEvent::Began { .. } | HandEvent::Interval { .. } => Ok(()),
+        HandEvent::Ended(report) => {
+            if arguments.json {
+                // One line each, as there may be many.
+                show(&format!("{}\n", told::json(report)))
+            } else {
+                show(&told::summary(report))
+            }?;
+            match told::lacks(report) {
+                Some(why) if arguments.once => Err(Stop::Cannot(why.to_owned())),
+                Some(why) => {
+                    tell(&format!("! {}: {why}", of(report.peer)));
+                    Ok(())
+                }
+                None => Ok(()),
+            }
+        }
+        HandEvent::Failed { peer, why } => {
+            tell(&format!("! {}: no figure: {why}", of(peer)));
+            Ok(())
+        }
+        HandEvent::NotServed { peer, why } => {
+            tell(&format!("! {}: not served: {why}", of(peer)));
+            Ok(())
+        }
+        HandEvent::TurnedAway { count, last } => {
+            let last = last.map_or(String::new(), |last| format!(", the last from {last}"));
+            let connections = counted(count, "connection", "connections");
+            tell(&format!("! turned away: {connections} without the token{last}"));
+            Ok(())
+        }
+    }
+}
+
+/// Prints where a server listens, and the commands for the other end, ready to be copied.
+fn listening(
+    listens: &[SocketAddr],
+    token: Option<&str>,
+    arguments: &ServeArguments,
+) -> Result<(), Stop> {
+    let (commands, note) = commands(listens, token, arguments);
+    if arguments.json {
+        // Standard output is the report's.
+        commands.iter().for_each(|command| tell_exactly(command));
+        return Ok(());
+    }
+    let at: Vec<String> = listens.iter().map(ToString::to_string).collect();
+    let until = if arguments.once { "for one client" } else { "until Ctrl-C" };
+    let at = at.join(" and ");
+    show(&format!("listening on {at} {until}; at the other end{note}:\n{}\n", commands.join("\n")))
+}
+
+/// The commands that reach a server, and what is to be said of them.
+fn commands(
+    listens: &[SocketAddr],
+    token: Option<&str>,
+    arguments: &ServeArguments,
+) -> (Vec<String>, String) {
+    // A token that was kept out of sight stays there.
+    let token = match (&arguments.token_file, token) {
+        (Some(file), _) => {
+            format!(" --token-file {}", model::shell_word(&file.display().to_string()))
+        }
+        (None, Some(token)) => format!(" --token {token}"),
+        (None, None) => String::new(),
+    };
+    let to = |address: &str| format!("copycost connect{address}{token}");
+    let Some(first) = listens.first() else { return (Vec::new(), String::new()) };
+    if arguments.listen.is_none() {
+        let address = if first.port() == hand::PORT { String::new() } else { format!(" {first}") };
+        return (vec![to(&address)], " (on this machine)".to_owned());
+    }
+    let own = if first.ip().is_unspecified() { hand::own_addresses() } else { Ok(Vec::new()) };
+    let reached = addresses::reachable(*first, own.as_deref().unwrap_or_default());
+    if reached.is_empty() {
+        let note = " (put in an address of this machine for HOST)".to_owned();
+        return (vec![to(&format!(" HOST:{}", first.port()))], note);
+    }
+    let note = match reached.len() {
+        0 | 1 => String::new(),
+        n if n > MOST_COMMANDS => {
+            format!(" (by any address of this machine; these are {MOST_COMMANDS} of {n})")
+        }
+        _ => " (by whichever address it can reach)".to_owned(),
+    };
+    let commands = reached.iter().take(MOST_COMMANDS).map(|address| to(&format!(" {address}")));
+    (commands.collect(), note)
+}
+
+/// Asks a server for a test, and measures its own side.
+///
+/// # Errors
+/// Wrong usage, nobody listens, a wrong token, the server refuses, the test failed, or a signal.
+pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
+    let cell = arguments.flags.cell().map_err(Stop::Usage)?;
+    if let Some(page) = engine::host::facts().page_bytes.value() {
+        check_message(&cell, *page)?;
+    }
+    let family = arguments.flags.is_given(Factor::Family).then_some(cell.family);
+    let options = ConnectOptions {
+        addresses: addresses::resolved(
+            arguments.server.as_deref(),
+            arguments.port.as_deref(),
+            family,
+        )?,
+        token: token(arguments.token.as_deref(), arguments.token_file.as_deref())?,
+        cell,
+        time: seconds("time", &arguments.time)?,
+        reverse: arguments.reverse,
+        patience: CONNECTING,
+    };
+    let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
+    let mut shown = Ok(());
+    let ended = hand::connect(&options, &interrupts, &mut |event| {
+        let printed = connected(event, arguments.json);
+        if shown.is_ok() {
+            shown = printed;
+        }
+    });
+    shown?;
+    match ended.map_err(stop)? {
+        HandEnd::Report(report) => conclude(&report, arguments.json),
+        HandEnd::TurnedAway(address, why) => {
+            Err(told::turned_away(address, why, options.token.is_some()))
+        }
+        HandEnd::NotReached(why) if options.addresses.len() > 1 => Err(Stop::Cannot(format!(
+            "tried {}; the last: {why}",
+            counted(options.addresses.len(), "address", "addresses")
+        ))),
+        HandEnd::NotReached(why) => Err(Stop::Cannot(why)),
+    }
+}
+
+/// Prints what happens at a client.
+fn connected(event: HandEvent<'_>, json: bool) -> Result<(), Stop> {
+    match event {
+        HandEvent::Began { peer, cell, time, reverse } if !json => {
+            show(&told::began("connected to", peer, (cell, time, reverse)))
+        }
+        HandEvent::Interval { interval, cell } if !json => show(&told::interval(interval, cell)),
+        HandEvent::Began { .. }
+        | HandEvent::Interval { .. }
+        | HandEvent::Listening { .. }
+        | HandEvent::Ended(_)
+        | HandEvent::Failed { .. }
+        | HandEvent::NotServed { .. }
+        | HandEvent::TurnedAway { .. } => Ok(()),
+    }
+}
+
+fn conclude(report: &HandReport, json: bool) -> Result<(), Stop> {
+    let text = if json {
+        serde_json::to_string_pretty(&told::json(report))
+            .map_err(|error| Stop::Cannot(format!("cannot write JSON: {error}")))?
+            + "\n"
+    } else {
+        told::summary(report)
+    };
+    show(&text)?;
+    told::lacks(report).map_or(Ok(()), |why| Err(Stop::Cannot(why.to_owned())))
+}
+
+fn stop(error: EngineError) -> Stop {
+    match error {
+        EngineError::Interrupted => {
+            Stop::Interrupted("nothing is kept of a test by hand".to_owned())
+        }
+        EngineError::Unsupported(why) | EngineError::Ends(why) => Stop::Cannot(why),
+    }
 }
 
 /// The token that was given, as text or in a file.
@@ -185,7 +251,7 @@ fn token(text: Option<&str>, file: Option<&Path>) -> Result<Option<String>, Stop
         (None, Some(file)) => ("token-file", read_token_file(file)?),
     };
     let wrong = |why| Stop::Usage(format!("--{flag}: {why}"));
-    engine::by_hand::read_token(&text).map_err(wrong)?;
+    hand::read_token(&text).map_err(wrong)?;
     Ok(Some(text))
 }
 
@@ -206,153 +272,19 @@ fn read_token_file(file: &Path) -> Result<String, Stop> {
     Ok(line)
 }
 
+/// A time that a flag gives, where a number alone is of seconds, as with other tools of this kind.
+fn seconds(flag: &str, text: &str) -> Result<Nanos, Stop> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    time(flag, &if is_number { format!("{text}s") } else { text.to_owned() })
+}
+
 /// A time that a flag gives.
 pub(crate) fn time(flag: &str, text: &str) -> Result<Nanos, Stop> {
     let time: Nanos = text.parse().map_err(|why| Stop::Usage(format!("--{flag}: {why}")))?;
-    if time < Nanos::ms(1) || time > Nanos::s(24 * 3600) {
+    if time < Nanos::ms(1) || time > hand::LONGEST {
         return Err(Stop::Usage(format!("--{flag}: from 1ms to 24h, not {time}")));
     }
     Ok(time)
-}
-
-/// By which address a listener can be reached from elsewhere.
-enum Reached {
-    At(SocketAddr),
-    /// It listens on all addresses, and none of them is known to be seen from elsewhere.
-    Unknown,
-}
-
-/// The address itself; of one that stands for all of the machine's, that by which it would leave. Connecting a UDP socket asks
-/// the routing table and sends nothing (udp(7)); the addresses asked for are of no machine (RFC 5737, RFC 3849).
-fn reachable(address: SocketAddr) -> Reached {
-    if !address.ip().is_unspecified() {
-        return Reached::At(address);
-    }
-    let (any, elsewhere): (IpAddr, IpAddr) = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
-        SocketAddr::V6(_) => {
-            (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())
-        }
-    };
-    let local = UdpSocket::bind((any, 0)).and_then(|socket| {
-        socket.connect((elsewhere, 9))?;
-        socket.local_addr()
-    });
-    match local {
-        Ok(local) if !local.ip().is_unspecified() => {
-            Reached::At(SocketAddr::new(local.ip(), address.port()))
-        }
-        Ok(_) | Err(_) => Reached::Unknown,
-    }
-}
-
-/// The command that fits this server, ready to be copied.
-fn connect_command(options: &HandOptions, address: SocketAddr, token: &str) -> String {
-    let address = match reachable(address) {
-        Reached::At(address) => address.to_string(),
-        Reached::Unknown => format!("HOST:{}", address.port()),
-    };
-    let mut command = format!("copycost connect {address} {token} --time {}", options.duration);
-    for factor in [Factor::Threads, Factor::Flows] {
-        if !options.cell.is_default(factor) {
-            command.push_str(&format!(" --{} {}", factor.key(), options.cell.get(factor)));
-        }
-    }
-    command
-}
-
-fn conclude(
-    report: Result<HandReport, EngineError>,
-    options: &HandOptions,
-    json: bool,
-) -> Result<(), Stop> {
-    let cell = &options.cell;
-    let report = report.map_err(|error| match error {
-        EngineError::Interrupted => {
-            Stop::Interrupted("nothing is kept of a trial by hand".to_owned())
-        }
-        EngineError::Unsupported(why) | EngineError::Ends(why) => Stop::Cannot(why),
-    })?;
-    let written = |error: serde_json::Error| Stop::Cannot(format!("cannot write JSON: {error}"));
-    let text = match (&report, json) {
-        (HandReport::TurnedAway(why), _) => return Err(turned_away(*why, options)),
-        (HandReport::NotReached(why), _) => return Err(Stop::Cannot(why.clone())),
-        (HandReport::Sent { side, refused_accepts }, true) => {
-            let value = serde_json::json!({
-                "cell": cell,
-                "sent": side,
-                "refused_accepts": refused_accepts,
-            });
-            serde_json::to_string_pretty(&value).map_err(written)?
-        }
-        (HandReport::Received(side), true) => {
-            serde_json::to_string_pretty(&serde_json::json!({ "cell": cell, "received": side }))
-                .map_err(written)?
-        }
-        (HandReport::Sent { side, refused_accepts }, false) => {
-            let window = &side.window;
-            let mut text = lines("sent", side, &window.calls);
-            text.push_str(&whole_connection(side.total.accepted_bytes, "accepted"));
-            if window.zerocopy_sends > 0 {
-                text.push_str(&format!(
-                    "\nzero-copy: {} sends, {} completed, {} of them copied after all",
-                    side.total.zerocopy_sends, side.total.completed, side.total.copied
-                ));
-            }
-            text.push_str(&others(side.strangers, *refused_accepts));
-            text
-        }
-        (HandReport::Received(side), false) => {
-            lines("received", side, &side.window.calls)
-                + &whole_connection(side.total.received_bytes, "received")
-        }
-    };
-    show(&(text + "\n"))
-}
-
-/// Who came besides the client.
-fn others(strangers: u64, refused_accepts: u64) -> String {
-    let mut text = String::new();
-    if strangers > 0 {
-        let connections = counted(strangers, "connection", "connections");
-        text.push_str(&format!("\nturned away: {connections} that did not show the token"));
-    }
-    if refused_accepts > 0 {
-        let times = counted(refused_accepts, "time", "times");
-        text.push_str(&format!(
-            "\naccept refused: {times}, for want of descriptors or memory (ulimit -n) or by a firewall"
-        ));
-    }
-    text
-}
-
-/// The one figure in which both ends agree.
-fn whole_connection(bytes: u64, what: &str) -> String {
-    format!("\nwhole connection: {bytes} bytes {what}; compare this with the other end's")
-}
-
-/// What passed in the window, its CPU time, and the system calls.
-fn lines<T>(what: &str, side: &Side<T>, calls: &Calls) -> String {
-    let bytes: u64 = side.workers.iter().map(|worker| worker.bytes.0).sum();
-    let cpu_ns: u64 = side.workers.iter().map(|worker| worker.cpu_ns.0).sum();
-    let window = side.workers.iter().map(|worker| worker.window_ns).max().unwrap_or_default();
-    format!(
-        "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time\nsystem calls: {}\nthese are of this end's own window: the first and the last tenth of the time are left out, and the other end's window differs",
-        window.as_secs_f64(),
-        counted(side.workers.len(), "worker", "workers"),
-        Nanos(cpu_ns).as_secs_f64(),
-        made(calls)
-    )
-}
-
-/// The calls that were made, by kind.
-fn made(calls: &Calls) -> String {
-    let count = |call: &Field<Calls>| {
-        let n = (call.get)(calls).filter(|n| *n != Figure::Whole(0))?;
-        Some(format!("{n} {}", call.name))
-    };
-    let made: Vec<String> = Calls::fields().iter().filter_map(count).collect();
-    if made.is_empty() { "none".to_owned() } else { made.join(", ") }
 }
 
 #[cfg(test)]
@@ -360,9 +292,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_call_that_was_made_is_told() {
-        let calls = Calls { recvmsg: 3, readv: 2, zerocopy_receive: 1, ..Calls::default() };
-        assert_eq!(made(&calls), "3 recvmsg, 2 readv, 1 zerocopy_receive");
-        assert_eq!(made(&Calls::default()), "none");
+    fn a_time_without_a_unit_is_of_seconds() {
+        assert_eq!(seconds("time", "5"), Ok(Nanos::s(5)));
+        assert_eq!(seconds("time", "250ms"), Ok(Nanos::ms(250)));
+        for wrong in ["", "0", "-1", "5 apples", "86401", "99999999999999999999"] {
+            let Err(Stop::Usage(why)) = seconds("time", wrong) else { panic!("{wrong}") };
+            assert!(why.starts_with("--time: "), "{why}");
+        }
     }
 }

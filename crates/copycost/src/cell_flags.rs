@@ -1,4 +1,4 @@
-//! The flags of a single cell, for the ends by hand: the factors' own, each with one value.
+//! The flags of a single cell, for a client by hand: the factors' own, each with one value.
 
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use model::shape::{check_beside_shapes, shapes_of_lengths};
@@ -26,6 +26,12 @@ fn is_of_an_end(factor: Factor) -> bool {
     )
 }
 
+/// The letters that people know of other tools.
+fn letter(factor: Factor) -> Option<char> {
+    let known = [(Factor::Threads, 'P'), (Factor::Message, 'l')];
+    known.into_iter().find(|(of, _)| *of == factor).map(|(_, letter)| letter)
+}
+
 /// The flag's name: one size is no list of sizes.
 fn name(factor: Factor) -> &'static str {
     if factor == Factor::Message { "size" } else { factor.key() }
@@ -36,6 +42,11 @@ fn factors() -> impl Iterator<Item = Factor> {
 }
 
 impl CellFlags {
+    /// Whether a factor has a flag.
+    pub(crate) fn is_given(&self, factor: Factor) -> bool {
+        self.0.iter().any(|(given, _)| *given == factor)
+    }
+
     /// The cell that the flags name; factors without a flag have their defaults.
     ///
     /// # Errors
@@ -66,7 +77,7 @@ impl Args for CellFlags {
         factors().fold(command, |command, factor| {
             let default = Cell::default().get(factor);
             let flag = factor_flag(factor, &default).long(name(factor)).value_name("VALUE");
-            let flag = flag.help_heading("Factors");
+            let flag = flag.help_heading("Factors").short(letter(factor));
             command.arg(if factor == Factor::Message {
                 let help =
                     format!("Bytes of a message, such as 64, 4KiB or 20KB [default: {default}]");
@@ -100,7 +111,7 @@ mod tests {
     use super::*;
 
     fn cell(line: &str) -> Result<Cell, String> {
-        let command = CellFlags::augment_args(Command::new("serve").no_binary_name(true));
+        let command = CellFlags::augment_args(Command::new("connect").no_binary_name(true));
         CellFlags::from_arg_matches(&command.get_matches_from(line.split_whitespace()))
             .unwrap()
             .cell()
@@ -110,6 +121,11 @@ mod tests {
     fn one_value_a_factor_makes_a_cell() {
         let cell = cell("--send zerocopy --size 64KiB --threads 4 --nodelay on").unwrap();
         assert_eq!(cell.id(), "send=zerocopy message_bytes=65536 threads=4 nodelay=on");
+    }
+
+    #[test]
+    fn flags_have_the_letters_that_people_know() {
+        assert_eq!(cell("-P 4 -l 64KiB"), cell("--threads 4 --size 64KiB"));
     }
 
     #[test]

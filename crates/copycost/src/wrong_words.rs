@@ -2,8 +2,10 @@
 
 use std::error::Error as _;
 
-use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, Error};
+
+use crate::args::Arguments;
 
 /// Clap's first paragraph in one line, what it thinks was meant, and whose help tells more.
 pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) -> String {
@@ -18,6 +20,11 @@ pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) ->
     {
         text = format!("{flag}: {why}");
     }
+    if let Some(flag) = of_the_client(error, words) {
+        return format!(
+            "serve has no {flag}: what is measured is said by the client, give it to connect; see copycost serve --help"
+        );
+    }
     // A question ends its sentence by itself.
     match meant(error).or_else(|| nearest_command(error, commands)) {
         Some(meant) => text.push_str(&format!("; did you mean {meant}? ")),
@@ -28,6 +35,22 @@ pub(crate) fn in_one_line(error: &Error, words: &[String], commands: &[&str]) ->
         None => text.push_str("see copycost --help"),
     }
     text
+}
+
+/// The flag that `connect` has, where it was given to `serve`.
+fn of_the_client(error: &Error, words: &[String]) -> Option<String> {
+    if error.kind() != ErrorKind::UnknownArgument || words.first()? != "serve" {
+        return None;
+    }
+    let given = flag(error)?;
+    let arguments = Arguments::command();
+    let connect = arguments.find_subcommand("connect")?;
+    let is_its = |long: &str| given.strip_prefix("--") == Some(long);
+    let is_known = connect.get_arguments().any(|argument| {
+        argument.get_long().is_some_and(is_its)
+            || argument.get_short().is_some_and(|short| given == format!("-{short}"))
+    });
+    is_known.then_some(given)
 }
 
 /// The flag whose value is wrong, without its value's name.
@@ -71,10 +94,9 @@ fn meant(error: &Error) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::Parser as _;
 
     use super::*;
-    use crate::args::Arguments;
 
     fn complaint(line: &str) -> String {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -98,8 +120,16 @@ mod tests {
                 "unrecognized subcommand 'rum'; did you mean \"run\"? see copycost --help",
             ),
             (
-                "copycost connect foo",
-                "the following required arguments were not provided: --token <HEX>; see copycost connect --help",
+                "copycost serve --send sendmsg",
+                "serve has no --send: what is measured is said by the client, give it to connect; see copycost serve --help",
+            ),
+            (
+                "copycost serve --time 5s --once",
+                "serve has no --time: what is measured is said by the client, give it to connect; see copycost serve --help",
+            ),
+            (
+                "copycost serve --sned",
+                "unexpected argument '--sned' found; see copycost serve --help",
             ),
             (
                 "copycost run --sizs 64",

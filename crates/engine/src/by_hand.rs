@@ -1,53 +1,120 @@
-//! One end each, by hand: the study's server, which sends, and its client, for perf, strace or two terminals.
+//! One end each, by hand: the study's server, which sends, and its client, for two terminals, two hosts, perf or strace.
+//!
+//! A client's first connection shows the server's token (on loopback none is needed: sixteen zero bytes) and a number that is no
+//! flow's. Then it speaks lines of JSON (`control.rs`): the client says what it wants, the server accepts or says why not; the client
+//! connects its flows to the same port, each with the test's own token; both make ready and begin. The connection stays open: when it
+//! ends, the test ends at the other side at once, and at the end each tells the other what it measured.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{IpAddr, SocketAddr};
 
-use kernel::process;
 use model::record::{ReceiveTally, SendTally, Side, Worker};
-use model::{Cell, Nanos};
+use model::{Cell, Measured, Nanos};
 
 use crate::congestion::CongestionChoice;
-use crate::coordinator::{Broken, Unstopped, failed};
-use crate::crew::AnyCrew;
-use crate::error::EngineError;
-use crate::interrupts::Interrupts;
-use crate::meeting::{Listener, Met, NotMet, connect_and_wait};
+use crate::coordinator::{Broken, failed};
 use crate::protocol::{Among, Meet, Prepare, Report, Role, Times, Token};
 
-pub use crate::meeting::TurnedAway;
+mod client;
+mod control;
+mod exchange;
+mod meter;
+mod server;
+mod terms;
 
-/// What both ends by hand are given.
-#[derive(Clone, Debug)]
-pub struct HandOptions {
-    /// Path, message size, threads and the other factors. Both ends must name the same threads and flows.
-    pub cell: Cell,
-    /// Where to listen, or whom to connect to.
-    pub address: SocketAddr,
-    /// The token as printed by `serve`; `serve` without one makes one.
-    pub token: Option<String>,
-    /// How long to send, or to receive at most.
-    pub duration: Nanos,
-    /// How long to wait for the other end's connections, or for a connection to it.
-    pub patience: Duration,
+pub use crate::meeting::TurnedAway;
+pub use client::{ConnectOptions, HandEnd, connect};
+#[cfg(any(test, fuzzing))]
+pub(crate) use control::read_line;
+pub use meter::Interval;
+pub use server::{ServeOptions, Served, serve};
+pub use terms::{LONGEST, MOST_CONNECTIONS, MOST_MEMORY};
+
+/// The port on which `serve` listens and to which `connect` goes unless they are told otherwise; nobody has registered it (RFC 6335).
+pub const PORT: u16 = 7210;
+
+/// The addresses by which other machines can reach this one: of interfaces that are up, neither loopback nor link-local.
+///
+/// # Errors
+/// The kernel does not tell.
+pub fn own_addresses() -> Result<Vec<IpAddr>, String> {
+    kernel::socket::own_addresses().map_err(|error| error.to_string())
 }
 
-/// What an end by hand measured.
+/// In place of a token, where none is needed.
+const LOOPBACK_TOKEN: Token = [0; 16];
+
+/// What both sides of a test by hand measured.
 #[derive(Clone, Debug, PartialEq)]
-pub enum HandReport {
-    /// The server's side.
-    Sent {
-        /// What it measured.
-        side: Box<Side<SendTally>>,
-        /// Calls of `accept` that the kernel refused while it waited for the client.
-        refused_accepts: u64,
+pub struct HandReport {
+    /// What the client asked for.
+    pub cell: Cell,
+    /// How long the load lasted.
+    pub time_ns: Nanos,
+    /// Whether the client sent and the server received.
+    pub reverse: bool,
+    /// The other end, where its connection told.
+    pub peer: Option<SocketAddr>,
+    /// The side that sent, or why it is not known.
+    pub sent: Measured<Box<Side<SendTally>>>,
+    /// The side that received, or why it is not known.
+    pub received: Measured<Box<Side<ReceiveTally>>>,
+    /// At a server: connections that did not show the token meanwhile.
+    pub strangers: u64,
+    /// At a server: calls of `accept` and `poll` that the kernel refused meanwhile.
+    pub refused_accepts: u64,
+}
+
+/// What happens at an end by hand, for its user.
+#[derive(Clone, Copy, Debug)]
+pub enum HandEvent<'e> {
+    /// The server waits for clients.
+    Listening {
+        /// Where.
+        addresses: &'e [SocketAddr],
+        /// What clients must show, where they must.
+        token: Option<&'e str>,
     },
-    /// The client's side.
-    Received(Box<Side<ReceiveTally>>),
-    /// The server did not serve the client.
-    TurnedAway(TurnedAway),
-    /// No connection could be made: why. The client may try another address.
-    NotReached(String),
+    /// The load begins.
+    Began {
+        /// The other end.
+        peer: Option<SocketAddr>,
+        /// What is measured.
+        cell: &'e Cell,
+        /// For how long.
+        time: Nanos,
+        /// Whether the client sends.
+        reverse: bool,
+    },
+    /// A second of it is over.
+    Interval {
+        /// What passed in it.
+        interval: &'e Interval,
+        /// What is measured.
+        cell: &'e Cell,
+    },
+    /// At a server: a test is done.
+    Ended(&'e HandReport),
+    /// At a server: a test that had begun is over without a figure, and the next client may come.
+    Failed {
+        /// The client.
+        peer: Option<SocketAddr>,
+        /// Why.
+        why: &'e str,
+    },
+    /// At a server: a client was not served, or left before its load began.
+    NotServed {
+        /// The client.
+        peer: Option<SocketAddr>,
+        /// Why.
+        why: &'e str,
+    },
+    /// At a server: connections were turned away that did not show the token; told at most once a second.
+    TurnedAway {
+        /// How many since the last time.
+        count: u64,
+        /// From where the last of them came.
+        last: Option<SocketAddr>,
+    },
 }
 
 pub(crate) fn token_text(token: &Token) -> String {
@@ -73,17 +140,12 @@ pub fn read_token(text: &str) -> Result<Token, String> {
     Ok(token)
 }
 
-fn prepare(
-    options: &HandOptions,
-    role: Role,
-    meet: Meet,
-    token: Token,
-) -> Result<Prepare, EngineError> {
-    let choice = CongestionChoice::find().map_err(EngineError::Unsupported)?;
+fn prepare(cell: &Cell, role: Role, meet: Meet, token: Token) -> Result<Prepare, String> {
+    let choice = CongestionChoice::find()?;
     Ok(Prepare {
         role,
-        congestion: choice.resolve(&options.cell.congestion),
-        cell: options.cell.clone(),
+        congestion: choice.resolve(&cell.congestion),
+        cell: cell.clone(),
         meet,
         token,
         worker_cpus: Vec::new(),
@@ -91,110 +153,24 @@ fn prepare(
         machine_cpus: Vec::new(),
         check: false,
         windows: 1,
-        among: Among::alone(&options.cell),
+        among: Among::alone(cell),
     })
 }
 
+/// By how much senders outlast their time: the receivers began up to so much later, and are to see their window end under load.
+const OUTLAST: Nanos = Nanos::ms(200);
+
 /// The window of an end by hand: from a tenth of the time on, so that connecting and slow start are left out, to a tenth
-/// before its end, so that a client that starts later than its server sees its window end under load.
-fn times(options: &HandOptions) -> Times {
-    let tenth = Nanos(options.duration.0 / 10);
+/// before its end.
+fn times(time: Nanos, role: Role) -> Times {
+    let tenth = Nanos(time.0 / 10);
+    let outlast = if role == Role::Send { OUTLAST } else { Nanos(0) };
     Times {
         start_ns: None,
         warmup_ns: tenth,
-        window_ns: Nanos(options.duration.0 - 2 * tenth.0),
-        tail_ns: tenth,
+        window_ns: Nanos(time.0 - 2 * tenth.0),
+        tail_ns: Nanos(tenth.0 + outlast.0),
         drain_ns: Nanos::s(30),
-    }
-}
-
-/// The study's server: listens, waits for the client's connections, sends for the given time.
-///
-/// `say` is called with the address and the token before it waits.
-///
-/// # Errors
-/// Interrupted, nobody came, or a call failed.
-pub fn serve(
-    options: &HandOptions,
-    interrupts: &Interrupts,
-    say: &mut dyn FnMut(SocketAddr, &str),
-) -> Result<HandReport, EngineError> {
-    let token = match &options.token {
-        Some(text) => read_token(text).map_err(EngineError::Unsupported)?,
-        None => process::random_token().map_err(|e| EngineError::Unsupported(e.to_string()))?,
-    };
-    let _ = kernel::limits::raise_open_files();
-    let prepare = prepare(options, Role::Send, Meet::Listen(options.address.into()), token)?;
-    let listener =
-        Listener::open(options.address.into(), &prepare).map_err(EngineError::Unsupported)?;
-    if let Some(address) = listener.address.inet() {
-        say(address, &token_text(&token));
-    }
-    let is_over = || interrupts.requested().is_some();
-    let met = listener
-        .meet(&prepare, options.patience, true, is_over)
-        .map_err(|why| ended(interrupts, why))?;
-    conduct(prepare, met, options, interrupts)
-}
-
-/// The study's client: connects, and receives until the server is done or the time is over. A server that accepts the
-/// connection and does not answer is given up after the time to receive.
-///
-/// # Errors
-/// Interrupted, or a call failed.
-pub fn connect(options: &HandOptions, interrupts: &Interrupts) -> Result<HandReport, EngineError> {
-    let token = match &options.token {
-        Some(text) => read_token(text).map_err(EngineError::Unsupported)?,
-        None => {
-            return Err(EngineError::Unsupported(
-                "the token that serve printed is missing".to_owned(),
-            ));
-        }
-    };
-    let _ = kernel::limits::raise_open_files();
-    let prepare = prepare(options, Role::Receive, Meet::Connect(options.address.into()), token)?;
-    let is_over = || interrupts.requested().is_some();
-    let answering = Duration::from_nanos(options.duration.0);
-    let met =
-        connect_and_wait(options.address.into(), &prepare, options.patience, answering, &is_over);
-    match met {
-        Ok(met) => conduct(prepare, met, options, interrupts),
-        Err(NotMet::TurnedAway(why)) => Ok(HandReport::TurnedAway(why)),
-        Err(NotMet::Failed(_)) if is_over() => Err(EngineError::Interrupted),
-        Err(NotMet::Failed(why)) => Ok(HandReport::NotReached(why)),
-    }
-}
-
-fn conduct(
-    prepare: Prepare,
-    met: Met,
-    options: &HandOptions,
-    interrupts: &Interrupts,
-) -> Result<HandReport, EngineError> {
-    let receives = prepare.role == Role::Receive;
-    let is_over = || interrupts.requested().is_some();
-    let refused_accepts = met.refused_accepts;
-    kernel::signal::count_continuations()
-        .map_err(|error| EngineError::Unsupported(error.to_string()))?;
-    let unstopped = Unstopped::now();
-    let ran = AnyCrew::start(prepare, met).and_then(|crew| crew.run(&times(options), &is_over));
-    let ran = unstopped.answer(ran).and_then(|report| seen(report, times(options).window_ns));
-    match ran {
-        ran if receives && !is_over() && brought_nothing(&ran) => {
-            Ok(HandReport::TurnedAway(TurnedAway::Ended))
-        }
-        Ok(Report::Sent { side, .. }) => {
-            Ok(HandReport::Sent { side: Box::new(side), refused_accepts })
-        }
-        Ok(Report::Received { side, .. }) => Ok(HandReport::Received(Box::new(side))),
-        Ok(Report::Absorbed { .. }) => {
-            Err(EngineError::Ends("a sink came of an end by hand".to_owned()))
-        }
-        Err(broken) if receives && broken.is_early => {
-            let why = format!("{}; give connect no more --time than serve", broken.why);
-            Err(ended(interrupts, why))
-        }
-        Err(broken) => Err(ended(interrupts, broken.why)),
     }
 }
 
@@ -222,8 +198,7 @@ fn seen(report: Report, ordered: Nanos) -> Result<Report, Broken> {
         seen_ns(worker.late_ns, worker.window_ns.0, ordered.0) < ordered.0 / MISSED
     };
     let unseen = workers.iter().filter(is_unseen).count();
-    // One that got nothing at all was not served, and is told so.
-    if unseen == 0 || bytes == 0 {
+    if unseen == 0 {
         return Ok(report);
     }
     let what = format!(
@@ -233,32 +208,16 @@ fn seen(report: Report, ordered: Nanos) -> Result<Report, Broken> {
     Err(failed(what).after(bytes))
 }
 
-/// Whether a connection ended before it brought a byte.
-fn brought_nothing(ran: &Result<Report, Broken>) -> bool {
-    match ran {
-        Ok(Report::Received { side, .. }) => side.total.received_bytes == 0,
-        Ok(Report::Sent { .. } | Report::Absorbed { .. }) => false,
-        Err(broken) => broken.after_bytes == Some(0),
-    }
-}
-
-fn ended(interrupts: &Interrupts, why: String) -> EngineError {
-    match interrupts.requested() {
-        Some(_) => EngineError::Interrupted,
-        None => EngineError::Ends(why),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_brought_bytes_was_served() {
-        let reset = |bytes| failed("receiving: reset").after(bytes).of_worker(1);
-        assert_eq!(reset(64).why, "worker 1: receiving: reset (after 64 bytes)");
-        assert!(brought_nothing(&Err(reset(0))) && !brought_nothing(&Err(reset(64))));
-        assert!(!brought_nothing(&Err(failed("connect(127.0.0.1:1): Connection refused"))));
+    fn senders_outlast_the_window_of_receivers_that_begin_later() {
+        let [sender, receiver] = [Role::Send, Role::Receive].map(|role| times(Nanos::s(10), role));
+        assert_eq!((sender.warmup_ns, sender.window_ns), (Nanos::s(1), Nanos::s(8)));
+        assert_eq!((receiver.warmup_ns, receiver.window_ns), (Nanos::s(1), Nanos::s(8)));
+        assert!(sender.tail_ns > receiver.tail_ns);
     }
 
     #[test]

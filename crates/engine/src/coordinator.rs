@@ -11,17 +11,13 @@ use model::record::FailureKind;
 pub(crate) struct Broken {
     pub(crate) kind: FailureKind,
     pub(crate) why: String,
-    /// What had been moved until then, where that is known.
-    pub(crate) after_bytes: Option<u64>,
-    /// Whether the other end was done before this one.
-    pub(crate) is_early: bool,
 }
 
 impl Broken {
     /// The same, after so many bytes.
     pub(crate) fn after(self, bytes: u64) -> Self {
         let why = format!("{} (after {bytes} bytes)", self.why);
-        Self { why, after_bytes: Some(bytes), ..self }
+        Self { why, ..self }
     }
 
     /// The same, told by a worker.
@@ -35,12 +31,7 @@ pub(crate) const LOOK_NS: u64 = 100_000_000;
 
 /// A call failed, or a connection died.
 pub(crate) fn failed(why: impl Into<String>) -> Broken {
-    Broken { kind: FailureKind::CallFailed, why: why.into(), after_bytes: None, is_early: false }
-}
-
-/// The other end was done before this one.
-pub(crate) fn early(why: impl Into<String>) -> Broken {
-    Broken { is_early: true, ..failed(why) }
+    Broken { kind: FailureKind::CallFailed, why: why.into() }
 }
 
 /// This machine cannot do it.

@@ -9,7 +9,7 @@ use kernel::{clock, cpu};
 use model::record::{Machine, ReceiveTally, SendTally, Side, SocketFacts};
 use model::{Nanos, Sockets};
 
-use crate::coordinator::{Broken, early, failed, nanos, note_until, unsupported, wait_until};
+use crate::coordinator::{Broken, failed, nanos, note_until, unsupported, wait_until};
 use crate::gate::{Gate, Phase};
 use crate::instruments::cpu_busy::CpuBusy;
 use crate::instruments::namespace::Namespace;
@@ -501,7 +501,7 @@ impl<T: Tally> Crew<T> {
             Note::Broken(broken) => Err(broken.of_worker(worker)),
             // By the clock, not by this coordinator's phase: on an oversubscribed CPU it may be late itself.
             Note::Done(finished) if clock::monotonic_ns() < window_end_ns => {
-                let over = early("the connection ended before the window did");
+                let over = failed("the connection ended before the window did");
                 Err(over.after(finished.total.bytes()).of_worker(worker))
             }
             Note::Done(finished) => {

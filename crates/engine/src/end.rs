@@ -265,7 +265,7 @@ impl End {
                 self.reply(&Reply::Listening(listener.address)).map_err(failed)?;
                 let is_over = Arc::clone(&self.is_over);
                 listener
-                    .meet(&prepare, MEETING, false, || is_over.load(Ordering::SeqCst))
+                    .meet(&prepare, MEETING, || is_over.load(Ordering::SeqCst))
                     .map_err(failed)?
             }
         };

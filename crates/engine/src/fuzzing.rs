@@ -13,7 +13,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::by_hand::{read_token, token_text};
+use crate::by_hand::{read_line, read_token, token_text};
 use crate::meeting::read_greeting;
 use crate::protocol::{GREETING_BYTES, Order, Reply, Token};
 
@@ -21,10 +21,19 @@ use crate::protocol::{GREETING_BYTES, Order, Reply, Token};
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
 
-/// The first byte says what the rest is: an order, a reply, a greeting with the token that is awaited, or a token as text.
+/// The first byte says what the rest is: an order, a reply, a greeting with the token that is awaited, a token as text, or a line
+/// between ends by hand.
 pub fn protocol(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     match kind % 4 {
+        // Beside the others of its remainder.
+        3 if *kind >= 252 => {
+            if let Ok(line) = read_line(rest) {
+                let written = serde_json::to_vec(&line).unwrap();
+                assert!(!written.contains(&b'\n'));
+                assert_eq!(read_line(&written), Ok(line));
+            }
+        }
         0 => {
             if let Some(Order::Run(times)) = read::<Order>(rest) {
                 let moments = times.moments(0);

@@ -1,19 +1,20 @@
 //! How the two ends of a trial find each other: connections that begin with a token.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use kernel::process;
 use kernel::socket::{Address, Socket};
 use model::values::{BusyPoll, Rate, Segment, SocketBuffer};
 
-use crate::protocol::{GREETING_BYTES, Prepare};
+use crate::protocol::{GREETING_BYTES, Prepare, Token};
 
 mod answer;
 mod door;
 
 pub use answer::TurnedAway;
-pub(crate) use answer::{NotMet, connect_and_wait};
-use door::Door;
+pub(crate) use answer::{Answering, NotMet, enter};
+pub(crate) use door::Door;
 #[cfg(any(test, fuzzing))]
 pub(crate) use door::read_greeting;
 
@@ -25,6 +26,8 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(3);
 /// Connections that may wait to be accepted, above a flow each: strangers in the queue must not keep others out of it.
 /// The kernel takes the lower of this and net.core.somaxconn (listen(2)).
 const BACKLOG: u16 = 1024;
+/// In place of a flow's number: a client that wants to be served by hand. No trial has so many flows.
+pub(crate) const CLIENT: u32 = u32::MAX;
 
 /// The connections of a trial, by the number of their flow.
 #[derive(Debug)]
@@ -32,12 +35,10 @@ pub(crate) struct Met {
     pub(crate) sockets: Vec<Socket>,
     /// Connections that did not show the token.
     pub(crate) strangers: u64,
-    /// Calls of `accept` that the kernel refused.
-    pub(crate) refused_accepts: u64,
 }
 
-/// Sets what must be set before a connection begins; the rest of a connection's options too, as they cost nothing.
-fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
+/// Sets what must be set before a connection begins, where this end begins it; the rest of a connection's options too, as they cost nothing.
+pub(crate) fn set_up(socket: &Socket, prepare: &Prepare) -> Result<(), String> {
     let cell = &prepare.cell;
     let speaks_tcp = cell.link.speaks_tcp();
     if let SocketBuffer::Fixed(bytes) = cell.send_buffer {
@@ -109,19 +110,24 @@ impl Listener {
         Ok(Self { socket, address })
     }
 
-    /// Takes one connection for each flow; strangers are refused and counted, however many knock. With `answers` each
-    /// connection is told what became of it, as [`connect_and_wait`] understands it.
+    /// Listens for clients by hand, whose connections are set up once they have said how: they come one after the other, and what
+    /// was set for one of them would be inherited by the next.
+    pub(crate) fn by_hand(address: SocketAddr) -> Result<Self, String> {
+        let socket = Socket::listen(address, BACKLOG).map_err(|error| error.to_string())?;
+        let address = socket.address().map_err(|error| error.to_string())?;
+        Ok(Self { socket, address })
+    }
+
+    /// Takes one connection for each flow; strangers are refused and counted, however many knock.
     pub(crate) fn meet(
         self,
         prepare: &Prepare,
         patience: Duration,
-        answers: bool,
         is_over: impl Fn() -> bool,
     ) -> Result<Met, String> {
         let wanted = prepare.cell.connections() as usize;
         let deadline = Instant::now() + patience;
-        let mut door =
-            Door::new(&self.socket, self.address, &prepare.token, wanted, answers, HANDSHAKE);
+        let mut door = Door::new(std::slice::from_ref(&self), prepare.token, wanted, HANDSHAKE);
         while !door.is_complete() {
             if is_over() {
                 return Err("given up".to_owned());
@@ -140,7 +146,7 @@ impl Listener {
                     )
                 });
             }
-            door.serve(deadline)?;
+            door.serve(deadline, None, &[])?;
         }
         let met = door.close();
         for socket in &met.sockets {
@@ -174,7 +180,7 @@ pub(crate) fn connect(
         let first = if has_port_each { prepare.among.first } else { 0 };
         sockets.push(greet(address, prepare, first + flow, deadline)?);
     }
-    Ok(Met { sockets, strangers: 0, refused_accepts: 0 })
+    Ok(Met { sockets, strangers: 0 })
 }
 
 /// Whether the kernel says of a connection's other end that it is another user's; of TCP it says nothing.
@@ -183,8 +189,8 @@ fn is_of_another_user(socket: &Socket, address: Address) -> bool {
         && !socket.peer_user().is_ok_and(|user| user == process::effective_user())
 }
 
-/// Makes one connection and shows the token.
-fn greet(
+/// Makes one connection of a trial and shows the token.
+pub(crate) fn greet(
     address: Address,
     prepare: &Prepare,
     flow: u32,
@@ -199,9 +205,26 @@ fn greet(
             "{address} is another user's by now; the end that listened there is gone"
         ));
     }
-    let mut greeting = [0; GREETING_BYTES];
-    greeting[..16].copy_from_slice(&prepare.token);
-    greeting[16..].copy_from_slice(&flow.to_be_bytes());
-    socket.write_all(&greeting, deadline).map_err(|error| error.to_string())?;
+    show(&socket, &prepare.token, flow, deadline)?;
     Ok(socket)
+}
+
+/// Connects as a client by hand, and shows the server's token.
+pub(crate) fn knock(
+    address: SocketAddr,
+    token: &Token,
+    deadline: Instant,
+) -> Result<Socket, String> {
+    let socket = Socket::stream(address).map_err(|error| error.to_string())?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    socket.connect(address, left).map_err(|error| error.to_string())?;
+    show(&socket, token, CLIENT, deadline)?;
+    Ok(socket)
+}
+
+fn show(socket: &Socket, token: &Token, number: u32, deadline: Instant) -> Result<(), String> {
+    let mut greeting = [0; GREETING_BYTES];
+    greeting[..16].copy_from_slice(token);
+    greeting[16..].copy_from_slice(&number.to_be_bytes());
+    socket.write_all(&greeting, deadline).map_err(|error| error.to_string())
 }

@@ -20,8 +20,10 @@ use crate::scatter::Scatter;
 mod address;
 mod handshake;
 mod options;
+mod own_addresses;
 
 pub use address::{Address, UnixName};
+pub use own_addresses::own_addresses;
 
 use address::RawAddress;
 
@@ -456,10 +458,7 @@ impl Socket {
             SocketError::with_remedy(
                 failed,
                 &[
-                    (
-                        libc::ECONNREFUSED,
-                        "start the other end (each serves one client), and check the port",
-                    ),
+                    (libc::ECONNREFUSED, "start the other end, and check the address and the port"),
                     (libc::ETIMEDOUT, "check the address, and firewalls in between"),
                     (libc::ENETUNREACH, "check the address and the routes: ip route"),
                     (libc::EADDRNOTAVAIL, "wait for old connections to leave TIME-WAIT: ss -s"),
@@ -539,7 +538,25 @@ impl Socket {
         self.own_address(RawAddress::decode)
     }
 
-    /// The same of a socket of either kind; EAFNOSUPPORT for a unix one with another name than the kernel's own.
+    /// The other end's address.
+    ///
+    /// # Errors
+    ///
+    /// ENOTCONN where there is no connection (any more), EAFNOSUPPORT for a socket of another family.
+    pub fn peer_address(&self) -> Result<SocketAddr, CallError> {
+        let mut raw = RawAddress::empty();
+        let (address, length) = raw.as_out_pointers();
+        // SAFETY: the out-pointers are to a whole sockaddr_storage and its length.
+        let answer = unsafe { libc::getpeername(self.raw(), address, length) };
+        let decoded = if answer == 0 { raw.decode() } else { Err(Errno::last()) };
+        decoded.map_err(|errno| CallError {
+            call: "getpeername",
+            argument: "a connection".into(),
+            errno,
+        })
+    }
+
+    /// Its own address, of a socket of either kind; EAFNOSUPPORT for a unix one with another name than the kernel's own.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Peers that have the token and misbehave: clients of `serve` and servers of `connect` that reset, half-close, stall, dawdle or babble
 //! at random moments. The program ends in time, with one line or with a figure, and a figure is of all that was sent.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::{io, thread};
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Field, Tally, bounded, wrong};
 
@@ -83,15 +83,107 @@ fn read_until(stream: &mut TcpStream, until: Option<Instant>) -> io::Result<(u64
     Ok((bytes, false))
 }
 
-/// A client of `serve`; how many bytes it got to the end, where it read to the end.
-fn client(address: &str, token: &[u8], part: Part) -> io::Result<Option<u64>> {
+/// In place of a flow's number: a client's first connection.
+const CLIENT: [u8; 4] = [0xff; 4];
+
+/// The bytes of a token that is written so.
+fn token_of(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
+    pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect()
+}
+
+/// Connects and shows a token.
+fn greeted(address: &str, token: &[u8], number: [u8; 4]) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(LONGER))?;
     stream.set_nodelay(true)?;
-    let greeting = [token, &[0; 4]].concat();
-    stream.write_all(&greeting)?;
-    let mut answers = [0; 2];
-    stream.read_exact(&mut answers)?;
+    stream.write_all(&[token, &number].concat())?;
+    let mut answer = [0];
+    stream.read_exact(&mut answer)?;
+    if answer == *b"w" { Ok(stream) } else { Err(io::Error::other("it was not let in")) }
+}
+
+fn say(stream: &mut impl io::Write, line: &Value) -> io::Result<()> {
+    stream.write_all(format!("{line}\n").as_bytes())
+}
+
+/// The next line; nothing where the other end has left.
+fn hear(stream: &mut impl io::BufRead) -> io::Result<Value> {
+    let mut line = String::new();
+    stream.read_line(&mut line)?;
+    Ok(serde_json::from_str(&line).unwrap_or_default())
+}
+
+/// What a receiver tells that has measured nothing.
+fn report() -> Value {
+    let absent = json!({ "absent": "a peer of the campaign" });
+    let tally = json!({ "received_bytes": 0, "calls": {} });
+    let counters = [
+        "task_clock_ns",
+        "context_switches",
+        "migrations",
+        "cycles",
+        "instructions",
+        "llc_loads",
+        "llc_misses",
+        "l1d_misses",
+        "dtlb_misses",
+        "cache_misses",
+        "cache_misses_event",
+    ];
+    let counters: serde_json::Map<String, Value> =
+        counters.iter().map(|name| ((*name).to_owned(), absent.clone())).collect();
+    json!({ "report": { "received": { "machine": null, "side": {
+        "workers": [],
+        "window": tally,
+        "total": tally,
+        "usage": absent,
+        "after_cpu_ns": 0,
+        "counters": counters,
+        "tcp": absent,
+        "snmp": absent,
+        "strangers": 0,
+        "edge_ns": 0,
+        "peak_rss_bytes": 0,
+        "ring_bytes": 0,
+        "socket": {
+            "congestion": "",
+            "send_buffer_bytes": 0,
+            "receive_buffer_bytes": 0,
+            "zerocopy": false,
+        },
+        "throttled_us": absent,
+    }}}})
+}
+
+/// A client of `serve`; how many bytes it got to the end, where it read to the end.
+fn client(address: &str, token: &[u8], path: &str, part: Part) -> io::Result<Option<u64>> {
+    let mut control = BufReader::new(greeted(address, token, CLIENT)?);
+    let ask = json!({ "ask": {
+        "protocol": 1,
+        "version": "campaign",
+        "cell": format!("send={path} message_bytes=4096 threads=1"),
+        "time_ns": 300_000_000,
+        "reverse": false,
+    }});
+    say(control.get_mut(), &ask)?;
+    let accepted = hear(&mut control)?;
+    let token = token_of(accepted["accepted"]["token"].as_str().unwrap_or_default());
+    let stream = greeted(address, &token, [0; 4])?;
+    say(control.get_mut(), &json!("ready"))?;
+    if hear(&mut control)? != "begin" {
+        return Ok(None);
+    }
+    let read = load(stream, part)?;
+    if read.is_some() {
+        say(control.get_mut(), &report())?;
+        while hear(&mut control)? != Value::Null {}
+    }
+    Ok(read)
+}
+
+/// The client's flow.
+fn load(mut stream: TcpStream, part: Part) -> io::Result<Option<u64>> {
     let (mut bytes, has_ended) = read_until(&mut stream, Some(Instant::now() + part.after))?;
     if has_ended {
         return Ok(Some(bytes));
@@ -124,20 +216,45 @@ fn client(address: &str, token: &[u8], part: Part) -> io::Result<Option<u64>> {
 
 /// A server of `connect`; how many bytes it sent in all, where it ended them well.
 fn server(listener: &TcpListener, part: Part) -> io::Result<Option<u64>> {
-    let (mut stream, _) = listener.accept()?;
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(LONGER))?;
-    if part.manner != Manner::Reset {
+    let accepted = |begins: bool| -> io::Result<TcpStream> {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(LONGER))?;
+        stream.set_write_timeout(Some(LONGER))?;
         stream.read_exact(&mut [0; 20])?;
-    }
+        if begins {
+            stream.write_all(b"w")?;
+        }
+        Ok(stream)
+    };
     let mut random = Pcg64::seed_from_u64(part.seed);
     if part.manner == Manner::Babble {
         let mut noise = [0; 64];
         random.fill_bytes(&mut noise);
+        // In place of an answer to the token, or to what is asked for.
+        let mut stream = accepted(random.random())?;
         stream.write_all(&noise)?;
         return Ok(None);
     }
-    stream.write_all(b"wg")?;
+    let mut control = BufReader::new(accepted(true)?);
+    hear(&mut control)?;
+    let token = "00112233445566778899aabbccddeeff";
+    say(control.get_mut(), &json!({ "accepted": { "token": token } }))?;
+    let stream = accepted(true)?;
+    hear(&mut control)?;
+    say(control.get_mut(), &json!("begin"))?;
+    let sent = send(stream, part, &mut random)?;
+    if sent.is_some() {
+        // Once it is done it says what it measured.
+        hear(&mut control)?;
+        say(control.get_mut(), &json!({ "failed": { "why": "a peer of the campaign" } }))?;
+        while hear(&mut control)? != Value::Null {}
+    }
+    Ok(sent)
+}
+
+/// The server's flow.
+fn send(mut stream: TcpStream, part: Part, random: &mut Pcg64) -> io::Result<Option<u64>> {
     let all = Instant::now() + Duration::from_millis(600);
     let early = Instant::now() + part.after;
     let mut bytes = 0;
@@ -176,13 +293,14 @@ fn figure(output: &Output, side: &str, figure: &str) -> Option<u64> {
     value.get(side)?.get("total")?.get(figure)?.as_u64()
 }
 
-/// What is wrong with how the program ended, whose peer moved so many bytes, all of them or none that it knows of.
+/// What is wrong with how the program ended, whose peer moved so many bytes, all of them or none that it knows of. The peer's own
+/// figures are missing.
 fn judged(output: &Output, part: Part, seen: Option<u64>, told: Option<u64>) -> Option<String> {
     let last = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("").to_owned();
     if let Some(fault) = wrong(output) {
         return Some(fault);
     }
-    let has_figure = output.status.success();
+    let has_figure = told.is_some();
     match (part.manner, has_figure) {
         (Manner::Reset | Manner::StandStill, true) if seen.is_none() => {
             Some("has a figure although its peer left or stood still".to_owned())
@@ -212,26 +330,13 @@ fn against_serve(field: &mut Field<'_>, paths: &[String]) -> Result<Option<Strin
     let address = address.map_err(|why| why.to_string())?.to_string();
     let port = address.rsplit(':').next().unwrap_or_default().to_owned();
     let path = paths.choose(&mut field.random).ok_or("no send path is supported")?.as_str();
-    let mut command = field.command(&[
-        "serve",
-        "--send",
-        path,
-        "--port",
-        &port,
-        "--token",
-        &hex,
-        "--time",
-        TIME,
-        "--wait",
-        "10s",
-        "--threads",
-        "1",
-        "--json",
-    ]);
+    let mut command = field
+        .command(&["serve", "--once", "--port", &port, "--token", &hex, "--wait", "10s", "--json"]);
+    let asked = path.to_owned();
     let client = thread::spawn(move || {
         let begun = Instant::now();
         loop {
-            match client(&address, &token, part) {
+            match client(&address, &token, &asked, part) {
                 // It does not listen yet.
                 Err(why)
                     if why.kind() == io::ErrorKind::ConnectionRefused
@@ -247,7 +352,7 @@ fn against_serve(field: &mut Field<'_>, paths: &[String]) -> Result<Option<Strin
     let output = bounded(command).map_err(|why| why.to_string())?;
     let told = figure(&output, "sent", "accepted_bytes");
     // One that stands still has nothing to tell, and is not waited for; one that had read to the end before has.
-    let stands_still = part.manner == Manner::StandStill && !output.status.success();
+    let stands_still = part.manner == Manner::StandStill && told.is_none();
     let seen = if stands_still { None } else { client.join().unwrap_or(None) };
     Ok(judged(&output, part, seen, told)
         .map(|fault| format!("serve --send {path}, {part:?}: {fault}")))
@@ -277,7 +382,7 @@ fn against_connect(field: &mut Field<'_>, paths: &[String]) -> Result<Option<Str
     command.stdin(Stdio::null());
     let output = bounded(command).map_err(|why| why.to_string())?;
     let told = figure(&output, "received", "received_bytes");
-    let stands_still = part.manner == Manner::StandStill && !output.status.success();
+    let stands_still = part.manner == Manner::StandStill && told.is_none();
     let seen = if stands_still { None } else { server.join().unwrap_or(None) };
     Ok(judged(&output, part, seen, told)
         .map(|fault| format!("connect --recv {path}, {part:?}: {fault}")))

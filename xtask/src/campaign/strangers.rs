@@ -69,7 +69,7 @@ pub(super) fn attack(field: &mut Field<'_>) -> Result<Tally, String> {
         let address = address.map_err(|why| why.to_string())?;
         let port = address.port().to_string();
         let mut server = field.command(&[
-            "serve", "--port", &port, "--token", &hex, "--time", "1s", "--wait", "30s", "--json",
+            "serve", "--once", "--port", &port, "--token", &hex, "--wait", "30s", "--json",
         ]);
         let mut server = server
             .stdout(Stdio::piped())

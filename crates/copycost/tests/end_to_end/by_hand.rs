@@ -1,235 +1,326 @@
-//! `verify`, and both ends by hand.
+//! Both ends by hand, as somebody uses them who has not read the manual.
 
 use std::io::{BufRead as _, BufReader, Lines, Read as _};
-use std::process::ChildStdout;
+use std::process::{Child, ChildStdout, Stdio};
 
-use crate::common::{Ended, Place};
+use serde_json::Value;
 
-#[test]
-fn verify_compares_every_byte_of_every_path() {
-    let place = Place::new();
-    let line = ["verify", "--sizes", "1,7,513,70000", "--threads", "2", "--time", "5ms"];
-    let ended = place.copycost(&line).ends_with(0);
-    for line in ended.output.lines() {
-        // What is dropped unseen cannot be compared.
-        let verdict = if line.contains("recv-trunc") {
-            "0 B compared  nothing lost; its bytes are dropped unseen"
-        } else {
-            "compared  nothing lost, reordered or changed"
-        };
-        assert!(line.ends_with(verdict), "{line}");
-    }
-    assert!(ended.output.contains("sendmsg") && ended.output.contains("recvmsg"), "{ended:#?}");
+use crate::common::{Ended, Place, signal};
+use crate::interruption::wait;
 
-    let json = place
-        .copycost(&[
-            "verify",
-            "--send",
-            "staged",
-            "--recv",
-            "recv",
-            "--sizes",
-            "9",
-            "--threads",
-            "1",
-            "--json",
-        ])
-        .ends_with(0);
-    let value: serde_json::Value = serde_json::from_str(&json.output).unwrap();
-    assert_eq!(value["cells"].as_array().unwrap().len(), 1);
-    assert!(value["cells"][0]["checked_bytes"].as_u64().unwrap() > 0, "{value}");
-    assert!(value["cells"][0]["fault"].is_null(), "{value}");
-}
+const TOKEN: &str = "00112233445566778899aabbccddeeff";
 
-#[test]
-fn verify_sends_through_io_urings_in_every_way_that_they_are_made() {
-    let place = Place::new();
-    let mut line = vec!["verify", "--send", "sendmsg,uring-send,uring-send-zc", "--recv", "recv"];
-    line.extend(["--sizes", "1,70000", "--threads", "2", "--time", "5ms", "--json"]);
-    let cells = |line: &[&str]| -> Vec<String> {
-        let ended = place.copycost(line).ends_with(0);
-        let value: serde_json::Value = serde_json::from_str(&ended.output).unwrap();
-        let cells = value["cells"].as_array().unwrap().iter();
-        cells
-            .map(|cell| {
-                assert!(cell["fault"].is_null(), "{cell}");
-                cell["cell"].as_str().unwrap().to_owned()
-            })
-            .collect()
-    };
-    let rings = |cells: &[String]| cells.iter().filter(|cell| cell.contains("uring")).count();
-    let in_turn = cells(&line);
-    let each: Vec<&str> = line
-        .iter()
-        .copied()
-        .chain(["--sqpoll", "off,on", "--registered-files", "off,on"])
-        .collect();
-    if rings(&in_turn) == 0 {
-        eprintln!("skipped: no io_uring here");
-        return;
-    }
-    let each = cells(&each);
-    let ways = if each.iter().any(|cell| cell.contains("sqpoll=on")) { 4 } else { 2 };
-    assert_eq!(rings(&each), ways * rings(&in_turn), "{each:?}");
-    let both = |cell: &&String| cell.contains("sqpoll=on registered_files=on");
-    assert_eq!(each.iter().filter(both).count() > 0, ways == 4, "{each:?}");
-    assert!(in_turn.iter().any(|cell| cell.contains("registered_files=on")), "{in_turn:?}");
-}
+/// How long to measure until both ends had their turn: on a crowded machine one may sleep through a short window, and says so.
+const TIMES: [&str; 4] = ["1", "4", "16", "64"];
 
-#[test]
-fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
-    let place = Place::new();
-    for (line, part) in [
-        ("verify --send sned", "did you mean \"send\"?"),
-        ("verify --sizes 0", "--sizes: "),
-        ("verify --threads 9999", "at most 256"),
-        ("verify --link unix --family ipv6", "--family: link unix has no addresses; leave it out"),
-        ("verify --link loopback,unix --family ipv4,ipv6", "--family: link unix has no addresses"),
-        ("verify --time 5", "--time: "),
-        ("verify --time 0s", "--time: from 1ms to 24h, not 0s"),
-        ("verify --time 18446744073s", "--time: from 1ms to 24h, not 18446744073s"),
-        ("serve --size 4", "--fields 4"),
-        ("serve --send sned", "did you mean \"send\"?"),
-        ("serve --listen nowhere", "--listen: \"nowhere\" is no IP address"),
-        ("serve --port 70000", "--port: \"70000\" is no port"),
-        ("serve --token 12", "--token: "),
-        ("serve --time -1s", "--time: "),
-        ("connect localhost --token 00112233445566778899aabbccddeeff", "ADDRESS:PORT"),
-        ("connect 127.0.0.1:1 --token xyz", "--token: "),
-        ("connect 127.0.0.1:1", "not provided: --token <HEX>; see copycost connect --help"),
-        ("connect 127.0.0.1:1 --token-file none", "--token-file none: No such file"),
-        ("connect 127.0.0.1:1 --token-file .", "--token-file .: it is a directory"),
-        ("connect 127.0.0.1:1 --token-file -", "--token-file: \"\" is no token"),
-        ("connect 127.0.0.1:1 --token-file /dev/zero", "it is a device, which may have no end"),
-        ("serve --token 00112233445566778899aabbccddeeff --token-file x", "cannot be used with"),
-    ] {
-        let words: Vec<_> = line.split(' ').collect();
-        let ended = place.copycost(&words).ends_with(2);
-        assert!(ended.complaint().contains(part), "{line}: {ended:#?}");
-        assert_eq!(ended.error.lines().count(), 1, "{line}: {ended:#?}");
-    }
-}
-
-/// Windows of servers, of which a client by the printed command sees the end unless it begins later than a tenth of one: on a
-/// crowded machine it may, is told so, and comes once more to one that lasts longer.
-const TIMES: [&str; 4] = ["1s", "4s", "16s", "64s"];
-
-/// What the ends by hand say where one came too late to the other, or to its own window.
+/// What the ends by hand say where one came too late to its own window.
 fn is_crowded(ended: &Ended) -> bool {
-    let whys = [
-        "give connect no more --time than serve",
-        "saw less than an eighth of the window",
-        "ended before it sent a byte",
-        "did not answer within",
-    ];
+    let whys = ["saw less than an eighth of the window", "ended before the window did"];
     whys.iter().any(|why| ended.error.contains(why))
 }
 
-/// What is left of a server's output, and how it ended.
-fn ended(mut server: std::process::Child, told: Lines<BufReader<ChildStdout>>) -> Ended {
-    let report: Vec<_> = told.map(|line| line.unwrap()).collect();
-    let mut error = String::new();
-    server.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-    let code = server.wait().unwrap().code();
-    Ended { code, output: report.join("\n"), error }
+/// A server on any free port, and the command that it printed.
+struct Server {
+    child: Child,
+    told: Lines<BufReader<ChildStdout>>,
+    listening: String,
+    command: Vec<String>,
+}
+
+impl Server {
+    fn new(place: &Place, flags: &[&str]) -> Self {
+        let mut child = place.spawn(&[&["serve", "-p", "0"], flags].concat());
+        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+        let listening = told.next().unwrap().unwrap();
+        let command = told.next().unwrap().unwrap();
+        let command = command.split(' ').skip(1).map(str::to_owned).collect();
+        Self { child, told, listening, command }
+    }
+
+    /// The printed command with more flags.
+    fn line<'s>(&'s self, flags: &[&'s str]) -> Vec<&'s str> {
+        self.command.iter().map(String::as_str).chain(flags.iter().copied()).collect()
+    }
+
+    /// Reads on until a line begins so.
+    fn await_line(&mut self, start: &str) -> String {
+        let mut lines = self.told.by_ref().map(Result::unwrap);
+        lines.find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("no line {start}"))
+    }
+
+    /// What is left of its output, and how it ended.
+    fn ended(mut self) -> Ended {
+        let report: Vec<_> = self.told.map(|line| line.unwrap()).collect();
+        let mut error = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+        let code = self.child.wait().unwrap().code();
+        Ended { code, output: report.join("\n"), error }
+    }
+
+    /// The same after Ctrl-C.
+    fn interrupted(self) -> Ended {
+        signal("INT", &self.child);
+        self.ended()
+    }
+}
+
+/// A client that was served; none where the machine was too crowded for a figure.
+fn served(place: &Place, server: &Server, flags: &[&str]) -> Option<Ended> {
+    let client = place.copycost(&server.line(flags));
+    (!is_crowded(&client)).then(|| client.ends_with(0))
+}
+
+/// Bytes of the whole connection, as both sides tell them.
+fn whole(output: &str) -> [u64; 2] {
+    let line = output.lines().find(|line| line.starts_with("whole connection: ")).unwrap();
+    let words: Vec<&str> = line.split(' ').collect();
+    [words[2], words[5]].map(|word| word.parse().unwrap())
 }
 
 #[test]
-fn two_ends_by_hand_find_each_other_by_the_printed_command() {
+fn a_server_serves_one_client_after_the_other_as_each_asks() {
     let place = Place::new();
-    assert!(TIMES.into_iter().any(|time| two_ends_by_hand(&place, time)), "in none of {TIMES:?}");
-}
-
-/// Whether both ends had a figure.
-fn two_ends_by_hand(place: &Place, time: &str) -> bool {
-    let serve = ["serve", "--send", "sendmsg", "--size", "16KiB", "--threads", "2", "--time", time];
-    let mut server = place.spawn(&serve);
-    let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
-    let first = told.next().unwrap().unwrap();
-    assert!(first.starts_with("listening on 127.0.0.1:"), "{first}");
-    let command = told.next().unwrap().unwrap();
+    let mut server = Server::new(&place, &[]);
+    assert!(server.listening.starts_with("listening on 127.0.0.1:"), "{}", server.listening);
+    let address = server.command[1].clone();
 
     // The port is taken now.
-    let address = command.split(' ').nth(2).unwrap();
     let port = address.rsplit(':').next().unwrap();
     let taken = place.copycost(&["serve", "--port", port]).ends_with(3);
     assert!(taken.complaint().contains(port), "{taken:#?}");
+    assert!(taken.complaint().contains("choose another port"), "{taken:#?}");
 
-    // A stranger with a wrong token is refused, long before it would give up, and the server goes on waiting.
-    let stranger = "00112233445566778899aabbccddeeff";
-    let line = ["connect", address, "--token", stranger, "--threads", "2", "--time", "60s"];
-    let refused = place.copycost(&line).ends_with(2);
-    assert!(refused.complaint().contains("is the token that of this serve"), "{refused:#?}");
-
-    let words: Vec<_> = command.split(' ').skip(1).collect();
-    let client = place.copycost(&words);
-    let server = ended(server, told);
-    if is_crowded(&client) || is_crowded(&server) {
-        return false;
-    }
-    let client = client.ends_with(0);
-    assert!(client.output.starts_with("received "), "{client:#?}");
-    assert!(client.output.contains("2 workers"), "{client:#?}");
-    let server = server.ends_with(0);
-    assert!(server.output.starts_with("sent "), "{server:#?}");
-    assert!(server.output.contains("sendmsg"), "{server:#?}");
-    assert!(server.output.contains("turned away: 1 connection that"), "{server:#?}");
-
-    // It took one client.
-    let gone = place.copycost(&words).ends_with(3);
-    assert!(gone.complaint().contains("each serves one client"), "{gone:#?}");
-
-    // The two windows differ; what passed over the whole connection does not.
-    let whole = |output: &str| {
-        let line = output.lines().find(|line| line.starts_with("whole connection: ")).unwrap();
-        line.split(' ').nth(2).unwrap().parse::<u64>().unwrap()
+    let mut clients = 0;
+    let mut each = |flags: &[&str], cell: &str, workers: &str| {
+        for time in TIMES {
+            clients += 1;
+            let flags = [flags, &["-t", time]].concat();
+            let Some(client) = served(&place, &server, &flags) else { continue };
+            let began = format!("connected to {address}: {cell} for {time}s");
+            assert!(client.output.starts_with(&began), "{began}: {client:#?}");
+            for head in ["    1 s  ", "goodput ", "sent ", "received "] {
+                let has = client.output.lines().any(|line| line.starts_with(head));
+                assert!(has, "{head}: {client:#?}");
+            }
+            for line in client.output.lines().filter(|line| line.contains(" bytes in ")) {
+                assert!(line.contains(workers) && line.contains(" ns a KiB; calls: "), "{line}");
+            }
+            let [sent, received] = whole(&client.output);
+            assert!(sent > 0 && sent == received, "{client:#?}");
+            return client.output;
+        }
+        panic!("{flags:?}: in none of {TIMES:?}");
     };
-    assert!(whole(&client.output) > 0);
-    assert_eq!(whole(&client.output), whole(&server.output));
-    assert!(client.output.contains("this end's own window"), "{client:#?}");
-    true
+    let first = each(
+        &["--send", "sendmsg", "-l", "16KiB", "-P", "2"],
+        "send=sendmsg message_bytes=16384 threads=2",
+        "by 2 workers",
+    );
+    each(
+        &["-R", "--recv", "recvmsg"],
+        "send=send recv=recvmsg message_bytes=4096 threads=1",
+        "by 1 worker,",
+    );
+    // The server tells the same as its clients.
+    server.await_line("client 127.0.0.1:");
+    let told = server.await_line("whole connection: ");
+    if clients == 2 {
+        assert!(first.contains(&told), "{told}: {first}");
+    }
+    let ended = server.interrupted().ends_with(0);
+    assert!(ended.error.contains("2 tests done"), "{ended:#?}");
+}
+
+#[test]
+fn neither_end_needs_an_argument_on_one_machine() {
+    let place = Place::new();
+    for time in TIMES {
+        let mut child = place.spawn(&["serve", "--once"]);
+        let mut told = BufReader::new(child.stdout.take().unwrap()).lines();
+        let Some(first) = told.next() else {
+            let ended = wait(child).ends_with(3);
+            assert!(ended.complaint().contains("Address already in use"), "{ended:#?}");
+            eprintln!("skipped: {}", ended.complaint());
+            return;
+        };
+        assert!(first.unwrap().contains(" for one client; "));
+        assert_eq!(told.next().unwrap().unwrap(), "copycost connect");
+        let client = place.copycost(&["connect", "-t", time]);
+        let rest: Vec<String> = told.map(|line| line.unwrap()).collect();
+        let server = wait(child);
+        if is_crowded(&client) || is_crowded(&server) {
+            continue;
+        }
+        assert!(client.ends_with(0).output.contains("\ngoodput "));
+        server.ends_with(0);
+        assert!(rest.iter().any(|line| line.starts_with("goodput ")), "{rest:?}");
+        return;
+    }
+    panic!("in none of {TIMES:?}");
+}
+
+#[test]
+fn both_ends_write_one_object_of_both_sides() {
+    let place = Place::new();
+    for time in TIMES {
+        let serve = ["serve", "-p", "0", "--once", "--json"];
+        let mut server = place.command(&serve);
+        let mut server = server.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Standard output is the report's.
+        let mut told = BufReader::new(server.stderr.take().unwrap()).lines();
+        let command = told.next().unwrap().unwrap();
+        let mut line: Vec<&str> = command.split(' ').skip(1).collect();
+        line.extend(["--json", "--send", "zerocopy", "-t", time]);
+        let client = place.copycost(&line);
+        let server = server.wait_with_output().unwrap();
+        if is_crowded(&client) || server.status.code() != Some(0) {
+            continue;
+        }
+        let client: Value = serde_json::from_str(&client.ends_with(0).output).unwrap();
+        let text = String::from_utf8(server.stdout).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let server: Value = serde_json::from_str(&text).unwrap();
+        for part in ["cell", "time_ns", "reverse", "figures", "sent", "received"] {
+            assert_eq!(server[part], client[part], "{part}");
+        }
+        for figure in ["goodput_gbps", "sender_cpu_ns_per_kib", "receiver_cpu_ns_per_kib"] {
+            assert!(client["figures"][figure].as_f64().unwrap() > 0.0, "{figure}: {client}");
+        }
+        // Copied once after all, as on every one machine.
+        assert_eq!(client["figures"]["copied_share"], 1.0, "{client}");
+        assert_eq!(
+            client["sent"]["total"]["accepted_bytes"],
+            client["received"]["total"]["received_bytes"]
+        );
+        return;
+    }
+    panic!("in none of {TIMES:?}");
 }
 
 #[test]
 fn a_token_comes_from_a_file_or_standard_input_and_is_not_printed() {
     let place = Place::new();
-    let token = "00112233445566778899aabbccddeeff";
-    place.write("token", &format!("{token}\n"));
-    let meets = |by_file: bool, time: &str| {
-        let serve = ["serve", "--threads", "1", "--time", time, "--token-file", "token"];
-        let mut server = place.spawn(&serve);
-        let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
-        let command = told.nth(1).unwrap().unwrap();
-        assert!(command.contains(" --token-file token ") && !command.contains(token), "{command}");
-        let mut words: Vec<_> = command.split(' ').skip(1).collect();
-        let client = if by_file {
-            place.copycost(&words)
-        } else {
-            *words.iter_mut().find(|word| **word == "token").unwrap() = "-";
-            let mut command = place.command(&words);
-            let file = std::fs::File::open(place.path("token")).unwrap();
-            Ended::of(command.stdin(file).output().unwrap())
-        };
-        let server = ended(server, told);
-        if is_crowded(&client) || is_crowded(&server) {
-            return false;
-        }
-        client.ends_with(0);
-        server.ends_with(0);
-        true
+    place.write("token", &format!("{TOKEN}\n"));
+    let server = Server::new(&place, &["--token-file", "token"]);
+    let command = server.command.join(" ");
+    assert!(command.ends_with(" --token-file token") && !command.contains(TOKEN), "{command}");
+    // A stranger with a wrong token, or with none, is refused at once, and told what to give.
+    let address = server.command[1].clone();
+    let wrong = "ff112233445566778899aabbccddeeff";
+    let refused = place.copycost(&["connect", &address, "--token", wrong]).ends_with(2);
+    assert!(refused.complaint().contains("is the token that of this serve"), "{refused:#?}");
+    let refused = place.copycost(&["connect", &address]).ends_with(2);
+    assert!(refused.complaint().contains("the --token that serve printed"), "{refused:#?}");
+    let by_input = |time: &str| {
+        let line = ["connect", &address, "--token-file", "-", "-t", time];
+        let mut command = place.command(&line);
+        let file = std::fs::File::open(place.path("token")).unwrap();
+        Ended::of(command.stdin(file).output().unwrap())
     };
-    for by_file in [true, false] {
-        assert!(TIMES.into_iter().any(|time| meets(by_file, time)), "in none of {TIMES:?}");
-    }
+    let is_done = |client: Ended| !is_crowded(&client) && client.ends_with(0).code == Some(0);
+    assert!(TIMES.iter().any(|time| served(&place, &server, &["-t", time]).is_some()));
+    assert!(TIMES.iter().any(|time| is_done(by_input(time))));
+    let ended = server.interrupted().ends_with(0);
+    assert!(ended.error.contains("2 connections that did not show the token"), "{ended:#?}");
+    // Logged when they came, too.
+    assert!(ended.error.contains("without the token, the last from 127.0.0.1:"), "{ended:#?}");
 }
 
 #[test]
-fn a_server_that_says_nothing_is_given_up_after_the_clients_own_time() {
+fn whoever_is_interrupted_or_killed_ends_the_test_at_the_other_end() {
     let place = Place::new();
+    let mut server = Server::new(&place, &[]);
+    let spawned = |server: &mut Server| {
+        let client = place.spawn(&server.line(&["-t", "600"]));
+        server.await_line("client ");
+        client
+    };
+    let client = spawned(&mut server);
+    // Another one is told at once, and neither disturbs the first nor waits for it.
+    let busy = place.copycost(&server.line(&[])).ends_with(3);
+    assert!(busy.complaint().contains("is busy: it serves another client"), "{busy:#?}");
+    signal("INT", &client);
+    wait(client).ends_with(130);
+    let mut client = spawned(&mut server);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    let client = spawned(&mut server);
+    let server = server.interrupted().ends_with(130);
+    for part in [
+        "no figure: the client ended the test: the other end was interrupted (Ctrl-C)",
+        "no figure: the client left before the test was over",
+    ] {
+        assert!(server.error.contains(part), "{part}: {server:#?}");
+    }
+    let client = wait(client).ends_with(3);
+    assert!(client.complaint().contains("the other end was interrupted (Ctrl-C)"), "{client:#?}");
+}
+
+#[test]
+fn where_there_is_no_server_the_client_says_what_to_look_at() {
+    let place = Place::new();
+    // Bound by nobody: ports below 1024 are for services, of which none has this one.
+    let nobody = place.copycost(&["connect", "127.0.0.1:1"]).ends_with(3);
+    let why = "start the other end, and check the address and the port";
+    assert!(nobody.complaint().contains(why), "{nobody:#?}");
+    // No name: a part of one has at most 63 characters (RFC 1035), so that nobody is asked.
+    let host = "x".repeat(70);
+    let unknown = place.copycost(&["connect", &host]).ends_with(2);
+    assert!(unknown.complaint().contains("cannot be resolved"), "{unknown:#?}");
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = silent.local_addr().unwrap().to_string();
-    let token = "00112233445566778899aabbccddeeff";
-    let client = ["connect", &address, "--token", token, "--time", "500ms"];
-    let ended = place.copycost(&client).ends_with(3);
-    assert!(ended.complaint().contains("did not answer within 500ms"), "{ended:#?}");
+    let ended = place.copycost(&["connect", &address]).ends_with(3);
+    assert!(ended.complaint().contains("did not answer: is it a copycost serve?"), "{ended:#?}");
+}
+
+#[test]
+fn a_server_is_found_by_name_and_over_ipv6() {
+    let place = Place::new();
+    let server = Server::new(&place, &[]);
+    let port = server.command[1].rsplit(':').next().unwrap().to_owned();
+    let mut hosts = vec!["localhost".to_owned()];
+    if server.listening.contains("[::1]") {
+        hosts.extend(["::1".to_owned(), "[::1]".to_owned()]);
+    } else {
+        eprintln!("skipped: no IPv6 on loopback");
+    }
+    for host in hosts {
+        let is_served = |time: &&str| {
+            let client = place.copycost(&["connect", &host, "-p", &port, "-t", time]);
+            !is_crowded(&client) && client.ends_with(0).output.contains("\ngoodput ")
+        };
+        assert!(TIMES.iter().any(is_served), "{host}");
+    }
+    server.interrupted().ends_with(0);
+}
+
+#[test]
+fn beyond_loopback_the_printed_commands_have_addresses_that_can_be_reached_and_a_token() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("a b")).unwrap();
+    place.write("a b/token", &format!("{TOKEN}\n"));
+    for listen in ["0.0.0.0", "::"] {
+        let alone = ["serve", "--listen", listen, "-p", "0", "--wait", "20ms"];
+        let with_file = [&alone[..], &["--token-file", "a b/token"]].concat();
+        for (line, token) in [(&alone[..], "--token "), (&with_file, "--token-file 'a b/token'")] {
+            let ended = place.copycost(line).ends_with(3);
+            if ended.error.contains("boot with IPv6") || ended.error.contains("ip address") {
+                eprintln!("skipped: {}", ended.error);
+                continue;
+            }
+            let commands: Vec<_> =
+                ended.output.lines().filter(|line| line.starts_with("copycost ")).collect();
+            assert!(!commands.is_empty(), "{ended:#?}");
+            for command in commands {
+                let address = command.split(' ').nth(2).unwrap();
+                assert!(
+                    !address.starts_with("0.0.0.0") && !address.starts_with("[::]"),
+                    "{command}"
+                );
+                assert!(command.contains(token), "{command}");
+            }
+            assert!(ended.error.contains("! listening beyond loopback"), "{ended:?}");
+            assert!(ended.error.contains("no client came within 20ms"), "{ended:?}");
+        }
+    }
 }

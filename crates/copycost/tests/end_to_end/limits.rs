@@ -92,14 +92,16 @@ fn a_report_is_painted_on_the_only_thread_that_there_is() {
 #[test]
 fn both_ends_by_hand_say_so_too() {
     let Some(limited) = Limited::new(2) else { return };
-    let mut serve = limited.command(ALONE, &["serve", "--time", "50ms", "--threads", "1"]);
+    let mut serve = limited.command(ALONE, &["serve", "--once", "-p", "0"]);
     let mut server = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(server.stdout.take().unwrap()).lines();
     let command = told.nth(1).unwrap().unwrap();
-    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    let mut words: Vec<&str> = command.split(' ').skip(1).collect();
+    words.extend(["-t", "50ms"]);
     // The client may have as many as it likes: it is the same user's, and the server's limit is the server's.
     let client = limited.copycost("--nproc=100", &words).ends_with(3);
-    assert!(client.complaint().contains("ended before it sent a byte"), "{client:#?}");
+    // What refuses the server is told here too.
+    assert!(client.complaint().contains("ended the test: starting worker 0"), "{client:#?}");
     assert!(!assert_told(Ended::of(server.wait_with_output().unwrap()), "serve"));
 }
 

@@ -25,4 +25,5 @@ mod sink;
 mod sudo;
 mod table;
 mod terminal;
+mod verify;
 mod veth;

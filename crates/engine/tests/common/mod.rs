@@ -7,6 +7,8 @@
 )]
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod by_hand;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::net::{Ipv4Addr, SocketAddr};

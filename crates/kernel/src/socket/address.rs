@@ -118,6 +118,25 @@ impl RawAddress {
         ((&raw mut self.storage).cast(), &raw mut self.length)
     }
 
+    /// A copy of an address that the kernel or the C library made.
+    ///
+    /// # Safety
+    ///
+    /// `from` points to a live `sockaddr` of the size that its family has.
+    pub(super) unsafe fn copied(from: *const libc::sockaddr) -> Self {
+        let mut raw = Self::empty();
+        // SAFETY: the caller vouches for a live sockaddr, whose family every one of them begins with.
+        let length = match libc::c_int::from(unsafe { (*from).sa_family }) {
+            libc::AF_INET => size_of::<libc::sockaddr_in>(),
+            libc::AF_INET6 => size_of::<libc::sockaddr_in6>(),
+            _ => size_of::<libc::sa_family_t>(),
+        };
+        // SAFETY: the caller vouches for so many bytes, and sockaddr_storage is at least as long.
+        unsafe { from.cast::<u8>().copy_to((&raw mut raw.storage).cast(), length) };
+        raw.length = libc::socklen_t::try_from(length).unwrap_or(0);
+        raw
+    }
+
     /// The address of a unix socket; EAFNOSUPPORT for one of another family, or one with another kind of name.
     pub(super) fn decode_unix(&self) -> Result<Address, Errno> {
         let refused = Err(Errno(libc::EAFNOSUPPORT));
