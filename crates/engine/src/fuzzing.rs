@@ -15,16 +15,17 @@ use serde::de::DeserializeOwned;
 
 use crate::by_hand::{read_token, token_text};
 use crate::meeting::read_greeting;
+use crate::nic;
 use crate::protocol::{GREETING_BYTES, Order, Reply, Token};
 
 #[cfg(test)]
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
 
-/// The first byte says what the rest is: an order, a reply, a greeting with the token that is awaited, or a token as text.
+/// The first byte says what the rest is: an order, a reply, a greeting with the token that is awaited, a token as text, or facts of a device.
 pub fn protocol(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
-    match kind % 4 {
+    match kind % 5 {
         0 => {
             if let Some(Order::Run(times)) = read::<Order>(rest) {
                 let moments = times.moments(0);
@@ -36,10 +37,18 @@ pub fn protocol(bytes: &[u8]) {
             read::<Reply>(rest);
         }
         2 => greeting(rest),
-        _ => {
+        3 => {
             let Ok(text) = std::str::from_utf8(rest) else { return };
             if let Ok(token) = read_token(text) {
                 assert_eq!(token_text(&token), text.trim().to_ascii_lowercase());
+            }
+        }
+        _ => {
+            let Ok(text) = std::str::from_utf8(rest) else { return };
+            if let Ok(facts) = nic::from_line(text) {
+                let line = nic::to_line(&facts).unwrap();
+                assert!(!line.contains('\n'));
+                assert_eq!(nic::from_line(&line), Ok(facts));
             }
         }
     }
