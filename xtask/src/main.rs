@@ -14,6 +14,7 @@ mod packages;
 mod page;
 mod passed;
 mod side_by_side;
+mod slurm;
 mod unused;
 mod vm;
 
@@ -27,7 +28,7 @@ struct Task {
     run: fn(&[String]) -> Result<String, String>,
 }
 
-const TASKS: [Task; 12] = [
+const TASKS: [Task; 13] = [
     Task {
         name: "bpf",
         arguments: "[--check [--rebuild]]",
@@ -87,6 +88,12 @@ const TASKS: [Task; 12] = [
         arguments: "[PAIRS [COMPARISON...]]",
         purpose: "compare goodput with that of iperf3, nuttcp and sockperf, in turn (needs them)",
         run: side_by_side::run,
+    },
+    Task {
+        name: "slurm",
+        arguments: "[--program FILE]",
+        purpose: "submit docs/fleet/slurm.sbatch to a Slurm of its own on this machine, and check runs and table (root, slurm-wlm, munge, DuckDB)",
+        run: slurm::check,
     },
     Task {
         name: "unused",

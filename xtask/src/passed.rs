@@ -52,12 +52,17 @@ const READING: &[&str] = &[
     "crates/report/src",
 ];
 
-const GATES: [Gate; 3] = [
+/// What a scheduler is given, and what reckons its runs anew.
+const FLEET: &[&str] =
+    &["docs/fleet/slurm.sbatch", "docs/queries.sql", "xtask/fleet.py", "xtask/src/slurm.rs"];
+
+const GATES: [Gate; 4] = [
     Gate {
         name: "campaign",
         covers: &[BUILD, TRIAL, READING, &["xtask/src/campaign", "xtask/src/campaign.rs"]],
     },
     Gate { name: "killed-runs", covers: &[BUILD, TRIAL, &["xtask/src/killed_runs.rs"]] },
+    Gate { name: "slurm", covers: &[BUILD, TRIAL, FLEET] },
     Gate { name: "vm", covers: &[BUILD, TRIAL, LAWS, &["xtask/src/vm", "xtask/src/vm.rs"]] },
 ];
 
@@ -247,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_gate_that_is_not_known_is_refused_with_those_that_are() {
-        assert!(run(&["nobody".to_owned()]).unwrap_err().contains("killed-runs and vm"));
+        assert!(run(&["nobody".to_owned()]).unwrap_err().contains("killed-runs and slurm and vm"));
         assert!(run(&[]).unwrap_err().contains("name a gate"));
     }
 }

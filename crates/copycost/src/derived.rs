@@ -420,6 +420,17 @@ pub(crate) fn find_to_resume(named: &Path, owner: Owner) -> Result<RunDirectory,
     Ok(RunDirectory::open_to_resume(&meant(Some(named))?, owner)?)
 }
 
+/// The run that began in a directory, to go on with it; none where there is no run, or nothing at all.
+///
+/// # Errors
+/// It is no directory, or cannot be read.
+pub(crate) fn find_begun(named: &Path, owner: Owner) -> Result<Option<RunDirectory>, Stop> {
+    match RunDirectory::open_to_resume(named, owner) {
+        Err(JournalError::Missing(_)) => Ok(None),
+        found => Ok(Some(found?)),
+    }
+}
+
 /// Which directory a name means, or none: `latest` is the one under [`RUNS`], unless there is another.
 fn meant(named: Option<&Path>) -> Result<PathBuf, Stop> {
     let latest = || Path::new(RUNS).join(journal::LATEST);

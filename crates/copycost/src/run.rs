@@ -32,6 +32,9 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     let wait_quiet = arguments.wait_quiet.as_deref().map(|text| time("wait-quiet", text));
     let wait_quiet = wait_quiet.transpose()?;
 
+    if let Some(directory) = request.ended(arguments)? {
+        return report_ended(arguments, directory);
+    }
     let mut engine = start_engine()?;
     let refusals = &Refusals::find(&engine, plan)?;
     let forecast = &study::forecast(plan, host.usable_cpus.len(), |cell| refusals.has(cell));
@@ -72,9 +75,10 @@ struct Request {
 impl Request {
     fn parse(arguments: &RunArguments) -> Result<Self, Stop> {
         let owner = derived::caller();
-        let resumed = match &arguments.resume {
-            Some(path) => Some(derived::find_to_resume(path, owner)?),
-            None => None,
+        let resumed = match (&arguments.resume, &arguments.out) {
+            (Some(path), _) => Some(derived::find_to_resume(path, owner)?),
+            (None, Some(path)) if arguments.or_resume => derived::find_begun(path, owner)?,
+            (None, _) => None,
         };
         if let Some(directory) = &resumed
             && directory.is_imported()?
@@ -96,7 +100,8 @@ impl Request {
             flags: &arguments.flags,
             label: arguments.label.as_deref(),
         };
-        let plan = request.plan(kept.clone())?;
+        // With --or-resume it is the command that began the run, and tells all of the plan again.
+        let plan = request.plan(kept.clone().filter(|_| !arguments.or_resume))?;
         let host = engine::host::facts();
         if let Some(page) = host.page_bytes.value() {
             check_messages(&plan, *page)?;
@@ -108,6 +113,22 @@ impl Request {
             differs.map_err(|differs| Stop::Usage(differs.to_string()))?;
         }
         Ok(Self { plan, host, owner, resumed })
+    }
+
+    /// The run of `--or-resume` where it ended by itself and nothing else is asked for now.
+    fn ended(&self, arguments: &RunArguments) -> Result<Option<&RunDirectory>, Stop> {
+        let asked = arguments.or_resume && !arguments.dry_run;
+        let Some(directory) = self.resumed.as_ref().filter(|_| asked) else { return Ok(None) };
+        let by_itself = match directory.finish()? {
+            Some(FinishReason::Precise | FinishReason::Rounds | FinishReason::Time) => true,
+            Some(FinishReason::Interrupted | FinishReason::Failed) | None => false,
+        };
+        if !by_itself {
+            return Ok(None);
+        }
+        // Only the label may be another one.
+        let kept = Plan { label: self.plan.label.clone(), ..directory.read_plan()? };
+        Ok((kept == self.plan).then_some(directory))
     }
 
     /// The run directory, new or gone on with.
@@ -133,6 +154,18 @@ impl Request {
             (stop, _) => stop,
         }
     }
+}
+
+/// Shows what came of a run that had ended before.
+fn report_ended(arguments: &RunArguments, directory: &RunDirectory) -> Result<(), Stop> {
+    if !arguments.quiet {
+        let name = directory.path().display();
+        tell(&format!(
+            "the run in {name} has ended, and nothing is measured; with more time or rounds it goes on: copycost run --resume {name}"
+        ));
+    }
+    let figures = Figures::asked(arguments.json, arguments.verbose);
+    derived::present(directory, figures, arguments.columns)?.judge(directory, arguments.strict)
 }
 
 /// An engine of this very program, which stops at Ctrl-C and SIGTERM.

@@ -31,8 +31,9 @@ pub fn main() -> ExitCode {
         Ok(output) => output,
         Err(error) => return complain(&error.to_string()),
     };
-    // Ctrl-C is for the engine, which lets its ends finish; an end dies with its engine all the same.
-    let alone = process::own_process_group()
+    // Ctrl-C and SIGTERM are for the engine, which lets its ends finish; an end dies with its engine all the same.
+    let alone = kernel::signal::leave_requests_to_parent()
+        .and_then(|()| process::own_process_group())
         .and_then(|()| process::die_with_parent(SIGKILL))
         .and_then(|()| kernel::clock::set_timer_slack_ns(1));
     if let Err(error) = alone {

@@ -15,23 +15,32 @@ use serde::de::DeserializeOwned;
 
 use crate::by_hand::{read_line, read_token, token_text};
 use crate::meeting::read_greeting;
+use crate::nic;
 use crate::protocol::{GREETING_BYTES, Order, Reply, Token};
 
 #[cfg(test)]
 #[path = "../../../fuzz/replay.rs"]
 mod replay;
 
-/// The first byte says what the rest is: an order, a reply, a greeting with the token that is awaited, a token as text, or a line
-/// between ends by hand.
+/// The first byte says what the rest is: an order, a reply, a greeting with the token that is awaited, a token as text, a line
+/// between ends by hand, or facts of a device.
 pub fn protocol(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     match kind % 4 {
-        // Beside the others of its remainder.
-        3 if *kind >= 252 => {
+        // Beside the others of their remainder.
+        3 if *kind == 255 => {
             if let Ok(line) = read_line(rest) {
                 let written = serde_json::to_vec(&line).unwrap();
                 assert!(!written.contains(&b'\n'));
                 assert_eq!(read_line(&written), Ok(line));
+            }
+        }
+        3 if *kind == 251 => {
+            let Ok(text) = std::str::from_utf8(rest) else { return };
+            if let Ok(facts) = nic::from_line(text) {
+                let line = nic::to_line(&facts).unwrap();
+                assert!(!line.contains('\n'));
+                assert_eq!(nic::from_line(&line), Ok(facts));
             }
         }
         0 => {

@@ -25,6 +25,7 @@ mod interrupts;
 mod links;
 mod load;
 mod meeting;
+pub mod nic;
 pub mod order;
 mod placement;
 pub mod probe;

@@ -41,6 +41,15 @@ impl Folder {
         }
     }
 
+    /// Makes a directory in this one that was not there, and opens it.
+    pub(crate) fn make(&self, name: &str) -> Result<Self, JournalError> {
+        match mkdirat(&self.descriptor, name, DIRECTORY) {
+            Ok(()) => self.within(name, false),
+            Err(rustix::io::Errno::EXIST) => Err(JournalError::Exists(self.path.join(name))),
+            Err(why) => Err(JournalError::writing(&self.path.join(name), why.into())),
+        }
+    }
+
     /// Opens a directory in this one; `makes` it if it is missing.
     pub(crate) fn within(&self, name: &str, makes: bool) -> Result<Self, JournalError> {
         let path = self.path.join(name);

@@ -12,7 +12,7 @@ use std::sync::{Arc, Once};
 
 use model::Plan;
 use model::host::Host;
-use model::record::Record;
+use model::record::{FinishReason, Record};
 
 use crate::error::JournalError;
 use crate::folder::Folder;
@@ -97,7 +97,8 @@ impl RunDirectory {
         told(owner, begin())
     }
 
-    /// Begins a run in `parent/name`, or in `parent/name-2` and so on where another run of the same second has it.
+    /// Begins a run in `parent/name`, or in `parent/name-2` and so on where another run of the same second has it. Whoever makes the
+    /// directory has it: of several machines on one disk too, where a lock may be seen by its own machine alone.
     ///
     /// # Errors
     /// As [`RunDirectory::begin`].
@@ -109,7 +110,7 @@ impl RunDirectory {
         let begin = |name: &str| {
             let _rights = Rights::take(owner)?;
             make_directories(parent)?;
-            let folder = Folder::open(parent, owner.is_none())?.within(name, true)?;
+            let folder = Folder::open(parent, owner.is_none())?.make(name)?;
             let run = Self::of(folder, &parent.join(name), owner);
             let writer = run.begin_journal()?;
             Ok((run, writer))
@@ -345,6 +346,28 @@ impl RunDirectory {
             Err(JournalError::Missing(_)) => Ok(false),
             Err(why) => Err(why),
         }
+    }
+
+    /// Why the run ended, where the last thing that was recorded is its end.
+    ///
+    /// # Errors
+    /// The journal is damaged or unreadable; one that is missing tells of no end.
+    pub fn finish(&self) -> Result<Option<FinishReason>, JournalError> {
+        let mut records = match self.read_journal() {
+            Ok(reader) => reader,
+            Err(JournalError::Missing(_)) => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        records.try_fold(None, |_, record| match record? {
+            Record::Finish(finish) => Ok(Some(finish.reason)),
+            Record::Segment(_)
+            | Record::Round(_)
+            | Record::Trial(_)
+            | Record::Audit(_)
+            | Record::AuditRefused(_)
+            | Record::Ceiling(_)
+            | Record::Imported(_) => Ok(None),
+        })
     }
 
     /// Whether another program measured it, so that it cannot be gone on with: a table's record follows its first segment's.

@@ -69,6 +69,12 @@ pub fn netlink(bytes: &[u8]) {
             let index = datagram.get(20..24).expect("a link has its index");
             assert_eq!(device.index.to_ne_bytes(), *index);
         }
+        Ok(netlink::Answer::Message(RouteNetlinkMessage::NewRoute(route))) => {
+            if let Some(index) = netlink::leaves_by(&route) {
+                let told = datagram.windows(4).any(|bytes| bytes == index.to_ne_bytes());
+                assert!(told, "a device comes from the bytes");
+            }
+        }
         Ok(netlink::Answer::Message(_) | netlink::Answer::Done) => {
             assert_eq!(datagram.get(8..12), Some(&sequence.to_ne_bytes()[..]));
         }

@@ -28,6 +28,7 @@ pub mod limits;
 pub mod machine;
 pub mod netlink;
 pub mod netns;
+pub mod nic;
 pub mod offloads;
 pub mod packet_socket;
 pub mod packet_taps;

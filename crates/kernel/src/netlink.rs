@@ -15,6 +15,7 @@ use netlink_packet_route::link::{
     InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 
@@ -74,14 +75,57 @@ impl Netlink {
     ///
     /// EPERM where the namespace may not be entered, EMFILE.
     pub fn inside(namespace: &Namespace) -> Result<Self, CallError> {
+        namespace.run(Self::here)?
+    }
+
+    /// The same in the calling thread's own namespace.
+    ///
+    /// # Errors
+    ///
+    /// EMFILE.
+    pub fn here() -> Result<Self, CallError> {
         let open = || -> io::Result<netlink_sys::Socket> {
             let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
             socket.bind_auto()?;
             socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
             Ok(socket)
         };
-        let socket = namespace.run(open)?.map_err(|error| failed("open", &error))?;
+        let socket = open().map_err(|error| failed("open", &error))?;
         Ok(Self { socket, sequence: 0 })
+    }
+
+    /// The name of the device by which packets to an address leave: loopback for an address of this machine.
+    ///
+    /// # Errors
+    ///
+    /// ENETUNREACH where no route leads there.
+    pub fn device_towards(&mut self, address: IpAddr) -> Result<String, CallError> {
+        let what = format!("route to {address}");
+        let no_answer = |to: &str| CallError {
+            call: "rtnetlink",
+            argument: format!("{what}: no answer to {to}"),
+            errno: Errno(libc::EPROTO),
+        };
+        let mut ask = RouteMessage::default();
+        ask.header.address_family = family(address);
+        ask.header.destination_prefix_length = if address.is_ipv4() { 32 } else { 128 };
+        ask.attributes = vec![RouteAttribute::Destination(match address {
+            IpAddr::V4(address) => RouteAddress::Inet(address),
+            IpAddr::V6(address) => RouteAddress::Inet6(address),
+        })];
+        let route = match self.exchange(RouteNetlinkMessage::GetRoute(ask), 0, what.as_str())? {
+            Some(RouteNetlinkMessage::NewRoute(route)) => route,
+            Some(_) | None => return Err(no_answer("RTM_GETROUTE")),
+        };
+        let index = leaves_by(&route).ok_or_else(|| no_answer("RTM_GETROUTE with a device"))?;
+        let mut ask = LinkMessage::default();
+        ask.header.index = index;
+        match self.exchange(RouteNetlinkMessage::GetLink(ask), 0, what.as_str())? {
+            Some(RouteNetlinkMessage::NewLink(link)) => {
+                name_of(&link).ok_or_else(|| no_answer("RTM_GETLINK with a name"))
+            }
+            Some(_) | None => Err(no_answer("RTM_GETLINK")),
+        }
     }
 
     /// Makes a veth pair: `near` in this namespace, `far` in the other. Both are down.
@@ -307,6 +351,19 @@ pub(crate) fn told(link: LinkMessage) -> Device {
         }
     }
     device
+}
+
+/// The number of the device by which a route leaves.
+pub(crate) fn leaves_by(route: &RouteMessage) -> Option<u32> {
+    route.attributes.iter().find_map(|attribute| {
+        if let RouteAttribute::Oif(index) = attribute { Some(*index) } else { None }
+    })
+}
+
+fn name_of(link: &LinkMessage) -> Option<String> {
+    link.attributes.iter().find_map(|attribute| {
+        if let LinkAttribute::IfName(name) = attribute { Some(name.clone()) } else { None }
+    })
 }
 
 fn attributes(device: NewDevice<'_>) -> Vec<LinkAttribute> {

@@ -1,4 +1,4 @@
-//! What a device takes over from the protocol stack, by ethtool's ioctl (`linux/ethtool.h`).
+//! What a device takes over from the protocol stack, and who drives it, by ethtool's ioctl (`linux/ethtool.h`).
 
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
@@ -21,9 +21,23 @@ pub enum Offload {
     /// reference: segments that it makes are new packets (`skb_segment`, net/core/skbuff.c), and others it makes linear
     /// (`skb_needs_linearize`, net/core/dev.c).
     ScatterGather,
+    /// Checksums of received packets.
+    ReceiveChecksum,
+    /// Checksums of sent packets.
+    TransmitChecksum,
 }
 
 impl Offload {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Tso,
+        Self::Gso,
+        Self::Gro,
+        Self::ScatterGather,
+        Self::ReceiveChecksum,
+        Self::TransmitChecksum,
+    ];
+
     /// As `ethtool -K` calls it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -31,20 +45,24 @@ impl Offload {
             Self::Gso => "gso",
             Self::Gro => "gro",
             Self::ScatterGather => "sg",
+            Self::ReceiveChecksum => "rx",
+            Self::TransmitChecksum => "tx",
         }
     }
 
-    /// `ETHTOOL_GTSO`, `ETHTOOL_GGSO`, `ETHTOOL_GGRO`, `ETHTOOL_GSG`.
+    /// `ETHTOOL_GTSO`, `ETHTOOL_GGSO`, `ETHTOOL_GGRO`, `ETHTOOL_GSG`, `ETHTOOL_GRXCSUM`, `ETHTOOL_GTXCSUM`.
     const fn asked_by(self) -> u32 {
         match self {
             Self::Tso => 0x1e,
             Self::Gso => 0x23,
             Self::Gro => 0x2b,
             Self::ScatterGather => 0x18,
+            Self::ReceiveChecksum => 0x14,
+            Self::TransmitChecksum => 0x16,
         }
     }
 
-    /// `ETHTOOL_STSO`, `ETHTOOL_SGSO`, `ETHTOOL_SGRO`, `ETHTOOL_SSG`: each follows its question.
+    /// `ETHTOOL_STSO` and so on: each follows its question.
     const fn set_by(self) -> u32 {
         self.asked_by() + 1
     }
@@ -78,11 +96,24 @@ struct FeatureBlock {
     never_changed: u32,
 }
 
+/// `struct ethtool_drvinfo`: who drives a device.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Driver {
+    command: u32,
+    name: [u8; 32],
+    /// Versions, the place on a bus, and how much of what else there is.
+    others: [u8; 160],
+}
+
 /// The argument of an ethtool command: plain numbers, all of which the kernel may write.
 trait Asked {}
 impl Asked for Value {}
 impl Asked for Features {}
+impl Asked for Driver {}
 
+/// `ETHTOOL_GDRVINFO`.
+const GET_DRIVER: u32 = 0x03;
 /// `ETHTOOL_GFEATURES`.
 const GET_FEATURES: u32 = 0x3a;
 /// `NETIF_F_SG_BIT`, the first of them (linux/netdev_features.h). `ETHTOOL_GSG` answers also yes for a device that could chain packets
@@ -129,12 +160,24 @@ impl Offloads {
         if offload == Offload::ScatterGather {
             let block = FeatureBlock::default();
             let mut features = Features { command: GET_FEATURES, blocks: 2, of: [block, block] };
-            self.call(device, offload, &mut features)?;
+            self.call(device, offload.name(), &mut features)?;
             return Ok(features.of[0].active & GATHERS != 0);
         }
         let mut value = Value { command: offload.asked_by(), setting: 0 };
-        self.call(device, offload, &mut value)?;
+        self.call(device, offload.name(), &mut value)?;
         Ok(value.setting != 0)
+    }
+
+    /// The driver of a device, such as `mlx5_core`; of a virtual one the kind, such as `veth`.
+    ///
+    /// # Errors
+    ///
+    /// ENODEV; EOPNOTSUPP where it has none, as loopback.
+    pub fn driver(&self, device: &str) -> Result<String, CallError> {
+        let mut driver = Driver { command: GET_DRIVER, name: [0; 32], others: [0; 160] };
+        self.call(device, "driver", &mut driver)?;
+        let name = driver.name.split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(name).into_owned())
     }
 
     /// Sets whether a device does this work, and answers what it does now: the kernel may leave it as it is without an
@@ -145,18 +188,13 @@ impl Offloads {
     /// EPERM without CAP_NET_ADMIN, EOPNOTSUPP where the device cannot change it, ENODEV.
     pub fn set(&self, device: &str, offload: Offload, on: bool) -> Result<bool, CallError> {
         let mut value = Value { command: offload.set_by(), setting: u32::from(on) };
-        self.call(device, offload, &mut value)?;
+        self.call(device, offload.name(), &mut value)?;
         self.get(device, offload)
     }
 
     /// `asked` is what the command in its first word takes and answers.
-    fn call<T: Asked>(
-        &self,
-        device: &str,
-        offload: Offload,
-        asked: &mut T,
-    ) -> Result<(), CallError> {
-        let argument = format!("SIOCETHTOOL {} of {device}", offload.name());
+    fn call<T: Asked>(&self, device: &str, what: &str, asked: &mut T) -> Result<(), CallError> {
+        let argument = format!("SIOCETHTOOL {what} of {device}");
         // SAFETY: ifreq is plain bytes for which all zeros is valid.
         let mut request: libc::ifreq = unsafe { mem::zeroed() };
         // The last byte stays zero, as the kernel wants it.

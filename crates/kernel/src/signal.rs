@@ -11,6 +11,10 @@ use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use crate::clock::monotonic_ns;
 use crate::error::{CallError, Errno};
 
+/// The signals that ask to stop.
+const REQUESTS: [(libc::c_int, &str); 3] =
+    [(libc::SIGINT, "SIGINT"), (libc::SIGTERM, "SIGTERM"), (libc::SIGHUP, "SIGHUP")];
+
 /// The last signal that came, 0 before.
 static REQUESTED: AtomicI32 = AtomicI32::new(0);
 /// The pipe's writing end, −1 before it is installed. It stays open for the process's life.
@@ -51,9 +55,7 @@ impl Interrupts {
         WRITER.store(writer.into_raw_fd(), Ordering::SeqCst);
         let reader = reader.into_raw_fd();
         *installed = Some(reader);
-        for (signal, name) in
-            [(libc::SIGINT, "SIGINT"), (libc::SIGTERM, "SIGTERM"), (libc::SIGHUP, "SIGHUP")]
-        {
+        for (signal, name) in REQUESTS {
             handle(signal, name)?;
         }
         Ok(Self { reader })
@@ -109,6 +111,23 @@ pub fn continuations() -> u32 {
 /// The handler: one atomic.
 extern "C" fn note_continuation(_: libc::c_int) {
     CONTINUED.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Leaves requests to stop to whoever started this process: SIGINT, SIGTERM and SIGHUP are ignored from now on. What ends a service or
+/// a job sends them to each of its processes (systemd's `KillMode=control-group`, Slurm's time limit), so that a child would be
+/// gone before its parent could let it finish.
+///
+/// # Errors
+///
+/// None in practice: the signals are ones that may be ignored.
+pub fn leave_requests_to_parent() -> Result<(), CallError> {
+    for (signal, name) in REQUESTS {
+        // SAFETY: SIG_IGN runs no code of ours.
+        if unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_ERR {
+            return Err(CallError::last("signal", name));
+        }
+    }
+    Ok(())
 }
 
 fn nonblocking_pipe() -> Result<(OwnedFd, OwnedFd), CallError> {

@@ -145,6 +145,49 @@ fn offloads_are_set_and_read_back() {
     assert_eq!(offloads.get("lo", Offload::ScatterGather), Ok(true));
     assert!(offloads.get("recv0", Offload::Gro).is_err(), "that one is in the other namespace");
     assert!(offloads.get("a name that is too long", Offload::Gro).is_err());
+    for offload in Offload::ALL {
+        assert!(offloads.get("send0", offload).is_ok(), "{offload:?}");
+    }
+    assert_eq!(offloads.driver("send0").as_deref(), Ok("veth"));
+    assert!(offloads.driver("recv0").is_err());
+}
+
+#[test]
+fn a_route_leads_over_the_pair_to_its_other_end_and_over_loopback_to_its_own() {
+    if is_skipped() {
+        return;
+    }
+    for addresses in ["10.9.8.1 10.9.8.2 10.9.7.1", "fd00:9::1 fd00:9::2 fd00:8::1"] {
+        let mut ends = pair(None);
+        let [own, peer, nowhere] = {
+            let mut all = addresses.split(' ').map(|address| address.parse::<IpAddr>().unwrap());
+            [(); 3].map(|()| all.next().unwrap())
+        };
+        let prefix = if own.is_ipv4() { 24 } else { 64 };
+        for ((_, netlink), (name, address)) in
+            ends.iter_mut().zip([("send0", own), ("recv0", peer)])
+        {
+            // The route to an address of its own is made with the address, where loopback is up by then.
+            for name in ["lo", name] {
+                let device = netlink.device(name).unwrap();
+                netlink.set_up(device.index).unwrap();
+            }
+            let device = netlink.device(name).unwrap();
+            netlink.add_address(device.index, address, prefix).unwrap();
+        }
+        let netlink = &mut ends[0].1;
+        assert_eq!(netlink.device_towards(peer).as_deref(), Ok("send0"));
+        assert_eq!(netlink.device_towards(own).as_deref(), Ok("lo"));
+        // ENETUNREACH has this number on every Linux architecture.
+        assert_eq!(netlink.device_towards(nowhere).unwrap_err().errno.0, 101);
+    }
+}
+
+#[test]
+fn an_address_of_this_machine_is_reached_over_loopback() {
+    let mut netlink = Netlink::here().unwrap();
+    let found = netlink.device_towards("127.0.0.1".parse().unwrap());
+    assert_eq!(found.as_deref(), Ok("lo"));
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub mod message;
 mod missing;
 pub mod names;
 pub mod nearest;
+pub mod nic;
 pub mod placement;
 pub mod plan;
 mod plan_file;

@@ -79,3 +79,4 @@ pub use trials_csv::{TrialRows, TrialsCsv, trial_columns, write_trials};
 pub use words::changes::{apart, got_worse};
 pub use words::laws::{law_because, law_title};
 pub use words::marks::void_because;
+pub use words::nic::nic_line;

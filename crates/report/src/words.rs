@@ -12,6 +12,7 @@ pub(crate) mod laws;
 mod links;
 pub(crate) mod load;
 pub(crate) mod marks;
+pub(crate) mod nic;
 pub(crate) mod own_table;
 mod reasons;
 mod recommendation;

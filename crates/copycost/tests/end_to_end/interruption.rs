@@ -4,7 +4,9 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Child;
 
-use crate::common::{Ended, PATIENCE, Place, eventually, run_facts, signal, trials};
+use crate::common::{
+    Ended, PATIENCE, Place, eventually, run_facts, signal, signal_process, trials,
+};
 
 /// Longer than any test waits for it, so that it is always interrupted.
 pub(crate) const ENDLESS: &[&str] = &[
@@ -101,6 +103,87 @@ fn a_killed_run_goes_on_and_keeps_every_trial() {
     let facts = run_facts(&run);
     assert_eq!((&facts["segments"], &facts["finish"]), (&2.into(), &"rounds".into()));
     assert_eq!(facts["rounds"], rounds);
+}
+
+#[test]
+fn one_command_begins_a_run_goes_on_with_it_and_reports_it_when_it_has_ended() {
+    if is_ignored(15) {
+        eprintln!("skipped: SIGTERM is ignored by whoever started this test");
+        return;
+    }
+    let place = Place::new();
+    let run = place.path("run");
+    let or_resume = [ENDLESS, &["--or-resume", "--quiet", "--label", "node7"]].concat();
+    let mut before = Vec::new();
+    for segment in 1..=2 {
+        let least = before.len() + 2;
+        let child = place.spawn(&or_resume);
+        eventually("two more trials", measured(&run, least));
+        signal("TERM", &child);
+        wait(child).ends_with(130);
+        let after = trials(&run);
+        assert_eq!(after[..before.len()], before[..], "a trial was lost");
+        let facts = run_facts(&run);
+        assert_eq!((&facts["segments"], &facts["label"]), (&segment.into(), &"node7".into()));
+        before = after;
+    }
+    // Another plan is no reason to begin again over what is there.
+    let mut other = or_resume.clone();
+    let sizes = other.iter().position(|word| *word == "512,16KiB").unwrap();
+    other[sizes] = "512,32KiB";
+    let refused = place.copycost(&other).ends_with(2);
+    assert!(refused.complaint().contains("differs from the run's"), "{refused:#?}");
+
+    // With rounds that are done it ends, and is done for good.
+    let rounds = (before.len() / 4 + 2).to_string();
+    let mut last = or_resume.clone();
+    let place_of_rounds = last.iter().position(|word| *word == "100000").unwrap();
+    last[place_of_rounds] = &rounds;
+    place.copycost(&last).ends_with(0);
+    let journal = std::fs::read(run.join("journal.jsonl")).unwrap();
+    assert_eq!(run_facts(&run)["finish"], "rounds");
+    std::fs::remove_file(run.join("report.html")).unwrap();
+    last.retain(|word| *word != "--quiet");
+    let again = place.copycost(&last).ends_with(0);
+    assert!(again.error.contains("has ended, and nothing is measured"), "{again:#?}");
+    assert!(again.output.contains("report.html") && run.join("report.html").is_file());
+    assert_eq!(std::fs::read(run.join("journal.jsonl")).unwrap(), journal);
+}
+
+#[test]
+fn what_asks_every_process_of_a_job_to_stop_asks_the_engine_alone() {
+    let place = Place::new();
+    let run = place.path("run");
+    let child = place.spawn(ENDLESS);
+    eventually("a trial", measured(&run, 1));
+    let mut signalled = std::collections::BTreeSet::new();
+    let least = trials(&run).len() + 8;
+    eventually("eight more trials", || {
+        for end in ends_of(child.id()) {
+            signal_process("TERM", end);
+            signalled.insert(end);
+        }
+        trials(&run).len() >= least
+    });
+    signal("KILL", &child);
+    wait(child);
+    assert!(signalled.len() >= 2, "{signalled:?}");
+    let failed: Vec<String> =
+        trials(&run).iter().filter(|line| line.contains("died")).map(ToString::to_string).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+/// The ends of an engine that live and have begun: each leads a group of its own by then.
+fn ends_of(engine: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let is_end = |id: &u32| {
+        // Behind the name in parentheses stand state, parent and group (proc(5)).
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+        let words: Vec<&str> = after.split_whitespace().skip(1).take(2).collect();
+        words == [engine.to_string(), id.to_string()]
+    };
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_end).collect()
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod by_hand;
 mod common;
 mod compare;
 mod experiment;
+mod fleet;
 mod full_disk;
 mod import;
 mod interruption;

@@ -1,6 +1,8 @@
 //! What processes that were killed left in a run directory: beginnings without a record, files half-written.
 
 use std::ffi::{OsStr, OsString};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::LazyLock;
 
 use model::Plan;
 use model::host::Host;
@@ -44,13 +46,18 @@ impl RunDirectory {
     }
 }
 
-/// Hidden, beside its target so that a rename stays within one file system, and of this process alone.
+/// Hidden, beside its target so that a rename stays within one file system, and of this process alone: `latest` may be replaced by
+/// several machines at once on a disk that they share, and by processes that have one number, each in a container of its own.
 pub(super) fn temporary_name(name: &OsStr) -> OsString {
     let mut temporary = OsString::from(".");
     temporary.push(name);
-    temporary.push(format!(".{}", std::process::id()));
+    temporary.push(format!(".{}", *OF_THIS_PROCESS));
     temporary
 }
+
+/// A number drawn by each process.
+static OF_THIS_PROCESS: LazyLock<u64> =
+    LazyLock::new(|| RandomState::new().build_hasher().finish());
 
 /// The files of a run beside its figures.
 const FILES: [&str; 10] = [
@@ -76,4 +83,17 @@ fn is_temporary(name: &OsStr) -> bool {
     file.strip_prefix('.').is_some_and(is_ours)
         && !process.is_empty()
         && process.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_name_is_known_and_not_the_same_in_every_container() {
+        let name = temporary_name(OsStr::new(PLAN));
+        assert!(is_temporary(&name));
+        assert_eq!(name, temporary_name(OsStr::new(PLAN)));
+        assert_ne!(name.to_str(), Some(format!(".{PLAN}.{}", std::process::id()).as_str()));
+    }
 }

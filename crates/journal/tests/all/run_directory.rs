@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use journal::{Class, JournalError, LATEST, Owner, RunDirectory, directory_name};
 use model::host::Host;
-use model::record::{Record, Segment};
-use model::{Measured, Plan, Preset};
+use model::record::{Finish, FinishReason, Record, Segment};
+use model::{Measured, Nanos, Plan, Preset};
 
 use crate::made;
 
@@ -178,6 +178,32 @@ fn two_runs_of_one_second_do_not_meet() {
     let (_first, _journal) = begin();
     let (second, _other) = begin();
     assert_eq!(second.path(), root.path().join("run-2"));
+}
+
+#[test]
+fn a_directory_named_by_the_second_is_its_makers_alone_whoever_sees_its_lock() {
+    let root = tempfile::tempdir().unwrap();
+    let begin = || RunDirectory::begin_within(root.path(), "run", None).unwrap();
+    // As another machine sees it that shares the disk and not the locks: nobody holds it, and nothing is recorded yet.
+    drop(begin());
+    let (second, _journal) = begin();
+    assert_eq!(second.path(), root.path().join("run-2"));
+}
+
+#[test]
+fn how_a_run_ended_is_told_while_nothing_follows() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, mut journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    assert_eq!(run.finish().unwrap(), None);
+    let end = |reason| Record::Finish(Finish { reason, spent_ns: Nanos(1) });
+    journal.append(&made::segment()).unwrap();
+    assert_eq!(run.finish().unwrap(), None);
+    for reason in [FinishReason::Interrupted, FinishReason::Rounds] {
+        journal.append(&end(reason)).unwrap();
+        assert_eq!(run.finish().unwrap(), Some(reason));
+        journal.append(&made::segment()).unwrap();
+        assert_eq!(run.finish().unwrap(), None);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::idle::timer_list::parse_timer_list;
 use crate::idle::{CpuIdle, IdleSnapshot, IdleSource, busy};
 use crate::machine::cgroup::{directories, parse_cpu_max, parse_throttled};
 use crate::machine::has_hypervisor_flag;
+use crate::nic::{parse_interrupts, parse_mask};
 use crate::process::{Capabilities, status_field};
 use crate::snmp::parse_snmp;
 use crate::stat::{parse_loadavg, parse_stat, parse_time_accounting};
@@ -20,7 +21,7 @@ pub fn texts(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let text = String::from_utf8_lossy(rest);
     let (first, second) = text.split_once('\0').unwrap_or((&text, ""));
-    match kind % 11 {
+    match kind % 13 {
         0 => stat(first, second),
         1 => {
             if let Some(load) = parse_loadavg(&text) {
@@ -62,6 +63,19 @@ pub fn texts(bytes: &[u8]) {
             if let Some(throttled) = parse_throttled(&text) {
                 assert_eq!(throttled.since(throttled), Default::default());
             }
+        }
+        11 => {
+            for line in parse_interrupts(&text) {
+                assert!(text.contains(&line.action) && text.contains(&line.number.to_string()));
+            }
+        }
+        12 => {
+            let Some(cpus) = parse_mask(&text) else { return };
+            assert!(cpus.iter().all(|cpu| *cpu < 1 << 16));
+            assert_eq!(
+                cpus.is_empty(),
+                text.bytes().all(|byte| !matches!(byte, b'1'..=b'9' | b'a'..=b'f' | b'A'..=b'F'))
+            );
         }
         _ => {
             if let Some(bytes) = parse_size(&text) {
