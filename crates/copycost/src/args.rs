@@ -73,8 +73,8 @@ pub(crate) struct RunArguments {
     /// Go on with a run; max-time, precision and rounds may differ [default: a new run]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) resume: Option<PathBuf>,
-    /// Go on with the run in --out where there is one; one that ended under the same plan is only reported. So that a job that is
-    /// started again goes on, by the same command
+    /// Go on with the run in --out where there is one, and only report one that has ended: one command for a job that may be started
+    /// again
     #[arg(long, requires = "out")]
     pub(crate) or_resume: bool,
     /// A name for the run [default: none]

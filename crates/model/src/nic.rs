@@ -99,7 +99,7 @@ fn bounded_list(fact: Measured<String>) -> Measured<String> {
             let pieces = list.split(',').count();
             Measured::absent(format!("a list of {pieces} pieces is longer than is kept"))
         }
-        other => other,
+        kept @ (Measured::Value(_) | Measured::Absent { .. }) => kept,
     }
 }
 

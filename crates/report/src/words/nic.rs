@@ -23,7 +23,7 @@ fn speed_words(mbps: u64) -> String {
     }
     #[allow(clippy::cast_precision_loss, reason = "no line has 2^53 Mbit/s")]
     let gbps = mbps as f64 / 1000.0;
-    if mbps % 1000 == 0 {
+    if mbps.is_multiple_of(1000) {
         format!("{} Gbit/s", mbps / 1000)
     } else {
         format!("{} Gbit/s", short(gbps))
