@@ -60,6 +60,9 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == "end") {
         return engine::end::main();
     }
+    if std::env::args_os().nth(1).is_some_and(|word| word == "peer") {
+        return engine::peer::main();
+    }
     // Where it cannot be had a full file ends the program, as it would any other.
     let _ = engine::survive_file_size_limit();
     let arguments = match Arguments::try_parse() {

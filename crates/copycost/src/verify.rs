@@ -21,7 +21,7 @@ use crate::terminal::{Reader, show, tell};
 /// Wrong usage, no path that this machine has, a signal, or a fault found.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
     let mut options = options(arguments)?;
-    let mut engine = start_engine()?;
+    let mut engine = start_engine(None)?;
     let (routes, mut notes) = routes(&engine, &options)?;
     notes.extend(without_lacking_rings(&mut options)?);
     for note in notes {

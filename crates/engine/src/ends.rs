@@ -5,11 +5,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use model::record::{CpuBusy, FailureKind};
-use model::{Cell, Measured, Nanos};
+use model::{Cell, Measured, Missing, Nanos};
 
-use crate::child::{EndProcess, FromEnd, WhichEnd};
+use crate::child::{EndHandle, EndProcess, FromEnd, WhichEnd};
 use crate::interrupts::Forward;
-use crate::links::{self, LinkSetup, Raised};
+use crate::links::{self, LinkSetup, Raised, Start};
+use crate::peering::Peering;
 use crate::placement::Seats;
 use crate::protocol::{Order, PROTOCOL, Reply};
 
@@ -48,8 +49,8 @@ pub(crate) fn wrong_reply(which: WhichEnd, phase: &str) -> TrialError {
 /// Two ends on a link that is up, and where the replies of both arrive.
 pub(crate) struct Ends {
     // Ends first: they leave before their link is lowered.
-    pub(crate) sender: EndProcess,
-    pub(crate) receiver: EndProcess,
+    pub(crate) sender: EndHandle,
+    pub(crate) receiver: EndHandle,
     pub(crate) raised: Box<dyn Raised>,
     replies: mpsc::Receiver<(WhichEnd, FromEnd)>,
     setup: LinkSetup,
@@ -63,16 +64,26 @@ impl Ends {
     pub(crate) fn start(
         cell: &Cell,
         program: &Path,
+        peering: &Peering,
         forward: &Forward,
     ) -> Result<Self, TrialError> {
         links::has_what_varies(cell).map_err(unsupported)?;
         let setup = LinkSetup::from(cell);
-        let raised = links::raise(&setup).map_err(unsupported)?;
+        // A host that was reached before the run began, and no longer is, may be reached again.
+        let refused = |why: Missing| match setup.link.capabilities().has_peer_host {
+            true => lost(why.to_string()),
+            false => unsupported(why),
+        };
+        let raised = links::raise(&setup, peering).map_err(refused)?;
         let (sending, replies) = mpsc::channel();
         forward.to(sending.clone());
-        let start = |which| {
-            EndProcess::start(which, raised.start(which, program), sending.clone())
-                .map_err(unsupported)
+        let start = |which| match raised.start(which, program) {
+            Start::Here(command) => EndProcess::start(which, command, sending.clone())
+                .map(EndHandle::Here)
+                .map_err(unsupported),
+            Start::There(session) => {
+                session.start_end(which, sending.clone()).map(EndHandle::There).map_err(lost)
+            }
         };
         let sender = start(WhichEnd::Sender)?;
         let receiver = start(WhichEnd::Receiver)?;
@@ -117,7 +128,7 @@ impl Ends {
         }
     }
 
-    fn end(&mut self, which: WhichEnd) -> &mut EndProcess {
+    fn end(&mut self, which: WhichEnd) -> &mut EndHandle {
         match which {
             WhichEnd::Sender => &mut self.sender,
             WhichEnd::Receiver => &mut self.receiver,

@@ -25,6 +25,8 @@ const STEADY_SETTLE: Nanos = Nanos::ms(30);
 /// A series with all that was decided before it.
 pub(crate) struct Series<'t> {
     pub(crate) order: &'t SeriesOrder,
+    /// CPUs of this host that copycost may use.
+    pub(crate) here: &'t [u32],
     /// In the order of the order's cells.
     pub(crate) connect: Vec<Connect<'t>>,
 }
@@ -42,8 +44,7 @@ impl Series<'_> {
     /// # Errors
     /// What went wrong and where; the ends are then not to be used again.
     pub(crate) fn conduct(&self, ends: &mut Ends) -> Result<Vec<Finished>, SeriesError> {
-        let usable = self.connect.first().map_or(&[][..], |connect| connect.usable);
-        let watch = LoadWatch::begin(ends, usable);
+        let watch = LoadWatch::begin(ends, self.here);
         let mut links = Vec::with_capacity(self.connect.len());
         for (cell, connect) in self.connect.iter().enumerate() {
             connect.conduct(ends, None).map_err(|error| SeriesError { cell: Some(cell), error })?;
@@ -87,7 +88,7 @@ impl Series<'_> {
         turn: &[usize],
     ) -> Result<Measured<CpuBusy>, SeriesError> {
         let of_all = |error| SeriesError { cell: None, error };
-        let in_use = |connect: &Connect<'_>| connect.seats.in_use(connect.usable);
+        let in_use = |connect: &Connect<'_>| connect.seats.in_use(connect.cpus);
         let cpus: BTreeSet<u32> = self.connect.iter().flat_map(in_use).collect();
         let cpus: Vec<u32> = cpus.into_iter().collect();
         let idle = ends.idle(&cpus, window).map_err(of_all)?;

@@ -21,6 +21,9 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// From the order to run until the start: both ends must have read it.
 const AHEAD: Nanos = Nanos::ms(2);
 
+/// The id of a process of another host: none of this one has it.
+const ELSEWHERE: u32 = u32::MAX;
+
 /// A trial with all that was decided before it.
 pub(crate) struct Trial<'t> {
     pub(crate) order: &'t TrialOrder,
@@ -38,11 +41,11 @@ impl Trial<'_> {
         mut auditing: Option<&mut Auditing<'_>>,
     ) -> Result<Finished, TrialError> {
         let watched = Watched {
-            sender: ends.sender.id(),
-            receiver: ends.receiver.id(),
+            sender: ends.sender.id().unwrap_or(ELSEWHERE),
+            receiver: ends.receiver.id().unwrap_or(ELSEWHERE),
             has_helper: self.order.cell.link.capabilities().has_helper,
             speaks_tcp: self.order.cell.link.speaks_tcp(),
-            cpus: self.connect.seats.in_use(self.connect.usable),
+            cpus: self.connect.seats.in_use(self.connect.cpus),
         };
         if let Some(auditing) = &mut auditing {
             auditing.before_meeting(&watched);

@@ -337,6 +337,13 @@ impl Link {
                 copies_by_reference_on_delivery: false,
                 ..LOCAL
             },
+            // Its devices are the hosts' own, and are not set.
+            Self::Ssh => LinkCapabilities {
+                copies_by_reference_on_delivery: false,
+                has_peer_host: true,
+                has_common_clock: false,
+                ..LOCAL
+            },
         }
     }
 

@@ -78,6 +78,9 @@ pub struct Host {
     /// The machine that the receiving end runs on, where it is another one; absent: both ends run on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver_host: Option<Box<Host>>,
+    /// The same of the sending end, where that runs on another machine than the engine and the receiving end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_host: Option<Box<Host>>,
 }
 
 /// One CPU's place.
@@ -127,6 +130,16 @@ impl Host {
         self.receiver_host.as_deref().unwrap_or(self)
     }
 
+    /// The machine that the sending end runs on: this one, where no other is named.
+    pub fn of_sender(&self) -> &Self {
+        self.sender_host.as_deref().unwrap_or(self)
+    }
+
+    /// The other machine, where an end runs on one.
+    pub fn peer(&self) -> Option<&Self> {
+        self.receiver_host.as_deref().or(self.sender_host.as_deref())
+    }
+
     /// A machine of which only its usable CPUs may be known, as their number: whoever imports results may know no more.
     pub fn unknown(copycost: &str, cpus: Option<u32>, why: &str) -> Self {
         fn absent<T>(why: &str) -> Measured<T> {
@@ -165,6 +178,7 @@ impl Host {
             packet_taps: absent(why),
             uid: absent(why),
             receiver_host: None,
+            sender_host: None,
         }
     }
 
