@@ -19,6 +19,7 @@ mod manual;
 mod measured_run;
 mod named_files;
 mod opened_run;
+mod peer_flags;
 mod pictures;
 mod plan_flags;
 mod probe;

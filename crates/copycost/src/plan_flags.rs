@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use model::shape::{check_beside_shapes, shapes_of_lengths};
 use model::{Factor, Link, Measure, Plan, Preset, Thresholds};
 
+use crate::peer_flags::PeerFlags;
 use crate::word_list::WordList;
 
 /// What the flags of a plan said, as text.
@@ -14,7 +15,7 @@ pub(crate) struct PlanFlags {
     measure: Vec<(&'static str, String)>,
     contrasts: Option<String>,
     thresholds: Vec<String>,
-    peer: Vec<(&'static str, String)>,
+    peer: PeerFlags,
 }
 
 /// A key of `[measure]` as a flag of the same name.
@@ -97,49 +98,6 @@ const MEASURE: &[MeasureFlag] = &[
     },
 ];
 
-/// The flags of another host: the keys of a plan's peer, in their order.
-const PEER: [(&str, &str, &str); 3] = [
-    (
-        "peer",
-        "HOST",
-        "Another host, as ssh is given it, where the receiving end runs; implies --link ssh [default: none]",
-    ),
-    (
-        "data-address",
-        "IP",
-        "Where the receiving end listens for data [default: the address of its host that ssh uses]",
-    ),
-    (
-        "peer-sends",
-        "on|off",
-        "Have the sending end run at the peer, and the receiving one here [default: off]",
-    ),
-];
-
-/// Adds the flags of another host.
-pub(crate) fn add_peer_flags(command: Command) -> Command {
-    PEER.iter().fold(command, |command, (key, value, help)| {
-        let arg = Arg::new(*key)
-            .long(*key)
-            .value_name(*value)
-            .help(*help)
-            .help_heading(OTHER_HOST)
-            .allow_hyphen_values(true)
-            .action(ArgAction::Set);
-        command.arg(match *key {
-            "peer-sends" => arg.num_args(0..=1).require_equals(true).default_missing_value("on"),
-            _ => arg,
-        })
-    })
-}
-
-/// What the flags of another host said.
-pub(crate) fn peer_flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
-    let keys = PEER.iter().map(|(key, _, _)| *key);
-    keys.filter_map(|key| Some((key, matches.get_one::<String>(key)?.clone()))).collect()
-}
-
-const OTHER_HOST: &str = "Another host";
 const CONTRASTS: &str = "contrasts";
 const THRESHOLD: &str = "threshold";
 const FACTORS: &str = "Factors (lists with commas; the cells are their product)";
@@ -173,7 +131,7 @@ impl PlanFlags {
         for (key, text) in &self.measure {
             plan.measure.set(key, text).map_err(|why| format!("--{key}: {why}"))?;
         }
-        plan.set_peer(&self.peer)?;
+        plan.set_peer(&self.peer.given())?;
         let has_peer = |link: &Link| link.capabilities().has_peer_host;
         let names_link = self.factors.iter().any(|(factor, _)| *factor == Factor::Link);
         if plan.peer.is_some() && !names_link && !plan.factors.link.iter().any(has_peer) {
@@ -252,7 +210,7 @@ impl Args for PlanFlags {
         });
         let command =
             MEASURE.iter().fold(command, |command, flag| command.arg(measure_flag(*flag)));
-        let command = add_peer_flags(command);
+        let command = PeerFlags::augment_args(command);
         let command = command.arg(
             Arg::new(CONTRASTS)
                 .long(CONTRASTS)
@@ -288,7 +246,7 @@ impl FromArgMatches for PlanFlags {
                 .filter_map(|factor| Some((*factor, given(factor.key())?)))
                 .collect(),
             measure: MEASURE.iter().filter_map(|flag| Some((flag.key, given(flag.key)?))).collect(),
-            peer: peer_flags(matches),
+            peer: PeerFlags::from_arg_matches(matches)?,
             contrasts: given(CONTRASTS),
             thresholds: matches
                 .get_many::<String>(THRESHOLD)

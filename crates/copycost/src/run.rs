@@ -166,6 +166,7 @@ pub(crate) fn both_hosts(engine: &Engine) -> Result<Host, Stop> {
     match engine.peer_facts() {
         Ok(None) => {}
         Ok(Some(facts)) => {
+            host.reached = Some(Box::new(facts.reached));
             let there = Some(Box::new(facts.host));
             if facts.sends {
                 host.sender_host = there;

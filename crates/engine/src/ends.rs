@@ -186,19 +186,20 @@ impl Ends {
         self.raised.turn_to(seats).map_err(unsupported)
     }
 
-    /// How busy these CPUs are while both ends sleep.
+    /// How busy these CPUs of an end's host are while both ends sleep.
     ///
     /// # Errors
     /// As [`Ends::next_reply`].
     pub(crate) fn idle(
         &mut self,
+        which: WhichEnd,
         cpus: &[u32],
         span_ns: Nanos,
     ) -> Result<Measured<CpuBusy>, TrialError> {
         const PHASE: &str = "measuring the idle machine";
-        self.sender.order(&Order::Idle { cpus: cpus.to_vec(), span_ns })?;
+        self.end(which).order(&Order::Idle { cpus: cpus.to_vec(), span_ns })?;
         let deadline = Instant::now() + Duration::from_nanos(span_ns.0) + GREETING;
-        match self.reply_from(WhichEnd::Sender, deadline, PHASE)? {
+        match self.reply_from(which, deadline, PHASE)? {
             Reply::Idle(busy) => Ok(busy),
             Reply::Hello { .. }
             | Reply::Listening(_)
@@ -208,7 +209,7 @@ impl Ends {
             | Reply::Drained
             | Reply::MachineRead
             | Reply::Finished(_)
-            | Reply::Failed { .. } => Err(wrong_reply(WhichEnd::Sender, PHASE)),
+            | Reply::Failed { .. } => Err(wrong_reply(which, PHASE)),
         }
     }
 

@@ -12,9 +12,10 @@ use model::{Audit, Bytes, Cell, Link, Measured, Missing, Nanos, Peer, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
 use crate::busy_poll;
+use crate::child::WhichEnd;
 use crate::congestion::CongestionChoice;
 use crate::connect::Connect;
-use crate::ends::{Ends, TrialError};
+use crate::ends::{Ends, TrialError, lost};
 use crate::error::{EngineError, missing};
 use crate::instruments::copy_audit::CopyAudit;
 use crate::instruments::{ceiling, copy_audit, profile};
@@ -39,6 +40,9 @@ pub struct EngineOptions {
     pub peer: Option<Peer>,
 }
 
+/// What a trial would have had set that fails before it begins, and why it does.
+type Unseated = (Box<Settings>, FailureKind, String);
+
 /// How long the idle baseline is measured, once a round.
 const IDLE_SPAN: Nanos = Nanos::ms(200);
 
@@ -51,6 +55,8 @@ pub struct Engine {
     // After the ends: those at the peer leave before the connection does.
     ends: Option<Ends>,
     peering: Peering,
+    /// How busy the receiving end's host is with both ends idle, where it is another one: once a round.
+    receiver_idle: Option<Measured<CpuBusy>>,
     /// Loaded at the first audit trial that asks for it.
     copy_audit: Option<Result<CopyAudit, String>>,
 }
@@ -80,7 +86,16 @@ impl Engine {
         let peering =
             Peering::new(options.peer.clone(), options.program.clone(), options.interrupts);
         let cpus = Arc::new(HostCpus { usable, cores });
-        Ok(Self { options, forward, congestion, cpus, ends: None, peering, copy_audit: None })
+        Ok(Self {
+            options,
+            forward,
+            congestion,
+            cpus,
+            ends: None,
+            peering,
+            receiver_idle: None,
+            copy_audit: None,
+        })
     }
 
     /// Whether a signal asked to stop.
@@ -256,8 +271,7 @@ impl Engine {
     /// Interrupted, or the ends could not be started.
     pub fn begin_round(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
         self.ends = None;
-        let usable = self.cpus.usable.clone();
-        match self.ends(&Cell::default()).and_then(|ends| ends.idle(&usable, IDLE_SPAN)) {
+        match self.idle_round() {
             Ok(busy) => Ok(busy),
             Err(TrialError::Interrupted) => {
                 self.ends = None;
@@ -271,6 +285,22 @@ impl Engine {
                 Err(EngineError::Ends(why))
             }
         }
+    }
+
+    /// How busy the CPUs of the sending end's host are while fresh ends sleep; that of the receiving end's, where it is another
+    /// one, is kept for the trials of this round.
+    fn idle_round(&mut self) -> Result<Measured<CpuBusy>, TrialError> {
+        let mut cell = Cell::default();
+        if let Some(setup) = self.peering.plain_setup().map_err(|why| lost(why.to_string()))? {
+            (cell.link, cell.family) = setup;
+        }
+        let cpus = self.end_cpus(cell.link).map_err(|why| lost(why.to_string()))?;
+        let ends = self.ends(&cell)?;
+        let idle = ends.idle(WhichEnd::Sender, &cpus.sender.usable, IDLE_SPAN)?;
+        if let Some(there) = &cpus.receiver {
+            self.receiver_idle = Some(ends.idle(WhichEnd::Receiver, &there.usable, IDLE_SPAN)?);
+        }
+        Ok(idle)
     }
 
     /// Lets the ends go.
@@ -383,7 +413,13 @@ impl Engine {
             trial.conduct(self.ends(&order.cell)?, auditing)
         })();
         match conducted {
-            Ok(finished) => Ok((settings, Outcome::Finished(Box::new(finished)))),
+            Ok(mut finished) => {
+                // A steady trial has no silence beside it in which this could be read.
+                if let Some(there) = &mut finished.receiver_machine {
+                    there.idle = self.receiver_idle.clone();
+                }
+                Ok((settings, Outcome::Finished(Box::new(finished))))
+            }
             Err(TrialError::Interrupted) => {
                 self.ends = None;
                 Err(EngineError::Interrupted)
@@ -505,7 +541,7 @@ impl Engine {
     pub(crate) fn settings(
         &self,
         order: &TrialOrder,
-    ) -> Result<(Seats, EndCpus, Settings), (Box<Settings>, FailureKind, String)> {
+    ) -> Result<(Seats, EndCpus, Settings), Unseated> {
         let mut settings = self.unseated(order);
         if order.cell.link.capabilities().has_peer_host
             && let Err(why) = self.peering.session()

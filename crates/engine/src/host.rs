@@ -96,6 +96,7 @@ pub fn facts() -> Host {
         // Every link has both its ends on this machine.
         receiver_host: None,
         sender_host: None,
+        reached: None,
     }
 }
 

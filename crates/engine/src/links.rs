@@ -21,6 +21,7 @@ pub(crate) use link::{Link, LinkSetup, Raised, Start};
 pub(crate) use loopback::Loopback;
 use sink::Sink;
 use ssh::Ssh;
+pub(crate) use ssh::data_address;
 use unix::Unix;
 use veth::Veth;
 

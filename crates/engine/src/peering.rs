@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use model::host::Host;
-use model::{Missing, Nanos, Peer};
+use model::host::{Host, Reached};
+use model::{Family, Link, Missing, Peer};
 
 use crate::interrupts::Interrupts;
+use crate::links;
 
 mod end_at_peer;
 mod greeting;
@@ -27,14 +27,10 @@ pub struct PeerFacts {
     pub host: Host,
     /// Whether the sending end runs there.
     pub sends: bool,
+    /// How it was reached.
+    pub reached: Reached,
     /// Its address as its own `sshd` sees it, and this host's as it is seen there; absent where ssh does not tell.
-    pub addresses: Option<(IpAddr, IpAddr)>,
-    /// From a line to the peer until its answer, the median of several, through `ssh` and both schedulers: no packet's round trip.
-    pub line_round_trip: Nanos,
-    /// Bytes of the program where it was copied there.
-    pub copied_bytes: Option<u64>,
-    /// From the start of `ssh` until the peer answered.
-    pub started_in: Duration,
+    pub(crate) addresses: Option<(IpAddr, IpAddr)>,
 }
 
 /// What reaching the other host takes.
@@ -67,6 +63,18 @@ impl Peering {
     /// The other host, where one is named.
     pub(crate) fn peer(&self) -> Option<&Peer> {
         self.reach.as_ref().map(|reach| &reach.peer)
+    }
+
+    /// The link to the other host and the family of addresses that data goes over, where there is one.
+    ///
+    /// # Errors
+    /// As [`Peering::session`]; or no data address is known.
+    pub(crate) fn plain_setup(&self) -> Result<Option<(Link, Family)>, Missing> {
+        let Some(peer) = self.peer() else { return Ok(None) };
+        let address = links::data_address(peer, self.session()?.facts().addresses)?;
+        let family = if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+        let link = Link::ALL.iter().find(|link| link.capabilities().has_peer_host);
+        Ok(link.map(|link| (*link, family)))
     }
 
     /// The connection, made anew where there is none any more.

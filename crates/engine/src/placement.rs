@@ -28,17 +28,22 @@ pub(crate) struct HostCpus {
 impl HostCpus {
     /// By the facts of a host: CPUs of one package and core together, and those whose place is not known each by itself.
     pub(crate) fn of(host: &Host) -> Self {
-        let mut cores: Vec<(Option<(u32, u32)>, Vec<u32>)> = Vec::new();
+        // Package and core, and the CPUs of that place.
+        let mut places: Vec<Option<(u32, u32)>> = Vec::new();
+        let mut cores: Vec<Vec<u32>> = Vec::new();
         for cpu in &host.usable_cpus {
             let facts = host.cpus.iter().find(|facts| facts.cpu == *cpu);
             let place =
                 facts.and_then(|facts| Some((*facts.package.value()?, *facts.core.value()?)));
-            match cores.iter_mut().find(|(other, _)| place.is_some() && *other == place) {
-                Some((_, core)) => core.push(*cpu),
-                None => cores.push((place, vec![*cpu])),
+            let known = places.iter().position(|other| place.is_some() && *other == place);
+            match known.and_then(|known| cores.get_mut(known)) {
+                Some(core) => core.push(*cpu),
+                None => {
+                    places.push(place);
+                    cores.push(vec![*cpu]);
+                }
             }
         }
-        let cores = cores.into_iter().map(|(_, core)| core).collect();
         Self { usable: host.usable_cpus.clone(), cores }
     }
 }

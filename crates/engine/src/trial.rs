@@ -81,7 +81,7 @@ impl Trial<'_> {
         let lasts = AHEAD.0 + warmup.0 + window.0 + tail.0 + DRAINING.0;
         let deadline = Instant::now() + Duration::from_nanos(lasts) + GRACE;
         let (mut sender, mut receiver) = (None, None);
-        let mut machine = None;
+        let (mut machine, mut there) = (None, None);
         let mut sink = Measured::absent(NO_SINK);
         while sender.is_none() || receiver.is_none() {
             match ends.next_reply(deadline, PHASE)? {
@@ -95,7 +95,10 @@ impl Trial<'_> {
                     }
                 },
                 (WhichEnd::Receiver, Reply::Finished(report)) => match *report {
-                    Report::Received { side, .. } => receiver = Some(side),
+                    Report::Received { side, machine: seen } => {
+                        receiver = Some(side);
+                        there = seen;
+                    }
                     Report::Absorbed { side, facts, .. } => {
                         receiver = Some(side);
                         sink = Measured::Value(facts);
@@ -109,7 +112,10 @@ impl Trial<'_> {
             return Err(lost("an end did not report"));
         };
         let machine = machine.unwrap_or_else(unwatched);
-        Ok(Finished { sender, receiver, machine, link: ends.raised.facts(), sink })
+        let is_apart = self.connect.cpus.receiver.is_some();
+        let receiver_machine = is_apart.then(|| Box::new(there.unwrap_or_else(unwatched)));
+        let link = ends.raised.facts();
+        Ok(Finished { sender, receiver, machine, receiver_machine, link, sink })
     }
 }
 

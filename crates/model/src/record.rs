@@ -89,7 +89,7 @@ pub struct Round {
     pub round: u32,
     /// When, in milliseconds since 1970.
     pub started_unix_ms: u64,
-    /// Busy time of the CPUs in use with both ends idle: what a machine does anyway.
+    /// Busy time of the CPUs in use with both ends idle: what a machine does anyway. Where the ends run on two, the sending end's.
     pub idle: Measured<CpuBusy>,
 }
 

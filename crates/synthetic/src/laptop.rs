@@ -75,5 +75,6 @@ pub fn host() -> Host {
         uid: Measured::Value(1000),
         receiver_host: None,
         sender_host: None,
+        reached: None,
     }
 }

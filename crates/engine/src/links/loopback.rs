@@ -88,7 +88,8 @@ mod tests {
             Err(why) => return eprintln!("skipped: {why}"),
         };
         let setup = LinkSetup::plain(Name::Loopback, Family::Ipv4);
-        let why = namespace.run(move || Loopback::raise(&setup).unwrap_err()).unwrap();
+        let why =
+            namespace.run(move || Loopback::raise(&setup, &Peering::none()).unwrap_err()).unwrap();
         assert_eq!(why.unlock, "sudo ip link set lo up");
         assert!(!why.to_string().contains('\n'), "{why}");
     }

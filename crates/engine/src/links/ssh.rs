@@ -24,7 +24,10 @@ pub(crate) struct Ssh {
 }
 
 /// Where the receiving end listens: as asked, else at the address of its host that `ssh` uses.
-fn data_address(peer: &Peer, reached: Option<(IpAddr, IpAddr)>) -> Result<IpAddr, Missing> {
+pub(crate) fn data_address(
+    peer: &Peer,
+    reached: Option<(IpAddr, IpAddr)>,
+) -> Result<IpAddr, Missing> {
     let whose = if peer.sends { "this host" } else { "the peer" };
     match (peer.data_address, reached) {
         (Some(asked), _) => Ok(asked),

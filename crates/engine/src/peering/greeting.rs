@@ -10,12 +10,14 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use kernel::process::system_name;
-use model::{Missing, Nanos, Peer};
+use model::host::Reached;
+use model::{Bytes, Measured, Missing, Nanos, Peer};
 
 use super::PeerFacts;
 use super::refusal::refusal;
 use super::session::Ssh;
 use crate::interrupts::Interrupts;
+use crate::links;
 use crate::protocol::{PROTOCOL, PeerOrder, PeerReply};
 use crate::threads;
 
@@ -131,12 +133,23 @@ pub(super) fn greet(
     greeting.hello()?;
     let started_in = begun.elapsed();
     greeting.send(&PeerOrder::Describe)?;
-    let host = match greeting.reply()? {
-        PeerReply::Facts(host) => *host,
-        other => return Err(greeting.misunderstood(&other)),
+    let PeerReply::Facts(host) = greeting.reply()? else { return Err(greeting.misunderstood()) };
+    let data_address = match links::data_address(peer, addresses) {
+        Ok(address) => Measured::Value(address.to_string()),
+        Err(why) => Measured::absent(why.because),
     };
-    let line_round_trip = greeting.echo()?;
-    Ok(PeerFacts { sends: peer.sends, host, addresses, line_round_trip, copied_bytes, started_in })
+    let reached = Reached {
+        peer: name.to_owned(),
+        data_address,
+        line_round_trip_ns: nanos(greeting.echo()?),
+        copied_bytes: Bytes(copied_bytes),
+        started_in_ns: nanos(started_in),
+    };
+    Ok(PeerFacts { host: *host, sends: peer.sends, reached, addresses })
+}
+
+fn nanos(time: Duration) -> Nanos {
+    Nanos(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// The peer's address and this host's by `$SSH_CONNECTION`: the client's address and port, and the server's (ssh(1)).
@@ -172,9 +185,9 @@ impl Greeting<'_> {
         refusal(self.name, said.clone(), &said)
     }
 
-    fn misunderstood(&self, said: &PeerReply) -> Missing {
-        let said = format!("{said:?}");
-        self.plain(format!("it answered what it was not asked: {said:.100}"))
+    fn misunderstood(&self) -> Missing {
+        self.plain("it answered what it was not asked")
+            .unlocked_by("use the same version of copycost at both ends")
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Missing> {
@@ -215,7 +228,7 @@ impl Greeting<'_> {
                     }
                     return Err(self.plain(format!("it answered {said:?}, not {word}")));
                 }
-                Spoken::Reply(reply) => return Err(self.misunderstood(&reply)),
+                Spoken::Reply(_) => return Err(self.misunderstood()),
                 Spoken::Noise | Spoken::Closed => {}
             }
         }
@@ -242,8 +255,8 @@ impl Greeting<'_> {
             .unlocked_by("name a peer of the same architecture"))
     }
 
-    /// Has the program run there: the one that is there where it is this very build, else a copy. Returns the bytes copied.
-    fn start(&self, program: &Path, found: &str) -> Result<Option<u64>, Missing> {
+    /// Has the program run there: the one that is there where it is this very build, else a copy. Returns the bytes copied, 0 of the former.
+    fn start(&self, program: &Path, found: &str) -> Result<u64, Missing> {
         let cannot = |error: std::io::Error| {
             self.plain(format!("{}: {error}", program.display()))
                 .unlocked_by("run copycost from a file that it may read")
@@ -252,7 +265,7 @@ impl Greeting<'_> {
         let sum = sha256(&file);
         if sum.as_deref().is_some_and(|sum| sum == found) {
             self.write(b"use\n")?;
-            return Ok(None);
+            return Ok(0);
         }
         file.rewind().map_err(cannot)?;
         let size = file.metadata().map_err(cannot)?.len();
@@ -271,34 +284,37 @@ impl Greeting<'_> {
             left -= read as u64;
         }
         self.script("copied")?;
-        Ok(Some(size))
+        Ok(size)
     }
 
     fn hello(&self) -> Result<(), Missing> {
         self.send(&PeerOrder::Hello { protocol: PROTOCOL })?;
-        match self.reply()? {
-            PeerReply::Hello { protocol: PROTOCOL, .. } => Ok(()),
-            PeerReply::Hello { protocol, build } => Err(self.plain(format!(
-                "its copycost is version {build} with protocol {protocol}, this is protocol {PROTOCOL}"
-            ))),
-            other => Err(self.misunderstood(&other)),
+        let PeerReply::Hello { protocol, build } = self.reply()? else {
+            return Err(self.misunderstood());
+        };
+        if protocol == PROTOCOL {
+            return Ok(());
         }
+        Err(self
+            .plain(format!(
+                "its copycost is version {build} with protocol {protocol}, this is protocol {PROTOCOL}"
+            ))
+            .unlocked_by("use the same version of copycost at both ends"))
     }
 
     /// How long a line takes to the peer and back: the median of several.
-    fn echo(&self) -> Result<Nanos, Missing> {
+    fn echo(&self) -> Result<Duration, Missing> {
         let mut took = Vec::new();
         for number in 0..ECHOES {
             let sent = Instant::now();
             self.send(&PeerOrder::Echo(number))?;
-            match self.reply()? {
-                PeerReply::Echo(same) if same == number => took.push(sent.elapsed()),
-                other => return Err(self.misunderstood(&other)),
+            if self.reply()? != PeerReply::Echo(number) {
+                return Err(self.misunderstood());
             }
+            took.push(sent.elapsed());
         }
         took.sort();
-        let median = took.get(took.len() / 2).copied().unwrap_or_default();
-        Ok(Nanos(u64::try_from(median.as_nanos()).unwrap_or(u64::MAX)))
+        Ok(took.get(took.len() / 2).copied().unwrap_or_default())
     }
 }
 
