@@ -2,7 +2,7 @@
 
 use model::names::AckPlacement;
 use model::record::{
-    Count, CpuBusy, Finished, Imported, Outcome, ReceiveTally, Releases, SendTally, Side,
+    Count, CpuBusy, Finished, Imported, Machine, Outcome, ReceiveTally, Releases, SendTally, Side,
     SinkFacts, SinkTally, Span, TcpFacts, Trial, Worker,
 };
 use model::{Bytes, Cell, Measured, TakenBytes};
@@ -325,47 +325,63 @@ impl<'a> Reading<'a> {
         receiver: &SideSums,
         aside: f64,
     ) -> Result<f64, String> {
-        let span = present(&finished.machine.busy)?.span_ns.0 as f64;
-        let ns = self.machine_ns(finished)?.ns;
-        let bytes = match finished.machine.moved_bytes {
-            Some(Bytes(0)) => return Err("no byte passed while busy time was read".to_owned()),
-            Some(moved) => moved.0 as f64,
-            None => receiver.bytes_per_ns * span,
+        let of_host = |machine: &Machine, idle, aside: f64| {
+            let span = present(&machine.busy)?.span_ns.0 as f64;
+            let ns = machine_ns(machine, idle)?.ns;
+            let bytes = match machine.moved_bytes {
+                Some(Bytes(0)) => return Err("no byte passed while busy time was read".to_owned()),
+                Some(moved) => moved.0 as f64,
+                None => receiver.bytes_per_ns * span,
+            };
+            Ok((ns - aside * span) / (bytes / KIB))
         };
-        Ok((ns - aside * span) / (bytes / KIB))
+        // What two hosts take is both hosts' time, each for the bytes that passed while it was read.
+        let there = finished.receiver_machine.as_deref();
+        let there = there.map_or(Ok(0.0), |there| of_host(there, None, 0.0))?;
+        Ok(of_host(&finished.machine, self.idle, aside)? + there)
     }
 
-    /// Busy time of the CPUs in use less what they do in the same time with both ends idle: in the silence beside the
-    /// reading, or else as at the round's beginning.
+    /// [`machine_ns`] of the sending end's machine.
     ///
     /// # Errors
-    /// Either was not read, or over no time; or others use the CPUs too much beside a series.
+    /// The same.
     pub(crate) fn machine_ns(&self, finished: &Finished) -> Result<MachineNs, String> {
-        let machine = &finished.machine;
-        let busy = present(&machine.busy)?;
-        let idle = machine.idle.as_ref().or(self.idle);
-        let idle = present(idle.ok_or("no idle baseline stands before this trial")?)?;
-        if idle.span_ns.0 == 0 || busy.span_ns.0 == 0 {
-            return Err("busy time was read over no time at all".to_owned());
-        }
-        let baseline = baseline_ns(idle, busy)?;
-        // What two baselines of a round differ by, any one of them may be off by.
-        let other = machine.idle.as_ref().and(self.idle).and_then(Measured::value);
-        let other = other.and_then(|other| baseline_ns(other, busy).ok());
-        let span = busy.span_ns.0 as f64 * busy.cpus.len() as f64;
-        let usual = (baseline + other.unwrap_or(baseline)) / 2.0 / span;
-        if machine.idle.is_some() && usual > OTHERS {
-            return Err(format!(
-                "other programs used {:.0} % of the CPUs with both ends idle, and which part of that they left to the ends cannot be told",
-                usual * 100.0
-            ));
-        }
-        let apart = other.map_or(0.0, |other| (baseline - other).abs());
-        let scale = busy.span_ns.0 as f64 / idle.span_ns.0 as f64;
-        let one = busy.error_ns.0 as f64 + idle.error_ns.0 as f64 * scale;
-        let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
-        Ok(MachineNs { ns: all - baseline, error_ns: one * busy.cpus.len() as f64 + apart })
+        machine_ns(&finished.machine, self.idle)
     }
+}
+
+/// Busy time of the CPUs in use less what they do in the same time with both ends idle: in the silence beside the
+/// reading, or else as at the round's beginning.
+///
+/// # Errors
+/// Either was not read, or over no time; or others use the CPUs too much beside a series.
+fn machine_ns(
+    machine: &Machine,
+    of_round: Option<&Measured<CpuBusy>>,
+) -> Result<MachineNs, String> {
+    let busy = present(&machine.busy)?;
+    let idle = machine.idle.as_ref().or(of_round);
+    let idle = present(idle.ok_or("no idle baseline stands before this trial")?)?;
+    if idle.span_ns.0 == 0 || busy.span_ns.0 == 0 {
+        return Err("busy time was read over no time at all".to_owned());
+    }
+    let baseline = baseline_ns(idle, busy)?;
+    // What two baselines of a round differ by, any one of them may be off by.
+    let other = machine.idle.as_ref().and(of_round).and_then(Measured::value);
+    let other = other.and_then(|other| baseline_ns(other, busy).ok());
+    let span = busy.span_ns.0 as f64 * busy.cpus.len() as f64;
+    let usual = (baseline + other.unwrap_or(baseline)) / 2.0 / span;
+    if machine.idle.is_some() && usual > OTHERS {
+        return Err(format!(
+            "other programs used {:.0} % of the CPUs with both ends idle, and which part of that they left to the ends cannot be told",
+            usual * 100.0
+        ));
+    }
+    let apart = other.map_or(0.0, |other| (baseline - other).abs());
+    let scale = busy.span_ns.0 as f64 / idle.span_ns.0 as f64;
+    let one = busy.error_ns.0 as f64 + idle.error_ns.0 as f64 * scale;
+    let all: f64 = busy.busy_ns.iter().map(|ns| *ns as f64).sum();
+    Ok(MachineNs { ns: all - baseline, error_ns: one * busy.cpus.len() as f64 + apart })
 }
 
 /// The share of the CPUs that others may use with both ends idle: while the ends run, others may use less of them, by an
@@ -484,12 +500,19 @@ pub(crate) fn context_switches<T>(side: &Side<T>) -> Result<u64, String> {
 }
 
 fn softirq_ns_per_kib(finished: &Finished, receiver: &SideSums) -> Result<f64, String> {
-    let ticks = present(&finished.machine.ticks)?;
+    let there = finished.receiver_machine.as_deref();
+    let there = there.map_or(Ok(0.0), |there| softirq_ns_per_kib_of(there, receiver))?;
+    Ok(softirq_ns_per_kib_of(&finished.machine, receiver)? + there)
+}
+
+/// The same of one machine.
+fn softirq_ns_per_kib_of(machine: &Machine, receiver: &SideSums) -> Result<f64, String> {
+    let ticks = present(&machine.ticks)?;
     if ticks.span_ns.0 == 0 {
         return Err("softirq time was read over no time at all".to_owned());
     }
     let ns: f64 = ticks.softirq_ns.iter().map(|ns| *ns as f64).sum();
-    let bytes = match finished.machine.moved_bytes {
+    let bytes = match machine.moved_bytes {
         Some(Bytes(0)) => return Err("no byte passed while softirq time was read".to_owned()),
         Some(moved) => moved.0 as f64,
         None => receiver.bytes_per_ns * ticks.span_ns.0 as f64,

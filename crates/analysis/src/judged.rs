@@ -65,7 +65,7 @@ impl JudgedTrial {
         let (outcome, load) = match &trial.outcome {
             Outcome::Finished(finished) => {
                 let facts = FinishedFacts::of(finished, reading, interned);
-                let load = finished.machine.load.as_deref().map(|load| interned.load(load));
+                let load = finished.load_here().map(|load| interned.load(load));
                 (Judged::Finished(Box::new(facts)), load)
             }
             Outcome::Failed(_) => (Judged::Failed, None),

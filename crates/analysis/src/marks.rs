@@ -67,7 +67,10 @@ fn of_imported(imported: &Imported, cell: &Cell) -> Vec<Mark> {
 }
 
 fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds) -> Vec<Mark> {
-    let Finished { sender, receiver, machine, link: _, sink } = finished;
+    let Finished { sender, receiver, machine, receiver_machine, link: _, sink } = finished;
+    let of_any = |holds: &dyn Fn(&Machine) -> bool| {
+        holds(machine) || receiver_machine.as_deref().is_some_and(holds)
+    };
     // What the sink dropped beyond a gap is sent again.
     let gaps = sink.value().is_some_and(|sink| sink.window.gaps > 0);
     let any = |off: &dyn Fn(&Worker) -> bool| {
@@ -103,9 +106,9 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
             gaps || sender.retransmits().max(receiver.retransmits()).is_some_and(|n| n > 0),
         ),
         (Mark::Imbalance, apart(accepted, received) > thresholds.imbalance.0),
-        (Mark::Steal, stolen(machine).is_some_and(|share| share > thresholds.steal.0)),
+        (Mark::Steal, of_any(&|it| stolen(it).is_some_and(|share| share > thresholds.steal.0))),
         (Mark::Others, is_shared(finished, thresholds.others)),
-        (Mark::Frequency, is_frequency_changed(machine, thresholds.frequency)),
+        (Mark::Frequency, of_any(&|it| is_frequency_changed(it, thresholds.frequency))),
         (Mark::Multiplexed, is_multiplexed(sender) || is_multiplexed(receiver)),
         (Mark::Strangers, sender.strangers > 0 || receiver.strangers > 0),
         (Mark::HelperClock, sink.value().is_some_and(|sink| answering_ns(sink).is_err())),
@@ -210,18 +213,27 @@ fn on_cpu_in<T>(side: &Side<T>, span_ns: f64) -> f64 {
 /// CONFIG_IRQ_TIME_ACCOUNTING charged part of it to their threads already. What lies within the error of the
 /// sources (one tick of `/proc/stat` a CPU beside that of the busy time) marks nothing.
 fn is_shared(finished: &Finished, limit: Share) -> bool {
-    let (Measured::Value(busy), Measured::Value(ticks)) =
-        (&finished.machine.busy, &finished.machine.ticks)
-    else {
+    let Finished { sender, receiver, machine, receiver_machine, .. } = finished;
+    match receiver_machine {
+        None => is_machine_shared(machine, limit, |span| {
+            on_cpu_in(sender, span) + on_cpu_in(receiver, span)
+        }),
+        Some(there) => {
+            is_machine_shared(machine, limit, |span| on_cpu_in(sender, span))
+                || is_machine_shared(there, limit, |span| on_cpu_in(receiver, span))
+        }
+    }
+}
+
+/// The same of one machine; `workers_ns` is the CPU time of the workers that run there, in a span.
+fn is_machine_shared(machine: &Machine, limit: Share, workers_ns: impl Fn(f64) -> f64) -> bool {
+    let (Measured::Value(busy), Measured::Value(ticks)) = (&machine.busy, &machine.ticks) else {
         return false;
     };
     let CpuBusy { error_ns, span_ns, cpus, busy_ns, .. } = busy;
     let span = span_ns.0 as f64;
     let interrupts = total(&ticks.softirq_ns) + total(&ticks.irq_ns);
-    let ends = match finished.machine.ends_cpu_ns {
-        Some(ends) => ends.0 as f64,
-        None => on_cpu_in(&finished.sender, span) + on_cpu_in(&finished.receiver, span),
-    };
+    let ends = machine.ends_cpu_ns.map_or_else(|| workers_ns(span), |ends| ends.0 as f64);
     let others = total(busy_ns) - ends - interrupts;
     let error = (error_ns.0 as f64 + ticks.tick_ns.0 as f64) * cpus.len() as f64;
     others > limit.0 * span && others > error

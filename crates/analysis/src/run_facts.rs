@@ -220,6 +220,15 @@ fn in_words(pinned: &Pinned, host: &Host) -> String {
         Some((place.package.value().copied(), *place.core.value()?))
     };
     let sender_cores: BTreeSet<_> = senders.iter().filter_map(core).collect();
+    let there = " of the other host";
+    if host.peer().is_some() {
+        let (first, last) = if host.sender_host.is_some() { (there, "") } else { ("", there) };
+        return format!(
+            "senders CPU {}{first}, receivers CPU {}{last}",
+            ranges(senders),
+            ranges(receivers)
+        );
+    }
     let shared = if !senders.is_disjoint(receivers) {
         ", sharing CPUs"
     } else if receivers.iter().filter_map(core).any(|core| sender_cores.contains(&core)) {

@@ -57,7 +57,7 @@ fn of_costs(costs: impl Fn(&Cell) -> (f64, f64)) -> impl Fn(&Cell, TrialBuilder)
         let trial = trial.goodput_gbps(8.0 * 1024.0 / cost);
         match cell.link {
             Link::Sink => trial.sender_cpu_ns_per_kib(cost),
-            Link::Loopback | Link::Veth | Link::Unix => trial.ends_cpu_ns_per_kib(cost),
+            Link::Loopback | Link::Veth | Link::Unix | Link::Ssh => trial.ends_cpu_ns_per_kib(cost),
         }
     }
 }

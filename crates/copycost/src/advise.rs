@@ -295,7 +295,7 @@ impl Asked {
         links: &[Link],
         refused: &mut Vec<(String, Missing)>,
     ) -> Result<Vec<(Run, FinishReason)>, Stop> {
-        let mut engine = start_engine()?;
+        let mut engine = start_engine(None)?;
         let mut plans = Vec::new();
         for link in links {
             let plan = self.plan(*link);

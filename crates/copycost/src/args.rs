@@ -11,6 +11,7 @@ use report::{ColumnSet, Format};
 
 use crate::cell_flags::CellFlags;
 use crate::exit::EXIT_CODES;
+use crate::peer_flags::PeerFlags;
 use crate::plan_flags::PlanFlags;
 use crate::word_list::WordList;
 
@@ -360,6 +361,8 @@ pub(crate) struct VerifyArguments {
     /// Links with a receiver [default: loopback]
     #[arg(long, value_name = "LIST", value_parser = words(Factor::Link))]
     pub(crate) link: Option<String>,
+    #[command(flatten)]
+    pub(crate) peer: PeerFlags,
     /// Message sizes [default: 27 from 1 B to 1 MiB, odd ones among them]
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub(crate) sizes: Option<String>,

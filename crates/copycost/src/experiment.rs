@@ -54,7 +54,7 @@ fn run(arguments: &RunExperimentArguments) -> Result<(), Stop> {
     let limit = arguments.max_time.as_deref().map(|text| time("max-time", text)).transpose()?;
     let host = engine::host::facts();
     let owner = derived::caller();
-    let mut engine = start_engine()?;
+    let mut engine = start_engine(None)?;
     let mut done: Vec<(Experiment, Run)> = Vec::new();
     let mut interrupted = false;
     let plans = experiments.iter().map(|experiment| (*experiment, plan(*experiment, limit)));

@@ -19,6 +19,7 @@ mod manual;
 mod measured_run;
 mod named_files;
 mod opened_run;
+mod peer_flags;
 mod pictures;
 mod plan_flags;
 mod probe;
@@ -59,6 +60,9 @@ fn main() -> ExitCode {
     // An end speaks the protocol on its standard output: nothing may come before it.
     if std::env::args_os().nth(1).is_some_and(|word| word == "end") {
         return engine::end::main();
+    }
+    if std::env::args_os().nth(1).is_some_and(|word| word == "peer") {
+        return engine::peer::main();
     }
     // Where it cannot be had a full file ends the program, as it would any other.
     let _ = engine::survive_file_size_limit();

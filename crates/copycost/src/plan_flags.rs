@@ -3,8 +3,9 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use model::shape::{check_beside_shapes, shapes_of_lengths};
-use model::{Factor, Measure, Plan, Preset, Thresholds};
+use model::{Factor, Link, Measure, Plan, Preset, Thresholds};
 
+use crate::peer_flags::PeerFlags;
 use crate::word_list::WordList;
 
 /// What the flags of a plan said, as text.
@@ -14,6 +15,7 @@ pub(crate) struct PlanFlags {
     measure: Vec<(&'static str, String)>,
     contrasts: Option<String>,
     thresholds: Vec<String>,
+    peer: PeerFlags,
 }
 
 /// A key of `[measure]` as a flag of the same name.
@@ -129,6 +131,12 @@ impl PlanFlags {
         for (key, text) in &self.measure {
             plan.measure.set(key, text).map_err(|why| format!("--{key}: {why}"))?;
         }
+        plan.set_peer(&self.peer.given())?;
+        let has_peer = |link: &Link| link.capabilities().has_peer_host;
+        let names_link = self.factors.iter().any(|(factor, _)| *factor == Factor::Link);
+        if plan.peer.is_some() && !names_link && !plan.factors.link.iter().any(has_peer) {
+            plan.factors.link = Link::ALL.iter().copied().filter(has_peer).collect();
+        }
         if let Some(text) = &self.contrasts {
             plan.set_contrasts(text).map_err(|why| format!("--{CONTRASTS}: {why}"))?;
         }
@@ -202,6 +210,7 @@ impl Args for PlanFlags {
         });
         let command =
             MEASURE.iter().fold(command, |command, flag| command.arg(measure_flag(*flag)));
+        let command = PeerFlags::augment_args(command);
         let command = command.arg(
             Arg::new(CONTRASTS)
                 .long(CONTRASTS)
@@ -237,6 +246,7 @@ impl FromArgMatches for PlanFlags {
                 .filter_map(|factor| Some((*factor, given(factor.key())?)))
                 .collect(),
             measure: MEASURE.iter().filter_map(|flag| Some((flag.key, given(flag.key)?))).collect(),
+            peer: PeerFlags::from_arg_matches(matches)?,
             contrasts: given(CONTRASTS),
             thresholds: matches
                 .get_many::<String>(THRESHOLD)

@@ -2,9 +2,9 @@
 
 use engine::{Engine, EngineError, EngineOptions, Interrupts};
 use journal::{Owner, RunDirectory};
-use model::Plan;
 use model::host::Host;
 use model::record::{FinishReason, Segment};
+use model::{Peer, Plan};
 use report::ColumnSet;
 use study::{Event, Study, StudyError, SystemClock};
 
@@ -27,7 +27,7 @@ use crate::terminal::{Reader, tell};
 /// # Errors
 /// Wrong usage, a machine that cannot, a signal, or with `--strict` invalid cells.
 pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
-    let request = Request::parse(arguments)?;
+    let (request, engine) = Request::parse(arguments)?;
     let (plan, host) = (&request.plan, &request.host);
     let wait_quiet = arguments.wait_quiet.as_deref().map(|text| time("wait-quiet", text));
     let wait_quiet = wait_quiet.transpose()?;
@@ -35,7 +35,10 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     if let Some(directory) = request.ended(arguments)? {
         return report_ended(arguments, directory);
     }
-    let mut engine = start_engine()?;
+    let mut engine = match engine {
+        Some(engine) => engine,
+        None => start_engine(None)?,
+    };
     let refusals = &Refusals::find(&engine, plan)?;
     let forecast = &study::forecast(plan, host.usable_cpus.len(), |cell| refusals.has(cell));
     let cautions = cautions(host, plan, forecast, refusals);
@@ -63,7 +66,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     present(arguments, &opened.directory, finished)
 }
 
-/// What a command line asks for, checked as far as that goes without an engine.
+/// What a command line asks for, checked as far as that goes without an engine; only another host's facts take one.
 struct Request {
     plan: Plan,
     host: Host,
@@ -73,7 +76,7 @@ struct Request {
 }
 
 impl Request {
-    fn parse(arguments: &RunArguments) -> Result<Self, Stop> {
+    fn parse(arguments: &RunArguments) -> Result<(Self, Option<Engine>), Stop> {
         let owner = derived::caller();
         let resumed = match (&arguments.resume, &arguments.out) {
             (Some(path), _) => Some(derived::find_to_resume(path, owner)?),
@@ -102,7 +105,14 @@ impl Request {
         };
         // With --or-resume it is the command that began the run, and tells all of the plan again.
         let plan = request.plan(kept.clone().filter(|_| !arguments.or_resume))?;
-        let host = engine::host::facts();
+        let (engine, host) = match &plan.peer {
+            None => (None, engine::host::facts()),
+            Some(peer) => {
+                let engine = start_engine(Some(peer.clone()))?;
+                let host = both_hosts(&engine)?;
+                (Some(engine), host)
+            }
+        };
         if let Some(page) = host.page_bytes.value() {
             check_messages(&plan, *page)?;
         }
@@ -112,7 +122,7 @@ impl Request {
             let differs = study::resume::check(kept, &plan, &directory.read_host()?, &host);
             differs.map_err(|differs| Stop::Usage(differs.to_string()))?;
         }
-        Ok(Self { plan, host, owner, resumed })
+        Ok((Self { plan, host, owner, resumed }, engine))
     }
 
     /// The run of `--or-resume` where it ended by itself and nothing else is asked for now.
@@ -172,12 +182,37 @@ fn report_ended(arguments: &RunArguments, directory: &RunDirectory) -> Result<()
 ///
 /// # Errors
 /// What no trial could do without is missing.
-pub(crate) fn start_engine() -> Result<Engine, Stop> {
+pub(crate) fn start_engine(peer: Option<Peer>) -> Result<Engine, Stop> {
     let program = std::env::current_exe()
         .map_err(|error| Stop::Cannot(format!("cannot find this program's own file: {error}")))?;
     let interrupts = Interrupts::install().map_err(Stop::Cannot)?;
-    Engine::new(EngineOptions { program, interrupts })
+    Engine::new(EngineOptions { program, interrupts, peer })
         .map_err(|error| Stop::Cannot(error.to_string()))
+}
+
+/// The facts of this host, and of the other one where the engine has one.
+///
+/// # Errors
+/// It is not reached, or a signal came meanwhile.
+pub(crate) fn both_hosts(engine: &Engine) -> Result<Host, Stop> {
+    let mut host = engine::host::facts();
+    match engine.peer_facts() {
+        Ok(None) => {}
+        Ok(Some(facts)) => {
+            host.reached = Some(Box::new(facts.reached));
+            let there = Some(Box::new(facts.host));
+            if facts.sends {
+                host.sender_host = there;
+            } else {
+                host.receiver_host = there;
+            }
+        }
+        Err(_) if engine.is_interrupted() => {
+            return Err(Stop::Interrupted(NOTHING_MEASURED.to_owned()));
+        }
+        Err(why) => return Err(Stop::Cannot(why.to_string())),
+    }
+    Ok(host)
 }
 
 pub(crate) fn tell_all(cautions: &[String]) {
@@ -256,6 +291,7 @@ fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {
         boot_id: host.boot_id.clone(),
         host: host.identity(),
         receiver_host: host.receiver_host.as_ref().map(|host| host.identity()),
+        sender_host: host.sender_host.as_ref().map(|host| host.identity()),
         host_crc32: None,
         congestion: congestion.join(","),
         plan: Some(plan.to_toml()),

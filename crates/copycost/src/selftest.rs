@@ -102,7 +102,7 @@ fn measure(
 ) -> Result<journal::RunDirectory, Stop> {
     let plan = plan(arguments)?;
     let host = engine::host::facts();
-    let mut engine = start_engine()?;
+    let mut engine = start_engine(None)?;
     let place = arguments.out.as_deref().map_or(Place::Apart("selftest-"), Place::Named);
     let of = (&host, owner);
     let (directory, ending) =

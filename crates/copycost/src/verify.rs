@@ -11,6 +11,7 @@ use report::numbers::counted;
 use crate::args::VerifyArguments;
 use crate::by_hand::time;
 use crate::exit::Stop;
+use crate::peer_flags::links_to_a_peer;
 use crate::progress::{brief, drawn_line};
 use crate::run::start_engine;
 use crate::terminal::{Reader, show, tell};
@@ -21,7 +22,29 @@ use crate::terminal::{Reader, show, tell};
 /// Wrong usage, no path that this machine has, a signal, or a fault found.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
     let mut options = options(arguments)?;
-    let mut engine = start_engine()?;
+    let peer = arguments.peer.peer()?;
+    if peer.is_some() && arguments.link.is_none() {
+        options.links = links_to_a_peer();
+    }
+    let has_peer = options.links.iter().any(|link| link.capabilities().has_peer_host);
+    match &peer {
+        None if has_peer => {
+            return Err(Stop::Usage(
+                "the other host is not named; add --peer user@host".to_owned(),
+            ));
+        }
+        Some(peer) if !has_peer => {
+            return Err(Stop::Usage(format!(
+                "peer {} means nothing there; leave --link out",
+                peer.name
+            )));
+        }
+        Some(_) | None => {}
+    }
+    let mut engine = start_engine(peer)?;
+    if let Err(why) = engine.peer_facts() {
+        return Err(Stop::Cannot(why.to_string()));
+    }
     let (routes, mut notes) = routes(&engine, &options)?;
     notes.extend(without_lacking_rings(&mut options)?);
     for note in notes {

@@ -25,7 +25,7 @@ fn main() {
     let threads = args.get(5).map_or(1, |n| n.parse().unwrap());
     let interrupts = Interrupts::install().unwrap();
     let program = std::env::current_exe().unwrap();
-    let mut engine = Engine::new(EngineOptions { program, interrupts }).unwrap();
+    let mut engine = Engine::new(EngineOptions { program, interrupts, peer: None }).unwrap();
     let cells: Vec<Cell> = [SendPath::Send, SendPath::Sendmsg, SendPath::Zerocopy]
         .into_iter()
         .map(|send_path| Cell {

@@ -34,8 +34,8 @@ fn run(arguments: &[String]) -> Result<(), String> {
     let warmup: Nanos = words.get(3).copied().unwrap_or("100ms").parse()?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let interrupts = Interrupts::install()?;
-    let mut engine =
-        Engine::new(EngineOptions { program, interrupts }).map_err(|error| error.to_string())?;
+    let mut engine = Engine::new(EngineOptions { program, interrupts, peer: None })
+        .map_err(|error| error.to_string())?;
     let idle = engine.begin_round().map_err(|error| error.to_string())?;
     println!("idle: {idle:?}");
     let mut last = None;

@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::peering::EndAtPeer;
 use crate::protocol::{Order, Reply};
 use crate::threads;
 
@@ -45,13 +46,13 @@ pub(crate) enum FromEnd {
 const LAST_LINES: usize = 5;
 /// How long an end that has closed its output may take to die, and how long its standard error may then take to close: on a crowded
 /// machine either comes late.
-const DYING: Duration = Duration::from_secs(5);
+pub(crate) const DYING: Duration = Duration::from_secs(5);
 /// No reply is longer: a trial of 256 workers has some 100 KB.
 const LONGEST_REPLY: u64 = 16 << 20;
 
-/// The last lines of an end's standard error, and whether it has closed.
+/// The last lines of a process's standard error, and whether it has closed.
 #[derive(Debug, Default)]
-struct LastWords {
+pub(crate) struct LastWords {
     said: Mutex<Said>,
     has_closed: Condvar,
 }
@@ -77,7 +78,7 @@ impl LastWords {
     }
 
     /// The lines, once it has closed, or what there is of them when the time is over.
-    fn await_all(&self, patience: Duration) -> String {
+    pub(crate) fn await_all(&self, patience: Duration) -> String {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let closed = self.has_closed.wait_timeout_while(said, patience, |said| !said.is_over);
         let (said, _) = closed.unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +86,42 @@ impl LastWords {
     }
 }
 
-/// One end, as the engine sees it. Dropping it ends the process.
+/// One end, as the engine sees it: a process of this host, or one of another. Dropping it ends the process.
+#[derive(Debug)]
+pub(crate) enum EndHandle {
+    /// Of this host.
+    Here(EndProcess),
+    /// Of another.
+    There(EndAtPeer),
+}
+
+impl EndHandle {
+    /// Its process id, where it is of this host.
+    pub(crate) fn id(&self) -> Option<u32> {
+        match self {
+            Self::Here(end) => Some(end.child.id()),
+            Self::There(_) => None,
+        }
+    }
+
+    /// Sends an order.
+    pub(crate) fn order(&mut self, order: &Order) -> Result<(), String> {
+        match self {
+            Self::Here(end) => end.order(order),
+            Self::There(end) => end.order(order),
+        }
+    }
+
+    /// How it ended, with the last lines of its standard error; call it when the end is known to be gone.
+    pub(crate) fn describe_exit(&mut self) -> String {
+        match self {
+            Self::Here(end) => end.describe_exit(),
+            Self::There(end) => end.describe_exit(),
+        }
+    }
+}
+
+/// One end of this host. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct EndProcess {
     which: WhichEnd,
@@ -122,11 +158,6 @@ impl EndProcess {
             threads::start("errors", &purpose, move || keep_last_lines(errors, &last_words))?;
         }
         Ok(end)
-    }
-
-    /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
     }
 
     /// Sends an order.
@@ -206,7 +237,8 @@ fn listen(which: WhichEnd, output: impl Read, replies: &mpsc::Sender<(WhichEnd, 
     }
 }
 
-fn keep_last_lines(errors: impl Read, last_words: &LastWords) {
+/// Reads standard error to its end.
+pub(crate) fn keep_last_lines(errors: impl Read, last_words: &LastWords) {
     let mut errors = BufReader::new(errors);
     let mut line = Vec::new();
     // A line is cut at 4 KiB: the rest becomes the next one.

@@ -7,7 +7,7 @@ use model::Cell;
 use crate::auditing::Auditing;
 use crate::child::WhichEnd;
 use crate::ends::{Ends, TrialError, unsupported, wrong_reply};
-use crate::placement::Seats;
+use crate::placement::{EndCpus, Seats};
 use crate::protocol::{Among, Meet, Order, Prepare, Reply, Role, Token};
 
 /// How long an end may take to prepare, meeting and filling rings included.
@@ -18,7 +18,7 @@ pub(crate) struct Connect<'t> {
     pub(crate) cell: &'t Cell,
     pub(crate) seats: &'t Seats,
     /// CPUs that the ends may use.
-    pub(crate) usable: &'t [u32],
+    pub(crate) cpus: &'t EndCpus,
     /// The congestion control to set.
     pub(crate) congestion: String,
     /// Whether the receiver compares every byte with what was sent.
@@ -39,8 +39,10 @@ impl Connect<'_> {
         auditing: Option<&mut Auditing<'_>>,
     ) -> Result<(), TrialError> {
         const PHASE: &str = "connecting";
-        let role =
-            ends.raised.receiving_role(self.cell, self.seats, self.usable).map_err(unsupported)?;
+        let role = ends
+            .raised
+            .receiving_role(self.cell, self.seats, &self.cpus.of_receiver().usable)
+            .map_err(unsupported)?;
         let prepare = |role, meet, worker_cpus: &[u32], machine_cpus: Vec<u32>| {
             Order::Prepare(Box::new(Prepare {
                 role,
@@ -61,8 +63,10 @@ impl Connect<'_> {
             }))
         };
         let deadline = Instant::now() + PREPARING;
+        // One host's CPUs are read by one end.
+        let of_receiver = self.seats.in_use_by_receiver(self.cpus).unwrap_or_default();
         let listen = Meet::Listen(ends.raised.listening_address());
-        ends.receiver.order(&prepare(role, listen, &self.seats.receivers, Vec::new()))?;
+        ends.receiver.order(&prepare(role, listen, &self.seats.receivers, of_receiver))?;
         let address = match ends.reply_from(WhichEnd::Receiver, deadline, PHASE)? {
             Reply::Listening(address) => address,
             Reply::Hello { .. }
@@ -83,7 +87,7 @@ impl Connect<'_> {
             Role::Absorb(_) => Meet::ConnectEach(address),
             Role::Send | Role::Receive => Meet::Connect(address),
         };
-        let machine_cpus = self.seats.in_use(self.usable);
+        let machine_cpus = self.seats.in_use(self.cpus);
         ends.sender.order(&prepare(Role::Send, connect, &self.seats.senders, machine_cpus))?;
         for _ in 0..2 {
             match ends.next_reply(deadline, PHASE)? {

@@ -5,11 +5,12 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use model::record::{CpuBusy, FailureKind};
-use model::{Cell, Measured, Nanos};
+use model::{Cell, Measured, Missing, Nanos};
 
-use crate::child::{EndProcess, FromEnd, WhichEnd};
+use crate::child::{EndHandle, EndProcess, FromEnd, WhichEnd};
 use crate::interrupts::Forward;
-use crate::links::{self, LinkSetup, Raised};
+use crate::links::{self, LinkSetup, Raised, Start};
+use crate::peering::Peering;
 use crate::placement::Seats;
 use crate::protocol::{Order, PROTOCOL, Reply};
 
@@ -48,8 +49,8 @@ pub(crate) fn wrong_reply(which: WhichEnd, phase: &str) -> TrialError {
 /// Two ends on a link that is up, and where the replies of both arrive.
 pub(crate) struct Ends {
     // Ends first: they leave before their link is lowered.
-    pub(crate) sender: EndProcess,
-    pub(crate) receiver: EndProcess,
+    pub(crate) sender: EndHandle,
+    pub(crate) receiver: EndHandle,
     pub(crate) raised: Box<dyn Raised>,
     replies: mpsc::Receiver<(WhichEnd, FromEnd)>,
     setup: LinkSetup,
@@ -63,16 +64,26 @@ impl Ends {
     pub(crate) fn start(
         cell: &Cell,
         program: &Path,
+        peering: &Peering,
         forward: &Forward,
     ) -> Result<Self, TrialError> {
         links::has_what_varies(cell).map_err(unsupported)?;
         let setup = LinkSetup::from(cell);
-        let raised = links::raise(&setup).map_err(unsupported)?;
+        // A host that was reached before the run began, and no longer is, may be reached again.
+        let refused = |why: Missing| match setup.link.capabilities().has_peer_host {
+            true => lost(why.to_string()),
+            false => unsupported(why),
+        };
+        let raised = links::raise(&setup, peering).map_err(refused)?;
         let (sending, replies) = mpsc::channel();
         forward.to(sending.clone());
-        let start = |which| {
-            EndProcess::start(which, raised.start(which, program), sending.clone())
-                .map_err(unsupported)
+        let start = |which| match raised.start(which, program) {
+            Start::Here(command) => EndProcess::start(which, command, sending.clone())
+                .map(EndHandle::Here)
+                .map_err(unsupported),
+            Start::There(session) => {
+                session.start_end(which, sending.clone()).map(EndHandle::There).map_err(lost)
+            }
         };
         let sender = start(WhichEnd::Sender)?;
         let receiver = start(WhichEnd::Receiver)?;
@@ -117,7 +128,7 @@ impl Ends {
         }
     }
 
-    fn end(&mut self, which: WhichEnd) -> &mut EndProcess {
+    fn end(&mut self, which: WhichEnd) -> &mut EndHandle {
         match which {
             WhichEnd::Sender => &mut self.sender,
             WhichEnd::Receiver => &mut self.receiver,
@@ -175,19 +186,20 @@ impl Ends {
         self.raised.turn_to(seats).map_err(unsupported)
     }
 
-    /// How busy these CPUs are while both ends sleep.
+    /// How busy these CPUs of an end's host are while both ends sleep.
     ///
     /// # Errors
     /// As [`Ends::next_reply`].
     pub(crate) fn idle(
         &mut self,
+        which: WhichEnd,
         cpus: &[u32],
         span_ns: Nanos,
     ) -> Result<Measured<CpuBusy>, TrialError> {
         const PHASE: &str = "measuring the idle machine";
-        self.sender.order(&Order::Idle { cpus: cpus.to_vec(), span_ns })?;
+        self.end(which).order(&Order::Idle { cpus: cpus.to_vec(), span_ns })?;
         let deadline = Instant::now() + Duration::from_nanos(span_ns.0) + GREETING;
-        match self.reply_from(WhichEnd::Sender, deadline, PHASE)? {
+        match self.reply_from(which, deadline, PHASE)? {
             Reply::Idle(busy) => Ok(busy),
             Reply::Hello { .. }
             | Reply::Listening(_)
@@ -197,7 +209,7 @@ impl Ends {
             | Reply::Drained
             | Reply::MachineRead
             | Reply::Finished(_)
-            | Reply::Failed { .. } => Err(wrong_reply(WhichEnd::Sender, PHASE)),
+            | Reply::Failed { .. } => Err(wrong_reply(which, PHASE)),
         }
     }
 

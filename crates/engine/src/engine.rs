@@ -1,26 +1,29 @@
 //! The engine: two ends, and one trial at a time. It is never an end itself.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kernel::topology::Topology;
 use kernel::{cpu, process};
 use model::audit::CeilingPoint;
 use model::message::Message;
 use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
-use model::{Audit, Bytes, Cell, Measured, Missing, Nanos, Plan};
+use model::{Audit, Bytes, Cell, Link, Measured, Missing, Nanos, Peer, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
 use crate::busy_poll;
+use crate::child::WhichEnd;
 use crate::congestion::CongestionChoice;
 use crate::connect::Connect;
-use crate::ends::{Ends, TrialError};
+use crate::ends::{Ends, TrialError, lost};
 use crate::error::{EngineError, missing};
 use crate::instruments::copy_audit::CopyAudit;
 use crate::instruments::{ceiling, copy_audit, profile};
 use crate::interrupts::{Forward, Interrupts};
 use crate::links::{self, LinkSetup};
 use crate::order::{SeriesOrder, TrialOrder};
-use crate::placement::{Seats, seat};
+use crate::peering::{PeerFacts, Peering};
+use crate::placement::{EndCpus, HostCpus, Seats, seat};
 use crate::protocol::{Among, Order, Token};
 use crate::series::{Series, SeriesError};
 use crate::trial::Trial;
@@ -33,7 +36,12 @@ pub struct EngineOptions {
     pub program: PathBuf,
     /// Signals that end a trial.
     pub interrupts: Interrupts,
+    /// The other host, for links that have one.
+    pub peer: Option<Peer>,
 }
+
+/// What a trial would have had set that fails before it begins, and why it does.
+type Unseated = (Box<Settings>, FailureKind, String);
 
 /// How long the idle baseline is measured, once a round.
 const IDLE_SPAN: Nanos = Nanos::ms(200);
@@ -43,9 +51,12 @@ pub struct Engine {
     options: EngineOptions,
     forward: Forward,
     congestion: CongestionChoice,
-    usable: Vec<u32>,
-    cores: Vec<Vec<u32>>,
+    cpus: Arc<HostCpus>,
+    // After the ends: those at the peer leave before the connection does.
     ends: Option<Ends>,
+    peering: Peering,
+    /// How busy the receiving end's host is with both ends idle, where it is another one: once a round.
+    receiver_idle: Option<Measured<CpuBusy>>,
     /// Loaded at the first audit trial that asks for it.
     copy_audit: Option<Result<CopyAudit, String>>,
 }
@@ -72,7 +83,35 @@ impl Engine {
         let congestion = CongestionChoice::find().map_err(unsupported)?;
         let _ = kernel::limits::raise_open_files();
         let forward = options.interrupts.forward().map_err(EngineError::Unsupported)?;
-        Ok(Self { options, forward, congestion, usable, cores, ends: None, copy_audit: None })
+        let peering =
+            Peering::new(options.peer.clone(), options.program.clone(), options.interrupts);
+        let cpus = Arc::new(HostCpus { usable, cores });
+        Ok(Self {
+            options,
+            forward,
+            congestion,
+            cpus,
+            ends: None,
+            peering,
+            receiver_idle: None,
+            copy_audit: None,
+        })
+    }
+
+    /// Whether a signal asked to stop.
+    pub fn is_interrupted(&self) -> bool {
+        self.options.interrupts.requested().is_some()
+    }
+
+    /// What was found at the other host, which is reached for it; none where the engine has none.
+    ///
+    /// # Errors
+    /// Why it is not reached, with the remedy.
+    pub fn peer_facts(&self) -> Result<Option<PeerFacts>, Missing> {
+        match self.peering.peer() {
+            None => Ok(None),
+            Some(_) => Ok(Some(self.peering.session()?.facts().clone())),
+        }
     }
 
     /// What `auto` stands for in this run.
@@ -82,7 +121,25 @@ impl Engine {
 
     /// CPUs that the ends may use.
     pub fn usable_cpus(&self) -> &[u32] {
-        &self.usable
+        &self.cpus.usable
+    }
+
+    /// The CPUs of the hosts that the ends of a link run on.
+    fn end_cpus(&self, link: Link) -> Result<EndCpus, Missing> {
+        let here = Arc::clone(&self.cpus);
+        if !link.capabilities().has_peer_host {
+            return Ok(EndCpus { sender: here, receiver: None });
+        }
+        let there = self.peering.session()?.cpus();
+        Ok(match self.peering.peer() {
+            Some(peer) if peer.sends => EndCpus { sender: there, receiver: Some(here) },
+            _ => EndCpus { sender: here, receiver: Some(there) },
+        })
+    }
+
+    fn seat(&self, cell: &Cell) -> Result<(Seats, EndCpus), Missing> {
+        let cpus = self.end_cpus(cell.link)?;
+        Ok((seat(cell, &cpus)?, cpus))
     }
 
     /// Which cells of a plan this machine cannot measure, each with the reason and the remedy.
@@ -109,7 +166,7 @@ impl Engine {
             }
             let link = links
                 .entry(LinkSetup::from(&cell))
-                .or_insert_with_key(|setup| links::raise(setup).map(|_| ()));
+                .or_insert_with_key(|setup| links::raise(setup, &self.peering).map(|_| ()));
             let polled =
                 polled.entry(cell.busy_poll).or_insert_with(|| busy_poll::may_set(cell.busy_poll));
             let congestion = self.congestion.resolve(&cell.congestion);
@@ -134,7 +191,7 @@ impl Engine {
                 polled.clone()?;
                 path.clone()?;
                 ring.clone()?;
-                seat(&cell, &self.cores)?;
+                self.seat(&cell)?;
                 self.message(&cell)?;
                 Ok(fits(&[&cell], memory)?)
             };
@@ -157,7 +214,7 @@ impl Engine {
         for (_, mut cells) in plan.blocks() {
             cells.retain(|cell| !refused.iter().any(|(other, _)| other == cell));
             let all: Vec<&Cell> = cells.iter().collect();
-            if plan.turns(&cells, self.usable.len(), false).is_some()
+            if plan.turns(&cells, self.cpus.usable.len(), false).is_some()
                 && let Err(why) = fits(&all, memory)
             {
                 let why = Missing::from(format!("{why}, or --steady, as its block takes turns"));
@@ -193,7 +250,12 @@ impl Engine {
         match &mut self.ends {
             Some(ends) => Ok(ends),
             none => {
-                let ends = none.insert(Ends::start(cell, &self.options.program, &self.forward)?);
+                let ends = none.insert(Ends::start(
+                    cell,
+                    &self.options.program,
+                    &self.peering,
+                    &self.forward,
+                )?);
                 // A signal that came while there were no ends was forwarded to nobody.
                 match self.options.interrupts.requested() {
                     Some(_) => Err(TrialError::Interrupted),
@@ -209,8 +271,7 @@ impl Engine {
     /// Interrupted, or the ends could not be started.
     pub fn begin_round(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
         self.ends = None;
-        let usable = self.usable.clone();
-        match self.ends(&Cell::default()).and_then(|ends| ends.idle(&usable, IDLE_SPAN)) {
+        match self.idle_round() {
             Ok(busy) => Ok(busy),
             Err(TrialError::Interrupted) => {
                 self.ends = None;
@@ -224,6 +285,22 @@ impl Engine {
                 Err(EngineError::Ends(why))
             }
         }
+    }
+
+    /// How busy the CPUs of the sending end's host are while fresh ends sleep; that of the receiving end's, where it is another
+    /// one, is kept for the trials of this round.
+    fn idle_round(&mut self) -> Result<Measured<CpuBusy>, TrialError> {
+        let mut cell = Cell::default();
+        if let Some(setup) = self.peering.plain_setup().map_err(|why| lost(why.to_string()))? {
+            (cell.link, cell.family) = setup;
+        }
+        let cpus = self.end_cpus(cell.link).map_err(|why| lost(why.to_string()))?;
+        let ends = self.ends(&cell)?;
+        let idle = ends.idle(WhichEnd::Sender, &cpus.sender.usable, IDLE_SPAN)?;
+        if let Some(there) = &cpus.receiver {
+            self.receiver_idle = Some(ends.idle(WhichEnd::Receiver, &there.usable, IDLE_SPAN)?);
+        }
+        Ok(idle)
     }
 
     /// Lets the ends go.
@@ -270,8 +347,18 @@ impl Engine {
     pub fn measure_ceiling(&mut self, plan: &Plan) -> Result<Vec<CeilingPoint>, Missing> {
         let mut cpus = Vec::new();
         for cell in plan.cells() {
-            if let Ok(seats) = seat(&cell, &self.cores) {
-                cpus.extend(seats.in_use(&self.usable));
+            let Ok((seats, of_ends)) = self.seat(&cell) else { continue };
+            // Of this host's end alone: the ceiling is measured here.
+            match seats.in_use_by_receiver(&of_ends) {
+                Some(here)
+                    if Arc::ptr_eq(
+                        &self.cpus,
+                        of_ends.receiver.as_ref().unwrap_or(&of_ends.sender),
+                    ) =>
+                {
+                    cpus.extend(here);
+                }
+                _ => cpus.extend(seats.in_use(&of_ends)),
             }
         }
         cpus.sort_unstable();
@@ -298,10 +385,13 @@ impl Engine {
     ) -> Result<(Settings, Outcome), EngineError> {
         let settings = self.settings(order);
         let failure = |kind, why| Outcome::Failed(Failure { kind, why });
-        let (seats, settings) = match settings {
-            Ok((seats, settings)) => (seats, settings),
-            Err((settings, why)) => {
-                return Ok((*settings, failure(FailureKind::Unsupported, why)));
+        let (seats, cpus, settings) = match settings {
+            Ok(seated) => seated,
+            Err((settings, kind, why)) => {
+                if self.options.interrupts.requested().is_some() {
+                    return Err(EngineError::Interrupted);
+                }
+                return Ok((*settings, failure(kind, why)));
             }
         };
         let conducted = (|| {
@@ -309,11 +399,10 @@ impl Engine {
                 return Err(TrialError::Interrupted);
             }
             let congestion = self.congestion.resolve(&order.cell.congestion);
-            let usable = self.usable.clone();
             let connect = Connect {
                 cell: &order.cell,
                 seats: &seats,
-                usable: &usable,
+                cpus: &cpus,
                 congestion,
                 check,
                 windows: 1,
@@ -324,7 +413,13 @@ impl Engine {
             trial.conduct(self.ends(&order.cell)?, auditing)
         })();
         match conducted {
-            Ok(finished) => Ok((settings, Outcome::Finished(Box::new(finished)))),
+            Ok(mut finished) => {
+                // A steady trial has no silence beside it in which this could be read.
+                if let Some(there) = &mut finished.receiver_machine {
+                    there.idle = self.receiver_idle.clone();
+                }
+                Ok((settings, Outcome::Finished(Box::new(finished))))
+            }
             Err(TrialError::Interrupted) => {
                 self.ends = None;
                 Err(EngineError::Interrupted)
@@ -355,8 +450,8 @@ impl Engine {
         for (cell, outcome) in order.cells.iter().zip(&mut outcomes) {
             match self.settings(&order.of_one(cell)) {
                 Ok(one) => seated.push(one),
-                Err((settings, why)) => {
-                    *outcome = Some((*settings, failure(FailureKind::Unsupported, why)));
+                Err((settings, kind, why)) => {
+                    *outcome = Some((*settings, failure(kind, why)));
                 }
             }
         }
@@ -367,17 +462,18 @@ impl Engine {
             self.ends = None;
             return Err(EngineError::Interrupted);
         }
-        let usable = self.usable.clone();
         let flows = order.cells.iter().map(Cell::connections).sum();
         let of_all = |error| SeriesError { cell: None, error };
-        let mut series = Series { order, connect: Vec::with_capacity(order.cells.len()) };
+        let here = self.cpus.usable.clone();
+        let mut series =
+            Series { order, here: &here, connect: Vec::with_capacity(order.cells.len()) };
         let conducted = fresh_token().map_err(of_all).and_then(|token| {
             let mut first_flow = 0;
-            for (cell, (seats, _)) in order.cells.iter().zip(&seated) {
+            for (cell, (seats, cpus, _)) in order.cells.iter().zip(&seated) {
                 series.connect.push(Connect {
                     cell,
                     seats,
-                    usable: &usable,
+                    cpus,
                     congestion: self.congestion.resolve(&cell.congestion),
                     check: false,
                     windows: order.windows(),
@@ -394,7 +490,7 @@ impl Engine {
         };
         match conducted {
             Ok(finished) => {
-                for (place, ((of_cell, outcome), (_, set))) in
+                for (place, ((of_cell, outcome), (_, _, set))) in
                     finished.into_iter().zip(&mut outcomes).zip(&seated).enumerate()
                 {
                     let finished = Outcome::Finished(Box::new(of_cell));
@@ -408,7 +504,8 @@ impl Engine {
                     self.ends = None;
                     return Err(EngineError::Interrupted);
                 };
-                for (place, (outcome, (_, set))) in outcomes.iter_mut().zip(&seated).enumerate() {
+                for (place, (outcome, (_, _, set))) in outcomes.iter_mut().zip(&seated).enumerate()
+                {
                     if cell.is_none_or(|cell| cell == place) {
                         *outcome = Some((settings(place, set), failure(kind, why.clone())));
                     }
@@ -430,7 +527,7 @@ impl Engine {
             warmup_ns: order.warmup,
             tail_ns: order.tail,
             extended: false,
-            usable_cpus: self.usable.clone(),
+            usable_cpus: self.cpus.usable.clone(),
             sender_cpus: Vec::new(),
             receiver_cpus: Vec::new(),
             ring_slots: cell.ring.slots(cell.message),
@@ -444,16 +541,22 @@ impl Engine {
     pub(crate) fn settings(
         &self,
         order: &TrialOrder,
-    ) -> Result<(Seats, Settings), (Box<Settings>, String)> {
+    ) -> Result<(Seats, EndCpus, Settings), Unseated> {
         let mut settings = self.unseated(order);
-        let seated = seat(&order.cell, &self.cores);
+        if order.cell.link.capabilities().has_peer_host
+            && let Err(why) = self.peering.session()
+        {
+            // It was reached before the run began, and may be again.
+            return Err((Box::new(settings), FailureKind::EndLost, why.to_string()));
+        }
+        let seated = self.seat(&order.cell).map_err(|why| why.to_string());
         match seated.and_then(|seats| self.message(&order.cell).map(|_| seats)) {
-            Ok(seats) => {
+            Ok((seats, cpus)) => {
                 settings.sender_cpus.clone_from(&seats.senders);
                 settings.receiver_cpus.clone_from(&seats.receivers);
-                Ok((seats, settings))
+                Ok((seats, cpus, settings))
             }
-            Err(why) => Err((Box::new(settings), why)),
+            Err(why) => Err((Box::new(settings), FailureKind::Unsupported, why)),
         }
     }
 }

@@ -95,6 +95,8 @@ pub fn facts() -> Host {
         uid: Measured::Value(process::effective_user()),
         // Every link has both its ends on this machine.
         receiver_host: None,
+        sender_host: None,
+        reached: None,
     }
 }
 

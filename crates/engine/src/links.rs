@@ -4,6 +4,8 @@ use model::factor::Factor;
 use model::values::{Mtu, Segment};
 use model::{Cell, Family, Link as Name, Missing};
 
+use crate::peering::Peering;
+
 /// MTU of a veth device as it comes (`ETH_DATA_LEN`, linux/if_ether.h).
 const DEVICE_MTU: u32 = 1500;
 
@@ -11,12 +13,15 @@ pub(crate) mod device_pair;
 mod link;
 mod loopback;
 mod sink;
+mod ssh;
 mod unix;
 mod veth;
 
-pub(crate) use link::{Link, LinkSetup, Raised};
+pub(crate) use link::{Link, LinkSetup, Raised, Start};
 pub(crate) use loopback::Loopback;
 use sink::Sink;
+use ssh::Ssh;
+pub(crate) use ssh::data_address;
 use unix::Unix;
 use veth::Veth;
 
@@ -40,6 +45,10 @@ macro_rules! with_link {
                 type $link = Unix;
                 $body
             }
+            Name::Ssh => {
+                type $link = Ssh;
+                $body
+            }
         }
     };
 }
@@ -48,8 +57,8 @@ macro_rules! with_link {
 ///
 /// # Errors
 /// As [`Link::raise`].
-pub(crate) fn raise(setup: &LinkSetup) -> Result<Box<dyn Raised>, Missing> {
-    with_link!(setup.link, Kind => Ok(Box::new(Kind::raise(setup)?)))
+pub(crate) fn raise(setup: &LinkSetup, peering: &Peering) -> Result<Box<dyn Raised>, Missing> {
+    with_link!(setup.link, Kind => Ok(Box::new(Kind::raise(setup, peering)?)))
 }
 
 /// Flows that all cells that are prepared side by side on a link may have together.

@@ -4,6 +4,7 @@ use kernel::clock;
 use model::record::Load;
 use model::{Measured, Nanos};
 
+use crate::child::EndHandle;
 use crate::ends::Ends;
 use crate::instruments::cpu_busy::{CpuBusy, softirqs_apart};
 use crate::instruments::{Edge, Instrument};
@@ -43,8 +44,9 @@ impl LoadWatch {
     }
 }
 
-/// CPU time of both ends and of this process so far.
+/// CPU time of the ends of this host and of this process so far.
 fn own_cpu_ns(ends: &Ends) -> Result<u64, String> {
     let of = |process| clock::cpu_ns_of(process).map_err(|error| error.to_string());
-    Ok(of(ends.sender.id())? + of(ends.receiver.id())? + clock::process_cpu_ns())
+    let ends = [&ends.sender, &ends.receiver].into_iter().filter_map(EndHandle::id);
+    ends.map(of).sum::<Result<u64, String>>().map(|ends_ns| ends_ns + clock::process_cpu_ns())
 }

@@ -1,5 +1,8 @@
 //! Which CPUs the workers of a cell run on.
 
+use std::sync::Arc;
+
+use model::host::Host;
 use model::{Cell, Placement};
 
 /// The CPUs of a cell's workers.
@@ -11,6 +14,53 @@ pub(crate) struct Seats {
     pub(crate) receivers: Vec<u32>,
     /// CPU of the thread that polls each sending worker's io_urings; empty: none polls, or not pinned.
     pub(crate) pollers: Vec<u32>,
+}
+
+/// The CPUs of one host that an end may use there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HostCpus {
+    /// Logical CPUs.
+    pub(crate) usable: Vec<u32>,
+    /// The same by physical core, in order.
+    pub(crate) cores: Vec<Vec<u32>>,
+}
+
+impl HostCpus {
+    /// By the facts of a host: CPUs of one package and core together, and those whose place is not known each by itself.
+    pub(crate) fn of(host: &Host) -> Self {
+        // Package and core, and the CPUs of that place.
+        let mut places: Vec<Option<(u32, u32)>> = Vec::new();
+        let mut cores: Vec<Vec<u32>> = Vec::new();
+        for cpu in &host.usable_cpus {
+            let facts = host.cpus.iter().find(|facts| facts.cpu == *cpu);
+            let place =
+                facts.and_then(|facts| Some((*facts.package.value()?, *facts.core.value()?)));
+            let known = places.iter().position(|other| place.is_some() && *other == place);
+            match known.and_then(|known| cores.get_mut(known)) {
+                Some(core) => core.push(*cpu),
+                None => {
+                    places.push(place);
+                    cores.push(vec![*cpu]);
+                }
+            }
+        }
+        Self { usable: host.usable_cpus.clone(), cores }
+    }
+}
+
+/// The CPUs of both ends' hosts.
+#[derive(Clone, Debug)]
+pub(crate) struct EndCpus {
+    pub(crate) sender: Arc<HostCpus>,
+    /// The receiving end's, where its host is another one.
+    pub(crate) receiver: Option<Arc<HostCpus>>,
+}
+
+impl EndCpus {
+    /// Of the receiving end's host.
+    pub(crate) fn of_receiver(&self) -> &HostCpus {
+        self.receiver.as_deref().unwrap_or(&self.sender)
+    }
 }
 
 /// One CPU of every core, then the second ones, and so on: SMT siblings are shared last.
@@ -60,15 +110,20 @@ fn shared_with_helper(placement: &Placement, helper: u32) -> String {
 /// Seats the workers of a cell: worker i on its side's CPU i modulo their number. On the sink the helper has the first
 /// CPU of the receivers.
 ///
-/// `cores` are the usable logical CPUs by physical core, in order.
+/// Where the ends have a host each, all CPUs of it are theirs.
 ///
 /// # Errors
 /// One line with the remedy: a CPU that was named but may not be used, or that the sink's helper would share with a sender.
-pub(crate) fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
+pub(crate) fn seat(cell: &Cell, cpus: &EndCpus) -> Result<Seats, String> {
     let Cell { placement, threads, link, .. } = cell;
     let has_helper = link.capabilities().has_helper;
+    let cores = cpus.sender.cores.as_slice();
     let usable: Vec<u32> = spread(cores);
+    let of_receiver: Vec<u32> = spread(&cpus.of_receiver().cores);
     let (senders, receivers) = match placement {
+        Placement::Split | Placement::Same if cpus.receiver.is_some() => {
+            (usable.clone(), of_receiver)
+        }
         Placement::None => match usable.as_slice() {
             [only] if has_helper => return Err(shared_with_helper(placement, *only)),
             _ => return Ok(Seats::default()),
@@ -76,12 +131,13 @@ pub(crate) fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
         Placement::Same => (usable.clone(), usable.clone()),
         Placement::Split => split(has_helper, cores),
         Placement::Cpus { senders, receivers } => {
-            if let Some(cpu) = senders.iter().chain(receivers).find(|cpu| !usable.contains(cpu)) {
+            for (cpus, usable) in [(senders, &usable), (receivers, &of_receiver)] {
+                let Some(cpu) = cpus.iter().find(|cpu| !usable.contains(cpu)) else { continue };
                 let mut sorted = usable.clone();
                 sorted.sort_unstable();
                 let list: Vec<_> = sorted.iter().map(ToString::to_string).collect();
                 return Err(format!(
-                    "placement {placement}: CPU {cpu} may not be used here; usable: {}",
+                    "placement {placement}: CPU {cpu} may not be used there; usable: {}",
                     list.join(", ")
                 ));
             }
@@ -117,22 +173,76 @@ impl Seats {
         self.receivers.first().or(usable.last()).copied().unwrap_or(0)
     }
 
-    /// The CPUs in use, without repetition; all usable ones where workers are not pinned.
-    pub(crate) fn in_use(&self, usable: &[u32]) -> Vec<u32> {
-        let workers = self.senders.iter().chain(&self.receivers);
-        let mut cpus: Vec<u32> = workers.chain(&self.pollers).copied().collect();
-        if cpus.is_empty() {
-            cpus = usable.to_vec();
-        }
-        cpus.sort_unstable();
-        cpus.dedup();
-        cpus
+    /// The CPUs in use of the sending end's host, without repetition; all usable ones where workers are not pinned. Where both
+    /// ends are of one host, those of both.
+    pub(crate) fn in_use(&self, cpus: &EndCpus) -> Vec<u32> {
+        let receivers = if cpus.receiver.is_some() { &[] } else { self.receivers.as_slice() };
+        let workers = self.senders.iter().chain(receivers).chain(&self.pollers);
+        sorted(workers.copied().collect(), &cpus.sender.usable)
     }
+
+    /// The same of the receiving end's host, where it is another one.
+    pub(crate) fn in_use_by_receiver(&self, cpus: &EndCpus) -> Option<Vec<u32>> {
+        let host = cpus.receiver.as_ref()?;
+        Some(sorted(self.receivers.clone(), &host.usable))
+    }
+}
+
+fn sorted(mut cpus: Vec<u32>, usable: &[u32]) -> Vec<u32> {
+    if cpus.is_empty() {
+        cpus = usable.to_vec();
+    }
+    cpus.sort_unstable();
+    cpus.dedup();
+    cpus
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn host(cores: &[Vec<u32>]) -> Arc<HostCpus> {
+        Arc::new(HostCpus { usable: cores.concat(), cores: cores.to_vec() })
+    }
+
+    fn one_host(cores: &[Vec<u32>]) -> EndCpus {
+        EndCpus { sender: host(cores), receiver: None }
+    }
+
+    fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
+        super::seat(cell, &one_host(cores))
+    }
+
+    #[test]
+    fn each_end_has_all_cpus_of_a_host_of_its_own() {
+        let two = EndCpus {
+            sender: host(&[vec![0, 4], vec![1, 5]]),
+            receiver: Some(host(&[vec![0], vec![7]])),
+        };
+        let seated = |placement: &str| {
+            let id = format!("link=ssh placement={placement} threads=3");
+            super::seat(&id.parse().unwrap(), &two)
+        };
+        for placement in ["split", "same"] {
+            let seats = seated(placement).unwrap();
+            assert_eq!(
+                (seats.senders.clone(), seats.receivers.clone()),
+                (vec![0, 1, 4], vec![0, 7, 0])
+            );
+            assert_eq!(seats.in_use(&two), [0, 1, 4]);
+            assert_eq!(seats.in_use_by_receiver(&two), Some(vec![0, 7]));
+        }
+        let named = seated("5/7").unwrap();
+        assert_eq!((named.senders, named.receivers), (vec![5; 3], vec![7; 3]));
+        assert!(
+            seated("7/7").unwrap_err().contains("CPU 7 may not be used there; usable: 0, 1, 4, 5")
+        );
+        assert!(seated("5/5").unwrap_err().contains("usable: 0, 7"));
+        let free = seated("none").unwrap();
+        assert_eq!(free.in_use(&two), [0, 1, 4, 5]);
+        assert_eq!(free.in_use_by_receiver(&two), Some(vec![0, 7]));
+        assert_eq!(free.in_use_by_receiver(&one_host(&[vec![0]])), None);
+    }
 
     fn seated(
         link: &str,
@@ -153,14 +263,14 @@ mod tests {
         let pollers = |threads: u32, placement: &str, cores: &[Vec<u32>]| {
             let id = format!("send=uring-send sqpoll=on threads={threads} placement={placement}");
             let seats = seat(&id.parse().unwrap(), cores).unwrap();
-            (seats.pollers.clone(), seats.in_use(&[]))
+            (seats.pollers.clone(), seats.in_use(&one_host(cores)))
         };
         let four = [vec![0], vec![1], vec![2], vec![3]];
         assert_eq!(pollers(1, "split", &four), (vec![1], vec![0, 1, 2]));
         assert_eq!(pollers(2, "split", &four), (vec![0, 1], vec![0, 1, 2, 3]));
         assert_eq!(pollers(1, "split", &four[..2]), (vec![0], vec![0, 1]));
         assert_eq!(pollers(1, "0+3/1", &four), (vec![3], vec![0, 1, 3]));
-        assert_eq!(pollers(1, "none", &four), (vec![], vec![]));
+        assert_eq!(pollers(1, "none", &four), (vec![], vec![0, 1, 2, 3]));
         assert!(seats("split", 2, &four).pollers.is_empty());
     }
 
@@ -233,7 +343,13 @@ mod tests {
 
     #[test]
     fn unpinned_workers_use_all_usable_cpus() {
-        assert_eq!(seats("none", 2, &[vec![0], vec![1]]).in_use(&[0, 1]), [0, 1]);
-        assert_eq!(seats("same", 3, &[vec![0], vec![1]]).in_use(&[0, 1]), [0, 1]);
+        assert_eq!(
+            seats("none", 2, &[vec![0], vec![1]]).in_use(&one_host(&[vec![0], vec![1]])),
+            [0, 1]
+        );
+        assert_eq!(
+            seats("same", 3, &[vec![0], vec![1]]).in_use(&one_host(&[vec![0], vec![1]])),
+            [0, 1]
+        );
     }
 }

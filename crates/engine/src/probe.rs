@@ -20,6 +20,7 @@ use crate::error::missing;
 use crate::instruments::counters::WANTED;
 use crate::instruments::{ceiling, copy_audit, profile};
 use crate::links::LinkSetup;
+use crate::peering::Peering;
 use crate::{host, links, receive_paths, send_paths};
 
 /// Whether something can be had.
@@ -169,7 +170,12 @@ fn of_link(link: Link) -> Vec<Item> {
     for family in families {
         let name =
             if link.speaks_tcp() { format!("{link} {family}") } else { link.name().to_owned() };
-        items.push(item("link", &name, links::raise(&LinkSetup::plain(link, *family)), ""));
+        items.push(item(
+            "link",
+            &name,
+            links::raise(&LinkSetup::plain(link, *family), &Peering::none()),
+            "",
+        ));
     }
     let of_send =
         SendPath::ALL.iter().map(|path| Cell { send_path: *path, link, ..Cell::default() });
@@ -302,7 +308,7 @@ fn settings(host: &Host) -> Vec<Item> {
     let sender = AckPlacement::Sender;
     let steered = LinkSetup { ack_placement: sender, ..LinkSetup::plain(Link::Sink, Family::Ipv4) };
     let name = format!("{} {sender}", Factor::AckPlacement.key());
-    items.push(item("setting", &name, links::raise(&steered), "of link sink"));
+    items.push(item("setting", &name, links::raise(&steered, &Peering::none()), "of link sink"));
     items
 }
 

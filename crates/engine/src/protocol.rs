@@ -1,6 +1,7 @@
 //! What the engine and its ends say to each other: one JSON line an order, one a reply.
 
 use kernel::socket::Address;
+use model::host::Host;
 use model::record::{CpuBusy, FailureKind, Machine, ReceiveTally, SendTally, Side, SinkFacts};
 use model::{Cell, Measured, Nanos};
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::gate::SliceKind;
 
 /// The version of this protocol; both sides must speak the same.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// A secret that a data connection begins with, so that a stranger is refused.
 pub type Token = [u8; 16];
@@ -251,6 +252,68 @@ pub enum Reply {
         kind: FailureKind,
         /// One line.
         why: String,
+    },
+}
+
+/// From the engine to another host: what `copycost peer` obeys there. A blank line says that the engine lives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerOrder {
+    /// The first order.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+    },
+    /// Tell the facts of the host.
+    Describe,
+    /// Reply at once with the same number.
+    Echo(u32),
+    /// Start an end, in place of the one before it.
+    Start {
+        /// Its number, which each of its replies bears.
+        end: u32,
+    },
+    /// An order for the end that was started last.
+    Order(Box<Order>),
+    /// Let the end go.
+    Leave,
+}
+
+/// From another host to the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerReply {
+    /// Answer to [`PeerOrder::Hello`].
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The program's version.
+        build: String,
+    },
+    /// Answer to [`PeerOrder::Describe`].
+    Facts(Box<Host>),
+    /// Answer to [`PeerOrder::Echo`].
+    Echo(u32),
+    /// An end replied.
+    Said {
+        /// Its number.
+        end: u32,
+        /// Its reply.
+        reply: Box<Reply>,
+    },
+    /// An end said what is no reply.
+    NoReply {
+        /// Its number.
+        end: u32,
+        /// What it said.
+        text: String,
+    },
+    /// An end is gone, or could not be started.
+    Ended {
+        /// Its number.
+        end: u32,
+        /// How.
+        how: String,
     },
 }
 

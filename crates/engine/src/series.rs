@@ -25,6 +25,8 @@ const STEADY_SETTLE: Nanos = Nanos::ms(30);
 /// A series with all that was decided before it.
 pub(crate) struct Series<'t> {
     pub(crate) order: &'t SeriesOrder,
+    /// CPUs of this host that copycost may use.
+    pub(crate) here: &'t [u32],
     /// In the order of the order's cells.
     pub(crate) connect: Vec<Connect<'t>>,
 }
@@ -42,8 +44,7 @@ impl Series<'_> {
     /// # Errors
     /// What went wrong and where; the ends are then not to be used again.
     pub(crate) fn conduct(&self, ends: &mut Ends) -> Result<Vec<Finished>, SeriesError> {
-        let usable = self.connect.first().map_or(&[][..], |connect| connect.usable);
-        let watch = LoadWatch::begin(ends, usable);
+        let watch = LoadWatch::begin(ends, self.here);
         let mut links = Vec::with_capacity(self.connect.len());
         for (cell, connect) in self.connect.iter().enumerate() {
             connect.conduct(ends, None).map_err(|error| SeriesError { cell: Some(cell), error })?;
@@ -70,10 +71,23 @@ impl Series<'_> {
             idle = Some(self.steady(ends, *window, turn)?);
         }
         let load = Box::new(watch.end(ends));
-        let finished = collect(ends, links).map_err(|error| SeriesError { cell: None, error })?;
+        let are_apart = self.are_apart();
+        let finished =
+            collect(ends, links, are_apart).map_err(|error| SeriesError { cell: None, error })?;
+        let sends_here = ends.sender.id().is_some();
+        let (idle, idle_there) = idle.unzip();
         let beside = |mut finished: Finished| {
-            finished.machine.idle = finished.machine.moved_bytes.and(idle.clone());
-            finished.machine.load = Some(load.clone());
+            let machine = &mut finished.machine;
+            machine.idle = machine.moved_bytes.and(idle.clone());
+            if let Some(there) = &mut finished.receiver_machine {
+                there.idle = there.moved_bytes.and(idle_there.clone().flatten());
+                if !sends_here {
+                    there.load = Some(load.clone());
+                }
+            }
+            if sends_here {
+                finished.machine.load = Some(load.clone());
+            }
             finished
         };
         Ok(finished.into_iter().map(beside).collect())
@@ -85,12 +99,20 @@ impl Series<'_> {
         ends: &mut Ends,
         window: Nanos,
         turn: &[usize],
-    ) -> Result<Measured<CpuBusy>, SeriesError> {
+    ) -> Result<(Measured<CpuBusy>, Option<Measured<CpuBusy>>), SeriesError> {
         let of_all = |error| SeriesError { cell: None, error };
-        let in_use = |connect: &Connect<'_>| connect.seats.in_use(connect.usable);
+        let in_use = |connect: &Connect<'_>| connect.seats.in_use(connect.cpus);
         let cpus: BTreeSet<u32> = self.connect.iter().flat_map(in_use).collect();
         let cpus: Vec<u32> = cpus.into_iter().collect();
-        let idle = ends.idle(&cpus, window).map_err(of_all)?;
+        let idle = ends.idle(WhichEnd::Sender, &cpus, window).map_err(of_all)?;
+        let in_use = |connect: &Connect<'_>| connect.seats.in_use_by_receiver(connect.cpus);
+        let there: BTreeSet<u32> = self.connect.iter().filter_map(in_use).flatten().collect();
+        let idle_there = if self.are_apart() {
+            let there: Vec<u32> = there.into_iter().collect();
+            Some(ends.idle(WhichEnd::Receiver, &there, window).map_err(of_all)?)
+        } else {
+            None
+        };
         let slice = SliceTimes { settle: STEADY_SETTLE, window };
         for cell in turn {
             let read = |ends: &mut Ends, is_end| {
@@ -107,7 +129,12 @@ impl Series<'_> {
             self.take(ends, *cell, SliceKind::Steady, slice)?;
             read(ends, true)?;
         }
-        Ok(idle)
+        Ok((idle, idle_there))
+    }
+
+    /// Whether the ends run on two hosts.
+    fn are_apart(&self) -> bool {
+        self.connect.iter().any(|connect| connect.cpus.receiver.is_some())
     }
 
     /// One slice of one cell, from silence to silence.
@@ -183,7 +210,11 @@ fn slice_of(
 type Received = (Side<ReceiveTally>, Option<Machine>, Measured<SinkFacts>);
 
 /// Ends the series and waits for the reports of every crew of both ends.
-fn collect(ends: &mut Ends, links: Vec<Measured<LinkFacts>>) -> Result<Vec<Finished>, TrialError> {
+fn collect(
+    ends: &mut Ends,
+    links: Vec<Measured<LinkFacts>>,
+    are_apart: bool,
+) -> Result<Vec<Finished>, TrialError> {
     const PHASE: &str = "collecting";
     let crews = links.len();
     let deadline = Instant::now() + Duration::from_nanos(DRAINING.0) + GRACE;
@@ -212,18 +243,18 @@ fn collect(ends: &mut Ends, links: Vec<Measured<LinkFacts>>) -> Result<Vec<Finis
     }
     let both = |(of_sender, of_receiver): (Option<Machine>, Option<Machine>)| {
         let mut machine = of_sender.unwrap_or_else(unwatched);
+        if are_apart {
+            return (machine, Some(Box::new(of_receiver.unwrap_or_else(unwatched))));
+        }
         let receiver_ns = of_receiver.and_then(|machine| machine.ends_cpu_ns);
         let ends_ns = machine.ends_cpu_ns.zip(receiver_ns);
         machine.ends_cpu_ns = ends_ns.map(|(sender, receiver)| Nanos(sender.0 + receiver.0));
-        machine
+        (machine, None)
     };
     let finished = sent.into_iter().zip(received).zip(links).map(
-        |(((sender, seen), (receiver, own, sink)), link)| Finished {
-            sender,
-            receiver,
-            machine: both((seen, own)),
-            link,
-            sink,
+        |(((sender, seen), (receiver, own, sink)), link)| {
+            let (machine, receiver_machine) = both((seen, own));
+            Finished { sender, receiver, machine, receiver_machine, link, sink }
         },
     );
     Ok(finished.collect())

@@ -21,6 +21,9 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// From the order to run until the start: both ends must have read it.
 const AHEAD: Nanos = Nanos::ms(2);
 
+/// The id of a process of another host: none of this one has it.
+const ELSEWHERE: u32 = u32::MAX;
+
 /// A trial with all that was decided before it.
 pub(crate) struct Trial<'t> {
     pub(crate) order: &'t TrialOrder,
@@ -38,11 +41,11 @@ impl Trial<'_> {
         mut auditing: Option<&mut Auditing<'_>>,
     ) -> Result<Finished, TrialError> {
         let watched = Watched {
-            sender: ends.sender.id(),
-            receiver: ends.receiver.id(),
+            sender: ends.sender.id().unwrap_or(ELSEWHERE),
+            receiver: ends.receiver.id().unwrap_or(ELSEWHERE),
             has_helper: self.order.cell.link.capabilities().has_helper,
             speaks_tcp: self.order.cell.link.speaks_tcp(),
-            cpus: self.connect.seats.in_use(self.connect.usable),
+            cpus: self.connect.seats.in_use(self.connect.cpus),
         };
         if let Some(auditing) = &mut auditing {
             auditing.before_meeting(&watched);
@@ -78,7 +81,7 @@ impl Trial<'_> {
         let lasts = AHEAD.0 + warmup.0 + window.0 + tail.0 + DRAINING.0;
         let deadline = Instant::now() + Duration::from_nanos(lasts) + GRACE;
         let (mut sender, mut receiver) = (None, None);
-        let mut machine = None;
+        let (mut machine, mut there) = (None, None);
         let mut sink = Measured::absent(NO_SINK);
         while sender.is_none() || receiver.is_none() {
             match ends.next_reply(deadline, PHASE)? {
@@ -92,7 +95,10 @@ impl Trial<'_> {
                     }
                 },
                 (WhichEnd::Receiver, Reply::Finished(report)) => match *report {
-                    Report::Received { side, .. } => receiver = Some(side),
+                    Report::Received { side, machine: seen } => {
+                        receiver = Some(side);
+                        there = seen;
+                    }
                     Report::Absorbed { side, facts, .. } => {
                         receiver = Some(side);
                         sink = Measured::Value(facts);
@@ -106,7 +112,10 @@ impl Trial<'_> {
             return Err(lost("an end did not report"));
         };
         let machine = machine.unwrap_or_else(unwatched);
-        Ok(Finished { sender, receiver, machine, link: ends.raised.facts(), sink })
+        let is_apart = self.connect.cpus.receiver.is_some();
+        let receiver_machine = is_apart.then(|| Box::new(there.unwrap_or_else(unwatched)));
+        let link = ends.raised.facts();
+        Ok(Finished { sender, receiver, machine, receiver_machine, link, sink })
     }
 }
 

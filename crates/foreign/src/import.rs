@@ -62,6 +62,7 @@ pub fn import(
         boot_id: Measured::absent(NOT_TOLD),
         host: host.identity(),
         receiver_host: None,
+        sender_host: None,
         host_crc32: None,
         congestion: String::new(),
         plan: None,

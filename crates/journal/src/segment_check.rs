@@ -14,8 +14,8 @@ pub(crate) struct SegmentCheck {
     line: u64,
     plan: (PathBuf, String),
     host: PathBuf,
-    /// The machine of the sending end, and that of the receiving end where it is another one.
-    machines: (String, Option<String>),
+    /// The machine of the engine, and that of either end where it is another one: the receiving end's, the sending end's.
+    machines: (String, [Option<String>; 2]),
     /// The sum of what `host.json` says.
     host_crc32: String,
 }
@@ -30,7 +30,10 @@ impl SegmentCheck {
             line: 0,
             plan: (plan_path, plan.identity()),
             host: host_path,
-            machines: (host.identity(), host.receiver_host.as_ref().map(|it| it.identity())),
+            machines: (
+                host.identity(),
+                [&host.receiver_host, &host.sender_host].map(|it| Some(it.as_ref()?.identity())),
+            ),
             host_crc32,
         }
     }
@@ -43,10 +46,10 @@ impl SegmentCheck {
         self.line += 1;
         let line = self.line;
         let Record::Segment(segment) = record else { return Ok(()) };
-        if (&segment.host, &segment.receiver_host) != (&self.machines.0, &self.machines.1) {
-            let receiver = segment.receiver_host.iter();
-            let machines: Vec<&str> =
-                std::iter::once(&segment.host).chain(receiver).map(String::as_str).collect();
+        let others = [&segment.receiver_host, &segment.sender_host];
+        if segment.host != self.machines.0 || others != self.machines.1.each_ref() {
+            let machines = std::iter::once(&segment.host).chain(others.into_iter().flatten());
+            let machines: Vec<&str> = machines.map(String::as_str).collect();
             let measured = machines.join(" and ");
             return Err(JournalError::OtherHost { path: self.host.clone(), line, measured });
         }

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::mem;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use crate::error::{CallError, Errno, Unavailable};
 
@@ -49,6 +51,15 @@ pub fn die_with_parent(signal: i32) -> Result<(), CallError> {
         0 => Ok(()),
         _ => Err(refused(Errno::last())),
     }
+}
+
+/// Has the kernel send SIGKILL to a command's process when its parent dies, as [`die_with_parent`] does for the caller. What was
+/// started before a parent dies lives on only as long as it takes to get there.
+pub fn start_dying_with_parent(command: &mut Command) {
+    let die = || die_with_parent(libc::SIGKILL).map_err(|error| io::Error::from(error.errno));
+    // SAFETY: between fork and exec only async-signal-safe work is allowed; this is one system call. Its error's text, which
+    // allocates, is made only where the kernel refuses a constant number that it knows.
+    unsafe { command.pre_exec(die) };
 }
 
 /// Takes standard output away for the caller alone, and points descriptor 1 at standard error: whatever prints
@@ -184,7 +195,7 @@ pub fn boot_id() -> Result<String, Unavailable> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
 
     use super::*;
 

@@ -340,6 +340,13 @@ impl Link {
                 copies_by_reference_on_delivery: false,
                 ..LOCAL
             },
+            // Its devices are the hosts' own, and are not set.
+            Self::Ssh => LinkCapabilities {
+                copies_by_reference_on_delivery: false,
+                has_peer_host: true,
+                has_common_clock: false,
+                ..LOCAL
+            },
         }
     }
 
@@ -472,11 +479,12 @@ impl Cell {
             && self.sockets == Sockets::Own
     }
 
-    /// Threads that are busy in a trial: both ends' workers, and those that poll the senders' io_urings; without a receiver the
-    /// senders and the helper.
+    /// Threads that are busy on one machine in a trial: both ends' workers, and those that poll the senders' io_urings; without
+    /// a receiver the senders and the helper, and where the ends run on two machines those of the sending one, which has no fewer.
     pub const fn busy_threads(&self) -> u32 {
         let link = self.link.capabilities();
-        let receivers = if link.has_receiver { self.threads.get() } else { 0 };
+        let is_of_one_host = self.link.is_of_one_host();
+        let receivers = if is_of_one_host { self.threads.get() } else { 0 };
         let polling = if self.is_polled() { self.threads.get() } else { 0 };
         self.threads.get() + polling + receivers + link.has_helper as u32
     }

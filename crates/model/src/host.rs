@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measured::Measured;
+use crate::units::{Bytes, Nanos};
 
 /// `host.json`: the machine, as far as it can matter to a result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +79,28 @@ pub struct Host {
     /// The machine that the receiving end runs on, where it is another one; absent: both ends run on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver_host: Option<Box<Host>>,
+    /// The same of the sending end, where that runs on another machine than the engine and the receiving end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_host: Option<Box<Host>>,
+    /// How that other machine was reached; absent: both ends run on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<Box<Reached>>,
+}
+
+/// How the machine of the other end was reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reached {
+    /// What `ssh` was given.
+    pub peer: String,
+    /// Where the receiving end listens.
+    pub data_address: Measured<String>,
+    /// From a line to the peer until its answer, the median of nine, in ns: through `ssh`, both schedulers and the network, so
+    /// that it is more than a packet's round trip (which the record of each trial has, as TCP measured it).
+    pub line_round_trip_ns: Nanos,
+    /// Bytes of the program that were copied there; 0: it had this very build.
+    pub copied_bytes: Bytes,
+    /// From the start of `ssh` until copycost answered there, in ns.
+    pub started_in_ns: Nanos,
 }
 
 /// One CPU's place.
@@ -127,6 +150,16 @@ impl Host {
         self.receiver_host.as_deref().unwrap_or(self)
     }
 
+    /// The machine that the sending end runs on: this one, where no other is named.
+    pub fn of_sender(&self) -> &Self {
+        self.sender_host.as_deref().unwrap_or(self)
+    }
+
+    /// The other machine, where an end runs on one.
+    pub fn peer(&self) -> Option<&Self> {
+        self.receiver_host.as_deref().or(self.sender_host.as_deref())
+    }
+
     /// A machine of which only its usable CPUs may be known, as their number: whoever imports results may know no more.
     pub fn unknown(copycost: &str, cpus: Option<u32>, why: &str) -> Self {
         fn absent<T>(why: &str) -> Measured<T> {
@@ -165,6 +198,8 @@ impl Host {
             packet_taps: absent(why),
             uid: absent(why),
             receiver_host: None,
+            sender_host: None,
+            reached: None,
         }
     }
 

@@ -22,6 +22,7 @@ mod missing;
 pub mod names;
 pub mod nearest;
 pub mod nic;
+pub mod peer;
 pub mod placement;
 pub mod plan;
 mod plan_file;
@@ -48,6 +49,7 @@ pub use names::{
     Audit, Completions, Deferral, Family, Instrument, Layout, Link, Pages, ReceivePath, RingFile,
     SendPath, Sockets, Switch,
 };
+pub use peer::{Peer, PeerName};
 pub use placement::Placement;
 pub use plan::{MOST_ROUNDS, Measure, Plan};
 pub use plan_file::PlanError;

@@ -133,6 +133,8 @@ names! {
         Sink = "sink",
         /// Stream sockets of the family AF_UNIX: one machine, without TCP, packets or a device.
         Unix = "unix" | "af-unix" | "af_unix",
+        /// The network between this host and another one, whose end is started there by `ssh` (`--peer`).
+        Ssh = "ssh" | "peer",
     }
 }
 

@@ -6,6 +6,7 @@ use crate::cell::{Block, Cell, Idle};
 use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
 use crate::names::{Audit, Link, SendPath, Switch, Watch};
+use crate::peer::Peer;
 use crate::preset::Preset;
 use crate::thresholds::Thresholds;
 use crate::turns::control_rounds;
@@ -57,6 +58,8 @@ pub struct Plan {
     pub preset: Preset,
     /// A name for the run, free text.
     pub label: String,
+    /// The other host, where a link has one.
+    pub peer: Option<Peer>,
     /// What varies.
     pub factors: FactorLists,
     /// What is compared with what, where the plan names it; else [`Plan::contrasts`] says.
@@ -334,6 +337,27 @@ impl Plan {
         same.to_toml()
     }
 
+    /// Whether a peer is named exactly where a link has one.
+    fn check_peer(&self) -> Result<(), String> {
+        let links = &self.factors.link;
+        match (&self.peer, links.iter().find(|link| link.capabilities().has_peer_host)) {
+            (Some(_), Some(_)) | (None, None) => Ok(()),
+            (None, Some(link)) => {
+                Err(format!("link {link}: the other host is not named; add --peer user@host"))
+            }
+            (Some(peer), None) => {
+                let with = Link::ALL.iter().filter(|link| link.capabilities().has_peer_host);
+                let with: Vec<&str> = with.map(|link| link.name()).collect();
+                Err(format!(
+                    "peer {} means nothing on {}; add --link {}",
+                    peer.name,
+                    self.factors.get(Factor::Link).join(","),
+                    with.join(" or ")
+                ))
+            }
+        }
+    }
+
     /// Checks what no single factor can see.
     ///
     /// # Errors
@@ -371,6 +395,7 @@ impl Plan {
                 on.join(" or ")
             ));
         }
+        self.check_peer()?;
         let cells = self.cells();
         cells.iter().try_for_each(Cell::check)?;
         // Some that do not exist are left out, and told of, when it is run.

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::factor::Factor;
 use crate::names::Audit;
 use crate::nearest::unknown;
+use crate::peer::{Peer, PeerParts};
 use crate::plan::{MOST_CONTRASTS, Measure, Plan, check_label};
 use crate::preset::Preset;
 use crate::thresholds::Thresholds;
@@ -101,7 +102,17 @@ impl Reader<'_> {
     }
 }
 
-const TOP: &[&str] = &["preset", "label", "contrasts", "factors", "measure", "thresholds"];
+const TOP: &[&str] = &[
+    "preset",
+    "label",
+    "peer",
+    "data-address",
+    "peer-sends",
+    "contrasts",
+    "factors",
+    "measure",
+    "thresholds",
+];
 
 /// The tables of a plan and their keys.
 fn tables() -> [(&'static str, Vec<&'static str>); 3] {
@@ -290,10 +301,18 @@ impl Plan {
                 .map_err(|why: String| reader.error(value.span(), why))?,
         };
         let mut plan = Self::preset(preset);
+        let mut peer = PeerParts::default();
         if let Some(value) = document.get("label") {
             plan.label = reader.scalar("label", value)?;
             check_label(&plan.label).map_err(|why| reader.error(value.span(), why))?;
         }
+        for key in Peer::KEYS {
+            let Some(value) = document.get(*key) else { continue };
+            // A part without a peer is told when all of the plan is known.
+            peer.set(key, &reader.scalar(key, value)?)
+                .map_err(|why| reader.error(value.span(), format!("{key}: {why}")))?;
+        }
+        plan.peer = peer.whole().map_err(|why| reader.error(0..0, why))?;
         if let Some(value) = document.get("contrasts") {
             let set = plan.set_contrasts(&reader.list("contrasts", value)?);
             set.map_err(|why| reader.error(value.span(), why))?;
@@ -338,6 +357,19 @@ impl Plan {
         Ok(())
     }
 
+    /// Sets keys of the peer; one that is set is measured with where the plan names no link of its own.
+    ///
+    /// # Errors
+    /// The key, and what is wrong with its value; a part of a peer that nobody names.
+    pub fn set_peer(&mut self, keys: &[(&'static str, String)]) -> Result<(), String> {
+        let mut parts = PeerParts::of(self.peer.as_ref());
+        for (key, text) in keys {
+            parts.set(key, text).map_err(|why| format!("--{key}: {why}"))?;
+        }
+        self.peer = parts.whole()?;
+        Ok(())
+    }
+
     /// Sets a key of one of a plan's [`tables`].
     fn set(&mut self, table: &str, key: &str, text: &str) -> Result<(), String> {
         match table {
@@ -357,6 +389,12 @@ impl Plan {
         };
         line("preset", quoted(self.preset.name()));
         line("label", quoted(&self.label));
+        if let Some(Peer { name, data_address, sends }) = &self.peer {
+            line("peer", quoted(name.as_str()));
+            let address = data_address.map_or_else(|| AUTO.to_owned(), |it| it.to_string());
+            line("data-address", quoted(&address));
+            line("peer-sends", quoted(&on_or_off(*sends)));
+        }
         if !self.contrasts.is_empty() {
             let contrasts: Vec<String> =
                 self.contrasts.iter().map(|contrast| quoted(&contrast.to_string())).collect();

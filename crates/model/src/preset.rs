@@ -204,7 +204,7 @@ impl Plan {
                 measure.max_time = Some(Nanos::s(600));
             }
         }
-        Self { preset, label: String::new(), factors, contrasts, measure, thresholds }
+        Self { preset, label: String::new(), peer: None, factors, contrasts, measure, thresholds }
     }
 }
 

@@ -64,11 +64,14 @@ pub struct Segment {
     pub started_unix_ms: u64,
     /// The boot it runs in; another boot begins a new segment.
     pub boot_id: Measured<String>,
-    /// The identity of the machine that the sending end runs on, as in `host.json`.
+    /// The identity of the machine that the engine and, unless it is said otherwise, both ends run on, as in `host.json`.
     pub host: String,
     /// The same of the receiving end's machine, where it is another one; absent: both ends run on `host`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiver_host: Option<String>,
+    /// The same of the sending end's machine, where that is another one than the engine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_host: Option<String>,
     /// A checksum of what `host.json` said when the segment began; absent in journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_crc32: Option<String>,
@@ -86,7 +89,7 @@ pub struct Round {
     pub round: u32,
     /// When, in milliseconds since 1970.
     pub started_unix_ms: u64,
-    /// Busy time of the CPUs in use with both ends idle: what a machine does anyway.
+    /// Busy time of the CPUs in use with both ends idle: what a machine does anyway. Where the ends run on two, the sending end's.
     pub idle: Measured<CpuBusy>,
 }
 

@@ -141,13 +141,14 @@ impl Cell {
         let sending = if self.is_polled() { workers * 2 } else { workers };
         match &self.placement {
             Placement::Split | Placement::None => at_least,
+            Placement::Same if link.has_peer_host => at_least,
             Placement::Same => at_least.max(2),
             Placement::Cpus { senders, receivers } => {
                 let both = [
                     on(sending, senders),
                     if link.has_receiver { on(workers, receivers) } else { 0 },
                 ];
-                if senders.iter().any(|cpu| receivers.contains(cpu)) {
+                if !link.has_peer_host && senders.iter().any(|cpu| receivers.contains(cpu)) {
                     both.iter().sum()
                 } else {
                     both.into_iter().max().unwrap_or(1)

@@ -67,6 +67,7 @@ pub fn check(
     let ends = [
         ("this machine", host_then, host_now),
         ("the receiving end's machine", host_then.of_receiver(), host_now.of_receiver()),
+        ("the sending end's machine", host_then.of_sender(), host_now.of_sender()),
     ];
     for (whose, then, now) in ends {
         let (then, now) = (then.identity(), now.identity());

@@ -19,6 +19,7 @@ pub fn segment(started_unix_ms: u64) -> Segment {
         boot_id: host.boot_id.clone(),
         host: host.identity(),
         receiver_host: None,
+        sender_host: None,
         host_crc32: None,
         congestion: "cubic".to_owned(),
         plan: None,

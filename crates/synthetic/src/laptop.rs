@@ -74,5 +74,7 @@ pub fn host() -> Host {
         packet_taps: Measured::Value(0),
         uid: Measured::Value(1000),
         receiver_host: None,
+        sender_host: None,
+        reached: None,
     }
 }

@@ -399,11 +399,12 @@ impl TrialBuilder {
             Measured::absent(NO_SINK)
         };
         Outcome::Finished(Box::new(Finished {
+            receiver_machine: None,
             machine: self.machine(sender_cpu + receiver_cpu),
             sender,
             receiver,
             link: match self.cell.link {
-                Link::Loopback | Link::Unix => Measured::absent(NO_DEVICES),
+                Link::Loopback | Link::Unix | Link::Ssh => Measured::absent(NO_DEVICES),
                 Link::Veth | Link::Sink => Measured::Value(self.link_facts()),
             },
             sink,

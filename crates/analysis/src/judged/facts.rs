@@ -59,6 +59,10 @@ impl BusyFacts {
     fn of(busy: &CpuBusy, finished: &Finished, reading: &Reading<'_>) -> Self {
         let ends_ns = match finished.machine.ends_cpu_ns {
             Some(ends) => ends.0 as f64,
+            // Of the end on this machine alone, where the ends run on two.
+            None if finished.receiver_machine.is_some() => {
+                own_cpu_ns(&finished.sender.workers, busy.span_ns)
+            }
             None => {
                 own_cpu_ns(&finished.sender.workers, busy.span_ns)
                     + own_cpu_ns(&finished.receiver.workers, busy.span_ns)

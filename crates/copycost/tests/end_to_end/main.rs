@@ -23,6 +23,7 @@ mod no_loopback;
 mod run;
 mod selftest;
 mod sink;
+mod ssh;
 mod sudo;
 mod table;
 mod terminal;

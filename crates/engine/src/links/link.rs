@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use kernel::socket::Address;
 use model::names::{AckPlacement, Offload};
@@ -10,6 +11,7 @@ use model::values::Mtu;
 use model::{Cell, Family, Link as Name, Measured, Missing};
 
 use crate::child::WhichEnd;
+use crate::peering::{Peering, Session};
 use crate::placement::Seats;
 use crate::protocol::Role;
 
@@ -55,7 +57,7 @@ pub(crate) trait Link {
     ///
     /// # Errors
     /// What this machine refuses, with the remedy.
-    fn raise(setup: &LinkSetup) -> Result<Self::Raised, Missing>;
+    fn raise(setup: &LinkSetup, peering: &Peering) -> Result<Self::Raised, Missing>;
 
     /// Flows that all cells that are prepared side by side may have together.
     const MOST_FLOWS: u32 = u32::MAX;
@@ -70,10 +72,18 @@ pub(crate) trait Link {
     }
 }
 
+/// What starts an end.
+pub(crate) enum Start {
+    /// A command of this host.
+    Here(Command),
+    /// Another host.
+    There(Arc<Session>),
+}
+
 /// A link that is up.
 pub(crate) trait Raised {
-    /// The command that starts an end on its side of the link.
-    fn start(&self, which: WhichEnd, program: &Path) -> Command;
+    /// What starts an end on its side of the link.
+    fn start(&self, which: WhichEnd, program: &Path) -> Start;
 
     /// Where the listening end should listen: port 0, or a name that the kernel chooses.
     fn listening_address(&self) -> Address;

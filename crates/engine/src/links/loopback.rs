@@ -8,8 +8,9 @@ use std::time::Duration;
 use kernel::socket::{Address, Socket, SocketError};
 use model::{Family, Missing};
 
-use super::link::{Link, LinkSetup, Raised};
+use super::link::{Link, LinkSetup, Raised, Start};
 use crate::child::WhichEnd;
+use crate::peering::Peering;
 
 /// Nothing needs raising: it is there, or this machine has no such address.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ fn connect(ip: IpAddr) -> Result<(), SocketError> {
 impl Link for Loopback {
     type Raised = Self;
 
-    fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
+    fn raise(setup: &LinkSetup, _: &Peering) -> Result<Self, Missing> {
         let ip: IpAddr = match setup.family {
             Family::Ipv4 => Ipv4Addr::LOCALHOST.into(),
             Family::Ipv6 => Ipv6Addr::LOCALHOST.into(),
@@ -60,10 +61,10 @@ impl Link for Loopback {
 }
 
 impl Raised for Loopback {
-    fn start(&self, _: WhichEnd, program: &Path) -> Command {
+    fn start(&self, _: WhichEnd, program: &Path) -> Start {
         let mut command = Command::new(program);
         command.arg("end");
-        command
+        Start::Here(command)
     }
 
     fn listening_address(&self) -> Address {
@@ -87,7 +88,8 @@ mod tests {
             Err(why) => return eprintln!("skipped: {why}"),
         };
         let setup = LinkSetup::plain(Name::Loopback, Family::Ipv4);
-        let why = namespace.run(move || Loopback::raise(&setup).unwrap_err()).unwrap();
+        let why =
+            namespace.run(move || Loopback::raise(&setup, &Peering::none()).unwrap_err()).unwrap();
         assert_eq!(why.unlock, "sudo ip link set lo up");
         assert!(!why.to_string().contains('\n'), "{why}");
     }

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use kernel::netns::Namespace;
@@ -18,9 +17,10 @@ use model::values::Segment;
 use model::{Cell, Family, Measured, Missing, Placement};
 
 use super::device_pair::{DevicePair, RECEIVING_DEVICE, SENDING_DEVICE};
-use super::link::{Link, LinkSetup, Raised};
+use super::link::{Link, LinkSetup, Raised, Start};
 use crate::child::WhichEnd;
 use crate::error::missing;
+use crate::peering::Peering;
 use crate::placement::Seats;
 use crate::protocol::{Absorb, Role};
 
@@ -85,7 +85,7 @@ impl Link for Sink {
     /// Each has a port of its own.
     const MOST_FLOWS: u32 = 65_536 - FIRST_PORT as u32;
 
-    fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
+    fn raise(setup: &LinkSetup, _: &Peering) -> Result<Self, Missing> {
         let usable = cpu::allowed().map_err(|error| error.to_string())?;
         has_a_cpu_for_the_helper(usable.cpus()).map_err(|why| refused(setup, why))?;
         let pair = DevicePair::raise(setup)?;
@@ -130,8 +130,8 @@ impl Link for Sink {
 }
 
 impl Raised for Sink {
-    fn start(&self, which: WhichEnd, program: &Path) -> Command {
-        self.pair.start(which, program)
+    fn start(&self, which: WhichEnd, program: &Path) -> Start {
+        Start::Here(self.pair.start(which, program))
     }
 
     fn listening_address(&self) -> Address {

@@ -11,8 +11,9 @@ use std::time::Duration;
 use kernel::socket::{Address, Socket, SocketError};
 use model::Missing;
 
-use super::link::{Link, LinkSetup, Raised};
+use super::link::{Link, LinkSetup, Raised, Start};
 use crate::child::WhichEnd;
+use crate::peering::Peering;
 
 /// Nothing needs raising.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ fn connect() -> Result<(), SocketError> {
 impl Link for Unix {
     type Raised = Self;
 
-    fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
+    fn raise(setup: &LinkSetup, _: &Peering) -> Result<Self, Missing> {
         connect().map(|()| Self).map_err(|error| {
             Missing::of_itself(format!("link {}", setup.link))
                 .because(error.to_string())
@@ -43,10 +44,10 @@ impl Link for Unix {
 }
 
 impl Raised for Unix {
-    fn start(&self, _: WhichEnd, program: &Path) -> Command {
+    fn start(&self, _: WhichEnd, program: &Path) -> Start {
         let mut command = Command::new(program);
         command.arg("end");
-        command
+        Start::Here(command)
     }
 
     fn listening_address(&self) -> Address {

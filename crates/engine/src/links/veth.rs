@@ -2,15 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
 
 use kernel::socket::Address;
 use model::record::LinkFacts;
 use model::{Measured, Missing};
 
 use super::device_pair::DevicePair;
-use super::link::{Link, LinkSetup, Raised};
+use super::link::{Link, LinkSetup, Raised, Start};
 use crate::child::WhichEnd;
+use crate::peering::Peering;
 
 /// The pair as it is.
 #[derive(Debug)]
@@ -19,14 +19,14 @@ pub(crate) struct Veth(DevicePair);
 impl Link for Veth {
     type Raised = Self;
 
-    fn raise(setup: &LinkSetup) -> Result<Self, Missing> {
+    fn raise(setup: &LinkSetup, _: &Peering) -> Result<Self, Missing> {
         DevicePair::raise(setup).map(Self)
     }
 }
 
 impl Raised for Veth {
-    fn start(&self, which: WhichEnd, program: &Path) -> Command {
-        self.0.start(which, program)
+    fn start(&self, which: WhichEnd, program: &Path) -> Start {
+        Start::Here(self.0.start(which, program))
     }
 
     fn listening_address(&self) -> Address {

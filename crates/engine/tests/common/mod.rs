@@ -141,7 +141,7 @@ pub(crate) fn engine() -> Engine {
 
 pub(crate) fn engine_with(program: &Path) -> Engine {
     let interrupts = Interrupts::install().unwrap();
-    Engine::new(EngineOptions { program: program.to_path_buf(), interrupts }).unwrap()
+    Engine::new(EngineOptions { program: program.to_path_buf(), interrupts, peer: None }).unwrap()
 }
 
 pub(crate) fn order(cell: &str, window_ms: u64) -> TrialOrder {

@@ -15,6 +15,7 @@ pub(crate) fn segment() -> Record {
         boot_id: Measured::absent("no \"boot_id\",\n\\here"),
         host: "höst / cpu".to_owned(),
         receiver_host: Some("ändërër / cpu".to_owned()),
+        sender_host: None,
         host_crc32: None,
         congestion: "cubic".to_owned(),
         plan: None,
@@ -29,6 +30,7 @@ pub(crate) fn segment_of(host: &Host) -> Record {
         boot_id: host.boot_id.clone(),
         host: host.identity(),
         receiver_host: None,
+        sender_host: None,
         host_crc32: None,
         congestion: "cubic".to_owned(),
         plan: None,
@@ -81,6 +83,7 @@ pub(crate) fn finished(rtt_us: f64, bytes: u64) -> Record {
         1,
         0,
         Outcome::Finished(Box::new(Finished {
+            receiver_machine: None,
             sender: side(worker.clone(), sent, tcp),
             receiver: side(worker, received, tcp),
             machine: Machine {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::imported::Imported;
 use super::link::{LinkFacts, SinkFacts};
-use super::machine::Machine;
+use super::machine::{Load, Machine};
 use super::side::Side;
 use super::tallies::{ReceiveTally, SendTally};
 use crate::cell::Cell;
@@ -129,14 +129,25 @@ pub struct Finished {
     pub sender: Side<SendTally>,
     /// The end that received.
     pub receiver: Side<ReceiveTally>,
-    /// The machine, over the sender's window.
+    /// The machine, over the sender's window; where the ends run on two, that of the sending end.
     pub machine: Machine,
+    /// The receiving end's machine, over the receiver's window, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver_machine: Option<Box<Machine>>,
     /// The link's devices, where the link has devices of its own.
     #[serde(default = "no_devices", skip_serializing_if = "is_absent")]
     pub link: Measured<LinkFacts>,
     /// What the sink counted; its `receiver` has the helper's windows and the bytes that the sink took.
     #[serde(default = "no_sink", skip_serializing_if = "is_absent")]
     pub sink: Measured<SinkFacts>,
+}
+
+impl Finished {
+    /// What the machine of the engine did over a whole series, whichever end runs there.
+    pub fn load_here(&self) -> Option<&Load> {
+        let there = || self.receiver_machine.as_ref()?.load.as_deref();
+        self.machine.load.as_deref().or_else(there)
+    }
 }
 
 /// Why a record of another link has no [`SinkFacts`].

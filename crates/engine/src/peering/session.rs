@@ -1,0 +1,316 @@
+//! One connection to another host: `ssh`, and what listens to it.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use model::{Missing, Peer};
+
+use super::PeerFacts;
+use super::end_at_peer::EndAtPeer;
+use super::greeting::{self, Spoken};
+use crate::child::{FromEnd, LastWords, WhichEnd, keep_last_lines};
+use crate::interrupts::Interrupts;
+use crate::peer::{self, HEARTBEAT};
+use crate::placement::HostCpus;
+use crate::protocol::{PeerOrder, PeerReply};
+use crate::threads;
+
+/// No line of a peer is longer.
+const LONGEST_LINE: u64 = 16 << 20;
+/// What a login shell and its messages may say before, in bytes.
+const MOST_NOISE: usize = 64 << 10;
+/// How long `ssh` may take to leave when its input is closed: it waits for the peer to do so.
+const LEAVING: Duration = Duration::from_secs(3);
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The process `ssh` and its pipes.
+#[derive(Debug)]
+pub(super) struct Ssh {
+    child: Mutex<Child>,
+    input: Mutex<Option<ChildStdin>>,
+    last_words: Arc<LastWords>,
+    last_sent: Mutex<Instant>,
+}
+
+impl Ssh {
+    fn start(mut command: Command) -> Result<(Self, impl Read + use<>, impl Read + use<>), String> {
+        use std::os::unix::process::CommandExt as _;
+        // Ctrl-C is for the engine, which ends what it has begun.
+        command.process_group(0);
+        kernel::process::start_dying_with_parent(&mut command);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| threads::refused(&program, &error))?;
+        let input = Mutex::new(child.stdin.take());
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let ssh = Self {
+            child: Mutex::new(child),
+            input,
+            last_words: Arc::default(),
+            last_sent: Mutex::new(Instant::now()),
+        };
+        match (output, errors) {
+            (Some(output), Some(errors)) => Ok((ssh, output, errors)),
+            _ => Err(format!("{program} has no pipes")),
+        }
+    }
+
+    /// Writes bytes as they are.
+    pub(super) fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        *lock(&self.last_sent) = Instant::now();
+        match &mut *lock(&self.input) {
+            Some(input) => input.write_all(bytes),
+            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Writes an order.
+    pub(super) fn send(&self, order: &PeerOrder) -> Result<(), String> {
+        let mut line = serde_json::to_vec(order).map_err(|error| error.to_string())?;
+        line.push(b'\n');
+        self.write(&line).map_err(|error| error.to_string())
+    }
+
+    pub(super) fn kill(&self) {
+        // It may have died in between.
+        let _ = lock(&self.child).kill();
+    }
+
+    fn is_gone(&self, patience: Duration) -> Option<String> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match lock(&self.child).try_wait() {
+                Ok(Some(status)) => return Some(status.to_string()),
+                Ok(None) if Instant::now() < deadline => {}
+                Ok(None) | Err(_) => return None,
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The last lines of its standard error, or how it ended; call it when its output is closed.
+    pub(super) fn last_words(&self) -> String {
+        *lock(&self.input) = None;
+        let status = self.is_gone(LEAVING);
+        let said = self.last_words.await_all(Duration::from_secs(1));
+        match (said.is_empty(), status) {
+            (false, _) => said,
+            (true, Some(status)) => format!("ssh ended ({status})"),
+            (true, None) => "ssh closed its output".to_owned(),
+        }
+    }
+}
+
+impl Drop for Ssh {
+    /// Closing its input ends what runs at the peer, and then itself; one that hangs is killed, which cuts the connection.
+    fn drop(&mut self) {
+        *lock(&self.input) = None;
+        if self.is_gone(LEAVING).is_none() {
+            self.kill();
+            let _ = lock(&self.child).wait();
+        }
+    }
+}
+
+/// The end that runs at the peer now, and where its replies go.
+type Current = (u32, WhichEnd, mpsc::Sender<(WhichEnd, FromEnd)>);
+
+/// What the listening thread shares with the session.
+#[derive(Debug, Default)]
+struct Heard {
+    current: Mutex<Option<Current>>,
+    /// How the end of this number ended, as its host told.
+    ended: Mutex<Option<(u32, String)>>,
+    is_lost: AtomicBool,
+}
+
+impl Heard {
+    fn tell(&self, end: u32, said: FromEnd) {
+        // What an end says that was let go is for nobody.
+        if let Some((number, which, replies)) = &*lock(&self.current)
+            && *number == end
+        {
+            let _ = replies.send((*which, said));
+        }
+    }
+
+    fn lose(&self) {
+        self.is_lost.store(true, Ordering::SeqCst);
+        if let Some((_, which, replies)) = &*lock(&self.current) {
+            let _ = replies.send((*which, FromEnd::Closed));
+        }
+    }
+}
+
+/// A connection to a peer that has answered. Dropping it ends what runs there.
+#[derive(Debug)]
+pub(crate) struct Session {
+    name: String,
+    ssh: Arc<Ssh>,
+    heard: Arc<Heard>,
+    ends: AtomicU32,
+    facts: PeerFacts,
+    cpus: Arc<HostCpus>,
+}
+
+impl Session {
+    /// Reaches a peer and has it answer.
+    ///
+    /// # Errors
+    /// Why not, with what helps.
+    pub(super) fn open(
+        peer: &Peer,
+        program: &Path,
+        interrupts: Interrupts,
+    ) -> Result<Self, Missing> {
+        let name = peer.name.to_string();
+        let words = std::env::var(super::SSH_COMMAND).unwrap_or_default();
+        let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+        let command = super::settings::ssh(&words, &name, greeting::SCRIPT.len());
+        let plain = |why: String| Missing::of_itself(format!("peer {name}")).because(why);
+        let (ssh, output, errors) = Ssh::start(command).map_err(|why| {
+            plain(why).unlocked_by("install OpenSSH's client: apt install openssh-client")
+        })?;
+        let ssh = Arc::new(ssh);
+        let last_words = Arc::clone(&ssh.last_words);
+        threads::start("errors", "a thread for ssh's errors", move || {
+            keep_last_lines(errors, &last_words);
+        })
+        .map_err(plain)?;
+        let heard = Arc::<Heard>::default();
+        let (speaking, spoken) = mpsc::channel();
+        let listening = Arc::clone(&heard);
+        threads::start("peer", "a thread for the peer's replies", move || {
+            listen(output, &listening, &speaking);
+        })
+        .map_err(plain)?;
+        let facts = greeting::greet(&ssh, &spoken, peer, program, interrupts)?;
+        let cpus = Arc::new(HostCpus::of(&facts.host));
+        Ok(Self { name, ssh, heard, ends: AtomicU32::new(0), facts, cpus })
+    }
+
+    /// Tells the peer now and then that the engine lives, as long as this value does.
+    pub(super) fn keep_alive(self: &Arc<Self>) -> Result<(), String> {
+        let ssh = Arc::downgrade(&self.ssh);
+        let heard = Arc::downgrade(&self.heard);
+        threads::start("heartbeat", "a thread for the peer's sake", move || {
+            loop {
+                std::thread::sleep(Duration::from_millis(500));
+                let (Some(ssh), Some(heard)) = (ssh.upgrade(), heard.upgrade()) else { return };
+                if heard.is_lost.load(Ordering::SeqCst) {
+                    return;
+                }
+                let is_due = lock(&ssh.last_sent).elapsed() >= HEARTBEAT;
+                if is_due && ssh.write(b"\n").is_err() {
+                    return;
+                }
+            }
+        })
+        .map(|_| ())
+    }
+
+    /// What was found there.
+    pub(crate) fn facts(&self) -> &PeerFacts {
+        &self.facts
+    }
+
+    /// The CPUs that an end may use there.
+    pub(crate) fn cpus(&self) -> Arc<HostCpus> {
+        Arc::clone(&self.cpus)
+    }
+
+    /// What `ssh` was given.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is of no use any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.heard.is_lost.load(Ordering::SeqCst)
+    }
+
+    /// Sends an order.
+    pub(crate) fn send(&self, order: &PeerOrder) -> Result<(), String> {
+        if self.is_lost() {
+            return Err("the connection is lost".to_owned());
+        }
+        self.ssh.send(order)
+    }
+
+    /// Starts an end there; its replies arrive at `replies`.
+    pub(crate) fn start_end(
+        self: Arc<Self>,
+        which: WhichEnd,
+        replies: mpsc::Sender<(WhichEnd, FromEnd)>,
+    ) -> Result<EndAtPeer, String> {
+        let number = self.ends.fetch_add(1, Ordering::SeqCst) + 1;
+        *lock(&self.heard.current) = Some((number, which, replies));
+        self.send(&PeerOrder::Start { end: number }).map_err(|_| self.how_ended(number))?;
+        Ok(EndAtPeer { which, number, session: self })
+    }
+
+    /// How an end ended.
+    pub(crate) fn how_ended(&self, end: u32) -> String {
+        if let Some((number, how)) = &*lock(&self.heard.ended)
+            && *number == end
+        {
+            return how.clone();
+        }
+        // What is lost is made anew.
+        self.heard.is_lost.store(true, Ordering::SeqCst);
+        format!("the connection is lost: {}", self.ssh.last_words())
+    }
+
+    /// Lets an end go.
+    pub(crate) fn leave(&self, end: u32) {
+        let mut current = lock(&self.heard.current);
+        if current.as_ref().is_some_and(|(number, _, _)| *number == end) {
+            *current = None;
+            let _ = self.send(&PeerOrder::Leave);
+        }
+    }
+}
+
+/// Passes on what comes from a peer until it closes.
+fn listen(output: impl Read, heard: &Heard, spoken: &mpsc::Sender<Spoken>) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    let mut noise = 0;
+    while let Ok(1..) = output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line) {
+        let text = String::from_utf8_lossy(&line);
+        match serde_json::from_str::<PeerReply>(&text).map(peer::said) {
+            Ok(Ok((end, said, how))) => {
+                if let Some(how) = how {
+                    *lock(&heard.ended) = Some((end, how));
+                }
+                heard.tell(end, said);
+            }
+            // Where nobody waits for it any more, it is for nobody.
+            Ok(Err(own)) => drop(spoken.send(Spoken::Reply(own))),
+            Err(_) => match text.trim_end().strip_prefix(greeting::MARK) {
+                Some(said) => drop(spoken.send(Spoken::Script(said.to_owned()))),
+                None => {
+                    noise += line.len();
+                    if noise > MOST_NOISE {
+                        let _ = spoken.send(Spoken::Noise);
+                        break;
+                    }
+                }
+            },
+        }
+        line.clear();
+    }
+    heard.lose();
+    let _ = spoken.send(Spoken::Closed);
+}
