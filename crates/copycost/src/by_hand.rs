@@ -1,7 +1,7 @@
 //! `copycost serve` and `connect`: one end each, for perf, strace or two terminals.
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -104,10 +104,9 @@ fn resolved(text: &str) -> Result<(SocketAddr, impl Iterator<Item = SocketAddr>)
             "{shown} is no ADDRESS:PORT, such as 127.0.0.1:4000, [::1]:4000 or localhost:4000"
         )));
     }
-    let found = text.to_socket_addrs().map_err(|why| {
+    let mut found = crate::host_names::addresses(text).map_err(|why| {
         Stop::Usage(format!("{shown} cannot be resolved ({why}); name an address, such as 127.0.0.1:4000 or [::1]:4000"))
     })?;
-    let mut found: Vec<SocketAddr> = found.collect();
     found.sort_by_key(SocketAddr::is_ipv6);
     found.dedup();
     let mut found = found.into_iter();
