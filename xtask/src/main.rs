@@ -1,10 +1,12 @@
 //! What is more than plain cargo: `cargo run -p xtask -- TASK`.
 #![forbid(unsafe_code)]
 
+mod aarch64;
 mod bpf;
 mod browser;
 mod campaign;
 mod checksum;
+mod dist;
 mod imports;
 mod killed_runs;
 mod licences;
@@ -28,7 +30,13 @@ struct Task {
     run: fn(&[String]) -> Result<String, String>,
 }
 
-const TASKS: [Task; 13] = [
+const TASKS: [Task; 15] = [
+    Task {
+        name: "aarch64",
+        arguments: "[KERNEL_PACKAGE...] [--program FILE] [--deriver FILE] [--test FILE]",
+        purpose: "check the static aarch64 binary on Debian's arm64 kernels in QEMU, whose PMU counts cycles: probe, verify, a run, audits and tests",
+        run: aarch64::run,
+    },
     Task {
         name: "bpf",
         arguments: "[--check [--rebuild]]",
@@ -40,6 +48,12 @@ const TASKS: [Task; 13] = [
         arguments: "[--minutes N] [--seed N] [--program FILE]",
         purpose: "kill, race, forge, mutate, plant links and flood, for ten minutes where no number is given, and tell what failed (root for the links)",
         run: campaign::run,
+    },
+    Task {
+        name: "dist",
+        arguments: "[--out DIR] [--check] [x86-64] [aarch64] [deb]",
+        purpose: "make static binaries, Debian packages and their checksums; --check: the binary in an empty root, the package installed and removed (root)",
+        run: dist::run,
     },
     Task {
         name: "imports",

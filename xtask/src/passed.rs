@@ -56,7 +56,19 @@ const READING: &[&str] = &[
 const FLEET: &[&str] =
     &["docs/fleet/slurm.sbatch", "docs/queries.sql", "xtask/fleet.py", "xtask/src/slurm.rs"];
 
-const GATES: [Gate; 4] = [
+const GATES: [Gate; 5] = [
+    Gate {
+        name: "aarch64",
+        covers: &[
+            BUILD,
+            TRIAL,
+            LAWS,
+            // The tests that are run there.
+            &["crates/kernel/tests/copy_audit.rs", "crates/kernel/tests/counters.rs"],
+            &["xtask/src/aarch64", "xtask/src/aarch64.rs", "xtask/src/dist", "xtask/src/dist.rs"],
+            &["xtask/src/vm", "xtask/src/vm.rs"],
+        ],
+    },
     Gate {
         name: "campaign",
         covers: &[BUILD, TRIAL, READING, &["xtask/src/campaign", "xtask/src/campaign.rs"]],
@@ -188,7 +200,7 @@ mod tests {
             for gate in &GATES {
                 let covers = gate.paths().any(|path| path == sources);
                 let reads: &[&str] = match gate.name {
-                    "vm" => &["analysis"],
+                    "aarch64" | "vm" => &["analysis"],
                     "campaign" => &["analysis", "foreign", "report"],
                     _ => &[],
                 };
@@ -252,7 +264,11 @@ mod tests {
 
     #[test]
     fn a_gate_that_is_not_known_is_refused_with_those_that_are() {
-        assert!(run(&["nobody".to_owned()]).unwrap_err().contains("killed-runs and slurm and vm"));
+        assert!(
+            run(&["nobody".to_owned()])
+                .unwrap_err()
+                .contains("aarch64, campaign, killed-runs, slurm and vm")
+        );
         assert!(run(&[]).unwrap_err().contains("name a gate"));
     }
 }

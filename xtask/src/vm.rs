@@ -1,15 +1,17 @@
 //! The copy audit on stock kernels: boots Debian's own kernels in QEMU without KVM, runs copycost there, and compares what
 //! the kernel copied with what it must copy. What `probe` says where io_uring is refused is looked at there too.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-mod initramfs;
-mod judgement;
-mod kernel_package;
+pub(crate) mod initramfs;
+pub(crate) mod judgement;
+pub(crate) mod kernel_package;
+pub(crate) mod machine;
 mod refused;
+
+use machine::{Answers, X86_64};
 
 /// The paths whose copies are known beforehand.
 const PATHS: &str = "send,staged,sendmsg,zerocopy,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed,uring-send-zc,uring-sendmsg-zc,uring-send-zc-fixed,hybrid";
@@ -21,14 +23,12 @@ const BEFORE_RECEIVERS: &str = "sendmsg,zerocopy";
 const UNIX_PATHS: &str =
     "send,staged,sendmsg,send-more,sendfile,splice,uring-send,uring-sendmsg,uring-write-fixed";
 const UNIX_RECEIVE_PATHS: &str = "recv,recvmsg,readv,uring-recv";
+/// The packages behind these names are the ones tested: the distribution's own kernel, and a newer one.
+const KERNELS: [&str; 2] = ["linux-image-cloud-amd64", "linux-image-6.12-cloud-amd64"];
 /// Where packages, images and results are kept between runs.
-const WORK: &str = "target/vm";
+pub(crate) const WORK: &str = "target/vm";
 /// How long a machine may take, in seconds: without KVM it needs about 20 to boot and some eight minutes to measure, longer beside others.
 const LONGEST_SECONDS: &str = "1500";
-
-/// One thread for both CPUs: with two, QEMU 7.2 may run a stale breakpoint instruction for ever where the kernel patches its own
-/// code (seen where the sink turns BPF statistics on and off), and the machine stands still.
-const ACCELERATOR: &str = "tcg,thread=single";
 
 /// What the command line asks for.
 struct Options {
@@ -69,7 +69,7 @@ fn parse(words: &[String]) -> Result<Options, String> {
         }
     }
     if options.packages.is_empty() {
-        options.packages = kernel_package::usual()?;
+        options.packages = kernel_package::behind(&KERNELS, X86_64.debian)?;
     }
     Ok(options)
 }
@@ -77,22 +77,21 @@ fn parse(words: &[String]) -> Result<Options, String> {
 /// Runs the audit on each kernel.
 pub(crate) fn run(words: &[String]) -> Result<String, String> {
     let options = parse(words)?;
-    for (tool, package) in [
-        ("qemu-system-x86_64", "qemu-system-x86"),
-        ("busybox", "busybox-static"),
-        ("cpio", "cpio"),
-        ("dpkg", "dpkg"),
-    ] {
-        let there = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
-        if !there.is_ok_and(|found| found.status.success()) {
-            return Err(format!("{tool} is missing; apt-get install {package}"));
-        }
-    }
+    X86_64.check_tools()?;
+    let audited = |package: &str| audit(package, &options);
+    on_each(&options.packages, &audited)
+}
+
+/// Does something on each kernel, and tells together what was found.
+pub(crate) fn on_each(
+    packages: &[String],
+    check: &dyn Fn(&str) -> Result<judgement::Found, String>,
+) -> Result<String, String> {
     let mut lines = Vec::new();
     let mut differing = Vec::new();
-    for package in &options.packages {
+    for package in packages {
         let began = Instant::now();
-        match audit(package, &options) {
+        match check(package) {
             Ok(found) => {
                 lines.push(format!("{package}, {} s", began.elapsed().as_secs()));
                 lines.extend(found.lines);
@@ -103,15 +102,15 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
     }
     let lines = lines.join("\n");
     if differing.is_empty() {
-        Ok(format!("{lines}\nevery figure is as it must be on {} kernels", options.packages.len()))
+        Ok(format!("{lines}\nevery figure is as it must be on {} kernels", packages.len()))
     } else {
         Err(format!("{lines}\n{} differ:\n  {}", differing.len(), differing.join("\n  ")))
     }
 }
 
 /// A run in the machine.
-struct Run {
-    name: &'static str,
+pub(crate) struct Run {
+    pub(crate) name: &'static str,
     send: &'static str,
     receive: &'static str,
     links: Vec<String>,
@@ -121,7 +120,7 @@ struct Run {
 
 /// Every send path, then every receive path where one of the links has a receiver; the same over unix sockets, of the paths that
 /// are there and without what is TCP's.
-fn runs(links: &[String]) -> Vec<Run> {
+pub(crate) fn runs(links: &[String]) -> Vec<Run> {
     let (unix, links): (Vec<String>, Vec<String>) =
         links.iter().cloned().partition(|link| link == judgement::UNIX);
     let sending = Run {
@@ -164,7 +163,7 @@ fn runs(links: &[String]) -> Vec<Run> {
 
 impl Run {
     /// The words after `copycost run`.
-    fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         format!(
             "--audits copy-audit --send {} --recv {} --link {} {} --threads 1 --rounds 1 --controls off \
              --time 250ms --warmup 100ms --quiet --threshold unsettled=100% --threshold window_void=100%",
@@ -176,11 +175,10 @@ impl Run {
     }
 
     /// What must follow from it. No completion is known to be uncopied but on the sink, and the paper has one receive path, over TCP.
-    fn asked(&self, options: &Options) -> judgement::Asked<'_> {
+    fn asked(&self, laws: &[u64]) -> judgement::Asked<'_> {
         let is_tcp = self.links.iter().any(|link| link != judgement::UNIX);
         let has_sink = self.links.iter().any(|link| !judgement::has_receiver(link));
-        let laws = options
-            .laws
+        let laws = laws
             .iter()
             .copied()
             .filter(|law| *law != 4 || is_tcp && (has_sink || self.receive == judgement::RECV));
@@ -197,92 +195,65 @@ impl Run {
 /// One kernel: its machine is booted, and what it sends back is judged.
 fn audit(package: &str, options: &Options) -> Result<judgement::Found, String> {
     let dir = Path::new(WORK).join(package);
-    let kernel = kernel_package::fetch(package, &dir)?;
+    let kernel = kernel_package::fetch(package, X86_64.debian, &dir)?;
     let runs = runs(&options.links);
-    let words: Vec<(&str, String)> = runs.iter().map(|run| (run.name, run.words())).collect();
     let image = initramfs::Contents {
+        results: X86_64.results,
+        busybox: Path::new("/bin/busybox"),
         program: &options.program,
         tests: &options.tests,
         modules: kernel.modules(&["veth", "cls_bpf", "sch_ingress"])?,
-        runs: &words,
+        runs: &runs.iter().map(|run| (run.name, run.words())).collect::<Vec<_>>(),
+        more: refused::SCRIPT,
     }
     .pack(&dir)?;
-    let result = dir.join("result");
-    let _ = fs::remove_file(&result);
-    let console = dir.join("console.log");
-    let log = fs::File::create(&console).map_err(|why| format!("{}: {why}", console.display()))?;
-    let ended = Command::new("timeout")
-        .args([LONGEST_SECONDS, "qemu-system-x86_64", "-accel", ACCELERATOR, "-cpu", "max"])
-        .args(["-smp", "2", "-m", "1G", "-no-reboot", "-display", "none", "-nic", "none"])
-        .arg("-kernel")
-        .arg(&kernel.image)
-        .arg("-initrd")
-        .arg(&image)
-        .args(["-append", "console=ttyS0 quiet panic=-1", "-serial", "stdio", "-serial"])
-        .arg(format!("file:{}", result.display()))
-        .stdin(Stdio::null())
-        .stdout(log)
-        .status()
-        .map_err(|why| format!("qemu-system-x86_64: {why}"))?;
-    let last_words = || {
-        let text = fs::read(&console).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let lines: Vec<&str> = text.lines().collect();
-        let tail = lines.len().saturating_sub(25);
-        lines.get(tail..).unwrap_or_default().join("\n    ")
-    };
-    if !ended.success() {
-        return Err(format!("the machine ended with {ended}\n    {}", last_words()));
+    let answers = X86_64.boot(&kernel, &image, &dir, LONGEST_SECONDS)?;
+    let mut found = judged(&runs, &options.laws, &options.program, &answers)?;
+    // Before Linux 6.6 there is no such sysctl.
+    if answers.all.join("refused.json").exists() {
+        let of_probe =
+            refused::judge(&answers.read("refused.json")?, &answers.read("allowed.json")?)?;
+        found.extend(of_probe);
     }
-    let all = dir.join("run");
-    unpack(&result, &all).map_err(|why| format!("{why}\n    {}", last_words()))?;
-    let read = |name: &str| {
-        let path = all.join(name);
-        fs::read_to_string(&path)
-            .map_err(|why| format!("{}: {why}\n    {}", path.display(), last_words()))
-    };
+    found.differing.extend(failed_tests(&answers)?);
+    Ok(found)
+}
+
+/// What the audits of some runs must have found; `deriver` is a copycost of this machine.
+pub(crate) fn judged(
+    runs: &[Run],
+    laws: &[u64],
+    deriver: &Path,
+    answers: &Answers,
+) -> Result<judgement::Found, String> {
     let mut found = judgement::Found::default();
-    for run in &runs {
+    for run in runs {
         let name = run.name;
         // Derives the summary from the journal; a run without one valid trial has none, but its audits count.
-        let derived = Command::new(&options.program).arg("report").arg(all.join(name)).output();
-        let derived = derived.map_err(|why| format!("{}: {why}", options.program.display()))?;
-        let journal = read(&format!("{name}/journal.jsonl"))?;
-        let summary = read(&format!("{name}/summary.json")).ok();
-        let of_run = judgement::judge(&journal, summary.as_deref(), &run.asked(options))?;
-        found.lines.extend(of_run.lines);
-        found.differing.extend(of_run.differing);
+        let derived = Command::new(deriver).arg("report").arg(answers.all.join(name)).output();
+        let derived = derived.map_err(|why| format!("{}: {why}", deriver.display()))?;
+        let journal = answers.read(&format!("{name}/journal.jsonl"))?;
+        let summary = answers.read(&format!("{name}/summary.json")).ok();
+        found.extend(judgement::judge(&journal, summary.as_deref(), &run.asked(laws))?);
         if !derived.status.success() {
             let why = String::from_utf8_lossy(&derived.stderr).trim().to_owned();
             found.lines.push(format!("  copycost report: {why}"));
         }
     }
-    // Before Linux 6.6 there is no such sysctl.
-    if all.join("refused.json").exists() {
-        let of_probe = refused::judge(&read("refused.json")?, &read("allowed.json")?)?;
-        found.lines.extend(of_probe.lines);
-        found.differing.extend(of_probe.differing);
-    }
-    for test in read("tests")?.lines().filter(|line| !line.ends_with(" 0")) {
-        found.differing.push(format!("test {test}\n    {}", last_words()));
-    }
     Ok(found)
 }
 
-/// What came over the second serial line: base64 of a compressed tar archive.
-fn unpack(result: &Path, run: &Path) -> Result<(), String> {
-    let _ = fs::remove_dir_all(run);
-    fs::create_dir_all(run).map_err(|why| format!("{}: {why}", run.display()))?;
-    let script = r#"tr -d '\r' <"$1" | base64 -d | tar -xz -C "$2""#;
-    let done = Command::new("sh").args(["-c", script, "unpack"]).args([result, run]).output();
-    match done {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!(
-            "nothing readable came back: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
-        Err(why) => Err(format!("sh: {why}")),
-    }
+/// The test programs that did not end well.
+pub(crate) fn failed_tests(answers: &Answers) -> Result<Vec<String>, String> {
+    let tests = answers.read("tests")?;
+    let failed = tests.lines().filter(|line| !line.ends_with(" 0"));
+    failed
+        .map(|line| {
+            let number = line.split(' ').next().unwrap_or_default();
+            let said = answers.read(&format!("test{number}.log"))?;
+            Ok(format!("test {line}\n    {}", said.trim_end().replace('\n', "\n    ")))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -303,7 +274,7 @@ mod tests {
             let run = of(name);
             assert_eq!(run.links == [judgement::UNIX], on_unix, "{name}");
             assert_eq!(run.links.iter().any(|link| link == judgement::UNIX), on_unix, "{name}");
-            let asked = run.asked(&options);
+            let asked = run.asked(&options.laws);
             assert!(asked.laws.contains(&5) && asked.laws.contains(&2), "{name}");
             if on_unix {
                 assert!(!asked.laws.contains(&4) && !asked.decides_claims, "{name}");

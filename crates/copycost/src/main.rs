@@ -12,6 +12,7 @@ mod dry_run;
 mod exit;
 mod experiment;
 mod found_runs;
+mod host_names;
 mod import;
 mod live_report;
 mod live_table;

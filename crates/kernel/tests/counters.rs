@@ -1,6 +1,10 @@
 //! Counters, idle times and `/proc` on the running kernel, and counters on a scripted one: no
 //! machine at hand has a PMU of every kind.
-#![allow(clippy::unwrap_used, reason = "a test's own functions may fail it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test's own functions may fail it; what is skipped is said"
+)]
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -311,6 +315,72 @@ fn a_thread_that_sleeps_n_times_is_switched_at_least_n_times() {
     assert!(!switches.scaled);
     let clock = counters.delta_of(CounterName::TaskClock, &before, &after).unwrap();
     assert!(clock.value > 0, "{clock:?}");
+}
+
+/// What this thread counts while it does something; none, with the reason printed, where the machine lacks one of the counters.
+fn counted(wanted: &[CounterName], work: impl FnOnce()) -> Option<Vec<u64>> {
+    let mut opened = Counters::open(wanted);
+    if let Some((_, why)) = opened.unavailable.first() {
+        eprintln!("skipped: {why}");
+        return None;
+    }
+    let counters = &mut opened.counters;
+    counters.enable().unwrap();
+    let before = counters.read();
+    work();
+    let after = counters.read();
+    counters.disable().unwrap();
+    let count = |counter: &CounterName| match counters.delta_of(*counter, &before, &after) {
+        Ok(count) => Some(count.value),
+        // A machine may have the event and nothing that counts it.
+        Err(why) => {
+            eprintln!("skipped: {why}");
+            None
+        }
+    };
+    wanted.iter().map(count).collect()
+}
+
+fn spin(rounds: u64) {
+    let sum = (0..rounds).fold(0_u64, |sum, next| std::hint::black_box(sum.rotate_left(3) ^ next));
+    std::hint::black_box(sum);
+}
+
+#[test]
+fn live_cycles_are_those_of_a_cpu_while_the_thread_runs() {
+    let wanted = [CounterName::Cycles, CounterName::TaskClock];
+    let Some(counts) = counted(&wanted, || spin(2_000_000)) else { return };
+    let [cycles, running_ns] = counts[..] else { panic!("{counts:?}") };
+    // No CPU is slower than 100 MHz or faster than 10 GHz.
+    assert!(cycles >= running_ns / 10 && cycles <= running_ns * 10, "{cycles} in {running_ns} ns");
+}
+
+#[test]
+fn live_cycles_of_a_thread_that_sleeps_are_few() {
+    let asleep = Duration::from_millis(300);
+    let Some(cycles) = counted(&[CounterName::Cycles], || std::thread::sleep(asleep)) else {
+        return;
+    };
+    let Some(all) = counted(&[CounterName::Cycles], || {
+        let began_ns = kernel::clock::thread_cpu_ns();
+        while kernel::clock::thread_cpu_ns() < began_ns + 300_000_000 {
+            spin(1000);
+        }
+    }) else {
+        return;
+    };
+    assert!(cycles[0] < all[0] / 2, "{cycles:?} asleep, {all:?} awake as long");
+}
+
+#[test]
+fn live_instructions_are_at_least_those_of_the_loop_and_grow_with_it() {
+    const ROUNDS: u64 = 1_000_000;
+    let once = counted(&[CounterName::Instructions], || spin(ROUNDS));
+    let thrice = counted(&[CounterName::Instructions], || spin(3 * ROUNDS));
+    let (Some(once), Some(thrice)) = (once, thrice) else { return };
+    // A round has an instruction that rotates, one that combines and one that counts; instructions of interrupts come on top.
+    assert!(once[0] >= 2 * ROUNDS, "{once:?}");
+    assert!(thrice[0] > 2 * once[0] && thrice[0] < 6 * once[0], "{once:?} and {thrice:?}");
 }
 
 #[test]

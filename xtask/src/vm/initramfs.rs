@@ -6,15 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What goes in.
-pub(super) struct Contents<'a> {
+pub(crate) struct Contents<'a> {
+    /// The serial line that results leave by.
+    pub(crate) results: &'a str,
+    /// A static busybox of the machine's architecture.
+    pub(crate) busybox: &'a Path,
     /// copycost.
-    pub(super) program: &'a Path,
+    pub(crate) program: &'a Path,
     /// Test programs to run beside.
-    pub(super) tests: &'a [PathBuf],
+    pub(crate) tests: &'a [PathBuf],
     /// Name and content, in the order in which they load.
-    pub(super) modules: Vec<(String, Vec<u8>)>,
+    pub(crate) modules: Vec<(String, Vec<u8>)>,
     /// Runs of copycost, one after the other: a name, and the words after `copycost run`.
-    pub(super) runs: &'a [(&'a str, String)],
+    pub(crate) runs: &'a [(&'a str, String)],
+    /// Lines of a script that are run last; what they leave in `/tmp/run` is sent back.
+    pub(crate) more: &'a str,
 }
 
 /// Where `ldd` says that a program's libraries and its loader are.
@@ -50,9 +56,13 @@ impl Contents<'_> {
         let modules: String =
             self.modules.iter().map(|(name, _)| format!("insmod /modules/{name}.ko\n")).collect();
         let tests: String = (0..self.tests.len())
-            .map(|n| format!("/bin/test{n} --test-threads 1; echo \"{n} $?\" >>/tmp/run/tests\n"))
+            .map(|n| {
+                format!(
+                    "/bin/test{n} --test-threads 1 --nocapture >/tmp/run/test{n}.log 2>&1; echo \"{n} $?\" >>/tmp/run/tests\n"
+                )
+            })
             .collect();
-        let refused = super::refused::SCRIPT;
+        let (more, results) = (self.more, self.results);
         let runs: String = self.runs.iter().map(|(name, words)| run(name, words)).collect();
         format!(
             "#!/bin/busybox sh\n\
@@ -65,22 +75,22 @@ impl Contents<'_> {
              cd /tmp\n\
              {runs}\
              {tests}\
-             {refused}\
-             stty -F /dev/ttyS1 raw\n\
-             tar -cz -C /tmp/run . | base64 >/dev/ttyS1\n\
+             {more}\
+             stty -F /dev/{results} raw\n\
+             tar -cz -C /tmp/run . | base64 >/dev/{results}\n\
              poweroff -f\n"
         )
     }
 
     /// Packs everything below a directory.
-    pub(super) fn pack(&self, dir: &Path) -> Result<PathBuf, String> {
+    pub(crate) fn pack(&self, dir: &Path) -> Result<PathBuf, String> {
         let root = dir.join("root");
         let _ = fs::remove_dir_all(&root);
         let failed = |why: std::io::Error| format!("{}: {why}", root.display());
         for place in ["bin", "proc", "sys", "dev", "tmp", "run", "modules"] {
             fs::create_dir_all(root.join(place)).map_err(failed)?;
         }
-        copy(Path::new("/bin/busybox"), &root, "/bin/busybox")?;
+        copy(self.busybox, &root, "/bin/busybox")?;
         self.with_libraries(self.program, &root, "/bin/copycost")?;
         for (n, test) in self.tests.iter().enumerate() {
             self.with_libraries(test, &root, &format!("/bin/test{n}"))?;

@@ -5,17 +5,25 @@ use serde_json::Value;
 /// How far a figure may be off: 1.00 ± 0.01 copies a byte.
 const MARGIN: f64 = 0.01;
 /// The receive path of a cell that names none.
-pub(super) const RECV: &str = "recv";
+pub(crate) const RECV: &str = "recv";
 /// The link without TCP: nothing is delivered there, and no completion comes.
-pub(super) const UNIX: &str = "unix";
+pub(crate) const UNIX: &str = "unix";
 
 /// What was found on one kernel.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// A line a cell.
-    pub(super) lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     /// Whatever is not as it must be, or missing.
-    pub(super) differing: Vec<String>,
+    pub(crate) differing: Vec<String>,
+}
+
+impl Found {
+    /// Puts what was found elsewhere behind.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.lines.extend(other.lines);
+        self.differing.extend(other.differing);
+    }
 }
 
 /// Whether a path passes pages by reference, with a notification or without.
@@ -44,13 +52,13 @@ fn passes(path: &str) -> Passes {
 
 /// What a run must have audited: each pair of a send and a receive path over each link, and what must follow from it.
 #[derive(Clone, Debug)]
-pub(super) struct Asked<'a> {
-    pub(super) send: Vec<&'a str>,
-    pub(super) receive: Vec<&'a str>,
-    pub(super) links: Vec<String>,
-    pub(super) laws: Vec<u64>,
+pub(crate) struct Asked<'a> {
+    pub(crate) send: Vec<&'a str>,
+    pub(crate) receive: Vec<&'a str>,
+    pub(crate) links: Vec<String>,
+    pub(crate) laws: Vec<u64>,
     /// Whether every copy that the paper's claims tell of is among them.
-    pub(super) decides_claims: bool,
+    pub(crate) decides_claims: bool,
 }
 
 impl Asked<'_> {
@@ -60,7 +68,7 @@ impl Asked<'_> {
 }
 
 /// Whether somebody takes bytes out of a socket at the link's far end.
-pub(super) fn has_receiver(link: &str) -> bool {
+pub(crate) fn has_receiver(link: &str) -> bool {
     link != "sink"
 }
 
@@ -254,7 +262,7 @@ fn check_claims(summary: &Value, found: &mut Found) {
 }
 
 /// Judges a journal and a summary.
-pub(super) fn judge(
+pub(crate) fn judge(
     journal: &str,
     summary: Option<&str>,
     asked: &Asked<'_>,

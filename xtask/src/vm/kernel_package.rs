@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// An unpacked package.
-pub(super) struct KernelPackage {
+pub(crate) struct KernelPackage {
     /// The kernel.
-    pub(super) image: PathBuf,
+    pub(crate) image: PathBuf,
     modules: PathBuf,
 }
-
-/// The packages behind these names are the ones tested: the distribution's own kernel, and a newer one.
-const NAMES: [&str; 2] = ["linux-image-cloud-amd64", "linux-image-6.12-cloud-amd64"];
 
 fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -29,37 +26,35 @@ fn depends_on(text: &str) -> Option<&str> {
     text.lines()
         .filter_map(|line| line.trim().strip_prefix("Depends: "))
         .find(|package| package.starts_with("linux-image-"))
+        // One of another architecture has its name behind it.
+        .map(|package| package.split(':').next().unwrap_or(package))
 }
 
-/// Debian's current kernel and a 6.12.
-pub(super) fn usual() -> Result<Vec<String>, String> {
-    NAMES
-        .into_iter()
+/// The packages behind some names, of an architecture as Debian calls it.
+pub(crate) fn behind(names: &[&str], architecture: &str) -> Result<Vec<String>, String> {
+    names
+        .iter()
         .map(|name| {
-            let text = output(Command::new("apt-cache").args(["depends", name]))?;
+            let name = format!("{name}:{architecture}");
+            let text = output(Command::new("apt-cache").args(["depends", &name]));
+            let text = text.unwrap_or_default();
             depends_on(&text).map(str::to_owned).ok_or_else(|| {
-                format!("apt knows no {name}; name two packages of `apt-cache search '^linux-image-6.*cloud-amd64$'`, or apt-get update")
+                format!(
+                    "apt knows no {name}; dpkg --add-architecture {architecture} && apt-get update, or name packages of \
+                     `apt-cache search '^linux-image-6'`"
+                )
             })
         })
         .collect()
 }
 
-/// Fetches and unpacks a package below a directory, once.
-pub(super) fn fetch(package: &str, dir: &Path) -> Result<KernelPackage, String> {
-    let files = dir.join("files");
-    if !files.is_dir() {
-        let fresh = dir.join("fetched");
-        let _ = fs::remove_dir_all(&fresh);
-        fs::create_dir_all(&fresh).map_err(|why| format!("{}: {why}", fresh.display()))?;
-        let _ =
-            output(Command::new("apt-get").args(["download", "-qq", package]).current_dir(&fresh))?;
-        let unpacked = dir.join("unpacked");
-        let _ = fs::remove_dir_all(&unpacked);
-        let found = entries(&fresh)?;
-        let archive = found.first().ok_or_else(|| format!("apt-get fetched no {package}"))?;
-        let _ = output(Command::new("dpkg").arg("-x").arg(archive).arg(&unpacked))?;
-        fs::rename(&unpacked, &files).map_err(|why| format!("{}: {why}", files.display()))?;
-    }
+/// Fetches and unpacks a kernel's package below a directory, once.
+pub(crate) fn fetch(
+    package: &str,
+    architecture: &str,
+    dir: &Path,
+) -> Result<KernelPackage, String> {
+    let files = unpacked(package, architecture, dir)?;
     let image = entries(&files.join("boot"))?.into_iter().find(|path| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
     });
@@ -69,6 +64,26 @@ pub(super) fn fetch(package: &str, dir: &Path) -> Result<KernelPackage, String> 
         (Some(image), Some(modules)) => Ok(KernelPackage { image, modules }),
         _ => Err(format!("{package} has no kernel; is it a signed linux-image package?")),
     }
+}
+
+/// Fetches and unpacks a package below a directory, once; tells where its files are.
+pub(crate) fn unpacked(package: &str, architecture: &str, dir: &Path) -> Result<PathBuf, String> {
+    let files = dir.join("files");
+    if !files.is_dir() {
+        let fresh = dir.join("fetched");
+        let _ = fs::remove_dir_all(&fresh);
+        fs::create_dir_all(&fresh).map_err(|why| format!("{}: {why}", fresh.display()))?;
+        let name = format!("{package}:{architecture}");
+        let _ =
+            output(Command::new("apt-get").args(["download", "-qq", &name]).current_dir(&fresh))?;
+        let unpacked = dir.join("unpacked");
+        let _ = fs::remove_dir_all(&unpacked);
+        let found = entries(&fresh)?;
+        let archive = found.first().ok_or_else(|| format!("apt-get fetched no {name}"))?;
+        let _ = output(Command::new("dpkg").arg("-x").arg(archive).arg(&unpacked))?;
+        fs::rename(&unpacked, &files).map_err(|why| format!("{}: {why}", files.display()))?;
+    }
+    Ok(files)
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, String> {
@@ -97,7 +112,7 @@ fn needs(module: &[u8]) -> Vec<String> {
 impl KernelPackage {
     /// These modules and those that they need, as name and content, in the order in which they load. One that the package
     /// lacks is taken to be built in.
-    pub(super) fn modules(&self, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, String> {
+    pub(crate) fn modules(&self, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, String> {
         let mut files = Vec::new();
         let mut dirs = vec![self.modules.clone()];
         while let Some(dir) = dirs.pop() {
@@ -149,6 +164,8 @@ mod tests {
     fn a_meta_packages_kernel_is_its_dependency() {
         let text = "linux-image-cloud-amd64\n  Depends: linux-image-6.1.0-56-cloud-amd64\n";
         assert_eq!(depends_on(text), Some("linux-image-6.1.0-56-cloud-amd64"));
+        let foreign = "x:arm64\n  Depends: linux-image-6.1.0-56-cloud-arm64:arm64\n";
+        assert_eq!(depends_on(foreign), Some("linux-image-6.1.0-56-cloud-arm64"));
         assert_eq!(depends_on("x\n  Recommends: linux-image-1\n"), None);
     }
 

@@ -1,11 +1,12 @@
 //! Where a server by hand listens, and where a client finds it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use engine::by_hand::PORT;
 use model::Family;
 
 use crate::exit::Stop;
+use crate::host_names;
 
 /// What a client connects to that is told nothing.
 const HERE: &str = "localhost";
@@ -41,7 +42,7 @@ pub(super) fn resolved(
             "no server listens on port 0; name the one that serve printed".to_owned(),
         ));
     }
-    let found = (host, port).to_socket_addrs().map_err(|why| {
+    let found = host_names::addresses(host, port).map_err(|why| {
         Stop::Usage(format!("{quoted} cannot be resolved ({why}); check the name, or give an address such as 192.0.2.7"))
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
