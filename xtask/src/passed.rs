@@ -264,11 +264,7 @@ mod tests {
 
     #[test]
     fn a_gate_that_is_not_known_is_refused_with_those_that_are() {
-        assert!(
-            run(&["nobody".to_owned()])
-                .unwrap_err()
-                .contains("aarch64, campaign, killed-runs, slurm and vm")
-        );
+        assert!(run(&["nobody".to_owned()]).unwrap_err().contains("killed-runs and slurm and vm"));
         assert!(run(&[]).unwrap_err().contains("name a gate"));
     }
 }

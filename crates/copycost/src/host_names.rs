@@ -72,9 +72,8 @@ mod tests {
 
     #[test]
     fn a_number_is_an_address_without_asking_anybody() {
-        let address = "127.0.0.1:4000".parse::<SocketAddr>().unwrap();
-        assert_eq!(addresses("127.0.0.1:4000").unwrap(), [address]);
-        let other = "[::1]:4000".parse::<SocketAddr>().unwrap();
-        assert_eq!(addresses("[::1]:4000").unwrap(), [other]);
+        for (host, address) in [("127.0.0.1", "127.0.0.1:4000"), ("::1", "[::1]:4000")] {
+            assert_eq!(addresses(host, 4000).unwrap(), [address.parse::<SocketAddr>().unwrap()]);
+        }
     }
 }
