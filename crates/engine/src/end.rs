@@ -17,7 +17,7 @@ use crate::crew::AnyCrew;
 use crate::instruments::Edge;
 use crate::instruments::cpu_busy::CpuBusy;
 use crate::meeting::{self, Listener, MEETING};
-use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Role};
+use crate::protocol::{Meet, Order, PROTOCOL, Prepare, Reply, Role, Times};
 use crate::sink_crew::SinkCrew;
 use crate::threads;
 
@@ -165,7 +165,8 @@ impl End {
                     None => return Err("told to run before anything was prepared".to_owned()),
                     Some(crew) => {
                         self.hurry();
-                        let ran = crew.run(&times, &is_over);
+                        let ran = self.begin(&crew, times, &is_over);
+                        let ran = ran.and_then(|times| crew.run(&times, &is_over));
                         let ran = self.unstopped.answer(ran);
                         self.slow_down();
                         match ran {
@@ -220,6 +221,22 @@ impl End {
             }
         }
         Ok(())
+    }
+
+    /// When a trial begins: as ordered, or at a receiver with the first bytes, which are sent when it has said that it waits.
+    fn begin(
+        &mut self,
+        crew: &AnyCrew,
+        times: Times,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<Times, Broken> {
+        let AnyCrew::Receivers(receivers) = crew else { return Ok(times) };
+        if times.start_ns.is_some() {
+            return Ok(times);
+        }
+        self.reply(&Reply::Ready).map_err(failed)?;
+        receivers.await_first_bytes(MEETING, is_over)?;
+        Ok(Times { start_ns: Some(kernel::clock::monotonic_ns()), ..times })
     }
 
     fn crew(&mut self, number: usize) -> Result<&mut AnyCrew, String> {

@@ -35,7 +35,8 @@ pub enum Order {
     },
     /// Make ready for a trial, beside those that were prepared before.
     Prepare(Box<Prepare>),
-    /// Run the trial that was prepared; the end replies when it is over.
+    /// Run the trial that was prepared; the end replies when it is over. Where no start is ordered a receiver replies before, when
+    /// it waits for the first bytes, with which its times begin.
     Run(Times),
     /// One slice of a crew that was prepared. A sender loads until it is told to pause; a receiver, whose slice begins with
     /// the first bytes, replies when its window is over.
@@ -175,7 +176,8 @@ pub struct Slice {
 /// When a trial happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
-    /// CLOCK_MONOTONIC of the start of the warm-up; absent: at once (ends without a common clock).
+    /// CLOCK_MONOTONIC of the start of the warm-up; absent where the ends have no common clock: a sender starts at once, a receiver
+    /// with the first bytes.
     pub start_ns: Option<u64>,
     /// Warm-up.
     pub warmup_ns: Nanos,
@@ -231,7 +233,7 @@ pub enum Reply {
     Idle(Measured<CpuBusy>),
     /// Answer to [`Order::Prepare`] of an end that listens: where.
     Listening(#[serde(with = "as_text")] Address),
-    /// All flows are connected and all workers wait for the start.
+    /// All flows are connected and all workers wait for the start; or a receiver waits for the first bytes.
     Ready,
     /// Answer to [`Order::Slice`] of an end that receives: its window is over.
     WindowOver,

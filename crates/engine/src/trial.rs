@@ -21,6 +21,9 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// From the order to run until the start: both ends must have read it.
 const AHEAD: Nanos = Nanos::ms(2);
 
+/// How late a crowded host may notice the first bytes of a trial: without a common clock senders go on so much longer.
+const NOTICED: Nanos = Nanos::ms(500);
+
 /// The id of a process of another host: none of this one has it.
 const ELSEWHERE: u32 = u32::MAX;
 
@@ -61,15 +64,25 @@ impl Trial<'_> {
     /// Orders both ends to run.
     fn start(&self, ends: &mut Ends) -> Result<(), TrialError> {
         let has_common_clock = self.order.cell.link.capabilities().has_common_clock;
+        let reply_takes = ends.raised.line_round_trip();
+        // A receiver's window begins and ends so much after the sender's as the first bytes take to be noticed there.
+        let apart = if has_common_clock { Nanos(0) } else { Nanos(NOTICED.0 + reply_takes.0) };
         let times = Times {
             start_ns: has_common_clock.then(|| clock::monotonic_ns() + AHEAD.0),
             warmup_ns: self.order.warmup,
             window_ns: self.order.window,
-            tail_ns: self.order.tail,
+            tail_ns: Nanos(self.order.tail.0.saturating_add(apart.0)),
             drain_ns: DRAINING,
         };
         // The receiver first: without a common clock it must be there before the load.
         ends.receiver.order(&Order::Run(times))?;
+        if !has_common_clock {
+            const PHASE: &str = "starting";
+            let deadline = Instant::now() + GRACE + Duration::from_nanos(reply_takes.0);
+            let Reply::Ready = ends.reply_from(WhichEnd::Receiver, deadline, PHASE)? else {
+                return Err(wrong_reply(WhichEnd::Receiver, PHASE));
+            };
+        }
         ends.sender.order(&Order::Run(times))?;
         Ok(())
     }
@@ -78,7 +91,9 @@ impl Trial<'_> {
     fn collect(&self, ends: &mut Ends) -> Result<Finished, TrialError> {
         const PHASE: &str = "measuring";
         let TrialOrder { warmup, window, tail, .. } = self.order;
-        let lasts = AHEAD.0 + warmup.0 + window.0 + tail.0 + DRAINING.0;
+        let reply_takes = ends.raised.line_round_trip();
+        let lasts =
+            AHEAD.0 + warmup.0 + window.0 + tail.0 + DRAINING.0 + NOTICED.0 + 2 * reply_takes.0;
         let deadline = Instant::now() + Duration::from_nanos(lasts) + GRACE;
         let (mut sender, mut receiver) = (None, None);
         let (mut machine, mut there) = (None, None);

@@ -268,6 +268,35 @@ fn a_run_measures_between_two_hosts_either_way_and_leaves_nothing_there() {
 }
 
 #[test]
+fn steady_windows_need_no_common_clock_even_where_replies_take_150_ms() {
+    let Some(lab) = Lab::new() else { return };
+    // What the peer says comes late: the receiving end's replies, and with --peer-sends the sending end's.
+    let late = lab.place.write(
+        "late",
+        "#!/bin/sh\nssh -F \"$0_config\" \"$@\" | while IFS= read -r line; do sleep 0.15; printf '%s\\n' \"$line\"; done\n",
+    );
+    std::fs::set_permissions(&late, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::copy(lab.place.path("config"), lab.place.path("late_config")).unwrap();
+    for peer_sends in ["--peer-sends=off", "--peer-sends=on"] {
+        let _ = std::fs::remove_dir_all(lab.place.path("run"));
+        let mut line = tiny(&[peer_sends]);
+        line[2] = "sendmsg";
+        let program = lab.program();
+        let mut command = lab.inside("config", &program, &line);
+        command.env("COPYCOST_SSH", &late);
+        let mut command = assert_cmd::Command::from_std(command);
+        Ended::of(command.timeout(PATIENCE).output().unwrap()).ends_with(0);
+        let trials = trials(&lab.place.path("run"));
+        assert!(trials.len() >= 4, "two sizes and two rounds: {}", trials.len());
+        let whole = trials.iter().filter(|trial| trial.contains("\"finished\":{"));
+        assert_eq!(whole.count(), trials.len(), "{trials:#?}");
+        let reached = host(&lab.place.path("run"))["reached"]["line_round_trip_ns"].as_u64();
+        assert!(reached.unwrap() >= 150_000_000);
+        lab.is_clean();
+    }
+}
+
+#[test]
 fn this_very_build_is_not_copied_where_it_is_and_noise_of_a_login_shell_is_skipped() {
     let Some(lab) = Lab::new() else { return };
     std::fs::copy(lab.program(), lab.place.path("bin/copycost")).unwrap();

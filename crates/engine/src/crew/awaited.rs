@@ -1,5 +1,8 @@
 //! What the workers of an end wait for, told where a deadline comes first.
 
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
 use kernel::socket::{ReceiveFlags, Socket};
 use kernel::tcp_info::TcpInfo;
 use kernel::{CallError, Errno, clock, poll};
@@ -11,6 +14,8 @@ use crate::protocol::{Meet, Role};
 
 /// Between two looks whether a peer has taken everything.
 const TAKEN_LOOK_NS: u64 = 1_000_000;
+/// How soon a wish to stop is noticed while nothing has come.
+const LOOK_MS: i32 = 20;
 /// Calls of recv in one such look.
 const LOOK_READS: u32 = 16;
 
@@ -106,6 +111,28 @@ fn unended(all: &[Waiting]) -> String {
 }
 
 impl<T: Tally> Crew<T> {
+    /// Waits until any connection has something to take, which nobody takes before the gate opens.
+    pub(crate) fn await_first_bytes(
+        &self,
+        patience: Duration,
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<(), Broken> {
+        let deadline = Instant::now() + patience;
+        let flows: Vec<_> = self.flows.iter().map(AsFd::as_fd).collect();
+        while Instant::now() < deadline {
+            if is_over() {
+                return Err(failed("the trial was given up"));
+            }
+            match poll::wait_readable_any(&flows, LOOK_MS) {
+                Ok(ready) if ready.iter().any(|one| one.is_any()) => return Ok(()),
+                Ok(_) => {}
+                Err(errno) if errno.is_interrupted() => {}
+                Err(errno) => return Err(failed(format!("waiting for the first bytes: {errno}"))),
+            }
+        }
+        Err(failed(format!("no byte came in {} s", patience.as_secs())))
+    }
+
     /// What this side waits for, as its connections tell.
     pub(super) fn awaited(&self) -> String {
         let read = |flow: &Socket| -> Result<Waiting, CallError> {

@@ -8,7 +8,7 @@ use kernel::socket::Address;
 use model::names::{AckPlacement, Offload};
 use model::record::{LinkFacts, NO_DEVICES};
 use model::values::Mtu;
-use model::{Cell, Family, Link as Name, Measured, Missing};
+use model::{Cell, Family, Link as Name, Measured, Missing, Nanos};
 
 use crate::child::WhichEnd;
 use crate::peering::{Peering, Session};
@@ -87,6 +87,11 @@ pub(crate) trait Raised {
 
     /// Where the listening end should listen: port 0, or a name that the kernel chooses.
     fn listening_address(&self) -> Address;
+
+    /// How long a line takes to the end that is farther away, and its answer back.
+    fn line_round_trip(&self) -> Nanos {
+        Nanos(0)
+    }
 
     /// Its devices as the kernel told them when they were up.
     fn facts(&self) -> Measured<LinkFacts> {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use kernel::socket::Address;
-use model::{Family, Missing, Peer};
+use model::{Family, Missing, Nanos, Peer};
 
 use super::link::{Link, LinkSetup, Raised, Start};
 use crate::child::WhichEnd;
@@ -70,6 +70,10 @@ impl Raised for Ssh {
 
     fn listening_address(&self) -> Address {
         SocketAddr::new(self.address, 0).into()
+    }
+
+    fn line_round_trip(&self) -> Nanos {
+        self.session.facts().reached.line_round_trip_ns
     }
 }
 
