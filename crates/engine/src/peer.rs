@@ -13,7 +13,7 @@ use kernel::process;
 
 use crate::child::{EndHandle, EndProcess, FromEnd, WhichEnd};
 use crate::protocol::{PROTOCOL, PeerOrder, PeerReply, Reply};
-use crate::{host, threads};
+use crate::{host, nic, threads};
 
 /// What `copycost peer` exits with when its orders are not to be understood.
 const WRONG_USAGE: u8 = 2;
@@ -117,6 +117,9 @@ impl Attendant {
                 build: env!("CARGO_PKG_VERSION").to_owned(),
             }),
             PeerOrder::Describe => self.reply(&PeerReply::Facts(Box::new(host::facts()))),
+            PeerOrder::DescribeDevice(towards) => {
+                self.reply(&PeerReply::Device(Box::new(nic::facts_towards(towards))))
+            }
             PeerOrder::Echo(number) => self.reply(&PeerReply::Echo(number)),
             PeerOrder::Start { end } => {
                 self.end = None;
@@ -187,6 +190,9 @@ pub(crate) fn said(reply: PeerReply) -> Result<(u32, FromEnd, Option<String>), P
         }
         PeerReply::NoReply { end, text } => Ok((end, FromEnd::NoReply(text), None)),
         PeerReply::Ended { end, how } => Ok((end, FromEnd::Closed, Some(how))),
-        own @ (PeerReply::Hello { .. } | PeerReply::Facts(_) | PeerReply::Echo(_)) => Err(own),
+        own @ (PeerReply::Hello { .. }
+        | PeerReply::Facts(_)
+        | PeerReply::Device(_)
+        | PeerReply::Echo(_)) => Err(own),
     }
 }

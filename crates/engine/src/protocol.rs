@@ -1,7 +1,10 @@
 //! What the engine and its ends say to each other: one JSON line an order, one a reply.
 
+use std::net::IpAddr;
+
 use kernel::socket::Address;
 use model::host::Host;
+use model::nic::Nic;
 use model::record::{CpuBusy, FailureKind, Machine, ReceiveTally, SendTally, Side, SinkFacts};
 use model::{Cell, Measured, Nanos};
 use serde::{Deserialize, Serialize};
@@ -268,6 +271,8 @@ pub enum PeerOrder {
     },
     /// Tell the facts of the host.
     Describe,
+    /// Tell those of the device by which packets to this address leave.
+    DescribeDevice(IpAddr),
     /// Reply at once with the same number.
     Echo(u32),
     /// Start an end, in place of the one before it.
@@ -294,6 +299,8 @@ pub enum PeerReply {
     },
     /// Answer to [`PeerOrder::Describe`].
     Facts(Box<Host>),
+    /// Answer to [`PeerOrder::DescribeDevice`].
+    Device(Box<Measured<Nic>>),
     /// Answer to [`PeerOrder::Echo`].
     Echo(u32),
     /// An end replied.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measured::Measured;
+use crate::nic::Nic;
 use crate::units::{Bytes, Nanos};
 
 /// `host.json`: the machine, as far as it can matter to a result.
@@ -97,6 +98,10 @@ pub struct Reached {
     /// From a line to the peer until its answer, the median of nine, in ns: through `ssh`, both schedulers and the network, so
     /// that it is more than a packet's round trip (which the record of each trial has, as TCP measured it).
     pub line_round_trip_ns: Nanos,
+    /// The device of this host by which packets to the other one leave.
+    pub nic_here: Measured<Nic>,
+    /// That of the other host by which packets to this one leave.
+    pub nic_there: Measured<Nic>,
     /// Bytes of the program that were copied there; 0: it had this very build.
     pub copied_bytes: Bytes,
     /// From the start of `ssh` until copycost answered there, in ns.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -11,15 +11,16 @@ use std::time::{Duration, Instant};
 
 use kernel::process::system_name;
 use model::host::Reached;
+use model::nic::Nic;
 use model::{Bytes, Measured, Missing, Nanos, Peer};
 
 use super::PeerFacts;
 use super::refusal::refusal;
 use super::session::Ssh;
 use crate::interrupts::Interrupts;
-use crate::links;
 use crate::protocol::{PROTOCOL, PeerOrder, PeerReply};
 use crate::threads;
+use crate::{links, nic};
 
 /// What the peer's shell runs before the program is there.
 pub(super) const SCRIPT: &str = include_str!("bootstrap.sh");
@@ -134,18 +135,48 @@ pub(super) fn greet(
     let started_in = begun.elapsed();
     greeting.send(&PeerOrder::Describe)?;
     let PeerReply::Facts(host) = greeting.reply()? else { return Err(greeting.misunderstood()) };
-    let data_address = match links::data_address(peer, addresses) {
-        Ok(address) => Measured::Value(address.to_string()),
-        Err(why) => Measured::absent(why.because),
+    let data_address = links::data_address(peer, addresses).map_err(|why| why.because);
+    let there = match peer.sends {
+        true => addresses.map(|(there, _)| there).ok_or_else(|| NO_ADDRESS.to_owned()),
+        false => data_address.clone(),
+    };
+    let here = match peer.sends {
+        true => data_address.clone(),
+        false => there.clone().and_then(source_towards),
     };
     let reached = Reached {
         peer: name.to_owned(),
-        data_address,
+        data_address: Measured::from(data_address.map(|address| address.to_string())),
+        nic_here: match there {
+            Ok(there) => nic::facts_towards(there),
+            Err(why) => Measured::absent(why),
+        },
+        nic_there: match here {
+            Ok(here) => greeting.device_towards(here)?,
+            Err(why) => Measured::absent(why),
+        },
         line_round_trip_ns: nanos(greeting.echo()?),
         copied_bytes: Bytes(copied_bytes),
         started_in_ns: nanos(started_in),
     };
     Ok(PeerFacts { host: *host, sends: peer.sends, reached, addresses })
+}
+
+/// Why it is not known which device data leaves by.
+const NO_ADDRESS: &str = "ssh does not tell an address of the other host";
+
+/// The address that this host has for packets to another one: a socket that is connected, over which nothing is sent.
+fn source_towards(address: IpAddr) -> Result<IpAddr, String> {
+    /// Discard (RFC 863).
+    const NO_PORT: u16 = 9;
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let source = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, NO_PORT))?;
+        socket.local_addr()
+    };
+    source().map(|own| own.ip()).map_err(|error| format!("a route to {address}: {error}"))
 }
 
 fn nanos(time: Duration) -> Nanos {
@@ -188,6 +219,15 @@ impl Greeting<'_> {
     fn misunderstood(&self) -> Missing {
         self.plain("it answered what it was not asked")
             .unlocked_by("use the same version of copycost at both ends")
+    }
+
+    /// The peer's device towards an address of this host.
+    fn device_towards(&self, address: IpAddr) -> Result<Measured<Nic>, Missing> {
+        self.send(&PeerOrder::DescribeDevice(address))?;
+        match self.reply()? {
+            PeerReply::Device(nic) => Ok(nic.map(Nic::bounded)),
+            _ => Err(self.misunderstood()),
+        }
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Missing> {
