@@ -216,13 +216,15 @@ fn load(mut stream: TcpStream, part: Part) -> io::Result<Option<u64>> {
 
 /// A server of `connect`; how many bytes it sent in all, where it ended them well.
 fn server(listener: &TcpListener, part: Part) -> io::Result<Option<u64>> {
-    let accepted = |begins: bool| -> io::Result<TcpStream> {
+    let accepted = |reads: bool, welcomes: bool| -> io::Result<TcpStream> {
         let (mut stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(LONGER))?;
         stream.set_write_timeout(Some(LONGER))?;
-        stream.read_exact(&mut [0; 20])?;
-        if begins {
+        if reads {
+            stream.read_exact(&mut [0; 20])?;
+        }
+        if welcomes {
             stream.write_all(b"w")?;
         }
         Ok(stream)
@@ -232,15 +234,16 @@ fn server(listener: &TcpListener, part: Part) -> io::Result<Option<u64>> {
         let mut noise = [0; 64];
         random.fill_bytes(&mut noise);
         // In place of an answer to the token, or to what is asked for.
-        let mut stream = accepted(random.random())?;
+        let mut stream = accepted(true, random.random())?;
         stream.write_all(&noise)?;
         return Ok(None);
     }
-    let mut control = BufReader::new(accepted(true)?);
+    let mut control = BufReader::new(accepted(true, true)?);
     hear(&mut control)?;
     let token = "00112233445566778899aabbccddeeff";
     say(control.get_mut(), &json!({ "accepted": { "token": token } }))?;
-    let stream = accepted(true)?;
+    // What lies unread makes a close a reset.
+    let stream = accepted(part.manner != Manner::Reset, true)?;
     hear(&mut control)?;
     say(control.get_mut(), &json!("begin"))?;
     let sent = send(stream, part, &mut random)?;
