@@ -28,9 +28,8 @@ impl FromStr for PeerName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| {
-            Err(format!("{} is no host for ssh: {why}; name it as user@host", quoted(text)))
-        };
+        let wrong =
+            |why: &str| Err(format!("{text:.80?} is no host for ssh: {why}; name it as user@host"));
         let text = text.trim();
         if text.is_empty() {
             return wrong("it is empty");
