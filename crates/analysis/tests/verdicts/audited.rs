@@ -284,7 +284,7 @@ fn c6_is_of_goodput_and_the_sinks_cost_neither_refutes_nor_supports_it() {
     // Goodput tells nothing over loopback: the sink's cost, wherever it breaks even, is no goodput.
     let nothing = made::run_with_noise(both(), 0.4, |cell, trial| match cell.link {
         Link::Sink => trial,
-        Link::Loopback | Link::Veth | Link::Unix => trial.goodput_gbps(20.0),
+        Link::Loopback | Link::Veth | Link::Unix | Link::Ssh => trial.goodput_gbps(20.0),
     });
     let claim = nothing.leaves_open(6, Effect, Unclear);
     sinks_crossover(&claim, |it| *it != CrossoverOutcome::Undecided);
