@@ -224,10 +224,8 @@ impl Greeting<'_> {
     /// The peer's device towards an address of this host.
     fn device_towards(&self, address: IpAddr) -> Result<Measured<Nic>, Missing> {
         self.send(&PeerOrder::DescribeDevice(address))?;
-        match self.reply()? {
-            PeerReply::Device(nic) => Ok(nic.map(Nic::bounded)),
-            _ => Err(self.misunderstood()),
-        }
+        let PeerReply::Device(nic) = self.reply()? else { return Err(self.misunderstood()) };
+        Ok(nic.map(Nic::bounded))
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Missing> {
