@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(of(&[]).len(), 2);
         let failed =
             json!({"kind": "trial", "body": {"cell": "0", "outcome": {"failed": {"why": "x"}}}});
-        assert_eq!(of(&[&whole[1..], &[failed.clone()]].concat()).len(), 1);
+        assert_eq!(of(&[&whole[1..], std::slice::from_ref(&failed)].concat()).len(), 1);
         assert_eq!(of(&[&whole[..], &[failed]].concat()), [""; 0]);
         // A figure that the PMU cannot have counted.
         let mut odd = whole;
