@@ -20,6 +20,9 @@ const OLDEST_WITH_BREAKPOINTS: (u32, u32) = (6, 6);
 /// The links of the audits, and which of the runs over them are made: those that need no device.
 const LINKS: [&str; 2] = ["loopback", "unix"];
 const AUDITED: [&str; 3] = ["sending", "sending-unix", "receiving-unix"];
+/// An aarch64 kernel steps over a breakpoint with interrupts on (arch/arm64/kernel/hw_breakpoint.c): where one comes in between, the
+/// breakpoint fires a second time. Seen: 0.6 to 2.9 % of the bytes.
+const TWICE: f64 = 0.1;
 /// How long a machine may take, in seconds.
 const LONGEST_SECONDS: &str = "1800";
 
@@ -42,6 +45,8 @@ struct Options {
     /// A copycost of this machine, which derives reports quickly.
     deriver: PathBuf,
     tests: Vec<PathBuf>,
+    /// Judge what the last machines sent back, and boot none.
+    again: bool,
 }
 
 fn parse(words: &[String]) -> Result<Options, String> {
@@ -50,6 +55,7 @@ fn parse(words: &[String]) -> Result<Options, String> {
         program: PathBuf::from("target/dist/copycost-aarch64"),
         deriver: PathBuf::from("target/release/copycost"),
         tests: Vec::new(),
+        again: false,
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -58,9 +64,10 @@ fn parse(words: &[String]) -> Result<Options, String> {
             "--program" => options.program = value()?,
             "--deriver" => options.deriver = value()?,
             "--test" => options.tests.push(value()?),
+            "--again" => options.again = true,
             _ if word.starts_with("--") => {
                 return Err(format!(
-                    "unknown option {word}; there are --program, --deriver and --test"
+                    "unknown option {word}; there are --program, --deriver, --test and --again"
                 ));
             }
             package => options.packages.push(package.to_owned()),
@@ -104,11 +111,15 @@ fn check(package: &str, options: &Options) -> Result<judgement::Found, String> {
         more: SCRIPT,
     }
     .pack(&dir)?;
-    let answers = AARCH64.boot(&kernel, &image, &dir, LONGEST_SECONDS)?;
+    let answers = if options.again {
+        AARCH64.answered(&dir)
+    } else {
+        AARCH64.boot(&kernel, &image, &dir, LONGEST_SECONDS)?
+    };
     let mut found = findings::judge(&|name| answers.read(name))?;
     let breaks = findings::version(package).is_some_and(|is| is >= OLDEST_WITH_BREAKPOINTS);
     if breaks {
-        found.extend(judged(&runs, &[2, 5], &options.deriver, &answers)?);
+        found.extend(judged(&runs, &[2], TWICE, &options.deriver, &answers)?);
     }
     found.differing.extend(failed_tests(&answers)?);
     found

@@ -33,7 +33,7 @@ struct Task {
 const TASKS: [Task; 15] = [
     Task {
         name: "aarch64",
-        arguments: "[KERNEL_PACKAGE...] [--program FILE] [--deriver FILE] [--test FILE]",
+        arguments: "[KERNEL_PACKAGE...] [--program FILE] [--deriver FILE] [--test FILE] [--again]",
         purpose: "check the static aarch64 binary on Debian's arm64 kernels in QEMU, whose PMU counts cycles: probe, verify, a run, audits and tests",
         run: aarch64::run,
     },

@@ -187,6 +187,7 @@ impl Run {
             receive: self.receive.split(',').collect(),
             links: self.links.clone(),
             laws: laws.collect(),
+            twice: 0.0,
             decides_claims: is_tcp && self.receive == judgement::RECV,
         }
     }
@@ -208,7 +209,7 @@ fn audit(package: &str, options: &Options) -> Result<judgement::Found, String> {
     }
     .pack(&dir)?;
     let answers = X86_64.boot(&kernel, &image, &dir, LONGEST_SECONDS)?;
-    let mut found = judged(&runs, &options.laws, &options.program, &answers)?;
+    let mut found = judged(&runs, &options.laws, 0.0, &options.program, &answers)?;
     // Before Linux 6.6 there is no such sysctl.
     if answers.all.join("refused.json").exists() {
         let of_probe =
@@ -223,6 +224,7 @@ fn audit(package: &str, options: &Options) -> Result<judgement::Found, String> {
 pub(crate) fn judged(
     runs: &[Run],
     laws: &[u64],
+    twice: f64,
     deriver: &Path,
     answers: &Answers,
 ) -> Result<judgement::Found, String> {
@@ -233,8 +235,9 @@ pub(crate) fn judged(
         let derived = Command::new(deriver).arg("report").arg(answers.all.join(name)).output();
         let derived = derived.map_err(|why| format!("{}: {why}", deriver.display()))?;
         let journal = answers.read(&format!("{name}/journal.jsonl"))?;
+        let asked = judgement::Asked { twice, ..run.asked(laws) };
         let summary = answers.read(&format!("{name}/summary.json")).ok();
-        found.extend(judgement::judge(&journal, summary.as_deref(), &run.asked(laws))?);
+        found.extend(judgement::judge(&journal, summary.as_deref(), &asked)?);
         if !derived.status.success() {
             let why = String::from_utf8_lossy(&derived.stderr).trim().to_owned();
             found.lines.push(format!("  copycost report: {why}"));

@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use kernel::copy_audit::{CopyAudit, Count, Counted, Thread};
+use kernel::copy_audit::{CopyAudit, Count, Counted, Hook, Thread};
 use kernel::socket::{ReceiveFlags, SendFlags, Socket};
 
 /// Both tests count what this process does, so one waits for the other.
@@ -74,7 +74,11 @@ fn what_this_machine_can_hook_counts_every_byte() {
             // TCP_NODELAY and friends move nothing; a std socket writes and reads exactly this.
             (Ok(_), Counted::CopyFromIter | Counted::SendLength | Counted::SendmsgLocked)
             | (Ok(_), Counted::CopyToIter | Counted::CopyDatagram | Counted::RecvLength) => {
-                assert_eq!(bytes, BYTES as u64, "{counted:?} by {hook:?}");
+                // An aarch64 kernel steps over a breakpoint with interrupts on, and one in between has it fire again.
+                let may_count_twice =
+                    cfg!(target_arch = "aarch64") && matches!(hook, Ok(Hook::Breakpoint));
+                let most = BYTES as u64 + if may_count_twice { BYTES as u64 / 10 } else { 0 };
+                assert!((BYTES as u64..=most).contains(&bytes), "{bytes}: {counted:?} by {hook:?}");
             }
             // This machine may be busy enough for a segment to be sent again.
             (Ok(_), Counted::Retransmit) => assert!(bytes < 4 * BYTES as u64),

@@ -57,6 +57,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) receive: Vec<&'a str>,
     pub(crate) links: Vec<String>,
     pub(crate) laws: Vec<u64>,
+    /// The share of a count that a breakpoint may have added by firing twice.
+    pub(crate) twice: f64,
     /// Whether every copy that the paper's claims tell of is among them.
     pub(crate) decides_claims: bool,
 }
@@ -133,7 +135,13 @@ fn name(path: &str, receive: &str, link: &str) -> String {
     }
 }
 
-fn check_cell(audited: &Value, (path, receive): (&str, &str), link: &str, found: &mut Found) {
+fn check_cell(
+    audited: &Value,
+    (path, receive): (&str, &str),
+    link: &str,
+    twice: f64,
+    found: &mut Found,
+) {
     let name = name(path, receive, link);
     let finished = &audited["outcome"]["finished"];
     let bytes = |side: &str, key: &str| finished[side]["total"][key].as_f64().unwrap_or(0.0);
@@ -159,7 +167,8 @@ fn check_cell(audited: &Value, (path, receive): (&str, &str), link: &str, found:
                 line.push_str(&format!(", {figure} {is:.4} ({hook})"));
                 let is_deferred = figure == "deferred" && must > 0.0;
                 let again = if is_deferred { retransmitted(audited) / total } else { 0.0 };
-                if is < least - MARGIN || is > must + again + MARGIN {
+                let twice = if hook == "breakpoint" { twice } else { 0.0 };
+                if is < least - MARGIN || is > must + again + twice + MARGIN {
                     found
                         .differing
                         .push(format!("{name}: {figure} is {is:.4} of a byte, not {must:.2}"));
@@ -285,7 +294,9 @@ pub(crate) fn judge(
                     && factor(cell, "link", "loopback") == link
             };
             match audits.iter().find(of) {
-                Some(audited) => check_cell(audited, (path, receive), link, &mut found),
+                Some(audited) => {
+                    check_cell(audited, (path, receive), link, asked.twice, &mut found)
+                }
                 None => {
                     found.differing.push(format!("{}: no audit trial", name(path, receive, link)));
                 }
@@ -334,7 +345,14 @@ mod tests {
     fn asked<'a>(path: &'a str, link: &str, laws: &[u64]) -> Asked<'a> {
         let links = if link.is_empty() { Vec::new() } else { vec![link.to_owned()] };
         let send = if path.is_empty() { Vec::new() } else { vec![path] };
-        Asked { send, receive: vec![RECV], links, laws: laws.to_vec(), decides_claims: true }
+        Asked {
+            send,
+            receive: vec![RECV],
+            links,
+            laws: laws.to_vec(),
+            twice: 0.0,
+            decides_claims: true,
+        }
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Architecture {
             .stdout(log)
             .status()
             .map_err(|why| format!("{}: {why}", self.qemu))?;
-        let answers = Answers { all: dir.join("run"), console };
+        let answers = self.answered(dir);
         if !ended.success() {
             let last_words = answers.last_words();
             return Err(format!("the machine ended with {ended}\n    {last_words}"));
@@ -105,6 +105,13 @@ impl Architecture {
         unpack(&result, &answers.all)
             .map_err(|why| format!("{why}\n    {}", answers.last_words()))?;
         Ok(answers)
+    }
+}
+
+impl Architecture {
+    /// What the last machine sent back to a directory.
+    pub(crate) fn answered(&self, dir: &Path) -> Answers {
+        Answers { all: dir.join("run"), console: dir.join("console.log") }
     }
 }
 
