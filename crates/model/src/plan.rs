@@ -337,10 +337,14 @@ impl Plan {
         same.to_toml()
     }
 
-    /// Whether a peer is named exactly where a link has one.
+    /// Whether a peer is named exactly where a link has one, which is then the only one.
     fn check_peer(&self) -> Result<(), String> {
         let links = &self.factors.link;
         match (&self.peer, links.iter().find(|link| link.capabilities().has_peer_host)) {
+            // What the machine does beside the ends, and which CPUs they may use, is read once for a run: of one link.
+            (Some(_), Some(link)) if links.len() > 1 => Err(format!(
+                "link {link} is measured in a run of its own; leave the other links out of this one"
+            )),
             (Some(_), Some(_)) | (None, None) => Ok(()),
             (None, Some(link)) => {
                 Err(format!("link {link}: the other host is not named; add --peer user@host"))
@@ -546,5 +550,20 @@ mod tests {
         assert_eq!(refused(&[(Factor::Send, "send,zerocopy")]), None, "one of the two is there");
         let why = refused(&[(Factor::Send, "hybrid,zerocopy")]).unwrap();
         assert!(why.contains("over unix") && why.contains("--send sendmsg"), "{why}");
+    }
+
+    #[test]
+    fn a_link_to_another_host_has_a_peer_and_a_run_of_its_own() {
+        let with = |links: &str, peer: &[(&'static str, String)]| {
+            let mut plan = Plan::default();
+            plan.factors.set(Factor::Link, links).unwrap();
+            plan.set_peer(peer).unwrap();
+            plan.check()
+        };
+        let peer = [("peer", "user@host".to_owned())];
+        assert_eq!(with("ssh", &peer), Ok(()));
+        assert!(with("ssh", &[]).unwrap_err().contains("add --peer"));
+        assert!(with("loopback", &peer).unwrap_err().contains("add --link ssh"));
+        assert!(with("ssh,loopback", &peer).unwrap_err().contains("a run of its own"));
     }
 }
