@@ -21,8 +21,8 @@ const OLDEST_WITH_BREAKPOINTS: (u32, u32) = (6, 6);
 const LINKS: [&str; 2] = ["loopback", "unix"];
 const AUDITED: [&str; 3] = ["sending", "sending-unix", "receiving-unix"];
 /// An aarch64 kernel steps over a breakpoint with interrupts on (arch/arm64/kernel/hw_breakpoint.c): where one comes in between, the
-/// breakpoint fires a second time. Seen: 0.6 to 2.9 % of the bytes.
-const TWICE: f64 = 0.1;
+/// breakpoint fires a second time. Seen: up to 8 % of the few bytes that are moved here.
+const TWICE: f64 = 0.25;
 /// How long a machine may take, in seconds.
 const LONGEST_SECONDS: &str = "1800";
 
