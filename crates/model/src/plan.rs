@@ -555,7 +555,7 @@ mod tests {
     #[test]
     fn a_link_to_another_host_has_a_peer_and_a_run_of_its_own() {
         let with = |links: &str, peer: &[(&'static str, String)]| {
-            let mut plan = Plan::default();
+            let mut plan = Plan::preset(crate::Preset::Default);
             plan.factors.set(Factor::Link, links).unwrap();
             plan.set_peer(peer).unwrap();
             plan.check()
