@@ -558,7 +558,7 @@ mod tests {
         });
         let late = analysis::summarise(&plan, &synthetic::host(), &late);
         let Err(Stop::Cannot(why)) = judge(&late, "run", false) else { panic!("accepted") };
-        let remedy = "missed windows (late wake-ups); what helps: fewer threads than CPUs";
+        let remedy = "longer than a slice); what helps: fewer threads than CPUs";
         assert!(why.contains(remedy) && !why.contains("window-void"), "{why}");
         let Err(Stop::Cannot(why)) = judged(1, 1, &|_| false) else { panic!("accepted") };
         assert!(why.starts_with("nothing was measured yet"), "{why}");

@@ -43,6 +43,9 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
     }
     let mut engine = start_engine(peer)?;
     if let Err(why) = engine.peer_facts() {
+        if engine.is_interrupted() {
+            return Err(Stop::Interrupted("nothing was verified".to_owned()));
+        }
         return Err(Stop::Cannot(why.to_string()));
     }
     let (routes, mut notes) = routes(&engine, &options)?;

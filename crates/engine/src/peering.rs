@@ -47,17 +47,19 @@ struct Reach {
 pub(crate) struct Peering {
     reach: Option<Reach>,
     session: Mutex<Option<Arc<Session>>>,
+    /// The machine that answered first, and its CPUs: what is measured is told of it.
+    first: Mutex<Option<(String, Vec<u32>)>>,
 }
 
 impl Peering {
     pub(crate) fn new(peer: Option<Peer>, program: PathBuf, interrupts: Interrupts) -> Self {
         let reach = peer.map(|peer| Reach { peer, program, interrupts });
-        Self { reach, session: Mutex::new(None) }
+        Self { reach, session: Mutex::new(None), first: Mutex::new(None) }
     }
 
     /// No other host.
     pub(crate) fn none() -> Self {
-        Self { reach: None, session: Mutex::new(None) }
+        Self { reach: None, session: Mutex::new(None), first: Mutex::new(None) }
     }
 
     /// The other host, where one is named.
@@ -94,6 +96,19 @@ impl Peering {
                 // The old one first: nothing of it may still run there.
                 *session = None;
                 let new = Arc::new(Session::open(peer, program, *interrupts)?);
+                let host = &new.facts().host;
+                let seen = (host.identity(), host.usable_cpus.clone());
+                let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+                if first.get_or_insert_with(|| seen.clone()) != &seen {
+                    return Err(Missing::of_itself(format!("peer {}", peer.name))
+                        .because(
+                            "another machine answers, or it has other CPUs than when the run began",
+                        )
+                        .unlocked_by(
+                            "name one machine by its address, and begin a run of its own",
+                        ));
+                }
+                drop(first);
                 new.keep_alive()?;
                 *session = Some(Arc::clone(&new));
                 Ok(new)

@@ -346,9 +346,9 @@ impl Plan {
                 "link {link} is measured in a run of its own; leave the other links out of this one"
             )),
             (Some(_), Some(_)) | (None, None) => Ok(()),
-            (None, Some(link)) => {
-                Err(format!("link {link}: the other host is not named; add --peer user@host"))
-            }
+            (None, Some(link)) => Err(format!(
+                "link {link}: the other host is not named; say copycost run --peer user@host"
+            )),
             (Some(peer), None) => {
                 let with = Link::ALL.iter().filter(|link| link.capabilities().has_peer_host);
                 let with: Vec<&str> = with.map(|link| link.name()).collect();
@@ -555,14 +555,14 @@ mod tests {
     #[test]
     fn a_link_to_another_host_has_a_peer_and_a_run_of_its_own() {
         let with = |links: &str, peer: &[(&'static str, String)]| {
-            let mut plan = Plan::preset(crate::Preset::Default);
+            let mut plan = Plan::preset(Preset::Default);
             plan.factors.set(Factor::Link, links).unwrap();
             plan.set_peer(peer).unwrap();
             plan.check()
         };
         let peer = [("peer", "user@host".to_owned())];
         assert_eq!(with("ssh", &peer), Ok(()));
-        assert!(with("ssh", &[]).unwrap_err().contains("add --peer"));
+        assert!(with("ssh", &[]).unwrap_err().contains("--peer user@host"));
         assert!(with("loopback", &peer).unwrap_err().contains("add --link ssh"));
         assert!(with("ssh,loopback", &peer).unwrap_err().contains("a run of its own"));
     }

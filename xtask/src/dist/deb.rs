@@ -14,7 +14,7 @@ use crate::metadata::{name, packages, root};
 use crate::vm::machine::check_tool;
 
 /// Documents that go with it, from the root of the workspace.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 19] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
@@ -23,7 +23,14 @@ const DOCUMENTS: [&str; 12] = [
     "docs/COMPARED.md",
     "docs/COPIES.md",
     "docs/FILES.md",
+    "docs/FLEET.md",
     "docs/METHOD.md",
+    "docs/METHOD_DETAILS.md",
+    "docs/PATHS.md",
+    "docs/fleet/clush.sh",
+    "docs/fleet/kubernetes.yaml",
+    "docs/fleet/parallel.sh",
+    "docs/fleet/slurm.sbatch",
     "docs/example-plan.toml",
     "docs/paper-figures.csv",
     "docs/queries.sql",

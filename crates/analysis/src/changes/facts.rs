@@ -26,10 +26,14 @@ pub struct Difference {
 pub(super) fn of_hosts(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Difference> {
     let sending = |run: &MeasuredRun| host_facts(run, &run.host, "");
     let mut differences = differences(base, other, sending);
-    let has_two = |runs: &[MeasuredRun]| runs.iter().any(|run| run.host.receiver_host.is_some());
-    if has_two(base) || has_two(other) {
+    let any = |has: fn(&Host) -> bool| base.iter().chain(other).any(|run| has(&run.host));
+    if any(|host| host.receiver_host.is_some()) {
         let receiving = |run: &MeasuredRun| host_facts(run, run.host.of_receiver(), "receiver's ");
         differences.extend(self::differences(base, other, receiving));
+    }
+    if any(|host| host.sender_host.is_some()) {
+        let sending = |run: &MeasuredRun| host_facts(run, run.host.of_sender(), "sender's ");
+        differences.extend(self::differences(base, other, sending));
     }
     differences
 }

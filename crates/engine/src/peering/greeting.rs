@@ -30,6 +30,8 @@ pub(super) const MARK: &str = "copycost: ";
 const CONNECTING: Duration = Duration::from_secs(30);
 /// How long the program may take to get there.
 const COPYING: Duration = Duration::from_secs(120);
+/// CPUs of a host: what Linux can be built for (NR_CPUS, arch/x86/Kconfig).
+const MOST_CPUS: usize = 8192;
 /// Lines that are sent to and fro to measure how long that takes.
 const ECHOES: u32 = 9;
 /// Bytes that are written at once.
@@ -135,6 +137,9 @@ pub(super) fn greet(
     let started_in = begun.elapsed();
     greeting.send(&PeerOrder::Describe)?;
     let PeerReply::Facts(host) = greeting.reply()? else { return Err(greeting.misunderstood()) };
+    if host.usable_cpus.len().max(host.cpus.len()) > MOST_CPUS {
+        return Err(greeting.misunderstood());
+    }
     let data_address = links::data_address(peer, addresses).map_err(|why| why.because);
     let there = match peer.sends {
         true => addresses.map(|(there, _)| there).ok_or_else(|| NO_ADDRESS.to_owned()),
@@ -237,7 +242,14 @@ impl Greeting<'_> {
     }
 
     fn next(&self) -> Result<Spoken, Missing> {
-        match self.spoken.recv() {
+        // Not without end: what ssh started in between may keep its output open when it is killed.
+        let spoken = loop {
+            match self.spoken.recv_timeout(Duration::from_millis(100)) {
+                Err(mpsc::RecvTimeoutError::Timeout) if self.watchdog.why().is_none() => {}
+                spoken => break spoken,
+            }
+        };
+        match spoken {
             Ok(Spoken::Closed) | Err(_) => Err(self.gone()),
             Ok(Spoken::Noise) => Err(self
                 .plain("its login shell prints too much before it runs anything")
@@ -261,7 +273,7 @@ impl Greeting<'_> {
                         return Err(self
                             .plain(format!("this program cannot be copied there: {rest}"))
                             .unlocked_by(
-                                "make room in one of them, or install this build of copycost there",
+                                "give one of them room for programs, or install this build of copycost there",
                             ));
                     }
                     return Err(self.plain(format!("it answered {said:?}, not {word}")));

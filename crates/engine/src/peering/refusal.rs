@@ -20,7 +20,7 @@ const REMEDIES: &[(&str, &str)] = &[
     ("Bad configuration option", "use OpenSSH 7.6 or later"),
     (
         "GLIBC_",
-        "its C library is older than this one's: use a copycost that was built for musl, or there",
+        "its C library is older than this one's: use the static binary (cargo run -p xtask -- dist), or one that was built there",
     ),
     ("head: not found", "install head (coreutils or busybox) there"),
 ];
