@@ -66,7 +66,7 @@ fn completions_offer_the_values_of_flags() {
     for (flag, words) in [
         ("send", paths.as_str()),
         ("recv", "recv recvmsg readv recv-trunc recv-zerocopy uring-recv"),
-        ("link", "loopback veth sink unix"),
+        ("link", "loopback veth sink unix ssh"),
         (
             "preset",
             "default quick paper break-even zero-copy receive http records hybrid paths working-set",

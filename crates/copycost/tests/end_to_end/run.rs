@@ -341,7 +341,7 @@ fn a_run_without_one_valid_trial_ends_with_3_and_the_reason() {
     let marks = run_marks(&place.path("run"));
     assert_eq!(marks["window-void"], 3, "{marks}");
     // Where a cgroup's limit held every one of them up as well, that is the reason.
-    let late = "too many missed windows (late wake-ups)";
+    let late = "too many missed windows (late wake-ups, or calls";
     let why = if marks["throttled"] == 3 { "" } else { late };
     let why = format!("error: there is not one valid trial: {why}");
     assert!(ended.complaint().starts_with(&why), "{ended:#?}");
