@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use engine::by_hand::{self, ConnectOptions, HandEnd, HandEvent, HandReport, ServeOptions, Served};
 use engine::protocol::Report;
@@ -100,9 +101,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Greeted and welcome.
+    /// Greeted and welcome; a server that still ends the test before says that it is occupied.
     pub(crate) fn new(address: SocketAddr) -> Self {
-        let (control, answer) = greet(address, TOKEN, CLIENT);
+        const OCCUPIED: Option<u8> = Some(b'o');
+        let patience = Duration::from_secs(10);
+        let begun = Instant::now();
+        let (control, answer) = loop {
+            let greeted = greet(address, TOKEN, CLIENT);
+            if greeted.1 != OCCUPIED || begun.elapsed() > patience {
+                break greeted;
+            }
+            thread::sleep(Duration::from_millis(20));
+        };
         assert_eq!(answer, Some(b'w'));
         Self { address, control: BufReader::new(control), flows: Vec::new() }
     }
