@@ -302,6 +302,8 @@ fn strangers() {
         drain_ns: Nanos::s(5),
     };
     receiver.order(&Order::Run(times));
+    // Without a moment to begin at, it waits for the first bytes, and says so.
+    assert_eq!(receiver.reply(), Reply::Ready);
     sender.order(&Order::Run(times));
     let Report::Received { side, .. } = receiver.finished() else { panic!("wrong report") };
     let Report::Sent { side: sent, .. } = sender.finished() else { panic!("wrong report") };
