@@ -290,9 +290,9 @@ fn steady_windows_need_no_common_clock_even_where_replies_take_150_ms() {
         let mut command = assert_cmd::Command::from_std(command);
         Ended::of(command.timeout(PATIENCE).output().unwrap()).ends_with(0);
         let trials = trials(&lab.place.path("run"));
-        assert!(trials.len() >= 4, "two sizes and two rounds: {}", trials.len());
+        // Where the machine is so crowded that a sender ends before its receiver's window, the trial is made again.
         let whole = trials.iter().filter(|trial| trial.contains("\"finished\":{"));
-        assert_eq!(whole.count(), trials.len(), "{trials:#?}");
+        assert!(whole.count() >= 4, "two sizes and two rounds: {trials:#?}");
         let reached = host(&lab.place.path("run"))["reached"]["line_round_trip_ns"].as_u64();
         assert!(reached.unwrap() >= 150_000_000);
         lab.is_clean();
@@ -339,7 +339,7 @@ fn a_peer_that_is_not_to_be_had_is_told_in_one_line_with_what_helps() {
     for place in places.iter().chain([&lab.place.path("tmp").display().to_string()]) {
         lab.there.sh(&["-m"], &format!("mount -t tmpfs -o size=1m none {place}"));
     }
-    refused("config", &["cannot be copied there", "/dev/shm has no room", "make room"]);
+    refused("config", &["cannot be copied there", "/dev/shm has no room", "room for programs"]);
     lab.there.sh(&["-m"], "umount /var/tmp; mount -t tmpfs -o noexec none /var/tmp");
     refused("config", &["/var/tmp may hold no programs (noexec)"]);
     lab.there.sh(&["-m"], "umount /var/tmp; mount -t tmpfs none /var/tmp");
