@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Stdio};
 use serde_json::Value;
 
 use crate::common::{Ended, Place, signal};
-use crate::interruption::wait;
+use crate::interruption::{stopping, wait};
 
 const TOKEN: &str = "00112233445566778899aabbccddeeff";
 
@@ -59,7 +59,7 @@ impl Server {
 
     /// The same after Ctrl-C.
     fn interrupted(self) -> Ended {
-        signal("INT", &self.child);
+        signal(stopping(), &self.child);
         self.ended()
     }
 }
@@ -239,7 +239,7 @@ fn whoever_is_interrupted_or_killed_ends_the_test_at_the_other_end() {
     // Another one is told at once, and neither disturbs the first nor waits for it.
     let busy = place.copycost(&server.line(&[])).ends_with(3);
     assert!(busy.complaint().contains("is busy: it serves another client"), "{busy:#?}");
-    signal("INT", &client);
+    signal(stopping(), &client);
     wait(client).ends_with(130);
     let mut client = spawned(&mut server);
     client.kill().unwrap();

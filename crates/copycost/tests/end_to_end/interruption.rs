@@ -46,6 +46,11 @@ pub(crate) fn wait(child: Child) -> Ended {
     Ended::of(output.unwrap())
 }
 
+/// What asks a child to stop: SIGINT, or SIGTERM where the former is ignored, as in a background job of a shell.
+pub(crate) fn stopping() -> &'static str {
+    if is_ignored(2) { "TERM" } else { "INT" }
+}
+
 /// Whether this process ignores a signal; what it starts inherits that.
 pub(crate) fn is_ignored(signal: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use crate::common::{Ended, PATIENCE, Place, TINY, eventually, signal, trials};
+use crate::interruption::stopping;
 
 const HERE: &str = "10.77.0.1";
 const THERE: &str = "10.77.0.2";
@@ -398,7 +399,7 @@ fn a_connection_that_is_cut_costs_a_trial_and_the_run_goes_on() {
         cut();
         eventually("the run goes on", || trials(&run).len() >= before + 8);
     }
-    signal("INT", &child);
+    signal(stopping(), &child);
     let ended = Ended::of(child.wait_with_output().unwrap()).ends_with(130);
     assert!(ended.error.contains("the connection is lost"), "{ended:#?}");
     lab.is_clean();
