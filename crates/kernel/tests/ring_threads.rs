@@ -100,8 +100,10 @@ fn who_polls_is_told_with_its_time_sleeps_at_a_pause_and_goes_with_its_ring_and_
         drop(ring);
         wait_until("it goes", || threads::of_process().unwrap().is_empty());
         assert_eq!(thread.cpu_ns(), None);
-        // While it polls, too.
-        drop(Ring::made_so(8, 16, &setup).unwrap());
+        // As soon as it polls, too; before, it has no name, and would be taken for the next one's.
+        let again = Ring::made_so(8, 16, &setup).unwrap();
+        wait_until("it names itself", || threads::of_process().unwrap().len() == 1);
+        drop(again);
         wait_until("it goes", || threads::of_process().unwrap().is_empty());
     }
 }
