@@ -387,6 +387,9 @@ impl Ring {
         let end = tail.wrapping_add(count);
         self.rings.word(self.parameters.sq_off.tail).store(end, Ordering::Release);
         let entered = self.call(count, wait_for, at_most_ms);
+        if entered == Ok(count) {
+            return Ok(count);
+        }
         let head = self.rings.word(self.parameters.sq_off.head).load(Ordering::Acquire);
         let taken = head.wrapping_sub(tail);
         if taken < count {
@@ -394,7 +397,7 @@ impl Ring {
         }
         match entered {
             Err(errno) if taken == 0 => Err(errno),
-            Ok(()) | Err(_) => Ok(taken),
+            Ok(_) | Err(_) => Ok(taken),
         }
     }
 
@@ -406,7 +409,7 @@ impl Ring {
     /// The bare `errno`: EINTR. That the time is over is none.
     #[inline]
     pub fn wait(&mut self, completions: u32, at_most_ms: Option<u32>) -> Result<(), Errno> {
-        self.call(0, completions, at_most_ms)
+        self.call(0, completions, at_most_ms).map(|_| ())
     }
 
     /// Takes the next completion, if one was posted; no system call.
@@ -431,17 +434,20 @@ impl Ring {
         Some(entry)
     }
 
-    fn call(&mut self, submit: u32, wait_for: u32, at_most_ms: Option<u32>) -> Result<(), Errno> {
+    /// How many entries the kernel took.
+    #[inline]
+    fn call(&mut self, submit: u32, wait_for: u32, at_most_ms: Option<u32>) -> Result<u32, Errno> {
         self.call_for(layout::ENTER_GETEVENTS, submit, wait_for, at_most_ms)
     }
 
+    #[inline]
     fn call_for(
         &mut self,
         what: u32,
         submit: u32,
         wait_for: u32,
         at_most_ms: Option<u32>,
-    ) -> Result<(), Errno> {
+    ) -> Result<u32, Errno> {
         let time = Time {
             seconds: i64::from(at_most_ms.unwrap_or(0) / 1000),
             nanoseconds: i64::from(at_most_ms.unwrap_or(0) % 1000) * 1_000_000,
@@ -468,12 +474,17 @@ impl Ring {
             )
         };
         match answer {
-            0.. => Ok(()),
+            0.. => Ok(u32::try_from(answer).unwrap_or(u32::MAX)),
             _ => match Errno::last() {
-                Errno(libc::ETIME) => Ok(()),
+                Errno(libc::ETIME) => Ok(0),
                 errno => Err(errno),
             },
         }
+    }
+
+    #[cold]
+    fn keep(&mut self, mapping: &Arc<Mapping>) {
+        self.mappings.push(Arc::clone(mapping));
     }
 
     /// A request as the kernel reads it. Always inline: a value that is handed back is written, read before its parts have
@@ -500,7 +511,7 @@ impl Ring {
             return Err(Errno(libc::EINVAL));
         }
         if !self.mappings.iter().any(|own| Arc::ptr_eq(own, mapping)) {
-            self.mappings.push(Arc::clone(mapping));
+            self.keep(mapping);
         }
         let mut ioprio = 0;
         if operation.is_zerocopy() && request.reports_copies {

@@ -116,13 +116,9 @@ impl Target {
         if self.runs_here() { &[] } else { &TESTS }
     }
 
-    /// What cargo builds with it: of this machine's what `.ci/run` names too, so that nothing is built twice.
+    /// What cargo builds with it: of this machine's nothing, as `.ci/run` does, so that nothing is built twice.
     fn beside(&self) -> Vec<&'static str> {
-        if self.runs_here() {
-            vec!["--bench", "pump", "--bench", "summary"]
-        } else {
-            self.tests().iter().flat_map(|test| ["--test", test]).collect()
-        }
+        self.tests().iter().flat_map(|test| ["--test", test]).collect()
     }
 
     /// Builds for release, static; tells the names and files of what can be run.

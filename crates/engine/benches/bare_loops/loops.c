@@ -182,13 +182,17 @@ static struct {
     struct io_uring_sqe *sqes;
     struct io_uring_cqe *cqes;
     unsigned outstanding;
+    int results[MOST_FIELDS];
 } uring;
 
-static void uring_open(int fixed) {
+static void uring_open(int fixed, int notifies) {
     struct io_uring_params parameters = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
-        .cq_entries = 4096,
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CLAMP,
     };
+    if (notifies) {
+        parameters.flags |= IORING_SETUP_CQSIZE;
+        parameters.cq_entries = 4096;
+    }
     uring.fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &parameters);
     if (uring.fd < 0) die("io_uring_setup");
     size_t bytes = parameters.sq_off.array + parameters.sq_entries * sizeof(unsigned);
@@ -219,12 +223,9 @@ static unsigned uring_take(size_t *sent) {
         if (entry->flags & IORING_CQE_F_NOTIF) {
             uring.outstanding--;
         } else {
-            if (entry->res < 0) {
-                errno = -entry->res;
-                die("io_uring request");
-            }
+            uring.results[entry->user_data] = entry->res;
             ended++;
-            *sent += (size_t)entry->res;
+            if (entry->res > 0) *sent += (size_t)entry->res;
         }
     }
     __atomic_store_n(uring.cq_head, head, __ATOMIC_RELEASE);
@@ -270,26 +271,46 @@ static void uring_message(const char *slot, int operation, int fixed) {
         uring_take(&sent);
     }
     if (gathers) point(vector, slot);
-    unsigned tail = *uring.sq_tail;
-    for (unsigned n = 0; n < requests; n++) {
-        struct io_uring_sqe *entry = &uring.sqes[tail++ & uring.sq_mask];
-        memset(entry, 0, sizeof *entry);
-        entry->opcode = (uint8_t)operation;
-        entry->fd = sock;
-        entry->addr = (uintptr_t)(gathers ? (const char *)&message : slot + offset[n]);
-        entry->len = gathers ? 1 : (unsigned)length[n];
-        entry->msg_flags = operation == IORING_OP_WRITE_FIXED ? 0 : MSG_NOSIGNAL | MSG_WAITALL;
-        entry->flags = n + 1 < requests ? IOSQE_IO_LINK : 0;
-        if (is_zerocopy) entry->ioprio = (uint16_t)(IORING_SEND_ZC_REPORT_USAGE | (fixed ? IORING_RECVSEND_FIXED_BUF : 0));
-    }
-    __atomic_store_n(uring.sq_tail, tail, __ATOMIC_RELEASE);
-    if (is_zerocopy) uring.outstanding += requests;
     sent = 0;
-    uring_enter(requests, requests);
-    for (ended = uring_take(&sent); ended < requests; ended += uring_take(&sent)) uring_enter(0, requests - ended);
-    if (sent != whole) {
-        fprintf(stderr, "a request took less than it was given\n");
-        exit(1);
+    /* The first request that is not over, and how many of its bytes are sent. */
+    unsigned at = 0;
+    size_t into = 0;
+    for (;;) {
+        unsigned tail = *uring.sq_tail, rest = requests - at;
+        for (unsigned n = at; n < requests; n++) {
+            struct io_uring_sqe *entry = &uring.sqes[tail++ & uring.sq_mask];
+            size_t skipped = n == at ? into : 0;
+            memset(entry, 0, sizeof *entry);
+            entry->opcode = (uint8_t)operation;
+            entry->fd = sock;
+            entry->addr = (uintptr_t)(gathers ? (const char *)&message : slot + offset[n] + skipped);
+            entry->len = gathers ? 1 : (unsigned)(length[n] - skipped);
+            entry->msg_flags = operation == IORING_OP_WRITE_FIXED ? 0 : MSG_NOSIGNAL | MSG_WAITALL;
+            entry->flags = n + 1 < requests ? IOSQE_IO_LINK : 0;
+            entry->user_data = n;
+            if (is_zerocopy) entry->ioprio = (uint16_t)(IORING_SEND_ZC_REPORT_USAGE | (fixed ? IORING_RECVSEND_FIXED_BUF : 0));
+        }
+        __atomic_store_n(uring.sq_tail, tail, __ATOMIC_RELEASE);
+        if (is_zerocopy) uring.outstanding += rest;
+        size_t now = 0;
+        uring_enter(rest, rest);
+        for (ended = uring_take(&now); ended < rest; ended += uring_take(&now)) uring_enter(0, rest - ended);
+        sent += now;
+        if (sent == whole) break;
+        /* A write may take less than it is given (the others wait for all), which ends the chain. */
+        if (operation != IORING_OP_WRITE_FIXED) {
+            fprintf(stderr, "a request took less than it was given\n");
+            exit(1);
+        }
+        for (; at < requests; at++, into = 0) {
+            if (uring.results[at] == -ECANCELED) break;
+            if (uring.results[at] < 0) {
+                errno = -uring.results[at];
+                die("io_uring request");
+            }
+            into += (size_t)uring.results[at];
+            if (into < length[at]) break;
+        }
     }
     if (is_zerocopy && uring.outstanding >= (slots * requests + 1) / 2) uring_take(&sent);
 }
@@ -356,7 +377,7 @@ int main(int count, char **words) {
     int yes = 1;
     if (path == ZEROCOPY && setsockopt(sock, SOL_SOCKET, SO_ZEROCOPY, &yes, sizeof yes)) die("SO_ZEROCOPY");
     if (path == SPLICE && (pipe(pipe_ends) || fcntl(pipe_ends[1], F_SETPIPE_SZ, (int)(whole + 4096 * 2 * fields)) < 0)) die("pipe");
-    if (path >= SEND_U) uring_open(path == WRITE_FIXED_U || path == SEND_ZC_FIXED_U);
+    if (path >= SEND_U) uring_open(path == WRITE_FIXED_U || path == SEND_ZC_FIXED_U, path >= SEND_ZC_U);
 
     fixed_gather = path == SEND_ZC_FIXED_U && takes_fixed_gather();
 

@@ -72,6 +72,9 @@ pub struct Uring<K, P = RingAndSocket> {
     first: u32,
     chain: Vec<Outcome>,
     pending: u32,
+    /// Bytes that its requests took, and those of a whole message.
+    sent: usize,
+    whole_message: usize,
     _kind: PhantomData<K>,
 }
 
@@ -108,6 +111,8 @@ impl<K: Kind, P: Port> Uring<K, P> {
             alone: None,
             first: 0,
             pending: 0,
+            sent: 0,
+            whole_message: message.bytes(),
             _kind: PhantomData,
         })
     }
@@ -146,13 +151,14 @@ impl<K: Kind, P: Port> Uring<K, P> {
             Some(outcome @ Outcome::Pending) => {
                 *outcome = Outcome::Ended(result);
                 self.pending -= 1;
+                self.sent += result.unwrap_or(0);
             }
             Some(Outcome::Ended(_)) | None => {
                 tally.stray_ids += 1;
                 return;
             }
         }
-        if !self.operation.is_zerocopy() {
+        if !self.operation().is_zerocopy() {
             return;
         }
         if notifies && result.is_ok_and(|sent| sent > 0) {
@@ -189,10 +195,19 @@ impl<K: Kind, P: Port> Uring<K, P> {
         }
     }
 
+    /// What a request does. Known to the compiler where nothing else may take its place, so that what only other operations need is left out.
+    #[inline]
+    const fn operation(&self) -> Operation {
+        match K::ELSE {
+            None => K::OPERATION,
+            Some(_) => self.operation,
+        }
+    }
+
     /// Requests that make one message.
     #[inline]
     fn parts(&self) -> usize {
-        if self.operation.sends_gather() { 1 } else { self.fields.len() }
+        if self.operation().sends_gather() { 1 } else { self.fields.len() }
     }
 
     /// Submits what the queued messages lack from the request `at` on, `done` bytes into it, and waits until all of it has ended.
@@ -203,10 +218,9 @@ impl<K: Kind, P: Port> Uring<K, P> {
         slots: &mut Slots,
         tally: &mut SendTally,
     ) -> Result<(), Errno> {
-        let parts = self.parts();
-        let Self { port, arena, fields, gathers, queue, next, operation, reports_copies, .. } =
-            self;
-        let (operation, reports_copies, first) = (*operation, *reports_copies, *next);
+        let (parts, operation) = (self.parts(), self.operation());
+        let Self { port, arena, fields, gathers, queue, next, reports_copies, .. } = self;
+        let (reports_copies, first) = (*reports_copies, *next);
         let (stride, rest) = (self.stride, queue.len() * parts - at);
         let mut place = Place::new(at, parts);
         let requests = (0..rest).map(|nth| {
@@ -242,6 +256,7 @@ impl<K: Kind, P: Port> Uring<K, P> {
         self.chain.clear();
         self.chain.resize(taken as usize, Outcome::Pending);
         self.pending = taken;
+        self.sent = 0;
         if operation.is_zerocopy() {
             self.alone = (taken == 1 && self.outstanding == 0).then_some(first);
             self.outstanding += taken;
@@ -262,6 +277,12 @@ impl<K: Kind, P: Port> Uring<K, P> {
             self.take_all(slots, tally);
         }
         Ok(())
+    }
+
+    /// Whether the chain was all that is queued, and all of it was taken: no request takes more than it is given.
+    #[inline]
+    fn is_whole(&self, at: (usize, usize)) -> bool {
+        at == (0, 0) && self.sent == self.whole_message * self.queue.len()
     }
 
     /// How far the chain came: the request and the bytes into it, and what stopped it.
@@ -304,7 +325,7 @@ impl<K: Kind, P: Port> Uring<K, P> {
     /// Bytes of a message's request when nothing of it is sent.
     #[inline]
     fn whole(&self, part: usize) -> usize {
-        if self.operation.sends_gather() {
+        if self.operation().sends_gather() {
             self.gathers[0].bytes()
         } else {
             self.fields.get(part).map_or(0, |field| field.length)
@@ -315,11 +336,11 @@ impl<K: Kind, P: Port> Uring<K, P> {
     #[cold]
     fn falls_back(&mut self) -> bool {
         match K::ELSE {
-            Some(other) if self.operation != other => {
+            Some(other) if self.operation() != other => {
                 self.operation = other;
                 true
             }
-            Some(_) | None if self.operation.is_zerocopy() && self.reports_copies => {
+            Some(_) | None if self.operation().is_zerocopy() && self.reports_copies => {
                 self.reports_copies = false;
                 true
             }
@@ -361,7 +382,7 @@ impl<K: Kind, P: Port> Uring<K, P> {
         tally: &mut SendTally,
     ) -> Result<(), Errno> {
         let place = self.queue.len();
-        if self.operation.sends_gather() {
+        if self.operation().sends_gather() {
             self.gathers[place].point(&self.arena, start(slot, self.stride))?;
         }
         self.queue.push(slot);
@@ -391,6 +412,11 @@ impl<K: Kind, P: Port> Uring<K, P> {
         let (mut place, mut barren) = ((0, 0), 0);
         while place.0 < self.queue.len() * self.parts() {
             let stopped = match self.send_chain(place, slots, tally) {
+                Ok(()) if self.is_whole(place) => {
+                    tally.accepted_bytes += self.sent as u64;
+                    tally.messages += self.queue.len() as u64;
+                    return Ok(());
+                }
                 Ok(()) => {
                     let (now, stopped) = self.progress(place, tally)?;
                     place = now;
@@ -410,7 +436,7 @@ impl<K: Kind, P: Port> Uring<K, P> {
                 Some(errno) if errno.is_invalid() && place == (0, 0) && self.falls_back() => {}
                 Some(errno) => return Err(errno),
             }
-            if self.operation.sends_gather() && place.1 > 0 {
+            if self.operation().sends_gather() && place.1 > 0 {
                 self.gathers[place.0].after(place.1);
             }
         }
@@ -478,10 +504,14 @@ impl<K: Kind, P: Port> Uring<K, P> {
     }
 }
 
-/// Entries of the completion queue: for every request of a full ring both of its completions, as far as the kernel allows
-/// (IORING_MAX_CQ_ENTRIES is 65536; what goes beyond it keeps, IORING_FEAT_NODROP).
-fn completions(parts: u32, options: &SendOptions) -> u32 {
+/// Entries of the completion queue: for every zero-copy request of a full ring both of its completions, as far as the kernel allows
+/// (IORING_MAX_CQ_ENTRIES is 65536; what goes beyond it keeps, IORING_FEAT_NODROP). Others complete within the call that waits for
+/// their chain, and a queue as short as the kernel makes it stays in the cache.
+fn completions(operation: Operation, parts: u32, options: &SendOptions) -> u32 {
     const MOST: u32 = 65_536;
+    if !operation.is_zerocopy() {
+        return 0;
+    }
     let all = u64::from(parts) * (u64::from(options.slots) + u64::from(options.depth) + 1) * 2;
     u32::try_from(all).unwrap_or(MOST).min(MOST)
 }
@@ -499,7 +529,8 @@ impl<K: Kind> SendPath for Uring<K> {
         let parts = if gathers { 1 } else { fields };
         let requests = parts.saturating_mul(options.depth.max(1));
         let mut ring =
-            Ring::made_so(requests, completions(parts, options), &options.ring).map_err(told)?;
+            Ring::made_so(requests, completions(K::OPERATION, parts, options), &options.ring)
+                .map_err(told)?;
         if options.registers_file {
             ring.register_socket(&socket).map_err(told)?;
         }

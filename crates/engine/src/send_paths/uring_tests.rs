@@ -357,10 +357,11 @@ fn the_completion_queue_has_room_for_all_that_may_come_as_far_as_the_kernel_allo
         copy_below: 0,
         ..SendOptions::default()
     };
-    assert_eq!(completions(1, &of(4, 1)), 12);
-    assert_eq!(completions(8, &of(256, 1)), 4128);
-    assert_eq!(completions(8, &of(64, 16)), 1296);
-    assert_eq!(completions(1024, &of(256, 1)), 65_536);
+    assert_eq!(completions(Operation::SendZc, 1, &of(4, 1)), 12);
+    assert_eq!(completions(Operation::SendZc, 8, &of(256, 1)), 4128);
+    assert_eq!(completions(Operation::SendZc, 8, &of(64, 16)), 1296);
+    assert_eq!(completions(Operation::SendZc, 1024, &of(256, 1)), 65_536);
+    assert_eq!(completions(Operation::Send, 8, &of(256, 1)), 0);
 }
 
 #[test]

@@ -109,7 +109,7 @@ impl Ring {
             }
             entered.calls += 1;
             match self.call_for(what, 0, if waits { wait_for } else { 0 }, None) {
-                Ok(()) => has_waited |= waits,
+                Ok(_) => has_waited |= waits,
                 Err(errno) if errno.is_owner_dead() => break Err(errno),
                 // Who submitted goes on waiting where that is for completions; what was written is with the thread.
                 Err(_) => has_waited = true,
