@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod aarch64;
+mod advised;
 mod bpf;
 mod browser;
 mod campaign;
 mod checksum;
 mod dist;
+mod emulated;
 mod imports;
 mod killed_runs;
 mod licences;
@@ -15,6 +17,7 @@ mod noise;
 mod packages;
 mod page;
 mod passed;
+mod planted;
 mod side_by_side;
 mod slurm;
 mod unused;
@@ -30,12 +33,18 @@ struct Task {
     run: fn(&[String]) -> Result<String, String>,
 }
 
-const TASKS: [Task; 15] = [
+const TASKS: [Task; 18] = [
     Task {
         name: "aarch64",
         arguments: "[KERNEL_PACKAGE...] [--program FILE] [--deriver FILE] [--test FILE] [--again]",
         purpose: "check the static aarch64 binary on Debian's arm64 kernels in QEMU, whose PMU counts cycles: probe, verify, a run, audits and tests",
         run: aarch64::run,
+    },
+    Task {
+        name: "advised",
+        arguments: "DIR [--sizes LIST] [--program FILE]",
+        purpose: "ask advise of a full run and of a measurement of its own, for each size and link of the run, and tell where both decide and differ",
+        run: advised::run,
     },
     Task {
         name: "bpf",
@@ -54,6 +63,12 @@ const TASKS: [Task; 15] = [
         arguments: "[--out DIR] [--check] [x86-64] [aarch64] [deb]",
         purpose: "make static binaries, Debian packages and their checksums; --check: the binary in an empty root, the package installed and removed (root)",
         run: dist::run,
+    },
+    Task {
+        name: "emulated",
+        arguments: "[RUN...] [--minutes 15] [--program FILE] [--deriver FILE]",
+        purpose: "count cycles on aarch64 in QEMU, and tell what they and the named runs come to for the paper's claims",
+        run: emulated::run,
     },
     Task {
         name: "imports",
@@ -96,6 +111,12 @@ const TASKS: [Task; 15] = [
         arguments: "GATE [--record]",
         purpose: "is all that a gate of .ci/run covers as when it last passed; --record: it has passed now",
         run: passed::run,
+    },
+    Task {
+        name: "planted",
+        arguments: "[PAIRS] [--slower 5%] [--seconds 25] [--program FILE]",
+        purpose: "plant a slow-down of sendmsg in every second of two runs, and tell in how many pairs compare finds it within a minute (needs cc)",
+        run: planted::run,
     },
     Task {
         name: "side-by-side",

@@ -2,8 +2,8 @@
 
 use model::names::AckPlacement;
 use model::record::{
-    Count, CpuBusy, Finished, Imported, Machine, Outcome, ReceiveTally, Releases, SendTally, Side,
-    SinkFacts, SinkTally, Span, TcpFacts, Trial, Worker,
+    Count, CpuBusy, Finished, Imported, Machine, MemoryTraffic, NO_MEMORY_LOAD, Outcome,
+    ReceiveTally, Releases, SendTally, Side, SinkFacts, SinkTally, Span, TcpFacts, Trial, Worker,
 };
 use model::{Bytes, Cell, Measured, TakenBytes};
 
@@ -310,6 +310,13 @@ impl<'a> Reading<'a> {
             Metric::RttUs => Ok(present(&sending.tcp)?.rtt_us),
             Metric::CwndPackets => Ok(present(&sending.tcp)?.cwnd_packets),
             Metric::MssBytes => Ok(present(&sending.tcp)?.mss_bytes),
+            Metric::MemoryLoadGbPerS => match finished.memory_traffic {
+                Some(MemoryTraffic { moved_bytes, span_ns, .. }) if span_ns.0 > 0 => {
+                    Ok(moved_bytes.0 as f64 / span_ns.0 as f64)
+                }
+                Some(_) => Err("nothing streamed for any time".to_owned()),
+                None => Err(NO_MEMORY_LOAD.to_owned()),
+            },
         }
     }
 

@@ -67,7 +67,8 @@ fn of_imported(imported: &Imported, cell: &Cell) -> Vec<Mark> {
 }
 
 fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds) -> Vec<Mark> {
-    let Finished { sender, receiver, machine, receiver_machine, link: _, sink } = finished;
+    let Finished { sender, receiver, machine, receiver_machine, link: _, sink, memory_traffic: _ } =
+        finished;
     let of_any = |holds: &dyn Fn(&Machine) -> bool| {
         holds(machine) || receiver_machine.as_deref().is_some_and(holds)
     };

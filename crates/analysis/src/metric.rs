@@ -169,6 +169,8 @@ metrics! {
     HelperCpuNsPerKib = "helper_cpu_ns_per_kib", Log, None;
     /// On the sink: time of its program a packet, in ns, counted while no window is open.
     ProgramNsPerPacket = "program_ns_per_packet", Log, None;
+    /// What the thread of --memory-load stream read from memory and wrote there beside the trial, in GB/s (decimal).
+    MemoryLoadGbPerS = "memory_load_gb_per_s", Log, None;
 }
 
 impl Metric {

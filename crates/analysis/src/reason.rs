@@ -80,6 +80,12 @@ impl Shown {
         Self::of_any(ratios, Self::by(contradicted, ratios.iter().all(|c| c.is_above(1.0))))
     }
 
+    /// Whether these are less than 1; contradicted only where every one is shown to be no less.
+    pub(crate) fn less(ratios: &[Compared]) -> Self {
+        let contradicted = ratios.iter().all(Compared::is_no_less);
+        Self::of_any(ratios, Self::by(contradicted, ratios.iter().all(|c| c.is_below(1.0))))
+    }
+
     const fn of_any(ratios: &[Compared], shown: Self) -> Self {
         if ratios.is_empty() { Self::NotMeasured } else { shown }
     }

@@ -7,7 +7,7 @@ use kernel::topology::Topology;
 use kernel::{cpu, process};
 use model::audit::CeilingPoint;
 use model::message::Message;
-use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
+use model::record::{CpuBusy, Failure, FailureKind, Finished, Outcome, SeriesSettings, Settings};
 use model::{Audit, Bytes, Cell, Link, Measured, Missing, Nanos, Peer, Plan};
 
 use crate::auditing::{AuditSeen, Auditing};
@@ -18,7 +18,8 @@ use crate::connect::Connect;
 use crate::ends::{Ends, TrialError, lost};
 use crate::error::{EngineError, missing};
 use crate::instruments::copy_audit::CopyAudit;
-use crate::instruments::{ceiling, copy_audit, profile};
+use crate::instruments::memory_load::{MemoryLoad, Streaming};
+use crate::instruments::{ceiling, copy_audit, memory_load, profile};
 use crate::interrupts::{Forward, Interrupts};
 use crate::links::{self, LinkSetup};
 use crate::order::{SeriesOrder, TrialOrder};
@@ -59,6 +60,8 @@ pub struct Engine {
     receiver_idle: Option<Measured<CpuBusy>>,
     /// Loaded at the first audit trial that asks for it.
     copy_audit: Option<Result<CopyAudit, String>>,
+    /// Started by the first cell that asks for it.
+    memory_load: Option<MemoryLoad>,
 }
 
 impl Engine {
@@ -95,6 +98,7 @@ impl Engine {
             peering,
             receiver_idle: None,
             copy_audit: None,
+            memory_load: None,
         })
     }
 
@@ -191,7 +195,9 @@ impl Engine {
                 polled.clone()?;
                 path.clone()?;
                 ring.clone()?;
-                self.seat(&cell)?;
+                if self.seat(&cell)?.0.memory_load.is_some() {
+                    memory_load::supported()?;
+                }
                 self.message(&cell)?;
                 Ok(fits(&[&cell], memory)?)
             };
@@ -400,10 +406,16 @@ impl Engine {
                 return Ok((*settings, failure(kind, why)));
             }
         };
+        // The trial borrows the engine, and what streams beside it.
+        let memory_load = match self.memory_load_of([&seats]) {
+            Ok(memory_load) => memory_load,
+            Err(why) => return Ok((settings, failure(FailureKind::Unsupported, why.to_string()))),
+        };
         let conducted = (|| {
             if self.options.interrupts.requested().is_some() {
                 return Err(TrialError::Interrupted);
             }
+            let streaming = MemoryLoad::beside(memory_load.as_ref(), &seats)?;
             let congestion = self.congestion.resolve(&order.cell.congestion);
             let connect = Connect {
                 cell: &order.cell,
@@ -416,8 +428,10 @@ impl Engine {
                 among: Among::alone(&order.cell),
             };
             let trial = Trial { order, connect };
-            trial.conduct(self.ends(&order.cell)?, auditing)
+            let finished = trial.conduct(self.ends(&order.cell)?, auditing)?;
+            Ok(Finished { memory_traffic: streaming.map(Streaming::end).transpose()?, ..finished })
         })();
+        self.memory_load = memory_load;
         match conducted {
             Ok(mut finished) => {
                 // A steady trial has no silence beside it in which this could be read.
@@ -468,11 +482,26 @@ impl Engine {
             self.ends = None;
             return Err(EngineError::Interrupted);
         }
+        let memory_load = match self.memory_load_of(seated.iter().map(|(seats, ..)| seats)) {
+            Ok(memory_load) => memory_load,
+            Err(why) => {
+                for (outcome, (seats, _, set)) in outcomes.iter_mut().zip(&seated) {
+                    let needs_it = seats.memory_load.is_some();
+                    *outcome = needs_it
+                        .then(|| (set.clone(), failure(FailureKind::Unsupported, why.to_string())));
+                }
+                return Ok(outcomes);
+            }
+        };
         let flows = order.cells.iter().map(Cell::connections).sum();
         let of_all = |error| SeriesError { cell: None, error };
         let here = self.cpus.usable.clone();
-        let mut series =
-            Series { order, here: &here, connect: Vec::with_capacity(order.cells.len()) };
+        let mut series = Series {
+            order,
+            here: &here,
+            connect: Vec::with_capacity(order.cells.len()),
+            memory_load: memory_load.as_ref(),
+        };
         let conducted = fresh_token().map_err(of_all).and_then(|token| {
             let mut first_flow = 0;
             for (cell, (seats, cpus, _)) in order.cells.iter().zip(&seated) {
@@ -490,8 +519,11 @@ impl Engine {
             }
             series.conduct(self.ends(first).map_err(of_all)?)
         });
+        let of_series: Vec<SeriesSettings> =
+            (0..order.cells.len()).map(|place| series.settings(place)).collect();
+        self.memory_load = memory_load;
         let settings = |place: usize, settings: &Settings| Settings {
-            series: Some(series.settings(place)),
+            series: of_series.get(place).cloned(),
             ..settings.clone()
         };
         match conducted {
@@ -541,6 +573,19 @@ impl Engine {
             receive_buffer_bytes: Bytes(cell.receive_buffer.bytes(cell.message)),
             ring_filesystem: ring_memory::filesystem(cell),
             series: None,
+        }
+    }
+
+    /// What streams through memory beside cells that are seated so, taken out of the engine: started where one asks for it.
+    fn memory_load_of<'s>(
+        &mut self,
+        seats: impl IntoIterator<Item = &'s Seats>,
+    ) -> Result<Option<MemoryLoad>, Missing> {
+        match self.memory_load.take() {
+            None if seats.into_iter().any(|seats| seats.memory_load.is_some()) => {
+                MemoryLoad::start().map(Some)
+            }
+            started => Ok(started),
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod counters;
 pub(crate) mod cpu_busy;
 pub(crate) mod flows;
 mod instrument;
+pub(crate) mod memory_load;
 pub(crate) mod namespace;
 pub(crate) mod profile;
 pub(crate) mod rusage;

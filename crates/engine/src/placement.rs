@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::host::Host;
-use model::{Cell, Placement};
+use model::{Cell, MemoryLoad, Placement};
 
 /// The CPUs of a cell's workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(crate) struct Seats {
     pub(crate) receivers: Vec<u32>,
     /// CPU of the thread that polls each sending worker's io_urings; empty: none polls, or not pinned.
     pub(crate) pollers: Vec<u32>,
+    /// CPU of the thread that streams through memory beside the cell, which none of these has; none streams.
+    pub(crate) memory_load: Option<u32>,
 }
 
 /// The CPUs of one host that an end may use there.
@@ -95,7 +97,7 @@ fn split(has_helper: bool, cores: &[Vec<u32>]) -> (Vec<u32>, Vec<u32>) {
 /// at the scheduler's slices.
 fn shared_with_helper(placement: &Placement, helper: u32) -> String {
     match placement {
-        Placement::Split | Placement::None => format!(
+        Placement::Split | Placement::Spare | Placement::None => format!(
             "link sink: its helper needs a CPU beside the senders', and only CPU {helper} may be used; allow a second one (taskset, cpuset), or use --link loopback or veth"
         ),
         Placement::Same => format!(
@@ -124,10 +126,16 @@ pub(crate) fn seat(cell: &Cell, cpus: &EndCpus) -> Result<Seats, String> {
         Placement::Split | Placement::Same if cpus.receiver.is_some() => {
             (usable.clone(), of_receiver)
         }
+        Placement::Spare if cpus.receiver.is_some() => {
+            let but_last = |host: &HostCpus| but_last(&host.cores).map(spread);
+            (but_last(&cpus.sender)?, but_last(cpus.of_receiver())?)
+        }
         Placement::None => match usable.as_slice() {
             [only] if has_helper => return Err(shared_with_helper(placement, *only)),
+            _ if cell.memory_load != MemoryLoad::Off => return Err(no_cpu_for_memory_load(cell)),
             _ => return Ok(Seats::default()),
         },
+        Placement::Spare => split(has_helper, but_last(cores)?),
         Placement::Same => (usable.clone(), usable.clone()),
         Placement::Split => split(has_helper, cores),
         Placement::Cpus { senders, receivers } => {
@@ -157,17 +165,52 @@ pub(crate) fn seat(cell: &Cell, cpus: &EndCpus) -> Result<Seats, String> {
     } else {
         Vec::new()
     };
-    let mut seats = Seats { senders: worker(&senders), receivers: worker(&receivers), pollers };
+    let mut seats = Seats {
+        senders: worker(&senders),
+        receivers: worker(&receivers),
+        pollers,
+        memory_load: None,
+    };
     if has_helper {
         seats.receivers.truncate(1);
         if let Some(helper) = seats.receivers.first().filter(|cpu| seats.senders.contains(cpu)) {
             return Err(shared_with_helper(placement, *helper));
         }
     }
+    if cell.memory_load != MemoryLoad::Off {
+        let free = seats.free(cores).ok_or_else(|| no_cpu_for_memory_load(cell))?;
+        seats.memory_load = Some(free);
+    }
     Ok(seats)
 }
 
+/// All cores but the last.
+fn but_last(cores: &[Vec<u32>]) -> Result<&[Vec<u32>], String> {
+    match cores {
+        [others @ .., _] if !others.is_empty() => Ok(others),
+        _ => Err("--placement spare leaves a core free, and only one may be used; allow a second one (taskset, cpuset), or use --placement split".to_owned()),
+    }
+}
+
+/// Why nothing can stream through memory beside a cell: on a CPU of its workers it would take their time, and not their memory's.
+fn no_cpu_for_memory_load(cell: &Cell) -> String {
+    format!(
+        "--memory-load {}: its thread needs a CPU that no worker has, and with --placement {} and --threads {} all usable ones are theirs; use --placement spare",
+        cell.memory_load, cell.placement, cell.threads
+    )
+}
+
 impl Seats {
+    /// The last CPU that none of these has: of a core that none of them uses where there is one, else a sibling of one.
+    fn free(&self, cores: &[Vec<u32>]) -> Option<u32> {
+        let taken = |cpu: &u32| {
+            [&self.senders, &self.receivers, &self.pollers].iter().any(|cpus| cpus.contains(cpu))
+        };
+        let whole = cores.iter().rev().find(|core| !core.iter().any(taken));
+        let cpu = whole.and_then(|core| core.first());
+        cpu.or_else(|| cores.iter().rev().flatten().find(|cpu| !taken(cpu))).copied()
+    }
+
     /// The CPU of the sink's helper: the first receiver's, or the last usable one where workers are not pinned.
     pub(crate) fn helper(&self, usable: &[u32]) -> u32 {
         self.receivers.first().or(usable.last()).copied().unwrap_or(0)
@@ -211,6 +254,37 @@ mod tests {
 
     fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
         super::seat(cell, &one_host(cores))
+    }
+
+    #[test]
+    fn what_streams_through_memory_has_a_cpu_that_no_worker_has() {
+        let four = [vec![0], vec![1], vec![2], vec![3]];
+        let seated = |id: &str, cores: &[Vec<u32>]| seat(&id.parse().unwrap(), cores);
+        let of = |id: &str, cores: &[Vec<u32>]| seated(id, cores).unwrap().memory_load;
+        assert_eq!(of("threads=1 memory_load=stream", &four), Some(3));
+        assert_eq!(of("threads=1", &four), None);
+        assert_eq!(of("threads=8 placement=spare memory_load=stream", &four), Some(3));
+        // The sibling of a worker shares its core: only where no core is free.
+        let siblings = [vec![0, 2], vec![1, 3]];
+        assert_eq!(of("threads=1 memory_load=stream", &siblings), Some(3));
+        assert_eq!(of("threads=1 placement=spare memory_load=stream", &siblings), Some(1));
+        // On two CPUs both sides share the one, and the other is its own.
+        let two = [vec![0], vec![1]];
+        let seats = seated("threads=4 placement=spare memory_load=stream", &two).unwrap();
+        assert_eq!((seats.senders, seats.receivers), (vec![0; 4], vec![0; 4]));
+        assert_eq!(seats.memory_load, Some(1));
+        for id in ["threads=1 memory_load=stream", "threads=1 placement=none memory_load=stream"] {
+            let why = seated(id, &two).unwrap_err();
+            assert!(why.contains("needs a CPU that no worker has"), "{why}");
+            assert!(why.ends_with("use --placement spare"), "{why}");
+        }
+        let why = seated("threads=1 placement=spare", &two[..1]).unwrap_err();
+        assert!(why.contains("only one may be used"), "{why}");
+        // Without it they sit as with it, so that the two are alike but for what streams.
+        let (with, without) =
+            ("threads=8 placement=spare memory_load=stream", "threads=8 placement=spare");
+        let (with, without) = (seated(with, &four).unwrap(), seated(without, &four).unwrap());
+        assert_eq!((with.senders, with.receivers), (without.senders, without.receivers));
     }
 
     #[test]

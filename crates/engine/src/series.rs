@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use model::record::{
-    CpuBusy, Finished, LinkFacts, Machine, NO_SINK, ReceiveTally, SendTally, SeriesSettings, Side,
-    SinkFacts,
+    CpuBusy, Finished, LinkFacts, Machine, MemoryTraffic, NO_SINK, ReceiveTally, SendTally,
+    SeriesSettings, Side, SinkFacts,
 };
 use model::{Measured, Nanos};
 
@@ -13,6 +13,7 @@ use crate::child::WhichEnd;
 use crate::connect::Connect;
 use crate::ends::{Ends, TrialError, lost, wrong_reply};
 use crate::gate::SliceKind;
+use crate::instruments::memory_load::{MemoryLoad, Streaming, Traffic};
 use crate::load::LoadWatch;
 use crate::meeting::MEETING;
 use crate::order::{SeriesOrder, SliceTimes};
@@ -29,6 +30,8 @@ pub(crate) struct Series<'t> {
     pub(crate) here: &'t [u32],
     /// In the order of the order's cells.
     pub(crate) connect: Vec<Connect<'t>>,
+    /// What streams through memory beside the cells that ask for it.
+    pub(crate) memory_load: Option<&'t MemoryLoad>,
 }
 
 /// A series that went wrong.
@@ -46,14 +49,22 @@ impl Series<'_> {
     pub(crate) fn conduct(&self, ends: &mut Ends) -> Result<Vec<Finished>, SeriesError> {
         let watch = LoadWatch::begin(ends, self.here);
         let mut links = Vec::with_capacity(self.connect.len());
+        let traffic = Traffic::default();
         for (cell, connect) in self.connect.iter().enumerate() {
             connect.conduct(ends, None).map_err(|error| SeriesError { cell: Some(cell), error })?;
             links.push(ends.raised.facts());
         }
         let SeriesOrder { warmup_turns, warmup_window, turns, slice, steady, .. } = self.order;
+        let traffic_of = &traffic;
         let all = |kind, slice: SliceTimes| {
             move |ends: &mut Ends, turn: &[usize]| {
-                turn.iter().try_for_each(|cell| self.take(ends, *cell, kind, slice))
+                turn.iter().try_for_each(|cell| {
+                    let streamed = self.take(ends, *cell, kind, slice)?;
+                    if let Some(streamed) = streamed.filter(|_| kind == SliceKind::Counted) {
+                        traffic_of.add(*cell, streamed);
+                    }
+                    Ok(())
+                })
             }
         };
         let (warm, count) = (
@@ -90,7 +101,11 @@ impl Series<'_> {
             }
             finished
         };
-        Ok(finished.into_iter().map(beside).collect())
+        let with_traffic = |(cell, finished): (usize, Finished)| Finished {
+            memory_traffic: traffic.of(cell),
+            ..finished
+        };
+        Ok(finished.into_iter().map(beside).enumerate().map(with_traffic).collect())
     }
 
     /// One long window of each cell, with the idle clocks read in the silence before and after.
@@ -137,18 +152,24 @@ impl Series<'_> {
         self.connect.iter().any(|connect| connect.cpus.receiver.is_some())
     }
 
-    /// One slice of one cell, from silence to silence.
+    /// One slice of one cell, from silence to silence, and what streamed through memory beside it.
     fn take(
         &self,
         ends: &mut Ends,
         crew: usize,
         kind: SliceKind,
         slice: SliceTimes,
-    ) -> Result<(), SeriesError> {
-        let turned = self.connect.get(crew).map_or(Ok(()), |connect| ends.turn_to(connect.seats));
-        turned
-            .and_then(|()| slice_of(ends, crew, kind, slice))
-            .map_err(|error| SeriesError { cell: Some(crew), error })
+    ) -> Result<Option<MemoryTraffic>, SeriesError> {
+        let mut taken = || {
+            let mut streaming = None;
+            if let Some(connect) = self.connect.get(crew) {
+                ends.turn_to(connect.seats)?;
+                streaming = MemoryLoad::beside(self.memory_load, connect.seats)?;
+            }
+            slice_of(ends, crew, kind, slice)?;
+            Ok(streaming.map(Streaming::end).transpose()?)
+        };
+        taken().map_err(|error| SeriesError { cell: Some(crew), error })
     }
 
     /// How the record of a cell tells of the series.
@@ -254,7 +275,15 @@ fn collect(
     let finished = sent.into_iter().zip(received).zip(links).map(
         |(((sender, seen), (receiver, own, sink)), link)| {
             let (machine, receiver_machine) = both((seen, own));
-            Finished { sender, receiver, machine, receiver_machine, link, sink }
+            Finished {
+                sender,
+                receiver,
+                machine,
+                receiver_machine,
+                link,
+                sink,
+                memory_traffic: None,
+            }
         },
     );
     Ok(finished.collect())

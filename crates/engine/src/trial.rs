@@ -130,7 +130,15 @@ impl Trial<'_> {
         let is_apart = self.connect.cpus.receiver.is_some();
         let receiver_machine = is_apart.then(|| Box::new(there.unwrap_or_else(unwatched)));
         let link = ends.raised.facts();
-        Ok(Finished { sender, receiver, machine, receiver_machine, link, sink })
+        Ok(Finished {
+            sender,
+            receiver,
+            machine,
+            receiver_machine,
+            link,
+            sink,
+            memory_traffic: None,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cell::Cell;
 use crate::missing::Missing;
 #[cfg(test)]
 use crate::names::Switch;
-use crate::names::{Completions, Link, ReceivePath, SendPath, Sockets};
+use crate::names::{Completions, Link, MemoryLoad, ReceivePath, SendPath, Sockets};
 
 /// How many sending calls hand one message over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -471,12 +471,13 @@ impl Cell {
         !self.so_zerocopy.is_on() && self.send_path.capabilities().may_copy_instead()
     }
 
-    /// Whether its path does what its name says, on connections of its workers' own: one that passes by reference may have
-    /// been told not to, or not to read its completions, and workers to share a connection.
+    /// Whether its path does what its name says, on connections of its workers' own and with nothing beside it: one that passes
+    /// by reference may have been told not to, or not to read its completions, and workers to share a connection.
     pub fn is_itself(&self) -> bool {
         !self.copies_instead()
             && self.completions == Completions::Read
             && self.sockets == Sockets::Own
+            && self.memory_load == MemoryLoad::Off
     }
 
     /// Threads that are busy on one machine in a trial: both ends' workers, and those that poll the senders' io_urings; without

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::factor::Factor;
 use crate::names::{
-    AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
-    RingFile, SendPath, Sockets, Switch, Watch,
+    AckPlacement, Completions, Deferral, Family, Layout, Link, MemoryLoad, Offload, Pages,
+    ReceivePath, RingFile, SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::shape::Shape;
@@ -66,6 +66,7 @@ pub struct Cell {
     pub defer_taskrun: Deferral,
     pub busy_poll: BusyPoll,
     pub sendfile_from: RingFile,
+    pub memory_load: MemoryLoad,
 }
 
 /// Why a factor means nothing to a cell, so that its value there is the default.
@@ -332,7 +333,7 @@ mod tests {
             "zerocopy", "recvmsg", "loopback", "77", "3", "paged", "4", "2", "bbr", "on", "65536",
             "131072", "9", "on", "message", "ipv6", "off", "0-1/2-3", "2", "none", "9000", "1000",
             "off", "off", "on", "1ms", "sender", "2048", "left", "24+4096", "10Gbit/s", "shared",
-            "8", "32768", "4096", "huge", "on", "on", "off", "50us", "file",
+            "8", "32768", "4096", "huge", "on", "on", "off", "50us", "file", "stream",
         ];
         assert_eq!(texts.len(), Factor::ALL.len());
         let mut cell = Cell::default();

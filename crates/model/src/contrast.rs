@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cell::Cell;
 use crate::factor::Factor;
-use crate::names::{Completions, SendPath, Sockets};
+use crate::names::{Completions, MemoryLoad, SendPath, Sockets};
 
 /// A factor and two of its values, all else equal: `send: zerocopy / sendmsg`.
 ///
@@ -158,6 +158,7 @@ impl Shared {
         self.cell.so_zerocopy.is_on()
             && self.cell.completions == Completions::Read
             && self.cell.sockets == Sockets::Own
+            && self.cell.memory_load == MemoryLoad::Off
     }
 
     /// The factors that its text names: those that are not at their defaults, size and threads always.

@@ -27,6 +27,10 @@ names! {
         Fall = "fall",
         /// Whether that fall is memory's: buffers that fit a cache, those that the kernel sizes, and receivers that discard.
         Memory = "memory",
+        /// Whether that fall is memory's: with less of its bandwidth left, and with messages that are rewritten.
+        Bandwidth = "bandwidth",
+        /// Whether messages fit the last-level cache: one sent again and again, and many, rewritten or not, and beside a thread that streams through it.
+        WorkingSet = "working-set",
         /// What it costs where workers share a connection.
         Sockets = "sockets",
         /// What pinning, connections of one's own and batching bring.
@@ -50,8 +54,8 @@ struct Recipe {
 impl Experiment {
     const fn recipe(self) -> Recipe {
         use Factor::{
-            Completions, Fields, Layout, Link, Message, Nodelay, Offset, Placement, Rcvbuf, Recv,
-            Ring, Send, Sndbuf, SoZerocopy, Sockets, Threads,
+            Completions, Fields, Layout, Link, MemoryLoad, Message, Nodelay, Offset, Placement,
+            Rcvbuf, Recv, Rewriting, Ring, Send, Sndbuf, SoZerocopy, Sockets, Threads,
         };
         const THREE: (Factor, &str) = (Send, "send,sendmsg,zerocopy");
         const ONE: (Factor, &str) = (Threads, "1");
@@ -171,6 +175,38 @@ impl Experiment {
                 counted: &[],
                 minutes: 6,
             },
+            Self::Bandwidth => Recipe {
+                help: "whether that fall is memory's: beside a thread that streams through memory, and without; with messages rewritten, and as they are",
+                claims: &[13],
+                factors: &[
+                    (Send, "send,sendmsg"),
+                    (MemoryLoad, "off,stream"),
+                    (Rewriting, "off,on"),
+                    // A core for what streams.
+                    (Placement, "spare"),
+                    (Message, "64KiB"),
+                    (Threads, "4,8"),
+                ],
+                audits: &[],
+                counted: &[],
+                minutes: 5,
+            },
+            Self::WorkingSet => Recipe {
+                help: "whether messages fit the last-level cache: one sent again and again, and 128 MiB of them, rewritten or not, and beside a thread that streams through that cache",
+                claims: &[21],
+                factors: &[
+                    (Send, "send,sendmsg"),
+                    (Ring, "1,2048"),
+                    (MemoryLoad, "off,stream"),
+                    (Rewriting, "off,on"),
+                    (Placement, "spare"),
+                    (Message, "64KiB"),
+                    ONE,
+                ],
+                audits: &[],
+                counted: &[],
+                minutes: 4,
+            },
             Self::Sockets => Recipe {
                 help: "what it costs where workers share a connection, over threads",
                 claims: &[14],
@@ -254,6 +290,8 @@ impl Experiment {
             let _ = plan.factors.set(*factor, values);
         }
         plan.measure.audits = recipe.audits.to_vec();
+        // Cells that take turns turn each other out of the caches.
+        plan.measure.steady = matches!(self, Self::WorkingSet);
         plan.measure.max_time = Some(Nanos::s(60 * recipe.minutes));
         plan.label = format!("experiment {self}");
         plan

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::cell::Cell;
 use crate::names::{
-    AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
-    RingFile, SendPath, Sockets, Switch, Watch,
+    AckPlacement, Completions, Deferral, Family, Layout, Link, MemoryLoad, Offload, Pages,
+    ReceivePath, RingFile, SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::plan::MAX_CELLS;
@@ -202,7 +202,7 @@ factors! {
     Family { family: Family = Family::Ipv4, key "family", id "family", column "family" }
     /// SO_ZEROCOPY for the zerocopy path; off is the control in which MSG_ZEROCOPY must be an ordinary copy.
     SoZerocopy { so_zerocopy: Switch = Switch::On, key "so-zerocopy", id "so_zerocopy", column "so_zerocopy" }
-    /// On which CPUs workers run: split, same, none, or senders/receivers such as 0-1/2-3.
+    /// On which CPUs workers run: split, spare (as split, one core left free), same, none, or senders/receivers such as 0-1/2-3.
     Placement { placement: Placement = Placement::Split, key "placement", id "placement", column "placement" }
     /// Which of several equal cells this is.
     Replica { replica: Replica = Replica::ONE, key "replica", id "replica", column "replica" }
@@ -250,6 +250,8 @@ factors! {
     BusyPoll { busy_poll: BusyPoll = BusyPoll::Auto, key "busy-poll", id "busy_poll", column "busy_poll" }
     /// In what file the messages of sendfile lie: memfd, file (on a disk's filesystem, in the page cache; in TMPDIR, /tmp or /var/tmp).
     SendfileFrom { sendfile_from: RingFile = RingFile::Memfd, key "sendfile-from", id "sendfile_from", column "sendfile_from" }
+    /// What streams through memory beside a trial: off, stream (a thread on a CPU that no worker has, through more memory than the last-level cache holds; --placement spare leaves one).
+    MemoryLoad { memory_load: MemoryLoad = MemoryLoad::Off, key "memory-load", id "memory_load", column "memory_load" }
 }
 
 /// What two values of a factor are to each other.
@@ -340,6 +342,7 @@ impl Factor {
             | Self::DeferTaskrun
             | Self::BusyPoll
             | Self::SendfileFrom
+            | Self::MemoryLoad
             | Self::Placement
             | Self::Segment => FactorKind::Choice,
         }
@@ -376,6 +379,8 @@ impl Factor {
             | Self::Segment
             | Self::Rate
             | Self::SoZerocopy => link.speaks_tcp,
+            // The engine streams, and on its own host alone.
+            Self::MemoryLoad => !link.has_peer_host,
             Self::Send
             | Self::Link
             | Self::Message

@@ -14,8 +14,8 @@ use std::str::FromStr;
 
 use crate::message::Message;
 use crate::names::{
-    AckPlacement, Audit, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
-    RingFile, SendPath, Sockets, Switch, Watch,
+    AckPlacement, Audit, Completions, Deferral, Family, Layout, Link, MemoryLoad, Offload, Pages,
+    ReceivePath, RingFile, SendPath, Sockets, Switch, Watch,
 };
 use crate::plan::MAX_CELLS;
 use crate::shape::Shape;
@@ -113,7 +113,7 @@ fn any<T>(_: &T) -> bool {
 pub fn value(bytes: &[u8]) {
     let Some((kind, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    match kind % 42 {
+    match kind % 43 {
         0 => parsed::<Bytes>(text, any),
         1 => parsed::<Nanos>(text, any),
         2 => parsed::<Share>(text, |share| share.0 >= 0.0 && share.0.is_finite()),
@@ -155,7 +155,7 @@ pub fn value(bytes: &[u8]) {
             Placement::Cpus { senders, receivers } => [senders, receivers]
                 .iter()
                 .all(|cpus| !cpus.is_empty() && cpus.iter().all(|cpu| *cpu <= 65_535)),
-            Placement::Split | Placement::Same | Placement::None => true,
+            Placement::Split | Placement::Spare | Placement::Same | Placement::None => true,
         }),
         18 => parsed::<Contrast>(text, |it| it.value != it.against),
         19 => parsed::<Cell>(text, any),
@@ -183,6 +183,7 @@ pub fn value(bytes: &[u8]) {
         37 => parsed::<Pages>(text, any),
         38 => parsed::<Deferral>(text, any),
         40 => parsed::<RingFile>(text, any),
+        41 => parsed::<MemoryLoad>(text, any),
         39 => parsed::<BusyPoll>(text, |it| match it {
             BusyPoll::Auto => true,
             BusyPoll::Fixed(time) => (1_000..=100_000_000).contains(&time.0) && it.micros() > 0,

@@ -46,8 +46,8 @@ pub use mark::{Class, Mark};
 pub use measured::Measured;
 pub use missing::Missing;
 pub use names::{
-    Audit, Completions, Deferral, Family, Instrument, Layout, Link, Pages, ReceivePath, RingFile,
-    SendPath, Sockets, Switch,
+    Audit, Completions, Deferral, Family, Instrument, Layout, Link, MemoryLoad, Pages, ReceivePath,
+    RingFile, SendPath, Sockets, Switch,
 };
 pub use peer::{Peer, PeerName};
 pub use placement::Placement;

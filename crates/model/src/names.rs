@@ -172,6 +172,16 @@ names! {
 }
 
 names! {
+    /// What streams through memory beside a trial.
+    MemoryLoad, "memory load" {
+        /// Nothing.
+        Off = "off" | "none" | "no",
+        /// A thread on a CPU of its own, through more memory than the last-level cache holds.
+        Stream = "stream",
+    }
+}
+
+names! {
     /// Whether a device takes over work of the protocol stack.
     Offload, "offload" {
         /// As the device comes.

@@ -9,6 +9,8 @@ pub enum Placement {
     /// Senders and receivers on disjoint physical cores where there are enough; on the sink a core for the helper and the
     /// others for the senders.
     Split,
+    /// As split, over all physical cores but the last, which no worker has.
+    Spare,
     /// Sender and receiver of a flow on the same CPU; refused on the sink.
     Same,
     /// Not pinned.
@@ -65,6 +67,7 @@ impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Split => f.write_str("split"),
+            Self::Spare => f.write_str("spare"),
             Self::Same => f.write_str("same"),
             Self::None => f.write_str("none"),
             Self::Cpus { senders, receivers } => {
@@ -80,6 +83,7 @@ impl FromStr for Placement {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.trim() {
             "split" => Ok(Self::Split),
+            "spare" => Ok(Self::Spare),
             "same" => Ok(Self::Same),
             "none" => Ok(Self::None),
             other => match other.split_once('/') {
@@ -88,7 +92,11 @@ impl FromStr for Placement {
                 }
                 None => Err(format!(
                     "{}; or the senders' and receivers' CPUs, such as 0-1/2-3",
-                    crate::nearest::unknown("placement", other, &["split", "same", "none"])
+                    crate::nearest::unknown(
+                        "placement",
+                        other,
+                        &["split", "spare", "same", "none"]
+                    )
                 )),
             },
         }
@@ -111,7 +119,7 @@ mod tests {
 
     #[test]
     fn cpu_lists_read_back_as_they_were_written() {
-        for text in ["split", "same", "none", "0-1/2-3", "0/1", "0-2+7/4+6"] {
+        for text in ["split", "spare", "same", "none", "0-1/2-3", "0/1", "0-2+7/4+6"] {
             assert_eq!(text.parse::<Placement>().unwrap().to_string(), text);
         }
     }

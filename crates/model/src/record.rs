@@ -23,7 +23,7 @@ pub(crate) mod trial;
 pub use counters::{Count, Counter, Counters};
 pub use imported::{Imported, ImportedColumn, ImportedFile, ImportedTotals};
 pub use link::{LinkFacts, SinkFacts};
-pub use machine::{CpuBusy, CpuTicks, Load, Machine};
+pub use machine::{CpuBusy, CpuTicks, Load, Machine, MemoryTraffic, NO_MEMORY_LOAD};
 pub use releases::Releases;
 pub use side::{RingThreads, Side, Slices, SocketFacts, Span, Worker};
 pub use tallies::{Calls, ReceiveTally, SendTally, SinkTally, SnmpFacts, TcpFacts, Usage};

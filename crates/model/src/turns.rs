@@ -141,6 +141,8 @@ impl Cell {
         let sending = if self.is_polled() { workers * 2 } else { workers };
         match &self.placement {
             Placement::Split | Placement::None => at_least,
+            // How many CPUs a core has is not known here: on one of two it is told too low where both are siblings.
+            Placement::Spare => (self.busy_threads() - helpers).div_ceil((cpus - 1).max(1)),
             Placement::Same if link.has_peer_host => at_least,
             Placement::Same => at_least.max(2),
             Placement::Cpus { senders, receivers } => {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::names::{
-    AckPlacement, Completions, Deferral, Family, Layout, Link, Offload, Pages, ReceivePath,
-    RingFile, SendPath, Sockets, Switch, Watch,
+    AckPlacement, Completions, Deferral, Family, Layout, Link, MemoryLoad, Offload, Pages,
+    ReceivePath, RingFile, SendPath, Sockets, Switch, Watch,
 };
 use crate::placement::Placement;
 use crate::units::{BitRate, Bytes, Nanos};
@@ -49,12 +49,13 @@ named!(
     RingFile,
     Completions,
     Sockets,
-    Deferral
+    Deferral,
+    MemoryLoad
 );
 
 impl FactorValue for Placement {
     fn words() -> Vec<&'static str> {
-        vec!["split", "same", "none"]
+        vec!["split", "spare", "same", "none"]
     }
 }
 

@@ -2,12 +2,12 @@
 
 mod sink;
 
-use model::names::{Completions, Switch, Watch};
+use model::names::{Completions, MemoryLoad, Switch, Watch};
 use model::record::releases::width;
 use model::record::{
-    Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine, NO_DEVICES,
-    NO_SINK, NO_TCP, Outcome, ReceiveTally, Releases, RingThreads, SendTally, Settings, Side,
-    Slices, SnmpFacts, SocketFacts, TcpFacts, Trial, Usage, Worker,
+    Calls, Count, Counters, CpuBusy, CpuTicks, Failure, FailureKind, Finished, Machine,
+    MemoryTraffic, NO_DEVICES, NO_SINK, NO_TCP, Outcome, ReceiveTally, Releases, RingThreads,
+    SendTally, Settings, Side, Slices, SnmpFacts, SocketFacts, TcpFacts, Trial, Usage, Worker,
 };
 use model::values::Rate;
 use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, RingFile, SendPath};
@@ -400,6 +400,7 @@ impl TrialBuilder {
         };
         Outcome::Finished(Box::new(Finished {
             receiver_machine: None,
+            memory_traffic: self.memory_traffic(),
             machine: self.machine(sender_cpu + receiver_cpu),
             sender,
             receiver,
@@ -409,6 +410,17 @@ impl TrialBuilder {
             },
             sink,
         }))
+    }
+
+    fn memory_traffic(&self) -> Option<MemoryTraffic> {
+        (self.cell.memory_load != MemoryLoad::Off).then_some(MemoryTraffic {
+            cpu: 7,
+            buffer_bytes: Bytes::mib(64),
+            cache_bytes: Bytes::mib(32),
+            moved_bytes: Bytes(8 * self.window.0),
+            cpu_ns: self.window,
+            span_ns: self.window,
+        })
     }
 
     fn sent(&self, bytes: u64) -> SendTally {

@@ -1,7 +1,7 @@
 //! C18, C20 and C21: caches.
 
 use model::names::Layout;
-use model::values::MessageSize;
+use model::values::{MessageSize, Ring};
 use model::{Cell, Factor, SendPath};
 
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, not_measured};
@@ -153,7 +153,8 @@ pub(super) fn c20(evidence: &Evidence<'_>) -> Ruling {
     ruling.beside(missing.into_iter().next()).lacks(lacks).from(cited)
 }
 
-/// By size: a message against the cache. What the ring and its connections hold together is said beside.
+/// By size: a message against the cache. What the ring and its connections hold together is said beside. Where a ring of one
+/// message was measured against one of many, a message that fits is cheaper to send again than one of many that do not.
 pub(super) fn c21(evidence: &Evidence<'_>) -> Ruling {
     const MESSAGE: u64 = 65_536;
     let l3 = evidence.host.caches.iter().filter(|cache| cache.level == 3).map(|cache| cache.bytes);
@@ -172,7 +173,31 @@ pub(super) fn c21(evidence: &Evidence<'_>) -> Ruling {
         Some((finished.sender_ring_bytes, cell.threads.get()))
     });
     let rings = rings.max_by_key(|(bytes, _)| *bytes);
-    effect(Shown::by(l3 >= MESSAGE, true), [cache])
-        .beside(rings.map(|(bytes, threads)| Reason::Rings { threads, bytes }))
-        .from([Reference::host("caches")])
+    let ruling = effect(Shown::by(l3 >= MESSAGE, true), [cache])
+        .beside(rings.map(|(bytes, threads)| Reason::Rings { threads, bytes }));
+    let again = sent_again(evidence, MESSAGE);
+    let ruling = match Reason::range(COST, &again) {
+        Some(seen) => {
+            let fits = again.iter().all(|c| c.is_above(1.0));
+            let does_not = again.iter().all(Compared::is_no_more);
+            ruling
+                .then(PartKind::Intervention, Shown::by(fits, does_not), [seen])
+                .from(names(&again, COST))
+        }
+        None => ruling,
+    };
+    ruling.from([Reference::host("caches")])
+}
+
+const COST: Metric = Metric::SenderCpuNsPerKib;
+
+/// What a byte costs senders whose rings are of many messages of this size against those that send one again and again, all else
+/// equal: rewritten or not, and with or without a thread beside it that streams through memory and the shared cache.
+fn sent_again(evidence: &Evidence<'_>, bytes: u64) -> Vec<Compared> {
+    let one = Ring::Fixed(1);
+    let cells = evidence.asked().map(|estimates| &estimates.cell);
+    let pairs = cells
+        .filter(|cell| cell.message.bytes().0 == bytes && cell.ring != one)
+        .map(|cell| (cell.clone(), Cell { ring: one, ..cell.clone() }));
+    with_a_cpu_each(against(evidence, pairs, COST)).0
 }

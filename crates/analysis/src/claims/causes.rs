@@ -5,7 +5,7 @@
 
 use model::names::{Completions, Switch};
 use model::values::SocketBuffer;
-use model::{Cell, Factor, ReceivePath, SendPath, Sockets};
+use model::{Cell, Factor, MemoryLoad, ReceivePath, SendPath, Sockets};
 
 use super::threads::{GOODPUT, LARGE, falls, measure_falls};
 use super::{Missing, PartKind, Reference, Ruling, Shown, effect, premise};
@@ -17,7 +17,7 @@ use crate::evidence::{Evidence, figure};
 use crate::metric::Metric;
 use crate::operands::Compared;
 use crate::operands::names;
-use crate::reason::{Derived, Reason, Unseen};
+use crate::reason::{Derived, Figured, Reason, Unseen};
 
 /// What every cause of the fall takes for granted, and the falls that show it; no more follows where it is not open.
 pub(super) fn fall(evidence: &Evidence<'_>) -> (Ruling, Vec<Compared>) {
@@ -54,10 +54,14 @@ pub(super) const KEPT: Derived = Derived::GoodputKept { from: 4, to: 8 };
 /// A last-level miss brings one cache line from memory.
 const LINE: f64 = 64.0;
 
+/// The most memory's bandwidth that a plan can take from the workers, by a thread of the engine that streams through it.
+const MEMORY_LOAD: &str = "copycost run --send send,sendmsg --memory-load off,stream --rewriting off,on --placement spare --sizes 64KiB --threads 4,8";
 const LESS_MEMORY: &str = "copycost run --send send,sendmsg --recv recv,recv-trunc --ring auto,1 --sndbuf auto,64KiB --rcvbuf auto,64KiB --sizes 64KiB --threads 4,8";
 
 /// Where all that the workers touch fits a cache, memory has little to do with the fall, and less where receivers discard what
-/// they take, so that each byte is read and written once less: where workers fall no less than with more, it is refuted. Showing it takes the memory's own counters beside: the workers' last-level misses are demand reads,
+/// they take, or send without rewriting, so that each byte is read and written less often: where workers fall no less than with more, it
+/// is refuted. So it is where 8 workers carry no less beside a thread that takes of the memory's bandwidth what it can: they would be at a wall
+/// that has moved towards them. Showing it takes the memory's own counters beside: the workers' last-level misses are demand reads,
 /// and leave out what was prefetched and what was written.
 pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     let (ruling, falls) = fall(evidence);
@@ -80,13 +84,22 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     let ruling = ruling
         .then(PartKind::Counter, shown, [seen, unseen])
         .lacks(Missing::of_itself("the memory controller's counters (uncore_imc or amd_umc events of the whole machine, root; not in this version), beside a measured ceiling of that memory"));
-    let interventions = [in_a_cache(evidence, &falls), discarding(evidence, &falls)];
-    if interventions.iter().all(Option::is_none) {
-        let not =
-            [Reason::not_varied(Factor::Ring, "1"), Reason::not_varied(Factor::Recv, "recv-trunc")];
+    let interventions = [
+        in_a_cache(evidence, &falls),
+        discarding(evidence, &falls),
+        not_rewriting(evidence, &falls),
+    ];
+    let beside = beside_memory_load(evidence, &falls);
+    if interventions.iter().all(Option::is_none) && beside.is_none() {
+        let not = [
+            Reason::not_varied(Factor::Ring, "1"),
+            Reason::not_varied(Factor::Recv, "recv-trunc"),
+            Reason::not_varied(Factor::MemoryLoad, "stream"),
+        ];
         return ruling
             .then(PartKind::Intervention, Shown::NotMeasured, not)
-            .lacks(Missing::plan(LESS_MEMORY));
+            .lacks(Missing::plan(LESS_MEMORY))
+            .lacks(Missing::plan(MEMORY_LOAD));
     }
     let then = |ruling: Ruling, (compared, seen): LessMemory| {
         // All must keep more of their goodput for memory to be why; that none does speaks against it.
@@ -94,7 +107,15 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
             .then(PartKind::Intervention, Shown::more(&compared), seen)
             .from(names(&compared, GOODPUT))
     };
-    interventions.into_iter().flatten().fold(ruling, then).lacks(Missing::rounds())
+    let ruling = interventions.into_iter().flatten().fold(ruling, then);
+    let ruling = match beside {
+        // All must carry less for memory to be why; that none does speaks against it.
+        Some((compared, seen)) => ruling
+            .then(PartKind::Intervention, Shown::less(&compared), seen)
+            .from(names(&compared, GOODPUT)),
+        None => ruling,
+    };
+    ruling.lacks(Missing::rounds())
 }
 
 /// Falls with less traffic to memory against those with more, and what there is to say of them.
@@ -140,6 +161,33 @@ fn discarding(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemory>
     let compared = of_moments(evidence, family.collect());
     let seen = Reason::derived(KEPT, &compared)?;
     Some((compared, vec![seen]))
+}
+
+/// The falls of senders that send what they have as it is against those of the same workers that rewrite each message first.
+fn not_rewriting(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemory> {
+    let family = falls.iter().filter(|fall| !fall.cell.rewriting.is_on()).map(|fall| {
+        let twin = |cell: &Cell| Cell { rewriting: Switch::On, ..cell.clone() };
+        let (eight, four) = (twin(&fall.cell), twin(&fall.against));
+        kept(evidence, [&fall.cell, &fall.against], [&eight, &four])
+    });
+    let compared = of_moments(evidence, family.collect());
+    let seen = Reason::derived(KEPT, &compared)?;
+    Some((compared, vec![seen]))
+}
+
+/// What 8 workers carry beside a thread that streams through memory against what they carry without, and how much that moved.
+fn beside_memory_load(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemory> {
+    let pairs = falls.iter().map(|fall| {
+        (Cell { memory_load: MemoryLoad::Stream, ..fall.cell.clone() }, fall.cell.clone())
+    });
+    let compared = against(evidence, pairs, GOODPUT);
+    let moved = compared.iter().filter_map(|compared| {
+        let value = figure(evidence.cell(&compared.cell)?, Metric::MemoryLoadGbPerS)?;
+        Some(Figured { cell: compared.cell.clone(), value })
+    });
+    let moved = Reason::Figures { metric: Metric::MemoryLoadGbPerS, figures: moved.collect() };
+    let seen = Reason::range(GOODPUT, &compared)?;
+    Some((compared, vec![seen, moved]))
 }
 
 /// The most memory that the workers of a cell touch, in bytes: messages, what a receive call fills, and what socket buffers may

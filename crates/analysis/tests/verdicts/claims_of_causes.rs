@@ -6,7 +6,7 @@ use analysis::reason::{Derived, PartKind, Reason, Shown, Unseen};
 use analysis::reference::Caveat;
 use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::values::{Ring, SocketBuffer};
-use model::{Cell, Completions, Factor, Measured, Sockets};
+use model::{Cell, Completions, Factor, Measured, MemoryLoad, Sockets};
 
 use crate::made::{
     CPUS, ROUNDS, Run, count, gives, host, kib, lacks, misses, one_thread, plan, run,
@@ -165,6 +165,59 @@ fn c13_falls_where_receivers_that_discard_change_nothing() {
         }
     });
     papers.supports(12);
+}
+
+#[test]
+fn c13_falls_where_less_of_the_memorys_bandwidth_changes_nothing() {
+    let both = |factor, values| {
+        plan(&[
+            (Factor::Send, "send,sendmsg"),
+            (factor, values),
+            (Factor::Threads, "4,8"),
+            (Factor::Message, "64KiB"),
+        ])
+    };
+    // What 8 threads carry beside a thread that streams through memory, and without.
+    let beside = |with: f64, without: f64| {
+        run_of_goodput(both(Factor::MemoryLoad, "off,stream"), move |cell| {
+            match (cell.threads.get(), cell.memory_load) {
+                (8, MemoryLoad::Stream) => with,
+                (8, MemoryLoad::Off) => without,
+                _ => 10.0,
+            }
+        })
+    };
+    let claim = beside(6.0, 6.0).refutes(13, PartKind::Intervention);
+    gives(&claim, |it| {
+        matches!(it, Reason::Range { metric: Metric::GoodputGbps, least, of: 2, .. }
+            if least.cell.memory_load == MemoryLoad::Stream)
+    });
+    // How much was taken stands beside: 8 bytes a nanosecond.
+    gives(&claim, |it| {
+        matches!(it, Reason::Figures { metric: Metric::MemoryLoadGbPerS, figures }
+            if figures.iter().all(|of| (of.value.mean - 8.0).abs() < 1e-9) && figures.len() == 2)
+    });
+    // That they carry less is not enough without the memory's own counter.
+    let of_intervention = |run: &Run| {
+        let claim = run.leaves_open(13, PartKind::Counter, Shown::NotMeasured);
+        let parts = claim.parts.into_iter().filter(|part| part.kind == PartKind::Intervention);
+        parts.map(|part| part.shown).collect::<Vec<_>>()
+    };
+    assert_eq!(of_intervention(&beside(5.0, 6.0)), [Shown::Yes]);
+    // What goes on beside a stream is not one of the paper's falls.
+    beside(6.0, 10.0).refutes(13, PartKind::Premise);
+    // Nor where messages that are rewritten, which takes more of it, fall no further.
+    let rewriting = |on: f64, off: f64| {
+        run_of_goodput(both(Factor::Rewriting, "off,on"), move |cell| {
+            match (cell.threads.get(), cell.rewriting.is_on()) {
+                (8, true) => on,
+                (8, false) => off,
+                _ => 10.0,
+            }
+        })
+    };
+    rewriting(6.0, 6.0).refutes(13, PartKind::Intervention);
+    assert_eq!(of_intervention(&rewriting(4.0, 6.0)), [Shown::Yes]);
 }
 
 #[test]

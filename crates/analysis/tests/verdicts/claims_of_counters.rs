@@ -5,6 +5,7 @@ use analysis::operands::Compared;
 use analysis::reason::{Derived, PartKind, Reason, Shown};
 use analysis::reference::Caveat;
 use model::SendPath::{Send, Sendmsg, Zerocopy};
+use model::values::Ring;
 use model::{Cell, Factor, Layout, Plan};
 
 use crate::made::{Run, are_each, count, decided_by, gives, kib, lacks, one_thread, plan, run};
@@ -234,4 +235,33 @@ fn c23_compares_most_threads_with_fewest() {
         }
     });
     unsteady.leaves_open(23, PartKind::Effect, Shown::Unclear);
+}
+
+#[test]
+fn c21_falls_where_a_message_sent_again_is_cheaper_than_many() {
+    let plan = || {
+        plan(&[
+            (Factor::Send, "send,sendmsg"),
+            (Factor::Ring, "1,2048"),
+            (Factor::MemoryLoad, "off,stream"),
+            (Factor::Message, "64KiB"),
+            (Factor::Threads, "1"),
+        ])
+    };
+    // What a KiB costs the sender of one message again and again, and of many.
+    let costing = |one: f64, many: f64, l3: u64| {
+        run(plan(), move |cell, trial| {
+            let cost = if cell.ring == Ring::Fixed(1) { one } else { many };
+            trial.sender_cpu_ns_per_kib(cost)
+        })
+        .on(move |host| host.caches[2].bytes = l3)
+    };
+    let is_it = |it: &Reason| {
+        matches!(it, Reason::Range { metric: Metric::SenderCpuNsPerKib, least, of: 4, .. }
+            if least.cell.ring != Ring::Fixed(1) && least.against.ring == Ring::Fixed(1))
+    };
+    // A cache that is too small by what the machine says: what was measured contradicts it.
+    gives(&costing(50.0, 80.0, 32 << 10).refutes(21, PartKind::Intervention), is_it);
+    gives(&costing(80.0, 80.0, 32 << 10).supports(21), is_it);
+    gives(&costing(50.0, 80.0, 12 << 20).refutes(21, PartKind::Effect), is_it);
 }

@@ -84,6 +84,7 @@ pub(crate) fn finished(rtt_us: f64, bytes: u64) -> Record {
         0,
         Outcome::Finished(Box::new(Finished {
             receiver_machine: None,
+            memory_traffic: None,
             sender: side(worker.clone(), sent, tcp),
             receiver: side(worker, received, tcp),
             machine: Machine {

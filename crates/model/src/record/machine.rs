@@ -47,6 +47,28 @@ pub struct Load {
     pub interrupts_apart: Measured<bool>,
 }
 
+/// Why a trial has no [`MemoryTraffic`].
+pub const NO_MEMORY_LOAD: &str =
+    "nothing streamed through memory beside it; add --memory-load stream";
+
+/// What a thread of the engine did that streamed through memory beside a trial (`--memory-load stream`): over the counted slices
+/// of a series, or the whole of a steady trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryTraffic {
+    /// The CPU that it had, which no worker has.
+    pub cpu: u32,
+    /// The memory that it went through again and again.
+    pub buffer_bytes: Bytes,
+    /// The last-level cache that this is larger than.
+    pub cache_bytes: Bytes,
+    /// Bytes that it read and as many that it wrote, together.
+    pub moved_bytes: Bytes,
+    /// Its CPU time, which is neither the ends' nor others'.
+    pub cpu_ns: Nanos,
+    /// From each time that it was let go to when it was stopped.
+    pub span_ns: Nanos,
+}
+
 /// Busy time of CPUs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CpuBusy {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::imported::Imported;
 use super::link::{LinkFacts, SinkFacts};
-use super::machine::{Load, Machine};
+use super::machine::{Load, Machine, MemoryTraffic};
 use super::side::Side;
 use super::tallies::{ReceiveTally, SendTally};
 use crate::cell::Cell;
@@ -140,6 +140,9 @@ pub struct Finished {
     /// What the sink counted; its `receiver` has the helper's windows and the bytes that the sink took.
     #[serde(default = "no_sink", skip_serializing_if = "is_absent")]
     pub sink: Measured<SinkFacts>,
+    /// What streamed through memory beside it; none where nothing was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_traffic: Option<MemoryTraffic>,
 }
 
 impl Finished {

@@ -61,6 +61,7 @@ pub(crate) fn metric(metric: Metric) -> String {
         Metric::AckIntervalUs => "interval of acknowledgements in µs",
         Metric::HelperCpuNsPerKib => "the helper's CPU per KiB",
         Metric::ProgramNsPerPacket => "the BPF program's time per packet in ns",
+        Metric::MemoryLoadGbPerS => "memory traffic beside it in GB/s",
     };
     name.to_owned()
 }
