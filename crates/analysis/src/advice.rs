@@ -25,6 +25,7 @@ pub use reasons::{CopiesHere, Seen, WhyNot};
 pub use setting::Contender;
 
 use crate::estimate::Estimate;
+use crate::line_rate::LineRate;
 use crate::metric::Metric;
 use crate::oversubscribed::Oversubscribed;
 use crate::reference::Caveat;
@@ -131,6 +132,9 @@ pub struct LinkAdvice {
     pub link: Link,
     /// The figure that decides.
     pub metric: Metric,
+    /// What the line between two hosts carries, where two paths or more are at that rate, so that their cost decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line_rate: Option<LineRate>,
     /// The run behind it; absent where none covers the question.
     pub run: Measured<String>,
     /// Of a link that no run covers: in what the run that comes nearest differs from the question.

@@ -168,6 +168,7 @@ fn findings(evidence: &Evidence<'_>, crossover: &Crossover) -> [usize; 4] {
         let place = match c.finding {
             Finding::Equivalent => 2,
             Finding::Undecided => 3,
+            Finding::AtLineRate => continue,
             Finding::More => usize::from(is_low_better),
             Finding::Less => usize::from(!is_low_better),
         };

@@ -22,6 +22,7 @@ use model::{Contrast, Factor, Plan, Share, Shared};
 
 use crate::estimate::{Means, Moments};
 use crate::findings::{Crossover, CrossoverOutcome};
+use crate::line_rate::Line;
 use crate::metric::{Better, Metric};
 use crate::oversubscribed::Oversubscribed;
 use crate::pairings::Places;
@@ -353,6 +354,7 @@ pub(crate) fn crossovers(
     places: &Places,
     logs: &RoundLogs<'_>,
     estimates: &[CellEstimates],
+    line: Option<&Line>,
 ) -> Vec<Crossover> {
     let pairs = pairs(plan, places);
     let mut found = Vec::new();
@@ -361,7 +363,13 @@ pub(crate) fn crossovers(
         let mut of_metric = Vec::new();
         let formed = |pair: &&Pair| metric.is_formed_on(pair.shared.cell().link);
         for Pair { contrast, shared, cells } in pairs.iter().filter(formed) {
-            let curve = curve(places, logs, metric, cells);
+            // Where both are at line rate, it is the line that they are alike by.
+            let tells = |(cell, against): &&(usize, usize)| {
+                let [cell, against] = [*cell, *against].map(|place| &places.cells[place]);
+                !line.is_some_and(|line| line.levels(metric, cell, against))
+            };
+            let telling: Vec<(usize, usize)> = cells.iter().filter(tells).copied().collect();
+            let curve = curve(places, logs, metric, &telling);
             of_metric.push(Crossover {
                 contrast: contrast.clone(),
                 shared: shared.clone(),

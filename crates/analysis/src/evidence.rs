@@ -11,6 +11,7 @@ use crate::estimate::Estimate;
 use crate::estimate::Moments;
 use crate::findings::{CostModel, CpuBreakdown, Crossover, NotAudited, Scaling};
 use crate::judged::JudgedTrials;
+use crate::line_rate::Line;
 use crate::metric::Metric;
 use crate::oversubscribed::Oversubscribed;
 use crate::results::{CellEstimates, NoiseFloor, Ratio, RunFacts};
@@ -150,6 +151,8 @@ pub struct Evidence<'a> {
     pub run: &'a RunFacts,
     /// What equal cells differ by.
     pub noise_floor: &'a Measured<NoiseFloor>,
+    /// The line between two hosts, where there are two.
+    pub line: Option<&'a Line>,
     /// From which size on a path is better.
     pub crossovers: &'a [Crossover],
     /// CPU a message over size.
@@ -195,8 +198,17 @@ impl<'a> Evidence<'a> {
         self.rounds.of_cell(cell, metric)
     }
 
-    /// The log-ratios of one cell against another, paired by round, from complete blocks.
+    /// Whether two cells are both at line rate, so that this metric tells nothing of what they differ in.
+    pub(crate) fn are_levelled(&self, metric: Metric, cell: &Cell, against: &Cell) -> bool {
+        self.line.is_some_and(|line| line.levels(metric, cell, against))
+    }
+
+    /// The log-ratios of one cell against another, paired by round, from complete blocks; none of the goodput of two that are at
+    /// line rate.
     pub(crate) fn paired(&self, cell: &Cell, against: &Cell, metric: Metric) -> Moments {
+        if self.are_levelled(metric, cell, against) {
+            return Moments::default();
+        }
         self.rounds.paired(cell, against, metric)
     }
 

@@ -7,6 +7,7 @@ use model::host::Host;
 use crate::evidence::{AuditRecords, Evidence};
 use crate::explained::Explained;
 use crate::judged::JudgedTrials;
+use crate::line_rate::Line;
 use crate::on_link::{OnLink, main_link};
 use crate::pairings::Places;
 use crate::results::{CellEstimates, NoiseFloor, Ratio, RunFacts};
@@ -28,6 +29,7 @@ pub(crate) struct Explaining<'a> {
     pub(crate) ratios: &'a [Ratio],
     pub(crate) run: &'a RunFacts,
     pub(crate) noise_floor: &'a Measured<NoiseFloor>,
+    pub(crate) line: Option<&'a Line>,
 }
 
 /// Crossovers, models, laws, answers and verdicts of a run.
@@ -35,7 +37,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     let Explaining { places, estimates, .. } = *known;
     let (trials, logs) = (known.trials, known.rounds);
     let audits = known.audits;
-    let crossovers = crossovers::crossovers(known.plan, places, logs, estimates);
+    let crossovers = crossovers::crossovers(known.plan, places, logs, estimates, known.line);
     let field_thresholds = field_thresholds::field_thresholds(known.plan, places, logs, estimates);
     let cost_models = {
         let widening = known.run.drift.value().map_or(1.0, |drift| drift.widening);
@@ -58,6 +60,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
         ratios: known.ratios,
         run: known.run,
         noise_floor: known.noise_floor,
+        line: known.line,
         crossovers: &crossovers,
         cost_models: &cost_models,
         scaling: &scaling,

@@ -247,6 +247,13 @@ impl<'a> Reading<'a> {
             Metric::ProgramNsPerPacket => {
                 present(&present(&finished.sink)?.program_ns_per_packet).copied()
             }
+            Metric::SenderHostCpuNsPerKib => {
+                machine_cpu_ns_per_kib_of(&finished.machine, self.idle, 0.0, receiver()?)
+            }
+            Metric::ReceiverHostCpuNsPerKib => match finished.receiver_machine.as_deref() {
+                Some(there) => machine_cpu_ns_per_kib_of(there, None, 0.0, receiver()?),
+                None => Err("the receiver's host was not watched".to_owned()),
+            },
             Metric::MachineCpuNsPerKib => self.machine_cpu_ns_per_kib(finished, receiver()?, 0.0),
             Metric::SoftirqNsPerKib => softirq_ns_per_kib(finished, receiver()?),
             Metric::SenderCyclesPerByte => sender_per_byte(&sending.counters.cycles),
@@ -332,20 +339,11 @@ impl<'a> Reading<'a> {
         receiver: &SideSums,
         aside: f64,
     ) -> Result<f64, String> {
-        let of_host = |machine: &Machine, idle, aside: f64| {
-            let span = present(&machine.busy)?.span_ns.0 as f64;
-            let ns = machine_ns(machine, idle)?.ns;
-            let bytes = match machine.moved_bytes {
-                Some(Bytes(0)) => return Err("no byte passed while busy time was read".to_owned()),
-                Some(moved) => moved.0 as f64,
-                None => receiver.bytes_per_ns * span,
-            };
-            Ok((ns - aside * span) / (bytes / KIB))
-        };
         // What two hosts take is both hosts' time, each for the bytes that passed while it was read.
-        let there = finished.receiver_machine.as_deref();
-        let there = there.map_or(Ok(0.0), |there| of_host(there, None, 0.0))?;
-        Ok(of_host(&finished.machine, self.idle, aside)? + there)
+        let there = finished.receiver_machine.as_deref().map_or(Ok(0.0), |there| {
+            machine_cpu_ns_per_kib_of(there, None, 0.0, receiver)
+        })?;
+        Ok(machine_cpu_ns_per_kib_of(&finished.machine, self.idle, aside, receiver)? + there)
     }
 
     /// [`machine_ns`] of the sending end's machine.
@@ -355,6 +353,31 @@ impl<'a> Reading<'a> {
     pub(crate) fn machine_ns(&self, finished: &Finished) -> Result<MachineNs, String> {
         machine_ns(&finished.machine, self.idle)
     }
+}
+
+/// The busy time of one machine per KiB that passed while it was read.
+fn machine_cpu_ns_per_kib_of(
+    machine: &Machine,
+    of_round: Option<&Measured<CpuBusy>>,
+    aside: f64,
+    receiver: &SideSums,
+) -> Result<f64, String> {
+    let span = present(&machine.busy)?.span_ns.0 as f64;
+    let ns = machine_ns(machine, of_round)?.ns;
+    let bytes = match machine.moved_bytes {
+        Some(Bytes(0)) => return Err("no byte passed while busy time was read".to_owned()),
+        Some(moved) => moved.0 as f64,
+        None => receiver.bytes_per_ns * span,
+    };
+    Ok((ns - aside * span) / (bytes / KIB))
+}
+
+/// [`machine_ns`] of the receiving end's machine, where it is another one: its baseline stands beside its reading.
+///
+/// # Errors
+/// The same.
+pub(crate) fn machine_ns_there(machine: &Machine) -> Result<MachineNs, String> {
+    machine_ns(machine, None)
 }
 
 /// Busy time of the CPUs in use less what they do in the same time with both ends idle: in the silence beside the

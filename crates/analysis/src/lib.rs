@@ -35,6 +35,7 @@ pub mod id;
 pub mod judged;
 mod judged_run;
 pub mod laws;
+pub mod line_rate;
 mod links;
 pub mod load;
 pub mod marks;

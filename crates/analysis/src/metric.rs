@@ -91,6 +91,10 @@ metrics! {
     SenderSideMachineCpuNsPerKib = "sender_side_machine_cpu_ns_per_kib", Log, Low;
     /// Busy time of all CPUs in use per KiB received, less what they do when idle, in ns; in turns over the steady window from silence to silence, else from up to 30 ms before the window, at the window's goodput.
     MachineCpuNsPerKib = "machine_cpu_ns_per_kib", Log, Low;
+    /// Of two hosts: the same of the sender's host alone.
+    SenderHostCpuNsPerKib = "sender_host_cpu_ns_per_kib", Log, Low;
+    /// Of two hosts: the same of the receiver's host alone.
+    ReceiverHostCpuNsPerKib = "receiver_host_cpu_ns_per_kib", Log, Low;
     /// Softirq time of all CPUs in use per KiB received, in ns.
     SoftirqNsPerKib = "softirq_ns_per_kib", Linear, Low;
     /// Sender CPU cycles per byte, user and kernel.
@@ -236,14 +240,23 @@ impl Metric {
                 | Self::CwndPackets
                 | Self::MssBytes
         );
-        if is_of_tcp && !link.speaks_tcp() {
+        if is_of_tcp && !link.speaks_tcp() || self.is_of_one_host() && !link.capabilities().has_peer_host
+        {
             return false;
         }
         if link.has_receiver() { !is_of_sink } else { !needs_receiver }
     }
 
+    /// Whether it is of one of two hosts, which a link between them alone has.
+    const fn is_of_one_host(self) -> bool {
+        matches!(self, Self::SenderHostCpuNsPerKib | Self::ReceiverHostCpuNsPerKib)
+    }
+
     /// Why a figure is not formed on a link; none where it is.
     pub const fn why_not_formed_on(self, link: Link) -> Option<&'static str> {
+        if self.is_of_one_host() && !link.capabilities().has_peer_host {
+            return Some(ONE_HOST);
+        }
         let is_elsewhere = self.is_formed_on(Link::PAPER);
         match (self.is_formed_on(link), link.has_receiver()) {
             (true, _) => None,
@@ -256,6 +269,8 @@ impl Metric {
 
 /// Why the sink has no receiver's figure and no total (law 6 of the design).
 pub const NO_RECEIVER: &str = "the sink has no receiver: sender-side cost only";
+/// Why other links than those between two hosts have no figure of each.
+pub const ONE_HOST: &str = "both ends run on one host";
 /// Why other links have no figure of the sender's side.
 pub const NOT_THE_SINK: &str = "told apart only on the sink";
 

@@ -38,8 +38,12 @@ pub struct Recommendation {
     pub factor: Factor,
     /// What the cells that it is drawn from share beside that and the size; absent where none was compared.
     pub shared: Option<Shared>,
-    /// The goodput; the cost where all senders are held to a rate, and where nobody receives that of the sender's side.
+    /// The goodput; the cost where all senders are held to a rate or the line decides goodput, and where nobody receives that of
+    /// the sender's side.
     pub metric: Metric,
+    /// Whether it is the cost because the line between two hosts decides the goodput of cells that differ in this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_line_rate: bool,
     /// The advice.
     pub advice: Advice,
     /// Of the paths whose kernel tells when memory may be written again, where the advice names one of which nobody tells.
@@ -252,20 +256,39 @@ fn on_link(evidence: &Evidence<'_>, link: Link, laws: &[Law]) -> Recommendation 
 fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> Recommendation {
     // Senders that are held to a rate deliver it, whichever way: what they cost decides.
     let all_paced = evidence.asked().all(|estimates| estimates.cell.rate != Rate::Auto);
-    let metric =
-        if link.has_receiver() && !all_paced { Metric::GoodputGbps } else { Metric::cost_on(link) };
-    let measured = values_of(evidence, factor);
     // The family that says most: with a CPU for each busy thread, then the most usual one, then the first of the plan, which
     // has the fewest threads.
+    let family_in = |metric: Metric| {
+        let of_metric = evidence.crossovers.iter().filter(move |c| {
+            c.contrast.factor == factor
+                && c.metric == metric
+                && (factor != Factor::Send || are_themselves(c))
+        });
+        of_metric.min_by_key(|c| {
+            (c.sizes.is_empty(), c.oversubscribed.is_so(), c.shared.named().count())
+        })
+    };
+    // So does what they cost where the line decides the goodput of two that differ in the choice.
+    let at_line_rate = family_in(Metric::GoodputGbps).is_some_and(|family| {
+        evidence.ratios.iter().any(|ratio| {
+            ratio.contrast.factor == factor
+                && family.shared.has(&ratio.cell)
+                && evidence.are_levelled(ratio.metric, &ratio.cell, &ratio.against)
+        })
+    });
+    let metric = if link.has_receiver() && !all_paced && !at_line_rate {
+        Metric::GoodputGbps
+    } else {
+        Metric::cost_on(link)
+    };
+    let measured = values_of(evidence, factor);
     let of_paths = |c: &&Crossover| {
         c.contrast.factor == factor
             && c.metric == metric
             && (factor != Factor::Send || are_themselves(c))
     };
     let of_metric: Vec<&Crossover> = evidence.crossovers.iter().filter(of_paths).collect();
-    let first = of_metric
-        .iter()
-        .min_by_key(|c| (c.sizes.is_empty(), c.oversubscribed.is_so(), c.shared.named().count()));
+    let first = family_in(metric);
     let shared = first.map(|crossover| crossover.shared.clone());
     let values: Vec<String> = measured.iter().map(|value| value.get(factor)).collect();
     let is_of_family = |c: &&Crossover| {
@@ -328,6 +351,7 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
         factor,
         shared,
         metric,
+        at_line_rate,
         advice,
         if_rewritten,
         by_reference,
@@ -428,7 +452,10 @@ impl<'a> Duels<'a> {
             let message_bytes = ratio.cell.message.bytes().0;
             let finding = match ratio.finding {
                 Finding::Undecided => self.in_sequence(&ratio.contrast, message_bytes),
-                shown @ (Finding::More | Finding::Less | Finding::Equivalent) => shown,
+                shown @ (Finding::More
+                | Finding::Less
+                | Finding::Equivalent
+                | Finding::AtLineRate) => shown,
             };
             if is(&ratio.cell, &ratio.against) {
                 Some(Gain { message_bytes, ratio: estimate, finding })
@@ -468,7 +495,7 @@ impl<'a> Duels<'a> {
                 (Finding::More, false) | (Finding::Less, true) => score.better += 1,
                 (Finding::Less, false) | (Finding::More, true) => score.worse += 1,
                 (Finding::Equivalent, _) => score.alike += 1,
-                (Finding::Undecided, _) => score.unclear += 1,
+                (Finding::Undecided | Finding::AtLineRate, _) => score.unclear += 1,
             }
         }
         score

@@ -245,6 +245,8 @@ pub enum Finding {
     Equivalent,
     /// Neither shown.
     Undecided,
+    /// Goodput of two cells that are both at line rate: it says nothing of what differs between them.
+    AtLineRate,
 }
 
 impl Finding {
@@ -256,6 +258,7 @@ impl Finding {
             Self::Less => Self::More,
             Self::Equivalent => Self::Equivalent,
             Self::Undecided => Self::Undecided,
+            Self::AtLineRate => Self::AtLineRate,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::control::Control;
 use crate::drift::Drift;
 use crate::explain::{Explaining, explain};
 use crate::judged_run::JudgedRun;
+use crate::line_rate::Line;
 use crate::load::LoadFacts;
 use crate::metric::Metric;
 use crate::pairings::Pairings;
@@ -73,7 +74,11 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
         goodput_ratio: pairings.watched(Metric::GoodputGbps),
     };
     let noise_floor = pairings.noise_floor(plan.measure.margin);
-    let ratios = pairings.ratios(places, plan.measure.margin);
+    let mut ratios = pairings.ratios(places, plan.measure.margin);
+    let line = Line::of(host, &estimates);
+    if let Some(line) = &line {
+        line.judge(&mut ratios);
+    }
     let rounds = whole_rounds(judged, &complete);
     let logs = RoundLogs::new(places, trials, &complete);
     let control = Control::of(plan, places, trials, &logs);
@@ -105,6 +110,7 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
         ratios: &ratios,
         run: &run,
         noise_floor: &noise_floor,
+        line: line.as_ref(),
     });
     Summary {
         version: SUMMARY_VERSION,
@@ -116,6 +122,7 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
         marks: judged.run.marks.clone(),
         noise_floor,
         control,
+        line,
         trends,
         instrument_cost,
         explained,

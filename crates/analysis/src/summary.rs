@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::control::Control;
 use crate::explained::Explained;
+use crate::line_rate::Line;
 use crate::results::{CellEstimates, InstrumentCost, NoiseFloor, Ratio, RunFacts};
 use crate::trends::Trend;
 use crate::warnings::Warning;
@@ -36,6 +37,9 @@ pub struct Summary {
     pub noise_floor: Measured<NoiseFloor>,
     /// Whether ratios measured in turns are those of steady windows.
     pub control: Measured<Control>,
+    /// The line between two hosts, and the cells that are at its rate; none where both ends ran on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<Line>,
     /// How each cell's goodput changes from the beginning of a series to its end.
     pub trends: Vec<Trend>,
     /// What the cheap instruments cost.

@@ -122,7 +122,7 @@ impl Told {
             match tested.finding {
                 Finding::More | Finding::Less if gain > 0.0 && place % 3 > 0 => self.true_ones += 1,
                 Finding::More | Finding::Less => is_false = true,
-                Finding::Equivalent | Finding::Undecided => {}
+                Finding::Equivalent | Finding::Undecided | Finding::AtLineRate => {}
             }
         }
         self.false_ones += u32::from(is_false);

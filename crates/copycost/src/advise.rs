@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use analysis::advice::{self, Advice, Question, Source};
+use engine::Engine;
 use journal::{Owner, RunDirectory, with_rights};
 use model::host::Host;
 use model::names::AckPlacement;
 use model::record::FinishReason;
 use model::shape::{Lengths, Shape};
 use model::values::{CopyBelow, MessageSize, Threads};
-use model::{BitRate, Cell, Factor, Link, Missing, Nanos, Plan, Preset, SendPath, Share};
+use model::{BitRate, Cell, Factor, Link, Missing, Nanos, Peer, Plan, Preset, SendPath, Share};
 use report::AdviceOptions;
 
 use crate::args::AdviseArguments;
@@ -20,7 +21,8 @@ use crate::derived::{self, RUNS};
 use crate::exit::Stop;
 use crate::measured_run::Run;
 use crate::requested_plan::check_message;
-use crate::run::{NOTHING_MEASURED, start_engine};
+use crate::peer_flags::links_to_a_peer;
+use crate::run::{NOTHING_MEASURED, both_hosts, start_engine};
 use crate::terminal::{Reader, show, tell};
 
 /// Turns of a series where the time is short. What differs between series weighs about as much as what differs within so few.
@@ -34,11 +36,22 @@ const MOST_RUNS: usize = 50;
 /// Wrong usage, a machine that cannot, a signal; an answer that the intervals do not decide.
 pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     let mut asked = Asked::parse(arguments)?;
-    let host = engine::host::facts();
+    // Another host is reached first: runs between other hosts do not answer.
+    let mut engine = match &asked.peer {
+        Some(peer) => Some(start_engine(Some(peer.clone()))?),
+        None => None,
+    };
+    let host = match &engine {
+        Some(engine) => both_hosts(engine)?,
+        None => engine::host::facts(),
+    };
     if let Some(page) = host.page_bytes.value() {
         check_message(&asked.question.cell, *page)?;
     }
     let owner = derived::caller();
+    if let Some(path) = arguments.directory.as_deref().filter(|_| !asked.names_links) {
+        asked.links_of(path, owner);
+    }
     let mut runs = Runs::find(arguments.directory.as_deref(), owner, &asked.question, &host)?;
     if arguments.measure == "never" {
         runs.name_one_that_differs(owner, &host)?;
@@ -57,13 +70,18 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
         if !asked.names_links && advice.links.iter().any(advice::LinkAdvice::is_covered) {
             asked.question.links.retain(|link| !advice.uncovered().any(|it| it == *link));
         }
+    } else if asked.peer.is_none() && wanted.iter().any(|it| it.capabilities().has_peer_host) {
+        return Err(Stop::Usage(format!(
+            "{} needs the other host to be measured; add --peer user@host, or say --measure never",
+            wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        )));
     } else if runs.is_of_another_machine {
         return Err(Stop::Usage(format!(
             "{} is of another machine and does not cover the question; leave it out to measure here, or say --measure never",
             runs.place.display()
         )));
     } else {
-        let measured = asked.measure(arguments, &host, owner, &wanted, &mut refused)?;
+        let measured = asked.measure(arguments, &host, owner, &wanted, &mut refused, &mut engine)?;
         for (found, ending) in measured {
             has_trials |= found.derived.summary.run.trials > 0;
             runs.found.insert(0, found);
@@ -152,6 +170,8 @@ struct Asked {
     question: Question,
     /// Whether the links were named.
     names_links: bool,
+    /// The other host, where the question is of one.
+    peer: Option<Peer>,
     max_time: Nanos,
 }
 
@@ -176,13 +196,22 @@ impl Asked {
         let cell = cell.in_its_shape();
         let mut plan = Plan::preset(Preset::Default);
         plan.factors.send_path = SendPath::STUDY.to_vec();
-        plan.factors.link = usual_links();
+        let peer = arguments.peer.peer()?;
+        plan.factors.link = if peer.is_some() { links_to_a_peer() } else { usual_links() };
         let lists = [(Factor::Send, &arguments.send), (Factor::Link, &arguments.link)];
         for (factor, text) in lists {
             if let Some(text) = text {
                 let list = plan.factors.set(factor, text);
                 list.map_err(|why| Stop::Usage(format!("--{}: {why}", factor.key())))?;
             }
+        }
+        let has_peer = plan.factors.link.iter().any(|link| link.capabilities().has_peer_host);
+        if let (Some(peer), false) = (&peer, has_peer) {
+            return Err(Stop::Usage(format!(
+                "peer {} means nothing on {}; leave --link out",
+                peer.name,
+                plan.factors.get(Factor::Link).join(",")
+            )));
         }
         let against = arguments.against.as_deref().map(str::parse::<SendPath>).transpose();
         let against = against.map_err(|why| Stop::Usage(format!("--against: {why}")))?;
@@ -216,9 +245,22 @@ impl Asked {
                 round_trip: round_trip
                     .map_err(|why| Stop::Usage(format!("--round-trip: {why}")))?,
             },
-            names_links: arguments.link.is_some(),
+            names_links: arguments.link.is_some() || peer.is_some(),
+            peer,
             max_time: time("max-time", &arguments.max_time)?,
         })
+    }
+
+    /// Of a run that is named and went between two hosts, that is what is asked about.
+    fn links_of(&mut self, path: &Path, owner: Owner) {
+        let is_run = with_rights(owner, || holds_a_run(path)).unwrap_or(false);
+        let plan = RunDirectory::open(path, owner).and_then(|directory| directory.read_plan());
+        if let (true, Ok(plan)) = (is_run, plan) {
+            let links = &plan.factors.link;
+            if links.iter().any(|link| link.capabilities().has_peer_host) {
+                self.question.links.clone_from(links);
+            }
+        }
     }
 
     /// The plan that answers it on a link: the asked size and its neighbours, so that a break-even near by is seen; one more
@@ -251,6 +293,8 @@ impl Asked {
         factors.flows = vec![cell.flows];
         factors.send_path.clone_from(&self.question.paths);
         factors.link = vec![link];
+        plan.peer = self.peer.clone().filter(|_| can.has_peer_host);
+        let factors = &mut plan.factors;
         if can.has_helper {
             factors.ack_placement = vec![AckPlacement::Helper, AckPlacement::Sender];
         }
@@ -294,8 +338,12 @@ impl Asked {
         owner: Owner,
         links: &[Link],
         refused: &mut Vec<(String, Missing)>,
+        engine: &mut Option<Engine>,
     ) -> Result<Vec<(Run, FinishReason)>, Stop> {
-        let mut engine = start_engine(None)?;
+        let engine = match engine {
+            Some(engine) => engine,
+            None => engine.insert(start_engine(None)?),
+        };
         let mut plans = Vec::new();
         for link in links {
             let plan = self.plan(*link);
@@ -317,7 +365,7 @@ impl Asked {
             plan.measure.max_time = Some(time.max(Nanos::ms(1)));
             plan.check().map_err(Stop::Usage)?;
             let of = (host, owner);
-            let run = Run::measured(&plan, "advise-", arguments.quiet, of, &mut engine)?;
+            let run = Run::measured(&plan, "advise-", arguments.quiet, of, engine)?;
             let is_interrupted = run.1 == FinishReason::Interrupted;
             runs.push(run);
             if is_interrupted {
@@ -359,13 +407,15 @@ impl Runs {
         {
             let run = Run::read(&RunDirectory::open(path, owner)?)?;
             runs.is_one_named = true;
-            runs.is_of_another_machine = run.derived.host.identity() != host.identity();
+            // Whoever names a run without its peer asks what that run says.
+            let of = &run.derived.host;
+            runs.is_of_another_machine = !is_of(of, host);
             runs.found.push(run);
             return Ok(runs);
         }
         for path in with_rights(owner, || directories(&runs.place))?? {
             let Ok(directory) = RunDirectory::open(&path, owner) else { continue };
-            let is_here = directory.read_host().is_ok_and(|of| of.identity() == host.identity());
+            let is_here = directory.read_host().is_ok_and(|of| is_of(&of, host));
             let may_answer =
                 directory.read_plan().is_ok_and(|plan| advice::may_answer(question, &plan));
             if !is_here || !may_answer || runs.found.len() >= MOST_RUNS {
@@ -394,7 +444,7 @@ impl Runs {
         let found = with_rights(owner, || directories(&self.place))??;
         let newest = found.into_iter().find_map(|path| {
             let directory = RunDirectory::open(&path, owner).ok()?;
-            let is_here = directory.read_host().is_ok_and(|of| of.identity() == host.identity());
+            let is_here = directory.read_host().is_ok_and(|of| is_of(&of, host));
             Run::read(&directory).ok().filter(|_| is_here)
         });
         self.found.extend(newest);
@@ -414,6 +464,14 @@ impl Runs {
             .collect();
         advice::advise(question, &sources)
     }
+}
+
+/// Whether a run's machine is this one, and where another host is asked about, its other host too, with the same part.
+fn is_of(run: &Host, here: &Host) -> bool {
+    let peers = |host: &Host| {
+        [&host.sender_host, &host.receiver_host].map(|peer| Some(peer.as_ref()?.identity()))
+    };
+    run.identity() == here.identity() && (here.peer().is_none() || peers(run) == peers(here))
 }
 
 /// Whether a directory is a run.
@@ -509,7 +567,7 @@ mod tests {
                 share_of_cpu,
                 round_trip,
             };
-            let plan = Asked { question, names_links: true, max_time }.plan(link);
+            let plan = Asked { question, names_links: true, peer: None, max_time }.plan(link);
             assert_eq!(plan.check(), Ok(()), "{shape}");
             let of_hybrid = plan.cells().into_iter().filter(|it| it.send_path == SendPath::Hybrid);
             let has_all = |it: &Cell| it.passes_by_reference() || it.copy_below == CopyBelow::ALL;

@@ -179,6 +179,8 @@ pub(crate) struct AdviseArguments {
     /// Send paths to choose from [default: the four of the study, and of a run that is there all that tell when memory may be written again]
     #[arg(long, value_name = "LIST", value_parser = words(Factor::Send))]
     pub(crate) send: Option<String>,
+    #[command(flatten)]
+    pub(crate) peer: PeerFlags,
     /// The path in use now, which the answer is compared with [default: the best of the others]
     #[arg(long, value_name = "PATH", value_parser = words(Factor::Send))]
     pub(crate) against: Option<String>,
@@ -344,6 +346,8 @@ pub(crate) struct ImportArguments {
 
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ProbeArguments {
+    #[command(flatten)]
+    pub(crate) peer: PeerFlags,
     /// Print JSON instead of a table
     #[arg(long)]
     pub(crate) json: bool,

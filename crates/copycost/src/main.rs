@@ -24,6 +24,7 @@ mod peer_flags;
 mod pictures;
 mod plan_flags;
 mod probe;
+mod probe_peer;
 mod progress;
 mod quiet;
 mod refusals;

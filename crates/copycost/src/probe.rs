@@ -7,13 +7,17 @@ use model::Missing;
 
 use crate::args::ProbeArguments;
 use crate::exit::Stop;
+use crate::probe_peer::probe_peer;
 use crate::terminal::{Reader, show};
 
 /// Asks the machine and shows what it says; changes nothing.
 ///
 /// # Errors
-/// Standard output cannot be written.
+/// Standard output cannot be written; another host that was named is not reached.
 pub(crate) fn probe(arguments: &ProbeArguments) -> Result<(), Stop> {
+    if let Some(peer) = arguments.peer.peer()? {
+        return probe_peer(peer, arguments.json);
+    }
     let probe = engine::probe::probe();
     if arguments.json {
         let text = serde_json::to_string_pretty(&probe)

@@ -7,9 +7,11 @@ use kernel::cpu::CpuSet;
 use kernel::machine::LIVE;
 use kernel::netlink::{Device, Netlink};
 use kernel::nic::Card;
+use kernel::CallError;
 use kernel::offloads::{Offload, Offloads};
+use kernel::queueing::Queueing;
 use model::Measured;
-use model::nic::Nic;
+use model::nic::{Nic, Shaping};
 
 /// Facts of the device by which packets to an address leave, of this process's network namespace; absent where no route leads there.
 /// Nothing is changed and nothing needs a privilege.
@@ -17,12 +19,13 @@ pub fn facts_towards(address: IpAddr) -> Measured<Nic> {
     let found = Netlink::here().and_then(|mut netlink| {
         let name = netlink.device_towards(address)?;
         let device = netlink.device(&name)?;
-        Ok((name, device))
+        let queueing = netlink.queueing(device.index);
+        Ok((name, device, queueing))
     });
-    Measured::from(found).map(|(name, device)| facts_of(&name, device))
+    Measured::from(found).map(|(name, device, queueing)| facts_of(&name, device, queueing))
 }
 
-fn facts_of(device: &str, told: Device) -> Nic {
+fn facts_of(device: &str, told: Device, queueing: Result<Queueing, CallError>) -> Nic {
     let card = Card::find(Path::new(LIVE), device, told);
     let ethtool = Offloads::here().map_err(|error| error.to_string());
     let ask = |offload: Offload| -> Measured<bool> {
@@ -36,7 +39,16 @@ fn facts_of(device: &str, told: Device) -> Nic {
     };
     let node = card.numa_node.map_err(|why| why.to_string());
     let node = node.and_then(|n| u32::try_from(n).map_err(|_| format!("{n} is too large")));
+    let (queueing, shaping) = match queueing {
+        Err(error) => (Measured::absent(error.to_string()), Measured::absent(error.to_string())),
+        Ok(Queueing { kind, shaping }) => (Measured::Value(kind), Measured::from(shaping)),
+    };
     Nic {
+        queueing,
+        shaping: shaping.map(|of| Shaping {
+            bits_per_s: of.bits_per_s,
+            overhead_bytes: of.overhead_bytes,
+        }),
         device: device.to_owned(),
         driver: driver.into(),
         speed_mbps: card.speed_mbps.into(),
@@ -128,6 +140,8 @@ mod tests {
         let nic = nic.value().unwrap();
         assert_eq!((nic.device.as_str(), &nic.mtu_bytes), ("send0", &Measured::Value(9000)));
         assert_eq!(nic.driver, Measured::Value("veth".to_owned()));
+        assert_eq!(nic.queueing, Measured::Value("noqueue".to_owned()));
+        assert!(nic.shaping.reason().unwrap().contains("noqueue holds packets to none"));
         assert!(nic.offloads.values().all(|is| is.value().is_some()), "{:?}", nic.offloads);
         let why = nic.receive_queues.reason().unwrap();
         assert!(why.contains("another network namespace"), "{why}");

@@ -39,6 +39,7 @@ pub mod pipe;
 pub mod pmu;
 pub mod poll;
 pub mod process;
+pub mod queueing;
 pub mod receive_mapping;
 pub mod sampling;
 pub mod scatter;

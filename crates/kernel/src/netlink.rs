@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NLMSG_DONE, NetlinkHeader,
     NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{
@@ -267,6 +267,42 @@ impl Netlink {
         what: impl Into<String>,
     ) -> Result<Option<RouteNetlinkMessage>, CallError> {
         let what = what.into();
+        self.ask(message, flags, &what)?;
+        // Each answer is a datagram of its own; the longest, a device's, has some 2 KB.
+        let mut buffer = vec![0; LONGEST];
+        loop {
+            let datagram = self.receive(&mut buffer, &what)?;
+            match read_answer(datagram, self.sequence, &what)? {
+                Answer::Message(message) => return Ok(Some(message)),
+                Answer::Done => return Ok(None),
+                Answer::Another => {}
+            }
+        }
+    }
+
+    /// Asks for everything of a kind, and collects the messages until the kernel says that it was all.
+    pub(crate) fn dump(
+        &mut self,
+        message: RouteNetlinkMessage,
+        what: &str,
+    ) -> Result<Vec<RouteNetlinkMessage>, CallError> {
+        self.ask(message, NLM_F_DUMP, what)?;
+        let mut buffer = vec![0; LONGEST];
+        let mut all = Vec::new();
+        loop {
+            let datagram = self.receive(&mut buffer, what)?;
+            if read_part(datagram, self.sequence, what, &mut all)? {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        what: &str,
+    ) -> Result<(), CallError> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | flags;
@@ -275,23 +311,55 @@ impl Netlink {
         request.finalize();
         let mut bytes = vec![0; request.buffer_len()];
         request.serialize(&mut bytes);
-        self.socket.send(&bytes, 0).map_err(|error| failed(what.as_str(), &error))?;
-        // Each answer is a datagram of its own; the longest, a device's, has some 2 KB.
-        let mut buffer = vec![0; 65_536];
+        self.socket.send(&bytes, 0).map(|_| ()).map_err(|error| failed(what, &error))
+    }
+
+    /// The next datagram.
+    fn receive<'b>(&mut self, buffer: &'b mut Vec<u8>, what: &str) -> Result<&'b [u8], CallError> {
         loop {
-            let length = match self.socket.recv(&mut buffer.as_mut_slice(), 0) {
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            match self.socket.recv(&mut buffer.as_mut_slice(), 0) {
+                Ok(length) => return Ok(buffer.get(..length).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(failed(what, &error)),
-            };
-            let datagram = buffer.get(..length).unwrap_or_default();
-            match read_answer(datagram, self.sequence, &what)? {
-                Answer::Message(message) => return Ok(Some(message)),
-                Answer::Done => return Ok(None),
-                Answer::Another => {}
             }
         }
     }
+}
+
+/// Bytes of the longest datagram.
+const LONGEST: usize = 65_536;
+
+/// Takes in the messages of a datagram that belong to a dump, and tells whether it ends the dump.
+pub(crate) fn read_part(
+    datagram: &[u8],
+    sequence: u32,
+    what: &str,
+    all: &mut Vec<RouteNetlinkMessage>,
+) -> Result<bool, CallError> {
+    /// Bytes of a message's header, which begins with its length.
+    const HEADER: usize = 16;
+    let mut rest = datagram;
+    while rest.len() >= HEADER {
+        let length = rest.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let Some(message) = rest.get(..length).filter(|message| message.len() >= HEADER) else {
+            let argument = format!("{what}: a message of {length} bytes is cut");
+            return Err(CallError { call: "rtnetlink", argument, errno: Errno(libc::EBADMSG) });
+        };
+        let kind = message.get(4..6).map(|kind| [kind[0], kind[1]]).map(u16::from_ne_bytes);
+        let number = message.get(8..HEADER).and_then(|bytes| bytes.first_chunk());
+        let is_ours = number.is_some_and(|bytes| u32::from_ne_bytes(*bytes) == sequence);
+        if is_ours && kind == Some(NLMSG_DONE) {
+            return Ok(true);
+        }
+        match read_answer(message, sequence, what)? {
+            Answer::Message(message) => all.push(message),
+            Answer::Done => return Ok(true),
+            Answer::Another => {}
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(false)
 }
 
 /// What a datagram answers to a request.

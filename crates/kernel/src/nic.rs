@@ -97,10 +97,23 @@ impl Card {
     }
 }
 
+/// Whether a device lies on a bus, or stands on others that do, such as a bond or a VLAN. The speed of what does neither is made up:
+/// veth says 10 Gbit/s (`veth_get_link_ksettings`, drivers/net/veth.c), tun what it is told to.
+fn has_line(root: &Path, device: &str) -> bool {
+    let entries = tree::names(root, &format!("{NET}/{device}")).unwrap_or_default();
+    entries.iter().any(|entry| entry == "device" || entry.starts_with("lower_"))
+}
+
 /// Drivers that know no speed say −1, or EINVAL; so does a line that is down (`speed_show`, net/core/net-sysfs.c).
 fn speed(root: &Path, device: &str) -> Fact<u64> {
     const NOT_TOLD: &str = "its driver tells none, as of virtual devices and lines that are down";
     let file = format!("{NET}/{device}/speed");
+    if tree::path(root, &file).exists() && !has_line(root, device) {
+        return Err(unavailable(
+            format!("the speed of {device}"),
+            "it is a virtual device without a line, and any speed that it tells is made up",
+        ));
+    }
     match std::fs::read_to_string(tree::path(root, &file)) {
         // EINVAL has this number on every Linux architecture.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {

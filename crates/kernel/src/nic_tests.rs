@@ -109,6 +109,19 @@ fn a_name_is_not_taken_for_a_longer_one_that_begins_so() {
 }
 
 #[test]
+fn what_a_device_without_a_line_tells_is_no_speed_of_one() {
+    let root = root();
+    let root = root.path();
+    for device in ["veth0", "bond0"] {
+        plant(root, &format!("/sys/class/net/{device}/speed"), "10000");
+    }
+    plant(root, "/sys/class/net/bond0/lower_eth0", "");
+    let speed = |device: &str| Card::read(root, device).speed_mbps;
+    assert!(speed("veth0").unwrap_err().because.contains("made up"));
+    assert_eq!(speed("bond0"), Ok(10_000));
+}
+
+#[test]
 fn masks_are_read_word_by_word() {
     assert_eq!(parse_mask("0"), Some(vec![]));
     assert_eq!(parse_mask("ff"), Some((0..8).collect()));
@@ -135,6 +148,7 @@ fn a_device_of_another_namespace_is_not_taken_for_one_of_its_name() {
     plant(root, "/sys/class/net/eth0/ifindex", "2");
     plant(root, "/sys/class/net/eth0/address", "02:00:00:00:00:0a");
     plant(root, "/sys/class/net/eth0/speed", "1000");
+    plant(root, "/sys/class/net/eth0/device/vendor", "0x8086");
     let device = Device { index: 2, mac: Some([2, 0, 0, 0, 0, 10]), mtu_bytes: 1500, is_up: true };
     let speed = |device| Card::find(root, "eth0", device).speed_mbps;
     assert_eq!(speed(device), Ok(1000));

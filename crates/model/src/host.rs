@@ -165,6 +165,13 @@ impl Host {
         self.receiver_host.as_deref().or(self.sender_host.as_deref())
     }
 
+    /// The devices that data goes by between two hosts: of the sender's, and of the receiver's; none where both ends run on one machine.
+    pub fn nics(&self) -> Option<[&Measured<Nic>; 2]> {
+        let reached = self.reached.as_deref()?;
+        let (here, there) = (&reached.nic_here, &reached.nic_there);
+        Some(if self.sender_host.is_some() { [there, here] } else { [here, there] })
+    }
+
     /// A machine of which only its usable CPUs may be known, as their number: whoever imports results may know no more.
     pub fn unknown(copycost: &str, cpus: Option<u32>, why: &str) -> Self {
         fn absent<T>(why: &str) -> Measured<T> {

@@ -16,6 +16,12 @@ pub struct Nic {
     pub driver: Measured<String>,
     /// What its line carries in Mbit/s.
     pub speed_mbps: Measured<u64>,
+    /// The queueing discipline at its root, through which packets leave, such as `fq_codel`.
+    #[serde(default = "not_recorded::<String>")]
+    pub queueing: Measured<String>,
+    /// The rate that this one holds packets to; absent where it holds them to none.
+    #[serde(default = "not_recorded::<Shaping>")]
+    pub shaping: Measured<Shaping>,
     /// Bytes of the largest packet.
     pub mtu_bytes: Measured<u64>,
     /// What it takes over from the protocol stack, by ethtool's short names: `tso`, `gso`, `gro`, `sg` (scatter-gather), `rx`
@@ -39,6 +45,19 @@ pub struct Nic {
     pub deferred_interrupts: Measured<u64>,
 }
 
+/// A rate that a queueing discipline holds packets to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Shaping {
+    /// Bits a second, of packets with their link layer's header.
+    pub bits_per_s: u64,
+    /// Bytes that are counted for each packet beside that.
+    pub overhead_bytes: u16,
+}
+
+fn not_recorded<T>() -> Measured<T> {
+    Measured::absent("the version of copycost that measured did not record it")
+}
+
 impl Nic {
     /// The most bytes of one as JSON, whoever tells them.
     pub const MOST_BYTES: usize = 4096;
@@ -53,6 +72,8 @@ impl Nic {
             device: cut(&self.device),
             driver: bounded_text(self.driver),
             speed_mbps: bounded(self.speed_mbps),
+            queueing: bounded_text(self.queueing),
+            shaping: bounded(self.shaping),
             mtu_bytes: bounded(self.mtu_bytes),
             offloads: offloads
                 .map(|(name, is)| (name.chars().take(4).collect(), bounded(is)))
@@ -117,6 +138,8 @@ mod tests {
             device: text.to_owned(),
             driver: Measured::Value(text.to_owned()),
             speed_mbps: absent(text),
+            queueing: absent(text),
+            shaping: absent(text),
             mtu_bytes: absent(text),
             offloads: names.map(|name| (name.to_owned(), absent(text))).into(),
             receive_queues: absent(text),

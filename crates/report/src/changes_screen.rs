@@ -155,7 +155,7 @@ fn row(change: &Change) -> TableRow {
     let half = analysis::estimate::half_width(&change.ratio).map_or_else(String::new, half_width);
     let verdict = match change.finding {
         Finding::More | Finding::Less => words::verdict(change),
-        Finding::Equivalent | Finding::Undecided => "",
+        Finding::Equivalent | Finding::Undecided | Finding::AtLineRate => "",
     };
     TableRow::Figures(
         words::subject(&change.subject),

@@ -21,7 +21,7 @@ pub(crate) fn in_short(summary: &Summary, plan: &Plan) -> String {
         let found = match all.finding {
             Finding::Equivalent => format!("the same within ±{margin}"),
             Finding::More | Finding::Less => "not the same".to_owned(),
-            Finding::Undecided => format!("not shown to be the same within ±{margin}"),
+            Finding::Undecided | Finding::AtLineRate => format!("not shown to be the same within ±{margin}"),
         };
         format!(
             "{} ({found})",
@@ -95,6 +95,6 @@ const fn found(row: &Agreement) -> &'static str {
     match row.finding {
         Finding::More | Finding::Less => "differ",
         Finding::Equivalent => "agree",
-        Finding::Undecided => "undecided",
+        Finding::Undecided | Finding::AtLineRate => "undecided",
     }
 }

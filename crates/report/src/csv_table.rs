@@ -84,8 +84,9 @@ impl CsvColumn {
 
 /// The unit in which a figure's name ends.
 pub(crate) fn unit(name: &str) -> &'static str {
-    const ENDS: [(&str, &str); 23] = [
+    const ENDS: [(&str, &str); 24] = [
         ("_unix_ms", "ms since 1970"),
+        ("_mbps", "Mbit/s"),
         ("_gbps", "Gbit/s"),
         ("_ns_per_message", "ns per message"),
         ("_ns_per_kib", "ns per KiB"),
@@ -218,6 +219,37 @@ impl<T: Table> Columns<T> {
             |r| T::origin(r).machine.value().cloned(),
         );
         self.text("label", "The run's label.", |r| Some(T::origin(r).label.clone()));
+    }
+
+    /// Both hosts, where there are two.
+    pub(crate) fn hosts(&mut self) {
+        for (place, side) in ["sender", "receiver"].into_iter().enumerate() {
+            let whose = format!("Of two hosts, of the {side}'s");
+            let host = move |row: &T::Row<'_>| {
+                T::origin(row).hosts.as_ref().map(|hosts| hosts[place].clone())
+            };
+            self.text(format!("{side}_host"), format!("{whose}: its name."), move |row| {
+                host(row)?.name.value().cloned()
+            });
+            self.text(format!("{side}_kernel"), format!("{whose}: its kernel."), move |row| {
+                host(row)?.kernel.value().cloned()
+            });
+            self.text(
+                format!("{side}_cpu_model"),
+                format!("{whose}: its CPU's model."),
+                move |row| host(row)?.cpu.value().cloned(),
+            );
+            self.text(
+                format!("{side}_nic_driver"),
+                format!("{whose}: the driver of the device that data goes by."),
+                move |row| host(row)?.nic.value()?.driver.value().cloned(),
+            );
+            self.number(
+                format!("{side}_nic_mbps"),
+                format!("{whose}: that device's speed."),
+                move |row| host(row)?.nic.value()?.speed_mbps.value().copied(),
+            );
+        }
     }
 
     /// Words in one field, separated by spaces.

@@ -14,6 +14,7 @@ use model::host::Host;
 use self::route::Route;
 use crate::figures;
 use crate::spelling::paths_of;
+use crate::words::nic::line_name;
 
 /// A data path, drawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Diagram {
 pub fn data_paths(summary: &Summary, host: &Host) -> Vec<Diagram> {
     let footer = figures::footer(summary, host);
     let diagram = |path: &DataPath| {
-        let route = Route::new(path);
+        let route = Route::new(path, line_name(host).as_deref());
         let svg = picture::draw(&route, &footer);
         Diagram { name: file_stem(path), title: route.title, reading: route.reading, svg }
     };
@@ -58,11 +59,11 @@ mod tests {
     use super::*;
 
     fn draw(path: &DataPath, footer: &str) -> String {
-        picture::draw(&Route::new(path), footer)
+        picture::draw(&Route::new(path, None), footer)
     }
 
     fn reading(path: &DataPath) -> String {
-        Route::new(path).reading
+        Route::new(path, None).reading
     }
 
     fn path(send_path: SendPath) -> DataPath {
@@ -142,7 +143,7 @@ mod tests {
             let [svg, reading] = [draw(&seen, ""), reading(&seen)];
             let copies = svg.matches("class=\"copy\"").count();
             assert_eq!(file_stem(&seen), format!("data-path-sendmsg-to-{receive_path}"));
-            assert!(Route::new(&seen).title.starts_with(&format!("sendmsg to {receive_path}: ")));
+            assert!(Route::new(&seen, None).title.starts_with(&format!("sendmsg to {receive_path}: ")));
             (svg, copies, reading)
         };
         let (svg, copies, _) = of(ReceivePath::RecvTrunc, 0.0);
@@ -201,7 +202,22 @@ mod tests {
             !svg.contains("Receiver&#39;s socket") && svg.matches("class=\"copy\"").count() == 0
         );
         assert_eq!(file_stem(&seen), "data-path-zerocopy-sink");
-        assert!(Route::new(&seen).title.contains("over sink"));
+        assert!(Route::new(&seen, None).title.contains("over sink"));
+    }
+
+    #[test]
+    fn between_two_hosts_the_way_leads_over_their_devices_and_nothing_is_copied_on_delivery() {
+        let mut seen = path(SendPath::Zerocopy);
+        seen.cell.link = Link::Ssh;
+        seen.copies_deferred = Copies { per_byte: 0.0, audited: false, expected: 0.0 };
+        let route = Route::new(&seen, Some("NIC mlx5_core 25 Gbit/s"));
+        let svg = picture::draw(&route, "");
+        let over = "NIC mlx5_core 25 Gbit/s: delivered on another host";
+        assert!(route.steps.iter().any(|step| step.notes.iter().any(|note| note == over)));
+        assert_eq!(route.title, "zerocopy over NIC mlx5_core 25 Gbit/s: where its bytes go");
+        assert_eq!(svg.matches("class=\"copy\"").count(), 1, "out of the socket alone");
+        // Where no device is known, by the link.
+        assert!(Route::new(&seen, None).title.contains("over ssh"));
     }
 
     #[test]
@@ -217,7 +233,7 @@ mod tests {
             assert!(svg.contains("Receiver&#39;s socket") && !svg.contains("Sender&#39;s socket"));
             // But for the count of its copies there, which is 0.
             assert_eq!(svg.matches("delivery").count(), 1, "{svg}");
-            assert!(Route::new(&seen).title.contains("over unix"));
+            assert!(Route::new(&seen, None).title.contains("over unix"));
         }
     }
 

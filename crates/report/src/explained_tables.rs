@@ -80,6 +80,7 @@ const fn finding(of: Finding) -> &'static str {
         Finding::Less | Finding::More => "shown",
         Finding::Equivalent => "alike",
         Finding::Undecided => "not shown",
+        Finding::AtLineRate => "both at line rate",
     }
 }
 

@@ -159,7 +159,9 @@ fn thresholds(summary: &Summary) -> Section {
     let constants = field_thresholds(summary).into_iter().map(|line| item(&code(&line)));
     let loads =
         load_savings(summary).into_iter().map(|line| item(&plain_short(&line, LONGEST_SENTENCE)));
-    Section { rows: constants.chain(loads).collect(), ..Section::default() }
+    let line = crate::words::line_rate::line_rate(summary)
+        .map(|line| item(&plain_short(&format!("Line: {line}"), LONGEST_SENTENCE)));
+    Section { rows: line.into_iter().chain(constants).chain(loads).collect(), ..Section::default() }
 }
 
 fn broken_laws(summary: &Summary) -> Section {

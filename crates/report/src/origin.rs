@@ -1,6 +1,7 @@
 //! Which run a row of a CSV file is of, and the machine that measured it.
 
 use model::host::Host;
+use model::nic::Nic;
 use model::{Factor, Measured};
 
 /// A run and its machine, as the rows of CSV files name them.
@@ -18,6 +19,32 @@ pub struct Origin {
     pub cpu: Measured<String>,
     /// Factors that the files which the run was imported from do not tell: their fields are empty.
     pub unstated: Vec<Factor>,
+    /// The sender's host and the receiver's, where they are two.
+    pub hosts: Option<Box<[EndHost; 2]>>,
+}
+
+/// The host of one end, where the ends run on two.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndHost {
+    /// Its host name.
+    pub name: Measured<String>,
+    /// Its kernel's release.
+    pub kernel: Measured<String>,
+    /// Its CPU's model.
+    pub cpu: Measured<String>,
+    /// The device that data goes by.
+    pub nic: Measured<Nic>,
+}
+
+impl EndHost {
+    fn new(host: &Host, nic: &Measured<Nic>) -> Self {
+        Self {
+            name: host.hostname.clone(),
+            kernel: host.kernel.clone(),
+            cpu: host.cpu_model.clone(),
+            nic: nic.clone(),
+        }
+    }
 }
 
 impl Origin {
@@ -30,6 +57,10 @@ impl Origin {
             kernel: host.kernel.clone(),
             cpu: host.cpu_model.clone(),
             unstated: Vec::new(),
+            hosts: host.nics().map(|[sender, receiver]| {
+                let of = [(host.of_sender(), sender), (host.of_receiver(), receiver)];
+                Box::new(of.map(|(host, nic)| EndHost::new(host, nic)))
+            }),
         }
     }
 

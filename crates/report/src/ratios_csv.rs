@@ -121,6 +121,7 @@ fn finding(finding: Finding) -> &'static str {
         Finding::Less => "less",
         Finding::Equivalent => "equivalent",
         Finding::Undecided => "undecided",
+        Finding::AtLineRate => "at-line-rate",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use analysis::estimate::Estimate;
+use analysis::line_rate::Line;
 use analysis::metric::{Metric, Pooled};
 use analysis::results::CellEstimates;
 use analysis::summary::Summary;
@@ -18,6 +19,7 @@ struct Results;
 struct Row<'a> {
     origin: &'a Origin,
     entry: &'a CellEstimates,
+    line: Option<&'a Line>,
 }
 
 impl Table for Results {
@@ -49,7 +51,7 @@ pub fn write_results(
     origin: &Origin,
     set: ColumnSet,
 ) -> Result<(), ReportError> {
-    let rows = summary.estimates.iter().map(|entry| Row { origin, entry });
+    let rows = summary.estimates.iter().map(|entry| Row { origin, entry, line: summary.line.as_ref() });
     columns().write(out, rows, set)
 }
 
@@ -73,6 +75,20 @@ fn columns() -> Columns<Results> {
         "precise",
         "Whether the levels of goodput and of the link's cost are precise, by a spread shrunk over cells.",
         |r| r.entry.precise.value().copied(),
+    );
+    columns.about("Line");
+    columns.number(
+        "line_rate_gbps",
+        "Of two hosts: the rate of the line between them.",
+        |r| Some(r.line?.rate.value()?.line_gbps),
+    );
+    columns.number("line_goodput_gbps", "TCP goodput at that rate.", |r| {
+        Some(r.line?.rate.value()?.goodput_gbps)
+    });
+    columns.truth(
+        "at_line_rate",
+        "Whether the cell's goodput is that, and so tells nothing of the cell.",
+        |r| r.line.filter(|line| line.rate.value().is_some()).map(|line| line.has(&r.entry.cell)),
     );
     columns.about("Figures");
     for metric in Metric::ALL {

@@ -103,6 +103,7 @@ fn columns() -> Columns<Runs> {
         r.origin.kernel.value().cloned()
     });
     columns.text("cpu", "The machine's CPU model.", |r| r.origin.cpu.value().cloned());
+    columns.hosts();
     columns.about("Factors");
     columns.factors();
     columns.about("Figure");

@@ -86,6 +86,10 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
             .into_iter()
             .map(|line| Line::wrapped(2).and(Style::Faint, "Load: ").and(Style::Plain, line)),
     );
+    answer.extend(
+        words::line_rate::line_rate(summary)
+            .map(|line| Line::wrapped(2).and(Style::Faint, "Line: ").and(Style::Plain, line)),
+    );
     let foot = shown(&foot(summary, host, plan, &grid, options));
     let mut parts = vec![shown(&answer), shown(&own_table(summary, options.verbose))];
     let measured = summary.estimates.iter().any(|entry| !entry.control && entry.trials > 0);

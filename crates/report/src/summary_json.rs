@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::error::ReportError;
 use crate::words::fixed_load::load_savings;
+use crate::words::line_rate::line_rate;
 use crate::words::{
     advice, answers, claims, detail, laws, link_verdict, receiving, recommendations, warning,
 };
@@ -33,6 +34,8 @@ struct SummaryFile<'a> {
     threshold_sentences: Vec<String>,
     /// What is saved where senders are held to a rate, for each link and load; none where none are.
     load_sentences: Vec<String>,
+    /// What the line between two hosts carries, and which cells are at its rate; none where both ends ran on one.
+    line_sentences: Vec<String>,
     /// When zerocopy costs less, in a sentence for each of `link_verdicts`.
     link_sentences: Vec<String>,
     #[serde(flatten)]
@@ -133,6 +136,7 @@ pub fn write_summary(mut out: impl Write, summary: &Summary) -> Result<(), Repor
         warning_sentences: warnings.collect(),
         threshold_sentences: advice::field_thresholds(summary),
         load_sentences: load_savings(summary),
+        line_sentences: line_rate(summary).into_iter().collect(),
         link_sentences: summary.explained.link_verdicts.iter().map(link_verdict).collect(),
         summary,
     };

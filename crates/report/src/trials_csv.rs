@@ -226,6 +226,7 @@ fn identity(columns: &mut Columns<Trials>) {
     columns.about("Identity");
     columns.text("cell", "The cell's id, the same in every file.", |r| Some(r.trial.cell.id()));
     columns.origin();
+    columns.hosts();
     columns.number("round", "The round, from 1.", |r| Some(r.trial.round));
     columns.number("block", "Place of the block in its round, from 0.", |r| Some(r.trial.block));
     columns

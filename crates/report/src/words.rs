@@ -9,6 +9,7 @@ pub(crate) mod experiments;
 pub(crate) mod figures;
 pub(crate) mod fixed_load;
 pub(crate) mod laws;
+pub(crate) mod line_rate;
 mod links;
 pub(crate) mod load;
 pub(crate) mod marks;

@@ -346,3 +346,42 @@ fn a_full_disk_is_an_error_that_names_the_file() {
         assert!(error.to_string().contains(file), "{error}");
     }
 }
+
+#[test]
+fn of_two_hosts_both_stand_in_every_row_each_as_the_end_that_runs_there() {
+    let host = synthetic::two_hosts(
+        synthetic::nic("mlx5_core", Some(25_000)),
+        synthetic::nic("virtio_net", None),
+    );
+    let plan = Plan::preset(Preset::Default);
+    let row = |host: &model::host::Host, set: ColumnSet| {
+        let mut bytes = Vec::new();
+        let origin = report::Origin::new("run", "", host);
+        let records = [Record::Trial(Box::new(full()))];
+        write_trials(&mut bytes, &plan, &origin, &records, set).unwrap();
+        let (header, rows) = read(&bytes);
+        header.into_iter().zip(rows[0].clone()).collect::<BTreeMap<String, String>>()
+    };
+    let of_both = row(&host, ColumnSet::Compact);
+    for (column, value) in [
+        ("sender_host", "laptop"),
+        ("sender_kernel", "6.8.0-45-generic"),
+        ("sender_nic_driver", "mlx5_core"),
+        ("sender_nic_mbps", "25000"),
+        ("receiver_host", "server"),
+        ("receiver_cpu_model", "AMD EPYC 7763 64-Core Processor"),
+        ("receiver_nic_driver", "virtio_net"),
+    ] {
+        assert_eq!(of_both[column], value, "{column}");
+    }
+    // Nobody knows the speed of a virtio device.
+    assert!(!of_both.contains_key("receiver_nic_mbps"));
+    assert_eq!(of_both["receiver_machine_busy_ns"], of_both["busy_ns"]);
+    let mut turned = host.clone();
+    turned.sender_host = turned.receiver_host.take();
+    let turned = row(&turned, ColumnSet::Compact);
+    assert_eq!((&*turned["sender_host"], &*turned["receiver_host"]), ("server", "laptop"));
+    assert_eq!(turned["sender_nic_driver"], "virtio_net");
+    let of_one = row(&synthetic::host(), ColumnSet::Compact);
+    assert!(!of_one.contains_key("sender_host"), "{of_one:?}");
+}

@@ -26,6 +26,7 @@ mod plans;
 mod profiled;
 mod series;
 mod trial;
+mod two_hosts;
 
 pub use audit::{audited, audits};
 pub use journal::{each_record, on, round, run, segment};
@@ -35,6 +36,7 @@ pub use noise::{noise, normal};
 pub use plans::{plan, without_controls};
 pub use profiled::profiled;
 pub use series::in_turns;
+pub use two_hosts::{apart, nic, shaped, two_hosts};
 pub use trial::{Figures, TrialBuilder, likely, trial};
 
 /// Why the made-up machine has no hardware counters.

@@ -83,6 +83,7 @@ pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> L
     LinkAdvice {
         link,
         metric: question.metric(link),
+        line_rate: None,
         run: Measured::absent("no run covers the question on this link"),
         gap: None,
         rounds: 0,
@@ -127,6 +128,12 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         let gap = Some(Gap::of(question, link, source));
         return LinkAdvice { gap, ..uncovered(question, link, sizes) };
     }
+    // Two at line rate differ in their cost alone.
+    let line = source.summary.line.as_ref().filter(|line| {
+        cells_at(&settings, &sizes).filter(|it| line.has(&it.cell)).nth(1).is_some()
+    });
+    let line_rate = line.and_then(|line| line.rate.value().cloned());
+    let metric = if line_rate.is_some() { Metric::cost_on(link) } else { metric };
     let (choices, against) = choices(question, metric, &settings, &sizes, source);
     let Some(of_settings) = of_settings(&choices) else {
         return uncovered(question, link, sizes);
@@ -151,6 +158,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
     LinkAdvice {
         link,
         metric,
+        line_rate,
         run: Measured::Value(source.name.to_owned()),
         gap: None,
         rounds: source.summary.run.rounds,

@@ -111,6 +111,11 @@ fn of_group(
     let logs = |cell: &&Cell| -> Vec<(u32, f64)> {
         evidence.logs_by_round(cell, metric).into_iter().collect()
     };
+    // Goodput at line rate is the line's, and no surprise.
+    let is_lines = |cell: &&&Cell| {
+        metric == Metric::GoodputGbps && evidence.line.is_some_and(|line| line.has(cell))
+    };
+    let cells: Vec<&Cell> = cells.iter().filter(|cell| !is_lines(cell)).copied().collect();
     let samples: Vec<Vec<(u32, f64)>> = cells.iter().map(logs).collect();
     let most = samples.iter().map(Vec::len).max().unwrap_or(0);
     let is_enough = |n: usize| n > 1 && n * 2 >= most.min(ENOUGH);

@@ -9,6 +9,7 @@ use crate::evidence::Evidence;
 use crate::findings::CrossoverOutcome;
 use crate::metric::Metric;
 use crate::reason::Reason;
+use crate::results::Finding;
 
 pub(super) fn q4(evidence: &Evidence<'_>) -> Found {
     beats(evidence, SendPath::A2, SendPath::A1)
@@ -27,7 +28,13 @@ fn beats(evidence: &Evidence<'_>, path: SendPath, against: SendPath) -> Found {
             Missing::plan(format!("copycost run --send {against},{path}")),
         );
     }
-    let found = crossovers(evidence, path, against, goodput);
+    // Where the line decides the goodput of every pair, CPU time answers.
+    let decides = if compared.iter().all(|pair| pair.finding == Finding::AtLineRate) {
+        cpu
+    } else {
+        goodput
+    };
+    let found = crossovers(evidence, path, against, decides);
     let is_open = found
         .iter()
         .all(|c| c.outcome == CrossoverOutcome::Undecided && !tells_at_each_size(evidence, c));
@@ -37,7 +44,9 @@ fn beats(evidence: &Evidence<'_>, path: SendPath, against: SendPath) -> Found {
             CrossoverOutcome::Bracket { .. } | CrossoverOutcome::UntilBracket { .. }
         )
     });
-    let all = [found, crossovers(evidence, path, against, cpu)].concat();
+    let [of_goodput, of_cpu] =
+        [goodput, cpu].map(|metric| crossovers(evidence, path, against, metric));
+    let all = if decides == cpu { of_cpu } else { [of_goodput, of_cpu].concat() };
     let by_reference = path.passes_by_reference();
     let finding = AnswerFinding::Sizes {
         path,

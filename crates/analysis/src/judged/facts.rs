@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use model::record::{
-    Count, Counters, CpuBusy, Finished, ReceiveTally, SendTally, Settings, Worker,
+    Count, Counters, CpuBusy, Finished, Machine, ReceiveTally, SendTally, Settings, Worker,
 };
 use model::{Measured, Nanos};
 
 use super::Interned;
-use crate::figures::{MachineNs, Reading};
+use crate::figures::{MachineNs, Reading, machine_ns_there};
 
 /// What is kept of a trial that finished.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct FinishedFacts {
     pub(crate) sink: Option<SinkTotals>,
     /// Busy time of the CPUs in use beside the ends' own; or why it is absent.
     pub(crate) busy: Result<Box<BusyFacts>, Arc<str>>,
+    /// The same of the receiver's machine, where it is another one.
+    pub(crate) busy_there: Option<Result<Box<BusyFacts>, Arc<str>>>,
     /// Cycles and CPU time of the sender and of the receiver.
     pub(crate) cycles: [CycleFacts; 2],
     /// Bytes of the sender's arenas.
@@ -49,25 +51,34 @@ pub(crate) struct BusyFacts {
     pub(crate) busiest: Option<(u32, u64)>,
     /// Busy time of all CPUs.
     pub(crate) all_ns: f64,
-    /// CPU time of both ends in the same span.
+    /// CPU time in the same span of the ends that run there.
     pub(crate) ends_ns: f64,
     /// Busy time less what the CPUs do with both ends idle, where that was read.
     pub(crate) machine: Option<MachineNs>,
 }
 
 impl BusyFacts {
+    /// Of the sender's machine, which is that of both ends where there is one.
     fn of(busy: &CpuBusy, finished: &Finished, reading: &Reading<'_>) -> Self {
-        let ends_ns = match finished.machine.ends_cpu_ns {
-            Some(ends) => ends.0 as f64,
-            // Of the end on this machine alone, where the ends run on two.
-            None if finished.receiver_machine.is_some() => {
-                own_cpu_ns(&finished.sender.workers, busy.span_ns)
-            }
-            None => {
-                own_cpu_ns(&finished.sender.workers, busy.span_ns)
-                    + own_cpu_ns(&finished.receiver.workers, busy.span_ns)
+        let of_workers = || {
+            let sender = own_cpu_ns(&finished.sender.workers, busy.span_ns);
+            match finished.receiver_machine {
+                Some(_) => sender,
+                None => sender + own_cpu_ns(&finished.receiver.workers, busy.span_ns),
             }
         };
+        let ends_ns = finished.machine.ends_cpu_ns.map_or_else(of_workers, |ns| ns.0 as f64);
+        Self::new(busy, ends_ns, reading.machine_ns(finished).ok())
+    }
+
+    /// Of the receiver's machine, which is another one.
+    fn of_receiver(busy: &CpuBusy, machine: &Machine, finished: &Finished) -> Self {
+        let of_workers = || own_cpu_ns(&finished.receiver.workers, busy.span_ns);
+        let ends_ns = machine.ends_cpu_ns.map_or_else(of_workers, |ns| ns.0 as f64);
+        Self::new(busy, ends_ns, machine_ns_there(machine).ok())
+    }
+
+    fn new(busy: &CpuBusy, ends_ns: f64, machine: Option<MachineNs>) -> Self {
         let of_cpus = busy.cpus.iter().copied().zip(busy.busy_ns.iter().copied());
         Self {
             span_ns: busy.span_ns.0 as f64,
@@ -76,7 +87,7 @@ impl BusyFacts {
             busiest: of_cpus.rev().max_by_key(|(_, ns)| *ns),
             all_ns: busy.busy_ns.iter().map(|ns| *ns as f64).sum(),
             ends_ns,
-            machine: reading.machine_ns(finished).ok(),
+            machine,
         }
     }
 }
@@ -106,6 +117,10 @@ impl FinishedFacts {
             Measured::Absent { absent } => Err(interned.reason(absent)),
             Measured::Value(busy) => Ok(Box::new(BusyFacts::of(busy, finished, reading))),
         };
+        let busy_there = finished.receiver_machine.as_deref().map(|there| match &there.busy {
+            Measured::Absent { absent } => Err(interned.reason(absent)),
+            Measured::Value(busy) => Ok(Box::new(BusyFacts::of_receiver(busy, there, finished))),
+        });
         let mut known = |count: &Measured<Count>| match count {
             Measured::Value(count) => Ok(count.count),
             Measured::Absent { absent } => Err(interned.reason(absent)),
@@ -123,6 +138,7 @@ impl FinishedFacts {
             }),
             cycles: [cycles(&finished.sender.counters), cycles(&finished.receiver.counters)],
             busy,
+            busy_there,
             sender_ring_bytes: finished.sender.ring_bytes.0,
         }
     }

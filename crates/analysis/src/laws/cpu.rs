@@ -19,7 +19,7 @@ const CYCLES: u32 = 7;
 const EDGES: f64 = 0.01;
 
 /// Ends' CPU ≤ busy time of all CPUs in use ≤ CPUs × wall; and ends' CPU ≤ the machine's cost, which is that busy time less
-/// what the CPUs do with the ends idle, where that was read.
+/// what the CPUs do with the ends idle, where that was read. Where the ends run on two hosts, each host's end beside its own CPUs.
 pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
     let mut compared = 0;
     let mut why_not = None;
@@ -30,13 +30,15 @@ pub(super) fn cpu(evidence: &Evidence<'_>) -> Law {
         if judged.marks.contains(&Mark::WindowVoid) {
             continue;
         }
-        match &finished.busy {
-            Err(why) => {
-                why_not.get_or_insert(why);
-            }
-            Ok(busy) => {
-                compared += 1;
-                broken.extend(wrong(busy).map(|wrong| Breach::of_trial(judged, wrong)));
+        for busy in [&finished.busy].into_iter().chain(&finished.busy_there) {
+            match busy {
+                Err(why) => {
+                    why_not.get_or_insert(why);
+                }
+                Ok(busy) => {
+                    compared += 1;
+                    broken.extend(wrong(busy).map(|wrong| Breach::of_trial(judged, wrong)));
+                }
             }
         }
     }

@@ -37,14 +37,18 @@ pub(super) struct Step {
 }
 
 impl Route {
-    pub(super) fn new(path: &DataPath) -> Self {
+    /// `line` is what data goes by between two hosts.
+    pub(super) fn new(path: &DataPath, line: Option<&str>) -> Self {
         let cell = &path.cell;
+        let by_link = cell.link.to_string();
+        let is_between_hosts = cell.link.capabilities().has_peer_host;
+        let link = line.filter(|_| is_between_hosts).unwrap_or(&by_link);
         let over = match cell.is_default(Factor::Link) {
             true => String::new(),
-            false => format!(" over {}", cell.link),
+            false => format!(" over {link}"),
         };
         let threads = counted(cell.threads.get(), "thread", "threads");
-        let (places, steps) = places(path);
+        let (places, steps) = places(path, link);
         Self {
             title: format!("{}{over}: where its bytes go", paths_of(cell)),
             origin: [
@@ -123,7 +127,7 @@ fn is_copied(copies: Copies) -> bool {
     copies.per_byte > 0.02
 }
 
-fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
+fn places(path: &DataPath, by: &str) -> (Vec<Place>, Vec<Step>) {
     let cell = &path.cell;
     let place =
         |name: &str, notes: &[String]| Place { name: name.to_owned(), notes: notes.to_vec() };
@@ -181,7 +185,7 @@ fn places(path: &DataPath) -> (Vec<Place>, Vec<Step>) {
     steps.push(Step {
         copies: is_copied(path.copies_deferred),
         name: name.to_owned(),
-        notes: vec![format!("{}: {where_to}", cell.link), copies(path.copies_deferred)],
+        notes: vec![format!("{by}: {where_to}"), copies(path.copies_deferred)],
     });
     if !link.has_receiver {
         let out = format!("out of a socket: {}", copies(path.copies_out));

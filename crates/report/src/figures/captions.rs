@@ -43,6 +43,7 @@ fn counted_as(metric: Metric, (ratio, finding): (&Estimate, Finding)) -> &'stati
         Finding::Less if !is_higher_better => better,
         Finding::More | Finding::Less => worse,
         Finding::Equivalent => "the same",
+        Finding::AtLineRate => "at line rate",
         Finding::Undecided if by_interval(ratio) != Finding::Undecided => CORRECTED,
         Finding::Undecided => "unclear",
     }

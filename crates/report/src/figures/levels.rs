@@ -9,6 +9,7 @@ use super::groups::{Across, Cells, Group};
 use super::run::{MOST_PANELS, Run, first_groups, notice_without, share_upright, with_figures};
 use super::wording;
 use crate::drawing::axes::Axis;
+use crate::words::line_rate::bound;
 use crate::drawing::description::{Area, AreaKind, Description, Key, KeyShape, Plot};
 
 /// How estimates are to be read.
@@ -49,6 +50,13 @@ const MACHINE_CPU: Shown = Shown {
     label: "busy time of all CPUs in use, ns per KiB",
     unit: "ns per KiB",
 };
+const SENDER_HOST_CPU: Shown = Shown {
+    metric: Metric::SenderHostCpuNsPerKib,
+    label: "busy time of its CPUs in use, ns per KiB",
+    unit: "ns per KiB",
+};
+const RECEIVER_HOST_CPU: Shown =
+    Shown { metric: Metric::ReceiverHostCpuNsPerKib, ..SENDER_HOST_CPU };
 const SWITCHES: Shown = Shown {
     metric: Metric::ContextSwitchesPerS,
     label: "context switches of both ends per second",
@@ -221,8 +229,29 @@ pub(super) fn one_metric(
 /// Paper's plot 1: goodput over size, one panel a thread count.
 pub(super) fn goodput_over_size(run: &Run) -> Description {
     let across = run.cells.followed();
-    let figure = one_metric(run, "goodput-over-size", across, GOODPUT, Upright::Log);
+    let mut figure = one_metric(run, "goodput-over-size", across, GOODPUT, Upright::Log);
+    line_rate(run, &mut figure, true);
     Description { title: format!("Goodput over {}", across.of_what()), ..figure }
+}
+
+/// The goodput at line rate as a line, where there is one and it lies near the figures: else they would be squeezed.
+fn line_rate(run: &Run, figure: &mut Description, is_log: bool) {
+    /// So many times the largest figure.
+    const NEAR: f64 = 10.0;
+    let Some(rate) = run.summary.line.as_ref().and_then(|line| line.rate.value()) else { return };
+    let most = figure.panels.iter().flat_map(Plot::heights).fold(0.0, f64::max);
+    let words = format!("goodput at line rate, {}", bound(rate));
+    if figure.panels.is_empty() || rate.goodput_gbps > most * NEAR {
+        figure.notes.push(format!("{words}: beyond the axis"));
+        return;
+    }
+    let heights = figure.panels.iter().flat_map(Plot::heights).chain([rate.goodput_gbps]);
+    let y = if is_log { Axis::ratios("", heights) } else { Axis::from_zero("", heights) };
+    share_upright(&mut figure.panels, &y);
+    for panel in &mut figure.panels {
+        panel.guides.push(vec![[0.0, rate.goodput_gbps], [f64::MAX, rate.goodput_gbps]]);
+    }
+    figure.keys.push(Key { shape: KeyShape::Line, text: words });
 }
 
 /// Paper's plot 2: goodput over threads at 4 KiB, or at the size nearest to it.
@@ -232,6 +261,7 @@ pub(super) fn goodput_over_threads(run: &Run) -> Description {
     let here = run.only(|cell| cell.message.bytes().0 == size);
     let mut figure =
         one_metric(&here, "goodput-over-threads", Across::Threads, GOODPUT, Upright::Zero);
+    line_rate(run, &mut figure, false);
     figure.title = format!("Goodput over threads at {}", Bytes(size));
     if let [only] = figure.panels.as_mut_slice() {
         // The figure's own title says it.
@@ -283,15 +313,26 @@ pub(super) fn cpu_cost(run: &Run) -> Description {
     // One group: what else the plan varies is in the figure with a panel for each.
     let (groups, _) = first_groups(here.cells.groups(across), 1);
     let cost = cost(run);
-    let shown: &[(Shown, &str)] = if cost.metric == ENDS_CPU.metric {
+    let are_hosts_two = here.cells.iter().all(|it| it.cell.link.capabilities().has_peer_host);
+    let shown: &[(Shown, &str)] = if cost.metric != ENDS_CPU.metric {
+        &[(SENDER_SIDE_CPU, "Sender's side"), (SENDER_CPU, "Sending threads alone")]
+    } else if are_hosts_two {
+        // Each one's whole machine beside its end.
+        &[
+            (ENDS_CPU, "Both ends"),
+            (MACHINE_CPU, "Both machines"),
+            (SENDER_CPU, "Sender"),
+            (RECEIVER_CPU, "Receiver"),
+            (SENDER_HOST_CPU, "Sender's machine"),
+            (RECEIVER_HOST_CPU, "Receiver's machine"),
+        ]
+    } else {
         &[
             (ENDS_CPU, "Both ends"),
             (MACHINE_CPU, "Machine"),
             (SENDER_CPU, "Sender"),
             (RECEIVER_CPU, "Receiver"),
         ]
-    } else {
-        &[(SENDER_SIDE_CPU, "Sender's side"), (SENDER_CPU, "Sending threads alone")]
     };
     let mut panels: Vec<Plot> = Vec::new();
     let mut notes: Vec<String> = Vec::new();

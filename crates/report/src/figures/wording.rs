@@ -14,6 +14,7 @@ use super::run::MANY_PATHS;
 use crate::drawing::looks::DrawnPath;
 use crate::numbers::{counted, level, share_range};
 use crate::spelling::listed;
+use crate::words::nic::link_name;
 
 /// More cells without a valid trial than this are only counted.
 const MOST_NAMED: usize = 3;
@@ -28,7 +29,7 @@ pub(crate) fn footer(summary: &Summary, host: &Host) -> String {
     facts.extend(cpus.map(|cpus| counted(cpus, "CPU", "CPUs")));
     facts.extend(host.kernel.value().map(|release| format!("Linux {release}")));
     let links: BTreeSet<String> =
-        summary.estimates.iter().map(|entry| entry.cell.link.to_string()).collect();
+        summary.estimates.iter().map(|entry| link_name(entry.cell.link, host)).collect();
     if summary.run.states(Factor::Link) {
         facts.extend(links);
     }

@@ -10,7 +10,7 @@ use crate::markup::Markup;
 use crate::numbers::{counted, field, short};
 
 /// The metrics of the table, where a cell of the run has them, and their headings.
-const SHOWN: [(Metric, &str); 13] = [
+const SHOWN: [(Metric, &str); 15] = [
     (Metric::GoodputGbps, "Goodput Gbit/s"),
     (Metric::EndsCpuNsPerKib, "CPU ns/KiB, both ends"),
     (Metric::SenderSideCpuNsPerKib, "CPU ns/KiB, sender's side (sink)"),
@@ -18,6 +18,8 @@ const SHOWN: [(Metric, &str); 13] = [
     (Metric::SenderCpuNsPerKib, "CPU ns/KiB, sender"),
     (Metric::ReceiverCpuNsPerKib, "CPU ns/KiB, receiver"),
     (Metric::MachineCpuNsPerKib, "CPU ns/KiB, machine"),
+    (Metric::SenderHostCpuNsPerKib, "CPU ns/KiB, sender's host"),
+    (Metric::ReceiverHostCpuNsPerKib, "CPU ns/KiB, receiver's host"),
     (Metric::SenderCyclesPerByte, "Sender cycles/byte"),
     (Metric::ReceiverCyclesPerByte, "Receiver cycles/byte"),
     (Metric::SenderLlcMissesPerKib, "Sender LLC misses/KiB"),

@@ -121,5 +121,6 @@ const fn finding(row: &Ratio) -> &'static str {
         (Measured::Value(_), Finding::Less) => "less",
         (Measured::Value(_), Finding::Equivalent) => "equivalent",
         (Measured::Value(_), Finding::Undecided) => "undecided",
+        (Measured::Value(_), Finding::AtLineRate) => "both at line rate",
     }
 }

@@ -1,7 +1,7 @@
 //! The first screen: machine, answer, trust, main figure, questions, claims, downloads, what stayed open.
 
 use analysis::laws::law::LawState;
-use model::{Factor, Link};
+use model::Factor;
 
 use super::markup::Markup;
 use super::{Page, name, pictures};
@@ -9,6 +9,8 @@ use crate::claims_tally::{ALL_VERDICTS, counted, preliminary, verdict_name};
 use crate::numbers;
 use crate::reproduce::{again, command, date};
 use crate::screen::machine_facts;
+use crate::words::line_rate::line_rate;
+use crate::words::nic::link_name;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
 use crate::words::{answers, laws, own_table, receiving, recommendations, with_detail};
@@ -34,6 +36,9 @@ fn head(html: &mut Markup, page: &Page) {
         html.fixed("\n");
         let facts = machine_facts(page.summary, page.host, page.plan).join(", ");
         html.leaf("p", &[("class", "machine")], &facts);
+        if let Some(line) = line_rate(page.summary) {
+            html.leaf("p", &[("class", "machine")], &format!("Line: {line}"));
+        }
         html.element("p", &[("class", "origin")], |html| {
             html.text(&format!(
                 "{}, {}. {}: ",
@@ -50,8 +55,8 @@ fn links(page: &Page) -> String {
     if !page.summary.run.states(Factor::Link) {
         return "link not in the table".to_owned();
     }
-    let links: Vec<String> = page.plan.factors.link.iter().map(Link::to_string).collect();
-    format!("link {}", links.join(", "))
+    let links = page.plan.factors.link.iter().map(|link| link_name(*link, page.host));
+    format!("link {}", links.collect::<Vec<_>>().join(", "))
 }
 
 fn broken_laws(html: &mut Markup, page: &Page) {

@@ -72,9 +72,21 @@ fn brief(row: &Place) -> String {
     // Whole percents, but never none.
     let whole = |width: f64| format!(" ±{:.0} %", (width * 100.0).max(1.0));
     let width = width.map_or_else(String::new, whole);
-    let unclear = if row.ratio.finding == Finding::Undecided { "?" } else { "" };
-    format!("{}{unclear}{width}", short(estimate.mean))
+    let mark = mark(row.ratio.finding);
+    format!("{}{mark}{width}", short(estimate.mean))
 }
+
+/// What stands behind a ratio that shows no difference and no equality either.
+pub(super) const fn mark(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Undecided => "?",
+        Finding::AtLineRate => "=",
+        Finding::More | Finding::Less | Finding::Equivalent => "",
+    }
+}
+
+/// What [`mark`] says of ratios at line rate.
+pub(super) const AT_LINE_RATE: &str = "= both at line rate: it decides goodput, not the path";
 
 /// So many sizes have a column in the table of ratios.
 const SIZES: usize = 4;
@@ -143,6 +155,10 @@ pub(super) fn table(summary: &Summary, grid: &Grid, width: usize) -> Vec<Line> {
             n => format!("? unclear, corrected for all {n} comparisons of this metric"),
         };
         lines.push(Line::wrapped(2).and(Style::Faint, legend));
+    }
+    let is_lines = |row: &&Place| row.ratio.finding == Finding::AtLineRate;
+    if rows.iter().any(|(_, shown)| shown.iter().any(is_lines)) {
+        lines.push(Line::wrapped(2).and(Style::Faint, AT_LINE_RATE));
     }
     lines
 }
@@ -463,7 +479,13 @@ fn within<'r, 'a: 'r>(
 }
 
 fn counts(rows: &[Place], metric: Metric, margin: &str) -> String {
-    let findings = [Finding::More, Finding::Less, Finding::Equivalent, Finding::Undecided];
+    let findings = [
+        Finding::More,
+        Finding::Less,
+        Finding::Equivalent,
+        Finding::Undecided,
+        Finding::AtLineRate,
+    ];
     let counted = findings.into_iter().filter_map(|finding| {
         let n = rows.iter().filter(|row| row.finding() == Some(finding)).count();
         (n > 0).then(|| format!("{} in {n}", verdict(metric, finding, margin)))
@@ -506,5 +528,6 @@ fn verdict(metric: Metric, finding: Finding, margin: &str) -> String {
         (Finding::Less, false) => "costs less".to_owned(),
         (Finding::Equivalent, false) => format!("costs as much (within ±{})", whole(margin)),
         (Finding::Undecided, _) => "unclear".to_owned(),
+        (Finding::AtLineRate, _) => "both at line rate".to_owned(),
     }
 }

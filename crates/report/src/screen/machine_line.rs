@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use analysis::summary::Summary;
 use model::host::Host;
-use model::nic::Nic;
-use model::{Factor, Measured, Plan};
+use model::{Factor, Plan};
 
 use crate::numbers::counted;
 use crate::styled_text::{Line, Style};
-use crate::words::nic::nic_line;
+use crate::words::nic::link_name;
 
 /// `i7-1165G7, 4 cores / 8 threads, Linux 6.8, loopback, cubic, pinned: …`.
 pub(super) fn machine_line(summary: &Summary, host: &Host, plan: &Plan) -> Line {
@@ -32,7 +31,8 @@ pub(crate) fn machine_facts(summary: &Summary, host: &Host, plan: &Plan) -> Vec<
         facts.push(format!("{} NUMA nodes", host.numa_nodes.value().unwrap_or(&1)));
     }
     facts.extend(host.kernel.value().map(|release| format!("Linux {}", short_kernel(release))));
-    let links: Vec<String> = plan.factors.link.iter().map(ToString::to_string).collect();
+    let links: Vec<String> =
+        plan.factors.link.iter().map(|link| link_name(*link, host)).collect();
     facts.push(match summary.run.states(Factor::Link) {
         true => links.join(" + "),
         false => "unknown link".to_owned(),
@@ -44,18 +44,13 @@ pub(crate) fn machine_facts(summary: &Summary, host: &Host, plan: &Plan) -> Vec<
     facts
 }
 
-/// The devices between two hosts, and what the other one is.
+/// What the other host is.
 fn other_host(host: &Host) -> Vec<String> {
     let (Some(peer), Some(reached)) = (host.peer(), &host.reached) else { return Vec::new() };
-    let mut facts = Vec::new();
-    let nic = |nic: &Measured<Nic>| nic.value().map(nic_line);
-    facts.extend(nic(&reached.nic_here));
     let model = peer.cpu_model.value().map(|model| short_model(model));
     let release = peer.kernel.value().map(|release| format!("Linux {}", short_kernel(release)));
-    let of_peer = [model, cpus(peer), release, nic(&reached.nic_there)];
-    let of_peer: Vec<String> = of_peer.into_iter().flatten().collect();
-    facts.push(format!("other host {} ({})", reached.peer, of_peer.join(", ")));
-    facts
+    let of_peer: Vec<String> = [model, cpus(peer), release].into_iter().flatten().collect();
+    vec![format!("other host {} ({})", reached.peer, of_peer.join(", "))]
 }
 
 /// The kernel's version without its patch level and what its builder added: `6.18`.
@@ -96,51 +91,16 @@ fn cpus(host: &Host) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use model::host::Reached;
-    use model::{Bytes, Nanos};
-
     use super::*;
 
-    fn nic(driver: &str, speed_mbps: Measured<u64>) -> Measured<Nic> {
-        let why = || "not read";
-        Measured::Value(Nic {
-            device: "eth0".to_owned(),
-            driver: Measured::Value(driver.to_owned()),
-            speed_mbps,
-            mtu_bytes: Measured::Value(1500),
-            offloads: BTreeMap::new(),
-            receive_queues: Measured::absent(why()),
-            transmit_queues: Measured::absent(why()),
-            interrupt_cpus: Measured::absent(why()),
-            receive_steering_cpus: Measured::absent(why()),
-            transmit_steering_cpus: Measured::absent(why()),
-            numa_node: Measured::absent(why()),
-            threaded: Measured::absent(why()),
-            deferred_interrupts: Measured::absent(why()),
-        })
-    }
-
     #[test]
-    fn of_two_hosts_both_and_their_devices_are_told() {
-        let mut host = Host::unknown("0.1.0", Some(2), "not asked");
-        assert!(other_host(&host).is_empty());
-        let mut peer = Host::unknown("0.1.0", Some(4), "not asked");
-        peer.cpu_model = Measured::Value("Neoverse-N1".to_owned());
-        host.receiver_host = Some(Box::new(peer));
-        host.reached = Some(Box::new(Reached {
-            peer: "user@db".to_owned(),
-            data_address: Measured::Value("10.0.0.2".to_owned()),
-            line_round_trip_ns: Nanos(1),
-            nic_here: nic("mlx5_core", Measured::Value(25_000)),
-            nic_there: Measured::absent("no route"),
-            copied_bytes: Bytes(0),
-            started_in_ns: Nanos(1),
-        }));
+    fn of_two_hosts_the_other_one_is_told() {
+        assert!(other_host(&Host::unknown("0.1.0", Some(2), "not asked")).is_empty());
+        let nic = || synthetic::nic("mlx5_core", Some(25_000));
+        let host = synthetic::two_hosts(nic(), nic());
         assert_eq!(
             other_host(&host),
-            ["NIC mlx5_core 25 Gbit/s, MTU 1500", "other host user@db (Neoverse-N1, 4 CPUs)"]
+            ["other host user@server (AMD EPYC 7763 64-Core, 4 cores / 8 threads, Linux 6.12)"]
         );
     }
 

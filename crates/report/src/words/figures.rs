@@ -22,6 +22,8 @@ pub(crate) fn metric(metric: Metric) -> String {
         Metric::SenderSideCpuNsPerKib => "sender-side cost per KiB",
         Metric::SenderSideMachineCpuNsPerKib => "sender-side cost of the machine per KiB",
         Metric::MachineCpuNsPerKib => "CPU of the machine per KiB",
+        Metric::SenderHostCpuNsPerKib => "CPU of the sender's host per KiB",
+        Metric::ReceiverHostCpuNsPerKib => "CPU of the receiver's host per KiB",
         Metric::SoftirqNsPerKib => "softirq time per KiB",
         Metric::SenderCyclesPerByte => "the sender's cycles per byte",
         Metric::ReceiverCyclesPerByte => "the receiver's cycles per byte",
@@ -87,7 +89,7 @@ pub(crate) fn counted_findings(summary: &Summary, crossover: &Crossover) -> Cros
             (Finding::More, false) | (Finding::Less, true) => it.better += 1,
             (Finding::Less, false) | (Finding::More, true) => it.worse += 1,
             (Finding::Equivalent, _) => it.alike += 1,
-            (Finding::Undecided, _) => it.unclear += 1,
+            (Finding::Undecided | Finding::AtLineRate, _) => it.unclear += 1,
         }
     }
     it

@@ -20,7 +20,7 @@ fn sentence(saving: &LoadSaving) -> String {
     let doubt = match saving.finding {
         Finding::Less | Finding::More => "",
         Finding::Equivalent => ", which is shown to be no difference that matters",
-        Finding::Undecided => ", which is not shown to be a difference",
+        Finding::Undecided | Finding::AtLineRate => ", which is not shown to be a difference",
     };
     let behind: String = [&name, &against]
         .iter()

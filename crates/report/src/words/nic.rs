@@ -1,7 +1,8 @@
 //! A network card in one line.
 
-use model::Measured;
+use model::host::Host;
 use model::nic::Nic;
+use model::{Link, Measured};
 
 use crate::spelling::{counted, listed, short};
 
@@ -14,6 +15,47 @@ pub fn nic_line(nic: &Nic) -> String {
     let parts = [offloads(nic), Some(placement(nic)).filter(|words| !words.is_empty())];
     let parts: String = parts.iter().flatten().map(|part| format!("; {part}")).collect();
     format!("NIC {driver}{}{}{parts}", speed.unwrap_or_default(), mtu.unwrap_or_default())
+}
+
+/// `NIC mlx5_core 25 Gbit/s`; a device without a line of its own by its driver alone, as `veth`; with the rate that it is shaped to.
+pub(crate) fn nic_name(nic: &Nic) -> String {
+    let driver = nic.driver.value().unwrap_or(&nic.device);
+    let name = match nic.speed_mbps.value() {
+        Some(speed) => format!("NIC {driver} {}", speed_words(*speed)),
+        None => driver.clone(),
+    };
+    let shaped = nic.shaping.value().map(|shaping| {
+        let queueing = nic.queueing.value().map_or("shaped to", String::as_str);
+        format!(" ({queueing} {})", rate_words(shaping.bits_per_s as f64 / 1e9))
+    });
+    name + &shaped.unwrap_or_default()
+}
+
+/// What data goes by between two hosts: one name where both ends have the same, else `NIC ixgbe 10 Gbit/s to NIC mlx5_core 25 Gbit/s`.
+/// None where both ends run on one machine, or where neither device is known.
+pub(crate) fn line_name(host: &Host) -> Option<String> {
+    let [sender, receiver] = host.nics()?;
+    let name = |nic: &Measured<Nic>| nic.value().map(nic_name);
+    match (name(sender), name(receiver)) {
+        (Some(one), Some(other)) if one != other => Some(format!("{one} to {other}")),
+        (one, other) => one.or(other),
+    }
+}
+
+/// A link as people know it: that between two hosts by their devices.
+pub(crate) fn link_name(link: Link, host: &Host) -> String {
+    let line = if link.capabilities().has_peer_host { line_name(host) } else { None };
+    line.unwrap_or_else(|| link.to_string())
+}
+
+/// `25 Gbit/s`, `100 Mbit/s`, of a rate in Gbit/s.
+pub(crate) fn rate_words(gbps: f64) -> String {
+    let (rate, unit) = if gbps < 1.0 { (gbps * 1e3, "Mbit/s") } else { (gbps, "Gbit/s") };
+    if rate.fract() == 0.0 && rate < 1e6 {
+        format!("{rate:.0} {unit}")
+    } else {
+        format!("{} {unit}", short(rate))
+    }
 }
 
 /// `25 Gbit/s`, `100 Mbit/s`.
@@ -97,6 +139,8 @@ mod tests {
             device: "ens1f0".to_owned(),
             driver: Measured::Value("mlx5_core".to_owned()),
             speed_mbps: Measured::Value(25_000),
+            queueing: Measured::Value("mq".to_owned()),
+            shaping: Measured::absent("mq holds packets to none"),
             mtu_bytes: Measured::Value(9000),
             offloads: on.into(),
             receive_queues: Measured::Value(8),
@@ -116,6 +160,26 @@ mod tests {
             nic_line(&card()),
             "NIC mlx5_core 25 Gbit/s, MTU 9000; TSO, GSO, GRO and scatter-gather on; 8 queues, interrupts on CPUs 0-7, NUMA node 0"
         );
+    }
+
+    #[test]
+    fn devices_are_named_by_driver_and_speed_and_both_where_they_differ() {
+        let veth = || synthetic::nic("veth", None);
+        let mlx = || synthetic::nic("mlx5_core", Some(25_000));
+        let name = |here, there| line_name(&synthetic::two_hosts(here, there));
+        assert_eq!(name(mlx(), mlx()).as_deref(), Some("NIC mlx5_core 25 Gbit/s"));
+        assert_eq!(
+            name(mlx(), synthetic::nic("ixgbe", Some(10_000))).as_deref(),
+            Some("NIC mlx5_core 25 Gbit/s to NIC ixgbe 10 Gbit/s")
+        );
+        assert_eq!(name(veth(), veth()).as_deref(), Some("veth"));
+        let shaped = synthetic::shaped(veth(), 1_000_000_000);
+        assert_eq!(name(shaped, veth()).as_deref(), Some("veth (tbf 1 Gbit/s) to veth"));
+        assert_eq!(rate_words(0.05), "50 Mbit/s");
+        let host = synthetic::two_hosts(mlx(), mlx());
+        assert_eq!(link_name(Link::Ssh, &host), "NIC mlx5_core 25 Gbit/s");
+        assert_eq!(link_name(Link::Loopback, &host), "loopback");
+        assert_eq!(link_name(Link::Ssh, &synthetic::host()), "ssh");
     }
 
     #[test]

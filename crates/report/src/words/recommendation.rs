@@ -113,7 +113,10 @@ fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
     let (advice, other_end) = advised(recommendation);
     let by_reference = recommendation.by_reference.iter().filter(|it| is_said(recommendation, it));
     let by_reference: Vec<&ByReference> = by_reference.collect();
-    let (before, after) = caveats(&recommendation.caveats);
+    let (mut before, after) = caveats(&recommendation.caveats);
+    if recommendation.at_line_rate {
+        before.push_str("at line rate, by CPU: ");
+    }
     let with = |has_other_end: bool, has_by_reference: bool| {
         let other_end = if has_other_end { other_end.as_str() } else { "" };
         let said = if has_by_reference { by_reference.clone() } else { Vec::new() };
@@ -237,9 +240,10 @@ fn is_better(finding: Finding, metric: Metric) -> bool {
 
 /// `use sendmsg: 4.8 × [4.7, 4.9] the goodput of send at 64 B`, then `, 1.3 × at 64 KiB`.
 fn used(value: &str, against: &str, gains: &[Gain], metric: Metric) -> (String, String) {
-    let what = match metric.better() {
-        Better::Low => "the sender's CPU per KiB",
-        Better::High | Better::None => "the goodput",
+    let what = match metric {
+        Metric::EndsCpuNsPerKib => "the CPU of both ends per KiB",
+        _ if metric.better() == Better::Low => "the sender's CPU per KiB",
+        _ => "the goodput",
     };
     let (Some(first), Some(last)) = (gains.first(), gains.last()) else {
         return (format!("use {value}"), String::new());
@@ -258,7 +262,7 @@ fn used(value: &str, against: &str, gains: &[Gain], metric: Metric) -> (String, 
     let at = size(other.message_bytes as f64);
     let other_end = match other.finding {
         Finding::Equivalent => format!(", the same at {at}"),
-        Finding::Undecided => format!(", unclear at {at}"),
+        Finding::Undecided | Finding::AtLineRate => format!(", unclear at {at}"),
         Finding::More | Finding::Less => format!(", {} × at {at}", short(other.ratio.mean)),
     };
     (text, other_end)
@@ -359,6 +363,7 @@ mod tests {
 
     fn recommended(advice: Advice, pays: Pays) -> Recommendation {
         Recommendation {
+            at_line_rate: false,
             link: Link::Loopback,
             stated_link: Some(Link::Loopback),
             factor: Factor::Send,
@@ -507,5 +512,21 @@ mod tests {
                 assert!(text.ends_with(end), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn at_line_rate_cpu_is_said_to_decide() {
+        let gain = gain(65_536, 0.6, Finding::Less);
+        let (value, against) = ("zerocopy".to_owned(), "sendmsg".to_owned());
+        let advice = Advice::Use { value, against, everywhere: true, gains: vec![gain] };
+        let recommended = Recommendation {
+            at_line_rate: true,
+            metric: Metric::EndsCpuNsPerKib,
+            by_reference: Vec::new(),
+            ..recommended(advice, Pays::Never)
+        };
+        let text = sentence(&recommended);
+        assert!(text.starts_with("At line rate, by CPU: use zerocopy: 0.6"), "{text}");
+        assert!(text.contains("the CPU of both ends per KiB of sendmsg at 64 KiB"), "{text}");
     }
 }

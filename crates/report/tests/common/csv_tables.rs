@@ -102,6 +102,7 @@ pub(crate) fn full() -> Trial {
         finished.machine.moved_bytes = Some(Bytes(10));
         finished.machine.ends_cpu_ns = Some(Nanos(11));
         finished.machine.idle = Some(finished.machine.busy.clone());
+        finished.receiver_machine = Some(Box::new(finished.machine.clone()));
     }
     trial
 }

@@ -261,6 +261,7 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
         Gain { message_bytes, ratio, finding: Finding::More }
     };
     vec![Recommendation {
+        at_line_rate: false,
         link: Link::Loopback,
         stated_link: Some(Link::Loopback),
         factor: Factor::Send,

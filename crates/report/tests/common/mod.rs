@@ -170,6 +170,7 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
     let compared = ratios.iter().filter(|ratio| ratio.metric == Metric::GoodputGbps).count();
     let comparisons = u32::try_from(compared).unwrap();
     Summary {
+        line: None,
         version: SUMMARY_VERSION,
         copycost: "0.1.0".to_owned(),
         run: RunFacts {

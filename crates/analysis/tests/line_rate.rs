@@ -1,0 +1,209 @@
+//! What the line between two hosts carries, and what of comparisons is the line's: each both at the rate and below it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
+
+use analysis::advice::{Choice, Question, Source, advise};
+use analysis::findings::{CrossoverOutcome, ModelledSide};
+use analysis::laws::law::LawState;
+use analysis::line_rate::{LineLimit, LineRate};
+use analysis::recommendation::Advice;
+use analysis::results::Finding;
+use analysis::{Metric, Summary, summarise};
+use model::SendPath::{Send, Sendmsg, Zerocopy};
+use model::host::Host;
+use model::nic::{Nic, Shaping};
+use model::record::{Outcome, Record};
+use model::{Cell, Factor, Link, Measured, Nanos, Plan, Share};
+use synthetic::{apart, nic, shaped, two_hosts, without_controls};
+
+const ROUNDS: u32 = 12;
+/// TCP goodput of 1 Gbit/s of IPv4 with timestamps, in frames of 1500 bytes and 14 of their header.
+const OF_TBF: f64 = 1448.0 / 1514.0;
+
+fn line(here: Nic, there: Nic) -> Measured<LineRate> {
+    LineRate::of(&two_hosts(here, there)).unwrap()
+}
+
+fn gbit(n: u64) -> Option<u64> {
+    Some(n * 1000)
+}
+
+#[test]
+fn the_least_of_both_speeds_and_the_senders_shaping_bounds_the_line() {
+    let known = |here, there| line(here, there).value().unwrap().clone();
+    let both = known(nic("mlx5_core", gbit(25)), nic("ixgbe", gbit(10)));
+    assert_eq!((&both.by, both.side), (&LineLimit::Speed, ModelledSide::Receiver));
+    // A full packet of 1500 bytes has 1448 of payload, and takes 1538 on the wire.
+    assert!((both.goodput_gbps - 10.0 * 1448.0 / 1538.0).abs() < 1e-9, "{both:?}");
+    let slow = shaped(nic("mlx5_core", gbit(25)), 1_000_000_000);
+    let by_tbf = known(slow.clone(), nic("ixgbe", gbit(10)));
+    assert_eq!(by_tbf.by, LineLimit::Shaping { queueing: "tbf".to_owned() });
+    assert!((by_tbf.goodput_gbps - OF_TBF).abs() < 1e-9, "{by_tbf:?}");
+    // What leaves the receiver's host is acknowledgements.
+    let other_way = known(nic("mlx5_core", gbit(25)), slow.clone());
+    assert_eq!((&other_way.by, other_way.line_gbps), (&LineLimit::Speed, 25.0));
+    // Where the other host sends, its device is the sender's.
+    let mut host = two_hosts(nic("mlx5_core", gbit(25)), slow);
+    host.sender_host = host.receiver_host.take();
+    let from_there = LineRate::of(&host).unwrap();
+    assert_eq!(from_there.value().unwrap().line_gbps, 1.0);
+    // Shaping alone is a bound too, and of two unknown speeds there is none.
+    let veth = || nic("veth", None);
+    assert_eq!(known(shaped(veth(), 1_000_000_000), veth()).line_gbps, 1.0);
+    assert_eq!(line(veth(), veth()).reason(), Some("not read"));
+    assert_eq!(LineRate::of(&synthetic::host()), None);
+}
+
+#[test]
+fn the_payload_of_a_packet_follows_mtu_family_timestamps_and_overhead() {
+    let of = |change: &dyn Fn(&mut Host)| {
+        let mut host = two_hosts(nic("mlx5_core", gbit(10)), nic("mlx5_core", gbit(10)));
+        change(&mut host);
+        let rate = LineRate::of(&host).unwrap().value().unwrap().clone();
+        (rate.payload_bytes, rate.counted_bytes)
+    };
+    assert_eq!(of(&|_| {}), (1448, 1538));
+    let jumbo = |host: &mut Host, which: usize| {
+        let reached = host.reached.as_mut().unwrap();
+        let nics = [&mut reached.nic_here, &mut reached.nic_there];
+        let Measured::Value(nic) = nics.into_iter().nth(which).unwrap() else { panic!("no nic") };
+        nic.mtu_bytes = Measured::Value(9000);
+    };
+    // One end's larger packets are not sent.
+    assert_eq!(of(&|host| jumbo(host, 0)), (1448, 1538));
+    assert_eq!(of(&|host| [0, 1].iter().for_each(|it| jumbo(host, *it))), (8948, 9038));
+    let address = |host: &mut Host, address: &str| {
+        host.reached.as_mut().unwrap().data_address = Measured::Value(address.to_owned());
+    };
+    assert_eq!(of(&|host| address(host, "fd00::2")), (1428, 1538));
+    let no_timestamps = |host: &mut Host| {
+        let off = Measured::Value("0".to_owned());
+        host.receiver_host.as_mut().unwrap().sysctls.insert("net.ipv4.tcp_timestamps".into(), off);
+    };
+    assert_eq!(of(&no_timestamps), (1460, 1538));
+    let overhead = |host: &mut Host| {
+        let Measured::Value(nic) = &mut host.reached.as_mut().unwrap().nic_here else {
+            panic!("no nic")
+        };
+        nic.shaping =
+            Measured::Value(Shaping { bits_per_s: 1_000_000_000, overhead_bytes: 24 });
+    };
+    assert_eq!(of(&overhead), (1448, 1538));
+}
+
+fn plan() -> Plan {
+    without_controls(&[
+        (Factor::Threads, "1"),
+        (Factor::Link, "ssh"),
+        (Factor::Send, "send,sendmsg,zerocopy"),
+        (Factor::Message, "4KiB,16KiB,64KiB"),
+    ])
+}
+
+fn host() -> Host {
+    two_hosts(shaped(nic("veth", None), 1_000_000_000), nic("veth", None))
+}
+
+/// All deliver as much, nearly: sendmsg takes more CPU than zerocopy, and looks a little faster.
+fn run(share_of_line: f64) -> Summary {
+    let records = synthetic::run(&plan(), ROUNDS, |cell, round| {
+        let (gain, cost) = match cell.send_path {
+            Sendmsg => (1.008, 400.0),
+            Zerocopy => (1.0, 250.0),
+            _ => (1.002, 500.0),
+        };
+        let noise = synthetic::noise(5, cell, round, 0.001);
+        let trial = synthetic::trial(cell, round).copied_share(0.0);
+        trial.goodput_gbps(OF_TBF * share_of_line * gain * noise).ends_cpu_ns_per_kib(cost * noise)
+    });
+    summarise(&plan(), &host(), &apart(records))
+}
+
+fn findings(summary: &Summary, metric: Metric) -> Vec<Finding> {
+    let of = summary.ratios.iter().filter(|ratio| ratio.metric == metric);
+    of.map(|ratio| ratio.finding).collect()
+}
+
+#[test]
+fn at_line_rate_goodput_tells_nothing_of_paths_and_cpu_decides() {
+    let full = run(0.99);
+    let line = full.line.as_ref().unwrap();
+    assert_eq!(line.at_rate.len(), 9, "{line:#?}");
+    assert!(findings(&full, Metric::GoodputGbps).iter().all(|it| *it == Finding::AtLineRate));
+    assert!(findings(&full, Metric::EndsCpuNsPerKib).iter().all(|it| *it != Finding::AtLineRate));
+    let [recommended] = full.explained.recommendations.as_slice() else { panic!("one link") };
+    assert_eq!((recommended.metric, recommended.at_line_rate), (Metric::EndsCpuNsPerKib, true));
+    assert!(recommended.advice.names("zerocopy"), "{recommended:#?}");
+    let goodput = full.explained.crossovers.iter().filter(|c| c.metric == Metric::GoodputGbps);
+    for crossover in goodput {
+        assert_eq!((&crossover.outcome, crossover.sizes.len()), (&CrossoverOutcome::Undecided, 0));
+    }
+    let q5 = full.explained.answers.iter().find(|answer| answer.id.to_string() == "q5").unwrap();
+    assert!(q5.answered, "{q5:#?}");
+
+    let below = run(0.8);
+    assert!(below.line.as_ref().unwrap().at_rate.is_empty());
+    assert!(findings(&below, Metric::GoodputGbps).iter().all(|it| *it != Finding::AtLineRate));
+    let [recommended] = below.explained.recommendations.as_slice() else { panic!("one link") };
+    assert_eq!((recommended.metric, recommended.at_line_rate), (Metric::GoodputGbps, false));
+    assert!(matches!(&recommended.advice, Advice::Use { .. } | Advice::Alike { .. }));
+}
+
+#[test]
+fn advice_over_a_full_line_is_drawn_from_cpu_and_below_it_from_goodput() {
+    let mut cell = Cell::default();
+    cell.set(Factor::Message, "16384").unwrap();
+    let question = Question {
+        cell,
+        links: vec![Link::Ssh],
+        paths: vec![Send, Sendmsg, Zerocopy],
+        names_paths: true,
+        against: None,
+        rate_gbps: None,
+        share_of_cpu: None,
+        round_trip: Nanos::ms(1),
+    };
+    let host = host();
+    let answer = |summary: &Summary| {
+        let source = Source { name: "run", summary, host: &host, margin: Share(0.03) };
+        advise(&question, &[source]).links.remove(0)
+    };
+    let full = answer(&run(0.99));
+    assert_eq!(full.metric, Metric::EndsCpuNsPerKib);
+    assert_eq!(full.choice.path(), Some(Zerocopy), "{full:#?}");
+    assert_eq!(full.line_rate.unwrap().line_gbps, 1.0);
+    let below = answer(&run(0.8));
+    assert_eq!((below.metric, below.line_rate), (Metric::GoodputGbps, None));
+    assert!(matches!(below.choice, Choice::Alike { .. }), "{:#?}", below.choice);
+}
+
+#[test]
+fn a_device_whose_speed_is_exceeded_does_not_bound_the_line() {
+    let line = run(1.5).line.unwrap();
+    assert!(line.rate.reason().unwrap().contains("went beyond the 1 Gbit/s"), "{line:#?}");
+    assert!(line.at_rate.is_empty());
+}
+
+/// Law 6 looks at each host's own end beside its own CPUs.
+#[test]
+fn cpu_time_that_the_receivers_host_was_not_busy_for_breaks_the_law() {
+    let state = |change: &dyn Fn(&mut Vec<u64>)| {
+        let mut records = synthetic::run(&plan(), ROUNDS, synthetic::trial);
+        records = apart(records);
+        for record in &mut records {
+            let Record::Trial(trial) = record else { continue };
+            let Outcome::Finished(finished) = &mut trial.outcome else { continue };
+            let there = finished.receiver_machine.as_mut().unwrap();
+            let Measured::Value(busy) = &mut there.busy else { panic!("not read") };
+            change(&mut busy.busy_ns);
+        }
+        let host = two_hosts(nic("mlx5_core", gbit(100)), nic("mlx5_core", gbit(100)));
+        let summary = summarise(&plan(), &host, &records);
+        let law = summary.explained.laws.iter().find(|law| law.id == 6).unwrap();
+        (law.state, law.compared)
+    };
+    let (holds, compared) = state(&|_| {});
+    assert_eq!(holds, LawState::Holds);
+    // Two readings a trial.
+    assert_eq!(compared, 2 * ROUNDS * 9);
+    assert_eq!(state(&|busy| busy.iter_mut().for_each(|ns| *ns = 0)).0, LawState::Broken);
+}

@@ -1,0 +1,245 @@
+//! `copycost probe --peer`: what two hosts can measure between them.
+
+use std::fmt::Write as _;
+
+use analysis::line_rate::LineRate;
+use engine::probe::{Item, Probe, State};
+use model::host::{Host, Reached};
+use model::{Link, Measured, Missing, Peer, ReceivePath, SendPath};
+use serde_json::{Value, json};
+
+use crate::exit::Stop;
+use crate::peer_flags::links_to_a_peer;
+use crate::run::{both_hosts, start_engine};
+use crate::terminal::{Reader, show};
+
+/// Whether a path can be had on each host.
+struct PathOnBoth {
+    /// `send path` or `receive path`.
+    group: &'static str,
+    name: &'static str,
+    /// Tried here.
+    here: State,
+    /// By the version of the other host's kernel; it was not tried there.
+    there: State,
+    /// Why the link between the hosts has none of it.
+    no_such_path: Option<&'static str>,
+}
+
+/// What two hosts tell.
+struct Between<'p> {
+    /// Which end runs at the other host.
+    peer_sends: bool,
+    /// This host, as without a peer.
+    here: &'p Probe,
+    /// Facts of the other host.
+    there: &'p Host,
+    /// How it is reached, with both devices.
+    reached: &'p Reached,
+    /// What the line between them carries.
+    line_rate: Measured<LineRate>,
+    paths: Vec<PathOnBoth>,
+}
+
+impl Between<'_> {
+    fn json(&self) -> Value {
+        let path = |it: &PathOnBoth| {
+            json!({
+                "group": it.group,
+                "name": it.name,
+                "here": it.here,
+                "there": it.there,
+                "no_such_path": it.no_such_path,
+            })
+        };
+        json!({
+            "peer_sends": self.peer_sends,
+            "here": self.here,
+            "there": self.there,
+            "reached": self.reached,
+            "line_rate": self.line_rate,
+            "paths": self.paths.iter().map(path).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Reaches the other host and shows what both say; nothing is measured, and nothing left there.
+///
+/// # Errors
+/// The other host is not reached, or a signal came.
+pub(crate) fn probe_peer(peer: Peer, json: bool) -> Result<(), Stop> {
+    let sends = peer.sends;
+    let engine = start_engine(Some(peer))?;
+    let host = both_hosts(&engine)?;
+    let here = engine::probe::probe();
+    let (Some(there), Some(reached)) = (host.peer(), host.reached.as_deref()) else {
+        return Err(Stop::Cannot("the other host tells nothing of itself".to_owned()));
+    };
+    let line_rate = LineRate::of(&host)
+        .unwrap_or_else(|| Measured::absent("the devices between the hosts are not known"));
+    let paths = paths(&here.items, there);
+    let between = Between { peer_sends: sends, here: &here, there, reached, line_rate, paths };
+    if json {
+        let text = serde_json::to_string_pretty(&between.json())
+            .map_err(|error| Stop::Cannot(format!("cannot write JSON: {error}")))?;
+        return show(&(text + "\n"));
+    }
+    let reader = Reader::of_output();
+    show(&table(&between, if reader.at_terminal { reader.width } else { usize::MAX }))
+}
+
+/// Whether a kernel of this release has what came with that version; none where the release is no version.
+fn is_since(release: &str, since: &str) -> Option<bool> {
+    let version = |text: &str| {
+        let mut numbers = text.split(['.', '-', '+']).map(|part| part.parse::<u32>().ok());
+        Some((numbers.next()??, numbers.next()??))
+    };
+    Some(version(release)? >= version(since)?)
+}
+
+/// Whether another host's kernel has what came with a version.
+fn there(host: &Host, since: Option<&str>) -> State {
+    let Some(since) = since else { return State::Yes };
+    let release = match &host.kernel {
+        Measured::Value(release) => release,
+        Measured::Absent { absent } => return State::Unknown(absent.clone().into()),
+    };
+    match is_since(release, since) {
+        Some(true) => State::Yes,
+        Some(false) => {
+            let because = format!("its kernel is Linux {release}, and it came with {since}");
+            State::No(Missing::default().because(because))
+        }
+        None => State::Unknown(format!("{release} is no version of a kernel").into()),
+    }
+}
+
+fn paths(items: &[Item], other: &Host) -> Vec<PathOnBoth> {
+    let links = links_to_a_peer();
+    let of = |group: &'static str, name: &'static str, since, lacks: Option<&'static str>| {
+        let here = items.iter().find(|item| item.group == group && item.name == name);
+        let here = here.map_or_else(
+            || State::Unknown("it was not asked for".to_owned().into()),
+            |item| item.state.clone(),
+        );
+        PathOnBoth { group, name, here, there: there(other, since), no_such_path: lacks }
+    };
+    let send = SendPath::ALL.iter().map(|path| {
+        let lacks = links.iter().find_map(|link| Link::lacks_sending(*link, *path));
+        let lacks = lacks.map(|no| no.because);
+        of("send path", path.name(), path.capabilities().since_kernel, lacks)
+    });
+    let receive = ReceivePath::ALL.iter().map(|path| {
+        let lacks = links.iter().find_map(|link| Link::lacks_receiving(*link, *path));
+        let lacks = lacks.map(|no| no.because);
+        of("receive path", path.name(), path.capabilities().since_kernel, lacks)
+    });
+    send.chain(receive).collect()
+}
+
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Yes => "yes",
+        State::No(_) => "no",
+        State::Unknown(_) => "could not tell",
+    }
+}
+
+fn machine(host: &Host) -> String {
+    let cpus = u32::try_from(host.usable_cpus.len()).unwrap_or(u32::MAX);
+    format!(
+        "{}: {}, {}, Linux {}",
+        host.hostname.value().map_or("unknown", String::as_str),
+        host.cpu_model.value().map_or("unknown CPU", String::as_str),
+        report::numbers::counted(cpus, "usable CPU", "usable CPUs"),
+        host.kernel.value().map_or("unknown", String::as_str),
+    )
+}
+
+/// One screen: both hosts, the line between them, and the paths that each has.
+fn table(between: &Between<'_>, width: usize) -> String {
+    let Between { peer_sends, here, there, reached, line_rate, paths } = between;
+    let nic = |nic: &Measured<model::nic::Nic>| match nic {
+        Measured::Value(nic) => report::nic_line(nic),
+        Measured::Absent { absent } => format!("device not known: {absent}"),
+    };
+    let ends = |is_sending: bool| if is_sending { "sends" } else { "receives" };
+    let address = match &reached.data_address {
+        Measured::Value(address) => address.clone(),
+        Measured::Absent { absent } => format!("not known: {absent}"),
+    };
+    let round_trip = reached.line_round_trip_ns.0 as f64 / 1e6;
+    let line = report::line_words(line_rate);
+    let rows = [
+        ("here", format!("{}; {}", machine(&here.host), ends(!peer_sends))),
+        ("", nic(&reached.nic_here)),
+        ("there", format!("{}, {}; {}", reached.peer, machine(there), ends(*peer_sends))),
+        ("", nic(&reached.nic_there)),
+        ("line", line),
+        ("data to", address),
+        ("round trip", format!("{round_trip:.3} ms of a line through ssh and both schedulers")),
+    ];
+    let mut text = String::new();
+    for (name, words) in rows {
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(text, "{}", report::folded(&format!("{name:<12}{words}"), 12, width));
+    }
+    let name_width = paths.iter().map(|path| path.name.len()).max().unwrap_or(0);
+    let mut group = "";
+    for path in paths {
+        if path.group != group {
+            group = path.group;
+            let _ = writeln!(text, "\n{:<1$}here  there (by its kernel's version)", format!("{group}s"), name_width + 4);
+        }
+        let why = match (&path.no_such_path, &path.here, &path.there) {
+            (Some(because), ..) => format!("  not between hosts: {because}"),
+            (None, State::No(no) | State::Unknown(no), _) => format!("  here: {}", no.because),
+            (None, State::Yes, State::No(no) | State::Unknown(no)) => {
+                format!("  there: {}", no.because)
+            }
+            (None, State::Yes, State::Yes) => String::new(),
+        };
+        let row = format!(
+            "  {:<name_width$}  {:<4}  {:<5}{why}",
+            path.name,
+            word(&path.here),
+            word(&path.there)
+        );
+        let _ = writeln!(text, "{}", report::folded(row.trim_end(), name_width + 4, width));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_there_where_the_kernel_is_new_enough() {
+        for (release, since, is) in [
+            ("6.8.0-45-generic", "6.0", Some(true)),
+            ("5.15.0-101-generic", "6.0", Some(false)),
+            ("5.15.0", "5.11", Some(true)),
+            ("6.1+", "6.1", Some(true)),
+            ("4.14", "4.14", Some(true)),
+            ("rolling", "6.0", None),
+        ] {
+            assert_eq!(is_since(release, since), is, "{release} {since}");
+        }
+        let mut host = Host::unknown("0.1.0", Some(2), "not asked");
+        assert!(matches!(there(&host, Some("6.0")), State::Unknown(_)));
+        assert_eq!(there(&host, None), State::Yes);
+        host.kernel = Measured::Value("5.4.0".to_owned());
+        let State::No(why) = there(&host, Some("6.0")) else { panic!("5.4 has it not") };
+        assert_eq!(why.because, "its kernel is Linux 5.4.0, and it came with 6.0");
+        let item = Item {
+            group: "send path".to_owned(),
+            name: "send".to_owned(),
+            state: State::Yes,
+            note: String::new(),
+        };
+        let all = paths(&[item], &host);
+        assert_eq!(all.len(), SendPath::ALL.len() + ReceivePath::ALL.len());
+        assert_eq!((&all[0].here, &all[0].there), (&State::Yes, &State::Yes));
+    }
+}
