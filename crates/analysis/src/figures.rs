@@ -340,9 +340,10 @@ impl<'a> Reading<'a> {
         aside: f64,
     ) -> Result<f64, String> {
         // What two hosts take is both hosts' time, each for the bytes that passed while it was read.
-        let there = finished.receiver_machine.as_deref().map_or(Ok(0.0), |there| {
-            machine_cpu_ns_per_kib_of(there, None, 0.0, receiver)
-        })?;
+        let there = finished
+            .receiver_machine
+            .as_deref()
+            .map_or(Ok(0.0), |there| machine_cpu_ns_per_kib_of(there, None, 0.0, receiver))?;
         Ok(machine_cpu_ns_per_kib_of(&finished.machine, self.idle, aside, receiver)? + there)
     }
 

@@ -150,9 +150,7 @@ fn limits(side: ModelledSide, nic: Option<&Nic>) -> Vec<Limit> {
     });
     let is_senders = side == ModelledSide::Sender;
     let shaping = nic.shaping.value().filter(|_| is_senders).map(|shaping| Limit {
-        by: LineLimit::Shaping {
-            queueing: nic.queueing.value().cloned().unwrap_or_default(),
-        },
+        by: LineLimit::Shaping { queueing: nic.queueing.value().cloned().unwrap_or_default() },
         side,
         device: device(),
         gbps: shaping.bits_per_s as f64 / 1e9,
@@ -171,7 +169,8 @@ fn headers(host: &Host) -> u64 {
         let setting = host.sysctls.get("net.ipv4.tcp_timestamps").and_then(Measured::value);
         setting.is_some_and(|value| value.trim() == "0")
     };
-    let timestamps = if is_off(host.of_sender()) || is_off(host.of_receiver()) { 0 } else { TIMESTAMPS };
+    let timestamps =
+        if is_off(host.of_sender()) || is_off(host.of_receiver()) { 0 } else { TIMESTAMPS };
     ip + TCP + timestamps
 }
 
@@ -211,7 +210,8 @@ impl Line {
             });
         }
         let at_rate = shares.into_iter().filter(|(_, share)| is_at_rate(share));
-        let at_rate = at_rate.map(|(cell, share)| AtLineRate { cell: cell.clone(), share: share.mean });
+        let at_rate =
+            at_rate.map(|(cell, share)| AtLineRate { cell: cell.clone(), share: share.mean });
         Some(Self { at_rate: at_rate.collect(), rate })
     }
 

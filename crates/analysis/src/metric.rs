@@ -240,7 +240,8 @@ impl Metric {
                 | Self::CwndPackets
                 | Self::MssBytes
         );
-        if is_of_tcp && !link.speaks_tcp() || self.is_of_one_host() && !link.capabilities().has_peer_host
+        if is_of_tcp && !link.speaks_tcp()
+            || self.is_of_one_host() && !link.capabilities().has_peer_host
         {
             return false;
         }

@@ -1,5 +1,10 @@
 //! What the line between two hosts carries, and what of comparisons is the line's: each both at the rate and below it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's functions may fail it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test's functions may fail it, and its runs have few of the paths"
+)]
 
 use analysis::advice::{Choice, Question, Source, advise};
 use analysis::findings::{CrossoverOutcome, ModelledSide};
@@ -84,8 +89,7 @@ fn the_payload_of_a_packet_follows_mtu_family_timestamps_and_overhead() {
         let Measured::Value(nic) = &mut host.reached.as_mut().unwrap().nic_here else {
             panic!("no nic")
         };
-        nic.shaping =
-            Measured::Value(Shaping { bits_per_s: 1_000_000_000, overhead_bytes: 24 });
+        nic.shaping = Measured::Value(Shaping { bits_per_s: 1_000_000_000, overhead_bytes: 24 });
     };
     assert_eq!(of(&overhead), (1448, 1538));
 }

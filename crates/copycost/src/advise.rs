@@ -20,8 +20,8 @@ use crate::by_hand::time;
 use crate::derived::{self, RUNS};
 use crate::exit::Stop;
 use crate::measured_run::Run;
-use crate::requested_plan::check_message;
 use crate::peer_flags::links_to_a_peer;
+use crate::requested_plan::check_message;
 use crate::run::{NOTHING_MEASURED, both_hosts, start_engine};
 use crate::terminal::{Reader, show, tell};
 
@@ -81,7 +81,8 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
             runs.place.display()
         )));
     } else {
-        let measured = asked.measure(arguments, &host, owner, &wanted, &mut refused, &mut engine)?;
+        let measured =
+            asked.measure(arguments, &host, owner, &wanted, &mut refused, &mut engine)?;
         for (found, ending) in measured {
             has_trials |= found.derived.summary.run.trials > 0;
             runs.found.insert(0, found);

@@ -189,7 +189,12 @@ fn table(between: &Between<'_>, width: usize) -> String {
     for path in paths {
         if path.group != group {
             group = path.group;
-            let _ = writeln!(text, "\n{:<1$}here  there (by its kernel's version)", format!("{group}s"), name_width + 4);
+            let _ = writeln!(
+                text,
+                "\n{:<1$}here  there (by its kernel's version)",
+                format!("{group}s"),
+                name_width + 4
+            );
         }
         let why = match (&path.no_such_path, &path.here, &path.there) {
             (Some(because), ..) => format!("  not between hosts: {because}"),

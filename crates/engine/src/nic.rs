@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use kernel::CallError;
 use kernel::cpu::CpuSet;
 use kernel::machine::LIVE;
 use kernel::netlink::{Device, Netlink};
 use kernel::nic::Card;
-use kernel::CallError;
 use kernel::offloads::{Offload, Offloads};
 use kernel::queueing::Queueing;
 use model::Measured;
@@ -45,10 +45,8 @@ fn facts_of(device: &str, told: Device, queueing: Result<Queueing, CallError>) -
     };
     Nic {
         queueing,
-        shaping: shaping.map(|of| Shaping {
-            bits_per_s: of.bits_per_s,
-            overhead_bytes: of.overhead_bytes,
-        }),
+        shaping: shaping
+            .map(|of| Shaping { bits_per_s: of.bits_per_s, overhead_bytes: of.overhead_bytes }),
         device: device.to_owned(),
         driver: driver.into(),
         speed_mbps: card.speed_mbps.into(),

@@ -32,8 +32,26 @@ pub struct Shaping {
 
 /// Disciplines that hold packets to no rate.
 const PLAIN: &[&str] = &[
-    "noqueue", "noop", "pfifo_fast", "pfifo", "bfifo", "fq_codel", "codel", "sfq", "pie", "fq_pie", "mq",
-    "mqprio", "prio", "multiq", "drr", "red", "choke", "sfb", "clsact", "ingress",
+    "noqueue",
+    "noop",
+    "pfifo_fast",
+    "pfifo",
+    "bfifo",
+    "fq_codel",
+    "codel",
+    "sfq",
+    "pie",
+    "fq_pie",
+    "mq",
+    "mqprio",
+    "prio",
+    "multiq",
+    "drr",
+    "red",
+    "choke",
+    "sfb",
+    "clsact",
+    "ingress",
 ];
 
 fn unavailable(what: &str, because: impl Into<String>) -> Unavailable {

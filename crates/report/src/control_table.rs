@@ -21,7 +21,9 @@ pub(crate) fn in_short(summary: &Summary, plan: &Plan) -> String {
         let found = match all.finding {
             Finding::Equivalent => format!("the same within ±{margin}"),
             Finding::More | Finding::Less => "not the same".to_owned(),
-            Finding::Undecided | Finding::AtLineRate => format!("not shown to be the same within ±{margin}"),
+            Finding::Undecided | Finding::AtLineRate => {
+                format!("not shown to be the same within ±{margin}")
+            }
         };
         format!(
             "{} ({found})",

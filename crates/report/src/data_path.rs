@@ -143,7 +143,9 @@ mod tests {
             let [svg, reading] = [draw(&seen, ""), reading(&seen)];
             let copies = svg.matches("class=\"copy\"").count();
             assert_eq!(file_stem(&seen), format!("data-path-sendmsg-to-{receive_path}"));
-            assert!(Route::new(&seen, None).title.starts_with(&format!("sendmsg to {receive_path}: ")));
+            assert!(
+                Route::new(&seen, None).title.starts_with(&format!("sendmsg to {receive_path}: "))
+            );
             (svg, copies, reading)
         };
         let (svg, copies, _) = of(ReceivePath::RecvTrunc, 0.0);

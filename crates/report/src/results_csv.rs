@@ -51,7 +51,8 @@ pub fn write_results(
     origin: &Origin,
     set: ColumnSet,
 ) -> Result<(), ReportError> {
-    let rows = summary.estimates.iter().map(|entry| Row { origin, entry, line: summary.line.as_ref() });
+    let rows =
+        summary.estimates.iter().map(|entry| Row { origin, entry, line: summary.line.as_ref() });
     columns().write(out, rows, set)
 }
 
@@ -77,11 +78,9 @@ fn columns() -> Columns<Results> {
         |r| r.entry.precise.value().copied(),
     );
     columns.about("Line");
-    columns.number(
-        "line_rate_gbps",
-        "Of two hosts: the rate of the line between them.",
-        |r| Some(r.line?.rate.value()?.line_gbps),
-    );
+    columns.number("line_rate_gbps", "Of two hosts: the rate of the line between them.", |r| {
+        Some(r.line?.rate.value()?.line_gbps)
+    });
     columns.number("line_goodput_gbps", "TCP goodput at that rate.", |r| {
         Some(r.line?.rate.value()?.goodput_gbps)
     });

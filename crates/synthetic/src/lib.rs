@@ -36,8 +36,8 @@ pub use noise::{noise, normal};
 pub use plans::{plan, without_controls};
 pub use profiled::profiled;
 pub use series::in_turns;
-pub use two_hosts::{apart, nic, shaped, two_hosts};
 pub use trial::{Figures, TrialBuilder, likely, trial};
+pub use two_hosts::{apart, nic, shaped, two_hosts};
 
 /// Why the made-up machine has no hardware counters.
 pub const NO_COUNTERS: &str = "this machine has no hardware counters (perf_event_open: ENOENT); a virtual machine may be given a virtual PMU";

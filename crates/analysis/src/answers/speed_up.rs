@@ -29,11 +29,8 @@ fn beats(evidence: &Evidence<'_>, path: SendPath, against: SendPath) -> Found {
         );
     }
     // Where the line decides the goodput of every pair, CPU time answers.
-    let decides = if compared.iter().all(|pair| pair.finding == Finding::AtLineRate) {
-        cpu
-    } else {
-        goodput
-    };
+    let decides =
+        if compared.iter().all(|pair| pair.finding == Finding::AtLineRate) { cpu } else { goodput };
     let found = crossovers(evidence, path, against, decides);
     let is_open = found
         .iter()

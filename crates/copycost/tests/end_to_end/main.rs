@@ -14,6 +14,7 @@ mod compare;
 mod experiment;
 mod fleet;
 mod full_disk;
+mod full_line;
 mod import;
 mod interruption;
 mod limits;

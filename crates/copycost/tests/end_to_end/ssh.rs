@@ -11,10 +11,10 @@ use crate::common::{Ended, PATIENCE, Place, TINY, eventually, signal, trials};
 use crate::interruption::stopping;
 
 const HERE: &str = "10.77.0.1";
-const THERE: &str = "10.77.0.2";
+pub(crate) const THERE: &str = "10.77.0.2";
 
 /// A process that holds a namespace, and leaves when this value goes, however the test ends.
-struct Holder {
+pub(crate) struct Holder {
     child: Child,
     _input: ChildStdin,
 }
@@ -42,7 +42,7 @@ impl Holder {
         Self { child, _input: input }
     }
 
-    fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.child.id().to_string()
     }
 
@@ -56,12 +56,12 @@ impl Holder {
 }
 
 /// Two hosts.
-struct Lab {
+pub(crate) struct Lab {
     // First: it leaves before its host.
     sshd: Child,
-    here: Holder,
+    pub(crate) here: Holder,
     there: Holder,
-    place: Place,
+    pub(crate) place: Place,
 }
 
 impl Drop for Lab {
@@ -90,7 +90,7 @@ fn lacking() -> Option<String> {
 
 impl Lab {
     /// None where it cannot be had, after saying why.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         if let Some(why) = lacking() {
             eprintln!("skipped: {why}");
             return None;
@@ -172,7 +172,7 @@ impl Lab {
         command
     }
 
-    fn copycost(&self, config: &str, arguments: &[&str]) -> Ended {
+    pub(crate) fn copycost(&self, config: &str, arguments: &[&str]) -> Ended {
         let program = self.program();
         let command = self.inside(config, &program, arguments);
         let mut command = assert_cmd::Command::from_std(command);
@@ -206,7 +206,7 @@ impl Lab {
     }
 
     /// Nothing of a run is left at the other host: no process, no file.
-    fn is_clean(&self) {
+    pub(crate) fn is_clean(&self) {
         eventually("the other host is as it was", || {
             let files = std::fs::read_dir(self.place.path("tmp")).unwrap().count();
             self.there().is_empty() && files == 0

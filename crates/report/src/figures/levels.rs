@@ -9,8 +9,8 @@ use super::groups::{Across, Cells, Group};
 use super::run::{MOST_PANELS, Run, first_groups, notice_without, share_upright, with_figures};
 use super::wording;
 use crate::drawing::axes::Axis;
-use crate::words::line_rate::bound;
 use crate::drawing::description::{Area, AreaKind, Description, Key, KeyShape, Plot};
+use crate::words::line_rate::bound;
 
 /// How estimates are to be read.
 pub(super) const LEAD: &str = "Means over valid trials; bars and bands are 95 % intervals, hidden by the mark where they are narrower.";

@@ -9,10 +9,10 @@ use crate::claims_tally::{ALL_VERDICTS, counted, preliminary, verdict_name};
 use crate::numbers;
 use crate::reproduce::{again, command, date};
 use crate::screen::machine_facts;
-use crate::words::line_rate::line_rate;
-use crate::words::nic::link_name;
 use crate::trust::trust;
 use crate::unanswered::{Open, unanswered};
+use crate::words::line_rate::line_rate;
+use crate::words::nic::link_name;
 use crate::words::{answers, laws, own_table, receiving, recommendations, with_detail};
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {

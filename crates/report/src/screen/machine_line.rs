@@ -31,8 +31,7 @@ pub(crate) fn machine_facts(summary: &Summary, host: &Host, plan: &Plan) -> Vec<
         facts.push(format!("{} NUMA nodes", host.numa_nodes.value().unwrap_or(&1)));
     }
     facts.extend(host.kernel.value().map(|release| format!("Linux {}", short_kernel(release))));
-    let links: Vec<String> =
-        plan.factors.link.iter().map(|link| link_name(*link, host)).collect();
+    let links: Vec<String> = plan.factors.link.iter().map(|link| link_name(*link, host)).collect();
     facts.push(match summary.run.states(Factor::Link) {
         true => links.join(" + "),
         false => "unknown link".to_owned(),

@@ -87,13 +87,7 @@ fn of_one(columns: &mut Columns<Trials>, of: Of) {
     }
 }
 
-fn busy(
-    columns: &mut Columns<Trials>,
-    of: Of,
-    name: &str,
-    when: &str,
-    get: impl Fn() -> Busy,
-) {
+fn busy(columns: &mut Columns<Trials>, of: Of, name: &str, when: &str, get: impl Fn() -> Busy) {
     let named = |end: &str| of.name(&format!("{name}_{end}"));
     let told = get();
     columns.text(
@@ -114,11 +108,9 @@ fn busy(
         move |row| told(row).map(|b| b.span_ns.0),
     );
     let told = get();
-    columns.numbers(
-        named("cpus"),
-        of.meaning(&format!("The CPUs read {when}.")),
-        move |row| told(row).map(|b| b.cpus.clone()).unwrap_or_default(),
-    );
+    columns.numbers(named("cpus"), of.meaning(&format!("The CPUs read {when}.")), move |row| {
+        told(row).map(|b| b.cpus.clone()).unwrap_or_default()
+    });
     let list = if name == "busy" { of.name("busy_ns") } else { named("busy_ns") };
     let told = get();
     columns.numbers(list, of.meaning(&format!("Each CPU's busy time {when}.")), move |row| {
@@ -127,9 +119,11 @@ fn busy(
 }
 
 fn ticks(columns: &mut Columns<Trials>, of: Of) {
-    columns.number(of.name("tick_ns"), of.meaning("The unit of the three times below."), move |row| {
-        of.of(row)?.ticks.value().map(|t| t.tick_ns.0)
-    });
+    columns.number(
+        of.name("tick_ns"),
+        of.meaning("The unit of the three times below."),
+        move |row| of.of(row)?.ticks.value().map(|t| t.tick_ns.0),
+    );
     columns.number(
         of.name("tick_span_ns"),
         of.meaning("Time between the two readings of /proc/stat."),
@@ -144,9 +138,5 @@ fn ticks(columns: &mut Columns<Trials>, of: Of) {
     each("tick_cpus", "The CPUs read.", |t| t.cpus.iter().map(|cpu| u64::from(*cpu)).collect());
     each("cpu_softirq_ns", "Each CPU's softirq time.", |t| t.softirq_ns.clone());
     each("cpu_irq_ns", "Each CPU's hardware interrupt time.", |t| t.irq_ns.clone());
-    each(
-        "cpu_steal_ns",
-        "Each CPU's time that the hypervisor took.",
-        |t| t.steal_ns.clone(),
-    );
+    each("cpu_steal_ns", "Each CPU's time that the hypervisor took.", |t| t.steal_ns.clone());
 }

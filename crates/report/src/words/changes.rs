@@ -89,8 +89,9 @@ fn is_worse(of: Metric, finding: Finding) -> Option<bool> {
     match (of.better(), finding) {
         (Better::High, Finding::Less) | (Better::Low, Finding::More) => Some(true),
         (Better::High, Finding::More) | (Better::Low, Finding::Less) => Some(false),
-        (Better::None, _)
-        | (_, Finding::Equivalent | Finding::Undecided | Finding::AtLineRate) => None,
+        (Better::None, _) | (_, Finding::Equivalent | Finding::Undecided | Finding::AtLineRate) => {
+            None
+        }
     }
 }
 
