@@ -84,7 +84,7 @@ impl CsvColumn {
 
 /// The unit in which a figure's name ends.
 pub(crate) fn unit(name: &str) -> &'static str {
-    const ENDS: [(&str, &str); 23] = [
+    const ENDS: [(&str, &str); 24] = [
         ("_unix_ms", "ms since 1970"),
         ("_gbps", "Gbit/s"),
         ("_ns_per_message", "ns per message"),
@@ -92,6 +92,7 @@ pub(crate) fn unit(name: &str) -> &'static str {
         ("_per_byte", "per byte"),
         ("_per_kib", "per KiB"),
         ("_per_message", "per message"),
+        ("_gb_per_s", "GB/s"),
         ("_bytes_per_s", "bytes per second"),
         ("_per_s", "per second"),
         ("_ns_per_packet", "ns per packet"),
