@@ -93,6 +93,7 @@ pub(crate) fn unit(name: &str) -> &'static str {
         ("_per_byte", "per byte"),
         ("_per_kib", "per KiB"),
         ("_per_message", "per message"),
+        ("_gb_per_s", "GB/s"),
         ("_bytes_per_s", "bytes per second"),
         ("_per_s", "per second"),
         ("_ns_per_packet", "ns per packet"),
