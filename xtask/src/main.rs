@@ -7,6 +7,7 @@ mod bpf;
 mod browser;
 mod campaign;
 mod checksum;
+mod cut_peers;
 mod dist;
 mod emulated;
 mod imports;
@@ -33,7 +34,7 @@ struct Task {
     run: fn(&[String]) -> Result<String, String>,
 }
 
-const TASKS: [Task; 18] = [
+const TASKS: [Task; 19] = [
     Task {
         name: "aarch64",
         arguments: "[KERNEL_PACKAGE...] [--program FILE] [--deriver FILE] [--test FILE] [--again]",
@@ -57,6 +58,12 @@ const TASKS: [Task; 18] = [
         arguments: "[--minutes N] [--seed N] [--program FILE]",
         purpose: "kill, race, forge, mutate, plant links and flood, for ten minutes where no number is given, and tell what failed (root for the links)",
         run: campaign::run,
+    },
+    Task {
+        name: "cut-peers",
+        arguments: "[RUNS] [--seed N] [--program FILE]",
+        purpose: "cut runs to another host at random moments, 100 where no number is given: ends, connections and links; check that nothing stays, no record is lost and they go on (root, sshd)",
+        run: cut_peers::check,
     },
     Task {
         name: "dist",

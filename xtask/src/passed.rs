@@ -56,7 +56,7 @@ const READING: &[&str] = &[
 const FLEET: &[&str] =
     &["docs/fleet/slurm.sbatch", "docs/queries.sql", "xtask/fleet.py", "xtask/src/slurm.rs"];
 
-const GATES: [Gate; 5] = [
+const GATES: [Gate; 6] = [
     Gate {
         name: "aarch64",
         covers: &[
@@ -72,6 +72,10 @@ const GATES: [Gate; 5] = [
     Gate {
         name: "campaign",
         covers: &[BUILD, TRIAL, READING, &["xtask/src/campaign", "xtask/src/campaign.rs"]],
+    },
+    Gate {
+        name: "cut-peers",
+        covers: &[BUILD, TRIAL, &["xtask/src/cut_peers", "xtask/src/cut_peers.rs"]],
     },
     Gate { name: "killed-runs", covers: &[BUILD, TRIAL, &["xtask/src/killed_runs.rs"]] },
     Gate { name: "slurm", covers: &[BUILD, TRIAL, FLEET] },

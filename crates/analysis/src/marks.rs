@@ -6,7 +6,7 @@ use model::record::{
     Span, Trial, Worker,
 };
 use model::values::BusyPoll;
-use model::{Cell, Class, Mark, Measured, Share, Thresholds};
+use model::{Cell, Class, Mark, Measured, Share, Thresholds, UsableCpus};
 
 /// The marks that a trial earns, void ones first, each once.
 ///
@@ -34,11 +34,14 @@ pub fn judge(trial: &Trial, thresholds: &Thresholds) -> Vec<Mark> {
 /// Whether threads that are meant to be busy at once wait for a CPU: more of them than CPUs, or by the seats where they
 /// are known. A sender and its receiver may share one; the sink's helper, which spins, and a sender may not.
 fn is_oversubscribed(cell: &Cell, settings: &Settings) -> bool {
-    let Settings { usable_cpus, sender_cpus, receiver_cpus, .. } = settings;
-    let usable = usable_cpus.len();
+    let Settings { usable_cpus, receiver_usable_cpus, sender_cpus, receiver_cpus, .. } = settings;
+    let usable = UsableCpus {
+        sender: usable_cpus.len(),
+        receiver: receiver_usable_cpus.as_ref().map(Vec::len),
+    };
     let is_shared = |cpus: &[u32]| cpus.iter().enumerate().any(|(n, cpu)| cpus[..n].contains(cpu));
     let helper = receiver_cpus.first().filter(|_| cell.link.capabilities().has_helper);
-    (usable > 0 && cell.busy_threads() as usize > usable)
+    cell.busy_on_hosts().exceed(usable)
         || is_shared(sender_cpus)
         || is_shared(receiver_cpus)
         || helper.is_some_and(|cpu| sender_cpus.contains(cpu))

@@ -239,7 +239,9 @@ fn stop(error: EngineError) -> Stop {
         EngineError::Interrupted => {
             Stop::Interrupted("nothing is kept of a test by hand".to_owned())
         }
-        EngineError::Unsupported(why) | EngineError::Ends(why) => Stop::Cannot(why),
+        EngineError::Unsupported(why) | EngineError::Ends(why) | EngineError::Gone(why) => {
+            Stop::Cannot(why)
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Outlook<'a> {
     pub(crate) refusals: &'a Refusals,
     /// What the rest will take.
     pub(crate) forecast: &'a Forecast,
+    /// Which CPUs come first for a network card's sake.
+    pub(crate) near: &'a str,
 }
 
 impl Outlook<'_> {
@@ -47,7 +49,8 @@ impl Outlook<'_> {
 
     /// Cells by block, time, and what this machine refuses, in lines of at most so many columns.
     fn text(&self, unlockable: &[(Missing, Vec<String>)], width: usize) -> String {
-        let mut text = format!("{}\n\n", folded(&self.forecast.to_string(), 2, width));
+        let mut text =
+            format!("{}\n\n", folded(&format!("{}{}", self.forecast, self.near), 2, width));
         let blocks = self.blocks();
         let within = self.plan.within_block();
         let widest =
@@ -179,7 +182,7 @@ mod tests {
 
     fn look<T>(plan: &Plan, refusals: &Refusals, at: impl FnOnce(&Outlook<'_>) -> T) -> T {
         let forecast = study::forecast(plan, 2, |cell| refusals.has(cell));
-        at(&Outlook { plan, refusals, forecast: &forecast })
+        at(&Outlook { plan, refusals, forecast: &forecast, near: "" })
     }
 
     fn json(

@@ -19,6 +19,7 @@ mod live_table;
 mod manual;
 mod measured_run;
 mod named_files;
+mod near_nic;
 mod opened_run;
 mod peer_flags;
 mod pictures;

@@ -6,7 +6,7 @@ use engine::{Engine, EngineError};
 use journal::{Owner, RunDirectory};
 use model::host::Host;
 use model::record::FinishReason;
-use model::{Factor, Plan};
+use model::{Factor, Plan, UsableCpus};
 use report::ColumnSet;
 use study::StudyError;
 
@@ -74,7 +74,7 @@ pub(crate) fn measure(
     engine: &mut Engine,
 ) -> Result<(RunDirectory, FinishReason), Stop> {
     let refusals = &Refusals::find(engine, plan)?;
-    let forecast = study::forecast(plan, host.usable_cpus.len(), |cell| refusals.has(cell));
+    let forecast = study::forecast(plan, UsableCpus::of(host), |cell| refusals.has(cell));
     let mut opened = match place {
         Place::Named(path) => OpenedRun::begin(Some(path), owner, plan, host)?,
         Place::Apart(prefix) => OpenedRun::begin_apart(prefix, owner, plan, host)?,
@@ -92,6 +92,7 @@ pub(crate) fn measure(
         Err(StudyError::Engine(EngineError::Interrupted)) => {
             Ok((opened.directory, FinishReason::Interrupted))
         }
+        Err(StudyError::Engine(EngineError::Gone(why))) => Err(Stop::Interrupted(why)),
         Err(StudyError::Journal(error)) => Err(error.into()),
         Err(error) => Err(Stop::Cannot(error.to_string())),
     }

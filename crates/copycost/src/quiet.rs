@@ -63,6 +63,9 @@ pub(crate) fn wait(engine: &mut Engine, at_most: Nanos, quiet: bool) -> Result<(
         Err(EngineError::Interrupted) => {
             return Err(Stop::Interrupted("nothing was measured while waiting".to_owned()));
         }
+        Err(EngineError::Gone(why)) => {
+            return Err(Stop::Interrupted(format!("{why}; nothing was measured while waiting")));
+        }
         Err(error @ (EngineError::Unsupported(_) | EngineError::Ends(_))) => {
             return Err(Stop::Cannot(error.to_string()));
         }

@@ -4,7 +4,7 @@ use engine::{Engine, EngineError, EngineOptions, Interrupts};
 use journal::{Owner, RunDirectory};
 use model::host::Host;
 use model::record::{FinishReason, Segment};
-use model::{Peer, Plan};
+use model::{Peer, Plan, UsableCpus};
 use report::ColumnSet;
 use study::{Event, Study, StudyError, SystemClock};
 
@@ -15,6 +15,7 @@ use crate::derived::{self, Figures};
 use crate::dry_run::Outlook;
 use crate::exit::Stop;
 use crate::live_report::LiveReport;
+use crate::near_nic;
 use crate::opened_run::OpenedRun;
 use crate::progress::Progress;
 use crate::quiet;
@@ -40,11 +41,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         None => start_engine(None)?,
     };
     let refusals = &Refusals::find(&engine, plan)?;
-    let forecast = &study::forecast(plan, host.usable_cpus.len(), |cell| refusals.has(cell));
+    let forecast = &study::forecast(plan, UsableCpus::of(host), |cell| refusals.has(cell));
     let cautions = cautions(host, plan, forecast, refusals);
+    let near = near_nic::words(plan, &engine.near_devices());
     if arguments.dry_run {
         tell_all(&cautions);
-        return Outlook { plan, refusals, forecast }.show(arguments.json);
+        return Outlook { plan, refusals, forecast, near: &near }.show(arguments.json);
     }
 
     if let Some(at_most) = wait_quiet {
@@ -53,7 +55,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
     let mut opened = request.open(arguments)?;
     tell_all(&cautions);
     if !arguments.quiet {
-        tell(&format!("{forecast}; into {}", opened.directory.path().display()));
+        tell(&format!("{forecast}{near}; into {}", opened.directory.path().display()));
     }
     let measuring = Measuring {
         plan,
@@ -255,7 +257,7 @@ impl Measuring<'_> {
         };
         let finished = Study {
             plan: self.plan,
-            usable_cpus: engine.usable_cpus().len(),
+            usable_cpus: engine.usable_cpus(),
             segment,
             earlier: &opened.earlier,
             bench: &mut RefusingBench { engine, refusals },
@@ -330,6 +332,10 @@ pub(crate) fn ended(
         Err(StudyError::Engine(EngineError::Interrupted)) | Ok(FinishReason::Interrupted) => {
             let what = if has_trials { "what was measured is kept" } else { NOTHING_MEASURED };
             Err(Stop::Interrupted(format!("{what}; {next}")))
+        }
+        Err(StudyError::Engine(EngineError::Gone(why))) => {
+            let what = if has_trials { "what was measured is kept" } else { NOTHING_MEASURED };
+            Err(Stop::Interrupted(format!("{why}; {what}; {next}")))
         }
         Err(error @ (StudyError::Engine(_) | StudyError::Differs(_))) => {
             Err(Stop::Cannot(error.to_string()))

@@ -73,6 +73,7 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
     }
     let verified = verified.map_err(|error| match error {
         EngineError::Interrupted => Stop::Interrupted("not every cell was verified".to_owned()),
+        EngineError::Gone(why) => Stop::Interrupted(format!("{why}; not every cell was verified")),
         EngineError::Unsupported(why) | EngineError::Ends(why) => Stop::Cannot(why),
     })?;
     show(&if arguments.json { json(&verified) } else { table(&verified) })?;

@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use kernel::socket::Socket;
 use kernel::{clock, cpu};
-use model::record::{Machine, ReceiveTally, SendTally, Side, SocketFacts};
+use model::record::{ReceiveTally, SendTally, SocketFacts};
 use model::{Nanos, Sockets};
 
 use crate::coordinator::{Broken, failed, nanos, note_until, unsupported, wait_until};
 use crate::gate::{Gate, Phase};
-use crate::instruments::cpu_busy::CpuBusy;
 use crate::instruments::namespace::Namespace;
-use crate::instruments::throttling::Throttling;
 use crate::instruments::{Edge, Instrument as _};
 use crate::meeting::Met;
 use crate::protocol::{Prepare, Report, Role, Slice, Times};
@@ -26,6 +24,7 @@ mod awaited;
 mod jobs;
 mod ring_threads;
 mod side;
+mod steady;
 mod turns;
 
 pub(crate) use jobs::ring_setup;
@@ -100,6 +99,8 @@ pub(crate) struct Crew<T> {
     prepare: Prepare,
     /// What was seen of a series so far.
     turns: turns::Turns<T>,
+    /// What was seen of a steady window that is over while its load goes on.
+    steady: Option<steady::Steady<T>>,
     /// What else works for its senders; none where no io_uring does.
     ring_threads: Option<RingThreads>,
 }
@@ -192,6 +193,18 @@ impl AnyCrew {
         }
     }
 
+    /// The load of a trial without an ordered start, up to the end of its window: senders go on until they are stopped, and receivers
+    /// have all seen that end while they do.
+    pub(crate) fn load(&mut self, times: &Times, is_over: &dyn Fn() -> bool) -> Result<(), Broken> {
+        match self {
+            Self::Senders(crew) => crew.send_steadily(times, is_over),
+            Self::Receivers(crew) => crew.receive_steadily(times, is_over),
+            Self::Sink(_) => {
+                Err(failed("the sink is on its sender's clock, and its start is ordered"))
+            }
+        }
+    }
+
     /// Runs the trial.
     pub(crate) fn run(self, times: &Times, is_over: &dyn Fn() -> bool) -> Result<Report, Broken> {
         match self {
@@ -222,11 +235,6 @@ fn pin(cpus: &[u32], worker: usize) -> Result<(), Broken> {
     cpu::pin_thread(&[cpu as usize]).map_err(|error| failed(error.to_string()))
 }
 
-/// How long before the window the instruments of the end and the machine are read. It takes half a millisecond, but
-/// the CPU is disturbed for longer: read 5 ms before, the first third of a 250 ms window was 4 % slower than the
-/// others, read 30 ms before it was not (`one_trial 'send=send message_bytes=64 threads=1' 250ms 6 200ms`, in turn).
-const READING_NS: u64 = 30_000_000;
-
 /// How long workers may take to get ready: arenas are written once, and large ones take a while.
 const GETTING_READY: Duration = Duration::from_secs(60);
 /// How long woken workers may take to leave.
@@ -240,12 +248,7 @@ impl<T: Tally> Crew<T> {
         work: impl Fn(Job<T>) -> Result<Done<T>, Broken> + Clone + Send + 'static,
     ) -> Result<Self, Broken> {
         let workers = prepare.cell.threads.get() as usize;
-        // Of one window nobody waits for answers.
-        let gate = Arc::new(if prepare.windows > 1 {
-            Gate::for_workers(workers)
-        } else {
-            Gate::default()
-        });
+        let gate = Arc::new(Gate::for_workers(workers));
         let (sender, notes) = mpsc::channel();
         let mut flows = Vec::new();
         for socket in &met.sockets {
@@ -316,6 +319,7 @@ impl<T: Tally> Crew<T> {
             ring_bytes,
             prepare,
             turns,
+            steady: None,
             ring_threads,
         };
         crew.wait_ready()?;
@@ -357,18 +361,6 @@ impl<T: Tally> Crew<T> {
         note_until(&self.notes, moment_ns, is_over, "all workers are gone")
     }
 
-    fn run(
-        mut self,
-        times: &Times,
-        is_over: &dyn Fn() -> bool,
-    ) -> Result<(Side<T>, Option<Machine>), Broken> {
-        let result = self.conduct(times, is_over);
-        if result.is_err() {
-            self.dismiss();
-        }
-        result
-    }
-
     /// Has every worker leave. One that does not when it is woken is ended with its process.
     fn dismiss(&self) {
         self.wake();
@@ -381,76 +373,6 @@ impl<T: Tally> Crew<T> {
                 Ok(None) | Err(_) => break,
             }
         }
-    }
-
-    fn conduct(
-        &mut self,
-        times: &Times,
-        is_over: &dyn Fn() -> bool,
-    ) -> Result<(Side<T>, Option<Machine>), Broken> {
-        let moments = times.moments(clock::monotonic_ns());
-        let [_, first, .., end, _] = moments.edges_ns;
-        let phases =
-            [Phase::Warmup, Phase::First, Phase::Second, Phase::Third, Phase::Tail, Phase::Stop];
-        let watched = self.prepare.cell.watch == model::names::Watch::Cheap;
-        let mut namespace = self.namespace();
-        let mut throttling = watched.then(|| Throttling::attach(()));
-        let cpus = self.prepare.machine_cpus.clone();
-        let mut machine = (watched && !cpus.is_empty()).then(|| CpuBusy::attach(&cpus));
-        let mut done: Vec<Option<Done<T>>> = (0..self.workers).map(|_| None).collect();
-        let mut socket = SocketFacts::default();
-        // Reading /proc takes CPU time from the workers: it happens just before the window and just after it.
-        let mut mark = |edge: Edge| {
-            if let Some(machine) = &mut machine {
-                machine.mark(edge, &cpus);
-            }
-            if let Some(namespace) = &mut namespace {
-                namespace.mark(edge, ());
-            }
-            if let Some(throttling) = &mut throttling {
-                throttling.mark(edge, ());
-            }
-        };
-        if let Some(threads) = &mut self.ring_threads {
-            threads.before_load();
-        }
-        for (phase, moment) in phases.into_iter().zip(moments.edges_ns) {
-            if phase == Phase::First && watched {
-                // Not before the warm-up is under way.
-                let early = moment.saturating_sub(READING_NS.min(times.warmup_ns.0 / 2));
-                self.gather_until(early, end, is_over, &mut done)?;
-                mark(Edge::Start);
-                // One that came in the warm-up has nothing of it in the window.
-                if let Some(threads) = &mut self.ring_threads {
-                    threads.before_load();
-                }
-            }
-            self.gather_until(moment, end, is_over, &mut done)?;
-            if phase == Phase::First
-                && let Some(threads) = &mut self.ring_threads
-            {
-                threads.begin();
-            }
-            self.gate.open(phase);
-            if phase == Phase::Tail {
-                if let Some(threads) = &mut self.ring_threads {
-                    threads.end();
-                }
-                mark(Edge::End);
-                if let Some(threads) = &mut self.ring_threads {
-                    threads.find();
-                }
-                socket = self.socket_facts()?;
-            }
-        }
-        self.gather_all(moments.drained_ns, end, times.drain_ns, is_over, &mut done)?;
-        self.end_shared();
-        if self.is_alone() {
-            self.await_taken(moments.drained_ns, times.drain_ns, is_over)?;
-        }
-        let done: Vec<Done<T>> = done.into_iter().flatten().collect();
-        let side = self.side(&done, &[first], socket, namespace.as_ref(), throttling.as_ref());
-        Ok((side, machine.map(|machine| machine.figures())))
     }
 
     /// Waits until every worker is done.

@@ -165,8 +165,11 @@ impl End {
                     None => return Err("told to run before anything was prepared".to_owned()),
                     Some(crew) => {
                         self.hurry();
-                        let ran = self.begin(&crew, times, &is_over);
-                        let ran = ran.and_then(|times| crew.run(&times, &is_over));
+                        if times.start_ns.is_none() {
+                            self.load(crew, times, &is_over)?;
+                            continue;
+                        }
+                        let ran = crew.run(&times, &is_over);
                         let ran = self.unstopped.answer(ran);
                         self.slow_down();
                         match ran {
@@ -223,20 +226,31 @@ impl End {
         Ok(())
     }
 
-    /// When a trial begins: as ordered, or at a receiver with the first bytes, which are sent when it has said that it waits.
-    fn begin(
+    /// The load of a trial whose start is not ordered: a sender's begins at once, and a receiver's window with the first bytes, which
+    /// are sent when it has said that it waits. It goes on until the order to finish.
+    fn load(
         &mut self,
-        crew: &AnyCrew,
+        mut crew: AnyCrew,
         times: Times,
         is_over: &dyn Fn() -> bool,
-    ) -> Result<Times, Broken> {
-        let AnyCrew::Receivers(receivers) = crew else { return Ok(times) };
-        if times.start_ns.is_some() {
-            return Ok(times);
+    ) -> Result<(), String> {
+        let mut loaded = Ok(());
+        let is_receiver = matches!(crew, AnyCrew::Receivers(_));
+        if let AnyCrew::Receivers(receivers) = &crew {
+            self.reply(&Reply::Ready)?;
+            loaded = receivers.await_first_bytes(MEETING, is_over);
         }
-        self.reply(&Reply::Ready).map_err(failed)?;
-        receivers.await_first_bytes(MEETING, is_over)?;
-        Ok(Times { start_ns: Some(kernel::clock::monotonic_ns()), ..times })
+        let loaded = loaded.and_then(|()| crew.load(&times, is_over));
+        match self.unstopped.answer(loaded) {
+            Ok(()) => {
+                self.crews.push(crew);
+                if is_receiver { self.reply(&Reply::WindowOver) } else { Ok(()) }
+            }
+            Err(broken) => {
+                self.slow_down();
+                self.fail(broken)
+            }
+        }
     }
 
     fn crew(&mut self, number: usize) -> Result<&mut AnyCrew, String> {

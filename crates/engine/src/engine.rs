@@ -1,20 +1,22 @@
 //! The engine: two ends, and one trial at a time. It is never an end itself.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use kernel::topology::Topology;
 use kernel::{cpu, process};
 use model::audit::CeilingPoint;
+use model::host::Host;
 use model::message::Message;
 use model::record::{CpuBusy, Failure, FailureKind, Finished, Outcome, SeriesSettings, Settings};
-use model::{Audit, Bytes, Cell, Link, Measured, Missing, Nanos, Peer, Plan};
+use model::{Audit, Bytes, Cell, Link, Measured, Missing, Nanos, Peer, Plan, UsableCpus};
 
 use crate::auditing::{AuditSeen, Auditing};
-use crate::busy_poll;
 use crate::child::WhichEnd;
 use crate::congestion::CongestionChoice;
 use crate::connect::Connect;
+use crate::demands::{Answers, There};
 use crate::ends::{Ends, TrialError, lost};
 use crate::error::{EngineError, missing};
 use crate::instruments::copy_audit::CopyAudit;
@@ -23,12 +25,12 @@ use crate::instruments::{ceiling, copy_audit, memory_load, profile};
 use crate::interrupts::{Forward, Interrupts};
 use crate::links::{self, LinkSetup};
 use crate::order::{SeriesOrder, TrialOrder};
-use crate::peering::{PeerFacts, Peering};
-use crate::placement::{EndCpus, HostCpus, Seats, seat};
+use crate::peering::{PeerFacts, Peering, Session};
+use crate::placement::{EndCpus, HostCpus, NearDevice, Seats, seat};
 use crate::protocol::{Among, Order, Token};
+use crate::ring_memory;
 use crate::series::{Series, SeriesError};
 use crate::trial::Trial;
-use crate::{receive_paths, ring_memory, send_paths};
 
 /// What an engine needs to know.
 #[derive(Clone, Debug)]
@@ -76,19 +78,25 @@ impl Engine {
             cpus.iter().filter_map(|cpu| u32::try_from(*cpu).ok()).collect()
         };
         let usable = numbers(allowed.cpus());
-        let cores = match Topology::read(std::path::Path::new(kernel::machine::LIVE)) {
+        let (cores, nodes) = match Topology::read(std::path::Path::new(kernel::machine::LIVE)) {
             Ok(topology) => {
-                topology.physical_cores(allowed.cpus()).iter().map(|core| numbers(core)).collect()
+                let cores = topology.physical_cores(allowed.cpus());
+                let node = |cpu: &kernel::topology::Cpu| {
+                    let node = cpu.node.as_ref().ok()?;
+                    Some((u32::try_from(cpu.cpu).ok()?, u32::try_from(*node).ok()?))
+                };
+                let nodes = topology.cpus.iter().filter_map(node).collect();
+                (cores.iter().map(|core| numbers(core)).collect(), nodes)
             }
             // Without the topology every CPU counts as a core of its own.
-            Err(_) => usable.iter().map(|cpu| vec![*cpu]).collect(),
+            Err(_) => (usable.iter().map(|cpu| vec![*cpu]).collect(), BTreeMap::new()),
         };
         let congestion = CongestionChoice::find().map_err(unsupported)?;
         let _ = kernel::limits::raise_open_files();
         let forward = options.interrupts.forward().map_err(EngineError::Unsupported)?;
         let peering =
             Peering::new(options.peer.clone(), options.program.clone(), options.interrupts);
-        let cpus = Arc::new(HostCpus { usable, cores });
+        let cpus = Arc::new(HostCpus { usable, cores, nodes, near: None });
         Ok(Self {
             options,
             forward,
@@ -123,22 +131,54 @@ impl Engine {
         &self.congestion
     }
 
-    /// CPUs that the ends may use.
-    pub fn usable_cpus(&self) -> &[u32] {
-        &self.cpus.usable
+    /// How many CPUs the ends may use: of this host, and of the other one where it was reached.
+    pub fn usable_cpus(&self) -> UsableCpus {
+        let cpus = self.known_cpus(self.peering.peer().is_some());
+        UsableCpus {
+            sender: cpus.sender.usable.len(),
+            receiver: cpus.receiver.map(|cpus| cpus.usable.len()),
+        }
+    }
+
+    /// The network devices near which CPUs are taken first, of this host and of the other one, where that makes a difference.
+    pub fn near_devices(&self) -> [Option<NearDevice>; 2] {
+        let Some(session) = self.peering.live() else { return [None, None] };
+        let here = self.cpus.near(&session.facts().reached.nic_here);
+        [here.near, session.cpus().near.clone()]
+    }
+
+    /// Which end of a link's trials runs at the other host.
+    fn there(&self, link: Link) -> There {
+        let peer = self.peering.peer().filter(|_| link.capabilities().has_peer_host)?;
+        Some(if peer.sends { WhichEnd::Sender } else { WhichEnd::Receiver })
     }
 
     /// The CPUs of the hosts that the ends of a link run on.
     fn end_cpus(&self, link: Link) -> Result<EndCpus, Missing> {
-        let here = Arc::clone(&self.cpus);
         if !link.capabilities().has_peer_host {
-            return Ok(EndCpus { sender: here, receiver: None });
+            return Ok(self.one_host());
         }
-        let there = self.peering.session()?.cpus();
-        Ok(match self.peering.peer() {
-            Some(peer) if peer.sends => EndCpus { sender: there, receiver: Some(here) },
-            _ => EndCpus { sender: here, receiver: Some(there) },
-        })
+        Ok(self.two_hosts(&*self.peering.session()?))
+    }
+
+    /// The same as far as it is known without reaching the other host.
+    fn known_cpus(&self, has_peer_host: bool) -> EndCpus {
+        let session = self.peering.live().filter(|_| has_peer_host);
+        session.map_or_else(|| self.one_host(), |session| self.two_hosts(&session))
+    }
+
+    fn one_host(&self) -> EndCpus {
+        EndCpus { sender: Arc::clone(&self.cpus), receiver: None }
+    }
+
+    fn two_hosts(&self, session: &Session) -> EndCpus {
+        let here = Arc::new(self.cpus.near(&session.facts().reached.nic_here));
+        let there = session.cpus();
+        if session.facts().sends {
+            EndCpus { sender: there, receiver: Some(here) }
+        } else {
+            EndCpus { sender: here, receiver: Some(there) }
+        }
     }
 
     fn seat(&self, cell: &Cell) -> Result<(Seats, EndCpus), Missing> {
@@ -148,18 +188,12 @@ impl Engine {
 
     /// Which cells of a plan this machine cannot measure, each with the reason and the remedy.
     pub fn unsupported(&self, plan: &Plan) -> Vec<(Cell, Missing)> {
-        let mut links = std::collections::BTreeMap::new();
-        let mut named = std::collections::BTreeMap::new();
-        let mut paths = std::collections::BTreeMap::new();
-        let mut rings = std::collections::BTreeMap::new();
-        let mut polled = std::collections::BTreeMap::new();
-        // A container may have far less than its machine, and is killed when it takes more.
-        let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
-        let allowed =
-            kernel::machine::memory_limit_bytes(std::path::Path::new(kernel::machine::LIVE));
-        let memory = memory.min(allowed.unwrap_or(u64::MAX));
+        let mut links = BTreeMap::new();
+        let room = self.room();
+        let cells: Vec<Cell> = plan.cells().into_iter().chain(plan.controls()).collect();
+        let mut answers = self.answers(&cells);
         let mut refused = Vec::new();
-        for cell in plan.cells().into_iter().chain(plan.controls()) {
+        for cell in cells {
             if let Err(why) = links::has_what_varies(&cell) {
                 refused.push((cell, why.into()));
                 continue;
@@ -171,42 +205,43 @@ impl Engine {
             let link = links
                 .entry(LinkSetup::from(&cell))
                 .or_insert_with_key(|setup| links::raise(setup, &self.peering).map(|_| ()));
-            let polled =
-                polled.entry(cell.busy_poll).or_insert_with(|| busy_poll::may_set(cell.busy_poll));
             let congestion = self.congestion.resolve(&cell.congestion);
-            let congestion = named
-                .entry(congestion.clone())
-                .or_insert_with(|| CongestionChoice::may_set(&congestion));
-            let path = paths
-                .entry((cell.send_path, cell.receive_path, cell.pages, cell.sendfile_from))
-                .or_insert_with(|| -> Result<(), Missing> {
-                    send_paths::supported(cell.send_path)?;
-                    send_paths::memory_supported(cell.send_path, cell.pages, cell.sendfile_from)?;
-                    receive_paths::supported(cell.receive_path)
-                });
-            let has_ring = cell.send_path.capabilities().goes_through_uring;
-            let ring = rings
-                .entry((has_ring, cell.is_polled(), cell.registered_files, cell.defer_taskrun))
-                .or_insert_with(|| send_paths::ring_supported(&cell));
-            let verdict = || -> Result<(), Missing> {
+            let mut verdict = || -> Result<(), Missing> {
                 cell.check()?;
                 link.clone()?;
-                congestion.clone()?;
-                polled.clone()?;
-                path.clone()?;
-                ring.clone()?;
+                answers.grant(&cell, self.there(cell.link), &congestion)?;
                 if self.seat(&cell)?.0.memory_load.is_some() {
                     memory_load::supported()?;
                 }
                 self.message(&cell)?;
-                Ok(fits(&[&cell], memory)?)
+                Ok(fits(&[&cell], room)?)
             };
             if let Err(why) = verdict() {
                 refused.push((cell, why));
             }
         }
-        refused.extend(self.crowded(plan, &refused, memory));
+        refused.extend(self.crowded(plan, &refused, room));
         refused
+    }
+
+    /// What the kernels of these cells' hosts grant: the other host is asked for all of them at once.
+    fn answers(&self, cells: &[Cell]) -> Answers {
+        let mut answers = Answers::default();
+        let there = cells.iter().filter_map(|cell| {
+            Some((cell, self.there(cell.link)?, self.congestion.resolve(&cell.congestion)))
+        });
+        answers.ask_there(there, |demands| self.peering.session()?.probe(demands));
+        answers
+    }
+
+    /// What the rings and connections of cells must fit into: the memory of the sending end's host, and the descriptors of a process of
+    /// either.
+    fn room(&self) -> Room {
+        let here = Room::here();
+        let Some(session) = self.peering.live() else { return here };
+        let there = Room::of(&session.facts().host);
+        let memory = if session.facts().sends { there.memory } else { here.memory };
+        Room { memory, open_files: here.open_files.min(there.open_files) }
     }
 
     /// The cells of blocks that take turns and do not fit side by side, though each of them would alone.
@@ -214,14 +249,14 @@ impl Engine {
         &self,
         plan: &Plan,
         refused: &[(Cell, Missing)],
-        memory: u64,
+        room: Room,
     ) -> Vec<(Cell, Missing)> {
         let mut crowded = Vec::new();
         for (_, mut cells) in plan.blocks() {
             cells.retain(|cell| !refused.iter().any(|(other, _)| other == cell));
             let all: Vec<&Cell> = cells.iter().collect();
-            if plan.turns(&cells, self.cpus.usable.len(), false).is_some()
-                && let Err(why) = fits(&all, memory)
+            if plan.turns(&cells, self.usable_cpus(), false).is_some()
+                && let Err(why) = fits(&all, room)
             {
                 let why = Missing::from(format!("{why}, or --steady, as its block takes turns"));
                 crowded.extend(cells.into_iter().map(|cell| (cell, why.clone())));
@@ -283,18 +318,26 @@ impl Engine {
     /// Interrupted, or the ends could not be started.
     pub fn begin_round(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
         self.ends = None;
+        // What an earlier round saw is not this one's.
+        self.receiver_idle = None;
         match self.idle_round() {
             Ok(busy) => Ok(busy),
             Err(TrialError::Interrupted) => {
                 self.ends = None;
                 Err(EngineError::Interrupted)
             }
-            Err(TrialError::Failed(FailureKind::Unsupported, why)) => {
-                Err(EngineError::Unsupported(why))
-            }
-            Err(TrialError::Failed(_, why)) => {
+            Err(TrialError::Failed(kind, why)) => {
                 self.ends = None;
-                Err(EngineError::Ends(why))
+                if self.options.interrupts.requested().is_some() {
+                    return Err(EngineError::Interrupted);
+                }
+                self.unless_gone()?;
+                Err(match kind {
+                    FailureKind::Unsupported => EngineError::Unsupported(why),
+                    FailureKind::EndLost | FailureKind::CallFailed | FailureKind::NothingPassed => {
+                        EngineError::Ends(why)
+                    }
+                })
             }
         }
     }
@@ -313,6 +356,11 @@ impl Engine {
             self.receiver_idle = Some(ends.idle(WhichEnd::Receiver, &there.usable, IDLE_SPAN)?);
         }
         Ok(idle)
+    }
+
+    /// Whether the other host may still be tried.
+    fn unless_gone(&self) -> Result<(), EngineError> {
+        self.peering.gone().map_or(Ok(()), |why| Err(EngineError::Gone(why.to_string())))
     }
 
     /// Lets the ends go.
@@ -361,15 +409,8 @@ impl Engine {
         for cell in plan.cells() {
             let Ok((seats, of_ends)) = self.seat(&cell) else { continue };
             // Of this host's end alone: the ceiling is measured here.
-            match seats.in_use_by_receiver(&of_ends) {
-                Some(here)
-                    if Arc::ptr_eq(
-                        &self.cpus,
-                        of_ends.receiver.as_ref().unwrap_or(&of_ends.sender),
-                    ) =>
-                {
-                    cpus.extend(here);
-                }
+            match (self.there(cell.link), seats.in_use_by_receiver(&of_ends)) {
+                (Some(WhichEnd::Sender), Some(here)) => cpus.extend(here),
                 _ => cpus.extend(seats.in_use(&of_ends)),
             }
         }
@@ -403,6 +444,7 @@ impl Engine {
                 if self.options.interrupts.requested().is_some() {
                     return Err(EngineError::Interrupted);
                 }
+                self.unless_gone()?;
                 return Ok((*settings, failure(kind, why)));
             }
         };
@@ -438,6 +480,7 @@ impl Engine {
                 if let Some(there) = &mut finished.receiver_machine {
                     there.idle = self.receiver_idle.clone();
                 }
+                self.peering.has_measured();
                 Ok((settings, Outcome::Finished(Box::new(finished))))
             }
             Err(TrialError::Interrupted) => {
@@ -450,6 +493,7 @@ impl Engine {
                 if self.options.interrupts.requested().is_some() {
                     return Err(EngineError::Interrupted);
                 }
+                self.unless_gone()?;
                 Ok((settings, failure(kind, why)))
             }
         }
@@ -475,13 +519,14 @@ impl Engine {
                 }
             }
         }
-        let Some(first) = order.cells.first().filter(|_| seated.len() == order.cells.len()) else {
-            return Ok(outcomes);
-        };
         if self.options.interrupts.requested().is_some() {
             self.ends = None;
             return Err(EngineError::Interrupted);
         }
+        self.unless_gone()?;
+        let Some(first) = order.cells.first().filter(|_| seated.len() == order.cells.len()) else {
+            return Ok(outcomes);
+        };
         let memory_load = match self.memory_load_of(seated.iter().map(|(seats, ..)| seats)) {
             Ok(memory_load) => memory_load,
             Err(why) => {
@@ -534,6 +579,7 @@ impl Engine {
                     let finished = Outcome::Finished(Box::new(of_cell));
                     *outcome = Some((settings(place, set), finished));
                 }
+                self.peering.has_measured();
                 Ok(outcomes)
             }
             Err(SeriesError { cell, error }) => {
@@ -552,6 +598,7 @@ impl Engine {
                 if self.options.interrupts.requested().is_some() {
                     return Err(EngineError::Interrupted);
                 }
+                self.unless_gone()?;
                 Ok(outcomes)
             }
         }
@@ -560,12 +607,14 @@ impl Engine {
     /// What a trial would have set that is refused before it begins: none of its workers has a CPU.
     pub fn unseated(&self, order: &TrialOrder) -> Settings {
         let cell = &order.cell;
+        let cpus = self.known_cpus(cell.link.capabilities().has_peer_host);
         Settings {
             window_ns: order.window,
             warmup_ns: order.warmup,
             tail_ns: order.tail,
             extended: false,
-            usable_cpus: self.cpus.usable.clone(),
+            usable_cpus: cpus.sender.usable.clone(),
+            receiver_usable_cpus: cpus.receiver.map(|cpus| cpus.usable.clone()),
             sender_cpus: Vec::new(),
             receiver_cpus: Vec::new(),
             ring_slots: cell.ring.slots(cell.message),
@@ -593,11 +642,11 @@ impl Engine {
         &self,
         order: &TrialOrder,
     ) -> Result<(Seats, EndCpus, Settings), Unseated> {
+        let has_peer_host = order.cell.link.capabilities().has_peer_host;
+        // One that was reached before the run began may be again.
+        let lost = has_peer_host.then(|| self.peering.session().err()).flatten();
         let mut settings = self.unseated(order);
-        if order.cell.link.capabilities().has_peer_host
-            && let Err(why) = self.peering.session()
-        {
-            // It was reached before the run began, and may be again.
+        if let Some(why) = lost {
             return Err((Box::new(settings), FailureKind::EndLost, why.to_string()));
         }
         let seated = self.seat(&order.cell).map_err(|why| why.to_string());
@@ -624,7 +673,7 @@ fn fresh_token() -> Result<Token, TrialError> {
 }
 
 /// Whether the rings of cells that exist at once fit into memory, and their connections into the descriptors of a process.
-fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
+fn fits(cells: &[&Cell], Room { memory, open_files }: Room) -> Result<(), String> {
     let mut rings: u64 = 0;
     let mut connections: u64 = 0;
     let mut handles: u64 = 0;
@@ -650,11 +699,41 @@ fn fits(cells: &[&Cell], memory: u64) -> Result<(), String> {
     }
     // Each connection has a handle of the end's own, and one of each worker that uses it.
     let needed = handles + 64;
-    match kernel::limits::open_files() {
-        Ok(kernel::limits::Limit::At(most)) if needed > most => Err(format!(
-            "{connections} connections need {needed} open files, the limit is {most}; raise it with: ulimit -n"
-        )),
-        Ok(_) | Err(_) => Ok(()),
+    if needed > open_files {
+        return Err(format!(
+            "{connections} connections need {needed} open files, the limit is {open_files}; raise it with: ulimit -n"
+        ));
+    }
+    Ok(())
+}
+
+/// What there is of a host's memory and of a process's descriptors; the most that can be where nobody knows.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    memory: u64,
+    open_files: u64,
+}
+
+impl Room {
+    fn here() -> Self {
+        // A container may have far less than its machine, and is killed when it takes more.
+        let memory = kernel::machine::Machine::read().memory_bytes.unwrap_or(u64::MAX);
+        let allowed =
+            kernel::machine::memory_limit_bytes(std::path::Path::new(kernel::machine::LIVE));
+        let open_files = match kernel::limits::open_files() {
+            Ok(kernel::limits::Limit::At(most)) => most,
+            Ok(kernel::limits::Limit::Unlimited) | Err(_) => u64::MAX,
+        };
+        Self { memory: memory.min(allowed.unwrap_or(u64::MAX)), open_files }
+    }
+
+    /// Of another host, as its facts tell.
+    fn of(host: &Host) -> Self {
+        let files = host.limits.get("open-files").and_then(Measured::value);
+        Self {
+            memory: host.memory_bytes.value().copied().unwrap_or(u64::MAX),
+            open_files: files.copied().unwrap_or(u64::MAX),
+        }
     }
 }
 
@@ -663,11 +742,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_idle_machine_of_an_earlier_round_is_not_this_rounds() {
+        // Nobody listens there.
+        let name = "ssh://nobody@127.0.0.1:1".parse().unwrap();
+        let peer = Some(Peer { name, data_address: None, sends: false });
+        let (program, interrupts) = (PathBuf::from("/proc/self/exe"), Interrupts::install());
+        let options = EngineOptions { program, interrupts: interrupts.unwrap(), peer };
+        let mut engine = Engine::new(options).unwrap();
+        engine.receiver_idle = Some(Measured::absent("of an earlier round"));
+        assert!(engine.begin_round().is_err());
+        assert_eq!(engine.receiver_idle, None);
+    }
+
+    #[test]
     fn rings_that_exist_side_by_side_must_fit_together() {
         let cell: Cell = "send=sendmsg message_bytes=65536 threads=1".parse().unwrap();
         // A ring of it takes 4 to 5 MiB.
-        assert_eq!(fits(&[&cell], 10 << 20), Ok(()));
-        let why = fits(&[&cell, &cell], 10 << 20).unwrap_err();
+        let room = Room { memory: 10 << 20, open_files: u64::MAX };
+        assert_eq!(fits(&[&cell], room), Ok(()));
+        let why = fits(&[&cell, &cell], room).unwrap_err();
         assert!(why.contains("more than half of this machine's memory"), "{why}");
     }
 }

@@ -20,6 +20,9 @@ pub enum EngineError {
     /// A signal asked to stop; the trial in hand is lost.
     #[error("interrupted")]
     Interrupted,
+    /// The other host is gone and was not reached again; the trial in hand is lost, and a later run may go on.
+    #[error("{0}")]
+    Gone(String),
     /// This machine, kernel or user cannot do what was asked.
     #[error("{0}")]
     Unsupported(String),

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, ExitCode};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kernel::process;
@@ -18,7 +19,9 @@ use crate::{host, nic, threads};
 /// What `copycost peer` exits with when its orders are not to be understood.
 const WRONG_USAGE: u8 = 2;
 /// After so long without a line of the engine, which sends one at least every [`HEARTBEAT`], the connection is taken for cut.
-const SILENCE: Duration = Duration::from_secs(20);
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
+/// How long it may then take to say so.
+const TELLING: Duration = Duration::from_secs(2);
 /// How long the engine is silent at most.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(5);
 /// No order is longer.
@@ -61,18 +64,27 @@ fn attend(output: File) -> Result<(), String> {
     let _ = process::die_with_parent(SIGKILL);
     let (sender, events) = mpsc::channel();
     let lines = sender.clone();
-    threads::start("orders", "a thread for orders", move || read_lines(&lines))?;
+    let heard = Arc::new(Mutex::new(Instant::now()));
+    let of_reader = Arc::clone(&heard);
+    threads::start("orders", "a thread for orders", move || read_lines(&lines, &of_reader))?;
+    let of_watch = Arc::clone(&heard);
+    // The thread that obeys may wait for room in the pipe of a connection that is cut.
+    threads::start("silence", "a thread that watches for silence", move || {
+        while !is_silent(&of_watch, SILENCE + TELLING) {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        std::process::exit(i32::from(WRONG_USAGE));
+    })?;
     let mut attendant = Attendant { output, events: sender, end: None };
-    let mut heard = Instant::now();
     loop {
-        match events.recv_timeout(SILENCE.saturating_sub(heard.elapsed())) {
+        match events.recv_timeout(SILENCE.saturating_sub(since(&heard))) {
             Ok(Event::Line(line)) => {
-                heard = Instant::now();
                 if !line.trim().is_empty() {
                     attendant.obey(&line)?;
                 }
             }
             Ok(Event::FromEnd(number, said)) => attendant.pass_on(number, said)?,
+            Err(RecvTimeoutError::Timeout) if !is_silent(&heard, SILENCE) => {}
             Err(RecvTimeoutError::Timeout) => {
                 return Err(format!("nothing came from the engine for {} s", SILENCE.as_secs()));
             }
@@ -81,10 +93,20 @@ fn attend(output: File) -> Result<(), String> {
     }
 }
 
-fn read_lines(events: &mpsc::Sender<Event>) {
+/// How long ago the engine was heard.
+fn since(heard: &Mutex<Instant>) -> Duration {
+    heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+}
+
+fn is_silent(heard: &Mutex<Instant>, patience: Duration) -> bool {
+    since(heard) >= patience
+}
+
+fn read_lines(events: &mpsc::Sender<Event>, heard: &Mutex<Instant>) {
     let mut input = BufReader::new(std::io::stdin().lock());
     let mut line = Vec::new();
     while let Ok(1..) = input.by_ref().take(LONGEST_ORDER).read_until(b'\n', &mut line) {
+        *heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         if events.send(Event::Line(String::from_utf8_lossy(&line).into_owned())).is_err() {
             return;
         }
@@ -119,6 +141,10 @@ impl Attendant {
             PeerOrder::Describe => self.reply(&PeerReply::Facts(Box::new(host::facts()))),
             PeerOrder::DescribeDevice(towards) => {
                 self.reply(&PeerReply::Device(Box::new(nic::facts_towards(towards))))
+            }
+            PeerOrder::Probe(demands) => {
+                let answers = demands.iter().map(|demand| demand.ask().err()).collect();
+                self.reply(&PeerReply::Probed(answers))
             }
             PeerOrder::Echo(number) => self.reply(&PeerReply::Echo(number)),
             PeerOrder::Start { end } => {
@@ -193,6 +219,7 @@ pub(crate) fn said(reply: PeerReply) -> Result<(u32, FromEnd, Option<String>), P
         own @ (PeerReply::Hello { .. }
         | PeerReply::Facts(_)
         | PeerReply::Device(_)
+        | PeerReply::Probed(_)
         | PeerReply::Echo(_)) => Err(own),
     }
 }

@@ -1,9 +1,11 @@
 //! Which CPUs the workers of a cell run on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::host::Host;
-use model::{Cell, MemoryLoad, Placement};
+use model::host::{CpuFacts, Host};
+use model::nic::Nic;
+use model::{Cell, Measured, MemoryLoad, Placement};
 
 /// The CPUs of a cell's workers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +25,23 @@ pub(crate) struct Seats {
 pub(crate) struct HostCpus {
     /// Logical CPUs.
     pub(crate) usable: Vec<u32>,
-    /// The same by physical core, in order.
+    /// The same by physical core, in order; those near the device first, where there is one.
     pub(crate) cores: Vec<Vec<u32>>,
+    /// The NUMA node of each CPU that tells its own.
+    pub(crate) nodes: BTreeMap<u32, u32>,
+    /// The device that its CPUs are ordered by, where that made a difference.
+    pub(crate) near: Option<NearDevice>,
+}
+
+/// A network device whose NUMA node has some of a host's CPUs and not all: they come first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearDevice {
+    /// Its name, such as `eth0`.
+    pub device: String,
+    /// Its NUMA node.
+    pub node: u32,
+    /// Physical cores of that node which may be used.
+    pub cores: usize,
 }
 
 impl HostCpus {
@@ -46,7 +63,32 @@ impl HostCpus {
                 }
             }
         }
-        Self { usable: host.usable_cpus.clone(), cores }
+        let node = |cpu: &CpuFacts| Some((cpu.cpu, *cpu.node.value()?));
+        let nodes = host.cpus.iter().filter_map(node).collect();
+        Self { usable: host.usable_cpus.clone(), cores, nodes, near: None }
+    }
+
+    /// The same with the cores of a device's NUMA node first, where that is known and has some of them and not all.
+    #[must_use]
+    pub(crate) fn near(&self, nic: &Measured<Nic>) -> Self {
+        let found = nic.value().and_then(|nic| Some((&nic.device, *nic.numa_node.value()?)));
+        let Some((device, node)) = found else { return self.clone() };
+        let is_near =
+            |core: &Vec<u32>| core.first().is_some_and(|cpu| self.nodes.get(cpu) == Some(&node));
+        let (near, far): (Vec<_>, Vec<_>) = self.cores.iter().cloned().partition(is_near);
+        if near.is_empty() || far.is_empty() {
+            return self.clone();
+        }
+        let decided = NearDevice { device: device.clone(), node, cores: near.len() };
+        Self { cores: [near, far].concat(), near: Some(decided), ..self.clone() }
+    }
+
+    /// Its CPUs in the order in which workers take them: all near the device before the others, and among these and those one of every
+    /// core before the second ones.
+    fn in_order(&self) -> Vec<u32> {
+        let near = self.near.as_ref().map_or(0, |near| near.cores);
+        let (near, far) = self.cores.split_at(near.min(self.cores.len()));
+        [spread(near), spread(far)].concat()
     }
 }
 
@@ -120,8 +162,8 @@ pub(crate) fn seat(cell: &Cell, cpus: &EndCpus) -> Result<Seats, String> {
     let Cell { placement, threads, link, .. } = cell;
     let has_helper = link.capabilities().has_helper;
     let cores = cpus.sender.cores.as_slice();
-    let usable: Vec<u32> = spread(cores);
-    let of_receiver: Vec<u32> = spread(&cpus.of_receiver().cores);
+    let usable: Vec<u32> = cpus.sender.in_order();
+    let of_receiver: Vec<u32> = cpus.of_receiver().in_order();
     let (senders, receivers) = match placement {
         Placement::Split | Placement::Same if cpus.receiver.is_some() => {
             (usable.clone(), of_receiver)
@@ -245,7 +287,8 @@ mod tests {
     use super::*;
 
     fn host(cores: &[Vec<u32>]) -> Arc<HostCpus> {
-        Arc::new(HostCpus { usable: cores.concat(), cores: cores.to_vec() })
+        let (nodes, near) = (BTreeMap::new(), None);
+        Arc::new(HostCpus { usable: cores.concat(), cores: cores.to_vec(), nodes, near })
     }
 
     fn one_host(cores: &[Vec<u32>]) -> EndCpus {
@@ -254,6 +297,60 @@ mod tests {
 
     fn seat(cell: &Cell, cores: &[Vec<u32>]) -> Result<Seats, String> {
         super::seat(cell, &one_host(cores))
+    }
+
+    /// Cores of two CPUs each, CPU n and its sibling, on these nodes.
+    fn numa(nodes: &[u32]) -> HostCpus {
+        let count = u32::try_from(nodes.len()).unwrap();
+        let cores: Vec<Vec<u32>> = (0..count).map(|n| vec![n, n + count]).collect();
+        let of = |n: u32| nodes[(n % count) as usize];
+        let nodes = (0..2 * count).map(|cpu| (cpu, of(cpu))).collect();
+        HostCpus { usable: (0..2 * count).collect(), cores, nodes, near: None }
+    }
+
+    fn nic(node: Measured<u32>) -> Measured<Nic> {
+        let lo = crate::nic::facts_towards("127.0.0.1".parse().unwrap());
+        lo.map(|lo| Nic { device: "eth1".to_owned(), numa_node: node, ..lo })
+    }
+
+    #[test]
+    fn cpus_of_the_devices_node_come_first_and_the_others_after_them() {
+        let host = numa(&[0, 0, 1, 1]);
+        let near = host.near(&nic(Measured::Value(1)));
+        let decided = NearDevice { device: "eth1".to_owned(), node: 1, cores: 2 };
+        assert_eq!(near.near, Some(decided));
+        // The siblings near the device too come before the node across.
+        assert_eq!(near.in_order(), [2, 3, 6, 7, 0, 1, 4, 5]);
+        assert_eq!(near.usable, host.usable);
+        let ends = EndCpus { sender: Arc::new(near), receiver: Some(Arc::new(host)) };
+        let seats = |id: &str| super::seat(&id.parse().unwrap(), &ends).unwrap();
+        let three = seats("link=ssh threads=3");
+        assert_eq!((three.senders, three.receivers), (vec![2, 3, 6], vec![0, 1, 2]));
+        // What is named is taken as it is named.
+        let named = seats("link=ssh threads=2 placement=0-1/2-3");
+        assert_eq!((named.senders, named.receivers), (vec![0, 1], vec![2, 3]));
+        // Who polls comes after the workers, near the device as long as there is room.
+        let polled = seats("link=ssh send=uring-send sqpoll=on threads=2");
+        assert_eq!((polled.senders, polled.pollers), (vec![2, 3], vec![6, 7]));
+    }
+
+    #[test]
+    fn where_the_node_decides_nothing_the_order_stays_and_nothing_is_said() {
+        let host = numa(&[0, 0, 1, 1]);
+        let unknown = || Measured::absent("a virtual device");
+        for (what, host, nic) in [
+            ("no node of the device", &host, nic(unknown())),
+            ("a node without usable CPUs", &host, nic(Measured::Value(7))),
+            ("no device", &host, Measured::absent("no route")),
+            ("one node", &numa(&[0, 0]), nic(Measured::Value(0))),
+        ] {
+            assert_eq!(&host.near(&nic), host, "{what}");
+        }
+        let silent = HostCpus { nodes: BTreeMap::new(), ..host };
+        assert_eq!(silent.near(&nic(Measured::Value(1))), silent);
+        // Interleaved nodes, as some machines number them.
+        let near = numa(&[0, 1, 0, 1]).near(&nic(Measured::Value(1)));
+        assert_eq!(near.in_order(), [1, 3, 5, 7, 0, 2, 4, 6]);
     }
 
     #[test]

@@ -6,13 +6,14 @@ use kernel::socket::Address;
 use model::host::Host;
 use model::nic::Nic;
 use model::record::{CpuBusy, FailureKind, Machine, ReceiveTally, SendTally, Side, SinkFacts};
-use model::{Cell, Measured, Nanos};
+use model::{Cell, Measured, Missing, Nanos};
 use serde::{Deserialize, Serialize};
 
+use crate::demands::Demand;
 use crate::gate::SliceKind;
 
 /// The version of this protocol; both sides must speak the same.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// A secret that a data connection begins with, so that a stranger is refused.
 pub type Token = [u8; 16];
@@ -38,8 +39,9 @@ pub enum Order {
     },
     /// Make ready for a trial, beside those that were prepared before.
     Prepare(Box<Prepare>),
-    /// Run the trial that was prepared; the end replies when it is over. Where no start is ordered a receiver replies before, when
-    /// it waits for the first bytes, with which its times begin.
+    /// Run the trial that was prepared; the end replies when it is over. Where no start is ordered a receiver replies when it waits
+    /// for the first bytes, with which its times begin, and when all its workers have seen the end of its window; senders go on
+    /// until [`Order::Finish`].
     Run(Times),
     /// One slice of a crew that was prepared. A sender loads until it is told to pause; a receiver, whose slice begins with
     /// the first bytes, replies when its window is over.
@@ -63,7 +65,8 @@ pub enum Order {
         /// Which of the two.
         is_end: bool,
     },
-    /// The series is over: every crew stops, and the end replies with the report of each, in order.
+    /// The series, or the trial whose start was not ordered, is over: every crew stops, and the end replies with the report of each,
+    /// in order.
     Finish,
     /// Give the trial up.
     Abort,
@@ -186,7 +189,7 @@ pub struct Times {
     pub warmup_ns: Nanos,
     /// Window.
     pub window_ns: Nanos,
-    /// Tail.
+    /// Tail; without an ordered start it lasts until [`Order::Finish`].
     pub tail_ns: Nanos,
     /// How long the drain may take before the trial is given up.
     pub drain_ns: Nanos,
@@ -238,7 +241,7 @@ pub enum Reply {
     Listening(#[serde(with = "as_text")] Address),
     /// All flows are connected and all workers wait for the start; or a receiver waits for the first bytes.
     Ready,
-    /// Answer to [`Order::Slice`] of an end that receives: its window is over.
+    /// Answer to [`Order::Slice`], and to [`Order::Run`] without an ordered start, of an end that receives: its window is over.
     WindowOver,
     /// Answer to [`Order::Pause`].
     Paused {
@@ -273,6 +276,8 @@ pub enum PeerOrder {
     Describe,
     /// Tell those of the device by which packets to this address leave.
     DescribeDevice(IpAddr),
+    /// Tell which of these the kernel there grants.
+    Probe(Vec<Demand>),
     /// Reply at once with the same number.
     Echo(u32),
     /// Start an end, in place of the one before it.
@@ -301,6 +306,8 @@ pub enum PeerReply {
     Facts(Box<Host>),
     /// Answer to [`PeerOrder::DescribeDevice`].
     Device(Box<Measured<Nic>>),
+    /// Answer to [`PeerOrder::Probe`], in the same order: why not; none where it is granted.
+    Probed(Vec<Option<Missing>>),
     /// Answer to [`PeerOrder::Echo`].
     Echo(u32),
     /// An end replied.

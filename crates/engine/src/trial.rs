@@ -11,6 +11,7 @@ use crate::child::WhichEnd;
 use crate::connect::Connect;
 use crate::ends::{Ends, TrialError, lost, wrong_reply};
 use crate::instruments::Watched;
+use crate::meeting::MEETING;
 use crate::order::TrialOrder;
 use crate::protocol::{Order, Reply, Report, Times};
 
@@ -20,9 +21,6 @@ pub(crate) const DRAINING: Nanos = Nanos::s(15);
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// From the order to run until the start: both ends must have read it.
 const AHEAD: Nanos = Nanos::ms(2);
-
-/// How late a crowded host may notice the first bytes of a trial: without a common clock senders go on so much longer.
-const NOTICED: Nanos = Nanos::ms(500);
 
 /// The id of a process of another host: none of this one has it.
 const ELSEWHERE: u32 = u32::MAX;
@@ -58,27 +56,27 @@ impl Trial<'_> {
             auditing.before_run(&watched);
         }
         self.start(ends)?;
+        if !self.order.cell.link.capabilities().has_common_clock {
+            self.stop(ends)?;
+        }
         self.collect(ends)
     }
 
     /// Orders both ends to run.
     fn start(&self, ends: &mut Ends) -> Result<(), TrialError> {
         let has_common_clock = self.order.cell.link.capabilities().has_common_clock;
-        let reply_takes = ends.raised.line_round_trip();
-        // A receiver's window begins and ends so much after the sender's as the first bytes take to be noticed there.
-        let apart = if has_common_clock { Nanos(0) } else { Nanos(NOTICED.0 + reply_takes.0) };
         let times = Times {
             start_ns: has_common_clock.then(|| clock::monotonic_ns() + AHEAD.0),
             warmup_ns: self.order.warmup,
             window_ns: self.order.window,
-            tail_ns: Nanos(self.order.tail.0.saturating_add(apart.0)),
+            tail_ns: self.order.tail,
             drain_ns: DRAINING,
         };
         // The receiver first: without a common clock it must be there before the load.
         ends.receiver.order(&Order::Run(times))?;
         if !has_common_clock {
             const PHASE: &str = "starting";
-            let deadline = Instant::now() + GRACE + Duration::from_nanos(reply_takes.0);
+            let deadline = Instant::now() + GRACE + round_trip(ends);
             let Reply::Ready = ends.reply_from(WhichEnd::Receiver, deadline, PHASE)? else {
                 return Err(wrong_reply(WhichEnd::Receiver, PHASE));
             };
@@ -87,14 +85,28 @@ impl Trial<'_> {
         Ok(())
     }
 
+    /// Without a common clock: waits until the receiving end has seen its window end under load, and has the senders stop.
+    fn stop(&self, ends: &mut Ends) -> Result<(), TrialError> {
+        const PHASE: &str = "measuring";
+        let TrialOrder { warmup, window, .. } = self.order;
+        let lasts = Duration::from_nanos(warmup.0.saturating_add(window.0));
+        // As long as the first bytes may take to come, and the last worker to see some after its window.
+        let deadline = Instant::now() + lasts + 2 * MEETING + round_trip(ends) + GRACE;
+        let Reply::WindowOver = ends.reply_from(WhichEnd::Receiver, deadline, PHASE)? else {
+            return Err(wrong_reply(WhichEnd::Receiver, PHASE));
+        };
+        // The sender first: receivers leave when the flows end.
+        ends.sender.order(&Order::Finish)?;
+        ends.receiver.order(&Order::Finish)?;
+        Ok(())
+    }
+
     /// Waits for both ends' reports.
     fn collect(&self, ends: &mut Ends) -> Result<Finished, TrialError> {
         const PHASE: &str = "measuring";
         let TrialOrder { warmup, window, tail, .. } = self.order;
-        let reply_takes = ends.raised.line_round_trip();
-        let lasts =
-            AHEAD.0 + warmup.0 + window.0 + tail.0 + DRAINING.0 + NOTICED.0 + 2 * reply_takes.0;
-        let deadline = Instant::now() + Duration::from_nanos(lasts) + GRACE;
+        let lasts = AHEAD.0 + warmup.0 + window.0 + tail.0 + DRAINING.0;
+        let deadline = Instant::now() + Duration::from_nanos(lasts) + round_trip(ends) + GRACE;
         let (mut sender, mut receiver) = (None, None);
         let (mut machine, mut there) = (None, None);
         let mut sink = Measured::absent(NO_SINK);
@@ -140,6 +152,11 @@ impl Trial<'_> {
             memory_traffic: None,
         })
     }
+}
+
+/// How long a line takes to the end that is farther away, and its answer back.
+fn round_trip(ends: &Ends) -> Duration {
+    Duration::from_nanos(ends.raised.line_round_trip().0)
 }
 
 pub(crate) fn unwatched() -> Machine {

@@ -227,6 +227,7 @@ fn reset_in_the_drain() {
     let reset = || {
         let (mut end, mut peer) = sender(&cell);
         end.order(&Order::Run(short));
+        end.order(&Order::Finish);
         let came = peer.read(&mut [0]).unwrap();
         thread::sleep(Duration::from_millis(300));
         drop(peer);

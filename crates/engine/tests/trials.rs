@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use engine::protocol::{Meet, Order, PROTOCOL, Reply, Report, Role};
+use engine::protocol::{Meet, Order, PROTOCOL, Reply, Report, Role, Times};
 use kernel::socket::Socket;
 use model::record::{FailureKind, Outcome};
 use model::{Cell, Measured, Nanos};
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let tests: [Test; 27] = [
+    let tests: [Test; 28] = [
         ("every_path_delivers_what_it_accepted_in_whole_messages", every_path_delivers),
         (
             "every_receive_path_takes_what_was_accepted_by_its_own_calls",
@@ -86,6 +86,7 @@ fn main() -> ExitCode {
         ("a_control_trial_runs_without_instruments_and_says_so", unwatched),
         ("settings_reach_the_sockets", settings),
         ("a_stranger_is_refused_and_counted", strangers),
+        ("without_a_common_clock_a_sender_goes_on_until_it_is_told_to_stop", outlasted),
         ("an_end_that_dies_fails_its_trial_with_its_last_words", an_end_dies),
         ("an_end_that_prints_something_else_is_quoted", an_end_prints),
         ("ends_of_two_boots_have_no_common_clock_and_are_refused", ends_of_two_boots),
@@ -617,6 +618,37 @@ fn strangers() {
         let mut byte = [0];
         let refused = stranger.read_exact(&mut byte, Instant::now() + PATIENCE);
         assert!(refused.is_err(), "the stranger was let in");
+    }
+}
+
+fn outlasted() {
+    let cell: Cell = "send=sendmsg message_bytes=4096 threads=2".parse().unwrap();
+    let mut receiver = OrderedEnd::start(|_| {});
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into();
+    receiver.order(&prepare(&cell, Role::Receive, Meet::Listen(anywhere)));
+    let Reply::Listening(address) = receiver.reply() else { panic!("it does not listen") };
+    let mut sender = OrderedEnd::start(|_| {});
+    sender.order(&prepare(&cell, Role::Send, Meet::Connect(address)));
+    assert_eq!((sender.reply(), receiver.reply()), (Reply::Ready, Reply::Ready));
+    let times = |window_ms| Times {
+        start_ns: None,
+        warmup_ns: Nanos::ms(5),
+        window_ns: Nanos::ms(window_ms),
+        tail_ns: Nanos::ms(5),
+        drain_ns: Nanos::s(60),
+    };
+    receiver.order(&Order::Run(times(1500)));
+    assert_eq!(receiver.reply(), Reply::Ready);
+    // Its own window is over long before the receiver's, and nobody has told it to stop.
+    sender.order(&Order::Run(times(20)));
+    assert_eq!(receiver.reply(), Reply::WindowOver);
+    sender.order(&Order::Finish);
+    receiver.order(&Order::Finish);
+    let Report::Received { side, .. } = receiver.finished() else { panic!("wrong report") };
+    let Report::Sent { side: sent, .. } = sender.finished() else { panic!("wrong report") };
+    assert_eq!(side.total.received_bytes, sent.total.accepted_bytes);
+    for worker in &side.workers {
+        assert!(worker.bytes.0 > 0, "{worker:?}");
     }
 }
 

@@ -305,6 +305,9 @@ fn strangers() {
     // Without a moment to begin at, it waits for the first bytes, and says so.
     assert_eq!(receiver.reply(), Reply::Ready);
     sender.order(&Order::Run(times));
+    assert_eq!(receiver.reply(), Reply::WindowOver);
+    sender.order(&Order::Finish);
+    receiver.order(&Order::Finish);
     let Report::Received { side, .. } = receiver.finished() else { panic!("wrong report") };
     let Report::Sent { side: sent, .. } = sender.finished() else { panic!("wrong report") };
     assert_eq!(side.strangers, known);

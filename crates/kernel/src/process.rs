@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Child, Command};
 
 use crate::error::{CallError, Errno, Unavailable};
 
@@ -60,6 +60,27 @@ pub fn start_dying_with_parent(command: &mut Command) {
     // SAFETY: between fork and exec only async-signal-safe work is allowed; this is one system call. Its error's text, which
     // allocates, is made only where the kernel refuses a constant number that it knows.
     unsafe { command.pre_exec(die) };
+}
+
+/// Whether a child has ended, which is left for its parent to wait for: until then nobody else has its number.
+pub fn has_ended(child: &Child) -> bool {
+    let id = child.id() as libc::id_t;
+    // SAFETY: all zeros is a valid siginfo_t.
+    let mut told: libc::siginfo_t = unsafe { mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the pointer is valid for writes for the call.
+    let asked = unsafe { libc::waitid(libc::P_PID, id, &raw mut told, options) };
+    // SAFETY: waitid fills the fields of SIGCHLD, or leaves them zero where nothing has happened.
+    asked == 0 && unsafe { told.si_pid() } != 0
+}
+
+/// Kills all processes of the group that a child leads ([`std::os::unix::process::CommandExt::process_group`]). Call it before the child
+/// is waited for: after that its number may be another's.
+pub fn kill_group(leader: &Child) {
+    if let Ok(id @ 2..) = libc::pid_t::try_from(leader.id()) {
+        // SAFETY: no pointers are passed. A group that is gone is ESRCH.
+        let _ = unsafe { libc::kill(-id, libc::SIGKILL) };
+    }
 }
 
 /// Takes standard output away for the caller alone, and points descriptor 1 at standard error: whatever prints

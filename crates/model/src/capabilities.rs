@@ -8,6 +8,7 @@ use crate::missing::Missing;
 #[cfg(test)]
 use crate::names::Switch;
 use crate::names::{Completions, Link, MemoryLoad, ReceivePath, SendPath, Sockets};
+use crate::usable_cpus::BusyThreads;
 
 /// How many sending calls hand one message over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -488,6 +489,12 @@ impl Cell {
         let receivers = if is_of_one_host { self.threads.get() } else { 0 };
         let polling = if self.is_polled() { self.threads.get() } else { 0 };
         self.threads.get() + polling + receivers + link.has_helper as u32
+    }
+
+    /// The same on each host.
+    pub const fn busy_on_hosts(&self) -> BusyThreads {
+        let receiver = if self.link.is_of_one_host() { 0 } else { self.threads.get() };
+        BusyThreads { sender: self.busy_threads(), receiver }
     }
 }
 

@@ -33,6 +33,7 @@ pub mod shape;
 pub mod thresholds;
 mod turns;
 pub mod units;
+mod usable_cpus;
 pub mod values;
 
 pub use capabilities::{
@@ -58,3 +59,4 @@ pub use quoting::{quoted, shell_word};
 pub use thresholds::Thresholds;
 pub use turns::{FEWEST_TURNS, Turns, is_control};
 pub use units::{BitRate, Bytes, Nanos, Share, saturating_sum};
+pub use usable_cpus::{BusyThreads, UsableCpus};

@@ -11,6 +11,7 @@ use crate::preset::Preset;
 use crate::thresholds::Thresholds;
 use crate::turns::control_rounds;
 use crate::units::{Nanos, Share};
+use crate::usable_cpus::UsableCpus;
 use crate::values::Replica;
 
 /// How to measure.
@@ -280,12 +281,10 @@ impl Plan {
 
     /// The window of a cell: longer where so many threads share a CPU that each would see the window's
     /// edges late by more than the share of it that would be noted.
-    pub fn window(&self, cell: &Cell, usable_cpus: usize) -> Nanos {
+    pub fn window(&self, cell: &Cell, usable_cpus: impl Into<UsableCpus>) -> Nanos {
         // The sink's helper has a CPU to itself, which the senders lack.
         let helpers = u32::from(cell.link.capabilities().has_helper);
-        let busy = u64::from(cell.busy_threads() - helpers);
-        let cpus = usable_cpus.saturating_sub(helpers as usize).max(1);
-        let shared_by = busy.div_ceil(u64::try_from(cpus).unwrap_or(u64::MAX));
+        let shared_by = u64::from(cell.busy_on_hosts().shared_by(usable_cpus.into(), helpers));
         let late = Nanos(TURN.0 * shared_by.saturating_sub(1));
         if late == Nanos(0) {
             return self.measure.window;
@@ -300,8 +299,9 @@ impl Plan {
         &self,
         cells: impl IntoIterator<Item = &'c Cell>,
         rounds: u32,
-        usable_cpus: usize,
+        usable_cpus: impl Into<UsableCpus>,
     ) -> Nanos {
+        let usable_cpus = usable_cpus.into();
         // Starting, draining and journalling a trial, beside the times ordered.
         const AROUND: u64 = 40_000_000;
         let trial = |cell: &Cell| {

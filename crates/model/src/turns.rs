@@ -5,6 +5,7 @@ use crate::factor::Factor;
 use crate::placement::Placement;
 use crate::plan::{Plan, TURN};
 use crate::units::Nanos;
+use crate::usable_cpus::UsableCpus;
 use crate::values::{Rate, SocketBuffer};
 
 /// The shape of a series: one block, measured in turns on fresh connections and memory.
@@ -55,12 +56,17 @@ impl Plan {
     /// How a block's cells take turns in a round; none where they are measured steadily, one after the other: the plan says so, or
     /// each needs a link that is set up otherwise. Where the plan leaves their number open (`--turns auto`), it is that of a
     /// block's first series.
-    pub fn turns(&self, cells: &[Cell], usable_cpus: usize, is_control: bool) -> Option<Turns> {
+    pub fn turns(
+        &self,
+        cells: &[Cell],
+        usable_cpus: impl Into<UsableCpus>,
+        is_control: bool,
+    ) -> Option<Turns> {
         let (first, others) = cells.split_first()?;
         if self.measure.steady || !others.iter().all(|cell| cell.shares_link_with(first)) {
             return None;
         }
-        let cpus = u32::try_from(usable_cpus).unwrap_or(u32::MAX).max(1);
+        let cpus = usable_cpus.into();
         let shared_by = cells.iter().map(|cell| cell.threads_a_cpu(cpus)).max().unwrap_or(1);
         let late = TURN.0 * u64::from(shared_by.saturating_sub(1));
         let looks = cells.iter().map(Cell::time_between_looks).max().unwrap_or_default();
@@ -129,11 +135,10 @@ impl Cell {
     }
 
     /// How many busy threads share a CPU at most, on so many CPUs. A helper has one to itself, which the others lack.
-    fn threads_a_cpu(&self, cpus: u32) -> u32 {
+    fn threads_a_cpu(&self, cpus: UsableCpus) -> u32 {
         let link = self.link.capabilities();
         let helpers = u32::from(link.has_helper);
-        let cpus = cpus.saturating_sub(helpers).max(1);
-        let at_least = (self.busy_threads() - helpers).div_ceil(cpus);
+        let at_least = self.busy_on_hosts().shared_by(cpus, helpers);
         let workers = self.threads.get();
         let on = |threads: u32, list: &[u32]| {
             threads.div_ceil(u32::try_from(list.len()).unwrap_or(1).max(1))
@@ -142,7 +147,7 @@ impl Cell {
         match &self.placement {
             Placement::Split | Placement::None => at_least,
             // How many CPUs a core has is not known here: on one of two it is told too low where both are siblings.
-            Placement::Spare => (self.busy_threads() - helpers).div_ceil((cpus - 1).max(1)),
+            Placement::Spare => self.busy_on_hosts().shared_by(cpus.less_one(), helpers),
             Placement::Same if link.has_peer_host => at_least,
             Placement::Same => at_least.max(2),
             Placement::Cpus { senders, receivers } => {

@@ -84,7 +84,7 @@ impl CsvColumn {
 
 /// The unit in which a figure's name ends.
 pub(crate) fn unit(name: &str) -> &'static str {
-    const ENDS: [(&str, &str); 24] = [
+    const ENDS: [(&str, &str); 25] = [
         ("_unix_ms", "ms since 1970"),
         ("_mbps", "Mbit/s"),
         ("_gbps", "Gbit/s"),

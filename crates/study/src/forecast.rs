@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{Cell, Nanos, Plan};
+use model::{Cell, Nanos, Plan, UsableCpus};
 
 /// What a plan will take: cells, controls and blocks are those that can be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,12 @@ pub struct Forecast {
 }
 
 /// Looks ahead; oversubscribed cells take longer, hence the CPUs. Cells that cannot be measured take no time.
-pub fn forecast(plan: &Plan, usable_cpus: usize, is_refused: impl Fn(&Cell) -> bool) -> Forecast {
+pub fn forecast(
+    plan: &Plan,
+    usable_cpus: impl Into<UsableCpus>,
+    is_refused: impl Fn(&Cell) -> bool,
+) -> Forecast {
+    let usable_cpus = usable_cpus.into();
     let rounds = plan.measure.rounds.unwrap_or(plan.measure.min_rounds);
     let can = |cell: &Cell| !is_refused(cell);
     let asked = plan.cells();

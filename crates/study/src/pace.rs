@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use analysis::turn_noise::TurnNoise;
-use model::{Block, Cell, FEWEST_TURNS, Nanos, Plan, Share, Turns};
+use model::{Block, Cell, FEWEST_TURNS, Nanos, Plan, Share, Turns, UsableCpus};
 
 /// Before the first trial: starting, draining and journalling, beside the times ordered.
 const AROUND_A_TRIAL: Nanos = Nanos::ms(40);
@@ -26,7 +26,7 @@ const TOLERANCE: u64 = 50;
 #[derive(Debug)]
 pub(crate) struct Pace<'a> {
     plan: &'a Plan,
-    usable_cpus: usize,
+    usable_cpus: UsableCpus,
     /// Beside the times ordered, all trials of this segment together.
     around: Nanos,
     trials: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Pace<'a> {
 }
 
 impl<'a> Pace<'a> {
-    pub(crate) fn new(plan: &'a Plan, usable_cpus: usize) -> Self {
+    pub(crate) fn new(plan: &'a Plan, usable_cpus: UsableCpus) -> Self {
         Self { plan, usable_cpus, around: Nanos(0), trials: 0, turns: BTreeMap::new(), round: None }
     }
 
@@ -165,7 +165,7 @@ mod tests {
         let mut plan = Plan::preset(Preset::Default);
         plan.measure.steady = true;
         let cells = plan.cells();
-        let mut pace = Pace::new(&plan, 64);
+        let mut pace = Pace::new(&plan, 64.into());
         assert_eq!(
             pace.expected(&Block(String::new()), &cells[..2], None),
             Nanos::ms(2 * (360 + 40))
@@ -184,7 +184,7 @@ mod tests {
         let cells = &plan.cells()[..3];
         let turns = plan.turns(cells, 64, false).unwrap();
         let block = Block("a".to_owned());
-        let mut pace = Pace::new(&plan, 64);
+        let mut pace = Pace::new(&plan, 64.into());
         assert_eq!(pace.expected(&block, cells, Some(&turns)), turns.lasts(3));
         pace.series_took(&block, &turns, 3, Nanos(turns.lasts(3).0 * 2));
         let expected = pace.expected(&block, cells, Some(&turns)).0;
@@ -198,7 +198,7 @@ mod tests {
         let cells = &plan.cells()[..3];
         let turns = plan.turns(cells, 64, false).unwrap();
         let tuned = |plan: &Plan, noise: Option<TurnNoise>| {
-            let pace = Pace::new(plan, 64);
+            let pace = Pace::new(plan, 64.into());
             pace.tuned(turns, &Block("a".to_owned()), 3, noise.as_ref(), 16).turns
         };
         assert_eq!(tuned(&plan, None), turns.turns, "nothing is known yet");
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn the_last_block_may_overrun_the_limit_by_a_fiftieth() {
         let plan = Plan::preset(Preset::Default);
-        let pace = Pace::new(&plan, 64);
+        let pace = Pace::new(&plan, 64.into());
         assert!(pace.fits(Nanos::s(300), Nanos::s(6)));
         assert!(!pace.fits(Nanos::s(300), Nanos::ms(6001)));
     }
@@ -224,7 +224,7 @@ mod tests {
         let mut plan = Plan::preset(Preset::Default);
         plan.measure.precision = Some(Share(0.03));
         let left = |plan: &Plan, rounds, widest, elapsed| {
-            let mut pace = Pace::new(plan, 64);
+            let mut pace = Pace::new(plan, 64.into());
             pace.round_took(Nanos::s(10));
             pace.left(rounds, widest, elapsed)
         };

@@ -6,7 +6,7 @@ use analysis::round_order;
 use engine::EngineError;
 use journal::{JournalError, Writer};
 use model::record::{Finish, FinishReason, Record, Segment};
-use model::{Block, Cell, Nanos, Plan, Turns, is_control};
+use model::{Block, Cell, Nanos, Plan, Turns, UsableCpus, is_control};
 
 use crate::bench::Bench;
 use crate::clock::Clock;
@@ -24,7 +24,7 @@ pub struct Study<'a> {
     /// What to measure. On resume its budget, precision and rounds may differ from the earlier segments'.
     pub plan: &'a Plan,
     /// CPUs that the ends may use: oversubscribed cells get longer windows.
-    pub usable_cpus: usize,
+    pub usable_cpus: UsableCpus,
     /// How this segment begins; its time is set when it does.
     pub segment: Segment,
     /// What the journal holds from earlier segments; empty for a new run.
@@ -42,7 +42,7 @@ pub struct Study<'a> {
 /// A study that has begun.
 pub(crate) struct Running<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) usable_cpus: usize,
+    pub(crate) usable_cpus: UsableCpus,
     pub(crate) bench: &'a mut dyn Bench,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) progress: Progress,
@@ -115,6 +115,10 @@ impl Study<'_> {
             Ok(reason) => running.finish(reason),
             Err(Halt::Engine(EngineError::Interrupted)) => {
                 running.finish(FinishReason::Interrupted)
+            }
+            Err(Halt::Engine(why @ EngineError::Gone(_))) => {
+                running.finish(FinishReason::Interrupted)?;
+                Err(why.into())
             }
             Err(Halt::Engine(why)) => {
                 running.finish(FinishReason::Failed)?;

@@ -288,6 +288,7 @@ impl TrialBuilder {
                 tail_ns: Nanos::ms(10),
                 extended: self.extended,
                 usable_cpus: (0..self.usable_cpus).collect(),
+                receiver_usable_cpus: None,
                 sender_cpus,
                 receiver_cpus,
                 ring_slots: self.cell.ring.slots(message),

@@ -46,6 +46,7 @@ fn audited(profile: Profile) -> Audited {
             tail_ns: Nanos::ms(5),
             extended: false,
             usable_cpus: vec![0, 1],
+            receiver_usable_cpus: None,
             sender_cpus: vec![0],
             receiver_cpus: vec![1],
             ring_slots: 4,

@@ -190,7 +190,7 @@ impl<T: Tally> Crew<T> {
     }
 
     /// Waits until so many workers have obeyed the gate's word.
-    fn wait_obeyed(
+    pub(super) fn wait_obeyed(
         &self,
         workers: usize,
         patience: Duration,
@@ -279,12 +279,15 @@ impl<T: Tally> Crew<T> {
         }
     }
 
-    /// Gathers what the workers saw, once the senders have stopped.
+    /// Gathers what the workers saw of a series or a steady window, once the senders have stopped.
     pub(super) fn finish(
         mut self,
         is_over: &dyn Fn() -> bool,
     ) -> Result<(Side<T>, Option<Machine>), Broken> {
-        let finished = self.gather_series(is_over);
+        let finished = match self.steady.take() {
+            Some(steady) => self.end_steady(steady, is_over),
+            None => self.gather_series(is_over),
+        };
         if finished.is_err() {
             self.dismiss();
         }

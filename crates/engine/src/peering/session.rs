@@ -13,8 +13,9 @@ use super::PeerFacts;
 use super::end_at_peer::EndAtPeer;
 use super::greeting::{self, Spoken};
 use crate::child::{FromEnd, LastWords, WhichEnd, keep_last_lines};
+use crate::demands::{Demand, refused_at};
 use crate::interrupts::Interrupts;
-use crate::peer::{self, HEARTBEAT};
+use crate::peer::{self, HEARTBEAT, SILENCE};
 use crate::placement::HostCpus;
 use crate::protocol::{PeerOrder, PeerReply};
 use crate::threads;
@@ -25,6 +26,8 @@ const LONGEST_LINE: u64 = 16 << 20;
 const MOST_NOISE: usize = 64 << 10;
 /// How long `ssh` may take to leave when its input is closed: it waits for the peer to do so.
 const LEAVING: Duration = Duration::from_secs(3);
+/// How long the peer may take to tell what its kernel grants.
+const PROBING: Duration = Duration::from_secs(60);
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -37,6 +40,8 @@ pub(super) struct Ssh {
     input: Mutex<Option<ChildStdin>>,
     last_words: Arc<LastWords>,
     last_sent: Mutex<Instant>,
+    /// Since when bytes have been waiting for room in its pipe.
+    writing_since: Mutex<Option<Instant>>,
 }
 
 impl Ssh {
@@ -59,6 +64,7 @@ impl Ssh {
             input,
             last_words: Arc::default(),
             last_sent: Mutex::new(Instant::now()),
+            writing_since: Mutex::default(),
         };
         match (output, errors) {
             (Some(output), Some(errors)) => Ok((ssh, output, errors)),
@@ -68,11 +74,20 @@ impl Ssh {
 
     /// Writes bytes as they are.
     pub(super) fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut input = lock(&self.input);
         *lock(&self.last_sent) = Instant::now();
-        match &mut *lock(&self.input) {
-            Some(input) => input.write_all(bytes),
-            None => Err(std::io::ErrorKind::BrokenPipe.into()),
-        }
+        let Some(input) = &mut *input else {
+            return Err(std::io::ErrorKind::BrokenPipe.into());
+        };
+        *lock(&self.writing_since) = Some(Instant::now());
+        let written = input.write_all(bytes);
+        *lock(&self.writing_since) = None;
+        written
+    }
+
+    /// Whether bytes have been waiting for longer than this: its pipe is full, and nobody reads at the other side.
+    fn is_stuck(&self, patience: Duration) -> bool {
+        lock(&self.writing_since).is_some_and(|since| since.elapsed() > patience)
     }
 
     /// Writes an order.
@@ -82,15 +97,20 @@ impl Ssh {
         self.write(&line).map_err(|error| error.to_string())
     }
 
+    /// Ends it, and whatever it has started (ProxyCommand, jump hosts).
     pub(super) fn kill(&self) {
-        // It may have died in between.
-        let _ = lock(&self.child).kill();
+        let mut child = lock(&self.child);
+        if matches!(reap(&mut child), Ok(None)) {
+            kernel::process::kill_group(&child);
+            // It may have left its group.
+            let _ = child.kill();
+        }
     }
 
     fn is_gone(&self, patience: Duration) -> Option<String> {
         let deadline = Instant::now() + patience;
         loop {
-            match lock(&self.child).try_wait() {
+            match reap(&mut lock(&self.child)) {
                 Ok(Some(status)) => return Some(status.to_string()),
                 Ok(None) if Instant::now() < deadline => {}
                 Ok(None) | Err(_) => return None,
@@ -110,6 +130,14 @@ impl Ssh {
             (true, None) => "ssh closed its output".to_owned(),
         }
     }
+}
+
+/// How it ended, where it has; what it had started and left is ended with it.
+fn reap(child: &mut Child) -> std::io::Result<Option<std::process::ExitStatus>> {
+    if kernel::process::has_ended(child) {
+        kernel::process::kill_group(child);
+    }
+    child.try_wait()
 }
 
 impl Drop for Ssh {
@@ -162,6 +190,8 @@ pub(crate) struct Session {
     ends: AtomicU32,
     facts: PeerFacts,
     cpus: Arc<HostCpus>,
+    /// What it says of itself, and no end of it.
+    spoken: Mutex<mpsc::Receiver<Spoken>>,
 }
 
 impl Session {
@@ -196,12 +226,15 @@ impl Session {
         })
         .map_err(plain)?;
         let facts = greeting::greet(&ssh, &spoken, peer, program, interrupts)?;
-        let cpus = Arc::new(HostCpus::of(&facts.host));
-        Ok(Self { name, ssh, heard, ends: AtomicU32::new(0), facts, cpus })
+        let cpus = Arc::new(HostCpus::of(&facts.host).near(&facts.reached.nic_there));
+        let spoken = Mutex::new(spoken);
+        Ok(Self { name, ssh, heard, ends: AtomicU32::new(0), facts, cpus, spoken })
     }
 
-    /// Tells the peer now and then that the engine lives, as long as this value does.
+    /// Tells the peer now and then that the engine lives, as long as this value does, and ends `ssh` where it takes nothing any more:
+    /// whoever waits for room in its pipe, the engine itself perhaps, then goes on.
     pub(super) fn keep_alive(self: &Arc<Self>) -> Result<(), String> {
+        watch_pipe(&self.ssh, SILENCE)?;
         let ssh = Arc::downgrade(&self.ssh);
         let heard = Arc::downgrade(&self.heard);
         threads::start("heartbeat", "a thread for the peer's sake", move || {
@@ -260,6 +293,40 @@ impl Session {
         Ok(EndAtPeer { which, number, session: self })
     }
 
+    /// What the kernel there grants, each with the reason and the remedy where it does not.
+    ///
+    /// # Errors
+    /// The connection is lost, or no answer came.
+    pub(crate) fn probe(&self, demands: &[Demand]) -> Result<Vec<Result<(), Missing>>, Missing> {
+        let plain = |why: &str| Missing::of_itself(format!("peer {}", self.name)).because(why);
+        let spoken = lock(&self.spoken);
+        // What it said to nobody.
+        while spoken.try_recv().is_ok() {}
+        let asked = self.send(&PeerOrder::Probe(demands.to_vec()));
+        asked.map_err(|why| plain(&why))?;
+        let until = Instant::now() + PROBING;
+        loop {
+            match spoken.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Spoken::Reply(PeerReply::Probed(answers))) if answers.len() == demands.len() => {
+                    let at = |why| refused_at(&self.name, why);
+                    return Ok(answers
+                        .into_iter()
+                        .map(|refused| refused.map_or(Ok(()), |why| Err(at(why))))
+                        .collect());
+                }
+                Ok(Spoken::Reply(_) | Spoken::Script(_)) => {
+                    return Err(plain("it answered what it was not asked"));
+                }
+                Ok(Spoken::Noise | Spoken::Closed) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(plain("the connection is lost"));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    return Err(plain("it did not tell in time what its kernel grants"));
+                }
+            }
+        }
+    }
+
     /// How an end ended.
     pub(crate) fn how_ended(&self, end: u32) -> String {
         if let Some((number, how)) = &*lock(&self.heard.ended)
@@ -280,6 +347,22 @@ impl Session {
             let _ = self.send(&PeerOrder::Leave);
         }
     }
+}
+
+/// Ends a process that takes nothing for so long while bytes wait for it, as long as it is there.
+fn watch_pipe(ssh: &Arc<Ssh>, patience: Duration) -> Result<(), String> {
+    let ssh = Arc::downgrade(ssh);
+    threads::start("pipe", "a thread that watches ssh's pipe", move || {
+        while let Some(ssh) = ssh.upgrade() {
+            if ssh.is_stuck(patience) {
+                ssh.kill();
+                return;
+            }
+            drop(ssh);
+            std::thread::sleep(Duration::from_millis(500).min(patience));
+        }
+    })
+    .map(|_| ())
 }
 
 /// Passes on what comes from a peer until it closes.
@@ -313,4 +396,65 @@ fn listen(output: impl Read, heard: &Heard, spoken: &mpsc::Sender<Spoken>) {
     }
     heard.lose();
     let _ = spoken.send(Spoken::Closed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a process is there and no zombie.
+    fn lives(id: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", id.trim())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+    }
+
+    fn eventually(what: &str, is_so: impl Fn() -> bool) {
+        let until = Instant::now() + Duration::from_secs(120);
+        while !is_so() {
+            assert!(Instant::now() < until, "{what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Something in place of `ssh` that reads nothing, and a child of it as a jump host is.
+    fn deaf(then: &str) -> (Arc<Ssh>, String) {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("sleep 1000 & echo $!; {then}")]);
+        let (ssh, output, _) = Ssh::start(command).unwrap();
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line).unwrap();
+        assert!(lives(&line), "{line}");
+        (Arc::new(ssh), line)
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_empties_ends_ssh_and_all_that_it_started() {
+        let (ssh, child) = deaf("sleep 1000");
+        watch_pipe(&ssh, Duration::from_millis(300)).unwrap();
+        // More than a pipe holds (pipe(7): at most 1 MiB unless root asks for more).
+        let refused = ssh.write(&vec![b'x'; 4 << 20]).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::BrokenPipe);
+        eventually("its child is gone", || !lives(&child));
+        assert!(ssh.last_words().contains("signal: 9"), "{}", ssh.last_words());
+    }
+
+    #[test]
+    fn a_pipe_that_takes_what_is_written_is_left_alone() {
+        let (ssh, child) = deaf("exec cat >/dev/null");
+        watch_pipe(&ssh, Duration::from_millis(300)).unwrap();
+        (0..5).for_each(|_| {
+            ssh.write(&vec![b'x'; 1 << 20]).unwrap();
+            std::thread::sleep(Duration::from_millis(150));
+        });
+        assert!(lives(&child));
+        drop(ssh);
+        eventually("what it left is ended with it", || !lives(&child));
+    }
+
+    #[test]
+    fn what_ssh_leaves_when_it_ends_is_ended() {
+        let (ssh, child) = deaf("exit 7");
+        assert!(ssh.last_words().contains("exit status: 7"));
+        eventually("its child is gone", || !lives(&child));
+    }
 }

@@ -130,6 +130,7 @@ fn trial(round: u32, position: u32, outcome: Outcome) -> Record {
         tail_ns: Nanos::ms(10),
         extended: false,
         usable_cpus: vec![0, 1],
+        receiver_usable_cpus: None,
         sender_cpus: vec![0],
         receiver_cpus: vec![1],
         ring_slots: 256,

@@ -40,13 +40,16 @@ pub struct Settings {
     pub window_ns: Nanos,
     /// The warm-up before it.
     pub warmup_ns: Nanos,
-    /// The senders' tail after it.
+    /// The senders' tail after it; without a common clock it lasts until the receiving end has seen its window end.
     pub tail_ns: Nanos,
     /// Whether the warm-up was extended because an earlier attempt had not settled: versions before turns did so.
     #[serde(default)]
     pub extended: bool,
-    /// CPUs that the ends may use.
+    /// CPUs that the ends may use; where they run on two hosts, the sending end.
     pub usable_cpus: Vec<u32>,
+    /// CPUs that the receiving end may use, where its host is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receiver_usable_cpus: Option<Vec<u32>>,
     /// CPU of each sending worker, empty where not pinned.
     pub sender_cpus: Vec<u32>,
     /// CPU of each receiving worker, empty where not pinned.
