@@ -302,6 +302,9 @@ fn marked(link: Link, trials: String, differ: u32, sends: u64, completions: u64)
         (true, n) => format!(
             "in {n} of {trials} {over} not every completion was marked copied: this kernel delivers otherwise, or the mark is wrong"
         ),
+        (false, n) if link.capabilities().has_peer_host => format!(
+            "in {n} of {trials} {over} completions were marked copied: something copies packets on their way to the other host (a packet tap, a device without scatter-gather, a virtual device between guests of one machine)"
+        ),
         (false, n) => format!(
             "in {n} of {trials} {over} completions were marked copied: something copies packets that the sink drops (a packet tap, a device without scatter-gather)"
         ),

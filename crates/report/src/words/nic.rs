@@ -9,12 +9,10 @@ use crate::spelling::{counted, listed, short};
 /// `NIC mlx5_core 25 Gbit/s, MTU 9000; TSO, GSO, GRO and scatter-gather on, receive checksums off; 8 queues, interrupts on CPUs 0-7, NUMA node 0`.
 /// What is not known is left out: it stands in `host.json` with the reason.
 pub fn nic_line(nic: &Nic) -> String {
-    let driver = nic.driver.value().map_or(nic.device.as_str(), String::as_str);
-    let speed = nic.speed_mbps.value().map(|speed| format!(" {}", speed_words(*speed)));
     let mtu = nic.mtu_bytes.value().map(|bytes| format!(", MTU {bytes}"));
     let parts = [offloads(nic), Some(placement(nic)).filter(|words| !words.is_empty())];
     let parts: String = parts.iter().flatten().map(|part| format!("; {part}")).collect();
-    format!("NIC {driver}{}{}{parts}", speed.unwrap_or_default(), mtu.unwrap_or_default())
+    format!("{}{}{parts}", nic_name(nic), mtu.unwrap_or_default())
 }
 
 /// `NIC mlx5_core 25 Gbit/s`; a device without a line of its own by its driver alone, as `veth`; with the rate that it is shaped to.
@@ -196,7 +194,7 @@ mod tests {
         other.offloads.insert("rx".to_owned(), Measured::absent("none"));
         assert_eq!(
             nic_line(&other),
-            "NIC ens1f0, MTU 9000; GSO, GRO and scatter-gather on, TSO off; 8 receive queues and 1 transmit queue, interrupts on CPU 1, packets handed to CPUs 0,1, polled by threads"
+            "ens1f0, MTU 9000; GSO, GRO and scatter-gather on, TSO off; 8 receive queues and 1 transmit queue, interrupts on CPU 1, packets handed to CPUs 0,1, polled by threads"
         );
         other.offloads.clear();
         for fact in [&mut other.receive_queues, &mut other.transmit_queues] {
@@ -205,7 +203,7 @@ mod tests {
         other.interrupt_cpus = Measured::absent("none");
         other.receive_steering_cpus = Measured::absent("none");
         other.threaded = Measured::absent("none");
-        assert_eq!(nic_line(&other), "NIC ens1f0, MTU 9000");
+        assert_eq!(nic_line(&other), "ens1f0, MTU 9000");
         other.speed_mbps = Measured::Value(2500);
         assert!(nic_line(&other).starts_with("NIC ens1f0 2.5"), "{}", nic_line(&other));
         other.speed_mbps = Measured::Value(100);

@@ -240,10 +240,10 @@ fn is_better(finding: Finding, metric: Metric) -> bool {
 
 /// `use sendmsg: 4.8 × [4.7, 4.9] the goodput of send at 64 B`, then `, 1.3 × at 64 KiB`.
 fn used(value: &str, against: &str, gains: &[Gain], metric: Metric) -> (String, String) {
-    let what = match metric {
-        Metric::EndsCpuNsPerKib => "the CPU of both ends per KiB",
-        _ if metric.better() == Better::Low => "the sender's CPU per KiB",
-        _ => "the goodput",
+    let what = match metric.better() {
+        Better::Low if metric == Metric::EndsCpuNsPerKib => "the CPU of both ends per KiB",
+        Better::Low => "the sender's CPU per KiB",
+        Better::High | Better::None => "the goodput",
     };
     let (Some(first), Some(last)) = (gains.first(), gains.last()) else {
         return (format!("use {value}"), String::new());
