@@ -1,8 +1,9 @@
 //! Claims that take a counter which this machine has not: measured on aarch64 in QEMU, whose processor counts cycles, and judged
 //! here together with runs of this machine.
 //!
-//! What is counted there are the cycles of a processor that is made of software, one for each nanosecond of its time. They tell how
-//! cycles go with threads, sizes and paths on that processor, and nothing of another one's.
+//! What is counted there are the cycles of a processor that is made of software, one for each nanosecond that a thread runs: CPU
+//! time under another name. They tell how that goes with threads and paths, and nothing of levels: C22 names cycles of hardware,
+//! so that what is said of it here decides nothing, which the task says too.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,8 +12,10 @@ use std::time::Instant;
 use crate::vm::machine::AARCH64;
 use crate::vm::{WORK, initramfs, kernel_package};
 
+/// What must be read beside the verdicts.
+const CAUTION: &str = "C22 is not decided by this: its cycles are those of hardware, and one of QEMU's is a nanosecond of CPU time";
 const KERNEL: &str = "linux-image-6.12-cloud-arm64";
-/// What decides C22 and C23: the sizes and thread counts that they name. A window is long, as eight threads share two CPUs, each
+/// What C22 and C23 are about: the sizes and thread counts that they name. A window is long, as eight threads share two CPUs, each
 /// a thousand times slower than one of hardware.
 const CYCLES: &str = "--send send,sendmsg,zerocopy --sizes 64,64KiB --threads 1,8 --controls off --steady --quiet \
     --time 300ms --warmup 100ms --threshold unsettled=100% --threshold window_void=100%";
@@ -88,7 +91,11 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
     let judged = judge.output().map_err(|why| format!("{}: {why}", options.deriver.display()))?;
     let told = String::from_utf8_lossy(&judged.stdout).into_owned();
     if judged.status.success() {
-        Ok(format!("{told}\n{package}, {} s: {}", began.elapsed().as_secs(), cycles.display()))
+        Ok(format!(
+            "{told}\n{CAUTION}\n{package}, {} s: {}",
+            began.elapsed().as_secs(),
+            cycles.display()
+        ))
     } else {
         Err(String::from_utf8_lossy(&judged.stderr).into_owned())
     }
