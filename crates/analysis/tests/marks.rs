@@ -234,6 +234,21 @@ fn as_many_busy_threads_as_cpus_are_not_oversubscribed() {
 }
 
 #[test]
+fn either_of_two_hosts_may_have_fewer_cpus_than_its_end_has_threads() {
+    let cell: Cell = "link=ssh threads=2 placement=none".parse().unwrap();
+    let on = |here: &[u32], there: &[u32]| {
+        let mut trial = synthetic::trial(&cell, 1).build();
+        trial.settings.sender_cpus.clear();
+        trial.settings.receiver_cpus.clear();
+        trial.settings.usable_cpus = here.to_vec();
+        trial.settings.receiver_usable_cpus = Some(there.to_vec());
+        judged(&trial).contains(&Mark::Oversubscribed)
+    };
+    assert!(!on(&[0, 1], &[0, 1]));
+    assert!(on(&[0, 1, 2, 3], &[0]) && on(&[0], &[0, 1, 2, 3]));
+}
+
+#[test]
 fn oversubscription_is_judged_by_the_seats_where_they_are_known() {
     let judged_on = |link: &str, senders: &[u32], receivers: &[u32]| {
         let cell = format!("link={link} threads={}", senders.len().max(1));

@@ -72,7 +72,7 @@ fn counters(host: &Host) -> Option<String> {
 fn noise(host: &Host) -> Option<String> {
     let mut names: Vec<String> =
         engine::probe::noise(host).into_iter().map(|noise| noise.what).collect();
-    if host.usable_cpus.len() == 1 {
+    if host.usable_cpus.len() == 1 && host.peer().is_none() {
         names.push("one usable CPU for both ends".to_owned());
     }
     (!names.is_empty())
@@ -103,6 +103,15 @@ mod tests {
         host.governor = Measured::absent("no frequency driver");
         host.load_average = Measured::Value(0.0);
         host
+    }
+
+    #[test]
+    fn one_cpu_of_each_of_two_hosts_is_not_one_for_both_ends() {
+        let one = Host { usable_cpus: vec![0], ..host() };
+        let plan = Plan::preset(Preset::Default);
+        assert!(text(&one, &plan).contains("one usable CPU for both ends"));
+        let two = Host { receiver_host: Some(Box::new(one.clone())), ..one };
+        assert!(!text(&two, &plan).contains("for both ends"));
     }
 
     #[test]

@@ -49,12 +49,15 @@ struct Reach {
 const AGAIN: [Duration; 4] =
     [Duration::ZERO, Duration::from_secs(3), Duration::from_secs(10), Duration::from_secs(20)];
 
+/// What a machine is known by, and its usable CPUs.
+type Seen = (String, Vec<u32>);
+
 /// How the connection to the other host stands.
 #[derive(Debug, Default)]
 struct Standing {
     session: Option<Arc<Session>>,
     /// The machine that answered first, and its CPUs: what is measured is told of it.
-    first: Option<(String, Vec<u32>)>,
+    first: Option<Seen>,
     /// How often it was made anew since something was measured over it.
     tries: usize,
     /// Why it is not tried any more.
@@ -145,7 +148,7 @@ impl Peering {
 }
 
 impl Reach {
-    fn open(&self) -> Result<(Arc<Session>, (String, Vec<u32>)), Missing> {
+    fn open(&self) -> Result<(Arc<Session>, Seen), Missing> {
         let session = Session::open(&self.peer, &self.program, self.interrupts)?;
         let host = &session.facts().host;
         let seen = (host.identity(), host.usable_cpus.clone());
@@ -165,7 +168,7 @@ impl Standing {
     /// Reaches the other host: once where it was never reached, else as often as is left of [`AGAIN`].
     fn reach<S>(
         &mut self,
-        mut open: impl FnMut() -> Result<(S, (String, Vec<u32>)), Missing>,
+        mut open: impl FnMut() -> Result<(S, Seen), Missing>,
         mut wait: impl FnMut(Duration),
         is_interrupted: impl Fn() -> bool,
     ) -> Result<S, Missing> {
@@ -210,7 +213,7 @@ impl Standing {
 mod tests {
     use super::*;
 
-    type Opened = Result<(u32, (String, Vec<u32>)), Missing>;
+    type Opened = Result<(u32, Seen), Missing>;
 
     fn machine(name: &str) -> Opened {
         Ok((7, (name.to_owned(), vec![0, 1])))

@@ -304,25 +304,20 @@ impl Session {
         while spoken.try_recv().is_ok() {}
         let asked = self.send(&PeerOrder::Probe(demands.to_vec()));
         asked.map_err(|why| plain(&why))?;
-        let until = Instant::now() + PROBING;
-        loop {
-            match spoken.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Spoken::Reply(PeerReply::Probed(answers))) if answers.len() == demands.len() => {
-                    let at = |why| refused_at(&self.name, why);
-                    return Ok(answers
-                        .into_iter()
-                        .map(|refused| refused.map_or(Ok(()), |why| Err(at(why))))
-                        .collect());
-                }
-                Ok(Spoken::Reply(_) | Spoken::Script(_)) => {
-                    return Err(plain("it answered what it was not asked"));
-                }
-                Ok(Spoken::Noise | Spoken::Closed) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(plain("the connection is lost"));
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    return Err(plain("it did not tell in time what its kernel grants"));
-                }
+        match spoken.recv_timeout(PROBING) {
+            Ok(Spoken::Reply(PeerReply::Probed(answers))) if answers.len() == demands.len() => {
+                let at = |why| refused_at(&self.name, why);
+                let answers = answers.into_iter();
+                Ok(answers.map(|refused| refused.map_or(Ok(()), |why| Err(at(why)))).collect())
+            }
+            Ok(Spoken::Reply(_) | Spoken::Script(_)) => {
+                Err(plain("it answered what it was not asked"))
+            }
+            Ok(Spoken::Noise | Spoken::Closed) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(plain("the connection is lost"))
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                Err(plain("it did not tell in time what its kernel grants"))
             }
         }
     }
