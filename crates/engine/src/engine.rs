@@ -25,7 +25,7 @@ use crate::order::{SeriesOrder, TrialOrder};
 use crate::peering::{PeerFacts, Peering};
 use crate::placement::{EndCpus, HostCpus, Seats, seat};
 use crate::protocol::{Among, Order, Token};
-use crate::series::{Series, SeriesError};
+use crate::series::{Series, SeriesError, SliceSeen};
 use crate::trial::Trial;
 use crate::{receive_paths, ring_memory, send_paths};
 
@@ -450,6 +450,18 @@ impl Engine {
         &mut self,
         order: &SeriesOrder,
     ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
+        self.series_seen(order, &mut |_| ())
+    }
+
+    /// The same; `seen` is told of each slice that counts in the silence after it, which lasts until it returns.
+    ///
+    /// # Errors
+    /// As [`Engine::series`].
+    pub fn series_seen(
+        &mut self,
+        order: &SeriesOrder,
+        seen: &mut dyn FnMut(SliceSeen),
+    ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
         let mut outcomes: Vec<Option<(Settings, Outcome)>> = vec![None; order.cells.len()];
         let failure = |kind, why| Outcome::Failed(Failure { kind, why });
         let mut seated = Vec::with_capacity(order.cells.len());
@@ -488,7 +500,7 @@ impl Engine {
                 });
                 first_flow += cell.connections();
             }
-            series.conduct(self.ends(first).map_err(of_all)?)
+            series.conduct(self.ends(first).map_err(of_all)?, seen)
         });
         let settings = |place: usize, settings: &Settings| Settings {
             series: Some(series.settings(place)),

@@ -40,6 +40,7 @@ pub mod pmu;
 pub mod poll;
 pub mod process;
 pub mod receive_mapping;
+pub mod run_delay;
 pub mod sampling;
 pub mod scatter;
 pub mod signal;

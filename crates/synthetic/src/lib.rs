@@ -34,7 +34,7 @@ pub use loaded::loaded;
 pub use noise::{noise, normal};
 pub use plans::{plan, without_controls};
 pub use profiled::profiled;
-pub use series::in_turns;
+pub use series::{in_turns, stalled_in};
 pub use trial::{Figures, TrialBuilder, likely, trial};
 
 /// Why the made-up machine has no hardware counters.
