@@ -314,6 +314,14 @@ impl<'a> Reading<'a> {
                 Some(segments) => Ok(segments as f64),
                 None => present(&sending.snmp).map(|snmp| snmp.retransmits as f64),
             },
+            Metric::StalledShare => {
+                let Stalls { slices, of, .. } = stalls(self.trial, finished)?;
+                Ok(slices as f64 / of as f64)
+            }
+            Metric::StallUs => match stalls(self.trial, finished)? {
+                Stalls { slices: 0, .. } => Err("bytes stood still in no slice".to_owned()),
+                Stalls { slices, slept_ns, .. } => Ok(slept_ns as f64 / slices as f64 / 1e3),
+            },
             Metric::RttUs => Ok(present(&sending.tcp)?.rtt_us),
             Metric::CwndPackets => Ok(present(&sending.tcp)?.cwnd_packets),
             Metric::MssBytes => Ok(present(&sending.tcp)?.mss_bytes),
@@ -562,6 +570,32 @@ fn bytes_per_receive_call(window: &ReceiveTally) -> Result<f64, String> {
 ///
 /// # Errors
 /// Never in the window; or nobody counted, as a helper that never looked would have met no flow.
+/// Slices of a trial's workers in which bytes stood still, of so many, and for how long in all.
+struct Stalls {
+    slices: usize,
+    of: usize,
+    slept_ns: u64,
+}
+
+/// Those of the receivers, to whom nothing came; on the sink, whose helper never sleeps, of the senders.
+fn stalls(trial: &Trial, finished: &Finished) -> Result<Stalls, String> {
+    let series = trial.settings.series.as_ref().ok_or("measured steadily: told of slices")?;
+    let is_told = |workers: &[Worker]| workers.iter().all(|worker| worker.slices.held.is_some());
+    let sides = [&finished.receiver.workers, &finished.sender.workers];
+    let workers = sides.into_iter().find(|workers| is_told(workers)).ok_or(
+        "the kernel does not tell how long threads wait for a CPU (CONFIG_SCHED_INFO), or an earlier version measured",
+    )?;
+    let mut sum = Stalls { slices: 0, of: 0, slept_ns: 0 };
+    for worker in workers {
+        sum.of = sum.of.saturating_add(worker.slices.len());
+        for (_, ns) in worker.slices.stalled(series.window_ns.0) {
+            sum.slices += 1;
+            sum.slept_ns = sum.slept_ns.saturating_add(ns);
+        }
+    }
+    if sum.of == 0 { Err("no slice was measured".to_owned()) } else { Ok(sum) }
+}
+
 fn looks(sink: &SinkFacts) -> Result<f64, String> {
     match (sink.window.looks, sink.total.looks) {
         (_, 0) => Err("the version of copycost that measured this did not count looks".to_owned()),

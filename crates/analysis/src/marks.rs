@@ -104,6 +104,7 @@ fn of_finished(finished: &Finished, settings: &Settings, thresholds: &Thresholds
         ),
         (Mark::WindowVoid, is_void_window),
         (Mark::WindowNoted, !is_void_window && is_noted_window),
+        (Mark::Stalled, any(&|worker| is_stalled(worker, settings, thresholds.window_noted))),
         (Mark::Throttled, is_throttled(sender) || is_throttled(receiver)),
         (
             Mark::Retransmits,
@@ -163,13 +164,21 @@ fn hardly_ran(worker: &Worker, ordered_ns: u64, limit: Share) -> bool {
     missed > slices(worker, limit).max(1.0) || missed >= worker.slices.len() as f64
 }
 
+/// Whether a worker's bytes stood still in more than a share of its slices while it slept in a call.
+fn is_stalled(worker: &Worker, settings: &Settings, limit: Share) -> bool {
+    settings.series.as_ref().is_some_and(|series| {
+        worker.slices.stalled(series.window_ns.0).count() as f64 > slices(worker, limit)
+    })
+}
+
 /// So many slices are a share of a worker's.
 fn slices(worker: &Worker, share: Share) -> f64 {
     share.0 * worker.slices.len() as f64
 }
 
 /// The slices that a worker missed. Where threads share CPUs each begins its window when its turn comes, so that
-/// a shorter one is as usual, and counts for as long as it was; one that ran on has a longer window.
+/// a shorter one is as usual, and counts for as long as it was; one that ran on has a longer window, and one that slept in a call
+/// while nothing moved the ordered one.
 fn missed(worker: &Worker, ordered_ns: u64) -> f64 {
     let is_missed = |span: &Span| span.window_ns.saturating_mul(MISSED) < ordered_ns;
     worker.slices.iter().filter(is_missed).count() as f64

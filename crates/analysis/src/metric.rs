@@ -161,6 +161,10 @@ metrics! {
     NoBuffersPerMessage = "no_buffers_per_message", Linear, None;
     /// Segments sent again in the window.
     Retransmits = "retransmits", Linear, None;
+    /// Share of the slices in which next to nothing moved while a worker slept in one call, from 0 to 1.
+    StalledShare = "stalled_share", Linear, None;
+    /// How long the worker slept in such a slice at least, on average, in microseconds.
+    StallUs = "stall_us", Linear, None;
     /// Smoothed round-trip time at the window's end, in microseconds.
     RttUs = "rtt_us", Linear, None;
     /// Congestion window at the window's end, in packets.

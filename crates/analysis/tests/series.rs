@@ -82,6 +82,47 @@ fn one_late_wake_up_makes_no_short_series_void() {
 }
 
 #[test]
+fn slices_in_which_bytes_stood_still_are_noted_and_count() {
+    let stalled = |slices: usize| {
+        let mut trial = synthetic::trial(&Cell::default(), 1).build();
+        synthetic::stalled_in(&mut trial, slices);
+        let told =
+            [Metric::StalledShare, Metric::StallUs].map(|metric| value(metric, &trial, None));
+        (judge(&trial, &Thresholds::default()), told)
+    };
+    let (marks, [share, length]) = stalled(0);
+    assert_eq!((marks, share), (vec![], Measured::Value(0.0)));
+    assert!(length.reason().is_some());
+    assert_eq!(stalled(1).0, [], "one in twenty is what the threshold allows");
+    for slices in [2, 6, 19] {
+        let (marks, [share, length]) = stalled(slices);
+        assert_eq!(marks, [Mark::Stalled], "nothing is void by its outcome");
+        assert_eq!(share, Measured::Value(slices as f64 / 20.0));
+        assert!(length.value().is_some_and(|us| *us >= 40_000.0), "{length:?}");
+    }
+}
+
+#[test]
+fn windows_that_nobody_saw_for_want_of_a_cpu_are_missed_and_no_stall() {
+    let mut trial = synthetic::trial(&Cell::default(), 1).build();
+    synthetic::stalled_in(&mut trial, 6);
+    for worker in &mut finished(&mut trial).receiver.workers {
+        worker.slices.window_ns.iter_mut().take(6).for_each(|ns| *ns = 0);
+        let held = worker.slices.held.iter_mut().flatten();
+        held.for_each(|held| (held.waited_ns, held.stalled) = (held.held_ns, false));
+    }
+    for worker in &mut finished(&mut trial).sender.workers {
+        worker.slices.held = Some(Vec::new());
+    }
+    assert_eq!(judge(&trial, &Thresholds::default()), [Mark::WindowVoid]);
+    assert_eq!(value(Metric::StalledShare, &trial, None), Measured::Value(0.0));
+    finished(&mut trial).receiver.workers[0].slices.held = None;
+    finished(&mut trial).sender.workers[0].slices.held = None;
+    let untold = value(Metric::StalledShare, &trial, None);
+    assert!(untold.reason().unwrap().contains("CONFIG_SCHED_INFO"), "{untold:?}");
+}
+
+#[test]
 fn nothing_is_void_by_its_outcome() {
     let trend = |finished: &mut Finished| {
         let worker = &mut finished.receiver.workers[0];

@@ -15,7 +15,7 @@ use crate::derived::caller;
 use crate::exit::Stop;
 use crate::named_files::open;
 use crate::requested_plan::check_message;
-use crate::terminal::{show, tell, tell_exactly};
+use crate::terminal::{show, show_while_read, tell, tell_exactly};
 
 mod addresses;
 mod told;
@@ -67,18 +67,18 @@ fn serving(event: HandEvent<'_>, arguments: &ServeArguments) -> Result<(), Stop>
     match event {
         HandEvent::Listening { addresses, token } => listening(addresses, token, arguments),
         HandEvent::Began { peer, cell, time, reverse } if !arguments.json => {
-            show(&told::began("client", peer, (cell, time, reverse)))
+            show_while_read(&told::began("client", peer, (cell, time, reverse)))
         }
         HandEvent::Interval { interval, cell } if !arguments.json => {
-            show(&told::interval(interval, cell))
+            show_while_read(&told::interval(interval, cell))
         }
         HandEvent::Began { .. } | HandEvent::Interval { .. } => Ok(()),
         HandEvent::Ended(report) => {
             if arguments.json {
                 // One line each, as there may be many.
-                show(&format!("{}\n", told::json(report)))
+                show_while_read(&format!("{}\n", told::json(report)))
             } else {
-                show(&told::summary(report))
+                show_while_read(&told::summary(report))
             }?;
             match told::lacks(report) {
                 Some(why) if arguments.once => Err(Stop::Cannot(why.to_owned())),
@@ -121,7 +121,10 @@ fn listening(
     let at: Vec<String> = listens.iter().map(ToString::to_string).collect();
     let until = if arguments.once { "for one client" } else { "until Ctrl-C" };
     let at = at.join(" and ");
-    show(&format!("listening on {at} {until}; at the other end{note}:\n{}\n", commands.join("\n")))
+    show_while_read(&format!(
+        "listening on {at} {until}; at the other end{note}:\n{}\n",
+        commands.join("\n")
+    ))
 }
 
 /// The commands that reach a server, and what is to be said of them.

@@ -1,7 +1,7 @@
 //! Names of hosts: which addresses they have.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 use std::process::Command;
 
 /// The addresses of a host, a number or a name, each with a port.
@@ -15,10 +15,22 @@ pub(crate) fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if !cfg!(target_feature = "crt-static") {
         return (host, port).to_socket_addrs().map(Iterator::collect);
     }
-    match host.parse::<IpAddr>() {
-        Ok(address) => Ok(vec![SocketAddr::new(address, port)]),
-        Err(_) => asked(host, port),
+    match (host.parse::<IpAddr>(), scoped(host, port)) {
+        (Ok(address), _) => Ok(vec![SocketAddr::new(address, port)]),
+        (Err(_), Some(address)) => address.map(|address| vec![address]),
+        (Err(_), None) => asked(host, port),
     }
+}
+
+/// An address with the device that it is to be reached by, a name or a number (RFC 4007, 11): `fe80::1%eth0`. None of other text.
+fn scoped(host: &str, port: u16) -> Option<io::Result<SocketAddr>> {
+    let (address, device) = host.split_once('%')?;
+    let address = address.parse::<Ipv6Addr>().ok()?;
+    let of_scope = |scope| SocketAddr::V6(SocketAddrV6::new(address, port, 0, scope));
+    Some(match device.parse::<u32>() {
+        Ok(number) => Ok(of_scope(number)),
+        Err(_) => engine::host::device_number(device).map(of_scope).map_err(io::Error::other),
+    })
 }
 
 /// What `getent` says of a host.
@@ -68,6 +80,20 @@ mod tests {
         }
         assert!(asked("nobody.invalid", 7).is_err());
         assert_eq!(asked("--version", 7).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn an_address_may_name_the_device_that_reaches_it() {
+        let told = |host| scoped(host, 7).map(|found| found.map_err(|why| why.to_string()));
+        let address =
+            |scope| Some(Ok(SocketAddrV6::new("fe80::1".parse().unwrap(), 7, 0, scope).into()));
+        assert_eq!(told("fe80::1%3"), address(3));
+        assert_eq!(told("fe80::1%lo"), address(1));
+        let unknown = told("fe80::1%nowhere0").unwrap().unwrap_err();
+        assert!(unknown.contains("if_nametoindex(nowhere0)"), "{unknown}");
+        for other in ["fe80::1", "localhost", "localhost%lo", "127.0.0.1%lo", "%lo"] {
+            assert_eq!(told(other), None, "{other}");
+        }
     }
 
     #[test]

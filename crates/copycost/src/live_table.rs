@@ -1,19 +1,21 @@
 //! The figures so far as a table: one line a block with the goodput of each of its cells and the ratio of each contrast.
 //!
-//! It is a view of the trials as they end, for whoever watches; what is concluded comes from the journal alone.
+//! It is a view of the trials as they end, and before a cell has one of its slices, for whoever watches; what is concluded comes from the journal alone.
 
 use std::collections::HashMap;
 
 use analysis::estimate::{Moments, Sample, half_width};
 use analysis::pairs;
-use model::{Cell, Factor, Plan};
-use report::spelling::{figure_and_percent, message};
+use model::{Bytes, Cell, Factor, Nanos, Plan};
+use report::spelling::{figure_and_percent, message, short};
 
 /// The columns of a figure that is not unusually long: `0.126 ±12%`.
 const FIGURE_WIDTH: usize = 10;
 /// As many rows are worth a caption that is cut.
 const FEWEST_ROWS: usize = 4;
 const CAPTION: &str = "goodput in Gbit/s and its ratios, ± half of the 95 % interval";
+/// What is said of figures that no trial stands behind yet.
+const ROUGHLY: &str = "; ~ roughly, of its first slices";
 
 /// What was measured so far.
 #[derive(Debug)]
@@ -59,6 +61,16 @@ struct Level {
     sample: Sample,
     /// The round of the last figure, and the figure.
     last: Option<(u32, f64)>,
+    /// Bits and nanoseconds of the slices of a series that is not over.
+    slices: (f64, f64),
+}
+
+impl Level {
+    /// Roughly what the slices moved, in Gbit/s.
+    fn so_far(&self) -> Option<f64> {
+        let (bits, ns) = self.slices;
+        (bits > 0.0 && ns > 0.0).then(|| bits / ns)
+    }
 }
 
 impl LiveTable {
@@ -141,6 +153,7 @@ impl LiveTable {
         let Some((row, place)) = self.places.get(cell) else { return };
         let Some(row) = self.rows.get_mut(*row) else { return };
         let Some(level) = row.levels.get_mut(*place) else { return };
+        level.slices = (0.0, 0.0);
         if level.last.is_some_and(|(last, _)| last == round) {
             return;
         }
@@ -156,6 +169,17 @@ impl LiveTable {
             {
                 row.ratios.entry((above, below)).or_default().push((above_is / below_is).ln());
             }
+        }
+    }
+
+    /// A slice of a cell is over: what it moved is shown until a trial of the cell has ended.
+    pub(crate) fn slice(&mut self, cell: &Cell, bytes: Bytes, took: Nanos) {
+        self.begin(cell);
+        let Some((row, place)) = self.places.get(cell) else { return };
+        let row = self.rows.get_mut(*row);
+        if let Some(level) = row.and_then(|row| row.levels.get_mut(*place)) {
+            level.slices.0 += bytes.0 as f64 * 8.0;
+            level.slices.1 += took.0 as f64;
         }
     }
 
@@ -175,9 +199,12 @@ impl LiveTable {
         };
         let columns: Vec<&Column> = self.columns.iter().take_while(fits).collect();
         let head_lines = columns.iter().map(|column| column.head.len()).max().unwrap_or(0);
+        let is_rough = |level: &Level| level.sample.is_empty() && level.so_far().is_some();
+        let is_rough = self.rows.iter().any(|row| row.levels.iter().any(is_rough));
+        let caption = format!("{CAPTION}{}", if is_rough { ROUGHLY } else { "" });
         let caption = match self.columns.len() - columns.len() {
-            0 => CAPTION.to_owned(),
-            more => format!("{more} more in a wider terminal; {CAPTION}"),
+            0 => caption,
+            more => format!("{more} more in a wider terminal; {caption}"),
         };
         let folded = report::folded(&caption, 2, width);
         // In a low terminal rows say more than all of the caption.
@@ -248,10 +275,18 @@ impl Row {
                 .get(&(above, below))
                 .and_then(|ratios| pairs::ratio(ratios).value().copied()),
         };
-        estimate.map_or_else(
-            || "-".to_owned(),
-            |estimate| figure_and_percent(estimate.mean, half_width(&estimate)),
-        )
+        let so_far = || {
+            let level = |place: usize| self.levels.get(place)?.so_far();
+            let figure = match of {
+                Of::Level(place) => level(place)?,
+                Of::Ratio(above, below) => level(above)? / level(below)?,
+            };
+            Some(format!("~{}", short(figure)))
+        };
+        match estimate {
+            Some(estimate) => figure_and_percent(estimate.mean, half_width(&estimate)),
+            None => so_far().unwrap_or_else(|| "-".to_owned()),
+        }
     }
 }
 
@@ -381,6 +416,37 @@ goodput in Gbit/s and its ratios, ± half of the 95 % interval
             "> 64 B ×1     2.00 ±1%       3.00          -       1.50          -          -"
         );
         assert!(!table.is_empty());
+    }
+
+    #[test]
+    fn slices_fill_the_table_until_a_trial_has_ended() {
+        let [send, sendmsg]: [Cell; 2] = ["send=send", "send=sendmsg"]
+            .map(|path| format!("{path} message_bytes=64 threads=1").parse().unwrap());
+        let mut table = LiveTable::new(&Plan::preset(Preset::Default));
+        let line = |table: &LiveTable, with: &str| {
+            table.lines(100, 22).into_iter().find(|line| line.contains(with)).unwrap()
+        };
+        assert!(!text(&table, 100, 22).contains('~'));
+        table.slice(&send, Bytes(500_000), Nanos::ms(2));
+        assert_eq!(
+            line(&table, "64 B ×1"),
+            "> 64 B ×1        ~2.00          -          -          -          -          -"
+        );
+        table.slice(&sendmsg, Bytes(500_000), Nanos::ms(1));
+        table.slice(&send, Bytes(250_000), Nanos::ms(1));
+        assert_eq!(
+            line(&table, "64 B ×1"),
+            "> 64 B ×1        ~2.00      ~4.00          -      ~2.00          -          -"
+        );
+        assert!(line(&table, "goodput").ends_with("; ~ roughly, of its first slices"));
+        table.push(&send, 1, 2.5);
+        table.push(&sendmsg, 1, 5.0);
+        assert_eq!(
+            line(&table, "64 B ×1"),
+            "> 64 B ×1         2.50       5.00          -       2.00          -          -"
+        );
+        table.slice(&send, Bytes(500_000), Nanos::ms(2));
+        assert!(!text(&table, 100, 22).contains('~'), "trials are shown where there are any");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What a run shows while it measures: on a terminal a table that fills and a line with what is in hand, redrawn between
-//! trials; elsewhere one plain line a round.
+//! slices and trials; elsewhere one plain line a round.
 
 use std::time::{Duration, Instant};
 
@@ -42,8 +42,9 @@ pub(crate) struct Progress {
     /// Absent where nobody watches. It has no ticking thread: drawing during a trial would be measured with it.
     lines: Option<ProgressBar>,
     table: LiveTable,
-    /// When the lines were last drawn.
+    /// When the lines were last drawn, and what was said of what is in hand.
     drawn: Option<Instant>,
+    said: String,
     quiet: bool,
     round: u32,
     widest: Option<Widest>,
@@ -64,7 +65,17 @@ impl Progress {
                 table.push(&trial.cell, trial.round, goodput_gbps);
             }
         }
-        Self { lines, table, drawn: None, quiet, round: 0, widest: None, left: None, retried: 0 }
+        Self {
+            lines,
+            table,
+            drawn: None,
+            said: String::new(),
+            quiet,
+            round: 0,
+            widest: None,
+            left: None,
+            retried: 0,
+        }
     }
 
     /// Shows what happened.
@@ -76,10 +87,12 @@ impl Progress {
             }
             Event::TrialStarted { cell, number, of, attempt } => {
                 self.table.begin(cell);
-                if self.drawn.is_none_or(|drawn| drawn.elapsed() >= SELDOM) {
-                    self.say(&self.in_hand(cell, *number, *of, *attempt));
-                    self.drawn = Some(Instant::now());
-                }
+                self.said = self.in_hand(cell, *number, *of, *attempt);
+                self.draw();
+            }
+            Event::SliceEnded { cell, bytes, took } => {
+                self.table.slice(cell, *bytes, *took);
+                self.draw();
             }
             Event::CeilingStarted => self.say("measuring the copying ceiling"),
             Event::AuditStarted { cell, audit, number, of } => {
@@ -108,6 +121,14 @@ impl Progress {
             Event::CellRefused { cell, why } => self.warn(&format!("not measured: {cell}: {why}")),
             Event::Warning(text) => self.warn(text),
             Event::Finished(reason) => self.finish(*reason),
+        }
+    }
+
+    /// Shows the table and what is in hand, but not too often.
+    fn draw(&mut self) {
+        if self.drawn.is_none_or(|drawn| drawn.elapsed() >= SELDOM) {
+            self.say(&self.said);
+            self.drawn = Some(Instant::now());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{AuditSeen, Engine, EngineError, SeriesOrder, TrialOrder};
+use engine::{AuditSeen, Engine, EngineError, SeriesOrder, SliceSeen, TrialOrder};
 use model::audit::CeilingPoint;
 use model::record::{CpuBusy, Failure, FailureKind, Outcome, Settings};
 use model::{Audit, Cell, Measured, Missing, Plan};
@@ -112,9 +112,10 @@ impl Bench for RefusingBench<'_> {
     fn series(
         &mut self,
         order: &SeriesOrder,
+        seen: &mut dyn FnMut(SliceSeen),
     ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
         // The study asks for the refused ones as single trials.
-        self.engine.series(order)
+        self.engine.series_seen(order, seen)
     }
 
     fn audit(

@@ -68,6 +68,22 @@ pub(crate) fn show(text: &str) -> Result<(), Stop> {
     written(output.write_all(text.as_bytes()))
 }
 
+/// The same of a command that would go on for ever: where the reader went away it is over, as programs are that SIGPIPE ends, and as
+/// well as [`show`] has it.
+///
+/// # Errors
+/// As [`show`].
+pub(crate) fn show_while_read(text: &str) -> Result<(), Stop> {
+    let mut output = io::stdout().lock();
+    let shown = if output.is_terminal() { visible_screen(text) } else { text.into() };
+    let out = output.write_all(shown.as_bytes()).and_then(|()| output.flush());
+    if out.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) {
+        std::process::exit(0);
+    }
+    drop(output);
+    written(out)
+}
+
 /// What came of writing to standard output, once all of it is out.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ use crate::peering::{PeerFacts, Peering, Session};
 use crate::placement::{EndCpus, HostCpus, NearDevice, Seats, seat};
 use crate::protocol::{Among, Order, Token};
 use crate::ring_memory;
-use crate::series::{Series, SeriesError};
+use crate::series::{Series, SeriesError, SliceSeen};
 use crate::trial::Trial;
 
 /// What an engine needs to know.
@@ -508,6 +508,18 @@ impl Engine {
         &mut self,
         order: &SeriesOrder,
     ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
+        self.series_seen(order, &mut |_| ())
+    }
+
+    /// The same; `seen` is told of each slice that counts in the silence after it, which lasts until it returns.
+    ///
+    /// # Errors
+    /// As [`Engine::series`].
+    pub fn series_seen(
+        &mut self,
+        order: &SeriesOrder,
+        seen: &mut dyn FnMut(SliceSeen),
+    ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
         let mut outcomes: Vec<Option<(Settings, Outcome)>> = vec![None; order.cells.len()];
         let failure = |kind, why| Outcome::Failed(Failure { kind, why });
         let mut seated = Vec::with_capacity(order.cells.len());
@@ -562,7 +574,7 @@ impl Engine {
                 });
                 first_flow += cell.connections();
             }
-            series.conduct(self.ends(first).map_err(of_all)?)
+            series.conduct(self.ends(first).map_err(of_all)?, seen)
         });
         let of_series: Vec<SeriesSettings> =
             (0..order.cells.len()).map(|place| series.settings(place)).collect();

@@ -25,6 +25,14 @@ fn number(fact: Result<u64, Unavailable>) -> Measured<u32> {
     fact.map_err(|why| why.to_string()).and_then(narrow).into()
 }
 
+/// The number of a network device of this machine, as an address names it (`fe80::1%eth0`).
+///
+/// # Errors
+/// There is none of this name.
+pub fn device_number(device: &str) -> Result<u32, String> {
+    kernel::packet_socket::device_number(device).map_err(|error| error.to_string())
+}
+
 /// Reads the machine's facts; nothing is changed and nothing needs a privilege.
 pub fn facts() -> Host {
     let machine = Machine::read();

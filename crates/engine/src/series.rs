@@ -7,7 +7,7 @@ use model::record::{
     CpuBusy, Finished, LinkFacts, Machine, MemoryTraffic, NO_SINK, ReceiveTally, SendTally,
     SeriesSettings, Side, SinkFacts,
 };
-use model::{Measured, Nanos};
+use model::{Bytes, Measured, Nanos};
 
 use crate::child::WhichEnd;
 use crate::connect::Connect;
@@ -18,6 +18,7 @@ use crate::load::LoadWatch;
 use crate::meeting::MEETING;
 use crate::order::{SeriesOrder, SliceTimes};
 use crate::protocol::{Order, Reply, Report, Slice};
+use crate::stalls;
 use crate::trial::{DRAINING, GRACE, unwatched};
 
 /// Load before a steady window begins: reading the idle clocks disturbs a CPU for this long (`READING_NS` of the crew).
@@ -34,6 +35,18 @@ pub(crate) struct Series<'t> {
     pub(crate) memory_load: Option<&'t MemoryLoad>,
 }
 
+/// A slice that is over, for who watches: roughly what it moved, from the order that begins it to the silence after it. No figure is
+/// made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SliceSeen {
+    /// Which of the series' cells.
+    pub cell: usize,
+    /// Payload that its senders sent.
+    pub bytes: Bytes,
+    /// How long it took.
+    pub took: Duration,
+}
+
 /// A series that went wrong.
 pub(crate) struct SeriesError {
     /// The cell that it happened to, where that is known.
@@ -42,40 +55,41 @@ pub(crate) struct SeriesError {
 }
 
 impl Series<'_> {
-    /// Runs it: every cell's record, in order.
+    /// Runs it: every cell's record, in order. `seen` is told of each counted slice in the silence after it.
     ///
     /// # Errors
     /// What went wrong and where; the ends are then not to be used again.
-    pub(crate) fn conduct(&self, ends: &mut Ends) -> Result<Vec<Finished>, SeriesError> {
+    pub(crate) fn conduct(
+        &self,
+        ends: &mut Ends,
+        seen: &mut dyn FnMut(SliceSeen),
+    ) -> Result<Vec<Finished>, SeriesError> {
         let watch = LoadWatch::begin(ends, self.here);
         let mut links = Vec::with_capacity(self.connect.len());
-        let traffic = Traffic::default();
+        let mut traffic = Traffic::default();
         for (cell, connect) in self.connect.iter().enumerate() {
             connect.conduct(ends, None).map_err(|error| SeriesError { cell: Some(cell), error })?;
             links.push(ends.raised.facts());
         }
         let SeriesOrder { warmup_turns, warmup_window, turns, slice, steady, .. } = self.order;
-        let traffic_of = &traffic;
-        let all = |kind, slice: SliceTimes| {
-            move |ends: &mut Ends, turn: &[usize]| {
-                turn.iter().try_for_each(|cell| {
-                    let streamed = self.take(ends, *cell, kind, slice)?;
-                    if let Some(streamed) = streamed.filter(|_| kind == SliceKind::Counted) {
-                        traffic_of.add(*cell, streamed);
+        let warmup = SliceTimes { window: *warmup_window, ..*slice };
+        // What each cell's senders have sent since the start.
+        let mut sent = vec![0; self.connect.len()];
+        for (kind, slice, turns) in
+            [(SliceKind::Warmup, warmup, warmup_turns), (SliceKind::Counted, *slice, turns)]
+        {
+            for cell in turns.iter().flatten().copied() {
+                let begun = Instant::now();
+                let (by_now, streamed) = self.take(ends, cell, kind, slice)?;
+                let Some(sent) = sent.get_mut(cell) else { continue };
+                let bytes = by_now.saturating_sub(std::mem::replace(sent, by_now));
+                if kind == SliceKind::Counted {
+                    if let Some(streamed) = streamed {
+                        traffic.add(cell, streamed);
                     }
-                    Ok(())
-                })
+                    seen(SliceSeen { cell, bytes: Bytes(bytes), took: begun.elapsed() });
+                }
             }
-        };
-        let (warm, count) = (
-            all(SliceKind::Warmup, SliceTimes { window: *warmup_window, ..*slice }),
-            all(SliceKind::Counted, *slice),
-        );
-        for turn in warmup_turns {
-            warm(ends, turn)?;
-        }
-        for turn in turns {
-            count(ends, turn)?;
         }
         let mut idle = None;
         if let Some((window, turn)) = steady {
@@ -88,6 +102,8 @@ impl Series<'_> {
         let sends_here = ends.sender.id().is_some();
         let (idle, idle_there) = idle.unzip();
         let beside = |mut finished: Finished| {
+            let Finished { sender, receiver, .. } = &mut finished;
+            stalls::settle(&mut sender.workers, &mut receiver.workers, slice.window.0);
             let machine = &mut finished.machine;
             machine.idle = machine.moved_bytes.and(idle.clone());
             if let Some(there) = &mut finished.receiver_machine {
@@ -152,22 +168,23 @@ impl Series<'_> {
         self.connect.iter().any(|connect| connect.cpus.receiver.is_some())
     }
 
-    /// One slice of one cell, from silence to silence, and what streamed through memory beside it.
+    /// One slice of one cell, from silence to silence; returns the bytes that its senders have sent since the start, and what streamed
+    /// through memory beside it.
     fn take(
         &self,
         ends: &mut Ends,
         crew: usize,
         kind: SliceKind,
         slice: SliceTimes,
-    ) -> Result<Option<MemoryTraffic>, SeriesError> {
+    ) -> Result<(u64, Option<MemoryTraffic>), SeriesError> {
         let mut taken = || {
             let mut streaming = None;
             if let Some(connect) = self.connect.get(crew) {
                 ends.turn_to(connect.seats)?;
                 streaming = MemoryLoad::beside(self.memory_load, connect.seats)?;
             }
-            slice_of(ends, crew, kind, slice)?;
-            Ok(streaming.map(Streaming::end).transpose()?)
+            let sent = slice_of(ends, crew, kind, slice)?;
+            Ok((sent, streaming.map(Streaming::end).transpose()?))
         };
         taken().map_err(|error| SeriesError { cell: Some(crew), error })
     }
@@ -194,7 +211,7 @@ fn slice_of(
     crew: usize,
     kind: SliceKind,
     slice: SliceTimes,
-) -> Result<(), TrialError> {
+) -> Result<u64, TrialError> {
     const PHASE: &str = "measuring";
     let SliceTimes { settle, window } = slice;
     let order = Order::Slice(Slice {
@@ -224,7 +241,7 @@ fn slice_of(
     let Reply::Drained = ends.reply_from(WhichEnd::Receiver, deadline(), PHASE)? else {
         return Err(wrong_reply(WhichEnd::Receiver, PHASE));
     };
-    Ok(())
+    Ok(bytes)
 }
 
 /// What a receiving end told of a cell.

@@ -84,7 +84,7 @@ impl Slots {
 
     /// Whether the kernel has let go of the slot whose turn it is.
     #[inline]
-    pub(crate) fn is_turn_free(&self) -> bool {
+    pub fn is_turn_free(&self) -> bool {
         self.holds[self.next as usize] == 0
     }
 

@@ -1,6 +1,7 @@
 //! A worker's instruments and its windows: what they saw between the edges.
 
 use kernel::clock;
+use kernel::run_delay::RunDelay;
 use kernel::socket::Socket;
 use model::names::Watch as Level;
 
@@ -30,6 +31,17 @@ pub struct Window<T> {
     pub end: Option<Snapshot<T>>,
     /// Whether it is the steady control of a series, which no instrument watches.
     pub is_steady: bool,
+    /// Of one that was over before its worker saw it begin: moment and CPU time of the worker when it last took note of a word.
+    pub(crate) unseen_since: Option<(u64, u64)>,
+    /// For how long the worker waited for a CPU in the window, or since then; none where nobody tells.
+    pub(crate) waited_ns: Option<u64>,
+}
+
+impl<T> Window<T> {
+    /// One that begins.
+    pub(crate) fn begun(start: Snapshot<T>, is_steady: bool) -> Self {
+        Self { start, end: None, is_steady, unseen_since: None, waited_ns: None }
+    }
 }
 
 /// The instruments of a worker.
@@ -70,6 +82,10 @@ pub struct Watch<T> {
     pub(crate) after_ns: u64,
     /// The CPU clock at the end of a window whose silence has not come yet.
     pub(crate) after_from: Option<u64>,
+    /// Tells a worker that was held up for want of a CPU from one that slept in a call; none where the kernel does not tell.
+    run_delay: Option<RunDelay>,
+    /// Where the worker last took note of a word: moment, CPU time, and how long it had waited for a CPU by then.
+    noted: (u64, u64, Option<u64>),
 }
 
 impl<T: Copy> Watch<T> {
@@ -100,6 +116,8 @@ impl<T: Copy> Watch<T> {
             edge_ns: 0,
             after_ns: 0,
             after_from: None,
+            run_delay: RunDelay::open().ok(),
+            noted: (clock::monotonic_ns(), clock::thread_cpu_ns(), None),
         }
     }
 
@@ -157,6 +175,7 @@ impl<T: Copy> Watch<T> {
                 | Phase::Stop => {}
             }
         }
+        self.note();
         match phase {
             Phase::Stop => {
                 self.leave();
@@ -172,6 +191,23 @@ impl<T: Copy> Watch<T> {
             }
             Phase::Hold | Phase::First | Phase::Second | Phase::Third => Next::Load,
         }
+    }
+
+    /// Takes note of where it is at a word, but for the one that begins a window, which has an edge of its own.
+    fn note(&mut self) {
+        if !self.is_open() {
+            self.noted = (clock::monotonic_ns(), clock::thread_cpu_ns(), self.waited());
+        }
+    }
+
+    /// How long the thread has waited for a CPU so far.
+    fn waited(&self) -> Option<u64> {
+        self.run_delay.as_ref()?.waited_ns()
+    }
+
+    /// The same since the last note.
+    fn waited_since(&self) -> Option<u64> {
+        Some(self.waited()?.saturating_sub(self.noted.2?))
     }
 
     /// Tells that everything sent is out of the worker's hands and it goes to sleep.
@@ -218,7 +254,13 @@ impl<T: Copy> Watch<T> {
     fn miss(&mut self, tally: T, bytes: u64, is_steady: bool) {
         let start = Self::now(tally);
         self.inner = [(start.moment_ns, bytes); 2];
-        self.windows.push(Window { start, end: Some(start), is_steady });
+        let (moment_ns, cpu_ns, _) = self.noted;
+        self.windows.push(Window {
+            end: Some(start),
+            unseen_since: Some((moment_ns, cpu_ns)),
+            waited_ns: self.waited_since(),
+            ..Window::begun(start, is_steady)
+        });
     }
 
     /// The window's start: the clocks last, so that the edge's own work lies before it.
@@ -238,8 +280,10 @@ impl<T: Copy> Watch<T> {
             attached.counters.mark(Edge::Start, ());
             attached.rusage.mark(Edge::Start, ());
         }
+        let waited_ns = self.waited();
         let start = Self::now(tally);
-        self.windows.push(Window { start, end: None, is_steady });
+        self.noted = (start.moment_ns, start.cpu_ns, waited_ns);
+        self.windows.push(Window::begun(start, is_steady));
         self.inner = [(start.moment_ns, bytes); 2];
         self.edge_ns += start.cpu_ns - entered;
     }
@@ -249,8 +293,10 @@ impl<T: Copy> Watch<T> {
         let moment_ns = clock::monotonic_ns();
         let cpu_ns = clock::thread_cpu_ns();
         let reads = self.reads_flows;
+        let waited_ns = self.waited_since();
         let Some(window) = self.windows.last_mut() else { return };
         window.end = Some(Snapshot { moment_ns, cpu_ns, tally });
+        window.waited_ns = waited_ns;
         self.after_from = (!window.is_steady).then_some(cpu_ns);
         if let Some(attached) = self.attached.as_mut().filter(|_| !window.is_steady) {
             attached.rusage.mark(Edge::End, ());

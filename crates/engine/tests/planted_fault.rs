@@ -22,6 +22,7 @@ use engine::slots::{Slot, Slots};
 use engine::watch::Watch;
 use kernel::Errno;
 use kernel::arena::{Arena, Pages};
+use kernel::error_queue::ErrorQueueSpace;
 use kernel::socket::Socket;
 use model::message::Message;
 use model::record::{ReceiveTally, SendTally};
@@ -320,4 +321,55 @@ fn two_messages_in_each_others_place_are_caught_on_every_path_that_rewrites() {
     caught("uring-send-zc", check::<Swapped<UringSendZc>>);
     caught("uring-sendmsg-zc", check::<Swapped<UringSendmsgZc>>);
     caught("uring-send-zc-fixed", check::<Swapped<UringSendZcFixed>>);
+}
+
+/// A third planted fault, on a live connection: somebody else takes a notification from its error queue.
+fn lose_a_notification<P: SendPath>() {
+    const CELL: &str = "shape=24+16384";
+    if let Err(why) = P::supported() {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let (client, server) = connected();
+    let thief = client.try_clone().unwrap();
+    let message = Message::of(&CELL.parse::<Cell>().unwrap().in_its_shape(), 4096).unwrap();
+    let options = SendOptions {
+        so_zerocopy: true,
+        slots: SLOTS,
+        depth: 1,
+        copy_below: 16_384,
+        ..SendOptions::default()
+    };
+    let arena = P::arena(message.stride() * SLOTS as usize, Pages::NORMAL).unwrap();
+    let mut path = P::open(client, arena, &message, &options).unwrap();
+    let (mut slots, mut tally) = (Slots::new(SLOTS), SendTally::default());
+    let send = |path: &mut P, slots: &mut Slots, tally: &mut SendTally| {
+        slots.hand_over(|slot, slots| SendPath::submit(path, slot, slots, tally)).unwrap();
+    };
+    // The first one's alone: those that nobody has read yet grow into one.
+    send(&mut path, &mut slots, &mut tally);
+    let mut space = ErrorQueueSpace::new();
+    wait_until("a notification", || thief.read_error_queue(&mut space).unwrap().is_some());
+    for _ in 1..SLOTS {
+        send(&mut path, &mut slots, &mut tally);
+    }
+    let others = tally.zerocopy_sends - 1;
+    wait_until("the others", || {
+        path.reap(Wait::Never, &mut slots, &mut tally).unwrap();
+        tally.completed == others
+    });
+    assert!(!slots.is_turn_free(), "nobody has said that it may be used again");
+    assert_eq!(slots.held(), 1);
+    // Nothing was read, so that the connection is reset.
+    drop(server);
+    let last = path.reap(Wait::All, &mut slots, &mut tally);
+    assert!(last.is_err(), "it waits for what is lost until the connection dies");
+    assert!(!slots.is_turn_free());
+    assert_eq!((tally.completed, tally.stray_ids), (others, 0), "law 3 tells of it");
+}
+
+#[test]
+fn a_notification_that_somebody_else_took_is_waited_for_until_the_connection_dies() {
+    lose_a_notification::<Zerocopy>();
+    lose_a_notification::<Hybrid>();
 }

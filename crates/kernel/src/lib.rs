@@ -41,6 +41,7 @@ pub mod poll;
 pub mod process;
 pub mod queueing;
 pub mod receive_mapping;
+pub mod run_delay;
 pub mod sampling;
 pub mod scatter;
 pub mod signal;

@@ -20,6 +20,23 @@ fn set<T>(fd: &OwnedFd, level: i32, option: i32, value: &T) -> i32 {
     unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, ptr::from_ref(value).cast(), len) }
 }
 
+/// The number of a network device of the caller's network namespace.
+///
+/// # Errors
+/// ENODEV where there is no such device.
+pub fn device_number(device: &str) -> Result<u32, CallError> {
+    let name = CString::new(device).map_err(|_| CallError {
+        call: "if_nametoindex",
+        argument: device.to_owned(),
+        errno: Errno(libc::ENODEV),
+    })?;
+    // SAFETY: the name ends with a NUL.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(CallError::last("if_nametoindex", device)),
+        number => Ok(number),
+    }
+}
+
 impl PacketSocket {
     /// Opens one on a device of the caller's network namespace.
     ///
@@ -36,16 +53,11 @@ impl PacketSocket {
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         // Without the option frames take the usual way through the queue: slower, not wrong.
         let _ = set(&fd, libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, &1i32);
-        let name = CString::new(device).map_err(|_| CallError {
+        let index = i32::try_from(device_number(device)?).map_err(|_| CallError {
             call: "if_nametoindex",
             argument: device.to_owned(),
             errno: Errno(libc::ENODEV),
         })?;
-        // SAFETY: the name ends with a NUL.
-        let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-        let Some(index) = i32::try_from(index).ok().filter(|index| *index > 0) else {
-            return Err(CallError::last("if_nametoindex", device));
-        };
         // SAFETY: all zeros is a valid address of no protocol.
         let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
         address.sll_family = u16::try_from(libc::AF_PACKET).unwrap_or(0);

@@ -55,7 +55,7 @@ marks! {
     CallFailed = "call-failed", Void;
     /// No byte passed, says the table that the trial was imported from.
     NothingPassed = "nothing-passed", Void;
-    /// A worker's own window is far from the ordered one; of slices, it missed many, and two at least or all.
+    /// A worker's own window is far from the ordered one; of slices, it missed many (it got no CPU, or one call ran on), and two at least or all.
     WindowVoid = "window-void", Void;
     /// A cgroup limit throttled an end.
     Throttled = "throttled", Void;
@@ -69,6 +69,8 @@ marks! {
     Imbalance = "imbalance", Noted;
     /// A worker's own window is off the ordered one; of slices, it missed some.
     WindowNoted = "window-noted", Noted;
+    /// In slices a worker slept in one call through the whole window or as long again, and next to nothing moved: an outcome, which counts.
+    Stalled = "stalled", Noted;
     /// The hypervisor took CPU time away.
     Steal = "steal", Noted;
     /// Other processes used a CPU that the ends used.

@@ -25,7 +25,7 @@ pub use imported::{Imported, ImportedColumn, ImportedFile, ImportedTotals};
 pub use link::{LinkFacts, SinkFacts};
 pub use machine::{CpuBusy, CpuTicks, Load, Machine, MemoryTraffic, NO_MEMORY_LOAD};
 pub use releases::Releases;
-pub use side::{RingThreads, Side, Slices, SocketFacts, Span, Worker};
+pub use side::{Held, RingThreads, Side, Slices, SocketFacts, Span, Worker};
 pub use tallies::{Calls, ReceiveTally, SendTally, SinkTally, SnmpFacts, TcpFacts, Usage};
 pub use tally_table::{Field, Figure, Getter};
 pub use trial::{

@@ -45,7 +45,7 @@ thresholds! {
     unsettled = "unsettled": 0.10,
     /// Void: a worker's own window differs from the ordered one by more than this; of slices, it missed so many (saw less than an eighth of them), and two at least or all.
     window_void = "window-void": 0.25,
-    /// Noted: a worker's own window differs from the ordered one by more than this; of slices, it missed so many (saw less than an eighth of them).
+    /// Noted: a worker's own window differs from the ordered one by more than this; of slices, it missed so many (saw less than an eighth of them), or its bytes stood still in so many.
     window_noted = "window-noted": 0.05,
     /// Noted: bytes accepted and received in the window differ by more than this.
     imbalance = "imbalance": 0.01,

@@ -40,6 +40,7 @@ mod ratios_csv;
 mod release_table;
 mod reproduce;
 mod results_csv;
+mod ring_note;
 mod runs_screen;
 mod runs_table;
 mod screen;

@@ -43,7 +43,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         thresholds(summary),
         broken_laws(summary),
         trust_table(summary, plan),
-        warnings(summary, plan),
+        warnings(summary, plan, host),
         control(summary),
         figures(summary, plan),
         pictures(page),
@@ -188,10 +188,10 @@ fn trust_table(summary: &Summary, plan: &Plan) -> Section {
 }
 
 /// What to beware of, and what was measured of the method itself.
-fn warnings(summary: &Summary, plan: &Plan) -> Section {
+fn warnings(summary: &Summary, plan: &Plan, host: &Host) -> Section {
     let warnings = summary.warnings.iter().map(|it| plain_short(&warning(it), LONGEST_SENTENCE));
     // The noise floor stands in the table above, and other load among the warnings where it matters.
-    let method = method_notes(summary, plan)
+    let method = method_notes(summary, plan, host)
         .into_iter()
         .skip(2)
         .map(|note| format!("**{}:** {}", note.name, plain_short(&note.text, LONGEST_SENTENCE)));

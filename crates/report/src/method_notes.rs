@@ -3,11 +3,13 @@
 use analysis::metric::Metric;
 use analysis::summary::Summary;
 use analysis::turn_noise::TurnNoise;
+use model::host::Host;
 use model::names::Watch;
 use model::{Cell, Factor, Measured, Plan};
 
 use crate::control_table::in_short;
 use crate::numbers::{percent, ratio};
+use crate::ring_note::ring;
 use crate::spelling::{NO_USEFUL_INTERVAL, is_of_no_use};
 use crate::styled_text::whole;
 use crate::words::load;
@@ -20,16 +22,18 @@ pub(crate) struct MethodNote {
     pub(crate) text: String,
 }
 
-/// Noise floor, other load, where noise lies, the control of the method, instruments and what is not claimed.
-pub(crate) fn method_notes(summary: &Summary, plan: &Plan) -> [MethodNote; 6] {
-    [
+/// Noise floor, other load, where noise lies, the control of the method, instruments, the ring and what is not claimed.
+pub(crate) fn method_notes(summary: &Summary, plan: &Plan, host: &Host) -> Vec<MethodNote> {
+    let ring = ring(summary, plan, host).map(|text| MethodNote { name: "Ring", text });
+    let not_claimed = MethodNote { name: "Not claimed", text: not_claimed(summary, plan) };
+    let notes = [
         MethodNote { name: "Noise floor", text: noise_floor(summary) },
         MethodNote { name: "Other load", text: load::note(&summary.run.load) },
         MethodNote { name: "Noise", text: turn_noise(summary) },
         MethodNote { name: "Turns and steady windows", text: in_short(summary, plan) },
         MethodNote { name: "Instruments", text: instrument_cost(summary) },
-        MethodNote { name: "Not claimed", text: not_claimed(summary, plan) },
-    ]
+    ];
+    notes.into_iter().chain(ring).chain([not_claimed]).collect()
 }
 
 /// What equal cells differ by.

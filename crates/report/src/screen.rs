@@ -127,7 +127,7 @@ pub fn screen(summary: &Summary, host: &Host, plan: &Plan, options: ScreenOption
         more.extend(caveats::counted_copies(summary));
         more.extend(caveats::copied_share(summary, &grid));
         more.extend(caveats::oversubscribed(summary));
-        more.extend(method_notes(summary, plan).map(|note| {
+        more.extend(method_notes(summary, plan, host).into_iter().map(|note| {
             let line = Line::wrapped(2).and(Style::Strong, format!("{}: ", note.name));
             line.and(Style::Plain, note.text)
         }));

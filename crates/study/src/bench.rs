@@ -1,6 +1,6 @@
 //! What the study measures with: the engine, or in tests a script.
 
-use engine::{AuditSeen, Engine, EngineError, SeriesOrder, TrialOrder};
+use engine::{AuditSeen, Engine, EngineError, SeriesOrder, SliceSeen, TrialOrder};
 use model::audit::CeilingPoint;
 use model::record::{CpuBusy, Outcome, Settings};
 use model::{Audit, Cell, Measured, Missing, Plan};
@@ -20,13 +20,14 @@ pub trait Bench {
     fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError>;
 
     /// Measures the cells of a block in turns. A cell's own failure is its outcome and ends the series: cells without one
-    /// were not measured.
+    /// were not measured. `seen` is told of each slice that counts in the silence after it.
     ///
     /// # Errors
     /// As [`Bench::trial`].
     fn series(
         &mut self,
         order: &SeriesOrder,
+        seen: &mut dyn FnMut(SliceSeen),
     ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError>;
 
     /// Runs one trial under heavy instruments.
@@ -72,8 +73,9 @@ impl Bench for Engine {
     fn series(
         &mut self,
         order: &SeriesOrder,
+        seen: &mut dyn FnMut(SliceSeen),
     ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
-        Self::series(self, order)
+        self.series_seen(order, seen)
     }
 
     fn audit(

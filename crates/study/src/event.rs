@@ -1,8 +1,9 @@
-//! What a study tells while it runs. It tells between trials only, so that drawing disturbs nothing that is measured.
+//! What a study tells while it runs. It tells between trials and in the silence between two slices only, so that drawing disturbs nothing
+//! that is measured.
 
 use analysis::stopping::Widest;
 use model::record::FinishReason;
-use model::{Audit, Cell, Mark, Measured, Nanos};
+use model::{Audit, Bytes, Cell, Mark, Measured, Nanos};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,15 @@ pub enum Event {
         of: u32,
         /// From 1.
         attempt: u32,
+    },
+    /// A slice that counts is over; both ends sleep until this is taken note of. Roughly what it moved: the figure comes with the trial.
+    SliceEnded {
+        /// Whose it was.
+        cell: Cell,
+        /// Payload that the senders sent.
+        bytes: Bytes,
+        /// From its order to the silence after it.
+        took: Nanos,
     },
     /// A trial ended and is in the journal.
     TrialEnded {

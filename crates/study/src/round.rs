@@ -3,7 +3,7 @@
 use analysis::Metric;
 use analysis::marks::is_void;
 use analysis::order::turn_orders;
-use engine::{EngineError, SeriesOrder, SliceTimes, TrialOrder};
+use engine::{EngineError, SeriesOrder, SliceSeen, SliceTimes, TrialOrder};
 use model::record::{CpuBusy, Failure, Outcome, Record, Round, Settings, Trial};
 use model::{Block, Cell, Class, Mark, Measured, Nanos, Turns};
 
@@ -174,7 +174,13 @@ impl Running<'_> {
         };
         let started_unix_ms = self.clock.unix_ms();
         let before = self.clock.monotonic();
-        let outcomes = self.bench.series(&order)?;
+        let events = &mut self.events;
+        let outcomes = self.bench.series(&order, &mut |SliceSeen { cell, bytes, took }| {
+            if let Some(cell) = order.cells.get(cell) {
+                let took = Nanos(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+                events(Event::SliceEnded { cell: cell.clone(), bytes, took });
+            }
+        })?;
         let mut trials = Vec::with_capacity(n);
         for ((place, cell), outcome) in cells.iter().zip(outcomes) {
             let Some((settings, outcome)) = outcome else {

@@ -35,7 +35,7 @@ pub struct Study<'a> {
     pub journal: &'a mut Writer,
     /// Tells the time.
     pub clock: &'a dyn Clock,
-    /// Is told what happens, between trials only.
+    /// Is told what happens, while nothing is measured.
     pub events: &'a mut dyn FnMut(Event),
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Running<'a> {
     /// The place of each block in the plan.
     places: BTreeMap<Block, usize>,
     journal: &'a mut Writer,
-    events: &'a mut dyn FnMut(Event),
+    pub(crate) events: &'a mut dyn FnMut(Event),
     started: Nanos,
 }
 

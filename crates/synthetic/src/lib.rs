@@ -35,7 +35,7 @@ pub use loaded::loaded;
 pub use noise::{noise, normal};
 pub use plans::{plan, without_controls};
 pub use profiled::profiled;
-pub use series::in_turns;
+pub use series::{in_turns, stalled_in};
 pub use trial::{Figures, TrialBuilder, likely, trial};
 pub use two_hosts::{apart, nic, shaped, two_hosts};
 

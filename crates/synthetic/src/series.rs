@@ -1,7 +1,7 @@
 //! Trials that are sums of slices.
 
 use model::Nanos;
-use model::record::{Outcome, SeriesSettings, Span, Trial};
+use model::record::{Held, Outcome, SeriesSettings, Span, Trial};
 
 use crate::{to_f64, to_u64};
 
@@ -34,5 +34,26 @@ pub fn in_turns(trial: &mut Trial, speeds: &[f64], steady: Option<f64>) {
         };
         speeds.iter().for_each(|speed| worker.slices.push(window(slice.0, *speed)));
         worker.steady = steady.map(|speed| window(STEADY.0, speed));
+    }
+}
+
+/// Makes a trial the sum of twenty slices, in the first so many of which its workers slept in a call for 40 ms and nothing moved.
+pub fn stalled_in(trial: &mut Trial, stalled: usize) {
+    in_turns(trial, &[1.0; 20], None);
+    let Some(window_ns) = trial.settings.series.as_ref().map(|series| series.window_ns.0) else {
+        return;
+    };
+    let Outcome::Finished(finished) = &mut trial.outcome else { return };
+    for worker in finished.sender.workers.iter_mut().chain(&mut finished.receiver.workers) {
+        let slept = |slice| Held {
+            slice,
+            before_ns: Some(1_000_000),
+            held_ns: window_ns.max(40_000_000) + 1_000_000,
+            cpu_ns: 900_000,
+            waited_ns: 20_000,
+            stalled: true,
+        };
+        worker.slices.held = Some((0..20u32).take(stalled).map(slept).collect());
+        worker.slices.bytes.iter_mut().take(stalled).for_each(|bytes| *bytes = 0);
     }
 }

@@ -12,6 +12,7 @@ use model::record::{
 use model::values::Rate;
 use model::{Bytes, Cell, Link, Mark, Measured, Nanos, Placement, ReceivePath, RingFile, SendPath};
 
+use crate::series::stalled_in;
 use crate::{CPUS, NO_COUNTERS, START_UNIX_MS, to_f64, to_u64};
 
 /// What cells without instruments say in place of a figure.
@@ -244,7 +245,7 @@ impl TrialBuilder {
 
     /// Changes the record so that it earns this mark.
     ///
-    /// `Oversubscribed` leaves one usable CPU; `NoBusyPoll` is only earned where busy polling is asked for; marks of failure make the outcome a failure; `HelperClock` is only earned
+    /// `Oversubscribed` leaves one usable CPU; `NoBusyPoll` is only earned where busy polling is asked for; `Stalled` makes it a series; marks of failure make the outcome a failure; `HelperClock` is only earned
     /// on the sink.
     #[must_use]
     pub fn marked(mut self, mark: Mark) -> Self {
@@ -281,7 +282,8 @@ impl TrialBuilder {
             }
         }
         let message = self.cell.message;
-        Trial {
+        let is_stalled = self.has(Mark::Stalled);
+        let mut trial = Trial {
             settings: Settings {
                 window_ns: self.window,
                 warmup_ns: Nanos::ms(if self.extended { 300 } else { 100 }),
@@ -305,7 +307,11 @@ impl TrialBuilder {
             position: self.position,
             attempt: self.attempt,
             started_unix_ms: self.started_unix_ms,
+        };
+        if is_stalled {
+            stalled_in(&mut trial, 5);
         }
+        trial
     }
 
     fn has(&self, mark: Mark) -> bool {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use analysis::figures::HandFigures;
 use engine::by_hand::{HandReport, Interval, Served, TurnedAway};
-use model::record::{Calls, Field, Figure, Side, Worker};
+use model::record::{Calls, Field, Figure, Worker};
 use model::{Cell, Measured, Nanos};
 use report::numbers::{counted, percent, short};
 
@@ -83,19 +83,19 @@ pub(super) fn summary(report: &HandReport) -> String {
         }
     }
     let cost = |figure: &Measured<f64>| match figure {
-        Measured::Value(ns) => format!("{} ns a KiB", short(*ns)),
-        Measured::Absent { absent } => format!("a KiB not known ({absent})"),
+        Measured::Value(ns) => format!("{} ns per KiB", short(*ns)),
+        Measured::Absent { absent } => format!("per KiB not known ({absent})"),
     };
     let sender = cost(&figures.sender_cpu_ns_per_kib);
     let receiver = cost(&figures.receiver_cpu_ns_per_kib);
-    text.push_str(&match &report.sent {
-        Measured::Value(side) => side_of("sent", side, &side.window.calls, &sender),
-        Measured::Absent { absent } => format!("sent: {absent}\n"),
-    });
-    text.push_str(&match &report.received {
-        Measured::Value(side) => side_of("received", side, &side.window.calls, &receiver),
-        Measured::Absent { absent } => format!("received: {absent}\n"),
-    });
+    let sent = report.sent.as_ref().map(|side| (&side.workers[..], &side.window.calls));
+    let received = report.received.as_ref().map(|side| (&side.workers[..], &side.window.calls));
+    for (what, side, cost) in [("sent", sent, sender), ("received", received, receiver)] {
+        text.push_str(&match side {
+            Measured::Value((workers, calls)) => side_of(what, workers, calls, &cost),
+            Measured::Absent { absent } => format!("{what}: {absent}\n"),
+        });
+    }
     if let Measured::Value(side) = &report.sent
         && side.total.zerocopy_sends > 0
     {
@@ -177,15 +177,15 @@ fn others(strangers: u64, refused_accepts: u64) -> String {
 }
 
 /// What passed in a side's window, its CPU time, and the system calls.
-fn side_of<T>(what: &str, side: &Side<T>, calls: &Calls, cost: &str) -> String {
+fn side_of(what: &str, workers: &[Worker], calls: &Calls, cost: &str) -> String {
     // The other end's figures are what it says.
-    let sum = |of: fn(&Worker) -> u64| side.workers.iter().map(of).fold(0, u64::saturating_add);
+    let sum = |of: fn(&Worker) -> u64| workers.iter().map(of).fold(0, u64::saturating_add);
     let (bytes, cpu_ns) = (sum(|worker| worker.bytes.0), sum(|worker| worker.cpu_ns.0));
-    let window = side.workers.iter().map(|worker| worker.window_ns).max().unwrap_or_default();
+    let window = workers.iter().map(|worker| worker.window_ns).max().unwrap_or_default();
     format!(
         "{what} {bytes} bytes in {:.3} s, by {}, with {:.3} s of CPU time, {cost}; calls: {}\n",
         window.as_secs_f64(),
-        counted(side.workers.len(), "worker", "workers"),
+        counted(workers.len(), "worker", "workers"),
         Nanos(cpu_ns).as_secs_f64(),
         made(calls)
     )

@@ -103,7 +103,7 @@ fn a_server_serves_one_client_after_the_other_as_each_asks() {
                 assert!(has, "{head}: {client:#?}");
             }
             for line in client.output.lines().filter(|line| line.contains(" bytes in ")) {
-                assert!(line.contains(workers) && line.contains(" ns a KiB; calls: "), "{line}");
+                assert!(line.contains(workers) && line.contains(" ns per KiB; calls: "), "{line}");
             }
             let [sent, received] = whole(&client.output);
             assert!(sent > 0 && sent == received, "{client:#?}");
@@ -254,6 +254,18 @@ fn whoever_is_interrupted_or_killed_ends_the_test_at_the_other_end() {
     }
     let client = wait(client).ends_with(3);
     assert!(client.complaint().contains("the other end was interrupted (Ctrl-C)"), "{client:#?}");
+}
+
+#[test]
+fn a_server_whose_reader_went_away_ends_as_other_programs_do() {
+    let place = Place::new();
+    let mut server = Server::new(&place, &[]);
+    let line: Vec<String> = server.line(&["-t", "50ms"]).iter().map(ToString::to_string).collect();
+    // `copycost serve | head -2`: what it has to say of the first client has nobody to read it.
+    drop(server.told);
+    let words: Vec<&str> = line.iter().map(String::as_str).collect();
+    place.copycost(&words);
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a side's workers saw, added up for the record.
 
 use kernel::usage;
-use model::record::{Counters, NO_TCP, Side, Slices, SocketFacts, Span, Usage, Worker};
+use model::record::{Counters, Held, NO_TCP, Side, Slices, SocketFacts, Span, Usage, Worker};
 use model::{Bytes, Measured, Nanos};
 
 use super::{Crew, Done, RingThreads, Tally};
@@ -173,6 +173,7 @@ pub(crate) fn worker<T: Tally>(
         if completions.iter().any(|n| *n > 0) {
             slices.completions = completions;
         }
+        slices.held = held(windows, ordered_ns);
     }
     let steady = windows.iter().rfind(|window| window.is_steady);
     Worker {
@@ -186,6 +187,26 @@ pub(crate) fn worker<T: Tally>(
         slices,
         steady: steady.and_then(|window| Some(span(&window.start, window.end.as_ref()?))),
     }
+}
+
+/// How each slice's window held its worker; which of them say something is decided where both ends are known. None where a wait for a
+/// CPU is not told.
+fn held<T>(windows: &[Window<T>], ordered_ns: &[u64]) -> Option<Vec<Held>> {
+    let counted = windows.iter().filter(|window| !window.is_steady && window.end.is_some());
+    let of_one = |((slice, window), ordered): ((usize, &Window<T>), &u64)| {
+        let end = window.end.as_ref()?;
+        let (from, cpu_from) =
+            window.unseen_since.unwrap_or((window.start.moment_ns, window.start.cpu_ns));
+        Some(Held {
+            slice: u32::try_from(slice).ok()?,
+            before_ns: window.unseen_since.map(|(since, _)| ordered.saturating_sub(since)),
+            held_ns: end.moment_ns.saturating_sub(from),
+            cpu_ns: end.cpu_ns.saturating_sub(cpu_from),
+            waited_ns: window.waited_ns?,
+            stalled: false,
+        })
+    };
+    counted.enumerate().zip(ordered_ns).map(of_one).collect()
 }
 
 /// Bytes and length of each third: of the one window, or of the slices.

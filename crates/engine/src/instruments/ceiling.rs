@@ -34,11 +34,8 @@ const AHEAD_NS: u64 = 200_000;
 /// Bytes copied between two looks at the clock, so that looking costs nothing that shows.
 const BATCH: usize = 4 << 20;
 
-/// Measures it, in a few seconds at most.
-///
-/// That is five passes of 10 ms for each routine, working set and group of CPUs, of which there are five at most: 2 to 3
-/// seconds on x86-64, however many CPUs there are. Between two groups, a tenth of a second or two, it asks whether it is to
-/// stop.
+/// Measures it: some passes of [`PASS_NS`] for each routine, working set and group of CPUs, of which there are five at most, however many
+/// CPUs there are. Between two groups it asks whether it is to stop.
 ///
 /// # Errors
 /// What could not be had; or that it was stopped.

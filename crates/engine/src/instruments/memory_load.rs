@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, PoisonError, RwLock};
+
 use std::thread::JoinHandle;
 
 use kernel::arena::Arena;
@@ -254,12 +254,12 @@ fn stream(half: u64, ordered: &Receiver<Order>, answers: &Sender<Answer>, goes_o
 
 /// What streamed beside each cell of a series, slice by slice.
 #[derive(Debug, Default)]
-pub(crate) struct Traffic(RwLock<Vec<Option<MemoryTraffic>>>);
+pub(crate) struct Traffic(Vec<Option<MemoryTraffic>>);
 
 impl Traffic {
     /// Adds a slice of a cell.
-    pub(crate) fn add(&self, cell: usize, slice: MemoryTraffic) {
-        let mut cells = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn add(&mut self, cell: usize, slice: MemoryTraffic) {
+        let Self(cells) = self;
         if cells.len() <= cell {
             cells.resize(cell + 1, None);
         }
@@ -278,7 +278,7 @@ impl Traffic {
 
     /// All of a cell.
     pub(crate) fn of(&self, cell: usize) -> Option<MemoryTraffic> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(cell).copied().flatten()
+        self.0.get(cell).copied().flatten()
     }
 }
 

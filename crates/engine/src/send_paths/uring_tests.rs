@@ -418,3 +418,82 @@ fn a_chain_of_several_messages_that_ends_early_goes_on_where_it_stopped() {
     let again: Vec<_> = bench.path.port.seen[3..].iter().map(|it| (it.1, it.2 >> 32)).collect();
     assert_eq!(again, [(300, 1), (800, 2)]);
 }
+
+/// A ring over a live connection that loses the first notification.
+struct Losing {
+    port: RingAndSocket,
+    has_lost: bool,
+}
+
+impl Port for Losing {
+    fn submit<'a>(
+        &mut self,
+        requests: impl Iterator<Item = Request<'a>>,
+        wait_for: u32,
+    ) -> Result<u32, Errno> {
+        self.port.submit(requests, wait_for)
+    }
+
+    fn wait(&mut self, completions: u32, at_most_ms: Option<u32>) -> Result<(), Errno> {
+        self.port.wait(completions, at_most_ms)
+    }
+
+    fn completion(&mut self) -> Option<Completion> {
+        let next = self.port.completion();
+        if matches!(next, Some(Completion::Notified { .. })) && !self.has_lost {
+            self.has_lost = true;
+            return self.port.completion();
+        }
+        next
+    }
+
+    fn is_over(&self) -> Result<bool, Errno> {
+        self.port.is_over()
+    }
+}
+
+/// Sends over loopback what fits the receiver's buffer.
+fn lose_a_notification<K: Kind>() {
+    const SLOTS: u32 = 3;
+    if let Err(why) = Uring::<K>::supported() {
+        #[allow(clippy::print_stderr, reason = "a skipped test says so")]
+        {
+            eprintln!("skipped: {why}");
+        }
+        return;
+    }
+    let any = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+    let listener = Socket::listen(any, 1).unwrap();
+    let address = listener.local_address().unwrap();
+    let client = Socket::stream(address).unwrap();
+    client.connect(address, std::time::Duration::from_secs(60)).unwrap();
+    let (server, _) = listener.accept(Some(60_000)).unwrap().unwrap();
+
+    let message = Message::of(&"message_bytes=8192 layout=packed".parse().unwrap(), 4096).unwrap();
+    let options =
+        SendOptions { so_zerocopy: true, slots: SLOTS, depth: 1, ..SendOptions::default() };
+    let arena = Arena::new(message.stride() * SLOTS as usize).unwrap();
+    let Uring { port, arena, .. } = Uring::<K>::open(client, arena, &message, &options).unwrap();
+    let port = Losing { port, has_lost: false };
+    let mut path = Uring::<K, Losing>::with_port(port, arena, &message, 1).unwrap();
+    let (mut slots, mut tally) = (Slots::new(SLOTS), SendTally::default());
+    for _ in 0..SLOTS {
+        slots.hand_over(|slot, slots| path.submit(slot, slots, &mut tally)).unwrap();
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while tally.zerocopy_sends < u64::from(SLOTS) || tally.zerocopy_sends - tally.completed > 1 {
+        assert!(std::time::Instant::now() < deadline, "{tally:?}");
+        path.reap(Wait::Never, &mut slots, &mut tally).unwrap();
+    }
+    assert_eq!(slots.held(), 1, "nobody has said that it may be used again");
+    drop(server);
+    assert!(path.reap(Wait::All, &mut slots, &mut tally).is_err());
+    assert_eq!((slots.held(), tally.zerocopy_sends - tally.completed, tally.stray_ids), (1, 1, 0));
+}
+
+#[test]
+fn a_notification_lost_on_a_live_connection_is_waited_for_until_it_dies() {
+    lose_a_notification::<OfSendZc>();
+    lose_a_notification::<OfSendmsgZc>();
+    lose_a_notification::<OfSendZcFixed>();
+}

@@ -281,7 +281,7 @@ impl Helper {
     fn open(&self, course: &mut Course, ordered_ns: u64, is_steady: bool) {
         let before = clock::thread_cpu_ns();
         let start = self.snapshot(course);
-        course.seen.windows.push(Window { start, end: None, is_steady });
+        course.seen.windows.push(Window::begun(start, is_steady));
         course.seen.ordered_ns.push(ordered_ns);
         course.seen.inner = [(start.moment_ns, start.tally.bytes()); 2];
         course.seen.edge_ns += clock::thread_cpu_ns().saturating_sub(before);

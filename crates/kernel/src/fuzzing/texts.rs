@@ -7,6 +7,7 @@ use crate::machine::cgroup::{directories, parse_cpu_max, parse_throttled};
 use crate::machine::has_hypervisor_flag;
 use crate::nic::{parse_interrupts, parse_mask};
 use crate::process::{Capabilities, status_field};
+use crate::run_delay::parse_waited_ns;
 use crate::snmp::parse_snmp;
 use crate::stat::{parse_loadavg, parse_stat, parse_time_accounting};
 use crate::tcp_info::TcpInfo;
@@ -53,6 +54,7 @@ pub fn texts(bytes: &[u8]) {
                 assert!(text.contains(value) && !value.contains('\n'));
             }
             parse_migrations(rest);
+            parse_waited_ns(rest);
             has_hypervisor_flag(&text);
         }
         7 => tcp_info(rest),

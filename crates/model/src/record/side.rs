@@ -118,6 +118,10 @@ pub struct Slices {
     /// Zero-copy sends whose completion came in it; empty where none came in any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub completions: Vec<u64>,
+    /// Those through which a single call lasted; none where the kernel does not tell how long threads wait for a CPU, and in journals of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Vec<Held>>,
 }
 
 impl Slices {
@@ -138,6 +142,30 @@ impl Slices {
         self.cpu_ns.push(span.cpu_ns);
     }
 
+    /// Those in which its bytes stood still, and for how long at least, in nanoseconds, where a window was to be so long.
+    pub fn stalled(&self, ordered_ns: u64) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.held.iter().flatten().filter(|held| held.stalled).filter_map(move |held| {
+            let slice = usize::try_from(held.slice).ok().filter(|slice| *slice < self.len())?;
+            Some((slice, held.stall_ns(ordered_ns)))
+        })
+    }
+
+    /// Whether next to nothing moved in a slice, beside the fastest one.
+    pub fn stood_still(&self, slice: usize) -> bool {
+        let rate = |span: Span| span.bytes as f64 / span.window_ns.max(1) as f64;
+        let fastest = self.iter().map(rate).fold(0.0, f64::max);
+        self.span(slice).is_some_and(|span| span.bytes == 0 || rate(span) * STILL < fastest)
+    }
+
+    /// One slice.
+    pub fn span(&self, slice: usize) -> Option<Span> {
+        Some(Span {
+            window_ns: *self.window_ns.get(slice)?,
+            bytes: *self.bytes.get(slice)?,
+            cpu_ns: *self.cpu_ns.get(slice)?,
+        })
+    }
+
     /// Each slice in turn.
     pub fn iter(&self) -> impl Iterator<Item = Span> + '_ {
         let figures = self.window_ns.iter().zip(&self.bytes).zip(&self.cpu_ns);
@@ -146,6 +174,56 @@ impl Slices {
             bytes: *bytes,
             cpu_ns: *cpu_ns,
         })
+    }
+}
+
+/// A slice has stood still that moved less than one part in so many of what the fastest one moved in the same time.
+const STILL: f64 = 4.0;
+
+/// A slice through which one call of a worker lasted: from before its window until after it, or from within it for as long again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Which slice, from 0.
+    pub slice: u32,
+    /// Of a window of which the worker saw nothing: how long before it was to begin the worker last took note of a word, in
+    /// nanoseconds. None of a window that it saw begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_ns: Option<u64>,
+    /// From there, or from the beginning of its window, until it took note of the next word.
+    pub held_ns: u64,
+    /// Its CPU time meanwhile.
+    pub cpu_ns: u64,
+    /// For how long it was ready to run meanwhile and had no CPU.
+    pub waited_ns: u64,
+    /// Whether bytes stood still: it slept in a call through most of the window or for as long after it, next to nothing moved, and the
+    /// other end neither waited for a CPU. Such a window is as long as ordered or longer, so that a rate is what it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stalled: bool,
+}
+
+impl Held {
+    /// Whether the worker saw nothing of the window.
+    pub const fn is_unseen(&self) -> bool {
+        self.before_ns.is_some()
+    }
+
+    /// Whether it slept in a call through most of a window that was to be so long, or for as long after it: it neither waited for a CPU
+    /// for half of that nor ran for it.
+    pub const fn slept(&self, ordered_ns: u64) -> bool {
+        // What it did before a window says nothing of it; in one that it saw begin it may have run for as long as was ordered.
+        let may_run = match self.before_ns {
+            Some(before_ns) => before_ns.saturating_add(ordered_ns / 2),
+            None => ordered_ns,
+        };
+        self.waited_ns <= ordered_ns / 2 && self.cpu_ns <= may_run
+    }
+
+    /// For how long it was held at least.
+    pub const fn stall_ns(&self, ordered_ns: u64) -> u64 {
+        match self.before_ns {
+            Some(before_ns) => self.held_ns.saturating_sub(before_ns),
+            None => self.held_ns.saturating_sub(ordered_ns),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::levels::{Upright, cost, one_metric};
 use super::run::Run;
 use crate::drawing::axes::as_f64;
 use crate::drawing::description::{Description, Key, KeyShape};
+use crate::ring_note::data_caches;
 
 /// One panel a group of cells that differ in their rings; none for a plan that does not follow them.
 pub(super) fn working_set(run: &Run, host: &Host) -> Option<Description> {
@@ -48,15 +49,6 @@ pub(super) fn working_set(run: &Run, host: &Host) -> Option<Description> {
         ));
     }
     Some(Description { title: "CPU cost per KiB over working set".to_owned(), ..figure })
-}
-
-/// Caches that hold data, the smallest first, each size of a level once.
-fn data_caches(host: &Host) -> Vec<&CacheFacts> {
-    let mut caches: Vec<&CacheFacts> =
-        host.caches.iter().filter(|cache| cache.kind != "Instruction").collect();
-    caches.sort_by_key(|cache| (cache.level, cache.bytes));
-    caches.dedup_by_key(|cache| (cache.level, cache.bytes));
-    caches
 }
 
 fn name_of(cache: &CacheFacts) -> String {

@@ -71,7 +71,7 @@ pub(super) fn method(html: &mut Markup, page: &Page) {
             imported(html, &page.summary.run);
         }
         html.element("ul", &[], |html| {
-            for note in method_notes(page.summary, page.plan) {
+            for note in method_notes(page.summary, page.plan, page.host) {
                 html.element("li", &[], |html| {
                     html.leaf("strong", &[], &format!("{}:", note.name));
                     html.text(" ");

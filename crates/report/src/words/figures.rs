@@ -57,6 +57,8 @@ pub(crate) fn metric(metric: Metric) -> String {
         Metric::SlotWaitsPerMessage => "waits for a free slot per message",
         Metric::NoBuffersPerMessage => "ENOBUFS per message",
         Metric::Retransmits => "retransmitted segments",
+        Metric::StalledShare => "share of slices in which bytes stood still",
+        Metric::StallUs => "time that bytes stood still in µs",
         Metric::RttUs => "round-trip time in µs",
         Metric::CwndPackets => "congestion window in packets",
         Metric::MssBytes => "segment size in bytes",

@@ -6,6 +6,9 @@ use model::{Class, Mark};
 /// What helps where windows are missed.
 const MISSED: &str = "fewer threads than CPUs, a quieter machine, longer slices (--slice 20ms), or steady windows (--steady)";
 
+/// What helps where bytes stand still: packets that fill a window wait for TCP's timers.
+pub(crate) const STALLED: &str = "a larger receive buffer (--rcvbuf 4MiB, or raise net.core.rmem_max and net.ipv4.tcp_rmem), or smaller messages";
+
 /// What a mark is called as a cause, and what mends it.
 pub(crate) fn cause(mark: Mark) -> (&'static str, &'static str) {
     match mark {
@@ -22,10 +25,11 @@ pub(crate) fn cause(mark: Mark) -> (&'static str, &'static str) {
             "raise cpu.max of the control group, or run outside of it",
         ),
         Mark::WindowVoid => (
-            "too many missed windows (late wake-ups, or calls that waited longer than a slice)",
+            "too many missed windows (late wake-ups, or calls that took longer than a slice)",
             MISSED,
         ),
         Mark::WindowNoted => ("missed windows (late wake-ups)", MISSED),
+        Mark::Stalled => ("slices in which bytes stood still", STALLED),
         Mark::Unsettled => ("load that had not settled", "longer windows (--time 1s)"),
         Mark::Oversubscribed => ("more busy threads than CPUs", "give it two CPUs at least"),
         Mark::Retransmits => {

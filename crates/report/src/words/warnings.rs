@@ -1,12 +1,13 @@
 //! What to beware of, a line each: what it means, and what mends it.
 
-use crate::spelling::{counted, factors, half_width, is_of_no_use, listed, percent, ratio};
+use crate::spelling::{counted, factors, half_width, is_of_no_use, listed, percent, ratio, short};
 use analysis::results::Ending;
 use analysis::warnings::{MoreRounds, Warning};
 use model::{Cell, Factor, Link};
 
 use super::figures::{metric, place};
 use super::load;
+use super::marks::STALLED;
 
 /// The line.
 pub(crate) fn warning(warning: &Warning) -> String {
@@ -120,6 +121,12 @@ pub(crate) fn warning(warning: &Warning) -> String {
         Warning::Copied { shares: [least, most], on_delivery, over } => {
             copied(*least, *most, *on_delivery, over)
         }
+        Warning::Stalled { cells, of, share, stall_us, .. } => format!(
+            "in {cells} of {} bytes stood still in up to {} of the slices, for {} each; they count, as users would see them: {STALLED}",
+            counted(*of, "cell", "cells"),
+            percent(*share),
+            stall(*stall_us)
+        ),
         Warning::LittleMapped { least, most } => little_mapped(*least, *most),
         Warning::RingThreads { least, most } => ring_threads(*least, *most),
         Warning::NoBusyPoll { cells, of, over } => no_busy_poll(*cells, *of, over),
@@ -210,6 +217,9 @@ pub(crate) fn detail(of: &Warning) -> Option<String> {
             counted(largest.warmup_turns, "turn", "turns")
         )),
         Warning::Load { load } => Some(load::detail(load)),
+        Warning::Stalled { share, largest, .. } => {
+            Some(format!("the largest: {}, {}", named(largest), percent(*share)))
+        }
         Warning::Drift { correlation, p, .. } => {
             Some(format!("correlation of neighbouring rounds {correlation:.2}, p {p:.3}"))
         }
@@ -226,6 +236,11 @@ pub(crate) fn with_detail(of: &Warning) -> String {
 /// `sendmsg at 64 KiB, 1 thread`.
 fn named(cell: &Cell) -> String {
     format!("{} at {}", cell.send_path, place(cell, &[]))
+}
+
+/// `40 ms`.
+fn stall(us: f64) -> String {
+    if us < 1e3 { format!("{} µs", short(us)) } else { format!("{} ms", short(us / 1e3)) }
 }
 
 fn more_rounds(more: MoreRounds) -> String {
@@ -407,6 +422,7 @@ mod tests {
             (Warning::Oversubscribed { threads: [2, 8], cpus: 2 }, "2 to 8 threads: more threads than CPUs (2 CPUs), so scaling says nothing here".to_owned()),
             (Warning::Copied { shares: [1.0, 1.0], on_delivery: true, over: vec![Link::Loopback] }, "every zero-copy completion over loopback was marked copied (delivery on this machine copies: no figure of loopback tells what zero-copy saves on a network card)".to_owned()),
             (Warning::Copied { shares: [0.2, 0.5], on_delivery: true, over: Vec::new() }, "from 20 % to 50 % of a cell's zero-copy completions were marked copied".to_owned()),
+            (Warning::Stalled { cells: 2, of: 3, share: 0.27, stall_us: 39_600.0, largest: Cell::default() }, format!("in 2 of 3 cells bytes stood still in up to 27 % of the slices, for 39.6 ms each; they count, as users would see them: {STALLED} (the largest: {place}, 27 %)")),
             (Warning::LittleMapped { least: 0.0, most: 0.0 }, "TCP_ZEROCOPY_RECEIVE mapped 0 % of what was received, the rest was copied: what can be mapped comes from a sender that passes by reference, on whole pages (--layout paged), in segments of whole pages (--segment 4108)".to_owned()),
             (Warning::RingThreads { least: 0.68, most: 0.89 }, "the kernel's threads for io_urings (SQPOLL, io-wq) took 68 % to 89 % of a sender's CPU time: that time is in every cost of the sender, and not in context switches; cycles and cache misses of a polled sender are not told".to_owned()),
             (Warning::NoBusyPoll { cells: 1, of: 2, over: vec![Link::Loopback] }, "busy polling was asked for and could not happen in 1 of 2 cells over loopback: no NAPI id (SO_INCOMING_NAPI_ID) at the receiving connections, so that nothing is compared by it; a network card has one, a veth device with --gro on --tso off".to_owned()),

@@ -4,12 +4,13 @@ use std::cell::{Cell as Shelf, RefCell};
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
-use engine::{AuditSeen, EngineError, SeriesOrder, TrialOrder};
+use engine::{AuditSeen, EngineError, SeriesOrder, SliceSeen, TrialOrder};
 use journal::{Reader, RunId, Store, Writer};
 use model::audit::CeilingPoint;
 use model::record::{CpuBusy, FinishReason, Outcome, Record, SeriesSettings, Settings, Trial};
-use model::{Audit, Cell, Measured, Missing, Nanos, Plan, Preset, SendPath};
+use model::{Audit, Bytes, Cell, Measured, Missing, Nanos, Plan, Preset, SendPath};
 use study::{Bench, Clock, Event, Study, StudyError};
 use synthetic::TrialBuilder;
 
@@ -121,8 +122,12 @@ impl Bench for Script<'_> {
     fn series(
         &mut self,
         order: &SeriesOrder,
+        seen: &mut dyn FnMut(SliceSeen),
     ) -> Result<Vec<Option<(Settings, Outcome)>>, EngineError> {
         self.series.push(order.clone());
+        for cell in order.turns.iter().flatten().copied() {
+            seen(SliceSeen { cell, bytes: Bytes(1 << 20), took: Duration::from_millis(6) });
+        }
         let mut outcomes = vec![None; order.cells.len()];
         for (cell, outcome) in order.cells.iter().zip(&mut outcomes) {
             let mut one = self.trial(&order.of_one(cell))?;

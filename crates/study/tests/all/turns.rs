@@ -35,6 +35,22 @@ fn a_block_is_one_series_whose_turns_hold_every_cell_in_an_order_of_its_own() {
 }
 
 #[test]
+fn each_slice_that_counts_is_told_between_a_series_beginning_and_its_trials() {
+    let mut bench = Script::good();
+    let ran = run(&in_turns(1), &mut bench);
+    let slices: usize = bench.series[0].turns.iter().map(Vec::len).sum();
+    let first = ran.events.iter().skip_while(|it| !matches!(it, Event::TrialStarted { .. }));
+    let told: Vec<&Event> =
+        first.skip(1).take_while(|it| !matches!(it, Event::TrialEnded { .. })).collect();
+    assert_eq!(told.len(), slices);
+    for (event, cell) in told.iter().zip(bench.series[0].turns.iter().flatten()) {
+        let Event::SliceEnded { cell: of, bytes, took } = event else { panic!("{event:?}") };
+        assert_eq!((of, *took), (&bench.series[0].cells[*cell], Nanos::ms(6)));
+        assert!(bytes.0 > 0);
+    }
+}
+
+#[test]
 fn a_series_that_fails_is_tried_again_whole_and_loses_no_record() {
     let mut bench = Script::new(|order, number| {
         let trial = synthetic::trial(&order.cell, 1);

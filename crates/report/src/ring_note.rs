@@ -1,0 +1,156 @@
+//! What a sender's ring holds beside its caches, and what that costs where it was measured.
+
+use analysis::metric::Metric;
+use analysis::results::Ratio;
+use analysis::summary::Summary;
+use model::host::{CacheFacts, Host};
+use model::{Bytes, Cell, Factor, Plan};
+
+use crate::spelling::{counted, ratio};
+use crate::words::figures::{metric, place};
+
+/// Contrasts that are told; the others are counted.
+const MOST: usize = 3;
+
+/// The note; none where the ring is not known.
+pub(crate) fn ring(summary: &Summary, plan: &Plan, host: &Host) -> Option<String> {
+    if !summary.run.states(Factor::Ring) {
+        return None;
+    }
+    let cells = plan.cells();
+    let slots = |cell: &Cell| cell.ring.slots(cell.message);
+    let bytes = |cell: &Cell| cell.message.bytes().0.saturating_mul(u64::from(slots(cell)));
+    let largest = cells.iter().max_by_key(|cell| bytes(cell))?;
+    let (few, many) = (cells.iter().map(slots).min()?, cells.iter().map(slots).max()?);
+    let (least, most) = (cells.iter().map(bytes).min()?, bytes(largest));
+    let slots =
+        if few == many { counted(many, "slot", "slots") } else { format!("{few} to {many} slots") };
+    let size = if least == most {
+        Bytes(most).to_string()
+    } else {
+        format!("{} to {}", Bytes(least), Bytes(most))
+    };
+    let beside = beside(most, &data_caches(host.of_sender()), least < most);
+    let ring = format!("each flow's messages lie in {slots} in turn, {size} in all{beside}");
+    let measured: Vec<&Ratio> = summary
+        .ratios
+        .iter()
+        .filter(|it| it.contrast.factor == Factor::Ring && it.metric == Metric::GoodputGbps)
+        .collect();
+    let cost = if measured.is_empty() {
+        format!(
+            "what that costs beside one hot slot tells copycost run --ring 1,auto --send sendmsg --sizes {}",
+            Bytes(largest.message.bytes().0).to_string().replace(' ', "")
+        )
+    } else {
+        contrasts(summary, &measured)
+    };
+    Some(format!("{ring}; {cost}"))
+}
+
+/// Where so many bytes lie among the caches that hold data.
+fn beside(bytes: u64, caches: &[&CacheFacts], is_largest: bool) -> String {
+    let named = |cache: &CacheFacts| format!("L{} ({})", cache.level, Bytes(cache.bytes));
+    let holds = caches.iter().position(|cache| cache.bytes >= bytes);
+    let what = if is_largest { "the largest " } else { "" };
+    match (holds, caches.last()) {
+        (_, None) => " (the caches of this machine are not told)".to_owned(),
+        (None, Some(last)) => format!(": {what}more than the last cache holds, {}", named(last)),
+        (Some(0), Some(_)) => format!(": {what}no more than {} holds", named(caches[0])),
+        (Some(n), Some(_)) => {
+            format!(
+                ": {what}more than {} holds, and not more than {}",
+                named(caches[n - 1]),
+                named(caches[n])
+            )
+        }
+    }
+}
+
+/// What cells with another ring gave.
+fn contrasts(summary: &Summary, measured: &[&Ratio]) -> String {
+    let told = measured.iter().take(MOST).map(|goodput| {
+        let cost = summary.ratios.iter().find(|it| {
+            it.metric == Metric::cost_on(goodput.cell.link)
+                && it.contrast == goodput.contrast
+                && it.cell == goodput.cell
+        });
+        let figures: Vec<String> = [Some(*goodput), cost]
+            .into_iter()
+            .flatten()
+            .map(|it| {
+                let figure = it.ratio.value().map_or_else(|| "not known".to_owned(), ratio);
+                format!("{} {figure}", metric(it.metric))
+            })
+            .collect();
+        format!(
+            "{} at {}, {}: {}",
+            goodput.contrast.values(),
+            goodput.cell.send_path,
+            place(&goodput.cell, &[Factor::Ring]),
+            figures.join(", ")
+        )
+    });
+    let mut told: Vec<String> = told.collect();
+    if let Some(more) = measured.len().checked_sub(MOST).filter(|more| *more > 0) {
+        told.push(format!("{} more in ratios.csv", more));
+    }
+    format!("rings against each other: {}", told.join("; "))
+}
+
+/// Caches that hold data, the smallest first, each size of a level once.
+pub(crate) fn data_caches(host: &Host) -> Vec<&CacheFacts> {
+    let mut caches: Vec<&CacheFacts> =
+        host.caches.iter().filter(|cache| cache.kind != "Instruction").collect();
+    caches.sort_by_key(|cache| (cache.level, cache.bytes));
+    caches.dedup_by_key(|cache| (cache.level, cache.bytes));
+    caches
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Preset;
+
+    use super::*;
+
+    fn note(rings: &str, caches: bool) -> String {
+        let mut plan = Plan::preset(Preset::Default);
+        for (factor, values) in [
+            (Factor::Send, "sendmsg"),
+            (Factor::Message, "64KiB"),
+            (Factor::Threads, "1"),
+            (Factor::Ring, rings),
+        ] {
+            plan.factors.set(factor, values).unwrap();
+        }
+        let mut host = synthetic::host();
+        if !caches {
+            host.caches.clear();
+        }
+        let records = synthetic::run(&plan, 12, |cell, round| {
+            let trial = synthetic::trial(cell, round);
+            if cell.ring.slots(cell.message) == 1 { trial.faster(1.25) } else { trial }
+        });
+        ring(&analysis::summarise(&plan, &host, &records), &plan, &host).unwrap()
+    }
+
+    #[test]
+    fn the_default_ring_is_told_beside_the_caches_with_what_measures_its_cost() {
+        assert_eq!(
+            note("auto", true),
+            "each flow's messages lie in 64 slots in turn, 4 MiB in all: more than L2 (1.25 MiB) holds, and not more than L3 (12 MiB); what that costs beside one hot slot tells copycost run --ring 1,auto --send sendmsg --sizes 64KiB"
+        );
+        assert!(note("1024", true).contains("more than the last cache holds, L3 (12 MiB)"));
+        assert!(note("auto", false).contains("(the caches of this machine are not told)"));
+    }
+
+    #[test]
+    fn where_rings_were_compared_the_cost_is_told() {
+        let told = note("1,auto", true);
+        assert!(told.contains("1 to 64 slots in turn, 64 KiB to 4 MiB in all"), "{told}");
+        assert!(told.contains("rings against each other: "), "{told}");
+        assert!(told.contains("goodput 1.2") || told.contains("goodput 0.8"), "{told}");
+        assert!(told.contains("CPU per KiB of both ends"), "{told}");
+        assert!(!told.contains("copycost run"), "{told}");
+    }
+}
