@@ -7,6 +7,7 @@
 //! and what others took of the machine (`load.rs`) leaves it out with the engine's own.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -316,7 +317,7 @@ mod tests {
         // Dropped at work, on the way out of a failure, it sleeps as well and can be let go again.
         drop(load.stream(cpu).unwrap());
         assert!(load.stream(cpu).unwrap().end().is_ok());
-        let traffic = Traffic::default();
+        let mut traffic = Traffic::default();
         ends.iter().for_each(|end| traffic.add(1, *end));
         let both = traffic.of(1).unwrap();
         assert_eq!(both.moved_bytes.0, ends[0].moved_bytes.0 + ends[1].moved_bytes.0);
