@@ -259,7 +259,7 @@ impl Metric {
 
     /// Why a figure is not formed on a link; none where it is.
     pub const fn why_not_formed_on(self, link: Link) -> Option<&'static str> {
-        if self.is_of_one_host() && !link.capabilities().has_peer_host {
+        if self.is_of_one_host() && link.has_receiver() && !link.capabilities().has_peer_host {
             return Some(ONE_HOST);
         }
         let is_elsewhere = self.is_formed_on(Link::PAPER);

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use model::{Link, ReceivePath, SendPath};
+use model::{Factor, Link, ReceivePath, SendPath};
 
 /// Where names may stand: the lists themselves, the one table, the defaults, and the ready-made plans.
 const ALLOWED: [&str; 5] = [
@@ -89,7 +89,10 @@ fn spellings() -> Vec<String> {
     let send = SendPath::ALL.iter().map(|path| path.name());
     let receive = ReceivePath::ALL.iter().map(|path| path.name());
     let links = Link::ALL.iter().map(|link| link.name());
-    send.chain(receive).chain(links).map(|name| format!("\"{name}\"")).collect()
+    // `send` and `recv` are keys of factors too, by which code may choose.
+    let is_key = |name: &&str| Factor::ALL.iter().any(|factor| factor.key() == *name);
+    let names = send.chain(receive).chain(links).filter(|name| !is_key(name));
+    names.map(|name| format!("\"{name}\"")).collect()
 }
 
 /// Where code compares a text with a name, or matches it: `path.name() == "zerocopy"`, `"sink" =>`.
