@@ -102,6 +102,7 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
     let cells = Cells::of(&program, &run)?;
     let sizes = options.sizes.unwrap_or(cells.sizes);
     let (mut agreed, mut differed, mut open, mut late) = (0, Vec::new(), 0, 0);
+    let mut lines = Vec::new();
     for size in &sizes {
         for link in &cells.links {
             let ask = |more: &[&str], directory: Option<&Path>| {
@@ -134,15 +135,16 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
                 of_run.text(),
                 own.text()
             );
-            println!("{line}");
             if told == "differ" {
-                differed.push(line);
+                differed.push(line.clone());
             }
+            lines.push(line);
         }
     }
     let decided = agreed + differed.len();
     let text = format!(
-        "{agreed} of {decided} decided answers agree, {open} not decided by both, {late} took longer than {LONGEST} s"
+        "{}\n{agreed} of {decided} decided answers agree, {open} not decided by both, {late} took longer than {LONGEST} s",
+        lines.join("\n")
     );
     if differed.is_empty() { Ok(text) } else { Err(format!("{text}\n{}", differed.join("\n"))) }
 }

@@ -120,7 +120,6 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
             load(),
             told.text
         );
-        println!("{line}");
         lines.push(line);
     }
     let Options { pairs, share, .. } = options;
