@@ -138,7 +138,7 @@ mod tests {
     fn the_default_ring_is_told_beside_the_caches_with_what_measures_its_cost() {
         assert_eq!(
             note("auto", true),
-            "each flow's messages lie in 64 slots in turn, 4 MiB in all: more than L2 (1.25 MiB) holds, and not more than L3 (12 MiB); what that costs beside one hot slot tells copycost run --ring 1,auto --send sendmsg --sizes 64KiB"
+            "each flow's messages lie in 64 slots in turn, 4 MiB in all: more than L2 (1280 KiB) holds, and not more than L3 (12 MiB); what that costs beside one hot slot tells copycost run --ring 1,auto --send sendmsg --sizes 64KiB"
         );
         assert!(note("1024", true).contains("more than the last cache holds, L3 (12 MiB)"));
         assert!(note("auto", false).contains("(the caches of this machine are not told)"));
