@@ -33,14 +33,25 @@ pub struct Window<T> {
     pub is_steady: bool,
     /// Of one that was over before its worker saw it begin: moment and CPU time of the worker when it last took note of a word.
     pub(crate) unseen_since: Option<(u64, u64)>,
-    /// For how long the worker waited for a CPU in the window, or since then; none where nobody tells.
-    pub(crate) waited_ns: Option<u64>,
+    /// For how long the worker waited for a CPU since its slice's load began.
+    pub(crate) waited: Waited,
+}
+
+/// For how long a worker waited for a CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// Nobody tells.
+    Unknown,
+    /// Nothing held it up, so nobody looked.
+    Unasked,
+    /// So many nanoseconds.
+    For(u64),
 }
 
 impl<T> Window<T> {
     /// One that begins.
     pub(crate) fn begun(start: Snapshot<T>, is_steady: bool) -> Self {
-        Self { start, end: None, is_steady, unseen_since: None, waited_ns: None }
+        Self { start, end: None, is_steady, unseen_since: None, waited: Waited::Unasked }
     }
 }
 
@@ -84,8 +95,12 @@ pub struct Watch<T> {
     pub(crate) after_from: Option<u64>,
     /// Tells a worker that was held up for want of a CPU from one that slept in a call; none where the kernel does not tell.
     run_delay: Option<RunDelay>,
-    /// Where the worker last took note of a word: moment, CPU time, and how long it had waited for a CPU by then.
-    noted: (u64, u64, Option<u64>),
+    /// For how long it had waited by the beginning of the slice's load.
+    waited_ns: Option<u64>,
+    /// Where the worker last took note of a word: moment and CPU time.
+    noted: (u64, u64),
+    /// The shortest window that it saw so far.
+    shortest_ns: u64,
 }
 
 impl<T: Copy> Watch<T> {
@@ -105,6 +120,7 @@ impl<T: Copy> Watch<T> {
             }),
             Level::None => None,
         };
+        let run_delay = RunDelay::open().ok();
         Self {
             seen: Word(Phase::Hold as u32),
             worker,
@@ -116,8 +132,10 @@ impl<T: Copy> Watch<T> {
             edge_ns: 0,
             after_ns: 0,
             after_from: None,
-            run_delay: RunDelay::open().ok(),
-            noted: (clock::monotonic_ns(), clock::thread_cpu_ns(), None),
+            waited_ns: run_delay.as_ref().and_then(RunDelay::waited_ns),
+            run_delay,
+            noted: (clock::monotonic_ns(), clock::thread_cpu_ns()),
+            shortest_ns: u64::MAX,
         }
     }
 
@@ -185,6 +203,7 @@ impl<T: Copy> Watch<T> {
             Phase::Warmup | Phase::Tail => {
                 if phase == Phase::Warmup {
                     self.silent();
+                    self.waited_ns = self.waited();
                 }
                 gate.tell(self.worker, word, bytes);
                 Next::Load
@@ -196,18 +215,33 @@ impl<T: Copy> Watch<T> {
     /// Takes note of where it is at a word, but for the one that begins a window, which has an edge of its own.
     fn note(&mut self) {
         if !self.is_open() {
-            self.noted = (clock::monotonic_ns(), clock::thread_cpu_ns(), self.waited());
+            self.noted = (clock::monotonic_ns(), clock::thread_cpu_ns());
         }
     }
 
-    /// How long the thread has waited for a CPU so far.
+    /// How long the thread has waited for a CPU so far. Reading it is dear beside a short window, so it is read where a slice begins and
+    /// then only where a window was held up.
     fn waited(&self) -> Option<u64> {
         self.run_delay.as_ref()?.waited_ns()
     }
 
-    /// The same since the last note.
-    fn waited_since(&self) -> Option<u64> {
-        Some(self.waited()?.saturating_sub(self.noted.2?))
+    /// The same since the slice's load began.
+    fn waited_since(&self) -> Waited {
+        match (self.waited(), self.waited_ns) {
+            (Some(now), Some(before)) => Waited::For(now.saturating_sub(before)),
+            _ => Waited::Unknown,
+        }
+    }
+
+    /// The same, where a window of this length and CPU time may have been held up: twice as long as another, or half of it not run.
+    fn waited_in(&mut self, wall_ns: u64, cpu_ns: u64) -> Waited {
+        self.shortest_ns = self.shortest_ns.min(wall_ns);
+        let is_held = wall_ns / 2 >= self.shortest_ns || cpu_ns <= wall_ns / 2;
+        match (is_held, &self.run_delay) {
+            (true, _) => self.waited_since(),
+            (false, Some(_)) => Waited::Unasked,
+            (false, None) => Waited::Unknown,
+        }
     }
 
     /// Tells that everything sent is out of the worker's hands and it goes to sleep.
@@ -254,11 +288,11 @@ impl<T: Copy> Watch<T> {
     fn miss(&mut self, tally: T, bytes: u64, is_steady: bool) {
         let start = Self::now(tally);
         self.inner = [(start.moment_ns, bytes); 2];
-        let (moment_ns, cpu_ns, _) = self.noted;
+        let (moment_ns, cpu_ns) = self.noted;
         self.windows.push(Window {
             end: Some(start),
             unseen_since: Some((moment_ns, cpu_ns)),
-            waited_ns: self.waited_since(),
+            waited: self.waited_since(),
             ..Window::begun(start, is_steady)
         });
     }
@@ -280,9 +314,8 @@ impl<T: Copy> Watch<T> {
             attached.counters.mark(Edge::Start, ());
             attached.rusage.mark(Edge::Start, ());
         }
-        let waited_ns = self.waited();
         let start = Self::now(tally);
-        self.noted = (start.moment_ns, start.cpu_ns, waited_ns);
+        self.noted = (start.moment_ns, start.cpu_ns);
         self.windows.push(Window::begun(start, is_steady));
         self.inner = [(start.moment_ns, bytes); 2];
         self.edge_ns += start.cpu_ns - entered;
@@ -293,10 +326,9 @@ impl<T: Copy> Watch<T> {
         let moment_ns = clock::monotonic_ns();
         let cpu_ns = clock::thread_cpu_ns();
         let reads = self.reads_flows;
-        let waited_ns = self.waited_since();
         let Some(window) = self.windows.last_mut() else { return };
         window.end = Some(Snapshot { moment_ns, cpu_ns, tally });
-        window.waited_ns = waited_ns;
+        let began = (window.start.moment_ns, window.start.cpu_ns);
         self.after_from = (!window.is_steady).then_some(cpu_ns);
         if let Some(attached) = self.attached.as_mut().filter(|_| !window.is_steady) {
             attached.rusage.mark(Edge::End, ());
@@ -304,6 +336,11 @@ impl<T: Copy> Watch<T> {
             sockets
                 .filter(|_| reads)
                 .for_each(|socket| attached.flows.mark_flow(Edge::End, socket));
+        }
+        let (wall_ns, ran_ns) = (moment_ns.saturating_sub(began.0), cpu_ns.saturating_sub(began.1));
+        let waited = self.waited_in(wall_ns, ran_ns);
+        if let Some(window) = self.windows.last_mut() {
+            window.waited = waited;
         }
         self.edge_ns += clock::thread_cpu_ns() - cpu_ns;
     }

@@ -11,7 +11,7 @@ use crate::instruments::flows;
 use crate::instruments::namespace::Namespace;
 use crate::instruments::throttling::Throttling;
 use crate::release_times::ReleaseTimes;
-use crate::watch::{Snapshot, Window};
+use crate::watch::{Snapshot, Waited, Window};
 
 impl<T: Tally> Crew<T> {
     /// The side's part of the record.
@@ -193,20 +193,26 @@ pub(crate) fn worker<T: Tally>(
 /// CPU is not told.
 fn held<T>(windows: &[Window<T>], ordered_ns: &[u64]) -> Option<Vec<Held>> {
     let counted = windows.iter().filter(|window| !window.is_steady && window.end.is_some());
-    let of_one = |((slice, window), ordered): ((usize, &Window<T>), &u64)| {
+    let of_one = |((slice, window), ordered): ((usize, &Window<T>), &u64)| -> Option<Option<Held>> {
         let end = window.end.as_ref()?;
+        let waited_ns = match window.waited {
+            Waited::Unknown => return None,
+            Waited::Unasked => return Some(None),
+            Waited::For(ns) => ns,
+        };
         let (from, cpu_from) =
             window.unseen_since.unwrap_or((window.start.moment_ns, window.start.cpu_ns));
-        Some(Held {
+        Some(Some(Held {
             slice: u32::try_from(slice).ok()?,
             before_ns: window.unseen_since.map(|(since, _)| ordered.saturating_sub(since)),
             held_ns: end.moment_ns.saturating_sub(from),
             cpu_ns: end.cpu_ns.saturating_sub(cpu_from),
-            waited_ns: window.waited_ns?,
+            waited_ns,
             stalled: false,
-        })
+        }))
     };
-    counted.enumerate().zip(ordered_ns).map(of_one).collect()
+    let all: Option<Vec<Option<Held>>> = counted.enumerate().zip(ordered_ns).map(of_one).collect();
+    Some(all?.into_iter().flatten().collect())
 }
 
 /// Bytes and length of each third: of the one window, or of the slices.

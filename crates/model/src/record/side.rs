@@ -193,7 +193,7 @@ pub struct Held {
     pub held_ns: u64,
     /// Its CPU time meanwhile.
     pub cpu_ns: u64,
-    /// For how long it was ready to run meanwhile and had no CPU.
+    /// For how long it was ready to run and had no CPU since the slice's load began.
     pub waited_ns: u64,
     /// Whether bytes stood still: it slept in a call through most of the window or for as long after it, next to nothing moved, and the
     /// other end neither waited for a CPU. Such a window is as long as ordered or longer, so that a rate is what it was.
