@@ -1,6 +1,6 @@
 //! What laws, answers and verdicts are drawn from: the records with their marks, and all that was derived before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::audit::{Audited, Ceiling, RefusedAudit};
 use model::host::Host;
@@ -193,7 +193,7 @@ impl<'a> Evidence<'a> {
         self.estimates.iter().find(|estimates| estimates.cell == *cell)
     }
 
-    /// The logarithm of one figure of a cell, round by round, from complete blocks.
+    /// The logarithm of one figure of a cell, round by round, from complete blocks; also of goodput at line rate.
     pub(crate) fn logs_by_round(&self, cell: &Cell, metric: Metric) -> BTreeMap<u32, f64> {
         self.rounds.of_cell(cell, metric)
     }
@@ -213,8 +213,14 @@ impl<'a> Evidence<'a> {
     }
 
     /// The weighted sum of the logarithms of cells' figures, over the rounds that have all of them: products and quotients
-    /// of several figures.
+    /// of several figures; none where the goodput of two cells that are at line rate is among them.
     pub(crate) fn combined(&self, terms: &[(f64, &Cell, Metric)]) -> Moments {
+        let goodput = terms.iter().filter(|(.., metric)| *metric == Metric::GoodputGbps);
+        let cells: BTreeSet<&Cell> = goodput.map(|(_, cell, _)| *cell).collect();
+        if self.line.is_some_and(|line| cells.iter().filter(|cell| line.has(cell)).nth(1).is_some())
+        {
+            return Moments::default();
+        }
         let logs = |(weight, cell, metric): &(f64, &Cell, Metric)| {
             (*weight, self.logs_by_round(cell, *metric))
         };

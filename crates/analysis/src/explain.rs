@@ -49,7 +49,7 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
             widening,
         )
     };
-    let scaling = scaling::scaling(places, logs, estimates);
+    let scaling = scaling::scaling(places, logs, estimates, known.line);
     let evidence = Evidence {
         plan: known.plan,
         host: known.host,

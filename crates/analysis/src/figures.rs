@@ -12,6 +12,9 @@ use crate::metric::Metric;
 use crate::release_latency::of_trial;
 
 mod by_hand;
+mod stalls;
+
+use stalls::{Stalls, stalls};
 
 pub use by_hand::HandFigures;
 
@@ -570,32 +573,6 @@ fn bytes_per_receive_call(window: &ReceiveTally) -> Result<f64, String> {
 ///
 /// # Errors
 /// Never in the window; or nobody counted, as a helper that never looked would have met no flow.
-/// Slices of a trial's workers in which bytes stood still, of so many, and for how long in all.
-struct Stalls {
-    slices: usize,
-    of: usize,
-    slept_ns: u64,
-}
-
-/// Those of the receivers, to whom nothing came; on the sink, whose helper never sleeps, of the senders.
-fn stalls(trial: &Trial, finished: &Finished) -> Result<Stalls, String> {
-    let series = trial.settings.series.as_ref().ok_or("measured steadily: told of slices")?;
-    let is_told = |workers: &[Worker]| workers.iter().all(|worker| worker.slices.held.is_some());
-    let sides = [&finished.receiver.workers, &finished.sender.workers];
-    let workers = sides.into_iter().find(|workers| is_told(workers)).ok_or(
-        "the kernel does not tell how long threads wait for a CPU (CONFIG_SCHED_INFO), or an earlier version measured",
-    )?;
-    let mut sum = Stalls { slices: 0, of: 0, slept_ns: 0 };
-    for worker in workers {
-        sum.of = sum.of.saturating_add(worker.slices.len());
-        for (_, ns) in worker.slices.stalled(series.window_ns.0) {
-            sum.slices += 1;
-            sum.slept_ns = sum.slept_ns.saturating_add(ns);
-        }
-    }
-    if sum.of == 0 { Err("no slice was measured".to_owned()) } else { Ok(sum) }
-}
-
 fn looks(sink: &SinkFacts) -> Result<f64, String> {
     match (sink.window.looks, sink.total.looks) {
         (_, 0) => Err("the version of copycost that measured this did not count looks".to_owned()),

@@ -9,6 +9,7 @@ use model::{Block, Cell, Contrast, Measured, Plan, Share};
 use crate::estimate::Estimate;
 use crate::estimate::{Moments, half_width};
 use crate::judged::{JudgedTrial, JudgedTrials};
+use crate::line_rate::Line;
 use crate::metric::Metric;
 use crate::pairs::{AllLogRatios, Complete, Logs, RATIO_METRICS, SIGNIFICANCE, test_family};
 use crate::results::{Finding, NoiseFloor, Ratio};
@@ -268,19 +269,39 @@ impl Pairings {
     ///
     /// The twins are equivalent where goodput and, if there, CPU pass two one-sided tests against the plan's margin. A
     /// floor wider than the margin cannot show that, and is no sign of a difference either.
-    pub(crate) fn noise_floor(&self, margin: Share) -> Measured<NoiseFloor> {
+    ///
+    /// Twins at line rate are equal by the line: there the floor is that of the cost.
+    pub(crate) fn noise_floor(
+        &self,
+        places: &Places,
+        margin: Share,
+        line: Option<&Line>,
+    ) -> Measured<NoiseFloor> {
         let goodput = self.replicas.of(Metric::GoodputGbps);
         let Measured::Value(estimate) = goodput.ratio() else {
             return Measured::absent("no cell was measured beside its twin");
         };
-        let Some(floor) = half_width(&estimate) else {
-            return Measured::absent("a noise floor needs two pairs of twins; measure more rounds");
-        };
         // Where a run has the sink alone, the cost of the sender's side is what twins are compared by.
         let ends_cpu = self.replicas.of(Metric::EndsCpuNsPerKib);
-        let ends_cpu = match ends_cpu.ratio() {
-            Measured::Value(_) => ends_cpu,
-            Measured::Absent { .. } => self.replicas.of(Metric::SenderSideCpuNsPerKib),
+        let (cost, ends_cpu) = match ends_cpu.ratio() {
+            Measured::Value(_) => (Metric::EndsCpuNsPerKib, ends_cpu),
+            Measured::Absent { .. } => {
+                let metric = Metric::SenderSideCpuNsPerKib;
+                (metric, self.replicas.of(metric))
+            }
+        };
+        let is_levelled = self.are_twins_levelled(places, line);
+        let (metric, told) = match (is_levelled, ends_cpu.ratio()) {
+            (false, _) => (Metric::GoodputGbps, estimate),
+            (true, Measured::Value(of_cost)) => (cost, of_cost),
+            (true, Measured::Absent { .. }) => {
+                return Measured::absent(
+                    "twins were at line rate, where goodput tells the line alone, and have no CPU time",
+                );
+            }
+        };
+        let Some(floor) = half_width(&told) else {
+            return Measured::absent("a noise floor needs two pairs of twins; measure more rounds");
         };
         let is_equivalent = |moments: &Moments| {
             moments.p_outside(margin.0.ln_1p()).is_none_or(|p| p < SIGNIFICANCE)
@@ -288,8 +309,22 @@ impl Pairings {
         Measured::Value(NoiseFloor {
             goodput: estimate,
             ends_cpu: ends_cpu.ratio(),
+            metric,
             half_width: floor,
-            equivalent: is_equivalent(&goodput.moments()) && is_equivalent(&ends_cpu.moments()),
+            equivalent: (is_levelled || is_equivalent(&goodput.moments()))
+                && is_equivalent(&ends_cpu.moments()),
+        })
+    }
+
+    /// Whether twins are at line rate: one pair is enough, as all are pooled.
+    fn are_twins_levelled(&self, places: &Places, line: Option<&Line>) -> bool {
+        let mut twins =
+            self.of_block.iter().flatten().filter(|pairing| matches!(pairing.into, Into::Replicas));
+        line.is_some_and(|line| {
+            twins.any(|Pairing { cell, against, .. }| {
+                let [cell, against] = [*cell, *against].map(|place| &places.cells[place]);
+                line.levels(Metric::GoodputGbps, cell, against)
+            })
         })
     }
 

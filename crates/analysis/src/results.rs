@@ -270,11 +270,29 @@ pub struct NoiseFloor {
     pub goodput: Estimate,
     /// CPU per KiB of both ends likewise.
     pub ends_cpu: Measured<Estimate>,
-    /// Half-width of the goodput interval as a share: differences below it cannot be seen here.
+    /// Whose interval `half_width` is of: goodput, or the cost per KiB where twins are at line rate, as the line decides their
+    /// goodput.
+    pub metric: Metric,
+    /// Half-width of that interval as a share: differences below it cannot be seen here.
     pub half_width: f64,
     /// Whether the twins are shown to be equivalent within the plan's margin. False is no sign of a difference where the
     /// half-width is above the margin: then nothing that small can be shown here.
     pub equivalent: bool,
+}
+
+impl NoiseFloor {
+    /// Goodput of the twins, where it tells of the machine: none at line rate.
+    pub fn telling_goodput(&self) -> Option<&Estimate> {
+        (self.metric == Metric::GoodputGbps).then_some(&self.goodput)
+    }
+
+    /// The interval that `half_width` is of.
+    pub fn told(&self) -> &Estimate {
+        match self.telling_goodput() {
+            Some(goodput) => goodput,
+            None => self.ends_cpu.value().unwrap_or(&self.goodput),
+        }
+    }
 }
 
 /// What the cheap instruments cost.

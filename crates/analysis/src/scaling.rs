@@ -5,22 +5,26 @@ use model::{Factor, Measured};
 use crate::estimate::Estimate;
 use crate::estimate::Moments;
 use crate::findings::{Scaling, ScalingPoint, Usl};
+use crate::line_rate::Line;
 use crate::metric::Metric;
 use crate::pairings::Places;
 use crate::pairs::ratio;
 use crate::results::CellEstimates;
 use crate::round_logs::{RoundLogs, families};
-use crate::usl::{Point, usl};
+use crate::usl::{LeftOut, Point, usl};
 
 /// Speed-up of every path over threads, everything else being equal; nothing where there is one thread count only.
 ///
 /// A speed-up is the geometric mean of ratios of goodput against the fewest threads. Pairs are formed within a round, as
-/// other threads stand in another block: drift within a round does not cancel and widens the Student-t interval.
+/// other threads stand in another block: drift within a round does not cancel and widens the Student-t interval. Threads at line
+/// rate have none, and take no part in the law: the line decides their goodput, and what they could carry is not known.
 pub(crate) fn scaling(
     places: &Places,
     logs: &RoundLogs<'_>,
     estimates: &[CellEstimates],
+    line: Option<&Line>,
 ) -> Vec<Scaling> {
+    let is_at_rate = |cell: usize| line.is_some_and(|line| line.has(&places.cells[cell]));
     let mut scalings = Vec::new();
     for (shared, mut cells) in families(places, &[Factor::Threads]) {
         cells.sort_by_key(|cell| places.cells[*cell].threads);
@@ -28,7 +32,15 @@ pub(crate) fn scaling(
         let base = f64::from(places.cells[fewest].threads.get());
         let point = |cell: &usize| {
             let threads = places.cells[*cell].threads.get();
-            let speed_up = speed_up(logs, *cell, fewest);
+            let speed_up = match (is_at_rate(*cell), is_at_rate(fewest)) {
+                (false, false) => speed_up(logs, *cell, fewest),
+                (true, _) => Measured::absent(
+                    "at line rate: the line decides the goodput, and not the threads",
+                ),
+                (false, true) => Measured::absent(
+                    "the fewest threads are at line rate: what they could carry is not known",
+                ),
+            };
             let ideal = f64::from(threads) / base;
             ScalingPoint {
                 threads,
@@ -41,27 +53,32 @@ pub(crate) fn scaling(
             path: shared.cell().send_path,
             shared: shared.without(&[Factor::Send]),
             points: cells.iter().map(point).collect(),
-            usl: law(places, logs, estimates, &cells),
+            usl: law(places, logs, estimates, &cells, is_at_rate),
         });
     }
     scalings
 }
 
-/// The universal scalability law through the cells that have a CPU for each thread.
+/// The universal scalability law through the cells that have a CPU for each thread and are not at line rate.
 fn law(
     places: &Places,
     logs: &RoundLogs<'_>,
     estimates: &[CellEstimates],
     cells: &[usize],
+    is_at_rate: impl Fn(usize) -> bool,
 ) -> Measured<Usl> {
-    let fitting: Vec<usize> =
-        cells.iter().copied().filter(|cell| !estimates[*cell].oversubscribed.is_so()).collect();
+    let (oversubscribed, others): (Vec<usize>, Vec<usize>) =
+        cells.iter().partition(|cell| estimates[**cell].oversubscribed.is_so());
+    let (at_line_rate, fitting): (Vec<usize>, Vec<usize>) =
+        others.into_iter().partition(|cell| is_at_rate(*cell));
+    let left_out =
+        LeftOut { oversubscribed: oversubscribed.len(), at_line_rate: at_line_rate.len() };
     let points: Option<Vec<Point>> = fitting
         .iter()
         .map(|cell| Some((places.cells[*cell].threads.get(), logs.at(*cell, Metric::GoodputGbps)?)))
         .collect();
     match points {
-        Some(points) => usl(&points, cells.len() - fitting.len()),
+        Some(points) => usl(&points, left_out),
         None => Measured::absent("a goodput of 0 has no logarithm"),
     }
 }

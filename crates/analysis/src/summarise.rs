@@ -73,9 +73,9 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
         ends_cpu_ratio: pairings.watched_cost(),
         goodput_ratio: pairings.watched(Metric::GoodputGbps),
     };
-    let noise_floor = pairings.noise_floor(plan.measure.margin);
     let mut ratios = pairings.ratios(places, plan.measure.margin);
     let line = Line::of(host, &estimates);
+    let noise_floor = pairings.noise_floor(places, plan.measure.margin, line.as_ref());
     if let Some(line) = &line {
         line.judge(&mut ratios);
     }

@@ -19,18 +19,33 @@ pub const FEWEST_COUNTS: usize = 6;
 /// One thread count: the threads, and the logarithm of goodput round by round.
 pub(crate) type Point = (u32, Vec<(u32, f64)>);
 
-/// The law through some thread counts, ascending; `excluded` more were left out as more threads than CPUs.
-pub(crate) fn usl(points: &[Point], excluded: usize) -> Measured<Usl> {
+/// Thread counts that say nothing of the law.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LeftOut {
+    /// More threads than CPUs.
+    pub(crate) oversubscribed: usize,
+    /// Others at line rate.
+    pub(crate) at_line_rate: usize,
+}
+
+/// The law through some thread counts, ascending, beside those that were left out.
+pub(crate) fn usl(points: &[Point], left_out: LeftOut) -> Measured<Usl> {
+    let LeftOut { oversubscribed, at_line_rate } = left_out;
     if points.len() < FEWEST_COUNTS {
-        let all = points.len() + excluded;
-        return Measured::absent(if excluded == 0 {
-            format!("it takes {FEWEST_COUNTS} thread counts; {all} were measured")
-        } else {
-            format!(
-                "it takes {FEWEST_COUNTS} thread counts without more threads than CPUs; of {all}, {} are left",
-                points.len()
-            )
-        });
+        let (left, all) = (points.len(), points.len() + oversubscribed + at_line_rate);
+        let which = match (oversubscribed, at_line_rate) {
+            (0, 0) => {
+                return Measured::absent(format!(
+                    "it takes {FEWEST_COUNTS} thread counts; {all} were measured"
+                ));
+            }
+            (_, 0) => "without more threads than CPUs",
+            (0, _) => "below line rate",
+            (_, _) => "below line rate without more threads than CPUs",
+        };
+        return Measured::absent(format!(
+            "it takes {FEWEST_COUNTS} thread counts {which}; of {all}, {left} are left"
+        ));
     }
     let rounds: BTreeSet<u32> =
         points.iter().flat_map(|(_, logs)| logs.iter().map(|(round, _)| *round)).collect();
@@ -163,7 +178,7 @@ mod tests {
             let mut held = [0, 0];
             let studies = 1000;
             for _ in 0..studies {
-                let found = usl(&study(alpha, beta, 0.02, &mut random), 0);
+                let found = usl(&study(alpha, beta, 0.02, &mut random), LeftOut::default());
                 let found = found.value().unwrap();
                 for ((estimate, truth), held) in
                     [(found.contention, alpha), (found.coherency, beta)].into_iter().zip(&mut held)
@@ -183,7 +198,7 @@ mod tests {
     fn without_noise_the_law_is_found_and_its_peak_only_where_it_was_passed() {
         let mut random = Pcg64::new(1, 1);
         let found = |alpha, beta, random: &mut Pcg64| {
-            usl(&study(alpha, beta, 1e-9, random), 0).value().unwrap().clone()
+            usl(&study(alpha, beta, 1e-9, random), LeftOut::default()).value().unwrap().clone()
         };
         let passed = found(0.05, 0.01, &mut random);
         assert!((passed.contention.mean - 0.05).abs() < 1e-6);
@@ -201,7 +216,7 @@ mod tests {
             .into_iter()
             .map(|n| (n, (1..=4).map(|round| (round, f64::from(n.min(4)).ln())).collect()))
             .collect();
-        assert!(usl(&points, 0).value().unwrap().off > 0.1);
+        assert!(usl(&points, LeftOut::default()).value().unwrap().off > 0.1);
     }
 
     #[test]
@@ -209,13 +224,24 @@ mod tests {
         let mut random = Pcg64::new(1, 1);
         let mut points = study(0.1, 0.0, 0.02, &mut random);
         points.truncate(5);
-        assert_eq!(usl(&points, 0).reason(), Some("it takes 6 thread counts; 5 were measured"));
-        let reason = usl(&points, 2);
+        assert_eq!(
+            usl(&points, LeftOut::default()).reason(),
+            Some("it takes 6 thread counts; 5 were measured")
+        );
+        let reason = usl(&points, LeftOut { oversubscribed: 2, at_line_rate: 0 });
         assert!(reason.reason().unwrap().contains("of 7, 5 are left"), "{reason:?}");
+        let reason = usl(&points, LeftOut { oversubscribed: 1, at_line_rate: 2 });
+        assert!(
+            reason
+                .reason()
+                .unwrap()
+                .contains("below line rate without more threads than CPUs; of 8, 5"),
+            "{reason:?}"
+        );
         let mut points = study(0.1, 0.0, 0.02, &mut random);
         points.iter_mut().for_each(|(_, logs)| logs.truncate(2));
-        assert!(usl(&points, 0).reason().unwrap().contains("three rounds"));
+        assert!(usl(&points, LeftOut::default()).reason().unwrap().contains("three rounds"));
         points[0].1.clear();
-        assert!(usl(&points, 0).reason().unwrap().contains("no valid trial"));
+        assert!(usl(&points, LeftOut::default()).reason().unwrap().contains("no valid trial"));
     }
 }

@@ -86,6 +86,9 @@ pub enum Warning {
         half_width: f64,
         /// Goodput of equal cells against each other.
         goodput: Estimate,
+        /// What they cost against each other, where they are at line rate: then the half-width is of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<Estimate>,
         /// Whether that interval holds 1 and is wider than the margin: the run is too coarse, rather than its cells unequal.
         is_coarse: bool,
     },

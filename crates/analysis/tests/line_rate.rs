@@ -10,15 +10,16 @@ use analysis::advice::{Choice, Question, Source, advise};
 use analysis::findings::{CrossoverOutcome, ModelledSide};
 use analysis::laws::law::LawState;
 use analysis::line_rate::{LineLimit, LineRate};
+use analysis::reason::Shown;
 use analysis::recommendation::Advice;
 use analysis::results::Finding;
 use analysis::{Metric, Summary, summarise};
 use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::host::Host;
 use model::nic::{Nic, Shaping};
-use model::record::{Outcome, Record};
-use model::{Cell, Factor, Link, Measured, Nanos, Plan, Share};
-use synthetic::{apart, nic, shaped, two_hosts, without_controls};
+use model::record::{Count, Outcome, Record};
+use model::{Cell, Factor, Link, Measured, Nanos, Plan, SendPath, Share};
+use synthetic::{TrialBuilder, apart, nic, shaped, two_hosts, without_controls};
 
 const ROUNDS: u32 = 12;
 /// TCP goodput of 1 Gbit/s of IPv4 with timestamps, in frames of 1500 bytes and 14 of their header.
@@ -178,6 +179,139 @@ fn advice_over_a_full_line_is_drawn_from_cpu_and_below_it_from_goodput() {
     let below = answer(&run(0.8));
     assert_eq!((below.metric, below.line_rate), (Metric::GoodputGbps, None));
     assert!(matches!(below.choice, Choice::Alike { .. }), "{:#?}", below.choice);
+}
+
+/// A run with figures of its own, each with a tenth of a percent of noise.
+fn run_of(plan: &Plan, figures: impl Fn(&Cell, TrialBuilder) -> TrialBuilder) -> Summary {
+    let records = synthetic::run(plan, ROUNDS, |cell, round| {
+        let noise = synthetic::noise(7, cell, round, 0.001);
+        figures(cell, synthetic::trial(cell, round).copied_share(0.0)).faster(noise)
+    });
+    summarise(plan, &host(), &apart(records))
+}
+
+#[test]
+fn one_path_at_line_rate_at_two_sizes_leaves_advice_to_goodput() {
+    let mut cell = Cell::default();
+    cell.set(Factor::Message, "8192").unwrap();
+    let question = Question {
+        cell,
+        links: vec![Link::Ssh],
+        paths: vec![Send, Sendmsg, Zerocopy],
+        names_paths: true,
+        against: None,
+        rate_gbps: None,
+        share_of_cpu: None,
+        round_trip: Nanos::ms(1),
+    };
+    let host = host();
+    let advised = |at_rate: &[SendPath]| {
+        let summary = run_of(&plan(), |cell, trial| {
+            let share = if at_rate.contains(&cell.send_path) { 0.99 } else { 0.5 };
+            let cost = if cell.send_path == Zerocopy { 250.0 } else { 400.0 };
+            trial.goodput_gbps(OF_TBF * share).ends_cpu_ns_per_kib(cost)
+        });
+        let source = Source { name: "run", summary: &summary, host: &host, margin: Share(0.03) };
+        advise(&question, &[source]).links.remove(0)
+    };
+    // Nobody else fills the line: that it does is the answer.
+    let one = advised(&[Sendmsg]);
+    assert_eq!(one.sizes, [4096, 16_384]);
+    assert_eq!((one.metric, one.line_rate), (Metric::GoodputGbps, None));
+    assert_eq!(one.choice.path(), Some(Sendmsg), "{:#?}", one.choice);
+    let two = advised(&[Sendmsg, Zerocopy]);
+    assert_eq!(two.metric, Metric::EndsCpuNsPerKib);
+    assert_eq!(two.choice.path(), Some(Zerocopy), "{:#?}", two.choice);
+}
+
+#[test]
+fn threads_at_line_rate_have_no_speed_up_and_no_part_in_the_law() {
+    let plan = without_controls(&[
+        (Factor::Threads, "1,2,3,4,5,6,7"),
+        (Factor::Link, "ssh"),
+        (Factor::Send, "send"),
+        (Factor::Message, "64KiB"),
+    ]);
+    let scaling = |one: f64| {
+        let summary = run_of(&plan, |cell, trial| {
+            let threads = f64::from(cell.threads.get());
+            trial.usable_cpus(16).goodput_gbps(OF_TBF * (one * threads).min(0.99))
+        });
+        summary.explained.scaling.into_iter().next().unwrap()
+    };
+    let full = scaling(0.99);
+    for point in &full.points {
+        assert!(point.speed_up.reason().unwrap().starts_with("at line rate"), "{point:#?}");
+        assert!(point.efficiency.reason().is_some());
+    }
+    let law = full.usl.reason().unwrap();
+    assert_eq!(law, "it takes 6 thread counts below line rate; of 7, 0 are left");
+    // Those below it have theirs: 4 threads would reach 1.2 times the line.
+    let reached = scaling(0.3);
+    let speed_ups: Vec<Option<f64>> =
+        reached.points.iter().map(|it| Some(it.speed_up.value()?.mean.round())).collect();
+    assert_eq!(speed_ups, [Some(1.0), Some(2.0), Some(3.0), None, None, None, None]);
+    assert!(reached.usl.reason().unwrap().contains("of 7, 3 are left"), "{:?}", reached.usl);
+    assert!(scaling(0.1).usl.value().is_some());
+}
+
+#[test]
+fn figures_that_goodput_is_part_of_tell_nothing_at_line_rate() {
+    let plan = without_controls(&[
+        (Factor::Threads, "1"),
+        (Factor::Link, "ssh"),
+        (Factor::Send, "send"),
+        (Factor::Message, "64,512,4KiB"),
+    ]);
+    // Misses a second, most at 512 bytes: misses per KiB times goodput.
+    let shown = |share: f64| {
+        let mut records = synthetic::run(&plan, ROUNDS, |cell, round| {
+            let noise = synthetic::noise(7, cell, round, 0.001);
+            synthetic::trial(cell, round).counted().goodput_gbps(OF_TBF * share * noise)
+        });
+        for record in &mut records {
+            let Record::Trial(trial) = record else { continue };
+            let Outcome::Finished(finished) = &mut trial.outcome else { continue };
+            let misses = if trial.cell.message.bytes().0 == 512 { 9.0 } else { 3.0 };
+            let bytes: u64 = finished.sender.workers.iter().map(|it| it.bytes.0).sum();
+            let count = (bytes as f64 / 1024.0 * misses).round() as u64;
+            finished.sender.counters.cache_misses = Measured::Value(Count { count, scaled: false });
+        }
+        let summary = summarise(&plan, &host(), &apart(records));
+        let claim = summary.explained.claims.iter().find(|claim| claim.id.to_string() == "c18");
+        claim.unwrap().parts.first().unwrap().shown
+    };
+    assert_eq!(shown(0.8), Shown::Yes);
+    assert_eq!(shown(0.99), Shown::NotMeasured);
+}
+
+#[test]
+fn the_noise_floor_of_twins_at_line_rate_is_that_of_their_cost() {
+    let mut plan = plan();
+    plan.measure.controls = true;
+    let floor = |share: f64| {
+        let records = synthetic::run(&plan, ROUNDS, |cell, round| {
+            let of = |seed, spread| synthetic::noise(seed, cell, round, spread);
+            let trial = synthetic::trial(cell, round).copied_share(0.0);
+            let trial = trial.goodput_gbps(OF_TBF * share * of(5, 0.0005));
+            trial.ends_cpu_ns_per_kib(400.0 * of(6, 0.02))
+        });
+        let summary = summarise(&plan, &host(), &apart(records));
+        let controls = summary.estimates.iter().filter(|it| it.control).count();
+        assert!(controls > 0, "no twins");
+        summary.noise_floor.value().unwrap().clone()
+    };
+    let full = floor(0.99);
+    assert_eq!(full.metric, Metric::EndsCpuNsPerKib);
+    let (low, high) = (full.told().low.unwrap(), full.told().high.unwrap());
+    assert!(full.half_width > 0.003 && (high - low) > 0.006, "{full:#?}");
+    assert_eq!(full.telling_goodput(), None);
+    let below = floor(0.8);
+    assert_eq!(
+        (below.metric, below.telling_goodput()),
+        (Metric::GoodputGbps, Some(&below.goodput))
+    );
+    assert!(below.half_width < 0.002, "{below:#?}");
 }
 
 #[test]

@@ -54,11 +54,11 @@ fn noise_floor(summary: &Summary) -> String {
                 percent(floor.half_width)
             };
             let differ = if floor.equivalent { "" } else { ", not shown to be equal" };
-            format!(
-                "{} (a cell against its twin: {}{cpu}{differ})",
-                whole(&noise),
-                whole(&format!("goodput {}", ratio(&floor.goodput))),
-            )
+            let goodput = match floor.telling_goodput() {
+                Some(goodput) => whole(&format!("goodput {}", ratio(goodput))),
+                None => "goodput at line rate".to_owned(),
+            };
+            format!("{} (a cell against its twin: {goodput}{cpu}{differ})", whole(&noise))
         }
     }
 }

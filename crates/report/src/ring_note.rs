@@ -21,6 +21,9 @@ pub(crate) fn ring(summary: &Summary, plan: &Plan, host: &Host) -> Option<String
     let slots = |cell: &Cell| cell.ring.slots(cell.message);
     let bytes = |cell: &Cell| cell.message.bytes().0.saturating_mul(u64::from(slots(cell)));
     let largest = cells.iter().max_by_key(|cell| bytes(cell))?;
+    let flows = |cell: &Cell| cell.flows.get().saturating_mul(cell.threads.get());
+    let fullest =
+        cells.iter().max_by_key(|cell| bytes(cell).saturating_mul(u64::from(flows(cell))))?;
     let (few, many) = (cells.iter().map(slots).min()?, cells.iter().map(slots).max()?);
     let (least, most) = (cells.iter().map(bytes).min()?, bytes(largest));
     let slots =
@@ -30,8 +33,20 @@ pub(crate) fn ring(summary: &Summary, plan: &Plan, host: &Host) -> Option<String
     } else {
         format!("{} to {}", Bytes(least), Bytes(most))
     };
-    let beside = beside(most, &data_caches(host.of_sender()), least < most);
-    let ring = format!("each flow's messages lie in {slots} in turn, {size} in all{beside}");
+    let all = match flows(fullest) {
+        1 => String::new(),
+        many => {
+            let all = bytes(fullest).saturating_mul(u64::from(many));
+            format!(", {} over {many} flows", Bytes(all))
+        }
+    };
+    let in_cache = |cache: &CacheFacts| {
+        let flows = fullest.flows.get().saturating_mul(workers_beside(cache, fullest));
+        bytes(fullest).saturating_mul(u64::from(flows))
+    };
+    let is_largest = least < most || cells.iter().any(|cell| flows(cell) != flows(fullest));
+    let beside = beside(in_cache, &data_caches(host.of_sender()), is_largest);
+    let ring = format!("each flow's messages lie in {slots} in turn, {size} in all{all}{beside}");
     let measured: Vec<&Ratio> = summary
         .ratios
         .iter()
@@ -39,7 +54,7 @@ pub(crate) fn ring(summary: &Summary, plan: &Plan, host: &Host) -> Option<String
         .collect();
     let cost = if measured.is_empty() {
         format!(
-            "what that costs beside one hot slot tells copycost run --ring 1,auto --send sendmsg --sizes {}",
+            "to measure what that costs beside one hot slot: copycost run --ring 1,auto --send sendmsg --sizes {}",
             Bytes(largest.message.bytes().0).to_string().replace(' ', "")
         )
     } else {
@@ -48,10 +63,16 @@ pub(crate) fn ring(summary: &Summary, plan: &Plan, host: &Host) -> Option<String
     Some(format!("{ring}; {cost}"))
 }
 
-/// Where so many bytes lie among the caches that hold data.
-fn beside(bytes: u64, caches: &[&CacheFacts], is_largest: bool) -> String {
+/// How many of a cell's senders share a cache: one, where its CPUs are the threads of one core.
+fn workers_beside(cache: &CacheFacts, cell: &Cell) -> u32 {
+    const OF_A_CORE: u32 = 2;
+    if cache.shared_by > OF_A_CORE { cell.threads.get().min(cache.shared_by) } else { 1 }
+}
+
+/// Where messages lie among the caches that hold data, by how many bytes of them come to each.
+fn beside(bytes: impl Fn(&CacheFacts) -> u64, caches: &[&CacheFacts], is_largest: bool) -> String {
     let named = |cache: &CacheFacts| format!("L{} ({})", cache.level, Bytes(cache.bytes));
-    let holds = caches.iter().position(|cache| cache.bytes >= bytes);
+    let holds = caches.iter().position(|cache| cache.bytes >= bytes(cache));
     let what = if is_largest { "the largest " } else { "" };
     match (holds, caches.last()) {
         (_, None) => " (the caches of this machine are not told)".to_owned(),
@@ -114,11 +135,15 @@ mod tests {
     use super::*;
 
     fn note(rings: &str, caches: bool) -> String {
+        note_of(rings, "1", caches)
+    }
+
+    fn note_of(rings: &str, threads: &str, caches: bool) -> String {
         let mut plan = Plan::preset(Preset::Default);
         for (factor, values) in [
             (Factor::Send, "sendmsg"),
             (Factor::Message, "64KiB"),
-            (Factor::Threads, "1"),
+            (Factor::Threads, threads),
             (Factor::Ring, rings),
         ] {
             plan.factors.set(factor, values).unwrap();
@@ -138,10 +163,24 @@ mod tests {
     fn the_default_ring_is_told_beside_the_caches_with_what_measures_its_cost() {
         assert_eq!(
             note("auto", true),
-            "each flow's messages lie in 64 slots in turn, 4 MiB in all: more than L2 (1280 KiB) holds, and not more than L3 (12 MiB); what that costs beside one hot slot tells copycost run --ring 1,auto --send sendmsg --sizes 64KiB"
+            "each flow's messages lie in 64 slots in turn, 4 MiB in all: more than L2 (1280 KiB) holds, and not more than L3 (12 MiB); to measure what that costs beside one hot slot: copycost run --ring 1,auto --send sendmsg --sizes 64KiB"
         );
         assert!(note("1024", true).contains("more than the last cache holds, L3 (12 MiB)"));
         assert!(note("auto", false).contains("(the caches of this machine are not told)"));
+    }
+
+    #[test]
+    fn the_rings_of_all_flows_stand_beside_the_cache_that_they_share() {
+        let told = note_of("auto", "8", true);
+        assert!(
+            told.starts_with("each flow's messages lie in 64 slots in turn, 4 MiB in all, 32 MiB over 8 flows: more than the last cache holds, L3 (12 MiB)"),
+            "{told}"
+        );
+        let told = note_of("auto", "1,2", true);
+        assert!(told.contains("8 MiB over 2 flows: the largest more than L2 (1280 KiB) holds, and not more than L3"), "{told}");
+        // The cache of a core has one worker's alone.
+        let told = note_of("16", "8", true);
+        assert!(told.contains("1 MiB in all, 8 MiB over 8 flows: more than L1 (48 KiB) holds, and not more than L2"), "{told}");
     }
 
     #[test]

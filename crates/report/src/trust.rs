@@ -123,8 +123,9 @@ fn noise_floor(summary: &Summary) -> Trust {
             name: "Noise floor",
             figure: percent(floor.half_width),
             note: format!(
-                "a cell against its twin: goodput {}{}",
-                ratio(&floor.goodput),
+                "a cell against its twin: {} {}{}",
+                if floor.telling_goodput().is_some() { "goodput" } else { "at line rate, CPU" },
+                ratio(floor.told()),
                 if floor.equivalent { "" } else { ", not shown to be equal" }
             ),
             grade: grade(floor.equivalent),

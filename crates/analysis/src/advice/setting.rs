@@ -16,6 +16,7 @@ use crate::estimate::Estimate;
 use crate::evidence::figure;
 use crate::field_thresholds::passed_alone;
 use crate::findings::FieldThreshold;
+use crate::line_rate::Line;
 use crate::metric::Metric;
 use crate::oversubscribed::Oversubscribed;
 use crate::results::CellEstimates;
@@ -61,6 +62,12 @@ impl<'a> Setting<'a> {
     /// The cells of one size.
     pub(super) fn at(&self, size: u64) -> Vec<&'a CellEstimates> {
         self.cells.iter().copied().filter(|it| bytes(&it.cell) == size).collect()
+    }
+
+    /// Whether two paths or more are at line rate with messages of a size.
+    fn is_levelled(&self, size: u64, line: &Line) -> bool {
+        let at = self.at(size).into_iter().filter(|estimates| line.has(&estimates.cell));
+        at.map(|estimates| estimates.cell.send_path).collect::<BTreeSet<_>>().len() > 1
     }
 
     /// The asked size, or the nearest ones on either side.
@@ -128,9 +135,9 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         let gap = Some(Gap::of(question, link, source));
         return LinkAdvice { gap, ..uncovered(question, link, sizes) };
     }
-    // Two at line rate differ in their cost alone.
+    // Two paths at line rate differ in their cost alone.
     let line = source.summary.line.as_ref().filter(|line| {
-        cells_at(&settings, &sizes).filter(|it| line.has(&it.cell)).nth(1).is_some()
+        settings.iter().any(|setting| sizes.iter().any(|size| setting.is_levelled(*size, line)))
     });
     let line_rate = line.and_then(|line| line.rate.value().cloned());
     let metric = if line_rate.is_some() { Metric::cost_on(link) } else { metric };

@@ -175,7 +175,7 @@ pub(super) fn c21(evidence: &Evidence<'_>) -> Ruling {
     let rings = rings.max_by_key(|(bytes, _)| *bytes);
     let ruling = effect(Shown::by(l3 >= MESSAGE, true), [cache])
         .beside(rings.map(|(bytes, threads)| Reason::Rings { threads, bytes }));
-    let again = sent_again(evidence, MESSAGE);
+    let again = sent_again(evidence, MESSAGE, l3);
     let ruling = match Reason::range(COST, &again) {
         Some(seen) => {
             let fits = again.iter().all(|c| c.is_above(1.0));
@@ -191,13 +191,19 @@ pub(super) fn c21(evidence: &Evidence<'_>) -> Ruling {
 
 const COST: Metric = Metric::SenderCpuNsPerKib;
 
-/// What a byte costs senders whose rings are of many messages of this size against those that send one again and again, all else
-/// equal: rewritten or not, and with or without a thread beside it that streams through memory and the shared cache.
-fn sent_again(evidence: &Evidence<'_>, bytes: u64) -> Vec<Compared> {
+/// What a byte costs senders whose rings are of more messages of this size than a cache holds against those that send one again and
+/// again, all else equal: rewritten or not, and with or without a thread beside it that streams through memory and the shared cache.
+/// Each sender's own rings must be larger: several senders may lie beside several such caches.
+fn sent_again(evidence: &Evidence<'_>, bytes: u64, cache_bytes: u64) -> Vec<Compared> {
     let one = Ring::Fixed(1);
+    let rings = |cell: &Cell| {
+        let ring = u64::from(cell.ring.slots(cell.message)).saturating_mul(bytes);
+        ring.saturating_mul(u64::from(cell.flows.get()))
+    };
     let cells = evidence.asked().map(|estimates| &estimates.cell);
     let pairs = cells
         .filter(|cell| cell.message.bytes().0 == bytes && cell.ring != one)
+        .filter(|cell| rings(cell) > cache_bytes)
         .map(|cell| (cell.clone(), Cell { ring: one, ..cell.clone() }));
     with_a_cpu_each(against(evidence, pairs, COST)).0
 }

@@ -60,8 +60,8 @@ const LESS_MEMORY: &str = "copycost run --send send,sendmsg --recv recv,recv-tru
 
 /// Where all that the workers touch fits a cache, memory has little to do with the fall, and less where receivers discard what
 /// they take, or send without rewriting, so that each byte is read and written less often: where workers fall no less than with more, it
-/// is refuted. So it is where 8 workers carry no less beside a thread that takes of the memory's bandwidth what it can: they would be at a wall
-/// that has moved towards them. Showing it takes the memory's own counters beside: the workers' last-level misses are demand reads,
+/// is refuted. So it is where workers fall no further beside a thread that takes of the memory's bandwidth what it can: 8 of them would be at
+/// a wall that has moved towards them, and what 4 lose as well is no part of the fall. Showing it takes the memory's own counters beside: the workers' last-level misses are demand reads,
 /// and leave out what was prefetched and what was written.
 pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     let (ruling, falls) = fall(evidence);
@@ -109,7 +109,7 @@ pub(super) fn c13(evidence: &Evidence<'_>) -> Ruling {
     };
     let ruling = interventions.into_iter().flatten().fold(ruling, then);
     let ruling = match beside {
-        // All must carry less for memory to be why; that none does speaks against it.
+        // All must keep less for memory to be why; that none does speaks against it.
         Some((compared, seen)) => ruling
             .then(PartKind::Intervention, Shown::less(&compared), seen)
             .from(names(&compared, GOODPUT)),
@@ -175,18 +175,21 @@ fn not_rewriting(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemo
     Some((compared, vec![seen]))
 }
 
-/// What 8 workers carry beside a thread that streams through memory against what they carry without, and how much that moved.
+/// The falls of workers beside a thread that streams through memory against those of the same workers without, and how much that
+/// moved beside 8.
 fn beside_memory_load(evidence: &Evidence<'_>, falls: &[Compared]) -> Option<LessMemory> {
-    let pairs = falls.iter().map(|fall| {
-        (Cell { memory_load: MemoryLoad::Stream, ..fall.cell.clone() }, fall.cell.clone())
+    let family = falls.iter().map(|fall| {
+        let twin = |cell: &Cell| Cell { memory_load: MemoryLoad::Stream, ..cell.clone() };
+        let (eight, four) = (twin(&fall.cell), twin(&fall.against));
+        kept(evidence, [&eight, &four], [&fall.cell, &fall.against])
     });
-    let compared = against(evidence, pairs, GOODPUT);
+    let compared = of_moments(evidence, family.collect());
     let moved = compared.iter().filter_map(|compared| {
         let value = figure(evidence.cell(&compared.cell)?, Metric::MemoryLoadGbPerS)?;
         Some(Figured { cell: compared.cell.clone(), value })
     });
     let moved = Reason::Figures { metric: Metric::MemoryLoadGbPerS, figures: moved.collect() };
-    let seen = Reason::range(GOODPUT, &compared)?;
+    let seen = Reason::derived(KEPT, &compared)?;
     Some((compared, vec![seen, moved]))
 }
 

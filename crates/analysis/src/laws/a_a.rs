@@ -46,8 +46,9 @@ pub(super) fn a_a(evidence: &Evidence<'_>) -> Law {
         }
     };
     let cpu = floor.ends_cpu.value().map(|cpu| (Metric::EndsCpuNsPerKib, *cpu));
-    let mut ratios = vec![(Metric::GoodputGbps, floor.goodput)];
-    ratios.extend(cpu);
+    // At line rate it is the line that twins carry the same by.
+    let goodput = floor.telling_goodput().map(|goodput| (Metric::GoodputGbps, *goodput));
+    let mut ratios: Vec<(Metric, Estimate)> = goodput.into_iter().chain(cpu).collect();
     let p: Vec<f64> = ratios.iter().filter_map(|(_, ratio)| p_of_one(ratio)).collect();
     let differ = !floor.equivalent && holm(&p).iter().any(|p| *p < SIGNIFICANCE);
     if differ {

@@ -346,11 +346,13 @@ pub(super) fn congestion(basis: &Basis<'_>) -> Option<Warning> {
 
 pub(super) fn noise(basis: &Basis<'_>) -> Option<Warning> {
     let floor = basis.noise_floor.value().filter(|floor| !floor.equivalent)?;
-    let holds_one = floor.goodput.low.is_none_or(|low| low <= 1.0)
-        && floor.goodput.high.is_none_or(|high| high >= 1.0);
+    let told = floor.told();
+    let holds_one =
+        told.low.is_none_or(|low| low <= 1.0) && told.high.is_none_or(|high| high >= 1.0);
     Some(Warning::Noise {
         half_width: floor.half_width,
         goodput: floor.goodput,
+        cost: floor.telling_goodput().is_none().then_some(*told),
         is_coarse: holds_one && floor.half_width > basis.plan.measure.margin.0,
     })
 }

@@ -264,4 +264,7 @@ fn c21_falls_where_a_message_sent_again_is_cheaper_than_many() {
     gives(&costing(50.0, 80.0, 32 << 10).refutes(21, PartKind::Intervention), is_it);
     gives(&costing(80.0, 80.0, 32 << 10).supports(21), is_it);
     gives(&costing(50.0, 80.0, 12 << 20).refutes(21, PartKind::Effect), is_it);
+    // A ring of 128 MiB that the cache holds as well is not what the claim compares with.
+    let held = costing(80.0, 80.0, 256 << 20).refutes(21, PartKind::Effect);
+    assert!(held.parts.iter().all(|part| part.kind != PartKind::Intervention), "{held:#?}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use analysis::metric::Metric;
-use analysis::results::{NoiseFloor, Ratio};
+use analysis::results::Ratio;
 use model::{Cell, SendPath};
 
 use super::captions::{break_even, break_even_key};
@@ -132,8 +132,9 @@ fn why_none(run: &Run, controls: &BTreeSet<&Cell>) -> String {
 
 /// What equal cells differ by, around 1.
 fn noise(run: &Run, metric: Metric) -> Option<Area> {
-    let NoiseFloor { goodput, ends_cpu, .. } = run.summary.noise_floor.value()?;
-    let twins = if metric == Metric::GoodputGbps { Some(goodput) } else { ends_cpu.value() }?;
+    let floor = run.summary.noise_floor.value()?;
+    let is_goodput = metric == Metric::GoodputGbps;
+    let twins = if is_goodput { floor.telling_goodput() } else { floor.ends_cpu.value() }?;
     Some(Area { kind: AreaKind::Noise, x: None, y: Some([twins.low?, twins.high?]) })
 }
 

@@ -262,7 +262,8 @@ fn used(value: &str, against: &str, gains: &[Gain], metric: Metric) -> (String, 
     let at = size(other.message_bytes as f64);
     let other_end = match other.finding {
         Finding::Equivalent => format!(", the same at {at}"),
-        Finding::Undecided | Finding::AtLineRate => format!(", unclear at {at}"),
+        Finding::Undecided => format!(", unclear at {at}"),
+        Finding::AtLineRate => format!(", at line rate at {at}"),
         Finding::More | Finding::Less => format!(", {} × at {at}", short(other.ratio.mean)),
     };
     (text, other_end)
@@ -468,6 +469,13 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_size_at_line_rate_is_not_called_unclear() {
+        let gains = vec![gain(64, 1.5, Finding::More), gain(65_536, 1.0, Finding::AtLineRate)];
+        let text = sentence(&recommended(use_sendmsg(gains), Pays::Unclear));
+        assert!(text.contains("the goodput of send at 64 B, at line rate at 64 KiB"), "{text}");
     }
 
     #[test]

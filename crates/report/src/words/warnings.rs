@@ -54,8 +54,9 @@ pub(crate) fn warning(warning: &Warning) -> String {
         Warning::Busy { trials, of } => format!(
             "other programs used these CPUs in {trials} of {of} trials: stop them, run again"
         ),
-        Warning::Noise { half_width: half, goodput, is_coarse } => {
-            noise(*half, goodput, *is_coarse)
+        Warning::Noise { half_width: half, goodput, cost, is_coarse } => {
+            let (what, seen) = cost.as_ref().map_or(("goodput", goodput), |cost| ("CPU", cost));
+            noise(*half, what, seen, *is_coarse)
         }
         Warning::Outliers { ratios, of, .. } => format!(
             "a few rounds far from the others widen or move {ratios} of {of} ratios: ratios.csv has them without the highest and lowest tenth"
@@ -251,7 +252,7 @@ fn more_rounds(more: MoreRounds) -> String {
     }
 }
 
-fn noise(half: f64, goodput: &analysis::estimate::Estimate, is_coarse: bool) -> String {
+fn noise(half: f64, what: &str, seen: &analysis::estimate::Estimate, is_coarse: bool) -> String {
     match (is_coarse, is_of_no_use(half)) {
         (true, true) => {
             "equal cells differ by any amount here: more rounds, or a quieter machine".to_owned()
@@ -261,8 +262,8 @@ fn noise(half: f64, goodput: &analysis::estimate::Estimate, is_coarse: bool) -> 
             percent(half)
         ),
         (false, _) => format!(
-            "equal cells are not shown to be equal here (goodput {}, {}): distrust differences of that order, and look for what else runs",
-            ratio(goodput),
+            "equal cells are not shown to be equal here ({what} {}, {}): distrust differences of that order, and look for what else runs",
+            ratio(seen),
             half_width(half)
         ),
     }
@@ -394,7 +395,10 @@ mod tests {
     #[test]
     fn each_warning_says_what_it_means_and_what_mends_it() {
         let goodput = Estimate { mean: 1.02, low: Some(1.01), high: Some(1.03), trials: 10 };
-        let noise = |half_width, is_coarse| Warning::Noise { half_width, goodput, is_coarse };
+        let noise =
+            |half_width, is_coarse| Warning::Noise { half_width, goodput, cost: None, is_coarse };
+        let at_line_rate =
+            Warning::Noise { half_width: 0.01, goodput, cost: Some(goodput), is_coarse: false };
         let no_valid = |cells, all| Warning::NoValidTrial {
             cells,
             all,
@@ -411,6 +415,7 @@ mod tests {
             (Warning::EndedEarly { ending: Ending::Interrupted }, "the run was interrupted: go on with --resume".to_owned()),
             (Warning::Preliminary { rounds: 3, more: MoreRounds::Rounds { rounds: 10 } }, "preliminary, 3 whole rounds: trust intervals from 10 rounds on (--resume, --rounds 10, more --max-time)".to_owned()),
             (noise(0.14, true), "differences below 14 % cannot be seen here: more rounds, or a quieter machine".to_owned()),
+            (at_line_rate, "equal cells are not shown to be equal here (CPU 1.02 × [1.01, 1.03], ±1 %): distrust differences of that order, and look for what else runs".to_owned()),
             (noise(2.0, true), "equal cells differ by any amount here: more rounds, or a quieter machine".to_owned()),
             (noise(0.01, false), "equal cells are not shown to be equal here (goodput 1.02 × [1.01, 1.03], ±1 %): distrust differences of that order, and look for what else runs".to_owned()),
             (Warning::Imprecise { wide: 4, of: 48, are_ratios: false, precision: 0.03, widest: Some(Widest { cell: Cell::default(), contrast: None, half_width: 0.27 }), more: MoreRounds::Time }, format!("4 of 48 cells are wider than ±3 %: --resume, more --max-time (the widest: ±27 % ({place}))")),

@@ -206,6 +206,7 @@ pub(crate) fn summary(plan: &Plan) -> Summary {
         ratios,
         marks: BTreeMap::new(),
         noise_floor: Measured::Value(NoiseFloor {
+            metric: Metric::GoodputGbps,
             goodput: Estimate { mean: 1.002, low: Some(0.991), high: Some(1.013), trials: 13 },
             ends_cpu: Measured::Value(Estimate {
                 mean: 0.999,
