@@ -55,13 +55,17 @@ enum Answer {
 }
 
 impl Answer {
-    fn of(choice: &Value) -> Self {
-        let kind = choice["kind"].as_str().unwrap_or("no answer");
+    /// # Errors
+    /// It is none that this task knows: what it names has changed.
+    fn of(choice: &Value) -> Result<Self, String> {
+        let unknown =
+            || format!("copycost advise --json has an answer that is not known here: {choice}");
+        let kind = choice["kind"].as_str().ok_or_else(unknown)?;
         let paths = |value: &Value| -> BTreeSet<String> {
             let all = value.as_array().map(Vec::as_slice).unwrap_or_default();
             all.iter().filter_map(|path| path.as_str().map(str::to_owned)).collect()
         };
-        match kind {
+        let answer = match kind {
             // No better than what it is compared with: either will do.
             "use" if choice["finding"] == "equivalent" => Self::Of(
                 ["path", "against"]
@@ -71,7 +75,12 @@ impl Answer {
             ),
             "use" => Self::Of(choice["path"].as_str().map(str::to_owned).into_iter().collect()),
             "alike" => Self::Of(paths(&choice["paths"])),
-            _ => Self::Open(kind.to_owned()),
+            "open" | "by-setting" | "not-covered" => Self::Open(kind.to_owned()),
+            _ => return Err(unknown()),
+        };
+        match &answer {
+            Self::Of(paths) if paths.is_empty() => Err(unknown()),
+            Self::Of(_) | Self::Open(_) => Ok(answer),
         }
     }
 
@@ -92,6 +101,9 @@ impl Answer {
 }
 
 /// Asks, and tells how often both agree.
+///
+/// # Errors
+/// They differ, none is decided by both, or one took too long; or what could not be done.
 pub(crate) fn run(words: &[String]) -> Result<String, String> {
     let options = parse(words)?;
     let here =
@@ -146,7 +158,22 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
         "{}\n{agreed} of {decided} decided answers agree, {open} not decided by both, {late} took longer than {LONGEST} s",
         lines.join("\n")
     );
-    if differed.is_empty() { Ok(text) } else { Err(format!("{text}\n{}", differed.join("\n"))) }
+    match wrong(agreed, differed, late) {
+        wrong if wrong.is_empty() => Ok(text),
+        wrong => Err(format!("{text}\n{}", wrong.join("\n"))),
+    }
+}
+
+/// What is wrong: answers that differ, none to compare, and those that took too long.
+fn wrong(agreed: usize, differed: Vec<String>, late: u32) -> Vec<String> {
+    let mut wrong = differed;
+    if agreed + wrong.len() == 0 {
+        wrong.push("no answer is decided by both: nothing was compared".to_owned());
+    }
+    if late > 0 {
+        wrong.push(format!("{late} took longer than {LONGEST} s"));
+    }
+    wrong
 }
 
 fn answer(command: &mut Command) -> Result<Answer, String> {
@@ -158,7 +185,7 @@ fn answer(command: &mut Command) -> Result<Answer, String> {
     }
     let advice: Value = serde_json::from_slice(&output.stdout)
         .map_err(|why| format!("copycost advise --json: {why}"))?;
-    Ok(Answer::of(&advice["links"][0]["choice"]))
+    Answer::of(&advice["links"][0]["choice"])
 }
 
 /// What the run has.
@@ -201,8 +228,28 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn answers_that_are_not_known_or_decide_nothing_fail() {
+        for unknown in [
+            json!({"kind": "choose", "path": "send"}),
+            json!({"sort": "use", "path": "send"}),
+            json!({"kind": "use", "way": "send"}),
+            json!({"kind": "alike", "ways": ["send"]}),
+            Value::Null,
+        ] {
+            assert!(Answer::of(&unknown).is_err(), "{unknown}");
+        }
+        for open in ["open", "by-setting", "not-covered"] {
+            assert_eq!(Answer::of(&json!({"kind": open})), Ok(Answer::Open(open.to_owned())));
+        }
+        assert!(wrong(1, Vec::new(), 0).is_empty());
+        assert_eq!(wrong(0, Vec::new(), 0).len(), 1);
+        assert_eq!(wrong(0, vec!["x".to_owned()], 0), ["x"]);
+        assert_eq!(wrong(5, Vec::new(), 1), ["1 took longer than 60 s"]);
+    }
+
+    #[test]
     fn answers_agree_where_one_path_will_do_by_both() {
-        let of = |choice: Value| Answer::of(&choice);
+        let of = |choice: Value| Answer::of(&choice).unwrap();
         let sendmsg =
             of(json!({"kind": "use", "path": "sendmsg", "against": "send", "finding": "less"}));
         let either = of(json!({"kind": "alike", "paths": ["sendmsg", "send"]}));

@@ -176,8 +176,18 @@ fn cut_all(work: &Path, program: &Path, options: &Options) -> Result<(String, us
         // Whoever waits for the table sees that something happens, and what failed before the end.
         progress(n + 1, options.cuts, *cut, tally);
     }
+    if options.cuts >= CUTS {
+        never_met(&mut tallies);
+    }
     let failed = tallies.iter().map(|(_, tally)| tally.failed.len()).sum();
     Ok((table(&tallies, options.seed), failed))
+}
+
+/// A kind that met nothing has cut nothing, which shows nothing: that fails.
+fn never_met(tallies: &mut [(Cut, Tally)]) {
+    for (_, tally) in tallies.iter_mut().filter(|(_, tally)| tally.met == 0) {
+        tally.failed.push(format!("none of {} cuts met what was to be cut", tally.cuts));
+    }
 }
 
 #[allow(clippy::print_stderr, reason = "a task of a quarter of an hour tells how far it is")]
@@ -508,6 +518,15 @@ mod tests {
         let trial = "{\"kind\":\"trial\",\"body\":{\"round\":9}}\n";
         let text = [of(1), of(3), trial.to_owned(), of(2), "{\"kind\":\"rou".to_owned()].concat();
         assert_eq!((rounds(text.as_bytes()), rounds(b"")), (3, 0));
+    }
+
+    #[test]
+    fn a_kind_that_never_met_what_it_cuts_fails() {
+        let of = |met| Tally { cuts: 17, met, ..Tally::default() };
+        let mut tallies = [(Cut::Ssh, of(0)), (Cut::Link, of(1))];
+        never_met(&mut tallies);
+        assert_eq!(tallies[0].1.failed, ["none of 17 cuts met what was to be cut"]);
+        assert!(tallies[1].1.failed.is_empty());
     }
 
     #[test]

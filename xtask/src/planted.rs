@@ -16,16 +16,21 @@ const KIB: f64 = 64.0;
 /// The figure that decides on this link, and the other one that is compared.
 const COST: &str = "ends_cpu_ns_per_kib";
 const GOODPUT: &str = "goodput_gbps";
+/// Of so many pairs the slow-down is found in one less at least, and is told of as few where none was planted.
+const ONE_IN: u32 = 10;
 /// A pair, its comparison included, has to be done within this.
 const A_PAIR: Duration = Duration::from_secs(60);
 
-/// `sendmsg` as the C library has it, and so many nanoseconds of spinning after each call that took bytes.
+/// `sendmsg` as the C library has it, and so many nanoseconds of spinning after each call that took bytes. The first call of a process
+/// makes a file, which shows that it was taken: a static program calls its own.
 const LIBRARY: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 static long planted = -1;
 static ssize_t (*theirs)(int, const struct msghdr *, int);
 static long long now(void) {
@@ -38,6 +43,11 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
         const char *text = getenv("PLANTED_NS");
         theirs = (ssize_t (*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT, "sendmsg");
         planted = text ? atol(text) : 0;
+        const char *proof = getenv("PLANTED_PROOF");
+        int file = proof ? open(proof, O_CREAT | O_WRONLY | O_CLOEXEC, 0600) : -1;
+        if (file >= 0) {
+            close(file);
+        }
     }
     ssize_t sent = theirs(fd, message, flags);
     if (sent > 0) {
@@ -82,10 +92,13 @@ fn parse(words: &[String]) -> Result<Options, String> {
             }
         }
     }
-    Ok(options)
+    if options.pairs == 0 { Err("at least 1 pair".to_owned()) } else { Ok(options) }
 }
 
 /// Measures pairs, and tells how many of the slow-downs were found.
+///
+/// # Errors
+/// Too few were found, or something else was too often; the program does not take the library; or what could not be done.
 pub(crate) fn run(words: &[String]) -> Result<String, String> {
     let options = parse(words)?;
     let work = std::env::current_dir().map_err(|error| error.to_string())?.join(WORK);
@@ -123,12 +136,27 @@ pub(crate) fn run(words: &[String]) -> Result<String, String> {
         lines.push(line);
     }
     let Options { pairs, share, .. } = options;
-    Ok(format!(
+    let text = format!(
         "{}\na slow-down of {} % was found in {found} of {pairs} pairs ({late} took longer than {} s); in {wrong} something else was found",
         lines.join("\n"),
         share * 100.0,
         A_PAIR.as_secs()
-    ))
+    );
+    match judged(pairs, share > 0.0, found, wrong) {
+        None => Ok(text),
+        Some(why) => Err(format!("{text}\n{why}")),
+    }
+}
+
+/// What is wrong with so many found and so many that were not planted.
+fn judged(pairs: u32, is_planted: bool, found: u32, wrong: u32) -> Option<String> {
+    let most = pairs / ONE_IN;
+    if is_planted && pairs - found.min(pairs) > most {
+        return Some(format!("found in {found} of {pairs}, and nine in ten are wanted"));
+    }
+    let false_ones = if is_planted { wrong } else { found + wrong };
+    (false_ones > most)
+        .then(|| format!("in {false_ones} of {pairs} something was found that was not planted"))
 }
 
 /// The one-minute load average: what else runs makes intervals wide.
@@ -151,10 +179,20 @@ fn measure(options: &Options, out: &Path, planted: Option<(&PathBuf, f64)>) -> R
     command.args(["run", "-q", "--send", &PATHS.join(","), "--sizes", SIZE, "--threads", "1"]);
     command.args(["--link", "loopback", "--controls", "off", "--rounds", "1000"]);
     command.args(["--max-time", &format!("{}s", options.seconds), "--out"]).arg(out);
-    if let Some((library, ns)) = planted {
-        command.env("LD_PRELOAD", library).env("PLANTED_NS", ns.to_string());
+    let Some((library, ns)) = planted else {
+        return output(&mut command, "copycost run").map(|_| ());
+    };
+    let proof = out.with_extension("proof");
+    command.env("LD_PRELOAD", library).env("PLANTED_NS", ns.to_string());
+    command.env("PLANTED_PROOF", &proof);
+    output(&mut command, "copycost run")?;
+    if proof.exists() {
+        return Ok(());
     }
-    output(&mut command, "copycost run").map(|_| ())
+    Err(format!(
+        "{} did not take the library (LD_PRELOAD), so that nothing was planted: it is static, perhaps; name one that is not: --program FILE, made by cargo build --release without --target",
+        options.program.display()
+    ))
 }
 
 fn json(command: &mut Command, what: &str) -> Result<Value, String> {
@@ -244,6 +282,38 @@ mod tests {
         let change = json!({"of": "contrast", "contrast": contrast, "metric": metric,
             "finding": finding, "ratio": {"mean": 1.05}});
         Told::of(&json!({"comparisons": [{"changes": [change], "seen": {}}]}))
+    }
+
+    #[test]
+    fn nine_in_ten_have_to_be_found_and_hardly_anything_that_was_not_planted() {
+        for (pairs, is_planted, found, wrong, is_fine) in [
+            (10, true, 10, 0, true),
+            (10, true, 9, 1, true),
+            (10, true, 8, 0, false),
+            (10, true, 10, 2, false),
+            (1, true, 0, 0, false),
+            (20, true, 18, 0, true),
+            (10, false, 0, 1, true),
+            (10, false, 1, 1, false),
+        ] {
+            let why = judged(pairs, is_planted, found, wrong);
+            assert_eq!(why.is_none(), is_fine, "{pairs} {is_planted} {found} {wrong}: {why:?}");
+        }
+        assert!(parse(&["0".to_owned()]).is_err());
+    }
+
+    /// A program that sends nothing stands for one that does not take the library.
+    #[test]
+    fn a_program_that_does_not_take_the_library_is_refused() {
+        let work = std::env::temp_dir().join(format!("planted-{}", std::process::id()));
+        std::fs::create_dir_all(&work).unwrap();
+        let program = PathBuf::from("true");
+        let options = Options { pairs: 1, share: 0.05, program, seconds: 1 };
+        let none = work.join("none.so");
+        assert_eq!(measure(&options, &work.join("plain"), None), Ok(()));
+        let why = measure(&options, &work.join("slowed"), Some((&none, 1.0))).unwrap_err();
+        std::fs::remove_dir_all(&work).unwrap();
+        assert!(why.contains("nothing was planted"), "{why}");
     }
 
     #[test]

@@ -185,7 +185,8 @@ impl LiveTable {
 
     /// Whether there is nothing to show yet.
     pub(crate) fn is_empty(&self) -> bool {
-        self.rows.iter().all(|row| row.levels.iter().all(|level| level.sample.is_empty()))
+        let has_none = |level: &Level| level.sample.is_empty() && level.so_far().is_none();
+        self.rows.iter().all(|row| row.levels.iter().all(has_none))
     }
 
     /// The table in so many columns and lines: rows that do not fit are those that were measured longest ago, columns the
@@ -427,7 +428,9 @@ goodput in Gbit/s and its ratios, ± half of the 95 % interval
             table.lines(100, 22).into_iter().find(|line| line.contains(with)).unwrap()
         };
         assert!(!text(&table, 100, 22).contains('~'));
+        assert!(table.is_empty());
         table.slice(&send, Bytes(500_000), Nanos::ms(2));
+        assert!(!table.is_empty(), "what was on the screen is shown at an early end too");
         assert_eq!(
             line(&table, "64 B ×1"),
             "> 64 B ×1        ~2.00          -          -          -          -          -"

@@ -6,7 +6,7 @@ use model::{Placement, Plan};
 /// What the first line of a run says of it, with what parts it from the forecast; nothing where no card decided anything.
 pub(crate) fn words(plan: &Plan, devices: &[Option<NearDevice>; 2]) -> String {
     let follows = |cell: &model::Cell| {
-        matches!(cell.placement, Placement::Split | Placement::Same)
+        matches!(cell.placement, Placement::Split | Placement::Same | Placement::Spare)
             && cell.link.capabilities().has_peer_host
     };
     if !plan.cells().iter().any(follows) {
@@ -31,6 +31,7 @@ mod tests {
         let near =
             |node, device: &str| Some(NearDevice { device: device.to_owned(), node, cores: 4 });
         let plan = of_link("split");
+        let spare = of_link("spare");
         let both = [near(1, "eth1"), near(0, "enp65s0")];
         assert_eq!(
             words(&plan, &both),
@@ -40,6 +41,7 @@ mod tests {
             words(&plan, &[None, near(0, "eth0")]),
             "; first CPUs of NUMA node 0, where eth0 is, at the peer"
         );
+        assert_eq!(words(&spare, &both), words(&plan, &both));
         assert_eq!(words(&plan, &[None, None]), "");
         // CPUs that are named, or none at all, follow no card.
         for placement in ["none", "0/1"] {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use analysis::line_rate::LineRate;
+use engine::demands::Demand;
 use engine::probe::{Item, Probe, State};
 use model::host::{Host, Reached};
 use model::{Link, Measured, Missing, Peer, ReceivePath, SendPath};
@@ -20,7 +21,7 @@ struct PathOnBoth {
     name: &'static str,
     /// Tried here.
     here: State,
-    /// By the version of the other host's kernel; it was not tried there.
+    /// Tried there, by the program that runs at the other host.
     there: State,
     /// Why the link between the hosts has none of it.
     no_such_path: Option<&'static str>,
@@ -77,7 +78,9 @@ pub(crate) fn probe_peer(peer: Peer, json: bool) -> Result<(), Stop> {
     };
     let line_rate = LineRate::of(&host)
         .unwrap_or_else(|| Measured::absent("the devices between the hosts are not known"));
-    let paths = paths(&here.items, there);
+    let demands = demands();
+    let granted = self::there(engine.granted_at_peer(&demands), demands.len());
+    let paths = paths(&here.items, granted);
     let between = Between { peer_sends: sends, here: &here, there, reached, line_rate, paths };
     if json {
         let text = serde_json::to_string_pretty(&between.json())
@@ -88,53 +91,44 @@ pub(crate) fn probe_peer(peer: Peer, json: bool) -> Result<(), Stop> {
     show(&table(&between, if reader.at_terminal { reader.width } else { usize::MAX }))
 }
 
-/// Whether a kernel of this release has what came with that version; none where the release is no version.
-fn is_since(release: &str, since: &str) -> Option<bool> {
-    let version = |text: &str| {
-        let mut numbers = text.split(['.', '-', '+']).map(|part| part.parse::<u32>().ok());
-        Some((numbers.next()??, numbers.next()??))
-    };
-    Some(version(release)? >= version(since)?)
+/// The paths that are asked of both hosts, in their order, and as what.
+fn demands() -> Vec<Demand> {
+    let send = SendPath::ALL.iter().map(|path| Demand::SendPath(*path));
+    send.chain(ReceivePath::ALL.iter().map(|path| Demand::ReceivePath(*path))).collect()
 }
 
-/// Whether another host's kernel has what came with a version.
-fn there(host: &Host, since: Option<&str>) -> State {
-    let Some(since) = since else { return State::Yes };
-    let release = match &host.kernel {
-        Measured::Value(release) => release,
-        Measured::Absent { absent } => return State::Unknown(absent.clone().into()),
-    };
-    match is_since(release, since) {
-        Some(true) => State::Yes,
-        Some(false) => {
-            let because = format!("its kernel is Linux {release}, and it came with {since}");
-            State::No(Missing::default().because(because))
-        }
-        None => State::Unknown(format!("{release} is no version of a kernel").into()),
+/// What another host answers of each; where it does not, that is not known of any.
+fn there(answers: Result<Vec<Result<(), Missing>>, Missing>, asked: usize) -> Vec<State> {
+    match answers {
+        Ok(answers) => answers.into_iter().map(State::from).collect(),
+        Err(why) => vec![State::Unknown(why); asked],
     }
 }
 
-fn paths(items: &[Item], other: &Host) -> Vec<PathOnBoth> {
+fn paths(items: &[Item], there: Vec<State>) -> Vec<PathOnBoth> {
     let links = links_to_a_peer();
-    let of = |group: &'static str, name: &'static str, since, lacks: Option<&'static str>| {
+    let of = |demand: &Demand, there: State| {
+        let (group, name, lacks) = match demand {
+            Demand::SendPath(path) => {
+                let lacks = links.iter().find_map(|link| Link::lacks_sending(*link, *path));
+                ("send path", path.name(), lacks.map(|no| no.because))
+            }
+            Demand::ReceivePath(path) => {
+                let lacks = links.iter().find_map(|link| Link::lacks_receiving(*link, *path));
+                ("receive path", path.name(), lacks.map(|no| no.because))
+            }
+            Demand::Congestion(_) | Demand::BusyPoll(_) | Demand::Memory(..) | Demand::Ring(_) => {
+                return None;
+            }
+        };
         let here = items.iter().find(|item| item.group == group && item.name == name);
         let here = here.map_or_else(
             || State::Unknown("it was not asked for".to_owned().into()),
             |item| item.state.clone(),
         );
-        PathOnBoth { group, name, here, there: there(other, since), no_such_path: lacks }
+        Some(PathOnBoth { group, name, here, there, no_such_path: lacks })
     };
-    let send = SendPath::ALL.iter().map(|path| {
-        let lacks = links.iter().find_map(|link| Link::lacks_sending(*link, *path));
-        let lacks = lacks.map(|no| no.because);
-        of("send path", path.name(), path.capabilities().since_kernel, lacks)
-    });
-    let receive = ReceivePath::ALL.iter().map(|path| {
-        let lacks = links.iter().find_map(|link| Link::lacks_receiving(*link, *path));
-        let lacks = lacks.map(|no| no.because);
-        of("receive path", path.name(), path.capabilities().since_kernel, lacks)
-    });
-    send.chain(receive).collect()
+    demands().iter().zip(there).filter_map(|(demand, there)| of(demand, there)).collect()
 }
 
 fn word(state: &State) -> &'static str {
@@ -189,12 +183,7 @@ fn table(between: &Between<'_>, width: usize) -> String {
     for path in paths {
         if path.group != group {
             group = path.group;
-            let _ = writeln!(
-                text,
-                "\n{:<1$}here  there (by its kernel's version)",
-                format!("{group}s"),
-                name_width + 4
-            );
+            let _ = writeln!(text, "\n{:<1$}here  there", format!("{group}s"), name_width + 4);
         }
         let why = match (&path.no_such_path, &path.here, &path.there) {
             (Some(because), ..) => format!("  not between hosts: {because}"),
@@ -220,31 +209,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_there_where_the_kernel_is_new_enough() {
-        for (release, since, is) in [
-            ("6.8.0-45-generic", "6.0", Some(true)),
-            ("5.15.0-101-generic", "6.0", Some(false)),
-            ("5.15.0", "5.11", Some(true)),
-            ("6.1+", "6.1", Some(true)),
-            ("4.14", "4.14", Some(true)),
-            ("rolling", "6.0", None),
-        ] {
-            assert_eq!(is_since(release, since), is, "{release} {since}");
-        }
-        let mut host = Host::unknown("0.1.0", Some(2), "not asked");
-        assert!(matches!(there(&host, Some("6.0")), State::Unknown(_)));
-        assert_eq!(there(&host, None), State::Yes);
-        host.kernel = Measured::Value("5.4.0".to_owned());
-        let State::No(why) = there(&host, Some("6.0")) else { panic!("5.4 has it not") };
-        assert_eq!(why.because, "its kernel is Linux 5.4.0, and it came with 6.0");
+    fn paths_are_there_where_the_kernel_grants_them() {
         let item = Item {
             group: "send path".to_owned(),
             name: "send".to_owned(),
             state: State::Yes,
             note: String::new(),
         };
-        let all = paths(&[item], &host);
+        let asked = demands();
+        // io_uring switched off, as a version does not tell (kernel.io_uring_disabled).
+        let no = Missing::of_itself("io_uring at h").because("io_uring_setup: EPERM");
+        let answers = asked.iter().map(|demand| match demand {
+            Demand::SendPath(path) if path.capabilities().goes_through_uring => Err(no.clone()),
+            _ => Ok(()),
+        });
+        let all = paths(&[item], there(Ok(answers.collect()), asked.len()));
         assert_eq!(all.len(), SendPath::ALL.len() + ReceivePath::ALL.len());
-        assert_eq!((&all[0].here, &all[0].there), (&State::Yes, &State::Yes));
+        let of = |name: &str| all.iter().find(|path| path.name == name).unwrap();
+        assert_eq!((&of("send").here, &of("send").there), (&State::Yes, &State::Yes));
+        assert_eq!(of("uring-send").there, State::No(no));
+        let gone = Missing::of_itself("peer h").because("the connection is lost");
+        let unknown = paths(&[], there(Err(gone.clone()), asked.len()));
+        assert_eq!(unknown.len(), all.len());
+        assert!(unknown.iter().all(|path| path.there == State::Unknown(gone.clone())));
     }
 }

@@ -16,7 +16,7 @@ use crate::auditing::{AuditSeen, Auditing};
 use crate::child::WhichEnd;
 use crate::congestion::CongestionChoice;
 use crate::connect::Connect;
-use crate::demands::{Answers, There};
+use crate::demands::{Answers, Demand, There};
 use crate::ends::{Ends, TrialError, lost};
 use crate::error::{EngineError, missing};
 use crate::instruments::copy_audit::CopyAudit;
@@ -222,6 +222,14 @@ impl Engine {
         }
         refused.extend(self.crowded(plan, &refused, room));
         refused
+    }
+
+    /// What the kernel of the other host grants, in the order of the demands; each with the reason and the remedy where it does not.
+    ///
+    /// # Errors
+    /// There is no other host, it is not reached, or it did not answer.
+    pub fn granted_at_peer(&self, demands: &[Demand]) -> Result<Vec<Result<(), Missing>>, Missing> {
+        self.peering.session()?.probe(demands)
     }
 
     /// What the kernels of these cells' hosts grant: the other host is asked for all of them at once.

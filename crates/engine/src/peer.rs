@@ -142,9 +142,9 @@ impl Attendant {
             PeerOrder::DescribeDevice(towards) => {
                 self.reply(&PeerReply::Device(Box::new(nic::facts_towards(towards))))
             }
-            PeerOrder::Probe(demands) => {
+            PeerOrder::Probe { number, demands } => {
                 let answers = demands.iter().map(|demand| demand.ask().err()).collect();
-                self.reply(&PeerReply::Probed(answers))
+                self.reply(&PeerReply::Probed { number, answers })
             }
             PeerOrder::Echo(number) => self.reply(&PeerReply::Echo(number)),
             PeerOrder::Start { end } => {
@@ -219,7 +219,7 @@ pub(crate) fn said(reply: PeerReply) -> Result<(u32, FromEnd, Option<String>), P
         own @ (PeerReply::Hello { .. }
         | PeerReply::Facts(_)
         | PeerReply::Device(_)
-        | PeerReply::Probed(_)
+        | PeerReply::Probed { .. }
         | PeerReply::Echo(_)) => Err(own),
     }
 }

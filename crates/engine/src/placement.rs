@@ -86,8 +86,18 @@ impl HostCpus {
     /// Its CPUs in the order in which workers take them: all near the device before the others, and among these and those one of every
     /// core before the second ones.
     fn in_order(&self) -> Vec<u32> {
+        self.first_in_order(&self.cores)
+    }
+
+    /// The same of all cores but the last: of one far from the device where there is one.
+    fn but_last_in_order(&self) -> Result<Vec<u32>, String> {
+        but_last(&self.cores).map(|cores| self.first_in_order(cores))
+    }
+
+    /// Of its first cores.
+    fn first_in_order(&self, cores: &[Vec<u32>]) -> Vec<u32> {
         let near = self.near.as_ref().map_or(0, |near| near.cores);
-        let (near, far) = self.cores.split_at(near.min(self.cores.len()));
+        let (near, far) = cores.split_at(near.min(cores.len()));
         [spread(near), spread(far)].concat()
     }
 }
@@ -169,8 +179,7 @@ pub(crate) fn seat(cell: &Cell, cpus: &EndCpus) -> Result<Seats, String> {
             (usable.clone(), of_receiver)
         }
         Placement::Spare if cpus.receiver.is_some() => {
-            let but_last = |host: &HostCpus| but_last(&host.cores).map(spread);
-            (but_last(&cpus.sender)?, but_last(cpus.of_receiver())?)
+            (cpus.sender.but_last_in_order()?, cpus.of_receiver().but_last_in_order()?)
         }
         Placement::None => match usable.as_slice() {
             [only] if has_helper => return Err(shared_with_helper(placement, *only)),
@@ -326,6 +335,9 @@ mod tests {
         let seats = |id: &str| super::seat(&id.parse().unwrap(), &ends).unwrap();
         let three = seats("link=ssh threads=3");
         assert_eq!((three.senders, three.receivers), (vec![2, 3, 6], vec![0, 1, 2]));
+        // With a core left free, which is one across, no worker goes there before the siblings near the device are taken.
+        let spare = seats("link=ssh threads=5 placement=spare");
+        assert_eq!((spare.senders, spare.receivers), (vec![2, 3, 6, 7, 0], vec![0, 1, 2, 4, 5]));
         // What is named is taken as it is named.
         let named = seats("link=ssh threads=2 placement=0-1/2-3");
         assert_eq!((named.senders, named.receivers), (vec![0, 1], vec![2, 3]));

@@ -277,7 +277,12 @@ pub enum PeerOrder {
     /// Tell those of the device by which packets to this address leave.
     DescribeDevice(IpAddr),
     /// Tell which of these the kernel there grants.
-    Probe(Vec<Demand>),
+    Probe {
+        /// Its number, which the answer bears: one that comes late is none to the next question.
+        number: u32,
+        /// What is asked for.
+        demands: Vec<Demand>,
+    },
     /// Reply at once with the same number.
     Echo(u32),
     /// Start an end, in place of the one before it.
@@ -306,8 +311,13 @@ pub enum PeerReply {
     Facts(Box<Host>),
     /// Answer to [`PeerOrder::DescribeDevice`].
     Device(Box<Measured<Nic>>),
-    /// Answer to [`PeerOrder::Probe`], in the same order: why not; none where it is granted.
-    Probed(Vec<Option<Missing>>),
+    /// Answer to [`PeerOrder::Probe`].
+    Probed {
+        /// Its number.
+        number: u32,
+        /// In the order of the demands: why not; none where it is granted.
+        answers: Vec<Option<Missing>>,
+    },
     /// Answer to [`PeerOrder::Echo`].
     Echo(u32),
     /// An end replied.

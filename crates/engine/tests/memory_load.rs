@@ -13,7 +13,7 @@ use model::{Cell, Link, Plan, Preset};
 
 mod common;
 
-use common::{Test, engine, measure_series, order, run_tests, series, trial};
+use common::{Test, engine, finished, measure_series, order, run_tests, series, trial};
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("end") {
@@ -41,6 +41,7 @@ fn refused() -> Option<String> {
 
 fn check(traffic: Option<MemoryTraffic>, workers: &[u32]) {
     let traffic = traffic.unwrap();
+    assert!(!workers.is_empty(), "nobody has a CPU that it could take");
     assert!(traffic.moved_bytes.0 > 0 && traffic.cpu_ns.0 > 0, "{traffic:?}");
     assert!(traffic.buffer_bytes.0 > traffic.cache_bytes.0, "{traffic:?}");
     assert!(!workers.contains(&traffic.cpu), "{traffic:?} beside {workers:?}");
@@ -63,8 +64,9 @@ fn turns() {
 
 fn steady() {
     let mut engine = engine();
-    let finished = trial(&mut engine, WITH, 20);
-    check(finished.memory_traffic, &[]);
+    let (settings, outcome) = engine.trial(&order(WITH, 20)).unwrap();
+    let workers = [&settings.sender_cpus[..], &settings.receiver_cpus].concat();
+    check(finished(outcome, WITH).memory_traffic, &workers);
     assert_eq!(trial(&mut engine, WITHOUT, 20).memory_traffic, None);
     let is_there = |wanted: &str| {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();

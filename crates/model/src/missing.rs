@@ -5,6 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::nic::cut;
+
 /// What is missing, why, what would give it, and how to undo that: each at most one line.
 #[derive(
     Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -62,6 +64,20 @@ impl Missing {
         Self { because: reason.into(), ..self }
     }
 
+    /// The same with texts of at most [`Nic::MOST_TEXT`] bytes each, as where another host says it.
+    ///
+    /// [`Nic::MOST_TEXT`]: crate::nic::Nic::MOST_TEXT
+    #[must_use]
+    pub fn bounded(self) -> Self {
+        Self {
+            what: cut(&self.what),
+            because: cut(&self.because),
+            unlock: cut(&self.unlock),
+            undo: cut(&self.undo),
+            ..self
+        }
+    }
+
     /// The same without its name: for where the thing is named already.
     #[must_use]
     pub fn unnamed(self) -> Self {
@@ -99,6 +115,18 @@ impl fmt::Display for Missing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_another_host_says_is_cut() {
+        let long = || "x".repeat(1 << 20);
+        let said = Missing::of_itself(long()).because(long()).unlocked_by(long());
+        let kept = Missing { undo: long(), ..said }.bounded();
+        for text in [&kept.what, &kept.because, &kept.unlock, &kept.undo] {
+            assert_eq!(text.len(), crate::nic::Nic::MOST_TEXT);
+        }
+        let short = Missing::rounds().because("short");
+        assert_eq!(short.clone().bounded(), short);
+    }
 
     #[test]
     fn what_is_missing_is_said_in_one_line_without_its_empty_parts() {

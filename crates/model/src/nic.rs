@@ -62,7 +62,7 @@ impl Nic {
     /// The most bytes of one as JSON, whoever tells them.
     pub const MOST_BYTES: usize = 4096;
     /// The most bytes of one text in it.
-    const MOST_TEXT: usize = 160;
+    pub const MOST_TEXT: usize = 160;
 
     /// With every text cut to a length with which the whole has at most [`Nic::MOST_BYTES`].
     #[must_use]
@@ -91,7 +91,7 @@ impl Nic {
 }
 
 /// The first bytes of a text, whole characters, as they count in JSON: one that is escaped there has up to six.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     let mut left = Nic::MOST_TEXT;
     let fits = |c: &char| {
         let bytes = if c.is_control() || matches!(c, '"' | '\\') { 6 } else { c.len_utf8() };

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ const MOST_NOISE: usize = 64 << 10;
 const LEAVING: Duration = Duration::from_secs(3);
 /// How long the peer may take to tell what its kernel grants.
 const PROBING: Duration = Duration::from_secs(60);
+const NOT_ASKED: &str = "it answered what it was not asked";
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,7 +37,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The process `ssh` and its pipes.
 #[derive(Debug)]
 pub(super) struct Ssh {
-    child: Mutex<Child>,
+    child: Mutex<Reaped>,
     input: Mutex<Option<ChildStdin>>,
     last_words: Arc<LastWords>,
     last_sent: Mutex<Instant>,
@@ -60,7 +61,7 @@ impl Ssh {
         let input = Mutex::new(child.stdin.take());
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         let ssh = Self {
-            child: Mutex::new(child),
+            child: Mutex::new(Reaped { child, ended: None }),
             input,
             last_words: Arc::default(),
             last_sent: Mutex::new(Instant::now()),
@@ -100,17 +101,17 @@ impl Ssh {
     /// Ends it, and whatever it has started (ProxyCommand, jump hosts).
     pub(super) fn kill(&self) {
         let mut child = lock(&self.child);
-        if matches!(reap(&mut child), Ok(None)) {
-            kernel::process::kill_group(&child);
+        if matches!(child.reap(), Ok(None)) {
+            kernel::process::kill_group(&child.child);
             // It may have left its group.
-            let _ = child.kill();
+            let _ = child.child.kill();
         }
     }
 
     fn is_gone(&self, patience: Duration) -> Option<String> {
         let deadline = Instant::now() + patience;
         loop {
-            match reap(&mut lock(&self.child)) {
+            match lock(&self.child).reap() {
                 Ok(Some(status)) => return Some(status.to_string()),
                 Ok(None) if Instant::now() < deadline => {}
                 Ok(None) | Err(_) => return None,
@@ -132,12 +133,24 @@ impl Ssh {
     }
 }
 
-/// How it ended, where it has; what it had started and left is ended with it.
-fn reap(child: &mut Child) -> std::io::Result<Option<std::process::ExitStatus>> {
-    if kernel::process::has_ended(child) {
-        kernel::process::kill_group(child);
+/// A child, and how it ended where it was waited for: from then on its number may be another's, and nothing is asked or killed by it.
+#[derive(Debug)]
+struct Reaped {
+    child: Child,
+    ended: Option<ExitStatus>,
+}
+
+impl Reaped {
+    /// How it ended, where it has; what it had started and left is ended with it.
+    fn reap(&mut self) -> std::io::Result<Option<ExitStatus>> {
+        if self.ended.is_none() {
+            if kernel::process::has_ended(&self.child) {
+                kernel::process::kill_group(&self.child);
+            }
+            self.ended = self.child.try_wait()?;
+        }
+        Ok(self.ended)
     }
-    child.try_wait()
 }
 
 impl Drop for Ssh {
@@ -146,7 +159,8 @@ impl Drop for Ssh {
         *lock(&self.input) = None;
         if self.is_gone(LEAVING).is_none() {
             self.kill();
-            let _ = lock(&self.child).wait();
+            let mut child = lock(&self.child);
+            child.ended = child.child.wait().ok();
         }
     }
 }
@@ -188,6 +202,8 @@ pub(crate) struct Session {
     ssh: Arc<Ssh>,
     heard: Arc<Heard>,
     ends: AtomicU32,
+    /// Questions asked by [`Session::probe`].
+    probes: AtomicU32,
     facts: PeerFacts,
     cpus: Arc<HostCpus>,
     /// What it says of itself, and no end of it.
@@ -228,7 +244,8 @@ impl Session {
         let facts = greeting::greet(&ssh, &spoken, peer, program, interrupts)?;
         let cpus = Arc::new(HostCpus::of(&facts.host).near(&facts.reached.nic_there));
         let spoken = Mutex::new(spoken);
-        Ok(Self { name, ssh, heard, ends: AtomicU32::new(0), facts, cpus, spoken })
+        let (ends, probes) = Default::default();
+        Ok(Self { name, ssh, heard, ends, probes, facts, cpus, spoken })
     }
 
     /// Tells the peer now and then that the engine lives, as long as this value does, and ends `ssh` where it takes nothing any more:
@@ -302,24 +319,16 @@ impl Session {
         let spoken = lock(&self.spoken);
         // What it said to nobody.
         while spoken.try_recv().is_ok() {}
-        let asked = self.send(&PeerOrder::Probe(demands.to_vec()));
+        let number = self.probes.fetch_add(1, Ordering::SeqCst) + 1;
+        let asked = self.send(&PeerOrder::Probe { number, demands: demands.to_vec() });
         asked.map_err(|why| plain(&why))?;
-        match spoken.recv_timeout(PROBING) {
-            Ok(Spoken::Reply(PeerReply::Probed(answers))) if answers.len() == demands.len() => {
-                let at = |why| refused_at(&self.name, why);
-                let answers = answers.into_iter();
-                Ok(answers.map(|refused| refused.map_or(Ok(()), |why| Err(at(why)))).collect())
-            }
-            Ok(Spoken::Reply(_) | Spoken::Script(_)) => {
-                Err(plain("it answered what it was not asked"))
-            }
-            Ok(Spoken::Noise | Spoken::Closed) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                Err(plain("the connection is lost"))
-            }
-            Err(mpsc::RecvTimeoutError::Timeout) => {
-                Err(plain("it did not tell in time what its kernel grants"))
-            }
+        let answers = await_probed(&spoken, number, PROBING).map_err(plain)?;
+        if answers.len() != demands.len() {
+            return Err(plain(NOT_ASKED));
         }
+        let at = |why: Missing| refused_at(&self.name, why.bounded());
+        let answers = answers.into_iter();
+        Ok(answers.map(|refused| refused.map_or(Ok(()), |why| Err(at(why)))).collect())
     }
 
     /// How an end ended.
@@ -340,6 +349,30 @@ impl Session {
         if current.as_ref().is_some_and(|(number, _, _)| *number == end) {
             *current = None;
             let _ = self.send(&PeerOrder::Leave);
+        }
+    }
+}
+
+/// What the peer answers to the question of this number; answers to earlier ones, which came too late, are for nobody.
+fn await_probed(
+    spoken: &mpsc::Receiver<Spoken>,
+    asked: u32,
+    patience: Duration,
+) -> Result<Vec<Option<Missing>>, &'static str> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match spoken.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Spoken::Reply(PeerReply::Probed { number, answers })) if number == asked => {
+                return Ok(answers);
+            }
+            Ok(Spoken::Reply(PeerReply::Probed { number, .. })) if number < asked => {}
+            Ok(Spoken::Reply(_) | Spoken::Script(_)) => return Err(NOT_ASKED),
+            Ok(Spoken::Noise | Spoken::Closed) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err("the connection is lost");
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                return Err("it did not tell in time what its kernel grants");
+            }
         }
     }
 }
@@ -444,6 +477,77 @@ mod tests {
         assert!(lives(&child));
         drop(ssh);
         eventually("what it left is ended with it", || !lives(&child));
+    }
+
+    /// A child of this process that has this very number, leads a group and has ended: its own child's number is in its output. None
+    /// where numbers cannot be chosen, or others take this one.
+    fn namesake(number: u32) -> Option<(Child, String)> {
+        use std::os::unix::process::CommandExt as _;
+        for _ in 0..200 {
+            std::fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).ok()?;
+            let mut command = Command::new("sh");
+            command.args(["-c", "sleep 1000 >/dev/null & echo $!"]).process_group(0);
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut line = String::new();
+            let output = child.stdout.take().unwrap();
+            BufReader::new(output).read_line(&mut line).unwrap();
+            if child.id() == number {
+                return Some((child, line));
+            }
+            kernel::process::kill_group(&child);
+            child.wait().unwrap();
+        }
+        None
+    }
+
+    #[test]
+    #[allow(clippy::print_stderr, reason = "it says why it is skipped")]
+    fn once_waited_for_it_kills_nobody_who_has_its_number() {
+        // Nothing else of its group is left, not even for init to wait for: that would keep its number.
+        let mut command = Command::new("sh");
+        command.args(["-c", "exit 7"]);
+        let (ssh, ..) = Ssh::start(command).unwrap();
+        assert!(ssh.last_words().contains("exit status: 7"));
+        let number = lock(&ssh.child).child.id();
+        let Some((mut other, child)) = namesake(number) else {
+            eprintln!(
+                "skipped: no process can be given a number (/proc/sys/kernel/ns_last_pid: as root, and one that is free)"
+            );
+            return;
+        };
+        eventually("it has ended", || kernel::process::has_ended(&other));
+        assert!(ssh.last_words().contains("exit status: 7"));
+        ssh.kill();
+        drop(ssh);
+        // SIGKILL has been sent by then, if at all; a process that has it still lives for a moment.
+        std::thread::sleep(Duration::from_millis(200));
+        let lives = lives(&child);
+        kernel::process::kill_group(&other);
+        other.wait().unwrap();
+        assert!(lives, "a group of another child was killed");
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_is_not_taken_for_the_next_ones() {
+        let (speaking, spoken) = mpsc::channel();
+        let no = || Some(Missing::of_itself("zerocopy"));
+        let say = |number, answer| {
+            let reply = PeerReply::Probed { number, answers: vec![answer] };
+            speaking.send(Spoken::Reply(reply)).unwrap();
+        };
+        say(1, no());
+        say(2, None);
+        let long = Duration::from_secs(60);
+        assert_eq!(await_probed(&spoken, 2, long), Ok(vec![None]));
+        say(4, None);
+        assert_eq!(await_probed(&spoken, 3, long), Err(NOT_ASKED));
+        // What it says without end is no answer in time.
+        (0..5).for_each(|_| say(1, no()));
+        let late = await_probed(&spoken, 3, Duration::from_millis(1)).unwrap_err();
+        assert!(late.contains("in time"), "{late}");
+        speaking.send(Spoken::Closed).unwrap();
+        let lost = await_probed(&spoken, 3, long).unwrap_err();
+        assert_eq!(lost, "the connection is lost");
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn of_one(columns: &mut Columns<Trials>, of: Of) {
     let gap = || -> Busy { Box::new(move |row| of.of(row)?.idle.as_ref()?.value()) };
     let when = match of.prefix {
         "" => "in the silence beside the steady windows of a series",
-        _ => "with both ends idle: beside the steady windows of a series, else before the round",
+        _ => "with both ends idle (beside the steady windows of a series, else before the round)",
     };
     busy(columns, of, "gap", when, gap);
     columns.number(
