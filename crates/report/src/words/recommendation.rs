@@ -474,7 +474,8 @@ mod tests {
     #[test]
     fn a_size_at_line_rate_is_not_called_unclear() {
         let gains = vec![gain(64, 1.5, Finding::More), gain(65_536, 1.0, Finding::AtLineRate)];
-        let text = sentence(&recommended(use_sendmsg(gains), Pays::Unclear));
+        let of = recommended(use_sendmsg(gains), Pays::Unclear);
+        let text = sentence(&Recommendation { by_reference: Vec::new(), ..of });
         assert!(text.contains("the goodput of send at 64 B, at line rate at 64 KiB"), "{text}");
     }
 
