@@ -221,7 +221,12 @@ mod tests {
         let no = Missing::of_itself("io_uring at h").because("io_uring_setup: EPERM");
         let answers = asked.iter().map(|demand| match demand {
             Demand::SendPath(path) if path.capabilities().goes_through_uring => Err(no.clone()),
-            _ => Ok(()),
+            Demand::Congestion(_)
+            | Demand::BusyPoll(_)
+            | Demand::SendPath(_)
+            | Demand::Memory(..)
+            | Demand::ReceivePath(_)
+            | Demand::Ring(_) => Ok(()),
         });
         let all = paths(&[item], there(Ok(answers.collect()), asked.len()));
         assert_eq!(all.len(), SendPath::ALL.len() + ReceivePath::ALL.len());
