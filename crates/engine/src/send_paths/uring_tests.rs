@@ -479,10 +479,8 @@ fn lose_a_notification<K: Kind>() {
     for _ in 0..SLOTS {
         slots.hand_over(|slot, slots| path.submit(slot, slots, &mut tally)).unwrap();
     }
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while tally.zerocopy_sends < u64::from(SLOTS) || tally.zerocopy_sends - tally.completed > 1 {
-        assert!(std::time::Instant::now() < deadline, "{tally:?}");
-        path.reap(Wait::Never, &mut slots, &mut tally).unwrap();
+    while tally.zerocopy_sends - tally.completed > 1 {
+        path.reap(Wait::One, &mut slots, &mut tally).unwrap();
     }
     assert_eq!(slots.held(), 1, "nobody has said that it may be used again");
     drop(server);
