@@ -193,7 +193,7 @@ fn warnings(summary: &Summary, plan: &Plan, host: &Host) -> Section {
     // The noise floor stands in the table above, and other load among the warnings where it matters.
     let method = method_notes(summary, plan, host)
         .into_iter()
-        .skip(2)
+        .filter(|note| !note.is_for_the_page)
         .map(|note| format!("**{}:** {}", note.name, plain_short(&note.text, LONGEST_SENTENCE)));
     let rows = warnings.chain(method).map(|line| item(&line)).collect();
     Section { rows, ..Section::default() }

@@ -20,18 +20,31 @@ pub(crate) struct MethodNote {
     pub(crate) name: &'static str,
     /// What is to be said of it.
     pub(crate) text: String,
+    /// Whether Markdown, which is short, leaves it out: it says the same elsewhere, or leaves it to the page.
+    pub(crate) is_for_the_page: bool,
+}
+
+impl MethodNote {
+    fn new(name: &'static str, text: String) -> Self {
+        Self { name, text, is_for_the_page: false }
+    }
+
+    fn for_the_page(self) -> Self {
+        Self { is_for_the_page: true, ..self }
+    }
 }
 
 /// Noise floor, other load, where noise lies, the control of the method, instruments, the ring and what is not claimed.
 pub(crate) fn method_notes(summary: &Summary, plan: &Plan, host: &Host) -> Vec<MethodNote> {
-    let ring = ring(summary, plan, host).map(|text| MethodNote { name: "Ring", text });
-    let not_claimed = MethodNote { name: "Not claimed", text: not_claimed(summary, plan) };
+    let ring = ring(summary, plan, host);
+    let ring = ring.map(|text| MethodNote::new("Ring", text).for_the_page());
+    let not_claimed = MethodNote::new("Not claimed", not_claimed(summary, plan));
     let notes = [
-        MethodNote { name: "Noise floor", text: noise_floor(summary) },
-        MethodNote { name: "Other load", text: load::note(&summary.run.load) },
-        MethodNote { name: "Noise", text: turn_noise(summary) },
-        MethodNote { name: "Turns and steady windows", text: in_short(summary, plan) },
-        MethodNote { name: "Instruments", text: instrument_cost(summary) },
+        MethodNote::new("Noise floor", noise_floor(summary)).for_the_page(),
+        MethodNote::new("Other load", load::note(&summary.run.load)).for_the_page(),
+        MethodNote::new("Noise", turn_noise(summary)),
+        MethodNote::new("Turns and steady windows", in_short(summary, plan)),
+        MethodNote::new("Instruments", instrument_cost(summary)),
     ];
     notes.into_iter().chain(ring).chain([not_claimed]).collect()
 }
