@@ -9,6 +9,7 @@ use engine::Engine;
 use journal::{Owner, RunDirectory, with_rights};
 use model::host::Host;
 use model::names::AckPlacement;
+use model::nic::Nic;
 use model::record::FinishReason;
 use model::shape::{Lengths, Shape};
 use model::values::{CopyBelow, MessageSize, Threads};
@@ -124,7 +125,8 @@ fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs) -> String {
 fn usual_links() -> Vec<Link> {
     let is_usual = |link: &Link| {
         let can = link.capabilities();
-        can.speaks_tcp && (!can.has_devices || !can.copies_by_reference_on_delivery)
+        let is_wanted = !can.has_devices || !can.copies_by_reference_on_delivery;
+        can.speaks_tcp && !can.has_peer_host && is_wanted
     };
     Link::ALL.iter().copied().filter(is_usual).collect()
 }
@@ -472,7 +474,15 @@ fn is_of(run: &Host, here: &Host) -> bool {
     let peers = |host: &Host| {
         [&host.sender_host, &host.receiver_host].map(|peer| Some(peer.as_ref()?.identity()))
     };
-    run.identity() == here.identity() && (here.peer().is_none() || peers(run) == peers(here))
+    // What the line between them carries is part of what was measured.
+    let of = |nic: &Nic| {
+        let (speed, mtu) = (nic.speed_mbps.value(), nic.mtu_bytes.value());
+        (speed.copied(), mtu.copied(), nic.shaping.value().copied())
+    };
+    let lines = |host: &Host| host.nics().map(|nics| nics.map(|nic| nic.value().map(of)));
+    let has_peer = here.peer().is_some();
+    run.identity() == here.identity()
+        && (!has_peer || (peers(run) == peers(here) && lines(run) == lines(here)))
 }
 
 /// Whether a directory is a run.
@@ -524,6 +534,22 @@ fn show_advice(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_asked_without_a_link_is_measured_on_this_machine_alone() {
+        let names: Vec<String> = usual_links().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["loopback", "sink"]);
+    }
+
+    #[test]
+    fn a_run_over_a_line_of_another_rate_does_not_answer() {
+        let of = |bits_per_s| {
+            let here = synthetic::shaped(synthetic::nic("veth", None), bits_per_s);
+            synthetic::two_hosts(here, synthetic::nic("veth", None))
+        };
+        assert!(is_of(&of(50_000_000), &of(50_000_000)));
+        assert!(!is_of(&of(1_000_000_000), &of(50_000_000)));
+    }
 
     #[test]
     fn the_longest_field_alone_is_passed_also_where_it_is_a_quarter_as_long() {
