@@ -209,7 +209,7 @@ fn output(command: &mut Command, what: &str) -> Result<String, String> {
     Err(format!("{what} ended with {}: {why}", output.status))
 }
 
-/// What a KiB costs both ends on the path that is slowed down, in ns.
+/// Cost per KiB of both ends on the path that is slowed down, in ns.
 fn cost(program: &Path, run: &Path) -> Result<f64, String> {
     let table = output(Command::new(program).arg("table").arg(run), "copycost table")?;
     let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());

@@ -153,11 +153,11 @@ fn at_line_rate_goodput_tells_nothing_of_paths_and_cpu_decides() {
     assert!(matches!(&recommended.advice, Advice::Use { .. } | Advice::Alike { .. }));
 }
 
-#[test]
-fn advice_over_a_full_line_is_drawn_from_cpu_and_below_it_from_goodput() {
+/// Which of the study's paths to use for messages of so many bytes.
+fn question(bytes: &str) -> Question {
     let mut cell = Cell::default();
-    cell.set(Factor::Message, "16384").unwrap();
-    let question = Question {
+    cell.set(Factor::Message, bytes).unwrap();
+    Question {
         cell,
         links: vec![Link::Ssh],
         paths: vec![Send, Sendmsg, Zerocopy],
@@ -166,7 +166,12 @@ fn advice_over_a_full_line_is_drawn_from_cpu_and_below_it_from_goodput() {
         rate_gbps: None,
         share_of_cpu: None,
         round_trip: Nanos::ms(1),
-    };
+    }
+}
+
+#[test]
+fn advice_over_a_full_line_is_drawn_from_cpu_and_below_it_from_goodput() {
+    let question = question("16384");
     let host = host();
     let answer = |summary: &Summary| {
         let source = Source { name: "run", summary, host: &host, margin: Share(0.03) };
@@ -192,18 +197,7 @@ fn run_of(plan: &Plan, figures: impl Fn(&Cell, TrialBuilder) -> TrialBuilder) ->
 
 #[test]
 fn one_path_at_line_rate_at_two_sizes_leaves_advice_to_goodput() {
-    let mut cell = Cell::default();
-    cell.set(Factor::Message, "8192").unwrap();
-    let question = Question {
-        cell,
-        links: vec![Link::Ssh],
-        paths: vec![Send, Sendmsg, Zerocopy],
-        names_paths: true,
-        against: None,
-        rate_gbps: None,
-        share_of_cpu: None,
-        round_trip: Nanos::ms(1),
-    };
+    let question = question("8192");
     let host = host();
     let advised = |at_rate: &[SendPath]| {
         let summary = run_of(&plan(), |cell, trial| {

@@ -248,7 +248,7 @@ fn c21_falls_where_a_message_sent_again_is_cheaper_than_many() {
             (Factor::Threads, "1"),
         ])
     };
-    // What a KiB costs the sender of one message again and again, and of many.
+    // Cost per KiB to the sender of one message again and again, and of many.
     let costing = |one: f64, many: f64, l3: u64| {
         run(plan(), move |cell, trial| {
             let cost = if cell.ring == Ring::Fixed(1) { one } else { many };
