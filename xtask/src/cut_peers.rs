@@ -18,9 +18,12 @@ use hosts::{Hosts, Process, THERE};
 
 /// How many runs are cut where nobody says.
 const CUTS: u64 = 100;
-/// No run is cut later: its start, the copying of the program, the first blocks.
-const LATEST_MS: u64 = 4_000;
+/// A part of the runs is cut within this after their beginning: their start, the copying of the program.
 const EARLY_MS: u64 = 600;
+/// The others when so many trials at most have been measured, which no load of the machine keeps from being so, and within this
+/// after it.
+const MOST_TRIALS: usize = 12;
+const AFTER_MS: u64 = 500;
 /// A link that is down is up again after so long at most: longer than `ssh` takes to notice (15 s), and less than all tries to
 /// reach the peer again.
 const LONGEST_DOWN_MS: u64 = 18_000;
@@ -56,6 +59,22 @@ impl Cut {
             Self::Link => "the link down, then up",
             Self::Term => "SIGTERM to the engine",
         }
+    }
+}
+
+/// When a run is cut: so long after so many trials of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moment {
+    trials: usize,
+    after: Duration,
+}
+
+impl Moment {
+    fn drawn(random: &mut Pcg64) -> Self {
+        let trials =
+            if random.random_range(0..3) == 0 { 0 } else { random.random_range(1..=MOST_TRIALS) };
+        let latest = if trials == 0 { EARLY_MS } else { AFTER_MS };
+        Self { trials, after: Duration::from_millis(random.random_range(0..latest)) }
     }
 }
 
@@ -237,7 +256,7 @@ struct Run<'h> {
     peer_sends: bool,
     is_steady: bool,
     is_installed: bool,
-    after: Duration,
+    moment: Moment,
     down: Duration,
 }
 
@@ -249,8 +268,6 @@ impl<'h> Run<'h> {
         random: &mut Pcg64,
     ) -> Result<Self, String> {
         let name = format!("run{number}");
-        let is_early = random.random_range(0..4) == 0;
-        let latest = if is_early { EARLY_MS } else { LATEST_MS };
         let run = Self {
             hosts,
             program,
@@ -259,7 +276,7 @@ impl<'h> Run<'h> {
             peer_sends: random.random(),
             is_steady: random.random_range(0..3) == 0,
             is_installed: random.random(),
-            after: Duration::from_millis(random.random_range(0..latest)),
+            moment: Moment::drawn(random),
             down: Duration::from_millis(random.random_range(50..LONGEST_DOWN_MS)),
         };
         hosts.install(program, run.is_installed)?;
@@ -268,9 +285,10 @@ impl<'h> Run<'h> {
 
     fn told(&self) -> String {
         format!(
-            "{} after {:?}, {}{}{}down for {:?}",
+            "{} {:?} after {} trials, {}{}{}down for {:?}",
             self.name,
-            self.after,
+            self.moment.after,
+            self.moment.trials,
             if self.peer_sends { "the peer sends, " } else { "" },
             if self.is_steady { "steady, " } else { "" },
             if self.is_installed { "installed there, " } else { "" },
@@ -329,7 +347,7 @@ impl<'h> Run<'h> {
 
     fn try_one(&self, cut: Cut, tally: &mut Tally) -> Result<(), String> {
         let mut engine = self.start(&self.words("100000", "--out"))?;
-        std::thread::sleep(self.after);
+        self.await_moment(&mut engine)?;
         let before = self.records();
         let made = self.cut(cut, engine.id());
         let went_on = made.and_then(|met| {
@@ -355,6 +373,22 @@ impl<'h> Run<'h> {
         self.keeps(&before)?;
         tally.records += before.iter().filter(|byte| **byte == b'\n').count();
         self.go_on(tally)
+    }
+
+    /// Waits until it is to be cut.
+    fn await_moment(&self, engine: &mut Child) -> Result<(), String> {
+        let begun = Instant::now();
+        while self.finished() < self.moment.trials {
+            let has_ended = engine.try_wait().map_err(|why| why.to_string())?.is_some();
+            if has_ended || begun.elapsed() > GOING_ON {
+                end(engine)?;
+                let trials = self.moment.trials;
+                return Err(format!("it never measured {trials} trials: {}", self.last_line()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(self.moment.after);
+        Ok(())
     }
 
     /// Cuts it; whether there was what was to be cut.
@@ -510,6 +544,17 @@ mod tests {
         for wrong in ["0", "seven", "--seed", "--seed x", "--sed 1"] {
             assert!(parse(&words(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn most_runs_are_cut_when_something_was_measured() {
+        let mut random = Pcg64::seed_from_u64(1);
+        let moments: Vec<Moment> = (0..300).map(|_| Moment::drawn(&mut random)).collect();
+        let later = moments.iter().filter(|it| it.trials > 0);
+        assert!((150..270).contains(&later.clone().count()), "{}", later.clone().count());
+        assert!(later.clone().all(|it| it.trials <= MOST_TRIALS));
+        let mut early = moments.iter().filter(|it| it.trials == 0);
+        assert!(early.all(|it| it.after < Duration::from_millis(EARLY_MS)));
     }
 
     #[test]

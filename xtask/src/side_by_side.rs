@@ -1,8 +1,10 @@
 //! copycost beside other tools: the same machine, size, CPUs and congestion control, in turn.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -11,6 +13,7 @@ const IPERF3_PORT: &str = "52010";
 const NUTTCP_PORT: &str = "52011";
 const NUTTCP_DATA_PORT: &str = "52012";
 const SOCKPERF_PORT: &str = "52013";
+const NETCAT_PORT: &str = "52014";
 const HOST: &str = "127.0.0.1";
 
 /// One comparison: another tool with its settings, and the path and settings of copycost that do the same.
@@ -30,7 +33,7 @@ struct Comparison {
 }
 
 /// One hot buffer sent again and again, and reads of its size: what the other tools do.
-const COMPARISONS: [Comparison; 5] = [
+const COMPARISONS: [Comparison; 6] = [
     Comparison {
         name: "iperf3",
         package: "iperf3",
@@ -76,6 +79,15 @@ const COMPARISONS: [Comparison; 5] = [
         ours: "--send send --fields 1 --sizes 64 --receive-buffer 64KiB",
         takes_systems_congestion: true,
     },
+    Comparison {
+        name: "netcat",
+        package: "netcat-openbsd",
+        does: "nc </dev/zero: write() of 16 KiB",
+        serves: || pinned(1, &["nc", "-l", "-k", "-d", HOST, NETCAT_PORT]),
+        measures: netcat,
+        ours: "--send send --fields 1 --sizes 16KiB --receive-buffer 16KiB",
+        takes_systems_congestion: true,
+    },
 ];
 
 /// Senders are pinned to CPU 0, receivers to CPU 1.
@@ -104,10 +116,10 @@ fn json(command: &mut Command, what: &str) -> Result<Value, String> {
     serde_json::from_str(&text).map_err(|error| format!("{what}: {error}"))
 }
 
-/// Another tool's server, ended by its drop.
-struct Server(Child);
+/// Another tool's process that does not end by itself, ended by its drop.
+struct Running(Child);
 
-impl Drop for Server {
+impl Drop for Running {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.0.kill();
@@ -149,6 +161,29 @@ fn sockperf() -> Result<f64, String> {
         told.split("Message Rate is ").nth(1).and_then(|rest| rest.split_whitespace().next());
     let rate = rate.and_then(|rate| rate.parse::<f64>().ok());
     rate.map(|rate| rate * 64.0 * 8.0 / 1e9).ok_or_else(|| format!("sockperf gave no rate: {told}"))
+}
+
+/// What it has written in a second, which it does not tell itself: all that a process gives to `write()` is counted (proc(5), `wchar`).
+fn netcat() -> Result<f64, String> {
+    let failed = |error: std::io::Error| format!("nc: {error}");
+    let zeroes = File::open("/dev/zero").map_err(failed)?;
+    let mut command = pinned(0, &["nc", HOST, NETCAT_PORT]);
+    let client = command.stdin(zeroes).stdout(Stdio::null()).stderr(Stdio::null());
+    let client = Running(client.spawn().map_err(failed)?);
+    let written = || -> Result<(Instant, u64), String> {
+        let path = format!("/proc/{}/io", client.0.id());
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let bytes = text.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok());
+        Ok((Instant::now(), bytes.ok_or("nc: the kernel does not count what it writes")?))
+    };
+    sleep(Duration::from_millis(300));
+    let (begun, before) = written()?;
+    sleep(Duration::from_secs(1));
+    let (ended, after) = written()?;
+    if after == before {
+        return Err("nc wrote nothing".to_owned());
+    }
+    Ok((after - before) as f64 * 8.0 / ended.duration_since(begun).as_nanos() as f64)
 }
 
 /// The congestion control where both sides can be told one.
@@ -212,11 +247,11 @@ fn compare(compared: &Comparison, pairs: usize, directory: &Path) -> Result<Stri
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .map(Server)
+        .map(Running)
         .map_err(|error| {
             format!("{name}: {error}; install Debian's packages {package} and util-linux")
         })?;
-    std::thread::sleep(Duration::from_millis(300));
+    sleep(Duration::from_millis(300));
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..pairs {
         let own = || copycost(compared, &directory.join(format!("{name}-{pair}")));

@@ -22,7 +22,7 @@ pub const AT_RATE: f64 = 0.97;
 /// No cell is whose interval reaches below this: one that wide would reach any rate.
 const LOWEST: f64 = 0.90;
 /// Goodput that is shown to lie beyond this share of what a device says that its line can carry contradicts the device. A token
-/// bucket lets what it saved pass at once, so that short windows see more than its rate.
+/// bucket lets what it saved pass at once (tc-tbf(8), `burst`), so that a short window may see more than its rate.
 const BEYOND_SPEED: f64 = 1.02;
 const BEYOND_SHAPING: f64 = 1.2;
 

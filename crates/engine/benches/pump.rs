@@ -58,14 +58,14 @@ fn main() {
     for slots in [1, 256] {
         println!(
             "pump over nothing, ring of {slots}: {:.2} ns a message",
-            a_message(pumped::<Nothing>(&message, slots, None))
+            a_message(pumped::<Nothing>(&message, slots, 0, None))
         );
     }
     timing(&message, pairs);
     let mut ratios = Vec::new();
     let (mut bare_ns, mut pump_ns) = (Vec::new(), Vec::new());
     for pair in 0..pairs {
-        let measure_pump = || a_message(pumped::<Sendmsg>(&message, 1, None));
+        let measure_pump = || a_message(pumped::<Sendmsg>(&message, 1, 0, None));
         // Every other pair the other way round, so that drift cancels.
         let (bare, pumped) = if pair % 2 == 0 {
             let bare = bare(&message);
@@ -98,8 +98,8 @@ fn timing(message: &Message, pairs: usize) {
     let mut more = every.map(|_| Vec::new());
     for _ in 0..pairs.div_ceil(4) {
         for (one_in, more) in every.iter().zip(&mut more) {
-            let without = a_message(pumped::<Nothing>(message, 256, None));
-            more.push(a_message(pumped::<Nothing>(message, 256, Some(*one_in))) - without);
+            let without = a_message(pumped::<Nothing>(message, 256, 0, None));
+            more.push(a_message(pumped::<Nothing>(message, 256, 0, Some(*one_in))) - without);
         }
     }
     for (one_in, mut more) in every.iter().zip(more) {

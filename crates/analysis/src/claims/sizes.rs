@@ -62,9 +62,12 @@ pub(super) fn c9(evidence: &Evidence<'_>) -> Ruling {
     let metric = Metric::SendCallsPerMessage;
     let calls = |path: SendPath| {
         let cells = evidence.asked_of(path).filter(|e| !e.oversubscribed.is_so());
-        cells
+        let mut figures = cells
             .filter_map(|e| Some(Figured { cell: e.cell.clone(), value: figure(e, metric)? }))
-            .next()
+            .peekable();
+        let first = figures.peek().cloned();
+        // A message of one field takes one call by either path, so that it tells nothing where others were measured.
+        figures.find(|it| it.cell.fields > Fields::ONE).or(first)
     };
     let [Some(many), Some(one)] = paths.map(calls) else {
         let missing = unmeasured(evidence, metric, &paths, &[], &[]);

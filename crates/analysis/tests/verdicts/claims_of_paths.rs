@@ -443,6 +443,20 @@ fn c9_needs_growth_and_a_fixed_cost_that_follows_the_calls() {
     };
     two_fields(2600.0).supports(9);
     two_fields(3400.0).refutes(9, Intervention);
+    // Beside messages of one field, which both paths send by one call, those of several decide.
+    let beside_one_field = |part: f64| {
+        let fields = plan(&[(Factor::Threads, "1"), (Factor::Fields, "1,8")]);
+        run(fields, move |cell, trial| {
+            let n = bytes(cell) as f64;
+            let many_calls = cell.send_path == Send && cell.fields.get() == 8;
+            let fixed = if many_calls { 4000.0 } else { sendmsg(part) };
+            trial.sender_cpu_ns_per_kib((fixed + 0.1 * n) / n * 1024.0)
+        })
+    };
+    beside_one_field(0.9).supports(9);
+    beside_one_field(0.2).refutes(9, Intervention);
+    run(plan(&[(Factor::Threads, "1"), (Factor::Fields, "1")]), |_, trial| trial)
+        .leaves_open(9, Counter, Unclear);
     let level = run_of_goodput(one_thread(), |_| 10.0).refutes(9, Effect);
     decided_by(&level, |it| are_each(it, 3, |_| true));
     // One step of one path alone does not grow.

@@ -1,34 +1,19 @@
-/* Bare loops of the calls that each send path makes, for benches/loops.rs to hold the paths against: nothing is tallied but
+/* Bare loops of the calls that each send path makes, for the benchmark to hold the paths against: nothing is tallied but
  * messages, no slot is followed by itself, no error is survived. A loop of zero-copy requests reads its notifications as the
  * path does: when half the ring is held, and it waits for one where the whole ring is.
  *
  *   loops PATH PORT CPU SLOTS STRIDE OFFSET:LENGTH... : prints the CPU time (ns) and the messages of a window of 120 ms.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
+#include "bare.h"
+
 #include <fcntl.h>
 #include <linux/errqueue.h>
-#include <linux/io_uring.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
 
 #define MOST_FIELDS 64
-#define WARMUP_MS 25
-#define WINDOW_MS 120
 #define ENTRIES 64
 /* Older headers lack them. */
 #ifndef IORING_SEND_ZC_REPORT_USAGE
@@ -40,27 +25,6 @@ static char *ring, *staging;
 static size_t stride, length[MOST_FIELDS], offset[MOST_FIELDS], whole;
 static unsigned fields, slots, held;
 static int fixed_gather;
-static volatile int phase;
-
-static void die(const char *call) {
-    perror(call);
-    exit(1);
-}
-
-static void *clock_thread(void *unused) {
-    (void)unused;
-    usleep(WARMUP_MS * 1000);
-    phase = 1;
-    usleep(WINDOW_MS * 1000);
-    phase = 2;
-    return NULL;
-}
-
-static uint64_t cpu_ns(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* The fields of the slot's message. */
 static void point(struct iovec *vector, const char *slot) {
@@ -147,6 +111,28 @@ static void zerocopy(const char *slot) {
     if (held >= (slots + 1) / 2) read_notifications();
 }
 
+/* A header that is copied, and the rest by reference. */
+static void hybrid(const char *slot) {
+    while (held >= slots) {
+        struct pollfd ready = {.fd = sock};
+        poll(&ready, 1, 100);
+        read_notifications();
+    }
+    struct iovec vector[MOST_FIELDS];
+    struct msghdr header = {.msg_iov = vector, .msg_iovlen = 1};
+    point(vector, slot);
+    if (sendmsg(sock, &header, MSG_NOSIGNAL | MSG_MORE) != (ssize_t)length[0]) die("sendmsg of a header");
+    struct msghdr body = {.msg_iov = vector + 1, .msg_iovlen = fields - 1};
+    for (size_t done = length[0]; done < whole;) {
+        ssize_t sent = sendmsg(sock, &body, MSG_NOSIGNAL | MSG_ZEROCOPY);
+        if (sent <= 0) die("sendmsg of a body");
+        held++;
+        done += (size_t)sent;
+        if (done < whole) after(&body, vector, slot, done);
+    }
+    if (held >= (slots + 1) / 2) read_notifications();
+}
+
 static void send_file(const char *slot) {
     for (unsigned n = 0; n < fields; n++) {
         off_t from = slot + offset[n] - ring;
@@ -177,49 +163,25 @@ static void splice_fields(const char *slot) {
 
 /* An io_uring, with the flags and the waits of the paths. */
 static struct {
-    int fd;
-    unsigned *sq_tail, *cq_head, *cq_tail, sq_mask, cq_mask;
-    struct io_uring_sqe *sqes;
-    struct io_uring_cqe *cqes;
+    struct queues queues;
     unsigned outstanding;
     int results[MOST_FIELDS];
 } uring;
 
 static void uring_open(int fixed, int notifies) {
-    struct io_uring_params parameters = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CLAMP,
-    };
-    if (notifies) {
-        parameters.flags |= IORING_SETUP_CQSIZE;
-        parameters.cq_entries = 4096;
-    }
-    uring.fd = (int)syscall(SYS_io_uring_setup, ENTRIES, &parameters);
-    if (uring.fd < 0) die("io_uring_setup");
-    size_t bytes = parameters.sq_off.array + parameters.sq_entries * sizeof(unsigned);
-    size_t completions = parameters.cq_off.cqes + parameters.cq_entries * sizeof(struct io_uring_cqe);
-    if (completions > bytes) bytes = completions;
-    int protection = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_POPULATE;
-    char *base = mmap(NULL, bytes, protection, flags, uring.fd, IORING_OFF_SQ_RING);
-    uring.sqes = mmap(NULL, parameters.sq_entries * sizeof(struct io_uring_sqe), protection, flags, uring.fd, IORING_OFF_SQES);
-    if (base == MAP_FAILED || uring.sqes == MAP_FAILED) die("mmap");
-    uring.sq_tail = (unsigned *)(base + parameters.sq_off.tail);
-    uring.cq_head = (unsigned *)(base + parameters.cq_off.head);
-    uring.cq_tail = (unsigned *)(base + parameters.cq_off.tail);
-    uring.cqes = (struct io_uring_cqe *)(base + parameters.cq_off.cqes);
-    uring.sq_mask = parameters.sq_entries - 1;
-    uring.cq_mask = parameters.cq_entries - 1;
-    for (unsigned n = 0; n < parameters.sq_entries; n++) ((unsigned *)(base + parameters.sq_off.array))[n] = n;
+    struct io_uring_params parameters = {.flags = notifies ? IORING_SETUP_CQSIZE : 0, .cq_entries = notifies ? 4096 : 0};
+    uring.queues = queues_of(ENTRIES, &parameters);
     if (fixed) {
         struct iovec all = {ring, stride * slots};
-        if (syscall(SYS_io_uring_register, uring.fd, IORING_REGISTER_BUFFERS, &all, 1) < 0) die("io_uring_register");
+        if (syscall(SYS_io_uring_register, uring.queues.fd, IORING_REGISTER_BUFFERS, &all, 1) < 0) die("io_uring_register");
     }
 }
 
 /* Takes every completion; how many requests ended. */
 static unsigned uring_take(size_t *sent) {
-    unsigned ended = 0, head = *uring.cq_head;
-    while (head != __atomic_load_n(uring.cq_tail, __ATOMIC_ACQUIRE)) {
-        struct io_uring_cqe *entry = &uring.cqes[head++ & uring.cq_mask];
+    unsigned ended = 0, head = *uring.queues.cq_head;
+    while (head != __atomic_load_n(uring.queues.cq_tail, __ATOMIC_ACQUIRE)) {
+        struct io_uring_cqe *entry = &uring.queues.cqes[head++ & uring.queues.cq_mask];
         if (entry->flags & IORING_CQE_F_NOTIF) {
             uring.outstanding--;
         } else {
@@ -228,12 +190,12 @@ static unsigned uring_take(size_t *sent) {
             if (entry->res > 0) *sent += (size_t)entry->res;
         }
     }
-    __atomic_store_n(uring.cq_head, head, __ATOMIC_RELEASE);
+    __atomic_store_n(uring.queues.cq_head, head, __ATOMIC_RELEASE);
     return ended;
 }
 
 static void uring_enter(unsigned submit, unsigned wait_for) {
-    if (syscall(SYS_io_uring_enter, uring.fd, submit, wait_for, IORING_ENTER_GETEVENTS, NULL, 0) < 0) die("io_uring_enter");
+    if (syscall(SYS_io_uring_enter, uring.queues.fd, submit, wait_for, IORING_ENTER_GETEVENTS, NULL, 0) < 0) die("io_uring_enter");
 }
 
 /* Whether this kernel takes an iovec of registered memory (EINVAL before it did). */
@@ -241,8 +203,8 @@ static int takes_fixed_gather(void) {
     struct iovec vector[MOST_FIELDS];
     struct msghdr message = {.msg_iov = vector, .msg_iovlen = fields};
     point(vector, ring);
-    unsigned tail = *uring.sq_tail;
-    struct io_uring_sqe *entry = &uring.sqes[tail++ & uring.sq_mask];
+    unsigned tail = *uring.queues.sq_tail;
+    struct io_uring_sqe *entry = &uring.queues.sqes[tail++ & uring.queues.sq_mask];
     memset(entry, 0, sizeof *entry);
     entry->opcode = IORING_OP_SENDMSG_ZC;
     entry->fd = sock;
@@ -250,11 +212,11 @@ static int takes_fixed_gather(void) {
     entry->len = 1;
     entry->msg_flags = MSG_NOSIGNAL | MSG_WAITALL;
     entry->ioprio = IORING_RECVSEND_FIXED_BUF;
-    __atomic_store_n(uring.sq_tail, tail, __ATOMIC_RELEASE);
-    if (syscall(SYS_io_uring_enter, uring.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0) die("io_uring_enter");
-    struct io_uring_cqe *done = &uring.cqes[*uring.cq_head & uring.cq_mask];
+    __atomic_store_n(uring.queues.sq_tail, tail, __ATOMIC_RELEASE);
+    if (syscall(SYS_io_uring_enter, uring.queues.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0) die("io_uring_enter");
+    struct io_uring_cqe *done = &uring.queues.cqes[*uring.queues.cq_head & uring.queues.cq_mask];
     int result = done->res, notifies = done->flags & IORING_CQE_F_MORE;
-    __atomic_store_n(uring.cq_head, *uring.cq_head + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(uring.queues.cq_head, *uring.queues.cq_head + 1, __ATOMIC_RELEASE);
     uring.outstanding += notifies != 0;
     return result >= 0;
 }
@@ -276,9 +238,9 @@ static void uring_message(const char *slot, int operation, int fixed) {
     unsigned at = 0;
     size_t into = 0;
     for (;;) {
-        unsigned tail = *uring.sq_tail, rest = requests - at;
+        unsigned tail = *uring.queues.sq_tail, rest = requests - at;
         for (unsigned n = at; n < requests; n++) {
-            struct io_uring_sqe *entry = &uring.sqes[tail++ & uring.sq_mask];
+            struct io_uring_sqe *entry = &uring.queues.sqes[tail++ & uring.queues.sq_mask];
             size_t skipped = n == at ? into : 0;
             memset(entry, 0, sizeof *entry);
             entry->opcode = (uint8_t)operation;
@@ -290,7 +252,7 @@ static void uring_message(const char *slot, int operation, int fixed) {
             entry->user_data = n;
             if (is_zerocopy) entry->ioprio = (uint16_t)(IORING_SEND_ZC_REPORT_USAGE | (fixed ? IORING_RECVSEND_FIXED_BUF : 0));
         }
-        __atomic_store_n(uring.sq_tail, tail, __ATOMIC_RELEASE);
+        __atomic_store_n(uring.queues.sq_tail, tail, __ATOMIC_RELEASE);
         if (is_zerocopy) uring.outstanding += rest;
         size_t now = 0;
         uring_enter(rest, rest);
@@ -315,10 +277,10 @@ static void uring_message(const char *slot, int operation, int fixed) {
     if (is_zerocopy && uring.outstanding >= (slots * requests + 1) / 2) uring_take(&sent);
 }
 
-enum path { SEND, SEND_MORE, STAGED, SENDMSG, ZEROCOPY, SENDFILE, SPLICE, SEND_U, SENDMSG_U, WRITE_FIXED_U, SEND_ZC_U, SENDMSG_ZC_U, SEND_ZC_FIXED_U };
+enum path { SEND, SEND_MORE, STAGED, SENDMSG, ZEROCOPY, HYBRID, SENDFILE, SPLICE, SEND_U, SENDMSG_U, WRITE_FIXED_U, SEND_ZC_U, SENDMSG_ZC_U, SEND_ZC_FIXED_U };
 
 static const char *const names[] = {
-    "send", "send-more", "staged", "sendmsg", "zerocopy", "sendfile", "splice", "uring-send", "uring-sendmsg",
+    "send", "send-more", "staged", "sendmsg", "zerocopy", "hybrid", "sendfile", "splice", "uring-send", "uring-sendmsg",
     "uring-write-fixed", "uring-send-zc", "uring-sendmsg-zc", "uring-send-zc-fixed",
 };
 
@@ -329,6 +291,7 @@ static inline void one(enum path path, const char *slot) {
     case STAGED: staged(slot); break;
     case SENDMSG: sendmsg_whole(slot, 0); break;
     case ZEROCOPY: zerocopy(slot); break;
+    case HYBRID: hybrid(slot); break;
     case SENDFILE: send_file(slot); break;
     case SPLICE: splice_fields(slot); break;
     case SEND_U: uring_message(slot, IORING_OP_SEND, 0); break;
@@ -345,22 +308,13 @@ int main(int count, char **words) {
         fprintf(stderr, "loops PATH PORT CPU SLOTS STRIDE OFFSET:LENGTH...\n");
         return 2;
     }
-    int path = -1;
-    for (unsigned n = 0; n < sizeof names / sizeof *names; n++)
-        if (!strcmp(words[1], names[n])) path = (int)n;
-    if (path < 0) {
-        fprintf(stderr, "%s: no such path\n", words[1]);
-        return 2;
-    }
+    int path = place_of(words[1], names, sizeof names / sizeof *names);
     slots = (unsigned)atoi(words[4]);
     stride = strtoul(words[5], NULL, 10);
     for (int n = 6; n < count && fields < MOST_FIELDS; n++, fields++) {
         if (sscanf(words[n], "%zu:%zu", &offset[fields], &length[fields]) != 2) return 2;
         whole += length[fields];
     }
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET((size_t)atoi(words[3]), &cpus);
     if (path == SENDFILE) {
         file = memfd_create("ring", 0);
         if (file < 0 || ftruncate(file, (off_t)(stride * slots))) die("memfd_create");
@@ -369,22 +323,17 @@ int main(int count, char **words) {
     if (ring == MAP_FAILED) die("mmap");
     memset(ring, 1, stride * slots);
     staging = malloc(whole);
-    sock = socket(AF_INET, SOCK_STREAM, 0);
+    sock = tcp_socket();
     (void)setsockopt(sock, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(words[2]))};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(sock, (struct sockaddr *)&to, sizeof to)) die("connect");
+    to_loopback(sock, words[2]);
     int yes = 1;
-    if (path == ZEROCOPY && setsockopt(sock, SOL_SOCKET, SO_ZEROCOPY, &yes, sizeof yes)) die("SO_ZEROCOPY");
+    if ((path == ZEROCOPY || path == HYBRID) && setsockopt(sock, SOL_SOCKET, SO_ZEROCOPY, &yes, sizeof yes)) die("SO_ZEROCOPY");
     if (path == SPLICE && (pipe(pipe_ends) || fcntl(pipe_ends[1], F_SETPIPE_SZ, (int)(whole + 4096 * 2 * fields)) < 0)) die("pipe");
     if (path >= SEND_U) uring_open(path == WRITE_FIXED_U || path == SEND_ZC_FIXED_U, path >= SEND_ZC_U);
 
     fixed_gather = path == SEND_ZC_FIXED_U && takes_fixed_gather();
 
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, clock_thread, NULL)) die("pthread_create");
-    /* The clock's thread stays off it while it sleeps and beside it when it wakes. */
-    if (sched_setaffinity(0, sizeof cpus, &cpus)) die("sched_setaffinity");
+    begin(words[3]);
     uint64_t messages = 0, began = 0;
     unsigned slot = 0;
     while (phase == 0) {

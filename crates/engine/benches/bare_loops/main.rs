@@ -1,9 +1,10 @@
-//! Each send path's loop against a bare C loop of the same calls (`loops.c`): `cargo bench -p copycost-engine --bench bare_loops
-//! [PAIRS [BYTES...] [PATH...]]`. It compiles the C with `cc` (or `$CC`).
+//! Each path's loop against a bare C loop of the same calls (`loops.c`, `receives.c`): `cargo bench -p copycost-engine --bench
+//! bare_loops [PAIRS [BYTES...] [PATH...]]`. It compiles the C with `cc` (or `$CC`).
 //!
-//! The pump with messages of 64 B (or BYTES) in 8 fields, on loopback, and the C program with the same messages: CPU time of the sending
-//! thread a message, both on fresh connections in turn, pinned alike, in windows of 120 ms; the median of the paired ratios is the
-//! figure, with the 95 % interval of a median from the order of the ratios.
+//! Send paths: the pump with messages of 64 B (or BYTES) in 8 fields (`hybrid`: a header of 24 B that is copied, and a body of BYTES by
+//! reference), on loopback, and the C program with the same messages: CPU time of the sending thread a message. Receive paths: CPU time
+//! of the receiving thread a KiB. Both on fresh connections in turn, pinned alike, in windows of 120 ms; the median of the paired
+//! ratios is the figure, with the 95 % interval of a median from the order of the ratios.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -15,25 +16,29 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod receives;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::{listener, pumped, quantile, receiving};
 use engine::release_times::timed_one_in;
 use engine::send_paths::{
-    Send, SendMore, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend, UringSendZc,
+    Hybrid, Send, SendMore, SendPath, Sendfile, Sendmsg, Splice, Staged, UringSend, UringSendZc,
     UringSendZcFixed, UringSendmsg, UringSendmsgZc, UringWriteFixed, Zerocopy,
 };
-use kernel::cpu;
 use model::message::Message;
 
 /// A path by its name, and its pump over a ring of so many slots: CPU time in ns and messages.
 struct Loop {
     path: model::SendPath,
     supported: fn() -> Result<(), String>,
-    pumped: fn(&Message, u32, Option<u32>) -> (u64, u64),
+    pumped: fn(&Message, u32, usize, Option<u32>) -> (u64, u64),
 }
+
+/// `hybrid`: the header, and the length below which a field is copied.
+const HEADER: usize = 24;
+const COPY_BELOW: usize = 32;
 
 fn of<P: SendPath>(path: model::SendPath) -> Loop {
     Loop {
@@ -51,6 +56,7 @@ fn all() -> Vec<Loop> {
         of::<Staged>(Path::Staged),
         of::<Sendmsg>(Path::Sendmsg),
         of::<Zerocopy>(Path::Zerocopy),
+        of::<Hybrid>(Path::Hybrid),
         of::<Sendfile>(Path::Sendfile),
         of::<Splice>(Path::Splice),
         of::<UringSend>(Path::UringSend),
@@ -78,9 +84,33 @@ fn main() {
     } else {
         sizes.iter().map(|size| size.as_str()).collect()
     };
+    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|word| *word == name);
     let work = tempfile::tempdir().unwrap();
-    let program = work.path().join("loops");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/bare_loops/loops.c");
+    let loops = compiled("loops", work.path());
+    for size in sizes {
+        println!(
+            "{size} B in 8 fields, {pairs} pairs: CPU ns a message of the C loop and of the pump, and pump / C (95 % interval)"
+        );
+        for one in all().iter().filter(|one| is_asked(one.path.name())) {
+            let shape = match one.path {
+                model::SendPath::Hybrid => format!("shape={HEADER}+{size}"),
+                _ => format!("message_bytes={size}"),
+            };
+            let cell: model::Cell = shape.parse().unwrap();
+            let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
+            match (one.supported)() {
+                Ok(()) => compare_sending(one, &message, &loops, pairs),
+                Err(why) => println!("{}: skipped: {why}", one.path.name()),
+            }
+        }
+    }
+    receives::compare_all(pairs, is_asked, &compiled("receives", work.path()));
+}
+
+/// The program of `NAME.c`, compiled into a directory.
+fn compiled(name: &str, into: &Path) -> PathBuf {
+    let program = into.join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("benches/bare_loops/{name}.c"));
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let done = Command::new(&compiler)
         .args(["-O2", "-o"])
@@ -93,27 +123,10 @@ fn main() {
         "{compiler} did not compile {}",
         source.display()
     );
-    for size in sizes {
-        let cell = format!("message_bytes={size}").parse().unwrap();
-        let message = Message::of(&cell, 4096).unwrap();
-        println!(
-            "{size} B in 8 fields, {pairs} pairs: CPU ns a message of the C loop and of the pump, and pump / C (95 % interval)"
-        );
-        for one in all() {
-            let name = one.path.name();
-            if !asked.is_empty() && !asked.iter().any(|word| *word == name) {
-                continue;
-            }
-            if let Err(why) = (one.supported)() {
-                println!("{name}: skipped: {why}");
-                continue;
-            }
-            compare(&one, &message, &program, pairs);
-        }
-    }
+    program
 }
 
-fn compare(one: &Loop, message: &Message, program: &Path, pairs: usize) {
+fn compare_sending(one: &Loop, message: &Message, program: &Path, pairs: usize) {
     let slots = slots(one.path);
     let pump = || {
         // As in a trial: where a release is told, that of some messages is timed.
@@ -122,18 +135,23 @@ fn compare(one: &Loop, message: &Message, program: &Path, pairs: usize) {
             .capabilities()
             .gets_notifications
             .then(|| timed_one_in(message.bytes() as u64));
-        let (cpu_ns, messages) = (one.pumped)(message, slots, timed);
+        let (cpu_ns, messages) = (one.pumped)(message, slots, COPY_BELOW, timed);
         cpu_ns as f64 / messages as f64
     };
+    compare(one.path.name(), pairs, || bare(program, one.path.name(), message, slots), pump);
+}
+
+/// Measures both in turn, so many times, and prints medians and the median of the ratios.
+fn compare(name: &str, pairs: usize, bare: impl Fn() -> f64, pump: impl Fn() -> f64) {
     let (mut bare_ns, mut pump_ns, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for pair in 0..pairs {
         // Every other pair the other way round, so that drift cancels.
         let (bare, pumped) = if pair % 2 == 0 {
-            let bare = bare(program, one.path.name(), message, slots);
+            let bare = bare();
             (bare, pump())
         } else {
             let pumped = pump();
-            (bare(program, one.path.name(), message, slots), pumped)
+            (bare(), pumped)
         };
         bare_ns.push(bare);
         pump_ns.push(pumped);
@@ -141,12 +159,9 @@ fn compare(one: &Loop, message: &Message, program: &Path, pairs: usize) {
     }
     let median = quantile(&mut ratios, 0.5);
     let (low, high) = interval(&ratios);
-    println!(
-        "{:<20} {:>7.0} {:>7.0}  {median:.3} [{low:.3}, {high:.3}]",
-        one.path.name(),
-        quantile(&mut bare_ns, 0.5),
-        quantile(&mut pump_ns, 0.5),
-    );
+    let (bare, pump) = (quantile(&mut bare_ns, 0.5), quantile(&mut pump_ns, 0.5));
+    let places = if bare < 1000.0 { 1 } else { 0 };
+    println!("{name:<20} {bare:>7.places$} {pump:>7.places$}  {median:.3} [{low:.3}, {high:.3}]");
 }
 
 /// The 95 % interval of the median of sorted values, by their order: normal approximation to the binomial.
@@ -160,12 +175,11 @@ fn interval(sorted: &[f64]) -> (f64, f64) {
 /// CPU time a message of the C loop, in ns.
 fn bare(program: &Path, path: &str, message: &Message, slots: u32) -> f64 {
     let (listener, address) = listener();
-    let cpus = cpu::allowed().unwrap();
     let fields = message.fields().iter().map(|field| format!("{}:{}", field.offset, field.length));
     let child = Command::new(program)
         .arg(path)
         .arg(address.port().to_string())
-        .arg(cpus.cpus()[0].to_string())
+        .arg(common::first_cpu().to_string())
         .arg(slots.to_string())
         .arg(message.stride().to_string())
         .args(fields)
@@ -173,10 +187,16 @@ fn bare(program: &Path, path: &str, message: &Message, slots: u32) -> f64 {
         .spawn()
         .unwrap();
     let receiver = receiving(&listener);
-    let output = child.wait_with_output().unwrap();
+    let (cpu_ns, messages) = told(path, child);
     receiver.join().unwrap();
+    cpu_ns / messages
+}
+
+/// The two figures that a C program prints.
+fn told(path: &str, child: std::process::Child) -> (f64, f64) {
+    let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "the C loop of {path} ended with {}", output.status);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let figures: Vec<f64> = text.split_whitespace().map(|word| word.parse().unwrap()).collect();
-    figures[0] / figures[1]
+    (figures[0], figures[1])
 }

@@ -26,7 +26,7 @@ pub(crate) fn quantile(values: &mut [f64], at: f64) -> f64 {
 }
 
 /// What a receiver waits for, in bytes.
-const LOW_WATER: usize = 65_536;
+pub(crate) const LOW_WATER: usize = 65_536;
 
 /// A listener, and where it is reached.
 pub(crate) fn listener() -> (Socket, SocketAddr) {
@@ -66,10 +66,24 @@ pub(crate) fn pin_first() {
     cpu::pin_thread(&cpus.cpus()[..1]).unwrap();
 }
 
+/// The first usable CPU, which the measured thread has.
+pub(crate) fn first_cpu() -> usize {
+    cpu::allowed().unwrap().cpus()[0]
+}
+
+/// Goes through the phases of a window: to warm up, to count, to stop.
+pub(crate) fn pass(gate: &Gate) {
+    for (phase, ms) in [(Phase::Warmup, 25), (Phase::First, 120), (Phase::Stop, 0)] {
+        gate.open(phase);
+        std::thread::sleep(Duration::from_millis(ms));
+    }
+}
+
 /// CPU time and messages of the pump's window.
 pub(crate) fn pumped<P: SendPath>(
     message: &Message,
     slots: u32,
+    copy_below: usize,
     timed_one_in: Option<u32>,
 ) -> (u64, u64) {
     let (client, receiver) = connection();
@@ -82,7 +96,7 @@ pub(crate) fn pumped<P: SendPath>(
                 so_zerocopy: true,
                 slots,
                 depth: 1,
-                copy_below: 0,
+                copy_below,
                 ..SendOptions::default()
             };
             let arena = P::arena(message.stride() * slots as usize, Pages::NORMAL).unwrap();
@@ -105,10 +119,7 @@ pub(crate) fn pumped<P: SendPath>(
             (end.cpu_ns - start.cpu_ns, end.tally.messages - start.tally.messages)
         })
     };
-    for (phase, ms) in [(Phase::Warmup, 25), (Phase::First, 120), (Phase::Stop, 0)] {
-        gate.open(phase);
-        std::thread::sleep(Duration::from_millis(ms));
-    }
+    pass(&gate);
     let figures = sender.join().unwrap();
     receiver.join().unwrap();
     figures
