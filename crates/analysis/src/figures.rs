@@ -27,8 +27,7 @@ const NEVER_TOLD: &str = "the kernel never tells when it has let go of the pages
 /// Why completions left unread give none.
 const LEFT_UNREAD: &str = "completions are left unread; use --completions read";
 /// Why a journal has none that could.
-const NOT_TIMED: &str =
-    "not timed: without instruments (watch=none), or measured by an earlier version";
+const NOT_TIMED: &str = "not timed: its trials ran without instruments (watch=none), or an earlier version measured them";
 
 /// Why a path that makes calls has no threads of an io_uring.
 const NO_RING: &str = "the path has no io_uring";

@@ -183,7 +183,13 @@ fn why_none(nics: [&Measured<Nic>; 2]) -> String {
     });
     match reasons {
         [one, other] if one == other => one.to_owned(),
-        [one, other] => format!("{one}; {other}"),
+        // `the speed of va: …`, for the same reason as that of vb.
+        [one, other] => match (one.split_once(": "), other.split_once(": ")) {
+            (Some((one, why)), Some((other, again))) if why == again => {
+                format!("{one} and {other}: {why}")
+            }
+            _ => format!("{one}; {other}"),
+        },
     }
 }
 
@@ -253,6 +259,26 @@ mod tests {
 
     fn estimate(mean: f64, half: f64) -> Estimate {
         Estimate { mean, low: Some(mean - half), high: Some(mean + half), trials: 10 }
+    }
+
+    #[test]
+    fn a_reason_that_holds_for_both_devices_is_told_once() {
+        let nic = |device: &str, why: &str| {
+            let mut nic = synthetic::nic("veth", None);
+            nic.device = device.to_owned();
+            nic.speed_mbps = Measured::absent(format!("the speed of {device}: {why}"));
+            Measured::Value(nic)
+        };
+        let told = |one: &str, other: &str| why_none([&nic("va", one), &nic("vb", other)]);
+        let is_virtual = "it is a virtual device without a line";
+        assert_eq!(
+            told(is_virtual, is_virtual),
+            "the speed of va and the speed of vb: it is a virtual device without a line"
+        );
+        assert_eq!(
+            told(is_virtual, "EINVAL"),
+            "the speed of va: it is a virtual device without a line; the speed of vb: EINVAL"
+        );
     }
 
     #[test]

@@ -245,6 +245,28 @@ fn paths_that_no_contrast_names_are_not_compared_and_none_is_recommended() {
 }
 
 #[test]
+fn beside_a_memory_load_paths_are_compared_and_none_is_recommended_with_the_reason() {
+    let beside = |load: &str| {
+        let plan = without_controls(&[
+            (Factor::Threads, "1"),
+            (Factor::Send, "send,sendmsg"),
+            (Factor::Placement, "spare"),
+            (Factor::MemoryLoad, load),
+        ]);
+        let fast =
+            |cell: &Cell| if cell.send_path == Sendmsg { (1.0, 200.0) } else { (1.0, 400.0) };
+        costs(&plan, fast).advice
+    };
+    let settings = vec![(Factor::MemoryLoad, "stream".to_owned())];
+    assert_eq!(
+        beside("stream"),
+        Advice::NotThemselves { values: names(&[Send, Sendmsg]), settings }
+    );
+    assert!(matches!(beside("off"), Advice::Use { .. }));
+    assert!(matches!(beside("off,stream"), Advice::Use { .. }), "of what was measured without it");
+}
+
+#[test]
 fn where_size_decides_the_two_paths_that_no_other_one_beats_share_the_sizes() {
     // Zerocopy overtakes send at 13 KiB; but sendmsg beats send everywhere, and is overtaken at 27.5 KiB.
     let recommendation = costs(&sizes("send,sendmsg,zerocopy"), |cell| match cell.send_path {

@@ -1,15 +1,12 @@
 //! `copycost advise`: one question, answered from the runs that cover it, or from a new one.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
-use analysis::advice::{self, Advice, Question, Source};
+use analysis::advice::{self, Advice, Question};
 use engine::Engine;
 use journal::{Owner, RunDirectory, with_rights};
 use model::host::Host;
 use model::names::AckPlacement;
-use model::nic::Nic;
 use model::record::FinishReason;
 use model::shape::{Lengths, Shape};
 use model::values::{CopyBelow, MessageSize, Threads};
@@ -18,18 +15,20 @@ use report::AdviceOptions;
 
 use crate::args::AdviseArguments;
 use crate::by_hand::time;
-use crate::derived::{self, RUNS};
 use crate::exit::Stop;
 use crate::measured_run::Run;
 use crate::peer_flags::links_to_a_peer;
 use crate::requested_plan::check_message;
 use crate::run::{NOTHING_MEASURED, both_hosts, start_engine};
-use crate::terminal::{Reader, show, tell};
+use crate::run_directories;
+use crate::terminal::{Reader, show};
+
+mod runs;
+
+use runs::{Runs, holds_a_run};
 
 /// Turns of a series where the time is short. What differs between series weighs about as much as what differs within so few.
 const TURNS: u32 = 4;
-/// More runs than this are not looked at.
-const MOST_RUNS: usize = 50;
 
 /// Answers a question, and measures first what no run covers.
 ///
@@ -49,7 +48,7 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
     if let Some(page) = host.page_bytes.value() {
         check_message(&asked.question.cell, *page)?;
     }
-    let owner = derived::caller();
+    let owner = run_directories::caller();
     if let Some(path) = arguments.directory.as_deref().filter(|_| !asked.names_links) {
         asked.links_of(path, owner);
     }
@@ -379,138 +378,6 @@ impl Asked {
     }
 }
 
-/// The runs of a place that may answer, newest first.
-struct Runs {
-    place: PathBuf,
-    found: Vec<Run>,
-    /// Whether one run was named, which answers as far as it can.
-    is_one_named: bool,
-    is_of_another_machine: bool,
-}
-
-impl Runs {
-    /// The runs that may answer: the one that is named, or those of this machine below the directory that is.
-    ///
-    /// # Errors
-    /// A named directory that cannot be read, or whose journal is damaged.
-    fn find(
-        named: Option<&Path>,
-        owner: Owner,
-        question: &Question,
-        host: &Host,
-    ) -> Result<Self, Stop> {
-        let place = named.unwrap_or(Path::new(RUNS)).to_owned();
-        let mut runs =
-            Self { place, found: Vec::new(), is_one_named: false, is_of_another_machine: false };
-        if named.is_none() && !runs.place.exists() {
-            return Ok(runs);
-        }
-        if let Some(path) = named
-            && with_rights(owner, || holds_a_run(path))?
-        {
-            let run = Run::read(&RunDirectory::open(path, owner)?)?;
-            runs.is_one_named = true;
-            // Whoever names a run without its peer asks what that run says.
-            let of = &run.derived.host;
-            runs.is_of_another_machine = !is_of(of, host);
-            runs.found.push(run);
-            return Ok(runs);
-        }
-        for path in with_rights(owner, || directories(&runs.place))?? {
-            let Ok(directory) = RunDirectory::open(&path, owner) else { continue };
-            let is_here = directory.read_host().is_ok_and(|of| is_of(&of, host));
-            let may_answer =
-                directory.read_plan().is_ok_and(|plan| advice::may_answer(question, &plan));
-            if !is_here || !may_answer || runs.found.len() >= MOST_RUNS {
-                continue;
-            }
-            match Run::read(&directory) {
-                Ok(run) => runs.found.push(run),
-                Err(why) => tell(&format!("! {} is left out: {why}", path.display())),
-            }
-            if runs.advice(question).links.iter().all(advice::LinkAdvice::is_answered) {
-                break;
-            }
-        }
-        Ok(runs)
-    }
-
-    /// Where no run of a directory may answer and none will be measured: the newest of this machine, whose difference from the
-    /// question is told.
-    ///
-    /// # Errors
-    /// The directory cannot be read.
-    fn name_one_that_differs(&mut self, owner: Owner, host: &Host) -> Result<(), Stop> {
-        if !self.found.is_empty() || !self.place.exists() {
-            return Ok(());
-        }
-        let found = with_rights(owner, || directories(&self.place))??;
-        let newest = found.into_iter().find_map(|path| {
-            let directory = RunDirectory::open(&path, owner).ok()?;
-            let is_here = directory.read_host().is_ok_and(|of| is_of(&of, host));
-            Run::read(&directory).ok().filter(|_| is_here)
-        });
-        self.found.extend(newest);
-        Ok(())
-    }
-
-    fn advice(&self, question: &Question) -> Advice {
-        let sources: Vec<Source<'_>> = self
-            .found
-            .iter()
-            .map(|run| Source {
-                name: &run.name,
-                summary: &run.derived.summary,
-                host: &run.derived.host,
-                margin: run.derived.plan.measure.margin,
-            })
-            .collect();
-        advice::advise(question, &sources)
-    }
-}
-
-/// Whether a run's machine is this one, and where another host is asked about, its other host too, with the same part.
-fn is_of(run: &Host, here: &Host) -> bool {
-    let peers = |host: &Host| {
-        [&host.sender_host, &host.receiver_host].map(|peer| Some(peer.as_ref()?.identity()))
-    };
-    // What the line between them carries is part of what was measured.
-    let of = |nic: &Nic| {
-        let (speed, mtu) = (nic.speed_mbps.value(), nic.mtu_bytes.value());
-        (speed.copied(), mtu.copied(), nic.shaping.value().copied())
-    };
-    let lines = |host: &Host| host.nics().map(|nics| nics.map(|nic| nic.value().map(of)));
-    let has_peer = here.peer().is_some();
-    run.identity() == here.identity()
-        && (!has_peer || (peers(run) == peers(here) && lines(run) == lines(here)))
-}
-
-/// Whether a directory is a run.
-fn holds_a_run(path: &Path) -> bool {
-    ["journal.jsonl", "plan.toml"].iter().any(|file| path.join(file).is_file())
-}
-
-/// The runs of a directory, newest first; `latest` is one of them.
-fn directories(place: &Path) -> Result<Vec<PathBuf>, Stop> {
-    let unreadable = |error: io::Error| {
-        let place = place.display();
-        Stop::Usage(format!(
-            "cannot read {place}: {error}; name a run directory, or one that holds runs"
-        ))
-    };
-    let mut runs: Vec<(SystemTime, PathBuf)> = Vec::new();
-    for entry in std::fs::read_dir(place).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let is_plain = std::fs::symlink_metadata(&path).is_ok_and(|facts| facts.is_dir());
-        let changed = std::fs::metadata(path.join("journal.jsonl")).and_then(|of| of.modified());
-        if let (true, Ok(changed)) = (is_plain, changed) {
-            runs.push((changed, path));
-        }
-    }
-    runs.sort();
-    Ok(runs.into_iter().rev().map(|(_, path)| path).collect())
-}
-
 fn show_advice(
     advice: &Advice,
     json: bool,
@@ -539,16 +406,6 @@ mod tests {
     fn what_is_asked_without_a_link_is_measured_on_this_machine_alone() {
         let names: Vec<String> = usual_links().iter().map(ToString::to_string).collect();
         assert_eq!(names, ["loopback", "sink"]);
-    }
-
-    #[test]
-    fn a_run_over_a_line_of_another_rate_does_not_answer() {
-        let of = |bits_per_s| {
-            let here = synthetic::shaped(synthetic::nic("veth", None), bits_per_s);
-            synthetic::two_hosts(here, synthetic::nic("veth", None))
-        };
-        assert!(is_of(&of(50_000_000), &of(50_000_000)));
-        assert!(!is_of(&of(1_000_000_000), &of(50_000_000)));
     }
 
     #[test]

@@ -11,10 +11,10 @@ use model::{Factor, Nanos};
 use report::numbers::counted;
 
 use crate::args::{ConnectArguments, ServeArguments};
-use crate::derived::caller;
 use crate::exit::Stop;
 use crate::named_files::open;
 use crate::requested_plan::check_message;
+use crate::run_directories::caller;
 use crate::terminal::{show, show_while_read, tell, tell_exactly};
 
 mod addresses;
@@ -119,7 +119,7 @@ fn listening(
         return Ok(());
     }
     let at: Vec<String> = listens.iter().map(ToString::to_string).collect();
-    let until = if arguments.once { "for one client" } else { "until Ctrl-C" };
+    let until = if arguments.once { "for one client" } else { "until Ctrl-C or SIGTERM" };
     let at = at.join(" and ");
     show_while_read(&format!(
         "listening on {at} {until}; at the other end{note}:\n{}\n",
@@ -169,7 +169,8 @@ fn commands(
 /// # Errors
 /// Wrong usage, nobody listens, a wrong token, the server refuses, the test failed, or a signal.
 pub(crate) fn connect(arguments: &ConnectArguments) -> Result<(), Stop> {
-    let cell = arguments.flags.cell().map_err(Stop::Usage)?;
+    let usage = |why| Stop::Usage(format!("{why}; see copycost connect --help"));
+    let cell = arguments.flags.cell().map_err(usage)?;
     if let Some(page) = engine::host::facts().page_bytes.value() {
         check_message(&cell, *page)?;
     }

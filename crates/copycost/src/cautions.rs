@@ -2,7 +2,7 @@
 //! `copycost probe` tell of the machine at length.
 
 use model::host::Host;
-use model::{Factor, Plan};
+use model::{Factor, Nanos, Plan};
 use report::numbers::duration;
 use study::Forecast;
 
@@ -18,10 +18,21 @@ pub(crate) fn cautions(
     let mut cautions = Vec::new();
     let limit = plan.measure.max_time.unwrap_or_default();
     if forecast.first_round_outlasts_limit() {
-        let shorter = if plan.measure.steady { "--time" } else { "--turns" };
+        let shorter = match (plan.measure.steady, plan.measure.turns) {
+            (true, _) => " or less --time",
+            (false, Some(_)) => " or less --turns",
+            (false, None) => "",
+        };
+        let audits = if forecast.audits.0 == 0 { "" } else { " with its audits" };
         cautions.push(format!(
-            "one round takes about {}, longer than --max-time {}: the first is measured whole all the same, and the run ends after it; raise it, or ask for fewer cells or less {shorter}",
-            duration(forecast.round),
+            "one round of this plan{audits} takes about {}: --max-time {} will be exceeded, as one is measured whole; raise it, or ask for fewer --sizes, --threads or --send{shorter}",
+            duration(Nanos(forecast.audits.0.saturating_add(forecast.least_round.0))),
+            duration(limit)
+        ));
+    } else if forecast.first_round_is_cut() {
+        cautions.push(format!(
+            "one round takes about {}, longer than --max-time {}: the first gets fewer turns for it, and the run ends after it; raise it, or ask for fewer cells",
+            duration(Nanos(forecast.audits.0.saturating_add(forecast.round.0))),
             duration(limit)
         ));
     } else if !forecast.fits() {
@@ -83,7 +94,7 @@ fn noise(host: &Host) -> Option<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use model::{Measured, Nanos, Preset};
+    use model::{Measured, Preset};
 
     use super::*;
 
@@ -154,13 +165,20 @@ mod tests {
             assert!(lines.contains(part), "{part}: {lines}");
         }
         assert_eq!(lines.lines().count(), 3, "{lines}");
-        plan.measure.max_time = Some(Nanos::s(2));
+        let forecast = study::forecast(&plan, host.usable_cpus.len(), |_| false);
+        let between = u64::midpoint(forecast.round.0, forecast.least_round.0);
+        plan.measure.max_time = Some(Nanos(between));
         let lines = text(&host, &plan);
-        assert!(
-            lines.contains("one round takes about ")
-                && lines.contains("measured whole all the same"),
-            "{lines}"
+        assert!(lines.contains(": the first gets fewer turns for it, and the run ends"), "{lines}");
+        plan.measure.max_time = Some(Nanos::s(1));
+        let lines = text(&host, &plan);
+        let least = duration(forecast.least_round);
+        let exceeded = format!(
+            "one round of this plan takes about {least}: --max-time 1 s will be exceeded, as one is measured whole; raise it, or ask for fewer --sizes, --threads or --send\n"
         );
+        assert!(lines.contains(&exceeded), "{lines}");
+        plan.measure.turns = Some(12);
+        assert!(text(&host, &plan).contains("--threads or --send or less --turns\n"));
         host.counters.insert("cycles".to_owned(), Measured::Value("cycles".to_owned()));
         assert!(text(&host, &plan).contains("no counter for instructions (why"));
         host.usable_cpus = vec![3];

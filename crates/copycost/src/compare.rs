@@ -9,9 +9,10 @@ use model::Share;
 use report::{ChangesOptions, Format};
 
 use crate::args::CompareArguments;
-use crate::derived::{self, Derived};
+use crate::derived::Derived;
 use crate::exit::Stop;
 use crate::named_files::replace;
+use crate::run_directories;
 use crate::terminal::{Reader, show, tell};
 
 /// Compares and shows.
@@ -22,11 +23,17 @@ pub(crate) fn compare(arguments: &CompareArguments) -> Result<(), Stop> {
     let allowed = arguments.fail_over.as_deref().map(share).transpose()?;
     let (base, others) = sides(arguments)?;
     check_twins(&base, &others)?;
-    let owner = derived::caller();
+    let owner = run_directories::caller();
     let base = read(&base, owner)?;
     let others = others.iter().map(|side| read(side, owner)).collect::<Result<Vec<_>, Stop>>()?;
     let changes = compared(&base, &others);
-    check_common(&changes)?;
+    if let Err(stop) = check_common(&changes) {
+        // What the machines and settings differ in takes no rounds and no common cell.
+        if !arguments.json && arguments.format == Format::Screen {
+            show(&report::differences_screen(&changes, on_screen(arguments)))?;
+        }
+        return Err(stop);
+    }
     // The page first: what cannot be written is told before a screen is.
     if let Some(page) = &arguments.out {
         write_page(page, owner, &changes)?;
@@ -48,17 +55,17 @@ fn print(arguments: &CompareArguments, changes: &Changes) -> Result<(), Stop> {
     let written = match (arguments.json, arguments.format) {
         (true, _) => report::write_changes(&mut text, changes),
         (false, Format::Screen) => {
-            let reader = Reader::of_output();
-            let (width, colour, verbose) = (reader.width, reader.colour, arguments.verbose);
-            return show(&report::changes_screen(
-                changes,
-                ChangesOptions { width, colour, verbose },
-            ));
+            return show(&report::changes_screen(changes, on_screen(arguments)));
         }
         (false, format) => report::write_change_metrics(&mut text, changes, format),
     };
     written.map_err(|error| Stop::Cannot(error.to_string()))?;
     show(&String::from_utf8_lossy(&text))
+}
+
+fn on_screen(arguments: &CompareArguments) -> ChangesOptions {
+    let reader = Reader::of_output();
+    ChangesOptions { width: reader.width, colour: reader.colour, verbose: arguments.verbose }
 }
 
 fn write_page(page: &Path, owner: Owner, changes: &Changes) -> Result<(), Stop> {
@@ -110,7 +117,7 @@ fn check_twins(base: &[PathBuf], others: &[Vec<PathBuf>]) -> Result<(), Stop> {
 
 fn read(side: &[PathBuf], owner: Owner) -> Result<Vec<MeasuredRun>, Stop> {
     let one = |path: &PathBuf| {
-        let directory: RunDirectory = derived::find(Some(path), owner)?;
+        let directory: RunDirectory = run_directories::find(Some(path), owner)?;
         let derived = Derived::read(&directory)?;
         for note in &derived.notes {
             tell(&format!("! {}: {note}", path.display()));

@@ -146,6 +146,9 @@ impl Outlook<'_> {
             "rounds": forecast.rounds,
             "rounds_are_exact": forecast.exactly,
             "round_seconds": forecast.round.as_secs_f64(),
+            "least_round_seconds": forecast.least_round.as_secs_f64(),
+            "audits_seconds": forecast.audits.as_secs_f64(),
+            "limit_will_be_exceeded": forecast.first_round_outlasts_limit(),
             "expected_seconds": forecast.least.as_secs_f64(),
             "limit_seconds": forecast.limit.map(model::Nanos::as_secs_f64),
             "not_measured": refused,
@@ -280,6 +283,14 @@ mod tests {
         let least = study::forecast(&plan, 2, |_| false).least.as_secs_f64();
         assert!((seconds - least).abs() < 1e-9);
         assert_eq!(json["limit_seconds"], 300.0);
+        assert_eq!(json["limit_will_be_exceeded"], false);
+        let mut short = plan.clone();
+        short.measure.max_time = Some(model::Nanos::s(1));
+        let exceeded = self::json(&short, &Refusals::default(), &[]);
+        assert_eq!(exceeded["limit_will_be_exceeded"], true);
+        assert!(exceeded["least_round_seconds"].as_f64().unwrap() > 1.0);
+        let text = look(&short, &Refusals::default(), |outlook| outlook.text(&[], 200));
+        assert!(text.contains("; limit 1s, which will be exceeded: one round takes "), "{text}");
         assert_eq!((length("not_measured"), length("privileges_needed")), (0, 0));
         assert_eq!(json["unlocks"][0]["names"][0], "counters");
     }

@@ -9,11 +9,11 @@ use model::{Experiment, Nanos, Plan};
 
 use crate::args::{ExperimentArguments, ExperimentCommand, JudgeArguments, RunExperimentArguments};
 use crate::by_hand::time;
-use crate::derived::{self, RUNS};
 use crate::exit::Stop;
 use crate::found_runs::{FoundRun, found};
 use crate::measured_run::Run;
 use crate::run::{NOTHING_MEASURED, start_engine};
+use crate::run_directories::{self, RUNS};
 use crate::terminal::{Reader, show, tell};
 
 /// Every one of them.
@@ -53,7 +53,7 @@ fn run(arguments: &RunExperimentArguments) -> Result<(), Stop> {
     }
     let limit = arguments.max_time.as_deref().map(|text| time("max-time", text)).transpose()?;
     let host = engine::host::facts();
-    let owner = derived::caller();
+    let owner = run_directories::caller();
     let mut engine = start_engine(None)?;
     let mut done: Vec<(Experiment, Run)> = Vec::new();
     let mut interrupted = false;

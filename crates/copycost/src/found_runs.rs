@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use journal::{JournalError, Owner, RunDirectory, with_rights};
 
-use crate::derived::{self, Derived};
+use crate::derived::Derived;
 use crate::exit::Stop;
+use crate::run_directories;
 use crate::terminal::tell;
 
 /// Directories that hold runs are looked into so deep: `fleet/host/copycost-runs/run` is three levels under `fleet`.
@@ -30,7 +31,7 @@ pub(crate) struct FoundRun {
 /// # Errors
 /// None of them is a run that can be read.
 pub(crate) fn found(named: &[PathBuf]) -> Result<(Vec<FoundRun>, Vec<String>), Stop> {
-    let mut found = Found::new(derived::caller());
+    let mut found = Found::new(run_directories::caller());
     for path in named {
         found.search(path);
     }

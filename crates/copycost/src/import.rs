@@ -16,6 +16,7 @@ use crate::derived::{self, Figures};
 use crate::exit::Stop;
 use crate::named_files::{open, within};
 use crate::opened_run::OpenedRun;
+use crate::run_directories;
 use crate::terminal::tell;
 
 /// Reads the tables, makes a run of them, derives and shows everything that follows.
@@ -25,7 +26,7 @@ use crate::terminal::tell;
 pub(crate) fn import(arguments: &ImportArguments) -> Result<(), Stop> {
     twice(&arguments.files)?;
     let asked = Asked { maps: &arguments.map, decimal: arguments.decimal, cpus: arguments.cpus };
-    let owner = derived::caller();
+    let owner = run_directories::caller();
     let tables: Vec<Table> =
         arguments.files.iter().map(|file| table(file, owner, asked)).collect::<Result<_, _>>()?;
     let unused = arguments

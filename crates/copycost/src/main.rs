@@ -32,6 +32,7 @@ mod refusals;
 mod report;
 mod requested_plan;
 mod run;
+mod run_directories;
 mod selftest;
 mod table;
 mod terminal;

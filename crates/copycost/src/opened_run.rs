@@ -7,8 +7,8 @@ use model::Plan;
 use model::host::Host;
 use model::record::Record;
 
-use crate::derived::RUNS;
 use crate::exit::Stop;
+use crate::run_directories::RUNS;
 use crate::terminal::tell;
 
 /// A run directory, its open journal, and what that held before.

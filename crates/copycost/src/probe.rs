@@ -64,20 +64,33 @@ fn table(probe: &Probe, width: usize) -> String {
         let _ = writeln!(text, "{}", report::folded(&format!("! {noise}"), 2, width));
     }
     let name_width = probe.items.iter().map(|item| item.name.len()).max().unwrap_or(0);
-    let mut group = "";
-    let mut shown = Vec::new();
+    let mut groups: Vec<&str> = Vec::new();
     for item in &probe.items {
-        if item.group != group {
-            group = &item.group;
-            let _ = writeln!(text, "\n{group}s");
+        if !groups.contains(&item.group.as_str()) {
+            groups.push(&item.group);
         }
-        // Under its beginning, where that leaves room.
-        let hang = if 2 * (name_width + 4) <= width { name_width + 4 } else { 6 };
-        for row in rows(item, name_width, &mut shown).lines() {
-            let _ = writeln!(text, "{}", report::folded(row, hang, width));
+    }
+    let mut shown = Vec::new();
+    for group in groups {
+        let _ = writeln!(text, "\n{}", heading(group));
+        for item in probe.items.iter().filter(|item| item.group == group) {
+            // Under its beginning, where that leaves room.
+            let hang = if 2 * (name_width + 4) <= width { name_width + 4 } else { 6 };
+            for row in rows(item, name_width, &mut shown).lines() {
+                let _ = writeln!(text, "{}", report::folded(row, hang, width));
+            }
         }
     }
     text
+}
+
+/// What stands above the items of a group.
+pub(crate) fn heading(group: &str) -> String {
+    match group {
+        "memory" => "memory of the sender's ring".to_owned(),
+        "io_uring" => "ways to make an io_uring".to_owned(),
+        group => format!("{group}s"),
+    }
 }
 
 /// An item's row, and under it what unlocks and undoes, unless that stands with another item already.
@@ -107,6 +120,32 @@ fn rows<'p>(item: &'p Item, name_width: usize, shown: &mut Vec<&'p str>) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_group_stands_once_under_a_heading_that_reads_as_one() {
+        let of = |group: &str, name: &str| Item {
+            group: group.to_owned(),
+            name: name.to_owned(),
+            state: State::Yes,
+            note: String::new(),
+        };
+        let items = vec![
+            of("send path", "send"),
+            of("memory", "huge pages"),
+            of("io_uring", "sqpoll"),
+            of("memory", "file on a disk"),
+            of("link", "unix"),
+            of("send path", "hybrid over unix"),
+        ];
+        let text = table(&Probe { host: synthetic::host(), items, noise: Vec::new() }, 80);
+        let at = text.find("\nsend paths\n").unwrap();
+        assert_eq!(
+            &text[at..],
+            "\nsend paths\n  send              yes\n  hybrid over unix  yes\n\
+             \nmemory of the sender's ring\n  huge pages        yes\n  file on a disk    yes\n\
+             \nways to make an io_uring\n  sqpoll            yes\n\nlinks\n  unix              yes\n"
+        );
+    }
 
     #[test]
     fn what_is_refused_stands_with_its_reason_its_remedy_and_its_undoing() {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::exit::Stop;
 use crate::peer_flags::links_to_a_peer;
+use crate::probe::heading;
 use crate::run::{both_hosts, start_engine};
 use crate::terminal::{Reader, show};
 
@@ -171,7 +172,12 @@ fn table(between: &Between<'_>, width: usize) -> String {
         ("", nic(&reached.nic_there)),
         ("line", line),
         ("data to", address),
-        ("round trip", format!("{round_trip:.3} ms of a line through ssh and both schedulers")),
+        (
+            "round trip",
+            format!(
+                "{round_trip:.3} ms for a line of text by ssh, there and back, with waking the programs that read it; the network alone takes less"
+            ),
+        ),
     ];
     let mut text = String::new();
     for (name, words) in rows {
@@ -183,7 +189,7 @@ fn table(between: &Between<'_>, width: usize) -> String {
     for path in paths {
         if path.group != group {
             group = path.group;
-            let _ = writeln!(text, "\n{:<1$}here  there", format!("{group}s"), name_width + 4);
+            let _ = writeln!(text, "\n{:<1$}here  there", heading(group), name_width + 4);
         }
         let why = match (&path.no_such_path, &path.here, &path.there) {
             (Some(because), ..) => format!("  not between hosts: {because}"),

@@ -6,10 +6,10 @@ use std::path::Path;
 use model::message::Message;
 use model::{Cell, Plan, Preset};
 
-use crate::derived;
 use crate::exit::Stop;
 use crate::named_files::{open, within};
 use crate::plan_flags::PlanFlags;
+use crate::run_directories;
 use crate::terminal::tell;
 
 /// What of a command line makes a plan.
@@ -79,7 +79,7 @@ fn read(file: &Path, preset: Option<Preset>) -> Result<Plan, Stop> {
     let text = if is_input {
         read_standard_input()
     } else {
-        read_bounded(open(file, derived::caller(), cannot)?)
+        read_bounded(open(file, run_directories::caller(), cannot)?)
     };
     let text = text.map_err(cannot)?;
     // What should have written it has failed.

@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::quiet;
 use crate::refusals::{Refusals, RefusingBench};
 use crate::requested_plan::{PlanRequest, check_messages};
+use crate::run_directories;
 use crate::terminal::{Reader, tell};
 
 /// Measures a plan, and shows what came of it.
@@ -79,10 +80,10 @@ struct Request {
 
 impl Request {
     fn parse(arguments: &RunArguments) -> Result<(Self, Option<Engine>), Stop> {
-        let owner = derived::caller();
+        let owner = run_directories::caller();
         let resumed = match (&arguments.resume, &arguments.out) {
-            (Some(path), _) => Some(derived::find_to_resume(path, owner)?),
-            (None, Some(path)) if arguments.or_resume => derived::find_begun(path, owner)?,
+            (Some(path), _) => Some(run_directories::find_to_resume(path, owner)?),
+            (None, Some(path)) if arguments.or_resume => run_directories::find_begun(path, owner)?,
             (None, _) => None,
         };
         if let Some(directory) = &resumed

@@ -9,10 +9,11 @@ use report::Condition;
 
 use crate::args::SelftestArguments;
 use crate::by_hand::time;
-use crate::derived::{self, Derived};
+use crate::derived::Derived;
 use crate::exit::Stop;
 use crate::measured_run::{self, Place};
 use crate::run::{ended, start_engine};
+use crate::run_directories;
 use crate::terminal::{Reader, show, tell};
 
 /// As many equal cells of each size.
@@ -25,9 +26,9 @@ const SIZES: [u64; 2] = [4096, 65_536];
 /// # Errors
 /// Wrong usage, a machine that cannot, a signal, or a run without two equal cells.
 pub(crate) fn selftest(arguments: &SelftestArguments) -> Result<(), Stop> {
-    let owner = derived::caller();
+    let owner = run_directories::caller();
     let directory = match &arguments.of {
-        Some(path) => derived::find(Some(path), owner)?,
+        Some(path) => run_directories::find(Some(path), owner)?,
         None => measure(arguments, owner)?,
     };
     let mut derived = Derived::read(&directory)?;

@@ -7,9 +7,9 @@ use report::numbers::counted;
 use report::{Origin, RunResults};
 
 use crate::args::{TableArguments, TableFormat};
-use crate::derived::RUNS;
 use crate::exit::Stop;
 use crate::found_runs::{FoundRun, found};
+use crate::run_directories::RUNS;
 use crate::terminal::{Reader, show, stream};
 
 /// Reads every run that was named or lies in a directory that was, and shows one table of all.

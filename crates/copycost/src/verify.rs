@@ -1,11 +1,12 @@
 //! `copycost verify`: checked content down every path.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use engine::verify::{Route, Verified, VerifyOptions};
 use engine::{Engine, EngineError};
 use model::values::Threads;
-use model::{Bytes, Cell, Factor, FactorLists, Plan, Preset, ReceivePath, SendPath, Switch};
+use model::{Bytes, Cell, Factor, FactorLists, Nanos, Plan, Preset, ReceivePath, SendPath, Switch};
 use report::numbers::counted;
 
 use crate::args::VerifyArguments;
@@ -57,32 +58,98 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
     asked.retain(|cell| routes.contains(&Route::through(cell)));
     let cells = asked.len();
     let line = (Reader::of_error().at_terminal && !arguments.quiet).then(drawn_line);
-    if line.is_none() && !arguments.quiet {
-        let cells = u32::try_from(cells).unwrap_or(u32::MAX);
+    let mut plain = (line.is_none() && !arguments.quiet).then(PlainLines::default);
+    if plain.is_some() {
         tell(&format!("{} to verify", counted(cells, "cell", "cells")));
     }
-    let mut done = 0;
-    let verified = engine::verify::verify(&mut engine, asked, options.window, &mut |verified| {
-        done += 1;
-        if let Some(line) = &line {
-            line.set_message(format!("{done}/{cells} verified · {}", brief(&verified.cell)));
+    let begun = Instant::now();
+    let mut verified = Vec::new();
+    let ended = engine::verify::verify(&mut engine, &asked, options.window, &mut |one| {
+        verified.push(one);
+        let done = verified.len();
+        if let (Some(line), Some(last)) = (&line, verified.last()) {
+            line.set_message(format!("{done}/{cells} verified · {}", brief(&last.cell)));
+        }
+        if let Some(plain) = &mut plain
+            && let Some(text) = plain.due(&verified, cells, begun.elapsed())
+        {
+            tell(&text);
         }
     });
     if let Some(line) = line {
         line.finish_and_clear();
     }
-    let verified = verified.map_err(|error| match error {
-        EngineError::Interrupted => Stop::Interrupted("not every cell was verified".to_owned()),
-        EngineError::Gone(why) => Stop::Interrupted(format!("{why}; not every cell was verified")),
-        EngineError::Unsupported(why) | EngineError::Ends(why) => Stop::Cannot(why),
-    })?;
+    let why = match ended {
+        Ok(()) => None,
+        Err(EngineError::Interrupted) => Some(String::new()),
+        Err(EngineError::Gone(why)) => Some(format!("{why}; ")),
+        Err(EngineError::Unsupported(why) | EngineError::Ends(why)) => {
+            return Err(Stop::Cannot(why));
+        }
+    };
     show(&if arguments.json { json(&verified) } else { table(&verified) })?;
-    let faults = verified.iter().filter(|cell| cell.fault.is_some()).count();
-    if faults > 0 {
-        let faults = u32::try_from(faults).unwrap_or(u32::MAX);
-        return Err(Stop::Invalid(format!("{} faulty", counted(faults, "cell is", "cells are"))));
+    if let Some(why) = why {
+        return Err(Stop::Interrupted(format!("{why}{}", so_far(&verified, &asked))));
     }
-    Ok(())
+    match faults(&verified) {
+        0 => Ok(()),
+        faults => Err(Stop::Invalid(format!("{} faulty", counted(faults, "cell is", "cells are")))),
+    }
+}
+
+fn faults(verified: &[Verified]) -> usize {
+    verified.iter().filter(|cell| cell.fault.is_some()).count()
+}
+
+/// `none wrong`, `2 wrong`.
+fn wrong(verified: &[Verified]) -> String {
+    match faults(verified) {
+        0 => "none wrong".to_owned(),
+        faults => format!("{faults} wrong"),
+    }
+}
+
+/// What is known when it is stopped: `120 of 2268 cells right, none wrong, the rest not tried; of 84 pairs of paths 70 were tried`.
+fn so_far(verified: &[Verified], asked: &[Cell]) -> String {
+    let pairs = |cells: &mut dyn Iterator<Item = &Cell>| {
+        cells.map(pair).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    format!(
+        "{} of {} right, {}, the rest not tried; of {} {} tried",
+        verified.len() - faults(verified),
+        counted(asked.len(), "cell", "cells"),
+        wrong(verified),
+        counted(pairs(&mut asked.iter()), "pair of paths", "pairs of paths"),
+        match pairs(&mut verified.iter().map(|verified| &verified.cell)) {
+            1 => "1 was".to_owned(),
+            tried => format!("{tried} were"),
+        }
+    )
+}
+
+/// Where there is no terminal that a line could be redrawn on, one is told so often.
+const EACH: Duration = Duration::from_secs(10);
+
+/// When the last plain line was told.
+#[derive(Default)]
+struct PlainLines(Duration);
+
+impl PlainLines {
+    /// `120 of 2268 cells verified, none wrong; about 3 min left`, where it is time for a line and something is left.
+    fn due(&mut self, verified: &[Verified], cells: usize, now: Duration) -> Option<String> {
+        let done = verified.len();
+        if done == 0 || done >= cells || now < self.0 + EACH {
+            return None;
+        }
+        self.0 = now;
+        let left = now.as_secs_f64() / done as f64 * (cells - done) as f64;
+        Some(format!(
+            "{done} of {} verified, {}; about {} left",
+            counted(cells, "cell", "cells"),
+            wrong(verified),
+            report::numbers::duration(Nanos::from_secs_f64(left))
+        ))
+    }
 }
 
 /// What was asked, read by the parsers of a plan's lists.
@@ -329,5 +396,42 @@ mod tests {
         assert!(lines[0].contains("3 MiB compared"), "{text}");
         assert!(lines[1].ends_with("1 faulty"), "{text}");
         assert!(lines[2].starts_with("fault: send=zerocopy message_bytes=4096"), "{text}");
+    }
+
+    #[test]
+    fn without_a_terminal_a_line_is_told_each_ten_seconds_and_the_sum_when_it_is_stopped() {
+        let of = |send_path| Cell { send_path, ..Cell::default() };
+        let sound = |send_path| Verified {
+            cell: of(send_path),
+            checked_bytes: 1,
+            messages: 1,
+            fault: None,
+        };
+        let mut lines = PlainLines::default();
+        let mut told =
+            |done: &[Verified], seconds| lines.due(done, 4, Duration::from_secs(seconds));
+        let mut done = vec![sound(SendPath::Send)];
+        assert_eq!(told(&done, 9), None);
+        assert_eq!(
+            told(&done, 10).as_deref(),
+            Some("1 of 4 cells verified, none wrong; about 30 s left")
+        );
+        done.push(Verified { fault: Some("lost".to_owned()), ..sound(SendPath::Zerocopy) });
+        assert_eq!(told(&done, 19), None);
+        assert_eq!(
+            told(&done, 20).as_deref(),
+            Some("2 of 4 cells verified, 1 wrong; about 20 s left")
+        );
+        let asked = [SendPath::Send, SendPath::Zerocopy, SendPath::Send, SendPath::Splice].map(of);
+        assert_eq!(
+            so_far(&done, &asked),
+            "1 of 4 cells right, 1 wrong, the rest not tried; of 3 pairs of paths 2 were tried"
+        );
+        assert_eq!(
+            so_far(&done[..1], &asked),
+            "1 of 4 cells right, none wrong, the rest not tried; of 3 pairs of paths 1 was tried"
+        );
+        done.extend([sound(SendPath::Send), sound(SendPath::Splice)]);
+        assert_eq!(told(&done, 60), None, "nothing is left");
     }
 }

@@ -160,7 +160,7 @@ fn round_trip(ends: &Ends) -> Duration {
 }
 
 pub(crate) fn unwatched() -> Machine {
-    const WHY: &str = "this trial read no idle clocks: it is a control without instruments (watch=none), or its series had no steady control";
+    const WHY: &str = "not read in this trial: the CPU time of a whole machine is read beside steady windows, which a series has in one round of three, and never without instruments (watch=none)";
     Machine {
         busy: Measured::absent(WHY),
         ticks: Measured::absent(WHY),

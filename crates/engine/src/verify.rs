@@ -228,24 +228,21 @@ impl fmt::Display for Route {
     }
 }
 
-/// Sends checked content through every cell; `each` is called with every verdict.
+/// Sends checked content through every cell; `each` is given every verdict, so that those before an error are known.
 ///
 /// # Errors
 /// Interrupted, or this machine cannot do what a cell asks for.
 pub fn verify(
     engine: &mut Engine,
-    cells: Vec<Cell>,
+    cells: &[Cell],
     window: Nanos,
-    each: &mut dyn FnMut(&Verified),
-) -> Result<Vec<Verified>, EngineError> {
-    let mut all = Vec::new();
+    each: &mut dyn FnMut(Verified),
+) -> Result<(), EngineError> {
     for cell in cells {
-        let verified = verify_cell(engine, cell, window)?;
-        each(&verified);
-        all.push(verified);
+        each(verify_cell(engine, cell.clone(), window)?);
     }
     engine.end_round();
-    Ok(all)
+    Ok(())
 }
 
 /// On a busy machine the senders may not have run at all while the window was open: each further try is so much longer.

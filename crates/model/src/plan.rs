@@ -9,7 +9,7 @@ use crate::names::{Audit, Link, SendPath, Switch, Watch};
 use crate::peer::Peer;
 use crate::preset::Preset;
 use crate::thresholds::Thresholds;
-use crate::turns::control_rounds;
+use crate::turns::{FEWEST_TURNS, Turns, control_rounds};
 use crate::units::{Nanos, Share};
 use crate::usable_cpus::UsableCpus;
 use crate::values::Replica;
@@ -301,6 +301,28 @@ impl Plan {
         rounds: u32,
         usable_cpus: impl Into<UsableCpus>,
     ) -> Nanos {
+        self.expected_of(cells, rounds, usable_cpus, |turns| turns)
+    }
+
+    /// The time that one round of these cells takes with the fewest turns that a series may have: all of them where the plan
+    /// names their number, or measures steadily.
+    pub fn least_round<'c>(
+        &self,
+        cells: impl IntoIterator<Item = &'c Cell>,
+        usable_cpus: impl Into<UsableCpus>,
+    ) -> Nanos {
+        let is_open = self.measure.turns.is_none();
+        let fewest = |turns: Turns| if is_open { turns.at_most(FEWEST_TURNS) } else { turns };
+        self.expected_of(cells, 1, usable_cpus, fewest)
+    }
+
+    fn expected_of<'c>(
+        &self,
+        cells: impl IntoIterator<Item = &'c Cell>,
+        rounds: u32,
+        usable_cpus: impl Into<UsableCpus>,
+        in_turns: impl Fn(Turns) -> Turns,
+    ) -> Nanos {
         let usable_cpus = usable_cpus.into();
         // Starting, draining and journalling a trial, beside the times ordered.
         const AROUND: u64 = 40_000_000;
@@ -314,7 +336,7 @@ impl Plan {
         }
         let block = |cells: &Vec<Cell>, is_control| match self.turns(cells, usable_cpus, is_control)
         {
-            Some(turns) => turns.lasts(cells.len()).0,
+            Some(turns) => in_turns(turns).lasts(cells.len()).0,
             None => cells.iter().map(trial).sum(),
         };
         let all = |(place, cells)| {

@@ -166,6 +166,12 @@ impl Cell {
 }
 
 impl Turns {
+    /// The same with no more than so many turns, and no fewer than a series may have.
+    #[must_use]
+    pub fn at_most(self, turns: u32) -> Self {
+        Self { turns: self.turns.min(turns.max(FEWEST_TURNS)), ..self }
+    }
+
     /// The time that a series of so many cells takes.
     pub fn lasts(&self, cells: usize) -> Nanos {
         let turns = self.turn(cells).0.saturating_mul(u64::from(self.turns));

@@ -34,9 +34,19 @@ pub fn changes_screen(changes: &Changes, options: ChangesOptions) -> String {
     screens.join("\n")
 }
 
-fn screen(changes: &Changes, comparison: &Comparison, options: ChangesOptions) -> String {
-    let width = options.width.max(NARROWEST);
-    let shown = |lines: &[Line]| render(lines, width.min(WIDEST_TEXT), options.colour);
+/// What the machines and the settings of each side differ from the base in, where nothing else can be compared.
+pub fn differences_screen(changes: &Changes, options: ChangesOptions) -> String {
+    let width = options.width.clamp(NARROWEST, WIDEST_TEXT);
+    let heads: Vec<String> = changes
+        .comparisons
+        .iter()
+        .map(|comparison| render(&head(changes, comparison, options), width, options.colour))
+        .collect();
+    heads.join("\n")
+}
+
+/// The sides, and what they differ in.
+fn head(changes: &Changes, comparison: &Comparison, options: ChangesOptions) -> Vec<Line> {
     let mut head = vec![
         Line::wrapped(8)
             .and(Style::Strong, "before  ")
@@ -49,6 +59,12 @@ fn screen(changes: &Changes, comparison: &Comparison, options: ChangesOptions) -
         let heading = words::differing(of, what, &changes.base, comparison);
         head.extend(differences(of, heading, options));
     }
+    head
+}
+
+fn screen(changes: &Changes, comparison: &Comparison, options: ChangesOptions) -> String {
+    let width = options.width.max(NARROWEST);
+    let shown = |lines: &[Line]| render(lines, width.min(WIDEST_TEXT), options.colour);
     let mut answer = vec![Line::wrapped(2).and(Style::Strong, words::answer(comparison))];
     answer.extend(
         comparison
@@ -70,7 +86,7 @@ fn screen(changes: &Changes, comparison: &Comparison, options: ChangesOptions) -
     let warn = |text: String| Line::wrapped(2).and(Style::Warning, "! ").and(Style::Plain, text);
     foot.extend(words::not_compared(comparison).into_iter().map(warn));
     foot.extend(words::cautions(&changes.base, comparison).into_iter().map(warn));
-    let mut parts = vec![shown(&head), shown(&answer)];
+    let mut parts = vec![shown(&head(changes, comparison, options)), shown(&answer)];
     parts.extend(table);
     parts.push(shown(&foot));
     parts.retain(|part| !part.is_empty());

@@ -55,7 +55,7 @@ mod words;
 
 pub use advice::{AdviceOptions, advice_schema, advice_screen, write_advice};
 pub use changes_json::{changes_schema, write_changes};
-pub use changes_screen::{ChangesOptions, changes_screen};
+pub use changes_screen::{ChangesOptions, changes_screen, differences_screen};
 pub use csv_table::{ColumnSet, CsvColumn};
 pub use data_path::{Diagram, data_paths};
 pub use error::ReportError;

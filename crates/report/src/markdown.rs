@@ -50,7 +50,7 @@ pub fn write_markdown(mut out: impl Write, page: &Page) -> Result<(), ReportErro
         explained::audits(known),
         explained::links(known),
         releases(summary),
-        explained::answers(&known.answers),
+        explained::answers(summary),
         explained::own_table(&known.own_table),
         explained::claims(&known.claims),
         explained::laws(&known.laws),

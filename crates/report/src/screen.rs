@@ -206,7 +206,7 @@ fn broken_laws(summary: &Summary) -> Vec<Line> {
         .collect()
 }
 
-/// What the study says and its own table does not, a line a claim; with `all` also what it bears out.
+/// What the study says and its own table does not, a line a claim, and the others together; with `all` a line for each of those.
 fn own_table(summary: &Summary, all: bool) -> Vec<Line> {
     let checks = &summary.explained.own_table;
     if checks.is_empty() {
@@ -218,15 +218,18 @@ fn own_table(summary: &Summary, all: bool) -> Vec<Line> {
         .and(Style::Plain, tally);
     let shown: Vec<&TableCheck> =
         if all { checks.iter().collect() } else { words::own_table::worst(checks) };
-    let line = |check: &TableCheck| {
-        let sign = match check.agreement {
+    let signed = |agreement: TableVerdict, text: String| {
+        let sign = match agreement {
             TableVerdict::Contradicts => "✗ ",
             TableVerdict::Agrees => "✓ ",
             TableVerdict::NotInTable => "? ",
         };
-        Line::wrapped(4).and(Style::Warning, sign).and(Style::Plain, words::own_table::line(check))
+        Line::wrapped(4).and(Style::Warning, sign).and(Style::Plain, text)
     };
-    std::iter::once(head).chain(shown.into_iter().map(line)).collect()
+    let shown = shown.into_iter().map(|it| signed(it.agreement, words::own_table::line(it)));
+    let others = if all { Vec::new() } else { words::own_table::others(checks) };
+    let others = others.into_iter().map(|(agreement, text)| signed(agreement, text));
+    std::iter::once(head).chain(shown).chain(others).collect()
 }
 
 /// The last line: the report to read on in, where it was written.
@@ -235,7 +238,7 @@ fn last_line(summary: &Summary, options: ScreenOptions) -> Line {
     let report = format!("{directory}/report.html");
     let tally = claims_tally(&summary.explained.claims).filter(|_| options.verbose);
     // No line of its own: all of a default run stands on one screen.
-    let method = "; how it was measured: its Method";
+    let method = " (how it was measured: under Method)";
     let fits = "Report: ".len() + report.chars().count() + method.len() <= options.width;
     let line = Line::wrapped(2).and(Style::Strong, "Report: ").and(Style::Plain, report);
     match tally {

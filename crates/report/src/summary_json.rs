@@ -118,7 +118,7 @@ pub fn write_summary(mut out: impl Write, summary: &Summary) -> Result<(), Repor
     let answers = summary.explained.answers.iter().map(|answer| {
         let sentence = AnswerSentence {
             text: answers::question(answer),
-            because: answers::line(answer),
+            because: answers::line(summary, answer),
             notes: answers::notes(summary, answer),
         };
         (answer.id.to_string(), sentence)

@@ -184,6 +184,22 @@ fn the_first_screen_says_what_a_reader_asks_first() {
 }
 
 #[test]
+fn the_answer_comes_before_a_broken_law_and_before_the_line() {
+    let plan = Plan::preset(Preset::Default);
+    let host = synthetic::host();
+    let mut summary = whole(&plan);
+    let line = synthetic::two_hosts(synthetic::nic("veth", None), synthetic::nic("veth", None));
+    let records = synthetic::run(&plan, 2, synthetic::trial);
+    summary.line = analysis::summarise(&plan, &line, &records).line;
+    assert!(summary.line.is_some());
+    let page = html(&summary, &host, &plan).replace('\u{a0}', " ");
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing"));
+    let answer = place("Use sendmsg: 5.19 ×");
+    assert!(answer < place("Line: rate not known"));
+    assert!(answer < place("Law 3 (notifications) is broken"));
+}
+
+#[test]
 fn everything_that_is_explained_has_its_place() {
     let plan = Plan::preset(Preset::Default);
     let page = html(&whole(&plan), &synthetic::host(), &plan);

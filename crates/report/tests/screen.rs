@@ -120,7 +120,7 @@ fn the_screen_begins_with_what_to_use_and_ends_with_the_report() {
     assert_eq!(answer.replace("\n  ", " "), first);
     assert_eq!(
         text.lines().last(),
-        Some("Report: copycost-runs/latest/report.html; how it was measured: its Method")
+        Some("Report: copycost-runs/latest/report.html (how it was measured: under Method)")
     );
 }
 
@@ -172,8 +172,8 @@ fn a_narrow_terminal_gets_the_same_words() {
     insta::assert_snapshot!("narrow", narrow);
     let wide = plain(&mixed(&plan), &plan, 200);
     // Only what is no finding is left out for want of room.
-    let (words, method) = wide.split_once("; how it was measured").unwrap();
-    assert_eq!(method.trim(), ": its Method");
+    let (words, method) = wide.split_once(" (how it was measured").unwrap();
+    assert_eq!(method.trim(), ": under Method)");
     for word in words.split_whitespace() {
         assert!(narrow.contains(word), "{word}");
     }

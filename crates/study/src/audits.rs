@@ -18,6 +18,24 @@ const ONCE_MORE: Nanos = Nanos::s(1);
 /// Warm-up of an audit trial.
 const WARMUP: Nanos = Nanos::ms(30);
 
+/// Starting, draining and journalling an audit trial, beside the times ordered.
+const AROUND: Nanos = Nanos::ms(40);
+/// About what measuring the copying ceiling takes.
+pub(crate) const CEILING: Nanos = Nanos::s(1);
+
+/// The window of an audit trial.
+const fn window_of(audit: Audit) -> Nanos {
+    match audit {
+        Audit::Profile => SAMPLED,
+        Audit::CopyAudit | Audit::Ceiling => COUNTED,
+    }
+}
+
+/// What an audit trial takes, without its tail.
+pub(crate) const fn expected(audit: Audit) -> Nanos {
+    Nanos(window_of(audit).0 + WARMUP.0 + AROUND.0)
+}
+
 /// Whether a trial moved nothing, or failed as another may not.
 fn is_worth_another(outcome: &Outcome) -> bool {
     match outcome {
@@ -131,7 +149,7 @@ impl Running<'_> {
 
     /// Runs and journals one audit trial; why its instrument told nothing, where it did not.
     fn audit(&mut self, audit: Audit, cell: Cell) -> Result<Option<String>, Halt> {
-        let window = if audit == Audit::Profile { SAMPLED } else { COUNTED };
+        let window = window_of(audit);
         let mut order =
             TrialOrder { cell: cell.clone(), window, warmup: WARMUP, tail: self.plan.measure.tail };
         let started_unix_ms = self.clock.unix_ms();

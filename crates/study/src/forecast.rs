@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use model::{Cell, Nanos, Plan, UsableCpus};
+use model::{Audit, Cell, Nanos, Plan, UsableCpus};
+
+use crate::audits;
 
 /// What a plan will take: cells, controls and blocks are those that can be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub struct Forecast {
     pub exactly: bool,
     /// What one round takes, without retries.
     pub round: Nanos,
+    /// What it takes with the fewest turns that it may be cut down to.
+    pub least_round: Nanos,
+    /// What the audits before it take, where each is had of every cell.
+    pub audits: Nanos,
     /// What those rounds take, without retries.
     pub least: Nanos,
     /// When the run stops at the latest.
@@ -49,6 +55,8 @@ pub fn forecast(
         rounds,
         exactly: plan.measure.rounds.is_some(),
         round: expected(1),
+        least_round: plan.least_round(cells.iter().chain(&controls), usable_cpus),
+        audits: audits_of(plan, cells.len()),
         least: expected(rounds),
         limit: plan.measure.max_time,
         refused,
@@ -57,15 +65,39 @@ pub fn forecast(
     }
 }
 
+/// What the audits of so many cells take.
+fn audits_of(plan: &Plan, cells: usize) -> Nanos {
+    let cells = u64::try_from(cells).unwrap_or(u64::MAX);
+    let time = |audit: &Audit| match audit {
+        Audit::Ceiling => audits::CEILING.0,
+        Audit::CopyAudit | Audit::Profile => {
+            let trial = Nanos(audits::expected(*audit).0.saturating_add(plan.measure.tail.0));
+            trial.0.saturating_mul(cells)
+        }
+    };
+    Nanos(plan.measure.audits.iter().map(time).fold(0, u64::saturating_add))
+}
+
 impl Forecast {
-    /// Whether the rounds are expected to fit into the limit.
+    /// Whether audits and rounds are expected to fit into the limit.
     pub fn fits(&self) -> bool {
-        self.limit.is_none_or(|limit| self.least <= limit)
+        self.is_within_limit(self.least)
     }
 
-    /// Whether one round takes longer than the limit: the first one is measured whole all the same, as less tells nothing.
+    /// Whether something that takes so long ends within the limit, after the audits.
+    fn is_within_limit(&self, time: Nanos) -> bool {
+        self.limit.is_none_or(|limit| self.audits.0.saturating_add(time.0) <= limit.0)
+    }
+
+    /// Whether one round takes longer than the limit, even with the fewest turns: it is measured whole all the same, as a part
+    /// that nobody chose tells less than what was asked for.
     pub fn first_round_outlasts_limit(&self) -> bool {
-        self.limit.is_some_and(|limit| self.round > limit)
+        !self.is_within_limit(self.least_round)
+    }
+
+    /// Whether the first round gets fewer turns than it would for the limit's sake.
+    pub fn first_round_is_cut(&self) -> bool {
+        !self.is_within_limit(self.round) && !self.first_round_outlasts_limit()
     }
 }
 
@@ -98,7 +130,16 @@ impl fmt::Display for Forecast {
         write!(f, "{about}{rounds} of {}, {about}{}", spoken(self.round), spoken(self.least))?;
         match self.limit {
             Some(limit) if self.first_round_outlasts_limit() => {
-                write!(f, "; limit {}, but the first round is measured whole", spoken(limit))
+                write!(
+                    f,
+                    "; limit {}, which will be exceeded: {} takes {} at least",
+                    spoken(limit),
+                    if self.audits == Nanos(0) { "one round" } else { "one round with its audits" },
+                    spoken(Nanos(self.audits.0.saturating_add(self.least_round.0)))
+                )
+            }
+            Some(limit) if self.first_round_is_cut() => {
+                write!(f, "; limit {}, for which the first round gets fewer turns", spoken(limit))
             }
             Some(limit) => write!(f, "; limit {}", spoken(limit)),
             None => write!(f, "; no limit"),
@@ -159,6 +200,42 @@ mod tests {
         assert!(forecast.fits());
         assert!(forecast.to_string().ends_with("; no limit"), "{forecast}");
         assert!(!forecast.to_string().contains("at least"), "{forecast}");
+    }
+
+    #[test]
+    fn what_a_limit_does_to_the_first_round_is_known_before() {
+        let with = |limit: Nanos, change: &dyn Fn(&mut Plan)| {
+            let mut plan = Plan::preset(Preset::Default);
+            plan.measure.max_time = Some(limit);
+            change(&mut plan);
+            forecast(&plan, 2, |_| false)
+        };
+        let as_it_is = |_: &mut Plan| {};
+        let whole = with(Nanos::s(300), &as_it_is);
+        assert!(whole.least_round.0 * 4 < whole.round.0 * 3, "{whole:?}");
+        assert!(!whole.first_round_is_cut() && !whole.first_round_outlasts_limit());
+        let between = Nanos(u64::midpoint(whole.round.0, whole.least_round.0));
+        let cut = with(between, &as_it_is);
+        assert!(cut.first_round_is_cut() && !cut.first_round_outlasts_limit());
+        assert!(cut.to_string().ends_with(", for which the first round gets fewer turns"), "{cut}");
+        let longer = with(Nanos::s(1), &as_it_is);
+        assert!(!longer.first_round_is_cut() && longer.first_round_outlasts_limit());
+        let least = format!(
+            "; limit 1s, which will be exceeded: one round takes {} at least",
+            spoken(longer.least_round)
+        );
+        assert!(longer.to_string().ends_with(&least), "{longer}");
+        // What was asked for stays.
+        for as_asked in [&|plan: &mut Plan| plan.measure.turns = Some(12), &|plan: &mut Plan| {
+            plan.measure.steady = true;
+        }] as [&dyn Fn(&mut Plan); 2]
+        {
+            let asked = with(Nanos::s(1), as_asked);
+            assert_eq!(asked.round, asked.least_round, "{asked}");
+        }
+        let audited = with(Nanos::s(10), &|plan| plan.measure.audits = vec![Audit::Profile]);
+        assert!(audited.audits > Nanos::s(10) && audited.first_round_outlasts_limit(), "{audited}");
+        assert!(audited.to_string().contains("one round with its audits takes"), "{audited}");
     }
 
     #[test]

@@ -34,11 +34,50 @@ pub(crate) struct Pace<'a> {
     turns: BTreeMap<Block, Nanos>,
     /// What the last round took.
     round: Option<Nanos>,
+    /// What all series of this segment took, and what they were to take.
+    took: Nanos,
+    foreseen: Nanos,
+}
+
+/// What is left of a round in series, as it is foreseen: what stands beside the turns that count, and these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct InSeries {
+    /// Preparing and warming up, and all of what takes no turns or has a given number of them.
+    pub(crate) beside: Nanos,
+    /// The turns whose number may be less.
+    pub(crate) turns: Nanos,
+}
+
+impl InSeries {
+    /// Both, and that of more series.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self {
+            beside: Nanos(self.beside.0.saturating_add(other.beside.0)),
+            turns: Nanos(self.turns.0.saturating_add(other.turns.0)),
+        }
+    }
+
+    /// Both, without that of one series.
+    pub(crate) const fn without(self, other: Self) -> Self {
+        Self {
+            beside: Nanos(self.beside.0.saturating_sub(other.beside.0)),
+            turns: Nanos(self.turns.0.saturating_sub(other.turns.0)),
+        }
+    }
 }
 
 impl<'a> Pace<'a> {
     pub(crate) fn new(plan: &'a Plan, usable_cpus: UsableCpus) -> Self {
-        Self { plan, usable_cpus, around: Nanos(0), trials: 0, turns: BTreeMap::new(), round: None }
+        Self {
+            plan,
+            usable_cpus,
+            around: Nanos(0),
+            trials: 0,
+            turns: BTreeMap::new(),
+            round: None,
+            took: Nanos(0),
+            foreseen: Nanos(0),
+        }
     }
 
     fn ordered(&self, cell: &Cell) -> Nanos {
@@ -59,6 +98,8 @@ impl<'a> Pace<'a> {
 
     /// A series of so many cells took so long.
     pub(crate) fn series_took(&mut self, block: &Block, turns: &Turns, cells: usize, time: Nanos) {
+        self.took.0 = self.took.0.saturating_add(time.0);
+        self.foreseen.0 = self.foreseen.0.saturating_add(turns.lasts(cells).0);
         let in_turns = time.0.saturating_sub(turns.beside(cells).0);
         let turn = in_turns / u64::from(turns.turns).max(1);
         // What is beside them is expected and not measured: of few turns it may take more than is there.
@@ -92,6 +133,22 @@ impl<'a> Pace<'a> {
         let fewest = whole(beside as f64 / turn as f64).min(turns.turns).max(FEWEST_TURNS);
         let wanted = whole(wanted).max(FEWEST_FOR_NOISE);
         Turns { turns: wanted.min(most).max(fewest), ..turns }
+    }
+
+    /// How many times as long as foreseen series take here: 1 before any, and where they are faster.
+    pub(crate) fn slowness(&self) -> f64 {
+        if self.foreseen.0 == 0 {
+            return 1.0;
+        }
+        (self.took.as_secs_f64() / self.foreseen.as_secs_f64()).max(1.0)
+    }
+
+    /// As many turns as leave time for the rest of a first round, this series included: the same share of every series' turns.
+    pub(crate) fn cut(&self, turns: Turns, rest: InSeries, elapsed: Nanos) -> Turns {
+        let Some(limit) = self.plan.measure.max_time else { return turns };
+        let left = limit.0.saturating_sub(elapsed.0) as f64 / self.slowness();
+        let share = (left - rest.beside.0 as f64) / (rest.turns.0 as f64).max(1.0);
+        turns.at_most(down(f64::from(turns.turns) * share.clamp(0.0, 1.0)))
     }
 
     /// The longest series with which the rounds that a run needs fit into its limit: all of it where their number is given, and
@@ -154,6 +211,15 @@ fn whole(x: f64) -> u32 {
     x.ceil() as u32
 }
 
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, and the figure is a guess"
+)]
+fn down(x: f64) -> u32 {
+    x.floor() as u32
+}
+
 #[cfg(test)]
 mod tests {
     use model::Preset;
@@ -209,6 +275,34 @@ mod tests {
         assert!(tuned(&plan, Some(noise(0.3, 0.001))) < of_turns);
         plan.measure.max_time = None;
         assert_eq!(tuned(&plan, Some(noise(9.0, 0.001))), MOST_TURNS);
+    }
+
+    #[test]
+    fn a_first_round_that_would_outlast_the_limit_gets_the_same_share_of_every_series_turns() {
+        let mut plan = Plan::preset(Preset::Default);
+        let turns = plan.turns(&plan.cells()[..3], 64, false).unwrap();
+        let one = InSeries {
+            beside: turns.beside(3),
+            turns: Nanos(turns.lasts(3).0 - turns.beside(3).0),
+        };
+        let ten = (0..10).fold(InSeries::default(), |all, _| all.and(one));
+        let cut = |plan: &Plan, slow: u64, elapsed| {
+            let mut pace = Pace::new(plan, 64.into());
+            if slow > 1 {
+                pace.series_took(&Block(String::new()), &turns, 3, Nanos(turns.lasts(3).0 * slow));
+            }
+            pace.cut(turns, ten, elapsed).turns
+        };
+        plan.measure.max_time = None;
+        assert_eq!(cut(&plan, 1, Nanos(0)), turns.turns);
+        plan.measure.max_time = Some(Nanos(turns.lasts(3).0 * 10));
+        assert_eq!(cut(&plan, 1, Nanos(0)), turns.turns, "all of them fit");
+        let half = Nanos(one.turns.0 * 5);
+        assert_eq!(cut(&plan, 1, half), turns.turns / 2, "half the time of the turns is gone");
+        assert_eq!(cut(&plan, 20, Nanos(0)), FEWEST_TURNS, "nothing fits any more");
+        plan.measure.max_time = Some(Nanos(turns.lasts(3).0 * 20));
+        assert_eq!(cut(&plan, 2, Nanos(0)), turns.turns, "twice as slow, and twice the time");
+        assert!(cut(&plan, 3, Nanos(0)) < turns.turns);
     }
 
     #[test]

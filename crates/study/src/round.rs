@@ -114,7 +114,7 @@ impl Running<'_> {
         }
         let mut attempt = 1;
         let mut why = String::new();
-        while attempt <= MAX_ATTEMPTS && !left.is_empty() {
+        while attempt <= MAX_ATTEMPTS && !left.is_empty() && (attempt == 1 || self.has_time()) {
             if let Some((_, cell)) = left.first() {
                 let number = done + 1;
                 if attempt > 1 {
@@ -224,6 +224,9 @@ impl Running<'_> {
         let mut why = String::new();
         for attempt in 1..=MAX_ATTEMPTS {
             if attempt > 1 {
+                if !self.has_time() {
+                    break;
+                }
                 self.emit(Event::Retried { cell: cell.clone(), attempt, why: why.clone() });
             }
             if !self.bench.refuses_cell(cell) {

@@ -12,7 +12,8 @@ use crate::bench::Bench;
 use crate::clock::Clock;
 use crate::error::StudyError;
 use crate::event::Event;
-use crate::pace::Pace;
+use crate::forecast::forecast;
+use crate::pace::{InSeries, Pace};
 use crate::progress::{Progress, saturating};
 use crate::resume::{Position, position};
 
@@ -52,6 +53,12 @@ pub(crate) struct Running<'a> {
     journal: &'a mut Writer,
     pub(crate) events: &'a mut dyn FnMut(Event),
     started: Nanos,
+    /// Whether the first round takes longer than the limit, which was told before, and is measured whole all the same.
+    is_first_whole: bool,
+    /// Whether a block was measured in this segment.
+    has_measured: bool,
+    /// What is left of the first round.
+    rest: InSeries,
 }
 
 /// Why the loop ends early.
@@ -86,12 +93,15 @@ impl Study<'_> {
     /// Measures until the intervals are narrow, the rounds done, the time spent, or a signal comes; journals why.
     ///
     /// The rounds asked for are those of the whole run. `max_time` is a budget of this segment: a resumed run gets it
-    /// anew. A block that would end later is not begun, but one whole round of the run is done whatever it takes.
+    /// anew. A block that would end later is not begun. The first round of a run gets as many turns as fit; where not even the
+    /// fewest do, as [`Forecast::first_round_outlasts_limit`](crate::Forecast::first_round_outlasts_limit) tells before, it is
+    /// measured whole, and otherwise it ends with the time on a machine that is slower than foreseen, after one block at least.
     ///
     /// # Errors
     /// The journal cannot be written, or the engine fails beyond single trials; what was journalled is kept.
     pub fn run(self) -> Result<FinishReason, StudyError> {
         let position = position(self.plan, self.earlier);
+        let forecast = forecast(self.plan, self.usable_cpus, |cell| self.bench.refuses_cell(cell));
         let mut running = Running {
             plan: self.plan,
             usable_cpus: self.usable_cpus,
@@ -106,6 +116,9 @@ impl Study<'_> {
             journal: self.journal,
             clock: self.clock,
             events: self.events,
+            is_first_whole: forecast.first_round_outlasts_limit(),
+            has_measured: false,
+            rest: InSeries::default(),
         };
         let started_unix_ms = running.clock.unix_ms();
         running.append(&Record::Segment(Segment { started_unix_ms, ..self.segment }))?;
@@ -214,10 +227,39 @@ impl Running<'_> {
     }
 
     fn fits(&self, round: u32, todo: &Todo) -> bool {
-        let cells: Vec<Cell> = todo.cells.iter().map(|(_, cell)| cell.clone()).collect();
+        if self.progress.rounds() == 0 && (self.is_first_whole || !self.has_measured) {
+            return true;
+        }
+        let cells = cells_of(todo);
         let turns = self.turns(round, &todo.name, &cells);
-        let expected = self.pace.expected(&todo.name, &cells, turns.as_ref());
-        self.progress.rounds() == 0 || self.pace.fits(self.elapsed(), expected)
+        let mut expected = self.pace.expected(&todo.name, &cells, turns.as_ref());
+        if self.progress.rounds() == 0 {
+            // Nothing is known of this block yet but how slow the others were.
+            expected = Nanos::from_secs_f64(expected.as_secs_f64() * self.pace.slowness());
+        }
+        self.pace.fits(self.elapsed(), expected)
+    }
+
+    /// Whether a further attempt may be begun.
+    pub(crate) fn has_time(&self) -> bool {
+        (self.progress.rounds() == 0 && self.is_first_whole)
+            || self.pace.fits(self.elapsed(), Nanos(0))
+    }
+
+    /// What a block takes in a round, before its turns are fewer for anything's sake.
+    fn in_series(&self, round: u32, todo: &Todo) -> InSeries {
+        let cells = cells_of(todo);
+        let place = self.places.get(&todo.name).copied().unwrap_or(0);
+        let turns = self.plan.turns(&cells, self.usable_cpus, is_control(round, place));
+        let Some(turns) = turns else {
+            let beside = self.pace.expected(&todo.name, &cells, None);
+            return InSeries { beside, turns: Nanos(0) };
+        };
+        let (whole, beside) = (turns.lasts(cells.len()), turns.beside(cells.len()));
+        if self.plan.measure.turns.is_some() {
+            return InSeries { beside: whole, turns: Nanos(0) };
+        }
+        InSeries { beside, turns: Nanos(whole.0.saturating_sub(beside.0)) }
     }
 
     /// How a block's cells take turns in a round: as many as the plan says, or as what is known of its noise calls for.
@@ -230,7 +272,9 @@ impl Running<'_> {
             return Some(turns);
         }
         let noise = self.progress.turn_noise(cells);
-        Some(self.pace.tuned(turns, block, cells.len(), noise.as_ref(), self.places.len()))
+        let tuned = self.pace.tuned(turns, block, cells.len(), noise.as_ref(), self.places.len());
+        let is_first = self.progress.rounds() == 0;
+        Some(if is_first { self.pace.cut(tuned, self.rest, self.elapsed()) } else { tuned })
     }
 
     /// Measures a round's blocks; false where the time does not suffice for all of them.
@@ -242,7 +286,12 @@ impl Running<'_> {
         self.start_ends(round)?;
         let mut restarted = false;
         let mut done = 0;
-        for todo in todo {
+        let is_first = self.progress.rounds() == 0;
+        let parts =
+            if is_first { todo } else { &[] }.iter().map(|todo| self.in_series(round, todo));
+        let parts: Vec<InSeries> = parts.collect();
+        self.rest = parts.iter().copied().fold(InSeries::default(), InSeries::and);
+        for (number, todo) in todo.iter().enumerate() {
             if !self.fits(round, todo) {
                 return Ok(false);
             }
@@ -258,6 +307,8 @@ impl Running<'_> {
                 }
                 other => other?,
             }
+            self.has_measured = true;
+            self.rest = self.rest.without(parts.get(number).copied().unwrap_or_default());
             done += self.measurable(todo);
         }
         self.bench.end_round();
@@ -271,4 +322,8 @@ impl Running<'_> {
         let (precise, cells) = (self.progress.precise_cells(), self.progress.cells());
         self.emit(Event::RoundEnded { round, widest, precise, cells, elapsed, left });
     }
+}
+
+fn cells_of(todo: &Todo) -> Vec<Cell> {
+    todo.cells.iter().map(|(_, cell)| cell.clone()).collect()
 }

@@ -12,12 +12,23 @@ fn plan() -> Plan {
     synthetic::without_controls(&[(Factor::Message, "64,4096,65536"), (Factor::Threads, "1,2")])
 }
 
-/// A run directory on a quiet machine; `speed` multiplies each cell's goodput.
+/// A run directory of ten rounds on a quiet machine; `speed` multiplies each cell's goodput.
 fn made(
     place: &Place,
     name: &str,
     plan: &Plan,
     seed: u64,
+    speed: impl Fn(&Cell) -> f64,
+) -> PathBuf {
+    made_of(place, name, plan, seed, 10, speed)
+}
+
+fn made_of(
+    place: &Place,
+    name: &str,
+    plan: &Plan,
+    seed: u64,
+    rounds: u32,
     speed: impl Fn(&Cell) -> f64,
 ) -> PathBuf {
     let path = place.path(name);
@@ -28,7 +39,7 @@ fn made(
         host.kernel = model::Measured::Value("6.11.0-9-generic".to_owned());
     }
     directory.write_host(&host).unwrap();
-    let records = synthetic::run(plan, 10, |cell, round| {
+    let records = synthetic::run(plan, rounds, |cell, round| {
         let noise = synthetic::noise(seed, cell, round, 0.01);
         synthetic::trial(cell, round).faster(speed(cell) * noise)
     });
@@ -160,13 +171,30 @@ fn what_cannot_be_compared_is_one_line_and_exit_2() {
         let ended = place.copycost(line).ends_with(2);
         assert!(ended.complaint().contains(part), "{line:?}: {ended:#?}");
         assert_eq!(ended.error.lines().count(), 1, "{line:?}: {ended:#?}");
-        assert_eq!(ended.output, "", "{line:?}");
+        // What the machines differ in takes no cell in common.
+        let tells_machines = line == ["compare", "before", "others"];
+        assert_eq!(ended.output.contains("The machines are the same"), tells_machines, "{line:?}");
+        assert_eq!(ended.output.is_empty(), !tells_machines, "{line:?}");
     }
     let journal = place.path("before/journal.jsonl");
     let whole = std::fs::read_to_string(&journal).unwrap();
     std::fs::write(&journal, whole.replacen("\"attempt\":1", "\"attempt\":2", 1)).unwrap();
     let ended = place.copycost(&["compare", "others", "before"]).ends_with(2);
     assert!(ended.complaint().contains("line "), "{ended:#?}");
+}
+
+#[test]
+fn what_the_machines_differ_in_is_told_of_runs_of_one_round_too() {
+    let place = Place::new();
+    made_of(&place, "before", &plan(), 1, 1, |_| 1.0);
+    made_of(&place, "after", &plan(), 103, 1, |_| 1.0);
+    let ended = place.copycost(&["compare", "before", "after"]).ends_with(2);
+    for part in ["before  before (1 round)", "  kernel: 6.8.0-45-generic → 6.11.0-9-generic"] {
+        assert!(ended.output.contains(part), "{part}: {}", ended.output);
+    }
+    assert!(ended.complaint().contains("have one round of each cell"), "{ended:#?}");
+    let json = place.copycost(&["compare", "before", "after", "--json"]).ends_with(2);
+    assert_eq!(json.output, "");
 }
 
 #[test]

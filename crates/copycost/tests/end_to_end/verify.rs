@@ -1,6 +1,9 @@
 //! `verify`, and what it and the ends by hand do not understand.
 
-use crate::common::Place;
+use std::time::Duration;
+
+use crate::common::{Place, signal};
+use crate::interruption::{is_ignored, wait};
 
 #[test]
 fn verify_compares_every_byte_of_every_path() {
@@ -36,6 +39,31 @@ fn verify_compares_every_byte_of_every_path() {
     assert_eq!(value["cells"].as_array().unwrap().len(), 1);
     assert!(value["cells"][0]["checked_bytes"].as_u64().unwrap() > 0, "{value}");
     assert!(value["cells"][0]["fault"].is_null(), "{value}");
+}
+
+#[test]
+fn a_verification_that_is_stopped_says_what_was_right_so_far() {
+    for (name, number) in [("INT", 2), ("TERM", 15)] {
+        if is_ignored(number) {
+            eprintln!("skipped: SIG{name} is ignored by whoever started this test");
+            continue;
+        }
+        let place = Place::new();
+        // A window of a second each: longer than the test waits for.
+        let child =
+            place.spawn(&["verify", "--send", "send,sendmsg", "--recv", "recv", "--time", "1s"]);
+        std::thread::sleep(Duration::from_secs(5));
+        signal(name, &child);
+        let ended = wait(child).ends_with(130);
+        let line = ended.error.lines().last().unwrap();
+        assert!(
+            line.contains(" cells right, none wrong, the rest not tried; of 2 pairs"),
+            "{ended:#?}"
+        );
+        let right = line.split(' ').find_map(|word| word.parse::<usize>().ok()).unwrap();
+        let rows = ended.output.lines().filter(|line| line.contains("nothing lost"));
+        assert_eq!(rows.count(), right.min(2), "{ended:#?}");
+    }
 }
 
 #[test]
@@ -94,6 +122,7 @@ fn what_verify_and_the_ends_by_hand_do_not_understand_is_one_line_and_exit_2() {
         ("serve --token 00112233445566778899aabbccddeeff --token-file x", "cannot be used with"),
         ("connect --size 4", "--fields 4"),
         ("connect --send sned", "did you mean \"send\"?"),
+        ("connect --send bogus", "hybrid; see copycost connect --help"),
         ("connect --time -1s", "--time: "),
         ("connect -t 0", "--time: from 1ms to 24h, not 0s"),
         ("connect -p x", "--port: \"x\" is no port"),

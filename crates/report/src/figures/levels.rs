@@ -339,7 +339,7 @@ pub(super) fn cpu_cost(run: &Run) -> Description {
     for (shown, title) in shown.iter().copied() {
         let mut plots = with_figures(plots(&here, &groups, across, shown, Upright::Log));
         if plots.is_empty() {
-            notes.push(format!("{title}: absent, {}", reason(&here.cells, shown.metric)));
+            notes.push(format!("{title}: not drawn; {}", reason(&here.cells, shown.metric)));
         }
         for plot in &mut plots {
             plot.title = title.to_owned();

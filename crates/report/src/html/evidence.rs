@@ -35,7 +35,7 @@ fn answer(html: &mut Markup, summary: &Summary, answer: &Answer) {
         );
         html.fixed("\n");
         let class = if answer.answered { "line" } else { "line open" };
-        html.leaf("p", &[("class", class)], &words::answers::line(answer));
+        html.leaf("p", &[("class", class)], &words::answers::line(summary, answer));
         html.fixed("\n");
         for note in words::answers::notes(summary, answer) {
             html.leaf("p", &[("class", "note")], &note);

@@ -17,8 +17,8 @@ use crate::words::{answers, laws, own_table, receiving, recommendations, with_de
 
 pub(super) fn first_screen(html: &mut Markup, page: &Page) {
     head(html, page);
-    broken_laws(html, page);
     answer(html, page);
+    broken_laws(html, page);
     strip_of_trust(html, page);
     if let Some(main) = page.figures.first() {
         pictures::figure(html, main);
@@ -36,9 +36,6 @@ fn head(html: &mut Markup, page: &Page) {
         html.fixed("\n");
         let facts = machine_facts(page.summary, page.host, page.plan).join(", ");
         html.leaf("p", &[("class", "machine")], &facts);
-        if let Some(line) = line_rate(page.summary) {
-            html.leaf("p", &[("class", "machine")], &format!("Line: {line}"));
-        }
         html.element("p", &[("class", "origin")], |html| {
             html.text(&format!(
                 "{}, {}. {}: ",
@@ -81,6 +78,9 @@ fn answer(html: &mut Markup, page: &Page) {
             html.paragraph(&line);
         }
     });
+    if let Some(line) = line_rate(page.summary) {
+        html.leaf("p", &[("class", "machine")], &format!("Line: {line}"));
+    }
     own_table(html, page);
 }
 
@@ -99,6 +99,9 @@ fn own_table(html: &mut Markup, page: &Page) {
         html.element("ul", &[("class", "warnings")], |html| {
             for check in own_table::worst(checks) {
                 html.leaf("li", &[], &own_table::line(check));
+            }
+            for (_, text) in own_table::others(checks) {
+                html.leaf("li", &[], &text);
             }
         });
     });
@@ -144,7 +147,11 @@ fn questions(html: &mut Markup, page: &Page) {
                     html.element("div", &[], |html| {
                         html.leaf("span", &[("class", "question")], answers::question(answer));
                         html.text(" ");
-                        html.leaf("span", &[("class", "line")], &answers::line(answer));
+                        html.leaf(
+                            "span",
+                            &[("class", "line")],
+                            &answers::line(page.summary, answer),
+                        );
                     });
                 });
             }

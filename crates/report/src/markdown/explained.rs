@@ -5,6 +5,7 @@ use analysis::claims::claim::Claim;
 use analysis::explained::Explained;
 use analysis::laws::law::{Law, LawState};
 use analysis::own_table::TableCheck;
+use analysis::summary::Summary;
 use model::Audit;
 
 use super::section::Section;
@@ -24,7 +25,8 @@ const LONGEST_QUESTION: usize = 200;
 const LONGEST_ANSWER: usize = 400;
 
 /// The paper's questions with their answers.
-pub(super) fn answers(answers: &[Answer]) -> Section {
+pub(super) fn answers(summary: &Summary) -> Section {
+    let answers = &summary.explained.answers;
     if answers.is_empty() {
         return Section::default();
     }
@@ -33,7 +35,7 @@ pub(super) fn answers(answers: &[Answer]) -> Section {
         let question = plain_short(&question, LONGEST_QUESTION);
         item(&format!(
             "**{question}** {}",
-            plain_short(&words::answers::line(answer), LONGEST_ANSWER)
+            plain_short(&words::answers::line(summary, answer), LONGEST_ANSWER)
         ))
     };
     Section {

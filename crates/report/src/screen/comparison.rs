@@ -12,6 +12,7 @@ use super::grid::Grid;
 use crate::numbers::{counted, percent, ratio, short};
 use crate::plain_table::{Group, Table, TableRow};
 use crate::styled_text::{Line, Style, whole};
+use crate::words::figures::tested;
 
 /// More pairs than this are left to `summary.json`.
 const MOST_PAIRS: usize = 6;
@@ -218,12 +219,6 @@ pub(super) fn comparisons(summary: &Summary, plan: &Plan, grid: &Grid) -> Vec<Li
         ));
     }
     lines
-}
-
-/// How many ratios of a metric were tested together.
-pub(super) fn tested(summary: &Summary, metric: Metric) -> usize {
-    let tested = |ratio: &&Ratio| ratio.metric == metric && ratio.p.value().is_some();
-    summary.ratios.iter().filter(tested).count()
 }
 
 fn pairs<'a>(summary: &'a Summary, grid: &Grid) -> Vec<Pair<'a>> {

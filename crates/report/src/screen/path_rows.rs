@@ -8,13 +8,14 @@ use analysis::results::{CellEstimates, Finding, Ratio};
 use analysis::summary::Summary;
 use model::{Bytes, Cell, Factor, Link, Plan, SendPath};
 
-use super::comparison::{spread, tested};
+use super::comparison::spread;
 use super::grid::{Grid, RowGroup};
 use super::{estimate, grid};
 use crate::numbers::{counted, half_width};
 use crate::plain_table::{GAP, Group, Table, TableRow};
 use crate::spelling::short_ratio;
 use crate::styled_text::{Line, Style};
+use crate::words::figures::tested;
 use crate::words::said_by_reference;
 
 /// So many paths have a row in every table, however little room there is.
@@ -47,7 +48,10 @@ fn place_in(advice: &Advice, value: &str) -> usize {
         Advice::BySize { value: one, against, .. } => {
             if [one, against].iter().any(|named| *named == value) { 0 } else { 4 }
         }
-        Advice::Alike { values } | Advice::Unclear { values } | Advice::NotCompared { values } => {
+        Advice::Alike { values }
+        | Advice::Unclear { values }
+        | Advice::NotCompared { values }
+        | Advice::NotThemselves { values, .. } => {
             usize::from(!values.iter().any(|named| named == value)) * 4
         }
         Advice::Alone { .. } | Advice::Nothing => 0,
@@ -240,6 +244,7 @@ impl<'a> PathRows<'a> {
             Advice::Alike { .. }
             | Advice::Unclear { .. }
             | Advice::NotCompared { .. }
+            | Advice::NotThemselves { .. }
             | Advice::Alone { .. }
             | Advice::Nothing => usual().or_else(|| group.paths.first().copied()),
         }

@@ -6,6 +6,7 @@ mod tables;
 
 use crate::spelling::{listed, reduction};
 use analysis::answers::{Answer, AnswerFinding, CopiesInAll, Largest, LevelRatio, Saves};
+use analysis::estimate::Estimate;
 use analysis::metric::Metric;
 use analysis::operands::{Compared, OfPath};
 use analysis::reason::Reason;
@@ -16,7 +17,7 @@ use model::{Factor, Measured};
 
 pub(crate) use self::tables::table;
 use super::copying;
-use super::figures::{metric, place};
+use super::figures::{metric, place, tested};
 use super::links::link_verdict;
 use super::reasons::{comparisons, reason};
 use crate::numbers::{counted, ratio};
@@ -38,7 +39,12 @@ pub(crate) fn question(answer: &Answer) -> &'static str {
 }
 
 /// The answer in one line.
-pub(crate) fn line(answer: &Answer) -> String {
+pub(crate) fn line(summary: &Summary, answer: &Answer) -> String {
+    line_of(answer, tested(summary, Metric::GoodputGbps))
+}
+
+/// The same, where so many ratios of goodput were tested together.
+fn line_of(answer: &Answer, tested: usize) -> String {
     let found = match &answer.finding {
         AnswerFinding::Lacking { reason: lacking } => reason(lacking),
         AnswerFinding::Copies { total, counted, not_counted, completions } => {
@@ -52,7 +58,8 @@ pub(crate) fn line(answer: &Answer) -> String {
             let goodput = fitting(answer.of(Metric::GoodputGbps));
             let pair = pair(answer).unwrap_or_default();
             let why = why(*saves, option, completions);
-            format!("goodput, {pair}: {}, {}; {why}", outcomes(&goodput), range(&goodput))
+            let outcomes = outcomes(&goodput, tested);
+            format!("goodput, {pair}: {outcomes}, {}; {why}", range(&goodput))
         }
         AnswerFinding::Levels { threads, largest, levels } => {
             self::levels(answer, *threads, largest, levels)
@@ -173,8 +180,21 @@ fn range(ratios: &[&Compared]) -> String {
     ends.join(" … ")
 }
 
-/// `less in all 4 comparisons`, `more in 1 and less in 2 of 4 comparisons`.
-fn outcomes(ratios: &[&Compared]) -> String {
+/// Whether its own interval tells two apart, which no longer does after correction.
+fn is_told_by_itself_alone(compared: &Compared) -> bool {
+    let Estimate { low, high, .. } = compared.ratio;
+    let excludes_1 = low.is_some_and(|low| low > 1.0) || high.is_some_and(|high| high < 1.0);
+    compared.finding == Finding::Undecided && excludes_1
+}
+
+/// `less in all 4 comparisons`, `more in 1 and less in 2 of 4 comparisons`; where an interval alone would tell more, that it was
+/// corrected, over so many.
+fn outcomes(ratios: &[&Compared], tested: usize) -> String {
+    let corrected = if ratios.iter().any(|it| is_told_by_itself_alone(it)) {
+        format!(" after correction for {tested} comparisons")
+    } else {
+        String::new()
+    };
     let of = match ratios.len() {
         1 => "the one comparison".to_owned(),
         n => format!("{n} comparisons"),
@@ -190,9 +210,9 @@ fn outcomes(ratios: &[&Compared]) -> String {
     let some = listed(&some.collect::<Vec<_>>());
     if some.is_empty() {
         let any = if ratios.len() > 1 { "any of " } else { "" };
-        format!("not shown to differ in {any}{of}")
+        format!("not shown to differ in {any}{of}{corrected}")
     } else {
-        format!("{some} of {of}")
+        format!("{some} of {of}{corrected}")
     }
 }
 

@@ -3,7 +3,7 @@
 use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::{Better, Metric};
 use analysis::operands::Crossed;
-use analysis::results::Finding;
+use analysis::results::{Finding, Ratio};
 use analysis::summary::Summary;
 use model::{Cell, Factor, Shared};
 
@@ -95,6 +95,12 @@ pub(crate) fn counted_findings(summary: &Summary, crossover: &Crossover) -> Cros
         }
     }
     it
+}
+
+/// How many ratios of a metric were tested together: what a finding is corrected for.
+pub(crate) fn tested(summary: &Summary, metric: Metric) -> usize {
+    let tested = |ratio: &&Ratio| ratio.metric == metric && ratio.p.value().is_some();
+    summary.ratios.iter().filter(tested).count()
 }
 
 /// At which sizes a path is better, after "it is better" where it tells that (see [`tells_where_better`]).

@@ -112,11 +112,7 @@ pub(crate) fn verdict(agreement: TableVerdict) -> &'static str {
 /// `5 contradicted, 6 borne out, 4 not in the table`: claims, of which one may say several things. One that is contradicted in
 /// any of them is, else one that is borne out in any.
 pub(crate) fn tally(checks: &[TableCheck]) -> String {
-    let mut claims: BTreeMap<Id, TableVerdict> = BTreeMap::new();
-    for check in checks {
-        let of = claims.entry(check.id).or_insert(check.agreement);
-        *of = check.agreement.min(*of);
-    }
+    let claims = claims(checks);
     let counts = [TableVerdict::Contradicts, TableVerdict::Agrees, TableVerdict::NotInTable].map(
         |agreement| {
             let count = claims.values().filter(|of| **of == agreement).count();
@@ -124,6 +120,16 @@ pub(crate) fn tally(checks: &[TableCheck]) -> String {
         },
     );
     counts.join(", ")
+}
+
+/// The verdict of each claim.
+fn claims(checks: &[TableCheck]) -> BTreeMap<Id, TableVerdict> {
+    let mut claims: BTreeMap<Id, TableVerdict> = BTreeMap::new();
+    for check in checks {
+        let of = claims.entry(check.id).or_insert(check.agreement);
+        *of = check.agreement.min(*of);
+    }
+    claims
 }
 
 /// What is contradicted, of each claim what tells most: where the table has the very figure elsewhere, else what stands first.
@@ -139,6 +145,28 @@ pub(crate) fn worst(checks: &[TableCheck]) -> Vec<&TableCheck> {
         }
     }
     worst
+}
+
+/// What is borne out and what is not in the table, a line each that names all claims that [`tally`] counts so; those in a list of
+/// [`worst`] have lines of their own.
+pub(crate) fn others(checks: &[TableCheck]) -> Vec<(TableVerdict, String)> {
+    let of = claims(checks);
+    let line = |agreement: TableVerdict| {
+        let has_it = |(_, verdict): &(&Id, &TableVerdict)| **verdict == agreement;
+        let named = of.iter().filter(has_it).filter_map(|(id, _)| {
+            let check = checks.iter().find(|it| it.id == *id && it.agreement == agreement)?;
+            Some(match agreement {
+                TableVerdict::NotInTable => id.name(),
+                TableVerdict::Agrees | TableVerdict::Contradicts => {
+                    format!("{} {}", id.name(), says(check))
+                }
+            })
+        });
+        let named: Vec<String> = named.collect();
+        let text = format!("{}: {}", verdict(agreement), named.join("; "));
+        (!named.is_empty()).then_some((agreement, text))
+    };
+    [TableVerdict::Agrees, TableVerdict::NotInTable].into_iter().filter_map(line).collect()
 }
 
 /// `C23 more threads lower the cycles per byte; table: otherwise in 2 of 3: …`, with one figure.
@@ -205,5 +233,22 @@ mod tests {
         let all = [check.clone(), borne_out, check];
         assert_eq!(tally(&all), "1 contradicted, 0 borne out, 0 not in the table");
         assert_eq!(worst(&all).len(), 1);
+        assert_eq!(others(&all), [], "it is contradicted, and has a line of its own");
+        let of =
+            |number, agreement| TableCheck { id: Id::Claim(number), agreement, ..all[1].clone() };
+        let agrees =
+            [(22, TableVerdict::Agrees), (23, TableVerdict::Agrees), (23, TableVerdict::Agrees)];
+        let absent = [(24, TableVerdict::NotInTable), (25, TableVerdict::NotInTable)];
+        let all: Vec<TableCheck> =
+            agrees.into_iter().chain(absent).map(|(number, it)| of(number, it)).collect();
+        assert_eq!(tally(&all), "0 contradicted, 2 borne out, 2 not in the table");
+        let cycles = "more threads lower the cycles per byte";
+        assert_eq!(
+            others(&all),
+            [
+                (TableVerdict::Agrees, format!("borne out: C22 {cycles}; C23 {cycles}")),
+                (TableVerdict::NotInTable, "not in the table: C24; C25".to_owned()),
+            ]
+        );
     }
 }

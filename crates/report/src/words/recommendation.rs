@@ -165,6 +165,15 @@ fn advised(recommendation: &Recommendation) -> (String, String) {
             "{} were not compared with each other: nothing is recommended",
             names(factor, values)
         ),
+        Advice::NotThemselves { settings, .. } => {
+            let flags: Vec<String> =
+                settings.iter().map(|(factor, value)| option(*factor, value)).collect();
+            let it = if flags.len() == 1 { "it" } else { "them" };
+            format!(
+                "nothing is recommended: all was measured with {}, which shows what that costs, not which path to use; for that measure without {it}",
+                listed(&flags)
+            )
+        }
         Advice::Alone { value } => {
             format!("only {} was measured: nothing is recommended", option(factor, value))
         }
@@ -202,7 +211,10 @@ fn is_said(recommendation: &Recommendation, it: &ByReference) -> bool {
         Advice::BySize { value, against, .. } => {
             ![value.as_str(), against].contains(&it.path.name())
         }
-        Advice::Nothing | Advice::NotCompared { .. } | Advice::Alone { .. } => false,
+        Advice::Nothing
+        | Advice::NotCompared { .. }
+        | Advice::NotThemselves { .. }
+        | Advice::Alone { .. } => false,
         Advice::Alike { .. } | Advice::Unclear { .. } => true,
     }
 }
@@ -313,6 +325,7 @@ fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
         | Advice::Alike { .. }
         | Advice::Unclear { .. }
         | Advice::NotCompared { .. }
+        | Advice::NotThemselves { .. }
         | Advice::Alone { .. }
         | Advice::Nothing => "",
     };
@@ -503,7 +516,8 @@ mod tests {
             Advice::BySize { value: value.clone(), against: against.clone(), outcome: at },
             Advice::BySize { value: value.clone(), against, outcome: bracket },
             Advice::Alike { values: values.clone() },
-            Advice::Unclear { values },
+            Advice::Unclear { values: values.clone() },
+            Advice::NotThemselves { values, settings: stream() },
             Advice::Alone { value },
             Advice::Nothing,
         ] {
@@ -521,6 +535,20 @@ mod tests {
                 assert!(text.ends_with(end), "{text}");
             }
         }
+    }
+
+    fn stream() -> Vec<(Factor, String)> {
+        vec![(Factor::MemoryLoad, "stream".to_owned())]
+    }
+
+    #[test]
+    fn why_nothing_is_recommended_beside_a_memory_load_comes_first() {
+        let values = vec!["send".to_owned(), "sendmsg".to_owned()];
+        let advice = Advice::NotThemselves { values, settings: stream() };
+        assert_eq!(
+            sentence(&recommended(advice, Pays::Never)),
+            "Nothing is recommended: all was measured with --memory-load stream, which shows what that costs, not which path to use; for that measure without it."
+        );
     }
 
     #[test]

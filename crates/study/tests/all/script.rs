@@ -43,6 +43,8 @@ pub(crate) struct Script<'a> {
     /// Answers of `begin_round` that are no success, first one first.
     pub(crate) begins: Vec<Option<EngineError>>,
     watch: Watch,
+    /// How many times as long as ordered trials take.
+    pub(crate) slow: u64,
     orders: u32,
     /// The series that were ordered.
     pub(crate) series: Vec<SeriesOrder>,
@@ -72,6 +74,7 @@ impl<'a> Script<'a> {
             answer: Box::new(answer),
             begins: Vec::new(),
             watch,
+            slow: 1,
             orders: 0,
             series: Vec::new(),
             speeds: |_, _| Vec::new(),
@@ -113,7 +116,8 @@ impl Bench for Script<'_> {
     fn trial(&mut self, order: &TrialOrder) -> Result<(Settings, Outcome), EngineError> {
         assert!(self.open, "a trial was ordered without ends");
         self.orders += 1;
-        self.watch.pass(Nanos(order.warmup.0 + order.window.0 + order.tail.0 + 40_000_000));
+        let ordered = order.warmup.0 + order.window.0 + order.tail.0 + 40_000_000;
+        self.watch.pass(Nanos(ordered * self.slow));
         let trial = (self.answer)(order, self.orders)?.window(order.window).build();
         let settings = Settings { warmup_ns: order.warmup, ..trial.settings };
         Ok((settings, trial.outcome))
@@ -248,6 +252,14 @@ impl Ran {
 
     pub(crate) fn reason(&self) -> FinishReason {
         *self.ended.as_ref().unwrap()
+    }
+
+    /// What it took; nothing where it has no end.
+    pub(crate) fn spent(&self) -> Nanos {
+        let spent = |record: &Record| {
+            if let Record::Finish(finish) = record { Some(finish.spent_ns) } else { None }
+        };
+        self.records.iter().find_map(spent).unwrap_or_default()
     }
 
     pub(crate) fn warnings(&self) -> Vec<&str> {

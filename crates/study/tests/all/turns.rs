@@ -1,7 +1,7 @@
 //! Blocks that are measured in turns.
 
 use engine::{EngineError, SeriesOrder};
-use model::record::{FailureKind, Outcome};
+use model::record::{FailureKind, FinishReason, Outcome};
 use model::{Mark, Nanos, Plan, SendPath};
 use study::Event;
 
@@ -96,7 +96,7 @@ fn a_signal_within_a_series_ends_the_run_and_keeps_what_came_before() {
     });
     let ran = run(&in_turns(3), &mut bench);
     assert_eq!(trials(&ran.records).len(), 4, "whole series alone are kept");
-    assert_eq!(ran.ended.unwrap(), model::record::FinishReason::Interrupted);
+    assert_eq!(ran.ended.unwrap(), FinishReason::Interrupted);
 }
 
 #[test]
@@ -114,6 +114,49 @@ fn a_void_cell_of_a_series_is_not_measured_again_by_a_resume() {
     let mut bench = Script::good();
     go_on(&in_turns(1), &mut bench, &ran.records);
     assert_eq!(bench.series.len(), 0, "its round is over");
+}
+
+/// What a run of [`in_turns`] with this limit and on a machine so slow took, how it ended, and the turns of its series.
+fn limited(plan: &Plan, slow: u64) -> (Nanos, FinishReason, Vec<usize>) {
+    let mut bench = Script::good();
+    bench.slow = slow;
+    let ran = run(plan, &mut bench);
+    let turns = bench.series.iter().map(|series| series.turns.len()).collect();
+    (ran.spent(), ran.reason(), turns)
+}
+
+#[test]
+fn a_first_round_that_would_outlast_the_limit_gets_fewer_turns_and_stays_within_it() {
+    let mut plan = in_turns(1);
+    let (whole, _, turns) = limited(&plan, 1);
+    let most = turns[0];
+    let fewest = Plan {
+        measure: model::plan::Measure { turns: Some(2), ..plan.measure.clone() },
+        ..plan.clone()
+    };
+    let (least, ..) = limited(&fewest, 1);
+    let limit = Nanos(u64::midpoint(whole.0, least.0));
+    plan.measure.max_time = Some(limit);
+    let (spent, reason, turns) = limited(&plan, 1);
+    assert_eq!((reason, turns.len()), (FinishReason::Rounds, 2), "both blocks");
+    assert!(turns.iter().all(|turns| (2..most).contains(turns)), "{turns:?} of {most}");
+    assert!(spent.0 <= limit.0 + limit.0 / 20, "{spent:?} of {limit:?}");
+    // What the plan asks for stays.
+    plan.measure.turns = Some(12);
+    assert_eq!(limited(&plan, 1).2[0], 12);
+}
+
+#[test]
+fn on_a_machine_slower_than_foreseen_the_first_round_ends_with_the_time() {
+    let mut plan = in_turns(1);
+    plan.factors.message = synthetic::without_controls(&[]).factors.message;
+    let blocks = plan.blocks().len();
+    let limit = study::forecast(&plan, 8, |_| false).round;
+    plan.measure.max_time = Some(limit);
+    let (spent, reason, turns) = limited(&plan, 6);
+    assert_eq!(reason, FinishReason::Time);
+    assert!((1..blocks).contains(&turns.len()), "{turns:?} of {blocks} blocks");
+    assert!(spent.0 <= limit.0 * 2, "{spent:?} of {limit:?}, the last block of which was foreseen");
 }
 
 /// The shapes of the series that a plan with these slices had, first and last.

@@ -1,8 +1,10 @@
 //! From which size on a path beats another: equal outcomes are told once.
 
 use crate::spelling::{listed, shared_words};
+use analysis::findings::CrossoverOutcome;
 use analysis::metric::Metric;
 use analysis::operands::{Compared, Crossed};
+use analysis::results::Finding;
 use model::{Factor, SendPath, Shared};
 
 use super::range;
@@ -26,7 +28,36 @@ pub(super) fn found(
     let beats = beats.unwrap_or_else(|| format!("{path} / {against} goodput"));
     let cpu = clauses(&of_cpu, "it costs less CPU per KiB", "whether it costs less CPU per KiB is");
     let cpu = cpu.map_or_else(String::new, |cpu| format!("; {cpu}"));
-    format!("{beats}: {}{cpu}", range(goodput))
+    let (claimed, others): (Vec<&Compared>, Vec<&Compared>) =
+        goodput.iter().copied().partition(|it| of_goodput.iter().any(|of| speaks_of(of, it)));
+    let figures = match (claimed.is_empty(), others.is_empty()) {
+        (true, _) => range(&others),
+        (false, true) => range(&claimed),
+        (false, false) => format!("{}; elsewhere {}", range(&claimed), range(&others)),
+    };
+    format!("{beats}: {figures}{cpu}")
+}
+
+/// Whether "it is better" is said of a comparison: not where that holds of other sizes or of other cells.
+fn speaks_of(it: &Crossed, compared: &Compared) -> bool {
+    let bytes = compared.cell.message.bytes().0;
+    tells_where_better(it)
+        && it.crossover.shared.has(&compared.cell)
+        && !it.crossover.unclear_sizes.contains(&bytes)
+        && match it.crossover.outcome {
+            CrossoverOutcome::Partly { up_to, from, .. } => {
+                up_to.is_some_and(|up_to| bytes as f64 <= up_to)
+                    || from.is_some_and(|from| bytes as f64 >= from)
+            }
+            CrossoverOutcome::Undecided => compared.finding == Finding::More,
+            CrossoverOutcome::At { .. }
+            | CrossoverOutcome::Until { .. }
+            | CrossoverOutcome::Bracket { .. }
+            | CrossoverOutcome::UntilBracket { .. }
+            | CrossoverOutcome::Always
+            | CrossoverOutcome::Never
+            | CrossoverOutcome::Alike => true,
+        }
 }
 
 /// A clause for each outcome, with all that it is of; none without any.
@@ -74,8 +105,7 @@ fn each(shared: &[&Shared]) -> String {
 #[cfg(test)]
 mod tests {
     use analysis::estimate::Estimate;
-    use analysis::findings::{Crossover, CrossoverOutcome};
-    use analysis::results::Finding;
+    use analysis::findings::Crossover;
     use model::{Cell, Contrast};
 
     use super::*;
@@ -101,6 +131,43 @@ mod tests {
             alike: 0,
             unclear: if is_unclear { 2 } else { 0 },
         }
+    }
+
+    #[test]
+    fn what_is_said_of_one_size_stands_beside_the_figures_of_that_size() {
+        let compared = |bytes, mean: f64, finding| Compared {
+            cell: cell("sendmsg", bytes, 1),
+            against: cell("send", bytes, 1),
+            ratio: Estimate { mean, low: Some(mean - 0.1), high: Some(mean + 0.1), trials: 10 },
+            finding,
+            oversubscribed: false.into(),
+        };
+        let ratios = [
+            compared(64, 1.5, Finding::More),
+            compared(4096, 0.95, Finding::Undecided),
+            compared(65_536, 1.05, Finding::Undecided),
+        ];
+        let ratios: Vec<&Compared> = ratios.iter().collect();
+        let told = |outcome| {
+            let mut it = break_even(Metric::GoodputGbps, 1, outcome);
+            (it.better, it.worse, it.unclear) = (1, 0, 2);
+            it.crossover.sizes = vec![64, 4096, 65_536];
+            found(SendPath::Sendmsg, SendPath::Send, &[it], &ratios)
+        };
+        let figures = "(1 thread): 1.50 × [1.40, 1.60] at 64 B; elsewhere 0.950 × [0.850, 1.05] at 4 KiB … 1.05 × [0.950, 1.15] at 64 KiB";
+        for outcome in [
+            CrossoverOutcome::Undecided,
+            CrossoverOutcome::Partly { is_better: true, up_to: Some(64.0), from: None },
+        ] {
+            let text = told(outcome);
+            assert!(text.starts_with("sendmsg beats send "), "{text}");
+            assert!(text.ends_with(figures), "{text}");
+        }
+        let always = told(CrossoverOutcome::Always);
+        assert!(
+            always.ends_with(": 0.950 × [0.850, 1.05] at 4 KiB … 1.50 × [1.40, 1.60] at 64 B"),
+            "{always}"
+        );
     }
 
     #[test]
