@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{Cell, Nanos, Plan, UsableCpus};
+use model::{Bounds, Cell, Nanos, Plan};
 
 /// What a plan will take: cells, controls and blocks are those that can be measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +27,13 @@ pub struct Forecast {
     pub limit: Option<Nanos>,
 }
 
-/// Looks ahead; oversubscribed cells take longer, hence the CPUs. Cells that cannot be measured take no time.
+/// Looks ahead; oversubscribed cells and slow lines take longer, hence the bounds. Cells that cannot be measured take no time.
 pub fn forecast(
     plan: &Plan,
-    usable_cpus: impl Into<UsableCpus>,
+    bounds: impl Into<Bounds>,
     is_refused: impl Fn(&Cell) -> bool,
 ) -> Forecast {
-    let usable_cpus = usable_cpus.into();
+    let bounds = bounds.into();
     let rounds = plan.measure.rounds.unwrap_or(plan.measure.min_rounds);
     let can = |cell: &Cell| !is_refused(cell);
     let asked = plan.cells();
@@ -43,7 +43,7 @@ pub fn forecast(
         plan.controls().into_iter().filter(can).collect(),
     );
     let blocks = plan.blocks();
-    let expected = |rounds| plan.expected(cells.iter().chain(&controls), rounds, usable_cpus);
+    let expected = |rounds| plan.expected(cells.iter().chain(&controls), rounds, bounds);
     Forecast {
         blocks: blocks.iter().filter(|(_, cells)| cells.iter().any(can)).count(),
         rounds,
