@@ -12,6 +12,7 @@ use model::record::Outcome;
 use model::{Cell, Measured, Pages};
 
 use crate::copies::{Step, per_byte};
+use crate::delivery::Delivery;
 use crate::estimate::Estimate;
 use crate::evidence::{Evidence, figure};
 use crate::findings::{CeilingShare, Copies, CopyingCeiling, CpuRate, ModelledSide};
@@ -79,7 +80,12 @@ pub(crate) fn shares(evidence: &Evidence<'_>) -> Vec<CeilingShare> {
         let Some(goodput) = figure(estimates, Metric::GoodputGbps) else { continue };
         let Some(seats) = Seats::of(evidence, &estimates.cell) else { continue };
         let receiving = estimates.cell.link.has_receiver().then_some(ModelledSide::Receiver);
-        for side in [ModelledSide::Sender].into_iter().chain(receiving) {
+        // The rates are of this host's CPUs.
+        let is_here = |side: &ModelledSide| match side {
+            ModelledSide::Sender => evidence.host.sender_host.is_none(),
+            ModelledSide::Receiver => evidence.host.receiver_host.is_none(),
+        };
+        for side in [ModelledSide::Sender].into_iter().chain(receiving).filter(is_here) {
             shares.extend(share(evidence, &rates, estimates, goodput, &seats, side));
         }
     }
@@ -99,7 +105,7 @@ fn share(
     if cell.pages != Pages::Normal {
         return None;
     }
-    let kernel = kernel_copies(evidence, estimates, side);
+    let kernel = kernel_copies(evidence, estimates, side)?;
     let (cpus, least_bytes, staged) = match side {
         // The path's own copy comes from the ring as well. What the kernel then copies is the staging buffer, and a
         // working set of one message may be much faster.
@@ -128,7 +134,7 @@ fn share(
         copies: Copies {
             per_byte: copies,
             audited: kernel.audited,
-            expected: kernel.expected + f64::from(u8::from(staged)),
+            expected: kernel.expected.map(|copies| copies + f64::from(u8::from(staged))),
         },
         routine: first.routine.to_owned(),
         working_set_bytes: first.working_set_bytes,
@@ -143,14 +149,18 @@ fn share(
 }
 
 /// Copies a payload byte that the kernel makes on a side's CPUs: as the last audit trial counted them, else as its
-/// source has them. Deferred copies are made in softirq, normally on the sender's CPU (`skb_copy_ubufs`).
-fn kernel_copies(evidence: &Evidence<'_>, estimates: &CellEstimates, side: ModelledSide) -> Copies {
+/// source has them; none where neither tells. Deferred copies are made in softirq, normally on the sender's CPU (`skb_copy_ubufs`).
+fn kernel_copies(
+    evidence: &Evidence<'_>,
+    estimates: &CellEstimates,
+    side: ModelledSide,
+) -> Option<Copies> {
     let cell = &estimates.cell;
     let mapped = figure(estimates, Metric::MappedShare).map_or(0.0, |share| share.mean);
-    let should = crate::copies::expected(cell, mapped);
+    let should = crate::copies::expected(cell, mapped, &Delivery::of(evidence.host, cell.link));
     let expected = match side {
-        ModelledSide::Sender => should.copied_in + should.deferred,
-        ModelledSide::Receiver => should.copied_out,
+        ModelledSide::Sender => should.deferred.map(|deferred| should.copied_in + deferred),
+        ModelledSide::Receiver => Some(should.copied_out),
     };
     let audited = || {
         let audit = evidence.audits.of(cell, Audit::CopyAudit)?;
@@ -172,7 +182,8 @@ fn kernel_copies(evidence: &Evidence<'_>, estimates: &CellEstimates, side: Model
         let per_byte = copied as f64 / payload as f64;
         (payload > 0).then_some(Copies { per_byte, audited: true, expected })
     };
-    audited().unwrap_or(Copies { per_byte: expected, audited: false, expected })
+    let foreseen = || Some(Copies { per_byte: expected?, audited: false, expected });
+    audited().or_else(foreseen)
 }
 
 /// Where a cell's workers ran, and on what memory.

@@ -105,6 +105,9 @@ pub struct Comparison {
     pub only_in_base: Vec<CellId>,
     /// Cells that the other side alone measured.
     pub only_in_other: Vec<CellId>,
+    /// Cells whose goodput is the line's in every run: that is no change, and was not looked for; what they cost was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub at_line_rate: Vec<CellId>,
     /// Cells of both of which some run has too few valid rounds, or a figure without a logarithm.
     pub too_few_rounds: Vec<CellId>,
     /// Figures that some run has of no cell at all, so that they were compared nowhere.
@@ -305,7 +308,7 @@ fn compared(base: &[MeasuredRun], other: &[MeasuredRun]) -> Comparison {
     links.sort_unstable();
     links.dedup();
     let (mut overall, mut changes, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
-    let mut not_measured = Vec::new();
+    let (mut not_measured, mut at_line_rate) = (Vec::new(), Vec::new());
     for link in links {
         let of_link: Vec<&Cell> = both.iter().filter(|cell| cell.link == link).collect();
         for place in 0..2 {
@@ -316,6 +319,7 @@ fn compared(base: &[MeasuredRun], other: &[MeasuredRun]) -> Comparison {
                 continue;
             }
             lacking.extend(stratum.lacking.iter().map(|cell| (*cell).clone()));
+            at_line_rate.extend(stratum.lines.iter().map(|cell| CellId((*cell).clone())));
             overall.extend(stratum.overall());
             changes.extend(stratum.contrasts());
             changes.extend(stratum.levels());
@@ -336,6 +340,7 @@ fn compared(base: &[MeasuredRun], other: &[MeasuredRun]) -> Comparison {
         attributed: Vec::new(),
         only_in_base: only_in_base.into_iter().map(CellId).collect(),
         only_in_other: only_in_other.map(CellId).collect(),
+        at_line_rate,
         too_few_rounds: lacking.into_iter().map(CellId).collect(),
         not_measured,
         unstated: unstated(base, other),

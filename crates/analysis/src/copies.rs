@@ -1,11 +1,13 @@
 //! How often the kernel copies a payload byte: by its source, and by the audit.
 
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
+use model::host::Host;
 use model::record::{Finished, Outcome, ReceiveTally};
 use model::{Audit, Cell, Measured, Missing, TakenBytes};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::delivery::{Delivery, Unforeseen};
 use crate::evidence::AuditRecords;
 
 /// Copies a payload byte by the kernel's source: into the socket (`_copy_from_iter`, net/ipv4/tcp.c and net/unix/af_unix.c), at delivery of what
@@ -14,8 +16,9 @@ use crate::evidence::AuditRecords;
 pub struct Expected {
     /// Into the socket.
     pub copied_in: f64,
-    /// Packets are copied whole: what was copied in and travels beside pages passed by reference is copied again.
-    pub deferred: f64,
+    /// Packets are copied whole: what was copied in and travels beside pages passed by reference is copied again. None where nobody
+    /// knows beforehand what delivery does.
+    pub deferred: Option<f64>,
     /// The same where no such byte does.
     pub least_deferred: f64,
     /// Out of the socket.
@@ -30,21 +33,27 @@ pub(crate) fn mapped_share(tally: &ReceiveTally) -> f64 {
     }
 }
 
-/// The same of an audit trial.
-pub(crate) fn expected_of(audited: &Audited) -> Expected {
+/// What an audit trial should have copied, on these hosts.
+pub(crate) fn expected_of(audited: &Audited, host: &Host) -> Expected {
     let mapped = match &audited.outcome {
         Outcome::Finished(finished) => mapped_share(&finished.receiver.total),
         Outcome::Failed(_) | Outcome::Imported(_) => 0.0,
     };
-    expected(&audited.cell, mapped)
+    expected(&audited.cell, mapped, &Delivery::of(host, audited.cell.link))
 }
 
 /// What a cell's paths and link should copy, where the receivers mapped this share of what they took. A program's own copy
 /// (`staged`) is none of the kernel's.
-pub fn expected(cell: &Cell, mapped: f64) -> Expected {
+pub fn expected(cell: &Cell, mapped: f64, delivery: &Delivery) -> Expected {
     let by_reference = cell.share_by_reference();
-    let (deferred, least_deferred) =
-        if cell.is_copied_on_delivery() { (1.0, by_reference) } else { (0.0, 0.0) };
+    let is_notified = cell.send_path.capabilities().gets_notifications;
+    let (deferred, least_deferred) = match delivery {
+        // The kernel's own pages go to the receiver as they are.
+        _ if !cell.passes_by_reference() => (Some(0.0), 0.0),
+        Delivery::Copied if is_notified => (Some(1.0), by_reference),
+        Delivery::Copied | Delivery::Left => (Some(0.0), 0.0),
+        Delivery::Unforeseen(_) => (None, 0.0),
+    };
     Expected {
         copied_in: 1.0 - by_reference,
         deferred,
@@ -82,21 +91,22 @@ impl Step {
         }
     }
 
-    pub(crate) const fn of(self, expected: &Expected) -> f64 {
+    /// None where nobody knows it beforehand.
+    pub(crate) const fn of(self, expected: &Expected) -> Option<f64> {
         match self {
-            Self::In => expected.copied_in,
+            Self::In => Some(expected.copied_in),
             Self::Deferred => expected.deferred,
-            Self::Out => expected.copied_out,
+            Self::Out => Some(expected.copied_out),
         }
     }
 
-    /// Copies a payload byte that are as they should be, from the least to the most.
-    pub(crate) const fn range(self, expected: &Expected) -> (f64, f64) {
-        let most = self.of(expected);
-        match self {
+    /// Copies a payload byte that are as they should be, from the least to the most; likewise.
+    pub(crate) fn range(self, expected: &Expected) -> Option<(f64, f64)> {
+        let most = self.of(expected)?;
+        Some(match self {
             Self::Deferred => (expected.least_deferred, most),
             Self::In | Self::Out => (most, most),
-        }
+        })
     }
 
     const fn counted(self, copies: &CopyCounts) -> &Measured<CopiedBytes> {
@@ -145,6 +155,11 @@ pub enum NotCounted {
     },
     /// No byte was sent in the audit trial.
     NoByte,
+    /// It was counted, and nobody knows beforehand what it should be.
+    Unforeseen {
+        /// Why.
+        why: Unforeseen,
+    },
     /// What the audit gave as its reason.
     Quoted {
         /// As the journal has it.
@@ -171,6 +186,12 @@ impl PerByte {
 /// A copy audit that counts both what is copied in and what is copied at delivery.
 pub(crate) fn copy_audit() -> Missing {
     Missing::of_itself("a copy audit").unlocked_by("copycost run --audits copy-audit, as root")
+}
+
+/// Of a run between two hosts, that of the other end: an audit counts in the kernel of the host that runs it.
+pub(crate) fn both_audits() -> Missing {
+    Missing::of_itself("a copy audit of each end")
+        .unlocked_by("audit a run from the other host too, as root: copycost run --peer … --audits copy-audit there, or --link veth on one machine")
 }
 
 /// One figure of an audit trial, or why there is none.
@@ -222,8 +243,10 @@ mod tests {
     #[test]
     fn a_unix_socket_copies_in_and_out_and_what_is_passed_by_reference_out_alone() {
         let of = |id: &str| {
-            let expected = expected(&id.parse().unwrap(), 0.0);
-            [expected.copied_in, expected.deferred, expected.copied_out]
+            let cell: Cell = id.parse().unwrap();
+            let delivery = Delivery::of(&synthetic::host(), cell.link);
+            let expected = expected(&cell, 0.0, &delivery);
+            [expected.copied_in, expected.deferred.unwrap(), expected.copied_out]
         };
         assert_eq!(of("send=sendmsg link=unix"), [1.0, 0.0, 1.0]);
         assert_eq!(of("send=sendfile link=unix"), [0.0, 0.0, 1.0]);

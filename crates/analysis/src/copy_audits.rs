@@ -1,6 +1,7 @@
 //! What the kernel copied, as the last audit trial of each cell has it.
 
 use model::audit::{Audited, CopiedBytes, CopyCounts, Hook};
+use model::host::Host;
 use model::record::Outcome;
 use model::{Audit, Measured};
 
@@ -12,15 +13,15 @@ use crate::findings::{CopyAudit, CopyFigure, CopyFunction};
 pub(crate) fn copy_audits(evidence: &Evidence<'_>) -> Vec<CopyAudit> {
     let audited =
         evidence.estimates.iter().filter_map(|e| evidence.audits.of(&e.cell, Audit::CopyAudit));
-    audited.filter_map(copy_audit).collect()
+    audited.filter_map(|audited| copy_audit(audited, evidence.host)).collect()
 }
 
 /// None where the copy audit was not asked for, or gave nothing at all.
-fn copy_audit(audited: &Audited) -> Option<CopyAudit> {
+fn copy_audit(audited: &Audited, host: &Host) -> Option<CopyAudit> {
     let copies = audited.copies.value()?;
     let Outcome::Finished(finished) = &audited.outcome else { return None };
     let accepted_bytes = finished.sender.total.accepted_bytes;
-    let should = expected_of(audited);
+    let should = expected_of(audited, host);
     let figure = |step: Step| {
         let seen = per_byte(audited, step);
         CopyFigure {
@@ -53,9 +54,10 @@ const NO_BYTE: &str = "no byte was sent in the audit trial";
 fn absent(why: NotCounted) -> String {
     match why {
         NotCounted::Quoted { text } | NotCounted::TrialFailed { why: text } => text,
-        NotCounted::NoByte | NotCounted::Eliminated | NotCounted::NotAudited { .. } => {
-            NO_BYTE.to_owned()
-        }
+        NotCounted::NoByte
+        | NotCounted::Eliminated
+        | NotCounted::Unforeseen { .. }
+        | NotCounted::NotAudited { .. } => NO_BYTE.to_owned(),
     }
 }
 
@@ -67,5 +69,5 @@ fn by_reference(copies: &CopyCounts, accepted: u64, expected: f64) -> CopyFigure
         }
         Measured::Absent { absent } => (Measured::absent(absent.clone()), None),
     };
-    CopyFigure { name: "passed by reference".to_owned(), per_byte, expected, hook }
+    CopyFigure { name: "passed by reference".to_owned(), per_byte, expected: Some(expected), hook }
 }

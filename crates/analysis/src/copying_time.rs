@@ -101,6 +101,9 @@ impl CopyingTime {
         // Of the sink's helper what it spends in softirq.
         let extra = by_reference.all() - by_copy.all();
         let instead = bookkeeping.cost - copied.cost;
+        // What a path costs more is told of both ends.
+        let is_of_both =
+            [&by_reference, &by_copy].iter().all(|it| it.breakdown.unwatched.is_none());
         Ok(Self {
             bookkeeping: bookkeeping.cost,
             at_most: at_most.cost,
@@ -109,7 +112,7 @@ impl CopyingTime {
             against_the_copy: bookkeeping.over(copied),
             at_most_against_the_copy: at_most.over(copied),
             still_copied_share: still_copied.over(copied),
-            explained: (extra > 0.0).then(|| instead / extra),
+            explained: (extra > 0.0 && is_of_both).then(|| instead / extra),
             unit: by_reference.unit,
             cell: cell.clone(),
             against,
@@ -163,6 +166,12 @@ impl<'a> Sides<'a> {
         let breakdown = evidence.breakdowns.iter().find(|breakdown| breakdown.cell == *cell);
         let why = || evidence.audits.why_cell_not_audited(cell, Audit::Profile);
         let breakdown = breakdown.ok_or_else(|| absent(why()))?;
+        // What the sender did is what is asked for.
+        if let Some(unwatched) = &breakdown.unwatched
+            && unwatched.side == BreakdownSide::Sender
+        {
+            return Err(absent(Some(unwatched.why.clone())));
+        }
         if breakdown.busy_samples == 0 {
             return Err(absent(Some("no sample of the ends".to_owned())));
         }

@@ -4,10 +4,11 @@ use crate::findings::BreakdownSide;
 use crate::findings::CategoryShare;
 use crate::findings::CpuBreakdown;
 use crate::findings::SideBreakdown;
-use crate::findings::UnmappedSymbol;
+use crate::findings::{UnmappedSymbol, UnwatchedEnd};
 use std::collections::BTreeMap;
 
-use model::audit::{Audited, Owner, Profile, Stack};
+use model::audit::{Audited, OTHER_HOST, Owner, Profile, Stack};
+use model::host::Host;
 use model::record::Outcome;
 use model::{Cell, Measured, saturating_sum};
 
@@ -37,7 +38,20 @@ pub(crate) fn breakdowns(evidence: &Evidence<'_>) -> Vec<CpuBreakdown> {
         })
     };
     let cells = evidence.asked().filter_map(|estimates| profiled(&estimates.cell));
-    cells.map(|(audited, profile)| breakdown(audited, profile)).collect()
+    let unwatched = || unwatched(evidence.host);
+    let of_cell =
+        |(audited, profile)| CpuBreakdown { unwatched: unwatched(), ..breakdown(audited, profile) };
+    cells.map(of_cell).collect()
+}
+
+/// The end of two hosts that ran on the other one than the engine, whose CPUs alone are sampled.
+fn unwatched(host: &Host) -> Option<UnwatchedEnd> {
+    let side = match (&host.sender_host, &host.receiver_host) {
+        (Some(_), _) => BreakdownSide::Sender,
+        (None, Some(_)) => BreakdownSide::Receiver,
+        (None, None) => return None,
+    };
+    Some(UnwatchedEnd { side, why: OTHER_HOST.to_owned() })
 }
 
 /// The last profiled audit trial of every cell that has one, with the file stem of its flame graph, in order of cells.
@@ -90,7 +104,7 @@ fn count(so_far: &mut u64, samples: u64) {
     *so_far = so_far.saturating_add(samples);
 }
 
-/// Sorts a profile.
+/// Sorts a profile of which both ends were watched.
 pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
     let mut sides: BTreeMap<BreakdownSide, Counted> = BTreeMap::new();
     let mut unknown: BTreeMap<&str, u64> = BTreeMap::new();
@@ -175,6 +189,7 @@ pub fn breakdown(audited: &Audited, profile: &Profile) -> CpuBreakdown {
             .collect(),
         categories: together,
         payload_kib,
+        unwatched: None,
         unmapped_share: share(unmapped),
         unmapped_symbols: unmapped_symbols
             .into_iter()

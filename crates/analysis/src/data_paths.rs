@@ -7,7 +7,8 @@ use model::record::{Outcome, SendTally};
 use model::values::MessageSize;
 use model::{Audit, Cell, Factor, Link, Measured, ReceivePath, SendPath, TakenBytes};
 
-use crate::copies::{Step, expected, of_cell};
+use crate::copies::{PerByte, Step, expected, of_cell};
+use crate::delivery::{Delivery, Unforeseen};
 use crate::evidence::{Evidence, figure};
 use crate::findings::{Copies, DataPath};
 use crate::judged::JudgedTrial;
@@ -72,13 +73,20 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     let cell = &estimates.cell;
     let by_reference = cell.passes_by_reference();
     let mapped = figure(estimates, Metric::MappedShare).map_or(0.0, |share| share.mean);
-    let should = expected(cell, mapped);
-    let copies = |step: Step| {
+    let delivery = Delivery::of(evidence.host, cell.link);
+    let should = expected(cell, mapped, &delivery);
+    let copies = |step: Step, otherwise: f64| {
         let expected = step.of(&should);
-        match of_cell(evidence.audits, cell, step) {
-            Ok(seen) if seen.decides => Copies { per_byte: seen.per_byte, audited: true, expected },
-            Ok(_) | Err(_) => Copies { per_byte: expected, audited: false, expected },
-        }
+        let per_byte = audited(evidence, cell, step);
+        Copies { per_byte: per_byte.unwrap_or(otherwise), audited: per_byte.is_some(), expected }
+    };
+    // Where nobody knows beforehand what delivery does, an audit or the completions say it.
+    let told = figure(estimates, Metric::CopiedShare).map(|share| share.mean);
+    let counted_deferred = audited(evidence, cell, Step::Deferred);
+    let copies_deferred = match (should.deferred.or(counted_deferred).or(told), &delivery) {
+        (Some(otherwise), _) => Measured::Value(copies(Step::Deferred, otherwise)),
+        (None, Delivery::Unforeseen(why)) => Measured::absent(not_known(why)),
+        (None, Delivery::Copied | Delivery::Left) => Measured::absent(NO_TRIAL),
     };
     let counted = pages_counted(evidence, cell);
     let tally = total(evidence, cell);
@@ -106,9 +114,9 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
             Some(_) => Measured::absent("no byte was sent"),
             None => Measured::absent(NO_TRIAL),
         },
-        copies_in: copies(Step::In),
-        copies_deferred: copies(Step::Deferred),
-        copies_out: copies(Step::Out),
+        copies_in: copies(Step::In, should.copied_in),
+        copies_deferred,
+        copies_out: copies(Step::Out, should.copied_out),
         pages_pinned_counted: counted.is_some(),
         pages_pinned_per_message: match counted {
             Some(pages) => Measured::Value(pages),
@@ -143,6 +151,26 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
 const NO_TRIAL: &str = "no valid trial";
 const NO_LAYOUT: &str =
     "a message of this size and layout cannot be laid out on this machine's pages";
+
+/// Copies a payload byte as the last audit trial of a cell has them; none where they could be no other than the expected ones.
+fn audited(evidence: &Evidence<'_>, cell: &Cell, step: Step) -> Option<f64> {
+    of_cell(evidence.audits, cell, step).and_then(PerByte::decided).ok()
+}
+
+/// Why nothing is known of delivery to another host, as long as no completion and no audit says it.
+fn not_known(why: &Unforeseen) -> String {
+    let because = match why {
+        Unforeseen::NoLine { device } => {
+            format!("{device} has no line of its own, and may copy")
+        }
+        Unforeseen::InOnePiece { device } => {
+            format!("{device} takes packets in one piece (no scatter-gather)")
+        }
+        Unforeseen::Tapped { taps } => format!("packet sockets are shown every packet: {taps}"),
+        Unforeseen::NotRecorded => "its device was not recorded".to_owned(),
+    };
+    format!("what delivery to another host copies is not known from here: {because}")
+}
 
 /// Pages a message that the last audit trial of a cell saw pinned; none where it did not count them.
 fn pages_counted(evidence: &Evidence<'_>, cell: &Cell) -> Option<f64> {

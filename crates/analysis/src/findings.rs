@@ -287,8 +287,9 @@ pub struct DataPath {
     pub staged_copies: Measured<f64>,
     /// Copies a payload byte from user memory to the socket; expected from the kernel's source until audited.
     pub copies_in: Copies,
-    /// Copies a payload byte at delivery on the same machine.
-    pub copies_deferred: Copies,
+    /// Copies a payload byte at delivery. Over another host's line they are what completions or an audit say, else absent with the
+    /// reason.
+    pub copies_deferred: Measured<Copies>,
     /// Copies a payload byte from the socket to the receiver.
     pub copies_out: Copies,
     /// Pages pinned per message: as an audit counted them, else derived, the pages spanned by the iovec of a path that passes
@@ -309,8 +310,9 @@ pub struct Copies {
     pub per_byte: f64,
     /// Whether an audit counted them; otherwise they are expected from the kernel's source.
     pub audited: bool,
-    /// How many the kernel's source lets expect on this path and link.
-    pub expected: f64,
+    /// How many the kernel's source lets expect on this path and link; null where nobody knows that beforehand: then `per_byte` is
+    /// the share of completions that are marked copied.
+    pub expected: Option<f64>,
 }
 
 /// Zerocopy against sendmsg on one link, with one interval and placement of acknowledgements where the link is the sink.
@@ -429,8 +431,8 @@ pub struct CopyFigure {
     pub name: String,
     /// Times a payload byte.
     pub per_byte: Measured<f64>,
-    /// What the kernel's source lets expect.
-    pub expected: f64,
+    /// What the kernel's source lets expect; null where nobody knows beforehand what delivery to another host does.
+    pub expected: Option<f64>,
     /// How it was counted; absent where it was not.
     pub hook: Option<Hook>,
 }
@@ -572,6 +574,9 @@ pub struct CpuBreakdown {
     pub payload_kib: Measured<f64>,
     /// Sender, receiver (or the sink's helper), and what ran on nobody's behalf.
     pub sides: Vec<SideBreakdown>,
+    /// The end of which no sample was taken, as it ran on the other host: absent is not 0, and shares are of the other end alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unwatched: Option<UnwatchedEnd>,
     /// The categories of all sides together, the largest first.
     pub categories: Vec<CategoryShare>,
     /// Share of the busy samples that the table has no category for.
@@ -580,6 +585,15 @@ pub struct CpuBreakdown {
     pub unmapped_symbols: Vec<UnmappedSymbol>,
     /// File stem of its flame graph, in `figures`.
     pub flame_graph: String,
+}
+
+/// An end that the profile did not watch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UnwatchedEnd {
+    /// Which one.
+    pub side: BreakdownSide,
+    /// Why, and what would watch it.
+    pub why: String,
 }
 
 /// One side's part.

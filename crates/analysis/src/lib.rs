@@ -21,6 +21,7 @@ pub mod cost_model;
 pub mod cpu_breakdown;
 pub mod crossovers;
 mod data_paths;
+pub mod delivery;
 pub mod drift;
 pub mod estimate;
 pub mod evidence;

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use model::host::Host;
 use model::nic::Nic;
-use model::{Cell, Measured};
+use model::{Bounds, Cell, Measured, UsableCpus};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -128,6 +128,21 @@ impl LineRate {
             None => Measured::absent(why_none([sender, receiver])),
         })
     }
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, and a fraction of a bit a second is nothing"
+)]
+fn whole_bits(gbps: f64) -> u64 {
+    (gbps * 1e9) as u64
+}
+
+/// What is known of these hosts before a trial: their CPUs, and what the line between them carries.
+pub fn bounds(host: &Host) -> Bounds {
+    let line = LineRate::of(host).and_then(|rate| rate.value().map(|rate| rate.goodput_gbps));
+    Bounds { cpus: UsableCpus::of(host), line_bits_per_s: line.map(whole_bits) }
 }
 
 /// A bound before its packet is known.

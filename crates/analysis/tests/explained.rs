@@ -278,7 +278,8 @@ fn data_paths_tell_what_was_counted_and_what_is_expected() {
                 path.path,
                 round(path.send_calls_per_message.value()),
                 round(path.staged_copies.value()),
-                [path.copies_in, path.copies_deferred, path.copies_out].map(|c| c.per_byte),
+                [path.copies_in, *path.copies_deferred.value().unwrap(), path.copies_out]
+                    .map(|c| c.per_byte),
                 path.pages_pinned_per_message.value().is_some(),
                 path.notifications_per_message.value().is_some(),
                 path.copied_share.value().copied(),

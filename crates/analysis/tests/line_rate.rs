@@ -7,13 +7,14 @@
 )]
 
 use analysis::advice::{Choice, Question, Source, advise};
+use analysis::changes::{Comparison, MeasuredRun, Overall, compare};
 use analysis::findings::{CrossoverOutcome, ModelledSide};
 use analysis::laws::law::LawState;
 use analysis::line_rate::{LineLimit, LineRate};
 use analysis::reason::Shown;
 use analysis::recommendation::Advice;
 use analysis::results::Finding;
-use analysis::{Metric, Summary, summarise};
+use analysis::{JudgedRun, Metric, Summary, summarise};
 use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::host::Host;
 use model::nic::{Nic, Shaping};
@@ -151,6 +152,42 @@ fn at_line_rate_goodput_tells_nothing_of_paths_and_cpu_decides() {
     let [recommended] = below.explained.recommendations.as_slice() else { panic!("one link") };
     assert_eq!((recommended.metric, recommended.at_line_rate), (Metric::GoodputGbps, false));
     assert!(matches!(&recommended.advice, Advice::Use { .. } | Advice::Alike { .. }));
+}
+
+/// Such a run as it is compared with others.
+fn measured(share_of_line: f64, cost: f64, seed: u64) -> MeasuredRun {
+    let records = synthetic::run(&plan(), ROUNDS, |cell, round| {
+        let noise = synthetic::noise(seed, cell, round, 0.001);
+        let trial = synthetic::trial(cell, round).copied_share(0.0);
+        trial.goodput_gbps(OF_TBF * share_of_line * noise).ends_cpu_ns_per_kib(cost * noise)
+    });
+    let records = apart(records);
+    let summary = summarise(&plan(), &host(), &records);
+    let judged = JudgedRun::of(&plan(), &records);
+    MeasuredRun::new("run".to_owned(), &plan(), &host(), &judged, &summary)
+}
+
+#[test]
+fn what_the_line_decides_in_both_runs_is_no_change_and_cpu_decides() {
+    let of = |base: (f64, f64), other: (f64, f64)| {
+        let changes =
+            compare(&[measured(base.0, base.1, 5)], &[vec![measured(other.0, other.1, 6)]]);
+        changes.comparisons.into_iter().next().unwrap()
+    };
+    let goodput = |comparison: &Comparison| {
+        comparison.changes.iter().filter(|change| change.metric == Metric::GoodputGbps).count()
+    };
+    // A half of a percent of goodput would be found, and is the line's; CPU costs a tenth more.
+    let both = of((0.985, 400.0), (0.99, 440.0));
+    assert_eq!((both.at_line_rate.len(), goodput(&both)), (9, 0), "{both:#?}");
+    assert!(both.overall.iter().all(|it| it.metric == Metric::EndsCpuNsPerKib));
+    assert_eq!(both.overall.first().unwrap().finding, Finding::More);
+    assert_eq!(both.cells, 9);
+    // Where one run is below the rate its goodput is a change like any other.
+    let one = of((0.985, 400.0), (0.8, 400.0));
+    assert!(one.at_line_rate.is_empty() && goodput(&one) > 0, "{one:#?}");
+    let of_goodput = |it: &&Overall| it.metric == Metric::GoodputGbps;
+    assert_eq!(one.overall.iter().find(of_goodput).unwrap().finding, Finding::Less);
 }
 
 /// Which of the study's paths to use for messages of so many bytes.

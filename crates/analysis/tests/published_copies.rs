@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use analysis::copies::expected;
+use analysis::delivery::Delivery;
 use model::{Cell, Link, ReceivePath, SendPath};
 
 const HEAD: &str = "# How often the kernel copies a payload byte
@@ -20,6 +21,12 @@ By path and link, as law 5 expects it from the kernel's source and the copy audi
 fn cell(send: SendPath, link: Link) -> Cell {
     let shape = format!("send={send} link={link} shape=8192+57344 message_bytes=65536 fields=2");
     shape.parse().unwrap()
+}
+
+/// Between two hosts that of network cards.
+fn delivery(link: Link) -> Delivery {
+    let card = || synthetic::nic("mlx5_core", Some(25_000));
+    Delivery::of(&synthetic::two_hosts(card(), card()), link)
 }
 
 fn number(copies: f64) -> String {
@@ -38,8 +45,8 @@ fn the_table_is_the_rule() {
             if link.lacks_sending(*path).is_some() {
                 return "-".to_owned();
             }
-            let is = expected(&cell(*path, *link), 0.0);
-            match (is.least_deferred, is.deferred) {
+            let is = expected(&cell(*path, *link), 0.0, &delivery(*link));
+            match (is.least_deferred, is.deferred.unwrap()) {
                 (least, most) if least == most => {
                     format!("{} + {}", number(is.copied_in), number(most))
                 }
@@ -60,7 +67,7 @@ fn the_table_is_the_rule() {
                 return "-".to_owned();
             }
             let cell = Cell { receive_path: *path, ..cell(SendPath::Sendmsg, *link) };
-            match [0.0, 1.0].map(|mapped| expected(&cell, mapped).copied_out) {
+            match [0.0, 1.0].map(|mapped| expected(&cell, mapped, &delivery(*link)).copied_out) {
                 [none, all] if none == all => number(none),
                 [none, all] => format!(
                     "{} where nothing is mapped, {} where all is",

@@ -6,7 +6,7 @@ use engine::{Engine, EngineError};
 use journal::{Owner, RunDirectory};
 use model::host::Host;
 use model::record::FinishReason;
-use model::{Factor, Plan, UsableCpus};
+use model::{Factor, Plan};
 use report::ColumnSet;
 use study::StudyError;
 
@@ -74,7 +74,8 @@ pub(crate) fn measure(
     engine: &mut Engine,
 ) -> Result<(RunDirectory, FinishReason), Stop> {
     let refusals = &Refusals::find(engine, plan)?;
-    let forecast = study::forecast(plan, UsableCpus::of(host), |cell| refusals.has(cell));
+    let forecast =
+        study::forecast(plan, analysis::line_rate::bounds(host), |cell| refusals.has(cell));
     let mut opened = match place {
         Place::Named(path) => OpenedRun::begin(Some(path), owner, plan, host)?,
         Place::Apart(prefix) => OpenedRun::begin_apart(prefix, owner, plan, host)?,

@@ -4,7 +4,7 @@ use engine::{Engine, EngineError, EngineOptions, Interrupts};
 use journal::{Owner, RunDirectory};
 use model::host::Host;
 use model::record::{FinishReason, Segment};
-use model::{Peer, Plan, UsableCpus};
+use model::{Bounds, Peer, Plan};
 use report::ColumnSet;
 use study::{Event, Study, StudyError, SystemClock};
 
@@ -42,7 +42,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<(), Stop> {
         None => start_engine(None)?,
     };
     let refusals = &Refusals::find(&engine, plan)?;
-    let forecast = &study::forecast(plan, UsableCpus::of(host), |cell| refusals.has(cell));
+    let forecast =
+        &study::forecast(plan, analysis::line_rate::bounds(host), |cell| refusals.has(cell));
     let cautions = cautions(host, plan, forecast, refusals);
     let near = near_nic::words(plan, &engine.near_devices());
     if arguments.dry_run {
@@ -258,7 +259,7 @@ impl Measuring<'_> {
         };
         let finished = Study {
             plan: self.plan,
-            usable_cpus: engine.usable_cpus(),
+            bounds: Bounds { cpus: engine.usable_cpus(), ..analysis::line_rate::bounds(self.host) },
             segment,
             earlier: &opened.earlier,
             bench: &mut RefusingBench { engine, refusals },

@@ -54,6 +54,8 @@ pub(crate) struct Ends {
     pub(crate) raised: Box<dyn Raised>,
     replies: mpsc::Receiver<(WhichEnd, FromEnd)>,
     setup: LinkSetup,
+    /// Whether both run in one boot, as far as they told: under one kernel, though in network namespaces of their own.
+    pub(crate) may_share_kernel: bool,
 }
 
 impl Ends {
@@ -87,7 +89,7 @@ impl Ends {
         };
         let sender = start(WhichEnd::Sender)?;
         let receiver = start(WhichEnd::Receiver)?;
-        let mut ends = Self { sender, receiver, raised, replies, setup };
+        let mut ends = Self { sender, receiver, raised, replies, setup, may_share_kernel: true };
         ends.greet()?;
         Ok(ends)
     }
@@ -119,6 +121,7 @@ impl Ends {
         }
         // The start is ordered as a moment of CLOCK_MONOTONIC, which two boots do not share.
         boots.dedup();
+        self.may_share_kernel = boots.len() < 2;
         let link = self.setup.link;
         match boots.as_slice() {
             [one, other, ..] if link.capabilities().has_common_clock => Err(lost(format!(

@@ -273,15 +273,10 @@ impl Engine {
         crowded
     }
 
-    /// Which of a plan's heavy instruments this machine lacks, each with the reason and the remedy.
+    /// Which of a plan's heavy instruments this machine lacks, each with the reason and the remedy. Between two hosts they watch the end
+    /// that runs here.
     pub fn unsupported_audits(&self, plan: &Plan) -> Vec<(Audit, Missing)> {
         let lacking = |audit: &Audit| {
-            if plan.peer.is_some() {
-                let what = Missing::of_itself(audit.to_string());
-                let because = "the instruments see this host alone, and an end runs on another one";
-                let unlock = "audit a run without --peer, on each of the two hosts";
-                return Some((*audit, what.because(because).unlocked_by(unlock)));
-            }
             let supported = match audit {
                 Audit::CopyAudit => copy_audit::supported().map(|_| ()),
                 Audit::Profile => profile::supported().map(|_| ()),

@@ -23,16 +23,25 @@ pub(crate) use instrument::{Edge, Instrument, Scope};
 /// What the heavy instruments of an audit trial watch.
 #[derive(Clone, Debug)]
 pub(crate) struct Watched {
-    /// Process id of the end that sends.
-    pub(crate) sender: u32,
-    /// Process id of the end that receives, or of the sink's helper.
-    pub(crate) receiver: u32,
+    /// Process id of the end that sends; none where it runs on another host.
+    pub(crate) sender: Option<u32>,
+    /// Process id of the end that receives, or of the sink's helper; likewise.
+    pub(crate) receiver: Option<u32>,
+    /// Whether an end that is not watched may run under this very kernel all the same: two network namespaces of one machine.
+    pub(crate) may_share_kernel: bool,
     /// Whether the second process only answers for a missing peer: then it has no receiving workers.
     pub(crate) has_helper: bool,
     /// Whether the connections are TCP.
     pub(crate) speaks_tcp: bool,
-    /// The CPUs in use.
+    /// The CPUs in use, of this host.
     pub(crate) cpus: Vec<u32>,
+}
+
+impl Watched {
+    /// The ends that run on this host.
+    pub(crate) fn here(&self) -> Vec<u32> {
+        self.sender.into_iter().chain(self.receiver).collect()
+    }
 }
 
 /// What an instrument observes, in words.

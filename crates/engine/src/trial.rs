@@ -22,9 +22,6 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// From the order to run until the start: both ends must have read it.
 const AHEAD: Nanos = Nanos::ms(2);
 
-/// The id of a process of another host: none of this one has it.
-const ELSEWHERE: u32 = u32::MAX;
-
 /// A trial with all that was decided before it.
 pub(crate) struct Trial<'t> {
     pub(crate) order: &'t TrialOrder,
@@ -41,12 +38,16 @@ impl Trial<'_> {
         ends: &mut Ends,
         mut auditing: Option<&mut Auditing<'_>>,
     ) -> Result<Finished, TrialError> {
+        let Connect { seats, cpus, .. } = &self.connect;
+        // Of this host, whichever end runs here.
+        let by_receiver = seats.in_use_by_receiver(cpus).filter(|_| ends.sender.id().is_none());
         let watched = Watched {
-            sender: ends.sender.id().unwrap_or(ELSEWHERE),
-            receiver: ends.receiver.id().unwrap_or(ELSEWHERE),
+            sender: ends.sender.id(),
+            receiver: ends.receiver.id(),
+            may_share_kernel: ends.may_share_kernel,
             has_helper: self.order.cell.link.capabilities().has_helper,
             speaks_tcp: self.order.cell.link.speaks_tcp(),
-            cpus: self.connect.seats.in_use(self.connect.cpus),
+            cpus: by_receiver.unwrap_or_else(|| seats.in_use(cpus)),
         };
         if let Some(auditing) = &mut auditing {
             auditing.before_meeting(&watched);

@@ -168,14 +168,17 @@ pub struct CopyCounts {
     pub functions: Vec<FunctionCount>,
 }
 
+/// Why an audit has no figure of the end that ran on the other host, and what would give it: an audit counts in one kernel.
+pub const OTHER_HOST: &str = "counted on this host alone: audit a run from the other host too";
+
 /// What the kernel's tracepoints counted of each end: system calls of its workers, by name (`sys_enter`), and what its io_urings
 /// told it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CallCounts {
-    /// The senders' calls.
-    pub sender: BTreeMap<String, u64>,
-    /// The receivers'.
-    pub receiver: BTreeMap<String, u64>,
+    /// The senders' calls; absent where they ran on another host.
+    pub sender: Measured<BTreeMap<String, u64>>,
+    /// The receivers'; likewise.
+    pub receiver: Measured<BTreeMap<String, u64>>,
     /// Entries of completion queues.
     #[serde(default = "completions_not_counted")]
     pub completions: Measured<CompletionCounts>,
@@ -188,12 +191,12 @@ fn completions_not_counted<T>() -> Measured<T> {
 }
 
 /// Entries that the kernel put into the completion queues of each end's io_urings (tracepoint `io_uring_complete`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CompletionCounts {
-    /// The sending end's.
-    pub sender: u64,
-    /// The receiving end's.
-    pub receiver: u64,
+    /// The sending end's; absent where it ran on another host.
+    pub sender: Measured<u64>,
+    /// The receiving end's; likewise.
+    pub receiver: Measured<u64>,
 }
 
 /// Sampled stacks of the CPUs in use.
@@ -265,6 +268,28 @@ mod tests {
         let count: FunctionCount = serde_json::from_str(new).unwrap();
         assert_eq!(count.hook, Measured::Value(Hook::Kprobe));
         assert_eq!(serde_json::to_string(&count).unwrap(), new);
+    }
+
+    #[test]
+    fn calls_of_both_ends_or_of_one_alone_are_read_back_and_absent_is_not_zero() {
+        let both =
+            r#"{"sender":{"sendto":8},"receiver":{},"completions":{"sender":0,"receiver":3}}"#;
+        let counts: CallCounts = serde_json::from_str(both).unwrap();
+        assert_eq!(counts.sender.value().unwrap()["sendto"], 8);
+        assert_eq!(counts.receiver, Measured::Value(BTreeMap::new()));
+        assert_eq!(counts.completions.value().unwrap().sender, Measured::Value(0));
+        assert_eq!(serde_json::to_string(&counts).unwrap(), both);
+        let one = CallCounts {
+            receiver: Measured::absent(OTHER_HOST),
+            completions: Measured::Value(CompletionCounts {
+                sender: Measured::Value(0),
+                receiver: Measured::absent(OTHER_HOST),
+            }),
+            ..counts
+        };
+        let text = serde_json::to_string(&one).unwrap();
+        assert_eq!(serde_json::from_str::<CallCounts>(&text).unwrap(), one);
+        assert_eq!(text.matches("audit a run from the other host too").count(), 2, "{text}");
     }
 
     #[test]

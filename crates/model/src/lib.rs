@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+mod bounds;
 pub mod capabilities;
 pub mod cell;
 mod contrast;
@@ -36,6 +37,7 @@ pub mod units;
 mod usable_cpus;
 pub mod values;
 
+pub use bounds::Bounds;
 pub use capabilities::{
     CallsPerMessage, LinkCapabilities, NoPath, ReceiveCapabilities, SendCapabilities, TakenBytes,
 };

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::bounds::Bounds;
 use crate::cell::{Block, Cell, Idle};
 use crate::contrast::Contrast;
 use crate::factor::{Factor, FactorKind, FactorLists};
@@ -11,7 +12,6 @@ use crate::preset::Preset;
 use crate::thresholds::Thresholds;
 use crate::turns::{FEWEST_TURNS, Turns, control_rounds};
 use crate::units::{Nanos, Share};
-use crate::usable_cpus::UsableCpus;
 use crate::values::Replica;
 
 /// How to measure.
@@ -280,18 +280,21 @@ impl Plan {
     }
 
     /// The window of a cell: longer where so many threads share a CPU that each would see the window's
-    /// edges late by more than the share of it that would be noted.
-    pub fn window(&self, cell: &Cell, usable_cpus: impl Into<UsableCpus>) -> Nanos {
+    /// edges late by more than the share of it that would be noted, or where the line takes bytes so slowly that a sender sleeps for long.
+    pub fn window(&self, cell: &Cell, bounds: impl Into<Bounds>) -> Nanos {
+        let bounds = bounds.into();
         // The sink's helper has a CPU to itself, which the senders lack.
         let helpers = u32::from(cell.link.capabilities().has_helper);
-        let shared_by = u64::from(cell.busy_on_hosts().shared_by(usable_cpus.into(), helpers));
+        let shared_by = u64::from(cell.busy_on_hosts().shared_by(bounds.cpus, helpers));
         let late = Nanos(TURN.0 * shared_by.saturating_sub(1));
+        let is_asked = self.measure.window != Self::preset(self.preset).measure.window;
+        let at_line = if is_asked { Nanos(0) } else { Self::window_at_line(cell, bounds) };
         if late == Nanos(0) {
-            return self.measure.window;
+            return self.measure.window.max(at_line);
         }
         // A threshold of 0 asks for what no window can give: then the longest that a plan may have.
         let long_enough = (late.as_secs_f64() / self.thresholds.window_noted.0).min(3600.0);
-        self.measure.window.max(Nanos::from_secs_f64(long_enough))
+        self.measure.window.max(Nanos::from_secs_f64(long_enough)).max(at_line)
     }
 
     /// The time that `rounds` rounds of these cells take at least, without retries.
@@ -299,9 +302,9 @@ impl Plan {
         &self,
         cells: impl IntoIterator<Item = &'c Cell>,
         rounds: u32,
-        usable_cpus: impl Into<UsableCpus>,
+        bounds: impl Into<Bounds>,
     ) -> Nanos {
-        self.expected_of(cells, rounds, usable_cpus, |turns| turns)
+        self.expected_of(cells, rounds, bounds.into(), |turns| turns)
     }
 
     /// The time that one round of these cells takes with the fewest turns that a series may have: all of them where the plan
@@ -309,33 +312,31 @@ impl Plan {
     pub fn least_round<'c>(
         &self,
         cells: impl IntoIterator<Item = &'c Cell>,
-        usable_cpus: impl Into<UsableCpus>,
+        bounds: impl Into<Bounds>,
     ) -> Nanos {
         let is_open = self.measure.turns.is_none();
         let fewest = |turns: Turns| if is_open { turns.at_most(FEWEST_TURNS) } else { turns };
-        self.expected_of(cells, 1, usable_cpus, fewest)
+        self.expected_of(cells, 1, bounds.into(), fewest)
     }
 
     fn expected_of<'c>(
         &self,
         cells: impl IntoIterator<Item = &'c Cell>,
         rounds: u32,
-        usable_cpus: impl Into<UsableCpus>,
+        bounds: Bounds,
         in_turns: impl Fn(Turns) -> Turns,
     ) -> Nanos {
-        let usable_cpus = usable_cpus.into();
         // Starting, draining and journalling a trial, beside the times ordered.
         const AROUND: u64 = 40_000_000;
         let trial = |cell: &Cell| {
-            self.window(cell, usable_cpus).0 + self.measure.warmup.0 + self.measure.tail.0 + AROUND
+            self.window(cell, bounds).0 + self.measure.warmup.0 + self.measure.tail.0 + AROUND
         };
         let mut blocks: BTreeMap<Block, Vec<Cell>> = BTreeMap::new();
         let within = self.within_block();
         for cell in cells {
             blocks.entry(cell.block(&within)).or_default().push(cell.clone());
         }
-        let block = |cells: &Vec<Cell>, is_control| match self.turns(cells, usable_cpus, is_control)
-        {
+        let block = |cells: &Vec<Cell>, is_control| match self.turns(cells, bounds, is_control) {
             Some(turns) => in_turns(turns).lasts(cells.len()).0,
             None => cells.iter().map(trial).sum(),
         };

@@ -1,5 +1,6 @@
 //! How the cells of a block take turns.
 
+use crate::bounds::Bounds;
 use crate::cell::Cell;
 use crate::factor::Factor;
 use crate::placement::Placement;
@@ -38,10 +39,13 @@ const SCHEDULER_TURNS: u64 = 2;
 /// or less at its edges is little.
 const LOOKS_TO_SETTLE: u64 = 2;
 const LOOKS_A_WINDOW: u64 = 20;
-/// A sender that is paced sleeps until a third of its send buffer is free (`sk_stream_write_space`, net/core/stream.c), which
+/// A sender that is paced, or whose line takes bytes no faster, sleeps until a third of its send buffer is free (`sk_stream_write_space`, net/core/stream.c), which
 /// may hold 4 MiB (tcp_wmem): it wakes once before a window, and so many times in it.
 const WAKES_A_WINDOW: u64 = 8;
 const SEND_BUFFER_BYTES: u64 = 4 << 20;
+/// Of a slower line, or of many connections over it, send buffers rarely fill as far: no slice need wait for longer than this to wake
+/// once. The longest window is then 2 s; what needs more says so by its trials' marks, and `--slice` gives it.
+const LONGEST_AT_LINE: Nanos = Nanos::ms(250);
 /// The steady window of the control.
 const STEADY: Nanos = Nanos::ms(60);
 /// The control is measured in one round of so many.
@@ -59,18 +63,22 @@ impl Plan {
     pub fn turns(
         &self,
         cells: &[Cell],
-        usable_cpus: impl Into<UsableCpus>,
+        bounds: impl Into<Bounds>,
         is_control: bool,
     ) -> Option<Turns> {
         let (first, others) = cells.split_first()?;
         if self.measure.steady || !others.iter().all(|cell| cell.shares_link_with(first)) {
             return None;
         }
-        let cpus = usable_cpus.into();
+        let Bounds { cpus, line_bits_per_s } = bounds.into();
         let shared_by = cells.iter().map(|cell| cell.threads_a_cpu(cpus)).max().unwrap_or(1);
         let late = TURN.0 * u64::from(shared_by.saturating_sub(1));
         let looks = cells.iter().map(Cell::time_between_looks).max().unwrap_or_default();
-        let wakes = cells.iter().map(Cell::time_between_wakes).max().unwrap_or_default();
+        let paced = cells.iter().map(Cell::time_between_wakes).max().unwrap_or_default();
+        let line = line_bits_per_s.filter(|_| self.has_its_presets_slices());
+        let by_line = |cell: &Cell| line.map_or(0, |line| cell.time_between_wakes_at(line));
+        let by_line = cells.iter().map(by_line).max().unwrap_or_default().min(LONGEST_AT_LINE.0);
+        let wakes = paced.max(by_line);
         let settle = self.measure.settle.0.max(late).max(looks * LOOKS_TO_SETTLE).max(wakes);
         let settle = Nanos(settle);
         let window = (self.measure.slice.0 - self.measure.settle.0)
@@ -80,7 +88,11 @@ impl Plan {
         // Longer slices are fewer: the series takes about as long.
         let asked = self.measure.turns.unwrap_or(FIRST_TURNS);
         let load = self.measure.slice.0.saturating_mul(u64::from(asked));
-        let turns = u32::try_from(load / (settle.0 + window)).unwrap_or(u32::MAX);
+        let turns = match self.measure.turns {
+            // Asked for, and no fewer for the line's sake.
+            Some(asked) if by_line > 0 && by_line >= paced => asked,
+            _ => u32::try_from(load / (settle.0 + window)).unwrap_or(u32::MAX),
+        };
         Some(Turns {
             settle,
             window: Nanos(window),
@@ -94,6 +106,20 @@ impl Plan {
                 Nanos(0)
             },
         })
+    }
+}
+
+impl Plan {
+    /// Whether nobody asked for other slices than the preset has: those that are asked for stay.
+    fn has_its_presets_slices(&self) -> bool {
+        let preset = Self::preset(self.preset).measure;
+        self.measure.slice == preset.slice && self.measure.settle == preset.settle
+    }
+
+    /// The least time in which a sender of this cell wakes several times, where a line that is known takes its bytes no faster.
+    pub(crate) fn window_at_line(cell: &Cell, bounds: Bounds) -> Nanos {
+        let wakes = bounds.line_bits_per_s.map_or(0, |line| cell.time_between_wakes_at(line));
+        Nanos(wakes.min(LONGEST_AT_LINE.0) * WAKES_A_WINDOW)
     }
 }
 
@@ -123,13 +149,18 @@ impl Cell {
     /// Nanoseconds between two times that a paced sender wakes; 0 where it is not paced.
     fn time_between_wakes(&self) -> u64 {
         let Rate::Fixed(rate) = self.rate else { return 0 };
+        self.time_between_wakes_at(rate.0)
+    }
+
+    /// The same of one whose bytes leave at this rate, in bits a second.
+    fn time_between_wakes_at(&self, rate: u64) -> u64 {
         let buffer = match self.send_buffer {
             SocketBuffer::Auto => SEND_BUFFER_BYTES,
             SocketBuffer::Fixed(bytes) => bytes.saturating_mul(2),
         };
         let bytes =
             (buffer / 3).max(self.message.bytes().0).saturating_mul(u64::from(self.connections()));
-        let ns = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate.0.max(1));
+        let ns = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate.max(1));
         // Slower ones are paced within a window that is too short for them, and say so by their trials' marks.
         u64::try_from(ns).unwrap_or(u64::MAX).min(Nanos::s(1).0)
     }
@@ -278,6 +309,35 @@ mod tests {
         assert!(paced.settle > Nanos::ms(11) && paced.window > Nanos::ms(88), "{paced:?}");
         assert!(window("1Gbit/s", "2").window > paced.window);
         assert_eq!(window("100kbit/s", "9").settle, Nanos::s(1));
+    }
+
+    #[test]
+    fn over_a_line_whose_rate_is_known_a_sender_wakes_several_times_in_a_window() {
+        let plan = default();
+        let cell: Cell = "send=sendmsg link=ssh threads=1".parse().unwrap();
+        let at = |plan: &Plan, mbit: Option<u64>| {
+            let line_bits_per_s = mbit.map(|mbit| mbit * 1_000_000);
+            let cpus = UsableCpus { sender: 2, receiver: Some(2) };
+            plan.turns(std::slice::from_ref(&cell), Bounds { cpus, line_bits_per_s }, false)
+                .unwrap()
+        };
+        let unknown = at(&plan, None);
+        assert_eq!(at(&plan, Some(400_000)), unknown, "a third of 4 MiB leaves in 28 us");
+        // In 11 ms at 1 Gbit/s, in 224 ms at 50 Mbit/s.
+        let gigabit = at(&plan, Some(1000));
+        assert!(gigabit.settle > Nanos::ms(11) && gigabit.window > Nanos::ms(88), "{gigabit:?}");
+        let slow = at(&plan, Some(50));
+        assert!(slow.settle > Nanos::ms(220) && slow.window > Nanos::ms(1780), "{slow:?}");
+        assert_eq!(slow.turns, FEWEST_TURNS);
+        // However slow: no plan waits for hours.
+        assert_eq!(at(&plan, Some(1)).window, Nanos::s(2));
+        // What was asked for stays.
+        let mut asked = plan.clone();
+        asked.measure.slice = Nanos::ms(20);
+        assert_eq!(at(&asked, Some(50)), at(&asked, None));
+        let mut asked = plan;
+        asked.measure.turns = Some(7);
+        assert_eq!((at(&asked, Some(50)).turns, at(&asked, None).turns), (7, 7));
     }
 
     #[test]

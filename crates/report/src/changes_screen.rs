@@ -75,6 +75,8 @@ fn screen(changes: &Changes, comparison: &Comparison, options: ChangesOptions) -
     );
     let overalls = words::overalls(comparison).into_iter();
     answer.extend(overalls.map(|text| Line::wrapped(2).and(Style::Plain, text)));
+    let line = words::at_line_rate(comparison);
+    answer.extend(line.map(|text| Line::wrapped(2).and(Style::Plain, text)));
     answer.extend(words::seen(comparison).map(|seen| Line::wrapped(2).and(Style::Plain, seen)));
     let (table, left_out) = table(comparison, options);
     let table = table.map(|table| render(&table.lines(width), width, options.colour));

@@ -38,6 +38,10 @@ pub(crate) fn largest(categories: &[CategoryShare]) -> String {
 
 /// The largest categories of a cell; on the sink by side, as its helper's polling says nothing of a path.
 pub(crate) fn largest_of(breakdown: &CpuBreakdown) -> String {
+    if let Some(unwatched) = &breakdown.unwatched {
+        let side = unwatched.side.title();
+        return format!("{}; {side}: {}", largest(&breakdown.categories), unwatched.why);
+    }
     if breakdown.cell.link.has_receiver() {
         return largest(&breakdown.categories);
     }

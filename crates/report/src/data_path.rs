@@ -66,8 +66,12 @@ mod tests {
         Route::new(path, None).reading
     }
 
+    fn deferred(per_byte: f64, audited: bool, expected: Option<f64>) -> Measured<Copies> {
+        Measured::Value(Copies { per_byte, audited, expected })
+    }
+
     fn path(send_path: SendPath) -> DataPath {
-        let expected = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
+        let expected = |per_byte| Copies { per_byte, audited: false, expected: Some(per_byte) };
         let zerocopy = send_path == SendPath::Zerocopy;
         let by_reference = send_path.passes_by_reference();
         let one_a_field = send_path.capabilities().calls == CallsPerMessage::OneAField;
@@ -77,7 +81,7 @@ mod tests {
             send_calls_per_message: Measured::Value(if one_a_field { 8.0 } else { 1.0 }),
             staged_copies: Measured::Value(if send_path == SendPath::Staged { 1.0 } else { 0.0 }),
             copies_in: expected(if by_reference { 0.0 } else { 1.0 }),
-            copies_deferred: expected(if zerocopy { 1.0 } else { 0.0 }),
+            copies_deferred: Measured::Value(expected(if zerocopy { 1.0 } else { 0.0 })),
             copies_out: expected(1.0),
             pages_pinned_counted: false,
             pages_pinned_per_message: if zerocopy {
@@ -122,8 +126,8 @@ mod tests {
             let cell: Cell = format!("send=hybrid shape={shape}").parse().unwrap();
             let cell = cell.in_its_shape();
             let share = cell.share_by_reference();
-            let copies = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
-            let (copies_in, copies_deferred) = (copies(1.0 - share), copies(1.0));
+            let copies = |per_byte| Copies { per_byte, audited: false, expected: Some(per_byte) };
+            let (copies_in, copies_deferred) = (copies(1.0 - share), Measured::Value(copies(1.0)));
             let seen = DataPath { copies_in, copies_deferred, cell, ..path(SendPath::Hybrid) };
             draw(&seen, "")
         };
@@ -139,7 +143,7 @@ mod tests {
         let of = |receive_path: ReceivePath, out: f64| {
             let mut seen = path(SendPath::Sendmsg);
             seen.cell.receive_path = receive_path;
-            seen.copies_out = Copies { per_byte: out, audited: false, expected: out };
+            seen.copies_out = Copies { per_byte: out, audited: false, expected: Some(out) };
             let [svg, reading] = [draw(&seen, ""), reading(&seen)];
             let copies = svg.matches("class=\"copy\"").count();
             assert_eq!(file_stem(&seen), format!("data-path-sendmsg-to-{receive_path}"));
@@ -183,8 +187,8 @@ mod tests {
     #[test]
     fn what_was_counted_stands_beside_what_was_expected() {
         let mut seen = path(SendPath::Send);
-        seen.copies_in = Copies { per_byte: 1.000_9, audited: true, expected: 1.0 };
-        seen.copies_deferred = Copies { per_byte: 0.000_4, audited: true, expected: 0.0 };
+        seen.copies_in = Copies { per_byte: 1.000_9, audited: true, expected: Some(1.0) };
+        seen.copies_deferred = deferred(0.000_4, true, Some(0.0));
         let svg = draw(&seen, "");
         assert!(svg.contains("1.00 copies per byte (expected: 1)"), "{svg}");
         // A few stray bytes are no copy of the payload.
@@ -196,8 +200,8 @@ mod tests {
     fn the_sink_ends_where_packets_are_dropped() {
         let mut seen = path(SendPath::Zerocopy);
         seen.cell.link = Link::Sink;
-        seen.copies_deferred = Copies { per_byte: 0.0, audited: false, expected: 0.0 };
-        seen.copies_out = Copies { per_byte: 0.0, audited: false, expected: 0.0 };
+        seen.copies_deferred = deferred(0.0, false, Some(0.0));
+        seen.copies_out = Copies { per_byte: 0.0, audited: false, expected: Some(0.0) };
         let svg = draw(&seen, "");
         assert!(svg.contains("Dropped before delivery") && svg.contains("no receiver"), "{svg}");
         assert!(
@@ -208,10 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn between_two_hosts_the_way_leads_over_their_devices_and_nothing_is_copied_on_delivery() {
+    fn between_two_hosts_the_way_leads_over_their_devices_and_copies_there_are_those_that_are_known()
+     {
         let mut seen = path(SendPath::Zerocopy);
         seen.cell.link = Link::Ssh;
-        seen.copies_deferred = Copies { per_byte: 0.0, audited: false, expected: 0.0 };
+        seen.copies_deferred = deferred(0.0, false, Some(0.0));
         let route = Route::new(&seen, Some("NIC mlx5_core 25 Gbit/s"));
         let svg = picture::draw(&route, "");
         let over = "NIC mlx5_core 25 Gbit/s: delivered on another host";
@@ -220,6 +225,19 @@ mod tests {
         assert_eq!(svg.matches("class=\"copy\"").count(), 1, "out of the socket alone");
         // Where no device is known, by the link.
         assert!(Route::new(&seen, None).title.contains("over ssh"));
+        // What completions say where nobody knows it beforehand, and else that it is not known.
+        seen.copies_deferred = deferred(1.0, false, None);
+        let svg = draw(&seen, "");
+        assert!(svg.contains("1 copy of each byte (as completions say)"), "{svg}");
+        assert_eq!(svg.matches("class=\"copy\"").count(), 2);
+        assert!(reading(&seen).contains("at delivery as completions say"));
+        seen.copies_deferred = Measured::absent("tun0 has no line of its own");
+        let svg = draw(&seen, "");
+        assert!(svg.contains("copies not known: tun0 has no line"), "{svg}");
+        assert!(
+            !svg.contains("copies of each byte (expected)</text>\n<text")
+                && reading(&seen).contains("an unknown number at delivery")
+        );
     }
 
     #[test]

@@ -136,16 +136,19 @@ fn size_of(bytes: u64) -> String {
 
 /// Copies a payload byte of every audited cell: counted, and expected.
 pub(crate) fn copies(audits: &[CopyAudit]) -> TextTable {
+    let expected = |figure: &CopyFigure| {
+        figure.expected.map_or_else(String::new, |copies| format!(", expected {copies:.0}"))
+    };
     let figure = |figure: &CopyFigure| match (&figure.per_byte, figure.hook) {
         (Measured::Value(x), Some(Hook::Elimination)) => {
-            format!("eliminated, not counted: {x:.2}, expected {:.0}", figure.expected)
+            format!("eliminated, not counted: {x:.2}{}", expected(figure))
         }
         (Measured::Value(x), Some(hook)) => {
-            format!("measured {x:.2}, expected {:.0} ({hook})", figure.expected)
+            format!("measured {x:.2}{} ({hook})", expected(figure))
         }
-        (Measured::Value(x), None) => format!("measured {x:.2}, expected {:.0}", figure.expected),
+        (Measured::Value(x), None) => format!("measured {x:.2}{}", expected(figure)),
         // Why stands in a table of its own: it is long, and of all cells mostly the same.
-        (Measured::Absent { .. }, _) => format!("not counted, expected {:.0}", figure.expected),
+        (Measured::Absent { .. }, _) => format!("not counted{}", expected(figure)),
     };
     let row = |audit: &CopyAudit| {
         let mut row = vec![audit.cell.id()];

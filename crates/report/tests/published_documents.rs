@@ -245,6 +245,7 @@ fn summary() -> String {
         ("ceilings[].alone[].", "CpuRate"),
         ("ceiling_shares[].", "CeilingShare"),
         ("breakdowns[].", "CpuBreakdown"),
+        ("breakdowns[].unwatched.", "UnwatchedEnd"),
         ("breakdowns[].sides[].", "SideBreakdown"),
         ("breakdowns[].sides[].categories[].", "CategoryShare"),
         ("breakdowns[].unmapped_symbols[].", "UnmappedSymbol"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{Audit, Cell, Nanos, Plan, UsableCpus};
+use model::{Audit, Bounds, Cell, Nanos, Plan};
 
 use crate::audits;
 
@@ -33,13 +33,13 @@ pub struct Forecast {
     pub limit: Option<Nanos>,
 }
 
-/// Looks ahead; oversubscribed cells take longer, hence the CPUs. Cells that cannot be measured take no time.
+/// Looks ahead; oversubscribed cells and slow lines take longer, hence the bounds. Cells that cannot be measured take no time.
 pub fn forecast(
     plan: &Plan,
-    usable_cpus: impl Into<UsableCpus>,
+    bounds: impl Into<Bounds>,
     is_refused: impl Fn(&Cell) -> bool,
 ) -> Forecast {
-    let usable_cpus = usable_cpus.into();
+    let bounds = bounds.into();
     let rounds = plan.measure.rounds.unwrap_or(plan.measure.min_rounds);
     let can = |cell: &Cell| !is_refused(cell);
     let asked = plan.cells();
@@ -49,13 +49,13 @@ pub fn forecast(
         plan.controls().into_iter().filter(can).collect(),
     );
     let blocks = plan.blocks();
-    let expected = |rounds| plan.expected(cells.iter().chain(&controls), rounds, usable_cpus);
+    let expected = |rounds| plan.expected(cells.iter().chain(&controls), rounds, bounds);
     Forecast {
         blocks: blocks.iter().filter(|(_, cells)| cells.iter().any(can)).count(),
         rounds,
         exactly: plan.measure.rounds.is_some(),
         round: expected(1),
-        least_round: plan.least_round(cells.iter().chain(&controls), usable_cpus),
+        least_round: plan.least_round(cells.iter().chain(&controls), bounds),
         audits: audits_of(plan, cells.len()),
         least: expected(rounds),
         limit: plan.measure.max_time,

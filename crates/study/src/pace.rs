@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use analysis::turn_noise::TurnNoise;
-use model::{Block, Cell, FEWEST_TURNS, Nanos, Plan, Share, Turns, UsableCpus};
+use model::{Block, Bounds, Cell, FEWEST_TURNS, Nanos, Plan, Share, Turns};
 
 /// Before the first trial: starting, draining and journalling, beside the times ordered.
 const AROUND_A_TRIAL: Nanos = Nanos::ms(40);
@@ -26,7 +26,7 @@ const TOLERANCE: u64 = 50;
 #[derive(Debug)]
 pub(crate) struct Pace<'a> {
     plan: &'a Plan,
-    usable_cpus: UsableCpus,
+    bounds: Bounds,
     /// Beside the times ordered, all trials of this segment together.
     around: Nanos,
     trials: u64,
@@ -67,10 +67,10 @@ impl InSeries {
 }
 
 impl<'a> Pace<'a> {
-    pub(crate) fn new(plan: &'a Plan, usable_cpus: UsableCpus) -> Self {
+    pub(crate) fn new(plan: &'a Plan, bounds: Bounds) -> Self {
         Self {
             plan,
-            usable_cpus,
+            bounds,
             around: Nanos(0),
             trials: 0,
             turns: BTreeMap::new(),
@@ -81,7 +81,7 @@ impl<'a> Pace<'a> {
     }
 
     fn ordered(&self, cell: &Cell) -> Nanos {
-        let window = self.plan.window(cell, self.usable_cpus);
+        let window = self.plan.window(cell, self.bounds);
         Nanos(self.plan.measure.warmup.0 + window.0 + self.plan.measure.tail.0)
     }
 

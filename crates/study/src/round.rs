@@ -252,7 +252,7 @@ impl Running<'_> {
     fn trial(&mut self, cell: &Cell, place: &Place, attempt: u32) -> Result<Trial, Halt> {
         let order = TrialOrder {
             cell: cell.clone(),
-            window: self.plan.window(cell, self.usable_cpus),
+            window: self.plan.window(cell, self.bounds),
             warmup: self.plan.measure.warmup,
             tail: self.plan.measure.tail,
         };

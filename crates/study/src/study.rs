@@ -6,7 +6,7 @@ use analysis::round_order;
 use engine::EngineError;
 use journal::{JournalError, Writer};
 use model::record::{Finish, FinishReason, Record, Segment};
-use model::{Block, Cell, Nanos, Plan, Turns, UsableCpus, is_control};
+use model::{Block, Bounds, Cell, Nanos, Plan, Turns, is_control};
 
 use crate::bench::Bench;
 use crate::clock::Clock;
@@ -24,8 +24,8 @@ const MOST_WARMUP_TURNS: u32 = 32;
 pub struct Study<'a> {
     /// What to measure. On resume its budget, precision and rounds may differ from the earlier segments'.
     pub plan: &'a Plan,
-    /// CPUs that the ends may use: oversubscribed cells get longer windows.
-    pub usable_cpus: UsableCpus,
+    /// CPUs that the ends may use, and what the line between them carries: oversubscribed cells and slow lines get longer windows.
+    pub bounds: Bounds,
     /// How this segment begins; its time is set when it does.
     pub segment: Segment,
     /// What the journal holds from earlier segments; empty for a new run.
@@ -43,7 +43,7 @@ pub struct Study<'a> {
 /// A study that has begun.
 pub(crate) struct Running<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) usable_cpus: UsableCpus,
+    pub(crate) bounds: Bounds,
     pub(crate) bench: &'a mut dyn Bench,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) progress: Progress,
@@ -101,12 +101,12 @@ impl Study<'_> {
     /// The journal cannot be written, or the engine fails beyond single trials; what was journalled is kept.
     pub fn run(self) -> Result<FinishReason, StudyError> {
         let position = position(self.plan, self.earlier);
-        let forecast = forecast(self.plan, self.usable_cpus, |cell| self.bench.refuses_cell(cell));
+        let forecast = forecast(self.plan, self.bounds, |cell| self.bench.refuses_cell(cell));
         let mut running = Running {
             plan: self.plan,
-            usable_cpus: self.usable_cpus,
+            bounds: self.bounds,
             progress: Progress::new(self.plan, self.earlier, position),
-            pace: Pace::new(self.plan, self.usable_cpus),
+            pace: Pace::new(self.plan, self.bounds),
             places: (0..)
                 .zip(self.plan.blocks())
                 .map(|(place, (block, _))| (block, place))
@@ -250,7 +250,7 @@ impl Running<'_> {
     fn in_series(&self, round: u32, todo: &Todo) -> InSeries {
         let cells = cells_of(todo);
         let place = self.places.get(&todo.name).copied().unwrap_or(0);
-        let turns = self.plan.turns(&cells, self.usable_cpus, is_control(round, place));
+        let turns = self.plan.turns(&cells, self.bounds, is_control(round, place));
         let Some(turns) = turns else {
             let beside = self.pace.expected(&todo.name, &cells, None);
             return InSeries { beside, turns: Nanos(0) };
@@ -265,7 +265,7 @@ impl Running<'_> {
     /// How a block's cells take turns in a round: as many as the plan says, or as what is known of its noise calls for.
     pub(crate) fn turns(&self, round: u32, block: &Block, cells: &[Cell]) -> Option<Turns> {
         let place = self.places.get(block).copied().unwrap_or(0);
-        let mut turns = self.plan.turns(cells, self.usable_cpus, is_control(round, place))?;
+        let mut turns = self.plan.turns(cells, self.bounds, is_control(round, place))?;
         let warmup = self.progress.warmup_turns(cells).unwrap_or(turns.warmup_turns);
         turns.warmup_turns = warmup.clamp(turns.warmup_turns, MOST_WARMUP_TURNS);
         if self.plan.measure.turns.is_some() {

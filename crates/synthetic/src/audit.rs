@@ -76,7 +76,9 @@ fn copies(cell: &Cell, finished: &Finished) -> Measured<CopyCounts> {
     let copied_in = counted(copied > 0, copied, Hook::Breakpoint);
     let by_reference = counted(passes_by_reference, accepted - short, Hook::Fentry);
     // Short fields travel in the packets of long ones, which are copied whole.
-    let deferred = counted(is_notified && delivers, accepted, Hook::Fentry);
+    // Between hosts a network card takes them from where they lie.
+    let is_here = delivers && cell.link != Link::Ssh;
+    let deferred = counted(is_notified && is_here, accepted, Hook::Fentry);
     let received = &finished.receiver.total;
     let out = match cell.receive_path {
         ReceivePath::RecvTrunc => 0,
@@ -138,11 +140,11 @@ fn calls(finished: &Finished) -> Measured<CallCounts> {
         Measured::Absent { .. } => finished.receiver.total.calls,
     };
     Measured::Value(CallCounts {
-        sender: of(&finished.sender.total.calls),
-        receiver: of(&far),
+        sender: Measured::Value(of(&finished.sender.total.calls)),
+        receiver: Measured::Value(of(&far)),
         completions: Measured::Value(CompletionCounts {
-            sender: finished.sender.total.ring_completions,
-            receiver: finished.receiver.total.ring_completions,
+            sender: Measured::Value(finished.sender.total.ring_completions),
+            receiver: Measured::Value(finished.receiver.total.ring_completions),
         }),
     })
 }

@@ -21,7 +21,7 @@ pub fn nic(driver: &str, speed_mbps: Option<u64>) -> Nic {
         queueing: Measured::Value("fq_codel".to_owned()),
         shaping: Measured::absent("fq_codel holds packets to none"),
         mtu_bytes: Measured::Value(1500),
-        offloads: BTreeMap::new(),
+        offloads: BTreeMap::from([("sg".to_owned(), Measured::Value(true))]),
         receive_queues: Measured::Value(8),
         transmit_queues: Measured::Value(8),
         interrupt_cpus: untold(),
@@ -46,6 +46,7 @@ pub fn shaped(nic: Nic, bits_per_s: u64) -> Nic {
 pub fn two_hosts(here: Nic, there: Nic) -> Host {
     let mut peer = host();
     peer.hostname = Measured::Value("server".to_owned());
+    peer.boot_id = Measured::Value("99999999-2222-3333-4444-555555555555".to_owned());
     peer.kernel = Measured::Value("6.12.0-1-amd64".to_owned());
     peer.cpu_model = Measured::Value("AMD EPYC 7763 64-Core Processor".to_owned());
     Host {

@@ -1,6 +1,6 @@
 //! A run as far as it can be compared with others: its machine, its plan and its cells' figures round by round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::host::Host;
 use model::{Cell, Contrast, Factor, Plan};
@@ -28,6 +28,8 @@ pub struct MeasuredRun {
     pub facts: RunFacts,
     /// The cells asked for, controls left out: goodput and the link's cost, where every figure has a logarithm.
     cells: BTreeMap<Cell, [Option<Rounds>; 2]>,
+    /// Cells whose goodput is what the line carries, which says nothing of them.
+    at_line_rate: BTreeSet<Cell>,
     /// What its plan compares within blocks: contrast, cell and the cell it is compared with.
     pub(super) contrasts: Vec<(Contrast, Cell, Cell)>,
 }
@@ -59,12 +61,14 @@ impl MeasuredRun {
             let cell = |place: usize| places.cells.get(place).cloned();
             Some((pair.contrast.clone(), cell(pair.cell)?, cell(pair.against)?))
         });
+        let at_line_rate = summary.line.iter().flat_map(|line| &line.at_rate).map(|at| &at.cell);
         Self {
             name,
             plan: plan.clone(),
             host: host.clone(),
             facts: summary.run.clone(),
             cells: cells.collect(),
+            at_line_rate: at_line_rate.cloned().collect(),
             contrasts: contrasts.collect(),
         }
     }
@@ -82,6 +86,11 @@ impl MeasuredRun {
     /// Whether it asks for a cell.
     pub(super) fn has(&self, cell: &Cell) -> bool {
         self.cells.contains_key(cell)
+    }
+
+    /// Whether the line decides this figure of a cell, which is at its rate.
+    pub(super) fn is_lines(&self, cell: &Cell, metric: Metric) -> bool {
+        metric == Metric::GoodputGbps && self.at_line_rate.contains(cell)
     }
 
     /// A cell's figure round by round; none without one.

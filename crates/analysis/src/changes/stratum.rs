@@ -31,6 +31,8 @@ pub(super) struct Stratum<'a> {
     metric: Metric,
     levels: Vec<(&'a Cell, Sides)>,
     pairs: Vec<(&'a Contrast, &'a Cell, &'a Cell, Sides)>,
+    /// Cells that are at line rate in every run: the line decides the figure, so that it is no change of theirs.
+    pub(super) lines: Vec<&'a Cell>,
     /// Cells of which a run has too few rounds.
     pub(super) lacking: Vec<&'a Cell>,
     /// Whether each side's runs know the link.
@@ -59,21 +61,26 @@ impl<'a> Stratum<'a> {
                 None => lacking.push(*cell),
             }
         }
+        let metric = *metrics(first).get(place)?;
+        let is_lines = |cell: &Cell| base.iter().chain(other).all(|run| run.is_lines(cell, metric));
         let compared = base.first()?.contrasts.iter().filter(|(_, cell, against)| {
             [cell, against].iter().all(|it| levels.iter().any(|(level, _)| *level == *it))
+                && !(is_lines(cell) && is_lines(against))
         });
         let pairs = compared.filter_map(|(contrast, cell, against)| {
             let of = sides(&|run| run.ratios(cell, against, place))?;
             Some((contrast, cell, against, of))
         });
         let pairs = pairs.collect();
-        let metric = *metrics(first).get(place)?;
+        let lines: Vec<&Cell> =
+            levels.iter().map(|(cell, _)| *cell).filter(|cell| is_lines(cell)).collect();
+        levels.retain(|(cell, _)| !lines.contains(cell));
         let mut runs = base.iter().chain(other);
         let is_nowhere = runs.any(|run| cells.iter().all(|it| run.rounds(it, place).is_none()));
         let mut runs = base.iter().chain(other);
         let link = first.link;
         let stated_link = runs.all(|run| run.facts.states(Factor::Link)).then_some(link);
-        Some(Self { unit, link, metric, levels, pairs, lacking, stated_link, is_nowhere })
+        Some(Self { unit, link, metric, levels, pairs, lines, lacking, stated_link, is_nowhere })
     }
 
     /// The figure, on its link.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::copies::copy_audit;
+use crate::copies::{both_audits, copy_audit};
 use model::audit::{Audited, CompletionCounts};
 use model::record::{Calls, Failure, Finished, Outcome};
-use model::{Audit, Measured, saturating_sum};
+use model::{Audit, Cell, Measured, Missing, saturating_sum};
 
 use super::reason::{
     Breach, BreachRecord, Counted, Figure, LawReason, PathOnLink, Source, Who, Wrong,
@@ -35,12 +35,30 @@ fn by_kernel_name(calls: &Calls) -> [(&'static [&'static str], u64); 11] {
     ]
 }
 
-/// Tally = tracepoints, call by call, over whole audit trials.
+/// Why the kernel's count of one end or of both is absent, and where.
+#[derive(Default)]
+struct Uncounted(BTreeMap<(Source, String), BTreeSet<PathOnLink>>);
+
+impl Uncounted {
+    fn add(&mut self, source: Source, why: &str, cell: &Cell) {
+        self.0.entry((source, why.to_owned())).or_default().insert(PathOnLink::of(cell));
+    }
+
+    fn reasons(self) -> impl Iterator<Item = LawReason> {
+        let absent = |((source, why), of): ((Source, String), BTreeSet<PathOnLink>)| {
+            LawReason::Absent { source, of: of.into_iter().collect(), why }
+        };
+        self.0.into_iter().map(absent)
+    }
+}
+
+/// Tally = tracepoints, call by call, over whole audit trials. It holds only where both ends' calls were counted; what is wrong with
+/// those of one breaks it whatever is absent of the other.
 pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
     let (mut compared, mut differ, mut seen, mut told) = (0, 0, 0_u64, 0_u64);
     let mut broken = Vec::new();
     let mut why_not = None;
-    let mut uncounted = BTreeSet::new();
+    let mut uncounted = Uncounted::default();
     for (audited, last) in evidence.audits.all_of(Audit::CopyAudit) {
         let (finished, counts) = match (&audited.outcome, &audited.calls) {
             (Outcome::Finished(finished), Measured::Value(counts)) => (finished, counts),
@@ -48,21 +66,39 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
             (Outcome::Imported(_), _) => continue,
             (Outcome::Failed(Failure { why, .. }), _) | (_, Measured::Absent { absent: why }) => {
                 why_not.get_or_insert_with(|| why.clone());
-                uncounted.extend(last.then(|| PathOnLink::of(&audited.cell)));
+                if last {
+                    uncounted.add(Source::Calls, why, &audited.cell);
+                }
                 continue;
             }
         };
-        compared += 1;
-        let (who, calls) = receiving(finished);
-        seen = seen.saturating_add(finished.sender.total.calls.all()).saturating_add(calls.all());
+        let (who, far) = receiving(finished);
+        let ends = [
+            (Who::Senders, Source::SenderCalls, finished.sender.total.calls, &counts.sender),
+            (who, Source::ReceiverCalls, far, &counts.receiver),
+        ];
+        let mut differing: Vec<Wrong> = Vec::new();
+        let mut is_compared = false;
+        for (who, source, tally, counted) in ends {
+            match counted {
+                Measured::Value(counted) => {
+                    is_compared = true;
+                    seen = seen.saturating_add(tally.all());
+                    differing.extend(wrong(who, &tally, counted));
+                }
+                Measured::Absent { absent } => {
+                    why_not.get_or_insert_with(|| absent.clone());
+                    if last {
+                        uncounted.add(source, absent, &audited.cell);
+                    }
+                }
+            }
+        }
+        compared += usize::from(is_compared);
         let completions = completions(finished, &counts.completions);
         let taken = completions.iter().map(|(_, completions)| completions.taken);
         told = told.saturating_add(saturating_sum(taken));
-        let differing: Vec<Wrong> =
-            wrong(Who::Senders, &finished.sender.total.calls, &counts.sender)
-                .chain(wrong(who, &calls, &counts.receiver))
-                .chain(completions.iter().filter_map(|(who, told)| told.wrong(*who)))
-                .collect();
+        differing.extend(completions.iter().filter_map(|(who, told)| told.wrong(*who)));
         differ += usize::from(!differing.is_empty());
         broken.extend(differing.into_iter().map(|wrong| breach(audited, wrong)));
     }
@@ -78,12 +114,19 @@ pub(super) fn calls(evidence: &Evidence<'_>) -> Law {
     if told > 0 {
         reasons.push(LawReason::Count { of: Counted::RingCompletions, n: told });
     }
-    if broken.is_empty() && !uncounted.is_empty() {
-        let (of, why) = (uncounted.into_iter().collect(), why_not.unwrap_or_default());
-        reasons.push(LawReason::Absent { source: Source::Calls, of, why });
-        return undecidable(CALLS, reasons, copy_audit());
+    if broken.is_empty() && !uncounted.0.is_empty() {
+        reasons.extend(uncounted.reasons());
+        return undecidable(CALLS, reasons, would_count(evidence));
     }
     decided(CALLS, compared, reasons, broken)
+}
+
+/// What would count the calls of both ends.
+fn would_count(evidence: &Evidence<'_>) -> Missing {
+    match evidence.host.peer() {
+        Some(_) => both_audits(),
+        None => copy_audit(),
+    }
 }
 
 /// What is wrong with an audit trial.
@@ -116,7 +159,7 @@ impl Completions {
     }
 }
 
-/// Both ends' completions, where the kernel's are counted. What is posted and never taken breaks the law too: an end waits for all
+/// Each end's completions, where the kernel's are counted. What is posted and never taken breaks the law too: an end waits for all
 /// that it asked for.
 fn completions(
     finished: &Finished,
@@ -124,11 +167,14 @@ fn completions(
 ) -> Vec<(Who, Completions)> {
     let Measured::Value(posted) = counts else { return Vec::new() };
     let (sent, received) = (&finished.sender.total, &finished.receiver.total);
-    let of = |taken, posted| Completions { taken, posted };
-    vec![
-        (Who::Senders, of(sent.ring_completions, posted.sender)),
-        (Who::Receivers, of(received.ring_completions, posted.receiver)),
-    ]
+    let of = |who, taken, posted: &Measured<u64>| {
+        Some((who, Completions { taken, posted: *posted.value()? }))
+    };
+    let both = [
+        of(Who::Senders, sent.ring_completions, &posted.sender),
+        of(Who::Receivers, received.ring_completions, &posted.receiver),
+    ];
+    both.into_iter().flatten().collect()
 }
 
 fn wrong<'a>(

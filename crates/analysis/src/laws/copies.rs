@@ -9,7 +9,8 @@ use model::{Audit, Measured, saturating_sum};
 use super::calls::breach;
 use super::reason::{Counted, Figure, LawReason, PathOnLink, Source, Wrong};
 use super::{decided, undecidable};
-use crate::copies::{NotCounted, PerByte, Step, copy_audit, expected_of, per_byte};
+use crate::copies::{NotCounted, PerByte, Step, both_audits, copy_audit, expected_of, per_byte};
+use crate::delivery::Delivery;
 use crate::evidence::Evidence;
 use crate::laws::law::Law;
 
@@ -41,6 +42,14 @@ const fn named(by_reference: bool, delivered: bool) -> &'static [Step] {
     }
 }
 
+/// Whether it is known what a step should be.
+fn foreseen(evidence: &Evidence<'_>, audited: &Audited, step: Step) -> Result<(), NotCounted> {
+    match Delivery::of(evidence.host, audited.cell.link) {
+        Delivery::Unforeseen(why) if step == Step::Deferred => Err(NotCounted::Unforeseen { why }),
+        Delivery::Unforeseen(_) | Delivery::Copied | Delivery::Left => Ok(()),
+    }
+}
+
 /// What the last audit trials of each cell lack of the steps that the law names: by step and why.
 fn missing(evidence: &Evidence<'_>) -> Vec<LawReason> {
     let mut missing: BTreeMap<(Step, NotCounted), BTreeSet<PathOnLink>> = BTreeMap::new();
@@ -48,7 +57,8 @@ fn missing(evidence: &Evidence<'_>) -> Vec<LawReason> {
     for (audited, _) in all.filter(|(_, last)| *last) {
         let cell = &audited.cell;
         for step in named(cell.passes_by_reference(), cell.link.has_receiver()) {
-            if let Err(why) = per_byte(audited, *step).and_then(PerByte::decided) {
+            let counted = per_byte(audited, *step).and_then(PerByte::decided);
+            if let Err(why) = counted.and_then(|_| foreseen(evidence, audited, *step)) {
                 missing.entry((*step, why)).or_default().insert(PathOnLink::of(cell));
             }
         }
@@ -68,12 +78,12 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
     let (mut compared, mut figures) = (0, 0);
     let mut broken = Vec::new();
     for (audited, _) in evidence.audits.all_of(Audit::CopyAudit) {
-        let expected = expected_of(audited);
+        let expected = expected_of(audited, evidence.host);
         let before = figures;
         for step in Step::ALL {
             let Ok(seen) = per_byte(audited, step) else { continue };
             let (seen, decides) = (seen.per_byte, seen.decides);
-            let (least, most) = step.range(&expected);
+            let Some((least, most)) = step.range(&expected) else { continue };
             // What is sent again is copied at delivery again.
             let again =
                 if step == Step::Deferred && most > 0.0 { sent_again(audited) } else { 0.0 };
@@ -100,7 +110,11 @@ pub(super) fn copies(evidence: &Evidence<'_>) -> Law {
     }
     reasons.extend(missing);
     if broken.is_empty() && !is_whole {
-        return undecidable(COPIES, reasons, copy_audit());
+        let missing = match evidence.host.peer() {
+            Some(_) => both_audits(),
+            None => copy_audit(),
+        };
+        return undecidable(COPIES, reasons, missing);
     }
     decided(COPIES, compared, reasons, broken)
 }

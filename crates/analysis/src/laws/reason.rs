@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::copies::{NotCounted, Step};
+use crate::delivery::Delivery;
 use crate::estimate::Estimate;
 use crate::findings::{BreakPoint, CeilingShare, CostModel, ModelledSide};
 use crate::judged::JudgedTrial;
@@ -44,6 +45,8 @@ pub enum LawReason {
     Completions {
         /// The link.
         link: Link,
+        /// What is known beforehand of its delivery.
+        delivery: Delivery,
         /// Trials in which some came.
         trials: u32,
         /// Trials in which they are not marked as the link lets expect.
@@ -52,6 +55,8 @@ pub enum LawReason {
         sends: u64,
         /// Their completions.
         completions: u64,
+        /// Those of them that are marked copied.
+        copied: u64,
     },
     /// The side of a cell that comes nearest to what its CPUs can copy.
     Nearest {
@@ -136,11 +141,15 @@ pub(super) fn whole(n: usize) -> u32 {
 }
 
 /// A source of a law.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// The kernel's count of system calls.
     Calls,
+    /// The same of the senders alone.
+    SenderCalls,
+    /// The same of the receivers alone.
+    ReceiverCalls,
     /// The kernel's count of copied bytes.
     CopiedBytes,
     /// How long the CPUs were busy.

@@ -15,3 +15,4 @@ mod laws_of_links;
 mod links;
 mod made;
 mod outliers;
+mod two_hosts;

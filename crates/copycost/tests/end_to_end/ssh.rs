@@ -281,6 +281,76 @@ fn a_run_measures_between_two_hosts_either_way_and_leaves_nothing_there() {
     lab.is_clean();
 }
 
+/// The records of audits in a run.
+fn audits(run: &Path) -> Vec<serde_json::Value> {
+    let journal = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
+    let records = journal.lines().map(|line| serde_json::from_str(line).unwrap());
+    records.filter(|record: &serde_json::Value| record["kind"] == "audit").collect()
+}
+
+#[test]
+fn an_audit_counts_the_end_that_runs_here_and_of_the_other_says_what_would_count_it() {
+    let Some(lab) = Lab::new() else { return };
+    let run = lab.place.path("run");
+    for (peer_sends, here, there, copies_there) in [
+        ("--peer-sends=off", "sender", "receiver", ["copied_out"].as_slice()),
+        ("--peer-sends=on", "receiver", "sender", &["copied_in", "by_reference", "deferred"]),
+    ] {
+        let _ = std::fs::remove_dir_all(&run);
+        let mut line = tiny(&["--audits", "copy-audit,profile", peer_sends]);
+        line[2] = "sendmsg,zerocopy";
+        let ended = lab.copycost("config", &line).ends_with(0);
+        let audits = audits(&run);
+        let of = |audit: &str| -> Vec<serde_json::Value> {
+            let of = audits.iter().filter(|it| it["body"]["audits"][0] == audit);
+            of.map(|it| it["body"].clone()).collect()
+        };
+        let remedy = "audit a run from the other host too";
+        let lacks = |figure: &serde_json::Value| {
+            assert!(figure["absent"].as_str().unwrap().contains(remedy), "{figure}");
+        };
+        let calls: Vec<_> =
+            of("copy-audit").into_iter().filter(|it| it["calls"]["absent"].is_null()).collect();
+        if calls.is_empty() {
+            eprintln!("skipped: no copy audit here: {}", ended.error);
+        }
+        for body in &calls {
+            let counted = body["calls"][here].as_object().unwrap();
+            assert!(counted.values().any(|n| n.as_u64().is_some_and(|n| n > 0)), "{counted:?}");
+            lacks(&body["calls"][there]);
+            for figure in copies_there {
+                lacks(&body["copies"][figure]);
+            }
+            if here == "sender" {
+                let why = body["copies"]["deferred"]["absent"].as_str().unwrap();
+                assert!(why.contains("under one kernel"), "{why}");
+            }
+        }
+        let profiles: Vec<_> =
+            of("profile").into_iter().filter(|it| it["profile"]["absent"].is_null()).collect();
+        if profiles.is_empty() {
+            eprintln!("skipped: no profile here: {}", ended.error);
+        }
+        for body in &profiles {
+            let stacks = body["profile"]["stacks"].as_array().unwrap();
+            let has = |owner: &str| stacks.iter().any(|stack| stack["owner"] == owner);
+            assert!(has(here) && !has(there), "{peer_sends}");
+        }
+        let summary = std::fs::read_to_string(run.join("summary.json")).unwrap();
+        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        let law = |id: u64| {
+            let laws = summary["laws"].as_array().unwrap();
+            laws.iter().find(|law| law["id"] == id).unwrap().clone()
+        };
+        if !calls.is_empty() {
+            assert_eq!(law(2)["state"], "undecidable", "{}", law(2));
+        }
+        // Two namespaces under one kernel: what is passed by reference is copied at delivery, and marked so.
+        assert_eq!(law(4)["state"], "holds", "{}", law(4));
+        lab.is_clean();
+    }
+}
+
 #[test]
 fn steady_windows_need_no_common_clock_even_where_replies_take_150_ms() {
     let Some(lab) = Lab::new() else { return };

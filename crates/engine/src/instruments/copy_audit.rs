@@ -11,7 +11,8 @@ use kernel::{Unavailable, netns};
 use std::collections::BTreeMap;
 
 use model::audit::{
-    CallCounts, CompletionCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, Owner, PinnedPages,
+    CallCounts, CompletionCounts, CopiedBytes, CopyCounts, FunctionCount, Hook, OTHER_HOST, Owner,
+    PinnedPages,
 };
 use model::{Measured, Missing};
 
@@ -42,9 +43,9 @@ impl CopyAudit {
     /// The counts cannot be read or reset.
     pub(crate) fn begin(&mut self, watched: &Watched) -> Result<(), String> {
         (self.watched, self.port) = (None, None);
-        let ends = [watched.sender, watched.receiver];
+        let ends = watched.here();
         let namespaces: Result<Vec<u32>, Unavailable> =
-            ends.into_iter().map(netns::inode_of).collect();
+            ends.iter().copied().map(netns::inode_of).collect();
         namespaces
             .and_then(|inodes| self.kernel.watch_namespaces(&inodes))
             .and_then(|()| self.kernel.reset(&ends))
@@ -165,6 +166,14 @@ fn measured<T>(result: Result<T, Unavailable>) -> Measured<T> {
     result.map_err(|why| missing(why).unnamed()).into()
 }
 
+/// Why copies at delivery are not known where both ends run under one kernel, in network namespaces of which one is watched.
+const ONE_KERNEL: &str = "both ends run under one kernel, which copies at delivery in the other end's network namespace, and that is not watched: audit a run with --link veth";
+
+/// A figure of an end, which is absent where it runs on another host.
+fn of<T>(end: Option<u32>, figure: impl FnOnce(u32) -> Measured<T>) -> Measured<T> {
+    end.map_or_else(|| Measured::absent(OTHER_HOST), figure)
+}
+
 /// What a trial's counts tell.
 struct Seen<'a> {
     counts: &'a [Count],
@@ -174,11 +183,11 @@ struct Seen<'a> {
 impl Seen<'_> {
     /// On whose behalf a process acted.
     fn owner(&self, process: u32) -> Owner {
-        if process == self.watched.sender {
+        if Some(process) == self.watched.sender {
             Owner::Sender
-        } else if process == self.watched.receiver && self.watched.has_helper {
+        } else if Some(process) == self.watched.receiver && self.watched.has_helper {
             Owner::Helper
-        } else if process == self.watched.receiver {
+        } else if Some(process) == self.watched.receiver {
             Owner::Receiver
         } else if process == 0 {
             Owner::Idle
@@ -199,38 +208,53 @@ impl Seen<'_> {
         let Watched { sender, receiver, .. } = *self.watched;
         let ways = Ways::find(hooks, self.watched.speaks_tcp);
         // The splicing function is missing before Linux 6.5, and then nothing goes through it.
-        let by_reference =
-            self.threads(Counted::ZerocopyIter, sender) + self.threads(Counted::SpliceIter, sender);
-        let copied_in = ways.copied_in.map(|(way, hook)| {
-            let bytes = match way {
-                Way::Itself => self.threads(Counted::CopyFromIter, sender),
-                Way::Less(accepted) => self.threads(accepted, sender).saturating_sub(by_reference),
-            };
-            CopiedBytes { bytes, hook }
-        });
-        let deferred = ways.deferred.map(|hook| {
-            let of = |count: &&Count| count.counted == Counted::CopyUbufs;
-            CopiedBytes {
-                bytes: self.counts.iter().filter(of).map(|count| count.bytes).sum(),
-                hook,
-            }
-        });
+        let by_reference = |sender| {
+            self.threads(Counted::ZerocopyIter, sender) + self.threads(Counted::SpliceIter, sender)
+        };
+        let copied_in = |sender| {
+            measured(ways.copied_in.map(|(way, hook)| {
+                let bytes = match way {
+                    Way::Itself => self.threads(Counted::CopyFromIter, sender),
+                    Way::Less(accepted) => {
+                        self.threads(accepted, sender).saturating_sub(by_reference(sender))
+                    }
+                };
+                CopiedBytes { bytes, hook }
+            }))
+        };
+        let referred = |sender| {
+            let counted = |hook| CopiedBytes { bytes: by_reference(sender), hook };
+            measured(ways.by_reference.map(counted))
+        };
+        let copied_out = |receiver| {
+            let counted =
+                |(counted, hook)| CopiedBytes { bytes: self.threads(counted, receiver), hook };
+            measured(ways.copied_out.map(counted))
+        };
+        let pinned = |sender| {
+            let pages = self.threads(Counted::PinnedPages, sender);
+            measured(ways.pinned.map(|hook| PinnedPages { pages, hook }))
+        };
         CopyCounts {
-            copied_in: measured(copied_in),
-            by_reference: measured(
-                ways.by_reference.map(|hook| CopiedBytes { bytes: by_reference, hook }),
-            ),
-            deferred: measured(deferred),
-            copied_out: measured(ways.copied_out.map(|(counted, hook)| CopiedBytes {
-                bytes: self.threads(counted, receiver),
-                hook,
-            })),
-            pinned: measured(ways.pinned.map(|hook| PinnedPages {
-                pages: self.threads(Counted::PinnedPages, sender),
-                hook,
-            })),
+            copied_in: of(sender, copied_in),
+            by_reference: of(sender, referred),
+            deferred: self.deferred(ways.deferred),
+            copied_out: of(receiver, copied_out),
+            pinned: of(sender, pinned),
             functions: self.functions(hooks),
         }
+    }
+
+    /// Copies of what was passed by reference, in whatever context: pages of the sender are in its own kernel alone. Packets count
+    /// by the namespace that they are in when they are copied, so that both ends' must be watched where one kernel has both.
+    fn deferred(&self, way: Result<Hook, Unavailable>) -> Measured<CopiedBytes> {
+        let Watched { sender, receiver, may_share_kernel, .. } = *self.watched;
+        if sender.is_some() && receiver.is_none() && may_share_kernel {
+            return Measured::absent(ONE_KERNEL);
+        }
+        let is_copy = |count: &&Count| count.counted == Counted::CopyUbufs;
+        let bytes = self.counts.iter().filter(is_copy).map(|count| count.bytes).sum();
+        of(sender, |_| measured(way.map(|hook| CopiedBytes { bytes, hook })))
     }
 
     /// Everything by function and owner, in the order of both.
@@ -268,34 +292,32 @@ impl Seen<'_> {
             };
             self.counts.iter().filter(of).map(|count| count.calls).sum()
         };
+        let Watched { sender, receiver, .. } = *self.watched;
         let completions = hooks(Counted::RingCompletions).map(|_| CompletionCounts {
-            sender: told(self.watched.sender),
-            receiver: told(self.watched.receiver),
+            sender: of(sender, |sender| Measured::Value(told(sender))),
+            receiver: of(receiver, |receiver| Measured::Value(told(receiver))),
         });
-        let mut calls = CallCounts {
-            sender: BTreeMap::new(),
-            receiver: BTreeMap::new(),
-            completions: measured(completions),
-        };
         // At the sink's far end its helper works, which sends each frame with a call of its own.
         let far = if self.watched.has_helper { Thread::Helper } else { Thread::Worker };
-        let own = |count: &&Count| {
-            let thread = if count.process == self.watched.receiver { far } else { Thread::Worker };
-            count.counted == Counted::SystemCalls && count.thread == thread
-        };
-        for count in self.counts.iter().filter(own) {
-            let by_name = if count.process == self.watched.sender {
-                &mut calls.sender
-            } else if count.process == self.watched.receiver {
-                &mut calls.receiver
-            } else {
-                continue;
+        let by_name = |end, thread| {
+            let own = |count: &&Count| {
+                count.counted == Counted::SystemCalls
+                    && count.process == end
+                    && count.thread == thread
             };
-            if let Some(name) = system_calls::name(count.number) {
-                *by_name.entry(name.to_owned()).or_default() += count.calls;
+            let mut by_name: BTreeMap<String, u64> = BTreeMap::new();
+            for count in self.counts.iter().filter(own) {
+                if let Some(name) = system_calls::name(count.number) {
+                    *by_name.entry(name.to_owned()).or_default() += count.calls;
+                }
             }
-        }
-        Measured::Value(calls)
+            Measured::Value(by_name)
+        };
+        Measured::Value(CallCounts {
+            sender: of(sender, |sender| by_name(sender, Thread::Worker)),
+            receiver: of(receiver, |receiver| by_name(receiver, far)),
+            completions: measured(completions),
+        })
     }
 }
 

@@ -7,8 +7,9 @@ const RECEIVER: u32 = 200;
 
 fn watched() -> Watched {
     Watched {
-        sender: SENDER,
-        receiver: RECEIVER,
+        sender: Some(SENDER),
+        receiver: Some(RECEIVER),
+        may_share_kernel: false,
         has_helper: false,
         speaks_tcp: true,
         cpus: vec![0, 1],
@@ -200,13 +201,51 @@ fn calls_are_named_and_only_the_ends_workers_are_counted() {
     let watched = watched();
     let seen = Seen { counts: &counts, watched: &watched };
     let calls = seen.calls(&all_but(&[])).value().unwrap().clone();
-    assert_eq!(calls.sender.into_iter().collect::<Vec<_>>(), [("sendto".to_owned(), 8)]);
-    assert_eq!(calls.receiver["sendto"], 2);
+    let by_sender = calls.sender.value().unwrap();
+    assert_eq!(by_sender.clone().into_iter().collect::<Vec<_>>(), [("sendto".to_owned(), 8)]);
+    assert_eq!(calls.receiver.value().unwrap()["sendto"], 2);
     assert!(seen.calls(&all_but(&[Counted::SystemCalls])).reason().is_some());
     let sink = Watched { has_helper: true, ..watched };
     let seen = Seen { counts: &counts, watched: &sink };
     let calls = seen.calls(&all_but(&[])).value().unwrap().clone();
-    assert_eq!((calls.sender["sendto"], calls.receiver["sendto"]), (8, 50));
+    let sendto = |calls: &Measured<BTreeMap<String, u64>>| calls.value().unwrap()["sendto"];
+    assert_eq!((sendto(&calls.sender), sendto(&calls.receiver)), (8, 50));
+}
+
+#[test]
+fn of_an_end_on_another_host_every_figure_is_absent_with_the_remedy_and_none_is_zero() {
+    let counts = [
+        of(SENDER, Counted::CopyFromIter, Thread::Worker, 1000),
+        of(SENDER, Counted::CopyUbufs, Thread::Worker, 70),
+        of(RECEIVER, Counted::CopyToIter, Thread::Worker, 900),
+        // Whose softirq it was is nobody's here.
+        of(0, Counted::CopyUbufs, Thread::Any, 7),
+    ];
+    let seen = |watched: &Watched| {
+        let seen = Seen { counts: &counts, watched };
+        let calls = seen.calls(&all_but(&[])).value().unwrap().clone();
+        (seen.copies(&all_but(&[])), calls)
+    };
+    let is_elsewhere = |why: Option<&str>| assert_eq!(why, Some(OTHER_HOST));
+    let (copies, calls) = seen(&Watched { receiver: None, ..watched() });
+    assert_eq!((value(&copies.copied_in).0, value(&copies.deferred).0), (1000, 77));
+    assert!(calls.sender.value().is_some());
+    is_elsewhere(copies.copied_out.reason());
+    is_elsewhere(calls.receiver.reason());
+    let completions = calls.completions.value().unwrap();
+    assert_eq!(completions.sender, Measured::Value(0));
+    is_elsewhere(completions.receiver.reason());
+    let (copies, calls) = seen(&Watched { sender: None, ..watched() });
+    assert_eq!(value(&copies.copied_out).0, 900);
+    for figure in [&copies.copied_in, &copies.by_reference, &copies.deferred] {
+        is_elsewhere(figure.reason());
+    }
+    is_elsewhere(copies.pinned.reason());
+    is_elsewhere(calls.sender.reason());
+    assert!(calls.receiver.value().is_some());
+    // Two namespaces of one machine: what delivery copies it copies where nobody looks.
+    let (copies, _) = seen(&Watched { receiver: None, may_share_kernel: true, ..watched() });
+    assert_eq!(copies.deferred.reason(), Some(ONE_KERNEL));
 }
 
 #[test]

@@ -24,9 +24,9 @@ fn owner(pid: u32, watched: &Watched) -> Owner {
     match pid {
         // The idle thread of every CPU.
         0 => Owner::Idle,
-        pid if pid == watched.sender => Owner::Sender,
-        pid if pid == watched.receiver && watched.has_helper => Owner::Helper,
-        pid if pid == watched.receiver => Owner::Receiver,
+        pid if Some(pid) == watched.sender => Owner::Sender,
+        pid if Some(pid) == watched.receiver && watched.has_helper => Owner::Helper,
+        pid if Some(pid) == watched.receiver => Owner::Receiver,
         _ => Owner::Other,
     }
 }
@@ -72,7 +72,7 @@ struct Names {
 impl Names {
     fn read(watched: &Watched) -> Result<Self, kernel::Unavailable> {
         let mut programs = HashMap::new();
-        for pid in [watched.sender, watched.receiver] {
+        for pid in watched.here() {
             // Stacks of a program that cannot be looked into remain, without its names.
             if let Ok(symbols) = ProgramSymbols::read(pid) {
                 programs.insert(pid, symbols);
@@ -147,7 +147,14 @@ mod tests {
     use kernel::sampling::SampledStack;
 
     fn watched(has_helper: bool) -> Watched {
-        Watched { sender: 10, receiver: 20, has_helper, speaks_tcp: true, cpus: vec![0, 1] }
+        Watched {
+            sender: Some(10),
+            receiver: Some(20),
+            may_share_kernel: false,
+            has_helper,
+            speaks_tcp: true,
+            cpus: vec![0, 1],
+        }
     }
 
     fn sampled(pid: u32, cpu: u32, frames: &[(Mode, u64)], samples: u64) -> SampledStack {
@@ -181,6 +188,9 @@ mod tests {
             owners(&watched(true)),
             [Owner::Idle, Owner::Sender, Owner::Helper, Owner::Other]
         );
+        // Of two hosts the end that runs here alone; what has the other's number is anybody.
+        let alone = Watched { receiver: None, ..watched(false) };
+        assert_eq!(owners(&alone), [Owner::Idle, Owner::Sender, Owner::Other, Owner::Other]);
     }
 
     #[test]
@@ -227,8 +237,9 @@ mod tests {
         use std::io::{Read, Write};
         let cpus = kernel::cpu::allowed().unwrap();
         let watched = Watched {
-            sender: std::process::id(),
-            receiver: std::process::id(),
+            sender: Some(std::process::id()),
+            receiver: Some(std::process::id()),
+            may_share_kernel: false,
             has_helper: false,
             speaks_tcp: true,
             cpus: cpus.cpus().iter().map(|cpu| u32::try_from(*cpu).unwrap()).collect(),

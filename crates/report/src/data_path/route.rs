@@ -69,7 +69,7 @@ fn reading(path: &DataPath) -> String {
         "{} per message; copies of each byte: {} in, {} at delivery, {} out ({}).",
         calls(path),
         number(path.copies_in),
-        number(path.copies_deferred),
+        deferred(path),
         number(path.copies_out),
         source_of_all(path),
     );
@@ -83,12 +83,23 @@ fn reading(path: &DataPath) -> String {
 }
 
 fn source_of_all(path: &DataPath) -> &'static str {
-    let all = [path.copies_in, path.copies_deferred, path.copies_out];
-    match all.iter().filter(|copies| copies.audited).count() {
-        0 => "expected from the kernel's source, not audited",
-        3 => "counted by an audit",
-        _ => "in part audited, in part expected",
+    let deferred = path.copies_deferred.value().copied();
+    let is_audited = [Some(path.copies_in), deferred, Some(path.copies_out)]
+        .map(|copies| copies.map(|copies| copies.audited));
+    let by_completions = deferred.is_some_and(|it| it.expected.is_none() && !it.audited);
+    match is_audited {
+        [Some(true), Some(true), Some(true)] => "counted by an audit",
+        all if all.contains(&Some(true)) => "in part audited, in part expected",
+        _ if by_completions => {
+            "expected from the kernel's source, at delivery as completions say, not audited"
+        }
+        _ => "expected from the kernel's source, not audited",
     }
+}
+
+/// Copies at delivery, in a sentence.
+fn deferred(path: &DataPath) -> String {
+    path.copies_deferred.value().map_or_else(|| "an unknown number".to_owned(), |it| number(*it))
 }
 
 /// A number of copies; whole ones without decimals.
@@ -112,14 +123,12 @@ fn number(copies: Copies) -> String {
 
 fn copies(copies: Copies) -> String {
     if copies.audited {
-        return format!(
-            "{} copies per byte (expected: {})",
-            number(copies),
-            count(copies.expected)
-        );
+        let expected = copies.expected.map_or_else(|| "not known".to_owned(), count);
+        return format!("{} copies per byte (expected: {expected})", number(copies));
     }
     let noun = if copies.per_byte == 1.0 { "copy" } else { "copies" };
-    format!("{} {noun} of each byte (expected)", count(copies.per_byte))
+    let by = if copies.expected.is_some() { "expected" } else { "as completions say" };
+    format!("{} {noun} of each byte ({by})", count(copies.per_byte))
 }
 
 /// Whether an arrow is a copy: an audit counts headers and stray bytes too.
@@ -182,10 +191,14 @@ fn places(path: &DataPath, by: &str) -> (Vec<Place>, Vec<Step>) {
         (true, false) => ("delivery", "delivered on this machine"),
         (false, _) => ("no delivery", "dropped before it"),
     };
+    let known = match &path.copies_deferred {
+        Measured::Value(deferred) => copies(*deferred),
+        Measured::Absent { absent } => format!("copies not known: {absent}"),
+    };
     steps.push(Step {
-        copies: is_copied(path.copies_deferred),
+        copies: path.copies_deferred.value().is_some_and(|deferred| is_copied(*deferred)),
         name: name.to_owned(),
-        notes: vec![format!("{by}: {where_to}"), copies(path.copies_deferred)],
+        notes: vec![format!("{by}: {where_to}"), known],
     });
     if !link.has_receiver {
         let out = format!("out of a socket: {}", copies(path.copies_out));

@@ -42,6 +42,19 @@ pub(crate) fn difference(difference: &Difference) -> String {
     format!("{} → {}", values(&difference.base), values(&difference.other))
 }
 
+/// That the line decided the goodput of cells on both sides; none where it did of none.
+pub(crate) fn at_line_rate(comparison: &Comparison) -> Option<String> {
+    let of = u32::try_from(comparison.at_line_rate.len()).unwrap_or(u32::MAX);
+    let all = if of == comparison.cells { "Every cell is" } else { "" };
+    let some = if of == 1 { "1 cell is" } else { &format!("{of} cells are") };
+    let who = if all.is_empty() { some } else { all };
+    (of > 0).then(|| {
+        format!(
+            "{who} at line rate on both sides: the line decides goodput there, which is no change; what they cost in CPU decides."
+        )
+    })
+}
+
 /// How many facts differ, above the list of them.
 pub(crate) fn differing(
     of: &[Difference],

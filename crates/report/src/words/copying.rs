@@ -7,6 +7,7 @@ use analysis::operands::{CopyingTime, Crossed, OfPath, Unit};
 use model::{Audit, Cell, Factor};
 
 use super::figures::{crossed, is_alike, metric, place, tells_where_better};
+use super::laws;
 
 /// What is told beside a cell's place, or need not be.
 const BESIDE: &[Factor] = &[Factor::Threads, Factor::Link];
@@ -39,8 +40,8 @@ pub(super) fn not_audited(audit: Audit, cell: Option<&Cell>, why: Option<&str>) 
 }
 
 /// A step of which audits have no count that could be another figure than the expected one, for what, and why.
-pub(super) fn step_not_counted(step: Step, of: &str, why: &NotCounted) -> String {
-    let why = match why {
+pub(super) fn step_not_counted(step: Step, of: &str, of_step: &NotCounted) -> String {
+    let why = match of_step {
         NotCounted::Eliminated => {
             "eliminated: what was accepted less what was passed by reference, so that a second copy could not show; a CPU with breakpoint registers counts _copy_from_iter"
         }
@@ -48,9 +49,14 @@ pub(super) fn step_not_counted(step: Step, of: &str, why: &NotCounted) -> String
         NotCounted::NotAudited { why: None } => "not audited",
         NotCounted::NotAudited { why: Some(why) } => &format!("not audited: {why}"),
         NotCounted::NoByte => "no byte was sent in the audit trial",
+        NotCounted::Unforeseen { why } => {
+            &format!("what it should be is not known beforehand: {}", laws::unforeseen(why))
+        }
         NotCounted::Quoted { text } => text,
     };
-    format!("not counted{of}: {} ({why})", step.words())
+    let is =
+        if matches!(of_step, NotCounted::Unforeseen { .. }) { "not judged" } else { "not counted" };
+    format!("{is}{of}: {} ({why})", step.words())
 }
 
 /// `goodput, zerocopy / send: better from a size between 512 B and 4 KiB on (1 thread)`; what is found of all alike is told once.

@@ -1,6 +1,7 @@
 //! The laws, what was seen of them and what breaks them, in sentences.
 
 use crate::spelling::{counted, level, listed, over, percent, ratio, shared_words, short, size};
+use analysis::delivery::{Delivery, Unforeseen};
 use analysis::findings::{CeilingShare, ModelledSide};
 use analysis::laws::law::Law;
 use analysis::laws::reason::{
@@ -63,8 +64,8 @@ const LAWS: [Text; 11] = [
     },
     Text {
         name: "copied",
-        states: "delivery on the same machine marks every zero-copy completion copied, the sink none",
-        sources: ["the link", "the copied mark of the kernel's completions"],
+        states: "delivery on the same machine marks every zero-copy completion copied, the sink none; to another host it does where something on the way copies, and where the devices tell that nothing does, none",
+        sources: ["the link and the hosts' devices", "the copied mark of the kernel's completions"],
         of: TRIALS,
         seen: NOT_COMPARED,
         no_record: "no zero-copy completion came",
@@ -204,8 +205,16 @@ fn clause(law: &Text, reason: &LawReason) -> String {
             format!("{} in {differ} of {}", law.seen[1], counted_of(*of))
         }
         LawReason::Count { of, n } => count(*of, *n),
-        LawReason::Completions { link, trials, differ, sends, completions } => {
-            marked(*link, counted_of(*trials), *differ, *sends, *completions)
+        LawReason::Completions { link, delivery, trials, differ, sends, completions, copied } => {
+            let seen = Marked {
+                over: over(*link),
+                trials: counted_of(*trials),
+                differ: *differ,
+                sends: *sends,
+                completions: *completions,
+                copied: *copied,
+            };
+            marked(*link, delivery, &seen)
         }
         LawReason::Nearest { share } => format!("the nearest is {}: {}", share.cell, near(share)),
         LawReason::Lines { fit, n, of } => lines(*fit, *n, &counted_of(*of)),
@@ -242,6 +251,8 @@ fn clause(law: &Text, reason: &LawReason) -> String {
 const fn absent(source: Source) -> &'static str {
     match source {
         Source::Calls => "the calls that the kernel sees were not counted",
+        Source::SenderCalls => "the senders' calls that their kernel sees were not counted",
+        Source::ReceiverCalls => "the receivers' calls that their kernel sees were not counted",
         Source::CopiedBytes => "the bytes that the kernel copies were not counted",
         Source::BusyTime => "busy time of the CPUs was not measured",
         Source::Cycles => "cycles were not counted",
@@ -290,24 +301,58 @@ fn count(of: Counted, n: u64) -> String {
 /// their ids alone, and the mark of the first stays.
 const MERGED: &str = "completions may be merged without comparing this mark, so that it shows that no range of them began copied; that nothing was copied is for the copy audit's count, law 5";
 
-fn marked(link: Link, trials: String, differ: u32, sends: u64, completions: u64) -> String {
-    let over = over(link);
-    match (link.copies_by_reference_on_delivery(), differ) {
-        (true, 0) => {
-            format!("all {completions} completions in {trials} {over} were marked copied")
+/// What the completions of a link said.
+struct Marked {
+    over: String,
+    trials: String,
+    differ: u32,
+    sends: u64,
+    completions: u64,
+    copied: u64,
+}
+
+/// What was seen first, then what it means.
+fn marked(link: Link, delivery: &Delivery, seen: &Marked) -> String {
+    let Marked { over, trials, differ, sends, completions, copied } = seen;
+    let is_between_hosts = link.capabilities().has_peer_host;
+    let shared = if is_between_hosts { " (both ends run under one kernel)" } else { "" };
+    match (delivery, differ) {
+        (Delivery::Copied, 0) => {
+            format!("all {completions} completions in {trials} {over} were marked copied{shared}")
         }
-        (false, 0) => format!(
+        (Delivery::Left, 0) => format!(
             "none of {completions} completions of {sends} sends in {trials} {over} was marked copied ({MERGED})"
         ),
-        (true, n) => format!(
-            "in {n} of {trials} {over} not every completion was marked copied: this kernel delivers otherwise, or the mark is wrong"
+        (Delivery::Copied, n) => format!(
+            "in {n} of {trials} {over} not every completion was marked copied{shared}: this kernel delivers otherwise, or the mark is wrong"
         ),
-        (false, n) if link.capabilities().has_peer_host => format!(
-            "in {n} of {trials} {over} completions were marked copied: something copies packets on their way to the other host (a packet tap, a device without scatter-gather, a virtual device between guests of one machine)"
+        (Delivery::Left, n) if is_between_hosts => format!(
+            "{copied} of {completions} completions were marked copied, in {n} of {trials} {over}, though the sender's device takes bytes from where they lie and no packet socket is shown them: something copies packets on their way to it"
         ),
-        (false, n) => format!(
+        (Delivery::Left, n) => format!(
             "in {n} of {trials} {over} completions were marked copied: something copies packets that the sink drops (a packet tap, a device without scatter-gather)"
         ),
+        (Delivery::Unforeseen(why), _) => format!(
+            "{copied} of {completions} completions of {sends} sends in {trials} {over} were marked copied; what they should be is not known beforehand ({})",
+            unforeseen(why)
+        ),
+    }
+}
+
+/// Why nobody knows beforehand what delivery to another host does.
+pub(super) fn unforeseen(why: &Unforeseen) -> String {
+    match why {
+        Unforeseen::NoLine { device } => format!(
+            "the sender's {device} has no line that anybody tells of: a virtual device may copy packets or pass them on"
+        ),
+        Unforeseen::InOnePiece { device } => {
+            format!("the sender's {device} takes packets in one piece, without scatter-gather")
+        }
+        Unforeseen::Tapped { taps } => format!(
+            "{} of the sender's host shown every packet, which is copied for each: end tcpdump and its like",
+            counted(*taps, "packet socket is", "packet sockets are")
+        ),
+        Unforeseen::NotRecorded => "the run did not record the sender's device".to_owned(),
     }
 }
 

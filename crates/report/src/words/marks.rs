@@ -1,7 +1,7 @@
 //! Marks as causes, with what mends them.
 
 use analysis::summary::Summary;
-use model::{Class, Mark};
+use model::{Bounds, Cell, Class, Mark, Nanos, Plan, Preset};
 
 /// What helps where windows are missed.
 const MISSED: &str = "fewer threads than CPUs, a quieter machine, longer slices (--slice 20ms), or steady windows (--steady)";
@@ -61,8 +61,29 @@ pub fn void_because(summary: &Summary) -> Option<String> {
         return None;
     }
     let (what, remedy) = cause(*mark);
-    Some(format!("{what}; what helps: {remedy}"))
+    let of_line = (*mark == Mark::WindowVoid).then(|| longer_at_line(summary)).flatten();
+    Some(format!("{what}; what helps: {}", of_line.as_deref().unwrap_or(remedy)))
 }
+
+/// Of a line so slow that the slices of a plan are longer for it: what is longer still. None of a faster line.
+fn longer_at_line(summary: &Summary) -> Option<String> {
+    let goodput = summary.line.as_ref()?.rate.value()?.goodput_gbps;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, and a fraction of a bit a second is nothing"
+    )]
+    let bounds = Bounds { cpus: 2.into(), line_bits_per_s: Some((goodput * 1e9) as u64) };
+    let turns = Plan::preset(Preset::Default).turns(&[Cell::default()], bounds, false)?;
+    let used = turns.settle.0 + turns.window.0;
+    let slice = Nanos::ms((2 * used).div_ceil(100_000_000) * 100);
+    (slice > AS_LONG).then(|| {
+        format!("slices that the line's rate allows more messages in (--slice {slice}), or fewer --threads or --flows over it")
+    })
+}
+
+/// From here on a slice is longer than what is told where no line is known.
+const AS_LONG: Nanos = Nanos::ms(100);
 
 #[cfg(test)]
 mod tests {

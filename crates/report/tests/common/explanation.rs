@@ -414,7 +414,11 @@ fn ceiling_share(cell: Cell, text: impl Fn(&str) -> String) -> CeilingShare {
         side: ModelledSide::Sender,
         cpus: vec![0],
         goodput_gbps: super::around(gbps),
-        copies: Copies { per_byte: 1.0, audited: cell.send_path == SendPath::Send, expected: 1.0 },
+        copies: Copies {
+            per_byte: 1.0,
+            audited: cell.send_path == SendPath::Send,
+            expected: Some(1.0),
+        },
         routine: text("memcpy"),
         working_set_bytes: 4 << 20,
         ceiling_gbps: 115.0,
@@ -424,7 +428,7 @@ fn ceiling_share(cell: Cell, text: impl Fn(&str) -> String) -> CeilingShare {
 }
 
 fn data_path(cell: Cell, text: impl Fn(&str) -> String) -> DataPath {
-    let expected = |per_byte| Copies { per_byte, audited: false, expected: per_byte };
+    let expected = |per_byte| Copies { per_byte, audited: false, expected: Some(per_byte) };
     let zerocopy = cell.send_path == SendPath::Zerocopy;
     let only = |value| {
         if zerocopy {
@@ -442,7 +446,7 @@ fn data_path(cell: Cell, text: impl Fn(&str) -> String) -> DataPath {
         },
         staged_copies: Measured::Value(0.0),
         copies_in: expected(if zerocopy { 0.0 } else { 1.0 }),
-        copies_deferred: expected(if zerocopy { 1.0 } else { 0.0 }),
+        copies_deferred: Measured::Value(expected(if zerocopy { 1.0 } else { 0.0 })),
         copies_out: expected(1.0),
         pages_pinned_counted: false,
         pages_pinned_per_message: if zerocopy {

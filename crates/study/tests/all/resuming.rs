@@ -91,7 +91,7 @@ fn a_torn_journal_goes_on_through_the_file_as_well() {
     let clock = study::SystemClock::new();
     let ended = study::Study {
         plan: &plan,
-        usable_cpus: 8.into(),
+        bounds: 8.into(),
         segment: synthetic::segment(0),
         earlier: &resumed.records,
         bench: &mut Script::good(),

@@ -313,7 +313,7 @@ pub(crate) fn run_on(disk: &Memory, plan: &Plan, bench: &mut Script, earlier: &[
     let mut journal = Writer::with_store(Box::new(disk.clone()), Path::new("journal.jsonl"), run);
     let study = Study {
         plan,
-        usable_cpus: 8.into(),
+        bounds: 8.into(),
         segment: synthetic::segment(0),
         earlier,
         bench,

@@ -10,7 +10,7 @@ use analysis::metric::Metric;
 use analysis::operands::Compared;
 use analysis::summary::Summary;
 use model::values::Threads;
-use model::{Cell, Factor};
+use model::{Cell, Factor, Measured};
 
 use crate::numbers::{level, percent, ratio, short};
 use crate::words::figures::{metric, place};
@@ -62,12 +62,17 @@ fn crowded(summary: &Summary, is: bool) -> String {
 
 fn copies(paths: &[DataPath]) -> Table {
     let step = |copies: Copies| {
-        let expected = format!("{:.0} expected", copies.expected);
-        if copies.audited {
-            format!("{:.2} counted, {expected}", copies.per_byte)
-        } else {
-            expected
+        let expected = copies.expected.map(|expected| format!("{expected:.0} expected"));
+        match (copies.audited, expected) {
+            (true, Some(expected)) => format!("{:.2} counted, {expected}", copies.per_byte),
+            (true, None) => format!("{:.2} counted", copies.per_byte),
+            (false, Some(expected)) => expected,
+            (false, None) => format!("{:.2} by completions", copies.per_byte),
         }
+    };
+    let deferred = |path: &DataPath| match &path.copies_deferred {
+        Measured::Value(copies) => step(*copies),
+        Measured::Absent { .. } => "not known".to_owned(),
     };
     let row = |path: &DataPath| {
         let staged = path.staged_copies.value().copied().filter(|copies| *copies > 0.0);
@@ -77,7 +82,7 @@ fn copies(paths: &[DataPath]) -> Table {
             path.cell.link.to_string(),
             or_dash(path.send_calls_per_message.value().copied(), short),
             format!("{staged}{}", step(path.copies_in)),
-            step(path.copies_deferred),
+            deferred(path),
             step(path.copies_out),
             or_dash(path.copied_share.value().copied(), percent),
         ]

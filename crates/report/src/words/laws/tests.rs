@@ -41,7 +41,21 @@ fn lines(fit: Fit, n: u32) -> LawReason {
 }
 
 fn completions(link: Link, differ: u32) -> LawReason {
-    LawReason::Completions { link, trials: 10, differ, sends: 80, completions: 40 }
+    let delivery = Delivery::of(&synthetic::host(), link);
+    marked_of(link, delivery, differ)
+}
+
+fn marked_of(link: Link, delivery: Delivery, differ: u32) -> LawReason {
+    let copied = if delivery == Delivery::Copied { 40 } else { 4 * u64::from(differ) };
+    LawReason::Completions {
+        link,
+        delivery,
+        trials: 10,
+        differ,
+        sends: 80,
+        completions: 40,
+        copied,
+    }
 }
 
 fn cost(alike: Shown, mean: f64) -> LawReason {
@@ -73,7 +87,7 @@ fn every_law_says_what_was_seen() {
             side: ModelledSide::Sender,
             cpus: vec![0],
             goodput_gbps: around(60.0),
-            copies: Copies { per_byte: 1.0, audited: true, expected: 1.0 },
+            copies: Copies { per_byte: 1.0, audited: true, expected: Some(1.0) },
             routine: "memcpy".to_owned(),
             working_set_bytes: 4 << 20,
             ceiling_gbps: 115.0,
