@@ -119,12 +119,13 @@ pub(crate) fn verdict(change: &Change) -> &'static str {
 
 /// What all cells together did, a sentence a link.
 pub(crate) fn overalls(comparison: &Comparison) -> Vec<String> {
-    let by_link = comparison.overall.chunk_by(|a, b| a.link == b.link);
-    by_link.map(|of_link| overall(of_link, comparison.unit)).collect()
+    let of_as_many = |a: &Overall, b: &Overall| (a.link, a.cells) == (b.link, b.cells);
+    let by_link = comparison.overall.chunk_by(of_as_many);
+    by_link.map(|of_link| overall(of_link, comparison)).collect()
 }
 
-/// Of one link, both figures in one sentence.
-fn overall(of_link: &[Overall], unit: Unit) -> String {
+/// Of one link, both figures in one sentence where they are of the same cells.
+fn overall(of_link: &[Overall], comparison: &Comparison) -> String {
     let Some(first) = of_link.first() else { return String::new() };
     let figure = |overall: &Overall| match &overall.ratio {
         Some(of) if overall.common == 1.0 => format!("{} {}", metric(overall.metric), ratio(of)),
@@ -136,7 +137,7 @@ fn overall(of_link: &[Overall], unit: Unit) -> String {
     };
     let figures: Vec<String> = of_link.iter().map(figure).collect();
     let moved = of_link.iter().find_map(|overall| is_worse(overall.metric, overall.finding));
-    let because = match (moved, unit) {
+    let because = match (moved, comparison.unit) {
         (None, _) => ".".to_owned(),
         (Some(worse), unit) => {
             let how = if worse { "slower" } else { "faster" };
@@ -149,7 +150,13 @@ fn overall(of_link: &[Overall], unit: Unit) -> String {
     };
     let cells = counted(first.cells, "cell", "cells");
     let over = over_known(first.stated_link);
-    format!("All {cells}{over} together: {}{because}", listed(&figures))
+    let is_rest = first.metric == Metric::GoodputGbps && !comparison.at_line_rate.is_empty();
+    let who = if is_rest {
+        format!("The {cells}{over} below line rate")
+    } else {
+        format!("All {cells}{over}")
+    };
+    format!("{who} together: {}{because}", listed(&figures))
 }
 
 /// ` over loopback`; nothing where nobody knows the link.

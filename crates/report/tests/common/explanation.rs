@@ -162,10 +162,10 @@ fn links(text: impl Fn(&str) -> String) -> Vec<LinkComparison> {
 }
 
 fn copy_audit(cell: Cell, text: impl Fn(&str) -> String) -> CopyAudit {
-    let figure = |name: &str, per_byte, expected| CopyFigure {
+    let figure = |name: &str, per_byte, expected: f64| CopyFigure {
         name: name.to_owned(),
         per_byte,
-        expected,
+        expected: Some(expected),
         hook: Some(Hook::Breakpoint),
     };
     let absent = Measured::absent(text("kprobes are not built in"));

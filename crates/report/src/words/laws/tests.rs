@@ -288,3 +288,18 @@ fn a_law_in_short_is_its_first_reason_and_more_breaches_than_named_are_counted()
     assert!(named.ends_with(": 4095 bytes received, 4096 accepted"), "{named}");
     assert_eq!((&named[..15], more.as_str()), ("round 1, send=s", "and 20 more"));
 }
+
+#[test]
+fn of_another_host_what_was_seen_stands_first_and_then_why_nothing_is_held_against_it() {
+    use analysis::delivery::Unforeseen;
+    let says =
+        |delivery, differ| law_because(&law(4, vec![marked_of(Link::Ssh, delivery, differ)]));
+    let unforeseen = |why| says(Delivery::Unforeseen(why), 3);
+    let text = unforeseen(Unforeseen::NoLine { device: "tun0".to_owned() });
+    assert!(text.starts_with("12 of 40 completions of 80 sends in 10 trials"), "{text}");
+    assert!(text.contains("not known beforehand") && text.contains("the sender's tun0"), "{text}");
+    assert!(unforeseen(Unforeseen::Tapped { taps: 2 }).contains("2 packet sockets are"));
+    assert!(says(Delivery::Copied, 0).contains("under one kernel"));
+    let broken = says(Delivery::Left, 3);
+    assert!(broken.starts_with("12 of 40 completions were marked copied, in 3 of 10"), "{broken}");
+}
