@@ -208,7 +208,7 @@ mod tests {
             let mut plan = Plan::preset(Preset::Default);
             plan.measure.max_time = Some(limit);
             change(&mut plan);
-            forecast(&plan, 2, |_| false)
+            forecast(&plan, 64, |_| false)
         };
         let as_it_is = |_: &mut Plan| {};
         let whole = with(Nanos::s(300), &as_it_is);
