@@ -19,9 +19,9 @@ fn a_frame_that_had_no_room_is_tallied_as_the_call_that_it_was() {
         let mut records = synthetic::run(&plan, 3, synthetic::trial);
         let audits = plan.cells().into_iter().map(|cell| {
             let mut audited = synthetic::audited(&cell);
-            if let Measured::Value(calls) = &mut audited.calls {
-                *calls.receiver.entry("sendto".to_owned()).or_default() += seen;
-            }
+            let Measured::Value(calls) = &mut audited.calls else { panic!("no calls") };
+            let Measured::Value(receiver) = &mut calls.receiver else { panic!("no receiver") };
+            *receiver.entry("sendto".to_owned()).or_default() += seen;
             let Outcome::Finished(finished) = &mut audited.outcome else { panic!("failed") };
             let Measured::Value(sink) = &mut finished.sink else { panic!("no sink") };
             sink.total.failed_sends = tallied;

@@ -408,10 +408,10 @@ fn copies_out_and_calls_are_those_of_the_receive_path() {
     }
     for call in ["readv", "io_uring_enter"] {
         let uncounted = audited().with_audits(|audited| {
-            if let Measured::Value(calls) = &mut audited.calls {
-                if let Measured::Value(calls) = &mut calls.receiver {
-                    calls.remove(call);
-                }
+            if let Measured::Value(calls) = &mut audited.calls
+                && let Measured::Value(calls) = &mut calls.receiver
+            {
+                calls.remove(call);
             }
         });
         assert_eq!(uncounted.law(2).state, LawState::Broken, "{call}");

@@ -92,9 +92,10 @@ fn main() {
             "{size} B in 8 fields, {pairs} pairs: CPU ns a message of the C loop and of the pump, and pump / C (95 % interval)"
         );
         for one in all().iter().filter(|one| is_asked(one.path.name())) {
-            let shape = match one.path {
-                model::SendPath::Hybrid => format!("shape={HEADER}+{size}"),
-                _ => format!("message_bytes={size}"),
+            let shape = if one.path == model::SendPath::Hybrid {
+                format!("shape={HEADER}+{size}")
+            } else {
+                format!("message_bytes={size}")
             };
             let cell: model::Cell = shape.parse().unwrap();
             let message = Message::of(&cell.in_its_shape(), 4096).unwrap();
