@@ -109,8 +109,8 @@ pub enum Advice {
         /// The values.
         values: Vec<String>,
     },
-    /// Paths were compared only where something beside them changes what they do (see [`Cell::is_itself`]): that answers an
-    /// experiment's question, and not which path to use.
+    /// Paths were compared only where something keeps them from doing what their names say (a memory load, shared connections,
+    /// completions left unread, copying instead), which answers an experiment's question, and not which path to use.
     NotThemselves {
         /// The paths.
         values: Vec<String>,

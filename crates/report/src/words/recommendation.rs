@@ -170,7 +170,7 @@ fn advised(recommendation: &Recommendation) -> (String, String) {
                 settings.iter().map(|(factor, value)| option(*factor, value)).collect();
             let it = if flags.len() == 1 { "it" } else { "them" };
             format!(
-                "nothing is recommended: all was measured with {}, which shows what that costs, not which path to use; for that measure without {it}",
+                "nothing is recommended: all was measured with {}, which shows what that costs, not which path to use; leave {it} out",
                 listed(&flags)
             )
         }
@@ -547,7 +547,7 @@ mod tests {
         let advice = Advice::NotThemselves { values, settings: stream() };
         assert_eq!(
             sentence(&recommended(advice, Pays::Never)),
-            "Nothing is recommended: all was measured with --memory-load stream, which shows what that costs, not which path to use; for that measure without it."
+            "Nothing is recommended: all was measured with --memory-load stream, which shows what that costs, not which path to use; leave it out."
         );
     }
 
