@@ -14,12 +14,13 @@ use crate::metadata::{name, packages, root};
 use crate::vm::machine::check_tool;
 
 /// Documents that go with it, from the root of the workspace.
-const DOCUMENTS: [&str; 19] = [
+const DOCUMENTS: [&str; 20] = [
     "LICENSE-APACHE",
     "LICENSE-MIT",
     "README.md",
     "SECURITY.md",
     "docs/CATEGORIES.md",
+    "docs/CLAIMS.md",
     "docs/COMPARED.md",
     "docs/COPIES.md",
     "docs/FILES.md",
