@@ -157,7 +157,7 @@ fn kernel_copies(
 ) -> Option<Copies> {
     let cell = &estimates.cell;
     let mapped = figure(estimates, Metric::MappedShare).map_or(0.0, |share| share.mean);
-    let should = crate::copies::expected(cell, mapped, &Delivery::of(evidence.host, cell.link));
+    let should = crate::copies::expected(cell, mapped, &Delivery::of_cell(evidence.host, cell));
     let expected = match side {
         ModelledSide::Sender => should.deferred.map(|deferred| should.copied_in + deferred),
         ModelledSide::Receiver => Some(should.copied_out),

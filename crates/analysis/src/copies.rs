@@ -39,7 +39,7 @@ pub(crate) fn expected_of(audited: &Audited, host: &Host) -> Expected {
         Outcome::Finished(finished) => mapped_share(&finished.receiver.total),
         Outcome::Failed(_) | Outcome::Imported(_) => 0.0,
     };
-    expected(&audited.cell, mapped, &Delivery::of(host, audited.cell.link))
+    expected(&audited.cell, mapped, &Delivery::of_cell(host, &audited.cell))
 }
 
 /// What a cell's paths and link should copy, where the receivers mapped this share of what they took. A program's own copy
@@ -188,10 +188,10 @@ pub(crate) fn copy_audit() -> Missing {
     Missing::of_itself("a copy audit").unlocked_by("copycost run --audits copy-audit, as root")
 }
 
-/// Of a run between two hosts, that of the other end: an audit counts in the kernel of the host that runs it.
+/// Of a run between two hosts: an audit counts in the kernel of the host that runs it, and no run has those of both.
 pub(crate) fn both_audits() -> Missing {
-    Missing::of_itself("a copy audit of each end")
-        .unlocked_by("audit a run from the other host too, as root: copycost run --peer … --audits copy-audit there, or --link veth on one machine")
+    Missing::of_itself("a copy audit of both ends of one run")
+        .unlocked_by("copycost run --link veth --audits copy-audit on one machine, as root")
 }
 
 /// One figure of an audit trial, or why there is none.

@@ -73,7 +73,7 @@ fn data_path(evidence: &Evidence<'_>, estimates: &CellEstimates) -> DataPath {
     let cell = &estimates.cell;
     let by_reference = cell.passes_by_reference();
     let mapped = figure(estimates, Metric::MappedShare).map_or(0.0, |share| share.mean);
-    let delivery = Delivery::of(evidence.host, cell.link);
+    let delivery = Delivery::of_cell(evidence.host, cell);
     let should = expected(cell, mapped, &delivery);
     let copies = |step: Step, otherwise: f64| {
         let expected = step.of(&should);

@@ -2,7 +2,7 @@
 
 use model::host::Host;
 use model::nic::Nic;
-use model::{Link, Measured};
+use model::{Cell, Link, Measured};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -53,6 +53,20 @@ impl Delivery {
         }
         let sender = host.nics().and_then(|[sender, _]| sender.value());
         sender.map_or(Self::Unforeseen(Unforeseen::NotRecorded), |nic| between_hosts(host, nic))
+    }
+}
+
+impl Delivery {
+    /// What is known for a cell. A packet socket's copy is not of the pages: those that come back without a notification stay as they are.
+    pub(crate) fn of_cell(host: &Host, cell: &Cell) -> Self {
+        match Self::of(host, cell.link) {
+            Self::Unforeseen(Unforeseen::Tapped { .. })
+                if !cell.send_path.capabilities().gets_notifications =>
+            {
+                Self::Left
+            }
+            known => known,
+        }
     }
 }
 

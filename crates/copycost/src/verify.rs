@@ -79,21 +79,36 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
     if let Some(line) = line {
         line.finish_and_clear();
     }
-    let why = match ended {
+    // What was verified is told, whatever ended it.
+    if !verified.is_empty()
+        || !matches!(ended, Err(EngineError::Unsupported(_) | EngineError::Ends(_)))
+    {
+        show(&if arguments.json { json(&verified, cells) } else { table(&verified) })?;
+    }
+    let so_far = so_far(&verified, &asked);
+    let stop = match ended {
         Ok(()) => None,
-        Err(EngineError::Interrupted) => Some(String::new()),
-        Err(EngineError::Gone(why)) => Some(format!("{why}; ")),
+        Err(EngineError::Interrupted) => Some(Stop::Interrupted(so_far)),
+        Err(EngineError::Gone(why)) => Some(Stop::Interrupted(format!("{why}; {so_far}"))),
+        Err(EngineError::Unsupported(why) | EngineError::Ends(why)) if verified.is_empty() => {
+            Some(Stop::Cannot(why))
+        }
         Err(EngineError::Unsupported(why) | EngineError::Ends(why)) => {
-            return Err(Stop::Cannot(why));
+            Some(Stop::Cannot(format!("{why}; {so_far}")))
         }
     };
-    show(&if arguments.json { json(&verified) } else { table(&verified) })?;
-    if let Some(why) = why {
-        return Err(Stop::Interrupted(format!("{why}{}", so_far(&verified, &asked))));
-    }
-    match faults(&verified) {
-        0 => Ok(()),
-        faults => Err(Stop::Invalid(format!("{} faulty", counted(faults, "cell is", "cells are")))),
+    // A wrong byte weighs more than the reason for which the rest was not tried.
+    match (faults(&verified), stop) {
+        (0, None) => Ok(()),
+        (0, Some(stop)) => Err(stop),
+        (faults, None) => {
+            Err(Stop::Invalid(format!("{} faulty", counted(faults, "cell is", "cells are"))))
+        }
+        (faults, Some(stop)) => Err(Stop::Invalid(format!(
+            "{} faulty; {}",
+            counted(faults, "cell is", "cells are"),
+            stop.why()
+        ))),
     }
 }
 
@@ -358,7 +373,8 @@ fn size(bytes: Bytes) -> String {
     format!("{} {unit}", bytes.0 / scale)
 }
 
-fn json(verified: &[Verified]) -> String {
+/// What was verified, of so many cells that were to be.
+fn json(verified: &[Verified], asked: usize) -> String {
     let cells: Vec<_> = verified
         .iter()
         .map(|verified| {
@@ -370,7 +386,7 @@ fn json(verified: &[Verified]) -> String {
             })
         })
         .collect();
-    format!("{:#}\n", serde_json::json!({ "version": 1, "cells": cells }))
+    format!("{:#}\n", serde_json::json!({ "version": 1, "asked": asked, "cells": cells }))
 }
 
 #[cfg(test)]

@@ -78,21 +78,25 @@ impl Plan {
         let line = line_bits_per_s.filter(|_| self.has_its_presets_slices());
         let by_line = |cell: &Cell| line.map_or(0, |line| cell.time_between_wakes_at(line));
         let by_line = cells.iter().map(by_line).max().unwrap_or_default().min(LONGEST_AT_LINE.0);
-        let wakes = paced.max(by_line);
-        let settle = self.measure.settle.0.max(late).max(looks * LOOKS_TO_SETTLE).max(wakes);
+        let slice_of = |wakes: u64| {
+            let settle = self.measure.settle.0.max(late).max(looks * LOOKS_TO_SETTLE).max(wakes);
+            let window = (self.measure.slice.0 - self.measure.settle.0)
+                .max(late * SCHEDULER_TURNS)
+                .max(looks * LOOKS_A_WINDOW)
+                .max(wakes * WAKES_A_WINDOW);
+            (settle, window)
+        };
+        let (settle, window) = slice_of(paced.max(by_line));
         let settle = Nanos(settle);
-        let window = (self.measure.slice.0 - self.measure.settle.0)
-            .max(late * SCHEDULER_TURNS)
-            .max(looks * LOOKS_A_WINDOW)
-            .max(wakes * WAKES_A_WINDOW);
         // Longer slices are fewer: the series takes about as long.
         let asked = self.measure.turns.unwrap_or(FIRST_TURNS);
         let load = self.measure.slice.0.saturating_mul(u64::from(asked));
-        let turns = match self.measure.turns {
-            // Asked for, and no fewer for the line's sake.
-            Some(asked) if by_line > 0 && by_line >= paced => asked,
-            _ => u32::try_from(load / (settle.0 + window)).unwrap_or(u32::MAX),
+        // A number that was asked for is not lowered for the line's sake.
+        let (counted_settle, counted_window) = match self.measure.turns {
+            Some(_) => slice_of(paced),
+            None => (settle.0, window),
         };
+        let turns = u32::try_from(load / (counted_settle + counted_window)).unwrap_or(u32::MAX);
         Some(Turns {
             settle,
             window: Nanos(window),

@@ -143,12 +143,13 @@ impl<'a> Pace<'a> {
         (self.took.as_secs_f64() / self.foreseen.as_secs_f64()).max(1.0)
     }
 
-    /// As many turns as leave time for the rest of a first round, this series included: the same share of every series' turns.
-    pub(crate) fn cut(&self, turns: Turns, rest: InSeries, elapsed: Nanos) -> Turns {
+    /// As many turns as leave time for the rest of a first round, this series included: the same share of the turns that the plan has
+    /// for every series, where a series has not fewer already.
+    pub(crate) fn cut(&self, turns: Turns, planned: u32, rest: InSeries, elapsed: Nanos) -> Turns {
         let Some(limit) = self.plan.measure.max_time else { return turns };
         let left = limit.0.saturating_sub(elapsed.0) as f64 / self.slowness();
         let share = (left - rest.beside.0 as f64) / (rest.turns.0 as f64).max(1.0);
-        turns.at_most(down(f64::from(turns.turns) * share.clamp(0.0, 1.0)))
+        turns.at_most(down(f64::from(planned) * share.clamp(0.0, 1.0)))
     }
 
     /// The longest series with which the rounds that a run needs fit into its limit: all of it where their number is given, and
@@ -291,7 +292,7 @@ mod tests {
             if slow > 1 {
                 pace.series_took(&Block(String::new()), &turns, 3, Nanos(turns.lasts(3).0 * slow));
             }
-            pace.cut(turns, ten, elapsed).turns
+            pace.cut(turns, turns.turns, ten, elapsed).turns
         };
         plan.measure.max_time = None;
         assert_eq!(cut(&plan, 1, Nanos(0)), turns.turns);
@@ -303,6 +304,12 @@ mod tests {
         plan.measure.max_time = Some(Nanos(turns.lasts(3).0 * 20));
         assert_eq!(cut(&plan, 2, Nanos(0)), turns.turns, "twice as slow, and twice the time");
         assert!(cut(&plan, 3, Nanos(0)) < turns.turns);
+        // A series that is shorter already gives nothing of what fits to the others.
+        plan.measure.max_time = Some(Nanos(turns.lasts(3).0 * 10));
+        let shorter = turns.at_most(turns.turns / 2);
+        let of =
+            |elapsed| Pace::new(&plan, 64.into()).cut(shorter, turns.turns, ten, elapsed).turns;
+        assert_eq!(of(half), turns.turns / 2, "half of the plan's turns fit, and it has no more");
     }
 
     #[test]

@@ -65,8 +65,13 @@ impl Running<'_> {
 
     /// How many of a block's cells are not known to be beyond this machine.
     pub(crate) fn measurable(&self, todo: &Todo) -> u32 {
-        let cells = todo.cells.iter().filter(|(_, cell)| !self.bench.refuses_cell(cell));
-        saturating(cells.count())
+        saturating(self.measurable_cells(todo).len())
+    }
+
+    /// A block's cells that this machine can measure.
+    pub(crate) fn measurable_cells(&self, todo: &Todo) -> Vec<Cell> {
+        let cells = todo.cells.iter().map(|(_, cell)| cell);
+        cells.filter(|cell| !self.bench.refuses_cell(cell)).cloned().collect()
     }
 
     /// Measures a block's cells in turns, or one after the other where they take none. `done` trials of the round's `of`
@@ -78,9 +83,7 @@ impl Running<'_> {
         done: u32,
         of: u32,
     ) -> Result<(), Halt> {
-        let measurable = |(_, cell): &&(u32, Cell)| !self.bench.refuses_cell(cell);
-        let cells: Vec<Cell> =
-            todo.cells.iter().filter(measurable).map(|(_, cell)| cell.clone()).collect();
+        let cells = self.measurable_cells(todo);
         if let Some(turns) = self.turns(round, &todo.name, &cells) {
             return self.series(round, todo, &turns, done, of);
         }

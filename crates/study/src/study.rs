@@ -230,7 +230,7 @@ impl Running<'_> {
         if self.progress.rounds() == 0 && (self.is_first_whole || !self.has_measured) {
             return true;
         }
-        let cells = cells_of(todo);
+        let cells = self.measurable_cells(todo);
         let turns = self.turns(round, &todo.name, &cells);
         let mut expected = self.pace.expected(&todo.name, &cells, turns.as_ref());
         if self.progress.rounds() == 0 {
@@ -248,7 +248,7 @@ impl Running<'_> {
 
     /// What a block takes in a round, before its turns are fewer for anything's sake.
     fn in_series(&self, round: u32, todo: &Todo) -> InSeries {
-        let cells = cells_of(todo);
+        let cells = self.measurable_cells(todo);
         let place = self.places.get(&todo.name).copied().unwrap_or(0);
         let turns = self.plan.turns(&cells, self.bounds, is_control(round, place));
         let Some(turns) = turns else {
@@ -274,7 +274,11 @@ impl Running<'_> {
         let noise = self.progress.turn_noise(cells);
         let tuned = self.pace.tuned(turns, block, cells.len(), noise.as_ref(), self.places.len());
         let is_first = self.progress.rounds() == 0;
-        Some(if is_first { self.pace.cut(tuned, self.rest, self.elapsed()) } else { tuned })
+        Some(if is_first {
+            self.pace.cut(tuned, turns.turns, self.rest, self.elapsed())
+        } else {
+            tuned
+        })
     }
 
     /// Measures a round's blocks; false where the time does not suffice for all of them.
@@ -307,7 +311,7 @@ impl Running<'_> {
                 }
                 other => other?,
             }
-            self.has_measured = true;
+            self.has_measured |= self.measurable(todo) > 0;
             self.rest = self.rest.without(parts.get(number).copied().unwrap_or_default());
             done += self.measurable(todo);
         }
@@ -322,8 +326,4 @@ impl Running<'_> {
         let (precise, cells) = (self.progress.precise_cells(), self.progress.cells());
         self.emit(Event::RoundEnded { round, widest, precise, cells, elapsed, left });
     }
-}
-
-fn cells_of(todo: &Todo) -> Vec<Cell> {
-    todo.cells.iter().map(|(_, cell)| cell.clone()).collect()
 }

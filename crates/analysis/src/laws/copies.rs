@@ -44,7 +44,7 @@ const fn named(by_reference: bool, delivered: bool) -> &'static [Step] {
 
 /// Whether it is known what a step should be.
 fn foreseen(evidence: &Evidence<'_>, audited: &Audited, step: Step) -> Result<(), NotCounted> {
-    match Delivery::of(evidence.host, audited.cell.link) {
+    match Delivery::of_cell(evidence.host, &audited.cell) {
         Delivery::Unforeseen(why) if step == Step::Deferred => Err(NotCounted::Unforeseen { why }),
         Delivery::Unforeseen(_) | Delivery::Copied | Delivery::Left => Ok(()),
     }

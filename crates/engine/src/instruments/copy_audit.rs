@@ -166,8 +166,8 @@ fn measured<T>(result: Result<T, Unavailable>) -> Measured<T> {
     result.map_err(|why| missing(why).unnamed()).into()
 }
 
-/// Why copies at delivery are not known where both ends run under one kernel, in network namespaces of which one is watched.
-const ONE_KERNEL: &str = "both ends run under one kernel, which copies at delivery in the other end's network namespace, and that is not watched: audit a run with --link veth";
+/// Why copies at delivery are not known where both ends may run under one kernel, in network namespaces of which one is watched.
+const ONE_KERNEL: &str = "the other end may run under this very kernel (the boot is the same, or not told), which then copies at delivery in a network namespace that is not watched: audit a run with --link veth";
 
 /// A figure of an end, which is absent where it runs on another host.
 fn of<T>(end: Option<u32>, figure: impl FnOnce(u32) -> Measured<T>) -> Measured<T> {

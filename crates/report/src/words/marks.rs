@@ -78,7 +78,8 @@ fn longer_at_line(summary: &Summary) -> Option<String> {
     let used = turns.settle.0 + turns.window.0;
     let slice = Nanos::ms((2 * used).div_ceil(100_000_000) * 100);
     (slice > AS_LONG).then(|| {
-        format!("slices that the line's rate allows more messages in (--slice {slice}), or fewer --threads or --flows over it")
+        let settle = turns.settle;
+        format!("slices that the line's rate allows more messages in (--slice {slice} --settle {settle}, where they are not as long already), or fewer --threads or --flows over it")
     })
 }
 
