@@ -26,6 +26,8 @@ use crate::results::{Finding, Ratio};
 
 mod duels;
 
+mod elsewhere;
+
 use duels::Duels;
 
 /// What to use on one link.
@@ -49,6 +51,10 @@ pub struct Recommendation {
     pub at_line_rate: bool,
     /// The advice.
     pub advice: Advice,
+    /// Settings of this run in which the value that the advice says to use is shown to be worse than another one at some size, each by
+    /// what differs in it; those that only add to another one of them are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_with: Vec<Vec<(Factor, String)>>,
     /// Of the paths whose kernel tells when memory may be written again, where the advice names one of which nobody tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub if_rewritten: Option<Advice>,
@@ -328,6 +334,12 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
         }
         _ => duels.advice(&measured),
     };
+    let not_with = match (&advice, shared.as_ref()) {
+        (Advice::Use { value, .. }, Some(here)) => {
+            elsewhere::not_with(evidence, value, here, &of_metric)
+        }
+        _ => Vec::new(),
+    };
     // Of which nobody tells when their memory may be written again, and the others.
     let (telling, untold): (Vec<Cell>, Vec<Cell>) =
         measured.iter().cloned().partition(|cell| cell.send_path.capabilities().tells_release());
@@ -377,6 +389,7 @@ fn choose(evidence: &Evidence<'_>, link: Link, factor: Factor, laws: &[Law]) -> 
         metric,
         at_line_rate,
         advice,
+        not_with,
         if_rewritten,
         by_reference,
         caveats,

@@ -545,6 +545,26 @@ fn of_one_receive_path_or_one_send_path_there_is_no_second_answer() {
 }
 
 #[test]
+fn settings_in_which_the_advised_path_is_worse_are_told() {
+    let mut plan = sizes("send,sendmsg");
+    plan.factors.set(Factor::Fields, "1,8").unwrap();
+    plan.factors.set(Factor::Nodelay, "off,on").unwrap();
+    let with_one_field = |one: f64| {
+        costs(&plan, move |cell| match (cell.send_path, cell.fields.get()) {
+            (Send, 8) => (4_000.0, 150.0),
+            (Send, _) => (500.0, 150.0),
+            (_, 8) => (700.0, 150.0),
+            _ => (one, 150.0),
+        })
+    };
+    // Without a delay it is worse too with one field, which adds nothing.
+    let found = with_one_field(700.0);
+    assert_eq!((used(&found).0, used(&found).1), (Sendmsg, Send));
+    assert_eq!(found.not_with, [vec![(Factor::Fields, "1".to_owned())]]);
+    assert!(with_one_field(400.0).not_with.is_empty());
+}
+
+#[test]
 fn a_break_even_is_of_the_two_that_the_others_beat_at_the_fewest_of_their_sizes() {
     // staged is cheapest up to 6 KiB, splice from 34 KiB on, and sendmsg between them.
     let three = |cell: &Cell| match cell.send_path {

@@ -114,6 +114,7 @@ fn said(recommendation: &Recommendation) -> (String, Vec<&ByReference>) {
     let by_reference = recommendation.by_reference.iter().filter(|it| is_said(recommendation, it));
     let by_reference: Vec<&ByReference> = by_reference.collect();
     let (mut before, after) = caveats(&recommendation.caveats);
+    let after = format!("{}{after}", not_with(recommendation));
     if recommendation.at_line_rate {
         before.push_str("at line rate, by CPU: ");
     }
@@ -201,6 +202,22 @@ fn caveats(caveats: &[Caveat]) -> (String, String) {
         laws => after.push_str(&format!("; unreliable: laws {} are broken", listed(laws))),
     }
     (before, after)
+}
+
+/// The settings of the run in which the advice is not to be followed: `; not with --fields 1 or --threads 8`.
+fn not_with(recommendation: &Recommendation) -> String {
+    let setting = |setting: &Vec<(Factor, String)>| {
+        let flags = setting.iter().map(|(factor, value)| option(*factor, value));
+        flags.collect::<Vec<_>>().join(" ")
+    };
+    match recommendation.not_with.as_slice() {
+        [] => String::new(),
+        [one] => format!("; not with {}", setting(one)),
+        [one, other] => format!("; not with {} or {}", setting(one), setting(other)),
+        [one, others @ ..] => {
+            format!("; not with {} and {} other settings", setting(one), others.len())
+        }
+    }
 }
 
 /// Whether the sentence tells when a path by reference pays: not where its advice does so already.
@@ -384,6 +401,7 @@ mod tests {
             shared: None,
             metric: Metric::GoodputGbps,
             advice,
+            not_with: Vec::new(),
             if_rewritten: None,
             by_reference: vec![ByReference {
                 path: SendPath::A3,
@@ -436,6 +454,26 @@ mod tests {
             text(Vec::new()),
             "Use --nodelay on: 1.50 × [1.47, 1.53] the goodput of --nodelay off at 64 B, the same at 64 KiB."
         );
+    }
+
+    #[test]
+    fn settings_in_which_it_is_otherwise_are_named_before_the_other_end_of_the_sizes() {
+        let gains = vec![gain(64, 5.4, Finding::More), gain(65_536, 1.2, Finding::More)];
+        let setting = |factor, value: &str| vec![(factor, value.to_owned())];
+        let of = |not_with| Recommendation {
+            not_with,
+            by_reference: Vec::new(),
+            ..recommended(use_sendmsg(gains.clone()), Pays::Never)
+        };
+        let one = setting(Factor::Fields, "1");
+        assert_eq!(
+            sentence(&of(vec![one.clone()])),
+            "Use sendmsg: 5.40 × [5.29, 5.51] the goodput of send at 64 B, 1.20 × at 64 KiB; not with --fields 1."
+        );
+        let both = of(vec![one.clone(), setting(Factor::Threads, "8")]);
+        assert!(sentence(&both).ends_with("; not with --fields 1 or --threads 8."));
+        let many = of(vec![one, setting(Factor::Threads, "4"), setting(Factor::Threads, "8")]);
+        assert!(sentence(&many).ends_with("; not with --fields 1 and 2 other settings."));
     }
 
     #[test]

@@ -273,6 +273,7 @@ pub(super) fn recommendations() -> Vec<Recommendation> {
             everywhere: true,
             gains: vec![gain(64), gain(65_536)],
         },
+        not_with: Vec::new(),
         if_rewritten: None,
         by_reference: vec![ByReference {
             path: SendPath::Zerocopy,
