@@ -105,7 +105,8 @@ pub struct Comparison {
     pub only_in_base: Vec<CellId>,
     /// Cells that the other side alone measured.
     pub only_in_other: Vec<CellId>,
-    /// Cells whose goodput is the line's in every run: that is no change, and was not looked for; what they cost was.
+    /// Cells whose goodput is the line's in every run, and the line's rate the same within 1 %: that is no change, and was not
+    /// looked for; what they cost was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub at_line_rate: Vec<CellId>,
     /// Cells of both of which some run has too few valid rounds, or a figure without a logarithm.

@@ -7,7 +7,7 @@
 )]
 
 use analysis::advice::{Choice, Question, Source, advise};
-use analysis::changes::{Comparison, MeasuredRun, Overall, compare};
+use analysis::changes::{Changes, Comparison, MeasuredRun, Overall, Worse, compare, worse};
 use analysis::findings::{CrossoverOutcome, ModelledSide};
 use analysis::laws::law::LawState;
 use analysis::line_rate::{LineLimit, LineRate};
@@ -156,15 +156,21 @@ fn at_line_rate_goodput_tells_nothing_of_paths_and_cpu_decides() {
 
 /// Such a run as it is compared with others.
 fn measured(share_of_line: f64, cost: f64, seed: u64) -> MeasuredRun {
+    measured_over(&host(), share_of_line, cost, seed)
+}
+
+/// The same between hosts whose line is known.
+fn measured_over(host: &Host, share_of_line: f64, cost: f64, seed: u64) -> MeasuredRun {
+    let of_line = LineRate::of(host).unwrap().value().unwrap().goodput_gbps;
     let records = synthetic::run(&plan(), ROUNDS, |cell, round| {
         let noise = synthetic::noise(seed, cell, round, 0.001);
         let trial = synthetic::trial(cell, round).copied_share(0.0);
-        trial.goodput_gbps(OF_TBF * share_of_line * noise).ends_cpu_ns_per_kib(cost * noise)
+        trial.goodput_gbps(of_line * share_of_line * noise).ends_cpu_ns_per_kib(cost * noise)
     });
     let records = apart(records);
-    let summary = summarise(&plan(), &host(), &records);
+    let summary = summarise(&plan(), host, &records);
     let judged = JudgedRun::of(&plan(), &records);
-    MeasuredRun::new("run".to_owned(), &plan(), &host(), &judged, &summary)
+    MeasuredRun::new("run".to_owned(), &plan(), host, &judged, &summary)
 }
 
 #[test]
@@ -188,6 +194,41 @@ fn what_the_line_decides_in_both_runs_is_no_change_and_cpu_decides() {
     assert!(one.at_line_rate.is_empty() && goodput(&one) > 0, "{one:#?}");
     let of_goodput = |it: &&Overall| it.metric == Metric::GoodputGbps;
     assert_eq!(one.overall.iter().find(of_goodput).unwrap().finding, Finding::Less);
+}
+
+/// Two runs a side that fill their side's line.
+fn both_full(before: &Host, after: &Host) -> Changes {
+    let run = |host, seed| measured_over(host, 0.99, 400.0, seed);
+    compare(&[run(before, 5), run(before, 6)], &[vec![run(after, 7), run(after, 8)]])
+}
+
+#[test]
+fn a_line_of_another_rate_is_a_change_of_goodput_and_of_the_machines() {
+    let by_speed = |mbps| two_hosts(nic("mlx5_core", Some(mbps)), nic("mlx5_core", Some(25_000)));
+    let slower = both_full(&by_speed(25_000), &by_speed(10_000));
+    let [comparison] = slower.comparisons.as_slice() else { panic!("one side") };
+    assert!(comparison.at_line_rate.is_empty(), "{comparison:#?}");
+    let all = comparison.overall.iter().find(|it| it.metric == Metric::GoodputGbps).unwrap();
+    let ratio = all.ratio.as_ref().unwrap().mean;
+    assert!((ratio - 0.4).abs() < 0.01 && all.finding == Finding::Less, "{all:?}");
+    assert!(worse(&slower, 0.05).iter().any(|it| matches!(it, Worse::All(_))));
+    let [fact] = comparison.host.as_slice() else { panic!("{:?}", comparison.host) };
+    assert_eq!(fact.fact, "speed of the sender's device, Mbit/s");
+    assert_eq!((&fact.base, &fact.other), (&vec!["25000".to_owned()], &vec!["10000".to_owned()]));
+
+    let shaped_to = |bits| two_hosts(shaped(nic("veth", None), bits), nic("veth", None));
+    let shaping = both_full(&shaped_to(1_000_000_000), &shaped_to(500_000_000));
+    let [comparison] = shaping.comparisons.as_slice() else { panic!("one side") };
+    assert!(comparison.at_line_rate.is_empty() && !worse(&shaping, 0.05).is_empty());
+    let [fact] = comparison.host.as_slice() else { panic!("{:?}", comparison.host) };
+    assert_eq!(fact.fact, "queueing of the sender's device");
+    assert_eq!(fact.base, ["tbf, 1000000000 bit/s"]);
+    assert_eq!(fact.other, ["tbf, 500000000 bit/s"]);
+
+    // Half of a percent is the same line.
+    let same = both_full(&shaped_to(1_000_000_000), &shaped_to(995_000_000));
+    let [comparison] = same.comparisons.as_slice() else { panic!("one side") };
+    assert_eq!((comparison.at_line_rate.len(), worse(&same, 0.05).len()), (9, 0));
 }
 
 /// Which of the study's paths to use for messages of so many bytes.

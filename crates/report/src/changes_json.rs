@@ -26,6 +26,8 @@ struct Answer {
     text: String,
     /// Which values of a factor changed against every other one.
     attributed: Vec<String>,
+    /// That the line decided the goodput of cells on both sides; null where it did of none.
+    at_line_rate: Option<String>,
     /// How large a change would have been seen; absent where nothing was compared.
     seen: Option<String>,
     /// What could not be compared.
@@ -42,6 +44,7 @@ pub fn write_changes(mut out: impl Write, changes: &Changes) -> Result<(), Repor
     let answer = |comparison: &Comparison| Answer {
         text: words::answer(comparison),
         attributed: comparison.attributed.iter().map(words::attributed).collect(),
+        at_line_rate: words::at_line_rate(comparison),
         seen: words::seen(comparison),
         not_compared: words::not_compared(comparison),
         cautions: words::cautions(&changes.base, comparison),

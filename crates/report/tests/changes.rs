@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where its own helpers fail")]
 
 use analysis::JudgedRun;
-use analysis::changes::{Changes, MeasuredRun, compare};
-use model::{Cell, Factor, Plan, SendPath};
+use analysis::changes::{Changes, FigureOnLink, MeasuredRun, compare};
+use analysis::metric::Metric;
+use model::{Cell, Factor, Link, Plan, SendPath};
 use report::{ChangesOptions, Format};
 
 fn plan(sizes: &str) -> Plan {
@@ -57,6 +58,68 @@ fn the_page_says_beside_what_the_changes_of_cells_are_told() {
     let page = written(|out| report::write_changes_html(out, &changed()).unwrap());
     let told = "The change of a cell is told beside that of all cells (goodput ";
     assert!(page.contains(told), "{page}");
+}
+
+/// Two runs whose every cell is at the rate of one line.
+fn at_line_rate() -> Changes {
+    let plan = synthetic::without_controls(&[
+        (Factor::Threads, "1"),
+        (Factor::Link, "ssh"),
+        (Factor::Send, "send,sendmsg"),
+        (Factor::Message, "4KiB,64KiB"),
+    ]);
+    let nic = || synthetic::nic("veth", None);
+    let host = synthetic::two_hosts(synthetic::shaped(nic(), 1_000_000_000), nic());
+    let run = |seed| {
+        let records = synthetic::run(&plan, 10, |cell, round| {
+            let noise = synthetic::noise(seed, cell, round, 0.001);
+            let trial = synthetic::trial(cell, round).copied_share(0.0);
+            trial.goodput_gbps(0.95 * noise).ends_cpu_ns_per_kib(400.0 * noise)
+        });
+        let records = synthetic::apart(records);
+        let summary = analysis::summarise(&plan, &host, &records);
+        let judged = JudgedRun::of(&plan, &records);
+        MeasuredRun::new(format!("run{seed}"), &plan, &host, &judged, &summary)
+    };
+    compare(&[run(1)], &[vec![run(2)]])
+}
+
+/// The screen without its line breaks.
+fn on_one_line(changes: &Changes) -> String {
+    screen(changes, 100).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn screen_page_and_json_all_say_that_the_line_decides_goodput() {
+    let changes = at_line_rate();
+    let page = written(|out| report::write_changes_html(out, &changes).unwrap());
+    let json = written(|out| report::write_changes(out, &changes).unwrap());
+    let told = "Every cell is at line rate on both sides: the line decides goodput there";
+    for text in [on_one_line(&changes), page, json] {
+        assert!(text.contains(told) && text.contains("what they cost in CPU decides"), "{text}");
+    }
+    let json = written(|out| report::write_changes(out, &changed()).unwrap());
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(value["answers"][0]["at_line_rate"].is_null(), "{json}");
+}
+
+#[test]
+fn at_line_rate_without_a_cost_the_answer_does_not_blame_a_single_round() {
+    let mut changes = at_line_rate();
+    for comparison in &mut changes.comparisons {
+        // What is left of it where no run has the CPU time of a cell.
+        comparison.changes.clear();
+        comparison.overall.clear();
+        comparison.not_measured.push(FigureOnLink {
+            stated_link: Some(Link::Ssh),
+            link: Link::Ssh,
+            metric: Metric::EndsCpuNsPerKib,
+        });
+    }
+    let text = on_one_line(&changes);
+    let told = "Nothing can be told of 4 cells: the line decides their goodput on both sides, and their CPU time was not measured on both.";
+    assert!(text.contains(told), "{text}");
+    assert!(!text.contains("single round") && !text.contains("CPU decides"), "{text}");
 }
 
 #[test]

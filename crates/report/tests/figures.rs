@@ -5,8 +5,9 @@ use analysis::findings::{Crossover, CrossoverOutcome};
 use analysis::metric::Metric;
 use analysis::summary::Summary;
 use figure_png::{Weight, width};
+use model::audit::Owner;
 use model::record::{FailureKind, Record};
-use model::{Factor, Mark, Plan, ReceivePath, SendPath};
+use model::{Factor, Mark, Measured, Plan, ReceivePath, SendPath};
 use report::figures::{self, Figure};
 use synthetic::plan;
 
@@ -277,6 +278,54 @@ fn segments_of_a_bar_bear_letter_and_pattern_of_their_key_and_say_their_share() 
         }
     }
     assert!(figure.reading.contains("sendmsg data copy"), "{}", figure.reading);
+}
+
+#[test]
+fn over_ssh_the_figure_says_that_it_is_of_one_end_and_which_was_not_watched() {
+    let plan = plan(&[
+        (Factor::Link, "ssh"),
+        (Factor::Message, "64KiB"),
+        (Factor::Threads, "1"),
+        (Factor::Send, "sendmsg,zerocopy"),
+    ]);
+    let nic = || synthetic::nic("veth", None);
+    let here_sends = synthetic::two_hosts(nic(), nic());
+    let mut there_sends = synthetic::two_hosts(nic(), nic());
+    there_sends.sender_host = there_sends.receiver_host.take();
+    for (host, watched, other, owner) in [
+        (&here_sends, "sender", "receiver", Owner::Receiver),
+        (&there_sends, "receiver", "sender", Owner::Sender),
+    ] {
+        let mut records = synthetic::apart(synthetic::run(&plan, 3, synthetic::trial));
+        for cell in plan.cells() {
+            let mut audited = synthetic::profiled(&cell);
+            if let Measured::Value(profile) = &mut audited.profile {
+                profile.stacks.retain(|stack| stack.owner != owner);
+            }
+            records.push(Record::Audit(Box::new(audited)));
+        }
+        let summary = analysis::summarise(&plan, host, &records);
+        let figures = figures::all(&summary, host);
+        let figure = named(&figures, CPU_TIME);
+        assert_legible(figure, watched);
+        let said = said(&figure.svg);
+        assert!(!said.contains("on all CPUs in use"), "{said}");
+        assert!(said.contains(&format!("on the CPUs of the {watched}’s host alone")), "{said}");
+        assert!(said.contains(&format!("no bar of the {other}: ")), "{said}");
+        let told = format!("64 KiB, 1 thread, the {watched}’s host alone: sendmsg ");
+        assert!(figure.reading.contains(&told), "{}", figure.reading);
+    }
+    let plan = self::plan(&[(Factor::Message, "64KiB"), (Factor::Threads, "1")]);
+    let figures = all(&profiled(&plan));
+    let figure = named(&figures, CPU_TIME);
+    let said = said(&figure.svg);
+    assert!(said.contains("on all CPUs in use") && !said.contains("no bar of"), "{said}");
+    assert!(!figure.reading.contains("alone"), "{}", figure.reading);
+}
+
+/// All text of a drawing, its lines joined.
+fn said(svg: &str) -> String {
+    texts(svg).iter().map(|text| text.says.trim()).collect::<Vec<_>>().join(" ")
 }
 
 /// What stands between one title of a group of bars and the next, as text.
@@ -603,8 +652,8 @@ fn no_text_of_the_machine_or_of_the_plan_becomes_markup() {
     let mut plan = plan(&[(Factor::Threads, "1")]);
     plan.label = nasty.to_owned();
     let mut host = synthetic::host();
-    host.cpu_model = model::Measured::Value(nasty.to_owned());
-    host.kernel = model::Measured::Value(nasty.to_owned());
+    host.cpu_model = Measured::Value(nasty.to_owned());
+    host.kernel = Measured::Value(nasty.to_owned());
     let records = synthetic::run(&plan, 2, synthetic::trial);
     let summary = analysis::summarise(&plan, &host, &records);
     for figure in figures::all(&summary, &host) {

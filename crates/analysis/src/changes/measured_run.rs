@@ -30,6 +30,8 @@ pub struct MeasuredRun {
     cells: BTreeMap<Cell, [Option<Rounds>; 2]>,
     /// Cells whose goodput is what the line carries, which says nothing of them.
     at_line_rate: BTreeSet<Cell>,
+    /// The goodput that the line can carry, in Gbit/s; none where that is not known.
+    line_gbps: Option<f64>,
     /// What its plan compares within blocks: contrast, cell and the cell it is compared with.
     pub(super) contrasts: Vec<(Contrast, Cell, Cell)>,
 }
@@ -69,6 +71,11 @@ impl MeasuredRun {
             facts: summary.run.clone(),
             cells: cells.collect(),
             at_line_rate: at_line_rate.cloned().collect(),
+            line_gbps: summary
+                .line
+                .as_ref()
+                .and_then(|line| line.rate.value())
+                .map(|rate| rate.goodput_gbps),
             contrasts: contrasts.collect(),
         }
     }
@@ -88,9 +95,10 @@ impl MeasuredRun {
         self.cells.contains_key(cell)
     }
 
-    /// Whether the line decides this figure of a cell, which is at its rate.
-    pub(super) fn is_lines(&self, cell: &Cell, metric: Metric) -> bool {
-        metric == Metric::GoodputGbps && self.at_line_rate.contains(cell)
+    /// The rate of the line, in Gbit/s of goodput, where it decides this figure of a cell, which is at that rate.
+    pub(super) fn lines_rate(&self, cell: &Cell, metric: Metric) -> Option<f64> {
+        let is_lines = metric == Metric::GoodputGbps && self.at_line_rate.contains(cell);
+        self.line_gbps.filter(|_| is_lines)
     }
 
     /// A cell's figure round by round; none without one.

@@ -22,6 +22,9 @@ const MEDIAN_EFFICIENCY: f64 = 0.37;
 /// The fewest cells of which one can be told against the others.
 const FEWEST_CELLS: usize = 3;
 
+/// Lines whose rates differ by no more than this share are one line: what they carry is no change.
+const SAME_LINE: f64 = 0.01;
+
 /// A figure of both sides, unit by unit.
 type Sides = [Rounds; 2];
 
@@ -31,7 +34,8 @@ pub(super) struct Stratum<'a> {
     metric: Metric,
     levels: Vec<(&'a Cell, Sides)>,
     pairs: Vec<(&'a Contrast, &'a Cell, &'a Cell, Sides)>,
-    /// Cells that are at line rate in every run: the line decides the figure, so that it is no change of theirs.
+    /// Cells that are at line rate in every run, and at the same one: the line decides the figure, so that it is no change of
+    /// theirs.
     pub(super) lines: Vec<&'a Cell>,
     /// Cells of which a run has too few rounds.
     pub(super) lacking: Vec<&'a Cell>,
@@ -62,7 +66,11 @@ impl<'a> Stratum<'a> {
             }
         }
         let metric = *metrics(first).get(place)?;
-        let is_lines = |cell: &Cell| base.iter().chain(other).all(|run| run.is_lines(cell, metric));
+        let is_lines = |cell: &Cell| {
+            let runs = base.iter().chain(other);
+            let rates: Option<Vec<f64>> = runs.map(|run| run.lines_rate(cell, metric)).collect();
+            rates.is_some_and(|rates| is_one_line(&rates))
+        };
         let compared = base.first()?.contrasts.iter().filter(|(_, cell, against)| {
             [cell, against].iter().all(|it| levels.iter().any(|(level, _)| *level == *it))
                 && !(is_lines(cell) && is_lines(against))
@@ -363,4 +371,10 @@ fn course(series: &[&Rounds], weights: &[f64]) -> Moments {
     let units = in_common(series, weights);
     let most = units.values().filter(|common| 2.0 * common.weight >= whole);
     moments(most.map(|common| all + common.mean()))
+}
+
+/// Whether all runs were over a line of one rate.
+fn is_one_line(rates: &[f64]) -> bool {
+    let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+    rates.iter().all(|rate| *rate <= least * (1.0 + SAME_LINE))
 }

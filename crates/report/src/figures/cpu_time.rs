@@ -1,7 +1,7 @@
 //! Where the CPU time goes: a stacked bar a path and side, from the profiled audit trials.
 
 use analysis::categories::{Category, TABLE_VERSION};
-use analysis::findings::{BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown};
+use analysis::findings::{BreakdownSide, CategoryShare, CpuBreakdown, SideBreakdown, UnwatchedEnd};
 use analysis::summary::Summary;
 
 use super::groups::{Across, Cells, Group};
@@ -35,6 +35,13 @@ struct Compared<'a> {
     cells: Vec<&'a CpuBreakdown>,
 }
 
+impl<'a> Compared<'a> {
+    /// The end that ran on the other host; none where both were sampled.
+    fn unwatched(&self) -> Option<&'a UnwatchedEnd> {
+        self.cells.iter().find_map(|cell| cell.unwatched.as_ref())
+    }
+}
+
 /// The figure; none for a run without a profile. Cells of the sink come last, each group on an axis of its own.
 pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Description> {
     let mut groups = compared(run.summary, &run.cells);
@@ -58,6 +65,10 @@ pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Description> {
     if more > 0 {
         notes.push(format!("{more} more groups of cells are in summary.json, breakdowns"));
     }
+    let unwatched = groups.iter().find_map(Compared::unwatched);
+    if let Some(of) = unwatched {
+        notes.push(format!("no bar of the {}: {}", of.side.title(), of.why));
+    }
     let event = cells().next().map_or("", |cell| cell.event.as_str());
     let present =
         |tint: &Tint| cells().flat_map(|cell| &cell.sides).any(|side| share(side, *tint) > 0.0);
@@ -66,14 +77,45 @@ pub(super) fn cpu_time(run: &Run, sink: &Cells) -> Option<Description> {
         name: NAME,
         title: "Where the CPU time goes".to_owned(),
         reading: reading(&groups),
-        lead: format!(
-            "Samples of {event} on all CPUs in use, in audit trials of their own; a side’s softirqs are in its bar. Shares are of the cell’s busy samples."
-        ),
+        lead: lead(event, unwatched),
         keys: Tint::all().filter(present).map(key).collect(),
         bars: groups.iter().map(bars).collect(),
         notes,
         ..Description::default()
     })
+}
+
+/// What was sampled. Of two hosts that is one: shares are of its samples, and say nothing of the other end.
+fn lead(event: &str, unwatched: Option<&UnwatchedEnd>) -> String {
+    let which = unwatched.map_or_else(
+        || "on all CPUs in use".to_owned(),
+        |of| {
+            let (here, there) = (watched(of).title(), of.side.title());
+            format!("on the CPUs of the {here}’s host alone, as the {there} ran on the other host")
+        },
+    );
+    format!(
+        "Samples of {event} {which}, in audit trials of their own; a side’s softirqs are in its bar. Shares are of {} busy samples.",
+        whose(unwatched)
+    )
+}
+
+/// Whose busy samples shares are of.
+fn whose(unwatched: Option<&UnwatchedEnd>) -> String {
+    unwatched.map_or_else(
+        || "the cell’s".to_owned(),
+        |of| format!("the {}’s host’s", watched(of).title()),
+    )
+}
+
+/// The end beside the one that was not sampled.
+const fn watched(unwatched: &UnwatchedEnd) -> BreakdownSide {
+    match unwatched.side {
+        BreakdownSide::Sender => BreakdownSide::Receiver,
+        BreakdownSide::Receiver | BreakdownSide::Helper | BreakdownSide::Machine => {
+            BreakdownSide::Sender
+        }
+    }
 }
 
 fn compared<'a>(summary: &'a Summary, cells: &Cells<'a>) -> Vec<Compared<'a>> {
@@ -121,7 +163,7 @@ fn bars(group: &Compared) -> Bars {
     let axis = if timed {
         Axis::from_zero("CPU ns per KiB of payload", lengths)
     } else {
-        percent_axis("share of the cell’s busy samples", lengths)
+        percent_axis(&format!("share of {} busy samples", whose(group.unwatched())), lengths)
     };
     let remarks = group.is_sink.then(|| SENDER_SIDE.to_owned());
     Bars { title: group.name.clone(), remarks: remarks.into_iter().collect(), axis, rows }
@@ -194,7 +236,10 @@ fn reading(groups: &[Compared]) -> String {
             let named = if group.is_sink { of_the_sender(cell) } else { of_both_sides(cell) };
             format!("{} {}", cell.cell.send_path, named.join(", "))
         });
-        format!("{}: {}.", group.name, paths.collect::<Vec<_>>().join("; "))
+        let whose = group
+            .unwatched()
+            .map_or_else(String::new, |of| format!(", the {}’s host alone", watched(of).title()));
+        format!("{}{whose}: {}.", group.name, paths.collect::<Vec<_>>().join("; "))
     });
     sentences.collect::<Vec<_>>().join(" ")
 }

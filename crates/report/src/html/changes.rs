@@ -45,6 +45,7 @@ fn comparison_section(html: &mut Markup, changes: &Changes, comparison: &Compari
         let mut lines = vec![words::answer(comparison)];
         lines.extend(comparison.attributed.iter().map(words::attributed));
         lines.extend(words::overalls(comparison));
+        lines.extend(words::at_line_rate(comparison));
         lines.extend(words::seen(comparison));
         lines.extend(words::not_compared(comparison));
         lines.extend(words::cautions(&changes.base, comparison));

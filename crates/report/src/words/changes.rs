@@ -48,11 +48,18 @@ pub(crate) fn at_line_rate(comparison: &Comparison) -> Option<String> {
     let all = if of == comparison.cells { "Every cell is" } else { "" };
     let some = if of == 1 { "1 cell is" } else { &format!("{of} cells are") };
     let who = if all.is_empty() { some } else { all };
+    let decides = if is_cost_compared(comparison) { "; what they cost in CPU decides" } else { "" };
     (of > 0).then(|| {
         format!(
-            "{who} at line rate on both sides: the line decides goodput there, which is no change; what they cost in CPU decides."
+            "{who} at line rate on both sides: the line decides goodput there, which is no change{decides}."
         )
     })
+}
+
+/// Whether what cells at line rate cost was compared; only a cost can have been measured in no cell.
+fn is_cost_compared(comparison: &Comparison) -> bool {
+    let is_missing = |link: Link| comparison.not_measured.iter().any(|of| of.link == link);
+    !comparison.at_line_rate.iter().any(|cell| is_missing(cell.0.link))
 }
 
 /// How many facts differ, above the list of them.
@@ -193,10 +200,16 @@ pub(crate) fn answer(comparison: &Comparison) -> String {
         return "Nothing can be compared: no cell was measured on both sides.".to_owned();
     }
     if comparison.changes.is_empty() {
-        return format!(
-            "Nothing can be told of {}: a single round a side has no interval.",
-            counted(comparison.cells, "cell", "cells")
-        );
+        let cells = counted(comparison.cells, "cell", "cells");
+        let at_line = u32::try_from(comparison.at_line_rate.len()).unwrap_or(u32::MAX);
+        let is_all_lines = at_line == comparison.cells && !is_cost_compared(comparison);
+        return if is_all_lines {
+            format!(
+                "Nothing can be told of {cells}: the line decides their goodput on both sides, and their CPU time was not measured on both."
+            )
+        } else {
+            format!("Nothing can be told of {cells}: a single round a side has no interval.")
+        };
     }
     let found = |is_it: fn(&Subject) -> bool| {
         let of = comparison.changes.iter().filter(|change| change.is_found());
