@@ -65,7 +65,7 @@ impl Delivery {
             {
                 Self::Left
             }
-            known => known,
+            known @ (Self::Copied | Self::Left | Self::Unforeseen(_)) => known,
         }
     }
 }
