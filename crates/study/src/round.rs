@@ -42,17 +42,23 @@ impl Place {
     }
 }
 
+/// How often ends that fail to start are started again. A connection to another host that was cut without a word can cost two
+/// starts, the one that gets no answer and the one in which `ssh` gives it up, before the host is reached anew.
+const STARTED_AGAIN: usize = 2;
+
 impl Running<'_> {
-    /// Starts both ends, a second time where the first fails.
+    /// Starts both ends, again where that fails.
     pub(crate) fn fresh_ends(&mut self) -> Result<Measured<CpuBusy>, EngineError> {
-        match self.bench.begin_round() {
-            Err(EngineError::Ends(why)) => {
-                self.emit(Event::Warning(format!("{why}; both ends are started again")));
-                self.bench.end_round();
-                self.bench.begin_round()
+        for _ in 0..STARTED_AGAIN {
+            match self.bench.begin_round() {
+                Err(EngineError::Ends(why)) => {
+                    self.emit(Event::Warning(format!("{why}; both ends are started again")));
+                    self.bench.end_round();
+                }
+                other => return other,
             }
-            other => other,
         }
+        self.bench.begin_round()
     }
 
     /// Starts both ends and journals that a round begins with them.

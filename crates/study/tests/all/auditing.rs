@@ -101,7 +101,7 @@ fn ends_that_do_not_start_for_the_audits_leave_the_rounds_alone() {
     plan.measure.audits = vec![Audit::CopyAudit];
     let gone = || Some(EngineError::Ends("no greeting".to_owned()));
     let mut script = Script::counting();
-    script.begins = vec![gone(), gone()];
+    script.begins = vec![gone(), gone(), gone()];
     let ran = run(&plan, &mut script);
     assert_eq!(kinds(&ran.records), "sxxxxrttttf");
     assert!(matches!(ran.ended, Ok(FinishReason::Rounds)));

@@ -47,15 +47,21 @@ fn lost() -> EngineError {
 }
 
 #[test]
-fn ends_that_do_not_start_are_started_once_more() {
+fn ends_that_do_not_start_are_started_twice_more() {
     let mut bench = Script::good();
     bench.begins = vec![Some(lost())];
     let ran = run(&small_plan(Some(1)), &mut bench);
     assert_eq!((ran.reason(), ran.trials().len(), bench.begun), (FinishReason::Rounds, 4, 2));
     assert_eq!(ran.warnings(), ["the sending end did not answer; both ends are started again"]);
 
+    // A connection that was cut costs two starts before its host is reached anew.
     let mut bench = Script::good();
     bench.begins = vec![None, Some(lost()), Some(lost())];
+    let ran = run(&small_plan(Some(3)), &mut bench);
+    assert_eq!((ran.reason(), ran.trials().len(), bench.begun), (FinishReason::Rounds, 12, 5));
+
+    let mut bench = Script::good();
+    bench.begins = vec![None, Some(lost()), Some(lost()), Some(lost())];
     let ran = run(&small_plan(Some(3)), &mut bench);
     assert!(matches!(&ran.ended, Err(StudyError::Engine(EngineError::Ends(_)))));
     assert_eq!(ran.trials().len(), 4);
