@@ -323,7 +323,7 @@ fn an_audit_counts_the_end_that_runs_here_and_of_the_other_says_what_would_count
             }
             if here == "sender" {
                 let why = body["copies"]["deferred"]["absent"].as_str().unwrap();
-                assert!(why.contains("under one kernel"), "{why}");
+                assert!(why.contains("under this very kernel"), "{why}");
             }
         }
         let profiles: Vec<_> =
