@@ -3,7 +3,7 @@
 //!
 //! Send paths: the pump with messages of 64 B (or BYTES) in 8 fields (`hybrid`: a header of 24 B that is copied, and a body of BYTES by
 //! reference), on loopback, and the C program with the same messages: CPU time of the sending thread a message. Receive paths: CPU time
-//! of the receiving thread a KiB. Both on fresh connections in turn, pinned alike, in windows of 120 ms; the median of the paired
+//! of the receiving thread per KiB. Both on fresh connections in turn, pinned alike, in windows of 120 ms; the median of the paired
 //! ratios is the figure, with the 95 % interval of a median from the order of the ratios.
 #![allow(
     clippy::unwrap_used,

@@ -57,7 +57,7 @@ pub(crate) fn compare_all(pairs: usize, is_asked: impl Fn(&str) -> bool, program
         return;
     }
     println!(
-        "reads of {BUFFER} B, {pairs} pairs: CPU ns a KiB of the C loop and of the pump, and pump / C (95 % interval)"
+        "reads of {BUFFER} B, {pairs} pairs: CPU ns per KiB of the C loop and of the pump, and pump / C (95 % interval)"
     );
     for one in asked {
         let per_kib = |(cpu_ns, bytes): (f64, f64)| cpu_ns / (bytes / 1024.0);
