@@ -66,7 +66,7 @@ impl Connect<'_> {
         // One host's CPUs are read by one end.
         let of_receiver = self.seats.in_use_by_receiver(self.cpus).unwrap_or_default();
         let listen = Meet::Listen(ends.raised.listening_address());
-        ends.receiver.order(&prepare(role, listen, &self.seats.receivers, of_receiver))?;
+        ends.order(WhichEnd::Receiver, &prepare(role, listen, &self.seats.receivers, of_receiver))?;
         let address = match ends.reply_from(WhichEnd::Receiver, deadline, PHASE)? {
             Reply::Listening(address) => address,
             Reply::Hello { .. }
@@ -88,7 +88,7 @@ impl Connect<'_> {
             Role::Send | Role::Receive => Meet::Connect(address),
         };
         let machine_cpus = self.seats.in_use(self.cpus);
-        ends.sender.order(&prepare(Role::Send, connect, &self.seats.senders, machine_cpus))?;
+        ends.order(WhichEnd::Sender, &prepare(Role::Send, connect, &self.seats.senders, machine_cpus))?;
         for _ in 0..2 {
             match ends.next_reply(deadline, PHASE)? {
                 (_, Reply::Ready) => {}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use model::record::{CpuBusy, FailureKind};
 use model::{Cell, Measured, Missing, Nanos};
 
-use crate::child::{EndHandle, EndProcess, FromEnd, WhichEnd};
+use crate::child::{DYING, EndHandle, EndProcess, FromEnd, WhichEnd};
 use crate::interrupts::Forward;
 use crate::links::{self, LinkSetup, Raised, Start};
 use crate::peering::Peering;
@@ -44,6 +44,28 @@ pub(crate) fn unsupported(why: impl ToString) -> TrialError {
 /// An end replied something else than it was asked.
 pub(crate) fn wrong_reply(which: WhichEnd, phase: &str) -> TrialError {
     lost(format!("{} gave the wrong reply while {phase}", which.name()))
+}
+
+/// Why an end that ended like this takes no order. One that could not begin says so and leaves, and what it said may
+/// not have been read when the order was sent.
+fn why_gone(
+    replies: &mpsc::Receiver<(WhichEnd, FromEnd)>,
+    which: WhichEnd,
+    how: String,
+) -> TrialError {
+    while let Ok((speaker, said)) = replies.recv_timeout(DYING) {
+        match said {
+            FromEnd::Interrupted => return TrialError::Interrupted,
+            FromEnd::Closed if speaker == which => break,
+            FromEnd::Reply(reply) if speaker == which => {
+                if let Reply::Failed { kind, why } = *reply {
+                    return TrialError::Failed(kind, format!("{}: {why}", which.name()));
+                }
+            }
+            FromEnd::Reply(_) | FromEnd::NoReply(_) | FromEnd::Closed => {}
+        }
+    }
+    lost(how)
 }
 
 /// Two ends on a link that is up, and where the replies of both arrive.
@@ -102,7 +124,7 @@ impl Ends {
     fn greet(&mut self) -> Result<(), TrialError> {
         let deadline = Instant::now() + GREETING;
         for which in [WhichEnd::Sender, WhichEnd::Receiver] {
-            self.end(which).order(&Order::Hello { protocol: PROTOCOL })?;
+            self.order(which, &Order::Hello { protocol: PROTOCOL })?;
         }
         let mut boots = Vec::new();
         for _ in 0..2 {
@@ -136,6 +158,15 @@ impl Ends {
             WhichEnd::Sender => &mut self.sender,
             WhichEnd::Receiver => &mut self.receiver,
         }
+    }
+
+    /// Sends an end an order.
+    ///
+    /// # Errors
+    /// The end is gone: what it said last, or else how it ended.
+    pub(crate) fn order(&mut self, which: WhichEnd, order: &Order) -> Result<(), TrialError> {
+        let ordered = self.end(which).order(order);
+        ordered.map_err(|how| why_gone(&self.replies, which, how))
     }
 
     /// The next reply of any end.
@@ -200,7 +231,7 @@ impl Ends {
         span_ns: Nanos,
     ) -> Result<Measured<CpuBusy>, TrialError> {
         const PHASE: &str = "measuring the idle machine";
-        self.end(which).order(&Order::Idle { cpus: cpus.to_vec(), span_ns })?;
+        self.order(which, &Order::Idle { cpus: cpus.to_vec(), span_ns })?;
         let deadline = Instant::now() + Duration::from_nanos(span_ns.0) + GREETING;
         match self.reply_from(which, deadline, PHASE)? {
             Reply::Idle(busy) => Ok(busy),
@@ -232,5 +263,58 @@ impl Ends {
                 Err(lost(format!("{} replied out of turn while {phase}", speaker.name())))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Why the sending end is gone, where this was said before.
+    fn why(said: Vec<(WhichEnd, FromEnd)>) -> TrialError {
+        let (sending, replies) = mpsc::channel();
+        for one in said {
+            sending.send(one).unwrap();
+        }
+        drop(sending);
+        why_gone(&replies, WhichEnd::Sender, "the sending end died (exit status: 0)".to_owned())
+    }
+
+    fn refused(which: WhichEnd) -> (WhichEnd, FromEnd) {
+        let why = "starting a thread for orders: Resource temporarily unavailable".to_owned();
+        (which, FromEnd::Reply(Box::new(Reply::Failed { kind: FailureKind::Unsupported, why })))
+    }
+
+    #[test]
+    fn an_end_that_left_before_it_was_ordered_is_known_by_what_it_said() {
+        use WhichEnd::{Receiver, Sender};
+        let said = vec![
+            (Receiver, FromEnd::Closed),
+            (Sender, FromEnd::Reply(Box::new(Reply::Ready))),
+            refused(Sender),
+            (Sender, FromEnd::Closed),
+        ];
+        let TrialError::Failed(FailureKind::Unsupported, why) = why(said) else {
+            panic!("it said what refused it")
+        };
+        assert!(why.contains("the sending end: starting a thread for orders"), "{why}");
+    }
+
+    #[test]
+    fn what_the_other_end_said_is_no_reason() {
+        use WhichEnd::{Receiver, Sender};
+        let of = [vec![refused(Receiver), (Sender, FromEnd::Closed)], Vec::new()];
+        for said in of {
+            let TrialError::Failed(FailureKind::EndLost, why) = why(said) else {
+                panic!("it said nothing")
+            };
+            assert_eq!(why, "the sending end died (exit status: 0)");
+        }
+    }
+
+    #[test]
+    fn a_signal_stays_one() {
+        let said = vec![(WhichEnd::Sender, FromEnd::Interrupted)];
+        assert!(matches!(why(said), TrialError::Interrupted));
     }
 }

@@ -148,8 +148,9 @@ impl Series<'_> {
         for cell in turn {
             let read = |ends: &mut Ends, is_end| {
                 let order = Order::ReadMachine { crew: *cell, is_end };
-                let both = ends.receiver.order(&order).and_then(|()| ends.sender.order(&order));
-                both.map_err(|why| of_all(why.into()))?;
+                for which in [WhichEnd::Receiver, WhichEnd::Sender] {
+                    ends.order(which, &order).map_err(of_all)?;
+                }
                 (0..2).try_for_each(|_| match ends.next_reply(Instant::now() + GRACE, "reading") {
                     Ok((_, Reply::MachineRead)) => Ok(()),
                     Ok((which, _)) => Err(of_all(wrong_reply(which, "reading"))),
@@ -228,16 +229,16 @@ fn slice_of(
             + GRACE
     };
     // The receiver first: it must be there before the load, as its slice begins with the first bytes.
-    ends.receiver.order(&order)?;
-    ends.sender.order(&order)?;
+    ends.order(WhichEnd::Receiver, &order)?;
+    ends.order(WhichEnd::Sender, &order)?;
     let Reply::WindowOver = ends.reply_from(WhichEnd::Receiver, deadline(), PHASE)? else {
         return Err(wrong_reply(WhichEnd::Receiver, PHASE));
     };
-    ends.sender.order(&Order::Pause { crew })?;
+    ends.order(WhichEnd::Sender, &Order::Pause { crew })?;
     let Reply::Paused { bytes } = ends.reply_from(WhichEnd::Sender, deadline(), PHASE)? else {
         return Err(wrong_reply(WhichEnd::Sender, PHASE));
     };
-    ends.receiver.order(&Order::Drain { crew, bytes })?;
+    ends.order(WhichEnd::Receiver, &Order::Drain { crew, bytes })?;
     let Reply::Drained = ends.reply_from(WhichEnd::Receiver, deadline(), PHASE)? else {
         return Err(wrong_reply(WhichEnd::Receiver, PHASE));
     };
@@ -257,8 +258,8 @@ fn collect(
     let crews = links.len();
     let deadline = Instant::now() + Duration::from_nanos(DRAINING.0) + GRACE;
     // The sender first: receivers leave when the flows end.
-    ends.sender.order(&Order::Finish)?;
-    ends.receiver.order(&Order::Finish)?;
+    ends.order(WhichEnd::Sender, &Order::Finish)?;
+    ends.order(WhichEnd::Receiver, &Order::Finish)?;
     let mut sent: Vec<(Side<SendTally>, _)> = Vec::with_capacity(crews);
     let mut received: Vec<Received> = Vec::with_capacity(crews);
     while sent.len() < crews || received.len() < crews {

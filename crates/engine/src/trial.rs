@@ -74,7 +74,7 @@ impl Trial<'_> {
             drain_ns: DRAINING,
         };
         // The receiver first: without a common clock it must be there before the load.
-        ends.receiver.order(&Order::Run(times))?;
+        ends.order(WhichEnd::Receiver, &Order::Run(times))?;
         if !has_common_clock {
             const PHASE: &str = "starting";
             let deadline = Instant::now() + GRACE + round_trip(ends);
@@ -82,7 +82,7 @@ impl Trial<'_> {
                 return Err(wrong_reply(WhichEnd::Receiver, PHASE));
             };
         }
-        ends.sender.order(&Order::Run(times))?;
+        ends.order(WhichEnd::Sender, &Order::Run(times))?;
         Ok(())
     }
 
@@ -97,8 +97,8 @@ impl Trial<'_> {
             return Err(wrong_reply(WhichEnd::Receiver, PHASE));
         };
         // The sender first: receivers leave when the flows end.
-        ends.sender.order(&Order::Finish)?;
-        ends.receiver.order(&Order::Finish)?;
+        ends.order(WhichEnd::Sender, &Order::Finish)?;
+        ends.order(WhichEnd::Receiver, &Order::Finish)?;
         Ok(())
     }
 
