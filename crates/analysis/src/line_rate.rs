@@ -102,7 +102,10 @@ impl LineRate {
         let [sender, receiver] = host.nics()?;
         let mtu = [sender, receiver].map(|nic| nic.value()?.mtu_bytes.value().copied());
         let Some(mtu) = mtu.into_iter().flatten().min() else {
-            return Some(Measured::absent("the MTU of neither device is known"));
+            return Some(Measured::absent(match (sender, receiver) {
+                (Measured::Absent { .. }, Measured::Absent { .. }) => why_none([sender, receiver]),
+                _ => "the MTU of neither device is known".to_owned(),
+            }));
         };
         let headers = headers(host);
         let Some(payload) = mtu.checked_sub(headers).filter(|payload| *payload > 0) else {

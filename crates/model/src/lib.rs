@@ -15,6 +15,7 @@ pub mod factor;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod host;
+pub mod line_facts;
 pub mod mark;
 mod measure_limits;
 mod measured;
