@@ -57,7 +57,7 @@ fn the_least_of_both_speeds_and_the_senders_shaping_bounds_the_line() {
     // Shaping alone is a bound too, and of two unknown speeds there is none.
     let veth = || nic("veth", None);
     assert_eq!(known(shaped(veth(), 1_000_000_000), veth()).line_gbps, 1.0);
-    assert_eq!(line(veth(), veth()).reason(), Some("not read"));
+    assert_eq!(line(veth(), veth()).reason(), Some("eth0 tells no speed (not read)"));
     assert_eq!(LineRate::of(&synthetic::host()), None);
 }
 

@@ -48,7 +48,7 @@ pub use experiment::Experiment;
 pub use factor::{Factor, FactorLists};
 pub use mark::{Class, Mark};
 pub use measured::Measured;
-pub use missing::Missing;
+pub use missing::{Missing, ON_ONE_HOST};
 pub use names::{
     Audit, Completions, Deferral, Family, Instrument, Layout, Link, MemoryLoad, Pages, ReceivePath,
     RingFile, SendPath, Sockets, Switch,
