@@ -166,7 +166,7 @@ mod tests {
             note("auto", true),
             "each flow's messages lie in 64 slots in turn, 4 MiB in all: more than L2 (1280 KiB) holds, and not more than L3 (12 MiB); to measure what that costs beside one hot slot: copycost run --ring 1,auto --send sendmsg --sizes 64KiB"
         );
-        let mut beside = Plan::preset(model::Preset::Quick);
+        let mut beside = Plan::preset(Preset::Quick);
         let peer = [("peer", "user@host".to_owned())];
         beside.factors.set(Factor::Link, "ssh").unwrap();
         beside.set_peer(&peer).unwrap();
