@@ -132,6 +132,9 @@ pub struct LinkAdvice {
     pub link: Link,
     /// The figure that decides.
     pub metric: Metric,
+    /// What the line between two hosts carries, or why that is not known; absent where both ends ran on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<Measured<LineRate>>,
     /// What the line between two hosts carries, where two paths or more are at that rate, so that their cost decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line_rate: Option<LineRate>,

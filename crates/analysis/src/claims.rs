@@ -42,16 +42,18 @@ use crate::results::RunFacts;
 enum Judge {
     /// By what was measured on the link that the paper's claims are about, which has a receiver.
     Main(fn(&Evidence<'_>) -> Ruling),
+    /// The same of a claim about the ends' own machine, which a link between two hosts says nothing of; with the command that measures it.
+    OneHost(fn(&Evidence<'_>, &Evidence<'_>) -> Ruling, &'static str),
     /// By that link's evidence (first) and that of every link: an audit, a profile or the sink may decide it too.
     Whole(fn(&Evidence<'_>, &Evidence<'_>) -> Ruling),
 }
-use Judge::{Main, Whole};
+use Judge::{Main, OneHost, Whole};
 
 /// What judges each claim, in the order of their numbers.
 const CLAIMS: [Judge; 25] = [
     Whole(audited::c1),
     Whole(audited::c2),
-    Whole(audited::c3),
+    OneHost(audited::c3, "copycost run --send zerocopy,sendmsg"),
     Main(paths::c4),
     Whole(bookkeeping::c5),
     Whole(audited::c6),
@@ -67,14 +69,18 @@ const CLAIMS: [Judge; 25] = [
     Main(placement::c16),
     Main(causes::c17),
     Main(caches::c18),
-    Whole(through_caches::c19),
+    OneHost(through_caches::c19, "copycost run --preset break-even --send send,sendmsg,zerocopy"),
     Main(caches::c20),
-    Main(caches::c21),
+    OneHost(c21, "copycost run --send sendmsg --sizes 64KiB --ring 1,auto"),
     Main(cycles::c22),
     Main(cycles::c23),
     Main(threads::c24),
     Main(placement::c25),
 ];
+
+fn c21(main: &Evidence<'_>, whole: &Evidence<'_>) -> Ruling {
+    if main_link(whole).is_none() { without_main_link(whole) } else { caches::c21(main) }
+}
 
 /// Claims of a cause, by number: where busy threads share a CPU, none is claimed.
 const CAUSES: [usize; 6] = [5, 9, 15, 16, 18, 19];
@@ -93,9 +99,12 @@ pub fn claims(evidence: &Evidence<'_>, whole: &Evidence<'_>, laws: &[Law]) -> Ve
             not_measured(Reason::NoWholeRound, Missing::rounds())
         } else {
             match judge {
+                OneHost(_, command) if main_link(whole).is_some_and(|it| !it.is_of_one_host()) => {
+                    not_measured(Reason::TwoHosts, Missing::plan(*command).on_one_host())
+                }
                 Main(_) if main_link(whole).is_none() => without_main_link(whole),
                 Main(judge) => judge(evidence),
-                Whole(judge) => judge(evidence, whole),
+                OneHost(judge, _) | Whole(judge) => judge(evidence, whole),
             }
         };
         ruling.hold_against(laws);
@@ -215,7 +224,8 @@ fn not_measured(reason: Reason, missing: Missing) -> Ruling {
 fn without_main_link(whole: &Evidence<'_>) -> Ruling {
     not_measured(
         no_main_link(whole),
-        Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink"),
+        Missing::plan("the same on a link with a receiver: copycost run --link loopback,sink")
+            .on_one_host(),
     )
 }
 

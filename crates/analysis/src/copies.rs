@@ -191,7 +191,8 @@ pub(crate) fn copy_audit() -> Missing {
 /// Of a run between two hosts: an audit counts in the kernel of the host that runs it, and no run has those of both.
 pub(crate) fn both_audits() -> Missing {
     Missing::of_itself("a copy audit of both ends of one run")
-        .unlocked_by("copycost run --link veth --audits copy-audit on one machine, as root")
+        .unlocked_by("copycost run --link veth --audits copy-audit, as root")
+        .on_one_host()
 }
 
 /// One figure of an audit trial, or why there is none.

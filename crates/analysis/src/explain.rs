@@ -110,5 +110,8 @@ pub(crate) fn explain(known: &Explaining<'_>) -> Explained {
     if !known.run.imported.is_empty() {
         explained.ask_for_repetitions();
     }
+    if let Some(peer) = &known.plan.peer {
+        explained.ask_beside(peer);
+    }
     explained
 }

@@ -2,7 +2,7 @@
 //!
 //! Reporters show these; none of them computes a figure, a verdict or a sentence's number of its own.
 
-use model::{Audit, Missing};
+use model::{Audit, Missing, Peer};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -69,18 +69,31 @@ pub struct Explained {
 impl Explained {
     /// Where rounds are wanting, an imported table wants rows: nothing of it can be gone on with.
     pub(crate) fn ask_for_repetitions(&mut self) {
+        for missing in self.wanted() {
+            if missing.is_rounds {
+                *missing = Missing::of_itself("more repetitions")
+                    .unlocked_by("rows for each, numbered in a column \"round\"");
+            }
+        }
+    }
+
+    /// After a run to another host, commands go there too, or say that they do not.
+    pub(crate) fn ask_beside(&mut self, peer: &Peer) {
+        let flags = peer.flags();
+        for missing in self.wanted() {
+            *missing = std::mem::take(missing).beside_peer(&flags);
+        }
+    }
+
+    /// All that would settle what stayed open.
+    fn wanted(&mut self) -> impl Iterator<Item = &mut Missing> {
         let claims = self.claims.iter_mut().map(|claim| &mut claim.would_decide);
         let laws = self.laws.iter_mut().map(|law| &mut law.would_decide);
         let answers = self
             .answers
             .iter_mut()
             .flat_map(|answer| [&mut answer.would_answer, &mut answer.would_change]);
-        for missing in claims.chain(laws).chain(answers).flatten() {
-            if missing.is_rounds {
-                *missing = Missing::of_itself("more repetitions")
-                    .unlocked_by("rows for each, numbered in a column \"round\"");
-            }
-        }
+        claims.chain(laws).chain(answers).flatten()
     }
 
     /// Why an instrument that was asked for told nothing of any cell; none where it told something or was not asked for.

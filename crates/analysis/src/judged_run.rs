@@ -17,6 +17,10 @@ use crate::summarise::summary;
 use crate::summary::Summary;
 use crate::trends::Trends;
 
+/// Why nothing is told of a line.
+const LINE_NOT_RECORDED: &str =
+    "the version of copycost that went on with this run did not record over which line";
+
 /// What a run's records come to.
 ///
 /// A trial of a cell that is not of the plan is counted among the run's trials and marks and enters nothing else. Time grows with
@@ -148,6 +152,12 @@ impl JudgedRun {
     /// What heavy instruments told.
     pub fn audits(&self) -> AuditRecords<'_> {
         AuditRecords::among(&self.audits)
+    }
+
+    /// The machines, and of the line between them what holds for the whole run: `host.json` tells the first segment's.
+    #[must_use]
+    pub fn hosts(&self, host: Host) -> Host {
+        if self.run.without_line == 0 { host } else { host.without_line(LINE_NOT_RECORDED) }
     }
 
     /// What was seen of cells within their series.

@@ -102,7 +102,10 @@ impl LineRate {
         let [sender, receiver] = host.nics()?;
         let mtu = [sender, receiver].map(|nic| nic.value()?.mtu_bytes.value().copied());
         let Some(mtu) = mtu.into_iter().flatten().min() else {
-            return Some(Measured::absent("the MTU of neither device is known"));
+            return Some(Measured::absent(match (sender, receiver) {
+                (Measured::Absent { .. }, Measured::Absent { .. }) => why_none([sender, receiver]),
+                _ => "the MTU of neither device is known".to_owned(),
+            }));
         };
         let headers = headers(host);
         let Some(payload) = mtu.checked_sub(headers).filter(|payload| *payload > 0) else {
@@ -191,20 +194,22 @@ fn headers(host: &Host) -> u64 {
     ip + TCP + timestamps
 }
 
+/// Why nothing bounds the line: what each device lacks, told once where both lack the same.
 fn why_none(nics: [&Measured<Nic>; 2]) -> String {
-    let reasons = nics.map(|nic| match nic {
-        Measured::Value(nic) => nic.speed_mbps.reason().unwrap_or_default(),
-        Measured::Absent { absent } => absent,
+    let [one, other] = nics.map(|nic| match nic {
+        Measured::Value(nic) => (Some(&nic.device), nic.speed_mbps.reason().unwrap_or_default()),
+        Measured::Absent { absent } => (None, absent.as_str()),
     });
-    match reasons {
-        [one, other] if one == other => one.to_owned(),
-        // `the speed of va: …`, for the same reason as that of vb.
-        [one, other] => match (one.split_once(": "), other.split_once(": ")) {
-            (Some((one, why)), Some((other, again))) if why == again => {
-                format!("{one} and {other}: {why}")
-            }
-            _ => format!("{one}; {other}"),
-        },
+    let of = |(device, why): (Option<&String>, &str)| match device {
+        Some(device) => format!("{device} tells no speed ({why})"),
+        None => why.to_owned(),
+    };
+    match (one, other) {
+        ((Some(device), why), (Some(others), again)) if why == again && device != others => {
+            format!("{device} and {others} tell no speed ({why})")
+        }
+        _ if one == other => of(one),
+        _ => format!("{}; {}", of(one), of(other)),
     }
 }
 
@@ -281,19 +286,25 @@ mod tests {
         let nic = |device: &str, why: &str| {
             let mut nic = synthetic::nic("veth", None);
             nic.device = device.to_owned();
-            nic.speed_mbps = Measured::absent(format!("the speed of {device}: {why}"));
+            nic.speed_mbps = Measured::absent(why);
             Measured::Value(nic)
         };
-        let told = |one: &str, other: &str| why_none([&nic("va", one), &nic("vb", other)]);
-        let is_virtual = "it is a virtual device without a line";
+        let told = |one: &str, of, other: &str| why_none([&nic("va", one), &nic(of, other)]);
+        let is_virtual = "a virtual device has no line";
         assert_eq!(
-            told(is_virtual, is_virtual),
-            "the speed of va and the speed of vb: it is a virtual device without a line"
+            told(is_virtual, "vb", is_virtual),
+            "va and vb tell no speed (a virtual device has no line)"
         );
         assert_eq!(
-            told(is_virtual, "EINVAL"),
-            "the speed of va: it is a virtual device without a line; the speed of vb: EINVAL"
+            told(is_virtual, "va", is_virtual),
+            "va tells no speed (a virtual device has no line)"
         );
+        assert_eq!(
+            told(is_virtual, "vb", "EINVAL"),
+            "va tells no speed (a virtual device has no line); vb tells no speed (EINVAL)"
+        );
+        let unknown = Measured::absent("not recorded");
+        assert_eq!(why_none([&unknown, &unknown]), "not recorded");
     }
 
     #[test]

@@ -288,6 +288,8 @@ pub enum Reason {
     },
     /// Only a link without a receiver was measured: its figures are sender-side cost.
     SinkAlone,
+    /// The ends ran on two hosts, and it is about what happens on one.
+    TwoHosts,
     /// No link was measured that is TCP and has a receiver, as the paper's: a unix socket has neither segments nor windows.
     NoTcp,
     /// As a range, of what several figures make together.

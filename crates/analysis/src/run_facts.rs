@@ -30,6 +30,8 @@ pub(crate) struct RunTotals {
     pub(crate) started_unix_ms: Option<u64>,
     spent_ns: u64,
     pub(crate) segments: u32,
+    /// Segments after the first of which nobody knows whether they had its line: whoever went on with the run did not compare.
+    pub(crate) without_line: u32,
     /// Begin and end of what was seen of a segment that has not finished, in milliseconds.
     unfinished_ms: Option<(u64, u64)>,
     finish: Option<FinishReason>,
@@ -51,6 +53,7 @@ impl RunTotals {
     pub(crate) fn segment(&mut self, segment: &Segment) {
         self.leave_segment();
         self.started_unix_ms.get_or_insert(segment.started_unix_ms);
+        self.without_line += u32::from(self.segments > 0 && segment.line.is_none());
         self.segments += 1;
         self.unfinished_ms = Some((segment.started_unix_ms, segment.started_unix_ms));
         self.finish = None;

@@ -91,6 +91,7 @@ pub(crate) fn summary(judged: &JudgedRun, plan: &Plan, host: &Host) -> Summary {
         plan,
         host,
         run: &run,
+        without_line: judged.run.without_line,
         estimates: &estimates,
         ratios: &ratios,
         marks: &judged.run.marks,

@@ -66,6 +66,13 @@ pub enum Warning {
         /// How.
         ending: Ending,
     },
+    /// The run was gone on with over a line that was not recorded, and may have been another one.
+    LineNotRecorded {
+        /// In so many segments.
+        segments: u32,
+        /// Of so many.
+        of: u32,
+    },
     /// Too few rounds.
     Preliminary {
         /// Whole rounds.
@@ -264,6 +271,8 @@ pub(crate) struct Basis<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) host: &'a Host,
     pub(crate) run: &'a RunFacts,
+    /// Segments after the first whose line was not recorded.
+    pub(crate) without_line: u32,
     pub(crate) estimates: &'a [CellEstimates],
     pub(crate) ratios: &'a [Ratio],
     pub(crate) marks: &'a BTreeMap<Mark, u32>,
@@ -276,11 +285,12 @@ pub(crate) struct Basis<'a> {
 /// The warnings, in order of weight.
 pub(crate) fn warnings(basis: &Basis<'_>) -> Vec<Warning> {
     type Warn = fn(&Basis<'_>) -> Option<Warning>;
-    const ALL: [Warn; 25] = [
+    const ALL: [Warn; 26] = [
         rules::imported,
         rules::without_valid_trial,
         rules::not_reached,
         rules::ended_early,
+        rules::line_not_recorded,
         rules::preliminary,
         rules::busy,
         rules::load,

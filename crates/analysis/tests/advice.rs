@@ -9,6 +9,7 @@
 use analysis::advice::{
     Advice, Choice, CopiesHere, Price, Question, Seen, Source, advise, may_answer,
 };
+use analysis::delivery::Unforeseen;
 use analysis::metric::Metric;
 use analysis::recommendation::Pays;
 use analysis::reference::Caveat;
@@ -118,6 +119,42 @@ fn each_link_has_its_own_answer_and_the_break_even_is_a_constant() {
     assert!(copied(&small.links[0]) && !copied(&small.links[1]));
 }
 
+#[test]
+fn what_copied_on_the_way_to_another_host_is_told_as_far_as_it_is_known() {
+    let plan = plan("ssh", "16384");
+    let records = synthetic::run(&plan, ROUNDS, |cell, round| {
+        let speed = if cell.send_path == Zerocopy { 0.5 } else { 1.0 };
+        synthetic::trial(cell, round)
+            .copied_share(1.0)
+            .faster(speed * synthetic::noise(7, cell, round, 0.005))
+    });
+    let records = synthetic::apart(records);
+    let told = |is_one_kernel: bool| {
+        let veth = || synthetic::nic("veth", None);
+        let mut host = synthetic::two_hosts(veth(), veth());
+        host.packet_taps = Measured::Value(1);
+        if is_one_kernel {
+            host.receiver_host.as_mut().unwrap().boot_id = host.boot_id.clone();
+        }
+        let summary = summarise(&plan, &host, &records);
+        let (name, summary, margin) = ("run", &summary, Share(0.03));
+        let source = Source { name, summary, host: &host, margin };
+        let mut of = advise(&question(&[Link::Ssh], 16_384), &[source]).links.remove(0);
+        assert!(of.line.is_some(), "the line is told");
+        (of.why_not.remove(0).seen, of.copies_here.is_some())
+    };
+    let copied = |is_delivered_here, unforeseen| Seen::Copied {
+        share: 1.0,
+        is_delivered_here,
+        unforeseen,
+        packet_taps: 0,
+    };
+    // Two namespaces: the kernel copies whatever is tapped.
+    assert_eq!(told(true), (copied(true, None), false));
+    let device = "eth0".to_owned();
+    assert_eq!(told(false), (copied(false, Some(Unforeseen::NoLine { device })), true));
+}
+
 /// Every completion of zerocopy into the sink says copied, in trials whose devices `change` makes.
 fn copied_on_the_sink(change: impl Fn(&mut LinkFacts)) -> Vec<Seen> {
     let plan = plan("sink", "16384");
@@ -143,7 +180,12 @@ fn copied_on_the_sink(change: impl Fn(&mut LinkFacts)) -> Vec<Seen> {
 
 #[test]
 fn what_copied_on_the_sink_is_named_where_the_records_tell() {
-    let seen = |packet_taps| Seen::Copied { share: 1.0, is_delivered_here: false, packet_taps };
+    let seen = |packet_taps| Seen::Copied {
+        share: 1.0,
+        is_delivered_here: false,
+        unforeseen: None,
+        packet_taps,
+    };
     assert_eq!(copied_on_the_sink(|_| ()), [seen(0)]);
     let no_gather = |of: &mut LinkFacts| of.scatter_gather = Measured::Value(false);
     assert_eq!(copied_on_the_sink(no_gather), [seen(0), Seen::NoScatterGather]);

@@ -14,6 +14,7 @@ use analysis::line_rate::{LineLimit, LineRate};
 use analysis::reason::Shown;
 use analysis::recommendation::Advice;
 use analysis::results::Finding;
+use analysis::warnings::Warning;
 use analysis::{JudgedRun, Metric, Summary, summarise};
 use model::SendPath::{Send, Sendmsg, Zerocopy};
 use model::host::Host;
@@ -56,8 +57,37 @@ fn the_least_of_both_speeds_and_the_senders_shaping_bounds_the_line() {
     // Shaping alone is a bound too, and of two unknown speeds there is none.
     let veth = || nic("veth", None);
     assert_eq!(known(shaped(veth(), 1_000_000_000), veth()).line_gbps, 1.0);
-    assert_eq!(line(veth(), veth()).reason(), Some("not read"));
+    assert_eq!(line(veth(), veth()).reason(), Some("eth0 tells no speed (not read)"));
     assert_eq!(LineRate::of(&synthetic::host()), None);
+}
+
+#[test]
+fn of_a_run_that_went_on_over_a_line_that_was_not_recorded_no_line_is_told() {
+    let plan = without_controls(&[(Factor::Link, "ssh"), (Factor::Threads, "1")]);
+    let host = two_hosts(shaped(nic("veth", None), 100_000_000), nic("veth", None));
+    let mut records = synthetic::run(&plan, ROUNDS, synthetic::trial);
+    let of = |records: &[Record]| {
+        let judged = JudgedRun::of(&plan, records);
+        let host = judged.hosts(host.clone());
+        let warnings = judged.summary(&plan, &host).warnings;
+        let line_of = |it: &&Warning| matches!(it, Warning::LineNotRecorded { .. });
+        (LineRate::of(&host).unwrap(), warnings.iter().find(line_of).cloned())
+    };
+    let (rate, warning) = of(&records);
+    assert!(rate.value().is_some() && warning.is_none(), "host.json tells the only segment's");
+    let Record::Segment(segment) = &records[0] else { panic!("a segment comes first") };
+    let mut segment = segment.clone();
+    records.push(Record::Segment(segment.clone()));
+    let (rate, warning) = of(&records);
+    let why = "the version of copycost that went on with this run did not record over which line";
+    assert_eq!(rate.reason(), Some(why));
+    assert_eq!(warning, Some(Warning::LineNotRecorded { segments: 1, of: 2 }));
+    // Whoever recorded it compared it too.
+    records.pop();
+    segment.line = Some(host.known_line(&plan.factors.link));
+    records.push(Record::Segment(segment));
+    let (rate, warning) = of(&records);
+    assert!(rate.value().is_some() && warning.is_none(), "{rate:?}");
 }
 
 #[test]

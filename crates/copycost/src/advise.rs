@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use analysis::advice::{self, Advice, Question};
+use analysis::line_rate::LineRate;
 use engine::Engine;
 use journal::{Owner, RunDirectory, with_rights};
 use model::host::Host;
@@ -21,14 +22,19 @@ use crate::peer_flags::links_to_a_peer;
 use crate::requested_plan::check_message;
 use crate::run::{NOTHING_MEASURED, both_hosts, start_engine};
 use crate::run_directories;
-use crate::terminal::{Reader, show};
+use crate::terminal::{Reader, show, tell};
 
 mod runs;
+mod scope;
 
 use runs::{Runs, holds_a_run};
+use scope::{Scope, in_minutes};
 
 /// Turns of a series where the time is short. What differs between series weighs about as much as what differs within so few.
 const TURNS: u32 = 4;
+
+/// What decides most questions that a minute does not.
+const MORE_TIME: Nanos = Nanos::s(300);
 
 /// Answers a question, and measures first what no run covers.
 ///
@@ -97,12 +103,18 @@ pub(crate) fn advise(arguments: &AdviseArguments) -> Result<(), Stop> {
             Err(Stop::Interrupted(if has_trials { kept } else { NOTHING_MEASURED }.to_owned()))
         }
         _ if advice.is_decided() => Ok(()),
-        _ => Err(Stop::Undecided(remedy(&advice, arguments, &runs))),
+        _ => Err(Stop::Undecided(remedy(&advice, arguments, &runs, asked.takes))),
     }
 }
 
 /// What would decide it.
-fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs) -> String {
+fn remedy(
+    advice: &Advice,
+    arguments: &AdviseArguments,
+    runs: &Runs,
+    takes: Option<Nanos>,
+) -> String {
+    let time = in_minutes(takes.unwrap_or_default().max(MORE_TIME));
     let is_covered = advice.links.iter().all(advice::LinkAdvice::is_covered);
     let differs = advice.links.iter().any(|on| on.gap.is_some());
     match arguments.measure.as_str() {
@@ -114,8 +126,8 @@ fn remedy(advice: &Advice, arguments: &AdviseArguments, runs: &Runs) -> String {
             "ask for what that run has, or let it measure: leave out --measure never".to_owned()
         }
         "never" if !is_covered => "let it measure: leave out --measure never".to_owned(),
-        "always" => "give it more time, such as --max-time 5m, or a quieter machine".to_owned(),
-        _ => "measure anew with more time: --measure always --max-time 5m".to_owned(),
+        "always" => format!("give it more time, such as --max-time {time}, or a quieter machine"),
+        _ => format!("measure anew with more time: --measure always --max-time {time}"),
     }
 }
 
@@ -175,6 +187,8 @@ struct Asked {
     /// The other host, where the question is of one.
     peer: Option<Peer>,
     max_time: Nanos,
+    /// What the rounds of what was measured take over a line whose rate is known.
+    takes: Option<Nanos>,
 }
 
 impl Asked {
@@ -209,11 +223,7 @@ impl Asked {
         }
         let has_peer = plan.factors.link.iter().any(|link| link.capabilities().has_peer_host);
         if let (Some(peer), false) = (&peer, has_peer) {
-            return Err(Stop::Usage(format!(
-                "peer {} means nothing on {}; leave --link out",
-                peer.name,
-                plan.factors.get(Factor::Link).join(",")
-            )));
+            return Err(Stop::Usage(peer.beside_links(&plan.factors.link)));
         }
         let against = arguments.against.as_deref().map(str::parse::<SendPath>).transpose();
         let against = against.map_err(|why| Stop::Usage(format!("--against: {why}")))?;
@@ -249,6 +259,7 @@ impl Asked {
             },
             names_links: arguments.link.is_some() || peer.is_some(),
             peer,
+            takes: None,
             max_time: time("max-time", &arguments.max_time)?,
         })
     }
@@ -365,6 +376,14 @@ impl Asked {
             let share = f64::from(blocks(&plan)) / all;
             let time = Nanos::from_secs_f64(self.max_time.as_secs_f64() * share);
             plan.measure.max_time = Some(time.max(Nanos::ms(1)));
+            let scope = Scope::of(plan, &self.question.cell, analysis::line_rate::bounds(host));
+            self.takes = scope.takes;
+            plan = scope.plan;
+            let is_apart = plan.factors.link.iter().any(|link| link.capabilities().has_peer_host);
+            if let (Some(line), true) = (LineRate::of(host), is_apart && !arguments.quiet) {
+                tell(&format!("line: {}", report::line_words(&line)));
+                scope.note.iter().for_each(|note| tell(&format!("! {note}")));
+            }
             plan.check().map_err(Stop::Usage)?;
             let of = (host, owner);
             let run = Run::measured(&plan, "advise-", arguments.quiet, of, engine)?;
@@ -451,7 +470,8 @@ mod tests {
                 share_of_cpu,
                 round_trip,
             };
-            let plan = Asked { question, names_links: true, peer: None, max_time }.plan(link);
+            let plan =
+                Asked { question, names_links: true, peer: None, max_time, takes: None }.plan(link);
             assert_eq!(plan.check(), Ok(()), "{shape}");
             let of_hybrid = plan.cells().into_iter().filter(|it| it.send_path == SendPath::Hybrid);
             let has_all = |it: &Cell| it.passes_by_reference() || it.copy_below == CopyBelow::ALL;

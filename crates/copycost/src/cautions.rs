@@ -50,8 +50,9 @@ pub(crate) fn cautions(
             format!("--{} {value} is in no cell: {why}", factor.key())
         }));
     cautions.extend(refusals.lines().iter().map(|line| format!("not measured: {line}")));
-    cautions.extend(counters(host));
-    cautions.extend(noise(host));
+    let beside = plan.peer.as_ref().map(|peer| format!(" {}", peer.flags())).unwrap_or_default();
+    cautions.extend(counters(host, &beside));
+    cautions.extend(noise(host, &beside));
     cautions
 }
 
@@ -64,7 +65,7 @@ const fn is_of_receiver(factor: Factor) -> bool {
 const HARDWARE: [&str; 2] = ["cycles", "instructions"];
 
 /// Counters that do not open.
-fn counters(host: &Host) -> Option<String> {
+fn counters(host: &Host, beside: &str) -> Option<String> {
     let absent = |name: &str| host.counters.get(name).is_some_and(|c| c.reason().is_some());
     let names: Vec<&str> =
         host.counters.keys().map(String::as_str).filter(|name| absent(name)).collect();
@@ -76,18 +77,18 @@ fn counters(host: &Host) -> Option<String> {
     } else {
         format!("no counter for {}", names.join(", "))
     };
-    Some(format!("{what} (why: copycost probe)"))
+    Some(format!("{what} (why: copycost probe{beside})"))
 }
 
 /// What will disturb the figures, by name.
-fn noise(host: &Host) -> Option<String> {
+fn noise(host: &Host, beside: &str) -> Option<String> {
     let mut names: Vec<String> =
         engine::probe::noise(host).into_iter().map(|noise| noise.what).collect();
     if host.usable_cpus.len() == 1 && host.peer().is_none() {
         names.push("one usable CPU for both ends".to_owned());
     }
     (!names.is_empty())
-        .then(|| format!("expect noise: {} (what to do: copycost probe)", names.join(", ")))
+        .then(|| format!("expect noise: {} (what to do: copycost probe{beside})", names.join(", ")))
 }
 
 #[cfg(test)]
@@ -123,6 +124,15 @@ mod tests {
         assert!(text(&one, &plan).contains("one usable CPU for both ends"));
         let two = Host { receiver_host: Some(Box::new(one.clone())), ..one };
         assert!(!text(&two, &plan).contains("for both ends"));
+    }
+
+    #[test]
+    fn what_tells_more_asks_the_same_hosts() {
+        let mut plan = Plan::preset(Preset::Default);
+        let battery = Host { on_battery: Measured::Value(true), ..host() };
+        assert!(text(&battery, &plan).ends_with("(what to do: copycost probe)"));
+        plan.set_peer(&[("peer", "user@host".to_owned())]).unwrap();
+        assert!(text(&battery, &plan).ends_with("copycost probe --peer user@host)"));
     }
 
     #[test]

@@ -67,11 +67,12 @@ impl Derived {
             trials.see(&record);
             judged.push(&record);
         }
+        let host = judged.hosts(host);
         let summary = judged.summary(&plan, &host);
         let torn = all.torn().into_iter().map(|torn| torn.to_string());
         let notes = torn.chain(outside.told()).collect();
-        let origin = origin.without(&summary.run.unstated);
-        trials.without(&summary.run.unstated);
+        let origin = origin.on(&host).without(&summary.run.unstated);
+        trials.of(&origin);
         Ok(Self { plan, host, origin, judged, records, trials, summary, notes })
     }
 

@@ -32,7 +32,7 @@ impl Outlook<'_> {
     /// # Errors
     /// Standard output cannot be written.
     pub(crate) fn show(&self, json: bool) -> Result<(), Stop> {
-        let unlockable = probe::unlockable();
+        let unlockable = probe::unlockable(self.plan.peer.is_some());
         let width = Reader::of_output().width;
         show(&if json { self.json(&unlockable) } else { self.text(&unlockable, width) })
     }

@@ -30,15 +30,24 @@ pub(crate) fn probe(arguments: &ProbeArguments) -> Result<(), Stop> {
 }
 
 /// What privileges or another machine would add, for `--dry-run`: each remedy, and the members of the probe's lists that it
-/// unlocks.
-pub(crate) fn unlockable() -> Vec<(Missing, Vec<String>)> {
-    let mut remedies: Vec<(Missing, Vec<String>)> = Vec::new();
-    for item in engine::probe::probe().items {
-        let State::No(Missing { unlock, undo, .. }) = item.state else { continue };
-        if unlock.is_empty() {
-            continue;
+/// unlocks. A run to another host has no other link, so that what raises one adds nothing to it.
+pub(crate) fn unlockable(has_peer: bool) -> Vec<(Missing, Vec<String>)> {
+    remedies(engine::probe::probe().items, has_peer)
+}
+
+fn remedies(items: Vec<Item>, has_peer: bool) -> Vec<(Missing, Vec<String>)> {
+    let remedy = |item: &Item| match &item.state {
+        State::No(Missing { unlock, undo, .. }) if !unlock.is_empty() => {
+            let (unlock, undo) = (unlock.clone(), undo.clone());
+            Some(Missing { unlock, undo, ..Missing::default() })
         }
-        let remedy = Missing { unlock, undo, ..Missing::default() };
+        State::No(_) | State::Yes | State::Unknown(_) => None,
+    };
+    let of_links: Vec<Missing> =
+        items.iter().filter(|item| has_peer && item.group == "link").filter_map(&remedy).collect();
+    let mut remedies: Vec<(Missing, Vec<String>)> = Vec::new();
+    for item in items {
+        let Some(remedy) = remedy(&item).filter(|it| !of_links.contains(it)) else { continue };
         match remedies.iter_mut().find(|(known, _)| *known == remedy) {
             Some((_, names)) => names.push(item.name),
             None => remedies.push((remedy, vec![item.name])),
@@ -145,6 +154,28 @@ mod tests {
              \nmemory of the sender's ring\n  huge pages        yes\n  file on a disk    yes\n\
              \nways to make an io_uring\n  sqpoll            yes\n\nlinks\n  unix              yes\n"
         );
+    }
+
+    #[test]
+    fn a_run_to_another_host_is_told_of_no_other_link() {
+        let item = |group: &str, name: &str, unlock: &str| Item {
+            group: group.to_owned(),
+            name: name.to_owned(),
+            state: State::No(Missing::default().unlocked_by(unlock)),
+            note: String::new(),
+        };
+        let items = || {
+            vec![
+                item("link", "sink ipv4", "sudo copycost run --link sink"),
+                item("setting", "ack-placement sender", "sudo copycost run --link sink"),
+                item("counter", "cycles", "bare metal"),
+            ]
+        };
+        let names = |has_peer| -> Vec<String> {
+            remedies(items(), has_peer).into_iter().flat_map(|(_, names)| names).collect()
+        };
+        assert_eq!(names(false), ["sink ipv4", "ack-placement sender", "cycles"]);
+        assert_eq!(names(true), ["cycles"]);
     }
 
     #[test]

@@ -297,6 +297,7 @@ fn segment(engine: &Engine, plan: &Plan, host: &Host) -> Segment {
         receiver_host: host.receiver_host.as_ref().map(|host| host.identity()),
         sender_host: host.sender_host.as_ref().map(|host| host.identity()),
         host_crc32: None,
+        line: Some(host.known_line(&plan.factors.link)),
         congestion: congestion.join(","),
         plan: Some(plan.to_toml()),
     }

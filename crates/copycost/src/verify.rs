@@ -35,10 +35,7 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<(), Stop> {
             ));
         }
         Some(peer) if !has_peer => {
-            return Err(Stop::Usage(format!(
-                "peer {} means nothing there; leave --link out",
-                peer.name
-            )));
+            return Err(Stop::Usage(peer.beside_links(&options.links)));
         }
         Some(_) | None => {}
     }

@@ -13,6 +13,8 @@ use kernel::queueing::Queueing;
 use model::Measured;
 use model::nic::{Nic, Shaping};
 
+use crate::error::missing;
+
 /// Facts of the device by which packets to an address leave, of this process's network namespace; absent where no route leads there.
 /// Nothing is changed and nothing needs a privilege.
 pub fn facts_towards(address: IpAddr) -> Measured<Nic> {
@@ -49,7 +51,11 @@ fn facts_of(device: &str, told: Device, queueing: Result<Queueing, CallError>) -
             .map(|of| Shaping { bits_per_s: of.bits_per_s, overhead_bytes: of.overhead_bytes }),
         device: device.to_owned(),
         driver: driver.into(),
-        speed_mbps: card.speed_mbps.into(),
+        // Its reason stands beside the device's name.
+        speed_mbps: match card.speed_mbps {
+            Ok(mbps) => Measured::Value(mbps),
+            Err(why) => Measured::absent(missing(why).unnamed()),
+        },
         mtu_bytes: Measured::Value(u64::from(told.mtu_bytes)),
         offloads: Offload::ALL.map(|offload| (offload.name().to_owned(), ask(offload))).into(),
         receive_queues: card.receive_queues.into(),

@@ -64,6 +64,7 @@ pub fn import(
         receiver_host: None,
         sender_host: None,
         host_crc32: None,
+        line: None,
         congestion: String::new(),
         plan: None,
     })];

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use model::PlanError;
+use model::line_facts::LineDiffers;
 use thiserror::Error;
 
 use crate::line::VERSION;
@@ -118,6 +119,19 @@ pub enum JournalError {
         line: u64,
         /// The machine that the line names, or those of both ends.
         measured: String,
+    },
+    /// The records were made over another line than `host.json` describes.
+    #[error(
+        "{path} describes another line than that of the journal's line {line}: the {fact} is \"{then}\" there, and was \"{now}\": take the file from a copy of this run",
+        fact = differs.fact, then = differs.then, now = differs.now
+    )]
+    OtherLine {
+        /// The file.
+        path: PathBuf,
+        /// The line of the journal, from 1.
+        line: u64,
+        /// The first fact that differs.
+        differs: LineDiffers,
     },
     /// `host.json` was changed since a segment began.
     #[error(
@@ -258,6 +272,7 @@ impl JournalError {
             | Self::Unchained { .. }
             | Self::OtherHost { .. }
             | Self::ChangedHost { .. }
+            | Self::OtherLine { .. }
             | Self::OtherPlan { .. }
             | Self::EmptyPlan(_)
             | Self::Link(_)

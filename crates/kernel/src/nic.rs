@@ -111,7 +111,7 @@ fn speed(root: &Path, device: &str) -> Fact<u64> {
     if tree::path(root, &file).exists() && !has_line(root, device) {
         return Err(unavailable(
             format!("the speed of {device}"),
-            "it is a virtual device without a line, and any speed that it tells is made up",
+            "a virtual device has no line, and any speed that it tells is made up",
         ));
     }
     match std::fs::read_to_string(tree::path(root, &file)) {

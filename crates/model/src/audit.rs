@@ -74,6 +74,8 @@ struct Journalled {
     undo: String,
     #[serde(skip)]
     is_rounds: bool,
+    #[serde(skip)]
+    is_of_one_host: bool,
 }
 
 names! {

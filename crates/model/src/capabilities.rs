@@ -290,6 +290,8 @@ pub struct LinkCapabilities {
     pub copies_by_reference_on_delivery: bool,
     /// It has devices of its own, with an MTU and offloads.
     pub has_devices: bool,
+    /// The device of this host that its packets go by, whose MTU and offloads are the host's own.
+    pub host_device: Option<&'static str>,
     /// Its receiving device may join packets (generic receive offload).
     pub joins_received_packets: bool,
     /// The receiving end runs on another host.
@@ -313,6 +315,7 @@ impl Link {
             has_receiver: true,
             copies_by_reference_on_delivery: true,
             has_devices: false,
+            host_device: None,
             joins_received_packets: false,
             has_peer_host: false,
             has_common_clock: true,
@@ -320,7 +323,7 @@ impl Link {
             privileges: &[],
         };
         match self {
-            Self::Loopback => LOCAL,
+            Self::Loopback => LinkCapabilities { host_device: Some("lo"), ..LOCAL },
             Self::Veth => LinkCapabilities {
                 has_devices: true,
                 joins_received_packets: true,

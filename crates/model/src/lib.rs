@@ -15,6 +15,7 @@ pub mod factor;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod host;
+pub mod line_facts;
 pub mod mark;
 mod measure_limits;
 mod measured;
@@ -47,7 +48,7 @@ pub use experiment::Experiment;
 pub use factor::{Factor, FactorLists};
 pub use mark::{Class, Mark};
 pub use measured::Measured;
-pub use missing::Missing;
+pub use missing::{Missing, ON_ONE_HOST};
 pub use names::{
     Audit, Completions, Deferral, Family, Instrument, Layout, Link, MemoryLoad, Pages, ReceivePath,
     RingFile, SendPath, Sockets, Switch,

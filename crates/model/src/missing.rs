@@ -24,7 +24,15 @@ pub struct Missing {
     /// Whether it is more rounds, which no imported table can be given by going on with it.
     #[serde(skip)]
     pub is_rounds: bool,
+    /// Whether its command measures on one machine, also after a run between two.
+    #[serde(skip)]
+    pub is_of_one_host: bool,
 }
+
+/// How a command that measures begins.
+const RUN: &str = "copycost run";
+/// Said before a command that measures another thing than the run between two hosts after which it is told.
+pub const ON_ONE_HOST: &str = "on this machine alone";
 
 impl Missing {
     /// Something that no command of this version gives.
@@ -35,6 +43,23 @@ impl Missing {
     /// Cells that this plan has not: the command that measures them.
     pub fn plan(command: impl Into<String>) -> Self {
         Self { what: "another plan".to_owned(), unlock: command.into(), ..Self::default() }
+    }
+
+    /// The same, as a command that measures on one machine alone.
+    #[must_use]
+    pub fn on_one_host(self) -> Self {
+        Self { is_of_one_host: true, ..self }
+    }
+
+    /// The same after a run to another host, whose flags these are: its command measures between the same two, or says that it does not.
+    #[must_use]
+    pub fn beside_peer(self, flags: &str) -> Self {
+        let unlock = match self.unlock.strip_prefix(RUN) {
+            _ if self.is_of_one_host => format!("{ON_ONE_HOST}: {}", self.unlock),
+            Some(rest) => format!("{RUN} {flags}{rest}"),
+            None => return self,
+        };
+        Self { unlock, ..self }
     }
 
     /// Rounds enough for the intervals to tell.
@@ -115,6 +140,15 @@ impl fmt::Display for Missing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn after_a_run_to_another_host_a_command_goes_there_or_says_that_it_does_not() {
+        let told = |missing: Missing| missing.beside_peer("--peer h").unlock;
+        let plan = || Missing::plan("copycost run --sizes 64");
+        assert_eq!(told(plan()), "copycost run --peer h --sizes 64");
+        assert_eq!(told(plan().on_one_host()), "on this machine alone: copycost run --sizes 64");
+        assert_eq!(told(Missing::rounds()), "--resume with more --max-time");
+    }
 
     #[test]
     fn what_another_host_says_is_cut() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::names::Switch;
+use crate::names::{Link, Switch};
 use crate::quoted;
 
 /// How the other host is called: what is given to `ssh` as its destination.
@@ -67,6 +67,28 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The flags that name it: `--peer user@host --peer-sends`.
+    pub fn flags(&self) -> String {
+        let data = self.data_address.map(|address| format!(" --data-address {address}"));
+        let sends = if self.sends { " --peer-sends" } else { "" };
+        format!("--peer {}{}{sends}", self.name, data.unwrap_or_default())
+    }
+
+    /// Why these links cannot be measured beside it. What the machine does beside the ends, and which CPUs they may use, is read once
+    /// for a run: of one link.
+    pub fn beside_links(&self, links: &[Link]) -> String {
+        let has_peer = |link: &Link| link.capabilities().has_peer_host;
+        let names = |links: &mut dyn Iterator<Item = Link>| {
+            links.map(Link::name).collect::<Vec<_>>().join(",")
+        };
+        format!(
+            "--peer {} and --link {} exclude each other, as a run to another host has the link {} alone: leave one of the two out",
+            self.name,
+            names(&mut links.iter().copied().filter(|link| !has_peer(link))),
+            names(&mut Link::ALL.iter().copied().filter(has_peer))
+        )
+    }
+
     /// Keys of a plan, in the order in which they are written.
     pub const KEYS: &'static [&'static str] = &["peer", "data-address", "peer-sends"];
 }
@@ -175,6 +197,7 @@ mod tests {
         parts.set("peer", "h").unwrap();
         parts.set("peer-sends", "on").unwrap();
         let peer = parts.clone().whole().unwrap().unwrap();
+        assert_eq!(peer.flags(), "--peer h --data-address 10.0.0.2 --peer-sends");
         assert!(peer.sends && peer.data_address == "10.0.0.2".parse().ok());
         assert!(parts.set("data-address", "10.0.0").is_err());
         parts.set("peer", "none").unwrap();

@@ -365,23 +365,12 @@ impl Plan {
         let links = &self.factors.link;
         match (&self.peer, links.iter().find(|link| link.capabilities().has_peer_host)) {
             // What the machine does beside the ends, and which CPUs they may use, is read once for a run: of one link.
-            (Some(_), Some(link)) if links.len() > 1 => Err(format!(
-                "link {link} is measured in a run of its own; leave the other links out of this one"
-            )),
+            (Some(peer), Some(_)) if links.len() > 1 => Err(peer.beside_links(links)),
             (Some(_), Some(_)) | (None, None) => Ok(()),
             (None, Some(link)) => Err(format!(
                 "link {link}: the other host is not named; say copycost run --peer user@host"
             )),
-            (Some(peer), None) => {
-                let with = Link::ALL.iter().filter(|link| link.capabilities().has_peer_host);
-                let with: Vec<&str> = with.map(|link| link.name()).collect();
-                Err(format!(
-                    "peer {} means nothing on {}; add --link {}",
-                    peer.name,
-                    self.factors.get(Factor::Link).join(","),
-                    with.join(" or ")
-                ))
-            }
+            (Some(peer), None) => Err(peer.beside_links(links)),
         }
     }
 
@@ -586,7 +575,13 @@ mod tests {
         let peer = [("peer", "user@host".to_owned())];
         assert_eq!(with("ssh", &peer), Ok(()));
         assert!(with("ssh", &[]).unwrap_err().contains("--peer user@host"));
-        assert!(with("loopback", &peer).unwrap_err().contains("add --link ssh"));
-        assert!(with("ssh,loopback", &peer).unwrap_err().contains("a run of its own"));
+        for (links, others) in [("loopback", "loopback"), ("loopback,ssh", "loopback")] {
+            assert_eq!(
+                with(links, &peer).unwrap_err(),
+                format!(
+                    "--peer user@host and --link {others} exclude each other, as a run to another host has the link ssh alone: leave one of the two out"
+                )
+            );
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! are of that side's own clock; sizes are bytes. Marks are not recorded: they are judged from these figures and
 //! the plan's thresholds, so that a reader can judge again.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Audited, Ceiling, RefusedAudit};
@@ -75,6 +77,10 @@ pub struct Segment {
     /// A checksum of what `host.json` said when the segment began; absent in journals of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_crc32: Option<String>,
+    /// What was known of the line when the segment began, by the names of [`crate::line_facts`]; absent in journals of earlier
+    /// versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<BTreeMap<String, String>>,
     /// The congestion control that `auto` or `system` stands for in this segment.
     pub congestion: String,
     /// The plan, as in `plan.toml`; absent in journals of earlier versions.

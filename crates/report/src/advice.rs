@@ -13,6 +13,7 @@ use crate::plain_table::{Group, Table, TableRow};
 use crate::spelling::{counted, size};
 use crate::styled_text::{Line, Style, render};
 use crate::words::advice as words;
+use crate::words::line_rate::line_words;
 
 /// How to lay out an answer, and what the analysis cannot know.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,9 @@ pub fn advice_screen(advice: &Advice, options: AdviceOptions<'_>) -> String {
     for on in &advice.links {
         let answer = words::answer(on, advice.message_bytes, options.margin);
         lines.push(Line::wrapped(2).and(Style::Strong, answer));
+        if let Some(line) = &on.line {
+            lines.push(item(&format!("Line, {}", on.link), &line_words(line)));
+        }
         for caution in words::cautions(on) {
             lines.push(Line::wrapped(4).and(Style::Warning, "  ! ").and(Style::Plain, caution));
         }

@@ -2,22 +2,25 @@
 
 use analysis::explained::Explained;
 use analysis::findings::{CategoryShare, CpuBreakdown};
-use model::Audit;
+use model::{Audit, Peer};
 
 use crate::link_tables::sentence;
 use crate::numbers::percent;
 
 /// What a run without a profile says: why it has none where one was asked for, else how to get one.
-pub(crate) fn not_profiled(explained: &Explained) -> String {
+pub(crate) fn not_profiled(explained: &Explained, peer: Option<&Peer>) -> String {
     explained.why_not_audited(Audit::Profile).map_or_else(
-        || NOBODY_LOOKED.to_owned(),
+        || {
+            let beside = peer.map(|peer| format!("{} ", peer.flags())).unwrap_or_default();
+            format!("{NOBODY_LOOKED} {beside}--audits profile.")
+        },
         |why| {
             format!("A profile was asked for, and no cell of this run has one. {}", sentence(why))
         },
     )
 }
 
-const NOBODY_LOOKED: &str = "Nobody looked: no cell of this run has a profile. Get one, as root or with kernel.perf_event_paranoid at 0 or below, with copycost run --audits profile.";
+const NOBODY_LOOKED: &str = "Nobody looked: no cell of this run has a profile. Get one, as root or with kernel.perf_event_paranoid at 0 or below, with copycost run";
 
 /// Categories below this share are not named in a line of text.
 const LEAST_NAMED: f64 = 0.02;

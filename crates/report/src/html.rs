@@ -72,7 +72,7 @@ fn document(page: &Page) -> String {
             links::links(html, page);
             releases::releases(html, page);
             evidence::answers(html, page.summary);
-            evidence::claims(html, &page.summary.explained);
+            evidence::claims(html, &page.summary.explained, page.plan.peer.as_ref());
             evidence::laws(html, &page.summary.explained.laws);
             explanations::explanations(html, page);
             machine::method(html, page);

@@ -64,6 +64,12 @@ impl Origin {
         }
     }
 
+    /// The same, as more is known of the machines once the records are read.
+    #[must_use]
+    pub fn on(self, host: &Host) -> Self {
+        Self { unstated: self.unstated, ..Self::new(&self.run, &self.label, host) }
+    }
+
     /// The same of a run in which nobody knows the values of these factors.
     #[must_use]
     pub fn without(self, unstated: &[Factor]) -> Self {

@@ -54,7 +54,8 @@ pub(crate) fn ring(summary: &Summary, plan: &Plan, host: &Host) -> Option<String
         .collect();
     let cost = if measured.is_empty() {
         format!(
-            "to measure what that costs beside one hot slot: copycost run --ring 1,auto --send sendmsg --sizes {}",
+            "to measure what that costs beside one hot slot: copycost run {}--ring 1,auto --send sendmsg --sizes {}",
+            plan.peer.as_ref().map(|peer| format!("{} ", peer.flags())).unwrap_or_default(),
             Bytes(largest.message.bytes().0).to_string().replace(' ', "")
         )
     } else {
@@ -165,6 +166,14 @@ mod tests {
             note("auto", true),
             "each flow's messages lie in 64 slots in turn, 4 MiB in all: more than L2 (1280 KiB) holds, and not more than L3 (12 MiB); to measure what that costs beside one hot slot: copycost run --ring 1,auto --send sendmsg --sizes 64KiB"
         );
+        let mut beside = Plan::preset(Preset::Quick);
+        let peer = [("peer", "user@host".to_owned())];
+        beside.factors.set(Factor::Link, "ssh").unwrap();
+        beside.set_peer(&peer).unwrap();
+        let records = synthetic::run(&beside, 2, synthetic::trial);
+        let host = synthetic::host();
+        let told = ring(&analysis::summarise(&beside, &host, &records), &beside, &host).unwrap();
+        assert!(told.contains("copycost run --peer user@host --ring 1,auto"), "{told}");
         assert!(note("1024", true).contains("more than the last cache holds, L3 (12 MiB)"));
         assert!(note("auto", false).contains("(the caches of this machine are not told)"));
     }

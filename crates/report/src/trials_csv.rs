@@ -11,7 +11,7 @@ use analysis::judged::Judge;
 use analysis::marks::is_void;
 use analysis::metric::Metric;
 use model::record::{CpuBusy, FailureKind, Field, Finished, Outcome, Record, Settings, Trial};
-use model::{Cell, Factor, Mark, Measured, Plan, Thresholds};
+use model::{Cell, Mark, Measured, Plan, Thresholds};
 
 use crate::csv_table::{ColumnSet, Columns, CsvColumn, CsvFile, Seen, Table};
 use crate::error::ReportError;
@@ -96,10 +96,10 @@ impl TrialsCsv {
         }
     }
 
-    /// In a run of which nobody knows these factors.
-    pub fn without(&mut self, unstated: &[Factor]) {
-        self.origin.unstated = unstated.to_vec();
-        self.seen.without(unstated);
+    /// Of this run: of its factors and machines no more may be known than was thought before its records were read.
+    pub fn of(&mut self, origin: &Origin) {
+        self.origin = origin.clone();
+        self.seen.without(&origin.unstated);
     }
 
     /// Begins the file.

@@ -170,7 +170,7 @@ fn the_first_screen_says_what_a_reader_asks_first() {
         "1.1 %",
         "Law 3 (notifications) is broken",
         "no hardware counters",
-        "zerocopy never beats it (loopback copied anyway)",
+        "zerocopy never beats it (copied over loopback)",
         "<b>8</b> supported",
         "<b>9</b> refuted",
         "<b>8</b> undecidable here",
@@ -195,7 +195,7 @@ fn the_answer_comes_before_a_broken_law_and_before_the_line() {
     let page = html(&summary, &host, &plan).replace('\u{a0}', " ");
     let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing"));
     let answer = place("Use sendmsg: 5.19 ×");
-    assert!(answer < place("Line: rate not known"));
+    assert!(answer < place("Line: rate not known, as"));
     assert!(answer < place("Law 3 (notifications) is broken"));
 }
 
@@ -297,7 +297,7 @@ fn markdown_says_what_a_reader_asks_first() {
     let plan = Plan::preset(Preset::Default);
     let text = markdown(&whole(&plan), &synthetic::host(), &plan);
     for said in [
-        "**Use sendmsg: 5.19 × \\[5.08, 5.29\\] the goodput of send at 64 B, 1.46 × at 64 KiB; zerocopy never beats it (loopback copied anyway).**",
+        "**Use sendmsg: 5.19 × \\[5.08, 5.29\\] the goodput of send at 64 B, 1.46 × at 64 KiB; zerocopy never beats it (copied over loopback).**",
         "- ✗ **Law 3 (notifications) is broken:** sends and completions differ in 1 of 624 trials",
         "| ✓ Noise floor | 1.1 % |",
         "- **Q4. At what message size",
@@ -505,7 +505,7 @@ fn screen_csv_markdown_and_html_show_the_same_figures() {
     let page = page.replace('\u{a0}', " ");
     let shown = shown.replace("\n  ", " ");
     for said in
-        ["8 supported, 9 refuted, 8 undecidable here", "never beats it (loopback copied anyway)"]
+        ["8 supported, 9 refuted, 8 undecidable here", "never beats it (copied over loopback)"]
     {
         assert!(shown.contains(said) && text.contains(said) && page.contains(said), "{said}");
     }

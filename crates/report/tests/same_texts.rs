@@ -214,9 +214,7 @@ fn only_what_was_copied_throughout_is_called_copied_anyway() {
     let part = run(&[(Factor::Threads, "1")], |bytes| if bytes == 64 { 0.02 } else { 0.5 });
     let (shown, answer) = on_screen(&part);
     assert!(shown.contains("2 % to 50 % of its completions were"), "{shown}");
-    assert!(
-        !shown.contains("delivery on this machine copies") && !answer.contains("copied anyway")
-    );
+    assert!(!shown.contains("delivery on this machine copies") && !answer.contains("copied over"));
     let all = run(&[(Factor::Threads, "1")], |_| 1.0);
     let (shown, _) = on_screen(&all);
     assert!(shown.contains("copied anyway (delivery on this machine copies)"), "{shown}");

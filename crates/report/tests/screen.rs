@@ -115,7 +115,7 @@ fn the_default_run_is_one_screen() {
 fn the_screen_begins_with_what_to_use_and_ends_with_the_report() {
     let plan = Plan::preset(Preset::Default);
     let text = plain(&common::summary(&plan), &plan, 200);
-    let first = "Use sendmsg: 5.19 × [5.08, 5.29] the goodput of send at 64 B, 1.46 × at 64 KiB; zerocopy never beats it (loopback copied anyway).";
+    let first = "Use sendmsg: 5.19 × [5.08, 5.29] the goodput of send at 64 B, 1.46 × at 64 KiB; zerocopy never beats it (copied over loopback).";
     let (answer, _) = text.split_once("\n\n").unwrap();
     assert_eq!(answer.replace("\n  ", " "), first);
     assert_eq!(
@@ -437,7 +437,7 @@ fn what_the_answer_says_is_no_warning_too() {
     });
     let summary = analysis::summarise(&plan, &synthetic::host(), &records);
     let text = plain(&summary, &plan, 100).replace("\n  ", " ");
-    assert_eq!(text.matches("copied anyway").count(), 1, "{text}");
+    assert_eq!(text.matches("copied over loopback").count(), 1, "{text}");
     assert!(summary.warnings.len() <= 5, "{:?}", summary.warnings);
     let is_copied = |warning: &&Warning| matches!(warning, Warning::Copied { .. });
     assert_eq!(summary.warnings.iter().filter(is_copied).count(), 1);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use analysis::round_order;
 use model::host::Host;
+use model::line_facts::LineDiffers;
 use model::record::{Outcome, Record, Trial};
 use model::{Cell, Plan};
 use thiserror::Error;
@@ -35,6 +36,12 @@ pub enum Differs {
         /// This one.
         now: String,
     },
+    /// Data would go over another line.
+    #[error(
+        "the line differs from the run's: the {} is \"{}\", and was \"{}\": put the line back, or begin a new run with --out",
+        .0.fact, .0.now, .0.then
+    )]
+    Line(LineDiffers),
     /// Its trials were measured in another order: by a version that had other blocks, or under an edited plan.
     #[error(
         "round {round} of the run has a cell in block {block} that this version measures in another one, so that its pairs would not be complete: begin a new run with --out"
@@ -48,10 +55,10 @@ pub enum Differs {
 }
 
 /// Checks that a run may be gone on with: the same plan but for budget, precision, rounds and label, on the same
-/// machines and kernels, each end's. Another boot is allowed; it begins a new segment as every resume does.
+/// machines and kernels, each end's, and over the same line. Another boot is allowed; it begins a new segment as every resume does.
 ///
 /// # Errors
-/// The first line of the plan that differs, or the machine of an end.
+/// The first line of the plan that differs, the machine of an end, or the line between them.
 pub fn check(
     plan_then: &Plan,
     plan_now: &Plan,
@@ -75,7 +82,8 @@ pub fn check(
             return Err(Differs::Host { whose, then, now });
         }
     }
-    Ok(())
+    let differs = host_then.line_differs(host_now, &plan_now.factors.link);
+    differs.map_or(Ok(()), |differs| Err(Differs::Line(differs)))
 }
 
 /// Checks that every trial was measured in the block in which this version measures its cell.

@@ -21,6 +21,7 @@ pub fn segment(started_unix_ms: u64) -> Segment {
         receiver_host: None,
         sender_host: None,
         host_crc32: None,
+        line: None,
         congestion: "cubic".to_owned(),
         plan: None,
     }

@@ -5,11 +5,12 @@ use model::{Link, SendPath};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Choice, differ_in_path};
+use super::{Choice, Source, differ_in_path};
+use crate::delivery::{Delivery, Unforeseen};
 use crate::evidence::figure;
 use crate::links::HELD_BACK;
 use crate::metric::Metric;
-use crate::results::{CellEstimates, CopyingDevices};
+use crate::results::CellEstimates;
 
 /// Something seen of a path that passes by reference which speaks against it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -21,15 +22,18 @@ pub struct WhyNot {
 }
 
 /// What was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Seen {
     /// Its bytes were copied all the same.
     Copied {
         /// Share of its completions that say so.
         share: f64,
-        /// Whether the link delivers on the same machine, where the kernel copies what was passed by reference.
+        /// Whether sender and receiver are known to be under one kernel, which copies on delivery what was passed by reference.
         is_delivered_here: bool,
+        /// Why nobody could foresee whether it is copied, where it went to another host.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unforeseen: Option<Unforeseen>,
         /// Packet sockets of others that were shown every packet of the link's devices, each of which takes a copy.
         packet_taps: u32,
     },
@@ -61,8 +65,15 @@ pub(super) fn why_not(
     choice: &Choice,
     link: Link,
     cells: &[&CellEstimates],
-    devices: &[CopyingDevices],
+    source: &Source<'_>,
 ) -> Vec<WhyNot> {
+    let devices = &source.summary.run.copying_devices;
+    let delivery = Delivery::of(source.host, link);
+    let is_delivered_here = delivery == Delivery::Copied;
+    let unforeseen = match delivery {
+        Delivery::Unforeseen(why) => Some(why),
+        Delivery::Copied | Delivery::Left => None,
+    };
     let devices = devices.iter().find(|of| of.link == link);
     let mut all: Vec<WhyNot> = Vec::new();
     for estimates in cells {
@@ -79,7 +90,8 @@ pub(super) fn why_not(
         let copied = mean(Metric::CopiedShare).filter(|share| *share >= COPIED);
         let copied = copied.map(|share| Seen::Copied {
             share,
-            is_delivered_here: link.copies_by_reference_on_delivery(),
+            is_delivered_here,
+            unforeseen: unforeseen.clone(),
             packet_taps: devices.map_or(0, |of| of.packet_taps),
         });
         let gathers = devices.is_none_or(|of| of.without_scatter_gather == 0);
@@ -116,10 +128,9 @@ pub struct CopiesHere {
 /// What of a machine copies what is passed by reference where the link itself does not; none where nothing is known to. What is
 /// delivered to the same machine is copied anyway.
 pub(super) fn copies_here(link: Link, paths: &[SendPath], host: &Host) -> Option<CopiesHere> {
-    if link.copies_by_reference_on_delivery()
-        || !link.speaks_tcp()
-        || !paths.iter().any(|path| path.passes_by_reference())
-    {
+    let is_copied = Delivery::of(host, link) == Delivery::Copied;
+    let host = host.of_sender();
+    if is_copied || !link.speaks_tcp() || !paths.iter().any(|path| path.passes_by_reference()) {
         return None;
     }
     let lacks = host.scatter_gather.iter().filter(|(_, gathers)| gathers.value() == Some(&false));

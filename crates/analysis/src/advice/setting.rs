@@ -16,7 +16,7 @@ use crate::estimate::Estimate;
 use crate::evidence::figure;
 use crate::field_thresholds::passed_alone;
 use crate::findings::FieldThreshold;
-use crate::line_rate::Line;
+use crate::line_rate::{Line, LineRate};
 use crate::metric::Metric;
 use crate::oversubscribed::Oversubscribed;
 use crate::results::CellEstimates;
@@ -90,6 +90,7 @@ pub(super) fn uncovered(question: &Question, link: Link, nearest: Vec<u64>) -> L
     LinkAdvice {
         link,
         metric: question.metric(link),
+        line: None,
         line_rate: None,
         run: Measured::absent("no run covers the question on this link"),
         gap: None,
@@ -165,6 +166,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
     LinkAdvice {
         link,
         metric,
+        line: LineRate::of(source.host).filter(|_| link.capabilities().has_peer_host),
         line_rate,
         run: Measured::Value(source.name.to_owned()),
         gap: None,
@@ -176,7 +178,7 @@ pub(super) fn on_link(question: &Question, link: Link, source: &Source<'_>) -> L
         refused: refused(question, link, &not_compared, source),
         not_compared,
         break_evens: break_evens(question, &settings, link, source),
-        why_not: reasons::why_not(&choice, link, &cells, &source.summary.run.copying_devices),
+        why_not: reasons::why_not(&choice, link, &cells, source),
         copies_here: reasons::copies_here(link, &question.paths, source.host),
         saving: price::saving(question, &choice, against, &first, source),
         prices: price::prices(question, &first, source),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::host::Host;
-use model::nic::Nic;
+use model::line_facts::Facts;
 use model::plan::Measure;
 use model::{Measured, Plan, Thresholds};
 use schemars::JsonSchema;
@@ -36,7 +36,7 @@ pub(super) fn of_hosts(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Diffe
         let sending = |run: &MeasuredRun| host_facts(run, run.host.of_sender(), "sender's ");
         differences.extend(self::differences(base, other, sending));
     }
-    differences.extend(self::differences(base, other, |run| line_facts(&run.host)));
+    differences.extend(self::differences(base, other, |run| run.host.peer_line_facts()));
     differences
 }
 
@@ -44,9 +44,6 @@ pub(super) fn of_hosts(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Diffe
 pub(super) fn of_settings(base: &[MeasuredRun], other: &[MeasuredRun]) -> Vec<Difference> {
     differences(base, other, |run| setting_facts(&run.plan, run))
 }
-
-/// By name; without a value where there is none.
-type Facts = Vec<(String, Option<String>)>;
 
 fn differences(
     base: &[MeasuredRun],
@@ -138,36 +135,10 @@ fn host_facts(run: &MeasuredRun, host: &Host, whose: &str) -> Facts {
     facts.extend(mitigations.map(|(of, how)| (named("mitigation", of), Some(how.clone()))));
     facts.extend(host.sysctls.iter().map(|(name, value)| (named("sysctl", name), known(value))));
     facts.extend(host.limits.iter().map(|(name, value)| (named("limit", name), known(value))));
-    facts.extend(host.devices.iter().map(|(name, mtu)| (named("MTU of", name), known(mtu))));
-    let gather = host.scatter_gather.iter();
-    facts.extend(gather.map(|(name, has)| (named("scatter-gather of", name), known(has))));
+    let of_devices = host.device_facts(|_| true).into_iter();
+    facts.extend(of_devices.map(|(name, value)| (format!("{whose}{name}"), value)));
     facts.push((format!("{whose}packet sockets that are shown all"), known(&host.packet_taps)));
     facts
-}
-
-/// What bounds the line between two hosts; none where both ends run on one.
-fn line_facts(host: &Host) -> Facts {
-    let Some(nics) = host.nics() else { return Facts::new() };
-    let of_device = |(whose, nic): (&str, &Measured<Nic>)| {
-        let nic = nic.value();
-        let speed = nic.and_then(|nic| known(&nic.speed_mbps));
-        [
-            (format!("speed of the {whose}'s device, Mbit/s"), speed),
-            (format!("queueing of the {whose}'s device"), nic.and_then(queueing)),
-        ]
-    };
-    ["sender", "receiver"].into_iter().zip(nics).flat_map(of_device).collect()
-}
-
-/// `tbf, 1000000000 bit/s`: the discipline alone where it holds packets to no rate.
-fn queueing(nic: &Nic) -> Option<String> {
-    let kind = known(&nic.queueing)?;
-    let Some(shaping) = nic.shaping.value() else { return Some(kind) };
-    let rate = format!("{kind}, {} bit/s", shaping.bits_per_s);
-    Some(match shaping.overhead_bytes {
-        0 => rate,
-        more => format!("{rate}, {more} B more a packet"),
-    })
 }
 
 /// How long, how precisely and in which order: more or less of the same measurement.

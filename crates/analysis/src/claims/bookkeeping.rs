@@ -165,7 +165,9 @@ fn against_the_copy(
     let own: Vec<CopyingTime> = match times(whole, first).collect() {
         Ok(own) => own,
         Err(why) => {
-            return ruling.then(counter, Shown::NotMeasured, [*why]).lacks(Missing::plan(PLAN));
+            return ruling
+                .then(counter, Shown::NotMeasured, [*why])
+                .lacks(Missing::plan(PLAN).on_one_host());
         }
     };
     // The other link's stand beside them, and may only speak against.
@@ -207,7 +209,7 @@ fn without_the_copy(
     };
     if !into_sink && (off.is_empty() || !off.iter().all(|c| c.is_above(1.0))) {
         let shown = if off.is_empty() { Shown::NotMeasured } else { Shown::Unclear };
-        return ruling.then(intervention, shown, [seen]).lacks(Missing::plan("copycost run --link loopback,sink, or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention"));
+        return ruling.then(intervention, shown, [seen]).lacks(Missing::plan("copycost run --link loopback,sink, or --so-zerocopy on,off --sizes 64,512: a link on which zero-copy copies nothing, or the option as an intervention").on_one_host());
     }
     // With packets alike and nothing copied, all that zerocopy costs more is of pages and notifications, system calls and
     // waiting for them included, which the profile has under other names.
@@ -238,6 +240,7 @@ fn packets_alike(smallest: &Smallest) -> Missing {
     Missing::plan(
         "copycost run --link loopback,sink --send sendmsg,zerocopy --fields 1 --nodelay on --sizes 64,512 --threads 1 --audits profile, as root: each message is a packet of its own on both paths",
     )
+    .on_one_host()
 }
 
 fn is_below_one(over: Option<Estimate>) -> bool {

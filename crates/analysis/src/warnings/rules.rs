@@ -53,6 +53,12 @@ pub(super) fn not_reached(basis: &Basis<'_>) -> Option<Warning> {
     })
 }
 
+pub(super) fn line_not_recorded(basis: &Basis<'_>) -> Option<Warning> {
+    let (segments, of) = (basis.without_line, basis.run.segments);
+    (segments > 0 && basis.host.nics().is_some())
+        .then_some(Warning::LineNotRecorded { segments, of })
+}
+
 fn is_imported(basis: &Basis<'_>) -> bool {
     !basis.run.imported.is_empty()
 }

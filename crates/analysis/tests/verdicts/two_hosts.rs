@@ -1,10 +1,12 @@
 //! Between two hosts an audit watches one end, and what delivery copies hangs on what is known of the line.
 
+use analysis::claims::claim::Verdict;
 use analysis::copies::{NotCounted, Step};
 use analysis::delivery::{Delivery, Unforeseen};
 use analysis::findings::{BreakdownSide, DataPath, ModelledSide};
 use analysis::laws::law::LawState;
 use analysis::laws::reason::{LawReason, Source};
+use analysis::reason::Reason;
 use model::audit::{Audited, Ceiling, CeilingPoint, OTHER_HOST};
 use model::host::Host;
 use model::nic::Nic;
@@ -240,4 +242,28 @@ fn the_ceiling_of_this_hosts_cpus_is_no_ceiling_of_the_other_hosts() {
     };
     assert_eq!(sides(|_| ()), [ModelledSide::Sender]);
     assert_eq!(sides(peer_sends), [ModelledSide::Receiver]);
+}
+
+#[test]
+fn claims_about_one_machine_are_not_judged_by_a_run_between_two() {
+    let apart = between(nic("veth", None), nic("veth", None), 1.0);
+    let alone = run(
+        plan(&[(Factor::Threads, "1"), (Factor::Send, "send,sendmsg,zerocopy")]),
+        |_, trial| trial.copied_share(1.0),
+    );
+    for number in [3, 19, 21] {
+        let claim = apart.claim(number);
+        assert_eq!(claim.verdict, Verdict::Undecidable, "{claim:#?}");
+        assert_eq!(claim.parts[0].reasons, [Reason::TwoHosts], "{claim:#?}");
+        assert!(claim.would_decide[0].is_of_one_host, "{claim:#?}");
+        assert_eq!(alone.claim(number).verdict, Verdict::Refuted, "{number}");
+    }
+    // What would decide it goes to the same host, or says that it does not.
+    let mut beside = apart;
+    let peer = [("peer", "user@server".to_owned())];
+    beside.plan.set_peer(&peer).unwrap();
+    let unlocks = |number| beside.claim(number).would_decide[0].unlock.clone();
+    assert!(unlocks(3).starts_with("on this machine alone: copycost run --send"), "{}", unlocks(3));
+    let moved = unlocks(10);
+    assert!(moved.starts_with("copycost run --peer user@server --sizes"), "{moved}");
 }

@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use analysis::advice::{self, Advice, Question, Source};
 use journal::{Owner, RunDirectory, with_rights};
 use model::host::Host;
-use model::nic::Nic;
 
 use crate::exit::Stop;
 use crate::measured_run::Run;
@@ -112,12 +111,8 @@ fn is_of(run: &Host, here: &Host) -> bool {
     let peers = |host: &Host| {
         [&host.sender_host, &host.receiver_host].map(|peer| Some(peer.as_ref()?.identity()))
     };
-    // What the line between them carries is part of what was measured.
-    let of = |nic: &Nic| {
-        let (speed, mtu) = (nic.speed_mbps.value(), nic.mtu_bytes.value());
-        (speed.copied(), mtu.copied(), nic.shaping.value().copied())
-    };
-    let lines = |host: &Host| host.nics().map(|nics| nics.map(|nic| nic.value().map(of)));
+    // What the line between them carries is part of what was measured, and must be known to be the same.
+    let lines = |host: &Host| host.nics().map(|_| host.peer_line_facts());
     let has_peer = here.peer().is_some();
     run.identity() == here.identity()
         && (!has_peer || (peers(run) == peers(here) && lines(run) == lines(here)))

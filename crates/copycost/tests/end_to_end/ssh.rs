@@ -274,8 +274,14 @@ fn a_run_measures_between_two_hosts_either_way_and_leaves_nothing_there() {
         assert!(plan.contains(&format!("peer-sends = \"{peer_sends}\"")), "{plan}");
         lab.is_clean();
     }
-    // A run that goes on reaches the peer that its plan names.
+    // A run that goes on reaches the peer that its plan names, over the line that it was measured over.
     let more = ["run", "--resume", "run", "--rounds", "3"];
+    lab.here.sh(&["-n"], "ip link set va mtu 1400");
+    let refused = lab.copycost("config", &more).ends_with(2);
+    let told = "the MTU of the receiver's device is \"1400\", and was \"1500\": put the line back";
+    assert!(refused.complaint().contains(told), "{refused:#?}");
+    lab.is_clean();
+    lab.here.sh(&["-n"], "ip link set va mtu 1500");
     lab.copycost("config", &more).ends_with(0);
     assert!(trials(&lab.place.path("run")).len() >= 12);
     lab.is_clean();

@@ -17,6 +17,7 @@ pub(crate) fn segment() -> Record {
         receiver_host: Some("ändërër / cpu".to_owned()),
         sender_host: None,
         host_crc32: None,
+        line: None,
         congestion: "cubic".to_owned(),
         plan: None,
     })
@@ -32,6 +33,7 @@ pub(crate) fn segment_of(host: &Host) -> Record {
         receiver_host: None,
         sender_host: None,
         host_crc32: None,
+        line: None,
         congestion: "cubic".to_owned(),
         plan: None,
     })

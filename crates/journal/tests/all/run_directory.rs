@@ -376,6 +376,33 @@ fn facts_of_the_machine_that_changed_since_they_were_measured_under_are_told() {
 }
 
 #[test]
+fn a_segment_over_another_line_is_told() {
+    let root = tempfile::tempdir().unwrap();
+    let (run, mut journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();
+    let mut host = Host::unknown("0.1.0", Some(2), "made up");
+    host.devices.insert("lo".to_owned(), Measured::Value(65_536));
+    let plan = Plan::preset(Preset::Quick);
+    run.write_plan(&plan).unwrap();
+    run.write_host(&host).unwrap();
+    let Record::Segment(segment) = made::segment_of(&host) else { panic!("a segment") };
+    let over = |host: &Host| {
+        let line = Some(host.known_line(&plan.factors.link));
+        Record::Segment(Segment { line, ..segment.clone() })
+    };
+    journal.append(&over(&host)).unwrap();
+    journal.append(&made::segment_of(&host)).unwrap();
+    assert_eq!(run.read().unwrap().records.len(), 2, "one of an earlier version tells no line");
+    host.devices.insert("lo".to_owned(), Measured::Value(1500));
+    journal.append(&over(&host)).unwrap();
+    let told = run.read().unwrap_err();
+    assert!(matches!(told, JournalError::OtherLine { line: 3, .. }), "{told}");
+    assert!(
+        told.to_string().contains("the MTU of lo is \"65536\" there, and was \"1500\""),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_is_no_file_is_refused_and_not_waited_for() {
     let root = tempfile::tempdir().unwrap();
     let (run, journal) = RunDirectory::begin(&root.path().join("run"), None).unwrap();

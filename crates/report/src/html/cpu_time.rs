@@ -13,7 +13,7 @@ pub(super) fn cpu_time(html: &mut Markup, page: &Page) {
     section(html, "cpu-time", |html| {
         let breakdowns = &page.summary.explained.breakdowns;
         if breakdowns.is_empty() {
-            html.paragraph(&not_profiled(&page.summary.explained));
+            html.paragraph(&not_profiled(&page.summary.explained, page.plan.peer.as_ref()));
             return;
         }
         if let Some(figure) = page.figures.iter().find(|figure| figure.name == NAME) {

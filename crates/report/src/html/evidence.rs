@@ -7,7 +7,7 @@ use analysis::laws::law::{Law, LawState};
 use analysis::own_table::{TableCheck, TableVerdict};
 use analysis::summary::Summary;
 
-use model::Missing;
+use model::{Missing, Peer};
 
 use super::markup::Markup;
 use super::{section, table};
@@ -104,7 +104,7 @@ fn own_table(html: &mut Markup, checks: &[TableCheck]) {
     html.fixed("<h3>Verdicts on this run</h3>\n");
 }
 
-pub(super) fn claims(html: &mut Markup, explained: &Explained) {
+pub(super) fn claims(html: &mut Markup, explained: &Explained, peer: Option<&Peer>) {
     let claims = &explained.claims;
     section(html, "claims", |html| {
         own_table(html, &explained.own_table);
@@ -118,13 +118,13 @@ pub(super) fn claims(html: &mut Markup, explained: &Explained) {
         let columns = ["Claim", "Verdict", "Why"].map(str::to_owned);
         table(html, "Claims", "claims sortable", &columns, |html| {
             for claim in claims {
-                self::claim(html, claim);
+                self::claim(html, claim, peer);
             }
         });
     });
 }
 
-fn claim(html: &mut Markup, claim: &Claim) {
+fn claim(html: &mut Markup, claim: &Claim, peer: Option<&Peer>) {
     html.element("tr", &[("id", &claim.id.to_string())], |html| {
         let order = claim.id.number().to_string();
         html.element("td", &[("data-value", &order)], |html| {
@@ -143,7 +143,7 @@ fn claim(html: &mut Markup, claim: &Claim) {
             html.text(&words::claims::because(claim));
             wanted(html, "Would decide it:", &claim.would_decide);
             if let (Verdict::Undecidable, Some(made)) =
-                (claim.verdict, words::experiments::made_for(claim.id))
+                (claim.verdict, words::experiments::made_for(claim.id, peer))
             {
                 note(html, "Made for it:", &made);
             }

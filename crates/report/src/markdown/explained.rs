@@ -122,7 +122,7 @@ pub(super) fn audits(known: &Explained) -> Section {
     let lines = [
         copies_note(&known.copy_audits).map(|note| format!("Copies of each byte, counted: {note}")),
         refused(Audit::CopyAudit).then(|| no_audit(known)),
-        refused(Audit::Profile).then(|| not_profiled(known)),
+        refused(Audit::Profile).then(|| not_profiled(known, None)),
     ];
     let rows: Vec<String> =
         lines.into_iter().flatten().map(|line| item(&plain_short(&line, LONGEST_ANSWER))).collect();

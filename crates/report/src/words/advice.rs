@@ -16,6 +16,7 @@ use model::{Link, SendPath, Share};
 
 pub(crate) use price::{microseconds, price};
 
+use super::laws::unforeseen;
 use crate::spelling::{counted, listed, percent, ratio, reduction, short, size, stretch};
 
 /// What to use on one link, against what, by how much.
@@ -183,24 +184,25 @@ fn gap(of: &Gap) -> String {
 /// Why a path that passes by reference is not the answer.
 pub(crate) fn why_not(why: &WhyNot) -> String {
     let path = why.path;
-    match why.seen {
+    match &why.seen {
         Seen::Copied { share, is_delivered_here: true, .. } => format!(
-            "{path}: {} of its completions say that the bytes were copied all the same, as on every delivery to this host",
-            percent(share)
+            "{path}: {} of its completions say that the bytes were copied all the same, as on every delivery under one kernel",
+            percent(*share)
         ),
-        Seen::Copied { share, is_delivered_here: false, packet_taps } => {
-            let by = match packet_taps {
-                0 => {
+        Seen::Copied { share, unforeseen: why, packet_taps, .. } => {
+            let by = match (why, packet_taps) {
+                (Some(why), _) => unforeseen(why),
+                (None, 0) => {
                     "look for a packet tap (tcpdump) or a device without scatter-gather".to_owned()
                 }
-                n => format!(
+                (None, n) => format!(
                     "{} shown every packet (tcpdump or the like)",
-                    counted(n, "packet socket was", "packet sockets were")
+                    counted(*n, "packet socket was", "packet sockets were")
                 ),
             };
             format!(
                 "{path}: {} of its completions say that the bytes were copied all the same; {by}",
-                percent(share)
+                percent(*share)
             )
         }
         Seen::NoScatterGather => format!(
@@ -208,12 +210,12 @@ pub(crate) fn why_not(why: &WhyNot) -> String {
         ),
         Seen::SmallPackets { bytes, twin_bytes } => format!(
             "{path}: its packets carry {} B, those of its copying twin {} B: each field takes one of a packet's 17 fragments",
-            short(bytes),
-            short(twin_bytes)
+            short(*bytes),
+            short(*twin_bytes)
         ),
         Seen::HeldBack { share } => format!(
             "{path}: waited {} of the time for room in the send buffer, which is charged whole pages; try a larger --sndbuf",
-            percent(share)
+            percent(*share)
         ),
     }
 }
@@ -329,6 +331,8 @@ pub(crate) fn saving(
 
 #[cfg(test)]
 mod tests {
+    use analysis::delivery::Unforeseen;
+
     use super::*;
 
     #[test]
@@ -403,8 +407,14 @@ mod tests {
     #[test]
     fn what_copies_is_named_where_it_is_known() {
         let told = |seen| why_not(&WhyNot { path: SendPath::Zerocopy, seen });
-        let tapped =
-            |packet_taps| told(Seen::Copied { share: 1.0, is_delivered_here: false, packet_taps });
+        let copied = |is_delivered_here, unforeseen, packet_taps| {
+            told(Seen::Copied { share: 1.0, is_delivered_here, unforeseen, packet_taps })
+        };
+        let tapped = |packet_taps| copied(false, None, packet_taps);
+        assert!(copied(true, None, 0).ends_with("as on every delivery under one kernel"));
+        let no_line = Unforeseen::NoLine { device: "tun0".to_owned() };
+        let told_so = copied(false, Some(no_line), 0);
+        assert!(told_so.contains("the sender's tun0 has no line") && !told_so.contains("tcpdump"));
         let all =
             "zerocopy: 100 % of its completions say that the bytes were copied all the same; ";
         for (taps, what) in [

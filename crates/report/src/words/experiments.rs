@@ -6,7 +6,7 @@ use analysis::experiments::{
 };
 use analysis::id::Id;
 use analysis::own_table::TableVerdict;
-use model::{Experiment, Link, Nanos};
+use model::{Experiment, Link, Nanos, ON_ONE_HOST, Peer};
 
 use super::claims;
 use crate::claims_tally::{all_missing, verdict_name as verdict};
@@ -94,8 +94,9 @@ pub(crate) fn limit(experiment: Experiment) -> String {
     limit.map_or_else(|| "no limit".to_owned(), |limit| format!("up to {}", duration(limit)))
 }
 
-/// The experiments that are made for a claim, how long they take and what they need; none for a question.
-pub(crate) fn made_for(id: Id) -> Option<String> {
+/// The experiments that are made for a claim, how long they take and what they need; none for a question. They run on one machine,
+/// which is said after a run to another host.
+pub(crate) fn made_for(id: Id, peer: Option<&Peer>) -> Option<String> {
     let Id::Claim(number) = id else { return None };
     let one = |experiment: Experiment| {
         format!(
@@ -105,5 +106,20 @@ pub(crate) fn made_for(id: Id) -> Option<String> {
         )
     };
     let all: Vec<String> = Experiment::of_claim(number).map(one).collect();
-    (!all.is_empty()).then(|| all.join("; "))
+    let alone = peer.map(|_| format!("{ON_ONE_HOST}: ")).unwrap_or_default();
+    (!all.is_empty()).then(|| format!("{alone}{}", all.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_run_to_another_host_an_experiment_is_said_to_be_of_one_machine() {
+        let peer = Peer { name: "user@host".parse().unwrap(), data_address: None, sends: false };
+        let told = |peer| made_for(Id::Claim(13), peer).unwrap();
+        assert!(told(None).starts_with("copycost experiment run memory ("), "{}", told(None));
+        assert_eq!(told(Some(&peer)), format!("on this machine alone: {}", told(None)));
+        assert_eq!(made_for(Id::Question(1), Some(&peer)), None);
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) fn bound(rate: &LineRate) -> String {
 /// `1 Gbit/s by tbf of the sender's eth0, at most 0.956 Gbit/s of goodput (1448 of 1514 B)`, or that it is not known.
 pub fn line_words(rate: &Measured<LineRate>) -> String {
     match rate {
-        Measured::Absent { absent } => format!("rate not known: {absent}"),
+        Measured::Absent { absent } => format!("rate not known, as {absent}"),
         Measured::Value(rate) => format!(
             "{}, at most {} Gbit/s of goodput ({} of {} B)",
             bound(rate),

@@ -137,6 +137,9 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::SizesCount { low, high } => {
             format!("a size from {} to {} counts", size(*low), size(*high))
         }
+        Reason::TwoHosts => {
+            "it is about both ends on one machine, and here they ran on two".to_owned()
+        }
         Reason::NoTcp => {
             "no link of TCP with a receiver was measured, which the paper speaks of: a unix socket is none".to_owned()
         }

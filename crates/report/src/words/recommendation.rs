@@ -333,7 +333,7 @@ fn by_size(value: &str, against: &str, outcome: &CrossoverOutcome) -> String {
     }
 }
 
-/// `zerocopy never beats it (loopback copied anyway)`.
+/// `zerocopy never beats it (copied over loopback)`.
 fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
     let ByReference { path, .. } = it;
     let chosen = match &recommendation.advice {
@@ -354,7 +354,7 @@ fn pays(it: &ByReference, recommendation: &Recommendation) -> String {
         }
         Pays::Never if chosen == it.against.name() => match link {
             Some(link) if all_copied(it) => {
-                format!("{path} never beats it ({link} copied anyway)")
+                format!("{path} never beats it (copied over {link})")
             }
             _ => format!("{path} never beats it{}{anyway}", on(link)),
         },
@@ -426,7 +426,7 @@ mod tests {
         let text = sentence(&recommended(use_sendmsg(gains), Pays::Never));
         assert_eq!(
             text,
-            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; zerocopy never beats it (loopback copied anyway)."
+            "Use sendmsg: 4.80 × [4.70, 4.90] the goodput of send at 64 B, 1.30 × at 64 KiB; zerocopy never beats it (copied over loopback)."
         );
         assert!(text.split_whitespace().count() <= 25, "{text}");
         assert_eq!(text.matches('[').count(), 1);

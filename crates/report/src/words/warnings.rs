@@ -42,6 +42,10 @@ pub(crate) fn warning(warning: &Warning) -> String {
             };
             format!("{how}: go on with --resume")
         }
+        Warning::LineNotRecorded { segments, of } => format!(
+            "in {segments} of {} the version that measured did not record the line, which may have been another one: nothing of it is told; begin a new run",
+            counted(*of, "segment", "segments")
+        ),
         Warning::Preliminary { rounds: 0, more: MoreRounds::Rows } => {
             "no whole round: no file has a row of every cell, and rows of different files are not compared"
                 .to_owned()
@@ -413,6 +417,7 @@ mod tests {
             (no_valid(2, false), format!("2 cells have no valid trial, among them {place} (the reason: connect: EPERM)")),
             (Warning::NotReached { cells: 1 }, "1 cell was not reached yet: go on with --resume".to_owned()),
             (Warning::EndedEarly { ending: Ending::Interrupted }, "the run was interrupted: go on with --resume".to_owned()),
+            (Warning::LineNotRecorded { segments: 1, of: 2 }, "in 1 of 2 segments the version that measured did not record the line, which may have been another one: nothing of it is told; begin a new run".to_owned()),
             (Warning::Preliminary { rounds: 3, more: MoreRounds::Rounds { rounds: 10 } }, "preliminary, 3 whole rounds: trust intervals from 10 rounds on (--resume, --rounds 10, more --max-time)".to_owned()),
             (noise(0.14, true), "differences below 14 % cannot be seen here: more rounds, or a quieter machine".to_owned()),
             (at_line_rate, "equal cells are not shown to be equal here (CPU 1.02 × [1.01, 1.03], ±1 %): distrust differences of that order, and look for what else runs".to_owned()),

@@ -240,6 +240,37 @@ fn a_run_between_two_machines_goes_on_only_between_the_same_two() {
 }
 
 #[test]
+fn a_run_between_two_machines_goes_on_only_over_the_same_line() {
+    let mut plan = small_plan(Some(2));
+    plan.factors.set(model::Factor::Link, "ssh").unwrap();
+    let card = || synthetic::nic("mlx5_core", Some(25_000));
+    let then = synthetic::two_hosts(card(), card());
+    assert_eq!(check(&plan, &plan, &then, &then), Ok(()));
+    let shaped = synthetic::two_hosts(synthetic::shaped(card(), 100_000_000), card());
+    let other = synthetic::two_hosts(card(), synthetic::nic("ixgbe", Some(10_000)));
+    for (now, told) in [
+        (
+            &shaped,
+            "the queueing of the sender's device is \"tbf, 100000000 bit/s\", and was \"fq_codel\"",
+        ),
+        (&other, "the speed of the receiver's device, Mbit/s is \"10000\", and was \"25000\""),
+    ] {
+        let error = check(&plan, &plan, &then, now).unwrap_err().to_string();
+        let line = format!(
+            "the line differs from the run's: {told}: put the line back, or begin a new run with --out"
+        );
+        assert_eq!(error, line);
+        // Taken away it is another line too.
+        assert!(matches!(check(&plan, &plan, now, &then), Err(Differs::Line(_))));
+    }
+    let mut narrow = synthetic::host();
+    narrow.devices.insert("lo".to_owned(), model::Measured::Value(1500));
+    let local = small_plan(Some(2));
+    let error = check(&local, &local, &synthetic::host(), &narrow).unwrap_err();
+    assert!(error.to_string().contains("the MTU of lo is \"1500\""), "{error}");
+}
+
+#[test]
 fn a_record_of_any_round_and_block_is_gone_on_from() {
     let plan = small_plan(Some(2));
     for (round, block) in [(u32::MAX, 0), (u32::MAX, u32::MAX), (2, u32::MAX), (0, 0)] {
