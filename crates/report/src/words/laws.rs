@@ -340,7 +340,7 @@ fn marked(link: Link, delivery: &Delivery, seen: &Marked) -> String {
 }
 
 /// Why nobody knows beforehand what delivery to another host does.
-pub(super) fn unforeseen(why: &Unforeseen) -> String {
+pub(crate) fn unforeseen(why: &Unforeseen) -> String {
     match why {
         Unforeseen::NoLine { device } => format!(
             "the sender's {device} has no line that anybody tells of: a virtual device may copy packets or pass them on"
