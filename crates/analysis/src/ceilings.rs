@@ -101,7 +101,9 @@ fn all_shares(evidence: &Evidence<'_>) -> Vec<Result<CeilingShare, NoCeilingShar
             ModelledSide::Receiver => evidence.host.receiver_host.is_none(),
         };
         for side in [ModelledSide::Sender].into_iter().chain(receiving).filter(is_here) {
-            shares.extend(share(evidence, &rates, estimates, goodput, &seats, side).transpose());
+            let of_side = share(evidence, &rates, estimates, goodput, &seats, side);
+            let none = |why| NoCeilingShare { cell: estimates.cell.clone(), side, why };
+            shares.extend(of_side.map_err(none).transpose());
         }
     }
     shares
@@ -114,15 +116,13 @@ fn share(
     goodput_gbps: Estimate,
     seats: &Seats,
     side: ModelledSide,
-) -> Result<Option<CeilingShare>, NoCeilingShare> {
-    let cell = &estimates.cell;
-    let none = |why| NoCeilingShare { cell: cell.clone(), side, why };
+) -> Result<Option<CeilingShare>, NoShare> {
     // The ceiling is of normal pages, of which fewer lie in the CPU's table of addresses: it may be too low there.
-    if cell.pages != Pages::Normal {
-        return Err(none(NoShare::HugePages));
+    if estimates.cell.pages != Pages::Normal {
+        return Err(NoShare::HugePages);
     }
-    let kernel = kernel_copies(evidence, estimates, side)
-        .map_err(|why| none(NoShare::Unforeseen { why }))?;
+    let kernel =
+        kernel_copies(evidence, estimates, side).map_err(|why| NoShare::Unforeseen { why })?;
     Ok(share_of(rates, estimates, goodput_gbps, seats, side, kernel))
 }
 
